@@ -1,0 +1,76 @@
+// Package atomicfile replaces files so that a reader, or the machine after a power cut, finds the old content or the new
+// and never a mixture: a temporary file beside the target is written, synced, renamed over it, and the folder is synced.
+//
+// It is deliberately not a transaction over several files and takes no locks; two writers of one path both succeed and
+// the later one wins.
+package atomicfile
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+)
+
+// Write replaces the file at path with data. When it returns nil the content survives a crash; when it returns an error
+// the old content is still there. perm is applied as given, whatever the umask. A symbolic link at path is replaced, not
+// followed.
+func Write(path string, data []byte, perm fs.FileMode) error {
+	f, err := Create(path, perm)
+	if err != nil {
+		return err
+	}
+	defer f.Abort()
+	if _, err := f.Write(data); err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
+	return f.Commit()
+}
+
+// File is the next content of a path while it is being written. It is not safe for concurrent use.
+type File struct {
+	pending *renameio.PendingFile
+	path    string
+}
+
+var _ io.Writer = (*File)(nil)
+
+// Create begins to replace the file at path. The caller ends with Commit, or Abort; Abort after Commit does nothing, so
+// it can be deferred. After a crash between the two a hidden temporary file remains beside path.
+func Create(path string, perm fs.FileMode) (*File, error) {
+	p, err := renameio.NewPendingFile(path, renameio.WithStaticPermissions(perm), renameio.WithTempDir(filepath.Dir(path)))
+	if err != nil {
+		return nil, fmt.Errorf("cannot begin to replace %s: %w", path, err)
+	}
+	return &File{pending: p, path: path}, nil
+}
+
+// Write appends to the next content.
+func (f *File) Write(p []byte) (int, error) { return f.pending.Write(p) }
+
+// Commit makes the new content durable and visible at once. After an error the old content stands.
+func (f *File) Commit() error {
+	if err := f.pending.CloseAtomicallyReplace(); err != nil {
+		return fmt.Errorf("cannot replace %s: %w", f.path, err)
+	}
+	return SyncDir(filepath.Dir(f.path))
+}
+
+// Abort throws the new content away.
+func (f *File) Abort() { _ = f.pending.Cleanup() }
+
+// SyncDir makes the names in a folder durable: creations, renames and removals that happened before.
+func SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("cannot sync folder: %w", err)
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("cannot sync folder %s: %w", dir, err)
+	}
+	return nil
+}

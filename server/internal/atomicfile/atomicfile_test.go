@@ -1,0 +1,148 @@
+package atomicfile_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/hearthos/hearth/server/internal/atomicfile"
+)
+
+func TestWriteReplacesContentAndPermissions(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file")
+	for _, want := range []struct {
+		data string
+		perm os.FileMode
+	}{{"first", 0o644}, {"second, longer", 0o600}, {"", 0o666}} {
+		if err := atomicfile.Write(path, []byte(want.data), want.perm); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != want.data || st.Mode().Perm() != want.perm {
+			t.Errorf("got %q %v, want %q %v", got, st.Mode(), want.data, want.perm)
+		}
+	}
+	assertOnly(t, path)
+}
+
+func TestAbortKeepsTheOldContent(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := atomicfile.Write(path, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := atomicfile.Create(path, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write([]byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	f.Abort()
+	f.Abort()
+	if got, _ := os.ReadFile(path); string(got) != "old" {
+		t.Errorf("got %q", got)
+	}
+	assertOnly(t, path)
+}
+
+func TestAbortAfterCommitDoesNothing(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file")
+	f, err := atomicfile.Create(path, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write([]byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	f.Abort()
+	if got, _ := os.ReadFile(path); string(got) != "new" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestSymbolicLinkIsReplacedNotFollowed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	victim, link := filepath.Join(dir, "victim"), filepath.Join(dir, "link")
+	if err := os.WriteFile(victim, []byte("untouched"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(victim, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := atomicfile.Write(link, []byte("new"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(victim); string(got) != "untouched" {
+		t.Errorf("victim holds %q", got)
+	}
+}
+
+func TestMissingFolderIsAnError(t *testing.T) {
+	t.Parallel()
+	if err := atomicfile.Write(filepath.Join(t.TempDir(), "absent", "file"), nil, 0o600); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestReadersSeeOneContentOrTheOther(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file")
+	contents := [][]byte{bytes.Repeat([]byte("a"), 20_000), bytes.Repeat([]byte("b"), 50_000)}
+	if err := atomicfile.Write(path, contents[0], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	var writers sync.WaitGroup
+	for _, c := range contents {
+		writers.Go(func() {
+			for range 20 {
+				if err := atomicfile.Write(path, c, 0o600); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	go func() { writers.Wait(); close(done) }()
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		got, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, contents[0]) && !bytes.Equal(got, contents[1]) {
+			t.Fatalf("read a mixture of %d bytes", len(got))
+		}
+	}
+	assertOnly(t, path)
+}
+
+func assertOnly(t *testing.T, path string) {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) != 1 {
+		t.Errorf("left beside the file: %v", entries)
+	}
+}
