@@ -1,0 +1,83 @@
+package sign
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// LoadKey reads a key file. It refuses one that everybody may read or that the group may write.
+func LoadKey(path string) (PrivateKey, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return PrivateKey{}, fmt.Errorf("cannot open the key file: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return PrivateKey{}, fmt.Errorf("cannot read the key file: %w", err)
+	}
+	if !info.Mode().IsRegular() || info.Mode().Perm()&0o027 != 0 {
+		return PrivateKey{}, fmt.Errorf("cannot trust key file %q with mode %s: it must be a file for its owner alone (chmod 600)", path, info.Mode())
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxPEM+1))
+	if err != nil {
+		return PrivateKey{}, fmt.Errorf("cannot read the key file: %w", err)
+	}
+	k, err := ParsePrivateKey(string(text))
+	if err != nil {
+		return PrivateKey{}, fmt.Errorf("cannot load key file %q: %w", path, err)
+	}
+	return k, nil
+}
+
+// LoadOrCreateKey reads the key file at path, or writes a new one with mode 0600 when there is none. Of several callers
+// at once one key wins and all of them answer it; a crash leaves either no key or a whole one.
+func LoadOrCreateKey(path string, entropy io.Reader) (PrivateKey, error) {
+	k, err := LoadKey(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return k, err
+	}
+	if k, err = Generate(entropy); err != nil {
+		return PrivateKey{}, err
+	}
+	switch err := k.create(path); {
+	case errors.Is(err, fs.ErrExist):
+		return LoadKey(path)
+	case err != nil:
+		return PrivateKey{}, fmt.Errorf("cannot create key file %q: %w", path, err)
+	}
+	return k, nil
+}
+
+// create links a finished temporary file into place, since a rename would replace a key made in the meantime.
+func (k PrivateKey) create(path string) (err error) {
+	text, err := k.PEM()
+	if err != nil {
+		return err
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".key-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), path); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
