@@ -70,22 +70,36 @@ func (n *Namespaces) Close() error {
 	return nil
 }
 
-// newNamespace borrows the namespace of a process that never runs an instruction: it is our own program started under
-// ptrace, which stops at exec, and is killed once its namespace is open. So no helper program has to be found, and a
-// crash of ours takes the child along (the kernel kills a tracee whose PDEATHSIG parent goes).
 func newNamespace(m Map) (*os.File, error) {
+	var ns *os.File
+	err := WithProcess(m, 0, func(pid int) error {
+		var err error
+		ns, err = os.Open("/proc/" + strconv.Itoa(pid) + "/ns/user")
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot make user namespace: %w", err)
+	}
+	return ns, nil
+}
+
+// WithProcess calls f while a process exists that lives in a new user namespace with map m and in the further new
+// namespaces that flags (CLONE_NEW…) name, which that user namespace owns. The process never runs an instruction and is
+// gone when WithProcess returns: it is our own program started under ptrace, which stops it at exec, so no helper
+// program has to be found and a crash of ours takes it along. It starts in the namespaces of the calling thread.
+func WithProcess(m Map, flags uintptr, f func(pid int) error) error {
 	lines := make([]syscall.SysProcIDMap, 0, len(m.extents))
 	for _, e := range m.extents {
 		lines = append(lines, syscall.SysProcIDMap{ContainerID: int(e.Disk), HostID: int(e.Host), Size: int(e.Count)})
 	}
-	// The tracer is a thread, not a process: both calls below have to come from the one that forked.
+	// The tracer and the parent are threads, not processes.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	child, err := os.StartProcess("/proc/self/exe", []string{"hearth-userns"}, &os.ProcAttr{
 		Dir: "/",
 		Env: []string{},
 		Sys: &syscall.SysProcAttr{
-			Cloneflags:  syscall.CLONE_NEWUSER,
+			Cloneflags:  syscall.CLONE_NEWUSER | flags,
 			UidMappings: lines,
 			GidMappings: lines,
 			Ptrace:      true,
@@ -93,15 +107,11 @@ func newNamespace(m Map) (*os.File, error) {
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cannot make user namespace: %w", err)
+		return err
 	}
 	defer func() {
 		_ = child.Kill()
 		_, _ = child.Wait()
 	}()
-	ns, err := os.Open("/proc/" + strconv.Itoa(child.Pid) + "/ns/user")
-	if err != nil {
-		return nil, fmt.Errorf("cannot open user namespace: %w", err)
-	}
-	return ns, nil
+	return f(child.Pid)
 }
