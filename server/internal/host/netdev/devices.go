@@ -1,0 +1,185 @@
+package netdev
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Devices is the kernel's network of one namespace. It is safe for concurrent use.
+type Devices struct {
+	nl *netlink.Handle
+}
+
+// New opens the network of the calling thread's namespace.
+func New() (*Devices, error) {
+	nl, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the kernel's network: %w", err)
+	}
+	return &Devices{nl: nl}, nil
+}
+
+// Close gives the socket back. The bridge stays.
+func (d *Devices) Close() { d.nl.Close() }
+
+// EnsureBridge makes the bridge what b says: there, up, with exactly this IPv4 address, without IPv6, answering for its
+// services among each other so that their traffic passes the firewall of the machine. It works on its own bridge after a
+// crash or a change by somebody else, and refuses, with ErrForeign, a link of another kind.
+func (d *Devices) EnsureBridge(b Bridge) error {
+	if err := CheckBridge(b); err != nil {
+		return err
+	}
+	link, err := d.bridge(b)
+	if err != nil {
+		return err
+	}
+	if err := bridgeSysctls(b.Name); err != nil {
+		return err
+	}
+	if err := d.ensureAddress(link, b.Address); err != nil {
+		return err
+	}
+	if err := d.nl.LinkSetUp(link); err != nil {
+		return fmt.Errorf("cannot switch on bridge %s: %w", b.Name, err)
+	}
+	return nil
+}
+
+// bridge finds the bridge or makes it. A fixed hardware address keeps the kernel from taking over that of whichever
+// service was attached last, which would break the neighbour entries of all others.
+func (d *Devices) bridge(b Bridge) (netlink.Link, error) {
+	mac := MAC(b.Address.Addr())
+	link, err := d.nl.LinkByName(b.Name)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name, attrs.HardwareAddr = b.Name, mac
+		snooping := false
+		err = d.nl.LinkAdd(&netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &snooping})
+		if err != nil && !errors.Is(err, unix.EEXIST) {
+			return nil, fmt.Errorf("cannot make bridge %s: %w", b.Name, err)
+		}
+		link, err = d.nl.LinkByName(b.Name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot find bridge %s: %w", b.Name, err)
+	}
+	if link.Type() != "bridge" {
+		return nil, fmt.Errorf("cannot use %s as bridge: %w: it is a %s", b.Name, ErrForeign, link.Type())
+	}
+	if !slices.Equal(link.Attrs().HardwareAddr, mac) {
+		if err := d.nl.LinkSetHardwareAddr(link, mac); err != nil {
+			return nil, fmt.Errorf("cannot set the hardware address of bridge %s: %w", b.Name, err)
+		}
+	}
+	return link, nil
+}
+
+func (d *Devices) ensureAddress(link netlink.Link, want netip.Prefix) error {
+	name := link.Attrs().Name
+	have, err := d.nl.AddrList(link, netlink.FAMILY_V4)
+	if err != nil {
+		return fmt.Errorf("cannot list the addresses of %s: %w", name, err)
+	}
+	found := false
+	for _, a := range have {
+		if p, ok := prefix(a); ok && p == want {
+			found = true
+			continue
+		}
+		if err := d.nl.AddrDel(link, &a); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			return fmt.Errorf("cannot remove address %s from %s: %w", a.IPNet, name, err)
+		}
+	}
+	if found {
+		return nil
+	}
+	a, err := netlink.ParseAddr(want.String())
+	if err != nil {
+		return fmt.Errorf("%w: address %s", ErrInvalid, want)
+	}
+	if err := d.nl.AddrAdd(link, a); err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("cannot give address %s to %s: %w", want, name, err)
+	}
+	return nil
+}
+
+// bridgeSysctls: services do not hear each other on the bridge (nft drops it), so the machine answers their ARP for each
+// other (proxy_arp_pvlan, at once) and forwards what the firewall allows.
+func bridgeSysctls(name string) error {
+	for _, s := range [][2]string{
+		{"net/ipv4/conf/" + name + "/forwarding", "1"},
+		{"net/ipv4/conf/" + name + "/proxy_arp_pvlan", "1"},
+		{"net/ipv4/neigh/" + name + "/proxy_delay", "0"},
+		{"net/ipv4/conf/" + name + "/route_localnet", "0"},
+		{"net/ipv4/conf/" + name + "/accept_redirects", "0"},
+		{"net/ipv6/conf/" + name + "/disable_ipv6", "1"},
+	} {
+		err := sysctl(s[0], s[1])
+		if errors.Is(err, os.ErrNotExist) && strings.HasPrefix(s[0], "net/ipv6/") {
+			continue // a kernel without IPv6
+		}
+		if err != nil {
+			return fmt.Errorf("cannot set up bridge %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// sysctl writes only what differs: /proc/sys is read-only in some sandboxes where the value is right already.
+func sysctl(name, value string) error {
+	path := filepath.Join("/proc/sys", name)
+	if have, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(have)) == value {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("cannot set %s: %w", name, err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(value); err != nil {
+		return fmt.Errorf("cannot set %s: %w", name, err)
+	}
+	return nil
+}
+
+// EnableForwarding lets packets that arrive on the named links be forwarded over IPv4. The bridge forwards already;
+// the links with a default route need it for the answers to what services ask. Forwarding of other links and of IPv6 stays
+// as it is, so the machine does not become a router between networks nobody named. It must be called in the namespace
+// Devices was made in.
+func (d *Devices) EnableForwarding(names ...string) error {
+	for _, name := range names {
+		if err := CheckName(name); err != nil {
+			return err
+		}
+		if err := sysctl("net/ipv4/conf/"+name+"/forwarding", "1"); err != nil {
+			return fmt.Errorf("cannot enable forwarding on %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// RemoveLink removes the link of this name with all that is on it. A link that is not there is no error.
+func (d *Devices) RemoveLink(name string) error {
+	if err := CheckName(name); err != nil {
+		return err
+	}
+	link, err := d.nl.LinkByName(name)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot find link %s: %w", name, err)
+	}
+	if err := d.nl.LinkDel(link); err != nil && !errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("cannot remove link %s: %w", name, err)
+	}
+	return nil
+}
