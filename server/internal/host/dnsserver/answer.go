@@ -1,0 +1,141 @@
+package dnsserver
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	// udpSize is the longest answer over UDP: what passes every network in one piece.
+	udpSize = 1232
+	// localhostName is answered by every server itself.
+	localhostName = "localhost"
+)
+
+// reply answers one question. It returns nil where silence is right.
+func (s *Server) reply(ctx context.Context, req *dns.Msg, source netip.Addr, tcp bool) *dns.Msg {
+	if req.Response || len(req.Question) != 1 {
+		return nil
+	}
+	t := s.table.Load()
+	q := req.Question[0]
+	var m *dns.Msg
+	switch {
+	case !t.allowed(source):
+		return failed(req, dns.RcodeRefused) // without the caller's additional section: never longer than the question
+	case req.Opcode != dns.OpcodeQuery:
+		m = failed(req, dns.RcodeNotImplemented)
+	case req.IsEdns0() != nil && req.IsEdns0().Version() != 0:
+		m = failed(req, dns.RcodeBadVers)
+	case q.Qclass != dns.ClassINET || q.Qtype == dns.TypeAXFR || q.Qtype == dns.TypeIXFR:
+		m = failed(req, dns.RcodeRefused)
+	default:
+		m = s.resolve(ctx, t, req, source, tcp)
+	}
+	fit(m, req, tcp)
+	return m
+}
+
+func (s *Server) resolve(ctx context.Context, t *table, req *dns.Msg, source netip.Addr, tcp bool) *dns.Msg {
+	q := req.Question[0]
+	name := strings.ToLower(strings.TrimSuffix(q.Name, "."))
+	if name == localhostName || strings.HasSuffix(name, "."+localhostName) {
+		return localhost(req, q)
+	}
+	if records, local := t.find(name, source); local {
+		return own(t, req, q, name, records)
+	}
+	if named := t.reverse[name]; len(named) > 0 {
+		return pointer(req, q, named, source)
+	}
+	return s.forward(ctx, t, req, source, tcp)
+}
+
+// own answers a name of ours. That a name has no IPv6 address is said without an error: "does not exist" would make
+// callers give up on the IPv4 address too.
+func own(t *table, req *dns.Msg, q dns.Question, name string, records []*Record) *dns.Msg {
+	m := answer(req)
+	if len(records) == 0 && !t.zones[name] {
+		m.Rcode = dns.RcodeNameError
+		return m
+	}
+	if q.Qtype != dns.TypeA && q.Qtype != dns.TypeANY {
+		return m
+	}
+	seen := map[netip.Addr]bool{}
+	for _, r := range records {
+		for _, a := range r.IPv4 {
+			if !seen[a] {
+				seen[a] = true
+				m.Answer = append(m.Answer, &dns.A{Hdr: header(q.Name, dns.TypeA), A: net.IP(a.AsSlice())})
+			}
+		}
+	}
+	return m
+}
+
+func pointer(req *dns.Msg, q dns.Question, records []*Record, source netip.Addr) *dns.Msg {
+	m := answer(req)
+	if q.Qtype != dns.TypePTR && q.Qtype != dns.TypeANY {
+		return m
+	}
+	for _, r := range records {
+		if len(m.Answer) < MaxAddresses && (len(r.Sources) == 0 || contains(r.Sources, source)) {
+			m.Answer = append(m.Answer, &dns.PTR{Hdr: header(q.Name, dns.TypePTR), Ptr: dns.Fqdn(r.Name)})
+		}
+	}
+	if len(m.Answer) == 0 {
+		m.Rcode = dns.RcodeNameError
+	}
+	return m
+}
+
+func localhost(req *dns.Msg, q dns.Question) *dns.Msg {
+	m := answer(req)
+	if q.Qtype == dns.TypeA || q.Qtype == dns.TypeANY {
+		m.Answer = append(m.Answer, &dns.A{Hdr: header(q.Name, dns.TypeA), A: net.IPv4(127, 0, 0, 1)})
+	}
+	if q.Qtype == dns.TypeAAAA || q.Qtype == dns.TypeANY {
+		m.Answer = append(m.Answer, &dns.AAAA{Hdr: header(q.Name, dns.TypeAAAA), AAAA: net.IPv6loopback})
+	}
+	return m
+}
+
+// header has no time to live: a service gets another address without asking anybody to forget the old one.
+func header(name string, rrtype uint16) dns.RR_Header {
+	return dns.RR_Header{Name: name, Rrtype: rrtype, Class: dns.ClassINET}
+}
+
+func answer(req *dns.Msg) *dns.Msg {
+	m := new(dns.Msg)
+	m.SetReply(req)
+	m.Authoritative, m.RecursionAvailable = true, true
+	return m
+}
+
+func failed(req *dns.Msg, rcode int) *dns.Msg {
+	m := new(dns.Msg)
+	m.SetRcode(req, rcode)
+	m.RecursionAvailable = rcode == dns.RcodeServerFailure
+	return m
+}
+
+// fit makes the answer one that the caller can take.
+func fit(m, req *dns.Msg, tcp bool) {
+	size := dns.MinMsgSize
+	if opt := req.IsEdns0(); opt != nil {
+		size = min(max(int(opt.UDPSize()), dns.MinMsgSize), udpSize)
+		if m.IsEdns0() == nil {
+			m.SetEdns0(udpSize, opt.Do())
+		}
+	}
+	if tcp {
+		size = dns.MaxMsgSize
+	}
+	m.Compress = true
+	m.Truncate(size)
+}
