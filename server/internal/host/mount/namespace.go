@@ -168,11 +168,8 @@ func (n *Namespace) enter(f func(root, proc int) error) error {
 		if err := unix.Unshare(unix.CLONE_FS); err != nil {
 			return fmt.Errorf("cannot separate thread: %w", err)
 		}
-		switch err := unix.Setns(int(n.pidfd.Fd()), unix.CLONE_NEWNS); {
-		case errors.Is(err, unix.ESRCH):
-			return ErrGone
-		case err != nil:
-			return fmt.Errorf("cannot enter mount namespace: %w", err)
+		if err := n.join(); err != nil {
+			return err
 		}
 		unix.Umask(0o022)
 		root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -182,6 +179,25 @@ func (n *Namespace) enter(f func(root, proc int) error) error {
 		defer unix.Close(root)
 		return f(root, proc)
 	})
+}
+
+// join moves the calling thread. It asks the descriptor through its control call, since Fd would make it blocking.
+func (n *Namespace) join() error {
+	conn, err := n.pidfd.SyscallConn()
+	if err != nil {
+		return err
+	}
+	joined := error(nil)
+	if err := conn.Control(func(fd uintptr) { joined = unix.Setns(int(fd), unix.CLONE_NEWNS) }); err != nil {
+		return err
+	}
+	switch {
+	case errors.Is(joined, unix.ESRCH):
+		return ErrGone
+	case joined != nil:
+		return fmt.Errorf("cannot enter mount namespace: %w", joined)
+	}
+	return nil
 }
 
 // onThread calls f on an operating system thread that ends with it, so that whatever f does to the thread stays there.

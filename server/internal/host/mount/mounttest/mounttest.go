@@ -46,6 +46,9 @@ func isolate() error {
 	if err := unix.Mount("tmpfs", "/run", "tmpfs", 0, "mode=755"); err != nil {
 		return err
 	}
+	if err := freshSys(); err != nil {
+		return err
+	}
 	if err := loopbackUp(); err != nil {
 		return err
 	}
@@ -54,6 +57,20 @@ func isolate() error {
 		return err
 	}
 	return syscall.Exec(exe, os.Args, append(os.Environ(), marker+"=1"))
+}
+
+// freshSys mounts a /sys that shows the interfaces of the new network namespace, which is where liblxc looks for bridges,
+// and puts the cgroups back below it.
+func freshSys() error {
+	cgroups, err := unix.OpenTree(unix.AT_FDCWD, "/sys/fs/cgroup", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(cgroups)
+	if err := unix.Mount("sysfs", "/sys", "sysfs", 0, ""); err != nil {
+		return err
+	}
+	return unix.MoveMount(cgroups, "", unix.AT_FDCWD, "/sys/fs/cgroup", unix.MOVE_MOUNT_F_EMPTY_PATH)
 }
 
 func loopbackUp() error {
@@ -88,8 +105,8 @@ func RunDir(t testing.TB) string {
 	return dir
 }
 
-// Image makes a squashfs image of the files, named by path; a name that ends in a slash is a folder. Everything belongs
-// to 0.
+// Image makes a squashfs image of the files, named by path; a name that ends in a slash is a folder, content that begins
+// with "->" is a link. Everything belongs to 0.
 func Image(t testing.TB, files map[string]string) string {
 	t.Helper()
 	testenv.Require(t, "squashfs")
@@ -108,6 +125,12 @@ func Image(t testing.TB, files map[string]string) string {
 		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
+		}
+		if target, ok := strings.CutPrefix(content, "->"); ok {
+			if err := os.Symlink(target, path); err != nil {
+				t.Fatal(err)
+			}
+			continue
 		}
 		if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
 			t.Fatal(err)

@@ -1,0 +1,268 @@
+package lxc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hearthos/hearth/server/internal/host/mount"
+)
+
+// hierarchies are the cgroup trees of the machine: one of generation 2, several of generation 1, or both beside each
+// other ("hybrid"). A container has the same path in all of them.
+type hierarchies struct {
+	// v1 maps controllers to mount points.
+	v1 map[string]string
+	// v2 is the mount point of generation 2, or empty.
+	v2 string
+	// v2Has are the controllers of generation 2.
+	v2Has map[string]bool
+	// all are the mount points, generation 2 first.
+	all []string
+}
+
+func findHierarchies() (hierarchies, error) {
+	h := hierarchies{v1: map[string]string{}, v2Has: map[string]bool{}}
+	mounts, err := mount.List("/sys/fs/cgroup")
+	if err != nil {
+		return h, err
+	}
+	for _, m := range mounts {
+		switch m.FSType {
+		case "cgroup2":
+			h.v2 = m.Path
+			controllers, err := os.ReadFile(filepath.Join(m.Path, "cgroup.controllers"))
+			if err != nil {
+				return h, fmt.Errorf("cannot read cgroup controllers: %w", err)
+			}
+			for _, c := range strings.Fields(string(controllers)) {
+				h.v2Has[c] = true
+			}
+			h.all = slices.Insert(h.all, 0, m.Path)
+		case "cgroup":
+			for _, opt := range strings.Split(m.SuperOptions, ",") {
+				if opt != "rw" && opt != "ro" && opt != "xattr" && !strings.Contains(opt, "=") {
+					h.v1[opt] = m.Path
+				}
+			}
+			h.all = append(h.all, m.Path)
+		}
+	}
+	if len(h.all) == 0 {
+		return h, errors.New("cannot find cgroups below /sys/fs/cgroup")
+	}
+	return h, nil
+}
+
+// children returns the names of the cgroups below dir, in any hierarchy, sorted.
+func (h hierarchies) children(dir string) ([]string, error) {
+	var names []string
+	for _, root := range h.all {
+		entries, err := os.ReadDir(filepath.Join(root, dir))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		for _, e := range entries {
+			if e.IsDir() {
+				names = append(names, e.Name())
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// processes returns the processes of a cgroup and all cgroups below it, from the first hierarchy that has any.
+func (h hierarchies) processes(dir string) ([]int, error) {
+	for _, root := range h.all {
+		var pids []int
+		err := walkCgroup(filepath.Join(root, dir), func(d string) error {
+			list, err := os.ReadFile(filepath.Join(d, "cgroup.procs"))
+			if err != nil {
+				return ignoreGone(err)
+			}
+			for f := range bytes.FieldsSeq(list) {
+				if pid, err := strconv.Atoi(string(f)); err == nil {
+					pids = append(pids, pid)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		if len(pids) > 0 {
+			return pids, nil
+		}
+	}
+	return nil, nil
+}
+
+// walkCgroup calls f for dir and every cgroup below it, children before parents. A cgroup that vanishes is skipped: the
+// container may make and remove them all the time.
+func walkCgroup(dir string, f func(dir string) error) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return ignoreGone(err)
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			if err := walkCgroup(filepath.Join(dir, e.Name()), f); err != nil {
+				return err
+			}
+		}
+	}
+	return f(dir)
+}
+
+func ignoreGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return err
+}
+
+// remove removes a cgroup with everything below it from every hierarchy. The kernel refuses while the last processes of
+// the cgroup are being torn down, so it is tried again for a while.
+func (h hierarchies) remove(ctx context.Context, dir string) error {
+	const every = 10 * time.Millisecond
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		var last error
+		for _, root := range h.all {
+			err := walkCgroup(filepath.Join(root, dir), func(d string) error {
+				return ignoreGone(unix.Rmdir(d))
+			})
+			if err != nil {
+				last = err
+			}
+		}
+		if last == nil {
+			return nil
+		}
+		if !errors.Is(last, unix.EBUSY) || time.Now().After(deadline) {
+			return fmt.Errorf("cannot remove cgroup %s: %w", dir, last)
+		}
+		// There is no event for "a cgroup can be removed now" that both generations have.
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(every):
+		}
+	}
+}
+
+// kill kills every process of a cgroup and of those below it. Where generation 2 is present the kernel does that without
+// a race; elsewhere each process is held by its descriptor while its membership is confirmed.
+func (h hierarchies) kill(dir string) error {
+	if h.v2 != "" {
+		err := os.WriteFile(filepath.Join(h.v2, dir, "cgroup.kill"), []byte("1"), 0)
+		if err != nil && ignoreGone(err) != nil {
+			return fmt.Errorf("cannot kill cgroup %s: %w", dir, err)
+		}
+		return nil
+	}
+	pids, err := h.processes(dir)
+	if err != nil {
+		return err
+	}
+	for _, pid := range pids {
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			continue
+		}
+		if now, err := h.processes(dir); err == nil && slices.Contains(now, pid) {
+			_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		}
+		unix.Close(fd)
+	}
+	return nil
+}
+
+// Usage is what a container uses now.
+type Usage struct {
+	// Memory in bytes, without page cache that the kernel would give up first.
+	Memory int64
+	// CPU is the processor time used since the start.
+	CPU  time.Duration
+	PIDs int64
+}
+
+// Usage reads what the running container uses.
+func (r *Runtime) Usage(name string) (Usage, error) {
+	if _, err := r.Adopt(name); err != nil {
+		return Usage{}, err
+	}
+	u, err := r.cgroups.usage(r.payload(name))
+	if err != nil {
+		return Usage{}, fmt.Errorf("cannot read usage of container %q: %w", name, err)
+	}
+	return u, nil
+}
+
+func (h hierarchies) usage(dir string) (Usage, error) {
+	var u Usage
+	var errs []error
+	number := func(controller, file string) int64 {
+		v, err := readNumber(filepath.Join(h.root(controller), dir, file))
+		errs = append(errs, err)
+		return v
+	}
+	stat := func(controller, file, key string) int64 {
+		v, err := readStat(filepath.Join(h.root(controller), dir, file), key)
+		errs = append(errs, err)
+		return v
+	}
+	if h.v2Has["memory"] {
+		u.Memory = number("memory", "memory.current") - stat("memory", "memory.stat", "inactive_file")
+	} else {
+		u.Memory = number("memory", "memory.usage_in_bytes") - stat("memory", "memory.stat", "total_inactive_file")
+	}
+	u.Memory = max(0, u.Memory)
+	if _, ok := h.v1["cpuacct"]; ok {
+		u.CPU = time.Duration(number("cpuacct", "cpuacct.usage"))
+	} else {
+		u.CPU = time.Duration(stat("cpu", "cpu.stat", "usage_usec")) * time.Microsecond
+	}
+	u.PIDs = number("pids", "pids.current")
+	return u, errors.Join(errs...)
+}
+
+// root is the mount point of the hierarchy that has the controller.
+func (h hierarchies) root(controller string) string {
+	if root, ok := h.v1[controller]; ok {
+		return root
+	}
+	return h.v2
+}
+
+func readNumber(path string) (int64, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
+}
+
+func readStat(path, key string) (int64, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if v, ok := strings.CutPrefix(line, key+" "); ok {
+			return strconv.ParseInt(strings.TrimSpace(v), 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("cannot find %s in %s", key, path)
+}
