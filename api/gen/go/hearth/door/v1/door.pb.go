@@ -160,7 +160,7 @@ type Route struct {
 	Names []string `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"`
 	// Id of the certificate connections are terminated with. Empty passes them through unopened.
 	Certificate string `protobuf:"bytes,2,opt,name=certificate,proto3" json:"certificate,omitempty"`
-	// Address and port, or "unix:" and a path.
+	// Address and port, or "unix:" and a path. A socket by path that nobody listens on is waited for, up to ten seconds.
 	Upstream string `protobuf:"bytes,3,opt,name=upstream,proto3" json:"upstream,omitempty"`
 	// Whether the upstream itself speaks TLS; it is then spoken to anew, without a check of its certificate.
 	UpstreamTls bool `protobuf:"varint,4,opt,name=upstream_tls,json=upstreamTls,proto3" json:"upstream_tls,omitempty"`
@@ -170,10 +170,15 @@ type Route struct {
 	Http bool `protobuf:"varint,6,opt,name=http,proto3" json:"http,omitempty"`
 	// Whether the caller's address is told to the upstream by PROXY protocol version 2; for passed-through only.
 	ProxyProtocol bool `protobuf:"varint,7,opt,name=proxy_protocol,json=proxyProtocol,proto3" json:"proxy_protocol,omitempty"`
-	// Sources that may use the route, in CIDR form; none means all.
+	// Sources that may use the route, in CIDR form; none means all. For others the next route that matches counts.
 	AllowedSources []string `protobuf:"bytes,8,rep,name=allowed_sources,json=allowedSources,proto3" json:"allowed_sources,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Whether requests that came over HTTP/2 go on over HTTP/2, spoken without a negotiation unless upstream_tls; all
+	// others, and all without it, go over HTTP/1.1. For HTTP only.
+	UpstreamHttp2 bool `protobuf:"varint,9,opt,name=upstream_http2,json=upstreamHttp2,proto3" json:"upstream_http2,omitempty"`
+	// Offers in the handshake what the caller offers; with upstream_tls what the upstream chose from it. Not for HTTP.
+	AlpnReflect   bool `protobuf:"varint,10,opt,name=alpn_reflect,json=alpnReflect,proto3" json:"alpn_reflect,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Route) Reset() {
@@ -262,6 +267,20 @@ func (x *Route) GetAllowedSources() []string {
 	return nil
 }
 
+func (x *Route) GetUpstreamHttp2() bool {
+	if x != nil {
+		return x.UpstreamHttp2
+	}
+	return false
+}
+
+func (x *Route) GetAlpnReflect() bool {
+	if x != nil {
+		return x.AlpnReflect
+	}
+	return false
+}
+
 // Certificate is a chain and its key.
 type Certificate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -336,9 +355,11 @@ type Resolver struct {
 	// Domains that are answered from records alone: what is not there does not exist.
 	Zones []string `protobuf:"bytes,3,rep,name=zones,proto3" json:"zones,omitempty"`
 	// Address and port of resolvers all else is asked from; none means those of the machine.
-	Upstreams     []string `protobuf:"bytes,4,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Upstreams []string `protobuf:"bytes,4,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
+	// Sources that may ask, in CIDR form; none means loopback, private and link-local addresses.
+	AllowedSources []string `protobuf:"bytes,5,rep,name=allowed_sources,json=allowedSources,proto3" json:"allowed_sources,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Resolver) Reset() {
@@ -399,6 +420,13 @@ func (x *Resolver) GetUpstreams() []string {
 	return nil
 }
 
+func (x *Resolver) GetAllowedSources() []string {
+	if x != nil {
+		return x.AllowedSources
+	}
+	return nil
+}
+
 // Record is a name and its addresses.
 type Record struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -408,8 +436,10 @@ type Record struct {
 	Ipv4 []string `protobuf:"bytes,2,rep,name=ipv4,proto3" json:"ipv4,omitempty"`
 	// Sources that get an answer, in CIDR form; none means all.
 	AllowedSources []string `protobuf:"bytes,3,rep,name=allowed_sources,json=allowedSources,proto3" json:"allowed_sources,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Whether all names below it have the same addresses.
+	Subdomains    bool `protobuf:"varint,4,opt,name=subdomains,proto3" json:"subdomains,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Record) Reset() {
@@ -461,6 +491,13 @@ func (x *Record) GetAllowedSources() []string {
 		return x.AllowedSources
 	}
 	return nil
+}
+
+func (x *Record) GetSubdomains() bool {
+	if x != nil {
+		return x.Subdomains
+	}
+	return false
 }
 
 // Redirect answers plain HTTP with a redirect to TLS.
@@ -640,10 +677,12 @@ func (x *GetStatusResponse) GetSockets() []*Socket {
 // Socket is a listening socket of the door.
 type Socket struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Protocol and address, as in "tcp 0.0.0.0:443".
+	// Protocol and address as in the table, as in "tcp 0.0.0.0:443".
 	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
-	// Why it is not bound; empty when it is.
-	Error         string `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	// Why it is not bound; empty when it is. It is tried again every few seconds.
+	Error string `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	// Address it is bound to; differs where the table leaves the port to the machine.
+	Bound         string `protobuf:"bytes,3,opt,name=bound,proto3" json:"bound,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -688,6 +727,13 @@ func (x *Socket) GetAddress() string {
 func (x *Socket) GetError() string {
 	if x != nil {
 		return x.Error
+	}
+	return ""
+}
+
+func (x *Socket) GetBound() string {
+	if x != nil {
+		return x.Bound
 	}
 	return ""
 }
@@ -793,6 +839,80 @@ func (x *ApplyResponse) GetSockets() []*Socket {
 	return nil
 }
 
+// ReplaceRequest is empty.
+type ReplaceRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplaceRequest) Reset() {
+	*x = ReplaceRequest{}
+	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplaceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplaceRequest) ProtoMessage() {}
+
+func (x *ReplaceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplaceRequest.ProtoReflect.Descriptor instead.
+func (*ReplaceRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{12}
+}
+
+// ReplaceResponse is empty.
+type ReplaceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplaceResponse) Reset() {
+	*x = ReplaceResponse{}
+	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplaceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplaceResponse) ProtoMessage() {}
+
+func (x *ReplaceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplaceResponse.ProtoReflect.Descriptor instead.
+func (*ReplaceResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{13}
+}
+
 var File_hearth_door_v1_door_proto protoreflect.FileDescriptor
 
 const file_hearth_door_v1_door_proto_rawDesc = "" +
@@ -805,7 +925,7 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\tredirects\x18\x04 \x03(\v2\x18.hearth.door.v1.RedirectR\tredirects\"S\n" +
 	"\bListener\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12-\n" +
-	"\x06routes\x18\x02 \x03(\v2\x15.hearth.door.v1.RouteR\x06routes\"\xf6\x01\n" +
+	"\x06routes\x18\x02 \x03(\v2\x15.hearth.door.v1.RouteR\x06routes\"\xc0\x02\n" +
 	"\x05Route\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\tR\x05names\x12 \n" +
 	"\vcertificate\x18\x02 \x01(\tR\vcertificate\x12\x1a\n" +
@@ -814,20 +934,27 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\x04alpn\x18\x05 \x03(\tR\x04alpn\x12\x12\n" +
 	"\x04http\x18\x06 \x01(\bR\x04http\x12%\n" +
 	"\x0eproxy_protocol\x18\a \x01(\bR\rproxyProtocol\x12'\n" +
-	"\x0fallowed_sources\x18\b \x03(\tR\x0eallowedSources\"E\n" +
+	"\x0fallowed_sources\x18\b \x03(\tR\x0eallowedSources\x12%\n" +
+	"\x0eupstream_http2\x18\t \x01(\bR\rupstreamHttp2\x12!\n" +
+	"\falpn_reflect\x18\n" +
+	" \x01(\bR\valpnReflect\"E\n" +
 	"\vCertificate\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05chain\x18\x02 \x01(\fR\x05chain\x12\x10\n" +
-	"\x03key\x18\x03 \x01(\fR\x03key\"\x8e\x01\n" +
+	"\x03key\x18\x03 \x01(\fR\x03key\"\xb7\x01\n" +
 	"\bResolver\x12\x1c\n" +
 	"\taddresses\x18\x01 \x03(\tR\taddresses\x120\n" +
 	"\arecords\x18\x02 \x03(\v2\x16.hearth.door.v1.RecordR\arecords\x12\x14\n" +
 	"\x05zones\x18\x03 \x03(\tR\x05zones\x12\x1c\n" +
-	"\tupstreams\x18\x04 \x03(\tR\tupstreams\"Y\n" +
+	"\tupstreams\x18\x04 \x03(\tR\tupstreams\x12'\n" +
+	"\x0fallowed_sources\x18\x05 \x03(\tR\x0eallowedSources\"y\n" +
 	"\x06Record\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04ipv4\x18\x02 \x03(\tR\x04ipv4\x12'\n" +
-	"\x0fallowed_sources\x18\x03 \x03(\tR\x0eallowedSources\"j\n" +
+	"\x0fallowed_sources\x18\x03 \x03(\tR\x0eallowedSources\x12\x1e\n" +
+	"\n" +
+	"subdomains\x18\x04 \x01(\bR\n" +
+	"subdomains\"j\n" +
 	"\bRedirect\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x19\n" +
 	"\btls_port\x18\x02 \x01(\rR\atlsPort\x12)\n" +
@@ -837,18 +964,22 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1a\n" +
 	"\bcontract\x18\x02 \x01(\rR\bcontract\x12\x16\n" +
 	"\x06digest\x18\x03 \x01(\tR\x06digest\x120\n" +
-	"\asockets\x18\x04 \x03(\v2\x16.hearth.door.v1.SocketR\asockets\"8\n" +
+	"\asockets\x18\x04 \x03(\v2\x16.hearth.door.v1.SocketR\asockets\"N\n" +
 	"\x06Socket\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05error\";\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\x12\x14\n" +
+	"\x05bound\x18\x03 \x01(\tR\x05bound\";\n" +
 	"\fApplyRequest\x12+\n" +
 	"\x05table\x18\x01 \x01(\v2\x15.hearth.door.v1.TableR\x05table\"Y\n" +
 	"\rApplyResponse\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x120\n" +
-	"\asockets\x18\x02 \x03(\v2\x16.hearth.door.v1.SocketR\asockets2\xb5\x01\n" +
+	"\asockets\x18\x02 \x03(\v2\x16.hearth.door.v1.SocketR\asockets\"\x10\n" +
+	"\x0eReplaceRequest\"\x11\n" +
+	"\x0fReplaceResponse2\x89\x02\n" +
 	"\vDoorService\x12X\n" +
 	"\tGetStatus\x12 .hearth.door.v1.GetStatusRequest\x1a!.hearth.door.v1.GetStatusResponse\"\x06\xca\xf3\x18\x02(\x01\x12L\n" +
-	"\x05Apply\x12\x1c.hearth.door.v1.ApplyRequest\x1a\x1d.hearth.door.v1.ApplyResponse\"\x06\xca\xf3\x18\x02(\x01B\xb6\x01\n" +
+	"\x05Apply\x12\x1c.hearth.door.v1.ApplyRequest\x1a\x1d.hearth.door.v1.ApplyResponse\"\x06\xca\xf3\x18\x02(\x01\x12R\n" +
+	"\aReplace\x12\x1e.hearth.door.v1.ReplaceRequest\x1a\x1f.hearth.door.v1.ReplaceResponse\"\x06\xca\xf3\x18\x02(\x01B\xb6\x01\n" +
 	"\x12com.hearth.door.v1B\tDoorProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/door/v1;doorv1\xa2\x02\x03HDX\xaa\x02\x0eHearth.Door.V1\xca\x02\x0eHearth\\Door\\V1\xe2\x02\x1aHearth\\Door\\V1\\GPBMetadata\xea\x02\x10Hearth::Door::V1b\x06proto3"
 
 var (
@@ -863,7 +994,7 @@ func file_hearth_door_v1_door_proto_rawDescGZIP() []byte {
 	return file_hearth_door_v1_door_proto_rawDescData
 }
 
-var file_hearth_door_v1_door_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_hearth_door_v1_door_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_hearth_door_v1_door_proto_goTypes = []any{
 	(*Table)(nil),             // 0: hearth.door.v1.Table
 	(*Listener)(nil),          // 1: hearth.door.v1.Listener
@@ -877,6 +1008,8 @@ var file_hearth_door_v1_door_proto_goTypes = []any{
 	(*Socket)(nil),            // 9: hearth.door.v1.Socket
 	(*ApplyRequest)(nil),      // 10: hearth.door.v1.ApplyRequest
 	(*ApplyResponse)(nil),     // 11: hearth.door.v1.ApplyResponse
+	(*ReplaceRequest)(nil),    // 12: hearth.door.v1.ReplaceRequest
+	(*ReplaceResponse)(nil),   // 13: hearth.door.v1.ReplaceResponse
 }
 var file_hearth_door_v1_door_proto_depIdxs = []int32{
 	1,  // 0: hearth.door.v1.Table.listeners:type_name -> hearth.door.v1.Listener
@@ -890,10 +1023,12 @@ var file_hearth_door_v1_door_proto_depIdxs = []int32{
 	9,  // 8: hearth.door.v1.ApplyResponse.sockets:type_name -> hearth.door.v1.Socket
 	7,  // 9: hearth.door.v1.DoorService.GetStatus:input_type -> hearth.door.v1.GetStatusRequest
 	10, // 10: hearth.door.v1.DoorService.Apply:input_type -> hearth.door.v1.ApplyRequest
-	8,  // 11: hearth.door.v1.DoorService.GetStatus:output_type -> hearth.door.v1.GetStatusResponse
-	11, // 12: hearth.door.v1.DoorService.Apply:output_type -> hearth.door.v1.ApplyResponse
-	11, // [11:13] is the sub-list for method output_type
-	9,  // [9:11] is the sub-list for method input_type
+	12, // 11: hearth.door.v1.DoorService.Replace:input_type -> hearth.door.v1.ReplaceRequest
+	8,  // 12: hearth.door.v1.DoorService.GetStatus:output_type -> hearth.door.v1.GetStatusResponse
+	11, // 13: hearth.door.v1.DoorService.Apply:output_type -> hearth.door.v1.ApplyResponse
+	13, // 14: hearth.door.v1.DoorService.Replace:output_type -> hearth.door.v1.ReplaceResponse
+	12, // [12:15] is the sub-list for method output_type
+	9,  // [9:12] is the sub-list for method input_type
 	9,  // [9:9] is the sub-list for extension type_name
 	9,  // [9:9] is the sub-list for extension extendee
 	0,  // [0:9] is the sub-list for field type_name
@@ -910,7 +1045,7 @@ func file_hearth_door_v1_door_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_door_v1_door_proto_rawDesc), len(file_hearth_door_v1_door_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	DoorService_GetStatus_FullMethodName = "/hearth.door.v1.DoorService/GetStatus"
 	DoorService_Apply_FullMethodName     = "/hearth.door.v1.DoorService/Apply"
+	DoorService_Replace_FullMethodName   = "/hearth.door.v1.DoorService/Replace"
 )
 
 // DoorServiceClient is the client API for DoorService service.
@@ -37,6 +38,9 @@ type DoorServiceClient interface {
 	// Apply puts one whole table in force. Applying the same table again changes nothing. What cannot be bound is told
 	// in the answer; the rest is in force all the same.
 	Apply(ctx context.Context, in *ApplyRequest, opts ...grpc.CallOption) (*ApplyResponse, error)
+	// Replace starts the program that is on disk now, hands it all sockets and answers when it serves; the one that
+	// answered finishes what it has begun and ends. Nothing is refused meanwhile. After an error the old one goes on.
+	Replace(ctx context.Context, in *ReplaceRequest, opts ...grpc.CallOption) (*ReplaceResponse, error)
 }
 
 type doorServiceClient struct {
@@ -67,6 +71,16 @@ func (c *doorServiceClient) Apply(ctx context.Context, in *ApplyRequest, opts ..
 	return out, nil
 }
 
+func (c *doorServiceClient) Replace(ctx context.Context, in *ReplaceRequest, opts ...grpc.CallOption) (*ReplaceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReplaceResponse)
+	err := c.cc.Invoke(ctx, DoorService_Replace_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DoorServiceServer is the server API for DoorService service.
 // All implementations must embed UnimplementedDoorServiceServer
 // for forward compatibility.
@@ -78,6 +92,9 @@ type DoorServiceServer interface {
 	// Apply puts one whole table in force. Applying the same table again changes nothing. What cannot be bound is told
 	// in the answer; the rest is in force all the same.
 	Apply(context.Context, *ApplyRequest) (*ApplyResponse, error)
+	// Replace starts the program that is on disk now, hands it all sockets and answers when it serves; the one that
+	// answered finishes what it has begun and ends. Nothing is refused meanwhile. After an error the old one goes on.
+	Replace(context.Context, *ReplaceRequest) (*ReplaceResponse, error)
 	mustEmbedUnimplementedDoorServiceServer()
 }
 
@@ -93,6 +110,9 @@ func (UnimplementedDoorServiceServer) GetStatus(context.Context, *GetStatusReque
 }
 func (UnimplementedDoorServiceServer) Apply(context.Context, *ApplyRequest) (*ApplyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Apply not implemented")
+}
+func (UnimplementedDoorServiceServer) Replace(context.Context, *ReplaceRequest) (*ReplaceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Replace not implemented")
 }
 func (UnimplementedDoorServiceServer) mustEmbedUnimplementedDoorServiceServer() {}
 func (UnimplementedDoorServiceServer) testEmbeddedByValue()                     {}
@@ -151,6 +171,24 @@ func _DoorService_Apply_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DoorService_Replace_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplaceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DoorServiceServer).Replace(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DoorService_Replace_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DoorServiceServer).Replace(ctx, req.(*ReplaceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // DoorService_ServiceDesc is the grpc.ServiceDesc for DoorService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -165,6 +203,10 @@ var DoorService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Apply",
 			Handler:    _DoorService_Apply_Handler,
+		},
+		{
+			MethodName: "Replace",
+			Handler:    _DoorService_Replace_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
