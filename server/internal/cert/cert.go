@@ -1,0 +1,222 @@
+// Package cert is the server's own certificate authority: a root people trust once, an intermediate that signs, and the
+// leaf certificates of the front door and of packages.
+//
+// It deliberately serves nothing, knows no rows and asks no outside authority; who may have a certificate for which names
+// is decided by the caller. Everything lies in one folder that is the server's alone:
+//
+//	authority.pem        0600  root and intermediate with their keys; made once
+//	ca.crt               0644  the root for people, written anew at each start
+//	leaves/<hash>.pem    0600  one leaf with its key, named by the hash of its names and algorithm
+//
+// Invariants: the root is made once in the life of a server and never replaced, not even when its file is damaged, since
+// every device that trusts it would have to be visited again; the key of a set of names stays the same through all
+// renewals and restarts, so that a key and a certificate that were fetched apart fit together; a leaf that is handed out
+// is valid now and for at least renewBefore; leaves are a cache and may be deleted at any time.
+package cert
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hearthos/hearth/server/internal/atomicfile"
+)
+
+// Lifetimes. Browsers refuse leaves that are valid for more than 397 days, a day before now included.
+const (
+	authorityLife = 3650 * 24 * time.Hour
+	leafLife      = 395 * 24 * time.Hour
+	renewBefore   = 30 * 24 * time.Hour
+	backdated     = 24 * time.Hour // devices' clocks are wrong
+)
+
+// Algorithm is the kind of a leaf's key.
+type Algorithm string
+
+// The algorithms. Browsers take ECDSA only.
+const (
+	ECDSA   Algorithm = "ecdsa"
+	Ed25519 Algorithm = "ed25519"
+)
+
+// Authority signs certificates. It is safe for concurrent use.
+type Authority struct {
+	dir          string
+	root         *x509.Certificate
+	intermediate *x509.Certificate
+	key          crypto.Signer // of the intermediate
+
+	mu     sync.Mutex // guards leaves and their files
+	leaves map[string]*leaf
+}
+
+// Open reads the authority in dir, and makes one there when there is none; name is the server's and becomes part of the
+// root's, so that people know it among others. A damaged authority is an error and left as it is. Two authorities over
+// one folder at the same time are a mistake of the caller.
+func Open(dir, name string) (*Authority, error) {
+	if err := os.MkdirAll(filepath.Join(dir, "leaves"), 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the folder of the certificate authority: %w", err)
+	}
+	path, public := filepath.Join(dir, "authority.pem"), filepath.Join(dir, "ca.crt")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, seen := os.Lstat(public); seen == nil {
+			return nil, fmt.Errorf("cannot find %s, restore it from a backup: a new root would have to be trusted anew "+
+				"by every device; remove %s to have one made", path, public)
+		}
+		if data, err = create(name, time.Now()); err == nil {
+			err = atomicfile.Write(path, data, 0o600)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the certificate authority: %w", err)
+	}
+	a, err := parseAuthority(data)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the certificate authority in %s, restore the file from a backup: %w", path, err)
+	}
+	a.dir = dir
+	if err := atomicfile.Write(public, a.RootPEM(), 0o644); err != nil {
+		return nil, err
+	}
+	return a, a.loadLeaves(time.Now())
+}
+
+// RootPEM answers the root certificate, which is public.
+func (a *Authority) RootPEM() []byte { return encodeCertificate(a.root) }
+
+// Fingerprint answers the SHA-256 of the root as people compare it: upper-case pairs with colons.
+func (a *Authority) Fingerprint() string {
+	sum := sha256.Sum256(a.root.Raw)
+	pairs := make([]string, len(sum))
+	for i, b := range sum {
+		pairs[i] = fmt.Sprintf("%02X", b)
+	}
+	return strings.Join(pairs, ":")
+}
+
+// create makes a root and an intermediate.
+func create(name string, now time.Time) ([]byte, error) {
+	rootKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make the root key: %w", err)
+	}
+	rootTemplate := authorityTemplate(strings.TrimSpace(name+" Hearth Root CA"), now)
+	root, err := sign(rootTemplate, rootTemplate, rootKey.Public(), rootKey)
+	if err != nil {
+		return nil, err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make the intermediate key: %w", err)
+	}
+	template := authorityTemplate(strings.TrimSpace(name+" Hearth Intermediate CA"), now)
+	template.MaxPathLenZero = true
+	intermediate, err := sign(template, root, key.Public(), rootKey)
+	if err != nil {
+		return nil, err
+	}
+	out := encodeCertificate(root)
+	for _, block := range []func() ([]byte, error){
+		func() ([]byte, error) { return encodeKey(rootKey) },
+		func() ([]byte, error) { return encodeCertificate(intermediate), nil },
+		func() ([]byte, error) { return encodeKey(key) },
+	} {
+		data, err := block()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, data...)
+	}
+	return out, nil
+}
+
+// parseAuthority reads what create makes, and holds the parts against each other.
+func parseAuthority(data []byte) (*Authority, error) {
+	root, rest, err := nextCertificate(data)
+	if err != nil {
+		return nil, fmt.Errorf("root: %w", err)
+	}
+	rootKey, rest, err := nextKey(rest)
+	if err != nil {
+		return nil, fmt.Errorf("root key: %w", err)
+	}
+	intermediate, rest, err := nextCertificate(rest)
+	if err != nil {
+		return nil, fmt.Errorf("intermediate: %w", err)
+	}
+	key, _, err := nextKey(rest)
+	if err != nil {
+		return nil, fmt.Errorf("intermediate key: %w", err)
+	}
+	switch {
+	case !fits(root, rootKey):
+		return nil, errors.New("the root key is not that of the root")
+	case !fits(intermediate, key):
+		return nil, errors.New("the intermediate key is not that of the intermediate")
+	}
+	if err := root.CheckSignatureFrom(root); err != nil {
+		return nil, fmt.Errorf("root: %w", err)
+	}
+	if err := intermediate.CheckSignatureFrom(root); err != nil {
+		return nil, fmt.Errorf("intermediate: %w", err)
+	}
+	return &Authority{root: root, intermediate: intermediate, key: key, leaves: make(map[string]*leaf)}, nil
+}
+
+func fits(c *x509.Certificate, key crypto.Signer) bool {
+	public, ok := c.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && public.Equal(key.Public())
+}
+
+func encodeCertificate(c *x509.Certificate) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
+}
+
+func encodeKey(key crypto.Signer) ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("cannot encode a key: %w", err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}
+
+func nextCertificate(data []byte) (*x509.Certificate, []byte, error) {
+	block, rest := pem.Decode(data)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil, nil, errors.New("there is no certificate where one must be")
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	return c, rest, err
+}
+
+func nextKey(data []byte) (crypto.Signer, []byte, error) {
+	block, rest := pem.Decode(data)
+	if block == nil || block.Type != "PRIVATE KEY" {
+		return nil, nil, errors.New("there is no key where one must be")
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch key := parsed.(type) {
+	case *ecdsa.PrivateKey:
+		return key, rest, nil
+	case ed25519.PrivateKey:
+		return key, rest, nil
+	}
+	return nil, nil, fmt.Errorf("a key is of the foreign kind %T", parsed)
+}

@@ -1,0 +1,335 @@
+package cert_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hearthos/hearth/api/fault"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	"github.com/hearthos/hearth/server/internal/cert"
+)
+
+var names = []string{"localhost", "home.local", "*.home.example", "127.0.0.1", "::1", "10.0.3.1", "hello.startos"}
+
+func open(t *testing.T, dir string) *cert.Authority {
+	t.Helper()
+	a, err := cert.Open(dir, "home")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func issue(t *testing.T, a *cert.Authority, alg cert.Algorithm, names ...string) (chain, key []byte, leaf *x509.Certificate) {
+	t.Helper()
+	chain, key, expiry, err := a.Leaf(names, alg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf = parse(t, chain)
+	if !leaf.NotAfter.Equal(expiry) {
+		t.Errorf("told to end %s, ends %s", expiry, leaf.NotAfter)
+	}
+	return chain, key, leaf
+}
+
+func parse(t *testing.T, data []byte) *x509.Certificate {
+	t.Helper()
+	block, _ := pem.Decode(data)
+	if block == nil {
+		t.Fatal("no PEM")
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestClientsThatTrustTheRootAcceptEveryName(t *testing.T) {
+	t.Parallel()
+	a := open(t, t.TempDir())
+	trusted := x509.NewCertPool()
+	trusted.AppendCertsFromPEM(a.RootPEM())
+	for _, alg := range []cert.Algorithm{cert.ECDSA, cert.Ed25519} {
+		chain, key, leaf := issue(t, a, alg, names...)
+		pair, err := tls.X509KeyPair(chain, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"localhost", "home.local", "photos.home.example", "127.0.0.1", "::1", "10.0.3.1", "hello.startos"} {
+			if err := handshake(pair, trusted, name); err != nil {
+				t.Errorf("%s: %s: %v", alg, name, err)
+			}
+		}
+		if err := handshake(pair, trusted, "other.local"); err == nil {
+			t.Errorf("%s: a name that was not asked for is accepted", alg)
+		}
+		if err := handshake(pair, x509.NewCertPool(), "localhost"); err == nil {
+			t.Errorf("%s: a client that does not trust the root accepts it", alg)
+		}
+		if life := leaf.NotAfter.Sub(leaf.NotBefore); life > 397*24*time.Hour {
+			t.Errorf("%s: valid for %s, which browsers refuse", alg, life)
+		}
+		if !slices.Equal(leaf.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}) || leaf.IsCA {
+			t.Errorf("%s: usages %v, authority %t", alg, leaf.ExtKeyUsage, leaf.IsCA)
+		}
+	}
+}
+
+func handshake(pair tls.Certificate, trusted *x509.CertPool, name string) error {
+	client, server := net.Pipe()
+	defer client.Close()
+	defer server.Close()
+	go tls.Server(server, &tls.Config{Certificates: []tls.Certificate{pair}}).Handshake()
+	return tls.Client(client, &tls.Config{RootCAs: trusted, ServerName: name}).Handshake()
+}
+
+func TestOpenSSLAcceptsTheChain(t *testing.T) {
+	t.Parallel()
+	openssl, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Skip("openssl is not installed")
+	}
+	dir := t.TempDir()
+	a := open(t, dir)
+	for _, alg := range []cert.Algorithm{cert.ECDSA, cert.Ed25519} {
+		chain, key, _ := issue(t, a, alg, names...)
+		parts := cert.SplitChain(chain)
+		if len(parts) != 3 || parts[2] != string(a.RootPEM()) {
+			t.Fatalf("a chain of %d", len(parts))
+		}
+		leaf, between, private := filepath.Join(dir, "leaf"), filepath.Join(dir, "between"), filepath.Join(dir, "key")
+		for path, data := range map[string]string{leaf: parts[0], between: parts[1], private: string(key)} {
+			if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, args := range [][]string{
+			{"verify", "-x509_strict", "-purpose", "sslserver", "-verify_ip", "10.0.3.1", "-CAfile", filepath.Join(dir, "ca.crt"), "-untrusted", between, leaf},
+			{"verify", "-x509_strict", "-verify_hostname", "hello.startos", "-CAfile", filepath.Join(dir, "ca.crt"), "-untrusted", between, leaf},
+			{"pkey", "-in", private, "-check", "-noout"},
+		} {
+			if out, err := exec.Command(openssl, args...).CombinedOutput(); err != nil {
+				t.Errorf("%s: openssl %s: %s", alg, strings.Join(args, " "), out)
+			}
+		}
+	}
+}
+
+func TestSameNamesHaveTheSameCertificateAlsoAfterARestart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a := open(t, dir)
+	chain, key, _ := issue(t, a, cert.ECDSA, "b.local", "a.local", "::1", "10.0.3.1")
+	for name, other := range map[string]*cert.Authority{"running": a, "restarted": open(t, dir)} {
+		again, sameKey, _ := issue(t, other, cert.ECDSA, "0:0::1", "A.local.", "b.local", "a.local", "10.0.3.1")
+		if !bytes.Equal(chain, again) || !bytes.Equal(key, sameKey) {
+			t.Errorf("%s: another certificate for the same names", name)
+		}
+	}
+	if _, other, leaf := issue(t, a, cert.Ed25519, "a.local"); bytes.Equal(key, other) || leaf.PublicKeyAlgorithm != x509.Ed25519 {
+		t.Error("the algorithm does not matter")
+	}
+	if !bytes.Equal(a.RootPEM(), open(t, dir).RootPEM()) || a.Fingerprint() != open(t, dir).Fingerprint() {
+		t.Error("another root after a restart")
+	}
+	if f := a.Fingerprint(); len(f) != 95 || strings.ToUpper(f) != f {
+		t.Errorf("fingerprint %s", f)
+	}
+}
+
+func TestLeafIsRenewedWithItsKeyBeforeItEnds(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		a := open(t, dir)
+		chain, key, first := issue(t, a, cert.ECDSA, "home.local")
+		time.Sleep(time.Until(first.NotAfter) - 31*24*time.Hour)
+		if same, _, _ := issue(t, a, cert.ECDSA, "home.local"); !bytes.Equal(chain, same) {
+			t.Error("renewed too early")
+		}
+		time.Sleep(2 * 24 * time.Hour)
+		for _, a := range []*cert.Authority{open(t, dir), a} {
+			_, sameKey, next := issue(t, a, cert.ECDSA, "home.local")
+			if !next.NotAfter.After(first.NotAfter) || !bytes.Equal(key, sameKey) {
+				t.Errorf("not renewed: ends %s, same key %t", next.NotAfter, bytes.Equal(key, sameKey))
+			}
+		}
+	})
+}
+
+func TestDamagedAuthorityIsToldAndNeverReplaced(t *testing.T) {
+	t.Parallel()
+	whole := t.TempDir()
+	open(t, whole)
+	good, err := os.ReadFile(filepath.Join(whole, "authority.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	strange := t.TempDir()
+	open(t, strange)
+	foreign, err := os.ReadFile(filepath.Join(strange, "authority.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{
+		"empty":              {},
+		"cut":                good[:len(good)-300],
+		"a byte changed":     bytes.Replace(good, good[40:44], []byte("AAAA"), 1),
+		"key of another":     append(bytes.Clone(good[:bytes.Index(good, []byte("-----BEGIN PRIVATE"))]), foreign[bytes.Index(foreign, []byte("-----BEGIN PRIVATE")):]...),
+		"without first part": good[bytes.Index(good, []byte("-----BEGIN PRIVATE")):],
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			path := filepath.Join(dir, "authority.pem")
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := cert.Open(dir, "home"); err == nil || !strings.Contains(err.Error(), path) {
+				t.Errorf("got %v", err)
+			}
+			if left, err := os.ReadFile(path); err != nil || !bytes.Equal(left, data) {
+				t.Errorf("the file was touched: %v", err)
+			}
+		})
+	}
+	if err := os.Remove(filepath.Join(whole, "authority.pem")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cert.Open(whole, "home"); err == nil {
+		t.Error("a lost authority was replaced")
+	}
+}
+
+func TestDamagedLeafIsIssuedAnew(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	chain, _, _ := issue(t, open(t, dir), cert.ECDSA, "home.local")
+	files, err := filepath.Glob(filepath.Join(dir, "leaves", "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	for _, path := range []string{files[0], filepath.Join(dir, "leaves", "foreign")} {
+		if err := os.WriteFile(path, []byte("-----BEGIN CERTIFICATE-----\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if next, _, _ := issue(t, open(t, dir), cert.ECDSA, "home.local"); bytes.Equal(chain, next) {
+		t.Error("the damaged file was used")
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "leaves", "*")); len(left) != 1 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+func TestOnlyThisServerCanReadKeys(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a := open(t, dir)
+	issue(t, a, cert.ECDSA, "home.local")
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if public := filepath.Base(path) == "ca.crt"; public != (info.Mode().Perm() == 0o644) || !public && info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %s", path, info.Mode())
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLeafRefusesWhatIsNoName(t *testing.T) {
+	t.Parallel()
+	a := open(t, t.TempDir())
+	for name, in := range map[string][]string{
+		"none":         {},
+		"empty":        {""},
+		"a space":      {"a b"},
+		"an address":   {"https://a"},
+		"a path":       {"../a"},
+		"a long label": {strings.Repeat("a", 64)},
+		"long":         {strings.Repeat("a.", 128)},
+		"inner star":   {"a.*.b"},
+		"a line break": {"a\n"},
+		"too many":     strings.Split(strings.Repeat("a", 129), ""),
+	} {
+		if name == "too many" {
+			for i := range in {
+				in[i] = strings.Repeat("a", i%60+1) + strings.Repeat("b", i/60)
+			}
+		}
+		if _, _, _, err := a.Leaf(in, cert.ECDSA); !fault.Is(err, metav1.Reason_REASON_INVALID_ARGUMENT) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if _, _, _, err := a.Leaf([]string{"a"}, "rsa"); !fault.Is(err, metav1.Reason_REASON_INVALID_ARGUMENT) {
+		t.Errorf("another algorithm: got %v", err)
+	}
+}
+
+func TestManyAtOnceGetOneCertificate(t *testing.T) {
+	t.Parallel()
+	a := open(t, t.TempDir())
+	var group sync.WaitGroup
+	chains := make([][]byte, 16)
+	for i := range chains {
+		group.Go(func() { chains[i], _, _, _ = a.Leaf([]string{"home.local"}, cert.ECDSA) })
+	}
+	group.Wait()
+	for _, c := range chains {
+		if len(c) == 0 || !bytes.Equal(c, chains[0]) {
+			t.Fatal("different certificates for the same names")
+		}
+	}
+}
+
+func FuzzLeaf(f *testing.F) {
+	a, err := cert.Open(f.TempDir(), "home")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{"localhost", "a.b", "*.a", "::1%eth0", "::ffff:1.2.3.4", "ä", "-a", "a_b.c", "."} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		chain, key, _, err := a.Leaf([]string{name}, cert.ECDSA)
+		if err != nil {
+			if !fault.Is(err, metav1.Reason_REASON_INVALID_ARGUMENT) {
+				t.Errorf("another reason: %v", err)
+			}
+			return
+		}
+		pair, err := tls.X509KeyPair(chain, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := pair.PrivateKey.(*ecdsa.PrivateKey); !ok {
+			t.Errorf("a key of kind %T", pair.PrivateKey)
+		}
+		if n := len(pair.Leaf.DNSNames) + len(pair.Leaf.IPAddresses); n != 1 {
+			t.Errorf("%d names in the certificate for %q", n, name)
+		}
+	})
+}

@@ -1,0 +1,295 @@
+package cert
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hearthos/hearth/api/fault"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	"github.com/hearthos/hearth/server/internal/atomicfile"
+)
+
+// Limits. Packages choose name sets, so their number is bounded; beyond it the leaf issued first gives way.
+const (
+	maxNames  = 128
+	maxLeaves = 2048
+)
+
+type leaf struct {
+	certificate *x509.Certificate
+	key         crypto.Signer
+}
+
+// Leaf answers the chain for a set of names - leaf, intermediate, root - its key as PKCS#8, both PEM, and when the chain
+// ends. Names are host names, "*.example" and IP addresses; order, case and repetition do not matter. The same names get
+// the same answer until renewBefore of the end, also after a restart; then a new certificate for the same key.
+func (a *Authority) Leaf(names []string, alg Algorithm) (chain, key []byte, expiry time.Time, err error) {
+	names, err = canonical(names)
+	if err != nil {
+		return nil, nil, time.Time{}, err
+	}
+	if alg != ECDSA && alg != Ed25519 {
+		return nil, nil, time.Time{}, fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot make a key of kind %q", alg)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l, err := a.current(names, alg, time.Now())
+	if err != nil {
+		return nil, nil, time.Time{}, err
+	}
+	if key, err = encodeKey(l.key); err != nil {
+		return nil, nil, time.Time{}, err
+	}
+	return a.chain(l), key, l.certificate.NotAfter, nil
+}
+
+func (a *Authority) chain(l *leaf) []byte {
+	return slices.Concat(encodeCertificate(l.certificate), encodeCertificate(a.intermediate), encodeCertificate(a.root))
+}
+
+// SplitChain answers the certificates of a chain one by one.
+func SplitChain(chain []byte) []string {
+	var out []string
+	for block, rest := pem.Decode(chain); block != nil; block, rest = pem.Decode(rest) {
+		out = append(out, string(pem.EncodeToMemory(block)))
+	}
+	return out
+}
+
+// current answers the leaf of a set of names, issued or renewed when needed. The caller holds mu.
+func (a *Authority) current(names []string, alg Algorithm, now time.Time) (*leaf, error) {
+	id := leafID(names, alg)
+	l := a.leaves[id]
+	if l != nil && usable(l.certificate, now) {
+		return l, nil
+	}
+	var key crypto.Signer
+	var err error
+	switch {
+	case l != nil:
+		key = l.key
+	case alg == Ed25519:
+		_, key, err = ed25519.GenerateKey(rand.Reader)
+	default:
+		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a key: %w", err)
+	}
+	c, err := sign(a.leafTemplate(names, now), a.intermediate, key.Public(), a.key)
+	if err != nil {
+		return nil, err
+	}
+	l = &leaf{certificate: c, key: key}
+	if err := a.save(id, l); err != nil {
+		return nil, err
+	}
+	a.leaves[id] = l
+	return l, a.evict(id)
+}
+
+// usable tells whether a leaf may be handed out. A clock that was wrong when it was issued must not last.
+func usable(c *x509.Certificate, now time.Time) bool {
+	return !now.Before(c.NotBefore) && now.Add(renewBefore).Before(c.NotAfter)
+}
+
+func (a *Authority) leafPath(id string) string { return filepath.Join(a.dir, "leaves", id+".pem") }
+
+func (a *Authority) save(id string, l *leaf) error {
+	key, err := encodeKey(l.key)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(a.leafPath(id), append(encodeCertificate(l.certificate), key...), 0o600)
+}
+
+// evict removes the leaves issued first while there are too many; kept stays in any case.
+func (a *Authority) evict(kept string) error {
+	for len(a.leaves) > maxLeaves {
+		oldest := ""
+		for id, l := range a.leaves {
+			if id != kept && (oldest == "" || l.certificate.NotBefore.Before(a.leaves[oldest].certificate.NotBefore)) {
+				oldest = id
+			}
+		}
+		if err := os.Remove(a.leafPath(oldest)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("cannot remove a certificate: %w", err)
+		}
+		delete(a.leaves, oldest)
+	}
+	return nil
+}
+
+// loadLeaves reads the leaves on disk. What is damaged, of another authority or long expired is removed: it is a cache.
+func (a *Authority) loadLeaves(now time.Time) error {
+	dir := filepath.Join(a.dir, "leaves")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("cannot list certificates: %w", err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		id, l, err := a.load(path)
+		if err == nil && e.Name() == id+".pem" && now.Before(l.certificate.NotAfter.Add(leafLife)) {
+			a.leaves[id] = l
+			continue
+		}
+		if err := os.Remove(path); err != nil {
+			return fmt.Errorf("cannot remove a damaged certificate: %w", err)
+		}
+	}
+	return a.evict("")
+}
+
+func (a *Authority) load(path string) (string, *leaf, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", nil, err
+	}
+	c, rest, err := nextCertificate(data)
+	if err != nil {
+		return "", nil, err
+	}
+	key, _, err := nextKey(rest)
+	if err != nil {
+		return "", nil, err
+	}
+	if !fits(c, key) || c.CheckSignatureFrom(a.intermediate) != nil {
+		return "", nil, errors.New("it is not of this authority")
+	}
+	alg := ECDSA
+	if _, ok := key.(ed25519.PrivateKey); ok {
+		alg = Ed25519
+	}
+	names := slices.Clone(c.DNSNames)
+	for _, ip := range c.IPAddresses {
+		if addr, ok := netip.AddrFromSlice(ip); ok {
+			names = append(names, addr.Unmap().String())
+		}
+	}
+	slices.Sort(names)
+	return leafID(names, alg), &leaf{certificate: c, key: key}, nil
+}
+
+func leafID(names []string, alg Algorithm) string {
+	sum := sha256.Sum256([]byte(string(alg) + "\n" + strings.Join(names, "\n")))
+	return hex.EncodeToString(sum[:20])
+}
+
+// canonical checks names and answers them in the one spelling and order a set has.
+func canonical(names []string) ([]string, error) {
+	out := make([]string, 0, len(names))
+	for i, n := range names {
+		if a, err := netip.ParseAddr(n); err == nil {
+			n = a.Unmap().WithZone("").String()
+		} else if n = strings.ToLower(strings.TrimSuffix(n, ".")); !isHostname(n) {
+			return nil, fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot certify %.80q: it is neither a host name nor an IP address", names[i])
+		}
+		out = append(out, n)
+	}
+	slices.Sort(out)
+	out = slices.Compact(out)
+	if len(out) == 0 || len(out) > maxNames {
+		return nil, fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot certify %d names: a certificate has 1 to %d", len(out), maxNames)
+	}
+	return out, nil
+}
+
+func isHostname(s string) bool {
+	s = strings.TrimPrefix(s, "*.")
+	if s == "" || len(s) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for i := range len(label) {
+			if c := label[i]; c != '-' && c != '_' && (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (a *Authority) leafTemplate(names []string, now time.Time) *x509.Certificate {
+	t := &x509.Certificate{
+		NotBefore:             now.Add(-backdated),
+		NotAfter:              now.Add(leafLife),
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true,
+	}
+	if t.NotAfter.After(a.intermediate.NotAfter) {
+		t.NotAfter = a.intermediate.NotAfter
+	}
+	for _, n := range names {
+		if addr, err := netip.ParseAddr(n); err == nil {
+			t.IPAddresses = append(t.IPAddresses, addr.AsSlice())
+		} else {
+			t.DNSNames = append(t.DNSNames, n)
+		}
+	}
+	// A common name is no longer read by anyone but people; it may have 64 characters.
+	short := slices.IndexFunc(t.DNSNames, func(n string) bool { return len(n) <= 64 })
+	t.Subject = pkix.Name{CommonName: "localhost", Organization: []string{"Hearth"}}
+	if short >= 0 {
+		t.Subject.CommonName = t.DNSNames[short]
+	}
+	return t
+}
+
+func authorityTemplate(name string, now time.Time) *x509.Certificate {
+	const most = 64
+	if len(name) > most {
+		name = strings.ToValidUTF8(name[len(name)-most:], "")
+	}
+	return &x509.Certificate{
+		Subject:               pkix.Name{CommonName: name, Organization: []string{"Hearth"}},
+		NotBefore:             now.Add(-backdated),
+		NotAfter:              now.Add(authorityLife),
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCRLSign | x509.KeyUsageCertSign,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+	}
+}
+
+// sign gives a template a serial number and key ids and signs it.
+func sign(template, parent *x509.Certificate, public crypto.PublicKey, key crypto.Signer) (*x509.Certificate, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 63))
+	if err != nil {
+		return nil, fmt.Errorf("cannot draw a serial number: %w", err)
+	}
+	template.SerialNumber = serial.Add(serial, big.NewInt(1))
+	spki, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return nil, fmt.Errorf("cannot encode a public key: %w", err)
+	}
+	id := sha256.Sum256(spki)
+	template.SubjectKeyId = id[:20]
+	template.AuthorityKeyId = parent.SubjectKeyId
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, key)
+	if err != nil {
+		return nil, fmt.Errorf("cannot sign a certificate: %w", err)
+	}
+	return x509.ParseCertificate(der)
+}
