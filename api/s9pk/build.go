@@ -1,0 +1,171 @@
+package s9pk
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/hearthos/hearth/api/merkle"
+	"github.com/hearthos/hearth/api/sign"
+)
+
+// Order decides how the members of the root follow each other in the file. It changes neither commitment nor signature.
+type Order int
+
+// Priority puts first what a catalogue shows, as the original does whenever it rewrites a package; ByName is how it packs
+// one at first.
+const (
+	Priority Order = iota
+	ByName
+)
+
+func (o Order) function() func(string) int {
+	if o == ByName {
+		return nil
+	}
+	return rootPriority
+}
+
+func rootPriority(name string) int {
+	switch name {
+	case PathManifest:
+		return 0
+	case PathLicense:
+		return 2
+	case PathInstructions:
+		return 3
+	case dirDependencies:
+		return 4
+	case PathJavaScript:
+		return 5
+	case PathAssets:
+		return 6
+	case dirImages:
+		return 7
+	}
+	if stem := strings.LastIndexByte(name, '.'); stem >= 0 && name[:stem] == "icon" {
+		return 1
+	}
+	return 8
+}
+
+// BuildInput is a package to be written. Members are all files but the manifest by their paths; see the package comment
+// for what must be there. The manifest is written as it is given.
+type BuildInput struct {
+	Manifest []byte
+	Members  map[string]merkle.Source
+	Key      sign.PrivateKey
+	Order    Order
+}
+
+// FromBytes is a member held in memory.
+func FromBytes(b []byte) merkle.Source {
+	return merkle.Source{Size: int64(len(b)), Open: func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(b)), nil
+	}}
+}
+
+// FromFile is a member read from a regular file, which must not change until the package is written.
+func FromFile(path string) (merkle.Source, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return merkle.Source{}, fmt.Errorf("cannot pack a file: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return merkle.Source{}, fmt.Errorf("cannot pack %q: it is not a regular file", path)
+	}
+	return merkle.Source{Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(path) }}, nil
+}
+
+// Build checks, signs and writes a package. Every source is read twice, once to hash and once to write. The same input
+// gives the same bytes. After an error what was written is worthless.
+func Build(ctx context.Context, w io.Writer, in BuildInput) (Commitment, error) {
+	members := maps.Clone(in.Members)
+	if members == nil {
+		members = make(map[string]merkle.Source)
+	}
+	members[PathManifest] = FromBytes(in.Manifest)
+	if err := checkInput(in.Manifest, members); err != nil {
+		return Commitment{}, err
+	}
+	b := merkle.NewBuilder()
+	for _, path := range slices.Sorted(maps.Keys(members)) {
+		if err := b.Add(path, members[path]); err != nil {
+			return Commitment{}, err
+		}
+	}
+	root, err := b.Seal(ctx)
+	if err != nil {
+		return Commitment{}, err
+	}
+	h := Header{Signer: in.Key.Public(), Commitment: Commitment{root.Sighash, root.MaxSize}}
+	if root.MaxSize > MaxRootTable {
+		return Commitment{}, refuse(TooLarge, "its root table is larger than is allowed")
+	}
+	if h.Signature, err = in.Key.Sign(sign.ContextPackage, h.Commitment.Message()); err != nil {
+		return Commitment{}, err
+	}
+	return h.Commitment, writeFile(ctx, w, h, b, in.Order)
+}
+
+// checkInput holds what is to be packed against the layout of a package for all its architectures.
+func checkInput(manifest []byte, members map[string]merkle.Source) error {
+	m, err := ParseManifest(manifest)
+	if err != nil {
+		return err
+	}
+	for id, image := range m.Images {
+		if !image.Source.Packed() {
+			return refuseMember(BadManifest, PathManifest, fmt.Sprintf("image %q is not packed yet", id), nil)
+		}
+	}
+	for id, d := range m.Dependencies {
+		if d.Metadata != nil || d.S9PK != nil {
+			return refuseMember(BadManifest, PathManifest, fmt.Sprintf("dependency %q is not packed yet", id), nil)
+		}
+	}
+	sizes := make(map[string]int64, len(members))
+	for path, source := range members {
+		sizes[path] = source.Size
+	}
+	l, err := layOut(m, sizes, "")
+	if err != nil {
+		return err
+	}
+	if l.Instructions == "" {
+		return missing(PathInstructions)
+	}
+	for _, path := range slices.Sorted(maps.Keys(members)) {
+		if !l.Has(path) {
+			return refuseMember(UnknownMember, path, "it has no place in a package", nil)
+		}
+	}
+	return nil
+}
+
+// Rewrite writes a copy of the package with the original signature, verifying every member on the way. With a layout only
+// its members are kept, so that a host need not store the images of other machines; nil keeps all.
+func (f *File) Rewrite(ctx context.Context, w io.Writer, keep *Layout, o Order) error {
+	var filter func(string) bool
+	if keep != nil {
+		filter = keep.Has
+	}
+	return writeFile(ctx, w, f.header, f.Archive.Rewrite(filter), o)
+}
+
+func writeFile(ctx context.Context, w io.Writer, h Header, b *merkle.Builder, o Order) error {
+	plan, err := b.Plan(HeaderSize, o.function())
+	if err != nil {
+		return err
+	}
+	h.Position, h.Length = plan.Root.Position, plan.Root.Length
+	if _, err := w.Write(h.bytes()); err != nil {
+		return fmt.Errorf("cannot write the package: %w", err)
+	}
+	return plan.Write(ctx, w)
+}
