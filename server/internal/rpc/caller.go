@@ -1,0 +1,66 @@
+package rpc
+
+import (
+	"context"
+	"encoding/base64"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
+)
+
+// Caller names who calls, for records: "local", or the id of the token. It is empty outside of a call and for the
+// callers of container and internal sockets.
+func Caller(ctx context.Context) string {
+	if c := CallFrom(ctx); c != nil {
+		return c.Caller.Identity.ID
+	}
+	return ""
+}
+
+// CallerRole is what the caller may do; ROLE_UNSPECIFIED outside of a call.
+func CallerRole(ctx context.Context) optionsv1.Role {
+	if c := CallFrom(ctx); c != nil {
+		return c.Caller.Identity.Role
+	}
+	return optionsv1.Role_ROLE_UNSPECIFIED
+}
+
+// CallerPackage is the service whose container calls; empty on every other listener.
+func CallerPackage(ctx context.Context) string {
+	if c := CallFrom(ctx); c != nil {
+		return c.Caller.Origin.Package
+	}
+	return ""
+}
+
+// Page cuts the page that follows token out of rows, which are in ascending or descending order of their ids, and
+// tells the token of the page after it, empty at the end. A size of 0 means def. Tokens stay good while rows come and
+// go: they hold the id of the last row seen, not a number. A damaged token begins anew.
+func Page[T interface{ GetMeta() *metav1.Meta }](rows []T, size int32, def int, token string) ([]T, string) {
+	n := int(size)
+	if n <= 0 {
+		n = def
+	}
+	if last, err := base64.RawURLEncoding.DecodeString(token); err == nil && token != "" {
+		rows = after(rows, string(last))
+	}
+	if len(rows) <= n {
+		return rows, ""
+	}
+	return rows[:n], base64.RawURLEncoding.EncodeToString([]byte(rows[n-1].GetMeta().GetId()))
+}
+
+// after drops the rows up to and with the one of this id, or up to its place when it has gone.
+func after[T interface{ GetMeta() *metav1.Meta }](rows []T, id string) []T {
+	if len(rows) == 0 {
+		return rows
+	}
+	descending := rows[0].GetMeta().GetId() > rows[len(rows)-1].GetMeta().GetId()
+	for i, r := range rows {
+		at := r.GetMeta().GetId()
+		if at != id && (at > id) != descending {
+			return rows[i:]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,180 @@
+package rpc
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strconv"
+
+	"buf.build/go/protovalidate"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/rpc/access"
+)
+
+// RevisionHeader is the response header with the revision of the store at which what a call did is visible.
+const RevisionHeader = "hearth-revision"
+
+func formatRevision(r uint64) string { return strconv.FormatUint(r, 10) }
+
+// readers is the rule of methods that carry no option: reflection, health, and those that do not exist.
+var readers = access.Role(optionsv1.Role_ROLE_READER)
+
+// recovered turns a panic into a fault, so that one call with a defect does not end the daemon.
+func (h *Hub) recovered(ctx context.Context, c *Call, next func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			id := logID()
+			h.log.LogAttrs(ctx, slog.LevelError, "call panicked", slog.String("method", c.Procedure),
+				slog.String("log_id", id), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			err = internal(id)
+		}
+	}()
+	return next(ctx)
+}
+
+// logged writes the one line of a call. Successful reads are of interest only when looking for something.
+func (h *Hub) logged(ctx context.Context, c *Call, next func(context.Context) error) error {
+	outcome := "panic"
+	level := slog.LevelInfo
+	defer func() {
+		if !h.log.Enabled(ctx, level) {
+			return
+		}
+		attrs := []slog.Attr{
+			slog.String("method", c.Procedure), slog.String("wire", c.Wire), slog.String("outcome", outcome),
+			slog.Duration("took", h.cfg.Now().Sub(c.start)), slog.String("origin", c.Caller.Origin.String()),
+			slog.String("caller", c.Caller.Identity.ID),
+		}
+		h.log.LogAttrs(ctx, level, "call", append(attrs, c.attrs...)...)
+	}()
+	err := next(ctx)
+	switch {
+	case err != nil:
+		outcome = fault.Reason(err).String()
+		c.Annotate(slog.String("error", err.Error()))
+	default:
+		outcome = "ok"
+		if reads(c) {
+			level = slog.LevelDebug
+		}
+	}
+	return err
+}
+
+func reads(c *Call) bool {
+	if c.Method == nil {
+		return false
+	}
+	opts, ok := c.Method.Options().(*descriptorpb.MethodOptions)
+	return ok && opts.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
+}
+
+// faults makes every error a fault. It stands outside of the checks, whose refusals are mapped too. What nobody
+// meant to send becomes INTERNAL: its text goes to the log, its log id to the caller.
+func (h *Hub) faults(ctx context.Context, c *Call, next func(context.Context) error) error {
+	err := next(ctx)
+	if err == nil {
+		return nil
+	}
+	if err = known(ctx, err); fault.Reason(err) != metav1.Reason_REASON_INTERNAL {
+		return err
+	}
+	id := logID()
+	h.log.LogAttrs(ctx, slog.LevelError, "call failed", slog.String("method", c.Procedure), slog.String("log_id", id),
+		slog.String("error", err.Error()))
+	return internal(id)
+}
+
+// known finds the fault in err: that for which the stream was ended, where it was; a service only sees its context end.
+func known(ctx context.Context, err error) error {
+	switch fault.Reason(err) {
+	case metav1.Reason_REASON_CANCELLED, metav1.Reason_REASON_DEADLINE_EXCEEDED:
+		var f *fault.Error
+		if errors.As(context.Cause(ctx), &f) {
+			return f
+		}
+	}
+	return err
+}
+
+func internal(id string) error {
+	return fault.New(metav1.Reason_REASON_INTERNAL, "cannot complete the call because of a defect of the server (log id %s)", id).
+		With("log_id", id)
+}
+
+func logID() string {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// authenticate finds out who calls.
+func (h *Hub) authenticate(ctx context.Context, c *Call, next func(context.Context) error) error {
+	caller, err := access.Identify(ctx, c.Caller.Origin, metadata.ValueFromIncomingContext(ctx, "authorization"), h.cfg.Authenticator)
+	c.Caller = caller
+	if err != nil {
+		return err
+	}
+	return next(ctx)
+}
+
+// authorize applies the method's rule.
+func (h *Hub) authorize(ctx context.Context, c *Call, next func(context.Context) error) error {
+	if err := c.rule.Check(c.Caller); err != nil {
+		return err
+	}
+	if c.Method == nil {
+		return fault.New(metav1.Reason_REASON_METHOD_NOT_FOUND, "there is no method %q", c.Procedure)
+	}
+	return next(ctx)
+}
+
+// validate applies the rules written in the contract to every message of the caller.
+func (h *Hub) validate(ctx context.Context, c *Call, next func(context.Context) error) error {
+	c.OnReceive(func(m proto.Message) error {
+		err := h.validator.Validate(m)
+		if err == nil {
+			return nil
+		}
+		var invalid *protovalidate.ValidationError
+		if !errors.As(err, &invalid) {
+			return fmt.Errorf("cannot validate %s: %w", m.ProtoReflect().Descriptor().FullName(), err)
+		}
+		return violations(invalid)
+	})
+	return next(ctx)
+}
+
+func violations(invalid *protovalidate.ValidationError) error {
+	first := ""
+	for _, v := range invalid.Violations {
+		if first == "" {
+			first = protovalidate.FieldPathString(v.Proto.GetField()) + ": " + v.Proto.GetMessage()
+		}
+	}
+	f := fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot accept the request: %s", first)
+	for _, v := range invalid.Violations {
+		f = f.Violation(protovalidate.FieldPathString(v.Proto.GetField()), v.Proto.GetMessage())
+	}
+	return f
+}
+
+// revision tells the caller at which revision what it did is visible.
+func (h *Hub) revision(ctx context.Context, c *Call, next func(context.Context) error) error {
+	err := next(ctx)
+	if err != nil || c.Stream {
+		return err
+	}
+	return grpc.SetHeader(ctx, h.revisionHeader())
+}

@@ -1,0 +1,164 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/rpc/codec"
+)
+
+// Gateway puts the REST routes of one service on mux, calling it through conn.
+type Gateway func(ctx context.Context, mux *runtime.ServeMux, conn grpc.ClientConnInterface) error
+
+// NewGateway makes a Gateway of the generated functions RegisterXHandlerClient and NewXClient.
+func NewGateway[C any](register func(context.Context, *runtime.ServeMux, C) error, client func(grpc.ClientConnInterface) C) Gateway {
+	return func(ctx context.Context, mux *runtime.ServeMux, conn grpc.ClientConnInterface) error {
+		return register(ctx, mux, client(conn))
+	}
+}
+
+// REST adds the REST routes of services. It is called before Build.
+func (h *Hub) REST(gateways ...Gateway) { h.gateways = append(h.gateways, gateways...) }
+
+// newREST makes the handler of /api/.
+func (h *Hub) newREST() (http.Handler, error) {
+	mux := runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, codec.Gateway()),
+		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }),
+		runtime.WithOutgoingHeaderMatcher(func(key string) (string, bool) { return key, key == RevisionHeader }),
+		runtime.WithOutgoingTrailerMatcher(func(string) (string, bool) { return "", false }),
+		runtime.WithDisablePathLengthFallback(), runtime.WithDisableHTTPMethodOverride(),
+		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptReserved),
+		runtime.WithErrorHandler(restError), runtime.WithRoutingErrorHandler(restRouting),
+	)
+	for _, register := range h.gateways {
+		if err := register(context.Background(), mux, restConn{front{h.channel}}); err != nil {
+			return nil, err
+		}
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := codec.NewBody(w, r)
+		ctx := context.WithValue(withWire(r.Context(), "rest"), restKey{}, &restCall{body: body, query: r.URL.Query()})
+		r = r.WithContext(ctx)
+		r.Body = body
+		mux.ServeHTTP(w, r)
+	}), nil
+}
+
+type restKey struct{}
+
+// restCall is what the error handler must know of a request and the generated handlers do not tell.
+type restCall struct {
+	body  *codec.Body
+	query url.Values
+	sent  bool // a message went to the service
+}
+
+func restCallOf(ctx context.Context) *restCall {
+	c, _ := ctx.Value(restKey{}).(*restCall)
+	return c
+}
+
+// restConn refuses what the generated handlers leave unread without a word: members of the query that the message
+// does not have.
+type restConn struct{ front }
+
+func (c restConn) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	if err := checkQuery(ctx, args); err != nil {
+		return err
+	}
+	return c.front.Invoke(ctx, method, args, reply, opts...)
+}
+
+func (c restConn) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	cs, err := c.front.NewStream(ctx, desc, method, opts...)
+	return restStream{cs}, err
+}
+
+type restStream struct{ grpc.ClientStream }
+
+func (s restStream) SendMsg(m any) error {
+	if err := checkQuery(s.Context(), m); err != nil {
+		return err
+	}
+	return s.ClientStream.SendMsg(m)
+}
+
+// checkQuery refuses members of the query that name no field of the message.
+func checkQuery(ctx context.Context, msg any) error {
+	call := restCallOf(ctx)
+	m, ok := msg.(proto.Message)
+	if call == nil || !ok {
+		return nil
+	}
+	call.sent = true
+	return unknownQuery(call.query, m.ProtoReflect().Descriptor())
+}
+
+func unknownQuery(query url.Values, md protoreflect.MessageDescriptor) error {
+	for key := range query {
+		if !hasField(md, key) {
+			return fault.New(metav1.Reason_REASON_UNKNOWN_FIELD, "cannot read %s: it has no member %q", md.FullName(), key).
+				With("field", key).Violation(key, "is not part of the message")
+		}
+	}
+	return nil
+}
+
+func hasField(md protoreflect.MessageDescriptor, path string) bool {
+	path, _, _ = strings.Cut(path, "[")
+	for name := range strings.SplitSeq(path, ".") {
+		if md == nil {
+			return false
+		}
+		fd := md.Fields().ByJSONName(name)
+		if fd == nil {
+			fd = md.Fields().ByTextName(name)
+		}
+		if fd == nil {
+			return false
+		}
+		md = fd.Message()
+	}
+	return true
+}
+
+// restError answers with the fault. What the generated handlers could not read never reached the service: it is told
+// apart by what the body and the query say themselves.
+func restError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
+	if call := restCallOf(ctx); call != nil && !call.sent && call.body.Fault() != nil {
+		err = call.body.Fault()
+	}
+	if md, ok := runtime.ServerMetadataFromContext(ctx); ok {
+		copyHeaders(md.HeaderMD, func(key, value string) {
+			if key == RevisionHeader {
+				w.Header().Add(key, value)
+			}
+		})
+	}
+	var chosen *runtime.HTTPStatusError
+	if errors.As(err, &chosen) {
+		codec.WriteFaultStatus(w, chosen.HTTPStatus, fault.FromStatus(chosen.Err))
+		return
+	}
+	codec.WriteFault(w, fault.FromStatus(err))
+}
+
+// restRouting answers requests for which there is no route.
+func restRouting(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, status int) {
+	if status == http.StatusBadRequest {
+		codec.WriteFaultStatus(w, status, fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot read the path of the request"))
+		return
+	}
+	codec.WriteFaultStatus(w, status, fault.New(metav1.Reason_REASON_METHOD_NOT_FOUND, "there is no %s %s", r.Method, r.URL.Path))
+}

@@ -1,0 +1,102 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/rpc/codec"
+	"github.com/hearthos/hearth/server/internal/rpc/jsonrpc"
+)
+
+// newWeb makes the handler of everything that comes by HTTP.
+func (h *Hub) newWeb() (http.Handler, error) {
+	mux := http.NewServeMux()
+	if err := h.mountConnect(mux); err != nil {
+		return nil, fmt.Errorf("cannot mount the services: %w", err)
+	}
+	rest, err := h.newREST()
+	if err != nil {
+		return nil, fmt.Errorf("cannot mount the REST routes: %w", err)
+	}
+	mux.Handle("/api/", rest)
+	mux.Handle("/jsonrpc", onWire("jsonrpc", jsonrpc.New(front{h.channel}, h.callable())))
+	mux.Handle("/transfer/", orNotFound(h.cfg.Transfer))
+	mux.Handle("/openapi.json", document("application/json", func() []byte { return h.cfg.OpenAPI }))
+	mux.Handle("/ca.crt", document("application/x-pem-file", h.cfg.CA))
+	mux.Handle("/", orNotFound(h.cfg.Page))
+
+	// Pages of other sites get nothing: there are no CORS headers, and what browsers mark as coming from elsewhere is
+	// refused where it could change something.
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		codec.WriteFault(w, fault.New(metav1.Reason_REASON_PERMISSION_DENIED, "cannot accept a request made by a page of another site"))
+	}))
+	guarded := guard.Handler(mux)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		ctx := context.WithValue(r.Context(), controllerKey{}, http.NewResponseController(w))
+		guarded.ServeHTTP(w, r.WithContext(ctx))
+	}), nil
+}
+
+type controllerKey struct{}
+
+// stopReading ends every read of the request's body.
+func stopReading(ctx context.Context) {
+	if c, ok := ctx.Value(controllerKey{}).(*http.ResponseController); ok {
+		c.SetReadDeadline(time.Unix(1, 0)) // where it is not supported the end of the call ends the read
+	}
+}
+
+func orNotFound(handler http.Handler) http.Handler {
+	if handler != nil {
+		return handler
+	}
+	return http.HandlerFunc(notFound)
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	codec.WriteFaultStatus(w, http.StatusNotFound, fault.New(metav1.Reason_REASON_NOT_FOUND, "there is nothing at %s", r.URL.Path))
+}
+
+// document serves bytes for everybody who reached the listener.
+func document(contentType string, get func() []byte) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body []byte
+		if get != nil {
+			body = get()
+		}
+		switch {
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			w.Header().Set("Allow", "GET, HEAD")
+			codec.WriteFaultStatus(w, http.StatusMethodNotAllowed, fault.New(metav1.Reason_REASON_METHOD_NOT_FOUND, "there is no %s %s", r.Method, r.URL.Path))
+		case len(body) == 0:
+			notFound(w, r)
+		default:
+			w.Header().Set("Content-Type", contentType)
+			w.Header().Set("Cache-Control", "no-cache")
+			w.Write(body)
+		}
+	})
+}
+
+// callable lists the methods of the public services for JSON-RPC.
+func (h *Hub) callable() []jsonrpc.Method {
+	var list []jsonrpc.Method
+	for service := range h.channel.GetServiceInfo() {
+		if foreign(service) {
+			continue
+		}
+		for procedure, m := range h.methods {
+			if string(m.desc.Parent().FullName()) == service {
+				list = append(list, jsonrpc.Method{Procedure: procedure, Desc: m.desc})
+			}
+		}
+	}
+	return list
+}
