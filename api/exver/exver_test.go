@@ -138,6 +138,17 @@ func TestCanonicalRangeIsStable(t *testing.T) {
 	})
 }
 
+func TestEmptyFlavorOfABoundIsNone(t *testing.T) {
+	t.Parallel()
+	r := mustParseRange(t, "^#:1.2 || =#a:3:1")
+	if r.String() != "(>=1.2:0 <2:0) || =#a:3:1" {
+		t.Error(r)
+	}
+	if mustParse(t, "#:1.2:0").Satisfies(r) || !mustParse(t, "1.2:0").Satisfies(r) {
+		t.Error("the version with an empty flavor is one of its own")
+	}
+}
+
 func TestHostileRangesAreRefusedQuickly(t *testing.T) {
 	t.Parallel()
 	began := time.Now()

@@ -158,7 +158,9 @@ func (p *rangeParser) parseBound() *syntax {
 	if p.peek() == '#' {
 		before := p.pos
 		p.pos++
-		b.mark, b.has = p.letters(), true
+		// Other than in a version, an empty flavor in a bound is none.
+		b.mark = p.letters()
+		b.has = b.mark != ""
 		if p.peek() == ':' {
 			p.pos++
 		} else {
