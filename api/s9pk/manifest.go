@@ -16,7 +16,7 @@ const CompatibleOS = "0.4.0-beta.10"
 const defaultPackageRepo = "https://example.com/"
 
 // Manifest describes a package. Members it does not know are ignored when reading and lost when writing; File.ManifestJSON
-// keeps them. Sets are sorted. Texts and URLs are foreign: they are neither escaped nor checked for their scheme.
+// keeps them. Sets are sorted. Texts are foreign and not escaped; a URL has some scheme, which need not be that of a web page.
 //
 // Its JSON form has the members in this order, which is the original's.
 type Manifest struct {
@@ -71,8 +71,8 @@ type ImageSource struct {
 
 // DockerBuild asks for an image to be built.
 type DockerBuild struct {
-	Workdir    *string             `json:"workdir,omitempty"`
-	Dockerfile *string             `json:"dockerfile,omitempty"`
+	Workdir    *string             `json:"workdir"`
+	Dockerfile *string             `json:"dockerfile"`
 	BuildArgs  map[string]BuildArg `json:"buildArgs,omitempty"`
 }
 
@@ -102,14 +102,14 @@ type Hardware struct {
 }
 
 // DeviceFilter is satisfied by a device of its class whose product and vendor match the regular expressions (RE2 syntax,
-// unanchored), which has all capabilities and runs under the driver.
+// unanchored), which has all capabilities and runs under the driver. The expressions are not compiled here.
 type DeviceFilter struct {
 	Description  string   `json:"description"`
 	Class        string   `json:"class"`
 	Product      *string  `json:"product"`
 	Vendor       *string  `json:"vendor"`
-	Capabilities []string `json:"capabilities,omitempty"`
-	Driver       *string  `json:"driver,omitempty"`
+	Capabilities []string `json:"capabilities"`
+	Driver       *string  `json:"driver"`
 }
 
 // AllowsArch tells whether the package may run on an architecture.

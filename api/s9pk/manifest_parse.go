@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hearthos/hearth/api/exver"
 	"github.com/hearthos/hearth/api/ids"
@@ -13,6 +14,7 @@ import (
 const (
 	maxListed = 256
 	maxArch   = 32
+	maxURL    = 4096
 )
 
 // ParseManifest reads manifest.json of a package, finished or about to be packed. It is lenient with members it does not
@@ -83,6 +85,9 @@ func (m *Manifest) parse(raw []byte) error {
 	if m.ID, err = ids.ParsePackage(id); err != nil {
 		return err
 	}
+	if err := m.checkURLs(); err != nil {
+		return err
+	}
 	m.Plugins = set(m.Plugins)
 	m.Satisfies = versionSet(m.Satisfies)
 	if err := m.parseVolumes(volumes); err != nil {
@@ -98,6 +103,32 @@ func (m *Manifest) parse(raw []byte) error {
 		m.Hardware.Device = []DeviceFilter{}
 	}
 	return m.checkBounds()
+}
+
+// checkURLs refuses what the original's URL parser would, as far as a reader of the manifest could be misled by it.
+func (m *Manifest) checkURLs() error {
+	for name, url := range map[string]*string{
+		"packageRepo": &m.PackageRepo, "upstreamRepo": &m.UpstreamRepo, "marketingUrl": m.MarketingURL, "donationUrl": m.DonationURL,
+	} {
+		if url != nil && !hasScheme(*url) {
+			return fmt.Errorf("%s: %q is no URL", name, cut(*url))
+		}
+	}
+	return nil
+}
+
+func hasScheme(url string) bool {
+	scheme, rest, ok := strings.Cut(url, ":")
+	if !ok || rest == "" || len(url) > maxURL {
+		return false
+	}
+	for i := 0; i < len(scheme); i++ {
+		c := scheme[i] | 0x20 // lower-case, and no change to digits and signs
+		if letter := c >= 'a' && c <= 'z'; !letter && (i == 0 || strings.IndexByte("0123456789+-.", scheme[i]) < 0) {
+			return false
+		}
+	}
+	return scheme != ""
 }
 
 func (m *Manifest) checkBounds() error {
@@ -283,6 +314,9 @@ func (d *DeviceFilter) UnmarshalJSON(data []byte) error {
 	f.may("vendor", &d.Vendor)
 	f.may("capabilities", &d.Capabilities)
 	f.may("driver", &d.Driver)
+	if d.Capabilities != nil {
+		d.Capabilities = set(d.Capabilities)
+	}
 	return f.err
 }
 

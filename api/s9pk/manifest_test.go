@@ -71,7 +71,7 @@ func TestBrokenManifestsAreRefused(t *testing.T) {
 	for key, value := range map[string]any{
 		"id": "Bad_Id", "version": "1.0", "canMigrateTo": "foo", "title": 7, "description": "short", "releaseNotes": map[string]any{"en_US": 1},
 		"images": map[string]any{"Main": map[string]any{}}, "volumes": []any{"a/b"}, "dependencies": map[string]any{"..": map[string]any{}},
-		"osVersion": "x", "satisfies": []any{"1"}, "hardwareAcceleration": "yes", "plugins": make([]string, 300), "hardwareRequirements": map[string]any{"arch": []any{"../x"}},
+		"osVersion": "x", "upstreamRepo": "example.com", "donationUrl": "", "marketingUrl": "1http://a", "packageRepo": "https:", "satisfies": []any{"1"}, "hardwareAcceleration": "yes", "plugins": make([]string, 300), "hardwareRequirements": map[string]any{"arch": []any{"../x"}},
 	} {
 		if list, ok := value.([]string); ok {
 			for i := range list {
@@ -129,7 +129,7 @@ func TestUnpackedSourcesRoundTrip(t *testing.T) {
 	}
 	for _, want := range []string{
 		`"a":{"source":{"dockerTag":"debian:13"},"arch":["aarch64","x86_64"],"emulateMissingAs":null,"nvidiaContainer":true}`,
-		`"b":{"source":{"dockerBuild":{"workdir":"w","buildArgs":{"E":{"env":"HOME"},"K":"v"}}},"arch":["x86_64"],"emulateMissingAs":null,"nvidiaContainer":false}`,
+		`"b":{"source":{"dockerBuild":{"workdir":"w","dockerfile":null,"buildArgs":{"E":{"env":"HOME"},"K":"v"}}},"arch":["x86_64"],"emulateMissingAs":null,"nvidiaContainer":false}`,
 		`"dependencies":{"c":{"description":null,"optional":true,"metadata":{"title":"C","icon":"c.png"}}}`,
 	} {
 		if !bytes.Contains(raw, []byte(want)) {
@@ -174,6 +174,19 @@ func TestLocaleStringKeepsItsOrder(t *testing.T) {
 		if err := l.UnmarshalJSON([]byte(bad)); err == nil {
 			t.Errorf("%s was accepted", bad)
 		}
+	}
+}
+
+func TestHardwareIsWrittenAsTheOriginalWritesIt(t *testing.T) {
+	t.Parallel()
+	filter := map[string]any{"class": "display", "description": "d", "product": "x", "capabilities": []any{"b", "a", "b"}}
+	m, err := s9pk.ParseManifest(manifestWith(t, map[string]any{"hardwareRequirements": map[string]any{"device": []any{filter}, "ram": 1 << 40}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `"hardwareRequirements":{"device":[{"description":"d","class":"display","product":"x","vendor":null,"capabilities":["a","b"],"driver":null}],"ram":1099511627776,"arch":null}}`
+	if raw, err := m.Encode(); err != nil || !bytes.HasSuffix(raw, []byte(want)) {
+		t.Errorf("%s, %v", raw, err)
 	}
 }
 
