@@ -44,6 +44,8 @@ func HTTPStatus(err error) int {
 		return http.StatusInsufficientStorage
 	case metav1.Reason_REASON_METHOD_NOT_FOUND:
 		return http.StatusNotFound
+	case metav1.Reason_REASON_TRANSFER_DIGEST, metav1.Reason_REASON_PACKAGE_FILE_DAMAGED:
+		return http.StatusUnprocessableEntity // what was sent is damaged, not what we keep
 	}
 	switch Code(reason) {
 	case optionsv1.Code_CODE_CANCELLED:
