@@ -378,7 +378,9 @@ type PackageSpec struct {
 	// What the package's clean-up is told when the container goes: a version, a range, or empty for uninstall.
 	ExitTarget string `protobuf:"bytes,8,opt,name=exit_target,json=exitTarget,proto3" json:"exit_target,omitempty"`
 	// Id of the operation that installs, updates or removes the package; empty when it is at rest.
-	Operation     string `protobuf:"bytes,9,opt,name=operation,proto3" json:"operation,omitempty"`
+	Operation string `protobuf:"bytes,9,opt,name=operation,proto3" json:"operation,omitempty"`
+	// Destroy the container also when the package's clean-up fails.
+	ExitForce     bool `protobuf:"varint,10,opt,name=exit_force,json=exitForce,proto3" json:"exit_force,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -474,6 +476,13 @@ func (x *PackageSpec) GetOperation() string {
 		return x.Operation
 	}
 	return ""
+}
+
+func (x *PackageSpec) GetExitForce() bool {
+	if x != nil {
+		return x.ExitForce
+	}
+	return false
 }
 
 // PackageStatus is what the runner observed.
@@ -1189,7 +1198,9 @@ type ContainerSpec struct {
 	// Id of the present container; empty when there is none.
 	Instance string `protobuf:"bytes,3,opt,name=instance,proto3" json:"instance,omitempty"`
 	// Artifact the present container was made from.
-	Artifact      string `protobuf:"bytes,4,opt,name=artifact,proto3" json:"artifact,omitempty"`
+	Artifact string `protobuf:"bytes,4,opt,name=artifact,proto3" json:"artifact,omitempty"`
+	// Value of the package's spec.rebuilds the present container was made for.
+	Rebuilds      uint64 `protobuf:"varint,5,opt,name=rebuilds,proto3" json:"rebuilds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1252,6 +1263,13 @@ func (x *ContainerSpec) GetArtifact() string {
 	return ""
 }
 
+func (x *ContainerSpec) GetRebuilds() uint64 {
+	if x != nil {
+		return x.Rebuilds
+	}
+	return 0
+}
+
 var File_hearth_packages_v1_resources_proto protoreflect.FileDescriptor
 
 const file_hearth_packages_v1_resources_proto_rawDesc = "" +
@@ -1260,7 +1278,7 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\aPackage\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x123\n" +
 	"\x04spec\x18\x02 \x01(\v2\x1f.hearth.packages.v1.PackageSpecR\x04spec\x129\n" +
-	"\x06status\x18\x03 \x01(\v2!.hearth.packages.v1.PackageStatusR\x06status:$\xea\xf9\x18 \b\x03\x12\apackage\x18\x01 \x01*\ainstall2\x06runner\"\xa7\x04\n" +
+	"\x06status\x18\x03 \x01(\v2!.hearth.packages.v1.PackageStatusR\x06status:$\xea\xf9\x18 \b\x03\x12\apackage\x18\x01 \x01*\ainstall2\x06runner\"\xc6\x04\n" +
 	"\vPackageSpec\x12\x1a\n" +
 	"\bartifact\x18\x01 \x01(\tR\bartifact\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
@@ -1271,7 +1289,10 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\tinit_kind\x18\a \x01(\x0e2(.hearth.packages.v1.PackageSpec.InitKindR\binitKind\x12\x1f\n" +
 	"\vexit_target\x18\b \x01(\tR\n" +
 	"exitTarget\x12\x1c\n" +
-	"\toperation\x18\t \x01(\tR\toperation\"`\n" +
+	"\toperation\x18\t \x01(\tR\toperation\x12\x1d\n" +
+	"\n" +
+	"exit_force\x18\n" +
+	" \x01(\bR\texitForce\"`\n" +
 	"\aDesired\x12\x17\n" +
 	"\x13DESIRED_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fDESIRED_STOPPED\x10\x01\x12\x13\n" +
@@ -1352,12 +1373,13 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\tR\aversion\"\x91\x01\n" +
 	"\tContainer\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x125\n" +
-	"\x04spec\x18\x02 \x01(\v2!.hearth.packages.v1.ContainerSpecR\x04spec:#\xea\xf9\x18\x1f\b\b\x12\tcontainer\x18\x01*\x06runner2\x06runner\"x\n" +
+	"\x04spec\x18\x02 \x01(\v2!.hearth.packages.v1.ContainerSpecR\x04spec:#\xea\xf9\x18\x1f\b\b\x12\tcontainer\x18\x01*\x06runner2\x06runner\"\x94\x01\n" +
 	"\rContainerSpec\x12\x12\n" +
 	"\x04ipv4\x18\x01 \x01(\tR\x04ipv4\x12\x1b\n" +
 	"\tfirst_uid\x18\x02 \x01(\rR\bfirstUid\x12\x1a\n" +
 	"\binstance\x18\x03 \x01(\tR\binstance\x12\x1a\n" +
-	"\bartifact\x18\x04 \x01(\tR\bartifactB\xd7\x01\n" +
+	"\bartifact\x18\x04 \x01(\tR\bartifact\x12\x1a\n" +
+	"\brebuilds\x18\x05 \x01(\x04R\brebuildsB\xd7\x01\n" +
 	"\x16com.hearth.packages.v1B\x0eResourcesProtoP\x01ZCgithub.com/hearthos/hearth/api/gen/go/hearth/packages/v1;packagesv1\xa2\x02\x03HPX\xaa\x02\x12Hearth.Packages.V1\xca\x02\x12Hearth\\Packages\\V1\xe2\x02\x1eHearth\\Packages\\V1\\GPBMetadata\xea\x02\x14Hearth::Packages::V1b\x06proto3"
 
 var (

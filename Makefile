@@ -1,0 +1,101 @@
+# Hearth: 'make help' lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+export CGO_ENABLED ?= 0
+STATE ?= $(CURDIR)/.hearth
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+LDFLAGS := -s -w -X main.Version=$(VERSION)
+GO_SOURCES := $(shell find api clients server runtime -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
+TS_SOURCES := $(shell find runtime/jshost/src sdk-ts/packages -name '*.ts' -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+
+.PHONY: help
+help: ## List what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: ## Install what this machine lacks (Debian packages, npm packages)
+	@scripts/setup
+
+node_modules/.package-lock.json: package.json package-lock.json
+	@scripts/setup
+	npm ci --no-fund --no-audit
+	@touch $@
+
+.PHONY: generate
+generate: node_modules/.package-lock.json ## Generate Go, TypeScript and OpenAPI from the contract
+	buf format -w api/proto
+	buf lint
+	@for f in buf.gen.yaml buf.gen.api.yaml buf.gen.abi.yaml buf.gen.openapi.yaml; do buf generate --template $$f || exit 1; done
+
+bin/hearth: $(GO_SOURCES)
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./clients/cli
+bin/hearthd: $(GO_SOURCES)
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./server/cmd/hearthd
+bin/hearth-door: $(GO_SOURCES)
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./server/cmd/hearth-door
+bin/hearth-agent: $(GO_SOURCES)
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./runtime/agent
+bin/hearth-lxc: $(GO_SOURCES) | node_modules/.package-lock.json
+	CGO_ENABLED=1 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./server/cmd/hearth-lxc
+bin/jshost/index.mjs: $(TS_SOURCES) node_modules/.package-lock.json
+	npm run build --silent --workspace runtime/jshost
+	@mkdir -p bin/jshost && cp runtime/jshost/dist/index.mjs $@
+
+.PHONY: binaries
+binaries: bin/hearth bin/hearthd bin/hearth-door bin/hearth-agent bin/hearth-lxc bin/jshost/index.mjs
+
+.PHONY: rootfs
+rootfs: node_modules/.package-lock.json ## Build the root that all containers share (needs root)
+	runtime/rootfs/build bin/rootfs.squashfs
+
+.PHONY: build
+build: node_modules/.package-lock.json ## Build everything into bin/
+	@$(MAKE) --no-print-directory binaries rootfs
+
+.PHONY: sample
+sample: build ## Build the sample package
+	scripts/sample bin/hello-hearth.s9pk
+
+.PHONY: run
+run: sample ## Build, start the daemon here and install the sample service
+	scripts/run "$(STATE)"
+
+.PHONY: check
+check: node_modules/.package-lock.json ## The fast checks, without root
+	scripts/test fast
+
+.PHONY: test
+test: sample ## All tests this machine can run
+	scripts/test all
+
+.PHONY: soak
+soak: sample ## The chaos tests at full count
+	HEARTH_SOAK=full scripts/test soak
+
+.PHONY: lint
+lint: node_modules/.package-lock.json ## Check formatting, vet and the contract's style
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run gofmt -w'; exit 1; }
+	go vet ./...
+	CGO_ENABLED=1 go vet ./server/cmd/hearth-lxc
+	buf lint
+	buf format -d --exit-code api/proto
+	npm run check --silent --workspaces --if-present
+
+.PHONY: bench
+bench: build ## First figures, as ratios against a baseline in the same run
+	scripts/bench
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (30s)
+	scripts/fuzz $(or $(FUZZTIME),30s)
+
+.PHONY: compat
+compat: build ## Run the public StartOS packages below PACKAGES_DIR
+	server/compat/run "$(PACKAGES_DIR)"
+
+.PHONY: clean-host
+clean-host: ## Remove everything this instance made on the machine, and nothing else; data stays
+	scripts/clean-host "$(STATE)"

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/clients/go"
+)
+
+// progress shows how far something is: one line that is drawn over on a terminal, a line for each new step elsewhere.
+type progress struct {
+	a     *app
+	live  bool
+	last  string
+	drawn bool
+}
+
+func (a *app) newProgress() *progress {
+	return &progress{a: a, live: isTerminal(a.Err)}
+}
+
+func (p *progress) set(step string, fraction float64, detail string) {
+	if p.a.output == "json" {
+		return
+	}
+	if !p.live {
+		if step != p.last {
+			fmt.Fprintf(p.a.Err, "%s\n", printable(step))
+			p.last = step
+		}
+		return
+	}
+	const width = 24
+	full := int(fraction * width)
+	full = max(0, min(width, full))
+	fmt.Fprintf(p.a.Err, "\r\x1b[K%s%s %3.0f%% %s  %s", strings.Repeat("█", full), strings.Repeat("░", width-full), fraction*100, printable(step), printable(detail))
+	p.drawn = true
+}
+
+// end leaves the line of progress.
+func (p *progress) end() {
+	if p.drawn {
+		fmt.Fprint(p.a.Err, "\r\x1b[K")
+		p.drawn = false
+	}
+}
+
+// follow shows an operation until it has ended and returns it. One that did not succeed is an error: its fault.
+func (a *app) follow(ctx context.Context, c *hearth.Client, id string, show *progress) (*operationsv1.Operation, error) {
+	defer show.end()
+	targets := []*statev1.Target{{Id: "op", Selectors: []*statev1.Selector{{Kind: "operation", Id: id}, {Kind: "progress", Id: id}}}}
+	var op *operationsv1.Operation
+	err := c.Watch(ctx, targets, func(u *statev1.Update) (bool, error) {
+		for _, ch := range u.GetChanges() {
+			if o := ch.GetResource().GetOperation(); o != nil {
+				op = o
+			}
+			if pr := ch.GetResource().GetProgress(); pr != nil {
+				show.set(pr.GetStatus().GetStep(), pr.GetStatus().GetFraction(), pr.GetStatus().GetMessage())
+			}
+		}
+		if op != nil && ended(op) {
+			return true, nil
+		}
+		if op != nil && int(op.GetStatus().GetCurrent()) < len(op.GetStatus().GetSteps()) && len(u.GetChanges()) > 0 {
+			i := int(op.GetStatus().GetCurrent())
+			show.set(op.GetStatus().GetSteps()[i].GetName(), float64(i)/float64(len(op.GetStatus().GetSteps())), "")
+		}
+		return false, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if op.GetStatus().GetState() != operationsv1.OperationStatus_STATE_SUCCEEDED {
+		if f := op.GetStatus().GetFault(); f != nil {
+			return op, fault.FromProto(f)
+		}
+		return op, fault.New(metav1.Reason_REASON_CANCELLED, "operation %s was cancelled", id)
+	}
+	return op, nil
+}
+
+func ended(op *operationsv1.Operation) bool {
+	switch op.GetStatus().GetState() {
+	case operationsv1.OperationStatus_STATE_SUCCEEDED, operationsv1.OperationStatus_STATE_FAILED, operationsv1.OperationStatus_STATE_CANCELLED:
+		return true
+	}
+	return false
+}
+
+// awaitState waits until a service is what is wanted of it, and returns it; a failure of it is an error.
+func (a *app) awaitState(ctx context.Context, c *hearth.Client, id string) (*packagesv1.Package, error) {
+	show := a.newProgress()
+	defer show.end()
+	var row *packagesv1.Package
+	targets := []*statev1.Target{{Id: "p", Selectors: []*statev1.Selector{{Kind: "package", Id: id}}}}
+	err := c.Watch(ctx, targets, func(u *statev1.Update) (bool, error) {
+		for _, ch := range u.GetChanges() {
+			row = ch.GetResource().GetPackage()
+		}
+		if row == nil {
+			if u.GetBookmark() != "" {
+				return false, fault.New(metav1.Reason_REASON_PACKAGE_NOT_FOUND, "no package %q is installed", id)
+			}
+			return false, nil
+		}
+		show.set(word(row.GetStatus().GetState()), 0.5, "")
+		return settled(row)
+	})
+	return row, err
+}
+
+// settled tells whether a service is what is wanted, or has failed to become so.
+func settled(row *packagesv1.Package) (bool, error) {
+	st := row.GetStatus()
+	if st.GetObservedGeneration() < row.GetMeta().GetGeneration() {
+		return false, nil
+	}
+	switch st.GetState() {
+	case packagesv1.PackageStatus_STATE_FAILED:
+		return true, fault.FromProto(st.GetFault())
+	case packagesv1.PackageStatus_STATE_RUNNING:
+		return row.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_RUNNING && st.GetObservedRestarts() >= row.GetSpec().GetRestarts(), nil
+	case packagesv1.PackageStatus_STATE_STOPPED:
+		return row.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_STOPPED, nil
+	}
+	return false, nil
+}

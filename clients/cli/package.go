@@ -1,0 +1,536 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
+	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
+	logsv1 "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+
+	"github.com/hearthos/hearth/clients/go"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) packageCommand() *cobra.Command {
+	c := &cobra.Command{Use: "package", Aliases: []string{"pkg"}, Short: "Install, run and watch packages"}
+	c.AddCommand(a.installCommand(), a.listCommand(), a.showCommand(), a.startCommand(), a.stopCommand(), a.restartCommand(),
+		a.uninstallCommand(), a.logsCommand(), a.healthCommand(), a.actionsCommand(), a.actionCommand(), a.tasksCommand(), a.addressesCommand())
+	return c
+}
+
+// completeInstalled completes the ids of installed packages.
+func (a *app) completeInstalled(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var list []string
+	_ = a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+		resp, err := c.Packages.ListPackages(ctx, &packagesv1.ListPackagesRequest{})
+		for _, p := range resp.GetPackages() {
+			list = append(list, p.GetMeta().GetId()+"\t"+p.GetSpec().GetTitle())
+		}
+		return err
+	})
+	return list, cobra.ShellCompDirectiveNoFileComp
+}
+
+func (a *app) installCommand() *cobra.Command {
+	var noStart, noWait bool
+	c := &cobra.Command{
+		Use:   "install FILE",
+		Short: "Install a package file, or install it again",
+		Long: `Install a StartOS package file (S9PK) and start its service.
+
+The file is sent to the server, which verifies every byte of it before anything
+else happens. The command waits until the service is set up and started; a
+second interruption (Ctrl-C) leaves the operation to the server. A service that
+waits for a task, such as a first password, is installed and not started.`,
+		Args: cobra.ExactArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return []string{"s9pk"}, cobra.ShellCompDirectiveFilterFileExt
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				return a.install(ctx, c, args[0], !noStart, !noWait)
+			})
+		},
+	}
+	c.Flags().BoolVar(&noStart, "no-start", false, "leave the service stopped")
+	c.Flags().BoolVar(&noWait, "no-wait", false, "print the operation and return at once")
+	return c
+}
+
+func (a *app) install(ctx context.Context, c *hearth.Client, path string, start, wait bool) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() || info.Size() == 0 {
+		return fmt.Errorf("cannot install %s: it is not a file with content", path)
+	}
+	show := a.newProgress()
+	ticket, err := c.Upload(ctx, f, info.Size(), func(done, total int64) {
+		show.set("sending", float64(done)/float64(total), size(uint64(done))+" of "+size(uint64(total)))
+	})
+	if err != nil {
+		show.end()
+		return err
+	}
+	resp, err := c.Packages.InstallPackage(ctx, &packagesv1.InstallPackageRequest{Ticket: ticket, Start: start})
+	if err != nil {
+		show.end()
+		return err
+	}
+	if !wait {
+		show.end()
+		return a.printOperations(resp.GetOperation())
+	}
+	op, err := a.follow(ctx, c, resp.GetOperation().GetMeta().GetId(), show)
+	if err != nil {
+		return err
+	}
+	return a.showPackage(ctx, c, op.GetSpec().GetTarget())
+}
+
+func (a *app) listCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Short: "List the installed packages", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				var rows []*packagesv1.Package
+				for token := ""; ; {
+					resp, err := c.Packages.ListPackages(ctx, &packagesv1.ListPackagesRequest{PageToken: token})
+					if err != nil {
+						return err
+					}
+					rows = append(rows, resp.GetPackages()...)
+					if token = resp.GetNextPageToken(); token == "" {
+						break
+					}
+				}
+				if a.output == "json" {
+					return printRows(a, rows)
+				}
+				var table [][]string
+				for _, p := range rows {
+					table = append(table, []string{p.GetMeta().GetId(), p.GetSpec().GetVersion(), word(p.GetStatus().GetState()), since(p.GetStatus().GetStartTime()), p.GetSpec().GetTitle()})
+				}
+				return a.table([]string{"id", "version", "state", "up", "title"}, table)
+			})
+		},
+	}
+}
+
+func (a *app) showCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID", Short: "Show a package: state, health, addresses, tasks", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error { return a.showPackage(ctx, c, args[0]) })
+		},
+	}
+}
+
+func (a *app) showPackage(ctx context.Context, c *hearth.Client, id string) error {
+	resp, err := c.Packages.GetPackage(ctx, &packagesv1.GetPackageRequest{Id: id})
+	if err != nil {
+		return err
+	}
+	hosts, err := c.Hosts.ListHosts(ctx, &hostsv1.ListHostsRequest{PackageId: id})
+	if err != nil {
+		return err
+	}
+	tasks, err := c.Actions.ListTasks(ctx, &actionsv1.ListTasksRequest{PackageId: id})
+	if err != nil {
+		return err
+	}
+	p := resp.GetPackage()
+	if a.output == "json" {
+		row := flatten(p)
+		row["description"] = resp.GetArtifact().GetSpec().GetDescription()
+		row["healthChecks"], row["addresses"], row["tasks"] = []any{}, []any{}, []any{}
+		for _, h := range resp.GetHealthChecks() {
+			row["healthChecks"] = append(row["healthChecks"].([]any), flatten(h))
+		}
+		for _, h := range hosts.GetHosts() {
+			for _, addr := range h.GetStatus().GetAddresses() {
+				row["addresses"] = append(row["addresses"].([]any), flatten(addr))
+			}
+		}
+		for _, t := range tasks.GetTasks() {
+			row["tasks"] = append(row["tasks"].([]any), flatten(t))
+		}
+		return a.printJSON(row)
+	}
+	fmt.Fprintf(a.Out, "%s  %s  %s\n", printable(p.GetSpec().GetTitle()), p.GetSpec().GetVersion(), word(p.GetStatus().GetState()))
+	if d := resp.GetArtifact().GetSpec().GetDescription(); d != "" {
+		fmt.Fprintf(a.Out, "  %s\n", printable(d))
+	}
+	if f := p.GetStatus().GetFault(); f != nil {
+		fmt.Fprintf(a.Out, "  fault: %s\n", printable(f.GetMessage()))
+	}
+	for _, h := range resp.GetHealthChecks() {
+		fmt.Fprintf(a.Out, "  health: %s  %s %s\n", printable(h.GetStatus().GetName()), word(h.GetStatus().GetResult()), printable(h.GetStatus().GetMessage()))
+	}
+	for _, t := range tasks.GetTasks() {
+		if t.GetStatus().GetActive() {
+			fmt.Fprintf(a.Out, "  task (%s): run 'hearth package action run %s %s'  %s\n", word(t.GetSpec().GetSeverity()), t.GetSpec().GetPackageId(), t.GetSpec().GetActionId(), printable(t.GetSpec().GetReason()))
+		}
+	}
+	for _, h := range hosts.GetHosts() {
+		for _, addr := range h.GetStatus().GetAddresses() {
+			if addr.GetKind() != hostsv1.Address_KIND_BRIDGE {
+				fmt.Fprintf(a.Out, "  %s: %s\n", printable(addr.GetInterfaceId()), printable(addr.GetUrl()))
+			}
+		}
+	}
+	return nil
+}
+
+func (a *app) addressesCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "addresses ID", Short: "List the addresses of a service", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				resp, err := c.Hosts.ListHosts(ctx, &hostsv1.ListHostsRequest{PackageId: args[0]})
+				if err != nil {
+					return err
+				}
+				var table [][]string
+				for _, h := range resp.GetHosts() {
+					for _, addr := range h.GetStatus().GetAddresses() {
+						if a.output == "json" {
+							if err := a.printJSON(flatten(addr)); err != nil {
+								return err
+							}
+						}
+						table = append(table, []string{addr.GetInterfaceId(), word(addr.GetKind()), addr.GetUrl()})
+					}
+				}
+				if a.output == "json" {
+					return nil
+				}
+				return a.table([]string{"interface", "kind", "address"}, table)
+			})
+		},
+	}
+}
+
+func (a *app) startCommand() *cobra.Command {
+	return a.changeCommand("start", "Start a service", "running", func(ctx context.Context, c *hearth.Client, id string) error {
+		_, err := c.Packages.StartPackage(ctx, &packagesv1.StartPackageRequest{Id: id})
+		return err
+	})
+}
+
+func (a *app) stopCommand() *cobra.Command {
+	return a.changeCommand("stop", "Stop a service", "stopped", func(ctx context.Context, c *hearth.Client, id string) error {
+		_, err := c.Packages.StopPackage(ctx, &packagesv1.StopPackageRequest{Id: id})
+		return err
+	})
+}
+
+func (a *app) restartCommand() *cobra.Command {
+	return a.changeCommand("restart", "Restart a service", "running", func(ctx context.Context, c *hearth.Client, id string) error {
+		_, err := c.Packages.RestartPackage(ctx, &packagesv1.RestartPackageRequest{Id: id})
+		return err
+	})
+}
+
+// changeCommand is a command that changes what is wanted of a service and waits until it is so.
+func (a *app) changeCommand(name, short, state string, ask func(context.Context, *hearth.Client, string) error) *cobra.Command {
+	var noWait bool
+	c := &cobra.Command{
+		Use: name + " ID", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				if err := ask(ctx, c, args[0]); err != nil {
+					return err
+				}
+				if noWait {
+					return nil
+				}
+				row, err := a.awaitState(ctx, c, args[0])
+				if err != nil {
+					return err
+				}
+				if a.output == "json" {
+					return a.printJSON(flatten(row))
+				}
+				fmt.Fprintf(a.Out, "%s is %s\n", args[0], word(row.GetStatus().GetState()))
+				return nil
+			})
+		},
+	}
+	c.Flags().BoolVar(&noWait, "no-wait", false, "return at once; the server goes on")
+	return c
+}
+
+func (a *app) uninstallCommand() *cobra.Command {
+	var force, keep, yes bool
+	c := &cobra.Command{
+		Use: "uninstall ID", Aliases: []string{"remove"}, Short: "Remove a package and its data", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !yes && !keep && isTerminal(a.Err) {
+				fmt.Fprintf(a.Err, "This removes %s and all its data. Type its id to go on: ", args[0])
+				var answer string
+				if _, err := fmt.Fscanln(a.In, &answer); err != nil || answer != args[0] {
+					return errors.New("nothing was removed")
+				}
+			}
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				resp, err := c.Packages.UninstallPackage(ctx, &packagesv1.UninstallPackageRequest{Id: args[0], Force: force, KeepData: keep})
+				if err != nil {
+					return err
+				}
+				op, err := a.follow(ctx, c, resp.GetOperation().GetMeta().GetId(), a.newProgress())
+				if err != nil {
+					return err
+				}
+				if a.output == "json" {
+					return a.printJSON(flatten(op))
+				}
+				fmt.Fprintf(a.Out, "%s is uninstalled\n", args[0])
+				return nil
+			})
+		},
+	}
+	c.Flags().BoolVar(&force, "force", false, "go on when the package's own clean-up fails")
+	c.Flags().BoolVar(&keep, "keep-data", false, "keep the data for a later installation")
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return c
+}
+
+func (a *app) logsCommand() *cobra.Command {
+	var follow bool
+	var tail int32
+	c := &cobra.Command{
+		Use: "logs ID", Short: "Show what a service printed", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				return c.ReadLogs(ctx, &logsv1.ReadLogsRequest{PackageId: args[0], Tail: tail, Follow: follow}, func(e *logsv1.LogEntry) error {
+					if a.output == "json" {
+						return a.printJSON(flatten(e))
+					}
+					_, err := fmt.Fprintf(a.Out, "%s %s\n", e.GetTime().AsTime().Local().Format("2006-01-02 15:04:05.000"), printLog(e.GetMessage()))
+					return err
+				})
+			})
+		},
+	}
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on with new lines as they come")
+	c.Flags().Int32VarP(&tail, "tail", "n", 200, "begin with so many lines from the end")
+	return c
+}
+
+func (a *app) healthCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "health ID", Short: "Show the health checks of a service", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				resp, err := c.Packages.GetPackage(ctx, &packagesv1.GetPackageRequest{Id: args[0]})
+				if err != nil {
+					return err
+				}
+				if a.output == "json" {
+					return printRows(a, resp.GetHealthChecks())
+				}
+				var table [][]string
+				for _, h := range resp.GetHealthChecks() {
+					st := h.GetStatus()
+					table = append(table, []string{strings.TrimPrefix(h.GetMeta().GetId(), args[0]+"/"), word(st.GetResult()), since(st.GetSince()), st.GetName(), st.GetMessage()})
+				}
+				return a.table([]string{"check", "result", "for", "name", "message"}, table)
+			})
+		},
+	}
+}
+
+func (a *app) actionsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "actions ID", Short: "List what a package can do for you", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				resp, err := c.Actions.ListActions(ctx, &actionsv1.ListActionsRequest{PackageId: args[0]})
+				if err != nil {
+					return err
+				}
+				if a.output == "json" {
+					return printRows(a, resp.GetActions())
+				}
+				var table [][]string
+				for _, act := range resp.GetActions() {
+					if act.GetSpec().GetVisibility() == actionsv1.ActionSpec_VISIBILITY_HIDDEN {
+						continue
+					}
+					input := ""
+					if act.GetSpec().GetHasInput() {
+						input = "yes"
+					}
+					table = append(table, []string{strings.TrimPrefix(act.GetMeta().GetId(), args[0]+"/"), word(act.GetSpec().GetVisibility()), word(act.GetSpec().GetAllowedStatuses()), input, act.GetSpec().GetName()})
+				}
+				return a.table([]string{"action", "visibility", "when", "input", "name"}, table)
+			})
+		},
+	}
+}
+
+func (a *app) actionCommand() *cobra.Command {
+	c := &cobra.Command{Use: "action", Short: "Run actions of a package and see their forms"}
+	var prefill, input string
+	form := &cobra.Command{
+		Use: "input ID ACTION", Short: "Show the form of an action: JSON", Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeAction,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				resp, err := c.Actions.GetActionInput(ctx, &actionsv1.GetActionInputRequest{PackageId: args[0], ActionId: args[1], Prefill: prefill})
+				if err != nil {
+					return err
+				}
+				return a.printJSON(map[string]any{"eventId": resp.GetEventId(), "spec": rawOrNull(resp.GetSpec()), "value": rawOrNull(resp.GetValue())})
+			})
+		},
+	}
+	form.Flags().StringVar(&prefill, "prefill", "", "values to fill in: a JSON object")
+	run := &cobra.Command{
+		Use: "run ID ACTION", Short: "Run an action",
+		Long: `Run an action of a package.
+
+The input of an action that takes one is a JSON object, given with --input or, as
+"--input -", on standard input. 'hearth package action input' shows the form.`,
+		Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeAction,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if input == "-" {
+				raw, err := io.ReadAll(io.LimitReader(a.In, 256<<10))
+				if err != nil {
+					return err
+				}
+				input = string(raw)
+			}
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				resp, err := c.Actions.RunAction(ctx, &actionsv1.RunActionRequest{PackageId: args[0], ActionId: args[1], Input: input})
+				if err != nil {
+					return err
+				}
+				return a.printResult(resp.GetResult())
+			})
+		},
+	}
+	run.Flags().StringVar(&input, "input", "", "the input: a JSON object, or - for standard input")
+	c.AddCommand(form, run)
+	return c
+}
+
+func (a *app) completeAction(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	if len(args) != 1 {
+		return a.completeInstalled(cmd, args, prefix)
+	}
+	var list []string
+	_ = a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+		resp, err := c.Actions.ListActions(ctx, &actionsv1.ListActionsRequest{PackageId: args[0]})
+		for _, act := range resp.GetActions() {
+			list = append(list, strings.TrimPrefix(act.GetMeta().GetId(), args[0]+"/")+"\t"+act.GetSpec().GetName())
+		}
+		return err
+	})
+	return list, cobra.ShellCompDirectiveNoFileComp
+}
+
+func rawOrNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return json.RawMessage(s)
+}
+
+func (a *app) printResult(raw string) error {
+	if a.output == "json" {
+		return a.printJSON(rawOrNull(raw))
+	}
+	if raw == "" {
+		fmt.Fprintln(a.Out, "done")
+		return nil
+	}
+	var top struct {
+		Title   string          `json:"title"`
+		Message *string         `json:"message"`
+		Result  json.RawMessage `json:"result"`
+	}
+	if err := json.Unmarshal([]byte(raw), &top); err != nil {
+		return fmt.Errorf("cannot read the result of the action: %w", err)
+	}
+	fmt.Fprintln(a.Out, printable(top.Title))
+	if top.Message != nil && *top.Message != "" {
+		fmt.Fprintln(a.Out, printable(*top.Message))
+	}
+	if len(top.Result) == 0 || string(top.Result) == "null" {
+		return nil
+	}
+	a.printMember(top.Result, "  ")
+	return nil
+}
+
+func (a *app) printMember(raw json.RawMessage, indent string) {
+	var m struct {
+		Type  string          `json:"type"`
+		Name  string          `json:"name"`
+		Value json.RawMessage `json:"value"`
+	}
+	if json.Unmarshal(raw, &m) != nil {
+		return
+	}
+	var text string
+	var group []json.RawMessage
+	switch {
+	case json.Unmarshal(m.Value, &text) == nil:
+		fmt.Fprintln(a.Out, strings.TrimRight(indent+printable(m.Name)+" "+printable(text), " "))
+	case json.Unmarshal(m.Value, &group) == nil:
+		if m.Name != "" {
+			fmt.Fprintln(a.Out, indent+printable(m.Name))
+		}
+		for _, g := range group {
+			a.printMember(g, indent+"  ")
+		}
+	}
+}
+
+func (a *app) tasksCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "tasks [ID]", Short: "List what packages ask you to do", Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeInstalled,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				req := &actionsv1.ListTasksRequest{}
+				if len(args) == 1 {
+					req.PackageId = args[0]
+				}
+				resp, err := c.Actions.ListTasks(ctx, req)
+				if err != nil {
+					return err
+				}
+				if a.output == "json" {
+					return printRows(a, resp.GetTasks())
+				}
+				var table [][]string
+				for _, t := range resp.GetTasks() {
+					state := "inactive"
+					if t.GetStatus().GetActive() {
+						state = "active"
+					}
+					pkg, _, _ := strings.Cut(t.GetMeta().GetId(), "/")
+					table = append(table, []string{pkg, word(t.GetSpec().GetSeverity()), state, t.GetSpec().GetPackageId() + " " + t.GetSpec().GetActionId(), t.GetSpec().GetReason()})
+				}
+				return a.table([]string{"by", "severity", "state", "action", "reason"}, table)
+			})
+		},
+	}
+}

@@ -1,0 +1,334 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
+	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
+	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
+
+	"github.com/hearthos/hearth/clients/go"
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+func (a *app) watchCommand() *cobra.Command {
+	var from, id, parent string
+	c := &cobra.Command{
+		Use:   "watch [KIND ...]",
+		Short: "Show every change as it happens",
+		Long: `Show the state of the server and then every change of it, until interrupted.
+
+Each bookmark printed is a place in the feed: with --from BOOKMARK the feed goes on
+right after it, also after a restart of the server, with no change left out and none
+twice.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			target := &statev1.Target{Id: "cli", Bookmark: from}
+			for _, kind := range args {
+				target.Selectors = append(target.Selectors, &statev1.Selector{Kind: kind, Id: id, Parent: parent})
+			}
+			if len(args) == 0 && (id != "" || parent != "") {
+				target.Selectors = append(target.Selectors, &statev1.Selector{Id: id, Parent: parent})
+			}
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				return c.Watch(ctx, []*statev1.Target{target}, func(u *statev1.Update) (bool, error) { return false, a.printUpdate(u) })
+			})
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+			var kinds []string
+			_ = a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				server, err := c.Server(ctx)
+				kinds = server.GetKinds()
+				return err
+			})
+			return kinds, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+	c.Flags().StringVar(&from, "from", "", "bookmark to go on after")
+	c.Flags().StringVar(&id, "id", "", "only the resource with this id")
+	c.Flags().StringVar(&parent, "parent", "", "only resources that belong to this one")
+	return c
+}
+
+func (a *app) printUpdate(u *statev1.Update) error {
+	for _, ch := range u.GetChanges() {
+		if a.output == "json" {
+			row := map[string]any{"revision": ch.GetRevision(), "kind": ch.GetKind(), "id": ch.GetId(), "deleted": ch.GetResource() == nil}
+			if r := ch.GetResource(); r != nil {
+				r.ProtoReflect().Range(func(_ protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+					row["resource"] = flatten(v.Message().Interface())
+					return false
+				})
+			}
+			if err := a.printJSON(row); err != nil {
+				return err
+			}
+			continue
+		}
+		fmt.Fprintf(a.Out, "%6d  %-14s %-40s %s\n", ch.GetRevision(), ch.GetKind(), printable(ch.GetId()), printable(summary(ch)))
+	}
+	if u.GetBookmark() == "" {
+		return nil
+	}
+	if a.output == "json" {
+		return a.printJSON(map[string]any{"bookmark": u.GetBookmark(), "revision": u.GetRevision()})
+	}
+	if len(u.GetChanges()) > 0 || u.GetPhase() == statev1.Update_PHASE_SNAPSHOT {
+		fmt.Fprintf(a.Out, "%6d  bookmark       %s\n", u.GetRevision(), u.GetBookmark())
+	}
+	return nil
+}
+
+// summary says of a change what people look for.
+func summary(ch *statev1.Change) string {
+	switch r := ch.GetResource().GetKind().(type) {
+	case nil:
+		return "deleted"
+	case *statev1.Resource_Package:
+		return word(r.Package.GetStatus().GetState()) + ", wanted " + word(r.Package.GetSpec().GetDesired())
+	case *statev1.Resource_Operation:
+		st := r.Operation.GetStatus()
+		step := ""
+		if i := int(st.GetCurrent()); i < len(st.GetSteps()) {
+			step = " " + st.GetSteps()[i].GetName()
+		}
+		return r.Operation.GetSpec().GetKind() + " " + r.Operation.GetSpec().GetTarget() + ": " + word(st.GetState()) + step
+	case *statev1.Resource_Progress:
+		return fmt.Sprintf("%s %.0f%% %s", r.Progress.GetStatus().GetStep(), r.Progress.GetStatus().GetFraction()*100, r.Progress.GetStatus().GetMessage())
+	case *statev1.Resource_HealthCheck:
+		return word(r.HealthCheck.GetStatus().GetResult()) + " " + r.HealthCheck.GetStatus().GetMessage()
+	case *statev1.Resource_Task:
+		if r.Task.GetStatus().GetActive() {
+			return "active: " + r.Task.GetSpec().GetActionId()
+		}
+		return "inactive"
+	case *statev1.Resource_Action:
+		return r.Action.GetSpec().GetName()
+	case *statev1.Resource_Host:
+		return fmt.Sprintf("%d addresses", len(r.Host.GetStatus().GetAddresses()))
+	case *statev1.Resource_Artifact:
+		return r.Artifact.GetSpec().GetPackageId() + " " + r.Artifact.GetSpec().GetVersion()
+	}
+	return ""
+}
+
+func (a *app) operationsCommand() *cobra.Command {
+	c := &cobra.Command{Use: "operations", Aliases: []string{"ops"}, Short: "See and cancel long work"}
+	var target string
+	list := &cobra.Command{
+		Use: "list", Short: "List operations, the newest first", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				resp, err := c.Operations.ListOperations(ctx, &operationsv1.ListOperationsRequest{Target: target})
+				if err != nil {
+					return err
+				}
+				return a.printOperations(resp.GetOperations()...)
+			})
+		},
+	}
+	list.Flags().StringVar(&target, "target", "", "only operations on this package")
+	show := &cobra.Command{
+		Use: "show ID", Short: "Show one operation with its steps", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				resp, err := c.Operations.GetOperation(ctx, &operationsv1.GetOperationRequest{Id: args[0]})
+				if err != nil {
+					return err
+				}
+				return a.showOperation(resp.GetOperation())
+			})
+		},
+	}
+	cancel := &cobra.Command{
+		Use: "cancel ID", Short: "Undo an operation that is under way", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				resp, err := c.Operations.CancelOperation(ctx, &operationsv1.CancelOperationRequest{Id: args[0]})
+				if err != nil {
+					return err
+				}
+				return a.printOperations(resp.GetOperation())
+			})
+		},
+	}
+	c.AddCommand(list, show, cancel)
+	return c
+}
+
+func (a *app) printOperations(ops ...*operationsv1.Operation) error {
+	if a.output == "json" {
+		return printRows(a, ops)
+	}
+	var table [][]string
+	for _, op := range ops {
+		table = append(table, []string{op.GetMeta().GetId(), op.GetSpec().GetKind(), op.GetSpec().GetTarget(), word(op.GetStatus().GetState()), since(op.GetMeta().GetCreateTime()), op.GetStatus().GetFault().GetMessage()})
+	}
+	return a.table([]string{"id", "kind", "target", "state", "age", "fault"}, table)
+}
+
+func (a *app) showOperation(op *operationsv1.Operation) error {
+	if a.output == "json" {
+		return a.printJSON(flatten(op))
+	}
+	fmt.Fprintf(a.Out, "%s %s  %s\n", op.GetSpec().GetKind(), printable(op.GetSpec().GetTarget()), word(op.GetStatus().GetState()))
+	if f := op.GetStatus().GetFault(); f != nil {
+		fmt.Fprintf(a.Out, "fault: %s (%s)\n", printable(f.GetMessage()), strings.TrimPrefix(f.GetReason().String(), "REASON_"))
+	}
+	var table [][]string
+	for _, st := range op.GetStatus().GetSteps() {
+		took := ""
+		if st.GetEndTime() != nil && st.GetStartTime() != nil {
+			took = st.GetEndTime().AsTime().Sub(st.GetStartTime().AsTime()).Round(time.Millisecond).String()
+		}
+		table = append(table, []string{st.GetName(), word(st.GetState()), took})
+	}
+	return a.table([]string{"step", "state", "took"}, table)
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "Show the server and its services", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				server, err := c.Server(ctx)
+				if err != nil {
+					return err
+				}
+				if a.output == "json" {
+					return a.printJSON(flatten(server))
+				}
+				fmt.Fprintf(a.Out, "%s  version %s, up %s, %s of memory, revision %d\n", printable(server.GetHostname()), server.GetVersion(), since(server.GetStartTime()), size(server.GetMemoryBytes()), server.GetRevision())
+				door := "answers"
+				if !server.GetDoorConnected() {
+					door = "does not answer"
+				}
+				fmt.Fprintf(a.Out, "front door %s; %d of %d services run\n", door, server.GetRunningServices(), server.GetInstalledPackages())
+				resp, err := c.Packages.ListPackages(ctx, &packagesv1.ListPackagesRequest{})
+				if err != nil {
+					return err
+				}
+				for _, p := range resp.GetPackages() {
+					fmt.Fprintf(a.Out, "  %-24s %s\n", p.GetMeta().GetId(), word(p.GetStatus().GetState()))
+				}
+				return nil
+			})
+		},
+	}
+}
+
+func (a *app) systemCommand() *cobra.Command {
+	c := &cobra.Command{Use: "system", Short: "The server itself"}
+	var services bool
+	shutdown := &cobra.Command{
+		Use: "shutdown", Short: "Stop the daemon; services go on unless --services",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				_, err := c.System.Shutdown(ctx, &systemv1.ShutdownRequest{Services: services})
+				return err
+			})
+		},
+	}
+	shutdown.Flags().BoolVar(&services, "services", false, "stop all services first")
+	capabilities := &cobra.Command{
+		Use: "capabilities", Short: "Show what this machine offers", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				resp, err := c.System.GetCapabilities(ctx, &systemv1.GetCapabilitiesRequest{})
+				if err != nil {
+					return err
+				}
+				if a.output == "json" {
+					return printRows(a, resp.GetCapabilities())
+				}
+				var table [][]string
+				for _, k := range resp.GetCapabilities() {
+					there := "yes"
+					if !k.GetAvailable() {
+						there = "no"
+					}
+					table = append(table, []string{k.GetName(), there, k.GetDetail()})
+				}
+				return a.table([]string{"capability", "available", "detail"}, table)
+			})
+		},
+	}
+	c.AddCommand(shutdown, capabilities)
+	return c
+}
+
+func (a *app) tokenCommand() *cobra.Command {
+	c := &cobra.Command{Use: "token", Short: "Make and revoke bearer tokens"}
+	var role string
+	var life time.Duration
+	create := &cobra.Command{
+		Use: "create NAME", Short: "Make a token and print its secret, once", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			value, ok := optionsv1.Role_value["ROLE_"+strings.ToUpper(role)]
+			if !ok || value == 0 {
+				return usageError{fmt.Errorf("cannot use role %q: it is reader, operator or admin", role)}
+			}
+			req := &accountsv1.CreateTokenRequest{Name: args[0], Role: optionsv1.Role(value)}
+			if life > 0 {
+				req.ExpireTime = timestamppb.New(time.Now().Add(life))
+			}
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				resp, err := c.Accounts.CreateToken(ctx, req)
+				if err != nil {
+					return err
+				}
+				if a.output == "json" {
+					row := flatten(resp.GetToken())
+					row["secret"] = resp.GetSecret()
+					return a.printJSON(row)
+				}
+				fmt.Fprintln(a.Out, resp.GetSecret())
+				return nil
+			})
+		},
+	}
+	create.Flags().StringVar(&role, "role", "reader", "what its bearer may do: reader, operator or admin")
+	create.Flags().DurationVar(&life, "for", 0, "how long it is valid, as in 720h; for ever when not given")
+	list := &cobra.Command{
+		Use: "list", Short: "List the tokens", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				resp, err := c.Accounts.ListTokens(ctx, &accountsv1.ListTokensRequest{})
+				if err != nil {
+					return err
+				}
+				if a.output == "json" {
+					return printRows(a, resp.GetTokens())
+				}
+				var table [][]string
+				for _, t := range resp.GetTokens() {
+					expires := "never"
+					if t.GetExpireTime() != nil {
+						expires = t.GetExpireTime().AsTime().Local().Format(time.DateTime)
+					}
+					table = append(table, []string{t.GetId(), word(t.GetRole()), since(t.GetCreateTime()), expires, t.GetName()})
+				}
+				return a.table([]string{"id", "role", "age", "expires", "name"}, table)
+			})
+		},
+	}
+	remove := &cobra.Command{
+		Use: "delete ID", Short: "Revoke a token", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				_, err := c.Accounts.DeleteToken(ctx, &accountsv1.DeleteTokenRequest{Id: args[0]})
+				return err
+			})
+		},
+	}
+	c.AddCommand(create, list, remove)
+	return c
+}

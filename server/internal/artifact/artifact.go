@@ -1,0 +1,421 @@
+// Package artifact keeps package files: it takes uploads, verifies every byte of them once, and keeps each file under
+// the hash of its content for as long as a package runs from it. Other parts use a kept file in place and never check
+// it again; so nothing may write to one.
+//
+//	<dir>/<id>.s9pk                     kept, verified
+//	<dir>/incoming/<ticket>.<size>      an upload, complete when it has its size
+//
+// Uploads survive a restart of the daemon: their name is all there is to know of them. The package does not decide
+// what is installed.
+package artifact
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/server/internal/atomicfile"
+	"github.com/hearthos/hearth/server/internal/store"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// maxUpload bounds an announced size: 1 TiB.
+	maxUpload = 1 << 40
+	// maxUploads bounds how many uploads may be under way.
+	maxUploads = 64
+	// reserve stays free on the disk, for the server itself.
+	reserve = 512 << 20
+	// uploadLife is how long an upload may lie unused.
+	uploadLife = time.Hour
+)
+
+var (
+	ticketPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
+	idPattern     = regexp.MustCompile(`^[a-z2-7]{52}$`)
+)
+
+// Keeper keeps package files. It is safe for concurrent use.
+type Keeper struct {
+	dir          string
+	architecture string
+	store        *store.Store
+	log          *slog.Logger
+	clock        func() time.Time
+
+	mu      sync.Mutex      // guards writing
+	writing map[string]bool // uploads with a writer
+}
+
+// New returns a keeper over dir for packages of one architecture. The folder is made when it is absent; uploads that
+// have lain unused are removed.
+func New(dir, architecture string, st *store.Store, log *slog.Logger, clock func() time.Time) (*Keeper, error) {
+	k := &Keeper{dir: dir, architecture: architecture, store: st, log: log, clock: clock, writing: map[string]bool{}}
+	if err := os.MkdirAll(k.incoming(), 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the folder for package files: %w", err)
+	}
+	_, err := k.uploads(clock())
+	return k, err
+}
+
+func (k *Keeper) incoming() string { return filepath.Join(k.dir, "incoming") }
+
+// Path is where a kept file is.
+func (k *Keeper) Path(id string) string { return filepath.Join(k.dir, id+".s9pk") }
+
+// uploads counts the uploads under way and removes those that have lain unused.
+func (k *Keeper) uploads(now time.Time) (int, error) {
+	entries, err := os.ReadDir(k.incoming())
+	if err != nil {
+		return 0, err
+	}
+	count := 0
+	for _, e := range entries {
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		ticket, _, _ := strings.Cut(e.Name(), ".")
+		if now.Sub(info.ModTime()) < uploadLife || k.isWriting(ticket) {
+			count++
+			continue
+		}
+		if err := os.Remove(filepath.Join(k.incoming(), e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return 0, err
+		}
+	}
+	return count, nil
+}
+
+func (k *Keeper) isWriting(ticket string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.writing[ticket]
+}
+
+// CreateUpload opens an upload of the given size and returns its ticket. It is refused where the disk has no room.
+func (k *Keeper) CreateUpload(_ context.Context, now time.Time, size uint64) (string, error) {
+	if size > maxUpload {
+		return "", fault.New(metav1.Reason_REASON_PACKAGE_FILE_LIMIT, "cannot take a file of %d bytes: at most %d are allowed", size, uint64(maxUpload))
+	}
+	var fsStat unix.Statfs_t
+	if err := unix.Statfs(k.dir, &fsStat); err != nil {
+		return "", err
+	}
+	if free := fsStat.Bavail * uint64(fsStat.Bsize); free < size+reserve {
+		return "", fault.New(metav1.Reason_REASON_DISK_FULL, "cannot take a file of %d bytes: %d bytes are free and %d stay reserved", size, free, uint64(reserve)).
+			With("needed", size+reserve).With("free", free)
+	}
+	count, err := k.uploads(now)
+	if err != nil {
+		return "", err
+	}
+	if count >= maxUploads {
+		return "", fault.New(metav1.Reason_REASON_PACKAGE_STATE, "cannot begin an upload: %d are under way", count)
+	}
+	var raw [16]byte
+	if _, err := rand.Read(raw[:]); err != nil {
+		return "", err
+	}
+	ticket := hex.EncodeToString(raw[:])
+	f, err := os.OpenFile(k.uploadPath(ticket, int64(size)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return "", err
+	}
+	return ticket, f.Close()
+}
+
+func (k *Keeper) uploadPath(ticket string, size int64) string {
+	return filepath.Join(k.incoming(), ticket+"."+strconv.FormatInt(size, 10))
+}
+
+// find returns path and announced size of an upload.
+func (k *Keeper) find(ticket string) (string, int64, error) {
+	unknown := fault.New(metav1.Reason_REASON_TRANSFER_NOT_FOUND, "the upload is unknown, used up or expired")
+	if !ticketPattern.MatchString(ticket) {
+		return "", 0, unknown
+	}
+	matches, err := filepath.Glob(filepath.Join(k.incoming(), ticket+".*"))
+	if err != nil || len(matches) != 1 {
+		return "", 0, unknown
+	}
+	size, err := strconv.ParseInt(strings.TrimPrefix(filepath.Ext(matches[0]), "."), 10, 64)
+	if err != nil {
+		return "", 0, unknown
+	}
+	return matches[0], size, nil
+}
+
+// complete opens an upload that has all its bytes.
+func (k *Keeper) complete(ticket string) (*os.File, int64, error) {
+	path, size, err := k.find(ticket)
+	if err != nil {
+		return nil, 0, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	if info.Size() != size {
+		return nil, 0, errors.Join(fault.New(metav1.Reason_REASON_TRANSFER_INCOMPLETE, "cannot use the upload: %d of %d bytes have arrived", info.Size(), size).
+			With("received", info.Size()).With("size", size), f.Close())
+	}
+	return f, size, nil
+}
+
+// Inspect reads what an uploaded file says it is: signature, tables and manifest are checked, and that this machine
+// can run it; the content is not.
+func (k *Keeper) Inspect(_ context.Context, ticket string) (*packagesv1.Artifact, error) {
+	f, size, err := k.complete(ticket)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	file, err := s9pk.Open(f, size, s9pk.Options{})
+	if err != nil {
+		return nil, refusal(err)
+	}
+	return k.describe(file, size)
+}
+
+// describe makes the row of a file, or refuses a file that this machine cannot run.
+func (k *Keeper) describe(file *s9pk.File, size int64) (*packagesv1.Artifact, error) {
+	m := file.Manifest()
+	if _, err := ids.ParseNewPackage(string(m.ID)); err != nil {
+		return nil, fault.New(metav1.Reason_REASON_PACKAGE_FILE_INVALID, "cannot install the package: %w", err)
+	}
+	if err := m.CheckOSVersion(); err != nil {
+		return nil, refusal(err)
+	}
+	if _, err := file.Layout(k.architecture); err != nil {
+		return nil, refusal(err)
+	}
+	return &packagesv1.Artifact{
+		Meta: &metav1.Meta{Id: file.Commitment().Name()},
+		Spec: &packagesv1.ArtifactSpec{
+			PackageId: string(m.ID), Version: m.Version.String(), Title: m.Title, Description: m.Description.Short.In("en_US"),
+			Size: uint64(size), Signer: file.Signer().PEM(), Manifest: file.ManifestJSON(), Architecture: k.architecture,
+		},
+	}, nil
+}
+
+// Take verifies every byte of an uploaded file, moves it into keeping and records it. Repeating it is harmless, also
+// after a crash between those: a file under a kept name has been verified.
+func (k *Keeper) Take(ctx context.Context, ticket string, progress func(done, total uint64)) (*packagesv1.Artifact, error) {
+	row, err := k.move(ctx, ticket, progress)
+	if err != nil {
+		return nil, err
+	}
+	_, err = k.store.Update(ctx, k.clock(), func(tx *store.Tx) error { return store.Put(tx, row) })
+	return row, err
+}
+
+// move brings the file of a ticket into keeping: it gets its kept name as a second one, and Discard takes the first.
+// A complete upload cannot be written to any more, so the kept file cannot change by its first name.
+func (k *Keeper) move(ctx context.Context, ticket string, progress func(done, total uint64)) (*packagesv1.Artifact, error) {
+	f, size, err := k.complete(ticket)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	file, err := s9pk.Open(f, size, s9pk.Options{})
+	if err != nil {
+		return nil, refusal(err)
+	}
+	row, err := k.describe(file, size)
+	if err != nil {
+		return nil, err
+	}
+	if err := file.VerifyAll(ctx, func(done, total int64) { progress(uint64(done), uint64(total)) }); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, refusal(err)
+	}
+	if err := f.Sync(); err != nil {
+		return nil, fmt.Errorf("cannot secure the package file: %w", err)
+	}
+	kept := k.Path(row.GetMeta().GetId())
+	if err := os.Link(f.Name(), kept); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("cannot keep the package file: %w", err)
+	}
+	return row, atomicfile.SyncDir(k.dir)
+}
+
+// Discard forgets an upload.
+func (k *Keeper) Discard(ticket string) error {
+	path, _, err := k.find(ticket)
+	if err != nil {
+		return nil // it is forgotten already
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Remove removes a file from keeping, and its row.
+func (k *Keeper) Remove(ctx context.Context, now time.Time, id string) error {
+	if !idPattern.MatchString(id) {
+		return fault.New(metav1.Reason_REASON_NOT_FOUND, "there is no package file %q", id)
+	}
+	_, err := k.store.Update(ctx, now, func(tx *store.Tx) error { return store.Delete[*packagesv1.Artifact](tx, id) })
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(k.Path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Sweep removes files that no row stands for: what a crash left between keeping and recording.
+func (k *Keeper) Sweep() error {
+	entries, err := os.ReadDir(k.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		id, ok := strings.CutSuffix(e.Name(), ".s9pk")
+		if !ok {
+			continue
+		}
+		known := false
+		err := k.store.View(func(tx *store.Tx) error {
+			var err error
+			_, known, err = store.Lookup[*packagesv1.Artifact](tx, id)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if !known {
+			if err := os.Remove(filepath.Join(k.dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Upload is an upload with its one writer.
+type Upload struct {
+	keeper *Keeper
+	ticket string
+	file   *os.File
+	size   int64
+}
+
+// OpenUpload opens an upload for writing; only one writer at a time may have it.
+func (k *Keeper) OpenUpload(ticket string) (*Upload, error) {
+	path, size, err := k.find(ticket)
+	if err != nil {
+		return nil, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.writing[ticket] {
+		return nil, fault.New(metav1.Reason_REASON_CONFLICT, "another transfer writes to this upload")
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	k.writing[ticket] = true
+	return &Upload{keeper: k, ticket: ticket, file: f, size: size}, nil
+}
+
+// Size is the announced size.
+func (u *Upload) Size() int64 { return u.size }
+
+// Received is how many bytes have arrived.
+func (u *Upload) Received() (int64, error) {
+	info, err := u.file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// Append writes what r yields behind the bytes that have arrived, up to the announced size, and makes it durable.
+func (u *Upload) Append(r io.Reader) (int64, error) {
+	have, err := u.Received()
+	if err != nil {
+		return 0, err
+	}
+	if _, err := u.file.Seek(have, io.SeekStart); err != nil {
+		return 0, err
+	}
+	n, err := io.Copy(u.file, io.LimitReader(r, u.size-have))
+	if errors.Is(err, unix.ENOSPC) {
+		err = fault.New(metav1.Reason_REASON_DISK_FULL, "cannot take the file: the disk is full: %w", err)
+	}
+	return n, errors.Join(err, u.file.Sync())
+}
+
+// Close gives the upload free for the next writer.
+func (u *Upload) Close() error {
+	u.keeper.mu.Lock()
+	delete(u.keeper.writing, u.ticket)
+	u.keeper.mu.Unlock()
+	return u.file.Close()
+}
+
+// refusal turns the reason a package file is refused for into the reason callers know.
+func refusal(err error) error {
+	reason, ok := map[s9pk.Reason]metav1.Reason{
+		s9pk.NotPackage:      metav1.Reason_REASON_PACKAGE_FILE_FOREIGN,
+		s9pk.OldFormat:       metav1.Reason_REASON_PACKAGE_FILE_VERSION,
+		s9pk.UnknownFormat:   metav1.Reason_REASON_PACKAGE_FILE_VERSION,
+		s9pk.WeakKey:         metav1.Reason_REASON_PACKAGE_FILE_SIGNATURE,
+		s9pk.BadSignature:    metav1.Reason_REASON_PACKAGE_FILE_SIGNATURE,
+		s9pk.OtherPackage:    metav1.Reason_REASON_PACKAGE_FILE_SIGNATURE,
+		s9pk.BadManifest:     metav1.Reason_REASON_PACKAGE_FILE_INVALID,
+		s9pk.BadMember:       metav1.Reason_REASON_PACKAGE_FILE_INVALID,
+		s9pk.MissingMember:   metav1.Reason_REASON_PACKAGE_FILE_INVALID,
+		s9pk.ArchUnsupported: metav1.Reason_REASON_PACKAGE_ARCHITECTURE,
+		s9pk.NewerOS:         metav1.Reason_REASON_PACKAGE_OS_TOO_NEW,
+		s9pk.Truncated:       metav1.Reason_REASON_PACKAGE_FILE_DAMAGED,
+		s9pk.Malformed:       metav1.Reason_REASON_PACKAGE_FILE_DAMAGED,
+		s9pk.Overlap:         metav1.Reason_REASON_PACKAGE_FILE_DAMAGED,
+		s9pk.BadName:         metav1.Reason_REASON_PACKAGE_FILE_INVALID,
+		s9pk.DuplicateName:   metav1.Reason_REASON_PACKAGE_FILE_INVALID,
+		s9pk.TooDeep:         metav1.Reason_REASON_PACKAGE_FILE_LIMIT,
+		s9pk.TooManyEntries:  metav1.Reason_REASON_PACKAGE_FILE_LIMIT,
+		s9pk.TooLarge:        metav1.Reason_REASON_PACKAGE_FILE_LIMIT,
+		s9pk.HashMismatch:    metav1.Reason_REASON_PACKAGE_FILE_DAMAGED,
+		s9pk.NotFound:        metav1.Reason_REASON_PACKAGE_FILE_INVALID,
+		s9pk.NotFile:         metav1.Reason_REASON_PACKAGE_FILE_INVALID,
+	}[s9pk.ReasonOf(err)]
+	if !ok {
+		return err
+	}
+	var refused *s9pk.Error
+	errors.As(err, &refused)
+	return fault.New(reason, "cannot use the package file: %s", refused.Error()).With("s9pk_reason", string(refused.Reason))
+}

@@ -1,0 +1,169 @@
+package effects
+
+import (
+	"context"
+	"encoding/json"
+
+	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+
+	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/server/internal/store"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// healthResults are the results of health checks by the words of packages.
+var healthResults = map[string]packagesv1.HealthCheckStatus_Result{
+	"success":  packagesv1.HealthCheckStatus_RESULT_SUCCESS,
+	"disabled": packagesv1.HealthCheckStatus_RESULT_DISABLED,
+	"starting": packagesv1.HealthCheckStatus_RESULT_STARTING,
+	"waiting":  packagesv1.HealthCheckStatus_RESULT_WAITING,
+	"loading":  packagesv1.HealthCheckStatus_RESULT_LOADING,
+	"failure":  packagesv1.HealthCheckStatus_RESULT_FAILURE,
+}
+
+// healthWord is the inverse of healthResults.
+func healthWord(r packagesv1.HealthCheckStatus_Result) string {
+	for word, result := range healthResults {
+		if result == r {
+			return word
+		}
+	}
+	return "starting"
+}
+
+// SetHealth implements EffectsServiceServer. Packages send it at every poll; only a change is written.
+func (s *Service) SetHealth(ctx context.Context, req *effectsv1.SetHealthRequest) (*effectsv1.SetHealthResponse, error) {
+	result, ok := healthResults[req.GetResult()]
+	if !ok {
+		return nil, invalid("result", "must be success, disabled, starting, waiting, loading or failure")
+	}
+	segment, err := ids.Escape(req.GetId())
+	if err != nil {
+		return nil, invalid("id", err.Error())
+	}
+	pkg, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id := pkg + "/" + segment
+	same := false
+	err = s.Store.View(func(tx *store.Tx) error {
+		row, ok, err := store.Lookup[*packagesv1.HealthCheck](tx, id)
+		st := row.GetStatus()
+		same = ok && st.GetResult() == result && st.GetName() == req.GetName() && st.GetMessage() == req.GetMessage()
+		return err
+	})
+	if err != nil || same {
+		return &effectsv1.SetHealthResponse{}, err
+	}
+	now := s.Clock()
+	return &effectsv1.SetHealthResponse{}, s.update(ctx, func(tx *store.Tx, pkg string) error {
+		row, ok, err := store.Lookup[*packagesv1.HealthCheck](tx, id)
+		if err != nil {
+			return err
+		}
+		status := &packagesv1.HealthCheckStatus{Name: req.GetName(), Result: result, Message: req.GetMessage(), Since: timestamppb.New(now)}
+		if ok && row.GetStatus().GetResult() == result {
+			status.Since = row.GetStatus().GetSince()
+		}
+		return store.Put(tx, &packagesv1.HealthCheck{Meta: &metav1.Meta{Id: id}, Status: status})
+	})
+}
+
+// ClearHealth deletes the results of a service that no longer runs, in the caller's transaction.
+func ClearHealth(tx *store.Tx, pkg string) error {
+	return deleteAll[*packagesv1.HealthCheck](tx, pkg)
+}
+
+// deleteAll deletes the rows of one kind that belong to a package.
+func deleteAll[T store.Row](tx *store.Tx, pkg string) error {
+	rows, err := store.List[T](tx, pkg)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if err := store.Delete[T](tx, r.GetMeta().GetId()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetInitProgress implements EffectsServiceServer.
+func (s *Service) SetInitProgress(ctx context.Context, req *effectsv1.SetInitProgressRequest) (*effectsv1.SetInitProgressResponse, error) {
+	pkg, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, err := parseProgress(req.GetProgress())
+	if err != nil {
+		return nil, invalid("progress", err.Error())
+	}
+	s.Progress.Report(pkg, p.done, p.total, p.units, p.message)
+	return &effectsv1.SetInitProgressResponse{}, nil
+}
+
+// progress is a progress value of a package, made flat.
+type progress struct {
+	done, total    uint64
+	units, message string
+}
+
+// parseProgress reads null, a bool, {done,total,units} or {overall, phases}: the overall value counts, the message is
+// the name of the first phase that is not complete.
+func parseProgress(raw []byte) (progress, error) {
+	var full struct {
+		Overall json.RawMessage `json:"overall"`
+		Phases  []struct {
+			Name     string          `json:"name"`
+			Progress json.RawMessage `json:"progress"`
+		} `json:"phases"`
+	}
+	if err := json.Unmarshal(raw, &full); err == nil && full.Overall != nil {
+		p, err := parseProgress(full.Overall)
+		for _, phase := range full.Phases {
+			if string(phase.Progress) != "true" {
+				p.message = phase.Name
+				break
+			}
+		}
+		return p, err
+	}
+	var flag *bool
+	if json.Unmarshal(raw, &flag) == nil {
+		if flag != nil && *flag {
+			return progress{done: 1, total: 1, units: "steps"}, nil
+		}
+		return progress{}, nil
+	}
+	var part struct {
+		Done  float64  `json:"done"`
+		Total *float64 `json:"total"`
+		Units *string  `json:"units"`
+	}
+	if err := json.Unmarshal(raw, &part); err != nil {
+		return progress{}, err
+	}
+	p := progress{done: clamp(part.Done)}
+	if part.Total != nil {
+		p.total = clamp(*part.Total)
+	}
+	if part.Units != nil {
+		p.units = *part.Units
+	}
+	return p, nil
+}
+
+// clamp brings a number of JavaScript into the range of a counter.
+func clamp(f float64) uint64 {
+	const most = 1 << 53
+	switch {
+	case !(f > 0):
+		return 0
+	case f > most:
+		return most
+	}
+	return uint64(f)
+}

@@ -1,0 +1,199 @@
+// Package install puts packages onto the server and takes them off, and owns what is wanted of each: the spec of the
+// kind package has no other writer.
+//
+// An operation here never runs a service. It writes what is wanted and waits until the runner reports that it is so,
+// or that it cannot be. The package knows neither containers nor the code of packages.
+package install
+
+import (
+	"context"
+	"time"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/operation"
+	"github.com/hearthos/hearth/server/internal/store"
+	"google.golang.org/protobuf/proto"
+)
+
+// Artifacts keeps package files.
+type Artifacts interface {
+	// Inspect reads what an uploaded file says it is: signature and manifest are checked, the content is not.
+	Inspect(ctx context.Context, ticket string) (*packagesv1.Artifact, error)
+	// Take verifies every byte of an uploaded file and takes it into keeping. Repeating it is harmless.
+	Take(ctx context.Context, ticket string, progress func(done, total uint64)) (*packagesv1.Artifact, error)
+	// Discard forgets an upload. Repeating it is harmless.
+	Discard(ticket string) error
+	// Remove removes a file from keeping. Repeating it is harmless.
+	Remove(ctx context.Context, now time.Time, id string) error
+}
+
+// Data keeps the volumes of packages.
+type Data interface {
+	// HasVersion tells whether the package left data whose version is recorded.
+	HasVersion(pkg string) (bool, error)
+	// Remove removes all data of a package; id makes it repeatable.
+	Remove(pkg, id string) error
+}
+
+// Logs keeps what services printed.
+type Logs interface {
+	// Remove removes the log of a package. Repeating it is harmless.
+	Remove(pkg string) error
+}
+
+// Gate refuses to let a service start, in the caller's transaction, for as long as something must be done before.
+type Gate func(tx *store.Tx, pkg string) error
+
+// Forget deletes the rows that belong to a package, in the caller's transaction.
+type Forget func(tx *store.Tx, pkg string) error
+
+// Service is the area. It is safe for concurrent use.
+type Service struct {
+	store     *store.Store
+	artifacts Artifacts
+	data      Data
+	logs      Logs
+	gate      Gate
+	forget    Forget
+	clock     func() time.Time
+}
+
+// New returns the area over st. Forget is called for everything that other areas keep about a package.
+func New(st *store.Store, clock func() time.Time, artifacts Artifacts, data Data, logs Logs, gate Gate, forget Forget) *Service {
+	return &Service{store: st, clock: clock, artifacts: artifacts, data: data, logs: logs, gate: gate, forget: forget}
+}
+
+// Definitions are the operations of this area.
+func (s *Service) Definitions() []operation.Definition {
+	return []operation.Definition{s.installDefinition(), s.uninstallDefinition()}
+}
+
+// locks says that operations on one package exclude each other.
+func locks(op *operationsv1.Operation) []string {
+	return []string{"package/" + op.GetSpec().GetTarget()}
+}
+
+// Start asks for the service to run. It is refused while the gate is shut or an operation holds the package.
+func (s *Service) Start(ctx context.Context, now time.Time, pkg string) (*packagesv1.Package, error) {
+	return s.change(ctx, now, pkg, func(tx *store.Tx, row *packagesv1.Package) error {
+		if err := s.gate(tx, pkg); err != nil {
+			return err
+		}
+		row.Spec.Desired = packagesv1.PackageSpec_DESIRED_RUNNING
+		return nil
+	})
+}
+
+// Stop asks for the service not to run. Asking twice changes nothing.
+func (s *Service) Stop(ctx context.Context, now time.Time, pkg string) (*packagesv1.Package, error) {
+	return s.change(ctx, now, pkg, func(_ *store.Tx, row *packagesv1.Package) error {
+		row.Spec.Desired = packagesv1.PackageSpec_DESIRED_STOPPED
+		return nil
+	})
+}
+
+// Restart asks for one stop and start of a service that is wanted running; otherwise it is refused.
+func (s *Service) Restart(ctx context.Context, now time.Time, pkg string) (*packagesv1.Package, error) {
+	return s.change(ctx, now, pkg, func(tx *store.Tx, row *packagesv1.Package) error {
+		if row.GetSpec().GetDesired() != packagesv1.PackageSpec_DESIRED_RUNNING {
+			return fault.New(metav1.Reason_REASON_PACKAGE_STATE, "cannot restart %q: the service is not running; start it instead", pkg).With("package", pkg)
+		}
+		if err := s.gate(tx, pkg); err != nil {
+			return err
+		}
+		row.Spec.Restarts++
+		return nil
+	})
+}
+
+// StopIn is Stop inside the transaction of a caller in another area. A package that is being removed stays so.
+func (s *Service) StopIn(tx *store.Tx, pkg string) error {
+	row, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
+	if err != nil || !ok || row.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_ABSENT {
+		return err
+	}
+	row.Spec.Desired = packagesv1.PackageSpec_DESIRED_STOPPED
+	return store.Put(tx, row)
+}
+
+// RestartIn asks for one stop and start of a service that is wanted running, and does nothing otherwise: it is what
+// the code of a package asks for itself.
+func (s *Service) RestartIn(tx *store.Tx, pkg string) error {
+	row, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
+	if err != nil || !ok || row.GetSpec().GetDesired() != packagesv1.PackageSpec_DESIRED_RUNNING {
+		return err
+	}
+	row.Spec.Restarts++
+	return store.Put(tx, row)
+}
+
+// change reads a package, lets fn change its spec and writes it, in one commit.
+func (s *Service) change(ctx context.Context, now time.Time, pkg string, fn func(*store.Tx, *packagesv1.Package) error) (*packagesv1.Package, error) {
+	var after *packagesv1.Package
+	_, err := s.store.Update(ctx, now, func(tx *store.Tx) error {
+		row, err := installed(tx, pkg)
+		if err != nil {
+			return err
+		}
+		if op := row.GetSpec().GetOperation(); op != "" {
+			return fault.New(metav1.Reason_REASON_OPERATION_CONFLICT, "cannot change %q: operation %s holds it", pkg, op).With("operation", op)
+		}
+		if err := fn(tx, row); err != nil {
+			return err
+		}
+		if err := store.Put(tx, row); err != nil {
+			return err
+		}
+		after, err = installed(tx, pkg)
+		return err
+	})
+	return after, err
+}
+
+func installed(tx *store.Tx, pkg string) (*packagesv1.Package, error) {
+	row, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
+	if err == nil && !ok {
+		err = fault.New(metav1.Reason_REASON_PACKAGE_NOT_FOUND, "no package %q is installed", pkg).With("package", pkg)
+	}
+	return row, err
+}
+
+// await waits until done says so of the package's row; a row that is gone is nil. It holds no lock.
+func await(ctx context.Context, st *store.Store, pkg string, done func(*packagesv1.Package) (bool, error)) error {
+	watcher, err := st.Watch(store.WatchOptions{Selectors: []store.Selector{{Kind: "package", ID: pkg}}})
+	if err != nil {
+		return err
+	}
+	var row *packagesv1.Package
+	for {
+		batch, err := watcher.Next(ctx)
+		if err != nil {
+			return err
+		}
+		for _, c := range batch.Changes {
+			row, _ = c.Row.(*packagesv1.Package)
+		}
+		if !batch.Bookmark {
+			continue
+		}
+		if ok, err := done(row); ok || err != nil {
+			return err
+		}
+	}
+}
+
+// failed returns the fault of a package whose runner has answered this generation of the spec with a failure.
+func failed(row *packagesv1.Package) error {
+	if row.GetStatus().GetState() != packagesv1.PackageStatus_STATE_FAILED ||
+		row.GetStatus().GetObservedGeneration() < row.GetMeta().GetGeneration() {
+		return nil
+	}
+	if f := row.GetStatus().GetFault(); f != nil {
+		return fault.FromProto(proto.CloneOf(f))
+	}
+	return fault.New(metav1.Reason_REASON_CONTAINER_FAILED, "the service could not be set up")
+}

@@ -1,0 +1,205 @@
+package install
+
+import (
+	"context"
+	"time"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/operation"
+	"github.com/hearthos/hearth/server/internal/store"
+)
+
+// KindInstall is the kind of the operation that installs a package or replaces it in place.
+const KindInstall = "install"
+
+// What the steps of an installation remember.
+const (
+	memoArtifact = "artifact" // id of the file taken into keeping
+	memoFresh    = "fresh"    // "yes" where the package was not installed before
+)
+
+// Install begins the installation of an uploaded file. What the file says it is has been checked when it returns; a
+// file that is refused is discarded.
+func (s *Service) Install(ctx context.Context, now time.Time, engine *operation.Engine, id, ticket, requestedBy string, start bool) (*operationsv1.Operation, error) {
+	art, err := s.artifacts.Inspect(ctx, ticket)
+	if err != nil {
+		if discard := s.artifacts.Discard(ticket); discard != nil && !fault.Is(err, metav1.Reason_REASON_TRANSFER_INCOMPLETE) {
+			return nil, discard
+		}
+		return nil, err
+	}
+	params := map[string]string{"ticket": ticket, "version": art.GetSpec().GetVersion()}
+	if start {
+		params["start"] = "yes"
+	}
+	return engine.Begin(ctx, now, operation.Request{
+		ID: id, Kind: KindInstall, Target: art.GetSpec().GetPackageId(), RequestedBy: requestedBy, Parameters: params,
+		Prepare: func(tx *store.Tx) error { return s.mayInstall(tx, art) },
+	})
+}
+
+// mayInstall refuses another version of an installed package: replacing it would change data that could not be
+// brought back.
+func (s *Service) mayInstall(tx *store.Tx, art *packagesv1.Artifact) error {
+	row, ok, err := store.Lookup[*packagesv1.Package](tx, art.GetSpec().GetPackageId())
+	if err != nil || !ok {
+		return err
+	}
+	if row.GetSpec().GetArtifact() != art.GetMeta().GetId() {
+		return fault.New(metav1.Reason_REASON_PACKAGE_VERSION_CONFLICT, "cannot replace %s %s by %s: only the same package file can be installed again",
+			row.GetMeta().GetId(), row.GetSpec().GetVersion(), art.GetSpec().GetVersion()).
+			With("installed", row.GetSpec().GetVersion()).With("offered", art.GetSpec().GetVersion())
+	}
+	return nil
+}
+
+func (s *Service) installDefinition() operation.Definition {
+	return operation.Definition{
+		Kind:  KindInstall,
+		Locks: locks,
+		Steps: []operation.Step{
+			{Name: "verify", Weight: 30, Timeout: time.Hour, Do: s.takeArtifact, Undo: s.dropArtifact},
+			{Name: "container", Weight: 60, Timeout: 12 * time.Hour, Do: s.setUp, Undo: s.tearDown},
+			{Name: "finish", Weight: 10, Timeout: time.Minute, Do: s.finishInstall, Final: true},
+		},
+	}
+}
+
+func (s *Service) takeArtifact(ctx context.Context, r *operation.Run) error {
+	art, err := s.artifacts.Take(ctx, r.Param("ticket"), func(done, total uint64) {
+		r.Progress(done, total, "bytes", "verifying the package file")
+	})
+	if err != nil {
+		return err
+	}
+	return r.SetMemo(ctx, memoArtifact, art.GetMeta().GetId())
+}
+
+// dropArtifact leaves a file alone that a package runs from.
+func (s *Service) dropArtifact(ctx context.Context, r *operation.Run) error {
+	if err := s.artifacts.Discard(r.Param("ticket")); err != nil {
+		return err
+	}
+	id := r.Memo(memoArtifact)
+	if id == "" {
+		return nil
+	}
+	used := false
+	err := s.store.View(func(tx *store.Tx) error {
+		rows, err := store.List[*packagesv1.Package](tx, "")
+		for _, row := range rows {
+			used = used || row.GetSpec().GetArtifact() == id
+		}
+		return err
+	})
+	if err != nil || used {
+		return err
+	}
+	return s.artifacts.Remove(ctx, s.clock(), id)
+}
+
+// setUp wants a container of the new file and waits until the package's init in it has ended.
+func (s *Service) setUp(ctx context.Context, r *operation.Run) error {
+	hasData, err := s.data.HasVersion(r.Target())
+	if err != nil {
+		return err
+	}
+	id := r.Memo(memoArtifact)
+	err = r.Commit(ctx, func(tx *store.Tx) error {
+		art, err := store.Get[*packagesv1.Artifact](tx, id)
+		if err != nil {
+			return err
+		}
+		row, ok, err := store.Lookup[*packagesv1.Package](tx, r.Target())
+		if err != nil {
+			return err
+		}
+		if ok && row.GetSpec().GetOperation() == r.ID() {
+			return nil // written before a crash
+		}
+		if !ok {
+			row = &packagesv1.Package{
+				Meta: &metav1.Meta{Id: r.Target()},
+				Spec: &packagesv1.PackageSpec{Desired: packagesv1.PackageSpec_DESIRED_STOPPED},
+			}
+			r.SetMemoIn(tx, memoFresh, "yes")
+		}
+		row.Spec.Artifact, row.Spec.Version, row.Spec.Title = id, art.GetSpec().GetVersion(), art.GetSpec().GetTitle()
+		row.Spec.ExitTarget = art.GetSpec().GetVersion()
+		row.Spec.Operation = r.ID()
+		row.Spec.InitKind = packagesv1.PackageSpec_INIT_KIND_INSTALL
+		if hasData {
+			row.Spec.InitKind = packagesv1.PackageSpec_INIT_KIND_UPDATE
+		}
+		row.Spec.Rebuilds++
+		return store.Put(tx, row)
+	})
+	if err != nil {
+		return err
+	}
+	r.Progress(0, 0, "", "setting up the service")
+	return await(ctx, s.store, r.Target(), func(row *packagesv1.Package) (bool, error) {
+		if row == nil {
+			return false, fault.New(metav1.Reason_REASON_PACKAGE_NOT_FOUND, "package %q vanished while it was being installed", r.Target())
+		}
+		status := row.GetStatus()
+		done := status.GetInitializedArtifact() == id && status.GetObservedRebuilds() >= row.GetSpec().GetRebuilds()
+		return done, failed(row)
+	})
+}
+
+// tearDown takes a package off again that was not there before; one that was is let go as it is, with a new container.
+func (s *Service) tearDown(ctx context.Context, r *operation.Run) error {
+	fresh := r.Memo(memoFresh) == "yes"
+	gone := false
+	err := r.Commit(ctx, func(tx *store.Tx) error {
+		row, ok, err := store.Lookup[*packagesv1.Package](tx, r.Target())
+		if err != nil || !ok {
+			gone = true
+			return err
+		}
+		if row.GetSpec().GetOperation() != r.ID() {
+			gone = true // not written before the failure, or let go already
+			return nil
+		}
+		if fresh {
+			row.Spec.Desired = packagesv1.PackageSpec_DESIRED_ABSENT
+			row.Spec.ExitTarget, row.Spec.ExitForce = "", true
+		} else {
+			row.Spec.Operation = ""
+			row.Spec.InitKind = packagesv1.PackageSpec_INIT_KIND_UNSPECIFIED
+			row.Spec.Rebuilds++
+		}
+		return store.Put(tx, row)
+	})
+	if err != nil || gone || !fresh {
+		return err
+	}
+	if err := awaitAbsent(ctx, s.store, r.Target()); err != nil {
+		return err
+	}
+	return s.forgetPackage(ctx, r, false)
+}
+
+func (s *Service) finishInstall(ctx context.Context, r *operation.Run) error {
+	err := r.Commit(ctx, func(tx *store.Tx) error {
+		row, err := installed(tx, r.Target())
+		if err != nil {
+			return err
+		}
+		row.Spec.Operation = ""
+		row.Spec.InitKind = packagesv1.PackageSpec_INIT_KIND_UNSPECIFIED
+		if r.Param("start") == "yes" && s.gate(tx, r.Target()) == nil {
+			row.Spec.Desired = packagesv1.PackageSpec_DESIRED_RUNNING
+		}
+		return store.Put(tx, row)
+	})
+	if err != nil {
+		return err
+	}
+	return s.artifacts.Discard(r.Param("ticket"))
+}

@@ -1,0 +1,147 @@
+// Package packagesrpc answers hearth.packages.v1 from the areas install and artifact and the store.
+package packagesrpc
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/server/internal/artifact"
+	"github.com/hearthos/hearth/server/internal/install"
+	"github.com/hearthos/hearth/server/internal/operation"
+	"github.com/hearthos/hearth/server/internal/rpc"
+	"github.com/hearthos/hearth/server/internal/store"
+)
+
+// Server implements PackageServiceServer.
+type Server struct {
+	packagesv1.UnimplementedPackageServiceServer
+	store     *store.Store
+	install   *install.Service
+	artifacts *artifact.Keeper
+	engine    *operation.Engine
+	clock     func() time.Time
+}
+
+// New returns the server.
+func New(st *store.Store, in *install.Service, artifacts *artifact.Keeper, engine *operation.Engine, clock func() time.Time) *Server {
+	return &Server{store: st, install: in, artifacts: artifacts, engine: engine, clock: clock}
+}
+
+// ListPackages implements PackageServiceServer.
+func (s *Server) ListPackages(_ context.Context, req *packagesv1.ListPackagesRequest) (*packagesv1.ListPackagesResponse, error) {
+	var rows []*packagesv1.Package
+	err := s.store.View(func(tx *store.Tx) error {
+		var err error
+		rows, err = store.List[*packagesv1.Package](tx, "")
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	page, token := rpc.Page(rows, req.GetPageSize(), 500, req.GetPageToken())
+	return &packagesv1.ListPackagesResponse{Packages: page, NextPageToken: token}, nil
+}
+
+// GetPackage implements PackageServiceServer.
+func (s *Server) GetPackage(_ context.Context, req *packagesv1.GetPackageRequest) (*packagesv1.GetPackageResponse, error) {
+	resp := &packagesv1.GetPackageResponse{}
+	err := s.store.View(func(tx *store.Tx) error {
+		row, ok, err := store.Lookup[*packagesv1.Package](tx, req.GetId())
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return fault.New(metav1.Reason_REASON_PACKAGE_NOT_FOUND, "no package %q is installed", req.GetId()).With("package", req.GetId())
+		}
+		resp.Package = row
+		if resp.Artifact, _, err = store.Lookup[*packagesv1.Artifact](tx, row.GetSpec().GetArtifact()); err != nil {
+			return err
+		}
+		if resp.HealthChecks, err = store.List[*packagesv1.HealthCheck](tx, req.GetId()); err != nil {
+			return err
+		}
+		resp.Dependencies, err = store.List[*packagesv1.Dependency](tx, req.GetId())
+		return err
+	})
+	return resp, err
+}
+
+// CreateUpload implements PackageServiceServer.
+func (s *Server) CreateUpload(ctx context.Context, req *packagesv1.CreateUploadRequest) (*packagesv1.CreateUploadResponse, error) {
+	ticket, err := s.artifacts.CreateUpload(ctx, s.clock(), req.GetSize())
+	if err != nil {
+		return nil, err
+	}
+	return &packagesv1.CreateUploadResponse{Ticket: ticket, Path: "/transfer/" + ticket}, nil
+}
+
+// InstallPackage implements PackageServiceServer.
+func (s *Server) InstallPackage(ctx context.Context, req *packagesv1.InstallPackageRequest) (*packagesv1.InstallPackageResponse, error) {
+	id, err := s.operationID(req.GetRequestId())
+	if err != nil {
+		return nil, err
+	}
+	op, err := s.install.Install(ctx, s.clock(), s.engine, id, req.GetTicket(), rpc.Caller(ctx), req.GetStart())
+	if err != nil {
+		return nil, err
+	}
+	return &packagesv1.InstallPackageResponse{Operation: op}, nil
+}
+
+// UninstallPackage implements PackageServiceServer.
+func (s *Server) UninstallPackage(ctx context.Context, req *packagesv1.UninstallPackageRequest) (*packagesv1.UninstallPackageResponse, error) {
+	id, err := s.operationID("")
+	if err != nil {
+		return nil, err
+	}
+	op, err := s.install.Uninstall(ctx, s.clock(), s.engine, id, req.GetId(), rpc.Caller(ctx), req.GetForce(), req.GetKeepData())
+	if err != nil {
+		return nil, err
+	}
+	return &packagesv1.UninstallPackageResponse{Operation: op}, nil
+}
+
+// operationID is the id the caller chose, or a new one.
+func (s *Server) operationID(chosen string) (string, error) {
+	if chosen == "" {
+		id, err := ids.NewULID(s.clock(), rand.Reader)
+		return string(id), err
+	}
+	if _, err := ids.ParseULID(chosen); err != nil {
+		return "", fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot use the request id: %w", err).Violation("request_id", "must be a lower-case ULID")
+	}
+	return chosen, nil
+}
+
+// StartPackage implements PackageServiceServer.
+func (s *Server) StartPackage(ctx context.Context, req *packagesv1.StartPackageRequest) (*packagesv1.StartPackageResponse, error) {
+	row, err := s.install.Start(ctx, s.clock(), req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return &packagesv1.StartPackageResponse{Package: row}, nil
+}
+
+// StopPackage implements PackageServiceServer.
+func (s *Server) StopPackage(ctx context.Context, req *packagesv1.StopPackageRequest) (*packagesv1.StopPackageResponse, error) {
+	row, err := s.install.Stop(ctx, s.clock(), req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return &packagesv1.StopPackageResponse{Package: row}, nil
+}
+
+// RestartPackage implements PackageServiceServer.
+func (s *Server) RestartPackage(ctx context.Context, req *packagesv1.RestartPackageRequest) (*packagesv1.RestartPackageResponse, error) {
+	row, err := s.install.Restart(ctx, s.clock(), req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return &packagesv1.RestartPackageResponse{Package: row}, nil
+}

@@ -1,0 +1,274 @@
+package runner
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/server/internal/host/idmap"
+	"github.com/hearthos/hearth/server/internal/host/lxc"
+	"github.com/hearthos/hearth/server/internal/host/mount"
+	"github.com/hearthos/hearth/server/internal/store"
+)
+
+// assembly is a container being put together. The hooks below run in order; each is idempotent, and drop takes back
+// what all of them did on the host.
+type assembly struct {
+	pkg    ids.Package
+	spec   *packagesv1.ContainerSpec
+	file   *s9pk.File
+	path   string // of the package file
+	layout *s9pk.Layout
+	merged string // the container's root on the host
+	ids    idmap.Map
+}
+
+// hook puts one thing into an assembly.
+type hook struct {
+	name string
+	do   func(*Service, context.Context, *assembly) error
+}
+
+// hooks is the order in which a container is assembled.
+func hooks() []hook {
+	return []hook{
+		{"root", (*Service).mountRoot},
+		{"package code", (*Service).mountCode},
+		{"images", (*Service).mountImages},
+		{"volumes", (*Service).mountVolumes},
+		{"host programs", (*Service).mountPrograms},
+		{"sockets", (*Service).mountSockets},
+		{"names", (*Service).writeNames},
+	}
+}
+
+// create makes the container of a package and starts it: what it is made from is committed first, so that a daemon
+// that comes after a crash knows what it finds.
+func (s *Service) create(ctx context.Context, row *packagesv1.Package) error {
+	pkg := row.GetMeta().GetId()
+	if err := s.note(ctx, row, packagesv1.PackageStatus_STATE_CREATING); err != nil {
+		return err
+	}
+	spec, err := s.assign(ctx, row)
+	if err != nil {
+		return err
+	}
+	if err := s.clear(pkg); err != nil {
+		return err
+	}
+	c, err := s.assemble(ctx, ids.Package(pkg), spec, row.GetSpec().GetArtifact())
+	if err != nil {
+		return err
+	}
+	_, err = s.attach(pkg, c, spec)
+	return err
+}
+
+// assign gives a package its address and its ids, the first time, and every new container its own id.
+func (s *Service) assign(ctx context.Context, row *packagesv1.Package) (*packagesv1.ContainerSpec, error) {
+	instance, err := ids.NewULID(s.clock(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	var spec *packagesv1.ContainerSpec
+	_, err = s.store.Update(ctx, s.clock(), func(tx *store.Tx) error {
+		all, err := store.List[*packagesv1.Container](tx, "")
+		if err != nil {
+			return err
+		}
+		mine, ok, err := store.Lookup[*packagesv1.Container](tx, row.GetMeta().GetId())
+		if err != nil {
+			return err
+		}
+		if !ok {
+			mine = &packagesv1.Container{Meta: &metav1.Meta{Id: row.GetMeta().GetId()}, Spec: &packagesv1.ContainerSpec{}}
+			if mine.Spec.Ipv4, mine.Spec.FirstUid, err = s.allocate(all); err != nil {
+				return err
+			}
+		}
+		spec = mine.Spec
+		spec.Instance, spec.Artifact, spec.Rebuilds = string(instance), row.GetSpec().GetArtifact(), row.GetSpec().GetRebuilds()
+		return store.Put(tx, mine)
+	})
+	return spec, err
+}
+
+// allocate finds the lowest address and the lowest range of ids that no package has.
+func (s *Service) allocate(all []*packagesv1.Container) (string, uint32, error) {
+	addresses, uids := map[string]bool{}, map[uint32]bool{}
+	for _, c := range all {
+		addresses[c.GetSpec().GetIpv4()], uids[c.GetSpec().GetFirstUid()] = true, true
+	}
+	uid := s.cfg.FirstUID
+	for uids[uid] {
+		uid += idmap.Range
+	}
+	prefix := s.cfg.BridgeAddress
+	last := broadcast(prefix)
+	for a := prefix.Addr().Next(); prefix.Contains(a) && a != last; a = a.Next() {
+		if !addresses[a.String()] {
+			return a.String(), uid, nil
+		}
+	}
+	return "", 0, fault.New(metav1.Reason_REASON_CONTAINER_FAILED, "no address is free on the bridge %s", prefix)
+}
+
+// broadcast is the last address of an IPv4 network, which no host may have.
+func broadcast(p netip.Prefix) netip.Addr {
+	a := p.Addr().As4()
+	for bit := p.Bits(); bit < 32; bit++ {
+		a[bit/8] |= 1 << (7 - bit%8)
+	}
+	return netip.AddrFrom4(a)
+}
+
+// assemble puts a container together and starts it. On the host nothing of the assembly remains, whether it succeeds
+// or not: a running container holds its own copy of its mounts.
+func (s *Service) assemble(ctx context.Context, pkg ids.Package, spec *packagesv1.ContainerSpec, artifact string) (lxc.Container, error) {
+	path := s.artifacts.Path(artifact)
+	f, err := os.Open(path)
+	if err != nil {
+		return lxc.Container{}, fmt.Errorf("cannot open the package file: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return lxc.Container{}, err
+	}
+	file, err := s9pk.Open(f, info.Size(), s9pk.Options{})
+	if err != nil {
+		return lxc.Container{}, fmt.Errorf("cannot read the package file: %w", err)
+	}
+	layout, err := file.Layout(Architecture())
+	if err != nil {
+		return lxc.Container{}, err
+	}
+	a := &assembly{
+		pkg: pkg, spec: spec, file: file, path: path, layout: layout,
+		merged: filepath.Join(s.serviceDir(string(pkg)), "merged"), ids: idmap.Base(spec.GetFirstUid()),
+	}
+	defer func() {
+		if err := mount.UnmountBelow(s.serviceDir(string(pkg))); err != nil {
+			s.log.WarnContext(ctx, "cannot take off the mounts of an assembly", "pkg", pkg, "error", err)
+		}
+	}()
+	for _, h := range hooks() {
+		if err := h.do(s, ctx, a); err != nil {
+			return lxc.Container{}, fault.New(metav1.Reason_REASON_CONTAINER_FAILED, "cannot set up the %s of the container: %w", h.name, err)
+		}
+	}
+	address, err := netip.ParseAddr(spec.GetIpv4())
+	if err != nil {
+		return lxc.Container{}, err
+	}
+	c, err := s.containers.Start(ctx, lxc.Spec{
+		Name: string(pkg), Rootfs: a.merged, IDBase: spec.GetFirstUid(), Hostname: string(pkg),
+		Init: []string{"/usr/lib/hearth/agent", "init"},
+		Env: []string{
+			"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
+			"LANG=" + s.cfg.Language, "HEARTH_CONTAINER=" + spec.GetInstance(), "HEARTH_PACKAGE=" + string(pkg),
+		},
+		Network: &lxc.Network{
+			Interface: InterfaceName(s.cfg.Tag, string(pkg)), Bridge: s.cfg.Bridge,
+			Address: netip.PrefixFrom(address, s.cfg.BridgeAddress.Bits()), Gateway: s.cfg.BridgeAddress.Addr(),
+		},
+		Limits:     s.cfg.Limits,
+		ConsoleLog: filepath.Join(s.serviceDir(string(pkg)), "console.log"),
+	})
+	if err != nil {
+		return lxc.Container{}, fault.New(metav1.Reason_REASON_CONTAINER_FAILED, "cannot start the container of %q: %w", pkg, err)
+	}
+	return c, nil
+}
+
+// InterfaceName is the name of the host's end of a container's network: at most 15 bytes, the same for a package at
+// all times.
+func InterfaceName(tag, pkg string) string {
+	sum := sha256.Sum256([]byte(pkg))
+	return "h" + tag + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:5]))
+}
+
+// clear removes what an earlier container of the package left on the host.
+func (s *Service) clear(pkg string) error {
+	if err := mount.UnmountBelow(s.serviceDir(pkg)); err != nil {
+		return err
+	}
+	return errors.Join(os.RemoveAll(s.upperDir(pkg)), os.RemoveAll(s.serviceDir(pkg)))
+}
+
+// upperDir holds what containers and subcontainers of a package write outside of volumes; it lives as long as the
+// container.
+func (s *Service) upperDir(pkg string) string { return filepath.Join(s.cfg.StateDir, "upper", pkg) }
+
+// destroy ends the container of a package, if there is one, and removes what it left. Volumes stay.
+func (s *Service) destroy(ctx context.Context, pkg string) error {
+	if err := s.containers.Stop(ctx, pkg, stopGrace); err != nil {
+		return fmt.Errorf("cannot end the container of %q: %w", pkg, err)
+	}
+	s.detach(pkg)
+	if err := s.clear(pkg); err != nil {
+		return err
+	}
+	_, err := s.store.Update(ctx, s.clock(), func(tx *store.Tx) error {
+		row, ok, err := store.Lookup[*packagesv1.Container](tx, pkg)
+		if err != nil || !ok || row.GetSpec().GetInstance() == "" {
+			return err
+		}
+		row.Spec.Instance, row.Spec.Artifact = "", ""
+		return store.Put(tx, row)
+	})
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
+		now.Status.InitializedArtifact, now.Status.StartTime = "", nil
+		return s.hooks.Stopped(tx, pkg)
+	})
+}
+
+// removeStray ends a container whose package is not installed: what a crash left of an uninstallation.
+func (s *Service) removeStray(ctx context.Context, pkg string) error {
+	if err := s.containers.Stop(ctx, pkg, stopGrace); err != nil {
+		return err
+	}
+	s.detach(pkg)
+	return s.clear(pkg)
+}
+
+// StopAll ends all containers after stopping their services in order. It is for the shutdown of the machine; what is
+// wanted of the services stays as it is.
+func (s *Service) StopAll(ctx context.Context) error {
+	running, err := s.containers.List()
+	if err != nil {
+		return err
+	}
+	results := make(chan error, len(running))
+	for _, c := range running {
+		go func() {
+			if h := s.handle(c.Name); h != nil {
+				if err := h.agent.stop(ctx, "shutdown-"+h.spec.GetInstance()); err != nil {
+					s.log.WarnContext(ctx, "cannot stop a service in order", "pkg", c.Name, "error", err)
+				}
+			}
+			results <- s.destroy(ctx, c.Name)
+		}()
+	}
+	var failed error
+	for range running {
+		failed = errors.Join(failed, <-results)
+	}
+	return failed
+}

@@ -1,0 +1,89 @@
+package runner
+
+import (
+	agentv1 "github.com/hearthos/hearth/api/gen/go/hearth/agent/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+)
+
+// step is the one thing the runner does next for a service.
+type step int
+
+const (
+	stepRest    step = iota // all is as wanted
+	stepAbsent              // there is no container and none is wanted
+	stepWait                // the package's code is busy with a call of an earlier daemon, or still loading
+	stepCreate              // make and start a container
+	stepInit                // have the package's init run, or join it
+	stepStart               // have the package's main run
+	stepStop                // end the package's main
+	stepExit                // have the package's uninit run, then destroy the container
+	stepDestroy             // destroy the container without asking the package
+)
+
+// observed is what is true of a service right now.
+type observed struct {
+	alive    bool                // its container runs
+	artifact string              // the file the container was made from
+	rebuilds uint64              // the value of spec.rebuilds the container was made for
+	phase    agentv1.State_Phase // what the package's code does
+}
+
+// next decides what to do for a service. It is a pure function, so that what the runner does after a crash is what
+// it does always: look at what is wanted and what is, and take one step.
+//
+//	            create            init                start
+//	no container ----> READY ------------> STOPPED ----------> RUNNING
+//	     ^                                  |    ^               |
+//	     |  exit (asks the package first)   |    |     stop      |
+//	     +----------------------------------+    +---------------+
+//	     |  destroy (the package's code is not there to be asked)
+//	     +-------- READY, LOADING, EXITED, CRASHED
+//
+// A container is stale when it was made from another file or before the newest wish for a new one, or when the
+// package's code has ended; a stale one is left before anything else happens. A service whose main runs is left
+// through stop: uninit runs over stopped daemons.
+func next(spec *packagesv1.PackageSpec, status *packagesv1.PackageStatus, o observed) step {
+	absent := spec.GetDesired() == packagesv1.PackageSpec_DESIRED_ABSENT
+	if !o.alive {
+		if absent {
+			return stepAbsent
+		}
+		return stepCreate
+	}
+	if absent || o.artifact != spec.GetArtifact() || o.rebuilds < spec.GetRebuilds() || ended(o.phase) {
+		return leave(o.phase)
+	}
+	switch o.phase {
+	case agentv1.State_PHASE_READY, agentv1.State_PHASE_INITIALIZING:
+		return stepInit
+	case agentv1.State_PHASE_STOPPED:
+		if spec.GetDesired() == packagesv1.PackageSpec_DESIRED_RUNNING {
+			return stepStart
+		}
+		return stepRest
+	case agentv1.State_PHASE_RUNNING:
+		if spec.GetDesired() != packagesv1.PackageSpec_DESIRED_RUNNING || spec.GetRestarts() > status.GetObservedRestarts() {
+			return stepStop
+		}
+		return stepRest
+	}
+	return stepWait
+}
+
+// leave is the way to having no container.
+func leave(phase agentv1.State_Phase) step {
+	switch phase {
+	case agentv1.State_PHASE_RUNNING:
+		return stepStop
+	case agentv1.State_PHASE_STOPPED:
+		return stepExit
+	case agentv1.State_PHASE_STARTING, agentv1.State_PHASE_STOPPING, agentv1.State_PHASE_EXITING:
+		return stepWait
+	}
+	return stepDestroy
+}
+
+// ended tells whether the package's code will not answer any more.
+func ended(phase agentv1.State_Phase) bool {
+	return phase == agentv1.State_PHASE_EXITED || phase == agentv1.State_PHASE_CRASHED
+}

@@ -1,0 +1,373 @@
+package runner
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	agentv1 "github.com/hearthos/hearth/api/gen/go/hearth/agent/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/server/internal/host/lxc"
+	"github.com/hearthos/hearth/server/internal/store"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// Time the runner gives containers and packages.
+const (
+	agentPatience = 2 * time.Minute        // for a new container's agent to answer
+	loadPatience  = 2 * time.Minute        // for the package's code to be loaded
+	stopGrace     = 10 * time.Second       // for a container's processes to end by themselves
+	recheck       = 500 * time.Millisecond // before looking again at code that is busy
+)
+
+// reconcile takes one service to what is wanted of it. A step that fails is reported in the status and tried again by
+// the controller's back-off.
+func (s *Service) reconcile(ctx context.Context, pkg string) (time.Duration, error) {
+	for {
+		row, err := s.row(pkg)
+		if err != nil {
+			return 0, err
+		}
+		if row == nil {
+			return 0, s.removeStray(ctx, pkg)
+		}
+		o, err := s.observe(ctx, pkg)
+		if err != nil {
+			return 0, s.report(ctx, row, err)
+		}
+		step := next(row.GetSpec(), row.GetStatus(), o)
+		switch step {
+		case stepRest, stepAbsent:
+			return 0, s.settle(ctx, row, o, step)
+		case stepWait:
+			return recheck, s.note(ctx, row, stateOf(o.phase))
+		}
+		if step == stepStart {
+			if blocked := s.gate(pkg); blocked != nil {
+				s.log.InfoContext(ctx, "service waits for a task", "pkg", pkg, "reason", blocked.Error())
+				return 0, s.settle(ctx, row, o, stepRest)
+			}
+		}
+		if err := s.take(ctx, step, row, o); err != nil {
+			if ctx.Err() != nil {
+				return 0, ctx.Err()
+			}
+			return 0, s.report(ctx, row, err)
+		}
+	}
+}
+
+// gate asks whether the service may start.
+func (s *Service) gate(pkg string) error {
+	return s.store.View(func(tx *store.Tx) error { return s.hooks.Gate(tx, pkg) })
+}
+
+// observe looks at the container and asks its agent.
+func (s *Service) observe(ctx context.Context, pkg string) (observed, error) {
+	c, err := s.containers.Adopt(pkg)
+	if errors.Is(err, lxc.ErrNotRunning) {
+		s.detach(pkg)
+		return observed{}, nil
+	}
+	if err != nil {
+		return observed{}, err
+	}
+	row, err := s.containerRow(pkg)
+	if err != nil {
+		return observed{}, err
+	}
+	if row.GetSpec().GetInstance() == "" {
+		// Started by a daemon that died before it could record so: nothing is known of it, and nothing is lost with it.
+		return observed{alive: true, phase: agentv1.State_PHASE_CRASHED}, nil
+	}
+	h, err := s.attach(pkg, c, row.GetSpec())
+	if err != nil {
+		return observed{}, err
+	}
+	o := observed{alive: true, artifact: row.GetSpec().GetArtifact(), rebuilds: row.GetSpec().GetRebuilds()}
+	asked, cancel := context.WithTimeout(ctx, agentPatience)
+	defer cancel()
+	st, err := h.agent.fresh(asked)
+	if err != nil {
+		if ctx.Err() != nil {
+			return observed{}, ctx.Err()
+		}
+		s.log.WarnContext(ctx, "the agent of a container does not answer", "pkg", pkg, "error", err)
+		o.phase = agentv1.State_PHASE_CRASHED
+		return o, nil
+	}
+	o.phase = st.GetPhase()
+	return o, nil
+}
+
+// take carries out one step.
+func (s *Service) take(ctx context.Context, step step, row *packagesv1.Package, o observed) error {
+	pkg := row.GetMeta().GetId()
+	switch step {
+	case stepCreate:
+		return s.create(ctx, row)
+	case stepInit:
+		return s.init(ctx, row)
+	case stepStart:
+		return s.start(ctx, row)
+	case stepStop:
+		return s.stop(ctx, row)
+	case stepExit:
+		return s.exit(ctx, row)
+	case stepDestroy:
+		if o.phase == agentv1.State_PHASE_CRASHED && row.GetSpec().GetDesired() != packagesv1.PackageSpec_DESIRED_ABSENT {
+			return errors.Join(s.destroy(ctx, pkg), fault.New(metav1.Reason_REASON_PACKAGE_CODE_FAILED, "the package's code ended by itself; see the service's log"))
+		}
+		return s.destroy(ctx, pkg)
+	}
+	return nil
+}
+
+func (s *Service) init(ctx context.Context, row *packagesv1.Package) error {
+	pkg := row.GetMeta().GetId()
+	if err := s.note(ctx, row, packagesv1.PackageStatus_STATE_INITIALIZING); err != nil {
+		return err
+	}
+	h := s.handle(pkg)
+	if h == nil {
+		return errGone(pkg)
+	}
+	kind := map[packagesv1.PackageSpec_InitKind]string{
+		packagesv1.PackageSpec_INIT_KIND_INSTALL: "install",
+		packagesv1.PackageSpec_INIT_KIND_UPDATE:  "update",
+		packagesv1.PackageSpec_INIT_KIND_RESTORE: "restore",
+	}[row.GetSpec().GetInitKind()]
+	err := s.whileWanted(ctx, row, func(ctx context.Context) error { return h.agent.init(ctx, h.spec.GetInstance(), kind) })
+	if err != nil {
+		return err
+	}
+	err = s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
+		st := now.GetStatus()
+		st.State = packagesv1.PackageStatus_STATE_STOPPED
+		st.InitializedArtifact, st.ObservedRebuilds = h.spec.GetArtifact(), h.spec.GetRebuilds()
+		st.Fault = nil
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.hooks.Initialized(ctx, s.clock(), pkg)
+}
+
+func (s *Service) start(ctx context.Context, row *packagesv1.Package) error {
+	pkg := row.GetMeta().GetId()
+	if err := s.note(ctx, row, packagesv1.PackageStatus_STATE_STARTING); err != nil {
+		return err
+	}
+	h := s.handle(pkg)
+	if h == nil {
+		return errGone(pkg)
+	}
+	event, err := ids.NewULID(s.clock(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	if err := s.whileWanted(ctx, row, func(ctx context.Context) error { return h.agent.start(ctx, string(event)) }); err != nil {
+		return err
+	}
+	return s.change(ctx, pkg, func(_ *store.Tx, now *packagesv1.Package) error {
+		now.Status.State = packagesv1.PackageStatus_STATE_RUNNING
+		now.Status.StartTime = timestamppb.New(s.clock())
+		now.Status.ObservedRestarts = row.GetSpec().GetRestarts()
+		now.Status.Fault = nil
+		return nil
+	})
+}
+
+func (s *Service) stop(ctx context.Context, row *packagesv1.Package) error {
+	pkg := row.GetMeta().GetId()
+	if err := s.note(ctx, row, packagesv1.PackageStatus_STATE_STOPPING); err != nil {
+		return err
+	}
+	h := s.handle(pkg)
+	if h == nil {
+		return errGone(pkg)
+	}
+	event, err := ids.NewULID(s.clock(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	if err := h.agent.stop(ctx, string(event)); err != nil {
+		return err
+	}
+	return s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
+		now.Status.State = packagesv1.PackageStatus_STATE_STOPPED
+		now.Status.StartTime = nil
+		now.Status.ObservedRestarts = row.GetSpec().GetRestarts()
+		return s.hooks.Stopped(tx, pkg)
+	})
+}
+
+// exit has the package clean up and destroys the container. A package that is being removed keeps its container when
+// its clean-up fails, unless that is forced; one that is rebuilt loses it all the same, since its data are safe and the
+// next container's init brings them up to date.
+func (s *Service) exit(ctx context.Context, row *packagesv1.Package) error {
+	pkg, spec := row.GetMeta().GetId(), row.GetSpec()
+	if err := s.note(ctx, row, packagesv1.PackageStatus_STATE_EXITING); err != nil {
+		return err
+	}
+	h := s.handle(pkg)
+	if h == nil {
+		return errGone(pkg)
+	}
+	err := h.agent.exit(ctx, h.spec.GetInstance()+"-exit", spec.GetExitTarget())
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if spec.GetDesired() == packagesv1.PackageSpec_DESIRED_ABSENT && !spec.GetExitForce() {
+			return err
+		}
+		s.log.WarnContext(ctx, "the clean-up of a package failed; its container goes all the same", "pkg", pkg, "error", err)
+	}
+	return s.destroy(ctx, pkg)
+}
+
+// whileWanted runs a long call of the package's code and ends it when the package shall be gone: an init that hangs
+// must not keep a package from being uninstalled.
+func (s *Service) whileWanted(ctx context.Context, row *packagesv1.Package, call func(context.Context) error) error {
+	if row.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_ABSENT {
+		return call(ctx)
+	}
+	bounded, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watcher, err := s.store.Watch(store.WatchOptions{Selectors: []store.Selector{{Kind: "package", ID: row.GetMeta().GetId()}}})
+	if err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() { done <- call(bounded) }()
+	unwanted := make(chan struct{})
+	watching := make(chan struct{})
+	go func() {
+		defer close(watching)
+		for {
+			batch, err := watcher.Next(bounded)
+			if err != nil {
+				return
+			}
+			for _, c := range batch.Changes {
+				now, ok := c.Row.(*packagesv1.Package)
+				if !ok || now.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_ABSENT {
+					close(unwanted)
+					return
+				}
+			}
+		}
+	}()
+	defer func() { cancel(); <-watching }()
+	select {
+	case err := <-done:
+		return err
+	case <-unwanted:
+		cancel()
+		<-done
+		return nil
+	}
+}
+
+// settle records that there is nothing to do.
+func (s *Service) settle(ctx context.Context, row *packagesv1.Package, o observed, step step) error {
+	pkg := row.GetMeta().GetId()
+	return s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
+		st := now.GetStatus()
+		st.ObservedGeneration = row.GetMeta().GetGeneration()
+		if step == stepAbsent {
+			now.Status = &packagesv1.PackageStatus{State: packagesv1.PackageStatus_STATE_ABSENT, ObservedGeneration: row.GetMeta().GetGeneration()}
+			return s.hooks.Stopped(tx, pkg)
+		}
+		st.State, st.Fault = stateOf(o.phase), nil
+		if o.phase == agentv1.State_PHASE_STOPPED {
+			st.StartTime = nil
+			st.ObservedRestarts = row.GetSpec().GetRestarts()
+		} else if st.GetStartTime() == nil {
+			st.StartTime = timestamppb.New(s.clock())
+		}
+		return nil
+	})
+}
+
+// report records why a step failed and passes the error on, so that the controller tries again.
+func (s *Service) report(ctx context.Context, row *packagesv1.Package, cause error) error {
+	s.log.WarnContext(ctx, "cannot bring a service to what is wanted", "pkg", row.GetMeta().GetId(), "error", cause)
+	err := s.change(ctx, row.GetMeta().GetId(), func(_ *store.Tx, now *packagesv1.Package) error {
+		now.Status.State = packagesv1.PackageStatus_STATE_FAILED
+		now.Status.ObservedGeneration = row.GetMeta().GetGeneration()
+		now.Status.Fault = fault.Proto(cause)
+		return nil
+	})
+	return errors.Join(cause, err)
+}
+
+// note records what a service is doing now.
+func (s *Service) note(ctx context.Context, row *packagesv1.Package, state packagesv1.PackageStatus_State) error {
+	return s.change(ctx, row.GetMeta().GetId(), func(_ *store.Tx, now *packagesv1.Package) error {
+		now.Status.State = state
+		return nil
+	})
+}
+
+// change changes the status of a package, if it is still there.
+func (s *Service) change(ctx context.Context, pkg string, fn func(*store.Tx, *packagesv1.Package) error) error {
+	_, err := s.store.Update(ctx, s.clock(), func(tx *store.Tx) error {
+		now, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
+		if err != nil || !ok {
+			return err
+		}
+		if now.Status == nil {
+			now.Status = &packagesv1.PackageStatus{}
+		}
+		before := proto.CloneOf(now)
+		if err := fn(tx, now); err != nil || proto.Equal(before, now) {
+			return err
+		}
+		return store.Put(tx, now)
+	})
+	return err
+}
+
+func (s *Service) row(pkg string) (*packagesv1.Package, error) {
+	var row *packagesv1.Package
+	err := s.store.View(func(tx *store.Tx) error {
+		found, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
+		if ok {
+			row = found
+		}
+		return err
+	})
+	return row, err
+}
+
+func errGone(pkg string) error {
+	return fault.New(metav1.Reason_REASON_SERVICE_NOT_READY, "the container of %q has ended", pkg).With("package", pkg)
+}
+
+// stateOf is the state of a service whose code does this.
+func stateOf(phase agentv1.State_Phase) packagesv1.PackageStatus_State {
+	switch phase {
+	case agentv1.State_PHASE_LOADING:
+		return packagesv1.PackageStatus_STATE_CREATING
+	case agentv1.State_PHASE_READY, agentv1.State_PHASE_INITIALIZING:
+		return packagesv1.PackageStatus_STATE_INITIALIZING
+	case agentv1.State_PHASE_STARTING:
+		return packagesv1.PackageStatus_STATE_STARTING
+	case agentv1.State_PHASE_RUNNING:
+		return packagesv1.PackageStatus_STATE_RUNNING
+	case agentv1.State_PHASE_STOPPING:
+		return packagesv1.PackageStatus_STATE_STOPPING
+	case agentv1.State_PHASE_EXITING, agentv1.State_PHASE_EXITED:
+		return packagesv1.PackageStatus_STATE_EXITING
+	}
+	return packagesv1.PackageStatus_STATE_STOPPED
+}

@@ -1,0 +1,212 @@
+// Package runner brings services to the state that is wanted of them and reports what is: the status of the kind
+// package has no other writer.
+//
+// One reconciliation at a time runs for a service; it looks at what is wanted (the row), at what is (the container and
+// its agent) and takes one step after the other until they agree. Nothing it needs after a crash is in memory: the
+// container's name derives from the package id, so there can be only one for a package, the agent tells what the
+// package's code does, and calls of an earlier daemon are joined. Containers outlive the daemon; Adopt finds them.
+//
+// The package decides nothing about packages: what is wanted is written by others.
+package runner
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/server/internal/host/lxc"
+	"github.com/hearthos/hearth/server/internal/host/mount"
+	"github.com/hearthos/hearth/server/internal/reconcile"
+	"github.com/hearthos/hearth/server/internal/store"
+)
+
+// ControllerName is the name under which the runner is woken.
+const ControllerName = "runner"
+
+// Containers starts and finds containers; *lxc.Runtime and its fake do.
+type Containers interface {
+	Start(ctx context.Context, s lxc.Spec) (lxc.Container, error)
+	Adopt(name string) (lxc.Container, error)
+	List() ([]lxc.Container, error)
+	Stop(ctx context.Context, name string, grace time.Duration) error
+	Wait(ctx context.Context, c lxc.Container) error
+}
+
+// Artifacts tells where package files are.
+type Artifacts interface {
+	Path(id string) string
+}
+
+// Volumes tells where the data of packages is.
+type Volumes interface {
+	Ensure(pkg ids.Package, vols []ids.Volume) error
+	Path(pkg ids.Package, vol ids.Volume) string
+}
+
+// Hooks are told what happens to services, in the runner's own transactions or between them.
+type Hooks interface {
+	// Gate refuses to let a service start for as long as something must be done before.
+	Gate(tx *store.Tx, pkg string) error
+	// Initialized is called when the init of a package has ended well.
+	Initialized(ctx context.Context, now time.Time, pkg string) error
+	// Stopped is called in the transaction that records that a service no longer runs.
+	Stopped(tx *store.Tx, pkg string) error
+	// ServeEffects answers the effects of a service on lis until ctx ends.
+	ServeEffects(ctx context.Context, lis net.Listener, pkg string) error
+}
+
+// Config is what the machine and the instance look like.
+type Config struct {
+	// RunDir is /run/hearth/<tag>; StateDir holds what must survive a reboot.
+	RunDir, StateDir string
+	// Rootfs is the shared root of all containers: a squashfs file. Agent is the agent's program, JSHost the folder of
+	// the JavaScript host.
+	Rootfs, Agent, JSHost string
+	// Tag marks everything this instance makes.
+	Tag string
+	// Bridge is the name of the bridge, BridgeAddress the server's own address on it.
+	Bridge        string
+	BridgeAddress netip.Prefix
+	// FirstUID is the first of the ids on the host that containers use, 65536 for each package.
+	FirstUID uint32
+	// Language is what packages speak, as in "en_US.UTF-8".
+	Language string
+	// Version is the daemon's.
+	Version string
+	// Limits bound every container.
+	Limits lxc.Limits
+}
+
+// Service is the area. It is safe for concurrent use.
+type Service struct {
+	cfg        Config
+	store      *store.Store
+	log        *slog.Logger
+	clock      func() time.Time
+	containers Containers
+	artifacts  Artifacts
+	volumes    Volumes
+	hooks      Hooks
+	mounts     *mount.Mounter
+	wake       func(pkg string)
+
+	// background is the context of what runs beside the reconciliations: watching agents and serving effects.
+	background context.Context
+	group      sync.WaitGroup
+
+	mu   sync.Mutex // guards live
+	live map[string]*handle
+}
+
+// New returns the area. What it starts in the background ends with ctx; Close waits for it.
+func New(ctx context.Context, cfg Config, st *store.Store, log *slog.Logger, clock func() time.Time, c Containers, a Artifacts, v Volumes, m *mount.Mounter) *Service {
+	return &Service{
+		cfg: cfg, store: st, log: log, clock: clock, containers: c, artifacts: a, volumes: v, mounts: m,
+		background: ctx, live: map[string]*handle{}, wake: func(string) {},
+	}
+}
+
+// Connect gives the area what is built after it: its hooks, and how to wake its own controller. It is called once,
+// before the controller runs.
+func (s *Service) Connect(hooks Hooks, wake func(pkg string)) { s.hooks, s.wake = hooks, wake }
+
+// Close waits until what the area runs in the background has ended; its context must have.
+func (s *Service) Close() { s.group.Wait() }
+
+// Controller is the controller of the area. It wants to be run with as many workers as services may change at a time,
+// since an init can take hours.
+func (s *Service) Controller() reconcile.Controller {
+	return reconcile.Controller{
+		Name:      ControllerName,
+		Workers:   64,
+		Sources:   []reconcile.Source{{Selector: store.Selector{Kind: "package"}}, {Selector: store.Selector{Kind: "task"}}},
+		List:      s.known,
+		Reconcile: s.reconcile,
+	}
+}
+
+// known lists the packages that are installed or whose container is there.
+func (s *Service) known() ([]string, error) {
+	seen := map[string]bool{}
+	var keys []string
+	add := func(pkg string) {
+		if !seen[pkg] {
+			seen[pkg] = true
+			keys = append(keys, pkg)
+		}
+	}
+	err := s.store.View(func(tx *store.Tx) error {
+		rows, err := store.List[*packagesv1.Package](tx, "")
+		for _, r := range rows {
+			add(r.GetMeta().GetId())
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	running, err := s.containers.List()
+	for _, c := range running {
+		add(c.Name)
+	}
+	return keys, err
+}
+
+// Execute runs a procedure of the package's code.
+func (s *Service) Execute(ctx context.Context, pkg, eventID, procedure string, input []byte) ([]byte, error) {
+	h := s.handle(pkg)
+	if h == nil {
+		return nil, fault.New(metav1.Reason_REASON_SERVICE_NOT_READY, "cannot ask package %q: its container is not up", pkg).With("package", pkg)
+	}
+	return h.agent.execute(ctx, eventID, procedure, input)
+}
+
+// handle is the live handle of a package's container, or nil.
+func (s *Service) handle(pkg string) *handle {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live[pkg]
+}
+
+// AdoptAll connects to the containers that are running, so that their effects are answered from the start. A container
+// whose package is not installed is left to the controller.
+func (s *Service) AdoptAll(ctx context.Context) error {
+	running, err := s.containers.List()
+	if err != nil {
+		return fmt.Errorf("cannot list the containers of this server: %w", err)
+	}
+	for _, c := range running {
+		row, err := s.containerRow(c.Name)
+		if err != nil {
+			return err
+		}
+		if row.GetSpec().GetInstance() == "" {
+			continue
+		}
+		if _, err := s.attach(c.Name, c, row.GetSpec()); err != nil {
+			s.log.WarnContext(ctx, "cannot take up a running container again", "pkg", c.Name, "error", err)
+			continue
+		}
+		s.log.InfoContext(ctx, "took up a running container again", "pkg", c.Name, "pid", c.InitPID)
+	}
+	return nil
+}
+
+func (s *Service) containerRow(pkg string) (*packagesv1.Container, error) {
+	var row *packagesv1.Container
+	err := s.store.View(func(tx *store.Tx) error {
+		var err error
+		row, _, err = store.Lookup[*packagesv1.Container](tx, pkg)
+		return err
+	})
+	return row, err
+}

@@ -1,0 +1,124 @@
+// Package volume keeps the data of packages: one folder for each volume, with plain owners on disk.
+//
+// A volume is made when its package is installed and lives until the package is uninstalled; no update, restart or
+// new container touches it. Removal first renames, so that a crash leaves either the data or nothing under its name,
+// and Sweep finishes what a crash left. The package does not mount anything.
+//
+//	<dir>/<package>/<volume>/       the data, owners as the container sees them
+//	<dir>/<package>/.version        the version of the data, written by the package
+//	<dir>/.trash/<id>/              being removed
+package volume
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/server/internal/atomicfile"
+)
+
+// maxVersion bounds the text of a data version; real ones have a few dozen bytes.
+const maxVersion = 4096
+
+// Keeper keeps the volumes under one folder. It is safe for concurrent use on different packages.
+type Keeper struct {
+	dir string
+}
+
+// New returns a keeper over dir, which is made when it is absent.
+func New(dir string) (*Keeper, error) {
+	if err := os.MkdirAll(filepath.Join(dir, ".trash"), 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the folder for volumes: %w", err)
+	}
+	return &Keeper{dir: dir}, nil
+}
+
+// Path is the folder of a volume; it may not exist.
+func (k *Keeper) Path(pkg ids.Package, vol ids.Volume) string {
+	return filepath.Join(k.dir, string(pkg), string(vol))
+}
+
+// Ensure makes the volumes that do not exist yet, empty and owned by the container's root.
+func (k *Keeper) Ensure(pkg ids.Package, vols []ids.Volume) error {
+	for _, v := range vols {
+		if err := os.MkdirAll(k.Path(pkg, v), 0o755); err != nil {
+			return fmt.Errorf("cannot make volume %q of package %q: %w", v, pkg, err)
+		}
+	}
+	return nil
+}
+
+// Exists tells whether the package has volumes on disk.
+func (k *Keeper) Exists(pkg ids.Package) (bool, error) {
+	_, err := os.Lstat(filepath.Join(k.dir, string(pkg)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Remove removes all volumes of a package and its data version. It is a no-op where there are none. The id names the
+// removal and makes it repeatable.
+func (k *Keeper) Remove(pkg ids.Package, id string) error {
+	trash := filepath.Join(k.dir, ".trash", id)
+	err := os.Rename(filepath.Join(k.dir, string(pkg)), trash)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("cannot remove the volumes of package %q: %w", pkg, err)
+	}
+	if err := atomicfile.SyncDir(k.dir); err != nil {
+		return err
+	}
+	return os.RemoveAll(trash)
+}
+
+// Sweep removes what a crash left of removals.
+func (k *Keeper) Sweep() error {
+	entries, err := os.ReadDir(filepath.Join(k.dir, ".trash"))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := os.RemoveAll(filepath.Join(k.dir, ".trash", e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *Keeper) versionPath(pkg ids.Package) string {
+	return filepath.Join(k.dir, string(pkg), ".version")
+}
+
+// Version reads the version of a package's data, "" where there is none.
+func (k *Keeper) Version(pkg ids.Package) (string, error) {
+	raw, err := os.ReadFile(k.versionPath(pkg))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(raw)), err
+}
+
+// SetVersion records the version of a package's data; "" deletes the record. The file is replaced whole or not at all.
+func (k *Keeper) SetVersion(pkg ids.Package, version string) error {
+	if len(version) > maxVersion {
+		return fault.New(metav1.Reason_REASON_EFFECT_INVALID, "cannot record a data version of %d bytes: at most %d are allowed", len(version), maxVersion)
+	}
+	path := k.versionPath(pkg)
+	if version == "" {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return atomicfile.Write(path, []byte(version), 0o600)
+}
