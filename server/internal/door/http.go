@@ -1,0 +1,259 @@
+package door
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	protoHTTP1 = "http/1.1"
+	protoHTTP2 = "h2"
+
+	maxHeader     = 128 << 10
+	headerTimeout = 60 * time.Second
+	idleTimeout   = 3 * time.Minute
+	// upstreamIdle is shorter than what any common server waits before it closes an idle connection: a request sent into
+	// a connection that is just being closed fails, and one that is no GET cannot be repeated.
+	upstreamIdle     = 1 * time.Second
+	maxIdleUpstreams = 64
+	pingAfter        = 25 * time.Second
+	pingTimeout      = 60 * time.Second
+)
+
+// httpFront is an HTTP server that is handed its connections.
+type httpFront struct {
+	server *http.Server
+	feed   *feed
+	start  sync.Once
+	ended  chan struct{}
+}
+
+type connKey struct{}
+
+// newHTTPFront makes a front; it runs nothing before the first connection.
+func newHTTPFront(d *Door, h http.Handler) *httpFront {
+	f := &httpFront{feed: &feed{conns: make(chan net.Conn), closed: make(chan struct{})}, ended: make(chan struct{})}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	f.server = &http.Server{
+		Handler: closing(d, h), Protocols: protocols, MaxHeaderBytes: maxHeader,
+		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		HTTP2:    &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		ErrorLog: log.New(debugWriter{d.log}, "", 0),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, entered(c))
+		},
+		ConnState: func(c net.Conn, s http.ConnState) {
+			if s == http.StateHijacked {
+				entered(c).upgraded.Store(true)
+			}
+		},
+	}
+	return f
+}
+
+// entered returns the connection below a front's.
+func entered(c net.Conn) *conn {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	e, _ := c.(*conn)
+	return e
+}
+
+// closing tells callers to go with their answer while the door is about to end.
+func closing(d *Door, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if d.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// take hands a connection to the front; it is closed where the front is shut down.
+func (f *httpFront) take(ctx context.Context, c net.Conn) {
+	f.start.Do(func() {
+		f.server.BaseContext = func(net.Listener) context.Context { return ctx }
+		go func() {
+			defer close(f.ended)
+			_ = f.server.Serve(f.feed)
+		}()
+	})
+	select {
+	case f.feed.conns <- c:
+	case <-f.feed.closed:
+		c.Close()
+	}
+}
+
+// shutdown lets requests end until ctx ends, then cuts what is left, and returns when the front has ended. A front that
+// was never used just refuses from now on.
+func (f *httpFront) shutdown(ctx context.Context) {
+	used := true
+	f.start.Do(func() { used = false; close(f.ended) })
+	f.feed.Close()
+	if used {
+		if f.server.Shutdown(ctx) != nil {
+			_ = f.server.Close()
+		}
+	}
+	<-f.ended
+}
+
+// feed is a listener whose connections somebody else accepted.
+type feed struct {
+	conns  chan net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (f *feed) Accept() (net.Conn, error) {
+	select {
+	case c := <-f.conns:
+		return c, nil
+	case <-f.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (f *feed) Close() error {
+	f.once.Do(func() { close(f.closed) })
+	return nil
+}
+
+func (f *feed) Addr() net.Addr { return &net.TCPAddr{} }
+
+// proxy carries requests to a backend.
+type proxy struct {
+	backend *backend
+	plain   *http.Transport // HTTP/1.1
+	http2   *http.Transport // nil unless the upstream speaks it
+	*httputil.ReverseProxy
+}
+
+func newProxy(b *backend) *proxy {
+	p := &proxy{backend: b, plain: newTransport(b, false)}
+	if b.key.http2 {
+		p.http2 = newTransport(b, true)
+	}
+	p.ReverseProxy = &httputil.ReverseProxy{
+		Rewrite: p.rewrite, Transport: p, FlushInterval: -1, BufferPool: pool{}, ErrorHandler: p.failed,
+		ErrorLog: log.New(debugWriter{b.door.log}, "", 0),
+	}
+	return p
+}
+
+func newTransport(b *backend, http2 bool) *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(!http2)
+	t := &http.Transport{
+		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return b.dial(ctx) },
+		DisableCompression: true, IdleConnTimeout: upstreamIdle, MaxIdleConnsPerHost: maxIdleUpstreams,
+		MaxResponseHeaderBytes: maxHeader, Protocols: protocols, ExpectContinueTimeout: time.Second,
+	}
+	if b.key.tls {
+		t.TLSClientConfig, t.TLSHandshakeTimeout = upstreamTLS(nil), dialTimeout
+		protocols.SetHTTP2(http2)
+	} else {
+		protocols.SetUnencryptedHTTP2(http2)
+	}
+	return t
+}
+
+// RoundTrip chooses the protocol by that of the request.
+func (p *proxy) RoundTrip(r *http.Request) (*http.Response, error) {
+	if p.http2 != nil && r.Context().Value(overHTTP2{}) != nil {
+		return p.http2.RoundTrip(r)
+	}
+	return p.plain.RoundTrip(r)
+}
+
+type overHTTP2 struct{}
+
+// rewrite makes the request of the upstream: the same, with what the caller claims about its way replaced by what is so.
+func (p *proxy) rewrite(r *httputil.ProxyRequest) {
+	out := r.Out
+	out.URL.Scheme, out.URL.Host = "http", "upstream"
+	if p.backend.key.tls {
+		out.URL.Scheme = "https"
+	}
+	out.URL.RawQuery = r.In.URL.RawQuery // as it came, also where it is no well-formed query
+	out.Host = r.In.Host
+	removeClaims(out.Header)
+	c, _ := r.In.Context().Value(connKey{}).(*conn)
+	out.Header.Set("X-Forwarded-For", c.source.String())
+	out.Header.Set("X-Forwarded-Proto", "https")
+	out.Header.Set("X-Forwarded-Host", r.In.Host)
+	if _, given := r.In.Header["User-Agent"]; !given {
+		out.Header["User-Agent"] = nil // else the library adds its own
+	}
+	if !allowedUpgrade(out.Header.Get("Upgrade")) {
+		out.Header.Del("Upgrade")
+		out.Header.Del("Connection")
+	}
+	if r.In.ProtoMajor == 2 {
+		r.Out = out.WithContext(context.WithValue(out.Context(), overHTTP2{}, true))
+	}
+}
+
+// removeClaims removes the headers by which a caller could pass for another. Some servers read "_" as "-".
+func removeClaims(h http.Header) {
+	for name := range h {
+		n := strings.ReplaceAll(strings.ToLower(name), "_", "-")
+		if strings.HasPrefix(n, "x-forwarded") || n == "forwarded" || n == "x-real-ip" || n == "x-scheme" || n == "proxy" {
+			delete(h, name)
+		}
+	}
+}
+
+// allowedUpgrade refuses to change to another form of HTTP: requests after it would pass by unseen.
+func allowedUpgrade(to string) bool {
+	to = strings.ToLower(strings.TrimSpace(to))
+	return !strings.HasPrefix(to, "h2") && !strings.HasPrefix(to, "http/") && !strings.HasPrefix(to, "tls/") && !strings.Contains(to, ",")
+}
+
+// failed answers for an upstream that did not.
+func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(r.Context().Err(), context.Canceled) {
+		panic(http.ErrAbortHandler) // the caller is gone
+	}
+	p.backend.door.unreachable(p.backend, err)
+	status := http.StatusBadGateway
+	if errors.Is(err, context.DeadlineExceeded) {
+		status = http.StatusGatewayTimeout
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, "The service does not answer. It may be starting; try again in a moment.\n")
+}
+
+// pool lends the buffers of streams.
+type pool struct{}
+
+func (pool) Get() []byte {
+	b, _ := buffers.Get().(*[]byte)
+	return *b
+}
+
+func (pool) Put(b []byte) { buffers.Put(&b) }
+
+// debugWriter takes the complaints of net/http about its callers.
+type debugWriter struct{ log *slog.Logger }
+
+func (w debugWriter) Write(p []byte) (int, error) {
+	w.log.Debug("http", "message", strings.TrimSpace(string(p)))
+	return len(p), nil
+}

@@ -1,0 +1,106 @@
+package door
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// strayLimit bounds the plain request somebody sends to a TLS port.
+const strayLimit = 8 << 10
+
+// redirect is what a plain HTTP port does.
+type redirect struct {
+	port string
+	root []byte
+}
+
+// servePlain answers on the plain HTTP ports by the plan in force.
+func (d *Door) servePlain() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, _ := r.Context().Value(connKey{}).(*conn)
+		e := d.current.Load().entries[c.address]
+		if e == nil || e.redirect == nil {
+			panic(http.ErrAbortHandler)
+		}
+		if r.URL.Path == "/ca.crt" && len(e.redirect.root) > 0 {
+			e.redirect.serveRoot(w, r)
+			return
+		}
+		to, ok := secureURL(r.Host, r.URL.RequestURI(), e.redirect.port)
+		if !ok {
+			http.Error(w, "a valid Host is needed", http.StatusBadRequest)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Location", to)
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	})
+}
+
+// serveRoot hands out the certificate people trust this server by. It is no secret.
+func (x *redirect) serveRoot(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "only GET", http.StatusMethodNotAllowed)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-x509-ca-cert")
+	w.Header().Set("Content-Disposition", `attachment; filename="ca.crt"`)
+	w.Header().Set("Content-Length", strconv.Itoa(len(x.root)))
+	w.Header().Set("Cache-Control", "no-store")
+	if r.Method == http.MethodGet {
+		_, _ = w.Write(x.root)
+	}
+}
+
+// secureURL is the address of the same thing by TLS. The host comes from the caller, so only one that is a name or an
+// address is used.
+func secureURL(host, uri, port string) (string, bool) {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.ToLower(strings.Trim(name, "[]"))
+	if a, err := netip.ParseAddr(name); err == nil {
+		name = a.WithZone("").String()
+		if a.Is6() {
+			name = "[" + name + "]"
+		}
+	} else if !validName(strings.TrimSuffix(name, ".")) {
+		return "", false
+	}
+	if !strings.HasPrefix(uri, "/") {
+		uri = "/"
+	}
+	if port != "443" {
+		name += ":" + port
+	}
+	return "https://" + name + uri, true
+}
+
+// redirectStray answers somebody who speaks plain HTTP to a TLS port.
+func redirectStray(c net.Conn, begun []byte) {
+	if len(begun) == 0 || begun[0] < 'A' || begun[0] > 'Z' {
+		return
+	}
+	r, err := http.ReadRequest(bufio.NewReader(io.LimitReader(io.MultiReader(bytes.NewReader(begun), c), strayLimit)))
+	if err != nil {
+		return
+	}
+	port := "443"
+	if local, err := netip.ParseAddrPort(c.LocalAddr().String()); err == nil {
+		port = strconv.Itoa(int(local.Port()))
+	}
+	to, ok := secureURL(r.Host, r.URL.RequestURI(), port)
+	answer := "HTTP/1.1 307 Temporary Redirect\r\nLocation: " + to + "\r\n"
+	if !ok {
+		answer = "HTTP/1.1 400 Bad Request\r\n"
+	}
+	_, _ = io.WriteString(c, answer+"Cache-Control: no-store\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+}

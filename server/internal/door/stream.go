@@ -1,0 +1,129 @@
+package door
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+
+	"github.com/pires/go-proxyproto"
+)
+
+const bufferSize = 32 << 10
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
+
+// carryThrough takes an unopened connection to the upstream.
+func (b *backend) carryThrough(ctx context.Context, c *conn) {
+	defer c.Close()
+	up, err := b.dial(ctx)
+	if err != nil {
+		b.door.unreachable(b, err)
+		return
+	}
+	defer up.Close()
+	if b.key.proxy {
+		if _, err := proxyHeader(c).WriteTo(up); err != nil {
+			return
+		}
+	}
+	if _, err := up.Write(c.seen); err != nil {
+		return
+	}
+	c.seen = nil
+	carry(c.Conn, up)
+}
+
+// carryTerminated takes the content of a secured connection to the upstream, which may be reached already.
+func (b *backend) carryTerminated(ctx context.Context, secured *tls.Conn, up net.Conn) {
+	defer secured.NetConn().Close()
+	if up == nil {
+		var alpn []string
+		if p := secured.ConnectionState().NegotiatedProtocol; p != "" {
+			alpn = []string{p}
+		}
+		var err error
+		if up, err = b.dialStream(ctx, alpn); err != nil {
+			b.door.unreachable(b, err)
+			return
+		}
+	}
+	defer up.Close()
+	carry(secured, up)
+}
+
+// unreachable is not a warning: a service that is stopped has routes until the next table.
+func (d *Door) unreachable(b *backend, err error) {
+	d.log.Debug("upstream cannot be reached", "upstream", b.key.upstream, "err", err)
+}
+
+func proxyHeader(c *conn) *proxyproto.Header {
+	return proxyproto.HeaderProxyFromAddrs(2, plainAddr(c.RemoteAddr()), plainAddr(c.LocalAddr()))
+}
+
+// plainAddr shows an IPv4 address that came by an IPv6 socket as what it is.
+func plainAddr(a net.Addr) net.Addr {
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return a
+	}
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()))
+}
+
+// carry moves bytes both ways until both are over. The end of one way is passed on and the other goes on; a failure of
+// either ends both.
+func carry(a, b net.Conn) {
+	var once sync.Once
+	end := func() { once.Do(func() { a.Close(); b.Close() }) }
+	half := func(dst, src net.Conn) {
+		if err := move(dst, src); err != nil || closeWrite(dst) != nil {
+			end()
+		}
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { half(a, b) })
+	half(b, a)
+	wg.Wait()
+	end()
+}
+
+func closeWrite(c net.Conn) error {
+	w, ok := c.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	if err := w.CloseWrite(); err != nil && !errors.Is(err, syscall.ENOTCONN) {
+		return err
+	}
+	return nil
+}
+
+// move copies until src ends. Between two sockets of the kernel the bytes never come up to this process.
+func move(dst, src net.Conn) error {
+	if kernelSocket(dst) && kernelSocket(src) {
+		_, err := io.Copy(dst, src)
+		return err
+	}
+	buf, _ := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	_, err := io.CopyBuffer(writerOnly{dst}, readerOnly{src}, *buf)
+	return err
+}
+
+func kernelSocket(c net.Conn) bool {
+	switch c.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return true
+	}
+	return false
+}
+
+// writerOnly and readerOnly hide the shortcuts of sockets, which would allocate a buffer for each connection.
+type (
+	writerOnly struct{ io.Writer }
+	readerOnly struct{ io.Reader }
+)

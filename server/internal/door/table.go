@@ -1,0 +1,388 @@
+package door
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/hearthos/hearth/api/fault"
+	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	"github.com/hearthos/hearth/server/internal/host/dnsserver"
+)
+
+// What a table may hold at most.
+const (
+	// MaxTableBytes bounds a table on the wire and on disk.
+	MaxTableBytes = 16 << 20
+
+	maxListeners    = 1024
+	maxRoutes       = 4096
+	maxNames        = 256
+	maxALPN         = 16
+	maxCertificates = 4096
+	maxChain        = 64 << 10
+	maxKey          = 16 << 10
+	maxSources      = 256
+	maxAddresses    = 64
+	maxViolations   = 32
+)
+
+// plan is a table made ready to be used. It is immutable; backends in it are shared with the plans before and after.
+type plan struct {
+	digest   string
+	entries  map[string]*entry // TCP address -> what stands behind it
+	resolver resolver
+	backends map[backendKey]*backend
+	configs  map[string]*tls.Config
+}
+
+// entry is what happens to connections of one listening socket: a redirect, or routes.
+type entry struct {
+	redirect *redirect
+	exact    map[string][]*route
+	wild     map[string][]*route // by the name without its first label
+	any      []*route
+}
+
+type route struct {
+	order   int
+	backend *backend
+	tls     *tls.Config // nil passes the connection through
+	reflect bool
+	sources []netip.Prefix
+}
+
+type resolver struct {
+	addresses []string
+	config    dnsserver.Config
+}
+
+// find returns the first route for the name that the source may use, or nil.
+func (e *entry) find(name string, source netip.Addr) *route {
+	var best *route
+	consider := func(routes []*route) {
+		for _, r := range routes {
+			if len(r.sources) == 0 || slices.ContainsFunc(r.sources, func(p netip.Prefix) bool { return p.Contains(source) }) {
+				if best == nil || r.order < best.order {
+					best = r
+				}
+				return
+			}
+		}
+	}
+	if name != "" {
+		consider(e.exact[name])
+		if _, parent, ok := strings.Cut(name, "."); ok {
+			consider(e.wild[parent])
+		}
+	}
+	consider(e.any)
+	return best
+}
+
+// compiler makes a plan of a table and collects what is wrong with it.
+type compiler struct {
+	door       *Door
+	previous   *plan
+	plan       *plan
+	certs      map[string]*certificate
+	violations []violation
+}
+
+type violation struct{ field, message string }
+
+type certificate struct {
+	digest string
+	tls    tls.Certificate
+}
+
+func (c *compiler) wrong(field, format string, args ...any) {
+	if len(c.violations) < maxViolations {
+		c.violations = append(c.violations, violation{field, fmt.Sprintf(format, args...)})
+	}
+}
+
+// Check tells what is wrong with a table: nil, or a fault REASON_INVALID_ARGUMENT with a violation for each field.
+func Check(t *doorv1.Table) error {
+	_, err := compile(nil, nil, t)
+	return err
+}
+
+// Digest identifies a table: equal tables have equal digests.
+func Digest(t *doorv1.Table) string {
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(t)
+	if err != nil {
+		return "" // cannot happen for a message without required fields whose strings were checked on the wire
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// compile takes over backends and TLS configurations of the previous plan where they are the same, so that connections
+// and session tickets stay good. It starts nothing.
+func compile(d *Door, previous *plan, t *doorv1.Table) (*plan, error) {
+	if previous == nil {
+		previous = &plan{}
+	}
+	c := &compiler{door: d, previous: previous, certs: map[string]*certificate{}, plan: &plan{
+		digest: Digest(t), entries: map[string]*entry{}, backends: map[backendKey]*backend{}, configs: map[string]*tls.Config{},
+	}}
+	c.limit("table", "bytes", proto.Size(t), MaxTableBytes)
+	c.limit("listeners", "listeners", len(t.GetListeners()), maxListeners)
+	c.limit("certificates", "certificates", len(t.GetCertificates()), maxCertificates)
+	c.limit("redirects", "redirects", len(t.GetRedirects()), maxListeners)
+	if len(c.violations) == 0 {
+		c.certificates(t.GetCertificates())
+		for i, l := range t.GetListeners() {
+			c.listener(fmt.Sprintf("listeners[%d]", i), l)
+		}
+		for i, r := range t.GetRedirects() {
+			c.redirect(fmt.Sprintf("redirects[%d]", i), r)
+		}
+		c.resolver(t.GetResolver())
+	}
+	if len(c.violations) == 0 {
+		return c.plan, nil
+	}
+	err := fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot use the table of the door: %s: %s", c.violations[0].field, c.violations[0].message)
+	for _, v := range c.violations {
+		err = err.Violation(v.field, v.message)
+	}
+	return nil, err
+}
+
+func (c *compiler) limit(field, what string, have, most int) {
+	if have > most {
+		c.wrong(field, "%d %s, at most %d", have, what, most)
+	}
+}
+
+func (c *compiler) certificates(certs []*doorv1.Certificate) {
+	for i, m := range certs {
+		field := fmt.Sprintf("certificates[%d]", i)
+		if m.GetId() == "" || len(m.GetId()) > 256 || c.certs[m.GetId()] != nil {
+			c.wrong(field+".id", "missing, too long or used twice")
+			continue
+		}
+		if len(m.GetChain()) > maxChain || len(m.GetKey()) > maxKey {
+			c.wrong(field, "chain or key is too long")
+			continue
+		}
+		pair, err := tls.X509KeyPair(m.GetChain(), m.GetKey())
+		if err != nil {
+			c.wrong(field, "chain and key cannot be used: %v", err) // the library never quotes the key
+			continue
+		}
+		h := sha256.New()
+		h.Write(m.GetChain())
+		h.Write(m.GetKey())
+		c.certs[m.GetId()] = &certificate{digest: string(h.Sum(nil)), tls: pair}
+	}
+}
+
+func (c *compiler) listener(field string, m *doorv1.Listener) {
+	e := &entry{exact: map[string][]*route{}, wild: map[string][]*route{}}
+	if !c.entry(field+".address", m.GetAddress(), e) {
+		return
+	}
+	c.limit(field+".routes", "routes", len(m.GetRoutes()), maxRoutes)
+	for i, r := range m.GetRoutes()[:min(len(m.GetRoutes()), maxRoutes)] {
+		c.route(e, i, fmt.Sprintf("%s.routes[%d]", field, i), r)
+	}
+}
+
+func (c *compiler) entry(field, address string, e *entry) bool {
+	if !c.address(field, address) {
+		return false
+	}
+	if c.plan.entries[address] != nil {
+		c.wrong(field, "%s is used twice", address)
+		return false
+	}
+	c.plan.entries[address] = e
+	return true
+}
+
+func (c *compiler) address(field, address string) bool {
+	a, err := netip.ParseAddrPort(address)
+	if err != nil || a.String() != address || a.Addr().Is4In6() {
+		c.wrong(field, "%q is not an address and port in the usual form", address)
+		return false
+	}
+	return true
+}
+
+func (c *compiler) route(e *entry, order int, field string, m *doorv1.Route) {
+	r := &route{order: order, reflect: m.GetAlpnReflect(), sources: c.sources(field+".allowed_sources", m.GetAllowedSources())}
+	key := backendKey{
+		upstream: m.GetUpstream(), tls: m.GetUpstreamTls(), http: m.GetHttp(), http2: m.GetUpstreamHttp2(),
+		passthrough: m.GetCertificate() == "", proxy: m.GetProxyProtocol(),
+	}
+	c.upstream(field+".upstream", m.GetUpstream())
+	switch {
+	case key.passthrough && (key.tls || key.http || len(m.GetAlpn()) > 0 || r.reflect):
+		c.wrong(field, "a route without a certificate passes connections through unopened; upstream_tls, http and alpn do not go with it")
+	case !key.passthrough && key.proxy:
+		c.wrong(field+".proxy_protocol", "is for routes that pass connections through")
+	case key.http2 && !key.http:
+		c.wrong(field+".upstream_http2", "is for HTTP")
+	case r.reflect && (key.http || len(m.GetAlpn()) > 0):
+		c.wrong(field+".alpn_reflect", "does not go with http or alpn")
+	}
+	if !key.passthrough {
+		r.tls = c.config(field, m)
+	}
+	r.backend = c.backend(key)
+	c.limit(field+".names", "names", len(m.GetNames()), maxNames)
+	if len(m.GetNames()) == 0 {
+		e.any = append(e.any, r)
+	}
+	for _, name := range m.GetNames()[:min(len(m.GetNames()), maxNames)] {
+		if parent, ok := strings.CutPrefix(name, "*."); ok && validName(parent) {
+			e.wild[parent] = append(e.wild[parent], r)
+		} else if validName(name) {
+			e.exact[name] = append(e.exact[name], r)
+		} else {
+			c.wrong(field+".names", "%q is not a lower-case name", name)
+		}
+	}
+}
+
+func (c *compiler) backend(key backendKey) *backend {
+	if b := c.plan.backends[key]; b != nil {
+		return b
+	}
+	b := c.previous.backends[key]
+	if b == nil {
+		b = newBackend(c.door, key)
+	}
+	c.plan.backends[key] = b
+	return b
+}
+
+func (c *compiler) config(field string, m *doorv1.Route) *tls.Config {
+	cert := c.certs[m.GetCertificate()]
+	if cert == nil {
+		c.wrong(field+".certificate", "%q is not among the certificates", m.GetCertificate())
+		return nil
+	}
+	c.limit(field+".alpn", "protocols", len(m.GetAlpn()), maxALPN)
+	for _, p := range m.GetAlpn() {
+		if p == "" || len(p) > 255 {
+			c.wrong(field+".alpn", "%q is not the name of a protocol", p)
+		}
+		if m.GetHttp() && p != protoHTTP1 && p != protoHTTP2 {
+			c.wrong(field+".alpn", "%q cannot be offered for HTTP", p)
+		}
+	}
+	key := cert.digest + strings.Join(m.GetAlpn(), "\x00")
+	if have := c.plan.configs[key]; have != nil {
+		return have
+	}
+	cfg := c.previous.configs[key]
+	if cfg == nil {
+		cfg = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert.tls}, NextProtos: slices.Clone(m.GetAlpn())}
+	}
+	c.plan.configs[key] = cfg
+	return cfg
+}
+
+func (c *compiler) upstream(field, upstream string) {
+	if path, ok := strings.CutPrefix(upstream, "unix:"); ok {
+		if !filepath.IsAbs(path) || filepath.Clean(path) != path || len(path) > 107 || strings.ContainsRune(path, 0) {
+			c.wrong(field, "%q is not an absolute path of at most 107 bytes", path)
+		}
+		return
+	}
+	a, err := netip.ParseAddrPort(upstream)
+	if err != nil || a.Port() == 0 || a.Addr().IsUnspecified() {
+		c.wrong(field, "%q is neither an address and port nor unix: and a path", upstream)
+	}
+}
+
+func (c *compiler) sources(field string, cidrs []string) []netip.Prefix {
+	c.limit(field, "sources", len(cidrs), maxSources)
+	var out []netip.Prefix
+	for _, s := range cidrs[:min(len(cidrs), maxSources)] {
+		p, err := netip.ParsePrefix(s)
+		if err != nil || p.Addr().Is4In6() || p.Addr().Zone() != "" {
+			c.wrong(field, "%q is not a range of addresses", s)
+			continue
+		}
+		out = append(out, p.Masked())
+	}
+	return out
+}
+
+func (c *compiler) redirect(field string, m *doorv1.Redirect) {
+	if m.GetTlsPort() == 0 || m.GetTlsPort() > 65535 {
+		c.wrong(field+".tls_port", "%d is not a port", m.GetTlsPort())
+	}
+	c.limit(field+".root_certificate", "bytes", len(m.GetRootCertificate()), maxChain)
+	r := &redirect{port: strconv.Itoa(int(m.GetTlsPort())), root: slices.Clone(m.GetRootCertificate())}
+	c.entry(field+".address", m.GetAddress(), &entry{redirect: r})
+}
+
+func (c *compiler) resolver(m *doorv1.Resolver) {
+	c.limit("resolver.addresses", "addresses", len(m.GetAddresses()), maxAddresses)
+	for i, a := range m.GetAddresses() {
+		field := fmt.Sprintf("resolver.addresses[%d]", i)
+		if !c.address(field, a) {
+			continue
+		}
+		if slices.Contains(c.plan.resolver.addresses, a) || c.plan.entries[a] != nil {
+			c.wrong(field, "%s is used twice", a)
+		}
+		c.plan.resolver.addresses = append(c.plan.resolver.addresses, a)
+	}
+	cfg := dnsserver.Config{Zones: slices.Clone(m.GetZones()), Sources: c.sources("resolver.allowed_sources", m.GetAllowedSources())}
+	for i, u := range m.GetUpstreams() {
+		a, err := netip.ParseAddrPort(u)
+		if err != nil {
+			c.wrong(fmt.Sprintf("resolver.upstreams[%d]", i), "%q is not an address and port", u)
+			continue
+		}
+		cfg.Upstreams = append(cfg.Upstreams, a)
+	}
+	for i, r := range m.GetRecords()[:min(len(m.GetRecords()), dnsserver.MaxRecords)] {
+		field := fmt.Sprintf("resolver.records[%d]", i)
+		rec := dnsserver.Record{Name: r.GetName(), Subdomains: r.GetSubdomains(), Sources: c.sources(field+".allowed_sources", r.GetAllowedSources())}
+		for _, s := range r.GetIpv4() {
+			a, err := netip.ParseAddr(s)
+			if err != nil {
+				c.wrong(field+".ipv4", "%q is not an address", s)
+				continue
+			}
+			rec.IPv4 = append(rec.IPv4, a)
+		}
+		cfg.Records = append(cfg.Records, rec)
+	}
+	c.limit("resolver.records", "records", len(m.GetRecords()), dnsserver.MaxRecords)
+	if err := dnsserver.Check(cfg); err != nil && len(c.violations) == 0 {
+		c.wrong("resolver", "%v", err)
+	}
+	c.plan.resolver.config = cfg
+}
+
+// validName takes names that can stand in a TLS handshake: host names, in lower case, no addresses.
+func validName(name string) bool {
+	if name == "" || len(name) > 253 || net.ParseIP(name) != nil {
+		return false
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return false
+		}
+	}
+	return true
+}
