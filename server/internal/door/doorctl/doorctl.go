@@ -1,0 +1,184 @@
+// Package doorctl is how the daemon finds, starts and asks the front door.
+//
+// It is deliberately no supervisor: the door's own parent keeps it alive, and a door that runs is used as it is, also
+// when it is older; the caller compares versions and asks for a replacement.
+package doorctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/hearthos/hearth/api/fault"
+	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+)
+
+const (
+	// Contract is the number of hearth.door.v1 this client speaks.
+	Contract = 1
+	// answerWithin is how long a door that was just started may take to answer.
+	answerWithin = 20 * time.Second
+	// presentWithin is how long a door that runs may take: its worker may be just starting again.
+	presentWithin = 3 * time.Second
+	// maxTable is what a door takes, with room for the envelope.
+	maxTable = 17 << 20
+)
+
+// ErrContract says that the door speaks a contract this program does not know.
+var ErrContract = errors.New("door speaks another contract")
+
+// Options say where the door is and how it is started.
+type Options struct {
+	// RunDir is the instance's folder below /run; the door keeps its lock and its table there.
+	RunDir string
+	// Socket is where the door answers; RunDir/door.sock when empty.
+	Socket string
+	// Program is hearth-door.
+	Program string
+	// UID is what the serving process becomes; needed when the caller is root.
+	UID int
+	// LogPath is the file the door appends its log to: it outlives whatever the caller's own log goes to.
+	LogPath string
+}
+
+func (o Options) socket() string {
+	if o.Socket == "" {
+		return filepath.Join(o.RunDir, "door.sock")
+	}
+	return o.Socket
+}
+
+// Door is a connection to the front door. It survives the door's restarts and is safe for concurrent use.
+type Door struct {
+	conn   *grpc.ClientConn
+	client doorv1.DoorServiceClient
+}
+
+// Ensure finds the door, or starts it, and returns when it answers. The door goes on when the caller ends.
+func Ensure(ctx context.Context, o Options) (*Door, *doorv1.GetStatusResponse, error) {
+	d, err := Dial(o.socket())
+	if err != nil {
+		return nil, nil, err
+	}
+	status, err := d.present(ctx, o)
+	if err == nil && status.GetContract() != Contract {
+		err = fmt.Errorf("cannot use the door %s: %w: %d", status.GetVersion(), ErrContract, status.GetContract())
+	}
+	if err != nil {
+		d.Close()
+		return nil, nil, err
+	}
+	return d, status, nil
+}
+
+func (d *Door) present(ctx context.Context, o Options) (*doorv1.GetStatusResponse, error) {
+	if _, err := os.Lstat(o.socket()); err == nil {
+		if status, err := d.statusWithin(ctx, presentWithin); err == nil {
+			return status, nil
+		}
+	}
+	if err := start(o); err != nil {
+		return nil, err
+	}
+	return d.statusWithin(ctx, answerWithin)
+}
+
+func (d *Door) statusWithin(ctx context.Context, limit time.Duration) (*doorv1.GetStatusResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return d.Status(ctx)
+}
+
+// start starts a door in a session of its own. One that finds another running ends by itself, so a race is harmless.
+func start(o Options) error {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	log, err := os.OpenFile(o.LogPath, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NOFOLLOW, 0o640)
+	if err != nil {
+		return fmt.Errorf("cannot open the log of the door: %w", err)
+	}
+	defer log.Close()
+	args := []string{filepath.Base(o.Program), "--run-dir", o.RunDir, "--socket", o.socket()}
+	if os.Geteuid() == 0 {
+		args = append(args, "--uid", strconv.Itoa(o.UID))
+	}
+	p, err := os.StartProcess(o.Program, args, &os.ProcAttr{
+		Dir: "/", Env: []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8"}, Files: []*os.File{null, log, log},
+		Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return fmt.Errorf("cannot start the door: %w", err)
+	}
+	go func() { _, _ = p.Wait() }() // so that one that ends before us leaves no zombie
+	return nil
+}
+
+// Dial makes a connection without waiting for an answer.
+func Dial(socket string) (*Door, error) {
+	conn, err := grpc.NewClient("unix:"+socket,
+		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithAuthority("door"),
+		grpc.WithDefaultCallOptions(grpc.WaitForReady(true), grpc.MaxCallSendMsgSize(maxTable)),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff: backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.5, MaxDelay: time.Second}, MinConnectTimeout: time.Second,
+		}))
+	if err != nil {
+		return nil, fmt.Errorf("cannot reach the door: %w", err)
+	}
+	return &Door{conn, doorv1.NewDoorServiceClient(conn)}, nil
+}
+
+// Close gives the connection back; the door goes on.
+func (d *Door) Close() { _ = d.conn.Close() }
+
+// Status asks who answers and what is in force, waiting for a door that is just starting until ctx ends.
+func (d *Door) Status(ctx context.Context) (*doorv1.GetStatusResponse, error) {
+	return retry(ctx, func() (*doorv1.GetStatusResponse, error) { return d.client.GetStatus(ctx, &doorv1.GetStatusRequest{}) })
+}
+
+// Apply puts a table in force. A door that dies or is replaced meanwhile is asked again until ctx ends: a table is
+// idempotent.
+func (d *Door) Apply(ctx context.Context, t *doorv1.Table) (*doorv1.ApplyResponse, error) {
+	return retry(ctx, func() (*doorv1.ApplyResponse, error) { return d.client.Apply(ctx, &doorv1.ApplyRequest{Table: t}) })
+}
+
+// Replace has the door's serving process replaced by the program that is on disk now.
+func (d *Door) Replace(ctx context.Context) error {
+	if _, err := d.client.Replace(ctx, &doorv1.ReplaceRequest{}); err != nil {
+		return fault.FromStatus(err)
+	}
+	return nil
+}
+
+// retryPause is between two questions to a door that is being replaced.
+const retryPause = 50 * time.Millisecond
+
+func retry[T any](ctx context.Context, call func() (T, error)) (T, error) {
+	for {
+		got, err := call()
+		if err == nil {
+			return got, nil
+		}
+		err = fault.FromStatus(err)
+		if !fault.Is(err, metav1.Reason_REASON_UNAVAILABLE) {
+			return got, err
+		}
+		select {
+		case <-ctx.Done():
+			return got, err
+		case <-time.After(retryPause):
+		}
+	}
+}
