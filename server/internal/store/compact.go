@@ -1,0 +1,154 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+)
+
+// collectEvery is how often the value log is looked at. Only records of large commits are in it, so there is no hurry.
+const collectEvery = 10 * time.Minute
+
+// views counts which revisions are being read, so that compaction keeps the rows as they were then.
+type views struct {
+	mu sync.Mutex // guards at and moves of the compaction point; a leaf
+	at map[uint64]int
+}
+
+// pin keeps the newest published revision readable until unpin.
+func (s *Store) pin() uint64 {
+	s.views.mu.Lock()
+	defer s.views.mu.Unlock()
+	revision := s.published.Load()
+	s.views.at[revision]++
+	return revision
+}
+
+// pinAt keeps a revision readable until unpin, if it still is.
+func (s *Store) pinAt(revision uint64) bool {
+	s.views.mu.Lock()
+	defer s.views.mu.Unlock()
+	if revision < s.compacted.Load() {
+		return false
+	}
+	s.views.at[revision]++
+	return true
+}
+
+func (s *Store) unpin(revision uint64) {
+	s.views.mu.Lock()
+	defer s.views.mu.Unlock()
+	if s.views.at[revision]--; s.views.at[revision] == 0 {
+		delete(s.views.at, revision)
+	}
+}
+
+// maintainLoop cuts the log off when it is long enough and collects the value log's garbage, until Close.
+func (s *Store) maintainLoop() {
+	tick := time.NewTicker(collectEvery)
+	defer tick.Stop()
+	var deleted uint64 // newest revision whose record is known to be gone
+	for {
+		select {
+		case <-s.closing:
+			return
+		case <-s.compactNow:
+			if err := s.compact(&deleted); err != nil {
+				s.opt.Logger.Warn("store cannot shorten its log", "error", err)
+			}
+		case <-tick.C:
+			s.collect()
+		}
+	}
+}
+
+// compact forgets all but the newest revisions. What it moves first is the point in memory, then the one on disk, then
+// it deletes: after a crash between, records up to the point are still there and the next run deletes them.
+func (s *Store) compact(deleted *uint64) error {
+	if err := checkSpace(s.dir, s.opt.MinFree/2); err != nil {
+		return err
+	}
+	now, to, moved := s.choose()
+	if !moved {
+		return nil
+	}
+	txn := s.db.NewTransactionAt(now, true)
+	defer txn.Discard()
+	if err := txn.Set([]byte(keyCompacted), revisionBytes(to)); err != nil {
+		return fmt.Errorf("cannot note the compaction: %w", err)
+	}
+	if err := txn.CommitAt(now, nil); err != nil {
+		return fmt.Errorf("cannot note the compaction: %w", err)
+	}
+	if err := s.deleteRecords(now, *deleted, to); err != nil {
+		return err
+	}
+	*deleted = to
+	s.db.SetDiscardTs(to)
+	return nil
+}
+
+// choose moves the compaction point in memory, not beyond what is being read, and answers it with the revision as which
+// the compaction is written.
+func (s *Store) choose() (now, to uint64, moved bool) {
+	s.views.mu.Lock()
+	defer s.views.mu.Unlock()
+	now = s.published.Load()
+	if now <= s.opt.RetainRevisions {
+		return now, 0, false
+	}
+	to = now - s.opt.RetainRevisions
+	for revision := range s.views.at {
+		to = min(to, revision)
+	}
+	if to <= s.compacted.Load() {
+		return now, to, false
+	}
+	s.compacted.Store(to)
+	return now, to, true
+}
+
+// deleteRecords deletes the records of the revisions after from up to and including to.
+func (s *Store) deleteRecords(now, from, to uint64) error {
+	batch := s.db.NewWriteBatchAt(now)
+	defer batch.Cancel()
+	txn := s.db.NewTransactionAt(now, false)
+	defer txn.Discard()
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte("l/")})
+	defer it.Close()
+	for it.Seek(logKey(from + 1)); it.Valid(); it.Next() {
+		if revision, ok := logRevision(it.Item().Key()); ok && revision > to {
+			break
+		}
+		if err := batch.Delete(it.Item().KeyCopy(nil)); err != nil {
+			return fmt.Errorf("cannot delete old records: %w", err)
+		}
+	}
+	if err := batch.Flush(); err != nil {
+		return fmt.Errorf("cannot delete old records: %w", err)
+	}
+	return nil
+}
+
+// collect rewrites files of the value log that are mostly garbage.
+func (s *Store) collect() {
+	for {
+		select {
+		case <-s.closing:
+			return
+		default:
+		}
+		const discardRatio = 0.5
+		switch err := s.db.RunValueLogGC(discardRatio); {
+		case err == nil:
+		case errors.Is(err, badger.ErrNoRewrite):
+			return
+		default:
+			s.opt.Logger.Warn("store cannot collect garbage", "error", err)
+			return
+		}
+	}
+}

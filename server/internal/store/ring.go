@@ -1,0 +1,54 @@
+package store
+
+import "sync"
+
+// ringBytes bounds what the ring holds, measured by the records of its entries.
+const ringBytes = 16 << 20
+
+// ring holds the newest revisions for all watchers. Entries follow each other without a gap and are immutable.
+type ring struct {
+	mu    sync.Mutex // guards the following; a leaf
+	slots []*entry   // the entry of revision r is at r % len
+	first uint64     // oldest revision held
+	next  uint64     // the revision the next entry has
+	bytes int
+	wake  chan struct{} // closed and replaced when something is added
+}
+
+func newRing(size int, revision uint64) *ring {
+	return &ring{slots: make([]*entry, size), first: revision + 1, next: revision + 1, wake: make(chan struct{})}
+}
+
+// add appends entries and calls publish before anybody can see or be woken by them.
+func (r *ring) add(entries []*entry, publish func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range entries {
+		for r.next > r.first && (r.next-r.first == uint64(len(r.slots)) || r.bytes+e.size > ringBytes) {
+			old := &r.slots[r.first%uint64(len(r.slots))]
+			r.bytes -= (*old).size
+			*old = nil
+			r.first++
+		}
+		r.slots[e.revision%uint64(len(r.slots))] = e
+		r.bytes += e.size
+		r.next = e.revision + 1
+	}
+	publish()
+	close(r.wake)
+	r.wake = make(chan struct{})
+}
+
+// after answers up to limit entries that follow revision, whether the ring reaches back that far, and a channel that is
+// closed when there is more.
+func (r *ring) after(revision uint64, limit int) (entries []*entry, held bool, wake <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if revision+1 < r.first {
+		return nil, false, r.wake
+	}
+	for rev := revision + 1; rev < r.next && len(entries) < limit; rev++ {
+		entries = append(entries, r.slots[rev%uint64(len(r.slots))])
+	}
+	return entries, true, r.wake
+}

@@ -1,0 +1,224 @@
+// Package store keeps the state of the server: typed rows in Badger, one revision per commit, and one feed of changes
+// that every view of the system follows. It is the only importer of Badger.
+//
+// It is deliberately not a query engine (rows are found by kind and id, everything else is a list and a loop), not a
+// place for large things (files are referenced by digest) and not a message queue: a watcher that was away gets what is,
+// by way of what changed.
+//
+// The layout on disk:
+//
+//	<dir>/lock       flock'ed while a process has the store open
+//	<dir>/format     the format as text; read before anything else is touched
+//	<dir>/db/        Badger, in managed mode
+//	  r/<kind u16 BE>/<id>     the row, protobuf
+//	  l/<revision u64 BE>      what that revision changed, see log.go
+//	  m/store_id               the store's ULID
+//	  m/format                 u32 BE, see format.go
+//	  m/compacted              u64 BE: the log holds every revision after this one and none up to it
+//
+// The layout in memory:
+//
+//	Update ─▶ group (rows of revisions not yet durable) ─▶ one Badger transaction, one sync ─▶ ring ─▶ watchers
+//	 tx.go     commit.go                                    commit.go                         ring.go  watch.go
+//
+// Invariants:
+//   - A revision is durable and whole, or it never was. Revisions are handed out without gaps; a fresh store is at 1.
+//   - Badger's version of what a group of revisions writes is the last revision of the group, and readers read at the
+//     newest published revision, which is always the last of a group. So nobody sees half a group.
+//   - A closure given to Update sees the rows of the groups before it that are still being written, kept in memory:
+//     Badger shows a transaction only after it is done. When one such group cannot be written, all after it fail too.
+//   - Entries of the ring are immutable and shared by all watchers; a watcher is a cursor and has no queue, so one that
+//     does not read costs nothing and slows nobody.
+//   - After a write error of unknown extent nothing is written any more until the store is opened again, because what
+//     is on disk is then only known after a replay.
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/hearthos/hearth/api/fault"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+)
+
+// Limits of what is stored.
+const (
+	MaxRow    = 256 << 10 // bytes of one row
+	MaxCommit = 1 << 20   // bytes one commit writes, rows and log together
+)
+
+// Options say how a store behaves; the zero value is what a server uses.
+type Options struct {
+	// Logger hears about trouble with the disk. Default: nobody.
+	Logger *slog.Logger
+	// RingSize is how many revisions stay in memory for watchers; those further behind read the log. Default 1024.
+	RingSize int
+	// RetainRevisions is how many revisions the log keeps at least, and with them bookmarks. Default 100000.
+	RetainRevisions uint64
+	// MinFree is how many bytes of the disk must be free for a commit to be tried. Default 64 MiB: Badger writes through
+	// memory maps, where a full disk is not an error but a signal that ends the process.
+	MinFree uint64
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.RingSize <= 0 {
+		o.RingSize = 1024
+	}
+	if o.RetainRevisions == 0 {
+		o.RetainRevisions = 100_000
+	}
+	if o.MinFree == 0 {
+		o.MinFree = 64 << 20
+	}
+	return o
+}
+
+// Store is an open store. All methods may be called concurrently.
+type Store struct {
+	id   string
+	opt  Options
+	dir  string
+	db   *badger.DB
+	lock *os.File
+
+	published atomic.Uint64
+	compacted atomic.Uint64 // moved only under views.mu
+	ring      *ring
+	eph       *ephemera
+
+	writer writer
+	views  views
+
+	compactNow chan struct{} // has a token when the log has outgrown its bounds
+	closing    chan struct{} // closed when Close begins
+	stop       chan struct{} // closed when no call is under way any more
+	background sync.WaitGroup
+
+	mu     sync.Mutex // guards closed and the first Add of users
+	closed bool
+	users  sync.WaitGroup // calls under way
+}
+
+// Open opens the store in dir and makes both where they are not there. One process has a store open at a time; a second
+// is refused with REASON_UNAVAILABLE. A store of a newer release is refused with REASON_STORE_TOO_NEW before anything of
+// it is touched; an older one is brought to this release's format, which ends the validity of its bookmarks.
+func Open(dir string, opt Options) (*Store, error) { return open(dir, opt, migrations) }
+
+func open(dir string, opt Options, steps []migration) (_ *Store, err error) {
+	opt = opt.withDefaults()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the store's folder: %w", err)
+	}
+	lock, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			lock.Close()
+		}
+	}()
+	if err := checkFormatFile(dir, latest(steps)); err != nil {
+		return nil, err
+	}
+	if err := checkSpace(dir, opt.MinFree); err != nil {
+		return nil, err
+	}
+	db, err := badger.OpenManaged(badgerOptions(filepath.Join(dir, "db"), opt.Logger))
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the store's database: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, db.Close())
+		}
+	}()
+	state, err := prepare(dir, db, steps)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		id: state.id, opt: opt, dir: dir, db: db, lock: lock,
+		ring: newRing(opt.RingSize, state.revision), eph: newEphemera(),
+		compactNow: make(chan struct{}, 1), closing: make(chan struct{}), stop: make(chan struct{}),
+	}
+	s.published.Store(state.revision)
+	s.compacted.Store(state.compacted)
+	s.views.at = make(map[uint64]int)
+	s.writer.init(state.revision)
+	db.SetDiscardTs(state.compacted)
+	s.background.Go(s.commitLoop)
+	s.background.Go(s.maintainLoop)
+	return s, nil
+}
+
+func badgerOptions(dir string, log *slog.Logger) badger.Options {
+	// NumVersionsToKeep counts only versions at or below the discard timestamp, which is the compaction point: every
+	// version a snapshot may still ask for is above it.
+	return badger.DefaultOptions(dir).
+		WithLogger(badgerLogger{log}).
+		WithSyncWrites(true).
+		WithDetectConflicts(false).
+		WithNumVersionsToKeep(1).
+		WithMemTableSize(8 << 20).
+		WithNumMemtables(2).
+		WithBlockCacheSize(4 << 20).
+		WithIndexCacheSize(4 << 20).
+		WithValueLogFileSize(32 << 20).
+		WithValueThreshold(256 << 10).
+		WithNumCompactors(2).
+		WithMetricsEnabled(false)
+}
+
+// Close ends all watchers, waits for the calls under way and closes the files. Rows of ephemeral kinds are gone.
+//
+// A second Close does nothing and does not wait for the first.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	close(s.closing)
+	s.users.Wait()
+	close(s.stop)
+	s.background.Wait()
+	err := s.db.Close()
+	// Only now may another process open the folder.
+	return errors.Join(err, s.lock.Close())
+}
+
+// ID answers the ULID the store got when it was made.
+func (s *Store) ID() string { return s.id }
+
+// Tag answers the four lower-case hex digits that mark what belongs to this instance on the machine.
+func (s *Store) Tag() string { return tagOf(s.id) }
+
+// Revision answers the newest published revision.
+func (s *Store) Revision() uint64 { return s.published.Load() }
+
+// enter notes a call under way, or refuses it after Close. The caller calls s.users.Done when it is through.
+func (s *Store) enter() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errClosed()
+	}
+	s.users.Add(1)
+	return nil
+}
+
+func errClosed() error {
+	return fault.New(metav1.Reason_REASON_UNAVAILABLE, "the store is closed")
+}

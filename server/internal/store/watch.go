@@ -1,0 +1,366 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/hearthos/hearth/api/fault"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+)
+
+// WatchOptions say what to watch and from where.
+type WatchOptions struct {
+	// Selectors: rows that match any of them; none means all.
+	Selectors []Selector
+	// From is the revision the watcher already has; 0 begins with a snapshot. One that is still to come is waited for.
+	From uint64
+	// Readable tells whether rows of a kind may be shown; it is asked for every row at the moment it is handed out, so a
+	// right that is withdrawn ends at once. A right that is given later shows changes from then on. nil: all kinds.
+	Readable func(kind string) bool
+	// PageSize is how many rows of the snapshot, and how many revisions, come at a time. Default 256.
+	PageSize int
+}
+
+// Batch is a piece of the feed.
+type Batch struct {
+	// Snapshot: Changes are rows as they are, not changes; what the watcher had before its first page is void.
+	Snapshot bool
+	Changes  []Change
+	// Bookmark: everything up to Revision has been handed out.
+	Bookmark bool
+	Revision uint64
+}
+
+// Change is one row that was written or deleted.
+type Change struct {
+	Revision uint64 // 0 for ephemeral kinds; in a snapshot the row's own
+	Kind, ID string
+	// Row is the row as of Revision; nil: it was deleted, or no longer matches the selectors. It is shared with other
+	// watchers and must not be changed.
+	Row       Row
+	Ephemeral bool
+}
+
+const (
+	defaultPage = 256
+	pageBytes   = 512 << 10 // of stored rows or records in one batch, as long as one revision fits
+	// quiet is how long a watcher whose rows do not change is left without a bookmark while others' rows change.
+	quiet = 10 * time.Second
+)
+
+// Watcher is a cursor in the feed. It needs no closing and holds no resource but itself. It is used by one goroutine at
+// a time.
+//
+//	           ┌─────────┐ last page ┌─────────┐
+//	From 0 ───▶│ reading │──────────▶│following│◀─── From > 0
+//	           └─────────┘           └─────────┘
+//	            snapshot pages,       the ring, or the log where the ring does not reach back;
+//	            then ephemeral rows   changes of ephemeral rows between
+type Watcher struct {
+	s        *Store
+	want     selection
+	readable func(kind string) bool
+	page     int
+
+	spans []span // left to read; nil when following
+	start bool   // the snapshot is not complete
+	at    uint64 // reading: revision of the snapshot; following: newest revision seen
+	told  uint64 // newest bookmark handed out
+
+	ephemeral bool // rows of ephemeral kinds can match
+	number    uint64
+	drops     uint64
+	known     map[rowKey]struct{} // ephemeral rows shown
+}
+
+// Watch makes a watcher. From before what the log holds is refused with REASON_BOOKMARK_EXPIRED, a kind that does not
+// exist with REASON_SELECTOR_INVALID. The snapshot is of the newest revision at the time of this call.
+func (s *Store) Watch(opt WatchOptions) (*Watcher, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.users.Done()
+	w := &Watcher{
+		s: s, want: opt.Selectors, readable: opt.Readable, page: opt.PageSize, at: opt.From, told: opt.From,
+		known: make(map[rowKey]struct{}),
+	}
+	if err := w.want.check(); err != nil {
+		return nil, err
+	}
+	if w.page <= 0 {
+		w.page = defaultPage
+	}
+	if w.readable == nil {
+		w.readable = func(string) bool { return true }
+	}
+	for _, k := range kinds().ordered {
+		w.ephemeral = w.ephemeral || k.Ephemeral() && w.want.wants(k)
+	}
+	if opt.From == 0 {
+		w.at, w.start, w.spans = s.published.Load(), true, w.want.spans()
+	} else if opt.From < s.compacted.Load() {
+		if _, held, _ := s.ring.after(opt.From, 0); !held {
+			return nil, errExpired(opt.From)
+		}
+	}
+	return w, nil
+}
+
+func errExpired(revision uint64) error {
+	return fault.New(metav1.Reason_REASON_BOOKMARK_EXPIRED, "the log no longer reaches back to revision %d", revision).
+		With("revision", revision)
+}
+
+// Next answers the next piece of the feed, waiting for it if need be. All changes of a revision are in one Batch. It
+// fails with the context's cause, with REASON_BOOKMARK_EXPIRED when the log was cut off before the cursor, and with
+// REASON_UNAVAILABLE when the store is closed; after a failure of the context it can be called again.
+func (w *Watcher) Next(ctx context.Context) (Batch, error) {
+	if err := w.s.enter(); err != nil {
+		return Batch{}, err
+	}
+	defer w.s.users.Done()
+	var idle <-chan time.Time // runs while there is a bookmark to tell
+	for {
+		if err := ctx.Err(); err != nil {
+			return Batch{}, context.Cause(ctx)
+		}
+		if w.start {
+			return w.read()
+		}
+		b, wake, err := w.follow()
+		if err != nil || len(b.Changes) > 0 || b.Bookmark {
+			return b, err
+		}
+		if w.at < w.s.published.Load() {
+			continue
+		}
+		if idle == nil && w.at > w.told {
+			t := time.NewTimer(quiet)
+			defer t.Stop()
+			idle = t.C
+		}
+		select {
+		case <-wake.durable:
+		case <-wake.ephemeral:
+		case <-idle:
+			return w.bookmark(Batch{}), nil
+		case <-w.s.closing:
+			return Batch{}, errClosed()
+		case <-ctx.Done():
+		}
+	}
+}
+
+// wakes are the channels that say there may be more.
+type wakes struct{ durable, ephemeral <-chan struct{} }
+
+// bookmark completes a batch up to where the cursor is.
+func (w *Watcher) bookmark(b Batch) Batch {
+	b.Bookmark, b.Revision, w.told = true, w.at, w.at
+	return b
+}
+
+// follow answers what came after the cursor; without anything, where to wait. A long run of revisions that do not match
+// is reported by a bookmark, so that the caller's context is looked at.
+func (w *Watcher) follow() (Batch, wakes, error) {
+	var wake wakes
+	b := Batch{Revision: w.at}
+	if w.ephemeral {
+		b.Changes, _, wake.ephemeral = w.news(w.page)
+	}
+	entries, held, more := w.s.ring.after(w.at, w.page)
+	wake.durable = more
+	if !held {
+		var err error
+		if entries, err = w.s.readLog(w.at, w.page); err != nil {
+			return Batch{}, wake, err
+		}
+	}
+	size, seen := 0, false
+	for _, e := range entries {
+		if size += e.size; seen && size > pageBytes {
+			break
+		}
+		seen = true
+		b.Changes = w.pick(b.Changes, e)
+		w.at = e.revision
+	}
+	if seen && (len(b.Changes) > 0 || len(entries) == w.page) {
+		b = w.bookmark(b)
+	}
+	return b, wake, nil
+}
+
+// pick appends what of an entry matches.
+func (w *Watcher) pick(changes []Change, e *entry) []Change {
+	for _, c := range e.changes {
+		kind := kinds().byNumber[c.key.kind]
+		match := w.want.match(kind, c.key.id, c.row.GetMeta().GetLabels())
+		left := !match && c.before != nil && w.want.match(kind, c.key.id, c.before)
+		if !match && !left || !w.readable(kind.ID) {
+			continue
+		}
+		out := Change{Revision: e.revision, Kind: kind.ID, ID: c.key.id}
+		if match && !c.deleted {
+			out.Row = c.row
+		}
+		changes = append(changes, out)
+	}
+	return changes
+}
+
+// news answers ephemeral rows that changed since the watcher looked last, and whether there may be more of them.
+func (w *Watcher) news(limit int) (changes []Change, more bool, wake <-chan struct{}) {
+	rows, wake := w.s.eph.since(w.number, limit)
+	for _, r := range rows {
+		w.number = r.number
+		out := Change{Kind: r.kind.ID, ID: r.key.id, Ephemeral: true}
+		_, shown := w.known[r.key]
+		if w.want.match(r.kind, r.key.id, r.row.GetMeta().GetLabels()) {
+			out.Row = r.row
+		} else if !shown {
+			continue
+		}
+		if !w.readable(r.kind.ID) {
+			continue
+		}
+		if out.Row == nil {
+			delete(w.known, r.key)
+		} else {
+			w.known[r.key] = struct{}{}
+		}
+		changes = append(changes, out)
+	}
+	gone, drops := w.s.eph.dropped(w.known, w.drops)
+	w.drops = drops
+	for _, key := range gone {
+		delete(w.known, key)
+		if kind := kinds().byNumber[key.kind]; w.readable(kind.ID) {
+			changes = append(changes, Change{Kind: kind.ID, ID: key.id, Ephemeral: true})
+		}
+	}
+	return changes, len(rows) == limit, wake
+}
+
+// readLog reads up to limit revisions after a revision from disk.
+func (s *Store) readLog(revision uint64, limit int) ([]*entry, error) {
+	if revision < s.compacted.Load() {
+		return nil, errExpired(revision)
+	}
+	rev := s.pin()
+	defer s.unpin(rev)
+	txn := s.db.NewTransactionAt(rev, false)
+	defer txn.Discard()
+	opt := badger.DefaultIteratorOptions
+	opt.PrefetchSize = min(limit, 64)
+	opt.Prefix = []byte("l/")
+	it := txn.NewIterator(opt)
+	defer it.Close()
+	var entries []*entry
+	size := 0
+	for it.Seek(logKey(revision + 1)); it.Valid() && len(entries) < limit && size < pageBytes; it.Next() {
+		at, ok := logRevision(it.Item().Key())
+		if !ok || at != revision+1 {
+			// Cut off between the look at the compaction point and here, or damaged: never skip.
+			return nil, errExpired(revision)
+		}
+		err := it.Item().Value(func(raw []byte) error {
+			e, err := decodeRecord(at, raw)
+			if err == nil {
+				entries = append(entries, e)
+				size += e.size
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("cannot read revision %d of the log: %w", at, err)
+		}
+		revision = at
+	}
+	return entries, nil
+}
+
+// read answers the next page of the snapshot: rows, then ephemeral rows, and with the last one the bookmark.
+func (w *Watcher) read() (Batch, error) {
+	b := Batch{Snapshot: true, Revision: w.at}
+	if len(w.spans) > 0 {
+		if err := w.readRows(&b); err != nil {
+			return Batch{}, err
+		}
+	}
+	if len(w.spans) > 0 {
+		return b, nil
+	}
+	if w.ephemeral {
+		changes, more, _ := w.news(w.page)
+		b.Changes = append(b.Changes, changes...)
+		if more {
+			return b, nil
+		}
+	}
+	w.start = false
+	return w.bookmark(b), nil
+}
+
+// readRows fills a page and leaves in w.spans what is still to be read. Each page is a transaction of its own at the
+// snapshot's revision, so that a watcher that does not come back holds nothing.
+func (w *Watcher) readRows(b *Batch) error {
+	s := w.s
+	if !s.pinAt(w.at) {
+		return errExpired(w.at)
+	}
+	defer s.unpin(w.at)
+	txn := s.db.NewTransactionAt(w.at, false)
+	defer txn.Discard()
+	opt := badger.DefaultIteratorOptions
+	opt.PrefetchSize = min(w.page, 64)
+	opt.Prefix = []byte("r/")
+	it := txn.NewIterator(opt)
+	defer it.Close()
+	size := 0
+	for ; len(w.spans) > 0; w.spans = w.spans[1:] {
+		for it.Seek(w.spans[0].start); it.Valid(); it.Next() {
+			item := it.Item()
+			if string(item.Key()) >= string(w.spans[0].end) {
+				break
+			}
+			if len(b.Changes) >= w.page || size >= pageBytes {
+				w.spans[0].start = item.KeyCopy(nil)
+				return nil
+			}
+			change, ok, err := w.readRow(item)
+			if err != nil {
+				return err
+			}
+			if ok {
+				b.Changes = append(b.Changes, change)
+				size += int(item.ValueSize())
+			}
+		}
+	}
+	return nil
+}
+
+func (w *Watcher) readRow(item *badger.Item) (c Change, ok bool, err error) {
+	kind := kinds().byNumber[binary.BigEndian.Uint16(item.Key()[len("r/"):])]
+	id := string(item.Key()[rowHead:])
+	if !w.readable(kind.ID) {
+		return c, false, nil
+	}
+	err = item.Value(func(raw []byte) error {
+		row, err := decodeRow(kind, raw)
+		if err != nil || !w.want.match(kind, id, row.GetMeta().GetLabels()) {
+			return err
+		}
+		c = Change{Revision: row.GetMeta().GetRevision(), Kind: kind.ID, ID: id, Row: row}
+		ok = true
+		return nil
+	})
+	if err != nil {
+		return c, false, fmt.Errorf("cannot read %s %q: %w", kind.ID, id, err)
+	}
+	return c, ok, nil
+}

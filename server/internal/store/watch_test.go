@@ -1,0 +1,251 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hearthos/hearth/api/fault"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
+	"github.com/hearthos/hearth/server/internal/store"
+)
+
+func watch(t testing.TB, s *store.Store, opt store.WatchOptions) *store.Watcher {
+	t.Helper()
+	w, err := s.Watch(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func next(t testing.TB, w *store.Watcher) store.Batch {
+	t.Helper()
+	b, err := w.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// told spells a batch: "S" for a snapshot, each change as revision:id with "-" for a deletion, "@" and the bookmark.
+func told(b store.Batch) string {
+	var text string
+	if b.Snapshot {
+		text = "S "
+	}
+	for _, c := range b.Changes {
+		mark := ""
+		if c.Row == nil {
+			mark = "-"
+		}
+		text += fmt.Sprintf("%d:%s%s ", c.Revision, mark, c.ID)
+	}
+	if b.Bookmark {
+		text += fmt.Sprintf("@%d", b.Revision)
+	}
+	return text
+}
+
+func expect(t testing.TB, w *store.Watcher, want ...string) {
+	t.Helper()
+	for _, want := range want {
+		if diff := cmp.Diff(want, told(next(t, w))); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+// expectNothing says that the watcher has nothing to tell now.
+func expectNothing(t testing.TB, w *store.Watcher) {
+	t.Helper()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	quiet := errors.New("quiet")
+	go cancel(quiet)
+	if b, err := w.Next(ctx); !errors.Is(err, quiet) {
+		t.Errorf("got %q, %v", told(b), err)
+	}
+}
+
+func del(t testing.TB, s *store.Store, id string) uint64 {
+	t.Helper()
+	return update(t, s, func(tx *store.Tx) error { return store.Delete[op](tx, id) })
+}
+
+func TestWatchBeginsWithASnapshotAndFollows(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	expect(t, watch(t, s, store.WatchOptions{}), "S @1")
+	put(t, s, row("b", ""), row("a", ""), row("c", ""))
+	w := watch(t, s, store.WatchOptions{PageSize: 2})
+	put(t, s, row("d", ""))
+	expect(t, w, "S 2:a 2:b ", "S 2:c @2", "3:d @3")
+	expectNothing(t, w)
+	put(t, s, row("a", "new"), row("e", ""))
+	del(t, s, "b")
+	expect(t, w, "4:a 4:e 5:-b @5")
+}
+
+func TestWatchResumesAfterARestart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openStore(t, dir, store.Options{})
+	put(t, s, row("a", ""))
+	put(t, s, row("b", ""))
+	mark := store.EncodeBookmark(s.ID(), s.Revision()-1)
+	del(t, s, "a")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, dir, store.Options{})
+	from, err := s.DecodeBookmark(mark)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, row("c", ""))
+	// The first two come from the log, which ends where the ring begins.
+	w := watch(t, s, store.WatchOptions{From: from})
+	expect(t, w, "3:b 4:-a 5:c @5")
+	expectNothing(t, w)
+}
+
+func TestBookmarksOfOthersAreRefused(t *testing.T) {
+	t.Parallel()
+	s, other := newStore(t), newStore(t)
+	good := store.EncodeBookmark(s.ID(), 7)
+	if rev, err := s.DecodeBookmark(good); err != nil || rev != 7 {
+		t.Errorf("%d, %v", rev, err)
+	}
+	for _, b := range []string{"", "x", store.EncodeBookmark(other.ID(), 7), good + "0", good[1:], good[:len(good)-1], store.EncodeBookmark(s.ID(), 0)} {
+		if _, err := s.DecodeBookmark(b); !fault.Is(err, metav1.Reason_REASON_BOOKMARK_FOREIGN) {
+			t.Errorf("%q: %v", b, err)
+		}
+	}
+}
+
+func TestSelectorsMatchKindIDParentAndLabels(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	labelled := row("a/l", "")
+	labelled.Meta.Labels = map[string]string{"tier": "web", "x": "y"}
+	put(t, s, row("a", ""), row("a/b", ""), row("ab", ""), labelled)
+	sel := func(sels ...store.Selector) *store.Watcher { return watch(t, s, store.WatchOptions{Selectors: sels}) }
+	expect(t, sel(store.Selector{Kind: "operation"}), "S 2:a 2:a/b 2:a/l 2:ab @2")
+	expect(t, sel(store.Selector{Kind: "package"}), "S @2")
+	expect(t, sel(store.Selector{ID: "a"}), "S 2:a @2")
+	expect(t, sel(store.Selector{Parent: "a"}), "S 2:a/b 2:a/l @2")
+	expect(t, sel(store.Selector{Parent: "a", ID: "ab"}), "S @2")
+	expect(t, sel(store.Selector{Labels: map[string]string{"tier": "web"}}), "S 2:a/l @2")
+	expect(t, sel(store.Selector{Labels: map[string]string{"tier": "db"}}), "S @2")
+	expect(t, sel(store.Selector{Labels: map[string]string{"nothing": ""}}), "S @2")
+	// Selectors that overlap show each row once.
+	expect(t, sel(store.Selector{ID: "a/b"}, store.Selector{Parent: "a"}, store.Selector{Kind: "operation", ID: "ab"}), "S 2:a/b 2:a/l 2:ab @2")
+	if _, err := s.Watch(store.WatchOptions{Selectors: []store.Selector{{Kind: "pakage"}}}); !fault.Is(err, metav1.Reason_REASON_SELECTOR_INVALID) {
+		t.Errorf("a misspelt kind: %v", err)
+	}
+}
+
+func TestRowThatLeavesTheSelectionIsDeletedForItsWatcher(t *testing.T) {
+	t.Parallel()
+	for _, ring := range []int{1, 100} {
+		s := openStore(t, t.TempDir(), store.Options{RingSize: ring})
+		r := row("a", "")
+		r.Meta.Labels = map[string]string{"tier": "web"}
+		first := put(t, s, r)
+		w := watch(t, s, store.WatchOptions{From: first, Selectors: []store.Selector{{Labels: r.Meta.Labels}}})
+		r.Meta.Labels = map[string]string{"tier": "db"}
+		put(t, s, r)
+		r.Spec.Target = "unseen"
+		put(t, s, r)
+		r.Meta.Labels = map[string]string{"tier": "web"}
+		put(t, s, r)
+		del(t, s, "a")
+		del(t, s, "a")
+		expect(t, w, "3:-a 5:a 6:-a @6")
+	}
+}
+
+func TestUnreadableRowsNeverLeak(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	put(t, s, row("a", ""))
+	may := true
+	w := watch(t, s, store.WatchOptions{Readable: func(string) bool { return may }, PageSize: 1})
+	put(t, s, row("b", ""))
+	put(t, s, row("c", ""))
+	expect(t, w, "S 2:a @2", "3:b @3")
+	may = false
+	del(t, s, "a")
+	store.SetEphemeral(s, progress("p", 1))
+	expect(t, w, "@4", "@5")
+	expectNothing(t, w)
+	expect(t, watch(t, s, store.WatchOptions{Readable: func(string) bool { return may }}), "S @5")
+}
+
+func TestFutureRevisionIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	w := watch(t, s, store.WatchOptions{From: 3})
+	expectNothing(t, w)
+	put(t, s, row("a", ""))
+	put(t, s, row("b", ""))
+	expectNothing(t, w)
+	put(t, s, row("c", ""))
+	expect(t, w, "4:c @4")
+}
+
+func TestCloseEndsWatchers(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	w := watch(t, s, store.WatchOptions{From: 1})
+	ended := make(chan error)
+	go func() {
+		_, err := w.Next(t.Context())
+		ended <- err
+	}()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; !fault.Is(err, metav1.Reason_REASON_UNAVAILABLE) {
+		t.Error(err)
+	}
+}
+
+func progress(id string, done uint64) *operationsv1.Progress {
+	return &operationsv1.Progress{Meta: &metav1.Meta{Id: id}, Status: &operationsv1.ProgressStatus{Done: done}}
+}
+
+func TestEphemeralRowsTakeNoRevision(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openStore(t, dir, store.Options{})
+	store.SetEphemeral(s, progress("p", 1))
+	w := watch(t, s, store.WatchOptions{})
+	expect(t, w, "S 0:p @1")
+	store.SetEphemeral(s, progress("p", 1))
+	expectNothing(t, w)
+	store.SetEphemeral(s, progress("q", 1))
+	store.SetEphemeral(s, progress("p", 2))
+	expect(t, w, "0:q 0:p ")
+	store.DropEphemeral[*operationsv1.Progress](s, "q")
+	store.DropEphemeral[*operationsv1.Progress](s, "unknown")
+	put(t, s, row("a", ""))
+	expect(t, w, "0:-q 2:a @2")
+	// A watcher that comes back gets them whole, whatever its bookmark.
+	expect(t, watch(t, s, store.WatchOptions{From: 2}), "0:p ")
+	if got, ok := store.Ephemeral[*operationsv1.Progress](s, "p"); !ok || got.GetStatus().GetDone() != 2 {
+		t.Errorf("%v %v", got, ok)
+	}
+	if s.Revision() != 2 {
+		t.Errorf("revision %d", s.Revision())
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, dir, store.Options{})
+	expect(t, watch(t, s, store.WatchOptions{}), "S 2:a @2")
+	expectNothing(t, watch(t, s, store.WatchOptions{From: 2}))
+}
