@@ -1,0 +1,165 @@
+import { create, getOption, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
+import { ConnectError } from "@connectrpc/connect";
+import { EffectsService, RefuseRequestSchema } from "@hearthos/abi/hearth/effects/v1/effects_pb";
+import { effect as effectOption } from "@hearthos/abi/hearth/options/v1/options_pb";
+import { decode, encode } from "./codec.js";
+import { guard, type Context } from "./context.js";
+import { faultOf, Reason } from "./fault.js";
+import type { Host } from "./host.js";
+import { latest } from "./latest.js";
+import { startosEffects, pathOf } from "./names.js";
+
+/**
+ * What package code gets to ask of its host. It is a plain object of closures, because packages copy it with the
+ * spread operator and replace members; `isInContext` and `constRetry` are plain members for the same reason.
+ */
+export interface Effects {
+  readonly eventId: string | null;
+  /** Whether the context still lives; set to false when it is left. */
+  isInContext: boolean;
+  /** Runs again what the context is for, because something read in it has changed. */
+  constRetry?: (() => void) | undefined;
+  /** Makes effects of a context of their own, which replaces the earlier child of this name. */
+  child(name: string): Effects;
+  onLeaveContext(hook: () => unknown): void;
+  restart(): Promise<null>;
+  setMainStatus(params: { status: "running" | "stopped" }): Promise<null>;
+  [name: string]: unknown;
+}
+
+/** The rejection of an effect. */
+export class EffectError extends Error {
+  override readonly name = "EffectError";
+  /** Name of the effect. */
+  readonly effect: string;
+  /** Why, as in "EFFECT_UNKNOWN"; undefined when the host gave no reason. */
+  readonly reason: string | undefined;
+
+  constructor(effect: string, cause: unknown) {
+    const fault = faultOf(cause);
+    const message = fault?.message || (cause instanceof ConnectError ? cause.rawMessage : cause instanceof Error ? cause.message : String(cause));
+    super(`${message} @ ${effect}`, { cause });
+    this.effect = effect;
+    this.reason = fault ? Reason[fault.reason] : undefined;
+  }
+}
+
+type Call = (host: Host, context: Context | null, params: unknown) => Promise<unknown>;
+
+// Effects whose second run is not the same as one: they are not sent again when it is unknown whether they arrived.
+// All others set a state, read one, or (subcontainer.create-fs) leave at most a folder that goes with the container.
+const once = new Set(["action.run", "notification.create"]);
+
+// Effects of which only the newest state counts, with the parameter that tells the states apart.
+const states: Record<string, string | undefined> = { "set-health": "id", "set-init-progress": "" };
+
+/** All effects by name, in the order of the contract, then those that it lacks. */
+const calls: ReadonlyMap<string, Call> = makeCalls();
+
+function makeCalls(): Map<string, Call> {
+  const calls = new Map<string, Call>();
+  for (const method of EffectsService.methods) {
+    const name = getOption(method, effectOption);
+    if (name) calls.set(name, caller(name, method as DescMethodUnary));
+  }
+  for (const name of startosEffects) if (!calls.has(name)) calls.set(name, refuser(name));
+  return calls;
+}
+
+function caller(name: string, method: DescMethodUnary): Call {
+  const watchable = method.output.field["etag"] !== undefined;
+  const key = states[name];
+  return async (host, context, params) => {
+    const request = encode(method.input, legacy(name, params));
+    const send = () => host.call(method, request, { once: once.has(name) });
+    const response = key === undefined ? await send() : await latest(host, `${name} ${parameter(params, key)}`, send);
+    const callback = watchable && context ? parameter(params, "callback") : undefined;
+    if (typeof callback === "function") {
+      const etag = (response as Message & { etag: string }).etag;
+      subscribe(context!, callback as () => unknown, (signal) => host.changed(name, method, request, etag, signal), name);
+    }
+    return decode(method.output, response);
+  };
+}
+
+function refuser(name: string): Call {
+  return async (host) => {
+    await host.call(EffectsService.method.refuse, create(RefuseRequestSchema, { effect: name }));
+    throw new Error("the host does not have this effect");
+  };
+}
+
+function parameter(params: unknown, name: string): unknown {
+  return typeof params === "object" && params !== null ? (params as Record<string, unknown>)[name] : undefined;
+}
+
+// Tasks made with SDKs before 2.0 say one value where later ones say which are accepted and which is set.
+function legacy(name: string, params: unknown): unknown {
+  const input = name === "action.create-task" ? parameter(params, "input") : undefined;
+  if (typeof input !== "object" || input === null || !("value" in input) || "accept" in input || "set" in input) return params;
+  const { value, ...rest } = input as Record<string, unknown>;
+  return { ...(params as object), input: { ...rest, accept: [value], set: value } };
+}
+
+let lastCallback = 0;
+const callbacks = new Map<number, { cancel(): void }>();
+
+function subscribe(context: Context, callback: () => unknown, changed: (signal: AbortSignal) => Promise<void>, name: string): void {
+  const id = ++lastCallback;
+  const watch = context.watch(async (signal) => {
+    try {
+      await changed(signal);
+    } finally {
+      callbacks.delete(id);
+    }
+    if (!signal.aborted) guard(`the package's callback for ${name} failed`, callback);
+  });
+  if (!context.left) callbacks.set(id, watch);
+}
+
+function clearCallbacks(params: unknown): null {
+  const only = parameter(params, "only");
+  const except = parameter(params, "except");
+  for (const [id, watch] of [...callbacks]) {
+    const named = (list: unknown) => Array.isArray(list) && list.includes(id);
+    if (only !== undefined ? named(only) : except !== undefined && !named(except)) {
+      callbacks.delete(id);
+      watch.cancel();
+    }
+  }
+  return null;
+}
+
+/**
+ * Builds the Effects object of a context. Without a context nothing can be subscribed to, and callbacks are never
+ * called.
+ */
+export function createEffects(host: Host, context: Context | null, eventId: string | null): Effects {
+  const effects = {
+    eventId,
+    isInContext: context !== null && !context.left,
+    child: (name: string) => createEffects(host, context?.child(name) ?? null, eventId),
+    onLeaveContext: (hook: () => unknown) => context?.onLeave(hook),
+    clearCallbacks: async (params?: unknown) => clearCallbacks(params),
+  } as unknown as Effects;
+  context?.onLeave(() => {
+    effects.isInContext = false;
+    delete effects.constRetry;
+  });
+  for (const [name, call] of calls) {
+    place(effects, pathOf(name), async (params?: unknown) => {
+      try {
+        return await call(host, context, params);
+      } catch (err) {
+        throw new EffectError(name, err);
+      }
+    });
+  }
+  return effects;
+}
+
+function place(effects: Effects, path: string[], fn: unknown): void {
+  let at = effects as Record<string, unknown>;
+  for (const part of path.slice(0, -1)) at = (at[part] ??= {}) as Record<string, unknown>;
+  at[path.at(-1)!] = fn;
+}
