@@ -50,7 +50,7 @@ func Hostname(name, tag string) string {
 	return host
 }
 
-// Server is the names of the server itself.
+// Server is the names of a server.
 type Server struct {
 	// Hostname is one label, made by Hostname.
 	Hostname string
@@ -74,7 +74,7 @@ func (s Server) Certificate(gateways []abi.Gateway) []string {
 
 // Records answers the names of services for the resolver: each package that has a container, with whatever labels before
 // it, and the server itself.
-func Records(packages []*packagesv1.Package) []*doorv1.Record {
+func (s Server) Records(packages []*packagesv1.Package) []*doorv1.Record {
 	var out []*doorv1.Record
 	for _, zone := range zones {
 		out = append(out, &doorv1.Record{Name: zone, Ipv4: []string{abi.BridgeAddress.String()}})

@@ -1,0 +1,306 @@
+// Package hosts is what packages bind and export, the ports that are assigned to it, and the addresses that follow.
+//
+// A host is a row of kind "host", named by its package and its own id. The code of a package writes what it wants of it
+// through effects, which call the functions here inside their own transaction; the ports and the addresses in its status
+// are this area's alone. It deliberately opens no socket and answers no name: the front door and the resolver are told by
+// area proxy, which reads the same rows and holds itself to the same rule of what is served where (abi.Gateway.Serves).
+//
+// Invariants: no two bindings of the machine have the same port outside; a port stays with its binding as long as the
+// binding asks for it, through every re-bind, restart and update, whether or not the binding is enabled, and is free
+// again when the package is removed; the addresses of a row are always those of the row's own bindings in the network
+// as it was last told, since one function writes both.
+package hosts
+
+import (
+	"reflect"
+	"strconv"
+	"sync/atomic"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/hearthos/hearth/api/abi"
+	"github.com/hearthos/hearth/api/fault"
+	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/server/internal/store"
+)
+
+// Limits of what one package may bind. The row of a host must stay within what the store takes.
+const (
+	maxHosts      = 64
+	maxBindings   = 256
+	maxInterfaces = 256
+	maxSpec       = 96 << 10
+)
+
+// Network is what the machine's network looks like: the gateways, and the server's name in .local or nothing.
+type Network struct {
+	Gateways []abi.Gateway
+	MDNS     string
+}
+
+// Service is the area. It is safe for concurrent use; the functions that take a transaction belong to it.
+type Service struct {
+	store    *store.Store
+	reserved map[uint32]bool
+	network  atomic.Pointer[Network]
+}
+
+// New returns the area over st. No binding is given one of the reserved ports, which are those the server itself and the
+// machine listen on. Until SetNetwork there is the machine itself and the bridge.
+func New(st *store.Store, reserved ...uint32) *Service {
+	s := &Service{store: st, reserved: make(map[uint32]bool)}
+	for _, p := range reserved {
+		s.reserved[p] = true
+	}
+	s.SetNetwork(Network{})
+	return s
+}
+
+// SetNetwork tells what the network looks like now, and answers whether that is news. When it is, the caller wakes the
+// controller so that the rows follow.
+func (s *Service) SetNetwork(n Network) bool {
+	n.Gateways = abi.Gateways(n.Gateways)
+	old := s.network.Swap(&n)
+	return old == nil || !reflect.DeepEqual(*old, n)
+}
+
+// Network answers what the network looks like; the machine itself and the bridge are always in it.
+func (s *Service) Network() Network { return *s.network.Load() }
+
+// Bind binds a port of the container to a host of the package, or changes how it is bound. Binding the same again
+// changes nothing. Ports are assigned here: the preferred ones where they can be had.
+func (s *Service) Bind(tx *store.Tx, pkg, hostID string, internalPort, preferred uint32, addSSL *hostsv1.AddSsl, secure *hostsv1.Secure) error {
+	if internalPort == 0 || internalPort > maxPort {
+		return invalid("internalPort", "%d is no port", internalPort)
+	}
+	if preferred > maxPort {
+		return invalid("preferredExternalPort", "%d is no port", preferred)
+	}
+	rows, err := s.own(tx, pkg)
+	if err != nil {
+		return err
+	}
+	row, err := rows.host(pkg, hostID)
+	if err != nil {
+		return err
+	}
+	b := row.Spec.Bindings[internalPort]
+	if b == nil {
+		if rows.bindings() >= maxBindings {
+			return invalid("internalPort", "the package has bound %d ports already", maxBindings)
+		}
+		b = &hostsv1.Binding{}
+		row.Spec.Bindings[internalPort] = b
+	}
+	b.Enabled = true
+	b.PreferredExternalPort = preferred
+	b.AddSsl = proto.CloneOf(addSSL)
+	b.Secure = proto.CloneOf(secure)
+	if err := s.assign(tx, row, internalPort); err != nil {
+		return err
+	}
+	return s.put(tx, row)
+}
+
+// ClearBindings disables every binding of the package that is not in except. Their ports stay assigned.
+func (s *Service) ClearBindings(tx *store.Tx, pkg string, except []abi.BindID) error {
+	keep := make(map[abi.BindID]bool, len(except))
+	for _, e := range except {
+		keep[e] = true
+	}
+	rows, err := s.own(tx, pkg)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		for port, b := range row.Spec.Bindings {
+			if !keep[abi.BindID{ID: hostID(row), InternalPort: port}] {
+				b.Enabled = false
+			}
+		}
+		if err := s.put(tx, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ExportInterface adds an interface to the binding it names, or moves it there: an id is at one binding of a package.
+func (s *Service) ExportInterface(tx *store.Tx, pkg string, e abi.Exported) error {
+	iface, hostID, internalPort, err := abi.ParseInterface(e)
+	if err != nil {
+		return err
+	}
+	rows, err := s.own(tx, pkg)
+	if err != nil {
+		return err
+	}
+	target, b := rows.binding(hostID, internalPort)
+	if b == nil {
+		return notFound(pkg, hostID, internalPort)
+	}
+	for _, row := range rows {
+		changed := row == target
+		for _, other := range row.Spec.Bindings {
+			if _, has := other.Interfaces[iface.Id]; has && other != b {
+				delete(other.Interfaces, iface.Id)
+				changed = true
+			}
+		}
+		if row == target {
+			if b.Interfaces == nil {
+				b.Interfaces = make(map[string]*hostsv1.Interface)
+			}
+			b.Interfaces[iface.Id] = iface
+		}
+		if changed {
+			if err := s.put(tx, row); err != nil {
+				return err
+			}
+		}
+	}
+	if rows.interfaces() > maxInterfaces {
+		return invalid("id", "the package exports more than %d interfaces", maxInterfaces)
+	}
+	return nil
+}
+
+// ClearInterfaces removes every interface of the package that is not in except.
+func (s *Service) ClearInterfaces(tx *store.Tx, pkg string, except []string) error {
+	keep := make(map[string]bool, len(except))
+	for _, id := range except {
+		keep[id] = true
+	}
+	rows, err := s.own(tx, pkg)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		for _, b := range row.Spec.Bindings {
+			for id := range b.Interfaces {
+				if !keep[id] {
+					delete(b.Interfaces, id)
+				}
+			}
+		}
+		if err := s.put(tx, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RemovePackage removes all hosts of a package; their ports are free again. It is for uninstalling.
+func (s *Service) RemovePackage(tx *store.Tx, pkg string) error {
+	rows, err := s.own(tx, pkg)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if err := store.Delete[*hostsv1.Host](tx, row.GetMeta().GetId()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// put writes a row with the addresses that follow from it.
+func (s *Service) put(tx *store.Tx, row *hostsv1.Host) error {
+	if proto.Size(row.GetSpec()) > maxSpec {
+		return invalid("id", "the bindings of a host and their interfaces take more than %d bytes", maxSpec)
+	}
+	row.Status.Addresses = Addresses(row, s.Network())
+	return store.Put(tx, row)
+}
+
+// rows are the hosts of one package.
+type rows []*hostsv1.Host
+
+func (s *Service) own(tx *store.Tx, pkg string) (rows, error) {
+	list, err := store.List[*hostsv1.Host](tx, pkg)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range list {
+		if row.Spec == nil {
+			row.Spec = &hostsv1.HostSpec{}
+		}
+		if row.Spec.Bindings == nil {
+			row.Spec.Bindings = make(map[uint32]*hostsv1.Binding)
+		}
+		if row.Status == nil {
+			row.Status = &hostsv1.HostStatus{}
+		}
+		if row.Status.Ports == nil {
+			row.Status.Ports = make(map[uint32]*hostsv1.Ports)
+		}
+	}
+	return list, nil
+}
+
+// host answers the row of a host, a new one where there is none.
+func (r rows) host(pkg, host string) (*hostsv1.Host, error) {
+	for _, row := range r {
+		if hostID(row) == host {
+			return row, nil
+		}
+	}
+	if _, err := ids.ParseHost(host); err != nil {
+		return nil, invalid("id", "%s", err)
+	}
+	if len(r) >= maxHosts {
+		return nil, invalid("id", "the package has %d hosts already", maxHosts)
+	}
+	id, err := ids.Join(pkg, host)
+	if err != nil {
+		return nil, invalid("id", "%s", err)
+	}
+	return &hostsv1.Host{
+		Meta:   &metav1.Meta{Id: id},
+		Spec:   &hostsv1.HostSpec{Bindings: make(map[uint32]*hostsv1.Binding)},
+		Status: &hostsv1.HostStatus{Ports: make(map[uint32]*hostsv1.Ports)},
+	}, nil
+}
+
+func (r rows) binding(host string, internalPort uint32) (*hostsv1.Host, *hostsv1.Binding) {
+	for _, row := range r {
+		if hostID(row) == host {
+			return row, row.Spec.Bindings[internalPort]
+		}
+	}
+	return nil, nil
+}
+
+func (r rows) bindings() (n int) {
+	for _, row := range r {
+		n += len(row.Spec.Bindings)
+	}
+	return n
+}
+
+func (r rows) interfaces() (n int) {
+	for _, row := range r {
+		for _, b := range row.Spec.Bindings {
+			n += len(b.Interfaces)
+		}
+	}
+	return n
+}
+
+// hostID is the host's own part of the row's id.
+func hostID(row *hostsv1.Host) string {
+	id := row.GetMeta().GetId()
+	return id[min(len(id), len(ids.Parent(id))+1):]
+}
+
+func notFound(pkg, host string, internalPort uint32) error {
+	return fault.New(metav1.Reason_REASON_HOST_NOT_FOUND, "cannot find port %d of host %q of package %s", internalPort, host, pkg).
+		With("package", pkg).With("host", host).With("port", strconv.FormatUint(uint64(internalPort), 10))
+}
+
+func invalid(parameter, format string, args ...any) error {
+	return fault.New(metav1.Reason_REASON_EFFECT_INVALID, "cannot use parameter "+parameter+": "+format, args...).
+		With("parameter", parameter)
+}
