@@ -170,7 +170,18 @@ func (l *lockedBuffer) String() string {
 
 func newServer(t testing.TB, change ...func(*rpc.Config)) *server {
 	t.Helper()
-	s := &server{tokens: &tokens{known: map[string]access.Identity{}}, state: state{started: make(chan struct{}, 16)}, log: &lockedBuffer{}}
+	return startServer(t, state{started: make(chan struct{}, 16)}, change...)
+}
+
+// newQuietServer is a server whose watches send nothing.
+func newQuietServer(t testing.TB) *server {
+	t.Helper()
+	return startServer(t, state{started: make(chan struct{}, 16), quiet: true})
+}
+
+func startServer(t testing.TB, st state, change ...func(*rpc.Config)) *server {
+	t.Helper()
+	s := &server{tokens: &tokens{known: map[string]access.Identity{}}, state: st, log: &lockedBuffer{}}
 	s.tokens.set("reader", optionsv1.Role_ROLE_READER)
 	s.tokens.set("operator", optionsv1.Role_ROLE_OPERATOR)
 	s.tokens.set("admin", optionsv1.Role_ROLE_ADMIN)

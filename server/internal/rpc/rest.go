@@ -48,7 +48,7 @@ func (h *Hub) newREST() (http.Handler, error) {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := codec.NewBody(w, r)
-		ctx := context.WithValue(withWire(r.Context(), "rest"), restKey{}, &restCall{body: body, query: r.URL.Query()})
+		ctx := context.WithValue(withWire(r.Context(), "rest"), restKey{}, &restCall{body: body, query: r.URL.Query(), method: r.Method})
 		r = r.WithContext(ctx)
 		r.Body = body
 		mux.ServeHTTP(w, r)
@@ -59,9 +59,10 @@ type restKey struct{}
 
 // restCall is what the error handler must know of a request and the generated handlers do not tell.
 type restCall struct {
-	body  *codec.Body
-	query url.Values
-	sent  bool // a message went to the service
+	body   *codec.Body
+	query  url.Values
+	method string
+	sent   bool // a message went to the service
 }
 
 func restCallOf(ctx context.Context) *restCall {
@@ -94,7 +95,8 @@ func (s restStream) SendMsg(m any) error {
 	return s.ClientStream.SendMsg(m)
 }
 
-// checkQuery refuses members of the query that name no field of the message.
+// checkQuery refuses members of the query that name no field of the message. Where there is a body, all members are in
+// it, and the query is not read at all.
 func checkQuery(ctx context.Context, msg any) error {
 	call := restCallOf(ctx)
 	m, ok := msg.(proto.Message)
@@ -102,14 +104,12 @@ func checkQuery(ctx context.Context, msg any) error {
 		return nil
 	}
 	call.sent = true
-	return unknownQuery(call.query, m.ProtoReflect().Descriptor())
-}
-
-func unknownQuery(query url.Values, md protoreflect.MessageDescriptor) error {
-	for key := range query {
-		if !hasField(md, key) {
-			return fault.New(metav1.Reason_REASON_UNKNOWN_FIELD, "cannot read %s: it has no member %q", md.FullName(), key).
-				With("field", key).Violation(key, "is not part of the message")
+	bodiless := call.method == http.MethodGet || call.method == http.MethodDelete
+	md := m.ProtoReflect().Descriptor()
+	for key := range call.query {
+		if !bodiless || !hasField(md, key) {
+			return fault.New(metav1.Reason_REASON_UNKNOWN_FIELD, "cannot read the query of %s: it has no member %q", md.FullName(), key).
+				With("field", key).Violation(key, "is not part of the query")
 		}
 	}
 	return nil

@@ -114,7 +114,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		codec.WriteFault(w, fault.New(metav1.Reason_REASON_MESSAGE_TOO_LARGE, "cannot read a request of more than %d bytes", large.Limit))
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		write(w, refuse(null, 0, fault.New(metav1.Reason_REASON_MESSAGE_TOO_LARGE, "cannot read a request of more than %d bytes", large.Limit)))
 		return
 	case err != nil:
 		return // the caller has gone
