@@ -58,6 +58,7 @@ func main() {
 func run(o options, log *slog.Logger) error {
 	dir := filepath.Join(o.runDir, "door")
 	if o.worker {
+		signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP) // the parent tells when to end, and how
 		return worker.Run(context.Background(), worker.Options{
 			StatePath: filepath.Join(dir, "table"), UID: o.uid, Owner: o.owner, Version: version, Log: log,
 		})

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -26,10 +27,8 @@ import (
 const (
 	// Contract is the number of hearth.door.v1 this client speaks.
 	Contract = 1
-	// answerWithin is how long a door that was just started may take to answer.
+	// answerWithin is how long a door that was just started, or whose worker is just starting, may take to answer.
 	answerWithin = 20 * time.Second
-	// presentWithin is how long a door that runs may take: its worker may be just starting again.
-	presentWithin = 3 * time.Second
 	// maxTable is what a door takes, with room for the envelope.
 	maxTable = 17 << 20
 )
@@ -82,21 +81,24 @@ func Ensure(ctx context.Context, o Options) (*Door, *doorv1.GetStatusResponse, e
 }
 
 func (d *Door) present(ctx context.Context, o Options) (*doorv1.GetStatusResponse, error) {
-	if _, err := os.Lstat(o.socket()); err == nil {
-		if status, err := d.statusWithin(ctx, presentWithin); err == nil {
-			return status, nil
+	if !held(o.socket()) {
+		if err := start(o); err != nil {
+			return nil, err
 		}
 	}
-	if err := start(o); err != nil {
-		return nil, err
-	}
-	return d.statusWithin(ctx, answerWithin)
-}
-
-func (d *Door) statusWithin(ctx context.Context, limit time.Duration) (*doorv1.GetStatusResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	return d.Status(ctx)
+}
+
+// held tells whether a parent holds the socket, be its worker alive or just starting.
+func held(socket string) bool {
+	c, err := net.DialTimeout("unix", socket, time.Second)
+	if err != nil {
+		return errors.Is(err, syscall.EAGAIN) // its queue is full
+	}
+	c.Close()
+	return true
 }
 
 // start starts a door in a session of its own. One that finds another running ends by itself, so a race is harmless.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -47,7 +48,7 @@ func (h *holder) start() (*process, error) {
 		return nil, err
 	}
 	defer null.Close()
-	proc, err := os.StartProcess(h.Program, append([]string{filepath.Base(h.Program)}, h.Args...), &os.ProcAttr{
+	proc, err := startTame(h.Program, append([]string{filepath.Base(h.Program)}, h.Args...), &os.ProcAttr{
 		Dir: "/", Env: []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8"}, Files: []*os.File{null, os.Stdout, os.Stderr, theirs},
 	})
 	if err != nil {
@@ -57,6 +58,21 @@ func (h *holder) start() (*process, error) {
 	p := &process{proc: proc, wire: w, started: time.Now(), claims: map[socketKey]bool{}}
 	go h.listen(p)
 	return p, nil
+}
+
+// startTame starts a program that, with all its descendants, gains no right by running another one. The kernel keeps that
+// for each thread, so it is told on one that is thrown away.
+func startTame(program string, args []string, attr *os.ProcAttr) (proc *os.Process, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		if err = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err == nil {
+			proc, err = os.StartProcess(program, args, attr)
+		}
+	}()
+	<-done
+	return proc, err
 }
 
 // listen reports what the worker says and then, exactly once, its end.

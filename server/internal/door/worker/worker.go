@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 
 	"github.com/hearthos/hearth/server/internal/door"
@@ -136,7 +135,7 @@ func (w *worker) end(ctx context.Context, grace, limit time.Duration) error {
 	return nil
 }
 
-// giveUpRights makes a root process one of uid, for good.
+// giveUpRights makes a root process one of uid, for good: the parent started it so that it can gain nothing anew.
 func giveUpRights(uid int) error {
 	if os.Geteuid() == 0 && uid != 0 {
 		if err := syscall.Setgroups(nil); err != nil {
@@ -151,9 +150,6 @@ func giveUpRights(uid int) error {
 	}
 	if os.Geteuid() != uid {
 		return fmt.Errorf("cannot become user %d from %d", uid, os.Geteuid())
-	}
-	if _, _, err := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); err != 0 {
-		return os.NewSyscallError("prctl", err)
 	}
 	return nil
 }
