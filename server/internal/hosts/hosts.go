@@ -29,7 +29,7 @@ import (
 // Limits of what one package may bind. The row of a host must stay within what the store takes.
 const (
 	maxHosts      = 64
-	maxBindings   = 256
+	maxBindings   = 64
 	maxInterfaces = 256
 	maxSpec       = 96 << 10
 )

@@ -316,7 +316,7 @@ func TestBindRefusesWhatIsWrongOrTooMuch(t *testing.T) {
 		"a wish too large":   func(tx *store.Tx) error { return f.Bind(tx, "pkg", "main", 80, 65536, nil, nil) },
 		"an id that is none": func(tx *store.Tx) error { return f.Bind(tx, "pkg", "main/../x", 80, 80, nil, nil) },
 		"too many bindings": func(tx *store.Tx) error {
-			return f.many(tx, 257, func(i int) (string, uint32) { return "main", uint32(i + 1) })
+			return f.many(tx, 65, func(i int) (string, uint32) { return "main", uint32(i + 1) })
 		},
 		"too many hosts": func(tx *store.Tx) error {
 			return f.many(tx, 65, func(i int) (string, uint32) { return fmt.Sprint("h", i), 80 })
