@@ -3,7 +3,9 @@ package s9pk_test
 import (
 	"bytes"
 	"context"
+	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hearthos/hearth/api/merkle"
@@ -88,5 +90,51 @@ func FuzzManifest(f *testing.F) {
 		}
 		_ = m.CheckOSVersion()
 		_ = m.ReleaseNotes.In("en_US")
+	})
+}
+
+// FuzzMembers fills the small members that are parsed, in a package whose tree and signature are in order.
+func FuzzMembers(f *testing.F) {
+	honest := open(f, testdata(f, "packed-order.s9pk"))
+	full := members(f, honest)
+	f.Add([]byte(`{"workdir":"","user":"","entrypoint":["a"],"cmd":null}`), []byte("A=b\nC=d"), []byte(`{"title":{"en_US":"x"}}`))
+	f.Add([]byte(`{"entrypoint":{}}`), []byte("=\n\x00=\n"), []byte(`{"title":null}`))
+	f.Fuzz(func(t *testing.T, image, env, metadata []byte) {
+		b := merkle.NewBuilder()
+		changed := maps.Clone(full)
+		changed["images/x86_64/main.json"] = s9pk.FromBytes(image)
+		changed["images/x86_64/main.env"] = s9pk.FromBytes(env)
+		changed["dependencies/bitcoind/metadata.json"] = s9pk.FromBytes(metadata)
+		changed[s9pk.PathManifest] = s9pk.FromBytes(honest.ManifestJSON())
+		for path, source := range changed {
+			if err := b.Add(path, source); err != nil {
+				t.Fatal(err)
+			}
+		}
+		root, err := b.Seal(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := open(t, signed(t, b, root))
+		l, err := file.Layout("x86_64")
+		if err != nil {
+			t.Fatal(err)
+		}
+		main, _ := l.Image("main")
+		d, err := file.ImageDefaults(main)
+		if err != nil && s9pk.ReasonOf(err) != s9pk.BadMember {
+			t.Fatal(err)
+		}
+		if err == nil && (d.Workdir == "" || d.User == "") {
+			t.Fatalf("%+v", d)
+		}
+		for _, line := range d.Env {
+			if strings.IndexByte(line, '=') < 1 || strings.ContainsAny(line, "\x00\n") {
+				t.Fatalf("%q is no setting", line)
+			}
+		}
+		if _, err := file.DependencyTitle(l.Dependencies["bitcoind"]); err != nil && s9pk.ReasonOf(err) != s9pk.BadMember {
+			t.Fatal(err)
+		}
 	})
 }

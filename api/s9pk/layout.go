@@ -93,7 +93,8 @@ func layOut(m *Manifest, sizes map[string]int64, arch string) (*Layout, error) {
 	l.layout.Instructions = l.optional(PathInstructions)
 	l.layout.Assets = l.optional(PathAssets)
 	for path := range sizes {
-		if rest, ok := strings.CutPrefix(path, dirAssets+"/"); ok && strings.HasSuffix(rest, ".squashfs") && !strings.Contains(rest, "/") {
+		name, ok := strings.CutPrefix(path, dirAssets+"/")
+		if ok && strings.HasSuffix(name, ".squashfs") && !strings.Contains(name, "/") {
 			l.layout.AssetVolumes = append(l.layout.AssetVolumes, path)
 			l.take(path)
 		}

@@ -85,11 +85,6 @@ func (m *Manifest) parse(raw []byte) error {
 	if m.ID, err = ids.ParsePackage(id); err != nil {
 		return err
 	}
-	if err := m.checkURLs(); err != nil {
-		return err
-	}
-	m.Plugins = set(m.Plugins)
-	m.Satisfies = versionSet(m.Satisfies)
 	if err := m.parseVolumes(volumes); err != nil {
 		return err
 	}
@@ -99,10 +94,20 @@ func (m *Manifest) parse(raw []byte) error {
 	if err := m.parseDependencies(dependencies); err != nil {
 		return err
 	}
+	m.normalise()
+	if err := m.checkURLs(); err != nil {
+		return err
+	}
+	return m.checkBounds()
+}
+
+// normalise sorts sets and makes absent lists empty, as they are written.
+func (m *Manifest) normalise() {
+	m.Plugins = set(m.Plugins)
+	m.Satisfies = versionSet(m.Satisfies)
 	if m.Hardware.Device == nil {
 		m.Hardware.Device = []DeviceFilter{}
 	}
-	return m.checkBounds()
 }
 
 // checkURLs refuses what the original's URL parser would, as far as a reader of the manifest could be misled by it.

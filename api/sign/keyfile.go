@@ -21,7 +21,8 @@ func LoadKey(path string) (PrivateKey, error) {
 		return PrivateKey{}, fmt.Errorf("cannot read the key file: %w", err)
 	}
 	if !info.Mode().IsRegular() || info.Mode().Perm()&0o027 != 0 {
-		return PrivateKey{}, fmt.Errorf("cannot trust key file %q with mode %s: it must be a file for its owner alone (chmod 600)", path, info.Mode())
+		return PrivateKey{}, fmt.Errorf("cannot trust key file %q with mode %s: it must be for its owner alone (chmod 600)",
+			path, info.Mode())
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxPEM+1))
 	if err != nil {
