@@ -98,7 +98,7 @@ func TestHostileTreesAreRefusedWithTheirReason(t *testing.T) {
 		{"endless name", dir("", file(strings.Repeat("n", 256), 1)), BadName},
 		{"deepest allowed", dir("", nested(6)), ""},
 		{"too deep", dir("", nested(7)), TooDeep},
-		{"too many entries", many(DefaultLimits.Entries + 1), TooManyEntries},
+		{"too many entries", many(DefaultLimits().Entries + 1), TooManyEntries},
 		{"two files in the same place", dir("", at(200, file("a", 4)), at(203, file("b", 4)), file("pad", 400)), Overlap},
 		{"empty files in the same place", dir("", at(64, file("a", 0)), at(64, file("b", 0))), ""},
 		{"file over the header", dir("", at(60, file("a", 4)), file("pad", 10)), Overlap},
@@ -168,7 +168,7 @@ func FuzzTable(f *testing.F) {
 	f.Fuzz(func(t *testing.T, table []byte) {
 		root := &node{kind: Dir}
 		entries := 0
-		if err := root.parseTable(table, DefaultLimits, &entries); err != nil {
+		if err := root.parseTable(table, DefaultLimits(), &entries); err != nil {
 			if ReasonOf(err) == "" {
 				t.Fatalf("no reason in %v", err)
 			}
@@ -190,7 +190,7 @@ func FuzzRead(f *testing.F) {
 		entries := 0
 		root := Root{Position: int64(position), Length: int64(length), MaxSize: int64(length), Reserved: 64}
 		if end := int(position) + int(length); end <= len(data) {
-			if top.parseTable(data[position:end], DefaultLimits, &entries) == nil {
+			if top.parseTable(data[position:end], DefaultLimits(), &entries) == nil {
 				root.Sighash = top.sighash()
 			}
 		}

@@ -62,8 +62,10 @@ type Limits struct {
 	Name    int   // bytes of one name
 }
 
-// DefaultLimits leave room for some hundred times what packages in the wild have.
-var DefaultLimits = Limits{Depth: 8, Entries: 16384, Table: 1 << 20, Tables: 4 << 20, Name: 255}
+// DefaultLimits leave room for some hundred times what packages in the wild have; they stand in for zero fields.
+func DefaultLimits() Limits {
+	return Limits{Depth: 8, Entries: 16384, Table: 1 << 20, Tables: 4 << 20, Name: 255}
+}
 
 func (l Limits) orDefault() Limits {
 	set := func(field *int, value int) {
@@ -71,14 +73,14 @@ func (l Limits) orDefault() Limits {
 			*field = value
 		}
 	}
-	set(&l.Depth, DefaultLimits.Depth)
-	set(&l.Entries, DefaultLimits.Entries)
-	set(&l.Name, DefaultLimits.Name)
+	set(&l.Depth, DefaultLimits().Depth)
+	set(&l.Entries, DefaultLimits().Entries)
+	set(&l.Name, DefaultLimits().Name)
 	if l.Table <= 0 {
-		l.Table = DefaultLimits.Table
+		l.Table = DefaultLimits().Table
 	}
 	if l.Tables <= 0 {
-		l.Tables = DefaultLimits.Tables
+		l.Tables = DefaultLimits().Tables
 	}
 	return l
 }

@@ -40,11 +40,11 @@ func (b *Builder) Add(path string, s Source) error {
 	dir := b.root
 	names := strings.Split(path, "/")
 	for i, name := range names {
-		if why := badName(name); why != "" || len(name) > DefaultLimits.Name {
+		if why := badName(name); why != "" || len(name) > DefaultLimits().Name {
 			return refuse(BadName, path, "it is no path of plain names %s", why)
 		}
-		if i+1 >= DefaultLimits.Depth {
-			return refuse(TooDeep, path, "directories are nested deeper than %d", DefaultLimits.Depth)
+		if i+1 >= DefaultLimits().Depth {
+			return refuse(TooDeep, path, "directories are nested deeper than %d", DefaultLimits().Depth)
 		}
 		at := slices.IndexFunc(dir.children, func(c *node) bool { return c.name == name })
 		last := i == len(names)-1
