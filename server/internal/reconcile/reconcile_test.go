@@ -119,6 +119,7 @@ func TestRowsWakeTheirKeysOnceEach(t *testing.T) {
 			for range 10 {
 				w.put("a", "c")
 			}
+			synctest.Wait()
 			close(release)
 			synctest.Wait()
 			// Ten changes during the run of a are one more run of it; c was free to run for each.
