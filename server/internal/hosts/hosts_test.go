@@ -18,7 +18,6 @@ import (
 	"github.com/hearthos/hearth/api/fault"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
-	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	"github.com/hearthos/hearth/server/internal/hosts"
 	"github.com/hearthos/hearth/server/internal/store"
 )
@@ -240,31 +239,6 @@ func TestWhatIsReadAsJSON(t *testing.T) {
 	err := f.do(func(tx *store.Tx) error { _, err := f.PortsJSON(tx, "forge", "main", 23); return err })
 	if !fault.Is(err, metav1.Reason_REASON_HOST_NOT_FOUND) {
 		t.Errorf("ports of another binding: %v", err)
-	}
-}
-
-func TestNamesArePackagesOwn(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	f.bind("forge", "main", 80, 80, addSSL(), nil)
-	f.bind("forge", "api", 81, 81, addSSL(), nil)
-	if err := errors.Join(f.export("forge", "main", 80, "ui", "ui"), f.export("forge", "api", 81, "api", "api")); err != nil {
-		t.Fatal(err)
-	}
-	f.must(func(tx *store.Tx) error {
-		return store.Put(tx, &packagesv1.Package{Meta: &metav1.Meta{Id: "forge"}, Status: &packagesv1.PackageStatus{Ipv4: "10.0.3.8"}})
-	})
-	for pkg, want := range map[string][]string{
-		"forge": {"forge.startos", "forge.embassy", "10.0.3.8", "home.local"},
-		"other": {"other.startos", "other.embassy"},
-	} {
-		f.must(func(tx *store.Tx) error {
-			got, err := f.Names(tx, pkg)
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("%s: %s", pkg, diff)
-			}
-			return err
-		})
 	}
 }
 

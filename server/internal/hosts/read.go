@@ -1,11 +1,8 @@
 package hosts
 
 import (
-	"slices"
-
 	"github.com/hearthos/hearth/api/abi"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
-	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/store"
 )
@@ -70,32 +67,6 @@ func (s *Service) interfaces(tx *store.Tx, pkg string) (map[string]abi.ServiceIn
 		}
 	}
 	return all, nil
-}
-
-// Names answers the names a package may have certificates and keys for: its own among services, the address of its
-// container, and the server's name in .local while the package is reached under it, which services that speak TLS
-// themselves need. Addresses of the server and localhost are not among them.
-func (s *Service) Names(tx *store.Tx, pkg string) ([]string, error) {
-	names := []string{pkg + ".startos", pkg + ".embassy"}
-	p, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
-	if err != nil {
-		return nil, err
-	}
-	if ip := p.GetStatus().GetIpv4(); ok && ip != "" {
-		names = append(names, ip)
-	}
-	rows, err := s.own(tx, pkg)
-	if err != nil {
-		return nil, err
-	}
-	for _, row := range rows {
-		for _, a := range row.Status.Addresses {
-			if a.GetKind() == hostsv1.Address_KIND_MDNS && !slices.Contains(names, a.GetHostname()) {
-				names = append(names, a.GetHostname())
-			}
-		}
-	}
-	return names, nil
 }
 
 // List answers the hosts of a package, or of all where pkg is empty, by id.

@@ -74,7 +74,7 @@ func (s Server) Certificate(gateways []abi.Gateway) []string {
 
 // Records answers the names of services for the resolver: each package that has a container, with whatever labels before
 // it, and the server itself.
-func (s Server) Records(packages []*packagesv1.Package) []*doorv1.Record {
+func Records(packages []*packagesv1.Package) []*doorv1.Record {
 	var out []*doorv1.Record
 	for _, zone := range zones {
 		out = append(out, &doorv1.Record{Name: zone, Ipv4: []string{abi.BridgeAddress.String()}})

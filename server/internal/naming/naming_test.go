@@ -10,7 +10,9 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/hearthos/hearth/api/abi"
+	"github.com/hearthos/hearth/api/fault"
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
+	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	"github.com/hearthos/hearth/server/internal/naming"
@@ -57,7 +59,7 @@ func pkg(id, ip string) *packagesv1.Package {
 
 func TestRecords(t *testing.T) {
 	t.Parallel()
-	got := naming.Server{}.Records([]*packagesv1.Package{pkg("hello", "10.0.3.9"), pkg("absent", ""), pkg("forge", "10.0.3.8"), pkg("odd", "fe80::1")})
+	got := naming.Records([]*packagesv1.Package{pkg("hello", "10.0.3.9"), pkg("absent", ""), pkg("forge", "10.0.3.8"), pkg("odd", "fe80::1")})
 	want := []*doorv1.Record{
 		{Name: "embassy", Ipv4: []string{"10.0.3.1"}},
 		{Name: "forge.embassy", Ipv4: []string{"10.0.3.8"}, Subdomains: true},
@@ -86,5 +88,48 @@ func TestCertificateHoldsEveryWayToTheServer(t *testing.T) {
 	}
 	if !slices.IsSorted(got) || len(slices.Compact(slices.Clone(got))) != len(got) {
 		t.Errorf("not in order: %v", got)
+	}
+}
+
+func TestWhoMayHaveCertificatesAndKeys(t *testing.T) {
+	t.Parallel()
+	known := naming.Known{
+		Packages: []*packagesv1.Package{pkg("hello", "10.0.3.9"), pkg("forge", "10.0.3.8")},
+		Gateways: []abi.Gateway{lan},
+		Hosts: []*hostsv1.Host{
+			{Meta: &metav1.Meta{Id: "hello/main"}, Status: &hostsv1.HostStatus{Addresses: []*hostsv1.Address{
+				{Hostname: "home.local", Kind: hostsv1.Address_KIND_MDNS}, {Hostname: "localhost", Kind: hostsv1.Address_KIND_LOCALHOST}}}},
+		},
+	}
+	for name, c := range map[string]struct{ certificate, key bool }{
+		"hello.startos":     {true, true},
+		"HELLO.embassy.":    {true, true},
+		"a.b.hello.startos": {true, true},
+		"10.0.3.9":          {true, true},
+		"home.local":        {true, true},
+		"forge.startos":     {true, false},
+		"10.0.3.8":          {true, false},
+		"10.0.3.1":          {true, false},
+		"10.0.3.77":         {true, false},
+		"192.168.1.5":       {true, false},
+		"localhost":         {true, false},
+		"127.0.0.1":         {true, false},
+		"none.startos":      {false, false},
+		"startos":           {false, false},
+		"192.168.1.6":       {false, false},
+		"example.com":       {false, false},
+		"":                  {false, false},
+	} {
+		for what, got := range map[string]struct {
+			err  error
+			want bool
+		}{
+			"certificate": {naming.MayCertify([]string{"hello.startos", name}, known), c.certificate},
+			"key":         {naming.MayHaveKey("hello", []string{"hello.startos", name}, known), c.key},
+		} {
+			if allowed := got.err == nil; allowed != got.want || !allowed && !fault.Is(got.err, metav1.Reason_REASON_EFFECT_DENIED) {
+				t.Errorf("%s for %q: got %v", what, name, got.err)
+			}
+		}
 	}
 }
