@@ -1,0 +1,191 @@
+// Package proxy keeps the front door's table true: which sockets it listens on, which certificate it shows, where
+// connections go, and which names it resolves.
+//
+// The table is a pure function of rows and of what the machine's network looks like (Table); a controller renders it
+// anew whenever one of them changes and hands it over whole. It deliberately opens no socket and holds no connection:
+// the door does, and goes on with its last table while the daemon is away. Which port of a binding is served on which
+// gateway is one rule, shared with the addresses that people and packages are told (abi.Gateway.Serves).
+//
+// Ports without TLS of ours are not served by the door yet.
+//
+// Invariants: no address and port is in a table twice; a binding is served only while it is enabled and its package has
+// a container; nothing of a binding without an interface, and nothing unprotected, leaves the machine; the door gets the
+// keys of leaf certificates and no other key.
+package proxy
+
+import (
+	"context"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hearthos/hearth/api/abi"
+	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
+	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	"github.com/hearthos/hearth/server/internal/reconcile"
+	"github.com/hearthos/hearth/server/internal/store"
+)
+
+// Name of the controller and its one key: the daemon wakes it when SetNetwork had news and when it reached the door anew.
+const (
+	ControllerName = "proxy"
+	ControllerKey  = "table"
+)
+
+// renew is how often the certificate is asked for though nothing changed, so that it is renewed in time.
+const renew = 24 * time.Hour
+
+// Door takes tables.
+type Door interface {
+	// Apply puts a whole table in force; the same one again changes nothing.
+	Apply(ctx context.Context, t *doorv1.Table) (*doorv1.ApplyResponse, error)
+}
+
+// Names are the names of the server and its services.
+type Names interface {
+	// Certificate answers the names and addresses of the server's certificate.
+	Certificate(gateways []abi.Gateway) []string
+	// Records answers the names of services.
+	Records(packages []*packagesv1.Package) []*doorv1.Record
+}
+
+// Certificates makes certificates.
+type Certificates interface {
+	// ServerLeaf answers a certificate for names that is valid for some weeks at least, and its key, PEM. It is asked at
+	// least daily, so that it can renew.
+	ServerLeaf(names []string) (chain, key []byte, err error)
+}
+
+// Options are what the area is made of.
+type Options struct {
+	Store        *store.Store
+	Log          *slog.Logger
+	Door         Door
+	Names        Names
+	Certificates Certificates
+	Server       Server
+}
+
+// Service is the area. It is safe for concurrent use.
+type Service struct {
+	opt Options
+
+	mu       sync.Mutex // guards what follows
+	gateways []abi.Gateway
+	failed   []string // what was last told not to be listened on
+}
+
+// New returns the area. It does nothing until its controller runs.
+func New(opt Options) *Service { return &Service{opt: opt, gateways: abi.Gateways(nil)} }
+
+// SetNetwork tells which gateways there are now, and answers whether that is news. When it is, the caller wakes the
+// controller.
+func (s *Service) SetNetwork(gateways []abi.Gateway) bool {
+	gateways = abi.Gateways(gateways)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	news := !reflect.DeepEqual(s.gateways, gateways)
+	s.gateways = gateways
+	return news
+}
+
+// Controller applies the table at boot and whenever a row it follows from changes.
+func (s *Service) Controller() reconcile.Controller {
+	keys := []string{ControllerKey}
+	c := reconcile.Controller{
+		Name:    ControllerName,
+		Workers: 1,
+		List:    func() ([]string, error) { return keys, nil },
+		Reconcile: func(ctx context.Context, _ string) (time.Duration, error) {
+			return renew, s.apply(ctx)
+		},
+	}
+	for _, kind := range []string{"host", "package", "dependency"} {
+		c.Sources = append(c.Sources, reconcile.Source{
+			Selector: store.Selector{Kind: kind},
+			Keys:     func(store.Change) []string { return keys },
+		})
+	}
+	return c
+}
+
+func (s *Service) apply(ctx context.Context) error {
+	table, omitted, err := s.render()
+	if err != nil {
+		return err
+	}
+	response, err := s.opt.Door.Apply(ctx, table)
+	if err != nil {
+		return err
+	}
+	s.tell(response.GetSockets(), omitted)
+	return nil
+}
+
+// Certificate answers the certificate for all names and addresses of the server as they are now, and its key, PEM.
+func (s *Service) Certificate() (chain, key []byte, err error) {
+	s.mu.Lock()
+	gateways := s.gateways
+	s.mu.Unlock()
+	return s.opt.Certificates.ServerLeaf(s.opt.Names.Certificate(gateways))
+}
+
+// Render answers the table as it should be now.
+func (s *Service) Render() (*doorv1.Table, error) {
+	table, _, err := s.render()
+	return table, err
+}
+
+// render answers the table as it should be now, and what found no place in it.
+func (s *Service) render() (*doorv1.Table, []string, error) {
+	s.mu.Lock()
+	in := Input{Server: s.opt.Server, Gateways: s.gateways}
+	s.mu.Unlock()
+	err := s.opt.Store.View(func(tx *store.Tx) (err error) {
+		if in.Hosts, err = store.List[*hostsv1.Host](tx, ""); err != nil {
+			return err
+		}
+		if in.Packages, err = store.List[*packagesv1.Package](tx, ""); err != nil {
+			return err
+		}
+		in.Dependencies, err = store.List[*packagesv1.Dependency](tx, "")
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	in.Records = s.opt.Names.Records(in.Packages)
+	if in.Chain, in.Key, err = s.Certificate(); err != nil {
+		return nil, nil, err
+	}
+	table, omitted := Table(in)
+	return table, omitted, nil
+}
+
+// tell logs what is not listened on when it is something else than before. The door tries again by itself.
+func (s *Service) tell(sockets []*doorv1.Socket, omitted []string) {
+	var failed []string
+	for _, address := range omitted {
+		failed = append(failed, address+": there are too many")
+	}
+	for _, socket := range sockets {
+		if socket.GetError() != "" {
+			failed = append(failed, socket.GetAddress()+": "+socket.GetError())
+		}
+	}
+	slices.Sort(failed)
+	s.mu.Lock()
+	news := !slices.Equal(s.failed, failed)
+	s.failed = failed
+	s.mu.Unlock()
+	switch {
+	case news && len(failed) > 0:
+		s.opt.Log.Warn("the front door cannot listen everywhere", "sockets", strings.Join(failed, "; "))
+	case news:
+		s.opt.Log.Info("the front door listens everywhere")
+	}
+}

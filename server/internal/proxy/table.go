@@ -1,0 +1,283 @@
+package proxy
+
+import (
+	"cmp"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hearthos/hearth/api/abi"
+	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
+	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	"github.com/hearthos/hearth/api/ids"
+)
+
+// certificateID is the id of the one certificate of a table: services differ by port, not by name, so they share it.
+const certificateID = "server"
+
+// The protocols that can be offered where forwarded headers are added.
+const http1, http2 = "http/1.1", "h2"
+
+// The door takes so many listeners of a kind, and refuses a table that has more. No package may be the reason that the
+// others are not served, so each has a share that is far above what one needs.
+const (
+	maxListeners = 1000
+	maxOfPackage = 128
+)
+
+// private are the sources that are let in from a network besides its own: nobody has them on the Internet.
+var private = []netip.Prefix{
+	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"),
+	netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+	netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("fc00::/7"), netip.MustParsePrefix("fe80::/10"),
+}
+
+// Server is what the door does for the server itself, whatever services there are.
+type Server struct {
+	// Web are the addresses and ports of the server's own page and interfaces. Connections go unopened to WebUpstream,
+	// "unix:" and a path, with the caller's address told by PROXY protocol.
+	Web         []string
+	WebUpstream string
+	// Redirects are the addresses and ports where plain HTTP is sent on to RedirectPort and the root can be fetched.
+	Redirects    []string
+	RedirectPort uint32
+	// Root is the server's root certificate, PEM.
+	Root []byte
+	// Resolver are the addresses and ports the resolver listens on, Zones the domains that are answered from records
+	// alone, Upstreams whom all else is asked from; none means the machine's own.
+	Resolver  []string
+	Zones     []string
+	Upstreams []string
+}
+
+// Input is all a table follows from.
+type Input struct {
+	Server       Server
+	Hosts        []*hostsv1.Host
+	Packages     []*packagesv1.Package
+	Dependencies []*packagesv1.Dependency
+	Gateways     []abi.Gateway
+	Records      []*doorv1.Record
+	// Chain and Key are the certificate for all names and addresses of the server, PEM.
+	Chain, Key []byte
+}
+
+// Table answers the whole table of the front door. It is a pure function: equal input, in whatever order, gives an equal
+// table. Every address and port is listened on once; should rows ever disagree, the server's own comes first, then the
+// host whose id is the smaller. What finds no place because there is too much is answered beside the table.
+func Table(in Input) (table *doorv1.Table, omitted []string) {
+	r := renderer{
+		in: in, gateways: abi.Gateways(in.Gateways), containers: containers(in.Packages),
+		ports: make(map[string]bool), taken: make(map[string]bool), share: make(map[string]int), table: &doorv1.Table{},
+	}
+	r.table.Certificates = []*doorv1.Certificate{{Id: certificateID, Chain: in.Chain, Key: in.Key}}
+	r.server()
+	rows := slices.SortedFunc(slices.Values(in.Hosts), func(a, b *hostsv1.Host) int {
+		return strings.Compare(a.GetMeta().GetId(), b.GetMeta().GetId())
+	})
+	for _, row := range rows {
+		r.host(row)
+	}
+	slices.SortStableFunc(r.table.Listeners, func(a, b *doorv1.Listener) int { return cmp.Compare(a.GetAddress(), b.GetAddress()) })
+	return r.table, r.omitted
+}
+
+// containers answers the addresses of packages that have one.
+func containers(packages []*packagesv1.Package) map[string]netip.Addr {
+	out := make(map[string]netip.Addr, len(packages))
+	for _, p := range packages {
+		if a, err := netip.ParseAddr(p.GetStatus().GetIpv4()); err == nil {
+			out[p.GetMeta().GetId()] = a
+		}
+	}
+	return out
+}
+
+type renderer struct {
+	in         Input
+	gateways   []abi.Gateway
+	containers map[string]netip.Addr
+	ports      map[string]bool // of the server
+	taken      map[string]bool // addresses and ports of services
+	share      map[string]int  // listeners by package
+	table      *doorv1.Table
+	omitted    []string
+}
+
+func (r *renderer) server() {
+	s := r.in.Server
+	for _, address := range unique(s.Web) {
+		r.table.Listeners = append(r.table.Listeners, &doorv1.Listener{
+			Address: address,
+			Routes:  []*doorv1.Route{{Upstream: s.WebUpstream, ProxyProtocol: true}},
+		})
+	}
+	for _, address := range unique(s.Redirects) {
+		r.table.Redirects = append(r.table.Redirects, &doorv1.Redirect{Address: address, TlsPort: s.RedirectPort, RootCertificate: s.Root})
+	}
+	for _, address := range slices.Concat(s.Web, s.Redirects) {
+		if _, port, err := net.SplitHostPort(address); err == nil {
+			r.ports[port] = true
+		}
+	}
+	r.table.Resolver = &doorv1.Resolver{
+		Addresses: unique(s.Resolver),
+		Zones:     unique(s.Zones),
+		Upstreams: s.Upstreams,
+		Records: slices.SortedFunc(slices.Values(r.in.Records), func(a, b *doorv1.Record) int {
+			return strings.Compare(a.GetName(), b.GetName())
+		}),
+	}
+}
+
+// claim answers whether a service may listen at an address and port, and takes it. have is the number of listeners of
+// the kind. Ports of the server are never free, since the server may listen on them on all addresses.
+func (r *renderer) claim(pkg, address string, have int) bool {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil || port == "0" || r.ports[port] || r.taken[address] {
+		return false
+	}
+	if have >= maxListeners || r.share[pkg] >= maxOfPackage {
+		r.omitted = append(r.omitted, address)
+		return false
+	}
+	r.taken[address] = true
+	r.share[pkg]++
+	return true
+}
+
+func (r *renderer) host(row *hostsv1.Host) {
+	pkg := ids.Parent(row.GetMeta().GetId())
+	container, running := r.containers[pkg]
+	if !running {
+		return
+	}
+	bindings := row.GetSpec().GetBindings()
+	ports := make([]uint32, 0, len(bindings))
+	for p := range bindings {
+		ports = append(ports, p)
+	}
+	slices.Sort(ports)
+	for _, p := range ports {
+		b, outside := bindings[p], row.GetStatus().GetPorts()[p]
+		upstream := joinPort(container.String(), p)
+		for _, g := range r.gateways {
+			_, ssl := g.Serves(b)
+			for _, a := range addresses(g) {
+				if ssl {
+					r.listen(pkg, joinPort(a.String(), outside.GetAssignedSslPort()), terminate(b, upstream), r.sources(g, a, pkg))
+				}
+			}
+		}
+	}
+}
+
+func (r *renderer) listen(pkg, address string, route *doorv1.Route, sources []string) {
+	if r.claim(pkg, address, len(r.table.Listeners)) {
+		route.AllowedSources = sources
+		r.table.Listeners = append(r.table.Listeners, &doorv1.Listener{Address: address, Routes: []*doorv1.Route{route}})
+	}
+}
+
+// addresses are what is listened on at a gateway. A link-local number needs its interface to mean something.
+func addresses(g abi.Gateway) []netip.Addr {
+	out := make([]netip.Addr, 0, len(g.Subnets))
+	for _, p := range g.Subnets {
+		a := p.Addr()
+		if a.Is6() && a.IsLinkLocalUnicast() {
+			a = a.WithZone(g.ID)
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// terminate answers the route of a binding with TLS. What is offered in the handshake is what the package says; where it
+// says nothing, HTTP offers the version every service speaks, and all else what the two ends agree on.
+func terminate(b *hostsv1.Binding, upstream string) *doorv1.Route {
+	ssl := b.GetAddSsl()
+	route := &doorv1.Route{
+		Certificate: certificateID,
+		Upstream:    upstream,
+		UpstreamTls: b.GetSecure().GetSsl() && len(ssl.GetAlpn()) == 0 && !ssl.GetAlpnReflect(),
+		Http:        ssl.GetAddXForwardedHeaders(),
+	}
+	if !route.Http {
+		route.Alpn, route.AlpnReflect = ssl.GetAlpn(), len(ssl.GetAlpn()) == 0
+		return route
+	}
+	for _, p := range ssl.GetAlpn() {
+		if p == http1 || p == http2 {
+			route.Alpn = append(route.Alpn, p)
+			route.UpstreamHttp2 = route.UpstreamHttp2 || p == http2
+		}
+	}
+	if len(route.Alpn) == 0 {
+		route.Alpn = []string{http1}
+	}
+	return route
+}
+
+// sources answers who may use a listener; none means all. From networks only neighbours are let in, even where an
+// address of the machine is a public one. Between services the bridge is open to those that declared that they depend
+// on the package, to the package itself and to the machine, since services are otherwise closed to each other; what is
+// open to the network is open to services as to any neighbour.
+func (r *renderer) sources(g abi.Gateway, a netip.Addr, pkg string) []string {
+	var allowed []netip.Prefix
+	switch {
+	case g.Type == abi.GatewayTypeLoopback:
+		return nil
+	case g.Internal():
+		allowed = append(allowed, one(a))
+		allowed = append(allowed, r.dependents(pkg)...)
+	default:
+		for _, p := range slices.Concat(private, g.Subnets) {
+			allowed = append(allowed, p.Masked())
+		}
+		allowed = slices.DeleteFunc(allowed, func(p netip.Prefix) bool { return p.Addr().Is4() != a.Is4() })
+	}
+	return canonical(allowed)
+}
+
+func (r *renderer) dependents(pkg string) []netip.Prefix {
+	out := []netip.Prefix{one(r.containers[pkg])}
+	for _, d := range r.in.Dependencies {
+		dependent, on, _ := strings.Cut(d.GetMeta().GetId(), "/")
+		if a, ok := r.containers[dependent]; ok && on == pkg {
+			out = append(out, one(a))
+		}
+	}
+	return out
+}
+
+func one(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a.WithZone(""), a.BitLen()) }
+
+// canonical orders prefixes and leaves out those that lie within another.
+func canonical(list []netip.Prefix) []string {
+	slices.SortFunc(list, func(a, b netip.Prefix) int {
+		return cmp.Or(cmp.Compare(a.Bits(), b.Bits()), a.Addr().Compare(b.Addr()))
+	})
+	var kept []netip.Prefix
+	for _, p := range list {
+		if !slices.ContainsFunc(kept, func(k netip.Prefix) bool { return k.Overlaps(p) }) {
+			kept = append(kept, p)
+		}
+	}
+	slices.SortFunc(kept, func(a, b netip.Prefix) int {
+		return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
+	})
+	out := make([]string, len(kept))
+	for i, p := range kept {
+		out[i] = p.String()
+	}
+	return out
+}
+
+func unique(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }
+
+func joinPort(host string, port uint32) string {
+	return net.JoinHostPort(host, strconv.FormatUint(uint64(port), 10))
+}
