@@ -81,7 +81,7 @@ func house() proxy.Input {
 		Hosts: []*hostsv1.Host{
 			host("forge/main", map[uint32]*hostsv1.Binding{3000: web(), 22: {Enabled: true, Secure: &hostsv1.Secure{}, Interfaces: exported}},
 				map[uint32]*hostsv1.Ports{3000: {AssignedPort: 61001, AssignedSslPort: 61002}, 22: {AssignedPort: 61003}}),
-			host("chain/rpc", map[uint32]*hostsv1.Binding{8332: {Enabled: true}}, map[uint32]*hostsv1.Ports{8332: {AssignedPort: 8332}}),
+			host("chain/rpc", map[uint32]*hostsv1.Binding{8332: {Enabled: true, AddSsl: &hostsv1.AddSsl{}}}, map[uint32]*hostsv1.Ports{8332: {AssignedPort: 8332, AssignedSslPort: 61012}}),
 			host("chain/old", map[uint32]*hostsv1.Binding{9: {Secure: &hostsv1.Secure{}, Interfaces: exported}}, map[uint32]*hostsv1.Ports{9: {AssignedPort: 61004}}),
 			host("wallet/api", map[uint32]*hostsv1.Binding{
 				8080:  {Enabled: true, Interfaces: exported, Secure: &hostsv1.Secure{Ssl: true}, AddSsl: &hostsv1.AddSsl{AddXForwardedHeaders: true}},
