@@ -219,7 +219,8 @@ func TestOnePackageLeavesRoomForOthers(t *testing.T) {
 		many[p+1] = web()
 		ports[p+1] = &hostsv1.Ports{AssignedSslPort: 50000 + p}
 	}
-	in.Hosts = append(in.Hosts, host("chain/many", many, ports))
+	in.Packages = append(in.Packages, pkg("a", "10.0.3.11"))
+	in.Hosts = append(in.Hosts, host("a/many", many, ports))
 	in.Chain, in.Key = chain, key
 	table, omitted := proxy.Table(in)
 	if err := door.Check(table); err != nil {
