@@ -1,0 +1,159 @@
+// Package hearth is the Go client of a Hearth server: the generated clients of every service over one connection, and
+// what they lack: uploads that go on where they broke off, and watches that survive a restart of the server.
+//
+//	c, err := hearth.Dial(ctx, "unix:/run/hearth/hearthd.sock", hearth.Options{})
+//	defer c.Close()
+//	resp, err := c.Packages.ListPackages(ctx, &packagesv1.ListPackagesRequest{})
+//
+// Every error of a call is the fault the server raised: fault.Is(err, metav1.Reason_REASON_PACKAGE_NOT_FOUND) works on
+// both sides of the wire. The package keeps no state of a server and imports nothing but the contract.
+package hearth
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
+	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
+	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
+	logsv1 "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
+	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+)
+
+// DefaultTarget is the socket of the server on this machine.
+const DefaultTarget = "unix:/run/hearth/hearthd.sock"
+
+// maxAnswer bounds what a server may send in one message.
+const maxAnswer = 16 << 20
+
+// Options are how to reach a server.
+type Options struct {
+	// Token is the bearer token; on the local socket the user's own rights count when it is empty.
+	Token string
+	// RootPEM is the root certificate of the server, the only one trusted then; the system's roots when it is empty.
+	RootPEM []byte
+}
+
+// Client is a connection to a server. It is safe for concurrent use.
+type Client struct {
+	Accounts   accountsv1.AccountServiceClient
+	Actions    actionsv1.ActionServiceClient
+	Hosts      hostsv1.HostServiceClient
+	Logs       logsv1.LogServiceClient
+	Operations operationsv1.OperationServiceClient
+	Packages   packagesv1.PackageServiceClient
+	State      statev1.StateServiceClient
+	System     systemv1.SystemServiceClient
+
+	conn *grpc.ClientConn
+	http *http.Client
+	base string // of HTTP routes
+}
+
+// Dial makes a client of the server at target: "unix:PATH" or a path for a socket, "https://HOST[:PORT]" for a server in
+// the network, empty for DefaultTarget. It connects with the first call.
+func Dial(_ context.Context, target string, opt Options) (*Client, error) {
+	e, err := resolve(target, opt)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := grpc.NewClient(e.grpc,
+		grpc.WithTransportCredentials(e.creds),
+		grpc.WithUnaryInterceptor(unary(opt.Token)), grpc.WithStreamInterceptor(stream(opt.Token)),
+		// A server that restarts is back within a second; the library would wait up to two minutes.
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
+			MinConnectTimeout: 5 * time.Second,
+		}),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the server address %q: %w", target, err)
+	}
+	return &Client{
+		Accounts: accountsv1.NewAccountServiceClient(conn), Actions: actionsv1.NewActionServiceClient(conn),
+		Hosts: hostsv1.NewHostServiceClient(conn), Logs: logsv1.NewLogServiceClient(conn),
+		Operations: operationsv1.NewOperationServiceClient(conn), Packages: packagesv1.NewPackageServiceClient(conn),
+		State: statev1.NewStateServiceClient(conn), System: systemv1.NewSystemServiceClient(conn),
+		conn: conn, http: &http.Client{Transport: e.http}, base: e.base,
+	}, nil
+}
+
+// Conn is the connection, for services and calls that have no method here.
+func (c *Client) Conn() grpc.ClientConnInterface { return c.conn }
+
+// Close ends the connection and every call on it.
+func (c *Client) Close() error {
+	c.http.CloseIdleConnections()
+	return c.conn.Close()
+}
+
+// Server tells which server this is.
+func (c *Client) Server(ctx context.Context) (*systemv1.GetServerResponse, error) {
+	return c.System.GetServer(ctx, &systemv1.GetServerRequest{})
+}
+
+// endpoint is a target as the two transports want it.
+type endpoint struct {
+	grpc, base string
+	creds      credentials.TransportCredentials
+	http       *http.Transport
+}
+
+func resolve(target string, opt Options) (endpoint, error) {
+	if target == "" {
+		target = DefaultTarget
+	}
+	if path, ok := strings.CutPrefix(target, "unix:"); ok || strings.HasPrefix(target, "/") {
+		if !strings.HasPrefix(path, "/") {
+			return endpoint{}, fmt.Errorf("cannot use the server address %q: the path of a socket begins with a slash", target)
+		}
+		return local(path), nil
+	}
+	u, err := url.Parse(target)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" {
+		return endpoint{}, fmt.Errorf(`cannot use the server address %q: it is "unix:/PATH" or "https://HOST[:PORT]"`, target)
+	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
+	if len(opt.RootPEM) > 0 {
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(opt.RootPEM) {
+			return endpoint{}, errors.New("cannot use the root certificate: it is not PEM")
+		}
+	}
+	port := u.Port()
+	if port == "" {
+		port = "443"
+	}
+	host := net.JoinHostPort(u.Hostname(), port)
+	return endpoint{
+		grpc: "dns:///" + host, base: "https://" + host, creds: credentials.NewTLS(cfg),
+		http: &http.Transport{TLSClientConfig: cfg, ForceAttemptHTTP2: true, Proxy: http.ProxyFromEnvironment},
+	}, nil
+}
+
+func local(path string) endpoint {
+	return endpoint{
+		grpc: "unix:" + path, base: "http://hearth", creds: insecure.NewCredentials(),
+		http: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		}},
+	}
+}
