@@ -31,6 +31,7 @@ import (
 	"github.com/hearthos/hearth/runtime/agent/internal/reap"
 	"github.com/hearthos/hearth/runtime/agent/internal/script"
 	"github.com/hearthos/hearth/runtime/agent/internal/service"
+	"github.com/hearthos/hearth/runtime/agent/internal/slim"
 )
 
 // Config is what the agent is told by its environment.
@@ -46,6 +47,9 @@ type Config struct {
 	// host ends sooner by SIGKILL to the container if it wants.
 	StopTimeout time.Duration // HEARTH_STOP_TIMEOUT
 }
+
+// idleAfter is when the start is over and its memory can be given back.
+const idleAfter = 5 * time.Second
 
 // endTimeout is how long what is left may take after SIGTERM.
 const endTimeout = 5 * time.Second
@@ -113,8 +117,12 @@ func Run(cfg Config, signals <-chan os.Signal) error {
 	defer server.Stop()
 
 	ended := svc.Ended()
+	idle := time.NewTimer(idleAfter)
+	defer idle.Stop()
 	for {
 		select {
+		case <-idle.C:
+			slim.Release()
 		case <-ended:
 			sink.Note("the JavaScript host has ended: %s", svc.State().GetExitReason())
 			ended = nil

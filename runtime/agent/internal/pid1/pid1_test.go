@@ -483,3 +483,35 @@ func TestAHostThatCannotStartIsACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestTheRealJavaScriptHost(t *testing.T) {
+	t.Parallel()
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip("needs node: ", err)
+	}
+	bundle, err := filepath.Abs("../../../jshost/dist/index.mjs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(bundle); err != nil {
+		t.Skip("the JavaScript host is not built: ", err)
+	}
+	c := start(t, "HEARTH_NODE="+node, "HEARTH_JSHOST="+bundle)
+	c.waitPhase(agentv1.State_PHASE_READY)
+	client, _ := c.daemon()
+	_, err = client.Init(t.Context(), &agentv1.InitRequest{EventId: "e1", Kind: "install"})
+	if !fault.Is(err, metav1.Reason_REASON_PACKAGE_CODE_FAILED) {
+		t.Errorf("init without a package: %v", err)
+	}
+	_, err = client.Start(t.Context(), &agentv1.StartRequest{EventId: "e2"})
+	if err == nil || fault.Is(err, metav1.Reason_REASON_INTERNAL) {
+		t.Errorf("start before init: %v", err)
+	}
+	if err := c.power(); err != nil {
+		t.Fatal(err)
+	}
+	if log := c.log(); !strings.Contains(log, "power-off") {
+		t.Errorf("the log:\n%s", log)
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hearthos/hearth/runtime/agent/internal/slim"
 )
 
 // killPatience is how long an earlier first process may take to die after SIGKILL.
@@ -59,6 +61,7 @@ func launchInit(args []string) (int, error) {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGCHLD)
 	ready()
+	slim.Release()
 	for sig := range signals {
 		if sig != unix.SIGCHLD {
 			break

@@ -392,6 +392,30 @@ func TestANewLaunchReplacesTheLeader(t *testing.T) {
 	}
 }
 
+func TestProcAppearsWithinThePatienceOfSDKs(t *testing.T) {
+	// Not parallel: SDKs look a hundred times with a millisecond between, and the machine shall have time for it.
+	s := newRoot(t)
+	for attempt := range 3 {
+		cmd := s.command("subcontainer", "launch", s.root)
+		must(t, cmd.Start())
+		looks := 0
+		for ; looks < 100; looks++ {
+			if _, err := os.Stat(filepath.Join(s.root, "proc/1")); err == nil {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		s.waitProc(true)
+		must(t, cmd.Process.Signal(syscall.SIGTERM))
+		must(t, cmd.Wait())
+		if looks < 100 {
+			return
+		}
+		t.Logf("attempt %d took too long", attempt)
+	}
+	t.Error("proc/1 appears too late for SDKs")
+}
+
 func TestTheLeaderReapsOrphans(t *testing.T) {
 	t.Parallel()
 	s := newRoot(t)

@@ -19,7 +19,6 @@ type stdio struct {
 	files  [3]*os.File // for the child
 	own    []*os.File  // to be closed once the child has them
 	master *os.File    // nil without a terminal
-	ptmx   int         // its descriptor: asking the file for it would end its deadlines
 	input  *os.File    // where standard input is copied to, nil if it is handed on
 	size   *unix.Winsize
 
@@ -102,7 +101,7 @@ func (s *stdio) terminal(c *command, stderrTTY bool) error {
 	if err != nil {
 		return fail(err)
 	}
-	s.master, s.ptmx = os.NewFile(uintptr(master), "ptmx"), master
+	s.master = os.NewFile(uintptr(master), "ptmx")
 	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0); err != nil {
 		return fail(err)
 	}
@@ -152,8 +151,8 @@ func (s *stdio) resize() {
 			break
 		}
 	}
-	if size != nil {
-		_ = unix.IoctlSetWinsize(s.ptmx, unix.TIOCSWINSZ, size)
+	if raw, err := s.master.SyscallConn(); err == nil && size != nil {
+		_ = raw.Control(func(fd uintptr) { _ = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, size) })
 	}
 }
 

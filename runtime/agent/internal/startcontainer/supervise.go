@@ -9,9 +9,15 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hearthos/hearth/runtime/agent/internal/slim"
 )
+
+// idleAfter is when a command counts as one that stays.
+const idleAfter = 5 * time.Second
 
 // forwarded are the signals that reach the command. SIGURG, which packages never send and which does nothing by
 // default, is not among them: the Go runtime sends it to itself all the time. SIGWINCH goes to the terminal.
@@ -61,6 +67,9 @@ func notify() chan os.Signal {
 // of a namespace never sees those for which it has no handler yet.
 func attend(child *os.Process, stdio *stdio, signals <-chan os.Signal, ready <-chan struct{}) (int, error) {
 	stdio.start()
+	// Most commands end soon; those that do not are daemons, and this process waits as long as they live.
+	idle := time.NewTimer(idleAfter)
+	defer idle.Stop()
 	ended := make(chan *os.ProcessState, 1)
 	waitErr := make(chan error, 1)
 	go func() {
@@ -80,6 +89,8 @@ func attend(child *os.Process, stdio *stdio, signals <-chan os.Signal, ready <-c
 				_ = child.Signal(sig)
 			}
 			early, ready, waiting = nil, nil, false
+		case <-idle.C:
+			slim.Release()
 		case sig := <-signals:
 			switch {
 			case sig == unix.SIGWINCH:
