@@ -1,0 +1,203 @@
+// Package laws_test holds the rules of the repository that a compiler does not know. Each rule is an ordinary test and
+// says in its failure what to do. What the rules protect is written in ARCHITECTURE.md; a rule that is in the way is
+// changed here, in the open, and never worked around.
+//
+//	laws_test.go           layers, restricted imports
+//	laws_contract_test.go  the contract: access, kinds, reasons, names, generated code
+//	laws_source_test.go    sources: package comments, sizes, skipped tests
+package laws_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+const module = "github.com/hearthos/hearth/"
+
+// goPackage is what the go command knows of a package.
+type goPackage struct {
+	Dir, ImportPath, Name string
+	Imports               []string
+	GoFiles, TestGoFiles  []string
+	XTestGoFiles          []string
+	CgoFiles              []string
+}
+
+// path is the import path within the module.
+func (p goPackage) path() string { return strings.TrimPrefix(p.ImportPath, module) }
+
+var listOnce = sync.OnceValues(func() ([]goPackage, error) {
+	out, err := exec.Command("go", "list", "-e", "-json=Dir,ImportPath,Name,Imports,GoFiles,TestGoFiles,XTestGoFiles,CgoFiles", "./...").Output()
+	if err != nil {
+		return nil, err
+	}
+	var list []goPackage
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return list, nil
+		} else if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+})
+
+func goPackages(t *testing.T) []goPackage {
+	t.Helper()
+	list, err := listOnce()
+	if err != nil || len(list) < 10 {
+		t.Fatalf("cannot list the packages: %d found, %v", len(list), err)
+	}
+	return list
+}
+
+// layer is a place in the order "api, foundations, host, door, areas, rpc, daemon, cmd": a package imports only from
+// layers before its own, and from its own package tree.
+type layer int
+
+const (
+	api layer = iota
+	foundation
+	host
+	door
+	area
+	rpc
+	daemon
+	command
+	client // sees api alone
+)
+
+// inServer names the layer of each package tree of the server.
+var inServer = map[string]layer{
+	"atomicfile": foundation, "hostcmd": foundation, "journal": foundation, "operation": foundation,
+	"reconcile": foundation, "seal": foundation, "store": foundation, "testenv": foundation,
+	"host": host, "door": door,
+	"account": area, "action": area, "artifact": area, "backup": area, "cert": area, "depend": area, "effects": area,
+	"forward": area, "gateway": area, "hosts": area, "install": area, "logs": area, "migrate": area, "monitor": area,
+	"naming": area, "notify": area, "osupdate": area, "proxy": area, "registry": area, "registryd": area, "runner": area,
+	"setup": area, "system": area, "tunnel": area, "tunneld": area, "volume": area, "warn": area, "wireless": area,
+	"rpc": rpc, "daemon": daemon,
+}
+
+// place tells the layer of a package and the tree within which its packages may import each other.
+func place(path string) (l layer, tree string, ok bool) {
+	segments := strings.Split(path, "/")
+	switch {
+	case segments[0] == "api":
+		return api, "api", true
+	case segments[0] == "clients", segments[0] == "runtime", segments[0] == "sdk-ts":
+		return client, segments[0], true
+	case strings.HasPrefix(path, "server/cmd/"), path == "server/servertest", path == "server/e2e":
+		return command, path, true
+	case strings.HasPrefix(path, "server/internal/"):
+		l, ok = inServer[segments[2]]
+		tree = strings.Join(segments[:3], "/")
+		if l == foundation || l == host {
+			// Foundations build on each other, and so do mechanisms; the compiler keeps them free of circles.
+			tree = "server/internal:" + map[layer]string{foundation: "foundations", host: "host"}[l]
+		}
+		return l, tree, ok
+	}
+	return 0, "", false
+}
+
+// sanctioned are the imports against the order that the design allows.
+var sanctioned = map[string]string{
+	"server/internal/daemon": "clients/web", // the daemon carries the page
+	"server/cmd/hearthd":     "clients/web",
+}
+
+func TestLayers(t *testing.T) {
+	t.Parallel()
+	for _, p := range goPackages(t) {
+		from, tree, ok := place(p.path())
+		if !ok {
+			if p.ImportPath != strings.TrimSuffix(module, "/") {
+				t.Errorf("%s has no layer: add it to the table in laws_test.go, or move it", p.path())
+			}
+			continue
+		}
+		for _, imported := range p.Imports {
+			if !strings.HasPrefix(imported, module) {
+				continue
+			}
+			path := strings.TrimPrefix(imported, module)
+			to, toTree, ok := place(path)
+			if !ok || tree == toTree || mayImport(from, to, path) || sanctioned[p.path()] == path {
+				continue
+			}
+			t.Errorf("%s must not import %s: packages import only from layers before their own, and areas meet in the store or through an interface the consumer declares", p.path(), path)
+		}
+	}
+}
+
+func mayImport(from, to layer, path string) bool {
+	switch {
+	case to == api:
+		return true
+	case from == client || to == client:
+		return false
+	case from == door: // the door lives without the store and what belongs to it
+		return to == host || path == "server/internal/atomicfile" || path == "server/internal/journal" || path == "server/internal/hostcmd"
+	case to == door:
+		return from == command || path == "server/internal/door/doorctl" && from == daemon
+	}
+	return to < from
+}
+
+// restricted names, for each import that is confined, the package trees that may have it.
+var restricted = map[string][]string{
+	"os/exec":                                {"server/internal/hostcmd", "server/internal/testenv", "runtime/agent", "clients/cli"},
+	"github.com/dgraph-io/badger/v4":         {"server/internal/store"},
+	"github.com/lxc/go-lxc":                  {"server/cmd/hearth-lxc"},
+	"C":                                      {"server/cmd/hearth-lxc"},
+	"github.com/vishvananda/netlink":         {"server/internal/host"},
+	"github.com/google/nftables":             {"server/internal/host"},
+	"github.com/miekg/dns":                   {"server/internal/host/dnsserver"},
+	"github.com/pires/go-proxyproto":         {"server/internal/rpc", "server/internal/door"},
+	"github.com/fullstorydev/grpchan":        {"server/internal/rpc"},
+	"connectrpc.com/connect/v2":              {"server/internal/rpc"},
+	"github.com/grpc-ecosystem/grpc-gateway": {"server/internal/rpc", "api/gen"},
+	"buf.build/go/protovalidate":             {"server/internal/rpc"},
+	"github.com/diskfs/go-diskfs":            {"api/s9pk", "server/internal/artifact", "server/internal/host"},
+	"github.com/google/go-containerregistry": {"clients/cli", "server/internal/artifact"},
+	"github.com/spf13/cobra":                 {"clients/cli", "server/cmd"},
+	"io/ioutil":                              {},
+	"github.com/stretchr/testify":            {},
+}
+
+func TestRestrictedImports(t *testing.T) {
+	t.Parallel()
+	for _, p := range goPackages(t) {
+		for _, imported := range p.Imports {
+			for name, trees := range restricted {
+				if !within(imported, name) || slices.ContainsFunc(trees, func(tree string) bool { return within(p.path(), tree) }) {
+					continue
+				}
+				t.Errorf("%s must not import %s: allowed in %q", p.path(), imported, trees)
+			}
+		}
+	}
+}
+
+// within tells whether path is root or below it.
+func within(path, root string) bool { return path == root || strings.HasPrefix(path, root+"/") }
+
+func TestNamesOfPackagesSayWhatIsInside(t *testing.T) {
+	t.Parallel()
+	for _, p := range goPackages(t) {
+		for _, segment := range strings.Split(p.path(), "/") {
+			switch segment {
+			case "util", "utils", "common", "helper", "helpers", "types", "models", "misc", "base", "pkg", "manager":
+				t.Errorf("%s: %q says nothing about what is inside", p.path(), segment)
+			}
+		}
+	}
+}
