@@ -66,7 +66,9 @@ func reenter() (int, error) {
 		return 0, err
 	}
 	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 100000, Size: 65536}}
-	inside := exec.Command("/proc/self/exe", os.Args[1:]...)
+	// The mapped root may not write beside the test program.
+	args := slices.DeleteFunc(slices.Clone(os.Args[1:]), func(a string) bool { return strings.HasPrefix(a, "-test.testlogfile=") })
+	inside := exec.Command("/proc/self/exe", args...)
 	inside.Env = append(os.Environ(), insideEnv+"="+dir)
 	inside.Stdin, inside.Stdout, inside.Stderr = os.Stdin, os.Stdout, os.Stderr
 	inside.SysProcAttr = &syscall.SysProcAttr{
