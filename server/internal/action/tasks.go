@@ -359,3 +359,27 @@ func unmarshalOptional(raw []byte, into any) error {
 	}
 	return json.Unmarshal(raw, into)
 }
+
+// Forget deletes all the area keeps about a package, in the caller's transaction. Tasks that other packages set about it
+// stay: they are theirs, and hold again when it comes back.
+func Forget(tx *store.Tx, pkg string) error {
+	tasks, err := store.List[*actionsv1.Task](tx, pkg)
+	if err != nil {
+		return err
+	}
+	for _, t := range tasks {
+		if err := store.Delete[*actionsv1.Task](tx, t.GetMeta().GetId()); err != nil {
+			return err
+		}
+	}
+	actions, err := store.List[*actionsv1.Action](tx, pkg)
+	if err != nil {
+		return err
+	}
+	for _, a := range actions {
+		if err := store.Delete[*actionsv1.Action](tx, a.GetMeta().GetId()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -224,25 +224,66 @@ func (k *Keeper) describe(file *s9pk.File, size int64) (*packagesv1.Artifact, er
 	}, nil
 }
 
-// Take verifies every byte of an uploaded file, moves it into keeping and records it. Repeating it is harmless, also
-// after a crash between those: a file under a kept name has been verified.
+// labelTicket marks the row of a file with the upload it came from, so that taking the same upload again finds it.
+const labelTicket = "ticket"
+
+// Take verifies every byte of an uploaded file, records it and moves it into keeping. Repeating it is harmless, also
+// after a crash at any point: until the move the upload is there, after it the row leads to the file. Nobody writes to
+// an upload while it is taken, and nobody finds it afterwards, so what was verified is what is kept.
 func (k *Keeper) Take(ctx context.Context, ticket string, progress func(done, total uint64)) (*packagesv1.Artifact, error) {
-	row, err := k.move(ctx, ticket, progress)
+	if row, err := k.taken(ticket); row != nil || err != nil {
+		return row, err
+	}
+	u, err := k.OpenUpload(ticket)
 	if err != nil {
 		return nil, err
 	}
-	_, err = k.store.Update(ctx, k.clock(), func(tx *store.Tx) error { return store.Put(tx, row) })
-	return row, err
-}
-
-// move brings the file of a ticket into keeping: it gets its kept name as a second one, and Discard takes the first.
-// A complete upload cannot be written to any more, so the kept file cannot change by its first name.
-func (k *Keeper) move(ctx context.Context, ticket string, progress func(done, total uint64)) (*packagesv1.Artifact, error) {
+	defer u.Close()
 	f, size, err := k.complete(ticket)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	row, err := k.verify(ctx, f, size, progress)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Sync(); err != nil {
+		return nil, fmt.Errorf("cannot secure the package file: %w", err)
+	}
+	row.Meta.Labels = map[string]string{labelTicket: ticket}
+	if _, err := k.store.Update(ctx, k.clock(), func(tx *store.Tx) error { return store.Put(tx, row) }); err != nil {
+		return nil, err
+	}
+	if err := os.Rename(f.Name(), k.Path(row.GetMeta().GetId())); err != nil {
+		return nil, fmt.Errorf("cannot keep the package file: %w", err)
+	}
+	return row, atomicfile.SyncDir(k.dir)
+}
+
+// taken is the row of a file that came from this upload and is in keeping, or nil.
+func (k *Keeper) taken(ticket string) (*packagesv1.Artifact, error) {
+	var found *packagesv1.Artifact
+	err := k.store.View(func(tx *store.Tx) error {
+		rows, err := store.List[*packagesv1.Artifact](tx, "")
+		for _, row := range rows {
+			if row.GetMeta().GetLabels()[labelTicket] == ticket {
+				found = row
+			}
+		}
+		return err
+	})
+	if err != nil || found == nil {
+		return nil, err
+	}
+	if _, _, err := k.find(ticket); err == nil {
+		return nil, nil // recorded, and not moved yet
+	}
+	return found, nil
+}
+
+// verify checks a whole file and makes its row.
+func (k *Keeper) verify(ctx context.Context, f *os.File, size int64, progress func(done, total uint64)) (*packagesv1.Artifact, error) {
 	file, err := s9pk.Open(f, size, s9pk.Options{})
 	if err != nil {
 		return nil, refusal(err)
@@ -257,14 +298,7 @@ func (k *Keeper) move(ctx context.Context, ticket string, progress func(done, to
 		}
 		return nil, refusal(err)
 	}
-	if err := f.Sync(); err != nil {
-		return nil, fmt.Errorf("cannot secure the package file: %w", err)
-	}
-	kept := k.Path(row.GetMeta().GetId())
-	if err := os.Link(f.Name(), kept); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("cannot keep the package file: %w", err)
-	}
-	return row, atomicfile.SyncDir(k.dir)
+	return row, nil
 }
 
 // Discard forgets an upload.
@@ -377,6 +411,9 @@ func (u *Upload) Append(r io.Reader) (int64, error) {
 	}
 	return n, errors.Join(err, u.file.Sync())
 }
+
+// Truncate forgets all but the first bytes that have arrived.
+func (u *Upload) Truncate(size int64) error { return u.file.Truncate(size) }
 
 // Close gives the upload free for the next writer.
 func (u *Upload) Close() error {

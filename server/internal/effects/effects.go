@@ -77,14 +77,14 @@ type Hosts interface {
 	PortsJSON(tx *store.Tx, pkg, host string, internalPort uint32) ([]byte, error)
 	InterfaceJSON(tx *store.Tx, pkg, id string) ([]byte, error)
 	InterfacesJSON(tx *store.Tx, pkg string) ([]byte, error)
-	// Names are the names and addresses certificates of a package may be for.
-	Names(tx *store.Tx, pkg string) ([]string, error)
 }
 
-// Certificates makes certificates of the server's own root.
+// Certificates makes certificates of the server's own root, and refuses names they may not be for.
 type Certificates interface {
-	// Leaf returns leaf, intermediate and root, and the key of the leaf, PEM. algorithm is ecdsa or ed25519.
-	Leaf(ctx context.Context, names []string, algorithm string) (chain []string, key string, err error)
+	// Chain returns leaf, intermediate and root, PEM. algorithm is ecdsa or ed25519.
+	Chain(tx *store.Tx, pkg string, names []string, algorithm string) ([]string, error)
+	// Key returns the key of the leaf, PEM; only for the package's own names.
+	Key(tx *store.Tx, pkg string, names []string, algorithm string) (string, error)
 }
 
 // Progress shows how far the init of a package is.

@@ -66,3 +66,10 @@ func (s *Service) Mount(ctx context.Context, req *effectsv1.MountRequest) (*effe
 		Location: req.GetLocation(), Package: t.PackageID, Volume: t.VolumeID, Subpath: deref(t.Subpath), ReadOnly: t.ReadOnly, IDMap: t.IDMap,
 	})
 }
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

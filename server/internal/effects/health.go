@@ -167,3 +167,14 @@ func clamp(f float64) uint64 {
 	}
 	return uint64(f)
 }
+
+// Forget deletes all the area keeps about a package, in the caller's transaction.
+func Forget(tx *store.Tx, pkg string) error {
+	if err := ClearHealth(tx, pkg); err != nil {
+		return err
+	}
+	if err := deleteAll[*packagesv1.Dependency](tx, pkg); err != nil {
+		return err
+	}
+	return deleteAll[*packagesv1.RefusedEffect](tx, pkg)
+}

@@ -2,13 +2,10 @@ package effects
 
 import (
 	"context"
-	"slices"
 
 	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
-	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 
 	"github.com/hearthos/hearth/api/abi"
-	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/store"
 )
 
@@ -79,10 +76,14 @@ func (s *Service) GetSslKey(ctx context.Context, req *effectsv1.GetSslKeyRequest
 	if err != nil {
 		return nil, err
 	}
+	algorithm, err := checkCertificate(req.GetHostnames(), req.GetAlgorithm())
+	if err != nil {
+		return nil, err
+	}
 	var key string
 	err = s.Store.View(func(tx *store.Tx) error {
 		var err error
-		_, key, err = s.leaf(ctx, tx, pkg, req.GetHostnames(), req.GetAlgorithm())
+		key, err = s.Certificates.Key(tx, pkg, req.GetHostnames(), algorithm)
 		return err
 	})
 	if err != nil {
@@ -91,25 +92,16 @@ func (s *Service) GetSslKey(ctx context.Context, req *effectsv1.GetSslKeyRequest
 	return &effectsv1.GetSslKeyResponse{Value: &key}, nil
 }
 
-// leaf makes a certificate for names of the package's own.
-func (s *Service) leaf(ctx context.Context, tx *store.Tx, pkg string, names []string, algorithm string) ([]string, string, error) {
+// checkCertificate checks what a certificate is asked for with, and returns the algorithm.
+func checkCertificate(names []string, algorithm string) (string, error) {
 	if len(names) == 0 || len(names) > 64 {
-		return nil, "", invalid("hostnames", "must name 1 to 64 hosts")
+		return "", invalid("hostnames", "must name 1 to 64 hosts")
 	}
-	if algorithm == "" {
-		algorithm = "ecdsa"
+	switch algorithm {
+	case "":
+		return "ecdsa", nil
+	case "ecdsa", "ed25519":
+		return algorithm, nil
 	}
-	if algorithm != "ecdsa" && algorithm != "ed25519" {
-		return nil, "", invalid("algorithm", "must be ecdsa or ed25519")
-	}
-	own, err := s.Hosts.Names(tx, pkg)
-	if err != nil {
-		return nil, "", err
-	}
-	for _, n := range names {
-		if !slices.Contains(own, n) {
-			return nil, "", fault.New(metav1.Reason_REASON_EFFECT_DENIED, "package %q may not have a certificate for %q", pkg, n).With("name", n)
-		}
-	}
-	return s.Certificates.Leaf(ctx, names, algorithm)
+	return "", invalid("algorithm", "must be ecdsa or ed25519")
 }

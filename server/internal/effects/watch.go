@@ -299,8 +299,12 @@ func (s *Service) GetSystemSmtp(ctx context.Context, req *effectsv1.GetSystemSmt
 	return &effectsv1.GetSystemSmtpResponse{Value: value, Etag: etag}, err
 }
 
-func (s *Service) certificateValue(ctx context.Context, tx *store.Tx, from string, req *effectsv1.GetSslCertificateRequest) ([]byte, error) {
-	chain, _, err := s.leaf(ctx, tx, from, req.GetHostnames(), req.GetAlgorithm())
+func (s *Service) certificateValue(_ context.Context, tx *store.Tx, from string, req *effectsv1.GetSslCertificateRequest) ([]byte, error) {
+	algorithm, err := checkCertificate(req.GetHostnames(), req.GetAlgorithm())
+	if err != nil {
+		return nil, err
+	}
+	chain, err := s.Certificates.Chain(tx, from, req.GetHostnames(), algorithm)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/host/idmap"
 	"github.com/hearthos/hearth/server/internal/host/lxc"
 	"github.com/hearthos/hearth/server/internal/host/mount"
+	"github.com/hearthos/hearth/server/internal/host/netdev"
 	"github.com/hearthos/hearth/server/internal/store"
 )
 
@@ -73,8 +74,13 @@ func (s *Service) create(ctx context.Context, row *packagesv1.Package) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.attach(pkg, c, spec)
-	return err
+	if _, err := s.attach(pkg, c, spec); err != nil {
+		return err
+	}
+	return s.change(ctx, pkg, func(_ *store.Tx, now *packagesv1.Package) error {
+		now.Status.Ipv4, now.Status.Container = spec.GetIpv4(), spec.GetInstance()
+		return nil
+	})
 }
 
 // assign gives a package its address and its ids, the first time, and every new container its own id.
@@ -184,6 +190,7 @@ func (s *Service) assemble(ctx context.Context, pkg ids.Package, spec *packagesv
 		Network: &lxc.Network{
 			Interface: InterfaceName(s.cfg.Tag, string(pkg)), Bridge: s.cfg.Bridge,
 			Address: netip.PrefixFrom(address, s.cfg.BridgeAddress.Bits()), Gateway: s.cfg.BridgeAddress.Addr(),
+			MAC: netdev.MAC(address),
 		},
 		Limits:     s.cfg.Limits,
 		ConsoleLog: filepath.Join(s.serviceDir(string(pkg)), "console.log"),
@@ -235,6 +242,7 @@ func (s *Service) destroy(ctx context.Context, pkg string) error {
 	}
 	return s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
 		now.Status.InitializedArtifact, now.Status.StartTime = "", nil
+		now.Status.Ipv4, now.Status.Container = "", ""
 		return s.hooks.Stopped(tx, pkg)
 	})
 }

@@ -1,0 +1,67 @@
+// Command hearthd is the daemon of a Hearth server. It decides and records; what serves people and services while they
+// use them (containers, the front door) goes on without it.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/hearthos/hearth/server/internal/daemon"
+)
+
+// Version is set when the program is built.
+var Version = "development"
+
+func main() {
+	cfg := daemon.DefaultConfig()
+	cfg.Version = Version
+	if dir := os.Getenv("HEARTH_STATE"); dir != "" {
+		cfg.StateDir = dir
+	}
+	level := slog.LevelInfo
+	flag.StringVar(&cfg.StateDir, "state", cfg.StateDir, "folder of everything that must survive a reboot; $HEARTH_STATE")
+	flag.StringVar(&cfg.RunRoot, "run", cfg.RunRoot, "folder of sockets and mounts")
+	flag.StringVar(&cfg.BinDir, "bin", cfg.BinDir, "folder of the other programs")
+	flag.StringVar(&cfg.Socket, "socket", cfg.Socket, "a further name of the local socket")
+	flag.IntVar(&cfg.WebPort, "web-port", cfg.WebPort, "port of the page and of every wire but native gRPC")
+	flag.IntVar(&cfg.HTTPPort, "http-port", cfg.HTTPPort, "port of plain HTTP, which leads to the other one")
+	flag.StringVar(&cfg.GRPCAddress, "grpc", cfg.GRPCAddress, "address of native gRPC")
+	clean := flag.Bool("clean-host", false, "remove everything this server made on the machine except its state, and end")
+	flag.TextVar(&level, "log", level, "least level of what is logged: debug, info, warn, error")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintln(os.Stderr, "hearthd takes no arguments; see hearthd --help")
+		os.Exit(2)
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	if err := run(cfg, *clean, log); err != nil {
+		log.Error("hearthd ends", "error", err)
+		os.Exit(1)
+	}
+}
+
+func run(cfg daemon.Config, clean bool, log *slog.Logger) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	for _, dir := range []*string{&cfg.StateDir, &cfg.RunRoot, &cfg.BinDir} {
+		abs, err := filepath.Abs(*dir)
+		if err != nil {
+			return err
+		}
+		*dir = abs
+	}
+	if clean {
+		return daemon.CleanHost(ctx, cfg, log)
+	}
+	d, err := daemon.New(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	return d.Run(ctx)
+}

@@ -1,0 +1,235 @@
+package daemon
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"time"
+
+	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
+	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/server/internal/account"
+	"github.com/hearthos/hearth/server/internal/action"
+	"github.com/hearthos/hearth/server/internal/artifact"
+	"github.com/hearthos/hearth/server/internal/cert"
+	"github.com/hearthos/hearth/server/internal/effects"
+	"github.com/hearthos/hearth/server/internal/host/idmap"
+	"github.com/hearthos/hearth/server/internal/hosts"
+	"github.com/hearthos/hearth/server/internal/install"
+	"github.com/hearthos/hearth/server/internal/naming"
+	"github.com/hearthos/hearth/server/internal/proxy"
+	"github.com/hearthos/hearth/server/internal/rpc"
+	"github.com/hearthos/hearth/server/internal/rpc/access"
+	"github.com/hearthos/hearth/server/internal/rpc/transfer"
+	"github.com/hearthos/hearth/server/internal/runner"
+	"github.com/hearthos/hearth/server/internal/store"
+	"github.com/hearthos/hearth/server/internal/volume"
+)
+
+// The types here let areas meet that do not know each other: each satisfies an interface that its consumer declares.
+
+// tokens checks bearer tokens for the wires.
+type tokens struct{ *account.Service }
+
+func (t tokens) Authenticate(_ context.Context, secret string) (access.Identity, error) {
+	id, role, err := t.Check(time.Now(), secret)
+	return access.Identity{ID: id, Role: role}, err
+}
+
+// uploads opens uploads for the transfer route.
+type uploads struct{ *artifact.Keeper }
+
+func (u uploads) Open(ticket string) (transfer.Upload, error) { return u.OpenUpload(ticket) }
+
+// packageData is the data of packages as installation sees it.
+type packageData struct{ *volume.Keeper }
+
+func (p packageData) HasVersion(pkg string) (bool, error) {
+	version, err := p.Version(ids.Package(pkg))
+	return version != "", err
+}
+
+func (p packageData) Remove(pkg, id string) error { return p.Keeper.Remove(ids.Package(pkg), id) }
+
+// desires changes what is wanted of services for the area action.
+type desires struct{ *install.Service }
+
+func (d desires) Stop(tx *store.Tx, pkg string) error { return d.StopIn(tx, pkg) }
+
+// gate keeps a service from starting while a critical task is active.
+func gate(tx *store.Tx, pkg string) error {
+	task, err := action.Blocking(tx, pkg)
+	if err != nil || task == nil {
+		return err
+	}
+	return fault.New(metav1.Reason_REASON_TASK_BLOCKS_START, "cannot start %q: run its action %q of %q first", pkg, task.GetSpec().GetActionId(), task.GetSpec().GetPackageId()).
+		With("package", task.GetSpec().GetPackageId()).With("action", task.GetSpec().GetActionId())
+}
+
+// forget deletes what all areas keep about a package.
+func (d *Daemon) forget(tx *store.Tx, pkg string) error {
+	if err := d.hosts.RemovePackage(tx, pkg); err != nil {
+		return err
+	}
+	if err := effects.Forget(tx, pkg); err != nil {
+		return err
+	}
+	if err := action.Forget(tx, pkg); err != nil {
+		return err
+	}
+	return store.Delete[*packagesv1.Container](tx, pkg)
+}
+
+// hooks are told by the runner what happens to services.
+type hooks struct {
+	d       *Daemon
+	actions *action.Service
+}
+
+func (h hooks) Gate(tx *store.Tx, pkg string) error { return gate(tx, pkg) }
+
+func (h hooks) Initialized(ctx context.Context, now time.Time, pkg string) error {
+	return h.actions.Initialized(ctx, now, pkg)
+}
+
+func (h hooks) Stopped(tx *store.Tx, pkg string) error { return effects.ClearHealth(tx, pkg) }
+
+func (h hooks) ServeEffects(ctx context.Context, lis net.Listener, pkg string) error {
+	return h.d.hub.ServeContainer(ctx, lis, pkg)
+}
+
+// effectsCaller tells the area effects which package calls.
+func effectsCaller(ctx context.Context, _ *rpc.Call, next func(context.Context) error) error {
+	if pkg := rpc.CallerPackage(ctx); pkg != "" {
+		ctx = effects.WithCaller(ctx, pkg)
+	}
+	return next(ctx)
+}
+
+// containers is the runner as effects see it.
+type containers struct{ *runner.Service }
+
+func (c containers) MountVolume(ctx context.Context, pkg string, m effects.VolumeMount) error {
+	entries := make([]idmap.Entry, 0, len(m.IDMap))
+	for _, e := range m.IDMap {
+		count := e.Count
+		if count == 0 {
+			count = 1
+		}
+		entries = append(entries, idmap.Entry{From: e.From, To: e.To, Count: count})
+	}
+	return c.Service.MountVolume(ctx, pkg, runner.VolumeMount{
+		Location: m.Location, Package: m.Package, Volume: m.Volume, Subpath: m.Subpath, ReadOnly: m.ReadOnly, IDMap: entries,
+	})
+}
+
+// packageActions is the area action as effects see it.
+type packageActions struct{ *action.Service }
+
+func (p packageActions) CreateTask(ctx context.Context, now time.Time, pkg string, t effects.Task) error {
+	return p.Service.CreateTask(ctx, now, pkg, action.TaskRequest(t))
+}
+
+func (p packageActions) Form(ctx context.Context, now time.Time, pkg, id string, prefill []byte) (*effects.Form, error) {
+	input, err := p.GetInput(ctx, now, pkg, id, prefill)
+	if err != nil || input == nil {
+		return nil, err
+	}
+	return &effects.Form{EventID: input.EventID, Spec: input.Spec, Value: input.Value}, nil
+}
+
+// certificates makes certificates for packages, within what the names allow.
+type certificates struct {
+	store     *store.Store
+	authority *cert.Authority
+	hosts     *hosts.Service
+}
+
+func (c certificates) known(tx *store.Tx) (naming.Known, error) {
+	k := naming.Known{Gateways: c.hosts.Network().Gateways}
+	var err error
+	if k.Packages, err = store.List[*packagesv1.Package](tx, ""); err != nil {
+		return k, err
+	}
+	k.Hosts, err = store.List[*hostsv1.Host](tx, "")
+	return k, err
+}
+
+// Chain implements effects.Certificates.
+func (c certificates) Chain(tx *store.Tx, _ string, names []string, algorithm string) ([]string, error) {
+	known, err := c.known(tx)
+	if err != nil {
+		return nil, err
+	}
+	if err := naming.MayCertify(names, known); err != nil {
+		return nil, err
+	}
+	chain, _, _, err := c.authority.Leaf(names, cert.Algorithm(algorithm))
+	return cert.SplitChain(chain), err
+}
+
+// Key implements effects.Certificates.
+func (c certificates) Key(tx *store.Tx, pkg string, names []string, algorithm string) (string, error) {
+	known, err := c.known(tx)
+	if err != nil {
+		return "", err
+	}
+	if err := naming.MayHaveKey(pkg, names, known); err != nil {
+		return "", err
+	}
+	_, key, _, err := c.authority.Leaf(names, cert.Algorithm(algorithm))
+	return string(key), err
+}
+
+// initProgress shows how far the init of a package is, as progress of the operation that waits for it.
+type initProgress struct{ store *store.Store }
+
+// Report implements effects.Progress.
+func (p initProgress) Report(pkg string, done, total uint64, units, message string) {
+	var op string
+	_ = p.store.View(func(tx *store.Tx) error {
+		row, _, err := store.Lookup[*packagesv1.Package](tx, pkg)
+		op = row.GetSpec().GetOperation()
+		return err
+	})
+	if op == "" {
+		return
+	}
+	have, ok := store.Ephemeral[*operationsv1.Progress](p.store, op)
+	if !ok {
+		return
+	}
+	have.Status.Done, have.Status.Total, have.Status.Units, have.Status.Message = done, total, units, message
+	store.SetEphemeral(p.store, have)
+}
+
+// serverNames are the names of the server and its services for the proxy.
+type serverNames struct{ naming.Server }
+
+func (serverNames) Records(packages []*packagesv1.Package) []*doorv1.Record {
+	return naming.Records(packages)
+}
+
+// serverCertificates makes the certificate of the server's own names.
+type serverCertificates struct{ authority *cert.Authority }
+
+func (s serverCertificates) ServerLeaf(names []string) (chain, key []byte, err error) {
+	chain, key, _, err = s.authority.Leaf(names, cert.ECDSA)
+	return chain, key, err
+}
+
+// doorServer is what the front door does for the server itself.
+func (d *Daemon) doorServer() proxy.Server {
+	web, http := strconv.Itoa(d.cfg.WebPort), strconv.Itoa(d.cfg.HTTPPort)
+	return proxy.Server{
+		Web: []string{"0.0.0.0:" + web}, WebUpstream: "unix:" + d.webPath(),
+		Redirects: []string{"0.0.0.0:" + http}, RedirectPort: uint32(d.cfg.WebPort), Root: d.authority.RootPEM(),
+		Resolver: []string{net.JoinHostPort(d.cfg.Bridge.Addr().String(), "53")}, Zones: naming.Zones(),
+	}
+}

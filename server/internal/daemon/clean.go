@@ -1,0 +1,73 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hearthos/hearth/server/internal/door/doorctl"
+	"github.com/hearthos/hearth/server/internal/host/lxc"
+	"github.com/hearthos/hearth/server/internal/host/mount"
+	"github.com/hearthos/hearth/server/internal/host/netdev"
+	"github.com/hearthos/hearth/server/internal/host/nft"
+	"github.com/hearthos/hearth/server/internal/store"
+)
+
+// CleanHost removes everything the instance of this state made on the machine, by its tag, and nothing else: containers,
+// the front door, mounts, firewall, bridge, sockets. State and data stay. It is refused while the daemon runs, whose
+// lock on the store it takes, and may be repeated.
+func CleanHost(ctx context.Context, cfg Config, log *slog.Logger) error {
+	dir := filepath.Join(cfg.StateDir, "store")
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		log.InfoContext(ctx, "there is no state here, so there is nothing to remove", "state", cfg.StateDir)
+		return nil
+	}
+	st, err := store.Open(dir, store.Options{Logger: log})
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	tag := st.Tag()
+	runDir := filepath.Join(cfg.RunRoot, tag)
+	var errs []error
+	done := func(what string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("cannot remove the %s: %w", what, err))
+		}
+	}
+	containers, err := lxc.New(lxc.Config{Tag: tag, RunDir: runDir, Helper: filepath.Join(cfg.BinDir, "hearth-lxc")})
+	if err != nil {
+		return err
+	}
+	defer containers.Close()
+	done("containers", containers.Purge(ctx, 5*time.Second))
+	done("front door", doorctl.Stop(ctx, doorctl.Options{RunDir: runDir}))
+	done("mounts", mount.UnmountBelow(runDir))
+	firewall, err := nft.New()
+	if err == nil {
+		err = firewall.Delete(tag)
+		firewall.Close()
+	}
+	done("firewall", err)
+	devices, err := netdev.New()
+	if err == nil {
+		err = devices.RemoveLink(BridgeName(tag))
+		devices.Close()
+	}
+	done("bridge", err)
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	for _, link := range []string{filepath.Join(cfg.StateDir, "hearthd.sock"), cfg.Socket} {
+		if link != "" {
+			_ = os.Remove(link)
+		}
+	}
+	done("upper layers", os.RemoveAll(filepath.Join(cfg.StateDir, "upper")))
+	done("sockets", os.RemoveAll(runDir))
+	return errors.Join(errs...)
+}

@@ -1,0 +1,95 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
+	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
+	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
+	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
+	logsv1 "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
+	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
+
+	"github.com/hearthos/hearth/server/internal/account"
+	"github.com/hearthos/hearth/server/internal/action"
+	"github.com/hearthos/hearth/server/internal/effects"
+	"github.com/hearthos/hearth/server/internal/install"
+	"github.com/hearthos/hearth/server/internal/logs"
+	"github.com/hearthos/hearth/server/internal/rpc"
+	"github.com/hearthos/hearth/server/internal/rpc/accountsrpc"
+	"github.com/hearthos/hearth/server/internal/rpc/actionsrpc"
+	"github.com/hearthos/hearth/server/internal/rpc/hostsrpc"
+	"github.com/hearthos/hearth/server/internal/rpc/logsrpc"
+	"github.com/hearthos/hearth/server/internal/rpc/operationsrpc"
+	"github.com/hearthos/hearth/server/internal/rpc/packagesrpc"
+	"github.com/hearthos/hearth/server/internal/rpc/staterpc"
+	"github.com/hearthos/hearth/server/internal/rpc/systemrpc"
+)
+
+// register puts every service on the hub: one line reaches every wire.
+func (d *Daemon) register(accounts *account.Service, actions *action.Service, installs *install.Service, logKeeper *logs.Keeper, fx *effects.Service, hostname string) {
+	accountsv1.RegisterAccountServiceServer(d.hub, accountsrpc.New(accounts, time.Now))
+	actionsv1.RegisterActionServiceServer(d.hub, actionsrpc.New(actions, time.Now))
+	effectsv1.RegisterEffectsServiceServer(d.hub, fx)
+	hostsv1.RegisterHostServiceServer(d.hub, hostsrpc.New(d.hosts))
+	logsv1.RegisterLogServiceServer(d.hub, logsrpc.New(logKeeper))
+	operationsv1.RegisterOperationServiceServer(d.hub, operationsrpc.New(d.store, d.operations, time.Now))
+	packagesv1.RegisterPackageServiceServer(d.hub, packagesrpc.New(d.store, installs, d.artifacts, d.operations, time.Now))
+	statev1.RegisterStateServiceServer(d.hub, staterpc.New(d.store))
+	systemv1.RegisterSystemServiceServer(d.hub, systemrpc.New(d.store, d, d.cfg.Version, hostname, d.started))
+	d.hub.REST(
+		rpc.NewGateway(accountsv1.RegisterAccountServiceHandlerClient, accountsv1.NewAccountServiceClient),
+		rpc.NewGateway(actionsv1.RegisterActionServiceHandlerClient, actionsv1.NewActionServiceClient),
+		rpc.NewGateway(hostsv1.RegisterHostServiceHandlerClient, hostsv1.NewHostServiceClient),
+		rpc.NewGateway(logsv1.RegisterLogServiceHandlerClient, logsv1.NewLogServiceClient),
+		rpc.NewGateway(operationsv1.RegisterOperationServiceHandlerClient, operationsv1.NewOperationServiceClient),
+		rpc.NewGateway(packagesv1.RegisterPackageServiceHandlerClient, packagesv1.NewPackageServiceClient),
+		rpc.NewGateway(statev1.RegisterStateServiceHandlerClient, statev1.NewStateServiceClient),
+		rpc.NewGateway(systemv1.RegisterSystemServiceHandlerClient, systemv1.NewSystemServiceClient),
+	)
+}
+
+// DoorConnected implements systemrpc.Daemon.
+func (d *Daemon) DoorConnected() bool { return d.door.Load() }
+
+// Capabilities implements systemrpc.Daemon.
+func (d *Daemon) Capabilities(context.Context) []*systemv1.Capability {
+	device := func(name, path, use string) *systemv1.Capability {
+		c := &systemv1.Capability{Name: name, Available: true, Detail: use}
+		if _, err := os.Stat(path); err != nil {
+			c.Available, c.Detail = false, fmt.Sprintf("%s is missing on this machine", path)
+		}
+		return c
+	}
+	return []*systemv1.Capability{
+		{Name: "containers", Available: true, Detail: "unprivileged LXC, " + runtime.GOARCH},
+		device("fuse", "/dev/fuse", "file systems in user space"),
+		device("tun", "/dev/net/tun", "virtual networks"),
+		device("graphics", "/dev/dri", "hardware acceleration"),
+	}
+}
+
+// Shutdown implements systemrpc.Daemon. Before services are stopped the controllers end: they would start again what
+// is stopped here.
+func (d *Daemon) Shutdown(ctx context.Context, services bool) error {
+	if services {
+		d.stopManager()
+		select {
+		case <-d.managerDone:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := d.runner.StopAll(ctx); err != nil {
+			return err
+		}
+	}
+	time.AfterFunc(100*time.Millisecond, func() { d.stop(errStopped) })
+	return nil
+}

@@ -1,0 +1,209 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
+
+	"github.com/hearthos/hearth/server/internal/door/doorctl"
+	"github.com/hearthos/hearth/server/internal/hosts"
+	"github.com/hearthos/hearth/server/internal/proxy"
+	"golang.org/x/sync/errgroup"
+)
+
+// errStopped is the cause of an end that was asked for.
+var errStopped = errors.New("stopped by request")
+
+// drain is how long calls under way may go on when the daemon ends.
+const drain = 5 * time.Second
+
+// Run lets the server run until ctx ends or a part of it fails. Services go on without it.
+func (d *Daemon) Run(ctx context.Context) error {
+	ctx, d.stop = context.WithCancelCause(ctx)
+	defer d.stop(nil)
+	if err := d.prepare(ctx); err != nil {
+		return errors.Join(err, d.close())
+	}
+	group, running := errgroup.WithContext(ctx)
+	managed, stopManager := context.WithCancel(running)
+	defer stopManager()
+	d.stopManager, d.managerDone = stopManager, make(chan struct{})
+	group.Go(func() error {
+		defer close(d.managerDone)
+		if err := d.manager.Run(managed); managed.Err() == nil {
+			return err
+		}
+		return nil
+	})
+	group.Go(func() error { return d.operations.Run(running) })
+	group.Go(func() error { return d.followNetwork(running) })
+	group.Go(func() error { return d.followDoor(running) })
+	serve := func(fn func() error) {
+		group.Go(func() error {
+			if err := fn(); err != nil && running.Err() == nil {
+				return err
+			}
+			return nil
+		})
+	}
+	if err := d.listen(serve); err != nil {
+		d.stop(err)
+	}
+	group.Go(func() error {
+		<-running.Done()
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+		defer cancel()
+		return d.hub.Shutdown(bounded)
+	})
+	d.log.InfoContext(ctx, "hearth runs", "version", d.cfg.Version, "tag", d.store.Tag(), "socket", d.socketPath(), "web", d.cfg.WebPort)
+	err := group.Wait()
+	d.runner.Close()
+	if cause := context.Cause(ctx); errors.Is(cause, errStopped) || errors.Is(cause, context.Canceled) {
+		err = nil
+	} else if cause != nil {
+		err = cause
+	}
+	return errors.Join(err, d.close())
+}
+
+// prepare makes the machine ready and takes up what is running: before anything is decided, what is must be known.
+func (d *Daemon) prepare(ctx context.Context) error {
+	if err := d.volumes.Sweep(); err != nil {
+		return err
+	}
+	if err := d.artifacts.Sweep(); err != nil {
+		return err
+	}
+	if err := d.gateways.Ensure(ctx); err != nil {
+		return err
+	}
+	d.networkChanged(ctx)
+	if err := d.runner.AdoptAll(ctx); err != nil {
+		return err
+	}
+	door, status, err := doorctl.Ensure(ctx, doorctl.Options{
+		RunDir: d.runDir, Program: filepath.Join(d.cfg.BinDir, "hearth-door"), UID: d.cfg.DoorUID,
+		LogPath: filepath.Join(d.runDir, "door.log"),
+	})
+	if err != nil {
+		return fmt.Errorf("cannot reach the front door: %w", err)
+	}
+	d.doorConn = door
+	d.door.Store(true)
+	if status.GetVersion() != d.cfg.Version {
+		d.log.InfoContext(ctx, "the front door is of another version and is replaced", "have", status.GetVersion(), "want", d.cfg.Version)
+		return door.Replace(ctx)
+	}
+	return nil
+}
+
+// listen opens the sockets and serves them.
+func (d *Daemon) listen(serve func(func() error)) error {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: d.serverCertificate}
+	grpc, err := net.Listen("tcp", d.cfg.GRPCAddress)
+	if err != nil {
+		return fmt.Errorf("cannot listen for gRPC: %w", err)
+	}
+	if err := os.Remove(d.webPath()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	web, err := net.ListenUnix("unix", &net.UnixAddr{Name: d.webPath(), Net: "unix"})
+	if err != nil {
+		return fmt.Errorf("cannot listen for the front door: %w", err)
+	}
+	if err := os.Chmod(d.webPath(), 0o666); err != nil {
+		return err
+	}
+	serve(func() error { return d.hub.ServeUnix(d.socketPath(), 0o666) })
+	serve(func() error { return d.hub.ServeGRPC(grpc, cfg) })
+	serve(func() error { return d.hub.ServeDoor(web, cfg, uint32(d.cfg.DoorUID)) })
+	return nil
+}
+
+// serverCertificate is the certificate of the server's own names, which follow the network.
+func (d *Daemon) serverCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	table, err := d.proxy.Render()
+	if err != nil {
+		return nil, err
+	}
+	if len(table.GetCertificates()) == 0 {
+		return nil, errors.New("there is no certificate")
+	}
+	pair, err := tls.X509KeyPair(table.GetCertificates()[0].GetChain(), table.GetCertificates()[0].GetKey())
+	return &pair, err
+}
+
+// followNetwork keeps addresses and the front door's table true to the machine's network.
+func (d *Daemon) followNetwork(ctx context.Context) error {
+	changes, err := d.gateways.Changes(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changes:
+			d.networkChanged(ctx)
+		}
+	}
+}
+
+// networkChanged tells the areas what the network looks like now, and wakes those for whom it is news.
+func (d *Daemon) networkChanged(ctx context.Context) {
+	gateways, err := d.gateways.List()
+	if err != nil {
+		d.log.WarnContext(ctx, "cannot look at the network", "error", err)
+		return
+	}
+	if d.hosts.SetNetwork(hosts.Network{Gateways: gateways, MDNS: d.mdnsName()}) {
+		d.manager.Wake(hosts.ControllerName, hosts.ControllerKey)
+	}
+	if d.proxy.SetNetwork(gateways) {
+		d.manager.Wake(proxy.ControllerName, proxy.ControllerKey)
+	}
+}
+
+// mdnsName is empty: this release answers no mDNS, and a name that nobody answers is no address.
+func (d *Daemon) mdnsName() string { return "" }
+
+// doorEvery is how often the daemon asks whether the front door still has its table. The door keeps it by itself; this
+// notices a door that was started anew without one.
+const doorEvery = 10 * time.Second
+
+// followDoor wakes the proxy when the door has lost its table.
+func (d *Daemon) followDoor(ctx context.Context) error {
+	timer := time.NewTicker(doorEvery)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		}
+		asked, cancel := context.WithTimeout(ctx, doorEvery)
+		status, err := d.doorConn.Status(asked)
+		cancel()
+		d.door.Store(err == nil)
+		if err == nil && status.GetDigest() == "" {
+			d.manager.Wake(proxy.ControllerName, proxy.ControllerKey)
+		}
+	}
+}
+
+// frontDoor applies tables and remembers whether the door answered.
+type frontDoor struct{ d *Daemon }
+
+// Apply implements proxy.Door.
+func (f frontDoor) Apply(ctx context.Context, t *doorv1.Table) (*doorv1.ApplyResponse, error) {
+	resp, err := f.d.doorConn.Apply(ctx, t)
+	f.d.door.Store(err == nil)
+	return resp, err
+}

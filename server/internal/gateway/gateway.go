@@ -1,0 +1,144 @@
+// Package gateway is the network around services: the bridge they are attached to, the firewall between them, and the
+// machine's own interfaces, which lead to other networks.
+//
+// Whatever the store says of containers and dependencies, the firewall follows: a service reaches the server, the
+// Internet and the packages it depends on, and no other service. The rules are rendered whole from rows and applied in
+// one transaction, so there is no order in which they could be half true; while the daemon is away they stay in force.
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/hearthos/hearth/api/abi"
+	"github.com/hearthos/hearth/server/internal/host/netdev"
+	"github.com/hearthos/hearth/server/internal/host/nft"
+	"github.com/hearthos/hearth/server/internal/reconcile"
+	"github.com/hearthos/hearth/server/internal/store"
+)
+
+// ControllerName and ControllerKey are the name of the controller and its one key.
+const (
+	ControllerName = "network"
+	ControllerKey  = "firewall"
+)
+
+// Config is what the instance's network looks like.
+type Config struct {
+	// Tag marks everything this instance makes.
+	Tag string
+	// Bridge is the name of the bridge and Address the server's own address on it.
+	Bridge  string
+	Address netip.Prefix
+	// Interface names the host's end of a package's container.
+	Interface func(pkg string) string
+	// Ports are those of the server itself that services may reach.
+	Ports []uint16
+}
+
+// Service is the area. It is safe for concurrent use.
+type Service struct {
+	cfg      Config
+	store    *store.Store
+	log      *slog.Logger
+	devices  *netdev.Devices
+	firewall *nft.Firewall
+}
+
+// New opens the network of the namespace the process is in.
+func New(cfg Config, st *store.Store, log *slog.Logger) (*Service, error) {
+	devices, err := netdev.New()
+	if err != nil {
+		return nil, err
+	}
+	firewall, err := nft.New()
+	if err != nil {
+		devices.Close()
+		return nil, err
+	}
+	return &Service{cfg: cfg, store: st, log: log, devices: devices, firewall: firewall}, nil
+}
+
+// Close gives back what New opened. Bridge and firewall stay.
+func (s *Service) Close() {
+	s.firewall.Close()
+	s.devices.Close()
+}
+
+// Ensure makes bridge and firewall what they should be. It is called before the first container is looked at, and by
+// the controller whenever rows change.
+func (s *Service) Ensure(ctx context.Context) error {
+	if err := s.devices.EnsureBridge(netdev.Bridge{Name: s.cfg.Bridge, Address: s.cfg.Address}); err != nil {
+		return err
+	}
+	if err := s.ensureFirewall(ctx); err != nil {
+		return err
+	}
+	links, err := s.devices.Links()
+	if err != nil {
+		return err
+	}
+	forward := []string{s.cfg.Bridge}
+	for _, l := range links {
+		if l.DefaultRoute {
+			forward = append(forward, l.Name)
+		}
+	}
+	return s.devices.EnableForwarding(forward...)
+}
+
+// Changes tells, coalesced, that the machine's interfaces have changed, until ctx ends.
+func (s *Service) Changes(ctx context.Context) (<-chan struct{}, error) {
+	return s.devices.Changes(ctx)
+}
+
+// kinds are the types of gateways by the kinds of links.
+var kinds = map[netdev.Kind]abi.GatewayType{
+	netdev.KindEthernet:  abi.GatewayTypeEthernet,
+	netdev.KindWireless:  abi.GatewayTypeWireless,
+	netdev.KindWireguard: abi.GatewayTypeWireGuard,
+	netdev.KindBridge:    abi.GatewayTypeEthernet,
+}
+
+// List is the machine's interfaces as packages and people see them: those that are up and have an address, without the
+// bridge of this instance and without the ends of containers.
+func (s *Service) List() ([]abi.Gateway, error) {
+	links, err := s.devices.Links()
+	if err != nil {
+		return nil, err
+	}
+	var out []abi.Gateway
+	for _, l := range links {
+		kind, known := kinds[l.Kind]
+		if !known || !l.Up || l.Port || len(l.Subnets) == 0 || l.Name == s.cfg.Bridge || l.Kind == netdev.KindLoopback {
+			continue
+		}
+		out = append(out, abi.Gateway{ID: l.Name, Type: kind, ScopeID: uint32(l.Index), Subnets: l.Subnets})
+	}
+	return out, nil
+}
+
+// Controller keeps bridge and firewall true to the rows.
+func (s *Service) Controller() reconcile.Controller {
+	keys := []string{ControllerKey}
+	c := reconcile.Controller{
+		Name:    ControllerName,
+		Workers: 1,
+		List:    func() ([]string, error) { return keys, nil },
+		Reconcile: func(ctx context.Context, _ string) (time.Duration, error) {
+			return recheck, s.Ensure(ctx)
+		},
+	}
+	for _, kind := range []string{"container", "dependency", "host"} {
+		c.Sources = append(c.Sources, reconcile.Source{
+			Selector: store.Selector{Kind: kind},
+			Keys:     func(store.Change) []string { return keys },
+		})
+	}
+	return c
+}
+
+// recheck is how often the rules are looked at though no row changed: another program may have flushed them.
+const recheck = time.Minute
