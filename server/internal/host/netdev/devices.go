@@ -112,12 +112,16 @@ func (d *Devices) ensureAddress(link netlink.Link, want netip.Prefix) error {
 }
 
 // bridgeSysctls: services do not hear each other on the bridge (nft drops it), so the machine answers their ARP for each
-// other (proxy_arp_pvlan, at once) and forwards what the firewall allows.
+// other (proxy_arp_pvlan, at once) and forwards what the firewall allows. It must not tell them to go straight instead:
+// that would not work, and redirects use up the kernel's allowance for the refusals services are told. The setting of
+// "all" matters only where a link's own is off too, so other links go on as they do.
 func bridgeSysctls(name string) error {
 	for _, s := range [][2]string{
 		{"net/ipv4/conf/" + name + "/forwarding", "1"},
 		{"net/ipv4/conf/" + name + "/proxy_arp_pvlan", "1"},
 		{"net/ipv4/neigh/" + name + "/proxy_delay", "0"},
+		{"net/ipv4/conf/" + name + "/send_redirects", "0"},
+		{"net/ipv4/conf/all/send_redirects", "0"},
 		{"net/ipv4/conf/" + name + "/route_localnet", "0"},
 		{"net/ipv4/conf/" + name + "/accept_redirects", "0"},
 		{"net/ipv6/conf/" + name + "/disable_ipv6", "1"},

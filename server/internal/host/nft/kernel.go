@@ -1,0 +1,219 @@
+package nft
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	mdlayher "github.com/mdlayher/netlink"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// chunk is how many elements go into one message; a message has 64 KiB.
+	chunk = 512
+	// socketBuffer takes the largest rules there can be.
+	socketBuffer = 8 << 20
+)
+
+// Firewall puts rules into the kernel, in the network namespace of the thread that made it. It is safe for concurrent use.
+type Firewall struct {
+	mu    sync.Mutex // guards all below: a transaction is built up in conn
+	conn  *nftables.Conn
+	track *netlink.Handle
+}
+
+// New opens the firewall of the calling thread's namespace.
+func New() (*Firewall, error) {
+	conn, err := openConn()
+	if err != nil {
+		return nil, err
+	}
+	track, err := netlink.NewHandle(unix.NETLINK_NETFILTER)
+	if err != nil {
+		_ = conn.CloseLasting()
+		return nil, fmt.Errorf("cannot open the connection table: %w", err)
+	}
+	return &Firewall{conn: conn, track: track}, nil
+}
+
+// openConn opens a socket that takes the largest transaction: the kernel wants it in one piece.
+func openConn() (*nftables.Conn, error) {
+	conn, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(func(c *mdlayher.Conn) error {
+		return errors.Join(c.SetWriteBuffer(socketBuffer), c.SetReadBuffer(socketBuffer))
+	}))
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the firewall: %w", err)
+	}
+	return conn, nil
+}
+
+// Close gives the sockets back. The rules stay.
+func (f *Firewall) Close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_ = f.conn.CloseLasting()
+	f.track.Close()
+}
+
+// Ensure makes the rules those of their instance, in one transaction, and then cuts connections between services that no
+// pair allows any more. It may be called again at any time. After an error the rules are as before.
+func (f *Firewall) Ensure(r Rules) error {
+	r, err := r.normal()
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	id := uint32(0)
+	for _, t := range tables(r) {
+		f.remove(t.family, t.name)
+		if err := f.add(t, &id); err != nil {
+			return f.failed(fmt.Errorf("cannot build the firewall: %w", err))
+		}
+	}
+	if err := f.conn.Flush(); err != nil {
+		return f.failed(fmt.Errorf("cannot put the firewall in force: %w", err))
+	}
+	return f.cut(r)
+}
+
+// Delete removes all rules of an instance. Rules that are not there are no error.
+func (f *Firewall) Delete(tag string) error {
+	if !tagForm.MatchString(tag) {
+		return fmt.Errorf("%w: tag %q", ErrInvalid, tag)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.remove(familyBridge, tablePrefix+tag)
+	f.remove(familyInet, tablePrefix+tag)
+	if err := f.conn.Flush(); err != nil {
+		return f.failed(fmt.Errorf("cannot remove the firewall: %w", err))
+	}
+	return nil
+}
+
+// Tags lists the instances that have rules.
+func (f *Firewall) Tags() ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var tags []string
+	for _, fam := range []family{familyBridge, familyInet} {
+		have, err := f.conn.ListTablesOfFamily(nftables.TableFamily(fam))
+		if err != nil {
+			return nil, f.failed(fmt.Errorf("cannot list the firewall: %w", err))
+		}
+		for _, t := range have {
+			if tag, ok := strings.CutPrefix(t.Name, tablePrefix); ok && tagForm.MatchString(tag) {
+				tags = append(tags, tag)
+			}
+		}
+	}
+	slices.Sort(tags)
+	return slices.Compact(tags), nil
+}
+
+// failed throws away what was built up and what may still come on the socket, so that the next transaction is its own.
+func (f *Firewall) failed(err error) error {
+	_ = f.conn.CloseLasting()
+	conn, openErr := openConn()
+	if openErr != nil {
+		return errors.Join(err, openErr)
+	}
+	f.conn = conn
+	return err
+}
+
+// remove deletes a table whether or not it is there: it is added before.
+func (f *Firewall) remove(fam family, name string) {
+	t := &nftables.Table{Name: name, Family: nftables.TableFamily(fam)}
+	f.conn.AddTable(t)
+	f.conn.DelTable(t)
+}
+
+func (f *Firewall) add(t table, id *uint32) error {
+	nt := f.conn.AddTable(&nftables.Table{Name: t.name, Family: nftables.TableFamily(t.family)})
+	for _, s := range t.sets {
+		*id++
+		s.id = *id
+		if err := f.addSet(nt, s); err != nil {
+			return fmt.Errorf("set %s: %w", s.name, err)
+		}
+	}
+	for _, c := range t.chains {
+		policy := nftables.ChainPolicyAccept
+		priority := c.priority
+		nc := f.conn.AddChain(&nftables.Chain{Name: c.name, Table: nt, Type: c.kind, Hooknum: c.hook, Priority: &priority, Policy: &policy})
+		for _, r := range c.rules {
+			var code []expr.Any
+			for _, m := range r {
+				code = append(code, m.exprs()...)
+			}
+			f.conn.AddRule(&nftables.Rule{Table: nt, Chain: nc, Exprs: code})
+		}
+	}
+	return nil
+}
+
+func (f *Firewall) addSet(t *nftables.Table, s *set) error {
+	ns := &nftables.Set{Table: t, Name: s.name, ID: s.id, Interval: s.interval, KeyType: s.parts[0].kind}
+	if len(s.parts) > 1 {
+		kinds := make([]nftables.SetDatatype, len(s.parts))
+		for i, p := range s.parts {
+			kinds[i] = p.kind
+		}
+		key, err := nftables.ConcatSetType(kinds...)
+		if err != nil {
+			return err
+		}
+		ns.KeyType, ns.Concatenation = key, true
+	}
+	if err := f.conn.AddSet(ns, nil); err != nil {
+		return err
+	}
+	for part := range slices.Chunk(s.elements, chunk) {
+		var values []nftables.SetElement
+		for _, e := range part {
+			values = append(values, e.kernel()...)
+		}
+		if err := f.conn.SetAddElements(ns, values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cut forgets connections between services without a pair: packets of a known connection would pass for ever, those of a
+// forgotten one are judged anew.
+func (f *Firewall) cut(r Rules) error {
+	_, err := f.track.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, strangers{r})
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("cannot cut connections that are not allowed any more: %w", err)
+	}
+	return nil
+}
+
+// strangers matches connections between services that are no pair.
+type strangers struct{ rules Rules }
+
+func (s strangers) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
+	from, ok1 := netip.AddrFromSlice(flow.Forward.SrcIP)
+	to, ok2 := netip.AddrFromSlice(flow.Forward.DstIP)
+	from, to = from.Unmap(), to.Unmap()
+	if !ok1 || !ok2 || s.rules.member(from) != nil || s.rules.member(to) != nil {
+		return false
+	}
+	_, allowed := slices.BinarySearchFunc(s.rules.Allowed, Pair{from, to}, func(a, b Pair) int {
+		if c := a.From.Compare(b.From); c != 0 {
+			return c
+		}
+		return a.To.Compare(b.To)
+	})
+	return !allowed
+}

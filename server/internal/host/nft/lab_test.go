@@ -1,0 +1,290 @@
+package nft_test
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+
+	"github.com/hearthos/hearth/server/internal/host/netdev"
+	"github.com/hearthos/hearth/server/internal/host/nft"
+	"github.com/hearthos/hearth/server/internal/testenv"
+)
+
+const tag = "1a2b"
+
+// lab is a machine with a bridge, services on it and a world behind another link, each in a network namespace.
+type lab struct {
+	t          *testing.T
+	host       netns.NsHandle
+	world      netns.NsHandle
+	services   map[string]*service
+	devices    *netdev.Devices
+	firewall   *nft.Firewall
+	rules      nft.Rules
+	worldAddr  string
+	uplinkAddr string
+}
+
+type service struct {
+	ns   netns.NsHandle
+	link string
+	addr netip.Addr
+}
+
+func newLab(t *testing.T, names ...string) *lab {
+	t.Helper()
+	testenv.Require(t, "netns")
+	l := &lab{t: t, services: map[string]*service{}, worldAddr: "198.51.100.9", uplinkAddr: "198.51.100.1"}
+	l.host, l.world = l.namespace(), l.namespace()
+	l.rules = nft.Rules{Tag: tag, Bridge: "hearth0", Host: netip.MustParsePrefix("10.0.3.1/24")}
+	l.in(l.host, func() {
+		var err error
+		l.devices, err = netdev.New()
+		must(t, err)
+		l.firewall, err = nft.New()
+		must(t, err)
+		must(t, l.devices.EnsureBridge(netdev.Bridge{Name: l.rules.Bridge, Address: l.rules.Host}))
+	})
+	t.Cleanup(func() { l.firewall.Close(); l.devices.Close() })
+	l.cable("up0", "eth0", l.world)
+	l.address(l.host, "up0", l.uplinkAddr+"/24")
+	l.address(l.world, "eth0", l.worldAddr+"/24")
+	l.in(l.world, func() { route(t, "10.0.3.0/24", l.uplinkAddr) })
+	l.in(l.host, func() { must(t, l.devices.EnableForwarding("up0")) })
+	for i, name := range names {
+		l.attach(name, netip.AddrFrom4([4]byte{10, 0, 3, byte(11 + i)}))
+	}
+	return l
+}
+
+// attach adds a service to the bridge and to the rules.
+func (l *lab) attach(name string, addr netip.Addr) {
+	l.t.Helper()
+	s := &service{ns: l.namespace(), link: "h" + tag + name, addr: addr}
+	l.cable(s.link, "eth0", s.ns)
+	l.in(l.host, func() {
+		port, err := netlink.LinkByName(s.link)
+		must(l.t, err)
+		bridge, err := netlink.LinkByName(l.rules.Bridge)
+		must(l.t, err)
+		must(l.t, netlink.LinkSetMaster(port, bridge))
+	})
+	l.setMAC(s, netdev.MAC(addr))
+	l.address(s.ns, "eth0", addr.String()+"/24")
+	l.in(s.ns, func() { route(l.t, "0.0.0.0/0", "10.0.3.1") })
+	l.services[name] = s
+	l.rules.Services = append(l.rules.Services, nft.Service{Link: s.link, Address: addr, MAC: netdev.MAC(addr)})
+}
+
+func (l *lab) ensure() {
+	l.t.Helper()
+	must(l.t, l.firewall.Ensure(l.rules))
+}
+
+func (l *lab) pair(from, to string) nft.Pair {
+	return nft.Pair{From: l.services[from].addr, To: l.services[to].addr}
+}
+
+// namespace makes a network namespace that lives as long as the test.
+func (l *lab) namespace() netns.NsHandle {
+	l.t.Helper()
+	var h netns.NsHandle
+	onThread(func() {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			l.t.Errorf("unshare: %v", err)
+			return
+		}
+		h, _ = netns.Get()
+		lo, err := netlink.LinkByName("lo")
+		must(l.t, err)
+		must(l.t, netlink.LinkSetUp(lo))
+	})
+	if l.t.Failed() {
+		l.t.FailNow()
+	}
+	l.t.Cleanup(func() { h.Close() })
+	return h
+}
+
+// onThread runs fn on a thread that is thrown away afterwards.
+func onThread(fn func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		fn()
+	}()
+	<-done
+}
+
+// in runs fn in a namespace. Sockets fn makes stay there.
+func (l *lab) in(ns netns.NsHandle, fn func()) {
+	l.t.Helper()
+	onThread(func() {
+		if err := netns.Set(ns); err != nil {
+			l.t.Errorf("setns: %v", err)
+			return
+		}
+		fn()
+	})
+	if l.t.Failed() {
+		l.t.FailNow()
+	}
+}
+
+// cable joins the host and another namespace.
+func (l *lab) cable(here, there string, ns netns.NsHandle) {
+	l.t.Helper()
+	l.in(l.host, func() {
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name = here
+		must(l.t, netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: there, PeerNamespace: netlink.NsFd(ns)}))
+		link, err := netlink.LinkByName(here)
+		must(l.t, err)
+		must(l.t, netlink.LinkSetUp(link))
+	})
+	l.in(ns, func() {
+		link, err := netlink.LinkByName(there)
+		must(l.t, err)
+		must(l.t, netlink.LinkSetUp(link))
+	})
+}
+
+func (l *lab) address(ns netns.NsHandle, link, addr string) {
+	l.t.Helper()
+	l.in(ns, func() {
+		li, err := netlink.LinkByName(link)
+		must(l.t, err)
+		a, err := netlink.ParseAddr(addr)
+		must(l.t, err)
+		must(l.t, netlink.AddrAdd(li, a))
+	})
+}
+
+func (l *lab) setMAC(s *service, mac net.HardwareAddr) {
+	l.t.Helper()
+	l.in(s.ns, func() {
+		li, err := netlink.LinkByName("eth0")
+		must(l.t, err)
+		must(l.t, netlink.LinkSetHardwareAddr(li, mac))
+	})
+}
+
+// forget has a service forget where an address is.
+func (l *lab) forget(s *service, addr string) {
+	l.t.Helper()
+	l.in(s.ns, func() {
+		li, err := netlink.LinkByName("eth0")
+		must(l.t, err)
+		must(l.t, netlink.NeighDel(&netlink.Neigh{LinkIndex: li.Attrs().Index, Family: unix.AF_INET, IP: net.ParseIP(addr)}))
+	})
+}
+
+func route(t *testing.T, dst, via string) {
+	_, n, err := net.ParseCIDR(dst)
+	must(t, err)
+	must(t, netlink.RouteAdd(&netlink.Route{Dst: n, Gw: net.ParseIP(via)}))
+}
+
+// listen serves a port in a namespace: every caller is told the address it has here, then gets back what it sends.
+func (l *lab) listen(ns netns.NsHandle, addr string) {
+	l.t.Helper()
+	var ln net.Listener
+	l.in(ns, func() {
+		var err error
+		ln, err = net.Listen("tcp4", addr)
+		must(l.t, err)
+	})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer c.Close()
+				host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
+				fmt.Fprintln(c, host)
+				b := make([]byte, 64)
+				for {
+					_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+					n, err := c.Read(b)
+					if err != nil {
+						return
+					}
+					if _, err := c.Write(b[:n]); err != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+	l.t.Cleanup(func() { ln.Close(); wg.Wait() })
+}
+
+// open connects from a namespace and returns the connection with the address the other side sees.
+func (l *lab) open(ns netns.NsHandle, from, to string) (net.Conn, string, error) {
+	l.t.Helper()
+	var c net.Conn
+	var err error
+	l.in(ns, func() {
+		d := net.Dialer{Timeout: patience}
+		if from != "" {
+			d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
+		}
+		c, err = d.Dial("tcp4", to)
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	l.t.Cleanup(func() { c.Close() })
+	b := make([]byte, 64)
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	n, err := c.Read(b)
+	return c, strings.TrimSpace(string(b[:n])), err
+}
+
+// patience is how long a packet that is dropped is waited for, more than long enough for one that is not.
+const patience = 700 * time.Millisecond
+
+// sees wants a connection that is seen as coming from an address; "" wants none.
+func (l *lab) sees(what string, ns netns.NsHandle, to, want string) {
+	l.t.Helper()
+	_, got, err := l.open(ns, "", to)
+	switch {
+	case want == "" && err == nil:
+		l.t.Errorf("%s: %s was reached", what, to)
+	case want != "" && err != nil:
+		l.t.Errorf("%s: %s was not reached: %v", what, to, err)
+	case got != want:
+		l.t.Errorf("%s: seen as %q, want %q", what, got, want)
+	}
+}
+
+// answers tells whether what is sent comes back.
+func answers(c net.Conn) bool {
+	_ = c.SetDeadline(time.Now().Add(patience))
+	if _, err := c.Write([]byte("x")); err != nil {
+		return false
+	}
+	_, err := c.Read(make([]byte, 1))
+	return err == nil
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+		runtime.Goexit()
+	}
+}

@@ -1,0 +1,320 @@
+package nft
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+type family nftables.TableFamily
+
+const (
+	familyBridge = family(nftables.TableFamilyBridge)
+	familyInet   = family(nftables.TableFamilyINet)
+)
+
+func (f family) String() string {
+	if f == familyBridge {
+		return "bridge"
+	}
+	return "inet"
+}
+
+// match is one word of a rule: a condition or a verdict.
+type match interface {
+	text() string
+	exprs() []expr.Any
+}
+
+// reg is where conditions load what they compare. Concatenations take registers of four bytes from reg32 on.
+const reg, reg32 = 1, 8
+
+// word is a match whose two forms are known when it is made.
+type word struct {
+	words string
+	code  []expr.Any
+}
+
+func (w word) text() string      { return w.words }
+func (w word) exprs() []expr.Any { return w.code }
+
+var (
+	accept     = word{"accept", []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}}}
+	drop       = word{"drop", []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}}
+	reject     = word{"reject with icmpx admin-prohibited", []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_ADMIN_PROHIBITED}}}
+	reset      = word{"reject with tcp reset", []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}}}
+	masquerade = word{"masquerade", []expr.Any{&expr.Masq{}}}
+)
+
+// linkMatch compares the name of a link.
+type linkMatch struct {
+	key     expr.MetaKey
+	name    string
+	prefix  bool
+	negated bool
+}
+
+func inLink(name string) linkMatch  { return linkMatch{key: expr.MetaKeyIIFNAME, name: name} }
+func outLink(name string) linkMatch { return linkMatch{key: expr.MetaKeyOIFNAME, name: name} }
+func inLinks(prefix string) linkMatch {
+	return linkMatch{key: expr.MetaKeyIIFNAME, name: prefix, prefix: true}
+}
+func outLinks(prefix string) linkMatch {
+	return linkMatch{key: expr.MetaKeyOIFNAME, name: prefix, prefix: true}
+}
+
+func not(m linkMatch) linkMatch {
+	m.negated = !m.negated
+	return m
+}
+
+func (m linkMatch) text() string {
+	var b strings.Builder
+	b.WriteString("iifname ")
+	if m.key == expr.MetaKeyOIFNAME {
+		b.Reset()
+		b.WriteString("oifname ")
+	}
+	if m.negated {
+		b.WriteString("!= ")
+	}
+	star := ""
+	if m.prefix {
+		star = "*"
+	}
+	fmt.Fprintf(&b, "%q", m.name+star)
+	return b.String()
+}
+
+func (m linkMatch) exprs() []expr.Any {
+	data := []byte(m.name)
+	if !m.prefix {
+		data = ifName(m.name)
+	}
+	op := expr.CmpOpEq
+	if m.negated {
+		op = expr.CmpOpNeq
+	}
+	return []expr.Any{&expr.Meta{Key: m.key, Register: reg}, &expr.Cmp{Op: op, Register: reg, Data: data}}
+}
+
+func ifName(name string) []byte {
+	b := make([]byte, unix.IFNAMSIZ)
+	copy(b, name)
+	return b
+}
+
+// Numbers of protocols and types rules speak of.
+const (
+	etherIPv4 = unix.ETH_P_IP
+	etherARP  = unix.ETH_P_ARP
+	protoIPv4 = unix.NFPROTO_IPV4
+	protoIPv6 = unix.NFPROTO_IPV6
+	protoICMP = unix.IPPROTO_ICMP
+	protoTCP  = unix.IPPROTO_TCP
+	protoUDP  = unix.IPPROTO_UDP
+	icmpEcho  = 8
+
+	ctInvalid     = expr.CtStateBitINVALID
+	ctEstablished = expr.CtStateBitESTABLISHED
+	ctRelated     = expr.CtStateBitRELATED
+)
+
+func equal(words string, load expr.Any, data []byte) word {
+	return word{words, []expr.Any{load, &expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: data}}}
+}
+
+func etherType(t uint16) word {
+	name := map[uint16]string{etherIPv4: "ip", etherARP: "arp"}[t]
+	load := &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseLLHeader, Offset: 12, Len: 2}
+	return equal("ether type "+name, load, binary.BigEndian.AppendUint16(nil, t))
+}
+
+func nfproto(p byte) word {
+	name := map[byte]string{protoIPv4: "ipv4", protoIPv6: "ipv6"}[p]
+	return equal("meta nfproto "+name, &expr.Meta{Key: expr.MetaKeyNFPROTO, Register: reg}, []byte{p})
+}
+
+func l4proto(p byte) word {
+	name := map[byte]string{protoICMP: "icmp", protoTCP: "tcp", protoUDP: "udp"}[p]
+	return equal("meta l4proto "+name, &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg}, []byte{p})
+}
+
+func destinationPort(p uint16) word {
+	load := &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2}
+	return equal(fmt.Sprintf("th dport %d", p), load, binary.BigEndian.AppendUint16(nil, p))
+}
+
+func icmpType(t byte) word {
+	name := map[byte]string{icmpEcho: "echo-request"}[t]
+	return equal("icmp type "+name, &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 1}, []byte{t})
+}
+
+func sourceIn(p netip.Prefix) word {
+	mask := net.CIDRMask(p.Bits(), 32)
+	return word{"ip saddr " + p.String(), []expr.Any{
+		&expr.Payload{DestRegister: reg, Base: expr.PayloadBaseNetworkHeader, Offset: 12, Len: 4},
+		&expr.Bitwise{SourceRegister: reg, DestRegister: reg, Len: 4, Mask: mask, Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: p.Masked().Addr().AsSlice()},
+	}}
+}
+
+func ctState(bits uint32) word {
+	var names []string
+	for _, s := range []struct {
+		bit  uint32
+		name string
+	}{{ctInvalid, "invalid"}, {ctEstablished, "established"}, {ctRelated, "related"}} {
+		if bits&s.bit != 0 {
+			names = append(names, s.name)
+		}
+	}
+	return word{"ct state " + strings.Join(names, ","), []expr.Any{
+		&expr.Ct{Key: expr.CtKeySTATE, Register: reg},
+		&expr.Bitwise{SourceRegister: reg, DestRegister: reg, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(bits), Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg, Data: make([]byte, 4)},
+	}}
+}
+
+// field is a part of a packet that is looked up in a set.
+type field struct {
+	words string
+	load  func(register uint32) expr.Any
+	part  part
+}
+
+func payload(words string, base expr.PayloadBase, offset, length uint32, p part) field {
+	return field{words, func(r uint32) expr.Any {
+		return &expr.Payload{DestRegister: r, Base: base, Offset: offset, Len: length}
+	}, p}
+}
+
+var (
+	fieldInLink          = field{"iifname", func(r uint32) expr.Any { return &expr.Meta{Key: expr.MetaKeyIIFNAME, Register: r} }, partIfName}
+	fieldEtherSource     = payload("ether saddr", expr.PayloadBaseLLHeader, 6, 6, partEther)
+	fieldARPEther        = payload("arp saddr ether", expr.PayloadBaseNetworkHeader, 8, 6, partEther)
+	fieldARPSource       = payload("arp saddr ip", expr.PayloadBaseNetworkHeader, 14, 4, partIPv4)
+	fieldIPSource        = payload("ip saddr", expr.PayloadBaseNetworkHeader, 12, 4, partIPv4)
+	fieldIPDestination   = payload("ip daddr", expr.PayloadBaseNetworkHeader, 16, 4, partIPv4)
+	fieldDestinationPort = payload("th dport", expr.PayloadBaseTransportHeader, 2, 2, partPort)
+)
+
+// lookup holds where the fields together are in the set. In the inet family the caller has settled the protocol.
+type lookup struct {
+	set    *set
+	fields []field
+}
+
+func in(s *set, fields ...field) lookup { return lookup{s, fields} }
+
+func (l lookup) text() string {
+	words := make([]string, len(l.fields))
+	for i, f := range l.fields {
+		words[i] = f.words
+	}
+	return strings.Join(words, " . ") + " @" + l.set.name
+}
+
+func (l lookup) exprs() []expr.Any {
+	if len(l.fields) == 1 {
+		return []expr.Any{l.fields[0].load(reg), &expr.Lookup{SourceRegister: reg, SetName: l.set.name, SetID: l.set.id}}
+	}
+	var out []expr.Any
+	r := uint32(reg32)
+	for _, f := range l.fields {
+		out = append(out, f.load(r))
+		r += (f.part.size + 3) / 4
+	}
+	return append(out, &expr.Lookup{SourceRegister: reg32, SetName: l.set.name, SetID: l.set.id})
+}
+
+// part is a type of which keys of sets are made.
+type part struct {
+	name string
+	size uint32
+	kind nftables.SetDatatype
+}
+
+var (
+	partIfName = part{"ifname", unix.IFNAMSIZ, nftables.TypeIFName}
+	partEther  = part{"ether_addr", 6, nftables.TypeEtherAddr}
+	partIPv4   = part{"ipv4_addr", 4, nftables.TypeIPAddr}
+	partPort   = part{"inet_service", 2, nftables.TypeInetService}
+)
+
+// set is a named set; element values stand in the order of its parts.
+type set struct {
+	name     string
+	parts    []part
+	interval bool
+	elements []element
+	id       uint32 // within one transaction
+}
+
+type element []any
+
+func (s *set) render(b *strings.Builder) {
+	names := make([]string, len(s.parts))
+	for i, p := range s.parts {
+		names[i] = p.name
+	}
+	fmt.Fprintf(b, "\tset %s {\n\t\ttype %s\n", s.name, strings.Join(names, " . "))
+	if s.interval {
+		b.WriteString("\t\tflags interval\n")
+	}
+	if len(s.elements) > 0 {
+		rows := make([]string, len(s.elements))
+		for i, e := range s.elements {
+			rows[i] = e.text()
+		}
+		fmt.Fprintf(b, "\t\telements = { %s }\n", strings.Join(rows, ",\n\t\t\t     "))
+	}
+	b.WriteString("\t}\n")
+}
+
+func (e element) text() string {
+	values := make([]string, len(e))
+	for i, v := range e {
+		switch v := v.(type) {
+		case string:
+			values[i] = fmt.Sprintf("%q", v)
+		case PortRange:
+			if values[i] = fmt.Sprint(v.First); v.Last != v.First {
+				values[i] = fmt.Sprintf("%d-%d", v.First, v.Last)
+			}
+		default:
+			values[i] = fmt.Sprint(v)
+		}
+	}
+	return strings.Join(values, " . ")
+}
+
+// kernel returns the element as the kernel takes it: concatenated values are padded to registers, ranges have an end.
+func (e element) kernel() []nftables.SetElement {
+	if p, ok := e[0].(PortRange); ok {
+		out := []nftables.SetElement{{Key: binary.BigEndian.AppendUint16(nil, p.First)}}
+		if p.Last < 65535 {
+			out = append(out, nftables.SetElement{Key: binary.BigEndian.AppendUint16(nil, p.Last+1), IntervalEnd: true})
+		}
+		return out
+	}
+	var key []byte
+	for _, v := range e {
+		switch v := v.(type) {
+		case string:
+			key = append(key, ifName(v)...)
+		case net.HardwareAddr:
+			key = append(append(key, v...), 0, 0)
+		case netip.Addr:
+			key = append(key, v.AsSlice()...)
+		}
+	}
+	return []nftables.SetElement{{Key: key}}
+}

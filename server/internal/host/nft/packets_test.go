@@ -1,0 +1,188 @@
+package nft_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
+
+	"github.com/hearthos/hearth/server/internal/host/netdev"
+	"github.com/hearthos/hearth/server/internal/host/nft"
+)
+
+func TestServicesReachOnlyWhatIsAllowed(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "a", "b", "c")
+	a, b := l.services["a"], l.services["b"]
+	l.listen(a.ns, "10.0.3.11:8000")
+	l.listen(b.ns, "10.0.3.12:8000")
+	l.listen(l.host, "10.0.3.1:8443")
+	l.listen(l.host, "10.0.3.1:5961")
+	l.listen(l.host, "10.0.3.1:53")
+	l.listen(l.world, l.worldAddr+":80")
+	l.rules.Ports = []nft.PortRange{{First: 8443, Last: 8443}}
+
+	l.sees("without rules, or the lab proves nothing", a.ns, "10.0.3.12:8000", "10.0.3.11")
+	l.forget(a, "10.0.3.12")
+	l.forget(b, "10.0.3.11") // a service that starts under rules never learns where another one is
+	l.ensure()
+	l.sees("service to service", a.ns, "10.0.3.12:8000", "")
+	l.sees("service to the door", a.ns, "10.0.3.1:8443", "10.0.3.11")
+	l.sees("service to the resolver", a.ns, "10.0.3.1:53", "10.0.3.11")
+	l.sees("service to another port of the machine", a.ns, "10.0.3.1:5961", "")
+	l.sees("service to the world", a.ns, l.worldAddr+":80", l.uplinkAddr)
+	l.sees("machine to service", l.host, "10.0.3.12:8000", "10.0.3.1")
+	l.sees("world to service", l.world, "10.0.3.12:8000", "")
+
+	l.rules.Allowed = []nft.Pair{l.pair("a", "b")}
+	l.ensure()
+	conn, from, err := l.open(a.ns, "", "10.0.3.12:8000")
+	if err != nil || from != "10.0.3.11" || !answers(conn) {
+		t.Fatalf("allowed pair: seen as %q, %v", from, err)
+	}
+	l.sees("the pair turned round", b.ns, "10.0.3.11:8000", "")
+	l.sees("another service to the pair", l.services["c"].ns, "10.0.3.12:8000", "")
+
+	l.ensure() // the same rules again
+	if !answers(conn) {
+		t.Error("putting the same rules in force again cut a connection")
+	}
+	l.rules.Allowed = nil
+	l.ensure()
+	if answers(conn) {
+		t.Error("a connection outlived its pair")
+	}
+	must(t, l.firewall.Delete(tag))
+	must(t, l.firewall.Delete(tag))
+	l.sees("service to service without rules", a.ns, "10.0.3.12:8000", "10.0.3.11")
+}
+
+func TestRefusalsAreTold(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "a", "b")
+	l.ensure()
+	for _, to := range []string{"10.0.3.12:8000", "10.0.3.1:5961"} {
+		at := time.Now()
+		if _, _, err := l.open(l.services["a"].ns, "", to); err == nil || time.Since(at) > patience/2 {
+			t.Errorf("%s is refused after %v with %v; a program should not have to wait", to, time.Since(at), err)
+		}
+	}
+}
+
+func TestNobodySpeaksInAnothersName(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "a", "b", "c")
+	a, b := l.services["a"], l.services["b"]
+	l.listen(l.host, "10.0.3.1:8443")
+	l.listen(b.ns, "10.0.3.12:8000")
+	l.rules.Ports = []nft.PortRange{{First: 8443, Last: 8443}}
+	l.rules.Allowed = []nft.Pair{l.pair("c", "b")}
+	l.ensure()
+	l.sees("c to b", l.services["c"].ns, "10.0.3.12:8000", "10.0.3.13")
+
+	// The address of c: a may use it neither towards the machine nor where c is allowed.
+	l.address(a.ns, "eth0", "10.0.3.13/24")
+	if _, _, err := l.open(a.ns, "10.0.3.13", "10.0.3.1:8443"); err == nil {
+		t.Error("a reached the machine with the address of c")
+	}
+	if _, _, err := l.open(a.ns, "10.0.3.13", "10.0.3.12:8000"); err == nil {
+		t.Error("a reached b with the address of c")
+	}
+	// Saying that it has the address does not draw the traffic of c.
+	l.listen(l.services["c"].ns, "10.0.3.13:8000")
+	l.sees("machine to c", l.host, "10.0.3.13:8000", "10.0.3.1")
+	l.in(a.ns, func() { announce(t, netdev.MAC(a.addr), l.services["c"].addr) })
+	l.sees("machine to c after a claimed its address", l.host, "10.0.3.13:8000", "10.0.3.1")
+
+	// The hardware address of c.
+	l.sees("a to the machine", a.ns, "10.0.3.1:8443", "10.0.3.11")
+	l.setMAC(a, netdev.MAC(l.services["c"].addr))
+	l.sees("a with the hardware address of c", a.ns, "10.0.3.1:8443", "")
+	l.sees("c after that", l.services["c"].ns, "10.0.3.1:8443", "10.0.3.13")
+}
+
+// announce tells everybody on a link that an address is at a hardware address.
+func announce(t *testing.T, mac net.HardwareAddr, addr netip.Addr) {
+	link, err := netlink.LinkByName("eth0")
+	must(t, err)
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(fd)
+	ip := addr.AsSlice()
+	frame := slices.Concat([]byte{255, 255, 255, 255, 255, 255}, mac, []byte{8, 6, 0, 1, 8, 0, 6, 4, 0, 2}, mac, ip, mac, ip)
+	must(t, unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: link.Attrs().Index, Protocol: 0x0608}))
+}
+
+func TestALinkNobodyKnowsPassesNothing(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "a")
+	l.listen(l.host, "10.0.3.1:53")
+	l.listen(l.world, l.worldAddr+":80")
+	l.attach("x", netip.MustParseAddr("10.0.3.99"))
+	l.rules.Services = l.rules.Services[:1]
+	l.ensure()
+	l.sees("known", l.services["a"].ns, "10.0.3.1:53", "10.0.3.11")
+	l.sees("unknown to the machine", l.services["x"].ns, "10.0.3.1:53", "")
+	l.sees("unknown to the world", l.services["x"].ns, l.worldAddr+":80", "")
+}
+
+func TestOtherTrafficOfTheMachineIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "a")
+	far := l.namespace()
+	l.cable("lan0", "eth0", far)
+	l.address(l.host, "lan0", "192.168.7.1/24")
+	l.address(far, "eth0", "192.168.7.9/24")
+	l.in(far, func() { route(t, "0.0.0.0/0", "192.168.7.1") })
+	l.in(l.world, func() { route(t, "192.168.7.0/24", l.uplinkAddr) })
+	l.in(l.host, func() { must(t, l.devices.EnableForwarding("lan0")) })
+	l.listen(l.host, "192.168.7.1:5961")
+	l.listen(l.world, l.worldAddr+":80")
+	l.ensure()
+	l.sees("network to the machine", far, "192.168.7.1:5961", "192.168.7.9")
+	l.sees("network through the machine", far, l.worldAddr+":80", "192.168.7.9")
+}
+
+// TestAnyPairsAreKept compares random pairs with what packets do.
+func TestAnyPairsAreKept(t *testing.T) {
+	t.Parallel()
+	names := []string{"a", "b", "c"}
+	l := newLab(t, names...)
+	for _, n := range names {
+		l.listen(l.services[n].ns, l.services[n].addr.String()+":8000")
+	}
+	var all []nft.Pair
+	for _, x := range names {
+		for _, y := range names {
+			if x != y {
+				all = append(all, l.pair(x, y))
+			}
+		}
+	}
+	byAddr := map[netip.Addr]*service{}
+	for _, s := range l.services {
+		byAddr[s.addr] = s
+	}
+	some := rapid.SliceOfDistinct(rapid.SampledFrom(all), func(p nft.Pair) nft.Pair { return p })
+	for range 12 { // a transaction waits for the kernel's readers, so a hundred would take long
+		seed := rand.Int()
+		l.rules.Allowed = some.Example(seed)
+		must(t, l.firewall.Ensure(l.rules))
+		for _, p := range all {
+			c, _, err := l.open(byAddr[p.From].ns, "", fmt.Sprintf("%s:8000", p.To))
+			if c != nil {
+				c.Close()
+			}
+			if allowed := slices.Contains(l.rules.Allowed, p); allowed != (err == nil) {
+				t.Errorf("example %d, %s to %s: allowed %v, but %v", seed, p.From, p.To, allowed, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package nft_test
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
+
+	"github.com/hearthos/hearth/server/internal/host/netdev"
+	"github.com/hearthos/hearth/server/internal/host/nft"
+	"github.com/hearthos/hearth/server/internal/testenv"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func example() nft.Rules {
+	addr := netip.MustParseAddr
+	return nft.Rules{
+		Tag: tag, Bridge: "hearth0", Host: netip.MustParsePrefix("10.0.3.1/24"),
+		Services: []nft.Service{
+			{Link: "h1a2bbbbbbbbb", Address: addr("10.0.3.12"), MAC: netdev.MAC(addr("10.0.3.12"))},
+			{Link: "h1a2baaaaaaaa", Address: addr("10.0.3.11"), MAC: netdev.MAC(addr("10.0.3.11"))},
+		},
+		Allowed: []nft.Pair{{addr("10.0.3.12"), addr("10.0.3.11")}, {addr("10.0.3.11"), addr("10.0.3.12")}},
+		Ports:   []nft.PortRange{{49152, 65535}, {443, 443}, {8000, 8010}, {8005, 8020}, {80, 80}, {444, 450}},
+	}
+}
+
+func TestRendering(t *testing.T) {
+	t.Parallel()
+	got, err := nft.Render(example())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join("testdata", "example.nft")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), got); d != "" {
+		t.Errorf("rendering changed (-want +got):\n%s", d)
+	}
+}
+
+func TestOrderAndRepetitionDoNotMatter(t *testing.T) {
+	t.Parallel()
+	want, err := nft.Render(example())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		r := example()
+		r.Services = rapid.Permutation(append(r.Services, r.Services...)).Draw(rt, "services")
+		r.Allowed = rapid.Permutation(append(r.Allowed, r.Allowed[0])).Draw(rt, "allowed")
+		r.Ports = rapid.Permutation(r.Ports).Draw(rt, "ports")
+		got, err := nft.Render(r)
+		if err != nil || got != want {
+			rt.Fatalf("%v\n%s", err, cmp.Diff(want, got))
+		}
+	})
+}
+
+// TestTheKernelHoldsWhatIsRendered gives the text to the nft program and the rules to the kernel by ourselves: what the
+// program lists afterwards must be the same.
+func TestTheKernelHoldsWhatIsRendered(t *testing.T) {
+	t.Parallel()
+	testenv.Require(t, "netns")
+	if _, err := exec.LookPath("nft"); err != nil {
+		t.Skip("needs the program nft")
+	}
+	empty := example()
+	empty.Services, empty.Allowed, empty.Ports = nil, nil, nil
+	for name, r := range map[string]nft.Rules{"example": example(), "empty": empty} {
+		text, err := nft.Render(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		byProgram := listing(t, func() {
+			cmd := exec.Command("nft", "-f", "-")
+			cmd.Stdin = bytes.NewReader([]byte(text))
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("nft does not take the text: %v\n%s\n%s", err, out, text)
+			}
+		})
+		byUs := listing(t, func() {
+			f, err := nft.New()
+			must(t, err)
+			defer f.Close()
+			for range 2 {
+				must(t, f.Ensure(r))
+			}
+			tags, err := f.Tags()
+			must(t, err)
+			if !slices.Equal(tags, []string{tag}) {
+				t.Errorf("tags are %v", tags)
+			}
+		})
+		if d := cmp.Diff(byProgram, byUs); d != "" || byUs == "" {
+			t.Errorf("%s: -text +kernel:\n%s", name, d)
+		}
+	}
+}
+
+// listing runs fn in a namespace of its own and returns the rules that are there afterwards.
+func listing(t *testing.T, fn func()) string {
+	t.Helper()
+	var out []byte
+	onThread(func() {
+		must(t, unix.Unshare(unix.CLONE_NEWNET))
+		fn()
+		var err error
+		out, err = exec.Command("nft", "list", "ruleset").CombinedOutput()
+		must(t, err)
+	})
+	return string(out)
+}
+
+func TestManyRulesAreTakenAtOnce(t *testing.T) {
+	t.Parallel()
+	testenv.Require(t, "netns")
+	r := example()
+	r.Host = netip.MustParsePrefix("10.0.0.1/16")
+	r.Services, r.Allowed = nil, nil
+	for i := range 4000 {
+		a := netip.AddrFrom4([4]byte{10, 0, byte(1 + i/200), byte(1 + i%200)})
+		b := netip.AddrFrom4([4]byte{10, 0, 100, byte(1 + i%200)})
+		r.Services = append(r.Services, nft.Service{Link: "h1a2b" + string(rune('a'+i%26)) + "x", Address: a, MAC: netdev.MAC(a)})
+		r.Allowed = append(r.Allowed, nft.Pair{From: a, To: b}, nft.Pair{From: b, To: a})
+	}
+	onThread(func() {
+		must(t, unix.Unshare(unix.CLONE_NEWNET))
+		f, err := nft.New()
+		must(t, err)
+		defer f.Close()
+		must(t, f.Ensure(r))
+		must(t, f.Delete(tag))
+	})
+}
+
+func TestRulesThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*nft.Rules){
+		"tag":                    func(r *nft.Rules) { r.Tag = "1A2B" },
+		"bridge":                 func(r *nft.Rules) { r.Bridge = "a b" },
+		"injection":              func(r *nft.Rules) { r.Bridge = `x" accept` },
+		"host":                   func(r *nft.Rules) { r.Host = netip.MustParsePrefix("fd00::1/64") },
+		"foreign link":           func(r *nft.Rules) { r.Services[0].Link = "eth0" },
+		"other instance":         func(r *nft.Rules) { r.Services[0].Link = "h9999aaaa" },
+		"address elsewhere":      func(r *nft.Rules) { r.Services[0].Address = netip.MustParseAddr("10.0.4.2") },
+		"the machine's address":  func(r *nft.Rules) { r.Services[0].Address = netip.MustParseAddr("10.0.3.1") },
+		"no hardware address":    func(r *nft.Rules) { r.Services[0].MAC = nil },
+		"group hardware address": func(r *nft.Rules) { r.Services[0].MAC = net.HardwareAddr{1, 0, 0, 0, 0, 1} },
+		"pair elsewhere":         func(r *nft.Rules) { r.Allowed[0].To = netip.MustParseAddr("10.0.4.2") },
+		"port 0":                 func(r *nft.Rules) { r.Ports[0].First = 0 },
+		"ports backwards":        func(r *nft.Rules) { r.Ports[0] = nft.PortRange{First: 9, Last: 8} },
+		"too many":               func(r *nft.Rules) { r.Allowed = make([]nft.Pair, nft.MaxPairs+1) },
+	} {
+		r := example()
+		change(&r)
+		if _, err := nft.Render(r); !errors.Is(err, nft.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package nft
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/google/nftables"
+)
+
+// table, chain and rule are the firewall before it is text or netlink.
+type table struct {
+	name   string
+	family family
+	sets   []*set
+	chains []chain
+}
+
+type chain struct {
+	name     string
+	kind     nftables.ChainType
+	hook     *nftables.ChainHook
+	hookName string
+	priority nftables.ChainPriority
+	rules    []rule
+}
+
+// rule is matches and a verdict; it applies where all of them hold.
+type rule []match
+
+// tables says what the rules come to. All chains accept at their end: other traffic of the machine is not ours.
+func tables(r Rules) []table {
+	return []table{bridgeTable(r), inetTable(r)}
+}
+
+func bridgeTable(r Rules) table {
+	senders := &set{name: "senders", parts: []part{partIfName, partEther, partIPv4}}
+	for _, s := range r.Services {
+		senders.elements = append(senders.elements, element{s.Link, s.MAC, s.Address})
+	}
+	ours := linkPrefix(r.Tag)
+	return table{name: tablePrefix + r.Tag, family: familyBridge, sets: []*set{senders}, chains: []chain{
+		{
+			name: "prerouting", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookPrerouting, hookName: "prerouting", priority: -300,
+			rules: []rule{
+				{not(inLinks(ours)), accept},
+				{etherType(etherIPv4), in(senders, fieldInLink, fieldEtherSource, fieldIPSource), accept},
+				{
+					etherType(etherARP), in(senders, fieldInLink, fieldEtherSource, fieldARPSource),
+					in(senders, fieldInLink, fieldARPEther, fieldARPSource), accept,
+				},
+				{drop},
+			},
+		},
+		{
+			name: "forward", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, hookName: "forward", priority: 0,
+			rules: []rule{
+				{inLinks(ours), drop},
+				{outLinks(ours), drop},
+			},
+		},
+	}}
+}
+
+func inetTable(r Rules) table {
+	pairs := &set{name: "pairs", parts: []part{partIPv4, partIPv4}}
+	for _, p := range r.Allowed {
+		pairs.elements = append(pairs.elements, element{p.From, p.To})
+	}
+	ports := &set{name: "ports", parts: []part{partPort}, interval: true}
+	for _, p := range r.Ports {
+		ports.elements = append(ports.elements, element{p})
+	}
+	from, to := inLink(r.Bridge), outLink(r.Bridge)
+	return table{name: tablePrefix + r.Tag, family: familyInet, sets: []*set{pairs, ports}, chains: []chain{
+		{
+			name: "forward", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, hookName: "forward", priority: 0,
+			rules: []rule{
+				{not(from), not(to), accept},
+				{ctState(ctEstablished | ctRelated), accept},
+				{ctState(ctInvalid), drop},
+				{nfproto(protoIPv6), drop},
+				{nfproto(protoIPv4), from, to, in(pairs, fieldIPSource, fieldIPDestination), accept},
+				{from, to, l4proto(protoTCP), reset},
+				{from, to, reject},
+				{to, drop},
+				// Services do not ask the router for ports: SSDP, and NAT-PMP with PCP.
+				{l4proto(protoUDP), destinationPort(1900), drop},
+				{l4proto(protoUDP), destinationPort(5351), drop},
+			},
+		},
+		{
+			name: "input", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookInput, hookName: "input", priority: 0,
+			rules: []rule{
+				{not(from), accept},
+				{ctState(ctEstablished | ctRelated), accept},
+				{ctState(ctInvalid), drop},
+				{nfproto(protoIPv6), drop},
+				{nfproto(protoIPv4), l4proto(protoICMP), icmpType(icmpEcho), accept},
+				{l4proto(protoUDP), destinationPort(53), accept},
+				{l4proto(protoTCP), destinationPort(53), accept},
+				{l4proto(protoTCP), in(ports, fieldDestinationPort), accept},
+				{l4proto(protoTCP), reset},
+				{reject},
+			},
+		},
+		{
+			name: "postrouting", kind: nftables.ChainTypeNAT, hook: nftables.ChainHookPostrouting, hookName: "postrouting", priority: 100,
+			rules: []rule{{nfproto(protoIPv4), sourceIn(r.Host.Masked()), not(to), masquerade}},
+		},
+	}}
+}
+
+// Render returns the rules as a script of the nft program: what Ensure puts into the kernel, for people and tests.
+func Render(r Rules) (string, error) {
+	r, err := r.normal()
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, t := range tables(r) {
+		t.render(&b)
+	}
+	return b.String(), nil
+}
+
+func (t table) render(b *strings.Builder) {
+	fmt.Fprintf(b, "table %s %s {\n", t.family, t.name)
+	for _, s := range t.sets {
+		s.render(b)
+	}
+	for i, c := range t.chains {
+		if i > 0 || len(t.sets) > 0 {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(b, "\tchain %s {\n\t\ttype %s hook %s priority %d; policy accept;\n", c.name, c.kind, c.hookName, c.priority)
+		for _, r := range c.rules {
+			words := make([]string, 0, len(r))
+			for _, m := range r {
+				if w := m.text(); w != "" {
+					words = append(words, w)
+				}
+			}
+			fmt.Fprintf(b, "\t\t%s\n", strings.Join(words, " "))
+		}
+		b.WriteString("\t}\n")
+	}
+	b.WriteString("}\n")
+}
