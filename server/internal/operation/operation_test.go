@@ -136,6 +136,8 @@ func (w *world) expect(id, want string, log ...string) row {
 	if diff := cmp.Diff(want, spell(op)); diff != "" {
 		w.t.Error(diff)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if diff := cmp.Diff(log, w.log); diff != "" {
 		w.t.Error(diff)
 	}
