@@ -205,19 +205,22 @@ func (l *lab) listen(ns netns.NsHandle, addr string) {
 		must(l.t, err)
 	})
 	var wg sync.WaitGroup
+	ended := make(chan struct{})
 	wg.Go(func() {
 		for {
 			c, err := ln.Accept()
 			if err != nil {
 				return
 			}
+			wg.Go(func() { // the other end may be cut off without a word
+				<-ended
+				c.Close()
+			})
 			wg.Go(func() {
-				defer c.Close()
 				host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
 				fmt.Fprintln(c, host)
 				b := make([]byte, 64)
 				for {
-					_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
 					n, err := c.Read(b)
 					if err != nil {
 						return
@@ -229,7 +232,7 @@ func (l *lab) listen(ns netns.NsHandle, addr string) {
 			})
 		}
 	})
-	l.t.Cleanup(func() { ln.Close(); wg.Wait() })
+	l.t.Cleanup(func() { close(ended); ln.Close(); wg.Wait() })
 }
 
 // open connects from a namespace and returns the connection with the address the other side sees.
