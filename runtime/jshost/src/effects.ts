@@ -1,13 +1,13 @@
 import { create, getOption, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
-import { ConnectError } from "@connectrpc/connect";
 import { EffectsService, RefuseRequestSchema } from "@hearthos/abi/hearth/effects/v1/effects_pb";
 import { effect as effectOption } from "@hearthos/abi/hearth/options/v1/options_pb";
 import { decode, encode } from "./codec.js";
 import { guard, type Context } from "./context.js";
-import { faultOf, Reason } from "./fault.js";
+import { Reason } from "./fault.js";
 import type { Host } from "./host.js";
 import { latest } from "./latest.js";
 import { startosEffects, pathOf } from "./names.js";
+import { refusalOf } from "./status.js";
 
 /**
  * What package code gets to ask of its host. It is a plain object of closures, because packages copy it with the
@@ -36,11 +36,10 @@ export class EffectError extends Error {
   readonly reason: string | undefined;
 
   constructor(effect: string, cause: unknown) {
-    const fault = faultOf(cause);
-    const message = fault?.message || (cause instanceof ConnectError ? cause.rawMessage : cause instanceof Error ? cause.message : String(cause));
-    super(`${message} @ ${effect}`, { cause });
+    const refusal = refusalOf(cause);
+    super(`${refusal?.message ?? (cause instanceof Error ? cause.message : String(cause))} @ ${effect}`, { cause });
     this.effect = effect;
-    this.reason = fault ? Reason[fault.reason] : undefined;
+    this.reason = refusal?.fault && Reason[refusal.fault.reason];
   }
 }
 

@@ -1,9 +1,12 @@
-import { create, getOption } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
-import { FaultSchema, Reason, ReasonSchema, type Fault } from "@hearthos/api/hearth/meta/v1/fault_pb";
+import { create, getOption, type MessageShape } from "@bufbuild/protobuf";
+import { status } from "@grpc/grpc-js";
+import { FaultSchema, Reason, ReasonSchema } from "@hearthos/api/hearth/meta/v1/fault_pb";
 import { reason as reasonOption } from "@hearthos/api/hearth/options/v1/options_pb";
 
 export { Reason };
+
+/** What a fault says on the wire. */
+export type FaultDetail = MessageShape<typeof FaultSchema>;
 
 // Message and fault travel in trailers, so they are bounded.
 const maxMessage = 4 << 10;
@@ -15,26 +18,30 @@ export interface Violation {
   message: string;
 }
 
-/** Makes the error by which a call of hearth.jshost.v1 fails: the code follows from the reason.
- * @example throw fault(Reason.SERVICE_NOT_READY, "the package is not initialised");
+/** The error by which a call of hearth.jshost.v1 fails: the code follows from the reason.
+ * @example throw new Fault(Reason.SERVICE_NOT_READY, "the package is not initialised");
  */
-export function fault(reason: Reason, message: string, violations: Violation[] = []): ConnectError {
-  const text = bounded(message, maxMessage);
-  const info = ReasonSchema.value[reason];
-  const code = info && getOption(info, reasonOption).code;
-  const detail = create(FaultSchema, {
-    reason,
-    message: text,
-    violations: violations
-      .slice(0, maxViolations)
-      .map((v) => ({ field: bounded(v.field, 256), message: bounded(v.message, 256) })),
-  });
-  return new ConnectError(text, (code || Code.Internal) as number as Code, undefined, [{ desc: FaultSchema, value: detail }]);
-}
+export class Fault extends Error {
+  override readonly name = "Fault";
+  readonly detail: FaultDetail;
 
-/** Finds the fault that a peer sent with an error. */
-export function faultOf(err: unknown): Fault | undefined {
-  return err instanceof ConnectError ? err.findDetails(FaultSchema)[0] : undefined;
+  constructor(reason: Reason, message: string, violations: Violation[] = []) {
+    const text = bounded(message, maxMessage);
+    super(text);
+    this.detail = create(FaultSchema, {
+      reason,
+      message: text,
+      violations: violations
+        .slice(0, maxViolations)
+        .map((v) => ({ field: bounded(v.field, 256), message: bounded(v.message, 256) })),
+    });
+  }
+
+  /** The code of gRPC. */
+  get code(): status {
+    const info = ReasonSchema.value[this.detail.reason];
+    return ((info && getOption(info, reasonOption).code) || status.INTERNAL) as number as status;
+  }
 }
 
 /** Says in one readable text what package code threw, which may be anything. */

@@ -1,59 +1,84 @@
-import { create, toBinary, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
-import { Code, ConnectError, type Transport } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { create, fromBinary, toBinary, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
+import { Client, credentials, Metadata, status } from "@grpc/grpc-js";
 import { AwaitRequestSchema, EffectsService } from "@hearthos/abi/hearth/effects/v1/effects_pb";
-import { faultOf, Reason } from "./fault.js";
+import { Reason } from "./fault.js";
+import { refusalOf } from "./status.js";
 
 /** Bounds one message to or from the host. */
 export const maxMessage = 16 << 20;
 
+// How soon a connection is tried again: the daemon is away for some seconds when it is updated.
 const firstPause = 50;
 const longestPause = 1000;
-// How often a call is tried again after errors that tell neither that the host refused nor that it is away.
+// How often a call is sent again after errors that tell neither that the host refused nor that it went away.
 const oddRetries = 10;
 
 /**
- * The host's side of hearth.effects.v1. Containers outlive the daemon: while it is away calls wait and are sent again,
- * so package code sees nothing of its restarts but the time they take.
+ * The host's side of hearth.effects.v1. Containers outlive the daemon: while it is away calls wait, and those that were
+ * under way are sent again, so package code sees nothing of its restarts but the time they take.
  */
 export class Host {
-  readonly #transport: Transport;
+  readonly #client: Client;
 
   constructor(socket: string) {
-    this.#transport = createGrpcTransport({
-      baseUrl: "http://localhost",
-      nodeOptions: { path: socket },
-      acceptCompression: [],
-      readMaxBytes: maxMessage,
-      writeMaxBytes: maxMessage,
+    this.#client = new Client(`unix:${socket}`, credentials.createInsecure(), {
+      "grpc.initial_reconnect_backoff_ms": firstPause,
+      "grpc.max_reconnect_backoff_ms": longestPause,
+      "grpc.max_receive_message_length": maxMessage,
+      "grpc.max_send_message_length": maxMessage,
+      "grpc.enable_retries": 0,
+      "grpc.enable_channelz": 0,
     });
   }
 
+  /** Closes the connection; calls that wait end. */
+  close(): void {
+    this.#client.close();
+  }
+
   /**
-   * Calls a method. With `once` the call is not repeated when the connection broke after the request may have reached
-   * the host.
+   * Calls a method. With `once` the call is not sent again when the connection broke, since it may have reached the
+   * host.
    */
   async call(method: DescMethodUnary, request: Message, options: { signal?: AbortSignal; once?: boolean } = {}): Promise<Message> {
-    let pause = firstPause;
+    const bytes = toBinary(method.input, request);
     let odd = 0;
-    for (;;) {
+    for (let pause = firstPause; ; pause = Math.min(longestPause, pause * 1.6)) {
       try {
-        const response = await this.#transport.unary(method, options.signal, undefined, undefined, request);
-        return response.message as Message;
+        return fromBinary(method.output, await this.#send(method, bytes, options.signal));
       } catch (err) {
         options.signal?.throwIfAborted();
         const kind = classify(err);
-        if (kind === "answer" || (options.once && kind !== "unsent") || (kind === "odd" && ++odd > oddRetries)) throw err;
+        if (kind === "answer" || options.once || (kind === "odd" && ++odd > oddRetries)) throw err;
       }
       await sleep(pause * (0.8 + 0.4 * Math.random()), options.signal);
-      pause = Math.min(longestPause, pause * 1.6);
     }
+  }
+
+  #send(method: DescMethodUnary, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    signal?.throwIfAborted();
+    return new Promise((resolve, reject) => {
+      const call = this.#client.makeUnaryRequest(
+        `/${method.parent.typeName}/${method.name}`,
+        (value: Uint8Array) => Buffer.from(value),
+        (value: Buffer) => value,
+        bytes,
+        new Metadata({ waitForReady: true }),
+        (err, value) => {
+          signal?.removeEventListener("abort", cancel);
+          if (err) reject(err);
+          else resolve(value!);
+        },
+      );
+      const cancel = () => call.cancel();
+      signal?.addEventListener("abort", cancel, { once: true });
+    });
   }
 
   /** Waits until the value that an effect's method answered is another than the one with the etag. */
   async changed(effect: string, method: DescMethodUnary, request: Message, etag: string, signal: AbortSignal): Promise<void> {
     const wait = create(AwaitRequestSchema, { effect, request: toBinary(method.input, request), etag });
-    for (let pause = firstPause; ; pause = Math.min(30_000, pause * 2)) {
+    for (let pause = longestPause; ; pause = Math.min(30_000, pause * 2)) {
       try {
         await this.call(EffectsService.method.await, wait, { signal });
         return;
@@ -67,24 +92,21 @@ export class Host {
 }
 
 /**
- * What a failed call tells: "answer" is the host's refusal, "unsent" that there was no host to connect to, "broken"
- * that the connection ended or the host is going away, "odd" anything else.
+ * What a failed call tells: "answer" is the host's refusal, "broken" that the connection ended or the host is going
+ * away, "odd" anything else.
  */
-export function classify(err: unknown): "answer" | "unsent" | "broken" | "odd" {
-  const fault = faultOf(err);
-  if (fault) return fault.reason === Reason.UNAVAILABLE || fault.reason === Reason.CANCELLED ? "broken" : "answer";
-  for (let cause: unknown = err; cause instanceof Error; cause = cause.cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    if (code === "ENOENT" || code === "ECONNREFUSED") return "unsent";
-    if (typeof code === "string" && /^(ECONNRESET|EPIPE|ERR_HTTP2_.*|ERR_STREAM_.*)$/.test(code)) return "broken";
-  }
-  switch (ConnectError.from(err).code) {
-    case Code.Unavailable:
-    case Code.Aborted:
-    case Code.Canceled:
+export function classify(err: unknown): "answer" | "broken" | "odd" {
+  const refusal = refusalOf(err);
+  if (!refusal) return "odd";
+  const reason = refusal.fault?.reason;
+  if (reason !== undefined) return reason === Reason.UNAVAILABLE || reason === Reason.CANCELLED ? "broken" : "answer";
+  switch (refusal.code) {
+    case status.UNAVAILABLE:
+    case status.ABORTED:
+    case status.CANCELLED:
       return "broken";
-    case Code.Internal:
-    case Code.Unknown:
+    case status.INTERNAL:
+    case status.UNKNOWN:
       return "odd";
     default:
       return "answer";
@@ -93,15 +115,14 @@ export function classify(err: unknown): "answer" | "unsent" | "broken" | "odd" {
 
 function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const done = () => {
-      signal?.removeEventListener("abort", aborted);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
     const aborted = () => {
       clearTimeout(timer);
       reject(signal?.reason);
     };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", aborted);
+      resolve();
+    }, ms);
     signal?.addEventListener("abort", aborted, { once: true });
   });
 }

@@ -3,6 +3,7 @@
  * (hearth.jshost.v1), with the effects of StartOS packages answered by the daemon (hearth.effects.v1). It decides
  * nothing itself and keeps nothing: when it ends, the container is made anew.
  */
+import { rmSync } from "node:fs";
 import { environment } from "./environment.js";
 import { Host } from "./host.js";
 import { log } from "./log.js";
@@ -19,6 +20,7 @@ process.on("uncaughtException", (err) => {
 const env = environment(process.env);
 const service = new Service(new Host(env.effectsSocket), env.packageDir);
 await serve(env.ownSocket, service, () => process.exit(0));
+process.on("exit", () => rmSync(env.ownSocket, { force: true }));
 
 // The agent stops the service by a call first; here only what a foreign SIGTERM would leave running is ended.
 for (const signal of ["SIGTERM", "SIGINT"] as const) {

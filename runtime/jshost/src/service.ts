@@ -1,7 +1,6 @@
-import { ConnectError } from "@connectrpc/connect";
 import { Context } from "./context.js";
 import { createEffects, type Effects } from "./effects.js";
-import { describe, fault, issuesOf, Reason } from "./fault.js";
+import { describe, Fault, issuesOf, Reason } from "./fault.js";
 import type { Host } from "./host.js";
 import { log } from "./log.js";
 import { loadPackage, type Package, type Running } from "./package.js";
@@ -52,7 +51,7 @@ export class Service {
 
   /** Runs main; does nothing while it runs. */
   async start(): Promise<void> {
-    if (this.#exit) throw fault(Reason.SERVICE_NOT_READY, "the package is being ended");
+    if (this.#exit) throw new Fault(Reason.SERVICE_NOT_READY, "the package is being ended");
     await this.#stop?.catch(() => {});
     const { pkg, root } = this.#ready();
     if (this.#running) return;
@@ -117,7 +116,7 @@ export class Service {
   }
 
   #ready(): { pkg: Package; root: Context } {
-    if (!this.#package || !this.#root) throw fault(Reason.SERVICE_NOT_READY, "the package is not initialised");
+    if (!this.#package || !this.#root) throw new Fault(Reason.SERVICE_NOT_READY, "the package is not initialised");
     return { pkg: this.#package, root: this.#root };
   }
 }
@@ -126,13 +125,13 @@ type Procedure = (effects: Effects, input: Record<string, unknown>) => Promise<u
 
 function procedureOf(pkg: Package, procedure: string): Procedure {
   if (procedure === "/backup/create") {
-    if (typeof pkg.createBackup !== "function") throw fault(Reason.PACKAGE_CODE_FAILED, "the package does not make backups");
+    if (typeof pkg.createBackup !== "function") throw new Fault(Reason.PACKAGE_CODE_FAILED, "the package does not make backups");
     return (effects) => pkg.createBackup!({ effects });
   }
   const [, id, verb] = /^\/actions\/([^/]+)\/(getInput|run)$/.exec(procedure) ?? [];
-  if (!id) throw fault(Reason.INVALID_ARGUMENT, `there is no procedure "${procedure}"`, [{ field: "procedure", message: "is unknown" }]);
+  if (!id) throw new Fault(Reason.INVALID_ARGUMENT, `there is no procedure "${procedure}"`, [{ field: "procedure", message: "is unknown" }]);
   const action = pkg.actions.get(id);
-  if (!action) throw fault(Reason.ACTION_NOT_FOUND, `the package has no action "${id}"`);
+  if (!action) throw new Fault(Reason.ACTION_NOT_FOUND, `the package has no action "${id}"`);
   return verb === "run"
     ? (effects, input) => action.run({ effects, input: input["input"] ?? {} })
     : (effects, input) => action.getInput({ effects, prefill: input["prefill"] ?? null });
@@ -142,7 +141,7 @@ function readTarget(target: string): Target {
   try {
     return parseTarget(target);
   } catch {
-    throw fault(Reason.INVALID_ARGUMENT, `"${target}" is neither a version nor a range`, [
+    throw new Fault(Reason.INVALID_ARGUMENT, `"${target}" is neither a version nor a range`, [
       { field: "target", message: "is neither a version nor a range" },
     ]);
   }
@@ -171,10 +170,10 @@ async function codeOf<T>(what: string, run: () => Promise<T>, form = false): Pro
   try {
     return await run();
   } catch (err) {
-    if (err instanceof ConnectError) throw err;
+    if (err instanceof Fault) throw err;
     log(`${what} failed`, err);
     const issues = form ? issuesOf(err) : undefined;
-    throw issues ? fault(Reason.ACTION_INPUT, describe(err), issues) : fault(Reason.PACKAGE_CODE_FAILED, describe(err));
+    throw issues ? new Fault(Reason.ACTION_INPUT, describe(err), issues) : new Fault(Reason.PACKAGE_CODE_FAILED, describe(err));
   }
 }
 

@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { Reason } from "../src/fault.js";
+import { refusalOf } from "../src/status.js";
+import { Program } from "./program.js";
+
+test("the sample package lives a whole life", { timeout: 30_000 }, async (t) => {
+  const p = await Program.run(t, "hello-hearth");
+  const { host } = p;
+
+  await p.call("init", { eventId: "e1", kind: "install" });
+  const inOrder = ["get-data-version", "set-data-version", "bind", "export-service-interface", "clear-bindings",
+    "clear-service-interfaces", "set-dependencies", "action.export", "action.clear", "action.create-task"];
+  assert.deepEqual(host.names().filter((n) => n !== "set-init-progress"), inOrder);
+  assert.deepEqual((await host.seen("set-data-version"))[0]!.params, { version: "1.0.0:0" });
+  assert.equal((await host.seen("bind"))[0]!.params["internalPort"], 80);
+  assert.equal((await host.seen("action.create-task"))[0]!.params["severity"], "important");
+  assert.equal((await host.seen("set-init-progress")).at(-1)!.params["progress"] !== undefined, true);
+  await p.call("init", { eventId: "e2", kind: "install" });
+  assert.equal(host.names().filter((n) => n === "bind").length, 1, "a second init does nothing");
+
+  await p.call("start");
+  await p.call("start");
+  await host.seen("subcontainer.create-fs");
+  const health = (await host.seen("set-health", 2)).map((c) => c.params);
+  assert.equal(health[0]!["id"], "web");
+  assert.equal(host.names().filter((n) => n === "subcontainer.create-fs").length, 1, "a second start does nothing");
+  assert.match(readFileSync(p.path("media/volumes/main/www/index.html"), "utf8"), /Hello from Hearth/);
+
+  const form = await p.execute("/actions/set-greeting/getInput", { prefill: null }, "e3");
+  assert.equal(form.eventId, "e3");
+  assert.deepEqual(form.value, { greeting: "Hello from Hearth", color: "#b5442c" });
+  assert.equal(form.spec.greeting.type, "text");
+
+  const input = { greeting: "Good <morning>", color: "#224466" };
+  const result = await p.execute("/actions/set-greeting/run", { input }, "e3");
+  assert.equal(result.result.value, "Good <morning>");
+  await host.seen("restart");
+
+  await p.call("stop");
+  await host.seen("subcontainer.destroy-fs");
+  await p.call("stop");
+  await p.call("start");
+  const page = readFileSync(p.path("media/volumes/main/www/index.html"), "utf8");
+  assert.match(page, /Good &#60;morning&#62;/);
+  assert.match(page, /#224466/);
+  assert.equal(host.names().filter((n) => n === "restart").length, 1, "one restart for one change");
+
+  await p.call("exit", { eventId: "e4", target: "" });
+  assert.equal(await p.ended, 0);
+  assert.deepEqual((await host.seen("set-data-version", 2))[1]!.params, {}, "an uninstall deletes the data version");
+  assert.equal(existsSync(p.path("rpc/jshost.sock")), false);
+});
+
+test("what a package refuses is told by its reason", { timeout: 30_000 }, async (t) => {
+  const p = await Program.run(t, "hello-hearth");
+  p.host.answers.set("get-data-version", () => ({ value: "1.0.0:0" }));
+  const refused = async (call: Promise<unknown>): Promise<{ reason: string | undefined; message: string; fields: string[] }> => {
+    const err = await call.then(() => assert.fail("was not refused"), (e: unknown) => e);
+    const { fault, message } = refusalOf(err) ?? assert.fail(String(err));
+    return { reason: fault && Reason[fault.reason], message, fields: (fault?.violations ?? []).map((v) => v.field) };
+  };
+
+  assert.equal((await refused(p.call("start"))).reason, "SERVICE_NOT_READY");
+  assert.equal((await refused(p.execute("/actions/set-greeting/getInput", null))).reason, "SERVICE_NOT_READY");
+  await p.call("init", { eventId: "e1", kind: "" });
+  assert.equal((await refused(p.execute("/actions/absent/run", null))).reason, "ACTION_NOT_FOUND");
+  assert.equal((await refused(p.execute("/nonsense", null))).reason, "INVALID_ARGUMENT");
+  assert.equal((await refused(p.call("exit", { eventId: "e", target: "what?" }))).reason, "INVALID_ARGUMENT");
+
+  const early = await refused(p.execute("/actions/set-greeting/run", { input: {} }, "unknown event"));
+  assert.equal(early.reason, "PACKAGE_CODE_FAILED");
+  await p.execute("/actions/set-greeting/getInput", { prefill: null }, "e2");
+  const bad = await refused(p.execute("/actions/set-greeting/run", { input: { greeting: 5, color: "#000000" } }, "e2"));
+  assert.equal(bad.reason, "ACTION_INPUT");
+  assert.deepEqual(bad.fields, ["greeting"]);
+
+  const unreachable = await refused(p.call("exit", { eventId: "e", target: "0.5.0:0" }));
+  assert.equal(unreachable.reason, "PACKAGE_CODE_FAILED");
+  await p.call("start");
+  await p.call("exit", { eventId: "e", target: "1.0.0:0" });
+  assert.equal(await p.ended, 0);
+});

@@ -1,0 +1,72 @@
+/**
+ * A package for tests, written with the SDK: its actions call effects as the input says, its main and init read the
+ * address of the container with `.const`.
+ */
+import { readFileSync } from "node:fs";
+import { StartSdk, setupManifest, VersionGraph, VersionInfo, buildManifest } from "@start9labs/start-sdk";
+
+const sdkManifest = setupManifest({
+  id: "probe", title: "Probe", license: "MIT", packageRepo: "https://example.com/", upstreamRepo: "https://example.com/",
+  marketingUrl: "https://example.com/", donationUrl: null, description: { short: "x", long: "x" },
+  volumes: ["main"], images: { main: { source: { dockerTag: "x" } } }, dependencies: {},
+});
+const sdk = StartSdk.of().withManifest(sdkManifest).build(true);
+const versionGraph = VersionGraph.of({
+  current: VersionInfo.of({ version: "1.0.0:0", releaseNotes: "x", migrations: { up: async () => {}, down: async () => {} } }),
+  other: [],
+});
+
+/** The value of effects at a dotted path. */
+function at(effects: any, path: string): any {
+  return path.split(".").reduce((value, part) => value[part], effects);
+}
+
+const noInput = async () =>
+  ({ name: "x", description: "x", warning: null, allowedStatuses: "any", group: null, visibility: "enabled" }) as const;
+
+let calls: { effect: string; params: unknown }[] = [];
+
+/** Calls the effects of the list in calls.json of the volume, and answers with their results. */
+const call = sdk.Action.withoutInput("call", noInput, async ({ effects }) => {
+  calls = JSON.parse(readFileSync("/media/startos/volumes/main/calls.json", "utf8"));
+  const results = [];
+  for (const { effect, params } of calls) {
+    try {
+      results.push({ result: await at({ ...effects }, effect)(params) });
+    } catch (err) {
+      results.push({ error: (err as Error).message, reason: (err as { reason?: string }).reason });
+    }
+  }
+  return { version: "1", title: "x", message: JSON.stringify(results), result: null };
+});
+
+const fail = sdk.Action.withoutInput("fail", noInput, async () => {
+  throw new Error("the disk of the package is sad");
+});
+
+const stray = sdk.Action.withoutInput("stray", noInput, async () => {
+  void Promise.reject(new Error("nobody waits for this"));
+  return null;
+});
+
+export const actions = sdk.Actions.of().addAction(call).addAction(fail).addAction(stray);
+
+const watching = sdk.setupOnInit(async (effects) => {
+  const host = await sdk.host.getOwn(effects, "ui", (h: unknown) => h !== null).const();
+  console.log(`init sees a host: ${host}`);
+});
+
+export const init = sdk.setupInit(versionGraph, actions, watching);
+export const uninit = sdk.setupUninit(versionGraph);
+
+export const main = sdk.setupMain(async ({ effects }) => {
+  const ip = await sdk.getContainerIp(effects, { packageId: "other" }).const();
+  console.log(`main sees ${ip}`);
+  return sdk.Daemons.of(effects).addHealthCheck("probe", {
+    ready: { display: "Probe", fn: () => ({ result: "success", message: `at ${ip}` }) },
+    requires: [],
+  });
+});
+
+export const { createBackup } = sdk.setupBackups(async () => sdk.Backups.ofVolumes("main"));
+export const manifest = buildManifest(versionGraph, sdkManifest);

@@ -1,0 +1,135 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { create, fromBinary, toBinary, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
+import { Client, credentials, Metadata } from "@grpc/grpc-js";
+import { JsHostService, type ExecuteResponse } from "@hearthos/abi/hearth/jshost/v1/jshost_pb";
+import { decodeJson, encodeJson } from "../src/codec.js";
+import { FakeHost, json } from "./host.js";
+
+/** The built program with a package, a fake host and stand-ins for the programs of a container. */
+export class Program {
+  readonly dir = mkdtempSync(join(tmpdir(), "jshost-"));
+  readonly host = new FakeHost(join(this.dir, "rpc/effects.sock"));
+  readonly #client = new Client(`unix:${join(this.dir, "rpc/jshost.sock")}`, credentials.createInsecure(), {
+    "grpc.initial_reconnect_backoff_ms": 10,
+    "grpc.max_reconnect_backoff_ms": 50,
+  });
+  #child: ChildProcess | undefined;
+  /** The end of the process: its exit code or signal. */
+  ended: Promise<number | string | null> = Promise.resolve(null);
+  /** What the process printed to standard error. */
+  log = "";
+
+  constructor() {
+    this.host.answers.set("subcontainer.create-fs", () => {
+      const guid = "G".repeat(32);
+      mkdirSync(this.path("media/subcontainers", guid), { recursive: true });
+      return json([this.path("media/subcontainers", guid), guid]);
+    });
+  }
+
+  /** A path in the test's folder; "media" stands for /media/startos. */
+  path(...parts: string[]): string {
+    return join(this.dir, ...parts);
+  }
+
+  /** Starts the program with a package that was built to dist/fixtures, for as long as the test runs. */
+  static async run(t: TestContext, name: string): Promise<Program> {
+    const program = new Program();
+    t.after(() => program.end());
+    program.#install(name);
+    await program.host.open();
+    program.#spawn();
+    return program;
+  }
+
+  #install(name: string): void {
+    for (const d of ["rpc", "package", "bin", "media/volumes/main", "media/images", "media/assets"]) mkdirSync(this.path(d), { recursive: true });
+    cpSync(join("dist/fixtures", name), this.path("package"), { recursive: true });
+    const code = readFileSync(this.path("package/index.js"), "utf8")
+      .replaceAll("/media/startos", this.path("media"))
+      .replaceAll('"start-container"', JSON.stringify(this.path("bin/start-container")));
+    writeFileSync(this.path("package/index.js"), code);
+    for (const image of ["main"]) {
+      writeFileSync(this.path(`media/images/${image}.json`), "{}");
+      writeFileSync(this.path(`media/images/${image}.env`), "PATH=/usr/bin:/bin\n");
+    }
+    // A daemon of the package is a sleep that ends by SIGTERM; every other command succeeds at once.
+    this.#script(
+      "start-container",
+      `echo "$*" >> ${this.path("commands")}
+case "$1 $2" in
+"subcontainer launch") mkdir -p "$3/proc/1" ;;
+*) case "$*" in *lighttpd*) ;; *) exit 0 ;; esac ;;
+esac
+trap 'kill $!; exit 0' TERM
+sleep 1000 & wait`,
+    );
+    this.#script("mount", "exit 0");
+  }
+
+  #script(name: string, body: string): void {
+    writeFileSync(this.path("bin", name), `#!/bin/sh\n${body}\n`);
+    chmodSync(this.path("bin", name), 0o755);
+  }
+
+  #spawn(): void {
+    const child = spawn(process.execPath, ["dist/index.mjs"], {
+      env: { ...process.env, PATH: `${this.path("bin")}:${process.env["PATH"]}`, HEARTH_PACKAGE_DIR: this.path("package"), HEARTH_RPC_DIR: this.path("rpc") },
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true, // a process group, which ends as one
+    });
+    this.#child = child;
+    const add = (chunk: Buffer) => (this.log += chunk.toString());
+    child.stdout.on("data", add);
+    child.stderr.on("data", add);
+    this.ended = new Promise((resolve) => child.on("exit", (code, signal) => resolve(code ?? signal)));
+  }
+
+  /** Calls a method of hearth.jshost.v1; waits until the program serves. */
+  call(name: keyof typeof JsHostService.method, request: Record<string, unknown> = {}): Promise<Message> {
+    const method = JsHostService.method[name] as DescMethodUnary;
+    return new Promise((resolve, reject) => {
+      this.#client.makeUnaryRequest(
+        `/${JsHostService.typeName}/${method.name}`,
+        (m: Message) => Buffer.from(toBinary(method.input, m)),
+        (b: Buffer) => fromBinary(method.output, b),
+        create(method.input, request),
+        new Metadata({ waitForReady: true }),
+        { deadline: Date.now() + 20_000 },
+        (err, value) => (err ? reject(err) : resolve(value!)),
+      );
+    });
+  }
+
+  /** Runs a procedure with JSON input and output. */
+  async execute(procedure: string, input: unknown, eventId = "event"): Promise<any> {
+    const response = (await this.call("execute", { eventId, procedure, input: encodeJson(input) })) as ExecuteResponse;
+    return decodeJson(response.output);
+  }
+
+  /** The process id. */
+  get pid(): number {
+    return this.#child!.pid!;
+  }
+
+  /** Sends a signal. */
+  kill(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
+  }
+
+  async end(): Promise<void> {
+    try {
+      if (this.#child) process.kill(-this.pid, "SIGKILL");
+    } catch {
+      // All of the group has ended by itself.
+    }
+    await this.ended;
+    this.#client.close();
+    await this.host.close();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
