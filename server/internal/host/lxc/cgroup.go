@@ -38,6 +38,10 @@ func findHierarchies() (hierarchies, error) {
 		return h, err
 	}
 	for _, m := range mounts {
+		// One that lies under another mount is not what a path leads to.
+		if top, err := mount.At(m.Path); err != nil || top.ID != m.ID {
+			continue
+		}
 		switch m.FSType {
 		case "cgroup2":
 			h.v2 = m.Path
@@ -132,42 +136,50 @@ func ignoreGone(err error) error {
 	return err
 }
 
-// remove removes a cgroup with everything below it from every hierarchy. The kernel refuses while the last processes of
-// the cgroup are being torn down, so it is tried again for a while.
-func (h hierarchies) remove(ctx context.Context, dir string) error {
-	const every = 10 * time.Millisecond
+// clear kills what is in the cgroups and removes them, with all below, from every hierarchy. It is repeated for a while:
+// a process may be on its way from one of them to another, and the kernel refuses to remove a cgroup while its last
+// processes are being torn down.
+func (h hierarchies) clear(ctx context.Context, dirs ...string) error {
 	deadline := time.Now().Add(5 * time.Second)
 	for {
-		var last error
-		for _, root := range h.all {
-			err := walkCgroup(filepath.Join(root, dir), func(d string) error {
-				return ignoreGone(unix.Rmdir(d))
-			})
-			if err != nil {
-				last = err
-			}
+		var errs []error
+		for _, dir := range dirs {
+			errs = append(errs, h.kill(dir))
 		}
-		if last == nil {
-			return nil
+		for _, dir := range dirs {
+			errs = append(errs, h.remove(dir))
 		}
-		if !errors.Is(last, unix.EBUSY) || time.Now().After(deadline) {
-			return fmt.Errorf("cannot remove cgroup %s: %w", dir, last)
+		err := errors.Join(errs...)
+		if err == nil || time.Now().After(deadline) {
+			return err
 		}
 		// There is no event for "a cgroup can be removed now" that both generations have.
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-time.After(every):
+		case <-time.After(10 * time.Millisecond):
 		}
 	}
+}
+
+func (h hierarchies) remove(dir string) error {
+	var errs []error
+	for _, root := range h.all {
+		errs = append(errs, walkCgroup(filepath.Join(root, dir), func(d string) error {
+			return ignoreGone(unix.Rmdir(d))
+		}))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("cannot remove cgroup %s: %w", dir, err)
+	}
+	return nil
 }
 
 // kill kills every process of a cgroup and of those below it. Where generation 2 is present the kernel does that without
 // a race; elsewhere each process is held by its descriptor while its membership is confirmed.
 func (h hierarchies) kill(dir string) error {
 	if h.v2 != "" {
-		err := os.WriteFile(filepath.Join(h.v2, dir, "cgroup.kill"), []byte("1"), 0)
-		if err != nil && ignoreGone(err) != nil {
+		if err := ignoreGone(writeExisting(filepath.Join(h.v2, dir, "cgroup.kill"), "1")); err != nil {
 			return fmt.Errorf("cannot kill cgroup %s: %w", dir, err)
 		}
 		return nil
@@ -187,6 +199,17 @@ func (h hierarchies) kill(dir string) error {
 		unix.Close(fd)
 	}
 	return nil
+}
+
+// writeExisting never asks for the file to be created: in a cgroup that is going away that fails with a misleading error.
+func writeExisting(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = f.WriteString(text)
+	return err
 }
 
 // Usage is what a container uses now.

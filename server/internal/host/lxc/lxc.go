@@ -13,7 +13,7 @@
 //
 // Invariants: never two containers of one name, also when a daemon died while it was starting one (a file lock that the
 // helper inherits, then liblxc's own socket); a signal reaches the process it was meant for or nobody (pidfd plus start
-// time); Stop leaves no process, cgroup, mount or lock of the container behind; everything that liblxc must reach lies
+// time); Stop leaves no process, cgroup or mount of the container behind (a log and an empty lock file stay); everything that liblxc must reach lies
 // under the run directory, whose folders any id can search.
 package lxc
 

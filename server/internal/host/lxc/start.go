@@ -106,7 +106,8 @@ func (r *Runtime) launch(ctx context.Context, s Spec, lock *os.File) (Container,
 	if err != nil {
 		return Container{}, err
 	}
-	_ = r.cgroups.remove(ctx, r.starter(s.Name))
+	// Gone or not, it is empty, and the next Start or Stop clears it.
+	_ = r.cgroups.remove(r.starter(s.Name))
 	return c, mount.Unmount(r.deviceDir(s.Name))
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -126,13 +127,8 @@ func closeAll(list []*Process) {
 
 // sweep clears what is left of a container whose init has ended, or never began.
 func (r *Runtime) sweep(ctx context.Context, name string) error {
-	for _, dir := range []string{r.starter(name), r.monitor(name), r.payload(name)} {
-		if err := r.cgroups.kill(dir); err != nil {
-			return err
-		}
-		if err := r.cgroups.remove(ctx, dir); err != nil {
-			return err
-		}
+	if err := r.cgroups.clear(ctx, r.starter(name), r.monitor(name), r.payload(name)); err != nil {
+		return err
 	}
 	if err := mount.UnmountBelow(r.deviceDir(name)); err != nil {
 		return err
@@ -146,7 +142,7 @@ func (r *Runtime) sweep(ctx context.Context, name string) error {
 // Purge stops every container of the instance at once and removes its cgroups. It is for taking the instance off the
 // machine.
 func (r *Runtime) Purge(ctx context.Context, grace time.Duration) error {
-	names, err := r.cgroups.children(r.cgroupRoot() + "/payload")
+	names, err := r.cgroups.children(filepath.Join(r.cgroupRoot(), "payload"))
 	if err != nil {
 		return fmt.Errorf("cannot list containers: %w", err)
 	}
@@ -161,8 +157,12 @@ func (r *Runtime) Purge(ctx context.Context, grace time.Duration) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if err := r.cgroups.kill(r.cgroupRoot()); err != nil {
+	if err := r.cgroups.clear(ctx, r.cgroupRoot()); err != nil {
 		return err
 	}
-	return r.cgroups.remove(ctx, r.cgroupRoot())
+	// The parent goes with its last instance; others in it, or a service manager that owns it, keep it.
+	for _, root := range r.cgroups.all {
+		_ = unix.Rmdir(filepath.Join(root, r.cfg.CgroupParent))
+	}
+	return nil
 }

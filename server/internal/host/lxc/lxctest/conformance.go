@@ -31,6 +31,10 @@ type Subject struct {
 	Open func(t *testing.T) Runtime
 	// Spec returns a startable Spec whose init ends on SIGTERM when polite, and ignores it otherwise.
 	Spec func(t *testing.T, name string, polite bool) lxc.Spec
+	// Ready returns when the container's init obeys signals; before that the kernel drops them.
+	Ready func(t *testing.T, s lxc.Spec)
+	// NoControllers says that the machine measures nothing, so that usage is not asked for.
+	NoControllers bool
 	// Kill ends the container's init from outside.
 	Kill func(t *testing.T, c lxc.Container)
 }
@@ -59,7 +63,7 @@ func Conformance(t *testing.T, newSubject func(t *testing.T) Subject) {
 	}
 }
 
-func start(t *testing.T, r Runtime, s lxc.Spec) lxc.Container {
+func start(t *testing.T, sub Subject, r Runtime, s lxc.Spec) lxc.Container {
 	t.Helper()
 	c, err := r.Start(t.Context(), s)
 	if err != nil {
@@ -68,6 +72,7 @@ func start(t *testing.T, r Runtime, s lxc.Spec) lxc.Container {
 	if c.Name != s.Name || c.InitPID <= 1 || c.InitStart == 0 {
 		t.Fatalf("started %+v", c)
 	}
+	sub.Ready(t, s)
 	return c
 }
 
@@ -93,8 +98,8 @@ func stop(t *testing.T, r Runtime, name string, grace time.Duration) {
 
 func startListStop(t *testing.T, s Subject, r Runtime) {
 	wantList(t, r)
-	b := start(t, r, s.Spec(t, "b", true))
-	a := start(t, r, s.Spec(t, "a", true))
+	b := start(t, s, r, s.Spec(t, "b", true))
+	a := start(t, s, r, s.Spec(t, "a", true))
 	wantList(t, r, a, b)
 	stop(t, r, "b", limit)
 	wantList(t, r, a)
@@ -110,7 +115,7 @@ func startListStop(t *testing.T, s Subject, r Runtime) {
 
 func nextDaemon(t *testing.T, s Subject, r Runtime) {
 	spec := s.Spec(t, "a", true)
-	c := start(t, r, spec)
+	c := start(t, s, r, spec)
 	next := s.Open(t)
 	wantList(t, next, c)
 	if _, err := next.Start(t.Context(), spec); !errors.Is(err, lxc.ErrRunning) {
@@ -151,26 +156,26 @@ func once(t *testing.T, s Subject, r Runtime) {
 func stopTwice(t *testing.T, s Subject, r Runtime) {
 	stop(t, r, "never-started", limit)
 	spec := s.Spec(t, "a", true)
-	first := start(t, r, spec)
+	first := start(t, s, r, spec)
 	stop(t, r, "a", limit)
 	stop(t, r, "a", limit)
-	if second := start(t, r, spec); second == first {
+	if second := start(t, s, r, spec); second == first {
 		t.Errorf("two containers with one identity %+v", first)
 	}
 }
 
 func stubborn(t *testing.T, s Subject, r Runtime) {
-	start(t, r, s.Spec(t, "a", false))
+	start(t, s, r, s.Spec(t, "a", false))
 	stop(t, r, "a", 50*time.Millisecond)
 	wantList(t, r)
-	start(t, r, s.Spec(t, "a", false))
+	start(t, s, r, s.Spec(t, "a", false))
 	stop(t, r, "a", 0)
 	wantList(t, r)
 }
 
 func death(t *testing.T, s Subject, r Runtime) {
 	spec := s.Spec(t, "a", true)
-	c := start(t, r, spec)
+	c := start(t, s, r, spec)
 	noticed := make(chan error, 1)
 	go func() { noticed <- s.Open(t).Wait(t.Context(), c) }()
 	s.Kill(t, c)
@@ -178,13 +183,13 @@ func death(t *testing.T, s Subject, r Runtime) {
 		t.Errorf("wait: %v", err)
 	}
 	wantList(t, r)
-	if got := start(t, r, spec); got == c {
+	if got := start(t, s, r, spec); got == c {
 		t.Errorf("two containers with one identity %+v", c)
 	}
 }
 
 func waitContext(t *testing.T, s Subject, r Runtime) {
-	c := start(t, r, s.Spec(t, "a", true))
+	c := start(t, s, r, s.Spec(t, "a", true))
 	why := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	result := make(chan error, 1)
@@ -198,7 +203,7 @@ func waitContext(t *testing.T, s Subject, r Runtime) {
 
 func oldIdentity(t *testing.T, s Subject, r Runtime) {
 	spec := s.Spec(t, "a", true)
-	start(t, r, spec)
+	start(t, s, r, spec)
 	c, err := r.Adopt("a")
 	if err != nil {
 		t.Fatal(err)
@@ -246,7 +251,10 @@ func usage(t *testing.T, s Subject, r Runtime) {
 	if _, err := r.Usage("a"); !errors.Is(err, lxc.ErrNotRunning) {
 		t.Errorf("without a container: %v", err)
 	}
-	start(t, r, s.Spec(t, "a", true))
+	start(t, s, r, s.Spec(t, "a", true))
+	if s.NoControllers {
+		return
+	}
 	u, err := r.Usage("a")
 	if err != nil {
 		t.Fatal(err)

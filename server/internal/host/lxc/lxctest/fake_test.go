@@ -22,7 +22,8 @@ func TestFakeConforms(t *testing.T) {
 					Hostname: strings.ToUpper(name), Init: []string{"/sbin/init"},
 				}
 			},
-			Kill: func(_ *testing.T, c lxc.Container) { f.Kill(c.Name) },
+			Ready: func(*testing.T, lxc.Spec) {},
+			Kill:  func(_ *testing.T, c lxc.Container) { f.Kill(c.Name) },
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 
@@ -102,6 +103,31 @@ func (m *Machine) Spec(t testing.TB, name string, n int, script string) lxc.Spec
 			Interface: fmt.Sprintf("hv%d", n), Bridge: Bridge, Gateway: GatewayAddress,
 			Address: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 3, byte(n)}), 24),
 		},
+	}
+}
+
+// Polite is an init script that ends on SIGTERM; Stubborn is one that ignores it.
+const (
+	Polite   = `trap 'exit 0' TERM; echo ready; while :; do sleep 1000 & wait $!; done`
+	Stubborn = `trap '' TERM; echo ready; while :; do sleep 1000; done`
+)
+
+// Ready returns when the container, whose init is Polite or Stubborn, has set its traps: the kernel drops signals to an
+// init that does not handle them.
+func (m *Machine) Ready(t testing.TB, s lxc.Spec) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); ; time.Sleep(time.Millisecond) {
+		data, err := os.ReadFile(s.ConsoleLog)
+		if err == nil && strings.Contains(string(data), "ready") {
+			// The next start appends to it.
+			if err := os.Truncate(s.ConsoleLog, 0); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("container %s does not get ready: %q, %v", s.Name, data, err)
+		}
 	}
 }
 

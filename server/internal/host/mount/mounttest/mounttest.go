@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,6 +23,10 @@ import (
 
 const marker = "HEARTH_TEST_ISOLATED"
 
+// UnifiedVariable, set in the environment, makes Main show cgroups of generation 2 alone. Where the machine uses
+// generation 1 too, that has no controllers then.
+const UnifiedVariable = "HEARTH_TEST_CGROUP2"
+
 // Main is a TestMain that runs the tests in a private mount namespace (with an empty /run) and a private network
 // namespace whose loopback is up. Without root it runs them where they are; they skip by testenv.
 func Main(m *testing.M) {
@@ -32,6 +37,11 @@ func Main(m *testing.M) {
 		}
 	}
 	os.Exit(m.Run())
+}
+
+// OuterEnviron is the environment for a test program that shall isolate itself anew.
+func OuterEnviron() []string {
+	return slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, marker+"=") })
 }
 
 // isolate replaces the process: exec takes the namespaces of the calling thread for the whole of it.
@@ -62,7 +72,17 @@ func isolate() error {
 // freshSys mounts a /sys that shows the interfaces of the new network namespace, which is where liblxc looks for bridges,
 // and puts the cgroups back below it.
 func freshSys() error {
-	cgroups, err := unix.OpenTree(unix.AT_FDCWD, "/sys/fs/cgroup", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+	from := "/sys/fs/cgroup"
+	if os.Getenv(UnifiedVariable) != "" {
+		from = "/run/cgroup2"
+		if err := os.Mkdir(from, 0o755); err != nil {
+			return err
+		}
+		if err := unix.Mount("cgroup2", from, "cgroup2", 0, ""); err != nil {
+			return err
+		}
+	}
+	cgroups, err := unix.OpenTree(unix.AT_FDCWD, from, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
 	if err != nil {
 		return err
 	}

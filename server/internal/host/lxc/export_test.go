@@ -1,0 +1,27 @@
+package lxc
+
+import "github.com/hearthos/hearth/server/internal/host/lxc/lxcwire"
+
+// ItemsFor renders s for a machine whose cgroups have the given controllers.
+func ItemsFor(cfg Config, s Spec, v1, v2 []string) []lxcwire.Item {
+	h := hierarchies{v1: map[string]string{}, v2Has: map[string]bool{}}
+	for _, c := range v1 {
+		h.v1[c] = "/sys/fs/cgroup/" + c
+	}
+	for _, c := range v2 {
+		h.v2Has[c] = true
+	}
+	r := &Runtime{cfg: cfg, cgroups: h}
+	return r.items(s)
+}
+
+// Items renders s for this machine.
+func (r *Runtime) Items(s Spec) []lxcwire.Item { return r.items(s) }
+
+// ParseStat and IsInit are the readers of /proc.
+func ParseStat(b []byte) (start uint64, dead bool, err error) {
+	f, err := parseStat(b)
+	return f.start, f.dead, err
+}
+
+func IsInit(b []byte) bool { return isInit(b) }
