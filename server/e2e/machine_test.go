@@ -57,6 +57,10 @@ func newMachine(t *testing.T) *machine {
 	t.Cleanup(m.close)
 	m.must("mkdir", "-p", "/run/hearth")
 	m.must("mount", "-t", "tmpfs", "-o", "mode=711", "tmpfs", "/run/hearth")
+	// The machine's own view of its network devices, with the control groups as they are.
+	m.must("sh", "-c", `mkdir /run/hearth/.cgroup && mount --rbind /sys/fs/cgroup /run/hearth/.cgroup &&
+		mount -t sysfs sysfs /sys && mount --rbind /run/hearth/.cgroup /sys/fs/cgroup &&
+		umount -l /run/hearth/.cgroup && rmdir /run/hearth/.cgroup`)
 	m.must("ip", "link", "set", "lo", "up")
 	log, err := os.Create(filepath.Join(filepath.Dir(m.state), "daemon.log"))
 	if err != nil {

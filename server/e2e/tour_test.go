@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"bufio"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -107,13 +109,27 @@ func (m *machine) leftNothing(t *testing.T) {
 // snapshot lists what there is of a kind.
 func (m *machine) snapshot(kind string) []string {
 	m.t.Helper()
-	out := m.must("sh", "-c", `timeout 20 "$0" watch "$1" --output json | sed '/"bookmark"/q'`, filepath.Join(m.bin, "hearth"), kind)
-	var rows []string
-	for _, line := range strings.Split(strings.TrimSpace(out), "\n") {
-		if !strings.Contains(line, `"bookmark"`) {
-			rows = append(rows, line)
-		}
+	ctx, cancel := context.WithTimeout(m.t.Context(), 20*time.Second)
+	defer cancel()
+	cmd := m.commandContext(ctx, filepath.Join(m.bin, "hearth"), "watch", kind, "--output", "json")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		m.t.Fatal(err)
 	}
+	if err := cmd.Start(); err != nil {
+		m.t.Fatal(err)
+	}
+	var rows []string
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() && !strings.Contains(lines.Text(), `"bookmark"`) {
+		rows = append(rows, lines.Text())
+	}
+	if !strings.Contains(lines.Text(), `"bookmark"`) {
+		m.t.Fatalf("the watch of kind %s ended before its bookmark", kind)
+	}
+	cancel()
+	_ = cmd.Wait()
 	return rows
 }
 

@@ -129,14 +129,11 @@ func (d *Daemon) listen(serve func(func() error)) error {
 
 // serverCertificate is the certificate of the server's own names, which follow the network.
 func (d *Daemon) serverCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	table, err := d.proxy.Render()
+	chain, key, err := d.proxy.Certificate()
 	if err != nil {
 		return nil, err
 	}
-	if len(table.GetCertificates()) == 0 {
-		return nil, errors.New("there is no certificate")
-	}
-	pair, err := tls.X509KeyPair(table.GetCertificates()[0].GetChain(), table.GetCertificates()[0].GetKey())
+	pair, err := tls.X509KeyPair(chain, key)
 	return &pair, err
 }
 

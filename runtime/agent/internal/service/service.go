@@ -142,7 +142,7 @@ func (s *Service) Stop(ctx context.Context, req *agentv1.StopRequest) (*agentv1.
 // Exit implements the method. It answers when the JavaScript host is gone, so that nothing touches the data any more.
 func (s *Service) Exit(ctx context.Context, req *agentv1.ExitRequest) (*agentv1.ExitResponse, error) {
 	return &agentv1.ExitResponse{}, s.transition(ctx, exiting, req.GetEventId(), func(ctx context.Context, c jshostv1.JsHostServiceClient) error {
-		if _, err := c.Exit(ctx, &jshostv1.ExitRequest{EventId: req.GetEventId(), Target: req.GetTarget()}); err != nil {
+		if _, err := c.Exit(ctx, &jshostv1.ExitRequest{EventId: req.GetEventId(), Target: req.GetTarget()}); err != nil && !s.leftWell(err) {
 			return err
 		}
 		s.state.leave() // before the activity ends, see watch
@@ -156,6 +156,22 @@ func (s *Service) Exit(ctx context.Context, req *agentv1.ExitRequest) (*agentv1.
 		}
 		return nil
 	})
+}
+
+// leftWell tells whether the JavaScript host ended as it was told though its answer was cut off by its end: it ends with
+// status 0 after the package's uninit has succeeded, and only then.
+func (s *Service) leftWell(err error) bool {
+	if c := status.Code(err); c != codes.Unavailable && c != codes.Internal && c != codes.Canceled {
+		return false
+	}
+	t := time.NewTimer(time.Second)
+	defer t.Stop()
+	select {
+	case <-s.host.Done():
+		return s.host.Status().Exited() && s.host.Status().ExitStatus() == 0
+	case <-t.C:
+		return false
+	}
 }
 
 // Execute implements the method.
