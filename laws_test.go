@@ -201,3 +201,47 @@ func TestNamesOfPackagesSayWhatIsInside(t *testing.T) {
 		}
 	}
 }
+
+// The law itself: what it lets pass and what not.
+func TestTheLayerLawTellsThemApart(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		from, to string
+		allowed  bool
+	}{
+		{"api/s9pk", "api/merkle", true},
+		{"api/s9pk", "server/internal/store", false},
+		{"server/internal/reconcile", "server/internal/store", true},
+		{"server/internal/store", "server/internal/host/lxc", false},
+		{"server/internal/host/lxc", "server/internal/host/mount", true},
+		{"server/internal/host/lxc", "server/internal/hostcmd", true},
+		{"server/internal/host/lxc", "server/internal/runner", false},
+		{"server/internal/runner", "server/internal/host/lxc", true},
+		{"server/internal/runner", "server/internal/volume", false},
+		{"server/internal/runner", "server/internal/rpc", false},
+		{"server/internal/rpc/staterpc", "server/internal/store", true},
+		{"server/internal/rpc/packagesrpc", "server/internal/install", true},
+		{"server/internal/rpc", "server/internal/daemon", false},
+		{"server/internal/door", "server/internal/store", false},
+		{"server/internal/door", "server/internal/proxy", false},
+		{"server/internal/door", "server/internal/host/dnsserver", true},
+		{"server/internal/proxy", "server/internal/door", false},
+		{"server/internal/daemon", "server/internal/runner", true},
+		{"server/internal/daemon", "clients/web", true},
+		{"server/internal/daemon", "clients/go", false},
+		{"server/cmd/hearthd", "server/internal/daemon", true},
+		{"clients/cli", "clients/go", true},
+		{"clients/cli", "api/s9pk", true},
+		{"clients/cli", "server/internal/store", false},
+		{"runtime/agent", "clients/go", false},
+	} {
+		from, tree, ok := place(c.from)
+		to, toTree, ok2 := place(c.to)
+		if !ok || !ok2 {
+			t.Errorf("%s or %s has no layer", c.from, c.to)
+		}
+		if got := tree == toTree || mayImport(from, to, c.to) || sanctioned[c.from] == c.to; got != c.allowed {
+			t.Errorf("%s imports %s: %v, should be %v", c.from, c.to, got, c.allowed)
+		}
+	}
+}

@@ -130,6 +130,7 @@ func (f *forwarder) stream(ctx context.Context, info *connect.CallInfo, stream c
 	}
 	var pumped chan error
 	if f.desc.ClientStreams {
+		readPatiently(ctx)
 		pumped = make(chan error, 1)
 		go func() { pumped <- f.pump(cs, stream, cancel) }()
 	} else if err := f.request(cs, stream); err != nil {

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -27,8 +28,10 @@ import (
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/hearthos/hearth/api/fault"
@@ -54,6 +57,15 @@ func (packages) GetPackage(_ context.Context, req *packagesv1.GetPackageRequest)
 		panic("a defect")
 	case "secret":
 		return nil, &net.OpError{Op: "dial", Err: io.ErrUnexpectedEOF}
+	case "other-process":
+		return nil, status.Error(codes.Internal, "EOF on /run/secret")
+	case "other-process-wrapped":
+		return nil, fmt.Errorf("cannot ask /run/secret: %w", status.Error(codes.NotFound, "EOF"))
+	case "other-process-gone":
+		return nil, fmt.Errorf("cannot ask /run/secret: %w", status.Error(codes.Unavailable, "dial unix /run/secret: EOF"))
+	case "other-process-fault":
+		there := fault.Status(fault.New(metav1.Reason_REASON_SERVICE_NOT_READY, "not yet")).Err()
+		return nil, fmt.Errorf("cannot ask /run/secret: %w", there)
 	}
 	return nil, fault.New(metav1.Reason_REASON_PACKAGE_NOT_FOUND, "there is no package %q", req.GetId()).With("package", req.GetId())
 }
@@ -198,7 +210,7 @@ func startServer(t testing.TB, st state, change ...func(*rpc.Config)) *server {
 		t.Fatal(err)
 	}
 	s.hub = hub
-	packagesv1.RegisterPackageServiceServer(hub, packages{})
+	packagesv1.RegisterPackageServiceServer(hub, uploading{})
 	statev1.RegisterStateServiceServer(hub, s.state)
 	logsv1.RegisterLogServiceServer(hub, logs{})
 	actionsv1.RegisterActionServiceServer(hub, actions{})

@@ -64,6 +64,9 @@ type Config struct {
 	Interceptors []Interceptor
 	// RecheckEvery is how often the tokens of open streams are checked again; 10 seconds when zero.
 	RecheckEvery time.Duration
+	// BodyTimeout is how long the request of a call by HTTP may take to arrive; 30 seconds when zero. Calls to which the
+	// caller streams have all the time they want.
+	BodyTimeout time.Duration
 
 	// Transfer serves /transfer/; absent: not found.
 	Transfer http.Handler
@@ -113,6 +116,7 @@ const (
 	maxContainerConns = 64
 	maxStreams        = 250
 	maxHeader         = 64 << 10
+	streamWorkers     = 32 // beyond them, each call has its own goroutine
 	headerTimeout     = 10 * time.Second
 	idleTimeout       = 3 * time.Minute
 )
@@ -127,6 +131,9 @@ func New(cfg Config) (*Hub, error) {
 	}
 	if cfg.RecheckEvery == 0 {
 		cfg.RecheckEvery = 10 * time.Second
+	}
+	if cfg.BodyTimeout == 0 {
+		cfg.BodyTimeout = 30 * time.Second
 	}
 	validator, err := protovalidate.New()
 	if err != nil {
@@ -151,6 +158,8 @@ func (h *Hub) server(streams uint32) *grpc.Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.WaitForHandlers(true),
+		// A fresh goroutine would grow its stack for the chain in every call: a tenth of the whole cost.
+		grpc.NumStreamWorkers(streamWorkers),
 	)
 }
 
@@ -235,13 +244,13 @@ func (h *Hub) Build() error {
 	if err := h.registerReflection(); err != nil {
 		return err
 	}
-	web, err := h.newWeb()
+	ctx, stop := context.WithCancel(context.Background()) // lives as long as the hub: Shutdown ends it
+	web, err := h.newWeb(ctx)
 	if err != nil {
+		stop()
 		return err
 	}
-	h.web = web
-	ctx, stop := context.WithCancel(context.Background())
-	h.stop = stop
+	h.web, h.stop = web, stop
 	h.tasks.Add(1)
 	go func() { defer h.tasks.Done(); h.recheck(ctx) }()
 	return nil

@@ -14,12 +14,15 @@ import (
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/rpc/access"
+	"github.com/hearthos/hearth/server/internal/rpc/origin"
 )
 
 // RevisionHeader is the response header with the revision of the store at which what a call did is visible.
@@ -69,6 +72,9 @@ func (h *Hub) logged(ctx context.Context, c *Call, next func(context.Context) er
 			level = slog.LevelDebug
 		}
 	}
+	if c.Caller.Origin.Listener == origin.Container {
+		level = slog.LevelDebug // or a hostile package would fill the log
+	}
 	return err
 }
 
@@ -87,7 +93,7 @@ func (h *Hub) faults(ctx context.Context, c *Call, next func(context.Context) er
 	if err == nil {
 		return nil
 	}
-	if err = known(ctx, err); fault.Reason(err) != metav1.Reason_REASON_INTERNAL {
+	if err = known(ctx, c, err); fault.Reason(err) != metav1.Reason_REASON_INTERNAL {
 		return err
 	}
 	id := logID()
@@ -96,16 +102,37 @@ func (h *Hub) faults(ctx context.Context, c *Call, next func(context.Context) er
 	return internal(id)
 }
 
-// known finds the fault in err: that for which the stream was ended, where it was; a service only sees its context end.
-func known(ctx context.Context, err error) error {
-	switch fault.Reason(err) {
+// known finds the fault in err: that for which the stream was ended, where it was, since a service only sees its context
+// end; and for the answer of another process, which the service got from a client of its own, that of the other side, or
+// what can be said without its text.
+func known(ctx context.Context, c *Call, err error) error {
+	if _, ok := errors.AsType[*fault.Error](err); ok {
+		return err
+	}
+	switch reason := fault.Reason(err); reason {
 	case metav1.Reason_REASON_CANCELLED, metav1.Reason_REASON_DEADLINE_EXCEEDED:
-		var f *fault.Error
-		if errors.As(context.Cause(ctx), &f) {
+		if f, ok := errors.AsType[*fault.Error](context.Cause(ctx)); ok {
 			return f
 		}
+		return fault.FromProto(fault.Proto(ended[reason]))
+	case metav1.Reason_REASON_METHOD_NOT_FOUND:
+		return err
 	}
-	return err
+	st, ok := status.FromError(err)
+	switch {
+	case !ok || c.Method != nil && foreign(string(c.Method.Parent().FullName())):
+		return err
+	case len(st.Details()) > 0:
+		return fault.FromStatus(st.Err())
+	case st.Code() == codes.Unavailable:
+		return fault.New(metav1.Reason_REASON_UNAVAILABLE, "a part of the server does not answer right now: %w", err)
+	}
+	return errors.New(err.Error()) // the text is for the log
+}
+
+var ended = map[metav1.Reason]error{
+	metav1.Reason_REASON_CANCELLED:         context.Canceled,
+	metav1.Reason_REASON_DEADLINE_EXCEEDED: context.DeadlineExceeded,
 }
 
 func internal(id string) error {

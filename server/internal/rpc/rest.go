@@ -31,7 +31,7 @@ func NewGateway[C any](register func(context.Context, *runtime.ServeMux, C) erro
 func (h *Hub) REST(gateways ...Gateway) { h.gateways = append(h.gateways, gateways...) }
 
 // newREST makes the handler of /api/.
-func (h *Hub) newREST() (http.Handler, error) {
+func (h *Hub) newREST(ctx context.Context) (http.Handler, error) {
 	mux := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, codec.Gateway()),
 		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }),
@@ -42,7 +42,7 @@ func (h *Hub) newREST() (http.Handler, error) {
 		runtime.WithErrorHandler(restError), runtime.WithRoutingErrorHandler(restRouting),
 	)
 	for _, register := range h.gateways {
-		if err := register(context.Background(), mux, restConn{front{h.channel}}); err != nil {
+		if err := register(ctx, mux, restConn{front{h.channel}}); err != nil {
 			return nil, err
 		}
 	}

@@ -311,3 +311,42 @@ func TestShutdownEndsStreamsWithAReason(t *testing.T) {
 		t.Errorf("after %s: %v", time.Since(start), err)
 	}
 }
+
+// A request that drips in is cut off; an answer that takes longer than a request may is not.
+func TestSlowRequestsAreCutOff(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, func(c *rpc.Config) { c.BodyTimeout = 100 * time.Millisecond })
+	for name, c := range map[string]struct {
+		client *http.Client
+		base   string
+	}{"http/1.1": {httpUnix(t, s.unix), "http://x"}, "h2": {s.httpTLS(t), "https://" + s.web}} {
+		r, w := io.Pipe()
+		t.Cleanup(func() { w.Close() })
+		go w.Write([]byte("{"))
+		req, _ := http.NewRequestWithContext(t.Context(), "POST", c.base+"/hearth.packages.v1.PackageService/ListPackages", r)
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", "Bearer reader")
+		if resp, err := c.client.Do(req); err == nil {
+			if resp.StatusCode == http.StatusOK {
+				t.Errorf("%s: a request that never ends was answered", name)
+			}
+			resp.Body.Close()
+		}
+		body, _ := protojson.Marshal(watchRequest())
+		req, _ = http.NewRequestWithContext(t.Context(), "POST", c.base+"/hearth.state.v1.StateService/Watch", bytes.NewReader(envelope(0, body)))
+		req.Header.Set("Content-Type", "application/connect+json")
+		req.Header.Set("Authorization", "Bearer operator")
+		resp, err := c.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		ended := make(chan error, 1)
+		go func() { _, err := io.Copy(io.Discard, resp.Body); ended <- err }()
+		select {
+		case err := <-ended:
+			t.Errorf("%s: the stream ended with %v", name, err)
+		case <-time.After(300 * time.Millisecond):
+		}
+	}
+}

@@ -3,7 +3,9 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -11,15 +13,16 @@ import (
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/rpc/codec"
 	"github.com/hearthos/hearth/server/internal/rpc/jsonrpc"
+	"github.com/hearthos/hearth/server/internal/rpc/transfer"
 )
 
 // newWeb makes the handler of everything that comes by HTTP.
-func (h *Hub) newWeb() (http.Handler, error) {
+func (h *Hub) newWeb(ctx context.Context) (http.Handler, error) {
 	mux := http.NewServeMux()
 	if err := h.mountConnect(mux); err != nil {
 		return nil, fmt.Errorf("cannot mount the services: %w", err)
 	}
-	rest, err := h.newREST()
+	rest, err := h.newREST(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("cannot mount the REST routes: %w", err)
 	}
@@ -39,9 +42,35 @@ func (h *Hub) newWeb() (http.Handler, error) {
 	guarded := guard.Handler(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		ctx := context.WithValue(r.Context(), controllerKey{}, http.NewResponseController(w))
-		guarded.ServeHTTP(w, r.WithContext(ctx))
+		conn := http.NewResponseController(w)
+		r = r.WithContext(context.WithValue(r.Context(), controllerKey{}, conn))
+		if r.ContentLength != 0 && !strings.HasPrefix(r.URL.Path, transfer.Prefix) { // transfers have their own patience
+			conn.SetReadDeadline(time.Now().Add(h.cfg.BodyTimeout))
+			r.Body = &timedBody{r.Body, conn}
+		}
+		guarded.ServeHTTP(w, r)
 	}), nil
+}
+
+// timedBody takes the time limit away once the request has arrived: the answer may take longer.
+type timedBody struct {
+	io.ReadCloser
+	conn *http.ResponseController
+}
+
+func (b *timedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		b.conn.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// readPatiently takes the time limit for the request's body away.
+func readPatiently(ctx context.Context) {
+	if c, ok := ctx.Value(controllerKey{}).(*http.ResponseController); ok {
+		c.SetReadDeadline(time.Time{})
+	}
 }
 
 type controllerKey struct{}

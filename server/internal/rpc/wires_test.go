@@ -329,7 +329,7 @@ func TestDefectsAreLoggedAndNotSent(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	for _, w := range wires() {
-		for _, id := range []string{"panic", "secret"} {
+		for _, id := range []string{"panic", "secret", "other-process", "other-process-wrapped"} {
 			t.Run(w.name+"/"+id, func(t *testing.T) {
 				_, err := w.call(t, s, "reader", methodOf("GetPackage"), &packagesv1.GetPackageRequest{Id: id}, &packagesv1.GetPackageResponse{})
 				f := fault.Proto(err)
@@ -340,6 +340,22 @@ func TestDefectsAreLoggedAndNotSent(t *testing.T) {
 					t.Errorf("log id %q is not in the log", logID)
 				}
 			})
+		}
+	}
+}
+
+func TestOtherProcessesAnswerInTheirOwnWords(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	for _, w := range wires() {
+		for id, want := range map[string]*metav1.Fault{
+			"other-process-gone":  {Reason: metav1.Reason_REASON_UNAVAILABLE, Message: "a part of the server does not answer right now"},
+			"other-process-fault": {Reason: metav1.Reason_REASON_SERVICE_NOT_READY, Message: "not yet"},
+		} {
+			_, err := w.call(t, s, "reader", methodOf("GetPackage"), &packagesv1.GetPackageRequest{Id: id}, &packagesv1.GetPackageResponse{})
+			if got := fault.Proto(err); !proto.Equal(got, want) {
+				t.Errorf("%s, %s: got %v", w.name, id, got)
+			}
 		}
 	}
 }
