@@ -150,9 +150,17 @@ func newProxy(b *backend) *proxy {
 	}
 	p.ReverseProxy = &httputil.ReverseProxy{
 		Rewrite: p.rewrite, Transport: p, FlushInterval: -1, BufferPool: pool{}, ErrorHandler: p.failed,
-		ErrorLog: log.New(debugWriter{b.door.log}, "", 0),
+		ModifyResponse: p.answered, ErrorLog: log.New(debugWriter{b.door.log}, "", 0),
 	}
 	return p
+}
+
+// answered tells a caller to go also where the end of the door began while the upstream was at work.
+func (p *proxy) answered(r *http.Response) error {
+	if p.backend.door.draining.Load() && r.StatusCode != http.StatusSwitchingProtocols {
+		r.Header.Set("Connection", "close")
+	}
+	return nil
 }
 
 func newTransport(b *backend, http2 bool) *http.Transport {
