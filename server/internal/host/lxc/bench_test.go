@@ -1,6 +1,7 @@
 package lxc_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,12 +33,16 @@ func BenchmarkStartAgainstLxcStart(b *testing.B) {
 		b.Fatal(err)
 	}
 	var us, them time.Duration
+	var monitor float64
 	for b.Loop() {
 		begin := time.Now()
 		if _, err := r.Start(b.Context(), ours); err != nil {
 			b.Fatal(err)
 		}
 		us += time.Since(begin)
+		for _, pid := range monitorPIDs(b, m, "ours") {
+			monitor = pss(b, pid)
+		}
 		begin = time.Now()
 		if err := hostcmd.Run(b.Context(), hostcmd.Cmd{
 			Path: "/usr/bin/lxc-start", Args: []string{"-n", "theirs", "-P", path, "-f", config, "-d"}, Env: []string{"PATH=/nonexistent"},
@@ -55,4 +60,22 @@ func BenchmarkStartAgainstLxcStart(b *testing.B) {
 	b.ReportMetric(us.Seconds()*1000/n, "start-ms")
 	b.ReportMetric(them.Seconds()*1000/n, "lxc-start-ms")
 	b.ReportMetric(us.Seconds()/them.Seconds(), "ratio")
+	b.ReportMetric(monitor, "monitor-pss-KiB")
+}
+
+// pss is a process's proportional share of memory in KiB.
+func pss(b *testing.B, pid int) float64 {
+	b.Helper()
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		var kib float64
+		if _, err := fmt.Sscanf(line, "Pss: %f kB", &kib); err == nil {
+			return kib
+		}
+	}
+	b.Fatal("no Pss")
+	return 0
 }

@@ -45,7 +45,7 @@ func TestContainerIsWhatItsSpecSays(t *testing.T) {
 	s.Hostname = "hello-world"
 	s.Env = append(s.Env, "GREETING=two words, \"quoted\" = $HOME")
 	s.Network.Address6 = netip.MustParsePrefix("fd00:3::64/64")
-	s.Mounts = append(s.Mounts, lxc.Mount{Source: s.Mounts[1].Source, Target: "/srv/two words"})
+	s.Mounts = append(s.Mounts, lxc.Mount{Source: s.Mounts[len(s.Mounts)-1].Source, Target: "/srv/two words"})
 	start(t, r, s)
 	for command, want := range map[string]string{
 		"id -u; id -g":                                          "0\n0",
@@ -297,7 +297,7 @@ func TestDeathOfTheMonitorEndsTheContainer(t *testing.T) {
 	start(t, r, s)
 }
 
-func monitorPIDs(t *testing.T, m *lxctest.Machine, name string) []int {
+func monitorPIDs(t testing.TB, m *lxctest.Machine, name string) []int {
 	t.Helper()
 	var pids []int
 	for _, root := range []string{"/sys/fs/cgroup/unified", "/sys/fs/cgroup"} {

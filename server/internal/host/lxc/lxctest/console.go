@@ -26,7 +26,7 @@ type Console struct {
 const consoleInit = `trap 'exit 0' TERM
 while :; do
 	read -r go < /data/.go || continue
-	sh /data/.cmd > /data/.out 2>&1 < /dev/null
+	/bin/sh /data/.cmd > /data/.out 2>&1 < /dev/null
 	echo $? > /data/.done
 done`
 

@@ -36,7 +36,9 @@ var GatewayAddress = netip.MustParseAddr("10.0.3.1")
 type Machine struct {
 	Config lxc.Config
 	Mounts *mount.Mounter
-	image  mount.Squashfs
+	// Image is the root of containers. A test may replace it by one that has its own /usr.
+	Image mount.Squashfs
+	mini  mount.Squashfs
 }
 
 // NewMachine prepares a Machine; it is taken down, with all its containers, at the end of the test.
@@ -47,11 +49,12 @@ func NewMachine(t testing.TB) *Machine {
 	m := &Machine{
 		Config: lxc.Config{Tag: strings.ToLower("t" + filepath.Base(dir)), RunDir: dir, Helper: Helper(t), CgroupParent: "hearth-test"},
 		Mounts: mount.New(),
-		image: mount.Squashfs{File: mounttest.Image(t, map[string]string{
+		mini: mount.Squashfs{File: mounttest.Image(t, map[string]string{
 			"usr/": "", "etc/": "", "data/": "", "tmp/": "", "proc/": "", "sys/": "", "dev/": "", "srv/": "", "media/": "",
 			"bin": "->usr/bin", "sbin": "->usr/sbin", "lib": "->usr/lib", "lib64": "->usr/lib64",
 		})},
 	}
+	m.Image = m.mini
 	if err := m.Mounts.Ensure(dir+"/usr", mount.Bind{Path: "/usr", Recursive: true}, mount.Options{ReadOnly: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +88,7 @@ func (m *Machine) Open(t testing.TB) *lxc.Runtime {
 func (m *Machine) Spec(t testing.TB, name string, n int, script string) lxc.Spec {
 	t.Helper()
 	dir := filepath.Join(m.Config.RunDir, "c", name)
-	if err := m.Mounts.Ensure(dir+"/lower", m.image, mount.Options{IDMap: idmap.Base(IDBase), NoDev: true}); err != nil {
+	if err := m.Mounts.Ensure(dir+"/lower", m.Image, mount.Options{IDMap: idmap.Base(IDBase), NoDev: true}); err != nil {
 		t.Fatal(err)
 	}
 	// The upper folder lies on disk: overlays cannot have it on the run directory's tmpfs and keep extended attributes.
@@ -94,16 +97,19 @@ func (m *Machine) Spec(t testing.TB, name string, n int, script string) lxc.Spec
 	if err := m.Mounts.Ensure(dir+"/root", overlay, mount.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	return lxc.Spec{
+	s := lxc.Spec{
 		Name: name, Rootfs: dir + "/root", IDBase: IDBase, Hostname: name,
 		Init: []string{"/bin/sh", "-c", script}, Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"},
-		Mounts:     []lxc.Mount{{Source: m.Config.RunDir + "/usr", Target: "/usr"}},
 		ConsoleLog: filepath.Join(m.Config.RunDir, "c", name, "console"),
 		Network: &lxc.Network{
 			Interface: fmt.Sprintf("hv%d", n), Bridge: Bridge, Gateway: GatewayAddress,
 			Address: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 3, byte(n)}), 24),
 		},
 	}
+	if m.Image == m.mini {
+		s.Mounts = []lxc.Mount{{Source: m.Config.RunDir + "/usr", Target: "/usr"}}
+	}
+	return s
 }
 
 // Polite is an init script that ends on SIGTERM; Stubborn is one that ignores it.
