@@ -146,6 +146,17 @@ func TestOtherUsersNeedATokenOnTheSocket(t *testing.T) {
 	if _, err := client.ListPackages(bearer(t.Context(), "reader"), &packagesv1.ListPackagesRequest{}); err != nil {
 		t.Errorf("with a token: %v", err)
 	}
+	for _, path := range []string{s.door, s.internal} {
+		if err := os.Chmod(path, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		conn := must(dialAs(t.Context(), 65534, path))(t)
+		conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if n, err := conn.Read(make([]byte, 1)); n > 0 || os.IsTimeout(err) {
+			t.Errorf("%s talks to another user: %d bytes, %v", filepath.Base(path), n, err)
+		}
+		conn.Close()
+	}
 }
 
 // dialAs connects from a thread that has another user's rights and ends afterwards.
