@@ -3,6 +3,7 @@
  * (hearth.jshost.v1), with the effects of StartOS packages answered by the daemon (hearth.effects.v1). It decides
  * nothing itself and keeps nothing: when it ends, the container is made anew.
  */
+import "./tuning.js";
 import { rmSync } from "node:fs";
 import { environment } from "./environment.js";
 import { Host } from "./host.js";

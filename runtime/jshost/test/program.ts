@@ -17,10 +17,11 @@ export class Program {
     "grpc.initial_reconnect_backoff_ms": 10,
     "grpc.max_reconnect_backoff_ms": 50,
   });
+  readonly #printed = new EventTarget();
   #child: ChildProcess | undefined;
   /** The end of the process: its exit code or signal. */
   ended: Promise<number | string | null> = Promise.resolve(null);
-  /** What the process printed to standard error. */
+  /** What the process printed. */
   log = "";
 
   constructor() {
@@ -83,7 +84,10 @@ sleep 1000 & wait`,
       detached: true, // a process group, which ends as one
     });
     this.#child = child;
-    const add = (chunk: Buffer) => (this.log += chunk.toString());
+    const add = (chunk: Buffer) => {
+      this.log += chunk.toString();
+      this.#printed.dispatchEvent(new Event("more"));
+    };
     child.stdout.on("data", add);
     child.stderr.on("data", add);
     this.ended = new Promise((resolve) => child.on("exit", (code, signal) => resolve(code ?? signal)));
@@ -109,6 +113,11 @@ sleep 1000 & wait`,
   async execute(procedure: string, input: unknown, eventId = "event"): Promise<any> {
     const response = (await this.call("execute", { eventId, procedure, input: encodeJson(input) })) as ExecuteResponse;
     return decodeJson(response.output);
+  }
+
+  /** Waits until the program has printed what matches. */
+  async printed(what: RegExp): Promise<void> {
+    while (!what.test(this.log)) await new Promise((resolve) => this.#printed.addEventListener("more", resolve, { once: true }));
   }
 
   /** The process id. */

@@ -3,7 +3,7 @@
  * address of the container with `.const`.
  */
 import { readFileSync } from "node:fs";
-import { StartSdk, setupManifest, VersionGraph, VersionInfo, buildManifest } from "@start9labs/start-sdk";
+import { buildManifest, IMPOSSIBLE, setupManifest, StartSdk, VersionGraph, VersionInfo } from "@start9labs/start-sdk";
 
 const sdkManifest = setupManifest({
   id: "probe", title: "Probe", license: "MIT", packageRepo: "https://example.com/", upstreamRepo: "https://example.com/",
@@ -11,10 +11,12 @@ const sdkManifest = setupManifest({
   volumes: ["main"], images: { main: { source: { dockerTag: "x" } } }, dependencies: {},
 });
 const sdk = StartSdk.of().withManifest(sdkManifest).build(true);
-const versionGraph = VersionGraph.of({
-  current: VersionInfo.of({ version: "1.0.0:0", releaseNotes: "x", migrations: { up: async () => {}, down: async () => {} } }),
-  other: [],
+const current = VersionInfo.of({
+  version: "1.0.0:0",
+  releaseNotes: "x",
+  migrations: { up: async () => {}, down: IMPOSSIBLE },
 });
+const versionGraph = VersionGraph.of({ current, other: [] });
 
 /** The value of effects at a dotted path. */
 function at(effects: any, path: string): any {
@@ -31,6 +33,7 @@ const call = sdk.Action.withoutInput("call", noInput, async ({ effects }) => {
   calls = JSON.parse(readFileSync("/media/startos/volumes/main/calls.json", "utf8"));
   const results = [];
   for (const { effect, params } of calls) {
+    console.log(`calling ${effect}`);
     try {
       results.push({ result: await at({ ...effects }, effect)(params) });
     } catch (err) {
