@@ -19,9 +19,10 @@ help: ## List what there is
 setup: ## Install what this machine lacks (Debian packages, npm packages)
 	@scripts/setup
 
+# Not 'npm ci': it refuses a lock without optional packages for platforms whose packages the registry at hand lacks.
 node_modules/.package-lock.json: package.json package-lock.json
 	@scripts/setup
-	npm ci --no-fund --no-audit
+	npm install --no-fund --no-audit --loglevel=error
 	@touch $@
 
 .PHONY: generate
