@@ -43,6 +43,7 @@ func TestContainerIsWhatItsSpecSays(t *testing.T) {
 	r := open(t, m)
 	con, s := m.Console(t, "identity", 100)
 	s.Hostname = "hello-world"
+	s.Rlimits = []lxc.Rlimit{{Name: "nofile", Soft: 512, Hard: 1024}}
 	s.Env = append(s.Env, "GREETING=two words, \"quoted\" = $HOME")
 	s.Network.Address6 = netip.MustParsePrefix("fd00:3::64/64")
 	s.Mounts = append(s.Mounts, lxc.Mount{Source: s.Mounts[len(s.Mounts)-1].Source, Target: "/srv/two words"})
@@ -57,15 +58,18 @@ func TestContainerIsWhatItsSpecSays(t *testing.T) {
 		"grep Seccomp: /proc/1/status":                          "Seccomp:\t2",
 		"ip -4 -o addr show dev eth0 | grep -o 'inet [0-9./]*'": "inet 10.0.3.100/24",
 		"ip -6 -o addr show dev eth0 scope global | grep -o 'fd00[^ ]*'": "fd00:3::64/64",
-		"ip route show default":                                           "default via 10.0.3.1 dev eth0",
-		"ip link show lo | grep -o 'LOOPBACK,UP'":                         "LOOPBACK,UP",
-		"cat /sys/class/net/eth0/address":                                 lxc.MAC(m.Config.Tag, "identity").String(),
-		"env | cut -d= -f1 | sort | tr '\\n' ' '":                         "GREETING LANG PATH PWD container",
-		"touch /etc/new && stat -c %u:%a /etc/new":                        "0:644",
-		"test -w /dev/null && test -c /dev/urandom && ls /dev/pts/ptmx":   "/dev/pts/ptmx",
-		"mount -t tmpfs x /tmp && touch /tmp/y && umount /tmp && echo ok": "ok",
-		"ls '/srv/two words/.cmd'":                                        "/srv/two words/.cmd",
-		"mknod /tmp/sda b 8 0 2>/dev/null || echo refused":                "refused",
+		"ip route show default":                                                        "default via 10.0.3.1 dev eth0",
+		"ip link show lo | grep -o 'LOOPBACK,UP'":                                      "LOOPBACK,UP",
+		"cat /sys/class/net/eth0/address":                                              lxc.MAC(m.Config.Tag, "identity").String(),
+		"env | cut -d= -f1 | sort | tr '\\n' ' '":                                      "GREETING LANG PATH PWD container",
+		"touch /etc/new && stat -c %u:%a /etc/new":                                     "0:644",
+		"test -w /dev/null && test -c /dev/urandom && ls /dev/pts/ptmx":                "/dev/pts/ptmx",
+		"mount -t tmpfs x /tmp && touch /tmp/y && umount /tmp && echo ok":              "ok",
+		"ulimit -n; ulimit -Hn":                                                        "512\n1024",
+		"df --output=fstype /dev/shm /dev/mqueue | tail -n 2; stat -c %a /dev/shm":     "tmpfs\nmqueue\n1777",
+		"head -c 10000000 /dev/zero > /dev/shm/segment && stat -c %s /dev/shm/segment": "10000000",
+		"ls '/srv/two words/.cmd'":                                                     "/srv/two words/.cmd",
+		"mknod /tmp/sda b 8 0 2>/dev/null || echo refused":                             "refused",
 	} {
 		if got := con.Must(t, command); got != want {
 			t.Errorf("%s:\n got %q\nwant %q", command, got, want)
@@ -127,10 +131,13 @@ func TestLimitsAreEnforced(t *testing.T) {
 		IO: []lxc.IOLimit{{Major: 254, Minor: 0, Read: 50 << 20, Write: 50 << 20}},
 	}
 	start(t, r, s)
-	if out, code := con.Run(t, `dd if=/dev/zero of=/dev/shm/big bs=1M count=100 2>&1; i=0; while [ $i -lt 60 ]; do sleep 30 & i=$((i+1)); done; wait`); code == 0 {
+	if out, code := con.Run(t, "head -c 100000000 /dev/zero | tail | wc -c"); strings.Contains(out, "100000000") {
+		t.Errorf("a process held 100 MB: %q, %d", out, code)
+	}
+	if out, code := con.Run(t, "i=0; while [ $i -lt 60 ]; do sleep 30 & i=$((i+1)); done; wait"); code == 0 {
 		t.Errorf("sixty processes ran: %s", out)
 	}
-	// Whatever the first command could start is killed with its shell's children; the container itself lives.
+	// What the last command could start is killed with its shell's children; the container itself lives.
 	if out := con.Must(t, "kill -9 -1; echo alive"); !strings.HasSuffix(out, "alive") {
 		t.Errorf("got %q", out)
 	}

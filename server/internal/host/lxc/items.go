@@ -41,6 +41,9 @@ func (r *Runtime) items(s Spec) []lxcwire.Item {
 		add("console.logfile", "%s", s.ConsoleLog)
 		add("console.size", "%d", 128<<10)
 	}
+	// A system's own init would mount these; databases share memory through the first.
+	add("mount.entry", "shm dev/shm tmpfs rw,nosuid,nodev,mode=1777,create=dir 0 0")
+	add("mount.entry", "mqueue dev/mqueue mqueue rw,nosuid,nodev,noexec,create=dir,optional 0 0")
 	for _, m := range s.Mounts {
 		out = append(out, entry(m.Source, m.Target, m.File))
 	}
@@ -49,6 +52,9 @@ func (r *Runtime) items(s Spec) []lxcwire.Item {
 	}
 	for _, kv := range s.Env {
 		add("environment", "%s", kv)
+	}
+	for _, l := range s.Rlimits {
+		add("prlimit."+l.Name, "%d:%d", l.Soft, l.Hard)
 	}
 	out = append(out, r.networkItems(s)...)
 	return append(out, r.limitItems(s.Limits)...)

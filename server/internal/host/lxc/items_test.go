@@ -31,6 +31,7 @@ func TestSpecIsRenderedForLiblxc(t *testing.T) {
 			{Source: "/run/hearth/beef/a path\\with	blanks", Target: "/x y", File: true},
 		},
 		Devices: []lxc.Device{{Path: "/dev/net/tun", Mode: 0o666}},
+		Rlimits: []lxc.Rlimit{{Name: "nofile", Soft: 1024, Hard: 1048576}},
 		Limits: lxc.Limits{
 			Memory: 1 << 30, CPU: 1500, CPUWeight: 200, PIDs: 4096,
 			IO: []lxc.IOLimit{{Major: 8, Minor: 16, Read: 1000, Write: 2000}},

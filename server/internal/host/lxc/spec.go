@@ -30,6 +30,8 @@ type Spec struct {
 	Mounts  []Mount
 	Devices []Device
 	Limits  Limits
+	// Rlimits are set for init, which hands them down; those not named are the daemon's own.
+	Rlimits []Rlimit
 	// ConsoleLog receives what init prints, at most 128 KiB of it, also when init dies before it could log. Optional.
 	ConsoleLog string
 }
@@ -70,7 +72,14 @@ type Device struct {
 	Mode uint32
 }
 
+// Rlimit is a limit of setrlimit, named in lower case without its prefix: "nofile", "memlock".
+type Rlimit struct {
+	Name       string
+	Soft, Hard uint64
+}
+
 var (
+	rlimitPattern    = regexp.MustCompile(`^[a-z]{2,12}$`)
 	namePattern      = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	hostnamePattern  = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 	interfacePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$`)
@@ -130,6 +139,11 @@ func (s Spec) Check() error {
 	if s.Network != nil {
 		if err := s.Network.check(); err != nil {
 			return err
+		}
+	}
+	for _, l := range s.Rlimits {
+		if !rlimitPattern.MatchString(l.Name) || l.Soft > l.Hard {
+			return invalid("limit %+v", l)
 		}
 	}
 	return s.Limits.check()

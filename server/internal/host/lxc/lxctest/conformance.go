@@ -229,6 +229,8 @@ func badSpecs(t *testing.T, s Subject, r Runtime) {
 		"mount":     func(s *lxc.Spec) { s.Mounts = []lxc.Mount{{Source: "/a\nb", Target: "/c"}} },
 		"over root": func(s *lxc.Spec) { s.Mounts = []lxc.Mount{{Source: "/a", Target: "/"}} },
 		"device":    func(s *lxc.Spec) { s.Devices = []lxc.Device{{Path: "/etc/passwd"}} },
+		"rlimit":    func(s *lxc.Spec) { s.Rlimits = []lxc.Rlimit{{Name: "no file", Soft: 1, Hard: 2}} },
+		"rlimits":   func(s *lxc.Spec) { s.Rlimits = []lxc.Rlimit{{Name: "nofile", Soft: 3, Hard: 2}} },
 		"memory":    func(s *lxc.Spec) { s.Limits.Memory = 5 },
 		"interface": func(s *lxc.Spec) { s.Network = &lxc.Network{Interface: "much-too-long-for-the-kernel", Bridge: "b"} },
 	} {
