@@ -127,11 +127,8 @@ func (w *Watcher) Next(ctx context.Context) (Batch, error) {
 		if err := ctx.Err(); err != nil {
 			return Batch{}, context.Cause(ctx)
 		}
-		if w.start {
-			return w.read()
-		}
-		b, wake, err := w.follow()
-		if err != nil || len(b.Changes) > 0 || b.Bookmark {
+		b, ready, wake, err := w.poll()
+		if ready || err != nil {
 			return b, err
 		}
 		if w.at < w.s.published.Load() {
@@ -152,6 +149,16 @@ func (w *Watcher) Next(ctx context.Context) (Batch, error) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// poll answers the next piece if there is one; otherwise it may have moved the cursor over what does not match.
+func (w *Watcher) poll() (b Batch, ready bool, wake wakes, err error) {
+	if w.start {
+		b, err = w.read()
+		return b, err == nil, wake, err
+	}
+	b, wake, err = w.follow()
+	return b, len(b.Changes) > 0 || b.Bookmark, wake, err
 }
 
 // wakes are the channels that say there may be more.
@@ -212,27 +219,19 @@ func (w *Watcher) pick(changes []Change, e *entry) []Change {
 	return changes
 }
 
-// news answers ephemeral rows that changed since the watcher looked last, and whether there may be more of them.
+// news answers ephemeral rows that changed since the watcher looked last, whether there may be more of them, and a
+// channel closed at the next change. It looks on until it finds some or has seen all.
 func (w *Watcher) news(limit int) (changes []Change, more bool, wake <-chan struct{}) {
-	rows, wake := w.s.eph.since(w.number, limit)
-	for _, r := range rows {
-		w.number = r.number
-		out := Change{Kind: r.kind.ID, ID: r.key.id, Ephemeral: true}
-		_, shown := w.known[r.key]
-		if w.want.match(r.kind, r.key.id, r.row.GetMeta().GetLabels()) {
-			out.Row = r.row
-		} else if !shown {
-			continue
+	for more = true; more && len(changes) == 0; {
+		var rows []*ephemeral
+		rows, wake = w.s.eph.since(w.number, limit)
+		more = len(rows) == limit
+		for _, r := range rows {
+			w.number = r.number
+			if c, ok := w.pickEphemeral(r); ok {
+				changes = append(changes, c)
+			}
 		}
-		if !w.readable(r.kind.ID) {
-			continue
-		}
-		if out.Row == nil {
-			delete(w.known, r.key)
-		} else {
-			w.known[r.key] = struct{}{}
-		}
-		changes = append(changes, out)
 	}
 	gone, drops := w.s.eph.dropped(w.known, w.drops)
 	w.drops = drops
@@ -242,7 +241,24 @@ func (w *Watcher) news(limit int) (changes []Change, more bool, wake <-chan stru
 			changes = append(changes, Change{Kind: kind.ID, ID: key.id, Ephemeral: true})
 		}
 	}
-	return changes, len(rows) == limit, wake
+	return changes, more, wake
+}
+
+// pickEphemeral answers what a changed row means to the watcher, if anything.
+func (w *Watcher) pickEphemeral(r *ephemeral) (c Change, ok bool) {
+	_, shown := w.known[r.key]
+	match := w.want.match(r.kind, r.key.id, r.row.GetMeta().GetLabels())
+	if !match && !shown || !w.readable(r.kind.ID) {
+		return c, false
+	}
+	c = Change{Kind: r.kind.ID, ID: r.key.id, Ephemeral: true}
+	if match {
+		c.Row = r.row
+		w.known[r.key] = struct{}{}
+	} else {
+		delete(w.known, r.key)
+	}
+	return c, true
 }
 
 // readLog reads up to limit revisions after a revision from disk.

@@ -1,0 +1,22 @@
+package store
+
+// Poll is Next without the waiting: ready says whether there was something.
+func (w *Watcher) Poll() (b Batch, ready bool, err error) {
+	for {
+		b, ready, _, err = w.poll()
+		if ready || err != nil || w.at >= w.s.published.Load() {
+			return b, ready, err
+		}
+	}
+}
+
+// Compacted answers the revision up to which the log is cut off.
+func (s *Store) Compacted() uint64 { return s.compacted.Load() }
+
+// Migration is one for OpenWith.
+type Migration = migration
+
+// OpenWith opens a store as a release with these migrations would.
+func OpenWith(dir string, opt Options, steps ...Migration) (*Store, error) {
+	return open(dir, opt, steps)
+}
