@@ -27,7 +27,9 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/hearthos/hearth/api/fault"
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	"github.com/hearthos/hearth/server/internal/door/doorctl"
 )
 
@@ -45,11 +47,16 @@ const testUID = 61234
 // install starts a door and returns the way to it.
 func install(t *testing.T) (*doorctl.Door, doorctl.Options) {
 	t.Helper()
+	program, err := os.Executable()
+	must(t, err)
+	return installProgram(t, program)
+}
+
+func installProgram(t *testing.T, program string) (*doorctl.Door, doorctl.Options) {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "door")
 	must(t, err)
 	must(t, os.Chmod(dir, 0o711))
-	program, err := os.Executable()
-	must(t, err)
 	o := doorctl.Options{RunDir: dir, Program: program, UID: testUID, LogPath: filepath.Join(dir, "log")}
 	t.Cleanup(func() {
 		for _, pid := range pids(t, o) {
@@ -340,7 +347,7 @@ func TestAReplacedWorkerLosesNothing(t *testing.T) {
 	l.progress(t, 100)
 	before := workers(t, o)[0]
 	parent := parentOf(t, o)
-	for i := range 6 {
+	for i := range 4 { // as many as the parent lets drain at once
 		if i%2 == 0 {
 			must(t, d.Replace(t.Context()))
 		} else {
@@ -402,6 +409,66 @@ func TestADoorWhoseParentWasKilledMakesRoomForTheNext(t *testing.T) {
 		}
 	}
 	must(t, post(client(page, cfg, true, false), "again"))
+}
+
+func TestAReplacementThatDoesNotServeIsGivenUp(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "door")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	must(t, os.Chmod(dir, 0o711))
+	self, err := os.Executable()
+	must(t, err)
+	good, err := os.ReadFile(self)
+	must(t, err)
+	program := filepath.Join(dir, "hearth-door")
+	must(t, os.WriteFile(program, good, 0o700))
+	d, o := installProgram(t, program)
+	page, _, cfg := serve(t, d)
+	before := workers(t, o)
+
+	must(t, os.Rename(program, program+".old"))
+	must(t, os.WriteFile(program, []byte("#!/bin/sh\nexit 1\n"), 0o700))
+	err = d.Replace(t.Context())
+	if !fault.Is(err, metav1.Reason_REASON_INTERNAL) {
+		t.Errorf("replacing by a program that ends at once: %v", err)
+	}
+	must(t, os.Remove(program))
+	if err := d.Replace(t.Context()); err == nil {
+		t.Error("replacing by a program that is not there was no error")
+	}
+	must(t, post(client(page, cfg, true, false), "still"))
+	if got := workers(t, o); !slices.Equal(got, before) {
+		t.Errorf("workers are %v, before %v", got, before)
+	}
+	serve(t, d) // the table can be changed again
+
+	must(t, os.Rename(program+".old", program))
+	must(t, d.Replace(t.Context()))
+	if slices.Equal(workers(t, o), before) {
+		t.Error("a good program did not take over")
+	}
+	must(t, doorctl.Stop(t.Context(), o))
+	if left := pids(t, o); len(left) != 0 {
+		t.Errorf("after the end %v is there", left)
+	}
+	must(t, doorctl.Stop(t.Context(), o))
+}
+
+func TestATableThatCannotBeReadIsTold(t *testing.T) {
+	t.Parallel()
+	d, o := install(t)
+	serve(t, d)
+	must(t, doorctl.Stop(t.Context(), o))
+	must(t, os.WriteFile(filepath.Join(o.RunDir, "door", "table"), []byte("noise"), 0o600))
+	again, status, err := doorctl.Ensure(t.Context(), o)
+	must(t, err)
+	defer again.Close()
+	if status.GetDigest() != "" || len(status.GetSockets()) != 0 {
+		t.Errorf("the door serves from noise: %v", status)
+	}
+	page, _, cfg := serve(t, again)
+	must(t, post(client(page, cfg, false, false), "x"))
 }
 
 func listenEcho(t *testing.T) string {

@@ -20,24 +20,16 @@ func Stop(ctx context.Context, o Options) error {
 		return nil
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot reach the door: %w", err)
 	}
 	defer conn.Close()
-	raw, err := conn.(*net.UnixConn).SyscallConn()
+	pid, err := owner(conn)
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot learn who holds the door: %w", err)
 	}
-	var cred *unix.Ucred
-	var credErr error
-	if err := raw.Control(func(fd uintptr) { cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
-		return err
-	}
-	if credErr != nil {
-		return credErr
-	}
-	p, err := os.FindProcess(int(cred.Pid))
+	p, err := os.FindProcess(pid)
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot find the door: %w", err)
 	}
 	defer p.Release()
 	if err := p.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -53,4 +45,25 @@ func Stop(ctx context.Context, o Options) error {
 		case <-time.After(20 * time.Millisecond): // it is no child of ours: there is nothing to wait on
 		}
 	}
+}
+
+// owner tells the process that made the socket at the other end.
+func owner(conn net.Conn) (int, error) {
+	u, ok := conn.(*net.UnixConn)
+	if !ok {
+		return 0, errors.ErrUnsupported
+	}
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var cred *unix.Ucred
+	var credErr error
+	if err := raw.Control(func(fd uintptr) { cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
+		return 0, err
+	}
+	if credErr != nil {
+		return 0, credErr
+	}
+	return int(cred.Pid), nil
 }

@@ -40,7 +40,7 @@ const (
 	// maxPause is the longest wait before the next worker is started; the first one in a row comes at once.
 	maxPause = time.Second
 	// maxOld bounds the workers that still finish something; beyond it the oldest is killed.
-	maxOld = 3
+	maxOld = 4
 )
 
 // Options are what a parent is made of.
