@@ -82,7 +82,10 @@ func (m *machine) close() {
 	if m.daemon != nil {
 		m.kill(syscall.SIGKILL)
 	}
-	m.command("sh", "-c", `cd "$0" && exec "$1"/../scripts/clean-host "$2"`, filepath.Dir(m.bin), m.bin, m.state).Run()
+	clean := m.command(filepath.Join(m.bin, "hearthd"), "--clean-host", "--state", m.state, "--bin", m.bin)
+	if out, err := clean.CombinedOutput(); err != nil {
+		m.t.Errorf("the machine cannot be cleaned: %v\n%s", err, out)
+	}
 	m.holder.Process.Kill()
 	m.holder.Wait()
 	if m.log != nil {
