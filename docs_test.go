@@ -1,0 +1,162 @@
+package laws_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
+)
+
+// What people read is held to the code here: the pages that follow from the contract are made by it, and every file
+// that a page names is there.
+//
+//	go test . -run TestGeneratedPages -update    writes docs/reasons.md and docs/methods.md anew
+
+var update = flag.Bool("update", false, "write the generated pages anew")
+
+func TestGeneratedPages(t *testing.T) {
+	t.Parallel()
+	for path, page := range map[string]string{"docs/reasons.md": reasonsPage(), "docs/methods.md": methodsPage(t)} {
+		if *update {
+			if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
+				t.Error(err)
+			}
+			continue
+		}
+		have, err := os.ReadFile(path)
+		if err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff(page, string(have)); diff != "" {
+			t.Errorf("%s is not what the contract says: run 'go test . -run TestGeneratedPages -update'\n%s", path, diff)
+		}
+	}
+}
+
+func reasonsPage() string {
+	var b strings.Builder
+	b.WriteString(`# Fault reasons
+
+Every refusal and failure carries one of these reasons. They are a closed list: a number never changes its meaning. The
+numbers of the codes are those of gRPC. "Retry" says that the same call may succeed later without a change by the caller.
+
+This page is made from ` + "`api/proto/hearth/meta/v1/fault.proto`" + ` by a test; do not edit it.
+
+| reason | number | code | retry | what to do |
+|---|---:|---|---|---|
+`)
+	values := metav1.Reason(0).Descriptor().Values()
+	for i := range values.Len() {
+		v := values.Get(i)
+		info, _ := proto.GetExtension(v.Options(), optionsv1.E_Reason).(*optionsv1.ReasonInfo)
+		if v.Number() == 0 {
+			continue
+		}
+		retry := ""
+		if info.GetRetryable() {
+			retry = "yes"
+		}
+		fmt.Fprintf(&b, "| `%s` | %d | %s | %s | %s |\n", strings.TrimPrefix(string(v.Name()), "REASON_"), v.Number(),
+			strings.TrimPrefix(info.GetCode().String(), "CODE_"), retry, info.GetRemedy())
+	}
+	return b.String()
+}
+
+func methodsPage(t *testing.T) string {
+	var b strings.Builder
+	b.WriteString(`# Methods
+
+Every public method, who may call it, its REST route and the name by which JSON-RPC clients of StartOS know it. A role
+includes the smaller ones: reader, operator, admin. "stream" marks methods that answer with a stream.
+
+This page is made from the contract by a test; do not edit it.
+`)
+	last := protoreflect.FullName("")
+	var rows []protoreflect.MethodDescriptor
+	eachMethod(t, func(m protoreflect.MethodDescriptor) { rows = append(rows, m) })
+	slices.SortStableFunc(rows, func(a, b protoreflect.MethodDescriptor) int {
+		return strings.Compare(string(a.Parent().FullName()), string(b.Parent().FullName()))
+	})
+	for _, m := range rows {
+		access, _ := proto.GetExtension(m.Options(), optionsv1.E_Access).(*optionsv1.Access)
+		if access.GetRole() == optionsv1.Role_ROLE_UNSPECIFIED {
+			continue // not on a public listener
+		}
+		if service := m.Parent().FullName(); service != last {
+			fmt.Fprintf(&b, "\n## %s\n\n| method | role | REST | JSON-RPC |\n|---|---|---|---|\n", service)
+			last = service
+		}
+		name := string(m.Name())
+		if m.IsStreamingServer() {
+			name += " (stream)"
+		}
+		legacy, _ := proto.GetExtension(m.Options(), optionsv1.E_LegacyRpc).(string)
+		if legacy != "" {
+			legacy = "`" + legacy + "`"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name,
+			strings.ToLower(strings.TrimPrefix(access.GetRole().String(), "ROLE_")), route(m), legacy)
+	}
+	return b.String()
+}
+
+// route is the REST route of a method, empty where it has none.
+func route(m protoreflect.MethodDescriptor) string {
+	rule, _ := proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule)
+	switch pattern := rule.GetPattern().(type) {
+	case *annotations.HttpRule_Get:
+		return "`GET " + pattern.Get + "`"
+	case *annotations.HttpRule_Post:
+		return "`POST " + pattern.Post + "`"
+	case *annotations.HttpRule_Delete:
+		return "`DELETE " + pattern.Delete + "`"
+	case *annotations.HttpRule_Patch:
+		return "`PATCH " + pattern.Patch + "`"
+	case *annotations.HttpRule_Put:
+		return "`PUT " + pattern.Put + "`"
+	}
+	return ""
+}
+
+// treePath is a path from the root of the repository as pages write it, in backticks.
+var (
+	treePath = regexp.MustCompile("`((?:api|server|clients|runtime|sdk-ts|docs|scripts)/[A-Za-z0-9_./-]*[A-Za-z0-9/])`")
+	pageLink = regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+)
+
+func TestPagesNameFilesThatAreThere(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range append(pages, "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "STYLE.md", "api/README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for _, m := range treePath.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(m[1]); err != nil {
+				t.Errorf("%s names %s, which is not there: the page or the file has moved on", page, m[1])
+			}
+		}
+		for _, m := range pageLink.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
+				t.Errorf("%s links to %s, which is not there", page, m[1])
+			}
+		}
+	}
+}
