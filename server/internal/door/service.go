@@ -73,7 +73,7 @@ func NewServer(s *Service) *grpc.Server {
 		return h(ctx, req)
 	}
 	g := grpc.NewServer(grpc.MaxRecvMsgSize(MaxTableBytes+4096), grpc.MaxConcurrentStreams(16), grpc.UnaryInterceptor(recovering),
-		grpc.ConnectionTimeout(10*time.Second), grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: time.Hour}))
+		grpc.ConnectionTimeout(2*time.Second), grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: time.Hour}))
 	doorv1.RegisterDoorServiceServer(g, s)
 	return g
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -314,5 +315,32 @@ func TestDrainLetsWhatHasBegunEnd(t *testing.T) {
 	<-drained
 	if _, _, err := r.Apply(t.Context(), r.table()); err == nil {
 		t.Error("a door that has ended takes a table")
+	}
+}
+
+func TestOnlyTheOwnerReachesTheService(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		uids []int
+		want bool
+	}{"owner": {[]int{99999, os.Geteuid()}, true}, "stranger": {[]int{os.Geteuid() + 1}, false}} {
+		l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+		must(t, err)
+		t.Cleanup(func() { l.Close() })
+		go func() {
+			c, err := door.OnlyFrom(l, c.uids...).Accept()
+			if err != nil {
+				return
+			}
+			io.WriteString(c, "hello\n")
+			c.Close()
+		}()
+		conn, err := net.Dial("unix", l.Addr().String())
+		must(t, err)
+		b, _ := io.ReadAll(conn)
+		if got := string(b) == "hello\n"; got != c.want {
+			t.Errorf("%s: let in %v", name, got)
+		}
+		conn.Close()
 	}
 }

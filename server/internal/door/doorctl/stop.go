@@ -22,8 +22,8 @@ func Stop(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("cannot reach the door: %w", err)
 	}
-	defer conn.Close()
 	pid, err := owner(conn)
+	conn.Close() // the door would wait for what we have to say
 	if err != nil {
 		return fmt.Errorf("cannot learn who holds the door: %w", err)
 	}

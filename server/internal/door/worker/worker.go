@@ -129,8 +129,7 @@ func (w *worker) end(ctx context.Context, grace, limit time.Duration) error {
 	w.door.Drain(ctx, grace)
 	select {
 	case <-stopped:
-	case <-ctx.Done():
-		w.grpc.Stop()
+	case <-ctx.Done(): // the process ends with what is left
 	}
 	return nil
 }
