@@ -126,8 +126,24 @@ func (d *Door) serve(ctx context.Context, raw net.Conn, address string) {
 		if d.enter(c) {
 			d.plain.take(ctx, c)
 		}
+	case e.plain:
+		d.servePlainStream(ctx, c, e, done)
 	default:
 		d.serveTLS(ctx, c, done)
+	}
+}
+
+// servePlainStream leads a connection nothing is known of but its source.
+func (d *Door) servePlainStream(ctx context.Context, c *conn, e *entry, done func()) {
+	r := e.find("", c.source)
+	if r == nil {
+		c.Conn.Close()
+		return
+	}
+	c.backend = r.backend
+	if d.enter(c) {
+		done()
+		r.backend.carryThrough(ctx, c)
 	}
 }
 

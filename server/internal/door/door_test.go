@@ -310,6 +310,9 @@ func TestTablesThatCannotBeUsed(t *testing.T) {
 		"listeners[0].routes[0].upstream_http2":  func(t *doorv1.Table) { t.Listeners[0].Routes[0].UpstreamHttp2 = true },
 		"listeners[0].routes[0]":                 func(t *doorv1.Table) { t.Listeners[0].Routes[0].Certificate, t.Listeners[0].Routes[0].Http = "", true },
 		"listeners[0].routes[0].allowed_sources": func(t *doorv1.Table) { t.Listeners[0].Routes[0].AllowedSources = []string{"all"} },
+		"listeners[1].routes[0]": func(t *doorv1.Table) {
+			t.Listeners = append(t.Listeners, &doorv1.Listener{Address: "127.0.0.9:0", Plain: true, Routes: t.Listeners[0].Routes})
+		},
 		"certificates[0]": func(t *doorv1.Table) {
 			t.Certificates[0] = &doorv1.Certificate{Id: "all", Chain: []byte("x"), Key: []byte("y")}
 		},

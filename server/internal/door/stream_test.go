@@ -73,6 +73,36 @@ func TestAPassedThroughConnectionIsNotOpened(t *testing.T) {
 	stillEchoes(t, c)
 }
 
+func TestAPlainListenerCarriesAnyProtocol(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, door.Options{})
+	never, ssh := echo(t, "never"), echo(t, "SSH-2.0-x")
+	table := func(sources ...string) *doorv1.Table {
+		return &doorv1.Table{Listeners: []*doorv1.Listener{{Address: tlsAddress, Plain: true, Routes: []*doorv1.Route{
+			{Upstream: never, AllowedSources: []string{"203.0.113.0/24"}},
+			{Upstream: ssh, AllowedSources: sources},
+		}}}}
+	}
+	addr := r.apply(t, table())["tcp "+tlsAddress]
+	c, err := net.Dial("tcp", addr)
+	must(t, err)
+	defer c.Close()
+	if got := line(t, c); got != "SSH-2.0-x" { // the other end speaks first
+		t.Errorf("greeted with %q", got)
+	}
+	stillEchoes(t, c)
+	r.apply(t, table("203.0.113.0/24"))
+	if _, err := c.Read(make([]byte, 1)); err == nil {
+		t.Error("a connection outlived its right")
+	}
+	stranger, err := net.Dial("tcp", addr)
+	must(t, err)
+	defer stranger.Close()
+	if b, _ := io.ReadAll(stranger); len(b) != 0 {
+		t.Errorf("a source without a route got %q", b)
+	}
+}
+
 func TestASocketByPathIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, door.Options{})

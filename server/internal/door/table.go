@@ -46,9 +46,10 @@ type plan struct {
 	configs  map[string]*tls.Config
 }
 
-// entry is what happens to connections of one listening socket: a redirect, or routes.
+// entry is what happens to connections of one listening socket: a redirect, or routes. Those of a plain one are all in any.
 type entry struct {
 	redirect *redirect
+	plain    bool
 	exact    map[string][]*route
 	wild     map[string][]*route // by the name without its first label
 	any      []*route
@@ -191,7 +192,7 @@ func (c *compiler) certificates(certs []*doorv1.Certificate) {
 }
 
 func (c *compiler) listener(field string, m *doorv1.Listener) {
-	e := &entry{exact: map[string][]*route{}, wild: map[string][]*route{}}
+	e := &entry{plain: m.GetPlain(), exact: map[string][]*route{}, wild: map[string][]*route{}}
 	if !c.entry(field+".address", m.GetAddress(), e) {
 		return
 	}
@@ -232,6 +233,8 @@ func (c *compiler) route(e *entry, order int, field string, m *doorv1.Route) {
 	switch {
 	case key.passthrough && (key.tls || key.http || len(m.GetAlpn()) > 0 || r.reflect):
 		c.wrong(field, "a route without a certificate passes connections through unopened; upstream_tls, http and alpn do not go with it")
+	case e.plain && (!key.passthrough || len(m.GetNames()) > 0):
+		c.wrong(field, "a route of a plain listener has neither names nor a certificate")
 	case !key.passthrough && key.proxy:
 		c.wrong(field+".proxy_protocol", "is for routes that pass connections through")
 	case key.http2 && !key.http:

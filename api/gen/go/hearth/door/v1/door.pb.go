@@ -98,13 +98,16 @@ func (x *Table) GetRedirects() []*Redirect {
 	return nil
 }
 
-// Listener is a TLS socket and what stands behind it.
+// Listener is a socket for TLS, or a plain one, and what stands behind it.
 type Listener struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Address and port, as in "0.0.0.0:443".
 	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
 	// Where connections go, by the name in the handshake. The first match counts.
-	Routes        []*Route `protobuf:"bytes,2,rep,name=routes,proto3" json:"routes,omitempty"`
+	Routes []*Route `protobuf:"bytes,2,rep,name=routes,proto3" json:"routes,omitempty"`
+	// Whether nothing of the connections is looked at, so that any protocol passes: its routes have neither names nor a
+	// certificate.
+	Plain         bool `protobuf:"varint,3,opt,name=plain,proto3" json:"plain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -151,6 +154,13 @@ func (x *Listener) GetRoutes() []*Route {
 		return x.Routes
 	}
 	return nil
+}
+
+func (x *Listener) GetPlain() bool {
+	if x != nil {
+		return x.Plain
+	}
+	return false
 }
 
 // Route says where connections for some names go.
@@ -922,10 +932,11 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\tlisteners\x18\x01 \x03(\v2\x18.hearth.door.v1.ListenerR\tlisteners\x12?\n" +
 	"\fcertificates\x18\x02 \x03(\v2\x1b.hearth.door.v1.CertificateR\fcertificates\x124\n" +
 	"\bresolver\x18\x03 \x01(\v2\x18.hearth.door.v1.ResolverR\bresolver\x126\n" +
-	"\tredirects\x18\x04 \x03(\v2\x18.hearth.door.v1.RedirectR\tredirects\"S\n" +
+	"\tredirects\x18\x04 \x03(\v2\x18.hearth.door.v1.RedirectR\tredirects\"i\n" +
 	"\bListener\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12-\n" +
-	"\x06routes\x18\x02 \x03(\v2\x15.hearth.door.v1.RouteR\x06routes\"\xc0\x02\n" +
+	"\x06routes\x18\x02 \x03(\v2\x15.hearth.door.v1.RouteR\x06routes\x12\x14\n" +
+	"\x05plain\x18\x03 \x01(\bR\x05plain\"\xc0\x02\n" +
 	"\x05Route\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\tR\x05names\x12 \n" +
 	"\vcertificate\x18\x02 \x01(\tR\vcertificate\x12\x1a\n" +
