@@ -55,15 +55,17 @@ func (s *Service) Mount(ctx context.Context, req *effectsv1.MountRequest) (*effe
 	if _, err := ids.ParseVolume(t.VolumeID); err != nil {
 		return nil, invalid("target.volumeId", err.Error())
 	}
+	var owner string
 	err = s.Store.View(func(tx *store.Tx) error {
-		_, err := s.reach(tx, from, t.PackageID)
+		var err error
+		owner, err = s.reach(tx, from, t.PackageID)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &effectsv1.MountResponse{}, s.Containers.MountVolume(ctx, from, VolumeMount{
-		Location: req.GetLocation(), Package: t.PackageID, Volume: t.VolumeID, Subpath: deref(t.Subpath), ReadOnly: t.ReadOnly, IDMap: t.IDMap,
+		Location: req.GetLocation(), Package: owner, Volume: t.VolumeID, Subpath: deref(t.Subpath), ReadOnly: t.ReadOnly, IDMap: t.IDMap,
 	})
 }
 

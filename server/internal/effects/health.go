@@ -122,7 +122,7 @@ func parseProgress(raw []byte) (progress, error) {
 		} `json:"phases"`
 	}
 	if err := json.Unmarshal(raw, &full); err == nil && full.Overall != nil {
-		p, err := parseProgress(full.Overall)
+		p, err := parsePart(full.Overall)
 		for _, phase := range full.Phases {
 			if string(phase.Progress) != "true" {
 				p.message = phase.Name
@@ -131,6 +131,11 @@ func parseProgress(raw []byte) (progress, error) {
 		}
 		return p, err
 	}
+	return parsePart(raw)
+}
+
+// parsePart reads one value: null, a bool or {done,total,units}.
+func parsePart(raw []byte) (progress, error) {
 	var flag *bool
 	if json.Unmarshal(raw, &flag) == nil {
 		if flag != nil && *flag {
