@@ -83,17 +83,29 @@ func run(list []Interceptor, ctx context.Context, c *Call, next func(context.Con
 }
 
 // newCall begins the record of a call. The rights of methods nobody knows are those of a reader, so that strangers
-// do not learn which exist.
+// do not learn which exist. Nobody knows the methods of another kind of listener: for one who may read there is no such
+// method, whatever is served elsewhere.
 func (h *Hub) newCall(ctx context.Context, procedure string, stream bool) *Call {
 	c := &Call{Procedure: procedure, Stream: stream, Wire: "grpc", rule: readers, start: h.cfg.Now()}
-	if m, ok := h.methods[procedure]; ok {
+	c.Caller.Origin = origin.FromCall(ctx)
+	if m, ok := h.methods[procedure]; ok && m.rule.Class() == classOf(c.Caller.Origin.Listener) {
 		c.Method, c.rule = m.desc, m.rule
 	}
-	c.Caller.Origin = origin.FromCall(ctx)
 	if client := inprocgrpc.ClientContext(ctx); client != nil {
 		c.Wire = wireOf(client)
 	}
 	return c
+}
+
+// classOf tells which services are on listeners of a kind.
+func classOf(l origin.Listener) access.Class {
+	switch l {
+	case origin.Container:
+		return access.Container
+	case origin.Internal:
+		return access.Internal
+	}
+	return access.Public
 }
 
 // unary is the one server interceptor for unary calls, of the gRPC servers and of the in-process channel.
