@@ -1,0 +1,40 @@
+import { createClient, type Client, type Transport } from "@connectrpc/connect";
+import { AccountService } from "@hearthos/api/hearth/accounts/v1/accounts_pb";
+import { ActionService } from "@hearthos/api/hearth/actions/v1/actions_pb";
+import { HostService } from "@hearthos/api/hearth/hosts/v1/hosts_pb";
+import { LogService } from "@hearthos/api/hearth/logs/v1/logs_pb";
+import { OperationService } from "@hearthos/api/hearth/operations/v1/operations_pb";
+import { PackageService } from "@hearthos/api/hearth/packages/v1/packages_pb";
+import { StateService } from "@hearthos/api/hearth/state/v1/state_pb";
+import { SystemService } from "@hearthos/api/hearth/system/v1/system_pb";
+
+/** The services of a server. */
+export interface Hearth {
+  readonly accounts: Client<typeof AccountService>;
+  readonly actions: Client<typeof ActionService>;
+  readonly hosts: Client<typeof HostService>;
+  readonly logs: Client<typeof LogService>;
+  readonly operations: Client<typeof OperationService>;
+  readonly packages: Client<typeof PackageService>;
+  readonly state: Client<typeof StateService>;
+  readonly system: Client<typeof SystemService>;
+}
+
+/**
+ * Makes a client of the server that the transport leads to. It connects with the first call.
+ * @example
+ * const transport = createConnectTransport({ baseUrl: "https://server:8443", interceptors: [bearer(token)], httpVersion: "1.1" });
+ * const { packages } = await createHearth(transport).packages.listPackages({});
+ */
+export function createHearth(transport: Transport): Hearth {
+  return {
+    accounts: createClient(AccountService, transport),
+    actions: createClient(ActionService, transport),
+    hosts: createClient(HostService, transport),
+    logs: createClient(LogService, transport),
+    operations: createClient(OperationService, transport),
+    packages: createClient(PackageService, transport),
+    state: createClient(StateService, transport),
+    system: createClient(SystemService, transport),
+  };
+}
