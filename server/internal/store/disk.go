@@ -29,6 +29,12 @@ func lockDir(dir string) (*os.File, error) {
 	return nil, fmt.Errorf("cannot lock the store: %w", err)
 }
 
+// unlockDir gives the folder back. Closing the file alone would not do while a process that was just forked, and has not
+// come to its exec yet, holds a copy of it.
+func unlockDir(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
+}
+
 // checkSpace refuses with REASON_DISK_FULL when less than need bytes are free. Root may use the blocks a filesystem
 // reserves for it, which services cannot fill.
 func checkSpace(dir string, need uint64) error {

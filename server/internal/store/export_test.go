@@ -20,3 +20,6 @@ type Migration = migration
 func OpenWith(dir string, opt Options, steps ...Migration) (*Store, error) {
 	return open(dir, opt, steps)
 }
+
+// NeedFree changes Options.MinFree of an open store, between commits.
+func (s *Store) NeedFree(bytes uint64) { s.opt.MinFree = bytes }

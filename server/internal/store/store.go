@@ -124,7 +124,7 @@ func open(dir string, opt Options, steps []migration) (_ *Store, err error) {
 	}
 	defer func() {
 		if err != nil {
-			lock.Close()
+			err = errors.Join(err, unlockDir(lock))
 		}
 	}()
 	if err := checkFormatFile(dir, latest(steps)); err != nil {
@@ -166,6 +166,7 @@ func badgerOptions(dir string, log *slog.Logger) badger.Options {
 	// version a snapshot may still ask for is above it.
 	return badger.DefaultOptions(dir).
 		WithLogger(badgerLogger{log}).
+		WithBypassLockGuard(true). // <dir>/lock guards the whole folder
 		WithSyncWrites(true).
 		WithDetectConflicts(false).
 		WithNumVersionsToKeep(1).
@@ -196,7 +197,7 @@ func (s *Store) Close() error {
 	s.background.Wait()
 	err := s.db.Close()
 	// Only now may another process open the folder.
-	return errors.Join(err, s.lock.Close())
+	return errors.Join(err, unlockDir(s.lock))
 }
 
 // ID answers the ULID the store got when it was made.
