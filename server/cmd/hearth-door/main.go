@@ -75,6 +75,7 @@ func run(o options, log *slog.Logger) error {
 	if err := prepare(dir, o.uid); err != nil {
 		return err
 	}
+	raiseLimit()
 	program, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("cannot find the program: %w", err)
@@ -88,6 +89,16 @@ func run(o options, log *slog.Logger) error {
 		Args:    []string{"--worker", "--run-dir", o.runDir, "--uid", strconv.Itoa(o.uid), "--owner", strconv.Itoa(os.Geteuid())},
 		Socket:  o.socket, Lock: filepath.Join(o.runDir, "door.lock"), Log: log,
 	})
+}
+
+// raiseLimit lets the worker hold the connections of a busy machine; where that is not allowed it holds fewer.
+func raiseLimit() {
+	const enough = 65536
+	var l syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) == nil && l.Cur < enough {
+		l.Cur, l.Max = enough, max(l.Max, enough)
+		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l)
+	}
 }
 
 // prepare makes the worker's folder: the table in it holds keys.

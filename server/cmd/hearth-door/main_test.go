@@ -215,6 +215,13 @@ func TestTheWorkerHasNoRights(t *testing.T) {
 			t.Errorf("the worker's status has no %q:\n%s", want, status)
 		}
 	}
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", workers(t, o)[0]))
+	must(t, err)
+	for l := range strings.Lines(string(limits)) {
+		if f := strings.Fields(l); strings.HasPrefix(l, "Max open files") && len(f[3]) < 5 {
+			t.Errorf("the worker may open %s files", f[3])
+		}
+	}
 	st, err := os.Stat(filepath.Join(o.RunDir, "door", "table"))
 	must(t, err)
 	if st.Mode().Perm() != 0o600 || st.Sys().(*syscall.Stat_t).Uid != testUID {

@@ -55,6 +55,9 @@ func (b *backend) retire(ctx context.Context) {
 	b.door.conns.closeOf(b)
 }
 
+// waits tells whether the upstream is one that is waited for.
+func (b *backend) waits() bool { return strings.HasPrefix(b.key.upstream, "unix:") }
+
 // dial reaches the upstream, without TLS. A socket by path is waited for: its owner may be restarting.
 func (b *backend) dial(ctx context.Context) (net.Conn, error) {
 	path, byPath := strings.CutPrefix(b.key.upstream, "unix:")

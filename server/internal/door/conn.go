@@ -243,10 +243,7 @@ func (g *registry) init(l Limits) {
 
 // begin counts a connection that has not shown yet where it wants to go. The caller calls done, once or more.
 func (g *registry) begin(c net.Conn, source netip.Addr) (done func(), ok bool) {
-	if source.Is6() {
-		p, _ := source.Prefix(64) // one customer of a provider
-		source = p.Addr()
-	}
+	source = network(source)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.early) >= g.limits.Pending || g.sources[source] >= g.limits.PendingSource {
@@ -301,23 +298,48 @@ func (g *registry) list() []*conn {
 }
 
 // evict closes the connections that were silent longest, a few more than needed so that it is not asked for each new one.
+// Where one source has more than a quarter of all, only its own make room.
 func (g *registry) evict() {
+	conns := g.list()
+	excess := len(conns) - g.limits.Conns + g.limits.Conns/16
+	if excess <= 0 {
+		return
+	}
+	if greedy := largestSource(conns); len(greedy) > g.limits.Conns/4 {
+		conns = greedy
+	}
 	type aged struct {
 		c    *conn
 		idle uint32
 	}
-	var all []aged
-	for _, c := range g.list() {
-		all = append(all, aged{c, silence(c.Conn)})
-	}
-	excess := len(all) - g.limits.Conns + g.limits.Conns/16
-	if excess <= 0 {
-		return
+	all := make([]aged, len(conns))
+	for i, c := range conns {
+		all[i] = aged{c, silence(c.Conn)}
 	}
 	slices.SortFunc(all, func(a, b aged) int { return int(int64(b.idle) - int64(a.idle)) })
 	for _, a := range all[:min(excess, len(all))] {
 		a.c.Close()
 	}
+}
+
+func largestSource(conns []*conn) (largest []*conn) {
+	bySource := map[netip.Addr][]*conn{}
+	for _, c := range conns {
+		s := network(c.source)
+		if bySource[s] = append(bySource[s], c); len(bySource[s]) > len(largest) {
+			largest = bySource[s]
+		}
+	}
+	return largest
+}
+
+// network is what counts as one source: of IPv6, all a provider gives one customer.
+func network(a netip.Addr) netip.Addr {
+	if a.Is6() {
+		p, _ := a.Prefix(64)
+		return p.Addr()
+	}
+	return a
 }
 
 // silence asks the kernel for how many milliseconds the caller has neither sent nor been sent anything.

@@ -7,8 +7,10 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/pires/go-proxyproto"
 )
@@ -17,25 +19,53 @@ const bufferSize = 32 << 10
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
 
-// carryThrough takes an unopened connection to the upstream.
+// carryThrough takes an unopened connection to the upstream. One that dies before it has answered anything, as a process
+// that is just ending does with what waits in its queue, is tried again where it is waited for at all: nothing but the
+// first message of the handshake is lost with it, and that we still have.
 func (b *backend) carryThrough(ctx context.Context, c *conn) {
 	defer c.Close()
-	up, err := b.dial(ctx)
-	if err != nil {
-		b.door.unreachable(b, err)
-		return
-	}
-	defer up.Close()
-	if b.key.proxy {
-		if _, err := proxyHeader(c).WriteTo(up); err != nil {
+	for limit := time.Now().Add(b.door.limits.Wait); ; time.Sleep(dialPause) {
+		up, err := b.dial(ctx)
+		if err != nil {
+			b.door.unreachable(b, err)
+			return
+		}
+		if b.introduce(c, up) && (!b.waits() || len(c.seen) == 0 || b.answers(c, up)) {
+			c.seen = nil
+			carry(c.Conn, up)
+			return
+		}
+		up.Close()
+		if !b.waits() || time.Now().After(limit) {
 			return
 		}
 	}
-	if _, err := up.Write(c.seen); err != nil {
-		return
+}
+
+// introduce says to the upstream who comes and what was said so far.
+func (b *backend) introduce(c *conn, up net.Conn) bool {
+	if b.key.proxy {
+		if _, err := proxyHeader(c).WriteTo(up); err != nil {
+			return false
+		}
 	}
-	c.seen = nil
-	carry(c.Conn, up)
+	_, err := up.Write(c.seen)
+	return err == nil
+}
+
+// answers passes on the first the upstream says, or tells that it ended without a word. One that takes its time counts as
+// alive.
+func (b *backend) answers(c *conn, up net.Conn) bool {
+	buf, _ := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	_ = up.SetReadDeadline(time.Now().Add(b.door.limits.Handshake))
+	n, err := up.Read(*buf)
+	_ = up.SetReadDeadline(time.Time{})
+	if n == 0 {
+		return errors.Is(err, os.ErrDeadlineExceeded)
+	}
+	_, _ = c.Write((*buf)[:n]) // a caller that is gone is noticed by carry
+	return true
 }
 
 // carryTerminated takes the content of a secured connection to the upstream, which may be reached already.

@@ -132,6 +132,66 @@ func TestASocketByPathIsWaitedFor(t *testing.T) {
 	}
 }
 
+func TestAnUpstreamThatDiesBeforeItAnswersIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, door.Options{})
+	path := filepath.Join(t.TempDir(), "daemon.sock")
+	l, err := net.Listen("unix", path)
+	must(t, err)
+	for _, wait := range []bool{false, true} { // it dies at once, or after it has read what was said
+		died := make(chan struct{})
+		go func() {
+			defer close(died)
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if wait {
+				_, _ = c.Read(make([]byte, 1<<16))
+			}
+			c.Close()
+		}()
+		addr := r.apply(t, &doorv1.Table{Listeners: []*doorv1.Listener{{Address: tlsAddress, Routes: []*doorv1.Route{{Upstream: "unix:" + path}}}}})["tcp "+tlsAddress]
+		got := make(chan string, 1)
+		go func() {
+			c, err := tls.Dial("tcp", addr, r.config("a.test"))
+			if err != nil {
+				got <- err.Error()
+				return
+			}
+			defer c.Close()
+			s, _ := bufio.NewReader(c).ReadString('\n')
+			got <- s
+		}()
+		<-died
+		l.Close() // and the next process takes its place
+		l, err = net.Listen("unix", path)
+		must(t, err)
+		if !wait {
+			go serveOnce(l, r.cert)
+		} else {
+			ownTLS(t, l, r.cert)
+		}
+		if s := <-got; !strings.HasPrefix(s, "a.test from") {
+			t.Errorf("dying after reading %v: the caller got %q", wait, s)
+		}
+	}
+}
+
+// serveOnce answers one caller as ownTLS does.
+func serveOnce(l net.Listener, cert *doorv1.Certificate) {
+	raw, err := l.Accept()
+	if err != nil {
+		return
+	}
+	pair, _ := tls.X509KeyPair(cert.GetChain(), cert.GetKey())
+	c := tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{pair}})
+	defer c.Close()
+	if c.Handshake() == nil {
+		io.WriteString(c, c.ConnectionState().ServerName+" from here\n")
+	}
+}
+
 func TestWaitingForASocketByPathEnds(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, door.Options{Limits: door.Limits{Wait: 100 * time.Millisecond}})
