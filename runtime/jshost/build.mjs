@@ -52,8 +52,7 @@ if (process.argv.includes("--test")) {
   }
   await build({ ...common, entryPoints: readdirSync("test").filter((f) => f.endsWith(".test.ts")).map((f) => join("test", f)), outdir: "dist/test", outExtension: { ".js": ".mjs" }, packages: "bundle" });
 } else {
-  rmSync("dist", { recursive: true, force: true });
-  mkdirSync("dist");
+  mkdirSync("dist", { recursive: true });
   const result = await build({ ...common, entryPoints: ["src/main.ts"], outfile: "dist/index.mjs", minifySyntax: true, minifyWhitespace: true, metafile: true, plugins: [without] });
   writeFileSync("dist/LICENSES.txt", licences(Object.keys(result.metafile.inputs)));
   const bytes = Object.values(result.metafile.outputs)[0].bytes;
