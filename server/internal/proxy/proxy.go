@@ -6,8 +6,6 @@
 // the door does, and goes on with its last table while the daemon is away. Which port of a binding is served on which
 // gateway is one rule, shared with the addresses that people and packages are told (abi.Gateway.Serves).
 //
-// Ports without TLS of ours are not served by the door yet.
-//
 // Invariants: no address and port is in a table twice; a binding is served only while it is enabled and its package has
 // a container; nothing of a binding without an interface, and nothing unprotected, leaves the machine; the door gets the
 // keys of leaf certificates and no other key.

@@ -165,20 +165,23 @@ func (r *renderer) host(row *hostsv1.Host) {
 		b, outside := bindings[p], row.GetStatus().GetPorts()[p]
 		upstream := joinPort(container.String(), p)
 		for _, g := range r.gateways {
-			_, ssl := g.Serves(b)
+			plain, ssl := g.Serves(b)
 			for _, a := range addresses(g) {
 				if ssl {
-					r.listen(pkg, joinPort(a.String(), outside.GetAssignedSslPort()), terminate(b, upstream), r.sources(g, a, pkg))
+					r.listen(pkg, joinPort(a.String(), outside.GetAssignedSslPort()), false, terminate(b, upstream), r.sources(g, a, pkg))
+				}
+				if plain {
+					r.listen(pkg, joinPort(a.String(), outside.GetAssignedPort()), true, &doorv1.Route{Upstream: upstream}, r.sources(g, a, pkg))
 				}
 			}
 		}
 	}
 }
 
-func (r *renderer) listen(pkg, address string, route *doorv1.Route, sources []string) {
+func (r *renderer) listen(pkg, address string, plain bool, route *doorv1.Route, sources []string) {
 	if r.claim(pkg, address, len(r.table.Listeners)) {
 		route.AllowedSources = sources
-		r.table.Listeners = append(r.table.Listeners, &doorv1.Listener{Address: address, Routes: []*doorv1.Route{route}})
+		r.table.Listeners = append(r.table.Listeners, &doorv1.Listener{Address: address, Plain: plain, Routes: []*doorv1.Route{route}})
 	}
 }
 

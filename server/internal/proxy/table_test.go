@@ -156,7 +156,11 @@ func TestTableOfAHouse(t *testing.T) {
 func text(t *doorv1.Table) string {
 	var b strings.Builder
 	for _, l := range t.GetListeners() {
-		fmt.Fprintf(&b, "tls %s\n", l.GetAddress())
+		kind := "tls"
+		if l.GetPlain() {
+			kind = "plain"
+		}
+		fmt.Fprintf(&b, "%s %s\n", kind, l.GetAddress())
 		for _, r := range l.GetRoutes() {
 			fmt.Fprintf(&b, "  to %s", r.GetUpstream())
 			for _, flag := range []struct {
@@ -294,10 +298,13 @@ func TestTables(t *testing.T) {
 				out := up && len(b.GetInterfaces()) > 0
 				expect(t, seen, "127.0.0.1", p.GetAssignedSslPort(), up)
 				expect(t, seen, "10.0.3.1", p.GetAssignedSslPort(), up)
+				expect(t, seen, "127.0.0.1", p.GetAssignedPort(), up)
+				expect(t, seen, "10.0.3.1", p.GetAssignedPort(), up)
 				for _, g := range in.Gateways {
 					for _, s := range g.Subnets {
 						if !s.Addr().IsLinkLocalUnicast() {
 							expect(t, seen, s.Addr().String(), p.GetAssignedSslPort(), out)
+							expect(t, seen, s.Addr().String(), p.GetAssignedPort(), out && b.GetSecure() != nil)
 						}
 					}
 				}
