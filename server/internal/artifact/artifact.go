@@ -263,6 +263,24 @@ func (k *Keeper) Take(ctx context.Context, ticket string, progress func(done, to
 
 // taken is the row of a file that came from this upload and is in keeping, or nil.
 func (k *Keeper) taken(ticket string) (*packagesv1.Artifact, error) {
+	found, err := k.recorded(ticket)
+	if err != nil || found == nil {
+		return nil, err
+	}
+	if _, _, err := k.find(ticket); err == nil {
+		return nil, nil // recorded, and not moved yet
+	}
+	return found, nil
+}
+
+// Taken is the id under which the file of an upload was recorded, also when it was not moved into keeping yet; "" where
+// it was not.
+func (k *Keeper) Taken(ticket string) (string, error) {
+	row, err := k.recorded(ticket)
+	return row.GetMeta().GetId(), err
+}
+
+func (k *Keeper) recorded(ticket string) (*packagesv1.Artifact, error) {
 	var found *packagesv1.Artifact
 	err := k.store.View(func(tx *store.Tx) error {
 		rows, err := store.List[*packagesv1.Artifact](tx, "")
@@ -273,13 +291,7 @@ func (k *Keeper) taken(ticket string) (*packagesv1.Artifact, error) {
 		}
 		return err
 	})
-	if err != nil || found == nil {
-		return nil, err
-	}
-	if _, _, err := k.find(ticket); err == nil {
-		return nil, nil // recorded, and not moved yet
-	}
-	return found, nil
+	return found, err
 }
 
 // verify checks a whole file and makes its row.
@@ -435,6 +447,7 @@ func refusal(err error) error {
 		s9pk.BadManifest:     metav1.Reason_REASON_PACKAGE_FILE_INVALID,
 		s9pk.BadMember:       metav1.Reason_REASON_PACKAGE_FILE_INVALID,
 		s9pk.MissingMember:   metav1.Reason_REASON_PACKAGE_FILE_INVALID,
+		s9pk.UnknownMember:   metav1.Reason_REASON_PACKAGE_FILE_INVALID,
 		s9pk.ArchUnsupported: metav1.Reason_REASON_PACKAGE_ARCHITECTURE,
 		s9pk.NewerOS:         metav1.Reason_REASON_PACKAGE_OS_TOO_NEW,
 		s9pk.Truncated:       metav1.Reason_REASON_PACKAGE_FILE_DAMAGED,

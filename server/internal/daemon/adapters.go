@@ -50,6 +50,8 @@ func (u uploads) Open(ticket string) (transfer.Upload, error) { return u.OpenUpl
 // packageData is the data of packages as installation sees it.
 type packageData struct{ *volume.Keeper }
 
+func (p packageData) Exists(pkg string) (bool, error) { return p.Keeper.Exists(ids.Package(pkg)) }
+
 func (p packageData) HasVersion(pkg string) (bool, error) {
 	version, err := p.Version(ids.Package(pkg))
 	return version != "", err

@@ -25,6 +25,8 @@ type Artifacts interface {
 	Inspect(ctx context.Context, ticket string) (*packagesv1.Artifact, error)
 	// Take verifies every byte of an uploaded file and takes it into keeping. Repeating it is harmless.
 	Take(ctx context.Context, ticket string, progress func(done, total uint64)) (*packagesv1.Artifact, error)
+	// Taken is the id under which the file of an upload was recorded, "" where it was not.
+	Taken(ticket string) (string, error)
 	// Discard forgets an upload. Repeating it is harmless.
 	Discard(ticket string) error
 	// Remove removes a file from keeping. Repeating it is harmless.
@@ -33,7 +35,8 @@ type Artifacts interface {
 
 // Data keeps the volumes of packages.
 type Data interface {
-	// HasVersion tells whether the package left data whose version is recorded.
+	// Exists tells whether there are data of the package, HasVersion whether their version is recorded.
+	Exists(pkg string) (bool, error)
 	HasVersion(pkg string) (bool, error)
 	// Remove removes all data of a package; id makes it repeatable.
 	Remove(pkg, id string) error

@@ -18,8 +18,8 @@ const KindInstall = "install"
 
 // What the steps of an installation remember.
 const (
-	memoArtifact = "artifact" // id of the file taken into keeping
-	memoFresh    = "fresh"    // "yes" where the package was not installed before
+	memoFresh = "fresh" // "yes" where the package was not installed before
+	memoData  = "data"  // "yes" where data of an earlier installation were there
 )
 
 // Install begins the installation of an uploaded file. What the file says it is has been checked when it returns; a
@@ -70,26 +70,24 @@ func (s *Service) installDefinition() operation.Definition {
 }
 
 func (s *Service) takeArtifact(ctx context.Context, r *operation.Run) error {
-	art, err := s.artifacts.Take(ctx, r.Param("ticket"), func(done, total uint64) {
+	_, err := s.artifacts.Take(ctx, r.Param("ticket"), func(done, total uint64) {
 		r.Progress(done, total, "bytes", "verifying the package file")
 	})
+	return err
+}
+
+// dropArtifact leaves a file alone that a package runs from. The file is found by its upload: Take may have been cut off
+// before its result was remembered.
+func (s *Service) dropArtifact(ctx context.Context, r *operation.Run) error {
+	id, err := s.artifacts.Taken(r.Param("ticket"))
 	if err != nil {
 		return err
 	}
-	return r.SetMemo(ctx, memoArtifact, art.GetMeta().GetId())
-}
-
-// dropArtifact leaves a file alone that a package runs from.
-func (s *Service) dropArtifact(ctx context.Context, r *operation.Run) error {
-	if err := s.artifacts.Discard(r.Param("ticket")); err != nil {
+	if err := s.artifacts.Discard(r.Param("ticket")); err != nil || id == "" {
 		return err
 	}
-	id := r.Memo(memoArtifact)
-	if id == "" {
-		return nil
-	}
 	used := false
-	err := s.store.View(func(tx *store.Tx) error {
+	err = s.store.View(func(tx *store.Tx) error {
 		rows, err := store.List[*packagesv1.Package](tx, "")
 		for _, row := range rows {
 			used = used || row.GetSpec().GetArtifact() == id
@@ -104,11 +102,18 @@ func (s *Service) dropArtifact(ctx context.Context, r *operation.Run) error {
 
 // setUp wants a container of the new file and waits until the package's init in it has ended.
 func (s *Service) setUp(ctx context.Context, r *operation.Run) error {
-	hasData, err := s.data.HasVersion(r.Target())
+	hasVersion, err := s.data.HasVersion(r.Target())
 	if err != nil {
 		return err
 	}
-	id := r.Memo(memoArtifact)
+	hasData, err := s.data.Exists(r.Target())
+	if err != nil {
+		return err
+	}
+	id, err := s.artifacts.Taken(r.Param("ticket"))
+	if err != nil {
+		return err
+	}
 	err = r.Commit(ctx, func(tx *store.Tx) error {
 		art, err := store.Get[*packagesv1.Artifact](tx, id)
 		if err != nil {
@@ -128,11 +133,14 @@ func (s *Service) setUp(ctx context.Context, r *operation.Run) error {
 			}
 			r.SetMemoIn(tx, memoFresh, "yes")
 		}
+		if hasData {
+			r.SetMemoIn(tx, memoData, "yes")
+		}
 		row.Spec.Artifact, row.Spec.Version, row.Spec.Title = id, art.GetSpec().GetVersion(), art.GetSpec().GetTitle()
 		row.Spec.ExitTarget = art.GetSpec().GetVersion()
 		row.Spec.Operation = r.ID()
 		row.Spec.InitKind = packagesv1.PackageSpec_INIT_KIND_INSTALL
-		if hasData {
+		if hasVersion {
 			row.Spec.InitKind = packagesv1.PackageSpec_INIT_KIND_UPDATE
 		}
 		row.Spec.Rebuilds++
@@ -152,7 +160,8 @@ func (s *Service) setUp(ctx context.Context, r *operation.Run) error {
 	})
 }
 
-// tearDown takes a package off again that was not there before; one that was is let go as it is, with a new container.
+// tearDown takes a package off again that was not there before, but not the data an earlier installation left; one that
+// was there is let go as it is, with a new container.
 func (s *Service) tearDown(ctx context.Context, r *operation.Run) error {
 	fresh := r.Memo(memoFresh) == "yes"
 	gone := false
@@ -182,7 +191,7 @@ func (s *Service) tearDown(ctx context.Context, r *operation.Run) error {
 	if err := awaitAbsent(ctx, s.store, r.Target()); err != nil {
 		return err
 	}
-	return s.forgetPackage(ctx, r, false)
+	return s.forgetPackage(ctx, r, r.Memo(memoData) == "yes")
 }
 
 func (s *Service) finishInstall(ctx context.Context, r *operation.Run) error {

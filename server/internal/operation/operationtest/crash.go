@@ -52,14 +52,16 @@ const pairs = 60
 // patience bounds one process's part of a schedule: an operation that hangs after a crash is a defect.
 const patience = 30 * time.Second
 
-// CrashMatrix fails t unless the operation ends in the same durable state however it is crashed.
-func CrashMatrix(t *testing.T, build Build) {
+// CrashMatrix fails t unless the operation ends in the same durable state however it is crashed. It answers that state,
+// spelled for people.
+func CrashMatrix(t *testing.T, build Build) string {
 	t.Helper()
 	want, differences := matrix(t, build)
 	t.Logf("%d points, ends as\n%s", want.points, want.state)
 	for _, d := range differences {
 		t.Error(d)
 	}
+	return want.state
 }
 
 // matrix answers how the operation ends by itself, and in which schedules otherwise.

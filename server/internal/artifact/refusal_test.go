@@ -1,0 +1,26 @@
+package artifact
+
+import (
+	"errors"
+	"testing"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/s9pk"
+)
+
+// A new reason of the file format must be given a meaning here; only a medium that failed is not the file's fault.
+func TestEveryReasonOfTheFormatHasAMeaning(t *testing.T) {
+	t.Parallel()
+	for _, r := range s9pk.Reasons() {
+		got := fault.Reason(refusal(&s9pk.Error{Reason: r, Why: "of a test"}))
+		if unknown := got == metav1.Reason_REASON_INTERNAL; unknown != (r == s9pk.Unreadable) {
+			t.Errorf("%s becomes %v", r, got)
+		}
+	}
+	other := errors.New("something else")
+	if err := refusal(other); !errors.Is(err, other) {
+		t.Errorf("an error that is no refusal becomes %v", err)
+	}
+}

@@ -1,0 +1,297 @@
+package install_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/api/merkle"
+	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/api/sign"
+	"github.com/hearthos/hearth/server/internal/artifact"
+	"github.com/hearthos/hearth/server/internal/install"
+	"github.com/hearthos/hearth/server/internal/logs"
+	"github.com/hearthos/hearth/server/internal/operation"
+	"github.com/hearthos/hearth/server/internal/operation/operationtest"
+	"github.com/hearthos/hearth/server/internal/store"
+	"github.com/hearthos/hearth/server/internal/volume"
+)
+
+const (
+	operationID = "01arz3ndektsv4rrffq69g5fav"
+	firstTicket = "00000000000000000000000000000001"
+	ticket      = "00000000000000000000000000000002"
+	// volumeName is a volume of the package of packageFile, dataVersion what its init records.
+	volumeName  = "main"
+	dataVersion = "1.0:0"
+)
+
+// packageFile makes the package file of all these tests, and answers the id of the package.
+var packageFile = sync.OnceValues(func() ([]byte, string) {
+	raw, err := os.ReadFile("../../../api/s9pk/testdata/packed-order.s9pk")
+	if err != nil {
+		panic(err)
+	}
+	file, err := s9pk.Open(bytes.NewReader(raw), int64(len(raw)), s9pk.Options{})
+	if err != nil {
+		panic(err)
+	}
+	members := map[string]merkle.Source{}
+	for e := range file.All() {
+		if e.Kind == merkle.File {
+			content, err := file.ReadFile(e.Path, 1<<20)
+			if err != nil {
+				panic(err)
+			}
+			members[e.Path] = s9pk.FromBytes(content)
+		}
+	}
+	var manifest map[string]any
+	if err := json.Unmarshal(file.ManifestJSON(), &manifest); err != nil {
+		panic(err)
+	}
+	manifest["osVersion"] = "0.4.0-beta.9"
+	changed, err := json.Marshal(manifest)
+	if err != nil {
+		panic(err)
+	}
+	var out bytes.Buffer
+	if _, err := s9pk.Build(context.Background(), &out, s9pk.BuildInput{Manifest: changed, Members: members, Key: sign.FromSeed([32]byte{7})}); err != nil {
+		panic(err)
+	}
+	return out.Bytes(), manifest["id"].(string)
+})
+
+// data is the data of packages as the daemon passes them on.
+type data struct{ *volume.Keeper }
+
+func (d data) Exists(pkg string) (bool, error) { return d.Keeper.Exists(ids.Package(pkg)) }
+func (d data) HasVersion(pkg string) (bool, error) {
+	v, err := d.Version(ids.Package(pkg))
+	return v != "", err
+}
+func (d data) Remove(pkg, id string) error { return d.Keeper.Remove(ids.Package(pkg), id) }
+
+// scenario is an operation on a machine in some state.
+type scenario struct {
+	kind      string
+	installed bool // before
+	leftData  bool // of an earlier installation
+	params    map[string]string
+	fails     bool // the package's code does
+	cancelAt  string
+	quick     bool // tried in the fast lane too
+}
+
+// machine is a process of a scenario: real keepers on a folder, and a runner that is played.
+type machine struct {
+	scenario
+	t         testing.TB
+	dir       string
+	store     *store.Store
+	artifacts *artifact.Keeper
+	volumes   *volume.Keeper
+	logs      *logs.Keeper
+	installs  *install.Service
+}
+
+func (s scenario) build(t testing.TB, dir string, st *store.Store) operationtest.World {
+	m := &machine{scenario: s, t: t, dir: dir, store: st}
+	var err error
+	discard := slog.New(slog.DiscardHandler)
+	if m.artifacts, err = artifact.New(filepath.Join(dir, "artifacts"), "x86_64", st, discard, time.Now); err != nil {
+		t.Fatal(err)
+	}
+	if m.volumes, err = volume.New(filepath.Join(dir, "volumes")); err != nil {
+		t.Fatal(err)
+	}
+	if m.logs, err = logs.New(filepath.Join(dir, "logs"), st); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(m.volumes.Sweep(), m.artifacts.Sweep()); err != nil {
+		t.Fatal(err)
+	}
+	nothing := func(*store.Tx, string) error { return nil }
+	m.installs = install.New(st, time.Now, m.artifacts, data{m.volumes}, m.logs, nothing, nothing)
+	m.prepare()
+	_, pkg := packageFile()
+	params := map[string]string{"ticket": ticket}
+	for k, v := range s.params {
+		params[k] = v
+	}
+	return operationtest.World{
+		Definitions: m.installs.Definitions(), Beside: m.playRunner, CancelAt: s.cancelAt,
+		Request: operation.Request{ID: operationID, Kind: s.kind, Target: pkg, Parameters: params},
+	}
+}
+
+// prepare brings the machine to where the operation begins, unless it has begun.
+func (m *machine) prepare() {
+	file, pkg := packageFile()
+	begun := false
+	err := m.store.View(func(tx *store.Tx) error {
+		var err error
+		_, begun, err = store.Lookup[*operationsv1.Operation](tx, operationID)
+		return err
+	})
+	if err != nil || begun {
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		return
+	}
+	upload := func(ticket string) {
+		path := filepath.Join(m.dir, "artifacts", "incoming", fmt.Sprintf("%s.%d", ticket, len(file)))
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+	if m.leftData || m.installed {
+		m.makeData(pkg)
+	}
+	if m.installed {
+		upload(firstTicket)
+		art, err := m.artifacts.Take(m.t.Context(), firstTicket, func(uint64, uint64) {})
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		id := art.GetMeta().GetId()
+		m.update(func(tx *store.Tx) error {
+			return store.Put(tx, &packagesv1.Package{
+				Meta:   &metav1.Meta{Id: pkg},
+				Spec:   &packagesv1.PackageSpec{Artifact: id, Version: dataVersion, Desired: packagesv1.PackageSpec_DESIRED_RUNNING, Rebuilds: 1, ExitTarget: dataVersion},
+				Status: &packagesv1.PackageStatus{State: packagesv1.PackageStatus_STATE_RUNNING, InitializedArtifact: id, ObservedRebuilds: 1, ObservedGeneration: 1},
+			})
+		})
+	}
+	if m.kind == install.KindInstall {
+		upload(ticket)
+	}
+}
+
+func (m *machine) update(fn func(tx *store.Tx) error) {
+	if _, err := m.store.Update(m.t.Context(), time.Now(), fn); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// makeData is what a package leaves in its volume, and its log.
+func (m *machine) makeData(pkg string) {
+	err := errors.Join(
+		m.volumes.Ensure(ids.Package(pkg), []ids.Volume{volumeName}),
+		m.volumes.SetVersion(ids.Package(pkg), dataVersion),
+		os.WriteFile(filepath.Join(m.volumes.Path(ids.Package(pkg), volumeName), "precious"), []byte("words"), 0o644),
+		os.MkdirAll(filepath.Join(m.dir, "logs", pkg), 0o700),
+	)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// playRunner does what the runner does for a package that an operation holds: all of it is decided by the row.
+func (m *machine) playRunner(ctx context.Context) error {
+	_, pkg := packageFile()
+	w, err := m.store.Watch(store.WatchOptions{Selectors: []store.Selector{{Kind: "package", ID: pkg}}})
+	if err != nil {
+		return err
+	}
+	for {
+		batch, err := w.Next(ctx)
+		if err != nil {
+			return err
+		}
+		for range batch.Changes {
+			_, err := m.store.Update(ctx, time.Now(), func(tx *store.Tx) error {
+				row, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
+				if err != nil || !ok || row.GetSpec().GetOperation() == "" {
+					return err
+				}
+				m.answer(row, pkg)
+				return store.Put(tx, row)
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (m *machine) answer(row *packagesv1.Package, pkg string) {
+	if row.Status == nil {
+		row.Status = &packagesv1.PackageStatus{}
+	}
+	spec, st := row.GetSpec(), row.Status
+	absent := spec.GetDesired() == packagesv1.PackageSpec_DESIRED_ABSENT
+	st.ObservedGeneration = row.GetMeta().GetGeneration()
+	switch {
+	case absent && m.fails && !spec.GetExitForce():
+		st.State, st.Fault = packagesv1.PackageStatus_STATE_FAILED, fault.Proto(fault.New(metav1.Reason_REASON_PACKAGE_CODE_FAILED, "uninit fails"))
+	case absent:
+		row.Status = &packagesv1.PackageStatus{State: packagesv1.PackageStatus_STATE_ABSENT, ObservedGeneration: st.ObservedGeneration}
+	case st.GetObservedRebuilds() < spec.GetRebuilds() && m.fails:
+		m.makeData(pkg) // an init that fails has written all the same
+		st.State, st.Fault = packagesv1.PackageStatus_STATE_FAILED, fault.Proto(fault.New(metav1.Reason_REASON_PACKAGE_CODE_FAILED, "init fails"))
+	case st.GetObservedRebuilds() < spec.GetRebuilds():
+		m.makeData(pkg)
+		st.State, st.Fault = packagesv1.PackageStatus_STATE_STOPPED, nil
+		st.InitializedArtifact, st.ObservedRebuilds = spec.GetArtifact(), spec.GetRebuilds()
+	}
+}
+
+// However often the daemon dies, an operation ends as it would have: the package is there as a whole or gone as a
+// whole, and data that were there before are never lost to a failure.
+func TestOperationsSurviveEveryCrash(t *testing.T) {
+	t.Parallel()
+	start, force, keep := map[string]string{"start": "yes"}, map[string]string{"force": "yes"}, map[string]string{"keep_data": "yes"}
+	for name, c := range map[string]struct {
+		scenario
+		there, gone []string // words of the state in the end
+	}{
+		"install": {scenario{kind: install.KindInstall, params: start, quick: true},
+			[]string{"STATE_SUCCEEDED", "DESIRED_RUNNING", "precious", ".s9pk"}, []string{"file artifacts/incoming"}},
+		"install fails":              {scenario{kind: install.KindInstall, fails: true}, []string{"STATE_FAILED"}, []string{"precious", ".s9pk", "\npackage "}},
+		"install over data":          {scenario{kind: install.KindInstall, leftData: true}, []string{"STATE_SUCCEEDED", "precious"}, nil},
+		"install over data fails":    {scenario{kind: install.KindInstall, leftData: true, fails: true, quick: true}, []string{"STATE_FAILED", "precious"}, []string{".s9pk", "\npackage "}},
+		"install is cancelled early": {scenario{kind: install.KindInstall, cancelAt: "before do verify"}, []string{"STATE_CANCELLED"}, []string{".s9pk", "file artifacts"}},
+		"install is cancelled":       {scenario{kind: install.KindInstall, cancelAt: "after do verify"}, []string{"STATE_CANCELLED"}, []string{"precious", ".s9pk", "\npackage "}},
+		"install again":              {scenario{kind: install.KindInstall, installed: true, params: start}, []string{"STATE_SUCCEEDED", "precious", "DESIRED_RUNNING"}, []string{"file artifacts/incoming"}},
+		"install again fails":        {scenario{kind: install.KindInstall, installed: true, fails: true}, []string{"STATE_FAILED", "precious", ".s9pk", "DESIRED_RUNNING"}, []string{"file artifacts/incoming"}},
+		"uninstall":                  {scenario{kind: install.KindUninstall, installed: true, quick: true}, []string{"STATE_SUCCEEDED"}, []string{"precious", ".s9pk", "\npackage ", "folder logs/"}},
+		"uninstall keeps data":       {scenario{kind: install.KindUninstall, installed: true, params: keep}, []string{"STATE_SUCCEEDED", "precious"}, []string{".s9pk", "\npackage ", "folder logs/"}},
+		"uninstall fails":            {scenario{kind: install.KindUninstall, installed: true, fails: true}, []string{"STATE_FAILED", "precious", ".s9pk", "DESIRED_RUNNING"}, nil},
+		"uninstall is forced":        {scenario{kind: install.KindUninstall, installed: true, fails: true, params: force}, []string{"STATE_SUCCEEDED"}, []string{"precious", ".s9pk", "\npackage "}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if testing.Short() && !c.quick {
+				t.Skip("the fast lane tries some of the scenarios")
+			}
+			state := operationtest.CrashMatrix(t, c.build)
+			for _, word := range c.there {
+				if !strings.Contains(state, word) {
+					t.Errorf("%q is not in the end", word)
+				}
+			}
+			for _, word := range c.gone {
+				if strings.Contains(state, word) {
+					t.Errorf("%q is still there in the end", word)
+				}
+			}
+		})
+	}
+}
