@@ -145,6 +145,77 @@ func TestWriteErrorOfUnknownExtentStopsWriting(t *testing.T) {
 	}
 }
 
+// A snapshot that is read in pages sees its revision, also when the database has meanwhile thrown old versions away.
+func TestOldVersionsStayAsLongAsTheyArePromised(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("writes 50 MB")
+	}
+	s, err := Open(t.TempDir(), Options{RetainRevisions: 60})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	large := string(make([]byte, 200<<10))
+	write := func(n int, b string) {
+		for i := range n {
+			_, err := s.Update(t.Context(), time.Now(), func(tx *Tx) error {
+				return errors.Join(putting("a", large)(tx), putting("b", b)(tx), putting("c", string(rune('a'+i))+large)(tx))
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	write(65, "old")
+	w, err := s.Watch(WatchOptions{PageSize: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Next(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	at := s.Revision()
+	write(50, "new")
+	var deleted uint64
+	if err := s.compact(&deleted); err != nil {
+		t.Fatal(err)
+	}
+	if c := s.compacted.Load(); c == 1 || c >= at {
+		t.Fatalf("compacted %d, the snapshot is of %d", c, at)
+	}
+	if err := s.db.Flatten(2); err != nil {
+		t.Fatal(err)
+	}
+	s.collect()
+	b, err := w.Next(t.Context())
+	if err != nil || len(b.Changes) != 1 || b.Changes[0].Row.(*operationsv1.Operation).GetSpec().GetTarget() != "old" {
+		t.Fatalf("the snapshot goes on with %v, %v", b.Changes, err)
+	}
+	if entries, err := s.readLog(s.Revision()-60, 100); err != nil || len(entries) == 0 || len(entries[0].changes) == 0 {
+		t.Errorf("the log shows %v, %v", entries, err)
+	}
+}
+
+func TestHoleInTheLogIsReportedAndNotSkipped(t *testing.T) {
+	t.Parallel()
+	s := openInternal(t)
+	for _, target := range []string{"1", "2", "3", "4"} {
+		if _, err := s.Update(t.Context(), time.Now(), putting("a", target)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.deleteRecords(s.Revision(), 2, 3); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := s.readLog(1, 10); !fault.Is(err, metav1.Reason_REASON_BOOKMARK_EXPIRED) {
+		t.Errorf("%v, %v", entries, err)
+	}
+	if entries, err := s.readLog(3, 10); err != nil || len(entries) != 2 {
+		t.Errorf("%v, %v", entries, err)
+	}
+}
+
 func FuzzDecodeRecord(f *testing.F) {
 	row := &operationsv1.Operation{Meta: &metav1.Meta{Id: "a/b", Labels: map[string]string{"k": "v"}}}
 	raw, err := encodeRow(row)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -131,9 +132,9 @@ func TestSelectorsMatchKindIDParentAndLabels(t *testing.T) {
 	s := newStore(t)
 	labelled := row("a/l", "")
 	labelled.Meta.Labels = map[string]string{"tier": "web", "x": "y"}
-	put(t, s, row("a", ""), row("a/b", ""), row("ab", ""), labelled)
+	put(t, s, row("a", ""), row("a/b", ""), row("ab", ""), row("a0", ""), labelled)
 	sel := func(sels ...store.Selector) *store.Watcher { return watch(t, s, store.WatchOptions{Selectors: sels}) }
-	expect(t, sel(store.Selector{Kind: "operation"}), "S 2:a 2:a/b 2:a/l 2:ab @2")
+	expect(t, sel(store.Selector{Kind: "operation"}), "S 2:a 2:a/b 2:a/l 2:a0 2:ab @2")
 	expect(t, sel(store.Selector{Kind: "package"}), "S @2")
 	expect(t, sel(store.Selector{ID: "a"}), "S 2:a @2")
 	expect(t, sel(store.Selector{Parent: "a"}), "S 2:a/b 2:a/l @2")
@@ -143,8 +144,25 @@ func TestSelectorsMatchKindIDParentAndLabels(t *testing.T) {
 	expect(t, sel(store.Selector{Labels: map[string]string{"nothing": ""}}), "S @2")
 	// Selectors that overlap show each row once.
 	expect(t, sel(store.Selector{ID: "a/b"}, store.Selector{Parent: "a"}, store.Selector{Kind: "operation", ID: "ab"}), "S 2:a/b 2:a/l 2:ab @2")
+	// The keys of the one end where those of the other begin.
+	expect(t, sel(store.Selector{Parent: "a"}, store.Selector{ID: "a0"}), "S 2:a/b 2:a/l 2:a0 @2")
 	if _, err := s.Watch(store.WatchOptions{Selectors: []store.Selector{{Kind: "pakage"}}}); !fault.Is(err, metav1.Reason_REASON_SELECTOR_INVALID) {
 		t.Errorf("a misspelt kind: %v", err)
+	}
+}
+
+// Revisions that do not match are gone over in pieces of limited size; there is more behind each.
+func TestWatchGoesOnBehindLargeRevisionsOfOthers(t *testing.T) {
+	t.Parallel()
+	for _, ring := range []int{1, 100} {
+		s := openStore(t, t.TempDir(), store.Options{RingSize: ring})
+		w := watch(t, s, store.WatchOptions{From: 1, Selectors: []store.Selector{{ID: "mine"}}})
+		large := strings.Repeat("x", 200<<10)
+		for i := range 9 {
+			put(t, s, row("others", fmt.Sprint(i)+large))
+		}
+		put(t, s, row("mine", ""))
+		expect(t, w, "11:mine @11")
 	}
 }
 
