@@ -60,7 +60,12 @@ func hooks() []hook {
 // that comes after a crash knows what it finds.
 func (s *Service) create(ctx context.Context, row *packagesv1.Package) error {
 	pkg := row.GetMeta().GetId()
-	if err := s.note(ctx, row, packagesv1.PackageStatus_STATE_CREATING); err != nil {
+	// A container that ended by itself left its status behind.
+	err := s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
+		now.Status.State, now.Status.InitializedArtifact, now.Status.StartTime = packagesv1.PackageStatus_STATE_CREATING, "", nil
+		return s.hooks.Stopped(tx, pkg)
+	})
+	if err != nil {
 		return err
 	}
 	spec, err := s.assign(ctx, row)

@@ -26,6 +26,7 @@ type observed struct {
 	artifact string              // the file the container was made from
 	rebuilds uint64              // the value of spec.rebuilds the container was made for
 	phase    agentv1.State_Phase // what the package's code does
+	recorded bool                // status says that the init of this container has ended well
 }
 
 // next decides what to do for a service. It is a pure function, so that what the runner does after a crash is what
@@ -38,6 +39,8 @@ type observed struct {
 //	     +----------------------------------+    +---------------+
 //	     |  destroy (the package's code is not there to be asked)
 //	     +-------- READY, LOADING, EXITED, CRASHED
+//
+// An init that ended while no daemon was there to see it is repeated: the agent answers with how it ended.
 //
 // A container is stale when it was made from another file or before the newest wish for a new one, or when the
 // package's code has ended; a stale one is left before anything else happens. A service whose main runs is left
@@ -57,6 +60,9 @@ func next(spec *packagesv1.PackageSpec, status *packagesv1.PackageStatus, o obse
 	case agentv1.State_PHASE_READY, agentv1.State_PHASE_INITIALIZING:
 		return stepInit
 	case agentv1.State_PHASE_STOPPED:
+		if !o.recorded {
+			return stepInit
+		}
 		if spec.GetDesired() == packagesv1.PackageSpec_DESIRED_RUNNING {
 			return stepStart
 		}

@@ -14,7 +14,7 @@ func TestNext(t *testing.T) {
 	stopped := &packagesv1.PackageSpec{Artifact: "a", Rebuilds: 1, Desired: packagesv1.PackageSpec_DESIRED_STOPPED}
 	absent := &packagesv1.PackageSpec{Artifact: "a", Rebuilds: 1, Desired: packagesv1.PackageSpec_DESIRED_ABSENT}
 	in := func(phase agentv1.State_Phase) observed {
-		return observed{alive: true, artifact: "a", rebuilds: 1, phase: phase}
+		return observed{alive: true, artifact: "a", rebuilds: 1, phase: phase, recorded: true}
 	}
 	for name, c := range map[string]struct {
 		spec *packagesv1.PackageSpec
@@ -28,6 +28,7 @@ func TestNext(t *testing.T) {
 		"init of an earlier daemon is joined":    {running, in(agentv1.State_PHASE_INITIALIZING), stepInit},
 		"initialised, wanted running":            {running, in(agentv1.State_PHASE_STOPPED), stepStart},
 		"initialised, wanted stopped":            {stopped, in(agentv1.State_PHASE_STOPPED), stepRest},
+		"init ended while no daemon was there":   {running, observed{alive: true, artifact: "a", rebuilds: 1, phase: agentv1.State_PHASE_STOPPED}, stepInit},
 		"start of an earlier daemon is awaited":  {running, in(agentv1.State_PHASE_STARTING), stepWait},
 		"runs as wanted":                         {running, in(agentv1.State_PHASE_RUNNING), stepRest},
 		"runs, wanted stopped":                   {stopped, in(agentv1.State_PHASE_RUNNING), stepStop},
@@ -37,7 +38,7 @@ func TestNext(t *testing.T) {
 		"init hangs, wanted gone":                {absent, in(agentv1.State_PHASE_INITIALIZING), stepDestroy},
 		"uninit has ended":                       {absent, in(agentv1.State_PHASE_EXITED), stepDestroy},
 		"code crashed":                           {running, in(agentv1.State_PHASE_CRASHED), stepDestroy},
-		"made from another file":                 {running, observed{alive: true, artifact: "b", rebuilds: 1, phase: agentv1.State_PHASE_STOPPED}, stepExit},
+		"made from another file":                 {running, observed{alive: true, artifact: "b", rebuilds: 1, phase: agentv1.State_PHASE_STOPPED, recorded: true}, stepExit},
 		"a new container is wished for":          {running, observed{alive: true, artifact: "a", phase: agentv1.State_PHASE_RUNNING}, stepStop},
 		"a wished-for container was made before": {running, observed{alive: true, artifact: "a", rebuilds: 1, phase: agentv1.State_PHASE_RUNNING}, stepRest},
 	} {
@@ -105,6 +106,7 @@ func perform(s step, spec *packagesv1.PackageSpec, status *packagesv1.PackageSta
 		if s == stepStop {
 			status.ObservedRestarts = spec.GetRestarts()
 		}
+		o.recorded = o.recorded || s == stepInit
 		o.phase = agentv1.State_PHASE_STOPPED
 	case stepStart:
 		status.ObservedRestarts = spec.GetRestarts()

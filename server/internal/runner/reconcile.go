@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"time"
 
 	agentv1 "github.com/hearthos/hearth/api/gen/go/hearth/agent/v1"
@@ -41,6 +42,7 @@ func (s *Service) reconcile(ctx context.Context, pkg string) (time.Duration, err
 		if err != nil {
 			return 0, s.report(ctx, row, err)
 		}
+		o.recorded = o.alive && row.GetStatus().GetInitializedArtifact() == o.artifact && row.GetStatus().GetObservedRebuilds() == o.rebuilds
 		step := next(row.GetSpec(), row.GetStatus(), o)
 		switch step {
 		case stepRest, stepAbsent:
@@ -54,7 +56,7 @@ func (s *Service) reconcile(ctx context.Context, pkg string) (time.Duration, err
 				return 0, s.settle(ctx, row, o, stepRest)
 			}
 		}
-		if err := s.take(ctx, step, row, o); err != nil {
+		if err := s.take(ctx, step, row, o); err != nil && !errors.Is(err, errUnwanted) {
 			if ctx.Err() != nil {
 				return 0, ctx.Err()
 			}
@@ -144,20 +146,28 @@ func (s *Service) init(ctx context.Context, row *packagesv1.Package) error {
 		packagesv1.PackageSpec_INIT_KIND_RESTORE: "restore",
 	}[row.GetSpec().GetInitKind()]
 	err := s.whileWanted(ctx, row, func(ctx context.Context) error { return h.agent.init(ctx, h.spec.GetInstance(), kind) })
+	if err != nil && ctx.Err() == nil && !errors.Is(err, errUnwanted) {
+		// The agent would answer a second init of this container with the first one's result: the next try gets another.
+		return errors.Join(err, s.destroy(ctx, pkg))
+	}
 	if err != nil {
 		return err
 	}
 	err = s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
-		st := now.GetStatus()
-		st.State = packagesv1.PackageStatus_STATE_STOPPED
-		st.InitializedArtifact, st.ObservedRebuilds = h.spec.GetArtifact(), h.spec.GetRebuilds()
-		st.Fault = nil
+		now.Status.State, now.Status.Fault = packagesv1.PackageStatus_STATE_STOPPED, nil
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return s.hooks.Initialized(ctx, s.clock(), pkg)
+	// Recorded last: until then the next turn, or the next daemon, comes here again.
+	if err := s.hooks.Initialized(ctx, s.clock(), pkg); err != nil {
+		return err
+	}
+	return s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
+		now.Status.InitializedArtifact, now.Status.ObservedRebuilds = h.spec.GetArtifact(), h.spec.GetRebuilds()
+		return nil
+	})
 }
 
 func (s *Service) start(ctx context.Context, row *packagesv1.Package) error {
@@ -221,7 +231,9 @@ func (s *Service) exit(ctx context.Context, row *packagesv1.Package) error {
 	if h == nil {
 		return errGone(pkg)
 	}
-	err := h.agent.exit(ctx, h.spec.GetInstance()+"-exit", spec.GetExitTarget())
+	// Each wish for an exit is an event of its own: the agent answers one it knows with the result it had.
+	event := fmt.Sprintf("%s-exit-%d", h.spec.GetInstance(), row.GetMeta().GetGeneration())
+	err := h.agent.exit(ctx, event, spec.GetExitTarget())
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -273,9 +285,12 @@ func (s *Service) whileWanted(ctx context.Context, row *packagesv1.Package, call
 	case <-unwanted:
 		cancel()
 		<-done
-		return nil
+		return errUnwanted
 	}
 }
+
+// errUnwanted tells that a call was ended because the package shall be gone.
+var errUnwanted = errors.New("the package is no longer wanted")
 
 // settle records that there is nothing to do.
 func (s *Service) settle(ctx context.Context, row *packagesv1.Package, o observed, step step) error {
@@ -291,7 +306,9 @@ func (s *Service) settle(ctx context.Context, row *packagesv1.Package, o observe
 		if o.phase == agentv1.State_PHASE_STOPPED {
 			st.StartTime = nil
 			st.ObservedRestarts = row.GetSpec().GetRestarts()
-		} else if st.GetStartTime() == nil {
+			return s.hooks.Stopped(tx, pkg)
+		}
+		if st.GetStartTime() == nil {
 			st.StartTime = timestamppb.New(s.clock())
 		}
 		return nil
