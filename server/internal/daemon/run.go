@@ -15,6 +15,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/door/doorctl"
 	"github.com/hearthos/hearth/server/internal/hosts"
 	"github.com/hearthos/hearth/server/internal/proxy"
+	"github.com/hearthos/hearth/server/internal/store"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -45,6 +46,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	group.Go(func() error { return d.operations.Run(running) })
 	group.Go(func() error { return d.followNetwork(running) })
 	group.Go(func() error { return d.followDoor(running) })
+	group.Go(func() error { return d.followTokens(running) })
 	serve := func(fn func() error) {
 		group.Go(func() error {
 			if err := fn(); err != nil && running.Err() == nil {
@@ -191,6 +193,23 @@ func (d *Daemon) followDoor(ctx context.Context) error {
 		d.door.Store(err == nil)
 		if err == nil && status.GetDigest() == "" {
 			d.manager.Wake(proxy.ControllerName, proxy.ControllerKey)
+		}
+	}
+}
+
+// followTokens has the rights of open streams checked again as soon as a token changes or is revoked.
+func (d *Daemon) followTokens(ctx context.Context) error {
+	watcher, err := d.store.Watch(store.WatchOptions{Selectors: []store.Selector{{Kind: "token"}}, From: d.store.Revision()})
+	if err != nil {
+		return err
+	}
+	for {
+		batch, err := watcher.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if len(batch.Changes) > 0 {
+			d.hub.Recheck(ctx)
 		}
 	}
 }
