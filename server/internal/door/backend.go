@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -30,26 +31,37 @@ type backendKey struct {
 
 // backend reaches an upstream for all routes with its key. It starts nothing until its first connection.
 type backend struct {
-	door  *Door
-	key   backendKey
-	front *httpFront // nil unless http
+	door    *Door
+	key     backendKey
+	front   *httpFront // nil unless http
+	proxy   *proxy     // nil unless http
+	retired atomic.Bool
 }
 
 // newBackend makes a backend; without a door it is only good for checking a table.
 func newBackend(d *Door, key backendKey) *backend {
 	b := &backend{door: d, key: key}
 	if key.http && d != nil {
-		b.front = newHTTPFront(d, newProxy(b))
+		b.proxy = newProxy(b)
+		b.front = newHTTPFront(d, b)
 	}
 	return b
 }
 
-// retire ends the connections of a backend no route leads to: requests may end, upgraded connections were closed.
+// retire ends the connections of a backend no route leads to; those that were upgraded are closed already. Requests may
+// end, and idle connections have time to show up once more: they are then led to where their route goes now. Closing them
+// at once would lose what is just being sent on them.
 func (b *backend) retire(ctx context.Context) {
 	if b.front == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), retireAfter)
+	patience := time.NewTimer(retireAfter)
+	defer patience.Stop()
+	select {
+	case <-patience.C:
+	case <-b.door.ended:
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), retireLimit)
 	defer cancel()
 	b.front.shutdown(ctx)
 	b.door.conns.closeOf(b)

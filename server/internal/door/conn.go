@@ -62,16 +62,22 @@ func (c *conn) CloseWrite() error {
 	return c.Conn.Close()
 }
 
+// route returns where the plan would lead the connection, or nil.
+func (p *plan) route(c *conn) *route {
+	e := p.entries[c.address]
+	if e == nil || e.redirect != nil {
+		return nil
+	}
+	return e.find(c.name, c.source)
+}
+
 // entitled tells whether the connection would be led where it is by the plan.
 func (c *conn) entitled(p *plan) bool {
-	e := p.entries[c.address]
-	switch {
-	case e == nil:
-		return false
-	case e.redirect != nil:
-		return c.backend == nil
+	if c.backend == nil {
+		e := p.entries[c.address]
+		return e != nil && e.redirect != nil
 	}
-	r := e.find(c.name, c.source)
+	r := p.route(c)
 	return r != nil && r.backend == c.backend
 }
 
@@ -360,15 +366,17 @@ func silence(c net.Conn) (ms uint32) {
 	return ms
 }
 
-// sweep closes the connections that the plan would not lead where they are. Requests of a route that is gone are left to
-// its backend, which lets them end.
+// sweep closes the connections that the plan would not lead where they are. Those of HTTP are led by each request anew;
+// they stay where their route leads to HTTP still, or their backend is about to retire and lets requests end.
 func (g *registry) sweep(p *plan) {
 	for _, c := range g.list() {
 		if c.entitled(p) {
 			continue
 		}
-		if b := c.backend; b != nil && b.key.http && p.backends[b.key] != b && !c.upgraded.Load() {
-			continue
+		if b := c.backend; b != nil && b.key.http && !c.upgraded.Load() {
+			if r := p.route(c); b.retired.Load() || r != nil && r.backend.key.http {
+				continue
+			}
 		}
 		c.Close()
 	}

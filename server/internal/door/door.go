@@ -18,8 +18,8 @@ import (
 const (
 	// retryFailed is how often sockets that could not be bound are tried again.
 	retryFailed = time.Second
-	// retireAfter is how long requests may go on after their route is gone.
-	retireAfter = 10 * time.Second
+	// retireAfter is how long requests may go on after their route is gone; retireLimit is for the farewell.
+	retireAfter, retireLimit = 9 * time.Second, time.Second
 )
 
 // Limits bound what callers can make the door hold. The zero value of a field means its default.
@@ -80,7 +80,8 @@ type Door struct {
 	draining atomic.Bool
 	serving  sync.WaitGroup // connections and what serves them
 
-	gate chan struct{} // holds one: whoever may change the table
+	ended chan struct{} // closed when nothing is served any more
+	gate  chan struct{} // holds one: whoever may change the table
 
 	mu   sync.Mutex // guards all below and is held while a table is put in force
 	open map[socketKey]*socket
@@ -91,7 +92,7 @@ type Door struct {
 func New(o Options) *Door {
 	d := &Door{
 		sockets: o.Sockets, state: o.StatePath, log: o.Log, limits: o.Limits.withDefaults(),
-		names: dnsserver.New(), open: map[socketKey]*socket{}, gate: make(chan struct{}, 1),
+		names: dnsserver.New(), open: map[socketKey]*socket{}, gate: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
@@ -178,6 +179,7 @@ func (d *Door) force(ctx context.Context, old, next *plan) {
 	d.bind(ctx, next)
 	for key, b := range old.backends {
 		if next.backends[key] != b {
+			b.retired.Store(true)
 			d.serving.Go(func() { b.retire(ctx) })
 		}
 	}
@@ -223,10 +225,14 @@ func (d *Door) Run(ctx context.Context) {
 }
 
 // Drain stops accepting at once, lets what has begun go on and ends when all of it is over, or when ctx ends, by then
-// cutting what is left. Idle connections of HTTP are told to go with their next answer and closed after grace: closing
+// cutting what is left. A second call returns at once. Idle connections of HTTP are told to go with their next answer and closed after grace: closing
 // them at once would reset those that are just being written to. The listening sockets stay with Sockets.
 func (d *Door) Drain(ctx context.Context, grace time.Duration) {
 	d.mu.Lock()
+	if d.done {
+		d.mu.Unlock()
+		return
+	}
 	d.draining.Store(true)
 	for _, s := range d.open {
 		s.stop()
@@ -252,5 +258,6 @@ func (d *Door) Drain(ctx context.Context, grace time.Duration) {
 	ending.Wait()
 	d.conns.wait(ctx, 0)
 	d.conns.closeAll()
+	close(d.ended)
 	d.serving.Wait()
 }

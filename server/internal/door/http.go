@@ -135,6 +135,54 @@ func (f *feed) Close() error {
 
 func (f *feed) Addr() net.Addr { return &net.TCPAddr{} }
 
+// ServeHTTP carries a request by the route its connection would take now: a connection that was opened before the route
+// changed or went does not lead to the old place, and ends with its answer.
+func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c, _ := r.Context().Value(connKey{}).(*conn)
+	now := b.door.current.Load().route(c)
+	if now == nil || now.backend != b {
+		w.Header().Set("Connection", "close")
+	}
+	if now == nil || now.backend.proxy == nil {
+		http.Error(w, "This is not here any more.", http.StatusMisdirectedRequest)
+		return
+	}
+	// Else the library would take the rest of the request for itself as soon as the answer begins, and services do answer
+	// while they are still reading. HTTP/2 needs no permission and answers with an error.
+	_ = http.NewResponseController(w).EnableFullDuplex()
+	now.backend.proxy.ServeHTTP(&answerWriter{ResponseWriter: w, empty: r.Method == http.MethodHead}, r)
+}
+
+// answerWriter does not flush where there is nothing to come: it would cost a packet, and tell over HTTP/2 that a body
+// follows which does not.
+type answerWriter struct {
+	http.ResponseWriter
+	empty bool
+}
+
+// WriteHeader notes whether a body follows. "Continue" is sent by the library itself when the upstream begins to read;
+// passing on the upstream's would say it twice.
+func (w *answerWriter) WriteHeader(code int) {
+	if code == http.StatusContinue {
+		return
+	}
+	if code == http.StatusNoContent || code == http.StatusNotModified || w.Header().Get("Content-Length") == "0" {
+		w.empty = true
+	}
+	w.ResponseWriter.WriteHeader(code)
+}
+
+// FlushError sends what was written so far.
+func (w *answerWriter) FlushError() error {
+	if w.empty {
+		return nil
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Unwrap gives what else the connection can do to those who ask.
+func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 // proxy carries requests to a backend.
 type proxy struct {
 	backend *backend
@@ -155,9 +203,9 @@ func newProxy(b *backend) *proxy {
 	return p
 }
 
-// answered tells a caller to go also where the end of the door began while the upstream was at work.
+// answered tells a caller to go also where the end of the door or the route began while the upstream was at work.
 func (p *proxy) answered(r *http.Response) error {
-	if p.backend.door.draining.Load() && r.StatusCode != http.StatusSwitchingProtocols {
+	if (p.backend.door.draining.Load() || p.backend.retired.Load()) && r.StatusCode != http.StatusSwitchingProtocols {
 		r.Header.Set("Connection", "close")
 	}
 	return nil

@@ -379,8 +379,34 @@ func TestARequestUnderWayOutlivesItsRoute(t *testing.T) {
 	if got := <-done; got != "complete" {
 		t.Errorf("got %q", got)
 	}
-	if _, err := client.Get("https://a.test/"); err == nil {
-		t.Error("a new request found the old route")
+	if resp, err := client.Get("https://a.test/"); err == nil {
+		t.Errorf("a new request was answered %s", resp.Status)
+	}
+}
+
+func TestAKeptConnectionFollowsItsRoute(t *testing.T) {
+	t.Parallel()
+	tell := func(s string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, s) }
+	}
+	first, second := site(t, tell("first")), site(t, tell("second"))
+	r := newRig(t, door.Options{})
+	table := func(up string) *doorv1.Table {
+		return r.table(&doorv1.Route{Certificate: "all", Upstream: up, Http: true, Alpn: []string{"h2", "http/1.1"}})
+	}
+	addr := r.apply(t, table(first))["tcp "+tlsAddress]
+	for _, http2 := range []bool{false, true} {
+		client := r.client(addr, "a.test", http2)
+		for _, want := range []string{"first", "second", "first", "second"} {
+			r.apply(t, table(map[string]string{"first": first, "second": second}[want]))
+			resp, err := client.Post("https://a.test/", "text/plain", strings.NewReader("x"))
+			must(t, err)
+			b, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if string(b) != want {
+				t.Errorf("h2 %v: led to %q, want %q", http2, b, want)
+			}
+		}
 	}
 }
 

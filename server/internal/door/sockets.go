@@ -111,12 +111,12 @@ func (d *Door) listen(ctx context.Context, key socketKey, before *socket) *socke
 		return s
 	}
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	s.served.Go(func() { d.ended(ctx, key, s, serve(ctx)) })
+	s.served.Go(func() { d.lost(ctx, key, s, serve(ctx)) })
 	return s
 }
 
-// ended notes that a socket failed by itself, so that it is opened anew.
-func (d *Door) ended(ctx context.Context, key socketKey, s *socket, err error) {
+// lost notes that a socket failed by itself, so that it is opened anew.
+func (d *Door) lost(ctx context.Context, key socketKey, s *socket, err error) {
 	if err == nil || ctx.Err() != nil {
 		return
 	}

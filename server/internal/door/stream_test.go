@@ -315,6 +315,10 @@ func TestTheConnectionsSilentLongestMakeRoom(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, door.Options{Limits: door.Limits{Conns: 32}})
 	addr := r.apply(t, r.table(&doorv1.Route{Certificate: "all", Upstream: echo(t, "hi")}))["tcp "+tlsAddress]
+	patient, err := tls.DialWithDialer(&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}, "tcp", addr, r.config("a.test"))
+	must(t, err)
+	defer patient.Close()
+	line(t, patient)
 	silent, _ := r.greeting(t, addr, "a.test")
 	time.Sleep(20 * time.Millisecond) // the kernel's clock for it counts milliseconds
 	busy, _ := r.greeting(t, addr, "a.test")
@@ -326,6 +330,7 @@ func TestTheConnectionsSilentLongestMakeRoom(t *testing.T) {
 	if _, err := silent.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
 		t.Errorf("the connection silent longest was left open: %v", err)
 	}
+	stillEchoes(t, patient) // another source does not pay for it
 }
 
 func TestNamesAreAnswered(t *testing.T) {
