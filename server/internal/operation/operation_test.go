@@ -198,13 +198,14 @@ func TestFailureUndoesWhatBegan(t *testing.T) {
 	in(t, func(w *world) []operation.Definition {
 		return []operation.Definition{{Kind: "k", Steps: []operation.Step{
 			w.step("a", nil),
+			{Name: "nothing to undo", Do: func(context.Context, *operation.Run) error { return nil }},
 			w.step("b", func(context.Context, *operation.Run) error {
 				return fault.New(metav1.Reason_REASON_DISK_FULL, "no room for %s: %w", "it", secret).With("need", 5)
 			}),
 			w.step("c", nil),
 		}}}
 	}, func(w *world) {
-		op := w.expect(w.begin("k", "x"), "FAILED a:UNDONE b:FAILED c:PENDING", "do a", "do b", "undo b", "undo a")
+		op := w.expect(w.begin("k", "x"), "FAILED a:UNDONE nothing to undo:UNDONE b:FAILED c:PENDING", "do a", "do b", "undo b", "undo a")
 		f := op.GetStatus().GetFault()
 		want := map[string]string{"need": "5", "step": "b"}
 		if f.GetReason() != metav1.Reason_REASON_DISK_FULL || f.GetMessage() != "no room for it" || !cmp.Equal(f.GetMetadata(), want) {
@@ -424,6 +425,25 @@ func TestStoppedEngineLeavesOperationsAndTheNextGoesOn(t *testing.T) {
 		hang = false
 		w.start(defs...)
 		w.expect(id, "SUCCEEDED a:DONE b:DONE", "do a", "do b", "do b")
+	})
+}
+
+func TestStepThatEndsWellWhileTheEngineStopsIsNotDoneAgain(t *testing.T) {
+	t.Parallel()
+	var defs []operation.Definition
+	in(t, func(w *world) []operation.Definition {
+		defs = []operation.Definition{{Kind: "k", Steps: []operation.Step{
+			w.step("a", func(ctx context.Context, _ *operation.Run) error { <-ctx.Done(); return nil }),
+			w.step("b", nil),
+		}}}
+		return defs
+	}, func(w *world) {
+		id := w.begin("k", "x")
+		synctest.Wait()
+		w.stop()
+		w.expect(id, "RUNNING a:DONE b:RUNNING", "do a")
+		w.start(defs...)
+		w.expect(id, "SUCCEEDED a:DONE b:DONE", "do a", "do b")
 	})
 }
 

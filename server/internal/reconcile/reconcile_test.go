@@ -215,24 +215,55 @@ func TestAskedToComeBack(t *testing.T) {
 
 func TestListedKeysRunAtBootEvenWhenListingFailsFirst(t *testing.T) {
 	t.Parallel()
-	var ran record
-	calls := 0
-	in(t, func(w *world) {
-		time.Sleep(5 * time.Second)
-		synctest.Wait()
-		if diff := cmp.Diff([]string{"left-over"}, ran.sorted()); diff != "" {
-			t.Error(diff)
-		}
-	}, reconcile.Controller{
-		Name: "c", Sources: artifacts,
-		List: func() ([]string, error) {
-			if calls++; calls < 3 {
-				return nil, errors.New("not yet")
+	synctest.Test(t, func(t *testing.T) {
+		var ran record
+		calls := 0
+		w := &world{t: t, st: open(t, t.TempDir())}
+		w.put("row") // a row wakes its key by itself only where nothing lists keys
+		w.run(func(w *world) {
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+			if diff := cmp.Diff([]string{"left-over"}, ran.sorted()); diff != "" {
+				t.Error(diff)
 			}
-			return []string{"left-over"}, nil
-		},
-		Reconcile: func(_ context.Context, key string) (time.Duration, error) { ran.add(key); return 0, nil },
+		}, reconcile.Controller{
+			Name: "c", Sources: artifacts,
+			List: func() ([]string, error) {
+				if calls++; calls < 3 {
+					return nil, errors.New("not yet")
+				}
+				return []string{"left-over"}, nil
+			},
+			Reconcile: func(_ context.Context, key string) (time.Duration, error) { ran.add(key); return 0, nil },
+		})
 	})
+}
+
+func TestSuccessEndsTheRowOfFailures(t *testing.T) {
+	t.Parallel()
+	var ran record
+	in(t, func(w *world) {
+		w.m.Wake("c", "k")
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		// Failures at 0, 0.5 and 1.5 s would make the next delay 4 s; a success that asks for a visit is between.
+		if len(ran.at) != 6 {
+			t.Fatalf("%d runs", len(ran.at))
+		}
+		if gap := ran.at[5].Sub(ran.at[4]); gap > 700*time.Millisecond {
+			t.Errorf("after a success the delay is %v", gap)
+		}
+	}, reconcile.Controller{Name: "c", Reconcile: func(_ context.Context, key string) (time.Duration, error) {
+		switch ran.add(key) {
+		case 3:
+			return 10 * time.Millisecond, nil
+		case 4:
+			return time.Millisecond, nil
+		case 6:
+			return 0, nil
+		}
+		return 0, errors.New("not yet")
+	}})
 }
 
 func TestPanicIsAFailureOfItsKey(t *testing.T) {
@@ -353,9 +384,16 @@ func (p plan) converge(t *testing.T) {
 				time.Sleep(7 * time.Millisecond)
 			}
 		}
-		time.Sleep(10 * time.Minute)
-		synctest.Wait()
-		if !maps.Equal(seen, want) {
+		converged := func() bool {
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			return maps.Equal(seen, want)
+		}
+		for deadline := time.Now().Add(30 * time.Minute); !converged() && time.Now().Before(deadline); {
+			time.Sleep(10 * time.Second)
+		}
+		if !converged() {
 			t.Errorf("saw %v, want %v", seen, want)
 		}
 	}, c)

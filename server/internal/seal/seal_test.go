@@ -66,6 +66,19 @@ func TestSecretsOpenOnlyWhereTheyBelong(t *testing.T) {
 	})
 }
 
+// Kind and id are bound with their lengths: run together they could be those of another row.
+func TestNamesThatRunTogetherAreNotTheSame(t *testing.T) {
+	t.Parallel()
+	box := newBox(t)
+	sealed, err := box.Seal("a", "\x01b", []byte("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := box.Open("a\x02", "b", sealed); !errors.Is(err, seal.ErrDamaged) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestKeyFileIsMadeOnceAndKept(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "key")
