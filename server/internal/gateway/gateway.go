@@ -12,7 +12,10 @@ import (
 	"net/netip"
 	"time"
 
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+
 	"github.com/hearthos/hearth/api/abi"
+	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/host/netdev"
 	"github.com/hearthos/hearth/server/internal/host/nft"
 	"github.com/hearthos/hearth/server/internal/reconcile"
@@ -70,14 +73,17 @@ func (s *Service) Close() {
 // Ensure makes bridge and firewall what they should be. It is called before the first container is looked at, and by
 // the controller whenever rows change.
 func (s *Service) Ensure(ctx context.Context) error {
+	links, err := s.devices.Links()
+	if err != nil {
+		return err
+	}
+	if err := s.refuseRival(links); err != nil {
+		return err
+	}
 	if err := s.devices.EnsureBridge(netdev.Bridge{Name: s.cfg.Bridge, Address: s.cfg.Address}); err != nil {
 		return err
 	}
 	if err := s.ensureFirewall(ctx); err != nil {
-		return err
-	}
-	links, err := s.devices.Links()
-	if err != nil {
 		return err
 	}
 	forward := []string{s.cfg.Bridge}
@@ -87,6 +93,21 @@ func (s *Service) Ensure(ctx context.Context) error {
 		}
 	}
 	return s.devices.EnableForwarding(forward...)
+}
+
+// refuseRival refuses to work beside another link with the same network: answers would go to whichever the kernel likes
+// better. Debian's package lxc brings such a link.
+func (s *Service) refuseRival(links []netdev.Link) error {
+	for _, l := range links {
+		for _, p := range l.Subnets {
+			if l.Name != s.cfg.Bridge && s.cfg.Address.Masked().Contains(p.Addr()) {
+				return fault.New(metav1.Reason_REASON_CAPABILITY_MISSING,
+					"cannot make the bridge of the services: the link %s has an address in %s, which packages expect to be this server's; remove it (lxcbr0: systemctl disable --now lxc-net)",
+					l.Name, s.cfg.Address.Masked()).With("link", l.Name)
+			}
+		}
+	}
+	return nil
 }
 
 // Changes tells, coalesced, that the machine's interfaces have changed, until ctx ends.
