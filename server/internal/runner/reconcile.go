@@ -166,6 +166,7 @@ func (s *Service) init(ctx context.Context, row *packagesv1.Package) error {
 	}
 	return s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
 		now.Status.InitializedArtifact, now.Status.ObservedRebuilds = h.spec.GetArtifact(), h.spec.GetRebuilds()
+		now.Status.Ipv4, now.Status.Container = h.spec.GetIpv4(), h.spec.GetInstance()
 		return nil
 	})
 }

@@ -1,0 +1,145 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hearthos/hearth/server/internal/testenv"
+)
+
+// The daemon may die at any moment of an installation or a removal: when it is back the work goes on or back by itself,
+// and in the end the package is there as a whole or gone as a whole.
+func TestCrash(t *testing.T) {
+	t.Parallel()
+	testenv.Require(t, "root", "lxc", "netns")
+	seeds := 5
+	if soak() {
+		seeds = 50
+	}
+	m := newMachine(t)
+	m.start()
+	for seed := range seeds {
+		crashLife(m, rand.New(rand.NewPCG(uint64(seed), 2)), seed)
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// crashLife takes the sample through one life, in which the daemon dies in the middle of every part.
+func crashLife(m *machine, chance *rand.Rand, seed int) {
+	m.t.Helper()
+	file := filepath.Join(m.bin, sample+".s9pk")
+	m.crashDuring(chance, 3000*time.Millisecond, "package", "install", file)
+	if !m.whole(seed, "install") {
+		m.hearth("package", "install", file)
+		m.healthy(sample)
+	}
+	keepsake := filepath.Join(m.state, "volumes", sample, "main", "keepsake")
+	if err := os.WriteFile(keepsake, fmt.Appendf(nil, "of life %d", seed), 0o644); err != nil {
+		m.t.Fatal(err)
+	}
+	m.crashDuring(chance, 4000*time.Millisecond, "package", "install", file)
+	if !m.whole(seed, "install again") {
+		m.t.Fatalf("seed %d: installing again removed the package", seed)
+	}
+	if raw, err := os.ReadFile(keepsake); err != nil || string(raw) != fmt.Sprintf("of life %d", seed) {
+		m.t.Fatalf("seed %d: the data are lost: %q, %v", seed, raw, err)
+	}
+	m.crashDuring(chance, 2000*time.Millisecond, "package", "uninstall", sample, "--yes")
+	if m.whole(seed, "uninstall") {
+		m.hearth("package", "uninstall", sample, "--yes")
+		m.leftNothing(m.t)
+	}
+}
+
+// crashDuring runs a command, kills the daemon up to limit later, sometimes twice, and starts it again.
+func (m *machine) crashDuring(chance *rand.Rand, limit time.Duration, args ...string) {
+	m.t.Helper()
+	ctx, cancel := context.WithCancel(m.t.Context())
+	cmd := m.commandContext(ctx, filepath.Join(m.bin, "hearth"), args...)
+	if err := cmd.Start(); err != nil {
+		m.t.Fatal(err)
+	}
+	for range 1 + chance.IntN(2) {
+		pause := time.NewTimer(time.Duration(chance.Int64N(int64(limit))))
+		<-pause.C
+		m.kill(syscall.SIGKILL)
+		m.start()
+	}
+	m.eventually(90*time.Second, "all operations have ended", func() error {
+		for _, op := range m.rows("operations", "list") {
+			if !slices.Contains([]any{"succeeded", "failed", "cancelled"}, op["state"]) {
+				return fmt.Errorf("%v %v is %v", op["kind"], op["target"], op["state"])
+			}
+		}
+		return nil
+	})
+	cancel() // the command may have seen the end, or have lost a server that was not yet there
+	_ = cmd.Wait()
+}
+
+// whole checks that the sample is there as a whole, or gone as a whole, and tells which.
+func (m *machine) whole(seed int, after string) bool {
+	m.t.Helper()
+	rows := m.rows("package", "list")
+	if containers := m.containers(); len(rows) == 0 {
+		if len(containers) > 0 {
+			m.eventually(30*time.Second, "the container is gone", func() error {
+				if left := m.containers(); len(left) > 0 {
+					return fmt.Errorf("left: %v", left)
+				}
+				return nil
+			})
+		}
+		m.leftNothing(m.t)
+		m.t.Logf("seed %d: after a crash during %s nothing is left", seed, after)
+		return false
+	}
+	if rows[0]["operation"] != nil && rows[0]["operation"] != "" {
+		m.t.Fatalf("seed %d: an operation that has ended holds the package: %v", seed, rows[0])
+	}
+	if rows[0]["desired"] != "running" {
+		m.t.Fatalf("seed %d: the package is there and not wanted running: %v", seed, rows[0])
+	}
+	m.healthy(sample)
+	m.eventually(10*time.Second, "one container runs", func() error {
+		if c := m.containers(); len(c) != 1 || c[0] != fmt.Sprint(m.pkg(sample)["container"]) {
+			return fmt.Errorf("containers %v, the row says %v", c, m.pkg(sample)["container"])
+		}
+		return nil
+	})
+	m.t.Logf("seed %d: after a crash during %s the package is whole", seed, after)
+	return true
+}
+
+// containers lists the ids of the containers of this machine that have a process: their roots lie in its state.
+func (m *machine) containers() []string {
+	m.t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	var ids []string
+	for _, e := range entries {
+		environ, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
+		for _, v := range strings.Split(string(environ), "\x00") {
+			id, ok := strings.CutPrefix(v, "HEARTH_CONTAINER=")
+			if !ok || slices.Contains(ids, id) {
+				continue
+			}
+			if mounts, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "mountinfo")); strings.Contains(string(mounts), m.state+"/upper/") {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
