@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/hearthos/hearth/server/internal/daemon"
+	"github.com/hearthos/hearth/server/internal/journal"
 )
 
 // Version is set when the program is built.
@@ -24,22 +25,27 @@ func main() {
 	if dir := os.Getenv("HEARTH_STATE"); dir != "" {
 		cfg.StateDir = dir
 	}
-	level := slog.LevelInfo
+	level, format := "info", string(journal.Text)
 	flag.StringVar(&cfg.StateDir, "state", cfg.StateDir, "folder of everything that must survive a reboot; $HEARTH_STATE")
 	flag.StringVar(&cfg.RunRoot, "run", cfg.RunRoot, "folder of sockets and mounts")
 	flag.StringVar(&cfg.BinDir, "bin", cfg.BinDir, "folder of the other programs")
-	flag.StringVar(&cfg.Socket, "socket", cfg.Socket, "a further name of the local socket")
+	flag.StringVar(&cfg.Socket, "socket", cfg.Socket, "a further name of the local socket; /run/hearth/hearthd.sock with the default state")
 	flag.IntVar(&cfg.WebPort, "web-port", cfg.WebPort, "port of the page and of every wire but native gRPC")
 	flag.IntVar(&cfg.HTTPPort, "http-port", cfg.HTTPPort, "port of plain HTTP, which leads to the other one")
 	flag.StringVar(&cfg.GRPCAddress, "grpc", cfg.GRPCAddress, "address of native gRPC")
 	clean := flag.Bool("clean-host", false, "remove everything this server made on the machine except its state, and end")
-	flag.TextVar(&level, "log", level, "least level of what is logged: debug, info, warn, error")
+	flag.StringVar(&level, "log", level, "least level of what is logged: debug, info, warn, error")
+	flag.StringVar(&format, "log-format", format, "how it is logged: text or json")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintln(os.Stderr, "hearthd takes no arguments; see hearthd --help")
 		os.Exit(2)
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	log, err := journal.New(os.Stderr, level, journal.Format(format))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
 	if err := run(cfg, *clean, log); err != nil {
 		log.Error("hearthd ends", "error", err)
 		os.Exit(1)
@@ -49,6 +55,9 @@ func main() {
 func run(cfg daemon.Config, clean bool, log *slog.Logger) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if cfg.Socket == "" && cfg.StateDir == daemon.DefaultConfig().StateDir {
+		cfg.Socket = "/run/hearth/hearthd.sock" // where the command line looks first
+	}
 	for _, dir := range []*string{&cfg.StateDir, &cfg.RunRoot, &cfg.BinDir} {
 		abs, err := filepath.Abs(*dir)
 		if err != nil {

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"time"
 
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+
+	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/door/doorctl"
 	"github.com/hearthos/hearth/server/internal/host/lxc"
 	"github.com/hearthos/hearth/server/internal/host/mount"
@@ -26,7 +29,7 @@ func CleanHost(ctx context.Context, cfg Config, log *slog.Logger) error {
 		log.InfoContext(ctx, "there is no state here, so there is nothing to remove", "state", cfg.StateDir)
 		return nil
 	}
-	st, err := store.Open(dir, store.Options{Logger: log})
+	st, err := openSoon(ctx, dir, log)
 	if err != nil {
 		return err
 	}
@@ -70,4 +73,20 @@ func CleanHost(ctx context.Context, cfg Config, log *slog.Logger) error {
 	done("upper layers", os.RemoveAll(filepath.Join(cfg.StateDir, "upper")))
 	done("sockets", os.RemoveAll(runDir))
 	return errors.Join(errs...)
+}
+
+// openSoon opens a store, waiting a little for a daemon that is just ending.
+func openSoon(ctx context.Context, dir string, log *slog.Logger) (*store.Store, error) {
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		st, err := store.Open(dir, store.Options{Logger: log})
+		if err == nil || fault.Is(err, metav1.Reason_REASON_STORE_TOO_NEW) || time.Now().After(deadline) {
+			return st, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(100 * time.Millisecond): // the lock is the other process's: nothing tells when it goes
+		}
+	}
 }

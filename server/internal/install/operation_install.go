@@ -50,8 +50,8 @@ func (s *Service) mayInstall(tx *store.Tx, art *packagesv1.Artifact) error {
 		return err
 	}
 	if row.GetSpec().GetArtifact() != art.GetMeta().GetId() {
-		return fault.New(metav1.Reason_REASON_PACKAGE_VERSION_CONFLICT, "cannot replace %s %s by %s: only the same package file can be installed again",
-			row.GetMeta().GetId(), row.GetSpec().GetVersion(), art.GetSpec().GetVersion()).
+		return fault.New(metav1.Reason_REASON_PACKAGE_VERSION_CONFLICT, "cannot replace %s %s by another package file (%s, %.12s instead of %.12s): only the same file can be installed again",
+			row.GetMeta().GetId(), row.GetSpec().GetVersion(), art.GetSpec().GetVersion(), art.GetMeta().GetId(), row.GetSpec().GetArtifact()).
 			With("installed", row.GetSpec().GetVersion()).With("offered", art.GetSpec().GetVersion())
 	}
 	return nil

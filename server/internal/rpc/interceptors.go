@@ -66,6 +66,9 @@ func (h *Hub) logged(ctx context.Context, c *Call, next func(context.Context) er
 	case err != nil:
 		outcome = fault.Reason(err).String()
 		c.Annotate(slog.String("error", err.Error()))
+		if fault.Is(err, metav1.Reason_REASON_CANCELLED) {
+			level = slog.LevelDebug // the caller of a stream has seen enough
+		}
 	default:
 		outcome = "ok"
 		if reads(c) {

@@ -56,6 +56,9 @@ func missing(ability string) string {
 		if os.Geteuid() != 0 {
 			return "containers need root"
 		}
+		if why := kernelAtLeast(6, 2); why != "" { // the first that gives squashfs other owners
+			return why
+		}
 		return lookup("lxc-start")
 	case "netns":
 		if os.Geteuid() != 0 {

@@ -197,7 +197,11 @@ func (h *Handler) put(w http.ResponseWriter, r *http.Request, ticket string) err
 	if haveErr == nil {
 		tell(w, have, up.Size())
 	}
-	h.log.Info("transfer", "received", n, "offset", have, "size", up.Size(), "took", time.Since(start), "error", err)
+	log := h.log.With("received", n, "offset", have, "size", up.Size(), "took", time.Since(start))
+	if err != nil {
+		log = log.With("error", err)
+	}
+	log.Info("transfer")
 	return errors.Join(err, haveErr)
 }
 
