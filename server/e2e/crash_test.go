@@ -2,16 +2,20 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	"github.com/hearthos/hearth/server/internal/store"
 	"github.com/hearthos/hearth/server/internal/testenv"
 )
 
@@ -142,4 +146,134 @@ func (m *machine) containers() []string {
 		}
 	}
 	return ids
+}
+
+// Two daemons on one state would each start its services: the second is refused, and the first notices nothing.
+func TestSecondDaemonIsRefused(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.start()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	out, err := m.commandContext(ctx, filepath.Join(m.bin, "hearthd"), "--state", m.state, "--bin", m.bin).CombinedOutput()
+	if err == nil || ctx.Err() != nil || !strings.Contains(string(out), "another process") {
+		t.Errorf("the second daemon: %v\n%s", err, out)
+	}
+	out, err = m.commandContext(ctx, filepath.Join(m.bin, "hearthd"), "--clean-host", "--state", m.state, "--bin", m.bin).CombinedOutput()
+	if err == nil || ctx.Err() != nil || !strings.Contains(string(out), "another process") {
+		t.Errorf("cleaning under a running daemon: %v\n%s", err, out)
+	}
+	m.hearth("status")
+	m.hearth("package", "list")
+}
+
+// edit changes the row of a package while no daemon is there.
+func (m *machine) edit(fn func(tx *store.Tx, row *packagesv1.Package) error) {
+	m.t.Helper()
+	st, err := store.Open(filepath.Join(m.state, "store"), store.Options{})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	_, err = st.Update(m.t.Context(), time.Now(), func(tx *store.Tx) error {
+		row, err := store.Get[*packagesv1.Package](tx, sample)
+		if err != nil {
+			return err
+		}
+		return fn(tx, row)
+	})
+	if err := errors.Join(err, st.Close()); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// What a daemon finds when it comes back is held against what is wanted now, not against what it left.
+func TestWhatChangedWhileTheDaemonWasAway(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.start()
+	m.installSample()
+	first := fmt.Sprint(m.pkg(sample)["container"])
+	one := func(is func(id string) bool) {
+		t.Helper()
+		m.eventually(60*time.Second, "one container, as wanted", func() error {
+			row, c := m.pkg(sample), m.containers()
+			if len(c) != 1 || c[0] != fmt.Sprint(row["container"]) || !is(c[0]) {
+				return fmt.Errorf("containers %v, first %s, row %v", c, first, row)
+			}
+			return nil
+		})
+	}
+
+	m.kill(syscall.SIGKILL)
+	m.edit(func(tx *store.Tx, row *packagesv1.Package) error {
+		row.Spec.Desired = packagesv1.PackageSpec_DESIRED_STOPPED
+		return store.Put(tx, row)
+	})
+	m.start()
+	m.eventually(30*time.Second, "the service is stopped", func() error {
+		if row := m.pkg(sample); row["state"] != "stopped" || len(m.rows("package", "health", sample)) > 0 {
+			return fmt.Errorf("%v", row)
+		}
+		return nil
+	})
+	one(func(id string) bool { return id == first })
+	m.hearth("package", "start", sample)
+	m.healthy(sample)
+
+	t.Log("a new container is wanted")
+	m.kill(syscall.SIGKILL)
+	m.edit(func(tx *store.Tx, row *packagesv1.Package) error {
+		row.Spec.Rebuilds++
+		return store.Put(tx, row)
+	})
+	m.start()
+	one(func(id string) bool { return id != first })
+	m.healthy(sample)
+
+	t.Log("the container died with the daemon")
+	m.kill(syscall.SIGKILL)
+	first = fmt.Sprint(m.containers())
+	m.endContainers()
+	m.start()
+	one(func(id string) bool { return "["+id+"]" != first })
+	m.healthy(sample)
+
+	t.Log("the container dies alone")
+	first = fmt.Sprint(m.containers())
+	m.endContainers()
+	one(func(id string) bool { return "["+id+"]" != first })
+	m.healthy(sample)
+
+	t.Log("the package is gone")
+	m.kill(syscall.SIGKILL)
+	m.edit(func(tx *store.Tx, row *packagesv1.Package) error {
+		return errors.Join(store.Delete[*packagesv1.Package](tx, sample), store.Delete[*packagesv1.Container](tx, sample))
+	})
+	m.start()
+	m.eventually(30*time.Second, "its container is gone", func() error {
+		if left := m.containers(); len(left) > 0 {
+			return fmt.Errorf("left: %v", left)
+		}
+		return nil
+	})
+}
+
+// endContainers kills every process of the containers of this machine.
+func (m *machine) endContainers() {
+	m.t.Helper()
+	for range 3 { // the children of a process that ends may be new
+		entries, err := os.ReadDir("/proc")
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		for _, e := range entries {
+			pid, err := strconv.Atoi(e.Name())
+			if mounts, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "mountinfo")); err != nil || !strings.Contains(string(mounts), m.state+"/upper/") {
+				continue
+			}
+			if environ, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "environ")); strings.Contains(string(environ), "HEARTH_CONTAINER=") {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+	}
 }
