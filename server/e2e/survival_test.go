@@ -376,3 +376,41 @@ func (m *machine) callbacksLive() {
 	m.start()
 	settled("Changed while nobody looked", restarts+2)
 }
+
+// A daemon that is told to end does so; the services go on, unless they shall end with it.
+func TestShutdown(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.start()
+	m.installSample()
+	before := m.sameLife(sample)
+	ended := func() {
+		t.Helper()
+		select {
+		case <-m.exited:
+		case <-time.After(30 * time.Second):
+			t.Fatal("the daemon does not end")
+		}
+		if code := m.daemon.ProcessState.ExitCode(); code != 0 {
+			t.Errorf("the daemon ends with %d", code)
+		}
+		m.daemon = nil
+	}
+	m.hearth("system", "shutdown")
+	ended()
+	m.start()
+	m.healthy(sample)
+	if diff := cmp.Diff(before, m.sameLife(sample)); diff != "" {
+		t.Errorf("the service has another life than before:\n%s", diff)
+	}
+	m.hearth("system", "shutdown", "--services")
+	ended()
+	if left := m.containers(); len(left) > 0 {
+		t.Errorf("containers left: %v", left)
+	}
+	m.start()
+	m.healthy(sample)
+	if after := m.sameLife(sample); after["container"] == before["container"] {
+		t.Error("the service is said to be in a container that has ended")
+	}
+}

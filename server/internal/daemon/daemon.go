@@ -46,6 +46,8 @@ type Daemon struct {
 	door atomic.Bool
 	// stop ends Run; its cause says why.
 	stop context.CancelCauseFunc
+	// endBackground ends what New started beside Run.
+	endBackground context.CancelFunc
 	// stopManager ends the controllers alone; managerDone is closed when they have ended.
 	stopManager context.CancelFunc
 	managerDone chan struct{}
@@ -67,12 +69,13 @@ type Daemon struct {
 }
 
 // New opens the state and constructs the server. Nothing runs and nothing listens yet. The background of what it
-// constructs ends with ctx.
+// constructs ends with ctx, or with Run.
 func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Daemon, err error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
 	d := &Daemon{cfg: cfg, log: log, started: time.Now()}
+	ctx, d.endBackground = context.WithCancel(ctx)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.close())
@@ -196,6 +199,7 @@ func (d *Daemon) Tag() string { return d.store.Tag() }
 // close gives back what New opened, in the reverse order.
 func (d *Daemon) close() error {
 	var errs []error
+	d.endBackground()
 	if d.doorConn != nil {
 		d.doorConn.Close()
 	}

@@ -66,6 +66,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	})
 	d.log.InfoContext(ctx, "hearth runs", "version", d.cfg.Version, "tag", d.store.Tag(), "socket", d.socketPath(), "web", d.cfg.WebPort)
 	err := group.Wait()
+	d.endBackground()
 	d.runner.Close()
 	if cause := context.Cause(ctx); errors.Is(cause, errStopped) || errors.Is(cause, context.Canceled) {
 		err = nil
