@@ -68,8 +68,10 @@ func (k *Keeper) Exists(pkg ids.Package) (bool, error) {
 // removal and makes it repeatable.
 func (k *Keeper) Remove(pkg ids.Package, id string) error {
 	trash := filepath.Join(k.dir, ".trash", id)
-	err := os.Rename(filepath.Join(k.dir, string(pkg)), trash)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
+	if err := os.RemoveAll(trash); err != nil { // what an attempt before this one did not finish
+		return err
+	}
+	if err := os.Rename(filepath.Join(k.dir, string(pkg)), trash); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot remove the volumes of package %q: %w", pkg, err)
 	}
 	if err := atomicfile.SyncDir(k.dir); err != nil {
