@@ -158,15 +158,8 @@ func (s *Service) DestroySubcontainer(_ context.Context, pkg, guid string) error
 		return fault.New(metav1.Reason_REASON_EFFECT_INVALID, "cannot use %q as the guid of a subcontainer", guid).Violation("guid", "must be 32 characters of base32")
 	}
 	return s.withContainer(pkg, func(h *handle, p *lxc.Process) error {
-		path := filepath.Join(subcontainersPath, guid)
-		inside, err := p.MountNamespace().List(path)
-		if err != nil {
+		if err := p.MountNamespace().Detach(filepath.Join(subcontainersPath, guid)); err != nil {
 			return err
-		}
-		for i := len(inside) - 1; i >= 0; i-- {
-			if err := p.MountNamespace().Detach(inside[i].Path); err != nil {
-				return err
-			}
 		}
 		return os.RemoveAll(filepath.Join(s.upperDir(h.pkg), "sub", guid))
 	})

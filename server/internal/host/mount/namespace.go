@@ -123,6 +123,9 @@ func detachAll(root int, names []string) error {
 		return err
 	}
 	for {
+		if err := isolate(parent, names[last]); err != nil {
+			return err
+		}
 		switch err := unix.Unmount(names[last], unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); {
 		case errors.Is(err, unix.EINVAL):
 			return nil
@@ -130,6 +133,21 @@ func detachAll(root int, names []string) error {
 			return err
 		}
 	}
+}
+
+// isolate keeps what happens to the mounts at a place from happening to their peers: a subcontainer has copies of the
+// container's /dev and /sys that are peers of the originals, which would lose all that is mounted in them.
+func isolate(parent int, name string) error {
+	fd, err := unix.Openat(parent, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	err = unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &unix.MountAttr{Propagation: unix.MS_PRIVATE})
+	if errors.Is(err, unix.EINVAL) {
+		return nil // nothing is mounted there
+	}
+	return err
 }
 
 // openTarget opens the place of a mount, creating folders and, for a file, an empty file.

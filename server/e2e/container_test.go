@@ -1,0 +1,52 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// inside runs a program in the container of a package, as its root.
+func (m *machine) inside(pkg string, args ...string) (string, error) {
+	m.t.Helper()
+	tag := m.rows("status")[0]["tag"]
+	pid := strings.TrimSpace(m.must("sh", "-c", fmt.Sprintf(`d=/sys/fs/cgroup; [ -d $d/pids ] && d=$d/pids; head -qn1 $d/hearth/%s/payload/%s/cgroup.procs`, tag, pkg)))
+	return m.run("nsenter", append([]string{"-t", pid, "-U", "-m", "-p", "-n", "-i", "--"}, args...)...)
+}
+
+// A subcontainer has copies of the container's devices; taking it away must not take the originals along.
+func TestDevicesOutliveSubcontainers(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.start()
+	m.installSample()
+	m.hearth("package", "stop", sample) // destroys the subcontainer of its main
+	if out, err := m.inside(sample, "sh", "-c", "test -c /dev/null && test -d /sys/class && test -c /dev/ptmx"); err != nil {
+		t.Errorf("the container has lost its devices: %v\n%s", err, out)
+	}
+}
+
+// What the host put into a container cannot be changed from inside, and the container reaches nothing that is not its own.
+func TestContainerIsShutIn(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.start()
+	m.installSample()
+	for what, script := range map[string]string{
+		"remount the JavaScript host writable": `mount -o remount,rw,bind /usr/lib/hearth/jshost`,
+		"write to the JavaScript host":         `touch /usr/lib/hearth/jshost/index.mjs`,
+		"write to the agent":                   `echo >> /usr/lib/hearth/agent`,
+		"write to the package's code":          `touch /usr/lib/startos/package/index.js`,
+		"take the package's code away":         `umount /usr/lib/startos/package`,
+		"call the daemon without a token":      `curl -ksf --max-time 5 https://10.0.3.1:8443/api/v1/packages`,
+		"reach native gRPC":                    `curl -ksf --max-time 5 https://10.0.3.1:5961/`,
+		"make a device":                        `mknod /tmp/sda b 8 0`,
+	} {
+		if out, err := m.inside(sample, "sh", "-c", script); err == nil {
+			t.Errorf("the container can %s: %s", what, out)
+		}
+	}
+	if owner := strings.TrimSpace(m.must("stat", "-c", "%u", m.state+"/volumes/"+sample+"/main/settings.json")); owner != "0" {
+		t.Errorf("a file that the container's root wrote belongs to %s on disk, want 0", owner)
+	}
+}
