@@ -68,8 +68,11 @@ func crashLife(m *machine, chance *rand.Rand, seed int) {
 // crashDuring runs a command, kills the daemon up to limit later, sometimes twice, and starts it again.
 func (m *machine) crashDuring(chance *rand.Rand, limit time.Duration, args ...string) {
 	m.t.Helper()
-	ctx, cancel := context.WithCancel(m.t.Context())
+	ctx, cancel := context.WithTimeout(m.t.Context(), 120*time.Second)
+	defer cancel()
 	cmd := m.commandContext(ctx, filepath.Join(m.bin, "hearth"), args...)
+	var said strings.Builder
+	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
 		m.t.Fatal(err)
 	}
@@ -79,6 +82,13 @@ func (m *machine) crashDuring(chance *rand.Rand, limit time.Duration, args ...st
 		m.kill(syscall.SIGKILL)
 		m.start()
 	}
+	// It may have lost a server that was not there yet, or wait for an end that was undone; it does not hang.
+	if err := cmd.Wait(); ctx.Err() != nil {
+		m.t.Fatalf("%v hangs: %s", args, said.String())
+	} else if err != nil {
+		m.t.Logf("%s %s: %v: %s", args[0], args[1], err, said.String())
+		m.expireUploads()
+	}
 	m.eventually(90*time.Second, "all operations have ended", func() error {
 		for _, op := range m.rows("operations", "list") {
 			if !slices.Contains([]any{"succeeded", "failed", "cancelled"}, op["state"]) {
@@ -87,8 +97,24 @@ func (m *machine) crashDuring(chance *rand.Rand, limit time.Duration, args ...st
 		}
 		return nil
 	})
-	cancel() // the command may have seen the end, or have lost a server that was not yet there
-	_ = cmd.Wait()
+}
+
+// expireUploads makes the uploads that a client lost sight of old, and starts the daemon again, which removes them.
+func (m *machine) expireUploads() {
+	m.t.Helper()
+	incoming := filepath.Join(m.state, "artifacts", "incoming")
+	entries, err := os.ReadDir(incoming)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	long := time.Now().Add(-2 * time.Hour)
+	for _, e := range entries {
+		if err := os.Chtimes(filepath.Join(incoming, e.Name()), long, long); err != nil && !errors.Is(err, os.ErrNotExist) {
+			m.t.Fatal(err)
+		}
+	}
+	m.kill(syscall.SIGTERM)
+	m.start()
 }
 
 // whole checks that the sample is there as a whole, or gone as a whole, and tells which.
