@@ -112,22 +112,7 @@ type machine struct {
 
 func (s scenario) build(t testing.TB, dir string, st *store.Store) operationtest.World {
 	m := &machine{scenario: s, t: t, dir: dir, store: st}
-	var err error
-	discard := slog.New(slog.DiscardHandler)
-	if m.artifacts, err = artifact.New(filepath.Join(dir, "artifacts"), "x86_64", st, discard, time.Now); err != nil {
-		t.Fatal(err)
-	}
-	if m.volumes, err = volume.New(filepath.Join(dir, "volumes")); err != nil {
-		t.Fatal(err)
-	}
-	if m.logs, err = logs.New(filepath.Join(dir, "logs"), st); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(m.volumes.Sweep(), m.artifacts.Sweep()); err != nil {
-		t.Fatal(err)
-	}
-	nothing := func(*store.Tx, string) error { return nil }
-	m.installs = install.New(st, time.Now, m.artifacts, data{m.volumes}, m.logs, nothing, nothing)
+	m.open(func(*store.Tx, string) error { return nil })
 	m.prepare()
 	_, pkg := packageFile()
 	params := map[string]string{"ticket": ticket}
@@ -140,9 +125,37 @@ func (s scenario) build(t testing.TB, dir string, st *store.Store) operationtest
 	}
 }
 
+// open makes the keepers and the area over them, as a daemon that starts does.
+func (m *machine) open(gate install.Gate) {
+	var err error
+	if m.artifacts, err = artifact.New(filepath.Join(m.dir, "artifacts"), "x86_64", m.store, slog.New(slog.DiscardHandler), time.Now); err != nil {
+		m.t.Fatal(err)
+	}
+	if m.volumes, err = volume.New(filepath.Join(m.dir, "volumes")); err != nil {
+		m.t.Fatal(err)
+	}
+	if m.logs, err = logs.New(filepath.Join(m.dir, "logs"), m.store); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := errors.Join(m.volumes.Sweep(), m.artifacts.Sweep()); err != nil {
+		m.t.Fatal(err)
+	}
+	nothing := func(*store.Tx, string) error { return nil }
+	m.installs = install.New(m.store, time.Now, m.artifacts, data{m.volumes}, m.logs, gate, nothing)
+}
+
+// upload puts the package file where an upload is that has all its bytes.
+func (m *machine) upload(ticket string) {
+	file, _ := packageFile()
+	path := filepath.Join(m.dir, "artifacts", "incoming", fmt.Sprintf("%s.%d", ticket, len(file)))
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
 // prepare brings the machine to where the operation begins, unless it has begun.
 func (m *machine) prepare() {
-	file, pkg := packageFile()
+	_, pkg := packageFile()
 	begun := false
 	err := m.store.View(func(tx *store.Tx) error {
 		var err error
@@ -155,17 +168,11 @@ func (m *machine) prepare() {
 		}
 		return
 	}
-	upload := func(ticket string) {
-		path := filepath.Join(m.dir, "artifacts", "incoming", fmt.Sprintf("%s.%d", ticket, len(file)))
-		if err := os.WriteFile(path, file, 0o600); err != nil {
-			m.t.Fatal(err)
-		}
-	}
 	if m.leftData || m.installed {
 		m.makeData(pkg)
 	}
 	if m.installed {
-		upload(firstTicket)
+		m.upload(firstTicket)
 		art, err := m.artifacts.Take(m.t.Context(), firstTicket, func(uint64, uint64) {})
 		if err != nil {
 			m.t.Fatal(err)
@@ -180,7 +187,7 @@ func (m *machine) prepare() {
 		})
 	}
 	if m.kind == install.KindInstall {
-		upload(ticket)
+		m.upload(ticket)
 	}
 }
 

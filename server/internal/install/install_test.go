@@ -1,0 +1,180 @@
+package install_test
+
+import (
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/operation"
+	"github.com/hearthos/hearth/server/internal/store"
+)
+
+const (
+	absent  = packagesv1.PackageSpec_DESIRED_ABSENT
+	stopped = packagesv1.PackageSpec_DESIRED_STOPPED
+	running = packagesv1.PackageSpec_DESIRED_RUNNING
+)
+
+var errBlocked = errors.New("a task comes first")
+
+// newMachine is a machine with a package of that spec, and a gate that is open or shut.
+func newMachine(t *testing.T, spec *packagesv1.PackageSpec, shut bool) (*machine, string) {
+	t.Helper()
+	dir := t.TempDir()
+	st, err := store.Open(filepath.Join(dir, "store"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close() })
+	m := &machine{t: t, dir: dir, store: st}
+	gate := func(*store.Tx, string) error {
+		if shut {
+			return errBlocked
+		}
+		return nil
+	}
+	m.open(gate)
+	_, pkg := packageFile()
+	if spec != nil {
+		m.update(func(tx *store.Tx) error {
+			return store.Put(tx, &packagesv1.Package{Meta: &metav1.Meta{Id: pkg}, Spec: spec})
+		})
+	}
+	return m, pkg
+}
+
+func (m *machine) spec(pkg string) *packagesv1.PackageSpec {
+	var spec *packagesv1.PackageSpec
+	err := m.store.View(func(tx *store.Tx) error {
+		row, err := store.Get[*packagesv1.Package](tx, pkg)
+		spec = row.GetSpec()
+		return err
+	})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return spec
+}
+
+func TestWhatIsWantedChangesByItsRules(t *testing.T) {
+	t.Parallel()
+	const start, stop, restart = "start", "stop", "restart"
+	for name, c := range map[string]struct {
+		verb    string
+		desired packagesv1.PackageSpec_Desired
+		held    bool // by an operation
+		shut    bool
+		want    packagesv1.PackageSpec_Desired
+		restart uint64
+		reason  metav1.Reason
+		blocked bool
+	}{
+		"start":                      {verb: start, desired: stopped, want: running},
+		"start of what runs":         {verb: start, desired: running, want: running},
+		"start behind a task":        {verb: start, desired: stopped, shut: true, want: stopped, blocked: true},
+		"start during an operation":  {verb: start, desired: stopped, held: true, want: stopped, reason: metav1.Reason_REASON_OPERATION_CONFLICT},
+		"stop":                       {verb: stop, desired: running, want: stopped},
+		"stop behind a task":         {verb: stop, desired: running, shut: true, want: stopped},
+		"stop during an operation":   {verb: stop, desired: running, held: true, want: running, reason: metav1.Reason_REASON_OPERATION_CONFLICT},
+		"restart":                    {verb: restart, desired: running, want: running, restart: 1},
+		"restart of what is stopped": {verb: restart, desired: stopped, want: stopped, reason: metav1.Reason_REASON_PACKAGE_STATE},
+		"restart behind a task":      {verb: restart, desired: running, shut: true, want: running, blocked: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spec := &packagesv1.PackageSpec{Desired: c.desired}
+			if c.held {
+				spec.Operation = operationID
+			}
+			m, pkg := newMachine(t, spec, c.shut)
+			verb := map[string]func() error{
+				start:   func() error { _, err := m.installs.Start(t.Context(), time.Now(), pkg); return err },
+				stop:    func() error { _, err := m.installs.Stop(t.Context(), time.Now(), pkg); return err },
+				restart: func() error { _, err := m.installs.Restart(t.Context(), time.Now(), pkg); return err },
+			}[c.verb]
+			err := verb()
+			switch {
+			case c.blocked && !errors.Is(err, errBlocked), c.reason != 0 && !fault.Is(err, c.reason), !c.blocked && c.reason == 0 && err != nil:
+				t.Errorf("%v", err)
+			}
+			if got := m.spec(pkg); got.GetDesired() != c.want || got.GetRestarts() != c.restart {
+				t.Errorf("wanted is %v", got)
+			}
+		})
+	}
+}
+
+func TestCodeOfAPackageNeverBringsBackWhatIsRemoved(t *testing.T) {
+	t.Parallel()
+	for desired, want := range map[packagesv1.PackageSpec_Desired]packagesv1.PackageSpec_Desired{absent: absent, running: stopped, stopped: stopped} {
+		m, pkg := newMachine(t, &packagesv1.PackageSpec{Desired: desired}, false)
+		m.update(func(tx *store.Tx) error {
+			return errors.Join(m.installs.RestartIn(tx, pkg), m.installs.StopIn(tx, pkg))
+		})
+		if got := m.spec(pkg); got.GetDesired() != want || got.GetRestarts() != map[bool]uint64{true: 1}[desired == running] {
+			t.Errorf("from %v: %v", desired, got)
+		}
+	}
+	m, _ := newMachine(t, nil, false)
+	m.update(func(tx *store.Tx) error {
+		return errors.Join(m.installs.RestartIn(tx, "gone"), m.installs.StopIn(tx, "gone"))
+	})
+	if _, err := m.installs.Start(t.Context(), time.Now(), "gone"); !fault.Is(err, metav1.Reason_REASON_PACKAGE_NOT_FOUND) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestInstallIsRefusedBeforeAnythingHappens(t *testing.T) {
+	t.Parallel()
+	engine := func(m *machine) *operation.Engine {
+		return operation.New(m.store, slog.New(slog.DiscardHandler), m.installs.Definitions()...)
+	}
+	t.Run("another version is installed", func(t *testing.T) {
+		t.Parallel()
+		m, pkg := newMachine(t, &packagesv1.PackageSpec{Desired: running, Artifact: "another", Version: "9:0"}, false)
+		m.upload(ticket)
+		_, err := m.installs.Install(t.Context(), time.Now(), engine(m), operationID, ticket, "me", true)
+		if !fault.Is(err, metav1.Reason_REASON_PACKAGE_VERSION_CONFLICT) || fault.Proto(err).GetMetadata()["installed"] != "9:0" {
+			t.Errorf("%v", err)
+		}
+		if got := m.spec(pkg); got.GetArtifact() != "another" || got.GetOperation() != "" {
+			t.Errorf("the package is %v", got)
+		}
+	})
+	t.Run("no such upload", func(t *testing.T) {
+		t.Parallel()
+		m, _ := newMachine(t, nil, false)
+		_, err := m.installs.Install(t.Context(), time.Now(), engine(m), operationID, ticket, "me", true)
+		if !fault.Is(err, metav1.Reason_REASON_TRANSFER_NOT_FOUND) {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("twice at once", func(t *testing.T) {
+		t.Parallel()
+		m, _ := newMachine(t, nil, false)
+		m.upload(firstTicket)
+		m.upload(ticket)
+		e := engine(m)
+		if _, err := m.installs.Install(t.Context(), time.Now(), e, operationID, firstTicket, "me", true); err != nil {
+			t.Fatal(err)
+		}
+		_, err := m.installs.Install(t.Context(), time.Now(), e, "01arz3ndektsv4rrffq69g5faw", ticket, "me", true)
+		if !fault.Is(err, metav1.Reason_REASON_OPERATION_CONFLICT) || fault.Proto(err).GetMetadata()["operation"] != operationID {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("removing what is not there", func(t *testing.T) {
+		t.Parallel()
+		m, _ := newMachine(t, nil, false)
+		_, err := m.installs.Uninstall(t.Context(), time.Now(), engine(m), operationID, "gone", "me", false, false)
+		if !fault.Is(err, metav1.Reason_REASON_PACKAGE_NOT_FOUND) {
+			t.Errorf("%v", err)
+		}
+	})
+}
