@@ -2,12 +2,30 @@ package hearth
 
 import (
 	"context"
+	"strings"
 
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"github.com/hearthos/hearth/api/fault"
 )
+
+// told makes an error the fault it was. What has no fault in it did not come from the server: then it could not be
+// reached, and the transport knows why.
+func told(err error, cc *grpc.ClientConn) error {
+	st, ok := status.FromError(err)
+	if err == nil || !ok || st.Code() != codes.Unavailable || len(st.Details()) > 0 {
+		return fault.FromStatus(err)
+	}
+	why := strings.TrimSuffix(st.Message(), `"`)
+	for _, noise := range []string{`connection error: desc = "transport: `, "Error while dialing: "} {
+		why = strings.TrimPrefix(why, noise)
+	}
+	return fault.New(metav1.Reason_REASON_UNAVAILABLE, "cannot reach the server at %s: %s", strings.TrimPrefix(cc.Target(), "dns:///"), why)
+}
 
 func authorized(ctx context.Context, token string) context.Context {
 	if token == "" {
@@ -19,7 +37,7 @@ func authorized(ctx context.Context, token string) context.Context {
 // unary sends the token and makes errors the faults they were.
 func unary(token string) grpc.UnaryClientInterceptor {
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-		return fault.FromStatus(invoke(authorized(ctx, token), method, req, reply, cc, opts...))
+		return told(invoke(authorized(ctx, token), method, req, reply, cc, opts...), cc)
 	}
 }
 
@@ -27,20 +45,23 @@ func stream(token string) grpc.StreamClientInterceptor {
 	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 		s, err := open(authorized(ctx, token), desc, cc, method, opts...)
 		if err != nil {
-			return nil, fault.FromStatus(err)
+			return nil, told(err, cc)
 		}
-		return faultStream{s}, nil
+		return faultStream{s, cc}, nil
 	}
 }
 
 // faultStream is a stream whose errors are faults.
-type faultStream struct{ grpc.ClientStream }
+type faultStream struct {
+	grpc.ClientStream
+	cc *grpc.ClientConn
+}
 
-func (s faultStream) RecvMsg(m any) error { return fault.FromStatus(s.ClientStream.RecvMsg(m)) }
+func (s faultStream) RecvMsg(m any) error { return told(s.ClientStream.RecvMsg(m), s.cc) }
 
-func (s faultStream) SendMsg(m any) error { return fault.FromStatus(s.ClientStream.SendMsg(m)) }
+func (s faultStream) SendMsg(m any) error { return told(s.ClientStream.SendMsg(m), s.cc) }
 
 func (s faultStream) Header() (metadata.MD, error) {
 	md, err := s.ClientStream.Header()
-	return md, fault.FromStatus(err)
+	return md, told(err, s.cc)
 }

@@ -130,10 +130,9 @@ func (c *Client) ReadLogs(ctx context.Context, req *logsv1.ReadLogsRequest, fn f
 	var p pause
 	connected := false
 	for {
-		done, err := c.readLogs(ctx, req, func(e *logsv1.LogEntry) error {
+		done, err := c.readLogs(ctx, req, fn, func() {
 			connected = true
 			p.reset()
-			return fn(e)
 		})
 		switch {
 		case done:
@@ -149,13 +148,17 @@ func (c *Client) ReadLogs(ctx context.Context, req *logsv1.ReadLogsRequest, fn f
 	}
 }
 
-// readLogs reads until the stream ends; done tells that it ended as it should, or because of fn.
-func (c *Client) readLogs(ctx context.Context, req *logsv1.ReadLogsRequest, fn func(*logsv1.LogEntry) error) (done bool, err error) {
+// readLogs reads until the stream ends; done tells that it ended as it should, or because of fn. begun is called when the
+// server has accepted the call: a log that is followed may have no line for long.
+func (c *Client) readLogs(ctx context.Context, req *logsv1.ReadLogsRequest, fn func(*logsv1.LogEntry) error, begun func()) (done bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := c.Logs.ReadLogs(ctx, req)
 	if err != nil {
 		return false, err
+	}
+	if md, err := stream.Header(); err == nil && md != nil {
+		begun()
 	}
 	for {
 		resp, err := stream.Recv()
