@@ -14,26 +14,26 @@ import (
 	"github.com/hearthos/hearth/clients/go"
 )
 
-// progress shows how far something is: one line that is drawn over on a terminal, a line for each new step elsewhere.
+// progress shows how far something is: one line that is drawn over on a terminal, one line for each step elsewhere.
 type progress struct {
 	a     *app
 	live  bool
-	last  string
+	told  map[string]bool
 	drawn bool
 }
 
 func (a *app) newProgress() *progress {
-	return &progress{a: a, live: isTerminal(a.Err)}
+	return &progress{a: a, live: isTerminal(a.Err), told: map[string]bool{}}
 }
 
 func (p *progress) set(step string, fraction float64, detail string) {
-	if p.a.output == "json" {
+	if p.a.output == "json" || step == "" {
 		return
 	}
 	if !p.live {
-		if step != p.last {
+		if !p.told[step] {
 			fmt.Fprintf(p.a.Err, "%s\n", printable(step))
-			p.last = step
+			p.told[step] = true
 		}
 		return
 	}

@@ -27,6 +27,7 @@ func (a *app) keysCommand() *cobra.Command {
 	var path string
 	init := &cobra.Command{
 		Use: "init", Short: "Make the key, or keep the one that is there", Args: cobra.NoArgs,
+		Example: "  hearth keys init",
 		RunE: func(*cobra.Command, []string) error {
 			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 				return err
@@ -40,6 +41,7 @@ func (a *app) keysCommand() *cobra.Command {
 	}
 	show := &cobra.Command{
 		Use: "show", Short: "Show the public key", Args: cobra.NoArgs,
+		Example: "  hearth keys show",
 		RunE: func(*cobra.Command, []string) error {
 			key, err := sign.LoadKey(path)
 			if err != nil {

@@ -4,11 +4,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"golang.org/x/term"
 	"google.golang.org/protobuf/proto"
@@ -33,13 +33,13 @@ func (a *app) table(head []string, rows [][]string) error {
 }
 
 // printable makes foreign text safe for a terminal: control characters, which could move the cursor or change the
-// title, become a question mark.
+// title, and those that reverse the direction of writing become a question mark.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\t' || r == '\n' {
 			return ' '
 		}
-		if r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' {
 			return '?'
 		}
 		return r
@@ -72,21 +72,32 @@ func printRows[T proto.Message](a *app, rows []T) error {
 }
 
 // flatten makes a resource a flat row for scripts: the members of meta, spec and status side by side, with the id on
-// top; enum values in lower case without their prefix; numbers as numbers; bytes that hold JSON as that JSON.
+// top; enum values in lower case without their prefix; numbers as numbers; bytes that hold JSON as that JSON. Members
+// that are zero or empty are there all the same, so that a script can count on them; only messages that are not set and
+// bytes without content are left out.
 func flatten(m proto.Message) map[string]any {
 	out := map[string]any{}
-	m.ProtoReflect().Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		switch name := f.JSONName(); {
-		case name == "meta", name == "spec", name == "status":
-			for k, x := range flatten(v.Message().Interface()) {
-				out[k] = x
-			}
-		default:
-			out[name] = flattenField(f, v)
+	r := m.ProtoReflect()
+	for i := range r.Descriptor().Fields().Len() {
+		f := r.Descriptor().Fields().Get(i)
+		if !r.Has(f) && (f.HasPresence() || f.Kind() == protoreflect.BytesKind && !f.IsList()) {
+			continue
 		}
-		return true
-	})
+		if !part(f) {
+			out[f.JSONName()] = flattenField(f, r.Get(f))
+			continue
+		}
+		for k, x := range flatten(r.Get(f).Message().Interface()) {
+			out[k] = x
+		}
+	}
 	return out
+}
+
+// part tells whether a field is one of the parts of a resource, whose members stand side by side in a row.
+func part(f protoreflect.FieldDescriptor) bool {
+	name := f.Name()
+	return f.Kind() == protoreflect.MessageKind && !f.IsList() && !f.IsMap() && (name == "meta" || name == "spec" || name == "status")
 }
 
 func flattenField(f protoreflect.FieldDescriptor, v protoreflect.Value) any {
@@ -143,9 +154,9 @@ func enumWord(d protoreflect.EnumDescriptor, n protoreflect.EnumNumber) string {
 // word is enumWord of a Go enum value.
 func word(e protoreflect.Enum) string { return enumWord(e.Descriptor(), e.Number()) }
 
-// isTerminal tells whether a writer is a terminal.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+// isTerminal tells whether a stream is a terminal.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 

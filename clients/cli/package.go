@@ -32,13 +32,28 @@ func (a *app) completeInstalled(cmd *cobra.Command, args []string, _ string) ([]
 	}
 	var list []string
 	_ = a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-		resp, err := c.Packages.ListPackages(ctx, &packagesv1.ListPackagesRequest{})
-		for _, p := range resp.GetPackages() {
-			list = append(list, p.GetMeta().GetId()+"\t"+p.GetSpec().GetTitle())
+		rows, err := allPackages(ctx, c)
+		for _, p := range rows {
+			list = append(list, p.GetMeta().GetId()+"\t"+printable(p.GetSpec().GetTitle()))
 		}
 		return err
 	})
 	return list, cobra.ShellCompDirectiveNoFileComp
+}
+
+// allPackages lists the installed packages, page by page.
+func allPackages(ctx context.Context, c *hearth.Client) ([]*packagesv1.Package, error) {
+	var rows []*packagesv1.Package
+	for token := ""; ; {
+		resp, err := c.Packages.ListPackages(ctx, &packagesv1.ListPackagesRequest{PageToken: token})
+		if err != nil {
+			return rows, err
+		}
+		rows = append(rows, resp.GetPackages()...)
+		if token = resp.GetNextPageToken(); token == "" {
+			return rows, nil
+		}
+	}
 }
 
 func (a *app) installCommand() *cobra.Command {
@@ -49,9 +64,13 @@ func (a *app) installCommand() *cobra.Command {
 		Long: `Install a StartOS package file (S9PK) and start its service.
 
 The file is sent to the server, which verifies every byte of it before anything
-else happens. The command waits until the service is set up and started; a
-second interruption (Ctrl-C) leaves the operation to the server. A service that
-waits for a task, such as a first password, is installed and not started.`,
+else happens. The command waits until the service is set up and started; an
+interruption (Ctrl-C) after the file is sent leaves the operation to the server,
+and 'hearth operations' shows it. A service that waits for a task, such as a first
+password, is installed and not started.`,
+		Example: `  hearth package install hello.s9pk
+  hearth package install hello.s9pk --no-start
+  hearth package install hello.s9pk --no-wait --output json`,
 		Args: cobra.ExactArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return []string{"s9pk"}, cobra.ShellCompDirectiveFilterFileExt
@@ -68,7 +87,7 @@ waits for a task, such as a first password, is installed and not started.`,
 }
 
 func (a *app) install(ctx context.Context, c *hearth.Client, path string, start, wait bool) error {
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if err != nil {
 		return err
 	}
@@ -104,21 +123,25 @@ func (a *app) install(ctx context.Context, c *hearth.Client, path string, start,
 	return a.showPackage(ctx, c, op.GetSpec().GetTarget())
 }
 
+// openFile opens a file that the person named.
+func openFile(path string) (*os.File, error) {
+	f, err := os.Open(path)
+	var why *os.PathError
+	if errors.As(err, &why) {
+		return nil, fmt.Errorf("cannot read %s: %w", path, why.Err)
+	}
+	return f, err
+}
+
 func (a *app) listCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the installed packages", Args: cobra.NoArgs,
+		Example: "  hearth package list\n  hearth package list --output json | jq -r .id",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-				var rows []*packagesv1.Package
-				for token := ""; ; {
-					resp, err := c.Packages.ListPackages(ctx, &packagesv1.ListPackagesRequest{PageToken: token})
-					if err != nil {
-						return err
-					}
-					rows = append(rows, resp.GetPackages()...)
-					if token = resp.GetNextPageToken(); token == "" {
-						break
-					}
+				rows, err := allPackages(ctx, c)
+				if err != nil {
+					return err
 				}
 				if a.output == "json" {
 					return printRows(a, rows)
@@ -136,6 +159,7 @@ func (a *app) listCommand() *cobra.Command {
 func (a *app) showCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID", Short: "Show a package: state, health, addresses, tasks", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
+		Example: "  hearth package show hello",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error { return a.showPackage(ctx, c, args[0]) })
 		},
@@ -201,6 +225,7 @@ func (a *app) showPackage(ctx context.Context, c *hearth.Client, id string) erro
 func (a *app) addressesCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "addresses ID", Short: "List the addresses of a service", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
+		Example: "  hearth package addresses hello\n  hearth package addresses hello --output json | jq -r 'select(.ssl) | .url'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				resp, err := c.Hosts.ListHosts(ctx, &hostsv1.ListHostsRequest{PackageId: args[0]})
@@ -228,31 +253,32 @@ func (a *app) addressesCommand() *cobra.Command {
 }
 
 func (a *app) startCommand() *cobra.Command {
-	return a.changeCommand("start", "Start a service", "running", func(ctx context.Context, c *hearth.Client, id string) error {
+	return a.changeCommand("start", "Start a service", func(ctx context.Context, c *hearth.Client, id string) error {
 		_, err := c.Packages.StartPackage(ctx, &packagesv1.StartPackageRequest{Id: id})
 		return err
 	})
 }
 
 func (a *app) stopCommand() *cobra.Command {
-	return a.changeCommand("stop", "Stop a service", "stopped", func(ctx context.Context, c *hearth.Client, id string) error {
+	return a.changeCommand("stop", "Stop a service", func(ctx context.Context, c *hearth.Client, id string) error {
 		_, err := c.Packages.StopPackage(ctx, &packagesv1.StopPackageRequest{Id: id})
 		return err
 	})
 }
 
 func (a *app) restartCommand() *cobra.Command {
-	return a.changeCommand("restart", "Restart a service", "running", func(ctx context.Context, c *hearth.Client, id string) error {
+	return a.changeCommand("restart", "Restart a service", func(ctx context.Context, c *hearth.Client, id string) error {
 		_, err := c.Packages.RestartPackage(ctx, &packagesv1.RestartPackageRequest{Id: id})
 		return err
 	})
 }
 
 // changeCommand is a command that changes what is wanted of a service and waits until it is so.
-func (a *app) changeCommand(name, short, state string, ask func(context.Context, *hearth.Client, string) error) *cobra.Command {
+func (a *app) changeCommand(name, short string, ask func(context.Context, *hearth.Client, string) error) *cobra.Command {
 	var noWait bool
 	c := &cobra.Command{
-		Use: name + " ID", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
+		Use: name + " ID", Short: short, Example: fmt.Sprintf("  hearth package %[1]s hello\n  hearth package %[1]s hello --no-wait", name),
+		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				if err := ask(ctx, c, args[0]); err != nil {
@@ -281,8 +307,12 @@ func (a *app) uninstallCommand() *cobra.Command {
 	var force, keep, yes bool
 	c := &cobra.Command{
 		Use: "uninstall ID", Aliases: []string{"remove"}, Short: "Remove a package and its data", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
+		Example: "  hearth package uninstall hello\n  hearth package uninstall hello --keep-data --yes",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !yes && !keep && isTerminal(a.Err) {
+			if !yes && !keep && !isTerminal(a.In) {
+				return usageError{fmt.Errorf("cannot ask whether all data of %s shall go: say --yes or --keep-data", args[0])}
+			}
+			if !yes && !keep {
 				fmt.Fprintf(a.Err, "This removes %s and all its data. Type its id to go on: ", args[0])
 				var answer string
 				if _, err := fmt.Fscanln(a.In, &answer); err != nil || answer != args[0] {
@@ -317,6 +347,7 @@ func (a *app) logsCommand() *cobra.Command {
 	var tail int32
 	c := &cobra.Command{
 		Use: "logs ID", Short: "Show what a service printed", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
+		Example: "  hearth package logs hello\n  hearth package logs hello --follow --tail 20",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				return c.ReadLogs(ctx, &logsv1.ReadLogsRequest{PackageId: args[0], Tail: tail, Follow: follow}, func(e *logsv1.LogEntry) error {
@@ -337,6 +368,7 @@ func (a *app) logsCommand() *cobra.Command {
 func (a *app) healthCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "health ID", Short: "Show the health checks of a service", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
+		Example: "  hearth package health hello",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				resp, err := c.Packages.GetPackage(ctx, &packagesv1.GetPackageRequest{Id: args[0]})
@@ -360,6 +392,7 @@ func (a *app) healthCommand() *cobra.Command {
 func (a *app) actionsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "actions ID", Short: "List what a package can do for you", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
+		Example: "  hearth package actions hello",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				resp, err := c.Actions.ListActions(ctx, &actionsv1.ListActionsRequest{PackageId: args[0]})
@@ -391,6 +424,7 @@ func (a *app) actionCommand() *cobra.Command {
 	var prefill, input string
 	form := &cobra.Command{
 		Use: "input ID ACTION", Short: "Show the form of an action: JSON", Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeAction,
+		Example: "  hearth package action input hello set-password",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				resp, err := c.Actions.GetActionInput(ctx, &actionsv1.GetActionInputRequest{PackageId: args[0], ActionId: args[1], Prefill: prefill})
@@ -408,6 +442,8 @@ func (a *app) actionCommand() *cobra.Command {
 
 The input of an action that takes one is a JSON object, given with --input or, as
 "--input -", on standard input. 'hearth package action input' shows the form.`,
+		Example: `  hearth package action run hello set-password --input '{"password":"a good one"}'
+  hearth package action run hello set-password --input - < input.json`,
 		Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeAction,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if input == "-" {
@@ -439,7 +475,7 @@ func (a *app) completeAction(cmd *cobra.Command, args []string, prefix string) (
 	_ = a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 		resp, err := c.Actions.ListActions(ctx, &actionsv1.ListActionsRequest{PackageId: args[0]})
 		for _, act := range resp.GetActions() {
-			list = append(list, strings.TrimPrefix(act.GetMeta().GetId(), args[0]+"/")+"\t"+act.GetSpec().GetName())
+			list = append(list, strings.TrimPrefix(act.GetMeta().GetId(), args[0]+"/")+"\t"+printable(act.GetSpec().GetName()))
 		}
 		return err
 	})
@@ -507,6 +543,7 @@ func (a *app) printMember(raw json.RawMessage, indent string) {
 func (a *app) tasksCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "tasks [ID]", Short: "List what packages ask you to do", Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeInstalled,
+		Example: "  hearth package tasks\n  hearth package tasks hello",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				req := &actionsv1.ListTasksRequest{}

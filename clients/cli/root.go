@@ -38,6 +38,9 @@ func newRoot(s Streams) *cobra.Command {
 It speaks with the server on this machine, or with the one that --host names:
 a socket ("unix:/run/hearth/hearthd.sock") or an address ("https://server:8443").
 Tables are for people; --output json prints one row of JSON for each resource.`,
+		Example: `  hearth package install bitcoin.s9pk
+  hearth status
+  hearth --host https://server:8443 --ca root.crt --token $TOKEN package list`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
@@ -62,31 +65,51 @@ Tables are for people; --output json prints one row of JSON for each resource.`,
 	}
 	root.AddCommand(a.packageCommand(), a.watchCommand(), a.operationsCommand(), a.statusCommand(), a.versionCommand(),
 		a.tokenCommand(), a.systemCommand(), a.s9pkCommand(), a.keysCommand())
+	group(root)
 	usageForArgs(root)
 	return root
 }
 
-// usageForArgs makes wrong arguments a usage error on every command below root.
-func usageForArgs(root *cobra.Command) {
-	for _, c := range root.Commands() {
-		if check := c.Args; check != nil {
-			c.Args = func(cmd *cobra.Command, args []string) error {
-				if err := check(cmd, args); err != nil {
-					return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
-				}
-				return nil
-			}
+// group makes every command that only holds others show them, and refuse what is none of them.
+func group(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		group(sub)
+	}
+	if !c.HasSubCommands() || c.Runnable() {
+		return
+	}
+	c.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
 		}
-		usageForArgs(c)
+		near := ""
+		if list := cmd.SuggestionsFor(args[0]); len(list) > 0 {
+			near = fmt.Sprintf(" (is it %q?)", list[0])
+		}
+		return usageError{fmt.Errorf("there is no command %q%s; see '%s --help'", cmd.CommandPath()+" "+args[0], near, cmd.CommandPath())}
+	}
+	c.SuggestionsMinimumDistance = 2
+	c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+}
+
+// usageForArgs makes wrong arguments a usage error on the command and every one below it.
+func usageForArgs(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(cmd *cobra.Command, args []string) error {
+			err := check(cmd, args)
+			if err == nil || errors.As(err, new(usageError)) {
+				return err
+			}
+			return usageError{fmt.Errorf("cannot use %d arguments: it is '%s'; see '%s --help'", len(args), cmd.UseLine(), cmd.CommandPath())}
+		}
+	}
+	for _, sub := range c.Commands() {
+		usageForArgs(sub)
 	}
 }
 
 // dial connects to the server the flags name.
 func (a *app) dial(ctx context.Context) (*hearth.Client, error) {
-	target := a.host
-	if target == "" {
-		target = localSocket()
-	}
 	opt := hearth.Options{Token: a.token}
 	if a.ca != "" {
 		pem, err := os.ReadFile(a.ca)
@@ -95,7 +118,15 @@ func (a *app) dial(ctx context.Context) (*hearth.Client, error) {
 		}
 		opt.RootPEM = pem
 	}
-	return hearth.Dial(ctx, target, opt)
+	return hearth.Dial(ctx, a.target(), opt)
+}
+
+// target is the server the flags name, the one on this machine without them.
+func (a *app) target() string {
+	if a.host != "" {
+		return a.host
+	}
+	return localSocket()
 }
 
 // localSocket is the socket of the server on this machine: the one of the state folder given, else the system's.
@@ -120,9 +151,10 @@ func (a *app) with(cmd *cobra.Command, fn func(ctx context.Context, c *hearth.Cl
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Show the version of this program and of the server",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "Show the version of this program and of the server",
+		Example: "  hearth version\n  hearth version --output json",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			row := map[string]any{"client": Version, "platform": runtime.GOOS + "/" + runtime.GOARCH}
 			err := a.with(cmd, func(ctx context.Context, c *hearth.Client) error {

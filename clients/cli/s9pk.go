@@ -42,7 +42,8 @@ func (a *app) packCommand() *cobra.Command {
 
 The file holds the architectures for which all images are there. It needs node and
 mksquashfs. The same project gives the same bytes.`,
-		Args: cobra.ExactArgs(1),
+		Example: "  hearth keys init\n  hearth s9pk pack . --out hello.s9pk",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			signer, err := sign.LoadKey(key)
 			if errors.Is(err, os.ErrNotExist) {
@@ -275,6 +276,7 @@ func tarToSquashfs(ctx context.Context, tar, out string) error {
 func (a *app) inspectCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "inspect FILE", Short: "Show what a package file says it is", Args: cobra.ExactArgs(1),
+		Example: "  hearth s9pk inspect hello.s9pk\n  hearth s9pk inspect hello.s9pk --output json | jq .manifest",
 		RunE: func(_ *cobra.Command, args []string) error {
 			return openPackage(args[0], func(f *s9pk.File, size int64) error {
 				m := f.Manifest()
@@ -299,6 +301,7 @@ func sizeText(n int64) string { return size(uint64(max(n, 0))) }
 func (a *app) verifyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "verify FILE", Short: "Check every byte of a package file", Args: cobra.ExactArgs(1),
+		Example: "  hearth s9pk verify hello.s9pk",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return openPackage(args[0], func(f *s9pk.File, size int64) error {
 				show := a.newProgress()
@@ -321,7 +324,7 @@ func (a *app) verifyCommand() *cobra.Command {
 }
 
 func openPackage(path string, fn func(f *s9pk.File, size int64) error) error {
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if err != nil {
 		return err
 	}

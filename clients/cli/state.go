@@ -6,17 +6,12 @@ import (
 	"strings"
 	"time"
 
-	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
-	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
-	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
-	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 
 	"github.com/hearthos/hearth/clients/go"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 func (a *app) watchCommand() *cobra.Command {
@@ -29,6 +24,10 @@ func (a *app) watchCommand() *cobra.Command {
 Each bookmark printed is a place in the feed: with --from BOOKMARK the feed goes on
 right after it, also after a restart of the server, with no change left out and none
 twice.`,
+		Example: `  hearth watch
+  hearth watch package healthcheck
+  hearth watch package --id hello --output json
+  hearth watch --from BOOKMARK`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			target := &statev1.Target{Id: "cli", Bookmark: from}
 			for _, kind := range args {
@@ -120,23 +119,30 @@ func summary(ch *statev1.Change) string {
 }
 
 func (a *app) operationsCommand() *cobra.Command {
-	c := &cobra.Command{Use: "operations", Aliases: []string{"ops"}, Short: "See and cancel long work"}
 	var target string
-	list := &cobra.Command{
-		Use: "list", Short: "List operations, the newest first", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-				resp, err := c.Operations.ListOperations(ctx, &operationsv1.ListOperationsRequest{Target: target})
-				if err != nil {
-					return err
-				}
-				return a.printOperations(resp.GetOperations()...)
-			})
-		},
+	listed := func(cmd *cobra.Command, _ []string) error {
+		return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+			resp, err := c.Operations.ListOperations(ctx, &operationsv1.ListOperationsRequest{Target: target})
+			if err != nil {
+				return err
+			}
+			return a.printOperations(resp.GetOperations()...)
+		})
 	}
-	list.Flags().StringVar(&target, "target", "", "only operations on this package")
+	c := &cobra.Command{
+		Use: "operations", Aliases: []string{"ops"}, Short: "See and cancel long work; alone it lists it",
+		Example: "  hearth operations\n  hearth operations --target hello", Args: cobra.NoArgs, RunE: listed,
+	}
+	list := &cobra.Command{
+		Use: "list", Short: "List operations, the newest first", Args: cobra.NoArgs, RunE: listed,
+		Example: "  hearth operations list --target hello",
+	}
+	for _, cmd := range []*cobra.Command{c, list} {
+		cmd.Flags().StringVar(&target, "target", "", "only operations on this package")
+	}
 	show := &cobra.Command{
-		Use: "show ID", Short: "Show one operation with its steps", Args: cobra.ExactArgs(1),
+		Use: "show ID", Short: "Show one operation with its steps", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeOperation,
+		Example: "  hearth operations show 01m85wmxkfm468vnc1kjsw2k3p",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				resp, err := c.Operations.GetOperation(ctx, &operationsv1.GetOperationRequest{Id: args[0]})
@@ -148,7 +154,8 @@ func (a *app) operationsCommand() *cobra.Command {
 		},
 	}
 	cancel := &cobra.Command{
-		Use: "cancel ID", Short: "Undo an operation that is under way", Args: cobra.ExactArgs(1),
+		Use: "cancel ID", Short: "Undo an operation that is under way", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeOperation,
+		Example: "  hearth operations cancel 01m85wmxkfm468vnc1kjsw2k3p",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				resp, err := c.Operations.CancelOperation(ctx, &operationsv1.CancelOperationRequest{Id: args[0]})
@@ -161,6 +168,21 @@ func (a *app) operationsCommand() *cobra.Command {
 	}
 	c.AddCommand(list, show, cancel)
 	return c
+}
+
+// completeOperation completes the ids of operations.
+func (a *app) completeOperation(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var list []string
+	if len(args) == 0 {
+		_ = a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+			resp, err := c.Operations.ListOperations(ctx, &operationsv1.ListOperationsRequest{})
+			for _, op := range resp.GetOperations() {
+				list = append(list, op.GetMeta().GetId()+"\t"+op.GetSpec().GetKind()+" "+op.GetSpec().GetTarget()+", "+word(op.GetStatus().GetState()))
+			}
+			return err
+		})
+	}
+	return list, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) printOperations(ops ...*operationsv1.Operation) error {
@@ -196,6 +218,7 @@ func (a *app) showOperation(op *operationsv1.Operation) error {
 func (a *app) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "Show the server and its services", Args: cobra.NoArgs,
+		Example: "  hearth status\n  hearth status --output json | jq .version",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				server, err := c.Server(ctx)
@@ -211,124 +234,15 @@ func (a *app) statusCommand() *cobra.Command {
 					door = "does not answer"
 				}
 				fmt.Fprintf(a.Out, "front door %s; %d of %d services run\n", door, server.GetRunningServices(), server.GetInstalledPackages())
-				resp, err := c.Packages.ListPackages(ctx, &packagesv1.ListPackagesRequest{})
+				rows, err := allPackages(ctx, c)
 				if err != nil {
 					return err
 				}
-				for _, p := range resp.GetPackages() {
+				for _, p := range rows {
 					fmt.Fprintf(a.Out, "  %-24s %s\n", p.GetMeta().GetId(), word(p.GetStatus().GetState()))
 				}
 				return nil
 			})
 		},
 	}
-}
-
-func (a *app) systemCommand() *cobra.Command {
-	c := &cobra.Command{Use: "system", Short: "The server itself"}
-	var services bool
-	shutdown := &cobra.Command{
-		Use: "shutdown", Short: "Stop the daemon; services go on unless --services",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-				_, err := c.System.Shutdown(ctx, &systemv1.ShutdownRequest{Services: services})
-				return err
-			})
-		},
-	}
-	shutdown.Flags().BoolVar(&services, "services", false, "stop all services first")
-	capabilities := &cobra.Command{
-		Use: "capabilities", Short: "Show what this machine offers", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-				resp, err := c.System.GetCapabilities(ctx, &systemv1.GetCapabilitiesRequest{})
-				if err != nil {
-					return err
-				}
-				if a.output == "json" {
-					return printRows(a, resp.GetCapabilities())
-				}
-				var table [][]string
-				for _, k := range resp.GetCapabilities() {
-					there := "yes"
-					if !k.GetAvailable() {
-						there = "no"
-					}
-					table = append(table, []string{k.GetName(), there, k.GetDetail()})
-				}
-				return a.table([]string{"capability", "available", "detail"}, table)
-			})
-		},
-	}
-	c.AddCommand(shutdown, capabilities)
-	return c
-}
-
-func (a *app) tokenCommand() *cobra.Command {
-	c := &cobra.Command{Use: "token", Short: "Make and revoke bearer tokens"}
-	var role string
-	var life time.Duration
-	create := &cobra.Command{
-		Use: "create NAME", Short: "Make a token and print its secret, once", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			value, ok := optionsv1.Role_value["ROLE_"+strings.ToUpper(role)]
-			if !ok || value == 0 {
-				return usageError{fmt.Errorf("cannot use role %q: it is reader, operator or admin", role)}
-			}
-			req := &accountsv1.CreateTokenRequest{Name: args[0], Role: optionsv1.Role(value)}
-			if life > 0 {
-				req.ExpireTime = timestamppb.New(time.Now().Add(life))
-			}
-			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-				resp, err := c.Accounts.CreateToken(ctx, req)
-				if err != nil {
-					return err
-				}
-				if a.output == "json" {
-					row := flatten(resp.GetToken())
-					row["secret"] = resp.GetSecret()
-					return a.printJSON(row)
-				}
-				fmt.Fprintln(a.Out, resp.GetSecret())
-				return nil
-			})
-		},
-	}
-	create.Flags().StringVar(&role, "role", "reader", "what its bearer may do: reader, operator or admin")
-	create.Flags().DurationVar(&life, "for", 0, "how long it is valid, as in 720h; for ever when not given")
-	list := &cobra.Command{
-		Use: "list", Short: "List the tokens", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-				resp, err := c.Accounts.ListTokens(ctx, &accountsv1.ListTokensRequest{})
-				if err != nil {
-					return err
-				}
-				if a.output == "json" {
-					return printRows(a, resp.GetTokens())
-				}
-				var table [][]string
-				for _, t := range resp.GetTokens() {
-					expires := "never"
-					if t.GetExpireTime() != nil {
-						expires = t.GetExpireTime().AsTime().Local().Format(time.DateTime)
-					}
-					table = append(table, []string{t.GetId(), word(t.GetRole()), since(t.GetCreateTime()), expires, t.GetName()})
-				}
-				return a.table([]string{"id", "role", "age", "expires", "name"}, table)
-			})
-		},
-	}
-	remove := &cobra.Command{
-		Use: "delete ID", Short: "Revoke a token", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-				_, err := c.Accounts.DeleteToken(ctx, &accountsv1.DeleteTokenRequest{Id: args[0]})
-				return err
-			})
-		},
-	}
-	c.AddCommand(create, list, remove)
-	return c
 }

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
+
+	"github.com/hearthos/hearth/clients/go"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) systemCommand() *cobra.Command {
+	c := &cobra.Command{Use: "system", Short: "The server itself"}
+	c.AddCommand(a.shutdownCommand(), a.capabilitiesCommand())
+	return c
+}
+
+func (a *app) shutdownCommand() *cobra.Command {
+	var services bool
+	c := &cobra.Command{
+		Use: "shutdown", Short: "Stop the daemon; services go on unless --services", Args: cobra.NoArgs,
+		Long: `Stop the daemon, and wait until it is gone.
+
+Services and the front door go on without it: they keep answering, and the daemon
+takes them up again when it is started. With --services all services stop first.`,
+		Example: "  hearth system shutdown\n  hearth system shutdown --services",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error { return a.shutdown(ctx, c, services) })
+		},
+	}
+	c.Flags().BoolVar(&services, "services", false, "stop all services first")
+	return c
+}
+
+func (a *app) shutdown(ctx context.Context, c *hearth.Client, services bool) error {
+	end, err := watchEnd(ctx, c, a.target())
+	if err != nil {
+		return err
+	}
+	defer end.close()
+	show := a.newProgress()
+	defer show.end()
+	if services {
+		show.set("stopping the services", 0.3, "")
+	}
+	if _, err := c.System.Shutdown(ctx, &systemv1.ShutdownRequest{Services: services}); err != nil {
+		return err
+	}
+	show.set("stopping the daemon", 0.8, "")
+	if err := end.wait(ctx); err != nil {
+		return err
+	}
+	show.end()
+	if a.output == "json" {
+		return a.printJSON(map[string]any{"stopped": true, "services": services})
+	}
+	left := "its services go on"
+	if services {
+		left = "so have its services"
+	}
+	fmt.Fprintf(a.Out, "the daemon has stopped; %s\n", left)
+	return nil
+}
+
+func (a *app) capabilitiesCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "capabilities", Short: "Show what this machine offers", Args: cobra.NoArgs,
+		Example: "  hearth system capabilities",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				resp, err := c.System.GetCapabilities(ctx, &systemv1.GetCapabilitiesRequest{})
+				if err != nil {
+					return err
+				}
+				if a.output == "json" {
+					return printRows(a, resp.GetCapabilities())
+				}
+				var table [][]string
+				for _, k := range resp.GetCapabilities() {
+					there := "yes"
+					if !k.GetAvailable() {
+						there = "no"
+					}
+					table = append(table, []string{k.GetName(), there, k.GetDetail()})
+				}
+				return a.table([]string{"capability", "available", "detail"}, table)
+			})
+		},
+	}
+}

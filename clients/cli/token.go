@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
+	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
+
+	"github.com/hearthos/hearth/clients/go"
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+func (a *app) tokenCommand() *cobra.Command {
+	c := &cobra.Command{Use: "token", Short: "Make and revoke bearer tokens"}
+	var role string
+	var life time.Duration
+	create := &cobra.Command{
+		Use: "create NAME", Short: "Make a token and print its secret, once", Args: cobra.ExactArgs(1),
+		Example: "  hearth token create backup-script --role operator --for 720h",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			value, ok := optionsv1.Role_value["ROLE_"+strings.ToUpper(role)]
+			if !ok || value == 0 {
+				return usageError{fmt.Errorf("cannot use role %q: it is reader, operator or admin", role)}
+			}
+			req := &accountsv1.CreateTokenRequest{Name: args[0], Role: optionsv1.Role(value)}
+			if life > 0 {
+				req.ExpireTime = timestamppb.New(time.Now().Add(life))
+			}
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				resp, err := c.Accounts.CreateToken(ctx, req)
+				if err != nil {
+					return err
+				}
+				if a.output == "json" {
+					row := flatten(resp.GetToken())
+					row["secret"] = resp.GetSecret()
+					return a.printJSON(row)
+				}
+				fmt.Fprintln(a.Out, resp.GetSecret())
+				return nil
+			})
+		},
+	}
+	create.Flags().StringVar(&role, "role", "reader", "what its bearer may do: reader, operator or admin")
+	create.Flags().DurationVar(&life, "for", 0, "how long it is valid, as in 720h; for ever when not given")
+	list := &cobra.Command{
+		Use: "list", Short: "List the tokens", Args: cobra.NoArgs,
+		Example: "  hearth token list",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				resp, err := c.Accounts.ListTokens(ctx, &accountsv1.ListTokensRequest{})
+				if err != nil {
+					return err
+				}
+				if a.output == "json" {
+					return printRows(a, resp.GetTokens())
+				}
+				var table [][]string
+				for _, t := range resp.GetTokens() {
+					expires := "never"
+					if t.GetExpireTime() != nil {
+						expires = t.GetExpireTime().AsTime().Local().Format(time.DateTime)
+					}
+					table = append(table, []string{t.GetId(), word(t.GetRole()), since(t.GetCreateTime()), expires, t.GetName()})
+				}
+				return a.table([]string{"id", "role", "age", "expires", "name"}, table)
+			})
+		},
+	}
+	remove := &cobra.Command{
+		Use: "delete ID", Short: "Revoke a token", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeToken,
+		Example: "  hearth token delete 01m85wp5wcfde678d206fyarhc",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				if _, err := c.Accounts.DeleteToken(ctx, &accountsv1.DeleteTokenRequest{Id: args[0]}); err != nil {
+					return err
+				}
+				if a.output == "json" {
+					return a.printJSON(map[string]any{"id": args[0], "deleted": true})
+				}
+				fmt.Fprintf(a.Out, "token %s is revoked\n", printable(args[0]))
+				return nil
+			})
+		},
+	}
+	c.AddCommand(create, list, remove)
+	return c
+}
+
+// completeToken completes the ids of tokens.
+func (a *app) completeToken(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var list []string
+	if len(args) == 0 {
+		_ = a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+			resp, err := c.Accounts.ListTokens(ctx, &accountsv1.ListTokensRequest{})
+			for _, t := range resp.GetTokens() {
+				list = append(list, t.GetId()+"\t"+printable(t.GetName()))
+			}
+			return err
+		})
+	}
+	return list, cobra.ShellCompDirectiveNoFileComp
+}
