@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	agentv1 "github.com/hearthos/hearth/api/gen/go/hearth/agent/v1"
@@ -24,6 +25,8 @@ type handle struct {
 	spec      *packagesv1.ContainerSpec
 	agent     *agentConn
 	cancel    context.CancelFunc
+	// awaited says that the runner waits for the agent to do something else than it did.
+	awaited atomic.Bool
 }
 
 // serviceDir is the folder of a service under /run; rpcDir is what the container sees as /run/hearth.
@@ -54,7 +57,14 @@ func (s *Service) attach(pkg string, c lxc.Container, spec *packagesv1.Container
 			s.log.ErrorContext(ctx, "cannot serve the effects of a service", "pkg", pkg, "error", err)
 		}
 	})
-	s.group.Go(func() { h.agent.watch(ctx, func(*agentv1.State) { s.wake(pkg) }) })
+	s.group.Go(func() {
+		h.agent.watch(ctx, func(st *agentv1.State) {
+			// What the runner's own calls change is no news: a start that fails would wake itself for ever.
+			if h.awaited.Swap(false) || ended(st.GetPhase()) {
+				s.wake(pkg)
+			}
+		})
+	})
 	s.group.Go(func() {
 		if s.containers.Wait(ctx, c) == nil && ctx.Err() == nil {
 			s.log.InfoContext(ctx, "container has ended", "pkg", pkg)

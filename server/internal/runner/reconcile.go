@@ -48,6 +48,9 @@ func (s *Service) reconcile(ctx context.Context, pkg string) (time.Duration, err
 		case stepRest, stepAbsent:
 			return 0, s.settle(ctx, row, o, step)
 		case stepWait:
+			if h := s.handle(pkg); h != nil {
+				h.awaited.Store(true)
+			}
 			return recheck, s.note(ctx, row, stateOf(o.phase))
 		}
 		if step == stepStart {

@@ -126,12 +126,25 @@ func (s *Service) Close() { s.group.Wait() }
 // since an init can take hours.
 func (s *Service) Controller() reconcile.Controller {
 	return reconcile.Controller{
-		Name:      ControllerName,
-		Workers:   64,
-		Sources:   []reconcile.Source{{Selector: store.Selector{Kind: "package"}}, {Selector: store.Selector{Kind: "task"}}},
+		Name:    ControllerName,
+		Workers: 64,
+		Sources: []reconcile.Source{
+			{Selector: store.Selector{Kind: "package"}, Keys: s.wished},
+			{Selector: store.Selector{Kind: "task"}},
+		},
 		List:      s.known,
 		Reconcile: s.reconcile,
 	}
+}
+
+// wished wakes a package whose spec changed or that is gone. Its status is the runner's own word: waking by it would
+// defeat the back-off.
+func (s *Service) wished(c store.Change) []string {
+	row, ok := c.Row.(*packagesv1.Package)
+	if ok && row.GetStatus().GetObservedGeneration() == row.GetMeta().GetGeneration() && row.GetStatus().GetState() != packagesv1.PackageStatus_STATE_UNSPECIFIED {
+		return nil
+	}
+	return []string{c.ID}
 }
 
 // known lists the packages that are installed or whose container is there.
