@@ -171,6 +171,7 @@ func (m *machine) containers() []string {
 			}
 		}
 	}
+	slices.Sort(ids)
 	return ids
 }
 
