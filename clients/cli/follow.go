@@ -40,8 +40,17 @@ func (p *progress) set(step string, fraction float64, detail string) {
 	const width = 24
 	full := int(fraction * width)
 	full = max(0, min(width, full))
-	fmt.Fprintf(p.a.Err, "\r\x1b[K%s%s %3.0f%% %s  %s", strings.Repeat("█", full), strings.Repeat("░", width-full), fraction*100, printable(step), printable(detail))
+	line := fmt.Sprintf("%s%s %3.0f%% %s  %s", strings.Repeat("█", full), strings.Repeat("░", width-full), fraction*100, printable(step), printable(detail))
+	fmt.Fprint(p.a.Err, "\r\x1b[K"+cut(line, columns(p.a.Err)-1))
 	p.drawn = true
+}
+
+// cut shortens a text to so many characters. A line of progress that wraps could not be drawn over.
+func cut(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:max(n, 0)])
+	}
+	return s
 }
 
 // end leaves the line of progress.
