@@ -4,7 +4,6 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
-export CGO_ENABLED ?= 0
 STATE ?= $(CURDIR)/.hearth
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 LDFLAGS := -s -w -X main.Version=$(VERSION) -X main.version=$(VERSION)
@@ -32,13 +31,13 @@ generate: node_modules/.package-lock.json ## Generate Go, TypeScript and OpenAPI
 	@for f in buf.gen.yaml buf.gen.api.yaml buf.gen.abi.yaml buf.gen.openapi.yaml; do buf generate --template $$f || exit 1; done
 
 bin/hearth: $(GO_SOURCES)
-	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./clients/cli
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./clients/cli
 bin/hearthd: $(GO_SOURCES)
-	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./server/cmd/hearthd
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./server/cmd/hearthd
 bin/hearth-door: $(GO_SOURCES)
-	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./server/cmd/hearth-door
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./server/cmd/hearth-door
 bin/hearth-agent: $(GO_SOURCES)
-	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./runtime/agent
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./runtime/agent
 bin/hearth-lxc: $(GO_SOURCES) | node_modules/.package-lock.json
 	CGO_ENABLED=1 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./server/cmd/hearth-lxc
 bin/jshost/index.mjs: $(TS_SOURCES) node_modules/.package-lock.json

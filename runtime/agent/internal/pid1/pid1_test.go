@@ -18,7 +18,9 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
 	"github.com/hearthos/hearth/api/abi/logseg"
 	"github.com/hearthos/hearth/api/fault"
@@ -234,19 +236,32 @@ func (c *container) waitPhase(want agentv1.State_Phase) *agentv1.State {
 	c.t.Helper()
 	client, done := c.daemon()
 	defer done()
-	w, err := client.WatchState(c.t.Context(), &agentv1.WatchStateRequest{})
-	if err != nil {
-		c.t.Fatal(err)
-	}
 	for {
-		res, err := w.Recv()
-		if err != nil {
+		st, err := watchFor(c.t.Context(), client, want)
+		if err == nil {
+			return st
+		}
+		// A connection that breaks while the agent is just coming up is made again, as the daemon does.
+		if status.Code(err) != codes.Unavailable || c.t.Context().Err() != nil {
 			c.t.Fatalf("waiting for %v: %v", want, err)
 		}
-		if res.State.Phase == want {
-			return res.State
+		select {
+		case err := <-c.ended:
+			c.t.Fatalf("waiting for %v: the agent has ended: %v", want, err)
+		default:
 		}
 	}
+}
+
+func watchFor(ctx context.Context, client agentv1.AgentServiceClient, want agentv1.State_Phase) (*agentv1.State, error) {
+	w, err := client.WatchState(ctx, &agentv1.WatchStateRequest{})
+	for err == nil {
+		var res *agentv1.WatchStateResponse
+		if res, err = w.Recv(); err == nil && res.State.Phase == want {
+			return res.State, nil
+		}
+	}
+	return nil, err
 }
 
 func (c *container) power() error {
