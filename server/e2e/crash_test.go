@@ -30,19 +30,24 @@ func TestCrash(t *testing.T) {
 	}
 	m := newMachine(t)
 	m.start()
+	hits := map[string]int{} // what the daemon was killed in
 	for seed := range seeds {
-		crashLife(m, rand.New(rand.NewPCG(uint64(seed), 2)), seed)
+		crashLife(m, rand.New(rand.NewPCG(uint64(seed), 2)), hits, seed)
 		if t.Failed() {
 			return
 		}
 	}
+	t.Logf("the daemon was killed in %v", hits)
+	if len(hits) == 0 {
+		t.Error("no kill met an operation: nothing was tried")
+	}
 }
 
 // crashLife takes the sample through one life, in which the daemon dies in the middle of every part.
-func crashLife(m *machine, chance *rand.Rand, seed int) {
+func crashLife(m *machine, chance *rand.Rand, hits map[string]int, seed int) {
 	m.t.Helper()
 	file := filepath.Join(m.bin, sample+".s9pk")
-	m.crashDuring(chance, 3000*time.Millisecond, "package", "install", file)
+	m.crashDuring(chance, hits, 1400*time.Millisecond, "package", "install", file)
 	if !m.whole(seed, "install") {
 		m.hearth("package", "install", file)
 		m.healthy(sample)
@@ -51,22 +56,23 @@ func crashLife(m *machine, chance *rand.Rand, seed int) {
 	if err := os.WriteFile(keepsake, fmt.Appendf(nil, "of life %d", seed), 0o644); err != nil {
 		m.t.Fatal(err)
 	}
-	m.crashDuring(chance, 4000*time.Millisecond, "package", "install", file)
+	m.crashDuring(chance, hits, 1800*time.Millisecond, "package", "install", file)
 	if !m.whole(seed, "install again") {
 		m.t.Fatalf("seed %d: installing again removed the package", seed)
 	}
 	if raw, err := os.ReadFile(keepsake); err != nil || string(raw) != fmt.Sprintf("of life %d", seed) {
 		m.t.Fatalf("seed %d: the data are lost: %q, %v", seed, raw, err)
 	}
-	m.crashDuring(chance, 2000*time.Millisecond, "package", "uninstall", sample, "--yes")
+	m.crashDuring(chance, hits, 600*time.Millisecond, "package", "uninstall", sample, "--yes")
 	if m.whole(seed, "uninstall") {
 		m.hearth("package", "uninstall", sample, "--yes")
 		m.leftNothing(m.t)
 	}
 }
 
-// crashDuring runs a command, kills the daemon up to limit later, sometimes twice, and starts it again.
-func (m *machine) crashDuring(chance *rand.Rand, limit time.Duration, args ...string) {
+// crashDuring runs a command, kills the daemon up to limit later, sometimes twice, and starts it again. It counts in hits
+// what the daemon was at.
+func (m *machine) crashDuring(chance *rand.Rand, hits map[string]int, limit time.Duration, args ...string) {
 	m.t.Helper()
 	ctx, cancel := context.WithTimeout(m.t.Context(), 120*time.Second)
 	defer cancel()
@@ -79,6 +85,9 @@ func (m *machine) crashDuring(chance *rand.Rand, limit time.Duration, args ...st
 	for range 1 + chance.IntN(2) {
 		pause := time.NewTimer(time.Duration(chance.Int64N(int64(limit))))
 		<-pause.C
+		for _, op := range m.unfinished() {
+			hits[op]++
+		}
 		m.kill(syscall.SIGKILL)
 		m.start()
 	}
@@ -90,13 +99,30 @@ func (m *machine) crashDuring(chance *rand.Rand, limit time.Duration, args ...st
 		m.expireUploads()
 	}
 	m.eventually(90*time.Second, "all operations have ended", func() error {
-		for _, op := range m.rows("operations", "list") {
-			if !slices.Contains([]any{"succeeded", "failed", "cancelled"}, op["state"]) {
-				return fmt.Errorf("%v %v is %v", op["kind"], op["target"], op["state"])
-			}
+		if left := m.unfinished(); len(left) > 0 {
+			return fmt.Errorf("%v", left)
 		}
 		return nil
 	})
+}
+
+// unfinished names the operations that have not ended, each with the step it is at.
+func (m *machine) unfinished() []string {
+	m.t.Helper()
+	var list []string
+	for _, op := range m.rows("operations", "list") {
+		if slices.Contains([]any{"succeeded", "failed", "cancelled"}, op["state"]) {
+			continue
+		}
+		step := "?"
+		steps, _ := op["steps"].([]any)
+		current, _ := op["current"].(float64)
+		if int(current) < len(steps) {
+			step = fmt.Sprint(steps[int(current)].(map[string]any)["name"])
+		}
+		list = append(list, fmt.Sprintf("%v at %s", op["kind"], step))
+	}
+	return list
 }
 
 // expireUploads makes the uploads that a client lost sight of old, and starts the daemon again, which removes them.

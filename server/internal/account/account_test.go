@@ -42,7 +42,10 @@ func TestTokenOpensWithItsRole(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t)
 	reader, readers := create(t, s, &accountsv1.CreateTokenRequest{Name: "a", Role: optionsv1.Role_ROLE_READER})
-	admin, admins := create(t, s, &accountsv1.CreateTokenRequest{Name: "b", Role: optionsv1.Role_ROLE_ADMIN})
+	admin, admins, err := s.Create(t.Context(), noon.Add(time.Second), &accountsv1.CreateTokenRequest{Name: "b", Role: optionsv1.Role_ROLE_ADMIN})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for secret, want := range map[string]*accountsv1.Token{readers: reader, admins: admin} {
 		if id, role, err := s.Check(noon, secret); id != want.GetId() || role != want.GetRole() || err != nil {
 			t.Errorf("Check = %s, %v, %v", id, role, err)
