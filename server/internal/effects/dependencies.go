@@ -10,6 +10,7 @@ import (
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
 	"github.com/hearthos/hearth/api/exver"
+	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/store"
 )
@@ -43,7 +44,15 @@ func (s *Service) SetDependencies(ctx context.Context, req *effectsv1.SetDepende
 		if err := deleteAll[*packagesv1.Dependency](tx, pkg); err != nil {
 			return err
 		}
+		declared, err := declares(tx, pkg)
+		if err != nil {
+			return err
+		}
 		for _, d := range list {
+			if !declared[d.ID] {
+				return fault.New(metav1.Reason_REASON_EFFECT_DENIED, "package %q may not depend on %q: its manifest does not name it", pkg, d.ID).
+					With("package", pkg).With("target", d.ID)
+			}
 			title, err := titleOf(tx, d.ID)
 			if err != nil {
 				return err

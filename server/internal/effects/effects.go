@@ -2,8 +2,7 @@
 // service container. The JSON shapes are those of StartOS packages and appear nowhere else in the server.
 //
 // The caller of a method is the package whose socket the call came in on; no message says who is calling. A package
-// reaches itself and the packages it declares a dependency on, in its manifest or by the effect set-dependencies;
-// everything else is EFFECT_DENIED. What this release does not have is refused by name and recorded, never answered
+// reaches itself and the packages its manifest declares a dependency on; everything else is EFFECT_DENIED. What this release does not have is refused by name and recorded, never answered
 // with a made-up value.
 //
 // Values a package can watch are read in one view of the store and named by an etag; Await waits until the value has
@@ -153,25 +152,35 @@ func (s *Service) reach(tx *store.Tx, from, named string) (string, error) {
 	if named == "" || named == from {
 		return from, nil
 	}
-	_, declared, err := store.Lookup[*packagesv1.Dependency](tx, from+"/"+named)
-	if err != nil || declared {
-		return named, err
-	}
-	art, err := artifactOf(tx, from)
+	declared, err := declares(tx, from)
 	if err != nil {
 		return "", err
+	}
+	if !declared[named] {
+		return "", fault.New(metav1.Reason_REASON_EFFECT_DENIED, "package %q may not ask about %q: its manifest declares no dependency on it", from, named).
+			With("package", from).With("target", named)
+	}
+	return named, nil
+}
+
+// declares are the packages that a package's manifest names as dependencies. What a package says at run time does not
+// count: people saw the manifest before they installed it.
+func declares(tx *store.Tx, pkg string) (map[string]bool, error) {
+	art, err := artifactOf(tx, pkg)
+	if err != nil {
+		return nil, err
 	}
 	var m struct {
 		Dependencies map[string]json.RawMessage `json:"dependencies"`
 	}
 	if err := json.Unmarshal(art.GetSpec().GetManifest(), &m); err != nil {
-		return "", err
+		return nil, err
 	}
-	if _, ok := m.Dependencies[named]; ok {
-		return named, nil
+	out := map[string]bool{}
+	for id := range m.Dependencies {
+		out[id] = true
 	}
-	return "", fault.New(metav1.Reason_REASON_EFFECT_DENIED, "package %q may not ask about %q: it declares no dependency on it", from, named).
-		With("package", from).With("target", named)
+	return out, nil
 }
 
 // artifactOf is the file an installed package runs from.
