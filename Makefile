@@ -18,10 +18,9 @@ help: ## List what there is
 setup: ## Install what this machine lacks (Debian packages, npm packages)
 	@scripts/setup
 
-# Not 'npm ci': it refuses a lock without optional packages for platforms whose packages the registry at hand lacks.
 node_modules/.package-lock.json: package.json package-lock.json
 	@scripts/setup
-	npm install --no-fund --no-audit --loglevel=error
+	npm ci --no-fund --no-audit --loglevel=error
 	@touch $@
 
 .PHONY: generate
