@@ -140,6 +140,10 @@ const (
 	Reason_REASON_HOST_NOT_FOUND Reason = 94
 	// The machine lacks an ability that this needs.
 	Reason_REASON_CAPABILITY_MISSING Reason = 100
+	// The client's own file of profiles cannot be used.
+	Reason_REASON_CLIENT_CONFIG Reason = 160
+	// The client knows no profile of this name.
+	Reason_REASON_PROFILE_NOT_FOUND Reason = 161
 )
 
 // Enum value maps for Reason.
@@ -201,6 +205,8 @@ var (
 		93:  "REASON_PORT_EXHAUSTED",
 		94:  "REASON_HOST_NOT_FOUND",
 		100: "REASON_CAPABILITY_MISSING",
+		160: "REASON_CLIENT_CONFIG",
+		161: "REASON_PROFILE_NOT_FOUND",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -259,6 +265,8 @@ var (
 		"REASON_PORT_EXHAUSTED":           93,
 		"REASON_HOST_NOT_FOUND":           94,
 		"REASON_CAPABILITY_MISSING":       100,
+		"REASON_CLIENT_CONFIG":            160,
+		"REASON_PROFILE_NOT_FOUND":        161,
 	}
 )
 
@@ -445,7 +453,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\x95#\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xee$\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12F\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a1\x8a\x80\x19-\b\r\x1a)Report it with the log id of the message.\x12j\n" +
@@ -505,7 +513,9 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x15REASON_EFFECT_INVALID\x10\\\x1a;\x8a\x80\x197\b\x03\x1a3Tell the packager; the message names the parameter.\x12N\n" +
 	"\x15REASON_PORT_EXHAUSTED\x10]\x1a3\x8a\x80\x19/\b\b\x1a+Uninstall services that are no longer used.\x12J\n" +
 	"\x15REASON_HOST_NOT_FOUND\x10^\x1a/\x8a\x80\x19+\b\x05\x1a'See the package's hosts with ListHosts.\x12O\n" +
-	"\x19REASON_CAPABILITY_MISSING\x10d\x1a0\x8a\x80\x19,\b\t\x1a(The message says what the machine lacks.B\xb7\x01\n" +
+	"\x19REASON_CAPABILITY_MISSING\x10d\x1a0\x8a\x80\x19,\b\t\x1a(The message says what the machine lacks.\x12x\n" +
+	"\x14REASON_CLIENT_CONFIG\x10\xa0\x01\x1a]\x8a\x80\x19Y\b\t\x1aUCorrect the file that the message names, or move it away and make the profiles again.\x12]\n" +
+	"\x18REASON_PROFILE_NOT_FOUND\x10\xa1\x01\x1a>\x8a\x80\x19:\b\x05\x1a6See the profiles there are with 'hearth profile list'.B\xb7\x01\n" +
 	"\x12com.hearth.meta.v1B\n" +
 	"FaultProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/meta/v1;metav1\xa2\x02\x03HMX\xaa\x02\x0eHearth.Meta.V1\xca\x02\x0eHearth\\Meta\\V1\xe2\x02\x1aHearth\\Meta\\V1\\GPBMetadata\xea\x02\x10Hearth::Meta::V1b\x06proto3"
 
