@@ -46,6 +46,10 @@ bin/jshost/index.mjs: $(TS_SOURCES) node_modules/.package-lock.json
 .PHONY: binaries
 binaries: bin/hearth bin/hearthd bin/hearth-door bin/hearth-agent bin/hearth-lxc bin/jshost/index.mjs
 
+.PHONY: man
+man: bin/hearth ## Write the manual pages of the command line into bin/man
+	LC_ALL=C bin/hearth man bin/man
+
 .PHONY: rootfs
 rootfs: node_modules/.package-lock.json ## Build the root that all containers share (needs root)
 	runtime/rootfs/build bin/rootfs.squashfs

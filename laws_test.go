@@ -169,6 +169,7 @@ var restricted = map[string][]string{
 	"github.com/diskfs/go-diskfs":            {"api/s9pk", "server/internal/artifact", "server/internal/host"},
 	"github.com/google/go-containerregistry": {"clients/cli", "server/internal/artifact"},
 	"github.com/spf13/cobra":                 {"clients/cli", "server/cmd"},
+	"github.com/nicksnyder/go-i18n":          {"api/text"},
 	"io/ioutil":                              {},
 	"github.com/stretchr/testify":            {},
 }

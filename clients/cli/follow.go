@@ -27,7 +27,7 @@ func (a *app) newProgress() *progress {
 }
 
 func (p *progress) set(step string, fraction float64, detail string) {
-	if p.a.output == "json" || step == "" {
+	if p.a.rows() || step == "" {
 		return
 	}
 	if !p.live {
@@ -43,14 +43,6 @@ func (p *progress) set(step string, fraction float64, detail string) {
 	line := fmt.Sprintf("%s%s %3.0f%% %s  %s", strings.Repeat("█", full), strings.Repeat("░", width-full), fraction*100, printable(step), printable(detail))
 	fmt.Fprint(p.a.Err, "\r\x1b[K"+cut(line, columns(p.a.Err)-1))
 	p.drawn = true
-}
-
-// cut shortens a text to so many characters. A line of progress that wraps could not be drawn over.
-func cut(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:max(n, 0)])
-	}
-	return s
 }
 
 // end leaves the line of progress.
@@ -71,19 +63,25 @@ func (a *app) follow(ctx context.Context, c *hearth.Client, id string, show *pro
 			if o := ch.GetResource().GetOperation(); o != nil {
 				op = o
 			}
-			if pr := ch.GetResource().GetProgress(); pr != nil {
-				show.set(pr.GetStatus().GetStep(), pr.GetStatus().GetFraction(), pr.GetStatus().GetMessage())
+			if pr := ch.GetResource().GetProgress(); pr != nil && op != nil {
+				show.set(a.step(op, pr.GetStatus().GetStep()), pr.GetStatus().GetFraction(), pr.GetStatus().GetMessage())
 			}
+		}
+		if op == nil && u.GetBookmark() != "" {
+			return false, fault.New(metav1.Reason_REASON_OPERATION_NOT_FOUND, "there is no operation %q", id)
 		}
 		if op != nil && ended(op) {
 			return true, nil
 		}
 		if op != nil && int(op.GetStatus().GetCurrent()) < len(op.GetStatus().GetSteps()) && len(u.GetChanges()) > 0 {
 			i := int(op.GetStatus().GetCurrent())
-			show.set(op.GetStatus().GetSteps()[i].GetName(), float64(i)/float64(len(op.GetStatus().GetSteps())), "")
+			show.set(a.step(op, op.GetStatus().GetSteps()[i].GetName()), float64(i)/float64(len(op.GetStatus().GetSteps())), "")
 		}
 		return false, nil
 	})
+	if ctx.Err() != nil {
+		return nil, interrupted{a.say("interrupted.operation", map[string]any{"ID": id})}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +92,14 @@ func (a *app) follow(ctx context.Context, c *hearth.Client, id string, show *pro
 		return op, fault.New(metav1.Reason_REASON_CANCELLED, "operation %s was cancelled", id)
 	}
 	return op, nil
+}
+
+// step says what a step of an operation does.
+func (a *app) step(op *operationsv1.Operation, name string) string {
+	if s, ok := a.texts.Lookup("step."+op.GetSpec().GetKind()+"."+name, nil); ok {
+		return s
+	}
+	return name
 }
 
 func ended(op *operationsv1.Operation) bool {
@@ -123,6 +129,9 @@ func (a *app) awaitState(ctx context.Context, c *hearth.Client, id string) (*pac
 		show.set(word(row.GetStatus().GetState()), 0.5, "")
 		return settled(row)
 	})
+	if ctx.Err() != nil {
+		return nil, interrupted{a.say("interrupted.service", map[string]any{"ID": id})}
+	}
 	return row, err
 }
 

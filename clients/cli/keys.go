@@ -58,8 +58,8 @@ func (a *app) keysCommand() *cobra.Command {
 }
 
 func (a *app) printKey(path string, key sign.PrivateKey) error {
-	if a.output == "json" {
-		return a.printJSON(map[string]any{"file": path, "publicKey": key.Public().PEM()})
+	if a.rows() {
+		return a.printRow(map[string]any{"file": path, "publicKey": key.Public().PEM()})
 	}
 	fmt.Fprintf(a.Out, "%s\n%s", path, key.Public().PEM())
 	return nil

@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", UpdateScripts: *update, RequireExplicitExec: true,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": exitCode},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": endsWith},
 		Setup: func(env *testscript.Env) error {
 			socket := filepath.Join(env.WorkDir, "s")
 			lis, err := net.Listen("unix", socket)
@@ -73,8 +73,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// exitCode is "code N PATTERN PROGRAM ARG...": the program ends with the code, and what it says on standard error matches.
-func exitCode(ts *testscript.TestScript, neg bool, args []string) {
+// endsWith is "code N PATTERN PROGRAM ARG...": the program ends with the code, and what it says on standard error matches.
+func endsWith(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
 		ts.Fatalf("usage: code N PATTERN PROGRAM ARG...")
 	}

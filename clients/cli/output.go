@@ -1,15 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 
+	"go.yaml.in/yaml/v3"
 	"golang.org/x/term"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -17,19 +19,94 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// table prints rows with aligned columns; the head is in capitals.
-func (a *app) table(head []string, rows [][]string) error {
-	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
-	for i, h := range head {
-		head[i] = strings.ToUpper(h)
+// rows tells whether a command prints rows for programs, by printRow, and not a table or sentences for people.
+func (a *app) rows() bool { return a.quiet || a.output != "table" }
+
+// printRow prints one row the way that was asked: as a line of JSON, as a document of YAML, or what names it alone.
+func (a *app) printRow(v any) error {
+	if a.quiet {
+		return a.printName(v)
 	}
-	for _, row := range append([][]string{head}, rows...) {
-		for i, cell := range row {
-			row[i] = printable(cell)
+	if a.output == "yaml" {
+		return a.printYAML(v)
+	}
+	enc := json.NewEncoder(a.Out)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// printYAML prints the same members as JSON would have, as a document that ends the one before it.
+func (a *app) printYAML(v any) error {
+	plain, err := decoded(v)
+	if err != nil {
+		return err
+	}
+	raw, err := yaml.Marshal(plain)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.Out, "---\n%s", raw)
+	return err
+}
+
+// naming are the members by which a row can be named, the first that it has.
+func naming() []string { return []string{"id", "name", "url", "file", "bookmark", "message"} }
+
+func (a *app) printName(v any) error {
+	plain, err := decoded(v)
+	if err != nil {
+		return err
+	}
+	row, ok := plain.(map[string]any)
+	if !ok {
+		return nil
+	}
+	for _, key := range naming() {
+		if name, ok := row[key]; ok {
+			_, err := fmt.Fprintln(a.Out, printLog(fmt.Sprint(name)))
+			return err
 		}
-		fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t"))
 	}
-	return w.Flush()
+	return nil
+}
+
+// decoded is a value as its JSON reads, with whole numbers as they are.
+func decoded(v any) (any, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var plain any
+	if err := dec.Decode(&plain); err != nil {
+		return nil, err
+	}
+	return numbered(plain), nil
+}
+
+// numbered gives numbers in decoded JSON their Go types.
+func numbered(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return n
+		}
+		if n, err := strconv.ParseUint(v.String(), 10, 64); err == nil {
+			return n
+		}
+		f, _ := v.Float64()
+		return f
+	case []any:
+		for i := range v {
+			v[i] = numbered(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = numbered(v[k])
+		}
+	}
+	return v
 }
 
 // printable makes foreign text safe for a terminal: control characters, which could move the cursor or change the
@@ -55,16 +132,10 @@ func printLog(s string) string {
 	return strings.Join(parts, "\t")
 }
 
-func (a *app) printJSON(v any) error {
-	enc := json.NewEncoder(a.Out)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
-}
-
-// printRows prints resources as rows of JSON, one a line.
+// printRows prints resources as rows for programs.
 func printRows[T proto.Message](a *app, rows []T) error {
 	for _, r := range rows {
-		if err := a.printJSON(flatten(r)); err != nil {
+		if err := a.printRow(flatten(r)); err != nil {
 			return err
 		}
 	}

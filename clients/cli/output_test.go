@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -10,10 +11,16 @@ import (
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
+	"github.com/hearthos/hearth/api/text"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
+
+// newTestApp is what commands share, in English and with nowhere to print to.
+func newTestApp() *app {
+	return &app{Streams: Streams{Out: io.Discard, Err: io.Discard}, texts: text.In(text.English), output: "table"}
+}
 
 func TestFlatten(t *testing.T) {
 	t.Parallel()
@@ -93,7 +100,7 @@ func TestCut(t *testing.T) {
 		in   string
 		n    int
 		want string
-	}{{"█░ half", 4, "█░ h"}, {"short", 80, "short"}, {"none", -1, ""}} {
+	}{{"█░ half", 4, "█░ h"}, {"日本語", 5, "日本"}, {"short", 80, "short"}, {"none", -1, ""}} {
 		if got := cut(c.in, c.n); got != c.want {
 			t.Errorf("cut(%q, %d) = %q, want %q", c.in, c.n, got, c.want)
 		}
@@ -137,5 +144,5 @@ func TestHelpIsComplete(t *testing.T) {
 			walk(sub)
 		}
 	}
-	walk(newRoot(Streams{}))
+	walk(newTestApp().newRoot())
 }

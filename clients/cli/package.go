@@ -101,10 +101,13 @@ func (a *app) install(ctx context.Context, c *hearth.Client, path string, start,
 	}
 	show := a.newProgress()
 	ticket, err := c.Upload(ctx, f, info.Size(), func(done, total int64) {
-		show.set("sending", float64(done)/float64(total), size(uint64(done))+" of "+size(uint64(total)))
+		show.set(a.say("progress.sending", nil), float64(done)/float64(total), size(uint64(done))+" of "+size(uint64(total)))
 	})
 	if err != nil {
 		show.end()
+		if ctx.Err() != nil {
+			return interrupted{a.say("interrupted.sending", nil)}
+		}
 		return err
 	}
 	resp, err := c.Packages.InstallPackage(ctx, &packagesv1.InstallPackageRequest{Ticket: ticket, Start: start})
@@ -143,7 +146,7 @@ func (a *app) listCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if a.output == "json" {
+				if a.rows() {
 					return printRows(a, rows)
 				}
 				var table [][]string
@@ -180,7 +183,7 @@ func (a *app) showPackage(ctx context.Context, c *hearth.Client, id string) erro
 		return err
 	}
 	p := resp.GetPackage()
-	if a.output == "json" {
+	if a.rows() {
 		row := flatten(p)
 		row["description"] = resp.GetArtifact().GetSpec().GetDescription()
 		row["healthChecks"], row["addresses"], row["tasks"] = []any{}, []any{}, []any{}
@@ -195,7 +198,7 @@ func (a *app) showPackage(ctx context.Context, c *hearth.Client, id string) erro
 		for _, t := range tasks.GetTasks() {
 			row["tasks"] = append(row["tasks"].([]any), flatten(t))
 		}
-		return a.printJSON(row)
+		return a.printRow(row)
 	}
 	fmt.Fprintf(a.Out, "%s  %s  %s\n", printable(p.GetSpec().GetTitle()), p.GetSpec().GetVersion(), word(p.GetStatus().GetState()))
 	if d := resp.GetArtifact().GetSpec().GetDescription(); d != "" {
@@ -235,15 +238,15 @@ func (a *app) addressesCommand() *cobra.Command {
 				var table [][]string
 				for _, h := range resp.GetHosts() {
 					for _, addr := range h.GetStatus().GetAddresses() {
-						if a.output == "json" {
-							if err := a.printJSON(flatten(addr)); err != nil {
+						if a.rows() {
+							if err := a.printRow(flatten(addr)); err != nil {
 								return err
 							}
 						}
 						table = append(table, []string{addr.GetInterfaceId(), word(addr.GetKind()), addr.GetUrl()})
 					}
 				}
-				if a.output == "json" {
+				if a.rows() {
 					return nil
 				}
 				return a.table([]string{"interface", "kind", "address"}, table)
@@ -291,8 +294,8 @@ func (a *app) changeCommand(name, short string, ask func(context.Context, *heart
 				if err != nil {
 					return err
 				}
-				if a.output == "json" {
-					return a.printJSON(flatten(row))
+				if a.rows() {
+					return a.printRow(flatten(row))
 				}
 				fmt.Fprintf(a.Out, "%s is %s\n", args[0], word(row.GetStatus().GetState()))
 				return nil
@@ -328,8 +331,8 @@ func (a *app) uninstallCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if a.output == "json" {
-					return a.printJSON(flatten(op))
+				if a.rows() {
+					return a.printRow(flatten(op))
 				}
 				fmt.Fprintf(a.Out, "%s is uninstalled\n", args[0])
 				return nil
@@ -351,8 +354,8 @@ func (a *app) logsCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				return c.ReadLogs(ctx, &logsv1.ReadLogsRequest{PackageId: args[0], Tail: tail, Follow: follow}, func(e *logsv1.LogEntry) error {
-					if a.output == "json" {
-						return a.printJSON(flatten(e))
+					if a.rows() {
+						return a.printRow(flatten(e))
 					}
 					_, err := fmt.Fprintf(a.Out, "%s %s\n", e.GetTime().AsTime().Local().Format("2006-01-02 15:04:05.000"), printLog(e.GetMessage()))
 					return err
@@ -375,7 +378,7 @@ func (a *app) healthCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if a.output == "json" {
+				if a.rows() {
 					return printRows(a, resp.GetHealthChecks())
 				}
 				var table [][]string
@@ -399,7 +402,7 @@ func (a *app) actionsCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if a.output == "json" {
+				if a.rows() {
 					return printRows(a, resp.GetActions())
 				}
 				var table [][]string
@@ -431,7 +434,7 @@ func (a *app) actionCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.printJSON(map[string]any{"eventId": resp.GetEventId(), "spec": rawOrNull(resp.GetSpec()), "value": rawOrNull(resp.GetValue())})
+				return a.printRow(map[string]any{"eventId": resp.GetEventId(), "spec": rawOrNull(resp.GetSpec()), "value": rawOrNull(resp.GetValue())})
 			})
 		},
 	}
@@ -490,8 +493,8 @@ func rawOrNull(s string) any {
 }
 
 func (a *app) printResult(raw string) error {
-	if a.output == "json" {
-		return a.printJSON(rawOrNull(raw))
+	if a.rows() {
+		return a.printRow(rawOrNull(raw))
 	}
 	if raw == "" {
 		fmt.Fprintln(a.Out, "done")
@@ -554,7 +557,7 @@ func (a *app) tasksCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if a.output == "json" {
+				if a.rows() {
 					return printRows(a, resp.GetTasks())
 				}
 				var table [][]string

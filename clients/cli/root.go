@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"runtime"
+	"slices"
 
-	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/text"
 	"github.com/hearthos/hearth/clients/go"
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc/status"
 )
 
 // Streams are where a command reads and writes.
@@ -24,50 +22,72 @@ type Streams struct {
 // app is what all commands share.
 type app struct {
 	Streams
-	host, token, ca string
-	output          string
+	texts *text.Texts
+
+	host, profile, token, ca string
+	output                   string
+	quiet                    bool
 }
 
-func newRoot(s Streams) *cobra.Command {
-	a := &app{Streams: s}
+// outputs are the ways to print.
+func outputs() []string { return []string{"table", "json", "yaml"} }
+
+func (a *app) newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "hearth",
 		Short: "Run services on your own server",
 		Long: `hearth installs, runs and watches services on a Hearth server.
 
-It speaks with the server on this machine, or with the one that --host names:
-a socket ("unix:/run/hearth/hearthd.sock") or an address ("https://server:8443").
-Tables are for people; --output json prints one row of JSON for each resource.`,
+It speaks with the server on this machine, or with the one that --host or a profile
+names: a socket ("unix:/run/hearth/hearthd.sock") or an address ("https://server:8443").
+Tables are for people; --output json prints one row of JSON for each resource, and
+--quiet its id alone.`,
 		Example: `  hearth package install bitcoin.s9pk
   hearth status
   hearth --host https://server:8443 --ca root.crt --token $TOKEN package list`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.SetIn(s.In)
-	root.SetOut(s.Out)
-	root.SetErr(s.Err)
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
 	})
-	flags := root.PersistentFlags()
-	flags.StringVar(&a.host, "host", os.Getenv("HEARTH_HOST"), "server to speak with; $HEARTH_HOST, else the socket on this machine")
-	flags.StringVar(&a.token, "token", os.Getenv("HEARTH_TOKEN"), "bearer token; $HEARTH_TOKEN")
-	flags.StringVar(&a.ca, "ca", os.Getenv("HEARTH_CA"), "file with the server's root certificate; $HEARTH_CA")
-	flags.StringVarP(&a.output, "output", "o", "table", "how to print: table or json")
-	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	a.addFlags(root)
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
-		if a.output != "table" && a.output != "json" {
-			return usageError{fmt.Errorf("cannot print as %q: --output is table or json", a.output)}
+		if !slices.Contains(outputs(), a.output) {
+			return usageError{fmt.Errorf("cannot print as %q: --output is table, json or yaml", a.output)}
+		}
+		if a.host != "" && a.profile != "" {
+			return usageError{errors.New("cannot use --host and --profile together: each names a server")}
 		}
 		return nil
 	}
 	root.AddCommand(a.packageCommand(), a.watchCommand(), a.operationsCommand(), a.statusCommand(), a.versionCommand(),
-		a.tokenCommand(), a.systemCommand(), a.s9pkCommand(), a.keysCommand())
+		a.tokensCommand(), a.systemCommand(), a.s9pkCommand(), a.keysCommand(), a.profileCommand(), a.completionCommand(), a.manCommand())
+	root.SetHelpCommand(a.helpCommand())
+	root.InitDefaultHelpCmd()
 	group(root)
 	usageForArgs(root)
+	a.translate(root)
 	return root
+}
+
+// addFlags gives every command the flags that all have. Their defaults are read where they are used: help shows no
+// secrets, and the same on every machine.
+func (a *app) addFlags(root *cobra.Command) {
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.host, "host", "", "server to speak with; $HEARTH_HOST, else the profile in use, else this machine")
+	flags.StringVar(&a.profile, "profile", "", "profile of the server to speak with; $HEARTH_PROFILE")
+	flags.StringVar(&a.token, "token", "", "bearer token; $HEARTH_TOKEN, else that of the profile")
+	flags.StringVar(&a.ca, "ca", "", "file with the server's root certificate; $HEARTH_CA, else that of the profile")
+	flags.StringVarP(&a.output, "output", "o", "table", "how to print: table, json or yaml")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print ids alone, and no progress")
+	flags.BoolP("help", "h", false, "show what a command does and how")
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs(), cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc("profile", completeProfile)
 }
 
 // group makes every command that only holds others show them, and refuse what is none of them.
@@ -108,47 +128,6 @@ func usageForArgs(c *cobra.Command) {
 	}
 }
 
-// dial connects to the server the flags name.
-func (a *app) dial(ctx context.Context) (*hearth.Client, error) {
-	opt := hearth.Options{Token: a.token}
-	if a.ca != "" {
-		pem, err := os.ReadFile(a.ca)
-		if err != nil {
-			return nil, fmt.Errorf("cannot read the root certificate: %w", err)
-		}
-		opt.RootPEM = pem
-	}
-	return hearth.Dial(ctx, a.target(), opt)
-}
-
-// target is the server the flags name, the one on this machine without them.
-func (a *app) target() string {
-	if a.host != "" {
-		return a.host
-	}
-	return localSocket()
-}
-
-// localSocket is the socket of the server on this machine: the one of the state folder given, else the system's.
-func localSocket() string {
-	if dir := os.Getenv("HEARTH_STATE"); dir != "" {
-		if path, err := os.Readlink(filepath.Join(dir, "hearthd.sock")); err == nil {
-			return "unix:" + path
-		}
-	}
-	return "unix:/run/hearth/hearthd.sock"
-}
-
-// with runs fn with a connection.
-func (a *app) with(cmd *cobra.Command, fn func(ctx context.Context, c *hearth.Client) error) error {
-	c, err := a.dial(cmd.Context())
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	return fn(cmd.Context(), c)
-}
-
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
@@ -167,8 +146,12 @@ func (a *app) versionCommand() *cobra.Command {
 			if err != nil {
 				row["server"] = nil
 			}
-			if a.output == "json" {
-				return a.printJSON(row)
+			if a.quiet {
+				_, err := fmt.Fprintln(a.Out, Version)
+				return err
+			}
+			if a.rows() {
+				return a.printRow(row)
 			}
 			fmt.Fprintf(a.Out, "client  %s (%s)\n", Version, row["platform"])
 			if err != nil {
@@ -179,12 +162,4 @@ func (a *app) versionCommand() *cobra.Command {
 			return nil
 		},
 	}
-}
-
-// isRemote tells whether an error was told by a server.
-func isRemote(err error) bool {
-	if _, ok := status.FromError(err); ok {
-		return true
-	}
-	return errors.As(err, new(*fault.Error))
 }

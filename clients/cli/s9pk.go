@@ -98,8 +98,8 @@ func (a *app) pack(ctx context.Context, dir, out string, key sign.PrivateKey) er
 	if err := errors.Join(f.Chmod(0o644), f.Sync(), f.Close(), os.Rename(f.Name(), out)); err != nil {
 		return err
 	}
-	if a.output == "json" {
-		return a.printJSON(map[string]any{"file": out, "id": p.manifest.ID, "version": p.manifest.Version.String(), "commitment": commitment})
+	if a.rows() {
+		return a.printRow(map[string]any{"file": out, "id": p.manifest.ID, "version": p.manifest.Version.String(), "commitment": commitment})
 	}
 	fmt.Fprintf(a.Out, "%s  %s %s\n", out, p.manifest.ID, p.manifest.Version)
 	return nil
@@ -280,8 +280,8 @@ func (a *app) inspectCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			return openPackage(args[0], func(f *s9pk.File, size int64) error {
 				m := f.Manifest()
-				if a.output == "json" {
-					return a.printJSON(map[string]any{"id": m.ID, "version": m.Version.String(), "title": m.Title, "size": size, "signer": f.Signer().PEM(), "commitment": f.Commitment(), "manifest": m})
+				if a.rows() {
+					return a.printRow(map[string]any{"id": m.ID, "version": m.Version.String(), "title": m.Title, "size": size, "signer": f.Signer().PEM(), "commitment": f.Commitment(), "manifest": m})
 				}
 				fmt.Fprintf(a.Out, "%s  %s  %s\n%s, root %s\n\n", m.ID, m.Version, printable(m.Title), sizeText(size), f.Commitment().Name())
 				var rows [][]string
@@ -313,8 +313,8 @@ func (a *app) verifyCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if a.output == "json" {
-					return a.printJSON(map[string]any{"id": f.Manifest().ID, "version": f.Manifest().Version.String(), "valid": true})
+				if a.rows() {
+					return a.printRow(map[string]any{"id": f.Manifest().ID, "version": f.Manifest().Version.String(), "valid": true})
 				}
 				fmt.Fprintf(a.Out, "%s %s is whole and signed (%s, %s)\n", f.Manifest().ID, f.Manifest().Version, sizeText(size), time.Since(begin).Round(time.Millisecond))
 				return nil

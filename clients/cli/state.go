@@ -58,7 +58,7 @@ twice.`,
 
 func (a *app) printUpdate(u *statev1.Update) error {
 	for _, ch := range u.GetChanges() {
-		if a.output == "json" {
+		if a.rows() {
 			row := map[string]any{"revision": ch.GetRevision(), "kind": ch.GetKind(), "id": ch.GetId(), "deleted": ch.GetResource() == nil}
 			if r := ch.GetResource(); r != nil {
 				r.ProtoReflect().Range(func(_ protoreflect.FieldDescriptor, v protoreflect.Value) bool {
@@ -66,7 +66,7 @@ func (a *app) printUpdate(u *statev1.Update) error {
 					return false
 				})
 			}
-			if err := a.printJSON(row); err != nil {
+			if err := a.printRow(row); err != nil {
 				return err
 			}
 			continue
@@ -76,8 +76,8 @@ func (a *app) printUpdate(u *statev1.Update) error {
 	if u.GetBookmark() == "" {
 		return nil
 	}
-	if a.output == "json" {
-		return a.printJSON(map[string]any{"bookmark": u.GetBookmark(), "revision": u.GetRevision()})
+	if a.rows() {
+		return a.printRow(map[string]any{"bookmark": u.GetBookmark(), "revision": u.GetRevision()})
 	}
 	if len(u.GetChanges()) > 0 || u.GetPhase() == statev1.Update_PHASE_SNAPSHOT {
 		fmt.Fprintf(a.Out, "%6d  bookmark       %s\n", u.GetRevision(), u.GetBookmark())
@@ -153,6 +153,22 @@ func (a *app) operationsCommand() *cobra.Command {
 			})
 		},
 	}
+	follow := &cobra.Command{
+		Use: "watch ID", Short: "Follow an operation to its end", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeOperation,
+		Long: `Show the steps of an operation until it has ended, and end as it did: with exit code 0
+when it succeeded, else with its fault. An interruption (Ctrl-C) leaves the operation
+to the server.`,
+		Example: "  hearth operations watch 01m85wmxkfm468vnc1kjsw2k3p",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				op, err := a.follow(ctx, c, args[0], a.newProgress())
+				if err != nil {
+					return err
+				}
+				return a.printOperations(op)
+			})
+		},
+	}
 	cancel := &cobra.Command{
 		Use: "cancel ID", Short: "Undo an operation that is under way", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeOperation,
 		Example: "  hearth operations cancel 01m85wmxkfm468vnc1kjsw2k3p",
@@ -166,7 +182,7 @@ func (a *app) operationsCommand() *cobra.Command {
 			})
 		},
 	}
-	c.AddCommand(list, show, cancel)
+	c.AddCommand(list, show, follow, cancel)
 	return c
 }
 
@@ -186,7 +202,7 @@ func (a *app) completeOperation(cmd *cobra.Command, args []string, _ string) ([]
 }
 
 func (a *app) printOperations(ops ...*operationsv1.Operation) error {
-	if a.output == "json" {
+	if a.rows() {
 		return printRows(a, ops)
 	}
 	var table [][]string
@@ -197,8 +213,8 @@ func (a *app) printOperations(ops ...*operationsv1.Operation) error {
 }
 
 func (a *app) showOperation(op *operationsv1.Operation) error {
-	if a.output == "json" {
-		return a.printJSON(flatten(op))
+	if a.rows() {
+		return a.printRow(flatten(op))
 	}
 	fmt.Fprintf(a.Out, "%s %s  %s\n", op.GetSpec().GetKind(), printable(op.GetSpec().GetTarget()), word(op.GetStatus().GetState()))
 	if f := op.GetStatus().GetFault(); f != nil {
@@ -225,8 +241,8 @@ func (a *app) statusCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if a.output == "json" {
-					return a.printJSON(flatten(server))
+				if a.rows() {
+					return a.printRow(flatten(server))
 				}
 				fmt.Fprintf(a.Out, "%s  version %s, up %s, %s of memory, revision %d\n", printable(server.GetHostname()), server.GetVersion(), since(server.GetStartTime()), size(server.GetMemoryBytes()), server.GetRevision())
 				door := "answers"

@@ -34,7 +34,11 @@ takes them up again when it is started. With --services all services stop first.
 }
 
 func (a *app) shutdown(ctx context.Context, c *hearth.Client, services bool) error {
-	end, err := watchEnd(ctx, c, a.target())
+	to, err := a.connection()
+	if err != nil {
+		return err
+	}
+	end, err := watchEnd(ctx, c, to.host)
 	if err != nil {
 		return err
 	}
@@ -42,18 +46,18 @@ func (a *app) shutdown(ctx context.Context, c *hearth.Client, services bool) err
 	show := a.newProgress()
 	defer show.end()
 	if services {
-		show.set("stopping the services", 0.3, "")
+		show.set(a.say("progress.stopping-services", nil), 0.3, "")
 	}
 	if _, err := c.System.Shutdown(ctx, &systemv1.ShutdownRequest{Services: services}); err != nil {
 		return err
 	}
-	show.set("stopping the daemon", 0.8, "")
+	show.set(a.say("progress.stopping-daemon", nil), 0.8, "")
 	if err := end.wait(ctx); err != nil {
 		return err
 	}
 	show.end()
-	if a.output == "json" {
-		return a.printJSON(map[string]any{"stopped": true, "services": services})
+	if a.rows() {
+		return a.printRow(map[string]any{"stopped": true, "services": services})
 	}
 	left := "its services go on"
 	if services {
@@ -73,7 +77,7 @@ func (a *app) capabilitiesCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if a.output == "json" {
+				if a.rows() {
 					return printRows(a, resp.GetCapabilities())
 				}
 				var table [][]string

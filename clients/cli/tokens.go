@@ -14,13 +14,13 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-func (a *app) tokenCommand() *cobra.Command {
-	c := &cobra.Command{Use: "token", Short: "Make and revoke bearer tokens"}
+func (a *app) tokensCommand() *cobra.Command {
+	c := &cobra.Command{Use: "tokens", Short: "Make and revoke bearer tokens"}
 	var role string
 	var life time.Duration
 	create := &cobra.Command{
 		Use: "create NAME", Short: "Make a token and print its secret, once", Args: cobra.ExactArgs(1),
-		Example: "  hearth token create backup-script --role operator --for 720h",
+		Example: "  hearth tokens create backup-script --role operator --for 720h",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			value, ok := optionsv1.Role_value["ROLE_"+strings.ToUpper(role)]
 			if !ok || value == 0 {
@@ -35,10 +35,10 @@ func (a *app) tokenCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if a.output == "json" {
+				if a.rows() {
 					row := flatten(resp.GetToken())
 					row["secret"] = resp.GetSecret()
-					return a.printJSON(row)
+					return a.printRow(row)
 				}
 				fmt.Fprintln(a.Out, resp.GetSecret())
 				return nil
@@ -49,14 +49,14 @@ func (a *app) tokenCommand() *cobra.Command {
 	create.Flags().DurationVar(&life, "for", 0, "how long it is valid, as in 720h; for ever when not given")
 	list := &cobra.Command{
 		Use: "list", Short: "List the tokens", Args: cobra.NoArgs,
-		Example: "  hearth token list",
+		Example: "  hearth tokens list",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				resp, err := c.Accounts.ListTokens(ctx, &accountsv1.ListTokensRequest{})
 				if err != nil {
 					return err
 				}
-				if a.output == "json" {
+				if a.rows() {
 					return printRows(a, resp.GetTokens())
 				}
 				var table [][]string
@@ -73,14 +73,14 @@ func (a *app) tokenCommand() *cobra.Command {
 	}
 	remove := &cobra.Command{
 		Use: "delete ID", Short: "Revoke a token", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeToken,
-		Example: "  hearth token delete 01m85wp5wcfde678d206fyarhc",
+		Example: "  hearth tokens delete 01m85wp5wcfde678d206fyarhc",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				if _, err := c.Accounts.DeleteToken(ctx, &accountsv1.DeleteTokenRequest{Id: args[0]}); err != nil {
 					return err
 				}
-				if a.output == "json" {
-					return a.printJSON(map[string]any{"id": args[0], "deleted": true})
+				if a.rows() {
+					return a.printRow(map[string]any{"id": args[0], "deleted": true})
 				}
 				fmt.Fprintf(a.Out, "token %s is revoked\n", printable(args[0]))
 				return nil

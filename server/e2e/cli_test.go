@@ -26,7 +26,7 @@ func TestCommandLine(t *testing.T) {
 		m.token("reader", "reader")
 		for _, list := range []string{
 			"package list", "package health " + sample, "package actions " + sample, "package tasks", "package addresses " + sample,
-			"package logs " + sample, "operations", "operations list --target " + sample, "token list", "system capabilities",
+			"package logs " + sample, "operations", "operations list --target " + sample, "tokens list", "system capabilities",
 		} {
 			args := strings.Fields(list)
 			table := strings.Split(strings.TrimSpace(m.hearth(args...)), "\n")
@@ -147,7 +147,7 @@ func (m *machine) followLog(t *testing.T) {
 	printed("after the kill")
 	_ = cmd.Process.Signal(syscall.SIGINT)
 	var ended *exec.ExitError
-	if err := cmd.Wait(); !errors.As(err, &ended) || ended.ExitCode() != 130 {
-		t.Errorf("an interrupted command ends with %v, want exit code 130", err)
+	if err := cmd.Wait(); !errors.As(err, &ended) || ended.ExitCode() != 7 {
+		t.Errorf("an interrupted command ends with %v, want exit code 7", err)
 	}
 }

@@ -133,7 +133,7 @@ func publicDir(t *testing.T) string {
 // token makes a token and returns its id and its secret.
 func (m *machine) token(name, role string) (id, secret string) {
 	m.t.Helper()
-	row := m.rows("token", "create", name, "--role", role)[0]
+	row := m.rows("tokens", "create", name, "--role", role)[0]
 	return row["id"].(string), row["secret"].(string)
 }
 
@@ -418,7 +418,7 @@ func TestWires(t *testing.T) {
 		if a := w.byConnect(false, credential{token: secret}, list); a.fault != nil {
 			t.Fatalf("the new token is refused: %v", a.fault)
 		}
-		m.hearth("token", "delete", id)
+		m.hearth("tokens", "delete", id)
 		for _, wire := range all {
 			w.refused(t, wire, credential{token: secret}, list, metav1.Reason_REASON_UNAUTHENTICATED)
 		}

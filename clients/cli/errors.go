@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
+	"google.golang.org/grpc/status"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/text"
+)
+
+// The exit codes of every command. Scripts decide by them, so they never change.
+const (
+	exitOK          = 0
+	exitOther       = 1
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitDenied      = 4
+	exitConflict    = 5
+	exitUnavailable = 6
+	exitCancelled   = 7
+)
+
+// exitCode is the class of the reason of an error.
+func exitCode(err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, new(usageError)):
+		return exitUsage
+	}
+	return exitOf(fault.Info(fault.Reason(err)).GetCode())
+}
+
+// exitOf is the exit code for the code that the contract gives a reason.
+func exitOf(code optionsv1.Code) int {
+	switch code {
+	case optionsv1.Code_CODE_INVALID_ARGUMENT:
+		return exitUsage
+	case optionsv1.Code_CODE_NOT_FOUND:
+		return exitNotFound
+	case optionsv1.Code_CODE_PERMISSION_DENIED, optionsv1.Code_CODE_UNAUTHENTICATED:
+		return exitDenied
+	case optionsv1.Code_CODE_ALREADY_EXISTS, optionsv1.Code_CODE_FAILED_PRECONDITION, optionsv1.Code_CODE_ABORTED, optionsv1.Code_CODE_OUT_OF_RANGE:
+		return exitConflict
+	case optionsv1.Code_CODE_UNAVAILABLE, optionsv1.Code_CODE_DEADLINE_EXCEEDED:
+		return exitUnavailable
+	case optionsv1.Code_CODE_CANCELLED:
+		return exitCancelled
+	}
+	return exitOther
+}
+
+// usageError is wrong usage of the command line itself.
+type usageError struct{ error }
+
+// interrupted is the end of a wait because of the person: what was waited for goes on, as the text says.
+type interrupted struct{ text string }
+
+func (e interrupted) Error() string { return e.text }
+
+func (interrupted) Unwrap() error { return context.Canceled }
+
+// isRemote tells whether an error is a fault: one that a server told, or one of a contract library.
+func isRemote(err error) bool {
+	if _, ok := status.FromError(err); ok {
+		return true
+	}
+	return errors.As(err, new(*fault.Error))
+}
+
+// printError tells people what went wrong and what they can do, and the reason for those who look it up.
+func (a *app) printError(err error) {
+	var stop interrupted
+	switch {
+	case errors.As(err, &stop):
+		a.complain(stop.text)
+		return
+	case errors.Is(err, context.Canceled) && !errors.As(err, new(*fault.Error)):
+		return // the person knows
+	case errors.As(err, new(usageError)), !isRemote(err):
+		a.complain(err.Error())
+		return
+	}
+	f := fault.Proto(fault.FromStatus(err))
+	name := strings.TrimPrefix(f.GetReason().String(), "REASON_")
+	if what, ok := a.texts.Lookup("reason."+name, nil); ok && a.texts.Language() != text.English {
+		a.complain(what)
+		fmt.Fprintf(a.Err, "  %s\n", printable(f.GetMessage()))
+	} else {
+		a.complain(printable(f.GetMessage()))
+	}
+	for _, v := range f.GetViolations() {
+		fmt.Fprintf(a.Err, "  %s %s\n", printable(v.GetField()), printable(v.GetMessage()))
+	}
+	for _, key := range slices.Sorted(maps.Keys(f.GetMetadata())) {
+		if value := f.GetMetadata()[key]; !strings.Contains(f.GetMessage(), value) {
+			fmt.Fprintf(a.Err, "  %s: %s\n", printable(key), printable(value))
+		}
+	}
+	if remedy := a.remedy(f.GetReason()); remedy != "" {
+		fmt.Fprintf(a.Err, "  %s\n", remedy)
+	}
+	fmt.Fprintf(a.Err, "  %s %s\n", a.say("error.reason", nil), name)
+}
+
+// complain prints the first line of what went wrong.
+func (a *app) complain(s string) {
+	fmt.Fprintf(a.Err, "%s %s\n", a.paint(a.Err, red, "hearth:"), s)
+}
+
+// remedy says what helps against a reason, with the commands of this program in place of the methods the contract names.
+func (a *app) remedy(reason metav1.Reason) string {
+	remedy := fault.Info(reason).GetRemedy()
+	if translated, ok := a.texts.Lookup("remedy."+strings.TrimPrefix(reason.String(), "REASON_"), nil); ok && a.texts.Language() != text.English {
+		remedy = translated
+	}
+	return methodName.ReplaceAllStringFunc(remedy, func(name string) string {
+		if command := commandOf(name); command != "" {
+			return "'" + command + "'"
+		}
+		return name
+	})
+}
+
+// methodName is a word that may be the name of a method.
+var methodName = regexp.MustCompile(`\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b`)
+
+// commandOf is the command that does what a method does, for the methods that remedies name.
+func commandOf(method string) string {
+	switch method {
+	case "ListPackages":
+		return "hearth package list"
+	case "ListOperations":
+		return "hearth operations"
+	case "ListActions":
+		return "hearth package actions ID"
+	case "ListTasks":
+		return "hearth package tasks"
+	case "ListHosts":
+		return "hearth package addresses ID"
+	case "GetServer":
+		return "hearth status --output json"
+	}
+	return ""
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/mattn/go-runewidth"
+)
+
+// table prints rows with aligned columns; the head is in capitals. Columns of states are painted on a terminal.
+func (a *app) table(head []string, rows [][]string) error {
+	widths := make([]int, len(head))
+	for i, h := range head {
+		head[i] = strings.ToUpper(h)
+	}
+	all := append([][]string{slices.Clone(head)}, rows...)
+	for _, row := range all {
+		for i := range row {
+			row[i] = printable(row[i])
+			widths[i] = max(widths[i], width(row[i]))
+		}
+	}
+	for n, row := range all {
+		var line strings.Builder
+		last := len(row) - 1
+		for last > 0 && row[last] == "" {
+			last--
+		}
+		for i, cell := range row[:last+1] {
+			shown := cell
+			if n > 0 && stateful(head[i]) {
+				shown = a.paint(a.Out, toneOf(cell), cell)
+			}
+			line.WriteString(shown)
+			if i < last {
+				line.WriteString(strings.Repeat(" ", widths[i]-width(cell)+2))
+			}
+		}
+		if _, err := fmt.Fprintln(a.Out, line.String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// width is how many columns of a terminal a text takes: two for a wide character, none for one that joins the one before.
+func width(s string) int { return narrow().StringWidth(s) }
+
+// narrow measures characters whose width depends on the font as narrow ones, as terminals do outside of East Asia.
+func narrow() *runewidth.Condition { return &runewidth.Condition{StrictEmojiNeutral: true} }
+
+// cut shortens a text to so many columns. A line of progress that wraps could not be drawn over.
+func cut(s string, n int) string { return narrow().Truncate(s, max(n, 0), "") }
+
+// tone is a colour that means something.
+type tone string
+
+const (
+	plain  tone = ""
+	red    tone = "31"
+	green  tone = "32"
+	yellow tone = "33"
+)
+
+// stateful tells whether a column holds states.
+func stateful(head string) bool {
+	return slices.Contains([]string{"STATE", "RESULT", "AVAILABLE", "SEVERITY"}, head)
+}
+
+// toneOf is the colour of a state: what is well, what is under way, what is not well.
+func toneOf(state string) tone {
+	switch state {
+	case "running", "succeeded", "success", "done", "ok", "yes":
+		return green
+	case "failed", "failure", "critical", "error", "undone", "no":
+		return red
+	case "starting", "stopping", "restarting", "pending", "undoing", "loading", "waiting", "important", "warning", "warn", "cancelled":
+		return yellow
+	}
+	return plain
+}
+
+// paint colours a text where it is shown on a terminal and the person has not said no.
+func (a *app) paint(stream any, t tone, s string) string {
+	if t == plain || s == "" || !a.colours(stream) {
+		return s
+	}
+	return "\x1b[" + string(t) + "m" + s + "\x1b[0m"
+}
+
+// colours tells whether a stream shows colours: a terminal, without NO_COLOR (https://no-color.org).
+func (a *app) colours(stream any) bool {
+	return isTerminal(stream) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
