@@ -79,7 +79,7 @@ func methodsPage(t *testing.T) string {
 	b.WriteString(`# Methods
 
 Every public method, who may call it, its REST route and the name by which JSON-RPC clients of StartOS know it. A role
-includes the smaller ones: reader, operator, admin. "stream" marks methods that answer with a stream.
+includes the smaller ones: viewer, operator, admin, owner. "stream" marks methods that answer with a stream.
 
 This page is made from the contract by a test; do not edit it.
 `)

@@ -24,7 +24,7 @@ func (a *app) tokensCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			value, ok := optionsv1.Role_value["ROLE_"+strings.ToUpper(role)]
 			if !ok || value == 0 {
-				return usageError{fmt.Errorf("cannot use role %q: it is reader, operator or admin", role)}
+				return usageError{fmt.Errorf("cannot use role %q: it is viewer, operator, admin or owner", role)}
 			}
 			req := &accountsv1.CreateTokenRequest{Name: args[0], Role: optionsv1.Role(value)}
 			if life > 0 {
@@ -45,7 +45,7 @@ func (a *app) tokensCommand() *cobra.Command {
 			})
 		},
 	}
-	create.Flags().StringVar(&role, "role", "reader", "what its bearer may do: reader, operator or admin")
+	create.Flags().StringVar(&role, "role", "viewer", "what its bearer may do: viewer, operator, admin or owner")
 	create.Flags().DurationVar(&life, "for", 0, "how long it is valid, as in 720h; for ever when not given")
 	list := &cobra.Command{
 		Use: "list", Short: "List the tokens", Args: cobra.NoArgs,

@@ -23,7 +23,7 @@ func TestCommandLine(t *testing.T) {
 	m.healthy(sample)
 
 	t.Run("lists", func(t *testing.T) {
-		m.token("reader", "reader")
+		m.token("viewer", "viewer")
 		for _, list := range []string{
 			"package list", "package health " + sample, "package actions " + sample, "package tasks", "package addresses " + sample,
 			"package logs " + sample, "operations", "operations list --target " + sample, "tokens list", "system capabilities",

@@ -91,7 +91,7 @@ func newWires(t *testing.T, m *machine) *wires {
 	outside(t, "cp", m.root(), w.rootPEM)
 	outside(t, "npm", "run", "build", "--silent", "--prefix", "../../sdk-ts/packages/api")
 	w.nodejs, _ = filepath.Abs("testdata/client.mjs")
-	_, w.reader = m.token("reader of the contract", "reader")
+	_, w.reader = m.token("viewer of the contract", "viewer")
 	return w
 }
 

@@ -41,7 +41,7 @@ func create(t *testing.T, s *account.Service, req *accountsv1.CreateTokenRequest
 func TestTokenOpensWithItsRole(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t)
-	reader, readers := create(t, s, &accountsv1.CreateTokenRequest{Name: "a", Role: optionsv1.Role_ROLE_READER})
+	reader, readers := create(t, s, &accountsv1.CreateTokenRequest{Name: "a", Role: optionsv1.Role_ROLE_VIEWER})
 	admin, admins, err := s.Create(t.Context(), noon.Add(time.Second), &accountsv1.CreateTokenRequest{Name: "b", Role: optionsv1.Role_ROLE_ADMIN})
 	if err != nil {
 		t.Fatal(err)

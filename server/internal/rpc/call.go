@@ -82,11 +82,11 @@ func run(list []Interceptor, ctx context.Context, c *Call, next func(context.Con
 	return list[0](ctx, c, func(ctx context.Context) error { return run(list[1:], ctx, c, next) })
 }
 
-// newCall begins the record of a call. The rights of methods nobody knows are those of a reader, so that strangers
+// newCall begins the record of a call. The rights of methods nobody knows are those of a viewer, so that strangers
 // do not learn which exist. Nobody knows the methods of another kind of listener: for one who may read there is no such
 // method, whatever is served elsewhere.
 func (h *Hub) newCall(ctx context.Context, procedure string, stream bool) *Call {
-	c := &Call{Procedure: procedure, Stream: stream, Wire: "grpc", rule: readers, start: h.cfg.Now()}
+	c := &Call{Procedure: procedure, Stream: stream, Wire: "grpc", rule: viewers, start: h.cfg.Now()}
 	c.Caller.Origin = origin.FromCall(ctx)
 	if m, ok := h.methods[procedure]; ok && m.rule.Class() == classOf(c.Caller.Origin.Listener) {
 		c.Method, c.rule = m.desc, m.rule

@@ -118,7 +118,7 @@ func TestDeadlinesAreFaults(t *testing.T) {
 	for name, conn := range map[string]statev1.StateServiceClient{
 		"native": statev1.NewStateServiceClient(dialUnix(t, s.unix)), "web": statev1.NewStateServiceClient(s.dialTLS(t, s.web)),
 	} {
-		ctx, cancel := context.WithTimeout(bearer(t.Context(), "reader"), 50*time.Millisecond)
+		ctx, cancel := context.WithTimeout(bearer(t.Context(), "viewer"), 50*time.Millisecond)
 		stream, err := conn.Watch(ctx, watchRequest())
 		for err == nil {
 			_, err = stream.Recv()

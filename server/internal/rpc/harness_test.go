@@ -194,7 +194,7 @@ func newQuietServer(t testing.TB) *server {
 func startServer(t testing.TB, st state, change ...func(*rpc.Config)) *server {
 	t.Helper()
 	s := &server{tokens: &tokens{known: map[string]access.Identity{}}, state: st, log: &lockedBuffer{}}
-	s.tokens.set("reader", optionsv1.Role_ROLE_READER)
+	s.tokens.set("viewer", optionsv1.Role_ROLE_VIEWER)
 	s.tokens.set("operator", optionsv1.Role_ROLE_OPERATOR)
 	s.tokens.set("admin", optionsv1.Role_ROLE_ADMIN)
 	cfg := rpc.Config{

@@ -190,7 +190,7 @@ func (h *Hub) RegisterService(sd *grpc.ServiceDesc, impl any) {
 	}
 }
 
-// foreign services carry no option of ours; readers may use them.
+// foreign services carry no option of ours; viewers may use them.
 func foreign(service string) bool {
 	return strings.HasPrefix(service, "grpc.reflection.") || service == healthpb.Health_ServiceDesc.ServiceName
 }
@@ -206,7 +206,7 @@ func (h *Hub) learn(service string) (access.Class, error) {
 		md := sd.Methods().Get(i)
 		rule, ok := access.RuleOf(md)
 		if !ok && foreign(service) {
-			rule, ok = readers, true
+			rule, ok = viewers, true
 		}
 		if !ok {
 			return 0, fmt.Errorf("method %s has no access option", md.FullName())

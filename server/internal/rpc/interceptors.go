@@ -30,8 +30,8 @@ const RevisionHeader = "hearth-revision"
 
 func formatRevision(r uint64) string { return strconv.FormatUint(r, 10) }
 
-// readers is the rule of methods that carry no option: reflection, health, and those that do not exist.
-var readers = access.Role(optionsv1.Role_ROLE_READER)
+// viewers is the rule of methods that carry no option: reflection, health, and those that do not exist.
+var viewers = access.Role(optionsv1.Role_ROLE_VIEWER)
 
 // recovered turns a panic into a fault, so that one call with a defect does not end the daemon.
 func (h *Hub) recovered(ctx context.Context, c *Call, next func(context.Context) error) (err error) {

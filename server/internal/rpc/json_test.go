@@ -96,15 +96,15 @@ func TestRESTFaults(t *testing.T) {
 		status                          int
 		reason                          metav1.Reason
 	}{
-		{"unknown member of the query", "GET", "/api/v1/packages?colour=red", "reader", "", 400, metav1.Reason_REASON_UNKNOWN_FIELD},
+		{"unknown member of the query", "GET", "/api/v1/packages?colour=red", "viewer", "", 400, metav1.Reason_REASON_UNKNOWN_FIELD},
 		{"query beside a body", "POST", "/api/v1/packages/p:start?id=x", "admin", "{}", 400, metav1.Reason_REASON_UNKNOWN_FIELD},
-		{"unknown member in a stream", "GET", "/api/v1/packages/p/logs?colour=red", "reader", "", 400, metav1.Reason_REASON_UNKNOWN_FIELD},
-		{"wrong type in the query", "GET", "/api/v1/packages?pageSize=many", "reader", "", 400, metav1.Reason_REASON_INVALID_ARGUMENT},
+		{"unknown member in a stream", "GET", "/api/v1/packages/p/logs?colour=red", "viewer", "", 400, metav1.Reason_REASON_UNKNOWN_FIELD},
+		{"wrong type in the query", "GET", "/api/v1/packages?pageSize=many", "viewer", "", 400, metav1.Reason_REASON_INVALID_ARGUMENT},
 		{"no JSON", "POST", "/api/v1/packages:install", "admin", "{", 400, metav1.Reason_REASON_INVALID_ARGUMENT},
-		{"no route", "GET", "/api/v1/nothing", "reader", "", 404, metav1.Reason_REASON_METHOD_NOT_FOUND},
-		{"no such method of a route", "DELETE", "/api/v1/packages", "reader", "", 405, metav1.Reason_REASON_METHOD_NOT_FOUND},
+		{"no route", "GET", "/api/v1/nothing", "viewer", "", 404, metav1.Reason_REASON_METHOD_NOT_FOUND},
+		{"no such method of a route", "DELETE", "/api/v1/packages", "viewer", "", 405, metav1.Reason_REASON_METHOD_NOT_FOUND},
 		{"nobody", "GET", "/api/v1/packages", "", "", 401, metav1.Reason_REASON_UNAUTHENTICATED},
-		{"too small a role", "POST", "/api/v1/packages/p:start", "reader", "{}", 403, metav1.Reason_REASON_PERMISSION_DENIED},
+		{"too small a role", "POST", "/api/v1/packages/p:start", "viewer", "{}", 403, metav1.Reason_REASON_PERMISSION_DENIED},
 		{"too large", "POST", "/api/v1/packages:install", "admin", `{"ticket":"` + strings.Repeat("x", 5<<20) + `"}`, 413, metav1.Reason_REASON_MESSAGE_TOO_LARGE},
 		{"method override", "POST", "/api/v1/packages", "admin", "", 405, metav1.Reason_REASON_METHOD_NOT_FOUND},
 		{"nothing there", "GET", "/elsewhere", "", "", 404, metav1.Reason_REASON_NOT_FOUND},
@@ -175,7 +175,7 @@ func TestDocuments(t *testing.T) {
 func TestConnectAnswersGET(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	resp, data, err := send(s.httpTLS(t), "GET", "https://"+s.web+procedure(methodOf("ListPackages"))+"?encoding=json&message=%7B%7D", "reader", "", nil)
+	resp, data, err := send(s.httpTLS(t), "GET", "https://"+s.web+procedure(methodOf("ListPackages"))+"?encoding=json&message=%7B%7D", "viewer", "", nil)
 	if err != nil || resp.StatusCode != 200 || !strings.Contains(string(data), "hello") {
 		t.Errorf("%v %s %v", resp, data, err)
 	}

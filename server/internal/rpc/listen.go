@@ -20,7 +20,7 @@ import (
 var errNotBuilt = errors.New("cannot serve before Build")
 
 // ServeUnix answers everything on one unix socket: native gRPC when a connection begins with the preface of HTTP/2,
-// else HTTP/1.1. Callers with the rights of root or of the daemon's own user are administrators; all others need a
+// else HTTP/1.1. Callers with the rights of root or of the daemon's own user are owners; all others need a
 // token, so that a mode of 0666 is safe and 0660 is stricter. A socket that nobody answers on any more is replaced; one
 // that is answered is left alone and an error. It returns when the hub is shut down.
 func (h *Hub) ServeUnix(path string, mode fs.FileMode) error {

@@ -147,7 +147,7 @@ func TestOtherUsersNeedATokenOnTheSocket(t *testing.T) {
 	if _, err := client.ListPackages(t.Context(), &packagesv1.ListPackagesRequest{}); !fault.Is(fault.FromStatus(err), metav1.Reason_REASON_UNAUTHENTICATED) {
 		t.Errorf("without a token: %v", err)
 	}
-	if _, err := client.ListPackages(bearer(t.Context(), "reader"), &packagesv1.ListPackagesRequest{}); err != nil {
+	if _, err := client.ListPackages(bearer(t.Context(), "viewer"), &packagesv1.ListPackagesRequest{}); err != nil {
 		t.Errorf("with a token: %v", err)
 	}
 	for _, path := range []string{s.door, s.internal} {
@@ -258,7 +258,7 @@ func TestReflectionAndHealth(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	for name, conn := range map[string]grpc.ClientConnInterface{"unix": dialUnix(t, s.unix), "tls": s.dialTLS(t, s.grpc), "web": s.dialTLS(t, s.web)} {
-		ctx := bearer(t.Context(), "reader")
+		ctx := bearer(t.Context(), "viewer")
 		services := reflect(t, ctx, conn, &reflectionpb.ServerReflectionRequest{MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{}})
 		var got []string
 		for _, svc := range services.GetListServicesResponse().GetService() {
@@ -310,7 +310,7 @@ func TestUnknownMethodsAreRefused(t *testing.T) {
 	s := newServer(t)
 	for _, method := range []string{"/hearth.packages.v1.PackageService/Nope", "/no.such.Service/Method"} {
 		for name, conn := range map[string]grpc.ClientConnInterface{"unix": dialUnix(t, s.unix), "tls": s.dialTLS(t, s.grpc)} {
-			err := conn.Invoke(bearer(t.Context(), "reader"), method, &packagesv1.ListPackagesRequest{}, &packagesv1.ListPackagesResponse{})
+			err := conn.Invoke(bearer(t.Context(), "viewer"), method, &packagesv1.ListPackagesRequest{}, &packagesv1.ListPackagesResponse{})
 			if !fault.Is(fault.FromStatus(err), metav1.Reason_REASON_METHOD_NOT_FOUND) {
 				t.Errorf("%s %s: %v", name, method, err)
 			}
@@ -343,7 +343,7 @@ func TestFrontsPassNoForeignMetadata(t *testing.T) {
 			req.Header.Set(h, "evil")
 		}
 		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("Authorization", "Bearer reader")
+		req.Header.Set("Authorization", "Bearer viewer")
 		resp, err := s.httpTLS(t).Do(req)
 		if err != nil || resp.StatusCode != 200 {
 			t.Fatalf("%s: %v %v", target.path, resp, err)
@@ -354,7 +354,7 @@ func TestFrontsPassNoForeignMetadata(t *testing.T) {
 		t.Fatalf("%d calls were seen", len(seen))
 	}
 	for _, md := range seen {
-		if len(md) != 1 || len(md["authorization"]) != 1 || md["authorization"][0] != "Bearer reader" {
+		if len(md) != 1 || len(md["authorization"]) != 1 || md["authorization"][0] != "Bearer viewer" {
 			t.Errorf("metadata is %v", md)
 		}
 	}

@@ -45,16 +45,16 @@ func streamWires() []streamWire {
 		}},
 		{"connect json", func(t testing.TB, s *server, pkg string) ([]string, error) {
 			body, _ := protojson.Marshal(&logsv1.ReadLogsRequest{PackageId: pkg})
-			_, data, err := send(s.httpTLS(t), "POST", "https://"+s.web+readLogs, "reader", "application/connect+json", envelope(0, body))
+			_, data, err := send(s.httpTLS(t), "POST", "https://"+s.web+readLogs, "viewer", "application/connect+json", envelope(0, body))
 			return connectStream(data, err)
 		}},
 		{"grpc-web", func(t testing.TB, s *server, pkg string) ([]string, error) {
 			body, _ := proto.Marshal(&logsv1.ReadLogsRequest{PackageId: pkg})
-			resp, data, err := send(s.httpTLS(t), "POST", "https://"+s.web+readLogs, "reader", "application/grpc-web+proto", envelope(0, body))
+			resp, data, err := send(s.httpTLS(t), "POST", "https://"+s.web+readLogs, "viewer", "application/grpc-web+proto", envelope(0, body))
 			return grpcWebStream(resp, data, err)
 		}},
 		{"rest", func(t testing.TB, s *server, pkg string) ([]string, error) {
-			_, data, err := send(s.httpTLS(t), "GET", "https://"+s.web+"/api/v1/packages/"+pkg+"/logs", "reader", "", nil)
+			_, data, err := send(s.httpTLS(t), "GET", "https://"+s.web+"/api/v1/packages/"+pkg+"/logs", "viewer", "", nil)
 			return ndjsonLogs(data, err, func(line []byte) (json.RawMessage, json.RawMessage) {
 				var v struct{ Result, Error json.RawMessage }
 				json.Unmarshal(line, &v)
@@ -64,7 +64,7 @@ func streamWires() []streamWire {
 		{"jsonrpc", func(t testing.TB, s *server, pkg string) ([]string, error) {
 			req, _ := http.NewRequest("POST", "https://"+s.web+"/jsonrpc", strings.NewReader(`{"jsonrpc":"2.0","id":"a","method":"package.logs","params":{"packageId":"`+pkg+`"}}`))
 			req.Header.Set("Accept", "application/x-ndjson")
-			req.Header.Set("Authorization", "Bearer reader")
+			req.Header.Set("Authorization", "Bearer viewer")
 			resp, err := s.httpTLS(t).Do(req)
 			if err != nil {
 				return nil, err
@@ -86,7 +86,7 @@ func streamWires() []streamWire {
 }
 
 func nativeLogs(t testing.TB, conn grpc.ClientConnInterface, pkg string) ([]string, error) {
-	stream, err := logsv1.NewLogServiceClient(conn).ReadLogs(bearer(t.Context(), "reader"), &logsv1.ReadLogsRequest{PackageId: pkg})
+	stream, err := logsv1.NewLogServiceClient(conn).ReadLogs(bearer(t.Context(), "viewer"), &logsv1.ReadLogsRequest{PackageId: pkg})
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +213,7 @@ func TestQuietStreamsSendHeaders(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		req, _ := http.NewRequestWithContext(ctx, "POST", "https://"+s.web+"/hearth.state.v1.StateService/Watch", bytes.NewReader(body))
 		req.Header.Set("Content-Type", contentType)
-		req.Header.Set("Authorization", "Bearer reader")
+		req.Header.Set("Authorization", "Bearer viewer")
 		resp, err := s.httpTLS(t).Do(req)
 		if err != nil {
 			t.Errorf("%s: %v", contentType, err)
@@ -249,8 +249,8 @@ func TestRevokedTokenEndsItsStreams(t *testing.T) {
 		return stream
 	}
 	unix, web := dialUnix(t, s.unix), s.dialTLS(t, s.web)
-	reader, viaWeb, operator, local := watch(unix, "reader"), watch(web, "reader"), watch(unix, "operator"), watch(unix, "")
-	s.tokens.set("reader", 0)
+	reader, viaWeb, operator, local := watch(unix, "viewer"), watch(web, "viewer"), watch(unix, "operator"), watch(unix, "")
+	s.tokens.set("viewer", 0)
 	s.tokens.set("operator", optionsv1.Role_ROLE_ADMIN)
 	s.hub.Recheck(t.Context())
 	for name, c := range map[string]struct {
@@ -272,12 +272,12 @@ func TestRevokedTokenEndsItsStreams(t *testing.T) {
 func TestExpiredTokenEndsItsStreamsByItself(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, func(c *rpc.Config) { c.RecheckEvery = time.Millisecond })
-	stream, err := statev1.NewStateServiceClient(dialUnix(t, s.unix)).Watch(bearer(t.Context(), "reader"), watchRequest())
+	stream, err := statev1.NewStateServiceClient(dialUnix(t, s.unix)).Watch(bearer(t.Context(), "viewer"), watchRequest())
 	if err != nil {
 		t.Fatal(err)
 	}
 	<-s.state.started
-	s.tokens.set("reader", 0)
+	s.tokens.set("viewer", 0)
 	for err == nil {
 		_, err = stream.Recv()
 	}
@@ -290,7 +290,7 @@ func TestShutdownEndsStreamsWithAReason(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	for _, conn := range []grpc.ClientConnInterface{dialUnix(t, s.unix), s.dialTLS(t, s.web)} {
-		stream, err := statev1.NewStateServiceClient(conn).Watch(bearer(t.Context(), "reader"), watchRequest())
+		stream, err := statev1.NewStateServiceClient(conn).Watch(bearer(t.Context(), "viewer"), watchRequest())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -325,7 +325,7 @@ func TestSlowRequestsAreCutOff(t *testing.T) {
 		go w.Write([]byte("{"))
 		req, _ := http.NewRequestWithContext(t.Context(), "POST", c.base+"/hearth.packages.v1.PackageService/ListPackages", r)
 		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("Authorization", "Bearer reader")
+		req.Header.Set("Authorization", "Bearer viewer")
 		if resp, err := c.client.Do(req); err == nil {
 			if resp.StatusCode == http.StatusOK {
 				t.Errorf("%s: a request that never ends was answered", name)

@@ -275,7 +275,7 @@ func TestSameAnswerOnEveryWire(t *testing.T) {
 	for _, w := range wires() {
 		t.Run(w.name, func(t *testing.T) {
 			got := &packagesv1.ListPackagesResponse{}
-			header, err := w.call(t, s, "reader", methodOf("ListPackages"), &packagesv1.ListPackagesRequest{PageSize: 5}, got)
+			header, err := w.call(t, s, "viewer", methodOf("ListPackages"), &packagesv1.ListPackagesRequest{PageSize: 5}, got)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -300,17 +300,17 @@ func TestSameRefusalOnEveryWire(t *testing.T) {
 	}{
 		{"wrong token", "stolen", "ListPackages", &packagesv1.ListPackagesRequest{}, &packagesv1.ListPackagesResponse{},
 			&metav1.Fault{Reason: metav1.Reason_REASON_UNAUTHENTICATED, Message: "cannot accept the token"}},
-		{"role too small", "reader", "StartPackage", &packagesv1.StartPackageRequest{Id: "hello"}, &packagesv1.StartPackageResponse{},
+		{"role too small", "viewer", "StartPackage", &packagesv1.StartPackageRequest{Id: "hello"}, &packagesv1.StartPackageResponse{},
 			&metav1.Fault{
 				Reason: metav1.Reason_REASON_PERMISSION_DENIED, Message: "cannot call this with the role of the credential",
-				Metadata: map[string]string{"needed": "ROLE_OPERATOR", "role": "ROLE_READER"},
+				Metadata: map[string]string{"needed": "ROLE_OPERATOR", "role": "ROLE_VIEWER"},
 			}},
 		{"not valid", "admin", "CreateUpload", &packagesv1.CreateUploadRequest{}, &packagesv1.CreateUploadResponse{},
 			&metav1.Fault{
 				Reason: metav1.Reason_REASON_INVALID_ARGUMENT, Message: "cannot accept the request: size: must be greater than 0",
 				Violations: []*metav1.Violation{{Field: "size", Message: "must be greater than 0"}},
 			}},
-		{"from the service", "reader", "GetPackage", &packagesv1.GetPackageRequest{Id: "none"}, &packagesv1.GetPackageResponse{},
+		{"from the service", "viewer", "GetPackage", &packagesv1.GetPackageRequest{Id: "none"}, &packagesv1.GetPackageResponse{},
 			&metav1.Fault{Reason: metav1.Reason_REASON_PACKAGE_NOT_FOUND, Message: `there is no package "none"`, Metadata: map[string]string{"package": "none"}}},
 	}
 	for _, w := range wires() {
@@ -331,7 +331,7 @@ func TestDefectsAreLoggedAndNotSent(t *testing.T) {
 	for _, w := range wires() {
 		for _, id := range []string{"panic", "secret", "other-process", "other-process-wrapped"} {
 			t.Run(w.name+"/"+id, func(t *testing.T) {
-				_, err := w.call(t, s, "reader", methodOf("GetPackage"), &packagesv1.GetPackageRequest{Id: id}, &packagesv1.GetPackageResponse{})
+				_, err := w.call(t, s, "viewer", methodOf("GetPackage"), &packagesv1.GetPackageRequest{Id: id}, &packagesv1.GetPackageResponse{})
 				f := fault.Proto(err)
 				if f.GetReason() != metav1.Reason_REASON_INTERNAL || strings.Contains(f.GetMessage(), "EOF") || strings.Contains(f.GetMessage(), "a defect of") == false {
 					t.Fatalf("got %v", f)
@@ -352,7 +352,7 @@ func TestOtherProcessesAnswerInTheirOwnWords(t *testing.T) {
 			"other-process-gone":  {Reason: metav1.Reason_REASON_UNAVAILABLE, Message: "a part of the server does not answer right now"},
 			"other-process-fault": {Reason: metav1.Reason_REASON_SERVICE_NOT_READY, Message: "not yet"},
 		} {
-			_, err := w.call(t, s, "reader", methodOf("GetPackage"), &packagesv1.GetPackageRequest{Id: id}, &packagesv1.GetPackageResponse{})
+			_, err := w.call(t, s, "viewer", methodOf("GetPackage"), &packagesv1.GetPackageRequest{Id: id}, &packagesv1.GetPackageResponse{})
 			if got := fault.Proto(err); !proto.Equal(got, want) {
 				t.Errorf("%s, %s: got %v", w.name, id, got)
 			}
@@ -389,7 +389,7 @@ func TestLocalUserIsAdministrator(t *testing.T) {
 			continue
 		}
 		for token, want := range map[string]map[string]string{
-			"":         {"caller": "local", "role": optionsv1.Role_ROLE_ADMIN.String()},
+			"":         {"caller": "local", "role": optionsv1.Role_ROLE_OWNER.String()},
 			"operator": {"caller": "token-operator", "role": optionsv1.Role_ROLE_OPERATOR.String()},
 		} {
 			got := &packagesv1.StartPackageResponse{}

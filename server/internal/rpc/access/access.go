@@ -61,7 +61,7 @@ func Identify(ctx context.Context, o origin.Origin, authorization []string, auth
 	if len(authorization) == 0 {
 		if o.Listener == origin.Unix && o.Owner {
 			caller.Local = true
-			caller.Identity = Identity{ID: LocalID, Role: optionsv1.Role_ROLE_ADMIN}
+			caller.Identity = Identity{ID: LocalID, Role: optionsv1.Role_ROLE_OWNER}
 		}
 		return caller, nil
 	}

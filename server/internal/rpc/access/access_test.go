@@ -32,9 +32,10 @@ func rules(t *testing.T) map[string]access.Rule {
 	out := map[string]access.Rule{"none": {}}
 	for name, option := range map[string]*optionsv1.Access{
 		"anonymous": {Who: &optionsv1.Access_Anonymous{Anonymous: true}},
-		"reader":    {Who: &optionsv1.Access_Role{Role: optionsv1.Role_ROLE_READER}},
+		"viewer":    {Who: &optionsv1.Access_Role{Role: optionsv1.Role_ROLE_VIEWER}},
 		"operator":  {Who: &optionsv1.Access_Role{Role: optionsv1.Role_ROLE_OPERATOR}},
 		"admin":     {Who: &optionsv1.Access_Role{Role: optionsv1.Role_ROLE_ADMIN}},
+		"owner":     {Who: &optionsv1.Access_Role{Role: optionsv1.Role_ROLE_OWNER}},
 		"no role":   {Who: &optionsv1.Access_Role{}},
 		"local":     {Who: &optionsv1.Access_Local{Local: true}},
 		"container": {Who: &optionsv1.Access_Container{Container: true}},
@@ -74,7 +75,7 @@ func method(t *testing.T, option *optionsv1.Access) protoreflect.MethodDescripto
 
 func TestMatrix(t *testing.T) {
 	t.Parallel()
-	auth := tokens{"r": {ID: "r", Role: optionsv1.Role_ROLE_READER}, "o": {ID: "o", Role: optionsv1.Role_ROLE_OPERATOR}, "a": {ID: "a", Role: optionsv1.Role_ROLE_ADMIN}}
+	auth := tokens{"r": {ID: "r", Role: optionsv1.Role_ROLE_VIEWER}, "o": {ID: "o", Role: optionsv1.Role_ROLE_OPERATOR}, "a": {ID: "a", Role: optionsv1.Role_ROLE_ADMIN}, "w": {ID: "w", Role: optionsv1.Role_ROLE_OWNER}}
 	unix := origin.Origin{Listener: origin.Unix, UID: 1000}
 	owner := origin.Origin{Listener: origin.Unix, Owner: true}
 	web, door, grpc := origin.Origin{Listener: origin.Web}, origin.Origin{Listener: origin.Door}, origin.Origin{Listener: origin.GRPC}
@@ -89,19 +90,20 @@ func TestMatrix(t *testing.T) {
 		{"no origin", origin.Origin{}, nil, ""},
 		{"no origin, with token", origin.Origin{}, []string{"Bearer a"}, ""},
 		{"other user", unix, nil, "anonymous "},
-		{"other user with token", unix, []string{"Bearer o"}, "anonymous reader operator "},
-		{"own user", owner, nil, "anonymous reader operator admin local "},
-		{"own user with token", owner, []string{"Bearer r"}, "anonymous reader "},
+		{"other user with token", unix, []string{"Bearer o"}, "anonymous viewer operator "},
+		{"own user", owner, nil, "anonymous viewer operator admin owner local "},
+		{"own user with token", owner, []string{"Bearer r"}, "anonymous viewer "},
 		{"own user with wrong token", owner, []string{"Bearer x"}, ""},
 		{"web", web, nil, "anonymous "},
-		{"web, reader", web, []string{"bearer r"}, "anonymous reader "},
-		{"web, admin", web, []string{"Bearer a"}, "anonymous reader operator admin "},
+		{"web, viewer", web, []string{"bearer r"}, "anonymous viewer "},
+		{"web, admin", web, []string{"Bearer a"}, "anonymous viewer operator admin "},
+		{"web, owner", web, []string{"Bearer w"}, "anonymous viewer operator admin owner "},
 		{"web, wrong token", web, []string{"Bearer x"}, ""},
 		{"web, no token", web, []string{"Bearer "}, ""},
 		{"web, other scheme", web, []string{"Basic YTpi"}, ""},
 		{"web, two tokens", web, []string{"Bearer r", "Bearer a"}, ""},
 		{"door", door, nil, "anonymous "},
-		{"grpc, operator", grpc, []string{"Bearer o"}, "anonymous reader operator "},
+		{"grpc, operator", grpc, []string{"Bearer o"}, "anonymous viewer operator "},
 		{"container", container, nil, "container "},
 		{"container with token", container, []string{"Bearer a"}, "container "},
 		{"container of nobody", origin.Origin{Listener: origin.Container}, nil, ""},
@@ -113,7 +115,7 @@ func TestMatrix(t *testing.T) {
 	for _, c := range cases {
 		caller, err := access.Identify(t.Context(), c.origin, c.header, auth)
 		got := ""
-		for _, name := range []string{"none", "false", "no role", "anonymous", "reader", "operator", "admin", "local", "container", "internal"} {
+		for _, name := range []string{"none", "false", "no role", "anonymous", "viewer", "operator", "admin", "owner", "local", "container", "internal"} {
 			if err != nil {
 				if !fault.Is(err, metav1.Reason_REASON_UNAUTHENTICATED) {
 					t.Errorf("%s: %v", c.name, err)

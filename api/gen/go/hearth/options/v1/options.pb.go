@@ -25,33 +25,38 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Role says how much a caller may do. A role includes all roles of smaller number.
+// Role says how much a caller may do. A role includes all roles of smaller number, and nobody gives, changes or takes away
+// a role greater than his own.
 type Role int32
 
 const (
 	// No role.
 	Role_ROLE_UNSPECIFIED Role = 0
 	// May read what is not secret.
-	Role_ROLE_READER Role = 1
+	Role_ROLE_VIEWER Role = 1
 	// May also run, stop and configure services.
 	Role_ROLE_OPERATOR Role = 2
-	// May do everything.
+	// May also install and remove services, and make accounts and tokens up to this role.
 	Role_ROLE_ADMIN Role = 3
+	// May do everything: the owner of the server. There is always one account with this role once the server is claimed.
+	Role_ROLE_OWNER Role = 4
 )
 
 // Enum value maps for Role.
 var (
 	Role_name = map[int32]string{
 		0: "ROLE_UNSPECIFIED",
-		1: "ROLE_READER",
+		1: "ROLE_VIEWER",
 		2: "ROLE_OPERATOR",
 		3: "ROLE_ADMIN",
+		4: "ROLE_OWNER",
 	}
 	Role_value = map[string]int32{
 		"ROLE_UNSPECIFIED": 0,
-		"ROLE_READER":      1,
+		"ROLE_VIEWER":      1,
 		"ROLE_OPERATOR":    2,
 		"ROLE_ADMIN":       3,
+		"ROLE_OWNER":       4,
 	}
 )
 
@@ -723,13 +728,15 @@ const file_hearth_options_v1_options_proto_rawDesc = "" +
 	"ReasonInfo\x12+\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x17.hearth.options.v1.CodeR\x04code\x12\x1c\n" +
 	"\tretryable\x18\x02 \x01(\bR\tretryable\x12\x16\n" +
-	"\x06remedy\x18\x03 \x01(\tR\x06remedy*P\n" +
+	"\x06remedy\x18\x03 \x01(\tR\x06remedy*`\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n" +
-	"\vROLE_READER\x10\x01\x12\x11\n" +
+	"\vROLE_VIEWER\x10\x01\x12\x11\n" +
 	"\rROLE_OPERATOR\x10\x02\x12\x0e\n" +
 	"\n" +
-	"ROLE_ADMIN\x10\x03*h\n" +
+	"ROLE_ADMIN\x10\x03\x12\x0e\n" +
+	"\n" +
+	"ROLE_OWNER\x10\x04*h\n" +
 	"\x05Phase\x12\x15\n" +
 	"\x11PHASE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vPHASE_SETUP\x10\x01\x12\x0e\n" +
