@@ -243,7 +243,7 @@ func readFull(file io.ReaderAt, buf []byte, position int64, path string) error {
 	if n == len(buf) {
 		return nil
 	}
-	if err == nil || errors.Is(err, io.EOF) {
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return refuse(Truncated, path, "the file ends in the middle of it")
 	}
 	return &Error{Reason: Unreadable, Path: path, Why: "the file cannot be read", Err: err}

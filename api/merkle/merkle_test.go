@@ -371,3 +371,56 @@ func TestSourcesThatLieAreNoticed(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// The hash that many cores make together is that of the library everybody else uses, whatever the size.
+func TestVerifyingHashesFilesOfEverySizeAsTheyWereSigned(t *testing.T) {
+	t.Parallel()
+	b := merkle.NewBuilder()
+	content := make([]byte, 5<<20)
+	for i := range content {
+		content[i] = byte(i * 7 >> 3)
+	}
+	for _, unit := range []int{1, 64, 1 << 10, 2 << 10, 16 << 10, 48 << 10, 1 << 20, 3 << 20, 4 << 20} {
+		for _, off := range []int{-1, 0, 1, 700} {
+			size := unit + off
+			if err := b.Add(fmt.Sprintf("%d+%d", unit, off), merkle.Source{Size: int64(size), Open: func() (io.ReadCloser, error) {
+				return io.NopCloser(bytes.NewReader(content[:size])), nil
+			}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := b.Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	plan, err := b.Plan(0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file bytes.Buffer
+	if err := plan.Write(t.Context(), &file); err != nil {
+		t.Fatal(err)
+	}
+	a, err := merkle.Read(bytes.NewReader(file.Bytes()), int64(file.Len()), plan.Root, merkle.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.VerifyAll(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	for e := range a.All() {
+		at, err := a.Section(e.Path)
+		if err != nil || at.Size == 0 {
+			continue
+		}
+		damaged := bytes.Clone(file.Bytes())
+		damaged[at.Offset+at.Size-1] ^= 1
+		b, err := merkle.Read(bytes.NewReader(damaged), int64(len(damaged)), plan.Root, merkle.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.VerifyAll(t.Context(), nil); merkle.ReasonOf(err) != merkle.HashMismatch {
+			t.Errorf("%s with its last byte changed: %v", e.Path, err)
+		}
+	}
+}

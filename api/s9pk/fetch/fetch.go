@@ -1,0 +1,175 @@
+// Package fetch gives random access to package files that do not lie on disk: behind a URL, by range requests, or in a
+// stream while it still arrives.
+//
+//	remote.go  a URL: ranges where the server has them, one stream where it has not
+//	stream.go  bytes that arrive in order, kept in a spool file
+//
+// It trusts nothing it gets: what it gives is to be verified by package s9pk, and only what is read is asked for. It
+// deliberately keeps nothing between runs and retries no more than a broken connection needs; a download that survives a
+// restart is the business of others. Invariants: no redirect leads to another scheme than https, or from https to http;
+// no answer makes it read more than was asked for, nor wait longer than its timeouts for a byte; a file that changes
+// between two requests is noticed and refused.
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// File is a package file behind a URL or in a stream. ReadAt is safe for concurrent use.
+type File interface {
+	io.ReaderAt
+	io.Closer
+	// Size is the length of the file, or the most it may have where that is not known yet; a file that turns out to be
+	// shorter ends with io.EOF.
+	Size() int64
+	// Known tells whether Size is the true length.
+	Known() bool
+}
+
+// Limits of what is fetched.
+const (
+	// MaxSize bounds a file behind a URL and a stream.
+	MaxSize = 1 << 40
+
+	maxURL       = 2048
+	maxRedirects = 5
+	maxFailures  = 3 // of the same place in the file, one after the other
+
+	headerTimeout = 30 * time.Second
+	stallTimeout  = 60 * time.Second
+	retryDelay    = 250 * time.Millisecond
+)
+
+// Error is a failure to fetch. Why is for people; it holds nothing of the URL but its host.
+type Error struct {
+	Host string
+	Why  string
+	Err  error
+}
+
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("cannot fetch from %s: %s", e.Host, e.Why)
+	}
+	return fmt.Sprintf("cannot fetch from %s: %s: %s", e.Host, e.Why, e.Err)
+}
+
+// Unwrap answers the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// ErrChanged is in the chain of the error when the file behind the URL became another one while it was read.
+var ErrChanged = errors.New("the file changed while it was read")
+
+// Options are optional.
+type Options struct {
+	// Transport makes the requests; nil is one with timeouts.
+	Transport http.RoundTripper
+	// SpoolDir is where a stream is kept that cannot be read by ranges; "" is the system's folder for temporary files.
+	SpoolDir string
+}
+
+// IsURL tells whether a name given by a person is meant as a URL.
+func IsURL(name string) bool {
+	scheme, _, ok := strings.Cut(name, "://")
+	return ok && scheme != "" && !strings.ContainsAny(scheme, "/.\\")
+}
+
+// Open asks for the beginning of the file behind a URL. ctx ends all requests of the file, also those of later reads.
+func Open(ctx context.Context, address string, o Options) (File, error) {
+	u, err := parseURL(address)
+	if err != nil {
+		return nil, err
+	}
+	transport := o.Transport
+	if transport == nil {
+		transport = newTransport()
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	r := &remote{
+		ctx: ctx, cancel: cancel, url: u,
+		client: &http.Client{Transport: transport, CheckRedirect: checkRedirect},
+	}
+	stream, err := r.begin()
+	switch {
+	case err != nil:
+		_ = r.Close()
+		return nil, err
+	case stream != nil:
+		return newRemoteStream(r, stream, o.SpoolDir)
+	}
+	return r, nil
+}
+
+func newTransport() http.RoundTripper {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ResponseHeaderTimeout:  headerTimeout,
+		MaxResponseHeaderBytes: 64 << 10,
+		DisableCompression:     true,
+		ForceAttemptHTTP2:      true,
+		IdleConnTimeout:        30 * time.Second,
+	}
+}
+
+func parseURL(address string) (*url.URL, error) {
+	if len(address) > maxURL {
+		return nil, fmt.Errorf("cannot fetch: the URL is longer than %d bytes", maxURL)
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot fetch: the URL is malformed")
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("cannot fetch: the scheme %q is none of http and https", u.Scheme)
+	}
+	if u.Host == "" {
+		return nil, fmt.Errorf("cannot fetch: the URL has no host")
+	}
+	return u, nil
+}
+
+// checkRedirect follows a few redirects, none to another scheme but from http to https.
+func checkRedirect(next *http.Request, before []*http.Request) error {
+	from, to := before[len(before)-1].URL.Scheme, next.URL.Scheme
+	switch {
+	case len(before) > maxRedirects:
+		return fmt.Errorf("it redirects more than %d times", maxRedirects)
+	case to != from && to != "https":
+		return fmt.Errorf("it redirects from %s to %s", from, to)
+	}
+	// The ranges asked for travel along; credentials of the URL do not reach another host, since net/http keeps them.
+	return nil
+}
+
+// contentRange reads "bytes first-last/total".
+func contentRange(header string) (first, last, total int64, ok bool) {
+	rest, ok := strings.CutPrefix(header, "bytes ")
+	if !ok {
+		return 0, 0, 0, false
+	}
+	span, size, ok := strings.Cut(rest, "/")
+	if !ok {
+		return 0, 0, 0, false
+	}
+	a, b, ok := strings.Cut(span, "-")
+	if !ok {
+		return 0, 0, 0, false
+	}
+	var errs [3]error
+	first, errs[0] = strconv.ParseInt(a, 10, 64)
+	last, errs[1] = strconv.ParseInt(b, 10, 64)
+	total, errs[2] = strconv.ParseInt(size, 10, 64)
+	ok = errors.Join(errs[:]...) == nil && first >= 0 && first <= last && last < total
+	return first, last, total, ok
+}
