@@ -13,10 +13,28 @@ import (
 )
 
 // Source gives the bytes of a file that is to be written. Open is called once to hash and once to write and must give the
-// same Size bytes both times; what differs fails the writing.
+// same Size bytes both times; what differs fails the writing. Where the hash of the bytes is known they are opened only
+// once, to write.
 type Source struct {
 	Size int64
 	Open func() (io.ReadCloser, error)
+	Hash *Hash
+}
+
+// Source is a file of the archive as one to be written into another; its bytes are verified then.
+func (a *Archive) Source(path string) (Source, error) {
+	n, err := a.fileAt(path)
+	if err != nil {
+		return Source{}, err
+	}
+	return a.sourceOf(n), nil
+}
+
+func (a *Archive) sourceOf(n *node) Source {
+	return Source{Size: n.size, Hash: &n.hash, Open: func() (io.ReadCloser, error) {
+		r, err := a.Open(n.path)
+		return io.NopCloser(r), err
+	}}
 }
 
 // Builder collects files into a tree and writes it. The order of calls is Add…, Seal, WriteTo; it is for one goroutine.
@@ -77,10 +95,7 @@ func (a *Archive) copyNode(n *node, keep func(string) bool) *node {
 		if keep != nil && !keep(n.path) {
 			c.kind = Missing
 		}
-		c.source = Source{Size: n.size, Open: func() (io.ReadCloser, error) {
-			r, err := a.Open(n.path)
-			return io.NopCloser(r), err
-		}}
+		c.source = a.sourceOf(n)
 	case Dir:
 		kept := keep == nil || n == a.root
 		for _, child := range n.children {
@@ -109,6 +124,10 @@ func (b *Builder) Seal(ctx context.Context) (Root, error) {
 }
 
 func sealNode(ctx context.Context, n *node, buf []byte) error {
+	if n.kind == File && n.source.Hash != nil {
+		n.hash = *n.source.Hash
+		return nil
+	}
 	if n.kind == File {
 		hash := blake3.New()
 		if err := n.copyBody(ctx, hash, buf); err != nil {

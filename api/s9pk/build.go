@@ -158,6 +158,56 @@ func (f *File) Rewrite(ctx context.Context, w io.Writer, keep *Layout, o Order) 
 	return writeFile(ctx, w, f.header, f.Archive.Rewrite(filter), o)
 }
 
+// EditInput is what Edit changes of a package. Everything else stays as it is.
+type EditInput struct {
+	Manifest []byte                   // in place of the manifest; nil keeps it
+	Members  map[string]merkle.Source // added, or in place of what is there
+	Removed  []string
+	Key      sign.PrivateKey
+	Order    Order
+}
+
+// Edit writes a changed copy under a new signature. Members that stay are verified while they are written. A copy from
+// which something was left out cannot be edited, since the new signature would be for less than the old one.
+func (f *File) Edit(ctx context.Context, w io.Writer, in EditInput) (Commitment, error) {
+	members := make(map[string]merkle.Source)
+	for e := range f.All() {
+		if e.Kind == merkle.Dir {
+			continue
+		}
+		source, err := f.Source(e.Path)
+		if err != nil {
+			return Commitment{}, err
+		}
+		members[e.Path] = source
+	}
+	delete(members, PathManifest)
+	for _, path := range in.Removed {
+		if _, ok := members[path]; !ok {
+			return Commitment{}, refuseMember(NotFound, path, "there is no such member to remove", nil)
+		}
+		delete(members, path)
+	}
+	maps.Copy(members, in.Members)
+	manifest := in.Manifest
+	if manifest == nil {
+		manifest = f.raw
+	}
+	return Build(ctx, w, BuildInput{Manifest: manifest, Members: members, Key: in.Key, Order: in.Order})
+}
+
+// Sign writes a copy of the package under the signature of another key; the commitment stays the same. Every member is
+// verified on the way.
+func (f *File) Sign(ctx context.Context, w io.Writer, key sign.PrivateKey, o Order) error {
+	h := f.header
+	var err error
+	h.Signer = key.Public()
+	if h.Signature, err = key.Sign(sign.ContextPackage, h.Commitment.Message()); err != nil {
+		return err
+	}
+	return writeFile(ctx, w, h, f.Archive.Rewrite(nil), o)
+}
+
 func writeFile(ctx context.Context, w io.Writer, h Header, b *merkle.Builder, o Order) error {
 	plan, err := b.Plan(HeaderSize, o.function())
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/api/text"
 )
 
@@ -88,6 +89,9 @@ func (a *app) printError(err error) {
 		return // the person knows
 	case errors.As(err, new(usageError)), !isRemote(err):
 		a.complain(err.Error())
+		if reason := s9pk.ReasonOf(err); reason != "" {
+			fmt.Fprintf(a.Err, "  %s %s\n", a.say("error.reason", nil), reason)
+		}
 		return
 	}
 	f := fault.Proto(fault.FromStatus(err))

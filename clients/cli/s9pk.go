@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/api/merkle"
@@ -20,12 +19,6 @@ import (
 
 // architectures are the ones package files know.
 var architectures = []string{"x86_64", "aarch64", "riscv64"}
-
-func (a *app) s9pkCommand() *cobra.Command {
-	c := &cobra.Command{Use: "s9pk", Short: "Make and look into package files"}
-	c.AddCommand(a.packCommand(), a.inspectCommand(), a.verifyCommand())
-	return c
-}
 
 func (a *app) packCommand() *cobra.Command {
 	var out, key string
@@ -271,71 +264,4 @@ func tarToSquashfs(ctx context.Context, tar, out string) error {
 		return fmt.Errorf("cannot pack: mksquashfs: %w: %s", err, strings.TrimSpace(string(text)))
 	}
 	return nil
-}
-
-func (a *app) inspectCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "inspect FILE", Short: "Show what a package file says it is", Args: cobra.ExactArgs(1),
-		Example: "  hearth s9pk inspect hello.s9pk\n  hearth s9pk inspect hello.s9pk --output json | jq .manifest",
-		RunE: func(_ *cobra.Command, args []string) error {
-			return openPackage(args[0], func(f *s9pk.File, size int64) error {
-				m := f.Manifest()
-				if a.rows() {
-					return a.printRow(map[string]any{"id": m.ID, "version": m.Version.String(), "title": m.Title, "size": size, "signer": f.Signer().PEM(), "commitment": f.Commitment(), "manifest": m})
-				}
-				fmt.Fprintf(a.Out, "%s  %s  %s\n%s, root %s\n\n", m.ID, m.Version, printable(m.Title), sizeText(size), f.Commitment().Name())
-				var rows [][]string
-				for e := range f.All() {
-					if e.Kind == merkle.File {
-						rows = append(rows, []string{e.Path, sizeText(e.Size), e.Hash.Hex()[:16]})
-					}
-				}
-				return a.table([]string{"member", "size", "hash"}, rows)
-			})
-		},
-	}
-}
-
-func sizeText(n int64) string { return size(uint64(max(n, 0))) }
-
-func (a *app) verifyCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "verify FILE", Short: "Check every byte of a package file", Args: cobra.ExactArgs(1),
-		Example: "  hearth s9pk verify hello.s9pk",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return openPackage(args[0], func(f *s9pk.File, size int64) error {
-				show := a.newProgress()
-				begin := time.Now()
-				err := f.VerifyAll(cmd.Context(), func(done, total int64) {
-					show.set("verifying", float64(done)/float64(max(total, 1)), sizeText(done)+" of "+sizeText(total))
-				})
-				show.end()
-				if err != nil {
-					return err
-				}
-				if a.rows() {
-					return a.printRow(map[string]any{"id": f.Manifest().ID, "version": f.Manifest().Version.String(), "valid": true})
-				}
-				fmt.Fprintf(a.Out, "%s %s is whole and signed (%s, %s)\n", f.Manifest().ID, f.Manifest().Version, sizeText(size), time.Since(begin).Round(time.Millisecond))
-				return nil
-			})
-		},
-	}
-}
-
-func openPackage(path string, fn func(f *s9pk.File, size int64) error) error {
-	f, err := openFile(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	file, err := s9pk.Open(f, info.Size(), s9pk.Options{})
-	if err != nil {
-		return err
-	}
-	return fn(file, info.Size())
 }

@@ -1,0 +1,284 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hearthos/hearth/api/merkle"
+	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/api/s9pk/fetch"
+	"github.com/hearthos/hearth/api/sign"
+	"github.com/spf13/cobra"
+)
+
+// loadKey reads the packager's key and says how to get one.
+func loadKey(path string) (sign.PrivateKey, error) {
+	key, err := sign.LoadKey(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return key, fmt.Errorf("cannot sign the package: there is no key at %s; make one with 'hearth keys init'", path)
+	}
+	return key, err
+}
+
+// target answers where a changed package goes: the file given, else over the one it was read from.
+func target(from, out string) (string, error) {
+	if out == "" && (from == "-" || fetch.IsURL(from)) {
+		return "", usageError{fmt.Errorf("cannot change %q in place: say --out FILE", from)}
+	}
+	if out == "" {
+		return from, nil
+	}
+	return out, nil
+}
+
+// write makes a file whole or not at all; "-" is standard output. fn's bytes are counted against total.
+func (a *app) write(out, step string, total int64, fn func(w io.Writer) error) error {
+	show := a.newRate(step)
+	defer show.end()
+	progress := func(n int64) { show.set(n, max(n, total)) }
+	if out == "-" {
+		return fn(&counted{w: a.Out, progress: progress})
+	}
+	mode := os.FileMode(0o644)
+	if info, err := os.Stat(out); err == nil {
+		mode = info.Mode().Perm()
+	}
+	f, err := os.CreateTemp(filepath.Dir(out), ".s9pk-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if err := fn(&counted{w: f, progress: progress}); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	return errors.Join(f.Chmod(mode), f.Sync(), f.Close(), os.Rename(f.Name(), out))
+}
+
+// printWritten says what was made; nothing when that went to standard output itself.
+func (a *app) printWritten(out string, m *s9pk.Manifest, c s9pk.Commitment) error {
+	if out == "-" {
+		return nil
+	}
+	row := map[string]any{"file": out, "id": m.ID, "version": m.Version.String(), "commitment": c}
+	return a.print(row, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s  %s %s\n", out, m.ID, m.Version)
+		return err
+	})
+}
+
+func (a *app) editCommand() *cobra.Command {
+	var e edits
+	c := &cobra.Command{
+		Use: "edit FILE", Short: "Change a package file and sign it again", Args: cobra.ExactArgs(1),
+		Long: `Change a package file and sign it again with your key. --set changes one field of the
+manifest: KEY=VALUE, where KEY may lead into objects by dots and VALUE is JSON or plain
+text. Fields of the manifest that this release does not know are dropped by that.`,
+		Example: `  hearth s9pk edit hello.s9pk --set version=1.0.1:0 --set description.short="Says hello"
+  hearth s9pk edit hello.s9pk --add instructions.md=README.md --out changed.s9pk
+  hearth s9pk edit hello.s9pk --remove assets.squashfs`,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.edit(cmd.Context(), args[0], e) },
+	}
+	f := c.Flags()
+	f.StringArrayVar(&e.set, "set", nil, "field of the manifest to change, as KEY=VALUE")
+	f.StringVar(&e.manifest, "manifest", "", "file to take the whole manifest from")
+	f.StringArrayVar(&e.add, "add", nil, "member to add or replace, as PATH=FILE")
+	f.StringArrayVar(&e.remove, "remove", nil, "member to remove, as PATH")
+	f.StringVarP(&e.out, "out", "f", "", "file to write; FILE itself when not given, - for standard output")
+	f.StringVar(&e.key, "key", defaultKey(), "key to sign with")
+	return c
+}
+
+// edits are the flags of edit.
+type edits struct {
+	set, add, remove   []string
+	manifest, out, key string
+}
+
+func (a *app) edit(ctx context.Context, name string, e edits) error {
+	if len(e.set)+len(e.add)+len(e.remove) == 0 && e.manifest == "" {
+		return usageError{errors.New("there is nothing to change: say --set, --manifest, --add or --remove")}
+	}
+	out, err := target(name, e.out)
+	if err != nil {
+		return err
+	}
+	key, err := loadKey(e.key)
+	if err != nil {
+		return err
+	}
+	return a.withPackage(ctx, name, func(p *packageFile) error {
+		in := s9pk.EditInput{Removed: e.remove, Key: key}
+		if in.Members, err = addedMembers(e.add); err != nil {
+			return err
+		}
+		if in.Manifest, err = editedManifest(p.ManifestJSON(), e); err != nil {
+			return err
+		}
+		m := p.Manifest()
+		if in.Manifest != nil {
+			if m, err = s9pk.ParseManifest(in.Manifest); err != nil {
+				return err
+			}
+		}
+		var c s9pk.Commitment
+		if err := a.write(out, "writing", p.bytes.Size(), func(w io.Writer) (err error) {
+			c, err = p.Edit(ctx, w, in)
+			return err
+		}); err != nil {
+			return err
+		}
+		return a.printWritten(out, m, c)
+	})
+}
+
+func addedMembers(pairs []string) (map[string]merkle.Source, error) {
+	members := map[string]merkle.Source{}
+	for _, pair := range pairs {
+		path, file, ok := strings.Cut(pair, "=")
+		if !ok || path == "" || file == "" {
+			return nil, usageError{fmt.Errorf("cannot use --add %q: it is PATH=FILE", pair)}
+		}
+		if path == s9pk.PathManifest {
+			return nil, usageError{errors.New("cannot add the manifest: say --manifest FILE")}
+		}
+		source, err := s9pk.FromFile(file)
+		if err != nil {
+			return nil, err
+		}
+		members[path] = source
+	}
+	return members, nil
+}
+
+// editedManifest answers the changed manifest, nil when it stays.
+func editedManifest(raw []byte, e edits) ([]byte, error) {
+	if e.manifest != "" {
+		f, err := openFile(e.manifest)
+		if err != nil {
+			return nil, err
+		}
+		raw, err = io.ReadAll(io.LimitReader(f, s9pk.MaxManifest+1))
+		if err := errors.Join(err, f.Close()); err != nil {
+			return nil, err
+		}
+	} else if len(e.set) == 0 {
+		return nil, nil
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var fields map[string]any
+	if err := d.Decode(&fields); err != nil {
+		return nil, fmt.Errorf("cannot read the manifest: %w", err)
+	}
+	for _, pair := range e.set {
+		if err := setField(fields, pair); err != nil {
+			return nil, err
+		}
+	}
+	raw, err := json.Marshal(fields)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s9pk.ParseManifest(raw)
+	if err != nil {
+		return nil, err
+	}
+	return m.Encode()
+}
+
+// setField changes one field, KEY=VALUE.
+func setField(fields map[string]any, pair string) error {
+	key, text, ok := strings.Cut(pair, "=")
+	if !ok || key == "" {
+		return usageError{fmt.Errorf("cannot use --set %q: it is KEY=VALUE", pair)}
+	}
+	var value any
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(&value); err != nil || d.More() {
+		value = text
+	}
+	path := strings.Split(key, ".")
+	for _, step := range path[:len(path)-1] {
+		next, ok := fields[step].(map[string]any)
+		if !ok {
+			return usageError{fmt.Errorf("cannot set %q: %q is no object in the manifest", key, step)}
+		}
+		fields = next
+	}
+	fields[path[len(path)-1]] = value
+	return nil
+}
+
+func (a *app) signCommand() *cobra.Command {
+	var out, keyFile string
+	c := &cobra.Command{
+		Use: "sign FILE", Short: "Put your signature in place of the one on a package file", Args: cobra.ExactArgs(1),
+		Long: `Put your signature in place of the one on a package file. Every byte is verified first; the
+commitment stays the same.`,
+		Example: "  hearth s9pk sign hello.s9pk --out mine.s9pk",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			to, err := target(args[0], out)
+			if err != nil {
+				return err
+			}
+			key, err := loadKey(keyFile)
+			if err != nil {
+				return err
+			}
+			return a.withPackage(cmd.Context(), args[0], func(p *packageFile) error {
+				if err := a.write(to, "signing", p.bytes.Size(), func(w io.Writer) error {
+					return p.Sign(cmd.Context(), w, key, s9pk.Priority)
+				}); err != nil {
+					return err
+				}
+				return a.printWritten(to, p.Manifest(), p.Commitment())
+			})
+		},
+	}
+	c.Flags().StringVarP(&out, "out", "f", "", "file to write; FILE itself when not given, - for standard output")
+	c.Flags().StringVar(&keyFile, "key", defaultKey(), "key to sign with")
+	return c
+}
+
+func (a *app) convertCommand() *cobra.Command {
+	var out, arch string
+	c := &cobra.Command{
+		Use: "convert FILE", Short: "Rewrite a package file in its canonical order", Args: cobra.ExactArgs(1),
+		Long: `Rewrite a package file so that what a catalogue shows comes first, and verify every byte of
+it. The signature stays. With --arch the copy holds only what a machine of that
+architecture needs, and is still the same package.`,
+		Example: "  hearth s9pk convert hello.s9pk\n  hearth s9pk convert hello.s9pk --arch x86_64 --out hello_x86_64.s9pk",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			to, err := target(args[0], out)
+			if err != nil {
+				return err
+			}
+			return a.withPackage(cmd.Context(), args[0], func(p *packageFile) error {
+				var keep *s9pk.Layout
+				if arch != "" {
+					if keep, err = p.Layout(arch); err != nil {
+						return err
+					}
+				}
+				if err := a.write(to, "writing", p.bytes.Size(), func(w io.Writer) error {
+					return p.Rewrite(cmd.Context(), w, keep, s9pk.Priority)
+				}); err != nil {
+					return err
+				}
+				return a.printWritten(to, p.Manifest(), p.Commitment())
+			})
+		},
+	}
+	c.Flags().StringVarP(&out, "out", "f", "", "file to write; FILE itself when not given, - for standard output")
+	c.Flags().StringVar(&arch, "arch", "", "keep only what this architecture needs, as in x86_64")
+	_ = c.RegisterFlagCompletionFunc("arch", cobra.FixedCompletions(architectures, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/api/s9pk/fetch"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) s9pkCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "s9pk", Short: "Make package files and look into them",
+		Long: `Make package files and look into them.
+
+A FILE is a path, a URL (http or https), or - for standard input. Of a URL only what is
+needed is fetched, and whatever is shown was verified against the file's signature.`,
+		Example: `  hearth s9pk inspect https://example.com/hello.s9pk
+  hearth s9pk verify hello.s9pk
+  hearth s9pk manifest - < hello.s9pk`,
+	}
+	c.AddCommand(a.packCommand(), a.inspectCommand(), a.manifestCommand(), a.membersCommand(), a.catCommand(), a.extractCommand(),
+		a.verifyCommand(), a.commitmentCommand(), a.diffCommand(), a.editCommand(), a.signCommand(), a.convertCommand())
+	return c
+}
+
+// packageFile is an opened package: its bytes, how many they are, and what they hold.
+type packageFile struct {
+	*s9pk.File
+	bytes fetch.File
+}
+
+// Close gives up the file below.
+func (p *packageFile) Close() error { return p.bytes.Close() }
+
+// sizeText is how large the file is, as far as that is known.
+func (p *packageFile) sizeText() string {
+	if !p.bytes.Known() {
+		return "a stream"
+	}
+	return sizeText(p.bytes.Size())
+}
+
+// open opens and verifies the head of the package file that a person named.
+func (a *app) open(ctx context.Context, name string) (*packageFile, error) {
+	file, err := a.openBytes(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := s9pk.Open(file, file.Size(), s9pk.Options{})
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return &packageFile{f, file}, nil
+}
+
+// openBytes opens a path, a URL or standard input.
+func (a *app) openBytes(ctx context.Context, name string) (fetch.File, error) {
+	if fetch.IsURL(name) {
+		return fetch.Open(ctx, name, fetch.Options{})
+	}
+	if name != "-" {
+		f, err := openFile(name)
+		if err != nil {
+			return nil, err
+		}
+		return regular(f, name)
+	}
+	if f, ok := a.In.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			return &localFile{f, info.Size()}, nil
+		}
+	}
+	return fetch.NewStream(a.In, -1, "")
+}
+
+// localFile is a package file on disk.
+type localFile struct {
+	*os.File
+	size int64
+}
+
+// Size is the length of the file when it was opened.
+func (f *localFile) Size() int64 { return f.size }
+
+// Known is true.
+func (f *localFile) Known() bool { return true }
+
+func regular(f *os.File, name string) (fetch.File, error) {
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("cannot read %s: it is not a file with content", name)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &localFile{f, info.Size()}, nil
+}
+
+// withPackage opens the package file that a person named for the time of fn.
+func (a *app) withPackage(ctx context.Context, name string, fn func(p *packageFile) error) error {
+	p, err := a.open(ctx, name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(p), p.Close())
+}
+
+// print prints a row for programs or, by show, something for people.
+func (a *app) print(row any, show func(w io.Writer) error) error {
+	if a.rows() {
+		return a.printRow(row)
+	}
+	return show(a.Out)
+}
