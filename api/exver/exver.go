@@ -7,9 +7,10 @@
 //	#knots:29.1:0      the flavor "knots" of it
 //	0.4.0-beta.10      a Plain version, as the system itself has
 //
-// The package follows the dialect of the original's host, because its decisions about what may be installed, updated and
-// depended on must come out the same. The package code inside a container uses another dialect with different corners;
-// it brings its own parser and is no concern of this one.
+// Version and Range follow the dialect of the original's host, because decisions about what may be installed, updated
+// and depended on must come out the same. The code of a package reads ranges in another dialect with different corners:
+// CodeRange has that one, for tools that speak with packagers, and nothing is ever decided by it. Lint tells where the
+// two part. ParseEmver reads the versions of packages before flavors and downstream parts.
 //
 // Invariants: all values are immutable and safe for concurrent use; what String prints is parsed back to an equal
 // value; parsing takes time linear in its bounded input.
@@ -20,11 +21,13 @@ import (
 	"strings"
 )
 
-// Limits on foreign text. MaxDepth bounds the nesting of a range both as written and as built.
+// Limits on foreign text. MaxDepth bounds the nesting of a range both as written and as built, MaxFlavors the flavors in
+// a CodeRange, whose normal form can take a row for each set of them.
 const (
 	MaxVersion = 512
 	MaxRange   = 4096
 	MaxDepth   = 128
+	MaxFlavors = 8
 )
 
 // Error is a refused version or range. Text is cut to a length that is safe to log.

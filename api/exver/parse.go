@@ -45,6 +45,7 @@ type rangeParser struct {
 	text    string
 	pos     int
 	tooDeep bool
+	code    bool         // read the dialect of package code instead, see CodeRange
 	closed  map[int]bool // positions of "(" that cannot be parsed; without it "!(!(!(" would take exponential time
 }
 
@@ -58,6 +59,7 @@ type syntax struct {
 	has   bool
 	up    string
 	down  string
+	at    int // where it begins
 }
 
 const (
@@ -70,11 +72,12 @@ func (p *rangeParser) parseRange(depth int) *syntax {
 		p.tooDeep = true
 		return nil
 	}
+	begin := p.pos
 	first := p.parseAtom(depth)
 	if first == nil {
 		return nil
 	}
-	join := &syntax{kind: both, parts: []*syntax{first}}
+	join := &syntax{kind: both, parts: []*syntax{first}, at: begin}
 	for {
 		start := p.pos
 		p.spaces()
@@ -113,7 +116,7 @@ func (p *rangeParser) parseAtom(depth int) *syntax {
 			return nil
 		}
 		if inner := p.parseAtom(depth + 1); inner != nil {
-			return &syntax{kind: not, parts: []*syntax{inner}}
+			return &syntax{kind: not, parts: []*syntax{inner}, at: start}
 		}
 		p.pos = start + 1
 		return &syntax{kind: nothing}
@@ -123,7 +126,7 @@ func (p *rangeParser) parseAtom(depth int) *syntax {
 	case '#':
 		p.pos++
 		name := p.letters()
-		return &syntax{kind: flavorIs, mark: name, has: name != ""}
+		return &syntax{kind: flavorIs, mark: name, has: name != "", at: start}
 	}
 	return nil
 }
@@ -152,7 +155,7 @@ func (p *rangeParser) parseGroup(depth int) *syntax {
 
 func (p *rangeParser) parseBound() *syntax {
 	start := p.pos
-	b := &syntax{kind: anchor}
+	b := &syntax{kind: anchor, at: start}
 	b.op = p.oneOf(atLeast, atMost, differs, equal, below, above, caret, tilde)
 	p.spaces()
 	if p.peek() == '#' {
@@ -216,7 +219,7 @@ func (p *rangeParser) version() (string, bool) {
 // number recognises 0 or digits without a leading zero, so that 01 is two numbers.
 func (p *rangeParser) number() bool {
 	start := p.pos
-	if p.peek() == '0' {
+	if p.peek() == '0' && !p.code {
 		p.pos++
 		return true
 	}
@@ -228,6 +231,9 @@ func (p *rangeParser) number() bool {
 
 func (p *rangeParser) tag() bool {
 	start := p.pos
+	if p.code {
+		return p.codeTag()
+	}
 	for p.pos < len(p.text) {
 		c := p.text[p.pos]
 		if c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
@@ -247,7 +253,7 @@ func (p *rangeParser) letters() string {
 }
 
 func (p *rangeParser) spaces() {
-	for p.peek() == ' ' {
+	for c := p.peek(); c == ' ' || p.code && (c == '\t' || c == '\r' || c == '\n'); c = p.peek() {
 		p.pos++
 	}
 }

@@ -17,7 +17,7 @@ A version is [#flavor:]upstream:downstream, as in 29.1:2 or #knots:29.1:0. What 
 or no range ends a command with status 2.`,
 		Example: "  hearth exver compare 1.2:0 1.10:0\n  hearth exver satisfies 1.2.3:0 '^1.2'",
 	}
-	c.AddCommand(a.exverParse(), a.exverCompare(), a.exverSatisfies())
+	c.AddCommand(a.exverParse(), a.exverCompare(), a.exverSatisfies(), a.exverNormalize())
 	return c
 }
 
@@ -95,6 +95,38 @@ installed.`,
 			}
 			return a.print(map[string]any{"satisfies": v.Satisfies(r)}, func(w io.Writer) error {
 				_, err := fmt.Fprintln(w, v.Satisfies(r))
+				return err
+			})
+		},
+	}
+}
+
+func (a *app) exverNormalize() *cobra.Command {
+	return &cobra.Command{
+		Use: "normalize RANGE", Short: "Print a range as a list of stretches, and what is ambiguous in it", Args: cobra.ExactArgs(1),
+		Long: `Print the normal form of a range, in which the code of a package compares ranges (as version
+2.0.9 of the SDK does): * for everything, ! for nothing. What a server and the code of a
+package read differently is told on standard error.`,
+		Example: "  hearth exver normalize '>=1:0 !=2:0'\n  hearth exver normalize '^0'",
+		RunE: func(_ *cobra.Command, args []string) error {
+			r, err := exver.ParseCodeRange(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			warnings, err := exver.Lint(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			list := []map[string]any{}
+			for _, w := range warnings {
+				list = append(list, map[string]any{"code": w.Code, "at": w.At, "message": w.Why})
+				if !a.rows() {
+					fmt.Fprintf(a.Err, "warning, at character %d: %s (%s)\n", w.At+1, printable(w.Why), w.Code)
+				}
+			}
+			row := map[string]any{"range": r.Normal().String(), "satisfiable": r.Satisfiable(), "warnings": list}
+			return a.print(row, func(w io.Writer) error {
+				_, err := fmt.Fprintln(w, r.Normal())
 				return err
 			})
 		},
