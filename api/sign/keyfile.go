@@ -45,13 +45,20 @@ func LoadOrCreateKey(path string, entropy io.Reader) (PrivateKey, error) {
 	if k, err = Generate(entropy); err != nil {
 		return PrivateKey{}, err
 	}
-	switch err := k.create(path); {
-	case errors.Is(err, fs.ErrExist):
+	if err := k.Save(path); errors.Is(err, fs.ErrExist) {
 		return LoadKey(path)
-	case err != nil:
-		return PrivateKey{}, fmt.Errorf("cannot create key file %q: %w", path, err)
+	} else if err != nil {
+		return PrivateKey{}, err
 	}
 	return k, nil
+}
+
+// Save writes the key to a new file with mode 0600. A file that is there stays, and the error is fs.ErrExist.
+func (k PrivateKey) Save(path string) error {
+	if err := k.create(path); err != nil {
+		return fmt.Errorf("cannot create key file %q: %w", path, err)
+	}
+	return nil
 }
 
 // create links a finished temporary file into place, since a rename would replace a key made in the meantime.

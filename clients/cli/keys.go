@@ -2,7 +2,10 @@ package main
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -50,11 +53,50 @@ func (a *app) keysCommand() *cobra.Command {
 			return a.printKey(path, key)
 		},
 	}
-	for _, cmd := range []*cobra.Command{init, show} {
+	take := &cobra.Command{
+		Use: "import FILE", Short: "Take over a key that is in another file", Args: cobra.ExactArgs(1),
+		Long: `Take over a private key that is in another file, or - for standard input: an Ed25519 key as
+PEM (PKCS#8), the form of the developer key of StartOS. A key that is there is kept.`,
+		Example: "  hearth keys import ~/.startos/developer.key.pem",
+		RunE:    func(_ *cobra.Command, args []string) error { return a.importKey(args[0], path) },
+	}
+	for _, cmd := range []*cobra.Command{init, show, take} {
 		cmd.Flags().StringVar(&path, "key", defaultKey(), "file of the key; $HEARTH_KEY")
 	}
-	c.AddCommand(init, show)
+	c.AddCommand(init, show, take)
 	return c
+}
+
+func (a *app) importKey(from, path string) error {
+	in := a.In
+	if from != "-" {
+		f, err := openFile(from)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	text, err := io.ReadAll(io.LimitReader(in, 64<<10))
+	if err != nil {
+		return fmt.Errorf("cannot read %s: %w", from, err)
+	}
+	key, err := sign.ParsePrivateKey(string(text))
+	if err != nil {
+		return err
+	}
+	err = key.Save(path)
+	if errors.Is(err, fs.ErrExist) {
+		old, loadErr := sign.LoadKey(path)
+		if loadErr != nil || old.Public() != key.Public() {
+			return fmt.Errorf("cannot import the key: there is another one at %s; move it away first", path)
+		}
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return a.printKey(path, key)
 }
 
 func (a *app) printKey(path string, key sign.PrivateKey) error {
