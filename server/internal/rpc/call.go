@@ -2,6 +2,8 @@ package rpc
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"time"
 
@@ -30,11 +32,16 @@ type Call struct {
 	// Caller is who calls; set by the authenticate interceptor.
 	Caller access.Caller
 
+	m       *method // nil when there is no such method
 	rule    access.Rule
 	start   time.Time
 	receive []func(proto.Message) error
 	attrs   []slog.Attr
 	end     context.CancelCauseFunc // ends a stream; nil for unary calls
+
+	// The way through the interceptors: those still to come, and what stands behind them.
+	rest  []Interceptor
+	serve func(context.Context) error
 }
 
 // OnReceive adds a check that every message of the caller must pass before the service sees it.
@@ -68,31 +75,34 @@ func CallFrom(ctx context.Context) *Call {
 // fault mapping like the answers of services.
 type Interceptor func(ctx context.Context, c *Call, next func(context.Context) error) error
 
-// chain makes one interceptor of several; the first is the outermost.
-func chain(list []Interceptor) Interceptor {
-	return func(ctx context.Context, c *Call, next func(context.Context) error) error {
-		return run(list, ctx, c, next)
-	}
+// through leads the call through the interceptors to serve. The first is the outermost.
+func (c *Call) through(ctx context.Context, list []Interceptor, serve func(context.Context) error) error {
+	c.rest, c.serve = list, serve
+	return c.next(ctx)
 }
 
-func run(list []Interceptor, ctx context.Context, c *Call, next func(context.Context) error) error {
-	if len(list) == 0 {
-		return next(ctx)
+// next is what each interceptor is given.
+func (c *Call) next(ctx context.Context) error {
+	if len(c.rest) == 0 {
+		return c.serve(ctx)
 	}
-	return list[0](ctx, c, func(ctx context.Context) error { return run(list[1:], ctx, c, next) })
+	first := c.rest[0]
+	c.rest = c.rest[1:]
+	return first(ctx, c, c.next)
 }
 
 // newCall begins the record of a call. The rights of methods nobody knows are those of a viewer, so that strangers
 // do not learn which exist. Nobody knows the methods of another kind of listener: for one who may read there is no such
 // method, whatever is served elsewhere.
-func (h *Hub) newCall(ctx context.Context, procedure string, stream bool) *Call {
+func (h *Hub) newCall(ctx context.Context, procedure string, m *method, stream bool) *Call {
 	c := &Call{Procedure: procedure, Stream: stream, Wire: "grpc", rule: viewers, start: h.cfg.Now()}
-	c.Caller.Origin = origin.FromCall(ctx)
-	if m, ok := h.methods[procedure]; ok && m.rule.Class() == classOf(c.Caller.Origin.Listener) {
-		c.Method, c.rule = m.desc, m.rule
-	}
-	if client := inprocgrpc.ClientContext(ctx); client != nil {
+	client := inprocgrpc.ClientContext(ctx)
+	if client != nil {
 		c.Wire = wireOf(client)
+	}
+	c.Caller.Origin = origin.FromCall(ctx)
+	if m != nil && m.service.class == classOf(c.Caller.Origin.Listener) {
+		c.m, c.Method, c.rule = m, m.desc, m.rule
 	}
 	return c
 }
@@ -108,16 +118,22 @@ func classOf(l origin.Listener) access.Class {
 	return access.Public
 }
 
-// unary is the one server interceptor for unary calls, of the gRPC servers and of the in-process channel.
-func (h *Hub) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	c := h.newCall(ctx, info.FullMethod, false)
+// unary carries out a call with one request, which recv reads once the caller has been let in, and one answer. The
+// handler is the generated one.
+func (h *Hub) unary(ctx context.Context, m *method, handler grpc.MethodHandler, recv func(any) error) (any, error) {
+	c := h.newCall(ctx, m.procedure, m, false)
 	var resp any
-	err := h.intercept(context.WithValue(ctx, callKey{}, c), c, func(ctx context.Context) error {
-		if err := c.received(req); err != nil {
+	err := c.through(context.WithValue(ctx, callKey{}, c), h.list, func(ctx context.Context) error {
+		impl, err := h.answers(m)
+		if err != nil {
 			return err
 		}
-		var err error
-		resp, err = handler(ctx, req)
+		resp, err = handler(impl, ctx, func(msg any) error {
+			if err := recv(msg); err != nil {
+				return readFault(err)
+			}
+			return c.received(msg)
+		}, nil)
 		return err
 	})
 	if err != nil {
@@ -126,24 +142,47 @@ func (h *Hub) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, ha
 	return resp, nil
 }
 
-// stream is the one server interceptor for all other calls.
-func (h *Hub) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	c := h.newCall(ss.Context(), info.FullMethod, true)
+// stream carries out every other call.
+func (h *Hub) stream(ss grpc.ServerStream, m *method, handler grpc.StreamHandler, early bool) error {
+	c := h.newCall(ss.Context(), m.procedure, m, true)
 	ctx, end := context.WithCancelCause(ss.Context())
 	defer end(nil)
 	c.end = end
-	err := h.intercept(context.WithValue(ctx, callKey{}, c), c, func(ctx context.Context) error {
+	err := c.through(context.WithValue(ctx, callKey{}, c), h.list, func(ctx context.Context) error {
+		impl, err := h.answers(m)
+		if err != nil {
+			return err
+		}
 		forget, err := h.streams.add(c)
 		if err != nil {
 			return err
 		}
 		defer forget()
-		return handler(srv, &serverStream{ServerStream: ss, ctx: ctx, call: c, hub: h, early: !info.IsClientStream})
+		return handler(impl, &serverStream{ServerStream: ss, ctx: ctx, call: c, hub: h, early: early})
 	})
 	if err != nil {
 		return fault.Status(err).Err()
 	}
 	return nil
+}
+
+// unknown answers calls of methods that do not exist: the interceptors refuse them.
+func (h *Hub) unknown(_ any, ss grpc.ServerStream) error {
+	procedure, _ := grpc.MethodFromServerStream(ss)
+	c := h.newCall(ss.Context(), procedure, nil, true)
+	return fault.Status(c.through(ss.Context(), h.list, func(context.Context) error { return noMethod(procedure) })).Err()
+}
+
+func noMethod(procedure string) error {
+	return fault.New(metav1.Reason_REASON_METHOD_NOT_FOUND, "there is no method %q", procedure)
+}
+
+// answers returns what answers a method.
+func (h *Hub) answers(m *method) (any, error) {
+	if impl := m.service.impl.Load(); impl != nil {
+		return *impl, nil
+	}
+	return nil, h.phase.Load().refusal()
 }
 
 // serverStream checks what the caller sends, and ends when its call is ended. Its headers go out as soon as the
@@ -160,7 +199,10 @@ func (s *serverStream) Context() context.Context { return s.ctx }
 
 func (s *serverStream) RecvMsg(m any) error {
 	if err := s.ServerStream.RecvMsg(m); err != nil {
-		return err
+		if errors.Is(err, io.EOF) {
+			return err
+		}
+		return readFault(err)
 	}
 	if err := s.call.received(m); err != nil {
 		return err

@@ -193,6 +193,12 @@ func newQuietServer(t testing.TB) *server {
 
 func startServer(t testing.TB, st state, change ...func(*rpc.Config)) *server {
 	t.Helper()
+	return startServerWith(t, st, func(hub *rpc.Hub) grpc.ServiceRegistrar { return hub }, change...)
+}
+
+// startServerWith registers the services by what registrar makes of the hub.
+func startServerWith(t testing.TB, st state, registrar func(*rpc.Hub) grpc.ServiceRegistrar, change ...func(*rpc.Config)) *server {
+	t.Helper()
 	s := &server{tokens: &tokens{known: map[string]access.Identity{}}, state: st, log: &lockedBuffer{}}
 	s.tokens.set("viewer", optionsv1.Role_ROLE_VIEWER)
 	s.tokens.set("operator", optionsv1.Role_ROLE_OPERATOR)
@@ -210,11 +216,12 @@ func startServer(t testing.TB, st state, change ...func(*rpc.Config)) *server {
 		t.Fatal(err)
 	}
 	s.hub = hub
-	packagesv1.RegisterPackageServiceServer(hub, uploading{})
-	statev1.RegisterStateServiceServer(hub, s.state)
-	logsv1.RegisterLogServiceServer(hub, logs{})
-	actionsv1.RegisterActionServiceServer(hub, actions{})
-	effectsv1.RegisterEffectsServiceServer(hub, effects{})
+	to := registrar(hub)
+	packagesv1.RegisterPackageServiceServer(to, uploading{})
+	statev1.RegisterStateServiceServer(to, s.state)
+	logsv1.RegisterLogServiceServer(to, logs{})
+	actionsv1.RegisterActionServiceServer(to, actions{})
+	effectsv1.RegisterEffectsServiceServer(to, effects{})
 	hub.REST(
 		rpc.NewGateway(packagesv1.RegisterPackageServiceHandlerClient, packagesv1.NewPackageServiceClient),
 		rpc.NewGateway(statev1.RegisterStateServiceHandlerClient, statev1.NewStateServiceClient),

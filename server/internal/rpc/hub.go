@@ -20,8 +20,8 @@
 // metadata; the refusal of a call is the same fault on every wire; services for containers are on container sockets
 // only, and known to no other listener, not even to reflection.
 //
-// The order of use: New, RegisterXServer for each service, REST for each gateway, Build, then the Serve methods each
-// in a goroutine of the caller, at the end Shutdown.
+// The order of use: New, RegisterXServer for each service (or Declare, and RegisterXServer once it can answer), REST for
+// each gateway, Build, then the Serve methods each in a goroutine of the caller, at the end Shutdown.
 package rpc
 
 import (
@@ -30,8 +30,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"buf.build/go/protovalidate"
@@ -40,12 +40,9 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
 
-	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 
-	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/rpc/access"
 	"github.com/hearthos/hearth/server/internal/rpc/codec"
 	"github.com/hearthos/hearth/server/internal/rpc/origin"
@@ -78,20 +75,16 @@ type Config struct {
 	Page http.Handler
 }
 
-// method is what the hub knows of one RPC.
-type method struct {
-	desc protoreflect.MethodDescriptor
-	rule access.Rule
-}
-
-// Hub is the one registrar of services. Registration and Build belong to one goroutine; afterwards it is safe for
+// Hub is the one registrar of services. Declaring and Build belong to one goroutine; afterwards it is safe for
 // concurrent use.
 type Hub struct {
 	cfg       Config
 	log       *slog.Logger
 	validator protovalidate.Validator
-	intercept Interceptor
-	methods   map[string]method
+	list      []Interceptor
+	services  map[string]*service
+	methods   map[string]*method
+	phase     atomic.Pointer[stage]
 
 	public    *grpc.Server
 	container *grpc.Server
@@ -139,11 +132,14 @@ func New(cfg Config) (*Hub, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the validator: %w", err)
 	}
-	h := &Hub{cfg: cfg, log: cfg.Logger, validator: validator, methods: map[string]method{}, health: health.NewServer()}
-	list := []Interceptor{h.recovered, h.logged, h.faults, h.authenticate, h.authorize, h.validate}
-	h.intercept = chain(append(append(list, cfg.Interceptors...), h.revision))
+	h := &Hub{
+		cfg: cfg, log: cfg.Logger, validator: validator, health: health.NewServer(), channel: new(inprocgrpc.Channel),
+		services: map[string]*service{}, methods: map[string]*method{},
+	}
+	h.Enter(optionsv1.Phase_PHASE_RUNNING, "")
+	h.list = []Interceptor{h.recovered, h.logged, h.faults, h.inPhase, h.authenticate, h.authorize, h.validate}
+	h.list = append(append(h.list, cfg.Interceptors...), h.revision)
 	h.public, h.container, h.internal = h.server(maxStreams), h.server(maxStreams), h.server(maxStreams)
-	h.channel = new(inprocgrpc.Channel).WithServerUnaryInterceptor(h.unary).WithServerStreamInterceptor(h.stream)
 	healthpb.RegisterHealthServer(h, h.health)
 	return h, nil
 }
@@ -151,8 +147,7 @@ func New(cfg Config) (*Hub, error) {
 func (h *Hub) server(streams uint32) *grpc.Server {
 	return grpc.NewServer(
 		grpc.Creds(origin.Credentials()),
-		grpc.UnaryInterceptor(h.unary), grpc.StreamInterceptor(h.stream),
-		grpc.UnknownServiceHandler(unknownMethod),
+		grpc.UnknownServiceHandler(h.unknown),
 		grpc.MaxRecvMsgSize(codec.MaxMessage), grpc.MaxConcurrentStreams(streams),
 		grpc.MaxHeaderListSize(maxHeader), grpc.ConnectionTimeout(headerTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
@@ -161,79 +156,6 @@ func (h *Hub) server(streams uint32) *grpc.Server {
 		// A fresh goroutine would grow its stack for the chain in every call: a tenth of the whole cost.
 		grpc.NumStreamWorkers(streamWorkers),
 	)
-}
-
-// unknownMethod stands behind the interceptors, which refuse methods that do not exist.
-func unknownMethod(any, grpc.ServerStream) error {
-	return fault.New(metav1.Reason_REASON_METHOD_NOT_FOUND, "there is no such method")
-}
-
-// RegisterService implements grpc.ServiceRegistrar. On which listeners the service is follows from the access options
-// of its methods. It panics on a service that is not in the contract, lacks an option or mixes classes: such a
-// program must not start.
-func (h *Hub) RegisterService(sd *grpc.ServiceDesc, impl any) {
-	if h.web != nil {
-		panic("rpc: " + sd.ServiceName + " registered after Build")
-	}
-	class, err := h.learn(sd.ServiceName)
-	if err != nil {
-		panic("rpc: " + err.Error())
-	}
-	switch class {
-	case access.Container:
-		h.container.RegisterService(sd, impl)
-	case access.Internal:
-		h.internal.RegisterService(sd, impl)
-	default:
-		h.public.RegisterService(sd, impl)
-		h.channel.RegisterService(sd, impl)
-	}
-}
-
-// foreign services carry no option of ours; viewers may use them.
-func foreign(service string) bool {
-	return strings.HasPrefix(service, "grpc.reflection.") || service == healthpb.Health_ServiceDesc.ServiceName
-}
-
-// learn reads the methods of a service from the contract.
-func (h *Hub) learn(service string) (access.Class, error) {
-	sd, err := serviceDescriptor(service)
-	if err != nil {
-		return 0, err
-	}
-	var class access.Class
-	for i := range sd.Methods().Len() {
-		md := sd.Methods().Get(i)
-		rule, ok := access.RuleOf(md)
-		if !ok && foreign(service) {
-			rule, ok = viewers, true
-		}
-		if !ok {
-			return 0, fmt.Errorf("method %s has no access option", md.FullName())
-		}
-		if i > 0 && rule.Class() != class {
-			return 0, fmt.Errorf("service %s mixes methods for containers, for the server and for the public", service)
-		}
-		class = rule.Class()
-		h.methods[procedure(md)] = method{md, rule}
-	}
-	return class, nil
-}
-
-func serviceDescriptor(service string) (protoreflect.ServiceDescriptor, error) {
-	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
-	if err != nil {
-		return nil, fmt.Errorf("service %s is not known: %w", service, err)
-	}
-	sd, ok := d.(protoreflect.ServiceDescriptor)
-	if !ok {
-		return nil, fmt.Errorf("%s is not a service", service)
-	}
-	return sd, nil
-}
-
-func procedure(md protoreflect.MethodDescriptor) string {
-	return "/" + string(md.Parent().FullName()) + "/" + string(md.Name())
 }
 
 // Build ends registration and makes the wires. It is called once, before anything is served.

@@ -18,7 +18,6 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/rpc/access"
@@ -71,7 +70,7 @@ func (h *Hub) logged(ctx context.Context, c *Call, next func(context.Context) er
 		}
 	default:
 		outcome = "ok"
-		if reads(c) {
+		if c.m != nil && c.m.reads {
 			level = slog.LevelDebug
 		}
 	}
@@ -79,14 +78,6 @@ func (h *Hub) logged(ctx context.Context, c *Call, next func(context.Context) er
 		level = slog.LevelDebug // or a hostile package would fill the log
 	}
 	return err
-}
-
-func reads(c *Call) bool {
-	if c.Method == nil {
-		return false
-	}
-	opts, ok := c.Method.Options().(*descriptorpb.MethodOptions)
-	return ok && opts.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
 }
 
 // faults makes every error a fault. It stands outside of the checks, whose refusals are mapped too. What nobody
@@ -151,12 +142,18 @@ func logID() string {
 
 // authenticate finds out who calls.
 func (h *Hub) authenticate(ctx context.Context, c *Call, next func(context.Context) error) error {
-	caller, err := access.Identify(ctx, c.Caller.Origin, metadata.ValueFromIncomingContext(ctx, "authorization"), h.cfg.Authenticator)
+	caller, err := h.identify(ctx, c.Caller.Origin, metadata.ValueFromIncomingContext(ctx, "authorization"))
 	c.Caller = caller
-	if err != nil {
+	// Whoever cannot be known yet is nobody, which is enough where nobody may call.
+	unknown := fault.Is(err, metav1.Reason_REASON_SERVER_STARTING) && c.rule.Check(c.Caller) == nil
+	if err != nil && !unknown {
 		return err
 	}
 	return next(ctx)
+}
+
+func (h *Hub) identify(ctx context.Context, o origin.Origin, authorization []string) (access.Caller, error) {
+	return access.Identify(ctx, o, authorization, h.cfg.Authenticator)
 }
 
 // authorize applies the method's rule.
@@ -165,7 +162,7 @@ func (h *Hub) authorize(ctx context.Context, c *Call, next func(context.Context)
 		return err
 	}
 	if c.Method == nil {
-		return fault.New(metav1.Reason_REASON_METHOD_NOT_FOUND, "there is no method %q", c.Procedure)
+		return noMethod(c.Procedure)
 	}
 	return next(ctx)
 }

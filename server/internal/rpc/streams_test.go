@@ -61,27 +61,6 @@ func streamWires() []streamWire {
 				return v.Result, v.Error
 			})
 		}},
-		{"jsonrpc", func(t testing.TB, s *server, pkg string) ([]string, error) {
-			req, _ := http.NewRequest("POST", "https://"+s.web+"/jsonrpc", strings.NewReader(`{"jsonrpc":"2.0","id":"a","method":"package.logs","params":{"packageId":"`+pkg+`"}}`))
-			req.Header.Set("Accept", "application/x-ndjson")
-			req.Header.Set("Authorization", "Bearer viewer")
-			resp, err := s.httpTLS(t).Do(req)
-			if err != nil {
-				return nil, err
-			}
-			defer resp.Body.Close()
-			data, err := io.ReadAll(resp.Body)
-			return ndjsonLogs(data, err, func(line []byte) (json.RawMessage, json.RawMessage) {
-				var v struct {
-					ID     string
-					Method string
-					Params struct{ Message json.RawMessage }
-					Error  struct{ Data json.RawMessage }
-				}
-				json.Unmarshal(line, &v)
-				return v.Params.Message, v.Error.Data
-			})
-		}},
 	}
 }
 

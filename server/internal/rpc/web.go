@@ -13,6 +13,7 @@ import (
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/rpc/codec"
 	"github.com/hearthos/hearth/server/internal/rpc/jsonrpc"
+	"github.com/hearthos/hearth/server/internal/rpc/origin"
 	"github.com/hearthos/hearth/server/internal/rpc/transfer"
 )
 
@@ -46,10 +47,45 @@ func (h *Hub) newWeb(ctx context.Context) (http.Handler, error) {
 		r = r.WithContext(context.WithValue(r.Context(), controllerKey{}, conn))
 		if r.ContentLength != 0 && !strings.HasPrefix(r.URL.Path, transfer.Prefix) { // transfers have their own patience
 			conn.SetReadDeadline(time.Now().Add(h.cfg.BodyTimeout))
-			r.Body = &timedBody{r.Body, conn}
+			r.Body = h.bounded(r, &timedBody{r.Body, conn})
 		}
 		guarded.ServeHTTP(w, r)
 	}), nil
+}
+
+// maxStranger is how much is read of a request before it is known who calls.
+const maxStranger = 64 << 10
+
+// bounded keeps callers without any right from making the server hold large requests: of theirs no more than maxStranger
+// bytes are read. Whoever sends less is refused by the interceptors like everybody else.
+func (h *Hub) bounded(r *http.Request, body io.ReadCloser) io.ReadCloser {
+	if r.ContentLength >= 0 && r.ContentLength <= maxStranger {
+		return body
+	}
+	caller, err := h.identify(r.Context(), origin.FromRequest(r.Context()), r.Header.Values("Authorization"))
+	if err == nil && caller.Identity.ID != "" {
+		return body
+	}
+	if err == nil {
+		err = fault.New(metav1.Reason_REASON_UNAUTHENTICATED, "cannot read more than %d bytes of a caller without a credential", maxStranger)
+	}
+	return &strangerBody{body, maxStranger, err}
+}
+
+// strangerBody ends with a refusal instead of what is over its limit.
+type strangerBody struct {
+	io.ReadCloser
+	left    int
+	refusal error
+}
+
+func (b *strangerBody) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, b.refusal
+	}
+	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
 }
 
 // timedBody takes the time limit away once the request has arrived: the answer may take longer.

@@ -83,9 +83,11 @@ func (g gateway) NewDecoder(r io.Reader) runtime.Decoder {
 		switch {
 		case errors.As(err, &large):
 			err = fault.New(metav1.Reason_REASON_MESSAGE_TOO_LARGE, "cannot read a request of more than %d bytes", large.Limit)
-		case err == nil && len(data) == 0:
+		case err != nil:
+			// The caller has gone, or is refused by the body itself.
+		case len(data) == 0:
 			return io.EOF // the gateway takes it for the empty message
-		case err == nil:
+		default:
 			err = g.Unmarshal(data, v)
 		}
 		if body, ok := r.(*Body); ok {

@@ -3,9 +3,8 @@
 // the parameters are the request message as an object, the result is the response message.
 //
 // An error has the code -32000 minus the number of the fault's code, or one of the codes of the specification, and
-// always the fault as its data. A method whose service streams is called with "Accept: application/x-ndjson", alone
-// in its request: each message comes as a notification with the method "message", {"id": …, "message": …}, and at the
-// end the response. Methods to which the caller streams are not here.
+// always the fault as its data. Methods that stream are refused with REASON_STREAM_UNSUPPORTED: the protocol knows one
+// answer to a call, and every other wire carries streams.
 //
 // Every byte is a stranger's: body, batch, depth and ids are bounded. Rights are checked behind the channel, not here.
 package jsonrpc
@@ -18,7 +17,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strings"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
@@ -35,7 +33,6 @@ import (
 const (
 	maxBatch = 100
 	maxID    = 256
-	ndjson   = "application/x-ndjson"
 )
 
 // Codes of the specification.
@@ -64,9 +61,6 @@ type Handler struct {
 func New(conn grpc.ClientConnInterface, methods []Method) *Handler {
 	h := &Handler{conn: conn, methods: map[string]Method{}}
 	for _, m := range methods {
-		if m.Desc.IsStreamingClient() {
-			continue
-		}
 		h.methods[string(m.Desc.FullName())] = m
 		if legacy, _ := proto.GetExtension(m.Desc.Options(), optionsv1.E_LegacyRpc).(string); legacy != "" {
 			h.methods[legacy] = m
@@ -112,7 +106,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, codec.MaxMessage))
 	var large *http.MaxBytesError
+	var refused *fault.Error
 	switch {
+	case errors.As(err, &refused):
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(codec.HTTPStatus(refused))
+		write(w, refuse(null, 0, refused))
+		return
 	case errors.As(err, &large):
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
@@ -125,10 +125,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, v := range r.Header.Values("Authorization") {
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", v)
 	}
-	h.serve(ctx, w, body, strings.Contains(r.Header.Get("Accept"), ndjson))
+	h.serve(ctx, w, body)
 }
 
-func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, body []byte, stream bool) {
+func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, body []byte) {
 	body = bytes.TrimSpace(body)
 	if err := codec.CheckDepth(body); err != nil {
 		write(w, refuse(null, parseError, fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot read the request: it nests too deep")))
@@ -141,10 +141,6 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, body []byte,
 	req, refusal := parse(body)
 	if refusal != nil {
 		write(w, refusal)
-		return
-	}
-	if m, ok := h.methods[req.Method]; ok && m.Desc.IsStreamingServer() && stream {
-		h.stream(ctx, w, m, req)
 		return
 	}
 	var header metadata.MD
@@ -239,8 +235,9 @@ func (h *Handler) invoke(ctx context.Context, req *request, header *metadata.MD)
 	if !ok {
 		return nil, refuse(null, methodNotFound, fault.New(metav1.Reason_REASON_METHOD_NOT_FOUND, "there is no method %q", req.Method))
 	}
-	if m.Desc.IsStreamingServer() {
-		return nil, refuse(null, invalidRequest, fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot answer %q at once: it streams; call it alone and with Accept: %s", req.Method, ndjson))
+	if m.Desc.IsStreamingServer() || m.Desc.IsStreamingClient() {
+		return nil, refuse(null, 0, fault.New(metav1.Reason_REASON_STREAM_UNSUPPORTED, "cannot call %q by JSON-RPC: it streams", req.Method).
+			With("method", m.Desc.FullName()))
 	}
 	in, out, err := messages(m)
 	if err != nil {

@@ -138,6 +138,10 @@ const (
 	Reason_REASON_PORT_EXHAUSTED Reason = 93
 	// The package has no such host, binding or interface.
 	Reason_REASON_HOST_NOT_FOUND Reason = 94
+	// The server is starting and does not answer this yet.
+	Reason_REASON_SERVER_STARTING Reason = 150
+	// The wire cannot carry a stream.
+	Reason_REASON_STREAM_UNSUPPORTED Reason = 151
 	// The machine lacks an ability that this needs.
 	Reason_REASON_CAPABILITY_MISSING Reason = 100
 	// The client's own file of profiles cannot be used.
@@ -204,6 +208,8 @@ var (
 		92:  "REASON_EFFECT_INVALID",
 		93:  "REASON_PORT_EXHAUSTED",
 		94:  "REASON_HOST_NOT_FOUND",
+		150: "REASON_SERVER_STARTING",
+		151: "REASON_STREAM_UNSUPPORTED",
 		100: "REASON_CAPABILITY_MISSING",
 		160: "REASON_CLIENT_CONFIG",
 		161: "REASON_PROFILE_NOT_FOUND",
@@ -264,6 +270,8 @@ var (
 		"REASON_EFFECT_INVALID":           92,
 		"REASON_PORT_EXHAUSTED":           93,
 		"REASON_HOST_NOT_FOUND":           94,
+		"REASON_SERVER_STARTING":          150,
+		"REASON_STREAM_UNSUPPORTED":       151,
 		"REASON_CAPABILITY_MISSING":       100,
 		"REASON_CLIENT_CONFIG":            160,
 		"REASON_PROFILE_NOT_FOUND":        161,
@@ -453,7 +461,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xee$\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xc1&\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12F\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a1\x8a\x80\x19-\b\r\x1a)Report it with the log id of the message.\x12j\n" +
@@ -512,7 +520,9 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x14REASON_EFFECT_DENIED\x10[\x1aW\x8a\x80\x19S\b\a\x1aOTell the packager; a package reaches only itself and its declared dependencies.\x12V\n" +
 	"\x15REASON_EFFECT_INVALID\x10\\\x1a;\x8a\x80\x197\b\x03\x1a3Tell the packager; the message names the parameter.\x12N\n" +
 	"\x15REASON_PORT_EXHAUSTED\x10]\x1a3\x8a\x80\x19/\b\b\x1a+Uninstall services that are no longer used.\x12J\n" +
-	"\x15REASON_HOST_NOT_FOUND\x10^\x1a/\x8a\x80\x19+\b\x05\x1a'See the package's hosts with ListHosts.\x12O\n" +
+	"\x15REASON_HOST_NOT_FOUND\x10^\x1a/\x8a\x80\x19+\b\x05\x1a'See the package's hosts with ListHosts.\x12j\n" +
+	"\x16REASON_SERVER_STARTING\x10\x96\x01\x1aM\x8a\x80\x19I\b\x0e\x10\x01\x1aCWait a moment; see what the server does with 'hearth system state'.\x12e\n" +
+	"\x19REASON_STREAM_UNSUPPORTED\x10\x97\x01\x1aE\x8a\x80\x19A\b\f\x1a=Call the method by gRPC, gRPC-Web, Connect or its REST route.\x12O\n" +
 	"\x19REASON_CAPABILITY_MISSING\x10d\x1a0\x8a\x80\x19,\b\t\x1a(The message says what the machine lacks.\x12x\n" +
 	"\x14REASON_CLIENT_CONFIG\x10\xa0\x01\x1a]\x8a\x80\x19Y\b\t\x1aUCorrect the file that the message names, or move it away and make the profiles again.\x12]\n" +
 	"\x18REASON_PROFILE_NOT_FOUND\x10\xa1\x01\x1a>\x8a\x80\x19:\b\x05\x1a6See the profiles there are with 'hearth profile list'.B\xb7\x01\n" +
