@@ -59,6 +59,7 @@ type Client struct {
 	Operations operationsv1.OperationServiceClient
 	Packages   packagesv1.PackageServiceClient
 	State      statev1.StateServiceClient
+	RootKey    systemv1.RootKeyServiceClient
 	System     systemv1.SystemServiceClient
 
 	conn *grpc.ClientConn
@@ -91,7 +92,8 @@ func Dial(_ context.Context, target string, opt Options) (*Client, error) {
 		Accounts: accountsv1.NewAccountServiceClient(conn), Actions: actionsv1.NewActionServiceClient(conn),
 		Hosts: hostsv1.NewHostServiceClient(conn), Logs: logsv1.NewLogServiceClient(conn),
 		Operations: operationsv1.NewOperationServiceClient(conn), Packages: packagesv1.NewPackageServiceClient(conn),
-		State: statev1.NewStateServiceClient(conn), System: systemv1.NewSystemServiceClient(conn),
+		RootKey: systemv1.NewRootKeyServiceClient(conn),
+		State:   statev1.NewStateServiceClient(conn), System: systemv1.NewSystemServiceClient(conn),
 		conn: conn, http: &http.Client{Transport: e.http}, base: e.base,
 	}, nil
 }

@@ -20,6 +20,9 @@ import (
 var Version = "development"
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "key" {
+		os.Exit(keyCommand(os.Args[2:]))
+	}
 	cfg := daemon.DefaultConfig()
 	cfg.Version = Version
 	if dir := os.Getenv("HEARTH_STATE"); dir != "" {

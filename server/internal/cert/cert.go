@@ -4,9 +4,9 @@
 // It deliberately serves nothing, knows no rows and asks no outside authority; who may have a certificate for which names
 // is decided by the caller. Everything lies in one folder that is the server's alone:
 //
-//	authority.pem        0600  root and intermediate with their keys; made once
+//	authority.pem        0600  root and intermediate with their keys, which are sealed; made once
 //	ca.crt               0644  the root for people, written anew at each start
-//	leaves/<hash>.pem    0600  one leaf with its key, named by the hash of its names and algorithm
+//	leaves/<hash>.pem    0600  one leaf with its key, sealed, named by the hash of its names and algorithm
 //
 // Invariants: the root is made once in the life of a server and never replaced, not even when its file is damaged, since
 // every device that trusts it would have to be visited again; the key of a set of names stays the same through all
@@ -17,12 +17,10 @@ package cert
 import (
 	"crypto"
 	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,6 +31,7 @@ import (
 	"time"
 
 	"github.com/hearthos/hearth/server/internal/atomicfile"
+	"github.com/hearthos/hearth/server/internal/seal"
 )
 
 // Lifetimes. Browsers refuse leaves that are valid for more than 397 days, a day before now included.
@@ -58,15 +57,17 @@ type Authority struct {
 	root         *x509.Certificate
 	intermediate *x509.Certificate
 	key          crypto.Signer // of the intermediate
+	ring         *seal.Ring
 
 	mu     sync.Mutex // guards leaves and their files
 	leaves map[string]*leaf
 }
 
 // Open reads the authority in dir, and makes one there when there is none; name is the server's and becomes part of the
-// root's, so that people know it among others. A damaged authority is an error and left as it is. Two authorities over
-// one folder at the same time are a mistake of the caller.
-func Open(dir, name string) (*Authority, error) {
+// root's, so that people know it among others. Private keys are sealed with ring; one that lies there unsealed, because it
+// was brought from elsewhere, is sealed at once. A damaged authority is an error and left as it is. Two authorities over one
+// folder at the same time are a mistake of the caller.
+func Open(dir, name string, ring *seal.Ring) (*Authority, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "leaves"), 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the folder of the certificate authority: %w", err)
 	}
@@ -77,18 +78,21 @@ func Open(dir, name string) (*Authority, error) {
 			return nil, fmt.Errorf("cannot find %s, restore it from a backup: a new root would have to be trusted anew "+
 				"by every device; remove %s to have one made", path, public)
 		}
-		if data, err = create(name, time.Now()); err == nil {
+		if data, err = create(name, time.Now(), ring); err == nil {
 			err = atomicfile.Write(path, data, 0o600)
 		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the certificate authority: %w", err)
 	}
-	a, err := parseAuthority(data)
+	a, err := parseAuthority(data, ring)
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the certificate authority in %s, restore the file from a backup: %w", path, err)
 	}
 	a.dir = dir
+	if err := a.wrapFile(path); err != nil {
+		return nil, err
+	}
 	if err := atomicfile.Write(public, a.RootPEM(), 0o644); err != nil {
 		return nil, err
 	}
@@ -109,7 +113,7 @@ func (a *Authority) Fingerprint() string {
 }
 
 // create makes a root and an intermediate.
-func create(name string, now time.Time) ([]byte, error) {
+func create(name string, now time.Time, ring *seal.Ring) ([]byte, error) {
 	rootKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the root key: %w", err)
@@ -129,44 +133,23 @@ func create(name string, now time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := encodeCertificate(root)
-	for _, block := range []func() ([]byte, error){
-		func() ([]byte, error) { return encodeKey(rootKey) },
-		func() ([]byte, error) { return encodeCertificate(intermediate), nil },
-		func() ([]byte, error) { return encodeKey(key) },
-	} {
-		data, err := block()
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, data...)
+	upper, err := encodePair(root, rootKey, ring)
+	if err != nil {
+		return nil, err
 	}
-	return out, nil
+	lower, err := encodePair(intermediate, key, ring)
+	return append(upper, lower...), err
 }
 
 // parseAuthority reads what create makes, and holds the parts against each other.
-func parseAuthority(data []byte) (*Authority, error) {
-	root, rest, err := nextCertificate(data)
+func parseAuthority(data []byte, ring *seal.Ring) (*Authority, error) {
+	root, _, rest, err := nextPair(data, ring)
 	if err != nil {
 		return nil, fmt.Errorf("root: %w", err)
 	}
-	rootKey, rest, err := nextKey(rest)
-	if err != nil {
-		return nil, fmt.Errorf("root key: %w", err)
-	}
-	intermediate, rest, err := nextCertificate(rest)
+	intermediate, key, _, err := nextPair(rest, ring)
 	if err != nil {
 		return nil, fmt.Errorf("intermediate: %w", err)
-	}
-	key, _, err := nextKey(rest)
-	if err != nil {
-		return nil, fmt.Errorf("intermediate key: %w", err)
-	}
-	switch {
-	case !fits(root, rootKey):
-		return nil, errors.New("the root key is not that of the root")
-	case !fits(intermediate, key):
-		return nil, errors.New("the intermediate key is not that of the intermediate")
 	}
 	if err := root.CheckSignatureFrom(root); err != nil {
 		return nil, fmt.Errorf("root: %w", err)
@@ -174,49 +157,5 @@ func parseAuthority(data []byte) (*Authority, error) {
 	if err := intermediate.CheckSignatureFrom(root); err != nil {
 		return nil, fmt.Errorf("intermediate: %w", err)
 	}
-	return &Authority{root: root, intermediate: intermediate, key: key, leaves: make(map[string]*leaf)}, nil
-}
-
-func fits(c *x509.Certificate, key crypto.Signer) bool {
-	public, ok := c.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && public.Equal(key.Public())
-}
-
-func encodeCertificate(c *x509.Certificate) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
-}
-
-func encodeKey(key crypto.Signer) ([]byte, error) {
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, fmt.Errorf("cannot encode a key: %w", err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
-}
-
-func nextCertificate(data []byte) (*x509.Certificate, []byte, error) {
-	block, rest := pem.Decode(data)
-	if block == nil || block.Type != "CERTIFICATE" {
-		return nil, nil, errors.New("there is no certificate where one must be")
-	}
-	c, err := x509.ParseCertificate(block.Bytes)
-	return c, rest, err
-}
-
-func nextKey(data []byte) (crypto.Signer, []byte, error) {
-	block, rest := pem.Decode(data)
-	if block == nil || block.Type != "PRIVATE KEY" {
-		return nil, nil, errors.New("there is no key where one must be")
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, nil, err
-	}
-	switch key := parsed.(type) {
-	case *ecdsa.PrivateKey:
-		return key, rest, nil
-	case ed25519.PrivateKey:
-		return key, rest, nil
-	}
-	return nil, nil, fmt.Errorf("a key is of the foreign kind %T", parsed)
+	return &Authority{root: root, intermediate: intermediate, key: key, ring: ring, leaves: make(map[string]*leaf)}, nil
 }

@@ -2,10 +2,12 @@ package cert_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -20,13 +22,24 @@ import (
 	"github.com/hearthos/hearth/api/fault"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	"github.com/hearthos/hearth/server/internal/cert"
+	"github.com/hearthos/hearth/server/internal/seal"
 )
 
 var names = []string{"localhost", "home.local", "*.home.example", "127.0.0.1", "::1", "10.0.3.1", "hello.startos"}
 
+// ring is the root key of the server whose authority is in dir.
+func ring(t testing.TB, dir string) *seal.Ring {
+	t.Helper()
+	r, err := seal.Load(dir + ".keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 func open(t *testing.T, dir string) *cert.Authority {
 	t.Helper()
-	a, err := cert.Open(dir, "home")
+	a, err := cert.Open(dir, "home", ring(t, dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,6 +193,7 @@ func TestDamagedAuthorityIsToldAndNeverReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keys := ring(t, whole)
 	strange := t.TempDir()
 	open(t, strange)
 	foreign, err := os.ReadFile(filepath.Join(strange, "authority.pem"))
@@ -190,8 +204,8 @@ func TestDamagedAuthorityIsToldAndNeverReplaced(t *testing.T) {
 		"empty":              {},
 		"cut":                good[:len(good)-300],
 		"a byte changed":     bytes.Replace(good, good[40:44], []byte("AAAA"), 1),
-		"key of another":     append(bytes.Clone(good[:bytes.Index(good, []byte("-----BEGIN PRIVATE"))]), foreign[bytes.Index(foreign, []byte("-----BEGIN PRIVATE")):]...),
-		"without first part": good[bytes.Index(good, []byte("-----BEGIN PRIVATE")):],
+		"key of another":     append(bytes.Clone(good[:bytes.Index(good, []byte("-----BEGIN SEALED"))]), foreign[bytes.Index(foreign, []byte("-----BEGIN SEALED")):]...),
+		"without first part": good[bytes.Index(good, []byte("-----BEGIN SEALED")):],
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -200,7 +214,7 @@ func TestDamagedAuthorityIsToldAndNeverReplaced(t *testing.T) {
 			if err := os.WriteFile(path, data, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := cert.Open(dir, "home"); err == nil || !strings.Contains(err.Error(), path) {
+			if _, err := cert.Open(dir, "home", keys); err == nil || !strings.Contains(err.Error(), path) {
 				t.Errorf("got %v", err)
 			}
 			if left, err := os.ReadFile(path); err != nil || !bytes.Equal(left, data) {
@@ -211,7 +225,7 @@ func TestDamagedAuthorityIsToldAndNeverReplaced(t *testing.T) {
 	if err := os.Remove(filepath.Join(whole, "authority.pem")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := cert.Open(whole, "home"); err == nil {
+	if _, err := cert.Open(whole, "home", keys); err == nil {
 		t.Error("a lost authority was replaced")
 	}
 }
@@ -306,7 +320,8 @@ func TestManyAtOnceGetOneCertificate(t *testing.T) {
 }
 
 func FuzzLeaf(f *testing.F) {
-	a, err := cert.Open(f.TempDir(), "home")
+	dir := f.TempDir()
+	a, err := cert.Open(dir, "home", ring(f, dir))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -332,4 +347,92 @@ func FuzzLeaf(f *testing.F) {
 			t.Errorf("%d names in the certificate for %q", n, name)
 		}
 	})
+}
+
+func TestPrivateKeysLieSealedOnDisk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a := open(t, dir)
+	_, key, _ := issue(t, a, cert.ECDSA, "home.local")
+	block, _ := pem.Decode(key)
+	all := everything(t, dir)
+	if bytes.Contains(all, []byte("BEGIN PRIVATE KEY")) || bytes.Contains(all, block.Bytes) || bytes.Count(all, []byte("BEGIN SEALED PRIVATE KEY")) != 3 {
+		t.Errorf("on disk: %s", all)
+	}
+	foreign := t.TempDir()
+	if _, err := cert.Open(dir, "home", ring(t, foreign)); !errors.Is(err, seal.ErrOtherKey) {
+		t.Errorf("with another root key: %v", err)
+	}
+}
+
+// everything is the content of all files in a folder.
+func everything(t *testing.T, dir string) []byte {
+	t.Helper()
+	var all []byte
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		all = append(all, raw...)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestKeysStayThroughAChangeOfTheRootKey(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	keys := ring(t, dir)
+	a, err := cert.Open(dir, "home", keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, key, _ := issue(t, a, cert.ECDSA, "home.local")
+	if err := keys.Begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := a.Rewrap(cancelled); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	for range 2 {
+		if err := a.Rewrap(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := keys.Finish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, dir)
+	nextChain, nextKey, _ := issue(t, again, cert.ECDSA, "home.local")
+	if !bytes.Equal(chain, nextChain) || !bytes.Equal(key, nextKey) || again.Fingerprint() != a.Fingerprint() {
+		t.Error("another certificate after the change")
+	}
+}
+
+func TestAKeyBroughtUnsealedIsSealedAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a := open(t, dir)
+	chain, key, _ := issue(t, a, cert.ECDSA, "home.local")
+	leaves, err := filepath.Glob(filepath.Join(dir, "leaves", "*"))
+	if err != nil || len(leaves) != 1 {
+		t.Fatalf("%v, %v", leaves, err)
+	}
+	leaf := cert.SplitChain(chain)[0]
+	if err := os.WriteFile(leaves[0], append([]byte(leaf), key...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	nextChain, nextKey, _ := issue(t, open(t, dir), cert.ECDSA, "home.local")
+	if !bytes.Equal(chain, nextChain) || !bytes.Equal(key, nextKey) {
+		t.Error("it was not used")
+	}
+	if bytes.Contains(everything(t, dir), []byte("BEGIN PRIVATE KEY")) {
+		t.Error("it still lies unsealed")
+	}
 }

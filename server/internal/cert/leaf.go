@@ -114,11 +114,11 @@ func usable(c *x509.Certificate, now time.Time) bool {
 func (a *Authority) leafPath(id string) string { return filepath.Join(a.dir, "leaves", id+".pem") }
 
 func (a *Authority) save(id string, l *leaf) error {
-	key, err := encodeKey(l.key)
+	data, err := encodePair(l.certificate, l.key, a.ring)
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(a.leafPath(id), append(encodeCertificate(l.certificate), key...), 0o600)
+	return atomicfile.Write(a.leafPath(id), data, 0o600)
 }
 
 // evict removes the leaves issued first while there are too many; kept stays in any case.
@@ -150,6 +150,9 @@ func (a *Authority) loadLeaves(now time.Time) error {
 		id, l, err := a.load(path)
 		if err == nil && e.Name() == id+".pem" && now.Before(l.certificate.NotAfter.Add(leafLife)) {
 			a.leaves[id] = l
+			if err := a.wrapFile(path); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := os.Remove(path); err != nil {
@@ -164,15 +167,11 @@ func (a *Authority) load(path string) (string, *leaf, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	c, rest, err := nextCertificate(data)
+	c, key, _, err := nextPair(data, a.ring)
 	if err != nil {
 		return "", nil, err
 	}
-	key, _, err := nextKey(rest)
-	if err != nil {
-		return "", nil, err
-	}
-	if !fits(c, key) || c.CheckSignatureFrom(a.intermediate) != nil {
+	if c.CheckSignatureFrom(a.intermediate) != nil {
 		return "", nil, errors.New("it is not of this authority")
 	}
 	alg := ECDSA

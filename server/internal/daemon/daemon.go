@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/action"
 	"github.com/hearthos/hearth/server/internal/artifact"
 	"github.com/hearthos/hearth/server/internal/cert"
+	"github.com/hearthos/hearth/server/internal/custody"
 	"github.com/hearthos/hearth/server/internal/door/doorctl"
 	"github.com/hearthos/hearth/server/internal/effects"
 	"github.com/hearthos/hearth/server/internal/gateway"
@@ -32,6 +34,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/rpc"
 	"github.com/hearthos/hearth/server/internal/rpc/transfer"
 	"github.com/hearthos/hearth/server/internal/runner"
+	"github.com/hearthos/hearth/server/internal/seal"
 	"github.com/hearthos/hearth/server/internal/store"
 	"github.com/hearthos/hearth/server/internal/volume"
 )
@@ -105,7 +108,11 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Daemon, err erro
 		return nil, err
 	}
 	names := naming.Server{Hostname: naming.Hostname(cfg.Hostname, tag)}
-	if d.authority, err = cert.Open(filepath.Join(cfg.StateDir, "authority"), names.Hostname); err != nil {
+	ring, err := seal.Load(KeyDir(cfg.StateDir))
+	if err != nil {
+		return nil, err
+	}
+	if d.authority, err = cert.Open(filepath.Join(cfg.StateDir, "authority"), names.Hostname, ring); err != nil {
 		return nil, err
 	}
 
@@ -133,7 +140,8 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Daemon, err erro
 	}, d.store, log, time.Now, d.lxc, d.artifacts, d.volumes, d.mounts)
 	installs := install.New(d.store, time.Now, d.artifacts, packageData{d.volumes}, logKeeper, gate, d.forget)
 	actions := action.New(d.store, log, d.runner, desires{installs})
-	d.operations = operation.New(d.store, log, installs.Definitions()...)
+	keys := custody.New(ring, d.authority)
+	d.operations = operation.New(d.store, log, slices.Concat(installs.Definitions(), keys.Definitions())...)
 	packageEffects := effects.New(effects.Deps{
 		Store: d.store, Log: log, Clock: time.Now, Data: d.volumes, Desires: installs, Containers: containers{d.runner},
 		Hosts: d.hosts, Certificates: certificates{d.store, d.authority, d.hosts}, Progress: initProgress{d.store},
@@ -155,7 +163,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Daemon, err erro
 	if err != nil {
 		return nil, err
 	}
-	d.register(accounts, actions, installs, logKeeper, packageEffects, names.Hostname)
+	d.register(accounts, actions, installs, logKeeper, packageEffects, keys, names.Hostname)
 	return d, d.hub.Build()
 }
 
@@ -189,6 +197,9 @@ func (d *Daemon) makeRunDir() error {
 
 func (d *Daemon) socketPath() string { return filepath.Join(d.runDir, "hearthd.sock") }
 func (d *Daemon) webPath() string    { return filepath.Join(d.runDir, "web.sock") }
+
+// KeyDir is the folder of the root key within the state folder.
+func KeyDir(stateDir string) string { return filepath.Join(stateDir, "keys") }
 
 // BridgeName is the name of the bridge of an instance.
 func BridgeName(tag string) string { return "h" + tag + "br0" }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/hearthos/hearth/server/internal/account"
 	"github.com/hearthos/hearth/server/internal/action"
+	"github.com/hearthos/hearth/server/internal/custody"
 	"github.com/hearthos/hearth/server/internal/effects"
 	"github.com/hearthos/hearth/server/internal/install"
 	"github.com/hearthos/hearth/server/internal/logs"
@@ -29,12 +30,13 @@ import (
 	"github.com/hearthos/hearth/server/internal/rpc/logsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/operationsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/packagesrpc"
+	"github.com/hearthos/hearth/server/internal/rpc/rootkeyrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/staterpc"
 	"github.com/hearthos/hearth/server/internal/rpc/systemrpc"
 )
 
 // register puts every service on the hub: one line reaches every wire.
-func (d *Daemon) register(accounts *account.Service, actions *action.Service, installs *install.Service, logKeeper *logs.Keeper, fx *effects.Service, hostname string) {
+func (d *Daemon) register(accounts *account.Service, actions *action.Service, installs *install.Service, logKeeper *logs.Keeper, fx *effects.Service, keys *custody.Service, hostname string) {
 	accountsv1.RegisterAccountServiceServer(d.hub, accountsrpc.New(accounts, time.Now))
 	actionsv1.RegisterActionServiceServer(d.hub, actionsrpc.New(actions, time.Now))
 	effectsv1.RegisterEffectsServiceServer(d.hub, fx)
@@ -44,6 +46,7 @@ func (d *Daemon) register(accounts *account.Service, actions *action.Service, in
 	packagesv1.RegisterPackageServiceServer(d.hub, packagesrpc.New(d.store, installs, d.artifacts, d.operations, time.Now))
 	statev1.RegisterStateServiceServer(d.hub, staterpc.New(d.store))
 	systemv1.RegisterSystemServiceServer(d.hub, systemrpc.New(d.store, d, d.cfg.Version, hostname, d.started))
+	systemv1.RegisterRootKeyServiceServer(d.hub, rootkeyrpc.New(keys, d.operations, time.Now))
 	d.hub.REST(
 		rpc.NewGateway(accountsv1.RegisterAccountServiceHandlerClient, accountsv1.NewAccountServiceClient),
 		rpc.NewGateway(actionsv1.RegisterActionServiceHandlerClient, actionsv1.NewActionServiceClient),
@@ -53,6 +56,7 @@ func (d *Daemon) register(accounts *account.Service, actions *action.Service, in
 		rpc.NewGateway(packagesv1.RegisterPackageServiceHandlerClient, packagesv1.NewPackageServiceClient),
 		rpc.NewGateway(statev1.RegisterStateServiceHandlerClient, statev1.NewStateServiceClient),
 		rpc.NewGateway(systemv1.RegisterSystemServiceHandlerClient, systemv1.NewSystemServiceClient),
+		rpc.NewGateway(systemv1.RegisterRootKeyServiceHandlerClient, systemv1.NewRootKeyServiceClient),
 	)
 }
 

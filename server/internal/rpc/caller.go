@@ -2,10 +2,15 @@ package rpc
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/base64"
+	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/ids"
 )
 
 // Caller names who calls, for records: "local", or the id of the token. It is empty outside of a call and for the
@@ -31,6 +36,18 @@ func CallerPackage(ctx context.Context) string {
 		return c.Caller.Origin.Package
 	}
 	return ""
+}
+
+// OperationID is the id the caller chose for an operation, which must be a ULID, or a new one.
+func OperationID(now time.Time, chosen string) (string, error) {
+	if chosen == "" {
+		id, err := ids.NewULID(now, rand.Reader)
+		return string(id), err
+	}
+	if _, err := ids.ParseULID(chosen); err != nil {
+		return "", fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot use the request id: %w", err).Violation("request_id", "must be a lower-case ULID")
+	}
+	return chosen, nil
 }
 
 // Page cuts the page that follows token out of rows, which are in ascending or descending order of their ids, and

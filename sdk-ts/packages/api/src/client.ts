@@ -6,6 +6,7 @@ import { LogService } from "@hearthos/api/hearth/logs/v1/logs_pb";
 import { OperationService } from "@hearthos/api/hearth/operations/v1/operations_pb";
 import { PackageService } from "@hearthos/api/hearth/packages/v1/packages_pb";
 import { StateService } from "@hearthos/api/hearth/state/v1/state_pb";
+import { RootKeyService } from "@hearthos/api/hearth/system/v1/rootkey_pb";
 import { SystemService } from "@hearthos/api/hearth/system/v1/system_pb";
 
 /** The services of a server. */
@@ -16,6 +17,7 @@ export interface Hearth {
   readonly logs: Client<typeof LogService>;
   readonly operations: Client<typeof OperationService>;
   readonly packages: Client<typeof PackageService>;
+  readonly rootKey: Client<typeof RootKeyService>;
   readonly state: Client<typeof StateService>;
   readonly system: Client<typeof SystemService>;
 }
@@ -34,6 +36,7 @@ export function createHearth(transport: Transport): Hearth {
     logs: createClient(LogService, transport),
     operations: createClient(OperationService, transport),
     packages: createClient(PackageService, transport),
+    rootKey: createClient(RootKeyService, transport),
     state: createClient(StateService, transport),
     system: createClient(SystemService, transport),
   };

@@ -3,14 +3,12 @@ package packagesrpc
 
 import (
 	"context"
-	"crypto/rand"
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
 	"github.com/hearthos/hearth/api/fault"
-	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/artifact"
 	"github.com/hearthos/hearth/server/internal/install"
 	"github.com/hearthos/hearth/server/internal/operation"
@@ -83,7 +81,7 @@ func (s *Server) CreateUpload(ctx context.Context, req *packagesv1.CreateUploadR
 
 // InstallPackage implements PackageServiceServer.
 func (s *Server) InstallPackage(ctx context.Context, req *packagesv1.InstallPackageRequest) (*packagesv1.InstallPackageResponse, error) {
-	id, err := s.operationID(req.GetRequestId())
+	id, err := rpc.OperationID(s.clock(), req.GetRequestId())
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +94,7 @@ func (s *Server) InstallPackage(ctx context.Context, req *packagesv1.InstallPack
 
 // UninstallPackage implements PackageServiceServer.
 func (s *Server) UninstallPackage(ctx context.Context, req *packagesv1.UninstallPackageRequest) (*packagesv1.UninstallPackageResponse, error) {
-	id, err := s.operationID("")
+	id, err := rpc.OperationID(s.clock(), "")
 	if err != nil {
 		return nil, err
 	}
@@ -105,18 +103,6 @@ func (s *Server) UninstallPackage(ctx context.Context, req *packagesv1.Uninstall
 		return nil, err
 	}
 	return &packagesv1.UninstallPackageResponse{Operation: op}, nil
-}
-
-// operationID is the id the caller chose, or a new one.
-func (s *Server) operationID(chosen string) (string, error) {
-	if chosen == "" {
-		id, err := ids.NewULID(s.clock(), rand.Reader)
-		return string(id), err
-	}
-	if _, err := ids.ParseULID(chosen); err != nil {
-		return "", fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot use the request id: %w", err).Violation("request_id", "must be a lower-case ULID")
-	}
-	return chosen, nil
 }
 
 // StartPackage implements PackageServiceServer.

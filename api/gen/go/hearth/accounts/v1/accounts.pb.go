@@ -550,10 +550,10 @@ const file_hearth_accounts_v1_accounts_proto_rawDesc = "" +
 	"\x04role\x18\x02 \x01(\x0e2\x17.hearth.options.v1.RoleB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04role\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"^\n" +
+	"expireTime\"d\n" +
 	"\x13CreateTokenResponse\x12/\n" +
-	"\x05token\x18\x01 \x01(\v2\x19.hearth.accounts.v1.TokenR\x05token\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\"\x13\n" +
+	"\x05token\x18\x01 \x01(\v2\x19.hearth.accounts.v1.TokenR\x05token\x12\x1c\n" +
+	"\x06secret\x18\x02 \x01(\tB\x04\xa8\x86\x19\x01R\x06secret\"\x13\n" +
 	"\x11ListTokensRequest\"G\n" +
 	"\x12ListTokensResponse\x121\n" +
 	"\x06tokens\x18\x01 \x03(\v2\x19.hearth.accounts.v1.TokenR\x06tokens\".\n" +

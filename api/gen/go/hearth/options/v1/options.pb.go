@@ -645,6 +645,22 @@ var file_hearth_options_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 		Filename:      "hearth/options/v1/options.proto",
 	},
 	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*bool)(nil),
+		Field:         51301,
+		Name:          "hearth.options.v1.secret",
+		Tag:           "varint,51301,opt,name=secret",
+		Filename:      "hearth/options/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*bool)(nil),
+		Field:         51302,
+		Name:          "hearth.options.v1.target",
+		Tag:           "varint,51302,opt,name=target",
+		Filename:      "hearth/options/v1/options.proto",
+	},
+	{
 		ExtendedType:  (*descriptorpb.MessageOptions)(nil),
 		ExtensionType: (*Kind)(nil),
 		Field:         51101,
@@ -686,12 +702,24 @@ var (
 	E_Effect = &file_hearth_options_v1_options_proto_extTypes[4]
 )
 
+// Extension fields to descriptorpb.FieldOptions.
+var (
+	// The field holds a secret: it is never logged, recorded or shown in a row.
+	//
+	// optional bool secret = 51301;
+	E_Secret = &file_hearth_options_v1_options_proto_extTypes[5]
+	// The field names what a call is about, besides the members of its REST path; the audit log shows it.
+	//
+	// optional bool target = 51302;
+	E_Target = &file_hearth_options_v1_options_proto_extTypes[6]
+)
+
 // Extension fields to descriptorpb.MessageOptions.
 var (
 	// Makes the message a resource kind.
 	//
 	// optional hearth.options.v1.Kind kind = 51101;
-	E_Kind = &file_hearth_options_v1_options_proto_extTypes[5]
+	E_Kind = &file_hearth_options_v1_options_proto_extTypes[7]
 )
 
 // Extension fields to descriptorpb.EnumValueOptions.
@@ -699,7 +727,7 @@ var (
 	// Describes a fault reason.
 	//
 	// optional hearth.options.v1.ReasonInfo reason = 51201;
-	E_Reason = &file_hearth_options_v1_options_proto_extTypes[6]
+	E_Reason = &file_hearth_options_v1_options_proto_extTypes[8]
 )
 
 var File_hearth_options_v1_options_proto protoreflect.FileDescriptor
@@ -773,7 +801,9 @@ const file_hearth_options_v1_options_proto_rawDesc = "" +
 	"legacy_rpc\x12\x1e.google.protobuf.MethodOptions\x18\xba\x8e\x03 \x01(\tR\tlegacyRpc:R\n" +
 	"\x06phases\x12\x1e.google.protobuf.MethodOptions\x18\xbb\x8e\x03 \x03(\x0e2\x18.hearth.options.v1.PhaseR\x06phases:9\n" +
 	"\astep_up\x12\x1e.google.protobuf.MethodOptions\x18\xbc\x8e\x03 \x01(\bR\x06stepUp:8\n" +
-	"\x06effect\x12\x1e.google.protobuf.MethodOptions\x18\xbd\x8e\x03 \x01(\tR\x06effect:N\n" +
+	"\x06effect\x12\x1e.google.protobuf.MethodOptions\x18\xbd\x8e\x03 \x01(\tR\x06effect:7\n" +
+	"\x06secret\x12\x1d.google.protobuf.FieldOptions\x18\xe5\x90\x03 \x01(\bR\x06secret:7\n" +
+	"\x06target\x12\x1d.google.protobuf.FieldOptions\x18\xe6\x90\x03 \x01(\bR\x06target:N\n" +
 	"\x04kind\x12\x1f.google.protobuf.MessageOptions\x18\x9d\x8f\x03 \x01(\v2\x17.hearth.options.v1.KindR\x04kind:Z\n" +
 	"\x06reason\x12!.google.protobuf.EnumValueOptions\x18\x81\x90\x03 \x01(\v2\x1d.hearth.options.v1.ReasonInfoR\x06reasonB\xce\x01\n" +
 	"\x15com.hearth.options.v1B\fOptionsProtoP\x01ZAgithub.com/hearthos/hearth/api/gen/go/hearth/options/v1;optionsv1\xa2\x02\x03HOX\xaa\x02\x11Hearth.Options.V1\xca\x02\x11Hearth\\Options\\V1\xe2\x02\x1dHearth\\Options\\V1\\GPBMetadata\xea\x02\x13Hearth::Options::V1b\x06proto3"
@@ -801,8 +831,9 @@ var file_hearth_options_v1_options_proto_goTypes = []any{
 	(*Kind)(nil),                          // 5: hearth.options.v1.Kind
 	(*ReasonInfo)(nil),                    // 6: hearth.options.v1.ReasonInfo
 	(*descriptorpb.MethodOptions)(nil),    // 7: google.protobuf.MethodOptions
-	(*descriptorpb.MessageOptions)(nil),   // 8: google.protobuf.MessageOptions
-	(*descriptorpb.EnumValueOptions)(nil), // 9: google.protobuf.EnumValueOptions
+	(*descriptorpb.FieldOptions)(nil),     // 8: google.protobuf.FieldOptions
+	(*descriptorpb.MessageOptions)(nil),   // 9: google.protobuf.MessageOptions
+	(*descriptorpb.EnumValueOptions)(nil), // 10: google.protobuf.EnumValueOptions
 }
 var file_hearth_options_v1_options_proto_depIdxs = []int32{
 	0,  // 0: hearth.options.v1.Access.role:type_name -> hearth.options.v1.Role
@@ -814,16 +845,18 @@ var file_hearth_options_v1_options_proto_depIdxs = []int32{
 	7,  // 6: hearth.options.v1.phases:extendee -> google.protobuf.MethodOptions
 	7,  // 7: hearth.options.v1.step_up:extendee -> google.protobuf.MethodOptions
 	7,  // 8: hearth.options.v1.effect:extendee -> google.protobuf.MethodOptions
-	8,  // 9: hearth.options.v1.kind:extendee -> google.protobuf.MessageOptions
-	9,  // 10: hearth.options.v1.reason:extendee -> google.protobuf.EnumValueOptions
-	4,  // 11: hearth.options.v1.access:type_name -> hearth.options.v1.Access
-	1,  // 12: hearth.options.v1.phases:type_name -> hearth.options.v1.Phase
-	5,  // 13: hearth.options.v1.kind:type_name -> hearth.options.v1.Kind
-	6,  // 14: hearth.options.v1.reason:type_name -> hearth.options.v1.ReasonInfo
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	11, // [11:15] is the sub-list for extension type_name
-	4,  // [4:11] is the sub-list for extension extendee
+	8,  // 9: hearth.options.v1.secret:extendee -> google.protobuf.FieldOptions
+	8,  // 10: hearth.options.v1.target:extendee -> google.protobuf.FieldOptions
+	9,  // 11: hearth.options.v1.kind:extendee -> google.protobuf.MessageOptions
+	10, // 12: hearth.options.v1.reason:extendee -> google.protobuf.EnumValueOptions
+	4,  // 13: hearth.options.v1.access:type_name -> hearth.options.v1.Access
+	1,  // 14: hearth.options.v1.phases:type_name -> hearth.options.v1.Phase
+	5,  // 15: hearth.options.v1.kind:type_name -> hearth.options.v1.Kind
+	6,  // 16: hearth.options.v1.reason:type_name -> hearth.options.v1.ReasonInfo
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	13, // [13:17] is the sub-list for extension type_name
+	4,  // [4:13] is the sub-list for extension extendee
 	0,  // [0:4] is the sub-list for field type_name
 }
 
@@ -846,7 +879,7 @@ func file_hearth_options_v1_options_proto_init() {
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_options_v1_options_proto_rawDesc), len(file_hearth_options_v1_options_proto_rawDesc)),
 			NumEnums:      4,
 			NumMessages:   3,
-			NumExtensions: 7,
+			NumExtensions: 9,
 			NumServices:   0,
 		},
 		GoTypes:           file_hearth_options_v1_options_proto_goTypes,

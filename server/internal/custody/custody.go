@@ -1,0 +1,105 @@
+// Package custody cares for the server's root key while the server runs: who could bring it back if its file were lost,
+// and its change, which is an operation that wraps every secret anew.
+//
+// It deliberately seals nothing itself and knows no secrets: areas that keep some are holders and wrap their own. Which
+// people may ask for what is decided by the wires.
+package custody
+
+import (
+	"context"
+	"time"
+
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
+	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
+	"github.com/hearthos/hearth/server/internal/operation"
+	"github.com/hearthos/hearth/server/internal/seal"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// KindRotate is the kind of the operation that changes the root key.
+const KindRotate = "rotate-root-key"
+
+// target is what operations of that kind are about.
+const target = "root-key"
+
+// Holder keeps secrets that are sealed with the root key. Rewrap wraps all of them with the newest; it may be called again
+// and again, and heeds ctx. Secrets that are sealed while it runs are sealed with the newest anyway.
+type Holder interface {
+	Rewrap(ctx context.Context) error
+}
+
+// Service is safe for concurrent use.
+type Service struct {
+	ring    *seal.Ring
+	holders []Holder
+}
+
+// New returns the service for a ring and all holders of what is sealed with it.
+func New(ring *seal.Ring, holders ...Holder) *Service { return &Service{ring, holders} }
+
+// Describe tells which root key there is and which copies.
+func (s *Service) Describe() (*systemv1.GetRootKeyResponse, error) {
+	slots, err := s.ring.Slots()
+	if err != nil {
+		return nil, err
+	}
+	resp := &systemv1.GetRootKeyResponse{Id: s.ring.ID(), Rotating: s.ring.Changing()}
+	for _, slot := range slots {
+		resp.Copies = append(resp.Copies, &systemv1.RootKeyCopy{Name: slot.Name, CreateTime: timestamppb.New(slot.CreateTime)})
+	}
+	return resp, nil
+}
+
+// NewRecoveryCode makes a recovery code, which alone opens the copy of the root key from now on.
+func (s *Service) NewRecoveryCode(now time.Time) (string, error) {
+	code := seal.NewRecoveryCode()
+	if err := s.ring.Deposit(seal.RecoverySlot, code, now); err != nil {
+		return "", err
+	}
+	return code, nil
+}
+
+// passwordSlot is the copy that the password of an account opens.
+func passwordSlot(account string) string { return "password-" + account }
+
+// SetPassword makes a copy of the root key that the password of an owner's account opens, in place of the one before.
+func (s *Service) SetPassword(account, password string, now time.Time) error {
+	return s.ring.Deposit(passwordSlot(account), password, now)
+}
+
+// ForgetPassword removes the copy of an account that is no owner's any more. One that is not there is no error.
+func (s *Service) ForgetPassword(account string) error { return s.ring.Withdraw(passwordSlot(account)) }
+
+// Rotate begins the change of the root key.
+func (s *Service) Rotate(ctx context.Context, now time.Time, engine *operation.Engine, id, requestedBy string) (*operationsv1.Operation, error) {
+	return engine.Begin(ctx, now, operation.Request{ID: id, Kind: KindRotate, Target: target, RequestedBy: requestedBy})
+}
+
+// Definitions are the operations of this area.
+//
+//	begin ──▶ wrap ──▶ finish
+//
+// From the first step on there is no way back, and need not be: what was sealed with either key opens until the end.
+func (s *Service) Definitions() []operation.Definition {
+	step := func(name string, weight uint32, do func(context.Context) error) operation.Step {
+		return operation.Step{Name: name, Weight: weight, Final: true, Do: func(ctx context.Context, _ *operation.Run) error { return do(ctx) }}
+	}
+	return []operation.Definition{{
+		Kind:  KindRotate,
+		Locks: func(*operationsv1.Operation) []string { return []string{target} },
+		Steps: []operation.Step{
+			step("begin", 1, s.ring.Begin),
+			step("wrap", 8, s.wrap),
+			step("finish", 1, s.ring.Finish),
+		},
+	}}
+}
+
+func (s *Service) wrap(ctx context.Context) error {
+	for _, h := range s.holders {
+		if err := h.Rewrap(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
