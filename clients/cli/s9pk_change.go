@@ -14,6 +14,7 @@ import (
 	"github.com/hearthos/hearth/api/merkle"
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/api/s9pk/fetch"
+	"github.com/hearthos/hearth/api/s9pk/legacy"
 	"github.com/hearthos/hearth/api/sign"
 	"github.com/spf13/cobra"
 )
@@ -249,36 +250,45 @@ commitment stays the same.`,
 }
 
 func (a *app) convertCommand() *cobra.Command {
-	var out, arch string
+	var out, arch, keyFile string
 	c := &cobra.Command{
-		Use: "convert FILE", Short: "Rewrite a package file in its canonical order", Args: cobra.ExactArgs(1),
+		Use: "convert FILE", Short: "Rewrite a package file in its canonical order, or in today's format", Args: cobra.ExactArgs(1),
 		Long: `Rewrite a package file so that what a catalogue shows comes first, and verify every byte of
 it. The signature stays. With --arch the copy holds only what a machine of that
-architecture needs, and is still the same package.`,
+architecture needs, and is still the same package.
+
+A package of StartOS 0.3 (the first format) becomes one of the second, signed with your key.
+That needs mksquashfs.`,
 		Example: "  hearth s9pk convert hello.s9pk\n  hearth s9pk convert hello.s9pk --arch x86_64 --out hello_x86_64.s9pk",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			to, err := target(args[0], out)
 			if err != nil {
 				return err
 			}
-			return a.withPackage(cmd.Context(), args[0], func(p *packageFile) error {
-				var keep *s9pk.Layout
-				if arch != "" {
-					if keep, err = p.Layout(arch); err != nil {
-						return err
-					}
-				}
-				if err := a.write(to, "writing", p.bytes.Size(), func(w io.Writer) error {
-					return p.Rewrite(cmd.Context(), w, keep, s9pk.Priority)
-				}); err != nil {
-					return err
-				}
-				return a.printWritten(to, p.Manifest(), p.Commitment())
-			})
+			return a.withOld(cmd.Context(), args[0],
+				func(p *packageFile) error { return a.rewrite(cmd.Context(), p, to, arch) },
+				func(f *legacy.File, _ fetch.File) error { return a.convertOld(cmd.Context(), f, to, arch, keyFile) })
 		},
 	}
 	c.Flags().StringVarP(&out, "out", "f", "", "file to write; FILE itself when not given, - for standard output")
 	c.Flags().StringVar(&arch, "arch", "", "keep only what this architecture needs, as in x86_64")
+	c.Flags().StringVar(&keyFile, "key", defaultKey(), "key to sign with, for the first format")
 	_ = c.RegisterFlagCompletionFunc("arch", cobra.FixedCompletions(architectures, cobra.ShellCompDirectiveNoFileComp))
 	return c
+}
+
+func (a *app) rewrite(ctx context.Context, p *packageFile, to, arch string) error {
+	var keep *s9pk.Layout
+	if arch != "" {
+		var err error
+		if keep, err = p.Layout(arch); err != nil {
+			return err
+		}
+	}
+	if err := a.write(to, "writing", p.bytes.Size(), func(w io.Writer) error {
+		return p.Rewrite(ctx, w, keep, s9pk.Priority)
+	}); err != nil {
+		return err
+	}
+	return a.printWritten(to, p.Manifest(), p.Commitment())
 }

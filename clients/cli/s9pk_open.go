@@ -9,6 +9,7 @@ import (
 
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/api/s9pk/fetch"
+	"github.com/hearthos/hearth/api/s9pk/legacy"
 	"github.com/spf13/cobra"
 )
 
@@ -34,28 +35,12 @@ type packageFile struct {
 	bytes fetch.File
 }
 
-// Close gives up the file below.
-func (p *packageFile) Close() error { return p.bytes.Close() }
-
 // sizeText is how large the file is, as far as that is known.
 func (p *packageFile) sizeText() string {
 	if !p.bytes.Known() {
 		return "a stream"
 	}
 	return sizeText(p.bytes.Size())
-}
-
-// open opens and verifies the head of the package file that a person named.
-func (a *app) open(ctx context.Context, name string) (*packageFile, error) {
-	file, err := a.openBytes(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	f, err := s9pk.Open(file, file.Size(), s9pk.Options{})
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return &packageFile{f, file}, nil
 }
 
 // openBytes opens a path, a URL or standard input.
@@ -101,13 +86,31 @@ func regular(f *os.File, name string) (fetch.File, error) {
 	return &localFile{f, info.Size()}, nil
 }
 
-// withPackage opens the package file that a person named for the time of fn.
+// withPackage opens the package file that a person named, verifies its head, and keeps it open for the time of fn.
 func (a *app) withPackage(ctx context.Context, name string, fn func(p *packageFile) error) error {
-	p, err := a.open(ctx, name)
+	return a.withOld(ctx, name, fn, func(*legacy.File, fetch.File) error {
+		return fmt.Errorf("%w; see 'hearth s9pk convert'", &s9pk.Error{Reason: s9pk.OldFormat, Why: "it is in the first S9PK format and must be converted"})
+	})
+}
+
+// withOld is withPackage for commands that read the first format, too.
+func (a *app) withOld(ctx context.Context, name string, fn func(p *packageFile) error, old func(f *legacy.File, bytes fetch.File) error) error {
+	file, err := a.openBytes(ctx, name)
 	if err != nil {
 		return err
 	}
-	return errors.Join(fn(p), p.Close())
+	if legacy.Is(file) {
+		f, err := legacy.Open(file, file.Size())
+		if err == nil {
+			err = old(f, file)
+		}
+		return errors.Join(err, file.Close())
+	}
+	f, err := s9pk.Open(file, file.Size(), s9pk.Options{})
+	if err == nil {
+		err = fn(&packageFile{f, file})
+	}
+	return errors.Join(err, file.Close())
 }
 
 // print prints a row for programs or, by show, something for people.

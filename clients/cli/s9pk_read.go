@@ -11,6 +11,8 @@ import (
 
 	"github.com/hearthos/hearth/api/merkle"
 	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/api/s9pk/fetch"
+	"github.com/hearthos/hearth/api/s9pk/legacy"
 	"github.com/spf13/cobra"
 )
 
@@ -21,7 +23,7 @@ func (a *app) inspectCommand() *cobra.Command {
 		Use: "inspect FILE", Short: "Show what a package file says it is", Args: cobra.ExactArgs(1),
 		Example: "  hearth s9pk inspect hello.s9pk\n  hearth s9pk inspect hello.s9pk --output json | jq .manifest",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withPackage(cmd.Context(), args[0], func(p *packageFile) error {
+			return a.withOld(cmd.Context(), args[0], func(p *packageFile) error {
 				m := p.Manifest()
 				row := map[string]any{"id": m.ID, "version": m.Version.String(), "title": m.Title, "size": p.bytes.Size(),
 					"signer": p.Signer().PEM(), "commitment": p.Commitment(), "manifest": m}
@@ -38,7 +40,7 @@ func (a *app) inspectCommand() *cobra.Command {
 					}
 					return a.table([]string{"member", "size", "hash"}, rows)
 				})
-			})
+			}, a.inspectOld)
 		},
 	}
 }
@@ -49,19 +51,23 @@ func (a *app) manifestCommand() *cobra.Command {
 		Long:    "Print manifest.json of a package file: indented, or with --output json as it stands in the file.",
 		Example: "  hearth s9pk manifest hello.s9pk\n  hearth s9pk manifest hello.s9pk --output json | jq -r .version",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withPackage(cmd.Context(), args[0], func(p *packageFile) error {
-				return a.print(json.RawMessage(p.ManifestJSON()), func(w io.Writer) error {
-					var b bytes.Buffer
-					if err := json.Indent(&b, p.ManifestJSON(), "", "  "); err != nil {
-						return err
-					}
-					b.WriteByte('\n')
-					_, err := b.WriteTo(w)
-					return err
-				})
-			})
+			return a.withOld(cmd.Context(), args[0],
+				func(p *packageFile) error { return a.printManifest(p.ManifestJSON()) },
+				func(f *legacy.File, _ fetch.File) error { return a.printManifest(f.ManifestJSON()) })
 		},
 	}
+}
+
+func (a *app) printManifest(raw []byte) error {
+	return a.print(json.RawMessage(raw), func(w io.Writer) error {
+		var b bytes.Buffer
+		if err := json.Indent(&b, raw, "", "  "); err != nil {
+			return err
+		}
+		b.WriteByte('\n')
+		_, err := b.WriteTo(w)
+		return err
+	})
 }
 
 // kindWord is the type of a member as it is printed.
@@ -152,10 +158,17 @@ func (r *rate) set(done, total int64) {
 func (r *rate) end() { r.show.end() }
 
 // verifyAll verifies every byte and shows how far it is.
-func (a *app) verifyAll(ctx context.Context, p *packageFile) error {
+func (a *app) verifyAll(ctx context.Context, verify func(context.Context, func(done, total int64)) error) error {
 	show := a.newRate("verifying")
 	defer show.end()
-	return p.VerifyAll(ctx, show.set)
+	return verify(ctx, show.set)
+}
+
+func (a *app) printVerified(id, version, size string, begin time.Time) error {
+	return a.print(map[string]any{"id": id, "version": version, "valid": true}, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s %s is whole and signed (%s, %s)\n", printable(id), printable(version), size, time.Since(begin).Round(time.Millisecond))
+		return err
+	})
 }
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -166,16 +179,17 @@ file is whole, and otherwise says the reason. Whether the signer is to be truste
 checked; 'hearth s9pk inspect --output json' shows the key.`,
 		Example: "  hearth s9pk verify hello.s9pk\n  hearth s9pk verify https://example.com/hello.s9pk",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withPackage(cmd.Context(), args[0], func(p *packageFile) error {
-				begin := time.Now()
-				if err := a.verifyAll(cmd.Context(), p); err != nil {
+			begin := time.Now()
+			return a.withOld(cmd.Context(), args[0], func(p *packageFile) error {
+				if err := a.verifyAll(cmd.Context(), p.VerifyAll); err != nil {
 					return err
 				}
-				m := p.Manifest()
-				return a.print(map[string]any{"id": m.ID, "version": m.Version.String(), "valid": true}, func(w io.Writer) error {
-					_, err := fmt.Fprintf(w, "%s %s is whole and signed (%s, %s)\n", m.ID, m.Version, p.sizeText(), time.Since(begin).Round(time.Millisecond))
+				return a.printVerified(string(p.Manifest().ID), p.Manifest().Version.String(), p.sizeText(), begin)
+			}, func(f *legacy.File, bytes fetch.File) error {
+				if err := a.verifyAll(cmd.Context(), f.Verify); err != nil {
 					return err
-				})
+				}
+				return a.printVerified(f.Manifest().ID, f.Manifest().Version, sizeText(bytes.Size()), begin)
 			})
 		},
 	}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/hearthos/hearth/api/merkle"
+	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/api/s9pk/fetch"
+	"github.com/hearthos/hearth/api/s9pk/legacy"
+)
+
+// inspectOld shows a package of the first format.
+func (a *app) inspectOld(f *legacy.File, bytes fetch.File) error {
+	m := f.Manifest()
+	row := map[string]any{"id": m.ID, "version": m.Version, "title": m.Title, "size": bytes.Size(), "format": 1, "signer": f.Signer().PEM()}
+	return a.print(row, func(w io.Writer) error {
+		fmt.Fprintf(w, "%s  %s  %s\n%s, the first format: 'hearth s9pk convert' makes it today's\n\n", printable(m.ID), printable(m.Version), printable(m.Title), sizeText(bytes.Size()))
+		names, lengths := f.Sections()
+		var rows [][]string
+		for i, name := range names {
+			rows = append(rows, []string{name, sizeText(lengths[i])})
+		}
+		return a.table([]string{"section", "size"}, rows)
+	})
+}
+
+// conversion is a package of the first format on its way to the second.
+type conversion struct {
+	*legacy.File
+	scratch string
+	members map[string]merkle.Source
+	archs   []string
+}
+
+// convertOld makes a package of the second format. Everything is verified before anything is read for good.
+func (a *app) convertOld(ctx context.Context, f *legacy.File, to, arch, keyFile string) error {
+	key, err := loadKey(keyFile)
+	if err != nil {
+		return err
+	}
+	if err := a.verifyAll(ctx, f.Verify); err != nil {
+		return err
+	}
+	scratch, err := os.MkdirTemp("", "hearth-convert-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
+	c := &conversion{File: f, scratch: scratch, members: map[string]merkle.Source{}}
+	for _, step := range []func(context.Context) error{c.addTexts, c.addCode, c.addAssets, func(ctx context.Context) error { return c.addImages(ctx, arch) }} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	m, err := f.Manifest().Convert(c.archs)
+	if err != nil {
+		return err
+	}
+	raw, err := m.Encode()
+	if err != nil {
+		return err
+	}
+	var commitment s9pk.Commitment
+	if err := a.write(to, "writing", f.Section(legacy.SectionImages).Size(), func(w io.Writer) (err error) {
+		commitment, err = s9pk.Build(ctx, w, s9pk.BuildInput{Manifest: raw, Members: c.members, Key: key})
+		return err
+	}); err != nil {
+		return err
+	}
+	return a.printWritten(to, m, commitment)
+}
+
+func (c *conversion) addTexts(context.Context) error {
+	for section, member := range map[string]string{
+		legacy.SectionLicense: s9pk.PathLicense, legacy.SectionInstructions: s9pk.PathInstructions, legacy.SectionIcon: c.Manifest().IconName(),
+	} {
+		limit := int64(legacy.MaxText)
+		if section == legacy.SectionIcon {
+			limit = legacy.MaxIcon
+		}
+		text, err := c.ReadSection(section, limit)
+		if err != nil {
+			return err
+		}
+		c.members[member] = s9pk.FromBytes(text)
+	}
+	return nil
+}
+
+// addFile adds a file that was made in the scratch folder.
+func (c *conversion) addFile(member, path string) error {
+	source, err := s9pk.FromFile(path)
+	if err == nil {
+		c.members[member] = source
+	}
+	return err
+}
+
+// addCode puts the script and its manifest where the code that runs such packages looks for them.
+func (c *conversion) addCode(ctx context.Context) error {
+	script, err := c.ReadSection(legacy.SectionScripts, legacy.MaxScripts)
+	if err != nil {
+		return err
+	}
+	dir, out := filepath.Join(c.scratch, "javascript"), filepath.Join(c.scratch, s9pk.PathJavaScript)
+	if err := errors.Join(os.Mkdir(dir, 0o755), os.WriteFile(filepath.Join(dir, "embassy.js"), script, 0o644),
+		os.WriteFile(filepath.Join(dir, "embassyManifest.json"), c.ManifestJSON(), 0o644)); err != nil {
+		return err
+	}
+	if _, err := tool(ctx, ".", "mksquashfs", append([]string{dir, out, "-all-root", "-no-xattrs"}, squashfsFlags...)...); err != nil {
+		return err
+	}
+	return c.addFile(s9pk.PathJavaScript, out)
+}
+
+// addAssets makes a file system of the archive of assets; it is not unpacked on this machine.
+func (c *conversion) addAssets(ctx context.Context) error {
+	assets := c.Section(legacy.SectionAssets)
+	if assets.Size() == 0 {
+		return nil
+	}
+	in, out := filepath.Join(c.scratch, "assets.tar"), filepath.Join(c.scratch, s9pk.PathAssets)
+	f, err := os.Create(in)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, assets)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := tarToSquashfs(ctx, in, out); err != nil {
+		return err
+	}
+	return c.addFile(s9pk.PathAssets, out)
+}
+
+// addImages makes a root of each image of each architecture, or of the one asked for.
+func (c *conversion) addImages(_ context.Context, _ string) error {
+	tags, err := c.Manifest().ImageTags()
+	if err != nil || len(tags) == 0 {
+		return err
+	}
+	return fmt.Errorf("cannot convert the package: this release does not convert images, and it has %q", slices.Sorted(maps.Keys(tags)))
+}
