@@ -65,9 +65,24 @@ Tables are for people; --output json prints one row of JSON for each resource, a
 		}
 		return nil
 	}
-	root.AddCommand(a.packageCommand(), a.watchCommand(), a.operationsCommand(), a.statusCommand(), a.versionCommand(),
-		a.tokensCommand(), a.systemCommand(), a.s9pkCommand(), a.exverCommand(), a.keysCommand(), a.profileCommand(), a.completionCommand(), a.manCommand(),
-		a.rootKeyCommand(), a.recoveryCodeCommand())
+	root.AddCommand(
+		a.packageCommand(),
+		a.operationsCommand(),
+		a.statusCommand(),
+		a.watchCommand(),
+		a.tokensCommand(),
+		a.keysCommand(),
+		a.profileCommand(),
+		a.systemCommand(),
+		a.s9pkCommand(),
+		a.exverCommand(),
+		a.rootKeyCommand(),
+		a.recoveryCodeCommand(),
+		a.apiCommand(),
+		a.completionCommand(),
+		a.manCommand(),
+		a.versionCommand(),
+	)
 	root.SetHelpCommand(a.helpCommand())
 	root.InitDefaultHelpCmd()
 	group(root)

@@ -1,0 +1,353 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/text"
+)
+
+// What people read has five languages. This test holds the catalogue to the things it has texts of: every reason, every
+// step of an operation, every command and flag, every sentence this program prints by a key.
+//
+//	go test ./clients/cli -run TestTexts            tells what is missing, in which language
+//	go test ./clients/cli -run TestTexts -update    copies new English texts into api/text/en.json
+
+const catalogue = "../../api/text/"
+
+// entry is one text of a file of the catalogue.
+type entry struct {
+	Description string `json:"description"` // the English text that is translated
+	Other       string `json:"other"`
+}
+
+func readTexts(t *testing.T, lang string) map[string]entry {
+	t.Helper()
+	raw, err := os.ReadFile(catalogue + lang + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]entry{}
+	if lang == text.English {
+		plain := map[string]string{}
+		err = json.Unmarshal(raw, &plain)
+		for key, s := range plain {
+			out[key] = entry{Other: s}
+		}
+	} else {
+		err = json.Unmarshal(raw, &out)
+	}
+	if err != nil {
+		t.Fatalf("%s.json: %v", lang, err)
+	}
+	return out
+}
+
+// copied tells whether the English text of a key has its source elsewhere.
+func copied(key string) bool {
+	kind, _, _ := strings.Cut(key, ".")
+	return slices.Contains([]string{"reason", "remedy", "help"}, kind)
+}
+
+// sources are the English texts that en.json repeats.
+func sources(t *testing.T) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for name, comment := range reasonComments(t) {
+		out["reason."+name] = comment
+		if remedy := fault.Info(metav1.Reason(metav1.Reason_value["REASON_"+name])).GetRemedy(); remedy != "" {
+			out["remedy."+name] = remedy
+		}
+	}
+	helpTexts(newTestApp().newRoot(), func(key string, at *string) { out[key] = *at })
+	return out
+}
+
+var reasonLine = regexp.MustCompile(`^  REASON_([A-Z0-9_]+) = [1-9]`)
+
+// reasonComments are what the contract says of each reason: the comments, which generated code does not have.
+func reasonComments(t *testing.T) map[string]string {
+	t.Helper()
+	raw, err := os.ReadFile("../../api/proto/hearth/meta/v1/fault.proto")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	var comment []string
+	for line := range strings.Lines(string(raw)) {
+		if words, ok := strings.CutPrefix(strings.TrimSpace(line), "//"); ok {
+			comment = append(comment, strings.TrimSpace(words))
+			continue
+		}
+		if m := reasonLine.FindStringSubmatch(line); m != nil {
+			out[m[1]] = strings.Join(comment, " ")
+		}
+		comment = nil
+	}
+	if want := metav1.Reason(0).Descriptor().Values().Len() - 1; len(out) != want {
+		t.Fatalf("found %d of %d reasons in the contract", len(out), want)
+	}
+	return out
+}
+
+func TestTextsAreWhole(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("texts may lag behind while something is being made; the full test wants them all")
+	}
+	english, want := readTexts(t, text.English), sources(t)
+	if *update {
+		writeEnglish(t, english, want)
+		english = readTexts(t, text.English)
+	}
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		if english[key].Other != want[key] {
+			t.Errorf("en: %s is %q in the catalogue, and should be %q: run 'go test ./clients/cli -run TestTexts -update'", key, english[key].Other, want[key])
+		}
+	}
+	used := usedKeys(t)
+	for _, key := range slices.Sorted(maps.Keys(english)) {
+		if _, ok := want[key]; !ok && !used[key] {
+			t.Errorf("en: nothing has the text %s: remove it", key)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(used)) {
+		if english[key].Other == "" {
+			t.Errorf("en: %s is missing: write it in api/text/en.json", key)
+		}
+	}
+	for _, lang := range text.Languages()[1:] {
+		have := readTexts(t, lang)
+		for _, key := range slices.Sorted(maps.Keys(english)) {
+			switch e, ok := have[key]; {
+			case !ok || e.Other == "":
+				t.Errorf("%s: %s is missing: %q", lang, key, english[key].Other)
+			case e.Description != english[key].Other:
+				t.Errorf("%s: %s translates %q, which is now %q", lang, key, e.Description, english[key].Other)
+			}
+		}
+		for _, key := range slices.Sorted(maps.Keys(have)) {
+			if _, ok := english[key]; !ok {
+				t.Errorf("%s: there is no text %s any more", lang, key)
+			}
+		}
+	}
+}
+
+// writeEnglish brings the copies in en.json up to date and leaves the rest.
+func writeEnglish(t *testing.T, have map[string]entry, want map[string]string) {
+	t.Helper()
+	out := maps.Clone(want)
+	for key, e := range have {
+		if !copied(key) {
+			out[key] = e.Other
+		}
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(out); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(catalogue+text.English+".json", b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// literal are the parts of a text that are the same in every language: values, commands, flags, variables, file names.
+var literal = regexp.MustCompile(`\{\{\.\w+\}\}|'hearth [^']*'|--[a-z][a-z-]+|\$[A-Z_]+|\b[A-Z]{3,}\b|~/[\w./-]*\w|\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b`)
+
+// names are capitals in texts that are not the same in every language.
+var names = regexp.MustCompile(`^(PKG|DNS|AND|NOT)$`)
+
+func literals(s string) []string {
+	list := slices.DeleteFunc(literal.FindAllString(s, -1), names.MatchString)
+	slices.Sort(list)
+	return list
+}
+
+func TestTextsSayTheSameInEveryLanguage(t *testing.T) {
+	t.Parallel()
+	for _, lang := range text.Languages()[1:] {
+		for key, e := range readTexts(t, lang) {
+			if want, got := literals(e.Description), literals(e.Other); !slices.Equal(want, got) {
+				t.Errorf("%s: %s has %q and should have %q as in %q", lang, key, got, want, e.Description)
+			}
+			if strings.HasSuffix(key, ".short") && strings.HasSuffix(e.Other, ".") {
+				t.Errorf("%s: %s ends with a full stop", lang, key)
+			}
+			if full := strings.HasSuffix(e.Description, "."); full != strings.HasSuffix(e.Other, ".") {
+				t.Errorf("%s: %s ends otherwise than %q", lang, key, e.Description)
+			}
+			for line := range strings.Lines(e.Other) {
+				if strings.HasSuffix(key, ".long") && width(strings.TrimRight(line, "\n")) > 96 {
+					t.Errorf("%s: %s has a line that is too long: %s", lang, key, line)
+				}
+			}
+		}
+	}
+}
+
+// usedKeys are the keys that code asks for by name: sentences of this program, steps of operations.
+func usedKeys(t *testing.T) map[string]bool {
+	t.Helper()
+	out := map[string]bool{}
+	for _, f := range parsed(t, ".") {
+		ast.Inspect(f, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) == 0 {
+				return true
+			}
+			if sel, ok := call.Fun.(*ast.SelectorExpr); ok && (sel.Sel.Name == "say" || sel.Sel.Name == "Lookup") {
+				if key := constant(call.Args[0], nil); key != "" {
+					out[key] = true
+				}
+			}
+			return true
+		})
+	}
+	steps := 0
+	err := filepath.WalkDir("../../server/internal", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() || d.Name() == "testdata" || d.Name() == "operationtest" {
+			return err
+		}
+		files := parsed(t, path)
+		for _, key := range operationSteps(files) {
+			out[key] = true
+			steps++
+		}
+		return nil
+	})
+	if err != nil || steps < 4 {
+		t.Fatalf("found %d steps of operations, %v", steps, err)
+	}
+	return out
+}
+
+// parsed are the Go files of a folder, without tests.
+func parsed(t *testing.T, dir string) []*ast.File {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []*ast.File
+	for _, path := range paths {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	return files
+}
+
+// constants are the texts of a package's constants, by name.
+func constants(files []*ast.File) map[string]string {
+	out := map[string]string{}
+	for _, f := range files {
+		ast.Inspect(f, func(n ast.Node) bool {
+			if spec, ok := n.(*ast.ValueSpec); ok {
+				for i := range min(len(spec.Names), len(spec.Values)) {
+					if s := constant(spec.Values[i], nil); s != "" {
+						out[spec.Names[i].Name] = s
+					}
+				}
+			}
+			return true
+		})
+	}
+	return out
+}
+
+// constant is the text an expression stands for, empty when it is none.
+func constant(e ast.Expr, known map[string]string) string {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		if s, err := strconv.Unquote(e.Value); err == nil && e.Kind == token.STRING {
+			return s
+		}
+	case *ast.Ident:
+		return known[e.Name]
+	}
+	return ""
+}
+
+// operationSteps are the keys of the steps of the operations that a package defines.
+func operationSteps(files []*ast.File) []string {
+	known := constants(files)
+	var out []string
+	for _, f := range files {
+		ast.Inspect(f, func(n ast.Node) bool {
+			lit, ok := n.(*ast.CompositeLit)
+			if !ok {
+				return true
+			}
+			sel, ok := lit.Type.(*ast.SelectorExpr)
+			if !ok || sel.Sel.Name != "Definition" {
+				return true
+			}
+			kind := constant(member(lit, "Kind"), known)
+			steps, _ := member(lit, "Steps").(*ast.CompositeLit)
+			if kind == "" || steps == nil {
+				return true
+			}
+			for _, step := range steps.Elts {
+				if step, ok := step.(*ast.CompositeLit); ok {
+					out = append(out, "step."+kind+"."+constant(member(step, "Name"), known))
+				}
+			}
+			return true
+		})
+	}
+	return out
+}
+
+// member is the value of a member of a literal, nil when it is not given.
+func member(lit *ast.CompositeLit, name string) ast.Expr {
+	for _, e := range lit.Elts {
+		if kv, ok := e.(*ast.KeyValueExpr); ok {
+			if key, ok := kv.Key.(*ast.Ident); ok && key.Name == name {
+				return kv.Value
+			}
+		}
+	}
+	return nil
+}
+
+// Every flag says what it is for, in words that fit the others.
+func TestEveryFlagSaysWhatItIsFor(t *testing.T) {
+	t.Parallel()
+	seen := 0
+	helpTexts(newTestApp().newRoot(), func(key string, at *string) {
+		if !strings.Contains(key, ".flag.") {
+			return
+		}
+		seen++
+		if s := *at; s == "" || strings.HasSuffix(s, ".") || s[:1] != strings.ToLower(s[:1]) {
+			t.Errorf("%s is %q: begin with a small letter, end without a full stop", key, s)
+		}
+	})
+	if seen < 10 {
+		t.Errorf("only %d flags", seen)
+	}
+}
