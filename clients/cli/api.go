@@ -134,7 +134,7 @@ func (a *app) request(m protoreflect.MethodDescriptor, args, fields []string) (p
 		}
 	}
 	for _, f := range fields {
-		if err := setField(req, f); err != nil {
+		if err := assign(req, f); err != nil {
 			return nil, usageError{fmt.Errorf("%w; see 'hearth api --describe %s'", err, shortName(m))}
 		}
 	}

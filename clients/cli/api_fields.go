@@ -16,9 +16,9 @@ func wellKnown(md protoreflect.MessageDescriptor) bool {
 	return md.ParentFile().Package() == "google.protobuf"
 }
 
-// setField sets one field from "path=value". A path names fields by their JSON or their proto names, with dots into
+// assign sets one field from "path=value". A path names fields by their JSON or their proto names, with dots into
 // messages and to the keys of maps; a list grows by one with each value.
-func setField(m protoreflect.Message, assignment string) error {
+func assign(m protoreflect.Message, assignment string) error {
 	path, value, ok := strings.Cut(assignment, "=")
 	if !ok || path == "" {
 		return fmt.Errorf("cannot use the field %q: it is name=value", assignment)
@@ -37,7 +37,7 @@ func setField(m protoreflect.Message, assignment string) error {
 	case deeper && (f.Message() == nil || f.IsList()):
 		return fmt.Errorf("cannot use the field %q: %s has no fields of its own", assignment, name)
 	case deeper:
-		return setField(m.Mutable(f).Message(), rest+"="+value)
+		return assign(m.Mutable(f).Message(), rest+"="+value)
 	case f.IsList():
 		v, err := parseValue(f, m.Mutable(f).List().NewElement(), value)
 		if err == nil {

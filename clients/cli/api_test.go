@@ -62,7 +62,7 @@ func TestFieldsReachIntoMessagesAndMaps(t *testing.T) {
 	}
 	op := dynamicpb.NewMessage(m.Output())
 	for _, f := range []string{"operation.meta.id=x", "operation.meta.labels.a.b=c", "operation.spec.parameters.k=v", "operation.status.state=running", "operation.meta.revision=18446744073709551615"} {
-		if err := setField(op, f); err != nil {
+		if err := assign(op, f); err != nil {
 			t.Errorf("%s: %v", f, err)
 		}
 	}
@@ -74,7 +74,7 @@ func TestFieldsReachIntoMessagesAndMaps(t *testing.T) {
 	if !proto.Equal(op, other) {
 		t.Error(cmp.Diff(protojson.Format(other), protojson.Format(op)))
 	}
-	if err := setField(op, "operation.meta.labels=x"); err == nil {
+	if err := assign(op, "operation.meta.labels=x"); err == nil {
 		t.Error("a map takes a value without a key")
 	}
 }
@@ -110,7 +110,7 @@ func FuzzField(f *testing.F) {
 			return
 		}
 		for _, md := range []*dynamicpb.Message{dynamicpb.NewMessage(m.Input()), dynamicpb.NewMessage(m.Output())} {
-			if setField(md, field) != nil {
+			if assign(md, field) != nil {
 				continue
 			}
 			if _, err := protojson.Marshal(md); err != nil && !strings.Contains(err.Error(), "UTF-8") && !strings.Contains(err.Error(), "google.protobuf") {
