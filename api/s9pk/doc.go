@@ -1,8 +1,9 @@
 // Package s9pk reads, checks and writes package files of the second S9PK format, byte for byte as StartOS does.
 //
 // It deliberately runs no programs and unpacks nothing: file systems inside a package are made by others and used in
-// place, through Section. It does not convert packages of the first format, does not decide whom to trust and does not
-// fetch. Every refusal carries a Reason of a closed set, so that its cause can be told to a person and acted upon.
+// place, through Section. It does not decide whom to trust; it neither fetches nor reads the first format, which packages
+// fetch and legacy do. Every refusal carries a Reason of a closed set, so that its cause can be told to a person and acted
+// upon.
 //
 // # The file
 //

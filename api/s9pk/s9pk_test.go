@@ -243,6 +243,19 @@ func TestReasonsAreDistinct(t *testing.T) {
 	}
 }
 
+func TestReasonsAreExplainedToPeople(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/package-files.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, reason := range s9pk.Reasons() {
+		if !bytes.Contains(page, []byte("`"+reason+"`")) {
+			t.Errorf("docs/package-files.md does not explain %s", reason)
+		}
+	}
+}
+
 func BenchmarkOpen(b *testing.B) {
 	raw := testdata(b, "real-images.s9pk")
 	for b.Loop() {
