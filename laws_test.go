@@ -168,6 +168,7 @@ var restricted = map[string][]string{
 	"buf.build/go/protovalidate":             {"server/internal/rpc"},
 	"github.com/diskfs/go-diskfs":            {"api/s9pk", "server/internal/artifact", "server/internal/host"},
 	"github.com/google/go-containerregistry": {"clients/cli", "server/internal/artifact"},
+	"github.com/robfig/cron/v3":              {"server/internal/reconcile"},
 	"github.com/spf13/cobra":                 {"clients/cli", "server/cmd"},
 	"github.com/nicksnyder/go-i18n":          {"api/text"},
 	"io/ioutil":                              {},

@@ -182,7 +182,7 @@ to the server.`,
 			})
 		},
 	}
-	c.AddCommand(list, show, follow, cancel)
+	c.AddCommand(list, show, follow, cancel, a.retryCommand(), a.giveUpCommand())
 	return c
 }
 
@@ -220,6 +220,7 @@ func (a *app) showOperation(op *operationsv1.Operation) error {
 	if f := op.GetStatus().GetFault(); f != nil {
 		fmt.Fprintf(a.Out, "fault: %s (%s)\n", printable(f.GetMessage()), strings.TrimPrefix(f.GetReason().String(), "REASON_"))
 	}
+	a.showStuck(op)
 	var table [][]string
 	for _, st := range op.GetStatus().GetSteps() {
 		took := ""

@@ -151,7 +151,8 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Daemon, err erro
 		Store: d.store, Log: log, Door: frontDoor{d}, Names: serverNames{names}, Certificates: serverCertificates{d.authority},
 		Server: d.doorServer(),
 	})
-	d.manager = reconcile.New(d.store, log, d.runner.Controller(), d.gateways.Controller(), d.hosts.Controller(), d.proxy.Controller())
+	d.manager = reconcile.New(d.store, log, d.runner.Controller(), d.gateways.Controller(), d.hosts.Controller(), d.proxy.Controller(),
+		d.operations.History())
 	d.runner.Connect(hooks{d, actions}, func(pkg string) { d.manager.Wake(runner.ControllerName, pkg) })
 
 	// Wires.

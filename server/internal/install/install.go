@@ -80,6 +80,16 @@ func locks(op *operationsv1.Operation) []string {
 	return []string{"package/" + op.GetSpec().GetTarget()}
 }
 
+// release takes the mark of an operation off its package.
+func release(tx *store.Tx, op *operationsv1.Operation) error {
+	row, ok, err := store.Lookup[*packagesv1.Package](tx, op.GetSpec().GetTarget())
+	if err != nil || !ok || row.GetSpec().GetOperation() != op.GetMeta().GetId() {
+		return err
+	}
+	row.Spec.Operation = ""
+	return store.Put(tx, row)
+}
+
 // Start asks for the service to run. It is refused while the gate is shut or an operation holds the package.
 func (s *Service) Start(ctx context.Context, now time.Time, pkg string) (*packagesv1.Package, error) {
 	return s.change(ctx, now, pkg, func(tx *store.Tx, row *packagesv1.Package) error {

@@ -61,10 +61,21 @@ func (s *Service) installDefinition() operation.Definition {
 	return operation.Definition{
 		Kind:  KindInstall,
 		Locks: locks,
+		// Its file is discarded when it is undone, so it cannot be begun anew.
+		Release: release,
 		Steps: []operation.Step{
-			{Name: "verify", Weight: 30, Timeout: time.Hour, Do: s.takeArtifact, Undo: s.dropArtifact},
-			{Name: "container", Weight: 60, Timeout: 12 * time.Hour, Do: s.setUp, Undo: s.tearDown},
-			{Name: "finish", Weight: 10, Timeout: time.Minute, Do: s.finishInstall, Final: true},
+			{
+				Name: "verify", Weight: 30, Timeout: time.Hour, Do: s.takeArtifact, Undo: s.dropArtifact,
+				Leaves: "the package file, which no package uses",
+			},
+			{
+				Name: "container", Weight: 60, Timeout: 12 * time.Hour, Do: s.setUp, Undo: s.tearDown,
+				Leaves: "the service, half set up, with its container and data: uninstall the package to remove them",
+			},
+			{
+				Name: "finish", Weight: 10, Timeout: time.Minute, Do: s.finishInstall, Final: true,
+				Leaves: "the uploaded file; the service is set up and not started",
+			},
 		},
 	}
 }

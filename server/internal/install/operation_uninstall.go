@@ -39,11 +39,22 @@ func (s *Service) Uninstall(ctx context.Context, now time.Time, engine *operatio
 
 func (s *Service) uninstallDefinition() operation.Definition {
 	return operation.Definition{
-		Kind:  KindUninstall,
-		Locks: locks,
+		Kind:    KindUninstall,
+		Locks:   locks,
+		Release: release,
+		Repeat: func(tx *store.Tx, op *operationsv1.Operation) error {
+			_, err := installed(tx, op.GetSpec().GetTarget())
+			return err
+		},
 		Steps: []operation.Step{
-			{Name: "exit", Weight: 60, Timeout: time.Hour, Do: s.exit, Undo: s.comeBack},
-			{Name: "remove", Weight: 40, Timeout: time.Hour, Do: s.remove, Final: true},
+			{
+				Name: "exit", Weight: 60, Timeout: time.Hour, Do: s.exit, Undo: s.comeBack,
+				Leaves: "the service, stopped or on its way out: start it, or uninstall it again",
+			},
+			{
+				Name: "remove", Weight: 40, Timeout: time.Hour, Do: s.remove, Final: true,
+				Leaves: "the package, of which data, log and file may be there still: uninstall it again",
+			},
 		},
 	}
 }

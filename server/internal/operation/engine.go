@@ -44,7 +44,7 @@ func (e *Engine) look(ctx context.Context, wg *sync.WaitGroup, c store.Change) {
 	defer e.mu.Unlock()
 	x, running := e.running[c.ID]
 	if !running {
-		x = newExecution(e, c.ID)
+		x = newExecution(e, op)
 		e.running[c.ID] = x
 		wg.Go(func() {
 			defer func() {
@@ -55,9 +55,7 @@ func (e *Engine) look(ctx context.Context, wg *sync.WaitGroup, c store.Change) {
 			x.run(ctx)
 		})
 	}
-	if op.GetSpec().GetCancelRequested() {
-		x.requestCancel()
-	}
+	x.heed(op.GetSpec())
 }
 
 // backOff answers how long to wait after so many failures in a row.

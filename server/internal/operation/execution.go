@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hearthos/hearth/api/fault"
@@ -26,11 +27,13 @@ import (
 //	          "                                it failed              step failed; UNDOING, fault
 //	          "                                cut off by a cancel    UNDOING, fault cancelled
 //	          " (a final step has begun)       it failed              fault; the same again later
+//	          "                                failed, step given up  step left; FAILED
 //	UNDOING   Undo of the current step         well                   step undone; the one before current
 //	          " (the first step)               well                   FAILED, or CANCELLED if that is the fault
 //	          "                                it failed              the same again later
+//	          "                                failed, step given up  step left; the one before current, or FAILED
 //
-// Each line is one commit. A wish to cancel counts at the commit that would begin the next step, so it never comes
+// A step that is given up is cut off where it is being tried, and not tried again. Each line is one commit. A wish to cancel counts at the commit that would begin the next step, so it never comes
 // between the decision to begin a final step and the step.
 type execution struct {
 	e   *Engine
@@ -41,15 +44,53 @@ type execution struct {
 
 	cancelOnce sync.Once
 	cancelled  chan struct{} // closed when somebody asked to cancel
+
+	retries uint32                 // as last seen; used by the engine's goroutine only
+	givenUp atomic.Pointer[string] // name of the step somebody gave up
+	nudged  chan struct{}          // has a token when somebody asked for another attempt, or gave up
 }
 
 var (
 	errCancelled = fault.New(metav1.Reason_REASON_CANCELLED, "the operation was cancelled")
+	errGivenUp   = fault.New(metav1.Reason_REASON_CANCELLED, "the step was given up")
 	errGone      = errors.New("the operation's row is gone")
 )
 
-func newExecution(e *Engine, id string) *execution {
-	return &execution{e: e, id: id, log: e.log.With("op", id), cancelled: make(chan struct{})}
+func newExecution(e *Engine, op row) *execution {
+	id := op.GetMeta().GetId()
+	return &execution{
+		e: e, id: id, log: e.log.With("op", id), cancelled: make(chan struct{}), nudged: make(chan struct{}, 1),
+		retries: op.GetSpec().GetRetries(),
+	}
+}
+
+// heed passes on what somebody asked for since the row was seen last.
+func (x *execution) heed(spec *operationsv1.OperationSpec) {
+	if spec.GetCancelRequested() {
+		x.requestCancel()
+	}
+	step := spec.GetGiveUpStep()
+	if had := x.givenUp.Load(); step != "" && (had == nil || *had != step) {
+		x.givenUp.Store(&step)
+		x.nudge()
+	}
+	if spec.GetRetries() > x.retries {
+		x.retries = spec.GetRetries()
+		x.nudge()
+	}
+}
+
+func (x *execution) nudge() {
+	select {
+	case x.nudged <- struct{}{}:
+	default:
+	}
+}
+
+// gaveUp tells whether somebody gave up the step of this name.
+func (x *execution) gaveUp(step string) bool {
+	had := x.givenUp.Load()
+	return had != nil && *had == step
 }
 
 func (x *execution) requestCancel() { x.cancelOnce.Do(func() { close(x.cancelled) }) }
@@ -101,13 +142,11 @@ func (x *execution) commit(ctx context.Context, change func(op row, now *timesta
 				return errGone
 			}
 			change(op, timestamppb.New(now))
-			if err := store.Put(tx, op); err != nil {
+			if err := x.e.release(tx, op); err != nil {
 				return err
 			}
-			if ended(op) {
-				if err := prune(tx); err != nil {
-					return err
-				}
+			if err := store.Put(tx, op); err != nil {
+				return err
 			}
 			after, err = store.Get[row](tx, x.id)
 			return err
@@ -138,16 +177,15 @@ func (x *execution) begin(ctx context.Context) (row, error) {
 func (x *execution) do(ctx context.Context, r *Run) (row, error) {
 	def := x.e.defs[r.op.GetSpec().GetKind()]
 	onlyForward := passed(def, r.op)
+	if onlyForward && leaving(r.op) {
+		return x.leave(ctx, r)
+	}
 	var err error
 	if step := r.step(); step == nil {
 		err = fault.New(metav1.Reason_REASON_INTERNAL, "this release cannot go on with step %q of a %s begun by another", r.name(), r.op.GetSpec().GetKind())
 	} else {
-		stop := x.cancelled
-		if onlyForward {
-			stop = nil
-		}
 		x.e.probe("before do " + r.name())
-		err = x.call(ctx, stop, step.Timeout, r, step.Do)
+		err = x.call(ctx, onlyForward, step.Timeout, r, step.Do)
 		x.e.probe("after do " + r.name())
 	}
 	switch {
@@ -171,44 +209,80 @@ func (x *execution) do(ctx context.Context, r *Run) (row, error) {
 	})
 }
 
-// again notes why a step that must succeed did not, and waits before the next turn.
-func (x *execution) again(ctx context.Context, r *Run, err error) (row, error) {
-	f := x.blame(r, err)
-	op, err := x.commit(ctx, func(op row, _ *timestamppb.Timestamp) { op.Status.Fault = f })
-	if err == nil {
-		x.rest(ctx, r, f)
-	}
-	return op, err
-}
-
-// rest waits before another attempt at a step that must succeed.
-func (x *execution) rest(ctx context.Context, r *Run, f *metav1.Fault) {
-	x.failures++
-	r.progress.tell(0, 0, "", "trying again: "+f.GetMessage())
-	pause(ctx, backOff(x.failures))
-}
-
 func (x *execution) undo(ctx context.Context, r *Run) (row, error) {
+	if leaving(r.op) {
+		return x.leave(ctx, r)
+	}
 	step := r.step()
 	began := r.op.GetStatus().GetSteps()[r.op.GetStatus().GetCurrent()].GetState() != operationsv1.Step_STATE_PENDING
 	if began && step != nil && step.Undo != nil {
 		x.e.probe("before undo " + r.name())
-		err := x.call(ctx, nil, step.Timeout, r, step.Undo)
+		err := x.call(ctx, true, step.Timeout, r, step.Undo)
 		x.e.probe("after undo " + r.name())
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
 			}
-			x.rest(ctx, r, x.blame(r, err))
-			return r.op, nil
+			return x.again(ctx, r, err)
 		}
 	}
 	x.failures = 0
 	return x.commit(ctx, retreat)
 }
 
-// call runs a function of a step within its time; stop, if not nil, cuts it off.
-func (x *execution) call(ctx context.Context, stop <-chan struct{}, timeout time.Duration, r *Run, fn func(context.Context, *Run) error) (err error) {
+// again notes why a step that must succeed did not, and waits before the next turn, unless the step is given up.
+func (x *execution) again(ctx context.Context, r *Run, err error) (row, error) {
+	f := x.blame(r, err)
+	x.failures++
+	after := backOff(x.failures)
+	op, err := x.commit(ctx, func(op row, now *timestamppb.Timestamp) {
+		op.Status.Stuck = &operationsv1.Stuck{
+			Attempts: op.GetStatus().GetStuck().GetAttempts() + 1, Fault: f, NextTime: timestamppb.New(now.AsTime().Add(after)),
+		}
+	})
+	if err != nil || leaving(op) {
+		return op, err
+	}
+	r.progress.tell(0, 0, "", "trying again: "+f.GetMessage())
+	timer := time.NewTimer(after)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-x.nudged:
+	case <-ctx.Done():
+	}
+	// What was asked meanwhile counts for the next turn.
+	err = x.e.st.View(func(tx *store.Tx) (err error) {
+		op, err = store.Get[row](tx, x.id)
+		return err
+	})
+	return op, err
+}
+
+// leave ends the attempts at a step that was given up, and gives up no other one.
+func (x *execution) leave(ctx context.Context, r *Run) (row, error) {
+	x.failures = 0
+	what := fmt.Sprintf("what step %q did", r.name())
+	if step := r.step(); step != nil && step.Leaves != "" {
+		what = step.Leaves
+	}
+	x.log.Warn("step is given up", "step", r.name(), "left", what)
+	return x.commit(ctx, func(op row, now *timestamppb.Timestamp) {
+		step := op.GetStatus().GetSteps()[op.GetStatus().GetCurrent()]
+		step.State, step.EndTime = operationsv1.Step_STATE_LEFT, now
+		op.Status.LeftBehind = append(op.Status.LeftBehind, what)
+		if op.GetStatus().GetState() == operationsv1.OperationStatus_STATE_UNDOING {
+			retreat(op, now)
+			return
+		}
+		op.Status.Fault = op.GetStatus().GetStuck().GetFault()
+		op.Status.Stuck = nil
+		end(op, operationsv1.OperationStatus_STATE_FAILED, now)
+	})
+}
+
+// call runs a function of a step within its time. A wish to cancel cuts it off or, where it must succeed, one to give it up.
+func (x *execution) call(ctx context.Context, mustSucceed bool, timeout time.Duration, r *Run, fn func(context.Context, *Run) error) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	late := fault.New(metav1.Reason_REASON_OPERATION_TIMEOUT, "step %q took longer than %s", r.name(), timeout)
@@ -217,19 +291,11 @@ func (x *execution) call(ctx context.Context, stop <-chan struct{}, timeout time
 		ctx, release = context.WithTimeoutCause(ctx, timeout, late)
 		defer release()
 	}
-	if stop != nil {
-		ended := make(chan struct{})
-		var watcher sync.WaitGroup
-		watcher.Go(func() {
-			select {
-			case <-stop:
-				cancel(errCancelled)
-			case <-ended:
-			}
-		})
-		defer watcher.Wait()
-		defer close(ended)
-	}
+	ended := make(chan struct{})
+	var watcher sync.WaitGroup
+	watcher.Go(func() { x.cutOff(r.name(), mustSucceed, ended, cancel) })
+	defer watcher.Wait()
+	defer close(ended)
 	defer func() {
 		if p := recover(); p != nil {
 			x.log.Error("step panics", "step", r.name(), "panic", p, "stack", string(debug.Stack()))
@@ -244,6 +310,28 @@ func (x *execution) call(ctx context.Context, stop <-chan struct{}, timeout time
 	return err
 }
 
+// cutOff ends an attempt at a step when somebody asks for it, until the attempt has ended.
+func (x *execution) cutOff(step string, mustSucceed bool, ended <-chan struct{}, cancel context.CancelCauseFunc) {
+	cancelled := x.cancelled
+	if mustSucceed {
+		cancelled = nil
+	}
+	for {
+		if mustSucceed && x.gaveUp(step) {
+			cancel(errGivenUp)
+			return
+		}
+		select {
+		case <-cancelled:
+			cancel(errCancelled)
+			return
+		case <-x.nudged: // another attempt is being made already; or it is given up
+		case <-ended:
+			return
+		}
+	}
+}
+
 // blame logs why a step did not work and answers what callers may know of it, with the step's name.
 func (x *execution) blame(r *Run, err error) *metav1.Fault {
 	x.log.Info("step failed", "step", r.name(), "state", stateName(r.op), "error", err)
@@ -253,6 +341,11 @@ func (x *execution) blame(r *Run, err error) *metav1.Fault {
 	}
 	f.Metadata["step"] = r.name()
 	return f
+}
+
+// leaving tells whether the current step is one that must succeed and is given up.
+func leaving(op row) bool {
+	return op.GetStatus().GetSteps()[op.GetStatus().GetCurrent()].GetName() == op.GetSpec().GetGiveUpStep()
 }
 
 // The rest are the transitions.
@@ -268,7 +361,7 @@ func advance(op row, onlyForward bool, now *timestamppb.Timestamp) {
 	current := op.GetStatus().GetCurrent()
 	step := op.GetStatus().GetSteps()[current]
 	step.State, step.EndTime = operationsv1.Step_STATE_DONE, now
-	op.Status.Fault = nil
+	op.Status.Stuck = nil
 	switch {
 	case op.GetSpec().GetCancelRequested() && !onlyForward:
 		op.Status.State, op.Status.Fault = operationsv1.OperationStatus_STATE_UNDOING, fault.Proto(errCancelled)
@@ -283,12 +376,17 @@ func advance(op row, onlyForward bool, now *timestamppb.Timestamp) {
 func retreat(op row, now *timestamppb.Timestamp) {
 	current := op.GetStatus().GetCurrent()
 	step := op.GetStatus().GetSteps()[current]
-	if s := step.GetState(); s != operationsv1.Step_STATE_FAILED && s != operationsv1.Step_STATE_PENDING {
+	switch step.GetState() {
+	case operationsv1.Step_STATE_FAILED, operationsv1.Step_STATE_PENDING, operationsv1.Step_STATE_LEFT:
+	default:
 		step.State, step.EndTime = operationsv1.Step_STATE_UNDONE, now
 	}
+	op.Status.Stuck = nil
 	switch {
 	case current > 0:
 		op.Status.Current = current - 1
+	case len(op.GetStatus().GetLeftBehind()) > 0:
+		end(op, operationsv1.OperationStatus_STATE_FAILED, now)
 	case op.GetSpec().GetCancelRequested() && op.GetStatus().GetFault().GetReason() == metav1.Reason_REASON_CANCELLED:
 		end(op, operationsv1.OperationStatus_STATE_CANCELLED, now)
 	default:

@@ -5,6 +5,8 @@
 // continuously; that is reconcile's. An operation does not run services: it writes what is wanted and waits for it.
 //
 //	operation.go  what is declared and asked: Definition, Step, Request; Begin and Cancel
+//	stuck.go      what people can do about an operation that does not get on: Retry and GiveUp
+//	history.go    the controller that forgets operations which ended long ago
 //	engine.go     which operations run in this process
 //	execution.go  the state machine of one operation
 //	run.go        what a step can do
@@ -16,7 +18,7 @@
 //     idempotent, and Undo copes with a Do that never began or stopped anywhere.
 //   - An operation ends in SUCCEEDED with all steps done, or in FAILED or CANCELLED with all that began undone in
 //     reverse order. Once a step declared Final has begun, nothing is undone: what fails is tried again until it works.
-//     The same holds for Undo, always.
+//     The same holds for Undo, always; only a person may give such a step up, and then the operation tells what is left.
 //   - Two operations whose locks overlap are never under way at the same time.
 //   - A process that stops leaves operations where they are; the next one goes on.
 package operation
@@ -37,9 +39,6 @@ import (
 	"github.com/hearthos/hearth/server/internal/store"
 )
 
-// keepEnded is how many operations that ended are kept for people to look at.
-const keepEnded = 1000
-
 type row = *operationsv1.Operation
 
 // Step is a named part of an operation.
@@ -54,6 +53,8 @@ type Step struct {
 	Do, Undo func(ctx context.Context, r *Run) error
 	// Final: once this step has begun there is no way back, only forward.
 	Final bool
+	// Leaves is what stays behind when the step is given up, in words for people, as in "the service's container".
+	Leaves string
 }
 
 // Definition says how operations of a kind go.
@@ -63,6 +64,11 @@ type Definition struct {
 	// spec. nil: nothing.
 	Locks func(op *operationsv1.Operation) []string
 	Steps []Step
+	// Release gives back what an operation holds besides its locks, such as a mark in another row. It runs in the commit
+	// that ends an operation of which a step was given up: nothing else does. nil: nothing.
+	Release func(tx *store.Tx, op *operationsv1.Operation) error
+	// Repeat refuses to begin an operation anew, in the commit that does; op is the one that ended. nil: it cannot be.
+	Repeat func(tx *store.Tx, op *operationsv1.Operation) error
 }
 
 // step answers the step of this name, or nil: the row may come from a release with other steps.
@@ -89,6 +95,8 @@ type Request struct {
 	// Prepare runs in the commit that records the operation, after it is known that no other is in the way; its error
 	// refuses the operation.
 	Prepare func(tx *store.Tx) error
+	// RetryOf is the operation of which this is another attempt, if any.
+	RetryOf string
 }
 
 // Engine keeps operations of some kinds going. All methods may be called concurrently.
@@ -175,7 +183,7 @@ func draft(def *Definition, r Request) row {
 	op := &operationsv1.Operation{
 		Meta: &metav1.Meta{Id: r.ID},
 		Spec: &operationsv1.OperationSpec{
-			Kind: r.Kind, Target: r.Target, Parameters: r.Parameters, RequestedBy: r.RequestedBy,
+			Kind: r.Kind, Target: r.Target, Parameters: r.Parameters, RequestedBy: r.RequestedBy, RetryOf: r.RetryOf,
 		},
 		Status: &operationsv1.OperationStatus{State: operationsv1.OperationStatus_STATE_PENDING},
 	}
@@ -227,12 +235,9 @@ func (e *Engine) refuseConflict(tx *store.Tx, def *Definition, op row) error {
 func (e *Engine) Cancel(ctx context.Context, now time.Time, id string) (*operationsv1.Operation, error) {
 	var answer row
 	_, err := e.st.Update(ctx, now, func(tx *store.Tx) error {
-		op, there, err := store.Lookup[row](tx, id)
+		op, err := lookup(tx, id)
 		if err != nil {
 			return err
-		}
-		if !there {
-			return fault.New(metav1.Reason_REASON_OPERATION_NOT_FOUND, "there is no operation %q", id).With("operation", id)
 		}
 		if def := e.defs[op.GetSpec().GetKind()]; ended(op) || passed(def, op) {
 			return fault.New(metav1.Reason_REASON_OPERATION_FINAL, "cannot cancel operation %s: it has ended or can only go forward", id).
@@ -241,10 +246,7 @@ func (e *Engine) Cancel(ctx context.Context, now time.Time, id string) (*operati
 		if op.GetStatus().GetState() != operationsv1.OperationStatus_STATE_UNDOING {
 			op.Spec.CancelRequested = true
 		}
-		if err := store.Put(tx, op); err != nil {
-			return err
-		}
-		answer, err = store.Get[row](tx, id)
+		answer, err = put(tx, op)
 		return err
 	})
 	if err != nil {
@@ -275,19 +277,4 @@ func passed(def *Definition, op row) bool {
 
 func stateName(op row) string {
 	return strings.ToLower(strings.TrimPrefix(op.GetStatus().GetState().String(), "STATE_"))
-}
-
-// prune deletes the oldest of the operations that ended. Ids sort by the time they were made.
-func prune(tx *store.Tx) error {
-	all, err := store.List[row](tx, "")
-	if err != nil || len(all) <= keepEnded {
-		return err
-	}
-	all = slices.DeleteFunc(all, func(op row) bool { return !ended(op) })
-	for i := 0; i < len(all)-keepEnded; i++ {
-		if err := store.Delete[row](tx, all[i].GetMeta().GetId()); err != nil {
-			return err
-		}
-	}
-	return nil
 }

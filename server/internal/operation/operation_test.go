@@ -19,7 +19,9 @@ import (
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/operation"
+	"github.com/hearthos/hearth/server/internal/reconcile"
 	"github.com/hearthos/hearth/server/internal/store"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 type row = *operationsv1.Operation
@@ -269,7 +271,7 @@ func TestFinalStepGoesOnlyForward(t *testing.T) {
 	}, func(w *world) {
 		id := w.begin("k", "x")
 		op := w.expect(id, "RUNNING a:DONE b:RUNNING c:PENDING", "do a", "do b")
-		if op.GetStatus().GetFault().GetMetadata()["step"] != "b" {
+		if op.GetStatus().GetStuck().GetFault().GetMetadata()["step"] != "b" {
 			t.Errorf("nobody can see why it does not go on: %v", op)
 		}
 		if _, err := w.e.Cancel(w.t.Context(), time.Now(), id); !fault.Is(err, metav1.Reason_REASON_OPERATION_FINAL) {
@@ -277,7 +279,7 @@ func TestFinalStepGoesOnlyForward(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		op = w.expect(id, "SUCCEEDED a:DONE b:DONE c:DONE", "do a", "do b", "do b", "do b", "do c", "do c", "do c")
-		if op.GetStatus().GetFault() != nil {
+		if op.GetStatus().GetFault() != nil || op.GetStatus().GetStuck() != nil {
 			t.Errorf("%v", op)
 		}
 	})
@@ -521,7 +523,7 @@ func TestOldOperationsAreForgotten(t *testing.T) {
 		return []operation.Definition{{Kind: "k", Steps: []operation.Step{w.step("a", nil)}}}
 	}, func(w *world) {
 		_, err := w.st.Update(w.t.Context(), time.Now(), func(tx *store.Tx) error {
-			for i := range 1005 {
+			for i := range 1015 {
 				id, err := ids.NewULID(time.UnixMilli(int64(i)), rand.Reader)
 				if err != nil {
 					return err
@@ -530,7 +532,11 @@ func TestOldOperationsAreForgotten(t *testing.T) {
 				if i == 0 {
 					state = operationsv1.OperationStatus_STATE_UNSPECIFIED // not ended, whatever it is
 				}
-				op := &operationsv1.Operation{Meta: &metav1.Meta{Id: string(id)}, Status: &operationsv1.OperationStatus{State: state}}
+				end := time.Now()
+				if i >= 500 && i < 510 {
+					end = end.AddDate(0, 0, -181)
+				}
+				op := &operationsv1.Operation{Meta: &metav1.Meta{Id: string(id)}, Status: &operationsv1.OperationStatus{State: state, EndTime: timestamppb.New(end)}}
 				if err := store.Put(tx, op); err != nil {
 					return err
 				}
@@ -540,17 +546,30 @@ func TestOldOperationsAreForgotten(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		ctx, stop := context.WithCancel(context.Background())
+		defer stop()
+		ran := make(chan error, 1)
+		go func() { ran <- reconcile.New(w.st, slog.New(slog.DiscardHandler), w.e.History()).Run(ctx) }()
 		id := w.begin("k", "x")
 		w.settled(id)
-		err = w.st.View(func(tx *store.Tx) error {
-			rows, err := store.List[row](tx, "")
-			if len(rows) != 1001 || rows[len(rows)-1].GetMeta().GetId() != id || rows[0].GetStatus().GetState() != operationsv1.OperationStatus_STATE_UNSPECIFIED {
-				t.Errorf("%d are left", len(rows))
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
+		if rows := w.rows(); len(rows) != 1001 || rows[len(rows)-1].GetMeta().GetId() != id || rows[0].GetStatus().GetState() != operationsv1.OperationStatus_STATE_UNSPECIFIED {
+			t.Errorf("%d are left", len(rows))
+		}
+		stop()
+		if err := <-ran; err != nil {
+			t.Error(err)
 		}
 	})
+}
+
+func (w *world) rows() (rows []row) {
+	w.t.Helper()
+	err := w.st.View(func(tx *store.Tx) (err error) {
+		rows, err = store.List[row](tx, "")
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return rows
 }

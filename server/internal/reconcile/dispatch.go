@@ -82,6 +82,7 @@ func (d *dispatcher) start(ctx context.Context) {
 		d.ready = d.ready[1:]
 		d.tasks[key].state = running
 		d.active++
+		d.count()
 		go func() {
 			after, err := d.l.run(ctx, key)
 			d.results <- result{key, after, err}
@@ -124,8 +125,11 @@ func (t *task) hurry() {
 
 func (d *dispatcher) end(r result, stopping bool) {
 	d.active--
+	d.l.counters.runs.Add(1)
+	defer d.count()
 	t := d.tasks[r.key]
 	if r.err != nil && !stopping {
+		d.l.counters.errors.Add(1)
 		t.failures++
 		t.failedAt = time.Now()
 		t.state, t.due = waiting, t.failedAt.Add(delay(t.failures))
@@ -172,4 +176,17 @@ func (d *dispatcher) promote(now time.Time) {
 			d.queue(key, t)
 		}
 	}
+}
+
+// count tells how much there is to do, for whoever measures it.
+func (d *dispatcher) count() {
+	d.l.counters.queued.Store(int64(len(d.ready)))
+	d.l.counters.active.Store(int64(d.active))
+	failing := 0
+	for _, t := range d.tasks {
+		if t.failures > 0 {
+			failing++
+		}
+	}
+	d.l.counters.failing.Store(int64(failing))
 }

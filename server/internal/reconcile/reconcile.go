@@ -7,7 +7,13 @@
 //
 // Invariants: a key is never run twice at the same time; a wake during a run causes another run after it; no wake is
 // lost between the listing at boot and the first change; a key that fails is run again after a delay that doubles from
-// 500 ms to a minute, however often its own writes wake it meanwhile; a panic is a failure of its key.
+// 500 ms to a minute, however often its own writes wake it meanwhile; a panic is a failure of its key; a time of a
+// calendar is kept once, also when the machine was off then.
+//
+//	reconcile.go  what is declared: Controller, Source; what wakes keys
+//	dispatch.go   which key runs when
+//	calendar.go   times of the wall clock        timetable.go  keeping them
+//	graph.go      which controller reads and writes what
 package reconcile
 
 import (
@@ -50,6 +56,12 @@ type Controller struct {
 	// Reconcile takes a key a step towards what should be. after > 0 asks for another run then, if nothing wakes the key
 	// before. It heeds ctx and is safe to call again at any point where it was left.
 	Reconcile func(ctx context.Context, key string) (after time.Duration, err error)
+	// Times wake keys at times of the wall clock. A key has at most one calendar.
+	Times []Time
+
+	// What follows declares inputs and outputs, for people: see Graph. Reads are kinds that Reconcile reads besides those
+	// of the sources, Writes the kinds it writes; Drives is what it makes so outside of the store, in a word or two.
+	Reads, Writes, Drives []string
 }
 
 // Manager runs controllers.
@@ -62,10 +74,14 @@ func New(st *store.Store, log *slog.Logger, cs ...Controller) *Manager {
 	m := &Manager{}
 	for _, c := range cs {
 		c.Workers = max(c.Workers, 1)
-		m.loops = append(m.loops, &loop{
+		l := &loop{
 			Controller: c, st: st, log: log.With("controller", c.Name),
 			woken: make(map[string]struct{}), news: make(chan struct{}, 1),
-		})
+		}
+		for _, at := range c.Times {
+			l.appointments = append(l.appointments, &appointment{Time: at})
+		}
+		m.loops = append(m.loops, l)
 	}
 	return m
 }
@@ -105,6 +121,9 @@ func (m *Manager) Run(ctx context.Context) error {
 		for i, w := range watchers {
 			wg.Go(func() { l.follow(ctx, i, w) })
 		}
+		for _, a := range l.appointments {
+			wg.Go(func() { l.keepTime(ctx, a) })
+		}
 		wg.Go(func() { l.boot(ctx) })
 		wg.Go(func() { l.dispatch(ctx) })
 	}
@@ -120,7 +139,10 @@ type loop struct {
 
 	news chan struct{} // has a token when woken is not empty
 
-	mu    sync.Mutex // guards woken; a leaf
+	appointments []*appointment
+	counters     counters
+
+	mu    sync.Mutex // guards woken, and what is in appointments; a leaf
 	woken map[string]struct{}
 }
 
@@ -209,7 +231,11 @@ func (l *loop) run(ctx context.Context, key string) (after time.Duration, err er
 			err = errors.New("the controller panicked")
 		}
 	}()
-	return l.Reconcile(ctx, key)
+	due := l.appointed(key)
+	if after, err = l.Reconcile(ctx, key); err == nil {
+		err = l.kept(ctx, due)
+	}
+	return after, err
 }
 
 // delay answers how long to wait after so many failures in a row: doubling, with up to a quarter more by chance, so that

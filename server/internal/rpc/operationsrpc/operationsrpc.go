@@ -3,6 +3,7 @@ package operationsrpc
 
 import (
 	"context"
+	"crypto/rand"
 	"slices"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/operation"
 	"github.com/hearthos/hearth/server/internal/rpc"
 	"github.com/hearthos/hearth/server/internal/store"
@@ -65,4 +67,24 @@ func (s *Server) GetOperation(_ context.Context, req *operationsv1.GetOperationR
 func (s *Server) CancelOperation(ctx context.Context, req *operationsv1.CancelOperationRequest) (*operationsv1.CancelOperationResponse, error) {
 	op, err := s.engine.Cancel(ctx, s.clock(), req.GetId())
 	return &operationsv1.CancelOperationResponse{Operation: op}, err
+}
+
+// RetryOperation implements OperationServiceServer.
+func (s *Server) RetryOperation(ctx context.Context, req *operationsv1.RetryOperationRequest) (*operationsv1.RetryOperationResponse, error) {
+	again := req.GetRequestId()
+	if again == "" {
+		id, err := ids.NewULID(s.clock(), rand.Reader)
+		if err != nil {
+			return nil, err
+		}
+		again = string(id)
+	}
+	op, err := s.engine.Retry(ctx, s.clock(), req.GetId(), again, rpc.Caller(ctx))
+	return &operationsv1.RetryOperationResponse{Operation: op}, err
+}
+
+// GiveUpOperation implements OperationServiceServer.
+func (s *Server) GiveUpOperation(ctx context.Context, req *operationsv1.GiveUpOperationRequest) (*operationsv1.GiveUpOperationResponse, error) {
+	op, err := s.engine.GiveUp(ctx, s.clock(), req.GetId(), req.GetForce())
+	return &operationsv1.GiveUpOperationResponse{Operation: op}, err
 }

@@ -148,6 +148,10 @@ const (
 	Reason_REASON_CLIENT_CONFIG Reason = 160
 	// The client knows no profile of this name.
 	Reason_REASON_PROFILE_NOT_FOUND Reason = 161
+	// The operation is not stuck, so nothing of it needs to be given up.
+	Reason_REASON_OPERATION_NOT_STUCK Reason = 165
+	// The operation cannot be begun anew from what is recorded of it.
+	Reason_REASON_OPERATION_NOT_REPEATABLE Reason = 166
 )
 
 // Enum value maps for Reason.
@@ -213,6 +217,8 @@ var (
 		100: "REASON_CAPABILITY_MISSING",
 		160: "REASON_CLIENT_CONFIG",
 		161: "REASON_PROFILE_NOT_FOUND",
+		165: "REASON_OPERATION_NOT_STUCK",
+		166: "REASON_OPERATION_NOT_REPEATABLE",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -275,6 +281,8 @@ var (
 		"REASON_CAPABILITY_MISSING":       100,
 		"REASON_CLIENT_CONFIG":            160,
 		"REASON_PROFILE_NOT_FOUND":        161,
+		"REASON_OPERATION_NOT_STUCK":      165,
+		"REASON_OPERATION_NOT_REPEATABLE": 166,
 	}
 )
 
@@ -461,7 +469,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xc1&\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\x89(\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12F\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a1\x8a\x80\x19-\b\r\x1a)Report it with the log id of the message.\x12j\n" +
@@ -525,7 +533,9 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x19REASON_STREAM_UNSUPPORTED\x10\x97\x01\x1aE\x8a\x80\x19A\b\f\x1a=Call the method by gRPC, gRPC-Web, Connect or its REST route.\x12O\n" +
 	"\x19REASON_CAPABILITY_MISSING\x10d\x1a0\x8a\x80\x19,\b\t\x1a(The message says what the machine lacks.\x12x\n" +
 	"\x14REASON_CLIENT_CONFIG\x10\xa0\x01\x1a]\x8a\x80\x19Y\b\t\x1aUCorrect the file that the message names, or move it away and make the profiles again.\x12]\n" +
-	"\x18REASON_PROFILE_NOT_FOUND\x10\xa1\x01\x1a>\x8a\x80\x19:\b\x05\x1a6See the profiles there are with 'hearth profile list'.B\xb7\x01\n" +
+	"\x18REASON_PROFILE_NOT_FOUND\x10\xa1\x01\x1a>\x8a\x80\x19:\b\x05\x1a6See the profiles there are with 'hearth profile list'.\x12^\n" +
+	"\x1aREASON_OPERATION_NOT_STUCK\x10\xa5\x01\x1a=\x8a\x80\x199\b\t\x1a5Wait for it, or cancel it to have undone what it did.\x12f\n" +
+	"\x1fREASON_OPERATION_NOT_REPEATABLE\x10\xa6\x01\x1a@\x8a\x80\x19<\b\t\x1a8Ask for the same work in the way it was asked for first.B\xb7\x01\n" +
 	"\x12com.hearth.meta.v1B\n" +
 	"FaultProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/meta/v1;metav1\xa2\x02\x03HMX\xaa\x02\x0eHearth.Meta.V1\xca\x02\x0eHearth\\Meta\\V1\xe2\x02\x1aHearth\\Meta\\V1\\GPBMetadata\xea\x02\x10Hearth::Meta::V1b\x06proto3"
 

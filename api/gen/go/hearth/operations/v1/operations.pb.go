@@ -117,6 +117,8 @@ const (
 	Step_STATE_FAILED Step_State = 4
 	// Undone.
 	Step_STATE_UNDONE Step_State = 5
+	// Given up: what it did is left as it is.
+	Step_STATE_LEFT Step_State = 6
 )
 
 // Enum value maps for Step_State.
@@ -128,6 +130,7 @@ var (
 		3: "STATE_DONE",
 		4: "STATE_FAILED",
 		5: "STATE_UNDONE",
+		6: "STATE_LEFT",
 	}
 	Step_State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
@@ -136,6 +139,7 @@ var (
 		"STATE_DONE":        3,
 		"STATE_FAILED":      4,
 		"STATE_UNDONE":      5,
+		"STATE_LEFT":        6,
 	}
 )
 
@@ -163,7 +167,7 @@ func (x Step_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Step_State.Descriptor instead.
 func (Step_State) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{3, 0}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{4, 0}
 }
 
 // Operation is one piece of long work.
@@ -242,7 +246,13 @@ type OperationSpec struct {
 	// Whether somebody asked for it to be cancelled.
 	CancelRequested bool `protobuf:"varint,4,opt,name=cancel_requested,json=cancelRequested,proto3" json:"cancel_requested,omitempty"`
 	// Who asked: "local", or the id of the token.
-	RequestedBy   string `protobuf:"bytes,5,opt,name=requested_by,json=requestedBy,proto3" json:"requested_by,omitempty"`
+	RequestedBy string `protobuf:"bytes,5,opt,name=requested_by,json=requestedBy,proto3" json:"requested_by,omitempty"`
+	// How often somebody asked for the next attempt not to be waited for.
+	Retries uint32 `protobuf:"varint,6,opt,name=retries,proto3" json:"retries,omitempty"`
+	// Name of the step somebody gave up; empty when nobody did.
+	GiveUpStep string `protobuf:"bytes,7,opt,name=give_up_step,json=giveUpStep,proto3" json:"give_up_step,omitempty"`
+	// Id of the operation that ended without success and of which this is another attempt; empty for a first one.
+	RetryOf       string `protobuf:"bytes,8,opt,name=retry_of,json=retryOf,proto3" json:"retry_of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -312,6 +322,27 @@ func (x *OperationSpec) GetRequestedBy() string {
 	return ""
 }
 
+func (x *OperationSpec) GetRetries() uint32 {
+	if x != nil {
+		return x.Retries
+	}
+	return 0
+}
+
+func (x *OperationSpec) GetGiveUpStep() string {
+	if x != nil {
+		return x.GiveUpStep
+	}
+	return ""
+}
+
+func (x *OperationSpec) GetRetryOf() string {
+	if x != nil {
+		return x.RetryOf
+	}
+	return ""
+}
+
 // OperationStatus is how far it is.
 type OperationStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -326,7 +357,11 @@ type OperationStatus struct {
 	// When it ended.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// What steps remember for later steps and for the time after a crash, by name.
-	Memo          map[string]string `protobuf:"bytes,6,rep,name=memo,proto3" json:"memo,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Memo map[string]string `protobuf:"bytes,6,rep,name=memo,proto3" json:"memo,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Present while the current step must succeed and does not.
+	Stuck *Stuck `protobuf:"bytes,7,opt,name=stuck,proto3" json:"stuck,omitempty"`
+	// What was given up and is left as it was, in words for people.
+	LeftBehind    []string `protobuf:"bytes,8,rep,name=left_behind,json=leftBehind,proto3" json:"left_behind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -403,6 +438,84 @@ func (x *OperationStatus) GetMemo() map[string]string {
 	return nil
 }
 
+func (x *OperationStatus) GetStuck() *Stuck {
+	if x != nil {
+		return x.Stuck
+	}
+	return nil
+}
+
+func (x *OperationStatus) GetLeftBehind() []string {
+	if x != nil {
+		return x.LeftBehind
+	}
+	return nil
+}
+
+// Stuck tells about a step that must succeed and has failed: the undo of one, or one past the point of return.
+type Stuck struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many attempts failed in a row.
+	Attempts uint32 `protobuf:"varint,1,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// Why the last one did.
+	Fault *v1.Fault `protobuf:"bytes,2,opt,name=fault,proto3" json:"fault,omitempty"`
+	// When the next one is.
+	NextTime      *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=next_time,json=nextTime,proto3" json:"next_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Stuck) Reset() {
+	*x = Stuck{}
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Stuck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Stuck) ProtoMessage() {}
+
+func (x *Stuck) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Stuck.ProtoReflect.Descriptor instead.
+func (*Stuck) Descriptor() ([]byte, []int) {
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Stuck) GetAttempts() uint32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *Stuck) GetFault() *v1.Fault {
+	if x != nil {
+		return x.Fault
+	}
+	return nil
+}
+
+func (x *Stuck) GetNextTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextTime
+	}
+	return nil
+}
+
 // Step is one named part of an operation.
 type Step struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -422,7 +535,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[3]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -434,7 +547,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[3]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -447,7 +560,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{3}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Step) GetName() string {
@@ -498,7 +611,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[4]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -510,7 +623,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[4]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -523,7 +636,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{4}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Progress) GetMeta() *v1.Meta {
@@ -561,7 +674,7 @@ type ProgressStatus struct {
 
 func (x *ProgressStatus) Reset() {
 	*x = ProgressStatus{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[5]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -573,7 +686,7 @@ func (x *ProgressStatus) String() string {
 func (*ProgressStatus) ProtoMessage() {}
 
 func (x *ProgressStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[5]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -586,7 +699,7 @@ func (x *ProgressStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProgressStatus.ProtoReflect.Descriptor instead.
 func (*ProgressStatus) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{5}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ProgressStatus) GetStep() string {
@@ -646,7 +759,7 @@ type ListOperationsRequest struct {
 
 func (x *ListOperationsRequest) Reset() {
 	*x = ListOperationsRequest{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[6]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -658,7 +771,7 @@ func (x *ListOperationsRequest) String() string {
 func (*ListOperationsRequest) ProtoMessage() {}
 
 func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[6]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -671,7 +784,7 @@ func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsRequest.ProtoReflect.Descriptor instead.
 func (*ListOperationsRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{6}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListOperationsRequest) GetPageSize() int32 {
@@ -708,7 +821,7 @@ type ListOperationsResponse struct {
 
 func (x *ListOperationsResponse) Reset() {
 	*x = ListOperationsResponse{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[7]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -720,7 +833,7 @@ func (x *ListOperationsResponse) String() string {
 func (*ListOperationsResponse) ProtoMessage() {}
 
 func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[7]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -733,7 +846,7 @@ func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsResponse.ProtoReflect.Descriptor instead.
 func (*ListOperationsResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{7}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListOperationsResponse) GetOperations() []*Operation {
@@ -761,7 +874,7 @@ type GetOperationRequest struct {
 
 func (x *GetOperationRequest) Reset() {
 	*x = GetOperationRequest{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[8]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -773,7 +886,7 @@ func (x *GetOperationRequest) String() string {
 func (*GetOperationRequest) ProtoMessage() {}
 
 func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[8]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -786,7 +899,7 @@ func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationRequest.ProtoReflect.Descriptor instead.
 func (*GetOperationRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{8}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetOperationRequest) GetId() string {
@@ -807,7 +920,7 @@ type GetOperationResponse struct {
 
 func (x *GetOperationResponse) Reset() {
 	*x = GetOperationResponse{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[9]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -819,7 +932,7 @@ func (x *GetOperationResponse) String() string {
 func (*GetOperationResponse) ProtoMessage() {}
 
 func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[9]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -832,7 +945,7 @@ func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationResponse.ProtoReflect.Descriptor instead.
 func (*GetOperationResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{9}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetOperationResponse) GetOperation() *Operation {
@@ -853,7 +966,7 @@ type CancelOperationRequest struct {
 
 func (x *CancelOperationRequest) Reset() {
 	*x = CancelOperationRequest{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[10]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -865,7 +978,7 @@ func (x *CancelOperationRequest) String() string {
 func (*CancelOperationRequest) ProtoMessage() {}
 
 func (x *CancelOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[10]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -878,7 +991,7 @@ func (x *CancelOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelOperationRequest.ProtoReflect.Descriptor instead.
 func (*CancelOperationRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{10}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CancelOperationRequest) GetId() string {
@@ -899,7 +1012,7 @@ type CancelOperationResponse struct {
 
 func (x *CancelOperationResponse) Reset() {
 	*x = CancelOperationResponse{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[11]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -911,7 +1024,7 @@ func (x *CancelOperationResponse) String() string {
 func (*CancelOperationResponse) ProtoMessage() {}
 
 func (x *CancelOperationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[11]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -924,10 +1037,213 @@ func (x *CancelOperationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelOperationResponse.ProtoReflect.Descriptor instead.
 func (*CancelOperationResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{11}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CancelOperationResponse) GetOperation() *Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
+}
+
+// RetryOperationRequest names an operation.
+type RetryOperationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Id of the new operation where one is begun: a lower-case ULID, or empty for one of the server's. Asking again with
+	// the same one begins nothing twice.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryOperationRequest) Reset() {
+	*x = RetryOperationRequest{}
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryOperationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryOperationRequest) ProtoMessage() {}
+
+func (x *RetryOperationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryOperationRequest.ProtoReflect.Descriptor instead.
+func (*RetryOperationRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RetryOperationRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RetryOperationRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// RetryOperationResponse holds the operation that is tried: the same one, or the one that was begun.
+type RetryOperationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operation.
+	Operation     *Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryOperationResponse) Reset() {
+	*x = RetryOperationResponse{}
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryOperationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryOperationResponse) ProtoMessage() {}
+
+func (x *RetryOperationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryOperationResponse.ProtoReflect.Descriptor instead.
+func (*RetryOperationResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RetryOperationResponse) GetOperation() *Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
+}
+
+// GiveUpOperationRequest names an operation.
+type GiveUpOperationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Also when no attempt at the step has failed yet, and one is cut off.
+	Force         bool `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GiveUpOperationRequest) Reset() {
+	*x = GiveUpOperationRequest{}
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GiveUpOperationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GiveUpOperationRequest) ProtoMessage() {}
+
+func (x *GiveUpOperationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GiveUpOperationRequest.ProtoReflect.Descriptor instead.
+func (*GiveUpOperationRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *GiveUpOperationRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *GiveUpOperationRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+// GiveUpOperationResponse holds the operation as it is after the request.
+type GiveUpOperationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operation.
+	Operation     *Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GiveUpOperationResponse) Reset() {
+	*x = GiveUpOperationResponse{}
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GiveUpOperationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GiveUpOperationResponse) ProtoMessage() {}
+
+func (x *GiveUpOperationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GiveUpOperationResponse.ProtoReflect.Descriptor instead.
+func (*GiveUpOperationResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *GiveUpOperationResponse) GetOperation() *Operation {
 	if x != nil {
 		return x.Operation
 	}
@@ -942,7 +1258,7 @@ const file_hearth_operations_v1_operations_proto_rawDesc = "" +
 	"\tOperation\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x127\n" +
 	"\x04spec\x18\x02 \x01(\v2#.hearth.operations.v1.OperationSpecR\x04spec\x12=\n" +
-	"\x06status\x18\x03 \x01(\v2%.hearth.operations.v1.OperationStatusR\x06status:+\xea\xf9\x18'\b\x01\x12\toperation\x18\x01 \x01*\toperation2\toperation\"\x9d\x02\n" +
+	"\x06status\x18\x03 \x01(\v2%.hearth.operations.v1.OperationStatusR\x06status:+\xea\xf9\x18'\b\x01\x12\toperation\x18\x01 \x01*\toperation2\toperation\"\xf4\x02\n" +
 	"\rOperationSpec\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\x12S\n" +
@@ -950,17 +1266,24 @@ const file_hearth_operations_v1_operations_proto_rawDesc = "" +
 	"parameters\x18\x03 \x03(\v23.hearth.operations.v1.OperationSpec.ParametersEntryR\n" +
 	"parameters\x12)\n" +
 	"\x10cancel_requested\x18\x04 \x01(\bR\x0fcancelRequested\x12!\n" +
-	"\frequested_by\x18\x05 \x01(\tR\vrequestedBy\x1a=\n" +
+	"\frequested_by\x18\x05 \x01(\tR\vrequestedBy\x12\x18\n" +
+	"\aretries\x18\x06 \x01(\rR\aretries\x12 \n" +
+	"\fgive_up_step\x18\a \x01(\tR\n" +
+	"giveUpStep\x12\x19\n" +
+	"\bretry_of\x18\b \x01(\tR\aretryOf\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x98\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xec\x04\n" +
 	"\x0fOperationStatus\x12A\n" +
 	"\x05state\x18\x01 \x01(\x0e2+.hearth.operations.v1.OperationStatus.StateR\x05state\x120\n" +
 	"\x05steps\x18\x02 \x03(\v2\x1a.hearth.operations.v1.StepR\x05steps\x12\x18\n" +
 	"\acurrent\x18\x03 \x01(\x05R\acurrent\x12+\n" +
 	"\x05fault\x18\x04 \x01(\v2\x15.hearth.meta.v1.FaultR\x05fault\x125\n" +
 	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12C\n" +
-	"\x04memo\x18\x06 \x03(\v2/.hearth.operations.v1.OperationStatus.MemoEntryR\x04memo\x1a7\n" +
+	"\x04memo\x18\x06 \x03(\v2/.hearth.operations.v1.OperationStatus.MemoEntryR\x04memo\x121\n" +
+	"\x05stuck\x18\a \x01(\v2\x1b.hearth.operations.v1.StuckR\x05stuck\x12\x1f\n" +
+	"\vleft_behind\x18\b \x03(\tR\n" +
+	"leftBehind\x1a7\n" +
 	"\tMemoEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x93\x01\n" +
@@ -971,14 +1294,18 @@ const file_hearth_operations_v1_operations_proto_rawDesc = "" +
 	"\rSTATE_UNDOING\x10\x03\x12\x13\n" +
 	"\x0fSTATE_SUCCEEDED\x10\x04\x12\x10\n" +
 	"\fSTATE_FAILED\x10\x05\x12\x13\n" +
-	"\x0fSTATE_CANCELLED\x10\x06\"\xd6\x02\n" +
+	"\x0fSTATE_CANCELLED\x10\x06\"\x89\x01\n" +
+	"\x05Stuck\x12\x1a\n" +
+	"\battempts\x18\x01 \x01(\rR\battempts\x12+\n" +
+	"\x05fault\x18\x02 \x01(\v2\x15.hearth.meta.v1.FaultR\x05fault\x127\n" +
+	"\tnext_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bnextTime\"\xe7\x02\n" +
 	"\x04Step\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x126\n" +
 	"\x05state\x18\x02 \x01(\x0e2 .hearth.operations.v1.Step.StateR\x05state\x12\x16\n" +
 	"\x06weight\x18\x03 \x01(\rR\x06weight\x129\n" +
 	"\n" +
 	"start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
-	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"x\n" +
+	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"\x88\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_PENDING\x10\x01\x12\x11\n" +
@@ -986,7 +1313,9 @@ const file_hearth_operations_v1_operations_proto_rawDesc = "" +
 	"\n" +
 	"STATE_DONE\x10\x03\x12\x10\n" +
 	"\fSTATE_FAILED\x10\x04\x12\x10\n" +
-	"\fSTATE_UNDONE\x10\x05\"\x9e\x01\n" +
+	"\fSTATE_UNDONE\x10\x05\x12\x0e\n" +
+	"\n" +
+	"STATE_LEFT\x10\x06\"\x9e\x01\n" +
 	"\bProgress\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12<\n" +
 	"\x06status\x18\x02 \x01(\v2$.hearth.operations.v1.ProgressStatusR\x06status:*\xea\xf9\x18&\b\x02\x12\bprogress\x18\x02 \x01*\toperation2\toperation\"\x9a\x01\n" +
@@ -1015,11 +1344,24 @@ const file_hearth_operations_v1_operations_proto_rawDesc = "" +
 	"\x16CancelOperationRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x98\x01\x1aR\x02id\"X\n" +
 	"\x17CancelOperationResponse\x12=\n" +
-	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation2\xd9\x03\n" +
+	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"Y\n" +
+	"\x15RetryOperationRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x98\x01\x1aR\x02id\x12&\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18\x1aR\trequestId\"W\n" +
+	"\x16RetryOperationResponse\x12=\n" +
+	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"H\n" +
+	"\x16GiveUpOperationRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x98\x01\x1aR\x02id\x12\x14\n" +
+	"\x05force\x18\x02 \x01(\bR\x05force\"X\n" +
+	"\x17GiveUpOperationResponse\x12=\n" +
+	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation2\x99\x06\n" +
 	"\x10OperationService\x12\x90\x01\n" +
 	"\x0eListOperations\x12+.hearth.operations.v1.ListOperationsRequest\x1a,.hearth.operations.v1.ListOperationsResponse\"#\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/api/v1/operations\x90\x02\x01\x12\x8f\x01\n" +
 	"\fGetOperation\x12).hearth.operations.v1.GetOperationRequest\x1a*.hearth.operations.v1.GetOperationResponse\"(\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/operations/{id}\x90\x02\x01\x12\x9f\x01\n" +
-	"\x0fCancelOperation\x12,.hearth.operations.v1.CancelOperationRequest\x1a-.hearth.operations.v1.CancelOperationResponse\"/\xca\xf3\x18\x02\x10\x02\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/v1/operations/{id}:cancelB\xe6\x01\n" +
+	"\x0fCancelOperation\x12,.hearth.operations.v1.CancelOperationRequest\x1a-.hearth.operations.v1.CancelOperationResponse\"/\xca\xf3\x18\x02\x10\x02\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/v1/operations/{id}:cancel\x12\x9b\x01\n" +
+	"\x0eRetryOperation\x12+.hearth.operations.v1.RetryOperationRequest\x1a,.hearth.operations.v1.RetryOperationResponse\".\xca\xf3\x18\x02\x10\x02\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/api/v1/operations/{id}:retry\x12\x9f\x01\n" +
+	"\x0fGiveUpOperation\x12,.hearth.operations.v1.GiveUpOperationRequest\x1a-.hearth.operations.v1.GiveUpOperationResponse\"/\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/v1/operations/{id}:giveUpB\xe6\x01\n" +
 	"\x18com.hearth.operations.v1B\x0fOperationsProtoP\x01ZGgithub.com/hearthos/hearth/api/gen/go/hearth/operations/v1;operationsv1\xa2\x02\x03HOX\xaa\x02\x14Hearth.Operations.V1\xca\x02\x14Hearth\\Operations\\V1\xe2\x02 Hearth\\Operations\\V1\\GPBMetadata\xea\x02\x16Hearth::Operations::V1b\x06proto3"
 
 var (
@@ -1035,57 +1377,71 @@ func file_hearth_operations_v1_operations_proto_rawDescGZIP() []byte {
 }
 
 var file_hearth_operations_v1_operations_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_hearth_operations_v1_operations_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_hearth_operations_v1_operations_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_hearth_operations_v1_operations_proto_goTypes = []any{
 	(OperationStatus_State)(0),      // 0: hearth.operations.v1.OperationStatus.State
 	(Step_State)(0),                 // 1: hearth.operations.v1.Step.State
 	(*Operation)(nil),               // 2: hearth.operations.v1.Operation
 	(*OperationSpec)(nil),           // 3: hearth.operations.v1.OperationSpec
 	(*OperationStatus)(nil),         // 4: hearth.operations.v1.OperationStatus
-	(*Step)(nil),                    // 5: hearth.operations.v1.Step
-	(*Progress)(nil),                // 6: hearth.operations.v1.Progress
-	(*ProgressStatus)(nil),          // 7: hearth.operations.v1.ProgressStatus
-	(*ListOperationsRequest)(nil),   // 8: hearth.operations.v1.ListOperationsRequest
-	(*ListOperationsResponse)(nil),  // 9: hearth.operations.v1.ListOperationsResponse
-	(*GetOperationRequest)(nil),     // 10: hearth.operations.v1.GetOperationRequest
-	(*GetOperationResponse)(nil),    // 11: hearth.operations.v1.GetOperationResponse
-	(*CancelOperationRequest)(nil),  // 12: hearth.operations.v1.CancelOperationRequest
-	(*CancelOperationResponse)(nil), // 13: hearth.operations.v1.CancelOperationResponse
-	nil,                             // 14: hearth.operations.v1.OperationSpec.ParametersEntry
-	nil,                             // 15: hearth.operations.v1.OperationStatus.MemoEntry
-	(*v1.Meta)(nil),                 // 16: hearth.meta.v1.Meta
-	(*v1.Fault)(nil),                // 17: hearth.meta.v1.Fault
-	(*timestamppb.Timestamp)(nil),   // 18: google.protobuf.Timestamp
+	(*Stuck)(nil),                   // 5: hearth.operations.v1.Stuck
+	(*Step)(nil),                    // 6: hearth.operations.v1.Step
+	(*Progress)(nil),                // 7: hearth.operations.v1.Progress
+	(*ProgressStatus)(nil),          // 8: hearth.operations.v1.ProgressStatus
+	(*ListOperationsRequest)(nil),   // 9: hearth.operations.v1.ListOperationsRequest
+	(*ListOperationsResponse)(nil),  // 10: hearth.operations.v1.ListOperationsResponse
+	(*GetOperationRequest)(nil),     // 11: hearth.operations.v1.GetOperationRequest
+	(*GetOperationResponse)(nil),    // 12: hearth.operations.v1.GetOperationResponse
+	(*CancelOperationRequest)(nil),  // 13: hearth.operations.v1.CancelOperationRequest
+	(*CancelOperationResponse)(nil), // 14: hearth.operations.v1.CancelOperationResponse
+	(*RetryOperationRequest)(nil),   // 15: hearth.operations.v1.RetryOperationRequest
+	(*RetryOperationResponse)(nil),  // 16: hearth.operations.v1.RetryOperationResponse
+	(*GiveUpOperationRequest)(nil),  // 17: hearth.operations.v1.GiveUpOperationRequest
+	(*GiveUpOperationResponse)(nil), // 18: hearth.operations.v1.GiveUpOperationResponse
+	nil,                             // 19: hearth.operations.v1.OperationSpec.ParametersEntry
+	nil,                             // 20: hearth.operations.v1.OperationStatus.MemoEntry
+	(*v1.Meta)(nil),                 // 21: hearth.meta.v1.Meta
+	(*v1.Fault)(nil),                // 22: hearth.meta.v1.Fault
+	(*timestamppb.Timestamp)(nil),   // 23: google.protobuf.Timestamp
 }
 var file_hearth_operations_v1_operations_proto_depIdxs = []int32{
-	16, // 0: hearth.operations.v1.Operation.meta:type_name -> hearth.meta.v1.Meta
+	21, // 0: hearth.operations.v1.Operation.meta:type_name -> hearth.meta.v1.Meta
 	3,  // 1: hearth.operations.v1.Operation.spec:type_name -> hearth.operations.v1.OperationSpec
 	4,  // 2: hearth.operations.v1.Operation.status:type_name -> hearth.operations.v1.OperationStatus
-	14, // 3: hearth.operations.v1.OperationSpec.parameters:type_name -> hearth.operations.v1.OperationSpec.ParametersEntry
+	19, // 3: hearth.operations.v1.OperationSpec.parameters:type_name -> hearth.operations.v1.OperationSpec.ParametersEntry
 	0,  // 4: hearth.operations.v1.OperationStatus.state:type_name -> hearth.operations.v1.OperationStatus.State
-	5,  // 5: hearth.operations.v1.OperationStatus.steps:type_name -> hearth.operations.v1.Step
-	17, // 6: hearth.operations.v1.OperationStatus.fault:type_name -> hearth.meta.v1.Fault
-	18, // 7: hearth.operations.v1.OperationStatus.end_time:type_name -> google.protobuf.Timestamp
-	15, // 8: hearth.operations.v1.OperationStatus.memo:type_name -> hearth.operations.v1.OperationStatus.MemoEntry
-	1,  // 9: hearth.operations.v1.Step.state:type_name -> hearth.operations.v1.Step.State
-	18, // 10: hearth.operations.v1.Step.start_time:type_name -> google.protobuf.Timestamp
-	18, // 11: hearth.operations.v1.Step.end_time:type_name -> google.protobuf.Timestamp
-	16, // 12: hearth.operations.v1.Progress.meta:type_name -> hearth.meta.v1.Meta
-	7,  // 13: hearth.operations.v1.Progress.status:type_name -> hearth.operations.v1.ProgressStatus
-	2,  // 14: hearth.operations.v1.ListOperationsResponse.operations:type_name -> hearth.operations.v1.Operation
-	2,  // 15: hearth.operations.v1.GetOperationResponse.operation:type_name -> hearth.operations.v1.Operation
-	2,  // 16: hearth.operations.v1.CancelOperationResponse.operation:type_name -> hearth.operations.v1.Operation
-	8,  // 17: hearth.operations.v1.OperationService.ListOperations:input_type -> hearth.operations.v1.ListOperationsRequest
-	10, // 18: hearth.operations.v1.OperationService.GetOperation:input_type -> hearth.operations.v1.GetOperationRequest
-	12, // 19: hearth.operations.v1.OperationService.CancelOperation:input_type -> hearth.operations.v1.CancelOperationRequest
-	9,  // 20: hearth.operations.v1.OperationService.ListOperations:output_type -> hearth.operations.v1.ListOperationsResponse
-	11, // 21: hearth.operations.v1.OperationService.GetOperation:output_type -> hearth.operations.v1.GetOperationResponse
-	13, // 22: hearth.operations.v1.OperationService.CancelOperation:output_type -> hearth.operations.v1.CancelOperationResponse
-	20, // [20:23] is the sub-list for method output_type
-	17, // [17:20] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	6,  // 5: hearth.operations.v1.OperationStatus.steps:type_name -> hearth.operations.v1.Step
+	22, // 6: hearth.operations.v1.OperationStatus.fault:type_name -> hearth.meta.v1.Fault
+	23, // 7: hearth.operations.v1.OperationStatus.end_time:type_name -> google.protobuf.Timestamp
+	20, // 8: hearth.operations.v1.OperationStatus.memo:type_name -> hearth.operations.v1.OperationStatus.MemoEntry
+	5,  // 9: hearth.operations.v1.OperationStatus.stuck:type_name -> hearth.operations.v1.Stuck
+	22, // 10: hearth.operations.v1.Stuck.fault:type_name -> hearth.meta.v1.Fault
+	23, // 11: hearth.operations.v1.Stuck.next_time:type_name -> google.protobuf.Timestamp
+	1,  // 12: hearth.operations.v1.Step.state:type_name -> hearth.operations.v1.Step.State
+	23, // 13: hearth.operations.v1.Step.start_time:type_name -> google.protobuf.Timestamp
+	23, // 14: hearth.operations.v1.Step.end_time:type_name -> google.protobuf.Timestamp
+	21, // 15: hearth.operations.v1.Progress.meta:type_name -> hearth.meta.v1.Meta
+	8,  // 16: hearth.operations.v1.Progress.status:type_name -> hearth.operations.v1.ProgressStatus
+	2,  // 17: hearth.operations.v1.ListOperationsResponse.operations:type_name -> hearth.operations.v1.Operation
+	2,  // 18: hearth.operations.v1.GetOperationResponse.operation:type_name -> hearth.operations.v1.Operation
+	2,  // 19: hearth.operations.v1.CancelOperationResponse.operation:type_name -> hearth.operations.v1.Operation
+	2,  // 20: hearth.operations.v1.RetryOperationResponse.operation:type_name -> hearth.operations.v1.Operation
+	2,  // 21: hearth.operations.v1.GiveUpOperationResponse.operation:type_name -> hearth.operations.v1.Operation
+	9,  // 22: hearth.operations.v1.OperationService.ListOperations:input_type -> hearth.operations.v1.ListOperationsRequest
+	11, // 23: hearth.operations.v1.OperationService.GetOperation:input_type -> hearth.operations.v1.GetOperationRequest
+	13, // 24: hearth.operations.v1.OperationService.CancelOperation:input_type -> hearth.operations.v1.CancelOperationRequest
+	15, // 25: hearth.operations.v1.OperationService.RetryOperation:input_type -> hearth.operations.v1.RetryOperationRequest
+	17, // 26: hearth.operations.v1.OperationService.GiveUpOperation:input_type -> hearth.operations.v1.GiveUpOperationRequest
+	10, // 27: hearth.operations.v1.OperationService.ListOperations:output_type -> hearth.operations.v1.ListOperationsResponse
+	12, // 28: hearth.operations.v1.OperationService.GetOperation:output_type -> hearth.operations.v1.GetOperationResponse
+	14, // 29: hearth.operations.v1.OperationService.CancelOperation:output_type -> hearth.operations.v1.CancelOperationResponse
+	16, // 30: hearth.operations.v1.OperationService.RetryOperation:output_type -> hearth.operations.v1.RetryOperationResponse
+	18, // 31: hearth.operations.v1.OperationService.GiveUpOperation:output_type -> hearth.operations.v1.GiveUpOperationResponse
+	27, // [27:32] is the sub-list for method output_type
+	22, // [22:27] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_hearth_operations_v1_operations_proto_init() }
@@ -1099,7 +1455,7 @@ func file_hearth_operations_v1_operations_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_operations_v1_operations_proto_rawDesc), len(file_hearth_operations_v1_operations_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   14,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

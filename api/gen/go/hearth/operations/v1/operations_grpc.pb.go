@@ -24,13 +24,15 @@ const (
 	OperationService_ListOperations_FullMethodName  = "/hearth.operations.v1.OperationService/ListOperations"
 	OperationService_GetOperation_FullMethodName    = "/hearth.operations.v1.OperationService/GetOperation"
 	OperationService_CancelOperation_FullMethodName = "/hearth.operations.v1.OperationService/CancelOperation"
+	OperationService_RetryOperation_FullMethodName  = "/hearth.operations.v1.OperationService/RetryOperation"
+	OperationService_GiveUpOperation_FullMethodName = "/hearth.operations.v1.OperationService/GiveUpOperation"
 )
 
 // OperationServiceClient is the client API for OperationService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// OperationService lists and cancels operations. To follow one, watch its resource.
+// OperationService lists, cancels and retries operations. To follow one, watch its resource.
 type OperationServiceClient interface {
 	// ListOperations lists operations, the newest first.
 	ListOperations(ctx context.Context, in *ListOperationsRequest, opts ...grpc.CallOption) (*ListOperationsResponse, error)
@@ -39,6 +41,12 @@ type OperationServiceClient interface {
 	// CancelOperation asks an operation to undo what it did. It answers at once; the operation ends as CANCELLED, or
 	// goes on to its end where it is past the point of return.
 	CancelOperation(ctx context.Context, in *CancelOperationRequest, opts ...grpc.CallOption) (*CancelOperationResponse, error)
+	// RetryOperation has an operation tried again at once. One that is stuck does not wait for its next attempt; one that
+	// ended without success is begun anew, as another operation, where its kind can be.
+	RetryOperation(ctx context.Context, in *RetryOperationRequest, opts ...grpc.CallOption) (*RetryOperationResponse, error)
+	// GiveUpOperation leaves the step of an operation that is stuck as it is. What was done before that step is undone
+	// still; the operation then ends as FAILED, gives back what it held and tells what it left behind.
+	GiveUpOperation(ctx context.Context, in *GiveUpOperationRequest, opts ...grpc.CallOption) (*GiveUpOperationResponse, error)
 }
 
 type operationServiceClient struct {
@@ -79,11 +87,31 @@ func (c *operationServiceClient) CancelOperation(ctx context.Context, in *Cancel
 	return out, nil
 }
 
+func (c *operationServiceClient) RetryOperation(ctx context.Context, in *RetryOperationRequest, opts ...grpc.CallOption) (*RetryOperationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RetryOperationResponse)
+	err := c.cc.Invoke(ctx, OperationService_RetryOperation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *operationServiceClient) GiveUpOperation(ctx context.Context, in *GiveUpOperationRequest, opts ...grpc.CallOption) (*GiveUpOperationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GiveUpOperationResponse)
+	err := c.cc.Invoke(ctx, OperationService_GiveUpOperation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // OperationServiceServer is the server API for OperationService service.
 // All implementations must embed UnimplementedOperationServiceServer
 // for forward compatibility.
 //
-// OperationService lists and cancels operations. To follow one, watch its resource.
+// OperationService lists, cancels and retries operations. To follow one, watch its resource.
 type OperationServiceServer interface {
 	// ListOperations lists operations, the newest first.
 	ListOperations(context.Context, *ListOperationsRequest) (*ListOperationsResponse, error)
@@ -92,6 +120,12 @@ type OperationServiceServer interface {
 	// CancelOperation asks an operation to undo what it did. It answers at once; the operation ends as CANCELLED, or
 	// goes on to its end where it is past the point of return.
 	CancelOperation(context.Context, *CancelOperationRequest) (*CancelOperationResponse, error)
+	// RetryOperation has an operation tried again at once. One that is stuck does not wait for its next attempt; one that
+	// ended without success is begun anew, as another operation, where its kind can be.
+	RetryOperation(context.Context, *RetryOperationRequest) (*RetryOperationResponse, error)
+	// GiveUpOperation leaves the step of an operation that is stuck as it is. What was done before that step is undone
+	// still; the operation then ends as FAILED, gives back what it held and tells what it left behind.
+	GiveUpOperation(context.Context, *GiveUpOperationRequest) (*GiveUpOperationResponse, error)
 	mustEmbedUnimplementedOperationServiceServer()
 }
 
@@ -110,6 +144,12 @@ func (UnimplementedOperationServiceServer) GetOperation(context.Context, *GetOpe
 }
 func (UnimplementedOperationServiceServer) CancelOperation(context.Context, *CancelOperationRequest) (*CancelOperationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelOperation not implemented")
+}
+func (UnimplementedOperationServiceServer) RetryOperation(context.Context, *RetryOperationRequest) (*RetryOperationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetryOperation not implemented")
+}
+func (UnimplementedOperationServiceServer) GiveUpOperation(context.Context, *GiveUpOperationRequest) (*GiveUpOperationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GiveUpOperation not implemented")
 }
 func (UnimplementedOperationServiceServer) mustEmbedUnimplementedOperationServiceServer() {}
 func (UnimplementedOperationServiceServer) testEmbeddedByValue()                          {}
@@ -186,6 +226,42 @@ func _OperationService_CancelOperation_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _OperationService_RetryOperation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetryOperationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OperationServiceServer).RetryOperation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OperationService_RetryOperation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OperationServiceServer).RetryOperation(ctx, req.(*RetryOperationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OperationService_GiveUpOperation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GiveUpOperationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OperationServiceServer).GiveUpOperation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OperationService_GiveUpOperation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OperationServiceServer).GiveUpOperation(ctx, req.(*GiveUpOperationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // OperationService_ServiceDesc is the grpc.ServiceDesc for OperationService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -204,6 +280,14 @@ var OperationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CancelOperation",
 			Handler:    _OperationService_CancelOperation_Handler,
+		},
+		{
+			MethodName: "RetryOperation",
+			Handler:    _OperationService_RetryOperation_Handler,
+		},
+		{
+			MethodName: "GiveUpOperation",
+			Handler:    _OperationService_GiveUpOperation_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/operations/v1/operations.proto.
  */
 export const file_hearth_operations_v1_operations: GenFile = /*@__PURE__*/
-  fileDesc("CiVoZWFydGgvb3BlcmF0aW9ucy92MS9vcGVyYXRpb25zLnByb3RvEhRoZWFydGgub3BlcmF0aW9ucy52MSLGAQoJT3BlcmF0aW9uEiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjEKBHNwZWMYAiABKAsyIy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb25TcGVjEjUKBnN0YXR1cxgDIAEoCzIlLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvblN0YXR1czor6vkYJwgBEglvcGVyYXRpb24YASABKglvcGVyYXRpb24yCW9wZXJhdGlvbiLZAQoNT3BlcmF0aW9uU3BlYxIMCgRraW5kGAEgASgJEg4KBnRhcmdldBgCIAEoCRJHCgpwYXJhbWV0ZXJzGAMgAygLMjMuaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uU3BlYy5QYXJhbWV0ZXJzRW50cnkSGAoQY2FuY2VsX3JlcXVlc3RlZBgEIAEoCBIUCgxyZXF1ZXN0ZWRfYnkYBSABKAkaMQoPUGFyYW1ldGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi3wMKD09wZXJhdGlvblN0YXR1cxI6CgVzdGF0ZRgBIAEoDjIrLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvblN0YXR1cy5TdGF0ZRIpCgVzdGVwcxgCIAMoCzIaLmhlYXJ0aC5vcGVyYXRpb25zLnYxLlN0ZXASDwoHY3VycmVudBgDIAEoBRIkCgVmYXVsdBgEIAEoCzIVLmhlYXJ0aC5tZXRhLnYxLkZhdWx0EiwKCGVuZF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI9CgRtZW1vGAYgAygLMi8uaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uU3RhdHVzLk1lbW9FbnRyeRorCglNZW1vRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKTAQoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIRCg1TVEFURV9QRU5ESU5HEAESEQoNU1RBVEVfUlVOTklORxACEhEKDVNUQVRFX1VORE9JTkcQAxITCg9TVEFURV9TVUNDRUVERUQQBBIQCgxTVEFURV9GQUlMRUQQBRITCg9TVEFURV9DQU5DRUxMRUQQBiKtAgoEU3RlcBIMCgRuYW1lGAEgASgJEi8KBXN0YXRlGAIgASgOMiAuaGVhcnRoLm9wZXJhdGlvbnMudjEuU3RlcC5TdGF0ZRIOCgZ3ZWlnaHQYAyABKA0SLgoKc3RhcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIngKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfUEVORElORxABEhEKDVNUQVRFX1JVTk5JTkcQAhIOCgpTVEFURV9ET05FEAMSEAoMU1RBVEVfRkFJTEVEEAQSEAoMU1RBVEVfVU5ET05FEAUikAEKCFByb2dyZXNzEiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjQKBnN0YXR1cxgCIAEoCzIkLmhlYXJ0aC5vcGVyYXRpb25zLnYxLlByb2dyZXNzU3RhdHVzOirq+RgmCAISCHByb2dyZXNzGAIgASoJb3BlcmF0aW9uMglvcGVyYXRpb24ibQoOUHJvZ3Jlc3NTdGF0dXMSDAoEc3RlcBgBIAEoCRIMCgRkb25lGAIgASgEEg0KBXRvdGFsGAMgASgEEg0KBXVuaXRzGAQgASgJEg8KB21lc3NhZ2UYBSABKAkSEAoIZnJhY3Rpb24YBiABKAEiTgoVTGlzdE9wZXJhdGlvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg4KBnRhcmdldBgDIAEoCSJmChZMaXN0T3BlcmF0aW9uc1Jlc3BvbnNlEjMKCm9wZXJhdGlvbnMYASADKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiEKE0dldE9wZXJhdGlvblJlcXVlc3QSCgoCaWQYASABKAkiSgoUR2V0T3BlcmF0aW9uUmVzcG9uc2USMgoJb3BlcmF0aW9uGAEgASgLMh8uaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uIiQKFkNhbmNlbE9wZXJhdGlvblJlcXVlc3QSCgoCaWQYASABKAkiTQoXQ2FuY2VsT3BlcmF0aW9uUmVzcG9uc2USMgoJb3BlcmF0aW9uGAEgASgLMh8uaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uMvQCChBPcGVyYXRpb25TZXJ2aWNlEnYKDkxpc3RPcGVyYXRpb25zEisuaGVhcnRoLm9wZXJhdGlvbnMudjEuTGlzdE9wZXJhdGlvbnNSZXF1ZXN0GiwuaGVhcnRoLm9wZXJhdGlvbnMudjEuTGlzdE9wZXJhdGlvbnNSZXNwb25zZSIJkAIByvMYAhABEnAKDEdldE9wZXJhdGlvbhIpLmhlYXJ0aC5vcGVyYXRpb25zLnYxLkdldE9wZXJhdGlvblJlcXVlc3QaKi5oZWFydGgub3BlcmF0aW9ucy52MS5HZXRPcGVyYXRpb25SZXNwb25zZSIJkAIByvMYAhABEnYKD0NhbmNlbE9wZXJhdGlvbhIsLmhlYXJ0aC5vcGVyYXRpb25zLnYxLkNhbmNlbE9wZXJhdGlvblJlcXVlc3QaLS5oZWFydGgub3BlcmF0aW9ucy52MS5DYW5jZWxPcGVyYXRpb25SZXNwb25zZSIGyvMYAhACYgZwcm90bzM", [file_google_protobuf_timestamp, file_hearth_meta_v1_fault, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
+  fileDesc("CiVoZWFydGgvb3BlcmF0aW9ucy92MS9vcGVyYXRpb25zLnByb3RvEhRoZWFydGgub3BlcmF0aW9ucy52MSLGAQoJT3BlcmF0aW9uEiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjEKBHNwZWMYAiABKAsyIy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb25TcGVjEjUKBnN0YXR1cxgDIAEoCzIlLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvblN0YXR1czor6vkYJwgBEglvcGVyYXRpb24YASABKglvcGVyYXRpb24yCW9wZXJhdGlvbiKSAgoNT3BlcmF0aW9uU3BlYxIMCgRraW5kGAEgASgJEg4KBnRhcmdldBgCIAEoCRJHCgpwYXJhbWV0ZXJzGAMgAygLMjMuaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uU3BlYy5QYXJhbWV0ZXJzRW50cnkSGAoQY2FuY2VsX3JlcXVlc3RlZBgEIAEoCBIUCgxyZXF1ZXN0ZWRfYnkYBSABKAkSDwoHcmV0cmllcxgGIAEoDRIUCgxnaXZlX3VwX3N0ZXAYByABKAkSEAoIcmV0cnlfb2YYCCABKAkaMQoPUGFyYW1ldGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEioAQKD09wZXJhdGlvblN0YXR1cxI6CgVzdGF0ZRgBIAEoDjIrLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvblN0YXR1cy5TdGF0ZRIpCgVzdGVwcxgCIAMoCzIaLmhlYXJ0aC5vcGVyYXRpb25zLnYxLlN0ZXASDwoHY3VycmVudBgDIAEoBRIkCgVmYXVsdBgEIAEoCzIVLmhlYXJ0aC5tZXRhLnYxLkZhdWx0EiwKCGVuZF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI9CgRtZW1vGAYgAygLMi8uaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uU3RhdHVzLk1lbW9FbnRyeRIqCgVzdHVjaxgHIAEoCzIbLmhlYXJ0aC5vcGVyYXRpb25zLnYxLlN0dWNrEhMKC2xlZnRfYmVoaW5kGAggAygJGisKCU1lbW9FbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIpMBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX1BFTkRJTkcQARIRCg1TVEFURV9SVU5OSU5HEAISEQoNU1RBVEVfVU5ET0lORxADEhMKD1NUQVRFX1NVQ0NFRURFRBAEEhAKDFNUQVRFX0ZBSUxFRBAFEhMKD1NUQVRFX0NBTkNFTExFRBAGIm4KBVN0dWNrEhAKCGF0dGVtcHRzGAEgASgNEiQKBWZhdWx0GAIgASgLMhUuaGVhcnRoLm1ldGEudjEuRmF1bHQSLQoJbmV4dF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK+AgoEU3RlcBIMCgRuYW1lGAEgASgJEi8KBXN0YXRlGAIgASgOMiAuaGVhcnRoLm9wZXJhdGlvbnMudjEuU3RlcC5TdGF0ZRIOCgZ3ZWlnaHQYAyABKA0SLgoKc3RhcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIogBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX1BFTkRJTkcQARIRCg1TVEFURV9SVU5OSU5HEAISDgoKU1RBVEVfRE9ORRADEhAKDFNUQVRFX0ZBSUxFRBAEEhAKDFNUQVRFX1VORE9ORRAFEg4KClNUQVRFX0xFRlQQBiKQAQoIUHJvZ3Jlc3MSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESNAoGc3RhdHVzGAIgASgLMiQuaGVhcnRoLm9wZXJhdGlvbnMudjEuUHJvZ3Jlc3NTdGF0dXM6Kur5GCYIAhIIcHJvZ3Jlc3MYAiABKglvcGVyYXRpb24yCW9wZXJhdGlvbiJtCg5Qcm9ncmVzc1N0YXR1cxIMCgRzdGVwGAEgASgJEgwKBGRvbmUYAiABKAQSDQoFdG90YWwYAyABKAQSDQoFdW5pdHMYBCABKAkSDwoHbWVzc2FnZRgFIAEoCRIQCghmcmFjdGlvbhgGIAEoASJOChVMaXN0T3BlcmF0aW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDgoGdGFyZ2V0GAMgASgJImYKFkxpc3RPcGVyYXRpb25zUmVzcG9uc2USMwoKb3BlcmF0aW9ucxgBIAMoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiIQoTR2V0T3BlcmF0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCSJKChRHZXRPcGVyYXRpb25SZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iJAoWQ2FuY2VsT3BlcmF0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCSJNChdDYW5jZWxPcGVyYXRpb25SZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iNwoVUmV0cnlPcGVyYXRpb25SZXF1ZXN0EgoKAmlkGAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkiTAoWUmV0cnlPcGVyYXRpb25SZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iMwoWR2l2ZVVwT3BlcmF0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCRINCgVmb3JjZRgCIAEoCCJNChdHaXZlVXBPcGVyYXRpb25SZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24y4QQKEE9wZXJhdGlvblNlcnZpY2USdgoOTGlzdE9wZXJhdGlvbnMSKy5oZWFydGgub3BlcmF0aW9ucy52MS5MaXN0T3BlcmF0aW9uc1JlcXVlc3QaLC5oZWFydGgub3BlcmF0aW9ucy52MS5MaXN0T3BlcmF0aW9uc1Jlc3BvbnNlIgmQAgHK8xgCEAEScAoMR2V0T3BlcmF0aW9uEikuaGVhcnRoLm9wZXJhdGlvbnMudjEuR2V0T3BlcmF0aW9uUmVxdWVzdBoqLmhlYXJ0aC5vcGVyYXRpb25zLnYxLkdldE9wZXJhdGlvblJlc3BvbnNlIgmQAgHK8xgCEAESdgoPQ2FuY2VsT3BlcmF0aW9uEiwuaGVhcnRoLm9wZXJhdGlvbnMudjEuQ2FuY2VsT3BlcmF0aW9uUmVxdWVzdBotLmhlYXJ0aC5vcGVyYXRpb25zLnYxLkNhbmNlbE9wZXJhdGlvblJlc3BvbnNlIgbK8xgCEAIScwoOUmV0cnlPcGVyYXRpb24SKy5oZWFydGgub3BlcmF0aW9ucy52MS5SZXRyeU9wZXJhdGlvblJlcXVlc3QaLC5oZWFydGgub3BlcmF0aW9ucy52MS5SZXRyeU9wZXJhdGlvblJlc3BvbnNlIgbK8xgCEAISdgoPR2l2ZVVwT3BlcmF0aW9uEiwuaGVhcnRoLm9wZXJhdGlvbnMudjEuR2l2ZVVwT3BlcmF0aW9uUmVxdWVzdBotLmhlYXJ0aC5vcGVyYXRpb25zLnYxLkdpdmVVcE9wZXJhdGlvblJlc3BvbnNlIgbK8xgCEANiBnByb3RvMw", [file_google_protobuf_timestamp, file_hearth_meta_v1_fault, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
 
 /**
  * Operation is one piece of long work.
@@ -96,6 +96,27 @@ export type OperationSpec = Message<"hearth.operations.v1.OperationSpec"> & {
    * @generated from field: string requested_by = 5;
    */
   requestedBy: string;
+
+  /**
+   * How often somebody asked for the next attempt not to be waited for.
+   *
+   * @generated from field: uint32 retries = 6;
+   */
+  retries: number;
+
+  /**
+   * Name of the step somebody gave up; empty when nobody did.
+   *
+   * @generated from field: string give_up_step = 7;
+   */
+  giveUpStep: string;
+
+  /**
+   * Id of the operation that ended without success and of which this is another attempt; empty for a first one.
+   *
+   * @generated from field: string retry_of = 8;
+   */
+  retryOf: string;
 };
 
 /**
@@ -152,6 +173,20 @@ export type OperationStatus = Message<"hearth.operations.v1.OperationStatus"> & 
    * @generated from field: map<string, string> memo = 6;
    */
   memo: { [key: string]: string };
+
+  /**
+   * Present while the current step must succeed and does not.
+   *
+   * @generated from field: hearth.operations.v1.Stuck stuck = 7;
+   */
+  stuck?: Stuck;
+
+  /**
+   * What was given up and is left as it was, in words for people.
+   *
+   * @generated from field: repeated string left_behind = 8;
+   */
+  leftBehind: string[];
 };
 
 /**
@@ -228,6 +263,41 @@ export const OperationStatus_StateSchema: GenEnum<OperationStatus_State> = /*@__
   enumDesc(file_hearth_operations_v1_operations, 2, 0);
 
 /**
+ * Stuck tells about a step that must succeed and has failed: the undo of one, or one past the point of return.
+ *
+ * @generated from message hearth.operations.v1.Stuck
+ */
+export type Stuck = Message<"hearth.operations.v1.Stuck"> & {
+  /**
+   * How many attempts failed in a row.
+   *
+   * @generated from field: uint32 attempts = 1;
+   */
+  attempts: number;
+
+  /**
+   * Why the last one did.
+   *
+   * @generated from field: hearth.meta.v1.Fault fault = 2;
+   */
+  fault?: Fault;
+
+  /**
+   * When the next one is.
+   *
+   * @generated from field: google.protobuf.Timestamp next_time = 3;
+   */
+  nextTime?: Timestamp;
+};
+
+/**
+ * Describes the message hearth.operations.v1.Stuck.
+ * Use `create(StuckSchema)` to create a new message.
+ */
+export const StuckSchema: GenMessage<Stuck> = /*@__PURE__*/
+  messageDesc(file_hearth_operations_v1_operations, 3);
+
+/**
  * Step is one named part of an operation.
  *
  * @generated from message hearth.operations.v1.Step
@@ -274,7 +344,7 @@ export type Step = Message<"hearth.operations.v1.Step"> & {
  * Use `create(StepSchema)` to create a new message.
  */
 export const StepSchema: GenMessage<Step> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 3);
+  messageDesc(file_hearth_operations_v1_operations, 4);
 
 /**
  * State is a stage in the life of a step.
@@ -323,13 +393,20 @@ export enum Step_State {
    * @generated from enum value: STATE_UNDONE = 5;
    */
   UNDONE = 5,
+
+  /**
+   * Given up: what it did is left as it is.
+   *
+   * @generated from enum value: STATE_LEFT = 6;
+   */
+  LEFT = 6,
 }
 
 /**
  * Describes the enum hearth.operations.v1.Step.State.
  */
 export const Step_StateSchema: GenEnum<Step_State> = /*@__PURE__*/
-  enumDesc(file_hearth_operations_v1_operations, 3, 0);
+  enumDesc(file_hearth_operations_v1_operations, 4, 0);
 
 /**
  * Progress is how far the current step of an operation is; it changes fast and is not kept.
@@ -357,7 +434,7 @@ export type Progress = Message<"hearth.operations.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 4);
+  messageDesc(file_hearth_operations_v1_operations, 5);
 
 /**
  * ProgressStatus is how far the current step is.
@@ -413,7 +490,7 @@ export type ProgressStatus = Message<"hearth.operations.v1.ProgressStatus"> & {
  * Use `create(ProgressStatusSchema)` to create a new message.
  */
 export const ProgressStatusSchema: GenMessage<ProgressStatus> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 5);
+  messageDesc(file_hearth_operations_v1_operations, 6);
 
 /**
  * ListOperationsRequest asks for operations.
@@ -448,7 +525,7 @@ export type ListOperationsRequest = Message<"hearth.operations.v1.ListOperations
  * Use `create(ListOperationsRequestSchema)` to create a new message.
  */
 export const ListOperationsRequestSchema: GenMessage<ListOperationsRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 6);
+  messageDesc(file_hearth_operations_v1_operations, 7);
 
 /**
  * ListOperationsResponse holds a page of operations.
@@ -476,7 +553,7 @@ export type ListOperationsResponse = Message<"hearth.operations.v1.ListOperation
  * Use `create(ListOperationsResponseSchema)` to create a new message.
  */
 export const ListOperationsResponseSchema: GenMessage<ListOperationsResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 7);
+  messageDesc(file_hearth_operations_v1_operations, 8);
 
 /**
  * GetOperationRequest names an operation.
@@ -497,7 +574,7 @@ export type GetOperationRequest = Message<"hearth.operations.v1.GetOperationRequ
  * Use `create(GetOperationRequestSchema)` to create a new message.
  */
 export const GetOperationRequestSchema: GenMessage<GetOperationRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 8);
+  messageDesc(file_hearth_operations_v1_operations, 9);
 
 /**
  * GetOperationResponse holds an operation.
@@ -518,7 +595,7 @@ export type GetOperationResponse = Message<"hearth.operations.v1.GetOperationRes
  * Use `create(GetOperationResponseSchema)` to create a new message.
  */
 export const GetOperationResponseSchema: GenMessage<GetOperationResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 9);
+  messageDesc(file_hearth_operations_v1_operations, 10);
 
 /**
  * CancelOperationRequest names an operation.
@@ -539,7 +616,7 @@ export type CancelOperationRequest = Message<"hearth.operations.v1.CancelOperati
  * Use `create(CancelOperationRequestSchema)` to create a new message.
  */
 export const CancelOperationRequestSchema: GenMessage<CancelOperationRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 10);
+  messageDesc(file_hearth_operations_v1_operations, 11);
 
 /**
  * CancelOperationResponse holds the operation as it is after the request.
@@ -560,10 +637,109 @@ export type CancelOperationResponse = Message<"hearth.operations.v1.CancelOperat
  * Use `create(CancelOperationResponseSchema)` to create a new message.
  */
 export const CancelOperationResponseSchema: GenMessage<CancelOperationResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 11);
+  messageDesc(file_hearth_operations_v1_operations, 12);
 
 /**
- * OperationService lists and cancels operations. To follow one, watch its resource.
+ * RetryOperationRequest names an operation.
+ *
+ * @generated from message hearth.operations.v1.RetryOperationRequest
+ */
+export type RetryOperationRequest = Message<"hearth.operations.v1.RetryOperationRequest"> & {
+  /**
+   * The id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Id of the new operation where one is begun: a lower-case ULID, or empty for one of the server's. Asking again with
+   * the same one begins nothing twice.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message hearth.operations.v1.RetryOperationRequest.
+ * Use `create(RetryOperationRequestSchema)` to create a new message.
+ */
+export const RetryOperationRequestSchema: GenMessage<RetryOperationRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_operations_v1_operations, 13);
+
+/**
+ * RetryOperationResponse holds the operation that is tried: the same one, or the one that was begun.
+ *
+ * @generated from message hearth.operations.v1.RetryOperationResponse
+ */
+export type RetryOperationResponse = Message<"hearth.operations.v1.RetryOperationResponse"> & {
+  /**
+   * The operation.
+   *
+   * @generated from field: hearth.operations.v1.Operation operation = 1;
+   */
+  operation?: Operation;
+};
+
+/**
+ * Describes the message hearth.operations.v1.RetryOperationResponse.
+ * Use `create(RetryOperationResponseSchema)` to create a new message.
+ */
+export const RetryOperationResponseSchema: GenMessage<RetryOperationResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_operations_v1_operations, 14);
+
+/**
+ * GiveUpOperationRequest names an operation.
+ *
+ * @generated from message hearth.operations.v1.GiveUpOperationRequest
+ */
+export type GiveUpOperationRequest = Message<"hearth.operations.v1.GiveUpOperationRequest"> & {
+  /**
+   * The id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Also when no attempt at the step has failed yet, and one is cut off.
+   *
+   * @generated from field: bool force = 2;
+   */
+  force: boolean;
+};
+
+/**
+ * Describes the message hearth.operations.v1.GiveUpOperationRequest.
+ * Use `create(GiveUpOperationRequestSchema)` to create a new message.
+ */
+export const GiveUpOperationRequestSchema: GenMessage<GiveUpOperationRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_operations_v1_operations, 15);
+
+/**
+ * GiveUpOperationResponse holds the operation as it is after the request.
+ *
+ * @generated from message hearth.operations.v1.GiveUpOperationResponse
+ */
+export type GiveUpOperationResponse = Message<"hearth.operations.v1.GiveUpOperationResponse"> & {
+  /**
+   * The operation.
+   *
+   * @generated from field: hearth.operations.v1.Operation operation = 1;
+   */
+  operation?: Operation;
+};
+
+/**
+ * Describes the message hearth.operations.v1.GiveUpOperationResponse.
+ * Use `create(GiveUpOperationResponseSchema)` to create a new message.
+ */
+export const GiveUpOperationResponseSchema: GenMessage<GiveUpOperationResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_operations_v1_operations, 16);
+
+/**
+ * OperationService lists, cancels and retries operations. To follow one, watch its resource.
  *
  * @generated from service hearth.operations.v1.OperationService
  */
@@ -598,6 +774,28 @@ export const OperationService: GenService<{
     methodKind: "unary";
     input: typeof CancelOperationRequestSchema;
     output: typeof CancelOperationResponseSchema;
+  },
+  /**
+   * RetryOperation has an operation tried again at once. One that is stuck does not wait for its next attempt; one that
+   * ended without success is begun anew, as another operation, where its kind can be.
+   *
+   * @generated from rpc hearth.operations.v1.OperationService.RetryOperation
+   */
+  retryOperation: {
+    methodKind: "unary";
+    input: typeof RetryOperationRequestSchema;
+    output: typeof RetryOperationResponseSchema;
+  },
+  /**
+   * GiveUpOperation leaves the step of an operation that is stuck as it is. What was done before that step is undone
+   * still; the operation then ends as FAILED, gives back what it held and tells what it left behind.
+   *
+   * @generated from rpc hearth.operations.v1.OperationService.GiveUpOperation
+   */
+  giveUpOperation: {
+    methodKind: "unary";
+    input: typeof GiveUpOperationRequestSchema;
+    output: typeof GiveUpOperationResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_hearth_operations_v1_operations, 0);
