@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -421,6 +423,35 @@ func TestVerifyingHashesFilesOfEverySizeAsTheyWereSigned(t *testing.T) {
 		}
 		if err := b.VerifyAll(t.Context(), nil); merkle.ReasonOf(err) != merkle.HashMismatch {
 			t.Errorf("%s with its last byte changed: %v", e.Path, err)
+		}
+	}
+}
+
+// Bytes of a file of the system are hashed where they lie; one that is cut meanwhile is told like any other.
+func TestFileThatIsCutAfterItWasOpenedIsTruncated(t *testing.T) {
+	t.Parallel()
+	raw, root := write(t, map[string]string{"a": strings.Repeat("a", 3<<20), "b": strings.Repeat("b", 40_000)}, 10)
+	f, err := os.Create(filepath.Join(t.TempDir(), "package"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.Write(raw); err != nil {
+		t.Fatal(err)
+	}
+	a, err := merkle.Read(f, int64(len(raw)), root, merkle.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.VerifyAll(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int64{int64(len(raw)) - 1, 2 << 20, 1 << 20, 4096, 0} {
+		if err := f.Truncate(size); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.VerifyAll(t.Context(), nil); merkle.ReasonOf(err) != merkle.Truncated && (size < int64(len(raw))-4096 || merkle.ReasonOf(err) != merkle.HashMismatch) {
+			t.Errorf("cut to %d bytes: %v", size, err)
 		}
 	}
 }

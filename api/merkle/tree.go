@@ -43,19 +43,21 @@ func (s *subtrees) finish(n guts.Node) guts.Node {
 	return n
 }
 
-// segmentTop hashes one segment of a file. Bytes of buf behind size are read and mean nothing, so buf has a length that
-// is a multiple of group.
-func segmentTop(buf []byte, size int, index int64, left []chainingValue) guts.Node {
+// segmentTop hashes one segment of a file. Hashing a group reads all of its bytes, also those behind a last one that is
+// shorter, so that one is copied to scratch, which has room for a group.
+func segmentTop(data, scratch []byte, index int64, left []chainingValue) guts.Node {
 	s := subtrees{left: left[:0]}
 	counter := uint64(index) * (segment / guts.ChunkSize)
-	for at := 0; ; at += group {
-		n := guts.CompressBuffer((*[group]byte)(buf[at:]), min(size-at, group), &guts.IV, counter, 0)
-		if size-at <= group {
-			return s.finish(n)
-		}
-		s.push(n)
+	for ; len(data) > group; data = data[group:] {
+		s.push(guts.CompressBuffer((*[group]byte)(data), group, &guts.IV, counter, 0))
 		counter += guts.MaxSIMD
 	}
+	size := len(data)
+	if size < group {
+		copy(scratch, data)
+		data = scratch
+	}
+	return s.finish(guts.CompressBuffer((*[group]byte)(data), size, &guts.IV, counter, 0))
 }
 
 // rootHash turns the top of a whole file's tree into its hash.

@@ -110,21 +110,29 @@ func sendSegments(ctx context.Context, files []*node, jobs chan<- job, sent func
 
 // hashSegments is one worker. Whoever hashes the last segment of a file compares its hash.
 func (a *Archive) hashSegments(ctx context.Context, jobs <-chan job, done *atomic.Int64) error {
-	buf := make([]byte, segment)
+	var buf []byte
+	scratch := make([]byte, group)
 	left := make([]chainingValue, 0, 8)
 	for j := range jobs {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		size, err := readSegment(a.file, j.of.node, j.index, buf)
-		if err != nil {
-			return err
+		top, ok := mappedTop(a.file, j.of.node, j.index, scratch, left)
+		if !ok {
+			if buf == nil {
+				buf = make([]byte, segment)
+			}
+			size, err := readSegment(a.file, j.of.node, j.index, buf)
+			if err != nil {
+				return err
+			}
+			top = segmentTop(buf[:size], scratch, j.index, left)
 		}
-		j.of.tops[j.index] = segmentTop(buf, size, j.index, left)
+		j.of.tops[j.index] = top
 		if atomic.AddInt64(&j.of.left, -1) == 0 && j.of.sum() != j.of.node.hash {
 			return changed(j.of.node.path)
 		}
-		done.Add(int64(size))
+		done.Add(min(j.of.node.size-j.index*segment, segment))
 	}
 	return nil
 }
