@@ -1,5 +1,5 @@
 // Package sign holds the one kind of key packages and registries know: Ed25519, used pre-hashed (Ed25519ph, RFC 8032)
-// with a context string that says what a signature is for.
+// with a context string that says what a signature is for. Plain Ed25519 is there for what others sign that way.
 //
 // It deliberately has no trust: which keys count for what is decided by its callers. It keeps private keys in one file
 // and nowhere else. Invariants: a PublicKey that came from a Parse function, and the point a signature that verified
@@ -52,6 +52,17 @@ func (k PublicKey) VerifyDigest(context string, d Digest, s Signature) error {
 	}
 	options := &ed25519.Options{Hash: crypto.SHA512, Context: context}
 	if smallOrder(s[:32]) || ed25519.VerifyWithOptions(k[:], d[:], s[:], options) != nil {
+		return fmt.Errorf("cannot verify: %w", ErrSignature)
+	}
+	return nil
+}
+
+// VerifyPlain checks a signature of plain Ed25519, which has no context.
+func (k PublicKey) VerifyPlain(message []byte, s Signature) error {
+	if k.SmallOrder() {
+		return fmt.Errorf("cannot verify: %w", ErrSmallOrder)
+	}
+	if smallOrder(s[:32]) || !ed25519.Verify(k[:], message, s[:]) {
 		return fmt.Errorf("cannot verify: %w", ErrSignature)
 	}
 	return nil
@@ -133,6 +144,15 @@ func (k PrivateKey) SignDigest(context string, d Digest) (s Signature, err error
 		return s, fmt.Errorf("cannot sign: %w", err)
 	}
 	copy(s[:], raw)
+	return s, nil
+}
+
+// SignPlain signs message with plain Ed25519. No signature of that kind verifies under a context, nor the other way round.
+func (k PrivateKey) SignPlain(message []byte) (s Signature, err error) {
+	if len(k.key) != ed25519.PrivateKeySize {
+		return s, errors.New("cannot sign without a key")
+	}
+	copy(s[:], ed25519.Sign(k.key, message))
 	return s, nil
 }
 

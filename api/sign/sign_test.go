@@ -246,6 +246,41 @@ func TestPrivateKeyIsNeverPrinted(t *testing.T) {
 	}
 }
 
+// The second test vector of RFC 8032, section 7.1.
+func TestPlainSignaturesAreThoseOfTheStandard(t *testing.T) {
+	t.Parallel()
+	key := sign.FromSeed([32]byte(unhex(t, "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb")))
+	s, err := key.SignPlain([]byte{0x72})
+	if want := "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"; err != nil || hex.EncodeToString(s[:]) != want {
+		t.Fatalf("%x, %v", s, err)
+	}
+	public := key.Public()
+	if err := public.VerifyPlain([]byte{0x72}, s); err != nil {
+		t.Error(err)
+	}
+	prehashed, err := key.Sign("", []byte{0x72})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{
+		"other message":       public.VerifyPlain([]byte{0x73}, s),
+		"pre-hashed":          public.VerifyPlain([]byte{0x72}, prehashed),
+		"under a context":     public.Verify("", []byte{0x72}, s),
+		"of another key":      sign.FromSeed([32]byte{1}).Public().VerifyPlain([]byte{0x72}, s),
+		"R is of small order": public.VerifyPlain([]byte{0x72}, sign.Signature{}),
+	} {
+		if !errors.Is(err, sign.ErrSignature) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := (sign.PublicKey{}).VerifyPlain(nil, s); !errors.Is(err, sign.ErrSmallOrder) {
+		t.Error(err)
+	}
+	if _, err := (sign.PrivateKey{}).SignPlain(nil); err == nil {
+		t.Error("no key signs")
+	}
+}
+
 func FuzzParseKeys(f *testing.F) {
 	raw, err := os.ReadFile("testdata/auth.json")
 	if err != nil {

@@ -31,11 +31,16 @@ func version(text string) (exver.Version, error) {
 }
 
 func (a *app) exverParse() *cobra.Command {
-	return &cobra.Command{
+	var emver bool
+	c := &cobra.Command{
 		Use: "parse VERSION", Short: "Print a version in its canonical form", Args: cobra.ExactArgs(1),
-		Example: "  hearth exver parse '#knots:29.01:0'",
+		Example: "  hearth exver parse '#knots:29.01:0'\n  hearth exver parse --emver 0.3.5.1",
 		RunE: func(_ *cobra.Command, args []string) error {
-			v, err := version(args[0])
+			read := version
+			if emver {
+				read = oldVersion
+			}
+			v, err := read(args[0])
 			if err != nil {
 				return err
 			}
@@ -49,6 +54,16 @@ func (a *app) exverParse() *cobra.Command {
 			})
 		},
 	}
+	c.Flags().BoolVar(&emver, "emver", false, "read a version of StartOS 0.3, three or four numbers")
+	return c
+}
+
+func oldVersion(text string) (exver.Version, error) {
+	v, err := exver.ParseEmver(text)
+	if err != nil {
+		return v, usageError{err}
+	}
+	return v, nil
 }
 
 func (a *app) exverCompare() *cobra.Command {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/hearthos/hearth/api/merkle"
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/api/s9pk/fetch"
 	"github.com/hearthos/hearth/api/s9pk/legacy"
@@ -33,6 +34,16 @@ needed is fetched, and whatever is shown was verified against the file's signatu
 type packageFile struct {
 	*s9pk.File
 	bytes fetch.File
+}
+
+// total is how many bytes its members have, which is about what a copy of it will.
+func (p *packageFile) total() (n int64) {
+	for e := range p.All() {
+		if e.Kind == merkle.File {
+			n += e.Size
+		}
+	}
+	return n
 }
 
 // sizeText is how large the file is, as far as that is known.
