@@ -38,6 +38,7 @@ import (
 var kinds = map[uint32]string{
 	1: "operation", 2: "progress", 3: "package", 4: "artifact", 5: "healthcheck", 6: "dependency", 7: "refusedeffect",
 	8: "container", 20: "action", 21: "task", 30: "host", 40: "token", 71: "calendarentry",
+	50: "preferences",
 }
 
 // contract are the files of the contract.

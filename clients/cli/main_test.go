@@ -272,12 +272,25 @@ func (accounts) DeleteToken(context.Context, *accountsv1.DeleteTokenRequest) (*a
 	return &accountsv1.DeleteTokenResponse{}, nil
 }
 
+// snapshot is what there is: a package, in two pages.
+func snapshot(sel *statev1.Selector, stream grpc.ServerStreamingServer[statev1.WatchResponse]) error {
+	page := &statev1.Update{Phase: statev1.Update_PHASE_SNAPSHOT}
+	if sel.GetKind() == "package" && (sel.GetId() == "" || sel.GetId() == "hello") {
+		page.Changes = []*statev1.Change{{Revision: 9, Kind: "package", Id: "hello", Resource: &statev1.Resource{Kind: &statev1.Resource_Package{Package: hello()}}}}
+	}
+	last := &statev1.Update{Phase: statev1.Update_PHASE_SNAPSHOT, Bookmark: "b9"}
+	return stream.Send(&statev1.WatchResponse{Updates: []*statev1.Update{page, last}})
+}
+
 // feed tells how an uninstallation ends, with progress that goes to and fro between two steps.
 type feed struct {
 	statev1.UnimplementedStateServiceServer
 }
 
 func (feed) Watch(req *statev1.WatchRequest, stream grpc.ServerStreamingServer[statev1.WatchResponse]) error {
+	if req.GetTargets()[0].GetId() == "" {
+		return snapshot(req.GetTargets()[0].GetSelectors()[0], stream)
+	}
 	id := req.GetTargets()[0].GetId()
 	op := func(state operationsv1.OperationStatus_State, current int32) *statev1.Change {
 		return &statev1.Change{Revision: 7, Kind: "operation", Id: "o", Resource: &statev1.Resource{Kind: &statev1.Resource_Operation{Operation: removal(state, current)}}}

@@ -70,6 +70,7 @@ Tables are for people; --output json prints one row of JSON for each resource, a
 		a.operationsCommand(),
 		a.statusCommand(),
 		a.watchCommand(),
+		a.getCommand(),
 		a.tokensCommand(),
 		a.keysCommand(),
 		a.profileCommand(),

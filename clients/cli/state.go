@@ -11,7 +11,6 @@ import (
 
 	"github.com/hearthos/hearth/clients/go"
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 func (a *app) watchCommand() *cobra.Command {
@@ -41,13 +40,7 @@ twice.`,
 			})
 		},
 		ValidArgsFunction: func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-			var kinds []string
-			_ = a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-				server, err := c.Server(ctx)
-				kinds = server.GetKinds()
-				return err
-			})
-			return kinds, cobra.ShellCompDirectiveNoFileComp
+			return a.completeKinds(cmd)
 		},
 	}
 	c.Flags().StringVar(&from, "from", "", "bookmark to go on after")
@@ -60,11 +53,8 @@ func (a *app) printUpdate(u *statev1.Update) error {
 	for _, ch := range u.GetChanges() {
 		if a.rows() {
 			row := map[string]any{"revision": ch.GetRevision(), "kind": ch.GetKind(), "id": ch.GetId(), "deleted": ch.GetResource() == nil}
-			if r := ch.GetResource(); r != nil {
-				r.ProtoReflect().Range(func(_ protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-					row["resource"] = flatten(v.Message().Interface())
-					return false
-				})
+			if ch.GetResource() != nil {
+				row["resource"] = flatten(resourceOf(ch))
 			}
 			if err := a.printRow(row); err != nil {
 				return err
@@ -112,6 +102,8 @@ func summary(ch *statev1.Change) string {
 		return r.Action.GetSpec().GetName()
 	case *statev1.Resource_Host:
 		return fmt.Sprintf("%d addresses", len(r.Host.GetStatus().GetAddresses()))
+	case *statev1.Resource_Preferences:
+		return fmt.Sprintf("%d values", len(r.Preferences.GetSpec().GetValues()))
 	case *statev1.Resource_Artifact:
 		return r.Artifact.GetSpec().GetPackageId() + " " + r.Artifact.GetSpec().GetVersion()
 	}

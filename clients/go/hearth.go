@@ -58,9 +58,11 @@ type Client struct {
 	Logs       logsv1.LogServiceClient
 	Operations operationsv1.OperationServiceClient
 	Packages   packagesv1.PackageServiceClient
-	State      statev1.StateServiceClient
-	RootKey    systemv1.RootKeyServiceClient
-	System     systemv1.SystemServiceClient
+	// Preferences are the caller's own.
+	Preferences accountsv1.PreferencesServiceClient
+	State       statev1.StateServiceClient
+	RootKey     systemv1.RootKeyServiceClient
+	System      systemv1.SystemServiceClient
 
 	conn *grpc.ClientConn
 	http *http.Client
@@ -92,8 +94,9 @@ func Dial(_ context.Context, target string, opt Options) (*Client, error) {
 		Accounts: accountsv1.NewAccountServiceClient(conn), Actions: actionsv1.NewActionServiceClient(conn),
 		Hosts: hostsv1.NewHostServiceClient(conn), Logs: logsv1.NewLogServiceClient(conn),
 		Operations: operationsv1.NewOperationServiceClient(conn), Packages: packagesv1.NewPackageServiceClient(conn),
-		RootKey: systemv1.NewRootKeyServiceClient(conn),
-		State:   statev1.NewStateServiceClient(conn), System: systemv1.NewSystemServiceClient(conn),
+		Preferences: accountsv1.NewPreferencesServiceClient(conn),
+		RootKey:     systemv1.NewRootKeyServiceClient(conn),
+		State:       statev1.NewStateServiceClient(conn), System: systemv1.NewSystemServiceClient(conn),
 		conn: conn, http: &http.Client{Transport: e.http}, base: e.base,
 	}, nil
 }

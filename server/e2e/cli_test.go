@@ -26,7 +26,7 @@ func TestCommandLine(t *testing.T) {
 		m.token("viewer", "viewer")
 		for _, list := range []string{
 			"package list", "package health " + sample, "package actions " + sample, "package tasks", "package addresses " + sample,
-			"package logs " + sample, "operations", "operations list --target " + sample, "tokens list", "system capabilities",
+			"package logs " + sample, "get package", "get host", "operations", "operations list --target " + sample, "tokens list", "system capabilities",
 		} {
 			args := strings.Fields(list)
 			table := strings.Split(strings.TrimSpace(m.hearth(args...)), "\n")

@@ -23,6 +23,9 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "key" {
 		os.Exit(keyCommand(os.Args[2:]))
 	}
+	if len(os.Args) > 1 && os.Args[1] == "store" {
+		os.Exit(storeCommand(os.Args[2:], os.Stdout, os.Stderr))
+	}
 	cfg := daemon.DefaultConfig()
 	cfg.Version = Version
 	if dir := os.Getenv("HEARTH_STATE"); dir != "" {
@@ -39,6 +42,10 @@ func main() {
 	clean := flag.Bool("clean-host", false, "remove everything this server made on the machine except its state, and end")
 	flag.StringVar(&level, "log", level, "least level of what is logged: debug, info, warn, error")
 	flag.StringVar(&format, "log-format", format, "how it is logged: text or json")
+	flag.Usage = func() {
+		fmt.Fprintf(os.Stderr, "Usage of hearthd:\n  hearthd [flags]        run the server\n  hearthd store COMMAND  look at the state of a server that is stopped; see 'hearthd store'\n\n")
+		flag.PrintDefaults()
+	}
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintln(os.Stderr, "hearthd takes no arguments; see hearthd --help")

@@ -44,6 +44,7 @@ func (d *Daemon) register(accounts *account.Service, actions *action.Service, in
 	logsv1.RegisterLogServiceServer(d.hub, logsrpc.New(logKeeper))
 	operationsv1.RegisterOperationServiceServer(d.hub, operationsrpc.New(d.store, d.operations, time.Now))
 	packagesv1.RegisterPackageServiceServer(d.hub, packagesrpc.New(d.store, installs, d.artifacts, d.operations, time.Now))
+	accountsv1.RegisterPreferencesServiceServer(d.hub, accountsrpc.NewPreferences(account.NewPreferences(d.store), time.Now))
 	statev1.RegisterStateServiceServer(d.hub, staterpc.New(d.store))
 	systemv1.RegisterSystemServiceServer(d.hub, systemrpc.New(d.store, d, d.cfg.Version, hostname, d.started))
 	systemv1.RegisterRootKeyServiceServer(d.hub, rootkeyrpc.New(keys, d.operations, time.Now))
@@ -54,6 +55,7 @@ func (d *Daemon) register(accounts *account.Service, actions *action.Service, in
 		rpc.NewGateway(logsv1.RegisterLogServiceHandlerClient, logsv1.NewLogServiceClient),
 		rpc.NewGateway(operationsv1.RegisterOperationServiceHandlerClient, operationsv1.NewOperationServiceClient),
 		rpc.NewGateway(packagesv1.RegisterPackageServiceHandlerClient, packagesv1.NewPackageServiceClient),
+		rpc.NewGateway(accountsv1.RegisterPreferencesServiceHandlerClient, accountsv1.NewPreferencesServiceClient),
 		rpc.NewGateway(statev1.RegisterStateServiceHandlerClient, statev1.NewStateServiceClient),
 		rpc.NewGateway(systemv1.RegisterSystemServiceHandlerClient, systemv1.NewSystemServiceClient),
 		rpc.NewGateway(systemv1.RegisterRootKeyServiceHandlerClient, systemv1.NewRootKeyServiceClient),

@@ -133,7 +133,7 @@ func New(cfg Config) (*Hub, error) {
 		return nil, fmt.Errorf("cannot make the validator: %w", err)
 	}
 	h := &Hub{
-		cfg: cfg, log: cfg.Logger, validator: validator, health: health.NewServer(), channel: new(inprocgrpc.Channel),
+		cfg: cfg, log: cfg.Logger, validator: validator, health: health.NewServer(), channel: new(inprocgrpc.Channel).WithCloner(codec.Cloner()),
 		services: map[string]*service{}, methods: map[string]*method{},
 	}
 	h.Enter(optionsv1.Phase_PHASE_RUNNING, "")
@@ -146,7 +146,7 @@ func New(cfg Config) (*Hub, error) {
 
 func (h *Hub) server(streams uint32) *grpc.Server {
 	return grpc.NewServer(
-		grpc.Creds(origin.Credentials()),
+		grpc.Creds(origin.Credentials()), grpc.ForceServerCodecV2(codec.Server()),
 		grpc.UnknownServiceHandler(h.unknown),
 		grpc.MaxRecvMsgSize(codec.MaxMessage), grpc.MaxConcurrentStreams(streams),
 		grpc.MaxHeaderListSize(maxHeader), grpc.ConnectionTimeout(headerTimeout),

@@ -113,7 +113,7 @@ func (s *Store) join(now time.Time, fn func(tx *Tx) error) (revision uint64, g *
 		changes[i].raw = nil // kept by the writes; the ring needs rows only
 		g.rows[changes[i].key] = tx.writes[changes[i].key]
 	}
-	g.entries = append(g.entries, &entry{revision: w.last, changes: changes, size: len(record)})
+	g.entries = append(g.entries, &entry{revision: w.last, changes: changes, shared: make([]shared, len(changes)), size: len(record)})
 	g.records = append(g.records, record)
 	g.size += size
 	return w.last, g, nil

@@ -177,8 +177,7 @@ func TestOldVersionsStayAsLongAsTheyArePromised(t *testing.T) {
 	}
 	at := s.Revision()
 	write(50, "new")
-	var deleted uint64
-	if err := s.compact(&deleted); err != nil {
+	if err := s.compact(s.opt.RetainRevisions); err != nil {
 		t.Fatal(err)
 	}
 	if c := s.compacted.Load(); c == 1 || c >= at {
@@ -292,12 +291,12 @@ func TestRecordsTellEverythingOfAChange(t *testing.T) {
 
 func FuzzDecodeBookmark(f *testing.F) {
 	const id = "01arz3ndektsv4rrffq69g5fav"
-	f.Add(EncodeBookmark(id, 1))
-	f.Add(EncodeBookmark(id, 1<<63))
-	f.Add("a.b.c")
+	f.Add(encodeBookmark(id, 1, RightsOf("a", "b")))
+	f.Add(encodeBookmark(id, 1<<63, ""))
+	f.Add("a.b.c.d")
 	f.Fuzz(func(t *testing.T, text string) {
-		if rev, err := decodeBookmark(id, text); err == nil && EncodeBookmark(id, rev) != text {
-			t.Fatalf("%q means %d, which is written %q", text, rev, EncodeBookmark(id, rev))
+		if rev, rights, ok := decodeBookmark(id, text); ok && encodeBookmark(id, rev, rights) != text {
+			t.Fatalf("%q means %d and %q, which is written %q", text, rev, rights, encodeBookmark(id, rev, rights))
 		}
 	})
 }

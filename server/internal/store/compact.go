@@ -9,6 +9,15 @@ import (
 	"github.com/dgraph-io/badger/v4"
 )
 
+// compaction is how the log is shortened.
+type compaction struct {
+	mu      sync.Mutex // held while it is shortened
+	deleted uint64     // newest revision whose record is known to be gone
+
+	told sync.Mutex // guards err; a leaf
+	err  error      // why the log could not be shortened last
+}
+
 // collectEvery is how often the value log is looked at. Only records of large commits are in it, so there is no hurry.
 const collectEvery = 10 * time.Minute
 
@@ -50,13 +59,12 @@ func (s *Store) unpin(revision uint64) {
 func (s *Store) maintainLoop() {
 	tick := time.NewTicker(collectEvery)
 	defer tick.Stop()
-	var deleted uint64 // newest revision whose record is known to be gone
 	for {
 		select {
 		case <-s.closing:
 			return
 		case <-s.compactNow:
-			if err := s.compact(&deleted); err != nil {
+			if err := s.compact(s.opt.RetainRevisions); err != nil {
 				s.opt.Logger.Warn("store cannot shorten its log", "error", err)
 			}
 		case <-tick.C:
@@ -65,13 +73,40 @@ func (s *Store) maintainLoop() {
 	}
 }
 
-// compact forgets all but the newest revisions. What it moves first is the point in memory, then the one on disk, then
+// Compact cuts the log off so that it holds the newest keep revisions, and gives the room of what is gone back to the
+// disk. Bookmarks from before expire. A daemon does the first by itself; this is for a server that is stopped.
+func (s *Store) Compact(keep uint64) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.users.Done()
+	if err := s.compact(keep); err != nil {
+		return err
+	}
+	if err := s.db.Flatten(1); err != nil {
+		return fmt.Errorf("cannot rewrite the tables: %w", err)
+	}
+	s.collect()
+	return nil
+}
+
+func (s *Store) compact(keep uint64) error {
+	s.compaction.mu.Lock()
+	defer s.compaction.mu.Unlock()
+	err := s.cutOff(keep)
+	s.compaction.told.Lock()
+	defer s.compaction.told.Unlock()
+	s.compaction.err = err
+	return err
+}
+
+// cutOff forgets all but the newest revisions. What it moves first is the point in memory, then the one on disk, then
 // it deletes: after a crash between, records up to the point are still there and the next run deletes them.
-func (s *Store) compact(deleted *uint64) error {
+func (s *Store) cutOff(keep uint64) error {
 	if err := checkSpace(s.dir, s.opt.MinFree/2); err != nil {
 		return err
 	}
-	now, to, moved := s.choose()
+	now, to, moved := s.choose(keep)
 	if !moved {
 		return nil
 	}
@@ -83,24 +118,24 @@ func (s *Store) compact(deleted *uint64) error {
 	if err := txn.CommitAt(now, nil); err != nil {
 		return fmt.Errorf("cannot note the compaction: %w", err)
 	}
-	if err := s.deleteRecords(now, *deleted, to); err != nil {
+	if err := s.deleteRecords(now, s.compaction.deleted, to); err != nil {
 		return err
 	}
-	*deleted = to
+	s.compaction.deleted = to
 	s.db.SetDiscardTs(to)
 	return nil
 }
 
 // choose moves the compaction point in memory, not beyond what is being read, and answers it with the revision as which
 // the compaction is written.
-func (s *Store) choose() (now, to uint64, moved bool) {
+func (s *Store) choose(keep uint64) (now, to uint64, moved bool) {
 	s.views.mu.Lock()
 	defer s.views.mu.Unlock()
 	now = s.published.Load()
-	if now <= s.opt.RetainRevisions {
+	if now <= keep {
 		return now, 0, false
 	}
-	to = now - s.opt.RetainRevisions
+	to = now - keep
 	for revision := range s.views.at {
 		to = min(to, revision)
 	}

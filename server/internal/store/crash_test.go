@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -37,6 +38,10 @@ func TestChild(t *testing.T) {
 		childWrites(t, dir)
 	case "full":
 		childFull(t, dir)
+	case "readonly":
+		childReadOnly(t, dir)
+	case "migrates":
+		childMigrates(t, dir)
 	}
 }
 
@@ -194,6 +199,29 @@ func verify(t *testing.T, dir string, round int, newest uint64, counts []uint64)
 	}
 }
 
+// A kill can hit Badger while it makes or deletes a file.
+func TestFilesWithoutContentAreNoHindrance(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openStore(t, dir, store.Options{})
+	put(t, s, row("a", "kept"))
+	closeStore(t, s)
+	for _, name := range []string{"00000.mem", "00099.mem", "000000.vlog", "000099.vlog"} {
+		f, err := os.OpenFile(filepath.Join(dir, "db", name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if errors.Is(err, os.ErrExist) {
+			continue
+		}
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = openStore(t, dir, store.Options{})
+	defer closeStore(t, s)
+	if get(t, s, "a").GetSpec().GetTarget() != "kept" {
+		t.Error("the row is gone")
+	}
+}
+
 func TestFullDiskRefusesAndRecovers(t *testing.T) {
 	t.Parallel()
 	testenv.Require(t, "root")
@@ -252,6 +280,53 @@ func childFull(t *testing.T, dir string) {
 	if s.Revision() != 3 || get(t, s, "b") == nil {
 		t.Errorf("revision %d after reopening", s.Revision())
 	}
+}
+
+func TestReadOnlyDiskRefusesAndRecovers(t *testing.T) {
+	t.Parallel()
+	testenv.Require(t, "root")
+	p, out := start(t, "readonly", t.TempDir(), &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS})
+	said, err := io.ReadAll(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if state, err := p.Wait(); err != nil || !state.Success() {
+		t.Errorf("%v, %v: %s", state, err, said)
+	}
+}
+
+func childReadOnly(t *testing.T, dir string) {
+	if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+	dir = filepath.Join(dir, "store")
+	s := openStore(t, dir, store.Options{})
+	put(t, s, row("a", "before"))
+	w := watch(t, s, store.WatchOptions{From: s.Revision()})
+	// What the kernel does to a failing disk: files that are open stay so, nothing new is written.
+	err := errors.Join(
+		unix.Mount(dir, dir, "", unix.MS_BIND, ""),
+		unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Update(t.Context(), noon, func(tx *store.Tx) error { return store.Put(tx, row("lost", "")) })
+	if f := fault.Proto(err); f.GetReason() != metav1.Reason_REASON_STORE_READ_ONLY || f.GetMetadata()["path"] != dir {
+		t.Errorf("with a read-only disk: %v", err)
+	}
+	expectNothing(t, w)
+	closeStore(t, s)
+	if _, err := store.Open(dir, store.Options{}); !fault.Is(err, metav1.Reason_REASON_STORE_READ_ONLY) {
+		t.Errorf("opened read-only: %v", err)
+	}
+	if err := unix.Unmount(dir, 0); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, dir, store.Options{})
+	if s.Revision() != 2 || get(t, s, "a").GetSpec().GetTarget() != "before" || len(listIDs(t, s, "")) != 1 {
+		t.Errorf("revision %d, rows %v", s.Revision(), listIDs(t, s, ""))
+	}
+	put(t, s, row("b", "after"))
 }
 
 // fill leaves nothing of the disk.
@@ -369,4 +444,15 @@ func hold(ctx context.Context, s *store.Store, upto uint64, salt int) (map[strin
 		}
 	}
 	return rows, err
+}
+
+// TestMain draws thousands of schedules where time is no matter.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if os.Getenv("HEARTH_SOAK") == "full" {
+		if err := flag.Set("rapid.checks", "5000"); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -15,7 +16,7 @@ import (
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("cannot lock the store: %w", err)
+		return nil, readOnly(dir, fmt.Errorf("cannot lock the store: %w", err))
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {
@@ -23,7 +24,7 @@ func lockDir(dir string) (*os.File, error) {
 	}
 	f.Close()
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, fault.New(metav1.Reason_REASON_UNAVAILABLE, "cannot open the state in %s: another process has it open", dir).
+		return nil, fault.New(metav1.Reason_REASON_STORE_IN_USE, "cannot open the state in %s: another process has it open", dir).
 			With("path", dir)
 	}
 	return nil, fmt.Errorf("cannot lock the store: %w", err)
@@ -35,12 +36,49 @@ func unlockDir(f *os.File) error {
 	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
 }
 
-// checkSpace refuses with REASON_DISK_FULL when less than need bytes are free. Root may use the blocks a filesystem
+// readOnly makes a REASON_STORE_READ_ONLY of an error that says that nothing may be written here.
+func readOnly(dir string, err error) error {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
+		return errReadOnly(dir, err)
+	}
+	return err
+}
+
+func errReadOnly(dir string, cause error) error {
+	return fault.New(metav1.Reason_REASON_STORE_READ_ONLY, "cannot write the state: the folder %s is read-only: %w", dir, cause).With("path", dir)
+}
+
+// removeEmpty removes files of the database that a kill left without content while they were made or deleted. They hold
+// nothing, and Badger takes them for an error.
+func removeEmpty(dir string) error {
+	for _, pattern := range []string{"*.mem", "*.vlog"} {
+		files, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			info, err := os.Stat(file)
+			if err == nil && info.Size() == 0 {
+				err = os.Remove(file)
+			}
+			if err != nil {
+				return fmt.Errorf("cannot remove what a kill left over: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// checkSpace refuses with REASON_DISK_FULL when less than need bytes are free, and with REASON_STORE_READ_ONLY a disk that
+// is mounted read-only: Badger writes through memory maps that were made before, and would not notice. Root may use the blocks a filesystem
 // reserves for it, which services cannot fill.
 func checkSpace(dir string, need uint64) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		return fmt.Errorf("cannot see how much of the disk is free: %w", err)
+	}
+	if st.Flags&unix.ST_RDONLY != 0 {
+		return errReadOnly(dir, unix.EROFS)
 	}
 	blocks := st.Bavail
 	if os.Geteuid() == 0 {

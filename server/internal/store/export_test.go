@@ -16,6 +16,9 @@ func (s *Store) Compacted() uint64 { return s.compacted.Load() }
 // Migration is one for OpenWith.
 type Migration = migration
 
+// Migrations are those of this release.
+func Migrations() []Migration { return migrations() }
+
 // OpenWith opens a store as a release with these migrations would.
 func OpenWith(dir string, opt Options, steps ...Migration) (*Store, error) {
 	return open(dir, opt, steps)

@@ -20,13 +20,28 @@ import (
 	"github.com/hearthos/hearth/server/internal/atomicfile"
 )
 
-// migration brings the rows of one format to the next. It is called once per row and answers the row as it should be, or
-// nil to drop it. It must depend on nothing but its arguments: after a crash all rows are gone through again.
-type migration func(kind uint16, id string, row []byte) ([]byte, error)
+// migration leads from one format to the next, in three parts that a crash may interrupt at any point:
+//
+//	Before ──▶ Change of every row ──▶ one commit: rows, format, "unfinished" ──▶ After ──▶ "unfinished" is taken away
+//
+// Before and After may touch the machine, get the store's folder, and are repeated after a crash until what follows them
+// is on disk, so they must be harmless when done twice. Change must depend on nothing but its arguments: after a crash all
+// rows are gone through again. A failing Before or Change leaves the rows as they are and the store closed. After a
+// failing After the store opens; it is tried again each time, and no further migration begins before it has succeeded.
+type migration struct {
+	// Name says what it does; its golden file is testdata/migrations/<Name>.golden.
+	Name string
+	// Before makes ready what Change relies on; nil: nothing.
+	Before func(dir string) error
+	// Change is called once per row and answers the row as it should be, or nil to drop it.
+	Change func(kind uint16, id string, row []byte) ([]byte, error)
+	// After removes what only the old format needed; nil: nothing.
+	After func(dir string) error
+}
 
 // migrations: the one at index i leads from format i+1 to format i+2. Only ever append: what stands here has run on
 // somebody's machine. A change of the contract that protobuf reads anyway needs none.
-var migrations []migration
+func migrations() []migration { return nil }
 
 // latest is the format to which the migrations lead.
 func latest(steps []migration) uint32 { return uint32(1 + len(steps)) }
@@ -62,61 +77,126 @@ func writeFormatFile(dir string, format uint32) error {
 
 // facts are what a store knows about itself when it is opened.
 type facts struct {
-	id        string
-	revision  uint64
-	compacted uint64
+	id         string
+	format     uint32
+	revision   uint64
+	compacted  uint64
+	unfinished uint32 // number of the migration whose After is to be done; 0: none
 }
 
 // prepare makes the first commit of a new store, or migrates an old one, and answers its facts.
-func prepare(dir string, db *badger.DB, steps []migration) (facts, error) {
-	format, f, err := readFacts(db)
+func prepare(dir string, db *badger.DB, steps []migration, opt Options) (facts, error) {
+	f, err := readFacts(db)
 	if err != nil {
 		return facts{}, err
 	}
-	if err := checkFormat(format, latest(steps)); err != nil {
+	if err := checkFormat(f.format, latest(steps)); err != nil {
 		return facts{}, err
+	}
+	if opt.Existing {
+		if f.format != latest(steps) {
+			return facts{}, fault.New(metav1.Reason_REASON_STORE_OLD, "cannot open the state as it is: it has format %d, this release has %d", f.format, latest(steps)).
+				With("format", f.format).With("supported", latest(steps))
+		}
+		return f, nil
 	}
 	if err := writeFormatFile(dir, latest(steps)); err != nil {
 		return facts{}, err
 	}
-	if format == 0 {
+	if f.format == 0 {
 		if db.MaxVersion() != 0 {
 			return facts{}, errors.New("cannot use the state: the database holds rows but not its format")
 		}
 		return create(db, latest(steps))
 	}
-	for ; format < latest(steps); format++ {
-		if err := migrate(db, &f, steps[format-1], format+1); err != nil {
-			return facts{}, fmt.Errorf("cannot bring the state from format %d to %d: %w", format, format+1, err)
-		}
-	}
-	return f, nil
+	return f, migrateAll(dir, db, &f, steps, opt)
 }
 
-func readFacts(db *badger.DB) (format uint32, f facts, err error) {
+// migrateAll finishes the migration that is not through, and makes those that are still to come.
+func migrateAll(dir string, db *badger.DB, f *facts, steps []migration, opt Options) error {
+	for {
+		if f.unfinished != 0 {
+			step := steps[f.unfinished-1]
+			if err := finish(dir, db, f, step); err != nil {
+				opt.Logger.Warn("migration of the state is not finished and is tried again at the next start", "migration", step.Name, "error", err)
+				if f.format < latest(steps) {
+					return fmt.Errorf("cannot finish the migration %q, on which others wait: %w", step.Name, err)
+				}
+				return nil
+			}
+		}
+		if f.format == latest(steps) {
+			return nil
+		}
+		step := steps[f.format-1]
+		if step.Before != nil {
+			if err := step.Before(dir); err != nil {
+				return fmt.Errorf("cannot begin the migration %q: %w", step.Name, err)
+			}
+		}
+		if err := migrate(db, f, step); err != nil {
+			return fmt.Errorf("cannot bring the state from format %d to %d (%s): %w", f.format, f.format+1, step.Name, err)
+		}
+	}
+}
+
+// finish does the last part of a migration and notes that it is done. The note has the revision of the commit of the
+// migration: nothing was written since.
+func finish(dir string, db *badger.DB, f *facts, step migration) error {
+	if step.After != nil {
+		if err := step.After(dir); err != nil {
+			return err
+		}
+	}
+	txn := db.NewTransactionAt(f.revision, true)
+	defer txn.Discard()
+	if err := txn.Delete([]byte(keyUnfinished)); err != nil {
+		return err
+	}
+	if err := txn.CommitAt(f.revision, nil); err != nil {
+		return err
+	}
+	f.unfinished = 0
+	return nil
+}
+
+func readFacts(db *badger.DB) (f facts, err error) {
 	txn := db.NewTransactionAt(math.MaxUint64, false)
 	defer txn.Discard()
-	raw, err := readKey(txn, keyFormat)
-	if err != nil || raw == nil {
-		return 0, f, err
+	if f.format, err = readNumber(txn, keyFormat); err != nil || f.format == 0 {
+		return f, err
 	}
-	if len(raw) != 4 {
-		return 0, f, fmt.Errorf("cannot use %s: it has %d bytes", keyFormat, len(raw))
+	if f.unfinished, err = readNumber(txn, keyUnfinished); err != nil {
+		return f, err
 	}
-	format = binary.BigEndian.Uint32(raw)
+	if f.unfinished >= f.format {
+		return f, fmt.Errorf("cannot use %s: it names migration %d of a state of format %d", keyUnfinished, f.unfinished, f.format)
+	}
 	id, err := readKey(txn, keyStoreID)
 	if err != nil {
-		return 0, f, err
+		return f, err
 	}
 	if _, err := ids.ParseULID(string(id)); err != nil {
-		return 0, f, fmt.Errorf("cannot use %s: %w", keyStoreID, err)
+		return f, fmt.Errorf("cannot use %s: %w", keyStoreID, err)
 	}
 	f.id = string(id)
 	if f.compacted, err = readRevision(txn, keyCompacted); err != nil {
-		return 0, f, err
+		return f, err
 	}
 	f.revision = max(f.compacted, newestRecord(txn))
-	return format, f, nil
+	return f, nil
+}
+
+// readNumber reads a small number under a key of the store's own, 0 if it is not there.
+func readNumber(txn *badger.Txn, key string) (uint32, error) {
+	raw, err := readKey(txn, key)
+	if err != nil || raw == nil {
+		return 0, err
+	}
+	if len(raw) != 4 {
+		return 0, fmt.Errorf("cannot use %s: it has %d bytes", key, len(raw))
+	}
+	return binary.BigEndian.Uint32(raw), nil
 }
 
 // newestRecord answers the revision of the last record in the log. It is the store's revision: Badger's own greatest
@@ -153,18 +233,22 @@ func create(db *badger.DB, format uint32) (facts, error) {
 	if err != nil {
 		return facts{}, err
 	}
-	f := facts{id: string(id), revision: 1, compacted: 1}
-	return f, writeFacts(db, f, format)
+	f := facts{id: string(id), format: format, revision: 1, compacted: 1}
+	return f, writeFacts(db, f)
 }
 
-func writeFacts(db *badger.DB, f facts, format uint32) error {
+func writeFacts(db *badger.DB, f facts) error {
 	txn := db.NewTransactionAt(f.revision, true)
 	defer txn.Discard()
-	for key, value := range map[string][]byte{
+	values := map[string][]byte{
 		keyStoreID:   []byte(f.id),
-		keyFormat:    binary.BigEndian.AppendUint32(nil, format),
+		keyFormat:    binary.BigEndian.AppendUint32(nil, f.format),
 		keyCompacted: revisionBytes(f.compacted),
-	} {
+	}
+	if f.unfinished != 0 {
+		values[keyUnfinished] = binary.BigEndian.AppendUint32(nil, f.unfinished)
+	}
+	for key, value := range values {
 		if err := txn.Set([]byte(key), value); err != nil {
 			return fmt.Errorf("cannot write %s: %w", key, err)
 		}
@@ -177,8 +261,8 @@ func writeFacts(db *badger.DB, f facts, format uint32) error {
 
 // migrate rewrites all rows as the next revision, which becomes visible with the last commit, that of the facts. Until
 // then everything is read as of the old revision, so that going through it again after a crash gives the same.
-func migrate(db *badger.DB, f *facts, step migration, format uint32) error {
-	next := facts{id: f.id, revision: f.revision + 1, compacted: f.revision + 1}
+func migrate(db *badger.DB, f *facts, step migration) error {
+	next := facts{id: f.id, format: f.format + 1, revision: f.revision + 1, compacted: f.revision + 1, unfinished: f.format}
 	batch := db.NewWriteBatchAt(next.revision)
 	defer batch.Cancel()
 	txn := db.NewTransactionAt(f.revision, false)
@@ -194,7 +278,7 @@ func migrate(db *badger.DB, f *facts, step migration, format uint32) error {
 			return err
 		}
 		kind, id := binary.BigEndian.Uint16(key[len("r/"):]), string(key[rowHead:])
-		after, err := step(kind, id, raw)
+		after, err := step.Change(kind, id, raw)
 		switch {
 		case err != nil:
 			return fmt.Errorf("row %q of kind %d: %w", id, kind, err)
@@ -212,6 +296,9 @@ func migrate(db *badger.DB, f *facts, step migration, format uint32) error {
 	if err := batch.Flush(); err != nil {
 		return err
 	}
+	if err := writeFacts(db, next); err != nil {
+		return err
+	}
 	*f = next
-	return writeFacts(db, next, format)
+	return nil
 }

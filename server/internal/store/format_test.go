@@ -133,6 +133,8 @@ func shout(kind uint16, id string, row []byte) ([]byte, error) {
 	return proto.Marshal(&op)
 }
 
+func unchanged(_ uint16, _ string, row []byte) ([]byte, error) { return row, nil }
+
 func TestOldFormatIsMigratedAndNewerOneRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -141,7 +143,7 @@ func TestOldFormatIsMigratedAndNewerOneRefused(t *testing.T) {
 	id, bookmark := s.ID(), s.Revision()
 	closeStore(t, s)
 
-	s, err := store.OpenWith(dir, store.Options{}, shout, func(_ uint16, _ string, row []byte) ([]byte, error) { return row, nil })
+	s, err := store.OpenWith(dir, store.Options{}, store.Migration{Name: "shout", Change: shout}, store.Migration{Name: "same", Change: unchanged})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,12 +191,12 @@ func TestInterruptedMigrationIsDoneAgain(t *testing.T) {
 	put(t, s, row("a", "word"), row("b", "word"))
 	closeStore(t, s)
 	halfway := errors.New("power cut")
-	_, err := store.OpenWith(dir, store.Options{}, func(kind uint16, id string, row []byte) ([]byte, error) {
+	_, err := store.OpenWith(dir, store.Options{}, store.Migration{Change: func(kind uint16, id string, row []byte) ([]byte, error) {
 		if id == "b" {
 			return nil, halfway
 		}
 		return shout(kind, id, row)
-	})
+	}})
 	if !errors.Is(err, halfway) {
 		t.Fatal(err)
 	}
@@ -222,12 +224,12 @@ func TestInterruptedMigrationIsDoneAgain(t *testing.T) {
 	if _, err := store.Open(dir, store.Options{}); !fault.Is(err, metav1.Reason_REASON_STORE_TOO_NEW) {
 		t.Errorf("the older release opens a half migrated store: %v", err)
 	}
-	s, err = store.OpenWith(dir, store.Options{}, func(kind uint16, id string, row []byte) ([]byte, error) {
+	s, err = store.OpenWith(dir, store.Options{}, store.Migration{Change: func(kind uint16, id string, row []byte) ([]byte, error) {
 		if bytes.Contains(row, []byte("WORD")) {
 			t.Errorf("%s is migrated twice", id)
 		}
 		return shout(kind, id, row)
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,6 +250,7 @@ func TestDamagedFactsAreRefused(t *testing.T) {
 		"rows without a format":  func(t *testing.T, dir string) { overwrite(t, dir, "m/format", nil) },
 		"format of other length": func(t *testing.T, dir string) { overwrite(t, dir, "m/format", []byte{1}) },
 		"id is no ulid":          func(t *testing.T, dir string) { overwrite(t, dir, "m/store_id", []byte("me")) },
+		"unfinished is to come":  func(t *testing.T, dir string) { overwrite(t, dir, "m/unfinished", []byte{0, 0, 0, 1}) },
 		"compacted is no number": func(t *testing.T, dir string) { overwrite(t, dir, "m/compacted", []byte("12")) },
 	} {
 		dir := t.TempDir()
@@ -262,9 +265,12 @@ func TestDamagedFactsAreRefused(t *testing.T) {
 	}
 }
 
-func overwrite(t *testing.T, dir, key string, value []byte) {
+func overwrite(t *testing.T, dir, key string, value []byte) { overwriteAt(t, dir, key, value, 9) }
+
+// overwriteAt writes a key as of a revision, or deletes it.
+func overwriteAt(t *testing.T, dir, key string, value []byte, at uint64) {
 	raw(t, dir, func(db *badger.DB, _ *badger.Txn) {
-		txn := db.NewTransactionAt(9, true)
+		txn := db.NewTransactionAt(at, true)
 		defer txn.Discard()
 		var err error
 		if value == nil {
@@ -272,7 +278,7 @@ func overwrite(t *testing.T, dir, key string, value []byte) {
 		} else {
 			err = txn.Set([]byte(key), value)
 		}
-		if err = errors.Join(err, txn.CommitAt(9, nil)); err != nil {
+		if err = errors.Join(err, txn.CommitAt(at, nil)); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -50,7 +50,8 @@ func logRevision(key []byte) (uint64, bool) {
 
 // Keys of the store's own facts.
 const (
-	keyStoreID   = "m/store_id"
-	keyFormat    = "m/format"
-	keyCompacted = "m/compacted"
+	keyStoreID    = "m/store_id"
+	keyFormat     = "m/format"
+	keyCompacted  = "m/compacted"
+	keyUnfinished = "m/unfinished"
 )

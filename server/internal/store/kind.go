@@ -26,6 +26,8 @@ type KindInfo struct {
 	Durability optionsv1.Durability
 	// ReadRole is the least role that may read rows; ROLE_UNSPECIFIED: the kind is internal.
 	ReadRole optionsv1.Role
+	// Personal: each row belongs to the account whose id its own begins with, and only that may read it.
+	Personal bool
 
 	message protoreflect.MessageType
 }
@@ -95,7 +97,7 @@ func kindOf(m protoreflect.MessageType) *KindInfo {
 	}
 	return &KindInfo{
 		Number: uint16(k.GetNumber()), ID: k.GetId(), Durability: k.GetDurability(), ReadRole: k.GetReadRole(),
-		message: m,
+		Personal: k.GetPersonal(), message: m,
 	}
 }
 

@@ -37,7 +37,8 @@ type change struct {
 type entry struct {
 	revision uint64
 	changes  []change
-	size     int // bytes of the record: what it weighs in the ring
+	shared   []shared // one for each change: what watchers put down there for each other
+	size     int      // bytes of the record: what it weighs in the ring
 }
 
 var errRecord = errors.New("record of the log is damaged")
@@ -99,6 +100,7 @@ func decodeRecord(revision uint64, b []byte) (*entry, error) {
 			e.changes = append(e.changes, c)
 		}
 	}
+	e.shared = make([]shared, len(e.changes))
 	return e, nil
 }
 

@@ -1,9 +1,13 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +18,7 @@ import (
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	"github.com/hearthos/hearth/server/internal/store"
+	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 )
@@ -104,6 +109,9 @@ type client struct {
 	m      *model
 	want   want
 	hidden map[string]bool // kinds that may not be read
+	moved  map[string]bool // kinds whose right has changed: what is held of them is from different times
+	boot   string          // boot id last told
+	told   bool            // it was told since the client connected
 	w      *store.Watcher
 
 	has      map[string]store.Row
@@ -137,8 +145,32 @@ func (c *client) visible(rows map[string]store.Row) map[string]store.Row {
 	return out
 }
 
+// passed is that there is nothing more: the cursor went over all revisions with the rights of now.
+func (c *client) passed() error {
+	if c.arrive(); c.snapshot || c.future > 0 {
+		return nil
+	}
+	return c.check(nil, max(c.seen, c.m.revision()), store.Batch{})
+}
+
+// settled leaves out what is hidden or was for a while.
+func (c *client) settled(rows map[string]store.Row) map[string]store.Row {
+	out := c.visible(rows)
+	maps.DeleteFunc(out, func(k string, _ store.Row) bool {
+		kind, _, _ := strings.Cut(k, " ")
+		return c.moved[kind]
+	})
+	return out
+}
+
 func (c *client) take(b store.Batch) error {
 	c.arrive()
+	if b.Boot != "" {
+		if c.told {
+			return fmt.Errorf("boot id %s twice in one call", b.Boot)
+		}
+		c.boot, c.told, c.eph = b.Boot, true, map[string]store.Row{}
+	}
 	if b.Snapshot != c.snapshot {
 		return fmt.Errorf("snapshot %v where %v was due", b.Snapshot, c.snapshot)
 	}
@@ -150,6 +182,9 @@ func (c *client) take(b store.Batch) error {
 			return fmt.Errorf("%s leaked", key)
 		}
 		if ch.Ephemeral {
+			if !c.told {
+				return fmt.Errorf("ephemeral %s before the boot id", key)
+			}
 			if ch.Revision != 0 {
 				return fmt.Errorf("ephemeral %s has revision %d", key, ch.Revision)
 			}
@@ -210,7 +245,7 @@ func (c *client) endPage(b store.Batch) error {
 			wanted[k] = r
 		}
 	}
-	return same(c.visible(wanted), c.has)
+	return same(c.settled(wanted), c.settled(c.has))
 }
 
 // check holds the changes of revisions up to upto against the model: none left out, each whole.
@@ -349,7 +384,7 @@ func (x *machine) Ephemeral(t *rapid.T) {
 
 // Connect adds a client: a new one, one at a revision that was or will be, or one that comes back with its bookmark.
 func (x *machine) Connect(t *rapid.T) {
-	c := &client{m: x.m, has: map[string]store.Row{}, eph: map[string]store.Row{}, snapshot: true, hidden: map[string]bool{}}
+	c := &client{m: x.m, has: map[string]store.Row{}, eph: map[string]store.Row{}, snapshot: true, hidden: map[string]bool{}, moved: map[string]bool{}}
 	c.want.sels = rapid.SliceOfN(modelSels, 0, 3).Draw(t, "selectors")
 	if rapid.IntRange(0, 3).Draw(t, "hide") == 0 {
 		c.hidden["operation"] = true
@@ -365,17 +400,16 @@ func (x *machine) Connect(t *rapid.T) {
 			i := rapid.IntRange(0, len(x.clients)-1).Draw(t, "client")
 			if old := x.clients[i]; !old.snapshot {
 				*c = *old
-				c.eph = map[string]store.Row{}
+				c.eph, c.told = maps.Clone(old.eph), false
 				from = c.marked
 				c.seen = from
-				c.has = maps.Clone(old.has)
+				c.has, c.hidden, c.moved = maps.Clone(old.has), maps.Clone(old.hidden), maps.Clone(old.moved)
 				x.clients = slices.Delete(x.clients, i, i+1)
 			}
 		}
 	}
 	w, err := x.s.Watch(store.WatchOptions{
-		Selectors: c.want.sels, From: from, PageSize: rapid.IntRange(1, 4).Draw(t, "page"),
-		Readable: func(kind string) bool { return !c.hidden[kind] },
+		Selectors: c.want.sels, From: from, PageSize: rapid.IntRange(1, 4).Draw(t, "page"), Readable: c.readable,
 	})
 	if x.expired(t, from, err) {
 		return
@@ -412,6 +446,9 @@ func (x *machine) read(t *rapid.T, c *client) bool {
 		return false
 	}
 	if !ready {
+		if err := c.passed(); err != nil {
+			t.Fatalf("nothing was told: %v", err)
+		}
 		return false
 	}
 	if err := c.take(b); err != nil {
@@ -423,8 +460,102 @@ func (x *machine) read(t *rapid.T, c *client) bool {
 // at is a revision at or before the cursor, as far as a client can know.
 func (c *client) at() uint64 { return c.seen }
 
-// Reopen is a restart of the server: clients must connect again, and what is ephemeral is gone.
-func (x *machine) Reopen(t *rapid.T) {
+// Rights gives or takes from a client the right to a kind while it watches.
+func (x *machine) Rights(t *rapid.T) {
+	if len(x.clients) == 0 {
+		t.Skip("nobody watches")
+	}
+	c := x.clients[rapid.IntRange(0, len(x.clients)-1).Draw(t, "client")]
+	kind := rapid.SampledFrom([]string{"operation", "artifact", "progress"}).Draw(t, "kind")
+	c.hidden[kind] = !c.hidden[kind]
+	c.moved[kind] = true
+}
+
+func (c *client) readable(kind *store.KindInfo, _ string) bool { return !c.hidden[kind.ID] }
+
+// Crash leaves the files as they are when the process is killed, and goes on with a copy of them.
+func (x *machine) Crash(t *rapid.T) {
+	killed := x.dir
+	x.dir = killed + "x"
+	// Badger tidies up behind an opening: a copy is what a kill leaves if no file changed meanwhile.
+	for again := true; again; {
+		before := files(killed)
+		err := errors.Join(os.RemoveAll(x.dir), copyTree(killed, x.dir))
+		if again = before != files(killed); err != nil && !again {
+			t.Fatal(err)
+		}
+	}
+	x.reconnect(t)
+	if err := os.RemoveAll(killed); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// files tells which files are below a folder, and how large and old each is.
+func files(dir string) string {
+	var all strings.Builder
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil {
+			if info, err := d.Info(); err == nil {
+				fmt.Fprintln(&all, path, info.Size(), info.ModTime().UnixNano())
+			}
+		}
+		return nil
+	})
+	return all.String()
+}
+
+// copyTree copies files with their holes: Badger's are large and mostly empty.
+func copyTree(from, to string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		target := to + strings.TrimPrefix(path, from)
+		if d.IsDir() {
+			return os.Mkdir(target, 0o700)
+		}
+		in, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		out, err := os.Create(target)
+		if err != nil {
+			return err
+		}
+		defer out.Close()
+		info, err := in.Stat()
+		if err != nil {
+			return err
+		}
+		if err := out.Truncate(info.Size()); err != nil {
+			return err
+		}
+		for at := int64(0); ; {
+			begin, err := unix.Seek(int(in.Fd()), at, unix.SEEK_DATA)
+			if errors.Is(err, unix.ENXIO) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if at, err = unix.Seek(int(in.Fd()), begin, unix.SEEK_HOLE); err != nil {
+				return err
+			}
+			part := io.NewSectionReader(in, begin, at-begin)
+			if _, err := io.Copy(io.NewOffsetWriter(out, begin), part); err != nil {
+				return err
+			}
+		}
+	})
+}
+
+// Reopen is a restart of the server.
+func (x *machine) Reopen(t *rapid.T) { x.reconnect(t) }
+
+// reconnect opens what is in the folder: clients must connect again, and what is ephemeral is gone.
+func (x *machine) reconnect(t *rapid.T) {
 	x.close(t)
 	x.open(t)
 	x.m.eph = map[string]store.Row{}
@@ -433,14 +564,12 @@ func (x *machine) Reopen(t *rapid.T) {
 			x.clients = slices.DeleteFunc(x.clients, func(other *client) bool { return other == c })
 			continue
 		}
-		w, err := x.s.Watch(store.WatchOptions{
-			Selectors: c.want.sels, From: c.marked, PageSize: 3, Readable: func(kind string) bool { return !c.hidden[kind] },
-		})
+		w, err := x.s.Watch(store.WatchOptions{Selectors: c.want.sels, From: c.marked, PageSize: 3, Readable: c.readable})
 		if x.expired(t, c.marked, err) {
 			x.clients = slices.DeleteFunc(x.clients, func(other *client) bool { return other == c })
 			continue
 		}
-		c.w, c.seen, c.eph = w, c.marked, map[string]store.Row{}
+		c.w, c.seen, c.told = w, c.marked, false // what is ephemeral it holds until it is told of the new boot
 	}
 }
 
@@ -490,10 +619,10 @@ func (x *machine) CatchUp(t *rapid.T) {
 				eph[k] = r
 			}
 		}
-		if err := same(c.visible(rows), c.has); err != nil {
+		if err := same(c.settled(rows), c.settled(c.has)); err != nil {
 			t.Fatalf("caught up: %v", err)
 		}
-		if err := same(eph, c.eph); err != nil {
+		if err := same(c.settled(eph), c.settled(c.eph)); err != nil {
 			t.Fatalf("caught up with what is ephemeral: %v", err)
 		}
 	}
@@ -512,17 +641,17 @@ func TestWatchKeepsItsPromises(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer os.RemoveAll(dir)
 		x := &machine{dir: dir, m: newModel(), opt: store.Options{
 			MinFree:         1,
 			RingSize:        rapid.SampledFrom([]int{1, 3, 50}).Draw(t, "ring"),
 			RetainRevisions: rapid.SampledFrom([]uint64{4, 1000}).Draw(t, "retain"),
 		}}
+		defer func() { os.RemoveAll(x.dir) }()
 		x.open(t)
 		defer x.close(t)
 		t.Repeat(map[string]func(*rapid.T){
 			"commit": x.Commit, "commit more": x.Commit, "connect": x.Connect, "read": x.Read, "read more": x.Read,
-			"ephemeral": x.Ephemeral, "reopen": x.Reopen, "catch up": x.CatchUp, "": x.Check,
+			"ephemeral": x.Ephemeral, "reopen": x.Reopen, "crash": x.Crash, "rights": x.Rights, "catch up": x.CatchUp, "": x.Check,
 		})
 		x.CatchUp(t)
 	})

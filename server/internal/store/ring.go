@@ -47,6 +47,10 @@ func (r *ring) after(revision uint64, limit int) (entries []*entry, held bool, w
 	if revision+1 < r.first {
 		return nil, false, r.wake
 	}
+	if revision+1 >= r.next {
+		return nil, true, r.wake
+	}
+	entries = make([]*entry, 0, min(uint64(limit), r.next-revision-1))
 	for rev := revision + 1; rev < r.next && len(entries) < limit; rev++ {
 		entries = append(entries, r.slots[rev%uint64(len(r.slots))])
 	}

@@ -15,6 +15,7 @@
 //	  m/store_id               the store's ULID
 //	  m/format                 u32 BE, see format.go
 //	  m/compacted              u64 BE: the log holds every revision after this one and none up to it
+//	  m/unfinished             number of the migration whose last part is still to be done, u32 BE; see format.go
 //
 // The layout in memory:
 //
@@ -34,6 +35,7 @@
 package store
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -64,6 +66,9 @@ type Options struct {
 	// MinFree is how many bytes of the disk must be free for a commit to be tried. Default 64 MiB: Badger writes through
 	// memory maps, where a full disk is not an error but a signal that ends the process.
 	MinFree uint64
+	// Existing refuses with REASON_NOT_FOUND to make a store where none is, and with REASON_STORE_OLD to change the format
+	// of one: for those who only want to look.
+	Existing bool
 }
 
 func (o Options) withDefaults() Options {
@@ -85,6 +90,7 @@ func (o Options) withDefaults() Options {
 // Store is an open store. All methods may be called concurrently.
 type Store struct {
 	id   string
+	boot string
 	opt  Options
 	dir  string
 	db   *badger.DB
@@ -98,6 +104,7 @@ type Store struct {
 	writer writer
 	views  views
 
+	compaction compaction
 	compactNow chan struct{} // has a token when the log has outgrown its bounds
 	closing    chan struct{} // closed when Close begins
 	stop       chan struct{} // closed when no call is under way any more
@@ -109,14 +116,17 @@ type Store struct {
 }
 
 // Open opens the store in dir and makes both where they are not there. One process has a store open at a time; a second
-// is refused with REASON_UNAVAILABLE. A store of a newer release is refused with REASON_STORE_TOO_NEW before anything of
+// is refused with REASON_STORE_IN_USE. A store of a newer release is refused with REASON_STORE_TOO_NEW before anything of
 // it is touched; an older one is brought to this release's format, which ends the validity of its bookmarks.
-func Open(dir string, opt Options) (*Store, error) { return open(dir, opt, migrations) }
+func Open(dir string, opt Options) (*Store, error) { return open(dir, opt, migrations()) }
 
 func open(dir string, opt Options, steps []migration) (_ *Store, err error) {
 	opt = opt.withDefaults()
+	if _, err := os.Stat(filepath.Join(dir, "db")); opt.Existing && err != nil {
+		return nil, fault.New(metav1.Reason_REASON_NOT_FOUND, "there is no state in %s: %w", dir, err).With("path", dir)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("cannot make the store's folder: %w", err)
+		return nil, readOnly(dir, fmt.Errorf("cannot make the store's folder: %w", err))
 	}
 	lock, err := lockDir(dir)
 	if err != nil {
@@ -133,6 +143,9 @@ func open(dir string, opt Options, steps []migration) (_ *Store, err error) {
 	if err := checkSpace(dir, opt.MinFree); err != nil {
 		return nil, err
 	}
+	if err := removeEmpty(filepath.Join(dir, "db")); err != nil {
+		return nil, err
+	}
 	db, err := badger.OpenManaged(badgerOptions(filepath.Join(dir, "db"), opt.Logger))
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the store's database: %w", err)
@@ -142,12 +155,12 @@ func open(dir string, opt Options, steps []migration) (_ *Store, err error) {
 			err = errors.Join(err, db.Close())
 		}
 	}()
-	state, err := prepare(dir, db, steps)
+	state, err := prepare(dir, db, steps, opt)
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{
-		id: state.id, opt: opt, dir: dir, db: db, lock: lock,
+		id: state.id, boot: rand.Text(), opt: opt, dir: dir, db: db, lock: lock,
 		ring: newRing(opt.RingSize, state.revision), eph: newEphemera(),
 		compactNow: make(chan struct{}, 1), closing: make(chan struct{}), stop: make(chan struct{}),
 	}
@@ -195,13 +208,29 @@ func (s *Store) Close() error {
 	s.users.Wait()
 	close(s.stop)
 	s.background.Wait()
-	err := s.db.Close()
+	err := s.closeFiles()
 	// Only now may another process open the folder.
 	return errors.Join(err, unlockDir(s.lock))
 }
 
+// flushRoom is what Badger may write while it is closed.
+const flushRoom = 32 << 20
+
+// closeFiles closes the database. Where nothing can be written it is left as a kill leaves it, which loses nothing: Badger
+// would try to write its memory down for ever, or be ended by a signal on a full disk.
+func (s *Store) closeFiles() error {
+	if err := checkSpace(s.dir, min(s.opt.MinFree, flushRoom)); err != nil {
+		s.opt.Logger.Warn("store is left without closing its files", "error", err)
+		return nil
+	}
+	return s.db.Close()
+}
+
 // ID answers the ULID the store got when it was made.
 func (s *Store) ID() string { return s.id }
+
+// BootID answers a text that is another one each time the store is opened. Ephemeral rows live as long as it.
+func (s *Store) BootID() string { return s.boot }
 
 // Tag answers the four lower-case hex digits that mark what belongs to this instance on the machine.
 func (s *Store) Tag() string { return tagOf(s.id) }

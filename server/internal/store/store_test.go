@@ -392,7 +392,7 @@ func TestOneProcessAtATime(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := openStore(t, dir, store.Options{})
-	if _, err := store.Open(dir, store.Options{}); !fault.Is(err, metav1.Reason_REASON_UNAVAILABLE) {
+	if _, err := store.Open(dir, store.Options{}); !fault.Is(err, metav1.Reason_REASON_STORE_IN_USE) {
 		t.Errorf("a second open: %v", err)
 	}
 	if err := s.Close(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -17,9 +18,9 @@ type WatchOptions struct {
 	Selectors []Selector
 	// From is the revision the watcher already has; 0 begins with a snapshot. One that is still to come is waited for.
 	From uint64
-	// Readable tells whether rows of a kind may be shown; it is asked for every row at the moment it is handed out, so a
-	// right that is withdrawn ends at once. A right that is given later shows changes from then on. nil: all kinds.
-	Readable func(kind string) bool
+	// Readable tells whether a row may be shown; it is asked for every row at the moment it is handed out, so a right that
+	// is withdrawn ends at once. A right that is given later shows changes from then on. nil: all rows.
+	Readable func(kind *KindInfo, id string) bool
 	// PageSize is how many rows of the snapshot, and how many revisions, come at a time. Default 256.
 	PageSize int
 }
@@ -32,6 +33,11 @@ type Batch struct {
 	// Bookmark: everything up to Revision has been handed out.
 	Bookmark bool
 	Revision uint64
+	// Boot, in the first Batch of a watcher that ephemeral kinds can match, is the boot id of the store: ephemeral rows
+	// that were held from elsewhere are void, those that exist follow.
+	Boot string
+
+	size int // bytes of the rows or records in it
 }
 
 // Change is one row that was written or deleted.
@@ -42,6 +48,27 @@ type Change struct {
 	// watchers and must not be changed.
 	Row       Row
 	Ephemeral bool
+
+	shared *shared
+}
+
+// shared is what watchers put down for each other beside a change of the ring.
+type shared struct{ encoded atomic.Pointer[[]byte] }
+
+// Encoded answers what encode makes of the change. What it made of a change that other watchers are shown just the same
+// is used again, so encode must depend on nothing but the change, and the bytes must not be changed.
+func (c Change) Encoded(encode func(Change) ([]byte, error)) ([]byte, error) {
+	if c.shared == nil {
+		return encode(c)
+	}
+	if b := c.shared.encoded.Load(); b != nil {
+		return *b, nil
+	}
+	b, err := encode(c)
+	if err == nil {
+		c.shared.encoded.Store(&b)
+	}
+	return b, err
 }
 
 const (
@@ -62,7 +89,7 @@ const (
 type Watcher struct {
 	s        *Store
 	want     selection
-	readable func(kind string) bool
+	readable func(kind *KindInfo, id string) bool
 	page     int
 
 	spans []span // left to read; nil when following
@@ -71,6 +98,7 @@ type Watcher struct {
 	told  uint64 // newest bookmark handed out
 
 	ephemeral bool // rows of ephemeral kinds can match
+	booted    bool // the boot id was told, or does not matter
 	number    uint64
 	drops     uint64
 	known     map[rowKey]struct{} // ephemeral rows shown
@@ -94,11 +122,12 @@ func (s *Store) Watch(opt WatchOptions) (*Watcher, error) {
 		w.page = defaultPage
 	}
 	if w.readable == nil {
-		w.readable = func(string) bool { return true }
+		w.readable = func(*KindInfo, string) bool { return true }
 	}
 	for _, k := range kinds().ordered {
 		w.ephemeral = w.ephemeral || k.Ephemeral() && w.want.wants(k)
 	}
+	w.booted = !w.ephemeral
 	if opt.From == 0 {
 		w.at, w.start, w.spans = s.published.Load(), true, w.want.spans()
 	} else if opt.From < s.compacted.Load() {
@@ -118,47 +147,30 @@ func errExpired(revision uint64) error {
 // fails with the context's cause, with REASON_BOOKMARK_EXPIRED when the log was cut off before the cursor, and with
 // REASON_UNAVAILABLE when the store is closed; after a failure of the context it can be called again.
 func (w *Watcher) Next(ctx context.Context) (Batch, error) {
-	if err := w.s.enter(); err != nil {
+	pieces, err := (&Feed{s: w.s, watchers: []*Watcher{w}}).Next(ctx)
+	if err != nil {
 		return Batch{}, err
 	}
-	defer w.s.users.Done()
-	var idle <-chan time.Time // runs while there is a bookmark to tell
-	for {
-		if err := ctx.Err(); err != nil {
-			return Batch{}, context.Cause(ctx)
-		}
-		b, ready, wake, err := w.poll()
-		if ready || err != nil {
-			return b, err
-		}
-		if w.at < w.s.published.Load() {
-			continue
-		}
-		if idle == nil && w.at > w.told {
-			t := time.NewTimer(quiet)
-			defer t.Stop()
-			idle = t.C
-		}
-		select {
-		case <-wake.durable:
-		case <-wake.ephemeral:
-		case <-idle:
-			return w.bookmark(Batch{}), nil
-		case <-w.s.closing:
-			return Batch{}, errClosed()
-		case <-ctx.Done():
-		}
-	}
+	return pieces[0].Batch, nil
 }
 
 // poll answers the next piece if there is one; otherwise it may have moved the cursor over what does not match.
 func (w *Watcher) poll() (b Batch, ready bool, wake wakes, err error) {
 	if w.start {
 		b, err = w.read()
-		return b, err == nil, wake, err
+	} else {
+		b, wake, err = w.follow()
 	}
-	b, wake, err = w.follow()
-	return b, len(b.Changes) > 0 || b.Bookmark, wake, err
+	if err != nil {
+		return b, false, wake, err
+	}
+	if !w.booted {
+		b.Boot, w.booted = w.s.boot, true
+		if !w.start && w.at > w.told {
+			b = w.bookmark(b)
+		}
+	}
+	return b, b.Snapshot || len(b.Changes) > 0 || b.Bookmark || b.Boot != "", wake, nil
 }
 
 // wakes are the channels that say there may be more.
@@ -192,7 +204,10 @@ func (w *Watcher) follow() (Batch, wakes, error) {
 			break
 		}
 		seen = true
-		b.Changes = w.pick(b.Changes, e)
+		before := len(b.Changes)
+		if b.Changes = w.pick(b.Changes, e); len(b.Changes) > before {
+			b.size += e.size
+		}
 		w.at = e.revision
 	}
 	if seen && (len(b.Changes) > 0 || len(entries) == w.page) {
@@ -203,16 +218,19 @@ func (w *Watcher) follow() (Batch, wakes, error) {
 
 // pick appends what of an entry matches.
 func (w *Watcher) pick(changes []Change, e *entry) []Change {
-	for _, c := range e.changes {
+	for i, c := range e.changes {
 		kind := kinds().byNumber[c.key.kind]
 		match := w.want.match(kind, c.key.id, c.row.GetMeta().GetLabels())
 		left := !match && c.before != nil && w.want.match(kind, c.key.id, c.before)
-		if !match && !left || !w.readable(kind.ID) {
+		if !match && !left || !w.readable(kind, c.key.id) {
 			continue
 		}
 		out := Change{Revision: e.revision, Kind: kind.ID, ID: c.key.id}
-		if match && !c.deleted {
-			out.Row = c.row
+		if match {
+			out.shared = &e.shared[i]
+			if !c.deleted {
+				out.Row = c.row
+			}
 		}
 		changes = append(changes, out)
 	}
@@ -237,7 +255,7 @@ func (w *Watcher) news(limit int) (changes []Change, more bool, wake <-chan stru
 	w.drops = drops
 	for _, key := range gone {
 		delete(w.known, key)
-		if kind := kinds().byNumber[key.kind]; w.readable(kind.ID) {
+		if kind := kinds().byNumber[key.kind]; w.readable(kind, key.id) {
 			changes = append(changes, Change{Kind: kind.ID, ID: key.id, Ephemeral: true})
 		}
 	}
@@ -248,7 +266,7 @@ func (w *Watcher) news(limit int) (changes []Change, more bool, wake <-chan stru
 func (w *Watcher) pickEphemeral(r *ephemeral) (c Change, ok bool) {
 	_, shown := w.known[r.key]
 	match := w.want.match(r.kind, r.key.id, r.row.GetMeta().GetLabels())
-	if !match && !shown || !w.readable(r.kind.ID) {
+	if !match && !shown || !w.readable(r.kind, r.key.id) {
 		return c, false
 	}
 	c = Change{Kind: r.kind.ID, ID: r.key.id, Ephemeral: true}
@@ -354,6 +372,7 @@ func (w *Watcher) readRows(b *Batch) error {
 			if ok {
 				b.Changes = append(b.Changes, change)
 				size += int(item.ValueSize())
+				b.size += int(item.ValueSize())
 			}
 		}
 	}
@@ -363,7 +382,7 @@ func (w *Watcher) readRows(b *Batch) error {
 func (w *Watcher) readRow(item *badger.Item) (c Change, ok bool, err error) {
 	kind := kinds().byNumber[binary.BigEndian.Uint16(item.Key()[len("r/"):])]
 	id := string(item.Key()[rowHead:])
-	if !w.readable(kind.ID) {
+	if !w.readable(kind, id) {
 		return c, false, nil
 	}
 	err = item.Value(func(raw []byte) error {

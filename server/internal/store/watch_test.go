@@ -25,11 +25,21 @@ func watch(t testing.TB, s *store.Store, opt store.WatchOptions) *store.Watcher 
 
 func next(t testing.TB, w *store.Watcher) store.Batch {
 	t.Helper()
-	b, err := w.Next(t.Context())
+	b, err := take(t.Context(), w)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// take answers the next batch that tells more than the boot id.
+func take(ctx context.Context, w *store.Watcher) (store.Batch, error) {
+	for {
+		b, err := w.Next(ctx)
+		if err != nil || b.Snapshot || b.Bookmark || len(b.Changes) > 0 {
+			return b, err
+		}
+	}
 }
 
 // told spells a batch: "S" for a snapshot, each change as revision:id with "-" for a deletion, "@" and the bookmark.
@@ -66,7 +76,7 @@ func expectNothing(t testing.TB, w *store.Watcher) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	quiet := errors.New("quiet")
 	go cancel(quiet)
-	if b, err := w.Next(ctx); !errors.Is(err, quiet) {
+	if b, err := take(ctx, w); !errors.Is(err, quiet) {
 		t.Errorf("got %q, %v", told(b), err)
 	}
 }
@@ -96,13 +106,14 @@ func TestWatchResumesAfterARestart(t *testing.T) {
 	s := openStore(t, dir, store.Options{})
 	put(t, s, row("a", ""))
 	put(t, s, row("b", ""))
-	mark := store.EncodeBookmark(s.ID(), s.Revision()-1)
+	rights := store.RightsOf("operation")
+	mark := s.EncodeBookmark(s.Revision()-1, rights)
 	del(t, s, "a")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	s = openStore(t, dir, store.Options{})
-	from, err := s.DecodeBookmark(mark)
+	from, err := s.DecodeBookmark(mark, rights)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,12 +127,18 @@ func TestWatchResumesAfterARestart(t *testing.T) {
 func TestBookmarksOfOthersAreRefused(t *testing.T) {
 	t.Parallel()
 	s, other := newStore(t), newStore(t)
-	good := store.EncodeBookmark(s.ID(), 7)
-	if rev, err := s.DecodeBookmark(good); err != nil || rev != 7 {
+	rights := store.RightsOf("operation", "package")
+	good := s.EncodeBookmark(7, rights)
+	if rev, err := s.DecodeBookmark(good, rights); err != nil || rev != 7 {
 		t.Errorf("%d, %v", rev, err)
 	}
-	for _, b := range []string{"", "x", store.EncodeBookmark(other.ID(), 7), good + "0", good[1:], good[:len(good)-1], store.EncodeBookmark(s.ID(), 0)} {
-		if _, err := s.DecodeBookmark(b); !fault.Is(err, metav1.Reason_REASON_BOOKMARK_FOREIGN) {
+	for _, r := range []store.Rights{"", store.RightsOf(), store.RightsOf("operation"), store.RightsOf("operationpackage")} {
+		if _, err := s.DecodeBookmark(good, r); !fault.Is(err, metav1.Reason_REASON_BOOKMARK_EXPIRED) {
+			t.Errorf("with other rights: %v", err)
+		}
+	}
+	for _, b := range []string{"", "x", other.EncodeBookmark(7, rights), good + "0", good[1:], good[:len(good)-1], s.EncodeBookmark(0, rights)} {
+		if _, err := s.DecodeBookmark(b, rights); !fault.Is(err, metav1.Reason_REASON_BOOKMARK_FOREIGN) {
 			t.Errorf("%q: %v", b, err)
 		}
 	}
@@ -156,7 +173,7 @@ func TestWatchGoesOnBehindLargeRevisionsOfOthers(t *testing.T) {
 	t.Parallel()
 	for _, ring := range []int{1, 100} {
 		s := openStore(t, t.TempDir(), store.Options{RingSize: ring})
-		w := watch(t, s, store.WatchOptions{From: 1, Selectors: []store.Selector{{ID: "mine"}}})
+		w := watch(t, s, store.WatchOptions{From: 1, Selectors: []store.Selector{{Kind: "operation", ID: "mine"}}})
 		large := strings.Repeat("x", 200<<10)
 		for i := range 9 {
 			put(t, s, row("others", fmt.Sprint(i)+large))
@@ -191,7 +208,7 @@ func TestUnreadableRowsNeverLeak(t *testing.T) {
 	s := newStore(t)
 	put(t, s, row("a", ""))
 	may := true
-	w := watch(t, s, store.WatchOptions{Readable: func(string) bool { return may }, PageSize: 1})
+	w := watch(t, s, store.WatchOptions{Readable: func(*store.KindInfo, string) bool { return may }, PageSize: 1})
 	put(t, s, row("b", ""))
 	put(t, s, row("c", ""))
 	expect(t, w, "S 2:a @2", "3:b @3")
@@ -200,7 +217,7 @@ func TestUnreadableRowsNeverLeak(t *testing.T) {
 	store.SetEphemeral(s, progress("p", 1))
 	expect(t, w, "@4", "@5")
 	expectNothing(t, w)
-	expect(t, watch(t, s, store.WatchOptions{Readable: func(string) bool { return may }}), "S @5")
+	expect(t, watch(t, s, store.WatchOptions{Readable: func(*store.KindInfo, string) bool { return may }}), "S @5")
 }
 
 func TestFutureRevisionIsWaitedFor(t *testing.T) {

@@ -5,6 +5,7 @@ import { HostService } from "@hearthos/api/hearth/hosts/v1/hosts_pb";
 import { LogService } from "@hearthos/api/hearth/logs/v1/logs_pb";
 import { OperationService } from "@hearthos/api/hearth/operations/v1/operations_pb";
 import { PackageService } from "@hearthos/api/hearth/packages/v1/packages_pb";
+import { PreferencesService } from "@hearthos/api/hearth/accounts/v1/preferences_pb";
 import { StateService } from "@hearthos/api/hearth/state/v1/state_pb";
 import { RootKeyService } from "@hearthos/api/hearth/system/v1/rootkey_pb";
 import { SystemService } from "@hearthos/api/hearth/system/v1/system_pb";
@@ -18,6 +19,7 @@ export interface Hearth {
   readonly operations: Client<typeof OperationService>;
   readonly packages: Client<typeof PackageService>;
   readonly rootKey: Client<typeof RootKeyService>;
+  readonly preferences: Client<typeof PreferencesService>;
   readonly state: Client<typeof StateService>;
   readonly system: Client<typeof SystemService>;
 }
@@ -37,6 +39,7 @@ export function createHearth(transport: Transport): Hearth {
     operations: createClient(OperationService, transport),
     packages: createClient(PackageService, transport),
     rootKey: createClient(RootKeyService, transport),
+    preferences: createClient(PreferencesService, transport),
     state: createClient(StateService, transport),
     system: createClient(SystemService, transport),
   };

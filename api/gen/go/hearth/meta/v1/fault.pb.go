@@ -144,6 +144,18 @@ const (
 	Reason_REASON_STREAM_UNSUPPORTED Reason = 151
 	// The machine lacks an ability that this needs.
 	Reason_REASON_CAPABILITY_MISSING Reason = 100
+	// The preferences were changed meanwhile by somebody else.
+	Reason_REASON_PREFERENCES_CHANGED Reason = 110
+	// The preferences of one account would become larger than is allowed.
+	Reason_REASON_PREFERENCES_TOO_MANY Reason = 111
+	// The state is damaged: a row or a revision of its log cannot be read.
+	Reason_REASON_STORE_DAMAGED Reason = 112
+	// The folder of the state cannot be written.
+	Reason_REASON_STORE_READ_ONLY Reason = 114
+	// Another process has the state open.
+	Reason_REASON_STORE_IN_USE Reason = 115
+	// The state has the format of an older release, and it was asked for as it is.
+	Reason_REASON_STORE_OLD Reason = 113
 	// The client's own file of profiles cannot be used.
 	Reason_REASON_CLIENT_CONFIG Reason = 160
 	// The client knows no profile of this name.
@@ -215,6 +227,12 @@ var (
 		150: "REASON_SERVER_STARTING",
 		151: "REASON_STREAM_UNSUPPORTED",
 		100: "REASON_CAPABILITY_MISSING",
+		110: "REASON_PREFERENCES_CHANGED",
+		111: "REASON_PREFERENCES_TOO_MANY",
+		112: "REASON_STORE_DAMAGED",
+		114: "REASON_STORE_READ_ONLY",
+		115: "REASON_STORE_IN_USE",
+		113: "REASON_STORE_OLD",
 		160: "REASON_CLIENT_CONFIG",
 		161: "REASON_PROFILE_NOT_FOUND",
 		165: "REASON_OPERATION_NOT_STUCK",
@@ -279,6 +297,12 @@ var (
 		"REASON_SERVER_STARTING":          150,
 		"REASON_STREAM_UNSUPPORTED":       151,
 		"REASON_CAPABILITY_MISSING":       100,
+		"REASON_PREFERENCES_CHANGED":      110,
+		"REASON_PREFERENCES_TOO_MANY":     111,
+		"REASON_STORE_DAMAGED":            112,
+		"REASON_STORE_READ_ONLY":          114,
+		"REASON_STORE_IN_USE":             115,
+		"REASON_STORE_OLD":                113,
 		"REASON_CLIENT_CONFIG":            160,
 		"REASON_PROFILE_NOT_FOUND":        161,
 		"REASON_OPERATION_NOT_STUCK":      165,
@@ -469,7 +493,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\x89(\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xa6-\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12F\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a1\x8a\x80\x19-\b\r\x1a)Report it with the log id of the message.\x12j\n" +
@@ -531,7 +555,14 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x15REASON_HOST_NOT_FOUND\x10^\x1a/\x8a\x80\x19+\b\x05\x1a'See the package's hosts with ListHosts.\x12j\n" +
 	"\x16REASON_SERVER_STARTING\x10\x96\x01\x1aM\x8a\x80\x19I\b\x0e\x10\x01\x1aCWait a moment; see what the server does with 'hearth system state'.\x12e\n" +
 	"\x19REASON_STREAM_UNSUPPORTED\x10\x97\x01\x1aE\x8a\x80\x19A\b\f\x1a=Call the method by gRPC, gRPC-Web, Connect or its REST route.\x12O\n" +
-	"\x19REASON_CAPABILITY_MISSING\x10d\x1a0\x8a\x80\x19,\b\t\x1a(The message says what the machine lacks.\x12x\n" +
+	"\x19REASON_CAPABILITY_MISSING\x10d\x1a0\x8a\x80\x19,\b\t\x1a(The message says what the machine lacks.\x12Y\n" +
+	"\x1aREASON_PREFERENCES_CHANGED\x10n\x1a9\x8a\x80\x195\b\n" +
+	"\x1a1Read the preferences again and repeat the change.\x12O\n" +
+	"\x1bREASON_PREFERENCES_TOO_MANY\x10o\x1a.\x8a\x80\x19*\b\b\x1a&Remove values that are no longer used.\x12\x86\x01\n" +
+	"\x14REASON_STORE_DAMAGED\x10p\x1al\x8a\x80\x19h\b\x0f\x1adStop the daemon and look at the state with 'hearthd store check'; restore a backup if rows are lost.\x12\x8b\x01\n" +
+	"\x16REASON_STORE_READ_ONLY\x10r\x1ao\x8a\x80\x19k\b\t\x1agSee why the disk is read-only (a failing disk is often made so by the kernel), and who owns the folder.\x12N\n" +
+	"\x13REASON_STORE_IN_USE\x10s\x1a5\x8a\x80\x191\b\x0e\x10\x01\x1a+Stop the daemon that uses this state first.\x12\x87\x01\n" +
+	"\x10REASON_STORE_OLD\x10q\x1aq\x8a\x80\x19m\b\t\x1aiStart this release's daemon once, which brings the state to its format, or use the release that wrote it.\x12x\n" +
 	"\x14REASON_CLIENT_CONFIG\x10\xa0\x01\x1a]\x8a\x80\x19Y\b\t\x1aUCorrect the file that the message names, or move it away and make the profiles again.\x12]\n" +
 	"\x18REASON_PROFILE_NOT_FOUND\x10\xa1\x01\x1a>\x8a\x80\x19:\b\x05\x1a6See the profiles there are with 'hearth profile list'.\x12^\n" +
 	"\x1aREASON_OPERATION_NOT_STUCK\x10\xa5\x01\x1a=\x8a\x80\x199\b\t\x1a5Wait for it, or cancel it to have undone what it did.\x12f\n" +

@@ -462,7 +462,10 @@ type Kind struct {
 	// The one area that writes the spec.
 	SpecWriter string `protobuf:"bytes,5,opt,name=spec_writer,json=specWriter,proto3" json:"spec_writer,omitempty"`
 	// The one area that writes the status.
-	StatusWriter  string `protobuf:"bytes,6,opt,name=status_writer,json=statusWriter,proto3" json:"status_writer,omitempty"`
+	StatusWriter string `protobuf:"bytes,6,opt,name=status_writer,json=statusWriter,proto3" json:"status_writer,omitempty"`
+	// Whether rows belong to one account each, the one whose id their id begins with. Nobody else may read them, whatever
+	// their role.
+	Personal      bool `protobuf:"varint,7,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -537,6 +540,13 @@ func (x *Kind) GetStatusWriter() string {
 		return x.StatusWriter
 	}
 	return ""
+}
+
+func (x *Kind) GetPersonal() bool {
+	if x != nil {
+		return x.Personal
+	}
+	return false
 }
 
 // ReasonInfo describes a fault reason.
@@ -741,7 +751,7 @@ const file_hearth_options_v1_options_proto_rawDesc = "" +
 	"\x05local\x18\x03 \x01(\bH\x00R\x05local\x12\x1e\n" +
 	"\tcontainer\x18\x04 \x01(\bH\x00R\tcontainer\x12\x1c\n" +
 	"\binternal\x18\x05 \x01(\bH\x00R\binternalB\x05\n" +
-	"\x03who\"\xe9\x01\n" +
+	"\x03who\"\x85\x02\n" +
 	"\x04Kind\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12=\n" +
@@ -751,7 +761,8 @@ const file_hearth_options_v1_options_proto_rawDesc = "" +
 	"\tread_role\x18\x04 \x01(\x0e2\x17.hearth.options.v1.RoleR\breadRole\x12\x1f\n" +
 	"\vspec_writer\x18\x05 \x01(\tR\n" +
 	"specWriter\x12#\n" +
-	"\rstatus_writer\x18\x06 \x01(\tR\fstatusWriter\"o\n" +
+	"\rstatus_writer\x18\x06 \x01(\tR\fstatusWriter\x12\x1a\n" +
+	"\bpersonal\x18\a \x01(\bR\bpersonal\"o\n" +
 	"\n" +
 	"ReasonInfo\x12+\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x17.hearth.options.v1.CodeR\x04code\x12\x1c\n" +

@@ -10,6 +10,7 @@ package statev1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	v14 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	v12 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
 	v13 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	v1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
@@ -324,7 +325,10 @@ type Update struct {
 	// When given: everything up to here has been sent. The snapshot ends with one.
 	Bookmark string `protobuf:"bytes,4,opt,name=bookmark,proto3" json:"bookmark,omitempty"`
 	// Revision the bookmark stands for.
-	Revision      uint64 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision uint64 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Given once in each call, in the first update of a target that ephemeral kinds can match: forget all resources of
+	// ephemeral kinds held for the target, those that exist follow. It is the same as long as the server runs.
+	BootId        string `protobuf:"bytes,6,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -392,6 +396,13 @@ func (x *Update) GetRevision() uint64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *Update) GetBootId() string {
+	if x != nil {
+		return x.BootId
+	}
+	return ""
 }
 
 // Change is one resource that was written or deleted.
@@ -484,6 +495,7 @@ type Resource struct {
 	//	*Resource_Action
 	//	*Resource_Task
 	//	*Resource_Host
+	//	*Resource_Preferences
 	Kind          isResource_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -616,6 +628,15 @@ func (x *Resource) GetHost() *v13.Host {
 	return nil
 }
 
+func (x *Resource) GetPreferences() *v14.Preferences {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_Preferences); ok {
+			return x.Preferences
+		}
+	}
+	return nil
+}
+
 type isResource_Kind interface {
 	isResource_Kind()
 }
@@ -670,6 +691,11 @@ type Resource_Host struct {
 	Host *v13.Host `protobuf:"bytes,30,opt,name=host,proto3,oneof"`
 }
 
+type Resource_Preferences struct {
+	// The caller's own preferences.
+	Preferences *v14.Preferences `protobuf:"bytes,50,opt,name=preferences,proto3,oneof"`
+}
+
 func (*Resource_Operation) isResource_Kind() {}
 
 func (*Resource_Progress) isResource_Kind() {}
@@ -690,14 +716,15 @@ func (*Resource_Task) isResource_Kind() {}
 
 func (*Resource_Host) isResource_Kind() {}
 
+func (*Resource_Preferences) isResource_Kind() {}
+
 var File_hearth_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\"M\n" +
-	"\fWatchRequest\x12=\n" +
-	"\atargets\x18\x01 \x03(\v2\x17.hearth.state.v1.TargetB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10@R\atargets\"\x8a\x01\n" +
+	"\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\"N\n" +
+	"\fWatchRequest\x12>\n" +
+	"\atargets\x18\x01 \x03(\v2\x17.hearth.state.v1.TargetB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\bR\atargets\"\x8a\x01\n" +
 	"\x06Target\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02id\x12A\n" +
 	"\tselectors\x18\x02 \x03(\v2\x19.hearth.state.v1.SelectorB\b\xbaH\x05\x92\x01\x02\x10@R\tselectors\x12$\n" +
@@ -711,13 +738,14 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"B\n" +
 	"\rWatchResponse\x121\n" +
-	"\aupdates\x18\x01 \x03(\v2\x17.hearth.state.v1.UpdateR\aupdates\"\x87\x02\n" +
+	"\aupdates\x18\x01 \x03(\v2\x17.hearth.state.v1.UpdateR\aupdates\"\xa0\x02\n" +
 	"\x06Update\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\tR\x06target\x123\n" +
 	"\x05phase\x18\x02 \x01(\x0e2\x1d.hearth.state.v1.Update.PhaseR\x05phase\x121\n" +
 	"\achanges\x18\x03 \x03(\v2\x17.hearth.state.v1.ChangeR\achanges\x12\x1a\n" +
 	"\bbookmark\x18\x04 \x01(\tR\bbookmark\x12\x1a\n" +
-	"\brevision\x18\x05 \x01(\x04R\brevision\"E\n" +
+	"\brevision\x18\x05 \x01(\x04R\brevision\x12\x17\n" +
+	"\aboot_id\x18\x06 \x01(\tR\x06bootId\"E\n" +
 	"\x05Phase\x12\x15\n" +
 	"\x11PHASE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0ePHASE_SNAPSHOT\x10\x01\x12\x11\n" +
@@ -726,7 +754,7 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\tR\x02id\x125\n" +
-	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\xeb\x04\n" +
+	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\xb0\x05\n" +
 	"\bResource\x12?\n" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationH\x00R\toperation\x12<\n" +
 	"\bprogress\x18\x02 \x01(\v2\x1e.hearth.operations.v1.ProgressH\x00R\bprogress\x127\n" +
@@ -739,7 +767,8 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\x0erefused_effect\x18\a \x01(\v2!.hearth.packages.v1.RefusedEffectH\x00R\rrefusedEffect\x123\n" +
 	"\x06action\x18\x14 \x01(\v2\x19.hearth.actions.v1.ActionH\x00R\x06action\x12-\n" +
 	"\x04task\x18\x15 \x01(\v2\x17.hearth.actions.v1.TaskH\x00R\x04task\x12+\n" +
-	"\x04host\x18\x1e \x01(\v2\x15.hearth.hosts.v1.HostH\x00R\x04hostB\x06\n" +
+	"\x04host\x18\x1e \x01(\v2\x15.hearth.hosts.v1.HostH\x00R\x04host\x12C\n" +
+	"\vpreferences\x182 \x01(\v2\x1f.hearth.accounts.v1.PreferencesH\x00R\vpreferencesB\x06\n" +
 	"\x04kind2~\n" +
 	"\fStateService\x12n\n" +
 	"\x05Watch\x12\x1d.hearth.state.v1.WatchRequest\x1a\x1e.hearth.state.v1.WatchResponse\"$\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/api/v1/state:watch0\x01B\xbe\x01\n" +
@@ -780,6 +809,7 @@ var file_hearth_state_v1_state_proto_goTypes = []any{
 	(*v12.Action)(nil),        // 16: hearth.actions.v1.Action
 	(*v12.Task)(nil),          // 17: hearth.actions.v1.Task
 	(*v13.Host)(nil),          // 18: hearth.hosts.v1.Host
+	(*v14.Preferences)(nil),   // 19: hearth.accounts.v1.Preferences
 }
 var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	2,  // 0: hearth.state.v1.WatchRequest.targets:type_name -> hearth.state.v1.Target
@@ -799,13 +829,14 @@ var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	16, // 14: hearth.state.v1.Resource.action:type_name -> hearth.actions.v1.Action
 	17, // 15: hearth.state.v1.Resource.task:type_name -> hearth.actions.v1.Task
 	18, // 16: hearth.state.v1.Resource.host:type_name -> hearth.hosts.v1.Host
-	1,  // 17: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
-	4,  // 18: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
-	18, // [18:19] is the sub-list for method output_type
-	17, // [17:18] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	19, // 17: hearth.state.v1.Resource.preferences:type_name -> hearth.accounts.v1.Preferences
+	1,  // 18: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
+	4,  // 19: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
+	19, // [19:20] is the sub-list for method output_type
+	18, // [18:19] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_hearth_state_v1_state_proto_init() }
@@ -824,6 +855,7 @@ func file_hearth_state_v1_state_proto_init() {
 		(*Resource_Action)(nil),
 		(*Resource_Task)(nil),
 		(*Resource_Host)(nil),
+		(*Resource_Preferences)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -36,7 +36,9 @@ type StateServiceClient interface {
 	// changes of one revision come in one update; nothing older than the bookmark given comes; a bookmark comes only
 	// after all it covers; a bookmark of the future waits; a bookmark the log no longer reaches is refused with
 	// REASON_BOOKMARK_EXPIRED and never skipped over; deletions come as such. Rows the caller may not read never come.
-	// Ephemeral kinds come as a whole snapshot on every call and take no part in bookmarks.
+	// Ephemeral kinds come as a whole snapshot on every call, which begins with the update that gives boot_id, and take no
+	// part in bookmarks. A bookmark is good for the rights it was made with: with others it is refused with
+	// REASON_BOOKMARK_EXPIRED, for rows from before it may have become readable.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
 }
 
@@ -79,7 +81,9 @@ type StateServiceServer interface {
 	// changes of one revision come in one update; nothing older than the bookmark given comes; a bookmark comes only
 	// after all it covers; a bookmark of the future waits; a bookmark the log no longer reaches is refused with
 	// REASON_BOOKMARK_EXPIRED and never skipped over; deletions come as such. Rows the caller may not read never come.
-	// Ephemeral kinds come as a whole snapshot on every call and take no part in bookmarks.
+	// Ephemeral kinds come as a whole snapshot on every call, which begins with the update that gives boot_id, and take no
+	// part in bookmarks. A bookmark is good for the rights it was made with: with others it is refused with
+	// REASON_BOOKMARK_EXPIRED, for rows from before it may have become readable.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
 	mustEmbedUnimplementedStateServiceServer()
 }

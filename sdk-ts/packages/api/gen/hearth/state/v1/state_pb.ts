@@ -6,6 +6,8 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Preferences } from "../../accounts/v1/preferences_pb.js";
+import { file_hearth_accounts_v1_preferences } from "../../accounts/v1/preferences_pb.js";
 import type { Action, Task } from "../../actions/v1/actions_pb.js";
 import { file_hearth_actions_v1_actions } from "../../actions/v1/actions_pb.js";
 import type { Host } from "../../hosts/v1/hosts_pb.js";
@@ -21,7 +23,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/state/v1/state.proto.
  */
 export const file_hearth_state_v1_state: GenFile = /*@__PURE__*/
-  fileDesc("ChtoZWFydGgvc3RhdGUvdjEvc3RhdGUucHJvdG8SD2hlYXJ0aC5zdGF0ZS52MSI4CgxXYXRjaFJlcXVlc3QSKAoHdGFyZ2V0cxgBIAMoCzIXLmhlYXJ0aC5zdGF0ZS52MS5UYXJnZXQiVAoGVGFyZ2V0EgoKAmlkGAEgASgJEiwKCXNlbGVjdG9ycxgCIAMoCzIZLmhlYXJ0aC5zdGF0ZS52MS5TZWxlY3RvchIQCghib29rbWFyaxgDIAEoCSKaAQoIU2VsZWN0b3ISDAoEa2luZBgBIAEoCRIKCgJpZBgCIAEoCRIOCgZwYXJlbnQYAyABKAkSNQoGbGFiZWxzGAQgAygLMiUuaGVhcnRoLnN0YXRlLnYxLlNlbGVjdG9yLkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOQoNV2F0Y2hSZXNwb25zZRIoCgd1cGRhdGVzGAEgAygLMhcuaGVhcnRoLnN0YXRlLnYxLlVwZGF0ZSLbAQoGVXBkYXRlEg4KBnRhcmdldBgBIAEoCRIsCgVwaGFzZRgCIAEoDjIdLmhlYXJ0aC5zdGF0ZS52MS5VcGRhdGUuUGhhc2USKAoHY2hhbmdlcxgDIAMoCzIXLmhlYXJ0aC5zdGF0ZS52MS5DaGFuZ2USEAoIYm9va21hcmsYBCABKAkSEAoIcmV2aXNpb24YBSABKAQiRQoFUGhhc2USFQoRUEhBU0VfVU5TUEVDSUZJRUQQABISCg5QSEFTRV9TTkFQU0hPVBABEhEKDVBIQVNFX0NIQU5HRVMQAiJhCgZDaGFuZ2USEAoIcmV2aXNpb24YASABKAQSDAoEa2luZBgCIAEoCRIKCgJpZBgDIAEoCRIrCghyZXNvdXJjZRgEIAEoCzIZLmhlYXJ0aC5zdGF0ZS52MS5SZXNvdXJjZSKHBAoIUmVzb3VyY2USNAoJb3BlcmF0aW9uGAEgASgLMh8uaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uSAASMgoIcHJvZ3Jlc3MYAiABKAsyHi5oZWFydGgub3BlcmF0aW9ucy52MS5Qcm9ncmVzc0gAEi4KB3BhY2thZ2UYAyABKAsyGy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZUgAEjAKCGFydGlmYWN0GAQgASgLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLkFydGlmYWN0SAASNwoMaGVhbHRoX2NoZWNrGAUgASgLMh8uaGVhcnRoLnBhY2thZ2VzLnYxLkhlYWx0aENoZWNrSAASNAoKZGVwZW5kZW5jeRgGIAEoCzIeLmhlYXJ0aC5wYWNrYWdlcy52MS5EZXBlbmRlbmN5SAASOwoOcmVmdXNlZF9lZmZlY3QYByABKAsyIS5oZWFydGgucGFja2FnZXMudjEuUmVmdXNlZEVmZmVjdEgAEisKBmFjdGlvbhgUIAEoCzIZLmhlYXJ0aC5hY3Rpb25zLnYxLkFjdGlvbkgAEicKBHRhc2sYFSABKAsyFy5oZWFydGguYWN0aW9ucy52MS5UYXNrSAASJQoEaG9zdBgeIAEoCzIVLmhlYXJ0aC5ob3N0cy52MS5Ib3N0SABCBgoEa2luZDJgCgxTdGF0ZVNlcnZpY2USUAoFV2F0Y2gSHS5oZWFydGguc3RhdGUudjEuV2F0Y2hSZXF1ZXN0Gh4uaGVhcnRoLnN0YXRlLnYxLldhdGNoUmVzcG9uc2UiBsrzGAIQATABYgZwcm90bzM", [file_hearth_actions_v1_actions, file_hearth_hosts_v1_hosts, file_hearth_operations_v1_operations, file_hearth_options_v1_options, file_hearth_packages_v1_resources]);
+  fileDesc("ChtoZWFydGgvc3RhdGUvdjEvc3RhdGUucHJvdG8SD2hlYXJ0aC5zdGF0ZS52MSI4CgxXYXRjaFJlcXVlc3QSKAoHdGFyZ2V0cxgBIAMoCzIXLmhlYXJ0aC5zdGF0ZS52MS5UYXJnZXQiVAoGVGFyZ2V0EgoKAmlkGAEgASgJEiwKCXNlbGVjdG9ycxgCIAMoCzIZLmhlYXJ0aC5zdGF0ZS52MS5TZWxlY3RvchIQCghib29rbWFyaxgDIAEoCSKaAQoIU2VsZWN0b3ISDAoEa2luZBgBIAEoCRIKCgJpZBgCIAEoCRIOCgZwYXJlbnQYAyABKAkSNQoGbGFiZWxzGAQgAygLMiUuaGVhcnRoLnN0YXRlLnYxLlNlbGVjdG9yLkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOQoNV2F0Y2hSZXNwb25zZRIoCgd1cGRhdGVzGAEgAygLMhcuaGVhcnRoLnN0YXRlLnYxLlVwZGF0ZSLsAQoGVXBkYXRlEg4KBnRhcmdldBgBIAEoCRIsCgVwaGFzZRgCIAEoDjIdLmhlYXJ0aC5zdGF0ZS52MS5VcGRhdGUuUGhhc2USKAoHY2hhbmdlcxgDIAMoCzIXLmhlYXJ0aC5zdGF0ZS52MS5DaGFuZ2USEAoIYm9va21hcmsYBCABKAkSEAoIcmV2aXNpb24YBSABKAQSDwoHYm9vdF9pZBgGIAEoCSJFCgVQaGFzZRIVChFQSEFTRV9VTlNQRUNJRklFRBAAEhIKDlBIQVNFX1NOQVBTSE9UEAESEQoNUEhBU0VfQ0hBTkdFUxACImEKBkNoYW5nZRIQCghyZXZpc2lvbhgBIAEoBBIMCgRraW5kGAIgASgJEgoKAmlkGAMgASgJEisKCHJlc291cmNlGAQgASgLMhkuaGVhcnRoLnN0YXRlLnYxLlJlc291cmNlIr8ECghSZXNvdXJjZRI0CglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb25IABIyCghwcm9ncmVzcxgCIAEoCzIeLmhlYXJ0aC5vcGVyYXRpb25zLnYxLlByb2dyZXNzSAASLgoHcGFja2FnZRgDIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlSAASMAoIYXJ0aWZhY3QYBCABKAsyHC5oZWFydGgucGFja2FnZXMudjEuQXJ0aWZhY3RIABI3CgxoZWFsdGhfY2hlY2sYBSABKAsyHy5oZWFydGgucGFja2FnZXMudjEuSGVhbHRoQ2hlY2tIABI0CgpkZXBlbmRlbmN5GAYgASgLMh4uaGVhcnRoLnBhY2thZ2VzLnYxLkRlcGVuZGVuY3lIABI7Cg5yZWZ1c2VkX2VmZmVjdBgHIAEoCzIhLmhlYXJ0aC5wYWNrYWdlcy52MS5SZWZ1c2VkRWZmZWN0SAASKwoGYWN0aW9uGBQgASgLMhkuaGVhcnRoLmFjdGlvbnMudjEuQWN0aW9uSAASJwoEdGFzaxgVIAEoCzIXLmhlYXJ0aC5hY3Rpb25zLnYxLlRhc2tIABIlCgRob3N0GB4gASgLMhUuaGVhcnRoLmhvc3RzLnYxLkhvc3RIABI2CgtwcmVmZXJlbmNlcxgyIAEoCzIfLmhlYXJ0aC5hY2NvdW50cy52MS5QcmVmZXJlbmNlc0gAQgYKBGtpbmQyYAoMU3RhdGVTZXJ2aWNlElAKBVdhdGNoEh0uaGVhcnRoLnN0YXRlLnYxLldhdGNoUmVxdWVzdBoeLmhlYXJ0aC5zdGF0ZS52MS5XYXRjaFJlc3BvbnNlIgbK8xgCEAEwAWIGcHJvdG8z", [file_hearth_accounts_v1_preferences, file_hearth_actions_v1_actions, file_hearth_hosts_v1_hosts, file_hearth_operations_v1_operations, file_hearth_options_v1_options, file_hearth_packages_v1_resources]);
 
 /**
  * WatchRequest says what to watch.
@@ -182,6 +184,14 @@ export type Update = Message<"hearth.state.v1.Update"> & {
    * @generated from field: uint64 revision = 5;
    */
   revision: bigint;
+
+  /**
+   * Given once in each call, in the first update of a target that ephemeral kinds can match: forget all resources of
+   * ephemeral kinds held for the target, those that exist follow. It is the same as long as the server runs.
+   *
+   * @generated from field: string boot_id = 6;
+   */
+  bootId: string;
 };
 
 /**
@@ -358,6 +368,14 @@ export type Resource = Message<"hearth.state.v1.Resource"> & {
      */
     value: Host;
     case: "host";
+  } | {
+    /**
+     * The caller's own preferences.
+     *
+     * @generated from field: hearth.accounts.v1.Preferences preferences = 50;
+     */
+    value: Preferences;
+    case: "preferences";
   } | { case: undefined; value?: undefined };
 };
 
@@ -381,7 +399,9 @@ export const StateService: GenService<{
    * changes of one revision come in one update; nothing older than the bookmark given comes; a bookmark comes only
    * after all it covers; a bookmark of the future waits; a bookmark the log no longer reaches is refused with
    * REASON_BOOKMARK_EXPIRED and never skipped over; deletions come as such. Rows the caller may not read never come.
-   * Ephemeral kinds come as a whole snapshot on every call and take no part in bookmarks.
+   * Ephemeral kinds come as a whole snapshot on every call, which begins with the update that gives boot_id, and take no
+   * part in bookmarks. A bookmark is good for the rights it was made with: with others it is refused with
+   * REASON_BOOKMARK_EXPIRED, for rows from before it may have become readable.
    *
    * @generated from rpc hearth.state.v1.StateService.Watch
    */

@@ -1,0 +1,54 @@
+package staterpc
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
+	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
+
+	"github.com/hearthos/hearth/server/internal/rpc"
+	"github.com/hearthos/hearth/server/internal/store"
+)
+
+// view is what a caller may read. It does not change: a stream whose caller gets other rights is ended.
+type view struct {
+	kinds   map[string]store.KindInfo // by name
+	account string
+}
+
+func viewOf(ctx context.Context) view {
+	v := view{kinds: map[string]store.KindInfo{}, account: rpc.Caller(ctx)}
+	role := rpc.CallerRole(ctx)
+	for _, k := range store.Kinds() {
+		if k.ReadRole != optionsv1.Role_ROLE_UNSPECIFIED && k.ReadRole <= role {
+			v.kinds[k.ID] = k
+		}
+	}
+	return v
+}
+
+// readable tells whether the caller may read a row.
+func (v view) readable(kind *store.KindInfo, id string) bool {
+	if _, ok := v.kinds[kind.ID]; !ok {
+		return false
+	}
+	owner, _, _ := strings.Cut(id, "/")
+	return !kind.Personal || v.account != "" && owner == v.account
+}
+
+// rights are what a bookmark of these selectors is bound to: the kinds that may be read and, where rows of accounts can be
+// among them, whose they are.
+func (v view) rights(selectors []*statev1.Selector) store.Rights {
+	names := slices.Sorted(maps.Keys(v.kinds))
+	personal := len(selectors) == 0
+	for _, sel := range selectors {
+		personal = personal || sel.GetKind() == "" || v.kinds[sel.GetKind()].Personal
+	}
+	if personal {
+		names = append(names, "of "+v.account)
+	}
+	return store.RightsOf(names...)
+}

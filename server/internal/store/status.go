@@ -1,0 +1,49 @@
+package store
+
+import (
+	"time"
+)
+
+// Status says how the store does, for those who warn of it.
+type Status struct {
+	Revision uint64
+	// Oldest is the oldest revision to which a bookmark leads back, and OldestTime when the one after it was committed,
+	// as far as the times of its rows tell; zero when the log is empty.
+	Oldest     uint64
+	OldestTime time.Time
+	// Retain is how many revisions are kept at least. The log is shortened when it has an eighth more.
+	Retain uint64
+	// DiskBytes is what the store takes on the disk.
+	DiskBytes uint64
+	// CompactError is why the log could not be shortened last; nil when it could, or did not need to be.
+	CompactError error
+	// WriteError is why nothing is written any more until the store is opened again; nil when all is well.
+	WriteError error
+}
+
+// Status answers how the store does now. It reads one record from disk.
+func (s *Store) Status() (Status, error) {
+	if err := s.enter(); err != nil {
+		return Status{}, err
+	}
+	defer s.users.Done()
+	st := Status{Revision: s.published.Load(), Oldest: s.compacted.Load(), Retain: s.opt.RetainRevisions}
+	lsm, values := s.db.Size()
+	st.DiskBytes = uint64(lsm + values)
+	s.compaction.told.Lock()
+	st.CompactError = s.compaction.err
+	s.compaction.told.Unlock()
+	s.writer.mu.Lock()
+	st.WriteError = s.writer.broken
+	s.writer.mu.Unlock()
+	entries, err := s.readLog(st.Oldest, 1)
+	if err != nil || len(entries) == 0 {
+		return st, err
+	}
+	for _, c := range entries[0].changes {
+		if t := c.row.GetMeta().GetUpdateTime().AsTime(); t.After(st.OldestTime) {
+			st.OldestTime = t
+		}
+	}
+	return st, nil
+}
