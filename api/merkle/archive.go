@@ -23,11 +23,13 @@ type Root struct {
 // Archive is a tree in a file whose tables have been verified. It is immutable and safe for concurrent use as long as
 // the underlying reader is.
 type Archive struct {
-	file  io.ReaderAt
-	size  int64
-	root  *node
-	paths map[string]*node
-	limit Limits
+	file io.ReaderAt
+	size int64
+	// reserved is the length of the header in front.
+	reserved int64
+	root     *node
+	paths    map[string]*node
+	limit    Limits
 }
 
 // Entry describes one member. Path is relative to the root and joined by "/".
@@ -49,14 +51,14 @@ type Section struct {
 // Read reads and verifies all tables of the tree in a file of the given size. It reads nothing else.
 func Read(file io.ReaderAt, size int64, root Root, limits Limits) (*Archive, error) {
 	a := &Archive{
-		file: file, size: size, limit: limits.orDefault(), paths: make(map[string]*node),
+		file: file, size: size, reserved: root.Reserved, limit: limits.orDefault(), paths: make(map[string]*node),
 		root: &node{kind: Dir, hash: root.Sighash, size: root.MaxSize, position: root.Position, length: root.Length},
 	}
 	w := walk{archive: a, tables: a.limit.Tables}
 	if err := w.directory(a.root, 1); err != nil {
 		return nil, err
 	}
-	if err := a.checkRegions(root.Reserved); err != nil {
+	if err := a.checkRegions(); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -117,12 +119,11 @@ func (a *Archive) checkBounds(path string, position, length int64) error {
 	return nil
 }
 
-// checkRegions refuses trees whose header, tables and files share bytes: a reader that trusted one of them would see
-// the other change its meaning, and a small file could pretend to hold endless data.
-func (a *Archive) checkRegions(reserved int64) error {
+// regions are the header, tables and files that have bytes, in the order of the bytes.
+func (a *Archive) regions() []*node {
 	var regions []*node
-	if reserved > 0 {
-		regions = append(regions, &node{position: 0, length: reserved})
+	if a.reserved > 0 {
+		regions = append(regions, &node{position: 0, length: a.reserved})
 	}
 	for n := range a.root.all() {
 		if n.kind != Missing && n.extent() > 0 {
@@ -130,6 +131,13 @@ func (a *Archive) checkRegions(reserved int64) error {
 		}
 	}
 	slices.SortFunc(regions, func(x, y *node) int { return cmp.Compare(x.position, y.position) })
+	return regions
+}
+
+// checkRegions refuses trees whose header, tables and files share bytes: a reader that trusted one of them would see
+// the other change its meaning, and a small file could pretend to hold endless data.
+func (a *Archive) checkRegions() error {
+	regions := a.regions()
 	for i := 1; i < len(regions); i++ {
 		if before, n := regions[i-1], regions[i]; before.position+before.extent() > n.position {
 			other := "the header or root table"
@@ -138,6 +146,26 @@ func (a *Archive) checkRegions(reserved int64) error {
 			}
 			return refuse(Overlap, n.path, "it shares bytes with %s", other)
 		}
+	}
+	return nil
+}
+
+// CheckNoMore refuses a file with bytes that belong to nothing in it, between its parts or behind them. Nobody reads those,
+// and no writer of packages leaves any, so a package with them is usable and yet not the one that was made.
+func (a *Archive) CheckNoMore() error {
+	end := int64(0)
+	for _, n := range a.regions() {
+		if n.position > end {
+			return refuse(Unsigned, "", "%d bytes at %d belong to nothing in it", n.position-end, end)
+		}
+		end = n.position + n.extent()
+	}
+	// The size of a stream may be unknown, so the file is asked.
+	switch n, err := a.file.ReadAt(make([]byte, 1), end); {
+	case n > 0:
+		return refuse(Unsigned, "", "it goes on behind its last part")
+	case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+		return &Error{Reason: Unreadable, Why: "the file cannot be read", Err: err}
 	}
 	return nil
 }

@@ -99,6 +99,7 @@ const (
 	TooManyEntries Reason = "TOO_MANY_ENTRIES" // more entries than the limit
 	TooLarge       Reason = "TOO_LARGE"        // a table or a member is larger than allowed
 	HashMismatch   Reason = "HASH_MISMATCH"    // a table or a file is not what was signed
+	Unsigned       Reason = "UNSIGNED_BYTES"   // bytes that belong to no table and no member
 	NotFound       Reason = "MEMBER_NOT_FOUND" // no such file in this copy
 	NotFile        Reason = "MEMBER_NOT_FILE"  // a directory where a file is needed
 	Unreadable     Reason = "UNREADABLE"       // the medium failed; the tree itself may be fine

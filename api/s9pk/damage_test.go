@@ -84,6 +84,7 @@ func damage(t testing.TB) []damaged {
 				add(fmt.Sprintf("bit %#x of byte %d of %s changed", bit, at-r.start, r.name), func(b []byte) []byte { b[at] ^= bit; return b })
 			}
 		}
+		add("bytes added at the end", func(b []byte) []byte { return append(b, 0) })
 		for k := range 24 {
 			n := k * len(raw) / 24
 			add(fmt.Sprintf("cut to %d bytes", n), func(b []byte) []byte { return b[:n] })
@@ -110,7 +111,8 @@ func damage(t testing.TB) []damaged {
 type counting struct {
 	raw []byte
 	mu  sync.Mutex
-	// total is how much was asked for, largest the most at once, and beyond tells of a read that begins behind the end.
+	// total is how much was asked for, largest the most at once; beyond tells of a read that goes more than the one byte
+	// behind the end that tells whether there is one.
 	total, largest int
 	beyond         bool
 }
@@ -119,9 +121,18 @@ func (c *counting) ReadAt(p []byte, off int64) (int, error) {
 	c.mu.Lock()
 	c.total += len(p)
 	c.largest = max(c.largest, len(p))
-	c.beyond = c.beyond || off < 0 || off > int64(len(c.raw)) || int64(len(p)) > int64(len(c.raw))-off
+	c.beyond = c.beyond || off < 0 || off > int64(len(c.raw)) || int64(len(p)) > int64(len(c.raw))-off+1
 	c.mu.Unlock()
 	return bytes.NewReader(c.raw).ReadAt(p, off)
+}
+
+// verify does all that can be done to find something wrong with a file.
+func verify(t testing.TB, f *s9pk.File) error {
+	t.Helper()
+	if err := f.VerifyAll(t.Context(), nil); err != nil {
+		return err
+	}
+	return f.CheckNoMore()
 }
 
 func TestEveryDamagedFileIsRefusedAndReadNoFurtherThanItGoes(t *testing.T) {
@@ -137,7 +148,7 @@ func TestEveryDamagedFileIsRefusedAndReadNoFurtherThanItGoes(t *testing.T) {
 		f, err := s9pk.Open(file, size, s9pk.Options{})
 		inTables := file.total
 		if err == nil {
-			err = f.VerifyAll(t.Context(), nil)
+			err = verify(t, f)
 		}
 		switch reason := s9pk.ReasonOf(err); {
 		case !slices.Contains(s9pk.Reasons(), reason):
@@ -166,7 +177,7 @@ func TestDamagedFilesAreRefusedWhenTheirLengthIsUnknown(t *testing.T) {
 	for _, d := range damage(t) {
 		f, err := s9pk.Open(endless{bytes.NewReader(d.raw)}, 1<<40, s9pk.Options{})
 		if err == nil {
-			err = f.VerifyAll(t.Context(), nil)
+			err = verify(t, f)
 		}
 		if reason := s9pk.ReasonOf(err); !slices.Contains(s9pk.Reasons(), reason) || reason == s9pk.Unreadable {
 			t.Errorf("%s: %v", d.name, err)

@@ -38,6 +38,7 @@ const (
 	TooManyEntries = merkle.TooManyEntries
 	TooLarge       = merkle.TooLarge
 	HashMismatch   = merkle.HashMismatch
+	Unsigned       = merkle.Unsigned
 	NotFound       = merkle.NotFound
 	NotFile        = merkle.NotFile
 	Unreadable     = merkle.Unreadable
@@ -48,7 +49,7 @@ func Reasons() []Reason {
 	return []Reason{
 		NotPackage, OldFormat, UnknownFormat, WeakKey, BadSignature, OtherPackage, BadManifest, BadMember, MissingMember,
 		UnknownMember, ArchUnsupported, NewerOS, Truncated, Malformed, Overlap, BadName, DuplicateName, TooDeep,
-		TooManyEntries, TooLarge, HashMismatch, NotFound, NotFile, Unreadable,
+		TooManyEntries, TooLarge, HashMismatch, Unsigned, NotFound, NotFile, Unreadable,
 	}
 }
 

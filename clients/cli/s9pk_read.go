@@ -184,6 +184,9 @@ checked; 'hearth s9pk inspect --output json' shows the key.`,
 				if err := a.verifyAll(cmd.Context(), p.VerifyAll); err != nil {
 					return err
 				}
+				if err := p.CheckNoMore(); err != nil {
+					return err
+				}
 				return a.printVerified(string(p.Manifest().ID), p.Manifest().Version.String(), p.sizeText(), begin)
 			}, func(f *legacy.File, bytes fetch.File) error {
 				if err := a.verifyAll(cmd.Context(), f.Verify); err != nil {

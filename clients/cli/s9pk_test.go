@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -29,7 +31,7 @@ func TestPackageFileScripts(t *testing.T) {
 	t.Cleanup(away.Close)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/packages", UpdateScripts: *update, RequireExplicitExec: true,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": endsWith},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": endsWith, "append": appendTo},
 		Setup: func(env *testscript.Env) error {
 			for name, value := range map[string]string{
 				"PACKAGES": folder, "URL": ranged.URL, "PLAIN": plain.URL, "AWAY": away.URL, "HOME": env.WorkDir, "TZ": "UTC",
@@ -40,4 +42,15 @@ func TestPackageFileScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// appendTo is "append FILE TEXT".
+func appendTo(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: append FILE TEXT")
+	}
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_WRONLY|os.O_APPEND, 0)
+	ts.Check(err)
+	_, err = f.WriteString(args[1])
+	ts.Check(errors.Join(err, f.Close()))
 }

@@ -459,6 +459,7 @@ func refusal(err error) error {
 		s9pk.TooManyEntries:  metav1.Reason_REASON_PACKAGE_FILE_LIMIT,
 		s9pk.TooLarge:        metav1.Reason_REASON_PACKAGE_FILE_LIMIT,
 		s9pk.HashMismatch:    metav1.Reason_REASON_PACKAGE_FILE_DAMAGED,
+		s9pk.Unsigned:        metav1.Reason_REASON_PACKAGE_FILE_DAMAGED,
 		s9pk.NotFound:        metav1.Reason_REASON_PACKAGE_FILE_INVALID,
 		s9pk.NotFile:         metav1.Reason_REASON_PACKAGE_FILE_INVALID,
 	}[s9pk.ReasonOf(err)]
