@@ -21,6 +21,9 @@ func (a *app) say(key string, values map[string]any) string {
 	return key
 }
 
+// tell prints a sentence for people, as a line.
+func (a *app) tell(key string, values map[string]any) { fmt.Fprintln(a.Out, a.say(key, values)) }
+
 // helpTexts calls fn for each text of the help of a command and all below it: its key in the catalogue and where it is.
 // The English texts are in the code of the commands; the catalogue has them in all languages.
 func helpTexts(c *cobra.Command, fn func(key string, at *string)) {
@@ -152,8 +155,8 @@ func (a *app) manCommand() *cobra.Command {
 				}
 				return nil
 			}
-			_, err = fmt.Fprintln(a.Out, a.say("man.written", map[string]any{"Pages": len(pages), "Folder": args[0]}))
-			return err
+			a.tell("man.written", map[string]any{"Pages": len(pages), "Folder": args[0]})
+			return nil
 		},
 	}
 }

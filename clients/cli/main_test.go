@@ -45,32 +45,40 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": endsWith},
 		Setup: func(env *testscript.Env) error {
 			socket := filepath.Join(env.WorkDir, "s")
-			lis, err := net.Listen("unix", socket)
+			stop, err := serve(socket)
 			if err != nil {
 				return err
 			}
-			server := grpc.NewServer()
-			one := &oneService{}
-			packagesv1.RegisterPackageServiceServer(server, one)
-			operationsv1.RegisterOperationServiceServer(server, operations{})
-			actionsv1.RegisterActionServiceServer(server, actions{})
-			hostsv1.RegisterHostServiceServer(server, hosts{})
-			logsv1.RegisterLogServiceServer(server, logLines{})
-			systemv1.RegisterSystemServiceServer(server, system{})
-			accountsv1.RegisterAccountServiceServer(server, accounts{})
-			statev1.RegisterStateServiceServer(server, feed{})
-			served := make(chan error, 1)
-			go func() { served <- server.Serve(lis) }()
-			env.Defer(func() {
-				server.Stop()
-				<-served
-			})
+			env.Defer(stop)
 			env.Setenv("HEARTH_HOST", "unix:"+socket)
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("TZ", "UTC")
 			return nil
 		},
 	})
+}
+
+// serve answers at a socket as a server with one service.
+func serve(socket string) (stop func(), err error) {
+	lis, err := net.Listen("unix", socket)
+	if err != nil {
+		return nil, err
+	}
+	server := grpc.NewServer()
+	packagesv1.RegisterPackageServiceServer(server, &oneService{})
+	operationsv1.RegisterOperationServiceServer(server, operations{})
+	actionsv1.RegisterActionServiceServer(server, actions{})
+	hostsv1.RegisterHostServiceServer(server, hosts{})
+	logsv1.RegisterLogServiceServer(server, logLines{})
+	systemv1.RegisterSystemServiceServer(server, system{})
+	accountsv1.RegisterAccountServiceServer(server, accounts{})
+	statev1.RegisterStateServiceServer(server, feed{})
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(lis) }()
+	return func() {
+		server.Stop()
+		<-served
+	}, nil
 }
 
 // endsWith is "code N PATTERN PROGRAM ARG...": the program ends with the code, and what it says on standard error matches.
@@ -149,9 +157,16 @@ func (*oneService) StartPackage(_ context.Context, req *packagesv1.StartPackageR
 	return &packagesv1.StartPackageResponse{Package: hello()}, nil
 }
 
-func (*oneService) UninstallPackage(context.Context, *packagesv1.UninstallPackageRequest) (*packagesv1.UninstallPackageResponse, error) {
-	return &packagesv1.UninstallPackageResponse{Operation: removal(operationsv1.OperationStatus_STATE_RUNNING, 0)}, nil
+func (*oneService) UninstallPackage(_ context.Context, req *packagesv1.UninstallPackageRequest) (*packagesv1.UninstallPackageResponse, error) {
+	op := removal(operationsv1.OperationStatus_STATE_RUNNING, 0)
+	if req.GetId() == "slow" {
+		op.Meta.Id = slowOperation
+	}
+	return &packagesv1.UninstallPackageResponse{Operation: op}, nil
 }
+
+// slowOperation never ends.
+const slowOperation = "01m85slow000000000000000000"
 
 func removal(state operationsv1.OperationStatus_State, current int32) *operationsv1.Operation {
 	return &operationsv1.Operation{
@@ -299,6 +314,14 @@ func (feed) Watch(req *statev1.WatchRequest, stream grpc.ServerStreamingServer[s
 		return &statev1.Change{Kind: "progress", Id: "o", Resource: &statev1.Resource{Kind: &statev1.Resource_Progress{
 			Progress: &operationsv1.Progress{Status: &operationsv1.ProgressStatus{Step: step}},
 		}}}
+	}
+	if req.GetTargets()[0].GetSelectors() != nil && req.GetTargets()[0].GetSelectors()[0].GetId() == slowOperation {
+		ch := op(operationsv1.OperationStatus_STATE_RUNNING, 0)
+		if err := stream.Send(&statev1.WatchResponse{Updates: []*statev1.Update{{Target: id, Changes: []*statev1.Change{ch}, Revision: 7}}}); err != nil {
+			return err
+		}
+		<-stream.Context().Done()
+		return nil
 	}
 	pkg := &statev1.Change{Revision: 6, Kind: "package", Id: "hello", Resource: &statev1.Resource{Kind: &statev1.Resource_Package{Package: hello()}}}
 	changes := map[string][]*statev1.Change{

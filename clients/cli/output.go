@@ -50,7 +50,7 @@ func (a *app) printYAML(v any) error {
 }
 
 // naming are the members by which a row can be named, the first that it has.
-func naming() []string { return []string{"id", "name", "url", "file", "bookmark", "message"} }
+func naming() []string { return []string{"id", "name", "url", "file", "message"} }
 
 func (a *app) printName(v any) error {
 	plain, err := decoded(v)

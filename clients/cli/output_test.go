@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +108,21 @@ func TestCut(t *testing.T) {
 	}
 }
 
+func TestTableIsAlignedByWhatATerminalShows(t *testing.T) {
+	t.Parallel()
+	a := newTestApp()
+	var out strings.Builder
+	a.Out = &out
+	err := a.table([]string{"id", "title", "state"}, [][]string{{"a", "日本語", "running"}, {"bb", "e\u0301té", "stopped"}, {"c", "🏠", ""}, {"", "plain", "x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "ID  TITLE   STATE\na   日本語  running\nbb  e\u0301té     stopped\nc   🏠\n    plain   x\n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestSize(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[uint64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1536: "1.5 KiB", 5 << 30: "5.0 GiB", 1 << 60: "1048576.0 TiB"} {
@@ -114,6 +130,11 @@ func TestSize(t *testing.T) {
 			t.Errorf("size(%d) = %q, want %q", n, got, want)
 		}
 	}
+}
+
+// freeArgument tells whether an argument is a new name, a file or a text, which nothing but the shell can complete.
+func freeArgument(args string) bool {
+	return slices.ContainsFunc([]string{"NAME", "FILE", "DIR", "VERSION", "RANGE", "JSON", "A B", "BEFORE"}, func(free string) bool { return strings.HasPrefix(args, free) })
 }
 
 // Every command says what it is for, and one that does something shows how.
@@ -134,6 +155,9 @@ func TestHelpIsComplete(t *testing.T) {
 			if !strings.HasPrefix(line, "  hearth ") {
 				t.Errorf("%s: the example %q is no command", c.CommandPath(), line)
 			}
+		}
+		if _, args, _ := strings.Cut(c.Use, " "); args != "" && c.ValidArgsFunction == nil && c.ValidArgs == nil && !freeArgument(args) {
+			t.Errorf("%s: its argument %s is not completed", c.CommandPath(), args)
 		}
 		for line := range strings.Lines(c.Long) {
 			if len(strings.TrimRight(line, "\n")) > 96 {

@@ -297,7 +297,7 @@ func (a *app) changeCommand(name, short string, ask func(context.Context, *heart
 				if a.rows() {
 					return a.printRow(flatten(row))
 				}
-				fmt.Fprintf(a.Out, "%s is %s\n", args[0], word(row.GetStatus().GetState()))
+				a.tell("package.is-"+word(row.GetStatus().GetState()), map[string]any{"ID": args[0]})
 				return nil
 			})
 		},
@@ -316,10 +316,10 @@ func (a *app) uninstallCommand() *cobra.Command {
 				return usageError{fmt.Errorf("cannot ask whether all data of %s shall go: say --yes or --keep-data", args[0])}
 			}
 			if !yes && !keep {
-				fmt.Fprintf(a.Err, "This removes %s and all its data. Type its id to go on: ", args[0])
+				fmt.Fprint(a.Err, a.say("package.uninstall-question", map[string]any{"ID": args[0]})+" ")
 				var answer string
 				if _, err := fmt.Fscanln(a.In, &answer); err != nil || answer != args[0] {
-					return errors.New("nothing was removed")
+					return errors.New(a.say("package.nothing-removed", nil))
 				}
 			}
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
@@ -334,7 +334,7 @@ func (a *app) uninstallCommand() *cobra.Command {
 				if a.rows() {
 					return a.printRow(flatten(op))
 				}
-				fmt.Fprintf(a.Out, "%s is uninstalled\n", args[0])
+				a.tell("package.uninstalled", map[string]any{"ID": args[0]})
 				return nil
 			})
 		},
@@ -497,7 +497,7 @@ func (a *app) printResult(raw string) error {
 		return a.printRow(rawOrNull(raw))
 	}
 	if raw == "" {
-		fmt.Fprintln(a.Out, "done")
+		a.tell("action.done", nil)
 		return nil
 	}
 	var top struct {

@@ -189,7 +189,7 @@ func (a *app) profileRemoveCommand() *cobra.Command {
 			if a.rows() {
 				return a.printRow(map[string]any{"id": args[0], "deleted": true})
 			}
-			fmt.Fprintf(a.Out, "profile %s is removed\n", args[0])
+			a.tell("profile.removed", map[string]any{"Name": args[0]})
 			return nil
 		},
 	}

@@ -172,7 +172,7 @@ func (a *app) versionCommand() *cobra.Command {
 			}
 			fmt.Fprintf(a.Out, "client  %s (%s)\n", Version, row["platform"])
 			if err != nil {
-				fmt.Fprintf(a.Out, "server  not reached\n")
+				fmt.Fprintf(a.Out, "server  %s\n", a.say("version.not-reached", nil))
 				return nil
 			}
 			fmt.Fprintf(a.Out, "server  %s\n", row["server"])

@@ -131,6 +131,9 @@ func (a *app) operationsCommand() *cobra.Command {
 	}
 	for _, cmd := range []*cobra.Command{c, list} {
 		cmd.Flags().StringVar(&target, "target", "", "only operations on this package")
+		_ = cmd.RegisterFlagCompletionFunc("target", func(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+			return a.completeInstalled(cmd, nil, prefix)
+		})
 	}
 	show := &cobra.Command{
 		Use: "show ID", Short: "Show one operation with its steps", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeOperation,
@@ -237,12 +240,16 @@ func (a *app) statusCommand() *cobra.Command {
 				if a.rows() {
 					return a.printRow(flatten(server))
 				}
-				fmt.Fprintf(a.Out, "%s  version %s, up %s, %s of memory, revision %d\n", printable(server.GetHostname()), server.GetVersion(), since(server.GetStartTime()), size(server.GetMemoryBytes()), server.GetRevision())
-				door := "answers"
-				if !server.GetDoorConnected() {
-					door = "does not answer"
+				a.tell("status.server", map[string]any{
+					"Name": printable(server.GetHostname()), "Version": server.GetVersion(), "Age": since(server.GetStartTime()),
+					"Memory": size(server.GetMemoryBytes()), "Revision": server.GetRevision(),
+				})
+				services := map[string]any{"Running": server.GetRunningServices(), "All": server.GetInstalledPackages()}
+				if server.GetDoorConnected() {
+					a.tell("status.door", services)
+				} else {
+					a.tell("status.no-door", services)
 				}
-				fmt.Fprintf(a.Out, "front door %s; %d of %d services run\n", door, server.GetRunningServices(), server.GetInstalledPackages())
 				rows, err := allPackages(ctx, c)
 				if err != nil {
 					return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 
@@ -59,11 +58,11 @@ func (a *app) shutdown(ctx context.Context, c *hearth.Client, services bool) err
 	if a.rows() {
 		return a.printRow(map[string]any{"stopped": true, "services": services})
 	}
-	left := "its services go on"
 	if services {
-		left = "so have its services"
+		a.tell("system.all-stopped", nil)
+	} else {
+		a.tell("system.daemon-stopped", nil)
 	}
-	fmt.Fprintf(a.Out, "the daemon has stopped; %s\n", left)
 	return nil
 }
 

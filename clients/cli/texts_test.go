@@ -120,7 +120,7 @@ func TestTextsAreWhole(t *testing.T) {
 			t.Errorf("en: %s is %q in the catalogue, and should be %q: run 'go test ./clients/cli -run TestTexts -update'", key, english[key].Other, want[key])
 		}
 	}
-	used := usedKeys(t)
+	used := usedKeys(t, english)
 	for _, key := range slices.Sorted(maps.Keys(english)) {
 		if _, ok := want[key]; !ok && !used[key] {
 			t.Errorf("en: nothing has the text %s: remove it", key)
@@ -205,7 +205,7 @@ func TestTextsSayTheSameInEveryLanguage(t *testing.T) {
 }
 
 // usedKeys are the keys that code asks for by name: sentences of this program, steps of operations.
-func usedKeys(t *testing.T) map[string]bool {
+func usedKeys(t *testing.T, english map[string]entry) map[string]bool {
 	t.Helper()
 	out := map[string]bool{}
 	for _, f := range parsed(t, ".") {
@@ -214,8 +214,8 @@ func usedKeys(t *testing.T) map[string]bool {
 			if !ok || len(call.Args) == 0 {
 				return true
 			}
-			if sel, ok := call.Fun.(*ast.SelectorExpr); ok && (sel.Sel.Name == "say" || sel.Sel.Name == "Lookup") {
-				if key := constant(call.Args[0], nil); key != "" {
+			if sel, ok := call.Fun.(*ast.SelectorExpr); ok && slices.Contains([]string{"say", "tell", "Lookup"}, sel.Sel.Name) {
+				for _, key := range keysOf(call.Args[0], english) {
 					out[key] = true
 				}
 			}
@@ -238,6 +238,24 @@ func usedKeys(t *testing.T) map[string]bool {
 		t.Fatalf("found %d steps of operations, %v", steps, err)
 	}
 	return out
+}
+
+// keysOf are the keys an expression may be: itself, or those that begin as it does when more is added to it.
+func keysOf(e ast.Expr, english map[string]entry) []string {
+	if sum, ok := e.(*ast.BinaryExpr); ok {
+		first := constant(sum.X, nil)
+		var keys []string
+		for key := range english {
+			if first != "" && strings.HasPrefix(key, first) && !copied(key) && !strings.HasPrefix(key, "step.") {
+				keys = append(keys, key)
+			}
+		}
+		return keys
+	}
+	if key := constant(e, nil); key != "" {
+		return []string{key}
+	}
+	return nil
 }
 
 // parsed are the Go files of a folder, without tests.
@@ -292,7 +310,7 @@ func constant(e ast.Expr, known map[string]string) string {
 	return ""
 }
 
-// operationSteps are the keys of the steps of the operations that a package defines.
+// operationSteps are the keys of the steps of the operations that a package defines: literals with a Kind and Steps.
 func operationSteps(files []*ast.File) []string {
 	known := constants(files)
 	var out []string
@@ -302,24 +320,31 @@ func operationSteps(files []*ast.File) []string {
 			if !ok {
 				return true
 			}
-			sel, ok := lit.Type.(*ast.SelectorExpr)
-			if !ok || sel.Sel.Name != "Definition" {
-				return true
-			}
 			kind := constant(member(lit, "Kind"), known)
-			steps, _ := member(lit, "Steps").(*ast.CompositeLit)
-			if kind == "" || steps == nil {
-				return true
-			}
-			for _, step := range steps.Elts {
-				if step, ok := step.(*ast.CompositeLit); ok {
-					out = append(out, "step."+kind+"."+constant(member(step, "Name"), known))
+			if steps, ok := member(lit, "Steps").(*ast.CompositeLit); ok && kind != "" {
+				for _, step := range steps.Elts {
+					out = append(out, "step."+kind+"."+stepName(step, known))
 				}
 			}
 			return true
 		})
 	}
 	return out
+}
+
+// stepName is the name of a step: the member Name of a literal, or the first text given to a function that makes it.
+func stepName(e ast.Expr, known map[string]string) string {
+	switch e := e.(type) {
+	case *ast.CompositeLit:
+		return constant(member(e, "Name"), known)
+	case *ast.CallExpr:
+		for _, arg := range e.Args {
+			if s := constant(arg, known); s != "" {
+				return s
+			}
+		}
+	}
+	return ""
 }
 
 // member is the value of a member of a literal, nil when it is not given.

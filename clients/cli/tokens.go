@@ -82,7 +82,7 @@ func (a *app) tokensCommand() *cobra.Command {
 				if a.rows() {
 					return a.printRow(map[string]any{"id": args[0], "deleted": true})
 				}
-				fmt.Fprintf(a.Out, "token %s is revoked\n", printable(args[0]))
+				a.tell("token.revoked", map[string]any{"ID": printable(args[0])})
 				return nil
 			})
 		},
