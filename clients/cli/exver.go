@@ -97,7 +97,7 @@ func (a *app) exverSatisfies() *cobra.Command {
 	return &cobra.Command{
 		Use: "satisfies VERSION RANGE", Short: "Say whether a version lies in a range", Args: cobra.ExactArgs(2),
 		Long: `Print true or false. The range is read as a server reads it when it decides what may be
-installed.`,
+installed; what is ambiguous in it is told on standard error.`,
 		Example: "  hearth exver satisfies 1.2.3:0 '>=1.2 <2'",
 		RunE: func(_ *cobra.Command, args []string) error {
 			v, err := version(args[0])
@@ -108,7 +108,12 @@ installed.`,
 			if err != nil {
 				return usageError{err}
 			}
-			return a.print(map[string]any{"satisfies": v.Satisfies(r)}, func(w io.Writer) error {
+			warnings, err := exver.Lint(args[1])
+			if err != nil {
+				return usageError{err}
+			}
+			row := map[string]any{"satisfies": v.Satisfies(r), "warnings": a.rangeWarnings(warnings)}
+			return a.print(row, func(w io.Writer) error {
 				_, err := fmt.Fprintln(w, v.Satisfies(r))
 				return err
 			})
@@ -132,13 +137,7 @@ package read differently is told on standard error.`,
 			if err != nil {
 				return usageError{err}
 			}
-			list := []map[string]any{}
-			for _, w := range warnings {
-				list = append(list, map[string]any{"code": w.Code, "at": w.At, "message": w.Why})
-				if !a.rows() {
-					fmt.Fprintf(a.Err, "warning, at character %d: %s (%s)\n", w.At+1, printable(w.Why), w.Code)
-				}
-			}
+			list := a.rangeWarnings(warnings)
 			row := map[string]any{"range": r.Normal().String(), "satisfiable": r.Satisfiable(), "warnings": list}
 			return a.print(row, func(w io.Writer) error {
 				_, err := fmt.Fprintln(w, r.Normal())
@@ -146,4 +145,16 @@ package read differently is told on standard error.`,
 			})
 		},
 	}
+}
+
+// rangeWarnings answers what was found in a range as rows, and tells people.
+func (a *app) rangeWarnings(warnings []exver.Warning) []map[string]any {
+	list := []map[string]any{}
+	for _, w := range warnings {
+		list = append(list, map[string]any{"code": w.Code, "at": w.At, "message": w.Why})
+		if !a.rows() {
+			fmt.Fprintf(a.Err, "warning, at character %d: %s (%s)\n", w.At+1, printable(w.Why), w.Code)
+		}
+	}
+	return list
 }
