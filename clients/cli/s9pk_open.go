@@ -111,11 +111,7 @@ func (a *app) withOld(ctx context.Context, name string, fn func(p *packageFile) 
 		return err
 	}
 	if legacy.Is(file) {
-		f, err := legacy.Open(file, file.Size())
-		if err == nil {
-			err = old(f, file)
-		}
-		return errors.Join(err, file.Close())
+		return errors.Join(openOld(file, old), file.Close())
 	}
 	f, err := s9pk.Open(file, file.Size(), s9pk.Options{})
 	if err == nil {
@@ -123,6 +119,31 @@ func (a *app) withOld(ctx context.Context, name string, fn func(p *packageFile) 
 	}
 	return errors.Join(err, file.Close())
 }
+
+// openOld opens a file of the first format, which does not say how long it is: a stream must have arrived first.
+func openOld(file fetch.File, fn func(f *legacy.File, bytes fetch.File) error) error {
+	size := file.Size()
+	if s, ok := file.(*fetch.Stream); ok && !s.Known() {
+		var err error
+		if size, err = s.ReceiveAll(); err != nil {
+			return err
+		}
+	}
+	f, err := legacy.Open(file, size)
+	if err != nil {
+		return err
+	}
+	return fn(f, sized{file, size})
+}
+
+// sized is a file whose length is known by now.
+type sized struct {
+	fetch.File
+	size int64
+}
+
+// Size is the length of the file.
+func (s sized) Size() int64 { return s.size }
 
 // print prints a row for programs or, by show, something for people.
 func (a *app) print(row any, show func(w io.Writer) error) error {
