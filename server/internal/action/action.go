@@ -24,12 +24,20 @@ import (
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/store"
+	"google.golang.org/protobuf/proto"
 )
 
 // Time a package has to answer, as packages know it.
 const (
 	inputTimeout = 30 * time.Second
 	runTimeout   = 120 * time.Second
+)
+
+// Limits of what one package may have, of each kind. The bytes let all rows of a kind be changed in one commit.
+const (
+	maxActions = 256
+	maxTasks   = 128
+	maxBytes   = 384 << 10
 )
 
 // Packages reaches the code of installed packages.
@@ -77,9 +85,32 @@ func (s *Service) Export(ctx context.Context, now time.Time, pkg, id string, met
 		} else if spec.Order, err = nextOrder(tx, pkg); err != nil {
 			return err
 		}
-		return store.Put(tx, &actionsv1.Action{Meta: &metav1.Meta{Id: row}, Spec: spec})
+		act := &actionsv1.Action{Meta: &metav1.Meta{Id: row}, Spec: spec}
+		if err := within(tx, pkg, "actions", maxActions, act); err != nil {
+			return err
+		}
+		return store.Put(tx, act)
 	})
 	return err
+}
+
+// within refuses a row with which a package would have more of its kind than it may have.
+func within[T store.Row](tx *store.Tx, pkg, what string, most int, row T) error {
+	have, err := store.List[T](tx, pkg)
+	if err != nil {
+		return err
+	}
+	count, bytes := 1, proto.Size(row)
+	for _, other := range have {
+		if other.GetMeta().GetId() != row.GetMeta().GetId() {
+			count, bytes = count+1, bytes+proto.Size(other)
+		}
+	}
+	if count > most || bytes > maxBytes {
+		return fault.New(metav1.Reason_REASON_EFFECT_LIMIT, "cannot take more %s of package %q: at most %d with %d bytes in all are allowed", what, pkg, most, maxBytes).
+			With("package", pkg).With("what", what).With("limit", most)
+	}
+	return nil
 }
 
 // nextOrder is the place behind all actions of the package: packages export in the order they want shown.

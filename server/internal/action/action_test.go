@@ -139,7 +139,7 @@ func TestForgetLeavesWhatBelongsToOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := w.store.Update(t.Context(), noon, func(tx *store.Tx) error { return Forget(tx, "hello") }); err != nil {
+	if _, err := w.store.Update(t.Context(), noon, func(tx *store.Tx) error { return Forget(tx, "hello", store.NewRoom()) }); err != nil {
 		t.Fatal(err)
 	}
 	if own, foreign := w.task("hello/t"), w.task("other/t"); own != "absent" || foreign != "active" {

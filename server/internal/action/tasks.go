@@ -3,6 +3,9 @@ package action
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
@@ -65,6 +68,9 @@ func (s *Service) CreateTask(ctx context.Context, now time.Time, pkg string, req
 
 // putTask writes a task and stops its service where the task blocks it.
 func (s *Service) putTask(tx *store.Tx, pkg string, task *actionsv1.Task) error {
+	if err := within(tx, pkg, "tasks", maxTasks, task); err != nil {
+		return err
+	}
 	if err := store.Put(tx, task); err != nil {
 		return err
 	}
@@ -208,22 +214,35 @@ func (s *Service) settle(ctx context.Context, now time.Time, pkg, id string, inp
 	if err := json.Unmarshal(input, &value); err != nil {
 		return err
 	}
-	_, err := s.store.Update(ctx, now, func(tx *store.Tx) error {
+	owners := map[string]bool{}
+	err := s.store.View(func(tx *store.Tx) error {
 		tasks, err := store.List[*actionsv1.Task](tx, "")
+		for _, t := range tasks {
+			if t.GetSpec().GetPackageId() == pkg && t.GetSpec().GetActionId() == id {
+				owners[ids.Parent(t.GetMeta().GetId())] = true
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	// One commit takes the tasks of one package, not those of all.
+	for _, owner := range slices.Sorted(maps.Keys(owners)) {
+		_, err := s.store.Update(ctx, now, func(tx *store.Tx) error {
+			tasks, err := store.List[*actionsv1.Task](tx, owner)
+			for _, t := range tasks {
+				if t.GetSpec().GetPackageId() == pkg && t.GetSpec().GetActionId() == id {
+					err = errors.Join(err, s.settleTask(tx, t, value, ran))
+				}
+			}
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		for _, t := range tasks {
-			if t.GetSpec().GetPackageId() != pkg || t.GetSpec().GetActionId() != id {
-				continue
-			}
-			if err := s.settleTask(tx, t, value, ran); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return err
+	}
+	return nil
 }
 
 // settleTask is the table of what a value means for a task:
@@ -360,26 +379,8 @@ func unmarshalOptional(raw []byte, into any) error {
 	return json.Unmarshal(raw, into)
 }
 
-// Forget deletes all the area keeps about a package, in the caller's transaction. Tasks that other packages set about it
-// stay: they are theirs, and hold again when it comes back.
-func Forget(tx *store.Tx, pkg string) error {
-	tasks, err := store.List[*actionsv1.Task](tx, pkg)
-	if err != nil {
-		return err
-	}
-	for _, t := range tasks {
-		if err := store.Delete[*actionsv1.Task](tx, t.GetMeta().GetId()); err != nil {
-			return err
-		}
-	}
-	actions, err := store.List[*actionsv1.Action](tx, pkg)
-	if err != nil {
-		return err
-	}
-	for _, a := range actions {
-		if err := store.Delete[*actionsv1.Action](tx, a.GetMeta().GetId()); err != nil {
-			return err
-		}
-	}
-	return nil
+// Forget deletes what the area keeps about a package, in the caller's transaction and as far as there is room. Tasks
+// that other packages set about it stay: they are theirs, and hold again when it comes back.
+func Forget(tx *store.Tx, pkg string, room *store.Room) error {
+	return errors.Join(store.DeleteBelow[*actionsv1.Task](tx, pkg, room), store.DeleteBelow[*actionsv1.Action](tx, pkg, room))
 }

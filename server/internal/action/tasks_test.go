@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -285,6 +286,38 @@ func TestClearTasksKeepsOrTakesThoseNamed(t *testing.T) {
 		}
 		if got := w.task("hello/a") + " " + w.task("hello/b"); got != c.want || err != nil {
 			t.Errorf("%s: %s, %v", name, got, err)
+		}
+	}
+}
+
+func TestActionsAndTasksHaveLimits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for name, more := range map[string]func(i int) error{
+		"many tasks": func(i int) error {
+			return w.CreateTask(t.Context(), noon, "hello", TaskRequest{ReplayID: fmt.Sprint(i), PackageID: "hello", ActionID: "set"})
+		},
+		"large tasks": func(i int) error {
+			return w.CreateTask(t.Context(), noon, "other", TaskRequest{ReplayID: fmt.Sprint(i), PackageID: "hello", ActionID: "set", Reason: strings.Repeat("x", 100<<10)})
+		},
+		"many actions": func(i int) error {
+			return w.Export(t.Context(), noon, "hello", fmt.Sprintf("a%d", i), []byte(`{"name":"a","description":"b","visibility":"enabled","allowedStatuses":"any"}`))
+		},
+	} {
+		i := 0
+		for ; i < 1000; i++ {
+			if err := more(i); err != nil {
+				if !fault.Is(err, metav1.Reason_REASON_EFFECT_LIMIT) {
+					t.Errorf("%s: %v", name, err)
+				}
+				break
+			}
+		}
+		if i == 0 || i == 1000 {
+			t.Errorf("%s: %d were accepted", name, i)
+		}
+		if err := more(0); err != nil {
+			t.Errorf("%s, one that is there: %v", name, err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strconv"
 	"time"
@@ -74,18 +75,14 @@ func gate(tx *store.Tx, pkg string) error {
 		With("package", task.GetSpec().GetPackageId()).With("action", task.GetSpec().GetActionId())
 }
 
-// forget deletes what all areas keep about a package.
-func (d *Daemon) forget(tx *store.Tx, pkg string) error {
-	if err := d.hosts.RemovePackage(tx, pkg); err != nil {
-		return err
+// forget deletes what all areas keep about a package, as far as it fits one commit.
+func forget(tx *store.Tx, pkg string) (bool, error) {
+	room := store.NewRoom()
+	err := errors.Join(hosts.Forget(tx, pkg, room), effects.Forget(tx, pkg, room), action.Forget(tx, pkg, room))
+	if err != nil || !room.Left() {
+		return false, err
 	}
-	if err := effects.Forget(tx, pkg); err != nil {
-		return err
-	}
-	if err := action.Forget(tx, pkg); err != nil {
-		return err
-	}
-	return store.Delete[*packagesv1.Container](tx, pkg)
+	return true, store.Delete[*packagesv1.Container](tx, pkg)
 }
 
 // hooks are told by the runner what happens to services.

@@ -138,7 +138,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Daemon, err erro
 		Rootfs: filepath.Join(cfg.BinDir, "rootfs.squashfs"), Agent: filepath.Join(cfg.BinDir, "hearth-agent"),
 		JSHost: filepath.Join(cfg.BinDir, "jshost"), Language: "en_US.UTF-8", Version: cfg.Version, Limits: cfg.Limits,
 	}, d.store, log, time.Now, d.lxc, d.artifacts, d.volumes, d.mounts)
-	installs := install.New(d.store, time.Now, d.artifacts, packageData{d.volumes}, logKeeper, gate, d.forget)
+	installs := install.New(d.store, time.Now, d.artifacts, packageData{d.volumes}, logKeeper, gate, forget)
 	actions := action.New(d.store, log, d.runner, desires{installs})
 	keys := custody.New(ring, d.authority)
 	d.operations = operation.New(d.store, log, slices.Concat(installs.Definitions(), keys.Definitions())...)

@@ -25,6 +25,9 @@ type dependency struct {
 
 // SetDependencies implements EffectsServiceServer.
 func (s *Service) SetDependencies(ctx context.Context, req *effectsv1.SetDependenciesRequest) (*effectsv1.SetDependenciesResponse, error) {
+	if len(req.GetDependencies()) > maxDependencies {
+		return nil, limit("dependencies", "bytes", maxDependencies)
+	}
 	var list []dependency
 	if err := json.Unmarshal(req.GetDependencies(), &list); err != nil {
 		return nil, invalid("dependencies", err.Error())
@@ -41,7 +44,7 @@ func (s *Service) SetDependencies(ctx context.Context, req *effectsv1.SetDepende
 		}
 	}
 	return &effectsv1.SetDependenciesResponse{}, s.update(ctx, func(tx *store.Tx, pkg string) error {
-		if err := deleteAll[*packagesv1.Dependency](tx, pkg); err != nil {
+		if err := store.DeleteBelow[*packagesv1.Dependency](tx, pkg, store.NewRoom()); err != nil {
 			return err
 		}
 		declared, err := declares(tx, pkg)

@@ -215,6 +215,10 @@ func (s *Service) Refuse(ctx context.Context, req *effectsv1.RefuseRequest) (*ef
 		if _, ok, err := store.Lookup[*packagesv1.RefusedEffect](tx, id); ok || err != nil {
 			return err
 		}
+		// What is refused is refused all the same; a package that tries names at random fills no disk.
+		if err := another[*packagesv1.RefusedEffect](tx, pkg, "refused effects", maxRefused); err != nil {
+			return nil
+		}
 		return store.Put(tx, &packagesv1.RefusedEffect{
 			Meta:   &metav1.Meta{Id: id},
 			Status: &packagesv1.RefusedEffectStatus{FirstTime: timestamppb.New(now), Version: row.GetSpec().GetVersion()},

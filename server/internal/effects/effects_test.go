@@ -3,11 +3,14 @@ package effects_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -355,7 +358,7 @@ func TestForgetLeavesNothingOfThePackage(t *testing.T) {
 	if _, err := w.SetDependencies(w.as("caller"), &effectsv1.SetDependenciesRequest{Dependencies: []byte(`[{"kind":"running","id":"friend","healthChecks":[],"versionRange":">=1"}]`)}); err != nil {
 		t.Fatal(err)
 	}
-	w.update(func(tx *store.Tx) error { return effects.Forget(tx, "caller") })
+	w.update(func(tx *store.Tx) error { return effects.Forget(tx, "caller", store.NewRoom()) })
 	err := w.store.View(func(tx *store.Tx) error {
 		health, err := store.List[*packagesv1.HealthCheck](tx, "")
 		if len(health) != 1 {
@@ -374,6 +377,70 @@ func TestForgetLeavesNothingOfThePackage(t *testing.T) {
 		deps, err := store.List[*packagesv1.Dependency](tx, "")
 		if len(deps) > 0 {
 			t.Errorf("dependencies left: %v", deps)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A package can neither fill the store nor make more than one commit takes away.
+func TestWhatAPackageLeavesWithTheServerHasLimits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := w.as("alone")
+	huge := strings.Repeat("é", 64<<10)
+	set := func(id string) error {
+		_, err := w.SetHealth(ctx, &effectsv1.SetHealthRequest{Id: id, Name: huge, Result: "failure", Message: &huge})
+		return err
+	}
+	accepted, refused := 0, 0
+	for i := range 100 {
+		switch err := set(fmt.Sprint(i)); {
+		case err == nil:
+			accepted++
+		case fault.Is(err, metav1.Reason_REASON_EFFECT_LIMIT):
+			refused++
+		default:
+			t.Fatal(err)
+		}
+		_, err := w.Refuse(ctx, &effectsv1.RefuseRequest{Effect: fmt.Sprint(i)})
+		if !fault.Is(err, metav1.Reason_REASON_EFFECT_UNKNOWN) {
+			t.Fatal(err)
+		}
+	}
+	if accepted == 0 || refused == 0 {
+		t.Errorf("%d checks were accepted, %d refused", accepted, refused)
+	}
+	if err := set("0"); err != nil {
+		t.Errorf("a check that is there: %v", err)
+	}
+	_, err := w.SetDependencies(ctx, &effectsv1.SetDependenciesRequest{Dependencies: []byte(`[{"id":"` + huge + huge + `"}]`)})
+	if !fault.Is(err, metav1.Reason_REASON_EFFECT_LIMIT) {
+		t.Errorf("dependencies: %v", err)
+	}
+	err = w.store.View(func(tx *store.Tx) error {
+		checks, err := store.List[*packagesv1.HealthCheck](tx, "alone")
+		for _, c := range checks {
+			if st := c.GetStatus(); !utf8.ValidString(st.GetMessage()+st.GetName()) || proto.Size(c) > 8<<10 {
+				t.Errorf("a check has %d bytes", proto.Size(c))
+			}
+		}
+		names, more := store.List[*packagesv1.RefusedEffect](tx, "alone")
+		if len(names) == 0 || len(names) == 100 {
+			t.Errorf("%d refused effects are recorded", len(names))
+		}
+		return errors.Join(err, more)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.update(func(tx *store.Tx) error { return effects.ClearHealth(tx, "alone") })
+	err = w.store.View(func(tx *store.Tx) error {
+		left, err := store.List[*packagesv1.HealthCheck](tx, "alone")
+		if len(left) > 0 {
+			t.Errorf("%d checks are left in a service that stopped", len(left))
 		}
 		return err
 	})

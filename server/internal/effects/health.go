@@ -3,6 +3,7 @@ package effects
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -48,11 +49,16 @@ func (s *Service) SetHealth(ctx context.Context, req *effectsv1.SetHealthRequest
 		return nil, err
 	}
 	id := pkg + "/" + segment
+	name, message := cut(req.GetName(), maxName), req.Message
+	if message != nil {
+		short := cut(*message, maxText)
+		message = &short
+	}
 	same := false
 	err = s.Store.View(func(tx *store.Tx) error {
 		row, ok, err := store.Lookup[*packagesv1.HealthCheck](tx, id)
 		st := row.GetStatus()
-		same = ok && st.GetResult() == result && st.GetName() == req.GetName() && st.GetMessage() == req.GetMessage()
+		same = ok && st.GetResult() == result && st.GetName() == name && st.GetMessage() == deref(message)
 		return err
 	})
 	if err != nil || same {
@@ -64,7 +70,12 @@ func (s *Service) SetHealth(ctx context.Context, req *effectsv1.SetHealthRequest
 		if err != nil {
 			return err
 		}
-		status := &packagesv1.HealthCheckStatus{Name: req.GetName(), Result: result, Message: req.GetMessage(), Since: timestamppb.New(now)}
+		if !ok {
+			if err := another[*packagesv1.HealthCheck](tx, pkg, "health checks", maxHealthChecks); err != nil {
+				return err
+			}
+		}
+		status := &packagesv1.HealthCheckStatus{Name: name, Result: result, Message: deref(message), Since: timestamppb.New(now)}
 		if ok && row.GetStatus().GetResult() == result {
 			status.Since = row.GetStatus().GetSince()
 		}
@@ -72,23 +83,10 @@ func (s *Service) SetHealth(ctx context.Context, req *effectsv1.SetHealthRequest
 	})
 }
 
-// ClearHealth deletes the results of a service that no longer runs, in the caller's transaction.
+// ClearHealth deletes the results of a service that no longer runs, in the caller's transaction. What a service may set
+// fits it; of more, which an earlier release let in, a part goes each time.
 func ClearHealth(tx *store.Tx, pkg string) error {
-	return deleteAll[*packagesv1.HealthCheck](tx, pkg)
-}
-
-// deleteAll deletes the rows of one kind that belong to a package.
-func deleteAll[T store.Row](tx *store.Tx, pkg string) error {
-	rows, err := store.List[T](tx, pkg)
-	if err != nil {
-		return err
-	}
-	for _, r := range rows {
-		if err := store.Delete[T](tx, r.GetMeta().GetId()); err != nil {
-			return err
-		}
-	}
-	return nil
+	return store.DeleteBelow[*packagesv1.HealthCheck](tx, pkg, store.NewRoom())
 }
 
 // SetInitProgress implements EffectsServiceServer.
@@ -101,7 +99,7 @@ func (s *Service) SetInitProgress(ctx context.Context, req *effectsv1.SetInitPro
 	if err != nil {
 		return nil, invalid("progress", err.Error())
 	}
-	s.Progress.Report(pkg, p.done, p.total, p.units, p.message)
+	s.Progress.Report(pkg, p.done, p.total, cut(p.units, maxName), cut(p.message, maxName))
 	return &effectsv1.SetInitProgressResponse{}, nil
 }
 
@@ -173,13 +171,11 @@ func clamp(f float64) uint64 {
 	return uint64(f)
 }
 
-// Forget deletes all the area keeps about a package, in the caller's transaction.
-func Forget(tx *store.Tx, pkg string) error {
-	if err := ClearHealth(tx, pkg); err != nil {
-		return err
-	}
-	if err := deleteAll[*packagesv1.Dependency](tx, pkg); err != nil {
-		return err
-	}
-	return deleteAll[*packagesv1.RefusedEffect](tx, pkg)
+// Forget deletes what the area keeps about a package, in the caller's transaction and as far as there is room.
+func Forget(tx *store.Tx, pkg string, room *store.Room) error {
+	return errors.Join(
+		store.DeleteBelow[*packagesv1.HealthCheck](tx, pkg, room),
+		store.DeleteBelow[*packagesv1.Dependency](tx, pkg, room),
+		store.DeleteBelow[*packagesv1.RefusedEffect](tx, pkg, room),
+	)
 }

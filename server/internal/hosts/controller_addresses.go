@@ -2,8 +2,12 @@ package hosts
 
 import (
 	"context"
+	"errors"
+	"maps"
+	"slices"
 	"time"
 
+	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/reconcile"
 	"github.com/hearthos/hearth/server/internal/store"
 )
@@ -29,18 +33,30 @@ func (s *Service) Controller() reconcile.Controller {
 
 func (s *Service) refresh(ctx context.Context, now time.Time) error {
 	n := s.Network()
-	_, err := s.store.Update(ctx, now, func(tx *store.Tx) error {
+	packages := map[string]bool{}
+	err := s.store.View(func(tx *store.Tx) error {
 		rows, err := s.own(tx, "")
+		for _, row := range rows {
+			packages[ids.Parent(row.GetMeta().GetId())] = true
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	// One commit takes the hosts of one package, not those of all.
+	for _, pkg := range slices.Sorted(maps.Keys(packages)) {
+		_, err := s.store.Update(ctx, now, func(tx *store.Tx) error {
+			rows, err := s.own(tx, pkg)
+			for _, row := range rows {
+				row.Status.Addresses = Addresses(row, n)
+				err = errors.Join(err, store.Put(tx, row))
+			}
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		for _, row := range rows {
-			row.Status.Addresses = Addresses(row, n)
-			if err := store.Put(tx, row); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return err
+	}
+	return nil
 }

@@ -26,7 +26,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/store"
 )
 
-// Limits of what one package may bind. The row of a host must stay within what the store takes.
+// Limits of what one package may bind. One commit takes all hosts of a package.
 const (
 	maxHosts      = 64
 	maxBindings   = 64
@@ -192,24 +192,25 @@ func (s *Service) ClearInterfaces(tx *store.Tx, pkg string, except []string) err
 	return nil
 }
 
-// RemovePackage removes all hosts of a package; their ports are free again. It is for uninstalling.
-func (s *Service) RemovePackage(tx *store.Tx, pkg string) error {
-	rows, err := s.own(tx, pkg)
-	if err != nil {
-		return err
-	}
-	for _, row := range rows {
-		if err := store.Delete[*hostsv1.Host](tx, row.GetMeta().GetId()); err != nil {
-			return err
-		}
-	}
-	return nil
+// Forget removes the hosts of a package as far as there is room; their ports are free again. It is for uninstalling.
+func Forget(tx *store.Tx, pkg string, room *store.Room) error {
+	return store.DeleteBelow[*hostsv1.Host](tx, pkg, room)
 }
 
 // put writes a row with the addresses that follow from it.
 func (s *Service) put(tx *store.Tx, row *hostsv1.Host) error {
-	if proto.Size(row.GetSpec()) > maxSpec {
-		return invalid("id", "the bindings of a host and their interfaces take more than %d bytes", maxSpec)
+	others, err := store.List[*hostsv1.Host](tx, ids.Parent(row.GetMeta().GetId()))
+	if err != nil {
+		return err
+	}
+	bytes := proto.Size(row.GetSpec())
+	for _, other := range others {
+		if other.GetMeta().GetId() != row.GetMeta().GetId() {
+			bytes += proto.Size(other.GetSpec())
+		}
+	}
+	if bytes > maxSpec {
+		return invalid("id", "the bindings of a package and their interfaces take more than %d bytes", maxSpec)
 	}
 	row.Status.Addresses = Addresses(row, s.Network())
 	return store.Put(tx, row)

@@ -272,7 +272,7 @@ func TestRemovedPackageFreesItsPortsAndNobodyElses(t *testing.T) {
 	f := newFixture(t)
 	f.bind("forge", "main", 80, 7000, nil, nil)
 	f.bind("forge-two", "main", 80, 7001, nil, nil)
-	f.must(func(tx *store.Tx) error { return f.RemovePackage(tx, "forge") })
+	f.must(func(tx *store.Tx) error { return hosts.Forget(tx, "forge", store.NewRoom()) })
 	if list, err := f.List(""); err != nil || len(list) != 1 || list[0].GetMeta().GetId() != "forge-two/main" {
 		t.Errorf("left: %v, %v", list, err)
 	}
@@ -359,7 +359,7 @@ func TestPortsAreNeverShared(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		f := fixture{rt, f.store, f.Service}
 		for _, p := range []string{"a", "a-b", "c"} {
-			f.must(func(tx *store.Tx) error { return f.RemovePackage(tx, p) })
+			f.must(func(tx *store.Tx) error { return hosts.Forget(tx, p, store.NewRoom()) })
 		}
 		model := make(map[string]*hostsv1.Ports)
 		pkg, port := rapid.SampledFrom([]string{"a", "a-b", "c"}), rapid.Uint32Range(1, 3)
@@ -389,7 +389,7 @@ func TestPortsAreNeverShared(t *testing.T) {
 			},
 			"remove": func(rt *rapid.T) {
 				p := pkg.Draw(rt, "pkg")
-				f.must(func(tx *store.Tx) error { return f.RemovePackage(tx, p) })
+				f.must(func(tx *store.Tx) error { return hosts.Forget(tx, p, store.NewRoom()) })
 				maps.DeleteFunc(model, func(k string, _ *hostsv1.Ports) bool { return strings.HasPrefix(k, p+"/") })
 			},
 			"": func(rt *rapid.T) {

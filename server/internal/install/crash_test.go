@@ -140,8 +140,14 @@ func (m *machine) open(gate install.Gate) {
 	if err := errors.Join(m.volumes.Sweep(), m.artifacts.Sweep()); err != nil {
 		m.t.Fatal(err)
 	}
-	nothing := func(*store.Tx, string) error { return nil }
-	m.installs = install.New(m.store, time.Now, m.artifacts, data{m.volumes}, m.logs, gate, nothing)
+	m.installs = install.New(m.store, time.Now, m.artifacts, data{m.volumes}, m.logs, gate, forget)
+}
+
+// forget deletes one row in a commit, as if more did not fit.
+func forget(tx *store.Tx, pkg string) (bool, error) {
+	room := store.Room(1)
+	err := store.DeleteBelow[*packagesv1.HealthCheck](tx, pkg, &room)
+	return room.Left(), err
 }
 
 // upload puts the package file where an upload is that has all its bytes.
@@ -179,6 +185,11 @@ func (m *machine) prepare() {
 		}
 		id := art.GetMeta().GetId()
 		m.update(func(tx *store.Tx) error {
+			for _, check := range []string{"a", "b", "c"} {
+				if err := store.Put(tx, &packagesv1.HealthCheck{Meta: &metav1.Meta{Id: pkg + "/" + check}}); err != nil {
+					return err
+				}
+			}
 			return store.Put(tx, &packagesv1.Package{
 				Meta:   &metav1.Meta{Id: pkg},
 				Spec:   &packagesv1.PackageSpec{Artifact: id, Version: dataVersion, Desired: packagesv1.PackageSpec_DESIRED_RUNNING, Rebuilds: 1, ExitTarget: dataVersion},

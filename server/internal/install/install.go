@@ -51,8 +51,9 @@ type Logs interface {
 // Gate refuses to let a service start, in the caller's transaction, for as long as something must be done before.
 type Gate func(tx *store.Tx, pkg string) error
 
-// Forget deletes the rows that belong to a package, in the caller's transaction.
-type Forget func(tx *store.Tx, pkg string) error
+// Forget deletes the rows that belong to a package, in the caller's transaction, and answers whether those were all: a
+// package may have more than one commit takes.
+type Forget func(tx *store.Tx, pkg string) (all bool, err error)
 
 // Service is the area. It is safe for concurrent use.
 type Service struct {

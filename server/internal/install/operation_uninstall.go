@@ -141,10 +141,16 @@ func (s *Service) forgetPackage(ctx context.Context, r *operation.Run, keepData 
 			return err
 		}
 	}
-	return r.Commit(ctx, func(tx *store.Tx) error {
-		if err := s.forget(tx, pkg); err != nil {
+	for all := false; !all; {
+		err := r.Commit(ctx, func(tx *store.Tx) (err error) {
+			if all, err = s.forget(tx, pkg); err != nil || !all {
+				return err
+			}
+			return store.Delete[*packagesv1.Package](tx, pkg)
+		})
+		if err != nil {
 			return err
 		}
-		return store.Delete[*packagesv1.Package](tx, pkg)
-	})
+	}
+	return nil
 }

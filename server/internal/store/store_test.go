@@ -467,3 +467,38 @@ func TestConcurrentUpdatesLoseNothing(t *testing.T) {
 		t.Errorf("revision %d", s.Revision())
 	}
 }
+
+func TestRowsBelowAParentAreDeletedInAsManyCommitsAsItTakes(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir(), store.Options{})
+	const rows = 40
+	for i := range rows {
+		put(t, s, row(fmt.Sprintf("a/%d", i), strings.Repeat("x", store.MaxCommit/16)))
+	}
+	put(t, s, row("b/0", "stays"))
+	commits, all := 0, false
+	for ; !all; commits++ {
+		_, err := s.Update(t.Context(), noon, func(tx *store.Tx) error {
+			room := store.NewRoom()
+			err := store.DeleteBelow[*operationsv1.Operation](tx, "a", room)
+			all = room.Left()
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if commits < 2 {
+		t.Errorf("%d rows of %d bytes went in %d commits", rows, store.MaxCommit/16, commits)
+	}
+	err := s.View(func(tx *store.Tx) error {
+		left, err := store.List[*operationsv1.Operation](tx, "")
+		if len(left) != 1 {
+			t.Errorf("%d rows are left", len(left))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

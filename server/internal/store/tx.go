@@ -237,6 +237,40 @@ func Delete[T Row](tx *Tx, id string) error {
 	return w.set(k, next)
 }
 
+// Room is how many bytes of rows a transaction still deletes with DeleteBelow.
+type Room int
+
+// NewRoom is as much as fits one commit beside the few rows that go with it.
+func NewRoom() *Room {
+	room := Room(MaxCommit / 2)
+	return &room
+}
+
+// Left tells whether there is room: if so everything that DeleteBelow was asked to delete with it is deleted.
+func (r *Room) Left() bool { return *r > 0 }
+
+// DeleteBelow deletes the rows below a parent for as long as there is room. Rows below a package are as many as its code
+// has made, so whoever removes them does it in as many commits as it takes.
+func DeleteBelow[T Row](tx *Tx, parent string, room *Room) error {
+	if !room.Left() {
+		return nil
+	}
+	rows, err := List[T](tx, parent)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if !room.Left() {
+			return nil
+		}
+		if err := Delete[T](tx, row.GetMeta().GetId()); err != nil {
+			return err
+		}
+		*room -= Room(proto.Size(row) + 2*len(row.GetMeta().GetId()) + writeOverhead)
+	}
+	return nil
+}
+
 // touch answers what the transaction does to a row, beginning with nothing.
 func (tx *Tx) touch(key rowKey) (*write, error) {
 	if w, ok := tx.writes[key]; ok {

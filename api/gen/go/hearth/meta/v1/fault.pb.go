@@ -134,6 +134,8 @@ const (
 	Reason_REASON_EFFECT_DENIED Reason = 91
 	// A parameter of an effect has a value it must not have.
 	Reason_REASON_EFFECT_INVALID Reason = 92
+	// The package has as much of something as it may have.
+	Reason_REASON_EFFECT_LIMIT Reason = 240
 	// No port is free in the range for services.
 	Reason_REASON_PORT_EXHAUSTED Reason = 93
 	// The package has no such host, binding or interface.
@@ -222,6 +224,7 @@ var (
 		90:  "REASON_EFFECT_UNKNOWN",
 		91:  "REASON_EFFECT_DENIED",
 		92:  "REASON_EFFECT_INVALID",
+		240: "REASON_EFFECT_LIMIT",
 		93:  "REASON_PORT_EXHAUSTED",
 		94:  "REASON_HOST_NOT_FOUND",
 		150: "REASON_SERVER_STARTING",
@@ -292,6 +295,7 @@ var (
 		"REASON_EFFECT_UNKNOWN":           90,
 		"REASON_EFFECT_DENIED":            91,
 		"REASON_EFFECT_INVALID":           92,
+		"REASON_EFFECT_LIMIT":             240,
 		"REASON_PORT_EXHAUSTED":           93,
 		"REASON_HOST_NOT_FOUND":           94,
 		"REASON_SERVER_STARTING":          150,
@@ -493,7 +497,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xa6-\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\x89.\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12F\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a1\x8a\x80\x19-\b\r\x1a)Report it with the log id of the message.\x12j\n" +
@@ -550,7 +554,8 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x17REASON_VOLUME_NOT_FOUND\x10U\x1a8\x8a\x80\x194\b\x05\x1a0Tell the packager; the message names the volume.\x12b\n" +
 	"\x15REASON_EFFECT_UNKNOWN\x10Z\x1aG\x8a\x80\x19C\b\f\x1a?Update Hearth; the refused effect is recorded with the package.\x12q\n" +
 	"\x14REASON_EFFECT_DENIED\x10[\x1aW\x8a\x80\x19S\b\a\x1aOTell the packager; a package reaches only itself and its declared dependencies.\x12V\n" +
-	"\x15REASON_EFFECT_INVALID\x10\\\x1a;\x8a\x80\x197\b\x03\x1a3Tell the packager; the message names the parameter.\x12N\n" +
+	"\x15REASON_EFFECT_INVALID\x10\\\x1a;\x8a\x80\x197\b\x03\x1a3Tell the packager; the message names the parameter.\x12a\n" +
+	"\x13REASON_EFFECT_LIMIT\x10\xf0\x01\x1aG\x8a\x80\x19C\b\b\x1a?Tell the packager; the message names what there is too much of.\x12N\n" +
 	"\x15REASON_PORT_EXHAUSTED\x10]\x1a3\x8a\x80\x19/\b\b\x1a+Uninstall services that are no longer used.\x12J\n" +
 	"\x15REASON_HOST_NOT_FOUND\x10^\x1a/\x8a\x80\x19+\b\x05\x1a'See the package's hosts with ListHosts.\x12j\n" +
 	"\x16REASON_SERVER_STARTING\x10\x96\x01\x1aM\x8a\x80\x19I\b\x0e\x10\x01\x1aCWait a moment; see what the server does with 'hearth system state'.\x12e\n" +
