@@ -23,6 +23,7 @@ import (
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/agent/v1"
+	_ "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
@@ -39,6 +40,7 @@ var kinds = map[uint32]string{
 	1: "operation", 2: "progress", 3: "package", 4: "artifact", 5: "healthcheck", 6: "dependency", 7: "refusedeffect",
 	8: "container", 20: "action", 21: "task", 30: "host", 40: "token", 71: "calendarentry",
 	50: "preferences",
+	47: "audit",
 }
 
 // contract are the files of the contract.
@@ -246,5 +248,82 @@ func compareTrees(t *testing.T, fresh string) {
 		if !generated[path] {
 			t.Errorf("%s is no longer generated from the contract: remove it", path)
 		}
+	}
+}
+
+// secretWords are the names of what only its owner may see, and notSecret the fields that have such a name and are none.
+var (
+	secretWords = []string{"password", "passphrase", "secret", "token", "code", "cookie", "ticket", "private", "credential"}
+	notSecret   = []string{"page_token", "next_page_token", "exit_code", "status_code", "language_code", "country_code"}
+)
+
+func TestSecretsAreMarked(t *testing.T) {
+	t.Parallel()
+	found := 0
+	eachField(t, func(f protoreflect.FieldDescriptor) {
+		text := f.Kind() == protoreflect.StringKind || f.Kind() == protoreflect.BytesKind
+		named := slices.ContainsFunc(strings.Split(string(f.Name()), "_"), func(word string) bool {
+			return slices.Contains(secretWords, strings.TrimSuffix(word, "s"))
+		})
+		marked, _ := proto.GetExtension(f.Options(), optionsv1.E_Secret).(bool)
+		target, _ := proto.GetExtension(f.Options(), optionsv1.E_Target).(bool)
+		if named && text && !marked && !slices.Contains(notSecret, string(f.Name())) {
+			t.Errorf("%s is named like a secret: give it the option (hearth.options.v1.secret) = true, or the law an exception", f.FullName())
+		}
+		if marked && target {
+			t.Errorf("%s is a secret and would be in the audit log", f.FullName())
+		}
+		if marked {
+			found++
+		}
+	})
+	if found == 0 {
+		t.Error("no field is marked as a secret")
+	}
+}
+
+// TestRowsHoldNoSecrets looks into every message that a kind somebody may read is made of.
+func TestRowsHoldNoSecrets(t *testing.T) {
+	t.Parallel()
+	eachKind(t, func(md protoreflect.MessageDescriptor, kind *optionsv1.Kind) {
+		if kind.GetReadRole() == optionsv1.Role_ROLE_UNSPECIFIED {
+			return
+		}
+		seen := map[protoreflect.FullName]bool{}
+		var look func(md protoreflect.MessageDescriptor)
+		look = func(md protoreflect.MessageDescriptor) {
+			if seen[md.FullName()] {
+				return
+			}
+			seen[md.FullName()] = true
+			for i := range md.Fields().Len() {
+				f := md.Fields().Get(i)
+				if marked, _ := proto.GetExtension(f.Options(), optionsv1.E_Secret).(bool); marked {
+					t.Errorf("%s is a secret in rows of kind %q, which somebody may watch", f.FullName(), kind.GetId())
+				}
+				if f.Message() != nil {
+					look(f.Message())
+				}
+			}
+		}
+		look(md)
+	})
+}
+
+// eachField calls do for each field of the contract.
+func eachField(t *testing.T, do func(protoreflect.FieldDescriptor)) {
+	t.Helper()
+	var within func(list protoreflect.MessageDescriptors)
+	within = func(list protoreflect.MessageDescriptors) {
+		for i := range list.Len() {
+			md := list.Get(i)
+			for j := range md.Fields().Len() {
+				do(md.Fields().Get(j))
+			}
+			within(md.Messages())
+		}
+	}
+	for _, fd := range contract(t) {
+		within(fd.Messages())
 	}
 }

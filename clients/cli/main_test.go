@@ -14,6 +14,7 @@ import (
 
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
+	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	logsv1 "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -73,6 +74,8 @@ func serve(socket string) (stop func(), err error) {
 	systemv1.RegisterSystemServiceServer(server, system{})
 	accountsv1.RegisterAccountServiceServer(server, accounts{})
 	statev1.RegisterStateServiceServer(server, feed{})
+	auditv1.RegisterAuditServiceServer(server, auditLog{})
+	systemv1.RegisterRootKeyServiceServer(server, rootKey{})
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(lis) }()
 	return func() {

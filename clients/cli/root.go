@@ -79,6 +79,7 @@ Tables are for people; --output json prints one row of JSON for each resource, a
 		a.exverCommand(),
 		a.rootKeyCommand(),
 		a.recoveryCodeCommand(),
+		a.auditCommand(),
 		a.apiCommand(),
 		a.completionCommand(),
 		a.manCommand(),

@@ -104,6 +104,8 @@ func summary(ch *statev1.Change) string {
 		return fmt.Sprintf("%d addresses", len(r.Host.GetStatus().GetAddresses()))
 	case *statev1.Resource_Preferences:
 		return fmt.Sprintf("%d values", len(r.Preferences.GetSpec().GetValues()))
+	case *statev1.Resource_Audit:
+		return strings.Join(auditLine(r.Audit)[1:], " ")
 	case *statev1.Resource_Artifact:
 		return r.Artifact.GetSpec().GetPackageId() + " " + r.Artifact.GetSpec().GetVersion()
 	}

@@ -23,6 +23,7 @@ import (
 
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
+	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	logsv1 "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
@@ -54,6 +55,7 @@ type Options struct {
 type Client struct {
 	Accounts   accountsv1.AccountServiceClient
 	Actions    actionsv1.ActionServiceClient
+	Audit      auditv1.AuditServiceClient
 	Hosts      hostsv1.HostServiceClient
 	Logs       logsv1.LogServiceClient
 	Operations operationsv1.OperationServiceClient
@@ -92,6 +94,7 @@ func Dial(_ context.Context, target string, opt Options) (*Client, error) {
 	}
 	return &Client{
 		Accounts: accountsv1.NewAccountServiceClient(conn), Actions: actionsv1.NewActionServiceClient(conn),
+		Audit: auditv1.NewAuditServiceClient(conn),
 		Hosts: hostsv1.NewHostServiceClient(conn), Logs: logsv1.NewLogServiceClient(conn),
 		Operations: operationsv1.NewOperationServiceClient(conn), Packages: packagesv1.NewPackageServiceClient(conn),
 		Preferences: accountsv1.NewPreferencesServiceClient(conn),

@@ -17,6 +17,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/account"
 	"github.com/hearthos/hearth/server/internal/action"
 	"github.com/hearthos/hearth/server/internal/artifact"
+	"github.com/hearthos/hearth/server/internal/audit"
 	"github.com/hearthos/hearth/server/internal/cert"
 	"github.com/hearthos/hearth/server/internal/custody"
 	"github.com/hearthos/hearth/server/internal/door/doorctl"
@@ -59,6 +60,7 @@ type Daemon struct {
 	artifacts  *artifact.Keeper
 	volumes    *volume.Keeper
 	authority  *cert.Authority
+	audit      *audit.Log
 	lxc        *lxc.Runtime
 	mounts     *mount.Mounter
 	gateways   *gateway.Service
@@ -126,6 +128,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Daemon, err erro
 
 	// Areas.
 	accounts := account.New(d.store)
+	d.audit = audit.New(d.store, log, time.Now, audit.DefaultLimits())
 	d.hosts = hosts.New(d.store, cfg.reservedPorts()...)
 	if d.gateways, err = gateway.New(gateway.Config{
 		Tag: tag, Bridge: bridge, Address: cfg.Bridge, Ports: []uint16{uint16(cfg.WebPort)},
@@ -157,7 +160,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Daemon, err erro
 
 	// Wires.
 	d.hub, err = rpc.New(rpc.Config{
-		Logger: log, Authenticator: tokens{accounts}, Revision: d.store.Revision,
+		Logger: log, Authenticator: tokens{accounts}, Revision: d.store.Revision, Audit: d.audit,
 		Interceptors: []rpc.Interceptor{effectsCaller},
 		Transfer:     transfer.New(uploads{d.artifacts}, log), OpenAPI: openapi.Document, CA: d.authority.RootPEM,
 	})

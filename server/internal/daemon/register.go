@@ -9,6 +9,7 @@ import (
 
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
+	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
 	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	logsv1 "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"
@@ -26,6 +27,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/rpc"
 	"github.com/hearthos/hearth/server/internal/rpc/accountsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/actionsrpc"
+	"github.com/hearthos/hearth/server/internal/rpc/auditrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/hostsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/logsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/operationsrpc"
@@ -39,6 +41,7 @@ import (
 func (d *Daemon) register(accounts *account.Service, actions *action.Service, installs *install.Service, logKeeper *logs.Keeper, fx *effects.Service, keys *custody.Service, hostname string) {
 	accountsv1.RegisterAccountServiceServer(d.hub, accountsrpc.New(accounts, time.Now))
 	actionsv1.RegisterActionServiceServer(d.hub, actionsrpc.New(actions, time.Now))
+	auditv1.RegisterAuditServiceServer(d.hub, auditrpc.New(d.audit))
 	effectsv1.RegisterEffectsServiceServer(d.hub, fx)
 	hostsv1.RegisterHostServiceServer(d.hub, hostsrpc.New(d.hosts))
 	logsv1.RegisterLogServiceServer(d.hub, logsrpc.New(logKeeper))
@@ -51,6 +54,7 @@ func (d *Daemon) register(accounts *account.Service, actions *action.Service, in
 	d.hub.REST(
 		rpc.NewGateway(accountsv1.RegisterAccountServiceHandlerClient, accountsv1.NewAccountServiceClient),
 		rpc.NewGateway(actionsv1.RegisterActionServiceHandlerClient, actionsv1.NewActionServiceClient),
+		rpc.NewGateway(auditv1.RegisterAuditServiceHandlerClient, auditv1.NewAuditServiceClient),
 		rpc.NewGateway(hostsv1.RegisterHostServiceHandlerClient, hostsv1.NewHostServiceClient),
 		rpc.NewGateway(logsv1.RegisterLogServiceHandlerClient, logsv1.NewLogServiceClient),
 		rpc.NewGateway(operationsv1.RegisterOperationServiceHandlerClient, operationsv1.NewOperationServiceClient),

@@ -47,6 +47,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	group.Go(func() error { return d.followNetwork(running) })
 	group.Go(func() error { return d.followDoor(running) })
 	group.Go(func() error { return d.followTokens(running) })
+	group.Go(func() error { return d.audit.Run(running) })
 	serve := func(fn func() error) {
 		group.Go(func() error {
 			if err := fn(); err != nil && running.Err() == nil {

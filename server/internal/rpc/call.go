@@ -15,6 +15,7 @@ import (
 
 	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/audit"
 	"github.com/hearthos/hearth/server/internal/rpc/access"
 	"github.com/hearthos/hearth/server/internal/rpc/origin"
 )
@@ -36,6 +37,8 @@ type Call struct {
 	rule    access.Rule
 	start   time.Time
 	receive []func(proto.Message) error
+	ahead   func() error   // runs once, when the first message has passed the checks and before the service sees it
+	entry   *audit.Pending // of the audit log; nil for calls that are not recorded
 	attrs   []slog.Attr
 	end     context.CancelCauseFunc // ends a stream; nil for unary calls
 
@@ -59,6 +62,10 @@ func (c *Call) received(msg any) error {
 		if err := check(m); err != nil {
 			return err
 		}
+	}
+	if ahead := c.ahead; ahead != nil {
+		c.ahead = nil
+		return ahead()
 	}
 	return nil
 }

@@ -71,6 +71,9 @@ func (packages) GetPackage(_ context.Context, req *packagesv1.GetPackageRequest)
 }
 
 func (packages) StartPackage(ctx context.Context, req *packagesv1.StartPackageRequest) (*packagesv1.StartPackageResponse, error) {
+	if req.GetId() == "panic" {
+		panic("a defect")
+	}
 	return &packagesv1.StartPackageResponse{Package: &packagesv1.Package{
 		Meta: &metav1.Meta{Id: req.GetId(), Labels: map[string]string{"caller": rpc.Caller(ctx), "role": rpc.CallerRole(ctx).String()}},
 	}}, nil

@@ -43,6 +43,7 @@ import (
 
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 
+	"github.com/hearthos/hearth/server/internal/audit"
 	"github.com/hearthos/hearth/server/internal/rpc/access"
 	"github.com/hearthos/hearth/server/internal/rpc/codec"
 	"github.com/hearthos/hearth/server/internal/rpc/origin"
@@ -57,6 +58,8 @@ type Config struct {
 	Authenticator access.Authenticator
 	// Revision is the newest revision of the store.
 	Revision func() uint64
+	// Audit records the calls of the public services that could change something; absent: none.
+	Audit *audit.Log
 	// Interceptors run between validation and the service.
 	Interceptors []Interceptor
 	// RecheckEvery is how often the tokens of open streams are checked again; 10 seconds when zero.
@@ -137,8 +140,8 @@ func New(cfg Config) (*Hub, error) {
 		services: map[string]*service{}, methods: map[string]*method{},
 	}
 	h.Enter(optionsv1.Phase_PHASE_RUNNING, "")
-	h.list = []Interceptor{h.recovered, h.logged, h.faults, h.inPhase, h.authenticate, h.authorize, h.validate}
-	h.list = append(append(h.list, cfg.Interceptors...), h.revision)
+	h.list = []Interceptor{h.recovered, h.logged, h.audited, h.faults, h.inPhase, h.authenticate, h.authorize, h.validate}
+	h.list = append(append(h.list, cfg.Interceptors...), h.revision, carried)
 	h.public, h.container, h.internal = h.server(maxStreams), h.server(maxStreams), h.server(maxStreams)
 	healthpb.RegisterHealthServer(h, h.health)
 	return h, nil

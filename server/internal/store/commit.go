@@ -67,7 +67,7 @@ func (s *Store) Update(ctx context.Context, now time.Time, fn func(tx *Tx) error
 	if err := ctx.Err(); err != nil {
 		return 0, context.Cause(ctx)
 	}
-	revision, g, err := s.join(now, fn)
+	revision, g, err := s.join(now, ridden(ctx, fn))
 	if err != nil || g == nil {
 		return revision, err
 	}

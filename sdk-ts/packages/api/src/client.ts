@@ -1,6 +1,7 @@
 import { createClient, type Client, type Transport } from "@connectrpc/connect";
 import { AccountService } from "@hearthos/api/hearth/accounts/v1/accounts_pb";
 import { ActionService } from "@hearthos/api/hearth/actions/v1/actions_pb";
+import { AuditService } from "@hearthos/api/hearth/audit/v1/audit_pb";
 import { HostService } from "@hearthos/api/hearth/hosts/v1/hosts_pb";
 import { LogService } from "@hearthos/api/hearth/logs/v1/logs_pb";
 import { OperationService } from "@hearthos/api/hearth/operations/v1/operations_pb";
@@ -14,6 +15,7 @@ import { SystemService } from "@hearthos/api/hearth/system/v1/system_pb";
 export interface Hearth {
   readonly accounts: Client<typeof AccountService>;
   readonly actions: Client<typeof ActionService>;
+  readonly audit: Client<typeof AuditService>;
   readonly hosts: Client<typeof HostService>;
   readonly logs: Client<typeof LogService>;
   readonly operations: Client<typeof OperationService>;
@@ -34,6 +36,7 @@ export function createHearth(transport: Transport): Hearth {
   return {
     accounts: createClient(AccountService, transport),
     actions: createClient(ActionService, transport),
+    audit: createClient(AuditService, transport),
     hosts: createClient(HostService, transport),
     logs: createClient(LogService, transport),
     operations: createClient(OperationService, transport),

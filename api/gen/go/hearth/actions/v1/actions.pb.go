@@ -1152,35 +1152,35 @@ const file_hearth_actions_v1_actions_proto_rawDesc = "" +
 	"\n" +
 	"package_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\tpackageId\"J\n" +
 	"\x13ListActionsResponse\x123\n" +
-	"\aactions\x18\x01 \x03(\v2\x19.hearth.actions.v1.ActionR\aactions\"\x8f\x01\n" +
+	"\aactions\x18\x01 \x03(\v2\x19.hearth.actions.v1.ActionR\aactions\"\x93\x01\n" +
 	"\x15GetActionInputRequest\x12(\n" +
 	"\n" +
 	"package_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\tpackageId\x12'\n" +
 	"\taction_id\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\bactionId\x12#\n" +
-	"\aprefill\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10R\aprefill\"]\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\bactionId\x12'\n" +
+	"\aprefill\x18\x03 \x01(\tB\r\xbaH\x06r\x04\x18\x80\x80\x10\xa8\x86\x19\x01R\aprefill\"c\n" +
 	"\x16GetActionInputResponse\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x12\n" +
-	"\x04spec\x18\x02 \x01(\tR\x04spec\x12\x14\n" +
-	"\x05value\x18\x03 \x01(\tR\x05value\"\xaa\x01\n" +
+	"\x04spec\x18\x02 \x01(\tR\x04spec\x12\x1a\n" +
+	"\x05value\x18\x03 \x01(\tB\x04\xa8\x86\x19\x01R\x05value\"\xae\x01\n" +
 	"\x10RunActionRequest\x12(\n" +
 	"\n" +
 	"package_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\tpackageId\x12'\n" +
 	"\taction_id\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\bactionId\x12\x1f\n" +
-	"\x05input\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10R\x05input\x12\"\n" +
-	"\bevent_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aeventId\"+\n" +
-	"\x11RunActionResponse\x12\x16\n" +
-	"\x06result\x18\x01 \x01(\tR\x06result\":\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\bactionId\x12#\n" +
+	"\x05input\x18\x03 \x01(\tB\r\xbaH\x06r\x04\x18\x80\x80\x10\xa8\x86\x19\x01R\x05input\x12\"\n" +
+	"\bevent_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aeventId\"1\n" +
+	"\x11RunActionResponse\x12\x1c\n" +
+	"\x06result\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x06result\":\n" +
 	"\x10ListTasksRequest\x12&\n" +
 	"\n" +
 	"package_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18?R\tpackageId\"B\n" +
 	"\x11ListTasksResponse\x12-\n" +
-	"\x05tasks\x18\x01 \x03(\v2\x17.hearth.actions.v1.TaskR\x05tasks2\xa6\x05\n" +
+	"\x05tasks\x18\x01 \x03(\v2\x17.hearth.actions.v1.TaskR\x05tasks2\xaa\x05\n" +
 	"\rActionService\x12\x94\x01\n" +
 	"\vListActions\x12%.hearth.actions.v1.ListActionsRequest\x1a&.hearth.actions.v1.ListActionsResponse\"6\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02'\x12%/api/v1/packages/{package_id}/actions\x90\x02\x01\x12\xce\x01\n" +
-	"\x0eGetActionInput\x12(.hearth.actions.v1.GetActionInputRequest\x1a).hearth.actions.v1.GetActionInputResponse\"g\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x18package.action.get-input\x82\xd3\xe4\x93\x02?:\x01*\":/api/v1/packages/{package_id}/actions/{action_id}:getInput\x12\xb4\x01\n" +
-	"\tRunAction\x12#.hearth.actions.v1.RunActionRequest\x1a$.hearth.actions.v1.RunActionResponse\"\\\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x12package.action.run\x82\xd3\xe4\x93\x02::\x01*\"5/api/v1/packages/{package_id}/actions/{action_id}:run\x12v\n" +
+	"\x0eGetActionInput\x12(.hearth.actions.v1.GetActionInputRequest\x1a).hearth.actions.v1.GetActionInputResponse\"g\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x18package.action.get-input\x82\xd3\xe4\x93\x02?:\x01*\":/api/v1/packages/{package_id}/actions/{action_id}:getInput\x12\xb8\x01\n" +
+	"\tRunAction\x12#.hearth.actions.v1.RunActionRequest\x1a$.hearth.actions.v1.RunActionResponse\"`\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x12package.action.run\xf0\xf3\x18\x01\x82\xd3\xe4\x93\x02::\x01*\"5/api/v1/packages/{package_id}/actions/{action_id}:run\x12v\n" +
 	"\tListTasks\x12#.hearth.actions.v1.ListTasksRequest\x1a$.hearth.actions.v1.ListTasksResponse\"\x1e\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/tasks\x90\x02\x01B\xce\x01\n" +
 	"\x15com.hearth.actions.v1B\fActionsProtoP\x01ZAgithub.com/hearthos/hearth/api/gen/go/hearth/actions/v1;actionsv1\xa2\x02\x03HAX\xaa\x02\x11Hearth.Actions.V1\xca\x02\x11Hearth\\Actions\\V1\xe2\x02\x1dHearth\\Actions\\V1\\GPBMetadata\xea\x02\x13Hearth::Actions::V1b\x06proto3"
 

@@ -655,6 +655,14 @@ var file_hearth_options_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 		Filename:      "hearth/options/v1/options.proto",
 	},
 	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: (*bool)(nil),
+		Field:         51006,
+		Name:          "hearth.options.v1.record_first",
+		Tag:           "varint,51006,opt,name=record_first",
+		Filename:      "hearth/options/v1/options.proto",
+	},
+	{
 		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
 		ExtensionType: (*bool)(nil),
 		Field:         51301,
@@ -710,6 +718,10 @@ var (
 	//
 	// optional string effect = 51005;
 	E_Effect = &file_hearth_options_v1_options_proto_extTypes[4]
+	// Whether the method does something that is not a row of the store: the audit log then has its entry before it is done.
+	//
+	// optional bool record_first = 51006;
+	E_RecordFirst = &file_hearth_options_v1_options_proto_extTypes[5]
 )
 
 // Extension fields to descriptorpb.FieldOptions.
@@ -717,11 +729,11 @@ var (
 	// The field holds a secret: it is never logged, recorded or shown in a row.
 	//
 	// optional bool secret = 51301;
-	E_Secret = &file_hearth_options_v1_options_proto_extTypes[5]
+	E_Secret = &file_hearth_options_v1_options_proto_extTypes[6]
 	// The field names what a call is about, besides the members of its REST path; the audit log shows it.
 	//
 	// optional bool target = 51302;
-	E_Target = &file_hearth_options_v1_options_proto_extTypes[6]
+	E_Target = &file_hearth_options_v1_options_proto_extTypes[7]
 )
 
 // Extension fields to descriptorpb.MessageOptions.
@@ -729,7 +741,7 @@ var (
 	// Makes the message a resource kind.
 	//
 	// optional hearth.options.v1.Kind kind = 51101;
-	E_Kind = &file_hearth_options_v1_options_proto_extTypes[7]
+	E_Kind = &file_hearth_options_v1_options_proto_extTypes[8]
 )
 
 // Extension fields to descriptorpb.EnumValueOptions.
@@ -737,7 +749,7 @@ var (
 	// Describes a fault reason.
 	//
 	// optional hearth.options.v1.ReasonInfo reason = 51201;
-	E_Reason = &file_hearth_options_v1_options_proto_extTypes[8]
+	E_Reason = &file_hearth_options_v1_options_proto_extTypes[9]
 )
 
 var File_hearth_options_v1_options_proto protoreflect.FileDescriptor
@@ -812,7 +824,8 @@ const file_hearth_options_v1_options_proto_rawDesc = "" +
 	"legacy_rpc\x12\x1e.google.protobuf.MethodOptions\x18\xba\x8e\x03 \x01(\tR\tlegacyRpc:R\n" +
 	"\x06phases\x12\x1e.google.protobuf.MethodOptions\x18\xbb\x8e\x03 \x03(\x0e2\x18.hearth.options.v1.PhaseR\x06phases:9\n" +
 	"\astep_up\x12\x1e.google.protobuf.MethodOptions\x18\xbc\x8e\x03 \x01(\bR\x06stepUp:8\n" +
-	"\x06effect\x12\x1e.google.protobuf.MethodOptions\x18\xbd\x8e\x03 \x01(\tR\x06effect:7\n" +
+	"\x06effect\x12\x1e.google.protobuf.MethodOptions\x18\xbd\x8e\x03 \x01(\tR\x06effect:C\n" +
+	"\frecord_first\x12\x1e.google.protobuf.MethodOptions\x18\xbe\x8e\x03 \x01(\bR\vrecordFirst:7\n" +
 	"\x06secret\x12\x1d.google.protobuf.FieldOptions\x18\xe5\x90\x03 \x01(\bR\x06secret:7\n" +
 	"\x06target\x12\x1d.google.protobuf.FieldOptions\x18\xe6\x90\x03 \x01(\bR\x06target:N\n" +
 	"\x04kind\x12\x1f.google.protobuf.MessageOptions\x18\x9d\x8f\x03 \x01(\v2\x17.hearth.options.v1.KindR\x04kind:Z\n" +
@@ -856,18 +869,19 @@ var file_hearth_options_v1_options_proto_depIdxs = []int32{
 	7,  // 6: hearth.options.v1.phases:extendee -> google.protobuf.MethodOptions
 	7,  // 7: hearth.options.v1.step_up:extendee -> google.protobuf.MethodOptions
 	7,  // 8: hearth.options.v1.effect:extendee -> google.protobuf.MethodOptions
-	8,  // 9: hearth.options.v1.secret:extendee -> google.protobuf.FieldOptions
-	8,  // 10: hearth.options.v1.target:extendee -> google.protobuf.FieldOptions
-	9,  // 11: hearth.options.v1.kind:extendee -> google.protobuf.MessageOptions
-	10, // 12: hearth.options.v1.reason:extendee -> google.protobuf.EnumValueOptions
-	4,  // 13: hearth.options.v1.access:type_name -> hearth.options.v1.Access
-	1,  // 14: hearth.options.v1.phases:type_name -> hearth.options.v1.Phase
-	5,  // 15: hearth.options.v1.kind:type_name -> hearth.options.v1.Kind
-	6,  // 16: hearth.options.v1.reason:type_name -> hearth.options.v1.ReasonInfo
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	13, // [13:17] is the sub-list for extension type_name
-	4,  // [4:13] is the sub-list for extension extendee
+	7,  // 9: hearth.options.v1.record_first:extendee -> google.protobuf.MethodOptions
+	8,  // 10: hearth.options.v1.secret:extendee -> google.protobuf.FieldOptions
+	8,  // 11: hearth.options.v1.target:extendee -> google.protobuf.FieldOptions
+	9,  // 12: hearth.options.v1.kind:extendee -> google.protobuf.MessageOptions
+	10, // 13: hearth.options.v1.reason:extendee -> google.protobuf.EnumValueOptions
+	4,  // 14: hearth.options.v1.access:type_name -> hearth.options.v1.Access
+	1,  // 15: hearth.options.v1.phases:type_name -> hearth.options.v1.Phase
+	5,  // 16: hearth.options.v1.kind:type_name -> hearth.options.v1.Kind
+	6,  // 17: hearth.options.v1.reason:type_name -> hearth.options.v1.ReasonInfo
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	14, // [14:18] is the sub-list for extension type_name
+	4,  // [4:14] is the sub-list for extension extendee
 	0,  // [0:4] is the sub-list for field type_name
 }
 
@@ -890,7 +904,7 @@ func file_hearth_options_v1_options_proto_init() {
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_options_v1_options_proto_rawDesc), len(file_hearth_options_v1_options_proto_rawDesc)),
 			NumEnums:      4,
 			NumMessages:   3,
-			NumExtensions: 9,
+			NumExtensions: 10,
 			NumServices:   0,
 		},
 		GoTypes:           file_hearth_options_v1_options_proto_goTypes,

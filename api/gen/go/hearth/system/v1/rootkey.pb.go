@@ -378,12 +378,12 @@ const file_hearth_system_v1_rootkey_proto_rawDesc = "" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"\x1b\n" +
 	"\x19CreateRecoveryCodeRequest\"G\n" +
 	"\x1aCreateRecoveryCodeResponse\x12)\n" +
-	"\rrecovery_code\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\frecoveryCode2\xc6\x03\n" +
+	"\rrecovery_code\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\frecoveryCode2\xca\x03\n" +
 	"\x0eRootKeyService\x12y\n" +
 	"\n" +
 	"GetRootKey\x12#.hearth.system.v1.GetRootKeyRequest\x1a$.hearth.system.v1.GetRootKeyResponse\" \xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/v1/rootKey\x90\x02\x01\x12\x8d\x01\n" +
-	"\rRotateRootKey\x12&.hearth.system.v1.RotateRootKeyRequest\x1a'.hearth.system.v1.RotateRootKeyResponse\"+\xca\xf3\x18\x02\x10\x04\xe0\xf3\x18\x01\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/api/v1/rootKey:rotate\x12\xa8\x01\n" +
-	"\x12CreateRecoveryCode\x12+.hearth.system.v1.CreateRecoveryCodeRequest\x1a,.hearth.system.v1.CreateRecoveryCodeResponse\"7\xca\xf3\x18\x02\x10\x04\xe0\xf3\x18\x01\x82\xd3\xe4\x93\x02':\x01*\"\"/api/v1/rootKey:createRecoveryCodeB\xc7\x01\n" +
+	"\rRotateRootKey\x12&.hearth.system.v1.RotateRootKeyRequest\x1a'.hearth.system.v1.RotateRootKeyResponse\"+\xca\xf3\x18\x02\x10\x04\xe0\xf3\x18\x01\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/api/v1/rootKey:rotate\x12\xac\x01\n" +
+	"\x12CreateRecoveryCode\x12+.hearth.system.v1.CreateRecoveryCodeRequest\x1a,.hearth.system.v1.CreateRecoveryCodeResponse\";\xca\xf3\x18\x02\x10\x04\xe0\xf3\x18\x01\xf0\xf3\x18\x01\x82\xd3\xe4\x93\x02':\x01*\"\"/api/v1/rootKey:createRecoveryCodeB\xc7\x01\n" +
 	"\x14com.hearth.system.v1B\fRootkeyProtoP\x01Z?github.com/hearthos/hearth/api/gen/go/hearth/system/v1;systemv1\xa2\x02\x03HSX\xaa\x02\x10Hearth.System.V1\xca\x02\x10Hearth\\System\\V1\xe2\x02\x1cHearth\\System\\V1\\GPBMetadata\xea\x02\x12Hearth::System::V1b\x06proto3"
 
 var (

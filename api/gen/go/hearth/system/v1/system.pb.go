@@ -459,11 +459,11 @@ const file_hearth_system_v1_system_proto_rawDesc = "" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\"-\n" +
 	"\x0fShutdownRequest\x12\x1a\n" +
 	"\bservices\x18\x01 \x01(\bR\bservices\"\x12\n" +
-	"\x10ShutdownResponse2\xae\x03\n" +
+	"\x10ShutdownResponse2\xb2\x03\n" +
 	"\rSystemService\x12u\n" +
 	"\tGetServer\x12\".hearth.system.v1.GetServerRequest\x1a#.hearth.system.v1.GetServerResponse\"\x1f\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/server\x90\x02\x01\x12\x94\x01\n" +
-	"\x0fGetCapabilities\x12(.hearth.system.v1.GetCapabilitiesRequest\x1a).hearth.system.v1.GetCapabilitiesResponse\",\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/server/capabilities\x90\x02\x01\x12\x8e\x01\n" +
-	"\bShutdown\x12!.hearth.system.v1.ShutdownRequest\x1a\".hearth.system.v1.ShutdownResponse\";\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x0fserver.shutdown\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/api/v1/server:shutdownB\xc6\x01\n" +
+	"\x0fGetCapabilities\x12(.hearth.system.v1.GetCapabilitiesRequest\x1a).hearth.system.v1.GetCapabilitiesResponse\",\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/server/capabilities\x90\x02\x01\x12\x92\x01\n" +
+	"\bShutdown\x12!.hearth.system.v1.ShutdownRequest\x1a\".hearth.system.v1.ShutdownResponse\"?\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x0fserver.shutdown\xf0\xf3\x18\x01\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/api/v1/server:shutdownB\xc6\x01\n" +
 	"\x14com.hearth.system.v1B\vSystemProtoP\x01Z?github.com/hearthos/hearth/api/gen/go/hearth/system/v1;systemv1\xa2\x02\x03HSX\xaa\x02\x10Hearth.System.V1\xca\x02\x10Hearth\\System\\V1\xe2\x02\x1cHearth\\System\\V1\\GPBMetadata\xea\x02\x12Hearth::System::V1b\x06proto3"
 
 var (

@@ -1,0 +1,155 @@
+package audit
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
+
+	"github.com/hearthos/hearth/server/internal/store"
+)
+
+const (
+	// gather is how long refused calls wait for others, to be written together.
+	gather = time.Second
+	// trimAge is how often entries that are too old are looked for.
+	trimAge = time.Hour
+	// perCommit bounds a commit of deletions.
+	perCommit = 200
+)
+
+// Run writes refused calls and removes entries beyond the limits, until ctx ends; then it writes what is left.
+func (l *Log) Run(ctx context.Context) error {
+	if err := l.trim(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	old := time.NewTimer(trimAge)
+	defer old.Stop()
+	next := time.NewTimer(trimAge) // of refused calls that are counted
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return l.flush(context.WithoutCancel(ctx), true, next)
+		case <-l.kick:
+			select {
+			case <-ctx.Done():
+				continue
+			case <-time.After(gather):
+			}
+		case <-next.C:
+		case <-old.C:
+			l.written.Store(trimEvery)
+			old.Reset(trimAge)
+		}
+		if err := l.flush(ctx, false, next); err != nil {
+			l.log.WarnContext(ctx, "cannot record refused calls in the audit log", "error", err)
+		}
+		if l.written.Load() >= trimEvery {
+			l.written.Store(0)
+			if err := l.trim(ctx); err != nil && ctx.Err() == nil {
+				l.log.WarnContext(ctx, "cannot trim the audit log", "error", err)
+			}
+		}
+	}
+}
+
+// flush writes the refused calls that are due.
+func (l *Log) flush(ctx context.Context, all bool, next *time.Timer) error {
+	now := l.clock()
+	entries, at := l.refusals.take(now, all)
+	if !at.IsZero() {
+		next.Reset(max(0, at.Sub(now)))
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	l.written.Add(int64(len(entries)))
+	_, err := l.store.Update(ctx, now, func(tx *store.Tx) error {
+		for _, e := range entries {
+			if err := store.Put(tx, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return err
+}
+
+// trim removes what is beyond the limits.
+func (l *Log) trim(ctx context.Context) error {
+	var surplus []string
+	err := l.store.View(func(tx *store.Tx) error {
+		all, err := store.List[*auditv1.Entry](tx, "")
+		surplus = l.surplus(all)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(surplus, perCommit) {
+		_, err := l.store.Update(ctx, l.clock(), func(tx *store.Tx) error {
+			for _, id := range some {
+				if err := store.Delete[*auditv1.Entry](tx, id); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// surplus answers the ids of the entries that are beyond the limits; all are in the order of time.
+func (l *Log) surplus(all []*auditv1.Entry) []string {
+	var ids []string
+	oldest := l.clock().Add(-l.limits.Age)
+	kept, refused := 0, 0
+	for _, e := range slices.Backward(all) {
+		drop := kept >= l.limits.Entries || e.GetMeta().GetCreateTime().AsTime().Before(oldest)
+		if e.GetStatus().GetOutcome() == auditv1.EntryStatus_OUTCOME_REFUSED {
+			drop = drop || refused >= l.limits.Refusals
+			refused++
+		}
+		if drop {
+			ids = append(ids, e.GetMeta().GetId())
+			continue
+		}
+		kept++
+	}
+	return ids
+}
+
+// List answers the entries that a request asks for, the newest first and all pages in one.
+func (l *Log) List(req *auditv1.ListEntriesRequest) ([]*auditv1.Entry, error) {
+	var found []*auditv1.Entry
+	err := l.store.View(func(tx *store.Tx) error {
+		all, err := store.List[*auditv1.Entry](tx, "")
+		for _, e := range slices.Backward(all) {
+			if matches(e, req) {
+				found = append(found, e)
+			}
+		}
+		return err
+	})
+	return found, err
+}
+
+func matches(e *auditv1.Entry, req *auditv1.ListEntriesRequest) bool {
+	at := e.GetSpec().GetCallTime().AsTime()
+	switch {
+	case req.GetCaller() != "" && e.GetSpec().GetCaller() != req.GetCaller():
+	case !strings.Contains(strings.ToLower(e.GetSpec().GetMethod()), strings.ToLower(req.GetMethod())):
+	case req.GetOutcome() != 0 && e.GetStatus().GetOutcome() != req.GetOutcome():
+	case req.GetSince() != nil && at.Before(req.GetSince().AsTime()):
+	case req.GetUntil() != nil && !at.Before(req.GetUntil().AsTime()):
+	default:
+		return true
+	}
+	return false
+}

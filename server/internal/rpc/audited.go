@@ -1,0 +1,106 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
+	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/rpc/access"
+)
+
+// audited has every call that could change something recorded, refused ones too. It stands outside of the checks and of the
+// fault mapping, so that it sees what the caller is told. What containers and the server's own processes do is not recorded.
+func (h *Hub) audited(ctx context.Context, c *Call, next func(context.Context) error) error {
+	if h.cfg.Audit == nil || c.Method == nil || c.rule.Class() != access.Public || c.m.reads {
+		return next(ctx)
+	}
+	targets := map[string]string{}
+	entry := h.cfg.Audit.Begin(func() *auditv1.EntrySpec {
+		return &auditv1.EntrySpec{
+			Method: string(c.Method.FullName()), Targets: targets, Caller: c.Caller.Identity.ID, Role: c.Caller.Identity.Role,
+			Listener: c.Caller.Origin.Listener.String(), Address: c.Caller.Origin.Remote, Uid: c.Caller.Origin.UID,
+			Wire: c.Wire, CallTime: timestamppb.New(c.start),
+		}
+	})
+	first, _ := proto.GetExtension(c.Method.Options(), optionsv1.E_RecordFirst).(bool)
+	ahead := first || c.Stream // a stream may last, and what it does is not one commit
+	c.OnReceive(func(m proto.Message) error {
+		if len(targets) == 0 {
+			addTargets(targets, c.Method, m.ProtoReflect())
+		}
+		return nil
+	})
+	reason := metav1.Reason_REASON_INTERNAL // of a panic
+	defer func() { entry.End(ctx, reason) }()
+	c.entry = entry
+	if ahead {
+		c.ahead = func() error { return entry.Write(ctx) }
+	}
+	err := next(ctx)
+	reason = metav1.Reason_REASON_UNSPECIFIED
+	if err != nil {
+		reason = fault.Reason(err)
+	}
+	return err
+}
+
+// carried has the commits of the service carry the entry, and of nothing that stands before it: not those of the checks.
+func carried(ctx context.Context, c *Call, next func(context.Context) error) error {
+	if c.entry != nil {
+		ctx = c.entry.Context(ctx)
+	}
+	return next(ctx)
+}
+
+// maxTarget bounds what is recorded of one member.
+const maxTarget = 128
+
+// addTargets tells what a request is about: the members its REST route has in the path, and those with the option target.
+// A member with the option secret is none.
+func addTargets(targets map[string]string, method protoreflect.MethodDescriptor, m protoreflect.Message) {
+	fields := m.Descriptor().Fields()
+	for i := range fields.Len() {
+		f := fields.Get(i)
+		if f.IsList() || f.IsMap() || f.Message() != nil || !m.Has(f) || Secret(f) {
+			continue
+		}
+		marked, _ := proto.GetExtension(f.Options(), optionsv1.E_Target).(bool)
+		if marked || inPath(method, string(f.Name())) {
+			targets[string(f.Name())] = strings.ToValidUTF8(fmt.Sprintf("%.*s", maxTarget, display(f, m.Get(f))), "")
+		}
+	}
+}
+
+func display(f protoreflect.FieldDescriptor, v protoreflect.Value) string {
+	if f.Enum() != nil {
+		if value := f.Enum().Values().ByNumber(v.Enum()); value != nil {
+			return string(value.Name())
+		}
+	}
+	return v.String()
+}
+
+// Secret tells whether a field of the contract holds a secret.
+func Secret(f protoreflect.FieldDescriptor) bool {
+	secret, _ := proto.GetExtension(f.Options(), optionsv1.E_Secret).(bool)
+	return secret
+}
+
+func inPath(method protoreflect.MethodDescriptor, field string) bool {
+	rule, _ := proto.GetExtension(method.Options(), annotations.E_Http).(*annotations.HttpRule)
+	for _, path := range []string{rule.GetGet(), rule.GetPost(), rule.GetPut(), rule.GetPatch(), rule.GetDelete()} {
+		if strings.Contains(path, "{"+field+"}") || strings.Contains(path, "{"+field+"=") {
+			return true
+		}
+	}
+	return false
+}
