@@ -138,8 +138,8 @@ func (a *app) manCommand() *cobra.Command {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return fmt.Errorf("cannot make the folder: %w", err)
 			}
-			withoutHome(cmd.Root())
-			head := &doc.GenManHeader{Title: "HEARTH", Section: "1", Source: "Hearth " + Version, Manual: "Hearth"}
+			forManual(cmd.Root())
+			head := &doc.GenManHeader{Section: "1", Source: "Hearth " + Version, Manual: "Hearth"}
 			if err := doc.GenManTree(cmd.Root(), head, args[0]); err != nil {
 				return fmt.Errorf("cannot write the manual: %w", err)
 			}
@@ -161,9 +161,14 @@ func (a *app) manCommand() *cobra.Command {
 	}
 }
 
-// withoutHome makes defaults that lie in the person's home read as they do for everybody: the manual is for all.
-func withoutHome(c *cobra.Command) {
+// forManual makes the help of a command and all below it fit for pages: lists keep their lines, and defaults that lie in
+// the person's home read as they do for everybody.
+func forManual(c *cobra.Command) {
 	c.DisableAutoGenTag = true
+	c.Long = strings.ReplaceAll(c.Long, "\n  ", "\n    ") // what markdown prints as it stands
+	for _, sub := range c.Commands() {
+		forManual(sub)
+	}
 	home, err := os.UserHomeDir()
 	if err != nil || home == "/" {
 		return
@@ -173,7 +178,4 @@ func withoutHome(c *cobra.Command) {
 			f.DefValue = "~/" + rest
 		}
 	})
-	for _, sub := range c.Commands() {
-		withoutHome(sub)
-	}
 }

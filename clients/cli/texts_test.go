@@ -61,7 +61,7 @@ func readTexts(t *testing.T, lang string) map[string]entry {
 // copied tells whether the English text of a key has its source elsewhere.
 func copied(key string) bool {
 	kind, _, _ := strings.Cut(key, ".")
-	return slices.Contains([]string{"reason", "remedy", "help"}, kind)
+	return slices.Contains([]string{"reason", "remedy", "help", "warning"}, kind)
 }
 
 // sources are the English texts that en.json repeats.
@@ -75,6 +75,7 @@ func sources(t *testing.T) map[string]string {
 		}
 	}
 	helpTexts(newTestApp().newRoot(), func(key string, at *string) { out[key] = *at })
+	eachArea(t, func(files []*ast.File) { maps.Copy(out, conditionTexts(files)) })
 	return out
 }
 
@@ -223,19 +224,49 @@ func usedKeys(t *testing.T, english map[string]entry) map[string]bool {
 		})
 	}
 	steps := 0
-	err := filepath.WalkDir("../../server/internal", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() || d.Name() == "testdata" || d.Name() == "operationtest" {
-			return err
-		}
-		files := parsed(t, path)
+	eachArea(t, func(files []*ast.File) {
 		for _, key := range operationSteps(files) {
 			out[key] = true
 			steps++
 		}
-		return nil
 	})
-	if err != nil || steps < 4 {
-		t.Fatalf("found %d steps of operations, %v", steps, err)
+	if steps < 4 {
+		t.Fatalf("found %d steps of operations", steps)
+	}
+	return out
+}
+
+// eachArea calls fn with the files of every package of the server.
+func eachArea(t *testing.T, fn func([]*ast.File)) {
+	t.Helper()
+	err := filepath.WalkDir("../../server/internal", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && d.Name() != "testdata" && d.Name() != "operationtest" {
+			fn(parsed(t, path))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// conditionTexts are the texts of the conditions that a package warns of: literals with Name, Text and Remedy.
+func conditionTexts(files []*ast.File) map[string]string {
+	known := constants(files)
+	out := map[string]string{}
+	for _, f := range files {
+		ast.Inspect(f, func(n ast.Node) bool {
+			lit, ok := n.(*ast.CompositeLit)
+			if !ok {
+				return true
+			}
+			sel, ok := lit.Type.(*ast.SelectorExpr)
+			if name := constant(member(lit, "Name"), known); ok && sel.Sel.Name == "Condition" && name != "" {
+				out["warning."+name+".text"] = constant(member(lit, "Text"), known)
+				out["warning."+name+".remedy"] = constant(member(lit, "Remedy"), known)
+			}
+			return true
+		})
 	}
 	return out
 }
@@ -243,6 +274,13 @@ func usedKeys(t *testing.T, english map[string]entry) map[string]bool {
 // keysOf are the keys an expression may be: itself, or those that begin as it does when more is added to it.
 func keysOf(e ast.Expr, english map[string]entry) []string {
 	if sum, ok := e.(*ast.BinaryExpr); ok {
+		for {
+			left, more := sum.X.(*ast.BinaryExpr)
+			if !more {
+				break
+			}
+			sum = left
+		}
 		first := constant(sum.X, nil)
 		var keys []string
 		for key := range english {
