@@ -100,7 +100,7 @@ func (a *app) printError(err error) {
 		a.complain(what)
 		fmt.Fprintf(a.Err, "  %s\n", printable(f.GetMessage()))
 	} else {
-		a.complain(printable(f.GetMessage()))
+		a.complain(f.GetMessage())
 	}
 	for _, v := range f.GetViolations() {
 		fmt.Fprintf(a.Err, "  %s %s\n", printable(v.GetField()), printable(v.GetMessage()))
@@ -116,9 +116,13 @@ func (a *app) printError(err error) {
 	fmt.Fprintf(a.Err, "  %s %s\n", a.say("error.reason", nil), name)
 }
 
-// complain prints the first line of what went wrong.
+// complain prints the first line of what went wrong. Files and servers have their words in it.
 func (a *app) complain(s string) {
-	fmt.Fprintf(a.Err, "%s %s\n", a.paint(a.Err, red, "hearth:"), s)
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
+	fmt.Fprintf(a.Err, "%s %s\n", a.paint(a.Err, red, "hearth:"), strings.Join(lines, "\n"))
 }
 
 // remedy says what helps against a reason, with the commands of this program in place of the methods the contract names.
