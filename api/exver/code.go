@@ -176,7 +176,8 @@ func (e *expr) asHost() *expr {
 }
 
 // Contains tells whether package code says that v satisfies r, but for a defect of its own: versions whose tags have parts
-// of different kinds or number are ordered here as everywhere else.
+// of different kinds or number are ordered here as everywhere else. A version of the flavor "" is without one to package
+// code and has one here.
 func (r CodeRange) Contains(v Version) bool { return v.Satisfies(r.Range()) }
 
 // String prints the range as package code does: carets and tildes stay, and parentheses stand only where the operator
