@@ -201,5 +201,5 @@ func (g *Guard) forget(now time.Time) {
 		}
 		old++
 	}
-	g.queue = append(g.queue[:0], g.queue[old:]...)
+	g.queue = g.queue[old:] // append makes room anew when it must, and leaves the old ones behind
 }
