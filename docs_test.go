@@ -78,8 +78,13 @@ func methodsPage(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString(`# Methods
 
-Every public method, who may call it, its REST route and the name by which JSON-RPC clients of StartOS know it. A role
-includes the smaller ones: viewer, operator, admin, owner. "stream" marks methods that answer with a stream.
+Every public method, who may call it, its REST route and the name by which JSON-RPC clients of StartOS know it. "stream"
+marks methods that answer with a stream.
+
+Who may call follows from one option of each method, on every wire: nobody needs no credential; the roles are those of
+accounts, their sessions and tokens; local is the local socket, as root or the daemon's own user, who is an owner. A
+method may refuse more than its option does: see [accounts](accounts.md). A token with a scope of packages may call only
+the methods marked "pkg", and those only for its packages.
 
 This page is made from the contract by a test; do not edit it.
 `)
@@ -91,11 +96,11 @@ This page is made from the contract by a test; do not edit it.
 	})
 	for _, m := range rows {
 		access, _ := proto.GetExtension(m.Options(), optionsv1.E_Access).(*optionsv1.Access)
-		if access.GetRole() == optionsv1.Role_ROLE_UNSPECIFIED {
+		if access.GetContainer() || access.GetInternal() {
 			continue // not on a public listener
 		}
 		if service := m.Parent().FullName(); service != last {
-			fmt.Fprintf(&b, "\n## %s\n\n| method | role | REST | JSON-RPC |\n|---|---|---|---|\n", service)
+			fmt.Fprintf(&b, "\n## %s\n\n| method | nobody | viewer | operator | admin | owner | local | scope | REST | JSON-RPC |\n|---|---|---|---|---|---|---|---|---|---|\n", service)
 			last = service
 		}
 		name := string(m.Name())
@@ -106,10 +111,37 @@ This page is made from the contract by a test; do not edit it.
 		if legacy != "" {
 			legacy = "`" + legacy + "`"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name,
-			strings.ToLower(strings.TrimPrefix(access.GetRole().String(), "ROLE_")), route(m), legacy)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", name, strings.Join(mayCall(access), " | "), scopeOf(m), route(m), legacy)
 	}
 	return b.String()
+}
+
+// mayCall marks who may call a method: nobody in particular, each role, and the local socket.
+func mayCall(access *optionsv1.Access) []string {
+	marks := make([]string, 0, 6)
+	mark := func(may bool) {
+		marks = append(marks, map[bool]string{true: "x"}[may])
+	}
+	role := access.GetRole()
+	mark(access.GetAnonymous())
+	for r := optionsv1.Role_ROLE_VIEWER; r <= optionsv1.Role_ROLE_OWNER; r++ {
+		mark(access.GetAnonymous() || role != optionsv1.Role_ROLE_UNSPECIFIED && r >= role)
+	}
+	mark(true)
+	return marks
+}
+
+// scopeOf marks the methods that a scope of packages leaves.
+func scopeOf(m protoreflect.MethodDescriptor) string {
+	if heeds, _ := proto.GetExtension(m.Options(), optionsv1.E_Scoped).(bool); heeds {
+		return "pkg"
+	}
+	for i := range m.Input().Fields().Len() {
+		if names, _ := proto.GetExtension(m.Input().Fields().Get(i).Options(), optionsv1.E_Package).(bool); names {
+			return "pkg"
+		}
+	}
+	return ""
 }
 
 // route is the REST route of a method, empty where it has none.

@@ -39,6 +39,7 @@ import (
 var kinds = map[uint32]string{
 	1: "operation", 2: "progress", 3: "package", 4: "artifact", 5: "healthcheck", 6: "dependency", 7: "refusedeffect",
 	8: "container", 20: "action", 21: "task", 30: "host", 40: "token", 71: "calendarentry",
+	41: "account", 42: "password", 43: "session",
 	50: "preferences",
 	47: "audit",
 }
@@ -75,6 +76,7 @@ func eachMethod(t *testing.T, do func(protoreflect.MethodDescriptor)) {
 
 func TestEveryMethodSaysWhoMayCallIt(t *testing.T) {
 	t.Parallel()
+	open := []string{"ClaimServer", "Login"} // who calls them has no credential yet
 	eachMethod(t, func(m protoreflect.MethodDescriptor) {
 		access, _ := proto.GetExtension(m.Options(), optionsv1.E_Access).(*optionsv1.Access)
 		switch who := access.GetWho().(type) {
@@ -85,6 +87,9 @@ func TestEveryMethodSaysWhoMayCallIt(t *testing.T) {
 				t.Errorf("%s lets nobody in: its role is not given", m.FullName())
 			}
 		case *optionsv1.Access_Anonymous:
+			if slices.Contains(open, string(m.Name())) {
+				break
+			}
 			t.Errorf("%s lets everybody in: add it to the law if that is meant", m.FullName())
 		}
 		area := strings.Split(m.ParentFile().Path(), "/")[1]

@@ -106,6 +106,8 @@ func summary(ch *statev1.Change) string {
 		return fmt.Sprintf("%d values", len(r.Preferences.GetSpec().GetValues()))
 	case *statev1.Resource_Audit:
 		return strings.Join(auditLine(r.Audit)[1:], " ")
+	case *statev1.Resource_Account:
+		return word(r.Account.GetSpec().GetRole()) + " " + r.Account.GetSpec().GetTitle()
 	case *statev1.Resource_Artifact:
 		return r.Artifact.GetSpec().GetPackageId() + " " + r.Artifact.GetSpec().GetVersion()
 	}

@@ -1,135 +1,118 @@
-// Package account keeps who may call: bearer tokens with a role. It knows nothing of wires and sessions.
+// Package account keeps who may call: accounts with a role and a password, the sessions people open with it, and bearer
+// tokens. It knows nothing of wires, cookies and headers: package access brings what was shown, this package tells whose
+// it is.
 //
-// A token's secret is shown once, when the token is made; the store holds its SHA-256 only. A secret is 256 random
-// bits, so a plain hash is enough.
+//	accounts.go           accounts and their roles
+//	claim.go              the first owner
+//	password.go           passwords and the cost of checking them
+//	attempts.go           how often somebody may guess
+//	sessions.go           sessions of browsers and programs
+//	tokens.go             bearer tokens
+//	preferences.go        what a person chose, on whichever browser
+//	authenticate.go       from a secret to who shows it
+//	controller_expiry.go  what has ended is deleted
+//
+// Invariants: the store holds hashes of secrets, never a secret; once the server is claimed there is an account with
+// ROLE_OWNER; nobody gives, changes or takes away a role greater than his own; what belongs to an account goes with it in
+// the same commit; a token and a session may never do more than their account may now.
+//
+// Secrets of tokens and sessions are 256 random bits, so a plain hash is enough for them; passwords are hashed with
+// Argon2id. A secret carries the id of its row, so that checking it is one look-up.
 package account
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"strings"
+	"sync"
 	"time"
 
-	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/store"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// secretPrefix marks a Hearth token, so that a leaked one can be recognised.
-const secretPrefix = "hearth_"
-
-// Service makes, checks and revokes tokens. It is safe for concurrent use.
+// Service is the area. It is safe for concurrent use.
 type Service struct {
-	store *store.Store
+	store    *store.Store
+	hasher   *hasher
+	attempts *attempts
+	code     string // lets the first owner be claimed from elsewhere than the local socket
+
+	mu   sync.Mutex     // guards used; a leaf
+	used map[string]use // sessions used since they were last written down
 }
 
-// New returns the service over st.
-func New(st *store.Store) *Service { return &Service{store: st} }
+// New returns the area over st.
+func New(st *store.Store) *Service {
+	return &Service{
+		store: st, hasher: newHasher(), attempts: newAttempts(), code: newCode(), used: map[string]use{},
+	}
+}
 
-// Create makes a token and returns it with its secret, which cannot be read again.
-func (s *Service) Create(ctx context.Context, now time.Time, req *accountsv1.CreateTokenRequest) (*accountsv1.Token, string, error) {
+// Actor is who asks for a change: what he may do bounds what he may give.
+type Actor struct {
+	// Account is empty for the local socket and for tokens made there.
+	Account string
+	// Session is the id of the session that calls, empty for other callers.
+	Session string
+	Role    optionsv1.Role
+	// Local tells that it is the server's own user on the local socket.
+	Local bool
+	// Source is where the call comes from, the key under which attempts to guess are counted.
+	Source string
+}
+
+// may refuses an actor whose role is smaller than the one concerned.
+func (a Actor) may(concerned optionsv1.Role) error {
+	if a.Role >= concerned {
+		return nil
+	}
+	return fault.New(metav1.Reason_REASON_PERMISSION_DENIED, "cannot do this with the role of the credential: it concerns a greater one").
+		With("needed", concerned.String()).With("role", a.Role.String())
+}
+
+// Prefixes of bearer secrets, so that a leaked one can be recognised. The id of the row follows, and the random part.
+const (
+	tokenPrefix   = "hearth_tok_"
+	sessionPrefix = "hearth_ses_"
+	idLength      = 26
+)
+
+// newSecret makes 256 random bits and answers them as text.
+func newSecret() string {
 	var raw [32]byte
-	if _, err := rand.Read(raw[:]); err != nil {
-		return nil, "", err
-	}
-	if t := req.GetExpireTime(); t != nil && !t.AsTime().After(now) {
-		return nil, "", fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot make a token that has already expired").
-			Violation("expire_time", "must be in the future")
-	}
-	secret := secretPrefix + base64.RawURLEncoding.EncodeToString(raw[:])
+	rand.Read(raw[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(raw[:])
+}
+
+func newID(now time.Time) (string, error) {
 	id, err := ids.NewULID(now, rand.Reader)
-	if err != nil {
-		return nil, "", err
-	}
-	hash := sha256.Sum256([]byte(secret))
-	record := &accountsv1.TokenRecord{
-		Meta: &metav1.Meta{Id: string(id)},
-		Spec: &accountsv1.TokenRecordSpec{
-			Name: req.GetName(), Role: req.GetRole(), ExpireTime: req.GetExpireTime(), Hash: hash[:],
-		},
-	}
-	var made *accountsv1.TokenRecord
-	_, err = s.store.Update(ctx, now, func(tx *store.Tx) error {
-		if err := store.Put(tx, record); err != nil {
-			return err
-		}
-		var err error
-		made, err = store.Get[*accountsv1.TokenRecord](tx, record.GetMeta().GetId())
-		return err
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	return public(made), secret, nil
+	return string(id), err
 }
 
-// List returns all tokens by id, without their hashes.
-func (s *Service) List() ([]*accountsv1.Token, error) {
-	var tokens []*accountsv1.Token
-	err := s.store.View(func(tx *store.Tx) error {
-		records, err := store.List[*accountsv1.TokenRecord](tx, "")
-		for _, r := range records {
-			tokens = append(tokens, public(r))
-		}
-		return err
-	})
-	return tokens, err
+// bearer joins the parts of a bearer secret, splitBearer takes them apart.
+func bearer(prefix, id, secret string) string { return prefix + id + "_" + secret }
+
+func splitBearer(prefix, s string) (id, secret string, ok bool) {
+	rest, ok := strings.CutPrefix(s, prefix)
+	if !ok || len(rest) < idLength+2 || rest[idLength] != '_' {
+		return "", "", false
+	}
+	return rest[:idLength], rest[idLength+1:], true
 }
 
-// Delete revokes a token. Calls with it are refused from the next check on.
-func (s *Service) Delete(ctx context.Context, now time.Time, id string) error {
-	_, err := s.store.Update(ctx, now, func(tx *store.Tx) error {
-		if _, err := store.Get[*accountsv1.TokenRecord](tx, id); err != nil {
-			return err
-		}
-		return store.Delete[*accountsv1.TokenRecord](tx, id)
-	})
-	return err
+func hashOf(secret string) []byte {
+	sum := sha256.Sum256([]byte(secret))
+	return sum[:]
 }
 
-// Check returns the id and role of the token with this secret. An unknown, revoked or expired one is UNAUTHENTICATED,
-// with the same words for each, so that nothing is learnt by guessing.
-func (s *Service) Check(now time.Time, secret string) (id string, role optionsv1.Role, err error) {
-	denied := fault.New(metav1.Reason_REASON_UNAUTHENTICATED, "cannot accept the token: it is unknown, revoked or expired")
-	if !strings.HasPrefix(secret, secretPrefix) || len(secret) > 128 {
-		return "", 0, denied
-	}
-	hash := sha256.Sum256([]byte(secret))
-	var found *accountsv1.TokenRecord
-	err = s.store.View(func(tx *store.Tx) error {
-		records, err := store.List[*accountsv1.TokenRecord](tx, "")
-		for _, r := range records {
-			if subtle.ConstantTimeCompare(r.GetSpec().GetHash(), hash[:]) == 1 {
-				found = r
-			}
-		}
-		return err
-	})
-	if err != nil {
-		return "", 0, err
-	}
-	if found == nil || expired(found, now) {
-		return "", 0, denied
-	}
-	return found.GetMeta().GetId(), found.GetSpec().GetRole(), nil
-}
-
-func expired(r *accountsv1.TokenRecord, now time.Time) bool {
-	t := r.GetSpec().GetExpireTime()
-	return t != nil && !now.Before(t.AsTime())
-}
-
-func public(r *accountsv1.TokenRecord) *accountsv1.Token {
-	return &accountsv1.Token{
-		Id: r.GetMeta().GetId(), Name: r.GetSpec().GetName(), Role: r.GetSpec().GetRole(),
-		CreateTime: timestamppb.New(r.GetMeta().GetCreateTime().AsTime()), ExpireTime: r.GetSpec().GetExpireTime(),
-	}
+// matches compares a secret with its hash without telling by time how much of it is right.
+func matches(hash []byte, secret string) bool {
+	return len(hash) == sha256.Size && subtle.ConstantTimeCompare(hash, hashOf(secret)) == 1
 }

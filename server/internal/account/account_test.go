@@ -14,12 +14,28 @@ import (
 	"github.com/hearthos/hearth/server/internal/account"
 	"github.com/hearthos/hearth/server/internal/store"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-func newService(t *testing.T) (*account.Service, *store.Store) {
+const (
+	viewer   = optionsv1.Role_ROLE_VIEWER
+	operator = optionsv1.Role_ROLE_OPERATOR
+	admin    = optionsv1.Role_ROLE_ADMIN
+	owner    = optionsv1.Role_ROLE_OWNER
+
+	password = "correct horse battery"
+)
+
+// root is the server's own user on the local socket.
+var root = account.Actor{Role: owner, Local: true, Source: "uid=0"}
+
+// as is an account that calls.
+func as(name string, role optionsv1.Role) account.Actor {
+	return account.Actor{Account: name, Role: role, Source: "192.0.2.1"}
+}
+
+func newService(t testing.TB) (*account.Service, *store.Store) {
 	t.Helper()
 	st, err := store.Open(t.TempDir(), store.Options{})
 	if err != nil {
@@ -29,93 +45,196 @@ func newService(t *testing.T) (*account.Service, *store.Store) {
 	return account.New(st), st
 }
 
-func create(t *testing.T, s *account.Service, req *accountsv1.CreateTokenRequest) (*accountsv1.Token, string) {
+// newClaimed is a server whose owner is alex.
+func newClaimed(t testing.TB) (*account.Service, *store.Store) {
 	t.Helper()
-	token, secret, err := s.Create(t.Context(), noon, req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return token, secret
-}
-
-func TestTokenOpensWithItsRole(t *testing.T) {
-	t.Parallel()
-	s, _ := newService(t)
-	reader, readers := create(t, s, &accountsv1.CreateTokenRequest{Name: "a", Role: optionsv1.Role_ROLE_VIEWER})
-	admin, admins, err := s.Create(t.Context(), noon.Add(time.Second), &accountsv1.CreateTokenRequest{Name: "b", Role: optionsv1.Role_ROLE_ADMIN})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for secret, want := range map[string]*accountsv1.Token{readers: reader, admins: admin} {
-		if id, role, err := s.Check(noon, secret); id != want.GetId() || role != want.GetRole() || err != nil {
-			t.Errorf("Check = %s, %v, %v", id, role, err)
-		}
-	}
-	list, err := s.List()
-	if err != nil || len(list) != 2 || !proto.Equal(list[0], reader) {
-		t.Errorf("List = %v, %v", list, err)
-	}
-}
-
-func TestEveryRefusalIsTheSame(t *testing.T) {
-	t.Parallel()
-	s, _ := newService(t)
-	revoked, revokedSecret := create(t, s, &accountsv1.CreateTokenRequest{Name: "a", Role: optionsv1.Role_ROLE_ADMIN})
-	_, expired := create(t, s, &accountsv1.CreateTokenRequest{Name: "b", Role: optionsv1.Role_ROLE_ADMIN, ExpireTime: timestamppb.New(noon.Add(time.Hour))})
-	_, good := create(t, s, &accountsv1.CreateTokenRequest{Name: "c", Role: optionsv1.Role_ROLE_ADMIN})
-	if err := s.Delete(t.Context(), noon, revoked.GetId()); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := s.Check(noon.Add(time.Hour-time.Second), expired); err != nil {
-		t.Errorf("before it expires: %v", err)
-	}
-	words := map[string]bool{}
-	for name, secret := range map[string]string{
-		"revoked": revokedSecret, "expired": expired, "unknown": "hearth_" + strings.Repeat("A", 43), "empty": "", "foreign": "Bearer x",
-		"cut": good[:len(good)-1], "longer": good + "A", "endless": "hearth_" + strings.Repeat("A", 1<<20), "without prefix": strings.TrimPrefix(good, "hearth_"),
-	} {
-		id, role, err := s.Check(noon.Add(time.Hour), secret)
-		if !fault.Is(err, metav1.Reason_REASON_UNAUTHENTICATED) || id != "" || role != 0 {
-			t.Errorf("%s: %q, %v, %v", name, id, role, err)
-			continue
-		}
-		words[err.Error()] = true
-	}
-	if len(words) != 1 {
-		t.Errorf("refusals can be told from each other: %v", words)
-	}
-}
-
-func TestStoreHoldsNoSecret(t *testing.T) {
-	t.Parallel()
 	s, st := newService(t)
-	_, secret := create(t, s, &accountsv1.CreateTokenRequest{Name: "a", Role: optionsv1.Role_ROLE_ADMIN})
-	err := st.View(func(tx *store.Tx) error {
-		rows, err := store.List[*accountsv1.TokenRecord](tx, "")
-		for _, r := range rows {
-			raw, err := proto.Marshal(r)
-			if err != nil {
-				return err
+	if _, err := s.Claim(t.Context(), noon, root, &accountsv1.ClaimServerRequest{Account: "alex", Password: password}); err != nil {
+		t.Fatal(err)
+	}
+	return s, st
+}
+
+func addAccount(t *testing.T, s *account.Service, id string, role optionsv1.Role) {
+	t.Helper()
+	if _, err := s.Create(t.Context(), noon, root, &accountsv1.CreateAccountRequest{Id: id, Role: role, Password: password}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func refused(t *testing.T, what string, err error, want metav1.Reason) {
+	t.Helper()
+	if !fault.Is(err, want) {
+		t.Errorf("%s: %v, want %s", what, err, want)
+	}
+}
+
+func TestServerIsClaimedOnce(t *testing.T) {
+	t.Parallel()
+	s, _ := newService(t)
+	req := func(code, name string) *accountsv1.ClaimServerRequest {
+		return &accountsv1.ClaimServerRequest{Code: code, Account: name, Password: password}
+	}
+	far := account.Actor{Source: "192.0.2.1"}
+	if s.Claimed() || len(s.ClaimCode()) != 19 {
+		t.Errorf("a fresh server: claimed %t, code %q", s.Claimed(), s.ClaimCode())
+	}
+	_, err := s.Claim(t.Context(), noon, far, req("", "alex"))
+	refused(t, "without a code", err, metav1.Reason_REASON_CLAIM_CODE_WRONG)
+	_, err = s.Claim(t.Context(), noon, far, req("aaaa-aaaa-aaaa-aaaa", "alex"))
+	refused(t, "with a wrong code", err, metav1.Reason_REASON_CLAIM_CODE_WRONG)
+	_, err = s.Claim(t.Context(), noon, far, req(s.ClaimCode(), "local"))
+	refused(t, "a reserved name", err, metav1.Reason_REASON_INVALID_ARGUMENT)
+	_, err = s.Create(t.Context(), noon, root, &accountsv1.CreateAccountRequest{Id: "b", Role: viewer, Password: password})
+	refused(t, "an account before the claim", err, metav1.Reason_REASON_SERVER_UNCLAIMED)
+	_, err = s.Login(t.Context(), noon, account.LoginOptions{Source: "x"}, &accountsv1.LoginRequest{Password: password})
+	refused(t, "a login before the claim", err, metav1.Reason_REASON_SERVER_UNCLAIMED)
+
+	made, err := s.Claim(t.Context(), noon, far, req(" "+strings.ToUpper(s.ClaimCode())+"\n", "alex"))
+	if err != nil || made.GetSpec().GetRole() != owner || made.GetMeta().GetId() != "alex" {
+		t.Fatalf("Claim = %v, %v", made, err)
+	}
+	if !s.Claimed() || s.ClaimCode() != "" {
+		t.Error("there is still a code after the claim")
+	}
+	for _, by := range []account.Actor{far, root} {
+		_, err = s.Claim(t.Context(), noon, by, req("", "eve"))
+		refused(t, "a second claim", err, metav1.Reason_REASON_SERVER_CLAIMED)
+	}
+}
+
+func TestCodeIsNotGuessedFromOneSource(t *testing.T) {
+	t.Parallel()
+	s, _ := newService(t)
+	guess := func(source string) error {
+		_, err := s.Claim(t.Context(), noon, account.Actor{Source: source}, &accountsv1.ClaimServerRequest{Code: "a", Account: "alex", Password: password})
+		return err
+	}
+	for range 5 {
+		refused(t, "a guess", guess("192.0.2.1"), metav1.Reason_REASON_CLAIM_CODE_WRONG)
+	}
+	refused(t, "one too many", guess("192.0.2.1"), metav1.Reason_REASON_RATE_LIMITED)
+	refused(t, "from elsewhere", guess("192.0.2.2"), metav1.Reason_REASON_CLAIM_CODE_WRONG)
+	if _, err := s.Claim(t.Context(), noon, root, &accountsv1.ClaimServerRequest{Account: "alex", Password: password}); err != nil {
+		t.Errorf("on the local socket: %v", err)
+	}
+}
+
+func TestNobodyGivesOrTakesAGreaterRole(t *testing.T) {
+	t.Parallel()
+	s, _ := newClaimed(t)
+	addAccount(t, s, "ada", admin)
+	addAccount(t, s, "vic", viewer)
+	ada := as("ada", admin)
+	for role, want := range map[optionsv1.Role]bool{viewer: true, admin: true, owner: false} {
+		_, err := s.Create(t.Context(), noon, ada, &accountsv1.CreateAccountRequest{Id: "new" + role.String()[5:6] + "x", Role: role, Password: password})
+		if want && fault.Is(err, metav1.Reason_REASON_PERMISSION_DENIED) || !want && !fault.Is(err, metav1.Reason_REASON_PERMISSION_DENIED) {
+			t.Errorf("an admin makes a %s: %v", role, err)
+		}
+		_, err = s.Update(t.Context(), noon, ada, &accountsv1.UpdateAccountRequest{Id: "vic", Role: &role})
+		if (err == nil) != want {
+			t.Errorf("an admin makes vic a %s: %v", role, err)
+		}
+	}
+	title := "Eve"
+	_, err := s.Update(t.Context(), noon, ada, &accountsv1.UpdateAccountRequest{Id: "alex", Title: &title})
+	refused(t, "an admin changes the owner", err, metav1.Reason_REASON_PERMISSION_DENIED)
+	refused(t, "an admin deletes the owner", s.Delete(t.Context(), noon, ada, "alex"), metav1.Reason_REASON_PERMISSION_DENIED)
+	_, err = s.EndSessions(t.Context(), noon, ada, "alex")
+	refused(t, "an admin ends the owner's sessions", err, metav1.Reason_REASON_PERMISSION_DENIED)
+	_, _, err = s.CreateToken(t.Context(), noon, ada, &accountsv1.CreateTokenRequest{Name: "a", Role: owner})
+	refused(t, "an admin makes an owner's token", err, metav1.Reason_REASON_PERMISSION_DENIED)
+}
+
+func TestTheLastOwnerStays(t *testing.T) {
+	t.Parallel()
+	s, _ := newClaimed(t)
+	role := admin
+	down := &accountsv1.UpdateAccountRequest{Id: "alex", Role: &role}
+	_, err := s.Update(t.Context(), noon, root, down)
+	refused(t, "demoted", err, metav1.Reason_REASON_LAST_OWNER)
+	refused(t, "deleted", s.Delete(t.Context(), noon, root, "alex"), metav1.Reason_REASON_LAST_OWNER)
+	addAccount(t, s, "bo", owner)
+	if _, err := s.Update(t.Context(), noon, as("bo", owner), down); err != nil {
+		t.Errorf("with another owner: %v", err)
+	}
+	refused(t, "the other one, deleted", s.Delete(t.Context(), noon, root, "bo"), metav1.Reason_REASON_LAST_OWNER)
+}
+
+func TestWhatBelongsToAnAccountGoesWithIt(t *testing.T) {
+	t.Parallel()
+	s, st := newClaimed(t)
+	addAccount(t, s, "vic", viewer)
+	opened := login(t, s, "vic", accountsv1.Session_CLIENT_PROGRAM)
+	_, token, err := s.CreateToken(t.Context(), noon, as("vic", viewer), &accountsv1.CreateTokenRequest{Name: "a", Role: viewer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := login(t, s, "alex", accountsv1.Session_CLIENT_PROGRAM)
+	if err := s.Delete(t.Context(), noon, root, "vic"); err != nil {
+		t.Fatal(err)
+	}
+	for what, secret := range map[string]string{"session": opened.Secret, "token": token} {
+		_, err := s.AuthenticateBearer(noon, secret, "x")
+		refused(t, what+" of a deleted account", err, metav1.Reason_REASON_UNAUTHENTICATED)
+	}
+	if _, err := s.AuthenticateBearer(noon, kept.Secret, "x"); err != nil {
+		t.Errorf("the session of another account: %v", err)
+	}
+	_ = st.View(func(tx *store.Tx) error {
+		if _, found, _ := store.Lookup[*accountsv1.PasswordRecord](tx, "vic"); found {
+			t.Error("the password stays")
+		}
+		return nil
+	})
+	_, err = s.Login(t.Context(), noon, account.LoginOptions{Source: "x"}, &accountsv1.LoginRequest{Account: "vic", Password: password})
+	refused(t, "a login", err, metav1.Reason_REASON_LOGIN_FAILED)
+}
+
+func TestNoSecretIsStored(t *testing.T) {
+	t.Parallel()
+	s, st := newClaimed(t)
+	browser := login(t, s, "alex", accountsv1.Session_CLIENT_BROWSER)
+	program := login(t, s, "alex", accountsv1.Session_CLIENT_PROGRAM)
+	_, token, err := s.CreateToken(t.Context(), noon, root, &accountsv1.CreateTokenRequest{Name: "a", Role: admin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := func(s string) []byte { return []byte(s[len(s)-43:]) }
+	secrets := [][]byte{[]byte(password), parts(browser.Cookie), parts(browser.Secret), parts(program.Secret), parts(token)}
+	rows := 0
+	err = st.View(func(tx *store.Tx) error {
+		var all []proto.Message
+		sessions, err := store.List[*accountsv1.SessionRecord](tx, "")
+		for _, r := range sessions {
+			all = append(all, r)
+		}
+		tokens, terr := store.List[*accountsv1.TokenRecord](tx, "")
+		for _, r := range tokens {
+			all = append(all, r)
+		}
+		passwords, perr := store.List[*accountsv1.PasswordRecord](tx, "")
+		for _, r := range passwords {
+			all = append(all, r)
+		}
+		for _, r := range all {
+			rows++
+			raw, _ := proto.Marshal(r)
+			for i, secret := range secrets {
+				if bytes.Contains(raw, secret) {
+					t.Errorf("secret %d is in %s", i, r.ProtoReflect().Descriptor().Name())
+				}
 			}
-			if len(r.GetSpec().GetHash()) != 32 || bytes.Contains(raw, []byte(strings.TrimPrefix(secret, "hearth_"))) {
-				t.Errorf("the row is %v", r)
-			}
+		}
+		if err == nil {
+			err = terr
+		}
+		if err == nil {
+			err = perr
 		}
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestTokensThatMakeNoSenseAreRefused(t *testing.T) {
-	t.Parallel()
-	s, _ := newService(t)
-	_, _, err := s.Create(t.Context(), noon, &accountsv1.CreateTokenRequest{Name: "a", Role: optionsv1.Role_ROLE_ADMIN, ExpireTime: timestamppb.New(noon)})
-	if !fault.Is(err, metav1.Reason_REASON_INVALID_ARGUMENT) {
-		t.Errorf("a token that has expired: %v", err)
-	}
-	if err := s.Delete(t.Context(), noon, "01arz3ndektsv4rrffq69g5fav"); !fault.Is(err, metav1.Reason_REASON_NOT_FOUND) {
-		t.Errorf("deleting an unknown token: %v", err)
+	if err != nil || rows != 4 {
+		t.Errorf("%d rows, %v", rows, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -35,12 +36,29 @@ import (
 
 // The types here let areas meet that do not know each other: each satisfies an interface that its consumer declares.
 
-// tokens checks bearer tokens for the wires.
-type tokens struct{ *account.Service }
+// credentials are checked by the area account for the wires.
+type credentials struct{ *account.Service }
 
-func (t tokens) Authenticate(_ context.Context, secret string) (access.Identity, error) {
-	id, role, err := t.Check(time.Now(), secret)
-	return access.Identity{ID: id, Role: role}, err
+func (c credentials) Authenticate(_ context.Context, shown access.Credential, from string) (access.Identity, error) {
+	now := time.Now()
+	var id account.Identity
+	var err error
+	if shown.Bearer != "" {
+		id, err = c.AuthenticateBearer(now, shown.Bearer, from)
+	} else {
+		id, err = c.AuthenticateBrowser(now, shown.Cookie, shown.Half, from)
+	}
+	if err != nil {
+		return access.Identity{}, err
+	}
+	out := access.Identity{Kind: access.Token, ID: id.ID, Account: id.Account, Role: id.Role, Proven: id.Proven}
+	if id.Credential == accountsv1.GetCallerResponse_CREDENTIAL_SESSION {
+		out.Kind = access.Session
+	}
+	if s := id.Scope; len(s.GetMethods())+len(s.GetPackages()) > 0 {
+		out.Scope = &access.Scope{Methods: s.GetMethods(), Packages: s.GetPackages()}
+	}
+	return out, nil
 }
 
 // uploads opens uploads for the transfer route.

@@ -57,6 +57,7 @@ type Daemon struct {
 	managerDone chan struct{}
 
 	store      *store.Store
+	accounts   *account.Service
 	artifacts  *artifact.Keeper
 	volumes    *volume.Keeper
 	authority  *cert.Authority
@@ -127,7 +128,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Daemon, err erro
 	bridge := BridgeName(tag)
 
 	// Areas.
-	accounts := account.New(d.store)
+	d.accounts = account.New(d.store)
 	d.audit = audit.New(d.store, log, time.Now, audit.DefaultLimits())
 	d.hosts = hosts.New(d.store, cfg.reservedPorts()...)
 	if d.gateways, err = gateway.New(gateway.Config{
@@ -155,19 +156,19 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Daemon, err erro
 		Server: d.doorServer(),
 	})
 	d.manager = reconcile.New(d.store, log, d.runner.Controller(), d.gateways.Controller(), d.hosts.Controller(), d.proxy.Controller(),
-		d.operations.History())
+		d.operations.History(), d.accounts.Controller(time.Now))
 	d.runner.Connect(hooks{d, actions}, func(pkg string) { d.manager.Wake(runner.ControllerName, pkg) })
 
 	// Wires.
 	d.hub, err = rpc.New(rpc.Config{
-		Logger: log, Authenticator: tokens{accounts}, Revision: d.store.Revision, Audit: d.audit,
+		Logger: log, Cookie: d.cookie(), Ours: d.ours, Authenticator: credentials{d.accounts}, Revision: d.store.Revision, Audit: d.audit,
 		Interceptors: []rpc.Interceptor{effectsCaller},
 		Transfer:     transfer.New(uploads{d.artifacts}, log), OpenAPI: openapi.Document, CA: d.authority.RootPEM,
 	})
 	if err != nil {
 		return nil, err
 	}
-	d.register(accounts, actions, installs, logKeeper, packageEffects, keys, names.Hostname)
+	d.register(actions, installs, logKeeper, packageEffects, keys, names.Hostname)
 	return d, d.hub.Build()
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
@@ -38,8 +39,8 @@ import (
 )
 
 // register puts every service on the hub: one line reaches every wire.
-func (d *Daemon) register(accounts *account.Service, actions *action.Service, installs *install.Service, logKeeper *logs.Keeper, fx *effects.Service, keys *custody.Service, hostname string) {
-	accountsv1.RegisterAccountServiceServer(d.hub, accountsrpc.New(accounts, time.Now))
+func (d *Daemon) register(actions *action.Service, installs *install.Service, logKeeper *logs.Keeper, fx *effects.Service, keys *custody.Service, hostname string) {
+	accountsv1.RegisterAccountServiceServer(d.hub, accountsrpc.New(d.accounts, d.cookie(), time.Now))
 	actionsv1.RegisterActionServiceServer(d.hub, actionsrpc.New(actions, time.Now))
 	auditv1.RegisterAuditServiceServer(d.hub, auditrpc.New(d.audit))
 	effectsv1.RegisterEffectsServiceServer(d.hub, fx)
@@ -65,6 +66,12 @@ func (d *Daemon) register(accounts *account.Service, actions *action.Service, in
 		rpc.NewGateway(systemv1.RegisterRootKeyServiceHandlerClient, systemv1.NewRootKeyServiceClient),
 	)
 }
+
+// cookie is the name of the cookie of browsers' sessions: servers that share a host name have one each.
+func (d *Daemon) cookie() string { return "__Host-hearth-" + d.store.Tag() }
+
+// ours tells whether a host name is one that the server has a certificate for.
+func (d *Daemon) ours(host string) bool { return slices.Contains(d.proxy.Names(), host) }
 
 // DoorConnected implements systemrpc.Daemon.
 func (d *Daemon) DoorConnected() bool { return d.door.Load() }

@@ -46,7 +46,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	group.Go(func() error { return d.operations.Run(running) })
 	group.Go(func() error { return d.followNetwork(running) })
 	group.Go(func() error { return d.followDoor(running) })
-	group.Go(func() error { return d.followTokens(running) })
+	group.Go(func() error { return d.followAccounts(running) })
 	group.Go(func() error { return d.audit.Run(running) })
 	serve := func(fn func() error) {
 		group.Go(func() error {
@@ -66,6 +66,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return d.hub.Shutdown(bounded)
 	})
 	d.log.InfoContext(ctx, "hearth runs", "version", d.cfg.Version, "tag", d.store.Tag(), "socket", d.socketPath(), "web", d.cfg.WebPort)
+	if code := d.accounts.ClaimCode(); code != "" {
+		d.log.InfoContext(ctx, "nobody has claimed this server; 'hearth claim' makes its first account", "code", code)
+	}
 	err := group.Wait()
 	d.endBackground()
 	d.runner.Close()
@@ -199,9 +202,9 @@ func (d *Daemon) followDoor(ctx context.Context) error {
 	}
 }
 
-// followTokens has the rights of open streams checked again as soon as a token changes or is revoked.
-func (d *Daemon) followTokens(ctx context.Context) error {
-	watcher, err := d.store.Watch(store.WatchOptions{Selectors: []store.Selector{{Kind: "token"}}, From: d.store.Revision()})
+// followAccounts has the rights of open streams checked again as soon as an account, a session or a token changes.
+func (d *Daemon) followAccounts(ctx context.Context) error {
+	watcher, err := d.store.Watch(store.WatchOptions{Selectors: []store.Selector{{Kind: "token"}, {Kind: "session"}, {Kind: "account"}}, From: d.store.Revision()})
 	if err != nil {
 		return err
 	}

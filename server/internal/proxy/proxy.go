@@ -126,10 +126,15 @@ func (s *Service) apply(ctx context.Context) error {
 
 // Certificate answers the certificate for all names and addresses of the server as they are now, and its key, PEM.
 func (s *Service) Certificate() (chain, key []byte, err error) {
+	return s.opt.Certificates.ServerLeaf(s.Names())
+}
+
+// Names answers the names and addresses of the server as they are now.
+func (s *Service) Names() []string {
 	s.mu.Lock()
 	gateways := s.gateways
 	s.mu.Unlock()
-	return s.opt.Certificates.ServerLeaf(s.opt.Names.Certificate(gateways))
+	return s.opt.Names.Certificate(gateways)
 }
 
 // Render answers the table as it should be now.

@@ -11,13 +11,16 @@ import (
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/server/internal/rpc/access"
+	"github.com/hearthos/hearth/server/internal/store"
+	"google.golang.org/grpc/metadata"
 )
 
-// Caller names who calls, for records: "local", or the id of the token. It is empty outside of a call and for the
-// callers of container and internal sockets.
+// Caller names who calls, for records: the account, "local", or the id of a token without account. It is empty outside of
+// a call and for the callers of container and internal sockets.
 func Caller(ctx context.Context) string {
 	if c := CallFrom(ctx); c != nil {
-		return c.Caller.Identity.ID
+		return c.Caller.Identity.Name()
 	}
 	return ""
 }
@@ -28,6 +31,32 @@ func CallerRole(ctx context.Context) optionsv1.Role {
 		return c.Caller.Identity.Role
 	}
 	return optionsv1.Role_ROLE_UNSPECIFIED
+}
+
+// UserAgent is how the client of a call names itself; a claim, to be shown to people.
+func UserAgent(ctx context.Context) string {
+	if b := access.BrowserOf(ctx); b.Agent != "" {
+		return b.Agent
+	}
+	if values := metadata.ValueFromIncomingContext(ctx, "user-agent"); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// CallerScope is what narrows the caller's role, nil where nothing does.
+func CallerScope(ctx context.Context) *access.Scope {
+	if c := CallFrom(ctx); c != nil {
+		return c.Caller.Identity.Scope
+	}
+	return nil
+}
+
+// MayRead tells whether rows of a kind may be shown to a caller. Within a scope of packages there are only kinds whose
+// rows are of packages; which rows is for who shows them.
+func MayRead(k store.KindInfo, role optionsv1.Role, scope *access.Scope) bool {
+	return k.ReadRole != optionsv1.Role_ROLE_UNSPECIFIED && k.ReadRole <= role &&
+		(k.OfPackage || scope == nil || len(scope.Packages) == 0)
 }
 
 // CallerPackage is the service whose container calls; empty on every other listener.

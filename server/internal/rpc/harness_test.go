@@ -137,10 +137,10 @@ type tokens struct {
 	known map[string]access.Identity
 }
 
-func (t *tokens) Authenticate(_ context.Context, secret string) (access.Identity, error) {
+func (t *tokens) Authenticate(_ context.Context, shown access.Credential, _ string) (access.Identity, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if id, ok := t.known[secret]; ok {
+	if id, ok := t.known[shown.Bearer]; ok {
 		return id, nil
 	}
 	return access.Identity{}, fault.New(metav1.Reason_REASON_UNAUTHENTICATED, "cannot accept the token")
@@ -150,7 +150,7 @@ func (t *tokens) set(secret string, role optionsv1.Role) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if delete(t.known, secret); role != 0 {
-		t.known[secret] = access.Identity{ID: "token-" + secret, Role: role}
+		t.known[secret] = access.Identity{Kind: access.Token, ID: "token-" + secret, Role: role}
 	}
 }
 

@@ -54,8 +54,12 @@ type Config struct {
 	Logger *slog.Logger
 	// Now is the clock; time.Now when absent.
 	Now func() time.Time
-	// Authenticator checks bearer tokens; without one every token is refused.
+	// Authenticator checks credentials; without one every credential is refused.
 	Authenticator access.Authenticator
+	// Cookie is the name of the cookie that holds half of a browser's session; without one there are no such sessions.
+	Cookie string
+	// Ours tells whether a host name is the server's; absent: only addresses and localhost are.
+	Ours func(host string) bool
 	// Revision is the newest revision of the store.
 	Revision func() uint64
 	// Audit records the calls of the public services that could change something; absent: none.

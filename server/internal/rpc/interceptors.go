@@ -27,6 +27,10 @@ import (
 // RevisionHeader is the response header with the revision of the store at which what a call did is visible.
 const RevisionHeader = "hearth-revision"
 
+// CookieHeader is the response header by which a service sets the cookie of a browser's session. Only services set it,
+// and only for calls of browsers.
+const CookieHeader = "set-cookie"
+
 func formatRevision(r uint64) string { return strconv.FormatUint(r, 10) }
 
 // viewers is the rule of methods that carry no option: reflection, health, and those that do not exist.
@@ -56,7 +60,7 @@ func (h *Hub) logged(ctx context.Context, c *Call, next func(context.Context) er
 		attrs := []slog.Attr{
 			slog.String("method", c.Procedure), slog.String("wire", c.Wire), slog.String("outcome", outcome),
 			slog.Duration("took", h.cfg.Now().Sub(c.start)), slog.String("origin", c.Caller.Origin.String()),
-			slog.String("caller", c.Caller.Identity.ID),
+			slog.String("caller", c.Caller.Identity.Name()),
 		}
 		h.log.LogAttrs(ctx, level, "call", append(attrs, c.attrs...)...)
 	}()
@@ -142,7 +146,8 @@ func logID() string {
 
 // authenticate finds out who calls.
 func (h *Hub) authenticate(ctx context.Context, c *Call, next func(context.Context) error) error {
-	caller, err := h.identify(ctx, c.Caller.Origin, metadata.ValueFromIncomingContext(ctx, "authorization"))
+	shown := metadata.ValueFromIncomingContext(ctx, "authorization")
+	caller, err := h.identify(ctx, c.Caller.Origin, shown, access.BrowserOf(ctx))
 	c.Caller = caller
 	// Whoever cannot be known yet is nobody, which is enough where nobody may call.
 	unknown := fault.Is(err, metav1.Reason_REASON_SERVER_STARTING) && c.rule.Check(c.Caller) == nil
@@ -152,8 +157,8 @@ func (h *Hub) authenticate(ctx context.Context, c *Call, next func(context.Conte
 	return next(ctx)
 }
 
-func (h *Hub) identify(ctx context.Context, o origin.Origin, authorization []string) (access.Caller, error) {
-	return access.Identify(ctx, o, authorization, h.cfg.Authenticator)
+func (h *Hub) identify(ctx context.Context, o origin.Origin, authorization []string, browser access.Browser) (access.Caller, error) {
+	return access.Identify(ctx, o, authorization, browser, h.cfg.Authenticator)
 }
 
 // authorize applies the method's rule.
@@ -161,8 +166,15 @@ func (h *Hub) authorize(ctx context.Context, c *Call, next func(context.Context)
 	if err := c.rule.Check(c.Caller); err != nil {
 		return err
 	}
+	scope := c.Caller.Identity.Scope
+	if err := scope.CheckMethod(c.Procedure, c.Method); err != nil {
+		return err
+	}
 	if c.Method == nil {
 		return noMethod(c.Procedure)
+	}
+	if scope.Narrowed() {
+		c.OnReceive(func(m proto.Message) error { return scope.CheckRequest(c.Method, m) })
 	}
 	return next(ctx)
 }

@@ -35,7 +35,7 @@ func (h *Hub) newREST(ctx context.Context) (http.Handler, error) {
 	mux := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, codec.Gateway()),
 		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }),
-		runtime.WithOutgoingHeaderMatcher(func(key string) (string, bool) { return key, key == RevisionHeader }),
+		runtime.WithOutgoingHeaderMatcher(func(key string) (string, bool) { return key, restHeader(key) }),
 		runtime.WithOutgoingTrailerMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithDisablePathLengthFallback(), runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptReserved),
@@ -54,6 +54,9 @@ func (h *Hub) newREST(ctx context.Context) (http.Handler, error) {
 		mux.ServeHTTP(w, r)
 	}), nil
 }
+
+// restHeader tells whether a header of a service's answer becomes one of HTTP.
+func restHeader(key string) bool { return key == RevisionHeader || key == CookieHeader }
 
 type restKey struct{}
 
@@ -141,7 +144,7 @@ func restError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w 
 	}
 	if md, ok := runtime.ServerMetadataFromContext(ctx); ok {
 		copyHeaders(md.HeaderMD, func(key, value string) {
-			if key == RevisionHeader {
+			if restHeader(key) {
 				w.Header().Add(key, value)
 			}
 		})

@@ -47,48 +47,48 @@ func (s *streams) close(why error) {
 	}
 }
 
-// bySecret groups the streams that were opened with a token.
-func (s *streams) bySecret() map[string][]*Call {
+// byCredential groups the streams that were opened with a credential.
+func (s *streams) byCredential() map[access.Credential][]*Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	groups := map[string][]*Call{}
+	groups := map[access.Credential][]*Call{}
 	for c := range s.open {
-		if secret := c.Caller.Secret; secret != "" {
-			groups[secret] = append(groups[secret], c)
+		if shown := c.Caller.Credential; shown != (access.Credential{}) {
+			groups[shown] = append(groups[shown], c)
 		}
 	}
 	return groups
 }
 
-// Recheck checks the tokens of all open streams again and ends the streams of those that are no longer valid or have
-// other rights than before; a client that may, opens its stream anew and gets what it may see now. The daemon calls
-// it when a token was revoked or changed. The hub calls it by itself every Config.RecheckEvery, for tokens that
-// expire.
+// Recheck checks the credentials of all open streams again and ends the streams of those that are no longer valid or
+// have other rights than before; a client that may, opens its stream anew and gets what it may see now. The daemon calls
+// it when a session, a token or an account changed. The hub calls it by itself every Config.RecheckEvery, for those that
+// expire. A stream whose secrets were rotated away ends when the old ones are no longer good.
 //
 // A stream that is blocked in sending to a peer that does not read gets no further message, and ends as soon as the
 // peer reads or goes.
 func (h *Hub) Recheck(ctx context.Context) {
-	for secret, calls := range h.streams.bySecret() {
-		now, err := h.identity(ctx, secret)
+	for shown, calls := range h.streams.byCredential() {
+		now, err := h.identity(ctx, shown)
 		if err != nil && fault.Reason(err) != metav1.Reason_REASON_UNAUTHENTICATED {
 			continue // not known: the next check will tell
 		}
 		for _, c := range calls {
 			switch {
 			case err != nil:
-				c.end(fault.New(metav1.Reason_REASON_UNAUTHENTICATED, "cannot go on: the token has been revoked or has expired"))
-			case now != c.Caller.Identity:
-				c.end(fault.New(metav1.Reason_REASON_PERMISSION_DENIED, "cannot go on: the rights of the token have changed"))
+				c.end(fault.New(metav1.Reason_REASON_UNAUTHENTICATED, "cannot go on: the credential has been revoked or has expired"))
+			case !c.Caller.SameRights(now):
+				c.end(fault.New(metav1.Reason_REASON_PERMISSION_DENIED, "cannot go on: the rights of the caller have changed"))
 			}
 		}
 	}
 }
 
-func (h *Hub) identity(ctx context.Context, secret string) (access.Identity, error) {
+func (h *Hub) identity(ctx context.Context, shown access.Credential) (access.Identity, error) {
 	if h.cfg.Authenticator == nil {
 		return access.Identity{}, errors.New("no authenticator")
 	}
-	return h.cfg.Authenticator.Authenticate(ctx, secret)
+	return h.cfg.Authenticator.Authenticate(ctx, shown, "")
 }
 
 // recheck runs until ctx ends.

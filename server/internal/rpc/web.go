@@ -11,6 +11,7 @@ import (
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/rpc/access"
 	"github.com/hearthos/hearth/server/internal/rpc/codec"
 	"github.com/hearthos/hearth/server/internal/rpc/jsonrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/origin"
@@ -44,7 +45,8 @@ func (h *Hub) newWeb(ctx context.Context) (http.Handler, error) {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		conn := http.NewResponseController(w)
-		r = r.WithContext(context.WithValue(r.Context(), controllerKey{}, conn))
+		ctx := access.WithBrowser(r.Context(), access.FromHTTP(r, h.cfg.Cookie, h.cfg.Ours))
+		r = r.WithContext(context.WithValue(ctx, controllerKey{}, conn))
 		if r.ContentLength != 0 && !strings.HasPrefix(r.URL.Path, transfer.Prefix) { // transfers have their own patience
 			conn.SetReadDeadline(time.Now().Add(h.cfg.BodyTimeout))
 			r.Body = h.bounded(r, &timedBody{r.Body, conn})
@@ -62,7 +64,7 @@ func (h *Hub) bounded(r *http.Request, body io.ReadCloser) io.ReadCloser {
 	if r.ContentLength >= 0 && r.ContentLength <= maxStranger {
 		return body
 	}
-	caller, err := h.identify(r.Context(), origin.FromRequest(r.Context()), r.Header.Values("Authorization"))
+	caller, err := h.identify(r.Context(), origin.FromRequest(r.Context()), r.Header.Values("Authorization"), access.FromHTTP(r, h.cfg.Cookie, h.cfg.Ours))
 	if err == nil && caller.Identity.ID != "" {
 		return body
 	}

@@ -28,6 +28,8 @@ type KindInfo struct {
 	ReadRole optionsv1.Role
 	// Personal: each row belongs to the account whose id its own begins with, and only that may read it.
 	Personal bool
+	// OfPackage: the first segment of a row's id is the package the row is of.
+	OfPackage bool
 
 	message protoreflect.MessageType
 }
@@ -97,7 +99,7 @@ func kindOf(m protoreflect.MessageType) *KindInfo {
 	}
 	return &KindInfo{
 		Number: uint16(k.GetNumber()), ID: k.GetId(), Durability: k.GetDurability(), ReadRole: k.GetReadRole(),
-		Personal: k.GetPersonal(), message: m,
+		Personal: k.GetPersonal(), OfPackage: k.GetOfPackage(), message: m,
 	}
 }
 

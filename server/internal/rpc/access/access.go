@@ -1,14 +1,21 @@
-// Package access decides whether a call may be made: who calls, by the connection's origin and the bearer token, and
+// Package access decides whether a call may be made: who calls, by the connection's origin and the credential shown, and
 // whom the method's option lets in. It is the one place for such decisions, so that a refusal is the same on every
-// wire. It knows no passwords and no store: tokens are checked through Authenticator.
+// wire. It knows no passwords and no store: credentials are checked through Authenticator.
+//
+//	access.go   who calls, and the rules of methods
+//	browser.go  what a browser shows, and what it tells of the page that calls
+//	scope.go    what a token is for
 //
 // Invariants: no origin, no rights, not even those of anonymous methods; a credential that is given and not valid is
-// refused, it is never as if none were given; roles include all smaller ones.
+// refused, it is never as if none were given; a cookie alone is no credential; roles include all smaller ones; what is
+// outside of a scope is refused, also where it cannot be told.
 package access
 
 import (
+	"cmp"
 	"context"
 	"strings"
+	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
@@ -22,58 +29,107 @@ import (
 // maxSecret bounds what is handed to the Authenticator.
 const maxSecret = 1024
 
-// Identity is who a token belongs to.
+// Kind is how a caller proved who he is.
+type Kind int
+
+// The kinds. The zero value stands for callers who proved nothing.
+const (
+	Nobody Kind = iota
+	// Local callers are on the local socket, with the rights of the server's own user.
+	Local
+	// Session callers show the secrets of a session.
+	Session
+	// Token callers show a bearer token.
+	Token
+	// Key callers sign their requests.
+	Key
+)
+
+// Identity is who calls.
 type Identity struct {
-	// ID names the token.
+	Kind Kind
+	// ID names the session, token or key; it is LocalID for local callers and empty for nobody.
 	ID string
-	// Role is what its bearer may do.
+	// Account is whose it is; empty for local callers and for tokens that they made.
+	Account string
+	// Role is what the caller may do.
 	Role optionsv1.Role
+	// Scope narrows it; nil does not.
+	Scope *Scope
+	// Proven is when the caller of a session proved his password last.
+	Proven time.Time
 }
 
-// Authenticator checks bearer tokens. Authenticate is called for every call and again while a stream is open, so it
-// answers from memory; a token that is not valid is a fault with REASON_UNAUTHENTICATED.
+// Name is how records name the caller: by his account where he has one.
+func (i Identity) Name() string { return cmp.Or(i.Account, i.ID) }
+
+// sameRights tells whether two identities may do the same.
+func (i Identity) sameRights(other Identity) bool {
+	return i.ID == other.ID && i.Account == other.Account && i.Role == other.Role && i.Scope.equal(other.Scope)
+}
+
+// SameRights tells whether the caller, had he come now with this identity, might do the same.
+func (c Caller) SameRights(now Identity) bool { return c.Identity.sameRights(now) }
+
+// Credential is what a caller shows: a bearer secret, or the two halves of a browser's session. It is comparable.
+type Credential struct {
+	Bearer       string
+	Cookie, Half string
+}
+
+// Authenticator checks credentials. Authenticate is called for every call and again while a stream is open, so it
+// answers from memory; a credential that is not valid is a fault with REASON_UNAUTHENTICATED. From is the address the
+// call comes from; it is empty when the credential of an open stream is looked at again, which is no use of it.
 type Authenticator interface {
-	Authenticate(ctx context.Context, secret string) (Identity, error)
+	Authenticate(ctx context.Context, credential Credential, from string) (Identity, error)
 }
 
 // Caller is who calls.
 type Caller struct {
 	Origin   origin.Origin
 	Identity Identity
-	// Local tells that the call came by the local socket from the server's own user and without a token.
-	Local bool
-	// Secret is the token, kept to check it again while a stream is open; empty without one.
-	Secret string
+	// Browser is what a browser told of the call.
+	Browser Browser
+	// Credential is what was shown, kept to check it again while a stream is open; zero without one.
+	Credential Credential
 }
+
+// Local tells that the call came by the local socket from the server's own user and without another credential.
+func (c Caller) Local() bool { return c.Identity.Kind == Local }
 
 // LocalID is the identity of callers on the local socket with the rights of the server's own user.
 const LocalID = "local"
 
-// Identify tells who calls from o with these values of the authorization header.
-func Identify(ctx context.Context, o origin.Origin, authorization []string, auth Authenticator) (Caller, error) {
+// Identify tells who calls from o with these values of the authorization header, or by what the browser showed.
+func Identify(ctx context.Context, o origin.Origin, authorization []string, browser Browser, auth Authenticator) (Caller, error) {
 	caller := Caller{Origin: o}
 	switch o.Listener {
 	case origin.None:
 		return caller, fault.New(metav1.Reason_REASON_UNAUTHENTICATED, "cannot tell where the call comes from")
 	case origin.Container, origin.Internal:
-		return caller, nil // the socket is the identity; tokens mean nothing here
+		return caller, nil // the socket is the identity; credentials mean nothing here
+	case origin.Web, origin.Door:
+		caller.Browser = browser
 	}
-	if len(authorization) == 0 {
-		if o.Listener == origin.Unix && o.Owner {
-			caller.Local = true
-			caller.Identity = Identity{ID: LocalID, Role: optionsv1.Role_ROLE_OWNER}
-		}
+	var err error
+	switch {
+	case len(authorization) > 0:
+		caller.Credential.Bearer, err = bearer(authorization)
+	case caller.Browser.Half != "":
+		caller.Credential, err = browser.credential()
+	case o.Listener == origin.Unix && o.Owner:
+		caller.Identity = Identity{Kind: Local, ID: LocalID, Role: optionsv1.Role_ROLE_OWNER}
+		return caller, nil
+	default:
 		return caller, nil
 	}
-	secret, err := bearer(authorization)
 	if err != nil {
 		return caller, err
 	}
 	if auth == nil {
-		return caller, fault.New(metav1.Reason_REASON_UNAUTHENTICATED, "cannot accept tokens here")
+		return caller, fault.New(metav1.Reason_REASON_UNAUTHENTICATED, "cannot accept credentials here")
 	}
-	caller.Identity, err = auth.Authenticate(ctx, secret)
-	caller.Secret = secret
+	caller.Identity, err = auth.Authenticate(ctx, caller.Credential, o.Address())
 	return caller, err
 }
 
@@ -140,7 +196,7 @@ func (r Rule) Check(c Caller) error {
 	case *optionsv1.Access_Role:
 		return checkRole(who.Role, c)
 	case *optionsv1.Access_Local:
-		if who.Local && c.Local {
+		if who.Local && c.Local() {
 			return nil
 		}
 		if c.Identity.ID != "" {

@@ -9,6 +9,7 @@ package origin
 import (
 	"context"
 	"fmt"
+	"net/netip"
 
 	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"google.golang.org/grpc/peer"
@@ -80,6 +81,39 @@ func (o Origin) String() string {
 		return o.Listener.String() + ":" + o.Remote
 	}
 	return o.Listener.String()
+}
+
+// Address is the network address of the peer without its port; "local" on the sockets of the machine.
+func (o Origin) Address() string {
+	if addr, ok := o.addr(); ok {
+		return addr.String()
+	}
+	return "local"
+}
+
+// Source is whom attempts to guess are counted against: an address, the part of an IPv6 address that one household has,
+// or a user of the machine.
+func (o Origin) Source() string {
+	addr, ok := o.addr()
+	switch {
+	case !ok:
+		return fmt.Sprintf("uid=%d", o.UID)
+	case addr.Is4():
+		return addr.String()
+	}
+	prefix, err := addr.WithZone("").Prefix(64)
+	if err != nil {
+		return addr.String()
+	}
+	return prefix.String()
+}
+
+func (o Origin) addr() (netip.Addr, bool) {
+	if o.Remote == "" {
+		return netip.Addr{}, false
+	}
+	at, err := netip.ParseAddrPort(o.Remote)
+	return at.Addr().Unmap(), err == nil
 }
 
 type contextKey struct{}

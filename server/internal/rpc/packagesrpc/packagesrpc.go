@@ -3,6 +3,7 @@ package packagesrpc
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -32,7 +33,7 @@ func New(st *store.Store, in *install.Service, artifacts *artifact.Keeper, engin
 }
 
 // ListPackages implements PackageServiceServer.
-func (s *Server) ListPackages(_ context.Context, req *packagesv1.ListPackagesRequest) (*packagesv1.ListPackagesResponse, error) {
+func (s *Server) ListPackages(ctx context.Context, req *packagesv1.ListPackagesRequest) (*packagesv1.ListPackagesResponse, error) {
 	var rows []*packagesv1.Package
 	err := s.store.View(func(tx *store.Tx) error {
 		var err error
@@ -42,6 +43,8 @@ func (s *Server) ListPackages(_ context.Context, req *packagesv1.ListPackagesReq
 	if err != nil {
 		return nil, err
 	}
+	scope := rpc.CallerScope(ctx)
+	rows = slices.DeleteFunc(rows, func(r *packagesv1.Package) bool { return !scope.Covers(r.GetMeta().GetId()) })
 	page, token := rpc.Page(rows, req.GetPageSize(), 500, req.GetPageToken())
 	return &packagesv1.ListPackagesResponse{Packages: page, NextPageToken: token}, nil
 }

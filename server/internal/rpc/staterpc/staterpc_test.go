@@ -41,8 +41,8 @@ var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 // people knows tokens of the form "<account>:<role>".
 type people struct{}
 
-func (people) Authenticate(_ context.Context, secret string) (access.Identity, error) {
-	name, role, _ := strings.Cut(secret, ":")
+func (people) Authenticate(_ context.Context, shown access.Credential, _ string) (access.Identity, error) {
+	name, role, _ := strings.Cut(shown.Bearer, ":")
 	return access.Identity{ID: name, Role: optionsv1.Role(optionsv1.Role_value["ROLE_"+strings.ToUpper(role)])}, nil
 }
 

@@ -6,10 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
 
 	"github.com/hearthos/hearth/server/internal/rpc"
+	"github.com/hearthos/hearth/server/internal/rpc/access"
 	"github.com/hearthos/hearth/server/internal/store"
 )
 
@@ -17,13 +17,14 @@ import (
 type view struct {
 	kinds   map[string]store.KindInfo // by name
 	account string
+	scope   *access.Scope
 }
 
 func viewOf(ctx context.Context) view {
-	v := view{kinds: map[string]store.KindInfo{}, account: rpc.Caller(ctx)}
+	v := view{kinds: map[string]store.KindInfo{}, account: rpc.Caller(ctx), scope: rpc.CallerScope(ctx)}
 	role := rpc.CallerRole(ctx)
 	for _, k := range store.Kinds() {
-		if k.ReadRole != optionsv1.Role_ROLE_UNSPECIFIED && k.ReadRole <= role {
+		if rpc.MayRead(k, role, v.scope) {
 			v.kinds[k.ID] = k
 		}
 	}
@@ -36,6 +37,9 @@ func (v view) readable(kind *store.KindInfo, id string) bool {
 		return false
 	}
 	owner, _, _ := strings.Cut(id, "/")
+	if kind.OfPackage && !v.scope.Covers(owner) {
+		return false
+	}
 	return !kind.Personal || v.account != "" && owner == v.account
 }
 
@@ -49,6 +53,11 @@ func (v view) rights(selectors []*statev1.Selector) store.Rights {
 	}
 	if personal {
 		names = append(names, "of "+v.account)
+	}
+	if v.scope.Narrowed() {
+		for _, pkg := range v.scope.Packages {
+			names = append(names, "within "+pkg)
+		}
 	}
 	return store.RightsOf(names...)
 }

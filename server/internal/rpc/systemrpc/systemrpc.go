@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 
@@ -49,9 +48,9 @@ func (s *Server) GetServer(ctx context.Context, _ *systemv1.GetServerRequest) (*
 		StoreId: s.store.ID(), Tag: s.store.Tag(), Version: s.version, StartTime: timestamppb.New(s.started),
 		Revision: s.store.Revision(), Hostname: s.hostname, DoorConnected: s.daemon.DoorConnected(), MemoryBytes: resident(),
 	}
-	role := rpc.CallerRole(ctx)
+	role, scope := rpc.CallerRole(ctx), rpc.CallerScope(ctx)
 	for _, k := range store.Kinds() {
-		if k.ReadRole != optionsv1.Role_ROLE_UNSPECIFIED && k.ReadRole <= role {
+		if rpc.MayRead(k, role, scope) {
 			resp.Kinds = append(resp.Kinds, k.ID)
 		}
 	}

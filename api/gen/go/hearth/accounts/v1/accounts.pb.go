@@ -4,7 +4,8 @@
 // 	protoc        (unknown)
 // source: hearth/accounts/v1/accounts.proto
 
-// Package hearth.accounts.v1 is who may call: bearer tokens with a role.
+// Package hearth.accounts.v1 is who may call: accounts with a role and a password, the sessions that people open with
+// it, and bearer tokens for programs.
 
 package accountsv1
 
@@ -28,6 +29,860 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Client is what holds a session.
+type Session_Client int32
+
+const (
+	// Not given.
+	Session_CLIENT_UNSPECIFIED Session_Client = 0
+	// A browser: half of the secret is a cookie that scripts cannot read, half a header of the page.
+	Session_CLIENT_BROWSER Session_Client = 1
+	// A program: the secret is a bearer token.
+	Session_CLIENT_PROGRAM Session_Client = 2
+)
+
+// Enum value maps for Session_Client.
+var (
+	Session_Client_name = map[int32]string{
+		0: "CLIENT_UNSPECIFIED",
+		1: "CLIENT_BROWSER",
+		2: "CLIENT_PROGRAM",
+	}
+	Session_Client_value = map[string]int32{
+		"CLIENT_UNSPECIFIED": 0,
+		"CLIENT_BROWSER":     1,
+		"CLIENT_PROGRAM":     2,
+	}
+)
+
+func (x Session_Client) Enum() *Session_Client {
+	p := new(Session_Client)
+	*p = x
+	return p
+}
+
+func (x Session_Client) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Session_Client) Descriptor() protoreflect.EnumDescriptor {
+	return file_hearth_accounts_v1_accounts_proto_enumTypes[0].Descriptor()
+}
+
+func (Session_Client) Type() protoreflect.EnumType {
+	return &file_hearth_accounts_v1_accounts_proto_enumTypes[0]
+}
+
+func (x Session_Client) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Session_Client.Descriptor instead.
+func (Session_Client) EnumDescriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{8, 0}
+}
+
+// Credential is how the caller proved who he is.
+type GetCallerResponse_Credential int32
+
+const (
+	// Not given.
+	GetCallerResponse_CREDENTIAL_UNSPECIFIED GetCallerResponse_Credential = 0
+	// The local socket, as root or the daemon's own user.
+	GetCallerResponse_CREDENTIAL_LOCAL GetCallerResponse_Credential = 1
+	// A session.
+	GetCallerResponse_CREDENTIAL_SESSION GetCallerResponse_Credential = 2
+	// A bearer token.
+	GetCallerResponse_CREDENTIAL_TOKEN GetCallerResponse_Credential = 3
+	// A signed request.
+	GetCallerResponse_CREDENTIAL_KEY GetCallerResponse_Credential = 4
+)
+
+// Enum value maps for GetCallerResponse_Credential.
+var (
+	GetCallerResponse_Credential_name = map[int32]string{
+		0: "CREDENTIAL_UNSPECIFIED",
+		1: "CREDENTIAL_LOCAL",
+		2: "CREDENTIAL_SESSION",
+		3: "CREDENTIAL_TOKEN",
+		4: "CREDENTIAL_KEY",
+	}
+	GetCallerResponse_Credential_value = map[string]int32{
+		"CREDENTIAL_UNSPECIFIED": 0,
+		"CREDENTIAL_LOCAL":       1,
+		"CREDENTIAL_SESSION":     2,
+		"CREDENTIAL_TOKEN":       3,
+		"CREDENTIAL_KEY":         4,
+	}
+)
+
+func (x GetCallerResponse_Credential) Enum() *GetCallerResponse_Credential {
+	p := new(GetCallerResponse_Credential)
+	*p = x
+	return p
+}
+
+func (x GetCallerResponse_Credential) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (GetCallerResponse_Credential) Descriptor() protoreflect.EnumDescriptor {
+	return file_hearth_accounts_v1_accounts_proto_enumTypes[1].Descriptor()
+}
+
+func (GetCallerResponse_Credential) Type() protoreflect.EnumType {
+	return &file_hearth_accounts_v1_accounts_proto_enumTypes[1]
+}
+
+func (x GetCallerResponse_Credential) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use GetCallerResponse_Credential.Descriptor instead.
+func (GetCallerResponse_Credential) EnumDescriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{16, 0}
+}
+
+// Account is a person, or a household, who may call.
+type Account struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id is the name to log in with.
+	Meta *v1.Meta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
+	// What it is.
+	Spec          *AccountSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Account) Reset() {
+	*x = Account{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Account) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Account) ProtoMessage() {}
+
+func (x *Account) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Account.ProtoReflect.Descriptor instead.
+func (*Account) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *Account) GetMeta() *v1.Meta {
+	if x != nil {
+		return x.Meta
+	}
+	return nil
+}
+
+func (x *Account) GetSpec() *AccountSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+// AccountSpec is what is wanted of an account.
+type AccountSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How to call the person.
+	Title string `protobuf:"bytes,1,opt,name=title,proto3" json:"title,omitempty"`
+	// What the account may do; its sessions may as much, its tokens no more.
+	Role          v11.Role `protobuf:"varint,2,opt,name=role,proto3,enum=hearth.options.v1.Role" json:"role,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountSpec) Reset() {
+	*x = AccountSpec{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountSpec) ProtoMessage() {}
+
+func (x *AccountSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountSpec.ProtoReflect.Descriptor instead.
+func (*AccountSpec) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *AccountSpec) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *AccountSpec) GetRole() v11.Role {
+	if x != nil {
+		return x.Role
+	}
+	return v11.Role(0)
+}
+
+// PasswordRecord is the password of the account of the same id; internal.
+type PasswordRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the account.
+	Meta *v1.Meta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
+	// What it is.
+	Spec          *PasswordRecordSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PasswordRecord) Reset() {
+	*x = PasswordRecord{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PasswordRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PasswordRecord) ProtoMessage() {}
+
+func (x *PasswordRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PasswordRecord.ProtoReflect.Descriptor instead.
+func (*PasswordRecord) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PasswordRecord) GetMeta() *v1.Meta {
+	if x != nil {
+		return x.Meta
+	}
+	return nil
+}
+
+func (x *PasswordRecord) GetSpec() *PasswordRecordSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+// PasswordRecordSpec is an Argon2id hash with what it was made from.
+type PasswordRecordSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The random salt.
+	Salt []byte `protobuf:"bytes,1,opt,name=salt,proto3" json:"salt,omitempty"`
+	// The hash.
+	Hash []byte `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
+	// Memory in KiB.
+	MemoryKib uint32 `protobuf:"varint,3,opt,name=memory_kib,json=memoryKib,proto3" json:"memory_kib,omitempty"`
+	// Passes over the memory.
+	Passes uint32 `protobuf:"varint,4,opt,name=passes,proto3" json:"passes,omitempty"`
+	// Threads.
+	Threads uint32 `protobuf:"varint,5,opt,name=threads,proto3" json:"threads,omitempty"`
+	// When it was set.
+	SetTime       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=set_time,json=setTime,proto3" json:"set_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PasswordRecordSpec) Reset() {
+	*x = PasswordRecordSpec{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PasswordRecordSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PasswordRecordSpec) ProtoMessage() {}
+
+func (x *PasswordRecordSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PasswordRecordSpec.ProtoReflect.Descriptor instead.
+func (*PasswordRecordSpec) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PasswordRecordSpec) GetSalt() []byte {
+	if x != nil {
+		return x.Salt
+	}
+	return nil
+}
+
+func (x *PasswordRecordSpec) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *PasswordRecordSpec) GetMemoryKib() uint32 {
+	if x != nil {
+		return x.MemoryKib
+	}
+	return 0
+}
+
+func (x *PasswordRecordSpec) GetPasses() uint32 {
+	if x != nil {
+		return x.Passes
+	}
+	return 0
+}
+
+func (x *PasswordRecordSpec) GetThreads() uint32 {
+	if x != nil {
+		return x.Threads
+	}
+	return 0
+}
+
+func (x *PasswordRecordSpec) GetSetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SetTime
+	}
+	return nil
+}
+
+// SessionRecord is a session as the store keeps it; internal, for it holds the hashes.
+type SessionRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id is a lower-case ULID.
+	Meta *v1.Meta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
+	// What it is.
+	Spec *SessionRecordSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	// How it is used.
+	Status        *SessionRecordStatus `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionRecord) Reset() {
+	*x = SessionRecord{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionRecord) ProtoMessage() {}
+
+func (x *SessionRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionRecord.ProtoReflect.Descriptor instead.
+func (*SessionRecord) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SessionRecord) GetMeta() *v1.Meta {
+	if x != nil {
+		return x.Meta
+	}
+	return nil
+}
+
+func (x *SessionRecord) GetSpec() *SessionRecordSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+func (x *SessionRecord) GetStatus() *SessionRecordStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+// SessionRecordSpec is a session and the hashes of its secrets.
+type SessionRecordSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// What opened it.
+	Client Session_Client `protobuf:"varint,2,opt,name=client,proto3,enum=hearth.accounts.v1.Session_Client" json:"client,omitempty"`
+	// Whether it outlives the browser that opened it.
+	Lasting bool `protobuf:"varint,3,opt,name=lasting,proto3" json:"lasting,omitempty"`
+	// How the client names itself.
+	UserAgent string `protobuf:"bytes,4,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
+	// When it ends at the latest.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// After how many seconds without a call it ends.
+	IdleSeconds uint32 `protobuf:"varint,6,opt,name=idle_seconds,json=idleSeconds,proto3" json:"idle_seconds,omitempty"`
+	// The secrets that are good now.
+	Secrets *SessionSecrets `protobuf:"bytes,7,opt,name=secrets,proto3" json:"secrets,omitempty"`
+	// Those before the last rotation.
+	Previous *SessionSecrets `protobuf:"bytes,8,opt,name=previous,proto3" json:"previous,omitempty"`
+	// When the last rotation was; those before are good for a moment after it.
+	RotateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=rotate_time,json=rotateTime,proto3" json:"rotate_time,omitempty"`
+	// When the password was proven last.
+	ProveTime     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=prove_time,json=proveTime,proto3" json:"prove_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionRecordSpec) Reset() {
+	*x = SessionRecordSpec{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionRecordSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionRecordSpec) ProtoMessage() {}
+
+func (x *SessionRecordSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionRecordSpec.ProtoReflect.Descriptor instead.
+func (*SessionRecordSpec) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SessionRecordSpec) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *SessionRecordSpec) GetClient() Session_Client {
+	if x != nil {
+		return x.Client
+	}
+	return Session_CLIENT_UNSPECIFIED
+}
+
+func (x *SessionRecordSpec) GetLasting() bool {
+	if x != nil {
+		return x.Lasting
+	}
+	return false
+}
+
+func (x *SessionRecordSpec) GetUserAgent() string {
+	if x != nil {
+		return x.UserAgent
+	}
+	return ""
+}
+
+func (x *SessionRecordSpec) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *SessionRecordSpec) GetIdleSeconds() uint32 {
+	if x != nil {
+		return x.IdleSeconds
+	}
+	return 0
+}
+
+func (x *SessionRecordSpec) GetSecrets() *SessionSecrets {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
+func (x *SessionRecordSpec) GetPrevious() *SessionSecrets {
+	if x != nil {
+		return x.Previous
+	}
+	return nil
+}
+
+func (x *SessionRecordSpec) GetRotateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RotateTime
+	}
+	return nil
+}
+
+func (x *SessionRecordSpec) GetProveTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ProveTime
+	}
+	return nil
+}
+
+// SessionSecrets are SHA-256 hashes of the secrets of a session.
+type SessionSecrets struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The half a browser sends as a cookie; empty for programs.
+	CookieHash []byte `protobuf:"bytes,1,opt,name=cookie_hash,json=cookieHash,proto3" json:"cookie_hash,omitempty"`
+	// The half a page sends as a header; for programs the whole bearer secret.
+	SecretHash    []byte `protobuf:"bytes,2,opt,name=secret_hash,json=secretHash,proto3" json:"secret_hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionSecrets) Reset() {
+	*x = SessionSecrets{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionSecrets) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionSecrets) ProtoMessage() {}
+
+func (x *SessionSecrets) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionSecrets.ProtoReflect.Descriptor instead.
+func (*SessionSecrets) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SessionSecrets) GetCookieHash() []byte {
+	if x != nil {
+		return x.CookieHash
+	}
+	return nil
+}
+
+func (x *SessionSecrets) GetSecretHash() []byte {
+	if x != nil {
+		return x.SecretHash
+	}
+	return nil
+}
+
+// SessionRecordStatus is how a session is used.
+type SessionRecordStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was used last, to the minute or so.
+	UseTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=use_time,json=useTime,proto3" json:"use_time,omitempty"`
+	// The network address it was used from last; "local" for the local socket.
+	Address       string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionRecordStatus) Reset() {
+	*x = SessionRecordStatus{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionRecordStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionRecordStatus) ProtoMessage() {}
+
+func (x *SessionRecordStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionRecordStatus.ProtoReflect.Descriptor instead.
+func (*SessionRecordStatus) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SessionRecordStatus) GetUseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UseTime
+	}
+	return nil
+}
+
+func (x *SessionRecordStatus) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+// Session is a session without its secrets.
+type Session struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The account.
+	Account string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	// What opened it.
+	Client Session_Client `protobuf:"varint,3,opt,name=client,proto3,enum=hearth.accounts.v1.Session_Client" json:"client,omitempty"`
+	// Whether it outlives the browser that opened it.
+	Lasting bool `protobuf:"varint,4,opt,name=lasting,proto3" json:"lasting,omitempty"`
+	// How the client names itself.
+	UserAgent string `protobuf:"bytes,5,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
+	// When it was opened.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When it was used last, to the minute or so.
+	UseTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=use_time,json=useTime,proto3" json:"use_time,omitempty"`
+	// When it ends at the latest.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// The network address it was used from last; "local" for the local socket.
+	Address string `protobuf:"bytes,9,opt,name=address,proto3" json:"address,omitempty"`
+	// Whether it is the one that calls.
+	Current       bool `protobuf:"varint,10,opt,name=current,proto3" json:"current,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Session) Reset() {
+	*x = Session{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Session) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Session) ProtoMessage() {}
+
+func (x *Session) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Session.ProtoReflect.Descriptor instead.
+func (*Session) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Session) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Session) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *Session) GetClient() Session_Client {
+	if x != nil {
+		return x.Client
+	}
+	return Session_CLIENT_UNSPECIFIED
+}
+
+func (x *Session) GetLasting() bool {
+	if x != nil {
+		return x.Lasting
+	}
+	return false
+}
+
+func (x *Session) GetUserAgent() string {
+	if x != nil {
+		return x.UserAgent
+	}
+	return ""
+}
+
+func (x *Session) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Session) GetUseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UseTime
+	}
+	return nil
+}
+
+func (x *Session) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *Session) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Session) GetCurrent() bool {
+	if x != nil {
+		return x.Current
+	}
+	return false
+}
+
+// Scope narrows what a token may do. A list that is empty does not narrow.
+type Scope struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Full names of services or methods, as in "hearth.packages.v1.PackageService" or
+	// "hearth.packages.v1.PackageService.StartPackage".
+	Methods []string `protobuf:"bytes,1,rep,name=methods,proto3" json:"methods,omitempty"`
+	// Ids of packages. Only methods that concern one package can be called, and a watch shows only its rows.
+	Packages      []string `protobuf:"bytes,2,rep,name=packages,proto3" json:"packages,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Scope) Reset() {
+	*x = Scope{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Scope) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Scope) ProtoMessage() {}
+
+func (x *Scope) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Scope.ProtoReflect.Descriptor instead.
+func (*Scope) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Scope) GetMethods() []string {
+	if x != nil {
+		return x.Methods
+	}
+	return nil
+}
+
+func (x *Scope) GetPackages() []string {
+	if x != nil {
+		return x.Packages
+	}
+	return nil
+}
+
 // TokenRecord is a token as the store keeps it; internal, for it holds the hash.
 type TokenRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -41,7 +896,7 @@ type TokenRecord struct {
 
 func (x *TokenRecord) Reset() {
 	*x = TokenRecord{}
-	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[0]
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -53,7 +908,7 @@ func (x *TokenRecord) String() string {
 func (*TokenRecord) ProtoMessage() {}
 
 func (x *TokenRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[0]
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -66,7 +921,7 @@ func (x *TokenRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenRecord.ProtoReflect.Descriptor instead.
 func (*TokenRecord) Descriptor() ([]byte, []int) {
-	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{0}
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TokenRecord) GetMeta() *v1.Meta {
@@ -93,14 +948,18 @@ type TokenRecordSpec struct {
 	// When it stops being valid; never when absent.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// SHA-256 of the secret.
-	Hash          []byte `protobuf:"bytes,4,opt,name=hash,proto3" json:"hash,omitempty"`
+	Hash []byte `protobuf:"bytes,4,opt,name=hash,proto3" json:"hash,omitempty"`
+	// The account it belongs to; empty for tokens made on the local socket.
+	Account string `protobuf:"bytes,5,opt,name=account,proto3" json:"account,omitempty"`
+	// What it is for.
+	Scope         *Scope `protobuf:"bytes,6,opt,name=scope,proto3" json:"scope,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TokenRecordSpec) Reset() {
 	*x = TokenRecordSpec{}
-	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[1]
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -112,7 +971,7 @@ func (x *TokenRecordSpec) String() string {
 func (*TokenRecordSpec) ProtoMessage() {}
 
 func (x *TokenRecordSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[1]
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -125,7 +984,7 @@ func (x *TokenRecordSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenRecordSpec.ProtoReflect.Descriptor instead.
 func (*TokenRecordSpec) Descriptor() ([]byte, []int) {
-	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{1}
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TokenRecordSpec) GetName() string {
@@ -156,6 +1015,20 @@ func (x *TokenRecordSpec) GetHash() []byte {
 	return nil
 }
 
+func (x *TokenRecordSpec) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *TokenRecordSpec) GetScope() *Scope {
+	if x != nil {
+		return x.Scope
+	}
+	return nil
+}
+
 // Token is a token without its secret.
 type Token struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -163,19 +1036,23 @@ type Token struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// What the owner calls it.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// What its bearer may do.
+	// What its bearer may do, as far as the account may.
 	Role v11.Role `protobuf:"varint,3,opt,name=role,proto3,enum=hearth.options.v1.Role" json:"role,omitempty"`
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it stops being valid; never when absent.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// The account it belongs to; empty for tokens made on the local socket.
+	Account string `protobuf:"bytes,6,opt,name=account,proto3" json:"account,omitempty"`
+	// What it is for; everything its role may do when absent.
+	Scope         *Scope `protobuf:"bytes,7,opt,name=scope,proto3" json:"scope,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[2]
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -187,7 +1064,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[2]
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -200,7 +1077,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{2}
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Token) GetId() string {
@@ -238,6 +1115,1462 @@ func (x *Token) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Token) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *Token) GetScope() *Scope {
+	if x != nil {
+		return x.Scope
+	}
+	return nil
+}
+
+// ClaimServerRequest names the first owner.
+type ClaimServerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The code that the daemon printed; not needed on the local socket.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// The name to log in with.
+	Account string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	// How to call the person.
+	Title string `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
+	// The password.
+	Password      string `protobuf:"bytes,4,opt,name=password,proto3" json:"password,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClaimServerRequest) Reset() {
+	*x = ClaimServerRequest{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClaimServerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClaimServerRequest) ProtoMessage() {}
+
+func (x *ClaimServerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClaimServerRequest.ProtoReflect.Descriptor instead.
+func (*ClaimServerRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ClaimServerRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *ClaimServerRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *ClaimServerRequest) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *ClaimServerRequest) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+// ClaimServerResponse holds the first account.
+type ClaimServerResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	Account       *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClaimServerResponse) Reset() {
+	*x = ClaimServerResponse{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClaimServerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClaimServerResponse) ProtoMessage() {}
+
+func (x *ClaimServerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClaimServerResponse.ProtoReflect.Descriptor instead.
+func (*ClaimServerResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ClaimServerResponse) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+// GetCallerRequest is empty.
+type GetCallerRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCallerRequest) Reset() {
+	*x = GetCallerRequest{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCallerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCallerRequest) ProtoMessage() {}
+
+func (x *GetCallerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCallerRequest.ProtoReflect.Descriptor instead.
+func (*GetCallerRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{15}
+}
+
+// GetCallerResponse tells who calls.
+type GetCallerResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How the caller proved who he is.
+	Credential GetCallerResponse_Credential `protobuf:"varint,1,opt,name=credential,proto3,enum=hearth.accounts.v1.GetCallerResponse_Credential" json:"credential,omitempty"`
+	// Id of the session, token or key; empty for the local socket.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// The account; empty for the local socket and for tokens made there.
+	Account string `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	// What the caller may do.
+	Role v11.Role `protobuf:"varint,4,opt,name=role,proto3,enum=hearth.options.v1.Role" json:"role,omitempty"`
+	// What the credential is for; everything the role may do when absent.
+	Scope         *Scope `protobuf:"bytes,5,opt,name=scope,proto3" json:"scope,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCallerResponse) Reset() {
+	*x = GetCallerResponse{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCallerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCallerResponse) ProtoMessage() {}
+
+func (x *GetCallerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCallerResponse.ProtoReflect.Descriptor instead.
+func (*GetCallerResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *GetCallerResponse) GetCredential() GetCallerResponse_Credential {
+	if x != nil {
+		return x.Credential
+	}
+	return GetCallerResponse_CREDENTIAL_UNSPECIFIED
+}
+
+func (x *GetCallerResponse) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *GetCallerResponse) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *GetCallerResponse) GetRole() v11.Role {
+	if x != nil {
+		return x.Role
+	}
+	return v11.Role(0)
+}
+
+func (x *GetCallerResponse) GetScope() *Scope {
+	if x != nil {
+		return x.Scope
+	}
+	return nil
+}
+
+// LoginRequest proves an account by its password.
+type LoginRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account; may be left out while there is only one.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The password.
+	Password string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	// What will hold the session; CLIENT_PROGRAM when not given.
+	Client Session_Client `protobuf:"varint,3,opt,name=client,proto3,enum=hearth.accounts.v1.Session_Client" json:"client,omitempty"`
+	// Whether the session outlives the browser. A session of a program always does.
+	Lasting       bool `protobuf:"varint,4,opt,name=lasting,proto3" json:"lasting,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LoginRequest) Reset() {
+	*x = LoginRequest{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LoginRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LoginRequest) ProtoMessage() {}
+
+func (x *LoginRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LoginRequest.ProtoReflect.Descriptor instead.
+func (*LoginRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *LoginRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *LoginRequest) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+func (x *LoginRequest) GetClient() Session_Client {
+	if x != nil {
+		return x.Client
+	}
+	return Session_CLIENT_UNSPECIFIED
+}
+
+func (x *LoginRequest) GetLasting() bool {
+	if x != nil {
+		return x.Lasting
+	}
+	return false
+}
+
+// LoginResponse holds the session and its secret.
+type LoginResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session.
+	Session *Session `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// For a browser what the page sends as the header Hearth-Session, to be held in the storage of its origin; the other
+	// half came as a cookie. For a program what goes behind "Authorization: Bearer".
+	Secret string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	// When the secrets are best rotated.
+	RotateTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=rotate_time,json=rotateTime,proto3" json:"rotate_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LoginResponse) Reset() {
+	*x = LoginResponse{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LoginResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LoginResponse) ProtoMessage() {}
+
+func (x *LoginResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LoginResponse.ProtoReflect.Descriptor instead.
+func (*LoginResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *LoginResponse) GetSession() *Session {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *LoginResponse) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *LoginResponse) GetRotateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RotateTime
+	}
+	return nil
+}
+
+// LogoutRequest is empty.
+type LogoutRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogoutRequest) Reset() {
+	*x = LogoutRequest{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogoutRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogoutRequest) ProtoMessage() {}
+
+func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogoutRequest.ProtoReflect.Descriptor instead.
+func (*LogoutRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{19}
+}
+
+// LogoutResponse is empty.
+type LogoutResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogoutResponse) Reset() {
+	*x = LogoutResponse{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogoutResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogoutResponse) ProtoMessage() {}
+
+func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogoutResponse.ProtoReflect.Descriptor instead.
+func (*LogoutResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{20}
+}
+
+// RotateSessionRequest is empty.
+type RotateSessionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateSessionRequest) Reset() {
+	*x = RotateSessionRequest{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateSessionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateSessionRequest) ProtoMessage() {}
+
+func (x *RotateSessionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateSessionRequest.ProtoReflect.Descriptor instead.
+func (*RotateSessionRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{21}
+}
+
+// RotateSessionResponse holds the new secret.
+type RotateSessionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In place of the secret before.
+	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	// When the secrets are best rotated again.
+	RotateTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=rotate_time,json=rotateTime,proto3" json:"rotate_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateSessionResponse) Reset() {
+	*x = RotateSessionResponse{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateSessionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateSessionResponse) ProtoMessage() {}
+
+func (x *RotateSessionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateSessionResponse.ProtoReflect.Descriptor instead.
+func (*RotateSessionResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *RotateSessionResponse) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *RotateSessionResponse) GetRotateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RotateTime
+	}
+	return nil
+}
+
+// ListSessionsRequest says whose sessions to list.
+type ListSessionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account; the caller's own when empty. On the local socket, empty means all accounts.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// All accounts, for an administrator.
+	All           bool `protobuf:"varint,2,opt,name=all,proto3" json:"all,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSessionsRequest) Reset() {
+	*x = ListSessionsRequest{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSessionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSessionsRequest) ProtoMessage() {}
+
+func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
+func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ListSessionsRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *ListSessionsRequest) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+// ListSessionsResponse holds the sessions.
+type ListSessionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sessions by id, which is the order in which they were opened.
+	Sessions      []*Session `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSessionsResponse) Reset() {
+	*x = ListSessionsResponse{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSessionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSessionsResponse) ProtoMessage() {}
+
+func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
+func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListSessionsResponse) GetSessions() []*Session {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
+// DeleteSessionRequest names a session.
+type DeleteSessionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteSessionRequest) Reset() {
+	*x = DeleteSessionRequest{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteSessionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteSessionRequest) ProtoMessage() {}
+
+func (x *DeleteSessionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteSessionRequest.ProtoReflect.Descriptor instead.
+func (*DeleteSessionRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *DeleteSessionRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// DeleteSessionResponse is empty.
+type DeleteSessionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteSessionResponse) Reset() {
+	*x = DeleteSessionResponse{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteSessionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteSessionResponse) ProtoMessage() {}
+
+func (x *DeleteSessionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteSessionResponse.ProtoReflect.Descriptor instead.
+func (*DeleteSessionResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{26}
+}
+
+// DeleteSessionsRequest says whose sessions to end.
+type DeleteSessionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account; the caller's own when empty.
+	Account       string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteSessionsRequest) Reset() {
+	*x = DeleteSessionsRequest{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteSessionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteSessionsRequest) ProtoMessage() {}
+
+func (x *DeleteSessionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteSessionsRequest.ProtoReflect.Descriptor instead.
+func (*DeleteSessionsRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *DeleteSessionsRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+// DeleteSessionsResponse tells what was done.
+type DeleteSessionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many sessions ended.
+	Ended         int32 `protobuf:"varint,1,opt,name=ended,proto3" json:"ended,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteSessionsResponse) Reset() {
+	*x = DeleteSessionsResponse{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteSessionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteSessionsResponse) ProtoMessage() {}
+
+func (x *DeleteSessionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteSessionsResponse.ProtoReflect.Descriptor instead.
+func (*DeleteSessionsResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *DeleteSessionsResponse) GetEnded() int32 {
+	if x != nil {
+		return x.Ended
+	}
+	return 0
+}
+
+// ChangePasswordRequest proves the old password and gives the new one.
+type ChangePasswordRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The password as it is.
+	OldPassword string `protobuf:"bytes,1,opt,name=old_password,json=oldPassword,proto3" json:"old_password,omitempty"`
+	// The password from now on.
+	NewPassword string `protobuf:"bytes,2,opt,name=new_password,json=newPassword,proto3" json:"new_password,omitempty"`
+	// Leave the account's other sessions as they are.
+	KeepSessions  bool `protobuf:"varint,3,opt,name=keep_sessions,json=keepSessions,proto3" json:"keep_sessions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangePasswordRequest) Reset() {
+	*x = ChangePasswordRequest{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangePasswordRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangePasswordRequest) ProtoMessage() {}
+
+func (x *ChangePasswordRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangePasswordRequest.ProtoReflect.Descriptor instead.
+func (*ChangePasswordRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ChangePasswordRequest) GetOldPassword() string {
+	if x != nil {
+		return x.OldPassword
+	}
+	return ""
+}
+
+func (x *ChangePasswordRequest) GetNewPassword() string {
+	if x != nil {
+		return x.NewPassword
+	}
+	return ""
+}
+
+func (x *ChangePasswordRequest) GetKeepSessions() bool {
+	if x != nil {
+		return x.KeepSessions
+	}
+	return false
+}
+
+// ChangePasswordResponse tells what was done.
+type ChangePasswordResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many other sessions ended.
+	Ended         int32 `protobuf:"varint,1,opt,name=ended,proto3" json:"ended,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangePasswordResponse) Reset() {
+	*x = ChangePasswordResponse{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangePasswordResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangePasswordResponse) ProtoMessage() {}
+
+func (x *ChangePasswordResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangePasswordResponse.ProtoReflect.Descriptor instead.
+func (*ChangePasswordResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ChangePasswordResponse) GetEnded() int32 {
+	if x != nil {
+		return x.Ended
+	}
+	return 0
+}
+
+// ResetPasswordRequest gives the new password.
+type ResetPasswordRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account; may be left out, but not in a path, while there is only one.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The password from now on.
+	NewPassword string `protobuf:"bytes,2,opt,name=new_password,json=newPassword,proto3" json:"new_password,omitempty"`
+	// Leave the account's sessions as they are.
+	KeepSessions  bool `protobuf:"varint,3,opt,name=keep_sessions,json=keepSessions,proto3" json:"keep_sessions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetPasswordRequest) Reset() {
+	*x = ResetPasswordRequest{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetPasswordRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetPasswordRequest) ProtoMessage() {}
+
+func (x *ResetPasswordRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetPasswordRequest.ProtoReflect.Descriptor instead.
+func (*ResetPasswordRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ResetPasswordRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *ResetPasswordRequest) GetNewPassword() string {
+	if x != nil {
+		return x.NewPassword
+	}
+	return ""
+}
+
+func (x *ResetPasswordRequest) GetKeepSessions() bool {
+	if x != nil {
+		return x.KeepSessions
+	}
+	return false
+}
+
+// ResetPasswordResponse tells what was done.
+type ResetPasswordResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many sessions ended.
+	Ended int32 `protobuf:"varint,1,opt,name=ended,proto3" json:"ended,omitempty"`
+	// The account.
+	Account       string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetPasswordResponse) Reset() {
+	*x = ResetPasswordResponse{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetPasswordResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetPasswordResponse) ProtoMessage() {}
+
+func (x *ResetPasswordResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetPasswordResponse.ProtoReflect.Descriptor instead.
+func (*ResetPasswordResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ResetPasswordResponse) GetEnded() int32 {
+	if x != nil {
+		return x.Ended
+	}
+	return 0
+}
+
+func (x *ResetPasswordResponse) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+// CreateAccountRequest describes an account.
+type CreateAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name to log in with.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// How to call the person.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// What it may do.
+	Role v11.Role `protobuf:"varint,3,opt,name=role,proto3,enum=hearth.options.v1.Role" json:"role,omitempty"`
+	// The password.
+	Password      string `protobuf:"bytes,4,opt,name=password,proto3" json:"password,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateAccountRequest) Reset() {
+	*x = CreateAccountRequest{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateAccountRequest) ProtoMessage() {}
+
+func (x *CreateAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateAccountRequest.ProtoReflect.Descriptor instead.
+func (*CreateAccountRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *CreateAccountRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *CreateAccountRequest) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *CreateAccountRequest) GetRole() v11.Role {
+	if x != nil {
+		return x.Role
+	}
+	return v11.Role(0)
+}
+
+func (x *CreateAccountRequest) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+// CreateAccountResponse holds the account.
+type CreateAccountResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	Account       *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateAccountResponse) Reset() {
+	*x = CreateAccountResponse{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateAccountResponse) ProtoMessage() {}
+
+func (x *CreateAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateAccountResponse.ProtoReflect.Descriptor instead.
+func (*CreateAccountResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *CreateAccountResponse) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+// ListAccountsRequest asks for all accounts.
+type ListAccountsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAccountsRequest) Reset() {
+	*x = ListAccountsRequest{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccountsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccountsRequest) ProtoMessage() {}
+
+func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccountsRequest.ProtoReflect.Descriptor instead.
+func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{35}
+}
+
+// ListAccountsResponse holds all accounts.
+type ListAccountsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The accounts by id.
+	Accounts      []*Account `protobuf:"bytes,1,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAccountsResponse) Reset() {
+	*x = ListAccountsResponse{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccountsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccountsResponse) ProtoMessage() {}
+
+func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccountsResponse.ProtoReflect.Descriptor instead.
+func (*ListAccountsResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ListAccountsResponse) GetAccounts() []*Account {
+	if x != nil {
+		return x.Accounts
+	}
+	return nil
+}
+
+// UpdateAccountRequest says what to change.
+type UpdateAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// How to call the person; unchanged when absent.
+	Title *string `protobuf:"bytes,2,opt,name=title,proto3,oneof" json:"title,omitempty"`
+	// What it may do; unchanged when absent.
+	Role          *v11.Role `protobuf:"varint,3,opt,name=role,proto3,enum=hearth.options.v1.Role,oneof" json:"role,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateAccountRequest) Reset() {
+	*x = UpdateAccountRequest{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateAccountRequest) ProtoMessage() {}
+
+func (x *UpdateAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateAccountRequest.ProtoReflect.Descriptor instead.
+func (*UpdateAccountRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *UpdateAccountRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UpdateAccountRequest) GetTitle() string {
+	if x != nil && x.Title != nil {
+		return *x.Title
+	}
+	return ""
+}
+
+func (x *UpdateAccountRequest) GetRole() v11.Role {
+	if x != nil && x.Role != nil {
+		return *x.Role
+	}
+	return v11.Role(0)
+}
+
+// UpdateAccountResponse holds the account.
+type UpdateAccountResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	Account       *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateAccountResponse) Reset() {
+	*x = UpdateAccountResponse{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateAccountResponse) ProtoMessage() {}
+
+func (x *UpdateAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateAccountResponse.ProtoReflect.Descriptor instead.
+func (*UpdateAccountResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *UpdateAccountResponse) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+// DeleteAccountRequest names an account.
+type DeleteAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteAccountRequest) Reset() {
+	*x = DeleteAccountRequest{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteAccountRequest) ProtoMessage() {}
+
+func (x *DeleteAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteAccountRequest.ProtoReflect.Descriptor instead.
+func (*DeleteAccountRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *DeleteAccountRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// DeleteAccountResponse is empty.
+type DeleteAccountResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteAccountResponse) Reset() {
+	*x = DeleteAccountResponse{}
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteAccountResponse) ProtoMessage() {}
+
+func (x *DeleteAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteAccountResponse.ProtoReflect.Descriptor instead.
+func (*DeleteAccountResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{40}
+}
+
 // CreateTokenRequest describes a token.
 type CreateTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -246,14 +2579,16 @@ type CreateTokenRequest struct {
 	// What its bearer may do.
 	Role v11.Role `protobuf:"varint,2,opt,name=role,proto3,enum=hearth.options.v1.Role" json:"role,omitempty"`
 	// When it stops being valid; never when absent.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// What it is for; everything its role may do when absent.
+	Scope         *Scope `protobuf:"bytes,4,opt,name=scope,proto3" json:"scope,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[3]
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -265,7 +2600,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[3]
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -278,7 +2613,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{3}
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CreateTokenRequest) GetName() string {
@@ -302,6 +2637,13 @@ func (x *CreateTokenRequest) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *CreateTokenRequest) GetScope() *Scope {
+	if x != nil {
+		return x.Scope
+	}
+	return nil
+}
+
 // CreateTokenResponse holds the token and its secret.
 type CreateTokenResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -315,7 +2657,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[4]
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -327,7 +2669,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[4]
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -340,7 +2682,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{4}
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CreateTokenResponse) GetToken() *Token {
@@ -357,7 +2699,7 @@ func (x *CreateTokenResponse) GetSecret() string {
 	return ""
 }
 
-// ListTokensRequest asks for all tokens.
+// ListTokensRequest asks for the tokens.
 type ListTokensRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -366,7 +2708,7 @@ type ListTokensRequest struct {
 
 func (x *ListTokensRequest) Reset() {
 	*x = ListTokensRequest{}
-	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[5]
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -378,7 +2720,7 @@ func (x *ListTokensRequest) String() string {
 func (*ListTokensRequest) ProtoMessage() {}
 
 func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[5]
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -391,10 +2733,10 @@ func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{5}
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{43}
 }
 
-// ListTokensResponse holds all tokens.
+// ListTokensResponse holds the tokens.
 type ListTokensResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The tokens by id.
@@ -405,7 +2747,7 @@ type ListTokensResponse struct {
 
 func (x *ListTokensResponse) Reset() {
 	*x = ListTokensResponse{}
-	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[6]
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -417,7 +2759,7 @@ func (x *ListTokensResponse) String() string {
 func (*ListTokensResponse) ProtoMessage() {}
 
 func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[6]
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -430,7 +2772,7 @@ func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{6}
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListTokensResponse) GetTokens() []*Token {
@@ -451,7 +2793,7 @@ type DeleteTokenRequest struct {
 
 func (x *DeleteTokenRequest) Reset() {
 	*x = DeleteTokenRequest{}
-	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[7]
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -463,7 +2805,7 @@ func (x *DeleteTokenRequest) String() string {
 func (*DeleteTokenRequest) ProtoMessage() {}
 
 func (x *DeleteTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[7]
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -476,7 +2818,7 @@ func (x *DeleteTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTokenRequest.ProtoReflect.Descriptor instead.
 func (*DeleteTokenRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{7}
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *DeleteTokenRequest) GetId() string {
@@ -495,7 +2837,7 @@ type DeleteTokenResponse struct {
 
 func (x *DeleteTokenResponse) Reset() {
 	*x = DeleteTokenResponse{}
-	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[8]
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -507,7 +2849,7 @@ func (x *DeleteTokenResponse) String() string {
 func (*DeleteTokenResponse) ProtoMessage() {}
 
 func (x *DeleteTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[8]
+	mi := &file_hearth_accounts_v1_accounts_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -520,23 +2862,92 @@ func (x *DeleteTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTokenResponse.ProtoReflect.Descriptor instead.
 func (*DeleteTokenResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{8}
+	return file_hearth_accounts_v1_accounts_proto_rawDescGZIP(), []int{46}
 }
 
 var File_hearth_accounts_v1_accounts_proto protoreflect.FileDescriptor
 
 const file_hearth_accounts_v1_accounts_proto_rawDesc = "" +
 	"\n" +
-	"!hearth/accounts/v1/accounts.proto\x12\x12hearth.accounts.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\x93\x01\n" +
+	"!hearth/accounts/v1/accounts.proto\x12\x12hearth.accounts.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\x8f\x01\n" +
+	"\aAccount\x12(\n" +
+	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x123\n" +
+	"\x04spec\x18\x02 \x01(\v2\x1f.hearth.accounts.v1.AccountSpecR\x04spec:%\xea\xf9\x18!\b)\x12\aaccount\x18\x01 \x03*\aaccount2\aaccount\"P\n" +
+	"\vAccountSpec\x12\x14\n" +
+	"\x05title\x18\x01 \x01(\tR\x05title\x12+\n" +
+	"\x04role\x18\x02 \x01(\x0e2\x17.hearth.options.v1.RoleR\x04role\"\x9c\x01\n" +
+	"\x0ePasswordRecord\x12(\n" +
+	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12:\n" +
+	"\x04spec\x18\x02 \x01(\v2&.hearth.accounts.v1.PasswordRecordSpecR\x04spec:$\xea\xf9\x18 \b*\x12\bpassword\x18\x01*\aaccount2\aaccount\"\xc4\x01\n" +
+	"\x12PasswordRecordSpec\x12\x12\n" +
+	"\x04salt\x18\x01 \x01(\fR\x04salt\x12\x12\n" +
+	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x1d\n" +
+	"\n" +
+	"memory_kib\x18\x03 \x01(\rR\tmemoryKib\x12\x16\n" +
+	"\x06passes\x18\x04 \x01(\rR\x06passes\x12\x18\n" +
+	"\athreads\x18\x05 \x01(\rR\athreads\x125\n" +
+	"\bset_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\asetTime\"\xda\x01\n" +
+	"\rSessionRecord\x12(\n" +
+	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x129\n" +
+	"\x04spec\x18\x02 \x01(\v2%.hearth.accounts.v1.SessionRecordSpecR\x04spec\x12?\n" +
+	"\x06status\x18\x03 \x01(\v2'.hearth.accounts.v1.SessionRecordStatusR\x06status:#\xea\xf9\x18\x1f\b+\x12\asession\x18\x01*\aaccount2\aaccount\"\xf8\x03\n" +
+	"\x11SessionRecordSpec\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12:\n" +
+	"\x06client\x18\x02 \x01(\x0e2\".hearth.accounts.v1.Session.ClientR\x06client\x12\x18\n" +
+	"\alasting\x18\x03 \x01(\bR\alasting\x12\x1d\n" +
+	"\n" +
+	"user_agent\x18\x04 \x01(\tR\tuserAgent\x12;\n" +
+	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12!\n" +
+	"\fidle_seconds\x18\x06 \x01(\rR\vidleSeconds\x12<\n" +
+	"\asecrets\x18\a \x01(\v2\".hearth.accounts.v1.SessionSecretsR\asecrets\x12>\n" +
+	"\bprevious\x18\b \x01(\v2\".hearth.accounts.v1.SessionSecretsR\bprevious\x12;\n" +
+	"\vrotate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"rotateTime\x129\n" +
+	"\n" +
+	"prove_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\tproveTime\"R\n" +
+	"\x0eSessionSecrets\x12\x1f\n" +
+	"\vcookie_hash\x18\x01 \x01(\fR\n" +
+	"cookieHash\x12\x1f\n" +
+	"\vsecret_hash\x18\x02 \x01(\fR\n" +
+	"secretHash\"f\n" +
+	"\x13SessionRecordStatus\x125\n" +
+	"\buse_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\auseTime\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\"\xd7\x03\n" +
+	"\aSession\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\aaccount\x18\x02 \x01(\tR\aaccount\x12:\n" +
+	"\x06client\x18\x03 \x01(\x0e2\".hearth.accounts.v1.Session.ClientR\x06client\x12\x18\n" +
+	"\alasting\x18\x04 \x01(\bR\alasting\x12\x1d\n" +
+	"\n" +
+	"user_agent\x18\x05 \x01(\tR\tuserAgent\x12;\n" +
+	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x125\n" +
+	"\buse_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\auseTime\x12;\n" +
+	"\vexpire_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12\x18\n" +
+	"\aaddress\x18\t \x01(\tR\aaddress\x12\x18\n" +
+	"\acurrent\x18\n" +
+	" \x01(\bR\acurrent\"H\n" +
+	"\x06Client\x12\x16\n" +
+	"\x12CLIENT_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eCLIENT_BROWSER\x10\x01\x12\x12\n" +
+	"\x0eCLIENT_PROGRAM\x10\x02\"\x9c\x01\n" +
+	"\x05Scope\x12M\n" +
+	"\amethods\x18\x01 \x03(\tB3\xbaH0\x92\x01-\x10@\")r'\x18\xc8\x012\"^[a-zA-Z0-9_]+([.][a-zA-Z0-9_]+)+$R\amethods\x12D\n" +
+	"\bpackages\x18\x02 \x03(\tB(\xbaH%\x92\x01\"\x10@\"\x1er\x1c\x18?2\x18^[a-z0-9]+(-[a-z0-9]+)*$R\bpackages\"\x93\x01\n" +
 	"\vTokenRecord\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x127\n" +
-	"\x04spec\x18\x02 \x01(\v2#.hearth.accounts.v1.TokenRecordSpecR\x04spec:!\xea\xf9\x18\x1d\b(\x12\x05token\x18\x01*\aaccount2\aaccount\"\xa3\x01\n" +
+	"\x04spec\x18\x02 \x01(\v2#.hearth.accounts.v1.TokenRecordSpecR\x04spec:!\xea\xf9\x18\x1d\b(\x12\x05token\x18\x01*\aaccount2\aaccount\"\xee\x01\n" +
 	"\x0fTokenRecordSpec\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12+\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x17.hearth.options.v1.RoleR\x04role\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x12\n" +
-	"\x04hash\x18\x04 \x01(\fR\x04hash\"\xd2\x01\n" +
+	"\x04hash\x18\x04 \x01(\fR\x04hash\x12\x18\n" +
+	"\aaccount\x18\x05 \x01(\tR\aaccount\x12/\n" +
+	"\x05scope\x18\x06 \x01(\v2\x19.hearth.accounts.v1.ScopeR\x05scope\"\x9d\x02\n" +
 	"\x05Token\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12+\n" +
@@ -544,13 +2955,108 @@ const file_hearth_accounts_v1_accounts_proto_rawDesc = "" +
 	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xa9\x01\n" +
+	"expireTime\x12\x18\n" +
+	"\aaccount\x18\x06 \x01(\tR\aaccount\x12/\n" +
+	"\x05scope\x18\a \x01(\v2\x19.hearth.accounts.v1.ScopeR\x05scope\"\xc1\x01\n" +
+	"\x12ClaimServerRequest\x12\x1f\n" +
+	"\x04code\x18\x01 \x01(\tB\v\xbaH\x04r\x02\x18@\xa8\x86\x19\x01R\x04code\x12?\n" +
+	"\aaccount\x18\x02 \x01(\tB%\xbaH\"r \x18 2\x1c^[a-z0-9]+([._-][a-z0-9]+)*$R\aaccount\x12\x1d\n" +
+	"\x05title\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\x05title\x12*\n" +
+	"\bpassword\x18\x04 \x01(\tB\x0e\xbaH\ar\x05\x10\n" +
+	"(\x80\b\xa8\x86\x19\x01R\bpassword\"L\n" +
+	"\x13ClaimServerResponse\x125\n" +
+	"\aaccount\x18\x01 \x01(\v2\x1b.hearth.accounts.v1.AccountR\aaccount\"\x12\n" +
+	"\x10GetCallerRequest\"\xf0\x02\n" +
+	"\x11GetCallerResponse\x12P\n" +
+	"\n" +
+	"credential\x18\x01 \x01(\x0e20.hearth.accounts.v1.GetCallerResponse.CredentialR\n" +
+	"credential\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x18\n" +
+	"\aaccount\x18\x03 \x01(\tR\aaccount\x12+\n" +
+	"\x04role\x18\x04 \x01(\x0e2\x17.hearth.options.v1.RoleR\x04role\x12/\n" +
+	"\x05scope\x18\x05 \x01(\v2\x19.hearth.accounts.v1.ScopeR\x05scope\"\x80\x01\n" +
+	"\n" +
+	"Credential\x12\x1a\n" +
+	"\x16CREDENTIAL_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10CREDENTIAL_LOCAL\x10\x01\x12\x16\n" +
+	"\x12CREDENTIAL_SESSION\x10\x02\x12\x14\n" +
+	"\x10CREDENTIAL_TOKEN\x10\x03\x12\x12\n" +
+	"\x0eCREDENTIAL_KEY\x10\x04\"\xbd\x01\n" +
+	"\fLoginRequest\x12!\n" +
+	"\aaccount\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18 R\aaccount\x12*\n" +
+	"\bpassword\x18\x02 \x01(\tB\x0e\xbaH\ar\x05\x10\x01(\x80\b\xa8\x86\x19\x01R\bpassword\x12D\n" +
+	"\x06client\x18\x03 \x01(\x0e2\".hearth.accounts.v1.Session.ClientB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06client\x12\x18\n" +
+	"\alasting\x18\x04 \x01(\bR\alasting\"\xa1\x01\n" +
+	"\rLoginResponse\x125\n" +
+	"\asession\x18\x01 \x01(\v2\x1b.hearth.accounts.v1.SessionR\asession\x12\x1c\n" +
+	"\x06secret\x18\x02 \x01(\tB\x04\xa8\x86\x19\x01R\x06secret\x12;\n" +
+	"\vrotate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"rotateTime\"\x0f\n" +
+	"\rLogoutRequest\"\x10\n" +
+	"\x0eLogoutResponse\"\x16\n" +
+	"\x14RotateSessionRequest\"r\n" +
+	"\x15RotateSessionResponse\x12\x1c\n" +
+	"\x06secret\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x06secret\x12;\n" +
+	"\vrotate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"rotateTime\"J\n" +
+	"\x13ListSessionsRequest\x12!\n" +
+	"\aaccount\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18 R\aaccount\x12\x10\n" +
+	"\x03all\x18\x02 \x01(\bR\x03all\"O\n" +
+	"\x14ListSessionsResponse\x127\n" +
+	"\bsessions\x18\x01 \x03(\v2\x1b.hearth.accounts.v1.SessionR\bsessions\"0\n" +
+	"\x14DeleteSessionRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x98\x01\x1aR\x02id\"\x17\n" +
+	"\x15DeleteSessionResponse\":\n" +
+	"\x15DeleteSessionsRequest\x12!\n" +
+	"\aaccount\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18 R\aaccount\".\n" +
+	"\x16DeleteSessionsResponse\x12\x14\n" +
+	"\x05ended\x18\x01 \x01(\x05R\x05ended\"\xa2\x01\n" +
+	"\x15ChangePasswordRequest\x121\n" +
+	"\fold_password\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01(\x80\b\xa8\x86\x19\x01R\voldPassword\x121\n" +
+	"\fnew_password\x18\x02 \x01(\tB\x0e\xbaH\ar\x05\x10\n" +
+	"(\x80\b\xa8\x86\x19\x01R\vnewPassword\x12#\n" +
+	"\rkeep_sessions\x18\x03 \x01(\bR\fkeepSessions\".\n" +
+	"\x16ChangePasswordResponse\x12\x14\n" +
+	"\x05ended\x18\x01 \x01(\x05R\x05ended\"\x91\x01\n" +
+	"\x14ResetPasswordRequest\x12!\n" +
+	"\aaccount\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18 R\aaccount\x121\n" +
+	"\fnew_password\x18\x02 \x01(\tB\x0e\xbaH\ar\x05\x10\n" +
+	"(\x80\b\xa8\x86\x19\x01R\vnewPassword\x12#\n" +
+	"\rkeep_sessions\x18\x03 \x01(\bR\fkeepSessions\"G\n" +
+	"\x15ResetPasswordResponse\x12\x14\n" +
+	"\x05ended\x18\x01 \x01(\x05R\x05ended\x12\x18\n" +
+	"\aaccount\x18\x02 \x01(\tR\aaccount\"\xd1\x01\n" +
+	"\x14CreateAccountRequest\x125\n" +
+	"\x02id\x18\x01 \x01(\tB%\xbaH\"r \x18 2\x1c^[a-z0-9]+([._-][a-z0-9]+)*$R\x02id\x12\x1d\n" +
+	"\x05title\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x05title\x127\n" +
+	"\x04role\x18\x03 \x01(\x0e2\x17.hearth.options.v1.RoleB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04role\x12*\n" +
+	"\bpassword\x18\x04 \x01(\tB\x0e\xbaH\ar\x05\x10\n" +
+	"(\x80\b\xa8\x86\x19\x01R\bpassword\"N\n" +
+	"\x15CreateAccountResponse\x125\n" +
+	"\aaccount\x18\x01 \x01(\v2\x1b.hearth.accounts.v1.AccountR\aaccount\"\x15\n" +
+	"\x13ListAccountsRequest\"O\n" +
+	"\x14ListAccountsResponse\x127\n" +
+	"\baccounts\x18\x01 \x03(\v2\x1b.hearth.accounts.v1.AccountR\baccounts\"\xa6\x01\n" +
+	"\x14UpdateAccountRequest\x12\x19\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18 R\x02id\x12\"\n" +
+	"\x05title\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dH\x00R\x05title\x88\x01\x01\x12<\n" +
+	"\x04role\x18\x03 \x01(\x0e2\x17.hearth.options.v1.RoleB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00H\x01R\x04role\x88\x01\x01B\b\n" +
+	"\x06_titleB\a\n" +
+	"\x05_role\"N\n" +
+	"\x15UpdateAccountResponse\x125\n" +
+	"\aaccount\x18\x01 \x01(\v2\x1b.hearth.accounts.v1.AccountR\aaccount\"1\n" +
+	"\x14DeleteAccountRequest\x12\x19\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18 R\x02id\"\x17\n" +
+	"\x15DeleteAccountResponse\"\xda\x01\n" +
 	"\x12CreateTokenRequest\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x04name\x127\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x17.hearth.options.v1.RoleB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04role\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"d\n" +
+	"expireTime\x12/\n" +
+	"\x05scope\x18\x04 \x01(\v2\x19.hearth.accounts.v1.ScopeR\x05scope\"d\n" +
 	"\x13CreateTokenResponse\x12/\n" +
 	"\x05token\x18\x01 \x01(\v2\x19.hearth.accounts.v1.TokenR\x05token\x12\x1c\n" +
 	"\x06secret\x18\x02 \x01(\tB\x04\xa8\x86\x19\x01R\x06secret\"\x13\n" +
@@ -559,12 +3065,27 @@ const file_hearth_accounts_v1_accounts_proto_rawDesc = "" +
 	"\x06tokens\x18\x01 \x03(\v2\x19.hearth.accounts.v1.TokenR\x06tokens\".\n" +
 	"\x12DeleteTokenRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x98\x01\x1aR\x02id\"\x15\n" +
-	"\x13DeleteTokenResponse2\x93\x03\n" +
-	"\x0eAccountService\x12\x7f\n" +
-	"\vCreateToken\x12&.hearth.accounts.v1.CreateTokenRequest\x1a'.hearth.accounts.v1.CreateTokenResponse\"\x1f\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/api/v1/tokens\x12|\n" +
+	"\x13DeleteTokenResponse2\x89\x13\n" +
+	"\x0eAccountService\x12\x85\x01\n" +
+	"\vClaimServer\x12&.hearth.accounts.v1.ClaimServerRequest\x1a'.hearth.accounts.v1.ClaimServerResponse\"%\xca\xf3\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/api/v1/server:claim\x12}\n" +
+	"\tGetCaller\x12$.hearth.accounts.v1.GetCallerRequest\x1a%.hearth.accounts.v1.GetCallerResponse\"#\xca\xf3\x18\x02\x10\x01\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/caller\x90\x02\x01\x12\x83\x01\n" +
+	"\x05Login\x12 .hearth.accounts.v1.LoginRequest\x1a!.hearth.accounts.v1.LoginResponse\"5\xca\xf3\x18\x02\b\x01\xd2\xf3\x18\n" +
+	"auth.login\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/api/v1/sessions:login\x12\x88\x01\n" +
+	"\x06Logout\x12!.hearth.accounts.v1.LogoutRequest\x1a\".hearth.accounts.v1.LogoutResponse\"7\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\vauth.logout\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/api/v1/sessions:logout\x12\x8e\x01\n" +
+	"\rRotateSession\x12(.hearth.accounts.v1.RotateSessionRequest\x1a).hearth.accounts.v1.RotateSessionResponse\"(\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/api/v1/sessions:rotate\x12\x99\x01\n" +
+	"\fListSessions\x12'.hearth.accounts.v1.ListSessionsRequest\x1a(.hearth.accounts.v1.ListSessionsResponse\"6\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x11auth.session.list\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/sessions\x90\x02\x01\x12\x9e\x01\n" +
+	"\rDeleteSession\x12(.hearth.accounts.v1.DeleteSessionRequest\x1a).hearth.accounts.v1.DeleteSessionResponse\"8\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x11auth.session.kill\x82\xd3\xe4\x93\x02\x17*\x15/api/v1/sessions/{id}\x12\x94\x01\n" +
+	"\x0eDeleteSessions\x12).hearth.accounts.v1.DeleteSessionsRequest\x1a*.hearth.accounts.v1.DeleteSessionsResponse\"+\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/api/v1/sessions:deleteAll\x12\xa8\x01\n" +
+	"\x0eChangePassword\x12).hearth.accounts.v1.ChangePasswordRequest\x1a*.hearth.accounts.v1.ChangePasswordResponse\"?\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x13auth.reset-password\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/api/v1/password:change\x12\x9f\x01\n" +
+	"\rResetPassword\x12(.hearth.accounts.v1.ResetPasswordRequest\x1a).hearth.accounts.v1.ResetPasswordResponse\"9\xca\xf3\x18\x02\x18\x01\x82\xd3\xe4\x93\x02-:\x01*\"(/api/v1/accounts/{account}:resetPassword\x12\x87\x01\n" +
+	"\rCreateAccount\x12(.hearth.accounts.v1.CreateAccountRequest\x1a).hearth.accounts.v1.CreateAccountResponse\"!\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/api/v1/accounts\x12\x84\x01\n" +
+	"\fListAccounts\x12'.hearth.accounts.v1.ListAccountsRequest\x1a(.hearth.accounts.v1.ListAccountsResponse\"!\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/accounts\x90\x02\x01\x12\x8c\x01\n" +
+	"\rUpdateAccount\x12(.hearth.accounts.v1.UpdateAccountRequest\x1a).hearth.accounts.v1.UpdateAccountResponse\"&\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x1a:\x01*2\x15/api/v1/accounts/{id}\x12\x89\x01\n" +
+	"\rDeleteAccount\x12(.hearth.accounts.v1.DeleteAccountRequest\x1a).hearth.accounts.v1.DeleteAccountResponse\"#\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x17*\x15/api/v1/accounts/{id}\x12\x7f\n" +
+	"\vCreateToken\x12&.hearth.accounts.v1.CreateTokenRequest\x1a'.hearth.accounts.v1.CreateTokenResponse\"\x1f\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/api/v1/tokens\x12|\n" +
 	"\n" +
-	"ListTokens\x12%.hearth.accounts.v1.ListTokensRequest\x1a&.hearth.accounts.v1.ListTokensResponse\"\x1f\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/tokens\x90\x02\x01\x12\x81\x01\n" +
-	"\vDeleteToken\x12&.hearth.accounts.v1.DeleteTokenRequest\x1a'.hearth.accounts.v1.DeleteTokenResponse\"!\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x15*\x13/api/v1/tokens/{id}B\xd6\x01\n" +
+	"ListTokens\x12%.hearth.accounts.v1.ListTokensRequest\x1a&.hearth.accounts.v1.ListTokensResponse\"\x1f\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/tokens\x90\x02\x01\x12\x81\x01\n" +
+	"\vDeleteToken\x12&.hearth.accounts.v1.DeleteTokenRequest\x1a'.hearth.accounts.v1.DeleteTokenResponse\"!\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x15*\x13/api/v1/tokens/{id}B\xd6\x01\n" +
 	"\x16com.hearth.accounts.v1B\rAccountsProtoP\x01ZCgithub.com/hearthos/hearth/api/gen/go/hearth/accounts/v1;accountsv1\xa2\x02\x03HAX\xaa\x02\x12Hearth.Accounts.V1\xca\x02\x12Hearth\\Accounts\\V1\xe2\x02\x1eHearth\\Accounts\\V1\\GPBMetadata\xea\x02\x14Hearth::Accounts::V1b\x06proto3"
 
 var (
@@ -579,44 +3100,150 @@ func file_hearth_accounts_v1_accounts_proto_rawDescGZIP() []byte {
 	return file_hearth_accounts_v1_accounts_proto_rawDescData
 }
 
-var file_hearth_accounts_v1_accounts_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_hearth_accounts_v1_accounts_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_hearth_accounts_v1_accounts_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_hearth_accounts_v1_accounts_proto_goTypes = []any{
-	(*TokenRecord)(nil),           // 0: hearth.accounts.v1.TokenRecord
-	(*TokenRecordSpec)(nil),       // 1: hearth.accounts.v1.TokenRecordSpec
-	(*Token)(nil),                 // 2: hearth.accounts.v1.Token
-	(*CreateTokenRequest)(nil),    // 3: hearth.accounts.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),   // 4: hearth.accounts.v1.CreateTokenResponse
-	(*ListTokensRequest)(nil),     // 5: hearth.accounts.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),    // 6: hearth.accounts.v1.ListTokensResponse
-	(*DeleteTokenRequest)(nil),    // 7: hearth.accounts.v1.DeleteTokenRequest
-	(*DeleteTokenResponse)(nil),   // 8: hearth.accounts.v1.DeleteTokenResponse
-	(*v1.Meta)(nil),               // 9: hearth.meta.v1.Meta
-	(v11.Role)(0),                 // 10: hearth.options.v1.Role
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(Session_Client)(0),               // 0: hearth.accounts.v1.Session.Client
+	(GetCallerResponse_Credential)(0), // 1: hearth.accounts.v1.GetCallerResponse.Credential
+	(*Account)(nil),                   // 2: hearth.accounts.v1.Account
+	(*AccountSpec)(nil),               // 3: hearth.accounts.v1.AccountSpec
+	(*PasswordRecord)(nil),            // 4: hearth.accounts.v1.PasswordRecord
+	(*PasswordRecordSpec)(nil),        // 5: hearth.accounts.v1.PasswordRecordSpec
+	(*SessionRecord)(nil),             // 6: hearth.accounts.v1.SessionRecord
+	(*SessionRecordSpec)(nil),         // 7: hearth.accounts.v1.SessionRecordSpec
+	(*SessionSecrets)(nil),            // 8: hearth.accounts.v1.SessionSecrets
+	(*SessionRecordStatus)(nil),       // 9: hearth.accounts.v1.SessionRecordStatus
+	(*Session)(nil),                   // 10: hearth.accounts.v1.Session
+	(*Scope)(nil),                     // 11: hearth.accounts.v1.Scope
+	(*TokenRecord)(nil),               // 12: hearth.accounts.v1.TokenRecord
+	(*TokenRecordSpec)(nil),           // 13: hearth.accounts.v1.TokenRecordSpec
+	(*Token)(nil),                     // 14: hearth.accounts.v1.Token
+	(*ClaimServerRequest)(nil),        // 15: hearth.accounts.v1.ClaimServerRequest
+	(*ClaimServerResponse)(nil),       // 16: hearth.accounts.v1.ClaimServerResponse
+	(*GetCallerRequest)(nil),          // 17: hearth.accounts.v1.GetCallerRequest
+	(*GetCallerResponse)(nil),         // 18: hearth.accounts.v1.GetCallerResponse
+	(*LoginRequest)(nil),              // 19: hearth.accounts.v1.LoginRequest
+	(*LoginResponse)(nil),             // 20: hearth.accounts.v1.LoginResponse
+	(*LogoutRequest)(nil),             // 21: hearth.accounts.v1.LogoutRequest
+	(*LogoutResponse)(nil),            // 22: hearth.accounts.v1.LogoutResponse
+	(*RotateSessionRequest)(nil),      // 23: hearth.accounts.v1.RotateSessionRequest
+	(*RotateSessionResponse)(nil),     // 24: hearth.accounts.v1.RotateSessionResponse
+	(*ListSessionsRequest)(nil),       // 25: hearth.accounts.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),      // 26: hearth.accounts.v1.ListSessionsResponse
+	(*DeleteSessionRequest)(nil),      // 27: hearth.accounts.v1.DeleteSessionRequest
+	(*DeleteSessionResponse)(nil),     // 28: hearth.accounts.v1.DeleteSessionResponse
+	(*DeleteSessionsRequest)(nil),     // 29: hearth.accounts.v1.DeleteSessionsRequest
+	(*DeleteSessionsResponse)(nil),    // 30: hearth.accounts.v1.DeleteSessionsResponse
+	(*ChangePasswordRequest)(nil),     // 31: hearth.accounts.v1.ChangePasswordRequest
+	(*ChangePasswordResponse)(nil),    // 32: hearth.accounts.v1.ChangePasswordResponse
+	(*ResetPasswordRequest)(nil),      // 33: hearth.accounts.v1.ResetPasswordRequest
+	(*ResetPasswordResponse)(nil),     // 34: hearth.accounts.v1.ResetPasswordResponse
+	(*CreateAccountRequest)(nil),      // 35: hearth.accounts.v1.CreateAccountRequest
+	(*CreateAccountResponse)(nil),     // 36: hearth.accounts.v1.CreateAccountResponse
+	(*ListAccountsRequest)(nil),       // 37: hearth.accounts.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),      // 38: hearth.accounts.v1.ListAccountsResponse
+	(*UpdateAccountRequest)(nil),      // 39: hearth.accounts.v1.UpdateAccountRequest
+	(*UpdateAccountResponse)(nil),     // 40: hearth.accounts.v1.UpdateAccountResponse
+	(*DeleteAccountRequest)(nil),      // 41: hearth.accounts.v1.DeleteAccountRequest
+	(*DeleteAccountResponse)(nil),     // 42: hearth.accounts.v1.DeleteAccountResponse
+	(*CreateTokenRequest)(nil),        // 43: hearth.accounts.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),       // 44: hearth.accounts.v1.CreateTokenResponse
+	(*ListTokensRequest)(nil),         // 45: hearth.accounts.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),        // 46: hearth.accounts.v1.ListTokensResponse
+	(*DeleteTokenRequest)(nil),        // 47: hearth.accounts.v1.DeleteTokenRequest
+	(*DeleteTokenResponse)(nil),       // 48: hearth.accounts.v1.DeleteTokenResponse
+	(*v1.Meta)(nil),                   // 49: hearth.meta.v1.Meta
+	(v11.Role)(0),                     // 50: hearth.options.v1.Role
+	(*timestamppb.Timestamp)(nil),     // 51: google.protobuf.Timestamp
 }
 var file_hearth_accounts_v1_accounts_proto_depIdxs = []int32{
-	9,  // 0: hearth.accounts.v1.TokenRecord.meta:type_name -> hearth.meta.v1.Meta
-	1,  // 1: hearth.accounts.v1.TokenRecord.spec:type_name -> hearth.accounts.v1.TokenRecordSpec
-	10, // 2: hearth.accounts.v1.TokenRecordSpec.role:type_name -> hearth.options.v1.Role
-	11, // 3: hearth.accounts.v1.TokenRecordSpec.expire_time:type_name -> google.protobuf.Timestamp
-	10, // 4: hearth.accounts.v1.Token.role:type_name -> hearth.options.v1.Role
-	11, // 5: hearth.accounts.v1.Token.create_time:type_name -> google.protobuf.Timestamp
-	11, // 6: hearth.accounts.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
-	10, // 7: hearth.accounts.v1.CreateTokenRequest.role:type_name -> hearth.options.v1.Role
-	11, // 8: hearth.accounts.v1.CreateTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
-	2,  // 9: hearth.accounts.v1.CreateTokenResponse.token:type_name -> hearth.accounts.v1.Token
-	2,  // 10: hearth.accounts.v1.ListTokensResponse.tokens:type_name -> hearth.accounts.v1.Token
-	3,  // 11: hearth.accounts.v1.AccountService.CreateToken:input_type -> hearth.accounts.v1.CreateTokenRequest
-	5,  // 12: hearth.accounts.v1.AccountService.ListTokens:input_type -> hearth.accounts.v1.ListTokensRequest
-	7,  // 13: hearth.accounts.v1.AccountService.DeleteToken:input_type -> hearth.accounts.v1.DeleteTokenRequest
-	4,  // 14: hearth.accounts.v1.AccountService.CreateToken:output_type -> hearth.accounts.v1.CreateTokenResponse
-	6,  // 15: hearth.accounts.v1.AccountService.ListTokens:output_type -> hearth.accounts.v1.ListTokensResponse
-	8,  // 16: hearth.accounts.v1.AccountService.DeleteToken:output_type -> hearth.accounts.v1.DeleteTokenResponse
-	14, // [14:17] is the sub-list for method output_type
-	11, // [11:14] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	49, // 0: hearth.accounts.v1.Account.meta:type_name -> hearth.meta.v1.Meta
+	3,  // 1: hearth.accounts.v1.Account.spec:type_name -> hearth.accounts.v1.AccountSpec
+	50, // 2: hearth.accounts.v1.AccountSpec.role:type_name -> hearth.options.v1.Role
+	49, // 3: hearth.accounts.v1.PasswordRecord.meta:type_name -> hearth.meta.v1.Meta
+	5,  // 4: hearth.accounts.v1.PasswordRecord.spec:type_name -> hearth.accounts.v1.PasswordRecordSpec
+	51, // 5: hearth.accounts.v1.PasswordRecordSpec.set_time:type_name -> google.protobuf.Timestamp
+	49, // 6: hearth.accounts.v1.SessionRecord.meta:type_name -> hearth.meta.v1.Meta
+	7,  // 7: hearth.accounts.v1.SessionRecord.spec:type_name -> hearth.accounts.v1.SessionRecordSpec
+	9,  // 8: hearth.accounts.v1.SessionRecord.status:type_name -> hearth.accounts.v1.SessionRecordStatus
+	0,  // 9: hearth.accounts.v1.SessionRecordSpec.client:type_name -> hearth.accounts.v1.Session.Client
+	51, // 10: hearth.accounts.v1.SessionRecordSpec.expire_time:type_name -> google.protobuf.Timestamp
+	8,  // 11: hearth.accounts.v1.SessionRecordSpec.secrets:type_name -> hearth.accounts.v1.SessionSecrets
+	8,  // 12: hearth.accounts.v1.SessionRecordSpec.previous:type_name -> hearth.accounts.v1.SessionSecrets
+	51, // 13: hearth.accounts.v1.SessionRecordSpec.rotate_time:type_name -> google.protobuf.Timestamp
+	51, // 14: hearth.accounts.v1.SessionRecordSpec.prove_time:type_name -> google.protobuf.Timestamp
+	51, // 15: hearth.accounts.v1.SessionRecordStatus.use_time:type_name -> google.protobuf.Timestamp
+	0,  // 16: hearth.accounts.v1.Session.client:type_name -> hearth.accounts.v1.Session.Client
+	51, // 17: hearth.accounts.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	51, // 18: hearth.accounts.v1.Session.use_time:type_name -> google.protobuf.Timestamp
+	51, // 19: hearth.accounts.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	49, // 20: hearth.accounts.v1.TokenRecord.meta:type_name -> hearth.meta.v1.Meta
+	13, // 21: hearth.accounts.v1.TokenRecord.spec:type_name -> hearth.accounts.v1.TokenRecordSpec
+	50, // 22: hearth.accounts.v1.TokenRecordSpec.role:type_name -> hearth.options.v1.Role
+	51, // 23: hearth.accounts.v1.TokenRecordSpec.expire_time:type_name -> google.protobuf.Timestamp
+	11, // 24: hearth.accounts.v1.TokenRecordSpec.scope:type_name -> hearth.accounts.v1.Scope
+	50, // 25: hearth.accounts.v1.Token.role:type_name -> hearth.options.v1.Role
+	51, // 26: hearth.accounts.v1.Token.create_time:type_name -> google.protobuf.Timestamp
+	51, // 27: hearth.accounts.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
+	11, // 28: hearth.accounts.v1.Token.scope:type_name -> hearth.accounts.v1.Scope
+	2,  // 29: hearth.accounts.v1.ClaimServerResponse.account:type_name -> hearth.accounts.v1.Account
+	1,  // 30: hearth.accounts.v1.GetCallerResponse.credential:type_name -> hearth.accounts.v1.GetCallerResponse.Credential
+	50, // 31: hearth.accounts.v1.GetCallerResponse.role:type_name -> hearth.options.v1.Role
+	11, // 32: hearth.accounts.v1.GetCallerResponse.scope:type_name -> hearth.accounts.v1.Scope
+	0,  // 33: hearth.accounts.v1.LoginRequest.client:type_name -> hearth.accounts.v1.Session.Client
+	10, // 34: hearth.accounts.v1.LoginResponse.session:type_name -> hearth.accounts.v1.Session
+	51, // 35: hearth.accounts.v1.LoginResponse.rotate_time:type_name -> google.protobuf.Timestamp
+	51, // 36: hearth.accounts.v1.RotateSessionResponse.rotate_time:type_name -> google.protobuf.Timestamp
+	10, // 37: hearth.accounts.v1.ListSessionsResponse.sessions:type_name -> hearth.accounts.v1.Session
+	50, // 38: hearth.accounts.v1.CreateAccountRequest.role:type_name -> hearth.options.v1.Role
+	2,  // 39: hearth.accounts.v1.CreateAccountResponse.account:type_name -> hearth.accounts.v1.Account
+	2,  // 40: hearth.accounts.v1.ListAccountsResponse.accounts:type_name -> hearth.accounts.v1.Account
+	50, // 41: hearth.accounts.v1.UpdateAccountRequest.role:type_name -> hearth.options.v1.Role
+	2,  // 42: hearth.accounts.v1.UpdateAccountResponse.account:type_name -> hearth.accounts.v1.Account
+	50, // 43: hearth.accounts.v1.CreateTokenRequest.role:type_name -> hearth.options.v1.Role
+	51, // 44: hearth.accounts.v1.CreateTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
+	11, // 45: hearth.accounts.v1.CreateTokenRequest.scope:type_name -> hearth.accounts.v1.Scope
+	14, // 46: hearth.accounts.v1.CreateTokenResponse.token:type_name -> hearth.accounts.v1.Token
+	14, // 47: hearth.accounts.v1.ListTokensResponse.tokens:type_name -> hearth.accounts.v1.Token
+	15, // 48: hearth.accounts.v1.AccountService.ClaimServer:input_type -> hearth.accounts.v1.ClaimServerRequest
+	17, // 49: hearth.accounts.v1.AccountService.GetCaller:input_type -> hearth.accounts.v1.GetCallerRequest
+	19, // 50: hearth.accounts.v1.AccountService.Login:input_type -> hearth.accounts.v1.LoginRequest
+	21, // 51: hearth.accounts.v1.AccountService.Logout:input_type -> hearth.accounts.v1.LogoutRequest
+	23, // 52: hearth.accounts.v1.AccountService.RotateSession:input_type -> hearth.accounts.v1.RotateSessionRequest
+	25, // 53: hearth.accounts.v1.AccountService.ListSessions:input_type -> hearth.accounts.v1.ListSessionsRequest
+	27, // 54: hearth.accounts.v1.AccountService.DeleteSession:input_type -> hearth.accounts.v1.DeleteSessionRequest
+	29, // 55: hearth.accounts.v1.AccountService.DeleteSessions:input_type -> hearth.accounts.v1.DeleteSessionsRequest
+	31, // 56: hearth.accounts.v1.AccountService.ChangePassword:input_type -> hearth.accounts.v1.ChangePasswordRequest
+	33, // 57: hearth.accounts.v1.AccountService.ResetPassword:input_type -> hearth.accounts.v1.ResetPasswordRequest
+	35, // 58: hearth.accounts.v1.AccountService.CreateAccount:input_type -> hearth.accounts.v1.CreateAccountRequest
+	37, // 59: hearth.accounts.v1.AccountService.ListAccounts:input_type -> hearth.accounts.v1.ListAccountsRequest
+	39, // 60: hearth.accounts.v1.AccountService.UpdateAccount:input_type -> hearth.accounts.v1.UpdateAccountRequest
+	41, // 61: hearth.accounts.v1.AccountService.DeleteAccount:input_type -> hearth.accounts.v1.DeleteAccountRequest
+	43, // 62: hearth.accounts.v1.AccountService.CreateToken:input_type -> hearth.accounts.v1.CreateTokenRequest
+	45, // 63: hearth.accounts.v1.AccountService.ListTokens:input_type -> hearth.accounts.v1.ListTokensRequest
+	47, // 64: hearth.accounts.v1.AccountService.DeleteToken:input_type -> hearth.accounts.v1.DeleteTokenRequest
+	16, // 65: hearth.accounts.v1.AccountService.ClaimServer:output_type -> hearth.accounts.v1.ClaimServerResponse
+	18, // 66: hearth.accounts.v1.AccountService.GetCaller:output_type -> hearth.accounts.v1.GetCallerResponse
+	20, // 67: hearth.accounts.v1.AccountService.Login:output_type -> hearth.accounts.v1.LoginResponse
+	22, // 68: hearth.accounts.v1.AccountService.Logout:output_type -> hearth.accounts.v1.LogoutResponse
+	24, // 69: hearth.accounts.v1.AccountService.RotateSession:output_type -> hearth.accounts.v1.RotateSessionResponse
+	26, // 70: hearth.accounts.v1.AccountService.ListSessions:output_type -> hearth.accounts.v1.ListSessionsResponse
+	28, // 71: hearth.accounts.v1.AccountService.DeleteSession:output_type -> hearth.accounts.v1.DeleteSessionResponse
+	30, // 72: hearth.accounts.v1.AccountService.DeleteSessions:output_type -> hearth.accounts.v1.DeleteSessionsResponse
+	32, // 73: hearth.accounts.v1.AccountService.ChangePassword:output_type -> hearth.accounts.v1.ChangePasswordResponse
+	34, // 74: hearth.accounts.v1.AccountService.ResetPassword:output_type -> hearth.accounts.v1.ResetPasswordResponse
+	36, // 75: hearth.accounts.v1.AccountService.CreateAccount:output_type -> hearth.accounts.v1.CreateAccountResponse
+	38, // 76: hearth.accounts.v1.AccountService.ListAccounts:output_type -> hearth.accounts.v1.ListAccountsResponse
+	40, // 77: hearth.accounts.v1.AccountService.UpdateAccount:output_type -> hearth.accounts.v1.UpdateAccountResponse
+	42, // 78: hearth.accounts.v1.AccountService.DeleteAccount:output_type -> hearth.accounts.v1.DeleteAccountResponse
+	44, // 79: hearth.accounts.v1.AccountService.CreateToken:output_type -> hearth.accounts.v1.CreateTokenResponse
+	46, // 80: hearth.accounts.v1.AccountService.ListTokens:output_type -> hearth.accounts.v1.ListTokensResponse
+	48, // 81: hearth.accounts.v1.AccountService.DeleteToken:output_type -> hearth.accounts.v1.DeleteTokenResponse
+	65, // [65:82] is the sub-list for method output_type
+	48, // [48:65] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_hearth_accounts_v1_accounts_proto_init() }
@@ -624,18 +3251,20 @@ func file_hearth_accounts_v1_accounts_proto_init() {
 	if File_hearth_accounts_v1_accounts_proto != nil {
 		return
 	}
+	file_hearth_accounts_v1_accounts_proto_msgTypes[37].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_accounts_v1_accounts_proto_rawDesc), len(file_hearth_accounts_v1_accounts_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   9,
+			NumEnums:      2,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_hearth_accounts_v1_accounts_proto_goTypes,
 		DependencyIndexes: file_hearth_accounts_v1_accounts_proto_depIdxs,
+		EnumInfos:         file_hearth_accounts_v1_accounts_proto_enumTypes,
 		MessageInfos:      file_hearth_accounts_v1_accounts_proto_msgTypes,
 	}.Build()
 	File_hearth_accounts_v1_accounts_proto = out.File

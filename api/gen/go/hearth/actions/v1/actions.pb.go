@@ -1091,10 +1091,10 @@ var File_hearth_actions_v1_actions_proto protoreflect.FileDescriptor
 
 const file_hearth_actions_v1_actions_proto_rawDesc = "" +
 	"\n" +
-	"\x1fhearth/actions/v1/actions.proto\x12\x11hearth.actions.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\x8b\x01\n" +
+	"\x1fhearth/actions/v1/actions.proto\x12\x11hearth.actions.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\x8d\x01\n" +
 	"\x06Action\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x121\n" +
-	"\x04spec\x18\x02 \x01(\v2\x1d.hearth.actions.v1.ActionSpecR\x04spec:$\xea\xf9\x18 \b\x14\x12\x06action\x18\x01 \x01*\aeffects2\aeffects\"\xb6\x06\n" +
+	"\x04spec\x18\x02 \x01(\v2\x1d.hearth.actions.v1.ActionSpecR\x04spec:&\xea\xf9\x18\"\b\x14\x12\x06action\x18\x01 \x01*\aeffects2\aeffects@\x01\"\xb6\x06\n" +
 	"\n" +
 	"ActionSpec\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
@@ -1125,11 +1125,11 @@ const file_hearth_actions_v1_actions_proto_rawDesc = "" +
 	"\x18ACCESS_LEVEL_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11ACCESS_LEVEL_USER\x10\x01\x12\x1a\n" +
 	"\x16ACCESS_LEVEL_DEPENDENT\x10\x02\x12\x17\n" +
-	"\x13ACCESS_LEVEL_PUBLIC\x10\x03\"\xbc\x01\n" +
+	"\x13ACCESS_LEVEL_PUBLIC\x10\x03\"\xbe\x01\n" +
 	"\x04Task\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12/\n" +
 	"\x04spec\x18\x02 \x01(\v2\x1b.hearth.actions.v1.TaskSpecR\x04spec\x125\n" +
-	"\x06status\x18\x03 \x01(\v2\x1d.hearth.actions.v1.TaskStatusR\x06status:\"\xea\xf9\x18\x1e\b\x15\x12\x04task\x18\x01 \x01*\aeffects2\aeffects\"\xff\x02\n" +
+	"\x06status\x18\x03 \x01(\v2\x1d.hearth.actions.v1.TaskStatusR\x06status:$\xea\xf9\x18 \b\x15\x12\x04task\x18\x01 \x01*\aeffects2\aeffects@\x01\"\xff\x02\n" +
 	"\bTaskSpec\x12\x1d\n" +
 	"\n" +
 	"package_id\x18\x01 \x01(\tR\tpackageId\x12\x1b\n" +
@@ -1147,34 +1147,34 @@ const file_hearth_actions_v1_actions_proto_rawDesc = "" +
 	"\x11SEVERITY_CRITICAL\x10\x03\"$\n" +
 	"\n" +
 	"TaskStatus\x12\x16\n" +
-	"\x06active\x18\x01 \x01(\bR\x06active\">\n" +
-	"\x12ListActionsRequest\x12(\n" +
+	"\x06active\x18\x01 \x01(\bR\x06active\"B\n" +
+	"\x12ListActionsRequest\x12,\n" +
 	"\n" +
-	"package_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\tpackageId\"J\n" +
+	"package_id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\tpackageId\"J\n" +
 	"\x13ListActionsResponse\x123\n" +
-	"\aactions\x18\x01 \x03(\v2\x19.hearth.actions.v1.ActionR\aactions\"\x93\x01\n" +
-	"\x15GetActionInputRequest\x12(\n" +
+	"\aactions\x18\x01 \x03(\v2\x19.hearth.actions.v1.ActionR\aactions\"\x97\x01\n" +
+	"\x15GetActionInputRequest\x12,\n" +
 	"\n" +
-	"package_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\tpackageId\x12'\n" +
+	"package_id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\tpackageId\x12'\n" +
 	"\taction_id\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\bactionId\x12'\n" +
 	"\aprefill\x18\x03 \x01(\tB\r\xbaH\x06r\x04\x18\x80\x80\x10\xa8\x86\x19\x01R\aprefill\"c\n" +
 	"\x16GetActionInputResponse\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x12\n" +
 	"\x04spec\x18\x02 \x01(\tR\x04spec\x12\x1a\n" +
-	"\x05value\x18\x03 \x01(\tB\x04\xa8\x86\x19\x01R\x05value\"\xae\x01\n" +
-	"\x10RunActionRequest\x12(\n" +
+	"\x05value\x18\x03 \x01(\tB\x04\xa8\x86\x19\x01R\x05value\"\xb2\x01\n" +
+	"\x10RunActionRequest\x12,\n" +
 	"\n" +
-	"package_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\tpackageId\x12'\n" +
+	"package_id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\tpackageId\x12'\n" +
 	"\taction_id\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\bactionId\x12#\n" +
 	"\x05input\x18\x03 \x01(\tB\r\xbaH\x06r\x04\x18\x80\x80\x10\xa8\x86\x19\x01R\x05input\x12\"\n" +
 	"\bevent_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aeventId\"1\n" +
 	"\x11RunActionResponse\x12\x1c\n" +
-	"\x06result\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x06result\":\n" +
-	"\x10ListTasksRequest\x12&\n" +
+	"\x06result\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x06result\">\n" +
+	"\x10ListTasksRequest\x12*\n" +
 	"\n" +
-	"package_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18?R\tpackageId\"B\n" +
+	"package_id\x18\x01 \x01(\tB\v\xbaH\x04r\x02\x18?\xb8\x86\x19\x01R\tpackageId\"B\n" +
 	"\x11ListTasksResponse\x12-\n" +
 	"\x05tasks\x18\x01 \x03(\v2\x17.hearth.actions.v1.TaskR\x05tasks2\xaa\x05\n" +
 	"\rActionService\x12\x94\x01\n" +

@@ -289,10 +289,10 @@ var File_hearth_logs_v1_logs_proto protoreflect.FileDescriptor
 
 const file_hearth_logs_v1_logs_proto_rawDesc = "" +
 	"\n" +
-	"\x19hearth/logs/v1/logs.proto\x12\x0ehearth.logs.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/options/v1/options.proto\"\x95\x01\n" +
-	"\x0fReadLogsRequest\x12(\n" +
+	"\x19hearth/logs/v1/logs.proto\x12\x0ehearth.logs.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/options/v1/options.proto\"\x99\x01\n" +
+	"\x0fReadLogsRequest\x12,\n" +
 	"\n" +
-	"package_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\tpackageId\x12\x1f\n" +
+	"package_id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\tpackageId\x12\x1f\n" +
 	"\x04tail\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xa0\x8d\x06(\x00R\x04tail\x12\x1f\n" +
 	"\x06cursor\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06cursor\x12\x16\n" +
 	"\x06follow\x18\x04 \x01(\bR\x06follow\"F\n" +

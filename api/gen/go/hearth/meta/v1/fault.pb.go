@@ -158,6 +158,24 @@ const (
 	Reason_REASON_STORE_IN_USE Reason = 115
 	// The state has the format of an older release, and it was asked for as it is.
 	Reason_REASON_STORE_OLD Reason = 113
+	// The account or the password is wrong.
+	Reason_REASON_LOGIN_FAILED Reason = 120
+	// There were too many attempts to guess a secret from where the call comes from, or too many at once.
+	Reason_REASON_RATE_LIMITED Reason = 121
+	// The server has no owner yet.
+	Reason_REASON_SERVER_UNCLAIMED Reason = 122
+	// The server has an owner.
+	Reason_REASON_SERVER_CLAIMED Reason = 123
+	// The code is not the one the server printed at its last start.
+	Reason_REASON_CLAIM_CODE_WRONG Reason = 124
+	// No other account is an owner.
+	Reason_REASON_LAST_OWNER Reason = 125
+	// The token is not for this.
+	Reason_REASON_OUT_OF_SCOPE Reason = 126
+	// A browser's session was used from a foreign page, or under a name that is not the server's.
+	Reason_REASON_REQUEST_FOREIGN Reason = 127
+	// Only a session can do this.
+	Reason_REASON_NO_SESSION Reason = 128
 	// The client's own file of profiles cannot be used.
 	Reason_REASON_CLIENT_CONFIG Reason = 160
 	// The client knows no profile of this name.
@@ -236,6 +254,15 @@ var (
 		114: "REASON_STORE_READ_ONLY",
 		115: "REASON_STORE_IN_USE",
 		113: "REASON_STORE_OLD",
+		120: "REASON_LOGIN_FAILED",
+		121: "REASON_RATE_LIMITED",
+		122: "REASON_SERVER_UNCLAIMED",
+		123: "REASON_SERVER_CLAIMED",
+		124: "REASON_CLAIM_CODE_WRONG",
+		125: "REASON_LAST_OWNER",
+		126: "REASON_OUT_OF_SCOPE",
+		127: "REASON_REQUEST_FOREIGN",
+		128: "REASON_NO_SESSION",
 		160: "REASON_CLIENT_CONFIG",
 		161: "REASON_PROFILE_NOT_FOUND",
 		165: "REASON_OPERATION_NOT_STUCK",
@@ -307,6 +334,15 @@ var (
 		"REASON_STORE_READ_ONLY":          114,
 		"REASON_STORE_IN_USE":             115,
 		"REASON_STORE_OLD":                113,
+		"REASON_LOGIN_FAILED":             120,
+		"REASON_RATE_LIMITED":             121,
+		"REASON_SERVER_UNCLAIMED":         122,
+		"REASON_SERVER_CLAIMED":           123,
+		"REASON_CLAIM_CODE_WRONG":         124,
+		"REASON_LAST_OWNER":               125,
+		"REASON_OUT_OF_SCOPE":             126,
+		"REASON_REQUEST_FOREIGN":          127,
+		"REASON_NO_SESSION":               128,
 		"REASON_CLIENT_CONFIG":            160,
 		"REASON_PROFILE_NOT_FOUND":        161,
 		"REASON_OPERATION_NOT_STUCK":      165,
@@ -497,12 +533,12 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\x89.\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xda4\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12F\n" +
-	"\x0fREASON_INTERNAL\x10\x01\x1a1\x8a\x80\x19-\b\r\x1a)Report it with the log id of the message.\x12j\n" +
-	"\x16REASON_UNAUTHENTICATED\x10\x02\x1aN\x8a\x80\x19J\b\x10\x1aFGive a bearer token, or use the local socket as the server's own user.\x12[\n" +
-	"\x18REASON_PERMISSION_DENIED\x10\x03\x1a=\x8a\x80\x199\b\a\x1a5Ask an administrator for a token with a greater role.\x12P\n" +
+	"\x0fREASON_INTERNAL\x10\x01\x1a1\x8a\x80\x19-\b\r\x1a)Report it with the log id of the message.\x12r\n" +
+	"\x16REASON_UNAUTHENTICATED\x10\x02\x1aV\x8a\x80\x19R\b\x10\x1aNLog in, give a bearer token, or use the local socket as the server's own user.\x12N\n" +
+	"\x18REASON_PERMISSION_DENIED\x10\x03\x1a0\x8a\x80\x19,\b\a\x1a(Ask an administrator for a greater role.\x12P\n" +
 	"\x17REASON_INVALID_ARGUMENT\x10\x04\x1a3\x8a\x80\x19/\b\x03\x1a+Correct the fields named in the violations.\x12L\n" +
 	"\x14REASON_UNKNOWN_FIELD\x10\x05\x1a2\x8a\x80\x19.\b\x03\x1a*Remove the member or correct its spelling.\x12h\n" +
 	"\x17REASON_METHOD_NOT_FOUND\x10\x06\x1aK\x8a\x80\x19G\b\f\x1aCLook the name up with server reflection or in the OpenAPI document.\x12:\n" +
@@ -567,7 +603,16 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x14REASON_STORE_DAMAGED\x10p\x1al\x8a\x80\x19h\b\x0f\x1adStop the daemon and look at the state with 'hearthd store check'; restore a backup if rows are lost.\x12\x8b\x01\n" +
 	"\x16REASON_STORE_READ_ONLY\x10r\x1ao\x8a\x80\x19k\b\t\x1agSee why the disk is read-only (a failing disk is often made so by the kernel), and who owns the folder.\x12N\n" +
 	"\x13REASON_STORE_IN_USE\x10s\x1a5\x8a\x80\x191\b\x0e\x10\x01\x1a+Stop the daemon that uses this state first.\x12\x87\x01\n" +
-	"\x10REASON_STORE_OLD\x10q\x1aq\x8a\x80\x19m\b\t\x1aiStart this release's daemon once, which brings the state to its format, or use the release that wrote it.\x12x\n" +
+	"\x10REASON_STORE_OLD\x10q\x1aq\x8a\x80\x19m\b\t\x1aiStart this release's daemon once, which brings the state to its format, or use the release that wrote it.\x12}\n" +
+	"\x13REASON_LOGIN_FAILED\x10x\x1ad\x8a\x80\x19`\b\x10\x1a\\Check both; who has lost the password resets it on the machine with 'hearth password reset'.\x12D\n" +
+	"\x13REASON_RATE_LIMITED\x10y\x1a+\x8a\x80\x19'\b\b\x10\x01\x1a!Wait as long as retry_after says.\x12\x83\x01\n" +
+	"\x17REASON_SERVER_UNCLAIMED\x10z\x1af\x8a\x80\x19b\b\t\x1a^Claim the server with 'hearth claim', on the machine or with the code it printed at its start.\x12K\n" +
+	"\x15REASON_SERVER_CLAIMED\x10{\x1a0\x8a\x80\x19,\b\t\x1a(Log in, or ask the owner for an account.\x12`\n" +
+	"\x17REASON_CLAIM_CODE_WRONG\x10|\x1aC\x8a\x80\x19?\b\a\x1a;Read the code anew: each start of the server makes another.\x12C\n" +
+	"\x11REASON_LAST_OWNER\x10}\x1a,\x8a\x80\x19(\b\t\x1a$Make another account an owner first.\x12@\n" +
+	"\x13REASON_OUT_OF_SCOPE\x10~\x1a'\x8a\x80\x19#\b\a\x1a\x1fUse a token with a wider scope.\x12w\n" +
+	"\x16REASON_REQUEST_FOREIGN\x10\x7f\x1a[\x8a\x80\x19W\b\a\x1aSOpen the server's own page under one of its own names; programs use a bearer token.\x12Z\n" +
+	"\x11REASON_NO_SESSION\x10\x80\x01\x1aB\x8a\x80\x19>\b\t\x1a:Log in first; tokens and the local socket have no session.\x12x\n" +
 	"\x14REASON_CLIENT_CONFIG\x10\xa0\x01\x1a]\x8a\x80\x19Y\b\t\x1aUCorrect the file that the message names, or move it away and make the profiles again.\x12]\n" +
 	"\x18REASON_PROFILE_NOT_FOUND\x10\xa1\x01\x1a>\x8a\x80\x19:\b\x05\x1a6See the profiles there are with 'hearth profile list'.\x12^\n" +
 	"\x1aREASON_OPERATION_NOT_STUCK\x10\xa5\x01\x1a=\x8a\x80\x199\b\t\x1a5Wait for it, or cancel it to have undone what it did.\x12f\n" +

@@ -465,7 +465,9 @@ type Kind struct {
 	StatusWriter string `protobuf:"bytes,6,opt,name=status_writer,json=statusWriter,proto3" json:"status_writer,omitempty"`
 	// Whether rows belong to one account each, the one whose id their id begins with. Nobody else may read them, whatever
 	// their role.
-	Personal      bool `protobuf:"varint,7,opt,name=personal,proto3" json:"personal,omitempty"`
+	Personal bool `protobuf:"varint,7,opt,name=personal,proto3" json:"personal,omitempty"`
+	// The first segment of a row's id is the id of the package that the row is of.
+	OfPackage     bool `protobuf:"varint,8,opt,name=of_package,json=ofPackage,proto3" json:"of_package,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -545,6 +547,13 @@ func (x *Kind) GetStatusWriter() string {
 func (x *Kind) GetPersonal() bool {
 	if x != nil {
 		return x.Personal
+	}
+	return false
+}
+
+func (x *Kind) GetOfPackage() bool {
+	if x != nil {
+		return x.OfPackage
 	}
 	return false
 }
@@ -663,6 +672,14 @@ var file_hearth_options_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 		Filename:      "hearth/options/v1/options.proto",
 	},
 	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: (*bool)(nil),
+		Field:         51007,
+		Name:          "hearth.options.v1.scoped",
+		Tag:           "varint,51007,opt,name=scoped",
+		Filename:      "hearth/options/v1/options.proto",
+	},
+	{
 		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
 		ExtensionType: (*bool)(nil),
 		Field:         51301,
@@ -676,6 +693,14 @@ var file_hearth_options_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 		Field:         51302,
 		Name:          "hearth.options.v1.target",
 		Tag:           "varint,51302,opt,name=target",
+		Filename:      "hearth/options/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*bool)(nil),
+		Field:         51303,
+		Name:          "hearth.options.v1.package",
+		Tag:           "varint,51303,opt,name=package",
 		Filename:      "hearth/options/v1/options.proto",
 	},
 	{
@@ -722,6 +747,11 @@ var (
 	//
 	// optional bool record_first = 51006;
 	E_RecordFirst = &file_hearth_options_v1_options_proto_extTypes[5]
+	// The method itself heeds the packages of the caller's scope. Without it, a caller whose scope names packages may call
+	// the method only for those packages.
+	//
+	// optional bool scoped = 51007;
+	E_Scoped = &file_hearth_options_v1_options_proto_extTypes[6]
 )
 
 // Extension fields to descriptorpb.FieldOptions.
@@ -729,11 +759,15 @@ var (
 	// The field holds a secret: it is never logged, recorded or shown in a row.
 	//
 	// optional bool secret = 51301;
-	E_Secret = &file_hearth_options_v1_options_proto_extTypes[6]
+	E_Secret = &file_hearth_options_v1_options_proto_extTypes[7]
 	// The field names what a call is about, besides the members of its REST path; the audit log shows it.
 	//
 	// optional bool target = 51302;
-	E_Target = &file_hearth_options_v1_options_proto_extTypes[7]
+	E_Target = &file_hearth_options_v1_options_proto_extTypes[8]
+	// The field names the package that a request concerns.
+	//
+	// optional bool package = 51303;
+	E_Package = &file_hearth_options_v1_options_proto_extTypes[9]
 )
 
 // Extension fields to descriptorpb.MessageOptions.
@@ -741,7 +775,7 @@ var (
 	// Makes the message a resource kind.
 	//
 	// optional hearth.options.v1.Kind kind = 51101;
-	E_Kind = &file_hearth_options_v1_options_proto_extTypes[8]
+	E_Kind = &file_hearth_options_v1_options_proto_extTypes[10]
 )
 
 // Extension fields to descriptorpb.EnumValueOptions.
@@ -749,7 +783,7 @@ var (
 	// Describes a fault reason.
 	//
 	// optional hearth.options.v1.ReasonInfo reason = 51201;
-	E_Reason = &file_hearth_options_v1_options_proto_extTypes[9]
+	E_Reason = &file_hearth_options_v1_options_proto_extTypes[11]
 )
 
 var File_hearth_options_v1_options_proto protoreflect.FileDescriptor
@@ -763,7 +797,7 @@ const file_hearth_options_v1_options_proto_rawDesc = "" +
 	"\x05local\x18\x03 \x01(\bH\x00R\x05local\x12\x1e\n" +
 	"\tcontainer\x18\x04 \x01(\bH\x00R\tcontainer\x12\x1c\n" +
 	"\binternal\x18\x05 \x01(\bH\x00R\binternalB\x05\n" +
-	"\x03who\"\x85\x02\n" +
+	"\x03who\"\xa4\x02\n" +
 	"\x04Kind\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12=\n" +
@@ -774,7 +808,9 @@ const file_hearth_options_v1_options_proto_rawDesc = "" +
 	"\vspec_writer\x18\x05 \x01(\tR\n" +
 	"specWriter\x12#\n" +
 	"\rstatus_writer\x18\x06 \x01(\tR\fstatusWriter\x12\x1a\n" +
-	"\bpersonal\x18\a \x01(\bR\bpersonal\"o\n" +
+	"\bpersonal\x18\a \x01(\bR\bpersonal\x12\x1d\n" +
+	"\n" +
+	"of_package\x18\b \x01(\bR\tofPackage\"o\n" +
 	"\n" +
 	"ReasonInfo\x12+\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x17.hearth.options.v1.CodeR\x04code\x12\x1c\n" +
@@ -825,9 +861,11 @@ const file_hearth_options_v1_options_proto_rawDesc = "" +
 	"\x06phases\x12\x1e.google.protobuf.MethodOptions\x18\xbb\x8e\x03 \x03(\x0e2\x18.hearth.options.v1.PhaseR\x06phases:9\n" +
 	"\astep_up\x12\x1e.google.protobuf.MethodOptions\x18\xbc\x8e\x03 \x01(\bR\x06stepUp:8\n" +
 	"\x06effect\x12\x1e.google.protobuf.MethodOptions\x18\xbd\x8e\x03 \x01(\tR\x06effect:C\n" +
-	"\frecord_first\x12\x1e.google.protobuf.MethodOptions\x18\xbe\x8e\x03 \x01(\bR\vrecordFirst:7\n" +
+	"\frecord_first\x12\x1e.google.protobuf.MethodOptions\x18\xbe\x8e\x03 \x01(\bR\vrecordFirst:8\n" +
+	"\x06scoped\x12\x1e.google.protobuf.MethodOptions\x18\xbf\x8e\x03 \x01(\bR\x06scoped:7\n" +
 	"\x06secret\x12\x1d.google.protobuf.FieldOptions\x18\xe5\x90\x03 \x01(\bR\x06secret:7\n" +
-	"\x06target\x12\x1d.google.protobuf.FieldOptions\x18\xe6\x90\x03 \x01(\bR\x06target:N\n" +
+	"\x06target\x12\x1d.google.protobuf.FieldOptions\x18\xe6\x90\x03 \x01(\bR\x06target:9\n" +
+	"\apackage\x12\x1d.google.protobuf.FieldOptions\x18\xe7\x90\x03 \x01(\bR\apackage:N\n" +
 	"\x04kind\x12\x1f.google.protobuf.MessageOptions\x18\x9d\x8f\x03 \x01(\v2\x17.hearth.options.v1.KindR\x04kind:Z\n" +
 	"\x06reason\x12!.google.protobuf.EnumValueOptions\x18\x81\x90\x03 \x01(\v2\x1d.hearth.options.v1.ReasonInfoR\x06reasonB\xce\x01\n" +
 	"\x15com.hearth.options.v1B\fOptionsProtoP\x01ZAgithub.com/hearthos/hearth/api/gen/go/hearth/options/v1;optionsv1\xa2\x02\x03HOX\xaa\x02\x11Hearth.Options.V1\xca\x02\x11Hearth\\Options\\V1\xe2\x02\x1dHearth\\Options\\V1\\GPBMetadata\xea\x02\x13Hearth::Options::V1b\x06proto3"
@@ -870,18 +908,20 @@ var file_hearth_options_v1_options_proto_depIdxs = []int32{
 	7,  // 7: hearth.options.v1.step_up:extendee -> google.protobuf.MethodOptions
 	7,  // 8: hearth.options.v1.effect:extendee -> google.protobuf.MethodOptions
 	7,  // 9: hearth.options.v1.record_first:extendee -> google.protobuf.MethodOptions
-	8,  // 10: hearth.options.v1.secret:extendee -> google.protobuf.FieldOptions
-	8,  // 11: hearth.options.v1.target:extendee -> google.protobuf.FieldOptions
-	9,  // 12: hearth.options.v1.kind:extendee -> google.protobuf.MessageOptions
-	10, // 13: hearth.options.v1.reason:extendee -> google.protobuf.EnumValueOptions
-	4,  // 14: hearth.options.v1.access:type_name -> hearth.options.v1.Access
-	1,  // 15: hearth.options.v1.phases:type_name -> hearth.options.v1.Phase
-	5,  // 16: hearth.options.v1.kind:type_name -> hearth.options.v1.Kind
-	6,  // 17: hearth.options.v1.reason:type_name -> hearth.options.v1.ReasonInfo
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	14, // [14:18] is the sub-list for extension type_name
-	4,  // [4:14] is the sub-list for extension extendee
+	7,  // 10: hearth.options.v1.scoped:extendee -> google.protobuf.MethodOptions
+	8,  // 11: hearth.options.v1.secret:extendee -> google.protobuf.FieldOptions
+	8,  // 12: hearth.options.v1.target:extendee -> google.protobuf.FieldOptions
+	8,  // 13: hearth.options.v1.package:extendee -> google.protobuf.FieldOptions
+	9,  // 14: hearth.options.v1.kind:extendee -> google.protobuf.MessageOptions
+	10, // 15: hearth.options.v1.reason:extendee -> google.protobuf.EnumValueOptions
+	4,  // 16: hearth.options.v1.access:type_name -> hearth.options.v1.Access
+	1,  // 17: hearth.options.v1.phases:type_name -> hearth.options.v1.Phase
+	5,  // 18: hearth.options.v1.kind:type_name -> hearth.options.v1.Kind
+	6,  // 19: hearth.options.v1.reason:type_name -> hearth.options.v1.ReasonInfo
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	16, // [16:20] is the sub-list for extension type_name
+	4,  // [4:16] is the sub-list for extension extendee
 	0,  // [0:4] is the sub-list for field type_name
 }
 
@@ -904,7 +944,7 @@ func file_hearth_options_v1_options_proto_init() {
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_options_v1_options_proto_rawDesc), len(file_hearth_options_v1_options_proto_rawDesc)),
 			NumEnums:      4,
 			NumMessages:   3,
-			NumExtensions: 10,
+			NumExtensions: 12,
 			NumServices:   0,
 		},
 		GoTypes:           file_hearth_options_v1_options_proto_goTypes,

@@ -863,9 +863,9 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tpageToken\"w\n" +
 	"\x14ListPackagesResponse\x127\n" +
 	"\bpackages\x18\x01 \x03(\v2\x1b.hearth.packages.v1.PackageR\bpackages\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\".\n" +
-	"\x11GetPackageRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x02id\"\x8f\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"2\n" +
+	"\x11GetPackageRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"\x8f\x02\n" +
 	"\x12GetPackageResponse\x125\n" +
 	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage\x128\n" +
 	"\bartifact\x18\x02 \x01(\v2\x1c.hearth.packages.v1.ArtifactR\bartifact\x12D\n" +
@@ -882,27 +882,28 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x1aR\trequestId\"W\n" +
 	"\x16InstallPackageResponse\x12=\n" +
-	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"g\n" +
-	"\x17UninstallPackageRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x02id\x12\x14\n" +
+	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"k\n" +
+	"\x17UninstallPackageRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\x12\x1b\n" +
 	"\tkeep_data\x18\x03 \x01(\bR\bkeepData\"Y\n" +
 	"\x18UninstallPackageResponse\x12=\n" +
-	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"0\n" +
-	"\x13StartPackageRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x02id\"M\n" +
+	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"4\n" +
+	"\x13StartPackageRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"M\n" +
 	"\x14StartPackageResponse\x125\n" +
-	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage\"/\n" +
-	"\x12StopPackageRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x02id\"L\n" +
+	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage\"3\n" +
+	"\x12StopPackageRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"L\n" +
 	"\x13StopPackageResponse\x125\n" +
-	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage\"2\n" +
-	"\x15RestartPackageRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x02id\"O\n" +
+	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage\"6\n" +
+	"\x15RestartPackageRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"O\n" +
 	"\x16RestartPackageResponse\x125\n" +
-	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage2\xfe\t\n" +
-	"\x0ePackageService\x12\x84\x01\n" +
-	"\fListPackages\x12'.hearth.packages.v1.ListPackagesRequest\x1a(.hearth.packages.v1.ListPackagesResponse\"!\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/packages\x90\x02\x01\x12\x83\x01\n" +
+	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage2\x82\n" +
+	"\n" +
+	"\x0ePackageService\x12\x88\x01\n" +
+	"\fListPackages\x12'.hearth.packages.v1.ListPackagesRequest\x1a(.hearth.packages.v1.ListPackagesResponse\"%\xca\xf3\x18\x02\x10\x01\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/packages\x90\x02\x01\x12\x83\x01\n" +
 	"\n" +
 	"GetPackage\x12%.hearth.packages.v1.GetPackageRequest\x1a&.hearth.packages.v1.GetPackageResponse\"&\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/packages/{id}\x90\x02\x01\x12\x91\x01\n" +
 	"\fCreateUpload\x12'.hearth.packages.v1.CreateUploadRequest\x1a(.hearth.packages.v1.CreateUploadResponse\".\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/api/v1/packages:createUpload\x12\xa5\x01\n" +

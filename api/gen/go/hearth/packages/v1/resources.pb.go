@@ -1274,11 +1274,11 @@ var File_hearth_packages_v1_resources_proto protoreflect.FileDescriptor
 
 const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\n" +
-	"\"hearth/packages/v1/resources.proto\x12\x12hearth.packages.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ahearth/meta/v1/fault.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\xc9\x01\n" +
+	"\"hearth/packages/v1/resources.proto\x12\x12hearth.packages.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ahearth/meta/v1/fault.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\xcb\x01\n" +
 	"\aPackage\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x123\n" +
 	"\x04spec\x18\x02 \x01(\v2\x1f.hearth.packages.v1.PackageSpecR\x04spec\x129\n" +
-	"\x06status\x18\x03 \x01(\v2!.hearth.packages.v1.PackageStatusR\x06status:$\xea\xf9\x18 \b\x03\x12\apackage\x18\x01 \x01*\ainstall2\x06runner\"\xc6\x04\n" +
+	"\x06status\x18\x03 \x01(\v2!.hearth.packages.v1.PackageStatusR\x06status:&\xea\xf9\x18\"\b\x03\x12\apackage\x18\x01 \x01*\ainstall2\x06runner@\x01\"\xc6\x04\n" +
 	"\vPackageSpec\x12\x1a\n" +
 	"\bartifact\x18\x01 \x01(\tR\bartifact\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
@@ -1337,10 +1337,10 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\x04size\x18\x05 \x01(\x04R\x04size\x12\x16\n" +
 	"\x06signer\x18\x06 \x01(\tR\x06signer\x12\x1a\n" +
 	"\bmanifest\x18\a \x01(\fR\bmanifest\x12\"\n" +
-	"\farchitecture\x18\b \x01(\tR\farchitecture\"\xa1\x01\n" +
+	"\farchitecture\x18\b \x01(\tR\farchitecture\"\xa3\x01\n" +
 	"\vHealthCheck\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12=\n" +
-	"\x06status\x18\x02 \x01(\v2%.hearth.packages.v1.HealthCheckStatusR\x06status:)\xea\xf9\x18%\b\x05\x12\vhealthcheck\x18\x01 \x01*\aeffects2\aeffects\"\xd6\x02\n" +
+	"\x06status\x18\x02 \x01(\v2%.hearth.packages.v1.HealthCheckStatusR\x06status:+\xea\xf9\x18'\b\x05\x12\vhealthcheck\x18\x01 \x01*\aeffects2\aeffects@\x01\"\xd6\x02\n" +
 	"\x11HealthCheckStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12D\n" +
 	"\x06result\x18\x02 \x01(\x0e2,.hearth.packages.v1.HealthCheckStatus.ResultR\x06result\x12\x18\n" +
@@ -1353,27 +1353,27 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\x0fRESULT_STARTING\x10\x03\x12\x12\n" +
 	"\x0eRESULT_WAITING\x10\x04\x12\x12\n" +
 	"\x0eRESULT_LOADING\x10\x05\x12\x12\n" +
-	"\x0eRESULT_FAILURE\x10\x06\"\x98\x01\n" +
+	"\x0eRESULT_FAILURE\x10\x06\"\x9a\x01\n" +
 	"\n" +
 	"Dependency\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x126\n" +
-	"\x04spec\x18\x02 \x01(\v2\".hearth.packages.v1.DependencySpecR\x04spec:(\xea\xf9\x18$\b\x06\x12\n" +
-	"dependency\x18\x01 \x01*\aeffects2\aeffects\"\x8a\x01\n" +
+	"\x04spec\x18\x02 \x01(\v2\".hearth.packages.v1.DependencySpecR\x04spec:*\xea\xf9\x18&\b\x06\x12\n" +
+	"dependency\x18\x01 \x01*\aeffects2\aeffects@\x01\"\x8a\x01\n" +
 	"\x0eDependencySpec\x12\x18\n" +
 	"\arunning\x18\x01 \x01(\bR\arunning\x12#\n" +
 	"\rhealth_checks\x18\x02 \x03(\tR\fhealthChecks\x12#\n" +
 	"\rversion_range\x18\x03 \x01(\tR\fversionRange\x12\x14\n" +
-	"\x05title\x18\x04 \x01(\tR\x05title\"\xa7\x01\n" +
+	"\x05title\x18\x04 \x01(\tR\x05title\"\xa9\x01\n" +
 	"\rRefusedEffect\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12?\n" +
-	"\x06status\x18\x02 \x01(\v2'.hearth.packages.v1.RefusedEffectStatusR\x06status:+\xea\xf9\x18'\b\a\x12\rrefusedeffect\x18\x01 \x01*\aeffects2\aeffects\"j\n" +
+	"\x06status\x18\x02 \x01(\v2'.hearth.packages.v1.RefusedEffectStatusR\x06status:-\xea\xf9\x18)\b\a\x12\rrefusedeffect\x18\x01 \x01*\aeffects2\aeffects@\x01\"j\n" +
 	"\x13RefusedEffectStatus\x129\n" +
 	"\n" +
 	"first_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tfirstTime\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\tR\aversion\"\x91\x01\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\"\x93\x01\n" +
 	"\tContainer\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x125\n" +
-	"\x04spec\x18\x02 \x01(\v2!.hearth.packages.v1.ContainerSpecR\x04spec:#\xea\xf9\x18\x1f\b\b\x12\tcontainer\x18\x01*\x06runner2\x06runner\"\x94\x01\n" +
+	"\x04spec\x18\x02 \x01(\v2!.hearth.packages.v1.ContainerSpecR\x04spec:%\xea\xf9\x18!\b\b\x12\tcontainer\x18\x01*\x06runner2\x06runner@\x01\"\x94\x01\n" +
 	"\rContainerSpec\x12\x12\n" +
 	"\x04ipv4\x18\x01 \x01(\tR\x04ipv4\x12\x1b\n" +
 	"\tfirst_uid\x18\x02 \x01(\rR\bfirstUid\x12\x1a\n" +

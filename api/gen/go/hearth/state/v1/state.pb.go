@@ -496,6 +496,7 @@ type Resource struct {
 	//	*Resource_Action
 	//	*Resource_Task
 	//	*Resource_Host
+	//	*Resource_Account
 	//	*Resource_Preferences
 	//	*Resource_Audit
 	Kind          isResource_Kind `protobuf_oneof:"kind"`
@@ -630,6 +631,15 @@ func (x *Resource) GetHost() *v13.Host {
 	return nil
 }
 
+func (x *Resource) GetAccount() *v14.Account {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_Account); ok {
+			return x.Account
+		}
+	}
+	return nil
+}
+
 func (x *Resource) GetPreferences() *v14.Preferences {
 	if x != nil {
 		if x, ok := x.Kind.(*Resource_Preferences); ok {
@@ -702,6 +712,11 @@ type Resource_Host struct {
 	Host *v13.Host `protobuf:"bytes,30,opt,name=host,proto3,oneof"`
 }
 
+type Resource_Account struct {
+	// An account.
+	Account *v14.Account `protobuf:"bytes,41,opt,name=account,proto3,oneof"`
+}
+
 type Resource_Preferences struct {
 	// The caller's own preferences.
 	Preferences *v14.Preferences `protobuf:"bytes,50,opt,name=preferences,proto3,oneof"`
@@ -732,6 +747,8 @@ func (*Resource_Task) isResource_Kind() {}
 
 func (*Resource_Host) isResource_Kind() {}
 
+func (*Resource_Account) isResource_Kind() {}
+
 func (*Resource_Preferences) isResource_Kind() {}
 
 func (*Resource_Audit) isResource_Kind() {}
@@ -740,7 +757,7 @@ var File_hearth_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/audit/v1/audit.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\"N\n" +
+	"\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!hearth/accounts/v1/accounts.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/audit/v1/audit.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\"N\n" +
 	"\fWatchRequest\x12>\n" +
 	"\atargets\x18\x01 \x03(\v2\x17.hearth.state.v1.TargetB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\bR\atargets\"\x8a\x01\n" +
 	"\x06Target\x12\x17\n" +
@@ -772,7 +789,7 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\tR\x02id\x125\n" +
-	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\xe0\x05\n" +
+	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\x99\x06\n" +
 	"\bResource\x12?\n" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationH\x00R\toperation\x12<\n" +
 	"\bprogress\x18\x02 \x01(\v2\x1e.hearth.operations.v1.ProgressH\x00R\bprogress\x127\n" +
@@ -785,12 +802,13 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\x0erefused_effect\x18\a \x01(\v2!.hearth.packages.v1.RefusedEffectH\x00R\rrefusedEffect\x123\n" +
 	"\x06action\x18\x14 \x01(\v2\x19.hearth.actions.v1.ActionH\x00R\x06action\x12-\n" +
 	"\x04task\x18\x15 \x01(\v2\x17.hearth.actions.v1.TaskH\x00R\x04task\x12+\n" +
-	"\x04host\x18\x1e \x01(\v2\x15.hearth.hosts.v1.HostH\x00R\x04host\x12C\n" +
+	"\x04host\x18\x1e \x01(\v2\x15.hearth.hosts.v1.HostH\x00R\x04host\x127\n" +
+	"\aaccount\x18) \x01(\v2\x1b.hearth.accounts.v1.AccountH\x00R\aaccount\x12C\n" +
 	"\vpreferences\x182 \x01(\v2\x1f.hearth.accounts.v1.PreferencesH\x00R\vpreferences\x12.\n" +
 	"\x05audit\x18/ \x01(\v2\x16.hearth.audit.v1.EntryH\x00R\x05auditB\x06\n" +
-	"\x04kind2\x81\x01\n" +
-	"\fStateService\x12q\n" +
-	"\x05Watch\x12\x1d.hearth.state.v1.WatchRequest\x1a\x1e.hearth.state.v1.WatchResponse\"'\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/api/v1/state:watch\x90\x02\x010\x01B\xbe\x01\n" +
+	"\x04kind2\x85\x01\n" +
+	"\fStateService\x12u\n" +
+	"\x05Watch\x12\x1d.hearth.state.v1.WatchRequest\x1a\x1e.hearth.state.v1.WatchResponse\"+\xca\xf3\x18\x02\x10\x01\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/api/v1/state:watch\x90\x02\x010\x01B\xbe\x01\n" +
 	"\x13com.hearth.state.v1B\n" +
 	"StateProtoP\x01Z=github.com/hearthos/hearth/api/gen/go/hearth/state/v1;statev1\xa2\x02\x03HSX\xaa\x02\x0fHearth.State.V1\xca\x02\x0fHearth\\State\\V1\xe2\x02\x1bHearth\\State\\V1\\GPBMetadata\xea\x02\x11Hearth::State::V1b\x06proto3"
 
@@ -828,8 +846,9 @@ var file_hearth_state_v1_state_proto_goTypes = []any{
 	(*v12.Action)(nil),        // 16: hearth.actions.v1.Action
 	(*v12.Task)(nil),          // 17: hearth.actions.v1.Task
 	(*v13.Host)(nil),          // 18: hearth.hosts.v1.Host
-	(*v14.Preferences)(nil),   // 19: hearth.accounts.v1.Preferences
-	(*v15.Entry)(nil),         // 20: hearth.audit.v1.Entry
+	(*v14.Account)(nil),       // 19: hearth.accounts.v1.Account
+	(*v14.Preferences)(nil),   // 20: hearth.accounts.v1.Preferences
+	(*v15.Entry)(nil),         // 21: hearth.audit.v1.Entry
 }
 var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	2,  // 0: hearth.state.v1.WatchRequest.targets:type_name -> hearth.state.v1.Target
@@ -849,15 +868,16 @@ var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	16, // 14: hearth.state.v1.Resource.action:type_name -> hearth.actions.v1.Action
 	17, // 15: hearth.state.v1.Resource.task:type_name -> hearth.actions.v1.Task
 	18, // 16: hearth.state.v1.Resource.host:type_name -> hearth.hosts.v1.Host
-	19, // 17: hearth.state.v1.Resource.preferences:type_name -> hearth.accounts.v1.Preferences
-	20, // 18: hearth.state.v1.Resource.audit:type_name -> hearth.audit.v1.Entry
-	1,  // 19: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
-	4,  // 20: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
-	20, // [20:21] is the sub-list for method output_type
-	19, // [19:20] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	19, // 17: hearth.state.v1.Resource.account:type_name -> hearth.accounts.v1.Account
+	20, // 18: hearth.state.v1.Resource.preferences:type_name -> hearth.accounts.v1.Preferences
+	21, // 19: hearth.state.v1.Resource.audit:type_name -> hearth.audit.v1.Entry
+	1,  // 20: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
+	4,  // 21: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
+	21, // [21:22] is the sub-list for method output_type
+	20, // [20:21] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_hearth_state_v1_state_proto_init() }
@@ -876,6 +896,7 @@ func file_hearth_state_v1_state_proto_init() {
 		(*Resource_Action)(nil),
 		(*Resource_Task)(nil),
 		(*Resource_Host)(nil),
+		(*Resource_Account)(nil),
 		(*Resource_Preferences)(nil),
 		(*Resource_Audit)(nil),
 	}

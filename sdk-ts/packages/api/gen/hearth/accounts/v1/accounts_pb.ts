@@ -2,10 +2,11 @@
 // @generated from file hearth/accounts/v1/accounts.proto (package hearth.accounts.v1, syntax proto3)
 /* eslint-disable */
 
-// Package hearth.accounts.v1 is who may call: bearer tokens with a role.
+// Package hearth.accounts.v1 is who may call: accounts with a role and a password, the sessions that people open with
+// it, and bearer tokens for programs.
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Meta } from "../../meta/v1/meta_pb.js";
@@ -18,7 +19,469 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/accounts/v1/accounts.proto.
  */
 export const file_hearth_accounts_v1_accounts: GenFile = /*@__PURE__*/
-  fileDesc("CiFoZWFydGgvYWNjb3VudHMvdjEvYWNjb3VudHMucHJvdG8SEmhlYXJ0aC5hY2NvdW50cy52MSKHAQoLVG9rZW5SZWNvcmQSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESMQoEc3BlYxgCIAEoCzIjLmhlYXJ0aC5hY2NvdW50cy52MS5Ub2tlblJlY29yZFNwZWM6Ier5GB0IKBIFdG9rZW4YASoHYWNjb3VudDIHYWNjb3VudCKFAQoPVG9rZW5SZWNvcmRTcGVjEgwKBG5hbWUYASABKAkSJQoEcm9sZRgCIAEoDjIXLmhlYXJ0aC5vcHRpb25zLnYxLlJvbGUSLwoLZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGhhc2gYBCABKAwiqgEKBVRva2VuEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSJQoEcm9sZRgDIAEoDjIXLmhlYXJ0aC5vcHRpb25zLnYxLlJvbGUSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ6ChJDcmVhdGVUb2tlblJlcXVlc3QSDAoEbmFtZRgBIAEoCRIlCgRyb2xlGAIgASgOMhcuaGVhcnRoLm9wdGlvbnMudjEuUm9sZRIvCgtleHBpcmVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiVQoTQ3JlYXRlVG9rZW5SZXNwb25zZRIoCgV0b2tlbhgBIAEoCzIZLmhlYXJ0aC5hY2NvdW50cy52MS5Ub2tlbhIUCgZzZWNyZXQYAiABKAlCBKiGGQEiEwoRTGlzdFRva2Vuc1JlcXVlc3QiPwoSTGlzdFRva2Vuc1Jlc3BvbnNlEikKBnRva2VucxgBIAMoCzIZLmhlYXJ0aC5hY2NvdW50cy52MS5Ub2tlbiIgChJEZWxldGVUb2tlblJlcXVlc3QSCgoCaWQYASABKAkiFQoTRGVsZXRlVG9rZW5SZXNwb25zZTLIAgoOQWNjb3VudFNlcnZpY2USZgoLQ3JlYXRlVG9rZW4SJi5oZWFydGguYWNjb3VudHMudjEuQ3JlYXRlVG9rZW5SZXF1ZXN0GicuaGVhcnRoLmFjY291bnRzLnYxLkNyZWF0ZVRva2VuUmVzcG9uc2UiBsrzGAIQAxJmCgpMaXN0VG9rZW5zEiUuaGVhcnRoLmFjY291bnRzLnYxLkxpc3RUb2tlbnNSZXF1ZXN0GiYuaGVhcnRoLmFjY291bnRzLnYxLkxpc3RUb2tlbnNSZXNwb25zZSIJkAIByvMYAhADEmYKC0RlbGV0ZVRva2VuEiYuaGVhcnRoLmFjY291bnRzLnYxLkRlbGV0ZVRva2VuUmVxdWVzdBonLmhlYXJ0aC5hY2NvdW50cy52MS5EZWxldGVUb2tlblJlc3BvbnNlIgbK8xgCEANiBnByb3RvMw", [file_google_protobuf_timestamp, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
+  fileDesc("CiFoZWFydGgvYWNjb3VudHMvdjEvYWNjb3VudHMucHJvdG8SEmhlYXJ0aC5hY2NvdW50cy52MSKDAQoHQWNjb3VudBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRItCgRzcGVjGAIgASgLMh8uaGVhcnRoLmFjY291bnRzLnYxLkFjY291bnRTcGVjOiXq+RghCCkSB2FjY291bnQYASADKgdhY2NvdW50MgdhY2NvdW50IkMKC0FjY291bnRTcGVjEg0KBXRpdGxlGAEgASgJEiUKBHJvbGUYAiABKA4yFy5oZWFydGgub3B0aW9ucy52MS5Sb2xlIpABCg5QYXNzd29yZFJlY29yZBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRI0CgRzcGVjGAIgASgLMiYuaGVhcnRoLmFjY291bnRzLnYxLlBhc3N3b3JkUmVjb3JkU3BlYzok6vkYIAgqEghwYXNzd29yZBgBKgdhY2NvdW50MgdhY2NvdW50IpMBChJQYXNzd29yZFJlY29yZFNwZWMSDAoEc2FsdBgBIAEoDBIMCgRoYXNoGAIgASgMEhIKCm1lbW9yeV9raWIYAyABKA0SDgoGcGFzc2VzGAQgASgNEg8KB3RocmVhZHMYBSABKA0SLAoIc2V0X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIsYBCg1TZXNzaW9uUmVjb3JkEiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjMKBHNwZWMYAiABKAsyJS5oZWFydGguYWNjb3VudHMudjEuU2Vzc2lvblJlY29yZFNwZWMSNwoGc3RhdHVzGAMgASgLMicuaGVhcnRoLmFjY291bnRzLnYxLlNlc3Npb25SZWNvcmRTdGF0dXM6I+r5GB8IKxIHc2Vzc2lvbhgBKgdhY2NvdW50MgdhY2NvdW50IpADChFTZXNzaW9uUmVjb3JkU3BlYxIPCgdhY2NvdW50GAEgASgJEjIKBmNsaWVudBgCIAEoDjIiLmhlYXJ0aC5hY2NvdW50cy52MS5TZXNzaW9uLkNsaWVudBIPCgdsYXN0aW5nGAMgASgIEhIKCnVzZXJfYWdlbnQYBCABKAkSLwoLZXhwaXJlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDGlkbGVfc2Vjb25kcxgGIAEoDRIzCgdzZWNyZXRzGAcgASgLMiIuaGVhcnRoLmFjY291bnRzLnYxLlNlc3Npb25TZWNyZXRzEjQKCHByZXZpb3VzGAggASgLMiIuaGVhcnRoLmFjY291bnRzLnYxLlNlc3Npb25TZWNyZXRzEi8KC3JvdGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpwcm92ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI6Cg5TZXNzaW9uU2VjcmV0cxITCgtjb29raWVfaGFzaBgBIAEoDBITCgtzZWNyZXRfaGFzaBgCIAEoDCJUChNTZXNzaW9uUmVjb3JkU3RhdHVzEiwKCHVzZV90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhZGRyZXNzGAIgASgJIvsCCgdTZXNzaW9uEgoKAmlkGAEgASgJEg8KB2FjY291bnQYAiABKAkSMgoGY2xpZW50GAMgASgOMiIuaGVhcnRoLmFjY291bnRzLnYxLlNlc3Npb24uQ2xpZW50Eg8KB2xhc3RpbmcYBCABKAgSEgoKdXNlcl9hZ2VudBgFIAEoCRIvCgtjcmVhdGVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIdXNlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhZGRyZXNzGAkgASgJEg8KB2N1cnJlbnQYCiABKAgiSAoGQ2xpZW50EhYKEkNMSUVOVF9VTlNQRUNJRklFRBAAEhIKDkNMSUVOVF9CUk9XU0VSEAESEgoOQ0xJRU5UX1BST0dSQU0QAiIqCgVTY29wZRIPCgdtZXRob2RzGAEgAygJEhAKCHBhY2thZ2VzGAIgAygJIocBCgtUb2tlblJlY29yZBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIxCgRzcGVjGAIgASgLMiMuaGVhcnRoLmFjY291bnRzLnYxLlRva2VuUmVjb3JkU3BlYzoh6vkYHQgoEgV0b2tlbhgBKgdhY2NvdW50MgdhY2NvdW50IsABCg9Ub2tlblJlY29yZFNwZWMSDAoEbmFtZRgBIAEoCRIlCgRyb2xlGAIgASgOMhcuaGVhcnRoLm9wdGlvbnMudjEuUm9sZRIvCgtleHBpcmVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEaGFzaBgEIAEoDBIPCgdhY2NvdW50GAUgASgJEigKBXNjb3BlGAYgASgLMhkuaGVhcnRoLmFjY291bnRzLnYxLlNjb3BlIuUBCgVUb2tlbhIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEiUKBHJvbGUYAyABKA4yFy5oZWFydGgub3B0aW9ucy52MS5Sb2xlEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHYWNjb3VudBgGIAEoCRIoCgVzY29wZRgHIAEoCzIZLmhlYXJ0aC5hY2NvdW50cy52MS5TY29wZSJgChJDbGFpbVNlcnZlclJlcXVlc3QSEgoEY29kZRgBIAEoCUIEqIYZARIPCgdhY2NvdW50GAIgASgJEg0KBXRpdGxlGAMgASgJEhYKCHBhc3N3b3JkGAQgASgJQgSohhkBIkMKE0NsYWltU2VydmVyUmVzcG9uc2USLAoHYWNjb3VudBgBIAEoCzIbLmhlYXJ0aC5hY2NvdW50cy52MS5BY2NvdW50IhIKEEdldENhbGxlclJlcXVlc3QiygIKEUdldENhbGxlclJlc3BvbnNlEkQKCmNyZWRlbnRpYWwYASABKA4yMC5oZWFydGguYWNjb3VudHMudjEuR2V0Q2FsbGVyUmVzcG9uc2UuQ3JlZGVudGlhbBIKCgJpZBgCIAEoCRIPCgdhY2NvdW50GAMgASgJEiUKBHJvbGUYBCABKA4yFy5oZWFydGgub3B0aW9ucy52MS5Sb2xlEigKBXNjb3BlGAUgASgLMhkuaGVhcnRoLmFjY291bnRzLnYxLlNjb3BlIoABCgpDcmVkZW50aWFsEhoKFkNSRURFTlRJQUxfVU5TUEVDSUZJRUQQABIUChBDUkVERU5USUFMX0xPQ0FMEAESFgoSQ1JFREVOVElBTF9TRVNTSU9OEAISFAoQQ1JFREVOVElBTF9UT0tFThADEhIKDkNSRURFTlRJQUxfS0VZEAQifAoMTG9naW5SZXF1ZXN0Eg8KB2FjY291bnQYASABKAkSFgoIcGFzc3dvcmQYAiABKAlCBKiGGQESMgoGY2xpZW50GAMgASgOMiIuaGVhcnRoLmFjY291bnRzLnYxLlNlc3Npb24uQ2xpZW50Eg8KB2xhc3RpbmcYBCABKAgihAEKDUxvZ2luUmVzcG9uc2USLAoHc2Vzc2lvbhgBIAEoCzIbLmhlYXJ0aC5hY2NvdW50cy52MS5TZXNzaW9uEhQKBnNlY3JldBgCIAEoCUIEqIYZARIvCgtyb3RhdGVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiDwoNTG9nb3V0UmVxdWVzdCIQCg5Mb2dvdXRSZXNwb25zZSIWChRSb3RhdGVTZXNzaW9uUmVxdWVzdCJeChVSb3RhdGVTZXNzaW9uUmVzcG9uc2USFAoGc2VjcmV0GAEgASgJQgSohhkBEi8KC3JvdGF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIzChNMaXN0U2Vzc2lvbnNSZXF1ZXN0Eg8KB2FjY291bnQYASABKAkSCwoDYWxsGAIgASgIIkUKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEi0KCHNlc3Npb25zGAEgAygLMhsuaGVhcnRoLmFjY291bnRzLnYxLlNlc3Npb24iIgoURGVsZXRlU2Vzc2lvblJlcXVlc3QSCgoCaWQYASABKAkiFwoVRGVsZXRlU2Vzc2lvblJlc3BvbnNlIigKFURlbGV0ZVNlc3Npb25zUmVxdWVzdBIPCgdhY2NvdW50GAEgASgJIicKFkRlbGV0ZVNlc3Npb25zUmVzcG9uc2USDQoFZW5kZWQYASABKAUiZgoVQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0EhoKDG9sZF9wYXNzd29yZBgBIAEoCUIEqIYZARIaCgxuZXdfcGFzc3dvcmQYAiABKAlCBKiGGQESFQoNa2VlcF9zZXNzaW9ucxgDIAEoCCInChZDaGFuZ2VQYXNzd29yZFJlc3BvbnNlEg0KBWVuZGVkGAEgASgFIloKFFJlc2V0UGFzc3dvcmRSZXF1ZXN0Eg8KB2FjY291bnQYASABKAkSGgoMbmV3X3Bhc3N3b3JkGAIgASgJQgSohhkBEhUKDWtlZXBfc2Vzc2lvbnMYAyABKAgiNwoVUmVzZXRQYXNzd29yZFJlc3BvbnNlEg0KBWVuZGVkGAEgASgFEg8KB2FjY291bnQYAiABKAkicAoUQ3JlYXRlQWNjb3VudFJlcXVlc3QSCgoCaWQYASABKAkSDQoFdGl0bGUYAiABKAkSJQoEcm9sZRgDIAEoDjIXLmhlYXJ0aC5vcHRpb25zLnYxLlJvbGUSFgoIcGFzc3dvcmQYBCABKAlCBKiGGQEiRQoVQ3JlYXRlQWNjb3VudFJlc3BvbnNlEiwKB2FjY291bnQYASABKAsyGy5oZWFydGguYWNjb3VudHMudjEuQWNjb3VudCIVChNMaXN0QWNjb3VudHNSZXF1ZXN0IkUKFExpc3RBY2NvdW50c1Jlc3BvbnNlEi0KCGFjY291bnRzGAEgAygLMhsuaGVhcnRoLmFjY291bnRzLnYxLkFjY291bnQidQoUVXBkYXRlQWNjb3VudFJlcXVlc3QSCgoCaWQYASABKAkSEgoFdGl0bGUYAiABKAlIAIgBARIqCgRyb2xlGAMgASgOMhcuaGVhcnRoLm9wdGlvbnMudjEuUm9sZUgBiAEBQggKBl90aXRsZUIHCgVfcm9sZSJFChVVcGRhdGVBY2NvdW50UmVzcG9uc2USLAoHYWNjb3VudBgBIAEoCzIbLmhlYXJ0aC5hY2NvdW50cy52MS5BY2NvdW50IiIKFERlbGV0ZUFjY291bnRSZXF1ZXN0EgoKAmlkGAEgASgJIhcKFURlbGV0ZUFjY291bnRSZXNwb25zZSKkAQoSQ3JlYXRlVG9rZW5SZXF1ZXN0EgwKBG5hbWUYASABKAkSJQoEcm9sZRgCIAEoDjIXLmhlYXJ0aC5vcHRpb25zLnYxLlJvbGUSLwoLZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKBXNjb3BlGAQgASgLMhkuaGVhcnRoLmFjY291bnRzLnYxLlNjb3BlIlUKE0NyZWF0ZVRva2VuUmVzcG9uc2USKAoFdG9rZW4YASABKAsyGS5oZWFydGguYWNjb3VudHMudjEuVG9rZW4SFAoGc2VjcmV0GAIgASgJQgSohhkBIhMKEUxpc3RUb2tlbnNSZXF1ZXN0Ij8KEkxpc3RUb2tlbnNSZXNwb25zZRIpCgZ0b2tlbnMYASADKAsyGS5oZWFydGguYWNjb3VudHMudjEuVG9rZW4iIAoSRGVsZXRlVG9rZW5SZXF1ZXN0EgoKAmlkGAEgASgJIhUKE0RlbGV0ZVRva2VuUmVzcG9uc2Uy+w4KDkFjY291bnRTZXJ2aWNlEmYKC0NsYWltU2VydmVyEiYuaGVhcnRoLmFjY291bnRzLnYxLkNsYWltU2VydmVyUmVxdWVzdBonLmhlYXJ0aC5hY2NvdW50cy52MS5DbGFpbVNlcnZlclJlc3BvbnNlIgbK8xgCCAESZwoJR2V0Q2FsbGVyEiQuaGVhcnRoLmFjY291bnRzLnYxLkdldENhbGxlclJlcXVlc3QaJS5oZWFydGguYWNjb3VudHMudjEuR2V0Q2FsbGVyUmVzcG9uc2UiDZACAcrzGAIQAfDzGAESYgoFTG9naW4SIC5oZWFydGguYWNjb3VudHMudjEuTG9naW5SZXF1ZXN0GiEuaGVhcnRoLmFjY291bnRzLnYxLkxvZ2luUmVzcG9uc2UiFMrzGAIIAdLzGAphdXRoLmxvZ2luEmYKBkxvZ291dBIhLmhlYXJ0aC5hY2NvdW50cy52MS5Mb2dvdXRSZXF1ZXN0GiIuaGVhcnRoLmFjY291bnRzLnYxLkxvZ291dFJlc3BvbnNlIhXK8xgCEAHS8xgLYXV0aC5sb2dvdXQSbAoNUm90YXRlU2Vzc2lvbhIoLmhlYXJ0aC5hY2NvdW50cy52MS5Sb3RhdGVTZXNzaW9uUmVxdWVzdBopLmhlYXJ0aC5hY2NvdW50cy52MS5Sb3RhdGVTZXNzaW9uUmVzcG9uc2UiBsrzGAIQARKBAQoMTGlzdFNlc3Npb25zEicuaGVhcnRoLmFjY291bnRzLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaKC5oZWFydGguYWNjb3VudHMudjEuTGlzdFNlc3Npb25zUmVzcG9uc2UiHpACAcrzGAIQAdLzGBFhdXRoLnNlc3Npb24ubGlzdBKBAQoNRGVsZXRlU2Vzc2lvbhIoLmhlYXJ0aC5hY2NvdW50cy52MS5EZWxldGVTZXNzaW9uUmVxdWVzdBopLmhlYXJ0aC5hY2NvdW50cy52MS5EZWxldGVTZXNzaW9uUmVzcG9uc2UiG8rzGAIQAdLzGBFhdXRoLnNlc3Npb24ua2lsbBJvCg5EZWxldGVTZXNzaW9ucxIpLmhlYXJ0aC5hY2NvdW50cy52MS5EZWxldGVTZXNzaW9uc1JlcXVlc3QaKi5oZWFydGguYWNjb3VudHMudjEuRGVsZXRlU2Vzc2lvbnNSZXNwb25zZSIGyvMYAhABEoYBCg5DaGFuZ2VQYXNzd29yZBIpLmhlYXJ0aC5hY2NvdW50cy52MS5DaGFuZ2VQYXNzd29yZFJlcXVlc3QaKi5oZWFydGguYWNjb3VudHMudjEuQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSIdyvMYAhAB0vMYE2F1dGgucmVzZXQtcGFzc3dvcmQSbAoNUmVzZXRQYXNzd29yZBIoLmhlYXJ0aC5hY2NvdW50cy52MS5SZXNldFBhc3N3b3JkUmVxdWVzdBopLmhlYXJ0aC5hY2NvdW50cy52MS5SZXNldFBhc3N3b3JkUmVzcG9uc2UiBsrzGAIYARJsCg1DcmVhdGVBY2NvdW50EiguaGVhcnRoLmFjY291bnRzLnYxLkNyZWF0ZUFjY291bnRSZXF1ZXN0GikuaGVhcnRoLmFjY291bnRzLnYxLkNyZWF0ZUFjY291bnRSZXNwb25zZSIGyvMYAhADEmwKDExpc3RBY2NvdW50cxInLmhlYXJ0aC5hY2NvdW50cy52MS5MaXN0QWNjb3VudHNSZXF1ZXN0GiguaGVhcnRoLmFjY291bnRzLnYxLkxpc3RBY2NvdW50c1Jlc3BvbnNlIgmQAgHK8xgCEAMSbAoNVXBkYXRlQWNjb3VudBIoLmhlYXJ0aC5hY2NvdW50cy52MS5VcGRhdGVBY2NvdW50UmVxdWVzdBopLmhlYXJ0aC5hY2NvdW50cy52MS5VcGRhdGVBY2NvdW50UmVzcG9uc2UiBsrzGAIQAxJsCg1EZWxldGVBY2NvdW50EiguaGVhcnRoLmFjY291bnRzLnYxLkRlbGV0ZUFjY291bnRSZXF1ZXN0GikuaGVhcnRoLmFjY291bnRzLnYxLkRlbGV0ZUFjY291bnRSZXNwb25zZSIGyvMYAhADEmYKC0NyZWF0ZVRva2VuEiYuaGVhcnRoLmFjY291bnRzLnYxLkNyZWF0ZVRva2VuUmVxdWVzdBonLmhlYXJ0aC5hY2NvdW50cy52MS5DcmVhdGVUb2tlblJlc3BvbnNlIgbK8xgCEAESZgoKTGlzdFRva2VucxIlLmhlYXJ0aC5hY2NvdW50cy52MS5MaXN0VG9rZW5zUmVxdWVzdBomLmhlYXJ0aC5hY2NvdW50cy52MS5MaXN0VG9rZW5zUmVzcG9uc2UiCZACAcrzGAIQARJmCgtEZWxldGVUb2tlbhImLmhlYXJ0aC5hY2NvdW50cy52MS5EZWxldGVUb2tlblJlcXVlc3QaJy5oZWFydGguYWNjb3VudHMudjEuRGVsZXRlVG9rZW5SZXNwb25zZSIGyvMYAhABYgZwcm90bzM", [file_google_protobuf_timestamp, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
+
+/**
+ * Account is a person, or a household, who may call.
+ *
+ * @generated from message hearth.accounts.v1.Account
+ */
+export type Account = Message<"hearth.accounts.v1.Account"> & {
+  /**
+   * The id is the name to log in with.
+   *
+   * @generated from field: hearth.meta.v1.Meta meta = 1;
+   */
+  meta?: Meta;
+
+  /**
+   * What it is.
+   *
+   * @generated from field: hearth.accounts.v1.AccountSpec spec = 2;
+   */
+  spec?: AccountSpec;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.Account.
+ * Use `create(AccountSchema)` to create a new message.
+ */
+export const AccountSchema: GenMessage<Account> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 0);
+
+/**
+ * AccountSpec is what is wanted of an account.
+ *
+ * @generated from message hearth.accounts.v1.AccountSpec
+ */
+export type AccountSpec = Message<"hearth.accounts.v1.AccountSpec"> & {
+  /**
+   * How to call the person.
+   *
+   * @generated from field: string title = 1;
+   */
+  title: string;
+
+  /**
+   * What the account may do; its sessions may as much, its tokens no more.
+   *
+   * @generated from field: hearth.options.v1.Role role = 2;
+   */
+  role: Role;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.AccountSpec.
+ * Use `create(AccountSpecSchema)` to create a new message.
+ */
+export const AccountSpecSchema: GenMessage<AccountSpec> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 1);
+
+/**
+ * PasswordRecord is the password of the account of the same id; internal.
+ *
+ * @generated from message hearth.accounts.v1.PasswordRecord
+ */
+export type PasswordRecord = Message<"hearth.accounts.v1.PasswordRecord"> & {
+  /**
+   * The id of the account.
+   *
+   * @generated from field: hearth.meta.v1.Meta meta = 1;
+   */
+  meta?: Meta;
+
+  /**
+   * What it is.
+   *
+   * @generated from field: hearth.accounts.v1.PasswordRecordSpec spec = 2;
+   */
+  spec?: PasswordRecordSpec;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.PasswordRecord.
+ * Use `create(PasswordRecordSchema)` to create a new message.
+ */
+export const PasswordRecordSchema: GenMessage<PasswordRecord> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 2);
+
+/**
+ * PasswordRecordSpec is an Argon2id hash with what it was made from.
+ *
+ * @generated from message hearth.accounts.v1.PasswordRecordSpec
+ */
+export type PasswordRecordSpec = Message<"hearth.accounts.v1.PasswordRecordSpec"> & {
+  /**
+   * The random salt.
+   *
+   * @generated from field: bytes salt = 1;
+   */
+  salt: Uint8Array;
+
+  /**
+   * The hash.
+   *
+   * @generated from field: bytes hash = 2;
+   */
+  hash: Uint8Array;
+
+  /**
+   * Memory in KiB.
+   *
+   * @generated from field: uint32 memory_kib = 3;
+   */
+  memoryKib: number;
+
+  /**
+   * Passes over the memory.
+   *
+   * @generated from field: uint32 passes = 4;
+   */
+  passes: number;
+
+  /**
+   * Threads.
+   *
+   * @generated from field: uint32 threads = 5;
+   */
+  threads: number;
+
+  /**
+   * When it was set.
+   *
+   * @generated from field: google.protobuf.Timestamp set_time = 6;
+   */
+  setTime?: Timestamp;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.PasswordRecordSpec.
+ * Use `create(PasswordRecordSpecSchema)` to create a new message.
+ */
+export const PasswordRecordSpecSchema: GenMessage<PasswordRecordSpec> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 3);
+
+/**
+ * SessionRecord is a session as the store keeps it; internal, for it holds the hashes.
+ *
+ * @generated from message hearth.accounts.v1.SessionRecord
+ */
+export type SessionRecord = Message<"hearth.accounts.v1.SessionRecord"> & {
+  /**
+   * Id is a lower-case ULID.
+   *
+   * @generated from field: hearth.meta.v1.Meta meta = 1;
+   */
+  meta?: Meta;
+
+  /**
+   * What it is.
+   *
+   * @generated from field: hearth.accounts.v1.SessionRecordSpec spec = 2;
+   */
+  spec?: SessionRecordSpec;
+
+  /**
+   * How it is used.
+   *
+   * @generated from field: hearth.accounts.v1.SessionRecordStatus status = 3;
+   */
+  status?: SessionRecordStatus;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.SessionRecord.
+ * Use `create(SessionRecordSchema)` to create a new message.
+ */
+export const SessionRecordSchema: GenMessage<SessionRecord> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 4);
+
+/**
+ * SessionRecordSpec is a session and the hashes of its secrets.
+ *
+ * @generated from message hearth.accounts.v1.SessionRecordSpec
+ */
+export type SessionRecordSpec = Message<"hearth.accounts.v1.SessionRecordSpec"> & {
+  /**
+   * The account.
+   *
+   * @generated from field: string account = 1;
+   */
+  account: string;
+
+  /**
+   * What opened it.
+   *
+   * @generated from field: hearth.accounts.v1.Session.Client client = 2;
+   */
+  client: Session_Client;
+
+  /**
+   * Whether it outlives the browser that opened it.
+   *
+   * @generated from field: bool lasting = 3;
+   */
+  lasting: boolean;
+
+  /**
+   * How the client names itself.
+   *
+   * @generated from field: string user_agent = 4;
+   */
+  userAgent: string;
+
+  /**
+   * When it ends at the latest.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 5;
+   */
+  expireTime?: Timestamp;
+
+  /**
+   * After how many seconds without a call it ends.
+   *
+   * @generated from field: uint32 idle_seconds = 6;
+   */
+  idleSeconds: number;
+
+  /**
+   * The secrets that are good now.
+   *
+   * @generated from field: hearth.accounts.v1.SessionSecrets secrets = 7;
+   */
+  secrets?: SessionSecrets;
+
+  /**
+   * Those before the last rotation.
+   *
+   * @generated from field: hearth.accounts.v1.SessionSecrets previous = 8;
+   */
+  previous?: SessionSecrets;
+
+  /**
+   * When the last rotation was; those before are good for a moment after it.
+   *
+   * @generated from field: google.protobuf.Timestamp rotate_time = 9;
+   */
+  rotateTime?: Timestamp;
+
+  /**
+   * When the password was proven last.
+   *
+   * @generated from field: google.protobuf.Timestamp prove_time = 10;
+   */
+  proveTime?: Timestamp;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.SessionRecordSpec.
+ * Use `create(SessionRecordSpecSchema)` to create a new message.
+ */
+export const SessionRecordSpecSchema: GenMessage<SessionRecordSpec> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 5);
+
+/**
+ * SessionSecrets are SHA-256 hashes of the secrets of a session.
+ *
+ * @generated from message hearth.accounts.v1.SessionSecrets
+ */
+export type SessionSecrets = Message<"hearth.accounts.v1.SessionSecrets"> & {
+  /**
+   * The half a browser sends as a cookie; empty for programs.
+   *
+   * @generated from field: bytes cookie_hash = 1;
+   */
+  cookieHash: Uint8Array;
+
+  /**
+   * The half a page sends as a header; for programs the whole bearer secret.
+   *
+   * @generated from field: bytes secret_hash = 2;
+   */
+  secretHash: Uint8Array;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.SessionSecrets.
+ * Use `create(SessionSecretsSchema)` to create a new message.
+ */
+export const SessionSecretsSchema: GenMessage<SessionSecrets> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 6);
+
+/**
+ * SessionRecordStatus is how a session is used.
+ *
+ * @generated from message hearth.accounts.v1.SessionRecordStatus
+ */
+export type SessionRecordStatus = Message<"hearth.accounts.v1.SessionRecordStatus"> & {
+  /**
+   * When it was used last, to the minute or so.
+   *
+   * @generated from field: google.protobuf.Timestamp use_time = 1;
+   */
+  useTime?: Timestamp;
+
+  /**
+   * The network address it was used from last; "local" for the local socket.
+   *
+   * @generated from field: string address = 2;
+   */
+  address: string;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.SessionRecordStatus.
+ * Use `create(SessionRecordStatusSchema)` to create a new message.
+ */
+export const SessionRecordStatusSchema: GenMessage<SessionRecordStatus> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 7);
+
+/**
+ * Session is a session without its secrets.
+ *
+ * @generated from message hearth.accounts.v1.Session
+ */
+export type Session = Message<"hearth.accounts.v1.Session"> & {
+  /**
+   * The id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The account.
+   *
+   * @generated from field: string account = 2;
+   */
+  account: string;
+
+  /**
+   * What opened it.
+   *
+   * @generated from field: hearth.accounts.v1.Session.Client client = 3;
+   */
+  client: Session_Client;
+
+  /**
+   * Whether it outlives the browser that opened it.
+   *
+   * @generated from field: bool lasting = 4;
+   */
+  lasting: boolean;
+
+  /**
+   * How the client names itself.
+   *
+   * @generated from field: string user_agent = 5;
+   */
+  userAgent: string;
+
+  /**
+   * When it was opened.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 6;
+   */
+  createTime?: Timestamp;
+
+  /**
+   * When it was used last, to the minute or so.
+   *
+   * @generated from field: google.protobuf.Timestamp use_time = 7;
+   */
+  useTime?: Timestamp;
+
+  /**
+   * When it ends at the latest.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 8;
+   */
+  expireTime?: Timestamp;
+
+  /**
+   * The network address it was used from last; "local" for the local socket.
+   *
+   * @generated from field: string address = 9;
+   */
+  address: string;
+
+  /**
+   * Whether it is the one that calls.
+   *
+   * @generated from field: bool current = 10;
+   */
+  current: boolean;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.Session.
+ * Use `create(SessionSchema)` to create a new message.
+ */
+export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 8);
+
+/**
+ * Client is what holds a session.
+ *
+ * @generated from enum hearth.accounts.v1.Session.Client
+ */
+export enum Session_Client {
+  /**
+   * Not given.
+   *
+   * @generated from enum value: CLIENT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A browser: half of the secret is a cookie that scripts cannot read, half a header of the page.
+   *
+   * @generated from enum value: CLIENT_BROWSER = 1;
+   */
+  BROWSER = 1,
+
+  /**
+   * A program: the secret is a bearer token.
+   *
+   * @generated from enum value: CLIENT_PROGRAM = 2;
+   */
+  PROGRAM = 2,
+}
+
+/**
+ * Describes the enum hearth.accounts.v1.Session.Client.
+ */
+export const Session_ClientSchema: GenEnum<Session_Client> = /*@__PURE__*/
+  enumDesc(file_hearth_accounts_v1_accounts, 8, 0);
+
+/**
+ * Scope narrows what a token may do. A list that is empty does not narrow.
+ *
+ * @generated from message hearth.accounts.v1.Scope
+ */
+export type Scope = Message<"hearth.accounts.v1.Scope"> & {
+  /**
+   * Full names of services or methods, as in "hearth.packages.v1.PackageService" or
+   * "hearth.packages.v1.PackageService.StartPackage".
+   *
+   * @generated from field: repeated string methods = 1;
+   */
+  methods: string[];
+
+  /**
+   * Ids of packages. Only methods that concern one package can be called, and a watch shows only its rows.
+   *
+   * @generated from field: repeated string packages = 2;
+   */
+  packages: string[];
+};
+
+/**
+ * Describes the message hearth.accounts.v1.Scope.
+ * Use `create(ScopeSchema)` to create a new message.
+ */
+export const ScopeSchema: GenMessage<Scope> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 9);
 
 /**
  * TokenRecord is a token as the store keeps it; internal, for it holds the hash.
@@ -46,7 +509,7 @@ export type TokenRecord = Message<"hearth.accounts.v1.TokenRecord"> & {
  * Use `create(TokenRecordSchema)` to create a new message.
  */
 export const TokenRecordSchema: GenMessage<TokenRecord> = /*@__PURE__*/
-  messageDesc(file_hearth_accounts_v1_accounts, 0);
+  messageDesc(file_hearth_accounts_v1_accounts, 10);
 
 /**
  * TokenRecordSpec is a token and its hash.
@@ -81,6 +544,20 @@ export type TokenRecordSpec = Message<"hearth.accounts.v1.TokenRecordSpec"> & {
    * @generated from field: bytes hash = 4;
    */
   hash: Uint8Array;
+
+  /**
+   * The account it belongs to; empty for tokens made on the local socket.
+   *
+   * @generated from field: string account = 5;
+   */
+  account: string;
+
+  /**
+   * What it is for.
+   *
+   * @generated from field: hearth.accounts.v1.Scope scope = 6;
+   */
+  scope?: Scope;
 };
 
 /**
@@ -88,7 +565,7 @@ export type TokenRecordSpec = Message<"hearth.accounts.v1.TokenRecordSpec"> & {
  * Use `create(TokenRecordSpecSchema)` to create a new message.
  */
 export const TokenRecordSpecSchema: GenMessage<TokenRecordSpec> = /*@__PURE__*/
-  messageDesc(file_hearth_accounts_v1_accounts, 1);
+  messageDesc(file_hearth_accounts_v1_accounts, 11);
 
 /**
  * Token is a token without its secret.
@@ -111,7 +588,7 @@ export type Token = Message<"hearth.accounts.v1.Token"> & {
   name: string;
 
   /**
-   * What its bearer may do.
+   * What its bearer may do, as far as the account may.
    *
    * @generated from field: hearth.options.v1.Role role = 3;
    */
@@ -130,6 +607,20 @@ export type Token = Message<"hearth.accounts.v1.Token"> & {
    * @generated from field: google.protobuf.Timestamp expire_time = 5;
    */
   expireTime?: Timestamp;
+
+  /**
+   * The account it belongs to; empty for tokens made on the local socket.
+   *
+   * @generated from field: string account = 6;
+   */
+  account: string;
+
+  /**
+   * What it is for; everything its role may do when absent.
+   *
+   * @generated from field: hearth.accounts.v1.Scope scope = 7;
+   */
+  scope?: Scope;
 };
 
 /**
@@ -137,7 +628,770 @@ export type Token = Message<"hearth.accounts.v1.Token"> & {
  * Use `create(TokenSchema)` to create a new message.
  */
 export const TokenSchema: GenMessage<Token> = /*@__PURE__*/
-  messageDesc(file_hearth_accounts_v1_accounts, 2);
+  messageDesc(file_hearth_accounts_v1_accounts, 12);
+
+/**
+ * ClaimServerRequest names the first owner.
+ *
+ * @generated from message hearth.accounts.v1.ClaimServerRequest
+ */
+export type ClaimServerRequest = Message<"hearth.accounts.v1.ClaimServerRequest"> & {
+  /**
+   * The code that the daemon printed; not needed on the local socket.
+   *
+   * @generated from field: string code = 1;
+   */
+  code: string;
+
+  /**
+   * The name to log in with.
+   *
+   * @generated from field: string account = 2;
+   */
+  account: string;
+
+  /**
+   * How to call the person.
+   *
+   * @generated from field: string title = 3;
+   */
+  title: string;
+
+  /**
+   * The password.
+   *
+   * @generated from field: string password = 4;
+   */
+  password: string;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.ClaimServerRequest.
+ * Use `create(ClaimServerRequestSchema)` to create a new message.
+ */
+export const ClaimServerRequestSchema: GenMessage<ClaimServerRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 13);
+
+/**
+ * ClaimServerResponse holds the first account.
+ *
+ * @generated from message hearth.accounts.v1.ClaimServerResponse
+ */
+export type ClaimServerResponse = Message<"hearth.accounts.v1.ClaimServerResponse"> & {
+  /**
+   * The account.
+   *
+   * @generated from field: hearth.accounts.v1.Account account = 1;
+   */
+  account?: Account;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.ClaimServerResponse.
+ * Use `create(ClaimServerResponseSchema)` to create a new message.
+ */
+export const ClaimServerResponseSchema: GenMessage<ClaimServerResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 14);
+
+/**
+ * GetCallerRequest is empty.
+ *
+ * @generated from message hearth.accounts.v1.GetCallerRequest
+ */
+export type GetCallerRequest = Message<"hearth.accounts.v1.GetCallerRequest"> & {
+};
+
+/**
+ * Describes the message hearth.accounts.v1.GetCallerRequest.
+ * Use `create(GetCallerRequestSchema)` to create a new message.
+ */
+export const GetCallerRequestSchema: GenMessage<GetCallerRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 15);
+
+/**
+ * GetCallerResponse tells who calls.
+ *
+ * @generated from message hearth.accounts.v1.GetCallerResponse
+ */
+export type GetCallerResponse = Message<"hearth.accounts.v1.GetCallerResponse"> & {
+  /**
+   * How the caller proved who he is.
+   *
+   * @generated from field: hearth.accounts.v1.GetCallerResponse.Credential credential = 1;
+   */
+  credential: GetCallerResponse_Credential;
+
+  /**
+   * Id of the session, token or key; empty for the local socket.
+   *
+   * @generated from field: string id = 2;
+   */
+  id: string;
+
+  /**
+   * The account; empty for the local socket and for tokens made there.
+   *
+   * @generated from field: string account = 3;
+   */
+  account: string;
+
+  /**
+   * What the caller may do.
+   *
+   * @generated from field: hearth.options.v1.Role role = 4;
+   */
+  role: Role;
+
+  /**
+   * What the credential is for; everything the role may do when absent.
+   *
+   * @generated from field: hearth.accounts.v1.Scope scope = 5;
+   */
+  scope?: Scope;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.GetCallerResponse.
+ * Use `create(GetCallerResponseSchema)` to create a new message.
+ */
+export const GetCallerResponseSchema: GenMessage<GetCallerResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 16);
+
+/**
+ * Credential is how the caller proved who he is.
+ *
+ * @generated from enum hearth.accounts.v1.GetCallerResponse.Credential
+ */
+export enum GetCallerResponse_Credential {
+  /**
+   * Not given.
+   *
+   * @generated from enum value: CREDENTIAL_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The local socket, as root or the daemon's own user.
+   *
+   * @generated from enum value: CREDENTIAL_LOCAL = 1;
+   */
+  LOCAL = 1,
+
+  /**
+   * A session.
+   *
+   * @generated from enum value: CREDENTIAL_SESSION = 2;
+   */
+  SESSION = 2,
+
+  /**
+   * A bearer token.
+   *
+   * @generated from enum value: CREDENTIAL_TOKEN = 3;
+   */
+  TOKEN = 3,
+
+  /**
+   * A signed request.
+   *
+   * @generated from enum value: CREDENTIAL_KEY = 4;
+   */
+  KEY = 4,
+}
+
+/**
+ * Describes the enum hearth.accounts.v1.GetCallerResponse.Credential.
+ */
+export const GetCallerResponse_CredentialSchema: GenEnum<GetCallerResponse_Credential> = /*@__PURE__*/
+  enumDesc(file_hearth_accounts_v1_accounts, 16, 0);
+
+/**
+ * LoginRequest proves an account by its password.
+ *
+ * @generated from message hearth.accounts.v1.LoginRequest
+ */
+export type LoginRequest = Message<"hearth.accounts.v1.LoginRequest"> & {
+  /**
+   * The account; may be left out while there is only one.
+   *
+   * @generated from field: string account = 1;
+   */
+  account: string;
+
+  /**
+   * The password.
+   *
+   * @generated from field: string password = 2;
+   */
+  password: string;
+
+  /**
+   * What will hold the session; CLIENT_PROGRAM when not given.
+   *
+   * @generated from field: hearth.accounts.v1.Session.Client client = 3;
+   */
+  client: Session_Client;
+
+  /**
+   * Whether the session outlives the browser. A session of a program always does.
+   *
+   * @generated from field: bool lasting = 4;
+   */
+  lasting: boolean;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.LoginRequest.
+ * Use `create(LoginRequestSchema)` to create a new message.
+ */
+export const LoginRequestSchema: GenMessage<LoginRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 17);
+
+/**
+ * LoginResponse holds the session and its secret.
+ *
+ * @generated from message hearth.accounts.v1.LoginResponse
+ */
+export type LoginResponse = Message<"hearth.accounts.v1.LoginResponse"> & {
+  /**
+   * The session.
+   *
+   * @generated from field: hearth.accounts.v1.Session session = 1;
+   */
+  session?: Session;
+
+  /**
+   * For a browser what the page sends as the header Hearth-Session, to be held in the storage of its origin; the other
+   * half came as a cookie. For a program what goes behind "Authorization: Bearer".
+   *
+   * @generated from field: string secret = 2;
+   */
+  secret: string;
+
+  /**
+   * When the secrets are best rotated.
+   *
+   * @generated from field: google.protobuf.Timestamp rotate_time = 3;
+   */
+  rotateTime?: Timestamp;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.LoginResponse.
+ * Use `create(LoginResponseSchema)` to create a new message.
+ */
+export const LoginResponseSchema: GenMessage<LoginResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 18);
+
+/**
+ * LogoutRequest is empty.
+ *
+ * @generated from message hearth.accounts.v1.LogoutRequest
+ */
+export type LogoutRequest = Message<"hearth.accounts.v1.LogoutRequest"> & {
+};
+
+/**
+ * Describes the message hearth.accounts.v1.LogoutRequest.
+ * Use `create(LogoutRequestSchema)` to create a new message.
+ */
+export const LogoutRequestSchema: GenMessage<LogoutRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 19);
+
+/**
+ * LogoutResponse is empty.
+ *
+ * @generated from message hearth.accounts.v1.LogoutResponse
+ */
+export type LogoutResponse = Message<"hearth.accounts.v1.LogoutResponse"> & {
+};
+
+/**
+ * Describes the message hearth.accounts.v1.LogoutResponse.
+ * Use `create(LogoutResponseSchema)` to create a new message.
+ */
+export const LogoutResponseSchema: GenMessage<LogoutResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 20);
+
+/**
+ * RotateSessionRequest is empty.
+ *
+ * @generated from message hearth.accounts.v1.RotateSessionRequest
+ */
+export type RotateSessionRequest = Message<"hearth.accounts.v1.RotateSessionRequest"> & {
+};
+
+/**
+ * Describes the message hearth.accounts.v1.RotateSessionRequest.
+ * Use `create(RotateSessionRequestSchema)` to create a new message.
+ */
+export const RotateSessionRequestSchema: GenMessage<RotateSessionRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 21);
+
+/**
+ * RotateSessionResponse holds the new secret.
+ *
+ * @generated from message hearth.accounts.v1.RotateSessionResponse
+ */
+export type RotateSessionResponse = Message<"hearth.accounts.v1.RotateSessionResponse"> & {
+  /**
+   * In place of the secret before.
+   *
+   * @generated from field: string secret = 1;
+   */
+  secret: string;
+
+  /**
+   * When the secrets are best rotated again.
+   *
+   * @generated from field: google.protobuf.Timestamp rotate_time = 2;
+   */
+  rotateTime?: Timestamp;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.RotateSessionResponse.
+ * Use `create(RotateSessionResponseSchema)` to create a new message.
+ */
+export const RotateSessionResponseSchema: GenMessage<RotateSessionResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 22);
+
+/**
+ * ListSessionsRequest says whose sessions to list.
+ *
+ * @generated from message hearth.accounts.v1.ListSessionsRequest
+ */
+export type ListSessionsRequest = Message<"hearth.accounts.v1.ListSessionsRequest"> & {
+  /**
+   * The account; the caller's own when empty. On the local socket, empty means all accounts.
+   *
+   * @generated from field: string account = 1;
+   */
+  account: string;
+
+  /**
+   * All accounts, for an administrator.
+   *
+   * @generated from field: bool all = 2;
+   */
+  all: boolean;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.ListSessionsRequest.
+ * Use `create(ListSessionsRequestSchema)` to create a new message.
+ */
+export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 23);
+
+/**
+ * ListSessionsResponse holds the sessions.
+ *
+ * @generated from message hearth.accounts.v1.ListSessionsResponse
+ */
+export type ListSessionsResponse = Message<"hearth.accounts.v1.ListSessionsResponse"> & {
+  /**
+   * The sessions by id, which is the order in which they were opened.
+   *
+   * @generated from field: repeated hearth.accounts.v1.Session sessions = 1;
+   */
+  sessions: Session[];
+};
+
+/**
+ * Describes the message hearth.accounts.v1.ListSessionsResponse.
+ * Use `create(ListSessionsResponseSchema)` to create a new message.
+ */
+export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 24);
+
+/**
+ * DeleteSessionRequest names a session.
+ *
+ * @generated from message hearth.accounts.v1.DeleteSessionRequest
+ */
+export type DeleteSessionRequest = Message<"hearth.accounts.v1.DeleteSessionRequest"> & {
+  /**
+   * The id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.DeleteSessionRequest.
+ * Use `create(DeleteSessionRequestSchema)` to create a new message.
+ */
+export const DeleteSessionRequestSchema: GenMessage<DeleteSessionRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 25);
+
+/**
+ * DeleteSessionResponse is empty.
+ *
+ * @generated from message hearth.accounts.v1.DeleteSessionResponse
+ */
+export type DeleteSessionResponse = Message<"hearth.accounts.v1.DeleteSessionResponse"> & {
+};
+
+/**
+ * Describes the message hearth.accounts.v1.DeleteSessionResponse.
+ * Use `create(DeleteSessionResponseSchema)` to create a new message.
+ */
+export const DeleteSessionResponseSchema: GenMessage<DeleteSessionResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 26);
+
+/**
+ * DeleteSessionsRequest says whose sessions to end.
+ *
+ * @generated from message hearth.accounts.v1.DeleteSessionsRequest
+ */
+export type DeleteSessionsRequest = Message<"hearth.accounts.v1.DeleteSessionsRequest"> & {
+  /**
+   * The account; the caller's own when empty.
+   *
+   * @generated from field: string account = 1;
+   */
+  account: string;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.DeleteSessionsRequest.
+ * Use `create(DeleteSessionsRequestSchema)` to create a new message.
+ */
+export const DeleteSessionsRequestSchema: GenMessage<DeleteSessionsRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 27);
+
+/**
+ * DeleteSessionsResponse tells what was done.
+ *
+ * @generated from message hearth.accounts.v1.DeleteSessionsResponse
+ */
+export type DeleteSessionsResponse = Message<"hearth.accounts.v1.DeleteSessionsResponse"> & {
+  /**
+   * How many sessions ended.
+   *
+   * @generated from field: int32 ended = 1;
+   */
+  ended: number;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.DeleteSessionsResponse.
+ * Use `create(DeleteSessionsResponseSchema)` to create a new message.
+ */
+export const DeleteSessionsResponseSchema: GenMessage<DeleteSessionsResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 28);
+
+/**
+ * ChangePasswordRequest proves the old password and gives the new one.
+ *
+ * @generated from message hearth.accounts.v1.ChangePasswordRequest
+ */
+export type ChangePasswordRequest = Message<"hearth.accounts.v1.ChangePasswordRequest"> & {
+  /**
+   * The password as it is.
+   *
+   * @generated from field: string old_password = 1;
+   */
+  oldPassword: string;
+
+  /**
+   * The password from now on.
+   *
+   * @generated from field: string new_password = 2;
+   */
+  newPassword: string;
+
+  /**
+   * Leave the account's other sessions as they are.
+   *
+   * @generated from field: bool keep_sessions = 3;
+   */
+  keepSessions: boolean;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.ChangePasswordRequest.
+ * Use `create(ChangePasswordRequestSchema)` to create a new message.
+ */
+export const ChangePasswordRequestSchema: GenMessage<ChangePasswordRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 29);
+
+/**
+ * ChangePasswordResponse tells what was done.
+ *
+ * @generated from message hearth.accounts.v1.ChangePasswordResponse
+ */
+export type ChangePasswordResponse = Message<"hearth.accounts.v1.ChangePasswordResponse"> & {
+  /**
+   * How many other sessions ended.
+   *
+   * @generated from field: int32 ended = 1;
+   */
+  ended: number;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.ChangePasswordResponse.
+ * Use `create(ChangePasswordResponseSchema)` to create a new message.
+ */
+export const ChangePasswordResponseSchema: GenMessage<ChangePasswordResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 30);
+
+/**
+ * ResetPasswordRequest gives the new password.
+ *
+ * @generated from message hearth.accounts.v1.ResetPasswordRequest
+ */
+export type ResetPasswordRequest = Message<"hearth.accounts.v1.ResetPasswordRequest"> & {
+  /**
+   * The account; may be left out, but not in a path, while there is only one.
+   *
+   * @generated from field: string account = 1;
+   */
+  account: string;
+
+  /**
+   * The password from now on.
+   *
+   * @generated from field: string new_password = 2;
+   */
+  newPassword: string;
+
+  /**
+   * Leave the account's sessions as they are.
+   *
+   * @generated from field: bool keep_sessions = 3;
+   */
+  keepSessions: boolean;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.ResetPasswordRequest.
+ * Use `create(ResetPasswordRequestSchema)` to create a new message.
+ */
+export const ResetPasswordRequestSchema: GenMessage<ResetPasswordRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 31);
+
+/**
+ * ResetPasswordResponse tells what was done.
+ *
+ * @generated from message hearth.accounts.v1.ResetPasswordResponse
+ */
+export type ResetPasswordResponse = Message<"hearth.accounts.v1.ResetPasswordResponse"> & {
+  /**
+   * How many sessions ended.
+   *
+   * @generated from field: int32 ended = 1;
+   */
+  ended: number;
+
+  /**
+   * The account.
+   *
+   * @generated from field: string account = 2;
+   */
+  account: string;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.ResetPasswordResponse.
+ * Use `create(ResetPasswordResponseSchema)` to create a new message.
+ */
+export const ResetPasswordResponseSchema: GenMessage<ResetPasswordResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 32);
+
+/**
+ * CreateAccountRequest describes an account.
+ *
+ * @generated from message hearth.accounts.v1.CreateAccountRequest
+ */
+export type CreateAccountRequest = Message<"hearth.accounts.v1.CreateAccountRequest"> & {
+  /**
+   * The name to log in with.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * How to call the person.
+   *
+   * @generated from field: string title = 2;
+   */
+  title: string;
+
+  /**
+   * What it may do.
+   *
+   * @generated from field: hearth.options.v1.Role role = 3;
+   */
+  role: Role;
+
+  /**
+   * The password.
+   *
+   * @generated from field: string password = 4;
+   */
+  password: string;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.CreateAccountRequest.
+ * Use `create(CreateAccountRequestSchema)` to create a new message.
+ */
+export const CreateAccountRequestSchema: GenMessage<CreateAccountRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 33);
+
+/**
+ * CreateAccountResponse holds the account.
+ *
+ * @generated from message hearth.accounts.v1.CreateAccountResponse
+ */
+export type CreateAccountResponse = Message<"hearth.accounts.v1.CreateAccountResponse"> & {
+  /**
+   * The account.
+   *
+   * @generated from field: hearth.accounts.v1.Account account = 1;
+   */
+  account?: Account;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.CreateAccountResponse.
+ * Use `create(CreateAccountResponseSchema)` to create a new message.
+ */
+export const CreateAccountResponseSchema: GenMessage<CreateAccountResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 34);
+
+/**
+ * ListAccountsRequest asks for all accounts.
+ *
+ * @generated from message hearth.accounts.v1.ListAccountsRequest
+ */
+export type ListAccountsRequest = Message<"hearth.accounts.v1.ListAccountsRequest"> & {
+};
+
+/**
+ * Describes the message hearth.accounts.v1.ListAccountsRequest.
+ * Use `create(ListAccountsRequestSchema)` to create a new message.
+ */
+export const ListAccountsRequestSchema: GenMessage<ListAccountsRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 35);
+
+/**
+ * ListAccountsResponse holds all accounts.
+ *
+ * @generated from message hearth.accounts.v1.ListAccountsResponse
+ */
+export type ListAccountsResponse = Message<"hearth.accounts.v1.ListAccountsResponse"> & {
+  /**
+   * The accounts by id.
+   *
+   * @generated from field: repeated hearth.accounts.v1.Account accounts = 1;
+   */
+  accounts: Account[];
+};
+
+/**
+ * Describes the message hearth.accounts.v1.ListAccountsResponse.
+ * Use `create(ListAccountsResponseSchema)` to create a new message.
+ */
+export const ListAccountsResponseSchema: GenMessage<ListAccountsResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 36);
+
+/**
+ * UpdateAccountRequest says what to change.
+ *
+ * @generated from message hearth.accounts.v1.UpdateAccountRequest
+ */
+export type UpdateAccountRequest = Message<"hearth.accounts.v1.UpdateAccountRequest"> & {
+  /**
+   * The account.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * How to call the person; unchanged when absent.
+   *
+   * @generated from field: optional string title = 2;
+   */
+  title?: string;
+
+  /**
+   * What it may do; unchanged when absent.
+   *
+   * @generated from field: optional hearth.options.v1.Role role = 3;
+   */
+  role?: Role;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.UpdateAccountRequest.
+ * Use `create(UpdateAccountRequestSchema)` to create a new message.
+ */
+export const UpdateAccountRequestSchema: GenMessage<UpdateAccountRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 37);
+
+/**
+ * UpdateAccountResponse holds the account.
+ *
+ * @generated from message hearth.accounts.v1.UpdateAccountResponse
+ */
+export type UpdateAccountResponse = Message<"hearth.accounts.v1.UpdateAccountResponse"> & {
+  /**
+   * The account.
+   *
+   * @generated from field: hearth.accounts.v1.Account account = 1;
+   */
+  account?: Account;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.UpdateAccountResponse.
+ * Use `create(UpdateAccountResponseSchema)` to create a new message.
+ */
+export const UpdateAccountResponseSchema: GenMessage<UpdateAccountResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 38);
+
+/**
+ * DeleteAccountRequest names an account.
+ *
+ * @generated from message hearth.accounts.v1.DeleteAccountRequest
+ */
+export type DeleteAccountRequest = Message<"hearth.accounts.v1.DeleteAccountRequest"> & {
+  /**
+   * The account.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message hearth.accounts.v1.DeleteAccountRequest.
+ * Use `create(DeleteAccountRequestSchema)` to create a new message.
+ */
+export const DeleteAccountRequestSchema: GenMessage<DeleteAccountRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 39);
+
+/**
+ * DeleteAccountResponse is empty.
+ *
+ * @generated from message hearth.accounts.v1.DeleteAccountResponse
+ */
+export type DeleteAccountResponse = Message<"hearth.accounts.v1.DeleteAccountResponse"> & {
+};
+
+/**
+ * Describes the message hearth.accounts.v1.DeleteAccountResponse.
+ * Use `create(DeleteAccountResponseSchema)` to create a new message.
+ */
+export const DeleteAccountResponseSchema: GenMessage<DeleteAccountResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_accounts_v1_accounts, 40);
 
 /**
  * CreateTokenRequest describes a token.
@@ -165,6 +1419,13 @@ export type CreateTokenRequest = Message<"hearth.accounts.v1.CreateTokenRequest"
    * @generated from field: google.protobuf.Timestamp expire_time = 3;
    */
   expireTime?: Timestamp;
+
+  /**
+   * What it is for; everything its role may do when absent.
+   *
+   * @generated from field: hearth.accounts.v1.Scope scope = 4;
+   */
+  scope?: Scope;
 };
 
 /**
@@ -172,7 +1433,7 @@ export type CreateTokenRequest = Message<"hearth.accounts.v1.CreateTokenRequest"
  * Use `create(CreateTokenRequestSchema)` to create a new message.
  */
 export const CreateTokenRequestSchema: GenMessage<CreateTokenRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_accounts_v1_accounts, 3);
+  messageDesc(file_hearth_accounts_v1_accounts, 41);
 
 /**
  * CreateTokenResponse holds the token and its secret.
@@ -200,10 +1461,10 @@ export type CreateTokenResponse = Message<"hearth.accounts.v1.CreateTokenRespons
  * Use `create(CreateTokenResponseSchema)` to create a new message.
  */
 export const CreateTokenResponseSchema: GenMessage<CreateTokenResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_accounts_v1_accounts, 4);
+  messageDesc(file_hearth_accounts_v1_accounts, 42);
 
 /**
- * ListTokensRequest asks for all tokens.
+ * ListTokensRequest asks for the tokens.
  *
  * @generated from message hearth.accounts.v1.ListTokensRequest
  */
@@ -215,10 +1476,10 @@ export type ListTokensRequest = Message<"hearth.accounts.v1.ListTokensRequest"> 
  * Use `create(ListTokensRequestSchema)` to create a new message.
  */
 export const ListTokensRequestSchema: GenMessage<ListTokensRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_accounts_v1_accounts, 5);
+  messageDesc(file_hearth_accounts_v1_accounts, 43);
 
 /**
- * ListTokensResponse holds all tokens.
+ * ListTokensResponse holds the tokens.
  *
  * @generated from message hearth.accounts.v1.ListTokensResponse
  */
@@ -236,7 +1497,7 @@ export type ListTokensResponse = Message<"hearth.accounts.v1.ListTokensResponse"
  * Use `create(ListTokensResponseSchema)` to create a new message.
  */
 export const ListTokensResponseSchema: GenMessage<ListTokensResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_accounts_v1_accounts, 6);
+  messageDesc(file_hearth_accounts_v1_accounts, 44);
 
 /**
  * DeleteTokenRequest names a token.
@@ -257,7 +1518,7 @@ export type DeleteTokenRequest = Message<"hearth.accounts.v1.DeleteTokenRequest"
  * Use `create(DeleteTokenRequestSchema)` to create a new message.
  */
 export const DeleteTokenRequestSchema: GenMessage<DeleteTokenRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_accounts_v1_accounts, 7);
+  messageDesc(file_hearth_accounts_v1_accounts, 45);
 
 /**
  * DeleteTokenResponse is empty.
@@ -272,16 +1533,161 @@ export type DeleteTokenResponse = Message<"hearth.accounts.v1.DeleteTokenRespons
  * Use `create(DeleteTokenResponseSchema)` to create a new message.
  */
 export const DeleteTokenResponseSchema: GenMessage<DeleteTokenResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_accounts_v1_accounts, 8);
+  messageDesc(file_hearth_accounts_v1_accounts, 46);
 
 /**
- * AccountService makes and revokes bearer tokens.
+ * AccountService keeps accounts, sessions and tokens. Nobody gives, changes or takes away a role greater than his own,
+ * and what concerns the caller's own account needs no more than ROLE_VIEWER.
  *
  * @generated from service hearth.accounts.v1.AccountService
  */
 export const AccountService: GenService<{
   /**
-   * CreateToken makes a token. Its secret is in this answer and nowhere else.
+   * ClaimServer makes the first account, with ROLE_OWNER. It works once: on the local socket for the server's own
+   * user, elsewhere with the code that the daemon prints at its start while nobody has claimed the server.
+   *
+   * @generated from rpc hearth.accounts.v1.AccountService.ClaimServer
+   */
+  claimServer: {
+    methodKind: "unary";
+    input: typeof ClaimServerRequestSchema;
+    output: typeof ClaimServerResponseSchema;
+  },
+  /**
+   * GetCaller tells who the caller is and what he may do.
+   *
+   * @generated from rpc hearth.accounts.v1.AccountService.GetCaller
+   */
+  getCaller: {
+    methodKind: "unary";
+    input: typeof GetCallerRequestSchema;
+    output: typeof GetCallerResponseSchema;
+  },
+  /**
+   * Login opens a session with a password. Attempts are counted for each account and each place they come from.
+   *
+   * @generated from rpc hearth.accounts.v1.AccountService.Login
+   */
+  login: {
+    methodKind: "unary";
+    input: typeof LoginRequestSchema;
+    output: typeof LoginResponseSchema;
+  },
+  /**
+   * Logout ends the session that calls: no call with it is accepted any more, and its open streams end.
+   *
+   * @generated from rpc hearth.accounts.v1.AccountService.Logout
+   */
+  logout: {
+    methodKind: "unary";
+    input: typeof LogoutRequestSchema;
+    output: typeof LogoutResponseSchema;
+  },
+  /**
+   * RotateSession gives the session that calls new secrets. The old ones are good for a minute, for calls under way.
+   *
+   * @generated from rpc hearth.accounts.v1.AccountService.RotateSession
+   */
+  rotateSession: {
+    methodKind: "unary";
+    input: typeof RotateSessionRequestSchema;
+    output: typeof RotateSessionResponseSchema;
+  },
+  /**
+   * ListSessions lists the sessions of the caller's account; an administrator may name another.
+   *
+   * @generated from rpc hearth.accounts.v1.AccountService.ListSessions
+   */
+  listSessions: {
+    methodKind: "unary";
+    input: typeof ListSessionsRequestSchema;
+    output: typeof ListSessionsResponseSchema;
+  },
+  /**
+   * DeleteSession ends a session of the caller's account; an administrator may end those of others.
+   *
+   * @generated from rpc hearth.accounts.v1.AccountService.DeleteSession
+   */
+  deleteSession: {
+    methodKind: "unary";
+    input: typeof DeleteSessionRequestSchema;
+    output: typeof DeleteSessionResponseSchema;
+  },
+  /**
+   * DeleteSessions ends all sessions of an account but the one that calls.
+   *
+   * @generated from rpc hearth.accounts.v1.AccountService.DeleteSessions
+   */
+  deleteSessions: {
+    methodKind: "unary";
+    input: typeof DeleteSessionsRequestSchema;
+    output: typeof DeleteSessionsResponseSchema;
+  },
+  /**
+   * ChangePassword replaces the password of the caller's account and ends its other sessions unless told otherwise.
+   *
+   * @generated from rpc hearth.accounts.v1.AccountService.ChangePassword
+   */
+  changePassword: {
+    methodKind: "unary";
+    input: typeof ChangePasswordRequestSchema;
+    output: typeof ChangePasswordResponseSchema;
+  },
+  /**
+   * ResetPassword replaces a password without the old one and ends the account's sessions unless told otherwise. It is
+   * for those who have lost it and can reach the machine.
+   *
+   * @generated from rpc hearth.accounts.v1.AccountService.ResetPassword
+   */
+  resetPassword: {
+    methodKind: "unary";
+    input: typeof ResetPasswordRequestSchema;
+    output: typeof ResetPasswordResponseSchema;
+  },
+  /**
+   * CreateAccount makes an account.
+   *
+   * @generated from rpc hearth.accounts.v1.AccountService.CreateAccount
+   */
+  createAccount: {
+    methodKind: "unary";
+    input: typeof CreateAccountRequestSchema;
+    output: typeof CreateAccountResponseSchema;
+  },
+  /**
+   * ListAccounts lists the accounts.
+   *
+   * @generated from rpc hearth.accounts.v1.AccountService.ListAccounts
+   */
+  listAccounts: {
+    methodKind: "unary";
+    input: typeof ListAccountsRequestSchema;
+    output: typeof ListAccountsResponseSchema;
+  },
+  /**
+   * UpdateAccount changes the title or the role of an account. What its sessions and tokens may do changes at once. The
+   * last owner stays one.
+   *
+   * @generated from rpc hearth.accounts.v1.AccountService.UpdateAccount
+   */
+  updateAccount: {
+    methodKind: "unary";
+    input: typeof UpdateAccountRequestSchema;
+    output: typeof UpdateAccountResponseSchema;
+  },
+  /**
+   * DeleteAccount removes an account with its sessions and tokens. The last owner stays.
+   *
+   * @generated from rpc hearth.accounts.v1.AccountService.DeleteAccount
+   */
+  deleteAccount: {
+    methodKind: "unary";
+    input: typeof DeleteAccountRequestSchema;
+    output: typeof DeleteAccountResponseSchema;
+  },
+  /**
+   * CreateToken makes a token of the caller's account. Its secret is in this answer and nowhere else. A token makes
+   * tokens only if it is an administrator's and has no scope.
    *
    * @generated from rpc hearth.accounts.v1.AccountService.CreateToken
    */
@@ -291,7 +1697,7 @@ export const AccountService: GenService<{
     output: typeof CreateTokenResponseSchema;
   },
   /**
-   * ListTokens lists the tokens without their secrets.
+   * ListTokens lists the tokens without their secrets: all for an administrator, else those of the caller's account.
    *
    * @generated from rpc hearth.accounts.v1.AccountService.ListTokens
    */
