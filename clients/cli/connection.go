@@ -112,5 +112,5 @@ func (a *app) with(cmd *cobra.Command, fn func(ctx context.Context, c *hearth.Cl
 		return usageError{err}
 	}
 	defer c.Close()
-	return fn(cmd.Context(), c)
+	return identityOf(cmd.Context(), to, fn(cmd.Context(), c))
 }

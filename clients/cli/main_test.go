@@ -265,7 +265,7 @@ type system struct {
 
 func (system) GetServer(context.Context, *systemv1.GetServerRequest) (*systemv1.GetServerResponse, error) {
 	return &systemv1.GetServerResponse{
-		Version: "1.2.3", Hostname: "home", StartTime: ago(5 * time.Hour), Revision: 42, DoorConnected: true, InstalledPackages: 2, RunningServices: 1,
+		Version: "1.2.3", Hostname: "home", StartTime: ago(5 * time.Hour), Revision: 42, DoorConnected: true, RootFingerprint: "AB:CD", InstalledPackages: 2, RunningServices: 1,
 		MemoryBytes: 27 << 20, Kinds: []string{"package", "task"},
 	}, nil
 }

@@ -254,6 +254,7 @@ func (a *app) statusCommand() *cobra.Command {
 				} else {
 					a.tell("status.no-door", services)
 				}
+				a.tell("status.root", map[string]any{"Fingerprint": server.GetRootFingerprint()})
 				rows, err := allPackages(ctx, c)
 				if err != nil {
 					return err

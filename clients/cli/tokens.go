@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
-	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 
 	"github.com/hearthos/hearth/clients/go"
 	"github.com/spf13/cobra"
@@ -17,16 +15,20 @@ import (
 func (a *app) tokensCommand() *cobra.Command {
 	c := &cobra.Command{Use: "tokens", Short: "Make and revoke bearer tokens"}
 	var role string
+	var scope accountsv1.Scope
 	var life time.Duration
 	create := &cobra.Command{
 		Use: "create NAME", Short: "Make a token and print its secret, once", Args: cobra.ExactArgs(1),
-		Example: "  hearth tokens create backup-script --role operator --for 720h",
+		Example: "  hearth tokens create backup-script --role operator --for 720h\n  hearth tokens create blog --role operator --package blog",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			value, ok := optionsv1.Role_value["ROLE_"+strings.ToUpper(role)]
-			if !ok || value == 0 {
-				return usageError{fmt.Errorf("cannot use role %q: it is viewer, operator, admin or owner", role)}
+			r, err := parseRole(role)
+			if err != nil {
+				return err
 			}
-			req := &accountsv1.CreateTokenRequest{Name: args[0], Role: optionsv1.Role(value)}
+			req := &accountsv1.CreateTokenRequest{Name: args[0], Role: r}
+			if len(scope.Methods)+len(scope.Packages) > 0 {
+				req.Scope = &scope
+			}
 			if life > 0 {
 				req.ExpireTime = timestamppb.New(time.Now().Add(life))
 			}
@@ -45,7 +47,10 @@ func (a *app) tokensCommand() *cobra.Command {
 			})
 		},
 	}
-	create.Flags().StringVar(&role, "role", "viewer", "what its bearer may do: viewer, operator, admin or owner")
+	roleFlag(create, &role, "viewer", "what its bearer may do: viewer, operator, admin or owner")
+	create.Flags().StringSliceVar(&scope.Methods, "method", nil, "only this method or service, by its full name; may be repeated")
+	create.Flags().StringSliceVar(&scope.Packages, "package", nil, "only for this package; may be repeated")
+	_ = create.RegisterFlagCompletionFunc("package", a.completeInstalled)
 	create.Flags().DurationVar(&life, "for", 0, "how long it is valid, as in 720h; for ever when not given")
 	list := &cobra.Command{
 		Use: "list", Short: "List the tokens", Args: cobra.NoArgs,
@@ -65,9 +70,9 @@ func (a *app) tokensCommand() *cobra.Command {
 					if t.GetExpireTime() != nil {
 						expires = t.GetExpireTime().AsTime().Local().Format(time.DateTime)
 					}
-					table = append(table, []string{t.GetId(), word(t.GetRole()), since(t.GetCreateTime()), expires, t.GetName()})
+					table = append(table, []string{t.GetId(), word(t.GetRole()), since(t.GetCreateTime()), expires, t.GetAccount(), t.GetName()})
 				}
-				return a.table([]string{"id", "role", "age", "expires", "name"}, table)
+				return a.table([]string{"id", "role", "age", "expires", "account", "name"}, table)
 			})
 		},
 	}

@@ -76,6 +76,9 @@ func (d *Daemon) ours(host string) bool { return slices.Contains(d.proxy.Names()
 // DoorConnected implements systemrpc.Daemon.
 func (d *Daemon) DoorConnected() bool { return d.door.Load() }
 
+// RootFingerprint implements systemrpc.Daemon.
+func (d *Daemon) RootFingerprint() string { return d.authority.Fingerprint() }
+
 // Capabilities implements systemrpc.Daemon.
 func (d *Daemon) Capabilities(context.Context) []*systemv1.Capability {
 	device := func(name, path, use string) *systemv1.Capability {

@@ -237,7 +237,7 @@ func TestBookmarkIsGoodForTheRightsItWasMadeWith(t *testing.T) {
 	w.put(t, operation("a"))
 	operations := []*statev1.Selector{{Kind: "operation"}}
 	all := must(t, w.follow(t, "alice:admin", &statev1.Target{})).GetBookmark()
-	some := must(t, w.follow(t, "alice:admin", &statev1.Target{Selectors: operations})).GetBookmark()
+	some := must(t, w.follow(t, "alice:operator", &statev1.Target{Selectors: operations})).GetBookmark()
 	w.put(t, operation("b"))
 	for _, c := range []struct {
 		name, who, bookmark string
@@ -246,9 +246,9 @@ func TestBookmarkIsGoodForTheRightsItWasMadeWith(t *testing.T) {
 	}{
 		{"the same", "alice:admin", all, nil, true},
 		{"another account and its rows", "bob:admin", all, nil, false},
-		{"another account, rows of nobody", "bob:admin", some, operations, true},
+		{"another account, rows of nobody", "bob:operator", some, operations, true},
 		{"a role that reads the same kinds", "alice:viewer", some, operations, true},
-		{"more selectors than before", "alice:admin", some, nil, false},
+		{"more selectors than before", "alice:operator", some, nil, false},
 	} {
 		u, err := w.follow(t, c.who, &statev1.Target{Selectors: c.selectors, Bookmark: c.bookmark})()
 		if !c.good && !fault.Is(err, metav1.Reason_REASON_BOOKMARK_EXPIRED) || c.good && !slices.Equal(names(u), []string{"operation b"}) {

@@ -20,6 +20,8 @@ import (
 type Daemon interface {
 	// DoorConnected tells whether the front door answers.
 	DoorConnected() bool
+	// RootFingerprint is that of the server's root certificate.
+	RootFingerprint() string
 	// Capabilities tells what the machine offers.
 	Capabilities(ctx context.Context) []*systemv1.Capability
 	// Shutdown stops the daemon, and all services before it where that is asked. It returns when the services have
@@ -47,6 +49,7 @@ func (s *Server) GetServer(ctx context.Context, _ *systemv1.GetServerRequest) (*
 	resp := &systemv1.GetServerResponse{
 		StoreId: s.store.ID(), Tag: s.store.Tag(), Version: s.version, StartTime: timestamppb.New(s.started),
 		Revision: s.store.Revision(), Hostname: s.hostname, DoorConnected: s.daemon.DoorConnected(), MemoryBytes: resident(),
+		RootFingerprint: s.daemon.RootFingerprint(),
 	}
 	role, scope := rpc.CallerRole(ctx), rpc.CallerScope(ctx)
 	for _, k := range store.Kinds() {

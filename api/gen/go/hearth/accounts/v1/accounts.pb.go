@@ -2906,11 +2906,11 @@ const file_hearth_accounts_v1_accounts_proto_rawDesc = "" +
 	"rotateTime\x129\n" +
 	"\n" +
 	"prove_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\tproveTime\"R\n" +
-	"\x0eSessionSecrets\x12\x1f\n" +
-	"\vcookie_hash\x18\x01 \x01(\fR\n" +
-	"cookieHash\x12\x1f\n" +
-	"\vsecret_hash\x18\x02 \x01(\fR\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\tproveTime\"^\n" +
+	"\x0eSessionSecrets\x12%\n" +
+	"\vcookie_hash\x18\x01 \x01(\fB\x04\xa8\x86\x19\x01R\n" +
+	"cookieHash\x12%\n" +
+	"\vsecret_hash\x18\x02 \x01(\fB\x04\xa8\x86\x19\x01R\n" +
 	"secretHash\"f\n" +
 	"\x13SessionRecordStatus\x125\n" +
 	"\buse_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\auseTime\x12\x18\n" +

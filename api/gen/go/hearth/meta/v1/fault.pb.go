@@ -176,6 +176,8 @@ const (
 	Reason_REASON_REQUEST_FOREIGN Reason = 127
 	// Only a session can do this.
 	Reason_REASON_NO_SESSION Reason = 128
+	// The server shows another root certificate than the one that was pinned or named.
+	Reason_REASON_SERVER_IDENTITY Reason = 129
 	// The client's own file of profiles cannot be used.
 	Reason_REASON_CLIENT_CONFIG Reason = 160
 	// The client knows no profile of this name.
@@ -263,6 +265,7 @@ var (
 		126: "REASON_OUT_OF_SCOPE",
 		127: "REASON_REQUEST_FOREIGN",
 		128: "REASON_NO_SESSION",
+		129: "REASON_SERVER_IDENTITY",
 		160: "REASON_CLIENT_CONFIG",
 		161: "REASON_PROFILE_NOT_FOUND",
 		165: "REASON_OPERATION_NOT_STUCK",
@@ -343,6 +346,7 @@ var (
 		"REASON_OUT_OF_SCOPE":             126,
 		"REASON_REQUEST_FOREIGN":          127,
 		"REASON_NO_SESSION":               128,
+		"REASON_SERVER_IDENTITY":          129,
 		"REASON_CLIENT_CONFIG":            160,
 		"REASON_PROFILE_NOT_FOUND":        161,
 		"REASON_OPERATION_NOT_STUCK":      165,
@@ -533,7 +537,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xda4\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xf15\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12F\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a1\x8a\x80\x19-\b\r\x1a)Report it with the log id of the message.\x12r\n" +
@@ -612,7 +616,8 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x11REASON_LAST_OWNER\x10}\x1a,\x8a\x80\x19(\b\t\x1a$Make another account an owner first.\x12@\n" +
 	"\x13REASON_OUT_OF_SCOPE\x10~\x1a'\x8a\x80\x19#\b\a\x1a\x1fUse a token with a wider scope.\x12w\n" +
 	"\x16REASON_REQUEST_FOREIGN\x10\x7f\x1a[\x8a\x80\x19W\b\a\x1aSOpen the server's own page under one of its own names; programs use a bearer token.\x12Z\n" +
-	"\x11REASON_NO_SESSION\x10\x80\x01\x1aB\x8a\x80\x19>\b\t\x1a:Log in first; tokens and the local socket have no session.\x12x\n" +
+	"\x11REASON_NO_SESSION\x10\x80\x01\x1aB\x8a\x80\x19>\b\t\x1a:Log in first; tokens and the local socket have no session.\x12\x94\x01\n" +
+	"\x16REASON_SERVER_IDENTITY\x10\x81\x01\x1aw\x8a\x80\x19s\b\t\x1aoIf the server was set up anew, remove its profile and log in again; if not, somebody may be between you and it.\x12x\n" +
 	"\x14REASON_CLIENT_CONFIG\x10\xa0\x01\x1a]\x8a\x80\x19Y\b\t\x1aUCorrect the file that the message names, or move it away and make the profiles again.\x12]\n" +
 	"\x18REASON_PROFILE_NOT_FOUND\x10\xa1\x01\x1a>\x8a\x80\x19:\b\x05\x1a6See the profiles there are with 'hearth profile list'.\x12^\n" +
 	"\x1aREASON_OPERATION_NOT_STUCK\x10\xa5\x01\x1a=\x8a\x80\x199\b\t\x1a5Wait for it, or cancel it to have undone what it did.\x12f\n" +

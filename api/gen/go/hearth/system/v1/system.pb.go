@@ -88,8 +88,10 @@ type GetServerResponse struct {
 	Kinds []string `protobuf:"bytes,10,rep,name=kinds,proto3" json:"kinds,omitempty"`
 	// Whether the front door answers.
 	DoorConnected bool `protobuf:"varint,11,opt,name=door_connected,json=doorConnected,proto3" json:"door_connected,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// SHA-256 of the server's root certificate, as people compare it.
+	RootFingerprint string `protobuf:"bytes,20,opt,name=root_fingerprint,json=rootFingerprint,proto3" json:"root_fingerprint,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *GetServerResponse) Reset() {
@@ -197,6 +199,13 @@ func (x *GetServerResponse) GetDoorConnected() bool {
 		return x.DoorConnected
 	}
 	return false
+}
+
+func (x *GetServerResponse) GetRootFingerprint() string {
+	if x != nil {
+		return x.RootFingerprint
+	}
+	return ""
 }
 
 // GetCapabilitiesRequest is empty.
@@ -434,7 +443,7 @@ var File_hearth_system_v1_system_proto protoreflect.FileDescriptor
 const file_hearth_system_v1_system_proto_rawDesc = "" +
 	"\n" +
 	"\x1dhearth/system/v1/system.proto\x12\x10hearth.system.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/options/v1/options.proto\"\x12\n" +
-	"\x10GetServerRequest\"\x87\x03\n" +
+	"\x10GetServerRequest\"\xb2\x03\n" +
 	"\x11GetServerResponse\x12\x19\n" +
 	"\bstore_id\x18\x01 \x01(\tR\astoreId\x12\x10\n" +
 	"\x03tag\x18\x02 \x01(\tR\x03tag\x12\x18\n" +
@@ -448,7 +457,8 @@ const file_hearth_system_v1_system_proto_rawDesc = "" +
 	"\fmemory_bytes\x18\t \x01(\x04R\vmemoryBytes\x12\x14\n" +
 	"\x05kinds\x18\n" +
 	" \x03(\tR\x05kinds\x12%\n" +
-	"\x0edoor_connected\x18\v \x01(\bR\rdoorConnected\"\x18\n" +
+	"\x0edoor_connected\x18\v \x01(\bR\rdoorConnected\x12)\n" +
+	"\x10root_fingerprint\x18\x14 \x01(\tR\x0frootFingerprint\"\x18\n" +
 	"\x16GetCapabilitiesRequest\"[\n" +
 	"\x17GetCapabilitiesResponse\x12@\n" +
 	"\fcapabilities\x18\x01 \x03(\v2\x1c.hearth.system.v1.CapabilityR\fcapabilities\"V\n" +

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/options/v1/options.proto.
  */
 export const file_hearth_options_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("Ch9oZWFydGgvb3B0aW9ucy92MS9vcHRpb25zLnByb3RvEhFoZWFydGgub3B0aW9ucy52MSKHAQoGQWNjZXNzEhMKCWFub255bW91cxgBIAEoCEgAEicKBHJvbGUYAiABKA4yFy5oZWFydGgub3B0aW9ucy52MS5Sb2xlSAASDwoFbG9jYWwYAyABKAhIABITCgljb250YWluZXIYBCABKAhIABISCghpbnRlcm5hbBgFIAEoCEgAQgUKA3dobyK/AQoES2luZBIOCgZudW1iZXIYASABKA0SCgoCaWQYAiABKAkSMQoKZHVyYWJpbGl0eRgDIAEoDjIdLmhlYXJ0aC5vcHRpb25zLnYxLkR1cmFiaWxpdHkSKgoJcmVhZF9yb2xlGAQgASgOMhcuaGVhcnRoLm9wdGlvbnMudjEuUm9sZRITCgtzcGVjX3dyaXRlchgFIAEoCRIVCg1zdGF0dXNfd3JpdGVyGAYgASgJEhAKCHBlcnNvbmFsGAcgASgIIlYKClJlYXNvbkluZm8SJQoEY29kZRgBIAEoDjIXLmhlYXJ0aC5vcHRpb25zLnYxLkNvZGUSEQoJcmV0cnlhYmxlGAIgASgIEg4KBnJlbWVkeRgDIAEoCSpgCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIPCgtST0xFX1ZJRVdFUhABEhEKDVJPTEVfT1BFUkFUT1IQAhIOCgpST0xFX0FETUlOEAMSDgoKUk9MRV9PV05FUhAEKmgKBVBoYXNlEhUKEVBIQVNFX1VOU1BFQ0lGSUVEEAASDwoLUEhBU0VfU0VUVVAQARIOCgpQSEFTRV9JTklUEAISEQoNUEhBU0VfUlVOTklORxADEhQKEFBIQVNFX0RJQUdOT1NUSUMQBCpaCgpEdXJhYmlsaXR5EhoKFkRVUkFCSUxJVFlfVU5TUEVDSUZJRUQQABIWChJEVVJBQklMSVRZX0RVUkFCTEUQARIYChREVVJBQklMSVRZX0VQSEVNRVJBTBACKpUDCgRDb2RlEhQKEENPREVfVU5TUEVDSUZJRUQQABISCg5DT0RFX0NBTkNFTExFRBABEhAKDENPREVfVU5LTk9XThACEhkKFUNPREVfSU5WQUxJRF9BUkdVTUVOVBADEhoKFkNPREVfREVBRExJTkVfRVhDRUVERUQQBBISCg5DT0RFX05PVF9GT1VORBAFEhcKE0NPREVfQUxSRUFEWV9FWElTVFMQBhIaChZDT0RFX1BFUk1JU1NJT05fREVOSUVEEAcSGwoXQ09ERV9SRVNPVVJDRV9FWEhBVVNURUQQCBIcChhDT0RFX0ZBSUxFRF9QUkVDT05ESVRJT04QCRIQCgxDT0RFX0FCT1JURUQQChIVChFDT0RFX09VVF9PRl9SQU5HRRALEhYKEkNPREVfVU5JTVBMRU1FTlRFRBAMEhEKDUNPREVfSU5URVJOQUwQDRIUChBDT0RFX1VOQVZBSUxBQkxFEA4SEgoOQ09ERV9EQVRBX0xPU1MQDxIYChRDT0RFX1VOQVVUSEVOVElDQVRFRBAQOlMKBmFjY2VzcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGLmOAyABKAsyGS5oZWFydGgub3B0aW9ucy52MS5BY2Nlc3NSBmFjY2Vzczo/CgpsZWdhY3lfcnBjEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYuo4DIAEoCVIJbGVnYWN5UnBjOlIKBnBoYXNlcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGLuOAyADKA4yGC5oZWFydGgub3B0aW9ucy52MS5QaGFzZVIGcGhhc2VzOjkKB3N0ZXBfdXASHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxi8jgMgASgIUgZzdGVwVXA6OAoGZWZmZWN0Eh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYvY4DIAEoCVIGZWZmZWN0OkMKDHJlY29yZF9maXJzdBIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGL6OAyABKAhSC3JlY29yZEZpcnN0OjcKBnNlY3JldBIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMY5ZADIAEoCFIGc2VjcmV0OjcKBnRhcmdldBIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMY5pADIAEoCFIGdGFyZ2V0Ok4KBGtpbmQSHy5nb29nbGUucHJvdG9idWYuTWVzc2FnZU9wdGlvbnMYnY8DIAEoCzIXLmhlYXJ0aC5vcHRpb25zLnYxLktpbmRSBGtpbmQ6WgoGcmVhc29uEiEuZ29vZ2xlLnByb3RvYnVmLkVudW1WYWx1ZU9wdGlvbnMYgZADIAEoCzIdLmhlYXJ0aC5vcHRpb25zLnYxLlJlYXNvbkluZm9SBnJlYXNvbmIGcHJvdG8z", [file_google_protobuf_descriptor]);
+  fileDesc("Ch9oZWFydGgvb3B0aW9ucy92MS9vcHRpb25zLnByb3RvEhFoZWFydGgub3B0aW9ucy52MSKHAQoGQWNjZXNzEhMKCWFub255bW91cxgBIAEoCEgAEicKBHJvbGUYAiABKA4yFy5oZWFydGgub3B0aW9ucy52MS5Sb2xlSAASDwoFbG9jYWwYAyABKAhIABITCgljb250YWluZXIYBCABKAhIABISCghpbnRlcm5hbBgFIAEoCEgAQgUKA3dobyLTAQoES2luZBIOCgZudW1iZXIYASABKA0SCgoCaWQYAiABKAkSMQoKZHVyYWJpbGl0eRgDIAEoDjIdLmhlYXJ0aC5vcHRpb25zLnYxLkR1cmFiaWxpdHkSKgoJcmVhZF9yb2xlGAQgASgOMhcuaGVhcnRoLm9wdGlvbnMudjEuUm9sZRITCgtzcGVjX3dyaXRlchgFIAEoCRIVCg1zdGF0dXNfd3JpdGVyGAYgASgJEhAKCHBlcnNvbmFsGAcgASgIEhIKCm9mX3BhY2thZ2UYCCABKAgiVgoKUmVhc29uSW5mbxIlCgRjb2RlGAEgASgOMhcuaGVhcnRoLm9wdGlvbnMudjEuQ29kZRIRCglyZXRyeWFibGUYAiABKAgSDgoGcmVtZWR5GAMgASgJKmAKBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg8KC1JPTEVfVklFV0VSEAESEQoNUk9MRV9PUEVSQVRPUhACEg4KClJPTEVfQURNSU4QAxIOCgpST0xFX09XTkVSEAQqaAoFUGhhc2USFQoRUEhBU0VfVU5TUEVDSUZJRUQQABIPCgtQSEFTRV9TRVRVUBABEg4KClBIQVNFX0lOSVQQAhIRCg1QSEFTRV9SVU5OSU5HEAMSFAoQUEhBU0VfRElBR05PU1RJQxAEKloKCkR1cmFiaWxpdHkSGgoWRFVSQUJJTElUWV9VTlNQRUNJRklFRBAAEhYKEkRVUkFCSUxJVFlfRFVSQUJMRRABEhgKFERVUkFCSUxJVFlfRVBIRU1FUkFMEAIqlQMKBENvZGUSFAoQQ09ERV9VTlNQRUNJRklFRBAAEhIKDkNPREVfQ0FOQ0VMTEVEEAESEAoMQ09ERV9VTktOT1dOEAISGQoVQ09ERV9JTlZBTElEX0FSR1VNRU5UEAMSGgoWQ09ERV9ERUFETElORV9FWENFRURFRBAEEhIKDkNPREVfTk9UX0ZPVU5EEAUSFwoTQ09ERV9BTFJFQURZX0VYSVNUUxAGEhoKFkNPREVfUEVSTUlTU0lPTl9ERU5JRUQQBxIbChdDT0RFX1JFU09VUkNFX0VYSEFVU1RFRBAIEhwKGENPREVfRkFJTEVEX1BSRUNPTkRJVElPThAJEhAKDENPREVfQUJPUlRFRBAKEhUKEUNPREVfT1VUX09GX1JBTkdFEAsSFgoSQ09ERV9VTklNUExFTUVOVEVEEAwSEQoNQ09ERV9JTlRFUk5BTBANEhQKEENPREVfVU5BVkFJTEFCTEUQDhISCg5DT0RFX0RBVEFfTE9TUxAPEhgKFENPREVfVU5BVVRIRU5USUNBVEVEEBA6UwoGYWNjZXNzEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYuY4DIAEoCzIZLmhlYXJ0aC5vcHRpb25zLnYxLkFjY2Vzc1IGYWNjZXNzOj8KCmxlZ2FjeV9ycGMSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxi6jgMgASgJUglsZWdhY3lScGM6UgoGcGhhc2VzEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYu44DIAMoDjIYLmhlYXJ0aC5vcHRpb25zLnYxLlBoYXNlUgZwaGFzZXM6OQoHc3RlcF91cBIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGLyOAyABKAhSBnN0ZXBVcDo4CgZlZmZlY3QSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxi9jgMgASgJUgZlZmZlY3Q6QwoMcmVjb3JkX2ZpcnN0Eh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYvo4DIAEoCFILcmVjb3JkRmlyc3Q6OAoGc2NvcGVkEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYv44DIAEoCFIGc2NvcGVkOjcKBnNlY3JldBIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMY5ZADIAEoCFIGc2VjcmV0OjcKBnRhcmdldBIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMY5pADIAEoCFIGdGFyZ2V0OjkKB3BhY2thZ2USHS5nb29nbGUucHJvdG9idWYuRmllbGRPcHRpb25zGOeQAyABKAhSB3BhY2thZ2U6TgoEa2luZBIfLmdvb2dsZS5wcm90b2J1Zi5NZXNzYWdlT3B0aW9ucxidjwMgASgLMhcuaGVhcnRoLm9wdGlvbnMudjEuS2luZFIEa2luZDpaCgZyZWFzb24SIS5nb29nbGUucHJvdG9idWYuRW51bVZhbHVlT3B0aW9ucxiBkAMgASgLMh0uaGVhcnRoLm9wdGlvbnMudjEuUmVhc29uSW5mb1IGcmVhc29uYgZwcm90bzM", [file_google_protobuf_descriptor]);
 
 /**
  * Access says who may call a method. Exactly one member is set; a method without it does not pass the laws.
@@ -133,6 +133,13 @@ export type Kind = Message<"hearth.options.v1.Kind"> & {
    * @generated from field: bool personal = 7;
    */
   personal: boolean;
+
+  /**
+   * The first segment of a row's id is the id of the package that the row is of.
+   *
+   * @generated from field: bool of_package = 8;
+   */
+  ofPackage: boolean;
 };
 
 /**
@@ -489,12 +496,21 @@ export const record_first: GenExtension<MethodOptions, boolean> = /*@__PURE__*/
   extDesc(file_hearth_options_v1_options, 5);
 
 /**
+ * The method itself heeds the packages of the caller's scope. Without it, a caller whose scope names packages may call
+ * the method only for those packages.
+ *
+ * @generated from extension: bool scoped = 51007;
+ */
+export const scoped: GenExtension<MethodOptions, boolean> = /*@__PURE__*/
+  extDesc(file_hearth_options_v1_options, 6);
+
+/**
  * The field holds a secret: it is never logged, recorded or shown in a row.
  *
  * @generated from extension: bool secret = 51301;
  */
 export const secret: GenExtension<FieldOptions, boolean> = /*@__PURE__*/
-  extDesc(file_hearth_options_v1_options, 6);
+  extDesc(file_hearth_options_v1_options, 7);
 
 /**
  * The field names what a call is about, besides the members of its REST path; the audit log shows it.
@@ -502,7 +518,15 @@ export const secret: GenExtension<FieldOptions, boolean> = /*@__PURE__*/
  * @generated from extension: bool target = 51302;
  */
 export const target: GenExtension<FieldOptions, boolean> = /*@__PURE__*/
-  extDesc(file_hearth_options_v1_options, 7);
+  extDesc(file_hearth_options_v1_options, 8);
+
+/**
+ * The field names the package that a request concerns.
+ *
+ * @generated from extension: bool package = 51303;
+ */
+export const package$: GenExtension<FieldOptions, boolean> = /*@__PURE__*/
+  extDesc(file_hearth_options_v1_options, 9);
 
 /**
  * Makes the message a resource kind.
@@ -510,7 +534,7 @@ export const target: GenExtension<FieldOptions, boolean> = /*@__PURE__*/
  * @generated from extension: hearth.options.v1.Kind kind = 51101;
  */
 export const kind: GenExtension<MessageOptions, Kind> = /*@__PURE__*/
-  extDesc(file_hearth_options_v1_options, 8);
+  extDesc(file_hearth_options_v1_options, 10);
 
 /**
  * Describes a fault reason.
@@ -518,5 +542,5 @@ export const kind: GenExtension<MessageOptions, Kind> = /*@__PURE__*/
  * @generated from extension: hearth.options.v1.ReasonInfo reason = 51201;
  */
 export const reason: GenExtension<EnumValueOptions, ReasonInfo> = /*@__PURE__*/
-  extDesc(file_hearth_options_v1_options, 9);
+  extDesc(file_hearth_options_v1_options, 11);
 
