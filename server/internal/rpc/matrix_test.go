@@ -1,0 +1,153 @@
+package rpc_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	_ "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
+	_ "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
+	_ "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
+	_ "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/rpc"
+)
+
+// public lists the services of the contract that are on public listeners.
+func public() []protoreflect.ServiceDescriptor {
+	var list []protoreflect.ServiceDescriptor
+	protoregistry.GlobalFiles.RangeFiles(func(fd protoreflect.FileDescriptor) bool {
+		for i := range fd.Services().Len() {
+			sd := fd.Services().Get(i)
+			who, _ := proto.GetExtension(sd.Methods().Get(0).Options(), optionsv1.E_Access).(*optionsv1.Access)
+			if strings.HasPrefix(fd.Path(), "hearth/") && who != nil && !who.GetContainer() && !who.GetInternal() {
+				list = append(list, sd)
+			}
+		}
+		return true
+	})
+	return list
+}
+
+func empty(md protoreflect.MessageDescriptor) proto.Message {
+	mt, err := protoregistry.GlobalTypes.FindMessageByName(md.FullName())
+	if err != nil {
+		panic(err)
+	}
+	return mt.New().Interface()
+}
+
+// answering makes a service of a descriptor that answers every call with an empty message.
+func answering(sd protoreflect.ServiceDescriptor) *grpc.ServiceDesc {
+	out := &grpc.ServiceDesc{ServiceName: string(sd.FullName()), HandlerType: (*any)(nil)}
+	for i := range sd.Methods().Len() {
+		m := sd.Methods().Get(i)
+		if m.IsStreamingServer() || m.IsStreamingClient() {
+			out.Streams = append(out.Streams, grpc.StreamDesc{
+				StreamName: string(m.Name()), ServerStreams: m.IsStreamingServer(), ClientStreams: m.IsStreamingClient(),
+				Handler: func(_ any, stream grpc.ServerStream) error {
+					if err := stream.RecvMsg(empty(m.Input())); err != nil {
+						return err
+					}
+					return stream.SendMsg(empty(m.Output()))
+				},
+			})
+			continue
+		}
+		out.Methods = append(out.Methods, grpc.MethodDesc{
+			MethodName: string(m.Name()),
+			Handler: func(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+				if err := decode(empty(m.Input())); err != nil {
+					return nil, err
+				}
+				return empty(m.Output()), nil
+			},
+		})
+	}
+	return out
+}
+
+// openStream is the unary call of a method that streams: the first thing it answers.
+func openStream(ctx context.Context, conn grpc.ClientConnInterface, m protoreflect.MethodDescriptor) error {
+	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: m.IsStreamingClient()}, procedure(m))
+	if err == nil {
+		_ = stream.SendMsg(empty(m.Input())) // what is wrong with it, the answer tells
+		err = stream.RecvMsg(empty(m.Output()))
+	}
+	return fault.FromStatus(err)
+}
+
+// mayCall is what the option of a method says of a caller.
+func mayCall(m protoreflect.MethodDescriptor, role optionsv1.Role, local bool) bool {
+	who, _ := proto.GetExtension(m.Options(), optionsv1.E_Access).(*optionsv1.Access)
+	return who.GetAnonymous() || who.GetLocal() && local || who.GetRole() != 0 && role >= who.GetRole()
+}
+
+// Every method of the contract is called by every role, by nobody and on the local socket, on every wire; who is let in
+// follows from the method's option and from nothing else. A new method is tried without a line here.
+func TestEveryMethodLetsInWhomItsOptionSays(t *testing.T) {
+	t.Parallel()
+	s := startServerWith(t, state{}, func(hub *rpc.Hub) grpc.ServiceRegistrar {
+		for _, sd := range public() {
+			hub.RegisterService(answering(sd), struct{}{})
+		}
+		return unregistered{}
+	})
+	s.tokens.set("owner", optionsv1.Role_ROLE_OWNER)
+	roles := map[string]optionsv1.Role{"": 0, "viewer": 1, "operator": 2, "admin": 3, "owner": 4}
+	tried := 0
+	judge := func(t *testing.T, where, token string, m protoreflect.MethodDescriptor, err error) {
+		t.Helper()
+		tried++
+		role, local := roles[token], token == "" && strings.HasSuffix(where, "unix")
+		if local {
+			role = optionsv1.Role_ROLE_OWNER
+		}
+		refused := fault.Is(err, metav1.Reason_REASON_UNAUTHENTICATED) || fault.Is(err, metav1.Reason_REASON_PERMISSION_DENIED)
+		if want := mayCall(m, role, local); refused == want {
+			t.Errorf("%s by %q on %s: %v, should be let in: %t", m.FullName(), token, where, err, want)
+		}
+		if refused && (token == "") != fault.Is(err, metav1.Reason_REASON_UNAUTHENTICATED) {
+			t.Errorf("%s by %q on %s is refused with %v", m.FullName(), token, where, err)
+		}
+	}
+	streams := map[string]grpc.ClientConnInterface{"grpc unix": dialUnix(t, s.unix), "grpc tls": s.dialTLS(t, s.grpc), "grpc web port": s.dialTLS(t, s.web)}
+	for _, sd := range public() {
+		for i := range sd.Methods().Len() {
+			m := sd.Methods().Get(i)
+			t.Run(string(m.FullName()), func(t *testing.T) { // its connections end with it
+				for token := range roles {
+					if m.IsStreamingServer() || m.IsStreamingClient() {
+						for where, conn := range streams {
+							judge(t, where, token, m, openStream(bearer(t.Context(), token), conn, m))
+						}
+						continue
+					}
+					for _, w := range wires() {
+						if w.name == "rest" {
+							continue // its routes need members of the request; it calls through the same channel as the others
+						}
+						_, err := w.call(t, s, token, m, empty(m.Input()), empty(m.Output()))
+						judge(t, w.name, token, m, err)
+					}
+				}
+			})
+		}
+	}
+	if tried < 1000 {
+		t.Errorf("only %d calls were tried", tried)
+	}
+}
+
+// unregistered takes the place of a hub that has its services already.
+type unregistered struct{}
+
+func (unregistered) RegisterService(*grpc.ServiceDesc, any) {}
