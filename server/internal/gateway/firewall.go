@@ -8,6 +8,7 @@ import (
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
+	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/host/netdev"
 	"github.com/hearthos/hearth/server/internal/host/nft"
 	"github.com/hearthos/hearth/server/internal/store"
@@ -27,7 +28,7 @@ func (s *Service) ensureFirewall(context.Context) error {
 		if rules.Allowed, err = pairs(tx, addresses); err != nil {
 			return err
 		}
-		rules.Ports, err = ports(tx)
+		rules.Uses, err = uses(tx, rules.Allowed, addresses)
 		for _, p := range s.cfg.Ports {
 			rules.Ports = append(rules.Ports, nft.PortRange{First: p, Last: p})
 		}
@@ -67,18 +68,30 @@ func pairs(tx *store.Tx, addresses map[string]netip.Addr) ([]nft.Pair, error) {
 	return out, err
 }
 
-// ports are those that bindings have on this machine; the front door decides who behind them is reached.
-func ports(tx *store.Tx) ([]nft.PortRange, error) {
+// uses lets a package use the ports that its own bindings and those of the packages it depends on have on this machine.
+// The front door serves them at every address of the machine, also to neighbours who need no dependency.
+func uses(tx *store.Tx, allowed []nft.Pair, addresses map[string]netip.Addr) ([]nft.Use, error) {
+	users := map[netip.Addr][]netip.Addr{}
+	for _, p := range allowed {
+		users[p.To] = append(users[p.To], p.From)
+	}
 	rows, err := store.List[*hostsv1.Host](tx, "")
-	var out []nft.PortRange
+	var out []nft.Use
 	for _, r := range rows {
+		owner, ok := addresses[ids.Parent(r.GetMeta().GetId())]
+		if !ok {
+			continue
+		}
 		for internal, p := range r.GetStatus().GetPorts() {
 			if !r.GetSpec().GetBindings()[internal].GetEnabled() {
 				continue
 			}
 			for _, port := range []uint32{p.GetAssignedPort(), p.GetAssignedSslPort()} {
-				if port > 0 && port < 1<<16 {
-					out = append(out, nft.PortRange{First: uint16(port), Last: uint16(port)})
+				if port == 0 || port >= 1<<16 {
+					continue
+				}
+				for _, from := range append([]netip.Addr{owner}, users[owner]...) {
+					out = append(out, nft.Use{From: from, Port: uint16(port)})
 				}
 			}
 		}

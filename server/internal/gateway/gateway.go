@@ -2,7 +2,8 @@
 // machine's own interfaces, which lead to other networks.
 //
 // Whatever the store says of containers and dependencies, the firewall follows: a service reaches the server, the
-// Internet and the packages it depends on, and no other service. The rules are rendered whole from rows and applied in
+// Internet and the packages it depends on, and no other service: neither at its own address nor through a port that the
+// front door has for it, at whichever address of the machine. The rules are rendered whole from rows and applied in
 // one transaction, so there is no order in which they could be half true; while the daemon is away they stay in force.
 package gateway
 

@@ -226,8 +226,8 @@ func terminate(b *hostsv1.Binding, upstream string) *doorv1.Route {
 
 // sources answers who may use a listener; none means all. From networks only neighbours are let in, even where an
 // address of the machine is a public one. Between services the bridge is open to those that declared that they depend
-// on the package, to the package itself and to the machine, since services are otherwise closed to each other; what is
-// open to the network is open to services as to any neighbour.
+// on the package, to the package itself and to the machine, since services are otherwise closed to each other. That
+// they find it no more open at an address in another network is up to the firewall, which knows what comes from the bridge.
 func (r *renderer) sources(g abi.Gateway, a netip.Addr, pkg string) []string {
 	var allowed []netip.Prefix
 	switch {

@@ -189,7 +189,7 @@ func (f *Firewall) addSet(t *nftables.Table, s *set) error {
 	return nil
 }
 
-// cut forgets connections between services without a pair: packets of a known connection would pass for ever, those of a
+// cut forgets connections of services without a pair, and to ports of this machine they may not use: packets of a known connection would pass for ever, those of a
 // forgotten one are judged anew.
 func (f *Firewall) cut(r Rules) error {
 	_, err := f.track.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, strangers{r})
@@ -199,15 +199,18 @@ func (f *Firewall) cut(r Rules) error {
 	return nil
 }
 
-// strangers matches connections between services that are no pair.
+// strangers matches connections of services that would not be let in now.
 type strangers struct{ rules Rules }
 
 func (s strangers) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 	from, ok1 := netip.AddrFromSlice(flow.Forward.SrcIP)
 	to, ok2 := netip.AddrFromSlice(flow.Forward.DstIP)
 	from, to = from.Unmap(), to.Unmap()
-	if !ok1 || !ok2 || s.rules.member(from) != nil || s.rules.member(to) != nil {
+	if !ok1 || !ok2 || s.rules.member(from) != nil {
 		return false
+	}
+	if s.rules.member(to) != nil {
+		return s.misused(flow, from)
 	}
 	_, allowed := slices.BinarySearchFunc(s.rules.Allowed, Pair{from, to}, func(a, b Pair) int {
 		if c := a.From.Compare(b.From); c != 0 {
@@ -215,5 +218,22 @@ func (s strangers) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 		}
 		return a.To.Compare(b.To)
 	})
+	return !allowed
+}
+
+// misused tells whether a connection of a service leads to a port of this machine that it may not use. Connections to
+// other machines are those that were masqueraded.
+func (s strangers) misused(flow *netlink.ConntrackFlow, from netip.Addr) bool {
+	back, ok := netip.AddrFromSlice(flow.Reverse.DstIP)
+	port := flow.Forward.DstPort
+	if !ok || back.Unmap() != from || flow.Forward.Protocol != unix.IPPROTO_TCP || port == 53 {
+		return false
+	}
+	for _, p := range s.rules.Ports {
+		if p.First <= port && port <= p.Last {
+			return false
+		}
+	}
+	_, allowed := slices.BinarySearchFunc(s.rules.Uses, Use{From: from, Port: port}, Use.compare)
 	return !allowed
 }

@@ -314,6 +314,8 @@ func (e element) kernel() []nftables.SetElement {
 			key = append(append(key, v...), 0, 0)
 		case netip.Addr:
 			key = append(key, v.AsSlice()...)
+		case uint16:
+			key = append(binary.BigEndian.AppendUint16(key, v), 0, 0)
 		}
 	}
 	return []nftables.SetElement{{Key: key}}

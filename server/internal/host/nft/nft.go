@@ -17,6 +17,7 @@ package nft
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -26,8 +27,8 @@ import (
 )
 
 const (
-	// MaxServices, MaxPairs and MaxPorts bound a set of rules.
-	MaxServices, MaxPairs, MaxPorts = 4096, 16384, 4096
+	// MaxServices, MaxPairs, MaxPorts and MaxUses bound a set of rules.
+	MaxServices, MaxPairs, MaxPorts, MaxUses = 4096, 16384, 4096, 32768
 	// tablePrefix begins the names of our tables; the tag follows.
 	tablePrefix = "hearth_"
 )
@@ -48,6 +49,9 @@ type Rules struct {
 	Allowed []Pair
 	// Ports of this machine that services reach over TCP, on any of its addresses, besides its resolver.
 	Ports []PortRange
+	// Uses are further ports of this machine, each for one service. The machine's addresses are alike: what a service may
+	// not use at the bridge it may not use at an address in another network either.
+	Uses []Use
 }
 
 // Service is who may send from a link.
@@ -60,6 +64,16 @@ type Service struct {
 
 // Pair lets From open connections to To.
 type Pair struct{ From, To netip.Addr }
+
+// Use lets From open TCP connections to a port of this machine.
+type Use struct {
+	From netip.Addr
+	Port uint16
+}
+
+func (u Use) compare(v Use) int {
+	return cmp.Or(u.From.Compare(v.From), cmp.Compare(u.Port, v.Port))
+}
 
 // PortRange is all ports from First to Last.
 type PortRange struct{ First, Last uint16 }
@@ -81,8 +95,8 @@ func (r Rules) normal() (Rules, error) {
 		return r, fmt.Errorf("%w: bridge %q", ErrInvalid, r.Bridge)
 	case !r.Host.IsValid() || !r.Host.Addr().Is4() || r.Host.Bits() > 30:
 		return r, fmt.Errorf("%w: address %s of the bridge", ErrInvalid, r.Host)
-	case len(r.Services) > MaxServices || len(r.Allowed) > MaxPairs || len(r.Ports) > MaxPorts:
-		return r, fmt.Errorf("%w: more than %d services, %d pairs or %d ports", ErrInvalid, MaxServices, MaxPairs, MaxPorts)
+	case len(r.Services) > MaxServices || len(r.Allowed) > MaxPairs || len(r.Ports) > MaxPorts || len(r.Uses) > MaxUses:
+		return r, fmt.Errorf("%w: more than %d services, %d pairs, %d ports or %d uses of ports", ErrInvalid, MaxServices, MaxPairs, MaxPorts, MaxUses)
 	}
 	for _, s := range r.Services {
 		if !linkForm.MatchString(s.Link) || len(s.Link) <= 5 || s.Link[:5] != linkPrefix(r.Tag) || s.Link == r.Bridge {
@@ -105,6 +119,19 @@ func (r Rules) normal() (Rules, error) {
 			return r, fmt.Errorf("%w: ports %d to %d", ErrInvalid, p.First, p.Last)
 		}
 	}
+	for _, u := range r.Uses {
+		if err := r.member(u.From); err != nil {
+			return r, err
+		}
+		if u.Port == 0 {
+			return r, fmt.Errorf("%w: port 0 for %s", ErrInvalid, u.From)
+		}
+	}
+	return r.sorted(), nil
+}
+
+// sorted returns the rules in their one order.
+func (r Rules) sorted() Rules {
 	r.Services = slices.Clone(r.Services)
 	slices.SortFunc(r.Services, func(a, b Service) int {
 		if c := a.Address.Compare(b.Address); c != 0 {
@@ -123,8 +150,11 @@ func (r Rules) normal() (Rules, error) {
 		return a.To.Compare(b.To)
 	})
 	r.Allowed = slices.Compact(r.Allowed)
+	r.Uses = slices.Clone(r.Uses)
+	slices.SortFunc(r.Uses, Use.compare)
+	r.Uses = slices.Compact(r.Uses)
 	r.Ports = merge(r.Ports)
-	return r, nil
+	return r
 }
 
 // member refuses addresses no service can have.

@@ -64,6 +64,44 @@ func TestServicesReachOnlyWhatIsAllowed(t *testing.T) {
 	l.sees("service to service without rules", a.ns, "10.0.3.12:8000", "10.0.3.11")
 }
 
+// The machine has addresses in other networks, and the ports of services are open there to the neighbours: for services
+// they are as closed as at the bridge.
+func TestServicesUseOnlyTheirPortsAtAnyAddressOfTheMachine(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "a", "b")
+	l.rules.Ports = []nft.PortRange{{First: 8443, Last: 8443}}
+	l.rules.Uses = []nft.Use{{From: l.services["a"].addr, Port: 62001}}
+	addresses := []string{"10.0.3.1", l.uplinkAddr}
+	for _, addr := range addresses {
+		for _, port := range []string{":8443", ":62001", ":62002"} {
+			l.listen(l.host, addr+port)
+		}
+	}
+	l.ensure()
+	for _, addr := range addresses {
+		l.sees("server's own port", l.services["a"].ns, addr+":8443", "10.0.3.11")
+		l.sees("port for a", l.services["a"].ns, addr+":62001", "10.0.3.11")
+		l.sees("port for nobody", l.services["a"].ns, addr+":62002", "")
+		l.sees("port for another", l.services["b"].ns, addr+":62001", "")
+		l.sees("the machine itself", l.host, addr+":62002", addr)
+	}
+	l.sees("a neighbour", l.world, l.uplinkAddr+":62002", l.worldAddr)
+
+	conn, _, err := l.open(l.services["a"].ns, "", l.uplinkAddr+":62001")
+	if err != nil || !answers(conn) {
+		t.Fatalf("allowed port: %v", err)
+	}
+	l.ensure()
+	if !answers(conn) {
+		t.Error("putting the same rules in force again cut a connection")
+	}
+	l.rules.Uses = nil
+	l.ensure()
+	if answers(conn) {
+		t.Error("a connection outlived what allowed it")
+	}
+}
+
 func TestRefusalsAreTold(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, "a", "b")

@@ -32,6 +32,7 @@ func example() nft.Rules {
 			{Link: "h1a2baaaaaaaa", Address: addr("10.0.3.11"), MAC: netdev.MAC(addr("10.0.3.11"))},
 		},
 		Allowed: []nft.Pair{{addr("10.0.3.12"), addr("10.0.3.11")}, {addr("10.0.3.11"), addr("10.0.3.12")}},
+		Uses:    []nft.Use{{addr("10.0.3.12"), 62000}, {addr("10.0.3.11"), 62001}, {addr("10.0.3.11"), 62000}},
 		Ports:   []nft.PortRange{{49152, 65535}, {443, 443}, {8000, 8010}, {8005, 8020}, {80, 80}, {444, 450}},
 	}
 }
@@ -67,6 +68,7 @@ func TestOrderAndRepetitionDoNotMatter(t *testing.T) {
 		r := example()
 		r.Services = rapid.Permutation(append(r.Services, r.Services...)).Draw(rt, "services")
 		r.Allowed = rapid.Permutation(append(r.Allowed, r.Allowed[0])).Draw(rt, "allowed")
+		r.Uses = rapid.Permutation(append(r.Uses, r.Uses[0])).Draw(rt, "uses")
 		r.Ports = rapid.Permutation(r.Ports).Draw(rt, "ports")
 		got, err := nft.Render(r)
 		if err != nil || got != want {
@@ -84,7 +86,7 @@ func TestTheKernelHoldsWhatIsRendered(t *testing.T) {
 		t.Skip("needs the program nft")
 	}
 	empty := example()
-	empty.Services, empty.Allowed, empty.Ports = nil, nil, nil
+	empty.Services, empty.Allowed, empty.Ports, empty.Uses = nil, nil, nil, nil
 	for name, r := range map[string]nft.Rules{"example": example(), "empty": empty} {
 		text, err := nft.Render(r)
 		if err != nil {
@@ -166,6 +168,8 @@ func TestRulesThatCannotBeUsed(t *testing.T) {
 		"no hardware address":    func(r *nft.Rules) { r.Services[0].MAC = nil },
 		"group hardware address": func(r *nft.Rules) { r.Services[0].MAC = net.HardwareAddr{1, 0, 0, 0, 0, 1} },
 		"pair elsewhere":         func(r *nft.Rules) { r.Allowed[0].To = netip.MustParseAddr("10.0.4.2") },
+		"use from elsewhere":     func(r *nft.Rules) { r.Uses[0].From = netip.MustParseAddr("10.0.4.2") },
+		"use of port 0":          func(r *nft.Rules) { r.Uses[0].Port = 0 },
 		"port 0":                 func(r *nft.Rules) { r.Ports[0].First = 0 },
 		"ports backwards":        func(r *nft.Rules) { r.Ports[0] = nft.PortRange{First: 9, Last: 8} },
 		"too many":               func(r *nft.Rules) { r.Allowed = make([]nft.Pair, nft.MaxPairs+1) },

@@ -70,8 +70,12 @@ func inetTable(r Rules) table {
 	for _, p := range r.Ports {
 		ports.elements = append(ports.elements, element{p})
 	}
+	uses := &set{name: "uses", parts: []part{partIPv4, partPort}}
+	for _, u := range r.Uses {
+		uses.elements = append(uses.elements, element{u.From, u.Port})
+	}
 	from, to := inLink(r.Bridge), outLink(r.Bridge)
-	return table{name: tablePrefix + r.Tag, family: familyInet, sets: []*set{pairs, ports}, chains: []chain{
+	return table{name: tablePrefix + r.Tag, family: familyInet, sets: []*set{pairs, ports, uses}, chains: []chain{
 		{
 			name: "forward", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, hookName: "forward", priority: 0,
 			rules: []rule{
@@ -99,6 +103,7 @@ func inetTable(r Rules) table {
 				{l4proto(protoUDP), destinationPort(53), accept},
 				{l4proto(protoTCP), destinationPort(53), accept},
 				{l4proto(protoTCP), in(ports, fieldDestinationPort), accept},
+				{nfproto(protoIPv4), l4proto(protoTCP), in(uses, fieldIPSource, fieldDestinationPort), accept},
 				{l4proto(protoTCP), reset},
 				{reject},
 			},

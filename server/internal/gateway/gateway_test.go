@@ -1,0 +1,106 @@
+package gateway_test
+
+import (
+	"log/slog"
+	"net/netip"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	"golang.org/x/sys/unix"
+
+	"github.com/hearthos/hearth/server/internal/gateway"
+	"github.com/hearthos/hearth/server/internal/store"
+	"github.com/hearthos/hearth/server/internal/testenv"
+)
+
+// What the rules do with packets is tested where they are made (host/nft); here it is which rules follow from rows.
+func TestPortsOfAServiceAreForItselfAndThoseThatDependOnIt(t *testing.T) {
+	t.Parallel()
+	testenv.Require(t, "netns")
+	if _, err := exec.LookPath("nft"); err != nil {
+		t.Skip("needs the program nft")
+	}
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close() })
+	_, err = st.Update(t.Context(), time.Now(), func(tx *store.Tx) error {
+		for pkg, ip := range map[string]string{"forge": "10.0.3.11", "client": "10.0.3.12", "stranger": "10.0.3.13"} {
+			row := &packagesv1.Container{Meta: &metav1.Meta{Id: pkg}, Spec: &packagesv1.ContainerSpec{Ipv4: ip}}
+			if err := store.Put(tx, row); err != nil {
+				return err
+			}
+		}
+		if err := store.Put(tx, &packagesv1.Dependency{Meta: &metav1.Meta{Id: "client/forge"}}); err != nil {
+			return err
+		}
+		return store.Put(tx, &hostsv1.Host{
+			Meta:   &metav1.Meta{Id: "forge/main"},
+			Spec:   &hostsv1.HostSpec{Bindings: map[uint32]*hostsv1.Binding{80: {Enabled: true}, 81: {}}},
+			Status: &hostsv1.HostStatus{Ports: map[uint32]*hostsv1.Ports{80: {AssignedPort: 62001, AssignedSslPort: 62002}, 81: {AssignedPort: 62003}}},
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := gateway.Config{
+		Tag: "1a2b", Bridge: "hearth0", Address: netip.MustParsePrefix("10.0.3.1/24"), Ports: []uint16{8443},
+		Interface: func(pkg string) string { return "h1a2b" + pkg },
+	}
+	rules := inNamespace(t, func() (string, error) {
+		g, err := gateway.New(cfg, st, slog.New(slog.DiscardHandler))
+		if err != nil {
+			return "", err
+		}
+		defer g.Close()
+		if err := g.Ensure(t.Context()); err != nil {
+			return "", err
+		}
+		out, err := exec.Command("nft", "list", "ruleset").CombinedOutput()
+		return string(out), err
+	})
+	for _, want := range []string{"10.0.3.11 . 62001", "10.0.3.11 . 62002", "10.0.3.12 . 62001", "10.0.3.12 . 62002", "8443"} {
+		if !strings.Contains(rules, want) {
+			t.Errorf("%q is not in the rules", want)
+		}
+	}
+	for _, not := range []string{"10.0.3.13 . ", "62003"} {
+		if strings.Contains(rules, not) {
+			t.Errorf("%q is in the rules", not)
+		}
+	}
+	if t.Failed() {
+		t.Log(rules)
+	}
+}
+
+// inNamespace runs fn on a thread with a network of its own, which ends with it.
+func inNamespace(t *testing.T, fn func() (string, error)) string {
+	t.Helper()
+	type result struct {
+		out string
+		err error
+	}
+	done := make(chan result)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			done <- result{err: err}
+			return
+		}
+		out, err := fn()
+		done <- result{out, err}
+	}()
+	r := <-done
+	if r.err != nil {
+		t.Fatal(r.err, r.out)
+	}
+	return r.out
+}
