@@ -385,3 +385,29 @@ func certificate(t testing.TB) (tls.Certificate, []byte) {
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
+
+// A server that is quiet has accepted a watch all the same, by its headers.
+func TestWatchGoesOnThoughNothingHappenedBeforeTheServerWent(t *testing.T) {
+	t.Parallel()
+	s := &server{watch: []func(*statev1.WatchRequest, grpc.ServerStreamingServer[statev1.WatchResponse]) error{
+		func(_ *statev1.WatchRequest, stream grpc.ServerStreamingServer[statev1.WatchResponse]) error {
+			if err := stream.SendHeader(nil); err != nil {
+				return err
+			}
+			return fault.Status(fault.New(metav1.Reason_REASON_UNAVAILABLE, "the server ends")).Err()
+		},
+		func(req *statev1.WatchRequest, stream grpc.ServerStreamingServer[statev1.WatchResponse]) error {
+			return stream.Send(&statev1.WatchResponse{Updates: []*statev1.Update{{Target: "a", Bookmark: "from " + req.GetTargets()[0].GetBookmark()}}})
+		},
+	}}
+	path, _ := s.local(t)
+	c := dial(t, "unix:"+path, hearth.Options{})
+	var got string
+	err := c.Watch(t.Context(), []*statev1.Target{{Id: "a", Bookmark: "before"}}, func(u *statev1.Update) (bool, error) {
+		got = u.GetBookmark()
+		return true, nil
+	})
+	if err != nil || got != "from before" {
+		t.Errorf("%q, %v", got, err)
+	}
+}

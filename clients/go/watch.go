@@ -68,6 +68,11 @@ func (w *watch) run(ctx context.Context, c *Client, p *pause) (done bool, err er
 	if err != nil {
 		return false, err
 	}
+	// The server accepts a watch with headers: where nothing changes, there may be no message for long.
+	if md, err := stream.Header(); err == nil && md != nil {
+		w.connected = true
+		p.reset()
+	}
 	for {
 		resp, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -76,8 +81,6 @@ func (w *watch) run(ctx context.Context, c *Client, p *pause) (done bool, err er
 		if err != nil {
 			return false, err
 		}
-		w.connected = true
-		p.reset()
 		for _, u := range resp.GetUpdates() {
 			if done, err := w.update(u); done || err != nil {
 				w.failed = err

@@ -414,3 +414,24 @@ func TestShutdown(t *testing.T) {
 		t.Error("the service is said to be in a container that has ended")
 	}
 }
+
+// The front door's parent keeps it alive; when that is killed, the daemon starts both again.
+func TestTheDoorComesBack(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.start()
+	m.installSample()
+	for range 3 {
+		m.must("sh", "-c", "for p in $(pgrep -x hearth-door); do [ /proc/$p/ns/net -ef /proc/self/ns/net ] && kill -9 $p; done")
+		m.eventually(5*time.Second, "the page is back", func() error {
+			_, err := m.run("curl", "-sS", "--fail", "--cacert", m.root(), m.address(sample))
+			return err
+		})
+	}
+	m.eventually(5*time.Second, "the status says so", func() error {
+		if out := m.hearth("status", "--output", "json"); !strings.Contains(out, `"door_connected":true`) && !strings.Contains(out, `"door_connected": true`) {
+			return errors.New(out)
+		}
+		return nil
+	})
+}

@@ -396,6 +396,30 @@ func TestASecondDoorEndsAndTheFirstIsFound(t *testing.T) {
 	}
 }
 
+func TestADoorWhoseParentWasKilledIsMissedAndStartedAgain(t *testing.T) {
+	t.Parallel()
+	d, o := install(t)
+	serve(t, d)
+	for range 3 {
+		if status, started, err := d.Revive(t.Context(), o); err != nil || started || status.GetDigest() == "" {
+			t.Fatalf("a door that serves: %v, started %v, %v", status, started, err)
+		}
+		must(t, syscall.Kill(parentOf(t, o), syscall.SIGKILL))
+		if !d.Lost(t.Context()) {
+			t.Fatal("the end of the door is not seen")
+		}
+		status, started, err := d.Revive(t.Context(), o)
+		if err != nil || !started || status.GetDigest() == "" {
+			t.Fatalf("after the end: %v, started %v, %v", status, started, err)
+		}
+	}
+	within, cancel := context.WithCancel(t.Context())
+	cancel()
+	if d.Lost(within) {
+		t.Error("a door that serves is said to be lost")
+	}
+}
+
 func TestADoorWhoseParentWasKilledMakesRoomForTheNext(t *testing.T) {
 	t.Parallel()
 	d, o := install(t)

@@ -95,10 +95,7 @@ func (d *Daemon) prepare(ctx context.Context) error {
 	if err := d.runner.AdoptAll(ctx); err != nil {
 		return err
 	}
-	door, status, err := doorctl.Ensure(ctx, doorctl.Options{
-		RunDir: d.runDir, Program: filepath.Join(d.cfg.BinDir, "hearth-door"), UID: d.cfg.DoorUID,
-		LogPath: filepath.Join(d.runDir, "door.log"),
-	})
+	door, status, err := doorctl.Ensure(ctx, d.doorOptions())
 	if err != nil {
 		return fmt.Errorf("cannot reach the front door: %w", err)
 	}
@@ -178,28 +175,60 @@ func (d *Daemon) networkChanged(ctx context.Context) {
 // mdnsName is empty: this release answers no mDNS, and a name that nobody answers is no address.
 func (d *Daemon) mdnsName() string { return "" }
 
-// doorEvery is how often the daemon asks whether the front door still has its table. The door keeps it by itself; this
-// notices a door that was started anew without one.
-const doorEvery = 10 * time.Second
+// doorOptions say where the front door is and how it is started.
+func (d *Daemon) doorOptions() doorctl.Options {
+	return doorctl.Options{
+		RunDir: d.runDir, Program: filepath.Join(d.cfg.BinDir, "hearth-door"), UID: d.cfg.DoorUID,
+		LogPath: filepath.Join(d.runDir, "door.log"),
+	}
+}
 
-// followDoor wakes the proxy when the door has lost its table.
+const (
+	// doorEvery is how often the daemon asks whether the front door still has its table, though its connection holds:
+	// nobody tells of a table that is gone.
+	doorEvery = 10 * time.Second
+	// doorPause is before the front door is started again after a start that failed, longer each time up to doorEvery.
+	doorPause = 250 * time.Millisecond
+)
+
+// followDoor keeps the front door there: its parent sees to it that it serves, and nobody but the daemon to its parent.
 func (d *Daemon) followDoor(ctx context.Context) error {
-	timer := time.NewTicker(doorEvery)
-	defer timer.Stop()
-	for {
+	pause := doorPause
+	for ctx.Err() == nil {
+		bounded, cancel := context.WithTimeout(ctx, doorEvery)
+		if d.doorConn.Lost(bounded) {
+			d.door.Store(false)
+		}
+		cancel()
+		err := d.reviveDoor(ctx)
+		if err == nil {
+			pause = doorPause
+			continue
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		d.log.WarnContext(ctx, "the front door does not answer", "error", err, "again", pause)
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
+		case <-time.After(pause):
 		}
-		asked, cancel := context.WithTimeout(ctx, doorEvery)
-		status, err := d.doorConn.Status(asked)
-		cancel()
-		d.door.Store(err == nil)
-		if err == nil && status.GetDigest() == "" {
-			d.manager.Wake(proxy.ControllerName, proxy.ControllerKey)
-		}
+		pause = min(2*pause, doorEvery)
 	}
+	return ctx.Err()
+}
+
+// reviveDoor asks the door, starts it where it has ended, and wakes the proxy when it has no table.
+func (d *Daemon) reviveDoor(ctx context.Context) error {
+	status, started, err := d.doorConn.Revive(ctx, d.doorOptions())
+	d.door.Store(err == nil)
+	if started {
+		d.log.WarnContext(ctx, "the front door had ended and was started again", "answers", err == nil)
+	}
+	if err == nil && status.GetDigest() == "" {
+		d.manager.Wake(proxy.ControllerName, proxy.ControllerKey)
+	}
+	return err
 }
 
 // followAccounts has the rights of open streams checked again as soon as an account, a session or a token changes.

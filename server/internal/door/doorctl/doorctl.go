@@ -17,6 +17,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/hearthos/hearth/api/fault"
@@ -29,6 +30,8 @@ const (
 	Contract = 1
 	// answerWithin is how long a door that was just started, or whose worker is just starting, may take to answer.
 	answerWithin = 20 * time.Second
+	// lookAgain is how long a door may be silent before it is looked whether somebody holds its socket.
+	lookAgain = time.Second
 	// maxTable is what a door takes, with room for the envelope.
 	maxTable = 17 << 20
 )
@@ -69,7 +72,7 @@ func Ensure(ctx context.Context, o Options) (*Door, *doorv1.GetStatusResponse, e
 	if err != nil {
 		return nil, nil, err
 	}
-	status, err := d.present(ctx, o)
+	status, _, err := d.Revive(ctx, o)
 	if err == nil && status.GetContract() != Contract {
 		err = fmt.Errorf("cannot use the door %s: %w: %d", status.GetVersion(), ErrContract, status.GetContract())
 	}
@@ -80,15 +83,35 @@ func Ensure(ctx context.Context, o Options) (*Door, *doorv1.GetStatusResponse, e
 	return d, status, nil
 }
 
-func (d *Door) present(ctx context.Context, o Options) (*doorv1.GetStatusResponse, error) {
-	if !held(o.socket()) {
-		if err := start(o); err != nil {
-			return nil, err
+// Lost returns true when the connection to the door has broken, and false when ctx ends.
+func (d *Door) Lost(ctx context.Context) bool {
+	for d.conn.GetState() == connectivity.Ready {
+		if !d.conn.WaitForStateChange(ctx, connectivity.Ready) {
+			return false
 		}
 	}
+	return true
+}
+
+// Revive asks the door for its status, and starts it where no parent holds its socket any more. It looks again while it
+// waits: a door that is just dying holds its socket a moment longer.
+func (d *Door) Revive(ctx context.Context, o Options) (status *doorv1.GetStatusResponse, started bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	return d.Status(ctx)
+	for {
+		if !held(o.socket()) {
+			started = true
+			if err := start(o); err != nil {
+				return nil, started, err
+			}
+		}
+		asked, cancel := context.WithTimeout(ctx, lookAgain)
+		status, err = d.Status(asked)
+		cancel()
+		if err == nil || asked.Err() == nil || ctx.Err() != nil {
+			return status, started, err
+		}
+	}
 }
 
 // held tells whether a parent holds the socket, be its worker alive or just starting.
