@@ -10,18 +10,23 @@ export class Context {
   readonly #children = new Map<string, Context>();
   readonly #hooks: (() => unknown)[] = [];
   readonly #watches = new Set<AbortController>();
-  #left = false;
+  readonly #end = new AbortController();
+
+  /** Aborts when the context is left, before its hooks run. */
+  get end(): AbortSignal {
+    return this.#end.signal;
+  }
 
   /** Whether the context has been left, which is for ever. */
   get left(): boolean {
-    return this.#left;
+    return this.#end.signal.aborted;
   }
 
   /** Makes a child and leaves the child that had this name. A child of a context that was left is born left. */
   child(name: string): Context {
     this.#children.get(name)?.leave();
     const child = new Context();
-    if (this.#left) child.leave();
+    if (this.left) child.leave();
     else this.#children.set(name, child);
     return child;
   }
@@ -35,7 +40,7 @@ export class Context {
 
   /** Registers a hook. Hooks run in the order of registration; after the end they are never called. */
   onLeave(hook: () => unknown): void {
-    if (!this.#left) this.#hooks.push(hook);
+    if (!this.left) this.#hooks.push(hook);
   }
 
   /**
@@ -44,7 +49,7 @@ export class Context {
    */
   watch(run: (signal: AbortSignal) => Promise<void>): { cancel(): void } {
     const controller = new AbortController();
-    if (!this.#left) {
+    if (!this.left) {
       this.#watches.add(controller);
       run(controller.signal)
         .catch((err: unknown) => {
@@ -57,8 +62,8 @@ export class Context {
 
   /** Leaves the context and all its children, innermost first. A second call does nothing. */
   leave(): void {
-    if (this.#left) return;
-    this.#left = true;
+    if (this.left) return;
+    this.#end.abort();
     for (const child of this.#children.values()) child.leave();
     this.#children.clear();
     for (const watch of this.#watches) watch.abort();

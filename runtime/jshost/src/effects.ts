@@ -34,16 +34,31 @@ export class EffectError extends Error {
   readonly effect: string;
   /** Why, as in "EFFECT_UNKNOWN"; undefined when the host gave no reason. */
   readonly reason: string | undefined;
+  /** Whether it was rejected because what it was called for has ended. */
+  readonly late: boolean;
 
   constructor(effect: string, cause: unknown) {
     const refusal = refusalOf(cause);
     super(`${refusal?.message ?? (cause instanceof Error ? cause.message : String(cause))} @ ${effect}`, { cause });
     this.effect = effect;
+    this.late = (cause as { name?: unknown } | undefined)?.name === "AbortError";
     this.reason = refusal?.fault && Reason[refusal.fault.reason];
   }
 }
 
-type Call = (host: Host, context: Context | null, params: unknown) => Promise<unknown>;
+/** Whether an error is the rejection of a report whose main has ended, or was made of it. */
+export function isLate(err: unknown): boolean {
+  for (let depth = 0; err instanceof Error && depth < 8; depth++, err = err.cause) if (err instanceof EffectError && err.late) return true;
+  return false;
+}
+
+/** What an effect is called for: the context that watches belong to, and the main whose reports they are, if any. */
+interface Scope {
+  context: Context | null;
+  main: Context | null;
+}
+
+type Call = (host: Host, scope: Scope, params: unknown) => Promise<unknown>;
 
 // Effects whose second run is not the same as one: they are not sent again when it is unknown whether they arrived.
 // All others set a state, read one, or (subcontainer.create-fs) leave at most a folder that goes with the container.
@@ -68,10 +83,10 @@ function makeCalls(): Map<string, Call> {
 function caller(name: string, method: DescMethodUnary): Call {
   const watchable = method.output.field["etag"] !== undefined;
   const key = states[name];
-  return async (host, context, params) => {
+  return async (host, { context, main }, params) => {
     const request = encode(method.input, legacy(name, params));
     const send = () => host.call(method, request, { once: once.has(name) });
-    const response = key === undefined ? await send() : await latest(host, `${name} ${parameter(params, key)}`, send);
+    const response = key === undefined ? await send() : await whileIn(main, () => latest(host, `${name} ${parameter(params, key)}`, send));
     const callback = watchable && context ? parameter(params, "callback") : undefined;
     if (typeof callback === "function") {
       const etag = (response as Message & { etag: string }).etag;
@@ -79,6 +94,23 @@ function caller(name: string, method: DescMethodUnary): Call {
     }
     return decode(method.output, response);
   };
+}
+
+/**
+ * Gives the result of a report, but rejects as soon as the main is left, also what waits for the host. The SDK launches
+ * a daemon once its report that it starts has been taken, and does not look whether it was ended meanwhile: an answer
+ * that comes late would leave a daemon, and its checks, that nobody ends any more.
+ */
+async function whileIn<T>(main: Context | null, report: () => Promise<T>): Promise<T> {
+  if (!main) return report();
+  main.end.throwIfAborted();
+  return new Promise<T>((resolve, reject) => {
+    const left = () => reject(main.end.reason as Error);
+    main.end.addEventListener("abort", left, { once: true });
+    report()
+      .then(resolve, reject)
+      .finally(() => main.end.removeEventListener("abort", left));
+  });
 }
 
 function refuser(name: string): Call {
@@ -131,13 +163,13 @@ function clearCallbacks(params: unknown): null {
 
 /**
  * Builds the Effects object of a context. Without a context nothing can be subscribed to, and callbacks are never
- * called.
+ * called. Reports of states that are made for a main end with it.
  */
-export function createEffects(host: Host, context: Context | null, eventId: string | null): Effects {
+export function createEffects(host: Host, context: Context | null, eventId: string | null, main: Context | null = null): Effects {
   const effects = {
     eventId,
     isInContext: context !== null && !context.left,
-    child: (name: string) => createEffects(host, context?.child(name) ?? null, eventId),
+    child: (name: string) => createEffects(host, context?.child(name) ?? null, eventId, main),
     onLeaveContext: (hook: () => unknown) => context?.onLeave(hook),
     clearCallbacks: async (params?: unknown) => clearCallbacks(params),
   } as unknown as Effects;
@@ -148,7 +180,7 @@ export function createEffects(host: Host, context: Context | null, eventId: stri
   for (const [name, call] of calls) {
     place(effects, pathOf(name), async (params?: unknown) => {
       try {
-        return await call(host, context, params);
+        return await call(host, { context, main }, params);
       } catch (err) {
         throw new EffectError(name, err);
       }

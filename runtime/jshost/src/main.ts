@@ -6,13 +6,17 @@
 import "./tuning.js";
 import { rmSync } from "node:fs";
 import { environment } from "./environment.js";
+import { isLate } from "./effects.js";
 import { Host } from "./host.js";
 import { log } from "./log.js";
 import { serve } from "./server.js";
 import { Service } from "./service.js";
 
 // A promise that package code forgot must not end the service; an exception in a state that nobody knows must.
-process.on("unhandledRejection", (err) => log("a promise of the package failed and nobody waited for it", err));
+process.on("unhandledRejection", (err) => {
+  // Nobody needs to know of a report of a main that has ended.
+  if (!isLate(err)) log("a promise of the package failed and nobody waited for it", err);
+});
 process.on("uncaughtException", (err) => {
   log("the package threw an exception that nobody catches", err);
   process.exit(1);

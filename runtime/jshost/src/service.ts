@@ -1,5 +1,5 @@
 import { Context } from "./context.js";
-import { createEffects, type Effects } from "./effects.js";
+import { createEffects, isLate, type Effects } from "./effects.js";
 import { describe, Fault, issuesOf, Reason } from "./fault.js";
 import type { Host } from "./host.js";
 import { log } from "./log.js";
@@ -60,7 +60,7 @@ export class Service {
 
   async #runStart(pkg: Package, root: Context): Promise<void> {
     const context = root.child("main");
-    const effects = createEffects(this.#host, context, null);
+    const effects = createEffects(this.#host, context, null, context);
     effects.constRetry = restartOnce(effects);
     const terms: (() => unknown)[] = [];
     await codeOf("main", async () => {
@@ -69,6 +69,7 @@ export class Service {
         const built = await main.build();
         this.#running = typeof built?.term === "function" ? built : { term: async () => void (await terms.at(-1)?.()) };
       } catch (err) {
+        if (isLate(err)) throw new Fault(Reason.SERVICE_NOT_READY, "main was ended while it started");
         context.leave();
         throw err;
       }

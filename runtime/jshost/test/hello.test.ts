@@ -82,3 +82,35 @@ test("what a package refuses is told by its reason", { timeout: 30_000 }, async 
   await p.call("exit", { eventId: "e", target: "1.0.0:0" });
   assert.equal(await p.ended, 0);
 });
+
+// The SDK starts a daemon when the host has taken note that it is "starting", and does not look whether it was stopped
+// meanwhile. The host may be away just then, for as long as a restart of it takes.
+test("a main that is stopped while its reports wait for the host launches nothing afterwards", { timeout: 30_000 }, async (t) => {
+  const p = await Program.run(t, "hello-hearth");
+  const { host } = p;
+  await p.call("init", { eventId: "e1", kind: "install" });
+  for (const held of ["waiting", "starting"]) {
+    const before = host.names().filter((n) => n === "set-health").length;
+    let release = () => {};
+    const answered = new Promise<void>((resolve) => (release = resolve));
+    host.answers.set("set-health", async ({ result }) => (result === held && (await answered), {}));
+    const started = p.call("start").catch(() => undefined);
+    for (let n = before + 1; (await host.seen("set-health", n)).at(-1)!.params["result"] !== held; n++);
+    const stopped = p.call("stop");
+    await Promise.all([stopped, started]);
+    release();
+    host.answers.delete("set-health");
+  }
+  assert.equal(count(p.log, /Launching web/g), 0, "stopped before it launched");
+  for (let round = 1; round <= 3; round++) {
+    await p.call("start");
+    while (count(p.log, /Launching web/g) < round) await p.printed(new RegExp(`(Launching web[^]*){${round}}`));
+    await p.call("stop");
+    assert.equal(count(p.log, /Launching web/g), round, "only the main that runs launches");
+  }
+  assert.doesNotMatch(p.log, /set-health/, "reports that came too late are nobody's concern");
+});
+
+function count(text: string, what: RegExp): number {
+  return text.match(what)?.length ?? 0;
+}
