@@ -77,7 +77,7 @@ that shows another one is refused.`,
 	c.Flags().StringVar(&said, "fingerprint", "", "fingerprint of the server's root certificate, in place of the question")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.fresh(cmd.Context(), said, func(ctx context.Context, c *hearth.Client, keep func(account, secret string) error) error {
-			password, err := ask.read("password.old")
+			password, err := ask.read(a.say("password.old", nil))
 			if err != nil {
 				return err
 			}

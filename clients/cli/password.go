@@ -34,7 +34,7 @@ func (a *app) passwordFlag(c *cobra.Command) *passwords {
 }
 
 // read asks for a password.
-func (p *passwords) read(key string) (string, error) {
+func (p *passwords) read(question string) (string, error) {
 	if p.stdin {
 		return p.line()
 	}
@@ -42,7 +42,7 @@ func (p *passwords) read(key string) (string, error) {
 	if !ok || !isTerminal(p.a.In) {
 		return "", usageError{errors.New("cannot ask for a password without a terminal: give it with --password-stdin")}
 	}
-	fmt.Fprint(p.a.Err, p.a.say(key, nil)+" ")
+	fmt.Fprint(p.a.Err, question+" ")
 	raw, err := term.ReadPassword(int(in.Fd()))
 	fmt.Fprintln(p.a.Err)
 	return string(raw), err
@@ -50,11 +50,11 @@ func (p *passwords) read(key string) (string, error) {
 
 // fresh asks for a new password.
 func (p *passwords) fresh() (string, error) {
-	first, err := p.read("password.new")
+	first, err := p.read(p.a.say("password.new", nil))
 	if err != nil || p.stdin {
 		return first, err
 	}
-	again, err := p.read("password.again")
+	again, err := p.read(p.a.say("password.again", nil))
 	if err == nil && again != first {
 		err = usageError{errors.New("the two passwords are not the same; nothing was changed")}
 	}
@@ -88,7 +88,7 @@ the account end, unless --keep-sessions is given. Tokens stay as they are.`,
 	ask := a.passwordFlag(c)
 	c.Flags().BoolVar(&keep, "keep-sessions", false, "leave the other sessions as they are")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		old, err := ask.read("password.old")
+		old, err := ask.read(a.say("password.old", nil))
 		if err != nil {
 			return err
 		}
