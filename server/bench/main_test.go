@@ -7,6 +7,8 @@
 //	verify_test.go   a large package file, against b3sum and sha256sum
 //	memory_test.go   the daemon and an idle service
 //	calls_test.go    a call on every wire, against a bare gRPC server
+//	idle_test.go     the daemon with a hundred packages and ten watchers
+//	feed_test.go     the change feed, against etcd's watch
 package bench_test
 
 import (
@@ -17,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -61,23 +64,33 @@ type server struct {
 	bin, state string
 	daemon     *exec.Cmd
 	client     *hearth.Client
+	stop       func()        // ends the daemon and cleans the host; at the latest at the end
+	answered   time.Duration // from the start of the process to its first answer
 }
 
-func newServer(b *testing.B) *server {
+// newServer starts a daemon; prepare makes its state before.
+func newServer(b *testing.B, prepare ...func(state string)) *server {
 	b.Helper()
 	testenv.Require(b, "root", "lxc", "netns")
 	s := &server{bin: bin(b), state: filepath.Join(b.TempDir(), "state")}
 	must(b, os.MkdirAll("/run/hearth", 0o711))
+	for _, fn := range prepare {
+		fn(s.state)
+	}
 	log, err := os.Create(filepath.Join(b.TempDir(), "log"))
 	must(b, err)
 	s.daemon = exec.Command(filepath.Join(s.bin, "hearthd"), "--state", s.state, "--bin", s.bin)
 	s.daemon.Stderr = log
 	s.daemon.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	begin := time.Now()
 	must(b, s.daemon.Start())
-	b.Cleanup(func() {
+	s.stop = sync.OnceFunc(func() {
 		if b.Failed() {
 			raw, _ := os.ReadFile(log.Name())
 			b.Logf("log of the daemon:\n%s", raw)
+		}
+		if s.client != nil {
+			s.client.Close()
 		}
 		_ = s.daemon.Process.Signal(syscall.SIGTERM)
 		_ = s.daemon.Wait()
@@ -87,6 +100,7 @@ func newServer(b *testing.B) *server {
 		}
 		log.Close()
 	})
+	b.Cleanup(s.stop)
 	socket := filepath.Join(s.state, "hearthd.sock")
 	waitFor(b, 30*time.Second, func() bool {
 		conn, err := net.Dial("unix", socket)
@@ -97,7 +111,9 @@ func newServer(b *testing.B) *server {
 	})
 	s.client, err = hearth.Dial(b.Context(), "unix:"+socket, hearth.Options{})
 	must(b, err)
-	b.Cleanup(func() { s.client.Close() })
+	_, err = s.client.Server(b.Context())
+	must(b, err)
+	s.answered = time.Since(begin)
 	return s
 }
 
