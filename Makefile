@@ -99,6 +99,10 @@ fuzz: ## Run every fuzz target for FUZZTIME (30s)
 compat: build ## Run the public StartOS packages below PACKAGES_DIR
 	server/compat/run "$(PACKAGES_DIR)"
 
+.PHONY: graph
+graph: ## Write docs/controllers.md: which controller reads and writes what
+	go test ./server/internal/daemon -run TestGraph -update
+
 .PHONY: clean-host
 clean-host: ## Remove everything this instance made on the machine, and nothing else; data stays
 	scripts/clean-host "$(STATE)"

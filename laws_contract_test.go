@@ -24,6 +24,7 @@ import (
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/agent/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
+	_ "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
@@ -40,8 +41,10 @@ var kinds = map[uint32]string{
 	1: "operation", 2: "progress", 3: "package", 4: "artifact", 5: "healthcheck", 6: "dependency", 7: "refusedeffect",
 	8: "container", 20: "action", 21: "task", 30: "host", 40: "token", 71: "calendarentry",
 	41: "account", 42: "password", 43: "session",
+	8: "container", 20: "action", 21: "task", 30: "host", 40: "token",
 	50: "preferences",
 	47: "audit",
+	70: "warning", 71: "calendarentry",
 }
 
 // contract are the files of the contract.

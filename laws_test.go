@@ -76,13 +76,13 @@ const (
 
 // inServer names the layer of each package tree of the server.
 var inServer = map[string]layer{
-	"atomicfile": foundation, "hostcmd": foundation, "journal": foundation, "operation": foundation,
+	"atomicfile": foundation, "hostcmd": foundation, "journal": foundation, "operation": foundation, "warn": foundation, "diagnose": foundation,
 	"reconcile": foundation, "seal": foundation, "store": foundation, "testenv": foundation,
 	"host": host, "door": door,
 	"account": area, "action": area, "artifact": area, "audit": area, "backup": area, "cert": area, "custody": area, "depend": area, "effects": area,
 	"forward": area, "gateway": area, "hosts": area, "install": area, "logs": area, "migrate": area, "monitor": area,
 	"naming": area, "notify": area, "osupdate": area, "proxy": area, "registry": area, "registryd": area, "runner": area,
-	"setup": area, "system": area, "tunnel": area, "tunneld": area, "volume": area, "warn": area, "wireless": area,
+	"setup": area, "system": area, "tunnel": area, "tunneld": area, "volume": area, "wireless": area,
 	"rpc": rpc, "daemon": daemon,
 }
 
@@ -168,6 +168,8 @@ var restricted = map[string][]string{
 	"buf.build/go/protovalidate":             {"server/internal/rpc"},
 	"github.com/diskfs/go-diskfs":            {"api/s9pk", "server/internal/artifact", "server/internal/host"},
 	"github.com/google/go-containerregistry": {"clients/cli", "server/internal/artifact"},
+	"github.com/prometheus":                  {"server/internal/rpc/telemetry"},
+	"go.opentelemetry.io":                    {"server/internal/rpc/telemetry"},
 	"github.com/robfig/cron/v3":              {"server/internal/reconcile"},
 	"github.com/spf13/cobra":                 {"clients/cli", "server/cmd"},
 	"github.com/nicksnyder/go-i18n":          {"api/text"},

@@ -15,6 +15,7 @@ import (
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
 	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
+	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	logsv1 "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -76,6 +77,7 @@ func serve(socket string) (stop func(), err error) {
 	statev1.RegisterStateServiceServer(server, feed{})
 	auditv1.RegisterAuditServiceServer(server, auditLog{})
 	systemv1.RegisterRootKeyServiceServer(server, rootKey{})
+	diagnosticsv1.RegisterDiagnosticsServiceServer(server, diagnostics{})
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(lis) }()
 	return func() {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
 
@@ -108,6 +109,8 @@ func summary(ch *statev1.Change) string {
 		return strings.Join(auditLine(r.Audit)[1:], " ")
 	case *statev1.Resource_Account:
 		return word(r.Account.GetSpec().GetRole()) + " " + r.Account.GetSpec().GetTitle()
+	case *statev1.Resource_Warning:
+		return word(r.Warning.GetStatus().GetSeverity()) + ": " + r.Warning.GetStatus().GetText()
 	case *statev1.Resource_Artifact:
 		return r.Artifact.GetSpec().GetPackageId() + " " + r.Artifact.GetSpec().GetVersion()
 	}
@@ -262,7 +265,12 @@ func (a *app) statusCommand() *cobra.Command {
 				for _, p := range rows {
 					fmt.Fprintf(a.Out, "  %-24s %s\n", p.GetMeta().GetId(), word(p.GetStatus().GetState()))
 				}
-				return nil
+				warnings, err := c.Diagnostics.ListWarnings(ctx, &diagnosticsv1.ListWarningsRequest{})
+				if err != nil || len(warnings.GetWarnings()) == 0 {
+					return err
+				}
+				fmt.Fprintln(a.Out)
+				return a.printWarnings(warnings.GetWarnings())
 			})
 		},
 	}

@@ -24,6 +24,7 @@ import (
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
 	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
+	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	logsv1 "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
@@ -53,13 +54,14 @@ type Options struct {
 
 // Client is a connection to a server. It is safe for concurrent use.
 type Client struct {
-	Accounts   accountsv1.AccountServiceClient
-	Actions    actionsv1.ActionServiceClient
-	Audit      auditv1.AuditServiceClient
-	Hosts      hostsv1.HostServiceClient
-	Logs       logsv1.LogServiceClient
-	Operations operationsv1.OperationServiceClient
-	Packages   packagesv1.PackageServiceClient
+	Accounts    accountsv1.AccountServiceClient
+	Actions     actionsv1.ActionServiceClient
+	Audit       auditv1.AuditServiceClient
+	Diagnostics diagnosticsv1.DiagnosticsServiceClient
+	Hosts       hostsv1.HostServiceClient
+	Logs        logsv1.LogServiceClient
+	Operations  operationsv1.OperationServiceClient
+	Packages    packagesv1.PackageServiceClient
 	// Preferences are the caller's own.
 	Preferences accountsv1.PreferencesServiceClient
 	State       statev1.StateServiceClient
@@ -94,8 +96,9 @@ func Dial(_ context.Context, target string, opt Options) (*Client, error) {
 	}
 	return &Client{
 		Accounts: accountsv1.NewAccountServiceClient(conn), Actions: actionsv1.NewActionServiceClient(conn),
-		Audit: auditv1.NewAuditServiceClient(conn),
-		Hosts: hostsv1.NewHostServiceClient(conn), Logs: logsv1.NewLogServiceClient(conn),
+		Diagnostics: diagnosticsv1.NewDiagnosticsServiceClient(conn),
+		Audit:       auditv1.NewAuditServiceClient(conn),
+		Hosts:       hostsv1.NewHostServiceClient(conn), Logs: logsv1.NewLogServiceClient(conn),
 		Operations: operationsv1.NewOperationServiceClient(conn), Packages: packagesv1.NewPackageServiceClient(conn),
 		Preferences: accountsv1.NewPreferencesServiceClient(conn),
 		RootKey:     systemv1.NewRootKeyServiceClient(conn),

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -31,7 +32,8 @@ func main() {
 	if dir := os.Getenv("HEARTH_STATE"); dir != "" {
 		cfg.StateDir = dir
 	}
-	level, format := "info", string(journal.Text)
+	level, format := cmp.Or(os.Getenv("HEARTH_LOG"), "info"), cmp.Or(os.Getenv("HEARTH_LOG_FORMAT"), string(journal.Text))
+	cfg.Collector = os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")
 	flag.StringVar(&cfg.StateDir, "state", cfg.StateDir, "folder of everything that must survive a reboot; $HEARTH_STATE")
 	flag.StringVar(&cfg.RunRoot, "run", cfg.RunRoot, "folder of sockets and mounts")
 	flag.StringVar(&cfg.BinDir, "bin", cfg.BinDir, "folder of the other programs")
@@ -40,12 +42,13 @@ func main() {
 	flag.IntVar(&cfg.HTTPPort, "http-port", cfg.HTTPPort, "port of plain HTTP, which leads to the other one")
 	flag.StringVar(&cfg.GRPCAddress, "grpc", cfg.GRPCAddress, "address of native gRPC")
 	clean := flag.Bool("clean-host", false, "remove everything this server made on the machine except its state, and end")
-	flag.StringVar(&level, "log", level, "least level of what is logged: debug, info, warn, error")
-	flag.StringVar(&format, "log-format", format, "how it is logged: text or json")
 	flag.Usage = func() {
 		fmt.Fprintf(os.Stderr, "Usage of hearthd:\n  hearthd [flags]        run the server\n  hearthd store COMMAND  look at the state of a server that is stopped; see 'hearthd store'\n\n")
 		flag.PrintDefaults()
 	}
+	flag.StringVar(&level, "log", level, "least level of what is logged: debug, info, warn, error; $HEARTH_LOG")
+	flag.StringVar(&format, "log-format", format, "how it is logged: text or json; $HEARTH_LOG_FORMAT")
+	flag.StringVar(&cfg.Collector, "collector", cfg.Collector, "where to send traces and figures by OTLP, as http://127.0.0.1:4317; $OTEL_EXPORTER_OTLP_ENDPOINT")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintln(os.Stderr, "hearthd takes no arguments; see hearthd --help")

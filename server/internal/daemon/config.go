@@ -29,8 +29,10 @@ type Config struct {
 	DoorUID  int
 	// Hostname is what the machine is called.
 	Hostname string
-	Version  string
-	Limits   lxc.Limits
+	// Collector is where traces and figures are sent by OTLP, as in "http://127.0.0.1:4317"; empty for nowhere.
+	Collector string
+	Version   string
+	Limits    lxc.Limits
 }
 
 // DefaultConfig is the configuration of a server installed on a machine of its own choice of ports.

@@ -33,11 +33,13 @@ import (
 	"github.com/hearthos/hearth/server/internal/proxy"
 	"github.com/hearthos/hearth/server/internal/reconcile"
 	"github.com/hearthos/hearth/server/internal/rpc"
+	"github.com/hearthos/hearth/server/internal/rpc/telemetry"
 	"github.com/hearthos/hearth/server/internal/rpc/transfer"
 	"github.com/hearthos/hearth/server/internal/runner"
 	"github.com/hearthos/hearth/server/internal/seal"
 	"github.com/hearthos/hearth/server/internal/store"
 	"github.com/hearthos/hearth/server/internal/volume"
+	"github.com/hearthos/hearth/server/internal/warn"
 )
 
 // Daemon is a whole server in one process.
@@ -70,6 +72,9 @@ type Daemon struct {
 	runner     *runner.Service
 	operations *operation.Engine
 	manager    *reconcile.Manager
+	warnings   *warn.Keeper
+	meter      *telemetry.Meter
+	exporter   *telemetry.Exporter // nil: no collector is configured
 	doorConn   *doorctl.Door
 	hub        *rpc.Hub
 }
@@ -155,14 +160,18 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Daemon, err erro
 		Store: d.store, Log: log, Door: frontDoor{d}, Names: serverNames{names}, Certificates: serverCertificates{d.authority},
 		Server: d.doorServer(),
 	})
-	d.manager = reconcile.New(d.store, log, d.runner.Controller(), d.gateways.Controller(), d.hosts.Controller(), d.proxy.Controller(),
-		d.operations.History(), d.accounts.Controller(time.Now))
+	d.warnings = warn.New(d.store, log, d.conditions()...)
+	d.manager = reconcile.New(d.store, log, d.controllers()...)
 	d.runner.Connect(hooks{d, actions}, func(pkg string) { d.manager.Wake(runner.ControllerName, pkg) })
 
 	// Wires.
+	outer, err := d.measure(ctx)
+	if err != nil {
+		return nil, err
+	}
 	d.hub, err = rpc.New(rpc.Config{
 		Logger: log, Cookie: d.cookie(), Ours: d.ours, Authenticator: credentials{d.accounts}, Revision: d.store.Revision, Audit: d.audit,
-		Interceptors: []rpc.Interceptor{effectsCaller},
+		Outer: outer, Interceptors: []rpc.Interceptor{effectsCaller},
 		Transfer:     transfer.New(uploads{d.artifacts}, log), OpenAPI: openapi.Document, CA: d.authority.RootPEM,
 	})
 	if err != nil {
@@ -216,6 +225,7 @@ func (d *Daemon) Tag() string { return d.store.Tag() }
 func (d *Daemon) close() error {
 	var errs []error
 	d.endBackground()
+	errs = append(errs, d.stopMeasuring())
 	if d.doorConn != nil {
 		d.doorConn.Close()
 	}

@@ -2,15 +2,13 @@ package daemon
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"runtime"
 	"slices"
 	"time"
 
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
 	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
+	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	logsv1 "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"
@@ -29,6 +27,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/rpc/accountsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/actionsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/auditrpc"
+	"github.com/hearthos/hearth/server/internal/rpc/diagnosticsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/hostsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/logsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/operationsrpc"
@@ -43,6 +42,7 @@ func (d *Daemon) register(actions *action.Service, installs *install.Service, lo
 	accountsv1.RegisterAccountServiceServer(d.hub, accountsrpc.New(d.accounts, d.cookie(), time.Now))
 	actionsv1.RegisterActionServiceServer(d.hub, actionsrpc.New(actions, time.Now))
 	auditv1.RegisterAuditServiceServer(d.hub, auditrpc.New(d.audit))
+	diagnosticsv1.RegisterDiagnosticsServiceServer(d.hub, diagnosticsrpc.New(d.warnings, d, time.Now))
 	effectsv1.RegisterEffectsServiceServer(d.hub, fx)
 	hostsv1.RegisterHostServiceServer(d.hub, hostsrpc.New(d.hosts))
 	logsv1.RegisterLogServiceServer(d.hub, logsrpc.New(logKeeper))
@@ -56,6 +56,7 @@ func (d *Daemon) register(actions *action.Service, installs *install.Service, lo
 		rpc.NewGateway(accountsv1.RegisterAccountServiceHandlerClient, accountsv1.NewAccountServiceClient),
 		rpc.NewGateway(actionsv1.RegisterActionServiceHandlerClient, actionsv1.NewActionServiceClient),
 		rpc.NewGateway(auditv1.RegisterAuditServiceHandlerClient, auditv1.NewAuditServiceClient),
+		rpc.NewGateway(diagnosticsv1.RegisterDiagnosticsServiceHandlerClient, diagnosticsv1.NewDiagnosticsServiceClient),
 		rpc.NewGateway(hostsv1.RegisterHostServiceHandlerClient, hostsv1.NewHostServiceClient),
 		rpc.NewGateway(logsv1.RegisterLogServiceHandlerClient, logsv1.NewLogServiceClient),
 		rpc.NewGateway(operationsv1.RegisterOperationServiceHandlerClient, operationsv1.NewOperationServiceClient),
@@ -78,23 +79,6 @@ func (d *Daemon) DoorConnected() bool { return d.door.Load() }
 
 // RootFingerprint implements systemrpc.Daemon.
 func (d *Daemon) RootFingerprint() string { return d.authority.Fingerprint() }
-
-// Capabilities implements systemrpc.Daemon.
-func (d *Daemon) Capabilities(context.Context) []*systemv1.Capability {
-	device := func(name, path, use string) *systemv1.Capability {
-		c := &systemv1.Capability{Name: name, Available: true, Detail: use}
-		if _, err := os.Stat(path); err != nil {
-			c.Available, c.Detail = false, fmt.Sprintf("%s is missing on this machine", path)
-		}
-		return c
-	}
-	return []*systemv1.Capability{
-		{Name: "containers", Available: true, Detail: "unprivileged LXC, " + runtime.GOARCH},
-		device("fuse", "/dev/fuse", "file systems in user space"),
-		device("tun", "/dev/net/tun", "virtual networks"),
-		device("graphics", "/dev/dri", "hardware acceleration"),
-	}
-}
 
 // Shutdown implements systemrpc.Daemon. Before services are stopped the controllers end: they would start again what
 // is stopped here.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hearthos/hearth/server/internal/door/doorctl"
 	"github.com/hearthos/hearth/server/internal/hosts"
+	"github.com/hearthos/hearth/server/internal/journal"
 	"github.com/hearthos/hearth/server/internal/proxy"
 	"github.com/hearthos/hearth/server/internal/store"
 	"golang.org/x/sync/errgroup"
@@ -179,7 +180,7 @@ func (d *Daemon) mdnsName() string { return "" }
 func (d *Daemon) doorOptions() doorctl.Options {
 	return doorctl.Options{
 		RunDir: d.runDir, Program: filepath.Join(d.cfg.BinDir, "hearth-door"), UID: d.cfg.DoorUID,
-		LogPath: filepath.Join(d.runDir, "door.log"),
+		LogPath: d.doorLog(),
 	}
 }
 
@@ -189,6 +190,8 @@ const (
 	doorEvery = 10 * time.Second
 	// doorPause is before the front door is started again after a start that failed, longer each time up to doorEvery.
 	doorPause = 250 * time.Millisecond
+	// maxDoorLog is how long the log of the front door may get before it is begun anew; as much again is kept.
+	maxDoorLog = 4 << 20
 )
 
 // followDoor keeps the front door there: its parent sees to it that it serves, and nobody but the daemon to its parent.
@@ -200,6 +203,9 @@ func (d *Daemon) followDoor(ctx context.Context) error {
 			d.door.Store(false)
 		}
 		cancel()
+		if err := journal.Rotate(d.doorLog(), maxDoorLog); err != nil {
+			d.log.WarnContext(ctx, "the log of the front door grows", "error", err)
+		}
 		err := d.reviveDoor(ctx)
 		if err == nil {
 			pause = doorPause

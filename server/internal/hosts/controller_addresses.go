@@ -23,6 +23,7 @@ const (
 func (s *Service) Controller() reconcile.Controller {
 	return reconcile.Controller{
 		Name:    ControllerName,
+		Writes:  []string{"host"},
 		Workers: 1,
 		List:    func() ([]string, error) { return []string{ControllerKey}, nil },
 		Reconcile: func(ctx context.Context, _ string) (time.Duration, error) {

@@ -1,5 +1,5 @@
-// Package journal makes the one logger of a process. It is deliberately no more than that: no global logger, no files, no
-// rotation; whoever starts the process keeps what it writes to standard error.
+// Package journal makes the one logger of a process. It is deliberately no more than that: no global logger and no
+// files; whoever starts the process keeps what it writes to standard error, and bounds it with Rotate where that is a file.
 package journal
 
 import (

@@ -31,7 +31,7 @@ func (e *Engine) History() reconcile.Controller {
 		}},
 		Times:     []reconcile.Time{{Key: historyKey, Calendar: reconcile.MustCalendar("40 3 * * *")}},
 		Reconcile: func(ctx context.Context, _ string) (time.Duration, error) { return 0, e.forget(ctx, time.Now()) },
-		Writes:    []string{"operation"},
+		Area:      "operation", Writes: []string{"operation"},
 	}
 }
 

@@ -96,6 +96,7 @@ func (s *Service) Controller() reconcile.Controller {
 	keys := []string{ControllerKey}
 	c := reconcile.Controller{
 		Name:    ControllerName,
+		Drives:  []string{"front door"},
 		Workers: 1,
 		List:    func() ([]string, error) { return keys, nil },
 		Reconcile: func(ctx context.Context, _ string) (time.Duration, error) {

@@ -59,8 +59,10 @@ type Controller struct {
 	// Times wake keys at times of the wall clock. A key has at most one calendar.
 	Times []Time
 
-	// What follows declares inputs and outputs, for people: see Graph. Reads are kinds that Reconcile reads besides those
+	// What follows declares inputs and outputs, for people and for the laws. Area is whose word it writes, as the contract
+	// names the writers of kinds; the name of the controller when empty. Reads are kinds that Reconcile reads besides those
 	// of the sources, Writes the kinds it writes; Drives is what it makes so outside of the store, in a word or two.
+	Area                  string
 	Reads, Writes, Drives []string
 }
 

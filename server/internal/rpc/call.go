@@ -28,6 +28,8 @@ type Call struct {
 	Method protoreflect.MethodDescriptor
 	// Wire names the protocol, for logs: grpc, connect, grpcweb, rest, jsonrpc.
 	Wire string
+	// RequestID names the call in the log, in its error and in its answer.
+	RequestID string
 	// Stream tells that the call is not unary.
 	Stream bool
 	// Caller is who calls; set by the authenticate interceptor.
@@ -41,6 +43,7 @@ type Call struct {
 	entry   *audit.Pending // of the audit log; nil for calls that are not recorded
 	attrs   []slog.Attr
 	end     context.CancelCauseFunc // ends a stream; nil for unary calls
+	native  bool                    // came by grpc-go itself, whose answers have no other headers
 
 	// The way through the interceptors: those still to come, and what stands behind them.
 	rest  []Interceptor
@@ -107,6 +110,7 @@ func (h *Hub) newCall(ctx context.Context, procedure string, m *method, stream b
 	if client != nil {
 		c.Wire = wireOf(client)
 	}
+	c.identify(ctx)
 	c.Caller.Origin = origin.FromCall(ctx)
 	if m != nil && m.service.class == classOf(c.Caller.Origin.Listener) {
 		c.m, c.Method, c.rule = m, m.desc, m.rule
@@ -144,7 +148,7 @@ func (h *Hub) unary(ctx context.Context, m *method, handler grpc.MethodHandler, 
 		return err
 	})
 	if err != nil {
-		return nil, fault.Status(err).Err()
+		return nil, c.told(ctx, err)
 	}
 	return resp, nil
 }
@@ -168,7 +172,7 @@ func (h *Hub) stream(ss grpc.ServerStream, m *method, handler grpc.StreamHandler
 		return handler(impl, &serverStream{ServerStream: ss, ctx: ctx, call: c, hub: h, early: early})
 	})
 	if err != nil {
-		return fault.Status(err).Err()
+		return c.told(ctx, err)
 	}
 	return nil
 }
@@ -177,7 +181,7 @@ func (h *Hub) stream(ss grpc.ServerStream, m *method, handler grpc.StreamHandler
 func (h *Hub) unknown(_ any, ss grpc.ServerStream) error {
 	procedure, _ := grpc.MethodFromServerStream(ss)
 	c := h.newCall(ss.Context(), procedure, nil, true)
-	return fault.Status(c.through(ss.Context(), h.list, func(context.Context) error { return noMethod(procedure) })).Err()
+	return c.told(ss.Context(), c.through(ss.Context(), h.list, func(context.Context) error { return noMethod(procedure) }))
 }
 
 func noMethod(procedure string) error {
@@ -216,7 +220,7 @@ func (s *serverStream) RecvMsg(m any) error {
 	}
 	if s.early {
 		s.early = false
-		return s.ServerStream.SendHeader(s.hub.revisionHeader())
+		return s.ServerStream.SendHeader(s.hub.headers(s.call))
 	}
 	return nil
 }
@@ -228,7 +232,10 @@ func (s *serverStream) SendMsg(m any) error {
 	return s.ServerStream.SendMsg(m)
 }
 
-// revisionHeader is never empty: the in-process channel sends no empty headers.
-func (h *Hub) revisionHeader() metadata.MD {
+// headers are those of an answer. They are never empty: the in-process channel sends no empty headers.
+func (h *Hub) headers(c *Call) metadata.MD {
+	if c.native {
+		return metadata.Pairs(RevisionHeader, formatRevision(h.cfg.Revision()), RequestIDHeader, c.RequestID)
+	}
 	return metadata.Pairs(RevisionHeader, formatRevision(h.cfg.Revision()))
 }

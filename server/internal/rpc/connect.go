@@ -39,8 +39,8 @@ func (h *Hub) mountConnect(mux *http.ServeMux) error {
 			server.Register(connect.Method{Spec: f.spec(), Handler: f.serve})
 		}
 	}
-	server.SetUnknownHandler(func(_ context.Context, spec connect.Spec, _ connect.ServerStream) error {
-		return connectError(fault.New(metav1.Reason_REASON_METHOD_NOT_FOUND, "there is no method %q", spec.Procedure))
+	server.SetUnknownHandler(func(ctx context.Context, spec connect.Spec, _ connect.ServerStream) error {
+		return connectError(ctx, fault.New(metav1.Reason_REASON_METHOD_NOT_FOUND, "there is no method %q", spec.Procedure))
 	})
 	connecthttp.Mount(mux, server,
 		connecthttp.WithCodecs(connectproto.NewBinaryCodec(), codec.JSON()),
@@ -94,7 +94,7 @@ func (f *forwarder) spec() connect.Spec {
 func (f *forwarder) serve(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
 	info, ok := connect.CallInfoForServerContext(ctx)
 	if !ok {
-		return connectError(errors.New("cannot tell what is called"))
+		return connectError(ctx, errors.New("cannot tell what is called"))
 	}
 	ctx = withWire(ctx, info.Protocol)
 	for _, v := range info.RequestHeader().Values("Authorization") {
@@ -109,14 +109,14 @@ func (f *forwarder) serve(ctx context.Context, spec connect.Spec, stream connect
 func (f *forwarder) unary(ctx context.Context, info *connect.CallInfo, stream connect.ServerStream) error {
 	req, resp := f.in.New().Interface(), f.out.New().Interface()
 	if err := stream.Receive(req); err != nil {
-		return received(err)
+		return received(ctx, err)
 	}
 	var header, trailer metadata.MD
 	err := f.conn.Invoke(ctx, f.procedure, req, resp, grpc.Header(&header), grpc.Trailer(&trailer))
 	copyHeaders(header, info.ResponseHeader().Add)
 	copyHeaders(trailer, info.ResponseTrailer().Add)
 	if err != nil {
-		return connectError(err)
+		return connectError(ctx, err)
 	}
 	return stream.Send(resp)
 }
@@ -126,14 +126,14 @@ func (f *forwarder) stream(ctx context.Context, info *connect.CallInfo, stream c
 	defer cancel()
 	cs, err := f.conn.NewStream(ctx, &f.desc, f.procedure)
 	if err != nil {
-		return connectError(err)
+		return connectError(ctx, err)
 	}
 	var pumped chan error
 	if f.desc.ClientStreams {
 		readPatiently(ctx)
 		pumped = make(chan error, 1)
-		go func() { pumped <- f.pump(cs, stream, cancel) }()
-	} else if err := f.request(cs, stream); err != nil {
+		go func() { pumped <- f.pump(ctx, cs, stream, cancel) }()
+	} else if err := f.request(ctx, cs, stream); err != nil {
 		return err
 	}
 	header, err := cs.Header()
@@ -149,25 +149,25 @@ func (f *forwarder) stream(ctx context.Context, info *connect.CallInfo, stream c
 		}
 	}
 	if err != nil {
-		return connectError(err)
+		return connectError(ctx, err)
 	}
 	return nil
 }
 
 // request passes on the one message of the caller.
-func (f *forwarder) request(cs grpc.ClientStream, stream connect.ServerStream) error {
+func (f *forwarder) request(ctx context.Context, cs grpc.ClientStream, stream connect.ServerStream) error {
 	req := f.in.New().Interface()
 	if err := stream.Receive(req); err != nil {
-		return received(err)
+		return received(ctx, err)
 	}
 	if err := cs.SendMsg(req); err != nil && !errors.Is(err, io.EOF) {
-		return connectError(err)
+		return connectError(ctx, err)
 	}
 	return cs.CloseSend()
 }
 
 // pump passes on the messages of the caller until there are no more.
-func (f *forwarder) pump(cs grpc.ClientStream, stream connect.ServerStream, cancel func()) error {
+func (f *forwarder) pump(ctx context.Context, cs grpc.ClientStream, stream connect.ServerStream, cancel func()) error {
 	for {
 		req := f.in.New().Interface()
 		err := stream.Receive(req)
@@ -176,7 +176,7 @@ func (f *forwarder) pump(cs grpc.ClientStream, stream connect.ServerStream, canc
 		}
 		if err != nil {
 			cancel()
-			return received(err)
+			return received(ctx, err)
 		}
 		if cs.SendMsg(req) != nil {
 			return nil // the service has ended the call; its answer tells why
@@ -208,23 +208,23 @@ func (f *forwarder) relay(cs grpc.ClientStream, stream connect.ServerStream) err
 }
 
 // received turns what the Connect server says of a message it could not read into a fault.
-func received(err error) error {
+func received(ctx context.Context, err error) error {
 	var f *fault.Error
 	switch {
 	case errors.As(err, &f):
-		return connectError(f)
+		return connectError(ctx, f)
 	case connect.CodeOf(err) == connect.CodeResourceExhausted:
-		return connectError(fault.New(metav1.Reason_REASON_MESSAGE_TOO_LARGE, "cannot read a message of more than %d bytes", codec.MaxMessage))
+		return connectError(ctx, fault.New(metav1.Reason_REASON_MESSAGE_TOO_LARGE, "cannot read a message of more than %d bytes", codec.MaxMessage))
 	case connect.CodeOf(err) == connect.CodeCanceled, errors.Is(err, context.Canceled):
-		return connectError(context.Canceled)
+		return connectError(ctx, context.Canceled)
 	case connect.CodeOf(err) == connect.CodeDeadlineExceeded, errors.Is(err, context.DeadlineExceeded):
-		return connectError(context.DeadlineExceeded)
+		return connectError(ctx, context.DeadlineExceeded)
 	}
-	return connectError(fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot read the message"))
+	return connectError(ctx, fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot read the message"))
 }
 
 // connectError writes an error in the way of the Connect server, with the fault as its detail.
-func connectError(err error) error {
+func connectError(ctx context.Context, err error) error {
 	var done *connect.Error
 	if errors.As(err, &done) {
 		return err
@@ -232,6 +232,9 @@ func connectError(err error) error {
 	st := fault.Status(err)
 	if from, ok := status.FromError(err); ok {
 		st = from
+	}
+	if len(st.Details()) > 0 {
+		st = fault.Status(fault.FromProto(codec.Identified(fault.FromStatus(st.Err()), requestIDFrom(ctx))))
 	}
 	ce := connect.NewError(connect.Code(st.Code()), st.Message())
 	for _, d := range st.Proto().GetDetails() {

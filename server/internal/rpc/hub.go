@@ -30,6 +30,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,6 +65,8 @@ type Config struct {
 	Revision func() uint64
 	// Audit records the calls of the public services that could change something; absent: none.
 	Audit *audit.Log
+	// Outer interceptors run outside of all others: they see every call, refused or not, and its fault.
+	Outer []Interceptor
 	// Interceptors run between validation and the service.
 	Interceptors []Interceptor
 	// RecheckEvery is how often the tokens of open streams are checked again; 10 seconds when zero.
@@ -144,7 +147,7 @@ func New(cfg Config) (*Hub, error) {
 		services: map[string]*service{}, methods: map[string]*method{},
 	}
 	h.Enter(optionsv1.Phase_PHASE_RUNNING, "")
-	h.list = []Interceptor{h.recovered, h.logged, h.audited, h.faults, h.inPhase, h.authenticate, h.authorize, h.validate}
+	h.list = append(slices.Clone(cfg.Outer), h.recovered, h.logged, h.audited, h.faults, h.inPhase, h.authenticate, h.authorize, h.validate)
 	h.list = append(append(h.list, cfg.Interceptors...), h.revision, carried)
 	h.public, h.container, h.internal = h.server(maxStreams), h.server(maxStreams), h.server(maxStreams)
 	healthpb.RegisterHealthServer(h, h.health)

@@ -2,8 +2,6 @@ package rpc
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,10 +38,9 @@ var viewers = access.Role(optionsv1.Role_ROLE_VIEWER)
 func (h *Hub) recovered(ctx context.Context, c *Call, next func(context.Context) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			id := logID()
 			h.log.LogAttrs(ctx, slog.LevelError, "call panicked", slog.String("method", c.Procedure),
-				slog.String("log_id", id), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-			err = internal(id)
+				slog.String("request_id", c.RequestID), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			err = internal(c)
 		}
 	}()
 	return next(ctx)
@@ -60,7 +57,7 @@ func (h *Hub) logged(ctx context.Context, c *Call, next func(context.Context) er
 		attrs := []slog.Attr{
 			slog.String("method", c.Procedure), slog.String("wire", c.Wire), slog.String("outcome", outcome),
 			slog.Duration("took", h.cfg.Now().Sub(c.start)), slog.String("origin", c.Caller.Origin.String()),
-			slog.String("caller", c.Caller.Identity.Name()),
+			slog.String("caller", c.Caller.Identity.Name()), slog.String("request_id", c.RequestID),
 		}
 		h.log.LogAttrs(ctx, level, "call", append(attrs, c.attrs...)...)
 	}()
@@ -85,7 +82,7 @@ func (h *Hub) logged(ctx context.Context, c *Call, next func(context.Context) er
 }
 
 // faults makes every error a fault. It stands outside of the checks, whose refusals are mapped too. What nobody
-// meant to send becomes INTERNAL: its text goes to the log, its log id to the caller.
+// meant to send becomes INTERNAL: its text goes to the log, the id under which it is there to the caller.
 func (h *Hub) faults(ctx context.Context, c *Call, next func(context.Context) error) error {
 	err := next(ctx)
 	if err == nil {
@@ -94,10 +91,9 @@ func (h *Hub) faults(ctx context.Context, c *Call, next func(context.Context) er
 	if err = known(ctx, c, err); fault.Reason(err) != metav1.Reason_REASON_INTERNAL {
 		return err
 	}
-	id := logID()
-	h.log.LogAttrs(ctx, slog.LevelError, "call failed", slog.String("method", c.Procedure), slog.String("log_id", id),
-		slog.String("error", err.Error()))
-	return internal(id)
+	h.log.LogAttrs(ctx, slog.LevelError, "call failed", slog.String("method", c.Procedure),
+		slog.String("request_id", c.RequestID), slog.String("error", err.Error()))
+	return internal(c)
 }
 
 // known finds the fault in err: that for which the stream was ended, where it was, since a service only sees its context
@@ -133,15 +129,8 @@ var ended = map[metav1.Reason]error{
 	metav1.Reason_REASON_DEADLINE_EXCEEDED: context.DeadlineExceeded,
 }
 
-func internal(id string) error {
-	return fault.New(metav1.Reason_REASON_INTERNAL, "cannot complete the call because of a defect of the server (log id %s)", id).
-		With("log_id", id)
-}
-
-func logID() string {
-	var b [8]byte
-	rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
+func internal(c *Call) error {
+	return fault.New(metav1.Reason_REASON_INTERNAL, "cannot complete the call because of a defect of the server (request id %s)", c.RequestID)
 }
 
 // authenticate finds out who calls.
@@ -215,5 +204,5 @@ func (h *Hub) revision(ctx context.Context, c *Call, next func(context.Context) 
 	if err != nil || c.Stream {
 		return err
 	}
-	return grpc.SetHeader(ctx, h.revisionHeader())
+	return grpc.SetHeader(ctx, h.headers(c))
 }

@@ -27,7 +27,7 @@ func TestCallsThatComeTooEarlyAreToldToComeAgain(t *testing.T) {
 	for _, w := range wires() {
 		for _, token := range []string{"admin", "stolen"} {
 			_, err := w.call(t, s, token, methodOf("ListPackages"), &packagesv1.ListPackagesRequest{}, &packagesv1.ListPackagesResponse{})
-			if got := fault.Proto(err); !proto.Equal(got, want) {
+			if got := faultOf(t, err); !proto.Equal(got, want) {
 				t.Errorf("%s with %s: got %v (%v)", w.name, token, got, err)
 			}
 		}

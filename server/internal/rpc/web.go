@@ -8,7 +8,10 @@ import (
 	"strings"
 	"time"
 
+	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/rpc/access"
@@ -33,6 +36,7 @@ func (h *Hub) newWeb(ctx context.Context) (http.Handler, error) {
 	mux.Handle("/transfer/", orNotFound(h.cfg.Transfer))
 	mux.Handle("/openapi.json", document("application/json", func() []byte { return h.cfg.OpenAPI }))
 	mux.Handle("/ca.crt", document("application/x-pem-file", h.cfg.CA))
+	mux.Handle("/metrics", onWire("metrics", metrics(front{h.channel})))
 	mux.Handle("/", orNotFound(h.cfg.Page))
 
 	// Pages of other sites get nothing: there are no CORS headers, and what browsers mark as coming from elsewhere is
@@ -42,7 +46,7 @@ func (h *Hub) newWeb(ctx context.Context) (http.Handler, error) {
 		codec.WriteFault(w, fault.New(metav1.Reason_REASON_PERMISSION_DENIED, "cannot accept a request made by a page of another site"))
 	}))
 	guarded := guard.Handler(mux)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return identified(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		conn := http.NewResponseController(w)
 		ctx := access.WithBrowser(r.Context(), access.FromHTTP(r, h.cfg.Cookie, h.cfg.Ours))
@@ -52,7 +56,7 @@ func (h *Hub) newWeb(ctx context.Context) (http.Handler, error) {
 			r.Body = h.bounded(r, &timedBody{r.Body, conn})
 		}
 		guarded.ServeHTTP(w, r)
-	}), nil
+	})), nil
 }
 
 // maxStranger is how much is read of a request before it is known who calls.
@@ -149,6 +153,30 @@ func document(contentType string, get func() []byte) http.Handler {
 			w.Header().Set("Cache-Control", "no-cache")
 			w.Write(body)
 		}
+	})
+}
+
+// metrics answers a Prometheus that scrapes. It is a client like any other: whoever may not call GetMetrics gets nothing.
+func metrics(conn grpc.ClientConnInterface) http.Handler {
+	client := diagnosticsv1.NewDiagnosticsServiceClient(conn)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			codec.WriteFaultStatus(w, http.StatusMethodNotAllowed, fault.New(metav1.Reason_REASON_METHOD_NOT_FOUND, "there is no %s %s", r.Method, r.URL.Path))
+			return
+		}
+		ctx := r.Context()
+		for _, v := range r.Header.Values("Authorization") {
+			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", v)
+		}
+		resp, err := client.GetMetrics(ctx, &diagnosticsv1.GetMetricsRequest{})
+		if err != nil {
+			codec.WriteFault(w, fault.FromStatus(err))
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		io.WriteString(w, resp.GetText())
 	})
 }
 

@@ -317,7 +317,7 @@ func TestSameRefusalOnEveryWire(t *testing.T) {
 		for _, c := range cases {
 			t.Run(w.name+"/"+c.name, func(t *testing.T) {
 				_, err := w.call(t, s, c.token, methodOf(c.method), c.in, c.out)
-				if got := fault.Proto(err); !proto.Equal(got, c.want) {
+				if got := faultOf(t, err); !proto.Equal(got, c.want) {
 					t.Errorf("got  %v (%v)\nwant %v", got, err, c.want)
 				}
 			})
@@ -336,8 +336,8 @@ func TestDefectsAreLoggedAndNotSent(t *testing.T) {
 				if f.GetReason() != metav1.Reason_REASON_INTERNAL || strings.Contains(f.GetMessage(), "EOF") || strings.Contains(f.GetMessage(), "a defect of") == false {
 					t.Fatalf("got %v", f)
 				}
-				if logID := f.GetMetadata()["log_id"]; logID == "" || !strings.Contains(s.log.String(), logID) {
-					t.Errorf("log id %q is not in the log", logID)
+				if id := f.GetMetadata()["request_id"]; id == "" || !strings.Contains(s.log.String(), id) {
+					t.Errorf("request id %q is not in the log", id)
 				}
 			})
 		}
@@ -353,7 +353,7 @@ func TestOtherProcessesAnswerInTheirOwnWords(t *testing.T) {
 			"other-process-fault": {Reason: metav1.Reason_REASON_SERVICE_NOT_READY, Message: "not yet"},
 		} {
 			_, err := w.call(t, s, "viewer", methodOf("GetPackage"), &packagesv1.GetPackageRequest{Id: id}, &packagesv1.GetPackageResponse{})
-			if got := fault.Proto(err); !proto.Equal(got, want) {
+			if got := faultOf(t, err); !proto.Equal(got, want) {
 				t.Errorf("%s, %s: got %v", w.name, id, got)
 			}
 		}

@@ -127,6 +127,9 @@ func (s *Service) Close() { s.group.Wait() }
 func (s *Service) Controller() reconcile.Controller {
 	return reconcile.Controller{
 		Name:    ControllerName,
+		Reads:   []string{"artifact"},
+		Writes:  []string{"package", "container"},
+		Drives:  []string{"containers", "mounts"},
 		Workers: 64,
 		Sources: []reconcile.Source{
 			{Selector: store.Selector{Kind: "package"}, Keys: s.wished},

@@ -2,6 +2,7 @@ import { createClient, type Client, type Transport } from "@connectrpc/connect";
 import { AccountService } from "@hearthos/api/hearth/accounts/v1/accounts_pb";
 import { ActionService } from "@hearthos/api/hearth/actions/v1/actions_pb";
 import { AuditService } from "@hearthos/api/hearth/audit/v1/audit_pb";
+import { DiagnosticsService } from "@hearthos/api/hearth/diagnostics/v1/diagnostics_pb";
 import { HostService } from "@hearthos/api/hearth/hosts/v1/hosts_pb";
 import { LogService } from "@hearthos/api/hearth/logs/v1/logs_pb";
 import { OperationService } from "@hearthos/api/hearth/operations/v1/operations_pb";
@@ -16,6 +17,7 @@ export interface Hearth {
   readonly accounts: Client<typeof AccountService>;
   readonly actions: Client<typeof ActionService>;
   readonly audit: Client<typeof AuditService>;
+  readonly diagnostics: Client<typeof DiagnosticsService>;
   readonly hosts: Client<typeof HostService>;
   readonly logs: Client<typeof LogService>;
   readonly operations: Client<typeof OperationService>;
@@ -37,6 +39,7 @@ export function createHearth(transport: Transport): Hearth {
     accounts: createClient(AccountService, transport),
     actions: createClient(ActionService, transport),
     audit: createClient(AuditService, transport),
+    diagnostics: createClient(DiagnosticsService, transport),
     hosts: createClient(HostService, transport),
     logs: createClient(LogService, transport),
     operations: createClient(OperationService, transport),

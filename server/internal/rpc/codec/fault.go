@@ -10,11 +10,28 @@ import (
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 
 	"github.com/hearthos/hearth/api/fault"
+	"google.golang.org/protobuf/proto"
 )
 
+// RequestIDHeader is the header of the answer with the id of the request.
+const RequestIDHeader = "X-Request-Id"
+
+// Identified is the fault of err with the id of the request in its metadata, if there is one.
+func Identified(err error, requestID string) *metav1.Fault {
+	f := proto.CloneOf(fault.Proto(err))
+	if requestID == "" {
+		return f
+	}
+	if f.Metadata == nil {
+		f.Metadata = make(map[string]string)
+	}
+	f.Metadata["request_id"] = requestID
+	return f
+}
+
 // Fault writes the fault of err as JSON: the message hearth.meta.v1.Fault with a member "code" before it.
-func Fault(err error) []byte {
-	f := fault.Proto(err)
+func Fault(err error, requestID string) []byte {
+	f := Identified(err, requestID)
 	code, _ := json.Marshal(Code(f.GetReason()).String())
 	body, merr := Append(append(append([]byte(`{"code":`), code...), ','), f)
 	if merr != nil {
@@ -91,5 +108,5 @@ func WriteFaultStatus(w http.ResponseWriter, status int, err error) {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(after.AsDuration().Seconds()))))
 	}
 	w.WriteHeader(status)
-	w.Write(append(Fault(err), '\n')) // a peer that has gone is the server's business, not ours
+	w.Write(append(Fault(err, h.Get(RequestIDHeader)), '\n')) // a peer that has gone is the server's business, not ours
 }

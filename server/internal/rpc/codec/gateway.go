@@ -52,7 +52,7 @@ func (gateway) Marshal(v any) ([]byte, error) {
 		return wrapped(v)
 	case map[string]proto.Message: // {"error": status}
 		if st, ok := v["error"].(*spb.Status); ok {
-			return json.Marshal(map[string]json.RawMessage{"error": Fault(fault.FromStatus(status.FromProto(st).Err()))})
+			return json.Marshal(map[string]json.RawMessage{"error": Fault(fault.FromStatus(status.FromProto(st).Err()), "")})
 		}
 	}
 	return nil, fmt.Errorf("cannot write a %T as JSON", v)

@@ -89,6 +89,8 @@ type rpcError struct {
 	Code    int             `json:"code"`
 	Message string          `json:"message"`
 	Data    json.RawMessage `json:"data"`
+
+	fault error // of which Data is made when it is written
 }
 
 var null = json.RawMessage("null")
@@ -293,7 +295,7 @@ func refuse(id json.RawMessage, code int, err error) *response {
 		code = serverError - int(codec.Code(fault.Reason(err)))
 	}
 	return &response{Version: "2.0", ID: id, Error: &rpcError{
-		Code: code, Message: fault.Proto(err).GetMessage(), Data: codec.Fault(err),
+		Code: code, Message: fault.Proto(err).GetMessage(), fault: err,
 	}}
 }
 
@@ -308,7 +310,17 @@ func setHeaders(w http.ResponseWriter, header metadata.MD) {
 	}
 }
 
+// write answers with one response or those of a batch, each error with the id of the request.
 func write(w http.ResponseWriter, answer any) {
+	list, isBatch := answer.([]*response)
+	if one, ok := answer.(*response); ok && !isBatch {
+		list = []*response{one}
+	}
+	for _, r := range list {
+		if r.Error != nil {
+			r.Error.Data = codec.Fault(r.Error.fault, w.Header().Get(codec.RequestIDHeader))
+		}
+	}
 	body, err := json.Marshal(answer)
 	if err != nil { // all parts are JSON already
 		codec.WriteFault(w, err)

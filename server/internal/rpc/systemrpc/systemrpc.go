@@ -24,6 +24,8 @@ type Daemon interface {
 	RootFingerprint() string
 	// Capabilities tells what the machine offers.
 	Capabilities(ctx context.Context) []*systemv1.Capability
+	// Platform tells what the server stands on.
+	Platform() *systemv1.Platform
 	// Shutdown stops the daemon, and all services before it where that is asked. It returns when the services have
 	// stopped; the daemon ends a moment later.
 	Shutdown(ctx context.Context, services bool) error
@@ -50,6 +52,7 @@ func (s *Server) GetServer(ctx context.Context, _ *systemv1.GetServerRequest) (*
 		StoreId: s.store.ID(), Tag: s.store.Tag(), Version: s.version, StartTime: timestamppb.New(s.started),
 		Revision: s.store.Revision(), Hostname: s.hostname, DoorConnected: s.daemon.DoorConnected(), MemoryBytes: resident(),
 		RootFingerprint: s.daemon.RootFingerprint(),
+		Time: timestamppb.Now(),
 	}
 	role, scope := rpc.CallerRole(ctx), rpc.CallerScope(ctx)
 	for _, k := range store.Kinds() {
@@ -72,7 +75,7 @@ func (s *Server) GetServer(ctx context.Context, _ *systemv1.GetServerRequest) (*
 
 // GetCapabilities implements SystemServiceServer.
 func (s *Server) GetCapabilities(ctx context.Context, _ *systemv1.GetCapabilitiesRequest) (*systemv1.GetCapabilitiesResponse, error) {
-	return &systemv1.GetCapabilitiesResponse{Capabilities: s.daemon.Capabilities(ctx)}, nil
+	return &systemv1.GetCapabilitiesResponse{Capabilities: s.daemon.Capabilities(ctx), Platform: s.daemon.Platform()}, nil
 }
 
 // Shutdown implements SystemServiceServer.

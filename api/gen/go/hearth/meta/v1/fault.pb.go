@@ -30,7 +30,7 @@ type Reason int32
 const (
 	// Not given: never sent.
 	Reason_REASON_UNSPECIFIED Reason = 0
-	// A defect of the server; the cause is in its log under the given log id.
+	// A defect of the server; the cause is in its log under the request id.
 	Reason_REASON_INTERNAL Reason = 1
 	// The call carries no valid credential.
 	Reason_REASON_UNAUTHENTICATED Reason = 2
@@ -186,6 +186,10 @@ const (
 	Reason_REASON_OPERATION_NOT_STUCK Reason = 165
 	// The operation cannot be begun anew from what is recorded of it.
 	Reason_REASON_OPERATION_NOT_REPEATABLE Reason = 166
+	// There is no such warning: its condition holds no more.
+	Reason_REASON_WARNING_NOT_FOUND Reason = 167
+	// The warning stands until its condition ends.
+	Reason_REASON_WARNING_NOT_DISMISSABLE Reason = 168
 )
 
 // Enum value maps for Reason.
@@ -270,6 +274,8 @@ var (
 		161: "REASON_PROFILE_NOT_FOUND",
 		165: "REASON_OPERATION_NOT_STUCK",
 		166: "REASON_OPERATION_NOT_REPEATABLE",
+		167: "REASON_WARNING_NOT_FOUND",
+		168: "REASON_WARNING_NOT_DISMISSABLE",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -351,6 +357,8 @@ var (
 		"REASON_PROFILE_NOT_FOUND":        161,
 		"REASON_OPERATION_NOT_STUCK":      165,
 		"REASON_OPERATION_NOT_REPEATABLE": 166,
+		"REASON_WARNING_NOT_FOUND":        167,
+		"REASON_WARNING_NOT_DISMISSABLE":  168,
 	}
 )
 
@@ -537,10 +545,10 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xf15\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xa77\n" +
 	"\x06Reason\x12\x16\n" +
-	"\x12REASON_UNSPECIFIED\x10\x00\x12F\n" +
-	"\x0fREASON_INTERNAL\x10\x01\x1a1\x8a\x80\x19-\b\r\x1a)Report it with the log id of the message.\x12r\n" +
+	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
+	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
 	"\x16REASON_UNAUTHENTICATED\x10\x02\x1aV\x8a\x80\x19R\b\x10\x1aNLog in, give a bearer token, or use the local socket as the server's own user.\x12N\n" +
 	"\x18REASON_PERMISSION_DENIED\x10\x03\x1a0\x8a\x80\x19,\b\a\x1a(Ask an administrator for a greater role.\x12P\n" +
 	"\x17REASON_INVALID_ARGUMENT\x10\x04\x1a3\x8a\x80\x19/\b\x03\x1a+Correct the fields named in the violations.\x12L\n" +
@@ -621,7 +629,9 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x14REASON_CLIENT_CONFIG\x10\xa0\x01\x1a]\x8a\x80\x19Y\b\t\x1aUCorrect the file that the message names, or move it away and make the profiles again.\x12]\n" +
 	"\x18REASON_PROFILE_NOT_FOUND\x10\xa1\x01\x1a>\x8a\x80\x19:\b\x05\x1a6See the profiles there are with 'hearth profile list'.\x12^\n" +
 	"\x1aREASON_OPERATION_NOT_STUCK\x10\xa5\x01\x1a=\x8a\x80\x199\b\t\x1a5Wait for it, or cancel it to have undone what it did.\x12f\n" +
-	"\x1fREASON_OPERATION_NOT_REPEATABLE\x10\xa6\x01\x1a@\x8a\x80\x19<\b\t\x1a8Ask for the same work in the way it was asked for first.B\xb7\x01\n" +
+	"\x1fREASON_OPERATION_NOT_REPEATABLE\x10\xa6\x01\x1a@\x8a\x80\x19<\b\t\x1a8Ask for the same work in the way it was asked for first.\x12P\n" +
+	"\x18REASON_WARNING_NOT_FOUND\x10\xa7\x01\x1a1\x8a\x80\x19-\b\x05\x1a)List the warnings to see which there are.\x12^\n" +
+	"\x1eREASON_WARNING_NOT_DISMISSABLE\x10\xa8\x01\x1a9\x8a\x80\x195\b\t\x1a1Do what the warning says; it goes away by itself.B\xb7\x01\n" +
 	"\x12com.hearth.meta.v1B\n" +
 	"FaultProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/meta/v1;metav1\xa2\x02\x03HMX\xaa\x02\x0eHearth.Meta.V1\xca\x02\x0eHearth\\Meta\\V1\xe2\x02\x1aHearth\\Meta\\V1\\GPBMetadata\xea\x02\x10Hearth::Meta::V1b\x06proto3"
 

@@ -13,6 +13,7 @@ import (
 	v14 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	v12 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
 	v15 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
+	v16 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 	v13 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	v1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
@@ -499,6 +500,7 @@ type Resource struct {
 	//	*Resource_Account
 	//	*Resource_Preferences
 	//	*Resource_Audit
+	//	*Resource_Warning
 	Kind          isResource_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -658,6 +660,15 @@ func (x *Resource) GetAudit() *v15.Entry {
 	return nil
 }
 
+func (x *Resource) GetWarning() *v16.Warning {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_Warning); ok {
+			return x.Warning
+		}
+	}
+	return nil
+}
+
 type isResource_Kind interface {
 	isResource_Kind()
 }
@@ -727,6 +738,11 @@ type Resource_Audit struct {
 	Audit *v15.Entry `protobuf:"bytes,47,opt,name=audit,proto3,oneof"`
 }
 
+type Resource_Warning struct {
+	// A warning.
+	Warning *v16.Warning `protobuf:"bytes,70,opt,name=warning,proto3,oneof"`
+}
+
 func (*Resource_Operation) isResource_Kind() {}
 
 func (*Resource_Progress) isResource_Kind() {}
@@ -753,11 +769,13 @@ func (*Resource_Preferences) isResource_Kind() {}
 
 func (*Resource_Audit) isResource_Kind() {}
 
+func (*Resource_Warning) isResource_Kind() {}
+
 var File_hearth_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!hearth/accounts/v1/accounts.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/audit/v1/audit.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\"N\n" +
+	"\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!hearth/accounts/v1/accounts.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/audit/v1/audit.proto\x1a'hearth/diagnostics/v1/diagnostics.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\"N\n" +
 	"\fWatchRequest\x12>\n" +
 	"\atargets\x18\x01 \x03(\v2\x17.hearth.state.v1.TargetB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\bR\atargets\"\x8a\x01\n" +
 	"\x06Target\x12\x17\n" +
@@ -789,7 +807,7 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\tR\x02id\x125\n" +
-	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\x99\x06\n" +
+	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\xd5\x06\n" +
 	"\bResource\x12?\n" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationH\x00R\toperation\x12<\n" +
 	"\bprogress\x18\x02 \x01(\v2\x1e.hearth.operations.v1.ProgressH\x00R\bprogress\x127\n" +
@@ -805,7 +823,8 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\x04host\x18\x1e \x01(\v2\x15.hearth.hosts.v1.HostH\x00R\x04host\x127\n" +
 	"\aaccount\x18) \x01(\v2\x1b.hearth.accounts.v1.AccountH\x00R\aaccount\x12C\n" +
 	"\vpreferences\x182 \x01(\v2\x1f.hearth.accounts.v1.PreferencesH\x00R\vpreferences\x12.\n" +
-	"\x05audit\x18/ \x01(\v2\x16.hearth.audit.v1.EntryH\x00R\x05auditB\x06\n" +
+	"\x05audit\x18/ \x01(\v2\x16.hearth.audit.v1.EntryH\x00R\x05audit\x12:\n" +
+	"\awarning\x18F \x01(\v2\x1e.hearth.diagnostics.v1.WarningH\x00R\awarningB\x06\n" +
 	"\x04kind2\x85\x01\n" +
 	"\fStateService\x12u\n" +
 	"\x05Watch\x12\x1d.hearth.state.v1.WatchRequest\x1a\x1e.hearth.state.v1.WatchResponse\"+\xca\xf3\x18\x02\x10\x01\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/api/v1/state:watch\x90\x02\x010\x01B\xbe\x01\n" +
@@ -849,6 +868,7 @@ var file_hearth_state_v1_state_proto_goTypes = []any{
 	(*v14.Account)(nil),       // 19: hearth.accounts.v1.Account
 	(*v14.Preferences)(nil),   // 20: hearth.accounts.v1.Preferences
 	(*v15.Entry)(nil),         // 21: hearth.audit.v1.Entry
+	(*v16.Warning)(nil),       // 22: hearth.diagnostics.v1.Warning
 }
 var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	2,  // 0: hearth.state.v1.WatchRequest.targets:type_name -> hearth.state.v1.Target
@@ -871,13 +891,14 @@ var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	19, // 17: hearth.state.v1.Resource.account:type_name -> hearth.accounts.v1.Account
 	20, // 18: hearth.state.v1.Resource.preferences:type_name -> hearth.accounts.v1.Preferences
 	21, // 19: hearth.state.v1.Resource.audit:type_name -> hearth.audit.v1.Entry
-	1,  // 20: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
-	4,  // 21: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
-	21, // [21:22] is the sub-list for method output_type
-	20, // [20:21] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	22, // 20: hearth.state.v1.Resource.warning:type_name -> hearth.diagnostics.v1.Warning
+	1,  // 21: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
+	4,  // 22: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
+	22, // [22:23] is the sub-list for method output_type
+	21, // [21:22] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_hearth_state_v1_state_proto_init() }
@@ -899,6 +920,7 @@ func file_hearth_state_v1_state_proto_init() {
 		(*Resource_Account)(nil),
 		(*Resource_Preferences)(nil),
 		(*Resource_Audit)(nil),
+		(*Resource_Warning)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

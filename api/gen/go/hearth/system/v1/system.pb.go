@@ -26,6 +26,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Mode is how much of the machine belongs to the server.
+type Platform_Mode int32
+
+const (
+	// Not given.
+	Platform_MODE_UNSPECIFIED Platform_Mode = 0
+	// The whole machine, from the server's own image.
+	Platform_MODE_IMAGE Platform_Mode = 1
+	// A machine with an operating system of its owner's choice, as root.
+	Platform_MODE_HOSTED Platform_Mode = 2
+	// A process without the rights to run services: for looking and for work on the page.
+	Platform_MODE_SANDBOX Platform_Mode = 3
+)
+
+// Enum value maps for Platform_Mode.
+var (
+	Platform_Mode_name = map[int32]string{
+		0: "MODE_UNSPECIFIED",
+		1: "MODE_IMAGE",
+		2: "MODE_HOSTED",
+		3: "MODE_SANDBOX",
+	}
+	Platform_Mode_value = map[string]int32{
+		"MODE_UNSPECIFIED": 0,
+		"MODE_IMAGE":       1,
+		"MODE_HOSTED":      2,
+		"MODE_SANDBOX":     3,
+	}
+)
+
+func (x Platform_Mode) Enum() *Platform_Mode {
+	p := new(Platform_Mode)
+	*p = x
+	return p
+}
+
+func (x Platform_Mode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Platform_Mode) Descriptor() protoreflect.EnumDescriptor {
+	return file_hearth_system_v1_system_proto_enumTypes[0].Descriptor()
+}
+
+func (Platform_Mode) Type() protoreflect.EnumType {
+	return &file_hearth_system_v1_system_proto_enumTypes[0]
+}
+
+func (x Platform_Mode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Platform_Mode.Descriptor instead.
+func (Platform_Mode) EnumDescriptor() ([]byte, []int) {
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{3, 0}
+}
+
 // GetServerRequest is empty.
 type GetServerRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -90,8 +147,10 @@ type GetServerResponse struct {
 	DoorConnected bool `protobuf:"varint,11,opt,name=door_connected,json=doorConnected,proto3" json:"door_connected,omitempty"`
 	// SHA-256 of the server's root certificate, as people compare it.
 	RootFingerprint string `protobuf:"bytes,20,opt,name=root_fingerprint,json=rootFingerprint,proto3" json:"root_fingerprint,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The server's clock when it answered.
+	Time          *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetServerResponse) Reset() {
@@ -208,6 +267,13 @@ func (x *GetServerResponse) GetRootFingerprint() string {
 	return ""
 }
 
+func (x *GetServerResponse) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
 // GetCapabilitiesRequest is empty.
 type GetCapabilitiesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -245,18 +311,102 @@ func (*GetCapabilitiesRequest) Descriptor() ([]byte, []int) {
 	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{2}
 }
 
+// Platform is what the server stands on.
+type Platform struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How much of the machine belongs to the server.
+	Mode Platform_Mode `protobuf:"varint,1,opt,name=mode,proto3,enum=hearth.system.v1.Platform_Mode" json:"mode,omitempty"`
+	// How that was found out.
+	Detail string `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
+	// The operating system, as in "Debian GNU/Linux 12 (bookworm)".
+	Os string `protobuf:"bytes,3,opt,name=os,proto3" json:"os,omitempty"`
+	// The kernel's release.
+	Kernel string `protobuf:"bytes,4,opt,name=kernel,proto3" json:"kernel,omitempty"`
+	// The architecture, as in "x86_64".
+	Architecture  string `protobuf:"bytes,5,opt,name=architecture,proto3" json:"architecture,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Platform) Reset() {
+	*x = Platform{}
+	mi := &file_hearth_system_v1_system_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Platform) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Platform) ProtoMessage() {}
+
+func (x *Platform) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_system_v1_system_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Platform.ProtoReflect.Descriptor instead.
+func (*Platform) Descriptor() ([]byte, []int) {
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Platform) GetMode() Platform_Mode {
+	if x != nil {
+		return x.Mode
+	}
+	return Platform_MODE_UNSPECIFIED
+}
+
+func (x *Platform) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *Platform) GetOs() string {
+	if x != nil {
+		return x.Os
+	}
+	return ""
+}
+
+func (x *Platform) GetKernel() string {
+	if x != nil {
+		return x.Kernel
+	}
+	return ""
+}
+
+func (x *Platform) GetArchitecture() string {
+	if x != nil {
+		return x.Architecture
+	}
+	return ""
+}
+
 // GetCapabilitiesResponse holds the capabilities.
 type GetCapabilitiesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The capabilities by name.
-	Capabilities  []*Capability `protobuf:"bytes,1,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
+	Capabilities []*Capability `protobuf:"bytes,1,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
+	// What the server stands on.
+	Platform      *Platform `protobuf:"bytes,2,opt,name=platform,proto3" json:"platform,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetCapabilitiesResponse) Reset() {
 	*x = GetCapabilitiesResponse{}
-	mi := &file_hearth_system_v1_system_proto_msgTypes[3]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -268,7 +418,7 @@ func (x *GetCapabilitiesResponse) String() string {
 func (*GetCapabilitiesResponse) ProtoMessage() {}
 
 func (x *GetCapabilitiesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_system_v1_system_proto_msgTypes[3]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -281,12 +431,19 @@ func (x *GetCapabilitiesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCapabilitiesResponse.ProtoReflect.Descriptor instead.
 func (*GetCapabilitiesResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{3}
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetCapabilitiesResponse) GetCapabilities() []*Capability {
 	if x != nil {
 		return x.Capabilities
+	}
+	return nil
+}
+
+func (x *GetCapabilitiesResponse) GetPlatform() *Platform {
+	if x != nil {
+		return x.Platform
 	}
 	return nil
 }
@@ -299,14 +456,18 @@ type Capability struct {
 	// Whether it is there.
 	Available bool `protobuf:"varint,2,opt,name=available,proto3" json:"available,omitempty"`
 	// Why not, or how.
-	Detail        string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	Detail string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	// What it is needed for.
+	Purpose string `protobuf:"bytes,4,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// What to do to have it; empty where it is there or cannot be had.
+	Remedy        string `protobuf:"bytes,5,opt,name=remedy,proto3" json:"remedy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Capability) Reset() {
 	*x = Capability{}
-	mi := &file_hearth_system_v1_system_proto_msgTypes[4]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -318,7 +479,7 @@ func (x *Capability) String() string {
 func (*Capability) ProtoMessage() {}
 
 func (x *Capability) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_system_v1_system_proto_msgTypes[4]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -331,7 +492,7 @@ func (x *Capability) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Capability.ProtoReflect.Descriptor instead.
 func (*Capability) Descriptor() ([]byte, []int) {
-	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{4}
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Capability) GetName() string {
@@ -355,6 +516,20 @@ func (x *Capability) GetDetail() string {
 	return ""
 }
 
+func (x *Capability) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *Capability) GetRemedy() string {
+	if x != nil {
+		return x.Remedy
+	}
+	return ""
+}
+
 // ShutdownRequest says what to stop.
 type ShutdownRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -366,7 +541,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_hearth_system_v1_system_proto_msgTypes[5]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -378,7 +553,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_system_v1_system_proto_msgTypes[5]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -391,7 +566,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{5}
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ShutdownRequest) GetServices() bool {
@@ -410,7 +585,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_hearth_system_v1_system_proto_msgTypes[6]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -422,7 +597,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_system_v1_system_proto_msgTypes[6]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -435,7 +610,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{6}
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{7}
 }
 
 var File_hearth_system_v1_system_proto protoreflect.FileDescriptor
@@ -443,7 +618,7 @@ var File_hearth_system_v1_system_proto protoreflect.FileDescriptor
 const file_hearth_system_v1_system_proto_rawDesc = "" +
 	"\n" +
 	"\x1dhearth/system/v1/system.proto\x12\x10hearth.system.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/options/v1/options.proto\"\x12\n" +
-	"\x10GetServerRequest\"\xb2\x03\n" +
+	"\x10GetServerRequest\"\xe2\x03\n" +
 	"\x11GetServerResponse\x12\x19\n" +
 	"\bstore_id\x18\x01 \x01(\tR\astoreId\x12\x10\n" +
 	"\x03tag\x18\x02 \x01(\tR\x03tag\x12\x18\n" +
@@ -458,15 +633,31 @@ const file_hearth_system_v1_system_proto_rawDesc = "" +
 	"\x05kinds\x18\n" +
 	" \x03(\tR\x05kinds\x12%\n" +
 	"\x0edoor_connected\x18\v \x01(\bR\rdoorConnected\x12)\n" +
-	"\x10root_fingerprint\x18\x14 \x01(\tR\x0frootFingerprint\"\x18\n" +
-	"\x16GetCapabilitiesRequest\"[\n" +
+	"\x10root_fingerprint\x18\x14 \x01(\tR\x0frootFingerprint\x12.\n" +
+	"\x04time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\x18\n" +
+	"\x16GetCapabilitiesRequest\"\xf4\x01\n" +
+	"\bPlatform\x123\n" +
+	"\x04mode\x18\x01 \x01(\x0e2\x1f.hearth.system.v1.Platform.ModeR\x04mode\x12\x16\n" +
+	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x0e\n" +
+	"\x02os\x18\x03 \x01(\tR\x02os\x12\x16\n" +
+	"\x06kernel\x18\x04 \x01(\tR\x06kernel\x12\"\n" +
+	"\farchitecture\x18\x05 \x01(\tR\farchitecture\"O\n" +
+	"\x04Mode\x12\x14\n" +
+	"\x10MODE_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"MODE_IMAGE\x10\x01\x12\x0f\n" +
+	"\vMODE_HOSTED\x10\x02\x12\x10\n" +
+	"\fMODE_SANDBOX\x10\x03\"\x93\x01\n" +
 	"\x17GetCapabilitiesResponse\x12@\n" +
-	"\fcapabilities\x18\x01 \x03(\v2\x1c.hearth.system.v1.CapabilityR\fcapabilities\"V\n" +
+	"\fcapabilities\x18\x01 \x03(\v2\x1c.hearth.system.v1.CapabilityR\fcapabilities\x126\n" +
+	"\bplatform\x18\x02 \x01(\v2\x1a.hearth.system.v1.PlatformR\bplatform\"\x88\x01\n" +
 	"\n" +
 	"Capability\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tavailable\x18\x02 \x01(\bR\tavailable\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detail\"-\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x18\n" +
+	"\apurpose\x18\x04 \x01(\tR\apurpose\x12\x16\n" +
+	"\x06remedy\x18\x05 \x01(\tR\x06remedy\"-\n" +
 	"\x0fShutdownRequest\x12\x1a\n" +
 	"\bservices\x18\x01 \x01(\bR\bservices\"\x12\n" +
 	"\x10ShutdownResponse2\xb2\x03\n" +
@@ -488,31 +679,37 @@ func file_hearth_system_v1_system_proto_rawDescGZIP() []byte {
 	return file_hearth_system_v1_system_proto_rawDescData
 }
 
-var file_hearth_system_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_hearth_system_v1_system_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_hearth_system_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_hearth_system_v1_system_proto_goTypes = []any{
-	(*GetServerRequest)(nil),        // 0: hearth.system.v1.GetServerRequest
-	(*GetServerResponse)(nil),       // 1: hearth.system.v1.GetServerResponse
-	(*GetCapabilitiesRequest)(nil),  // 2: hearth.system.v1.GetCapabilitiesRequest
-	(*GetCapabilitiesResponse)(nil), // 3: hearth.system.v1.GetCapabilitiesResponse
-	(*Capability)(nil),              // 4: hearth.system.v1.Capability
-	(*ShutdownRequest)(nil),         // 5: hearth.system.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),        // 6: hearth.system.v1.ShutdownResponse
-	(*timestamppb.Timestamp)(nil),   // 7: google.protobuf.Timestamp
+	(Platform_Mode)(0),              // 0: hearth.system.v1.Platform.Mode
+	(*GetServerRequest)(nil),        // 1: hearth.system.v1.GetServerRequest
+	(*GetServerResponse)(nil),       // 2: hearth.system.v1.GetServerResponse
+	(*GetCapabilitiesRequest)(nil),  // 3: hearth.system.v1.GetCapabilitiesRequest
+	(*Platform)(nil),                // 4: hearth.system.v1.Platform
+	(*GetCapabilitiesResponse)(nil), // 5: hearth.system.v1.GetCapabilitiesResponse
+	(*Capability)(nil),              // 6: hearth.system.v1.Capability
+	(*ShutdownRequest)(nil),         // 7: hearth.system.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),        // 8: hearth.system.v1.ShutdownResponse
+	(*timestamppb.Timestamp)(nil),   // 9: google.protobuf.Timestamp
 }
 var file_hearth_system_v1_system_proto_depIdxs = []int32{
-	7, // 0: hearth.system.v1.GetServerResponse.start_time:type_name -> google.protobuf.Timestamp
-	4, // 1: hearth.system.v1.GetCapabilitiesResponse.capabilities:type_name -> hearth.system.v1.Capability
-	0, // 2: hearth.system.v1.SystemService.GetServer:input_type -> hearth.system.v1.GetServerRequest
-	2, // 3: hearth.system.v1.SystemService.GetCapabilities:input_type -> hearth.system.v1.GetCapabilitiesRequest
-	5, // 4: hearth.system.v1.SystemService.Shutdown:input_type -> hearth.system.v1.ShutdownRequest
-	1, // 5: hearth.system.v1.SystemService.GetServer:output_type -> hearth.system.v1.GetServerResponse
-	3, // 6: hearth.system.v1.SystemService.GetCapabilities:output_type -> hearth.system.v1.GetCapabilitiesResponse
-	6, // 7: hearth.system.v1.SystemService.Shutdown:output_type -> hearth.system.v1.ShutdownResponse
-	5, // [5:8] is the sub-list for method output_type
-	2, // [2:5] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	9, // 0: hearth.system.v1.GetServerResponse.start_time:type_name -> google.protobuf.Timestamp
+	9, // 1: hearth.system.v1.GetServerResponse.time:type_name -> google.protobuf.Timestamp
+	0, // 2: hearth.system.v1.Platform.mode:type_name -> hearth.system.v1.Platform.Mode
+	6, // 3: hearth.system.v1.GetCapabilitiesResponse.capabilities:type_name -> hearth.system.v1.Capability
+	4, // 4: hearth.system.v1.GetCapabilitiesResponse.platform:type_name -> hearth.system.v1.Platform
+	1, // 5: hearth.system.v1.SystemService.GetServer:input_type -> hearth.system.v1.GetServerRequest
+	3, // 6: hearth.system.v1.SystemService.GetCapabilities:input_type -> hearth.system.v1.GetCapabilitiesRequest
+	7, // 7: hearth.system.v1.SystemService.Shutdown:input_type -> hearth.system.v1.ShutdownRequest
+	2, // 8: hearth.system.v1.SystemService.GetServer:output_type -> hearth.system.v1.GetServerResponse
+	5, // 9: hearth.system.v1.SystemService.GetCapabilities:output_type -> hearth.system.v1.GetCapabilitiesResponse
+	8, // 10: hearth.system.v1.SystemService.Shutdown:output_type -> hearth.system.v1.ShutdownResponse
+	8, // [8:11] is the sub-list for method output_type
+	5, // [5:8] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_hearth_system_v1_system_proto_init() }
@@ -525,13 +722,14 @@ func file_hearth_system_v1_system_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_system_v1_system_proto_rawDesc), len(file_hearth_system_v1_system_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   7,
+			NumEnums:      1,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_hearth_system_v1_system_proto_goTypes,
 		DependencyIndexes: file_hearth_system_v1_system_proto_depIdxs,
+		EnumInfos:         file_hearth_system_v1_system_proto_enumTypes,
 		MessageInfos:      file_hearth_system_v1_system_proto_msgTypes,
 	}.Build()
 	File_hearth_system_v1_system_proto = out.File

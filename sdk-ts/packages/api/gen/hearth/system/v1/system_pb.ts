@@ -4,8 +4,8 @@
 
 // Package hearth.system.v1 is the server itself.
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_hearth_options_v1_options } from "../../options/v1/options_pb.js";
@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/system/v1/system.proto.
  */
 export const file_hearth_system_v1_system: GenFile = /*@__PURE__*/
-  fileDesc("Ch1oZWFydGgvc3lzdGVtL3YxL3N5c3RlbS5wcm90bxIQaGVhcnRoLnN5c3RlbS52MSISChBHZXRTZXJ2ZXJSZXF1ZXN0IqQCChFHZXRTZXJ2ZXJSZXNwb25zZRIQCghzdG9yZV9pZBgBIAEoCRILCgN0YWcYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXZpc2lvbhgFIAEoBBIQCghob3N0bmFtZRgGIAEoCRIYChBydW5uaW5nX3NlcnZpY2VzGAcgASgNEhoKEmluc3RhbGxlZF9wYWNrYWdlcxgIIAEoDRIUCgxtZW1vcnlfYnl0ZXMYCSABKAQSDQoFa2luZHMYCiADKAkSFgoOZG9vcl9jb25uZWN0ZWQYCyABKAgSGAoQcm9vdF9maW5nZXJwcmludBgUIAEoCSIYChZHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0Ik0KF0dldENhcGFiaWxpdGllc1Jlc3BvbnNlEjIKDGNhcGFiaWxpdGllcxgBIAMoCzIcLmhlYXJ0aC5zeXN0ZW0udjEuQ2FwYWJpbGl0eSI9CgpDYXBhYmlsaXR5EgwKBG5hbWUYASABKAkSEQoJYXZhaWxhYmxlGAIgASgIEg4KBmRldGFpbBgDIAEoCSIjCg9TaHV0ZG93blJlcXVlc3QSEAoIc2VydmljZXMYASABKAgiEgoQU2h1dGRvd25SZXNwb25zZTLVAgoNU3lzdGVtU2VydmljZRJfCglHZXRTZXJ2ZXISIi5oZWFydGguc3lzdGVtLnYxLkdldFNlcnZlclJlcXVlc3QaIy5oZWFydGguc3lzdGVtLnYxLkdldFNlcnZlclJlc3BvbnNlIgmQAgHK8xgCEAEScQoPR2V0Q2FwYWJpbGl0aWVzEiguaGVhcnRoLnN5c3RlbS52MS5HZXRDYXBhYmlsaXRpZXNSZXF1ZXN0GikuaGVhcnRoLnN5c3RlbS52MS5HZXRDYXBhYmlsaXRpZXNSZXNwb25zZSIJkAIByvMYAhABEnAKCFNodXRkb3duEiEuaGVhcnRoLnN5c3RlbS52MS5TaHV0ZG93blJlcXVlc3QaIi5oZWFydGguc3lzdGVtLnYxLlNodXRkb3duUmVzcG9uc2UiHcrzGAIQA9LzGA9zZXJ2ZXIuc2h1dGRvd27w8xgBYgZwcm90bzM", [file_google_protobuf_timestamp, file_hearth_options_v1_options]);
+  fileDesc("Ch1oZWFydGgvc3lzdGVtL3YxL3N5c3RlbS5wcm90bxIQaGVhcnRoLnN5c3RlbS52MSISChBHZXRTZXJ2ZXJSZXF1ZXN0Is4CChFHZXRTZXJ2ZXJSZXNwb25zZRIQCghzdG9yZV9pZBgBIAEoCRILCgN0YWcYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXZpc2lvbhgFIAEoBBIQCghob3N0bmFtZRgGIAEoCRIYChBydW5uaW5nX3NlcnZpY2VzGAcgASgNEhoKEmluc3RhbGxlZF9wYWNrYWdlcxgIIAEoDRIUCgxtZW1vcnlfYnl0ZXMYCSABKAQSDQoFa2luZHMYCiADKAkSFgoOZG9vcl9jb25uZWN0ZWQYCyABKAgSGAoQcm9vdF9maW5nZXJwcmludBgUIAEoCRIoCgR0aW1lGBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIYChZHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0IswBCghQbGF0Zm9ybRItCgRtb2RlGAEgASgOMh8uaGVhcnRoLnN5c3RlbS52MS5QbGF0Zm9ybS5Nb2RlEg4KBmRldGFpbBgCIAEoCRIKCgJvcxgDIAEoCRIOCgZrZXJuZWwYBCABKAkSFAoMYXJjaGl0ZWN0dXJlGAUgASgJIk8KBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEg4KCk1PREVfSU1BR0UQARIPCgtNT0RFX0hPU1RFRBACEhAKDE1PREVfU0FOREJPWBADInsKF0dldENhcGFiaWxpdGllc1Jlc3BvbnNlEjIKDGNhcGFiaWxpdGllcxgBIAMoCzIcLmhlYXJ0aC5zeXN0ZW0udjEuQ2FwYWJpbGl0eRIsCghwbGF0Zm9ybRgCIAEoCzIaLmhlYXJ0aC5zeXN0ZW0udjEuUGxhdGZvcm0iXgoKQ2FwYWJpbGl0eRIMCgRuYW1lGAEgASgJEhEKCWF2YWlsYWJsZRgCIAEoCBIOCgZkZXRhaWwYAyABKAkSDwoHcHVycG9zZRgEIAEoCRIOCgZyZW1lZHkYBSABKAkiIwoPU2h1dGRvd25SZXF1ZXN0EhAKCHNlcnZpY2VzGAEgASgIIhIKEFNodXRkb3duUmVzcG9uc2Uy1QIKDVN5c3RlbVNlcnZpY2USXwoJR2V0U2VydmVyEiIuaGVhcnRoLnN5c3RlbS52MS5HZXRTZXJ2ZXJSZXF1ZXN0GiMuaGVhcnRoLnN5c3RlbS52MS5HZXRTZXJ2ZXJSZXNwb25zZSIJkAIByvMYAhABEnEKD0dldENhcGFiaWxpdGllcxIoLmhlYXJ0aC5zeXN0ZW0udjEuR2V0Q2FwYWJpbGl0aWVzUmVxdWVzdBopLmhlYXJ0aC5zeXN0ZW0udjEuR2V0Q2FwYWJpbGl0aWVzUmVzcG9uc2UiCZACAcrzGAIQARJwCghTaHV0ZG93bhIhLmhlYXJ0aC5zeXN0ZW0udjEuU2h1dGRvd25SZXF1ZXN0GiIuaGVhcnRoLnN5c3RlbS52MS5TaHV0ZG93blJlc3BvbnNlIh3K8xgCEAPS8xgPc2VydmVyLnNodXRkb3du8PMYAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_hearth_options_v1_options]);
 
 /**
  * GetServerRequest is empty.
@@ -121,6 +121,13 @@ export type GetServerResponse = Message<"hearth.system.v1.GetServerResponse"> & 
    * @generated from field: string root_fingerprint = 20;
    */
   rootFingerprint: string;
+
+  /**
+   * The server's clock when it answered.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 21;
+   */
+  time?: Timestamp;
 };
 
 /**
@@ -146,6 +153,96 @@ export const GetCapabilitiesRequestSchema: GenMessage<GetCapabilitiesRequest> = 
   messageDesc(file_hearth_system_v1_system, 2);
 
 /**
+ * Platform is what the server stands on.
+ *
+ * @generated from message hearth.system.v1.Platform
+ */
+export type Platform = Message<"hearth.system.v1.Platform"> & {
+  /**
+   * How much of the machine belongs to the server.
+   *
+   * @generated from field: hearth.system.v1.Platform.Mode mode = 1;
+   */
+  mode: Platform_Mode;
+
+  /**
+   * How that was found out.
+   *
+   * @generated from field: string detail = 2;
+   */
+  detail: string;
+
+  /**
+   * The operating system, as in "Debian GNU/Linux 12 (bookworm)".
+   *
+   * @generated from field: string os = 3;
+   */
+  os: string;
+
+  /**
+   * The kernel's release.
+   *
+   * @generated from field: string kernel = 4;
+   */
+  kernel: string;
+
+  /**
+   * The architecture, as in "x86_64".
+   *
+   * @generated from field: string architecture = 5;
+   */
+  architecture: string;
+};
+
+/**
+ * Describes the message hearth.system.v1.Platform.
+ * Use `create(PlatformSchema)` to create a new message.
+ */
+export const PlatformSchema: GenMessage<Platform> = /*@__PURE__*/
+  messageDesc(file_hearth_system_v1_system, 3);
+
+/**
+ * Mode is how much of the machine belongs to the server.
+ *
+ * @generated from enum hearth.system.v1.Platform.Mode
+ */
+export enum Platform_Mode {
+  /**
+   * Not given.
+   *
+   * @generated from enum value: MODE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The whole machine, from the server's own image.
+   *
+   * @generated from enum value: MODE_IMAGE = 1;
+   */
+  IMAGE = 1,
+
+  /**
+   * A machine with an operating system of its owner's choice, as root.
+   *
+   * @generated from enum value: MODE_HOSTED = 2;
+   */
+  HOSTED = 2,
+
+  /**
+   * A process without the rights to run services: for looking and for work on the page.
+   *
+   * @generated from enum value: MODE_SANDBOX = 3;
+   */
+  SANDBOX = 3,
+}
+
+/**
+ * Describes the enum hearth.system.v1.Platform.Mode.
+ */
+export const Platform_ModeSchema: GenEnum<Platform_Mode> = /*@__PURE__*/
+  enumDesc(file_hearth_system_v1_system, 3, 0);
+
+/**
  * GetCapabilitiesResponse holds the capabilities.
  *
  * @generated from message hearth.system.v1.GetCapabilitiesResponse
@@ -157,6 +254,13 @@ export type GetCapabilitiesResponse = Message<"hearth.system.v1.GetCapabilitiesR
    * @generated from field: repeated hearth.system.v1.Capability capabilities = 1;
    */
   capabilities: Capability[];
+
+  /**
+   * What the server stands on.
+   *
+   * @generated from field: hearth.system.v1.Platform platform = 2;
+   */
+  platform?: Platform;
 };
 
 /**
@@ -164,7 +268,7 @@ export type GetCapabilitiesResponse = Message<"hearth.system.v1.GetCapabilitiesR
  * Use `create(GetCapabilitiesResponseSchema)` to create a new message.
  */
 export const GetCapabilitiesResponseSchema: GenMessage<GetCapabilitiesResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_system_v1_system, 3);
+  messageDesc(file_hearth_system_v1_system, 4);
 
 /**
  * Capability is something the machine may or may not offer.
@@ -192,6 +296,20 @@ export type Capability = Message<"hearth.system.v1.Capability"> & {
    * @generated from field: string detail = 3;
    */
   detail: string;
+
+  /**
+   * What it is needed for.
+   *
+   * @generated from field: string purpose = 4;
+   */
+  purpose: string;
+
+  /**
+   * What to do to have it; empty where it is there or cannot be had.
+   *
+   * @generated from field: string remedy = 5;
+   */
+  remedy: string;
 };
 
 /**
@@ -199,7 +317,7 @@ export type Capability = Message<"hearth.system.v1.Capability"> & {
  * Use `create(CapabilitySchema)` to create a new message.
  */
 export const CapabilitySchema: GenMessage<Capability> = /*@__PURE__*/
-  messageDesc(file_hearth_system_v1_system, 4);
+  messageDesc(file_hearth_system_v1_system, 5);
 
 /**
  * ShutdownRequest says what to stop.
@@ -220,7 +338,7 @@ export type ShutdownRequest = Message<"hearth.system.v1.ShutdownRequest"> & {
  * Use `create(ShutdownRequestSchema)` to create a new message.
  */
 export const ShutdownRequestSchema: GenMessage<ShutdownRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_system_v1_system, 5);
+  messageDesc(file_hearth_system_v1_system, 6);
 
 /**
  * ShutdownResponse is empty: the daemon ends after it has been sent.
@@ -235,7 +353,7 @@ export type ShutdownResponse = Message<"hearth.system.v1.ShutdownResponse"> & {
  * Use `create(ShutdownResponseSchema)` to create a new message.
  */
 export const ShutdownResponseSchema: GenMessage<ShutdownResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_system_v1_system, 6);
+  messageDesc(file_hearth_system_v1_system, 7);
 
 /**
  * SystemService tells about the server and stops it.

@@ -1,0 +1,19 @@
+package daemon
+
+import (
+	"time"
+
+	"github.com/hearthos/hearth/server/internal/reconcile"
+)
+
+// controllers are all that keep something true continuously. They are the same for a daemon that was not constructed,
+// whose controllers say what they are and cannot run.
+func (d *Daemon) controllers() []reconcile.Controller {
+	return []reconcile.Controller{
+		d.runner.Controller(), d.gateways.Controller(), d.hosts.Controller(), d.proxy.Controller(), d.operations.History(),
+		d.warnings.Controller(), d.accounts.Controller(time.Now),
+	}
+}
+
+// Controllers tells which controllers there are, what wakes them, and what they read and write.
+func Controllers() []reconcile.Controller { return new(Daemon).controllers() }

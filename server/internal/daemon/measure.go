@@ -1,0 +1,38 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"github.com/hearthos/hearth/server/internal/rpc"
+	"github.com/hearthos/hearth/server/internal/rpc/telemetry"
+)
+
+// measure makes what measures calls, and what sends it away where a collector is configured.
+func (d *Daemon) measure(ctx context.Context) ([]rpc.Interceptor, error) {
+	var err error
+	if d.meter, err = telemetry.New(d.cfg.Version, d.metrics()...); err != nil {
+		return nil, err
+	}
+	if d.cfg.Collector == "" {
+		return []rpc.Interceptor{d.meter.Intercept}, nil
+	}
+	if d.exporter, err = telemetry.NewExporter(ctx, d.cfg.Collector, d.cfg.Version, d.Tag(), d.meter); err != nil {
+		return nil, err
+	}
+	return []rpc.Interceptor{d.meter.Intercept, d.exporter.Intercept}, nil
+}
+
+// stopMeasuring sends what is left. A collector that cannot be reached holds up the end for a moment only, and is no
+// reason for a daemon to end badly.
+func (d *Daemon) stopMeasuring() error {
+	if d.exporter == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the daemon's own has ended
+	defer cancel()
+	if err := d.exporter.Close(ctx); err != nil {
+		d.log.Info("what was measured last could not be sent", "error", err)
+	}
+	return nil
+}

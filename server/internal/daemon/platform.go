@@ -1,0 +1,29 @@
+package daemon
+
+import (
+	"context"
+
+	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
+
+	"github.com/hearthos/hearth/server/internal/host/platform"
+)
+
+func (d *Daemon) machine() platform.Machine { return platform.Here(d.cfg.StateDir, d.cfg.BinDir) }
+
+// Platform implements systemrpc.Daemon.
+func (d *Daemon) Platform() *systemv1.Platform {
+	modes := map[platform.Mode]systemv1.Platform_Mode{
+		platform.Image: systemv1.Platform_MODE_IMAGE, platform.Hosted: systemv1.Platform_MODE_HOSTED, platform.Sandbox: systemv1.Platform_MODE_SANDBOX,
+	}
+	p := d.machine().Platform()
+	return &systemv1.Platform{Mode: modes[p.Mode], Detail: p.Detail, Os: p.OS, Kernel: p.Kernel, Architecture: p.Architecture}
+}
+
+// Capabilities implements systemrpc.Daemon.
+func (d *Daemon) Capabilities(ctx context.Context) []*systemv1.Capability {
+	var list []*systemv1.Capability
+	for _, c := range d.machine().Capabilities(ctx) {
+		list = append(list, &systemv1.Capability{Name: c.Name, Available: c.Available, Detail: c.Detail, Purpose: c.Purpose, Remedy: c.Remedy})
+	}
+	return list
+}
