@@ -43,13 +43,17 @@ func (v view) readable(kind *store.KindInfo, id string) bool {
 	return !kind.Personal || v.account != "" && owner == v.account
 }
 
-// rights are what a bookmark of these selectors is bound to: the kinds that may be read and, where rows of accounts can be
-// among them, whose they are.
+// rights are what a bookmark of these selectors is bound to: the kinds of theirs that may be read and, where rows of accounts
+// can be among them, whose they are.
 func (v view) rights(selectors []*statev1.Selector) store.Rights {
+	every := len(selectors) == 0 || slices.ContainsFunc(selectors, func(sel *statev1.Selector) bool { return sel.GetKind() == "" })
 	names := slices.Sorted(maps.Keys(v.kinds))
-	personal := len(selectors) == 0
-	for _, sel := range selectors {
-		personal = personal || sel.GetKind() == "" || v.kinds[sel.GetKind()].Personal
+	personal := every
+	if !every {
+		names = slices.DeleteFunc(names, func(name string) bool {
+			return !slices.ContainsFunc(selectors, func(sel *statev1.Selector) bool { return sel.GetKind() == name })
+		})
+		personal = slices.ContainsFunc(names, func(name string) bool { return v.kinds[name].Personal })
 	}
 	if personal {
 		names = append(names, "of "+v.account)
