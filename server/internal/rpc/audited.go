@@ -28,7 +28,7 @@ func (h *Hub) audited(ctx context.Context, c *Call, next func(context.Context) e
 		return &auditv1.EntrySpec{
 			Method: string(c.Method.FullName()), Targets: targets, Caller: c.Caller.Identity.ID, Role: c.Caller.Identity.Role,
 			Listener: c.Caller.Origin.Listener.String(), Address: c.Caller.Origin.Remote, Uid: c.Caller.Origin.UID,
-			Wire: c.Wire, CallTime: timestamppb.New(c.start),
+			Wire: c.Wire, RequestId: c.RequestID, CallTime: timestamppb.New(c.start),
 		}
 	})
 	first, _ := proto.GetExtension(c.Method.Options(), optionsv1.E_RecordFirst).(bool)
