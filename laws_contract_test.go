@@ -38,13 +38,9 @@ import (
 // kinds are the resource kinds by number. Numbers are keys on people's disks: a line is added for a new kind, and none
 // is ever changed, removed or used again.
 var kinds = map[uint32]string{
-	1: "operation", 2: "progress", 3: "package", 4: "artifact", 5: "healthcheck", 6: "dependency", 7: "refusedeffect",
-	8: "container", 20: "action", 21: "task", 30: "host", 40: "token", 71: "calendarentry",
-	41: "account", 42: "password", 43: "session",
-	8: "container", 20: "action", 21: "task", 30: "host", 40: "token",
-	50: "preferences",
-	47: "audit",
-	70: "warning", 71: "calendarentry",
+	1: "operation", 2: "progress", 3: "package", 4: "artifact", 5: "healthcheck", 6: "dependency",
+	7: "refusedeffect", 8: "container", 20: "action", 21: "task", 30: "host", 40: "token", 41: "account",
+	42: "password", 43: "session", 47: "audit", 50: "preferences", 70: "warning", 71: "calendarentry",
 }
 
 // contract are the files of the contract.

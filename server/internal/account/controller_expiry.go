@@ -23,7 +23,7 @@ const expiryKey = "expiry"
 func (s *Service) Controller(clock func() time.Time) reconcile.Controller {
 	keys := []string{expiryKey}
 	c := reconcile.Controller{
-		Name: "account-expiry",
+		Name: "account-expiry", Area: "account", Writes: []string{"session", "token"},
 		List: func() ([]string, error) { return keys, nil },
 		Reconcile: func(ctx context.Context, _ string) (time.Duration, error) {
 			return s.expire(ctx, clock())

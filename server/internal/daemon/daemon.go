@@ -172,7 +172,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Daemon, err erro
 	d.hub, err = rpc.New(rpc.Config{
 		Logger: log, Cookie: d.cookie(), Ours: d.ours, Authenticator: credentials{d.accounts}, Revision: d.store.Revision, Audit: d.audit,
 		Outer: outer, Interceptors: []rpc.Interceptor{effectsCaller},
-		Transfer:     transfer.New(uploads{d.artifacts}, log), OpenAPI: openapi.Document, CA: d.authority.RootPEM,
+		Transfer: transfer.New(uploads{d.artifacts}, log), OpenAPI: openapi.Document, CA: d.authority.RootPEM,
 	})
 	if err != nil {
 		return nil, err

@@ -52,7 +52,7 @@ func (s *Server) GetServer(ctx context.Context, _ *systemv1.GetServerRequest) (*
 		StoreId: s.store.ID(), Tag: s.store.Tag(), Version: s.version, StartTime: timestamppb.New(s.started),
 		Revision: s.store.Revision(), Hostname: s.hostname, DoorConnected: s.daemon.DoorConnected(), MemoryBytes: resident(),
 		RootFingerprint: s.daemon.RootFingerprint(),
-		Time: timestamppb.Now(),
+		Time:            timestamppb.Now(),
 	}
 	role, scope := rpc.CallerRole(ctx), rpc.CallerScope(ctx)
 	for _, k := range store.Kinds() {
