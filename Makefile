@@ -23,11 +23,19 @@ node_modules/.package-lock.json: package.json package-lock.json
 	npm ci --no-fund --no-audit --loglevel=error
 	@touch $@
 
+# What makes the Python client and runs its test; nothing of it is outside of this folder.
+.cache/python/.installed: clients/gen/python/requirements.txt
+	@scripts/setup
+	rm -rf .cache/python && python3 -m venv .cache/python
+	.cache/python/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 .PHONY: generate
-generate: node_modules/.package-lock.json ## Generate Go, TypeScript and OpenAPI from the contract
+generate: node_modules/.package-lock.json .cache/python/.installed ## Generate Go, TypeScript, Python and OpenAPI from the contract
 	buf format -w api/proto
 	buf lint
-	@for f in buf.gen.yaml buf.gen.api.yaml buf.gen.abi.yaml buf.gen.openapi.yaml; do buf generate --template $$f || exit 1; done
+	@for f in buf.gen.yaml buf.gen.api.yaml buf.gen.abi.yaml buf.gen.python.yaml; do buf generate --template $$f || exit 1; done
+	scripts/openapi api/openapi/openapi.json
 
 bin/hearth: $(GO_SOURCES)
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./clients/cli
@@ -71,7 +79,7 @@ check: node_modules/.package-lock.json ## The fast checks, without root
 	scripts/test fast
 
 .PHONY: test
-test: sample ## All tests this machine can run
+test: sample .cache/python/.installed ## All tests this machine can run
 	scripts/test all
 
 .PHONY: soak
@@ -86,6 +94,16 @@ lint: node_modules/.package-lock.json ## Check formatting, vet and the contract'
 	buf lint
 	buf format -d --exit-code api/proto
 	npm run check --silent --workspaces --if-present
+
+	@$(MAKE) --no-print-directory breaking
+
+.PHONY: breaking
+breaking: node_modules/.package-lock.json ## Check that the contract breaks nobody who knows the frozen one
+	buf breaking api/proto --against api/openapi/descriptor.binpb
+
+.PHONY: freeze
+freeze: node_modules/.package-lock.json ## Make the contract as it is now the one that must not be broken
+	buf build api/proto --exclude-source-info -o api/openapi/descriptor.binpb
 
 .PHONY: bench
 bench: build ## First figures, as ratios against a baseline in the same run

@@ -22,13 +22,13 @@ import (
 // What people read is held to the code here: the pages that follow from the contract are made by it, and every file
 // that a page names is there.
 //
-//	go test . -run TestGeneratedPages -update    writes docs/reasons.md and docs/methods.md anew
+//	go test . -run TestGeneratedPages -update    writes docs/reasons.md, docs/methods.md and the table of api/README.md anew
 
 var update = flag.Bool("update", false, "write the generated pages anew")
 
 func TestGeneratedPages(t *testing.T) {
 	t.Parallel()
-	for path, page := range map[string]string{"docs/reasons.md": reasonsPage(), "docs/methods.md": methodsPage(t)} {
+	for path, page := range map[string]string{"docs/reasons.md": reasonsPage(), "docs/methods.md": methodsPage(t), "api/README.md": surfacePage(t)} {
 		if *update {
 			if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
 				t.Error(err)
@@ -129,6 +129,79 @@ func mayCall(access *optionsv1.Access) []string {
 	}
 	mark(true)
 	return marks
+}
+
+// surfacePage is api/README.md with its table of the whole surface as the contract has it: each method that is there is
+// in it, and none of those to come is there already, by its name or by that of StartOS.
+func surfacePage(t *testing.T) string {
+	have, err := os.ReadFile("api/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rule = "|---|---|---|---|---|---|---|\n"
+	head, table, ok := strings.Cut(string(have), "| package | service | method | resource | access | StartOS | there |\n"+rule)
+	if !ok {
+		t.Fatal("api/README.md has no table of the surface")
+	}
+	var rows []string
+	there := map[string]bool{}
+	eachMethod(t, func(m protoreflect.MethodDescriptor) {
+		who := whoMayCall(m)
+		if who == "" {
+			return
+		}
+		legacy, _ := proto.GetExtension(m.Options(), optionsv1.E_LegacyRpc).(string)
+		if legacy != "" {
+			legacy = "`" + legacy + "`"
+			there[legacy] = true
+		}
+		there[string(m.FullName())] = true
+		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s | %s | %s | %s | yes |", m.ParentFile().Package(), m.Parent().Name(), m.Name(), resourceOf(m), who, legacy))
+	})
+	for _, row := range strings.Split(strings.TrimSpace(table), "\n") {
+		cells := strings.Split(row, "|")
+		if len(cells) != 9 {
+			t.Errorf("api/README.md: the row %q has not seven cells", row)
+			continue
+		}
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		name := strings.Trim(cells[1], "`") + "." + cells[2] + "." + cells[3]
+		elsewhere := strings.Contains(cells[1], ".registry.") || strings.Contains(cells[1], ".tunnel.") // with methods of the same names
+		if cells[7] == "" && !there[name] && (elsewhere || !there[cells[6]]) {
+			rows = append(rows, row)
+		}
+	}
+	slices.Sort(rows)
+	return head + "| package | service | method | resource | access | StartOS | there |\n" + rule + strings.Join(rows, "\n") + "\n"
+}
+
+// resourceOf is the id of the kind that the answer of a method holds.
+func resourceOf(m protoreflect.MethodDescriptor) string {
+	fields := m.Output().Fields()
+	for i := range fields.Len() {
+		if md := fields.Get(i).Message(); md != nil {
+			if kind, _ := proto.GetExtension(md.Options(), optionsv1.E_Kind).(*optionsv1.Kind); kind != nil {
+				return kind.GetId()
+			}
+		}
+	}
+	return ""
+}
+
+// whoMayCall is the least role that may call a public method; empty for the others.
+func whoMayCall(m protoreflect.MethodDescriptor) string {
+	access, _ := proto.GetExtension(m.Options(), optionsv1.E_Access).(*optionsv1.Access)
+	switch who := access.GetWho().(type) {
+	case *optionsv1.Access_Role:
+		return strings.ToLower(strings.TrimPrefix(who.Role.String(), "ROLE_"))
+	case *optionsv1.Access_Anonymous:
+		return "everyone"
+	case *optionsv1.Access_Local:
+		return "local root"
+	}
+	return ""
 }
 
 // scopeOf marks the methods that a scope of packages leaves.

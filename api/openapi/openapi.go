@@ -3,7 +3,7 @@ package openapi
 
 import _ "embed"
 
-// Document is the document: OpenAPI 2.0, JSON.
+// Document is the document: OpenAPI 3.1, JSON.
 //
-//go:embed hearth.swagger.json
+//go:embed openapi.json
 var Document []byte

@@ -43,7 +43,8 @@ func (e *end) wait(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case fault.Is(err, metav1.Reason_REASON_UNAVAILABLE), err == nil && !server.GetStartTime().AsTime().Equal(e.started):
+		case fault.Is(err, metav1.Reason_REASON_UNAVAILABLE), fault.Is(err, metav1.Reason_REASON_SERVER_STARTING),
+			err == nil && !server.GetStartTime().AsTime().Equal(e.started):
 			return nil
 		}
 		select {

@@ -2,6 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
 
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 
@@ -11,8 +15,76 @@ import (
 
 func (a *app) systemCommand() *cobra.Command {
 	c := &cobra.Command{Use: "system", Short: "The server itself"}
-	c.AddCommand(a.shutdownCommand(), a.capabilitiesCommand())
+	c.AddCommand(a.stateCommand(), a.shutdownCommand(), a.capabilitiesCommand())
 	return c
+}
+
+func (a *app) stateCommand() *cobra.Command {
+	var follow bool
+	c := &cobra.Command{
+		Use: "state", Short: "Show how far the server is, also while it starts", Args: cobra.NoArgs,
+		Long: `Show in which phase the server is and, while it starts, what it does right now.
+
+Everyone may ask, without a credential. With --follow the log of the start is
+printed until the server runs; that takes an administrator.`,
+		Example: "  hearth system state\n  hearth system state --follow",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				if follow {
+					if err := a.followStart(ctx, c); err != nil {
+						return err
+					}
+				}
+				state, err := c.System.GetState(ctx, &systemv1.GetStateRequest{})
+				if err != nil {
+					return err
+				}
+				phase := strings.ToLower(strings.TrimPrefix(state.GetPhase().String(), "PHASE_"))
+				if a.rows() {
+					return a.printRow(map[string]any{
+						"phase": phase, "step": state.GetStep(), "steps_done": state.GetStepsDone(), "steps": state.GetSteps(),
+						"start_time": state.GetStartTime().AsTime(),
+					})
+				}
+				fmt.Fprintf(a.Out, "phase  %s\n", phase)
+				if state.GetStep() != "" {
+					fmt.Fprintf(a.Out, "step   %d of %d: %s\n", state.GetStepsDone()+1, state.GetSteps(), state.GetStep())
+				}
+				return nil
+			})
+		},
+	}
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "print the log of the start until the server runs")
+	return c
+}
+
+// followStart prints the log of the start.
+func (a *app) followStart(ctx context.Context, c *hearth.Client) error {
+	stream, err := c.System.FollowStart(ctx, &systemv1.FollowStartRequest{})
+	if err != nil {
+		return err
+	}
+	for {
+		resp, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, l := range resp.GetLines() {
+			row := map[string]any{"time": l.GetTime().AsTime(), "level": l.GetLevel(), "text": l.GetText()}
+			switch {
+			case a.rows():
+				err = a.printRow(row)
+			default:
+				_, err = fmt.Fprintf(a.Out, "%s  %-5s  %s\n", l.GetTime().AsTime().Local().Format("15:04:05.000"), l.GetLevel(), l.GetText())
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
 }
 
 func (a *app) shutdownCommand() *cobra.Command {

@@ -41,7 +41,12 @@ func (p *pause) wait(ctx context.Context) error {
 // reset makes the next pause a short one.
 func (p *pause) reset() { p.next = 0 }
 
-// gone tells whether err means that the server cannot be reached now, and not that it refused.
+// gone tells whether err means that the server cannot be reached now or is starting, and not that it refused.
 func gone(err error) bool {
-	return fault.Is(err, metav1.Reason_REASON_UNAVAILABLE) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, errEnded)
+	return away(err) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, errEnded)
+}
+
+// away tells whether a fault says that the server is not there yet, or not any more.
+func away(err error) bool {
+	return fault.Is(err, metav1.Reason_REASON_UNAVAILABLE) || fault.Is(err, metav1.Reason_REASON_SERVER_STARTING)
 }

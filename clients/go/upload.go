@@ -88,7 +88,8 @@ func again(err error) bool {
 		return true
 	}
 	switch fault.Reason(err) {
-	case metav1.Reason_REASON_UNAVAILABLE, metav1.Reason_REASON_CONFLICT, metav1.Reason_REASON_TRANSFER_INCOMPLETE:
+	case metav1.Reason_REASON_UNAVAILABLE, metav1.Reason_REASON_SERVER_STARTING, metav1.Reason_REASON_CONFLICT,
+		metav1.Reason_REASON_TRANSFER_INCOMPLETE:
 		return true
 	}
 	return false

@@ -111,8 +111,10 @@ func newServer(b *testing.B, prepare ...func(state string)) *server {
 	})
 	s.client, err = hearth.Dial(b.Context(), "unix:"+socket, hearth.Options{})
 	must(b, err)
-	_, err = s.client.Server(b.Context())
-	must(b, err)
+	waitFor(b, 30*time.Second, func() bool { // the sockets are open before the rest is there
+		_, err := s.client.Server(b.Context())
+		return err == nil
+	})
 	s.answered = time.Since(begin)
 	return s
 }

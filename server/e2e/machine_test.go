@@ -157,8 +157,8 @@ func (m *machine) rows(args ...string) []map[string]any {
 	return rows
 }
 
-// start starts the daemon and waits until it answers.
-func (m *machine) start(flags ...string) {
+// launch starts the daemon.
+func (m *machine) launch(flags ...string) {
 	m.t.Helper()
 	args := append([]string{"--state", m.state, "--bin", m.bin}, flags...)
 	m.daemon = m.command(filepath.Join(m.bin, "hearthd"), args...)
@@ -172,6 +172,12 @@ func (m *machine) start(flags ...string) {
 		defer close(m.exited)
 		_ = m.daemon.Wait()
 	}()
+}
+
+// start starts the daemon and waits until it answers.
+func (m *machine) start(flags ...string) {
+	m.t.Helper()
+	m.launch(flags...)
 	m.eventually(30*time.Second, "the daemon answers", func() error {
 		select {
 		case <-m.exited:

@@ -424,6 +424,7 @@ func TestWires(t *testing.T) {
 		}
 	})
 	w.run("what is not public", w.nothingPrivate)
+	w.run("the same feed", w.sameFeed)
 }
 
 func (w *wires) sameList(t *testing.T, all []wire) {

@@ -81,7 +81,7 @@ func run(cfg daemon.Config, clean bool, log *slog.Logger) error {
 	if clean {
 		return daemon.CleanHost(ctx, cfg, log)
 	}
-	d, err := daemon.New(ctx, cfg, log)
+	d, err := daemon.New(cfg, log)
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,6 @@
-// Package daemon makes a server out of its parts: New constructs everything in order by plain calls, Run lets it run.
-// It is the best map of the system, and holds no logic of its own beyond wiring.
+// Package daemon makes a server out of its parts by plain calls, in order: New makes the wires, Run opens the sockets,
+// constructs everything (open) and lets it run. It is the best map of the system, and holds no logic of its own beyond
+// wiring.
 package daemon
 
 import (
@@ -7,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,12 +29,14 @@ import (
 	"github.com/hearthos/hearth/server/internal/host/mount"
 	"github.com/hearthos/hearth/server/internal/hosts"
 	"github.com/hearthos/hearth/server/internal/install"
+	"github.com/hearthos/hearth/server/internal/journal"
 	"github.com/hearthos/hearth/server/internal/logs"
 	"github.com/hearthos/hearth/server/internal/naming"
 	"github.com/hearthos/hearth/server/internal/operation"
 	"github.com/hearthos/hearth/server/internal/proxy"
 	"github.com/hearthos/hearth/server/internal/reconcile"
 	"github.com/hearthos/hearth/server/internal/rpc"
+	"github.com/hearthos/hearth/server/internal/rpc/systemrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/telemetry"
 	"github.com/hearthos/hearth/server/internal/rpc/transfer"
 	"github.com/hearthos/hearth/server/internal/runner"
@@ -47,21 +51,30 @@ type Daemon struct {
 	cfg     Config
 	log     *slog.Logger
 	started time.Time
-	runDir  string
+	// recent is the log of late, for those who follow the start.
+	recent *journal.Recent
+	// step is where the start is.
+	step atomic.Int32
+	// tag, runDir and names are known once the sockets are open.
+	tag    string
+	runDir string
+	names  naming.Server
+	// opened tells that the areas are there.
+	opened atomic.Bool
 	// door tells whether the front door answered last.
 	door atomic.Bool
 	// stop ends Run; its cause says why.
 	stop context.CancelCauseFunc
-	// endBackground ends what New started beside Run.
+	// endBackground ends what open started beside Run.
 	endBackground context.CancelFunc
 	// stopManager ends the controllers alone; managerDone is closed when they have ended.
 	stopManager context.CancelFunc
 	managerDone chan struct{}
 
 	store      *store.Store
-	accounts   *account.Service
 	artifacts  *artifact.Keeper
 	volumes    *volume.Keeper
+	ring       *seal.Ring
 	authority  *cert.Authority
 	audit      *audit.Log
 	lxc        *lxc.Runtime
@@ -73,61 +86,75 @@ type Daemon struct {
 	operations *operation.Engine
 	manager    *reconcile.Manager
 	warnings   *warn.Keeper
+	outer      []rpc.Interceptor // what measures calls
 	meter      *telemetry.Meter
 	exporter   *telemetry.Exporter // nil: no collector is configured
 	doorConn   *doorctl.Door
 	hub        *rpc.Hub
+	accounts   *account.Service
+	transfer   *transfer.Handler
+	system     *systemrpc.Server
 }
 
-// New opens the state and constructs the server. Nothing runs and nothing listens yet. The background of what it
-// constructs ends with ctx, or with Run.
-func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Daemon, err error) {
+// New makes the wires. Nothing runs and nothing listens yet, and the state is not touched but for its folder.
+func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	d := &Daemon{cfg: cfg, log: log, started: time.Now()}
-	ctx, d.endBackground = context.WithCancel(ctx)
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, d.close())
-		}
-	}()
-
-	// State. The store is opened first: it holds the lock that keeps a second daemon out.
 	if err := os.MkdirAll(cfg.StateDir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the state folder: %w", err)
 	}
-	if d.store, err = store.Open(filepath.Join(cfg.StateDir, "store"), store.Options{Logger: log}); err != nil {
+	d := &Daemon{cfg: cfg, started: time.Now(), recent: journal.NewRecent(keptLines)}
+	d.log = slog.New(d.recent.Handler(log.Handler()))
+	var err error
+	d.hub, err = rpc.New(rpc.Config{
+		Logger: d.log, Cookie: d.cookie, Ours: d.ours, Authenticator: authenticator{d}, Revision: d.revision, Audit: d.auditLog,
+		Outer: []rpc.Interceptor{d.measured}, Interceptors: []rpc.Interceptor{effectsCaller},
+		Transfer: http.HandlerFunc(d.transfers), OpenAPI: openapi.Document, CA: func() []byte { return d.authority.RootPEM() },
+	})
+	if err != nil {
 		return nil, err
 	}
-	tag := d.store.Tag()
-	d.runDir = filepath.Join(cfg.RunRoot, tag)
+	d.declare()
+	return d, d.hub.Build()
+}
+
+// openSockets opens the instance's sockets and serves them. It comes before all else where the tag is known: from here on
+// callers are told how far the start is.
+func (d *Daemon) openSockets(tag string, serve func(func() error)) (err error) {
+	d.tag, d.runDir = tag, filepath.Join(d.cfg.RunRoot, tag)
+	d.names = naming.Server{Hostname: naming.Hostname(d.cfg.Hostname, tag)}
 	if err := d.makeRunDir(); err != nil {
-		return nil, err
+		return err
 	}
+	if d.ring, err = seal.Load(KeyDir(d.cfg.StateDir)); err != nil {
+		return err
+	}
+	if d.authority, err = cert.Open(filepath.Join(d.cfg.StateDir, "authority"), d.names.Hostname, d.ring); err != nil {
+		return err
+	}
+	return d.listen(serve)
+}
+
+// open constructs the areas on the store. What they do in the background ends with ctx.
+func (d *Daemon) open(ctx context.Context) (err error) {
+	cfg, log := d.cfg, d.log
+	tag := d.tag
 	if d.artifacts, err = artifact.New(filepath.Join(cfg.StateDir, "artifacts"), runner.Architecture(), d.store, log, time.Now); err != nil {
-		return nil, err
+		return err
 	}
 	if d.volumes, err = volume.New(filepath.Join(cfg.StateDir, "volumes")); err != nil {
-		return nil, err
+		return err
 	}
 	logKeeper, err := logs.New(filepath.Join(cfg.StateDir, "logs"), d.store)
 	if err != nil {
-		return nil, err
-	}
-	names := naming.Server{Hostname: naming.Hostname(cfg.Hostname, tag)}
-	ring, err := seal.Load(KeyDir(cfg.StateDir))
-	if err != nil {
-		return nil, err
-	}
-	if d.authority, err = cert.Open(filepath.Join(cfg.StateDir, "authority"), names.Hostname, ring); err != nil {
-		return nil, err
+		return err
 	}
 
 	// Host mechanisms.
 	d.lxc, err = lxc.New(lxc.Config{Tag: tag, RunDir: d.runDir, Helper: filepath.Join(cfg.BinDir, "hearth-lxc")})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	d.mounts = mount.New()
 	bridge := BridgeName(tag)
@@ -140,7 +167,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Daemon, err erro
 		Tag: tag, Bridge: bridge, Address: cfg.Bridge, Ports: []uint16{uint16(cfg.WebPort)},
 		Interface: func(pkg string) string { return runner.InterfaceName(tag, pkg) },
 	}, d.store, log); err != nil {
-		return nil, err
+		return err
 	}
 	d.runner = runner.New(ctx, runner.Config{
 		RunDir: d.runDir, StateDir: cfg.StateDir, Tag: tag, Bridge: bridge, BridgeAddress: cfg.Bridge, FirstUID: cfg.FirstUID,
@@ -149,7 +176,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Daemon, err erro
 	}, d.store, log, time.Now, d.lxc, d.artifacts, d.volumes, d.mounts)
 	installs := install.New(d.store, time.Now, d.artifacts, packageData{d.volumes}, logKeeper, gate, forget)
 	actions := action.New(d.store, log, d.runner, desires{installs})
-	keys := custody.New(ring, d.authority)
+	keys := custody.New(d.ring, d.authority)
 	d.operations = operation.New(d.store, log, slices.Concat(installs.Definitions(), keys.Definitions())...)
 	packageEffects := effects.New(effects.Deps{
 		Store: d.store, Log: log, Clock: time.Now, Data: d.volumes, Desires: installs, Containers: containers{d.runner},
@@ -157,28 +184,20 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Daemon, err erro
 		Actions: packageActions{actions}, BridgeIP: cfg.Bridge.Addr().String(),
 	})
 	d.proxy = proxy.New(proxy.Options{
-		Store: d.store, Log: log, Door: frontDoor{d}, Names: serverNames{names}, Certificates: serverCertificates{d.authority},
+		Store: d.store, Log: log, Door: frontDoor{d}, Names: serverNames{d.names}, Certificates: serverCertificates{d.authority},
 		Server: d.doorServer(),
 	})
 	d.warnings = warn.New(d.store, log, d.conditions()...)
 	d.manager = reconcile.New(d.store, log, d.controllers()...)
 	d.runner.Connect(hooks{d, actions}, func(pkg string) { d.manager.Wake(runner.ControllerName, pkg) })
 
-	// Wires.
-	outer, err := d.measure(ctx)
-	if err != nil {
-		return nil, err
+	if d.outer, err = d.measure(ctx); err != nil {
+		return err
 	}
-	d.hub, err = rpc.New(rpc.Config{
-		Logger: log, Cookie: d.cookie(), Ours: d.ours, Authenticator: credentials{d.accounts}, Revision: d.store.Revision, Audit: d.audit,
-		Outer: outer, Interceptors: []rpc.Interceptor{effectsCaller},
-		Transfer: transfer.New(uploads{d.artifacts}, log), OpenAPI: openapi.Document, CA: d.authority.RootPEM,
-	})
-	if err != nil {
-		return nil, err
-	}
-	d.register(actions, installs, logKeeper, packageEffects, keys, names.Hostname)
-	return d, d.hub.Build()
+	d.transfer = transfer.New(uploads{d.artifacts}, log)
+	d.register(actions, installs, logKeeper, packageEffects, keys)
+	d.opened.Store(true)
+	return nil
 }
 
 // makeRunDir makes the instance's folder under /run, and the names under which the local socket is found.
@@ -191,7 +210,7 @@ func (d *Daemon) makeRunDir() error {
 			return err
 		}
 	}
-	for _, link := range []string{filepath.Join(d.cfg.StateDir, "hearthd.sock"), d.cfg.Socket} {
+	for _, link := range []string{d.socketLink(), d.cfg.Socket} {
 		if link == "" {
 			continue
 		}
@@ -219,9 +238,9 @@ func KeyDir(stateDir string) string { return filepath.Join(stateDir, "keys") }
 func BridgeName(tag string) string { return "h" + tag + "br0" }
 
 // Tag is the tag of everything this server makes on the machine.
-func (d *Daemon) Tag() string { return d.store.Tag() }
+func (d *Daemon) Tag() string { return d.tag }
 
-// close gives back what New opened, in the reverse order.
+// close gives back what open opened, in the reverse order.
 func (d *Daemon) close() error {
 	var errs []error
 	d.endBackground()

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/hearthos/hearth/server/internal/rpc"
@@ -21,6 +22,18 @@ func (d *Daemon) measure(ctx context.Context) ([]rpc.Interceptor, error) {
 		return nil, err
 	}
 	return []rpc.Interceptor{d.meter.Intercept, d.exporter.Intercept}, nil
+}
+
+// measured has calls measured from when the areas are there: what comes before is refused, or asks how far the start is.
+func (d *Daemon) measured(ctx context.Context, c *rpc.Call, next func(context.Context) error) error {
+	if !d.opened.Load() {
+		return next(ctx)
+	}
+	for _, intercept := range slices.Backward(d.outer) {
+		inner := next
+		next = func(ctx context.Context) error { return intercept(ctx, c, inner) }
+	}
+	return next(ctx)
 }
 
 // stopMeasuring sends what is left. A collector that cannot be reached holds up the end for a moment only, and is no

@@ -37,21 +37,26 @@ import (
 	"github.com/hearthos/hearth/server/internal/rpc/systemrpc"
 )
 
-// register puts every service on the hub: one line reaches every wire.
-func (d *Daemon) register(actions *action.Service, installs *install.Service, logKeeper *logs.Keeper, fx *effects.Service, keys *custody.Service, hostname string) {
-	accountsv1.RegisterAccountServiceServer(d.hub, accountsrpc.New(d.accounts, d.cookie(), time.Now))
-	actionsv1.RegisterActionServiceServer(d.hub, actionsrpc.New(actions, time.Now))
-	auditv1.RegisterAuditServiceServer(d.hub, auditrpc.New(d.audit))
-	diagnosticsv1.RegisterDiagnosticsServiceServer(d.hub, diagnosticsrpc.New(d.warnings, d, time.Now))
-	effectsv1.RegisterEffectsServiceServer(d.hub, fx)
-	hostsv1.RegisterHostServiceServer(d.hub, hostsrpc.New(d.hosts))
-	logsv1.RegisterLogServiceServer(d.hub, logsrpc.New(logKeeper))
-	operationsv1.RegisterOperationServiceServer(d.hub, operationsrpc.New(d.store, d.operations, time.Now))
-	packagesv1.RegisterPackageServiceServer(d.hub, packagesrpc.New(d.store, installs, d.artifacts, d.operations, time.Now))
-	accountsv1.RegisterPreferencesServiceServer(d.hub, accountsrpc.NewPreferences(account.NewPreferences(d.store), time.Now))
-	statev1.RegisterStateServiceServer(d.hub, staterpc.New(d.store))
-	systemv1.RegisterSystemServiceServer(d.hub, systemrpc.New(d.store, d, d.cfg.Version, hostname, d.started))
-	systemv1.RegisterRootKeyServiceServer(d.hub, rootkeyrpc.New(keys, d.operations, time.Now))
+// declare puts every service on every wire.
+func (d *Daemon) declare() {
+	d.hub.Declare(
+		&accountsv1.AccountService_ServiceDesc,
+		&accountsv1.PreferencesService_ServiceDesc,
+		&actionsv1.ActionService_ServiceDesc,
+		&auditv1.AuditService_ServiceDesc,
+		&diagnosticsv1.DiagnosticsService_ServiceDesc,
+		&effectsv1.EffectsService_ServiceDesc,
+		&hostsv1.HostService_ServiceDesc,
+		&logsv1.LogService_ServiceDesc,
+		&operationsv1.OperationService_ServiceDesc,
+		&packagesv1.PackageService_ServiceDesc,
+		&statev1.StateService_ServiceDesc,
+		&systemv1.SystemService_ServiceDesc,
+		&systemv1.RootKeyService_ServiceDesc,
+	)
+	// The system answers from the first moment on.
+	d.system = systemrpc.New(d, d.cfg.Version, d.started)
+	systemv1.RegisterSystemServiceServer(d.hub, d.system)
 	d.hub.REST(
 		rpc.NewGateway(accountsv1.RegisterAccountServiceHandlerClient, accountsv1.NewAccountServiceClient),
 		rpc.NewGateway(actionsv1.RegisterActionServiceHandlerClient, actionsv1.NewActionServiceClient),
@@ -68,11 +73,34 @@ func (d *Daemon) register(actions *action.Service, installs *install.Service, lo
 	)
 }
 
+// register lets the services be answered: one line reaches every wire.
+func (d *Daemon) register(actions *action.Service, installs *install.Service, logKeeper *logs.Keeper, fx *effects.Service, keys *custody.Service) {
+	accountsv1.RegisterAccountServiceServer(d.hub, accountsrpc.New(d.accounts, d.cookie(), time.Now))
+	accountsv1.RegisterPreferencesServiceServer(d.hub, accountsrpc.NewPreferences(account.NewPreferences(d.store), time.Now))
+	actionsv1.RegisterActionServiceServer(d.hub, actionsrpc.New(actions, time.Now))
+	auditv1.RegisterAuditServiceServer(d.hub, auditrpc.New(d.audit))
+	diagnosticsv1.RegisterDiagnosticsServiceServer(d.hub, diagnosticsrpc.New(d.warnings, d, time.Now))
+	effectsv1.RegisterEffectsServiceServer(d.hub, fx)
+	hostsv1.RegisterHostServiceServer(d.hub, hostsrpc.New(d.hosts))
+	logsv1.RegisterLogServiceServer(d.hub, logsrpc.New(logKeeper))
+	operationsv1.RegisterOperationServiceServer(d.hub, operationsrpc.New(d.store, d.operations, time.Now))
+	packagesv1.RegisterPackageServiceServer(d.hub, packagesrpc.New(d.store, installs, d.artifacts, d.operations, time.Now))
+	statev1.RegisterStateServiceServer(d.hub, staterpc.New(d.store))
+	systemv1.RegisterRootKeyServiceServer(d.hub, rootkeyrpc.New(keys, d.operations, time.Now))
+	d.system.Open(d.store, d.names.Hostname)
+}
+
 // cookie is the name of the cookie of browsers' sessions: servers that share a host name have one each.
-func (d *Daemon) cookie() string { return "__Host-hearth-" + d.store.Tag() }
+func (d *Daemon) cookie() string { return "__Host-hearth-" + d.tag }
 
 // ours tells whether a host name is one that the server has a certificate for.
-func (d *Daemon) ours(host string) bool { return slices.Contains(d.proxy.Names(), host) }
+func (d *Daemon) ours(host string) bool {
+	names := d.names.Certificate(nil)
+	if d.opened.Load() {
+		names = d.proxy.Names()
+	}
+	return slices.Contains(names, host)
+}
 
 // DoorConnected implements systemrpc.Daemon.
 func (d *Daemon) DoorConnected() bool { return d.door.Load() }

@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"time"
+
+	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/hosts"
 	"github.com/hearthos/hearth/server/internal/journal"
 	"github.com/hearthos/hearth/server/internal/proxy"
+	"github.com/hearthos/hearth/server/internal/rpc"
 	"github.com/hearthos/hearth/server/internal/store"
 	"golang.org/x/sync/errgroup"
 )
@@ -30,49 +32,21 @@ const drain = 5 * time.Second
 func (d *Daemon) Run(ctx context.Context) error {
 	ctx, d.stop = context.WithCancelCause(ctx)
 	defer d.stop(nil)
-	if err := d.prepare(ctx); err != nil {
-		return errors.Join(err, d.close())
-	}
+	var background context.Context
+	background, d.endBackground = context.WithCancel(ctx)
 	group, running := errgroup.WithContext(ctx)
-	managed, stopManager := context.WithCancel(running)
-	defer stopManager()
-	d.stopManager, d.managerDone = stopManager, make(chan struct{})
-	group.Go(func() error {
-		defer close(d.managerDone)
-		if err := d.manager.Run(managed); managed.Err() == nil {
-			return err
-		}
-		return nil
-	})
-	group.Go(func() error { return d.operations.Run(running) })
-	group.Go(func() error { return d.followNetwork(running) })
-	group.Go(func() error { return d.followDoor(running) })
-	group.Go(func() error { return d.followAccounts(running) })
-	group.Go(func() error { return d.audit.Run(running) })
-	serve := func(fn func() error) {
-		group.Go(func() error {
-			if err := fn(); err != nil && running.Err() == nil {
-				return err
-			}
-			return nil
-		})
-	}
-	if err := d.listen(serve); err != nil {
-		d.stop(err)
-	}
+	group.Go(func() error { return d.bringUp(running, background, group) })
 	group.Go(func() error {
 		<-running.Done()
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 		defer cancel()
 		return d.hub.Shutdown(bounded)
 	})
-	d.log.InfoContext(ctx, "hearth runs", "version", d.cfg.Version, "tag", d.store.Tag(), "socket", d.socketPath(), "web", d.cfg.WebPort)
-	if code := d.accounts.ClaimCode(); code != "" {
-		d.log.InfoContext(ctx, "nobody has claimed this server; 'hearth claim' makes its first account", "code", code)
-	}
 	err := group.Wait()
 	d.endBackground()
-	d.runner.Close()
+	if d.runner != nil {
+		d.runner.Close()
+	}
 	if cause := context.Cause(ctx); errors.Is(cause, errStopped) || errors.Is(cause, context.Canceled) {
 		err = nil
 	} else if cause != nil {
@@ -81,8 +55,75 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return errors.Join(err, d.close())
 }
 
+// bringUp takes the server from nothing to the phase running, in the steps of the start. What goes on afterwards it
+// leaves with group.
+func (d *Daemon) bringUp(ctx, background context.Context, group *errgroup.Group) (err error) {
+	serve := func(fn func() error) {
+		group.Go(func() error {
+			if err := fn(); err != nil && ctx.Err() == nil {
+				return err
+			}
+			return nil
+		})
+	}
+	d.begin(ctx, stepStore)
+	tag := d.rememberedTag()
+	if tag != "" {
+		if err := d.openSockets(tag, serve); err != nil {
+			return err
+		}
+	}
+	// The store holds the lock that keeps a second daemon out.
+	if d.store, err = store.Open(filepath.Join(d.cfg.StateDir, "store"), store.Options{Logger: d.log}); err != nil {
+		return err
+	}
+	if tag == "" {
+		err = d.openSockets(d.store.Tag(), serve)
+	} else {
+		err = d.checkTag()
+	}
+	if err != nil {
+		return err
+	}
+	d.begin(ctx, stepAreas)
+	if err := d.open(background); err != nil {
+		return err
+	}
+	if err := d.prepare(ctx); err != nil {
+		return err
+	}
+	d.startLoops(ctx, group)
+	d.hub.Enter(optionsv1.Phase_PHASE_RUNNING, "")
+	d.log.InfoContext(ctx, "hearth runs", "version", d.cfg.Version, "tag", d.tag, "socket", d.socketPath(), "web", d.cfg.WebPort,
+		"after", time.Since(d.started).Round(time.Millisecond))
+	if code := d.accounts.ClaimCode(); code != "" {
+		d.log.InfoContext(ctx, "nobody has claimed this server; 'hearth claim' makes its first account", "code", code)
+	}
+	return nil
+}
+
+// startLoops begins what goes on as long as the server runs.
+func (d *Daemon) startLoops(ctx context.Context, group *errgroup.Group) {
+	managed, stopManager := context.WithCancel(ctx)
+	d.stopManager, d.managerDone = stopManager, make(chan struct{})
+	group.Go(func() error {
+		defer stopManager()
+		defer close(d.managerDone)
+		if err := d.manager.Run(managed); managed.Err() == nil {
+			return err
+		}
+		return nil
+	})
+	group.Go(func() error { return d.operations.Run(ctx) })
+	group.Go(func() error { return d.followNetwork(ctx) })
+	group.Go(func() error { return d.followDoor(ctx) })
+	group.Go(func() error { return d.followAccounts(ctx) })
+	group.Go(func() error { return d.audit.Run(ctx) })
+}
+
 // prepare makes the machine ready and takes up what is running: before anything is decided, what is must be known.
 func (d *Daemon) prepare(ctx context.Context) error {
+	d.begin(ctx, stepMachine)
 	if err := d.volumes.Sweep(); err != nil {
 		return err
 	}
@@ -93,9 +134,11 @@ func (d *Daemon) prepare(ctx context.Context) error {
 		return err
 	}
 	d.networkChanged(ctx)
+	d.begin(ctx, stepServices)
 	if err := d.runner.AdoptAll(ctx); err != nil {
 		return err
 	}
+	d.begin(ctx, stepDoor)
 	door, status, err := doorctl.Ensure(ctx, d.doorOptions())
 	if err != nil {
 		return fmt.Errorf("cannot reach the front door: %w", err)
@@ -109,24 +152,32 @@ func (d *Daemon) prepare(ctx context.Context) error {
 	return nil
 }
 
-// listen opens the sockets and serves them.
-func (d *Daemon) listen(serve func(func() error)) error {
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: d.serverCertificate}
+// listen opens the sockets and serves them. The local one is first: it is refused while another daemon answers there.
+func (d *Daemon) listen(serve func(func() error)) (err error) {
+	var open []net.Listener
+	defer func() {
+		for _, lis := range open {
+			if err != nil {
+				lis.Close()
+			}
+		}
+	}()
+	local, err := rpc.ListenUnix(d.socketPath(), 0o666)
+	if err != nil {
+		return err
+	}
+	open = append(open, local)
 	grpc, err := net.Listen("tcp", d.cfg.GRPCAddress)
 	if err != nil {
 		return fmt.Errorf("cannot listen for gRPC: %w", err)
 	}
-	if err := os.Remove(d.webPath()); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	web, err := net.ListenUnix("unix", &net.UnixAddr{Name: d.webPath(), Net: "unix"})
+	open = append(open, grpc)
+	web, err := rpc.ListenUnix(d.webPath(), 0o666)
 	if err != nil {
 		return fmt.Errorf("cannot listen for the front door: %w", err)
 	}
-	if err := os.Chmod(d.webPath(), 0o666); err != nil {
-		return err
-	}
-	serve(func() error { return d.hub.ServeUnix(d.socketPath(), 0o666) })
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: d.serverCertificate}
+	serve(func() error { return d.hub.ServeLocal(local) })
 	serve(func() error { return d.hub.ServeGRPC(grpc, cfg) })
 	serve(func() error { return d.hub.ServeDoor(web, cfg, uint32(d.cfg.DoorUID)) })
 	return nil
@@ -134,7 +185,13 @@ func (d *Daemon) listen(serve func(func() error)) error {
 
 // serverCertificate is the certificate of the server's own names, which follow the network.
 func (d *Daemon) serverCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	chain, key, err := d.proxy.Certificate()
+	certificate := d.proxy.Certificate
+	if !d.opened.Load() {
+		certificate = func() (chain, key []byte, err error) {
+			return serverCertificates{d.authority}.ServerLeaf(d.names.Certificate(nil))
+		}
+	}
+	chain, key, err := certificate()
 	if err != nil {
 		return nil, err
 	}

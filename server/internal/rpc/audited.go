@@ -20,11 +20,15 @@ import (
 // audited has every call that could change something recorded, refused ones too. It stands outside of the checks and of the
 // fault mapping, so that it sees what the caller is told. What containers and the server's own processes do is not recorded.
 func (h *Hub) audited(ctx context.Context, c *Call, next func(context.Context) error) error {
-	if h.cfg.Audit == nil || c.Method == nil || c.rule.Class() != access.Public || c.m.reads {
+	if h.cfg.Audit == nil {
+		return next(ctx)
+	}
+	log := h.cfg.Audit()
+	if log == nil || c.Method == nil || c.rule.Class() != access.Public || c.m.reads {
 		return next(ctx)
 	}
 	targets := map[string]string{}
-	entry := h.cfg.Audit.Begin(func() *auditv1.EntrySpec {
+	entry := log.Begin(func() *auditv1.EntrySpec {
 		return &auditv1.EntrySpec{
 			Method: string(c.Method.FullName()), Targets: targets, Caller: c.Caller.Identity.ID, Role: c.Caller.Identity.Role,
 			Listener: c.Caller.Origin.Listener.String(), Address: c.Caller.Origin.Remote, Uid: c.Caller.Origin.UID,

@@ -27,7 +27,7 @@ func auditedServer(t *testing.T) (s *server, log *audit.Log, flush func()) {
 	st := must(store.Open(t.TempDir(), store.Options{}))(t)
 	t.Cleanup(func() { st.Close() })
 	log = audit.New(st, slog.New(slog.DiscardHandler), time.Now, audit.DefaultLimits())
-	s = newServer(t, func(c *rpc.Config) { c.Audit = log })
+	s = newServer(t, func(c *rpc.Config) { c.Audit = func() *audit.Log { return log } })
 	return s, log, func() {
 		ended, end := context.WithCancel(context.Background())
 		end()

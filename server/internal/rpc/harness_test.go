@@ -209,7 +209,7 @@ func startServerWith(t testing.TB, st state, registrar func(*rpc.Hub) grpc.Servi
 	cfg := rpc.Config{
 		Logger: slog.New(slog.NewJSONHandler(s.log, nil)), Authenticator: s.tokens,
 		Revision: func() uint64 { return 42 },
-		OpenAPI:  []byte(`{"swagger":"2.0"}`), CA: func() []byte { return []byte("pem") },
+		OpenAPI:  []byte(`{"openapi":"3.1.0"}`), CA: func() []byte { return []byte("pem") },
 	}
 	for _, c := range change {
 		c(&cfg)

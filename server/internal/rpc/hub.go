@@ -58,13 +58,14 @@ type Config struct {
 	// Authenticator checks credentials; without one every credential is refused.
 	Authenticator access.Authenticator
 	// Cookie is the name of the cookie that holds half of a browser's session; without one there are no such sessions.
-	Cookie string
+	Cookie func() string
 	// Ours tells whether a host name is the server's; absent: only addresses and localhost are.
 	Ours func(host string) bool
 	// Revision is the newest revision of the store.
 	Revision func() uint64
-	// Audit records the calls of the public services that could change something; absent: none.
-	Audit *audit.Log
+	// Audit returns what records the calls of the public services that could change something; nil while nothing does,
+	// when no such call is let in. Absent: none is recorded.
+	Audit func() *audit.Log
 	// Outer interceptors run outside of all others: they see every call, refused or not, and its fault.
 	Outer []Interceptor
 	// Interceptors run between validation and the service.

@@ -164,7 +164,7 @@ func TestOtherSitesAreRefused(t *testing.T) {
 func TestDocuments(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	for path, want := range map[string]string{"/openapi.json": `{"swagger":"2.0"}`, "/ca.crt": "pem"} {
+	for path, want := range map[string]string{"/openapi.json": `{"openapi":"3.1.0"}`, "/ca.crt": "pem"} {
 		resp, data, err := send(s.httpTLS(t), "GET", "https://"+s.web+path, "", "", nil)
 		if err != nil || resp.StatusCode != 200 || string(data) != want {
 			t.Errorf("%s: %v %q %v", path, resp, data, err)

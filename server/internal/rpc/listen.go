@@ -27,15 +27,23 @@ func (h *Hub) ServeUnix(path string, mode fs.FileMode) error {
 	if h.web == nil {
 		return errNotBuilt
 	}
-	lis, err := listenUnix(path, mode)
+	lis, err := ListenUnix(path, mode)
 	if err != nil {
 		return err
+	}
+	return h.ServeLocal(lis)
+}
+
+// ServeLocal is ServeUnix for a socket that ListenUnix has made.
+func (h *Hub) ServeLocal(lis net.Listener) error {
+	if h.web == nil {
+		return errNotBuilt
 	}
 	s := sniff(origin.Listen(lis, origin.Options{Stamp: origin.Peer(origin.Unix), Max: maxConns}))
 	served := make(chan error, 2)
 	go func() { served <- h.serveGRPC(h.public, s.h2) }()
 	go func() { served <- h.serveHTTP(s.h1, nil) }()
-	err = <-served
+	err := <-served
 	s.close()
 	err = errors.Join(err, <-served)
 	s.wait()
@@ -64,7 +72,7 @@ func (h *Hub) ServeWeb(lis net.Listener, cfg *tls.Config) error {
 // ServeDoor is ServeWeb for the connections the front door passes on: each begins with a header of the PROXY protocol,
 // version 2, which gives the client's address. Nowhere else is such a header read. Only root, the daemon's own user
 // and uids, those of the door, may connect.
-func (h *Hub) ServeDoor(lis *net.UnixListener, cfg *tls.Config, uids ...uint32) error {
+func (h *Hub) ServeDoor(lis net.Listener, cfg *tls.Config, uids ...uint32) error {
 	if h.web == nil {
 		return errNotBuilt
 	}

@@ -10,6 +10,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/rpc/origin"
 )
 
 // stage is where the server is in its life.
@@ -35,6 +36,9 @@ func (h *Hub) Enter(phase optionsv1.Phase, step string) {
 // Phase is the phase the server is in.
 func (h *Hub) Phase() optionsv1.Phase { return h.phase.Load().phase }
 
+// Starting is how the hub refuses what the server cannot answer yet, for parts of it that come later than the wires.
+func (h *Hub) Starting() error { return h.phase.Load().refusal() }
+
 // refusal is how a call is refused that comes in a phase in which it is not answered.
 func (s *stage) refusal() error {
 	phase := strings.ToLower(strings.TrimPrefix(s.phase.String(), "PHASE_"))
@@ -46,11 +50,14 @@ func (s *stage) refusal() error {
 }
 
 // inPhase refuses calls that do not belong to the phase, whoever makes them: nobody's credential can be checked before
-// the server runs.
+// the server runs. What containers and the server's own processes call has no phases: it is answered once it can be.
 func (h *Hub) inPhase(ctx context.Context, c *Call, next func(context.Context) error) error {
 	s := h.phase.Load()
 	phases := uint32(1) << optionsv1.Phase_PHASE_RUNNING
-	if c.m != nil {
+	switch {
+	case c.Caller.Origin.Listener == origin.Container, c.Caller.Origin.Listener == origin.Internal:
+		return next(ctx)
+	case c.m != nil:
 		phases = c.m.phases
 	}
 	if phases&(1<<s.phase) == 0 {

@@ -14,9 +14,10 @@ import (
 // maxSocketPath is what the kernel takes, less its final zero.
 const maxSocketPath = 107
 
-// listenUnix makes the socket at path with this mode. It appears at its name complete, by a rename, so that no client
-// ever meets it with other rights.
-func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
+// ListenUnix makes the socket at path with this mode. It appears at its name complete, by a rename, so that no client
+// ever meets it with other rights. A socket that nobody answers on any more is replaced; one that is answered is left
+// alone and an error.
+func ListenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	fresh := path + "~"
 	if len(fresh) > maxSocketPath {
 		return nil, fmt.Errorf("cannot listen on %q: the path is longer than %d bytes", path, maxSocketPath-1)

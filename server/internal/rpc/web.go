@@ -49,7 +49,7 @@ func (h *Hub) newWeb(ctx context.Context) (http.Handler, error) {
 	return identified(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		conn := http.NewResponseController(w)
-		ctx := access.WithBrowser(r.Context(), access.FromHTTP(r, h.cfg.Cookie, h.cfg.Ours))
+		ctx := access.WithBrowser(r.Context(), access.FromHTTP(r, h.cookie(), h.cfg.Ours))
 		r = r.WithContext(context.WithValue(ctx, controllerKey{}, conn))
 		if r.ContentLength != 0 && !strings.HasPrefix(r.URL.Path, transfer.Prefix) { // transfers have their own patience
 			conn.SetReadDeadline(time.Now().Add(h.cfg.BodyTimeout))
@@ -57,6 +57,14 @@ func (h *Hub) newWeb(ctx context.Context) (http.Handler, error) {
 		}
 		guarded.ServeHTTP(w, r)
 	})), nil
+}
+
+// cookie is the name of the cookie of browsers' sessions; empty where there are none.
+func (h *Hub) cookie() string {
+	if h.cfg.Cookie == nil {
+		return ""
+	}
+	return h.cfg.Cookie()
 }
 
 // maxStranger is how much is read of a request before it is known who calls.
@@ -68,7 +76,7 @@ func (h *Hub) bounded(r *http.Request, body io.ReadCloser) io.ReadCloser {
 	if r.ContentLength >= 0 && r.ContentLength <= maxStranger {
 		return body
 	}
-	caller, err := h.identify(r.Context(), origin.FromRequest(r.Context()), r.Header.Values("Authorization"), access.FromHTTP(r, h.cfg.Cookie, h.cfg.Ours))
+	caller, err := h.identify(r.Context(), origin.FromRequest(r.Context()), r.Header.Values("Authorization"), access.FromHTTP(r, h.cookie(), h.cfg.Ours))
 	if err == nil && caller.Identity.ID != "" {
 		return body
 	}

@@ -6,13 +6,16 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 
+	"github.com/hearthos/hearth/server/internal/journal"
 	"github.com/hearthos/hearth/server/internal/rpc"
 	"github.com/hearthos/hearth/server/internal/store"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -26,6 +29,10 @@ type Daemon interface {
 	Capabilities(ctx context.Context) []*systemv1.Capability
 	// Platform tells what the server stands on.
 	Platform() *systemv1.Platform
+	// State tells how far the server is.
+	State() *systemv1.GetStateResponse
+	// FollowStart sends what is logged until the server runs.
+	FollowStart(ctx context.Context, send func([]journal.Line) error) error
 	// Shutdown stops the daemon, and all services before it where that is asked. It returns when the services have
 	// stopped; the daemon ends a moment later.
 	Shutdown(ctx context.Context, services bool) error
@@ -34,23 +41,56 @@ type Daemon interface {
 // Server implements SystemServiceServer.
 type Server struct {
 	systemv1.UnimplementedSystemServiceServer
-	store    *store.Store
-	daemon   Daemon
-	version  string
-	hostname string
-	started  time.Time
+	daemon  Daemon
+	version string
+	started time.Time
+	opened  atomic.Pointer[opened]
 }
 
-// New returns the server.
-func New(st *store.Store, daemon Daemon, version, hostname string, started time.Time) *Server {
-	return &Server{store: st, daemon: daemon, version: version, hostname: hostname, started: started}
+// opened is what can be told once the store is open.
+type opened struct {
+	store    *store.Store
+	hostname string
+}
+
+// New returns the server, which answers what needs no store. The rest is answered after Open, and called in the phase
+// running alone.
+func New(daemon Daemon, version string, started time.Time) *Server {
+	return &Server{daemon: daemon, version: version, started: started}
+}
+
+// Open gives the server its store. It is called once, before the phase running.
+func (s *Server) Open(st *store.Store, hostname string) { s.opened.Store(&opened{st, hostname}) }
+
+// GetState implements SystemServiceServer.
+func (s *Server) GetState(context.Context, *systemv1.GetStateRequest) (*systemv1.GetStateResponse, error) {
+	return s.daemon.State(), nil
+}
+
+// Ping implements SystemServiceServer.
+func (s *Server) Ping(_ context.Context, req *systemv1.PingRequest) (*systemv1.PingResponse, error) {
+	return &systemv1.PingResponse{Message: req.GetMessage()}, nil
+}
+
+// FollowStart implements SystemServiceServer.
+func (s *Server) FollowStart(_ *systemv1.FollowStartRequest, stream grpc.ServerStreamingServer[systemv1.FollowStartResponse]) error {
+	return s.daemon.FollowStart(stream.Context(), func(lines []journal.Line) error {
+		resp := &systemv1.FollowStartResponse{}
+		for _, l := range lines {
+			resp.Lines = append(resp.Lines, &systemv1.StartLine{
+				Time: timestamppb.New(l.Time), Level: strings.ToLower(l.Level.String()), Text: l.Text,
+			})
+		}
+		return stream.Send(resp)
+	})
 }
 
 // GetServer implements SystemServiceServer.
 func (s *Server) GetServer(ctx context.Context, _ *systemv1.GetServerRequest) (*systemv1.GetServerResponse, error) {
+	at := s.opened.Load()
 	resp := &systemv1.GetServerResponse{
-		StoreId: s.store.ID(), Tag: s.store.Tag(), Version: s.version, StartTime: timestamppb.New(s.started),
-		Revision: s.store.Revision(), Hostname: s.hostname, DoorConnected: s.daemon.DoorConnected(), MemoryBytes: resident(),
+		StoreId: at.store.ID(), Tag: at.store.Tag(), Version: s.version, StartTime: timestamppb.New(s.started),
+		Revision: at.store.Revision(), Hostname: at.hostname, DoorConnected: s.daemon.DoorConnected(), MemoryBytes: resident(),
 		RootFingerprint: s.daemon.RootFingerprint(),
 		Time:            timestamppb.Now(),
 	}
@@ -60,7 +100,7 @@ func (s *Server) GetServer(ctx context.Context, _ *systemv1.GetServerRequest) (*
 			resp.Kinds = append(resp.Kinds, k.ID)
 		}
 	}
-	err := s.store.View(func(tx *store.Tx) error {
+	err := at.store.View(func(tx *store.Tx) error {
 		rows, err := store.List[*packagesv1.Package](tx, "")
 		for _, r := range rows {
 			resp.InstalledPackages++

@@ -958,9 +958,9 @@ const file_hearth_hosts_v1_hosts_proto_rawDesc = "" +
 	"\n" +
 	"package_id\x18\x01 \x01(\tB\v\xbaH\x04r\x02\x18?\xb8\x86\x19\x01R\tpackageId\"@\n" +
 	"\x11ListHostsResponse\x12+\n" +
-	"\x05hosts\x18\x01 \x03(\v2\x15.hearth.hosts.v1.HostR\x05hosts2\x81\x01\n" +
-	"\vHostService\x12r\n" +
-	"\tListHosts\x12!.hearth.hosts.v1.ListHostsRequest\x1a\".hearth.hosts.v1.ListHostsResponse\"\x1e\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/hosts\x90\x02\x01B\xbe\x01\n" +
+	"\x05hosts\x18\x01 \x03(\v2\x15.hearth.hosts.v1.HostR\x05hosts2\x97\x01\n" +
+	"\vHostService\x12\x87\x01\n" +
+	"\tListHosts\x12!.hearth.hosts.v1.ListHostsRequest\x1a\".hearth.hosts.v1.ListHostsResponse\"3\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x11package.host.list\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/hosts\x90\x02\x01B\xbe\x01\n" +
 	"\x13com.hearth.hosts.v1B\n" +
 	"HostsProtoP\x01Z=github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1;hostsv1\xa2\x02\x03HHX\xaa\x02\x0fHearth.Hosts.V1\xca\x02\x0fHearth\\Hosts\\V1\xe2\x02\x1bHearth\\Hosts\\V1\\GPBMetadata\xea\x02\x11Hearth::Hosts::V1b\x06proto3"
 

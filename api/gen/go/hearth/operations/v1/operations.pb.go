@@ -1355,11 +1355,11 @@ const file_hearth_operations_v1_operations_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x98\x01\x1aR\x02id\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\"X\n" +
 	"\x17GiveUpOperationResponse\x12=\n" +
-	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation2\x99\x06\n" +
+	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation2\xb3\x06\n" +
 	"\x10OperationService\x12\x90\x01\n" +
 	"\x0eListOperations\x12+.hearth.operations.v1.ListOperationsRequest\x1a,.hearth.operations.v1.ListOperationsResponse\"#\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/api/v1/operations\x90\x02\x01\x12\x8f\x01\n" +
-	"\fGetOperation\x12).hearth.operations.v1.GetOperationRequest\x1a*.hearth.operations.v1.GetOperationResponse\"(\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/operations/{id}\x90\x02\x01\x12\x9f\x01\n" +
-	"\x0fCancelOperation\x12,.hearth.operations.v1.CancelOperationRequest\x1a-.hearth.operations.v1.CancelOperationResponse\"/\xca\xf3\x18\x02\x10\x02\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/v1/operations/{id}:cancel\x12\x9b\x01\n" +
+	"\fGetOperation\x12).hearth.operations.v1.GetOperationRequest\x1a*.hearth.operations.v1.GetOperationResponse\"(\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/operations/{id}\x90\x02\x01\x12\xb9\x01\n" +
+	"\x0fCancelOperation\x12,.hearth.operations.v1.CancelOperationRequest\x1a-.hearth.operations.v1.CancelOperationResponse\"I\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x16package.cancel-install\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/v1/operations/{id}:cancel\x12\x9b\x01\n" +
 	"\x0eRetryOperation\x12+.hearth.operations.v1.RetryOperationRequest\x1a,.hearth.operations.v1.RetryOperationResponse\".\xca\xf3\x18\x02\x10\x02\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/api/v1/operations/{id}:retry\x12\x9f\x01\n" +
 	"\x0fGiveUpOperation\x12,.hearth.operations.v1.GiveUpOperationRequest\x1a-.hearth.operations.v1.GiveUpOperationResponse\"/\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/v1/operations/{id}:giveUpB\xe6\x01\n" +
 	"\x18com.hearth.operations.v1B\x0fOperationsProtoP\x01ZGgithub.com/hearthos/hearth/api/gen/go/hearth/operations/v1;operationsv1\xa2\x02\x03HOX\xaa\x02\x14Hearth.Operations.V1\xca\x02\x14Hearth\\Operations\\V1\xe2\x02 Hearth\\Operations\\V1\\GPBMetadata\xea\x02\x16Hearth::Operations::V1b\x06proto3"

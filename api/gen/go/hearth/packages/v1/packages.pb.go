@@ -900,13 +900,13 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\x15RestartPackageRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"O\n" +
 	"\x16RestartPackageResponse\x125\n" +
-	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage2\x82\n" +
+	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage2\xa6\n" +
 	"\n" +
-	"\x0ePackageService\x12\x88\x01\n" +
-	"\fListPackages\x12'.hearth.packages.v1.ListPackagesRequest\x1a(.hearth.packages.v1.ListPackagesResponse\"%\xca\xf3\x18\x02\x10\x01\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/packages\x90\x02\x01\x12\x83\x01\n" +
+	"\x0ePackageService\x12\x98\x01\n" +
+	"\fListPackages\x12'.hearth.packages.v1.ListPackagesRequest\x1a(.hearth.packages.v1.ListPackagesResponse\"5\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\fpackage.list\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/packages\x90\x02\x01\x12\x83\x01\n" +
 	"\n" +
-	"GetPackage\x12%.hearth.packages.v1.GetPackageRequest\x1a&.hearth.packages.v1.GetPackageResponse\"&\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/packages/{id}\x90\x02\x01\x12\x91\x01\n" +
-	"\fCreateUpload\x12'.hearth.packages.v1.CreateUploadRequest\x1a(.hearth.packages.v1.CreateUploadResponse\".\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/api/v1/packages:createUpload\x12\xa5\x01\n" +
+	"GetPackage\x12%.hearth.packages.v1.GetPackageRequest\x1a&.hearth.packages.v1.GetPackageResponse\"&\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/packages/{id}\x90\x02\x01\x12\xa5\x01\n" +
+	"\fCreateUpload\x12'.hearth.packages.v1.CreateUploadRequest\x1a(.hearth.packages.v1.CreateUploadResponse\"B\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x10package.sideload\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/api/v1/packages:createUpload\x12\xa5\x01\n" +
 	"\x0eInstallPackage\x12).hearth.packages.v1.InstallPackageRequest\x1a*.hearth.packages.v1.InstallPackageResponse\"<\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x0fpackage.install\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/api/v1/packages:install\x12\xb4\x01\n" +
 	"\x10UninstallPackage\x12+.hearth.packages.v1.UninstallPackageRequest\x1a,.hearth.packages.v1.UninstallPackageResponse\"E\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x11package.uninstall\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/api/v1/packages/{id}:uninstall\x12\xa0\x01\n" +
 	"\fStartPackage\x12'.hearth.packages.v1.StartPackageRequest\x1a(.hearth.packages.v1.StartPackageResponse\"=\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\rpackage.start\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/api/v1/packages/{id}:start\x12\x9b\x01\n" +

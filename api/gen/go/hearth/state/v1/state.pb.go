@@ -825,9 +825,9 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\vpreferences\x182 \x01(\v2\x1f.hearth.accounts.v1.PreferencesH\x00R\vpreferences\x12.\n" +
 	"\x05audit\x18/ \x01(\v2\x16.hearth.audit.v1.EntryH\x00R\x05audit\x12:\n" +
 	"\awarning\x18F \x01(\v2\x1e.hearth.diagnostics.v1.WarningH\x00R\awarningB\x06\n" +
-	"\x04kind2\x85\x01\n" +
-	"\fStateService\x12u\n" +
-	"\x05Watch\x12\x1d.hearth.state.v1.WatchRequest\x1a\x1e.hearth.state.v1.WatchResponse\"+\xca\xf3\x18\x02\x10\x01\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/api/v1/state:watch\x90\x02\x010\x01B\xbe\x01\n" +
+	"\x04kind2\x96\x01\n" +
+	"\fStateService\x12\x85\x01\n" +
+	"\x05Watch\x12\x1d.hearth.state.v1.WatchRequest\x1a\x1e.hearth.state.v1.WatchResponse\";\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\fdb.subscribe\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/api/v1/state:watch\x90\x02\x010\x01B\xbe\x01\n" +
 	"\x13com.hearth.state.v1B\n" +
 	"StateProtoP\x01Z=github.com/hearthos/hearth/api/gen/go/hearth/state/v1;statev1\xa2\x02\x03HSX\xaa\x02\x0fHearth.State.V1\xca\x02\x0fHearth\\State\\V1\xe2\x02\x1bHearth\\State\\V1\\GPBMetadata\xea\x02\x11Hearth::State::V1b\x06proto3"
 

@@ -9,7 +9,8 @@
 package systemv1
 
 import (
-	_ "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	v1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -80,7 +81,365 @@ func (x Platform_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Platform_Mode.Descriptor instead.
 func (Platform_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{3, 0}
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{10, 0}
+}
+
+// GetStateRequest is empty.
+type GetStateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStateRequest) Reset() {
+	*x = GetStateRequest{}
+	mi := &file_hearth_system_v1_system_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStateRequest) ProtoMessage() {}
+
+func (x *GetStateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_system_v1_system_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStateRequest.ProtoReflect.Descriptor instead.
+func (*GetStateRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{0}
+}
+
+// GetStateResponse tells how far the server is.
+type GetStateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The phase. What can be called in it is said by each method.
+	Phase v1.Phase `protobuf:"varint,1,opt,name=phase,proto3,enum=hearth.options.v1.Phase" json:"phase,omitempty"`
+	// What the server does right now; empty when it runs.
+	Step string `protobuf:"bytes,2,opt,name=step,proto3" json:"step,omitempty"`
+	// How many steps of the start are done.
+	StepsDone uint32 `protobuf:"varint,3,opt,name=steps_done,json=stepsDone,proto3" json:"steps_done,omitempty"`
+	// How many there are.
+	Steps uint32 `protobuf:"varint,4,opt,name=steps,proto3" json:"steps,omitempty"`
+	// When the daemon started.
+	StartTime     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStateResponse) Reset() {
+	*x = GetStateResponse{}
+	mi := &file_hearth_system_v1_system_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStateResponse) ProtoMessage() {}
+
+func (x *GetStateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_system_v1_system_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStateResponse.ProtoReflect.Descriptor instead.
+func (*GetStateResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *GetStateResponse) GetPhase() v1.Phase {
+	if x != nil {
+		return x.Phase
+	}
+	return v1.Phase(0)
+}
+
+func (x *GetStateResponse) GetStep() string {
+	if x != nil {
+		return x.Step
+	}
+	return ""
+}
+
+func (x *GetStateResponse) GetStepsDone() uint32 {
+	if x != nil {
+		return x.StepsDone
+	}
+	return 0
+}
+
+func (x *GetStateResponse) GetSteps() uint32 {
+	if x != nil {
+		return x.Steps
+	}
+	return 0
+}
+
+func (x *GetStateResponse) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+// PingRequest holds what is to come back.
+type PingRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Anything.
+	Message       string `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PingRequest) Reset() {
+	*x = PingRequest{}
+	mi := &file_hearth_system_v1_system_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PingRequest) ProtoMessage() {}
+
+func (x *PingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_system_v1_system_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PingRequest.ProtoReflect.Descriptor instead.
+func (*PingRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PingRequest) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+// PingResponse is the answer.
+type PingResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was sent.
+	Message       string `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PingResponse) Reset() {
+	*x = PingResponse{}
+	mi := &file_hearth_system_v1_system_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PingResponse) ProtoMessage() {}
+
+func (x *PingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_system_v1_system_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PingResponse.ProtoReflect.Descriptor instead.
+func (*PingResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PingResponse) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+// FollowStartRequest is empty.
+type FollowStartRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FollowStartRequest) Reset() {
+	*x = FollowStartRequest{}
+	mi := &file_hearth_system_v1_system_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FollowStartRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FollowStartRequest) ProtoMessage() {}
+
+func (x *FollowStartRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_system_v1_system_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FollowStartRequest.ProtoReflect.Descriptor instead.
+func (*FollowStartRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{4}
+}
+
+// FollowStartResponse holds lines in the order in which they were logged.
+type FollowStartResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lines.
+	Lines         []*StartLine `protobuf:"bytes,1,rep,name=lines,proto3" json:"lines,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FollowStartResponse) Reset() {
+	*x = FollowStartResponse{}
+	mi := &file_hearth_system_v1_system_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FollowStartResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FollowStartResponse) ProtoMessage() {}
+
+func (x *FollowStartResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_system_v1_system_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FollowStartResponse.ProtoReflect.Descriptor instead.
+func (*FollowStartResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *FollowStartResponse) GetLines() []*StartLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+// StartLine is one line of the daemon's log.
+type StartLine struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was logged.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// How grave it is: info, warn or error.
+	Level string `protobuf:"bytes,2,opt,name=level,proto3" json:"level,omitempty"`
+	// The text with its values.
+	Text          string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartLine) Reset() {
+	*x = StartLine{}
+	mi := &file_hearth_system_v1_system_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartLine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartLine) ProtoMessage() {}
+
+func (x *StartLine) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_system_v1_system_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartLine.ProtoReflect.Descriptor instead.
+func (*StartLine) Descriptor() ([]byte, []int) {
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *StartLine) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *StartLine) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+func (x *StartLine) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
 }
 
 // GetServerRequest is empty.
@@ -92,7 +451,7 @@ type GetServerRequest struct {
 
 func (x *GetServerRequest) Reset() {
 	*x = GetServerRequest{}
-	mi := &file_hearth_system_v1_system_proto_msgTypes[0]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -104,7 +463,7 @@ func (x *GetServerRequest) String() string {
 func (*GetServerRequest) ProtoMessage() {}
 
 func (x *GetServerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_system_v1_system_proto_msgTypes[0]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -117,7 +476,7 @@ func (x *GetServerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerRequest.ProtoReflect.Descriptor instead.
 func (*GetServerRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{0}
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{7}
 }
 
 // GetServerResponse tells about the server.
@@ -155,7 +514,7 @@ type GetServerResponse struct {
 
 func (x *GetServerResponse) Reset() {
 	*x = GetServerResponse{}
-	mi := &file_hearth_system_v1_system_proto_msgTypes[1]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -167,7 +526,7 @@ func (x *GetServerResponse) String() string {
 func (*GetServerResponse) ProtoMessage() {}
 
 func (x *GetServerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_system_v1_system_proto_msgTypes[1]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -180,7 +539,7 @@ func (x *GetServerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerResponse.ProtoReflect.Descriptor instead.
 func (*GetServerResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{1}
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetServerResponse) GetStoreId() string {
@@ -283,7 +642,7 @@ type GetCapabilitiesRequest struct {
 
 func (x *GetCapabilitiesRequest) Reset() {
 	*x = GetCapabilitiesRequest{}
-	mi := &file_hearth_system_v1_system_proto_msgTypes[2]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -295,7 +654,7 @@ func (x *GetCapabilitiesRequest) String() string {
 func (*GetCapabilitiesRequest) ProtoMessage() {}
 
 func (x *GetCapabilitiesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_system_v1_system_proto_msgTypes[2]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -308,7 +667,7 @@ func (x *GetCapabilitiesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCapabilitiesRequest.ProtoReflect.Descriptor instead.
 func (*GetCapabilitiesRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{2}
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{9}
 }
 
 // Platform is what the server stands on.
@@ -330,7 +689,7 @@ type Platform struct {
 
 func (x *Platform) Reset() {
 	*x = Platform{}
-	mi := &file_hearth_system_v1_system_proto_msgTypes[3]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -342,7 +701,7 @@ func (x *Platform) String() string {
 func (*Platform) ProtoMessage() {}
 
 func (x *Platform) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_system_v1_system_proto_msgTypes[3]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -355,7 +714,7 @@ func (x *Platform) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Platform.ProtoReflect.Descriptor instead.
 func (*Platform) Descriptor() ([]byte, []int) {
-	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{3}
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Platform) GetMode() Platform_Mode {
@@ -406,7 +765,7 @@ type GetCapabilitiesResponse struct {
 
 func (x *GetCapabilitiesResponse) Reset() {
 	*x = GetCapabilitiesResponse{}
-	mi := &file_hearth_system_v1_system_proto_msgTypes[4]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -418,7 +777,7 @@ func (x *GetCapabilitiesResponse) String() string {
 func (*GetCapabilitiesResponse) ProtoMessage() {}
 
 func (x *GetCapabilitiesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_system_v1_system_proto_msgTypes[4]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -431,7 +790,7 @@ func (x *GetCapabilitiesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCapabilitiesResponse.ProtoReflect.Descriptor instead.
 func (*GetCapabilitiesResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{4}
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetCapabilitiesResponse) GetCapabilities() []*Capability {
@@ -467,7 +826,7 @@ type Capability struct {
 
 func (x *Capability) Reset() {
 	*x = Capability{}
-	mi := &file_hearth_system_v1_system_proto_msgTypes[5]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -479,7 +838,7 @@ func (x *Capability) String() string {
 func (*Capability) ProtoMessage() {}
 
 func (x *Capability) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_system_v1_system_proto_msgTypes[5]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -492,7 +851,7 @@ func (x *Capability) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Capability.ProtoReflect.Descriptor instead.
 func (*Capability) Descriptor() ([]byte, []int) {
-	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{5}
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Capability) GetName() string {
@@ -541,7 +900,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_hearth_system_v1_system_proto_msgTypes[6]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -553,7 +912,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_system_v1_system_proto_msgTypes[6]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -566,7 +925,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{6}
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ShutdownRequest) GetServices() bool {
@@ -585,7 +944,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_hearth_system_v1_system_proto_msgTypes[7]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -597,7 +956,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_system_v1_system_proto_msgTypes[7]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -610,14 +969,34 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{7}
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{14}
 }
 
 var File_hearth_system_v1_system_proto protoreflect.FileDescriptor
 
 const file_hearth_system_v1_system_proto_rawDesc = "" +
 	"\n" +
-	"\x1dhearth/system/v1/system.proto\x12\x10hearth.system.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/options/v1/options.proto\"\x12\n" +
+	"\x1dhearth/system/v1/system.proto\x12\x10hearth.system.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/options/v1/options.proto\"\x11\n" +
+	"\x0fGetStateRequest\"\xc6\x01\n" +
+	"\x10GetStateResponse\x12.\n" +
+	"\x05phase\x18\x01 \x01(\x0e2\x18.hearth.options.v1.PhaseR\x05phase\x12\x12\n" +
+	"\x04step\x18\x02 \x01(\tR\x04step\x12\x1d\n" +
+	"\n" +
+	"steps_done\x18\x03 \x01(\rR\tstepsDone\x12\x14\n" +
+	"\x05steps\x18\x04 \x01(\rR\x05steps\x129\n" +
+	"\n" +
+	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"1\n" +
+	"\vPingRequest\x12\"\n" +
+	"\amessage\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\amessage\"(\n" +
+	"\fPingResponse\x12\x18\n" +
+	"\amessage\x18\x01 \x01(\tR\amessage\"\x14\n" +
+	"\x12FollowStartRequest\"H\n" +
+	"\x13FollowStartResponse\x121\n" +
+	"\x05lines\x18\x01 \x03(\v2\x1b.hearth.system.v1.StartLineR\x05lines\"e\n" +
+	"\tStartLine\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
+	"\x05level\x18\x02 \x01(\tR\x05level\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"\x12\n" +
 	"\x10GetServerRequest\"\xe2\x03\n" +
 	"\x11GetServerResponse\x12\x19\n" +
 	"\bstore_id\x18\x01 \x01(\tR\astoreId\x12\x10\n" +
@@ -660,10 +1039,13 @@ const file_hearth_system_v1_system_proto_rawDesc = "" +
 	"\x06remedy\x18\x05 \x01(\tR\x06remedy\"-\n" +
 	"\x0fShutdownRequest\x12\x1a\n" +
 	"\bservices\x18\x01 \x01(\bR\bservices\"\x12\n" +
-	"\x10ShutdownResponse2\xb2\x03\n" +
-	"\rSystemService\x12u\n" +
-	"\tGetServer\x12\".hearth.system.v1.GetServerRequest\x1a#.hearth.system.v1.GetServerResponse\"\x1f\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/server\x90\x02\x01\x12\x94\x01\n" +
-	"\x0fGetCapabilities\x12(.hearth.system.v1.GetCapabilitiesRequest\x1a).hearth.system.v1.GetCapabilitiesResponse\",\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/server/capabilities\x90\x02\x01\x12\x92\x01\n" +
+	"\x10ShutdownResponse2\xf8\x06\n" +
+	"\rSystemService\x12\x89\x01\n" +
+	"\bGetState\x12!.hearth.system.v1.GetStateRequest\x1a\".hearth.system.v1.GetStateResponse\"6\xca\xf3\x18\x02\b\x01\xd2\xf3\x18\x05state\xda\xf3\x18\x04\x01\x02\x03\x04\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/server/state\x90\x02\x01\x12{\n" +
+	"\x04Ping\x12\x1d.hearth.system.v1.PingRequest\x1a\x1e.hearth.system.v1.PingResponse\"4\xca\xf3\x18\x02\b\x01\xd2\xf3\x18\x04echo\xda\xf3\x18\x04\x01\x02\x03\x04\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/server/ping\x90\x02\x01\x12\xa4\x01\n" +
+	"\vFollowStart\x12$.hearth.system.v1.FollowStartRequest\x1a%.hearth.system.v1.FollowStartResponse\"F\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x10init.logs.follow\xda\xf3\x18\x02\x02\x03\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/server/start:follow\x90\x02\x010\x01\x12u\n" +
+	"\tGetServer\x12\".hearth.system.v1.GetServerRequest\x1a#.hearth.system.v1.GetServerResponse\"\x1f\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/server\x90\x02\x01\x12\xaa\x01\n" +
+	"\x0fGetCapabilities\x12(.hearth.system.v1.GetCapabilitiesRequest\x1a).hearth.system.v1.GetCapabilitiesResponse\"B\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x12server.device-info\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/server/capabilities\x90\x02\x01\x12\x92\x01\n" +
 	"\bShutdown\x12!.hearth.system.v1.ShutdownRequest\x1a\".hearth.system.v1.ShutdownResponse\"?\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x0fserver.shutdown\xf0\xf3\x18\x01\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/api/v1/server:shutdownB\xc6\x01\n" +
 	"\x14com.hearth.system.v1B\vSystemProtoP\x01Z?github.com/hearthos/hearth/api/gen/go/hearth/system/v1;systemv1\xa2\x02\x03HSX\xaa\x02\x10Hearth.System.V1\xca\x02\x10Hearth\\System\\V1\xe2\x02\x1cHearth\\System\\V1\\GPBMetadata\xea\x02\x12Hearth::System::V1b\x06proto3"
 
@@ -680,36 +1062,54 @@ func file_hearth_system_v1_system_proto_rawDescGZIP() []byte {
 }
 
 var file_hearth_system_v1_system_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hearth_system_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_hearth_system_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_hearth_system_v1_system_proto_goTypes = []any{
 	(Platform_Mode)(0),              // 0: hearth.system.v1.Platform.Mode
-	(*GetServerRequest)(nil),        // 1: hearth.system.v1.GetServerRequest
-	(*GetServerResponse)(nil),       // 2: hearth.system.v1.GetServerResponse
-	(*GetCapabilitiesRequest)(nil),  // 3: hearth.system.v1.GetCapabilitiesRequest
-	(*Platform)(nil),                // 4: hearth.system.v1.Platform
-	(*GetCapabilitiesResponse)(nil), // 5: hearth.system.v1.GetCapabilitiesResponse
-	(*Capability)(nil),              // 6: hearth.system.v1.Capability
-	(*ShutdownRequest)(nil),         // 7: hearth.system.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),        // 8: hearth.system.v1.ShutdownResponse
-	(*timestamppb.Timestamp)(nil),   // 9: google.protobuf.Timestamp
+	(*GetStateRequest)(nil),         // 1: hearth.system.v1.GetStateRequest
+	(*GetStateResponse)(nil),        // 2: hearth.system.v1.GetStateResponse
+	(*PingRequest)(nil),             // 3: hearth.system.v1.PingRequest
+	(*PingResponse)(nil),            // 4: hearth.system.v1.PingResponse
+	(*FollowStartRequest)(nil),      // 5: hearth.system.v1.FollowStartRequest
+	(*FollowStartResponse)(nil),     // 6: hearth.system.v1.FollowStartResponse
+	(*StartLine)(nil),               // 7: hearth.system.v1.StartLine
+	(*GetServerRequest)(nil),        // 8: hearth.system.v1.GetServerRequest
+	(*GetServerResponse)(nil),       // 9: hearth.system.v1.GetServerResponse
+	(*GetCapabilitiesRequest)(nil),  // 10: hearth.system.v1.GetCapabilitiesRequest
+	(*Platform)(nil),                // 11: hearth.system.v1.Platform
+	(*GetCapabilitiesResponse)(nil), // 12: hearth.system.v1.GetCapabilitiesResponse
+	(*Capability)(nil),              // 13: hearth.system.v1.Capability
+	(*ShutdownRequest)(nil),         // 14: hearth.system.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),        // 15: hearth.system.v1.ShutdownResponse
+	(v1.Phase)(0),                   // 16: hearth.options.v1.Phase
+	(*timestamppb.Timestamp)(nil),   // 17: google.protobuf.Timestamp
 }
 var file_hearth_system_v1_system_proto_depIdxs = []int32{
-	9, // 0: hearth.system.v1.GetServerResponse.start_time:type_name -> google.protobuf.Timestamp
-	9, // 1: hearth.system.v1.GetServerResponse.time:type_name -> google.protobuf.Timestamp
-	0, // 2: hearth.system.v1.Platform.mode:type_name -> hearth.system.v1.Platform.Mode
-	6, // 3: hearth.system.v1.GetCapabilitiesResponse.capabilities:type_name -> hearth.system.v1.Capability
-	4, // 4: hearth.system.v1.GetCapabilitiesResponse.platform:type_name -> hearth.system.v1.Platform
-	1, // 5: hearth.system.v1.SystemService.GetServer:input_type -> hearth.system.v1.GetServerRequest
-	3, // 6: hearth.system.v1.SystemService.GetCapabilities:input_type -> hearth.system.v1.GetCapabilitiesRequest
-	7, // 7: hearth.system.v1.SystemService.Shutdown:input_type -> hearth.system.v1.ShutdownRequest
-	2, // 8: hearth.system.v1.SystemService.GetServer:output_type -> hearth.system.v1.GetServerResponse
-	5, // 9: hearth.system.v1.SystemService.GetCapabilities:output_type -> hearth.system.v1.GetCapabilitiesResponse
-	8, // 10: hearth.system.v1.SystemService.Shutdown:output_type -> hearth.system.v1.ShutdownResponse
-	8, // [8:11] is the sub-list for method output_type
-	5, // [5:8] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	16, // 0: hearth.system.v1.GetStateResponse.phase:type_name -> hearth.options.v1.Phase
+	17, // 1: hearth.system.v1.GetStateResponse.start_time:type_name -> google.protobuf.Timestamp
+	7,  // 2: hearth.system.v1.FollowStartResponse.lines:type_name -> hearth.system.v1.StartLine
+	17, // 3: hearth.system.v1.StartLine.time:type_name -> google.protobuf.Timestamp
+	17, // 4: hearth.system.v1.GetServerResponse.start_time:type_name -> google.protobuf.Timestamp
+	17, // 5: hearth.system.v1.GetServerResponse.time:type_name -> google.protobuf.Timestamp
+	0,  // 6: hearth.system.v1.Platform.mode:type_name -> hearth.system.v1.Platform.Mode
+	13, // 7: hearth.system.v1.GetCapabilitiesResponse.capabilities:type_name -> hearth.system.v1.Capability
+	11, // 8: hearth.system.v1.GetCapabilitiesResponse.platform:type_name -> hearth.system.v1.Platform
+	1,  // 9: hearth.system.v1.SystemService.GetState:input_type -> hearth.system.v1.GetStateRequest
+	3,  // 10: hearth.system.v1.SystemService.Ping:input_type -> hearth.system.v1.PingRequest
+	5,  // 11: hearth.system.v1.SystemService.FollowStart:input_type -> hearth.system.v1.FollowStartRequest
+	8,  // 12: hearth.system.v1.SystemService.GetServer:input_type -> hearth.system.v1.GetServerRequest
+	10, // 13: hearth.system.v1.SystemService.GetCapabilities:input_type -> hearth.system.v1.GetCapabilitiesRequest
+	14, // 14: hearth.system.v1.SystemService.Shutdown:input_type -> hearth.system.v1.ShutdownRequest
+	2,  // 15: hearth.system.v1.SystemService.GetState:output_type -> hearth.system.v1.GetStateResponse
+	4,  // 16: hearth.system.v1.SystemService.Ping:output_type -> hearth.system.v1.PingResponse
+	6,  // 17: hearth.system.v1.SystemService.FollowStart:output_type -> hearth.system.v1.FollowStartResponse
+	9,  // 18: hearth.system.v1.SystemService.GetServer:output_type -> hearth.system.v1.GetServerResponse
+	12, // 19: hearth.system.v1.SystemService.GetCapabilities:output_type -> hearth.system.v1.GetCapabilitiesResponse
+	15, // 20: hearth.system.v1.SystemService.Shutdown:output_type -> hearth.system.v1.ShutdownResponse
+	15, // [15:21] is the sub-list for method output_type
+	9,  // [9:15] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_hearth_system_v1_system_proto_init() }
@@ -723,7 +1123,7 @@ func file_hearth_system_v1_system_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_system_v1_system_proto_rawDesc), len(file_hearth_system_v1_system_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   8,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,6 +21,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
+	SystemService_GetState_FullMethodName        = "/hearth.system.v1.SystemService/GetState"
+	SystemService_Ping_FullMethodName            = "/hearth.system.v1.SystemService/Ping"
+	SystemService_FollowStart_FullMethodName     = "/hearth.system.v1.SystemService/FollowStart"
 	SystemService_GetServer_FullMethodName       = "/hearth.system.v1.SystemService/GetServer"
 	SystemService_GetCapabilities_FullMethodName = "/hearth.system.v1.SystemService/GetCapabilities"
 	SystemService_Shutdown_FullMethodName        = "/hearth.system.v1.SystemService/Shutdown"
@@ -32,6 +35,12 @@ const (
 //
 // SystemService tells about the server and stops it.
 type SystemServiceClient interface {
+	// GetState tells how far the server is. Everyone may ask at any time, also while it starts.
+	GetState(ctx context.Context, in *GetStateRequest, opts ...grpc.CallOption) (*GetStateResponse, error)
+	// Ping answers with what it was sent, to everyone and at any time.
+	Ping(ctx context.Context, in *PingRequest, opts ...grpc.CallOption) (*PingResponse, error)
+	// FollowStart sends the daemon's log from its beginning, or as far back as it is kept, and ends when the server runs.
+	FollowStart(ctx context.Context, in *FollowStartRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FollowStartResponse], error)
 	// GetServer tells which server this is and what it can do.
 	GetServer(ctx context.Context, in *GetServerRequest, opts ...grpc.CallOption) (*GetServerResponse, error)
 	// GetCapabilities tells what the machine offers and, where it lacks something, why.
@@ -48,6 +57,45 @@ type systemServiceClient struct {
 func NewSystemServiceClient(cc grpc.ClientConnInterface) SystemServiceClient {
 	return &systemServiceClient{cc}
 }
+
+func (c *systemServiceClient) GetState(ctx context.Context, in *GetStateRequest, opts ...grpc.CallOption) (*GetStateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetStateResponse)
+	err := c.cc.Invoke(ctx, SystemService_GetState_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *systemServiceClient) Ping(ctx context.Context, in *PingRequest, opts ...grpc.CallOption) (*PingResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PingResponse)
+	err := c.cc.Invoke(ctx, SystemService_Ping_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *systemServiceClient) FollowStart(ctx context.Context, in *FollowStartRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FollowStartResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &SystemService_ServiceDesc.Streams[0], SystemService_FollowStart_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[FollowStartRequest, FollowStartResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type SystemService_FollowStartClient = grpc.ServerStreamingClient[FollowStartResponse]
 
 func (c *systemServiceClient) GetServer(ctx context.Context, in *GetServerRequest, opts ...grpc.CallOption) (*GetServerResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -85,6 +133,12 @@ func (c *systemServiceClient) Shutdown(ctx context.Context, in *ShutdownRequest,
 //
 // SystemService tells about the server and stops it.
 type SystemServiceServer interface {
+	// GetState tells how far the server is. Everyone may ask at any time, also while it starts.
+	GetState(context.Context, *GetStateRequest) (*GetStateResponse, error)
+	// Ping answers with what it was sent, to everyone and at any time.
+	Ping(context.Context, *PingRequest) (*PingResponse, error)
+	// FollowStart sends the daemon's log from its beginning, or as far back as it is kept, and ends when the server runs.
+	FollowStart(*FollowStartRequest, grpc.ServerStreamingServer[FollowStartResponse]) error
 	// GetServer tells which server this is and what it can do.
 	GetServer(context.Context, *GetServerRequest) (*GetServerResponse, error)
 	// GetCapabilities tells what the machine offers and, where it lacks something, why.
@@ -102,6 +156,15 @@ type SystemServiceServer interface {
 // pointer dereference when methods are called.
 type UnimplementedSystemServiceServer struct{}
 
+func (UnimplementedSystemServiceServer) GetState(context.Context, *GetStateRequest) (*GetStateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetState not implemented")
+}
+func (UnimplementedSystemServiceServer) Ping(context.Context, *PingRequest) (*PingResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ping not implemented")
+}
+func (UnimplementedSystemServiceServer) FollowStart(*FollowStartRequest, grpc.ServerStreamingServer[FollowStartResponse]) error {
+	return status.Error(codes.Unimplemented, "method FollowStart not implemented")
+}
 func (UnimplementedSystemServiceServer) GetServer(context.Context, *GetServerRequest) (*GetServerResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetServer not implemented")
 }
@@ -131,6 +194,53 @@ func RegisterSystemServiceServer(s grpc.ServiceRegistrar, srv SystemServiceServe
 	}
 	s.RegisterService(&SystemService_ServiceDesc, srv)
 }
+
+func _SystemService_GetState_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetStateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SystemServiceServer).GetState(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SystemService_GetState_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SystemServiceServer).GetState(ctx, req.(*GetStateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SystemService_Ping_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PingRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SystemServiceServer).Ping(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SystemService_Ping_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SystemServiceServer).Ping(ctx, req.(*PingRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SystemService_FollowStart_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(FollowStartRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(SystemServiceServer).FollowStart(m, &grpc.GenericServerStream[FollowStartRequest, FollowStartResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type SystemService_FollowStartServer = grpc.ServerStreamingServer[FollowStartResponse]
 
 func _SystemService_GetServer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetServerRequest)
@@ -194,6 +304,14 @@ var SystemService_ServiceDesc = grpc.ServiceDesc{
 	HandlerType: (*SystemServiceServer)(nil),
 	Methods: []grpc.MethodDesc{
 		{
+			MethodName: "GetState",
+			Handler:    _SystemService_GetState_Handler,
+		},
+		{
+			MethodName: "Ping",
+			Handler:    _SystemService_Ping_Handler,
+		},
+		{
 			MethodName: "GetServer",
 			Handler:    _SystemService_GetServer_Handler,
 		},
@@ -206,6 +324,12 @@ var SystemService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _SystemService_Shutdown_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "FollowStart",
+			Handler:       _SystemService_FollowStart_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "hearth/system/v1/system.proto",
 }

@@ -8,6 +8,7 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Phase } from "../../options/v1/options_pb.js";
 import { file_hearth_options_v1_options } from "../../options/v1/options_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -15,7 +16,184 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/system/v1/system.proto.
  */
 export const file_hearth_system_v1_system: GenFile = /*@__PURE__*/
-  fileDesc("Ch1oZWFydGgvc3lzdGVtL3YxL3N5c3RlbS5wcm90bxIQaGVhcnRoLnN5c3RlbS52MSISChBHZXRTZXJ2ZXJSZXF1ZXN0Is4CChFHZXRTZXJ2ZXJSZXNwb25zZRIQCghzdG9yZV9pZBgBIAEoCRILCgN0YWcYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXZpc2lvbhgFIAEoBBIQCghob3N0bmFtZRgGIAEoCRIYChBydW5uaW5nX3NlcnZpY2VzGAcgASgNEhoKEmluc3RhbGxlZF9wYWNrYWdlcxgIIAEoDRIUCgxtZW1vcnlfYnl0ZXMYCSABKAQSDQoFa2luZHMYCiADKAkSFgoOZG9vcl9jb25uZWN0ZWQYCyABKAgSGAoQcm9vdF9maW5nZXJwcmludBgUIAEoCRIoCgR0aW1lGBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIYChZHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0IswBCghQbGF0Zm9ybRItCgRtb2RlGAEgASgOMh8uaGVhcnRoLnN5c3RlbS52MS5QbGF0Zm9ybS5Nb2RlEg4KBmRldGFpbBgCIAEoCRIKCgJvcxgDIAEoCRIOCgZrZXJuZWwYBCABKAkSFAoMYXJjaGl0ZWN0dXJlGAUgASgJIk8KBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEg4KCk1PREVfSU1BR0UQARIPCgtNT0RFX0hPU1RFRBACEhAKDE1PREVfU0FOREJPWBADInsKF0dldENhcGFiaWxpdGllc1Jlc3BvbnNlEjIKDGNhcGFiaWxpdGllcxgBIAMoCzIcLmhlYXJ0aC5zeXN0ZW0udjEuQ2FwYWJpbGl0eRIsCghwbGF0Zm9ybRgCIAEoCzIaLmhlYXJ0aC5zeXN0ZW0udjEuUGxhdGZvcm0iXgoKQ2FwYWJpbGl0eRIMCgRuYW1lGAEgASgJEhEKCWF2YWlsYWJsZRgCIAEoCBIOCgZkZXRhaWwYAyABKAkSDwoHcHVycG9zZRgEIAEoCRIOCgZyZW1lZHkYBSABKAkiIwoPU2h1dGRvd25SZXF1ZXN0EhAKCHNlcnZpY2VzGAEgASgIIhIKEFNodXRkb3duUmVzcG9uc2Uy1QIKDVN5c3RlbVNlcnZpY2USXwoJR2V0U2VydmVyEiIuaGVhcnRoLnN5c3RlbS52MS5HZXRTZXJ2ZXJSZXF1ZXN0GiMuaGVhcnRoLnN5c3RlbS52MS5HZXRTZXJ2ZXJSZXNwb25zZSIJkAIByvMYAhABEnEKD0dldENhcGFiaWxpdGllcxIoLmhlYXJ0aC5zeXN0ZW0udjEuR2V0Q2FwYWJpbGl0aWVzUmVxdWVzdBopLmhlYXJ0aC5zeXN0ZW0udjEuR2V0Q2FwYWJpbGl0aWVzUmVzcG9uc2UiCZACAcrzGAIQARJwCghTaHV0ZG93bhIhLmhlYXJ0aC5zeXN0ZW0udjEuU2h1dGRvd25SZXF1ZXN0GiIuaGVhcnRoLnN5c3RlbS52MS5TaHV0ZG93blJlc3BvbnNlIh3K8xgCEAPS8xgPc2VydmVyLnNodXRkb3du8PMYAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_hearth_options_v1_options]);
+  fileDesc("Ch1oZWFydGgvc3lzdGVtL3YxL3N5c3RlbS5wcm90bxIQaGVhcnRoLnN5c3RlbS52MSIRCg9HZXRTdGF0ZVJlcXVlc3QinAEKEEdldFN0YXRlUmVzcG9uc2USJwoFcGhhc2UYASABKA4yGC5oZWFydGgub3B0aW9ucy52MS5QaGFzZRIMCgRzdGVwGAIgASgJEhIKCnN0ZXBzX2RvbmUYAyABKA0SDQoFc3RlcHMYBCABKA0SLgoKc3RhcnRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiHgoLUGluZ1JlcXVlc3QSDwoHbWVzc2FnZRgBIAEoCSIfCgxQaW5nUmVzcG9uc2USDwoHbWVzc2FnZRgBIAEoCSIUChJGb2xsb3dTdGFydFJlcXVlc3QiQQoTRm9sbG93U3RhcnRSZXNwb25zZRIqCgVsaW5lcxgBIAMoCzIbLmhlYXJ0aC5zeXN0ZW0udjEuU3RhcnRMaW5lIlIKCVN0YXJ0TGluZRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVsZXZlbBgCIAEoCRIMCgR0ZXh0GAMgASgJIhIKEEdldFNlcnZlclJlcXVlc3QizgIKEUdldFNlcnZlclJlc3BvbnNlEhAKCHN0b3JlX2lkGAEgASgJEgsKA3RhZxgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHJldmlzaW9uGAUgASgEEhAKCGhvc3RuYW1lGAYgASgJEhgKEHJ1bm5pbmdfc2VydmljZXMYByABKA0SGgoSaW5zdGFsbGVkX3BhY2thZ2VzGAggASgNEhQKDG1lbW9yeV9ieXRlcxgJIAEoBBINCgVraW5kcxgKIAMoCRIWCg5kb29yX2Nvbm5lY3RlZBgLIAEoCBIYChByb290X2ZpbmdlcnByaW50GBQgASgJEigKBHRpbWUYFSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhgKFkdldENhcGFiaWxpdGllc1JlcXVlc3QizAEKCFBsYXRmb3JtEi0KBG1vZGUYASABKA4yHy5oZWFydGguc3lzdGVtLnYxLlBsYXRmb3JtLk1vZGUSDgoGZGV0YWlsGAIgASgJEgoKAm9zGAMgASgJEg4KBmtlcm5lbBgEIAEoCRIUCgxhcmNoaXRlY3R1cmUYBSABKAkiTwoETW9kZRIUChBNT0RFX1VOU1BFQ0lGSUVEEAASDgoKTU9ERV9JTUFHRRABEg8KC01PREVfSE9TVEVEEAISEAoMTU9ERV9TQU5EQk9YEAMiewoXR2V0Q2FwYWJpbGl0aWVzUmVzcG9uc2USMgoMY2FwYWJpbGl0aWVzGAEgAygLMhwuaGVhcnRoLnN5c3RlbS52MS5DYXBhYmlsaXR5EiwKCHBsYXRmb3JtGAIgASgLMhouaGVhcnRoLnN5c3RlbS52MS5QbGF0Zm9ybSJeCgpDYXBhYmlsaXR5EgwKBG5hbWUYASABKAkSEQoJYXZhaWxhYmxlGAIgASgIEg4KBmRldGFpbBgDIAEoCRIPCgdwdXJwb3NlGAQgASgJEg4KBnJlbWVkeRgFIAEoCSIjCg9TaHV0ZG93blJlcXVlc3QSEAoIc2VydmljZXMYASABKAgiEgoQU2h1dGRvd25SZXNwb25zZTLBBQoNU3lzdGVtU2VydmljZRJtCghHZXRTdGF0ZRIhLmhlYXJ0aC5zeXN0ZW0udjEuR2V0U3RhdGVSZXF1ZXN0GiIuaGVhcnRoLnN5c3RlbS52MS5HZXRTdGF0ZVJlc3BvbnNlIhqQAgHK8xgCCAHS8xgFc3RhdGXa8xgEAQIDBBJgCgRQaW5nEh0uaGVhcnRoLnN5c3RlbS52MS5QaW5nUmVxdWVzdBoeLmhlYXJ0aC5zeXN0ZW0udjEuUGluZ1Jlc3BvbnNlIhmQAgHK8xgCCAHS8xgEZWNob9rzGAQBAgMEEoEBCgtGb2xsb3dTdGFydBIkLmhlYXJ0aC5zeXN0ZW0udjEuRm9sbG93U3RhcnRSZXF1ZXN0GiUuaGVhcnRoLnN5c3RlbS52MS5Gb2xsb3dTdGFydFJlc3BvbnNlIiOQAgHK8xgCEAPS8xgQaW5pdC5sb2dzLmZvbGxvd9rzGAICAzABEl8KCUdldFNlcnZlchIiLmhlYXJ0aC5zeXN0ZW0udjEuR2V0U2VydmVyUmVxdWVzdBojLmhlYXJ0aC5zeXN0ZW0udjEuR2V0U2VydmVyUmVzcG9uc2UiCZACAcrzGAIQARKHAQoPR2V0Q2FwYWJpbGl0aWVzEiguaGVhcnRoLnN5c3RlbS52MS5HZXRDYXBhYmlsaXRpZXNSZXF1ZXN0GikuaGVhcnRoLnN5c3RlbS52MS5HZXRDYXBhYmlsaXRpZXNSZXNwb25zZSIfkAIByvMYAhAB0vMYEnNlcnZlci5kZXZpY2UtaW5mbxJwCghTaHV0ZG93bhIhLmhlYXJ0aC5zeXN0ZW0udjEuU2h1dGRvd25SZXF1ZXN0GiIuaGVhcnRoLnN5c3RlbS52MS5TaHV0ZG93blJlc3BvbnNlIh3K8xgCEAPS8xgPc2VydmVyLnNodXRkb3du8PMYAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_hearth_options_v1_options]);
+
+/**
+ * GetStateRequest is empty.
+ *
+ * @generated from message hearth.system.v1.GetStateRequest
+ */
+export type GetStateRequest = Message<"hearth.system.v1.GetStateRequest"> & {
+};
+
+/**
+ * Describes the message hearth.system.v1.GetStateRequest.
+ * Use `create(GetStateRequestSchema)` to create a new message.
+ */
+export const GetStateRequestSchema: GenMessage<GetStateRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_system_v1_system, 0);
+
+/**
+ * GetStateResponse tells how far the server is.
+ *
+ * @generated from message hearth.system.v1.GetStateResponse
+ */
+export type GetStateResponse = Message<"hearth.system.v1.GetStateResponse"> & {
+  /**
+   * The phase. What can be called in it is said by each method.
+   *
+   * @generated from field: hearth.options.v1.Phase phase = 1;
+   */
+  phase: Phase;
+
+  /**
+   * What the server does right now; empty when it runs.
+   *
+   * @generated from field: string step = 2;
+   */
+  step: string;
+
+  /**
+   * How many steps of the start are done.
+   *
+   * @generated from field: uint32 steps_done = 3;
+   */
+  stepsDone: number;
+
+  /**
+   * How many there are.
+   *
+   * @generated from field: uint32 steps = 4;
+   */
+  steps: number;
+
+  /**
+   * When the daemon started.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 5;
+   */
+  startTime?: Timestamp;
+};
+
+/**
+ * Describes the message hearth.system.v1.GetStateResponse.
+ * Use `create(GetStateResponseSchema)` to create a new message.
+ */
+export const GetStateResponseSchema: GenMessage<GetStateResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_system_v1_system, 1);
+
+/**
+ * PingRequest holds what is to come back.
+ *
+ * @generated from message hearth.system.v1.PingRequest
+ */
+export type PingRequest = Message<"hearth.system.v1.PingRequest"> & {
+  /**
+   * Anything.
+   *
+   * @generated from field: string message = 1;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message hearth.system.v1.PingRequest.
+ * Use `create(PingRequestSchema)` to create a new message.
+ */
+export const PingRequestSchema: GenMessage<PingRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_system_v1_system, 2);
+
+/**
+ * PingResponse is the answer.
+ *
+ * @generated from message hearth.system.v1.PingResponse
+ */
+export type PingResponse = Message<"hearth.system.v1.PingResponse"> & {
+  /**
+   * What was sent.
+   *
+   * @generated from field: string message = 1;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message hearth.system.v1.PingResponse.
+ * Use `create(PingResponseSchema)` to create a new message.
+ */
+export const PingResponseSchema: GenMessage<PingResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_system_v1_system, 3);
+
+/**
+ * FollowStartRequest is empty.
+ *
+ * @generated from message hearth.system.v1.FollowStartRequest
+ */
+export type FollowStartRequest = Message<"hearth.system.v1.FollowStartRequest"> & {
+};
+
+/**
+ * Describes the message hearth.system.v1.FollowStartRequest.
+ * Use `create(FollowStartRequestSchema)` to create a new message.
+ */
+export const FollowStartRequestSchema: GenMessage<FollowStartRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_system_v1_system, 4);
+
+/**
+ * FollowStartResponse holds lines in the order in which they were logged.
+ *
+ * @generated from message hearth.system.v1.FollowStartResponse
+ */
+export type FollowStartResponse = Message<"hearth.system.v1.FollowStartResponse"> & {
+  /**
+   * The lines.
+   *
+   * @generated from field: repeated hearth.system.v1.StartLine lines = 1;
+   */
+  lines: StartLine[];
+};
+
+/**
+ * Describes the message hearth.system.v1.FollowStartResponse.
+ * Use `create(FollowStartResponseSchema)` to create a new message.
+ */
+export const FollowStartResponseSchema: GenMessage<FollowStartResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_system_v1_system, 5);
+
+/**
+ * StartLine is one line of the daemon's log.
+ *
+ * @generated from message hearth.system.v1.StartLine
+ */
+export type StartLine = Message<"hearth.system.v1.StartLine"> & {
+  /**
+   * When it was logged.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: Timestamp;
+
+  /**
+   * How grave it is: info, warn or error.
+   *
+   * @generated from field: string level = 2;
+   */
+  level: string;
+
+  /**
+   * The text with its values.
+   *
+   * @generated from field: string text = 3;
+   */
+  text: string;
+};
+
+/**
+ * Describes the message hearth.system.v1.StartLine.
+ * Use `create(StartLineSchema)` to create a new message.
+ */
+export const StartLineSchema: GenMessage<StartLine> = /*@__PURE__*/
+  messageDesc(file_hearth_system_v1_system, 6);
 
 /**
  * GetServerRequest is empty.
@@ -30,7 +208,7 @@ export type GetServerRequest = Message<"hearth.system.v1.GetServerRequest"> & {
  * Use `create(GetServerRequestSchema)` to create a new message.
  */
 export const GetServerRequestSchema: GenMessage<GetServerRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_system_v1_system, 0);
+  messageDesc(file_hearth_system_v1_system, 7);
 
 /**
  * GetServerResponse tells about the server.
@@ -135,7 +313,7 @@ export type GetServerResponse = Message<"hearth.system.v1.GetServerResponse"> & 
  * Use `create(GetServerResponseSchema)` to create a new message.
  */
 export const GetServerResponseSchema: GenMessage<GetServerResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_system_v1_system, 1);
+  messageDesc(file_hearth_system_v1_system, 8);
 
 /**
  * GetCapabilitiesRequest is empty.
@@ -150,7 +328,7 @@ export type GetCapabilitiesRequest = Message<"hearth.system.v1.GetCapabilitiesRe
  * Use `create(GetCapabilitiesRequestSchema)` to create a new message.
  */
 export const GetCapabilitiesRequestSchema: GenMessage<GetCapabilitiesRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_system_v1_system, 2);
+  messageDesc(file_hearth_system_v1_system, 9);
 
 /**
  * Platform is what the server stands on.
@@ -199,7 +377,7 @@ export type Platform = Message<"hearth.system.v1.Platform"> & {
  * Use `create(PlatformSchema)` to create a new message.
  */
 export const PlatformSchema: GenMessage<Platform> = /*@__PURE__*/
-  messageDesc(file_hearth_system_v1_system, 3);
+  messageDesc(file_hearth_system_v1_system, 10);
 
 /**
  * Mode is how much of the machine belongs to the server.
@@ -240,7 +418,7 @@ export enum Platform_Mode {
  * Describes the enum hearth.system.v1.Platform.Mode.
  */
 export const Platform_ModeSchema: GenEnum<Platform_Mode> = /*@__PURE__*/
-  enumDesc(file_hearth_system_v1_system, 3, 0);
+  enumDesc(file_hearth_system_v1_system, 10, 0);
 
 /**
  * GetCapabilitiesResponse holds the capabilities.
@@ -268,7 +446,7 @@ export type GetCapabilitiesResponse = Message<"hearth.system.v1.GetCapabilitiesR
  * Use `create(GetCapabilitiesResponseSchema)` to create a new message.
  */
 export const GetCapabilitiesResponseSchema: GenMessage<GetCapabilitiesResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_system_v1_system, 4);
+  messageDesc(file_hearth_system_v1_system, 11);
 
 /**
  * Capability is something the machine may or may not offer.
@@ -317,7 +495,7 @@ export type Capability = Message<"hearth.system.v1.Capability"> & {
  * Use `create(CapabilitySchema)` to create a new message.
  */
 export const CapabilitySchema: GenMessage<Capability> = /*@__PURE__*/
-  messageDesc(file_hearth_system_v1_system, 5);
+  messageDesc(file_hearth_system_v1_system, 12);
 
 /**
  * ShutdownRequest says what to stop.
@@ -338,7 +516,7 @@ export type ShutdownRequest = Message<"hearth.system.v1.ShutdownRequest"> & {
  * Use `create(ShutdownRequestSchema)` to create a new message.
  */
 export const ShutdownRequestSchema: GenMessage<ShutdownRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_system_v1_system, 6);
+  messageDesc(file_hearth_system_v1_system, 13);
 
 /**
  * ShutdownResponse is empty: the daemon ends after it has been sent.
@@ -353,7 +531,7 @@ export type ShutdownResponse = Message<"hearth.system.v1.ShutdownResponse"> & {
  * Use `create(ShutdownResponseSchema)` to create a new message.
  */
 export const ShutdownResponseSchema: GenMessage<ShutdownResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_system_v1_system, 7);
+  messageDesc(file_hearth_system_v1_system, 14);
 
 /**
  * SystemService tells about the server and stops it.
@@ -361,6 +539,36 @@ export const ShutdownResponseSchema: GenMessage<ShutdownResponse> = /*@__PURE__*
  * @generated from service hearth.system.v1.SystemService
  */
 export const SystemService: GenService<{
+  /**
+   * GetState tells how far the server is. Everyone may ask at any time, also while it starts.
+   *
+   * @generated from rpc hearth.system.v1.SystemService.GetState
+   */
+  getState: {
+    methodKind: "unary";
+    input: typeof GetStateRequestSchema;
+    output: typeof GetStateResponseSchema;
+  },
+  /**
+   * Ping answers with what it was sent, to everyone and at any time.
+   *
+   * @generated from rpc hearth.system.v1.SystemService.Ping
+   */
+  ping: {
+    methodKind: "unary";
+    input: typeof PingRequestSchema;
+    output: typeof PingResponseSchema;
+  },
+  /**
+   * FollowStart sends the daemon's log from its beginning, or as far back as it is kept, and ends when the server runs.
+   *
+   * @generated from rpc hearth.system.v1.SystemService.FollowStart
+   */
+  followStart: {
+    methodKind: "server_streaming";
+    input: typeof FollowStartRequestSchema;
+    output: typeof FollowStartResponseSchema;
+  },
   /**
    * GetServer tells which server this is and what it can do.
    *

@@ -1,0 +1,126 @@
+from hearth.operations.v1 import operations_pb2 as _operations_pb2
+from hearth.options.v1 import options_pb2 as _options_pb2
+from hearth.packages.v1 import resources_pb2 as _resources_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ListPackagesRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListPackagesResponse(_message.Message):
+    __slots__ = ("packages", "next_page_token")
+    PACKAGES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    packages: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Package]
+    next_page_token: str
+    def __init__(self, packages: _Optional[_Iterable[_Union[_resources_pb2.Package, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class GetPackageRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class GetPackageResponse(_message.Message):
+    __slots__ = ("package", "artifact", "health_checks", "dependencies")
+    PACKAGE_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_CHECKS_FIELD_NUMBER: _ClassVar[int]
+    DEPENDENCIES_FIELD_NUMBER: _ClassVar[int]
+    package: _resources_pb2.Package
+    artifact: _resources_pb2.Artifact
+    health_checks: _containers.RepeatedCompositeFieldContainer[_resources_pb2.HealthCheck]
+    dependencies: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Dependency]
+    def __init__(self, package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ..., artifact: _Optional[_Union[_resources_pb2.Artifact, _Mapping]] = ..., health_checks: _Optional[_Iterable[_Union[_resources_pb2.HealthCheck, _Mapping]]] = ..., dependencies: _Optional[_Iterable[_Union[_resources_pb2.Dependency, _Mapping]]] = ...) -> None: ...
+
+class CreateUploadRequest(_message.Message):
+    __slots__ = ("size",)
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    size: int
+    def __init__(self, size: _Optional[int] = ...) -> None: ...
+
+class CreateUploadResponse(_message.Message):
+    __slots__ = ("ticket", "path")
+    TICKET_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    ticket: str
+    path: str
+    def __init__(self, ticket: _Optional[str] = ..., path: _Optional[str] = ...) -> None: ...
+
+class InstallPackageRequest(_message.Message):
+    __slots__ = ("ticket", "start", "request_id")
+    TICKET_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ticket: str
+    start: bool
+    request_id: str
+    def __init__(self, ticket: _Optional[str] = ..., start: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class InstallPackageResponse(_message.Message):
+    __slots__ = ("operation",)
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    operation: _operations_pb2.Operation
+    def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ...) -> None: ...
+
+class UninstallPackageRequest(_message.Message):
+    __slots__ = ("id", "force", "keep_data")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    KEEP_DATA_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    force: bool
+    keep_data: bool
+    def __init__(self, id: _Optional[str] = ..., force: bool = ..., keep_data: bool = ...) -> None: ...
+
+class UninstallPackageResponse(_message.Message):
+    __slots__ = ("operation",)
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    operation: _operations_pb2.Operation
+    def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ...) -> None: ...
+
+class StartPackageRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class StartPackageResponse(_message.Message):
+    __slots__ = ("package",)
+    PACKAGE_FIELD_NUMBER: _ClassVar[int]
+    package: _resources_pb2.Package
+    def __init__(self, package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ...) -> None: ...
+
+class StopPackageRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class StopPackageResponse(_message.Message):
+    __slots__ = ("package",)
+    PACKAGE_FIELD_NUMBER: _ClassVar[int]
+    package: _resources_pb2.Package
+    def __init__(self, package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ...) -> None: ...
+
+class RestartPackageRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class RestartPackageResponse(_message.Message):
+    __slots__ = ("package",)
+    PACKAGE_FIELD_NUMBER: _ClassVar[int]
+    package: _resources_pb2.Package
+    def __init__(self, package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,99 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A start that takes its time: the front door is slow to come. From the first moment on the server tells everyone how far
+// it is, tells the rest to come again, and shows its log to an administrator.
+func TestAStartIsTold(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.start()
+	_, viewer := m.token("viewer", "viewer")
+	m.kill(syscall.SIGTERM)
+	m.must(filepath.Join(m.bin, "hearthd"), "--clean-host", "--state", m.state, "--bin", m.bin) // as after a reboot
+
+	gate := filepath.Join(publicDir(t), "gate")
+	m.bin = m.slowDoor(gate)
+	m.launch()
+	began := time.Now()
+	curl := func(args ...string) string {
+		out, _ := m.run("curl", append([]string{"-sS", "--unix-socket", filepath.Join(m.state, "hearthd.sock")}, args...)...)
+		return out
+	}
+	var state string
+	m.eventually(10*time.Second, "the state is told", func() error {
+		state = curl("-f", "http://hearth/api/v1/server/state")
+		if state == "" {
+			return os.ErrNotExist
+		}
+		return nil
+	})
+	t.Logf("the state was told after %s", time.Since(began).Round(time.Millisecond))
+	m.eventually(10*time.Second, "the start waits for the door", func() error {
+		if state = curl("http://hearth/api/v1/server/state"); !strings.Contains(state, "reaches the front door") {
+			return os.ErrNotExist
+		}
+		return nil
+	})
+	if !strings.Contains(state, "PHASE_INIT") {
+		t.Errorf("the state is %s", state)
+	}
+	if got := curl("http://hearth/api/v1/server/ping?message=hello"); !strings.Contains(got, "hello") {
+		t.Errorf("ping answers %s", got)
+	}
+	if got := curl("-i", "http://hearth/api/v1/packages"); !strings.Contains(got, "503") || !strings.Contains(got, "REASON_SERVER_STARTING") || !strings.Contains(got, "Retry-After: 1") {
+		t.Errorf("a call that comes too early: %s", got)
+	}
+	if out, err := m.tryHearth("status"); err == nil || !strings.Contains(err.Error(), "the server is starting: reaches the front door") {
+		t.Errorf("status prints %s, %v", out, err)
+	}
+	if got := curl("-H", "Authorization: Bearer "+viewer, "http://hearth/api/v1/server/start:follow"); !strings.Contains(got, "REASON_PERMISSION_DENIED") {
+		t.Errorf("a viewer follows the start: %s", got)
+	}
+
+	follow := m.command(filepath.Join(m.bin, "hearth"), "system", "state", "--follow")
+	var told strings.Builder
+	follow.Stdout, follow.Stderr = &told, &told
+	if err := follow.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(gate, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := follow.Wait(); err != nil {
+		t.Fatalf("following the start: %v: %s", err, told.String())
+	}
+	if !strings.Contains(told.String(), "opens the store") || !strings.Contains(told.String(), "hearth runs") || !strings.Contains(told.String(), "phase  running") {
+		t.Errorf("the start is told as\n%s", told.String())
+	}
+	m.hearth("status")
+}
+
+// slowDoor is a folder of programs whose front door waits for the file gate.
+func (m *machine) slowDoor(gate string) string {
+	m.t.Helper()
+	dir := publicDir(m.t)
+	entries, err := os.ReadDir(m.bin)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name() != "hearth-door" {
+			if err := os.Symlink(filepath.Join(m.bin, e.Name()), filepath.Join(dir, e.Name())); err != nil {
+				m.t.Fatal(err)
+			}
+		}
+	}
+	script := "#!/bin/sh\nwhile [ ! -e '" + gate + "' ]; do sleep 0.05; done\nexec '" + filepath.Join(m.bin, "hearth-door") + "' \"$@\"\n"
+	if err := os.WriteFile(filepath.Join(dir, "hearth-door"), []byte(script), 0o755); err != nil {
+		m.t.Fatal(err)
+	}
+	return dir
+}

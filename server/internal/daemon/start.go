@@ -1,0 +1,144 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
+	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/hearthos/hearth/server/internal/audit"
+	"github.com/hearthos/hearth/server/internal/journal"
+	"github.com/hearthos/hearth/server/internal/rpc/access"
+	"github.com/hearthos/hearth/server/internal/rpc/codec"
+)
+
+// A start goes through these steps. The sockets are open from the first on; what can be called before the last has ended
+// is said by the phases of each method.
+const (
+	stepStore = iota
+	stepAreas
+	stepMachine
+	stepServices
+	stepDoor
+	startSteps
+)
+
+func stepName(step int) string {
+	return [startSteps]string{
+		stepStore: "opens the store", stepAreas: "reads its state", stepMachine: "makes the machine ready",
+		stepServices: "takes up the services that run", stepDoor: "reaches the front door",
+	}[step]
+}
+
+// keptLines is how much of the log a start can be followed back.
+const keptLines = 512
+
+// begin tells that a step of the start begins.
+func (d *Daemon) begin(ctx context.Context, step int) {
+	d.step.Store(int32(step))
+	d.hub.Enter(optionsv1.Phase_PHASE_INIT, stepName(step))
+	d.log.InfoContext(ctx, "start", "step", stepName(step))
+}
+
+// State implements systemrpc.Daemon.
+func (d *Daemon) State() *systemv1.GetStateResponse {
+	resp := &systemv1.GetStateResponse{
+		Phase: d.hub.Phase(), StartTime: timestamppb.New(d.started), StepsDone: startSteps, Steps: startSteps,
+	}
+	if resp.GetPhase() == optionsv1.Phase_PHASE_INIT {
+		step := int(d.step.Load())
+		resp.StepsDone, resp.Step = uint32(step), stepName(step)
+	}
+	return resp
+}
+
+// FollowStart implements systemrpc.Daemon.
+func (d *Daemon) FollowStart(ctx context.Context, send func([]journal.Line) error) error {
+	var next uint64
+	for {
+		// Asked before the lines are: the last line of a start is logged when it has ended.
+		phase := d.hub.Phase()
+		lines, after, more := d.recent.From(next)
+		if next = after; len(lines) > 0 {
+			if err := send(lines); err != nil {
+				return err
+			}
+		}
+		if phase == optionsv1.Phase_PHASE_RUNNING {
+			return nil
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// rememberedTag is the tag this state had the last time, which the name of its socket tells: so the sockets can be opened
+// before the store is. It is empty for a state that is new.
+func (d *Daemon) rememberedTag() string {
+	target, err := os.Readlink(d.socketLink())
+	if err != nil {
+		return ""
+	}
+	if dir := filepath.Dir(target); filepath.Dir(dir) == d.cfg.RunRoot && len(filepath.Base(dir)) == 4 {
+		return filepath.Base(dir)
+	}
+	return ""
+}
+
+// checkTag makes sure that what listens belongs to the store that was opened.
+func (d *Daemon) checkTag() error {
+	if d.tag == d.store.Tag() {
+		return nil
+	}
+	if err := os.Remove(d.socketLink()); err != nil {
+		return err
+	}
+	return fmt.Errorf("the store in %s has been replaced: its tag is %s and was %s; start again", d.cfg.StateDir, d.store.Tag(), d.tag)
+}
+
+func (d *Daemon) socketLink() string { return filepath.Join(d.cfg.StateDir, "hearthd.sock") }
+
+// What the wires are given is there before what it asks: until the areas are, it says so.
+
+// authenticator checks credentials once the accounts can be read.
+type authenticator struct{ d *Daemon }
+
+func (a authenticator) Authenticate(ctx context.Context, shown access.Credential, from string) (access.Identity, error) {
+	if !a.d.opened.Load() {
+		return access.Identity{}, a.d.hub.Starting()
+	}
+	return credentials{a.d.accounts}.Authenticate(ctx, shown, from)
+}
+
+// revision is the newest revision of the store, 0 before it is open.
+func (d *Daemon) revision() uint64 {
+	if !d.opened.Load() {
+		return 0
+	}
+	return d.store.Revision()
+}
+
+// auditLog is what records calls; nil before the areas are there, when nothing can be changed.
+func (d *Daemon) auditLog() *audit.Log {
+	if !d.opened.Load() {
+		return nil
+	}
+	return d.audit
+}
+
+// transfers serves uploads once there is somewhere to put them.
+func (d *Daemon) transfers(w http.ResponseWriter, r *http.Request) {
+	if !d.opened.Load() {
+		codec.WriteFault(w, d.hub.Starting())
+		return
+	}
+	d.transfer.ServeHTTP(w, r)
+}
