@@ -1,6 +1,7 @@
 package account
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -123,6 +124,26 @@ func (s *Service) session(now time.Time, id, cookie, secret, from string) (Ident
 		s.mu.Unlock()
 	}
 	return found, err
+}
+
+// FollowRights calls changed after what could have changed the rights of somebody: an account, a session or a token. It
+// returns when ctx ends, or with what went wrong.
+func (s *Service) FollowRights(ctx context.Context, changed func(context.Context)) error {
+	watcher, err := s.store.Watch(store.WatchOptions{
+		Selectors: []store.Selector{{Kind: "token"}, {Kind: "session"}, {Kind: "account"}}, From: s.store.Revision(),
+	})
+	if err != nil {
+		return err
+	}
+	for {
+		batch, err := watcher.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if len(batch.Changes) > 0 {
+			changed(ctx)
+		}
+	}
 }
 
 // good tells whether secrets are those of the session: of now, or of before the last rotation, for a moment. A browser

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
-	"github.com/hearthos/hearth/server/internal/account"
 	"github.com/hearthos/hearth/server/internal/action"
 	"github.com/hearthos/hearth/server/internal/artifact"
 	"github.com/hearthos/hearth/server/internal/cert"
@@ -27,7 +25,6 @@ import (
 	"github.com/hearthos/hearth/server/internal/naming"
 	"github.com/hearthos/hearth/server/internal/proxy"
 	"github.com/hearthos/hearth/server/internal/rpc"
-	"github.com/hearthos/hearth/server/internal/rpc/access"
 	"github.com/hearthos/hearth/server/internal/rpc/transfer"
 	"github.com/hearthos/hearth/server/internal/runner"
 	"github.com/hearthos/hearth/server/internal/store"
@@ -35,31 +32,6 @@ import (
 )
 
 // The types here let areas meet that do not know each other: each satisfies an interface that its consumer declares.
-
-// credentials are checked by the area account for the wires.
-type credentials struct{ *account.Service }
-
-func (c credentials) Authenticate(_ context.Context, shown access.Credential, from string) (access.Identity, error) {
-	now := time.Now()
-	var id account.Identity
-	var err error
-	if shown.Bearer != "" {
-		id, err = c.AuthenticateBearer(now, shown.Bearer, from)
-	} else {
-		id, err = c.AuthenticateBrowser(now, shown.Cookie, shown.Half, from)
-	}
-	if err != nil {
-		return access.Identity{}, err
-	}
-	out := access.Identity{Kind: access.Token, ID: id.ID, Account: id.Account, Role: id.Role, Proven: id.Proven}
-	if id.Credential == accountsv1.GetCallerResponse_CREDENTIAL_SESSION {
-		out.Kind = access.Session
-	}
-	if s := id.Scope; len(s.GetMethods())+len(s.GetPackages()) > 0 {
-		out.Scope = &access.Scope{Methods: s.GetMethods(), Packages: s.GetPackages()}
-	}
-	return out, nil
-}
 
 // uploads opens uploads for the transfer route.
 type uploads struct{ *artifact.Keeper }

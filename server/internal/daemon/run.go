@@ -117,7 +117,7 @@ func (d *Daemon) startLoops(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { return d.operations.Run(ctx) })
 	group.Go(func() error { return d.followNetwork(ctx) })
 	group.Go(func() error { return d.followDoor(ctx) })
-	group.Go(func() error { return d.followAccounts(ctx) })
+	group.Go(func() error { return d.accounts.FollowRights(ctx, d.hub.Recheck) })
 	group.Go(func() error { return d.audit.Run(ctx) })
 }
 
@@ -292,23 +292,6 @@ func (d *Daemon) reviveDoor(ctx context.Context) error {
 		d.manager.Wake(proxy.ControllerName, proxy.ControllerKey)
 	}
 	return err
-}
-
-// followAccounts has the rights of open streams checked again as soon as an account, a session or a token changes.
-func (d *Daemon) followAccounts(ctx context.Context) error {
-	watcher, err := d.store.Watch(store.WatchOptions{Selectors: []store.Selector{{Kind: "token"}, {Kind: "session"}, {Kind: "account"}}, From: d.store.Revision()})
-	if err != nil {
-		return err
-	}
-	for {
-		batch, err := watcher.Next(ctx)
-		if err != nil {
-			return err
-		}
-		if len(batch.Changes) > 0 {
-			d.hub.Recheck(ctx)
-		}
-	}
 }
 
 // frontDoor applies tables and remembers whether the door answered.

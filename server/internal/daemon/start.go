@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"time"
 
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
@@ -14,6 +15,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/audit"
 	"github.com/hearthos/hearth/server/internal/journal"
 	"github.com/hearthos/hearth/server/internal/rpc/access"
+	"github.com/hearthos/hearth/server/internal/rpc/accountsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/codec"
 )
 
@@ -115,7 +117,7 @@ func (a authenticator) Authenticate(ctx context.Context, shown access.Credential
 	if !a.d.opened.Load() {
 		return access.Identity{}, a.d.hub.Starting()
 	}
-	return credentials{a.d.accounts}.Authenticate(ctx, shown, from)
+	return accountsrpc.NewAuthenticator(a.d.accounts, time.Now).Authenticate(ctx, shown, from)
 }
 
 // revision is the newest revision of the store, 0 before it is open.
