@@ -27,34 +27,34 @@ import (
 // streamWire reads the whole log of a package on one wire.
 type streamWire struct {
 	name string
-	read func(t testing.TB, s *server, pkg string) (lines []string, err error)
+	read func(t testing.TB, s *server, token, pkg string) (lines []string, err error)
 }
 
 const readLogs = "/hearth.logs.v1.LogService/ReadLogs"
 
 func streamWires() []streamWire {
 	return []streamWire{
-		{"grpc unix", func(t testing.TB, s *server, pkg string) ([]string, error) {
-			return nativeLogs(t, dialUnix(t, s.unix), pkg)
+		{"grpc unix", func(t testing.TB, s *server, token, pkg string) ([]string, error) {
+			return nativeLogs(t, dialUnix(t, s.unix), token, pkg)
 		}},
-		{"grpc tls", func(t testing.TB, s *server, pkg string) ([]string, error) {
-			return nativeLogs(t, s.dialTLS(t, s.grpc), pkg)
+		{"grpc tls", func(t testing.TB, s *server, token, pkg string) ([]string, error) {
+			return nativeLogs(t, s.dialTLS(t, s.grpc), token, pkg)
 		}},
-		{"grpc web port", func(t testing.TB, s *server, pkg string) ([]string, error) {
-			return nativeLogs(t, s.dialTLS(t, s.web), pkg)
+		{"grpc web port", func(t testing.TB, s *server, token, pkg string) ([]string, error) {
+			return nativeLogs(t, s.dialTLS(t, s.web), token, pkg)
 		}},
-		{"connect json", func(t testing.TB, s *server, pkg string) ([]string, error) {
+		{"connect json", func(t testing.TB, s *server, token, pkg string) ([]string, error) {
 			body, _ := protojson.Marshal(&logsv1.ReadLogsRequest{PackageId: pkg})
-			_, data, err := send(s.httpTLS(t), "POST", "https://"+s.web+readLogs, "viewer", "application/connect+json", envelope(0, body))
+			_, data, err := send(s.httpTLS(t), "POST", "https://"+s.web+readLogs, token, "application/connect+json", envelope(0, body))
 			return connectStream(data, err)
 		}},
-		{"grpc-web", func(t testing.TB, s *server, pkg string) ([]string, error) {
+		{"grpc-web", func(t testing.TB, s *server, token, pkg string) ([]string, error) {
 			body, _ := proto.Marshal(&logsv1.ReadLogsRequest{PackageId: pkg})
-			resp, data, err := send(s.httpTLS(t), "POST", "https://"+s.web+readLogs, "viewer", "application/grpc-web+proto", envelope(0, body))
+			resp, data, err := send(s.httpTLS(t), "POST", "https://"+s.web+readLogs, token, "application/grpc-web+proto", envelope(0, body))
 			return grpcWebStream(resp, data, err)
 		}},
-		{"rest", func(t testing.TB, s *server, pkg string) ([]string, error) {
-			_, data, err := send(s.httpTLS(t), "GET", "https://"+s.web+"/api/v1/packages/"+pkg+"/logs", "viewer", "", nil)
+		{"rest", func(t testing.TB, s *server, token, pkg string) ([]string, error) {
+			_, data, err := send(s.httpTLS(t), "GET", "https://"+s.web+"/api/v1/packages/"+pkg+"/logs", token, "", nil)
 			return ndjsonLogs(data, err, func(line []byte) (json.RawMessage, json.RawMessage) {
 				var v struct{ Result, Error json.RawMessage }
 				json.Unmarshal(line, &v)
@@ -64,8 +64,8 @@ func streamWires() []streamWire {
 	}
 }
 
-func nativeLogs(t testing.TB, conn grpc.ClientConnInterface, pkg string) ([]string, error) {
-	stream, err := logsv1.NewLogServiceClient(conn).ReadLogs(bearer(t.Context(), "viewer"), &logsv1.ReadLogsRequest{PackageId: pkg})
+func nativeLogs(t testing.TB, conn grpc.ClientConnInterface, token, pkg string) ([]string, error) {
+	stream, err := logsv1.NewLogServiceClient(conn).ReadLogs(bearer(t.Context(), token), &logsv1.ReadLogsRequest{PackageId: pkg})
 	if err != nil {
 		return nil, err
 	}
@@ -162,14 +162,14 @@ func TestSameStreamOnEveryWire(t *testing.T) {
 	s := newServer(t)
 	for _, w := range streamWires() {
 		t.Run(w.name, func(t *testing.T) {
-			lines, err := w.read(t, s, "hello")
+			lines, err := w.read(t, s, "viewer", "hello")
 			if err != nil || strings.Join(lines, " ") != "one two three" {
 				t.Errorf("got %q, %v", lines, err)
 			}
-			if _, err := w.read(t, s, "none"); !fault.Is(err, metav1.Reason_REASON_PACKAGE_NOT_FOUND) {
+			if _, err := w.read(t, s, "viewer", "none"); !fault.Is(err, metav1.Reason_REASON_PACKAGE_NOT_FOUND) {
 				t.Errorf("an unknown package: got %v", err)
 			}
-			if _, err := w.read(t, s, strings.Repeat("x", 64)); !fault.Is(err, metav1.Reason_REASON_INVALID_ARGUMENT) {
+			if _, err := w.read(t, s, "viewer", strings.Repeat("x", 64)); !fault.Is(err, metav1.Reason_REASON_INVALID_ARGUMENT) {
 				t.Errorf("a request that is not valid: got %v", err)
 			}
 		})

@@ -47,7 +47,7 @@ func (h *Hub) newWeb(ctx context.Context) (http.Handler, error) {
 	}))
 	guarded := guard.Handler(mux)
 	return identified(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
+		isolate(w.Header())
 		conn := http.NewResponseController(w)
 		ctx := access.WithBrowser(r.Context(), access.FromHTTP(r, h.cookie(), h.cfg.Ours))
 		r = r.WithContext(context.WithValue(ctx, controllerKey{}, conn))
@@ -65,6 +65,15 @@ func (h *Hub) cookie() string {
 		return ""
 	}
 	return h.cfg.Cookie()
+}
+
+// isolate keeps pages of other origins, such as those of services on other ports, from showing the server's page within
+// theirs, from holding its window and from loading its answers as if they were scripts or pictures.
+func isolate(h http.Header) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }
 
 // maxStranger is how much is read of a request before it is known who calls.

@@ -52,16 +52,20 @@ type server struct {
 	conn     *grpc.ClientConn
 }
 
-func newServer(t testing.TB) *server {
+func newServer(t testing.TB, change ...func(*rpc.Config)) *server {
 	t.Helper()
 	st, err := store.Open(t.TempDir(), store.Options{MinFree: 1})
 	check(t, err)
 	s := &server{t: t, accounts: account.New(st)}
 	// Nothing but the feed of accounts has open streams checked again.
-	hub, err := rpc.New(rpc.Config{
+	cfg := rpc.Config{
 		Logger: slog.New(slog.DiscardHandler), Authenticator: accountsrpc.NewAuthenticator(s.accounts, time.Now),
 		Cookie: cookieName, Ours: func(string) bool { return false }, Revision: st.Revision, RecheckEvery: time.Hour,
-	})
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	hub, err := rpc.New(cfg)
 	check(t, err)
 	accountsv1.RegisterAccountServiceServer(hub, accountsrpc.New(s.accounts, cookieName, time.Now))
 	statev1.RegisterStateServiceServer(hub, staterpc.New(st))
