@@ -20,6 +20,7 @@ import (
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -38,12 +39,17 @@ import (
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-// people knows tokens of the form "<account>:<role>".
+// people knows tokens of the form "<account>:<role>", or "<account>:<role>:<package>" for those that are for one package.
 type people struct{}
 
 func (people) Authenticate(_ context.Context, shown access.Credential, _ string) (access.Identity, error) {
 	name, role, _ := strings.Cut(shown.Bearer, ":")
-	return access.Identity{ID: name, Role: optionsv1.Role(optionsv1.Role_value["ROLE_"+strings.ToUpper(role)])}, nil
+	role, pkg, scoped := strings.Cut(role, ":")
+	id := access.Identity{ID: name, Role: optionsv1.Role(optionsv1.Role_value["ROLE_"+strings.ToUpper(role)])}
+	if scoped {
+		id.Scope = &access.Scope{Packages: []string{pkg}}
+	}
+	return id, nil
 }
 
 // world is a store with its feed on a socket.
@@ -100,6 +106,8 @@ func (w *world) put(t *testing.T, rows ...store.Row) {
 			case *operationsv1.Operation:
 				errs = append(errs, store.Put(tx, r))
 			case *accountsv1.Preferences:
+				errs = append(errs, store.Put(tx, r))
+			case *packagesv1.Package:
 				errs = append(errs, store.Put(tx, r))
 			}
 		}
@@ -231,6 +239,49 @@ func TestRowsOfAnAccountAreShownToItAlone(t *testing.T) {
 }
 
 // With other rights rows from before the bookmark may be readable, which would never be told.
+// Who is let see one package sees its rows alone, in what is there and in every change, whatever his role and whatever he
+// asks for; and no bookmark gets him more.
+func TestAWatchShowsWhatIsWithinTheScope(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	pkg := func(id, title string) *packagesv1.Package {
+		return &packagesv1.Package{Meta: &metav1.Meta{Id: id}, Spec: &packagesv1.PackageSpec{Title: title}}
+	}
+	w.put(t, operation("a"), preferences("alice", "de"), pkg("blog", ""), pkg("blog-2", ""), pkg("shop", ""))
+	all := w.follow(t, "alice:owner:blog", &statev1.Target{})
+	asked := w.follow(t, "alice:owner:blog", &statev1.Target{Selectors: []*statev1.Selector{{Kind: "package"}}})
+	other := w.follow(t, "alice:owner:blog", &statev1.Target{Selectors: []*statev1.Selector{{Kind: "package", Id: "shop"}}})
+	var mark string
+	for _, next := range []func() (*statev1.Update, error){all, asked} {
+		u := must(t, next)
+		if diff := cmp.Diff([]string{"package blog"}, names(u)); diff != "" {
+			t.Error(diff)
+		}
+		mark = u.GetBookmark()
+	}
+	if u := must(t, other); len(u.GetChanges()) > 0 {
+		t.Errorf("another's package is shown: %v", u)
+	}
+	w.put(t, pkg("shop", "new"), operation("b"))
+	w.put(t, pkg("blog", "new"), pkg("shop", "newer"))
+	for _, next := range []func() (*statev1.Update, error){all, asked} {
+		for u := must(t, next); ; u = must(t, next) {
+			if got := names(u); len(got) > 0 {
+				if diff := cmp.Diff([]string{"package blog"}, got); diff != "" {
+					t.Error(diff)
+				}
+				break
+			}
+		}
+	}
+	for _, who := range []string{"alice:owner:shop", "alice:owner"} {
+		u, err := w.follow(t, who, &statev1.Target{Selectors: []*statev1.Selector{{Kind: "package"}}, Bookmark: mark})()
+		if !fault.Is(err, metav1.Reason_REASON_BOOKMARK_EXPIRED) {
+			t.Errorf("%s goes on from a bookmark of other rights: %v, %v", who, u, err)
+		}
+	}
+}
+
 func TestBookmarkIsGoodForTheRightsItWasMadeWith(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
