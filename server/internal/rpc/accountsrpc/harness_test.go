@@ -60,7 +60,7 @@ func newServer(t testing.TB, change ...func(*rpc.Config)) *server {
 	// Nothing but the feed of accounts has open streams checked again.
 	cfg := rpc.Config{
 		Logger: slog.New(slog.DiscardHandler), Authenticator: accountsrpc.NewAuthenticator(s.accounts, time.Now),
-		Cookie: cookieName, Ours: func(string) bool { return false }, Revision: st.Revision, RecheckEvery: time.Hour,
+		Cookie: func() string { return cookieName }, Ours: func(string) bool { return false }, Revision: st.Revision, RecheckEvery: time.Hour,
 	}
 	for _, c := range change {
 		c(&cfg)
