@@ -422,7 +422,7 @@ func TestTheDoorComesBack(t *testing.T) {
 	m.start()
 	m.installSample()
 	for range 3 {
-		m.must("sh", "-c", "for p in $(pgrep -x hearth-door); do [ /proc/$p/ns/net -ef /proc/self/ns/net ] && kill -9 $p; done")
+		m.must("sh", "-c", "for p in $(pgrep -x hearth-door); do if [ /proc/$p/ns/net -ef /proc/self/ns/net ]; then kill -9 $p; fi; done")
 		m.eventually(5*time.Second, "the page is back", func() error {
 			_, err := m.run("curl", "-sS", "--fail", "--cacert", m.root(), m.address(sample))
 			return err
@@ -434,4 +434,46 @@ func TestTheDoorComesBack(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// Restarts that follow each other while the daemon is killed leave one main behind: older ones neither run on nor
+// report.
+func TestRestartsThroughTheDaemonsEndLeaveOneMain(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.start()
+	m.installSample()
+	rounds := 4
+	if soak() {
+		rounds = 15
+	}
+	for i := range rounds {
+		for j := range 3 + rand.N(3) {
+			if _, err := m.tryHearth("package", "restart", sample, "--no-wait"); err != nil {
+				t.Fatal(err)
+			}
+			input := fmt.Sprintf(`{"greeting":"Good %d %d","color":"#2b5d34"}`, i, j)
+			if _, err := m.tryHearth("package", "action", "run", sample, "set-greeting", "--input", input); err != nil {
+				t.Log(err) // the code may be between two mains
+			}
+			pause := time.NewTimer(rand.N(600 * time.Millisecond))
+			<-pause.C
+		}
+		m.kill(syscall.SIGKILL)
+		pause := time.NewTimer(rand.N(800 * time.Millisecond))
+		<-pause.C
+		m.start()
+	}
+	m.hearth("package", "restart", sample)
+	m.healthy(sample)
+	// Checks come every few seconds: that of an older main would show.
+	for range 10 {
+		pause := time.NewTimer(time.Second)
+		<-pause.C
+		for _, c := range m.rows("package", "health", sample) {
+			if c["result"] != "success" {
+				t.Fatalf("the health of the service changes by itself: %v", c)
+			}
+		}
+	}
 }

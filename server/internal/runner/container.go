@@ -272,7 +272,8 @@ func (s *Service) StopAll(ctx context.Context) error {
 	for _, c := range running {
 		go func() {
 			if h := s.handle(c.Name); h != nil {
-				if err := h.agent.stop(ctx, "shutdown-"+h.spec.GetInstance()); err != nil {
+				stop := func(ctx context.Context) error { return h.agent.stop(ctx, "shutdown-"+h.spec.GetInstance()) }
+				if err := within(ctx, stopPatience, nil, stop); err != nil {
 					s.log.WarnContext(ctx, "cannot stop a service in order", "pkg", c.Name, "error", err)
 				}
 			}

@@ -11,7 +11,7 @@ type step int
 const (
 	stepRest    step = iota // all is as wanted
 	stepAbsent              // there is no container and none is wanted
-	stepWait                // the package's code is busy with a call of an earlier daemon, or still loading
+	stepWait                // the package's code is busy with what an earlier daemon asked for, or still loading
 	stepCreate              // make and start a container
 	stepInit                // have the package's init run, or join it
 	stepStart               // have the package's main run
@@ -40,20 +40,20 @@ type observed struct {
 //	     |  destroy (the package's code is not there to be asked)
 //	     +-------- READY, LOADING, EXITED, CRASHED
 //
+// A stop or an exit that an earlier daemon began is asked for again, which joins it: so it is given up after its time.
 // An init that ended while no daemon was there to see it is repeated: the agent answers with how it ended.
 //
 // A container is stale when it was made from another file or before the newest wish for a new one, or when the
 // package's code has ended; a stale one is left before anything else happens. A service whose main runs is left
 // through stop: uninit runs over stopped daemons.
 func next(spec *packagesv1.PackageSpec, status *packagesv1.PackageStatus, o observed) step {
-	absent := spec.GetDesired() == packagesv1.PackageSpec_DESIRED_ABSENT
 	if !o.alive {
-		if absent {
+		if absent(spec) {
 			return stepAbsent
 		}
 		return stepCreate
 	}
-	if absent || o.artifact != spec.GetArtifact() || o.rebuilds < spec.GetRebuilds() || ended(o.phase) {
+	if absent(spec) || o.artifact != spec.GetArtifact() || o.rebuilds < spec.GetRebuilds() || ended(o.phase) {
 		return leave(o.phase)
 	}
 	switch o.phase {
@@ -72,6 +72,12 @@ func next(spec *packagesv1.PackageSpec, status *packagesv1.PackageStatus, o obse
 			return stepStop
 		}
 		return stepRest
+	case agentv1.State_PHASE_STARTING:
+		if notRunning(spec) {
+			return stepStop // a main that hangs is ended too
+		}
+	case agentv1.State_PHASE_STOPPING:
+		return stepStop
 	}
 	return stepWait
 }
@@ -79,12 +85,10 @@ func next(spec *packagesv1.PackageSpec, status *packagesv1.PackageStatus, o obse
 // leave is the way to having no container.
 func leave(phase agentv1.State_Phase) step {
 	switch phase {
-	case agentv1.State_PHASE_RUNNING:
+	case agentv1.State_PHASE_RUNNING, agentv1.State_PHASE_STARTING, agentv1.State_PHASE_STOPPING:
 		return stepStop
-	case agentv1.State_PHASE_STOPPED:
+	case agentv1.State_PHASE_STOPPED, agentv1.State_PHASE_EXITING:
 		return stepExit
-	case agentv1.State_PHASE_STARTING, agentv1.State_PHASE_STOPPING, agentv1.State_PHASE_EXITING:
-		return stepWait
 	}
 	return stepDestroy
 }

@@ -148,7 +148,7 @@ func (s *Service) init(ctx context.Context, row *packagesv1.Package) error {
 		packagesv1.PackageSpec_INIT_KIND_UPDATE:  "update",
 		packagesv1.PackageSpec_INIT_KIND_RESTORE: "restore",
 	}[row.GetSpec().GetInitKind()]
-	err := s.whileWanted(ctx, row, func(ctx context.Context) error { return h.agent.init(ctx, h.spec.GetInstance(), kind) })
+	err := s.whileWanted(ctx, row, absent, func(ctx context.Context) error { return h.agent.init(ctx, h.spec.GetInstance(), kind) })
 	if err != nil && ctx.Err() == nil && !errors.Is(err, errUnwanted) {
 		// The agent would answer a second init of this container with the first one's result: the next try gets another.
 		return errors.Join(err, s.destroy(ctx, pkg))
@@ -187,7 +187,7 @@ func (s *Service) start(ctx context.Context, row *packagesv1.Package) error {
 	if err != nil {
 		return err
 	}
-	if err := s.whileWanted(ctx, row, func(ctx context.Context) error { return h.agent.start(ctx, string(event)) }); err != nil {
+	if err := s.whileWanted(ctx, row, notRunning, func(ctx context.Context) error { return h.agent.start(ctx, string(event)) }); err != nil {
 		return err
 	}
 	return s.change(ctx, pkg, func(_ *store.Tx, now *packagesv1.Package) error {
@@ -201,6 +201,7 @@ func (s *Service) start(ctx context.Context, row *packagesv1.Package) error {
 
 func (s *Service) stop(ctx context.Context, row *packagesv1.Package) error {
 	pkg := row.GetMeta().GetId()
+	began := time.Now()
 	if err := s.note(ctx, row, packagesv1.PackageStatus_STATE_STOPPING); err != nil {
 		return err
 	}
@@ -212,7 +213,12 @@ func (s *Service) stop(ctx context.Context, row *packagesv1.Package) error {
 	if err != nil {
 		return err
 	}
-	if err := h.agent.stop(ctx, string(event)); err != nil {
+	err = s.untilForced(ctx, row, stopPatience, func(ctx context.Context) error { return h.agent.stop(ctx, string(event)) })
+	if errors.Is(err, errHangs) {
+		s.log.WarnContext(ctx, "a service does not stop; its container is ended", "pkg", pkg, "after", time.Since(began).Round(time.Second))
+		return s.destroy(ctx, pkg)
+	}
+	if err != nil {
 		return err
 	}
 	return s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
@@ -237,64 +243,23 @@ func (s *Service) exit(ctx context.Context, row *packagesv1.Package) error {
 	}
 	// Each wish for an exit is an event of its own: the agent answers one it knows with the result it had.
 	event := fmt.Sprintf("%s-exit-%d", h.spec.GetInstance(), row.GetMeta().GetGeneration())
-	err := h.agent.exit(ctx, event, spec.GetExitTarget())
+	err := s.untilForced(ctx, row, exitPatience, func(ctx context.Context) error { return h.agent.exit(ctx, event, spec.GetExitTarget()) })
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if spec.GetDesired() == packagesv1.PackageSpec_DESIRED_ABSENT && !spec.GetExitForce() {
+		if errors.Is(err, errHangs) && absent(spec) && !spec.GetExitForce() {
+			// Nothing can be asked of it any more: what is wanted next begins with a new container.
+			hangs := fault.New(metav1.Reason_REASON_PACKAGE_CODE_TIMEOUT, "the clean-up of package %q did not end within %s", pkg, exitPatience)
+			return errors.Join(hangs, s.destroy(ctx, pkg))
+		}
+		if absent(spec) && !spec.GetExitForce() {
 			return err
 		}
 		s.log.WarnContext(ctx, "the clean-up of a package failed; its container goes all the same", "pkg", pkg, "error", err)
 	}
 	return s.destroy(ctx, pkg)
 }
-
-// whileWanted runs a long call of the package's code and ends it when the package shall be gone: an init that hangs
-// must not keep a package from being uninstalled.
-func (s *Service) whileWanted(ctx context.Context, row *packagesv1.Package, call func(context.Context) error) error {
-	if row.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_ABSENT {
-		return call(ctx)
-	}
-	bounded, cancel := context.WithCancel(ctx)
-	defer cancel()
-	watcher, err := s.store.Watch(store.WatchOptions{Selectors: []store.Selector{{Kind: "package", ID: row.GetMeta().GetId()}}})
-	if err != nil {
-		return err
-	}
-	done := make(chan error, 1)
-	go func() { done <- call(bounded) }()
-	unwanted := make(chan struct{})
-	watching := make(chan struct{})
-	go func() {
-		defer close(watching)
-		for {
-			batch, err := watcher.Next(bounded)
-			if err != nil {
-				return
-			}
-			for _, c := range batch.Changes {
-				now, ok := c.Row.(*packagesv1.Package)
-				if !ok || now.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_ABSENT {
-					close(unwanted)
-					return
-				}
-			}
-		}
-	}()
-	defer func() { cancel(); <-watching }()
-	select {
-	case err := <-done:
-		return err
-	case <-unwanted:
-		cancel()
-		<-done
-		return errUnwanted
-	}
-}
-
-// errUnwanted tells that a call was ended because the package shall be gone.
-var errUnwanted = errors.New("the package is no longer wanted")
 
 // settle records that there is nothing to do.
 func (s *Service) settle(ctx context.Context, row *packagesv1.Package, o observed, step step) error {
