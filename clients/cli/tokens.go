@@ -29,7 +29,10 @@ func (a *app) tokensCommand() *cobra.Command {
 			if len(scope.Methods)+len(scope.Packages) > 0 {
 				req.Scope = &scope
 			}
-			if life > 0 {
+			if cmd.Flags().Changed("for") {
+				if life <= 0 {
+					return usageError{fmt.Errorf("cannot make a token that is valid for %s: --for must be a time ahead, as in 720h", life)}
+				}
 				req.ExpireTime = timestamppb.New(time.Now().Add(life))
 			}
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {

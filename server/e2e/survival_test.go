@@ -429,8 +429,8 @@ func TestTheDoorComesBack(t *testing.T) {
 		})
 	}
 	m.eventually(5*time.Second, "the status says so", func() error {
-		if out := m.hearth("status", "--output", "json"); !strings.Contains(out, `"door_connected":true`) && !strings.Contains(out, `"door_connected": true`) {
-			return errors.New(out)
+		if row := m.rows("status")[0]; row["doorConnected"] != true {
+			return fmt.Errorf("%v", row)
 		}
 		return nil
 	})

@@ -43,9 +43,10 @@ type packageData struct{ *volume.Keeper }
 
 func (p packageData) Exists(pkg string) (bool, error) { return p.Keeper.Exists(ids.Package(pkg)) }
 
-func (p packageData) HasVersion(pkg string) (bool, error) {
-	version, err := p.Version(ids.Package(pkg))
-	return version != "", err
+func (p packageData) Version(pkg string) (string, error) { return p.Keeper.Version(ids.Package(pkg)) }
+
+func (p packageData) SetVersion(pkg, version string) error {
+	return p.Keeper.SetVersion(ids.Package(pkg), version)
 }
 
 func (p packageData) Remove(pkg, id string) error { return p.Keeper.Remove(ids.Package(pkg), id) }

@@ -80,10 +80,10 @@ var packageFile = sync.OnceValues(func() ([]byte, string) {
 // data is the data of packages as the daemon passes them on.
 type data struct{ *volume.Keeper }
 
-func (d data) Exists(pkg string) (bool, error) { return d.Keeper.Exists(ids.Package(pkg)) }
-func (d data) HasVersion(pkg string) (bool, error) {
-	v, err := d.Version(ids.Package(pkg))
-	return v != "", err
+func (d data) Exists(pkg string) (bool, error)    { return d.Keeper.Exists(ids.Package(pkg)) }
+func (d data) Version(pkg string) (string, error) { return d.Keeper.Version(ids.Package(pkg)) }
+func (d data) SetVersion(pkg, version string) error {
+	return d.Keeper.SetVersion(ids.Package(pkg), version)
 }
 func (d data) Remove(pkg, id string) error { return d.Keeper.Remove(ids.Package(pkg), id) }
 
@@ -92,6 +92,7 @@ type scenario struct {
 	kind      string
 	installed bool // before
 	leftData  bool // of an earlier installation
+	unknown   bool // which version those data are of
 	params    map[string]string
 	fails     bool // the package's code does
 	cancelAt  string
@@ -177,6 +178,11 @@ func (m *machine) prepare() {
 	if m.leftData || m.installed {
 		m.makeData(pkg)
 	}
+	if m.unknown {
+		if err := m.volumes.SetVersion(ids.Package(pkg), ""); err != nil {
+			m.t.Fatal(err)
+		}
+	}
 	if m.installed {
 		m.upload(firstTicket)
 		art, err := m.artifacts.Take(m.t.Context(), firstTicket, func(uint64, uint64) {})
@@ -260,6 +266,12 @@ func (m *machine) answer(row *packagesv1.Package, pkg string) {
 	case absent && m.fails && !spec.GetExitForce():
 		st.State, st.Fault = packagesv1.PackageStatus_STATE_FAILED, fault.Proto(fault.New(metav1.Reason_REASON_PACKAGE_CODE_FAILED, "uninit fails"))
 	case absent:
+		if st.GetInitializedArtifact() != "" && !m.fails {
+			// uninit leaves the data in the version it is told.
+			if err := m.volumes.SetVersion(ids.Package(pkg), spec.GetExitTarget()); err != nil {
+				m.t.Error(err)
+			}
+		}
 		row.Status = &packagesv1.PackageStatus{State: packagesv1.PackageStatus_STATE_ABSENT, ObservedGeneration: st.ObservedGeneration}
 	case st.GetObservedRebuilds() < spec.GetRebuilds() && m.fails:
 		m.makeData(pkg) // an init that fails has written all the same
@@ -282,15 +294,17 @@ func TestOperationsSurviveEveryCrash(t *testing.T) {
 	}{
 		"install": {scenario{kind: install.KindInstall, params: start, quick: true},
 			[]string{"STATE_SUCCEEDED", "DESIRED_RUNNING", "precious", ".s9pk"}, []string{"file artifacts/incoming"}},
-		"install fails":              {scenario{kind: install.KindInstall, fails: true}, []string{"STATE_FAILED"}, []string{"precious", ".s9pk", "\npackage "}},
-		"install over data":          {scenario{kind: install.KindInstall, leftData: true}, []string{"STATE_SUCCEEDED", "precious"}, nil},
-		"install over data fails":    {scenario{kind: install.KindInstall, leftData: true, fails: true, quick: true}, []string{"STATE_FAILED", "precious"}, []string{".s9pk", "\npackage "}},
+		"install fails":           {scenario{kind: install.KindInstall, fails: true}, []string{"STATE_FAILED"}, []string{"precious", ".s9pk", "\npackage "}},
+		"install over data":       {scenario{kind: install.KindInstall, leftData: true}, []string{"STATE_SUCCEEDED", "precious"}, nil},
+		"install over data fails": {scenario{kind: install.KindInstall, leftData: true, fails: true, quick: true}, []string{"STATE_FAILED", "precious", ".version"}, []string{".s9pk", "\npackage "}},
+		"install over data of no version fails": {scenario{kind: install.KindInstall, leftData: true, unknown: true, fails: true},
+			[]string{"STATE_FAILED", "precious"}, []string{".s9pk", "\npackage ", ".version"}},
 		"install is cancelled early": {scenario{kind: install.KindInstall, cancelAt: "before do verify"}, []string{"STATE_CANCELLED"}, []string{".s9pk", "file artifacts"}},
 		"install is cancelled":       {scenario{kind: install.KindInstall, cancelAt: "after do verify"}, []string{"STATE_CANCELLED"}, []string{"precious", ".s9pk", "\npackage "}},
 		"install again":              {scenario{kind: install.KindInstall, installed: true, params: start}, []string{"STATE_SUCCEEDED", "precious", "DESIRED_RUNNING"}, []string{"file artifacts/incoming"}},
 		"install again fails":        {scenario{kind: install.KindInstall, installed: true, fails: true}, []string{"STATE_FAILED", "precious", ".s9pk", "DESIRED_RUNNING"}, []string{"file artifacts/incoming"}},
 		"uninstall":                  {scenario{kind: install.KindUninstall, installed: true, quick: true}, []string{"STATE_SUCCEEDED"}, []string{"precious", ".s9pk", "\npackage ", "folder logs/"}},
-		"uninstall keeps data":       {scenario{kind: install.KindUninstall, installed: true, params: keep}, []string{"STATE_SUCCEEDED", "precious"}, []string{".s9pk", "\npackage ", "folder logs/"}},
+		"uninstall keeps data":       {scenario{kind: install.KindUninstall, installed: true, params: keep, quick: true}, []string{"STATE_SUCCEEDED", "precious", ".version"}, []string{".s9pk", "\npackage ", "folder logs/"}},
 		"uninstall fails":            {scenario{kind: install.KindUninstall, installed: true, fails: true}, []string{"STATE_FAILED", "precious", ".s9pk", "DESIRED_RUNNING"}, nil},
 		"uninstall is forced":        {scenario{kind: install.KindUninstall, installed: true, fails: true, params: force}, []string{"STATE_SUCCEEDED"}, []string{"precious", ".s9pk", "\npackage "}},
 	} {

@@ -35,9 +35,11 @@ type Artifacts interface {
 
 // Data keeps the volumes of packages.
 type Data interface {
-	// Exists tells whether there are data of the package, HasVersion whether their version is recorded.
+	// Exists tells whether there are data of the package, Version which version they are of, "" where that is not recorded.
 	Exists(pkg string) (bool, error)
-	HasVersion(pkg string) (bool, error)
+	Version(pkg string) (string, error)
+	// SetVersion records the version; "" deletes the record.
+	SetVersion(pkg, version string) error
 	// Remove removes all data of a package; id makes it repeatable.
 	Remove(pkg, id string) error
 }

@@ -18,8 +18,9 @@ const KindInstall = "install"
 
 // What the steps of an installation remember.
 const (
-	memoFresh = "fresh" // "yes" where the package was not installed before
-	memoData  = "data"  // "yes" where data of an earlier installation were there
+	memoFresh   = "fresh"   // "yes" where the package was not installed before
+	memoData    = "data"    // "yes" where data of an earlier installation were there
+	memoVersion = "version" // which these were of, where that was recorded
 )
 
 // Install begins the installation of an uploaded file. What the file says it is has been checked when it returns; a
@@ -113,7 +114,7 @@ func (s *Service) dropArtifact(ctx context.Context, r *operation.Run) error {
 
 // setUp wants a container of the new file and waits until the package's init in it has ended.
 func (s *Service) setUp(ctx context.Context, r *operation.Run) error {
-	hasVersion, err := s.data.HasVersion(r.Target())
+	version, err := s.data.Version(r.Target())
 	if err != nil {
 		return err
 	}
@@ -151,7 +152,8 @@ func (s *Service) setUp(ctx context.Context, r *operation.Run) error {
 		row.Spec.ExitTarget = art.GetSpec().GetVersion()
 		row.Spec.Operation = r.ID()
 		row.Spec.InitKind = packagesv1.PackageSpec_INIT_KIND_INSTALL
-		if hasVersion {
+		if version != "" {
+			r.SetMemoIn(tx, memoVersion, version)
 			row.Spec.InitKind = packagesv1.PackageSpec_INIT_KIND_UPDATE
 		}
 		row.Spec.Rebuilds++
@@ -188,7 +190,8 @@ func (s *Service) tearDown(ctx context.Context, r *operation.Run) error {
 		}
 		if fresh {
 			row.Spec.Desired = packagesv1.PackageSpec_DESIRED_ABSENT
-			row.Spec.ExitTarget, row.Spec.ExitForce = "", true
+			// Data that were there before go back to the version they had, where the package can do that.
+			row.Spec.ExitTarget, row.Spec.ExitForce = r.Memo(memoVersion), true
 		} else {
 			row.Spec.Operation = ""
 			row.Spec.InitKind = packagesv1.PackageSpec_INIT_KIND_UNSPECIFIED
@@ -201,6 +204,13 @@ func (s *Service) tearDown(ctx context.Context, r *operation.Run) error {
 	}
 	if err := awaitAbsent(ctx, s.store, r.Target()); err != nil {
 		return err
+	}
+	// A version that this installation recorded tells of an init that did not come to its end. Where there was one
+	// before, what the package's code made of it tells what the data are.
+	if r.Memo(memoData) == "yes" && r.Memo(memoVersion) == "" {
+		if err := s.data.SetVersion(r.Target(), ""); err != nil {
+			return err
+		}
 	}
 	return s.forgetPackage(ctx, r, r.Memo(memoData) == "yes")
 }

@@ -73,6 +73,10 @@ func (s *Service) exit(ctx context.Context, r *operation.Run) error {
 		row.Spec.Operation = r.ID()
 		row.Spec.Desired = packagesv1.PackageSpec_DESIRED_ABSENT
 		row.Spec.ExitTarget = ""
+		if r.Param("keep_data") == "yes" {
+			// The data stay what they are, and their version with them: the next installation goes on with them.
+			row.Spec.ExitTarget = row.GetSpec().GetVersion()
+		}
 		row.Spec.ExitForce = r.Param("force") == "yes"
 		return store.Put(tx, row)
 	})
