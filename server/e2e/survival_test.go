@@ -381,7 +381,17 @@ func (m *machine) callbacksLive() {
 func TestShutdown(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
+	for _, dir := range []string{m.state, filepath.Join(m.state, "upper")} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 	m.start()
+	for _, dir := range []string{m.state, filepath.Join(m.state, "upper")} {
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("others look into %s: %v, %v", dir, info.Mode(), err)
+		}
+	}
 	m.installSample()
 	before := m.sameLife(sample)
 	ended := func() {

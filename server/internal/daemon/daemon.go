@@ -101,7 +101,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(cfg.StateDir, 0o700); err != nil {
+	if err := makePrivate(cfg.StateDir); err != nil {
 		return nil, fmt.Errorf("cannot make the state folder: %w", err)
 	}
 	d := &Daemon{cfg: cfg, started: time.Now(), recent: journal.NewRecent(keptLines)}
@@ -197,6 +197,27 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	d.transfer = transfer.New(uploads{d.artifacts}, log)
 	d.register(actions, installs, logKeeper, packageEffects, keys)
 	d.opened.Store(true)
+	return nil
+}
+
+// makePrivate makes the state folder and the one for what containers write, both readable by root alone; one that was
+// made otherwise is corrected. The containers' own users reach what lies in them through mounts, never by their paths.
+func makePrivate(state string) error {
+	for _, dir := range []string{state, filepath.Join(state, "upper")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		info, err := os.Stat(dir)
+		if err != nil {
+			return err
+		}
+		if info.Mode()&os.ModeSticky != 0 {
+			return fmt.Errorf("%s belongs to everybody (its sticky bit is set); name a folder of its own", dir)
+		}
+		if err := os.Chmod(dir, 0o700); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package install_test
 import (
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -61,6 +62,18 @@ func (m *machine) spec(pkg string) *packagesv1.PackageSpec {
 	}
 	return spec
 }
+
+// uploads are the files of uploads.
+func (m *machine) uploads() []string {
+	m.t.Helper()
+	list, err := filepath.Glob(filepath.Join(m.dir, "artifacts", "incoming", "*"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return list
+}
+
+func first(file []byte, _ string) []byte { return file }
 
 func TestWhatIsWantedChangesByItsRules(t *testing.T) {
 	t.Parallel()
@@ -143,8 +156,35 @@ func TestInstallIsRefusedBeforeAnythingHappens(t *testing.T) {
 		if !fault.Is(err, metav1.Reason_REASON_PACKAGE_VERSION_CONFLICT) || fault.Proto(err).GetMetadata()["installed"] != "9:0" {
 			t.Errorf("%v", err)
 		}
+		if left := m.uploads(); len(left) > 0 {
+			t.Errorf("the refused upload is still there: %v", left)
+		}
 		if got := m.spec(pkg); got.GetArtifact() != "another" || got.GetOperation() != "" {
 			t.Errorf("the package is %v", got)
+		}
+	})
+	t.Run("not all has arrived", func(t *testing.T) {
+		t.Parallel()
+		m, _ := newMachine(t, nil, false)
+		m.upload(ticket)
+		if err := os.Truncate(m.uploads()[0], 100); err != nil {
+			t.Fatal(err)
+		}
+		_, err := m.installs.Install(t.Context(), time.Now(), engine(m), operationID, ticket, "me", true)
+		if !fault.Is(err, metav1.Reason_REASON_TRANSFER_INCOMPLETE) || len(m.uploads()) != 1 {
+			t.Errorf("%v; the uploads are %v", err, m.uploads())
+		}
+	})
+	t.Run("no package file", func(t *testing.T) {
+		t.Parallel()
+		m, _ := newMachine(t, nil, false)
+		m.upload(ticket)
+		if err := os.WriteFile(m.uploads()[0], make([]byte, len(first(packageFile()))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := m.installs.Install(t.Context(), time.Now(), engine(m), operationID, ticket, "me", true)
+		if err == nil || len(m.uploads()) > 0 {
+			t.Errorf("%v; the uploads are %v", err, m.uploads())
 		}
 	})
 	t.Run("no such upload", func(t *testing.T) {

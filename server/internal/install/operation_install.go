@@ -2,10 +2,12 @@ package install
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
+	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
 	"github.com/hearthos/hearth/api/fault"
@@ -28,19 +30,37 @@ const (
 func (s *Service) Install(ctx context.Context, now time.Time, engine *operation.Engine, id, ticket, requestedBy string, start bool) (*operationsv1.Operation, error) {
 	art, err := s.artifacts.Inspect(ctx, ticket)
 	if err != nil {
-		if discard := s.artifacts.Discard(ticket); discard != nil && !fault.Is(err, metav1.Reason_REASON_TRANSFER_INCOMPLETE) {
-			return nil, discard
-		}
-		return nil, err
+		return nil, s.refused(ticket, err)
 	}
 	params := map[string]string{"ticket": ticket, "version": art.GetSpec().GetVersion()}
 	if start {
 		params["start"] = "yes"
 	}
-	return engine.Begin(ctx, now, operation.Request{
+	op, err := engine.Begin(ctx, now, operation.Request{
 		ID: id, Kind: KindInstall, Target: art.GetSpec().GetPackageId(), RequestedBy: requestedBy, Parameters: params,
 		Prepare: func(tx *store.Tx) error { return s.mayInstall(tx, art) },
 	})
+	if err != nil {
+		return nil, s.refused(ticket, err)
+	}
+	return op, nil
+}
+
+// refused discards an upload unless the same one may be taken later: when the rest of it has arrived, or when what is in
+// the way has ended.
+func (s *Service) refused(ticket string, err error) error {
+	switch fault.Reason(err) {
+	case metav1.Reason_REASON_TRANSFER_INCOMPLETE, metav1.Reason_REASON_OPERATION_CONFLICT:
+		return err
+	}
+	switch fault.Info(fault.Reason(err)).GetCode() {
+	case optionsv1.Code_CODE_INTERNAL, optionsv1.Code_CODE_UNAVAILABLE, optionsv1.Code_CODE_CANCELLED, optionsv1.Code_CODE_DEADLINE_EXCEEDED:
+		return err
+	}
+	if discard := s.artifacts.Discard(ticket); discard != nil {
+		return errors.Join(err, discard)
+	}
+	return err
 }
 
 // mayInstall refuses another version of an installed package: replacing it would change data that could not be

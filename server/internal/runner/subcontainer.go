@@ -197,6 +197,11 @@ func (s *Service) MountVolume(_ context.Context, pkg string, m VolumeMount) erro
 			return fault.New(metav1.Reason_REASON_VOLUME_NOT_FOUND, "cannot mount volume %q of %q: %w", m.Volume, m.Package, err)
 		}
 		defer source.Close()
-		return p.MountNamespace().Attach(source, mount.Target{Path: location, Owner: h.spec.GetFirstUid()})
+		// The path is the package's own choice within its own container, and so is what is in its way there.
+		if err := p.MountNamespace().Attach(source, mount.Target{Path: location, Owner: h.spec.GetFirstUid()}); err != nil {
+			return fault.New(metav1.Reason_REASON_EFFECT_INVALID, "cannot mount at %q in the container: %w", location, err).
+				Violation("location", "cannot be mounted at")
+		}
+		return nil
 	})
 }
