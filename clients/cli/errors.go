@@ -147,6 +147,8 @@ func commandOf(method string) string {
 	switch method {
 	case "ListPackages":
 		return "hearth package list"
+	case "GetPackage":
+		return "hearth package show ID"
 	case "ListOperations":
 		return "hearth operations"
 	case "ListActions":

@@ -143,7 +143,10 @@ func settled(row *packagesv1.Package) (bool, error) {
 	}
 	switch st.GetState() {
 	case packagesv1.PackageStatus_STATE_FAILED:
-		return true, fault.FromProto(st.GetFault())
+		if f := st.GetFault(); f != nil {
+			return false, fault.FromProto(f)
+		}
+		return false, fault.New(metav1.Reason_REASON_CONTAINER_FAILED, "the service %q has failed", row.GetMeta().GetId())
 	case packagesv1.PackageStatus_STATE_RUNNING:
 		return row.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_RUNNING && st.GetObservedRestarts() >= row.GetSpec().GetRestarts(), nil
 	case packagesv1.PackageStatus_STATE_STOPPED:

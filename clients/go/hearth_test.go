@@ -411,3 +411,18 @@ func TestWatchGoesOnThoughNothingHappenedBeforeTheServerWent(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+func TestWatchTellsThatItsReaderIsDoneWithAFailure(t *testing.T) {
+	t.Parallel()
+	s := &server{watch: []func(*statev1.WatchRequest, grpc.ServerStreamingServer[statev1.WatchResponse]) error{
+		func(_ *statev1.WatchRequest, stream grpc.ServerStreamingServer[statev1.WatchResponse]) error {
+			return stream.Send(&statev1.WatchResponse{Updates: []*statev1.Update{{Target: "a"}}})
+		},
+	}}
+	path, _ := s.local(t)
+	failure := errors.New("a failure")
+	err := dial(t, "unix:"+path, hearth.Options{}).Watch(t.Context(), []*statev1.Target{{Id: "a"}}, func(*statev1.Update) (bool, error) { return true, failure })
+	if !errors.Is(err, failure) {
+		t.Errorf("%v", err)
+	}
+}

@@ -28,11 +28,13 @@ func (c *Client) Watch(ctx context.Context, targets []*statev1.Target, fn func(*
 	for {
 		done, err := w.run(ctx, c, &p)
 		switch {
+		case w.failed != nil:
+			return w.failed
 		case done || err == nil:
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case w.failed != nil || !w.connected || !gone(err):
+		case !w.connected || !gone(err):
 			return err
 		}
 		if err := p.wait(ctx); err != nil {

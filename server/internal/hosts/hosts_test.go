@@ -421,3 +421,11 @@ func TestPortsAreNeverShared(t *testing.T) {
 		})
 	})
 }
+
+func TestHostsOfAPackageThatIsNotInstalledAreRefused(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	if _, err := f.List("absent"); !fault.Is(err, metav1.Reason_REASON_PACKAGE_NOT_FOUND) {
+		t.Errorf("%v", err)
+	}
+}

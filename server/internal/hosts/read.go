@@ -2,7 +2,10 @@ package hosts
 
 import (
 	"github.com/hearthos/hearth/api/abi"
+	"github.com/hearthos/hearth/api/fault"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/store"
 )
@@ -72,6 +75,15 @@ func (s *Service) interfaces(tx *store.Tx, pkg string) (map[string]abi.ServiceIn
 // List answers the hosts of a package, or of all where pkg is empty, by id.
 func (s *Service) List(pkg string) (hosts []*hostsv1.Host, err error) {
 	err = s.store.View(func(tx *store.Tx) error {
+		if pkg != "" {
+			_, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				return fault.New(metav1.Reason_REASON_PACKAGE_NOT_FOUND, "no package %q is installed", pkg).With("package", pkg)
+			}
+		}
 		hosts, err = store.List[*hostsv1.Host](tx, pkg)
 		return err
 	})

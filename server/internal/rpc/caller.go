@@ -82,18 +82,26 @@ func OperationID(now time.Time, chosen string) (string, error) {
 // Page cuts the page that follows token out of rows, which are in ascending or descending order of their ids, and
 // tells the token of the page after it, empty at the end. A size of 0 means def. Tokens stay good while rows come and
 // go: they hold the id of the last row seen, not a number. A damaged token begins anew.
-func Page[T interface{ GetMeta() *metav1.Meta }](rows []T, size int32, def int, token string) ([]T, string) {
+func Page[T interface{ GetMeta() *metav1.Meta }](rows []T, size int32, def int, token string) ([]T, string, error) {
 	n := int(size)
 	if n <= 0 {
 		n = def
 	}
-	if last, err := base64.RawURLEncoding.DecodeString(token); err == nil && token != "" {
+	if token != "" {
+		last, err := base64.RawURLEncoding.DecodeString(token)
+		if err == nil {
+			_, err = ids.Split(string(last))
+		}
+		if err != nil {
+			return nil, "", fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot go on from this page token: it is none that this server gave").
+				Violation("page_token", "must be what next_page_token of the page before was")
+		}
 		rows = after(rows, string(last))
 	}
 	if len(rows) <= n {
-		return rows, ""
+		return rows, "", nil
 	}
-	return rows[:n], base64.RawURLEncoding.EncodeToString([]byte(rows[n-1].GetMeta().GetId()))
+	return rows[:n], base64.RawURLEncoding.EncodeToString([]byte(rows[n-1].GetMeta().GetId())), nil
 }
 
 // after drops the rows up to and with the one of this id, or up to its place when it has gone.

@@ -26,6 +26,6 @@ func (s *Server) ListEntries(_ context.Context, req *auditv1.ListEntriesRequest)
 		return nil, err
 	}
 	resp := &auditv1.ListEntriesResponse{}
-	resp.Entries, resp.NextPageToken = rpc.Page(entries, req.GetPageSize(), 100, req.GetPageToken())
-	return resp, nil
+	resp.Entries, resp.NextPageToken, err = rpc.Page(entries, req.GetPageSize(), 100, req.GetPageToken())
+	return resp, err
 }

@@ -45,8 +45,8 @@ func (s *Server) ListOperations(_ context.Context, req *operationsv1.ListOperati
 		rows = slices.DeleteFunc(rows, func(o *operationsv1.Operation) bool { return o.GetSpec().GetTarget() != target })
 	}
 	slices.Reverse(rows) // ids are ULIDs: by id is by time
-	page, token := rpc.Page(rows, req.GetPageSize(), 50, req.GetPageToken())
-	return &operationsv1.ListOperationsResponse{Operations: page, NextPageToken: token}, nil
+	page, token, err := rpc.Page(rows, req.GetPageSize(), 50, req.GetPageToken())
+	return &operationsv1.ListOperationsResponse{Operations: page, NextPageToken: token}, err
 }
 
 // GetOperation implements OperationServiceServer.

@@ -45,8 +45,8 @@ func (s *Server) ListPackages(ctx context.Context, req *packagesv1.ListPackagesR
 	}
 	scope := rpc.CallerScope(ctx)
 	rows = slices.DeleteFunc(rows, func(r *packagesv1.Package) bool { return !scope.Covers(r.GetMeta().GetId()) })
-	page, token := rpc.Page(rows, req.GetPageSize(), 500, req.GetPageToken())
-	return &packagesv1.ListPackagesResponse{Packages: page, NextPageToken: token}, nil
+	page, token, err := rpc.Page(rows, req.GetPageSize(), 500, req.GetPageToken())
+	return &packagesv1.ListPackagesResponse{Packages: page, NextPageToken: token}, err
 }
 
 // GetPackage implements PackageServiceServer.

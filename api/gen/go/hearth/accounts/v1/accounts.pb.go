@@ -3049,9 +3049,9 @@ const file_hearth_accounts_v1_accounts_proto_rawDesc = "" +
 	"\aaccount\x18\x01 \x01(\v2\x1b.hearth.accounts.v1.AccountR\aaccount\"1\n" +
 	"\x14DeleteAccountRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18 R\x02id\"\x17\n" +
-	"\x15DeleteAccountResponse\"\xda\x01\n" +
-	"\x12CreateTokenRequest\x12\x1d\n" +
-	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x04name\x127\n" +
+	"\x15DeleteAccountResponse\"\xef\x01\n" +
+	"\x12CreateTokenRequest\x122\n" +
+	"\x04name\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18d2\x13^[^\\x00-\\x1f\\x7f]*$R\x04name\x127\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x17.hearth.options.v1.RoleB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04role\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +

@@ -545,7 +545,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xa77\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xc07\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -577,8 +577,8 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x1bREASON_PACKAGE_FILE_INVALID\x10$\x1aB\x8a\x80\x19>\b\x03\x1a:Tell the publisher; the message names the member at fault.\x12V\n" +
 	"\x1bREASON_PACKAGE_ARCHITECTURE\x10%\x1a5\x8a\x80\x191\b\t\x1a-Use a file made for this machine's processor.\x12]\n" +
 	"\x19REASON_PACKAGE_OS_TOO_NEW\x10&\x1a>\x8a\x80\x19:\b\t\x1a6Update Hearth, or use an older version of the package.\x12O\n" +
-	"\x1fREASON_PACKAGE_VERSION_CONFLICT\x10'\x1a*\x8a\x80\x19&\b\t\x1a\"Uninstall the other version first.\x12U\n" +
-	"\x14REASON_PACKAGE_STATE\x10(\x1a;\x8a\x80\x197\b\t\x10\x01\x1a1Wait for the running operation, or see its fault.\x12;\n" +
+	"\x1fREASON_PACKAGE_VERSION_CONFLICT\x10'\x1a*\x8a\x80\x19&\b\t\x1a\"Uninstall the other version first.\x12n\n" +
+	"\x14REASON_PACKAGE_STATE\x10(\x1aT\x8a\x80\x19P\b\t\x10\x01\x1aJSee with GetPackage what it is doing; the message says what to do instead.\x12;\n" +
 	"\x1aREASON_OPERATION_NOT_FOUND\x102\x1a\x1b\x8a\x80\x19\x17\b\x05\x1a\x13See ListOperations.\x12d\n" +
 	"\x19REASON_OPERATION_CONFLICT\x103\x1aE\x8a\x80\x19A\b\n" +
 	"\x10\x01\x1a;Wait for the operation named in the metadata, or cancel it.\x12:\n" +
