@@ -89,17 +89,20 @@ func DigestOfMessage(message []byte) Digest {
 type Headers struct{ Digest, Input, Signature string }
 
 // Sign signs a request. The nonce must never be used again with the key.
-func Sign(key sign.PrivateKey, t Target, body Digest, now time.Time, nonce string) Headers {
+func Sign(key sign.PrivateKey, t Target, body Digest, now time.Time, nonce string) (Headers, error) {
 	h := Headers{Digest: digestMethod + "=:" + base64.StdEncoding.EncodeToString(body[:]) + ":"}
 	quoted := make([]string, len(components))
 	for i, c := range components {
 		quoted[i] = strconv.Quote(c)
 	}
 	params := fmt.Sprintf(`(%s);created=%d;keyid="%s";nonce="%s";alg="%s"`, strings.Join(quoted, " "), now.Unix(), KeyID(key.Public()), nonce, algorithm)
-	s := key.SignPlain([]byte(base(t, h.Digest, components[:], params)))
+	s, err := key.SignPlain([]byte(base(t, h.Digest, components[:], params)))
+	if err != nil {
+		return Headers{}, err
+	}
 	h.Input = label + "=" + params
 	h.Signature = label + "=:" + base64.StdEncoding.EncodeToString(s[:]) + ":"
-	return h
+	return h, nil
 }
 
 // base is what is signed (RFC 9421, section 2.5).

@@ -20,7 +20,13 @@ var (
 	body   = httpsig.DigestOf([]byte(`{"id":"hello"}`))
 )
 
-func signed() httpsig.Headers { return httpsig.Sign(key, target, body, noon, nonce) }
+func signed() httpsig.Headers {
+	h, err := httpsig.Sign(key, target, body, noon, nonce)
+	if err != nil {
+		panic(err)
+	}
+	return h
+}
 
 func TestSignedRequestVerifies(t *testing.T) {
 	t.Parallel()
@@ -47,7 +53,7 @@ func TestTheStandardsBaseIsSigned(t *testing.T) {
 	params := strings.TrimPrefix(h.Input, "hearth=")
 	base := "\"@method\": POST\n\"@authority\": home.local:8443\n\"@path\": /api/v1/packages/hello:start\n\"@query\": ?a=b\n" +
 		"\"content-digest\": " + h.Digest + "\n\"@signature-params\": " + params
-	want := key.SignPlain([]byte(base))
+	want, _ := key.SignPlain([]byte(base))
 	r, err := httpsig.Parse(target, h)
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +66,7 @@ func TestTheStandardsBaseIsSigned(t *testing.T) {
 	}
 	reordered := strings.Replace(strings.Replace(params, `"@path" `, "", 1), `("@method"`, `("@path" "@method"`, 1)
 	base = "\"@path\": /api/v1/packages/hello:start\n" + strings.Replace(strings.Replace(base, "\"@path\": /api/v1/packages/hello:start\n", "", 1), params, reordered, 1)
-	s := key.SignPlain([]byte(base))
+	s, _ := key.SignPlain([]byte(base))
 	r, err = httpsig.Parse(target, httpsig.Headers{Digest: h.Digest, Input: "hearth=" + reordered, Signature: "hearth=:" + encode(s[:]) + ":"})
 	if err != nil {
 		t.Fatal(err)

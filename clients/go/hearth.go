@@ -31,6 +31,7 @@ import (
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
+	"github.com/hearthos/hearth/api/sign"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
@@ -48,6 +49,8 @@ const maxAnswer = 16 << 20
 type Options struct {
 	// Token is the bearer token; on the local socket the user's own rights count when it is empty.
 	Token string
+	// Key signs each call instead of a token; the server must have its public half.
+	Key *sign.PrivateKey
 	// RootPEM is the root certificate of the server, the only one trusted then; the system's roots when it is empty.
 	RootPEM []byte
 }
@@ -59,6 +62,7 @@ type Client struct {
 	Audit       auditv1.AuditServiceClient
 	Diagnostics diagnosticsv1.DiagnosticsServiceClient
 	Hosts       hostsv1.HostServiceClient
+	Keys        accountsv1.KeyServiceClient
 	Logs        logsv1.LogServiceClient
 	Operations  operationsv1.OperationServiceClient
 	Packages    packagesv1.PackageServiceClient
@@ -82,7 +86,7 @@ func Dial(_ context.Context, target string, opt Options) (*Client, error) {
 	}
 	conn, err := grpc.NewClient(e.grpc,
 		grpc.WithTransportCredentials(e.creds),
-		grpc.WithUnaryInterceptor(unary(opt.Token)), grpc.WithStreamInterceptor(stream(opt.Token)),
+		opt.unary(), opt.stream(),
 		// A server that restarts is back within a second; the library would wait up to two minutes.
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
@@ -98,13 +102,27 @@ func Dial(_ context.Context, target string, opt Options) (*Client, error) {
 		Accounts: accountsv1.NewAccountServiceClient(conn), Actions: actionsv1.NewActionServiceClient(conn),
 		Diagnostics: diagnosticsv1.NewDiagnosticsServiceClient(conn),
 		Audit:       auditv1.NewAuditServiceClient(conn),
-		Hosts:       hostsv1.NewHostServiceClient(conn), Logs: logsv1.NewLogServiceClient(conn),
+		Hosts:       hostsv1.NewHostServiceClient(conn), Keys: accountsv1.NewKeyServiceClient(conn), Logs: logsv1.NewLogServiceClient(conn),
 		Operations: operationsv1.NewOperationServiceClient(conn), Packages: packagesv1.NewPackageServiceClient(conn),
 		Preferences: accountsv1.NewPreferencesServiceClient(conn),
 		RootKey:     systemv1.NewRootKeyServiceClient(conn),
 		State:       statev1.NewStateServiceClient(conn), System: systemv1.NewSystemServiceClient(conn),
 		conn: conn, http: &http.Client{Transport: e.http}, base: e.base,
 	}, nil
+}
+
+func (o Options) unary() grpc.DialOption {
+	if o.Key != nil {
+		return grpc.WithUnaryInterceptor((&signer{key: *o.Key}).unary)
+	}
+	return grpc.WithUnaryInterceptor(unary(o.Token))
+}
+
+func (o Options) stream() grpc.DialOption {
+	if o.Key != nil {
+		return grpc.WithStreamInterceptor((&signer{key: *o.Key}).stream)
+	}
+	return grpc.WithStreamInterceptor(stream(o.Token))
 }
 
 // Conn is the connection, for services and calls that have no method here.

@@ -9,6 +9,8 @@
 //	sessions.go           sessions of browsers and programs
 //	tokens.go             bearer tokens
 //	preferences.go        what a person chose, on whichever browser
+//	keys.go               public keys whose signed requests are let in
+//	signatures.go         each signed request once
 //	authenticate.go       from a secret to who shows it
 //	controller_expiry.go  what has ended is deleted
 //
@@ -42,7 +44,9 @@ type Service struct {
 	store    *store.Store
 	hasher   *hasher
 	attempts *attempts
-	code     string // lets the first owner be claimed from elsewhere than the local socket
+	// signatures are the signed requests that were let in.
+	signatures *signatures
+	code       string // lets the first owner be claimed from elsewhere than the local socket
 
 	mu   sync.Mutex     // guards used; a leaf
 	used map[string]use // sessions used since they were last written down
@@ -51,7 +55,7 @@ type Service struct {
 // New returns the area over st.
 func New(st *store.Store) *Service {
 	return &Service{
-		store: st, hasher: newHasher(), attempts: newAttempts(), code: newCode(), used: map[string]use{},
+		store: st, hasher: newHasher(), attempts: newAttempts(), signatures: newSignatures(), code: newCode(), used: map[string]use{},
 	}
 }
 

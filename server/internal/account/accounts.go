@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
@@ -125,7 +126,7 @@ func (s *Service) Delete(ctx context.Context, now time.Time, by Actor, id string
 		if _, err := endSessions(tx, id, ""); err != nil {
 			return err
 		}
-		if err := deleteTokens(tx, id); err != nil {
+		if err := errors.Join(deleteTokens(tx, id), deleteKeys(tx, id)); err != nil {
 			return err
 		}
 		if err := NewPreferences(s.store).Forget(tx, id); err != nil {

@@ -126,11 +126,11 @@ func (s *Service) session(now time.Time, id, cookie, secret, from string) (Ident
 	return found, err
 }
 
-// FollowRights calls changed after what could have changed the rights of somebody: an account, a session or a token. It
-// returns when ctx ends, or with what went wrong.
+// FollowRights calls changed after what could have changed the rights of somebody: an account, a session, a token or a
+// key. It returns when ctx ends, or with what went wrong.
 func (s *Service) FollowRights(ctx context.Context, changed func(context.Context)) error {
 	watcher, err := s.store.Watch(store.WatchOptions{
-		Selectors: []store.Selector{{Kind: "token"}, {Kind: "session"}, {Kind: "account"}}, From: s.store.Revision(),
+		Selectors: []store.Selector{{Kind: "token"}, {Kind: "session"}, {Kind: "account"}, {Kind: "key"}}, From: s.store.Revision(),
 	})
 	if err != nil {
 		return err

@@ -41,6 +41,7 @@ import (
 func (d *Daemon) declare() {
 	d.hub.Declare(
 		&accountsv1.AccountService_ServiceDesc,
+		&accountsv1.KeyService_ServiceDesc,
 		&accountsv1.PreferencesService_ServiceDesc,
 		&actionsv1.ActionService_ServiceDesc,
 		&auditv1.AuditService_ServiceDesc,
@@ -59,6 +60,7 @@ func (d *Daemon) declare() {
 	systemv1.RegisterSystemServiceServer(d.hub, d.system)
 	d.hub.REST(
 		rpc.NewGateway(accountsv1.RegisterAccountServiceHandlerClient, accountsv1.NewAccountServiceClient),
+		rpc.NewGateway(accountsv1.RegisterKeyServiceHandlerClient, accountsv1.NewKeyServiceClient),
 		rpc.NewGateway(actionsv1.RegisterActionServiceHandlerClient, actionsv1.NewActionServiceClient),
 		rpc.NewGateway(auditv1.RegisterAuditServiceHandlerClient, auditv1.NewAuditServiceClient),
 		rpc.NewGateway(diagnosticsv1.RegisterDiagnosticsServiceHandlerClient, diagnosticsv1.NewDiagnosticsServiceClient),
@@ -76,6 +78,7 @@ func (d *Daemon) declare() {
 // register lets the services be answered: one line reaches every wire.
 func (d *Daemon) register(actions *action.Service, installs *install.Service, logKeeper *logs.Keeper, fx *effects.Service, keys *custody.Service) {
 	accountsv1.RegisterAccountServiceServer(d.hub, accountsrpc.New(d.accounts, d.cookie(), time.Now))
+	accountsv1.RegisterKeyServiceServer(d.hub, accountsrpc.NewKeys(d.accounts, time.Now))
 	accountsv1.RegisterPreferencesServiceServer(d.hub, accountsrpc.NewPreferences(account.NewPreferences(d.store), time.Now))
 	actionsv1.RegisterActionServiceServer(d.hub, actionsrpc.New(actions, time.Now))
 	auditv1.RegisterAuditServiceServer(d.hub, auditrpc.New(d.audit))

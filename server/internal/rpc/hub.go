@@ -148,7 +148,7 @@ func New(cfg Config) (*Hub, error) {
 		services: map[string]*service{}, methods: map[string]*method{},
 	}
 	h.Enter(optionsv1.Phase_PHASE_RUNNING, "")
-	h.list = append(slices.Clone(cfg.Outer), h.recovered, h.logged, h.audited, h.faults, h.inPhase, h.authenticate, h.authorize, h.validate)
+	h.list = append(slices.Clone(cfg.Outer), h.recovered, h.logged, h.audited, h.faults, h.inPhase, h.authenticate, h.authorize, h.steppedUp, h.validate)
 	h.list = append(append(h.list, cfg.Interceptors...), h.revision, carried)
 	h.public, h.container, h.internal = h.server(maxStreams), h.server(maxStreams), h.server(maxStreams)
 	healthpb.RegisterHealthServer(h, h.health)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strconv"
+	"time"
 
 	"buf.build/go/protovalidate"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -136,8 +137,15 @@ func internal(c *Call) error {
 // authenticate finds out who calls.
 func (h *Hub) authenticate(ctx context.Context, c *Call, next func(context.Context) error) error {
 	shown := metadata.ValueFromIncomingContext(ctx, "authorization")
-	caller, err := h.identify(ctx, c.Caller.Origin, shown, access.BrowserOf(ctx))
+	signed := access.SignatureOf(ctx, c.Procedure, h.names(c.Caller.Origin))
+	caller, err := h.identify(ctx, c.Caller.Origin, shown, access.BrowserOf(ctx), signed)
 	c.Caller = caller
+	if signed != nil && c.Method != nil {
+		if c.Method.IsStreamingClient() {
+			return access.ErrStreamed()
+		}
+		c.OnReceive(signed.CheckBody)
+	}
 	// Whoever cannot be known yet is nobody, which is enough where nobody may call.
 	unknown := fault.Is(err, metav1.Reason_REASON_SERVER_STARTING) && c.rule.Check(c.Caller) == nil
 	if err != nil && !unknown {
@@ -146,8 +154,37 @@ func (h *Hub) authenticate(ctx context.Context, c *Call, next func(context.Conte
 	return next(ctx)
 }
 
-func (h *Hub) identify(ctx context.Context, o origin.Origin, authorization []string, browser access.Browser) (access.Caller, error) {
-	return access.Identify(ctx, o, authorization, browser, h.cfg.Authenticator)
+func (h *Hub) identify(ctx context.Context, o origin.Origin, authorization []string, browser access.Browser, signed *access.Signature) (access.Caller, error) {
+	return access.Identify(ctx, o, authorization, browser, signed, h.cfg.Authenticator)
+}
+
+// names tells the names by which a signed request may call the server: on the local socket every one, since nobody can
+// have led the caller there.
+func (h *Hub) names(o origin.Origin) func(host string) bool {
+	if o.Listener == origin.Unix {
+		return func(string) bool { return true }
+	}
+	return h.cfg.Ours
+}
+
+// stepUpWithin is how long a proof of who calls is good for methods that want a fresh one.
+const stepUpWithin = 10 * time.Minute
+
+// steppedUp refuses methods with the option step_up to callers who have not proven a short time ago who they are. Sessions
+// prove it by the password, keys with each request, and root by being on the machine. A token proves nothing but that
+// somebody has it.
+func (h *Hub) steppedUp(ctx context.Context, c *Call, next func(context.Context) error) error {
+	wanted, _ := proto.GetExtension(c.Method.Options(), optionsv1.E_StepUp).(bool)
+	id := c.Caller.Identity
+	switch {
+	case !wanted, id.Kind == access.Local, id.Kind == access.Key:
+	case id.Kind == access.Session && h.cfg.Now().Sub(id.Proven) < stepUpWithin:
+	case id.Kind == access.Session:
+		return fault.New(metav1.Reason_REASON_STEP_UP_REQUIRED, "cannot do this so long after the password was proven")
+	default:
+		return fault.New(metav1.Reason_REASON_STEP_UP_REQUIRED, "cannot do this with a token")
+	}
+	return next(ctx)
 }
 
 // authorize applies the method's rule.

@@ -51,9 +51,16 @@ func (h *Hub) newWeb(ctx context.Context) (http.Handler, error) {
 		conn := http.NewResponseController(w)
 		ctx := access.WithBrowser(r.Context(), access.FromHTTP(r, h.cookie(), h.cfg.Ours))
 		r = r.WithContext(context.WithValue(ctx, controllerKey{}, conn))
+		signed := access.FromSignedHTTP(r, h.names(origin.FromRequest(r.Context())))
+		if signed != nil {
+			r = r.WithContext(access.WithSignature(r.Context(), signed))
+		}
 		if r.ContentLength != 0 && !strings.HasPrefix(r.URL.Path, transfer.Prefix) { // transfers have their own patience
 			conn.SetReadDeadline(time.Now().Add(h.cfg.BodyTimeout))
 			r.Body = h.bounded(r, &timedBody{r.Body, conn})
+		}
+		if signed != nil {
+			r.Body = signed.Digest(r.Body, codec.MaxMessage+1<<10)
 		}
 		guarded.ServeHTTP(w, r)
 	})), nil
@@ -85,7 +92,8 @@ func (h *Hub) bounded(r *http.Request, body io.ReadCloser) io.ReadCloser {
 	if r.ContentLength >= 0 && r.ContentLength <= maxStranger {
 		return body
 	}
-	caller, err := h.identify(r.Context(), origin.FromRequest(r.Context()), r.Header.Values("Authorization"), access.FromHTTP(r, h.cookie(), h.cfg.Ours))
+	caller, err := h.identify(r.Context(), origin.FromRequest(r.Context()), r.Header.Values("Authorization"), access.FromHTTP(r, h.cookie(), h.cfg.Ours),
+		access.SignatureOfRequest(r.Context()))
 	if err == nil && caller.Identity.ID != "" {
 		return body
 	}

@@ -4,6 +4,7 @@ import { ActionService } from "@hearthos/api/hearth/actions/v1/actions_pb";
 import { AuditService } from "@hearthos/api/hearth/audit/v1/audit_pb";
 import { DiagnosticsService } from "@hearthos/api/hearth/diagnostics/v1/diagnostics_pb";
 import { HostService } from "@hearthos/api/hearth/hosts/v1/hosts_pb";
+import { KeyService } from "@hearthos/api/hearth/accounts/v1/keys_pb";
 import { LogService } from "@hearthos/api/hearth/logs/v1/logs_pb";
 import { OperationService } from "@hearthos/api/hearth/operations/v1/operations_pb";
 import { PackageService } from "@hearthos/api/hearth/packages/v1/packages_pb";
@@ -19,6 +20,7 @@ export interface Hearth {
   readonly audit: Client<typeof AuditService>;
   readonly diagnostics: Client<typeof DiagnosticsService>;
   readonly hosts: Client<typeof HostService>;
+  readonly keys: Client<typeof KeyService>;
   readonly logs: Client<typeof LogService>;
   readonly operations: Client<typeof OperationService>;
   readonly packages: Client<typeof PackageService>;
@@ -41,6 +43,7 @@ export function createHearth(transport: Transport): Hearth {
     audit: createClient(AuditService, transport),
     diagnostics: createClient(DiagnosticsService, transport),
     hosts: createClient(HostService, transport),
+    keys: createClient(KeyService, transport),
     logs: createClient(LogService, transport),
     operations: createClient(OperationService, transport),
     packages: createClient(PackageService, transport),

@@ -4,6 +4,7 @@
 //
 //	access.go   who calls, and the rules of methods
 //	browser.go  what a browser shows, and what it tells of the page that calls
+//	signed.go   requests that are signed
 //	scope.go    what a token is for
 //
 // Invariants: no origin, no rights, not even those of anonymous methods; a credential that is given and not valid is
@@ -23,6 +24,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/httpsig"
 	"github.com/hearthos/hearth/server/internal/rpc/origin"
 )
 
@@ -71,10 +73,13 @@ func (i Identity) sameRights(other Identity) bool {
 // SameRights tells whether the caller, had he come now with this identity, might do the same.
 func (c Caller) SameRights(now Identity) bool { return c.Identity.sameRights(now) }
 
-// Credential is what a caller shows: a bearer secret, or the two halves of a browser's session. It is comparable.
+// Credential is what a caller shows: a bearer secret, the two halves of a browser's session, or a signature of the request.
+// It is comparable.
 type Credential struct {
 	Bearer       string
 	Cookie, Half string
+	// Signed is a request whose headers could be read; whether it counts is for the Authenticator to say.
+	Signed *httpsig.Request
 }
 
 // Authenticator checks credentials. Authenticate is called for every call and again while a stream is open, so it
@@ -100,8 +105,9 @@ func (c Caller) Local() bool { return c.Identity.Kind == Local }
 // LocalID is the identity of callers on the local socket with the rights of the server's own user.
 const LocalID = "local"
 
-// Identify tells who calls from o with these values of the authorization header, or by what the browser showed.
-func Identify(ctx context.Context, o origin.Origin, authorization []string, browser Browser, auth Authenticator) (Caller, error) {
+// Identify tells who calls from o with these values of the authorization header, by what the browser showed, or by the
+// signature of the request, nil without one. A request with two credentials is refused.
+func Identify(ctx context.Context, o origin.Origin, authorization []string, browser Browser, signed *Signature, auth Authenticator) (Caller, error) {
 	caller := Caller{Origin: o}
 	switch o.Listener {
 	case origin.None:
@@ -113,6 +119,10 @@ func Identify(ctx context.Context, o origin.Origin, authorization []string, brow
 	}
 	var err error
 	switch {
+	case signed != nil && (len(authorization) > 0 || browser.Half != ""):
+		err = fault.New(metav1.Reason_REASON_UNAUTHENTICATED, "cannot accept a signature beside another credential")
+	case signed != nil:
+		caller.Credential.Signed, err = signed.usable()
 	case len(authorization) > 0:
 		caller.Credential.Bearer, err = bearer(authorization)
 	case caller.Browser.Half != "":

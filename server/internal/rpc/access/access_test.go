@@ -113,7 +113,7 @@ func TestMatrix(t *testing.T) {
 	}
 	all := rules(t)
 	for _, c := range cases {
-		caller, err := access.Identify(t.Context(), c.origin, c.header, access.Browser{}, auth)
+		caller, err := access.Identify(t.Context(), c.origin, c.header, access.Browser{}, nil, auth)
 		got := ""
 		for _, name := range []string{"none", "false", "no role", "anonymous", "viewer", "operator", "admin", "owner", "local", "container", "internal"} {
 			if err != nil {
@@ -137,7 +137,7 @@ func TestMatrix(t *testing.T) {
 
 func TestWithoutAuthenticatorTokensAreRefused(t *testing.T) {
 	t.Parallel()
-	_, err := access.Identify(t.Context(), origin.Origin{Listener: origin.Web}, []string{"Bearer a"}, access.Browser{}, nil)
+	_, err := access.Identify(t.Context(), origin.Origin{Listener: origin.Web}, []string{"Bearer a"}, access.Browser{}, nil, nil)
 	if !fault.Is(err, metav1.Reason_REASON_UNAUTHENTICATED) {
 		t.Errorf("got %v", err)
 	}

@@ -22,21 +22,27 @@ func NewAuthenticator(accounts *account.Service, clock func() time.Time) Authent
 }
 
 // Authenticate implements access.Authenticator.
-func (a Authenticator) Authenticate(_ context.Context, shown access.Credential, from string) (access.Identity, error) {
+func (a Authenticator) Authenticate(ctx context.Context, shown access.Credential, from string) (access.Identity, error) {
 	now := a.clock()
 	var id account.Identity
 	var err error
-	if shown.Bearer != "" {
+	switch {
+	case shown.Signed != nil:
+		id, err = a.accounts.AuthenticateKey(ctx, now, shown.Signed, from)
+	case shown.Bearer != "":
 		id, err = a.accounts.AuthenticateBearer(now, shown.Bearer, from)
-	} else {
+	default:
 		id, err = a.accounts.AuthenticateBrowser(now, shown.Cookie, shown.Half, from)
 	}
 	if err != nil {
 		return access.Identity{}, err
 	}
 	out := access.Identity{Kind: access.Token, ID: id.ID, Account: id.Account, Role: id.Role, Proven: id.Proven}
-	if id.Credential == accountsv1.GetCallerResponse_CREDENTIAL_SESSION {
+	switch id.Credential {
+	case accountsv1.GetCallerResponse_CREDENTIAL_SESSION:
 		out.Kind = access.Session
+	case accountsv1.GetCallerResponse_CREDENTIAL_KEY:
+		out.Kind = access.Key
 	}
 	if s := id.Scope; len(s.GetMethods())+len(s.GetPackages()) > 0 {
 		out.Scope = &access.Scope{Methods: s.GetMethods(), Packages: s.GetPackages()}

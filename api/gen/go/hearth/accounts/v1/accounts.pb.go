@@ -3065,7 +3065,7 @@ const file_hearth_accounts_v1_accounts_proto_rawDesc = "" +
 	"\x06tokens\x18\x01 \x03(\v2\x19.hearth.accounts.v1.TokenR\x06tokens\".\n" +
 	"\x12DeleteTokenRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x98\x01\x1aR\x02id\"\x15\n" +
-	"\x13DeleteTokenResponse2\x89\x13\n" +
+	"\x13DeleteTokenResponse2\x91\x13\n" +
 	"\x0eAccountService\x12\x85\x01\n" +
 	"\vClaimServer\x12&.hearth.accounts.v1.ClaimServerRequest\x1a'.hearth.accounts.v1.ClaimServerResponse\"%\xca\xf3\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/api/v1/server:claim\x12}\n" +
 	"\tGetCaller\x12$.hearth.accounts.v1.GetCallerRequest\x1a%.hearth.accounts.v1.GetCallerResponse\"#\xca\xf3\x18\x02\x10\x01\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/caller\x90\x02\x01\x12\x83\x01\n" +
@@ -3079,9 +3079,9 @@ const file_hearth_accounts_v1_accounts_proto_rawDesc = "" +
 	"\x0eChangePassword\x12).hearth.accounts.v1.ChangePasswordRequest\x1a*.hearth.accounts.v1.ChangePasswordResponse\"?\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x13auth.reset-password\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/api/v1/password:change\x12\x9f\x01\n" +
 	"\rResetPassword\x12(.hearth.accounts.v1.ResetPasswordRequest\x1a).hearth.accounts.v1.ResetPasswordResponse\"9\xca\xf3\x18\x02\x18\x01\x82\xd3\xe4\x93\x02-:\x01*\"(/api/v1/accounts/{account}:resetPassword\x12\x87\x01\n" +
 	"\rCreateAccount\x12(.hearth.accounts.v1.CreateAccountRequest\x1a).hearth.accounts.v1.CreateAccountResponse\"!\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/api/v1/accounts\x12\x84\x01\n" +
-	"\fListAccounts\x12'.hearth.accounts.v1.ListAccountsRequest\x1a(.hearth.accounts.v1.ListAccountsResponse\"!\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/accounts\x90\x02\x01\x12\x8c\x01\n" +
-	"\rUpdateAccount\x12(.hearth.accounts.v1.UpdateAccountRequest\x1a).hearth.accounts.v1.UpdateAccountResponse\"&\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x1a:\x01*2\x15/api/v1/accounts/{id}\x12\x89\x01\n" +
-	"\rDeleteAccount\x12(.hearth.accounts.v1.DeleteAccountRequest\x1a).hearth.accounts.v1.DeleteAccountResponse\"#\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x17*\x15/api/v1/accounts/{id}\x12\x7f\n" +
+	"\fListAccounts\x12'.hearth.accounts.v1.ListAccountsRequest\x1a(.hearth.accounts.v1.ListAccountsResponse\"!\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/accounts\x90\x02\x01\x12\x90\x01\n" +
+	"\rUpdateAccount\x12(.hearth.accounts.v1.UpdateAccountRequest\x1a).hearth.accounts.v1.UpdateAccountResponse\"*\xca\xf3\x18\x02\x10\x03\xe0\xf3\x18\x01\x82\xd3\xe4\x93\x02\x1a:\x01*2\x15/api/v1/accounts/{id}\x12\x8d\x01\n" +
+	"\rDeleteAccount\x12(.hearth.accounts.v1.DeleteAccountRequest\x1a).hearth.accounts.v1.DeleteAccountResponse\"'\xca\xf3\x18\x02\x10\x03\xe0\xf3\x18\x01\x82\xd3\xe4\x93\x02\x17*\x15/api/v1/accounts/{id}\x12\x7f\n" +
 	"\vCreateToken\x12&.hearth.accounts.v1.CreateTokenRequest\x1a'.hearth.accounts.v1.CreateTokenResponse\"\x1f\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/api/v1/tokens\x12|\n" +
 	"\n" +
 	"ListTokens\x12%.hearth.accounts.v1.ListTokensRequest\x1a&.hearth.accounts.v1.ListTokensResponse\"\x1f\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/tokens\x90\x02\x01\x12\x81\x01\n" +

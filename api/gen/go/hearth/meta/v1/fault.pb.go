@@ -190,6 +190,14 @@ const (
 	Reason_REASON_WARNING_NOT_FOUND Reason = 167
 	// The warning stands until its condition ends.
 	Reason_REASON_WARNING_NOT_DISMISSABLE Reason = 168
+	// The method wants the caller to have proven who he is a short time ago.
+	Reason_REASON_STEP_UP_REQUIRED Reason = 135
+	// The signature of the request was made at another time, or before the server started.
+	Reason_REASON_SIGNATURE_TIME Reason = 136
+	// The signed request was accepted before.
+	Reason_REASON_SIGNATURE_REPLAYED Reason = 137
+	// The body is not the one that was signed.
+	Reason_REASON_SIGNATURE_BODY Reason = 138
 )
 
 // Enum value maps for Reason.
@@ -276,6 +284,10 @@ var (
 		166: "REASON_OPERATION_NOT_REPEATABLE",
 		167: "REASON_WARNING_NOT_FOUND",
 		168: "REASON_WARNING_NOT_DISMISSABLE",
+		135: "REASON_STEP_UP_REQUIRED",
+		136: "REASON_SIGNATURE_TIME",
+		137: "REASON_SIGNATURE_REPLAYED",
+		138: "REASON_SIGNATURE_BODY",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -359,6 +371,10 @@ var (
 		"REASON_OPERATION_NOT_REPEATABLE": 166,
 		"REASON_WARNING_NOT_FOUND":        167,
 		"REASON_WARNING_NOT_DISMISSABLE":  168,
+		"REASON_STEP_UP_REQUIRED":         135,
+		"REASON_SIGNATURE_TIME":           136,
+		"REASON_SIGNATURE_REPLAYED":       137,
+		"REASON_SIGNATURE_BODY":           138,
 	}
 )
 
@@ -545,7 +561,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xc07\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xd1:\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -631,7 +647,11 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x1aREASON_OPERATION_NOT_STUCK\x10\xa5\x01\x1a=\x8a\x80\x199\b\t\x1a5Wait for it, or cancel it to have undone what it did.\x12f\n" +
 	"\x1fREASON_OPERATION_NOT_REPEATABLE\x10\xa6\x01\x1a@\x8a\x80\x19<\b\t\x1a8Ask for the same work in the way it was asked for first.\x12P\n" +
 	"\x18REASON_WARNING_NOT_FOUND\x10\xa7\x01\x1a1\x8a\x80\x19-\b\x05\x1a)List the warnings to see which there are.\x12^\n" +
-	"\x1eREASON_WARNING_NOT_DISMISSABLE\x10\xa8\x01\x1a9\x8a\x80\x195\b\t\x1a1Do what the warning says; it goes away by itself.B\xb7\x01\n" +
+	"\x1eREASON_WARNING_NOT_DISMISSABLE\x10\xa8\x01\x1a9\x8a\x80\x195\b\t\x1a1Do what the warning says; it goes away by itself.\x12i\n" +
+	"\x17REASON_STEP_UP_REQUIRED\x10\x87\x01\x1aK\x8a\x80\x19G\b\a\x1aCLog in again, or call on the local socket or with a signed request.\x12T\n" +
+	"\x15REASON_SIGNATURE_TIME\x10\x88\x01\x1a8\x8a\x80\x194\b\x10\x10\x01\x1a.Sign the request again, by the server's clock.\x12X\n" +
+	"\x19REASON_SIGNATURE_REPLAYED\x10\x89\x01\x1a8\x8a\x80\x194\b\x10\x1a0Sign each request anew, with a nonce of its own.\x12t\n" +
+	"\x15REASON_SIGNATURE_BODY\x10\x8a\x01\x1aX\x8a\x80\x19T\b\x10\x1aPSign the body as it is sent; calls to which the caller streams cannot be signed.B\xb7\x01\n" +
 	"\x12com.hearth.meta.v1B\n" +
 	"FaultProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/meta/v1;metav1\xa2\x02\x03HMX\xaa\x02\x0eHearth.Meta.V1\xca\x02\x0eHearth\\Meta\\V1\xe2\x02\x1aHearth\\Meta\\V1\\GPBMetadata\xea\x02\x10Hearth::Meta::V1b\x06proto3"
 

@@ -94,6 +94,10 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_OPERATION_NOT_REPEATABLE: _ClassVar[Reason]
     REASON_WARNING_NOT_FOUND: _ClassVar[Reason]
     REASON_WARNING_NOT_DISMISSABLE: _ClassVar[Reason]
+    REASON_STEP_UP_REQUIRED: _ClassVar[Reason]
+    REASON_SIGNATURE_TIME: _ClassVar[Reason]
+    REASON_SIGNATURE_REPLAYED: _ClassVar[Reason]
+    REASON_SIGNATURE_BODY: _ClassVar[Reason]
 REASON_UNSPECIFIED: Reason
 REASON_INTERNAL: Reason
 REASON_UNAUTHENTICATED: Reason
@@ -175,6 +179,10 @@ REASON_OPERATION_NOT_STUCK: Reason
 REASON_OPERATION_NOT_REPEATABLE: Reason
 REASON_WARNING_NOT_FOUND: Reason
 REASON_WARNING_NOT_DISMISSABLE: Reason
+REASON_STEP_UP_REQUIRED: Reason
+REASON_SIGNATURE_TIME: Reason
+REASON_SIGNATURE_REPLAYED: Reason
+REASON_SIGNATURE_BODY: Reason
 
 class Fault(_message.Message):
     __slots__ = ("reason", "message", "metadata", "violations", "retry_after")
