@@ -79,7 +79,7 @@ func methodsPage(t *testing.T) string {
 	b.WriteString(`# Methods
 
 Every public method, who may call it, its REST route and the name by which JSON-RPC clients of StartOS know it. "stream"
-marks methods that answer with a stream.
+marks methods that answer with a stream, "fresh" those that want a [fresh proof](api.md#proving-again-who-asks) of who asks.
 
 Who may call follows from one option of each method, on every wire: nobody needs no credential; the roles are those of
 accounts, their sessions and tokens; local is the local socket, as root or the daemon's own user, who is an owner. A
@@ -106,6 +106,9 @@ This page is made from the contract by a test; do not edit it.
 		name := string(m.Name())
 		if m.IsStreamingServer() {
 			name += " (stream)"
+		}
+		if fresh, _ := proto.GetExtension(m.Options(), optionsv1.E_StepUp).(bool); fresh {
+			name += " (fresh)"
 		}
 		legacy, _ := proto.GetExtension(m.Options(), optionsv1.E_LegacyRpc).(string)
 		if legacy != "" {
