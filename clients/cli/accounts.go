@@ -15,7 +15,7 @@ import (
 
 func (a *app) accountCommand() *cobra.Command {
 	c := &cobra.Command{Use: "account", Short: "People who may log in"}
-	c.AddCommand(a.accountListCommand(), a.accountCreateCommand(), a.accountUpdateCommand(), a.accountDeleteCommand())
+	c.AddCommand(a.accountListCommand(), a.accountCreateCommand(), a.accountUpdateCommand(), a.accountDeleteCommand(), a.accountKeysCommand())
 	return c
 }
 

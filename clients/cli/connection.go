@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/hearthos/hearth/api/sign"
 	"github.com/hearthos/hearth/clients/go"
 	"github.com/spf13/cobra"
 )
@@ -32,6 +33,13 @@ func (a *app) connection() (connection, error) {
 	to := connection{host: p.Host, from: from, options: hearth.Options{Token: p.Token, RootPEM: []byte(p.CA)}}
 	if token := a.saidToken(); token != "" {
 		to.options.Token = token
+	}
+	if a.signWith != "" {
+		key, err := sign.LoadKey(a.signWith)
+		if err != nil {
+			return connection{}, err
+		}
+		to.options.Key = &key
 	}
 	ca, err := a.saidCA()
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"slices"
 
@@ -25,6 +26,7 @@ type app struct {
 	texts *text.Texts
 
 	host, profile, token, ca string
+	signWith                 string // file of a key
 	output                   string
 	quiet                    bool
 }
@@ -109,6 +111,7 @@ func (a *app) addFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.host, "host", "", "server to speak with; $HEARTH_HOST, else the profile in use, else this machine")
 	flags.StringVar(&a.profile, "profile", "", "profile of the server to speak with; $HEARTH_PROFILE")
+	flags.StringVar(&a.signWith, "sign-with", os.Getenv("HEARTH_SIGN_WITH"), "file of a key to sign each call with; $HEARTH_SIGN_WITH")
 	flags.StringVar(&a.token, "token", "", "bearer token; $HEARTH_TOKEN, else that of the profile")
 	flags.StringVar(&a.ca, "ca", "", "file with the server's root certificate; $HEARTH_CA, else that of the profile")
 	flags.StringVarP(&a.output, "output", "o", "table", "how to print: table, json or yaml")

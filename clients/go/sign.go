@@ -23,6 +23,9 @@ import (
 	"github.com/hearthos/hearth/api/sign"
 )
 
+// tries is how often a call is signed at most: for the server's clock, and for what it may have forgotten.
+const tries = 3
+
 // maxWait bounds how long a call waits for a server that remembers no signatures from before its start.
 const maxWait = 15 * time.Second
 
@@ -69,7 +72,7 @@ func (s *signer) again(ctx context.Context, err error) bool {
 		return false
 	}
 	told := fault.Proto(err)
-	if at, perr := time.Parse(time.RFC3339, told.GetMetadata()["server_time"]); perr == nil {
+	if at, perr := time.Parse(time.RFC3339Nano, told.GetMetadata()["server_time"]); perr == nil {
 		s.offset.Store(int64(time.Until(at)))
 	}
 	wait := time.NewTimer(min(told.GetRetryAfter().AsDuration(), maxWait))
@@ -90,7 +93,7 @@ func (s *signer) unary(ctx context.Context, method string, req, reply any, cc *g
 			return err
 		}
 		err = told(invoke(signed, method, req, reply, cc, opts...), cc)
-		if try > 0 || !s.again(ctx, err) {
+		if try+1 == tries || !s.again(ctx, err) {
 			return err
 		}
 	}
@@ -147,7 +150,7 @@ func (s *signedStream) CloseSend() error { return nil } // begin has
 func (s *signedStream) RecvMsg(m any) error {
 	for try := 0; ; try++ {
 		err := s.ClientStream.RecvMsg(m)
-		if s.begun || try > 0 || err == nil || !s.signer.again(s.ctx, err) {
+		if s.begun || try+1 == tries || err == nil || !s.signer.again(s.ctx, err) {
 			s.begun = true
 			return err
 		}

@@ -112,7 +112,7 @@ func (s *Service) accept(ctx context.Context, now time.Time, r *httpsig.Request)
 }
 
 func errSignatureTime(now time.Time, why string) *fault.Error {
-	return fault.New(metav1.Reason_REASON_SIGNATURE_TIME, "cannot accept the signature: %s", why).With("server_time", now.UTC().Format(time.RFC3339))
+	return fault.New(metav1.Reason_REASON_SIGNATURE_TIME, "cannot accept the signature: %s", why).With("server_time", now.UTC().Format(time.RFC3339Nano))
 }
 
 // beyondFloor refuses what may have been accepted before the start.

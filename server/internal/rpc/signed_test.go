@@ -134,16 +134,18 @@ func TestBentSignedRequestsAreRefused(t *testing.T) {
 		change func(*http.Request)
 		want   string
 	}{
-		"another body":     {body(`{"id":"other"}`), "REASON_SIGNATURE_BODY"},
-		"a cut body":       {body(`{"id":"hello"`), "REASON"},
-		"a longer body":    {body(`{"id":"hello"} `), "REASON_SIGNATURE_BODY"},
-		"another path":     {func(r *http.Request) { r.URL.Path = "/hearth.packages.v1.PackageService/StopPackage" }, "REASON_UNAUTHENTICATED"},
-		"a query":          {func(r *http.Request) { r.URL.RawQuery = "a=b" }, "REASON_UNAUTHENTICATED"},
-		"another host":     {func(r *http.Request) { r.Host = "other.local" }, "REASON_REQUEST_FOREIGN"},
-		"another port":     {func(r *http.Request) { r.Host = "127.0.0.1:1" }, "REASON_UNAUTHENTICATED"},
-		"no digest":        {func(r *http.Request) { r.Header.Del(httpsig.DigestHeader) }, "REASON_UNAUTHENTICATED"},
-		"no signature":     {func(r *http.Request) { r.Header.Del(httpsig.SignatureHeader) }, "REASON_UNAUTHENTICATED"},
-		"a cut signature":  {func(r *http.Request) { r.Header.Set(httpsig.SignatureHeader, r.Header.Get(httpsig.SignatureHeader)[:30]) }, "REASON_UNAUTHENTICATED"},
+		"another body":  {body(`{"id":"other"}`), "REASON_SIGNATURE_BODY"},
+		"a cut body":    {body(`{"id":"hello"`), "REASON"},
+		"a longer body": {body(`{"id":"hello"} `), "REASON_SIGNATURE_BODY"},
+		"another path":  {func(r *http.Request) { r.URL.Path = "/hearth.packages.v1.PackageService/StopPackage" }, "REASON_UNAUTHENTICATED"},
+		"a query":       {func(r *http.Request) { r.URL.RawQuery = "a=b" }, "REASON_UNAUTHENTICATED"},
+		"another host":  {func(r *http.Request) { r.Host = "other.local" }, "REASON_REQUEST_FOREIGN"},
+		"another port":  {func(r *http.Request) { r.Host = "127.0.0.1:1" }, "REASON_UNAUTHENTICATED"},
+		"no digest":     {func(r *http.Request) { r.Header.Del(httpsig.DigestHeader) }, "REASON_UNAUTHENTICATED"},
+		"no signature":  {func(r *http.Request) { r.Header.Del(httpsig.SignatureHeader) }, "REASON_UNAUTHENTICATED"},
+		"a cut signature": {func(r *http.Request) {
+			r.Header.Set(httpsig.SignatureHeader, r.Header.Get(httpsig.SignatureHeader)[:30])
+		}, "REASON_UNAUTHENTICATED"},
 		"two signatures":   {func(r *http.Request) { r.Header.Add(httpsig.SignatureHeader, "x") }, "REASON_UNAUTHENTICATED"},
 		"a token besides":  {func(r *http.Request) { r.Header.Set("Authorization", "Bearer admin") }, "REASON_UNAUTHENTICATED"},
 		"a session beside": {func(r *http.Request) { r.Header.Set(access.HalfHeader, "x") }, "REASON_UNAUTHENTICATED"},
@@ -177,4 +179,3 @@ func TestMethodsThatWantAFreshProof(t *testing.T) {
 		}
 	}
 }
-
