@@ -117,7 +117,7 @@ func TestABrowsersSessionNeedsBothHalvesFromTheServersOwnPage(t *testing.T) {
 	} {
 		browser := access.FromHTTP(request(c.change), cookieName, ours)
 		for _, listener := range []origin.Listener{origin.Web, origin.Door} {
-			caller, err := access.Identify(t.Context(), origin.Origin{Listener: listener}, nil, browser, auth)
+			caller, err := access.Identify(t.Context(), origin.Origin{Listener: listener}, nil, browser, nil, auth)
 			if got := fault.Reason(err); err != nil && got != c.reason || err == nil && c.reason != none {
 				t.Errorf("%s: %v, want %s", name, err, c.reason)
 			}
@@ -136,7 +136,7 @@ func TestSessionsOfBrowsersAreForTheWebPortAlone(t *testing.T) {
 	t.Parallel()
 	browser := access.FromHTTP(request(set()), cookieName, ours)
 	for _, o := range []origin.Origin{{Listener: origin.Unix, UID: 1000}, {Listener: origin.GRPC}, {Listener: origin.Container, Package: "p"}, {Listener: origin.Internal, Owner: true}} {
-		caller, err := access.Identify(t.Context(), o, nil, browser, session{"cookie", "half"})
+		caller, err := access.Identify(t.Context(), o, nil, browser, nil, session{"cookie", "half"})
 		if err != nil || caller.Identity.ID != "" || caller.Credential != (access.Credential{}) {
 			t.Errorf("on %s: %+v, %v", o, caller.Identity, err)
 		}
