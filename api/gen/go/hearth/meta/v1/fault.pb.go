@@ -190,6 +190,16 @@ const (
 	Reason_REASON_WARNING_NOT_FOUND Reason = 167
 	// The warning stands until its condition ends.
 	Reason_REASON_WARNING_NOT_DISMISSABLE Reason = 168
+	// An image that a package is made from is damaged, or no image.
+	Reason_REASON_IMAGE_MALFORMED Reason = 220
+	// An image that a package is made from is over a limit.
+	Reason_REASON_IMAGE_TOO_LARGE Reason = 221
+	// There is no image where one was to be, or none for the architecture.
+	Reason_REASON_IMAGE_SOURCE_NOT_FOUND Reason = 222
+	// A program that packing needs is not installed on this machine.
+	Reason_REASON_PROGRAM_MISSING Reason = 223
+	// The folder is no package project that can be packed.
+	Reason_REASON_PROJECT_INVALID Reason = 224
 )
 
 // Enum value maps for Reason.
@@ -276,6 +286,11 @@ var (
 		166: "REASON_OPERATION_NOT_REPEATABLE",
 		167: "REASON_WARNING_NOT_FOUND",
 		168: "REASON_WARNING_NOT_DISMISSABLE",
+		220: "REASON_IMAGE_MALFORMED",
+		221: "REASON_IMAGE_TOO_LARGE",
+		222: "REASON_IMAGE_SOURCE_NOT_FOUND",
+		223: "REASON_PROGRAM_MISSING",
+		224: "REASON_PROJECT_INVALID",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -359,6 +374,11 @@ var (
 		"REASON_OPERATION_NOT_REPEATABLE": 166,
 		"REASON_WARNING_NOT_FOUND":        167,
 		"REASON_WARNING_NOT_DISMISSABLE":  168,
+		"REASON_IMAGE_MALFORMED":          220,
+		"REASON_IMAGE_TOO_LARGE":          221,
+		"REASON_IMAGE_SOURCE_NOT_FOUND":   222,
+		"REASON_PROGRAM_MISSING":          223,
+		"REASON_PROJECT_INVALID":          224,
 	}
 )
 
@@ -545,7 +565,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xc07\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xe9;\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -631,7 +651,12 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x1aREASON_OPERATION_NOT_STUCK\x10\xa5\x01\x1a=\x8a\x80\x199\b\t\x1a5Wait for it, or cancel it to have undone what it did.\x12f\n" +
 	"\x1fREASON_OPERATION_NOT_REPEATABLE\x10\xa6\x01\x1a@\x8a\x80\x19<\b\t\x1a8Ask for the same work in the way it was asked for first.\x12P\n" +
 	"\x18REASON_WARNING_NOT_FOUND\x10\xa7\x01\x1a1\x8a\x80\x19-\b\x05\x1a)List the warnings to see which there are.\x12^\n" +
-	"\x1eREASON_WARNING_NOT_DISMISSABLE\x10\xa8\x01\x1a9\x8a\x80\x195\b\t\x1a1Do what the warning says; it goes away by itself.B\xb7\x01\n" +
+	"\x1eREASON_WARNING_NOT_DISMISSABLE\x10\xa8\x01\x1a9\x8a\x80\x195\b\t\x1a1Do what the warning says; it goes away by itself.\x12k\n" +
+	"\x16REASON_IMAGE_MALFORMED\x10\xdc\x01\x1aN\x8a\x80\x19J\b\x03\x1aFMake or fetch the image again; the message says what is wrong with it.\x12i\n" +
+	"\x16REASON_IMAGE_TOO_LARGE\x10\xdd\x01\x1aL\x8a\x80\x19H\b\b\x1aDMake the image smaller; the message names what there is too much of.\x12r\n" +
+	"\x1dREASON_IMAGE_SOURCE_NOT_FOUND\x10\xde\x01\x1aN\x8a\x80\x19J\b\x05\x1aFName another source with --image, or another architecture with --arch.\x12_\n" +
+	"\x16REASON_PROGRAM_MISSING\x10\xdf\x01\x1aB\x8a\x80\x19>\b\t\x1a:Install the program that the message names, and try again.\x12z\n" +
+	"\x16REASON_PROJECT_INVALID\x10\xe0\x01\x1a]\x8a\x80\x19Y\b\x03\x1aUCorrect what the message names; 'hearth s9pk pack --help' lists what a project holds.B\xb7\x01\n" +
 	"\x12com.hearth.meta.v1B\n" +
 	"FaultProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/meta/v1;metav1\xa2\x02\x03HMX\xaa\x02\x0eHearth.Meta.V1\xca\x02\x0eHearth\\Meta\\V1\xe2\x02\x1aHearth\\Meta\\V1\\GPBMetadata\xea\x02\x10Hearth::Meta::V1b\x06proto3"
 

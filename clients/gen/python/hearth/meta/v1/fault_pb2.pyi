@@ -94,6 +94,11 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_OPERATION_NOT_REPEATABLE: _ClassVar[Reason]
     REASON_WARNING_NOT_FOUND: _ClassVar[Reason]
     REASON_WARNING_NOT_DISMISSABLE: _ClassVar[Reason]
+    REASON_IMAGE_MALFORMED: _ClassVar[Reason]
+    REASON_IMAGE_TOO_LARGE: _ClassVar[Reason]
+    REASON_IMAGE_SOURCE_NOT_FOUND: _ClassVar[Reason]
+    REASON_PROGRAM_MISSING: _ClassVar[Reason]
+    REASON_PROJECT_INVALID: _ClassVar[Reason]
 REASON_UNSPECIFIED: Reason
 REASON_INTERNAL: Reason
 REASON_UNAUTHENTICATED: Reason
@@ -175,6 +180,11 @@ REASON_OPERATION_NOT_STUCK: Reason
 REASON_OPERATION_NOT_REPEATABLE: Reason
 REASON_WARNING_NOT_FOUND: Reason
 REASON_WARNING_NOT_DISMISSABLE: Reason
+REASON_IMAGE_MALFORMED: Reason
+REASON_IMAGE_TOO_LARGE: Reason
+REASON_IMAGE_SOURCE_NOT_FOUND: Reason
+REASON_PROGRAM_MISSING: Reason
+REASON_PROJECT_INVALID: Reason
 
 class Fault(_message.Message):
     __slots__ = ("reason", "message", "metadata", "violations", "retry_after")
