@@ -10,10 +10,12 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/api/merkle"
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/api/s9pk/fetch"
 	"github.com/hearthos/hearth/api/s9pk/legacy"
+	"github.com/hearthos/hearth/clients/cli/internal/image"
 )
 
 // inspectOld shows a package of the first format.
@@ -34,6 +36,7 @@ func (a *app) inspectOld(f *legacy.File, bytes fetch.File) error {
 // conversion is a package of the first format on its way to the second.
 type conversion struct {
 	*legacy.File
+	app     *app
 	scratch string
 	members map[string]merkle.Source
 	archs   []string
@@ -48,12 +51,16 @@ func (a *app) convertOld(ctx context.Context, f *legacy.File, to, arch, keyFile 
 	if err := a.verifyAll(ctx, f.Verify); err != nil {
 		return err
 	}
-	scratch, err := os.MkdirTemp("", "hearth-convert-")
+	place := filepath.Dir(to)
+	if to == "-" {
+		place = ""
+	}
+	scratch, err := os.MkdirTemp(place, ".convert-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(scratch)
-	c := &conversion{File: f, scratch: scratch, members: map[string]merkle.Source{}}
+	c := &conversion{File: f, app: a, scratch: scratch, members: map[string]merkle.Source{}}
 	for _, step := range []func(context.Context) error{c.addTexts, c.addCode, c.addAssets, func(ctx context.Context) error { return c.addImages(ctx, arch) }} {
 		if err := step(ctx); err != nil {
 			return err
@@ -114,7 +121,7 @@ func (c *conversion) addCode(ctx context.Context) error {
 		os.WriteFile(filepath.Join(dir, "embassyManifest.json"), c.ManifestJSON(), 0o644)); err != nil {
 		return err
 	}
-	if _, err := tool(ctx, ".", "mksquashfs", append([]string{dir, out, "-all-root", "-no-xattrs"}, squashfsFlags...)...); err != nil {
+	if err := image.FromFolder(ctx, dir, out, true); err != nil {
 		return err
 	}
 	return c.addFile(s9pk.PathJavaScript, out)
@@ -135,17 +142,52 @@ func (c *conversion) addAssets(ctx context.Context) error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err := tarToSquashfs(ctx, in, out); err != nil {
+	if _, _, err := (image.Source{Kind: image.Tar, Name: in}).Make(ctx, "", out, image.Options{Scratch: c.scratch}); err != nil {
 		return err
 	}
 	return c.addFile(s9pk.PathAssets, out)
 }
 
 // addImages makes a root of each image of each architecture, or of the one asked for.
-func (c *conversion) addImages(_ context.Context, _ string) error {
+func (c *conversion) addImages(ctx context.Context, only string) error {
 	tags, err := c.Manifest().ImageTags()
 	if err != nil || len(tags) == 0 {
 		return err
 	}
-	return fmt.Errorf("cannot convert the package: this release does not convert images, and it has %q", slices.Sorted(maps.Keys(tags)))
+	archives, err := c.Archives()
+	if err != nil {
+		return err
+	}
+	for _, arch := range slices.Sorted(maps.Keys(archives)) {
+		if only != "" && arch != only {
+			continue
+		}
+		c.archs = append(c.archs, arch)
+		for _, id := range slices.Sorted(maps.Keys(tags)) {
+			if err := c.addImage(ctx, archives[arch], arch, id, tags[id]); err != nil {
+				return err
+			}
+		}
+	}
+	if len(c.archs) == 0 {
+		return &s9pk.Error{Reason: s9pk.ArchUnsupported, Why: fmt.Sprintf("it has no images for %s", only)}
+	}
+	return nil
+}
+
+func (c *conversion) addImage(ctx context.Context, archive *io.SectionReader, arch string, id ids.Image, tag string) error {
+	out := filepath.Join(c.scratch, arch+"-"+string(id)+".squashfs")
+	show := c.app.newRate("image " + string(id) + " " + arch)
+	config, err := image.MakeFromArchive(ctx, archive, tag, arch, out, image.Options{Scratch: c.scratch, Progress: show.set})
+	show.end()
+	if err != nil {
+		return err
+	}
+	defaults, err := config.JSON()
+	if err != nil {
+		return err
+	}
+	c.members[s9pk.ImagePath(arch, id, "json")] = s9pk.FromBytes(defaults)
+	c.members[s9pk.ImagePath(arch, id, "env")] = s9pk.FromBytes(config.EnvFile())
+	return c.addFile(s9pk.ImagePath(arch, id, "squashfs"), out)
 }

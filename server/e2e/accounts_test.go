@@ -84,6 +84,7 @@ func TestAccounts(t *testing.T) {
 
 	t.Run("a server nobody has claimed lets nobody in", func(t *testing.T) {
 		alex.t = t
+		m.claimed(t, false)
 		alex.refused("UNAUTHENTICATED", "", "whoami", "--host", server, "--ca", m.publicRoot(t))
 		alex.refused("SERVER_UNCLAIMED", firstPassword, "login", "alex", "--host", server, "--fingerprint", print, "--password-stdin")
 		alex.refused("CLAIM_CODE_WRONG", firstPassword, "claim", "alex", "--code", "aaaa-aaaa-aaaa-aaaa", "--host", server, "--fingerprint", print, "--password-stdin")
@@ -101,6 +102,7 @@ func TestAccounts(t *testing.T) {
 	if who := alex.row("", "whoami"); who["account"] != "alex" || who["role"] != "owner" || who["credential"] != "session" {
 		t.Errorf("the owner is %v", who)
 	}
+	m.claimed(t, true)
 	sam.refused("SERVER_CLAIMED", firstPassword, "claim", "sam", "--code", "aaaa-aaaa-aaaa-aaaa", "--host", server, "--fingerprint", print, "--password-stdin")
 
 	t.Run("roles", func(t *testing.T) {
@@ -152,6 +154,50 @@ func TestAccounts(t *testing.T) {
 	if who := alex.row("", "whoami"); who["account"] != "alex" {
 		t.Errorf("after a restart: %v", who)
 	}
+	m.otherRoot(t, alex)
+}
+
+// claimed wants everybody to be told whether the server has an owner.
+func (m *machine) claimed(t *testing.T, want bool) {
+	t.Helper()
+	var state struct{ Claimed *bool }
+	out := m.must("curl", "-s", "--cacert", m.root(), server+"/api/v1/server/state")
+	if err := json.Unmarshal([]byte(out), &state); err != nil || state.Claimed == nil || *state.Claimed != want {
+		t.Errorf("the server says of itself %s (%v), want claimed: %t", out, err, want)
+	}
+}
+
+// otherRoot puts a server with another root certificate in the place of the one that is pinned.
+func (m *machine) otherRoot(t *testing.T, alex *person) {
+	t.Helper()
+	m.kill(9)
+	outside(t, "rm", "-r", filepath.Dir(m.root()))
+	m.start()
+	print, _ := m.rows("status")[0]["rootFingerprint"].(string)
+	for _, args := range [][]string{
+		{"whoami"}, {"login", "alex", "--password-stdin"}, {"login", "alex", "--fingerprint", print, "--password-stdin"},
+	} {
+		out, said, code := alex.types(firstPassword, args...)
+		if code != 5 || !strings.Contains(said, "SERVER_IDENTITY") || !strings.Contains(said, print) || !strings.Contains(said, "remove its profile and log in again") {
+			t.Errorf("hearth %s with another server ends with %d: %s%s", strings.Join(args, " "), code, out, said)
+		}
+	}
+	name := strings.TrimSpace(alex.mustType("", "profile", "list", "--quiet"))
+	alex.mustType("", "profile", "remove", name)
+	alex.row(firstPassword, "login", "alex", "--host", server, "--fingerprint", print, "--password-stdin")
+	if who := alex.row("", "whoami"); who["account"] != "alex" {
+		t.Errorf("after a new login: %v", who)
+	}
+}
+
+// mustType is types for what has to succeed.
+func (p *person) mustType(stdin string, args ...string) string {
+	p.t.Helper()
+	out, said, code := p.types(stdin, args...)
+	if code != 0 {
+		p.t.Fatalf("hearth %s ends with %d: %s%s", strings.Join(args, " "), code, out, said)
+	}
+	return out
 }
 
 // scopes tries tokens that are for something.

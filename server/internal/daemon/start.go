@@ -10,6 +10,7 @@ import (
 
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/hearthos/hearth/server/internal/audit"
@@ -55,6 +56,9 @@ func (d *Daemon) State() *systemv1.GetStateResponse {
 	if resp.GetPhase() == optionsv1.Phase_PHASE_INIT {
 		step := int(d.step.Load())
 		resp.StepsDone, resp.Step = uint32(step), stepName(step)
+	}
+	if d.opened.Load() {
+		resp.Claimed = proto.Bool(d.accounts.Claimed())
 	}
 	return resp
 }

@@ -198,6 +198,16 @@ const (
 	Reason_REASON_SIGNATURE_REPLAYED Reason = 137
 	// The body is not the one that was signed.
 	Reason_REASON_SIGNATURE_BODY Reason = 138
+	// An image that a package is made from is damaged, or no image.
+	Reason_REASON_IMAGE_MALFORMED Reason = 220
+	// An image that a package is made from is over a limit.
+	Reason_REASON_IMAGE_TOO_LARGE Reason = 221
+	// There is no image where one was to be, or none for the architecture.
+	Reason_REASON_IMAGE_SOURCE_NOT_FOUND Reason = 222
+	// A program that packing needs is not installed on this machine.
+	Reason_REASON_PROGRAM_MISSING Reason = 223
+	// The folder is no package project that can be packed.
+	Reason_REASON_PROJECT_INVALID Reason = 224
 )
 
 // Enum value maps for Reason.
@@ -288,6 +298,11 @@ var (
 		136: "REASON_SIGNATURE_TIME",
 		137: "REASON_SIGNATURE_REPLAYED",
 		138: "REASON_SIGNATURE_BODY",
+		220: "REASON_IMAGE_MALFORMED",
+		221: "REASON_IMAGE_TOO_LARGE",
+		222: "REASON_IMAGE_SOURCE_NOT_FOUND",
+		223: "REASON_PROGRAM_MISSING",
+		224: "REASON_PROJECT_INVALID",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -375,6 +390,11 @@ var (
 		"REASON_SIGNATURE_TIME":           136,
 		"REASON_SIGNATURE_REPLAYED":       137,
 		"REASON_SIGNATURE_BODY":           138,
+		"REASON_IMAGE_MALFORMED":          220,
+		"REASON_IMAGE_TOO_LARGE":          221,
+		"REASON_IMAGE_SOURCE_NOT_FOUND":   222,
+		"REASON_PROGRAM_MISSING":          223,
+		"REASON_PROJECT_INVALID":          224,
 	}
 )
 
@@ -561,7 +581,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xd1:\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xfa>\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -651,7 +671,12 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x17REASON_STEP_UP_REQUIRED\x10\x87\x01\x1aK\x8a\x80\x19G\b\a\x1aCLog in again, or call on the local socket or with a signed request.\x12T\n" +
 	"\x15REASON_SIGNATURE_TIME\x10\x88\x01\x1a8\x8a\x80\x194\b\x10\x10\x01\x1a.Sign the request again, by the server's clock.\x12X\n" +
 	"\x19REASON_SIGNATURE_REPLAYED\x10\x89\x01\x1a8\x8a\x80\x194\b\x10\x1a0Sign each request anew, with a nonce of its own.\x12t\n" +
-	"\x15REASON_SIGNATURE_BODY\x10\x8a\x01\x1aX\x8a\x80\x19T\b\x10\x1aPSign the body as it is sent; calls to which the caller streams cannot be signed.B\xb7\x01\n" +
+	"\x15REASON_SIGNATURE_BODY\x10\x8a\x01\x1aX\x8a\x80\x19T\b\x10\x1aPSign the body as it is sent; calls to which the caller streams cannot be signed.\x12k\n" +
+	"\x16REASON_IMAGE_MALFORMED\x10\xdc\x01\x1aN\x8a\x80\x19J\b\x03\x1aFMake or fetch the image again; the message says what is wrong with it.\x12i\n" +
+	"\x16REASON_IMAGE_TOO_LARGE\x10\xdd\x01\x1aL\x8a\x80\x19H\b\b\x1aDMake the image smaller; the message names what there is too much of.\x12r\n" +
+	"\x1dREASON_IMAGE_SOURCE_NOT_FOUND\x10\xde\x01\x1aN\x8a\x80\x19J\b\x05\x1aFName another source with --image, or another architecture with --arch.\x12_\n" +
+	"\x16REASON_PROGRAM_MISSING\x10\xdf\x01\x1aB\x8a\x80\x19>\b\t\x1a:Install the program that the message names, and try again.\x12z\n" +
+	"\x16REASON_PROJECT_INVALID\x10\xe0\x01\x1a]\x8a\x80\x19Y\b\x03\x1aUCorrect what the message names; 'hearth s9pk pack --help' lists what a project holds.B\xb7\x01\n" +
 	"\x12com.hearth.meta.v1B\n" +
 	"FaultProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/meta/v1;metav1\xa2\x02\x03HMX\xaa\x02\x0eHearth.Meta.V1\xca\x02\x0eHearth\\Meta\\V1\xe2\x02\x1aHearth\\Meta\\V1\\GPBMetadata\xea\x02\x10Hearth::Meta::V1b\x06proto3"
 

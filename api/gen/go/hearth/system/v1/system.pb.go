@@ -133,7 +133,10 @@ type GetStateResponse struct {
 	// How many there are.
 	Steps uint32 `protobuf:"varint,4,opt,name=steps,proto3" json:"steps,omitempty"`
 	// When the daemon started.
-	StartTime     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Whether the server has an owner. While it has none nobody gets in, and ClaimServer makes the first account. Absent
+	// while the server starts and does not know yet.
+	Claimed       *bool `protobuf:"varint,6,opt,name=claimed,proto3,oneof" json:"claimed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -201,6 +204,13 @@ func (x *GetStateResponse) GetStartTime() *timestamppb.Timestamp {
 		return x.StartTime
 	}
 	return nil
+}
+
+func (x *GetStateResponse) GetClaimed() bool {
+	if x != nil && x.Claimed != nil {
+		return *x.Claimed
+	}
+	return false
 }
 
 // PingRequest holds what is to come back.
@@ -977,7 +987,7 @@ var File_hearth_system_v1_system_proto protoreflect.FileDescriptor
 const file_hearth_system_v1_system_proto_rawDesc = "" +
 	"\n" +
 	"\x1dhearth/system/v1/system.proto\x12\x10hearth.system.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/options/v1/options.proto\"\x11\n" +
-	"\x0fGetStateRequest\"\xc6\x01\n" +
+	"\x0fGetStateRequest\"\xf1\x01\n" +
 	"\x10GetStateResponse\x12.\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x18.hearth.options.v1.PhaseR\x05phase\x12\x12\n" +
 	"\x04step\x18\x02 \x01(\tR\x04step\x12\x1d\n" +
@@ -985,7 +995,10 @@ const file_hearth_system_v1_system_proto_rawDesc = "" +
 	"steps_done\x18\x03 \x01(\rR\tstepsDone\x12\x14\n" +
 	"\x05steps\x18\x04 \x01(\rR\x05steps\x129\n" +
 	"\n" +
-	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"1\n" +
+	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x1d\n" +
+	"\aclaimed\x18\x06 \x01(\bH\x00R\aclaimed\x88\x01\x01B\n" +
+	"\n" +
+	"\b_claimed\"1\n" +
 	"\vPingRequest\x12\"\n" +
 	"\amessage\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\amessage\"(\n" +
 	"\fPingResponse\x12\x18\n" +
@@ -1117,6 +1130,7 @@ func file_hearth_system_v1_system_proto_init() {
 	if File_hearth_system_v1_system_proto != nil {
 		return
 	}
+	file_hearth_system_v1_system_proto_msgTypes[1].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

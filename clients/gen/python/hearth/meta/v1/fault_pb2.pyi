@@ -98,6 +98,11 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_SIGNATURE_TIME: _ClassVar[Reason]
     REASON_SIGNATURE_REPLAYED: _ClassVar[Reason]
     REASON_SIGNATURE_BODY: _ClassVar[Reason]
+    REASON_IMAGE_MALFORMED: _ClassVar[Reason]
+    REASON_IMAGE_TOO_LARGE: _ClassVar[Reason]
+    REASON_IMAGE_SOURCE_NOT_FOUND: _ClassVar[Reason]
+    REASON_PROGRAM_MISSING: _ClassVar[Reason]
+    REASON_PROJECT_INVALID: _ClassVar[Reason]
 REASON_UNSPECIFIED: Reason
 REASON_INTERNAL: Reason
 REASON_UNAUTHENTICATED: Reason
@@ -183,6 +188,11 @@ REASON_STEP_UP_REQUIRED: Reason
 REASON_SIGNATURE_TIME: Reason
 REASON_SIGNATURE_REPLAYED: Reason
 REASON_SIGNATURE_BODY: Reason
+REASON_IMAGE_MALFORMED: Reason
+REASON_IMAGE_TOO_LARGE: Reason
+REASON_IMAGE_SOURCE_NOT_FOUND: Reason
+REASON_PROGRAM_MISSING: Reason
+REASON_PROJECT_INVALID: Reason
 
 class Fault(_message.Message):
     __slots__ = ("reason", "message", "metadata", "violations", "retry_after")

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from hearth.options.v1 import options_pb2 as hearth_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dhearth/system/v1/system.proto\x12\x10hearth.system.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/options/v1/options.proto\"\x11\n\x0fGetStateRequest\"\xc6\x01\n\x10GetStateResponse\x12.\n\x05phase\x18\x01 \x01(\x0e\x32\x18.hearth.options.v1.PhaseR\x05phase\x12\x12\n\x04step\x18\x02 \x01(\tR\x04step\x12\x1d\n\nsteps_done\x18\x03 \x01(\rR\tstepsDone\x12\x14\n\x05steps\x18\x04 \x01(\rR\x05steps\x12\x39\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\"\'\n\x0bPingRequest\x12\x18\n\x07message\x18\x01 \x01(\tR\x07message\"(\n\x0cPingResponse\x12\x18\n\x07message\x18\x01 \x01(\tR\x07message\"\x14\n\x12\x46ollowStartRequest\"H\n\x13\x46ollowStartResponse\x12\x31\n\x05lines\x18\x01 \x03(\x0b\x32\x1b.hearth.system.v1.StartLineR\x05lines\"e\n\tStartLine\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x14\n\x05level\x18\x02 \x01(\tR\x05level\x12\x12\n\x04text\x18\x03 \x01(\tR\x04text\"\x12\n\x10GetServerRequest\"\xe2\x03\n\x11GetServerResponse\x12\x19\n\x08store_id\x18\x01 \x01(\tR\x07storeId\x12\x10\n\x03tag\x18\x02 \x01(\tR\x03tag\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12\x39\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x1a\n\x08revision\x18\x05 \x01(\x04R\x08revision\x12\x1a\n\x08hostname\x18\x06 \x01(\tR\x08hostname\x12)\n\x10running_services\x18\x07 \x01(\rR\x0frunningServices\x12-\n\x12installed_packages\x18\x08 \x01(\rR\x11installedPackages\x12!\n\x0cmemory_bytes\x18\t \x01(\x04R\x0bmemoryBytes\x12\x14\n\x05kinds\x18\n \x03(\tR\x05kinds\x12%\n\x0e\x64oor_connected\x18\x0b \x01(\x08R\rdoorConnected\x12)\n\x10root_fingerprint\x18\x14 \x01(\tR\x0frootFingerprint\x12.\n\x04time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\"\x18\n\x16GetCapabilitiesRequest\"\xf4\x01\n\x08Platform\x12\x33\n\x04mode\x18\x01 \x01(\x0e\x32\x1f.hearth.system.v1.Platform.ModeR\x04mode\x12\x16\n\x06\x64\x65tail\x18\x02 \x01(\tR\x06\x64\x65tail\x12\x0e\n\x02os\x18\x03 \x01(\tR\x02os\x12\x16\n\x06kernel\x18\x04 \x01(\tR\x06kernel\x12\"\n\x0c\x61rchitecture\x18\x05 \x01(\tR\x0c\x61rchitecture\"O\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0e\n\nMODE_IMAGE\x10\x01\x12\x0f\n\x0bMODE_HOSTED\x10\x02\x12\x10\n\x0cMODE_SANDBOX\x10\x03\"\x93\x01\n\x17GetCapabilitiesResponse\x12@\n\x0c\x63\x61pabilities\x18\x01 \x03(\x0b\x32\x1c.hearth.system.v1.CapabilityR\x0c\x63\x61pabilities\x12\x36\n\x08platform\x18\x02 \x01(\x0b\x32\x1a.hearth.system.v1.PlatformR\x08platform\"\x88\x01\n\nCapability\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n\tavailable\x18\x02 \x01(\x08R\tavailable\x12\x16\n\x06\x64\x65tail\x18\x03 \x01(\tR\x06\x64\x65tail\x12\x18\n\x07purpose\x18\x04 \x01(\tR\x07purpose\x12\x16\n\x06remedy\x18\x05 \x01(\tR\x06remedy\"-\n\x0fShutdownRequest\x12\x1a\n\x08services\x18\x01 \x01(\x08R\x08services\"\x12\n\x10ShutdownResponse2\xc1\x05\n\rSystemService\x12m\n\x08GetState\x12!.hearth.system.v1.GetStateRequest\x1a\".hearth.system.v1.GetStateResponse\"\x1a\x90\x02\x01\xca\xf3\x18\x02\x08\x01\xd2\xf3\x18\x05state\xda\xf3\x18\x04\x01\x02\x03\x04\x12`\n\x04Ping\x12\x1d.hearth.system.v1.PingRequest\x1a\x1e.hearth.system.v1.PingResponse\"\x19\x90\x02\x01\xca\xf3\x18\x02\x08\x01\xd2\xf3\x18\x04\x65\x63ho\xda\xf3\x18\x04\x01\x02\x03\x04\x12\x81\x01\n\x0b\x46ollowStart\x12$.hearth.system.v1.FollowStartRequest\x1a%.hearth.system.v1.FollowStartResponse\"#\x90\x02\x01\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x10init.logs.follow\xda\xf3\x18\x02\x02\x03\x30\x01\x12_\n\tGetServer\x12\".hearth.system.v1.GetServerRequest\x1a#.hearth.system.v1.GetServerResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12\x87\x01\n\x0fGetCapabilities\x12(.hearth.system.v1.GetCapabilitiesRequest\x1a).hearth.system.v1.GetCapabilitiesResponse\"\x1f\x90\x02\x01\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x12server.device-info\x12p\n\x08Shutdown\x12!.hearth.system.v1.ShutdownRequest\x1a\".hearth.system.v1.ShutdownResponse\"\x1d\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x0fserver.shutdown\xf0\xf3\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dhearth/system/v1/system.proto\x12\x10hearth.system.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/options/v1/options.proto\"\x11\n\x0fGetStateRequest\"\xf1\x01\n\x10GetStateResponse\x12.\n\x05phase\x18\x01 \x01(\x0e\x32\x18.hearth.options.v1.PhaseR\x05phase\x12\x12\n\x04step\x18\x02 \x01(\tR\x04step\x12\x1d\n\nsteps_done\x18\x03 \x01(\rR\tstepsDone\x12\x14\n\x05steps\x18\x04 \x01(\rR\x05steps\x12\x39\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x1d\n\x07\x63laimed\x18\x06 \x01(\x08H\x00R\x07\x63laimed\x88\x01\x01\x42\n\n\x08_claimed\"\'\n\x0bPingRequest\x12\x18\n\x07message\x18\x01 \x01(\tR\x07message\"(\n\x0cPingResponse\x12\x18\n\x07message\x18\x01 \x01(\tR\x07message\"\x14\n\x12\x46ollowStartRequest\"H\n\x13\x46ollowStartResponse\x12\x31\n\x05lines\x18\x01 \x03(\x0b\x32\x1b.hearth.system.v1.StartLineR\x05lines\"e\n\tStartLine\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x14\n\x05level\x18\x02 \x01(\tR\x05level\x12\x12\n\x04text\x18\x03 \x01(\tR\x04text\"\x12\n\x10GetServerRequest\"\xe2\x03\n\x11GetServerResponse\x12\x19\n\x08store_id\x18\x01 \x01(\tR\x07storeId\x12\x10\n\x03tag\x18\x02 \x01(\tR\x03tag\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12\x39\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x1a\n\x08revision\x18\x05 \x01(\x04R\x08revision\x12\x1a\n\x08hostname\x18\x06 \x01(\tR\x08hostname\x12)\n\x10running_services\x18\x07 \x01(\rR\x0frunningServices\x12-\n\x12installed_packages\x18\x08 \x01(\rR\x11installedPackages\x12!\n\x0cmemory_bytes\x18\t \x01(\x04R\x0bmemoryBytes\x12\x14\n\x05kinds\x18\n \x03(\tR\x05kinds\x12%\n\x0e\x64oor_connected\x18\x0b \x01(\x08R\rdoorConnected\x12)\n\x10root_fingerprint\x18\x14 \x01(\tR\x0frootFingerprint\x12.\n\x04time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\"\x18\n\x16GetCapabilitiesRequest\"\xf4\x01\n\x08Platform\x12\x33\n\x04mode\x18\x01 \x01(\x0e\x32\x1f.hearth.system.v1.Platform.ModeR\x04mode\x12\x16\n\x06\x64\x65tail\x18\x02 \x01(\tR\x06\x64\x65tail\x12\x0e\n\x02os\x18\x03 \x01(\tR\x02os\x12\x16\n\x06kernel\x18\x04 \x01(\tR\x06kernel\x12\"\n\x0c\x61rchitecture\x18\x05 \x01(\tR\x0c\x61rchitecture\"O\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0e\n\nMODE_IMAGE\x10\x01\x12\x0f\n\x0bMODE_HOSTED\x10\x02\x12\x10\n\x0cMODE_SANDBOX\x10\x03\"\x93\x01\n\x17GetCapabilitiesResponse\x12@\n\x0c\x63\x61pabilities\x18\x01 \x03(\x0b\x32\x1c.hearth.system.v1.CapabilityR\x0c\x63\x61pabilities\x12\x36\n\x08platform\x18\x02 \x01(\x0b\x32\x1a.hearth.system.v1.PlatformR\x08platform\"\x88\x01\n\nCapability\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n\tavailable\x18\x02 \x01(\x08R\tavailable\x12\x16\n\x06\x64\x65tail\x18\x03 \x01(\tR\x06\x64\x65tail\x12\x18\n\x07purpose\x18\x04 \x01(\tR\x07purpose\x12\x16\n\x06remedy\x18\x05 \x01(\tR\x06remedy\"-\n\x0fShutdownRequest\x12\x1a\n\x08services\x18\x01 \x01(\x08R\x08services\"\x12\n\x10ShutdownResponse2\xc1\x05\n\rSystemService\x12m\n\x08GetState\x12!.hearth.system.v1.GetStateRequest\x1a\".hearth.system.v1.GetStateResponse\"\x1a\x90\x02\x01\xca\xf3\x18\x02\x08\x01\xd2\xf3\x18\x05state\xda\xf3\x18\x04\x01\x02\x03\x04\x12`\n\x04Ping\x12\x1d.hearth.system.v1.PingRequest\x1a\x1e.hearth.system.v1.PingResponse\"\x19\x90\x02\x01\xca\xf3\x18\x02\x08\x01\xd2\xf3\x18\x04\x65\x63ho\xda\xf3\x18\x04\x01\x02\x03\x04\x12\x81\x01\n\x0b\x46ollowStart\x12$.hearth.system.v1.FollowStartRequest\x1a%.hearth.system.v1.FollowStartResponse\"#\x90\x02\x01\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x10init.logs.follow\xda\xf3\x18\x02\x02\x03\x30\x01\x12_\n\tGetServer\x12\".hearth.system.v1.GetServerRequest\x1a#.hearth.system.v1.GetServerResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12\x87\x01\n\x0fGetCapabilities\x12(.hearth.system.v1.GetCapabilitiesRequest\x1a).hearth.system.v1.GetCapabilitiesResponse\"\x1f\x90\x02\x01\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x12server.device-info\x12p\n\x08Shutdown\x12!.hearth.system.v1.ShutdownRequest\x1a\".hearth.system.v1.ShutdownResponse\"\x1d\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x0fserver.shutdown\xf0\xf3\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,35 +48,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATEREQUEST']._serialized_start=117
   _globals['_GETSTATEREQUEST']._serialized_end=134
   _globals['_GETSTATERESPONSE']._serialized_start=137
-  _globals['_GETSTATERESPONSE']._serialized_end=335
-  _globals['_PINGREQUEST']._serialized_start=337
-  _globals['_PINGREQUEST']._serialized_end=376
-  _globals['_PINGRESPONSE']._serialized_start=378
-  _globals['_PINGRESPONSE']._serialized_end=418
-  _globals['_FOLLOWSTARTREQUEST']._serialized_start=420
-  _globals['_FOLLOWSTARTREQUEST']._serialized_end=440
-  _globals['_FOLLOWSTARTRESPONSE']._serialized_start=442
-  _globals['_FOLLOWSTARTRESPONSE']._serialized_end=514
-  _globals['_STARTLINE']._serialized_start=516
-  _globals['_STARTLINE']._serialized_end=617
-  _globals['_GETSERVERREQUEST']._serialized_start=619
-  _globals['_GETSERVERREQUEST']._serialized_end=637
-  _globals['_GETSERVERRESPONSE']._serialized_start=640
-  _globals['_GETSERVERRESPONSE']._serialized_end=1122
-  _globals['_GETCAPABILITIESREQUEST']._serialized_start=1124
-  _globals['_GETCAPABILITIESREQUEST']._serialized_end=1148
-  _globals['_PLATFORM']._serialized_start=1151
-  _globals['_PLATFORM']._serialized_end=1395
-  _globals['_PLATFORM_MODE']._serialized_start=1316
-  _globals['_PLATFORM_MODE']._serialized_end=1395
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=1398
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=1545
-  _globals['_CAPABILITY']._serialized_start=1548
-  _globals['_CAPABILITY']._serialized_end=1684
-  _globals['_SHUTDOWNREQUEST']._serialized_start=1686
-  _globals['_SHUTDOWNREQUEST']._serialized_end=1731
-  _globals['_SHUTDOWNRESPONSE']._serialized_start=1733
-  _globals['_SHUTDOWNRESPONSE']._serialized_end=1751
-  _globals['_SYSTEMSERVICE']._serialized_start=1754
-  _globals['_SYSTEMSERVICE']._serialized_end=2459
+  _globals['_GETSTATERESPONSE']._serialized_end=378
+  _globals['_PINGREQUEST']._serialized_start=380
+  _globals['_PINGREQUEST']._serialized_end=419
+  _globals['_PINGRESPONSE']._serialized_start=421
+  _globals['_PINGRESPONSE']._serialized_end=461
+  _globals['_FOLLOWSTARTREQUEST']._serialized_start=463
+  _globals['_FOLLOWSTARTREQUEST']._serialized_end=483
+  _globals['_FOLLOWSTARTRESPONSE']._serialized_start=485
+  _globals['_FOLLOWSTARTRESPONSE']._serialized_end=557
+  _globals['_STARTLINE']._serialized_start=559
+  _globals['_STARTLINE']._serialized_end=660
+  _globals['_GETSERVERREQUEST']._serialized_start=662
+  _globals['_GETSERVERREQUEST']._serialized_end=680
+  _globals['_GETSERVERRESPONSE']._serialized_start=683
+  _globals['_GETSERVERRESPONSE']._serialized_end=1165
+  _globals['_GETCAPABILITIESREQUEST']._serialized_start=1167
+  _globals['_GETCAPABILITIESREQUEST']._serialized_end=1191
+  _globals['_PLATFORM']._serialized_start=1194
+  _globals['_PLATFORM']._serialized_end=1438
+  _globals['_PLATFORM_MODE']._serialized_start=1359
+  _globals['_PLATFORM_MODE']._serialized_end=1438
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=1441
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=1588
+  _globals['_CAPABILITY']._serialized_start=1591
+  _globals['_CAPABILITY']._serialized_end=1727
+  _globals['_SHUTDOWNREQUEST']._serialized_start=1729
+  _globals['_SHUTDOWNREQUEST']._serialized_end=1774
+  _globals['_SHUTDOWNRESPONSE']._serialized_start=1776
+  _globals['_SHUTDOWNRESPONSE']._serialized_end=1794
+  _globals['_SYSTEMSERVICE']._serialized_start=1797
+  _globals['_SYSTEMSERVICE']._serialized_end=2502
 # @@protoc_insertion_point(module_scope)

@@ -16,18 +16,20 @@ class GetStateRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStateResponse(_message.Message):
-    __slots__ = ("phase", "step", "steps_done", "steps", "start_time")
+    __slots__ = ("phase", "step", "steps_done", "steps", "start_time", "claimed")
     PHASE_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     STEPS_DONE_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
+    CLAIMED_FIELD_NUMBER: _ClassVar[int]
     phase: _options_pb2.Phase
     step: str
     steps_done: int
     steps: int
     start_time: _timestamp_pb2.Timestamp
-    def __init__(self, phase: _Optional[_Union[_options_pb2.Phase, str]] = ..., step: _Optional[str] = ..., steps_done: _Optional[int] = ..., steps: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    claimed: bool
+    def __init__(self, phase: _Optional[_Union[_options_pb2.Phase, str]] = ..., step: _Optional[str] = ..., steps_done: _Optional[int] = ..., steps: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., claimed: bool = ...) -> None: ...
 
 class PingRequest(_message.Message):
     __slots__ = ("message",)

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net/url"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/api/s9pk/fetch"
+)
+
+// maxDependencyIcon bounds the icon of a dependency.
+const maxDependencyIcon = 100 << 10
+
+// addDependencies adds title and icon of the dependencies, which the manifest either describes or takes from their packages,
+// and removes from the manifest where they came from.
+func (p *project) addDependencies(ctx context.Context) error {
+	for _, id := range slices.Sorted(maps.Keys(p.manifest.Dependencies)) {
+		d := p.manifest.Dependencies[id]
+		var err error
+		switch {
+		case d.Metadata != nil:
+			err = p.describedDependency(ctx, id, *d.Metadata)
+		case d.S9PK != nil:
+			err = p.packagedDependency(ctx, id, p.pathOrURL(*d.S9PK))
+		}
+		if err != nil {
+			return err
+		}
+		d.Metadata, d.S9PK = nil, nil
+		p.manifest.Dependencies[id] = d
+	}
+	return nil
+}
+
+// pathOrURL answers what a manifest names: a URL, or a path within the project.
+func (p *project) pathOrURL(name string) string {
+	if fetch.IsURL(name) {
+		return name
+	}
+	name = strings.TrimPrefix(name, "file://")
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(p.dir, name)
+}
+
+func (p *project) describedDependency(ctx context.Context, id ids.Package, m s9pk.DependencyMetadata) error {
+	name := p.pathOrURL(m.Icon)
+	f, err := p.openBytes(ctx, name)
+	if err != nil {
+		return err
+	}
+	icon, err := io.ReadAll(io.NewSectionReader(f, 0, maxDependencyIcon+1))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if u, err := url.Parse(name); err == nil && fetch.IsURL(name) {
+		name = u.Path
+	}
+	return p.addDependency(id, m.Title, name, icon)
+}
+
+func (p *project) packagedDependency(ctx context.Context, id ids.Package, name string) error {
+	return p.withPackage(ctx, name, func(f *packageFile) error {
+		if f.Manifest().ID != id {
+			return badProject("%s is the package %s, not the dependency %s", name, f.Manifest().ID, id)
+		}
+		l, err := f.Layout("")
+		if err != nil {
+			return err
+		}
+		icon, err := f.ReadFile(l.Icon, maxDependencyIcon)
+		if err != nil {
+			return err
+		}
+		return p.addDependency(id, s9pk.Text(f.Manifest().Title), l.Icon, icon)
+	})
+}
+
+func (p *project) addDependency(id ids.Package, title s9pk.LocaleString, iconName string, icon []byte) error {
+	if len(icon) > maxDependencyIcon {
+		return badProject("the icon of the dependency %s has more than %d bytes", id, maxDependencyIcon)
+	}
+	text, err := compact(map[string]any{"title": title})
+	if err != nil {
+		return err
+	}
+	dir := path.Join("dependencies", string(id))
+	p.members[path.Join(dir, "metadata.json")] = s9pk.FromBytes(text)
+	p.members[path.Join(dir, "icon."+iconExtension(iconName))] = s9pk.FromBytes(icon)
+	return nil
+}
+
+// iconExtension is the one extension that packages have for each type of icon.
+func iconExtension(name string) string {
+	switch kind := s9pk.IconType(strings.ToLower(name)); kind {
+	case "":
+		return "ico"
+	case "image/jpeg":
+		return "pjp"
+	case "image/svg+xml":
+		return "svg"
+	default:
+		return strings.TrimPrefix(strings.TrimPrefix(kind, "image/"), "x-")
+	}
+}
