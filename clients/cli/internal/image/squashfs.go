@@ -33,31 +33,42 @@ func Flags() []string {
 
 // Write makes the squashfs of an image.
 func (i *Image) Write(ctx context.Context, out string, o Options) error {
-	if len(i.layers) > MaxLayers {
-		return tooLarge("it has more than %d layers", MaxLayers)
+	defer i.removeCopies(o.Scratch)
+	t, layers, err := i.index(ctx, o.Scratch)
+	if err != nil {
+		return err
 	}
-	t := newTree(i.layered)
-	layers := make([]layer, len(i.layers))
-	budget := int64(MaxBytes)
-	for n, l := range i.layers {
-		var err error
-		if layers[n], err = t.index(ctx, l, n, &budget, i.copyOf(n, o.Scratch)); err != nil {
-			return err
-		}
-	}
-	defer func() {
-		for n := range layers {
-			if name := i.copyOf(n, o.Scratch); name != "" {
-				_ = os.Remove(name)
-			}
-		}
-	}()
 	mode := int64(0o755)
 	if h := t.root.header; h != nil {
 		mode = h.Mode
 	}
 	args := append([]string{"-", out, "-tar", "-root-mode", strconv.FormatInt(mode, 8)}, Flags()...)
 	return mksquashfs(ctx, args, func(w io.Writer) error { return t.emit(ctx, w, layers, o.Progress) })
+}
+
+// index is the first pass over all layers. It answers them as the second pass reads them.
+func (i *Image) index(ctx context.Context, scratch string) (*tree, []layer, error) {
+	if len(i.layers) > MaxLayers {
+		return nil, nil, tooLarge("it has more than %d layers", MaxLayers)
+	}
+	t := newTree(i.layered)
+	layers := make([]layer, len(i.layers))
+	budget := int64(MaxBytes)
+	for n, l := range i.layers {
+		var err error
+		if layers[n], err = t.index(ctx, l, n, &budget, i.copyOf(n, scratch)); err != nil {
+			return nil, nil, err
+		}
+	}
+	return t, layers, nil
+}
+
+func (i *Image) removeCopies(scratch string) {
+	for n := range i.layers {
+		if name := i.copyOf(n, scratch); name != "" {
+			_ = os.Remove(name)
+		}
+	}
 }
 
 // copyOf names the file in which a layer is kept uncompressed between the two passes; "" when it needs none.

@@ -39,6 +39,7 @@ func (n *node) isDir() bool { return n.inode == nil }
 type tree struct {
 	root    *node
 	entries int
+	bytes   int64 // of all files of all layers
 	layered bool
 }
 
@@ -76,6 +77,11 @@ func (t *tree) add(h *tar.Header, at place) error {
 	if t.entries++; t.entries > MaxEntries {
 		return tooLarge("it has more than %d entries", MaxEntries)
 	}
+	// Holes of a sparse file cost nothing in the archive and are written out all the same.
+	if h.Size < 0 || h.Size > MaxBytes-t.bytes {
+		return tooLarge("it has more than %d bytes", int64(MaxBytes))
+	}
+	t.bytes += h.Size
 	parts, err := clean(h.Name)
 	if err != nil {
 		return err

@@ -1,0 +1,34 @@
+package image
+
+import (
+	"context"
+	"io"
+)
+
+// FlattenArchive is what MakeFromArchive does, without mksquashfs.
+func FlattenArchive(ctx context.Context, in *io.SectionReader, scratch string, out io.Writer) error {
+	i, err := fromArchive(func() (io.ReadCloser, error) {
+		return section{io.NewSectionReader(in, 0, in.Size())}, nil
+	}, "the archive", "", "x86_64")
+	if err != nil {
+		return err
+	}
+	return i.flatten(ctx, scratch, out)
+}
+
+// FlattenTar is what Make does with the tar of a root, without mksquashfs.
+func FlattenTar(ctx context.Context, path, scratch string, out io.Writer) error {
+	i, err := fromTar(path)
+	if err != nil {
+		return err
+	}
+	return i.flatten(ctx, scratch, out)
+}
+
+func (i *Image) flatten(ctx context.Context, scratch string, out io.Writer) error {
+	t, layers, err := i.index(ctx, scratch)
+	if err != nil {
+		return err
+	}
+	return t.emit(ctx, out, layers, nil)
+}
