@@ -70,6 +70,10 @@ build: node_modules/.package-lock.json ## Build everything into bin/
 sample: build ## Build the sample package
 	scripts/sample bin/hello-hearth.s9pk
 
+.PHONY: deb
+deb: build ## Build the Debian package
+	osimage/deb/build bin/hearth.deb
+
 .PHONY: run
 run: sample ## Build, start the daemon here and install the sample service
 	scripts/run "$(STATE)"
@@ -79,7 +83,7 @@ check: node_modules/.package-lock.json ## The fast checks, without root
 	scripts/test fast
 
 .PHONY: test
-test: sample .cache/python/.installed ## All tests this machine can run
+test: sample deb .cache/python/.installed ## All tests this machine can run
 	scripts/test all
 
 .PHONY: soak
