@@ -73,7 +73,7 @@ func TestCommandLine(t *testing.T) {
 // installTold installs the sample and checks what is told of the steps where nobody watches.
 func (m *machine) installTold(t *testing.T) {
 	t.Helper()
-	cmd := m.command(filepath.Join(m.bin, "hearth"), "package", "install", filepath.Join(m.bin, sample+".s9pk"))
+	cmd := m.command(m.cli, "package", "install", filepath.Join(m.bin, sample+".s9pk"))
 	var told strings.Builder
 	cmd.Stderr = &told
 	if err := cmd.Run(); err != nil {
@@ -94,7 +94,7 @@ func (m *machine) installTold(t *testing.T) {
 
 // followLog follows the log while the daemon is killed, and wants each line once and in order.
 func (m *machine) followLog(t *testing.T) {
-	cmd := m.command(filepath.Join(m.bin, "hearth"), "package", "logs", sample, "--follow", "--output", "json")
+	cmd := m.command(m.cli, "package", "logs", sample, "--follow", "--output", "json")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -76,7 +76,7 @@ func (m *machine) crashDuring(chance *rand.Rand, hits map[string]int, limit time
 	m.t.Helper()
 	ctx, cancel := context.WithTimeout(m.t.Context(), 120*time.Second)
 	defer cancel()
-	cmd := m.commandContext(ctx, filepath.Join(m.bin, "hearth"), args...)
+	cmd := m.commandContext(ctx, m.cli, args...)
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {

@@ -24,12 +24,15 @@ import (
 // machine is a namespace with a server in it.
 type machine struct {
 	t      *testing.T
-	bin    string
+	bin    string // the folder of the programs
+	cli    string // the command line
 	state  string
 	holder *exec.Cmd
 	daemon *exec.Cmd
 	exited chan struct{}
 	log    *os.File
+	// cleaned says that nothing is left to clean up, nor a program to do it.
+	cleaned bool
 }
 
 // newMachine makes a machine without a server. What it runs is ended with the test.
@@ -48,7 +51,7 @@ func newMachine(t *testing.T) *machine {
 			t.Fatalf("%v: run 'make sample' first", err)
 		}
 	}
-	m := &machine{t: t, bin: bin, state: filepath.Join(t.TempDir(), "state")}
+	m := &machine{t: t, bin: bin, cli: filepath.Join(bin, "hearth"), state: filepath.Join(t.TempDir(), "state")}
 	m.holder = exec.Command("sleep", "infinity")
 	m.holder.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	if err := m.holder.Start(); err != nil {
@@ -82,9 +85,11 @@ func (m *machine) close() {
 	if m.daemon != nil {
 		m.kill(syscall.SIGKILL)
 	}
-	clean := m.command(filepath.Join(m.bin, "hearthd"), "--clean-host", "--state", m.state, "--bin", m.bin)
-	if out, err := clean.CombinedOutput(); err != nil {
-		m.t.Errorf("the machine cannot be cleaned: %v\n%s", err, out)
+	if !m.cleaned {
+		clean := m.command(filepath.Join(m.bin, "hearthd"), "--clean-host", "--state", m.state, "--bin", m.bin)
+		if out, err := clean.CombinedOutput(); err != nil {
+			m.t.Errorf("the machine cannot be cleaned: %v\n%s", err, out)
+		}
 	}
 	m.holder.Process.Kill()
 	m.holder.Wait()
@@ -134,12 +139,12 @@ func (m *machine) must(name string, args ...string) string {
 // hearth runs the command line; tryHearth lets it fail.
 func (m *machine) hearth(args ...string) string {
 	m.t.Helper()
-	return m.must(filepath.Join(m.bin, "hearth"), args...)
+	return m.must(m.cli, args...)
 }
 
 func (m *machine) tryHearth(args ...string) (string, error) {
 	m.t.Helper()
-	return m.run(filepath.Join(m.bin, "hearth"), args...)
+	return m.run(m.cli, args...)
 }
 
 // rows runs the command line with JSON output and returns its rows.

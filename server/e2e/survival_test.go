@@ -83,7 +83,7 @@ func (m *machine) stream(args ...string) *stream {
 	m.t.Helper()
 	ctx, cancel := context.WithCancel(m.t.Context())
 	m.t.Cleanup(cancel)
-	s := &stream{cmd: m.commandContext(ctx, filepath.Join(m.bin, "hearth"), append(args, "--output", "json")...), done: make(chan struct{})}
+	s := &stream{cmd: m.commandContext(ctx, m.cli, append(args, "--output", "json")...), done: make(chan struct{})}
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		m.t.Fatal(err)

@@ -111,7 +111,7 @@ func (m *machine) snapshot(kind string) []string {
 	m.t.Helper()
 	ctx, cancel := context.WithTimeout(m.t.Context(), 20*time.Second)
 	defer cancel()
-	cmd := m.commandContext(ctx, filepath.Join(m.bin, "hearth"), "watch", kind, "--output", "json")
+	cmd := m.commandContext(ctx, m.cli, "watch", kind, "--output", "json")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		m.t.Fatal(err)
