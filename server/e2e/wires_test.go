@@ -496,6 +496,10 @@ func (w *wires) sameRefusal(t *testing.T, all []wire) {
 				if want == nil {
 					want = got
 				}
+				if got.GetMetadata()["request_id"] == "" {
+					t.Errorf("%s names no request", wire.name)
+				}
+				got.Metadata["request_id"] = want.GetMetadata()["request_id"] // each call has its own
 				if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 					t.Errorf("%s refuses in other words:\n%s", wire.name, diff)
 				}

@@ -7,7 +7,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hearthos/hearth/api/fault"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	"github.com/hearthos/hearth/server/internal/hosts"
 	"github.com/hearthos/hearth/server/internal/rpc/hostsrpc"
 	"github.com/hearthos/hearth/server/internal/store"
@@ -22,6 +25,11 @@ func TestListHostsOfOnePackageOrAll(t *testing.T) {
 	defer st.Close()
 	area := hosts.New(st)
 	_, err = st.Update(t.Context(), time.Unix(1, 0), func(tx *store.Tx) error {
+		for _, pkg := range []string{"forge", "forge-two"} {
+			if err := store.Put(tx, &packagesv1.Package{Meta: &metav1.Meta{Id: pkg}}); err != nil {
+				return err
+			}
+		}
 		for _, id := range [][2]string{{"forge", "main"}, {"forge", "api"}, {"forge-two", "main"}} {
 			if err := area.Bind(tx, id[0], id[1], 80, 0, nil, nil); err != nil {
 				return err
@@ -35,7 +43,6 @@ func TestListHostsOfOnePackageOrAll(t *testing.T) {
 	for pkg, want := range map[string][]string{
 		"":      {"forge-two/main", "forge/api", "forge/main"},
 		"forge": {"forge/api", "forge/main"},
-		"other": nil,
 	} {
 		response, err := hostsrpc.New(area).ListHosts(t.Context(), &hostsv1.ListHostsRequest{PackageId: pkg})
 		if err != nil {
@@ -48,5 +55,9 @@ func TestListHostsOfOnePackageOrAll(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%q: %s", pkg, diff)
 		}
+	}
+	_, err = hostsrpc.New(area).ListHosts(t.Context(), &hostsv1.ListHostsRequest{PackageId: "other"})
+	if !fault.Is(err, metav1.Reason_REASON_PACKAGE_NOT_FOUND) {
+		t.Errorf("hosts of a package that is not installed: %v", err)
 	}
 }
