@@ -23,6 +23,9 @@ func (a *app) claimCommand() *cobra.Command {
 		Use: "claim ACCOUNT", Short: "Make the first account of a new server, its owner", Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 		Long: `Make the first account of a server that nobody has claimed yet. It is the owner.
 
+It prints a recovery code, once: keep it on paper, away from the server. With it, or with
+the owner's password, a lost root key comes back; 'hearth recovery-code new' makes another.
+
 On the machine itself, as root, nothing else is needed. From elsewhere, --code is the
 code that the server prints at its start; the server's root certificate is pinned and
 you are logged in, as with 'hearth login'.`,
@@ -42,23 +45,31 @@ you are logged in, as with 'hearth login'.`,
 			if err != nil {
 				return err
 			}
-			if code != "" {
-				in, err := c.Accounts.Login(ctx, &accountsv1.LoginRequest{Account: args[0], Password: password})
-				if err != nil {
-					return err
-				}
-				if err := keep(args[0], in.GetSecret()); err != nil {
-					return err
-				}
+			// The code is in this answer alone, so it is out before anything else can fail.
+			if err := a.claimed(resp); err != nil || code == "" {
+				return err
 			}
-			if a.rows() {
-				return a.printRow(flatten(resp.GetAccount()))
+			in, err := c.Accounts.Login(ctx, &accountsv1.LoginRequest{Account: args[0], Password: password})
+			if err != nil {
+				return err
 			}
-			a.tell("claim.done", map[string]any{"Account": printable(resp.GetAccount().GetMeta().GetId())})
-			return nil
+			return keep(args[0], in.GetSecret())
 		})
 	}
 	return c
+}
+
+// claimed prints the account and the recovery code, which is nowhere else.
+func (a *app) claimed(resp *accountsv1.ClaimServerResponse) error {
+	if a.rows() {
+		row := flatten(resp.GetAccount())
+		row["recoveryCode"] = resp.GetRecoveryCode()
+		return a.printRow(row)
+	}
+	a.tell("claim.done", map[string]any{"Account": printable(resp.GetAccount().GetMeta().GetId())})
+	fmt.Fprintln(a.Out, resp.GetRecoveryCode())
+	a.tell("claim.recovery", nil)
+	return nil
 }
 
 func (a *app) loginCommand() *cobra.Command {

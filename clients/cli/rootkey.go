@@ -46,12 +46,20 @@ func (a *app) showRootKeyCommand() *cobra.Command {
 				}
 				var table [][]string
 				for _, k := range resp.GetCopies() {
-					table = append(table, []string{k.GetName(), since(k.GetCreateTime())})
+					table = append(table, []string{opener(k), k.GetAccount(), since(k.GetCreateTime())})
 				}
-				return a.table([]string{"opens with", "age"}, table)
+				return a.table([]string{"opens with", "account", "age"}, table)
 			})
 		},
 	}
+}
+
+// opener says what opens a copy.
+func opener(k *systemv1.RootKeyCopy) string {
+	if k.GetAccount() != "" {
+		return "password"
+	}
+	return "recovery code"
 }
 
 func (a *app) rotateRootKeyCommand() *cobra.Command {

@@ -1,22 +1,26 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
-// A root key that is rotated, lost and brought back: the server's certificates stay what they are, a server without its
-// key does not start and says what to do, and neither code nor keys are in the daemon's log.
+// A root key that is rotated, lost and brought back, by each secret that opens a copy of it: the server's certificates
+// stay what they are, a server without its key does not start and says what to do, and no secret is in the daemon's log.
 func TestRootKeyIsRotatedLostAndRecovered(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
 	m.start()
 	root := read(t, m.root())
-	code := strings.TrimSpace(m.hearth("recovery-code", "new"))
+	alex := m.person(t)
+	print, _ := m.rows("status")[0]["rootFingerprint"].(string)
+	first, _ := alex.row(firstPassword, "claim", "alex", "--code", m.claimCode(t), "--host", server, "--fingerprint", print, "--password-stdin")["recoveryCode"].(string)
 	before := m.rows("root-key", "show")[0]
 	if out := m.hearth("root-key", "rotate"); !strings.Contains(out, "new one") {
 		t.Errorf("rotate prints %q", out)
@@ -25,10 +29,56 @@ func TestRootKeyIsRotatedLostAndRecovered(t *testing.T) {
 	if before["id"] == after["id"] {
 		t.Errorf("the root key is still %v", after["id"])
 	}
-	m.kill(syscall.SIGKILL)
+	lost := lostKey{m: m, t: t, root: root, id: after["id"]}
+	lost.comesBack(firstPassword, "0000-0000", nextPassword)
+	lost.comesBack(strings.ToUpper(first))
+	alex.row(firstPassword+"\n"+nextPassword, "password", "change", "--password-stdin")
+	m.onePasswordCopy("alex")
+	second := strings.TrimSpace(m.hearth("recovery-code", "new"))
+	lost.comesBack(nextPassword, firstPassword, first)
+	lost.comesBack(second, first)
+	m.hearthIn(t, firstPassword, "password", "reset", "alex", "--password-stdin")
+	m.onePasswordCopy("alex")
+	lost.comesBack(firstPassword, nextPassword)
+	for _, secret := range []string{first, second, firstPassword, nextPassword, strings.Fields(read(t, filepath.Join(m.state, "keys", "root.key")))[1]} {
+		if secret == "" || strings.Contains(read(t, m.log.Name()), secret) {
+			t.Errorf("%q is in the daemon's log", secret)
+		}
+	}
+}
 
-	keys := filepath.Join(m.state, "keys")
-	if err := os.Remove(filepath.Join(keys, "root.key")); err != nil {
+// onePasswordCopy waits until the password before opens no copy of the root key any more.
+func (m *machine) onePasswordCopy(account string) {
+	m.t.Helper()
+	m.eventually(10*time.Second, "the password opens the one copy", func() error {
+		copies, _ := m.rows("root-key", "show")[0]["copies"].([]any)
+		of := 0
+		for _, c := range copies {
+			if c.(map[string]any)["account"] == account {
+				of++
+			}
+		}
+		if of != 1 {
+			return fmt.Errorf("there are %v", copies)
+		}
+		return nil
+	})
+}
+
+// lostKey loses the root key of a server.
+type lostKey struct {
+	m    *machine
+	t    *testing.T
+	root string
+	id   any
+}
+
+// comesBack loses the key, wants it not to come back with the secrets that are wrong, and to come back with the right one.
+func (l lostKey) comesBack(secret string, wrong ...string) {
+	l.t.Helper()
+	m, t := l.m, l.t
+	m.kill(syscall.SIGKILL)
+	if err := os.Remove(filepath.Join(m.state, "keys", "root.key")); err != nil {
 		t.Fatal(err)
 	}
 	hearthd := filepath.Join(m.bin, "hearthd")
@@ -41,20 +91,17 @@ func TestRootKeyIsRotatedLostAndRecovered(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
-	if out, err := bring("0000-0000"); err == nil || !strings.Contains(out, "no copy of the root key opens") {
-		t.Errorf("with a wrong code: %v, %s", err, out)
+	for _, w := range wrong {
+		if out, err := bring(w); err == nil || !strings.Contains(out, "no copy of the root key opens") {
+			t.Errorf("with the wrong secret %q: %v, %s", w, err, out)
+		}
 	}
-	if out, err := bring(strings.ToUpper(code)); err != nil {
-		t.Fatalf("%v, %s", err, out)
+	if out, err := bring(secret); err != nil {
+		t.Fatalf("with %q: %v, %s", secret, err, out)
 	}
 	m.start()
-	if again := m.rows("root-key", "show")[0]; again["id"] != after["id"] || read(t, m.root()) != root {
+	if again := m.rows("root-key", "show")[0]; again["id"] != l.id || read(t, m.root()) != l.root {
 		t.Errorf("another key or root came back: %v", again)
-	}
-	for _, secret := range []string{code, strings.Fields(read(t, filepath.Join(keys, "root.key")))[1]} {
-		if strings.Contains(read(t, m.log.Name()), secret) {
-			t.Error("a secret is in the daemon's log")
-		}
 	}
 }
 

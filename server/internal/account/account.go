@@ -5,6 +5,7 @@
 //	accounts.go           accounts and their roles
 //	claim.go              the first owner
 //	password.go           passwords and the cost of checking them
+//	rootkey.go            the copies of the server's root key that passwords of owners open
 //	attempts.go           how often somebody may guess
 //	sessions.go           sessions of browsers and programs
 //	tokens.go             bearer tokens
@@ -27,6 +28,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -42,20 +44,24 @@ import (
 // Service is the area. It is safe for concurrent use.
 type Service struct {
 	store    *store.Store
+	custody  Custody
+	log      *slog.Logger
 	hasher   *hasher
 	attempts *attempts
 	// signatures are the signed requests that were let in.
 	signatures *signatures
 	code       string // lets the first owner be claimed from elsewhere than the local socket
 
+	copying sync.Mutex // held from the making of a copy of the root key until the row names it
+
 	mu   sync.Mutex     // guards used; a leaf
 	used map[string]use // sessions used since they were last written down
 }
 
-// New returns the area over st.
-func New(st *store.Store) *Service {
+// New returns the area over st; custody keeps the copies of the root key.
+func New(st *store.Store, custody Custody, log *slog.Logger) *Service {
 	return &Service{
-		store: st, hasher: newHasher(), attempts: newAttempts(), signatures: newSignatures(), code: newCode(), used: map[string]use{},
+		store: st, custody: custody, log: log, hasher: newHasher(), attempts: newAttempts(), signatures: newSignatures(), code: newCode(), used: map[string]use{},
 	}
 }
 

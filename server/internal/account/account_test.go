@@ -2,6 +2,7 @@ package account_test
 
 import (
 	"bytes"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/account"
+	"github.com/hearthos/hearth/server/internal/custody"
+	"github.com/hearthos/hearth/server/internal/seal"
 	"github.com/hearthos/hearth/server/internal/store"
 	"google.golang.org/protobuf/proto"
 )
@@ -42,14 +45,42 @@ func newService(t testing.TB) (*account.Service, *store.Store) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() })
-	return account.New(st), st
+	return account.New(st, keysIn(t, t.TempDir()), slog.New(slog.DiscardHandler)), st
+}
+
+// keysIn is the custody of a root key in a folder.
+func keysIn(t testing.TB, dir string) *custody.Service {
+	t.Helper()
+	ring, err := seal.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return custody.New(ring)
+}
+
+func claimed(t *testing.T, s *account.Service) bool {
+	t.Helper()
+	is, err := s.Claimed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return is
+}
+
+func claimCode(t *testing.T, s *account.Service) string {
+	t.Helper()
+	code, err := s.ClaimCode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
 }
 
 // newClaimed is a server whose owner is alex.
 func newClaimed(t testing.TB) (*account.Service, *store.Store) {
 	t.Helper()
 	s, st := newService(t)
-	if _, err := s.Claim(t.Context(), noon, root, &accountsv1.ClaimServerRequest{Account: "alex", Password: password}); err != nil {
+	if _, _, err := s.Claim(t.Context(), noon, root, &accountsv1.ClaimServerRequest{Account: "alex", Password: password}); err != nil {
 		t.Fatal(err)
 	}
 	return s, st
@@ -76,29 +107,29 @@ func TestServerIsClaimedOnce(t *testing.T) {
 		return &accountsv1.ClaimServerRequest{Code: code, Account: name, Password: password}
 	}
 	far := account.Actor{Source: "192.0.2.1"}
-	if s.Claimed() || len(s.ClaimCode()) != 19 {
-		t.Errorf("a fresh server: claimed %t, code %q", s.Claimed(), s.ClaimCode())
+	if claimed(t, s) || len(claimCode(t, s)) != 19 {
+		t.Errorf("a fresh server: claimed %t, code %q", claimed(t, s), claimCode(t, s))
 	}
-	_, err := s.Claim(t.Context(), noon, far, req("", "alex"))
+	_, _, err := s.Claim(t.Context(), noon, far, req("", "alex"))
 	refused(t, "without a code", err, metav1.Reason_REASON_CLAIM_CODE_WRONG)
-	_, err = s.Claim(t.Context(), noon, far, req("aaaa-aaaa-aaaa-aaaa", "alex"))
+	_, _, err = s.Claim(t.Context(), noon, far, req("aaaa-aaaa-aaaa-aaaa", "alex"))
 	refused(t, "with a wrong code", err, metav1.Reason_REASON_CLAIM_CODE_WRONG)
-	_, err = s.Claim(t.Context(), noon, far, req(s.ClaimCode(), "local"))
+	_, _, err = s.Claim(t.Context(), noon, far, req(claimCode(t, s), "local"))
 	refused(t, "a reserved name", err, metav1.Reason_REASON_INVALID_ARGUMENT)
 	_, err = s.Create(t.Context(), noon, root, &accountsv1.CreateAccountRequest{Id: "b", Role: viewer, Password: password})
 	refused(t, "an account before the claim", err, metav1.Reason_REASON_SERVER_UNCLAIMED)
 	_, err = s.Login(t.Context(), noon, account.LoginOptions{Source: "x"}, &accountsv1.LoginRequest{Password: password})
 	refused(t, "a login before the claim", err, metav1.Reason_REASON_SERVER_UNCLAIMED)
 
-	made, err := s.Claim(t.Context(), noon, far, req(" "+strings.ToUpper(s.ClaimCode())+"\n", "alex"))
+	made, _, err := s.Claim(t.Context(), noon, far, req(" "+strings.ToUpper(claimCode(t, s))+"\n", "alex"))
 	if err != nil || made.GetSpec().GetRole() != owner || made.GetMeta().GetId() != "alex" {
 		t.Fatalf("Claim = %v, %v", made, err)
 	}
-	if !s.Claimed() || s.ClaimCode() != "" {
+	if !claimed(t, s) || claimCode(t, s) != "" {
 		t.Error("there is still a code after the claim")
 	}
 	for _, by := range []account.Actor{far, root} {
-		_, err = s.Claim(t.Context(), noon, by, req("", "eve"))
+		_, _, err = s.Claim(t.Context(), noon, by, req("", "eve"))
 		refused(t, "a second claim", err, metav1.Reason_REASON_SERVER_CLAIMED)
 	}
 }
@@ -107,7 +138,7 @@ func TestCodeIsNotGuessedFromOneSource(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t)
 	guess := func(source string) error {
-		_, err := s.Claim(t.Context(), noon, account.Actor{Source: source}, &accountsv1.ClaimServerRequest{Code: "a", Account: "alex", Password: password})
+		_, _, err := s.Claim(t.Context(), noon, account.Actor{Source: source}, &accountsv1.ClaimServerRequest{Code: "a", Account: "alex", Password: password})
 		return err
 	}
 	for range 5 {
@@ -115,7 +146,7 @@ func TestCodeIsNotGuessedFromOneSource(t *testing.T) {
 	}
 	refused(t, "one too many", guess("192.0.2.1"), metav1.Reason_REASON_RATE_LIMITED)
 	refused(t, "from elsewhere", guess("192.0.2.2"), metav1.Reason_REASON_CLAIM_CODE_WRONG)
-	if _, err := s.Claim(t.Context(), noon, root, &accountsv1.ClaimServerRequest{Account: "alex", Password: password}); err != nil {
+	if _, _, err := s.Claim(t.Context(), noon, root, &accountsv1.ClaimServerRequest{Account: "alex", Password: password}); err != nil {
 		t.Errorf("on the local socket: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -24,20 +25,33 @@ func (s *Service) Create(ctx context.Context, now time.Time, by Actor, req *acco
 	if err := by.may(req.GetRole()); err != nil {
 		return nil, err
 	}
-	if !s.Claimed() {
-		return nil, errUnclaimed()
+	if claimed, err := s.Claimed(); err != nil || !claimed {
+		return nil, cmp.Or(err, errUnclaimed())
 	}
 	record, err := s.newPassword(ctx, now, req.GetId(), req.GetPassword())
 	if err != nil {
 		return nil, err
 	}
 	var made *accountsv1.Account
-	_, err = s.store.Update(ctx, now, func(tx *store.Tx) error {
-		var err error
-		made, err = insert(tx, req.GetId(), req.GetTitle(), req.GetRole(), record)
+	err = s.withCopy(ctx, now, req.GetRole(), req.GetId(), req.GetPassword(), func(name string) error {
+		record.Spec.RootKeyCopy = name
+		_, err := s.store.Update(ctx, now, func(tx *store.Tx) error {
+			made, err = insert(tx, req.GetId(), req.GetTitle(), req.GetRole(), record)
+			return err
+		})
 		return err
 	})
 	return made, err
+}
+
+// roleOf is what an account may do.
+func (s *Service) roleOf(id string) (role optionsv1.Role, err error) {
+	err = s.store.View(func(tx *store.Tx) error {
+		row, err := store.Get[*accountsv1.Account](tx, id)
+		role = row.GetSpec().GetRole()
+		return err
+	})
+	return role, err
 }
 
 // insert writes a new account and its password.

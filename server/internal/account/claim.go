@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -25,57 +26,72 @@ func newCode() string {
 }
 
 // Claimed tells whether the server has an owner.
-func (s *Service) Claimed() bool {
-	claimed := false
-	_ = s.store.View(func(tx *store.Tx) error {
+func (s *Service) Claimed() (claimed bool, err error) {
+	err = s.store.View(func(tx *store.Tx) error {
 		all, err := store.List[*accountsv1.Account](tx, "")
 		claimed = len(all) > 0
 		return err
 	})
-	return claimed
+	return claimed, err
 }
 
 // ClaimCode is the code that claims the server, another one after each start; empty once the server is claimed.
-func (s *Service) ClaimCode() string {
-	if s.Claimed() {
-		return ""
+func (s *Service) ClaimCode() (string, error) {
+	claimed, err := s.Claimed()
+	if err != nil || claimed {
+		return "", err
 	}
-	return s.code
+	return s.code, nil
 }
 
-// Claim makes the first account, an owner. It works once, for the server's own user or with the code.
-func (s *Service) Claim(ctx context.Context, now time.Time, by Actor, req *accountsv1.ClaimServerRequest) (*accountsv1.Account, error) {
-	if s.Claimed() {
-		return nil, errClaimed()
-	}
-	if !by.Local {
-		done, err := s.attempts.begin(now, by.Source, "")
-		if err != nil {
-			return nil, err
-		}
-		given := strings.ToLower(strings.TrimSpace(req.GetCode()))
-		if subtle.ConstantTimeCompare([]byte(given), []byte(s.code)) != 1 {
-			return nil, fault.New(metav1.Reason_REASON_CLAIM_CODE_WRONG, "cannot claim the server: the code is not the one it printed")
-		}
-		done()
+// Claim makes the first account, an owner, and a recovery code. It works once, for the server's own user or with the code.
+func (s *Service) Claim(ctx context.Context, now time.Time, by Actor, req *accountsv1.ClaimServerRequest) (owner *accountsv1.Account, recovery string, err error) {
+	if err := s.mayClaim(now, by, req.GetCode()); err != nil {
+		return nil, "", err
 	}
 	record, err := s.newPassword(ctx, now, req.GetAccount(), req.GetPassword())
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	var owner *accountsv1.Account
-	_, err = s.store.Update(ctx, now, func(tx *store.Tx) error {
-		all, err := store.List[*accountsv1.Account](tx, "")
-		if err != nil {
+	err = s.withCopy(ctx, now, optionsv1.Role_ROLE_OWNER, req.GetAccount(), req.GetPassword(), func(name string) error {
+		record.Spec.RootKeyCopy = name
+		// Others who claim wait meanwhile, and replace no code that somebody was shown.
+		if claimed, err := s.Claimed(); err != nil || claimed {
+			return cmp.Or(err, errClaimed())
+		}
+		if recovery, err = s.custody.NewRecoveryCode(now); err != nil {
 			return err
 		}
-		if len(all) > 0 {
-			return errClaimed()
-		}
-		owner, err = insert(tx, req.GetAccount(), req.GetTitle(), optionsv1.Role_ROLE_OWNER, record)
+		_, err := s.store.Update(ctx, now, func(tx *store.Tx) error {
+			owner, err = insert(tx, req.GetAccount(), req.GetTitle(), optionsv1.Role_ROLE_OWNER, record)
+			return err
+		})
 		return err
 	})
-	return owner, err
+	if err != nil {
+		return nil, "", err
+	}
+	return owner, recovery, nil
+}
+
+// mayClaim refuses who may not claim the server.
+func (s *Service) mayClaim(now time.Time, by Actor, code string) error {
+	if claimed, err := s.Claimed(); err != nil || claimed {
+		return cmp.Or(err, errClaimed())
+	}
+	if by.Local {
+		return nil
+	}
+	done, err := s.attempts.begin(now, by.Source, "")
+	if err != nil {
+		return err
+	}
+	given := strings.ToLower(strings.TrimSpace(code))
+	if subtle.ConstantTimeCompare([]byte(given), []byte(s.code)) != 1 {
+		return fault.New(metav1.Reason_REASON_CLAIM_CODE_WRONG, "cannot claim the server: the code is not the one it printed")
+	}
+	done()
+	return nil
 }
 
 func errClaimed() error {

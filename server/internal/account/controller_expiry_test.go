@@ -138,8 +138,8 @@ func TestExpiryIsWokenWhenSomethingEnds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := account.New(st)
-		if _, err := s.Claim(t.Context(), time.Now(), root, &accountsv1.ClaimServerRequest{Account: "alex", Password: password}); err != nil {
+		s := account.New(st, keysIn(t, t.TempDir()), slog.New(slog.DiscardHandler))
+		if _, _, err := s.Claim(t.Context(), time.Now(), root, &accountsv1.ClaimServerRequest{Account: "alex", Password: password}); err != nil {
 			t.Fatal(err)
 		}
 		manager := reconcile.New(st, slog.New(slog.DiscardHandler), s.Controller(time.Now))

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -12,7 +13,6 @@ import (
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/store"
 	"golang.org/x/crypto/argon2"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -41,21 +41,30 @@ func newHasher() *hasher {
 	return &hasher{running: make(chan struct{}, hashers), waiting: make(chan struct{}, hashers+queued)}
 }
 
-// hash computes the hash that belongs to a record. It waits for its turn, and is refused where too many wait.
-func (h *hasher) hash(ctx context.Context, password string, like *accountsv1.PasswordRecordSpec) ([]byte, error) {
+// hash computes the hash that belongs to a record.
+func (h *hasher) hash(ctx context.Context, password string, like *accountsv1.PasswordRecordSpec) (hash []byte, err error) {
+	err = h.turn(ctx, func() error {
+		hash = argon2.IDKey([]byte(password), like.GetSalt(), like.GetPasses(), like.GetMemoryKib(), uint8(like.GetThreads()), keyLength)
+		return nil
+	})
+	return hash, err
+}
+
+// turn has work done that costs as much as a password. It waits for its turn, and is refused where too many wait.
+func (h *hasher) turn(ctx context.Context, work func() error) error {
 	select {
 	case h.waiting <- struct{}{}:
 		defer func() { <-h.waiting }()
 	default:
-		return nil, fault.New(metav1.Reason_REASON_RATE_LIMITED, "cannot check a password now: too many are being checked").RetryAfter(time.Second)
+		return fault.New(metav1.Reason_REASON_RATE_LIMITED, "cannot check a password now: too many are being checked").RetryAfter(time.Second)
 	}
 	select {
 	case h.running <- struct{}{}:
 		defer func() { <-h.running }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
-	return argon2.IDKey([]byte(password), like.GetSalt(), like.GetPasses(), like.GetMemoryKib(), uint8(like.GetThreads()), keyLength), nil
+	return work()
 }
 
 // nobody's password is checked where there is no account of the name given, so that time does not tell which names exist.
@@ -111,7 +120,7 @@ func (s *Service) prove(ctx context.Context, now time.Time, source, account, pas
 // same refuses what was proven with a password that has been replaced since.
 func same(tx *store.Tx, proven *accountsv1.PasswordRecord) error {
 	now, found, err := store.Lookup[*accountsv1.PasswordRecord](tx, proven.GetMeta().GetId())
-	if err == nil && (!found || !proto.Equal(now.GetSpec(), proven.GetSpec())) {
+	if err == nil && (!found || !bytes.Equal(now.GetSpec().GetSalt(), proven.GetSpec().GetSalt()) || !bytes.Equal(now.GetSpec().GetHash(), proven.GetSpec().GetHash())) {
 		err = fault.New(metav1.Reason_REASON_LOGIN_FAILED, "cannot accept the account and password: one of them has just changed")
 	}
 	return err
@@ -131,14 +140,22 @@ func (s *Service) ChangePassword(ctx context.Context, now time.Time, by Actor, r
 	if err != nil {
 		return 0, err
 	}
-	_, err = s.store.Update(ctx, now, func(tx *store.Tx) error {
-		if err := same(tx, proven); err != nil {
+	role, err := s.roleOf(by.Account)
+	if err != nil {
+		return 0, err
+	}
+	err = s.withCopy(ctx, now, role, by.Account, req.GetNewPassword(), func(name string) error {
+		fresh.Spec.RootKeyCopy = name
+		_, err := s.store.Update(ctx, now, func(tx *store.Tx) error {
+			if err := same(tx, proven); err != nil {
+				return err
+			}
+			if err := store.Put(tx, fresh); err != nil {
+				return err
+			}
+			ended, err = s.afterPassword(tx, by.Account, by.Session, req.GetKeepSessions(), now)
 			return err
-		}
-		if err := store.Put(tx, fresh); err != nil {
-			return err
-		}
-		ended, err = s.afterPassword(tx, by.Account, by.Session, req.GetKeepSessions(), now)
+		})
 		return err
 	})
 	return ended, err
@@ -148,12 +165,13 @@ func (s *Service) ChangePassword(ctx context.Context, now time.Time, by Actor, r
 // ended.
 func (s *Service) ResetPassword(ctx context.Context, now time.Time, req *accountsv1.ResetPasswordRequest) (account string, ended int, err error) {
 	err = s.store.View(func(tx *store.Tx) error {
-		if account, err = sole(tx, req.GetAccount()); err != nil {
-			return err
-		}
-		_, err = store.Get[*accountsv1.Account](tx, account)
+		account, err = sole(tx, req.GetAccount())
 		return err
 	})
+	if err != nil {
+		return "", 0, err
+	}
+	role, err := s.roleOf(account)
 	if err != nil {
 		return "", 0, err
 	}
@@ -161,14 +179,18 @@ func (s *Service) ResetPassword(ctx context.Context, now time.Time, req *account
 	if err != nil {
 		return "", 0, err
 	}
-	_, err = s.store.Update(ctx, now, func(tx *store.Tx) error {
-		if _, err := store.Get[*accountsv1.Account](tx, account); err != nil {
+	err = s.withCopy(ctx, now, role, account, req.GetNewPassword(), func(name string) error {
+		fresh.Spec.RootKeyCopy = name
+		_, err := s.store.Update(ctx, now, func(tx *store.Tx) error {
+			if _, err := store.Get[*accountsv1.Account](tx, account); err != nil {
+				return err
+			}
+			if err := store.Put(tx, fresh); err != nil {
+				return err
+			}
+			ended, err = s.afterPassword(tx, account, "", req.GetKeepSessions(), now)
 			return err
-		}
-		if err := store.Put(tx, fresh); err != nil {
-			return err
-		}
-		ended, err = s.afterPassword(tx, account, "", req.GetKeepSessions(), now)
+		})
 		return err
 	})
 	return account, ended, err

@@ -63,16 +63,17 @@ func (s *Service) Login(ctx context.Context, now time.Time, opt LoginOptions, re
 		account, err = sole(tx, req.GetAccount())
 		return err
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case !s.Claimed():
-		return nil, errUnclaimed()
+	}
+	if claimed, err := s.Claimed(); err != nil || !claimed {
+		return nil, cmp.Or(err, errUnclaimed())
 	}
 	proven, err := s.prove(ctx, now, opt.Source, account, req.GetPassword())
 	if err != nil {
 		return nil, err
 	}
+	s.mendCopy(ctx, now, proven, req.GetPassword())
 	client := cmp.Or(req.GetClient(), accountsv1.Session_CLIENT_PROGRAM)
 	id, err := newID(now)
 	if err != nil {

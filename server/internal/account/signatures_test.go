@@ -1,6 +1,7 @@
 package account_test
 
 import (
+	"log/slog"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -41,7 +42,7 @@ func keyServer(t *testing.T, dir string) (*account.Service, *store.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := account.New(st)
+	s := account.New(st, keysIn(t, t.TempDir()), slog.New(slog.DiscardHandler))
 	_, err = st.Update(t.Context(), time.Now(), func(tx *store.Tx) error {
 		return store.Put(tx, &accountsv1.Account{Meta: &metav1.Meta{Id: "ada"}, Spec: &accountsv1.AccountSpec{Role: optionsv1.Role_ROLE_OPERATOR}})
 	})

@@ -7,6 +7,9 @@ package custody
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"strings"
 	"time"
 
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
@@ -45,7 +48,9 @@ func (s *Service) Describe() (*systemv1.GetRootKeyResponse, error) {
 	}
 	resp := &systemv1.GetRootKeyResponse{Id: s.ring.ID(), Rotating: s.ring.Changing()}
 	for _, slot := range slots {
-		resp.Copies = append(resp.Copies, &systemv1.RootKeyCopy{Name: slot.Name, CreateTime: timestamppb.New(slot.CreateTime)})
+		resp.Copies = append(resp.Copies, &systemv1.RootKeyCopy{
+			Name: slot.Name, CreateTime: timestamppb.New(slot.CreateTime), Account: accountOf(slot.Name),
+		})
 	}
 	return resp, nil
 }
@@ -59,16 +64,43 @@ func (s *Service) NewRecoveryCode(now time.Time) (string, error) {
 	return code, nil
 }
 
-// passwordSlot is the copy that the password of an account opens.
-func passwordSlot(account string) string { return "password-" + account }
+// passwordPrefix begins the names of copies that passwords open. The account follows, and what tells copies apart that
+// different passwords of one account open.
+const passwordPrefix = "password-"
 
-// SetPassword makes a copy of the root key that the password of an owner's account opens, in place of the one before.
-func (s *Service) SetPassword(account, password string, now time.Time) error {
-	return s.ring.Deposit(passwordSlot(account), password, now)
+// CopyFor makes a copy of the root key that this password of an owner's account opens, beside those there are, and answers
+// its name. Which copies are to stay, the caller knows: he withdraws the others.
+func (s *Service) CopyFor(account, password string, now time.Time) (string, error) {
+	var apart [4]byte
+	rand.Read(apart[:]) // never fails
+	name := passwordPrefix + account + "-" + hex.EncodeToString(apart[:])
+	return name, s.ring.Deposit(name, password, now)
 }
 
-// ForgetPassword removes the copy of an account that is no owner's any more. One that is not there is no error.
-func (s *Service) ForgetPassword(account string) error { return s.ring.Withdraw(passwordSlot(account)) }
+// PasswordCopies answers the names of the copies that passwords open.
+func (s *Service) PasswordCopies() ([]string, error) {
+	slots, err := s.ring.Slots()
+	var names []string
+	for _, slot := range slots {
+		if accountOf(slot.Name) != "" {
+			names = append(names, slot.Name)
+		}
+	}
+	return names, err
+}
+
+// WithdrawCopy removes a copy. One that is not there is no error.
+func (s *Service) WithdrawCopy(name string) error { return s.ring.Withdraw(name) }
+
+// accountOf is the account whose password opens a copy; empty for others.
+func accountOf(copied string) string {
+	rest, ok := strings.CutPrefix(copied, passwordPrefix)
+	at := strings.LastIndexByte(rest, '-')
+	if !ok || at < 0 {
+		return ""
+	}
+	return rest[:at]
+}
 
 // Rotate begins the change of the root key.
 func (s *Service) Rotate(ctx context.Context, now time.Time, engine *operation.Engine, id, requestedBy string) (*operationsv1.Operation, error) {

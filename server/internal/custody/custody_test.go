@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -89,7 +90,7 @@ func TestCopiesAreMadeReplacedAndForgotten(t *testing.T) {
 		}
 		out := ""
 		for _, c := range d.GetCopies() {
-			out += fmt.Sprint(c.GetName(), " ", c.GetCreateTime().AsTime().Format(time.TimeOnly), "; ")
+			out += fmt.Sprint(c.GetName(), " ", c.GetAccount(), " ", c.GetCreateTime().AsTime().Format(time.TimeOnly), "; ")
 		}
 		return out
 	}
@@ -100,16 +101,26 @@ func TestCopiesAreMadeReplacedAndForgotten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.SetPassword("01abc", "secret", now.Add(time.Second)); err != nil {
+	first, err := s.CopyFor("a.b_c-d", "secret", now.Add(time.Second))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got := names(); got != "password-01abc 12:00:01; recovery 12:00:00; " {
-		t.Errorf("got %s", got)
+	second, err := s.CopyFor("a.b_c-d", "other secret", now.Add(2*time.Second))
+	if err != nil || second == first {
+		t.Fatal(second, err)
+	}
+	both := []string{first, second}
+	slices.Sort(both)
+	if got, err := s.PasswordCopies(); err != nil || !slices.Equal(got, both) {
+		t.Errorf("got %v, %v", got, err)
 	}
 	for range 2 {
-		if err := s.ForgetPassword("01abc"); err != nil {
+		if err := s.WithdrawCopy(first); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if got := names(); got != second+" a.b_c-d 12:00:02; recovery  12:00:00; " {
+		t.Errorf("got %s", got)
 	}
 	if err := os.Remove(filepath.Join(home, "keys", "root.key")); err != nil {
 		t.Fatal(err)

@@ -160,7 +160,8 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	bridge := BridgeName(tag)
 
 	// Areas.
-	d.accounts = account.New(d.store)
+	keys := custody.New(d.ring, d.authority)
+	d.accounts = account.New(d.store, keys, log)
 	d.audit = audit.New(d.store, log, time.Now, audit.DefaultLimits())
 	d.hosts = hosts.New(d.store, cfg.reservedPorts()...)
 	if d.gateways, err = gateway.New(gateway.Config{
@@ -176,7 +177,6 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	}, d.store, log, time.Now, d.lxc, d.artifacts, d.volumes, d.mounts)
 	installs := install.New(d.store, time.Now, d.artifacts, packageData{d.volumes}, logKeeper, gate, forget)
 	actions := action.New(d.store, log, d.runner, desires{installs})
-	keys := custody.New(d.ring, d.authority)
 	d.operations = operation.New(d.store, log, slices.Concat(installs.Definitions(), keys.Definitions())...)
 	packageEffects := effects.New(effects.Deps{
 		Store: d.store, Log: log, Clock: time.Now, Data: d.volumes, Desires: installs, Containers: containers{d.runner},

@@ -96,7 +96,11 @@ func (d *Daemon) bringUp(ctx, background context.Context, group *errgroup.Group)
 	d.hub.Enter(optionsv1.Phase_PHASE_RUNNING, "")
 	d.log.InfoContext(ctx, "hearth runs", "version", d.cfg.Version, "tag", d.tag, "socket", d.socketPath(), "web", d.cfg.WebPort,
 		"after", time.Since(d.started).Round(time.Millisecond))
-	if code := d.accounts.ClaimCode(); code != "" {
+	code, err := d.accounts.ClaimCode()
+	if err != nil {
+		return err
+	}
+	if code != "" {
 		d.log.InfoContext(ctx, "nobody has claimed this server; 'hearth claim' makes its first account", "code", code)
 	}
 	return nil

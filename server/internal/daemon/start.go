@@ -58,7 +58,11 @@ func (d *Daemon) State() *systemv1.GetStateResponse {
 		resp.StepsDone, resp.Step = uint32(step), stepName(step)
 	}
 	if d.opened.Load() {
-		resp.Claimed = proto.Bool(d.accounts.Claimed())
+		if claimed, err := d.accounts.Claimed(); err != nil {
+			d.log.Warn("cannot tell whether the server is claimed", "error", err) // and tells nothing
+		} else {
+			resp.Claimed = proto.Bool(claimed)
+		}
 	}
 	return resp
 }

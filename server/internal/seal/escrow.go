@@ -48,7 +48,7 @@ const (
 	maxSlots             = 256
 )
 
-var slotName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+var slotName = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
 
 // Slot tells of a copy of the root key.
 type Slot struct {

@@ -48,8 +48,8 @@ func actor(ctx context.Context) account.Actor {
 
 // ClaimServer implements AccountServiceServer.
 func (s *Server) ClaimServer(ctx context.Context, req *accountsv1.ClaimServerRequest) (*accountsv1.ClaimServerResponse, error) {
-	owner, err := s.accounts.Claim(ctx, s.clock(), actor(ctx), req)
-	return &accountsv1.ClaimServerResponse{Account: owner}, err
+	owner, recovery, err := s.accounts.Claim(ctx, s.clock(), actor(ctx), req)
+	return &accountsv1.ClaimServerResponse{Account: owner, RecoveryCode: recovery}, err
 }
 
 // GetCaller implements AccountServiceServer.

@@ -28,10 +28,12 @@ import (
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/account"
+	"github.com/hearthos/hearth/server/internal/custody"
 	"github.com/hearthos/hearth/server/internal/rpc"
 	"github.com/hearthos/hearth/server/internal/rpc/access"
 	"github.com/hearthos/hearth/server/internal/rpc/accountsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/staterpc"
+	"github.com/hearthos/hearth/server/internal/seal"
 	"github.com/hearthos/hearth/server/internal/store"
 )
 
@@ -56,7 +58,9 @@ func newServer(t testing.TB, change ...func(*rpc.Config)) *server {
 	t.Helper()
 	st, err := store.Open(t.TempDir(), store.Options{MinFree: 1})
 	check(t, err)
-	s := &server{t: t, accounts: account.New(st)}
+	ring, err := seal.Load(t.TempDir())
+	check(t, err)
+	s := &server{t: t, accounts: account.New(st, custody.New(ring), slog.New(slog.DiscardHandler))}
 	// Nothing but the feed of accounts has open streams checked again.
 	cfg := rpc.Config{
 		Logger: slog.New(slog.DiscardHandler), Authenticator: accountsrpc.NewAuthenticator(s.accounts, time.Now),
@@ -112,7 +116,7 @@ func newServer(t testing.TB, change ...func(*rpc.Config)) *server {
 		running.Wait()
 		check(t, st.Close())
 	})
-	_, err = s.accounts.Claim(t.Context(), time.Now(), root, &accountsv1.ClaimServerRequest{Account: "alex", Password: password})
+	_, _, err = s.accounts.Claim(t.Context(), time.Now(), root, &accountsv1.ClaimServerRequest{Account: "alex", Password: password})
 	check(t, err)
 	return s
 }

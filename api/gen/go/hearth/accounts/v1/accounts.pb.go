@@ -322,7 +322,9 @@ type PasswordRecordSpec struct {
 	// Threads.
 	Threads uint32 `protobuf:"varint,5,opt,name=threads,proto3" json:"threads,omitempty"`
 	// When it was set.
-	SetTime       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=set_time,json=setTime,proto3" json:"set_time,omitempty"`
+	SetTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=set_time,json=setTime,proto3" json:"set_time,omitempty"`
+	// The copy of the server's root key that it opens; empty where there is none, as for those who are no owners.
+	RootKeyCopy   string `protobuf:"bytes,7,opt,name=root_key_copy,json=rootKeyCopy,proto3" json:"root_key_copy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -397,6 +399,13 @@ func (x *PasswordRecordSpec) GetSetTime() *timestamppb.Timestamp {
 		return x.SetTime
 	}
 	return nil
+}
+
+func (x *PasswordRecordSpec) GetRootKeyCopy() string {
+	if x != nil {
+		return x.RootKeyCopy
+	}
+	return ""
 }
 
 // SessionRecord is a session as the store keeps it; internal, for it holds the hashes.
@@ -1206,7 +1215,10 @@ func (x *ClaimServerRequest) GetPassword() string {
 type ClaimServerResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The account.
-	Account       *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	Account *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The code that brings back a lost root key, to be kept on paper and away from the server. It is in this answer and
+	// nowhere else; RootKeyService.CreateRecoveryCode makes another one in its place.
+	RecoveryCode  string `protobuf:"bytes,2,opt,name=recovery_code,json=recoveryCode,proto3" json:"recovery_code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1246,6 +1258,13 @@ func (x *ClaimServerResponse) GetAccount() *Account {
 		return x.Account
 	}
 	return nil
+}
+
+func (x *ClaimServerResponse) GetRecoveryCode() string {
+	if x != nil {
+		return x.RecoveryCode
+	}
+	return ""
 }
 
 // GetCallerRequest is empty.
@@ -2878,7 +2897,7 @@ const file_hearth_accounts_v1_accounts_proto_rawDesc = "" +
 	"\x04role\x18\x02 \x01(\x0e2\x17.hearth.options.v1.RoleR\x04role\"\x9c\x01\n" +
 	"\x0ePasswordRecord\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12:\n" +
-	"\x04spec\x18\x02 \x01(\v2&.hearth.accounts.v1.PasswordRecordSpecR\x04spec:$\xea\xf9\x18 \b*\x12\bpassword\x18\x01*\aaccount2\aaccount\"\xc4\x01\n" +
+	"\x04spec\x18\x02 \x01(\v2&.hearth.accounts.v1.PasswordRecordSpecR\x04spec:$\xea\xf9\x18 \b*\x12\bpassword\x18\x01*\aaccount2\aaccount\"\xe8\x01\n" +
 	"\x12PasswordRecordSpec\x12\x12\n" +
 	"\x04salt\x18\x01 \x01(\fR\x04salt\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x1d\n" +
@@ -2886,7 +2905,8 @@ const file_hearth_accounts_v1_accounts_proto_rawDesc = "" +
 	"memory_kib\x18\x03 \x01(\rR\tmemoryKib\x12\x16\n" +
 	"\x06passes\x18\x04 \x01(\rR\x06passes\x12\x18\n" +
 	"\athreads\x18\x05 \x01(\rR\athreads\x125\n" +
-	"\bset_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\asetTime\"\xda\x01\n" +
+	"\bset_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\asetTime\x12\"\n" +
+	"\rroot_key_copy\x18\a \x01(\tR\vrootKeyCopy\"\xda\x01\n" +
 	"\rSessionRecord\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x129\n" +
 	"\x04spec\x18\x02 \x01(\v2%.hearth.accounts.v1.SessionRecordSpecR\x04spec\x12?\n" +
@@ -2963,9 +2983,10 @@ const file_hearth_accounts_v1_accounts_proto_rawDesc = "" +
 	"\aaccount\x18\x02 \x01(\tB%\xbaH\"r \x18 2\x1c^[a-z0-9]+([._-][a-z0-9]+)*$R\aaccount\x12\x1d\n" +
 	"\x05title\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\x05title\x12*\n" +
 	"\bpassword\x18\x04 \x01(\tB\x0e\xbaH\ar\x05\x10\n" +
-	"(\x80\b\xa8\x86\x19\x01R\bpassword\"L\n" +
+	"(\x80\b\xa8\x86\x19\x01R\bpassword\"w\n" +
 	"\x13ClaimServerResponse\x125\n" +
-	"\aaccount\x18\x01 \x01(\v2\x1b.hearth.accounts.v1.AccountR\aaccount\"\x12\n" +
+	"\aaccount\x18\x01 \x01(\v2\x1b.hearth.accounts.v1.AccountR\aaccount\x12)\n" +
+	"\rrecovery_code\x18\x02 \x01(\tB\x04\xa8\x86\x19\x01R\frecoveryCode\"\x12\n" +
 	"\x10GetCallerRequest\"\xf0\x02\n" +
 	"\x11GetCallerResponse\x12P\n" +
 	"\n" +

@@ -29,10 +29,12 @@ const (
 // RootKeyCopy is a copy of the root key that a secret opens.
 type RootKeyCopy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The name: "recovery" for the one the recovery code opens, "password-" and the account for others.
+	// The name: "recovery" for the one the recovery code opens; others begin with "password-".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Since when the secret is the one it is.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The account whose password opens it; empty for the recovery code's.
+	Account       string `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -79,6 +81,13 @@ func (x *RootKeyCopy) GetCreateTime() *timestamppb.Timestamp {
 		return x.CreateTime
 	}
 	return nil
+}
+
+func (x *RootKeyCopy) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
 }
 
 // GetRootKeyRequest is empty.
@@ -361,11 +370,12 @@ var File_hearth_system_v1_rootkey_proto protoreflect.FileDescriptor
 
 const file_hearth_system_v1_rootkey_proto_rawDesc = "" +
 	"\n" +
-	"\x1ehearth/system/v1/rootkey.proto\x12\x10hearth.system.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\"^\n" +
+	"\x1ehearth/system/v1/rootkey.proto\x12\x10hearth.system.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\"x\n" +
 	"\vRootKeyCopy\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12;\n" +
 	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\x13\n" +
+	"createTime\x12\x18\n" +
+	"\aaccount\x18\x03 \x01(\tR\aaccount\"\x13\n" +
 	"\x11GetRootKeyRequest\"w\n" +
 	"\x12GetRootKeyResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +

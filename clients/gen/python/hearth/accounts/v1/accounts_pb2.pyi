@@ -37,20 +37,22 @@ class PasswordRecord(_message.Message):
     def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., spec: _Optional[_Union[PasswordRecordSpec, _Mapping]] = ...) -> None: ...
 
 class PasswordRecordSpec(_message.Message):
-    __slots__ = ("salt", "hash", "memory_kib", "passes", "threads", "set_time")
+    __slots__ = ("salt", "hash", "memory_kib", "passes", "threads", "set_time", "root_key_copy")
     SALT_FIELD_NUMBER: _ClassVar[int]
     HASH_FIELD_NUMBER: _ClassVar[int]
     MEMORY_KIB_FIELD_NUMBER: _ClassVar[int]
     PASSES_FIELD_NUMBER: _ClassVar[int]
     THREADS_FIELD_NUMBER: _ClassVar[int]
     SET_TIME_FIELD_NUMBER: _ClassVar[int]
+    ROOT_KEY_COPY_FIELD_NUMBER: _ClassVar[int]
     salt: bytes
     hash: bytes
     memory_kib: int
     passes: int
     threads: int
     set_time: _timestamp_pb2.Timestamp
-    def __init__(self, salt: _Optional[bytes] = ..., hash: _Optional[bytes] = ..., memory_kib: _Optional[int] = ..., passes: _Optional[int] = ..., threads: _Optional[int] = ..., set_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    root_key_copy: str
+    def __init__(self, salt: _Optional[bytes] = ..., hash: _Optional[bytes] = ..., memory_kib: _Optional[int] = ..., passes: _Optional[int] = ..., threads: _Optional[int] = ..., set_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., root_key_copy: _Optional[str] = ...) -> None: ...
 
 class SessionRecord(_message.Message):
     __slots__ = ("meta", "spec", "status")
@@ -197,10 +199,12 @@ class ClaimServerRequest(_message.Message):
     def __init__(self, code: _Optional[str] = ..., account: _Optional[str] = ..., title: _Optional[str] = ..., password: _Optional[str] = ...) -> None: ...
 
 class ClaimServerResponse(_message.Message):
-    __slots__ = ("account",)
+    __slots__ = ("account", "recovery_code")
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    RECOVERY_CODE_FIELD_NUMBER: _ClassVar[int]
     account: Account
-    def __init__(self, account: _Optional[_Union[Account, _Mapping]] = ...) -> None: ...
+    recovery_code: str
+    def __init__(self, account: _Optional[_Union[Account, _Mapping]] = ..., recovery_code: _Optional[str] = ...) -> None: ...
 
 class GetCallerRequest(_message.Message):
     __slots__ = ()

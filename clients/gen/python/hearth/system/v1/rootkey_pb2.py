@@ -27,7 +27,7 @@ from hearth.operations.v1 import operations_pb2 as hearth_dot_operations_dot_v1_
 from hearth.options.v1 import options_pb2 as hearth_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehearth/system/v1/rootkey.proto\x12\x10hearth.system.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\"^\n\x0bRootKeyCopy\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12;\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\"\x13\n\x11GetRootKeyRequest\"w\n\x12GetRootKeyResponse\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n\x08rotating\x18\x02 \x01(\x08R\x08rotating\x12\x35\n\x06\x63opies\x18\x03 \x03(\x0b\x32\x1d.hearth.system.v1.RootKeyCopyR\x06\x63opies\"5\n\x14RotateRootKeyRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\"V\n\x15RotateRootKeyResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"\x1b\n\x19\x43reateRecoveryCodeRequest\"G\n\x1a\x43reateRecoveryCodeResponse\x12)\n\rrecovery_code\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x0crecoveryCode2\xe3\x02\n\x0eRootKeyService\x12\x62\n\nGetRootKey\x12#.hearth.system.v1.GetRootKeyRequest\x1a$.hearth.system.v1.GetRootKeyResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x03\x12l\n\rRotateRootKey\x12&.hearth.system.v1.RotateRootKeyRequest\x1a\'.hearth.system.v1.RotateRootKeyResponse\"\n\xca\xf3\x18\x02\x10\x04\xe0\xf3\x18\x01\x12\x7f\n\x12\x43reateRecoveryCode\x12+.hearth.system.v1.CreateRecoveryCodeRequest\x1a,.hearth.system.v1.CreateRecoveryCodeResponse\"\x0e\xca\xf3\x18\x02\x10\x04\xe0\xf3\x18\x01\xf0\xf3\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehearth/system/v1/rootkey.proto\x12\x10hearth.system.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\"x\n\x0bRootKeyCopy\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12;\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x18\n\x07\x61\x63\x63ount\x18\x03 \x01(\tR\x07\x61\x63\x63ount\"\x13\n\x11GetRootKeyRequest\"w\n\x12GetRootKeyResponse\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n\x08rotating\x18\x02 \x01(\x08R\x08rotating\x12\x35\n\x06\x63opies\x18\x03 \x03(\x0b\x32\x1d.hearth.system.v1.RootKeyCopyR\x06\x63opies\"5\n\x14RotateRootKeyRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\"V\n\x15RotateRootKeyResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"\x1b\n\x19\x43reateRecoveryCodeRequest\"G\n\x1a\x43reateRecoveryCodeResponse\x12)\n\rrecovery_code\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x0crecoveryCode2\xe3\x02\n\x0eRootKeyService\x12\x62\n\nGetRootKey\x12#.hearth.system.v1.GetRootKeyRequest\x1a$.hearth.system.v1.GetRootKeyResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x03\x12l\n\rRotateRootKey\x12&.hearth.system.v1.RotateRootKeyRequest\x1a\'.hearth.system.v1.RotateRootKeyResponse\"\n\xca\xf3\x18\x02\x10\x04\xe0\xf3\x18\x01\x12\x7f\n\x12\x43reateRecoveryCode\x12+.hearth.system.v1.CreateRecoveryCodeRequest\x1a,.hearth.system.v1.CreateRecoveryCodeResponse\"\x0e\xca\xf3\x18\x02\x10\x04\xe0\xf3\x18\x01\xf0\xf3\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,19 +43,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROOTKEYSERVICE'].methods_by_name['CreateRecoveryCode']._loaded_options = None
   _globals['_ROOTKEYSERVICE'].methods_by_name['CreateRecoveryCode']._serialized_options = b'\312\363\030\002\020\004\340\363\030\001\360\363\030\001'
   _globals['_ROOTKEYCOPY']._serialized_start=157
-  _globals['_ROOTKEYCOPY']._serialized_end=251
-  _globals['_GETROOTKEYREQUEST']._serialized_start=253
-  _globals['_GETROOTKEYREQUEST']._serialized_end=272
-  _globals['_GETROOTKEYRESPONSE']._serialized_start=274
-  _globals['_GETROOTKEYRESPONSE']._serialized_end=393
-  _globals['_ROTATEROOTKEYREQUEST']._serialized_start=395
-  _globals['_ROTATEROOTKEYREQUEST']._serialized_end=448
-  _globals['_ROTATEROOTKEYRESPONSE']._serialized_start=450
-  _globals['_ROTATEROOTKEYRESPONSE']._serialized_end=536
-  _globals['_CREATERECOVERYCODEREQUEST']._serialized_start=538
-  _globals['_CREATERECOVERYCODEREQUEST']._serialized_end=565
-  _globals['_CREATERECOVERYCODERESPONSE']._serialized_start=567
-  _globals['_CREATERECOVERYCODERESPONSE']._serialized_end=638
-  _globals['_ROOTKEYSERVICE']._serialized_start=641
-  _globals['_ROOTKEYSERVICE']._serialized_end=996
+  _globals['_ROOTKEYCOPY']._serialized_end=277
+  _globals['_GETROOTKEYREQUEST']._serialized_start=279
+  _globals['_GETROOTKEYREQUEST']._serialized_end=298
+  _globals['_GETROOTKEYRESPONSE']._serialized_start=300
+  _globals['_GETROOTKEYRESPONSE']._serialized_end=419
+  _globals['_ROTATEROOTKEYREQUEST']._serialized_start=421
+  _globals['_ROTATEROOTKEYREQUEST']._serialized_end=474
+  _globals['_ROTATEROOTKEYRESPONSE']._serialized_start=476
+  _globals['_ROTATEROOTKEYRESPONSE']._serialized_end=562
+  _globals['_CREATERECOVERYCODEREQUEST']._serialized_start=564
+  _globals['_CREATERECOVERYCODEREQUEST']._serialized_end=591
+  _globals['_CREATERECOVERYCODERESPONSE']._serialized_start=593
+  _globals['_CREATERECOVERYCODERESPONSE']._serialized_end=664
+  _globals['_ROOTKEYSERVICE']._serialized_start=667
+  _globals['_ROOTKEYSERVICE']._serialized_end=1022
 # @@protoc_insertion_point(module_scope)

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/system/v1/rootkey.proto.
  */
 export const file_hearth_system_v1_rootkey: GenFile = /*@__PURE__*/
-  fileDesc("Ch5oZWFydGgvc3lzdGVtL3YxL3Jvb3RrZXkucHJvdG8SEGhlYXJ0aC5zeXN0ZW0udjEiTAoLUm9vdEtleUNvcHkSDAoEbmFtZRgBIAEoCRIvCgtjcmVhdGVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiEwoRR2V0Um9vdEtleVJlcXVlc3QiYQoSR2V0Um9vdEtleVJlc3BvbnNlEgoKAmlkGAEgASgJEhAKCHJvdGF0aW5nGAIgASgIEi0KBmNvcGllcxgDIAMoCzIdLmhlYXJ0aC5zeXN0ZW0udjEuUm9vdEtleUNvcHkiKgoUUm90YXRlUm9vdEtleVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCSJLChVSb3RhdGVSb290S2V5UmVzcG9uc2USMgoJb3BlcmF0aW9uGAEgASgLMh8uaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uIhsKGUNyZWF0ZVJlY292ZXJ5Q29kZVJlcXVlc3QiOQoaQ3JlYXRlUmVjb3ZlcnlDb2RlUmVzcG9uc2USGwoNcmVjb3ZlcnlfY29kZRgBIAEoCUIEqIYZATLjAgoOUm9vdEtleVNlcnZpY2USYgoKR2V0Um9vdEtleRIjLmhlYXJ0aC5zeXN0ZW0udjEuR2V0Um9vdEtleVJlcXVlc3QaJC5oZWFydGguc3lzdGVtLnYxLkdldFJvb3RLZXlSZXNwb25zZSIJkAIByvMYAhADEmwKDVJvdGF0ZVJvb3RLZXkSJi5oZWFydGguc3lzdGVtLnYxLlJvdGF0ZVJvb3RLZXlSZXF1ZXN0GicuaGVhcnRoLnN5c3RlbS52MS5Sb3RhdGVSb290S2V5UmVzcG9uc2UiCsrzGAIQBODzGAESfwoSQ3JlYXRlUmVjb3ZlcnlDb2RlEisuaGVhcnRoLnN5c3RlbS52MS5DcmVhdGVSZWNvdmVyeUNvZGVSZXF1ZXN0GiwuaGVhcnRoLnN5c3RlbS52MS5DcmVhdGVSZWNvdmVyeUNvZGVSZXNwb25zZSIOyvMYAhAE4PMYAfDzGAFiBnByb3RvMw", [file_google_protobuf_timestamp, file_hearth_operations_v1_operations, file_hearth_options_v1_options]);
+  fileDesc("Ch5oZWFydGgvc3lzdGVtL3YxL3Jvb3RrZXkucHJvdG8SEGhlYXJ0aC5zeXN0ZW0udjEiXQoLUm9vdEtleUNvcHkSDAoEbmFtZRgBIAEoCRIvCgtjcmVhdGVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHYWNjb3VudBgDIAEoCSITChFHZXRSb290S2V5UmVxdWVzdCJhChJHZXRSb290S2V5UmVzcG9uc2USCgoCaWQYASABKAkSEAoIcm90YXRpbmcYAiABKAgSLQoGY29waWVzGAMgAygLMh0uaGVhcnRoLnN5c3RlbS52MS5Sb290S2V5Q29weSIqChRSb3RhdGVSb290S2V5UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJIksKFVJvdGF0ZVJvb3RLZXlSZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iGwoZQ3JlYXRlUmVjb3ZlcnlDb2RlUmVxdWVzdCI5ChpDcmVhdGVSZWNvdmVyeUNvZGVSZXNwb25zZRIbCg1yZWNvdmVyeV9jb2RlGAEgASgJQgSohhkBMuMCCg5Sb290S2V5U2VydmljZRJiCgpHZXRSb290S2V5EiMuaGVhcnRoLnN5c3RlbS52MS5HZXRSb290S2V5UmVxdWVzdBokLmhlYXJ0aC5zeXN0ZW0udjEuR2V0Um9vdEtleVJlc3BvbnNlIgmQAgHK8xgCEAMSbAoNUm90YXRlUm9vdEtleRImLmhlYXJ0aC5zeXN0ZW0udjEuUm90YXRlUm9vdEtleVJlcXVlc3QaJy5oZWFydGguc3lzdGVtLnYxLlJvdGF0ZVJvb3RLZXlSZXNwb25zZSIKyvMYAhAE4PMYARJ/ChJDcmVhdGVSZWNvdmVyeUNvZGUSKy5oZWFydGguc3lzdGVtLnYxLkNyZWF0ZVJlY292ZXJ5Q29kZVJlcXVlc3QaLC5oZWFydGguc3lzdGVtLnYxLkNyZWF0ZVJlY292ZXJ5Q29kZVJlc3BvbnNlIg7K8xgCEATg8xgB8PMYAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_hearth_operations_v1_operations, file_hearth_options_v1_options]);
 
 /**
  * RootKeyCopy is a copy of the root key that a secret opens.
@@ -24,7 +24,7 @@ export const file_hearth_system_v1_rootkey: GenFile = /*@__PURE__*/
  */
 export type RootKeyCopy = Message<"hearth.system.v1.RootKeyCopy"> & {
   /**
-   * The name: "recovery" for the one the recovery code opens, "password-" and the account for others.
+   * The name: "recovery" for the one the recovery code opens; others begin with "password-".
    *
    * @generated from field: string name = 1;
    */
@@ -36,6 +36,13 @@ export type RootKeyCopy = Message<"hearth.system.v1.RootKeyCopy"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 2;
    */
   createTime?: Timestamp;
+
+  /**
+   * The account whose password opens it; empty for the recovery code's.
+   *
+   * @generated from field: string account = 3;
+   */
+  account: string;
 };
 
 /**
