@@ -9,6 +9,6 @@ import (
 )
 
 // mappedTop maps nothing on this system.
-func mappedTop(io.ReaderAt, *node, int64, []byte, []chainingValue) (top guts.Node, ok bool) {
+func mappedTop(io.ReaderAt, int64, int, *segmentHash) (top guts.Node, ok bool) {
 	return top, false
 }

@@ -14,15 +14,13 @@ import (
 // descriptor is implemented by files of the system, whose bytes can be mapped instead of copied.
 type descriptor interface{ Fd() uintptr }
 
-// mappedTop hashes a segment where it lies in the page cache. ok is false when the file cannot be mapped or loses pages
-// meanwhile; who reads it the other way then learns why.
-func mappedTop(file io.ReaderAt, n *node, index int64, buf []byte, left []chainingValue) (top guts.Node, ok bool) {
+// mappedTop hashes bytes of a file where they lie in the page cache. ok is false when the file cannot be mapped or loses
+// pages meanwhile; who reads it the other way then learns why.
+func mappedTop(file io.ReaderAt, start int64, size int, h *segmentHash) (top guts.Node, ok bool) {
 	d, ok := file.(descriptor)
 	if !ok {
 		return top, false
 	}
-	start := n.position + index*segment
-	size := int(min(n.size-index*segment, segment))
 	inPage := int(start % int64(os.Getpagesize()))
 	data, err := unix.Mmap(int(d.Fd()), start-int64(inPage), size+inPage, unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
@@ -36,5 +34,5 @@ func mappedTop(file io.ReaderAt, n *node, index int64, buf []byte, left []chaini
 			ok = false
 		}
 	}()
-	return segmentTop(data[inPage:], buf, index, left), true
+	return h.end(data[inPage:]), true
 }

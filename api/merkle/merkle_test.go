@@ -378,11 +378,12 @@ func TestSourcesThatLieAreNoticed(t *testing.T) {
 func TestVerifyingHashesFilesOfEverySizeAsTheyWereSigned(t *testing.T) {
 	t.Parallel()
 	b := merkle.NewBuilder()
-	content := make([]byte, 5<<20)
+	content := make([]byte, 9<<20)
 	for i := range content {
 		content[i] = byte(i * 7 >> 3)
 	}
-	for _, unit := range []int{1, 64, 1 << 10, 2 << 10, 16 << 10, 48 << 10, 1 << 20, 3 << 20, 4 << 20} {
+	// Hashing goes by 16 KiB, reading by 256 KiB, handing out by 8 MiB.
+	for _, unit := range []int{1, 64, 1 << 10, 2 << 10, 16 << 10, 48 << 10, 256 << 10, 768 << 10, 8 << 20} {
 		for _, off := range []int{-1, 0, 1, 700} {
 			size := unit + off
 			if err := b.Add(fmt.Sprintf("%d+%d", unit, off), merkle.Source{Size: int64(size), Open: func() (io.ReadCloser, error) {
@@ -410,12 +411,12 @@ func TestVerifyingHashesFilesOfEverySizeAsTheyWereSigned(t *testing.T) {
 	if err := a.VerifyAll(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
+	damaged := file.Bytes()
 	for e := range a.All() {
 		at, err := a.Section(e.Path)
 		if err != nil || at.Size == 0 {
 			continue
 		}
-		damaged := bytes.Clone(file.Bytes())
 		damaged[at.Offset+at.Size-1] ^= 1
 		b, err := merkle.Read(bytes.NewReader(damaged), int64(len(damaged)), plan.Root, merkle.Limits{})
 		if err != nil {
@@ -424,13 +425,14 @@ func TestVerifyingHashesFilesOfEverySizeAsTheyWereSigned(t *testing.T) {
 		if err := b.VerifyAll(t.Context(), nil); merkle.ReasonOf(err) != merkle.HashMismatch {
 			t.Errorf("%s with its last byte changed: %v", e.Path, err)
 		}
+		damaged[at.Offset+at.Size-1] ^= 1
 	}
 }
 
 // Bytes of a file of the system are hashed where they lie; one that is cut meanwhile is told like any other.
 func TestFileThatIsCutAfterItWasOpenedIsTruncated(t *testing.T) {
 	t.Parallel()
-	raw, root := write(t, map[string]string{"a": strings.Repeat("a", 3<<20), "b": strings.Repeat("b", 40_000)}, 10)
+	raw, root := write(t, map[string]string{"a": strings.Repeat("a", 17<<20), "b": strings.Repeat("b", 40_000)}, 10)
 	f, err := os.Create(filepath.Join(t.TempDir(), "package"))
 	if err != nil {
 		t.Fatal(err)
@@ -446,7 +448,7 @@ func TestFileThatIsCutAfterItWasOpenedIsTruncated(t *testing.T) {
 	if err := a.VerifyAll(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, size := range []int64{int64(len(raw)) - 1, 2 << 20, 1 << 20, 4096, 0} {
+	for _, size := range []int64{int64(len(raw)) - 1, 16 << 20, 9 << 20, 1 << 20, 4096, 0} {
 		if err := f.Truncate(size); err != nil {
 			t.Fatal(err)
 		}

@@ -2,17 +2,18 @@ package merkle
 
 import (
 	"encoding/binary"
-	"io"
 
 	"lukechampine.com/blake3/guts"
 )
 
 // BLAKE3 is itself a tree: leaves of a kilobyte, joined in pairs. That is what lets several cores hash one file. A file
 // is cut into segments, whose subtrees are independent, and a segment into groups, the most that one instruction of the
-// machine takes at once.
+// machine takes at once. A segment is as large as it may be while a package of some segments still keeps all cores busy:
+// what it costs to map one is the same for any size. Where it cannot be mapped it is read in pieces.
 const (
 	group   = guts.MaxSIMD * guts.ChunkSize
-	segment = 1 << 20
+	piece   = 256 << 10
+	segment = 8 << 20
 )
 
 type chainingValue = [8]uint32
@@ -43,21 +44,38 @@ func (s *subtrees) finish(n guts.Node) guts.Node {
 	return n
 }
 
-// segmentTop hashes one segment of a file. Hashing a group reads all of its bytes, also those behind a last one that is
-// shorter, so that one is copied to scratch, which has room for a group.
-func segmentTop(data, scratch []byte, index int64, left []chainingValue) guts.Node {
-	s := subtrees{left: left[:0]}
-	counter := uint64(index) * (segment / guts.ChunkSize)
-	for ; len(data) > group; data = data[group:] {
-		s.push(guts.CompressBuffer((*[group]byte)(data), group, &guts.IV, counter, 0))
-		counter += guts.MaxSIMD
+// segmentHash hashes one segment of a file, piece by piece.
+type segmentHash struct {
+	subtrees
+	counter uint64
+	scratch []byte // room for a group
+}
+
+func (h *segmentHash) begin(index int64) {
+	h.left, h.pushed, h.counter = h.left[:0], 0, uint64(index)*(segment/guts.ChunkSize)
+}
+
+// add takes a piece that is not the last, which is whole groups.
+func (h *segmentHash) add(data []byte) {
+	for ; len(data) > 0; data = data[group:] {
+		h.push(guts.CompressBuffer((*[group]byte)(data), group, &guts.IV, h.counter, 0))
+		h.counter += guts.MaxSIMD
+	}
+}
+
+// end takes the last piece and answers the top of the segment. Hashing a group reads all of its bytes, also those behind
+// a last one that is shorter, so that one is copied to where there is room.
+func (h *segmentHash) end(data []byte) guts.Node {
+	if whole := (len(data) - 1) / group * group; whole > 0 {
+		h.add(data[:whole])
+		data = data[whole:]
 	}
 	size := len(data)
 	if size < group {
-		copy(scratch, data)
-		data = scratch
+		copy(h.scratch, data)
+		data = h.scratch
 	}
-	return s.finish(guts.CompressBuffer((*[group]byte)(data), size, &guts.IV, counter, 0))
+	return h.finish(guts.CompressBuffer((*[group]byte)(data), size, &guts.IV, h.counter, 0))
 }
 
 // rootHash turns the top of a whole file's tree into its hash.
@@ -68,31 +86,4 @@ func rootHash(top guts.Node) (h Hash) {
 		binary.LittleEndian.PutUint32(h[4*i:], words[i])
 	}
 	return h
-}
-
-// digest is a file being hashed by several workers.
-type digest struct {
-	node *node
-	// tops are those of the segments, each written by the worker that hashed it; left counts the segments to come.
-	tops []guts.Node
-	left int64
-}
-
-func segments(size int64) int64 { return max(1, (size+segment-1)/segment) }
-
-// sum joins the segments once all are there.
-func (d *digest) sum() Hash {
-	var s subtrees
-	last := len(d.tops) - 1
-	for _, top := range d.tops[:last] {
-		s.push(top)
-	}
-	return rootHash(s.finish(d.tops[last]))
-}
-
-// readSegment reads one segment of a file into buf.
-func readSegment(file io.ReaderAt, n *node, index int64, buf []byte) (int, error) {
-	start := index * segment
-	size := int(min(n.size-start, segment))
-	return size, readFull(file, buf[:size], n.position+start, n.path)
 }

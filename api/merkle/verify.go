@@ -4,13 +4,9 @@ import (
 	"cmp"
 	"context"
 	"io"
-	"runtime"
 	"slices"
-	"sync/atomic"
 
 	"github.com/zeebo/blake3"
-	"golang.org/x/sync/errgroup"
-	"lukechampine.com/blake3/guts"
 )
 
 const chunk = 256 << 10
@@ -50,7 +46,7 @@ type Sequential interface{ Sequential() }
 
 // VerifyAll hashes every file once, about in the order of the bytes on disk and on all cores, and stops at one that is
 // not what was signed. progress, when not nil, is called now and then and once at the end from the calling goroutine
-// with bytes done and bytes in total. It needs a megabyte of memory a core, whatever the size of the package.
+// with bytes done and bytes in total. It needs a quarter of a megabyte of memory a core, whatever the size of the package.
 func (a *Archive) VerifyAll(ctx context.Context, progress func(done, total int64)) error {
 	if progress == nil {
 		progress = func(int64, int64) {}
@@ -64,76 +60,26 @@ func (a *Archive) VerifyAll(ctx context.Context, progress func(done, total int64
 		}
 	}
 	slices.SortFunc(files, func(x, y *node) int { return cmp.Compare(x.position, y.position) })
-	workers := runtime.GOMAXPROCS(0)
-	if _, ok := a.file.(Sequential); ok {
-		workers = 1
+	_, alone := a.file.(Sequential)
+	p := newPool(ctx, alone)
+	for _, n := range files {
+		d := &digest{file: a.file, path: n.path, position: n.position, size: n.size, done: func(h Hash) error {
+			if h != n.hash {
+				return changed(n.path)
+			}
+			return nil
+		}}
+		if !p.hash(d, func() { progress(p.hashed.Load(), total) }) {
+			break
+		}
 	}
-	var done atomic.Int64
-	jobs := make(chan job)
-	g, ctx := errgroup.WithContext(ctx)
-	for range workers {
-		g.Go(func() error { return a.hashSegments(ctx, jobs, &done) })
-	}
-	sendSegments(ctx, files, jobs, func() { progress(done.Load(), total) })
-	if err := g.Wait(); err != nil {
+	if err := p.wait(); err != nil {
 		return err
 	}
-	if ctx.Err() != nil && done.Load() < total {
+	if ctx.Err() != nil && p.hashed.Load() < total {
 		return context.Cause(ctx)
 	}
 	progress(total, total)
-	return nil
-}
-
-// job is one segment to hash.
-type job struct {
-	of    *digest
-	index int64
-}
-
-// sendSegments hands out all segments and closes jobs, at the end or when ctx has ended.
-func sendSegments(ctx context.Context, files []*node, jobs chan<- job, sent func()) {
-	defer close(jobs)
-	for _, n := range files {
-		count := segments(n.size)
-		d := &digest{node: n, tops: make([]guts.Node, count), left: count}
-		for i := range count {
-			select {
-			case jobs <- job{d, i}:
-				sent()
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
-}
-
-// hashSegments is one worker. Whoever hashes the last segment of a file compares its hash.
-func (a *Archive) hashSegments(ctx context.Context, jobs <-chan job, done *atomic.Int64) error {
-	var buf []byte
-	scratch := make([]byte, group)
-	left := make([]chainingValue, 0, 8)
-	for j := range jobs {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		top, ok := mappedTop(a.file, j.of.node, j.index, scratch, left)
-		if !ok {
-			if buf == nil {
-				buf = make([]byte, segment)
-			}
-			size, err := readSegment(a.file, j.of.node, j.index, buf)
-			if err != nil {
-				return err
-			}
-			top = segmentTop(buf[:size], scratch, j.index, left)
-		}
-		j.of.tops[j.index] = top
-		if atomic.AddInt64(&j.of.left, -1) == 0 && j.of.sum() != j.of.node.hash {
-			return changed(j.of.node.path)
-		}
-		done.Add(min(j.of.node.size-j.index*segment, segment))
-	}
 	return nil
 }
 

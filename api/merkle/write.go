@@ -14,7 +14,7 @@ import (
 
 // Source gives the bytes of a file that is to be written. Open is called once to hash and once to write and must give the
 // same Size bytes both times; what differs fails the writing. Where the hash of the bytes is known they are opened only
-// once, to write.
+// once, to write. What Open gives is hashed on all cores when it is an io.ReaderAt, too, as a file is.
 type Source struct {
 	Size int64
 	Open func() (io.ReadCloser, error)
@@ -111,47 +111,17 @@ func (a *Archive) copyNode(n *node, keep func(string) bool) *node {
 	return c
 }
 
-// Seal hashes all files and answers what is to be signed; the place of the tree is not part of it. On a Builder from
-// Rewrite nothing is hashed again.
-func (b *Builder) Seal(ctx context.Context) (Root, error) {
-	if !b.sealed {
-		if err := sealNode(ctx, b.root, make([]byte, chunk)); err != nil {
-			return Root{}, err
-		}
-		b.sealed = true
-	}
-	return Root{Sighash: b.root.hash, MaxSize: b.root.size}, nil
-}
-
-func sealNode(ctx context.Context, n *node, buf []byte) error {
-	if n.kind == File && n.source.Hash != nil {
-		n.hash = *n.source.Hash
-		return nil
-	}
-	if n.kind == File {
-		hash := blake3.New()
-		if err := n.copyBody(ctx, hash, buf); err != nil {
-			return err
-		}
-		hash.Sum(n.hash[:0])
-		return nil
-	}
-	for _, c := range n.children {
-		if err := sealNode(ctx, c, buf); err != nil {
-			return err
-		}
-	}
-	n.size = n.tableLength()
-	n.hash = n.sighash()
-	return nil
-}
-
 // copyBody streams the source of a file to w and refuses another size than was announced.
-func (n *node) copyBody(ctx context.Context, w io.Writer, buf []byte) (err error) {
+func (n *node) copyBody(ctx context.Context, w io.Writer, buf []byte) error {
 	r, err := n.source.Open()
 	if err != nil {
 		return fmt.Errorf("cannot read %q: %w", n.path, err)
 	}
+	return n.copyFrom(ctx, r, w, buf)
+}
+
+// copyFrom copies what is left of an opened source and closes it.
+func (n *node) copyFrom(ctx context.Context, r io.ReadCloser, w io.Writer, buf []byte) (err error) {
 	defer func() {
 		if closed := r.Close(); err == nil && closed != nil {
 			err = fmt.Errorf("cannot read %q: %w", n.path, closed)
@@ -163,12 +133,16 @@ func (n *node) copyBody(ctx context.Context, w io.Writer, buf []byte) (err error
 		return fmt.Errorf("cannot copy %q: %w", n.path, err)
 	}
 	if done > n.size {
-		return fmt.Errorf("cannot use %q: it has more than the %d bytes announced", n.path, n.size)
+		return n.longer()
 	}
 	if done != n.size {
 		return fmt.Errorf("cannot use %q: it has %d bytes instead of the %d announced", n.path, done, n.size)
 	}
 	return nil
+}
+
+func (n *node) longer() error {
+	return fmt.Errorf("cannot use %q: it has more than the %d bytes announced", n.path, n.size)
 }
 
 // contextReader ends a copy soon after its context does.
