@@ -23,7 +23,7 @@ node_modules/.package-lock.json: package.json package-lock.json
 	npm ci --no-fund --no-audit --loglevel=error
 	@touch $@
 
-# What makes the Python client and runs its test; nothing of it is outside of this folder.
+# What makes the Python client, checks its types and runs its test; nothing of it is outside of this folder.
 .cache/python/.installed: clients/gen/python/requirements.txt
 	@scripts/setup
 	rm -rf .cache/python && python3 -m venv .cache/python
@@ -34,8 +34,7 @@ node_modules/.package-lock.json: package.json package-lock.json
 generate: node_modules/.package-lock.json .cache/python/.installed ## Generate Go, TypeScript, Python and OpenAPI from the contract
 	buf format -w api/proto
 	buf lint
-	@for f in buf.gen.yaml buf.gen.api.yaml buf.gen.abi.yaml buf.gen.python.yaml; do buf generate --template $$f || exit 1; done
-	scripts/openapi api/openapi/openapi.json
+	scripts/generate
 
 bin/hearth: $(GO_SOURCES)
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./clients/cli
@@ -100,6 +99,10 @@ lint: node_modules/.package-lock.json ## Check formatting, vet and the contract'
 	npm run check --silent --workspaces --if-present
 
 	@$(MAKE) --no-print-directory breaking
+
+.PHONY: check-layers
+check-layers: node_modules/.package-lock.json .cache/python/.installed ## Check layer by layer what follows from the contract; stop at the first that does not fit
+	@scripts/check-layers
 
 .PHONY: breaking
 breaking: node_modules/.package-lock.json ## Check that the contract breaks nobody who knows the frozen one
