@@ -10,7 +10,6 @@ import (
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
-	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
 	"github.com/hearthos/hearth/api/fault"
@@ -23,6 +22,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/hosts"
 	"github.com/hearthos/hearth/server/internal/install"
 	"github.com/hearthos/hearth/server/internal/naming"
+	"github.com/hearthos/hearth/server/internal/operation"
 	"github.com/hearthos/hearth/server/internal/proxy"
 	"github.com/hearthos/hearth/server/internal/rpc"
 	"github.com/hearthos/hearth/server/internal/rpc/transfer"
@@ -69,11 +69,8 @@ func gate(tx *store.Tx, pkg string) error {
 // forget deletes what all areas keep about a package, as far as it fits one commit.
 func forget(tx *store.Tx, pkg string) (bool, error) {
 	room := store.NewRoom()
-	err := errors.Join(hosts.Forget(tx, pkg, room), effects.Forget(tx, pkg, room), action.Forget(tx, pkg, room))
-	if err != nil || !room.Left() {
-		return false, err
-	}
-	return true, store.Delete[*packagesv1.Container](tx, pkg)
+	err := errors.Join(hosts.Forget(tx, pkg, room), effects.Forget(tx, pkg, room), action.Forget(tx, pkg, room), runner.Forget(tx, pkg, room))
+	return err == nil && room.Left(), err
 }
 
 // hooks are told by the runner what happens to services.
@@ -178,7 +175,10 @@ func (c certificates) Key(tx *store.Tx, pkg string, names []string, algorithm st
 }
 
 // initProgress shows how far the init of a package is, as progress of the operation that waits for it.
-type initProgress struct{ store *store.Store }
+type initProgress struct {
+	store      *store.Store
+	operations *operation.Engine
+}
 
 // Report implements effects.Progress.
 func (p initProgress) Report(pkg string, done, total uint64, units, message string) {
@@ -188,15 +188,7 @@ func (p initProgress) Report(pkg string, done, total uint64, units, message stri
 		op = row.GetSpec().GetOperation()
 		return err
 	})
-	if op == "" {
-		return
-	}
-	have, ok := store.Ephemeral[*operationsv1.Progress](p.store, op)
-	if !ok {
-		return
-	}
-	have.Status.Done, have.Status.Total, have.Status.Units, have.Status.Message = done, total, units, message
-	store.SetEphemeral(p.store, have)
+	p.operations.Tell(op, done, total, units, message)
 }
 
 // serverNames are the names of the server and its services for the proxy.

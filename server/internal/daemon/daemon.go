@@ -180,7 +180,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	d.operations = operation.New(d.store, log, slices.Concat(installs.Definitions(), keys.Definitions())...)
 	packageEffects := effects.New(effects.Deps{
 		Store: d.store, Log: log, Clock: time.Now, Data: d.volumes, Desires: installs, Containers: containers{d.runner},
-		Hosts: d.hosts, Certificates: certificates{d.store, d.authority, d.hosts}, Progress: initProgress{d.store},
+		Hosts: d.hosts, Certificates: certificates{d.store, d.authority, d.hosts}, Progress: initProgress{d.store, d.operations},
 		Actions: packageActions{actions}, BridgeIP: cfg.Bridge.Addr().String(),
 	})
 	d.proxy = proxy.New(proxy.Options{

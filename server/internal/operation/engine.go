@@ -58,6 +58,17 @@ func (e *Engine) look(ctx context.Context, wg *sync.WaitGroup, c store.Change) {
 	x.heed(op.GetSpec())
 }
 
+// Tell is Run.Progress for who does the work of a step without being it, such as the code of a package while its operation
+// waits. Any goroutine may call it. What is told of an operation that is not running a step is dropped.
+func (e *Engine) Tell(id string, done, total uint64, units, message string) {
+	e.mu.Lock()
+	x, running := e.running[id]
+	e.mu.Unlock()
+	if running {
+		x.progress.tell(done, total, units, message)
+	}
+}
+
 // backOff answers how long to wait after so many failures in a row.
 func backOff(failures int) time.Duration {
 	const most = time.Minute

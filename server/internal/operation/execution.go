@@ -41,6 +41,7 @@ type execution struct {
 	log *slog.Logger
 
 	failures int // of the current step, in a row; used by run's goroutine only
+	progress *progress
 
 	cancelOnce sync.Once
 	cancelled  chan struct{} // closed when somebody asked to cancel
@@ -60,7 +61,7 @@ func newExecution(e *Engine, op row) *execution {
 	id := op.GetMeta().GetId()
 	return &execution{
 		e: e, id: id, log: e.log.With("op", id), cancelled: make(chan struct{}), nudged: make(chan struct{}, 1),
-		retries: op.GetSpec().GetRetries(),
+		retries: op.GetSpec().GetRetries(), progress: newProgress(e.st, id),
 	}
 }
 
@@ -97,8 +98,7 @@ func (x *execution) requestCancel() { x.cancelOnce.Do(func() { close(x.cancelled
 
 // run takes the operation to its end, or until ctx ends.
 func (x *execution) run(ctx context.Context) {
-	progress := newProgress(x.e.st, x.id)
-	defer progress.stop()
+	defer x.progress.stop()
 	x.e.probe("run")
 	var op row
 	err := x.e.st.View(func(tx *store.Tx) (err error) {
@@ -106,7 +106,7 @@ func (x *execution) run(ctx context.Context) {
 		return err
 	})
 	for err == nil && ctx.Err() == nil && !ended(op) {
-		r := &Run{x: x, op: op, progress: progress}
+		r := &Run{x: x, op: op}
 		switch op.GetStatus().GetState() {
 		case operationsv1.OperationStatus_STATE_PENDING:
 			op, err = x.begin(ctx)
@@ -243,7 +243,7 @@ func (x *execution) again(ctx context.Context, r *Run, err error) (row, error) {
 	if err != nil || leaving(op) {
 		return op, err
 	}
-	r.progress.tell(0, 0, "", "trying again: "+f.GetMessage())
+	x.progress.tell(0, 0, "", "trying again: "+f.GetMessage())
 	timer := time.NewTimer(after)
 	defer timer.Stop()
 	select {
@@ -302,7 +302,7 @@ func (x *execution) call(ctx context.Context, mustSucceed bool, timeout time.Dur
 			err = errors.New("the step panicked")
 		}
 	}()
-	r.progress.enter(r.op)
+	r.x.progress.enter(r.op)
 	err = fn(ctx, r)
 	if err != nil && errors.Is(context.Cause(ctx), late) {
 		return fault.New(metav1.Reason_REASON_OPERATION_TIMEOUT, "step %q took longer than %s: %w", r.name(), timeout, err).With("timeout", timeout)

@@ -517,6 +517,32 @@ func TestProgressIsThrottledAndEndsWithTheOperation(t *testing.T) {
 	})
 }
 
+// Who does the work of a step elsewhere tells of it, and how far the whole is follows.
+func TestProgressIsToldFromOutsideOfTheStep(t *testing.T) {
+	t.Parallel()
+	in(t, func(w *world) []operation.Definition {
+		return []operation.Definition{{Kind: "k", Steps: []operation.Step{
+			w.step("a", nil),
+			w.step("b", func(ctx context.Context, _ *operation.Run) error { time.Sleep(time.Minute); return nil }),
+		}}}
+	}, func(w *world) {
+		w.e.Tell("nobody", 1, 2, "files", "lost")
+		id := w.begin("k", "x")
+		time.Sleep(time.Second)
+		w.e.Tell(id, 1, 2, "files", "half")
+		time.Sleep(time.Second)
+		p, _ := store.Ephemeral[*operationsv1.Progress](w.st, id)
+		if s := p.GetStatus(); s.GetStep() != "b" || s.GetDone() != 1 || s.GetTotal() != 2 || s.GetUnits() != "files" || s.GetMessage() != "half" || s.GetFraction() != 0.75 {
+			t.Errorf("progress is %v", s)
+		}
+		w.settled(id)
+		w.e.Tell(id, 2, 2, "files", "late")
+		if _, there := store.Ephemeral[*operationsv1.Progress](w.st, id); there {
+			t.Error("progress outlives its operation")
+		}
+	})
+}
+
 func TestOldOperationsAreForgotten(t *testing.T) {
 	t.Parallel()
 	in(t, func(w *world) []operation.Definition {

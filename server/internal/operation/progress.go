@@ -57,6 +57,9 @@ func (p *progress) enter(op row) {
 func (p *progress) tell(done, total uint64, units, message string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.sum == 0 {
+		return // no step has begun
+	}
 	p.set(&operationsv1.ProgressStatus{Step: p.status.GetStep(), Done: done, Total: total, Units: units, Message: message})
 }
 

@@ -11,11 +11,10 @@ import (
 // Run is an operation as its steps see it. It is valid during one call of Do or Undo and used by one goroutine, except
 // Progress, which any may call.
 type Run struct {
-	x        *execution
-	op       row
-	progress *progress
-	tx       *store.Tx         // while Commit runs its closure
-	staged   map[string]string // memos of that closure
+	x      *execution
+	op     row
+	tx     *store.Tx         // while Commit runs its closure
+	staged map[string]string // memos of that closure
 }
 
 // ID answers the operation's id.
@@ -38,7 +37,7 @@ func (r *Run) Memo(name string) string {
 // Progress tells how far the step is, in units, out of total; total 0: not known. It may be called as often as is
 // convenient, ten tellings a second get through and the last one always does.
 func (r *Run) Progress(done, total uint64, units, message string) {
-	r.progress.tell(done, total, units, message)
+	r.x.progress.tell(done, total, units, message)
 }
 
 // Commit is a commit of its own inside a step. After a crash the step begins anew and so does its closure, which

@@ -1091,10 +1091,10 @@ var File_hearth_actions_v1_actions_proto protoreflect.FileDescriptor
 
 const file_hearth_actions_v1_actions_proto_rawDesc = "" +
 	"\n" +
-	"\x1fhearth/actions/v1/actions.proto\x12\x11hearth.actions.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\x8d\x01\n" +
+	"\x1fhearth/actions/v1/actions.proto\x12\x11hearth.actions.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\x8b\x01\n" +
 	"\x06Action\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x121\n" +
-	"\x04spec\x18\x02 \x01(\v2\x1d.hearth.actions.v1.ActionSpecR\x04spec:&\xea\xf9\x18\"\b\x14\x12\x06action\x18\x01 \x01*\aeffects2\aeffects@\x01\"\xb6\x06\n" +
+	"\x04spec\x18\x02 \x01(\v2\x1d.hearth.actions.v1.ActionSpecR\x04spec:$\xea\xf9\x18 \b\x14\x12\x06action\x18\x01 \x01*\x06action2\x06action@\x01\"\xb6\x06\n" +
 	"\n" +
 	"ActionSpec\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
@@ -1125,11 +1125,11 @@ const file_hearth_actions_v1_actions_proto_rawDesc = "" +
 	"\x18ACCESS_LEVEL_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11ACCESS_LEVEL_USER\x10\x01\x12\x1a\n" +
 	"\x16ACCESS_LEVEL_DEPENDENT\x10\x02\x12\x17\n" +
-	"\x13ACCESS_LEVEL_PUBLIC\x10\x03\"\xbe\x01\n" +
+	"\x13ACCESS_LEVEL_PUBLIC\x10\x03\"\xbc\x01\n" +
 	"\x04Task\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12/\n" +
 	"\x04spec\x18\x02 \x01(\v2\x1b.hearth.actions.v1.TaskSpecR\x04spec\x125\n" +
-	"\x06status\x18\x03 \x01(\v2\x1d.hearth.actions.v1.TaskStatusR\x06status:$\xea\xf9\x18 \b\x15\x12\x04task\x18\x01 \x01*\aeffects2\aeffects@\x01\"\xff\x02\n" +
+	"\x06status\x18\x03 \x01(\v2\x1d.hearth.actions.v1.TaskStatusR\x06status:\"\xea\xf9\x18\x1e\b\x15\x12\x04task\x18\x01 \x01*\x06action2\x06action@\x01\"\xff\x02\n" +
 	"\bTaskSpec\x12\x1d\n" +
 	"\n" +
 	"package_id\x18\x01 \x01(\tR\tpackageId\x12\x1b\n" +

@@ -884,11 +884,11 @@ var File_hearth_hosts_v1_hosts_proto protoreflect.FileDescriptor
 
 const file_hearth_hosts_v1_hosts_proto_rawDesc = "" +
 	"\n" +
-	"\x1bhearth/hosts/v1/hosts.proto\x12\x0fhearth.hosts.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\xb8\x01\n" +
+	"\x1bhearth/hosts/v1/hosts.proto\x12\x0fhearth.hosts.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\xb6\x01\n" +
 	"\x04Host\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12-\n" +
 	"\x04spec\x18\x02 \x01(\v2\x19.hearth.hosts.v1.HostSpecR\x04spec\x123\n" +
-	"\x06status\x18\x03 \x01(\v2\x1b.hearth.hosts.v1.HostStatusR\x06status:\"\xea\xf9\x18\x1e\b\x1e\x12\x04host\x18\x01 \x01*\aeffects2\x05hosts@\x01\"\xa6\x01\n" +
+	"\x06status\x18\x03 \x01(\v2\x1b.hearth.hosts.v1.HostStatusR\x06status: \xea\xf9\x18\x1c\b\x1e\x12\x04host\x18\x01 \x01*\x05hosts2\x05hosts@\x01\"\xa6\x01\n" +
 	"\bHostSpec\x12C\n" +
 	"\bbindings\x18\x01 \x03(\v2'.hearth.hosts.v1.HostSpec.BindingsEntryR\bbindings\x1aU\n" +
 	"\rBindingsEntry\x12\x10\n" +

@@ -26,7 +26,7 @@ from hearth.meta.v1 import meta_pb2 as hearth_dot_meta_dot_v1_dot_meta__pb2
 from hearth.options.v1 import options_pb2 as hearth_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fhearth/actions/v1/actions.proto\x12\x11hearth.actions.v1\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\x8d\x01\n\x06\x41\x63tion\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12\x31\n\x04spec\x18\x02 \x01(\x0b\x32\x1d.hearth.actions.v1.ActionSpecR\x04spec:&\xea\xf9\x18\"\x08\x14\x12\x06\x61\x63tion\x18\x01 \x01*\x07\x65\x66\x66\x65\x63ts2\x07\x65\x66\x66\x65\x63ts@\x01\"\xb6\x06\n\nActionSpec\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12 \n\x0b\x64\x65scription\x18\x02 \x01(\tR\x0b\x64\x65scription\x12\x18\n\x07warning\x18\x03 \x01(\tR\x07warning\x12H\n\nvisibility\x18\x04 \x01(\x0e\x32(.hearth.actions.v1.ActionSpec.VisibilityR\nvisibility\x12\'\n\x0f\x64isabled_reason\x18\x05 \x01(\tR\x0e\x64isabledReason\x12X\n\x10\x61llowed_statuses\x18\x06 \x01(\x0e\x32-.hearth.actions.v1.ActionSpec.AllowedStatusesR\x0f\x61llowedStatuses\x12\x1b\n\thas_input\x18\x07 \x01(\x08R\x08hasInput\x12\x14\n\x05group\x18\x08 \x01(\tR\x05group\x12\x41\n\x06\x61\x63\x63\x65ss\x18\t \x01(\x0e\x32).hearth.actions.v1.ActionSpec.AccessLevelR\x06\x61\x63\x63\x65ss\x12\x14\n\x05order\x18\n \x01(\rR\x05order\"p\n\nVisibility\x12\x1a\n\x16VISIBILITY_UNSPECIFIED\x10\x00\x12\x16\n\x12VISIBILITY_ENABLED\x10\x01\x12\x17\n\x13VISIBILITY_DISABLED\x10\x02\x12\x15\n\x11VISIBILITY_HIDDEN\x10\x03\"\x93\x01\n\x0f\x41llowedStatuses\x12 \n\x1c\x41LLOWED_STATUSES_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41LLOWED_STATUSES_ANY\x10\x01\x12!\n\x1d\x41LLOWED_STATUSES_ONLY_RUNNING\x10\x02\x12!\n\x1d\x41LLOWED_STATUSES_ONLY_STOPPED\x10\x03\"w\n\x0b\x41\x63\x63\x65ssLevel\x12\x1c\n\x18\x41\x43\x43\x45SS_LEVEL_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41\x43\x43\x45SS_LEVEL_USER\x10\x01\x12\x1a\n\x16\x41\x43\x43\x45SS_LEVEL_DEPENDENT\x10\x02\x12\x17\n\x13\x41\x43\x43\x45SS_LEVEL_PUBLIC\x10\x03\"\xbe\x01\n\x04Task\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12/\n\x04spec\x18\x02 \x01(\x0b\x32\x1b.hearth.actions.v1.TaskSpecR\x04spec\x12\x35\n\x06status\x18\x03 \x01(\x0b\x32\x1d.hearth.actions.v1.TaskStatusR\x06status:$\xea\xf9\x18 \x08\x15\x12\x04task\x18\x01 \x01*\x07\x65\x66\x66\x65\x63ts2\x07\x65\x66\x66\x65\x63ts@\x01\"\xff\x02\n\x08TaskSpec\x12\x1d\n\npackage_id\x18\x01 \x01(\tR\tpackageId\x12\x1b\n\taction_id\x18\x02 \x01(\tR\x08\x61\x63tionId\x12@\n\x08severity\x18\x03 \x01(\x0e\x32$.hearth.actions.v1.TaskSpec.SeverityR\x08severity\x12\x16\n\x06reason\x18\x04 \x01(\tR\x06reason\x12\x33\n\x16when_input_not_matches\x18\x05 \x01(\x08R\x13whenInputNotMatches\x12\x12\n\x04once\x18\x06 \x01(\x08R\x04once\x12\x16\n\x06\x61\x63\x63\x65pt\x18\x07 \x03(\x0cR\x06\x61\x63\x63\x65pt\x12\x10\n\x03set\x18\x08 \x01(\x0cR\x03set\"j\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x15\n\x11SEVERITY_OPTIONAL\x10\x01\x12\x16\n\x12SEVERITY_IMPORTANT\x10\x02\x12\x15\n\x11SEVERITY_CRITICAL\x10\x03\"$\n\nTaskStatus\x12\x16\n\x06\x61\x63tive\x18\x01 \x01(\x08R\x06\x61\x63tive\"9\n\x12ListActionsRequest\x12#\n\npackage_id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\tpackageId\"J\n\x13ListActionsResponse\x12\x33\n\x07\x61\x63tions\x18\x01 \x03(\x0b\x32\x19.hearth.actions.v1.ActionR\x07\x61\x63tions\"y\n\x15GetActionInputRequest\x12#\n\npackage_id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\tpackageId\x12\x1b\n\taction_id\x18\x02 \x01(\tR\x08\x61\x63tionId\x12\x1e\n\x07prefill\x18\x03 \x01(\tB\x04\xa8\x86\x19\x01R\x07prefill\"c\n\x16GetActionInputResponse\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x12\n\x04spec\x18\x02 \x01(\tR\x04spec\x12\x1a\n\x05value\x18\x03 \x01(\tB\x04\xa8\x86\x19\x01R\x05value\"\x8b\x01\n\x10RunActionRequest\x12#\n\npackage_id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\tpackageId\x12\x1b\n\taction_id\x18\x02 \x01(\tR\x08\x61\x63tionId\x12\x1a\n\x05input\x18\x03 \x01(\tB\x04\xa8\x86\x19\x01R\x05input\x12\x19\n\x08\x65vent_id\x18\x04 \x01(\tR\x07\x65ventId\"1\n\x11RunActionResponse\x12\x1c\n\x06result\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x06result\"7\n\x10ListTasksRequest\x12#\n\npackage_id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\tpackageId\"B\n\x11ListTasksResponse\x12-\n\x05tasks\x18\x01 \x03(\x0b\x32\x17.hearth.actions.v1.TaskR\x05tasks2\xe1\x03\n\rActionService\x12g\n\x0bListActions\x12%.hearth.actions.v1.ListActionsRequest\x1a&.hearth.actions.v1.ListActionsResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12\x89\x01\n\x0eGetActionInput\x12(.hearth.actions.v1.GetActionInputRequest\x1a).hearth.actions.v1.GetActionInputResponse\"\"\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x18package.action.get-input\x12x\n\tRunAction\x12#.hearth.actions.v1.RunActionRequest\x1a$.hearth.actions.v1.RunActionResponse\" \xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x12package.action.run\xf0\xf3\x18\x01\x12\x61\n\tListTasks\x12#.hearth.actions.v1.ListTasksRequest\x1a$.hearth.actions.v1.ListTasksResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fhearth/actions/v1/actions.proto\x12\x11hearth.actions.v1\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\x8b\x01\n\x06\x41\x63tion\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12\x31\n\x04spec\x18\x02 \x01(\x0b\x32\x1d.hearth.actions.v1.ActionSpecR\x04spec:$\xea\xf9\x18 \x08\x14\x12\x06\x61\x63tion\x18\x01 \x01*\x06\x61\x63tion2\x06\x61\x63tion@\x01\"\xb6\x06\n\nActionSpec\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12 \n\x0b\x64\x65scription\x18\x02 \x01(\tR\x0b\x64\x65scription\x12\x18\n\x07warning\x18\x03 \x01(\tR\x07warning\x12H\n\nvisibility\x18\x04 \x01(\x0e\x32(.hearth.actions.v1.ActionSpec.VisibilityR\nvisibility\x12\'\n\x0f\x64isabled_reason\x18\x05 \x01(\tR\x0e\x64isabledReason\x12X\n\x10\x61llowed_statuses\x18\x06 \x01(\x0e\x32-.hearth.actions.v1.ActionSpec.AllowedStatusesR\x0f\x61llowedStatuses\x12\x1b\n\thas_input\x18\x07 \x01(\x08R\x08hasInput\x12\x14\n\x05group\x18\x08 \x01(\tR\x05group\x12\x41\n\x06\x61\x63\x63\x65ss\x18\t \x01(\x0e\x32).hearth.actions.v1.ActionSpec.AccessLevelR\x06\x61\x63\x63\x65ss\x12\x14\n\x05order\x18\n \x01(\rR\x05order\"p\n\nVisibility\x12\x1a\n\x16VISIBILITY_UNSPECIFIED\x10\x00\x12\x16\n\x12VISIBILITY_ENABLED\x10\x01\x12\x17\n\x13VISIBILITY_DISABLED\x10\x02\x12\x15\n\x11VISIBILITY_HIDDEN\x10\x03\"\x93\x01\n\x0f\x41llowedStatuses\x12 \n\x1c\x41LLOWED_STATUSES_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41LLOWED_STATUSES_ANY\x10\x01\x12!\n\x1d\x41LLOWED_STATUSES_ONLY_RUNNING\x10\x02\x12!\n\x1d\x41LLOWED_STATUSES_ONLY_STOPPED\x10\x03\"w\n\x0b\x41\x63\x63\x65ssLevel\x12\x1c\n\x18\x41\x43\x43\x45SS_LEVEL_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41\x43\x43\x45SS_LEVEL_USER\x10\x01\x12\x1a\n\x16\x41\x43\x43\x45SS_LEVEL_DEPENDENT\x10\x02\x12\x17\n\x13\x41\x43\x43\x45SS_LEVEL_PUBLIC\x10\x03\"\xbc\x01\n\x04Task\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12/\n\x04spec\x18\x02 \x01(\x0b\x32\x1b.hearth.actions.v1.TaskSpecR\x04spec\x12\x35\n\x06status\x18\x03 \x01(\x0b\x32\x1d.hearth.actions.v1.TaskStatusR\x06status:\"\xea\xf9\x18\x1e\x08\x15\x12\x04task\x18\x01 \x01*\x06\x61\x63tion2\x06\x61\x63tion@\x01\"\xff\x02\n\x08TaskSpec\x12\x1d\n\npackage_id\x18\x01 \x01(\tR\tpackageId\x12\x1b\n\taction_id\x18\x02 \x01(\tR\x08\x61\x63tionId\x12@\n\x08severity\x18\x03 \x01(\x0e\x32$.hearth.actions.v1.TaskSpec.SeverityR\x08severity\x12\x16\n\x06reason\x18\x04 \x01(\tR\x06reason\x12\x33\n\x16when_input_not_matches\x18\x05 \x01(\x08R\x13whenInputNotMatches\x12\x12\n\x04once\x18\x06 \x01(\x08R\x04once\x12\x16\n\x06\x61\x63\x63\x65pt\x18\x07 \x03(\x0cR\x06\x61\x63\x63\x65pt\x12\x10\n\x03set\x18\x08 \x01(\x0cR\x03set\"j\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x15\n\x11SEVERITY_OPTIONAL\x10\x01\x12\x16\n\x12SEVERITY_IMPORTANT\x10\x02\x12\x15\n\x11SEVERITY_CRITICAL\x10\x03\"$\n\nTaskStatus\x12\x16\n\x06\x61\x63tive\x18\x01 \x01(\x08R\x06\x61\x63tive\"9\n\x12ListActionsRequest\x12#\n\npackage_id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\tpackageId\"J\n\x13ListActionsResponse\x12\x33\n\x07\x61\x63tions\x18\x01 \x03(\x0b\x32\x19.hearth.actions.v1.ActionR\x07\x61\x63tions\"y\n\x15GetActionInputRequest\x12#\n\npackage_id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\tpackageId\x12\x1b\n\taction_id\x18\x02 \x01(\tR\x08\x61\x63tionId\x12\x1e\n\x07prefill\x18\x03 \x01(\tB\x04\xa8\x86\x19\x01R\x07prefill\"c\n\x16GetActionInputResponse\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x12\n\x04spec\x18\x02 \x01(\tR\x04spec\x12\x1a\n\x05value\x18\x03 \x01(\tB\x04\xa8\x86\x19\x01R\x05value\"\x8b\x01\n\x10RunActionRequest\x12#\n\npackage_id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\tpackageId\x12\x1b\n\taction_id\x18\x02 \x01(\tR\x08\x61\x63tionId\x12\x1a\n\x05input\x18\x03 \x01(\tB\x04\xa8\x86\x19\x01R\x05input\x12\x19\n\x08\x65vent_id\x18\x04 \x01(\tR\x07\x65ventId\"1\n\x11RunActionResponse\x12\x1c\n\x06result\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x06result\"7\n\x10ListTasksRequest\x12#\n\npackage_id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\tpackageId\"B\n\x11ListTasksResponse\x12-\n\x05tasks\x18\x01 \x03(\x0b\x32\x17.hearth.actions.v1.TaskR\x05tasks2\xe1\x03\n\rActionService\x12g\n\x0bListActions\x12%.hearth.actions.v1.ListActionsRequest\x1a&.hearth.actions.v1.ListActionsResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12\x89\x01\n\x0eGetActionInput\x12(.hearth.actions.v1.GetActionInputRequest\x1a).hearth.actions.v1.GetActionInputResponse\"\"\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x18package.action.get-input\x12x\n\tRunAction\x12#.hearth.actions.v1.RunActionRequest\x1a$.hearth.actions.v1.RunActionResponse\" \xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x12package.action.run\xf0\xf3\x18\x01\x12\x61\n\tListTasks\x12#.hearth.actions.v1.ListTasksRequest\x1a$.hearth.actions.v1.ListTasksResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,9 +34,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hearth.actions.v1.actions_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ACTION']._loaded_options = None
-  _globals['_ACTION']._serialized_options = b'\352\371\030\"\010\024\022\006action\030\001 \001*\007effects2\007effects@\001'
+  _globals['_ACTION']._serialized_options = b'\352\371\030 \010\024\022\006action\030\001 \001*\006action2\006action@\001'
   _globals['_TASK']._loaded_options = None
-  _globals['_TASK']._serialized_options = b'\352\371\030 \010\025\022\004task\030\001 \001*\007effects2\007effects@\001'
+  _globals['_TASK']._serialized_options = b'\352\371\030\036\010\025\022\004task\030\001 \001*\006action2\006action@\001'
   _globals['_LISTACTIONSREQUEST'].fields_by_name['package_id']._loaded_options = None
   _globals['_LISTACTIONSREQUEST'].fields_by_name['package_id']._serialized_options = b'\270\206\031\001'
   _globals['_GETACTIONINPUTREQUEST'].fields_by_name['package_id']._loaded_options = None
@@ -62,39 +62,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACTIONSERVICE'].methods_by_name['ListTasks']._loaded_options = None
   _globals['_ACTIONSERVICE'].methods_by_name['ListTasks']._serialized_options = b'\220\002\001\312\363\030\002\020\001'
   _globals['_ACTION']._serialized_start=115
-  _globals['_ACTION']._serialized_end=256
-  _globals['_ACTIONSPEC']._serialized_start=259
-  _globals['_ACTIONSPEC']._serialized_end=1081
-  _globals['_ACTIONSPEC_VISIBILITY']._serialized_start=698
-  _globals['_ACTIONSPEC_VISIBILITY']._serialized_end=810
-  _globals['_ACTIONSPEC_ALLOWEDSTATUSES']._serialized_start=813
-  _globals['_ACTIONSPEC_ALLOWEDSTATUSES']._serialized_end=960
-  _globals['_ACTIONSPEC_ACCESSLEVEL']._serialized_start=962
-  _globals['_ACTIONSPEC_ACCESSLEVEL']._serialized_end=1081
-  _globals['_TASK']._serialized_start=1084
-  _globals['_TASK']._serialized_end=1274
-  _globals['_TASKSPEC']._serialized_start=1277
-  _globals['_TASKSPEC']._serialized_end=1660
-  _globals['_TASKSPEC_SEVERITY']._serialized_start=1554
-  _globals['_TASKSPEC_SEVERITY']._serialized_end=1660
-  _globals['_TASKSTATUS']._serialized_start=1662
-  _globals['_TASKSTATUS']._serialized_end=1698
-  _globals['_LISTACTIONSREQUEST']._serialized_start=1700
-  _globals['_LISTACTIONSREQUEST']._serialized_end=1757
-  _globals['_LISTACTIONSRESPONSE']._serialized_start=1759
-  _globals['_LISTACTIONSRESPONSE']._serialized_end=1833
-  _globals['_GETACTIONINPUTREQUEST']._serialized_start=1835
-  _globals['_GETACTIONINPUTREQUEST']._serialized_end=1956
-  _globals['_GETACTIONINPUTRESPONSE']._serialized_start=1958
-  _globals['_GETACTIONINPUTRESPONSE']._serialized_end=2057
-  _globals['_RUNACTIONREQUEST']._serialized_start=2060
-  _globals['_RUNACTIONREQUEST']._serialized_end=2199
-  _globals['_RUNACTIONRESPONSE']._serialized_start=2201
-  _globals['_RUNACTIONRESPONSE']._serialized_end=2250
-  _globals['_LISTTASKSREQUEST']._serialized_start=2252
-  _globals['_LISTTASKSREQUEST']._serialized_end=2307
-  _globals['_LISTTASKSRESPONSE']._serialized_start=2309
-  _globals['_LISTTASKSRESPONSE']._serialized_end=2375
-  _globals['_ACTIONSERVICE']._serialized_start=2378
-  _globals['_ACTIONSERVICE']._serialized_end=2859
+  _globals['_ACTION']._serialized_end=254
+  _globals['_ACTIONSPEC']._serialized_start=257
+  _globals['_ACTIONSPEC']._serialized_end=1079
+  _globals['_ACTIONSPEC_VISIBILITY']._serialized_start=696
+  _globals['_ACTIONSPEC_VISIBILITY']._serialized_end=808
+  _globals['_ACTIONSPEC_ALLOWEDSTATUSES']._serialized_start=811
+  _globals['_ACTIONSPEC_ALLOWEDSTATUSES']._serialized_end=958
+  _globals['_ACTIONSPEC_ACCESSLEVEL']._serialized_start=960
+  _globals['_ACTIONSPEC_ACCESSLEVEL']._serialized_end=1079
+  _globals['_TASK']._serialized_start=1082
+  _globals['_TASK']._serialized_end=1270
+  _globals['_TASKSPEC']._serialized_start=1273
+  _globals['_TASKSPEC']._serialized_end=1656
+  _globals['_TASKSPEC_SEVERITY']._serialized_start=1550
+  _globals['_TASKSPEC_SEVERITY']._serialized_end=1656
+  _globals['_TASKSTATUS']._serialized_start=1658
+  _globals['_TASKSTATUS']._serialized_end=1694
+  _globals['_LISTACTIONSREQUEST']._serialized_start=1696
+  _globals['_LISTACTIONSREQUEST']._serialized_end=1753
+  _globals['_LISTACTIONSRESPONSE']._serialized_start=1755
+  _globals['_LISTACTIONSRESPONSE']._serialized_end=1829
+  _globals['_GETACTIONINPUTREQUEST']._serialized_start=1831
+  _globals['_GETACTIONINPUTREQUEST']._serialized_end=1952
+  _globals['_GETACTIONINPUTRESPONSE']._serialized_start=1954
+  _globals['_GETACTIONINPUTRESPONSE']._serialized_end=2053
+  _globals['_RUNACTIONREQUEST']._serialized_start=2056
+  _globals['_RUNACTIONREQUEST']._serialized_end=2195
+  _globals['_RUNACTIONRESPONSE']._serialized_start=2197
+  _globals['_RUNACTIONRESPONSE']._serialized_end=2246
+  _globals['_LISTTASKSREQUEST']._serialized_start=2248
+  _globals['_LISTTASKSREQUEST']._serialized_end=2303
+  _globals['_LISTTASKSRESPONSE']._serialized_start=2305
+  _globals['_LISTTASKSRESPONSE']._serialized_end=2371
+  _globals['_ACTIONSERVICE']._serialized_start=2374
+  _globals['_ACTIONSERVICE']._serialized_end=2855
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ from hearth.meta.v1 import meta_pb2 as hearth_dot_meta_dot_v1_dot_meta__pb2
 from hearth.options.v1 import options_pb2 as hearth_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhearth/hosts/v1/hosts.proto\x12\x0fhearth.hosts.v1\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\xb8\x01\n\x04Host\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12-\n\x04spec\x18\x02 \x01(\x0b\x32\x19.hearth.hosts.v1.HostSpecR\x04spec\x12\x33\n\x06status\x18\x03 \x01(\x0b\x32\x1b.hearth.hosts.v1.HostStatusR\x06status:\"\xea\xf9\x18\x1e\x08\x1e\x12\x04host\x18\x01 \x01*\x07\x65\x66\x66\x65\x63ts2\x05hosts@\x01\"\xa6\x01\n\x08HostSpec\x12\x43\n\x08\x62indings\x18\x01 \x03(\x0b\x32\'.hearth.hosts.v1.HostSpec.BindingsEntryR\x08\x62indings\x1aU\n\rBindingsEntry\x12\x10\n\x03key\x18\x01 \x01(\rR\x03key\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x18.hearth.hosts.v1.BindingR\x05value:\x02\x38\x01\"\xe3\x02\n\x07\x42inding\x12\x18\n\x07\x65nabled\x18\x01 \x01(\x08R\x07\x65nabled\x12\x36\n\x17preferred_external_port\x18\x02 \x01(\rR\x15preferredExternalPort\x12\x30\n\x07\x61\x64\x64_ssl\x18\x03 \x01(\x0b\x32\x17.hearth.hosts.v1.AddSslR\x06\x61\x64\x64Ssl\x12/\n\x06secure\x18\x04 \x01(\x0b\x32\x17.hearth.hosts.v1.SecureR\x06secure\x12H\n\ninterfaces\x18\x05 \x03(\x0b\x32(.hearth.hosts.v1.Binding.InterfacesEntryR\ninterfaces\x1aY\n\x0fInterfacesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32\x1a.hearth.hosts.v1.InterfaceR\x05value:\x02\x38\x01\"\xae\x01\n\x06\x41\x64\x64Ssl\x12\x36\n\x17preferred_external_port\x18\x01 \x01(\rR\x15preferredExternalPort\x12\x35\n\x17\x61\x64\x64_x_forwarded_headers\x18\x02 \x01(\x08R\x14\x61\x64\x64XForwardedHeaders\x12\x12\n\x04\x61lpn\x18\x03 \x03(\tR\x04\x61lpn\x12!\n\x0c\x61lpn_reflect\x18\x04 \x01(\x08R\x0b\x61lpnReflect\"\x1a\n\x06Secure\x12\x10\n\x03ssl\x18\x01 \x01(\x08R\x03ssl\"\xd0\x02\n\tInterface\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x16\n\x06masked\x18\x04 \x01(\x08R\x06masked\x12\x33\n\x04type\x18\x05 \x01(\x0e\x32\x1f.hearth.hosts.v1.Interface.TypeR\x04type\x12\x1a\n\x08username\x18\x06 \x01(\tR\x08username\x12\x16\n\x06scheme\x18\x07 \x01(\tR\x06scheme\x12\x1d\n\nssl_scheme\x18\x08 \x01(\tR\tsslScheme\x12\x16\n\x06suffix\x18\t \x01(\tR\x06suffix\"E\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x0b\n\x07TYPE_UI\x10\x01\x12\x0c\n\x08TYPE_API\x10\x02\x12\x0c\n\x08TYPE_P2P\x10\x03\"\xd4\x01\n\nHostStatus\x12<\n\x05ports\x18\x01 \x03(\x0b\x32&.hearth.hosts.v1.HostStatus.PortsEntryR\x05ports\x12\x36\n\taddresses\x18\x02 \x03(\x0b\x32\x18.hearth.hosts.v1.AddressR\taddresses\x1aP\n\nPortsEntry\x12\x10\n\x03key\x18\x01 \x01(\rR\x03key\x12,\n\x05value\x18\x02 \x01(\x0b\x32\x16.hearth.hosts.v1.PortsR\x05value:\x02\x38\x01\"X\n\x05Ports\x12#\n\rassigned_port\x18\x01 \x01(\rR\x0c\x61ssignedPort\x12*\n\x11\x61ssigned_ssl_port\x18\x02 \x01(\rR\x0f\x61ssignedSslPort\"\xbd\x02\n\x07\x41\x64\x64ress\x12!\n\x0cinterface_id\x18\x01 \x01(\tR\x0binterfaceId\x12\x10\n\x03url\x18\x02 \x01(\tR\x03url\x12\x1a\n\x08hostname\x18\x03 \x01(\tR\x08hostname\x12\x12\n\x04port\x18\x04 \x01(\rR\x04port\x12\x10\n\x03ssl\x18\x05 \x01(\x08R\x03ssl\x12\x31\n\x04kind\x18\x06 \x01(\x0e\x32\x1d.hearth.hosts.v1.Address.KindR\x04kind\x12\x18\n\x07gateway\x18\x07 \x01(\tR\x07gateway\"n\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\r\n\tKIND_IPV4\x10\x01\x12\r\n\tKIND_IPV6\x10\x02\x12\r\n\tKIND_MDNS\x10\x03\x12\x12\n\x0eKIND_LOCALHOST\x10\x04\x12\x0f\n\x0bKIND_BRIDGE\x10\x05\"7\n\x10ListHostsRequest\x12#\n\npackage_id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\tpackageId\"@\n\x11ListHostsResponse\x12+\n\x05hosts\x18\x01 \x03(\x0b\x32\x15.hearth.hosts.v1.HostR\x05hosts2\x81\x01\n\x0bHostService\x12r\n\tListHosts\x12!.hearth.hosts.v1.ListHostsRequest\x1a\".hearth.hosts.v1.ListHostsResponse\"\x1e\x90\x02\x01\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x11package.host.listb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhearth/hosts/v1/hosts.proto\x12\x0fhearth.hosts.v1\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\xb6\x01\n\x04Host\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12-\n\x04spec\x18\x02 \x01(\x0b\x32\x19.hearth.hosts.v1.HostSpecR\x04spec\x12\x33\n\x06status\x18\x03 \x01(\x0b\x32\x1b.hearth.hosts.v1.HostStatusR\x06status: \xea\xf9\x18\x1c\x08\x1e\x12\x04host\x18\x01 \x01*\x05hosts2\x05hosts@\x01\"\xa6\x01\n\x08HostSpec\x12\x43\n\x08\x62indings\x18\x01 \x03(\x0b\x32\'.hearth.hosts.v1.HostSpec.BindingsEntryR\x08\x62indings\x1aU\n\rBindingsEntry\x12\x10\n\x03key\x18\x01 \x01(\rR\x03key\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x18.hearth.hosts.v1.BindingR\x05value:\x02\x38\x01\"\xe3\x02\n\x07\x42inding\x12\x18\n\x07\x65nabled\x18\x01 \x01(\x08R\x07\x65nabled\x12\x36\n\x17preferred_external_port\x18\x02 \x01(\rR\x15preferredExternalPort\x12\x30\n\x07\x61\x64\x64_ssl\x18\x03 \x01(\x0b\x32\x17.hearth.hosts.v1.AddSslR\x06\x61\x64\x64Ssl\x12/\n\x06secure\x18\x04 \x01(\x0b\x32\x17.hearth.hosts.v1.SecureR\x06secure\x12H\n\ninterfaces\x18\x05 \x03(\x0b\x32(.hearth.hosts.v1.Binding.InterfacesEntryR\ninterfaces\x1aY\n\x0fInterfacesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32\x1a.hearth.hosts.v1.InterfaceR\x05value:\x02\x38\x01\"\xae\x01\n\x06\x41\x64\x64Ssl\x12\x36\n\x17preferred_external_port\x18\x01 \x01(\rR\x15preferredExternalPort\x12\x35\n\x17\x61\x64\x64_x_forwarded_headers\x18\x02 \x01(\x08R\x14\x61\x64\x64XForwardedHeaders\x12\x12\n\x04\x61lpn\x18\x03 \x03(\tR\x04\x61lpn\x12!\n\x0c\x61lpn_reflect\x18\x04 \x01(\x08R\x0b\x61lpnReflect\"\x1a\n\x06Secure\x12\x10\n\x03ssl\x18\x01 \x01(\x08R\x03ssl\"\xd0\x02\n\tInterface\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x16\n\x06masked\x18\x04 \x01(\x08R\x06masked\x12\x33\n\x04type\x18\x05 \x01(\x0e\x32\x1f.hearth.hosts.v1.Interface.TypeR\x04type\x12\x1a\n\x08username\x18\x06 \x01(\tR\x08username\x12\x16\n\x06scheme\x18\x07 \x01(\tR\x06scheme\x12\x1d\n\nssl_scheme\x18\x08 \x01(\tR\tsslScheme\x12\x16\n\x06suffix\x18\t \x01(\tR\x06suffix\"E\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x0b\n\x07TYPE_UI\x10\x01\x12\x0c\n\x08TYPE_API\x10\x02\x12\x0c\n\x08TYPE_P2P\x10\x03\"\xd4\x01\n\nHostStatus\x12<\n\x05ports\x18\x01 \x03(\x0b\x32&.hearth.hosts.v1.HostStatus.PortsEntryR\x05ports\x12\x36\n\taddresses\x18\x02 \x03(\x0b\x32\x18.hearth.hosts.v1.AddressR\taddresses\x1aP\n\nPortsEntry\x12\x10\n\x03key\x18\x01 \x01(\rR\x03key\x12,\n\x05value\x18\x02 \x01(\x0b\x32\x16.hearth.hosts.v1.PortsR\x05value:\x02\x38\x01\"X\n\x05Ports\x12#\n\rassigned_port\x18\x01 \x01(\rR\x0c\x61ssignedPort\x12*\n\x11\x61ssigned_ssl_port\x18\x02 \x01(\rR\x0f\x61ssignedSslPort\"\xbd\x02\n\x07\x41\x64\x64ress\x12!\n\x0cinterface_id\x18\x01 \x01(\tR\x0binterfaceId\x12\x10\n\x03url\x18\x02 \x01(\tR\x03url\x12\x1a\n\x08hostname\x18\x03 \x01(\tR\x08hostname\x12\x12\n\x04port\x18\x04 \x01(\rR\x04port\x12\x10\n\x03ssl\x18\x05 \x01(\x08R\x03ssl\x12\x31\n\x04kind\x18\x06 \x01(\x0e\x32\x1d.hearth.hosts.v1.Address.KindR\x04kind\x12\x18\n\x07gateway\x18\x07 \x01(\tR\x07gateway\"n\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\r\n\tKIND_IPV4\x10\x01\x12\r\n\tKIND_IPV6\x10\x02\x12\r\n\tKIND_MDNS\x10\x03\x12\x12\n\x0eKIND_LOCALHOST\x10\x04\x12\x0f\n\x0bKIND_BRIDGE\x10\x05\"7\n\x10ListHostsRequest\x12#\n\npackage_id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\tpackageId\"@\n\x11ListHostsResponse\x12+\n\x05hosts\x18\x01 \x03(\x0b\x32\x15.hearth.hosts.v1.HostR\x05hosts2\x81\x01\n\x0bHostService\x12r\n\tListHosts\x12!.hearth.hosts.v1.ListHostsRequest\x1a\".hearth.hosts.v1.ListHostsResponse\"\x1e\x90\x02\x01\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x11package.host.listb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hearth.hosts.v1.hosts_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_HOST']._loaded_options = None
-  _globals['_HOST']._serialized_options = b'\352\371\030\036\010\036\022\004host\030\001 \001*\007effects2\005hosts@\001'
+  _globals['_HOST']._serialized_options = b'\352\371\030\034\010\036\022\004host\030\001 \001*\005hosts2\005hosts@\001'
   _globals['_HOSTSPEC_BINDINGSENTRY']._loaded_options = None
   _globals['_HOSTSPEC_BINDINGSENTRY']._serialized_options = b'8\001'
   _globals['_BINDING_INTERFACESENTRY']._loaded_options = None
@@ -46,37 +46,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HOSTSERVICE'].methods_by_name['ListHosts']._loaded_options = None
   _globals['_HOSTSERVICE'].methods_by_name['ListHosts']._serialized_options = b'\220\002\001\312\363\030\002\020\001\322\363\030\021package.host.list'
   _globals['_HOST']._serialized_start=109
-  _globals['_HOST']._serialized_end=293
-  _globals['_HOSTSPEC']._serialized_start=296
-  _globals['_HOSTSPEC']._serialized_end=462
-  _globals['_HOSTSPEC_BINDINGSENTRY']._serialized_start=377
-  _globals['_HOSTSPEC_BINDINGSENTRY']._serialized_end=462
-  _globals['_BINDING']._serialized_start=465
-  _globals['_BINDING']._serialized_end=820
-  _globals['_BINDING_INTERFACESENTRY']._serialized_start=731
-  _globals['_BINDING_INTERFACESENTRY']._serialized_end=820
-  _globals['_ADDSSL']._serialized_start=823
-  _globals['_ADDSSL']._serialized_end=997
-  _globals['_SECURE']._serialized_start=999
-  _globals['_SECURE']._serialized_end=1025
-  _globals['_INTERFACE']._serialized_start=1028
-  _globals['_INTERFACE']._serialized_end=1364
-  _globals['_INTERFACE_TYPE']._serialized_start=1295
-  _globals['_INTERFACE_TYPE']._serialized_end=1364
-  _globals['_HOSTSTATUS']._serialized_start=1367
-  _globals['_HOSTSTATUS']._serialized_end=1579
-  _globals['_HOSTSTATUS_PORTSENTRY']._serialized_start=1499
-  _globals['_HOSTSTATUS_PORTSENTRY']._serialized_end=1579
-  _globals['_PORTS']._serialized_start=1581
-  _globals['_PORTS']._serialized_end=1669
-  _globals['_ADDRESS']._serialized_start=1672
-  _globals['_ADDRESS']._serialized_end=1989
-  _globals['_ADDRESS_KIND']._serialized_start=1879
-  _globals['_ADDRESS_KIND']._serialized_end=1989
-  _globals['_LISTHOSTSREQUEST']._serialized_start=1991
-  _globals['_LISTHOSTSREQUEST']._serialized_end=2046
-  _globals['_LISTHOSTSRESPONSE']._serialized_start=2048
-  _globals['_LISTHOSTSRESPONSE']._serialized_end=2112
-  _globals['_HOSTSERVICE']._serialized_start=2115
-  _globals['_HOSTSERVICE']._serialized_end=2244
+  _globals['_HOST']._serialized_end=291
+  _globals['_HOSTSPEC']._serialized_start=294
+  _globals['_HOSTSPEC']._serialized_end=460
+  _globals['_HOSTSPEC_BINDINGSENTRY']._serialized_start=375
+  _globals['_HOSTSPEC_BINDINGSENTRY']._serialized_end=460
+  _globals['_BINDING']._serialized_start=463
+  _globals['_BINDING']._serialized_end=818
+  _globals['_BINDING_INTERFACESENTRY']._serialized_start=729
+  _globals['_BINDING_INTERFACESENTRY']._serialized_end=818
+  _globals['_ADDSSL']._serialized_start=821
+  _globals['_ADDSSL']._serialized_end=995
+  _globals['_SECURE']._serialized_start=997
+  _globals['_SECURE']._serialized_end=1023
+  _globals['_INTERFACE']._serialized_start=1026
+  _globals['_INTERFACE']._serialized_end=1362
+  _globals['_INTERFACE_TYPE']._serialized_start=1293
+  _globals['_INTERFACE_TYPE']._serialized_end=1362
+  _globals['_HOSTSTATUS']._serialized_start=1365
+  _globals['_HOSTSTATUS']._serialized_end=1577
+  _globals['_HOSTSTATUS_PORTSENTRY']._serialized_start=1497
+  _globals['_HOSTSTATUS_PORTSENTRY']._serialized_end=1577
+  _globals['_PORTS']._serialized_start=1579
+  _globals['_PORTS']._serialized_end=1667
+  _globals['_ADDRESS']._serialized_start=1670
+  _globals['_ADDRESS']._serialized_end=1987
+  _globals['_ADDRESS_KIND']._serialized_start=1877
+  _globals['_ADDRESS_KIND']._serialized_end=1987
+  _globals['_LISTHOSTSREQUEST']._serialized_start=1989
+  _globals['_LISTHOSTSREQUEST']._serialized_end=2044
+  _globals['_LISTHOSTSRESPONSE']._serialized_start=2046
+  _globals['_LISTHOSTSRESPONSE']._serialized_end=2110
+  _globals['_HOSTSERVICE']._serialized_start=2113
+  _globals['_HOSTSERVICE']._serialized_end=2242
 # @@protoc_insertion_point(module_scope)
