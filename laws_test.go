@@ -12,6 +12,7 @@ package laws_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os/exec"
 	"slices"
@@ -154,41 +155,129 @@ func mayImport(from, to layer, path string) bool {
 	return to < from
 }
 
-// restricted names, for each import that is confined, the package trees that may have it.
+// restricted names, for each import that is confined, the package trees that may have it: each library has its home, and
+// what it is used for is done there once.
 var restricted = map[string][]string{
 	"os/exec":                                {"server/internal/hostcmd", "server/internal/testenv", "runtime/agent", "clients/cli"},
-	"github.com/dgraph-io/badger/v4":         {"server/internal/store"},
-	"github.com/lxc/go-lxc":                  {"server/cmd/hearth-lxc"},
-	"C":                                      {"server/cmd/hearth-lxc"},
-	"github.com/vishvananda/netlink":         {"server/internal/host"},
-	"github.com/google/nftables":             {"server/internal/host"},
-	"github.com/miekg/dns":                   {"server/internal/host/dnsserver"},
-	"github.com/pires/go-proxyproto":         {"server/internal/rpc", "server/internal/door"},
-	"github.com/fullstorydev/grpchan":        {"server/internal/rpc"},
-	"connectrpc.com/connect/v2":              {"server/internal/rpc"},
-	"github.com/grpc-ecosystem/grpc-gateway": {"server/internal/rpc", "api/gen"},
+	"C":                                      {},
+	"io/ioutil":                              {},
+	"buf.build/gen/go":                       {"api/gen"},
 	"buf.build/go/protovalidate":             {"server/internal/rpc"},
-	"github.com/diskfs/go-diskfs":            {"api/s9pk", "server/internal/artifact", "server/internal/host"},
+	"connectrpc.com/connect/v2":              {"server/internal/rpc"},
+	"github.com/dgraph-io/badger/v4":         {"server/internal/store"},
+	"github.com/dunglas/httpsfv":             {"api/httpsig"},
+	"github.com/fullstorydev/grpchan":        {"server/internal/rpc"},
+	"github.com/fxamacker/cbor":              {"api/s9pk/legacy"},
+	"github.com/google/go-cmp":               {"server/internal/host/lxc/lxctest"},
 	"github.com/google/go-containerregistry": {"clients/cli", "server/internal/artifact"},
+	"github.com/google/nftables":             {"server/internal/host/nft", "server/internal/host/platform"}, // the second asks the kernel for them
+	"github.com/google/renameio":             {"server/internal/atomicfile"},
+	"github.com/grpc-ecosystem/grpc-gateway": {"server/internal/rpc", "api/gen"},
+	"github.com/klauspost/compress":          {"clients/cli/internal/image"},
+	"github.com/lxc/go-lxc":                  {"server/cmd/hearth-lxc"},
+	"github.com/mattn/go-runewidth":          {"clients/cli"},
+	"github.com/mdlayher/netlink":            {"server/internal/host/nft"},
+	"github.com/miekg/dns":                   {"server/internal/host/dnsserver"},
+	"github.com/moby/sys/mountinfo":          {"server/internal/host/mount"},
+	"github.com/nicksnyder/go-i18n":          {"api/text"},
+	"github.com/oklog/ulid":                  {"api/ids"},
+	"github.com/pires/go-proxyproto":         {"server/internal/rpc", "server/internal/door"},
 	"github.com/prometheus":                  {"server/internal/rpc/telemetry"},
-	"go.opentelemetry.io":                    {"server/internal/rpc/telemetry"},
 	"github.com/robfig/cron/v3":              {"server/internal/reconcile"},
 	"github.com/spf13/cobra":                 {"clients/cli", "server/cmd"},
-	"github.com/nicksnyder/go-i18n":          {"api/text"},
-	"io/ioutil":                              {},
+	"github.com/spf13/pflag":                 {"clients/cli", "runtime/agent", "server/cmd"},
 	"github.com/stretchr/testify":            {},
+	"github.com/vishvananda/netlink":         {"server/internal/host"},
+	"github.com/zeebo/blake3":                {"api/merkle", "api/sign"},
+	"go.opentelemetry.io":                    {"server/internal/rpc/telemetry"},
+	"go.yaml.in/yaml/v3":                     {"clients/cli"},
+	"golang.org/x/crypto/argon2":             {"server/internal/account", "server/internal/seal"}, // passwords are checked, keys are wrapped
+	"golang.org/x/crypto/chacha20poly1305":   {"server/internal/seal"},
+	"golang.org/x/crypto/cryptobyte":         {"server/internal/door"},
+	"golang.org/x/crypto/nacl":               {"server/internal/seal"},
+	"golang.org/x/sync":                      {"api/merkle", "server/internal/daemon"},
+	"golang.org/x/term":                      {"clients/cli", "runtime/agent/internal/startcontainer", "server/cmd/hearthd"},
+	"golang.org/x/text":                      {"api/text"},
+	"google.golang.org/genproto":             {"api/gen", "server/internal/rpc"},
+	"google.golang.org/grpc/reflection":      {"server/internal/rpc"},
+	"lukechampine.com/blake3":                {"api/merkle"},
+	"google.golang.org/grpc": {"api/fault", "api/gen", "clients/cli", "clients/go", "runtime/agent/internal", "server/internal/door", "server/internal/rpc",
+		"server/internal/runner"}, // wires, and the two ends of what outlives the daemon
 }
+
+// anywhere are the libraries that any package may import: the contract's own form, and the kernel's.
+var anywhere = []string{"google.golang.org/protobuf", "golang.org/x/sys"}
 
 func TestRestrictedImports(t *testing.T) {
 	t.Parallel()
 	for _, p := range goPackages(t) {
 		for _, imported := range p.Imports {
-			for name, trees := range restricted {
-				if !within(imported, name) || slices.ContainsFunc(trees, func(tree string) bool { return within(p.path(), tree) }) {
-					continue
-				}
-				t.Errorf("%s must not import %s: allowed in %q", p.path(), imported, trees)
+			if why := mayHave(p.path(), imported); why != "" {
+				t.Errorf("%s must not import %s: %s", p.path(), imported, why)
 			}
+		}
+	}
+}
+
+// mayHave says why a package may not import another, and nothing when it may.
+func mayHave(path, imported string) string {
+	home := false
+	for name, trees := range restricted {
+		if !within(imported, name) {
+			continue
+		}
+		home = true
+		if !slices.ContainsFunc(trees, func(tree string) bool { return within(path, tree) }) {
+			return fmt.Sprintf("allowed in %q", trees)
+		}
+	}
+	first, _, _ := strings.Cut(imported, "/")
+	if foreign := strings.Contains(first, ".") && !strings.HasPrefix(imported, module); foreign && !home &&
+		!slices.ContainsFunc(anywhere, func(name string) bool { return within(imported, name) }) {
+		return "it has no home: give it one in the table 'restricted' of laws_test.go"
+	}
+	return ""
+}
+
+func TestTheImportLawTellsThemApart(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		path, imported string
+		allowed        bool
+	}{
+		{"server/internal/store", "github.com/dgraph-io/badger/v4", true},
+		{"server/internal/store", "github.com/dgraph-io/badger/v4/options", true},
+		{"server/internal/install", "github.com/dgraph-io/badger/v4", false},
+		{"server/internal/rpc/staterpc", "google.golang.org/grpc", true},
+		{"server/internal/hosts", "google.golang.org/grpc/codes", false},
+		{"clients/go", "google.golang.org/grpc/reflection", false}, // the narrower rule holds too
+		{"server/internal/install", "google.golang.org/protobuf/proto", true},
+		{"server/internal/install", "golang.org/x/sys/unix", true},
+		{"server/internal/install", "os", true},
+		{"server/internal/install", "os/exec", false},
+		{"server/internal/install", "example.org/new/library", false},
+		{"server/internal/install", module + "api/ids", true},
+	} {
+		if got := mayHave(c.path, c.imported) == ""; got != c.allowed {
+			t.Errorf("%s imports %s: %v, should be %v", c.path, c.imported, got, c.allowed)
+		}
+	}
+}
+
+// A rule whose library is gone says nothing: it is taken out of the table.
+func TestEveryRuleOfImportsIsNeeded(t *testing.T) {
+	t.Parallel()
+	used := make(map[string]bool)
+	for _, p := range goPackages(t) {
+		for _, imported := range p.Imports {
+			for name := range restricted {
+				used[name] = used[name] || within(imported, name)
+			}
+		}
+	}
+	for name, trees := range restricted {
+		if len(trees) > 0 && !used[name] {
+			t.Errorf("nothing imports %s: its rule can go", name)
 		}
 	}
 }

@@ -535,7 +535,7 @@ func TestProgressIsToldFromOutsideOfTheStep(t *testing.T) {
 		if s := p.GetStatus(); s.GetStep() != "b" || s.GetDone() != 1 || s.GetTotal() != 2 || s.GetUnits() != "files" || s.GetMessage() != "half" || s.GetFraction() != 0.75 {
 			t.Errorf("progress is %v", s)
 		}
-		w.settled(id)
+		time.Sleep(2 * time.Minute)
 		w.e.Tell(id, 2, 2, "files", "late")
 		if _, there := store.Ephemeral[*operationsv1.Progress](w.st, id); there {
 			t.Error("progress outlives its operation")
