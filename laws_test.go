@@ -4,6 +4,7 @@
 //
 //	laws_test.go           layers, restricted imports
 //	laws_contract_test.go  the contract: access, kinds, reasons, names, generated code
+//	laws_names_test.go     names that are none in some language
 //	laws_owners_test.go    one writer for each part of a row
 //	laws_layers_test.go    a change of the contract fails where it is used
 //	laws_source_test.go    sources: package comments, sizes, skipped tests
