@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
 
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 
@@ -37,9 +38,9 @@ func (a *app) sessionsListCommand() *cobra.Command {
 					if s.GetCurrent() {
 						mark = "*"
 					}
-					table = append(table, []string{mark, s.GetId(), s.GetAccount(), word(s.GetClient()), since(s.GetUseTime()), s.GetAddress(), s.GetUserAgent()})
+					table = append(table, []string{mark, s.GetId(), s.GetAccount(), word(s.GetClient()), since(s.GetUseTime()), a.sessionEnd(s), s.GetAddress(), s.GetUserAgent()})
 				}
-				return a.table([]string{"", "id", "account", "client", "used", "address", "agent"}, table)
+				return a.table([]string{"", "id", "account", "client", "used", "ends", "address", "agent"}, table)
 			})
 		},
 	}
@@ -47,6 +48,14 @@ func (a *app) sessionsListCommand() *cobra.Command {
 	c.Flags().BoolVar(&all, "all", false, "those of all accounts")
 	_ = c.RegisterFlagCompletionFunc("account", a.completeAccount)
 	return c
+}
+
+// sessionEnd says when a session ends at the latest, if nobody ends it.
+func (a *app) sessionEnd(s *accountsv1.Session) string {
+	if !s.GetLasting() {
+		return a.say("sessions.closed", nil)
+	}
+	return s.GetExpireTime().AsTime().Local().Format(time.DateOnly)
 }
 
 func (a *app) sessionsEndCommand() *cobra.Command {

@@ -31,8 +31,6 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/testing/protocmp"
-
-	"github.com/hearthos/hearth/server/internal/testenv"
 )
 
 const (
@@ -81,7 +79,7 @@ type wires struct {
 
 func newWires(t *testing.T, m *machine) *wires {
 	t.Helper()
-	testenv.Require(t, "node")
+	needClient(t)
 	dir := publicDir(t)
 	w := &wires{machine: m, t: t, rootPEM: filepath.Join(dir, "root.crt"), goclient: filepath.Join(dir, "goclient"), grpcurl: filepath.Join(dir, "grpcurl")}
 	w.socket = strings.TrimSpace(m.must("readlink", filepath.Join(m.state, "hearthd.sock")))
@@ -89,7 +87,6 @@ func newWires(t *testing.T, m *machine) *wires {
 	// The caches of the one who tests are nobody else's: the user without rights could not run it from there.
 	outside(t, "cp", strings.TrimSpace(outside(t, "go", "tool", "-n", "grpcurl")), w.grpcurl)
 	outside(t, "cp", m.root(), w.rootPEM)
-	outside(t, "npm", "run", "build", "--silent", "--prefix", "../../sdk-ts/packages/api")
 	w.nodejs, _ = filepath.Abs("testdata/client.mjs")
 	_, w.reader = m.token("viewer of the contract", "viewer")
 	return w
