@@ -322,7 +322,7 @@ func (feed) Watch(req *statev1.WatchRequest, stream grpc.ServerStreamingServer[s
 	}
 	if req.GetTargets()[0].GetSelectors() != nil && req.GetTargets()[0].GetSelectors()[0].GetId() == slowOperation {
 		ch := op(operationsv1.OperationStatus_STATE_RUNNING, 0)
-		if err := stream.Send(&statev1.WatchResponse{Updates: []*statev1.Update{{Target: id, Changes: []*statev1.Change{ch}, Revision: 7}}}); err != nil {
+		if err := stream.Send(&statev1.WatchResponse{Updates: []*statev1.Update{{Targets: []string{id}, Changes: []*statev1.Change{ch}, Revision: 7}}}); err != nil {
 			return err
 		}
 		<-stream.Context().Done()
@@ -337,12 +337,12 @@ func (feed) Watch(req *statev1.WatchRequest, stream grpc.ServerStreamingServer[s
 		"p": {pkg}, "cli": {pkg, {Revision: 8, Kind: "task", Id: "hello/first"}},
 	}[id]
 	for _, ch := range changes {
-		if err := stream.Send(&statev1.WatchResponse{Updates: []*statev1.Update{{Target: id, Changes: []*statev1.Change{ch}, Revision: ch.GetRevision()}}}); err != nil {
+		if err := stream.Send(&statev1.WatchResponse{Updates: []*statev1.Update{{Targets: []string{id}, Changes: []*statev1.Change{ch}, Revision: ch.GetRevision()}}}); err != nil {
 			return err
 		}
 	}
 	if id == "cli" {
-		if err := stream.Send(&statev1.WatchResponse{Updates: []*statev1.Update{{Target: id, Phase: statev1.Update_PHASE_SNAPSHOT, Revision: 8, Bookmark: "b8"}}}); err != nil {
+		if err := stream.Send(&statev1.WatchResponse{Updates: []*statev1.Update{{Targets: []string{id}, Phase: statev1.Update_PHASE_SNAPSHOT, Revision: 8, Bookmark: "b8"}}}); err != nil {
 			return err
 		}
 		return fault.Status(fault.New(metav1.Reason_REASON_PERMISSION_DENIED, "the token is no longer valid")).Err()

@@ -243,7 +243,7 @@ func TestUploadGivesUpWhenNothingArrives(t *testing.T) {
 
 // change returns an update of one change.
 func change(rev uint64, bookmark string) *statev1.Update {
-	return &statev1.Update{Target: "a", Phase: statev1.Update_PHASE_CHANGES, Bookmark: bookmark, Changes: []*statev1.Change{{Revision: rev, Kind: "k", Id: fmt.Sprint(rev)}}}
+	return &statev1.Update{Targets: []string{"a"}, Phase: statev1.Update_PHASE_CHANGES, Bookmark: bookmark, Changes: []*statev1.Change{{Revision: rev, Kind: "k", Id: fmt.Sprint(rev)}}}
 }
 
 func TestWatchSurvivesARestart(t *testing.T) {
@@ -262,8 +262,8 @@ func TestWatchSurvivesARestart(t *testing.T) {
 		}
 	}
 	stopping := fault.Status(fault.New(metav1.Reason_REASON_UNAVAILABLE, "the server is stopping")).Err()
-	snapshot := &statev1.Update{Target: "a", Phase: statev1.Update_PHASE_SNAPSHOT, Bookmark: "b3", Changes: []*statev1.Change{{Revision: 2, Id: "2"}, {Revision: 3, Id: "3"}}}
-	ephemeral := &statev1.Update{Target: "a", Phase: statev1.Update_PHASE_CHANGES, Changes: []*statev1.Change{{Id: "e"}}}
+	snapshot := &statev1.Update{Targets: []string{"a"}, Phase: statev1.Update_PHASE_SNAPSHOT, Bookmark: "b3", Changes: []*statev1.Change{{Revision: 2, Id: "2"}, {Revision: 3, Id: "3"}}}
+	ephemeral := &statev1.Update{Targets: []string{"a"}, Phase: statev1.Update_PHASE_CHANGES, Changes: []*statev1.Change{{Id: "e"}}}
 	s := &server{}
 	path, kill := s.local(t)
 	killed := func(updates ...*statev1.Update) script {
@@ -299,6 +299,49 @@ func TestWatchSurvivesARestart(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"", "b3", "b5", "b7", "b7"}, bookmarks); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// An update of several targets is shown for each of them, without what that one has seen already.
+func TestWatchTellsTargetsApart(t *testing.T) {
+	t.Parallel()
+	type script = func(*statev1.WatchRequest, grpc.ServerStreamingServer[statev1.WatchResponse]) error
+	var again []*statev1.Target
+	both := func(rev uint64, bookmark string) *statev1.Update {
+		u := change(rev, bookmark)
+		u.Targets = []string{"a", "b"}
+		return u
+	}
+	s := &server{watch: []script{
+		func(_ *statev1.WatchRequest, stream grpc.ServerStreamingServer[statev1.WatchResponse]) error {
+			for _, u := range []*statev1.Update{both(1, "m1"), change(2, "")} {
+				if err := stream.Send(&statev1.WatchResponse{Updates: []*statev1.Update{u}}); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		func(req *statev1.WatchRequest, stream grpc.ServerStreamingServer[statev1.WatchResponse]) error {
+			again = req.GetTargets()
+			return stream.Send(&statev1.WatchResponse{Updates: []*statev1.Update{both(2, ""), both(3, "m3")}})
+		},
+	}}
+	path, _ := s.local(t)
+	var got []string
+	err := dial(t, path, hearth.Options{}).Watch(t.Context(), []*statev1.Target{{Id: "a"}, {Id: "b"}}, func(u *statev1.Update) (bool, error) {
+		for _, ch := range u.GetChanges() {
+			got = append(got, strings.Join(u.GetTargets(), "+")+ch.GetId())
+		}
+		return got[len(got)-1] == "b3", nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"a1", "b1", "a2", "b2", "a3", "b3"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if len(again) != 2 || again[0].GetBookmark() != "m1" || again[1].GetBookmark() != "m1" {
+		t.Errorf("the stream goes on from %v", again)
 	}
 }
 
@@ -397,7 +440,7 @@ func TestWatchGoesOnThoughNothingHappenedBeforeTheServerWent(t *testing.T) {
 			return fault.Status(fault.New(metav1.Reason_REASON_UNAVAILABLE, "the server ends")).Err()
 		},
 		func(req *statev1.WatchRequest, stream grpc.ServerStreamingServer[statev1.WatchResponse]) error {
-			return stream.Send(&statev1.WatchResponse{Updates: []*statev1.Update{{Target: "a", Bookmark: "from " + req.GetTargets()[0].GetBookmark()}}})
+			return stream.Send(&statev1.WatchResponse{Updates: []*statev1.Update{{Targets: []string{"a"}, Bookmark: "from " + req.GetTargets()[0].GetBookmark()}}})
 		},
 	}}
 	path, _ := s.local(t)
@@ -416,7 +459,7 @@ func TestWatchTellsThatItsReaderIsDoneWithAFailure(t *testing.T) {
 	t.Parallel()
 	s := &server{watch: []func(*statev1.WatchRequest, grpc.ServerStreamingServer[statev1.WatchResponse]) error{
 		func(_ *statev1.WatchRequest, stream grpc.ServerStreamingServer[statev1.WatchResponse]) error {
-			return stream.Send(&statev1.WatchResponse{Updates: []*statev1.Update{{Target: "a"}}})
+			return stream.Send(&statev1.WatchResponse{Updates: []*statev1.Update{{Targets: []string{"a"}}}})
 		},
 	}}
 	path, _ := s.local(t)

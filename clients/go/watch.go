@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	logsv1 "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"
 	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
 	"google.golang.org/protobuf/proto"
 )
 
-// Watch follows the targets and calls fn for each update in order, until fn says that it is done or fails, ctx ends, or
+// Watch follows the targets and calls fn for each update in order, with one target at a time, until fn says that it is done or fails, ctx ends, or
 // the server refuses. When the server goes away, Watch goes on with it when it is back: every target from its last
 // bookmark, leaving out what fn has seen, so that fn sees each durable change exactly once. A target that was not yet
 // through with its snapshot begins it anew, which its updates tell (PHASE_SNAPSHOT). A server that cannot be reached at
@@ -92,17 +93,34 @@ func (w *watch) run(ctx context.Context, c *Client, p *pause) (done bool, err er
 	}
 }
 
+// update hands an update to fn, once for each of its targets.
 func (w *watch) update(u *statev1.Update) (bool, error) {
-	p := w.places[u.GetTarget()]
+	for i := range u.GetTargets() {
+		one := u
+		if len(u.GetTargets()) > 1 {
+			one = &statev1.Update{
+				Targets: u.GetTargets()[i : i+1], Phase: u.GetPhase(), Changes: u.GetChanges(),
+				Bookmark: u.GetBookmark(), Revision: u.GetRevision(), BootId: u.GetBootId(),
+			}
+		}
+		if done, err := w.one(one); done || err != nil {
+			return done, err
+		}
+	}
+	return false, nil
+}
+
+// one hands an update of one target to fn.
+func (w *watch) one(u *statev1.Update) (bool, error) {
+	p := w.places[u.GetTargets()[0]]
 	if p == nil {
 		return w.fn(u)
 	}
-	known := p.target.GetBookmark() != "" && u.GetPhase() == statev1.Update_PHASE_CHANGES && p.unseen(u)
 	newest := p.seen
 	for _, ch := range u.GetChanges() {
 		newest = max(newest, ch.GetRevision())
 	}
-	if !known {
+	if p.target.GetBookmark() == "" || u.GetPhase() != statev1.Update_PHASE_CHANGES || !p.unseen(u) {
 		if done, err := w.fn(u); done || err != nil {
 			return done, err
 		}
@@ -115,17 +133,13 @@ func (w *watch) update(u *statev1.Update) (bool, error) {
 }
 
 // unseen leaves out the changes fn saw after the bookmark from which the stream went on, and tells whether that leaves
-// nothing of the update.
+// nothing of the update. The changes themselves are other targets' too.
 func (p *place) unseen(u *statev1.Update) bool {
-	kept := u.GetChanges()[:0]
-	for _, ch := range u.GetChanges() {
-		if ch.GetRevision() == 0 || ch.GetRevision() > p.seen {
-			kept = append(kept, ch)
-		}
-	}
-	known := len(kept) == 0 && len(u.GetChanges()) > 0 && u.GetBookmark() == ""
-	u.Changes = kept
-	return known
+	had := len(u.GetChanges())
+	u.Changes = slices.DeleteFunc(slices.Clone(u.GetChanges()), func(ch *statev1.Change) bool {
+		return ch.GetRevision() != 0 && ch.GetRevision() <= p.seen
+	})
+	return len(u.GetChanges()) == 0 && had > 0 && u.GetBookmark() == ""
 }
 
 // ReadLogs calls fn for each line of a log, the oldest first. When it follows the log, it goes on by itself after a

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/metadata"
 
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
@@ -39,6 +41,28 @@ type hearthFeed struct{ socket string }
 
 func (f *hearthFeed) name() string { return "hearth" }
 
+// pid is that of whoever listens.
+func (f *hearthFeed) pid() (int, error) {
+	conn, err := net.Dial("unix", f.socket)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	raw, err := conn.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var peer *unix.Ucred
+	var failed error
+	if err := raw.Control(func(fd uintptr) { peer, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
+		return 0, err
+	}
+	if failed != nil {
+		return 0, failed
+	}
+	return int(peer.Pid), nil
+}
+
 func (f *hearthFeed) open(ctx context.Context) (client, error) {
 	c, err := hearth.Dial(ctx, "unix:"+f.socket, hearth.Options{})
 	return &hearthClient{socket: f.socket, conns: []*hearth.Client{c}}, err
@@ -64,7 +88,8 @@ func (c *hearthClient) watch(ctx context.Context, watchers int, shared bool, tol
 	targets := make([]*statev1.Target, watchers)
 	place := make(map[string]int, watchers)
 	for i := range targets {
-		targets[i] = &statev1.Target{Id: fmt.Sprint(i), Selectors: []*statev1.Selector{{Kind: "preferences"}}}
+		// No two select alike, or they would be one to the server.
+		targets[i] = &statev1.Target{Id: fmt.Sprint(i), Selectors: []*statev1.Selector{{Kind: "preferences"}, {Kind: "package", Id: fmt.Sprint("p", i)}}}
 		place[targets[i].GetId()] = i
 	}
 	each := 1
@@ -95,12 +120,14 @@ func (c *hearthClient) watch(ctx context.Context, watchers int, shared bool, tol
 				for _, u := range resp.GetUpdates() {
 					if u.GetPhase() == statev1.Update_PHASE_SNAPSHOT {
 						if u.GetBookmark() != "" {
-							begun.Done()
+							begun.Add(-len(u.GetTargets()))
 						}
 						continue
 					}
-					for _, ch := range u.GetChanges() {
-						told(place[u.GetTarget()], ch.GetResource().GetPreferences().GetSpec().GetValues()[key])
+					for _, target := range u.GetTargets() {
+						for _, ch := range u.GetChanges() {
+							told(place[target], ch.GetResource().GetPreferences().GetSpec().GetValues()[key])
+						}
 					}
 				}
 			}
@@ -160,6 +187,8 @@ func (e *etcd) stop() {
 }
 
 func (e *etcd) name() string { return "etcd " + e.version }
+
+func (e *etcd) pid() (int, error) { return e.cmd.Process.Pid, nil }
 
 func (e *etcd) open(context.Context) (client, error) {
 	c := &etcdClient{address: "unix:" + filepath.Join(e.dir, strings.TrimPrefix(socket, "unix://"))}

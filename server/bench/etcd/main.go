@@ -2,8 +2,9 @@
 // unix sockets and with the same guarantee: a write is answered when it is synced to the disk. It is a module of its own
 // so that nothing of etcd is a dependency of Hearth. Run by itself as "etcd serve" it is the newest etcd, from its source.
 //
-//	main.go      what is measured and how it is told
+//	main.go      what is measured, by turns
 //	measure.go   one measurement
+//	report.go    how it is told
 //	feeds.go     the two feeds
 package main
 
@@ -13,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"time"
 
 	"go.etcd.io/etcd/server/v3/etcdmain"
@@ -23,28 +25,42 @@ func main() {
 		etcdmain.Main(os.Args[1:])
 		return
 	}
-	socket := flag.String("hearth", "", "socket of a Hearth daemon")
-	debian := flag.String("debian", "", "program of Debian's etcd; without it only the newest is measured")
-	window := flag.Duration("window", 2*time.Second, "how long one measurement writes")
+	var o options
+	flag.StringVar(&o.socket, "hearth", "", "socket of a Hearth daemon")
+	flag.StringVar(&o.debian, "debian", "", "program of Debian's etcd; without it only the newest is measured")
+	flag.DurationVar(&o.window, "window", time.Second, "how long one measurement writes")
+	flag.IntVar(&o.turns, "turns", 3, "how often each is measured")
+	only := flag.String("only", "", "regular expression of the cases to measure")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *socket, *debian, *window); err != nil {
+	var err error
+	if o.only, err = regexp.Compile(*only); err == nil {
+		err = run(ctx, o)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
+type options struct {
+	socket, debian string
+	window         time.Duration
+	turns          int
+	only           *regexp.Regexp
+}
+
 // run measures every case on every feed by turns.
-func run(ctx context.Context, socket, debian string, window time.Duration) error {
-	feeds := []feed{&hearthFeed{socket: socket}}
+func run(ctx context.Context, o options) error {
+	feeds := []feed{&hearthFeed{socket: o.socket}}
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	etcds := [][]string{{self, "serve"}}
-	if debian != "" {
-		etcds = append(etcds, []string{debian})
+	if o.debian != "" {
+		etcds = append(etcds, []string{o.debian})
 	}
 	for _, command := range etcds {
 		e, err := startEtcd(ctx, command)
@@ -54,24 +70,22 @@ func run(ctx context.Context, socket, debian string, window time.Duration) error
 		defer e.stop()
 		feeds = append(feeds, e)
 	}
-	fmt.Printf("  %-44s %9s %11s %9s %9s %9s\n", "", "puts/s", "deliveries", "p50 ms", "p99 ms", "of etcd's")
-	for _, c := range cases(window) {
-		var ours result
-		fmt.Printf("  %s\n", c)
-		for i, f := range feeds {
-			r, err := measure(ctx, f, c)
-			if err != nil {
-				return fmt.Errorf("%s, %s: %w", f.name(), c, err)
-			}
-			if i == 0 {
-				ours = r
-			}
-			fmt.Printf("    %-42s %9.0f %11.0f %9.2f %9.2f", f.name(), r.puts, r.deliveries, r.p50, r.p99)
-			if i > 0 {
-				fmt.Printf("  puts %.2f, deliveries %.2f, p99 %.2f", ours.puts/r.puts, ours.deliveries/r.deliveries, ours.p99/r.p99)
-			}
-			fmt.Println()
+	header()
+	for _, c := range cases(o.window) {
+		if !o.only.MatchString(c.String()) {
+			continue
 		}
+		taken := make([][]result, len(feeds))
+		for range o.turns {
+			for i, f := range feeds {
+				r, err := measure(ctx, f, c)
+				if err != nil {
+					return fmt.Errorf("%s, %s: %w", f.name(), c, err)
+				}
+				taken[i] = append(taken[i], r)
+			}
+		}
+		tell(c, feeds, taken)
 	}
 	return nil
 }

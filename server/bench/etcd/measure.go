@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -37,12 +38,14 @@ func (c testCase) String() string {
 	return fmt.Sprintf("%d watchers (%s), %d writers, %s", c.watchers, shape, c.writers, pace)
 }
 
-// result is a rate in 1/s, and milliseconds from before a put to the delivery; without watchers, to the answer.
-type result struct{ puts, deliveries, p50, p99 float64 }
+// result is a rate in 1/s, milliseconds from before a put to the delivery (without watchers, to the answer), and the
+// microseconds of CPU that server and client took for each delivery (without watchers, for each put).
+type result struct{ puts, deliveries, p50, p99, server, client float64 }
 
 // feed is a server that is written to and watched.
 type feed interface {
 	name() string
+	pid() (int, error) // of the server
 	// open makes clients; put is safe for concurrent use, and watch begins so many watchers and returns when all of them
 	// have begun. told is called for each value that a watcher is told, by one goroutine at a time for each watcher.
 	open(ctx context.Context) (client, error)
@@ -89,6 +92,10 @@ func measure(ctx context.Context, f feed, c testCase) (result, error) {
 			return result{}, err
 		}
 	}
+	before, err := spent(f)
+	if err != nil {
+		return result{}, err
+	}
 	begin := time.Now()
 	puts, err := write(ctx, cl, c, origin, func(w int, took time.Duration) {
 		if c.watchers == 0 {
@@ -105,10 +112,50 @@ func measure(ctx context.Context, f feed, c testCase) (result, error) {
 		}
 	}
 	whole := time.Since(begin)
+	after, err := spent(f)
+	if err != nil {
+		return result{}, err
+	}
 	flat := slices.Concat(late...)
 	slices.Sort(flat)
 	at := func(q int) float64 { return float64(flat[(len(flat)-1)*q/100].Microseconds()) / 1000 }
-	return result{puts: float64(puts) / wrote.Seconds(), deliveries: float64(delivered.Load()) / whole.Seconds(), p50: at(50), p99: at(99)}, nil
+	each := float64(max(delivered.Load(), puts))
+	return result{
+		puts: float64(puts) / wrote.Seconds(), deliveries: float64(delivered.Load()) / whole.Seconds(), p50: at(50), p99: at(99),
+		server: (after.server - before.server) * 1e6 / each, client: (after.client - before.client) * 1e6 / each,
+	}, nil
+}
+
+// cpu is how many seconds of CPU time processes have taken.
+type cpu struct{ server, client float64 }
+
+func spent(f feed) (cpu, error) {
+	pid, err := f.pid()
+	if err != nil {
+		return cpu{}, err
+	}
+	server, err := secondsOf(pid)
+	if err != nil {
+		return cpu{}, err
+	}
+	client, err := secondsOf(os.Getpid())
+	return cpu{server, client}, err
+}
+
+// secondsOf reads the CPU time of a process, in user space and in the kernel.
+func secondsOf(pid int) (float64, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	// The name of the program stands in brackets and may hold anything.
+	fields := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:]))
+	var user, system int64
+	if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
+		return 0, err
+	}
+	const ticks = 100 // a second, on every architecture that Linux tells user space about
+	return float64(user+system) / ticks, nil
 }
 
 // write lets the writers write and returns how many puts were answered.

@@ -156,10 +156,10 @@ func (h *Hub) unary(ctx context.Context, m *method, handler grpc.MethodHandler, 
 // stream carries out every other call.
 func (h *Hub) stream(ss grpc.ServerStream, m *method, handler grpc.StreamHandler, early bool) error {
 	c := h.newCall(ss.Context(), m.procedure, m, true)
-	ctx, end := context.WithCancelCause(ss.Context())
+	cancelled, end := context.WithCancelCause(ss.Context())
 	defer end(nil)
 	c.end = end
-	err := c.through(context.WithValue(ctx, callKey{}, c), h.list, func(ctx context.Context) error {
+	err := c.through(context.WithValue(cancelled, callKey{}, c), h.list, func(ctx context.Context) error {
 		impl, err := h.answers(m)
 		if err != nil {
 			return err
@@ -169,10 +169,10 @@ func (h *Hub) stream(ss grpc.ServerStream, m *method, handler grpc.StreamHandler
 			return err
 		}
 		defer forget()
-		return handler(impl, &serverStream{ServerStream: ss, ctx: ctx, call: c, hub: h, early: early})
+		return handler(impl, &serverStream{ServerStream: ss, ctx: ctx, ended: cancelled, call: c, hub: h, early: early})
 	})
 	if err != nil {
-		return c.told(ctx, err)
+		return c.told(cancelled, err)
 	}
 	return nil
 }
@@ -201,6 +201,7 @@ func (h *Hub) answers(m *method) (any, error) {
 type serverStream struct {
 	grpc.ServerStream
 	ctx   context.Context
+	ended context.Context // what of ctx ends, which is quicker asked
 	call  *Call
 	hub   *Hub
 	early bool // send headers after the first message received
@@ -226,8 +227,8 @@ func (s *serverStream) RecvMsg(m any) error {
 }
 
 func (s *serverStream) SendMsg(m any) error {
-	if s.ctx.Err() != nil {
-		return context.Cause(s.ctx)
+	if s.ended.Err() != nil {
+		return context.Cause(s.ended)
 	}
 	return s.ServerStream.SendMsg(m)
 }

@@ -88,7 +88,7 @@ type state struct {
 
 func (s state) Watch(req *statev1.WatchRequest, stream grpc.ServerStreamingServer[statev1.WatchResponse]) error {
 	if !s.quiet {
-		if err := stream.Send(&statev1.WatchResponse{Updates: []*statev1.Update{{Target: req.GetTargets()[0].GetId(), Revision: 7}}}); err != nil {
+		if err := stream.Send(&statev1.WatchResponse{Updates: []*statev1.Update{{Targets: []string{req.GetTargets()[0].GetId()}, Revision: 7}}}); err != nil {
 			return err
 		}
 	}

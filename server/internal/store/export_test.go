@@ -3,11 +3,17 @@ package store
 // Poll is Next without the waiting: ready says whether there was something.
 func (w *Watcher) Poll() (b Batch, ready bool, err error) {
 	for {
-		b, ready, _, err = w.poll()
+		b, ready, _, err = w.poll(&glance{})
 		if ready || err != nil || w.at >= w.s.published.Load() {
 			return b, ready, err
 		}
 	}
+}
+
+// Poll is Next without the waiting; through says whether a watcher has seen all there is.
+func (f *Feed) Poll() (pieces []Piece, through func(watcher int) bool, err error) {
+	pieces, _, _, err = f.poll()
+	return pieces, func(i int) bool { return f.watchers[i].at >= f.s.published.Load() }, err
 }
 
 // Compacted answers the revision up to which the log is cut off.

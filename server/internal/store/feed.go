@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -9,21 +10,27 @@ import (
 const feedBytes = 1 << 20
 
 // Feed follows several watchers for one reader. All wait for the same ring, so they need one goroutine and wake it once,
-// however many they are. It is used by one goroutine at a time, and its watchers by nobody else.
+// however many they are; and what several of them are shown just the same is answered once. It is used by one goroutine
+// at a time, and its watchers by nobody else.
 type Feed struct {
 	s        *Store
 	watchers []*Watcher
 	turn     int // the watcher that is asked first
+	next     time.Time
 }
 
-// Piece is a batch of one watcher of a feed.
+// Piece is a batch of some watchers of a feed: of each it is what Watcher.Next would have answered.
 type Piece struct {
-	Watcher int // its place among those given to Store.Feed
+	Watchers []int // their places among those given to Store.Feed
 	Batch
 }
 
 // Feed makes a feed of watchers of this store.
 func (s *Store) Feed(watchers ...*Watcher) *Feed { return &Feed{s: s, watchers: watchers} }
+
+// Rest has the next call of Next that has to wait for changes also wait until so much time has passed, so that it answers
+// with all that came meanwhile.
+func (f *Feed) Rest(d time.Duration) { f.next = time.Now().Add(d) }
 
 // Next answers what there is for the watchers, at most one batch of each, waiting until there is something. When there is
 // more than fits, those that come last have the first turn next time. It fails as Watcher.Next does, when one of the
@@ -59,20 +66,46 @@ func (f *Feed) Next(ctx context.Context) ([]Piece, error) {
 			return nil, errClosed()
 		case <-ctx.Done():
 		}
+		if err := f.rest(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// rest waits for what Rest was told.
+func (f *Feed) rest(ctx context.Context) error {
+	if f.next.IsZero() {
+		return nil
+	}
+	left := time.Until(f.next)
+	f.next = time.Time{}
+	if left <= 0 {
+		return nil
+	}
+	t := time.NewTimer(left)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-f.s.closing:
+		return errClosed()
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
 // poll asks every watcher once. more tells that one went over revisions that do not match and is not through.
 func (f *Feed) poll() (pieces []Piece, more bool, wake wakes, err error) {
-	size := 0
+	var look glance
+	var all gathered
 	for i := range f.watchers {
 		at := (f.turn + i) % len(f.watchers)
-		if size >= feedBytes {
+		if all.size >= feedBytes {
 			f.turn = at
-			return pieces, more, wake, nil
+			break
 		}
 		w := f.watchers[at]
-		b, ready, news, err := w.poll()
+		b, ready, news, err := w.poll(&look)
 		if err != nil {
 			return nil, false, wake, err
 		}
@@ -84,13 +117,100 @@ func (f *Feed) poll() (pieces []Piece, more bool, wake wakes, err error) {
 			wake.ephemeral = news.ephemeral
 		}
 		if ready {
-			pieces = append(pieces, Piece{Watcher: at, Batch: b})
-			size += b.size
+			all.add(at, b)
 		} else if w.at < f.s.published.Load() {
 			more = true
 		}
 	}
-	return pieces, more, wake, nil
+	return all.pieces, more, wake, nil
+}
+
+// glance is what came after a place of the feed when it was looked at, for the next watcher that is there too. What has
+// come since is found when there is nothing left to answer.
+type glance struct {
+	revision uint64
+	limit    int // 0 before the first look
+	entries  []*entry
+	wake     <-chan struct{}
+}
+
+// after answers up to limit entries that follow a revision, from the ring or, where that does not reach back, from the log.
+func (g *glance) after(s *Store, revision uint64, limit int) ([]*entry, <-chan struct{}, error) {
+	if g.limit == limit && g.revision == revision {
+		return g.entries, g.wake, nil
+	}
+	entries, held, wake := s.ring.after(revision, limit)
+	if !held {
+		var err error
+		if entries, err = s.readLog(revision, limit); err != nil {
+			return nil, wake, err
+		}
+	}
+	*g = glance{revision, limit, entries, wake}
+	return entries, wake, nil
+}
+
+// gathered are the pieces of one call, with what is the same for several watchers once.
+type gathered struct {
+	pieces []Piece
+	places map[outline]int // of the newest piece with an outline; nil while there is one piece
+	size   int
+}
+
+// outline is what batches that are the same have in common, and few others.
+type outline struct {
+	first, last        *shared
+	changes            int
+	bookmark, snapshot bool
+	revision           uint64
+	boot               string
+}
+
+func (g *gathered) add(watcher int, b Batch) {
+	if len(g.pieces) > 0 && g.join(watcher, b) {
+		return
+	}
+	g.pieces = append(g.pieces, Piece{Watchers: []int{watcher}, Batch: b})
+	g.size += b.size
+}
+
+// join adds a watcher to the piece of others, if there is one for it, else notes that its piece comes next.
+func (g *gathered) join(watcher int, b Batch) bool {
+	if g.places == nil {
+		g.places = make(map[outline]int)
+		if first, whole := g.pieces[0].outline(); whole {
+			g.places[first] = 0
+		}
+	}
+	key, whole := b.outline()
+	if !whole {
+		return false
+	}
+	if place, ok := g.places[key]; ok && b.same(g.pieces[place].Batch) {
+		g.pieces[place].Watchers = append(g.pieces[place].Watchers, watcher)
+		return true
+	}
+	g.places[key] = len(g.pieces)
+	return false
+}
+
+// outline answers that of a batch, or false where some change is not shared: then it cannot be told from others.
+func (b Batch) outline() (o outline, whole bool) {
+	o = outline{changes: len(b.Changes), bookmark: b.Bookmark, snapshot: b.Snapshot, revision: b.Revision, boot: b.Boot}
+	if n := len(b.Changes); n > 0 {
+		o.first, o.last = b.Changes[0].shared, b.Changes[n-1].shared
+	}
+	for _, c := range b.Changes {
+		if c.shared == nil {
+			return o, false
+		}
+	}
+	return o, true
+}
+
+// same tells whether two batches of one outline hold the same changes.
+func (b Batch) same(other Batch) bool {
+	return slices.EqualFunc(b.Changes, other.Changes, func(x, y Change) bool { return x.shared == y.shared })
 }
 
 // owes tells whether a watcher went over revisions of others since its last bookmark.
@@ -105,11 +225,11 @@ func (f *Feed) owes() bool {
 
 // bookmarks answers the bookmarks that are owed.
 func (f *Feed) bookmarks() []Piece {
-	var pieces []Piece
+	var all gathered
 	for i, w := range f.watchers {
 		if w.at > w.told {
-			pieces = append(pieces, Piece{Watcher: i, Batch: w.bookmark(Batch{})})
+			all.add(i, w.bookmark(Batch{}))
 		}
 	}
-	return pieces
+	return all.pieces
 }

@@ -386,6 +386,9 @@ func (x *machine) Ephemeral(t *rapid.T) {
 func (x *machine) Connect(t *rapid.T) {
 	c := &client{m: x.m, has: map[string]store.Row{}, eph: map[string]store.Row{}, snapshot: true, hidden: map[string]bool{}, moved: map[string]bool{}}
 	c.want.sels = rapid.SliceOfN(modelSels, 0, 3).Draw(t, "selectors")
+	if n := len(x.clients); n > 0 && rapid.Bool().Draw(t, "twin") {
+		c.want.sels = x.clients[rapid.IntRange(0, n-1).Draw(t, "of")].want.sels
+	}
 	if rapid.IntRange(0, 3).Draw(t, "hide") == 0 {
 		c.hidden["operation"] = true
 	}
@@ -455,6 +458,51 @@ func (x *machine) read(t *rapid.T, c *client) bool {
 		t.Fatalf("%s: %v", told(b), err)
 	}
 	return true
+}
+
+// ReadTogether lets several clients take what one feed tells them.
+func (x *machine) ReadTogether(t *rapid.T) {
+	if len(x.clients) < 2 {
+		t.Skip("no two watch")
+	}
+	some := rapid.Permutation(x.clients).Draw(t, "clients")
+	some = some[:rapid.IntRange(2, len(some)).Draw(t, "number")]
+	watchers := make([]*store.Watcher, len(some))
+	for i, c := range some {
+		watchers[i] = c.w
+	}
+	pieces, through, err := x.s.Feed(watchers...).Poll()
+	if err != nil { // it ends all of them, and one of them rightly
+		if !slices.ContainsFunc(some, func(c *client) bool { return x.expired(t, c.at(), err) }) {
+			t.Fatal(err)
+		}
+		x.clients = slices.DeleteFunc(x.clients, func(c *client) bool { return slices.Contains(some, c) })
+		return
+	}
+	told := map[*client]bool{}
+	for _, p := range pieces {
+		for _, i := range p.Watchers {
+			c := some[i]
+			if told[c] {
+				t.Fatalf("client %d is told twice at once", i)
+			}
+			told[c] = true
+			if err := c.take(p.Batch); err != nil {
+				t.Fatalf("together with %d others: %v", len(p.Watchers)-1, err)
+			}
+		}
+	}
+	for i, c := range some {
+		switch {
+		case told[c]:
+		case !through(i): // it went over some revisions, with the rights of now
+			x.read(t, c)
+		default:
+			if err := c.passed(); err != nil {
+				t.Fatalf("nothing was told: %v", err)
+			}
+		}
+	}
 }
 
 // at is a revision at or before the cursor, as far as a client can know.
@@ -650,7 +698,7 @@ func TestWatchKeepsItsPromises(t *testing.T) {
 		x.open(t)
 		defer x.close(t)
 		t.Repeat(map[string]func(*rapid.T){
-			"commit": x.Commit, "commit more": x.Commit, "connect": x.Connect, "read": x.Read, "read more": x.Read,
+			"commit": x.Commit, "commit more": x.Commit, "connect": x.Connect, "read": x.Read, "read more": x.Read, "read together": x.ReadTogether,
 			"ephemeral": x.Ephemeral, "reopen": x.Reopen, "crash": x.Crash, "rights": x.Rights, "catch up": x.CatchUp, "": x.Check,
 		})
 		x.CatchUp(t)

@@ -155,11 +155,11 @@ func (w *Watcher) Next(ctx context.Context) (Batch, error) {
 }
 
 // poll answers the next piece if there is one; otherwise it may have moved the cursor over what does not match.
-func (w *Watcher) poll() (b Batch, ready bool, wake wakes, err error) {
+func (w *Watcher) poll(look *glance) (b Batch, ready bool, wake wakes, err error) {
 	if w.start {
 		b, err = w.read()
 	} else {
-		b, wake, err = w.follow()
+		b, wake, err = w.follow(look)
 	}
 	if err != nil {
 		return b, false, wake, err
@@ -184,19 +184,16 @@ func (w *Watcher) bookmark(b Batch) Batch {
 
 // follow answers what came after the cursor; without anything, where to wait. A long run of revisions that do not match
 // is reported by a bookmark, so that the caller's context is looked at.
-func (w *Watcher) follow() (Batch, wakes, error) {
+func (w *Watcher) follow(look *glance) (Batch, wakes, error) {
 	var wake wakes
 	b := Batch{Revision: w.at}
 	if w.ephemeral {
 		b.Changes, _, wake.ephemeral = w.news(w.page)
 	}
-	entries, held, more := w.s.ring.after(w.at, w.page)
+	entries, more, err := look.after(w.s, w.at, w.page)
 	wake.durable = more
-	if !held {
-		var err error
-		if entries, err = w.s.readLog(w.at, w.page); err != nil {
-			return Batch{}, wake, err
-		}
+	if err != nil {
+		return Batch{}, wake, err
 	}
 	size, seen := 0, false
 	for _, e := range entries {

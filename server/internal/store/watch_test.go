@@ -220,6 +220,32 @@ func TestUnreadableRowsNeverLeak(t *testing.T) {
 	expect(t, watch(t, s, store.WatchOptions{Readable: func(*store.KindInfo, string) bool { return may }}), "S @5")
 }
 
+// What several watchers of a feed are shown just the same comes once, however each of them selects it; what one of them may
+// not see, or sees otherwise, comes by itself.
+func TestAFeedTellsOnceWhatIsTheSame(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	put(t, s, row("a", "1"))
+	from := func(hidden string, sels ...store.Selector) *store.Watcher {
+		return watch(t, s, store.WatchOptions{From: s.Revision(), Selectors: sels, Readable: func(_ *store.KindInfo, id string) bool { return id != hidden }})
+	}
+	f := s.Feed(from("", store.Selector{Kind: "operation"}), from("", store.Selector{ID: "b"}),
+		from("", store.Selector{Kind: "artifact"}, store.Selector{Kind: "operation"}), from("c"), from("", store.Selector{ID: "b"}, store.Selector{ID: "none"}))
+	put(t, s, row("b", "1"), row("c", "1"))
+	put(t, s, row("b", "2"))
+	pieces, err := f.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range pieces {
+		got = append(got, fmt.Sprint(p.Watchers, " ", told(p.Batch)))
+	}
+	if diff := cmp.Diff([]string{"[0 2] 3:b 3:c 4:b @4", "[1 3 4] 3:b 4:b @4"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestFutureRevisionIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)

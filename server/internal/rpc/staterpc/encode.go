@@ -1,7 +1,9 @@
 package staterpc
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 
 	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
 
@@ -20,64 +22,91 @@ const updates = 1
 type encoder struct {
 	server  *Server
 	targets []target
+	parts   [][]byte // kept for the next update
 }
 
 type target struct {
 	name   string
 	rights store.Rights
-	// The newest bookmark and its revision: most targets of a stream move on together.
-	mark     string
-	revision uint64
 }
 
 // encode makes one message of the pieces.
 func (e *encoder) encode(pieces []store.Piece) (*codec.Encoded, error) {
-	var out, body []byte
+	var out []byte
 	for _, p := range pieces {
-		var err error
-		if body, err = e.update(body[:0], p); err != nil {
-			return nil, err
+		for rest := p.Watchers; len(rest) > 0; {
+			var names []string
+			rights := e.targets[rest[0]].rights
+			names, rest = e.alike(rest, p.Bookmark)
+			var err error
+			if out, err = e.update(out, p.Batch, names, rights); err != nil {
+				return nil, err
+			}
 		}
-		out = protowire.AppendTag(out, updates, protowire.BytesType)
-		out = protowire.AppendBytes(out, body)
 	}
 	return &codec.Encoded{Message: (*statev1.WatchResponse)(nil), Bytes: out}, nil
 }
 
-// update appends the Update of a piece.
-func (e *encoder) update(b []byte, p store.Piece) ([]byte, error) {
-	t := &e.targets[p.Watcher]
-	head := &statev1.Update{Target: t.name, Phase: statev1.Update_PHASE_CHANGES, BootId: p.Boot}
-	if p.Snapshot {
+// alike answers the names of those targets that can have one update, and the others: a bookmark is bound to rights.
+func (e *encoder) alike(watchers []int, bookmark bool) (names []string, others []int) {
+	names = make([]string, 0, len(watchers))
+	rights := e.targets[watchers[0]].rights
+	for _, i := range watchers {
+		if bookmark && e.targets[i].rights != rights {
+			others = append(others, i)
+			continue
+		}
+		names = append(names, e.targets[i].name)
+	}
+	return names, others
+}
+
+// update appends the Update of a batch, as a member of the message.
+func (e *encoder) update(b []byte, batch store.Batch, names []string, rights store.Rights) ([]byte, error) {
+	head := &statev1.Update{Targets: names, Phase: statev1.Update_PHASE_CHANGES, BootId: batch.Boot}
+	if batch.Snapshot {
 		head.Phase = statev1.Update_PHASE_SNAPSHOT
 	}
-	if p.Bookmark {
-		head.Bookmark, head.Revision = e.bookmark(p.Watcher, p.Revision), p.Revision
+	if batch.Bookmark {
+		head.Bookmark, head.Revision = e.server.bookmark(batch.Revision, rights), batch.Revision
 	}
-	b, err := proto.MarshalOptions{}.MarshalAppend(b, head)
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range p.Changes {
+	size := proto.Size(head)
+	parts := e.parts[:0]
+	for _, c := range batch.Changes {
 		encoded, err := c.Encoded(e.server.change)
 		if err != nil {
 			return nil, err
 		}
-		b = append(b, encoded...)
+		parts = append(parts, encoded)
+		size += len(encoded)
 	}
-	return b, nil
+	b = slices.Grow(b, size+2*binary.MaxVarintLen64)
+	b = protowire.AppendVarint(protowire.AppendTag(b, updates, protowire.BytesType), uint64(size))
+	b, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(b, head)
+	for _, part := range parts {
+		b = append(b, part...)
+	}
+	clear(parts)
+	e.parts = parts
+	return b, err
 }
 
-// bookmark answers the bookmark of a target; the one of the target before it is used again where it is the same.
-func (e *encoder) bookmark(i int, revision uint64) string {
-	t := &e.targets[i]
-	t.revision = revision
-	if i > 0 && e.targets[i-1].revision == revision && e.targets[i-1].rights == t.rights {
-		t.mark = e.targets[i-1].mark
-	} else {
-		t.mark = e.server.store.EncodeBookmark(revision, t.rights)
+// bookmark is one that was made.
+type bookmark struct {
+	revision uint64
+	rights   store.Rights
+	text     string
+}
+
+// bookmark answers the bookmark of a revision. The streams of callers with the same rights move on together, so the newest
+// one is kept.
+func (s *Server) bookmark(revision uint64, rights store.Rights) string {
+	if m := s.marks.Load(); m != nil && m.revision == revision && m.rights == rights {
+		return m.text
 	}
-	return t.mark
+	m := &bookmark{revision, rights, s.store.EncodeBookmark(revision, rights)}
+	s.marks.Store(m)
+	return m.text
 }
 
 // change encodes a change as an Update with nothing else in it.

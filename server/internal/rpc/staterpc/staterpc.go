@@ -8,6 +8,8 @@ package staterpc
 
 import (
 	"fmt"
+	"sync/atomic"
+	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
@@ -21,7 +23,9 @@ import (
 // Server implements StateServiceServer.
 type Server struct {
 	statev1.UnimplementedStateServiceServer
-	store *store.Store
+	store   *store.Store
+	streams atomic.Int64 // being served
+	marks   atomic.Pointer[bookmark]
 	// arms tells which member of the oneof Resource holds a message.
 	arms map[protoreflect.FullName]protoreflect.FieldDescriptor
 }
@@ -55,6 +59,8 @@ func (s *Server) Watch(req *statev1.WatchRequest, stream grpc.ServerStreamingSer
 		out.targets = append(out.targets, target{name: t.GetId(), rights: view.rights(t.GetSelectors())})
 	}
 	feed := s.store.Feed(watchers...)
+	s.streams.Add(1)
+	defer s.streams.Add(-1)
 	for {
 		pieces, err := feed.Next(stream.Context())
 		if err != nil {
@@ -67,8 +73,20 @@ func (s *Server) Watch(req *statev1.WatchRequest, stream grpc.ServerStreamingSer
 		if err := stream.SendMsg(message); err != nil {
 			return err
 		}
+		if rest := time.Duration(s.streams.Load()) * eachMessage; rest >= leastRest {
+			feed.Rest(min(rest, longestRest))
+		}
 	}
 }
+
+// Of many streams each rests after a message for about the time that a message to each of the others takes, so that writers
+// who do not pause cost a message for each stream in a round, with all that was written meanwhile, and not one for each
+// stream and revision. A few streams do not rest.
+const (
+	eachMessage = 20 * time.Microsecond
+	leastRest   = time.Millisecond
+	longestRest = 20 * time.Millisecond
+)
 
 // open places a cursor where the target says.
 func (s *Server) open(t *statev1.Target, v view) (*store.Watcher, error) {

@@ -171,6 +171,7 @@ func names(u *statev1.Update) []string {
 	return all
 }
 
+// What is the same for several targets comes once, with a bookmark that is good for each of them.
 func TestManyTargetsShareOneStream(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -178,19 +179,25 @@ func TestManyTargetsShareOneStream(t *testing.T) {
 	const many = 300
 	var targets []*statev1.Target
 	for i := range many {
-		targets = append(targets, &statev1.Target{Id: fmt.Sprint(i), Selectors: []*statev1.Selector{{Kind: "operation"}}})
+		sel := []*statev1.Selector{{Kind: "operation"}}
+		if i%2 == 1 {
+			sel = append(sel, &statev1.Selector{Kind: "package"}) // whose bookmark is bound to other rights
+		}
+		targets = append(targets, &statev1.Target{Id: fmt.Sprint(i), Selectors: sel})
 	}
 	next := w.follow(t, "alice:admin", targets...)
 	for range many {
-		if u := must(t, next); u.GetPhase() != statev1.Update_PHASE_SNAPSHOT || u.GetBookmark() == "" || len(u.GetChanges()) != 1 {
+		if u := must(t, next); u.GetPhase() != statev1.Update_PHASE_SNAPSHOT || u.GetBookmark() == "" || len(u.GetChanges()) != 1 || len(u.GetTargets()) != 1 {
 			t.Fatalf("%v", u)
 		}
 	}
 	w.put(t, operation("b"), operation("c"))
-	told := map[string]bool{}
-	for range many {
+	bookmarks := map[string]string{} // of targets
+	for range 2 {
 		u := must(t, next)
-		told[u.GetTarget()] = true
+		for _, name := range u.GetTargets() {
+			bookmarks[name] = u.GetBookmark()
+		}
 		if diff := cmp.Diff([]string{"operation b", "operation c"}, names(u)); diff != "" || u.GetRevision() != w.store.Revision() {
 			t.Fatalf("%s %v", diff, u)
 		}
@@ -198,8 +205,20 @@ func TestManyTargetsShareOneStream(t *testing.T) {
 			t.Fatalf("the row is %v", op)
 		}
 	}
-	if len(told) != many {
-		t.Errorf("%d targets were told", len(told))
+	if len(bookmarks) != many {
+		t.Errorf("%d targets were told", len(bookmarks))
+	}
+	for _, target := range targets {
+		target.Bookmark = bookmarks[target.GetId()]
+	}
+	next = w.follow(t, "alice:admin", targets...)
+	w.put(t, operation("d"))
+	for left := many; left > 0; {
+		u := must(t, next)
+		if diff := cmp.Diff([]string{"operation d"}, names(u)); diff != "" {
+			t.Fatalf("%s %v", diff, u)
+		}
+		left -= len(u.GetTargets())
 	}
 }
 

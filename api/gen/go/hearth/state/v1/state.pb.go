@@ -315,11 +315,12 @@ func (x *WatchResponse) GetUpdates() []*Update {
 	return nil
 }
 
-// Update is a piece of the feed of one target.
+// Update is a piece of the feed of one target, or of several for which it is the same.
 type Update struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The target's own name.
-	Target string `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	// The names of the targets it is for, at least one. What is the same for several targets of a call comes once: each of
+	// them has been sent all of it.
+	Targets []string `protobuf:"bytes,1,rep,name=targets,proto3" json:"targets,omitempty"`
 	// What it is.
 	Phase Update_Phase `protobuf:"varint,2,opt,name=phase,proto3,enum=hearth.state.v1.Update_Phase" json:"phase,omitempty"`
 	// The changes; all of one revision are in one update.
@@ -328,7 +329,7 @@ type Update struct {
 	Bookmark string `protobuf:"bytes,4,opt,name=bookmark,proto3" json:"bookmark,omitempty"`
 	// Revision the bookmark stands for.
 	Revision uint64 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
-	// Given once in each call, in the first update of a target that ephemeral kinds can match: forget all resources of
+	// Given once in each call, in the first update of each target that ephemeral kinds can match: forget all resources of
 	// ephemeral kinds held for the target, those that exist follow. It is the same as long as the server runs.
 	BootId        string `protobuf:"bytes,6,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -365,11 +366,11 @@ func (*Update) Descriptor() ([]byte, []int) {
 	return file_hearth_state_v1_state_proto_rawDescGZIP(), []int{4}
 }
 
-func (x *Update) GetTarget() string {
+func (x *Update) GetTargets() []string {
 	if x != nil {
-		return x.Target
+		return x.Targets
 	}
-	return ""
+	return nil
 }
 
 func (x *Update) GetPhase() Update_Phase {
@@ -791,9 +792,9 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"B\n" +
 	"\rWatchResponse\x121\n" +
-	"\aupdates\x18\x01 \x03(\v2\x17.hearth.state.v1.UpdateR\aupdates\"\xa0\x02\n" +
-	"\x06Update\x12\x16\n" +
-	"\x06target\x18\x01 \x01(\tR\x06target\x123\n" +
+	"\aupdates\x18\x01 \x03(\v2\x17.hearth.state.v1.UpdateR\aupdates\"\xa2\x02\n" +
+	"\x06Update\x12\x18\n" +
+	"\atargets\x18\x01 \x03(\tR\atargets\x123\n" +
 	"\x05phase\x18\x02 \x01(\x0e2\x1d.hearth.state.v1.Update.PhaseR\x05phase\x121\n" +
 	"\achanges\x18\x03 \x03(\v2\x17.hearth.state.v1.ChangeR\achanges\x12\x1a\n" +
 	"\bbookmark\x18\x04 \x01(\tR\bbookmark\x12\x1a\n" +

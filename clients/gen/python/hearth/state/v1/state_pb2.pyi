@@ -58,7 +58,7 @@ class WatchResponse(_message.Message):
     def __init__(self, updates: _Optional[_Iterable[_Union[Update, _Mapping]]] = ...) -> None: ...
 
 class Update(_message.Message):
-    __slots__ = ("target", "phase", "changes", "bookmark", "revision", "boot_id")
+    __slots__ = ("targets", "phase", "changes", "bookmark", "revision", "boot_id")
     class Phase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         PHASE_UNSPECIFIED: _ClassVar[Update.Phase]
@@ -67,19 +67,19 @@ class Update(_message.Message):
     PHASE_UNSPECIFIED: Update.Phase
     PHASE_SNAPSHOT: Update.Phase
     PHASE_CHANGES: Update.Phase
-    TARGET_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
     BOOKMARK_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
-    target: str
+    targets: _containers.RepeatedScalarFieldContainer[str]
     phase: Update.Phase
     changes: _containers.RepeatedCompositeFieldContainer[Change]
     bookmark: str
     revision: int
     boot_id: str
-    def __init__(self, target: _Optional[str] = ..., phase: _Optional[_Union[Update.Phase, str]] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., bookmark: _Optional[str] = ..., revision: _Optional[int] = ..., boot_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, targets: _Optional[_Iterable[str]] = ..., phase: _Optional[_Union[Update.Phase, str]] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., bookmark: _Optional[str] = ..., revision: _Optional[int] = ..., boot_id: _Optional[str] = ...) -> None: ...
 
 class Change(_message.Message):
     __slots__ = ("revision", "kind", "id", "resource")
