@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -177,10 +176,15 @@ var buildHelper = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "hearth-lxc")
-	_, file, _, _ := runtime.Caller(0)
+	// A test runs in the folder of its package, so inside the module; where the sources were when this was compiled is
+	// not told with -trimpath.
+	here, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
 	c := hostcmd.Cmd{
 		Path: "go", Args: []string{"build", "-o", path, "github.com/hearthos/hearth/server/cmd/hearth-lxc"},
-		Env: os.Environ(), Dir: filepath.Dir(file),
+		Env: os.Environ(), Dir: here,
 	}
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
 		if st, err := os.Stat(filepath.Join(dir, "go")); err == nil && st.Mode().IsRegular() {
