@@ -5,13 +5,11 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/rpc/codec"
@@ -110,7 +108,7 @@ func checkQuery(ctx context.Context, msg any) error {
 	bodiless := call.method == http.MethodGet || call.method == http.MethodDelete
 	md := m.ProtoReflect().Descriptor()
 	for key := range call.query {
-		if !bodiless || !hasField(md, key) {
+		if !bodiless || fieldAt(md, key) == nil {
 			return fault.New(metav1.Reason_REASON_UNKNOWN_FIELD, "cannot read the query of %s: it has no member %q", md.FullName(), key).
 				With("field", key).Violation(key, "is not part of the query")
 		}
@@ -118,29 +116,17 @@ func checkQuery(ctx context.Context, msg any) error {
 	return nil
 }
 
-func hasField(md protoreflect.MessageDescriptor, path string) bool {
-	path, _, _ = strings.Cut(path, "[")
-	for name := range strings.SplitSeq(path, ".") {
-		if md == nil {
-			return false
-		}
-		fd := md.Fields().ByJSONName(name)
-		if fd == nil {
-			fd = md.Fields().ByTextName(name)
-		}
-		if fd == nil {
-			return false
-		}
-		md = fd.Message()
-	}
-	return true
-}
-
 // restError answers with the fault. What the generated handlers could not read never reached the service: it is told
 // apart by what the body and the query say themselves.
 func restError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
-	if call := restCallOf(ctx); call != nil && !call.sent && call.body.Fault() != nil {
-		err = call.body.Fault()
+	if call := restCallOf(ctx); call != nil && !call.sent {
+		if call.body.Fault() != nil {
+			err = call.body.Fault()
+		} else if method, ok := runtime.RPCMethod(ctx); ok {
+			if refused := queryFault(method, call.query); refused != nil {
+				err = refused
+			}
+		}
 	}
 	if md, ok := runtime.ServerMetadataFromContext(ctx); ok {
 		copyHeaders(md.HeaderMD, func(key, value string) {
