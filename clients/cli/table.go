@@ -9,7 +9,8 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// table prints rows with aligned columns; the head is in capitals. Columns of states are painted on a terminal.
+// table prints rows with aligned columns; the head is in capitals. On a terminal columns of states are painted, and texts
+// that would make a line wrap are cut; who wants them whole pipes the table, or asks for JSON.
 func (a *app) table(head []string, rows [][]string) error {
 	widths := make([]int, len(head))
 	for i, h := range head {
@@ -21,6 +22,9 @@ func (a *app) table(head []string, rows [][]string) error {
 			row[i] = printable(row[i])
 			widths[i] = max(widths[i], width(row[i]))
 		}
+	}
+	if isTerminal(a.Out) {
+		fit(all, widths, columns(a.Out))
 	}
 	for n, row := range all {
 		var line strings.Builder
@@ -35,7 +39,7 @@ func (a *app) table(head []string, rows [][]string) error {
 			}
 			line.WriteString(shown)
 			if i < last {
-				line.WriteString(strings.Repeat(" ", widths[i]-width(cell)+2))
+				line.WriteString(strings.Repeat(" ", widths[i]-width(cell)+gap))
 			}
 		}
 		if _, err := fmt.Fprintln(a.Out, line.String()); err != nil {
@@ -43,6 +47,41 @@ func (a *app) table(head []string, rows [][]string) error {
 		}
 	}
 	return nil
+}
+
+// gap is between two columns, least is what of a text stays however narrow the terminal is.
+const gap, least = 2, 8
+
+// prose tells whether a column holds texts, which can be cut. Ids and addresses are copied from a table, so they are not.
+func prose(head string) bool {
+	return slices.Contains([]string{"AGENT", "DETAIL", "FAULT", "MESSAGE", "NAME", "REASON", "SUMMARY", "TITLE"}, head)
+}
+
+// fit cuts the texts of rows, and widths with them, until a line has room in so many columns: the widest gives first.
+func fit(rows [][]string, widths []int, room int) {
+	over := gap*(len(widths)-1) - room
+	for _, w := range widths {
+		over += w
+	}
+	for ; over > 0; over-- {
+		widest := -1
+		for i, w := range widths {
+			if prose(rows[0][i]) && w > least && (widest < 0 || w > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			break
+		}
+		widths[widest]--
+	}
+	for _, row := range rows {
+		for i := range row {
+			if width(row[i]) > widths[i] {
+				row[i] = narrow().Truncate(row[i], widths[i], "…")
+			}
+		}
+	}
 }
 
 // width is how many columns of a terminal a text takes: two for a wide character, none for one that joins the one before.
