@@ -21,7 +21,7 @@ import (
 func (a *app) packageCommand() *cobra.Command {
 	c := &cobra.Command{Use: "package", Aliases: []string{"pkg"}, Short: "Install, run and watch packages"}
 	c.AddCommand(a.installCommand(), a.listCommand(), a.showCommand(), a.startCommand(), a.stopCommand(), a.restartCommand(),
-		a.uninstallCommand(), a.logsCommand(), a.healthCommand(), a.actionsCommand(), a.actionCommand(), a.tasksCommand(), a.addressesCommand())
+		a.uninstallCommand(), a.logsCommand(), a.healthCommand(), a.actionsCommand(), a.actionCommand(), a.tasksCommand(), a.addressesCommand(), a.dataCommand())
 	return c
 }
 
@@ -333,6 +333,10 @@ func (a *app) uninstallCommand() *cobra.Command {
 				}
 				if a.rows() {
 					return a.printRow(flatten(op))
+				}
+				if keep {
+					a.tell("package.uninstalled-kept", map[string]any{"ID": args[0]})
+					return nil
 				}
 				a.tell("package.uninstalled", map[string]any{"ID": args[0]})
 				return nil

@@ -87,7 +87,7 @@ func (m *machine) leftNothing(t *testing.T) {
 	for _, dir := range []string{"artifacts", "volumes", "logs", "upper"} {
 		entries, _ := os.ReadDir(filepath.Join(m.state, dir))
 		for _, e := range entries {
-			if e.Name() == "incoming" || e.Name() == ".trash" {
+			if e.Name() == "incoming" || e.Name() == "claimed" || e.Name() == ".trash" {
 				inner, _ := os.ReadDir(filepath.Join(m.state, dir, e.Name()))
 				if len(inner) == 0 {
 					continue

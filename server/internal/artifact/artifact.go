@@ -4,9 +4,11 @@
 //
 //	<dir>/<id>.s9pk                     kept, verified
 //	<dir>/incoming/<ticket>.<size>      an upload, complete when it has its size
+//	<dir>/claimed/<operation>.<size>    a complete upload that an operation is to use
 //
-// Uploads survive a restart of the daemon: their name is all there is to know of them. The package does not decide
-// what is installed.
+// Uploads survive a restart of the daemon: their name is all there is to know of them. A ticket is a credential, so it is
+// in no row and in no file's content: whoever uses an upload claims it first, and knows it by the operation from then on.
+// The package does not decide what is installed.
 package artifact
 
 import (
@@ -27,6 +29,7 @@ import (
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
 	"github.com/hearthos/hearth/api/fault"
@@ -49,8 +52,9 @@ const (
 )
 
 var (
-	ticketPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
-	idPattern     = regexp.MustCompile(`^[a-z2-7]{52}$`)
+	ticketPattern    = regexp.MustCompile(`^[0-9a-f]{32}$`)
+	operationPattern = regexp.MustCompile(`^[0-9a-hjkmnp-tv-z]{26}$`)
+	idPattern        = regexp.MustCompile(`^[a-z2-7]{52}$`)
 )
 
 // Keeper keeps package files. It is safe for concurrent use.
@@ -69,21 +73,28 @@ type Keeper struct {
 // have lain unused are removed.
 func New(dir, architecture string, st *store.Store, log *slog.Logger, clock func() time.Time) (*Keeper, error) {
 	k := &Keeper{dir: dir, architecture: architecture, store: st, log: log, clock: clock, writing: map[string]bool{}}
-	if err := os.MkdirAll(k.incoming(), 0o700); err != nil {
-		return nil, fmt.Errorf("cannot make the folder for package files: %w", err)
+	for _, dir := range []string{k.incoming(), k.claimed()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("cannot make the folder for package files: %w", err)
+		}
 	}
-	_, err := k.uploads(clock())
+	if _, err := k.expire(k.incoming(), clock(), k.isWriting); err != nil {
+		return nil, err
+	}
+	_, err := k.expire(k.claimed(), clock(), k.isUnderWay)
 	return k, err
 }
 
 func (k *Keeper) incoming() string { return filepath.Join(k.dir, "incoming") }
 
+func (k *Keeper) claimed() string { return filepath.Join(k.dir, "claimed") }
+
 // Path is where a kept file is.
 func (k *Keeper) Path(id string) string { return filepath.Join(k.dir, id+".s9pk") }
 
-// uploads counts the uploads under way and removes those that have lain unused.
-func (k *Keeper) uploads(now time.Time) (int, error) {
-	entries, err := os.ReadDir(k.incoming())
+// expire counts the files in a folder of uploads and removes those that have lain unused, unless they are held.
+func (k *Keeper) expire(dir string, now time.Time, held func(name string) bool) (int, error) {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return 0, err
 	}
@@ -96,12 +107,12 @@ func (k *Keeper) uploads(now time.Time) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		ticket, _, _ := strings.Cut(e.Name(), ".")
-		if now.Sub(info.ModTime()) < uploadLife || k.isWriting(ticket) {
+		name, _, _ := strings.Cut(e.Name(), ".")
+		if now.Sub(info.ModTime()) < uploadLife || held(name) {
 			count++
 			continue
 		}
-		if err := os.Remove(filepath.Join(k.incoming(), e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return 0, err
 		}
 	}
@@ -112,6 +123,17 @@ func (k *Keeper) isWriting(ticket string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.writing[ticket]
+}
+
+// isUnderWay tells whether an operation may still use what it claimed; where that cannot be read it may.
+func (k *Keeper) isUnderWay(operation string) bool {
+	under := true
+	_ = k.store.View(func(tx *store.Tx) error {
+		row, ok, err := store.Lookup[*operationsv1.Operation](tx, operation)
+		under = err != nil || ok && row.GetStatus().GetEndTime() == nil
+		return err
+	})
+	return under
 }
 
 // CreateUpload opens an upload of the given size and returns its ticket. It is refused where the disk has no room.
@@ -127,7 +149,7 @@ func (k *Keeper) CreateUpload(_ context.Context, now time.Time, size uint64) (st
 		return "", fault.New(metav1.Reason_REASON_DISK_FULL, "cannot take a file of %d bytes: %d bytes are free and %d stay reserved", size, free, uint64(reserve)).
 			With("needed", size+reserve).With("free", free)
 	}
-	count, err := k.uploads(now)
+	count, err := k.expire(k.incoming(), now, k.isWriting)
 	if err != nil {
 		return "", err
 	}
@@ -150,13 +172,17 @@ func (k *Keeper) uploadPath(ticket string, size int64) string {
 	return filepath.Join(k.incoming(), ticket+"."+strconv.FormatInt(size, 10))
 }
 
-// find returns path and announced size of an upload.
-func (k *Keeper) find(ticket string) (string, int64, error) {
+// find returns path and announced size of an upload, or of what an operation claimed.
+func (k *Keeper) find(dir, name string) (string, int64, error) {
 	unknown := fault.New(metav1.Reason_REASON_TRANSFER_NOT_FOUND, "the upload is unknown, used up or expired")
-	if !ticketPattern.MatchString(ticket) {
+	known := ticketPattern
+	if dir == k.claimed() {
+		known = operationPattern
+	}
+	if !known.MatchString(name) {
 		return "", 0, unknown
 	}
-	matches, err := filepath.Glob(filepath.Join(k.incoming(), ticket+".*"))
+	matches, err := filepath.Glob(filepath.Join(dir, name+".*"))
 	if err != nil || len(matches) != 1 {
 		return "", 0, unknown
 	}
@@ -167,31 +193,63 @@ func (k *Keeper) find(ticket string) (string, int64, error) {
 	return matches[0], size, nil
 }
 
-// complete opens an upload that has all its bytes.
-func (k *Keeper) complete(ticket string) (*os.File, int64, error) {
-	path, size, err := k.find(ticket)
+// Claim takes an upload that has all its bytes away from its ticket and keeps it for an operation, for as long as that is
+// under way. Nobody can write to it any more. It is durable when Claim returns, and repeating it is harmless.
+func (k *Keeper) Claim(ticket, operation string) error {
+	if _, _, err := k.find(k.claimed(), operation); err == nil {
+		return nil
+	}
+	if !operationPattern.MatchString(operation) {
+		return fmt.Errorf("cannot claim an upload for an operation with the id %q", operation)
+	}
+	u, err := k.OpenUpload(ticket)
+	if err != nil {
+		return err
+	}
+	defer u.Close()
+	have, err := u.Received()
+	if err != nil {
+		return err
+	}
+	if have != u.size {
+		return fault.New(metav1.Reason_REASON_TRANSFER_INCOMPLETE, "cannot use the upload: %d of %d bytes have arrived", have, u.size).
+			With("received", have).With("size", u.size)
+	}
+	return k.move(u.file.Name(), filepath.Join(k.claimed(), fmt.Sprintf("%s.%d", operation, u.size)))
+}
+
+// Unclaim gives an upload back to its ticket, when the operation was not begun. Repeating it is harmless.
+func (k *Keeper) Unclaim(ticket, operation string) error {
+	path, size, err := k.find(k.claimed(), operation)
+	if err != nil {
+		return nil // it was not claimed, or is given back already
+	}
+	return k.move(path, k.uploadPath(ticket, size))
+}
+
+// move moves an upload between its folders; how long it may lie unused begins anew.
+func (k *Keeper) move(from, to string) error {
+	now := k.clock()
+	if err := errors.Join(os.Chtimes(from, now, now), os.Rename(from, to)); err != nil {
+		return fmt.Errorf("cannot move an upload: %w", err)
+	}
+	return errors.Join(atomicfile.SyncDir(k.claimed()), atomicfile.SyncDir(k.incoming()))
+}
+
+// open opens what an operation claimed.
+func (k *Keeper) open(operation string) (*os.File, int64, error) {
+	path, size, err := k.find(k.claimed(), operation)
 	if err != nil {
 		return nil, 0, err
 	}
 	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, errors.Join(err, f.Close())
-	}
-	if info.Size() != size {
-		return nil, 0, errors.Join(fault.New(metav1.Reason_REASON_TRANSFER_INCOMPLETE, "cannot use the upload: %d of %d bytes have arrived", info.Size(), size).
-			With("received", info.Size()).With("size", size), f.Close())
-	}
-	return f, size, nil
+	return f, size, err
 }
 
-// Inspect reads what an uploaded file says it is: signature, tables and manifest are checked, and that this machine
-// can run it; the content is not.
-func (k *Keeper) Inspect(_ context.Context, ticket string) (*packagesv1.Artifact, error) {
-	f, size, err := k.complete(ticket)
+// Inspect reads what a claimed file says it is: signature, tables and manifest are checked, and that this machine can
+// run it; the content is not.
+func (k *Keeper) Inspect(_ context.Context, operation string) (*packagesv1.Artifact, error) {
+	f, size, err := k.open(operation)
 	if err != nil {
 		return nil, err
 	}
@@ -224,22 +282,17 @@ func (k *Keeper) describe(file *s9pk.File, size int64) (*packagesv1.Artifact, er
 	}, nil
 }
 
-// labelTicket marks the row of a file with the upload it came from, so that taking the same upload again finds it.
-const labelTicket = "ticket"
+// labelOperation marks the row of a file with the operation that took it, so that taking it again finds it.
+const labelOperation = "operation"
 
-// Take verifies every byte of an uploaded file, records it and moves it into keeping. Repeating it is harmless, also
-// after a crash at any point: until the move the upload is there, after it the row leads to the file. Nobody writes to
-// an upload while it is taken, and nobody finds it afterwards, so what was verified is what is kept.
-func (k *Keeper) Take(ctx context.Context, ticket string, progress func(done, total uint64)) (*packagesv1.Artifact, error) {
-	if row, err := k.taken(ticket); row != nil || err != nil {
+// Take verifies every byte of a claimed file, records it and moves it into keeping. Repeating it is harmless, also
+// after a crash at any point: until the move the claim is there, after it the row leads to the file. Nobody writes to
+// what is claimed, and nobody finds it afterwards, so what was verified is what is kept.
+func (k *Keeper) Take(ctx context.Context, operation string, progress func(done, total uint64)) (*packagesv1.Artifact, error) {
+	if row, err := k.taken(operation); row != nil || err != nil {
 		return row, err
 	}
-	u, err := k.OpenUpload(ticket)
-	if err != nil {
-		return nil, err
-	}
-	defer u.Close()
-	f, size, err := k.complete(ticket)
+	f, size, err := k.open(operation)
 	if err != nil {
 		return nil, err
 	}
@@ -251,7 +304,7 @@ func (k *Keeper) Take(ctx context.Context, ticket string, progress func(done, to
 	if err := f.Sync(); err != nil {
 		return nil, fmt.Errorf("cannot secure the package file: %w", err)
 	}
-	row.Meta.Labels = map[string]string{labelTicket: ticket}
+	row.Meta.Labels = map[string]string{labelOperation: operation}
 	if _, err := k.store.Update(ctx, k.clock(), func(tx *store.Tx) error { return store.Put(tx, row) }); err != nil {
 		return nil, err
 	}
@@ -261,31 +314,31 @@ func (k *Keeper) Take(ctx context.Context, ticket string, progress func(done, to
 	return row, atomicfile.SyncDir(k.dir)
 }
 
-// taken is the row of a file that came from this upload and is in keeping, or nil.
-func (k *Keeper) taken(ticket string) (*packagesv1.Artifact, error) {
-	found, err := k.recorded(ticket)
+// taken is the row of a file that this operation took and that is in keeping, or nil.
+func (k *Keeper) taken(operation string) (*packagesv1.Artifact, error) {
+	found, err := k.recorded(operation)
 	if err != nil || found == nil {
 		return nil, err
 	}
-	if _, _, err := k.find(ticket); err == nil {
+	if _, _, err := k.find(k.claimed(), operation); err == nil {
 		return nil, nil // recorded, and not moved yet
 	}
 	return found, nil
 }
 
-// Taken is the id under which the file of an upload was recorded, also when it was not moved into keeping yet; "" where
-// it was not.
-func (k *Keeper) Taken(ticket string) (string, error) {
-	row, err := k.recorded(ticket)
+// Taken is the id under which the file of an operation was recorded, also when it was not moved into keeping yet; ""
+// where it was not.
+func (k *Keeper) Taken(operation string) (string, error) {
+	row, err := k.recorded(operation)
 	return row.GetMeta().GetId(), err
 }
 
-func (k *Keeper) recorded(ticket string) (*packagesv1.Artifact, error) {
+func (k *Keeper) recorded(operation string) (*packagesv1.Artifact, error) {
 	var found *packagesv1.Artifact
 	err := k.store.View(func(tx *store.Tx) error {
 		rows, err := store.List[*packagesv1.Artifact](tx, "")
 		for _, row := range rows {
-			if row.GetMeta().GetLabels()[labelTicket] == ticket {
+			if row.GetMeta().GetLabels()[labelOperation] == operation {
 				found = row
 			}
 		}
@@ -313,9 +366,9 @@ func (k *Keeper) verify(ctx context.Context, f *os.File, size int64, progress fu
 	return row, nil
 }
 
-// Discard forgets an upload.
-func (k *Keeper) Discard(ticket string) error {
-	path, _, err := k.find(ticket)
+// Discard forgets what an operation claimed.
+func (k *Keeper) Discard(operation string) error {
+	path, _, err := k.find(k.claimed(), operation)
 	if err != nil {
 		return nil // it is forgotten already
 	}
@@ -379,7 +432,7 @@ type Upload struct {
 
 // OpenUpload opens an upload for writing; only one writer at a time may have it.
 func (k *Keeper) OpenUpload(ticket string) (*Upload, error) {
-	path, size, err := k.find(ticket)
+	path, size, err := k.find(k.incoming(), ticket)
 	if err != nil {
 		return nil, err
 	}

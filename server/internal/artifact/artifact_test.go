@@ -15,6 +15,7 @@ import (
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
 	"github.com/google/go-cmp/cmp"
@@ -120,9 +121,21 @@ func (w *world) upload(size int, arrives []byte) string {
 
 func quiet(uint64, uint64) {}
 
+// claimant is the id of the operation for which the tests claim an upload.
+func claimant(ticket string) string { return "01" + ticket[:24] }
+
+// claim claims an upload and answers the operation it is for.
+func (w *world) claim(ticket string) string {
+	w.t.Helper()
+	if err := w.Claim(ticket, claimant(ticket)); err != nil {
+		w.t.Fatal(err)
+	}
+	return claimant(ticket)
+}
+
 func (w *world) take(ticket string) *packagesv1.Artifact {
 	w.t.Helper()
-	row, err := w.Take(w.t.Context(), ticket, quiet)
+	row, err := w.Take(w.t.Context(), claimant(ticket), quiet)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -176,7 +189,7 @@ func TestTakenFileIsKeptUnderItsContent(t *testing.T) {
 	w := newWorld(t)
 	raw := sample(t)
 	ticket := w.upload(len(raw), raw)
-	said, err := w.Inspect(t.Context(), ticket)
+	said, err := w.Inspect(t.Context(), w.claim(ticket))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +207,7 @@ func TestTakenFileIsKeptUnderItsContent(t *testing.T) {
 		t.Errorf("taken again it is %v", again)
 	}
 	w.holds([]string{id}, []string{id + ".s9pk"})
-	if _, err := w.Inspect(t.Context(), ticket); !fault.Is(err, metav1.Reason_REASON_TRANSFER_NOT_FOUND) {
+	if _, err := w.Inspect(t.Context(), claimant(ticket)); !fault.Is(err, metav1.Reason_REASON_TRANSFER_NOT_FOUND) {
 		t.Errorf("the upload is still there: %v", err)
 	}
 	for range 2 {
@@ -224,11 +237,18 @@ func TestRefusedUploadIsNotKept(t *testing.T) {
 	} {
 		w := newWorld(t)
 		ticket := w.upload(c.size, c.content)
-		if _, err := w.Take(t.Context(), ticket, quiet); !fault.Is(err, c.reason) {
+		err := w.Claim(ticket, claimant(ticket))
+		if err == nil {
+			_, err = w.Take(t.Context(), claimant(ticket), quiet)
+		}
+		if !fault.Is(err, c.reason) {
 			t.Errorf("%s: %v", name, err)
 		}
+		if c.reason == metav1.Reason_REASON_TRANSFER_INCOMPLETE {
+			continue // it may go on
+		}
 		for range 2 {
-			if err := w.Discard(ticket); err != nil {
+			if err := w.Discard(claimant(ticket)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -240,7 +260,7 @@ func TestFileForALaterSystemIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	later := sampleFor(t, "9.0.0")
-	if _, err := w.Inspect(t.Context(), w.upload(len(later), later)); !fault.Is(err, metav1.Reason_REASON_PACKAGE_OS_TOO_NEW) {
+	if _, err := w.Inspect(t.Context(), w.claim(w.upload(len(later), later))); !fault.Is(err, metav1.Reason_REASON_PACKAGE_OS_TOO_NEW) {
 		t.Errorf("%v", err)
 	}
 }
@@ -251,9 +271,10 @@ func TestTakeGoesOnAfterACrashBetweenRowAndMove(t *testing.T) {
 	crash := func(t *testing.T) (*world, string, string) {
 		w := newWorld(t)
 		ticket := w.upload(len(sample(t)), sample(t))
+		w.claim(ticket)
 		id := w.take(ticket).GetMeta().GetId()
-		// Back to where the crash was: what Take moved is an upload again.
-		upload := filepath.Join(w.dir, "incoming", ticket+"."+strconv.Itoa(len(sample(t))))
+		// Back to where the crash was: what Take moved is claimed again.
+		upload := filepath.Join(w.dir, "claimed", claimant(ticket)+"."+strconv.Itoa(len(sample(t))))
 		if err := os.Rename(w.Path(id), upload); err != nil {
 			t.Fatal(err)
 		}
@@ -271,10 +292,10 @@ func TestTakeGoesOnAfterACrashBetweenRowAndMove(t *testing.T) {
 	t.Run("back", func(t *testing.T) {
 		t.Parallel()
 		w, ticket, id := crash(t)
-		if got, err := w.Taken(ticket); got != id || err != nil {
+		if got, err := w.Taken(claimant(ticket)); got != id || err != nil {
 			t.Fatalf("the row of the upload is not found: %q, %v", got, err)
 		}
-		if err := w.Discard(ticket); err != nil {
+		if err := w.Discard(claimant(ticket)); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.Remove(t.Context(), noon, id); err != nil {
@@ -289,6 +310,8 @@ func TestSecondUploadOfAFileTakesThePlaceOfTheFirst(t *testing.T) {
 	w := newWorld(t)
 	raw := sample(t)
 	first, second := w.upload(len(raw), raw), w.upload(len(raw), raw)
+	w.claim(first)
+	w.claim(second)
 	id := w.take(first).GetMeta().GetId()
 	if w.take(second).GetMeta().GetId() != id {
 		t.Error("the same content has two names")
@@ -300,7 +323,9 @@ func TestSweepRemovesFilesWithoutARow(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	raw := sample(t)
-	id := w.take(w.upload(len(raw), raw)).GetMeta().GetId()
+	ticket := w.upload(len(raw), raw)
+	w.claim(ticket)
+	id := w.take(ticket).GetMeta().GetId()
 	stray := strings.Repeat("a", 52)
 	if err := os.WriteFile(w.Path(stray), raw, 0o600); err != nil {
 		t.Fatal(err)
@@ -325,8 +350,8 @@ func TestUploadGoesOnWhereItStopped(t *testing.T) {
 	if _, err := w.OpenUpload(ticket); !fault.Is(err, metav1.Reason_REASON_CONFLICT) {
 		t.Errorf("a second writer: %v", err)
 	}
-	if _, err := w.Take(t.Context(), ticket, quiet); !fault.Is(err, metav1.Reason_REASON_CONFLICT) {
-		t.Errorf("taken while somebody writes: %v", err)
+	if err := w.Claim(ticket, claimant(ticket)); !fault.Is(err, metav1.Reason_REASON_CONFLICT) {
+		t.Errorf("claimed while somebody writes: %v", err)
 	}
 	// More than was announced is not taken.
 	if n, err := u.Append(io.MultiReader(bytes.NewReader(raw[1000:]), strings.NewReader("more"))); err != nil || n != int64(len(raw)-1000) {
@@ -335,7 +360,54 @@ func TestUploadGoesOnWhereItStopped(t *testing.T) {
 	if err := u.Close(); err != nil {
 		t.Fatal(err)
 	}
+	w.claim(ticket)
 	w.take(ticket)
+}
+
+// A ticket is a credential: once an operation has the upload, it is good for nothing, and it is written nowhere.
+func TestClaimedUploadIsOutOfReachOfItsTicket(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	raw := sample(t)
+	ticket := w.upload(len(raw), raw)
+	for range 2 {
+		w.claim(ticket)
+	}
+	if _, err := w.OpenUpload(ticket); !fault.Is(err, metav1.Reason_REASON_TRANSFER_NOT_FOUND) {
+		t.Errorf("the ticket opens it still: %v", err)
+	}
+	if _, err := w.OpenUpload(claimant(ticket)); !fault.Is(err, metav1.Reason_REASON_TRANSFER_NOT_FOUND) {
+		t.Errorf("the id of the operation, which is no secret, opens it: %v", err)
+	}
+	if err := w.Claim(ticket, "01arz3ndektsv4rrffq69g5fav"); !fault.Is(err, metav1.Reason_REASON_TRANSFER_NOT_FOUND) {
+		t.Errorf("another operation claimed it too: %v", err)
+	}
+	for range 2 {
+		if err := w.Unclaim(ticket, claimant(ticket)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.claim(ticket)
+	if row := w.take(ticket); strings.Contains(row.String(), ticket) {
+		t.Errorf("the row tells the ticket: %v", row)
+	}
+}
+
+// What an operation waits for outlasts a server that was off for a while; what nobody waits for does not.
+func TestClaimLastsAsLongAsItsOperation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	used, stray := w.upload(10, []byte("0123456789")), w.upload(10, []byte("0123456789"))
+	w.claim(used)
+	w.claim(stray)
+	if _, err := w.store.Update(t.Context(), w.now, func(tx *store.Tx) error {
+		return store.Put(tx, &operationsv1.Operation{Meta: &metav1.Meta{Id: claimant(used)}})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w.now = w.now.Add(2 * time.Hour)
+	w.boot()
+	w.holds(nil, []string{"claimed/" + claimant(used) + ".10"})
 }
 
 func TestUnusedUploadsExpire(t *testing.T) {
@@ -407,7 +479,8 @@ func TestTakeEndsWithItsCaller(t *testing.T) {
 	ticket := w.upload(len(raw), raw)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := w.Take(ctx, ticket, quiet); !errors.Is(err, context.Canceled) {
+	w.claim(ticket)
+	if _, err := w.Take(ctx, claimant(ticket), quiet); !errors.Is(err, context.Canceled) {
 		t.Fatalf("%v", err)
 	}
 	w.take(ticket)

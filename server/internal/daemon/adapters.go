@@ -29,6 +29,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/runner"
 	"github.com/hearthos/hearth/server/internal/store"
 	"github.com/hearthos/hearth/server/internal/volume"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // The types here let areas meet that do not know each other: each satisfies an interface that its consumer declares.
@@ -47,6 +48,32 @@ func (p packageData) Version(pkg string) (string, error) { return p.Keeper.Versi
 
 func (p packageData) SetVersion(pkg, version string) error {
 	return p.Keeper.SetVersion(ids.Package(pkg), version)
+}
+
+func (p packageData) Packages() ([]string, error) {
+	list, err := p.Keeper.Packages()
+	names := make([]string, 0, len(list))
+	for _, pkg := range list {
+		names = append(names, string(pkg))
+	}
+	return names, err
+}
+
+func (p packageData) Keep(pkg, signer string, since time.Time) error {
+	return p.Keeper.Keep(ids.Package(pkg), signer, since)
+}
+
+func (p packageData) Unkeep(pkg string) error { return p.Keeper.Unkeep(ids.Package(pkg)) }
+
+func (p packageData) Describe(ctx context.Context, pkg string) (*packagesv1.PackageData, error) {
+	kept, err := p.Keeper.Describe(ctx, ids.Package(pkg))
+	if err != nil {
+		return nil, err
+	}
+	version, err := p.Version(pkg)
+	return &packagesv1.PackageData{
+		Id: pkg, Version: version, Signer: kept.Signer, Bytes: kept.Bytes, Since: timestamppb.New(kept.Since), Volumes: kept.Volumes,
+	}, err
 }
 
 func (p packageData) Remove(pkg, id string) error { return p.Keeper.Remove(ids.Package(pkg), id) }

@@ -30,11 +30,13 @@ import (
 	"github.com/hearthos/hearth/server/internal/operation/operationtest"
 	"github.com/hearthos/hearth/server/internal/store"
 	"github.com/hearthos/hearth/server/internal/volume"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 const (
 	operationID = "01arz3ndektsv4rrffq69g5fav"
 	firstTicket = "00000000000000000000000000000001"
+	firstID     = "01arz3ndektsv4rrffq69g5faa"
 	ticket      = "00000000000000000000000000000002"
 	// volumeName is a volume of the package of packageFile, dataVersion what its init records.
 	volumeName  = "main"
@@ -42,7 +44,10 @@ const (
 )
 
 // packageFile makes the package file of all these tests, and answers the id of the package.
-var packageFile = sync.OnceValues(func() ([]byte, string) {
+var packageFile = sync.OnceValues(func() ([]byte, string) { return signedFile(7) })
+
+// signedFile makes the same package file signed by one key or another.
+func signedFile(key byte) ([]byte, string) {
 	raw, err := os.ReadFile("../../../api/s9pk/testdata/packed-order.s9pk")
 	if err != nil {
 		panic(err)
@@ -71,11 +76,11 @@ var packageFile = sync.OnceValues(func() ([]byte, string) {
 		panic(err)
 	}
 	var out bytes.Buffer
-	if _, err := s9pk.Build(context.Background(), &out, s9pk.BuildInput{Manifest: changed, Members: members, Key: sign.FromSeed([32]byte{7})}); err != nil {
+	if _, err := s9pk.Build(context.Background(), &out, s9pk.BuildInput{Manifest: changed, Members: members, Key: sign.FromSeed([32]byte{key})}); err != nil {
 		panic(err)
 	}
 	return out.Bytes(), manifest["id"].(string)
-})
+}
 
 // data is the data of packages as the daemon passes them on.
 type data struct{ *volume.Keeper }
@@ -86,6 +91,22 @@ func (d data) SetVersion(pkg, version string) error {
 	return d.Keeper.SetVersion(ids.Package(pkg), version)
 }
 func (d data) Remove(pkg, id string) error { return d.Keeper.Remove(ids.Package(pkg), id) }
+func (d data) Packages() ([]string, error) {
+	list, err := d.Keeper.Packages()
+	var names []string
+	for _, pkg := range list {
+		names = append(names, string(pkg))
+	}
+	return names, err
+}
+func (d data) Keep(pkg, signer string, since time.Time) error {
+	return d.Keeper.Keep(ids.Package(pkg), signer, since)
+}
+func (d data) Unkeep(pkg string) error { return d.Keeper.Unkeep(ids.Package(pkg)) }
+func (d data) Describe(ctx context.Context, pkg string) (*packagesv1.PackageData, error) {
+	kept, err := d.Keeper.Describe(ctx, ids.Package(pkg))
+	return &packagesv1.PackageData{Id: pkg, Signer: kept.Signer, Bytes: kept.Bytes, Since: timestamppb.New(kept.Since), Volumes: kept.Volumes}, err
+}
 
 // scenario is an operation on a machine in some state.
 type scenario struct {
@@ -116,13 +137,9 @@ func (s scenario) build(t testing.TB, dir string, st *store.Store) operationtest
 	m.open(func(*store.Tx, string) error { return nil })
 	m.prepare()
 	_, pkg := packageFile()
-	params := map[string]string{"ticket": ticket}
-	for k, v := range s.params {
-		params[k] = v
-	}
 	return operationtest.World{
 		Definitions: m.installs.Definitions(), Beside: m.playRunner, CancelAt: s.cancelAt,
-		Request: operation.Request{ID: operationID, Kind: s.kind, Target: pkg, Parameters: params},
+		Request: operation.Request{ID: operationID, Kind: s.kind, Target: pkg, Parameters: s.params},
 	}
 }
 
@@ -154,6 +171,10 @@ func forget(tx *store.Tx, pkg string) (bool, error) {
 // upload puts the package file where an upload is that has all its bytes.
 func (m *machine) upload(ticket string) {
 	file, _ := packageFile()
+	m.uploadFile(ticket, file)
+}
+
+func (m *machine) uploadFile(ticket string, file []byte) {
 	path := filepath.Join(m.dir, "artifacts", "incoming", fmt.Sprintf("%s.%d", ticket, len(file)))
 	if err := os.WriteFile(path, file, 0o600); err != nil {
 		m.t.Fatal(err)
@@ -178,6 +199,11 @@ func (m *machine) prepare() {
 	if m.leftData || m.installed {
 		m.makeData(pkg)
 	}
+	if m.leftData {
+		if err := m.volumes.Keep(ids.Package(pkg), "somebody", time.Unix(1e9, 0)); err != nil {
+			m.t.Fatal(err)
+		}
+	}
 	if m.unknown {
 		if err := m.volumes.SetVersion(ids.Package(pkg), ""); err != nil {
 			m.t.Fatal(err)
@@ -185,7 +211,10 @@ func (m *machine) prepare() {
 	}
 	if m.installed {
 		m.upload(firstTicket)
-		art, err := m.artifacts.Take(m.t.Context(), firstTicket, func(uint64, uint64) {})
+		if err := m.artifacts.Claim(firstTicket, firstID); err != nil {
+			m.t.Fatal(err)
+		}
+		art, err := m.artifacts.Take(m.t.Context(), firstID, func(uint64, uint64) {})
 		if err != nil {
 			m.t.Fatal(err)
 		}
@@ -205,6 +234,9 @@ func (m *machine) prepare() {
 	}
 	if m.kind == install.KindInstall {
 		m.upload(ticket)
+		if err := m.artifacts.Claim(ticket, operationID); err != nil {
+			m.t.Fatal(err)
+		}
 	}
 }
 
@@ -293,19 +325,20 @@ func TestOperationsSurviveEveryCrash(t *testing.T) {
 		there, gone []string // words of the state in the end
 	}{
 		"install": {scenario{kind: install.KindInstall, params: start, quick: true},
-			[]string{"STATE_SUCCEEDED", "DESIRED_RUNNING", "precious", ".s9pk"}, []string{"file artifacts/incoming"}},
+			[]string{"STATE_SUCCEEDED", "DESIRED_RUNNING", "precious", ".s9pk"}, []string{"file artifacts/claimed", "file artifacts/incoming"}},
 		"install fails":           {scenario{kind: install.KindInstall, fails: true}, []string{"STATE_FAILED"}, []string{"precious", ".s9pk", "\npackage "}},
-		"install over data":       {scenario{kind: install.KindInstall, leftData: true}, []string{"STATE_SUCCEEDED", "precious"}, nil},
-		"install over data fails": {scenario{kind: install.KindInstall, leftData: true, fails: true, quick: true}, []string{"STATE_FAILED", "precious", ".version"}, []string{".s9pk", "\npackage "}},
+		"install over data":       {scenario{kind: install.KindInstall, leftData: true}, []string{"STATE_SUCCEEDED", "precious"}, []string{".kept"}},
+		"install over data fails": {scenario{kind: install.KindInstall, leftData: true, fails: true, quick: true}, []string{"STATE_FAILED", "precious", ".version", ".kept"}, []string{".s9pk", "\npackage "}},
 		"install over data of no version fails": {scenario{kind: install.KindInstall, leftData: true, unknown: true, fails: true},
 			[]string{"STATE_FAILED", "precious"}, []string{".s9pk", "\npackage ", ".version"}},
 		"install is cancelled early": {scenario{kind: install.KindInstall, cancelAt: "before do verify"}, []string{"STATE_CANCELLED"}, []string{".s9pk", "file artifacts"}},
 		"install is cancelled":       {scenario{kind: install.KindInstall, cancelAt: "after do verify"}, []string{"STATE_CANCELLED"}, []string{"precious", ".s9pk", "\npackage "}},
-		"install again":              {scenario{kind: install.KindInstall, installed: true, params: start}, []string{"STATE_SUCCEEDED", "precious", "DESIRED_RUNNING"}, []string{"file artifacts/incoming"}},
-		"install again fails":        {scenario{kind: install.KindInstall, installed: true, fails: true}, []string{"STATE_FAILED", "precious", ".s9pk", "DESIRED_RUNNING"}, []string{"file artifacts/incoming"}},
+		"install again":              {scenario{kind: install.KindInstall, installed: true, params: start}, []string{"STATE_SUCCEEDED", "precious", "DESIRED_RUNNING"}, []string{"file artifacts/claimed", "file artifacts/incoming"}},
+		"install again fails":        {scenario{kind: install.KindInstall, installed: true, fails: true}, []string{"STATE_FAILED", "precious", ".s9pk", "DESIRED_RUNNING"}, []string{"file artifacts/claimed", "file artifacts/incoming"}},
 		"uninstall":                  {scenario{kind: install.KindUninstall, installed: true, quick: true}, []string{"STATE_SUCCEEDED"}, []string{"precious", ".s9pk", "\npackage ", "folder logs/"}},
-		"uninstall keeps data":       {scenario{kind: install.KindUninstall, installed: true, params: keep, quick: true}, []string{"STATE_SUCCEEDED", "precious", ".version"}, []string{".s9pk", "\npackage ", "folder logs/"}},
+		"uninstall keeps data":       {scenario{kind: install.KindUninstall, installed: true, params: keep, quick: true}, []string{"STATE_SUCCEEDED", "precious", ".version", ".kept"}, []string{".s9pk", "\npackage ", "folder logs/"}},
 		"uninstall fails":            {scenario{kind: install.KindUninstall, installed: true, fails: true}, []string{"STATE_FAILED", "precious", ".s9pk", "DESIRED_RUNNING"}, nil},
+		"data are deleted":           {scenario{kind: install.KindDeleteData, leftData: true, quick: true}, []string{"STATE_SUCCEEDED"}, []string{"precious", ".kept", ".version"}},
 		"uninstall is forced":        {scenario{kind: install.KindUninstall, installed: true, fails: true, params: force}, []string{"STATE_SUCCEEDED"}, []string{"precious", ".s9pk", "\npackage "}},
 	} {
 		t.Run(name, func(t *testing.T) {

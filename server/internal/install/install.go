@@ -7,6 +7,7 @@ package install
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -21,25 +22,36 @@ import (
 
 // Artifacts keeps package files.
 type Artifacts interface {
-	// Inspect reads what an uploaded file says it is: signature and manifest are checked, the content is not.
-	Inspect(ctx context.Context, ticket string) (*packagesv1.Artifact, error)
-	// Take verifies every byte of an uploaded file and takes it into keeping. Repeating it is harmless.
-	Take(ctx context.Context, ticket string, progress func(done, total uint64)) (*packagesv1.Artifact, error)
-	// Taken is the id under which the file of an upload was recorded, "" where it was not.
-	Taken(ticket string) (string, error)
-	// Discard forgets an upload. Repeating it is harmless.
-	Discard(ticket string) error
+	// Claim takes an uploaded file away from its ticket, for an operation. Repeating it is harmless.
+	Claim(ticket, operation string) error
+	// Unclaim gives it back. Repeating it is harmless.
+	Unclaim(ticket, operation string) error
+	// Inspect reads what a claimed file says it is: signature and manifest are checked, the content is not.
+	Inspect(ctx context.Context, operation string) (*packagesv1.Artifact, error)
+	// Take verifies every byte of a claimed file and takes it into keeping. Repeating it is harmless.
+	Take(ctx context.Context, operation string, progress func(done, total uint64)) (*packagesv1.Artifact, error)
+	// Taken is the id under which the file of an operation was recorded, "" where it was not.
+	Taken(operation string) (string, error)
+	// Discard forgets what an operation claimed. Repeating it is harmless.
+	Discard(operation string) error
 	// Remove removes a file from keeping. Repeating it is harmless.
 	Remove(ctx context.Context, now time.Time, id string) error
 }
 
 // Data keeps the volumes of packages.
 type Data interface {
+	// Packages lists for which packages there are data.
+	Packages() ([]string, error)
 	// Exists tells whether there are data of the package, Version which version they are of, "" where that is not recorded.
 	Exists(pkg string) (bool, error)
 	Version(pkg string) (string, error)
 	// SetVersion records the version; "" deletes the record.
 	SetVersion(pkg, version string) error
+	// Keep records whose data these are and since when they are kept without their package; Unkeep deletes the record.
+	Keep(pkg, signer string, since time.Time) error
+	Unkeep(pkg string) error
+	// Describe tells what is recorded of data, and measures them.
+	Describe(ctx context.Context, pkg string) (*packagesv1.PackageData, error)
 	// Remove removes all data of a package; id makes it repeatable.
 	Remove(pkg, id string) error
 }
@@ -66,6 +78,8 @@ type Service struct {
 	gate      Gate
 	forget    Forget
 	clock     func() time.Time
+
+	claims sync.Mutex // guards an upload from its claim until its operation is recorded
 }
 
 // New returns the area over st. Forget is called for everything that other areas keep about a package.
@@ -75,7 +89,7 @@ func New(st *store.Store, clock func() time.Time, artifacts Artifacts, data Data
 
 // Definitions are the operations of this area.
 func (s *Service) Definitions() []operation.Definition {
-	return []operation.Definition{s.installDefinition(), s.uninstallDefinition()}
+	return []operation.Definition{s.installDefinition(), s.uninstallDefinition(), s.deleteDataDefinition()}
 }
 
 // locks says that operations on one package exclude each other.

@@ -5,13 +5,17 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/server/internal/install"
 	"github.com/hearthos/hearth/server/internal/operation"
 	"github.com/hearthos/hearth/server/internal/store"
 )
@@ -208,6 +212,32 @@ func TestInstallIsRefusedBeforeAnythingHappens(t *testing.T) {
 		if !fault.Is(err, metav1.Reason_REASON_OPERATION_CONFLICT) || fault.Proto(err).GetMetadata()["operation"] != operationID {
 			t.Errorf("%v", err)
 		}
+		if left := m.uploads(); len(left) != 1 {
+			t.Errorf("the second upload cannot be taken later: %v", left)
+		}
+	})
+	t.Run("signed by somebody else", func(t *testing.T) {
+		t.Parallel()
+		m := &machine{scenario: scenario{kind: install.KindUninstall, installed: true}, t: t, dir: t.TempDir()}
+		var err error
+		if m.store, err = store.Open(filepath.Join(m.dir, "store"), store.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = m.store.Close() })
+		m.open(func(*store.Tx, string) error { return nil })
+		m.prepare()
+		m.uploadFile(ticket, first(signedFile(8)))
+		_, err = m.installs.Install(t.Context(), time.Now(), engine(m), operationID, ticket, "me", true)
+		if !fault.Is(err, metav1.Reason_REASON_PACKAGE_SIGNER_CONFLICT) {
+			t.Errorf("%v", err)
+		}
+		if left := m.uploads(); len(left) > 0 {
+			t.Errorf("the refused upload is still there: %v", left)
+		}
+		m.upload(ticket)
+		if _, err := m.installs.Install(t.Context(), time.Now(), engine(m), operationID, ticket, "me", true); err != nil {
+			t.Errorf("the same file by the same signer: %v", err)
+		}
 	})
 	t.Run("removing what is not there", func(t *testing.T) {
 		t.Parallel()
@@ -217,4 +247,76 @@ func TestInstallIsRefusedBeforeAnythingHappens(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// Who may read operations may not learn tickets from them, and asking twice begins one operation.
+func TestInstallKeepsTheTicketToItself(t *testing.T) {
+	t.Parallel()
+	m, pkg := newMachine(t, nil, false)
+	m.upload(ticket)
+	e := operation.New(m.store, slog.New(slog.DiscardHandler), m.installs.Definitions()...)
+	var ops []string
+	for range 2 {
+		op, err := m.installs.Install(t.Context(), time.Now(), e, operationID, ticket, "me", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(op.String(), ticket) || op.GetSpec().GetTarget() != pkg {
+			t.Errorf("the operation is %v", op)
+		}
+		ops = append(ops, op.GetMeta().GetId())
+	}
+	if ops[0] != ops[1] || len(m.uploads()) > 0 {
+		t.Errorf("the operations are %v, the uploads %v", ops, m.uploads())
+	}
+	// The id of another operation does not answer with that one, and uses up no upload.
+	m.upload(firstTicket)
+	m.update(func(tx *store.Tx) error {
+		return store.Put(tx, &operationsv1.Operation{Meta: &metav1.Meta{Id: firstID}, Spec: &operationsv1.OperationSpec{Kind: install.KindUninstall, Target: pkg}})
+	})
+	_, err := m.installs.Install(t.Context(), time.Now(), e, firstID, firstTicket, "me", true)
+	if !fault.Is(err, metav1.Reason_REASON_ALREADY_EXISTS) || len(m.uploads()) != 1 {
+		t.Errorf("%v; the uploads are %v", err, m.uploads())
+	}
+}
+
+func TestKeptDataAreListedAndDeleted(t *testing.T) {
+	t.Parallel()
+	m, pkg := newMachine(t, nil, false)
+	e := operation.New(m.store, slog.New(slog.DiscardHandler), m.installs.Definitions()...)
+	remove := func(pkg string) error {
+		_, err := m.installs.DeleteData(t.Context(), time.Now(), e, operationID, pkg, "me")
+		return err
+	}
+	for _, id := range []string{pkg, "..", ".trash", "../logs", ""} {
+		if err := remove(id); !fault.Is(err, metav1.Reason_REASON_PACKAGE_DATA_NOT_FOUND) {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+	m.makeData(pkg)
+	since := time.Unix(1e9, 0)
+	if err := m.volumes.Keep(ids.Package(pkg), "somebody", since); err != nil {
+		t.Fatal(err)
+	}
+	list, err := m.installs.KeptData()
+	if err != nil || len(list) != 1 || list[0] != pkg {
+		t.Fatalf("%v, %v", list, err)
+	}
+	got, err := m.installs.DescribeData(t.Context(), pkg)
+	if err != nil || got.GetSigner() != "somebody" || !got.GetSince().AsTime().Equal(since) || got.GetBytes() == 0 || len(got.GetVolumes()) != 1 {
+		t.Errorf("%v, %v", got, err)
+	}
+	m.update(func(tx *store.Tx) error {
+		return store.Put(tx, &packagesv1.Package{Meta: &metav1.Meta{Id: pkg}, Spec: &packagesv1.PackageSpec{Desired: stopped}})
+	})
+	if list, err := m.installs.KeptData(); err != nil || len(list) > 0 {
+		t.Errorf("data of an installed package are listed: %v, %v", list, err)
+	}
+	if err := remove(pkg); !fault.Is(err, metav1.Reason_REASON_PACKAGE_INSTALLED) {
+		t.Errorf("%v", err)
+	}
+	m.update(func(tx *store.Tx) error { return store.Delete[*packagesv1.Package](tx, pkg) })
+	if err := remove(pkg); err != nil {
+		t.Error(err)
+	}
 }

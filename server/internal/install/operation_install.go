@@ -26,13 +26,25 @@ const (
 )
 
 // Install begins the installation of an uploaded file. What the file says it is has been checked when it returns; a
-// file that is refused is discarded.
+// file that is refused is discarded. The ticket is used up then: the operation knows the file by its own id, so that no
+// row holds a credential. Asking again with the same id answers the operation.
 func (s *Service) Install(ctx context.Context, now time.Time, engine *operation.Engine, id, ticket, requestedBy string, start bool) (*operationsv1.Operation, error) {
-	art, err := s.artifacts.Inspect(ctx, ticket)
-	if err != nil {
-		return nil, s.refused(ticket, err)
+	s.claims.Lock()
+	defer s.claims.Unlock()
+	if old, err := s.begun(id); err != nil || old != nil {
+		if err != nil {
+			return nil, err
+		}
+		return engine.Begin(ctx, now, operation.Request{ID: id, Kind: KindInstall, Target: old.GetSpec().GetTarget()})
 	}
-	params := map[string]string{"ticket": ticket, "version": art.GetSpec().GetVersion()}
+	if err := s.artifacts.Claim(ticket, id); err != nil {
+		return nil, err
+	}
+	art, err := s.artifacts.Inspect(ctx, id)
+	if err != nil {
+		return nil, s.refused(ticket, id, err)
+	}
+	params := map[string]string{"version": art.GetSpec().GetVersion()}
 	if start {
 		params["start"] = "yes"
 	}
@@ -41,34 +53,58 @@ func (s *Service) Install(ctx context.Context, now time.Time, engine *operation.
 		Prepare: func(tx *store.Tx) error { return s.mayInstall(tx, art) },
 	})
 	if err != nil {
-		return nil, s.refused(ticket, err)
+		return nil, s.refused(ticket, id, err)
 	}
 	return op, nil
 }
 
-// refused discards an upload unless the same one may be taken later: when the rest of it has arrived, or when what is in
-// the way has ended.
-func (s *Service) refused(ticket string, err error) error {
-	switch fault.Reason(err) {
-	case metav1.Reason_REASON_TRANSFER_INCOMPLETE, metav1.Reason_REASON_OPERATION_CONFLICT:
+// begun is the operation of this id, or nil.
+func (s *Service) begun(id string) (op *operationsv1.Operation, err error) {
+	err = s.store.View(func(tx *store.Tx) error {
+		row, ok, err := store.Lookup[*operationsv1.Operation](tx, id)
+		if ok {
+			op = row
+		}
 		return err
+	})
+	return op, err
+}
+
+// refused discards an upload, or gives it back to its ticket when the same one may be taken later: when what is in the way
+// has ended. It leaves alone what belongs to an operation that was recorded all the same.
+func (s *Service) refused(ticket, id string, err error) error {
+	if op, look := s.begun(id); op != nil || look != nil {
+		return errors.Join(err, look)
 	}
+	later := fault.Reason(err) == metav1.Reason_REASON_OPERATION_CONFLICT
 	switch fault.Info(fault.Reason(err)).GetCode() {
 	case optionsv1.Code_CODE_INTERNAL, optionsv1.Code_CODE_UNAVAILABLE, optionsv1.Code_CODE_CANCELLED, optionsv1.Code_CODE_DEADLINE_EXCEEDED:
-		return err
+		later = true
 	}
-	if discard := s.artifacts.Discard(ticket); discard != nil {
+	if later {
+		return errors.Join(err, s.artifacts.Unclaim(ticket, id))
+	}
+	if discard := s.artifacts.Discard(id); discard != nil {
 		return errors.Join(err, discard)
 	}
 	return err
 }
 
 // mayInstall refuses another version of an installed package: replacing it would change data that could not be
-// brought back.
+// brought back. The same content signed by somebody else is another file too.
 func (s *Service) mayInstall(tx *store.Tx, art *packagesv1.Artifact) error {
 	row, ok, err := store.Lookup[*packagesv1.Package](tx, art.GetSpec().GetPackageId())
 	if err != nil || !ok {
 		return err
+	}
+	have, known, err := store.Lookup[*packagesv1.Artifact](tx, row.GetSpec().GetArtifact())
+	if err != nil {
+		return err
+	}
+	if known && have.GetSpec().GetSigner() != art.GetSpec().GetSigner() {
+		return fault.New(metav1.Reason_REASON_PACKAGE_SIGNER_CONFLICT, "cannot replace %s %s by a package file that somebody else has signed",
+			row.GetMeta().GetId(), row.GetSpec().GetVersion()).
+			With("package", row.GetMeta().GetId()).With("installed", have.GetSpec().GetSigner()).With("offered", art.GetSpec().GetSigner())
 	}
 	if row.GetSpec().GetArtifact() != art.GetMeta().GetId() {
 		return fault.New(metav1.Reason_REASON_PACKAGE_VERSION_CONFLICT, "cannot replace %s %s by another package file (%s, %.12s instead of %.12s): only the same file can be installed again",
@@ -95,27 +131,27 @@ func (s *Service) installDefinition() operation.Definition {
 			},
 			{
 				Name: "finish", Weight: 10, Timeout: time.Minute, Do: s.finishInstall, Final: true,
-				Leaves: "the uploaded file; the service is set up and not started",
+				Leaves: "the uploaded file, and the note that the data were kept; the service is set up and not started",
 			},
 		},
 	}
 }
 
 func (s *Service) takeArtifact(ctx context.Context, r *operation.Run) error {
-	_, err := s.artifacts.Take(ctx, r.Param("ticket"), func(done, total uint64) {
+	_, err := s.artifacts.Take(ctx, r.ID(), func(done, total uint64) {
 		r.Progress(done, total, "bytes", "verifying the package file")
 	})
 	return err
 }
 
-// dropArtifact leaves a file alone that a package runs from. The file is found by its upload: Take may have been cut off
-// before its result was remembered.
+// dropArtifact leaves a file alone that a package runs from. The file is found by the operation: Take may have been
+// cut off before its result was remembered.
 func (s *Service) dropArtifact(ctx context.Context, r *operation.Run) error {
-	id, err := s.artifacts.Taken(r.Param("ticket"))
+	id, err := s.artifacts.Taken(r.ID())
 	if err != nil {
 		return err
 	}
-	if err := s.artifacts.Discard(r.Param("ticket")); err != nil || id == "" {
+	if err := s.artifacts.Discard(r.ID()); err != nil || id == "" {
 		return err
 	}
 	used := false
@@ -142,7 +178,7 @@ func (s *Service) setUp(ctx context.Context, r *operation.Run) error {
 	if err != nil {
 		return err
 	}
-	id, err := s.artifacts.Taken(r.Param("ticket"))
+	id, err := s.artifacts.Taken(r.ID())
 	if err != nil {
 		return err
 	}
@@ -251,5 +287,8 @@ func (s *Service) finishInstall(ctx context.Context, r *operation.Run) error {
 	if err != nil {
 		return err
 	}
-	return s.artifacts.Discard(r.Param("ticket"))
+	if err := s.data.Unkeep(r.Target()); err != nil {
+		return err
+	}
+	return s.artifacts.Discard(r.ID())
 }

@@ -9,6 +9,7 @@ import (
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/operation"
 	"github.com/hearthos/hearth/server/internal/store"
 )
@@ -113,8 +114,33 @@ func (s *Service) comeBack(ctx context.Context, r *operation.Run) error {
 }
 
 func (s *Service) remove(ctx context.Context, r *operation.Run) error {
+	keep := r.Param("keep_data") == "yes"
+	if keep {
+		if err := s.keepData(r); err != nil {
+			return err
+		}
+	}
 	r.Progress(0, 0, "", "removing the data")
-	return s.forgetPackage(ctx, r, r.Param("keep_data") == "yes")
+	return s.forgetPackage(ctx, r, keep)
+}
+
+// keepData records whose data stay behind. When it is repeated after a crash the file that told the signer may be gone, and
+// the record is there.
+func (s *Service) keepData(r *operation.Run) error {
+	var signer string
+	err := s.store.View(func(tx *store.Tx) error {
+		row, ok, err := store.Lookup[*packagesv1.Package](tx, r.Target())
+		if err != nil || !ok {
+			return err
+		}
+		art, _, err := store.Lookup[*packagesv1.Artifact](tx, row.GetSpec().GetArtifact())
+		signer = art.GetSpec().GetSigner()
+		return err
+	})
+	if err != nil || signer == "" {
+		return err
+	}
+	return s.data.Keep(r.Target(), signer, ids.ULID(r.ID()).Time())
 }
 
 // forgetPackage removes a package whose container is gone: data first, rows last, so that a crash between leaves a

@@ -6,6 +6,7 @@
 //
 //	<dir>/<package>/<volume>/       the data, owners as the container sees them
 //	<dir>/<package>/.version        the version of the data, written by the package
+//	<dir>/<package>/.kept           whose data these are and since when, while the package is not installed
 //	<dir>/.trash/<id>/              being removed
 package volume
 

@@ -3,6 +3,8 @@ package packagesrpc
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -106,6 +108,47 @@ func (s *Server) UninstallPackage(ctx context.Context, req *packagesv1.Uninstall
 		return nil, err
 	}
 	return &packagesv1.UninstallPackageResponse{Operation: op}, nil
+}
+
+// ListPackageData implements PackageServiceServer. Only what is on the page is measured.
+func (s *Server) ListPackageData(ctx context.Context, req *packagesv1.ListPackageDataRequest) (*packagesv1.ListPackageDataResponse, error) {
+	all, err := s.install.KeptData()
+	if err != nil {
+		return nil, err
+	}
+	var rows []*packagesv1.Package
+	for _, id := range all {
+		rows = append(rows, &packagesv1.Package{Meta: &metav1.Meta{Id: id}})
+	}
+	page, token, err := rpc.Page(rows, req.GetPageSize(), 100, req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	resp := &packagesv1.ListPackageDataResponse{NextPageToken: token}
+	for _, row := range page {
+		data, err := s.install.DescribeData(ctx, row.GetMeta().GetId())
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		resp.Data = append(resp.Data, data)
+	}
+	return resp, nil
+}
+
+// DeletePackageData implements PackageServiceServer.
+func (s *Server) DeletePackageData(ctx context.Context, req *packagesv1.DeletePackageDataRequest) (*packagesv1.DeletePackageDataResponse, error) {
+	id, err := rpc.OperationID(s.clock(), "")
+	if err != nil {
+		return nil, err
+	}
+	op, err := s.install.DeleteData(ctx, s.clock(), s.engine, id, req.GetId(), rpc.Caller(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return &packagesv1.DeletePackageDataResponse{Operation: op}, nil
 }
 
 // StartPackage implements PackageServiceServer.

@@ -190,6 +190,12 @@ const (
 	Reason_REASON_WARNING_NOT_FOUND Reason = 167
 	// The warning stands until its condition ends.
 	Reason_REASON_WARNING_NOT_DISMISSABLE Reason = 168
+	// The installed package was signed by somebody else.
+	Reason_REASON_PACKAGE_SIGNER_CONFLICT Reason = 170
+	// The package is installed, so its data are in use.
+	Reason_REASON_PACKAGE_INSTALLED Reason = 171
+	// No data of a package that is not installed are kept under this id.
+	Reason_REASON_PACKAGE_DATA_NOT_FOUND Reason = 172
 	// The method wants the caller to have proven who he is a short time ago.
 	Reason_REASON_STEP_UP_REQUIRED Reason = 135
 	// The signature of the request was made at another time, or before the server started.
@@ -294,6 +300,9 @@ var (
 		166: "REASON_OPERATION_NOT_REPEATABLE",
 		167: "REASON_WARNING_NOT_FOUND",
 		168: "REASON_WARNING_NOT_DISMISSABLE",
+		170: "REASON_PACKAGE_SIGNER_CONFLICT",
+		171: "REASON_PACKAGE_INSTALLED",
+		172: "REASON_PACKAGE_DATA_NOT_FOUND",
 		135: "REASON_STEP_UP_REQUIRED",
 		136: "REASON_SIGNATURE_TIME",
 		137: "REASON_SIGNATURE_REPLAYED",
@@ -386,6 +395,9 @@ var (
 		"REASON_OPERATION_NOT_REPEATABLE": 166,
 		"REASON_WARNING_NOT_FOUND":        167,
 		"REASON_WARNING_NOT_DISMISSABLE":  168,
+		"REASON_PACKAGE_SIGNER_CONFLICT":  170,
+		"REASON_PACKAGE_INSTALLED":        171,
+		"REASON_PACKAGE_DATA_NOT_FOUND":   172,
 		"REASON_STEP_UP_REQUIRED":         135,
 		"REASON_SIGNATURE_TIME":           136,
 		"REASON_SIGNATURE_REPLAYED":       137,
@@ -581,7 +593,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xfa>\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xe9A\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -667,7 +679,10 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x1aREASON_OPERATION_NOT_STUCK\x10\xa5\x01\x1a=\x8a\x80\x199\b\t\x1a5Wait for it, or cancel it to have undone what it did.\x12f\n" +
 	"\x1fREASON_OPERATION_NOT_REPEATABLE\x10\xa6\x01\x1a@\x8a\x80\x19<\b\t\x1a8Ask for the same work in the way it was asked for first.\x12P\n" +
 	"\x18REASON_WARNING_NOT_FOUND\x10\xa7\x01\x1a1\x8a\x80\x19-\b\x05\x1a)List the warnings to see which there are.\x12^\n" +
-	"\x1eREASON_WARNING_NOT_DISMISSABLE\x10\xa8\x01\x1a9\x8a\x80\x195\b\t\x1a1Do what the warning says; it goes away by itself.\x12i\n" +
+	"\x1eREASON_WARNING_NOT_DISMISSABLE\x10\xa8\x01\x1a9\x8a\x80\x195\b\t\x1a1Do what the warning says; it goes away by itself.\x12\x8c\x01\n" +
+	"\x1eREASON_PACKAGE_SIGNER_CONFLICT\x10\xaa\x01\x1ag\x8a\x80\x19c\b\t\x1a_Ask whoever gave you the file who signs the package; 'hearth s9pk inspect' tells who signed it.\x12l\n" +
+	"\x18REASON_PACKAGE_INSTALLED\x10\xab\x01\x1aM\x8a\x80\x19I\b\t\x1aEUninstall the package; without --keep-data that removes its data too.\x12p\n" +
+	"\x1dREASON_PACKAGE_DATA_NOT_FOUND\x10\xac\x01\x1aL\x8a\x80\x19H\b\x05\x1aDList the kept data with 'hearth package data list' and check the id.\x12i\n" +
 	"\x17REASON_STEP_UP_REQUIRED\x10\x87\x01\x1aK\x8a\x80\x19G\b\a\x1aCLog in again, or call on the local socket or with a signed request.\x12T\n" +
 	"\x15REASON_SIGNATURE_TIME\x10\x88\x01\x1a8\x8a\x80\x194\b\x10\x10\x01\x1a.Sign the request again, by the server's clock.\x12X\n" +
 	"\x19REASON_SIGNATURE_REPLAYED\x10\x89\x01\x1a8\x8a\x80\x194\b\x10\x1a0Sign each request anew, with a nonce of its own.\x12t\n" +

@@ -13,6 +13,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -575,6 +576,299 @@ func (x *UninstallPackageResponse) GetOperation() *v1.Operation {
 	return nil
 }
 
+// PackageData are the data of a package that is not installed.
+type PackageData struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the package.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The version of the data, as the package recorded it; empty where it recorded none.
+	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Who signed the package that left them, as a public key in PEM; empty where that is not known.
+	Signer string `protobuf:"bytes,3,opt,name=signer,proto3" json:"signer,omitempty"`
+	// What they take on disk, in bytes.
+	Bytes uint64 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Since when they are kept.
+	Since *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	// The names of its volumes.
+	Volumes       []string `protobuf:"bytes,6,rep,name=volumes,proto3" json:"volumes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PackageData) Reset() {
+	*x = PackageData{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PackageData) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PackageData) ProtoMessage() {}
+
+func (x *PackageData) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PackageData.ProtoReflect.Descriptor instead.
+func (*PackageData) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *PackageData) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PackageData) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *PackageData) GetSigner() string {
+	if x != nil {
+		return x.Signer
+	}
+	return ""
+}
+
+func (x *PackageData) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *PackageData) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *PackageData) GetVolumes() []string {
+	if x != nil {
+		return x.Volumes
+	}
+	return nil
+}
+
+// ListPackageDataRequest asks for all kept data.
+type ListPackageDataRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most so many; 0 means 100.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the page before ended.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPackageDataRequest) Reset() {
+	*x = ListPackageDataRequest{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPackageDataRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPackageDataRequest) ProtoMessage() {}
+
+func (x *ListPackageDataRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPackageDataRequest.ProtoReflect.Descriptor instead.
+func (*ListPackageDataRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListPackageDataRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListPackageDataRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListPackageDataResponse holds a page of kept data.
+type ListPackageDataResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The data by package id.
+	Data []*PackageData `protobuf:"bytes,1,rep,name=data,proto3" json:"data,omitempty"`
+	// Where the next page begins; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPackageDataResponse) Reset() {
+	*x = ListPackageDataResponse{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPackageDataResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPackageDataResponse) ProtoMessage() {}
+
+func (x *ListPackageDataResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPackageDataResponse.ProtoReflect.Descriptor instead.
+func (*ListPackageDataResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListPackageDataResponse) GetData() []*PackageData {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *ListPackageDataResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// DeletePackageDataRequest names a package.
+type DeletePackageDataRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeletePackageDataRequest) Reset() {
+	*x = DeletePackageDataRequest{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeletePackageDataRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeletePackageDataRequest) ProtoMessage() {}
+
+func (x *DeletePackageDataRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeletePackageDataRequest.ProtoReflect.Descriptor instead.
+func (*DeletePackageDataRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DeletePackageDataRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// DeletePackageDataResponse holds the operation.
+type DeletePackageDataResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operation.
+	Operation     *v1.Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeletePackageDataResponse) Reset() {
+	*x = DeletePackageDataResponse{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeletePackageDataResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeletePackageDataResponse) ProtoMessage() {}
+
+func (x *DeletePackageDataResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeletePackageDataResponse.ProtoReflect.Descriptor instead.
+func (*DeletePackageDataResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *DeletePackageDataResponse) GetOperation() *v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
+}
+
 // StartPackageRequest names a package.
 type StartPackageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -586,7 +880,7 @@ type StartPackageRequest struct {
 
 func (x *StartPackageRequest) Reset() {
 	*x = StartPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[10]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -598,7 +892,7 @@ func (x *StartPackageRequest) String() string {
 func (*StartPackageRequest) ProtoMessage() {}
 
 func (x *StartPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[10]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -611,7 +905,7 @@ func (x *StartPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartPackageRequest.ProtoReflect.Descriptor instead.
 func (*StartPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{10}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StartPackageRequest) GetId() string {
@@ -632,7 +926,7 @@ type StartPackageResponse struct {
 
 func (x *StartPackageResponse) Reset() {
 	*x = StartPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[11]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -644,7 +938,7 @@ func (x *StartPackageResponse) String() string {
 func (*StartPackageResponse) ProtoMessage() {}
 
 func (x *StartPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[11]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -657,7 +951,7 @@ func (x *StartPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartPackageResponse.ProtoReflect.Descriptor instead.
 func (*StartPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{11}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *StartPackageResponse) GetPackage() *Package {
@@ -678,7 +972,7 @@ type StopPackageRequest struct {
 
 func (x *StopPackageRequest) Reset() {
 	*x = StopPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[12]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -690,7 +984,7 @@ func (x *StopPackageRequest) String() string {
 func (*StopPackageRequest) ProtoMessage() {}
 
 func (x *StopPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[12]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -703,7 +997,7 @@ func (x *StopPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopPackageRequest.ProtoReflect.Descriptor instead.
 func (*StopPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{12}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *StopPackageRequest) GetId() string {
@@ -724,7 +1018,7 @@ type StopPackageResponse struct {
 
 func (x *StopPackageResponse) Reset() {
 	*x = StopPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[13]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -736,7 +1030,7 @@ func (x *StopPackageResponse) String() string {
 func (*StopPackageResponse) ProtoMessage() {}
 
 func (x *StopPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[13]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -749,7 +1043,7 @@ func (x *StopPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopPackageResponse.ProtoReflect.Descriptor instead.
 func (*StopPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{13}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StopPackageResponse) GetPackage() *Package {
@@ -770,7 +1064,7 @@ type RestartPackageRequest struct {
 
 func (x *RestartPackageRequest) Reset() {
 	*x = RestartPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[14]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -782,7 +1076,7 @@ func (x *RestartPackageRequest) String() string {
 func (*RestartPackageRequest) ProtoMessage() {}
 
 func (x *RestartPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[14]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -795,7 +1089,7 @@ func (x *RestartPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartPackageRequest.ProtoReflect.Descriptor instead.
 func (*RestartPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{14}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RestartPackageRequest) GetId() string {
@@ -816,7 +1110,7 @@ type RestartPackageResponse struct {
 
 func (x *RestartPackageResponse) Reset() {
 	*x = RestartPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[15]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -828,7 +1122,7 @@ func (x *RestartPackageResponse) String() string {
 func (*RestartPackageResponse) ProtoMessage() {}
 
 func (x *RestartPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[15]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -841,7 +1135,7 @@ func (x *RestartPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartPackageResponse.ProtoReflect.Descriptor instead.
 func (*RestartPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{15}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RestartPackageResponse) GetPackage() *Package {
@@ -855,7 +1149,7 @@ var File_hearth_packages_v1_packages_proto protoreflect.FileDescriptor
 
 const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\n" +
-	"!hearth/packages/v1/packages.proto\x12\x12hearth.packages.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\"g\n" +
+	"!hearth/packages/v1/packages.proto\x12\x12hearth.packages.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\"g\n" +
 	"\x13ListPackagesRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
@@ -888,6 +1182,24 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\x05force\x18\x02 \x01(\bR\x05force\x12\x1b\n" +
 	"\tkeep_data\x18\x03 \x01(\bR\bkeepData\"Y\n" +
 	"\x18UninstallPackageResponse\x12=\n" +
+	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"\xb1\x01\n" +
+	"\vPackageData\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12\x16\n" +
+	"\x06signer\x18\x03 \x01(\tR\x06signer\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\x120\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x18\n" +
+	"\avolumes\x18\x06 \x03(\tR\avolumes\"i\n" +
+	"\x16ListPackageDataRequest\x12&\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tpageToken\"v\n" +
+	"\x17ListPackageDataResponse\x123\n" +
+	"\x04data\x18\x01 \x03(\v2\x1f.hearth.packages.v1.PackageDataR\x04data\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"9\n" +
+	"\x18DeletePackageDataRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"Z\n" +
+	"\x19DeletePackageDataResponse\x12=\n" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"4\n" +
 	"\x13StartPackageRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"M\n" +
@@ -900,15 +1212,16 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\x15RestartPackageRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"O\n" +
 	"\x16RestartPackageResponse\x125\n" +
-	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage2\xa6\n" +
-	"\n" +
+	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage2\xd4\f\n" +
 	"\x0ePackageService\x12\x98\x01\n" +
 	"\fListPackages\x12'.hearth.packages.v1.ListPackagesRequest\x1a(.hearth.packages.v1.ListPackagesResponse\"5\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\fpackage.list\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/packages\x90\x02\x01\x12\x83\x01\n" +
 	"\n" +
 	"GetPackage\x12%.hearth.packages.v1.GetPackageRequest\x1a&.hearth.packages.v1.GetPackageResponse\"&\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/packages/{id}\x90\x02\x01\x12\xa5\x01\n" +
 	"\fCreateUpload\x12'.hearth.packages.v1.CreateUploadRequest\x1a(.hearth.packages.v1.CreateUploadResponse\"B\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x10package.sideload\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/api/v1/packages:createUpload\x12\xa5\x01\n" +
 	"\x0eInstallPackage\x12).hearth.packages.v1.InstallPackageRequest\x1a*.hearth.packages.v1.InstallPackageResponse\"<\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x0fpackage.install\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/api/v1/packages:install\x12\xb4\x01\n" +
-	"\x10UninstallPackage\x12+.hearth.packages.v1.UninstallPackageRequest\x1a,.hearth.packages.v1.UninstallPackageResponse\"E\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x11package.uninstall\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/api/v1/packages/{id}:uninstall\x12\xa0\x01\n" +
+	"\x10UninstallPackage\x12+.hearth.packages.v1.UninstallPackageRequest\x1a,.hearth.packages.v1.UninstallPackageResponse\"E\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x11package.uninstall\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/api/v1/packages/{id}:uninstall\x12\x90\x01\n" +
+	"\x0fListPackageData\x12*.hearth.packages.v1.ListPackageDataRequest\x1a+.hearth.packages.v1.ListPackageDataResponse\"$\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/packageData\x90\x02\x01\x12\x98\x01\n" +
+	"\x11DeletePackageData\x12,.hearth.packages.v1.DeletePackageDataRequest\x1a-.hearth.packages.v1.DeletePackageDataResponse\"&\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x1a*\x18/api/v1/packageData/{id}\x12\xa0\x01\n" +
 	"\fStartPackage\x12'.hearth.packages.v1.StartPackageRequest\x1a(.hearth.packages.v1.StartPackageResponse\"=\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\rpackage.start\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/api/v1/packages/{id}:start\x12\x9b\x01\n" +
 	"\vStopPackage\x12&.hearth.packages.v1.StopPackageRequest\x1a'.hearth.packages.v1.StopPackageResponse\";\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\fpackage.stop\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/api/v1/packages/{id}:stop\x12\xaa\x01\n" +
 	"\x0eRestartPackage\x12).hearth.packages.v1.RestartPackageRequest\x1a*.hearth.packages.v1.RestartPackageResponse\"A\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x0fpackage.restart\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/api/v1/packages/{id}:restartB\xd6\x01\n" +
@@ -926,62 +1239,75 @@ func file_hearth_packages_v1_packages_proto_rawDescGZIP() []byte {
 	return file_hearth_packages_v1_packages_proto_rawDescData
 }
 
-var file_hearth_packages_v1_packages_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_hearth_packages_v1_packages_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_hearth_packages_v1_packages_proto_goTypes = []any{
-	(*ListPackagesRequest)(nil),      // 0: hearth.packages.v1.ListPackagesRequest
-	(*ListPackagesResponse)(nil),     // 1: hearth.packages.v1.ListPackagesResponse
-	(*GetPackageRequest)(nil),        // 2: hearth.packages.v1.GetPackageRequest
-	(*GetPackageResponse)(nil),       // 3: hearth.packages.v1.GetPackageResponse
-	(*CreateUploadRequest)(nil),      // 4: hearth.packages.v1.CreateUploadRequest
-	(*CreateUploadResponse)(nil),     // 5: hearth.packages.v1.CreateUploadResponse
-	(*InstallPackageRequest)(nil),    // 6: hearth.packages.v1.InstallPackageRequest
-	(*InstallPackageResponse)(nil),   // 7: hearth.packages.v1.InstallPackageResponse
-	(*UninstallPackageRequest)(nil),  // 8: hearth.packages.v1.UninstallPackageRequest
-	(*UninstallPackageResponse)(nil), // 9: hearth.packages.v1.UninstallPackageResponse
-	(*StartPackageRequest)(nil),      // 10: hearth.packages.v1.StartPackageRequest
-	(*StartPackageResponse)(nil),     // 11: hearth.packages.v1.StartPackageResponse
-	(*StopPackageRequest)(nil),       // 12: hearth.packages.v1.StopPackageRequest
-	(*StopPackageResponse)(nil),      // 13: hearth.packages.v1.StopPackageResponse
-	(*RestartPackageRequest)(nil),    // 14: hearth.packages.v1.RestartPackageRequest
-	(*RestartPackageResponse)(nil),   // 15: hearth.packages.v1.RestartPackageResponse
-	(*Package)(nil),                  // 16: hearth.packages.v1.Package
-	(*Artifact)(nil),                 // 17: hearth.packages.v1.Artifact
-	(*HealthCheck)(nil),              // 18: hearth.packages.v1.HealthCheck
-	(*Dependency)(nil),               // 19: hearth.packages.v1.Dependency
-	(*v1.Operation)(nil),             // 20: hearth.operations.v1.Operation
+	(*ListPackagesRequest)(nil),       // 0: hearth.packages.v1.ListPackagesRequest
+	(*ListPackagesResponse)(nil),      // 1: hearth.packages.v1.ListPackagesResponse
+	(*GetPackageRequest)(nil),         // 2: hearth.packages.v1.GetPackageRequest
+	(*GetPackageResponse)(nil),        // 3: hearth.packages.v1.GetPackageResponse
+	(*CreateUploadRequest)(nil),       // 4: hearth.packages.v1.CreateUploadRequest
+	(*CreateUploadResponse)(nil),      // 5: hearth.packages.v1.CreateUploadResponse
+	(*InstallPackageRequest)(nil),     // 6: hearth.packages.v1.InstallPackageRequest
+	(*InstallPackageResponse)(nil),    // 7: hearth.packages.v1.InstallPackageResponse
+	(*UninstallPackageRequest)(nil),   // 8: hearth.packages.v1.UninstallPackageRequest
+	(*UninstallPackageResponse)(nil),  // 9: hearth.packages.v1.UninstallPackageResponse
+	(*PackageData)(nil),               // 10: hearth.packages.v1.PackageData
+	(*ListPackageDataRequest)(nil),    // 11: hearth.packages.v1.ListPackageDataRequest
+	(*ListPackageDataResponse)(nil),   // 12: hearth.packages.v1.ListPackageDataResponse
+	(*DeletePackageDataRequest)(nil),  // 13: hearth.packages.v1.DeletePackageDataRequest
+	(*DeletePackageDataResponse)(nil), // 14: hearth.packages.v1.DeletePackageDataResponse
+	(*StartPackageRequest)(nil),       // 15: hearth.packages.v1.StartPackageRequest
+	(*StartPackageResponse)(nil),      // 16: hearth.packages.v1.StartPackageResponse
+	(*StopPackageRequest)(nil),        // 17: hearth.packages.v1.StopPackageRequest
+	(*StopPackageResponse)(nil),       // 18: hearth.packages.v1.StopPackageResponse
+	(*RestartPackageRequest)(nil),     // 19: hearth.packages.v1.RestartPackageRequest
+	(*RestartPackageResponse)(nil),    // 20: hearth.packages.v1.RestartPackageResponse
+	(*Package)(nil),                   // 21: hearth.packages.v1.Package
+	(*Artifact)(nil),                  // 22: hearth.packages.v1.Artifact
+	(*HealthCheck)(nil),               // 23: hearth.packages.v1.HealthCheck
+	(*Dependency)(nil),                // 24: hearth.packages.v1.Dependency
+	(*v1.Operation)(nil),              // 25: hearth.operations.v1.Operation
+	(*timestamppb.Timestamp)(nil),     // 26: google.protobuf.Timestamp
 }
 var file_hearth_packages_v1_packages_proto_depIdxs = []int32{
-	16, // 0: hearth.packages.v1.ListPackagesResponse.packages:type_name -> hearth.packages.v1.Package
-	16, // 1: hearth.packages.v1.GetPackageResponse.package:type_name -> hearth.packages.v1.Package
-	17, // 2: hearth.packages.v1.GetPackageResponse.artifact:type_name -> hearth.packages.v1.Artifact
-	18, // 3: hearth.packages.v1.GetPackageResponse.health_checks:type_name -> hearth.packages.v1.HealthCheck
-	19, // 4: hearth.packages.v1.GetPackageResponse.dependencies:type_name -> hearth.packages.v1.Dependency
-	20, // 5: hearth.packages.v1.InstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	20, // 6: hearth.packages.v1.UninstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	16, // 7: hearth.packages.v1.StartPackageResponse.package:type_name -> hearth.packages.v1.Package
-	16, // 8: hearth.packages.v1.StopPackageResponse.package:type_name -> hearth.packages.v1.Package
-	16, // 9: hearth.packages.v1.RestartPackageResponse.package:type_name -> hearth.packages.v1.Package
-	0,  // 10: hearth.packages.v1.PackageService.ListPackages:input_type -> hearth.packages.v1.ListPackagesRequest
-	2,  // 11: hearth.packages.v1.PackageService.GetPackage:input_type -> hearth.packages.v1.GetPackageRequest
-	4,  // 12: hearth.packages.v1.PackageService.CreateUpload:input_type -> hearth.packages.v1.CreateUploadRequest
-	6,  // 13: hearth.packages.v1.PackageService.InstallPackage:input_type -> hearth.packages.v1.InstallPackageRequest
-	8,  // 14: hearth.packages.v1.PackageService.UninstallPackage:input_type -> hearth.packages.v1.UninstallPackageRequest
-	10, // 15: hearth.packages.v1.PackageService.StartPackage:input_type -> hearth.packages.v1.StartPackageRequest
-	12, // 16: hearth.packages.v1.PackageService.StopPackage:input_type -> hearth.packages.v1.StopPackageRequest
-	14, // 17: hearth.packages.v1.PackageService.RestartPackage:input_type -> hearth.packages.v1.RestartPackageRequest
-	1,  // 18: hearth.packages.v1.PackageService.ListPackages:output_type -> hearth.packages.v1.ListPackagesResponse
-	3,  // 19: hearth.packages.v1.PackageService.GetPackage:output_type -> hearth.packages.v1.GetPackageResponse
-	5,  // 20: hearth.packages.v1.PackageService.CreateUpload:output_type -> hearth.packages.v1.CreateUploadResponse
-	7,  // 21: hearth.packages.v1.PackageService.InstallPackage:output_type -> hearth.packages.v1.InstallPackageResponse
-	9,  // 22: hearth.packages.v1.PackageService.UninstallPackage:output_type -> hearth.packages.v1.UninstallPackageResponse
-	11, // 23: hearth.packages.v1.PackageService.StartPackage:output_type -> hearth.packages.v1.StartPackageResponse
-	13, // 24: hearth.packages.v1.PackageService.StopPackage:output_type -> hearth.packages.v1.StopPackageResponse
-	15, // 25: hearth.packages.v1.PackageService.RestartPackage:output_type -> hearth.packages.v1.RestartPackageResponse
-	18, // [18:26] is the sub-list for method output_type
-	10, // [10:18] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	21, // 0: hearth.packages.v1.ListPackagesResponse.packages:type_name -> hearth.packages.v1.Package
+	21, // 1: hearth.packages.v1.GetPackageResponse.package:type_name -> hearth.packages.v1.Package
+	22, // 2: hearth.packages.v1.GetPackageResponse.artifact:type_name -> hearth.packages.v1.Artifact
+	23, // 3: hearth.packages.v1.GetPackageResponse.health_checks:type_name -> hearth.packages.v1.HealthCheck
+	24, // 4: hearth.packages.v1.GetPackageResponse.dependencies:type_name -> hearth.packages.v1.Dependency
+	25, // 5: hearth.packages.v1.InstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	25, // 6: hearth.packages.v1.UninstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	26, // 7: hearth.packages.v1.PackageData.since:type_name -> google.protobuf.Timestamp
+	10, // 8: hearth.packages.v1.ListPackageDataResponse.data:type_name -> hearth.packages.v1.PackageData
+	25, // 9: hearth.packages.v1.DeletePackageDataResponse.operation:type_name -> hearth.operations.v1.Operation
+	21, // 10: hearth.packages.v1.StartPackageResponse.package:type_name -> hearth.packages.v1.Package
+	21, // 11: hearth.packages.v1.StopPackageResponse.package:type_name -> hearth.packages.v1.Package
+	21, // 12: hearth.packages.v1.RestartPackageResponse.package:type_name -> hearth.packages.v1.Package
+	0,  // 13: hearth.packages.v1.PackageService.ListPackages:input_type -> hearth.packages.v1.ListPackagesRequest
+	2,  // 14: hearth.packages.v1.PackageService.GetPackage:input_type -> hearth.packages.v1.GetPackageRequest
+	4,  // 15: hearth.packages.v1.PackageService.CreateUpload:input_type -> hearth.packages.v1.CreateUploadRequest
+	6,  // 16: hearth.packages.v1.PackageService.InstallPackage:input_type -> hearth.packages.v1.InstallPackageRequest
+	8,  // 17: hearth.packages.v1.PackageService.UninstallPackage:input_type -> hearth.packages.v1.UninstallPackageRequest
+	11, // 18: hearth.packages.v1.PackageService.ListPackageData:input_type -> hearth.packages.v1.ListPackageDataRequest
+	13, // 19: hearth.packages.v1.PackageService.DeletePackageData:input_type -> hearth.packages.v1.DeletePackageDataRequest
+	15, // 20: hearth.packages.v1.PackageService.StartPackage:input_type -> hearth.packages.v1.StartPackageRequest
+	17, // 21: hearth.packages.v1.PackageService.StopPackage:input_type -> hearth.packages.v1.StopPackageRequest
+	19, // 22: hearth.packages.v1.PackageService.RestartPackage:input_type -> hearth.packages.v1.RestartPackageRequest
+	1,  // 23: hearth.packages.v1.PackageService.ListPackages:output_type -> hearth.packages.v1.ListPackagesResponse
+	3,  // 24: hearth.packages.v1.PackageService.GetPackage:output_type -> hearth.packages.v1.GetPackageResponse
+	5,  // 25: hearth.packages.v1.PackageService.CreateUpload:output_type -> hearth.packages.v1.CreateUploadResponse
+	7,  // 26: hearth.packages.v1.PackageService.InstallPackage:output_type -> hearth.packages.v1.InstallPackageResponse
+	9,  // 27: hearth.packages.v1.PackageService.UninstallPackage:output_type -> hearth.packages.v1.UninstallPackageResponse
+	12, // 28: hearth.packages.v1.PackageService.ListPackageData:output_type -> hearth.packages.v1.ListPackageDataResponse
+	14, // 29: hearth.packages.v1.PackageService.DeletePackageData:output_type -> hearth.packages.v1.DeletePackageDataResponse
+	16, // 30: hearth.packages.v1.PackageService.StartPackage:output_type -> hearth.packages.v1.StartPackageResponse
+	18, // 31: hearth.packages.v1.PackageService.StopPackage:output_type -> hearth.packages.v1.StopPackageResponse
+	20, // 32: hearth.packages.v1.PackageService.RestartPackage:output_type -> hearth.packages.v1.RestartPackageResponse
+	23, // [23:33] is the sub-list for method output_type
+	13, // [13:23] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_hearth_packages_v1_packages_proto_init() }
@@ -996,7 +1322,7 @@ func file_hearth_packages_v1_packages_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_packages_v1_packages_proto_rawDesc), len(file_hearth_packages_v1_packages_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

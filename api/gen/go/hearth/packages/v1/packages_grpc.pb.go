@@ -19,14 +19,16 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	PackageService_ListPackages_FullMethodName     = "/hearth.packages.v1.PackageService/ListPackages"
-	PackageService_GetPackage_FullMethodName       = "/hearth.packages.v1.PackageService/GetPackage"
-	PackageService_CreateUpload_FullMethodName     = "/hearth.packages.v1.PackageService/CreateUpload"
-	PackageService_InstallPackage_FullMethodName   = "/hearth.packages.v1.PackageService/InstallPackage"
-	PackageService_UninstallPackage_FullMethodName = "/hearth.packages.v1.PackageService/UninstallPackage"
-	PackageService_StartPackage_FullMethodName     = "/hearth.packages.v1.PackageService/StartPackage"
-	PackageService_StopPackage_FullMethodName      = "/hearth.packages.v1.PackageService/StopPackage"
-	PackageService_RestartPackage_FullMethodName   = "/hearth.packages.v1.PackageService/RestartPackage"
+	PackageService_ListPackages_FullMethodName      = "/hearth.packages.v1.PackageService/ListPackages"
+	PackageService_GetPackage_FullMethodName        = "/hearth.packages.v1.PackageService/GetPackage"
+	PackageService_CreateUpload_FullMethodName      = "/hearth.packages.v1.PackageService/CreateUpload"
+	PackageService_InstallPackage_FullMethodName    = "/hearth.packages.v1.PackageService/InstallPackage"
+	PackageService_UninstallPackage_FullMethodName  = "/hearth.packages.v1.PackageService/UninstallPackage"
+	PackageService_ListPackageData_FullMethodName   = "/hearth.packages.v1.PackageService/ListPackageData"
+	PackageService_DeletePackageData_FullMethodName = "/hearth.packages.v1.PackageService/DeletePackageData"
+	PackageService_StartPackage_FullMethodName      = "/hearth.packages.v1.PackageService/StartPackage"
+	PackageService_StopPackage_FullMethodName       = "/hearth.packages.v1.PackageService/StopPackage"
+	PackageService_RestartPackage_FullMethodName    = "/hearth.packages.v1.PackageService/RestartPackage"
 )
 
 // PackageServiceClient is the client API for PackageService service.
@@ -46,6 +48,11 @@ type PackageServiceClient interface {
 	InstallPackage(ctx context.Context, in *InstallPackageRequest, opts ...grpc.CallOption) (*InstallPackageResponse, error)
 	// UninstallPackage removes a package and its data.
 	UninstallPackage(ctx context.Context, in *UninstallPackageRequest, opts ...grpc.CallOption) (*UninstallPackageResponse, error)
+	// ListPackageData lists the data of packages that are not installed: what uninstallations kept, by package id. It
+	// measures them, which takes a while where there are many files.
+	ListPackageData(ctx context.Context, in *ListPackageDataRequest, opts ...grpc.CallOption) (*ListPackageDataResponse, error)
+	// DeletePackageData removes the data of a package that is not installed, for good.
+	DeletePackageData(ctx context.Context, in *DeletePackageDataRequest, opts ...grpc.CallOption) (*DeletePackageDataResponse, error)
 	// StartPackage asks for the service to run. It answers at once; the status of the package tells the rest.
 	StartPackage(ctx context.Context, in *StartPackageRequest, opts ...grpc.CallOption) (*StartPackageResponse, error)
 	// StopPackage asks for the service to stop. It answers at once.
@@ -112,6 +119,26 @@ func (c *packageServiceClient) UninstallPackage(ctx context.Context, in *Uninsta
 	return out, nil
 }
 
+func (c *packageServiceClient) ListPackageData(ctx context.Context, in *ListPackageDataRequest, opts ...grpc.CallOption) (*ListPackageDataResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPackageDataResponse)
+	err := c.cc.Invoke(ctx, PackageService_ListPackageData_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *packageServiceClient) DeletePackageData(ctx context.Context, in *DeletePackageDataRequest, opts ...grpc.CallOption) (*DeletePackageDataResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeletePackageDataResponse)
+	err := c.cc.Invoke(ctx, PackageService_DeletePackageData_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *packageServiceClient) StartPackage(ctx context.Context, in *StartPackageRequest, opts ...grpc.CallOption) (*StartPackageResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(StartPackageResponse)
@@ -159,6 +186,11 @@ type PackageServiceServer interface {
 	InstallPackage(context.Context, *InstallPackageRequest) (*InstallPackageResponse, error)
 	// UninstallPackage removes a package and its data.
 	UninstallPackage(context.Context, *UninstallPackageRequest) (*UninstallPackageResponse, error)
+	// ListPackageData lists the data of packages that are not installed: what uninstallations kept, by package id. It
+	// measures them, which takes a while where there are many files.
+	ListPackageData(context.Context, *ListPackageDataRequest) (*ListPackageDataResponse, error)
+	// DeletePackageData removes the data of a package that is not installed, for good.
+	DeletePackageData(context.Context, *DeletePackageDataRequest) (*DeletePackageDataResponse, error)
 	// StartPackage asks for the service to run. It answers at once; the status of the package tells the rest.
 	StartPackage(context.Context, *StartPackageRequest) (*StartPackageResponse, error)
 	// StopPackage asks for the service to stop. It answers at once.
@@ -189,6 +221,12 @@ func (UnimplementedPackageServiceServer) InstallPackage(context.Context, *Instal
 }
 func (UnimplementedPackageServiceServer) UninstallPackage(context.Context, *UninstallPackageRequest) (*UninstallPackageResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UninstallPackage not implemented")
+}
+func (UnimplementedPackageServiceServer) ListPackageData(context.Context, *ListPackageDataRequest) (*ListPackageDataResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPackageData not implemented")
+}
+func (UnimplementedPackageServiceServer) DeletePackageData(context.Context, *DeletePackageDataRequest) (*DeletePackageDataResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeletePackageData not implemented")
 }
 func (UnimplementedPackageServiceServer) StartPackage(context.Context, *StartPackageRequest) (*StartPackageResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method StartPackage not implemented")
@@ -310,6 +348,42 @@ func _PackageService_UninstallPackage_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PackageService_ListPackageData_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPackageDataRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PackageServiceServer).ListPackageData(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PackageService_ListPackageData_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PackageServiceServer).ListPackageData(ctx, req.(*ListPackageDataRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PackageService_DeletePackageData_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeletePackageDataRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PackageServiceServer).DeletePackageData(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PackageService_DeletePackageData_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PackageServiceServer).DeletePackageData(ctx, req.(*DeletePackageDataRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PackageService_StartPackage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(StartPackageRequest)
 	if err := dec(in); err != nil {
@@ -390,6 +464,14 @@ var PackageService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UninstallPackage",
 			Handler:    _PackageService_UninstallPackage_Handler,
+		},
+		{
+			MethodName: "ListPackageData",
+			Handler:    _PackageService_ListPackageData_Handler,
+		},
+		{
+			MethodName: "DeletePackageData",
+			Handler:    _PackageService_DeletePackageData_Handler,
 		},
 		{
 			MethodName: "StartPackage",

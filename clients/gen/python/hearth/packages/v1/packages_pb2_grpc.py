@@ -60,6 +60,16 @@ class PackageServiceStub(object):
                 request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.UninstallPackageRequest.SerializeToString,
                 response_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.UninstallPackageResponse.FromString,
                 _registered_method=True)
+        self.ListPackageData = channel.unary_unary(
+                '/hearth.packages.v1.PackageService/ListPackageData',
+                request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.ListPackageDataRequest.SerializeToString,
+                response_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.ListPackageDataResponse.FromString,
+                _registered_method=True)
+        self.DeletePackageData = channel.unary_unary(
+                '/hearth.packages.v1.PackageService/DeletePackageData',
+                request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.DeletePackageDataRequest.SerializeToString,
+                response_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.DeletePackageDataResponse.FromString,
+                _registered_method=True)
         self.StartPackage = channel.unary_unary(
                 '/hearth.packages.v1.PackageService/StartPackage',
                 request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.StartPackageRequest.SerializeToString,
@@ -117,6 +127,21 @@ class PackageServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPackageData(self, request, context):
+        """ListPackageData lists the data of packages that are not installed: what uninstallations kept, by package id. It
+        measures them, which takes a while where there are many files.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeletePackageData(self, request, context):
+        """DeletePackageData removes the data of a package that is not installed, for good.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StartPackage(self, request, context):
         """StartPackage asks for the service to run. It answers at once; the status of the package tells the rest.
         """
@@ -165,6 +190,16 @@ def add_PackageServiceServicer_to_server(servicer, server):
                     servicer.UninstallPackage,
                     request_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.UninstallPackageRequest.FromString,
                     response_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.UninstallPackageResponse.SerializeToString,
+            ),
+            'ListPackageData': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPackageData,
+                    request_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.ListPackageDataRequest.FromString,
+                    response_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.ListPackageDataResponse.SerializeToString,
+            ),
+            'DeletePackageData': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeletePackageData,
+                    request_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.DeletePackageDataRequest.FromString,
+                    response_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.DeletePackageDataResponse.SerializeToString,
             ),
             'StartPackage': grpc.unary_unary_rpc_method_handler(
                     servicer.StartPackage,
@@ -318,6 +353,60 @@ class PackageService(object):
             '/hearth.packages.v1.PackageService/UninstallPackage',
             hearth_dot_packages_dot_v1_dot_packages__pb2.UninstallPackageRequest.SerializeToString,
             hearth_dot_packages_dot_v1_dot_packages__pb2.UninstallPackageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPackageData(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.packages.v1.PackageService/ListPackageData',
+            hearth_dot_packages_dot_v1_dot_packages__pb2.ListPackageDataRequest.SerializeToString,
+            hearth_dot_packages_dot_v1_dot_packages__pb2.ListPackageDataResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeletePackageData(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.packages.v1.PackageService/DeletePackageData',
+            hearth_dot_packages_dot_v1_dot_packages__pb2.DeletePackageDataRequest.SerializeToString,
+            hearth_dot_packages_dot_v1_dot_packages__pb2.DeletePackageDataResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Operation } from "../../operations/v1/operations_pb.js";
 import { file_hearth_operations_v1_operations } from "../../operations/v1/operations_pb.js";
 import { file_hearth_options_v1_options } from "../../options/v1/options_pb.js";
@@ -15,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/packages/v1/packages.proto.
  */
 export const file_hearth_packages_v1_packages: GenFile = /*@__PURE__*/
-  fileDesc("CiFoZWFydGgvcGFja2FnZXMvdjEvcGFja2FnZXMucHJvdG8SEmhlYXJ0aC5wYWNrYWdlcy52MSI8ChNMaXN0UGFja2FnZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIl4KFExpc3RQYWNrYWdlc1Jlc3BvbnNlEi0KCHBhY2thZ2VzGAEgAygLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiUKEUdldFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBIuABChJHZXRQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlEi4KCGFydGlmYWN0GAIgASgLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLkFydGlmYWN0EjYKDWhlYWx0aF9jaGVja3MYAyADKAsyHy5oZWFydGgucGFja2FnZXMudjEuSGVhbHRoQ2hlY2sSNAoMZGVwZW5kZW5jaWVzGAQgAygLMh4uaGVhcnRoLnBhY2thZ2VzLnYxLkRlcGVuZGVuY3kiIwoTQ3JlYXRlVXBsb2FkUmVxdWVzdBIMCgRzaXplGAEgASgEIkAKFENyZWF0ZVVwbG9hZFJlc3BvbnNlEhQKBnRpY2tldBgBIAEoCUIEqIYZARISCgRwYXRoGAIgASgJQgSohhkBIlAKFUluc3RhbGxQYWNrYWdlUmVxdWVzdBIUCgZ0aWNrZXQYASABKAlCBKiGGQESDQoFc3RhcnQYAiABKAgSEgoKcmVxdWVzdF9pZBgDIAEoCSJMChZJbnN0YWxsUGFja2FnZVJlc3BvbnNlEjIKCW9wZXJhdGlvbhgBIAEoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbiJNChdVbmluc3RhbGxQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZARINCgVmb3JjZRgCIAEoCBIRCglrZWVwX2RhdGEYAyABKAgiTgoYVW5pbnN0YWxsUGFja2FnZVJlc3BvbnNlEjIKCW9wZXJhdGlvbhgBIAEoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbiInChNTdGFydFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBIkQKFFN0YXJ0UGFja2FnZVJlc3BvbnNlEiwKB3BhY2thZ2UYASABKAsyGy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZSImChJTdG9wUGFja2FnZVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQEiQwoTU3RvcFBhY2thZ2VSZXNwb25zZRIsCgdwYWNrYWdlGAEgASgLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2UiKQoVUmVzdGFydFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBIkYKFlJlc3RhcnRQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlMoUICg5QYWNrYWdlU2VydmljZRKAAQoMTGlzdFBhY2thZ2VzEicuaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RQYWNrYWdlc1JlcXVlc3QaKC5oZWFydGgucGFja2FnZXMudjEuTGlzdFBhY2thZ2VzUmVzcG9uc2UiHZACAcrzGAIQAdLzGAxwYWNrYWdlLmxpc3T48xgBEmYKCkdldFBhY2thZ2USJS5oZWFydGgucGFja2FnZXMudjEuR2V0UGFja2FnZVJlcXVlc3QaJi5oZWFydGgucGFja2FnZXMudjEuR2V0UGFja2FnZVJlc3BvbnNlIgmQAgHK8xgCEAESfQoMQ3JlYXRlVXBsb2FkEicuaGVhcnRoLnBhY2thZ2VzLnYxLkNyZWF0ZVVwbG9hZFJlcXVlc3QaKC5oZWFydGgucGFja2FnZXMudjEuQ3JlYXRlVXBsb2FkUmVzcG9uc2UiGsrzGAIQA9LzGBBwYWNrYWdlLnNpZGVsb2FkEoIBCg5JbnN0YWxsUGFja2FnZRIpLmhlYXJ0aC5wYWNrYWdlcy52MS5JbnN0YWxsUGFja2FnZVJlcXVlc3QaKi5oZWFydGgucGFja2FnZXMudjEuSW5zdGFsbFBhY2thZ2VSZXNwb25zZSIZyvMYAhAD0vMYD3BhY2thZ2UuaW5zdGFsbBKKAQoQVW5pbnN0YWxsUGFja2FnZRIrLmhlYXJ0aC5wYWNrYWdlcy52MS5Vbmluc3RhbGxQYWNrYWdlUmVxdWVzdBosLmhlYXJ0aC5wYWNrYWdlcy52MS5Vbmluc3RhbGxQYWNrYWdlUmVzcG9uc2UiG8rzGAIQA9LzGBFwYWNrYWdlLnVuaW5zdGFsbBJ6CgxTdGFydFBhY2thZ2USJy5oZWFydGgucGFja2FnZXMudjEuU3RhcnRQYWNrYWdlUmVxdWVzdBooLmhlYXJ0aC5wYWNrYWdlcy52MS5TdGFydFBhY2thZ2VSZXNwb25zZSIXyvMYAhAC0vMYDXBhY2thZ2Uuc3RhcnQSdgoLU3RvcFBhY2thZ2USJi5oZWFydGgucGFja2FnZXMudjEuU3RvcFBhY2thZ2VSZXF1ZXN0GicuaGVhcnRoLnBhY2thZ2VzLnYxLlN0b3BQYWNrYWdlUmVzcG9uc2UiFsrzGAIQAtLzGAxwYWNrYWdlLnN0b3ASggEKDlJlc3RhcnRQYWNrYWdlEikuaGVhcnRoLnBhY2thZ2VzLnYxLlJlc3RhcnRQYWNrYWdlUmVxdWVzdBoqLmhlYXJ0aC5wYWNrYWdlcy52MS5SZXN0YXJ0UGFja2FnZVJlc3BvbnNlIhnK8xgCEALS8xgPcGFja2FnZS5yZXN0YXJ0YgZwcm90bzM", [file_hearth_operations_v1_operations, file_hearth_options_v1_options, file_hearth_packages_v1_resources]);
+  fileDesc("CiFoZWFydGgvcGFja2FnZXMvdjEvcGFja2FnZXMucHJvdG8SEmhlYXJ0aC5wYWNrYWdlcy52MSI8ChNMaXN0UGFja2FnZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIl4KFExpc3RQYWNrYWdlc1Jlc3BvbnNlEi0KCHBhY2thZ2VzGAEgAygLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiUKEUdldFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBIuABChJHZXRQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlEi4KCGFydGlmYWN0GAIgASgLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLkFydGlmYWN0EjYKDWhlYWx0aF9jaGVja3MYAyADKAsyHy5oZWFydGgucGFja2FnZXMudjEuSGVhbHRoQ2hlY2sSNAoMZGVwZW5kZW5jaWVzGAQgAygLMh4uaGVhcnRoLnBhY2thZ2VzLnYxLkRlcGVuZGVuY3kiIwoTQ3JlYXRlVXBsb2FkUmVxdWVzdBIMCgRzaXplGAEgASgEIkAKFENyZWF0ZVVwbG9hZFJlc3BvbnNlEhQKBnRpY2tldBgBIAEoCUIEqIYZARISCgRwYXRoGAIgASgJQgSohhkBIlAKFUluc3RhbGxQYWNrYWdlUmVxdWVzdBIUCgZ0aWNrZXQYASABKAlCBKiGGQESDQoFc3RhcnQYAiABKAgSEgoKcmVxdWVzdF9pZBgDIAEoCSJMChZJbnN0YWxsUGFja2FnZVJlc3BvbnNlEjIKCW9wZXJhdGlvbhgBIAEoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbiJNChdVbmluc3RhbGxQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZARINCgVmb3JjZRgCIAEoCBIRCglrZWVwX2RhdGEYAyABKAgiTgoYVW5pbnN0YWxsUGFja2FnZVJlc3BvbnNlEjIKCW9wZXJhdGlvbhgBIAEoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbiKFAQoLUGFja2FnZURhdGESCgoCaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIOCgZzaWduZXIYAyABKAkSDQoFYnl0ZXMYBCABKAQSKQoFc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZvbHVtZXMYBiADKAkiPwoWTGlzdFBhY2thZ2VEYXRhUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJhChdMaXN0UGFja2FnZURhdGFSZXNwb25zZRItCgRkYXRhGAEgAygLMh8uaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2VEYXRhEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIsChhEZWxldGVQYWNrYWdlRGF0YVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQEiTwoZRGVsZXRlUGFja2FnZURhdGFSZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iJwoTU3RhcnRQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZASJEChRTdGFydFBhY2thZ2VSZXNwb25zZRIsCgdwYWNrYWdlGAEgASgLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2UiJgoSU3RvcFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBIkMKE1N0b3BQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlIikKFVJlc3RhcnRQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZASJGChZSZXN0YXJ0UGFja2FnZVJlc3BvbnNlEiwKB3BhY2thZ2UYASABKAsyGy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZTL2CQoOUGFja2FnZVNlcnZpY2USgAEKDExpc3RQYWNrYWdlcxInLmhlYXJ0aC5wYWNrYWdlcy52MS5MaXN0UGFja2FnZXNSZXF1ZXN0GiguaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RQYWNrYWdlc1Jlc3BvbnNlIh2QAgHK8xgCEAHS8xgMcGFja2FnZS5saXN0+PMYARJmCgpHZXRQYWNrYWdlEiUuaGVhcnRoLnBhY2thZ2VzLnYxLkdldFBhY2thZ2VSZXF1ZXN0GiYuaGVhcnRoLnBhY2thZ2VzLnYxLkdldFBhY2thZ2VSZXNwb25zZSIJkAIByvMYAhABEn0KDENyZWF0ZVVwbG9hZBInLmhlYXJ0aC5wYWNrYWdlcy52MS5DcmVhdGVVcGxvYWRSZXF1ZXN0GiguaGVhcnRoLnBhY2thZ2VzLnYxLkNyZWF0ZVVwbG9hZFJlc3BvbnNlIhrK8xgCEAPS8xgQcGFja2FnZS5zaWRlbG9hZBKCAQoOSW5zdGFsbFBhY2thZ2USKS5oZWFydGgucGFja2FnZXMudjEuSW5zdGFsbFBhY2thZ2VSZXF1ZXN0GiouaGVhcnRoLnBhY2thZ2VzLnYxLkluc3RhbGxQYWNrYWdlUmVzcG9uc2UiGcrzGAIQA9LzGA9wYWNrYWdlLmluc3RhbGwSigEKEFVuaW5zdGFsbFBhY2thZ2USKy5oZWFydGgucGFja2FnZXMudjEuVW5pbnN0YWxsUGFja2FnZVJlcXVlc3QaLC5oZWFydGgucGFja2FnZXMudjEuVW5pbnN0YWxsUGFja2FnZVJlc3BvbnNlIhvK8xgCEAPS8xgRcGFja2FnZS51bmluc3RhbGwSdQoPTGlzdFBhY2thZ2VEYXRhEiouaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RQYWNrYWdlRGF0YVJlcXVlc3QaKy5oZWFydGgucGFja2FnZXMudjEuTGlzdFBhY2thZ2VEYXRhUmVzcG9uc2UiCZACAcrzGAIQAxJ4ChFEZWxldGVQYWNrYWdlRGF0YRIsLmhlYXJ0aC5wYWNrYWdlcy52MS5EZWxldGVQYWNrYWdlRGF0YVJlcXVlc3QaLS5oZWFydGgucGFja2FnZXMudjEuRGVsZXRlUGFja2FnZURhdGFSZXNwb25zZSIGyvMYAhADEnoKDFN0YXJ0UGFja2FnZRInLmhlYXJ0aC5wYWNrYWdlcy52MS5TdGFydFBhY2thZ2VSZXF1ZXN0GiguaGVhcnRoLnBhY2thZ2VzLnYxLlN0YXJ0UGFja2FnZVJlc3BvbnNlIhfK8xgCEALS8xgNcGFja2FnZS5zdGFydBJ2CgtTdG9wUGFja2FnZRImLmhlYXJ0aC5wYWNrYWdlcy52MS5TdG9wUGFja2FnZVJlcXVlc3QaJy5oZWFydGgucGFja2FnZXMudjEuU3RvcFBhY2thZ2VSZXNwb25zZSIWyvMYAhAC0vMYDHBhY2thZ2Uuc3RvcBKCAQoOUmVzdGFydFBhY2thZ2USKS5oZWFydGgucGFja2FnZXMudjEuUmVzdGFydFBhY2thZ2VSZXF1ZXN0GiouaGVhcnRoLnBhY2thZ2VzLnYxLlJlc3RhcnRQYWNrYWdlUmVzcG9uc2UiGcrzGAIQAtLzGA9wYWNrYWdlLnJlc3RhcnRiBnByb3RvMw", [file_google_protobuf_timestamp, file_hearth_operations_v1_operations, file_hearth_options_v1_options, file_hearth_packages_v1_resources]);
 
 /**
  * ListPackagesRequest asks for all packages.
@@ -298,6 +300,160 @@ export const UninstallPackageResponseSchema: GenMessage<UninstallPackageResponse
   messageDesc(file_hearth_packages_v1_packages, 9);
 
 /**
+ * PackageData are the data of a package that is not installed.
+ *
+ * @generated from message hearth.packages.v1.PackageData
+ */
+export type PackageData = Message<"hearth.packages.v1.PackageData"> & {
+  /**
+   * The id of the package.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The version of the data, as the package recorded it; empty where it recorded none.
+   *
+   * @generated from field: string version = 2;
+   */
+  version: string;
+
+  /**
+   * Who signed the package that left them, as a public key in PEM; empty where that is not known.
+   *
+   * @generated from field: string signer = 3;
+   */
+  signer: string;
+
+  /**
+   * What they take on disk, in bytes.
+   *
+   * @generated from field: uint64 bytes = 4;
+   */
+  bytes: bigint;
+
+  /**
+   * Since when they are kept.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 5;
+   */
+  since?: Timestamp;
+
+  /**
+   * The names of its volumes.
+   *
+   * @generated from field: repeated string volumes = 6;
+   */
+  volumes: string[];
+};
+
+/**
+ * Describes the message hearth.packages.v1.PackageData.
+ * Use `create(PackageDataSchema)` to create a new message.
+ */
+export const PackageDataSchema: GenMessage<PackageData> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 10);
+
+/**
+ * ListPackageDataRequest asks for all kept data.
+ *
+ * @generated from message hearth.packages.v1.ListPackageDataRequest
+ */
+export type ListPackageDataRequest = Message<"hearth.packages.v1.ListPackageDataRequest"> & {
+  /**
+   * At most so many; 0 means 100.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * Where the page before ended.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message hearth.packages.v1.ListPackageDataRequest.
+ * Use `create(ListPackageDataRequestSchema)` to create a new message.
+ */
+export const ListPackageDataRequestSchema: GenMessage<ListPackageDataRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 11);
+
+/**
+ * ListPackageDataResponse holds a page of kept data.
+ *
+ * @generated from message hearth.packages.v1.ListPackageDataResponse
+ */
+export type ListPackageDataResponse = Message<"hearth.packages.v1.ListPackageDataResponse"> & {
+  /**
+   * The data by package id.
+   *
+   * @generated from field: repeated hearth.packages.v1.PackageData data = 1;
+   */
+  data: PackageData[];
+
+  /**
+   * Where the next page begins; empty at the end.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message hearth.packages.v1.ListPackageDataResponse.
+ * Use `create(ListPackageDataResponseSchema)` to create a new message.
+ */
+export const ListPackageDataResponseSchema: GenMessage<ListPackageDataResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 12);
+
+/**
+ * DeletePackageDataRequest names a package.
+ *
+ * @generated from message hearth.packages.v1.DeletePackageDataRequest
+ */
+export type DeletePackageDataRequest = Message<"hearth.packages.v1.DeletePackageDataRequest"> & {
+  /**
+   * The id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message hearth.packages.v1.DeletePackageDataRequest.
+ * Use `create(DeletePackageDataRequestSchema)` to create a new message.
+ */
+export const DeletePackageDataRequestSchema: GenMessage<DeletePackageDataRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 13);
+
+/**
+ * DeletePackageDataResponse holds the operation.
+ *
+ * @generated from message hearth.packages.v1.DeletePackageDataResponse
+ */
+export type DeletePackageDataResponse = Message<"hearth.packages.v1.DeletePackageDataResponse"> & {
+  /**
+   * The operation.
+   *
+   * @generated from field: hearth.operations.v1.Operation operation = 1;
+   */
+  operation?: Operation;
+};
+
+/**
+ * Describes the message hearth.packages.v1.DeletePackageDataResponse.
+ * Use `create(DeletePackageDataResponseSchema)` to create a new message.
+ */
+export const DeletePackageDataResponseSchema: GenMessage<DeletePackageDataResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 14);
+
+/**
  * StartPackageRequest names a package.
  *
  * @generated from message hearth.packages.v1.StartPackageRequest
@@ -316,7 +472,7 @@ export type StartPackageRequest = Message<"hearth.packages.v1.StartPackageReques
  * Use `create(StartPackageRequestSchema)` to create a new message.
  */
 export const StartPackageRequestSchema: GenMessage<StartPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 10);
+  messageDesc(file_hearth_packages_v1_packages, 15);
 
 /**
  * StartPackageResponse holds the package as it is after the request.
@@ -337,7 +493,7 @@ export type StartPackageResponse = Message<"hearth.packages.v1.StartPackageRespo
  * Use `create(StartPackageResponseSchema)` to create a new message.
  */
 export const StartPackageResponseSchema: GenMessage<StartPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 11);
+  messageDesc(file_hearth_packages_v1_packages, 16);
 
 /**
  * StopPackageRequest names a package.
@@ -358,7 +514,7 @@ export type StopPackageRequest = Message<"hearth.packages.v1.StopPackageRequest"
  * Use `create(StopPackageRequestSchema)` to create a new message.
  */
 export const StopPackageRequestSchema: GenMessage<StopPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 12);
+  messageDesc(file_hearth_packages_v1_packages, 17);
 
 /**
  * StopPackageResponse holds the package as it is after the request.
@@ -379,7 +535,7 @@ export type StopPackageResponse = Message<"hearth.packages.v1.StopPackageRespons
  * Use `create(StopPackageResponseSchema)` to create a new message.
  */
 export const StopPackageResponseSchema: GenMessage<StopPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 13);
+  messageDesc(file_hearth_packages_v1_packages, 18);
 
 /**
  * RestartPackageRequest names a package.
@@ -400,7 +556,7 @@ export type RestartPackageRequest = Message<"hearth.packages.v1.RestartPackageRe
  * Use `create(RestartPackageRequestSchema)` to create a new message.
  */
 export const RestartPackageRequestSchema: GenMessage<RestartPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 14);
+  messageDesc(file_hearth_packages_v1_packages, 19);
 
 /**
  * RestartPackageResponse holds the package as it is after the request.
@@ -421,7 +577,7 @@ export type RestartPackageResponse = Message<"hearth.packages.v1.RestartPackageR
  * Use `create(RestartPackageResponseSchema)` to create a new message.
  */
 export const RestartPackageResponseSchema: GenMessage<RestartPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 15);
+  messageDesc(file_hearth_packages_v1_packages, 20);
 
 /**
  * PackageService installs, runs and removes packages.
@@ -479,6 +635,27 @@ export const PackageService: GenService<{
     methodKind: "unary";
     input: typeof UninstallPackageRequestSchema;
     output: typeof UninstallPackageResponseSchema;
+  },
+  /**
+   * ListPackageData lists the data of packages that are not installed: what uninstallations kept, by package id. It
+   * measures them, which takes a while where there are many files.
+   *
+   * @generated from rpc hearth.packages.v1.PackageService.ListPackageData
+   */
+  listPackageData: {
+    methodKind: "unary";
+    input: typeof ListPackageDataRequestSchema;
+    output: typeof ListPackageDataResponseSchema;
+  },
+  /**
+   * DeletePackageData removes the data of a package that is not installed, for good.
+   *
+   * @generated from rpc hearth.packages.v1.PackageService.DeletePackageData
+   */
+  deletePackageData: {
+    methodKind: "unary";
+    input: typeof DeletePackageDataRequestSchema;
+    output: typeof DeletePackageDataResponseSchema;
   },
   /**
    * StartPackage asks for the service to run. It answers at once; the status of the package tells the rest.
