@@ -97,3 +97,59 @@ func (m *machine) slowDoor(gate string) string {
 	}
 	return dir
 }
+
+// A start that fails or is ended early leaves nothing on the machine, and takes nothing away that was there before.
+func TestAStartThatFailsLeavesNothing(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	nothing := func(when string) {
+		t.Helper()
+		left := m.must("sh", "-c", `ls /run/hearth; ip -o link | grep -o ': h[0-9a-z]*br0'; nft list tables 2>/dev/null | grep hearth
+			for p in $(pgrep -f '[h]earth-door'); do
+				[ "$(readlink /proc/$p/ns/net)" != "$(readlink /proc/self/ns/net)" ] || tr '\0' ' ' < /proc/$p/cmdline
+			done; true`)
+		if left = strings.TrimSpace(left); left != "" {
+			t.Errorf("%s there is still:\n%s", when, left)
+		}
+		if _, err := os.Lstat(filepath.Join(m.state, "hearthd.sock")); !os.IsNotExist(err) {
+			t.Errorf("%s the link to the socket is there: %v", when, err)
+		}
+	}
+	ends := func() {
+		t.Helper()
+		select {
+		case <-m.exited:
+			m.daemon = nil
+		case <-time.After(30 * time.Second):
+			t.Fatal("the daemon does not end")
+		}
+	}
+	m.launch("--grpc", "192.0.2.1:1") // no address of this machine
+	ends()
+	nothing("after a start without its port")
+
+	gate := filepath.Join(publicDir(t), "gate")
+	programs := m.bin
+	m.bin = m.slowDoor(gate)
+	m.launch()
+	m.eventually(20*time.Second, "the start waits for the door", func() error {
+		out, err := m.run("curl", "-sS", "--unix-socket", filepath.Join(m.state, "hearthd.sock"), "http://hearth/api/v1/server/state")
+		if err == nil && !strings.Contains(out, "reaches the front door") {
+			err = os.ErrNotExist
+		}
+		return err
+	})
+	m.kill(syscall.SIGTERM)
+	nothing("after a start that was ended at the door")
+
+	// An earlier daemon's door stays when the next one cannot start.
+	m.bin = programs
+	m.start()
+	m.kill(syscall.SIGTERM)
+	m.launch("--grpc", "192.0.2.1:1")
+	ends()
+	if out, err := m.run("sh", "-c", "curl -sk --max-time 5 -o /dev/null https://localhost:8443/ ; ls /run/hearth/*/door.sock"); err != nil || out == "" {
+		t.Errorf("the door of the daemon before has gone: %s, %v", out, err)
+	}
+	m.start()
+}

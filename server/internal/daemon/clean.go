@@ -34,7 +34,18 @@ func CleanHost(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return err
 	}
 	defer st.Close()
-	tag := st.Tag()
+	if err := removeFromMachine(ctx, cfg, st.Tag()); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(cfg.StateDir, "upper")); err != nil {
+		return fmt.Errorf("cannot remove the upper layers: %w", err)
+	}
+	return nil
+}
+
+// removeFromMachine removes what the instance with this tag made outside of its state. Where something stays, so do the
+// sockets by which it can be found.
+func removeFromMachine(ctx context.Context, cfg Config, tag string) error {
 	runDir := filepath.Join(cfg.RunRoot, tag)
 	var errs []error
 	done := func(what string, err error) {
@@ -66,11 +77,10 @@ func CleanHost(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return errors.Join(errs...)
 	}
 	for _, link := range []string{filepath.Join(cfg.StateDir, "hearthd.sock"), cfg.Socket} {
-		if link != "" {
+		if to, err := os.Readlink(link); err == nil && filepath.Dir(to) == runDir {
 			_ = os.Remove(link)
 		}
 	}
-	done("upper layers", os.RemoveAll(filepath.Join(cfg.StateDir, "upper")))
 	done("sockets", os.RemoveAll(runDir))
 	return errors.Join(errs...)
 }

@@ -58,7 +58,9 @@ type Daemon struct {
 	// tag, runDir and names are known once the sockets are open.
 	tag    string
 	runDir string
-	names  naming.Server
+	// madeRunDir tells that runDir was not there before this start.
+	madeRunDir bool
+	names      naming.Server
 	// opened tells that the areas are there.
 	opened atomic.Bool
 	// door tells whether the front door answered last.
@@ -223,10 +225,15 @@ func makePrivate(state string) error {
 
 // makeRunDir makes the instance's folder under /run, and the names under which the local socket is found.
 func (d *Daemon) makeRunDir() error {
+	if err := os.MkdirAll(d.cfg.RunRoot, 0o711); err != nil {
+		return fmt.Errorf("cannot make the folder %s: %w", d.cfg.RunRoot, err)
+	}
+	err := os.Mkdir(d.runDir, 0o711)
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("cannot make the folder %s: %w", d.runDir, err)
+	}
+	d.madeRunDir = err == nil
 	for _, dir := range []string{d.cfg.RunRoot, d.runDir} {
-		if err := os.MkdirAll(dir, 0o711); err != nil {
-			return fmt.Errorf("cannot make the folder %s: %w", dir, err)
-		}
 		if err := os.Chmod(dir, 0o711); err != nil {
 			return err
 		}

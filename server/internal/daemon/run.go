@@ -28,6 +28,9 @@ var errStopped = errors.New("stopped by request")
 // drain is how long calls under way may go on when the daemon ends.
 const drain = 5 * time.Second
 
+// takeBackWithin is how long it may take to remove what a failed start made.
+const takeBackWithin = 20 * time.Second
+
 // Run lets the server run until ctx ends or a part of it fails. Services go on without it.
 func (d *Daemon) Run(ctx context.Context) error {
 	ctx, d.stop = context.WithCancelCause(ctx)
@@ -52,7 +55,21 @@ func (d *Daemon) Run(ctx context.Context) error {
 	} else if cause != nil {
 		err = cause
 	}
+	if d.hub.Phase() != optionsv1.Phase_PHASE_RUNNING {
+		err = errors.Join(err, d.takeBack(ctx))
+	}
 	return errors.Join(err, d.close())
+}
+
+// takeBack removes from the machine what a start made that did not come to its end. Where the folder below /run was there
+// before, an earlier daemon has left a door and services in it, which go on.
+func (d *Daemon) takeBack(ctx context.Context) error {
+	if !d.madeRunDir {
+		return nil
+	}
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeBackWithin)
+	defer cancel()
+	return removeFromMachine(bounded, d.cfg, d.tag)
 }
 
 // bringUp takes the server from nothing to the phase running, in the steps of the start. What goes on afterwards it

@@ -66,18 +66,22 @@ type Door struct {
 	client doorv1.DoorServiceClient
 }
 
-// Ensure finds the door, or starts it, and returns when it answers. The door goes on when the caller ends.
+// Ensure finds the door, or starts it, and returns when it answers. The door goes on when the caller ends; one that was
+// started here and does not come to answer is ended.
 func Ensure(ctx context.Context, o Options) (*Door, *doorv1.GetStatusResponse, error) {
 	d, err := Dial(o.socket())
 	if err != nil {
 		return nil, nil, err
 	}
-	status, _, err := d.Revive(ctx, o)
+	status, started, err := d.revive(ctx, o)
 	if err == nil && status.GetContract() != Contract {
 		err = fmt.Errorf("cannot use the door %s: %w: %d", status.GetVersion(), ErrContract, status.GetContract())
 	}
 	if err != nil {
 		d.Close()
+		for _, p := range started {
+			_ = p.Signal(syscall.SIGTERM) // it may have ended
+		}
 		return nil, nil, err
 	}
 	return d, status, nil
@@ -96,14 +100,20 @@ func (d *Door) Lost(ctx context.Context) bool {
 // Revive asks the door for its status, and starts it where no parent holds its socket any more. It looks again while it
 // waits: a door that is just dying holds its socket a moment longer.
 func (d *Door) Revive(ctx context.Context, o Options) (status *doorv1.GetStatusResponse, started bool, err error) {
+	status, processes, err := d.revive(ctx, o)
+	return status, len(processes) > 0, err
+}
+
+func (d *Door) revive(ctx context.Context, o Options) (status *doorv1.GetStatusResponse, started []*os.Process, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	for {
 		if !held(o.socket()) {
-			started = true
-			if err := start(o); err != nil {
+			p, err := start(o)
+			if err != nil {
 				return nil, started, err
 			}
+			started = append(started, p)
 		}
 		asked, cancel := context.WithTimeout(ctx, lookAgain)
 		status, err = d.Status(asked)
@@ -125,15 +135,15 @@ func held(socket string) bool {
 }
 
 // start starts a door in a session of its own. One that finds another running ends by itself, so a race is harmless.
-func start(o Options) error {
+func start(o Options) (*os.Process, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer null.Close()
 	log, err := os.OpenFile(o.LogPath, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NOFOLLOW, 0o640)
 	if err != nil {
-		return fmt.Errorf("cannot open the log of the door: %w", err)
+		return nil, fmt.Errorf("cannot open the log of the door: %w", err)
 	}
 	defer log.Close()
 	args := []string{filepath.Base(o.Program), "--run-dir", o.RunDir, "--socket", o.socket()}
@@ -145,10 +155,10 @@ func start(o Options) error {
 		Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
-		return fmt.Errorf("cannot start the door: %w", err)
+		return nil, fmt.Errorf("cannot start the door: %w", err)
 	}
 	go func() { _, _ = p.Wait() }() // so that one that ends before us leaves no zombie
-	return nil
+	return p, nil
 }
 
 // Dial makes a connection without waiting for an answer.
