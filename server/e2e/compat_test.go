@@ -130,8 +130,8 @@ func TestCompatHelloWorld(t *testing.T) {
 	page := func() string { return m.curl(m.address("hello-world")) }
 	// The stand-in for its image counts in its volume how often it was started, and says so.
 	starts := func() int {
-		digits := regexp.MustCompile(`[0-9]+`).FindString(page())
-		n, err := strconv.Atoi(digits)
+		digits := regexp.MustCompile(`[0-9]+ times`).FindString(page())
+		n, err := strconv.Atoi(strings.TrimSuffix(digits, " times"))
 		if err != nil {
 			t.Fatalf("the page does not count: %s", page())
 		}
