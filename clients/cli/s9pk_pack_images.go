@@ -26,6 +26,9 @@ func (p *project) addImages(ctx context.Context) error {
 	}
 	for _, id := range slices.Sorted(maps.Keys(p.manifest.Images)) {
 		img := p.manifest.Images[id]
+		if mask == nil && p.manifest.Hardware.Arch == nil && img.EmulateMissingAs == nil {
+			return badProject("the package is for any architecture and its image %s is not emulated on those it is not for; use --arch, or say hardwareRequirements.arch or emulateMissingAs in the manifest", id)
+		}
 		if mask != nil {
 			if img.Arch, err = masked(id, img, mask); err != nil {
 				return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -32,6 +33,12 @@ func TestPackageFileScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/packages", UpdateScripts: *update, RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": endsWith, "append": appendTo},
+		Condition: func(name string) (bool, error) {
+			if name != "root" {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			return os.Geteuid() == 0, nil
+		},
 		Setup: func(env *testscript.Env) error {
 			for name, value := range map[string]string{
 				"PACKAGES": folder, "URL": ranged.URL, "PLAIN": plain.URL, "AWAY": away.URL, "HOME": env.WorkDir, "TZ": "UTC",

@@ -48,7 +48,7 @@ func fromLayout(dir, tag, arch string) (*Image, error) {
 	case 0:
 		return nil, notFound("cannot pack: %s has no image for %s", dir, arch)
 	case 1:
-		return fromImage(s.found[0], dir, arch)
+		return fromManifest(s.found[0], dir, arch)
 	}
 	return nil, notFound("cannot pack: %s has %d images for %s; say which, as in oci:%s:TAG", dir, len(s.found), arch, dir)
 }

@@ -13,10 +13,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -200,40 +197,38 @@ func platform(arch string) v1.Platform {
 	return v1.Platform{OS: "linux", Architecture: arch}
 }
 
-func fromRegistry(ctx context.Context, ref, arch string) (*Image, error) {
-	r, err := name.ParseReference(ref)
-	if err != nil {
-		return nil, notFound("cannot pack: %q names no image: %v", ref, err)
-	}
-	img, err := remote.Image(r, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithPlatform(platform(arch)))
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, notFound("cannot fetch the image %s for %s: %v", ref, arch, err)
-	}
-	return fromImage(img, ref, arch)
-}
-
-// fromImage takes over an image of the library, if it is for the architecture.
-func fromImage(img v1.Image, what, arch string) (*Image, error) {
-	raw, err := img.RawConfigFile()
+// fromManifest takes over an image whose manifest vouches for its configuration.
+func fromManifest(img v1.Image, what, arch string) (*Image, error) {
+	m, err := img.Manifest()
 	if err != nil {
 		return nil, malformed("%s: %v", what, err)
 	}
-	m, err := img.Manifest()
+	if m.Config.Size > maxJSON {
+		return nil, tooLarge("the configuration of %s has more than %d bytes", what, maxJSON)
+	}
+	raw, err := img.RawConfigFile()
 	if err != nil {
 		return nil, malformed("%s: %v", what, err)
 	}
 	if sum := sha256.Sum256(raw); m.Config.Digest.Hex != hex.EncodeToString(sum[:]) {
 		return nil, malformed("the configuration of %s is not what its manifest says", what)
 	}
+	return fromImage(img, what, arch)
+}
+
+// fromImage takes over an image of the library, if it is for the architecture. It does not ask for its manifest: for those
+// of archives the library would have to compress all layers.
+func fromImage(img v1.Image, what, arch string) (*Image, error) {
+	raw, err := img.RawConfigFile()
+	if err != nil {
+		return nil, malformed("%s: %v", what, err)
+	}
 	c, err := v1.ParseConfigFile(bytes.NewReader(raw))
 	if err != nil {
 		return nil, malformed("the configuration of %s: %v", what, err)
 	}
 	if want := platform(arch).Architecture; c.Architecture != want {
-		return nil, notFound("cannot pack: %s is an image for %s, not for %s", what, c.Architecture, want)
+		return nil, notFound("cannot pack: %s is an image for %s, not for %s", what, c.Architecture, arch)
 	}
 	layers, err := img.Layers()
 	if err != nil {
