@@ -158,8 +158,9 @@ func (c *conversion) addImages(ctx context.Context, only string) error {
 	if err != nil {
 		return err
 	}
+	able := c.Manifest().Hardware.Arch
 	for _, arch := range slices.Sorted(maps.Keys(archives)) {
-		if only != "" && arch != only {
+		if only != "" && arch != only || able != nil && !slices.Contains(able, arch) {
 			continue
 		}
 		c.archs = append(c.archs, arch)
@@ -169,10 +170,13 @@ func (c *conversion) addImages(ctx context.Context, only string) error {
 			}
 		}
 	}
-	if len(c.archs) == 0 {
-		return &s9pk.Error{Reason: s9pk.ArchUnsupported, Why: fmt.Sprintf("it has no images for %s", only)}
+	switch {
+	case len(c.archs) > 0:
+		return nil
+	case only == "":
+		return &s9pk.Error{Reason: s9pk.ArchUnsupported, Why: "it has no images for the machines it is for"}
 	}
-	return nil
+	return &s9pk.Error{Reason: s9pk.ArchUnsupported, Why: fmt.Sprintf("it is not for %s or has no images for it", only)}
 }
 
 func (c *conversion) addImage(ctx context.Context, archive *io.SectionReader, arch string, id ids.Image, tag string) error {

@@ -1,10 +1,8 @@
 package legacy_test
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
-	"crypto/sha512"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -15,13 +13,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/fxamacker/cbor/v2"
 	"github.com/google/go-cmp/cmp"
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/api/s9pk/legacy"
-	"github.com/hearthos/hearth/api/sign"
+	"github.com/hearthos/hearth/api/s9pk/legacy/legacytest"
 )
 
 var update = flag.Bool("update", false, "write the package file that the scripts of the command line use")
@@ -29,100 +25,7 @@ var update = flag.Bool("update", false, "write the package file that the scripts
 // example is a package without images, which all can be converted anywhere.
 const example = "../testdata/first-format.s9pk"
 
-type object = map[string]any
-
-// manifest is a whole one of a package that runs its script alone; change may alter it.
-func manifest(change func(m object)) []byte {
-	script := object{"type": "script"}
-	m := object{
-		"eos-version": "0.3.5.1", "id": "ghost", "title": "Ghost", "version": "5.79.1.2", "git-hash": nil,
-		"description":   object{"short": "A blog", "long": "A blog of one's own"},
-		"assets":        object{"license": "LICENSE", "icon": "ghost.svg", "instructions": "i.md"},
-		"release-notes": "first", "license": "MIT", "wrapper-repo": "https://example.com/w", "upstream-repo": "https://example.com/u",
-		"support-site": nil, "marketing-site": nil, "donation-url": "https://example.com/give",
-		"main": script, "health-checks": object{"web": script}, "config": object{"get": script, "set": script}, "properties": nil,
-		"volumes": object{"main": object{"type": "data"}, "cert": object{"type": "certificate"}},
-		"backup":  object{"create": script, "restore": script}, "migrations": object{"from": object{"*": script}, "to": object{}},
-		"actions": object{"reset": object{"name": "Reset", "implementation": script}},
-		"dependencies": object{
-			"mysql": object{"version": "^8.0.0", "requirement": object{"type": "required"}, "description": "keeps the texts"},
-			"nostr": object{"version": "*", "requirement": object{"type": "opt-in", "how": "say so"}, "description": nil},
-		},
-		"hardware-requirements": object{"device": object{"display": "nvidia"}, "ram": 1 << 30, "arch": []string{"x86_64"}},
-	}
-	if change != nil {
-		change(m)
-	}
-	mode, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		panic(err)
-	}
-	raw, err := mode.Marshal(m)
-	if err != nil {
-		panic(err)
-	}
-	return raw
-}
-
-func tarOf(files map[string]string) []byte {
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(files[name])), ModTime: time.Unix(0, 0), Typeflag: tar.TypeReg})
-		_, writeErr := io.WriteString(w, files[name])
-		if err := errors.Join(err, writeErr); err != nil {
-			panic(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		panic(err)
-	}
-	return b.Bytes()
-}
-
-func sections(manifest []byte) map[string][]byte {
-	return map[string][]byte{
-		"manifest": manifest, "license": []byte("free"), "instructions": []byte("do"), "icon": []byte("<svg xmlns=\"http://www.w3.org/2000/svg\"/>"),
-		"docker_images": tarOf(nil), "assets": tarOf(map[string]string{"compat/a.yaml": "a: 1\n"}), "scripts": []byte("export const main = 1"),
-	}
-}
-
-var order = []string{"manifest", "license", "instructions", "icon", "docker_images", "assets", "scripts"}
-
-// write lays a file out as the original did; change may alter it before it is signed.
-func write(all map[string][]byte, change func(file []byte) []byte) []byte {
-	table := 0
-	for _, name := range order {
-		table += 1 + len(name) + 16
-	}
-	file := make([]byte, 103, 103+table)
-	copy(file, "\x3b\x3b\x01")
-	binary.BigEndian.PutUint32(file[99:], uint32(table))
-	at := 103 + table
-	for _, name := range order {
-		file = append(append(file, byte(len(name))), name...)
-		file = binary.BigEndian.AppendUint64(file, uint64(at))
-		file = binary.BigEndian.AppendUint64(file, uint64(len(all[name])))
-		at += len(all[name])
-	}
-	for _, name := range order {
-		file = append(file, all[name]...)
-	}
-	if change != nil {
-		file = change(file)
-	}
-	key := sign.FromSeed([32]byte{1})
-	public := key.Public()
-	copy(file[3:], public[:])
-	if len(file) > 103+table {
-		s, err := key.SignDigest("s9pk", sha512.Sum512(file[103+table:]))
-		if err != nil {
-			panic(err)
-		}
-		copy(file[35:], s[:])
-	}
-	return file
-}
+type object = legacytest.Object
 
 func open(file []byte) (*legacy.File, error) {
 	return legacy.Open(bytes.NewReader(file), int64(len(file)))
@@ -130,7 +33,7 @@ func open(file []byte) (*legacy.File, error) {
 
 func TestOldPackagesAreReadAndVerified(t *testing.T) {
 	t.Parallel()
-	raw := write(sections(manifest(nil)), nil)
+	raw := legacytest.Write(legacytest.Sections(legacytest.Manifest(nil)), nil)
 	if *update {
 		if err := os.WriteFile(example, raw, 0o644); err != nil {
 			t.Fatal(err)
@@ -143,14 +46,14 @@ func TestOldPackagesAreReadAndVerified(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(raw)-279 != len(bytes.Join(slices.Collect(maps.Values(sections(manifest(nil)))), nil)) {
+	if len(raw)-279 != len(bytes.Join(slices.Collect(maps.Values(legacytest.Sections(legacytest.Manifest(nil)))), nil)) {
 		t.Errorf("the header is not the original's 279 bytes")
 	}
 	var done, total int64
 	if err := f.Verify(t.Context(), func(d, n int64) { done, total = d, n }); err != nil || done != total || done != int64(len(raw))-279 {
 		t.Fatal(done, total, err)
 	}
-	for name, want := range sections(manifest(nil)) {
+	for name, want := range legacytest.Sections(legacytest.Manifest(nil)) {
 		if got, err := io.ReadAll(f.Section(name)); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
@@ -204,11 +107,11 @@ func TestHostileOldPackagesAreRefusedWithTheirReason(t *testing.T) {
 		{"name twice", func(b []byte) []byte { return bytes.Replace(b, []byte("\x07license"), []byte("\x07scripts"), 1) }, s9pk.DuplicateName},
 		{"unknown name", func(b []byte) []byte { return bytes.Replace(b, []byte("\x07license"), []byte("\x07licence"), 1) }, s9pk.UnknownMember},
 	} {
-		if _, err := open(write(sections(manifest(nil)), c.change)); s9pk.ReasonOf(err) != c.want {
+		if _, err := open(legacytest.Write(legacytest.Sections(legacytest.Manifest(nil)), c.change)); s9pk.ReasonOf(err) != c.want {
 			t.Errorf("%s: %v, want %s", c.name, err, c.want)
 		}
 	}
-	raw := write(sections(manifest(nil)), nil)
+	raw := legacytest.Write(legacytest.Sections(legacytest.Manifest(nil)), nil)
 	for n := range raw {
 		if n > 400 && n%31 != 0 {
 			continue
@@ -238,10 +141,10 @@ func TestHostileManifestsAreRefused(t *testing.T) {
 		"too deep":        append(deep, 0x01),
 		"key twice":       {0xa2, 0x62, 'i', 'd', 0x61, 'a', 0x62, 'i', 'd', 0x61, 'b'},
 		"number as a key": {0xa1, 0x01, 0x01},
-		"id that is none": manifest(func(m object) { m["id"] = "../x" }),
-		"bytes":           manifest(func(m object) { m["extra"] = []byte{1} }),
-		"trailing bytes":  append(manifest(nil), 0),
-		"not UTF-8":       bytes.Replace(manifest(nil), []byte("Ghost"), []byte("G\xffost"), 1),
+		"id that is none": legacytest.Manifest(func(m object) { m["id"] = "../x" }),
+		"bytes":           legacytest.Manifest(func(m object) { m["extra"] = []byte{1} }),
+		"trailing bytes":  append(legacytest.Manifest(nil), 0),
+		"not UTF-8":       bytes.Replace(legacytest.Manifest(nil), []byte("Ghost"), []byte("G\xffost"), 1),
 	} {
 		if _, _, err := legacy.ParseManifest(raw); s9pk.ReasonOf(err) != s9pk.BadManifest {
 			t.Errorf("%s: %v", name, err)
@@ -254,7 +157,7 @@ func TestHostileManifestsAreRefused(t *testing.T) {
 
 func convert(t *testing.T, change func(object)) *s9pk.Manifest {
 	t.Helper()
-	m, _, err := legacy.ParseManifest(manifest(change))
+	m, _, err := legacy.ParseManifest(legacytest.Manifest(change))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +205,7 @@ func TestSomePackagesGoOnUnderOtherNamesAndVersions(t *testing.T) {
 			t.Errorf("%s %s became %s %s", c[0], c[1], m.ID, m.Version)
 		}
 	}
-	m, _, err := legacy.ParseManifest(manifest(func(m object) { m["version"] = "1.2" }))
+	m, _, err := legacy.ParseManifest(legacytest.Manifest(func(m object) { m["version"] = "1.2" }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,12 +217,12 @@ func TestSomePackagesGoOnUnderOtherNamesAndVersions(t *testing.T) {
 func TestImagesAreFoundByArchitecture(t *testing.T) {
 	t.Parallel()
 	save := func(arch string) string {
-		return string(tarOf(map[string]string{"manifest.json": `[]`, "abc.json": `{"architecture":"` + arch + `"}`, "abc/layer.tar": "x"}))
+		return string(legacytest.Tar(map[string]string{"manifest.json": `[]`, "abc.json": `{"architecture":"` + arch + `"}`, "abc/layer.tar": "x"}))
 	}
 	find := func(images []byte) (map[string]*io.SectionReader, error) {
-		all := sections(manifest(nil))
+		all := legacytest.Sections(legacytest.Manifest(nil))
 		all["docker_images"] = images
-		f, err := open(write(all, nil))
+		f, err := open(legacytest.Write(all, nil))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -329,19 +232,19 @@ func TestImagesAreFoundByArchitecture(t *testing.T) {
 	if err != nil || len(one) != 1 || one["x86_64"].Size() != int64(len(save("amd64"))) {
 		t.Errorf("%v, %v", one, err)
 	}
-	two, err := find(tarOf(map[string]string{"multiarch.cbor": "x", "aarch64.tar": save("arm64"), "x86_64.tar": save("amd64")}))
+	two, err := find(legacytest.Tar(map[string]string{"multiarch.cbor": "x", "aarch64.tar": save("arm64"), "x86_64.tar": save("amd64")}))
 	if err != nil || len(two) != 2 {
 		t.Fatalf("%v, %v", two, err)
 	}
 	if got, err := io.ReadAll(two["aarch64"]); err != nil || string(got) != save("arm64") {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
-	for name, images := range map[string][]byte{"no tar": []byte(strings.Repeat("x", 1024)), "no architecture": tarOf(nil)} {
+	for name, images := range map[string][]byte{"no tar": []byte(strings.Repeat("x", 1024)), "no architecture": legacytest.Tar(nil)} {
 		if _, err := find(images); s9pk.ReasonOf(err) != s9pk.BadMember {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	m, _, err := legacy.ParseManifest(manifest(func(m object) {
+	m, _, err := legacy.ParseManifest(legacytest.Manifest(func(m object) {
 		m["main"] = object{"type": "docker", "image": "main"}
 		m["properties"] = object{"type": "docker", "image": "compat", "system": true}
 	}))
@@ -355,8 +258,8 @@ func TestImagesAreFoundByArchitecture(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
-	f.Add(write(sections(manifest(nil)), nil))
-	f.Add(write(sections([]byte{0xa0}), nil))
+	f.Add(legacytest.Write(legacytest.Sections(legacytest.Manifest(nil)), nil))
+	f.Add(legacytest.Write(legacytest.Sections([]byte{0xa0}), nil))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		file, err := open(raw)
 		if err != nil {
@@ -371,8 +274,8 @@ func FuzzOpen(f *testing.F) {
 }
 
 func FuzzManifest(f *testing.F) {
-	f.Add(manifest(nil))
-	f.Add(manifest(func(m object) { m["main"] = object{"type": "docker", "image": "main"} }))
+	f.Add(legacytest.Manifest(nil))
+	f.Add(legacytest.Manifest(func(m object) { m["main"] = object{"type": "docker", "image": "main"} }))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		m, text, err := legacy.ParseManifest(raw)
 		if err != nil {

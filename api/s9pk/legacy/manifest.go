@@ -309,7 +309,12 @@ func (m *Manifest) Convert(archs []string) (*s9pk.Manifest, error) {
 		return bad(err)
 	}
 	for id := range tags {
-		out.Images[id] = s9pk.Image{Arch: slices.Sorted(slices.Values(archs))}
+		sorted := slices.Sorted(slices.Values(archs))
+		out.Images[id] = s9pk.Image{Arch: sorted}
+		// It is for no machine that there are no images for.
+		out.Hardware.Arch = slices.DeleteFunc(slices.Clone(sorted), func(arch string) bool {
+			return m.Hardware.Arch != nil && !slices.Contains(m.Hardware.Arch, arch)
+		})
 	}
 	if err := m.convertLists(out); err != nil {
 		return bad(err)
