@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -167,17 +168,18 @@ func TestImagesOfOldPackagesKeepTheirTrees(t *testing.T) {
 	}
 }
 
-// rootOf packs the tar of a root and answers its squashfs.
-func rootOf(t *testing.T, root []byte) string {
+// writeProject writes a package project with one image, and further files.
+func writeProject(t *testing.T, dir string, more map[string]string) {
 	t.Helper()
-	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"LICENSE": "free", "instructions.md": "do", "icon.svg": "<svg/>", "root.tar": string(root),
+	files := map[string]string{
+		"LICENSE": "free", "instructions.md": "do", "icon.svg": "<svg/>",
 		"javascript/index.js": `exports.manifest = {id: "tiny", version: "1.0.0:0", canMigrateTo: "!", canMigrateFrom: "*", title: "Tiny",
 description: {short: "s", long: "l"}, releaseNotes: "r", license: "MIT", upstreamRepo: "https://example.com/u", packageRepo: "https://example.com/p",
 osVersion: "0.4.0", sdkVersion: null, images: {main: {source: {dockerTag: "x"}, arch: ["x86_64"], emulateMissingAs: null}}, volumes: [],
 dependencies: {}, hardwareRequirements: {device: [], ram: null, arch: null}}`,
-	} {
+	}
+	maps.Copy(files, more)
+	for name, text := range files {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -186,6 +188,13 @@ dependencies: {}, hardwareRequirements: {device: [], ram: null, arch: null}}`,
 			t.Fatal(err)
 		}
 	}
+}
+
+// rootOf packs the tar of a root and answers its squashfs.
+func rootOf(t *testing.T, root []byte) string {
+	t.Helper()
+	dir := t.TempDir()
+	writeProject(t, dir, map[string]string{"root.tar": string(root)})
 	key, out := filepath.Join(dir, "key.pem"), filepath.Join(dir, "out.s9pk")
 	hearthHere(t, "keys", "init", "--key", key)
 	hearthHere(t, "s9pk", "pack", dir, "--key", key, "--out", out, "--arch", "x86_64", "--image", "main=tar:"+filepath.Join(dir, "root.tar"))
