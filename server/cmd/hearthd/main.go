@@ -5,15 +5,22 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/hearthos/hearth/server/internal/daemon"
+	"github.com/hearthos/hearth/server/internal/door"
+	"github.com/hearthos/hearth/server/internal/host/netdev"
+	"github.com/hearthos/hearth/server/internal/host/platform"
+	"github.com/hearthos/hearth/server/internal/host/sandbox"
 	"github.com/hearthos/hearth/server/internal/journal"
 )
 
@@ -36,6 +43,7 @@ func main() {
 	cfg.Collector = os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")
 	flag.StringVar(&cfg.StateDir, "state", cfg.StateDir, "folder of everything that must survive a reboot; $HEARTH_STATE")
 	flag.StringVar(&cfg.RunRoot, "run", cfg.RunRoot, "folder of sockets and mounts")
+	flag.StringVar(&cfg.Mode, "mode", daemon.ModeAuto, "what the server stands on: auto, image, hosted, or sandbox, which plays services and needs no root")
 	flag.StringVar(&cfg.BinDir, "bin", cfg.BinDir, "folder of the other programs")
 	flag.StringVar(&cfg.Socket, "socket", cfg.Socket, "a further name of the local socket; /run/hearth/hearthd.sock with the default state")
 	flag.IntVar(&cfg.WebPort, "web-port", cfg.WebPort, "port of the page and of every wire but native gRPC")
@@ -50,6 +58,9 @@ func main() {
 	flag.StringVar(&format, "log-format", format, "how it is logged: text or json; $HEARTH_LOG_FORMAT")
 	flag.StringVar(&cfg.Collector, "collector", cfg.Collector, "where to send traces and figures by OTLP, as http://127.0.0.1:4317; $OTEL_EXPORTER_OTLP_ENDPOINT")
 	flag.Parse()
+	given := map[string]bool{}
+	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	follow(&cfg, given)
 	if flag.NArg() > 0 {
 		fmt.Fprintln(os.Stderr, "hearthd takes no arguments; see hearthd --help")
 		os.Exit(2)
@@ -78,12 +89,56 @@ func run(cfg daemon.Config, clean bool, log *slog.Logger) error {
 		}
 		*dir = abs
 	}
+	if clean && cfg.Mode == daemon.ModeSandbox {
+		return errors.New("there is nothing to remove: a sandbox makes nothing outside of its state")
+	}
 	if clean {
 		return daemon.CleanHost(ctx, cfg, log)
+	}
+	if cfg.Mode == daemon.ModeSandbox {
+		return play(ctx, cfg, log)
 	}
 	d, err := daemon.New(cfg, log)
 	if err != nil {
 		return err
 	}
 	return d.Run(ctx)
+}
+
+// pace is how long played services take for what real ones take a moment for.
+const pace = time.Second
+
+// play runs the server in a sandbox: the network is looked at, and nothing is changed.
+func play(ctx context.Context, cfg daemon.Config, log *slog.Logger) error {
+	links, err := netdev.New()
+	if err != nil {
+		return err
+	}
+	defer links.Close()
+	cfg.Sandbox = sandbox.New(sandbox.Options{Links: links, Bridge: cfg.Bridge, Pace: pace})
+	cfg.PlayedDoor = func(ctx context.Context, lis net.Listener) error {
+		return door.Serve(ctx, lis, door.Options{Sockets: door.DirectSockets{}, Log: log.With("process", "door")}, Version)
+	}
+	defer cfg.Sandbox.Close()
+	d, err := daemon.New(cfg, log)
+	if err != nil {
+		return err
+	}
+	return d.Run(ctx)
+}
+
+// follow changes the defaults of what no flag said by the mode: the image has the ports that browsers expect, a sandbox
+// without root has all it needs in its state.
+func follow(cfg *daemon.Config, given map[string]bool) {
+	machine := platform.Here(cfg.StateDir, cfg.BinDir)
+	image := cfg.Mode == daemon.ModeImage || cfg.Mode == daemon.ModeAuto && machine.Platform().Mode == platform.Image
+	if image && !given["web-port"] {
+		cfg.WebPort = 443
+	}
+	if image && !given["http-port"] {
+		cfg.HTTPPort = 80
+	}
+	if cfg.Mode == daemon.ModeSandbox && machine.UID != 0 && !given["run"] {
+		cfg.RunRoot = filepath.Join(cfg.StateDir, "run")
+	}
 }

@@ -236,9 +236,13 @@ func (s serverCertificates) ServerLeaf(names []string) (chain, key []byte, err e
 // doorServer is what the front door does for the server itself.
 func (d *Daemon) doorServer() proxy.Server {
 	web, http := strconv.Itoa(d.cfg.WebPort), strconv.Itoa(d.cfg.HTTPPort)
-	return proxy.Server{
+	server := proxy.Server{
 		Web: []string{"0.0.0.0:" + web}, WebUpstream: "unix:" + d.webPath(),
 		Redirects: []string{"0.0.0.0:" + http}, RedirectPort: uint32(d.cfg.WebPort), Root: d.authority.RootPEM(),
 		Resolver: []string{net.JoinHostPort(d.cfg.Bridge.Addr().String(), "53")}, Zones: naming.Zones(),
 	}
+	if d.cfg.Sandbox != nil {
+		server.Resolver = nil // its address is nobody's, and its port root's
+	}
+	return server
 }

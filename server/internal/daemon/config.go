@@ -1,14 +1,18 @@
 package daemon
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/hearthos/hearth/server/internal/host/lxc"
+	"github.com/hearthos/hearth/server/internal/host/sandbox"
 )
 
 // Config is what a daemon is started with.
@@ -33,7 +37,22 @@ type Config struct {
 	Collector string
 	Version   string
 	Limits    lxc.Limits
+	// Mode is what the server was told to stand on; empty for what the machine looks like.
+	Mode string
+	// Sandbox is the machine that is played instead of the real one, with Mode "sandbox" alone.
+	Sandbox *sandbox.Host
+	// PlayedDoor is the front door of a sandbox: it answers hearth.door.v1 on a listener until ctx ends. It is the real one,
+	// within this process: nobody's connections have to outlive it.
+	PlayedDoor func(ctx context.Context, lis net.Listener) error
 }
+
+// Modes are the values of Config.Mode.
+const (
+	ModeAuto    = "auto"
+	ModeImage   = "image"
+	ModeHosted  = "hosted"
+	ModeSandbox = "sandbox"
+)
 
 // DefaultConfig is the configuration of a server installed on a machine of its own choice of ports.
 func DefaultConfig() Config {
@@ -53,15 +72,53 @@ func (c Config) check() error {
 			return fmt.Errorf("cannot use the folder %q: it must be absolute", dir)
 		}
 	}
+	if err := c.checkMode(os.Geteuid()); err != nil {
+		return err
+	}
 	for _, p := range []int{c.WebPort, c.HTTPPort} {
 		if p < 1 || p > 65535 {
 			return fmt.Errorf("cannot use the port %d", p)
 		}
 	}
+	if c.Sandbox != nil {
+		return nil // it is all there is
+	}
 	for _, name := range []string{"hearth-lxc", "hearth-door", "hearth-agent", "jshost/index.mjs", "rootfs.squashfs"} {
 		if _, err := os.Stat(filepath.Join(c.BinDir, name)); err != nil {
 			return fmt.Errorf("cannot find a part of the installation: %w", err)
 		}
+	}
+	return nil
+}
+
+// checkMode refuses what the process cannot be, before anything is touched.
+func (c Config) checkMode(uid int) error {
+	switch {
+	case !slices.Contains([]string{"", ModeAuto, ModeImage, ModeHosted, ModeSandbox}, c.Mode):
+		return fmt.Errorf("cannot run in mode %q: it is auto, image, hosted or sandbox", c.Mode)
+	case (c.Mode == ModeSandbox) != (c.Sandbox != nil && c.PlayedDoor != nil):
+		return errors.New("cannot run: a sandbox has a machine and a front door that are played, and nothing else has")
+	case c.Sandbox == nil && uid != 0:
+		return fmt.Errorf("cannot run services as user %d: run hearthd as root, or with --mode sandbox, which plays them", uid)
+	}
+	return c.checkMark()
+}
+
+// sandboxMark is a file in the state of a sandbox.
+const sandboxMark = "sandbox"
+
+// checkMark keeps a sandbox and a real server from taking over each other's state: what one says of packages is not true
+// for the other.
+func (c Config) checkMark() error {
+	_, err := os.Stat(filepath.Join(c.StateDir, "store"))
+	used := err == nil
+	_, err = os.Stat(filepath.Join(c.StateDir, sandboxMark))
+	marked := err == nil
+	switch {
+	case c.Sandbox == nil && marked:
+		return fmt.Errorf("cannot use the state in %s: it is a sandbox's; name another folder", c.StateDir)
+	case c.Sandbox != nil && used && !marked:
+		return fmt.Errorf("cannot play with the state in %s: it is a real server's; name another folder", c.StateDir)
 	}
 	return nil
 }

@@ -25,8 +25,6 @@ import (
 	"github.com/hearthos/hearth/server/internal/door/doorctl"
 	"github.com/hearthos/hearth/server/internal/effects"
 	"github.com/hearthos/hearth/server/internal/gateway"
-	"github.com/hearthos/hearth/server/internal/host/lxc"
-	"github.com/hearthos/hearth/server/internal/host/mount"
 	"github.com/hearthos/hearth/server/internal/hosts"
 	"github.com/hearthos/hearth/server/internal/install"
 	"github.com/hearthos/hearth/server/internal/journal"
@@ -79,8 +77,7 @@ type Daemon struct {
 	ring       *seal.Ring
 	authority  *cert.Authority
 	audit      *audit.Log
-	lxc        *lxc.Runtime
-	mounts     *mount.Mounter
+	host       machine
 	gateways   *gateway.Service
 	hosts      *hosts.Service
 	proxy      *proxy.Service
@@ -105,6 +102,11 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	}
 	if err := makePrivate(cfg.StateDir); err != nil {
 		return nil, fmt.Errorf("cannot make the state folder: %w", err)
+	}
+	if cfg.Sandbox != nil {
+		if err := os.WriteFile(filepath.Join(cfg.StateDir, sandboxMark), nil, 0o600); err != nil {
+			return nil, fmt.Errorf("cannot mark the state as a sandbox's: %w", err)
+		}
 	}
 	d := &Daemon{cfg: cfg, started: time.Now(), recent: journal.NewRecent(keptLines)}
 	d.log = slog.New(d.recent.Handler(log.Handler()))
@@ -154,11 +156,9 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	}
 
 	// Host mechanisms.
-	d.lxc, err = lxc.New(lxc.Config{Tag: tag, RunDir: d.runDir, Helper: filepath.Join(cfg.BinDir, "hearth-lxc")})
-	if err != nil {
+	if d.host, err = d.openMachine(); err != nil {
 		return err
 	}
-	d.mounts = mount.New()
 	bridge := BridgeName(tag)
 
 	// Areas.
@@ -166,17 +166,15 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	d.accounts = account.New(d.store, keys, log)
 	d.audit = audit.New(d.store, log, time.Now, audit.DefaultLimits())
 	d.hosts = hosts.New(d.store, cfg.reservedPorts()...)
-	if d.gateways, err = gateway.New(gateway.Config{
+	d.gateways = gateway.New(gateway.Config{
 		Tag: tag, Bridge: bridge, Address: cfg.Bridge, Ports: []uint16{uint16(cfg.WebPort)},
 		Interface: func(pkg string) string { return runner.InterfaceName(tag, pkg) },
-	}, d.store, log); err != nil {
-		return err
-	}
+	}, d.store, log, d.host.devices, d.host.firewall)
 	d.runner = runner.New(ctx, runner.Config{
 		RunDir: d.runDir, StateDir: cfg.StateDir, Tag: tag, Bridge: bridge, BridgeAddress: cfg.Bridge, FirstUID: cfg.FirstUID,
 		Rootfs: filepath.Join(cfg.BinDir, "rootfs.squashfs"), Agent: filepath.Join(cfg.BinDir, "hearth-agent"),
 		JSHost: filepath.Join(cfg.BinDir, "jshost"), Language: "en_US.UTF-8", Version: cfg.Version, Limits: cfg.Limits,
-	}, d.store, log, time.Now, d.lxc, d.artifacts, d.volumes, d.mounts)
+	}, d.store, log, time.Now, d.host.containers, d.artifacts, d.volumes, d.host.mounts)
 	installs := install.New(d.store, time.Now, d.artifacts, packageData{d.volumes}, logKeeper, gate, forget)
 	actions := action.New(d.store, log, d.runner, desires{installs})
 	d.operations = operation.New(d.store, log, slices.Concat(installs.Definitions(), keys.Definitions())...)
@@ -276,14 +274,8 @@ func (d *Daemon) close() error {
 	if d.doorConn != nil {
 		d.doorConn.Close()
 	}
-	if d.gateways != nil {
-		d.gateways.Close()
-	}
-	if d.mounts != nil {
-		errs = append(errs, d.mounts.Close())
-	}
-	if d.lxc != nil {
-		errs = append(errs, d.lxc.Close())
+	if d.host.close != nil {
+		errs = append(errs, d.host.close())
 	}
 	if d.store != nil {
 		errs = append(errs, d.store.Close())

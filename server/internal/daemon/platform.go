@@ -8,7 +8,11 @@ import (
 	"github.com/hearthos/hearth/server/internal/host/platform"
 )
 
-func (d *Daemon) machine() platform.Machine { return platform.Here(d.cfg.StateDir, d.cfg.BinDir) }
+func (d *Daemon) machine() platform.Machine {
+	m := platform.Here(d.cfg.StateDir, d.cfg.BinDir)
+	m.Chosen = map[string]platform.Mode{ModeImage: platform.Image, ModeHosted: platform.Hosted, ModeSandbox: platform.Sandbox}[d.cfg.Mode]
+	return m
+}
 
 // Platform implements systemrpc.Daemon.
 func (d *Daemon) Platform() *systemv1.Platform {

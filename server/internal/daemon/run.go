@@ -106,7 +106,7 @@ func (d *Daemon) bringUp(ctx, background context.Context, group *errgroup.Group)
 	if err := d.open(background); err != nil {
 		return err
 	}
-	if err := d.prepare(ctx); err != nil {
+	if err := d.prepare(ctx, group); err != nil {
 		return err
 	}
 	d.startLoops(ctx, group)
@@ -143,7 +143,7 @@ func (d *Daemon) startLoops(ctx context.Context, group *errgroup.Group) {
 }
 
 // prepare makes the machine ready and takes up what is running: before anything is decided, what is must be known.
-func (d *Daemon) prepare(ctx context.Context) error {
+func (d *Daemon) prepare(ctx context.Context, group *errgroup.Group) error {
 	d.begin(ctx, stepMachine)
 	if err := d.volumes.Sweep(); err != nil {
 		return err
@@ -160,6 +160,11 @@ func (d *Daemon) prepare(ctx context.Context) error {
 		return err
 	}
 	d.begin(ctx, stepDoor)
+	if d.cfg.Sandbox != nil {
+		if err := d.playDoor(ctx, group); err != nil {
+			return err
+		}
+	}
 	door, status, err := doorctl.Ensure(ctx, d.doorOptions())
 	if err != nil {
 		return fmt.Errorf("cannot reach the front door: %w", err)
@@ -320,7 +325,7 @@ type frontDoor struct{ d *Daemon }
 
 // Apply implements proxy.Door.
 func (f frontDoor) Apply(ctx context.Context, t *doorv1.Table) (*doorv1.ApplyResponse, error) {
-	resp, err := f.d.doorConn.Apply(ctx, t)
+	resp, err := f.d.doorConn.Apply(ctx, f.d.reachable(t))
 	f.d.door.Store(err == nil)
 	return resp, err
 }

@@ -13,6 +13,7 @@
 //	redirect.go   plain HTTP: the way to TLS and the server's root certificate
 //	state.go      the last table on disk
 //	service.go    hearth.door.v1
+//	serve.go      a door within another process, for sandboxes
 //	holder/       the parent process that holds the sockets and starts the door again
 //	doorctl/      how the daemon finds, starts and asks the door
 //

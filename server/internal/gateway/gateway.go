@@ -47,28 +47,26 @@ type Service struct {
 	cfg      Config
 	store    *store.Store
 	log      *slog.Logger
-	devices  *netdev.Devices
-	firewall *nft.Firewall
+	devices  Devices
+	firewall Firewall
 }
 
-// New opens the network of the namespace the process is in.
-func New(cfg Config, st *store.Store, log *slog.Logger) (*Service, error) {
-	devices, err := netdev.New()
-	if err != nil {
-		return nil, err
-	}
-	firewall, err := nft.New()
-	if err != nil {
-		devices.Close()
-		return nil, err
-	}
-	return &Service{cfg: cfg, store: st, log: log, devices: devices, firewall: firewall}, nil
+// Devices are the machine's network devices; *netdev.Devices and its fake do.
+type Devices interface {
+	Links() ([]netdev.Link, error)
+	Changes(ctx context.Context) (<-chan struct{}, error)
+	EnsureBridge(b netdev.Bridge) error
+	EnableForwarding(names ...string) error
 }
 
-// Close gives back what New opened. Bridge and firewall stay.
-func (s *Service) Close() {
-	s.firewall.Close()
-	s.devices.Close()
+// Firewall puts rules in force; *nft.Firewall and the sandbox's do.
+type Firewall interface {
+	Ensure(rules nft.Rules) error
+}
+
+// New returns the area over the network that devices and firewall are of.
+func New(cfg Config, st *store.Store, log *slog.Logger, devices Devices, firewall Firewall) *Service {
+	return &Service{cfg: cfg, store: st, log: log, devices: devices, firewall: firewall}
 }
 
 // Ensure makes bridge and firewall what they should be. It is called before the first container is looked at, and by

@@ -15,6 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hearthos/hearth/server/internal/gateway"
+	"github.com/hearthos/hearth/server/internal/host/netdev"
+	"github.com/hearthos/hearth/server/internal/host/nft"
 	"github.com/hearthos/hearth/server/internal/store"
 	"github.com/hearthos/hearth/server/internal/testenv"
 )
@@ -55,11 +57,17 @@ func TestPortsOfAServiceAreForItselfAndThoseThatDependOnIt(t *testing.T) {
 		Interface: func(pkg string) string { return "h1a2b" + pkg },
 	}
 	rules := inNamespace(t, func() (string, error) {
-		g, err := gateway.New(cfg, st, slog.New(slog.DiscardHandler))
+		devices, err := netdev.New()
 		if err != nil {
 			return "", err
 		}
-		defer g.Close()
+		defer devices.Close()
+		firewall, err := nft.New()
+		if err != nil {
+			return "", err
+		}
+		defer firewall.Close()
+		g := gateway.New(cfg, st, slog.New(slog.DiscardHandler), devices, firewall)
 		if err := g.Ensure(t.Context()); err != nil {
 			return "", err
 		}

@@ -90,7 +90,7 @@ func (s *Service) mountImages(_ context.Context, a *assembly) error {
 			if err != nil {
 				return err
 			}
-			if err := a.write(target+ext, raw); err != nil {
+			if err := s.write(a, target+ext, raw); err != nil {
 				return err
 			}
 		}
@@ -100,12 +100,13 @@ func (s *Service) mountImages(_ context.Context, a *assembly) error {
 
 // write puts a file into the container's root, owned by the container's root. Nothing of the package has run yet, so
 // the paths are ours alone.
-func (a *assembly) write(path string, content []byte) error {
+func (s *Service) write(a *assembly, path string, content []byte) error {
 	full := a.merged + path
 	if err := os.WriteFile(full, content, 0o644); err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
-	return os.Lchown(full, int(a.spec.GetFirstUid()), int(a.spec.GetFirstUid()))
+	owner := s.mounts.Owner(a.spec.GetFirstUid())
+	return os.Lchown(full, owner, owner)
 }
 
 // mountVolumes mounts the volumes with the package's own owners on disk, and the folder of its log.
@@ -156,7 +157,7 @@ func (s *Service) writeNames(_ context.Context, a *assembly) error {
 		if err := os.Remove(a.merged + path); err != nil && !os.IsNotExist(err) {
 			return err
 		}
-		if err := a.write(path, []byte(text)); err != nil {
+		if err := s.write(a, path, []byte(text)); err != nil {
 			return err
 		}
 	}

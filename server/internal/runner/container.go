@@ -20,7 +20,6 @@ import (
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/server/internal/host/idmap"
 	"github.com/hearthos/hearth/server/internal/host/lxc"
-	"github.com/hearthos/hearth/server/internal/host/mount"
 	"github.com/hearthos/hearth/server/internal/host/netdev"
 	"github.com/hearthos/hearth/server/internal/store"
 )
@@ -172,7 +171,7 @@ func (s *Service) assemble(ctx context.Context, pkg ids.Package, spec *packagesv
 		merged: filepath.Join(s.serviceDir(string(pkg)), "merged"), ids: idmap.Base(spec.GetFirstUid()),
 	}
 	defer func() {
-		if err := mount.UnmountBelow(s.serviceDir(string(pkg))); err != nil {
+		if err := s.mounts.UnmountBelow(s.serviceDir(string(pkg))); err != nil {
 			s.log.WarnContext(ctx, "cannot take off the mounts of an assembly", "pkg", pkg, "error", err)
 		}
 	}()
@@ -215,7 +214,7 @@ func InterfaceName(tag, pkg string) string {
 
 // clear removes what an earlier container of the package left on the host.
 func (s *Service) clear(pkg string) error {
-	if err := mount.UnmountBelow(s.serviceDir(pkg)); err != nil {
+	if err := s.mounts.UnmountBelow(s.serviceDir(pkg)); err != nil {
 		return err
 	}
 	return errors.Join(os.RemoveAll(s.upperDir(pkg)), os.RemoveAll(s.serviceDir(pkg)))

@@ -103,7 +103,8 @@ func (s *Service) listenEffects(pkg string, owner uint32) (net.Listener, error) 
 		return nil, fmt.Errorf("cannot listen for the effects of %q: %w", pkg, err)
 	}
 	lis.SetUnlinkOnClose(false)
-	if err := errors.Join(os.Lchown(fresh, int(owner), int(owner)), os.Chmod(fresh, 0o600), os.Rename(fresh, filepath.Join(dir, "effects.sock"))); err != nil {
+	id := s.mounts.Owner(owner)
+	if err := errors.Join(os.Lchown(fresh, id, id), os.Chmod(fresh, 0o600), os.Rename(fresh, filepath.Join(dir, "effects.sock"))); err != nil {
 		return nil, errors.Join(err, lis.Close())
 	}
 	return lis, nil
@@ -118,7 +119,8 @@ func (s *Service) ensureRPCDir(pkg string, owner uint32) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	return os.Lchown(dir, int(owner), int(owner))
+	id := s.mounts.Owner(owner)
+	return os.Lchown(dir, id, id)
 }
 
 // dialHostile connects to a socket in a folder that a container can write to: what lies there must be a socket, and is

@@ -41,6 +41,19 @@ type Containers interface {
 	Wait(ctx context.Context, c lxc.Container) error
 }
 
+// Mounts makes the file trees that containers see; lxc.Mounts and the sandbox's do.
+type Mounts interface {
+	Ensure(target string, s mount.Source, o mount.Options) error
+	Open(s mount.Source, o mount.Options) (*mount.Detached, error)
+	UnmountBelow(dir string) error
+	Attach(c lxc.Container, d *mount.Detached, at mount.Target) error
+	Detach(c lxc.Container, path string) error
+	// Owner is what a file is given to so that it belongs to an id of the machine; -1 leaves files as they are made.
+	Owner(id uint32) int
+	// Mkdir makes a folder in a tree that a container may have shaped.
+	Mkdir(dir, sub string) error
+}
+
 // Artifacts tells where package files are.
 type Artifacts interface {
 	Path(id string) string
@@ -96,7 +109,7 @@ type Service struct {
 	artifacts  Artifacts
 	volumes    Volumes
 	hooks      Hooks
-	mounts     *mount.Mounter
+	mounts     Mounts
 	wake       func(pkg string)
 
 	// background is the context of what runs beside the reconciliations: watching agents and serving effects.
@@ -108,7 +121,7 @@ type Service struct {
 }
 
 // New returns the area. What it starts in the background ends with ctx; Close waits for it.
-func New(ctx context.Context, cfg Config, st *store.Store, log *slog.Logger, clock func() time.Time, c Containers, a Artifacts, v Volumes, m *mount.Mounter) *Service {
+func New(ctx context.Context, cfg Config, st *store.Store, log *slog.Logger, clock func() time.Time, c Containers, a Artifacts, v Volumes, m Mounts) *Service {
 	return &Service{
 		cfg: cfg, store: st, log: log, clock: clock, containers: c, artifacts: a, volumes: v, mounts: m,
 		background: ctx, live: map[string]*handle{}, wake: func(string) {},

@@ -26,18 +26,20 @@ const subcontainersPath = "/media/startos/subcontainers"
 // guidPattern is what CreateSubcontainer makes: 20 random bytes in base32. A guid becomes part of paths on the host.
 var guidPattern = regexp.MustCompile(`^[A-Z2-7]{32}$`)
 
-// withContainer runs fn with the running container of a package and its process.
-func (s *Service) withContainer(pkg string, fn func(h *handle, p *lxc.Process) error) error {
-	h := s.handle(pkg)
-	if h == nil {
-		return errGone(pkg)
+// container is the handle of the running container of a package.
+func (s *Service) container(pkg string) (*handle, error) {
+	if h := s.handle(pkg); h != nil {
+		return h, nil
 	}
-	p, err := lxc.Open(h.container)
-	if err != nil {
+	return nil, errGone(pkg)
+}
+
+// unreachable makes a fault of an error of reaching into a container that has ended, and leaves any other as it is.
+func unreachable(pkg string, err error) error {
+	if errors.Is(err, lxc.ErrNotRunning) || errors.Is(err, mount.ErrGone) {
 		return fault.New(metav1.Reason_REASON_SERVICE_NOT_READY, "cannot reach the container of %q: %w", pkg, err)
 	}
-	defer p.Close()
-	return fn(h, p)
+	return err
 }
 
 // openFile opens the package file the container was made from.
@@ -66,14 +68,15 @@ func (s *Service) CreateSubcontainer(_ context.Context, pkg, image, _ string) (p
 	}
 	guid = base32.StdEncoding.EncodeToString(raw[:])
 	path = filepath.Join(subcontainersPath, guid)
-	err = s.withContainer(pkg, func(h *handle, p *lxc.Process) error {
-		source, err := s.imageOf(h, image)
-		if err != nil {
-			return err
-		}
-		return s.placeSubcontainer(h, p, source, guid, path)
-	})
-	return path, guid, err
+	h, err := s.container(pkg)
+	if err != nil {
+		return "", "", err
+	}
+	source, err := s.imageOf(h, image)
+	if err != nil {
+		return "", "", err
+	}
+	return path, guid, s.placeSubcontainer(h, source, guid, path)
 }
 
 // imageOf is the root of an image as it lies in the package file.
@@ -99,14 +102,14 @@ func (s *Service) imageOf(h *handle, image string) (mount.Squashfs, error) {
 }
 
 // placeSubcontainer builds the overlay on the host and attaches it inside the container; the host's own copies go.
-func (s *Service) placeSubcontainer(h *handle, p *lxc.Process, image mount.Squashfs, guid, path string) error {
+func (s *Service) placeSubcontainer(h *handle, image mount.Squashfs, guid, path string) error {
 	owner := h.spec.GetFirstUid()
 	lower := filepath.Join(s.serviceDir(h.pkg), "sub", guid)
 	if err := s.mounts.Ensure(lower, image, mount.Options{IDMap: idmap.Base(owner), ReadOnly: true}); err != nil {
 		return fault.New(metav1.Reason_REASON_CONTAINER_FAILED, "cannot mount the image: %w", err)
 	}
 	defer func() {
-		if err := errors.Join(mount.Unmount(lower), os.Remove(lower)); err != nil {
+		if err := errors.Join(s.mounts.UnmountBelow(lower), os.Remove(lower)); err != nil {
 			s.log.Warn("cannot take off the host's copy of an image", "pkg", h.pkg, "error", err)
 		}
 	}()
@@ -116,15 +119,15 @@ func (s *Service) placeSubcontainer(h *handle, p *lxc.Process, image mount.Squas
 		return fault.New(metav1.Reason_REASON_CONTAINER_FAILED, "cannot make the root of the subcontainer: %w", err)
 	}
 	defer root.Close()
-	if err := nameSubcontainer(root.Path(), h, owner); err != nil {
+	if err := s.nameSubcontainer(root.Path(), h, owner); err != nil {
 		return err
 	}
-	return p.MountNamespace().Attach(root, mount.Target{Path: path, Owner: owner})
+	return unreachable(h.pkg, s.mounts.Attach(h.container, root, mount.Target{Path: path, Owner: owner}))
 }
 
 // nameSubcontainer writes who the subcontainer is. An image may have put anything at these paths, so they are opened
 // beneath the root and never through a link.
-func nameSubcontainer(root string, h *handle, owner uint32) error {
+func (s *Service) nameSubcontainer(root string, h *handle, owner uint32) error {
 	dir, err := os.OpenRoot(root)
 	if err != nil {
 		return err
@@ -133,6 +136,7 @@ func nameSubcontainer(root string, h *handle, owner uint32) error {
 	if err := dir.Mkdir("etc", 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("cannot make /etc of the subcontainer: %w", err)
 	}
+	id := s.mounts.Owner(owner)
 	files := map[string]string{
 		"etc/hostname": h.pkg + "\n",
 		"etc/hosts":    fmt.Sprintf("127.0.0.1 localhost\n::1 localhost\n%s %s\n", h.spec.GetIpv4(), h.pkg),
@@ -144,7 +148,7 @@ func nameSubcontainer(root string, h *handle, owner uint32) error {
 		if err := dir.WriteFile(name, []byte(text), 0o644); err != nil {
 			return fmt.Errorf("cannot write /%s of the subcontainer: %w", name, err)
 		}
-		if err := dir.Lchown(name, int(owner), int(owner)); err != nil {
+		if err := dir.Lchown(name, id, id); err != nil {
 			return err
 		}
 	}
@@ -157,12 +161,14 @@ func (s *Service) DestroySubcontainer(_ context.Context, pkg, guid string) error
 	if !guidPattern.MatchString(guid) {
 		return fault.New(metav1.Reason_REASON_EFFECT_INVALID, "cannot use %q as the guid of a subcontainer", guid).Violation("guid", "must be 32 characters of base32")
 	}
-	return s.withContainer(pkg, func(h *handle, p *lxc.Process) error {
-		if err := p.MountNamespace().Detach(filepath.Join(subcontainersPath, guid)); err != nil {
-			return err
-		}
-		return os.RemoveAll(filepath.Join(s.upperDir(h.pkg), "sub", guid))
-	})
+	h, err := s.container(pkg)
+	if err != nil {
+		return err
+	}
+	if err := s.mounts.Detach(h.container, filepath.Join(subcontainersPath, guid)); err != nil {
+		return unreachable(pkg, err)
+	}
+	return os.RemoveAll(filepath.Join(s.upperDir(pkg), "sub", guid))
 }
 
 // VolumeMount says which part of which volume is mounted where in a container.
@@ -177,31 +183,36 @@ type VolumeMount struct {
 // MountVolume mounts a volume, or a part of it, at a path inside a running container.
 func (s *Service) MountVolume(_ context.Context, pkg string, m VolumeMount) error {
 	location := filepath.Clean("/" + m.Location)
-	return s.withContainer(pkg, func(h *handle, p *lxc.Process) error {
-		table, err := idmap.Compose(h.spec.GetFirstUid(), m.IDMap)
-		if err != nil {
-			return fault.New(metav1.Reason_REASON_EFFECT_INVALID, "cannot use the id map: %w", err).Violation("target.idmap", err.Error())
+	h, err := s.container(pkg)
+	if err != nil {
+		return err
+	}
+	table, err := idmap.Compose(h.spec.GetFirstUid(), m.IDMap)
+	if err != nil {
+		return fault.New(metav1.Reason_REASON_EFFECT_INVALID, "cannot use the id map: %w", err).Violation("target.idmap", err.Error())
+	}
+	dir := s.volumes.Path(ids.Package(m.Package), ids.Volume(m.Volume))
+	if _, err := os.Stat(dir); err != nil {
+		return fault.New(metav1.Reason_REASON_VOLUME_NOT_FOUND, "package %q has no volume %q", m.Package, m.Volume).With("volume", m.Volume)
+	}
+	sub := strings.TrimPrefix(filepath.Clean("/"+m.Subpath), "/")
+	if sub != "" && !m.ReadOnly {
+		if err := s.mounts.Mkdir(dir, sub); err != nil {
+			return fault.New(metav1.Reason_REASON_EFFECT_INVALID, "cannot use the path %q of the volume: %w", m.Subpath, err)
 		}
-		dir := s.volumes.Path(ids.Package(m.Package), ids.Volume(m.Volume))
-		if _, err := os.Stat(dir); err != nil {
-			return fault.New(metav1.Reason_REASON_VOLUME_NOT_FOUND, "package %q has no volume %q", m.Package, m.Volume).With("volume", m.Volume)
+	}
+	source, err := s.mounts.Open(mount.Bind{Path: dir, Sub: sub, Recursive: false}, mount.Options{IDMap: table, ReadOnly: m.ReadOnly, NoDev: true})
+	if err != nil {
+		return fault.New(metav1.Reason_REASON_VOLUME_NOT_FOUND, "cannot mount volume %q of %q: %w", m.Volume, m.Package, err)
+	}
+	defer source.Close()
+	// The path is the package's own choice within its own container, and so is what is in its way there.
+	if err := s.mounts.Attach(h.container, source, mount.Target{Path: location, Owner: h.spec.GetFirstUid()}); err != nil {
+		if gone := unreachable(pkg, err); gone != err {
+			return gone
 		}
-		sub := strings.TrimPrefix(filepath.Clean("/"+m.Subpath), "/")
-		if sub != "" && !m.ReadOnly {
-			if err := mount.MkdirBeneath(dir, sub, 0o755, 0, 0); err != nil {
-				return fault.New(metav1.Reason_REASON_EFFECT_INVALID, "cannot use the path %q of the volume: %w", m.Subpath, err)
-			}
-		}
-		source, err := s.mounts.Open(mount.Bind{Path: dir, Sub: sub, Recursive: false}, mount.Options{IDMap: table, ReadOnly: m.ReadOnly, NoDev: true})
-		if err != nil {
-			return fault.New(metav1.Reason_REASON_VOLUME_NOT_FOUND, "cannot mount volume %q of %q: %w", m.Volume, m.Package, err)
-		}
-		defer source.Close()
-		// The path is the package's own choice within its own container, and so is what is in its way there.
-		if err := p.MountNamespace().Attach(source, mount.Target{Path: location, Owner: h.spec.GetFirstUid()}); err != nil {
-			return fault.New(metav1.Reason_REASON_EFFECT_INVALID, "cannot mount at %q in the container: %w", location, err).
-				Violation("location", "cannot be mounted at")
-		}
-		return nil
-	})
+		return fault.New(metav1.Reason_REASON_EFFECT_INVALID, "cannot mount at %q in the container: %w", location, err).
+			Violation("location", "cannot be mounted at")
+	}
+	return nil
 }

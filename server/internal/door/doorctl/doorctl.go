@@ -53,7 +53,8 @@ type Options struct {
 	LogPath string
 }
 
-func (o Options) socket() string {
+// Path is where the door answers.
+func (o Options) Path() string {
 	if o.Socket == "" {
 		return filepath.Join(o.RunDir, "door.sock")
 	}
@@ -69,7 +70,7 @@ type Door struct {
 // Ensure finds the door, or starts it, and returns when it answers. The door goes on when the caller ends; one that was
 // started here and does not come to answer is ended.
 func Ensure(ctx context.Context, o Options) (*Door, *doorv1.GetStatusResponse, error) {
-	d, err := Dial(o.socket())
+	d, err := Dial(o.Path())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -108,7 +109,7 @@ func (d *Door) revive(ctx context.Context, o Options) (status *doorv1.GetStatusR
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	for {
-		if !held(o.socket()) {
+		if !held(o.Path()) {
 			p, err := start(o)
 			if err != nil {
 				return nil, started, err
@@ -146,7 +147,7 @@ func start(o Options) (*os.Process, error) {
 		return nil, fmt.Errorf("cannot open the log of the door: %w", err)
 	}
 	defer log.Close()
-	args := []string{filepath.Base(o.Program), "--run-dir", o.RunDir, "--socket", o.socket()}
+	args := []string{filepath.Base(o.Program), "--run-dir", o.RunDir, "--socket", o.Path()}
 	if os.Geteuid() == 0 {
 		args = append(args, "--uid", strconv.Itoa(o.UID))
 	}

@@ -15,7 +15,7 @@ import (
 // Stop ends the door and waits until it is gone. Without a door it does nothing. Who is ended is told by the kernel: the
 // process that made the socket, which is the door's parent.
 func Stop(ctx context.Context, o Options) error {
-	conn, err := net.Dial("unix", o.socket())
+	conn, err := net.Dial("unix", o.Path())
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return nil
 	}

@@ -115,6 +115,16 @@ func (m *Mounter) Open(s Source, o Options) (*Detached, error) {
 	return &Detached{f: f, locks: o.attrs() != 0, what: s.String()}, nil
 }
 
+// Stand makes a folder or file of the machine stand for a mount, for those who play a machine that mounts nothing: it can
+// be looked into and not be attached.
+func Stand(path string) (*Detached, error) {
+	f, err := OpenBeneath(path, "")
+	if err != nil {
+		return nil, err
+	}
+	return &Detached{f: f, what: path}, nil
+}
+
 // Path is a path to the mount's root, valid in this process until Close.
 func (d *Detached) Path() string { return fmt.Sprintf("/proc/self/fd/%d", d.f.Fd()) }
 

@@ -33,11 +33,6 @@ func inNamespace(t *testing.T, fn func(t *testing.T)) {
 	<-done
 }
 
-func TestFakeConforms(t *testing.T) {
-	t.Parallel()
-	netdevtest.Conformance(t, netdevtest.New())
-}
-
 func TestKernelConforms(t *testing.T) {
 	t.Parallel()
 	inNamespace(t, func(t *testing.T) { netdevtest.Conformance(t, open(t)) })

@@ -86,6 +86,12 @@ var (
 // linkPrefix begins the names of the instance's links.
 func linkPrefix(tag string) string { return "h" + tag }
 
+// Check refuses rules that Ensure would refuse without asking the kernel; the error wraps ErrInvalid.
+func (r Rules) Check() error {
+	_, err := r.normal()
+	return err
+}
+
 // normal checks the rules and returns them sorted and without repetitions, so that equal rules render equally.
 func (r Rules) normal() (Rules, error) {
 	switch {

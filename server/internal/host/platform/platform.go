@@ -25,7 +25,9 @@ type Mode int
 
 // The modes.
 const (
-	Sandbox Mode = iota
+	// Unchosen is no mode: the machine decides.
+	Unchosen Mode = iota
+	Sandbox
 	Hosted
 	Image
 )
@@ -54,6 +56,8 @@ type Machine struct {
 	UID int
 	// StateDir is the server's state folder, BinDir that of its programs.
 	StateDir, BinDir string
+	// Chosen is the mode the server was told to run in.
+	Chosen Mode
 }
 
 // Here is the machine of this process.
@@ -83,6 +87,10 @@ func (m Machine) Platform() Platform {
 		p.OS = name
 	}
 	switch {
+	case m.Chosen == Sandbox:
+		p.Mode, p.Detail = Sandbox, "the server was started with --mode sandbox: services are played"
+	case m.Chosen != Unchosen:
+		p.Mode, p.Detail = m.Chosen, "the server was started with that --mode"
 	case m.UID != 0:
 		p.Mode, p.Detail = Sandbox, fmt.Sprintf("the server runs as user %d: without root it runs no services", m.UID)
 	case release["VARIANT_ID"] == imageVariant:
@@ -120,6 +128,7 @@ func (m Machine) Capabilities(ctx context.Context) []Capability {
 		look          func() (detail, lack, remedy string)
 	}{
 		{"containers", "running services", m.containers},
+		{"resolver", "names for services, at the bridge", m.resolver},
 		{"cgroup", "limits of services", m.cgroup},
 		{"user-namespaces", "services without rights on the machine", m.userNamespaces},
 		{"squashfs-idmap", "images of packages, seen with the owners of their service", m.squashfs},
@@ -153,6 +162,8 @@ func (m Machine) Capabilities(ctx context.Context) []Capability {
 
 func (m Machine) containers() (detail, lack, remedy string) {
 	switch {
+	case m.Chosen == Sandbox:
+		return "", played, realMode
 	case m.UID != 0:
 		return "", "the server does not run as root", "Run hearthd as root."
 	case !m.exists(filepath.Join(m.BinDir, "hearth-lxc")):
@@ -164,6 +175,23 @@ func (m Machine) containers() (detail, lack, remedy string) {
 		return "", lack, remedy
 	}
 	return "unprivileged LXC", "", ""
+}
+
+// What is told of what a sandbox plays, and what to do to have it.
+const (
+	played   = "the sandbox plays services; nothing of a package runs"
+	realMode = "Run hearthd as root, without --mode sandbox."
+)
+
+// resolver answers at the bridge, on a port that only root has.
+func (m Machine) resolver() (detail, lack, remedy string) {
+	switch {
+	case m.Chosen == Sandbox:
+		return "", "the sandbox has no bridge and answers no names", realMode
+	case m.UID != 0:
+		return "", "the server does not run as root", "Run hearthd as root."
+	}
+	return "at the bridge", "", ""
 }
 
 // exists is for paths that are given whole.
@@ -254,7 +282,10 @@ func (m Machine) device(path, load string) func() (detail, lack, remedy string) 
 
 // nftables asks the kernel, which answers root alone.
 func (m Machine) nftables() (detail, lack, remedy string) {
-	if m.UID != 0 {
+	switch {
+	case m.Chosen == Sandbox:
+		return "", "the sandbox has no firewall: no service is there to be kept apart", realMode
+	case m.UID != 0:
 		return "", "the server does not run as root", "Run hearthd as root."
 	}
 	conn, err := nftables.New()

@@ -110,3 +110,26 @@ func TestReflinkIsTriedAndLeavesNothing(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func TestAChosenModeIsTold(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []platform.Mode{platform.Sandbox, platform.Hosted, platform.Image} {
+		m := machine(t, nil)
+		m.UID, m.Chosen = 0, mode
+		if p := m.Platform(); p.Mode != mode || !strings.Contains(p.Detail, "--mode") {
+			t.Errorf("got %+v, want mode %d", p, mode)
+		}
+	}
+}
+
+// A sandbox has nothing that services would run on, whoever started it and whatever the machine has.
+func TestASandboxSaysWhatIsPlayed(t *testing.T) {
+	t.Parallel()
+	m := machine(t, nil)
+	m.UID, m.Chosen = 0, platform.Sandbox
+	for _, name := range []string{"containers", "resolver", "nftables"} {
+		if c := capability(t, m, name); c.Available || !strings.Contains(c.Detail, "sandbox") || !strings.Contains(c.Remedy, "--mode") {
+			t.Errorf("%+v", c)
+		}
+	}
+}

@@ -1,5 +1,5 @@
-// Package lxctest has what tests of containers need: a Fake runtime in memory, a Machine that runs real ones in private
-// namespaces, and the Conformance suite that holds both to the same behaviour.
+// Package lxctest has what tests of containers need: a Machine that runs real ones in private
+// namespaces, and the Conformance suite that holds them and those of a sandbox to the same behaviour.
 package lxctest
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/host/lxc"
 )
 
-// Runtime is what the real runtime and the Fake have in common.
+// Runtime is what the real runtime and the sandbox's have in common.
 type Runtime interface {
 	Start(ctx context.Context, s lxc.Spec) (lxc.Container, error)
 	List() ([]lxc.Container, error)

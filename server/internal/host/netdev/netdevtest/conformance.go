@@ -1,3 +1,4 @@
+// Package netdevtest holds the tests that the kernel's network and the sandbox's both pass.
 package netdevtest
 
 import (
@@ -11,7 +12,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/host/netdev"
 )
 
-// Network is what the kernel's network and the fake have in common.
+// Network is what the kernel's network and the sandbox's have in common.
 type Network interface {
 	EnsureBridge(b netdev.Bridge) error
 	EnableForwarding(names ...string) error
@@ -20,10 +21,7 @@ type Network interface {
 	Changes(ctx context.Context) (<-chan struct{}, error)
 }
 
-var (
-	_ Network = (*netdev.Devices)(nil)
-	_ Network = (*Fake)(nil)
-)
+var _ Network = (*netdev.Devices)(nil)
 
 // Conformance checks what every Network promises. The network must hold a loopback link and nothing called "hb0".
 func Conformance(t *testing.T, n Network) {

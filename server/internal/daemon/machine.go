@@ -1,0 +1,48 @@
+package daemon
+
+import (
+	"errors"
+	"path/filepath"
+
+	"github.com/hearthos/hearth/server/internal/gateway"
+	"github.com/hearthos/hearth/server/internal/host/lxc"
+	"github.com/hearthos/hearth/server/internal/host/netdev"
+	"github.com/hearthos/hearth/server/internal/host/nft"
+	"github.com/hearthos/hearth/server/internal/runner"
+)
+
+// machine is what the areas use of the machine: the real one, or one that is played.
+type machine struct {
+	containers runner.Containers
+	mounts     runner.Mounts
+	devices    gateway.Devices
+	firewall   gateway.Firewall
+	// close gives back what was opened; what was made stays.
+	close func() error
+}
+
+func (d *Daemon) openMachine() (machine, error) {
+	if s := d.cfg.Sandbox; s != nil {
+		s.Place(d.runDir)
+		return machine{containers: s.Containers, mounts: s.Mounts, devices: s.Network, firewall: s.Firewall}, nil
+	}
+	containers, err := lxc.New(lxc.Config{Tag: d.tag, RunDir: d.runDir, Helper: filepath.Join(d.cfg.BinDir, "hearth-lxc")})
+	if err != nil {
+		return machine{}, err
+	}
+	devices, err := netdev.New()
+	if err != nil {
+		return machine{}, errors.Join(err, containers.Close())
+	}
+	firewall, err := nft.New()
+	if err != nil {
+		devices.Close()
+		return machine{}, errors.Join(err, containers.Close())
+	}
+	mounts := lxc.NewMounts()
+	return machine{containers: containers, mounts: mounts, devices: devices, firewall: firewall, close: func() error {
+		firewall.Close()
+		devices.Close()
+		return errors.Join(mounts.Close(), containers.Close())
+	}}, nil
+}

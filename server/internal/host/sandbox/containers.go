@@ -1,0 +1,187 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hearthos/hearth/server/internal/host/lxc"
+)
+
+// Containers are those of the machine. They do what lxc.Runtime does, and no process runs.
+type Containers struct {
+	host *Host
+
+	mu      sync.Mutex // guards the fields below
+	running map[string]*container
+	lastPID int
+	group   sync.WaitGroup
+}
+
+// container is one that runs.
+type container struct {
+	lxc.Container
+	spec  lxc.Spec
+	ended chan struct{}
+	// stop ends what the container does.
+	stop    context.CancelFunc
+	service *service
+}
+
+// Start starts a container: its agent answers when Start returns.
+func (cs *Containers) Start(ctx context.Context, s lxc.Spec) (lxc.Container, error) {
+	if err := s.Check(); err != nil {
+		return lxc.Container{}, fmt.Errorf("cannot start container: %w", err)
+	}
+	if ctx.Err() != nil {
+		return lxc.Container{}, context.Cause(ctx)
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if _, ok := cs.running[s.Name]; ok {
+		return lxc.Container{}, fmt.Errorf("cannot start container %q: %w", s.Name, lxc.ErrRunning)
+	}
+	// The container outlives the call that starts it, and the daemon that makes the call.
+	living, stop := context.WithCancel(context.WithoutCancel(ctx))
+	cs.lastPID++
+	c := &container{
+		Container: lxc.Container{Name: s.Name, InitPID: 1000 + cs.lastPID, InitStart: uint64(cs.lastPID)},
+		spec:      s, ended: make(chan struct{}), stop: stop,
+	}
+	var err error
+	if c.service, err = newService(cs.host, c); err != nil {
+		stop()
+		return lxc.Container{}, fmt.Errorf("cannot start container %q: %w", s.Name, err)
+	}
+	cs.running[s.Name] = c
+	cs.group.Go(func() { c.service.run(living) })
+	return c.Container, nil
+}
+
+// List returns the containers, ordered by name.
+func (cs *Containers) List() ([]lxc.Container, error) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	var out []lxc.Container
+	for _, c := range cs.running {
+		out = append(out, c.Container)
+	}
+	slices.SortFunc(out, func(a, b lxc.Container) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// Adopt returns the container of that name.
+func (cs *Containers) Adopt(name string) (lxc.Container, error) {
+	c, err := cs.find(name)
+	if err != nil {
+		return lxc.Container{}, err
+	}
+	return c.Container, nil
+}
+
+func (cs *Containers) find(name string) (*container, error) {
+	if err := lxc.CheckName(name); err != nil {
+		return nil, err
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if c, ok := cs.running[name]; ok {
+		return c, nil
+	}
+	return nil, fmt.Errorf("container %q: %w", name, lxc.ErrNotRunning)
+}
+
+// Wait returns when the container has ended.
+func (cs *Containers) Wait(ctx context.Context, c lxc.Container) error {
+	run, err := cs.find(c.Name)
+	if err != nil || run.Container != c {
+		return nil
+	}
+	select {
+	case <-run.ended:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Stop ends the container; one that is stubborn takes the whole grace.
+func (cs *Containers) Stop(ctx context.Context, name string, grace time.Duration) error {
+	if err := lxc.CheckName(name); err != nil {
+		return fmt.Errorf("cannot stop container: %w", err)
+	}
+	if c, err := cs.Adopt(name); err == nil && cs.host.play(name).Stubborn && grace > 0 {
+		patient, cancel := context.WithTimeout(ctx, grace)
+		_ = cs.Wait(patient, c) // it ends below, whether or not it has by then
+		cancel()
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	cs.end(name)
+	return nil
+}
+
+// Usage returns figures that grow with nothing: one process, a little memory.
+func (cs *Containers) Usage(name string) (lxc.Usage, error) {
+	if _, err := cs.find(name); err != nil {
+		return lxc.Usage{}, err
+	}
+	return lxc.Usage{Memory: 8 << 20, CPU: time.Second, PIDs: 1}, nil
+}
+
+// end ends the container of that name, if it runs.
+func (cs *Containers) end(name string) {
+	cs.mu.Lock()
+	c, ok := cs.running[name]
+	delete(cs.running, name)
+	cs.mu.Unlock()
+	if !ok {
+		return
+	}
+	c.stop()
+	<-c.service.done // nothing of it touches its folders any more
+	close(c.ended)
+}
+
+// wake lets the service of a package see that it shall behave otherwise.
+func (cs *Containers) wake(name string) {
+	if c, err := cs.find(name); err == nil {
+		c.service.nudge()
+	}
+}
+
+func (cs *Containers) close() {
+	list, _ := cs.List() // never fails
+	for _, c := range list {
+		cs.end(c.Name)
+	}
+	cs.group.Wait()
+}
+
+// root is where a path of the container is on the machine.
+func (c *container) root(path string) string { return c.spec.Rootfs + path }
+
+// env is a variable of the container's environment.
+func (c *container) env(name string) string {
+	for _, kv := range c.spec.Env {
+		if value, ok := strings.CutPrefix(kv, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// makeRoot makes what every container's root has.
+func makeRoot(dir string) error {
+	for _, path := range []string{"etc", "run", "usr/lib/hearth", "usr/lib/startos", "media/startos/images", "media/startos/volumes", "media/startos/subcontainers"} {
+		if err := os.MkdirAll(dir+"/"+path, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
