@@ -5,6 +5,7 @@
 //	start_test.go    a container to its agent's answer, against lxc-start of the same root
 //	install_test.go  a package file to a healthy service, by phases
 //	verify_test.go   a large package file, against b3sum and sha256sum
+//	pack_test.go     a project with a large image, against mksquashfs
 //	memory_test.go   the daemon and an idle service
 //	calls_test.go    a call on every wire, against a bare gRPC server
 //	idle_test.go     the daemon with a hundred packages and ten watchers

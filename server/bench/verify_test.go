@@ -4,12 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"syscall"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,7 +41,7 @@ func BenchmarkVerify(b *testing.B) {
 		theirs = append(theirs, blake.perCore())
 		sha = append(sha, sum.perCore())
 		cores = append(cores, verify.cpu.Seconds()/verify.wall.Seconds())
-		memory = append(memory, float64(verify.maxRSS)/(1<<20))
+		memory = append(memory, float64(verify.anonymous)/(1<<20))
 		wall = append(wall, largeSize/verify.wall.Seconds()/1e6)
 		shaWall = append(shaWall, largeSize/sum.wall.Seconds()/1e6)
 	}
@@ -52,7 +53,7 @@ func BenchmarkVerify(b *testing.B) {
 	report(b, median(shaWall), "sha256sum-MB/s")
 	report(b, median(wall)/median(shaWall), "ratio-to-sha256sum")
 	report(b, median(cores), "cores")
-	report(b, median(memory), "rss-MiB")
+	report(b, median(memory), "memory-MiB")
 }
 
 // largePackage makes a package whose one image has a gigabyte that does not compress, and brings it into the page cache.
@@ -97,10 +98,10 @@ func (r *repeat) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// spent is what a program cost.
+// spent is what a program cost, with the programs it ran.
 type spent struct {
 	wall, cpu time.Duration
-	maxRSS    int64
+	anonymous int64 // the most memory at once that is not page cache
 }
 
 // perCore is how fast one core went through the file, in megabytes a second.
@@ -109,13 +110,55 @@ func (s spent) perCore() float64 { return largeSize / s.cpu.Seconds() / 1e6 }
 func measured(b *testing.B, program string, args ...string) spent {
 	b.Helper()
 	cmd := exec.Command(program, args...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
 	began := time.Now()
-	if out, err := cmd.CombinedOutput(); err != nil {
-		b.Fatalf("%s: %v: %s", program, err, out)
-	}
+	must(b, cmd.Start())
+	ended, most := make(chan struct{}), make(chan int64)
+	go func() {
+		var peak int64
+		for {
+			peak = max(peak, anonymous(cmd.Process.Pid))
+			select {
+			case <-ended:
+				most <- peak
+				return
+			case <-time.After(2 * time.Millisecond): // nobody tells how much memory another process has
+			}
+		}
+	}()
+	err := cmd.Wait()
 	s := spent{wall: time.Since(began), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && runtime.GOOS == "linux" {
-		s.maxRSS = usage.Maxrss << 10
+	close(ended)
+	s.anonymous = <-most
+	if err != nil {
+		b.Fatalf("%s: %v: %s", program, err, out.String())
 	}
 	return s
+}
+
+// anonymous is the memory beyond the page cache of a process and those it began.
+func anonymous(pid int) int64 {
+	dir := fmt.Sprintf("/proc/%d", pid)
+	raw, err := os.ReadFile(filepath.Join(dir, "status"))
+	if err != nil {
+		return 0 // it has ended
+	}
+	var total int64
+	for line := range strings.Lines(string(raw)) {
+		if rest, ok := strings.CutPrefix(line, "RssAnon:"); ok {
+			kib, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			total = kib << 10
+		}
+	}
+	threads, _ := filepath.Glob(filepath.Join(dir, "task/*/children"))
+	for _, path := range threads {
+		raw, _ := os.ReadFile(path)
+		for child := range strings.FieldsSeq(string(raw)) {
+			if n, err := strconv.Atoi(child); err == nil {
+				total += anonymous(n)
+			}
+		}
+	}
+	return total
 }

@@ -16,6 +16,15 @@ func FlattenArchive(ctx context.Context, in *io.SectionReader, scratch string, o
 	return i.flatten(ctx, scratch, out)
 }
 
+// FlattenLayout is what Make does with an OCI layout, without mksquashfs.
+func FlattenLayout(ctx context.Context, dir, tag, scratch string, out io.Writer) error {
+	i, err := fromLayout(dir, tag, "x86_64")
+	if err != nil {
+		return err
+	}
+	return i.flatten(ctx, scratch, out)
+}
+
 // FlattenTar is what Make does with the tar of a root, without mksquashfs.
 func FlattenTar(ctx context.Context, path, scratch string, out io.Writer) error {
 	i, err := fromTar(path)
