@@ -203,7 +203,7 @@ var restricted = map[string][]string{
 	"google.golang.org/grpc/reflection":      {"server/internal/rpc"},
 	"lukechampine.com/blake3":                {"api/merkle"},
 	"google.golang.org/grpc": {"api/fault", "api/gen", "clients/cli", "clients/go", "runtime/agent/internal", "server/internal/door", "server/internal/rpc",
-		"server/internal/runner"}, // wires, and the two ends of what outlives the daemon
+		"server/internal/host/sandbox", "server/internal/runner"}, // wires, and the ends of what outlives the daemon, or plays it
 }
 
 // anywhere are the libraries that any package may import: the contract's own form, and the kernel's.

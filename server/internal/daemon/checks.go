@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -24,6 +25,11 @@ func (d *Daemon) Checks(ctx context.Context) []*diagnosticsv1.Check {
 		{Name: "capabilities", Look: d.checkCapabilities},
 		{Name: "clock", Look: d.checkClock},
 		{Name: "disk", Look: d.checkDisk},
+		{Name: "cgroups", Look: d.unlessPlayed(func() diagnose.Finding { return checkCgroups("/sys/fs/cgroup") })},
+		{Name: "root-image", Look: d.unlessPlayed(func() diagnose.Finding {
+			return checkRootImage(filepath.Join(d.cfg.BinDir, "rootfs.squashfs"))
+		})},
+		{Name: "user-ids", Look: d.unlessPlayed(d.checkUserIDs)},
 		{Name: "store", Look: d.checkStore},
 		{Name: "door", Look: d.checkDoor},
 		{Name: "certificates", Look: d.checkCertificates},
@@ -150,8 +156,16 @@ func (d *Daemon) checkCertificates(context.Context) diagnose.Finding {
 }
 
 func (d *Daemon) checkNetwork(ctx context.Context) diagnose.Finding {
-	if err := d.gateways.Ensure(ctx); err != nil {
+	missing, err := d.gateways.Missing()
+	if err == nil {
+		err = d.gateways.Ensure(ctx) // what its controller does too; a doctor does not leave the door open until then
+	}
+	switch {
+	case err != nil:
 		return diagnose.Fail("The message says what is in the way, such as the bridge of lxc-net.", "bridge and firewall are not as they should be: %v", err)
+	case len(missing) > 0:
+		return diagnose.Warn("Find out what removes it: another program that rules the network or the firewall of this machine.",
+			"%s had gone and is there again", strings.Join(missing, " and "))
 	}
 	return diagnose.OK("bridge %s and firewall are as they should be", BridgeName(d.Tag()))
 }

@@ -118,6 +118,7 @@ func (d *Daemon) Report() []diagnose.Part {
 			_, err = to.Write(text)
 			return err
 		}},
+		{Name: "server/daemon.log", About: "the last lines of the log of the daemon", Write: d.writeLog},
 		{Name: "server/goroutines.txt", About: "what the daemon is doing", Write: func(_ context.Context, to io.Writer) error {
 			return pprof.Lookup("goroutine").WriteTo(to, 1)
 		}},
@@ -129,6 +130,17 @@ func (d *Daemon) Report() []diagnose.Part {
 		})
 	}
 	return parts
+}
+
+// writeLog writes what is kept of the daemon's own log, wherever else that goes.
+func (d *Daemon) writeLog(_ context.Context, to io.Writer) error {
+	lines, _, _ := d.recent.From(0)
+	for _, l := range lines {
+		if _, err := fmt.Fprintf(to, "%s %-5s %s\n", l.Time.UTC().Format(time.RFC3339Nano), l.Level, l.Text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // writeTail writes the last bytes of a file; one that is not there is empty.

@@ -11,6 +11,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -62,6 +63,8 @@ type Devices interface {
 // Firewall puts rules in force; *nft.Firewall and the sandbox's do.
 type Firewall interface {
 	Ensure(rules nft.Rules) error
+	// Has tells whether the tables of an instance are there.
+	Has(tag string) (bool, error)
 }
 
 // New returns the area over the network that devices and firewall are of.
@@ -92,6 +95,26 @@ func (s *Service) Ensure(ctx context.Context) error {
 		}
 	}
 	return s.devices.EnableForwarding(forward...)
+}
+
+// Missing names what is not there of the network of the services: the bridge with its address, the firewall's tables. It
+// changes nothing.
+func (s *Service) Missing() ([]string, error) {
+	links, err := s.devices.Links()
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	if !slices.ContainsFunc(links, func(l netdev.Link) bool {
+		return l.Name == s.cfg.Bridge && slices.Contains(l.Subnets, s.cfg.Address)
+	}) {
+		list = append(list, "the bridge "+s.cfg.Bridge+" with "+s.cfg.Address.String())
+	}
+	there, err := s.firewall.Has(s.cfg.Tag)
+	if err == nil && !there {
+		list = append(list, "the firewall's tables")
+	}
+	return list, err
 }
 
 // refuseRival refuses to work beside another link with the same network: answers would go to whichever the kernel likes

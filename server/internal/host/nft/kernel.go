@@ -119,6 +119,22 @@ func (f *Firewall) Tags() ([]string, error) {
 	return slices.Compact(tags), nil
 }
 
+// Has tells whether all tables of an instance are there. It does not look into them.
+func (f *Firewall) Has(tag string) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, fam := range []family{familyBridge, familyInet} {
+		have, err := f.conn.ListTablesOfFamily(nftables.TableFamily(fam))
+		if err != nil {
+			return false, f.failed(fmt.Errorf("cannot list the firewall: %w", err))
+		}
+		if !slices.ContainsFunc(have, func(t *nftables.Table) bool { return t.Name == tablePrefix+tag }) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
 // failed throws away what was built up and what may still come on the socket, so that the next transaction is its own.
 func (f *Firewall) failed(err error) error {
 	_ = f.conn.CloseLasting()

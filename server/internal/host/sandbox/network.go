@@ -186,6 +186,13 @@ func (f *Firewall) Ensure(r nft.Rules) error {
 	return nil
 }
 
+// Has tells whether there are rules of an instance.
+func (f *Firewall) Has(tag string) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.rules.Tag == tag, nil
+}
+
 // Rules are those in force.
 func (f *Firewall) Rules() nft.Rules {
 	f.mu.Lock()
