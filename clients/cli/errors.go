@@ -38,12 +38,18 @@ func exitCode(err error) int {
 	case errors.As(err, new(usageError)):
 		return exitUsage
 	}
-	return exitOf(fault.Info(fault.Reason(err)).GetCode())
+	return exitOf(fault.Info(fault.Reason(err)))
 }
 
-// exitOf is the exit code for the code that the contract gives a reason.
-func exitOf(code optionsv1.Code) int {
-	switch code {
+// exitOf is the exit code for a reason, by the code that the contract gives it. What there is too much of either goes by
+// itself, as calls at a time do, and a script may try again; or somebody must remove something first.
+func exitOf(reason *optionsv1.ReasonInfo) int {
+	switch reason.GetCode() {
+	case optionsv1.Code_CODE_RESOURCE_EXHAUSTED:
+		if reason.GetRetryable() {
+			return exitUnavailable
+		}
+		return exitConflict
 	case optionsv1.Code_CODE_INVALID_ARGUMENT:
 		return exitUsage
 	case optionsv1.Code_CODE_NOT_FOUND:

@@ -35,6 +35,9 @@ func TestExitCodes(t *testing.T) {
 		"a wrong state":            {told(metav1.Reason_REASON_PACKAGE_STATE), 5},
 		"something there":          {told(metav1.Reason_REASON_ALREADY_EXISTS), 5},
 		"an old bookmark":          {told(metav1.Reason_REASON_BOOKMARK_EXPIRED), 5},
+		"a disk without room":      {told(metav1.Reason_REASON_DISK_FULL), 6},
+		"no port is left":          {told(metav1.Reason_REASON_PORT_EXHAUSTED), 5},
+		"too many calls":           {told(metav1.Reason_REASON_RATE_LIMITED), 6},
 		"no server":                {told(metav1.Reason_REASON_UNAVAILABLE), 6},
 		"time ran out":             {told(metav1.Reason_REASON_DEADLINE_EXCEEDED), 6},
 		"a status of a library":    {status.Error(codes.Unavailable, "gone"), 6},
@@ -53,12 +56,12 @@ func TestEveryCodeHasAnExitCode(t *testing.T) {
 	t.Parallel()
 	other := map[optionsv1.Code]bool{
 		optionsv1.Code_CODE_UNSPECIFIED: true, optionsv1.Code_CODE_UNKNOWN: true, optionsv1.Code_CODE_INTERNAL: true,
-		optionsv1.Code_CODE_DATA_LOSS: true, optionsv1.Code_CODE_RESOURCE_EXHAUSTED: true, optionsv1.Code_CODE_UNIMPLEMENTED: true,
+		optionsv1.Code_CODE_DATA_LOSS: true, optionsv1.Code_CODE_UNIMPLEMENTED: true,
 	}
 	values := optionsv1.Code(0).Descriptor().Values()
 	for i := range values.Len() {
 		code := optionsv1.Code(values.Get(i).Number())
-		if got := exitOf(code); (got == exitOther) != other[code] {
+		if got := exitOf(&optionsv1.ReasonInfo{Code: code}); (got == exitOther) != other[code] {
 			t.Errorf("%s ends with %d", code, got)
 		}
 	}

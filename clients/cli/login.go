@@ -132,16 +132,15 @@ func (a *app) fresh(ctx context.Context, said string, fn func(ctx context.Contex
 
 // keep writes a profile: the one named, the one of the host, or a new one named after the host.
 func (a *app) keep(p profile) error {
-	c, err := loadConfig()
-	if err != nil {
-		return err
-	}
-	name := a.profile
-	if name == "" {
-		name = c.nameOf(p.Host)
-	}
-	c.Profiles[name], c.Current = p, name
-	return c.save()
+	_, err := changeConfig(func(c *config) error {
+		name := a.profile
+		if name == "" {
+			name = c.nameOf(p.Host)
+		}
+		c.Profiles[name], c.Current = p, name
+		return nil
+	})
+	return err
 }
 
 // nameOf is the name of a host's profile: the one it has, else one made of the host.
@@ -198,17 +197,16 @@ func (a *app) logoutCommand() *cobra.Command {
 
 // forgetToken takes a token out of the profiles.
 func (a *app) forgetToken(to connection) error {
-	c, err := loadConfig()
-	if err != nil {
-		return err
-	}
-	for name, p := range c.Profiles {
-		if p.Host == to.host && p.Token == to.options.Token {
-			p.Token = ""
-			c.Profiles[name] = p
+	_, err := changeConfig(func(c *config) error {
+		for name, p := range c.Profiles {
+			if p.Host == to.host && p.Token == to.options.Token {
+				p.Token = ""
+				c.Profiles[name] = p
+			}
 		}
-	}
-	return c.save()
+		return nil
+	})
+	return err
 }
 
 func (a *app) whoamiCommand() *cobra.Command {

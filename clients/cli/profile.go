@@ -106,18 +106,36 @@ func parseConfig(raw []byte) (*config, error) {
 	return c, nil
 }
 
-// save writes the profiles: all of them or none, readable by the person alone.
-func (c *config) save() error {
+// changeConfig changes the profiles and answers them: fn gets what is there now, and nobody else changes it meanwhile. An
+// error of fn leaves them as they are.
+func changeConfig(fn func(c *config) error) (*config, error) {
 	path, err := configPath()
 	if err != nil {
-		return err
+		return nil, err
 	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("cannot write the profiles: %w", err)
+	}
+	unlock, err := lock(path + ".lock")
+	if err != nil {
+		return nil, fmt.Errorf("cannot write the profiles: %w", err)
+	}
+	defer unlock()
+	c, err := loadConfig()
+	if err != nil {
+		return nil, err
+	}
+	if err := fn(c); err != nil {
+		return nil, err
+	}
+	return c, c.save(path)
+}
+
+// save writes the profiles: all of them or none, readable by the person alone. Called with the lock.
+func (c *config) save(path string) error {
 	raw, err := yaml.Marshal(c)
 	if err != nil {
 		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("cannot write the profiles: %w", err)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".config-") // 0600
 	if err != nil {

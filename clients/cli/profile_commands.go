@@ -104,37 +104,39 @@ is not needed any more. What is not said stays as it was in the profile.`,
 			if !profileName.MatchString(name) {
 				return usageError{fmt.Errorf("cannot call a profile %q: it is lower-case letters, digits, '.', '_' and '-'", name)}
 			}
-			c, err := loadConfig()
+			c, err := changeConfig(func(c *config) error { return a.saveProfile(c, name) })
 			if err != nil {
-				return err
-			}
-			p := c.Profiles[name]
-			if host := a.saidHost(); host != "" && host != p.Host {
-				p = profile{Host: host} // what opened the one does not open the other
-			}
-			if p.Host == "" {
-				return usageError{fmt.Errorf("cannot save profile %q: say its server with --host", name)}
-			}
-			if token := a.saidToken(); token != "" {
-				p.Token = token
-			}
-			ca, err := a.saidCA()
-			if err != nil {
-				return err
-			}
-			if len(ca) > 0 {
-				p.CA = string(ca)
-			}
-			if err := checkProfile(p); err != nil {
-				return err
-			}
-			c.Profiles[name], c.Current = p, name
-			if err := c.save(); err != nil {
 				return err
 			}
 			return a.printProfiles(c, name)
 		},
 	}
+}
+
+// saveProfile puts what was said of a server into its profile, and makes it the one in use.
+func (a *app) saveProfile(c *config, name string) error {
+	p := c.Profiles[name]
+	if host := a.saidHost(); host != "" && host != p.Host {
+		p = profile{Host: host} // what opened the one does not open the other
+	}
+	if p.Host == "" {
+		return usageError{fmt.Errorf("cannot save profile %q: say its server with --host", name)}
+	}
+	if token := a.saidToken(); token != "" {
+		p.Token = token
+	}
+	ca, err := a.saidCA()
+	if err != nil {
+		return err
+	}
+	if len(ca) > 0 {
+		p.CA = string(ca)
+	}
+	if err := checkProfile(p); err != nil {
+		return err
+	}
+	c.Profiles[name], c.Current = p, name
+	return nil
 }
 
 func (a *app) profileUseCommand() *cobra.Command {
@@ -146,15 +148,15 @@ func (a *app) profileUseCommand() *cobra.Command {
 			if local == (len(args) == 1) {
 				return usageError{fmt.Errorf("say the name of a profile, or --local")}
 			}
-			c, err := loadConfig()
+			c, err := changeConfig(func(c *config) error {
+				c.Current = strings.Join(args, "")
+				if local {
+					return nil
+				}
+				_, err := c.find(c.Current)
+				return err
+			})
 			if err != nil {
-				return err
-			}
-			c.Current = strings.Join(args, "")
-			if _, err := c.find(c.Current); err != nil && !local {
-				return err
-			}
-			if err := c.save(); err != nil {
 				return err
 			}
 			if local {
@@ -172,18 +174,17 @@ func (a *app) profileRemoveCommand() *cobra.Command {
 		Use: "remove NAME", Short: "Forget a profile and what opens its server", Args: cobra.ExactArgs(1), ValidArgsFunction: completeProfile,
 		Example: "  hearth profile remove home",
 		RunE: func(_ *cobra.Command, args []string) error {
-			c, err := loadConfig()
+			_, err := changeConfig(func(c *config) error {
+				if _, err := c.find(args[0]); err != nil {
+					return err
+				}
+				delete(c.Profiles, args[0])
+				if c.Current == args[0] {
+					c.Current = ""
+				}
+				return nil
+			})
 			if err != nil {
-				return err
-			}
-			if _, err := c.find(args[0]); err != nil {
-				return err
-			}
-			delete(c.Profiles, args[0])
-			if c.Current == args[0] {
-				c.Current = ""
-			}
-			if err := c.save(); err != nil {
 				return err
 			}
 			if a.rows() {
