@@ -9,14 +9,24 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// table prints rows with aligned columns; the head is in capitals. On a terminal columns of states are painted, and texts
+// table prints rows with aligned columns; the head is in capitals. Heads and states are in the person's language. On a terminal columns of states are painted, and texts
 // that would make a line wrap are cut; who wants them whole pipes the table, or asks for JSON.
 func (a *app) table(head []string, rows [][]string) error {
 	widths := make([]int, len(head))
+	shown := make([]string, len(head))
 	for i, h := range head {
-		head[i] = strings.ToUpper(h)
+		shown[i] = strings.ToUpper(a.worded("head." + h))
 	}
-	all := append([][]string{slices.Clone(head)}, rows...)
+	tones := make([][]tone, len(rows)) // by the words of the contract, before they are translated
+	for n, row := range rows {
+		tones[n] = make([]tone, len(row))
+		for i, cell := range row {
+			if stateful(head[i]) {
+				tones[n][i], row[i] = toneOf(cell), a.worded("word."+cell)
+			}
+		}
+	}
+	all := append([][]string{shown}, rows...)
 	for _, row := range all {
 		for i := range row {
 			row[i] = printable(row[i])
@@ -24,7 +34,7 @@ func (a *app) table(head []string, rows [][]string) error {
 		}
 	}
 	if isTerminal(a.Out) {
-		fit(all, widths, columns(a.Out))
+		fit(head, all, widths, columns(a.Out))
 	}
 	for n, row := range all {
 		var line strings.Builder
@@ -34,8 +44,8 @@ func (a *app) table(head []string, rows [][]string) error {
 		}
 		for i, cell := range row[:last+1] {
 			shown := cell
-			if n > 0 && stateful(head[i]) {
-				shown = a.paint(a.Out, toneOf(cell), cell)
+			if n > 0 {
+				shown = a.paint(a.Out, tones[n-1][i], cell)
 			}
 			line.WriteString(shown)
 			if i < last {
@@ -49,16 +59,25 @@ func (a *app) table(head []string, rows [][]string) error {
 	return nil
 }
 
+// worded is a word of a table in the person's language; one that the catalogue does not have stays.
+func (a *app) worded(key string) string {
+	if s, ok := a.texts.Lookup(strings.ReplaceAll(key, " ", "-"), nil); ok {
+		return s
+	}
+	_, word, _ := strings.Cut(key, ".")
+	return word
+}
+
 // gap is between two columns, least is what of a text stays however narrow the terminal is.
 const gap, least = 2, 8
 
 // prose tells whether a column holds texts, which can be cut. Ids and addresses are copied from a table, so they are not.
 func prose(head string) bool {
-	return slices.Contains([]string{"AGENT", "DETAIL", "FAULT", "MESSAGE", "NAME", "REASON", "SUMMARY", "TITLE"}, head)
+	return slices.Contains([]string{"agent", "detail", "fault", "message", "name", "reason", "summary", "title"}, head)
 }
 
 // fit cuts the texts of rows, and widths with them, until a line has room in so many columns: the widest gives first.
-func fit(rows [][]string, widths []int, room int) {
+func fit(head []string, rows [][]string, widths []int, room int) {
 	over := gap*(len(widths)-1) - room
 	for _, w := range widths {
 		over += w
@@ -66,7 +85,7 @@ func fit(rows [][]string, widths []int, room int) {
 	for ; over > 0; over-- {
 		widest := -1
 		for i, w := range widths {
-			if prose(rows[0][i]) && w > least && (widest < 0 || w > widths[widest]) {
+			if prose(head[i]) && w > least && (widest < 0 || w > widths[widest]) {
 				widest = i
 			}
 		}
@@ -105,7 +124,7 @@ const (
 
 // stateful tells whether a column holds states.
 func stateful(head string) bool {
-	return slices.Contains([]string{"STATE", "RESULT", "AVAILABLE", "SEVERITY"}, head)
+	return slices.Contains([]string{"state", "result", "available", "severity"}, head)
 }
 
 // toneOf is the colour of a state: what is well, what is under way, what is not well.

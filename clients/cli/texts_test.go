@@ -16,7 +16,12 @@ import (
 	"strings"
 	"testing"
 
+	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
+	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/text"
@@ -215,7 +220,7 @@ func usedKeys(t *testing.T, english map[string]entry) map[string]bool {
 			if !ok || len(call.Args) == 0 {
 				return true
 			}
-			if sel, ok := call.Fun.(*ast.SelectorExpr); ok && slices.Contains([]string{"say", "tell", "Lookup"}, sel.Sel.Name) {
+			if sel, ok := call.Fun.(*ast.SelectorExpr); ok && slices.Contains([]string{"say", "tell", "Lookup", "worded"}, sel.Sel.Name) {
 				for _, key := range keysOf(call.Args[0], english) {
 					out[key] = true
 				}
@@ -395,6 +400,48 @@ func member(lit *ast.CompositeLit, name string) ast.Expr {
 		}
 	}
 	return nil
+}
+
+// Heads of tables and words for states are in the catalogue: what is not would be English for everybody.
+func TestTablesHaveTheirWords(t *testing.T) {
+	t.Parallel()
+	english := readTexts(t, text.English)
+	wanted := map[string]bool{}
+	for _, f := range parsed(t, ".") {
+		ast.Inspect(f, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) != 2 {
+				return true
+			}
+			sel, ok := call.Fun.(*ast.SelectorExpr)
+			head, isList := call.Args[0].(*ast.CompositeLit)
+			if !ok || sel.Sel.Name != "table" || !isList {
+				return true
+			}
+			for _, e := range head.Elts {
+				if word := constant(e, nil); word != "" {
+					wanted["head."+strings.ReplaceAll(word, " ", "-")] = true
+				}
+			}
+			return true
+		})
+	}
+	if len(wanted) < 40 {
+		t.Fatalf("only %d heads are found", len(wanted))
+	}
+	for _, e := range []protoreflect.Enum{
+		packagesv1.PackageStatus_STATE_ABSENT, packagesv1.HealthCheckStatus_RESULT_LOADING, operationsv1.OperationStatus_STATE_FAILED,
+		operationsv1.Step_STATE_DONE, diagnosticsv1.Check_RESULT_FAIL, diagnosticsv1.WarningStatus_SEVERITY_NOTICE, actionsv1.TaskSpec_SEVERITY_CRITICAL,
+	} {
+		for _, word := range enumWords(e.Descriptor()) {
+			wanted["word."+word] = true
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(wanted)) {
+		if english[key].Other == "" {
+			t.Errorf("%s is missing: write it in api/text/en.json", key)
+		}
+	}
 }
 
 // Every flag says what it is for, in words that fit the others.
