@@ -34,7 +34,7 @@ the newest last. Calls that were refused are there too; many from one place are 
 one entry.`,
 		Example: `  hearth audit
   hearth audit --since 24h --method package
-  hearth audit --caller local --outcome refused
+  hearth audit --caller alex --outcome refused
   hearth audit --follow`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			req, err := f.request(time.Now())
@@ -52,7 +52,7 @@ one entry.`,
 	flags := c.Flags()
 	flags.BoolVarP(&follow, "follow", "f", false, "go on with what is done from now on")
 	flags.StringVar(&f.since, "since", "", "only from then on: a time, or how long ago as in 24h")
-	flags.StringVar(&f.caller, "caller", "", `only of this caller: "local", or the id of a credential`)
+	flags.StringVar(&f.caller, "caller", "", `only of this caller: an account, "local", or the id of a credential`)
 	flags.StringVar(&f.method, "method", "", "only methods whose name contains this")
 	flags.StringVar(&f.outcome, "outcome", "", "only with this outcome: done, refused, failed or begun")
 	flags.IntVar(&f.limit, "limit", 100, "at most so many")
@@ -136,7 +136,7 @@ func (a *app) followAudit(ctx context.Context, c *hearth.Client, req *auditv1.Li
 }
 
 func wantsEntry(e *auditv1.Entry, req *auditv1.ListEntriesRequest) bool {
-	return (req.GetCaller() == "" || req.GetCaller() == e.GetSpec().GetCaller()) &&
+	return (req.GetCaller() == "" || req.GetCaller() == e.GetSpec().GetCaller() || req.GetCaller() == e.GetSpec().GetCredential()) &&
 		strings.Contains(strings.ToLower(e.GetSpec().GetMethod()), strings.ToLower(req.GetMethod())) &&
 		(req.GetOutcome() == 0 || req.GetOutcome() == e.GetStatus().GetOutcome()) &&
 		(req.GetSince() == nil || !e.GetSpec().GetCallTime().AsTime().Before(req.GetSince().AsTime()))

@@ -31,13 +31,15 @@ func (auditLog) ListEntries(context.Context, *auditv1.ListEntriesRequest) (*audi
 	}}}, nil
 }
 
-// rootKey is a root key with one copy.
+// rootKey is a root key with two copies.
 type rootKey struct {
 	systemv1.UnimplementedRootKeyServiceServer
 }
 
 func (rootKey) GetRootKey(context.Context, *systemv1.GetRootKeyRequest) (*systemv1.GetRootKeyResponse, error) {
-	return &systemv1.GetRootKeyResponse{Id: "0123456789abcdef", Copies: []*systemv1.RootKeyCopy{{Name: "recovery", CreateTime: ago(3 * time.Hour)}}}, nil
+	return &systemv1.GetRootKeyResponse{Id: "0123456789abcdef", Copies: []*systemv1.RootKeyCopy{
+		{Name: "password-alex-5a6b7c8d", Account: "alex", CreateTime: ago(2 * time.Hour)}, {Name: "recovery", CreateTime: ago(3 * time.Hour)},
+	}}, nil
 }
 
 func (rootKey) CreateRecoveryCode(context.Context, *systemv1.CreateRecoveryCodeRequest) (*systemv1.CreateRecoveryCodeResponse, error) {

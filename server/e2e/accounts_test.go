@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -155,6 +156,20 @@ func TestAccounts(t *testing.T) {
 		t.Errorf("after a restart: %v", who)
 	}
 	m.otherRoot(t, alex)
+	t.Run("records keep who it was", func(t *testing.T) {
+		alex.t = t
+		alex.row("", "account", "delete", "sam")
+		for _, filter := range [][]string{
+			{"--caller", "sam", "--method", "CreateToken"}, {"--caller", "alex", "--method", "DeleteAccount"}, {"--method", "Login"}, {"--caller", "local"},
+		} {
+			if err := m.recorded(filter...); err != nil {
+				t.Error(err)
+			}
+		}
+		if row := m.rows("audit", "--method", "DeleteAccount")[0]; row["caller"] != "alex" || len(fmt.Sprint(row["credential"])) != 26 {
+			t.Errorf("the entry is %v", row)
+		}
+	})
 }
 
 // claimed wants everybody to be told whether the server has an owner.

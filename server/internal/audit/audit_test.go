@@ -42,14 +42,14 @@ func newFixture(t *testing.T, limits audit.Limits) *fixture {
 
 func (f *fixture) begin(method, address string) *audit.Pending {
 	return f.log.Begin(func() *auditv1.EntrySpec {
-		return &auditv1.EntrySpec{Method: method, Address: address, Caller: "c", CallTime: timestamppb.Now()}
+		return &auditv1.EntrySpec{Method: method, Address: address, Caller: "c", Credential: "01c", CallTime: timestamppb.Now()}
 	})
 }
 
 // list tells the entries, the newest first, in a few words.
 func (f *fixture) list() []string {
 	f.t.Helper()
-	entries, err := f.log.List(&auditv1.ListEntriesRequest{})
+	entries, _, err := f.log.List(&auditv1.ListEntriesRequest{}, "", 10_000)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestAChangeAndItsEntryAreOneCommit(t *testing.T) {
 	if f.store.Revision() != before+2 {
 		t.Errorf("the entry cost %d commits of its own", f.store.Revision()-before-2)
 	}
-	entries, err := f.log.List(&auditv1.ListEntriesRequest{})
+	entries, _, err := f.log.List(&auditv1.ListEntriesRequest{}, "", 10_000)
 	if err != nil || entries[0].GetMeta().GetRevision() != revision {
 		t.Errorf("the entry is of revision %d, the change of %d, %v", entries[0].GetMeta().GetRevision(), revision, err)
 	}
@@ -200,7 +200,7 @@ func TestAFloodOfRefusalsIsCounted(t *testing.T) {
 		f.begin("Login", "192.0.2.1:4").End(ctx, refused)
 		time.Sleep(2 * time.Minute)
 		total := 0
-		entries, err := f.log.List(&auditv1.ListEntriesRequest{})
+		entries, _, err := f.log.List(&auditv1.ListEntriesRequest{}, "", 10_000)
 		for _, e := range entries {
 			total += int(e.GetStatus().GetCount())
 		}
@@ -216,7 +216,7 @@ func TestAFloodOfRefusalsIsCounted(t *testing.T) {
 			t.Error(err)
 		}
 		total = -flood - 1
-		entries, err = f.log.List(&auditv1.ListEntriesRequest{})
+		entries, _, err = f.log.List(&auditv1.ListEntriesRequest{}, "", 10_000)
 		for _, e := range entries {
 			total += int(e.GetStatus().GetCount())
 		}
@@ -271,14 +271,55 @@ func TestListFilters(t *testing.T) {
 		}{
 			"all":            {&auditv1.ListEntriesRequest{}, 2},
 			"caller":         {&auditv1.ListEntriesRequest{Caller: "c"}, 2},
+			"credential":     {&auditv1.ListEntriesRequest{Caller: "01c"}, 2},
 			"another caller": {&auditv1.ListEntriesRequest{Caller: "d"}, 0},
 			"method":         {&auditv1.ListEntriesRequest{Method: "startp"}, 1},
 			"outcome":        {&auditv1.ListEntriesRequest{Outcome: auditv1.EntryStatus_OUTCOME_REFUSED}, 0},
 			"since":          {&auditv1.ListEntriesRequest{Since: timestamppb.New(middle)}, 1},
 			"until":          {&auditv1.ListEntriesRequest{Until: timestamppb.New(middle)}, 1},
 		} {
-			if got, err := f.log.List(c.req); err != nil || len(got) != c.want {
+			if got, _, err := f.log.List(c.req, "", 100); err != nil || len(got) != c.want {
 				t.Errorf("%s: %d entries, %v", name, len(got), err)
+			}
+		}
+	})
+}
+
+func TestEntriesAreListedInPages(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, audit.DefaultLimits())
+		defer f.store.Close()
+		begin := time.Now()
+		for i := range 23 {
+			f.begin(fmt.Sprintf("Run%02d", i), "").End(t.Context(), ok)
+			time.Sleep(time.Second)
+		}
+		for name, c := range map[string]struct {
+			req  *auditv1.ListEntriesRequest
+			want int
+		}{
+			"all": {&auditv1.ListEntriesRequest{}, 23}, "of ten seconds": {&auditv1.ListEntriesRequest{Since: timestamppb.New(begin.Add(13 * time.Second))}, 10},
+			"two": {&auditv1.ListEntriesRequest{Method: "Run1", Until: timestamppb.New(begin.Add(12 * time.Second))}, 2}, "none": {&auditv1.ListEntriesRequest{Method: "x"}, 0},
+		} {
+			seen, before, last := 0, "", "~"
+			for more := true; more; {
+				var page []*auditv1.Entry
+				var err error
+				if page, more, err = f.log.List(c.req, before, 5); err != nil || len(page) > 5 || more && len(page) < 5 {
+					t.Fatalf("%s: a page of %d, more %t, %v", name, len(page), more, err)
+				}
+				for _, e := range page {
+					if e.GetMeta().GetId() >= last {
+						t.Errorf("%s: %s comes after %s", name, e.GetMeta().GetId(), last)
+					}
+					last = e.GetMeta().GetId()
+					seen++
+				}
+				before = last
+			}
+			if seen != c.want {
+				t.Errorf("%s: %d entries, want %d", name, seen, c.want)
 			}
 		}
 	})

@@ -8,6 +8,7 @@ import (
 
 	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
 
+	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/store"
 )
 
@@ -125,25 +126,34 @@ func (l *Log) surplus(all []*auditv1.Entry) []string {
 	return ids
 }
 
-// List answers the entries that a request asks for, the newest first and all pages in one.
-func (l *Log) List(req *auditv1.ListEntriesRequest) ([]*auditv1.Entry, error) {
-	var found []*auditv1.Entry
-	err := l.store.View(func(tx *store.Tx) error {
-		all, err := store.List[*auditv1.Entry](tx, "")
-		for _, e := range slices.Backward(all) {
-			if matches(e, req) {
+// List answers up to limit entries that a request asks for and whose ids are smaller than before, the newest first, and
+// whether there are more. With "" it begins with the newest. Older entries than it answers are not read.
+func (l *Log) List(req *auditv1.ListEntriesRequest, before string, limit int) (found []*auditv1.Entry, more bool, err error) {
+	err = l.store.View(func(tx *store.Tx) error {
+		for e, err := range store.Descend[*auditv1.Entry](tx, before) {
+			switch {
+			case err != nil:
+				return err
+			// An id is no older than its call: from here on all are too old.
+			case req.GetSince() != nil && ids.ULID(e.GetMeta().GetId()).Time().Before(req.GetSince().AsTime().Truncate(time.Millisecond)):
+				return nil
+			case !matches(e, req):
+			case len(found) == limit:
+				more = true
+				return nil
+			default:
 				found = append(found, e)
 			}
 		}
-		return err
+		return nil
 	})
-	return found, err
+	return found, more, err
 }
 
 func matches(e *auditv1.Entry, req *auditv1.ListEntriesRequest) bool {
 	at := e.GetSpec().GetCallTime().AsTime()
 	switch {
-	case req.GetCaller() != "" && e.GetSpec().GetCaller() != req.GetCaller():
+	case req.GetCaller() != "" && e.GetSpec().GetCaller() != req.GetCaller() && e.GetSpec().GetCredential() != req.GetCaller():
 	case !strings.Contains(strings.ToLower(e.GetSpec().GetMethod()), strings.ToLower(req.GetMethod())):
 	case req.GetOutcome() != 0 && e.GetStatus().GetOutcome() != req.GetOutcome():
 	case req.GetSince() != nil && at.Before(req.GetSince().AsTime()):

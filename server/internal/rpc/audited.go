@@ -30,7 +30,7 @@ func (h *Hub) audited(ctx context.Context, c *Call, next func(context.Context) e
 	targets := map[string]string{}
 	entry := log.Begin(func() *auditv1.EntrySpec {
 		return &auditv1.EntrySpec{
-			Method: string(c.Method.FullName()), Targets: targets, Caller: c.Caller.Identity.ID, Role: c.Caller.Identity.Role,
+			Method: string(c.Method.FullName()), Targets: targets, Caller: c.Caller.Identity.Name(), Role: c.Caller.Identity.Role, Credential: credentialOf(c.Caller.Identity),
 			Listener: c.Caller.Origin.Listener.String(), Address: c.Caller.Origin.Remote, Uid: c.Caller.Origin.UID,
 			Wire: c.Wire, RequestId: c.RequestID, CallTime: timestamppb.New(c.start),
 		}
@@ -55,6 +55,14 @@ func (h *Hub) audited(ctx context.Context, c *Call, next func(context.Context) e
 		reason = fault.Reason(err)
 	}
 	return err
+}
+
+// credentialOf names the session, token or key that a caller showed.
+func credentialOf(id access.Identity) string {
+	if id.Kind == access.Local {
+		return ""
+	}
+	return id.ID
 }
 
 // carried has the commits of the service carry the entry, and of nothing that stands before it: not those of the checks.

@@ -87,21 +87,36 @@ func Page[T interface{ GetMeta() *metav1.Meta }](rows []T, size int32, def int, 
 	if n <= 0 {
 		n = def
 	}
-	if token != "" {
-		last, err := base64.RawURLEncoding.DecodeString(token)
-		if err == nil {
-			_, err = ids.Split(string(last))
-		}
-		if err != nil {
-			return nil, "", fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot go on from this page token: it is none that this server gave").
-				Violation("page_token", "must be what next_page_token of the page before was")
-		}
-		rows = after(rows, string(last))
+	last, err := PageAfter(token)
+	if err != nil {
+		return nil, "", err
+	}
+	if last != "" {
+		rows = after(rows, last)
 	}
 	if len(rows) <= n {
 		return rows, "", nil
 	}
-	return rows[:n], base64.RawURLEncoding.EncodeToString([]byte(rows[n-1].GetMeta().GetId())), nil
+	return rows[:n], PageToken(rows[n-1].GetMeta().GetId()), nil
+}
+
+// PageToken is the token of the page after the row of this id.
+func PageToken(id string) string { return base64.RawURLEncoding.EncodeToString([]byte(id)) }
+
+// PageAfter is the id after which the page of a token begins, empty for the first page.
+func PageAfter(token string) (string, error) {
+	if token == "" {
+		return "", nil
+	}
+	last, err := base64.RawURLEncoding.DecodeString(token)
+	if err == nil {
+		_, err = ids.Split(string(last))
+	}
+	if err != nil {
+		return "", fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot go on from this page token: it is none that this server gave").
+			Violation("page_token", "must be what next_page_token of the page before was")
+	}
+	return string(last), nil
 }
 
 // after drops the rows up to and with the one of this id, or up to its place when it has gone.

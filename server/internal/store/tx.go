@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -122,6 +123,49 @@ func (tx *Tx) scan(k *KindInfo, parent string, found map[string]Row) error {
 		}
 	}
 	return nil
+}
+
+// Descend answers the rows of a kind from the greatest id down, those whose id is smaller than before, or all with "". What
+// is not asked for is not read. It is for a View: rows about to be written are not among them, so in an Update it fails.
+func Descend[T Row](tx *Tx, before string) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		if err := tx.usable(); err != nil {
+			yield(none, err)
+			return
+		}
+		if tx.writable {
+			yield(none, errors.New("cannot read rows downwards in an update"))
+			return
+		}
+		k := durableKind[T]()
+		opt := badger.DefaultIteratorOptions
+		opt.Reverse, opt.PrefetchSize, opt.Prefix = true, 16, parentKey(k.Number, "")
+		it := tx.db.NewIterator(opt)
+		defer it.Close()
+		// Backwards, a seek finds the greatest key that is not greater.
+		from := rowKey{k.Number, before}.bytes()
+		if before == "" {
+			from = after(opt.Prefix)
+		}
+		for it.Seek(from); it.Valid(); it.Next() {
+			if before != "" && string(it.Item().Key()[rowHead:]) >= before {
+				continue
+			}
+			row := Row(none)
+			err := it.Item().Value(func(raw []byte) (err error) {
+				row, err = decodeRow(k, raw)
+				return err
+			})
+			if err != nil {
+				yield(none, fmt.Errorf("cannot read a row of kind %q: %w", k.ID, err))
+				return
+			}
+			if !yield(row.(T), nil) {
+				return
+			}
+		}
+	}
 }
 
 // overlay puts what is not yet in Badger over what is.

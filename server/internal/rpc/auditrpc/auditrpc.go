@@ -2,6 +2,7 @@
 package auditrpc
 
 import (
+	"cmp"
 	"context"
 
 	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
@@ -21,11 +22,17 @@ func New(log *audit.Log) *Server { return &Server{log: log} }
 
 // ListEntries implements AuditServiceServer.
 func (s *Server) ListEntries(_ context.Context, req *auditv1.ListEntriesRequest) (*auditv1.ListEntriesResponse, error) {
-	entries, err := s.log.List(req)
+	before, err := rpc.PageAfter(req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
-	resp := &auditv1.ListEntriesResponse{}
-	resp.Entries, resp.NextPageToken, err = rpc.Page(entries, req.GetPageSize(), 100, req.GetPageToken())
-	return resp, err
+	entries, more, err := s.log.List(req, before, int(cmp.Or(req.GetPageSize(), 100)))
+	if err != nil {
+		return nil, err
+	}
+	resp := &auditv1.ListEntriesResponse{Entries: entries}
+	if more {
+		resp.NextPageToken = rpc.PageToken(entries[len(entries)-1].GetMeta().GetId())
+	}
+	return resp, nil
 }

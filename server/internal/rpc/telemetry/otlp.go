@@ -65,7 +65,7 @@ func (e *Exporter) Intercept(ctx context.Context, c *rpc.Call, next func(context
 	))
 	defer span.End()
 	err := next(ctx)
-	span.SetAttributes(attribute.String("rpc.code", codeOf(err)), attribute.String("caller", c.Caller.Identity.ID))
+	span.SetAttributes(attribute.String("rpc.code", codeOf(err)), attribute.String("caller", c.Caller.Identity.Name()))
 	if err != nil {
 		span.SetStatus(codes.Error, codeOf(err))
 	}

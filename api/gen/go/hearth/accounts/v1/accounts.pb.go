@@ -2977,10 +2977,10 @@ const file_hearth_accounts_v1_accounts_proto_rawDesc = "" +
 	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x18\n" +
 	"\aaccount\x18\x06 \x01(\tR\aaccount\x12/\n" +
-	"\x05scope\x18\a \x01(\v2\x19.hearth.accounts.v1.ScopeR\x05scope\"\xc1\x01\n" +
+	"\x05scope\x18\a \x01(\v2\x19.hearth.accounts.v1.ScopeR\x05scope\"\xc5\x01\n" +
 	"\x12ClaimServerRequest\x12\x1f\n" +
-	"\x04code\x18\x01 \x01(\tB\v\xbaH\x04r\x02\x18@\xa8\x86\x19\x01R\x04code\x12?\n" +
-	"\aaccount\x18\x02 \x01(\tB%\xbaH\"r \x18 2\x1c^[a-z0-9]+([._-][a-z0-9]+)*$R\aaccount\x12\x1d\n" +
+	"\x04code\x18\x01 \x01(\tB\v\xbaH\x04r\x02\x18@\xa8\x86\x19\x01R\x04code\x12C\n" +
+	"\aaccount\x18\x02 \x01(\tB)\xbaH\"r \x18 2\x1c^[a-z0-9]+([._-][a-z0-9]+)*$\xb0\x86\x19\x01R\aaccount\x12\x1d\n" +
 	"\x05title\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\x05title\x12*\n" +
 	"\bpassword\x18\x04 \x01(\tB\x0e\xbaH\ar\x05\x10\n" +
 	"(\x80\b\xa8\x86\x19\x01R\bpassword\"w\n" +
@@ -3002,9 +3002,9 @@ const file_hearth_accounts_v1_accounts_proto_rawDesc = "" +
 	"\x10CREDENTIAL_LOCAL\x10\x01\x12\x16\n" +
 	"\x12CREDENTIAL_SESSION\x10\x02\x12\x14\n" +
 	"\x10CREDENTIAL_TOKEN\x10\x03\x12\x12\n" +
-	"\x0eCREDENTIAL_KEY\x10\x04\"\xbd\x01\n" +
-	"\fLoginRequest\x12!\n" +
-	"\aaccount\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18 R\aaccount\x12*\n" +
+	"\x0eCREDENTIAL_KEY\x10\x04\"\xc1\x01\n" +
+	"\fLoginRequest\x12%\n" +
+	"\aaccount\x18\x01 \x01(\tB\v\xbaH\x04r\x02\x18 \xb0\x86\x19\x01R\aaccount\x12*\n" +
 	"\bpassword\x18\x02 \x01(\tB\x0e\xbaH\ar\x05\x10\x01(\x80\b\xa8\x86\x19\x01R\bpassword\x12D\n" +
 	"\x06client\x18\x03 \x01(\x0e2\".hearth.accounts.v1.Session.ClientB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06client\x12\x18\n" +
 	"\alasting\x18\x04 \x01(\bR\alasting\"\xa1\x01\n" +
@@ -3027,9 +3027,9 @@ const file_hearth_accounts_v1_accounts_proto_rawDesc = "" +
 	"\bsessions\x18\x01 \x03(\v2\x1b.hearth.accounts.v1.SessionR\bsessions\"0\n" +
 	"\x14DeleteSessionRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x98\x01\x1aR\x02id\"\x17\n" +
-	"\x15DeleteSessionResponse\":\n" +
-	"\x15DeleteSessionsRequest\x12!\n" +
-	"\aaccount\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18 R\aaccount\".\n" +
+	"\x15DeleteSessionResponse\">\n" +
+	"\x15DeleteSessionsRequest\x12%\n" +
+	"\aaccount\x18\x01 \x01(\tB\v\xbaH\x04r\x02\x18 \xb0\x86\x19\x01R\aaccount\".\n" +
 	"\x16DeleteSessionsResponse\x12\x14\n" +
 	"\x05ended\x18\x01 \x01(\x05R\x05ended\"\xa2\x01\n" +
 	"\x15ChangePasswordRequest\x121\n" +
@@ -3046,9 +3046,9 @@ const file_hearth_accounts_v1_accounts_proto_rawDesc = "" +
 	"\rkeep_sessions\x18\x03 \x01(\bR\fkeepSessions\"G\n" +
 	"\x15ResetPasswordResponse\x12\x14\n" +
 	"\x05ended\x18\x01 \x01(\x05R\x05ended\x12\x18\n" +
-	"\aaccount\x18\x02 \x01(\tR\aaccount\"\xd1\x01\n" +
-	"\x14CreateAccountRequest\x125\n" +
-	"\x02id\x18\x01 \x01(\tB%\xbaH\"r \x18 2\x1c^[a-z0-9]+([._-][a-z0-9]+)*$R\x02id\x12\x1d\n" +
+	"\aaccount\x18\x02 \x01(\tR\aaccount\"\xd5\x01\n" +
+	"\x14CreateAccountRequest\x129\n" +
+	"\x02id\x18\x01 \x01(\tB)\xbaH\"r \x18 2\x1c^[a-z0-9]+([._-][a-z0-9]+)*$\xb0\x86\x19\x01R\x02id\x12\x1d\n" +
 	"\x05title\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x05title\x127\n" +
 	"\x04role\x18\x03 \x01(\x0e2\x17.hearth.options.v1.RoleB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04role\x12*\n" +

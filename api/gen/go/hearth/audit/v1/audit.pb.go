@@ -161,7 +161,8 @@ type EntrySpec struct {
 	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
 	// What the call is about: members of the request by name, never a secret.
 	Targets map[string]string `protobuf:"bytes,2,rep,name=targets,proto3" json:"targets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Who called: "local", or the id of the credential; empty without one.
+	// Who called: the account, "local", or the id of a token that belongs to no account; empty without a credential. An
+	// account that has been deleted is still named.
 	Caller string `protobuf:"bytes,3,opt,name=caller,proto3" json:"caller,omitempty"`
 	// What the caller may do.
 	Role v11.Role `protobuf:"varint,4,opt,name=role,proto3,enum=hearth.options.v1.Role" json:"role,omitempty"`
@@ -176,7 +177,9 @@ type EntrySpec struct {
 	// The id of the call in the daemon's log.
 	RequestId string `protobuf:"bytes,9,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// When the call came.
-	CallTime      *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=call_time,json=callTime,proto3" json:"call_time,omitempty"`
+	CallTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=call_time,json=callTime,proto3" json:"call_time,omitempty"`
+	// The id of the session, token or key that the caller showed; empty for "local" and without one.
+	Credential    string `protobuf:"bytes,11,opt,name=credential,proto3" json:"credential,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -281,6 +284,13 @@ func (x *EntrySpec) GetCallTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *EntrySpec) GetCredential() string {
+	if x != nil {
+		return x.Credential
+	}
+	return ""
+}
+
 // EntryStatus is what came of a call.
 type EntryStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -348,7 +358,7 @@ func (x *EntryStatus) GetCount() uint32 {
 // ListEntriesRequest says which entries.
 type ListEntriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Only those of this caller.
+	// Only those of this caller: an account, "local", or the id of a credential.
 	Caller string `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
 	// Only those whose method's name contains this, whatever the case.
 	Method string `protobuf:"bytes,2,opt,name=method,proto3" json:"method,omitempty"`
@@ -508,7 +518,7 @@ const file_hearth_audit_v1_audit_proto_rawDesc = "" +
 	"\x05Entry\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12.\n" +
 	"\x04spec\x18\x02 \x01(\v2\x1a.hearth.audit.v1.EntrySpecR\x04spec\x124\n" +
-	"\x06status\x18\x03 \x01(\v2\x1c.hearth.audit.v1.EntryStatusR\x06status:\x1f\xea\xf9\x18\x1b\b/\x12\x05audit\x18\x01 \x03*\x05audit2\x05audit\"\x9b\x03\n" +
+	"\x06status\x18\x03 \x01(\v2\x1c.hearth.audit.v1.EntryStatusR\x06status:\x1f\xea\xf9\x18\x1b\b/\x12\x05audit\x18\x01 \x03*\x05audit2\x05audit\"\xbb\x03\n" +
 	"\tEntrySpec\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12A\n" +
 	"\atargets\x18\x02 \x03(\v2'.hearth.audit.v1.EntrySpec.TargetsEntryR\atargets\x12\x16\n" +
@@ -521,7 +531,10 @@ const file_hearth_audit_v1_audit_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\t \x01(\tR\trequestId\x127\n" +
 	"\tcall_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\bcallTime\x1a:\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\bcallTime\x12\x1e\n" +
+	"\n" +
+	"credential\x18\v \x01(\tR\n" +
+	"credential\x1a:\n" +
 	"\fTargetsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x85\x02\n" +

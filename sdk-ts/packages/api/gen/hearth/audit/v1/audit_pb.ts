@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/audit/v1/audit.proto.
  */
 export const file_hearth_audit_v1_audit: GenFile = /*@__PURE__*/
-  fileDesc("ChtoZWFydGgvYXVkaXQvdjEvYXVkaXQucHJvdG8SD2hlYXJ0aC5hdWRpdC52MSKkAQoFRW50cnkSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESKAoEc3BlYxgCIAEoCzIaLmhlYXJ0aC5hdWRpdC52MS5FbnRyeVNwZWMSLAoGc3RhdHVzGAMgASgLMhwuaGVhcnRoLmF1ZGl0LnYxLkVudHJ5U3RhdHVzOh/q+RgbCC8SBWF1ZGl0GAEgAyoFYXVkaXQyBWF1ZGl0Ir0CCglFbnRyeVNwZWMSDgoGbWV0aG9kGAEgASgJEjgKB3RhcmdldHMYAiADKAsyJy5oZWFydGguYXVkaXQudjEuRW50cnlTcGVjLlRhcmdldHNFbnRyeRIOCgZjYWxsZXIYAyABKAkSJQoEcm9sZRgEIAEoDjIXLmhlYXJ0aC5vcHRpb25zLnYxLlJvbGUSEAoIbGlzdGVuZXIYBSABKAkSDwoHYWRkcmVzcxgGIAEoCRILCgN1aWQYByABKA0SDAoEd2lyZRgIIAEoCRISCgpyZXF1ZXN0X2lkGAkgASgJEi0KCWNhbGxfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLgoMVGFyZ2V0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi7QEKC0VudHJ5U3RhdHVzEjUKB291dGNvbWUYASABKA4yJC5oZWFydGguYXVkaXQudjEuRW50cnlTdGF0dXMuT3V0Y29tZRImCgZyZWFzb24YAiABKA4yFi5oZWFydGgubWV0YS52MS5SZWFzb24SDQoFY291bnQYAyABKA0icAoHT3V0Y29tZRIXChNPVVRDT01FX1VOU1BFQ0lGSUVEEAASEQoNT1VUQ09NRV9CRUdVThABEhAKDE9VVENPTUVfRE9ORRACEhMKD09VVENPTUVfUkVGVVNFRBADEhIKDk9VVENPTUVfRkFJTEVEEAQi6AEKEkxpc3RFbnRyaWVzUmVxdWVzdBIOCgZjYWxsZXIYASABKAkSDgoGbWV0aG9kGAIgASgJEjUKB291dGNvbWUYAyABKA4yJC5oZWFydGguYXVkaXQudjEuRW50cnlTdGF0dXMuT3V0Y29tZRIpCgVzaW5jZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoFdW50aWwYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXBhZ2Vfc2l6ZRgGIAEoBRISCgpwYWdlX3Rva2VuGAcgASgJIlcKE0xpc3RFbnRyaWVzUmVzcG9uc2USJwoHZW50cmllcxgBIAMoCzIWLmhlYXJ0aC5hdWRpdC52MS5FbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkycwoMQXVkaXRTZXJ2aWNlEmMKC0xpc3RFbnRyaWVzEiMuaGVhcnRoLmF1ZGl0LnYxLkxpc3RFbnRyaWVzUmVxdWVzdBokLmhlYXJ0aC5hdWRpdC52MS5MaXN0RW50cmllc1Jlc3BvbnNlIgmQAgHK8xgCEANiBnByb3RvMw", [file_google_protobuf_timestamp, file_hearth_meta_v1_fault, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
+  fileDesc("ChtoZWFydGgvYXVkaXQvdjEvYXVkaXQucHJvdG8SD2hlYXJ0aC5hdWRpdC52MSKkAQoFRW50cnkSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESKAoEc3BlYxgCIAEoCzIaLmhlYXJ0aC5hdWRpdC52MS5FbnRyeVNwZWMSLAoGc3RhdHVzGAMgASgLMhwuaGVhcnRoLmF1ZGl0LnYxLkVudHJ5U3RhdHVzOh/q+RgbCC8SBWF1ZGl0GAEgAyoFYXVkaXQyBWF1ZGl0ItECCglFbnRyeVNwZWMSDgoGbWV0aG9kGAEgASgJEjgKB3RhcmdldHMYAiADKAsyJy5oZWFydGguYXVkaXQudjEuRW50cnlTcGVjLlRhcmdldHNFbnRyeRIOCgZjYWxsZXIYAyABKAkSJQoEcm9sZRgEIAEoDjIXLmhlYXJ0aC5vcHRpb25zLnYxLlJvbGUSEAoIbGlzdGVuZXIYBSABKAkSDwoHYWRkcmVzcxgGIAEoCRILCgN1aWQYByABKA0SDAoEd2lyZRgIIAEoCRISCgpyZXF1ZXN0X2lkGAkgASgJEi0KCWNhbGxfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY3JlZGVudGlhbBgLIAEoCRouCgxUYXJnZXRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLtAQoLRW50cnlTdGF0dXMSNQoHb3V0Y29tZRgBIAEoDjIkLmhlYXJ0aC5hdWRpdC52MS5FbnRyeVN0YXR1cy5PdXRjb21lEiYKBnJlYXNvbhgCIAEoDjIWLmhlYXJ0aC5tZXRhLnYxLlJlYXNvbhINCgVjb3VudBgDIAEoDSJwCgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABIRCg1PVVRDT01FX0JFR1VOEAESEAoMT1VUQ09NRV9ET05FEAISEwoPT1VUQ09NRV9SRUZVU0VEEAMSEgoOT1VUQ09NRV9GQUlMRUQQBCLoAQoSTGlzdEVudHJpZXNSZXF1ZXN0Eg4KBmNhbGxlchgBIAEoCRIOCgZtZXRob2QYAiABKAkSNQoHb3V0Y29tZRgDIAEoDjIkLmhlYXJ0aC5hdWRpdC52MS5FbnRyeVN0YXR1cy5PdXRjb21lEikKBXNpbmNlGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgV1bnRpbBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcGFnZV9zaXplGAYgASgFEhIKCnBhZ2VfdG9rZW4YByABKAkiVwoTTGlzdEVudHJpZXNSZXNwb25zZRInCgdlbnRyaWVzGAEgAygLMhYuaGVhcnRoLmF1ZGl0LnYxLkVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCTJzCgxBdWRpdFNlcnZpY2USYwoLTGlzdEVudHJpZXMSIy5oZWFydGguYXVkaXQudjEuTGlzdEVudHJpZXNSZXF1ZXN0GiQuaGVhcnRoLmF1ZGl0LnYxLkxpc3RFbnRyaWVzUmVzcG9uc2UiCZACAcrzGAIQA2IGcHJvdG8z", [file_google_protobuf_timestamp, file_hearth_meta_v1_fault, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
 
 /**
  * Entry is one call that could change something, or several refused ones. The server keeps the newest entries and, of
@@ -79,7 +79,8 @@ export type EntrySpec = Message<"hearth.audit.v1.EntrySpec"> & {
   targets: { [key: string]: string };
 
   /**
-   * Who called: "local", or the id of the credential; empty without one.
+   * Who called: the account, "local", or the id of a token that belongs to no account; empty without a credential. An
+   * account that has been deleted is still named.
    *
    * @generated from field: string caller = 3;
    */
@@ -133,6 +134,13 @@ export type EntrySpec = Message<"hearth.audit.v1.EntrySpec"> & {
    * @generated from field: google.protobuf.Timestamp call_time = 10;
    */
   callTime?: Timestamp;
+
+  /**
+   * The id of the session, token or key that the caller showed; empty for "local" and without one.
+   *
+   * @generated from field: string credential = 11;
+   */
+  credential: string;
 };
 
 /**
@@ -232,7 +240,7 @@ export const EntryStatus_OutcomeSchema: GenEnum<EntryStatus_Outcome> = /*@__PURE
  */
 export type ListEntriesRequest = Message<"hearth.audit.v1.ListEntriesRequest"> & {
   /**
-   * Only those of this caller.
+   * Only those of this caller: an account, "local", or the id of a credential.
    *
    * @generated from field: string caller = 1;
    */
