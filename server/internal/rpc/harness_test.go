@@ -67,6 +67,9 @@ func (packages) GetPackage(_ context.Context, req *packagesv1.GetPackageRequest)
 		there := fault.Status(fault.New(metav1.Reason_REASON_SERVICE_NOT_READY, "not yet")).Err()
 		return nil, fmt.Errorf("cannot ask /run/secret: %w", there)
 	}
+	if f := everyFault(req.GetId()); f != nil {
+		return nil, fault.FromProto(f)
+	}
 	return nil, fault.New(metav1.Reason_REASON_PACKAGE_NOT_FOUND, "there is no package %q", req.GetId()).With("package", req.GetId())
 }
 

@@ -2,6 +2,9 @@ package rpc_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -146,6 +149,44 @@ func TestEveryMethodLetsInWhomItsOptionSays(t *testing.T) {
 		t.Errorf("only %d calls were tried", tried)
 	}
 }
+
+// Every public service of the sources is among those that are tried: one whose package this test does not import would
+// escape it.
+func TestNoServiceEscapesTheMatrix(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{}
+	protoregistry.GlobalFiles.RangeFiles(func(fd protoreflect.FileDescriptor) bool {
+		for i := range fd.Services().Len() {
+			known[string(fd.Services().Get(i).FullName())] = true
+		}
+		return true
+	})
+	inPackage, declared := regexp.MustCompile(`(?m)^package ([a-z0-9.]+);`), regexp.MustCompile(`(?m)^service (\w+) \{`)
+	found := 0
+	err := filepath.WalkDir("../../../api/proto/hearth", func(path string, d os.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".proto" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, service := range declared.FindAllSubmatch(text, -1) {
+			found++
+			area := string(inPackage.FindSubmatch(text)[1])
+			if name := area + "." + string(service[1]); !known[name] && !foreignAreas[area] {
+				t.Errorf("%s is not tried: import its package in this file", name)
+			}
+		}
+		return nil
+	})
+	if err != nil || found < 15 {
+		t.Errorf("%d services are in the sources, %v", found, err)
+	}
+}
+
+// foreignAreas are served by other programs than hearthd.
+var foreignAreas = map[string]bool{"hearth.agent.v1": true, "hearth.jshost.v1": true, "hearth.door.v1": true}
 
 // unregistered takes the place of a hub that has its services already.
 type unregistered struct{}
