@@ -121,7 +121,7 @@ func (c *conversion) addCode(ctx context.Context) error {
 		os.WriteFile(filepath.Join(dir, "embassyManifest.json"), c.ManifestJSON(), 0o644)); err != nil {
 		return err
 	}
-	if err := image.FromFolder(ctx, dir, out, true); err != nil {
+	if err := image.FromFolder(ctx, dir, out, true, nil); err != nil {
 		return err
 	}
 	return c.addFile(s9pk.PathJavaScript, out)

@@ -225,7 +225,7 @@ func (p *project) addTrees(ctx context.Context) error {
 	}
 	for member, name := range trees {
 		out := filepath.Join(p.scratch, member)
-		if err := image.FromFolder(ctx, filepath.Join(p.dir, name), out, true); err != nil {
+		if err := image.FromFolder(ctx, filepath.Join(p.dir, name), out, true, nil); err != nil {
 			return err
 		}
 		if err := p.addFile(member, out); err != nil {

@@ -246,6 +246,24 @@ func TestWhiteoutsAreNamesInTheTarOfARoot(t *testing.T) {
 	}
 }
 
+func TestFolderTellsHowFarItIs(t *testing.T) {
+	t.Parallel()
+	needsSquashfs(t)
+	at, scratch := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(at, "a"), []byte(strings.Repeat("a", 3_000_000)))
+	write(t, filepath.Join(at, "d/b"), []byte("b"))
+	var before, whole int64
+	_, _, err := source(t, "dir:"+at).Make(t.Context(), "x86_64", filepath.Join(scratch, "out"), image.Options{Scratch: scratch, Progress: func(done, total int64) {
+		if done < before || total != 3_000_001 {
+			t.Errorf("%d of %d after %d", done, total, before)
+		}
+		before, whole = done, total
+	}})
+	if err != nil || before != whole || whole == 0 {
+		t.Errorf("ended with %d of %d, %v", before, whole, err)
+	}
+}
+
 func TestConfigurationIsWhatTheImageSays(t *testing.T) {
 	t.Parallel()
 	path := write(t, filepath.Join(t.TempDir(), "a.tar"), dockerArchive(t, "x/y:1", "amd64", makeTar(t, file("a", "a"))))

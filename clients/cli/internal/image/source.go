@@ -80,7 +80,7 @@ func (s Source) Make(ctx context.Context, arch, out string, o Options) (string, 
 		if info, err := os.Stat(s.Name); err != nil || !info.IsDir() {
 			return "", Config{}, notFound("cannot pack: %s is no folder", s.Name)
 		}
-		return out, Config{}, FromFolder(ctx, s.Name, out, false)
+		return out, Config{}, FromFolder(ctx, s.Name, out, false, o.Progress)
 	}
 	i, done, err := s.open(ctx, arch, o.Scratch)
 	if err != nil {

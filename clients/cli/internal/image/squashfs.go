@@ -43,7 +43,7 @@ func (i *Image) Write(ctx context.Context, out string, o Options) error {
 		mode = h.Mode
 	}
 	args := append([]string{"-", out, "-tar", "-root-mode", strconv.FormatInt(mode, 8)}, Flags()...)
-	return mksquashfs(ctx, args, func(w io.Writer) error { return t.emit(ctx, w, layers, o.Progress) })
+	return mksquashfs(ctx, args, func(_ int, w io.Writer) error { return t.emit(ctx, w, layers, o.Progress) })
 }
 
 // index is the first pass over all layers. It answers them as the second pass reads them.
@@ -79,17 +79,8 @@ func (i *Image) copyOf(n int, scratch string) string {
 	return filepath.Join(scratch, fmt.Sprintf("layer-%d.tar", n))
 }
 
-// FromFolder makes the squashfs of a folder; with rooted, all of it belongs to root and has no extended attributes.
-func FromFolder(ctx context.Context, dir, out string, rooted bool) error {
-	args := append([]string{dir, out}, Flags()...)
-	if rooted {
-		args = append(args, "-all-root", "-no-xattrs")
-	}
-	return mksquashfs(ctx, args, nil)
-}
-
-// mksquashfs runs the program; input, when it is there, writes its standard input.
-func mksquashfs(ctx context.Context, args []string, input func(io.Writer) error) error {
+// mksquashfs runs the program; input, when it is there, writes the standard input of the process.
+func mksquashfs(ctx context.Context, args []string, input func(pid int, w io.Writer) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	// By itself it takes a quarter of the machine's memory for what waits; the result is the same with this.
@@ -113,7 +104,7 @@ func mksquashfs(ctx context.Context, args []string, input func(io.Writer) error)
 	}
 	var fed error
 	if input != nil {
-		if fed = input(in); fed != nil {
+		if fed = input(cmd.Process.Pid, in); fed != nil {
 			cancel()
 		}
 		_ = in.Close()
