@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -15,8 +16,23 @@ func TestSecretsStayHidden(t *testing.T) {
 	m := newMachine(t)
 	m.start("--log", "debug")
 	all := m.stream("watch")
-	canaries := map[string]string{"recovery code": strings.TrimSpace(m.hearth("recovery-code", "new"))}
+	alex := m.person(t)
+	print, _ := m.rows("status")[0]["rootFingerprint"].(string)
+	const oldPassword, newPassword, wrongPassword = "canary of an old password", "canary of a new password", "canary of a wrong password"
+	canaries := map[string]string{
+		"password": oldPassword, "new password": newPassword, "wrong password": wrongPassword, "wrong claim code": "cana-ryof-acla-im00",
+	}
+	claimCode := m.claimCode(t) // printed for people until the claim, and worth nothing after it
+	alex.refused("CLAIM_CODE_WRONG", oldPassword, "claim", "alex", "--code", canaries["wrong claim code"], "--host", server, "--fingerprint", print, "--password-stdin")
+	claim := alex.row(oldPassword, "claim", "alex", "--code", claimCode, "--host", server, "--fingerprint", print, "--password-stdin")
+	canaries["recovery code of the claim"], _ = claim["recoveryCode"].(string)
+	canaries["session"] = alex.session(t)
+	alex.refused("LOGIN_FAILED", wrongPassword, "login", "alex", "--host", server, "--fingerprint", print, "--password-stdin")
+	alex.row(oldPassword+"\n"+newPassword, "password", "change", "--password-stdin")
+	canaries["cookie"], canaries["half"] = m.browserHalves(t, newPassword)
+	canaries["recovery code"] = strings.TrimSpace(m.hearth("recovery-code", "new"))
 	_, canaries["token"] = m.token("canary", "viewer")
+	canaries["upload ticket"], _ = m.rows("api", "hearth.packages.v1.PackageService.CreateUpload", `{"size":"1000000"}`)[0]["ticket"].(string)
 	key := strings.Fields(read(t, filepath.Join(m.state, "keys", "root.key")))
 	canaries["root key"] = key[len(key)-1]
 	const input, wrong = "canary-in-an-input-77aa", "hearth_canary-of-a-wrong-token-88bb"
@@ -44,7 +60,12 @@ func TestSecretsStayHidden(t *testing.T) {
 	if err != nil || len(watched) < 100 {
 		t.Fatalf("the watch has shown %s, %v", watched, err)
 	}
+	report := filepath.Join(t.TempDir(), "report.tar.gz")
+	m.hearth("bugreport", report)
 	places := map[string]string{
+		"bug report": m.must("tar", "-xzOf", report), "metrics": m.must("curl", "-s", "--unix-socket", filepath.Join(m.state, "hearthd.sock"), "http://hearth/metrics"),
+		"sessions": m.hearth("sessions", "list", "--all", "--output", "json"), "accounts": m.hearth("account", "list", "--output", "json"),
+		"watch by REST": m.watchedLocally(), "caller": alex.shown("whoami"), "openapi": m.must("curl", "-s", "--unix-socket", filepath.Join(m.state, "hearthd.sock"), "http://hearth/openapi.json"),
 		"answers": said, "watch": string(watched), "audit": m.hearth("audit", "--output", "json"),
 		"tokens": m.hearth("tokens", "list", "--output", "json"), "root key": m.hearth("root-key", "show", "--output", "json"),
 		"operations": m.hearth("operations", "--output", "json"), "log": read(t, m.log.Name()),
@@ -59,6 +80,14 @@ func TestSecretsStayHidden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, kind := range []string{"account", "operation", "package", "audit", "warning"} {
+		places["get "+kind] = m.hearth("get", kind, "--output", "json")
+	}
+	for _, place := range []string{"bug report", "metrics", "watch by REST", "get audit", "log"} {
+		if len(places[place]) < 100 {
+			t.Errorf("%s says but %q", place, places[place])
+		}
+	}
 	for place, text := range places {
 		for what, canary := range canaries {
 			if canary == "" || strings.Contains(text, canary) {
@@ -66,4 +95,52 @@ func TestSecretsStayHidden(t *testing.T) {
 			}
 		}
 	}
+}
+
+// session is the secret that the command line keeps for a person.
+func (p *person) session(t *testing.T) string {
+	t.Helper()
+	secret := ""
+	err := filepath.WalkDir(filepath.Join(p.home, "config"), func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			secret = regexp.MustCompile(`hearth_ses_[a-zA-Z0-9_-]+`).FindString(read(t, path) + secret)
+		}
+		return err
+	})
+	if err != nil || secret == "" {
+		t.Fatalf("no session is kept: %v", err)
+	}
+	return secret
+}
+
+// shown is what a command prints, whatever comes of it.
+func (p *person) shown(args ...string) string {
+	p.t.Helper()
+	out, said, _ := p.types("", args...)
+	return out + said
+}
+
+// browserHalves logs a browser in and answers both halves of its secret.
+func (m *machine) browserHalves(t *testing.T, password string) (cookie, half string) {
+	t.Helper()
+	body := filepath.Join(t.TempDir(), "login.json")
+	if err := os.WriteFile(body, []byte(`{"account":"alex","password":"`+password+`","client":"CLIENT_BROWSER"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out := m.must("curl", "-si", "--http1.1", "--cacert", m.root(), "-H", "Origin: "+server, "-H", "Sec-Fetch-Site: same-origin",
+		"-H", "Content-Type: application/json", "--data-binary", "@"+body, server+"/api/v1/sessions:login")
+	set := regexp.MustCompile(`(?i)set-cookie: [^=]+=[a-z0-9]+\.([^;]+);`).FindStringSubmatch(out)
+	secret := regexp.MustCompile(`"secret":"([^"]+)"`).FindStringSubmatch(out)
+	if set == nil || secret == nil {
+		t.Fatalf("the login answers %s", out)
+	}
+	return set[1], secret[1]
+}
+
+// watchedLocally is what a watch of everything says by REST, on the local socket.
+func (m *machine) watchedLocally() string {
+	cmd := m.command("curl", "-sN", "--max-time", "2", "--unix-socket", filepath.Join(m.state, "hearthd.sock"), "-H", "Content-Type: application/json",
+		"http://hearth/api/v1/state:watch", "-d", `{"targets":[{"id":"all","selectors":[{}]}]}`)
+	out, _ := cmd.Output() // it ends by its time
+	return string(out)
 }
