@@ -14,7 +14,8 @@ import (
 )
 
 // Require skips t unless the machine has every named ability; an ability listed in HEARTH_REQUIRE fails t instead.
-// Abilities: root, lxc, netns, squashfs (mksquashfs), rootfs (mmdebstrap), node, browser.
+// Abilities: root, lxc, netns, squashfs (mksquashfs), rootfs (mmdebstrap), xfs and btrfs
+// (file systems from a file), node, browser.
 func Require(t testing.TB, abilities ...string) {
 	t.Helper()
 	for _, a := range abilities {
@@ -39,7 +40,7 @@ func required(ability string) bool {
 }
 
 // rooted are the abilities that only root has.
-var rooted = map[string]bool{"root": true, "lxc": true, "netns": true, "rootfs": true}
+var rooted = map[string]bool{"root": true, "lxc": true, "netns": true, "rootfs": true, "xfs": true, "btrfs": true}
 
 // missing tells why an ability is absent, or "" when it is there.
 func missing(ability string) string {
@@ -72,12 +73,26 @@ func missing(ability string) string {
 		return lookup("mksquashfs")
 	case "rootfs":
 		return lookup("mmdebstrap")
+	case "xfs", "btrfs":
+		return fileSystem(ability)
 	case "node":
 		return lookup("node")
 	case "browser":
 		return lookup("chromium")
 	}
 	return "unknown ability"
+}
+
+// fileSystem answers "" when file systems of a kind can be made and mounted.
+func fileSystem(kind string) string {
+	known, err := os.ReadFile("/proc/filesystems")
+	if err != nil {
+		return err.Error()
+	}
+	if !strings.Contains(string(known), "\t"+kind+"\n") {
+		return "the kernel has not loaded " + kind
+	}
+	return lookup("mkfs." + kind)
 }
 
 func lookup(program string) string {
