@@ -8,20 +8,24 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	logsv1 "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
+	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/clients/go"
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 func (a *app) packageCommand() *cobra.Command {
 	c := &cobra.Command{Use: "package", Aliases: []string{"pkg"}, Short: "Install, run and watch packages"}
 	c.AddCommand(a.installCommand(), a.listCommand(), a.showCommand(), a.startCommand(), a.stopCommand(), a.restartCommand(),
-		a.uninstallCommand(), a.logsCommand(), a.healthCommand(), a.actionsCommand(), a.actionCommand(), a.tasksCommand(), a.addressesCommand(), a.dataCommand())
+		a.rollbackCommand(), a.snapshotsCommand(), a.uninstallCommand(), a.logsCommand(), a.healthCommand(), a.actionsCommand(), a.actionCommand(), a.tasksCommand(), a.addressesCommand(), a.dataCommand())
 	return c
 }
 
@@ -57,19 +61,28 @@ func allPackages(ctx context.Context, c *hearth.Client) ([]*packagesv1.Package, 
 }
 
 func (a *app) installCommand() *cobra.Command {
-	var noStart, noWait bool
+	var noStart, noWait, yes bool
+	var limit time.Duration
 	c := &cobra.Command{
 		Use:   "install FILE",
-		Short: "Install a package file, or install it again",
-		Long: `Install a StartOS package file (S9PK) and start its service.
+		Short: "Install a package file, or update the package by it",
+		Long: `Install a StartOS package file (S9PK) and start its service, or update the package
+that is installed.
 
 The file is sent to the server, which verifies every byte of it before anything
 else happens. The command waits until the service is set up and started; an
 interruption (Ctrl-C) after the file is sent leaves the operation to the server,
 and 'hearth operations' shows it. A service that waits for a task, such as a first
-password, is installed and not started.`,
+password, is installed and not started.
+
+In an update the service is stopped and its data are snapshotted before the new
+version migrates them. When anything fails, or the update is cancelled, the old
+version runs again with its data as they were. When it succeeds, the service is what
+it was, running or stopped, and the old version is kept: 'hearth package rollback'
+returns to it.`,
 		Example: `  hearth package install hello.s9pk
   hearth package install hello.s9pk --no-start
+  hearth package install hello-2.s9pk --time-limit 30m
   hearth package install hello.s9pk --no-wait --output json`,
 		Args: cobra.ExactArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -77,16 +90,26 @@ password, is installed and not started.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-				return a.install(ctx, c, args[0], !noStart, !noWait)
+				return a.install(ctx, c, args[0], &packagesv1.InstallPackageRequest{Start: !noStart, AcceptSigner: yes, TimeLimit: timeLimit(limit)}, !noWait)
 			})
 		},
 	}
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "update also when somebody else has signed the file; do not ask")
+	c.Flags().DurationVar(&limit, "time-limit", 0, "how long the package's own code may take to set itself up (12h)")
 	c.Flags().BoolVar(&noStart, "no-start", false, "leave the service stopped")
 	c.Flags().BoolVar(&noWait, "no-wait", false, "print the operation and return at once")
 	return c
 }
 
-func (a *app) install(ctx context.Context, c *hearth.Client, path string, start, wait bool) error {
+// timeLimit is a limit as requests have it: none is given where it is 0.
+func timeLimit(d time.Duration) *durationpb.Duration {
+	if d == 0 {
+		return nil
+	}
+	return durationpb.New(d)
+}
+
+func (a *app) install(ctx context.Context, c *hearth.Client, path string, req *packagesv1.InstallPackageRequest, wait bool) error {
 	f, err := openFile(path)
 	if err != nil {
 		return err
@@ -100,7 +123,7 @@ func (a *app) install(ctx context.Context, c *hearth.Client, path string, start,
 		return fmt.Errorf("cannot install %s: it is not a file with content", path)
 	}
 	show := a.newProgress()
-	ticket, err := c.Upload(ctx, f, info.Size(), func(done, total int64) {
+	req.Ticket, err = c.Upload(ctx, f, info.Size(), func(done, total int64) {
 		show.set(a.say("progress.sending", nil), float64(done)/float64(total), size(uint64(done))+" of "+size(uint64(total)))
 	})
 	if err != nil {
@@ -110,7 +133,16 @@ func (a *app) install(ctx context.Context, c *hearth.Client, path string, start,
 		}
 		return err
 	}
-	resp, err := c.Packages.InstallPackage(ctx, &packagesv1.InstallPackageRequest{Ticket: ticket, Start: start})
+	resp, err := c.Packages.InstallPackage(ctx, req)
+	if fault.Is(err, metav1.Reason_REASON_PACKAGE_SIGNER_CONFLICT) && isTerminal(a.In) && !req.GetAcceptSigner() {
+		show.end()
+		pkg := fault.Proto(err).GetMetadata()["package"]
+		if err := a.confirm(a.say("package.signer-question", map[string]any{"ID": pkg}), a.say("package.nothing-changed", nil)); err != nil {
+			return err
+		}
+		req.AcceptSigner = true
+		resp, err = c.Packages.InstallPackage(ctx, req)
+	}
 	if err != nil {
 		show.end()
 		return err
@@ -119,10 +151,17 @@ func (a *app) install(ctx context.Context, c *hearth.Client, path string, start,
 		show.end()
 		return a.printOperations(resp.GetOperation())
 	}
+	if from := resp.GetOperation().GetSpec().GetParameters()["from"]; from != "" && !a.rows() {
+		show.end()
+		fmt.Fprintln(a.Err, a.say("package.updating", map[string]any{
+			"ID": resp.GetOperation().GetSpec().GetTarget(), "From": from, "To": resp.GetOperation().GetSpec().GetParameters()["version"],
+		}))
+	}
 	op, err := a.follow(ctx, c, resp.GetOperation().GetMeta().GetId(), show)
 	if err != nil {
 		return err
 	}
+	a.tellReplaced(op)
 	return a.showPackage(ctx, c, op.GetSpec().GetTarget())
 }
 
@@ -187,6 +226,10 @@ func (a *app) showPackage(ctx context.Context, c *hearth.Client, id string) erro
 		row := flatten(p)
 		row["description"] = resp.GetArtifact().GetSpec().GetDescription()
 		row["healthChecks"], row["addresses"], row["tasks"] = []any{}, []any{}, []any{}
+		row["snapshots"] = []any{}
+		for _, sn := range resp.GetSnapshots() {
+			row["snapshots"] = append(row["snapshots"].([]any), flatten(sn))
+		}
 		for _, h := range resp.GetHealthChecks() {
 			row["healthChecks"] = append(row["healthChecks"].([]any), flatten(h))
 		}
@@ -206,6 +249,9 @@ func (a *app) showPackage(ctx context.Context, c *hearth.Client, id string) erro
 	}
 	if f := p.GetStatus().GetFault(); f != nil {
 		fmt.Fprintf(a.Out, "  fault: %s\n", printable(f.GetMessage()))
+	}
+	for _, sn := range resp.GetSnapshots() {
+		fmt.Fprintf(a.Out, "  can be rolled back to: %s, with its data of %s\n", printable(sn.GetSpec().GetVersion()), taken(sn).Format("2006-01-02 15:04:05"))
 	}
 	for _, h := range resp.GetHealthChecks() {
 		fmt.Fprintf(a.Out, "  health: %s  %s %s\n", printable(h.GetStatus().GetName()), word(h.GetStatus().GetResult()), printable(h.GetStatus().GetMessage()))

@@ -111,6 +111,8 @@ func summary(ch *statev1.Change) string {
 		return word(r.Account.GetSpec().GetRole()) + " " + r.Account.GetSpec().GetTitle()
 	case *statev1.Resource_Warning:
 		return word(r.Warning.GetStatus().GetSeverity()) + ": " + r.Warning.GetStatus().GetText()
+	case *statev1.Resource_Snapshot:
+		return r.Snapshot.GetSpec().GetVersion() + ", " + size(r.Snapshot.GetStatus().GetBytes())
 	case *statev1.Resource_Artifact:
 		return r.Artifact.GetSpec().GetPackageId() + " " + r.Artifact.GetSpec().GetVersion()
 	}

@@ -87,7 +87,7 @@ func (m *machine) leftNothing(t *testing.T) {
 	for _, dir := range []string{"artifacts", "volumes", "logs", "upper"} {
 		entries, _ := os.ReadDir(filepath.Join(m.state, dir))
 		for _, e := range entries {
-			if e.Name() == "incoming" || e.Name() == "claimed" || e.Name() == ".trash" {
+			if e.Name() == "incoming" || e.Name() == "claimed" || strings.HasPrefix(e.Name(), ".") {
 				inner, _ := os.ReadDir(filepath.Join(m.state, dir, e.Name()))
 				if len(inner) == 0 {
 					continue
@@ -99,7 +99,7 @@ func (m *machine) leftNothing(t *testing.T) {
 	if mounts, _ := m.run("sh", "-c", "grep /s/ /proc/self/mountinfo | grep /run/hearth || true"); mounts != "" {
 		t.Errorf("mounts left behind:\n%s", mounts)
 	}
-	for _, kind := range []string{"package", "artifact", "action", "task", "host", "healthcheck", "dependency"} {
+	for _, kind := range []string{"package", "artifact", "action", "task", "host", "healthcheck", "dependency", "snapshot"} {
 		if rows := m.snapshot(kind); len(rows) != 0 {
 			t.Errorf("rows of kind %s left behind: %v", kind, rows)
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/cert"
 	"github.com/hearthos/hearth/server/internal/effects"
 	"github.com/hearthos/hearth/server/internal/host/idmap"
+	"github.com/hearthos/hearth/server/internal/host/tree"
 	"github.com/hearthos/hearth/server/internal/hosts"
 	"github.com/hearthos/hearth/server/internal/install"
 	"github.com/hearthos/hearth/server/internal/naming"
@@ -76,7 +77,40 @@ func (p packageData) Describe(ctx context.Context, pkg string) (*packagesv1.Pack
 	}, err
 }
 
-func (p packageData) Remove(pkg, id string) error { return p.Keeper.Remove(ids.Package(pkg), id) }
+func (p packageData) Remove(ctx context.Context, pkg, id string) error {
+	return p.Keeper.Remove(ctx, ids.Package(pkg), id)
+}
+
+func (p packageData) Snapshot(ctx context.Context, pkg, id string, progress func(done, total uint64)) (*packagesv1.SnapshotStatus, error) {
+	made, err := p.Keeper.Snapshot(ctx, ids.Package(pkg), id, progress)
+	return snapshotStatus(made), err
+}
+
+func (p packageData) Swap(ctx context.Context, pkg, from, aside string) (*packagesv1.SnapshotStatus, error) {
+	made, err := p.Keeper.Swap(ctx, ids.Package(pkg), from, aside)
+	return snapshotStatus(made), err
+}
+
+func (p packageData) RemoveSnapshot(ctx context.Context, pkg, id string) error {
+	return p.Keeper.RemoveSnapshot(ctx, ids.Package(pkg), id)
+}
+
+func (p packageData) SweepSnapshots(ctx context.Context, wanted func(pkg, id string) (bool, error)) error {
+	return p.Keeper.SweepSnapshots(ctx, func(pkg ids.Package, id string) (bool, error) { return wanted(string(pkg), id) })
+}
+
+func snapshotStatus(s volume.Snapshot) *packagesv1.SnapshotStatus {
+	how := packagesv1.SnapshotStatus_MECHANISM_MOVED
+	switch s.Mechanism {
+	case tree.Subvolume:
+		how = packagesv1.SnapshotStatus_MECHANISM_SUBVOLUME
+	case tree.Reflink:
+		how = packagesv1.SnapshotStatus_MECHANISM_REFLINK
+	case tree.Copy:
+		how = packagesv1.SnapshotStatus_MECHANISM_COPY
+	}
+	return &packagesv1.SnapshotStatus{Mechanism: how, Files: s.Size.Files, Bytes: s.Size.Bytes, DataVersion: s.Version}
+}
 
 // desires changes what is wanted of services for the area action.
 type desires struct{ *install.Service }

@@ -82,6 +82,7 @@ type Daemon struct {
 	hosts      *hosts.Service
 	proxy      *proxy.Service
 	runner     *runner.Service
+	installs   *install.Service
 	operations *operation.Engine
 	manager    *reconcile.Manager
 	warnings   *warn.Keeper
@@ -175,11 +176,11 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		Rootfs: filepath.Join(cfg.BinDir, "rootfs.squashfs"), Agent: filepath.Join(cfg.BinDir, "hearth-agent"),
 		JSHost: filepath.Join(cfg.BinDir, "jshost"), Language: "en_US.UTF-8", Version: cfg.Version, Limits: cfg.Limits,
 	}, d.store, log, time.Now, d.host.containers, d.artifacts, d.volumes, d.host.mounts)
-	installs := install.New(d.store, time.Now, d.artifacts, packageData{d.volumes}, logKeeper, gate, forget)
-	actions := action.New(d.store, log, d.runner, desires{installs})
-	d.operations = operation.New(d.store, log, slices.Concat(installs.Definitions(), keys.Definitions())...)
+	d.installs = install.New(d.store, time.Now, d.artifacts, packageData{d.volumes}, logKeeper, gate, forget)
+	actions := action.New(d.store, log, d.runner, desires{d.installs})
+	d.operations = operation.New(d.store, log, slices.Concat(d.installs.Definitions(), keys.Definitions())...)
 	packageEffects := effects.New(effects.Deps{
-		Store: d.store, Log: log, Clock: time.Now, Data: d.volumes, Desires: installs, Containers: containers{d.runner},
+		Store: d.store, Log: log, Clock: time.Now, Data: d.volumes, Desires: d.installs, Containers: containers{d.runner},
 		Hosts: d.hosts, Certificates: certificates{d.store, d.authority, d.hosts}, Progress: initProgress{d.store, d.operations},
 		Actions: packageActions{actions}, BridgeIP: cfg.Bridge.Addr().String(),
 	})
@@ -195,7 +196,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.transfer = transfer.New(uploads{d.artifacts}, log)
-	d.register(actions, installs, logKeeper, packageEffects, keys)
+	d.register(actions, d.installs, logKeeper, packageEffects, keys)
 	d.opened.Store(true)
 	return nil
 }

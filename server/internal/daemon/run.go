@@ -145,7 +145,10 @@ func (d *Daemon) startLoops(ctx context.Context, group *errgroup.Group) {
 // prepare makes the machine ready and takes up what is running: before anything is decided, what is must be known.
 func (d *Daemon) prepare(ctx context.Context, group *errgroup.Group) error {
 	d.begin(ctx, stepMachine)
-	if err := d.volumes.Sweep(); err != nil {
+	if err := d.volumes.Sweep(ctx); err != nil {
+		return err
+	}
+	if err := d.installs.SweepSnapshots(ctx); err != nil {
 		return err
 	}
 	if err := d.artifacts.Sweep(); err != nil {

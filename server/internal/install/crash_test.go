@@ -2,6 +2,7 @@ package install_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,18 +37,22 @@ import (
 const (
 	operationID = "01arz3ndektsv4rrffq69g5fav"
 	firstTicket = "00000000000000000000000000000001"
-	firstID     = "01arz3ndektsv4rrffq69g5faa"
+	firstID     = "01arz3ndektsv4rrffq69g5fab"
 	ticket      = "00000000000000000000000000000002"
 	// volumeName is a volume of the package of packageFile, dataVersion what its init records.
 	volumeName  = "main"
 	dataVersion = "1.0:0"
+	// newVersion is that of an update, whose init writes other data.
+	newVersion = "2.0:0"
+	// previousSnapshot is the id of the snapshot from before an update that is over.
+	previousSnapshot = "01arz3ndektsv4rrffq69g5faa"
+	// resigned names the file of dataVersion that somebody else has signed.
+	resigned = "resigned"
 )
 
-// packageFile makes the package file of all these tests, and answers the id of the package.
-var packageFile = sync.OnceValues(func() ([]byte, string) { return signedFile(7) })
-
-// signedFile makes the same package file signed by one key or another.
-func signedFile(key byte) ([]byte, string) {
+// files are the package files of all these tests: the package, and two versions of it after that. From the second one
+// cannot migrate down, from the first to the second only up.
+var files = sync.OnceValues(func() (map[string][]byte, string) {
 	raw, err := os.ReadFile("../../../api/s9pk/testdata/packed-order.s9pk")
 	if err != nil {
 		panic(err)
@@ -71,15 +76,32 @@ func signedFile(key byte) ([]byte, string) {
 		panic(err)
 	}
 	manifest["osVersion"] = "0.4.0-beta.9"
-	changed, err := json.Marshal(manifest)
-	if err != nil {
-		panic(err)
+	made := map[string][]byte{}
+	for _, of := range []struct {
+		name, version, from, to string
+		key                     byte
+	}{
+		{dataVersion, dataVersion, "<=1.0:0", "!", 7}, {resigned, dataVersion, "<=1.0:0", "!", 8},
+		{newVersion, newVersion, "<=2.0:0", "=0.9:0", 7}, {"0.9:0", "0.9:0", "<=0.9:0", "!", 7}, {"0.8:0", "0.8:0", "<=0.8:0", "!", 7},
+	} {
+		manifest["version"], manifest["canMigrateFrom"], manifest["canMigrateTo"] = of.version, of.from, of.to
+		changed, err := json.Marshal(manifest)
+		if err != nil {
+			panic(err)
+		}
+		var out bytes.Buffer
+		if _, err := s9pk.Build(context.Background(), &out, s9pk.BuildInput{Manifest: changed, Members: members, Key: sign.FromSeed([32]byte{of.key})}); err != nil {
+			panic(err)
+		}
+		made[of.name] = out.Bytes()
 	}
-	var out bytes.Buffer
-	if _, err := s9pk.Build(context.Background(), &out, s9pk.BuildInput{Manifest: changed, Members: members, Key: sign.FromSeed([32]byte{key})}); err != nil {
-		panic(err)
-	}
-	return out.Bytes(), manifest["id"].(string)
+	return made, manifest["id"].(string)
+})
+
+// packageFile is the package file of most of these tests, and the id of the package.
+func packageFile() ([]byte, string) {
+	made, id := files()
+	return made[dataVersion], id
 }
 
 // data is the data of packages as the daemon passes them on.
@@ -90,7 +112,9 @@ func (d data) Version(pkg string) (string, error) { return d.Keeper.Version(ids.
 func (d data) SetVersion(pkg, version string) error {
 	return d.Keeper.SetVersion(ids.Package(pkg), version)
 }
-func (d data) Remove(pkg, id string) error { return d.Keeper.Remove(ids.Package(pkg), id) }
+func (d data) Remove(ctx context.Context, pkg, id string) error {
+	return d.Keeper.Remove(ctx, ids.Package(pkg), id)
+}
 func (d data) Packages() ([]string, error) {
 	list, err := d.Keeper.Packages()
 	var names []string
@@ -107,6 +131,20 @@ func (d data) Describe(ctx context.Context, pkg string) (*packagesv1.PackageData
 	kept, err := d.Keeper.Describe(ctx, ids.Package(pkg))
 	return &packagesv1.PackageData{Id: pkg, Signer: kept.Signer, Bytes: kept.Bytes, Since: timestamppb.New(kept.Since), Volumes: kept.Volumes}, err
 }
+func (d data) Snapshot(ctx context.Context, pkg, id string, progress func(done, total uint64)) (*packagesv1.SnapshotStatus, error) {
+	made, err := d.Keeper.Snapshot(ctx, ids.Package(pkg), id, progress)
+	return &packagesv1.SnapshotStatus{DataVersion: made.Version}, err
+}
+func (d data) Swap(ctx context.Context, pkg, from, aside string) (*packagesv1.SnapshotStatus, error) {
+	made, err := d.Keeper.Swap(ctx, ids.Package(pkg), from, aside)
+	return &packagesv1.SnapshotStatus{DataVersion: made.Version}, err
+}
+func (d data) RemoveSnapshot(ctx context.Context, pkg, id string) error {
+	return d.Keeper.RemoveSnapshot(ctx, ids.Package(pkg), id)
+}
+func (d data) SweepSnapshots(ctx context.Context, wanted func(pkg, id string) (bool, error)) error {
+	return d.Keeper.SweepSnapshots(ctx, func(pkg ids.Package, id string) (bool, error) { return wanted(string(pkg), id) })
+}
 
 // scenario is an operation on a machine in some state.
 type scenario struct {
@@ -115,9 +153,13 @@ type scenario struct {
 	leftData  bool // of an earlier installation
 	unknown   bool // which version those data are of
 	params    map[string]string
-	fails     bool // the package's code does
+	updated   bool   // from an earlier version, to which there is a way back
+	version   string // of the file that comes; "" is the one that is installed, or was
+	fails     bool   // the package's code does
+	clumsy    bool   // its clean-up alone fails
 	cancelAt  string
 	quick     bool // tried in the fast lane too
+	rare      bool // tried with HEARTH_SOAK alone
 }
 
 // machine is a process of a scenario: real keepers on a folder, and a runner that is played.
@@ -137,9 +179,17 @@ func (s scenario) build(t testing.TB, dir string, st *store.Store) operationtest
 	m.open(func(*store.Tx, string) error { return nil })
 	m.prepare()
 	_, pkg := packageFile()
+	params := map[string]string{}
+	switch s.kind {
+	case install.KindRollback, install.KindDeleteSnapshot:
+		params["snapshot"] = previousSnapshot
+	}
+	for k, v := range s.params {
+		params[k] = v
+	}
 	return operationtest.World{
 		Definitions: m.installs.Definitions(), Beside: m.playRunner, CancelAt: s.cancelAt,
-		Request: operation.Request{ID: operationID, Kind: s.kind, Target: pkg, Parameters: s.params},
+		Request: operation.Request{ID: operationID, Kind: s.kind, Target: pkg, Parameters: params},
 	}
 }
 
@@ -155,10 +205,10 @@ func (m *machine) open(gate install.Gate) {
 	if m.logs, err = logs.New(filepath.Join(m.dir, "logs"), m.store); err != nil {
 		m.t.Fatal(err)
 	}
-	if err := errors.Join(m.volumes.Sweep(), m.artifacts.Sweep()); err != nil {
+	m.installs = install.New(m.store, time.Now, m.artifacts, data{m.volumes}, m.logs, gate, forget)
+	if err := errors.Join(m.volumes.Sweep(m.t.Context()), m.installs.SweepSnapshots(m.t.Context()), m.artifacts.Sweep()); err != nil {
 		m.t.Fatal(err)
 	}
-	m.installs = install.New(m.store, time.Now, m.artifacts, data{m.volumes}, m.logs, gate, forget)
 }
 
 // forget deletes one row in a commit, as if more did not fit.
@@ -168,13 +218,12 @@ func forget(tx *store.Tx, pkg string) (bool, error) {
 	return room.Left(), err
 }
 
-// upload puts the package file where an upload is that has all its bytes.
-func (m *machine) upload(ticket string) {
-	file, _ := packageFile()
-	m.uploadFile(ticket, file)
-}
+// upload puts a package file where an upload is that has all its bytes.
+func (m *machine) upload(ticket string) { m.uploadVersion(ticket, dataVersion) }
 
-func (m *machine) uploadFile(ticket string, file []byte) {
+func (m *machine) uploadVersion(ticket, version string) {
+	made, _ := files()
+	file := made[version]
 	path := filepath.Join(m.dir, "artifacts", "incoming", fmt.Sprintf("%s.%d", ticket, len(file)))
 	if err := os.WriteFile(path, file, 0o600); err != nil {
 		m.t.Fatal(err)
@@ -197,7 +246,7 @@ func (m *machine) prepare() {
 		return
 	}
 	if m.leftData || m.installed {
-		m.makeData(pkg)
+		m.makeData(pkg, dataVersion)
 	}
 	if m.leftData {
 		if err := m.volumes.Keep(ids.Package(pkg), "somebody", time.Unix(1e9, 0)); err != nil {
@@ -210,34 +259,66 @@ func (m *machine) prepare() {
 		}
 	}
 	if m.installed {
-		m.upload(firstTicket)
-		if err := m.artifacts.Claim(firstTicket, firstID); err != nil {
-			m.t.Fatal(err)
-		}
-		art, err := m.artifacts.Take(m.t.Context(), firstID, func(uint64, uint64) {})
-		if err != nil {
-			m.t.Fatal(err)
-		}
-		id := art.GetMeta().GetId()
-		m.update(func(tx *store.Tx) error {
-			for _, check := range []string{"a", "b", "c"} {
-				if err := store.Put(tx, &packagesv1.HealthCheck{Meta: &metav1.Meta{Id: pkg + "/" + check}}); err != nil {
-					return err
-				}
-			}
-			return store.Put(tx, &packagesv1.Package{
-				Meta:   &metav1.Meta{Id: pkg},
-				Spec:   &packagesv1.PackageSpec{Artifact: id, Version: dataVersion, Desired: packagesv1.PackageSpec_DESIRED_RUNNING, Rebuilds: 1, ExitTarget: dataVersion},
-				Status: &packagesv1.PackageStatus{State: packagesv1.PackageStatus_STATE_RUNNING, InitializedArtifact: id, ObservedRebuilds: 1, ObservedGeneration: 1},
-			})
-		})
+		m.putInstalled(pkg)
 	}
-	if m.kind == install.KindInstall {
-		m.upload(ticket)
+	if m.kind == install.KindInstall || m.kind == install.KindUpdate {
+		m.uploadVersion(ticket, cmp.Or(m.version, dataVersion))
 		if err := m.artifacts.Claim(ticket, operationID); err != nil {
 			m.t.Fatal(err)
 		}
 	}
+}
+
+// putInstalled makes the package one that is installed and runs, with a dependent that does.
+func (m *machine) putInstalled(pkg string) {
+	if m.updated {
+		earlier := m.take("00000000000000000000000000000009", "01arz3ndektsv4rrffq69g5fac", "0.9:0")
+		m.snapshot(pkg, earlier)
+		m.makeData(pkg, dataVersion)
+	}
+	id := m.take(firstTicket, firstID, dataVersion)
+	m.update(func(tx *store.Tx) error {
+		for _, check := range []string{"a", "b", "c"} {
+			if err := store.Put(tx, &packagesv1.HealthCheck{Meta: &metav1.Meta{Id: pkg + "/" + check}}); err != nil {
+				return err
+			}
+		}
+		return errors.Join(store.Put(tx, &packagesv1.Package{
+			Meta:   &metav1.Meta{Id: pkg},
+			Spec:   &packagesv1.PackageSpec{Artifact: id, Version: dataVersion, Desired: packagesv1.PackageSpec_DESIRED_RUNNING, Rebuilds: 1, ExitTarget: dataVersion},
+			Status: &packagesv1.PackageStatus{State: packagesv1.PackageStatus_STATE_RUNNING, InitializedArtifact: id, ObservedRebuilds: 1, ObservedGeneration: 1},
+		}), store.Put(tx, &packagesv1.Package{
+			Meta: &metav1.Meta{Id: "other"}, Spec: &packagesv1.PackageSpec{Desired: packagesv1.PackageSpec_DESIRED_RUNNING},
+		}), store.Put(tx, &packagesv1.Dependency{Meta: &metav1.Meta{Id: "other/" + pkg}}))
+	})
+}
+
+// take takes a file into keeping as an operation does.
+func (m *machine) take(ticket, operation, version string) string {
+	m.uploadVersion(ticket, version)
+	if err := m.artifacts.Claim(ticket, operation); err != nil {
+		m.t.Fatal(err)
+	}
+	art, err := m.artifacts.Take(m.t.Context(), operation, func(uint64, uint64) {})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return art.GetMeta().GetId()
+}
+
+// snapshot makes data of the earlier version the snapshot from before an update.
+func (m *machine) snapshot(pkg, artifact string) {
+	m.makeData(pkg, "0.9:0")
+	if _, err := m.volumes.Snapshot(m.t.Context(), ids.Package(pkg), previousSnapshot, func(uint64, uint64) {}); err != nil {
+		m.t.Fatal(err)
+	}
+	m.update(func(tx *store.Tx) error {
+		return store.Put(tx, &packagesv1.Snapshot{
+			Meta:   &metav1.Meta{Id: pkg + "/" + previousSnapshot},
+			Spec:   &packagesv1.SnapshotSpec{Cause: packagesv1.SnapshotSpec_CAUSE_UPDATE, Artifact: artifact, Version: "0.9:0"},
+			Status: &packagesv1.SnapshotStatus{DataVersion: "0.9:0"},
+		})
+	})
 }
 
 func (m *machine) update(fn func(tx *store.Tx) error) {
@@ -246,12 +327,12 @@ func (m *machine) update(fn func(tx *store.Tx) error) {
 	}
 }
 
-// makeData is what a package leaves in its volume, and its log.
-func (m *machine) makeData(pkg string) {
+// makeData is what a version of a package leaves in its volume, and its log.
+func (m *machine) makeData(pkg, version string) {
 	err := errors.Join(
 		m.volumes.Ensure(ids.Package(pkg), []ids.Volume{volumeName}),
-		m.volumes.SetVersion(ids.Package(pkg), dataVersion),
-		os.WriteFile(filepath.Join(m.volumes.Path(ids.Package(pkg), volumeName), "precious"), []byte("words"), 0o644),
+		m.volumes.SetVersion(ids.Package(pkg), version),
+		os.WriteFile(filepath.Join(m.volumes.Path(ids.Package(pkg), volumeName), "precious"), []byte("words of "+version), 0o644),
 		os.MkdirAll(filepath.Join(m.dir, "logs", pkg), 0o700),
 	)
 	if err != nil {
@@ -293,25 +374,37 @@ func (m *machine) answer(row *packagesv1.Package, pkg string) {
 	}
 	spec, st := row.GetSpec(), row.Status
 	absent := spec.GetDesired() == packagesv1.PackageSpec_DESIRED_ABSENT
+	// The code that comes fails; that of the version before did not.
+	fails := m.fails
+	switch m.kind {
+	case install.KindUpdate:
+		fails = fails && spec.GetInitKind() != packagesv1.PackageSpec_INIT_KIND_UNSPECIFIED
+	case install.KindRollback:
+		fails = fails && spec.GetVersion() != dataVersion
+	}
 	st.ObservedGeneration = row.GetMeta().GetGeneration()
 	switch {
-	case absent && m.fails && !spec.GetExitForce():
+	case absent && (m.clumsy || fails) && !spec.GetExitForce() && st.GetState() != packagesv1.PackageStatus_STATE_ABSENT:
 		st.State, st.Fault = packagesv1.PackageStatus_STATE_FAILED, fault.Proto(fault.New(metav1.Reason_REASON_PACKAGE_CODE_FAILED, "uninit fails"))
 	case absent:
-		if st.GetInitializedArtifact() != "" && !m.fails {
+		if st.GetInitializedArtifact() != "" && !fails && !m.clumsy {
 			// uninit leaves the data in the version it is told.
 			if err := m.volumes.SetVersion(ids.Package(pkg), spec.GetExitTarget()); err != nil {
 				m.t.Error(err)
 			}
 		}
-		row.Status = &packagesv1.PackageStatus{State: packagesv1.PackageStatus_STATE_ABSENT, ObservedGeneration: st.ObservedGeneration}
-	case st.GetObservedRebuilds() < spec.GetRebuilds() && m.fails:
-		m.makeData(pkg) // an init that fails has written all the same
+		row.Status = &packagesv1.PackageStatus{State: packagesv1.PackageStatus_STATE_ABSENT, ObservedGeneration: st.ObservedGeneration, ObservedRebuilds: st.GetObservedRebuilds()}
+	case st.GetObservedRebuilds() < spec.GetRebuilds() && fails:
+		m.makeData(pkg, spec.GetVersion()) // an init that fails has written all the same
 		st.State, st.Fault = packagesv1.PackageStatus_STATE_FAILED, fault.Proto(fault.New(metav1.Reason_REASON_PACKAGE_CODE_FAILED, "init fails"))
 	case st.GetObservedRebuilds() < spec.GetRebuilds():
-		m.makeData(pkg)
+		if spec.GetInitKind() != packagesv1.PackageSpec_INIT_KIND_UNSPECIFIED {
+			m.makeData(pkg, spec.GetVersion())
+		}
 		st.State, st.Fault = packagesv1.PackageStatus_STATE_STOPPED, nil
 		st.InitializedArtifact, st.ObservedRebuilds = spec.GetArtifact(), spec.GetRebuilds()
+	case spec.GetDesired() == packagesv1.PackageSpec_DESIRED_STOPPED:
+		st.State, st.Fault = packagesv1.PackageStatus_STATE_STOPPED, nil
 	}
 }
 
@@ -326,37 +419,43 @@ func TestOperationsSurviveEveryCrash(t *testing.T) {
 	}{
 		"install": {scenario{kind: install.KindInstall, params: start, quick: true},
 			[]string{"STATE_SUCCEEDED", "DESIRED_RUNNING", "precious", ".s9pk"}, []string{"file artifacts/claimed", "file artifacts/incoming"}},
-		"install fails":           {scenario{kind: install.KindInstall, fails: true}, []string{"STATE_FAILED"}, []string{"precious", ".s9pk", "\npackage "}},
+		"install fails":           {scenario{kind: install.KindInstall, fails: true}, []string{"STATE_FAILED"}, []string{"precious", ".s9pk", "\npackage meta:{id:\"hello"}},
 		"install over data":       {scenario{kind: install.KindInstall, leftData: true}, []string{"STATE_SUCCEEDED", "precious"}, []string{".kept"}},
-		"install over data fails": {scenario{kind: install.KindInstall, leftData: true, fails: true, quick: true}, []string{"STATE_FAILED", "precious", ".version", ".kept"}, []string{".s9pk", "\npackage "}},
+		"install over data fails": {scenario{kind: install.KindInstall, leftData: true, fails: true, quick: true}, []string{"STATE_FAILED", "precious", ".version", ".kept"}, []string{".s9pk", "\npackage meta:{id:\"hello"}},
 		"install over data of no version fails": {scenario{kind: install.KindInstall, leftData: true, unknown: true, fails: true},
-			[]string{"STATE_FAILED", "precious"}, []string{".s9pk", "\npackage ", ".version"}},
+			[]string{"STATE_FAILED", "precious"}, []string{".s9pk", "\npackage meta:{id:\"hello", ".version"}},
 		"install is cancelled early": {scenario{kind: install.KindInstall, cancelAt: "before do verify"}, []string{"STATE_CANCELLED"}, []string{".s9pk", "file artifacts"}},
-		"install is cancelled":       {scenario{kind: install.KindInstall, cancelAt: "after do verify"}, []string{"STATE_CANCELLED"}, []string{"precious", ".s9pk", "\npackage "}},
-		"install again":              {scenario{kind: install.KindInstall, installed: true, params: start}, []string{"STATE_SUCCEEDED", "precious", "DESIRED_RUNNING"}, []string{"file artifacts/claimed", "file artifacts/incoming"}},
-		"install again fails":        {scenario{kind: install.KindInstall, installed: true, fails: true}, []string{"STATE_FAILED", "precious", ".s9pk", "DESIRED_RUNNING"}, []string{"file artifacts/claimed", "file artifacts/incoming"}},
-		"uninstall":                  {scenario{kind: install.KindUninstall, installed: true, quick: true}, []string{"STATE_SUCCEEDED"}, []string{"precious", ".s9pk", "\npackage ", "folder logs/"}},
-		"uninstall keeps data":       {scenario{kind: install.KindUninstall, installed: true, params: keep, quick: true}, []string{"STATE_SUCCEEDED", "precious", ".version", ".kept"}, []string{".s9pk", "\npackage ", "folder logs/"}},
+		"install is cancelled":       {scenario{kind: install.KindInstall, cancelAt: "after do verify"}, []string{"STATE_CANCELLED"}, []string{"precious", ".s9pk", "\npackage meta:{id:\"hello"}},
+		"uninstall":                  {scenario{kind: install.KindUninstall, installed: true, quick: true}, []string{"STATE_SUCCEEDED"}, []string{"precious", ".s9pk", "\npackage meta:{id:\"hello", "folder logs/"}},
+		"uninstall keeps data":       {scenario{kind: install.KindUninstall, installed: true, params: keep, quick: true}, []string{"STATE_SUCCEEDED", "precious", ".version", ".kept"}, []string{".s9pk", "\npackage meta:{id:\"hello", "folder logs/"}},
 		"uninstall fails":            {scenario{kind: install.KindUninstall, installed: true, fails: true}, []string{"STATE_FAILED", "precious", ".s9pk", "DESIRED_RUNNING"}, nil},
 		"data are deleted":           {scenario{kind: install.KindDeleteData, leftData: true, quick: true}, []string{"STATE_SUCCEEDED"}, []string{"precious", ".kept", ".version"}},
-		"uninstall is forced":        {scenario{kind: install.KindUninstall, installed: true, fails: true, params: force}, []string{"STATE_SUCCEEDED"}, []string{"precious", ".s9pk", "\npackage "}},
+		"uninstall is forced":        {scenario{kind: install.KindUninstall, installed: true, fails: true, params: force}, []string{"STATE_SUCCEEDED"}, []string{"precious", ".s9pk", "\npackage meta:{id:\"hello"}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if testing.Short() && !c.quick {
-				t.Skip("the fast lane tries some of the scenarios")
-			}
-			state := operationtest.CrashMatrix(t, c.build)
-			for _, word := range c.there {
-				if !strings.Contains(state, word) {
-					t.Errorf("%q is not in the end", word)
-				}
-			}
-			for _, word := range c.gone {
-				if strings.Contains(state, word) {
-					t.Errorf("%q is still there in the end", word)
-				}
-			}
-		})
+		c.matrix(t, name, c.there, c.gone)
 	}
+}
+
+// matrix tries a scenario with every crash, and what is there and what is gone in the end.
+func (s scenario) matrix(t *testing.T, name string, there, gone []string) {
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		if testing.Short() && !s.quick {
+			t.Skip("the fast lane tries some of the scenarios")
+		}
+		if s.rare && os.Getenv("HEARTH_SOAK") == "" {
+			t.Skip("make soak tries all scenarios")
+		}
+		state := operationtest.CrashMatrix(t, s.build)
+		for _, word := range there {
+			if !strings.Contains(state, word) {
+				t.Errorf("%q is not in the end", word)
+			}
+		}
+		for _, word := range gone {
+			if strings.Contains(state, word) {
+				t.Errorf("%q is still there in the end", word)
+			}
+		}
+	})
 }

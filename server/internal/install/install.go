@@ -53,7 +53,16 @@ type Data interface {
 	// Describe tells what is recorded of data, and measures them.
 	Describe(ctx context.Context, pkg string) (*packagesv1.PackageData, error)
 	// Remove removes all data of a package; id makes it repeatable.
-	Remove(pkg, id string) error
+	Remove(ctx context.Context, pkg, id string) error
+	// Snapshot makes a snapshot of the data, whole or not at all. Repeating it is harmless.
+	Snapshot(ctx context.Context, pkg, id string, progress func(done, total uint64)) (*packagesv1.SnapshotStatus, error)
+	// Swap makes a snapshot the data, and the data a snapshot by the name of aside, in one instant. Repeating it is
+	// harmless, and Swap(pkg, aside, from) undoes it.
+	Swap(ctx context.Context, pkg, from, aside string) (*packagesv1.SnapshotStatus, error)
+	// RemoveSnapshot removes a snapshot. Repeating it is harmless.
+	RemoveSnapshot(ctx context.Context, pkg, id string) error
+	// SweepSnapshots removes the snapshots that are not wanted.
+	SweepSnapshots(ctx context.Context, wanted func(pkg, id string) (bool, error)) error
 }
 
 // Logs keeps what services printed.
@@ -89,7 +98,9 @@ func New(st *store.Store, clock func() time.Time, artifacts Artifacts, data Data
 
 // Definitions are the operations of this area.
 func (s *Service) Definitions() []operation.Definition {
-	return []operation.Definition{s.installDefinition(), s.uninstallDefinition(), s.deleteDataDefinition()}
+	return []operation.Definition{
+		s.installDefinition(), s.updateDefinition(), s.rollbackDefinition(), s.uninstallDefinition(), s.deleteDataDefinition(), s.deleteSnapshotDefinition(),
+	}
 }
 
 // locks says that operations on one package exclude each other.

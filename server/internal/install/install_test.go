@@ -147,24 +147,59 @@ func TestCodeOfAPackageNeverBringsBackWhatIsRemoved(t *testing.T) {
 	}
 }
 
+func wish(id, ticket string) install.Wish {
+	return install.Wish{ID: id, Ticket: ticket, RequestedBy: "me", Start: true}
+}
+
 func TestInstallIsRefusedBeforeAnythingHappens(t *testing.T) {
 	t.Parallel()
 	engine := func(m *machine) *operation.Engine {
 		return operation.New(m.store, slog.New(slog.DiscardHandler), m.installs.Definitions()...)
 	}
-	t.Run("another version is installed", func(t *testing.T) {
+	t.Run("no way for the data", func(t *testing.T) {
 		t.Parallel()
-		m, pkg := newMachine(t, &packagesv1.PackageSpec{Desired: running, Artifact: "another", Version: "9:0"}, false)
-		m.upload(ticket)
-		_, err := m.installs.Install(t.Context(), time.Now(), engine(m), operationID, ticket, "me", true)
-		if !fault.Is(err, metav1.Reason_REASON_PACKAGE_VERSION_CONFLICT) || fault.Proto(err).GetMetadata()["installed"] != "9:0" {
+		m, pkg := newMachine(t, nil, false)
+		m.makeData(pkg, newVersion)
+		have := m.take(firstTicket, firstID, newVersion)
+		m.update(func(tx *store.Tx) error {
+			return store.Put(tx, &packagesv1.Package{Meta: &metav1.Meta{Id: pkg}, Spec: &packagesv1.PackageSpec{Desired: running, Artifact: have, Version: newVersion}})
+		})
+		m.uploadVersion(ticket, "0.8:0")
+		_, err := m.installs.Install(t.Context(), time.Now(), engine(m), wish(operationID, ticket))
+		if !fault.Is(err, metav1.Reason_REASON_PACKAGE_VERSION_CONFLICT) || fault.Proto(err).GetMetadata()["installed"] != newVersion {
 			t.Errorf("%v", err)
 		}
 		if left := m.uploads(); len(left) > 0 {
 			t.Errorf("the refused upload is still there: %v", left)
 		}
-		if got := m.spec(pkg); got.GetArtifact() != "another" || got.GetOperation() != "" {
+		if got := m.spec(pkg); got.GetArtifact() != have || got.GetOperation() != "" {
 			t.Errorf("the package is %v", got)
+		}
+	})
+	t.Run("the data are gone", func(t *testing.T) {
+		t.Parallel()
+		m, pkg := newMachine(t, nil, false)
+		have := m.take(firstTicket, firstID, dataVersion)
+		m.update(func(tx *store.Tx) error {
+			return store.Put(tx, &packagesv1.Package{Meta: &metav1.Meta{Id: pkg}, Spec: &packagesv1.PackageSpec{Desired: running, Artifact: have, Version: dataVersion}})
+		})
+		m.uploadVersion(ticket, newVersion)
+		_, err := m.installs.Install(t.Context(), time.Now(), engine(m), wish(operationID, ticket))
+		if !fault.Is(err, metav1.Reason_REASON_PACKAGE_DATA_MISSING) {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("nothing to go back to", func(t *testing.T) {
+		t.Parallel()
+		m, pkg := newMachine(t, &packagesv1.PackageSpec{Desired: running}, false)
+		if _, err := m.installs.Rollback(t.Context(), time.Now(), engine(m), operationID, pkg, "me"); !fault.Is(err, metav1.Reason_REASON_PACKAGE_NO_PREVIOUS) {
+			t.Errorf("%v", err)
+		}
+		if _, err := m.installs.Rollback(t.Context(), time.Now(), engine(m), operationID, "gone", "me"); !fault.Is(err, metav1.Reason_REASON_PACKAGE_NOT_FOUND) {
+			t.Errorf("%v", err)
+		}
+		if _, err := m.installs.DeleteSnapshot(t.Context(), time.Now(), engine(m), operationID, pkg, "none", "me"); !fault.Is(err, metav1.Reason_REASON_SNAPSHOT_NOT_FOUND) {
+			t.Errorf("%v", err)
 		}
 	})
 	t.Run("not all has arrived", func(t *testing.T) {
@@ -174,7 +209,7 @@ func TestInstallIsRefusedBeforeAnythingHappens(t *testing.T) {
 		if err := os.Truncate(m.uploads()[0], 100); err != nil {
 			t.Fatal(err)
 		}
-		_, err := m.installs.Install(t.Context(), time.Now(), engine(m), operationID, ticket, "me", true)
+		_, err := m.installs.Install(t.Context(), time.Now(), engine(m), wish(operationID, ticket))
 		if !fault.Is(err, metav1.Reason_REASON_TRANSFER_INCOMPLETE) || len(m.uploads()) != 1 {
 			t.Errorf("%v; the uploads are %v", err, m.uploads())
 		}
@@ -186,7 +221,7 @@ func TestInstallIsRefusedBeforeAnythingHappens(t *testing.T) {
 		if err := os.WriteFile(m.uploads()[0], make([]byte, len(first(packageFile()))), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := m.installs.Install(t.Context(), time.Now(), engine(m), operationID, ticket, "me", true)
+		_, err := m.installs.Install(t.Context(), time.Now(), engine(m), wish(operationID, ticket))
 		if err == nil || len(m.uploads()) > 0 {
 			t.Errorf("%v; the uploads are %v", err, m.uploads())
 		}
@@ -194,7 +229,7 @@ func TestInstallIsRefusedBeforeAnythingHappens(t *testing.T) {
 	t.Run("no such upload", func(t *testing.T) {
 		t.Parallel()
 		m, _ := newMachine(t, nil, false)
-		_, err := m.installs.Install(t.Context(), time.Now(), engine(m), operationID, ticket, "me", true)
+		_, err := m.installs.Install(t.Context(), time.Now(), engine(m), wish(operationID, ticket))
 		if !fault.Is(err, metav1.Reason_REASON_TRANSFER_NOT_FOUND) {
 			t.Errorf("%v", err)
 		}
@@ -205,10 +240,10 @@ func TestInstallIsRefusedBeforeAnythingHappens(t *testing.T) {
 		m.upload(firstTicket)
 		m.upload(ticket)
 		e := engine(m)
-		if _, err := m.installs.Install(t.Context(), time.Now(), e, operationID, firstTicket, "me", true); err != nil {
+		if _, err := m.installs.Install(t.Context(), time.Now(), e, wish(operationID, firstTicket)); err != nil {
 			t.Fatal(err)
 		}
-		_, err := m.installs.Install(t.Context(), time.Now(), e, "01arz3ndektsv4rrffq69g5faw", ticket, "me", true)
+		_, err := m.installs.Install(t.Context(), time.Now(), e, wish("01arz3ndektsv4rrffq69g5faw", ticket))
 		if !fault.Is(err, metav1.Reason_REASON_OPERATION_CONFLICT) || fault.Proto(err).GetMetadata()["operation"] != operationID {
 			t.Errorf("%v", err)
 		}
@@ -226,16 +261,27 @@ func TestInstallIsRefusedBeforeAnythingHappens(t *testing.T) {
 		t.Cleanup(func() { _ = m.store.Close() })
 		m.open(func(*store.Tx, string) error { return nil })
 		m.prepare()
-		m.uploadFile(ticket, first(signedFile(8)))
-		_, err = m.installs.Install(t.Context(), time.Now(), engine(m), operationID, ticket, "me", true)
+		m.uploadVersion(ticket, resigned)
+		_, err = m.installs.Install(t.Context(), time.Now(), engine(m), wish(operationID, ticket))
 		if !fault.Is(err, metav1.Reason_REASON_PACKAGE_SIGNER_CONFLICT) {
 			t.Errorf("%v", err)
 		}
-		if left := m.uploads(); len(left) > 0 {
-			t.Errorf("the refused upload is still there: %v", left)
+		// It is given back, for somebody who accepts that; but not in the place of the same content.
+		if left := m.uploads(); len(left) != 1 {
+			t.Errorf("the uploads are %v", left)
+		}
+		accepted := wish(operationID, ticket)
+		accepted.AcceptSigner = true
+		if _, err = m.installs.Install(t.Context(), time.Now(), engine(m), accepted); !fault.Is(err, metav1.Reason_REASON_PACKAGE_SIGNER_CONFLICT) {
+			t.Errorf("the same content, accepted: %v", err)
+		}
+		for _, left := range m.uploads() {
+			if err := os.Remove(left); err != nil {
+				t.Fatal(err)
+			}
 		}
 		m.upload(ticket)
-		if _, err := m.installs.Install(t.Context(), time.Now(), engine(m), operationID, ticket, "me", true); err != nil {
+		if _, err := m.installs.Install(t.Context(), time.Now(), engine(m), wish(operationID, ticket)); err != nil {
 			t.Errorf("the same file by the same signer: %v", err)
 		}
 	})
@@ -257,7 +303,7 @@ func TestInstallKeepsTheTicketToItself(t *testing.T) {
 	e := operation.New(m.store, slog.New(slog.DiscardHandler), m.installs.Definitions()...)
 	var ops []string
 	for range 2 {
-		op, err := m.installs.Install(t.Context(), time.Now(), e, operationID, ticket, "me", true)
+		op, err := m.installs.Install(t.Context(), time.Now(), e, wish(operationID, ticket))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -274,7 +320,7 @@ func TestInstallKeepsTheTicketToItself(t *testing.T) {
 	m.update(func(tx *store.Tx) error {
 		return store.Put(tx, &operationsv1.Operation{Meta: &metav1.Meta{Id: firstID}, Spec: &operationsv1.OperationSpec{Kind: install.KindUninstall, Target: pkg}})
 	})
-	_, err := m.installs.Install(t.Context(), time.Now(), e, firstID, firstTicket, "me", true)
+	_, err := m.installs.Install(t.Context(), time.Now(), e, wish(firstID, firstTicket))
 	if !fault.Is(err, metav1.Reason_REASON_ALREADY_EXISTS) || len(m.uploads()) != 1 {
 		t.Errorf("%v; the uploads are %v", err, m.uploads())
 	}
@@ -293,7 +339,7 @@ func TestKeptDataAreListedAndDeleted(t *testing.T) {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
-	m.makeData(pkg)
+	m.makeData(pkg, dataVersion)
 	since := time.Unix(1e9, 0)
 	if err := m.volumes.Keep(ids.Package(pkg), "somebody", since); err != nil {
 		t.Fatal(err)

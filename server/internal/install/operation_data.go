@@ -82,9 +82,9 @@ func (s *Service) deleteDataDefinition() operation.Definition {
 		Steps: []operation.Step{
 			{
 				Name: "remove", Weight: 1, Timeout: time.Hour, Final: true, Leaves: "data of which some may be there still: remove them again",
-				Do: func(_ context.Context, r *operation.Run) error {
+				Do: func(ctx context.Context, r *operation.Run) error {
 					r.Progress(0, 0, "", "removing the data")
-					return s.data.Remove(r.Target(), r.ID())
+					return s.data.Remove(ctx, r.Target(), r.ID())
 				},
 			},
 		},

@@ -15,47 +15,137 @@ import (
 	"github.com/hearthos/hearth/server/internal/store"
 )
 
-// KindInstall is the kind of the operation that installs a package or replaces it in place.
+// KindInstall is the kind of the operation that installs a package that is not installed.
 const KindInstall = "install"
 
-// What the steps of an installation remember.
+// What the steps of an installation remember, besides what those of an update do.
 const (
-	memoFresh   = "fresh"   // "yes" where the package was not installed before
 	memoData    = "data"    // "yes" where data of an earlier installation were there
-	memoVersion = "version" // which these were of, where that was recorded
+	memoVersion = "version" // of an update or a rollback: which version was installed
 )
 
-// Install begins the installation of an uploaded file. What the file says it is has been checked when it returns; a
-// file that is refused is discarded. The ticket is used up then: the operation knows the file by its own id, so that no
-// row holds a credential. Asking again with the same id answers the operation.
-func (s *Service) Install(ctx context.Context, now time.Time, engine *operation.Engine, id, ticket, requestedBy string, start bool) (*operationsv1.Operation, error) {
+// Parameters of installations and updates.
+const (
+	paramTimeLimit = "time_limit" // how long the package's code may take
+	paramFrom      = "from"       // the version that is replaced
+)
+
+// Wish asks for a package file to be installed.
+type Wish struct {
+	ID          string // of the operation
+	Ticket      string // of the upload
+	RequestedBy string
+	// Start has the service started when it is installed. An update leaves it as it was.
+	Start bool
+	// AcceptSigner allows an update by a file that somebody else has signed.
+	AcceptSigner bool
+	// TimeLimit is how long the package's code may take to set itself up; 0: as long as usual.
+	TimeLimit time.Duration
+}
+
+// Install begins the installation of an uploaded file, or the update of the package by it. What the file says it is has
+// been checked when it returns; a file that is refused is discarded. The ticket is used up then: the operation knows the
+// file by its own id, so that no row holds a credential. Asking again with the same id answers the operation.
+func (s *Service) Install(ctx context.Context, now time.Time, engine *operation.Engine, w Wish) (*operationsv1.Operation, error) {
 	s.claims.Lock()
 	defer s.claims.Unlock()
-	if old, err := s.begun(id); err != nil || old != nil {
+	if old, err := s.begun(w.ID); err != nil || old != nil {
 		if err != nil {
 			return nil, err
 		}
-		return engine.Begin(ctx, now, operation.Request{ID: id, Kind: KindInstall, Target: old.GetSpec().GetTarget()})
+		kind := old.GetSpec().GetKind()
+		if kind != KindUpdate {
+			kind = KindInstall
+		}
+		return engine.Begin(ctx, now, operation.Request{ID: w.ID, Kind: kind, Target: old.GetSpec().GetTarget()})
 	}
-	if err := s.artifacts.Claim(ticket, id); err != nil {
+	if err := s.artifacts.Claim(w.Ticket, w.ID); err != nil {
 		return nil, err
 	}
-	art, err := s.artifacts.Inspect(ctx, id)
+	art, err := s.artifacts.Inspect(ctx, w.ID)
 	if err != nil {
-		return nil, s.refused(ticket, id, err)
+		return nil, s.refused(w.Ticket, w.ID, err)
 	}
-	params := map[string]string{"version": art.GetSpec().GetVersion()}
-	if start {
-		params["start"] = "yes"
-	}
-	op, err := engine.Begin(ctx, now, operation.Request{
-		ID: id, Kind: KindInstall, Target: art.GetSpec().GetPackageId(), RequestedBy: requestedBy, Parameters: params,
-		Prepare: func(tx *store.Tx) error { return s.mayInstall(tx, art) },
-	})
+	request, err := s.plan(w, art)
 	if err != nil {
-		return nil, s.refused(ticket, id, err)
+		return nil, s.refused(w.Ticket, w.ID, err)
+	}
+	op, err := engine.Begin(ctx, now, request)
+	if err != nil {
+		return nil, s.refused(w.Ticket, w.ID, err)
 	}
 	return op, nil
+}
+
+// plan decides whether a file is an installation or an update, and holds that decision in the commit that begins it.
+func (s *Service) plan(w Wish, art *packagesv1.Artifact) (operation.Request, error) {
+	pkg := art.GetSpec().GetPackageId()
+	request := operation.Request{
+		ID: w.ID, Kind: KindInstall, Target: pkg, RequestedBy: w.RequestedBy,
+		Parameters: map[string]string{"version": art.GetSpec().GetVersion()},
+		Prepare: func(tx *store.Tx) error {
+			_, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
+			if err == nil && ok {
+				err = fault.New(metav1.Reason_REASON_CONFLICT, "package %q was installed meanwhile", pkg).With("package", pkg)
+			}
+			return err
+		},
+	}
+	if w.TimeLimit > 0 {
+		request.Parameters[paramTimeLimit] = w.TimeLimit.String()
+	}
+	if w.Start {
+		request.Parameters["start"] = "yes"
+	}
+	err := s.store.View(func(tx *store.Tx) error {
+		row, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
+		if err != nil || !ok {
+			return err
+		}
+		delete(request.Parameters, "start")
+		request.Kind, request.Parameters[paramFrom] = KindUpdate, row.GetSpec().GetVersion()
+		return nil
+	})
+	if err != nil || request.Kind == KindInstall {
+		return request, err
+	}
+	version, err := s.data.Version(pkg)
+	if err != nil {
+		return request, err
+	}
+	there, err := s.data.Exists(pkg)
+	if err != nil {
+		return request, err
+	}
+	request.Prepare = func(tx *store.Tx) error { return s.mayUpdate(tx, art, version, there, w.AcceptSigner) }
+	return request, nil
+}
+
+// mayUpdate refuses an update from which the data would not come out whole.
+func (s *Service) mayUpdate(tx *store.Tx, art *packagesv1.Artifact, data string, there, acceptSigner bool) error {
+	pkg := art.GetSpec().GetPackageId()
+	if err := mayReplace(tx, pkg); err != nil {
+		return err
+	}
+	row, err := installed(tx, pkg)
+	if err != nil {
+		return err
+	}
+	have, err := store.Get[*packagesv1.Artifact](tx, row.GetSpec().GetArtifact())
+	if err != nil {
+		return err
+	}
+	// The same content signed by somebody else would take the place of the installed file, which there is a way back to.
+	same := have.GetMeta().GetId() == art.GetMeta().GetId()
+	if have.GetSpec().GetSigner() != art.GetSpec().GetSigner() && (!acceptSigner || same) {
+		return fault.New(metav1.Reason_REASON_PACKAGE_SIGNER_CONFLICT, "cannot replace %s %s by a package file that somebody else has signed", pkg, row.GetSpec().GetVersion()).
+			With("package", pkg).With("installed", have.GetSpec().GetSigner()).With("offered", art.GetSpec().GetSigner())
+	}
+	if !there {
+		return fault.New(metav1.Reason_REASON_PACKAGE_DATA_MISSING, "cannot update %q: its data are not where they were", pkg).With("package", pkg)
+	}
+	_, err = passageOf(data, have, art)
+	return err
 }
 
 // begun is the operation of this id, or nil.
@@ -71,12 +161,12 @@ func (s *Service) begun(id string) (op *operationsv1.Operation, err error) {
 }
 
 // refused discards an upload, or gives it back to its ticket when the same one may be taken later: when what is in the way
-// has ended. It leaves alone what belongs to an operation that was recorded all the same.
+// has ended, or when it is accepted that somebody else has signed it. It leaves alone what belongs to an operation that was recorded all the same.
 func (s *Service) refused(ticket, id string, err error) error {
 	if op, look := s.begun(id); op != nil || look != nil {
 		return errors.Join(err, look)
 	}
-	later := fault.Reason(err) == metav1.Reason_REASON_OPERATION_CONFLICT
+	later := fault.Is(err, metav1.Reason_REASON_OPERATION_CONFLICT) || fault.Is(err, metav1.Reason_REASON_PACKAGE_SIGNER_CONFLICT)
 	switch fault.Info(fault.Reason(err)).GetCode() {
 	case optionsv1.Code_CODE_INTERNAL, optionsv1.Code_CODE_UNAVAILABLE, optionsv1.Code_CODE_CANCELLED, optionsv1.Code_CODE_DEADLINE_EXCEEDED:
 		later = true
@@ -88,30 +178,6 @@ func (s *Service) refused(ticket, id string, err error) error {
 		return errors.Join(err, discard)
 	}
 	return err
-}
-
-// mayInstall refuses another version of an installed package: replacing it would change data that could not be
-// brought back. The same content signed by somebody else is another file too.
-func (s *Service) mayInstall(tx *store.Tx, art *packagesv1.Artifact) error {
-	row, ok, err := store.Lookup[*packagesv1.Package](tx, art.GetSpec().GetPackageId())
-	if err != nil || !ok {
-		return err
-	}
-	have, known, err := store.Lookup[*packagesv1.Artifact](tx, row.GetSpec().GetArtifact())
-	if err != nil {
-		return err
-	}
-	if known && have.GetSpec().GetSigner() != art.GetSpec().GetSigner() {
-		return fault.New(metav1.Reason_REASON_PACKAGE_SIGNER_CONFLICT, "cannot replace %s %s by a package file that somebody else has signed",
-			row.GetMeta().GetId(), row.GetSpec().GetVersion()).
-			With("package", row.GetMeta().GetId()).With("installed", have.GetSpec().GetSigner()).With("offered", art.GetSpec().GetSigner())
-	}
-	if row.GetSpec().GetArtifact() != art.GetMeta().GetId() {
-		return fault.New(metav1.Reason_REASON_PACKAGE_VERSION_CONFLICT, "cannot replace %s %s by another package file (%s, %.12s instead of %.12s): only the same file can be installed again",
-			row.GetMeta().GetId(), row.GetSpec().GetVersion(), art.GetSpec().GetVersion(), art.GetMeta().GetId(), row.GetSpec().GetArtifact()).
-			With("installed", row.GetSpec().GetVersion()).With("offered", art.GetSpec().GetVersion())
-	}
-	return nil
 }
 
 func (s *Service) installDefinition() operation.Definition {
@@ -126,7 +192,11 @@ func (s *Service) installDefinition() operation.Definition {
 				Leaves: "the package file, which no package uses",
 			},
 			{
-				Name: "container", Weight: 60, Timeout: 12 * time.Hour, Do: s.setUp, Undo: s.tearDown,
+				Name: "snapshot", Weight: 5, Timeout: 24 * time.Hour, Do: s.snapshot, Undo: s.restore,
+				Leaves: "the data, which the package may have changed; those from before are a snapshot: 'hearth package snapshots list' tells it",
+			},
+			{
+				Name: "container", Weight: 55, Do: s.setUp, Undo: s.tearDown,
 				Leaves: "the service, half set up, with its container and data: uninstall the package to remove them",
 			},
 			{
@@ -144,28 +214,25 @@ func (s *Service) takeArtifact(ctx context.Context, r *operation.Run) error {
 	return err
 }
 
-// dropArtifact leaves a file alone that a package runs from. The file is found by the operation: Take may have been
-// cut off before its result was remembered.
+// taken is the id of the file that the operation is about.
+func (s *Service) taken(r *operation.Run) (string, error) {
+	return s.artifacts.Taken(r.ID())
+}
+
+// discard forgets the upload.
+func (s *Service) discard(r *operation.Run) error { return s.artifacts.Discard(r.ID()) }
+
+// dropArtifact leaves a file alone that a package runs from, or could go back to. The file is found by the operation:
+// Take may have been cut off before its result was remembered.
 func (s *Service) dropArtifact(ctx context.Context, r *operation.Run) error {
-	id, err := s.artifacts.Taken(r.ID())
+	id, err := s.taken(r)
 	if err != nil {
 		return err
 	}
-	if err := s.artifacts.Discard(r.ID()); err != nil || id == "" {
+	if err := s.discard(r); err != nil {
 		return err
 	}
-	used := false
-	err = s.store.View(func(tx *store.Tx) error {
-		rows, err := store.List[*packagesv1.Package](tx, "")
-		for _, row := range rows {
-			used = used || row.GetSpec().GetArtifact() == id
-		}
-		return err
-	})
-	if err != nil || used {
-		return err
-	}
-	return s.artifacts.Remove(ctx, s.clock(), id)
+	return s.dropFile(ctx, id, "")
 }
 
 // setUp wants a container of the new file and waits until the package's init in it has ended.
@@ -178,95 +245,49 @@ func (s *Service) setUp(ctx context.Context, r *operation.Run) error {
 	if err != nil {
 		return err
 	}
-	id, err := s.artifacts.Taken(r.ID())
+	id, err := s.taken(r)
 	if err != nil {
 		return err
 	}
 	err = r.Commit(ctx, func(tx *store.Tx) error {
+		_, ok, err := store.Lookup[*packagesv1.Package](tx, r.Target())
+		if err != nil || ok {
+			return err // written before a crash
+		}
 		art, err := store.Get[*packagesv1.Artifact](tx, id)
 		if err != nil {
 			return err
 		}
-		row, ok, err := store.Lookup[*packagesv1.Package](tx, r.Target())
-		if err != nil {
-			return err
+		row := &packagesv1.Package{
+			Meta: &metav1.Meta{Id: r.Target()},
+			Spec: &packagesv1.PackageSpec{Desired: packagesv1.PackageSpec_DESIRED_STOPPED, Operation: r.ID(), InitKind: initKind(version)},
 		}
-		if ok && row.GetSpec().GetOperation() == r.ID() {
-			return nil // written before a crash
-		}
-		if !ok {
-			row = &packagesv1.Package{
-				Meta: &metav1.Meta{Id: r.Target()},
-				Spec: &packagesv1.PackageSpec{Desired: packagesv1.PackageSpec_DESIRED_STOPPED},
-			}
-			r.SetMemoIn(tx, memoFresh, "yes")
-		}
+		want(row.Spec, id, art)
 		if hasData {
 			r.SetMemoIn(tx, memoData, "yes")
+			r.SetMemoIn(tx, memoTouched, "yes")
 		}
-		row.Spec.Artifact, row.Spec.Version, row.Spec.Title = id, art.GetSpec().GetVersion(), art.GetSpec().GetTitle()
-		row.Spec.ExitTarget = art.GetSpec().GetVersion()
-		row.Spec.Operation = r.ID()
-		row.Spec.InitKind = packagesv1.PackageSpec_INIT_KIND_INSTALL
-		if version != "" {
-			r.SetMemoIn(tx, memoVersion, version)
-			row.Spec.InitKind = packagesv1.PackageSpec_INIT_KIND_UPDATE
-		}
-		row.Spec.Rebuilds++
 		return store.Put(tx, row)
 	})
 	if err != nil {
 		return err
 	}
-	r.Progress(0, 0, "", "setting up the service")
-	return await(ctx, s.store, r.Target(), func(row *packagesv1.Package) (bool, error) {
-		if row == nil {
-			return false, fault.New(metav1.Reason_REASON_PACKAGE_NOT_FOUND, "package %q vanished while it was being installed", r.Target())
-		}
-		status := row.GetStatus()
-		done := status.GetInitializedArtifact() == id && status.GetObservedRebuilds() >= row.GetSpec().GetRebuilds()
-		return done, failed(row)
-	})
+	return s.awaitInit(ctx, r, id)
 }
 
-// tearDown takes a package off again that was not there before, but not the data an earlier installation left; one that
-// was there is let go as it is, with a new container.
+// tearDown takes the package off again. Data that were there before stay, to be made what they were.
 func (s *Service) tearDown(ctx context.Context, r *operation.Run) error {
-	fresh := r.Memo(memoFresh) == "yes"
+	if err := s.takeDown(ctx, r); err != nil {
+		return err
+	}
 	gone := false
-	err := r.Commit(ctx, func(tx *store.Tx) error {
-		row, ok, err := store.Lookup[*packagesv1.Package](tx, r.Target())
-		if err != nil || !ok {
-			gone = true
-			return err
-		}
-		if row.GetSpec().GetOperation() != r.ID() {
-			gone = true // not written before the failure, or let go already
-			return nil
-		}
-		if fresh {
-			row.Spec.Desired = packagesv1.PackageSpec_DESIRED_ABSENT
-			// Data that were there before go back to the version they had, where the package can do that.
-			row.Spec.ExitTarget, row.Spec.ExitForce = r.Memo(memoVersion), true
-		} else {
-			row.Spec.Operation = ""
-			row.Spec.InitKind = packagesv1.PackageSpec_INIT_KIND_UNSPECIFIED
-			row.Spec.Rebuilds++
-		}
-		return store.Put(tx, row)
+	err := s.store.View(func(tx *store.Tx) error {
+		_, ok, err := store.Lookup[*packagesv1.Package](tx, r.Target())
+		gone = !ok // not written before the failure, or removed already
+		return err
 	})
-	if err != nil || gone || !fresh {
+	if err != nil || gone {
 		return err
-	}
-	if err := awaitAbsent(ctx, s.store, r.Target()); err != nil {
-		return err
-	}
-	// A version that this installation recorded tells of an init that did not come to its end. Where there was one
-	// before, what the package's code made of it tells what the data are.
-	if r.Memo(memoData) == "yes" && r.Memo(memoVersion) == "" {
-		if err := s.data.SetVersion(r.Target(), ""); err != nil {
-			return err
-		}
 	}
 	return s.forgetPackage(ctx, r, r.Memo(memoData) == "yes")
 }
@@ -276,6 +297,9 @@ func (s *Service) finishInstall(ctx context.Context, r *operation.Run) error {
 		row, err := installed(tx, r.Target())
 		if err != nil {
 			return err
+		}
+		if row.GetSpec().GetOperation() != r.ID() {
+			return nil // written before a crash
 		}
 		row.Spec.Operation = ""
 		row.Spec.InitKind = packagesv1.PackageSpec_INIT_KIND_UNSPECIFIED
@@ -287,8 +311,11 @@ func (s *Service) finishInstall(ctx context.Context, r *operation.Run) error {
 	if err != nil {
 		return err
 	}
+	if err := s.dropSnapshots(ctx, r, func(string) bool { return true }); err != nil {
+		return err
+	}
 	if err := s.data.Unkeep(r.Target()); err != nil {
 		return err
 	}
-	return s.artifacts.Discard(r.ID())
+	return s.discard(r)
 }

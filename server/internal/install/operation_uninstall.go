@@ -120,6 +120,9 @@ func (s *Service) remove(ctx context.Context, r *operation.Run) error {
 			return err
 		}
 	}
+	if err := s.dropSnapshots(ctx, r, func(string) bool { return true }); err != nil {
+		return err
+	}
 	r.Progress(0, 0, "", "removing the data")
 	return s.forgetPackage(ctx, r, keep)
 }
@@ -148,7 +151,7 @@ func (s *Service) keepData(r *operation.Run) error {
 func (s *Service) forgetPackage(ctx context.Context, r *operation.Run, keepData bool) error {
 	pkg := r.Target()
 	if !keepData {
-		if err := s.data.Remove(pkg, r.ID()); err != nil {
+		if err := s.data.Remove(ctx, pkg, r.ID()); err != nil {
 			return err
 		}
 	}

@@ -1,16 +1,20 @@
 // Package volume keeps the data of packages: one folder for each volume, with plain owners on disk.
 //
-// A volume is made when its package is installed and lives until the package is uninstalled; no update, restart or
-// new container touches it. Removal first renames, so that a crash leaves either the data or nothing under its name,
-// and Sweep finishes what a crash left. The package does not mount anything.
+// A volume is made when its package is installed and lives until the package is uninstalled; no restart and no new
+// container touches it. Before an update the data are snapshotted, and a swap brings a snapshot back. Removal first
+// renames, so that a crash leaves either the data or nothing under its name, and Sweep finishes what a crash left. The
+// package does not mount anything.
 //
 //	<dir>/<package>/<volume>/       the data, owners as the container sees them
 //	<dir>/<package>/.version        the version of the data, written by the package
 //	<dir>/<package>/.kept           whose data these are and since when, while the package is not installed
-//	<dir>/.trash/<id>/              being removed
+//	<dir>/.snapshots/<package>/<id>/ a snapshot: the data and version as they were, and .snapshot, what it is
+//	<dir>/.partial/…                snapshots being made
+//	<dir>/.trash/…                  being removed
 package volume
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,6 +27,7 @@ import (
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/atomicfile"
+	"github.com/hearthos/hearth/server/internal/host/tree"
 )
 
 // maxVersion bounds the text of a data version; real ones have a few dozen bytes.
@@ -35,8 +40,10 @@ type Keeper struct {
 
 // New returns a keeper over dir, which is made when it is absent.
 func New(dir string) (*Keeper, error) {
-	if err := os.MkdirAll(filepath.Join(dir, ".trash"), 0o700); err != nil {
-		return nil, fmt.Errorf("cannot make the folder for volumes: %w", err)
+	for _, sub := range []string{".trash", ".partial", ".snapshots"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return nil, fmt.Errorf("cannot make the folder for volumes: %w", err)
+		}
 	}
 	return &Keeper{dir: dir}, nil
 }
@@ -48,6 +55,9 @@ func (k *Keeper) Path(pkg ids.Package, vol ids.Volume) string {
 
 // Ensure makes the volumes that do not exist yet, empty and owned by the container's root.
 func (k *Keeper) Ensure(pkg ids.Package, vols []ids.Volume) error {
+	if err := k.makeData(pkg); err != nil {
+		return err
+	}
 	for _, v := range vols {
 		if err := os.MkdirAll(k.Path(pkg, v), 0o755); err != nil {
 			return fmt.Errorf("cannot make volume %q of package %q: %w", v, pkg, err)
@@ -58,18 +68,14 @@ func (k *Keeper) Ensure(pkg ids.Package, vols []ids.Volume) error {
 
 // Exists tells whether the package has volumes on disk.
 func (k *Keeper) Exists(pkg ids.Package) (bool, error) {
-	_, err := os.Lstat(filepath.Join(k.dir, string(pkg)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
+	return there(k.dataPath(pkg))
 }
 
 // Remove removes all volumes of a package and its data version. It is a no-op where there are none. The id names the
 // removal and makes it repeatable.
-func (k *Keeper) Remove(pkg ids.Package, id string) error {
+func (k *Keeper) Remove(ctx context.Context, pkg ids.Package, id string) error {
 	trash := filepath.Join(k.dir, ".trash", id)
-	if err := os.RemoveAll(trash); err != nil { // what an attempt before this one did not finish
+	if err := tree.Remove(ctx, trash); err != nil { // what an attempt before this one did not finish
 		return err
 	}
 	if err := os.Rename(filepath.Join(k.dir, string(pkg)), trash); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -78,34 +84,38 @@ func (k *Keeper) Remove(pkg ids.Package, id string) error {
 	if err := atomicfile.SyncDir(k.dir); err != nil {
 		return err
 	}
-	return os.RemoveAll(trash)
+	return tree.Remove(ctx, trash)
 }
 
-// Sweep removes what a crash left of removals.
-func (k *Keeper) Sweep() error {
-	entries, err := os.ReadDir(filepath.Join(k.dir, ".trash"))
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if err := os.RemoveAll(filepath.Join(k.dir, ".trash", e.Name())); err != nil {
+// Sweep removes what a crash left of removals, and of snapshots that were being made.
+func (k *Keeper) Sweep(ctx context.Context) error {
+	for _, sub := range []string{".trash", ".partial"} {
+		entries, err := os.ReadDir(filepath.Join(k.dir, sub))
+		if err != nil {
 			return err
+		}
+		for _, e := range entries {
+			if err := tree.Remove(ctx, filepath.Join(k.dir, sub, e.Name())); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (k *Keeper) versionPath(pkg ids.Package) string {
-	return filepath.Join(k.dir, string(pkg), ".version")
-}
+const versionName = ".version"
 
-// Version reads the version of a package's data, "" where there is none.
-func (k *Keeper) Version(pkg ids.Package) (string, error) {
-	raw, err := os.ReadFile(k.versionPath(pkg))
+func readVersion(dir string) (string, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, versionName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
 	return strings.TrimSpace(string(raw)), err
+}
+
+// Version reads the version of a package's data, "" where there is none.
+func (k *Keeper) Version(pkg ids.Package) (string, error) {
+	return readVersion(k.dataPath(pkg))
 }
 
 // SetVersion records the version of a package's data; "" deletes the record. The file is replaced whole or not at all.
@@ -113,14 +123,14 @@ func (k *Keeper) SetVersion(pkg ids.Package, version string) error {
 	if len(version) > maxVersion {
 		return fault.New(metav1.Reason_REASON_EFFECT_INVALID, "cannot record a data version of %d bytes: at most %d are allowed", len(version), maxVersion)
 	}
-	path := k.versionPath(pkg)
+	path := filepath.Join(k.dataPath(pkg), versionName)
 	if version == "" {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := k.makeData(pkg); err != nil {
 		return err
 	}
 	return atomicfile.Write(path, []byte(version), 0o600)

@@ -43,7 +43,7 @@ func there(t *testing.T, dir string) string {
 			t.Fatal(err)
 		}
 		for _, e := range entries {
-			if e.Name() != ".trash" {
+			if !strings.HasPrefix(e.Name(), ".") {
 				names = append(names, e.Name())
 			}
 		}
@@ -79,7 +79,7 @@ func TestRemoveTakesOnePackageAndMayBeRepeated(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := k.Remove(pkg, "first"); err != nil {
+		if err := k.Remove(t.Context(), pkg, "first"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -100,7 +100,7 @@ func TestRemoveFinishesWhatACrashLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	ensure(t, k, pkg)
-	if err := k.Remove(pkg, "first"); err != nil {
+	if err := k.Remove(t.Context(), pkg, "first"); err != nil {
 		t.Fatal(err)
 	}
 	if got := there(t, dir); got != "" {
@@ -110,7 +110,7 @@ func TestRemoveFinishesWhatACrashLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	ensure(t, k, "other")
-	if err := k.Sweep(); err != nil {
+	if err := k.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := there(t, dir); got != "other" {

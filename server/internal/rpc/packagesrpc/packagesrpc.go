@@ -69,7 +69,10 @@ func (s *Server) GetPackage(_ context.Context, req *packagesv1.GetPackageRequest
 		if resp.HealthChecks, err = store.List[*packagesv1.HealthCheck](tx, req.GetId()); err != nil {
 			return err
 		}
-		resp.Dependencies, err = store.List[*packagesv1.Dependency](tx, req.GetId())
+		if resp.Dependencies, err = store.List[*packagesv1.Dependency](tx, req.GetId()); err != nil {
+			return err
+		}
+		resp.Snapshots, err = store.List[*packagesv1.Snapshot](tx, req.GetId())
 		return err
 	})
 	return resp, err
@@ -90,7 +93,10 @@ func (s *Server) InstallPackage(ctx context.Context, req *packagesv1.InstallPack
 	if err != nil {
 		return nil, err
 	}
-	op, err := s.install.Install(ctx, s.clock(), s.engine, id, req.GetTicket(), rpc.Caller(ctx), req.GetStart())
+	op, err := s.install.Install(ctx, s.clock(), s.engine, install.Wish{
+		ID: id, Ticket: req.GetTicket(), RequestedBy: rpc.Caller(ctx),
+		Start: req.GetStart(), AcceptSigner: req.GetAcceptSigner(), TimeLimit: req.GetTimeLimit().AsDuration(),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -149,6 +155,49 @@ func (s *Server) DeletePackageData(ctx context.Context, req *packagesv1.DeletePa
 		return nil, err
 	}
 	return &packagesv1.DeletePackageDataResponse{Operation: op}, nil
+}
+
+// RollbackPackage implements PackageServiceServer.
+func (s *Server) RollbackPackage(ctx context.Context, req *packagesv1.RollbackPackageRequest) (*packagesv1.RollbackPackageResponse, error) {
+	id, err := rpc.OperationID(s.clock(), req.GetRequestId())
+	if err != nil {
+		return nil, err
+	}
+	op, err := s.install.Rollback(ctx, s.clock(), s.engine, id, req.GetId(), rpc.Caller(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return &packagesv1.RollbackPackageResponse{Operation: op}, nil
+}
+
+// ListSnapshots implements PackageServiceServer.
+func (s *Server) ListSnapshots(_ context.Context, req *packagesv1.ListSnapshotsRequest) (*packagesv1.ListSnapshotsResponse, error) {
+	resp := &packagesv1.ListSnapshotsResponse{}
+	err := s.store.View(func(tx *store.Tx) error {
+		_, ok, err := store.Lookup[*packagesv1.Package](tx, req.GetId())
+		if err == nil && !ok {
+			err = fault.New(metav1.Reason_REASON_PACKAGE_NOT_FOUND, "no package %q is installed", req.GetId()).With("package", req.GetId())
+		}
+		if err != nil {
+			return err
+		}
+		resp.Snapshots, err = store.List[*packagesv1.Snapshot](tx, req.GetId())
+		return err
+	})
+	return resp, err
+}
+
+// DeleteSnapshot implements PackageServiceServer.
+func (s *Server) DeleteSnapshot(ctx context.Context, req *packagesv1.DeleteSnapshotRequest) (*packagesv1.DeleteSnapshotResponse, error) {
+	id, err := rpc.OperationID(s.clock(), "")
+	if err != nil {
+		return nil, err
+	}
+	op, err := s.install.DeleteSnapshot(ctx, s.clock(), s.engine, id, req.GetId(), req.GetSnapshot(), rpc.Caller(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return &packagesv1.DeleteSnapshotResponse{Operation: op}, nil
 }
 
 // StartPackage implements PackageServiceServer.

@@ -84,7 +84,7 @@ const (
 	Reason_REASON_PACKAGE_ARCHITECTURE Reason = 37
 	// The package needs a newer system than this one.
 	Reason_REASON_PACKAGE_OS_TOO_NEW Reason = 38
-	// Another version is installed and cannot be replaced by this one.
+	// The data of the installed version cannot be brought to this one.
 	Reason_REASON_PACKAGE_VERSION_CONFLICT Reason = 39
 	// The package is not in a state in which this can be done.
 	Reason_REASON_PACKAGE_STATE Reason = 40
@@ -214,6 +214,14 @@ const (
 	Reason_REASON_PROGRAM_MISSING Reason = 223
 	// The folder is no package project that can be packed.
 	Reason_REASON_PROJECT_INVALID Reason = 224
+	// The data are written to, so they cannot be snapshotted.
+	Reason_REASON_SNAPSHOT_BUSY Reason = 250
+	// There is no such snapshot.
+	Reason_REASON_SNAPSHOT_NOT_FOUND Reason = 251
+	// There is nothing to which the package could be rolled back.
+	Reason_REASON_PACKAGE_NO_PREVIOUS Reason = 252
+	// The data of an installed package are not where they were.
+	Reason_REASON_PACKAGE_DATA_MISSING Reason = 253
 )
 
 // Enum value maps for Reason.
@@ -312,6 +320,10 @@ var (
 		222: "REASON_IMAGE_SOURCE_NOT_FOUND",
 		223: "REASON_PROGRAM_MISSING",
 		224: "REASON_PROJECT_INVALID",
+		250: "REASON_SNAPSHOT_BUSY",
+		251: "REASON_SNAPSHOT_NOT_FOUND",
+		252: "REASON_PACKAGE_NO_PREVIOUS",
+		253: "REASON_PACKAGE_DATA_MISSING",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -407,6 +419,10 @@ var (
 		"REASON_IMAGE_SOURCE_NOT_FOUND":   222,
 		"REASON_PROGRAM_MISSING":          223,
 		"REASON_PROJECT_INVALID":          224,
+		"REASON_SNAPSHOT_BUSY":            250,
+		"REASON_SNAPSHOT_NOT_FOUND":       251,
+		"REASON_PACKAGE_NO_PREVIOUS":      252,
+		"REASON_PACKAGE_DATA_MISSING":     253,
 	}
 )
 
@@ -593,7 +609,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xe9A\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xffE\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -624,8 +640,8 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x19REASON_PACKAGE_FILE_LIMIT\x10#\x1a7\x8a\x80\x193\b\b\x1a/Ask the publisher for a file within the limits.\x12c\n" +
 	"\x1bREASON_PACKAGE_FILE_INVALID\x10$\x1aB\x8a\x80\x19>\b\x03\x1a:Tell the publisher; the message names the member at fault.\x12V\n" +
 	"\x1bREASON_PACKAGE_ARCHITECTURE\x10%\x1a5\x8a\x80\x191\b\t\x1a-Use a file made for this machine's processor.\x12]\n" +
-	"\x19REASON_PACKAGE_OS_TOO_NEW\x10&\x1a>\x8a\x80\x19:\b\t\x1a6Update Hearth, or use an older version of the package.\x12O\n" +
-	"\x1fREASON_PACKAGE_VERSION_CONFLICT\x10'\x1a*\x8a\x80\x19&\b\t\x1a\"Uninstall the other version first.\x12n\n" +
+	"\x19REASON_PACKAGE_OS_TOO_NEW\x10&\x1a>\x8a\x80\x19:\b\t\x1a6Update Hearth, or use an older version of the package.\x12\x92\x01\n" +
+	"\x1fREASON_PACKAGE_VERSION_CONFLICT\x10'\x1am\x8a\x80\x19i\b\t\x1aeGo back with 'hearth package rollback', install a version in between, or uninstall the package first.\x12n\n" +
 	"\x14REASON_PACKAGE_STATE\x10(\x1aT\x8a\x80\x19P\b\t\x10\x01\x1aJSee with GetPackage what it is doing; the message says what to do instead.\x12;\n" +
 	"\x1aREASON_OPERATION_NOT_FOUND\x102\x1a\x1b\x8a\x80\x19\x17\b\x05\x1a\x13See ListOperations.\x12d\n" +
 	"\x19REASON_OPERATION_CONFLICT\x103\x1aE\x8a\x80\x19A\b\n" +
@@ -691,7 +707,11 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x16REASON_IMAGE_TOO_LARGE\x10\xdd\x01\x1aL\x8a\x80\x19H\b\b\x1aDMake the image smaller; the message names what there is too much of.\x12r\n" +
 	"\x1dREASON_IMAGE_SOURCE_NOT_FOUND\x10\xde\x01\x1aN\x8a\x80\x19J\b\x05\x1aFName another source with --image, or another architecture with --arch.\x12_\n" +
 	"\x16REASON_PROGRAM_MISSING\x10\xdf\x01\x1aB\x8a\x80\x19>\b\t\x1a:Install the program that the message names, and try again.\x12z\n" +
-	"\x16REASON_PROJECT_INVALID\x10\xe0\x01\x1a]\x8a\x80\x19Y\b\x03\x1aUCorrect what the message names; 'hearth s9pk pack --help' lists what a project holds.B\xb7\x01\n" +
+	"\x16REASON_PROJECT_INVALID\x10\xe0\x01\x1a]\x8a\x80\x19Y\b\x03\x1aUCorrect what the message names; 'hearth s9pk pack --help' lists what a project holds.\x12Z\n" +
+	"\x14REASON_SNAPSHOT_BUSY\x10\xfa\x01\x1a?\x8a\x80\x19;\b\t\x10\x01\x1a5Stop the services that use these data, and try again.\x12`\n" +
+	"\x19REASON_SNAPSHOT_NOT_FOUND\x10\xfb\x01\x1a@\x8a\x80\x19<\b\x05\x1a8List the snapshots with 'hearth package snapshots list'.\x12\x87\x01\n" +
+	"\x1aREASON_PACKAGE_NO_PREVIOUS\x10\xfc\x01\x1af\x8a\x80\x19b\b\t\x1a^Install a file of the version you want; an update keeps the version before it, until the next.\x12\x87\x01\n" +
+	"\x1bREASON_PACKAGE_DATA_MISSING\x10\xfd\x01\x1ae\x8a\x80\x19a\b\t\x1a]Bring the data back to the server's state folder before anything else is done to the package.B\xb7\x01\n" +
 	"\x12com.hearth.meta.v1B\n" +
 	"FaultProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/meta/v1;metav1\xa2\x02\x03HMX\xaa\x02\x0eHearth.Meta.V1\xca\x02\x0eHearth\\Meta\\V1\xe2\x02\x1aHearth\\Meta\\V1\\GPBMetadata\xea\x02\x10Hearth::Meta::V1b\x06proto3"
 

@@ -13,6 +13,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -192,7 +193,9 @@ type GetPackageResponse struct {
 	// The newest results of its health checks.
 	HealthChecks []*HealthCheck `protobuf:"bytes,3,rep,name=health_checks,json=healthChecks,proto3" json:"health_checks,omitempty"`
 	// What it needs of other packages.
-	Dependencies  []*Dependency `protobuf:"bytes,4,rep,name=dependencies,proto3" json:"dependencies,omitempty"`
+	Dependencies []*Dependency `protobuf:"bytes,4,rep,name=dependencies,proto3" json:"dependencies,omitempty"`
+	// To what it can be rolled back.
+	Snapshots     []*Snapshot `protobuf:"bytes,5,rep,name=snapshots,proto3" json:"snapshots,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -251,6 +254,13 @@ func (x *GetPackageResponse) GetHealthChecks() []*HealthCheck {
 func (x *GetPackageResponse) GetDependencies() []*Dependency {
 	if x != nil {
 		return x.Dependencies
+	}
+	return nil
+}
+
+func (x *GetPackageResponse) GetSnapshots() []*Snapshot {
+	if x != nil {
+		return x.Snapshots
 	}
 	return nil
 }
@@ -364,7 +374,12 @@ type InstallPackageRequest struct {
 	// Whether to start the service when it is installed.
 	Start bool `protobuf:"varint,2,opt,name=start,proto3" json:"start,omitempty"`
 	// A ULID made by the caller: a second request with it answers with the first one's operation.
-	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Update the package although somebody else has signed the file.
+	AcceptSigner bool `protobuf:"varint,4,opt,name=accept_signer,json=acceptSigner,proto3" json:"accept_signer,omitempty"`
+	// How long the package's own code may take to set itself up, migrations included; not given: 12 hours. What takes
+	// longer has failed.
+	TimeLimit     *durationpb.Duration `protobuf:"bytes,5,opt,name=time_limit,json=timeLimit,proto3" json:"time_limit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -418,6 +433,20 @@ func (x *InstallPackageRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *InstallPackageRequest) GetAcceptSigner() bool {
+	if x != nil {
+		return x.AcceptSigner
+	}
+	return false
+}
+
+func (x *InstallPackageRequest) GetTimeLimit() *durationpb.Duration {
+	if x != nil {
+		return x.TimeLimit
+	}
+	return nil
 }
 
 // InstallPackageResponse holds the operation.
@@ -869,6 +898,300 @@ func (x *DeletePackageDataResponse) GetOperation() *v1.Operation {
 	return nil
 }
 
+// RollbackPackageRequest names a package.
+type RollbackPackageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// A ULID made by the caller: a second request with it answers with the first one's operation.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackPackageRequest) Reset() {
+	*x = RollbackPackageRequest{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackPackageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackPackageRequest) ProtoMessage() {}
+
+func (x *RollbackPackageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackPackageRequest.ProtoReflect.Descriptor instead.
+func (*RollbackPackageRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *RollbackPackageRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RollbackPackageRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// RollbackPackageResponse holds the operation.
+type RollbackPackageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operation.
+	Operation     *v1.Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackPackageResponse) Reset() {
+	*x = RollbackPackageResponse{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackPackageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackPackageResponse) ProtoMessage() {}
+
+func (x *RollbackPackageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackPackageResponse.ProtoReflect.Descriptor instead.
+func (*RollbackPackageResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RollbackPackageResponse) GetOperation() *v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
+}
+
+// ListSnapshotsRequest names a package.
+type ListSnapshotsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the package.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSnapshotsRequest) Reset() {
+	*x = ListSnapshotsRequest{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSnapshotsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSnapshotsRequest) ProtoMessage() {}
+
+func (x *ListSnapshotsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSnapshotsRequest.ProtoReflect.Descriptor instead.
+func (*ListSnapshotsRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ListSnapshotsRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// ListSnapshotsResponse holds the snapshots of a package, of which there are never more than a few.
+type ListSnapshotsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The snapshots, oldest first.
+	Snapshots     []*Snapshot `protobuf:"bytes,1,rep,name=snapshots,proto3" json:"snapshots,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSnapshotsResponse) Reset() {
+	*x = ListSnapshotsResponse{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSnapshotsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSnapshotsResponse) ProtoMessage() {}
+
+func (x *ListSnapshotsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSnapshotsResponse.ProtoReflect.Descriptor instead.
+func (*ListSnapshotsResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ListSnapshotsResponse) GetSnapshots() []*Snapshot {
+	if x != nil {
+		return x.Snapshots
+	}
+	return nil
+}
+
+// DeleteSnapshotRequest names a snapshot.
+type DeleteSnapshotRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the package.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The snapshot's own id, without the package's.
+	Snapshot      string `protobuf:"bytes,2,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteSnapshotRequest) Reset() {
+	*x = DeleteSnapshotRequest{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteSnapshotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteSnapshotRequest) ProtoMessage() {}
+
+func (x *DeleteSnapshotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteSnapshotRequest.ProtoReflect.Descriptor instead.
+func (*DeleteSnapshotRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *DeleteSnapshotRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeleteSnapshotRequest) GetSnapshot() string {
+	if x != nil {
+		return x.Snapshot
+	}
+	return ""
+}
+
+// DeleteSnapshotResponse holds the operation.
+type DeleteSnapshotResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operation.
+	Operation     *v1.Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteSnapshotResponse) Reset() {
+	*x = DeleteSnapshotResponse{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteSnapshotResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteSnapshotResponse) ProtoMessage() {}
+
+func (x *DeleteSnapshotResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteSnapshotResponse.ProtoReflect.Descriptor instead.
+func (*DeleteSnapshotResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *DeleteSnapshotResponse) GetOperation() *v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
+}
+
 // StartPackageRequest names a package.
 type StartPackageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -880,7 +1203,7 @@ type StartPackageRequest struct {
 
 func (x *StartPackageRequest) Reset() {
 	*x = StartPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[15]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -892,7 +1215,7 @@ func (x *StartPackageRequest) String() string {
 func (*StartPackageRequest) ProtoMessage() {}
 
 func (x *StartPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[15]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -905,7 +1228,7 @@ func (x *StartPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartPackageRequest.ProtoReflect.Descriptor instead.
 func (*StartPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{15}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *StartPackageRequest) GetId() string {
@@ -926,7 +1249,7 @@ type StartPackageResponse struct {
 
 func (x *StartPackageResponse) Reset() {
 	*x = StartPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[16]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -938,7 +1261,7 @@ func (x *StartPackageResponse) String() string {
 func (*StartPackageResponse) ProtoMessage() {}
 
 func (x *StartPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[16]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -951,7 +1274,7 @@ func (x *StartPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartPackageResponse.ProtoReflect.Descriptor instead.
 func (*StartPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{16}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *StartPackageResponse) GetPackage() *Package {
@@ -972,7 +1295,7 @@ type StopPackageRequest struct {
 
 func (x *StopPackageRequest) Reset() {
 	*x = StopPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1307,7 @@ func (x *StopPackageRequest) String() string {
 func (*StopPackageRequest) ProtoMessage() {}
 
 func (x *StopPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -997,7 +1320,7 @@ func (x *StopPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopPackageRequest.ProtoReflect.Descriptor instead.
 func (*StopPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{17}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *StopPackageRequest) GetId() string {
@@ -1018,7 +1341,7 @@ type StopPackageResponse struct {
 
 func (x *StopPackageResponse) Reset() {
 	*x = StopPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1030,7 +1353,7 @@ func (x *StopPackageResponse) String() string {
 func (*StopPackageResponse) ProtoMessage() {}
 
 func (x *StopPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1043,7 +1366,7 @@ func (x *StopPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopPackageResponse.ProtoReflect.Descriptor instead.
 func (*StopPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{18}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *StopPackageResponse) GetPackage() *Package {
@@ -1064,7 +1387,7 @@ type RestartPackageRequest struct {
 
 func (x *RestartPackageRequest) Reset() {
 	*x = RestartPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1076,7 +1399,7 @@ func (x *RestartPackageRequest) String() string {
 func (*RestartPackageRequest) ProtoMessage() {}
 
 func (x *RestartPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1089,7 +1412,7 @@ func (x *RestartPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartPackageRequest.ProtoReflect.Descriptor instead.
 func (*RestartPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{19}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RestartPackageRequest) GetId() string {
@@ -1110,7 +1433,7 @@ type RestartPackageResponse struct {
 
 func (x *RestartPackageResponse) Reset() {
 	*x = RestartPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1122,7 +1445,7 @@ func (x *RestartPackageResponse) String() string {
 func (*RestartPackageResponse) ProtoMessage() {}
 
 func (x *RestartPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1135,7 +1458,7 @@ func (x *RestartPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartPackageResponse.ProtoReflect.Descriptor instead.
 func (*RestartPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{20}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RestartPackageResponse) GetPackage() *Package {
@@ -1149,7 +1472,7 @@ var File_hearth_packages_v1_packages_proto protoreflect.FileDescriptor
 
 const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\n" +
-	"!hearth/packages/v1/packages.proto\x12\x12hearth.packages.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\"g\n" +
+	"!hearth/packages/v1/packages.proto\x12\x12hearth.packages.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\"g\n" +
 	"\x13ListPackagesRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
@@ -1159,22 +1482,27 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\bpackages\x18\x01 \x03(\v2\x1b.hearth.packages.v1.PackageR\bpackages\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"2\n" +
 	"\x11GetPackageRequest\x12\x1d\n" +
-	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"\x8f\x02\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"\xcb\x02\n" +
 	"\x12GetPackageResponse\x125\n" +
 	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage\x128\n" +
 	"\bartifact\x18\x02 \x01(\v2\x1c.hearth.packages.v1.ArtifactR\bartifact\x12D\n" +
 	"\rhealth_checks\x18\x03 \x03(\v2\x1f.hearth.packages.v1.HealthCheckR\fhealthChecks\x12B\n" +
-	"\fdependencies\x18\x04 \x03(\v2\x1e.hearth.packages.v1.DependencyR\fdependencies\"2\n" +
+	"\fdependencies\x18\x04 \x03(\v2\x1e.hearth.packages.v1.DependencyR\fdependencies\x12:\n" +
+	"\tsnapshots\x18\x05 \x03(\v2\x1c.hearth.packages.v1.SnapshotR\tsnapshots\"2\n" +
 	"\x13CreateUploadRequest\x12\x1b\n" +
 	"\x04size\x18\x01 \x01(\x04B\a\xbaH\x042\x02 \x00R\x04size\"N\n" +
 	"\x14CreateUploadResponse\x12\x1c\n" +
 	"\x06ticket\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x06ticket\x12\x18\n" +
-	"\x04path\x18\x02 \x01(\tB\x04\xa8\x86\x19\x01R\x04path\"|\n" +
+	"\x04path\x18\x02 \x01(\tB\x04\xa8\x86\x19\x01R\x04path\"\xed\x01\n" +
 	"\x15InstallPackageRequest\x12%\n" +
 	"\x06ticket\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18@\xa8\x86\x19\x01R\x06ticket\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\bR\x05start\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x1aR\trequestId\"W\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x1aR\trequestId\x12#\n" +
+	"\raccept_signer\x18\x04 \x01(\bR\facceptSigner\x12J\n" +
+	"\n" +
+	"time_limit\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
+	"\"\x04\b\x80\xf5$2\x02\b\x01R\ttimeLimit\"W\n" +
 	"\x16InstallPackageResponse\x12=\n" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"k\n" +
 	"\x17UninstallPackageRequest\x12\x1d\n" +
@@ -1200,6 +1528,21 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\x18DeletePackageDataRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"Z\n" +
 	"\x19DeletePackageDataResponse\x12=\n" +
+	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"_\n" +
+	"\x16RollbackPackageRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\x12&\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18\x1aR\trequestId\"X\n" +
+	"\x17RollbackPackageResponse\x12=\n" +
+	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"5\n" +
+	"\x14ListSnapshotsRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"S\n" +
+	"\x15ListSnapshotsResponse\x12:\n" +
+	"\tsnapshots\x18\x01 \x03(\v2\x1c.hearth.packages.v1.SnapshotR\tsnapshots\"]\n" +
+	"\x15DeleteSnapshotRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\x12%\n" +
+	"\bsnapshot\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bsnapshot\"W\n" +
+	"\x16DeleteSnapshotResponse\x12=\n" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"4\n" +
 	"\x13StartPackageRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"M\n" +
@@ -1212,7 +1555,7 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\x15RestartPackageRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"O\n" +
 	"\x16RestartPackageResponse\x125\n" +
-	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage2\xd4\f\n" +
+	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage2\xaf\x10\n" +
 	"\x0ePackageService\x12\x98\x01\n" +
 	"\fListPackages\x12'.hearth.packages.v1.ListPackagesRequest\x1a(.hearth.packages.v1.ListPackagesResponse\"5\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\fpackage.list\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/packages\x90\x02\x01\x12\x83\x01\n" +
 	"\n" +
@@ -1221,7 +1564,10 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\x0eInstallPackage\x12).hearth.packages.v1.InstallPackageRequest\x1a*.hearth.packages.v1.InstallPackageResponse\"<\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x0fpackage.install\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/api/v1/packages:install\x12\xb4\x01\n" +
 	"\x10UninstallPackage\x12+.hearth.packages.v1.UninstallPackageRequest\x1a,.hearth.packages.v1.UninstallPackageResponse\"E\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x11package.uninstall\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/api/v1/packages/{id}:uninstall\x12\x90\x01\n" +
 	"\x0fListPackageData\x12*.hearth.packages.v1.ListPackageDataRequest\x1a+.hearth.packages.v1.ListPackageDataResponse\"$\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/packageData\x90\x02\x01\x12\x98\x01\n" +
-	"\x11DeletePackageData\x12,.hearth.packages.v1.DeletePackageDataRequest\x1a-.hearth.packages.v1.DeletePackageDataResponse\"&\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x1a*\x18/api/v1/packageData/{id}\x12\xa0\x01\n" +
+	"\x11DeletePackageData\x12,.hearth.packages.v1.DeletePackageDataRequest\x1a-.hearth.packages.v1.DeletePackageDataResponse\"&\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x1a*\x18/api/v1/packageData/{id}\x12\x9b\x01\n" +
+	"\x0fRollbackPackage\x12*.hearth.packages.v1.RollbackPackageRequest\x1a+.hearth.packages.v1.RollbackPackageResponse\"/\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/v1/packages/{id}:rollback\x12\x96\x01\n" +
+	"\rListSnapshots\x12(.hearth.packages.v1.ListSnapshotsRequest\x1a).hearth.packages.v1.ListSnapshotsResponse\"0\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02!\x12\x1f/api/v1/packages/{id}/snapshots\x90\x02\x01\x12\xa1\x01\n" +
+	"\x0eDeleteSnapshot\x12).hearth.packages.v1.DeleteSnapshotRequest\x1a*.hearth.packages.v1.DeleteSnapshotResponse\"8\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02,**/api/v1/packages/{id}/snapshots/{snapshot}\x12\xa0\x01\n" +
 	"\fStartPackage\x12'.hearth.packages.v1.StartPackageRequest\x1a(.hearth.packages.v1.StartPackageResponse\"=\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\rpackage.start\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/api/v1/packages/{id}:start\x12\x9b\x01\n" +
 	"\vStopPackage\x12&.hearth.packages.v1.StopPackageRequest\x1a'.hearth.packages.v1.StopPackageResponse\";\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\fpackage.stop\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/api/v1/packages/{id}:stop\x12\xaa\x01\n" +
 	"\x0eRestartPackage\x12).hearth.packages.v1.RestartPackageRequest\x1a*.hearth.packages.v1.RestartPackageResponse\"A\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x0fpackage.restart\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/api/v1/packages/{id}:restartB\xd6\x01\n" +
@@ -1239,7 +1585,7 @@ func file_hearth_packages_v1_packages_proto_rawDescGZIP() []byte {
 	return file_hearth_packages_v1_packages_proto_rawDescData
 }
 
-var file_hearth_packages_v1_packages_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_hearth_packages_v1_packages_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_hearth_packages_v1_packages_proto_goTypes = []any{
 	(*ListPackagesRequest)(nil),       // 0: hearth.packages.v1.ListPackagesRequest
 	(*ListPackagesResponse)(nil),      // 1: hearth.packages.v1.ListPackagesResponse
@@ -1256,58 +1602,77 @@ var file_hearth_packages_v1_packages_proto_goTypes = []any{
 	(*ListPackageDataResponse)(nil),   // 12: hearth.packages.v1.ListPackageDataResponse
 	(*DeletePackageDataRequest)(nil),  // 13: hearth.packages.v1.DeletePackageDataRequest
 	(*DeletePackageDataResponse)(nil), // 14: hearth.packages.v1.DeletePackageDataResponse
-	(*StartPackageRequest)(nil),       // 15: hearth.packages.v1.StartPackageRequest
-	(*StartPackageResponse)(nil),      // 16: hearth.packages.v1.StartPackageResponse
-	(*StopPackageRequest)(nil),        // 17: hearth.packages.v1.StopPackageRequest
-	(*StopPackageResponse)(nil),       // 18: hearth.packages.v1.StopPackageResponse
-	(*RestartPackageRequest)(nil),     // 19: hearth.packages.v1.RestartPackageRequest
-	(*RestartPackageResponse)(nil),    // 20: hearth.packages.v1.RestartPackageResponse
-	(*Package)(nil),                   // 21: hearth.packages.v1.Package
-	(*Artifact)(nil),                  // 22: hearth.packages.v1.Artifact
-	(*HealthCheck)(nil),               // 23: hearth.packages.v1.HealthCheck
-	(*Dependency)(nil),                // 24: hearth.packages.v1.Dependency
-	(*v1.Operation)(nil),              // 25: hearth.operations.v1.Operation
-	(*timestamppb.Timestamp)(nil),     // 26: google.protobuf.Timestamp
+	(*RollbackPackageRequest)(nil),    // 15: hearth.packages.v1.RollbackPackageRequest
+	(*RollbackPackageResponse)(nil),   // 16: hearth.packages.v1.RollbackPackageResponse
+	(*ListSnapshotsRequest)(nil),      // 17: hearth.packages.v1.ListSnapshotsRequest
+	(*ListSnapshotsResponse)(nil),     // 18: hearth.packages.v1.ListSnapshotsResponse
+	(*DeleteSnapshotRequest)(nil),     // 19: hearth.packages.v1.DeleteSnapshotRequest
+	(*DeleteSnapshotResponse)(nil),    // 20: hearth.packages.v1.DeleteSnapshotResponse
+	(*StartPackageRequest)(nil),       // 21: hearth.packages.v1.StartPackageRequest
+	(*StartPackageResponse)(nil),      // 22: hearth.packages.v1.StartPackageResponse
+	(*StopPackageRequest)(nil),        // 23: hearth.packages.v1.StopPackageRequest
+	(*StopPackageResponse)(nil),       // 24: hearth.packages.v1.StopPackageResponse
+	(*RestartPackageRequest)(nil),     // 25: hearth.packages.v1.RestartPackageRequest
+	(*RestartPackageResponse)(nil),    // 26: hearth.packages.v1.RestartPackageResponse
+	(*Package)(nil),                   // 27: hearth.packages.v1.Package
+	(*Artifact)(nil),                  // 28: hearth.packages.v1.Artifact
+	(*HealthCheck)(nil),               // 29: hearth.packages.v1.HealthCheck
+	(*Dependency)(nil),                // 30: hearth.packages.v1.Dependency
+	(*Snapshot)(nil),                  // 31: hearth.packages.v1.Snapshot
+	(*durationpb.Duration)(nil),       // 32: google.protobuf.Duration
+	(*v1.Operation)(nil),              // 33: hearth.operations.v1.Operation
+	(*timestamppb.Timestamp)(nil),     // 34: google.protobuf.Timestamp
 }
 var file_hearth_packages_v1_packages_proto_depIdxs = []int32{
-	21, // 0: hearth.packages.v1.ListPackagesResponse.packages:type_name -> hearth.packages.v1.Package
-	21, // 1: hearth.packages.v1.GetPackageResponse.package:type_name -> hearth.packages.v1.Package
-	22, // 2: hearth.packages.v1.GetPackageResponse.artifact:type_name -> hearth.packages.v1.Artifact
-	23, // 3: hearth.packages.v1.GetPackageResponse.health_checks:type_name -> hearth.packages.v1.HealthCheck
-	24, // 4: hearth.packages.v1.GetPackageResponse.dependencies:type_name -> hearth.packages.v1.Dependency
-	25, // 5: hearth.packages.v1.InstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	25, // 6: hearth.packages.v1.UninstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	26, // 7: hearth.packages.v1.PackageData.since:type_name -> google.protobuf.Timestamp
-	10, // 8: hearth.packages.v1.ListPackageDataResponse.data:type_name -> hearth.packages.v1.PackageData
-	25, // 9: hearth.packages.v1.DeletePackageDataResponse.operation:type_name -> hearth.operations.v1.Operation
-	21, // 10: hearth.packages.v1.StartPackageResponse.package:type_name -> hearth.packages.v1.Package
-	21, // 11: hearth.packages.v1.StopPackageResponse.package:type_name -> hearth.packages.v1.Package
-	21, // 12: hearth.packages.v1.RestartPackageResponse.package:type_name -> hearth.packages.v1.Package
-	0,  // 13: hearth.packages.v1.PackageService.ListPackages:input_type -> hearth.packages.v1.ListPackagesRequest
-	2,  // 14: hearth.packages.v1.PackageService.GetPackage:input_type -> hearth.packages.v1.GetPackageRequest
-	4,  // 15: hearth.packages.v1.PackageService.CreateUpload:input_type -> hearth.packages.v1.CreateUploadRequest
-	6,  // 16: hearth.packages.v1.PackageService.InstallPackage:input_type -> hearth.packages.v1.InstallPackageRequest
-	8,  // 17: hearth.packages.v1.PackageService.UninstallPackage:input_type -> hearth.packages.v1.UninstallPackageRequest
-	11, // 18: hearth.packages.v1.PackageService.ListPackageData:input_type -> hearth.packages.v1.ListPackageDataRequest
-	13, // 19: hearth.packages.v1.PackageService.DeletePackageData:input_type -> hearth.packages.v1.DeletePackageDataRequest
-	15, // 20: hearth.packages.v1.PackageService.StartPackage:input_type -> hearth.packages.v1.StartPackageRequest
-	17, // 21: hearth.packages.v1.PackageService.StopPackage:input_type -> hearth.packages.v1.StopPackageRequest
-	19, // 22: hearth.packages.v1.PackageService.RestartPackage:input_type -> hearth.packages.v1.RestartPackageRequest
-	1,  // 23: hearth.packages.v1.PackageService.ListPackages:output_type -> hearth.packages.v1.ListPackagesResponse
-	3,  // 24: hearth.packages.v1.PackageService.GetPackage:output_type -> hearth.packages.v1.GetPackageResponse
-	5,  // 25: hearth.packages.v1.PackageService.CreateUpload:output_type -> hearth.packages.v1.CreateUploadResponse
-	7,  // 26: hearth.packages.v1.PackageService.InstallPackage:output_type -> hearth.packages.v1.InstallPackageResponse
-	9,  // 27: hearth.packages.v1.PackageService.UninstallPackage:output_type -> hearth.packages.v1.UninstallPackageResponse
-	12, // 28: hearth.packages.v1.PackageService.ListPackageData:output_type -> hearth.packages.v1.ListPackageDataResponse
-	14, // 29: hearth.packages.v1.PackageService.DeletePackageData:output_type -> hearth.packages.v1.DeletePackageDataResponse
-	16, // 30: hearth.packages.v1.PackageService.StartPackage:output_type -> hearth.packages.v1.StartPackageResponse
-	18, // 31: hearth.packages.v1.PackageService.StopPackage:output_type -> hearth.packages.v1.StopPackageResponse
-	20, // 32: hearth.packages.v1.PackageService.RestartPackage:output_type -> hearth.packages.v1.RestartPackageResponse
-	23, // [23:33] is the sub-list for method output_type
-	13, // [13:23] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	27, // 0: hearth.packages.v1.ListPackagesResponse.packages:type_name -> hearth.packages.v1.Package
+	27, // 1: hearth.packages.v1.GetPackageResponse.package:type_name -> hearth.packages.v1.Package
+	28, // 2: hearth.packages.v1.GetPackageResponse.artifact:type_name -> hearth.packages.v1.Artifact
+	29, // 3: hearth.packages.v1.GetPackageResponse.health_checks:type_name -> hearth.packages.v1.HealthCheck
+	30, // 4: hearth.packages.v1.GetPackageResponse.dependencies:type_name -> hearth.packages.v1.Dependency
+	31, // 5: hearth.packages.v1.GetPackageResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
+	32, // 6: hearth.packages.v1.InstallPackageRequest.time_limit:type_name -> google.protobuf.Duration
+	33, // 7: hearth.packages.v1.InstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	33, // 8: hearth.packages.v1.UninstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	34, // 9: hearth.packages.v1.PackageData.since:type_name -> google.protobuf.Timestamp
+	10, // 10: hearth.packages.v1.ListPackageDataResponse.data:type_name -> hearth.packages.v1.PackageData
+	33, // 11: hearth.packages.v1.DeletePackageDataResponse.operation:type_name -> hearth.operations.v1.Operation
+	33, // 12: hearth.packages.v1.RollbackPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	31, // 13: hearth.packages.v1.ListSnapshotsResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
+	33, // 14: hearth.packages.v1.DeleteSnapshotResponse.operation:type_name -> hearth.operations.v1.Operation
+	27, // 15: hearth.packages.v1.StartPackageResponse.package:type_name -> hearth.packages.v1.Package
+	27, // 16: hearth.packages.v1.StopPackageResponse.package:type_name -> hearth.packages.v1.Package
+	27, // 17: hearth.packages.v1.RestartPackageResponse.package:type_name -> hearth.packages.v1.Package
+	0,  // 18: hearth.packages.v1.PackageService.ListPackages:input_type -> hearth.packages.v1.ListPackagesRequest
+	2,  // 19: hearth.packages.v1.PackageService.GetPackage:input_type -> hearth.packages.v1.GetPackageRequest
+	4,  // 20: hearth.packages.v1.PackageService.CreateUpload:input_type -> hearth.packages.v1.CreateUploadRequest
+	6,  // 21: hearth.packages.v1.PackageService.InstallPackage:input_type -> hearth.packages.v1.InstallPackageRequest
+	8,  // 22: hearth.packages.v1.PackageService.UninstallPackage:input_type -> hearth.packages.v1.UninstallPackageRequest
+	11, // 23: hearth.packages.v1.PackageService.ListPackageData:input_type -> hearth.packages.v1.ListPackageDataRequest
+	13, // 24: hearth.packages.v1.PackageService.DeletePackageData:input_type -> hearth.packages.v1.DeletePackageDataRequest
+	15, // 25: hearth.packages.v1.PackageService.RollbackPackage:input_type -> hearth.packages.v1.RollbackPackageRequest
+	17, // 26: hearth.packages.v1.PackageService.ListSnapshots:input_type -> hearth.packages.v1.ListSnapshotsRequest
+	19, // 27: hearth.packages.v1.PackageService.DeleteSnapshot:input_type -> hearth.packages.v1.DeleteSnapshotRequest
+	21, // 28: hearth.packages.v1.PackageService.StartPackage:input_type -> hearth.packages.v1.StartPackageRequest
+	23, // 29: hearth.packages.v1.PackageService.StopPackage:input_type -> hearth.packages.v1.StopPackageRequest
+	25, // 30: hearth.packages.v1.PackageService.RestartPackage:input_type -> hearth.packages.v1.RestartPackageRequest
+	1,  // 31: hearth.packages.v1.PackageService.ListPackages:output_type -> hearth.packages.v1.ListPackagesResponse
+	3,  // 32: hearth.packages.v1.PackageService.GetPackage:output_type -> hearth.packages.v1.GetPackageResponse
+	5,  // 33: hearth.packages.v1.PackageService.CreateUpload:output_type -> hearth.packages.v1.CreateUploadResponse
+	7,  // 34: hearth.packages.v1.PackageService.InstallPackage:output_type -> hearth.packages.v1.InstallPackageResponse
+	9,  // 35: hearth.packages.v1.PackageService.UninstallPackage:output_type -> hearth.packages.v1.UninstallPackageResponse
+	12, // 36: hearth.packages.v1.PackageService.ListPackageData:output_type -> hearth.packages.v1.ListPackageDataResponse
+	14, // 37: hearth.packages.v1.PackageService.DeletePackageData:output_type -> hearth.packages.v1.DeletePackageDataResponse
+	16, // 38: hearth.packages.v1.PackageService.RollbackPackage:output_type -> hearth.packages.v1.RollbackPackageResponse
+	18, // 39: hearth.packages.v1.PackageService.ListSnapshots:output_type -> hearth.packages.v1.ListSnapshotsResponse
+	20, // 40: hearth.packages.v1.PackageService.DeleteSnapshot:output_type -> hearth.packages.v1.DeleteSnapshotResponse
+	22, // 41: hearth.packages.v1.PackageService.StartPackage:output_type -> hearth.packages.v1.StartPackageResponse
+	24, // 42: hearth.packages.v1.PackageService.StopPackage:output_type -> hearth.packages.v1.StopPackageResponse
+	26, // 43: hearth.packages.v1.PackageService.RestartPackage:output_type -> hearth.packages.v1.RestartPackageResponse
+	31, // [31:44] is the sub-list for method output_type
+	18, // [18:31] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_hearth_packages_v1_packages_proto_init() }
@@ -1322,7 +1687,7 @@ func file_hearth_packages_v1_packages_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_packages_v1_packages_proto_rawDesc), len(file_hearth_packages_v1_packages_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,6 +26,9 @@ const (
 	PackageService_UninstallPackage_FullMethodName  = "/hearth.packages.v1.PackageService/UninstallPackage"
 	PackageService_ListPackageData_FullMethodName   = "/hearth.packages.v1.PackageService/ListPackageData"
 	PackageService_DeletePackageData_FullMethodName = "/hearth.packages.v1.PackageService/DeletePackageData"
+	PackageService_RollbackPackage_FullMethodName   = "/hearth.packages.v1.PackageService/RollbackPackage"
+	PackageService_ListSnapshots_FullMethodName     = "/hearth.packages.v1.PackageService/ListSnapshots"
+	PackageService_DeleteSnapshot_FullMethodName    = "/hearth.packages.v1.PackageService/DeleteSnapshot"
 	PackageService_StartPackage_FullMethodName      = "/hearth.packages.v1.PackageService/StartPackage"
 	PackageService_StopPackage_FullMethodName       = "/hearth.packages.v1.PackageService/StopPackage"
 	PackageService_RestartPackage_FullMethodName    = "/hearth.packages.v1.PackageService/RestartPackage"
@@ -44,7 +47,8 @@ type PackageServiceClient interface {
 	// CreateUpload opens a transfer for a package file of the given size. The bytes go by HTTP to the path in the
 	// answer (PUT, with Content-Range to resume); InstallPackage then takes the ticket.
 	CreateUpload(ctx context.Context, in *CreateUploadRequest, opts ...grpc.CallOption) (*CreateUploadResponse, error)
-	// InstallPackage installs the uploaded file, or replaces the installed package by it.
+	// InstallPackage installs the uploaded file. Where another file of the package is installed, it is an update: the
+	// service is stopped, its data are snapshotted, and a failure at any point brings back code and data as they were.
 	InstallPackage(ctx context.Context, in *InstallPackageRequest, opts ...grpc.CallOption) (*InstallPackageResponse, error)
 	// UninstallPackage removes a package and its data.
 	UninstallPackage(ctx context.Context, in *UninstallPackageRequest, opts ...grpc.CallOption) (*UninstallPackageResponse, error)
@@ -53,6 +57,13 @@ type PackageServiceClient interface {
 	ListPackageData(ctx context.Context, in *ListPackageDataRequest, opts ...grpc.CallOption) (*ListPackageDataResponse, error)
 	// DeletePackageData removes the data of a package that is not installed, for good.
 	DeletePackageData(ctx context.Context, in *DeletePackageDataRequest, opts ...grpc.CallOption) (*DeletePackageDataResponse, error)
+	// RollbackPackage brings back the file and the data from before the last update, or rollback. What was written since is
+	// set aside as a snapshot, to which the next rollback goes back.
+	RollbackPackage(ctx context.Context, in *RollbackPackageRequest, opts ...grpc.CallOption) (*RollbackPackageResponse, error)
+	// ListSnapshots lists the snapshots of a package by id, which is their order in time.
+	ListSnapshots(ctx context.Context, in *ListSnapshotsRequest, opts ...grpc.CallOption) (*ListSnapshotsResponse, error)
+	// DeleteSnapshot removes a snapshot, and the package file that nothing else needs, for good.
+	DeleteSnapshot(ctx context.Context, in *DeleteSnapshotRequest, opts ...grpc.CallOption) (*DeleteSnapshotResponse, error)
 	// StartPackage asks for the service to run. It answers at once; the status of the package tells the rest.
 	StartPackage(ctx context.Context, in *StartPackageRequest, opts ...grpc.CallOption) (*StartPackageResponse, error)
 	// StopPackage asks for the service to stop. It answers at once.
@@ -139,6 +150,36 @@ func (c *packageServiceClient) DeletePackageData(ctx context.Context, in *Delete
 	return out, nil
 }
 
+func (c *packageServiceClient) RollbackPackage(ctx context.Context, in *RollbackPackageRequest, opts ...grpc.CallOption) (*RollbackPackageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RollbackPackageResponse)
+	err := c.cc.Invoke(ctx, PackageService_RollbackPackage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *packageServiceClient) ListSnapshots(ctx context.Context, in *ListSnapshotsRequest, opts ...grpc.CallOption) (*ListSnapshotsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSnapshotsResponse)
+	err := c.cc.Invoke(ctx, PackageService_ListSnapshots_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *packageServiceClient) DeleteSnapshot(ctx context.Context, in *DeleteSnapshotRequest, opts ...grpc.CallOption) (*DeleteSnapshotResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteSnapshotResponse)
+	err := c.cc.Invoke(ctx, PackageService_DeleteSnapshot_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *packageServiceClient) StartPackage(ctx context.Context, in *StartPackageRequest, opts ...grpc.CallOption) (*StartPackageResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(StartPackageResponse)
@@ -182,7 +223,8 @@ type PackageServiceServer interface {
 	// CreateUpload opens a transfer for a package file of the given size. The bytes go by HTTP to the path in the
 	// answer (PUT, with Content-Range to resume); InstallPackage then takes the ticket.
 	CreateUpload(context.Context, *CreateUploadRequest) (*CreateUploadResponse, error)
-	// InstallPackage installs the uploaded file, or replaces the installed package by it.
+	// InstallPackage installs the uploaded file. Where another file of the package is installed, it is an update: the
+	// service is stopped, its data are snapshotted, and a failure at any point brings back code and data as they were.
 	InstallPackage(context.Context, *InstallPackageRequest) (*InstallPackageResponse, error)
 	// UninstallPackage removes a package and its data.
 	UninstallPackage(context.Context, *UninstallPackageRequest) (*UninstallPackageResponse, error)
@@ -191,6 +233,13 @@ type PackageServiceServer interface {
 	ListPackageData(context.Context, *ListPackageDataRequest) (*ListPackageDataResponse, error)
 	// DeletePackageData removes the data of a package that is not installed, for good.
 	DeletePackageData(context.Context, *DeletePackageDataRequest) (*DeletePackageDataResponse, error)
+	// RollbackPackage brings back the file and the data from before the last update, or rollback. What was written since is
+	// set aside as a snapshot, to which the next rollback goes back.
+	RollbackPackage(context.Context, *RollbackPackageRequest) (*RollbackPackageResponse, error)
+	// ListSnapshots lists the snapshots of a package by id, which is their order in time.
+	ListSnapshots(context.Context, *ListSnapshotsRequest) (*ListSnapshotsResponse, error)
+	// DeleteSnapshot removes a snapshot, and the package file that nothing else needs, for good.
+	DeleteSnapshot(context.Context, *DeleteSnapshotRequest) (*DeleteSnapshotResponse, error)
 	// StartPackage asks for the service to run. It answers at once; the status of the package tells the rest.
 	StartPackage(context.Context, *StartPackageRequest) (*StartPackageResponse, error)
 	// StopPackage asks for the service to stop. It answers at once.
@@ -227,6 +276,15 @@ func (UnimplementedPackageServiceServer) ListPackageData(context.Context, *ListP
 }
 func (UnimplementedPackageServiceServer) DeletePackageData(context.Context, *DeletePackageDataRequest) (*DeletePackageDataResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeletePackageData not implemented")
+}
+func (UnimplementedPackageServiceServer) RollbackPackage(context.Context, *RollbackPackageRequest) (*RollbackPackageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RollbackPackage not implemented")
+}
+func (UnimplementedPackageServiceServer) ListSnapshots(context.Context, *ListSnapshotsRequest) (*ListSnapshotsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSnapshots not implemented")
+}
+func (UnimplementedPackageServiceServer) DeleteSnapshot(context.Context, *DeleteSnapshotRequest) (*DeleteSnapshotResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteSnapshot not implemented")
 }
 func (UnimplementedPackageServiceServer) StartPackage(context.Context, *StartPackageRequest) (*StartPackageResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method StartPackage not implemented")
@@ -384,6 +442,60 @@ func _PackageService_DeletePackageData_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PackageService_RollbackPackage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RollbackPackageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PackageServiceServer).RollbackPackage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PackageService_RollbackPackage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PackageServiceServer).RollbackPackage(ctx, req.(*RollbackPackageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PackageService_ListSnapshots_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSnapshotsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PackageServiceServer).ListSnapshots(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PackageService_ListSnapshots_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PackageServiceServer).ListSnapshots(ctx, req.(*ListSnapshotsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PackageService_DeleteSnapshot_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteSnapshotRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PackageServiceServer).DeleteSnapshot(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PackageService_DeleteSnapshot_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PackageServiceServer).DeleteSnapshot(ctx, req.(*DeleteSnapshotRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PackageService_StartPackage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(StartPackageRequest)
 	if err := dec(in); err != nil {
@@ -472,6 +584,18 @@ var PackageService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeletePackageData",
 			Handler:    _PackageService_DeletePackageData_Handler,
+		},
+		{
+			MethodName: "RollbackPackage",
+			Handler:    _PackageService_RollbackPackage_Handler,
+		},
+		{
+			MethodName: "ListSnapshots",
+			Handler:    _PackageService_ListSnapshots_Handler,
+		},
+		{
+			MethodName: "DeleteSnapshot",
+			Handler:    _PackageService_DeleteSnapshot_Handler,
 		},
 		{
 			MethodName: "StartPackage",

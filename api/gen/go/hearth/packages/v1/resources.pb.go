@@ -294,6 +294,124 @@ func (HealthCheckStatus_Result) EnumDescriptor() ([]byte, []int) {
 	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{6, 0}
 }
 
+// Cause is what made somebody take it.
+type SnapshotSpec_Cause int32
+
+const (
+	// Not given.
+	SnapshotSpec_CAUSE_UNSPECIFIED SnapshotSpec_Cause = 0
+	// The package was about to be updated: these are the data and the file from before.
+	SnapshotSpec_CAUSE_UPDATE SnapshotSpec_Cause = 1
+	// The package went back to an earlier version: these are the data and the file it left.
+	SnapshotSpec_CAUSE_ROLLBACK SnapshotSpec_Cause = 2
+	// The package was about to be installed over data that were kept: these are the data from before.
+	SnapshotSpec_CAUSE_INSTALL SnapshotSpec_Cause = 3
+)
+
+// Enum value maps for SnapshotSpec_Cause.
+var (
+	SnapshotSpec_Cause_name = map[int32]string{
+		0: "CAUSE_UNSPECIFIED",
+		1: "CAUSE_UPDATE",
+		2: "CAUSE_ROLLBACK",
+		3: "CAUSE_INSTALL",
+	}
+	SnapshotSpec_Cause_value = map[string]int32{
+		"CAUSE_UNSPECIFIED": 0,
+		"CAUSE_UPDATE":      1,
+		"CAUSE_ROLLBACK":    2,
+		"CAUSE_INSTALL":     3,
+	}
+)
+
+func (x SnapshotSpec_Cause) Enum() *SnapshotSpec_Cause {
+	p := new(SnapshotSpec_Cause)
+	*p = x
+	return p
+}
+
+func (x SnapshotSpec_Cause) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SnapshotSpec_Cause) Descriptor() protoreflect.EnumDescriptor {
+	return file_hearth_packages_v1_resources_proto_enumTypes[4].Descriptor()
+}
+
+func (SnapshotSpec_Cause) Type() protoreflect.EnumType {
+	return &file_hearth_packages_v1_resources_proto_enumTypes[4]
+}
+
+func (x SnapshotSpec_Cause) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SnapshotSpec_Cause.Descriptor instead.
+func (SnapshotSpec_Cause) EnumDescriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{14, 0}
+}
+
+// Mechanism is how a snapshot was made.
+type SnapshotStatus_Mechanism int32
+
+const (
+	// Not given.
+	SnapshotStatus_MECHANISM_UNSPECIFIED SnapshotStatus_Mechanism = 0
+	// As a whole, by the file system (btrfs); it takes up what differs from the data.
+	SnapshotStatus_MECHANISM_SUBVOLUME SnapshotStatus_Mechanism = 1
+	// File by file, with shared blocks (xfs, btrfs); it takes up what differs from the data.
+	SnapshotStatus_MECHANISM_REFLINK SnapshotStatus_Mechanism = 2
+	// As a full copy; it takes up as much as the data did.
+	SnapshotStatus_MECHANISM_COPY SnapshotStatus_Mechanism = 3
+	// The data themselves were set aside.
+	SnapshotStatus_MECHANISM_MOVED SnapshotStatus_Mechanism = 4
+)
+
+// Enum value maps for SnapshotStatus_Mechanism.
+var (
+	SnapshotStatus_Mechanism_name = map[int32]string{
+		0: "MECHANISM_UNSPECIFIED",
+		1: "MECHANISM_SUBVOLUME",
+		2: "MECHANISM_REFLINK",
+		3: "MECHANISM_COPY",
+		4: "MECHANISM_MOVED",
+	}
+	SnapshotStatus_Mechanism_value = map[string]int32{
+		"MECHANISM_UNSPECIFIED": 0,
+		"MECHANISM_SUBVOLUME":   1,
+		"MECHANISM_REFLINK":     2,
+		"MECHANISM_COPY":        3,
+		"MECHANISM_MOVED":       4,
+	}
+)
+
+func (x SnapshotStatus_Mechanism) Enum() *SnapshotStatus_Mechanism {
+	p := new(SnapshotStatus_Mechanism)
+	*p = x
+	return p
+}
+
+func (x SnapshotStatus_Mechanism) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SnapshotStatus_Mechanism) Descriptor() protoreflect.EnumDescriptor {
+	return file_hearth_packages_v1_resources_proto_enumTypes[5].Descriptor()
+}
+
+func (SnapshotStatus_Mechanism) Type() protoreflect.EnumType {
+	return &file_hearth_packages_v1_resources_proto_enumTypes[5]
+}
+
+func (x SnapshotStatus_Mechanism) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SnapshotStatus_Mechanism.Descriptor instead.
+func (SnapshotStatus_Mechanism) EnumDescriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{15, 0}
+}
+
 // Package is an installed package and the one service that runs from it.
 type Package struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1270,6 +1388,217 @@ func (x *ContainerSpec) GetRebuilds() uint64 {
 	return 0
 }
 
+// Snapshot is the data of a package as they were at some time, with the package file they go with: the way back from an
+// update. A package has one at rest, and during an update or a rollback two.
+type Snapshot struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id is the package id, a slash and an id of its own.
+	Meta *v1.Meta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
+	// What it was made for.
+	Spec *SnapshotSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	// What it is.
+	Status        *SnapshotStatus `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Snapshot) Reset() {
+	*x = Snapshot{}
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Snapshot) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Snapshot) ProtoMessage() {}
+
+func (x *Snapshot) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
+func (*Snapshot) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Snapshot) GetMeta() *v1.Meta {
+	if x != nil {
+		return x.Meta
+	}
+	return nil
+}
+
+func (x *Snapshot) GetSpec() *SnapshotSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+func (x *Snapshot) GetStatus() *SnapshotStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+// SnapshotSpec is what a snapshot was made for.
+type SnapshotSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why it was taken.
+	Cause SnapshotSpec_Cause `protobuf:"varint,1,opt,name=cause,proto3,enum=hearth.packages.v1.SnapshotSpec_Cause" json:"cause,omitempty"`
+	// Id of the artifact the data go with; empty when there is none.
+	Artifact string `protobuf:"bytes,2,opt,name=artifact,proto3" json:"artifact,omitempty"`
+	// Version of that artifact.
+	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	// Title of it for people.
+	Title         string `protobuf:"bytes,4,opt,name=title,proto3" json:"title,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotSpec) Reset() {
+	*x = SnapshotSpec{}
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotSpec) ProtoMessage() {}
+
+func (x *SnapshotSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotSpec.ProtoReflect.Descriptor instead.
+func (*SnapshotSpec) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *SnapshotSpec) GetCause() SnapshotSpec_Cause {
+	if x != nil {
+		return x.Cause
+	}
+	return SnapshotSpec_CAUSE_UNSPECIFIED
+}
+
+func (x *SnapshotSpec) GetArtifact() string {
+	if x != nil {
+		return x.Artifact
+	}
+	return ""
+}
+
+func (x *SnapshotSpec) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *SnapshotSpec) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+// SnapshotStatus is what a snapshot is.
+type SnapshotStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How it was made.
+	Mechanism SnapshotStatus_Mechanism `protobuf:"varint,1,opt,name=mechanism,proto3,enum=hearth.packages.v1.SnapshotStatus_Mechanism" json:"mechanism,omitempty"`
+	// How many files and folders are in it.
+	Files uint64 `protobuf:"varint,2,opt,name=files,proto3" json:"files,omitempty"`
+	// Bytes of the files in it.
+	Bytes uint64 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Version of the data, as the package recorded it; empty where it recorded none.
+	DataVersion   string `protobuf:"bytes,4,opt,name=data_version,json=dataVersion,proto3" json:"data_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotStatus) Reset() {
+	*x = SnapshotStatus{}
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotStatus) ProtoMessage() {}
+
+func (x *SnapshotStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotStatus.ProtoReflect.Descriptor instead.
+func (*SnapshotStatus) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *SnapshotStatus) GetMechanism() SnapshotStatus_Mechanism {
+	if x != nil {
+		return x.Mechanism
+	}
+	return SnapshotStatus_MECHANISM_UNSPECIFIED
+}
+
+func (x *SnapshotStatus) GetFiles() uint64 {
+	if x != nil {
+		return x.Files
+	}
+	return 0
+}
+
+func (x *SnapshotStatus) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *SnapshotStatus) GetDataVersion() string {
+	if x != nil {
+		return x.DataVersion
+	}
+	return ""
+}
+
 var File_hearth_packages_v1_resources_proto protoreflect.FileDescriptor
 
 const file_hearth_packages_v1_resources_proto_rawDesc = "" +
@@ -1379,7 +1708,32 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\tfirst_uid\x18\x02 \x01(\rR\bfirstUid\x12\x1a\n" +
 	"\binstance\x18\x03 \x01(\tR\binstance\x12\x1a\n" +
 	"\bartifact\x18\x04 \x01(\tR\bartifact\x12\x1a\n" +
-	"\brebuilds\x18\x05 \x01(\x04R\brebuildsB\xd7\x01\n" +
+	"\brebuilds\x18\x05 \x01(\x04R\brebuilds\"\xd0\x01\n" +
+	"\bSnapshot\x12(\n" +
+	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x124\n" +
+	"\x04spec\x18\x02 \x01(\v2 .hearth.packages.v1.SnapshotSpecR\x04spec\x12:\n" +
+	"\x06status\x18\x03 \x01(\v2\".hearth.packages.v1.SnapshotStatusR\x06status:(\xea\xf9\x18$\bd\x12\bsnapshot\x18\x01 \x01*\ainstall2\ainstall@\x01\"\xf1\x01\n" +
+	"\fSnapshotSpec\x12<\n" +
+	"\x05cause\x18\x01 \x01(\x0e2&.hearth.packages.v1.SnapshotSpec.CauseR\x05cause\x12\x1a\n" +
+	"\bartifact\x18\x02 \x01(\tR\bartifact\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\x12\x14\n" +
+	"\x05title\x18\x04 \x01(\tR\x05title\"W\n" +
+	"\x05Cause\x12\x15\n" +
+	"\x11CAUSE_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fCAUSE_UPDATE\x10\x01\x12\x12\n" +
+	"\x0eCAUSE_ROLLBACK\x10\x02\x12\x11\n" +
+	"\rCAUSE_INSTALL\x10\x03\"\xac\x02\n" +
+	"\x0eSnapshotStatus\x12J\n" +
+	"\tmechanism\x18\x01 \x01(\x0e2,.hearth.packages.v1.SnapshotStatus.MechanismR\tmechanism\x12\x14\n" +
+	"\x05files\x18\x02 \x01(\x04R\x05files\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\x12!\n" +
+	"\fdata_version\x18\x04 \x01(\tR\vdataVersion\"\x7f\n" +
+	"\tMechanism\x12\x19\n" +
+	"\x15MECHANISM_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13MECHANISM_SUBVOLUME\x10\x01\x12\x15\n" +
+	"\x11MECHANISM_REFLINK\x10\x02\x12\x12\n" +
+	"\x0eMECHANISM_COPY\x10\x03\x12\x13\n" +
+	"\x0fMECHANISM_MOVED\x10\x04B\xd7\x01\n" +
 	"\x16com.hearth.packages.v1B\x0eResourcesProtoP\x01ZCgithub.com/hearthos/hearth/api/gen/go/hearth/packages/v1;packagesv1\xa2\x02\x03HPX\xaa\x02\x12Hearth.Packages.V1\xca\x02\x12Hearth\\Packages\\V1\xe2\x02\x1eHearth\\Packages\\V1\\GPBMetadata\xea\x02\x14Hearth::Packages::V1b\x06proto3"
 
 var (
@@ -1394,57 +1748,67 @@ func file_hearth_packages_v1_resources_proto_rawDescGZIP() []byte {
 	return file_hearth_packages_v1_resources_proto_rawDescData
 }
 
-var file_hearth_packages_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_hearth_packages_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_hearth_packages_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_hearth_packages_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_hearth_packages_v1_resources_proto_goTypes = []any{
 	(PackageSpec_Desired)(0),      // 0: hearth.packages.v1.PackageSpec.Desired
 	(PackageSpec_InitKind)(0),     // 1: hearth.packages.v1.PackageSpec.InitKind
 	(PackageStatus_State)(0),      // 2: hearth.packages.v1.PackageStatus.State
 	(HealthCheckStatus_Result)(0), // 3: hearth.packages.v1.HealthCheckStatus.Result
-	(*Package)(nil),               // 4: hearth.packages.v1.Package
-	(*PackageSpec)(nil),           // 5: hearth.packages.v1.PackageSpec
-	(*PackageStatus)(nil),         // 6: hearth.packages.v1.PackageStatus
-	(*Artifact)(nil),              // 7: hearth.packages.v1.Artifact
-	(*ArtifactSpec)(nil),          // 8: hearth.packages.v1.ArtifactSpec
-	(*HealthCheck)(nil),           // 9: hearth.packages.v1.HealthCheck
-	(*HealthCheckStatus)(nil),     // 10: hearth.packages.v1.HealthCheckStatus
-	(*Dependency)(nil),            // 11: hearth.packages.v1.Dependency
-	(*DependencySpec)(nil),        // 12: hearth.packages.v1.DependencySpec
-	(*RefusedEffect)(nil),         // 13: hearth.packages.v1.RefusedEffect
-	(*RefusedEffectStatus)(nil),   // 14: hearth.packages.v1.RefusedEffectStatus
-	(*Container)(nil),             // 15: hearth.packages.v1.Container
-	(*ContainerSpec)(nil),         // 16: hearth.packages.v1.ContainerSpec
-	(*v1.Meta)(nil),               // 17: hearth.meta.v1.Meta
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
-	(*v1.Fault)(nil),              // 19: hearth.meta.v1.Fault
+	(SnapshotSpec_Cause)(0),       // 4: hearth.packages.v1.SnapshotSpec.Cause
+	(SnapshotStatus_Mechanism)(0), // 5: hearth.packages.v1.SnapshotStatus.Mechanism
+	(*Package)(nil),               // 6: hearth.packages.v1.Package
+	(*PackageSpec)(nil),           // 7: hearth.packages.v1.PackageSpec
+	(*PackageStatus)(nil),         // 8: hearth.packages.v1.PackageStatus
+	(*Artifact)(nil),              // 9: hearth.packages.v1.Artifact
+	(*ArtifactSpec)(nil),          // 10: hearth.packages.v1.ArtifactSpec
+	(*HealthCheck)(nil),           // 11: hearth.packages.v1.HealthCheck
+	(*HealthCheckStatus)(nil),     // 12: hearth.packages.v1.HealthCheckStatus
+	(*Dependency)(nil),            // 13: hearth.packages.v1.Dependency
+	(*DependencySpec)(nil),        // 14: hearth.packages.v1.DependencySpec
+	(*RefusedEffect)(nil),         // 15: hearth.packages.v1.RefusedEffect
+	(*RefusedEffectStatus)(nil),   // 16: hearth.packages.v1.RefusedEffectStatus
+	(*Container)(nil),             // 17: hearth.packages.v1.Container
+	(*ContainerSpec)(nil),         // 18: hearth.packages.v1.ContainerSpec
+	(*Snapshot)(nil),              // 19: hearth.packages.v1.Snapshot
+	(*SnapshotSpec)(nil),          // 20: hearth.packages.v1.SnapshotSpec
+	(*SnapshotStatus)(nil),        // 21: hearth.packages.v1.SnapshotStatus
+	(*v1.Meta)(nil),               // 22: hearth.meta.v1.Meta
+	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(*v1.Fault)(nil),              // 24: hearth.meta.v1.Fault
 }
 var file_hearth_packages_v1_resources_proto_depIdxs = []int32{
-	17, // 0: hearth.packages.v1.Package.meta:type_name -> hearth.meta.v1.Meta
-	5,  // 1: hearth.packages.v1.Package.spec:type_name -> hearth.packages.v1.PackageSpec
-	6,  // 2: hearth.packages.v1.Package.status:type_name -> hearth.packages.v1.PackageStatus
+	22, // 0: hearth.packages.v1.Package.meta:type_name -> hearth.meta.v1.Meta
+	7,  // 1: hearth.packages.v1.Package.spec:type_name -> hearth.packages.v1.PackageSpec
+	8,  // 2: hearth.packages.v1.Package.status:type_name -> hearth.packages.v1.PackageStatus
 	0,  // 3: hearth.packages.v1.PackageSpec.desired:type_name -> hearth.packages.v1.PackageSpec.Desired
 	1,  // 4: hearth.packages.v1.PackageSpec.init_kind:type_name -> hearth.packages.v1.PackageSpec.InitKind
 	2,  // 5: hearth.packages.v1.PackageStatus.state:type_name -> hearth.packages.v1.PackageStatus.State
-	18, // 6: hearth.packages.v1.PackageStatus.start_time:type_name -> google.protobuf.Timestamp
-	19, // 7: hearth.packages.v1.PackageStatus.fault:type_name -> hearth.meta.v1.Fault
-	17, // 8: hearth.packages.v1.Artifact.meta:type_name -> hearth.meta.v1.Meta
-	8,  // 9: hearth.packages.v1.Artifact.spec:type_name -> hearth.packages.v1.ArtifactSpec
-	17, // 10: hearth.packages.v1.HealthCheck.meta:type_name -> hearth.meta.v1.Meta
-	10, // 11: hearth.packages.v1.HealthCheck.status:type_name -> hearth.packages.v1.HealthCheckStatus
+	23, // 6: hearth.packages.v1.PackageStatus.start_time:type_name -> google.protobuf.Timestamp
+	24, // 7: hearth.packages.v1.PackageStatus.fault:type_name -> hearth.meta.v1.Fault
+	22, // 8: hearth.packages.v1.Artifact.meta:type_name -> hearth.meta.v1.Meta
+	10, // 9: hearth.packages.v1.Artifact.spec:type_name -> hearth.packages.v1.ArtifactSpec
+	22, // 10: hearth.packages.v1.HealthCheck.meta:type_name -> hearth.meta.v1.Meta
+	12, // 11: hearth.packages.v1.HealthCheck.status:type_name -> hearth.packages.v1.HealthCheckStatus
 	3,  // 12: hearth.packages.v1.HealthCheckStatus.result:type_name -> hearth.packages.v1.HealthCheckStatus.Result
-	18, // 13: hearth.packages.v1.HealthCheckStatus.since:type_name -> google.protobuf.Timestamp
-	17, // 14: hearth.packages.v1.Dependency.meta:type_name -> hearth.meta.v1.Meta
-	12, // 15: hearth.packages.v1.Dependency.spec:type_name -> hearth.packages.v1.DependencySpec
-	17, // 16: hearth.packages.v1.RefusedEffect.meta:type_name -> hearth.meta.v1.Meta
-	14, // 17: hearth.packages.v1.RefusedEffect.status:type_name -> hearth.packages.v1.RefusedEffectStatus
-	18, // 18: hearth.packages.v1.RefusedEffectStatus.first_time:type_name -> google.protobuf.Timestamp
-	17, // 19: hearth.packages.v1.Container.meta:type_name -> hearth.meta.v1.Meta
-	16, // 20: hearth.packages.v1.Container.spec:type_name -> hearth.packages.v1.ContainerSpec
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	23, // 13: hearth.packages.v1.HealthCheckStatus.since:type_name -> google.protobuf.Timestamp
+	22, // 14: hearth.packages.v1.Dependency.meta:type_name -> hearth.meta.v1.Meta
+	14, // 15: hearth.packages.v1.Dependency.spec:type_name -> hearth.packages.v1.DependencySpec
+	22, // 16: hearth.packages.v1.RefusedEffect.meta:type_name -> hearth.meta.v1.Meta
+	16, // 17: hearth.packages.v1.RefusedEffect.status:type_name -> hearth.packages.v1.RefusedEffectStatus
+	23, // 18: hearth.packages.v1.RefusedEffectStatus.first_time:type_name -> google.protobuf.Timestamp
+	22, // 19: hearth.packages.v1.Container.meta:type_name -> hearth.meta.v1.Meta
+	18, // 20: hearth.packages.v1.Container.spec:type_name -> hearth.packages.v1.ContainerSpec
+	22, // 21: hearth.packages.v1.Snapshot.meta:type_name -> hearth.meta.v1.Meta
+	20, // 22: hearth.packages.v1.Snapshot.spec:type_name -> hearth.packages.v1.SnapshotSpec
+	21, // 23: hearth.packages.v1.Snapshot.status:type_name -> hearth.packages.v1.SnapshotStatus
+	4,  // 24: hearth.packages.v1.SnapshotSpec.cause:type_name -> hearth.packages.v1.SnapshotSpec.Cause
+	5,  // 25: hearth.packages.v1.SnapshotStatus.mechanism:type_name -> hearth.packages.v1.SnapshotStatus.Mechanism
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_hearth_packages_v1_resources_proto_init() }
@@ -1457,8 +1821,8 @@ func file_hearth_packages_v1_resources_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_packages_v1_resources_proto_rawDesc), len(file_hearth_packages_v1_resources_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   13,
+			NumEnums:      6,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -495,6 +495,7 @@ type Resource struct {
 	//	*Resource_HealthCheck
 	//	*Resource_Dependency
 	//	*Resource_RefusedEffect
+	//	*Resource_Snapshot
 	//	*Resource_Action
 	//	*Resource_Task
 	//	*Resource_Host
@@ -607,6 +608,15 @@ func (x *Resource) GetRefusedEffect() *v11.RefusedEffect {
 	return nil
 }
 
+func (x *Resource) GetSnapshot() *v11.Snapshot {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_Snapshot); ok {
+			return x.Snapshot
+		}
+	}
+	return nil
+}
+
 func (x *Resource) GetAction() *v12.Action {
 	if x != nil {
 		if x, ok := x.Kind.(*Resource_Action); ok {
@@ -709,6 +719,11 @@ type Resource_RefusedEffect struct {
 	RefusedEffect *v11.RefusedEffect `protobuf:"bytes,7,opt,name=refused_effect,json=refusedEffect,proto3,oneof"`
 }
 
+type Resource_Snapshot struct {
+	// A snapshot.
+	Snapshot *v11.Snapshot `protobuf:"bytes,100,opt,name=snapshot,proto3,oneof"`
+}
+
 type Resource_Action struct {
 	// An action.
 	Action *v12.Action `protobuf:"bytes,20,opt,name=action,proto3,oneof"`
@@ -757,6 +772,8 @@ func (*Resource_HealthCheck) isResource_Kind() {}
 func (*Resource_Dependency) isResource_Kind() {}
 
 func (*Resource_RefusedEffect) isResource_Kind() {}
+
+func (*Resource_Snapshot) isResource_Kind() {}
 
 func (*Resource_Action) isResource_Kind() {}
 
@@ -808,7 +825,7 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\tR\x02id\x125\n" +
-	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\xd5\x06\n" +
+	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\x91\a\n" +
 	"\bResource\x12?\n" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationH\x00R\toperation\x12<\n" +
 	"\bprogress\x18\x02 \x01(\v2\x1e.hearth.operations.v1.ProgressH\x00R\bprogress\x127\n" +
@@ -818,7 +835,8 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\n" +
 	"dependency\x18\x06 \x01(\v2\x1e.hearth.packages.v1.DependencyH\x00R\n" +
 	"dependency\x12J\n" +
-	"\x0erefused_effect\x18\a \x01(\v2!.hearth.packages.v1.RefusedEffectH\x00R\rrefusedEffect\x123\n" +
+	"\x0erefused_effect\x18\a \x01(\v2!.hearth.packages.v1.RefusedEffectH\x00R\rrefusedEffect\x12:\n" +
+	"\bsnapshot\x18d \x01(\v2\x1c.hearth.packages.v1.SnapshotH\x00R\bsnapshot\x123\n" +
 	"\x06action\x18\x14 \x01(\v2\x19.hearth.actions.v1.ActionH\x00R\x06action\x12-\n" +
 	"\x04task\x18\x15 \x01(\v2\x17.hearth.actions.v1.TaskH\x00R\x04task\x12+\n" +
 	"\x04host\x18\x1e \x01(\v2\x15.hearth.hosts.v1.HostH\x00R\x04host\x127\n" +
@@ -863,13 +881,14 @@ var file_hearth_state_v1_state_proto_goTypes = []any{
 	(*v11.HealthCheck)(nil),   // 13: hearth.packages.v1.HealthCheck
 	(*v11.Dependency)(nil),    // 14: hearth.packages.v1.Dependency
 	(*v11.RefusedEffect)(nil), // 15: hearth.packages.v1.RefusedEffect
-	(*v12.Action)(nil),        // 16: hearth.actions.v1.Action
-	(*v12.Task)(nil),          // 17: hearth.actions.v1.Task
-	(*v13.Host)(nil),          // 18: hearth.hosts.v1.Host
-	(*v14.Account)(nil),       // 19: hearth.accounts.v1.Account
-	(*v14.Preferences)(nil),   // 20: hearth.accounts.v1.Preferences
-	(*v15.Entry)(nil),         // 21: hearth.audit.v1.Entry
-	(*v16.Warning)(nil),       // 22: hearth.diagnostics.v1.Warning
+	(*v11.Snapshot)(nil),      // 16: hearth.packages.v1.Snapshot
+	(*v12.Action)(nil),        // 17: hearth.actions.v1.Action
+	(*v12.Task)(nil),          // 18: hearth.actions.v1.Task
+	(*v13.Host)(nil),          // 19: hearth.hosts.v1.Host
+	(*v14.Account)(nil),       // 20: hearth.accounts.v1.Account
+	(*v14.Preferences)(nil),   // 21: hearth.accounts.v1.Preferences
+	(*v15.Entry)(nil),         // 22: hearth.audit.v1.Entry
+	(*v16.Warning)(nil),       // 23: hearth.diagnostics.v1.Warning
 }
 var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	2,  // 0: hearth.state.v1.WatchRequest.targets:type_name -> hearth.state.v1.Target
@@ -886,20 +905,21 @@ var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	13, // 11: hearth.state.v1.Resource.health_check:type_name -> hearth.packages.v1.HealthCheck
 	14, // 12: hearth.state.v1.Resource.dependency:type_name -> hearth.packages.v1.Dependency
 	15, // 13: hearth.state.v1.Resource.refused_effect:type_name -> hearth.packages.v1.RefusedEffect
-	16, // 14: hearth.state.v1.Resource.action:type_name -> hearth.actions.v1.Action
-	17, // 15: hearth.state.v1.Resource.task:type_name -> hearth.actions.v1.Task
-	18, // 16: hearth.state.v1.Resource.host:type_name -> hearth.hosts.v1.Host
-	19, // 17: hearth.state.v1.Resource.account:type_name -> hearth.accounts.v1.Account
-	20, // 18: hearth.state.v1.Resource.preferences:type_name -> hearth.accounts.v1.Preferences
-	21, // 19: hearth.state.v1.Resource.audit:type_name -> hearth.audit.v1.Entry
-	22, // 20: hearth.state.v1.Resource.warning:type_name -> hearth.diagnostics.v1.Warning
-	1,  // 21: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
-	4,  // 22: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
-	22, // [22:23] is the sub-list for method output_type
-	21, // [21:22] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	16, // 14: hearth.state.v1.Resource.snapshot:type_name -> hearth.packages.v1.Snapshot
+	17, // 15: hearth.state.v1.Resource.action:type_name -> hearth.actions.v1.Action
+	18, // 16: hearth.state.v1.Resource.task:type_name -> hearth.actions.v1.Task
+	19, // 17: hearth.state.v1.Resource.host:type_name -> hearth.hosts.v1.Host
+	20, // 18: hearth.state.v1.Resource.account:type_name -> hearth.accounts.v1.Account
+	21, // 19: hearth.state.v1.Resource.preferences:type_name -> hearth.accounts.v1.Preferences
+	22, // 20: hearth.state.v1.Resource.audit:type_name -> hearth.audit.v1.Entry
+	23, // 21: hearth.state.v1.Resource.warning:type_name -> hearth.diagnostics.v1.Warning
+	1,  // 22: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
+	4,  // 23: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
+	23, // [23:24] is the sub-list for method output_type
+	22, // [22:23] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_hearth_state_v1_state_proto_init() }
@@ -915,6 +935,7 @@ func file_hearth_state_v1_state_proto_init() {
 		(*Resource_HealthCheck)(nil),
 		(*Resource_Dependency)(nil),
 		(*Resource_RefusedEffect)(nil),
+		(*Resource_Snapshot)(nil),
 		(*Resource_Action)(nil),
 		(*Resource_Task)(nil),
 		(*Resource_Host)(nil),

@@ -106,6 +106,10 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_IMAGE_SOURCE_NOT_FOUND: _ClassVar[Reason]
     REASON_PROGRAM_MISSING: _ClassVar[Reason]
     REASON_PROJECT_INVALID: _ClassVar[Reason]
+    REASON_SNAPSHOT_BUSY: _ClassVar[Reason]
+    REASON_SNAPSHOT_NOT_FOUND: _ClassVar[Reason]
+    REASON_PACKAGE_NO_PREVIOUS: _ClassVar[Reason]
+    REASON_PACKAGE_DATA_MISSING: _ClassVar[Reason]
 REASON_UNSPECIFIED: Reason
 REASON_INTERNAL: Reason
 REASON_UNAUTHENTICATED: Reason
@@ -199,6 +203,10 @@ REASON_IMAGE_TOO_LARGE: Reason
 REASON_IMAGE_SOURCE_NOT_FOUND: Reason
 REASON_PROGRAM_MISSING: Reason
 REASON_PROJECT_INVALID: Reason
+REASON_SNAPSHOT_BUSY: Reason
+REASON_SNAPSHOT_NOT_FOUND: Reason
+REASON_PACKAGE_NO_PREVIOUS: Reason
+REASON_PACKAGE_DATA_MISSING: Reason
 
 class Fault(_message.Message):
     __slots__ = ("reason", "message", "metadata", "violations", "retry_after")

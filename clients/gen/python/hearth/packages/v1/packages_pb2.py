@@ -22,13 +22,14 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from hearth.operations.v1 import operations_pb2 as hearth_dot_operations_dot_v1_dot_operations__pb2
 from hearth.options.v1 import options_pb2 as hearth_dot_options_dot_v1_dot_options__pb2
 from hearth.packages.v1 import resources_pb2 as hearth_dot_packages_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!hearth/packages/v1/packages.proto\x12\x12hearth.packages.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\"Q\n\x13ListPackagesRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"w\n\x14ListPackagesResponse\x12\x37\n\x08packages\x18\x01 \x03(\x0b\x32\x1b.hearth.packages.v1.PackageR\x08packages\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\")\n\x11GetPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"\x8f\x02\n\x12GetPackageResponse\x12\x35\n\x07package\x18\x01 \x01(\x0b\x32\x1b.hearth.packages.v1.PackageR\x07package\x12\x38\n\x08\x61rtifact\x18\x02 \x01(\x0b\x32\x1c.hearth.packages.v1.ArtifactR\x08\x61rtifact\x12\x44\n\rhealth_checks\x18\x03 \x03(\x0b\x32\x1f.hearth.packages.v1.HealthCheckR\x0chealthChecks\x12\x42\n\x0c\x64\x65pendencies\x18\x04 \x03(\x0b\x32\x1e.hearth.packages.v1.DependencyR\x0c\x64\x65pendencies\")\n\x13\x43reateUploadRequest\x12\x12\n\x04size\x18\x01 \x01(\x04R\x04size\"N\n\x14\x43reateUploadResponse\x12\x1c\n\x06ticket\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x06ticket\x12\x18\n\x04path\x18\x02 \x01(\tB\x04\xa8\x86\x19\x01R\x04path\"j\n\x15InstallPackageRequest\x12\x1c\n\x06ticket\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x06ticket\x12\x14\n\x05start\x18\x02 \x01(\x08R\x05start\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"W\n\x16InstallPackageResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"b\n\x17UninstallPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\x12\x14\n\x05\x66orce\x18\x02 \x01(\x08R\x05\x66orce\x12\x1b\n\tkeep_data\x18\x03 \x01(\x08R\x08keepData\"Y\n\x18UninstallPackageResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"\xb1\x01\n\x0bPackageData\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07version\x18\x02 \x01(\tR\x07version\x12\x16\n\x06signer\x18\x03 \x01(\tR\x06signer\x12\x14\n\x05\x62ytes\x18\x04 \x01(\x04R\x05\x62ytes\x12\x30\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x12\x18\n\x07volumes\x18\x06 \x03(\tR\x07volumes\"T\n\x16ListPackageDataRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"v\n\x17ListPackageDataResponse\x12\x33\n\x04\x64\x61ta\x18\x01 \x03(\x0b\x32\x1f.hearth.packages.v1.PackageDataR\x04\x64\x61ta\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"0\n\x18\x44\x65letePackageDataRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"Z\n\x19\x44\x65letePackageDataResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"+\n\x13StartPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"M\n\x14StartPackageResponse\x12\x35\n\x07package\x18\x01 \x01(\x0b\x32\x1b.hearth.packages.v1.PackageR\x07package\"*\n\x12StopPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"L\n\x13StopPackageResponse\x12\x35\n\x07package\x18\x01 \x01(\x0b\x32\x1b.hearth.packages.v1.PackageR\x07package\"-\n\x15RestartPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"O\n\x16RestartPackageResponse\x12\x35\n\x07package\x18\x01 \x01(\x0b\x32\x1b.hearth.packages.v1.PackageR\x07package2\xf6\t\n\x0ePackageService\x12\x80\x01\n\x0cListPackages\x12\'.hearth.packages.v1.ListPackagesRequest\x1a(.hearth.packages.v1.ListPackagesResponse\"\x1d\x90\x02\x01\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x0cpackage.list\xf8\xf3\x18\x01\x12\x66\n\nGetPackage\x12%.hearth.packages.v1.GetPackageRequest\x1a&.hearth.packages.v1.GetPackageResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12}\n\x0c\x43reateUpload\x12\'.hearth.packages.v1.CreateUploadRequest\x1a(.hearth.packages.v1.CreateUploadResponse\"\x1a\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x10package.sideload\x12\x82\x01\n\x0eInstallPackage\x12).hearth.packages.v1.InstallPackageRequest\x1a*.hearth.packages.v1.InstallPackageResponse\"\x19\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x0fpackage.install\x12\x8a\x01\n\x10UninstallPackage\x12+.hearth.packages.v1.UninstallPackageRequest\x1a,.hearth.packages.v1.UninstallPackageResponse\"\x1b\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x11package.uninstall\x12u\n\x0fListPackageData\x12*.hearth.packages.v1.ListPackageDataRequest\x1a+.hearth.packages.v1.ListPackageDataResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x03\x12x\n\x11\x44\x65letePackageData\x12,.hearth.packages.v1.DeletePackageDataRequest\x1a-.hearth.packages.v1.DeletePackageDataResponse\"\x06\xca\xf3\x18\x02\x10\x03\x12z\n\x0cStartPackage\x12\'.hearth.packages.v1.StartPackageRequest\x1a(.hearth.packages.v1.StartPackageResponse\"\x17\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\rpackage.start\x12v\n\x0bStopPackage\x12&.hearth.packages.v1.StopPackageRequest\x1a\'.hearth.packages.v1.StopPackageResponse\"\x16\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x0cpackage.stop\x12\x82\x01\n\x0eRestartPackage\x12).hearth.packages.v1.RestartPackageRequest\x1a*.hearth.packages.v1.RestartPackageResponse\"\x19\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x0fpackage.restartb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!hearth/packages/v1/packages.proto\x12\x12hearth.packages.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\"Q\n\x13ListPackagesRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"w\n\x14ListPackagesResponse\x12\x37\n\x08packages\x18\x01 \x03(\x0b\x32\x1b.hearth.packages.v1.PackageR\x08packages\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\")\n\x11GetPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"\xcb\x02\n\x12GetPackageResponse\x12\x35\n\x07package\x18\x01 \x01(\x0b\x32\x1b.hearth.packages.v1.PackageR\x07package\x12\x38\n\x08\x61rtifact\x18\x02 \x01(\x0b\x32\x1c.hearth.packages.v1.ArtifactR\x08\x61rtifact\x12\x44\n\rhealth_checks\x18\x03 \x03(\x0b\x32\x1f.hearth.packages.v1.HealthCheckR\x0chealthChecks\x12\x42\n\x0c\x64\x65pendencies\x18\x04 \x03(\x0b\x32\x1e.hearth.packages.v1.DependencyR\x0c\x64\x65pendencies\x12:\n\tsnapshots\x18\x05 \x03(\x0b\x32\x1c.hearth.packages.v1.SnapshotR\tsnapshots\")\n\x13\x43reateUploadRequest\x12\x12\n\x04size\x18\x01 \x01(\x04R\x04size\"N\n\x14\x43reateUploadResponse\x12\x1c\n\x06ticket\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x06ticket\x12\x18\n\x04path\x18\x02 \x01(\tB\x04\xa8\x86\x19\x01R\x04path\"\xc9\x01\n\x15InstallPackageRequest\x12\x1c\n\x06ticket\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x06ticket\x12\x14\n\x05start\x18\x02 \x01(\x08R\x05start\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\x12#\n\raccept_signer\x18\x04 \x01(\x08R\x0c\x61\x63\x63\x65ptSigner\x12\x38\n\ntime_limit\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\ttimeLimit\"W\n\x16InstallPackageResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"b\n\x17UninstallPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\x12\x14\n\x05\x66orce\x18\x02 \x01(\x08R\x05\x66orce\x12\x1b\n\tkeep_data\x18\x03 \x01(\x08R\x08keepData\"Y\n\x18UninstallPackageResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"\xb1\x01\n\x0bPackageData\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07version\x18\x02 \x01(\tR\x07version\x12\x16\n\x06signer\x18\x03 \x01(\tR\x06signer\x12\x14\n\x05\x62ytes\x18\x04 \x01(\x04R\x05\x62ytes\x12\x30\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x12\x18\n\x07volumes\x18\x06 \x03(\tR\x07volumes\"T\n\x16ListPackageDataRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"v\n\x17ListPackageDataResponse\x12\x33\n\x04\x64\x61ta\x18\x01 \x03(\x0b\x32\x1f.hearth.packages.v1.PackageDataR\x04\x64\x61ta\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"0\n\x18\x44\x65letePackageDataRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"Z\n\x19\x44\x65letePackageDataResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"M\n\x16RollbackPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"X\n\x17RollbackPackageResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\",\n\x14ListSnapshotsRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"S\n\x15ListSnapshotsResponse\x12:\n\tsnapshots\x18\x01 \x03(\x0b\x32\x1c.hearth.packages.v1.SnapshotR\tsnapshots\"I\n\x15\x44\x65leteSnapshotRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\x12\x1a\n\x08snapshot\x18\x02 \x01(\tR\x08snapshot\"W\n\x16\x44\x65leteSnapshotResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"+\n\x13StartPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"M\n\x14StartPackageResponse\x12\x35\n\x07package\x18\x01 \x01(\x0b\x32\x1b.hearth.packages.v1.PackageR\x07package\"*\n\x12StopPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"L\n\x13StopPackageResponse\x12\x35\n\x07package\x18\x01 \x01(\x0b\x32\x1b.hearth.packages.v1.PackageR\x07package\"-\n\x15RestartPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"O\n\x16RestartPackageResponse\x12\x35\n\x07package\x18\x01 \x01(\x0b\x32\x1b.hearth.packages.v1.PackageR\x07package2\xcc\x0c\n\x0ePackageService\x12\x80\x01\n\x0cListPackages\x12\'.hearth.packages.v1.ListPackagesRequest\x1a(.hearth.packages.v1.ListPackagesResponse\"\x1d\x90\x02\x01\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x0cpackage.list\xf8\xf3\x18\x01\x12\x66\n\nGetPackage\x12%.hearth.packages.v1.GetPackageRequest\x1a&.hearth.packages.v1.GetPackageResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12}\n\x0c\x43reateUpload\x12\'.hearth.packages.v1.CreateUploadRequest\x1a(.hearth.packages.v1.CreateUploadResponse\"\x1a\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x10package.sideload\x12\x82\x01\n\x0eInstallPackage\x12).hearth.packages.v1.InstallPackageRequest\x1a*.hearth.packages.v1.InstallPackageResponse\"\x19\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x0fpackage.install\x12\x8a\x01\n\x10UninstallPackage\x12+.hearth.packages.v1.UninstallPackageRequest\x1a,.hearth.packages.v1.UninstallPackageResponse\"\x1b\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x11package.uninstall\x12u\n\x0fListPackageData\x12*.hearth.packages.v1.ListPackageDataRequest\x1a+.hearth.packages.v1.ListPackageDataResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x03\x12x\n\x11\x44\x65letePackageData\x12,.hearth.packages.v1.DeletePackageDataRequest\x1a-.hearth.packages.v1.DeletePackageDataResponse\"\x06\xca\xf3\x18\x02\x10\x03\x12r\n\x0fRollbackPackage\x12*.hearth.packages.v1.RollbackPackageRequest\x1a+.hearth.packages.v1.RollbackPackageResponse\"\x06\xca\xf3\x18\x02\x10\x03\x12o\n\rListSnapshots\x12(.hearth.packages.v1.ListSnapshotsRequest\x1a).hearth.packages.v1.ListSnapshotsResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12o\n\x0e\x44\x65leteSnapshot\x12).hearth.packages.v1.DeleteSnapshotRequest\x1a*.hearth.packages.v1.DeleteSnapshotResponse\"\x06\xca\xf3\x18\x02\x10\x03\x12z\n\x0cStartPackage\x12\'.hearth.packages.v1.StartPackageRequest\x1a(.hearth.packages.v1.StartPackageResponse\"\x17\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\rpackage.start\x12v\n\x0bStopPackage\x12&.hearth.packages.v1.StopPackageRequest\x1a\'.hearth.packages.v1.StopPackageResponse\"\x16\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x0cpackage.stop\x12\x82\x01\n\x0eRestartPackage\x12).hearth.packages.v1.RestartPackageRequest\x1a*.hearth.packages.v1.RestartPackageResponse\"\x19\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x0fpackage.restartb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,6 +48,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UNINSTALLPACKAGEREQUEST'].fields_by_name['id']._serialized_options = b'\270\206\031\001'
   _globals['_DELETEPACKAGEDATAREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_DELETEPACKAGEDATAREQUEST'].fields_by_name['id']._serialized_options = b'\270\206\031\001'
+  _globals['_ROLLBACKPACKAGEREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_ROLLBACKPACKAGEREQUEST'].fields_by_name['id']._serialized_options = b'\270\206\031\001'
+  _globals['_LISTSNAPSHOTSREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_LISTSNAPSHOTSREQUEST'].fields_by_name['id']._serialized_options = b'\270\206\031\001'
+  _globals['_DELETESNAPSHOTREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_DELETESNAPSHOTREQUEST'].fields_by_name['id']._serialized_options = b'\270\206\031\001'
   _globals['_STARTPACKAGEREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_STARTPACKAGEREQUEST'].fields_by_name['id']._serialized_options = b'\270\206\031\001'
   _globals['_STOPPACKAGEREQUEST'].fields_by_name['id']._loaded_options = None
@@ -67,54 +74,72 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PACKAGESERVICE'].methods_by_name['ListPackageData']._serialized_options = b'\220\002\001\312\363\030\002\020\003'
   _globals['_PACKAGESERVICE'].methods_by_name['DeletePackageData']._loaded_options = None
   _globals['_PACKAGESERVICE'].methods_by_name['DeletePackageData']._serialized_options = b'\312\363\030\002\020\003'
+  _globals['_PACKAGESERVICE'].methods_by_name['RollbackPackage']._loaded_options = None
+  _globals['_PACKAGESERVICE'].methods_by_name['RollbackPackage']._serialized_options = b'\312\363\030\002\020\003'
+  _globals['_PACKAGESERVICE'].methods_by_name['ListSnapshots']._loaded_options = None
+  _globals['_PACKAGESERVICE'].methods_by_name['ListSnapshots']._serialized_options = b'\220\002\001\312\363\030\002\020\001'
+  _globals['_PACKAGESERVICE'].methods_by_name['DeleteSnapshot']._loaded_options = None
+  _globals['_PACKAGESERVICE'].methods_by_name['DeleteSnapshot']._serialized_options = b'\312\363\030\002\020\003'
   _globals['_PACKAGESERVICE'].methods_by_name['StartPackage']._loaded_options = None
   _globals['_PACKAGESERVICE'].methods_by_name['StartPackage']._serialized_options = b'\312\363\030\002\020\002\322\363\030\rpackage.start'
   _globals['_PACKAGESERVICE'].methods_by_name['StopPackage']._loaded_options = None
   _globals['_PACKAGESERVICE'].methods_by_name['StopPackage']._serialized_options = b'\312\363\030\002\020\002\322\363\030\014package.stop'
   _globals['_PACKAGESERVICE'].methods_by_name['RestartPackage']._loaded_options = None
   _globals['_PACKAGESERVICE'].methods_by_name['RestartPackage']._serialized_options = b'\312\363\030\002\020\002\322\363\030\017package.restart'
-  _globals['_LISTPACKAGESREQUEST']._serialized_start=198
-  _globals['_LISTPACKAGESREQUEST']._serialized_end=279
-  _globals['_LISTPACKAGESRESPONSE']._serialized_start=281
-  _globals['_LISTPACKAGESRESPONSE']._serialized_end=400
-  _globals['_GETPACKAGEREQUEST']._serialized_start=402
-  _globals['_GETPACKAGEREQUEST']._serialized_end=443
-  _globals['_GETPACKAGERESPONSE']._serialized_start=446
-  _globals['_GETPACKAGERESPONSE']._serialized_end=717
-  _globals['_CREATEUPLOADREQUEST']._serialized_start=719
-  _globals['_CREATEUPLOADREQUEST']._serialized_end=760
-  _globals['_CREATEUPLOADRESPONSE']._serialized_start=762
-  _globals['_CREATEUPLOADRESPONSE']._serialized_end=840
-  _globals['_INSTALLPACKAGEREQUEST']._serialized_start=842
-  _globals['_INSTALLPACKAGEREQUEST']._serialized_end=948
-  _globals['_INSTALLPACKAGERESPONSE']._serialized_start=950
-  _globals['_INSTALLPACKAGERESPONSE']._serialized_end=1037
-  _globals['_UNINSTALLPACKAGEREQUEST']._serialized_start=1039
-  _globals['_UNINSTALLPACKAGEREQUEST']._serialized_end=1137
-  _globals['_UNINSTALLPACKAGERESPONSE']._serialized_start=1139
-  _globals['_UNINSTALLPACKAGERESPONSE']._serialized_end=1228
-  _globals['_PACKAGEDATA']._serialized_start=1231
-  _globals['_PACKAGEDATA']._serialized_end=1408
-  _globals['_LISTPACKAGEDATAREQUEST']._serialized_start=1410
-  _globals['_LISTPACKAGEDATAREQUEST']._serialized_end=1494
-  _globals['_LISTPACKAGEDATARESPONSE']._serialized_start=1496
-  _globals['_LISTPACKAGEDATARESPONSE']._serialized_end=1614
-  _globals['_DELETEPACKAGEDATAREQUEST']._serialized_start=1616
-  _globals['_DELETEPACKAGEDATAREQUEST']._serialized_end=1664
-  _globals['_DELETEPACKAGEDATARESPONSE']._serialized_start=1666
-  _globals['_DELETEPACKAGEDATARESPONSE']._serialized_end=1756
-  _globals['_STARTPACKAGEREQUEST']._serialized_start=1758
-  _globals['_STARTPACKAGEREQUEST']._serialized_end=1801
-  _globals['_STARTPACKAGERESPONSE']._serialized_start=1803
-  _globals['_STARTPACKAGERESPONSE']._serialized_end=1880
-  _globals['_STOPPACKAGEREQUEST']._serialized_start=1882
-  _globals['_STOPPACKAGEREQUEST']._serialized_end=1924
-  _globals['_STOPPACKAGERESPONSE']._serialized_start=1926
-  _globals['_STOPPACKAGERESPONSE']._serialized_end=2002
-  _globals['_RESTARTPACKAGEREQUEST']._serialized_start=2004
-  _globals['_RESTARTPACKAGEREQUEST']._serialized_end=2049
-  _globals['_RESTARTPACKAGERESPONSE']._serialized_start=2051
-  _globals['_RESTARTPACKAGERESPONSE']._serialized_end=2130
-  _globals['_PACKAGESERVICE']._serialized_start=2133
-  _globals['_PACKAGESERVICE']._serialized_end=3403
+  _globals['_LISTPACKAGESREQUEST']._serialized_start=230
+  _globals['_LISTPACKAGESREQUEST']._serialized_end=311
+  _globals['_LISTPACKAGESRESPONSE']._serialized_start=313
+  _globals['_LISTPACKAGESRESPONSE']._serialized_end=432
+  _globals['_GETPACKAGEREQUEST']._serialized_start=434
+  _globals['_GETPACKAGEREQUEST']._serialized_end=475
+  _globals['_GETPACKAGERESPONSE']._serialized_start=478
+  _globals['_GETPACKAGERESPONSE']._serialized_end=809
+  _globals['_CREATEUPLOADREQUEST']._serialized_start=811
+  _globals['_CREATEUPLOADREQUEST']._serialized_end=852
+  _globals['_CREATEUPLOADRESPONSE']._serialized_start=854
+  _globals['_CREATEUPLOADRESPONSE']._serialized_end=932
+  _globals['_INSTALLPACKAGEREQUEST']._serialized_start=935
+  _globals['_INSTALLPACKAGEREQUEST']._serialized_end=1136
+  _globals['_INSTALLPACKAGERESPONSE']._serialized_start=1138
+  _globals['_INSTALLPACKAGERESPONSE']._serialized_end=1225
+  _globals['_UNINSTALLPACKAGEREQUEST']._serialized_start=1227
+  _globals['_UNINSTALLPACKAGEREQUEST']._serialized_end=1325
+  _globals['_UNINSTALLPACKAGERESPONSE']._serialized_start=1327
+  _globals['_UNINSTALLPACKAGERESPONSE']._serialized_end=1416
+  _globals['_PACKAGEDATA']._serialized_start=1419
+  _globals['_PACKAGEDATA']._serialized_end=1596
+  _globals['_LISTPACKAGEDATAREQUEST']._serialized_start=1598
+  _globals['_LISTPACKAGEDATAREQUEST']._serialized_end=1682
+  _globals['_LISTPACKAGEDATARESPONSE']._serialized_start=1684
+  _globals['_LISTPACKAGEDATARESPONSE']._serialized_end=1802
+  _globals['_DELETEPACKAGEDATAREQUEST']._serialized_start=1804
+  _globals['_DELETEPACKAGEDATAREQUEST']._serialized_end=1852
+  _globals['_DELETEPACKAGEDATARESPONSE']._serialized_start=1854
+  _globals['_DELETEPACKAGEDATARESPONSE']._serialized_end=1944
+  _globals['_ROLLBACKPACKAGEREQUEST']._serialized_start=1946
+  _globals['_ROLLBACKPACKAGEREQUEST']._serialized_end=2023
+  _globals['_ROLLBACKPACKAGERESPONSE']._serialized_start=2025
+  _globals['_ROLLBACKPACKAGERESPONSE']._serialized_end=2113
+  _globals['_LISTSNAPSHOTSREQUEST']._serialized_start=2115
+  _globals['_LISTSNAPSHOTSREQUEST']._serialized_end=2159
+  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_start=2161
+  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_end=2244
+  _globals['_DELETESNAPSHOTREQUEST']._serialized_start=2246
+  _globals['_DELETESNAPSHOTREQUEST']._serialized_end=2319
+  _globals['_DELETESNAPSHOTRESPONSE']._serialized_start=2321
+  _globals['_DELETESNAPSHOTRESPONSE']._serialized_end=2408
+  _globals['_STARTPACKAGEREQUEST']._serialized_start=2410
+  _globals['_STARTPACKAGEREQUEST']._serialized_end=2453
+  _globals['_STARTPACKAGERESPONSE']._serialized_start=2455
+  _globals['_STARTPACKAGERESPONSE']._serialized_end=2532
+  _globals['_STOPPACKAGEREQUEST']._serialized_start=2534
+  _globals['_STOPPACKAGEREQUEST']._serialized_end=2576
+  _globals['_STOPPACKAGERESPONSE']._serialized_start=2578
+  _globals['_STOPPACKAGERESPONSE']._serialized_end=2654
+  _globals['_RESTARTPACKAGEREQUEST']._serialized_start=2656
+  _globals['_RESTARTPACKAGEREQUEST']._serialized_end=2701
+  _globals['_RESTARTPACKAGERESPONSE']._serialized_start=2703
+  _globals['_RESTARTPACKAGERESPONSE']._serialized_end=2782
+  _globals['_PACKAGESERVICE']._serialized_start=2785
+  _globals['_PACKAGESERVICE']._serialized_end=4397
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 import datetime
 
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from hearth.operations.v1 import operations_pb2 as _operations_pb2
 from hearth.options.v1 import options_pb2 as _options_pb2
@@ -35,16 +36,18 @@ class GetPackageRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
 class GetPackageResponse(_message.Message):
-    __slots__ = ("package", "artifact", "health_checks", "dependencies")
+    __slots__ = ("package", "artifact", "health_checks", "dependencies", "snapshots")
     PACKAGE_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     HEALTH_CHECKS_FIELD_NUMBER: _ClassVar[int]
     DEPENDENCIES_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOTS_FIELD_NUMBER: _ClassVar[int]
     package: _resources_pb2.Package
     artifact: _resources_pb2.Artifact
     health_checks: _containers.RepeatedCompositeFieldContainer[_resources_pb2.HealthCheck]
     dependencies: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Dependency]
-    def __init__(self, package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ..., artifact: _Optional[_Union[_resources_pb2.Artifact, _Mapping]] = ..., health_checks: _Optional[_Iterable[_Union[_resources_pb2.HealthCheck, _Mapping]]] = ..., dependencies: _Optional[_Iterable[_Union[_resources_pb2.Dependency, _Mapping]]] = ...) -> None: ...
+    snapshots: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Snapshot]
+    def __init__(self, package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ..., artifact: _Optional[_Union[_resources_pb2.Artifact, _Mapping]] = ..., health_checks: _Optional[_Iterable[_Union[_resources_pb2.HealthCheck, _Mapping]]] = ..., dependencies: _Optional[_Iterable[_Union[_resources_pb2.Dependency, _Mapping]]] = ..., snapshots: _Optional[_Iterable[_Union[_resources_pb2.Snapshot, _Mapping]]] = ...) -> None: ...
 
 class CreateUploadRequest(_message.Message):
     __slots__ = ("size",)
@@ -61,14 +64,18 @@ class CreateUploadResponse(_message.Message):
     def __init__(self, ticket: _Optional[str] = ..., path: _Optional[str] = ...) -> None: ...
 
 class InstallPackageRequest(_message.Message):
-    __slots__ = ("ticket", "start", "request_id")
+    __slots__ = ("ticket", "start", "request_id", "accept_signer", "time_limit")
     TICKET_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ACCEPT_SIGNER_FIELD_NUMBER: _ClassVar[int]
+    TIME_LIMIT_FIELD_NUMBER: _ClassVar[int]
     ticket: str
     start: bool
     request_id: str
-    def __init__(self, ticket: _Optional[str] = ..., start: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+    accept_signer: bool
+    time_limit: _duration_pb2.Duration
+    def __init__(self, ticket: _Optional[str] = ..., start: bool = ..., request_id: _Optional[str] = ..., accept_signer: bool = ..., time_limit: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class InstallPackageResponse(_message.Message):
     __slots__ = ("operation",)
@@ -131,6 +138,46 @@ class DeletePackageDataRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
 class DeletePackageDataResponse(_message.Message):
+    __slots__ = ("operation",)
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    operation: _operations_pb2.Operation
+    def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ...) -> None: ...
+
+class RollbackPackageRequest(_message.Message):
+    __slots__ = ("id", "request_id")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    request_id: str
+    def __init__(self, id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class RollbackPackageResponse(_message.Message):
+    __slots__ = ("operation",)
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    operation: _operations_pb2.Operation
+    def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ...) -> None: ...
+
+class ListSnapshotsRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class ListSnapshotsResponse(_message.Message):
+    __slots__ = ("snapshots",)
+    SNAPSHOTS_FIELD_NUMBER: _ClassVar[int]
+    snapshots: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Snapshot]
+    def __init__(self, snapshots: _Optional[_Iterable[_Union[_resources_pb2.Snapshot, _Mapping]]] = ...) -> None: ...
+
+class DeleteSnapshotRequest(_message.Message):
+    __slots__ = ("id", "snapshot")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    snapshot: str
+    def __init__(self, id: _Optional[str] = ..., snapshot: _Optional[str] = ...) -> None: ...
+
+class DeleteSnapshotResponse(_message.Message):
     __slots__ = ("operation",)
     OPERATION_FIELD_NUMBER: _ClassVar[int]
     operation: _operations_pb2.Operation

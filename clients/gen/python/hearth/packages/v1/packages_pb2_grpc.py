@@ -70,6 +70,21 @@ class PackageServiceStub(object):
                 request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.DeletePackageDataRequest.SerializeToString,
                 response_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.DeletePackageDataResponse.FromString,
                 _registered_method=True)
+        self.RollbackPackage = channel.unary_unary(
+                '/hearth.packages.v1.PackageService/RollbackPackage',
+                request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.RollbackPackageRequest.SerializeToString,
+                response_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.RollbackPackageResponse.FromString,
+                _registered_method=True)
+        self.ListSnapshots = channel.unary_unary(
+                '/hearth.packages.v1.PackageService/ListSnapshots',
+                request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.ListSnapshotsRequest.SerializeToString,
+                response_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.ListSnapshotsResponse.FromString,
+                _registered_method=True)
+        self.DeleteSnapshot = channel.unary_unary(
+                '/hearth.packages.v1.PackageService/DeleteSnapshot',
+                request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.DeleteSnapshotRequest.SerializeToString,
+                response_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.DeleteSnapshotResponse.FromString,
+                _registered_method=True)
         self.StartPackage = channel.unary_unary(
                 '/hearth.packages.v1.PackageService/StartPackage',
                 request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.StartPackageRequest.SerializeToString,
@@ -114,7 +129,8 @@ class PackageServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def InstallPackage(self, request, context):
-        """InstallPackage installs the uploaded file, or replaces the installed package by it.
+        """InstallPackage installs the uploaded file. Where another file of the package is installed, it is an update: the
+        service is stopped, its data are snapshotted, and a failure at any point brings back code and data as they were.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -137,6 +153,28 @@ class PackageServiceServicer(object):
 
     def DeletePackageData(self, request, context):
         """DeletePackageData removes the data of a package that is not installed, for good.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollbackPackage(self, request, context):
+        """RollbackPackage brings back the file and the data from before the last update, or rollback. What was written since is
+        set aside as a snapshot, to which the next rollback goes back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSnapshots(self, request, context):
+        """ListSnapshots lists the snapshots of a package by id, which is their order in time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSnapshot(self, request, context):
+        """DeleteSnapshot removes a snapshot, and the package file that nothing else needs, for good.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -200,6 +238,21 @@ def add_PackageServiceServicer_to_server(servicer, server):
                     servicer.DeletePackageData,
                     request_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.DeletePackageDataRequest.FromString,
                     response_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.DeletePackageDataResponse.SerializeToString,
+            ),
+            'RollbackPackage': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollbackPackage,
+                    request_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.RollbackPackageRequest.FromString,
+                    response_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.RollbackPackageResponse.SerializeToString,
+            ),
+            'ListSnapshots': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSnapshots,
+                    request_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.ListSnapshotsRequest.FromString,
+                    response_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.ListSnapshotsResponse.SerializeToString,
+            ),
+            'DeleteSnapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSnapshot,
+                    request_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.DeleteSnapshotRequest.FromString,
+                    response_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.DeleteSnapshotResponse.SerializeToString,
             ),
             'StartPackage': grpc.unary_unary_rpc_method_handler(
                     servicer.StartPackage,
@@ -407,6 +460,87 @@ class PackageService(object):
             '/hearth.packages.v1.PackageService/DeletePackageData',
             hearth_dot_packages_dot_v1_dot_packages__pb2.DeletePackageDataRequest.SerializeToString,
             hearth_dot_packages_dot_v1_dot_packages__pb2.DeletePackageDataResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollbackPackage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.packages.v1.PackageService/RollbackPackage',
+            hearth_dot_packages_dot_v1_dot_packages__pb2.RollbackPackageRequest.SerializeToString,
+            hearth_dot_packages_dot_v1_dot_packages__pb2.RollbackPackageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSnapshots(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.packages.v1.PackageService/ListSnapshots',
+            hearth_dot_packages_dot_v1_dot_packages__pb2.ListSnapshotsRequest.SerializeToString,
+            hearth_dot_packages_dot_v1_dot_packages__pb2.ListSnapshotsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSnapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.packages.v1.PackageService/DeleteSnapshot',
+            hearth_dot_packages_dot_v1_dot_packages__pb2.DeleteSnapshotRequest.SerializeToString,
+            hearth_dot_packages_dot_v1_dot_packages__pb2.DeleteSnapshotResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -232,3 +232,59 @@ class ContainerSpec(_message.Message):
     artifact: str
     rebuilds: int
     def __init__(self, ipv4: _Optional[str] = ..., first_uid: _Optional[int] = ..., instance: _Optional[str] = ..., artifact: _Optional[str] = ..., rebuilds: _Optional[int] = ...) -> None: ...
+
+class Snapshot(_message.Message):
+    __slots__ = ("meta", "spec", "status")
+    META_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    meta: _meta_pb2.Meta
+    spec: SnapshotSpec
+    status: SnapshotStatus
+    def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., spec: _Optional[_Union[SnapshotSpec, _Mapping]] = ..., status: _Optional[_Union[SnapshotStatus, _Mapping]] = ...) -> None: ...
+
+class SnapshotSpec(_message.Message):
+    __slots__ = ("cause", "artifact", "version", "title")
+    class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        CAUSE_UNSPECIFIED: _ClassVar[SnapshotSpec.Cause]
+        CAUSE_UPDATE: _ClassVar[SnapshotSpec.Cause]
+        CAUSE_ROLLBACK: _ClassVar[SnapshotSpec.Cause]
+        CAUSE_INSTALL: _ClassVar[SnapshotSpec.Cause]
+    CAUSE_UNSPECIFIED: SnapshotSpec.Cause
+    CAUSE_UPDATE: SnapshotSpec.Cause
+    CAUSE_ROLLBACK: SnapshotSpec.Cause
+    CAUSE_INSTALL: SnapshotSpec.Cause
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    cause: SnapshotSpec.Cause
+    artifact: str
+    version: str
+    title: str
+    def __init__(self, cause: _Optional[_Union[SnapshotSpec.Cause, str]] = ..., artifact: _Optional[str] = ..., version: _Optional[str] = ..., title: _Optional[str] = ...) -> None: ...
+
+class SnapshotStatus(_message.Message):
+    __slots__ = ("mechanism", "files", "bytes", "data_version")
+    class Mechanism(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        MECHANISM_UNSPECIFIED: _ClassVar[SnapshotStatus.Mechanism]
+        MECHANISM_SUBVOLUME: _ClassVar[SnapshotStatus.Mechanism]
+        MECHANISM_REFLINK: _ClassVar[SnapshotStatus.Mechanism]
+        MECHANISM_COPY: _ClassVar[SnapshotStatus.Mechanism]
+        MECHANISM_MOVED: _ClassVar[SnapshotStatus.Mechanism]
+    MECHANISM_UNSPECIFIED: SnapshotStatus.Mechanism
+    MECHANISM_SUBVOLUME: SnapshotStatus.Mechanism
+    MECHANISM_REFLINK: SnapshotStatus.Mechanism
+    MECHANISM_COPY: SnapshotStatus.Mechanism
+    MECHANISM_MOVED: SnapshotStatus.Mechanism
+    MECHANISM_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    DATA_VERSION_FIELD_NUMBER: _ClassVar[int]
+    mechanism: SnapshotStatus.Mechanism
+    files: int
+    bytes: int
+    data_version: str
+    def __init__(self, mechanism: _Optional[_Union[SnapshotStatus.Mechanism, str]] = ..., files: _Optional[int] = ..., bytes: _Optional[int] = ..., data_version: _Optional[str] = ...) -> None: ...

@@ -94,7 +94,7 @@ class Change(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., kind: _Optional[str] = ..., id: _Optional[str] = ..., resource: _Optional[_Union[Resource, _Mapping]] = ...) -> None: ...
 
 class Resource(_message.Message):
-    __slots__ = ("operation", "progress", "package", "artifact", "health_check", "dependency", "refused_effect", "action", "task", "host", "account", "preferences", "audit", "warning")
+    __slots__ = ("operation", "progress", "package", "artifact", "health_check", "dependency", "refused_effect", "snapshot", "action", "task", "host", "account", "preferences", "audit", "warning")
     OPERATION_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     PACKAGE_FIELD_NUMBER: _ClassVar[int]
@@ -102,6 +102,7 @@ class Resource(_message.Message):
     HEALTH_CHECK_FIELD_NUMBER: _ClassVar[int]
     DEPENDENCY_FIELD_NUMBER: _ClassVar[int]
     REFUSED_EFFECT_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
@@ -116,6 +117,7 @@ class Resource(_message.Message):
     health_check: _resources_pb2.HealthCheck
     dependency: _resources_pb2.Dependency
     refused_effect: _resources_pb2.RefusedEffect
+    snapshot: _resources_pb2.Snapshot
     action: _actions_pb2.Action
     task: _actions_pb2.Task
     host: _hosts_pb2.Host
@@ -123,4 +125,4 @@ class Resource(_message.Message):
     preferences: _preferences_pb2.Preferences
     audit: _audit_pb2.Entry
     warning: _diagnostics_pb2.Warning
-    def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ..., progress: _Optional[_Union[_operations_pb2.Progress, _Mapping]] = ..., package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ..., artifact: _Optional[_Union[_resources_pb2.Artifact, _Mapping]] = ..., health_check: _Optional[_Union[_resources_pb2.HealthCheck, _Mapping]] = ..., dependency: _Optional[_Union[_resources_pb2.Dependency, _Mapping]] = ..., refused_effect: _Optional[_Union[_resources_pb2.RefusedEffect, _Mapping]] = ..., action: _Optional[_Union[_actions_pb2.Action, _Mapping]] = ..., task: _Optional[_Union[_actions_pb2.Task, _Mapping]] = ..., host: _Optional[_Union[_hosts_pb2.Host, _Mapping]] = ..., account: _Optional[_Union[_accounts_pb2.Account, _Mapping]] = ..., preferences: _Optional[_Union[_preferences_pb2.Preferences, _Mapping]] = ..., audit: _Optional[_Union[_audit_pb2.Entry, _Mapping]] = ..., warning: _Optional[_Union[_diagnostics_pb2.Warning, _Mapping]] = ...) -> None: ...
+    def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ..., progress: _Optional[_Union[_operations_pb2.Progress, _Mapping]] = ..., package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ..., artifact: _Optional[_Union[_resources_pb2.Artifact, _Mapping]] = ..., health_check: _Optional[_Union[_resources_pb2.HealthCheck, _Mapping]] = ..., dependency: _Optional[_Union[_resources_pb2.Dependency, _Mapping]] = ..., refused_effect: _Optional[_Union[_resources_pb2.RefusedEffect, _Mapping]] = ..., snapshot: _Optional[_Union[_resources_pb2.Snapshot, _Mapping]] = ..., action: _Optional[_Union[_actions_pb2.Action, _Mapping]] = ..., task: _Optional[_Union[_actions_pb2.Task, _Mapping]] = ..., host: _Optional[_Union[_hosts_pb2.Host, _Mapping]] = ..., account: _Optional[_Union[_accounts_pb2.Account, _Mapping]] = ..., preferences: _Optional[_Union[_preferences_pb2.Preferences, _Mapping]] = ..., audit: _Optional[_Union[_audit_pb2.Entry, _Mapping]] = ..., warning: _Optional[_Union[_diagnostics_pb2.Warning, _Mapping]] = ...) -> None: ...

@@ -4,12 +4,12 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Operation } from "../../operations/v1/operations_pb.js";
 import { file_hearth_operations_v1_operations } from "../../operations/v1/operations_pb.js";
 import { file_hearth_options_v1_options } from "../../options/v1/options_pb.js";
-import type { Artifact, Dependency, HealthCheck, Package } from "./resources_pb.js";
+import type { Artifact, Dependency, HealthCheck, Package, Snapshot } from "./resources_pb.js";
 import { file_hearth_packages_v1_resources } from "./resources_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/packages/v1/packages.proto.
  */
 export const file_hearth_packages_v1_packages: GenFile = /*@__PURE__*/
-  fileDesc("CiFoZWFydGgvcGFja2FnZXMvdjEvcGFja2FnZXMucHJvdG8SEmhlYXJ0aC5wYWNrYWdlcy52MSI8ChNMaXN0UGFja2FnZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIl4KFExpc3RQYWNrYWdlc1Jlc3BvbnNlEi0KCHBhY2thZ2VzGAEgAygLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiUKEUdldFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBIuABChJHZXRQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlEi4KCGFydGlmYWN0GAIgASgLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLkFydGlmYWN0EjYKDWhlYWx0aF9jaGVja3MYAyADKAsyHy5oZWFydGgucGFja2FnZXMudjEuSGVhbHRoQ2hlY2sSNAoMZGVwZW5kZW5jaWVzGAQgAygLMh4uaGVhcnRoLnBhY2thZ2VzLnYxLkRlcGVuZGVuY3kiIwoTQ3JlYXRlVXBsb2FkUmVxdWVzdBIMCgRzaXplGAEgASgEIkAKFENyZWF0ZVVwbG9hZFJlc3BvbnNlEhQKBnRpY2tldBgBIAEoCUIEqIYZARISCgRwYXRoGAIgASgJQgSohhkBIlAKFUluc3RhbGxQYWNrYWdlUmVxdWVzdBIUCgZ0aWNrZXQYASABKAlCBKiGGQESDQoFc3RhcnQYAiABKAgSEgoKcmVxdWVzdF9pZBgDIAEoCSJMChZJbnN0YWxsUGFja2FnZVJlc3BvbnNlEjIKCW9wZXJhdGlvbhgBIAEoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbiJNChdVbmluc3RhbGxQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZARINCgVmb3JjZRgCIAEoCBIRCglrZWVwX2RhdGEYAyABKAgiTgoYVW5pbnN0YWxsUGFja2FnZVJlc3BvbnNlEjIKCW9wZXJhdGlvbhgBIAEoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbiKFAQoLUGFja2FnZURhdGESCgoCaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIOCgZzaWduZXIYAyABKAkSDQoFYnl0ZXMYBCABKAQSKQoFc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZvbHVtZXMYBiADKAkiPwoWTGlzdFBhY2thZ2VEYXRhUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJhChdMaXN0UGFja2FnZURhdGFSZXNwb25zZRItCgRkYXRhGAEgAygLMh8uaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2VEYXRhEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIsChhEZWxldGVQYWNrYWdlRGF0YVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQEiTwoZRGVsZXRlUGFja2FnZURhdGFSZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iJwoTU3RhcnRQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZASJEChRTdGFydFBhY2thZ2VSZXNwb25zZRIsCgdwYWNrYWdlGAEgASgLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2UiJgoSU3RvcFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBIkMKE1N0b3BQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlIikKFVJlc3RhcnRQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZASJGChZSZXN0YXJ0UGFja2FnZVJlc3BvbnNlEiwKB3BhY2thZ2UYASABKAsyGy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZTL2CQoOUGFja2FnZVNlcnZpY2USgAEKDExpc3RQYWNrYWdlcxInLmhlYXJ0aC5wYWNrYWdlcy52MS5MaXN0UGFja2FnZXNSZXF1ZXN0GiguaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RQYWNrYWdlc1Jlc3BvbnNlIh2QAgHK8xgCEAHS8xgMcGFja2FnZS5saXN0+PMYARJmCgpHZXRQYWNrYWdlEiUuaGVhcnRoLnBhY2thZ2VzLnYxLkdldFBhY2thZ2VSZXF1ZXN0GiYuaGVhcnRoLnBhY2thZ2VzLnYxLkdldFBhY2thZ2VSZXNwb25zZSIJkAIByvMYAhABEn0KDENyZWF0ZVVwbG9hZBInLmhlYXJ0aC5wYWNrYWdlcy52MS5DcmVhdGVVcGxvYWRSZXF1ZXN0GiguaGVhcnRoLnBhY2thZ2VzLnYxLkNyZWF0ZVVwbG9hZFJlc3BvbnNlIhrK8xgCEAPS8xgQcGFja2FnZS5zaWRlbG9hZBKCAQoOSW5zdGFsbFBhY2thZ2USKS5oZWFydGgucGFja2FnZXMudjEuSW5zdGFsbFBhY2thZ2VSZXF1ZXN0GiouaGVhcnRoLnBhY2thZ2VzLnYxLkluc3RhbGxQYWNrYWdlUmVzcG9uc2UiGcrzGAIQA9LzGA9wYWNrYWdlLmluc3RhbGwSigEKEFVuaW5zdGFsbFBhY2thZ2USKy5oZWFydGgucGFja2FnZXMudjEuVW5pbnN0YWxsUGFja2FnZVJlcXVlc3QaLC5oZWFydGgucGFja2FnZXMudjEuVW5pbnN0YWxsUGFja2FnZVJlc3BvbnNlIhvK8xgCEAPS8xgRcGFja2FnZS51bmluc3RhbGwSdQoPTGlzdFBhY2thZ2VEYXRhEiouaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RQYWNrYWdlRGF0YVJlcXVlc3QaKy5oZWFydGgucGFja2FnZXMudjEuTGlzdFBhY2thZ2VEYXRhUmVzcG9uc2UiCZACAcrzGAIQAxJ4ChFEZWxldGVQYWNrYWdlRGF0YRIsLmhlYXJ0aC5wYWNrYWdlcy52MS5EZWxldGVQYWNrYWdlRGF0YVJlcXVlc3QaLS5oZWFydGgucGFja2FnZXMudjEuRGVsZXRlUGFja2FnZURhdGFSZXNwb25zZSIGyvMYAhADEnoKDFN0YXJ0UGFja2FnZRInLmhlYXJ0aC5wYWNrYWdlcy52MS5TdGFydFBhY2thZ2VSZXF1ZXN0GiguaGVhcnRoLnBhY2thZ2VzLnYxLlN0YXJ0UGFja2FnZVJlc3BvbnNlIhfK8xgCEALS8xgNcGFja2FnZS5zdGFydBJ2CgtTdG9wUGFja2FnZRImLmhlYXJ0aC5wYWNrYWdlcy52MS5TdG9wUGFja2FnZVJlcXVlc3QaJy5oZWFydGgucGFja2FnZXMudjEuU3RvcFBhY2thZ2VSZXNwb25zZSIWyvMYAhAC0vMYDHBhY2thZ2Uuc3RvcBKCAQoOUmVzdGFydFBhY2thZ2USKS5oZWFydGgucGFja2FnZXMudjEuUmVzdGFydFBhY2thZ2VSZXF1ZXN0GiouaGVhcnRoLnBhY2thZ2VzLnYxLlJlc3RhcnRQYWNrYWdlUmVzcG9uc2UiGcrzGAIQAtLzGA9wYWNrYWdlLnJlc3RhcnRiBnByb3RvMw", [file_google_protobuf_timestamp, file_hearth_operations_v1_operations, file_hearth_options_v1_options, file_hearth_packages_v1_resources]);
+  fileDesc("CiFoZWFydGgvcGFja2FnZXMvdjEvcGFja2FnZXMucHJvdG8SEmhlYXJ0aC5wYWNrYWdlcy52MSI8ChNMaXN0UGFja2FnZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIl4KFExpc3RQYWNrYWdlc1Jlc3BvbnNlEi0KCHBhY2thZ2VzGAEgAygLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiUKEUdldFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBIpECChJHZXRQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlEi4KCGFydGlmYWN0GAIgASgLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLkFydGlmYWN0EjYKDWhlYWx0aF9jaGVja3MYAyADKAsyHy5oZWFydGgucGFja2FnZXMudjEuSGVhbHRoQ2hlY2sSNAoMZGVwZW5kZW5jaWVzGAQgAygLMh4uaGVhcnRoLnBhY2thZ2VzLnYxLkRlcGVuZGVuY3kSLwoJc25hcHNob3RzGAUgAygLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLlNuYXBzaG90IiMKE0NyZWF0ZVVwbG9hZFJlcXVlc3QSDAoEc2l6ZRgBIAEoBCJAChRDcmVhdGVVcGxvYWRSZXNwb25zZRIUCgZ0aWNrZXQYASABKAlCBKiGGQESEgoEcGF0aBgCIAEoCUIEqIYZASKWAQoVSW5zdGFsbFBhY2thZ2VSZXF1ZXN0EhQKBnRpY2tldBgBIAEoCUIEqIYZARINCgVzdGFydBgCIAEoCBISCgpyZXF1ZXN0X2lkGAMgASgJEhUKDWFjY2VwdF9zaWduZXIYBCABKAgSLQoKdGltZV9saW1pdBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJMChZJbnN0YWxsUGFja2FnZVJlc3BvbnNlEjIKCW9wZXJhdGlvbhgBIAEoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbiJNChdVbmluc3RhbGxQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZARINCgVmb3JjZRgCIAEoCBIRCglrZWVwX2RhdGEYAyABKAgiTgoYVW5pbnN0YWxsUGFja2FnZVJlc3BvbnNlEjIKCW9wZXJhdGlvbhgBIAEoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbiKFAQoLUGFja2FnZURhdGESCgoCaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIOCgZzaWduZXIYAyABKAkSDQoFYnl0ZXMYBCABKAQSKQoFc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZvbHVtZXMYBiADKAkiPwoWTGlzdFBhY2thZ2VEYXRhUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJhChdMaXN0UGFja2FnZURhdGFSZXNwb25zZRItCgRkYXRhGAEgAygLMh8uaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2VEYXRhEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIsChhEZWxldGVQYWNrYWdlRGF0YVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQEiTwoZRGVsZXRlUGFja2FnZURhdGFSZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iPgoWUm9sbGJhY2tQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZARISCgpyZXF1ZXN0X2lkGAIgASgJIk0KF1JvbGxiYWNrUGFja2FnZVJlc3BvbnNlEjIKCW9wZXJhdGlvbhgBIAEoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbiIoChRMaXN0U25hcHNob3RzUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZASJIChVMaXN0U25hcHNob3RzUmVzcG9uc2USLwoJc25hcHNob3RzGAEgAygLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLlNuYXBzaG90IjsKFURlbGV0ZVNuYXBzaG90UmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZARIQCghzbmFwc2hvdBgCIAEoCSJMChZEZWxldGVTbmFwc2hvdFJlc3BvbnNlEjIKCW9wZXJhdGlvbhgBIAEoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbiInChNTdGFydFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBIkQKFFN0YXJ0UGFja2FnZVJlc3BvbnNlEiwKB3BhY2thZ2UYASABKAsyGy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZSImChJTdG9wUGFja2FnZVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQEiQwoTU3RvcFBhY2thZ2VSZXNwb25zZRIsCgdwYWNrYWdlGAEgASgLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2UiKQoVUmVzdGFydFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBIkYKFlJlc3RhcnRQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlMswMCg5QYWNrYWdlU2VydmljZRKAAQoMTGlzdFBhY2thZ2VzEicuaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RQYWNrYWdlc1JlcXVlc3QaKC5oZWFydGgucGFja2FnZXMudjEuTGlzdFBhY2thZ2VzUmVzcG9uc2UiHZACAcrzGAIQAdLzGAxwYWNrYWdlLmxpc3T48xgBEmYKCkdldFBhY2thZ2USJS5oZWFydGgucGFja2FnZXMudjEuR2V0UGFja2FnZVJlcXVlc3QaJi5oZWFydGgucGFja2FnZXMudjEuR2V0UGFja2FnZVJlc3BvbnNlIgmQAgHK8xgCEAESfQoMQ3JlYXRlVXBsb2FkEicuaGVhcnRoLnBhY2thZ2VzLnYxLkNyZWF0ZVVwbG9hZFJlcXVlc3QaKC5oZWFydGgucGFja2FnZXMudjEuQ3JlYXRlVXBsb2FkUmVzcG9uc2UiGsrzGAIQA9LzGBBwYWNrYWdlLnNpZGVsb2FkEoIBCg5JbnN0YWxsUGFja2FnZRIpLmhlYXJ0aC5wYWNrYWdlcy52MS5JbnN0YWxsUGFja2FnZVJlcXVlc3QaKi5oZWFydGgucGFja2FnZXMudjEuSW5zdGFsbFBhY2thZ2VSZXNwb25zZSIZyvMYAhAD0vMYD3BhY2thZ2UuaW5zdGFsbBKKAQoQVW5pbnN0YWxsUGFja2FnZRIrLmhlYXJ0aC5wYWNrYWdlcy52MS5Vbmluc3RhbGxQYWNrYWdlUmVxdWVzdBosLmhlYXJ0aC5wYWNrYWdlcy52MS5Vbmluc3RhbGxQYWNrYWdlUmVzcG9uc2UiG8rzGAIQA9LzGBFwYWNrYWdlLnVuaW5zdGFsbBJ1Cg9MaXN0UGFja2FnZURhdGESKi5oZWFydGgucGFja2FnZXMudjEuTGlzdFBhY2thZ2VEYXRhUmVxdWVzdBorLmhlYXJ0aC5wYWNrYWdlcy52MS5MaXN0UGFja2FnZURhdGFSZXNwb25zZSIJkAIByvMYAhADEngKEURlbGV0ZVBhY2thZ2VEYXRhEiwuaGVhcnRoLnBhY2thZ2VzLnYxLkRlbGV0ZVBhY2thZ2VEYXRhUmVxdWVzdBotLmhlYXJ0aC5wYWNrYWdlcy52MS5EZWxldGVQYWNrYWdlRGF0YVJlc3BvbnNlIgbK8xgCEAMScgoPUm9sbGJhY2tQYWNrYWdlEiouaGVhcnRoLnBhY2thZ2VzLnYxLlJvbGxiYWNrUGFja2FnZVJlcXVlc3QaKy5oZWFydGgucGFja2FnZXMudjEuUm9sbGJhY2tQYWNrYWdlUmVzcG9uc2UiBsrzGAIQAxJvCg1MaXN0U25hcHNob3RzEiguaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RTbmFwc2hvdHNSZXF1ZXN0GikuaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RTbmFwc2hvdHNSZXNwb25zZSIJkAIByvMYAhABEm8KDkRlbGV0ZVNuYXBzaG90EikuaGVhcnRoLnBhY2thZ2VzLnYxLkRlbGV0ZVNuYXBzaG90UmVxdWVzdBoqLmhlYXJ0aC5wYWNrYWdlcy52MS5EZWxldGVTbmFwc2hvdFJlc3BvbnNlIgbK8xgCEAMSegoMU3RhcnRQYWNrYWdlEicuaGVhcnRoLnBhY2thZ2VzLnYxLlN0YXJ0UGFja2FnZVJlcXVlc3QaKC5oZWFydGgucGFja2FnZXMudjEuU3RhcnRQYWNrYWdlUmVzcG9uc2UiF8rzGAIQAtLzGA1wYWNrYWdlLnN0YXJ0EnYKC1N0b3BQYWNrYWdlEiYuaGVhcnRoLnBhY2thZ2VzLnYxLlN0b3BQYWNrYWdlUmVxdWVzdBonLmhlYXJ0aC5wYWNrYWdlcy52MS5TdG9wUGFja2FnZVJlc3BvbnNlIhbK8xgCEALS8xgMcGFja2FnZS5zdG9wEoIBCg5SZXN0YXJ0UGFja2FnZRIpLmhlYXJ0aC5wYWNrYWdlcy52MS5SZXN0YXJ0UGFja2FnZVJlcXVlc3QaKi5oZWFydGgucGFja2FnZXMudjEuUmVzdGFydFBhY2thZ2VSZXNwb25zZSIZyvMYAhAC0vMYD3BhY2thZ2UucmVzdGFydGIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_hearth_operations_v1_operations, file_hearth_options_v1_options, file_hearth_packages_v1_resources]);
 
 /**
  * ListPackagesRequest asks for all packages.
@@ -129,6 +129,13 @@ export type GetPackageResponse = Message<"hearth.packages.v1.GetPackageResponse"
    * @generated from field: repeated hearth.packages.v1.Dependency dependencies = 4;
    */
   dependencies: Dependency[];
+
+  /**
+   * To what it can be rolled back.
+   *
+   * @generated from field: repeated hearth.packages.v1.Snapshot snapshots = 5;
+   */
+  snapshots: Snapshot[];
 };
 
 /**
@@ -213,6 +220,21 @@ export type InstallPackageRequest = Message<"hearth.packages.v1.InstallPackageRe
    * @generated from field: string request_id = 3;
    */
   requestId: string;
+
+  /**
+   * Update the package although somebody else has signed the file.
+   *
+   * @generated from field: bool accept_signer = 4;
+   */
+  acceptSigner: boolean;
+
+  /**
+   * How long the package's own code may take to set itself up, migrations included; not given: 12 hours. What takes
+   * longer has failed.
+   *
+   * @generated from field: google.protobuf.Duration time_limit = 5;
+   */
+  timeLimit?: Duration;
 };
 
 /**
@@ -454,6 +476,146 @@ export const DeletePackageDataResponseSchema: GenMessage<DeletePackageDataRespon
   messageDesc(file_hearth_packages_v1_packages, 14);
 
 /**
+ * RollbackPackageRequest names a package.
+ *
+ * @generated from message hearth.packages.v1.RollbackPackageRequest
+ */
+export type RollbackPackageRequest = Message<"hearth.packages.v1.RollbackPackageRequest"> & {
+  /**
+   * The id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * A ULID made by the caller: a second request with it answers with the first one's operation.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message hearth.packages.v1.RollbackPackageRequest.
+ * Use `create(RollbackPackageRequestSchema)` to create a new message.
+ */
+export const RollbackPackageRequestSchema: GenMessage<RollbackPackageRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 15);
+
+/**
+ * RollbackPackageResponse holds the operation.
+ *
+ * @generated from message hearth.packages.v1.RollbackPackageResponse
+ */
+export type RollbackPackageResponse = Message<"hearth.packages.v1.RollbackPackageResponse"> & {
+  /**
+   * The operation.
+   *
+   * @generated from field: hearth.operations.v1.Operation operation = 1;
+   */
+  operation?: Operation;
+};
+
+/**
+ * Describes the message hearth.packages.v1.RollbackPackageResponse.
+ * Use `create(RollbackPackageResponseSchema)` to create a new message.
+ */
+export const RollbackPackageResponseSchema: GenMessage<RollbackPackageResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 16);
+
+/**
+ * ListSnapshotsRequest names a package.
+ *
+ * @generated from message hearth.packages.v1.ListSnapshotsRequest
+ */
+export type ListSnapshotsRequest = Message<"hearth.packages.v1.ListSnapshotsRequest"> & {
+  /**
+   * The id of the package.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message hearth.packages.v1.ListSnapshotsRequest.
+ * Use `create(ListSnapshotsRequestSchema)` to create a new message.
+ */
+export const ListSnapshotsRequestSchema: GenMessage<ListSnapshotsRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 17);
+
+/**
+ * ListSnapshotsResponse holds the snapshots of a package, of which there are never more than a few.
+ *
+ * @generated from message hearth.packages.v1.ListSnapshotsResponse
+ */
+export type ListSnapshotsResponse = Message<"hearth.packages.v1.ListSnapshotsResponse"> & {
+  /**
+   * The snapshots, oldest first.
+   *
+   * @generated from field: repeated hearth.packages.v1.Snapshot snapshots = 1;
+   */
+  snapshots: Snapshot[];
+};
+
+/**
+ * Describes the message hearth.packages.v1.ListSnapshotsResponse.
+ * Use `create(ListSnapshotsResponseSchema)` to create a new message.
+ */
+export const ListSnapshotsResponseSchema: GenMessage<ListSnapshotsResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 18);
+
+/**
+ * DeleteSnapshotRequest names a snapshot.
+ *
+ * @generated from message hearth.packages.v1.DeleteSnapshotRequest
+ */
+export type DeleteSnapshotRequest = Message<"hearth.packages.v1.DeleteSnapshotRequest"> & {
+  /**
+   * The id of the package.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The snapshot's own id, without the package's.
+   *
+   * @generated from field: string snapshot = 2;
+   */
+  snapshot: string;
+};
+
+/**
+ * Describes the message hearth.packages.v1.DeleteSnapshotRequest.
+ * Use `create(DeleteSnapshotRequestSchema)` to create a new message.
+ */
+export const DeleteSnapshotRequestSchema: GenMessage<DeleteSnapshotRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 19);
+
+/**
+ * DeleteSnapshotResponse holds the operation.
+ *
+ * @generated from message hearth.packages.v1.DeleteSnapshotResponse
+ */
+export type DeleteSnapshotResponse = Message<"hearth.packages.v1.DeleteSnapshotResponse"> & {
+  /**
+   * The operation.
+   *
+   * @generated from field: hearth.operations.v1.Operation operation = 1;
+   */
+  operation?: Operation;
+};
+
+/**
+ * Describes the message hearth.packages.v1.DeleteSnapshotResponse.
+ * Use `create(DeleteSnapshotResponseSchema)` to create a new message.
+ */
+export const DeleteSnapshotResponseSchema: GenMessage<DeleteSnapshotResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 20);
+
+/**
  * StartPackageRequest names a package.
  *
  * @generated from message hearth.packages.v1.StartPackageRequest
@@ -472,7 +634,7 @@ export type StartPackageRequest = Message<"hearth.packages.v1.StartPackageReques
  * Use `create(StartPackageRequestSchema)` to create a new message.
  */
 export const StartPackageRequestSchema: GenMessage<StartPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 15);
+  messageDesc(file_hearth_packages_v1_packages, 21);
 
 /**
  * StartPackageResponse holds the package as it is after the request.
@@ -493,7 +655,7 @@ export type StartPackageResponse = Message<"hearth.packages.v1.StartPackageRespo
  * Use `create(StartPackageResponseSchema)` to create a new message.
  */
 export const StartPackageResponseSchema: GenMessage<StartPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 16);
+  messageDesc(file_hearth_packages_v1_packages, 22);
 
 /**
  * StopPackageRequest names a package.
@@ -514,7 +676,7 @@ export type StopPackageRequest = Message<"hearth.packages.v1.StopPackageRequest"
  * Use `create(StopPackageRequestSchema)` to create a new message.
  */
 export const StopPackageRequestSchema: GenMessage<StopPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 17);
+  messageDesc(file_hearth_packages_v1_packages, 23);
 
 /**
  * StopPackageResponse holds the package as it is after the request.
@@ -535,7 +697,7 @@ export type StopPackageResponse = Message<"hearth.packages.v1.StopPackageRespons
  * Use `create(StopPackageResponseSchema)` to create a new message.
  */
 export const StopPackageResponseSchema: GenMessage<StopPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 18);
+  messageDesc(file_hearth_packages_v1_packages, 24);
 
 /**
  * RestartPackageRequest names a package.
@@ -556,7 +718,7 @@ export type RestartPackageRequest = Message<"hearth.packages.v1.RestartPackageRe
  * Use `create(RestartPackageRequestSchema)` to create a new message.
  */
 export const RestartPackageRequestSchema: GenMessage<RestartPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 19);
+  messageDesc(file_hearth_packages_v1_packages, 25);
 
 /**
  * RestartPackageResponse holds the package as it is after the request.
@@ -577,7 +739,7 @@ export type RestartPackageResponse = Message<"hearth.packages.v1.RestartPackageR
  * Use `create(RestartPackageResponseSchema)` to create a new message.
  */
 export const RestartPackageResponseSchema: GenMessage<RestartPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 20);
+  messageDesc(file_hearth_packages_v1_packages, 26);
 
 /**
  * PackageService installs, runs and removes packages.
@@ -617,7 +779,8 @@ export const PackageService: GenService<{
     output: typeof CreateUploadResponseSchema;
   },
   /**
-   * InstallPackage installs the uploaded file, or replaces the installed package by it.
+   * InstallPackage installs the uploaded file. Where another file of the package is installed, it is an update: the
+   * service is stopped, its data are snapshotted, and a failure at any point brings back code and data as they were.
    *
    * @generated from rpc hearth.packages.v1.PackageService.InstallPackage
    */
@@ -656,6 +819,37 @@ export const PackageService: GenService<{
     methodKind: "unary";
     input: typeof DeletePackageDataRequestSchema;
     output: typeof DeletePackageDataResponseSchema;
+  },
+  /**
+   * RollbackPackage brings back the file and the data from before the last update, or rollback. What was written since is
+   * set aside as a snapshot, to which the next rollback goes back.
+   *
+   * @generated from rpc hearth.packages.v1.PackageService.RollbackPackage
+   */
+  rollbackPackage: {
+    methodKind: "unary";
+    input: typeof RollbackPackageRequestSchema;
+    output: typeof RollbackPackageResponseSchema;
+  },
+  /**
+   * ListSnapshots lists the snapshots of a package by id, which is their order in time.
+   *
+   * @generated from rpc hearth.packages.v1.PackageService.ListSnapshots
+   */
+  listSnapshots: {
+    methodKind: "unary";
+    input: typeof ListSnapshotsRequestSchema;
+    output: typeof ListSnapshotsResponseSchema;
+  },
+  /**
+   * DeleteSnapshot removes a snapshot, and the package file that nothing else needs, for good.
+   *
+   * @generated from rpc hearth.packages.v1.PackageService.DeleteSnapshot
+   */
+  deleteSnapshot: {
+    methodKind: "unary";
+    input: typeof DeleteSnapshotRequestSchema;
+    output: typeof DeleteSnapshotResponseSchema;
   },
   /**
    * StartPackage asks for the service to run. It answers at once; the status of the package tells the rest.

@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/packages/v1/resources.proto.
  */
 export const file_hearth_packages_v1_resources: GenFile = /*@__PURE__*/
-  fileDesc("CiJoZWFydGgvcGFja2FnZXMvdjEvcmVzb3VyY2VzLnByb3RvEhJoZWFydGgucGFja2FnZXMudjEitwEKB1BhY2thZ2USIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESLQoEc3BlYxgCIAEoCzIfLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYxIxCgZzdGF0dXMYAyABKAsyIS5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZVN0YXR1czom6vkYIggDEgdwYWNrYWdlGAEgASoHaW5zdGFsbDIGcnVubmVyQAEi4wMKC1BhY2thZ2VTcGVjEhAKCGFydGlmYWN0GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDQoFdGl0bGUYAyABKAkSOAoHZGVzaXJlZBgEIAEoDjInLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYy5EZXNpcmVkEhAKCHJlc3RhcnRzGAUgASgEEhAKCHJlYnVpbGRzGAYgASgEEjsKCWluaXRfa2luZBgHIAEoDjIoLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYy5Jbml0S2luZBITCgtleGl0X3RhcmdldBgIIAEoCRIRCglvcGVyYXRpb24YCSABKAkSEgoKZXhpdF9mb3JjZRgKIAEoCCJgCgdEZXNpcmVkEhcKE0RFU0lSRURfVU5TUEVDSUZJRUQQABITCg9ERVNJUkVEX1NUT1BQRUQQARITCg9ERVNJUkVEX1JVTk5JTkcQAhISCg5ERVNJUkVEX0FCU0VOVBADImkKCEluaXRLaW5kEhkKFUlOSVRfS0lORF9VTlNQRUNJRklFRBAAEhUKEUlOSVRfS0lORF9JTlNUQUxMEAESFAoQSU5JVF9LSU5EX1VQREFURRACEhUKEUlOSVRfS0lORF9SRVNUT1JFEAMigQQKDVBhY2thZ2VTdGF0dXMSNgoFc3RhdGUYASABKA4yJy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZVN0YXR1cy5TdGF0ZRIbChNvYnNlcnZlZF9nZW5lcmF0aW9uGAIgASgEEhwKFGluaXRpYWxpemVkX2FydGlmYWN0GAMgASgJEhkKEW9ic2VydmVkX3Jlc3RhcnRzGAQgASgEEhkKEW9ic2VydmVkX3JlYnVpbGRzGAUgASgEEi4KCnN0YXJ0X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKBWZhdWx0GAcgASgLMhUuaGVhcnRoLm1ldGEudjEuRmF1bHQSDAoEaXB2NBgIIAEoCRIRCgljb250YWluZXIYCSABKAkizwEKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEAoMU1RBVEVfQUJTRU5UEAESEgoOU1RBVEVfQ1JFQVRJTkcQAhIWChJTVEFURV9JTklUSUFMSVpJTkcQAxIRCg1TVEFURV9TVE9QUEVEEAQSEgoOU1RBVEVfU1RBUlRJTkcQBRIRCg1TVEFURV9SVU5OSU5HEAYSEgoOU1RBVEVfU1RPUFBJTkcQBxIRCg1TVEFURV9FWElUSU5HEAgSEAoMU1RBVEVfRkFJTEVEEAkiiAEKCEFydGlmYWN0EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEi4KBHNwZWMYAiABKAsyIC5oZWFydGgucGFja2FnZXMudjEuQXJ0aWZhY3RTcGVjOijq+RgkCAQSCGFydGlmYWN0GAEgASoIYXJ0aWZhY3QyCGFydGlmYWN0Ip0BCgxBcnRpZmFjdFNwZWMSEgoKcGFja2FnZV9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg0KBXRpdGxlGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEgwKBHNpemUYBSABKAQSDgoGc2lnbmVyGAYgASgJEhAKCG1hbmlmZXN0GAcgASgMEhQKDGFyY2hpdGVjdHVyZRgIIAEoCSKVAQoLSGVhbHRoQ2hlY2sSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESNQoGc3RhdHVzGAIgASgLMiUuaGVhcnRoLnBhY2thZ2VzLnYxLkhlYWx0aENoZWNrU3RhdHVzOivq+RgnCAUSC2hlYWx0aGNoZWNrGAEgASoHZWZmZWN0czIHZWZmZWN0c0ABIrgCChFIZWFsdGhDaGVja1N0YXR1cxIMCgRuYW1lGAEgASgJEjwKBnJlc3VsdBgCIAEoDjIsLmhlYXJ0aC5wYWNrYWdlcy52MS5IZWFsdGhDaGVja1N0YXR1cy5SZXN1bHQSDwoHbWVzc2FnZRgDIAEoCRIpCgVzaW5jZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAimgEKBlJlc3VsdBIWChJSRVNVTFRfVU5TUEVDSUZJRUQQABISCg5SRVNVTFRfU1VDQ0VTUxABEhMKD1JFU1VMVF9ESVNBQkxFRBACEhMKD1JFU1VMVF9TVEFSVElORxADEhIKDlJFU1VMVF9XQUlUSU5HEAQSEgoOUkVTVUxUX0xPQURJTkcQBRISCg5SRVNVTFRfRkFJTFVSRRAGIo4BCgpEZXBlbmRlbmN5EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjAKBHNwZWMYAiABKAsyIi5oZWFydGgucGFja2FnZXMudjEuRGVwZW5kZW5jeVNwZWM6Kur5GCYIBhIKZGVwZW5kZW5jeRgBIAEqB2VmZmVjdHMyB2VmZmVjdHNAASJeCg5EZXBlbmRlbmN5U3BlYxIPCgdydW5uaW5nGAEgASgIEhUKDWhlYWx0aF9jaGVja3MYAiADKAkSFQoNdmVyc2lvbl9yYW5nZRgDIAEoCRINCgV0aXRsZRgEIAEoCSKbAQoNUmVmdXNlZEVmZmVjdBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRI3CgZzdGF0dXMYAiABKAsyJy5oZWFydGgucGFja2FnZXMudjEuUmVmdXNlZEVmZmVjdFN0YXR1czot6vkYKQgHEg1yZWZ1c2VkZWZmZWN0GAEgASoHZWZmZWN0czIHZWZmZWN0c0ABIlYKE1JlZnVzZWRFZmZlY3RTdGF0dXMSLgoKZmlyc3RfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgCIAEoCSKHAQoJQ29udGFpbmVyEiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEi8KBHNwZWMYAiABKAsyIS5oZWFydGgucGFja2FnZXMudjEuQ29udGFpbmVyU3BlYzol6vkYIQgIEgljb250YWluZXIYASoGcnVubmVyMgZydW5uZXJAASJmCg1Db250YWluZXJTcGVjEgwKBGlwdjQYASABKAkSEQoJZmlyc3RfdWlkGAIgASgNEhAKCGluc3RhbmNlGAMgASgJEhAKCGFydGlmYWN0GAQgASgJEhAKCHJlYnVpbGRzGAUgASgEYgZwcm90bzM", [file_google_protobuf_timestamp, file_hearth_meta_v1_fault, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
+  fileDesc("CiJoZWFydGgvcGFja2FnZXMvdjEvcmVzb3VyY2VzLnByb3RvEhJoZWFydGgucGFja2FnZXMudjEitwEKB1BhY2thZ2USIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESLQoEc3BlYxgCIAEoCzIfLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYxIxCgZzdGF0dXMYAyABKAsyIS5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZVN0YXR1czom6vkYIggDEgdwYWNrYWdlGAEgASoHaW5zdGFsbDIGcnVubmVyQAEi4wMKC1BhY2thZ2VTcGVjEhAKCGFydGlmYWN0GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDQoFdGl0bGUYAyABKAkSOAoHZGVzaXJlZBgEIAEoDjInLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYy5EZXNpcmVkEhAKCHJlc3RhcnRzGAUgASgEEhAKCHJlYnVpbGRzGAYgASgEEjsKCWluaXRfa2luZBgHIAEoDjIoLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYy5Jbml0S2luZBITCgtleGl0X3RhcmdldBgIIAEoCRIRCglvcGVyYXRpb24YCSABKAkSEgoKZXhpdF9mb3JjZRgKIAEoCCJgCgdEZXNpcmVkEhcKE0RFU0lSRURfVU5TUEVDSUZJRUQQABITCg9ERVNJUkVEX1NUT1BQRUQQARITCg9ERVNJUkVEX1JVTk5JTkcQAhISCg5ERVNJUkVEX0FCU0VOVBADImkKCEluaXRLaW5kEhkKFUlOSVRfS0lORF9VTlNQRUNJRklFRBAAEhUKEUlOSVRfS0lORF9JTlNUQUxMEAESFAoQSU5JVF9LSU5EX1VQREFURRACEhUKEUlOSVRfS0lORF9SRVNUT1JFEAMigQQKDVBhY2thZ2VTdGF0dXMSNgoFc3RhdGUYASABKA4yJy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZVN0YXR1cy5TdGF0ZRIbChNvYnNlcnZlZF9nZW5lcmF0aW9uGAIgASgEEhwKFGluaXRpYWxpemVkX2FydGlmYWN0GAMgASgJEhkKEW9ic2VydmVkX3Jlc3RhcnRzGAQgASgEEhkKEW9ic2VydmVkX3JlYnVpbGRzGAUgASgEEi4KCnN0YXJ0X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKBWZhdWx0GAcgASgLMhUuaGVhcnRoLm1ldGEudjEuRmF1bHQSDAoEaXB2NBgIIAEoCRIRCgljb250YWluZXIYCSABKAkizwEKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEAoMU1RBVEVfQUJTRU5UEAESEgoOU1RBVEVfQ1JFQVRJTkcQAhIWChJTVEFURV9JTklUSUFMSVpJTkcQAxIRCg1TVEFURV9TVE9QUEVEEAQSEgoOU1RBVEVfU1RBUlRJTkcQBRIRCg1TVEFURV9SVU5OSU5HEAYSEgoOU1RBVEVfU1RPUFBJTkcQBxIRCg1TVEFURV9FWElUSU5HEAgSEAoMU1RBVEVfRkFJTEVEEAkiiAEKCEFydGlmYWN0EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEi4KBHNwZWMYAiABKAsyIC5oZWFydGgucGFja2FnZXMudjEuQXJ0aWZhY3RTcGVjOijq+RgkCAQSCGFydGlmYWN0GAEgASoIYXJ0aWZhY3QyCGFydGlmYWN0Ip0BCgxBcnRpZmFjdFNwZWMSEgoKcGFja2FnZV9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg0KBXRpdGxlGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEgwKBHNpemUYBSABKAQSDgoGc2lnbmVyGAYgASgJEhAKCG1hbmlmZXN0GAcgASgMEhQKDGFyY2hpdGVjdHVyZRgIIAEoCSKVAQoLSGVhbHRoQ2hlY2sSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESNQoGc3RhdHVzGAIgASgLMiUuaGVhcnRoLnBhY2thZ2VzLnYxLkhlYWx0aENoZWNrU3RhdHVzOivq+RgnCAUSC2hlYWx0aGNoZWNrGAEgASoHZWZmZWN0czIHZWZmZWN0c0ABIrgCChFIZWFsdGhDaGVja1N0YXR1cxIMCgRuYW1lGAEgASgJEjwKBnJlc3VsdBgCIAEoDjIsLmhlYXJ0aC5wYWNrYWdlcy52MS5IZWFsdGhDaGVja1N0YXR1cy5SZXN1bHQSDwoHbWVzc2FnZRgDIAEoCRIpCgVzaW5jZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAimgEKBlJlc3VsdBIWChJSRVNVTFRfVU5TUEVDSUZJRUQQABISCg5SRVNVTFRfU1VDQ0VTUxABEhMKD1JFU1VMVF9ESVNBQkxFRBACEhMKD1JFU1VMVF9TVEFSVElORxADEhIKDlJFU1VMVF9XQUlUSU5HEAQSEgoOUkVTVUxUX0xPQURJTkcQBRISCg5SRVNVTFRfRkFJTFVSRRAGIo4BCgpEZXBlbmRlbmN5EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjAKBHNwZWMYAiABKAsyIi5oZWFydGgucGFja2FnZXMudjEuRGVwZW5kZW5jeVNwZWM6Kur5GCYIBhIKZGVwZW5kZW5jeRgBIAEqB2VmZmVjdHMyB2VmZmVjdHNAASJeCg5EZXBlbmRlbmN5U3BlYxIPCgdydW5uaW5nGAEgASgIEhUKDWhlYWx0aF9jaGVja3MYAiADKAkSFQoNdmVyc2lvbl9yYW5nZRgDIAEoCRINCgV0aXRsZRgEIAEoCSKbAQoNUmVmdXNlZEVmZmVjdBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRI3CgZzdGF0dXMYAiABKAsyJy5oZWFydGgucGFja2FnZXMudjEuUmVmdXNlZEVmZmVjdFN0YXR1czot6vkYKQgHEg1yZWZ1c2VkZWZmZWN0GAEgASoHZWZmZWN0czIHZWZmZWN0c0ABIlYKE1JlZnVzZWRFZmZlY3RTdGF0dXMSLgoKZmlyc3RfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgCIAEoCSKHAQoJQ29udGFpbmVyEiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEi8KBHNwZWMYAiABKAsyIS5oZWFydGgucGFja2FnZXMudjEuQ29udGFpbmVyU3BlYzol6vkYIQgIEgljb250YWluZXIYASoGcnVubmVyMgZydW5uZXJAASJmCg1Db250YWluZXJTcGVjEgwKBGlwdjQYASABKAkSEQoJZmlyc3RfdWlkGAIgASgNEhAKCGluc3RhbmNlGAMgASgJEhAKCGFydGlmYWN0GAQgASgJEhAKCHJlYnVpbGRzGAUgASgEIrwBCghTbmFwc2hvdBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIuCgRzcGVjGAIgASgLMiAuaGVhcnRoLnBhY2thZ2VzLnYxLlNuYXBzaG90U3BlYxIyCgZzdGF0dXMYAyABKAsyIi5oZWFydGgucGFja2FnZXMudjEuU25hcHNob3RTdGF0dXM6KOr5GCQIZBIIc25hcHNob3QYASABKgdpbnN0YWxsMgdpbnN0YWxsQAEi0AEKDFNuYXBzaG90U3BlYxI1CgVjYXVzZRgBIAEoDjImLmhlYXJ0aC5wYWNrYWdlcy52MS5TbmFwc2hvdFNwZWMuQ2F1c2USEAoIYXJ0aWZhY3QYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRINCgV0aXRsZRgEIAEoCSJXCgVDYXVzZRIVChFDQVVTRV9VTlNQRUNJRklFRBAAEhAKDENBVVNFX1VQREFURRABEhIKDkNBVVNFX1JPTExCQUNLEAISEQoNQ0FVU0VfSU5TVEFMTBADIoYCCg5TbmFwc2hvdFN0YXR1cxI/CgltZWNoYW5pc20YASABKA4yLC5oZWFydGgucGFja2FnZXMudjEuU25hcHNob3RTdGF0dXMuTWVjaGFuaXNtEg0KBWZpbGVzGAIgASgEEg0KBWJ5dGVzGAMgASgEEhQKDGRhdGFfdmVyc2lvbhgEIAEoCSJ/CglNZWNoYW5pc20SGQoVTUVDSEFOSVNNX1VOU1BFQ0lGSUVEEAASFwoTTUVDSEFOSVNNX1NVQlZPTFVNRRABEhUKEU1FQ0hBTklTTV9SRUZMSU5LEAISEgoOTUVDSEFOSVNNX0NPUFkQAxITCg9NRUNIQU5JU01fTU9WRUQQBGIGcHJvdG8z", [file_google_protobuf_timestamp, file_hearth_meta_v1_fault, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
 
 /**
  * Package is an installed package and the one service that runs from it.
@@ -818,4 +818,213 @@ export type ContainerSpec = Message<"hearth.packages.v1.ContainerSpec"> & {
  */
 export const ContainerSpecSchema: GenMessage<ContainerSpec> = /*@__PURE__*/
   messageDesc(file_hearth_packages_v1_resources, 12);
+
+/**
+ * Snapshot is the data of a package as they were at some time, with the package file they go with: the way back from an
+ * update. A package has one at rest, and during an update or a rollback two.
+ *
+ * @generated from message hearth.packages.v1.Snapshot
+ */
+export type Snapshot = Message<"hearth.packages.v1.Snapshot"> & {
+  /**
+   * Id is the package id, a slash and an id of its own.
+   *
+   * @generated from field: hearth.meta.v1.Meta meta = 1;
+   */
+  meta?: Meta;
+
+  /**
+   * What it was made for.
+   *
+   * @generated from field: hearth.packages.v1.SnapshotSpec spec = 2;
+   */
+  spec?: SnapshotSpec;
+
+  /**
+   * What it is.
+   *
+   * @generated from field: hearth.packages.v1.SnapshotStatus status = 3;
+   */
+  status?: SnapshotStatus;
+};
+
+/**
+ * Describes the message hearth.packages.v1.Snapshot.
+ * Use `create(SnapshotSchema)` to create a new message.
+ */
+export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_resources, 13);
+
+/**
+ * SnapshotSpec is what a snapshot was made for.
+ *
+ * @generated from message hearth.packages.v1.SnapshotSpec
+ */
+export type SnapshotSpec = Message<"hearth.packages.v1.SnapshotSpec"> & {
+  /**
+   * Why it was taken.
+   *
+   * @generated from field: hearth.packages.v1.SnapshotSpec.Cause cause = 1;
+   */
+  cause: SnapshotSpec_Cause;
+
+  /**
+   * Id of the artifact the data go with; empty when there is none.
+   *
+   * @generated from field: string artifact = 2;
+   */
+  artifact: string;
+
+  /**
+   * Version of that artifact.
+   *
+   * @generated from field: string version = 3;
+   */
+  version: string;
+
+  /**
+   * Title of it for people.
+   *
+   * @generated from field: string title = 4;
+   */
+  title: string;
+};
+
+/**
+ * Describes the message hearth.packages.v1.SnapshotSpec.
+ * Use `create(SnapshotSpecSchema)` to create a new message.
+ */
+export const SnapshotSpecSchema: GenMessage<SnapshotSpec> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_resources, 14);
+
+/**
+ * Cause is what made somebody take it.
+ *
+ * @generated from enum hearth.packages.v1.SnapshotSpec.Cause
+ */
+export enum SnapshotSpec_Cause {
+  /**
+   * Not given.
+   *
+   * @generated from enum value: CAUSE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The package was about to be updated: these are the data and the file from before.
+   *
+   * @generated from enum value: CAUSE_UPDATE = 1;
+   */
+  UPDATE = 1,
+
+  /**
+   * The package went back to an earlier version: these are the data and the file it left.
+   *
+   * @generated from enum value: CAUSE_ROLLBACK = 2;
+   */
+  ROLLBACK = 2,
+
+  /**
+   * The package was about to be installed over data that were kept: these are the data from before.
+   *
+   * @generated from enum value: CAUSE_INSTALL = 3;
+   */
+  INSTALL = 3,
+}
+
+/**
+ * Describes the enum hearth.packages.v1.SnapshotSpec.Cause.
+ */
+export const SnapshotSpec_CauseSchema: GenEnum<SnapshotSpec_Cause> = /*@__PURE__*/
+  enumDesc(file_hearth_packages_v1_resources, 14, 0);
+
+/**
+ * SnapshotStatus is what a snapshot is.
+ *
+ * @generated from message hearth.packages.v1.SnapshotStatus
+ */
+export type SnapshotStatus = Message<"hearth.packages.v1.SnapshotStatus"> & {
+  /**
+   * How it was made.
+   *
+   * @generated from field: hearth.packages.v1.SnapshotStatus.Mechanism mechanism = 1;
+   */
+  mechanism: SnapshotStatus_Mechanism;
+
+  /**
+   * How many files and folders are in it.
+   *
+   * @generated from field: uint64 files = 2;
+   */
+  files: bigint;
+
+  /**
+   * Bytes of the files in it.
+   *
+   * @generated from field: uint64 bytes = 3;
+   */
+  bytes: bigint;
+
+  /**
+   * Version of the data, as the package recorded it; empty where it recorded none.
+   *
+   * @generated from field: string data_version = 4;
+   */
+  dataVersion: string;
+};
+
+/**
+ * Describes the message hearth.packages.v1.SnapshotStatus.
+ * Use `create(SnapshotStatusSchema)` to create a new message.
+ */
+export const SnapshotStatusSchema: GenMessage<SnapshotStatus> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_resources, 15);
+
+/**
+ * Mechanism is how a snapshot was made.
+ *
+ * @generated from enum hearth.packages.v1.SnapshotStatus.Mechanism
+ */
+export enum SnapshotStatus_Mechanism {
+  /**
+   * Not given.
+   *
+   * @generated from enum value: MECHANISM_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * As a whole, by the file system (btrfs); it takes up what differs from the data.
+   *
+   * @generated from enum value: MECHANISM_SUBVOLUME = 1;
+   */
+  SUBVOLUME = 1,
+
+  /**
+   * File by file, with shared blocks (xfs, btrfs); it takes up what differs from the data.
+   *
+   * @generated from enum value: MECHANISM_REFLINK = 2;
+   */
+  REFLINK = 2,
+
+  /**
+   * As a full copy; it takes up as much as the data did.
+   *
+   * @generated from enum value: MECHANISM_COPY = 3;
+   */
+  COPY = 3,
+
+  /**
+   * The data themselves were set aside.
+   *
+   * @generated from enum value: MECHANISM_MOVED = 4;
+   */
+  MOVED = 4,
+}
+
+/**
+ * Describes the enum hearth.packages.v1.SnapshotStatus.Mechanism.
+ */
+export const SnapshotStatus_MechanismSchema: GenEnum<SnapshotStatus_Mechanism> = /*@__PURE__*/
+  enumDesc(file_hearth_packages_v1_resources, 15, 0);
 
