@@ -126,7 +126,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 
 // openSockets opens the instance's sockets and serves them. It comes before all else where the tag is known: from here on
 // callers are told how far the start is.
-func (d *Daemon) openSockets(tag string, serve func(func() error)) (err error) {
+func (d *Daemon) openSockets(ctx context.Context, tag string, serve func(func() error)) (err error) {
 	d.tag, d.runDir = tag, filepath.Join(d.cfg.RunRoot, tag)
 	d.names = naming.Server{Hostname: naming.Hostname(d.cfg.Hostname, tag)}
 	if err := d.makeRunDir(); err != nil {
@@ -138,7 +138,7 @@ func (d *Daemon) openSockets(tag string, serve func(func() error)) (err error) {
 	if d.authority, err = cert.Open(filepath.Join(d.cfg.StateDir, "authority"), d.names.Hostname, d.ring); err != nil {
 		return err
 	}
-	return d.listen(serve)
+	return d.listen(ctx, serve)
 }
 
 // open constructs the areas on the store. What they do in the background ends with ctx.

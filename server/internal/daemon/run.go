@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"syscall"
 	"time"
 
+	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 
-	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
-
+	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/door/doorctl"
 	"github.com/hearthos/hearth/server/internal/hosts"
 	"github.com/hearthos/hearth/server/internal/journal"
@@ -30,6 +32,9 @@ const drain = 5 * time.Second
 
 // takeBackWithin is how long it may take to remove what a failed start made.
 const takeBackWithin = 20 * time.Second
+
+// dyingWithin is how long a daemon that was killed may still hold what it had.
+const dyingWithin = 5 * time.Second
 
 // Run lets the server run until ctx ends or a part of it fails. Services go on without it.
 func (d *Daemon) Run(ctx context.Context) error {
@@ -86,16 +91,19 @@ func (d *Daemon) bringUp(ctx, background context.Context, group *errgroup.Group)
 	d.begin(ctx, stepStore)
 	tag := d.rememberedTag()
 	if tag != "" {
-		if err := d.openSockets(tag, serve); err != nil {
+		if err := d.openSockets(ctx, tag, serve); err != nil {
 			return err
 		}
 	}
 	// The store holds the lock that keeps a second daemon out.
-	if d.store, err = store.Open(filepath.Join(d.cfg.StateDir, "store"), store.Options{Logger: d.log}); err != nil {
+	d.store, err = onceFree(ctx, func() (*store.Store, error) {
+		return store.Open(filepath.Join(d.cfg.StateDir, "store"), store.Options{Logger: d.log})
+	})
+	if err != nil {
 		return err
 	}
 	if tag == "" {
-		err = d.openSockets(d.store.Tag(), serve)
+		err = d.openSockets(ctx, d.store.Tag(), serve)
 	} else {
 		err = d.checkTag()
 	}
@@ -181,8 +189,26 @@ func (d *Daemon) prepare(ctx context.Context, group *errgroup.Group) error {
 	return nil
 }
 
+// onceFree takes what only one process can have. What a daemon had that was killed comes free a moment after its
+// successor may have been started, so what is taken is tried again for a moment.
+func onceFree[T any](ctx context.Context, take func() (T, error)) (T, error) {
+	bounded, cancel := context.WithTimeout(ctx, dyingWithin)
+	defer cancel()
+	for {
+		got, err := take()
+		if err == nil || !errors.Is(err, syscall.EADDRINUSE) && !fault.Is(err, metav1.Reason_REASON_STORE_IN_USE) {
+			return got, err
+		}
+		select {
+		case <-bounded.Done():
+			return got, err
+		case <-time.After(dyingWithin / 100):
+		}
+	}
+}
+
 // listen opens the sockets and serves them. The local one is first: it is refused while another daemon answers there.
-func (d *Daemon) listen(serve func(func() error)) (err error) {
+func (d *Daemon) listen(ctx context.Context, serve func(func() error)) (err error) {
 	var open []net.Listener
 	defer func() {
 		for _, lis := range open {
@@ -191,17 +217,17 @@ func (d *Daemon) listen(serve func(func() error)) (err error) {
 			}
 		}
 	}()
-	local, err := rpc.ListenUnix(d.socketPath(), 0o666)
+	local, err := onceFree(ctx, func() (net.Listener, error) { return rpc.ListenUnix(d.socketPath(), 0o666) })
 	if err != nil {
 		return err
 	}
 	open = append(open, local)
-	grpc, err := net.Listen("tcp", d.cfg.GRPCAddress)
+	grpc, err := onceFree(ctx, func() (net.Listener, error) { return net.Listen("tcp", d.cfg.GRPCAddress) })
 	if err != nil {
 		return fmt.Errorf("cannot listen for gRPC: %w", err)
 	}
 	open = append(open, grpc)
-	web, err := rpc.ListenUnix(d.webPath(), 0o666)
+	web, err := onceFree(ctx, func() (net.Listener, error) { return rpc.ListenUnix(d.webPath(), 0o666) })
 	if err != nil {
 		return fmt.Errorf("cannot listen for the front door: %w", err)
 	}

@@ -16,7 +16,7 @@ const maxSocketPath = 107
 
 // ListenUnix makes the socket at path with this mode. It appears at its name complete, by a rename, so that no client
 // ever meets it with other rights. A socket that nobody answers on any more is replaced; one that is answered is left
-// alone and an error.
+// alone and an error, syscall.EADDRINUSE.
 func ListenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	fresh := path + "~"
 	if len(fresh) > maxSocketPath {
@@ -61,7 +61,7 @@ func checkStale(path string) error {
 	switch {
 	case err == nil:
 		conn.Close()
-		return fmt.Errorf("cannot listen on %q: another process answers there", path)
+		return fmt.Errorf("cannot listen on %q: another process answers there: %w", path, syscall.EADDRINUSE)
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
 		return nil
 	}

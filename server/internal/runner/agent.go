@@ -154,7 +154,8 @@ func (a *agentConn) execute(ctx context.Context, event, procedure string, input 
 }
 
 // packageFault turns what an agent answered into a fault of ours. An agent is inside the container: of what it says
-// only the message of the package's code is taken over, cut to a sane length.
+// only a reason that the package's code can give, with its message and what is wrong with a form, is taken over, cut to
+// a sane length.
 func packageFault(err error) error {
 	if err == nil {
 		return nil
@@ -163,15 +164,19 @@ func packageFault(err error) error {
 		return err
 	}
 	told := fault.Proto(fault.FromStatus(err))
-	switch told.GetReason() {
-	case metav1.Reason_REASON_PACKAGE_CODE_FAILED:
-		text := told.GetMessage()
-		if len(text) > maxPackageText {
-			text = text[:maxPackageText] + " …"
+	text := told.GetMessage()
+	text = text[:min(len(text), maxPackageText)] // what is sent is cut by fault; this bounds what is logged
+	switch reason := told.GetReason(); reason {
+	case metav1.Reason_REASON_PACKAGE_CODE_FAILED, metav1.Reason_REASON_ACTION_INPUT, metav1.Reason_REASON_ACTION_NOT_FOUND:
+		f := fault.New(reason, "%s", text)
+		for _, v := range told.GetViolations() {
+			f = f.Violation(v.GetField(), v.GetMessage())
 		}
-		return fault.New(metav1.Reason_REASON_PACKAGE_CODE_FAILED, "%s", text)
+		return f
+	case metav1.Reason_REASON_SERVICE_NOT_READY:
+		return fault.New(reason, "the package cannot be asked now: %s", text)
 	case metav1.Reason_REASON_CANCELLED, metav1.Reason_REASON_DEADLINE_EXCEEDED:
-		return fault.New(told.GetReason(), "the call of the package's code was ended")
+		return fault.New(reason, "the call of the package's code was ended")
 	}
 	return fault.New(metav1.Reason_REASON_SERVICE_NOT_READY, "cannot reach the agent of the service: %w", err)
 }
