@@ -136,7 +136,7 @@ func (a *app) followAudit(ctx context.Context, c *hearth.Client, req *auditv1.Li
 }
 
 func wantsEntry(e *auditv1.Entry, req *auditv1.ListEntriesRequest) bool {
-	return (req.GetCaller() == "" || req.GetCaller() == e.GetSpec().GetCaller() || req.GetCaller() == e.GetSpec().GetCredential()) &&
+	return (req.GetCaller() == "" || req.GetCaller() == e.GetSpec().GetCaller() || req.GetCaller() == e.GetSpec().GetCallerId()) &&
 		strings.Contains(strings.ToLower(e.GetSpec().GetMethod()), strings.ToLower(req.GetMethod())) &&
 		(req.GetOutcome() == 0 || req.GetOutcome() == e.GetStatus().GetOutcome()) &&
 		(req.GetSince() == nil || !e.GetSpec().GetCallTime().AsTime().Before(req.GetSince().AsTime()))

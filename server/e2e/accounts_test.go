@@ -166,7 +166,7 @@ func TestAccounts(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if row := m.rows("audit", "--method", "DeleteAccount")[0]; row["caller"] != "alex" || len(fmt.Sprint(row["credential"])) != 26 {
+		if row := m.rows("audit", "--method", "DeleteAccount")[0]; row["caller"] != "alex" || len(fmt.Sprint(row["callerId"])) != 26 {
 			t.Errorf("the entry is %v", row)
 		}
 	})

@@ -42,7 +42,7 @@ func newFixture(t *testing.T, limits audit.Limits) *fixture {
 
 func (f *fixture) begin(method, address string) *audit.Pending {
 	return f.log.Begin(func() *auditv1.EntrySpec {
-		return &auditv1.EntrySpec{Method: method, Address: address, Caller: "c", Credential: "01c", CallTime: timestamppb.Now()}
+		return &auditv1.EntrySpec{Method: method, Address: address, Caller: "c", CallerId: "01c", CallTime: timestamppb.Now()}
 	})
 }
 

@@ -153,7 +153,7 @@ func (l *Log) List(req *auditv1.ListEntriesRequest, before string, limit int) (f
 func matches(e *auditv1.Entry, req *auditv1.ListEntriesRequest) bool {
 	at := e.GetSpec().GetCallTime().AsTime()
 	switch {
-	case req.GetCaller() != "" && e.GetSpec().GetCaller() != req.GetCaller() && e.GetSpec().GetCredential() != req.GetCaller():
+	case req.GetCaller() != "" && e.GetSpec().GetCaller() != req.GetCaller() && e.GetSpec().GetCallerId() != req.GetCaller():
 	case !strings.Contains(strings.ToLower(e.GetSpec().GetMethod()), strings.ToLower(req.GetMethod())):
 	case req.GetOutcome() != 0 && e.GetStatus().GetOutcome() != req.GetOutcome():
 	case req.GetSince() != nil && at.Before(req.GetSince().AsTime()):

@@ -64,8 +64,8 @@ func (r *refusals) add(e *auditv1.Entry, now time.Time) {
 	if p.fold.GetSpec().GetCaller() != e.GetSpec().GetCaller() {
 		p.fold.Spec.Caller = ""
 	}
-	if p.fold.GetSpec().GetCredential() != e.GetSpec().GetCredential() {
-		p.fold.Spec.Credential = ""
+	if p.fold.GetSpec().GetCallerId() != e.GetSpec().GetCallerId() {
+		p.fold.Spec.CallerId = ""
 	}
 	if p.fold.GetSpec().GetMethod() != e.GetSpec().GetMethod() {
 		p.fold.Spec.Method = ""

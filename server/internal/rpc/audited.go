@@ -30,7 +30,7 @@ func (h *Hub) audited(ctx context.Context, c *Call, next func(context.Context) e
 	targets := map[string]string{}
 	entry := log.Begin(func() *auditv1.EntrySpec {
 		return &auditv1.EntrySpec{
-			Method: string(c.Method.FullName()), Targets: targets, Caller: c.Caller.Identity.Name(), Role: c.Caller.Identity.Role, Credential: credentialOf(c.Caller.Identity),
+			Method: string(c.Method.FullName()), Targets: targets, Caller: c.Caller.Identity.Name(), Role: c.Caller.Identity.Role, CallerId: credentialOf(c.Caller.Identity),
 			Listener: c.Caller.Origin.Listener.String(), Address: c.Caller.Origin.Remote, Uid: c.Caller.Origin.UID,
 			Wire: c.Wire, RequestId: c.RequestID, CallTime: timestamppb.New(c.start),
 		}

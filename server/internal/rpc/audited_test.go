@@ -91,7 +91,7 @@ func TestCallsThatCouldChangeSomethingAreRecorded(t *testing.T) {
 		}
 		want[i].Meta, want[i].Spec.CallTime, want[i].Spec.Address = e.GetMeta(), e.GetSpec().GetCallTime(), e.GetSpec().GetAddress()
 		want[i].Spec.Method, want[i].Spec.Listener, want[i].Spec.Wire = "hearth.packages.v1.PackageService.StartPackage", "grpc", "grpc"
-		want[i].Spec.Credential = want[i].Spec.Caller // tokens of the local socket are named by their ids
+		want[i].Spec.CallerId = want[i].Spec.Caller // tokens of the local socket are named by their ids
 		want[i].Spec.RequestId = e.GetSpec().GetRequestId()
 		if !proto.Equal(e, want[i]) {
 			t.Errorf("entry %d is\n%v and not\n%v", i, e, want[i])

@@ -179,7 +179,7 @@ type EntrySpec struct {
 	// When the call came.
 	CallTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=call_time,json=callTime,proto3" json:"call_time,omitempty"`
 	// The id of the session, token or key that the caller showed; empty for "local" and without one.
-	Credential    string `protobuf:"bytes,11,opt,name=credential,proto3" json:"credential,omitempty"`
+	CallerId      string `protobuf:"bytes,11,opt,name=caller_id,json=callerId,proto3" json:"caller_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -284,9 +284,9 @@ func (x *EntrySpec) GetCallTime() *timestamppb.Timestamp {
 	return nil
 }
 
-func (x *EntrySpec) GetCredential() string {
+func (x *EntrySpec) GetCallerId() string {
 	if x != nil {
-		return x.Credential
+		return x.CallerId
 	}
 	return ""
 }
@@ -518,7 +518,7 @@ const file_hearth_audit_v1_audit_proto_rawDesc = "" +
 	"\x05Entry\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12.\n" +
 	"\x04spec\x18\x02 \x01(\v2\x1a.hearth.audit.v1.EntrySpecR\x04spec\x124\n" +
-	"\x06status\x18\x03 \x01(\v2\x1c.hearth.audit.v1.EntryStatusR\x06status:\x1f\xea\xf9\x18\x1b\b/\x12\x05audit\x18\x01 \x03*\x05audit2\x05audit\"\xbb\x03\n" +
+	"\x06status\x18\x03 \x01(\v2\x1c.hearth.audit.v1.EntryStatusR\x06status:\x1f\xea\xf9\x18\x1b\b/\x12\x05audit\x18\x01 \x03*\x05audit2\x05audit\"\xb8\x03\n" +
 	"\tEntrySpec\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12A\n" +
 	"\atargets\x18\x02 \x03(\v2'.hearth.audit.v1.EntrySpec.TargetsEntryR\atargets\x12\x16\n" +
@@ -531,10 +531,8 @@ const file_hearth_audit_v1_audit_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\t \x01(\tR\trequestId\x127\n" +
 	"\tcall_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\bcallTime\x12\x1e\n" +
-	"\n" +
-	"credential\x18\v \x01(\tR\n" +
-	"credential\x1a:\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\bcallTime\x12\x1b\n" +
+	"\tcaller_id\x18\v \x01(\tR\bcallerId\x1a:\n" +
 	"\fTargetsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x85\x02\n" +

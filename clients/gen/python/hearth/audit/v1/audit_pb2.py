@@ -28,7 +28,7 @@ from hearth.meta.v1 import meta_pb2 as hearth_dot_meta_dot_v1_dot_meta__pb2
 from hearth.options.v1 import options_pb2 as hearth_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhearth/audit/v1/audit.proto\x12\x0fhearth.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ahearth/meta/v1/fault.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\xb8\x01\n\x05\x45ntry\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12.\n\x04spec\x18\x02 \x01(\x0b\x32\x1a.hearth.audit.v1.EntrySpecR\x04spec\x12\x34\n\x06status\x18\x03 \x01(\x0b\x32\x1c.hearth.audit.v1.EntryStatusR\x06status:\x1f\xea\xf9\x18\x1b\x08/\x12\x05\x61udit\x18\x01 \x03*\x05\x61udit2\x05\x61udit\"\xbb\x03\n\tEntrySpec\x12\x16\n\x06method\x18\x01 \x01(\tR\x06method\x12\x41\n\x07targets\x18\x02 \x03(\x0b\x32\'.hearth.audit.v1.EntrySpec.TargetsEntryR\x07targets\x12\x16\n\x06\x63\x61ller\x18\x03 \x01(\tR\x06\x63\x61ller\x12+\n\x04role\x18\x04 \x01(\x0e\x32\x17.hearth.options.v1.RoleR\x04role\x12\x1a\n\x08listener\x18\x05 \x01(\tR\x08listener\x12\x18\n\x07\x61\x64\x64ress\x18\x06 \x01(\tR\x07\x61\x64\x64ress\x12\x10\n\x03uid\x18\x07 \x01(\rR\x03uid\x12\x12\n\x04wire\x18\x08 \x01(\tR\x04wire\x12\x1d\n\nrequest_id\x18\t \x01(\tR\trequestId\x12\x37\n\tcall_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x63\x61llTime\x12\x1e\n\ncredential\x18\x0b \x01(\tR\ncredential\x1a:\n\x0cTargetsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\x85\x02\n\x0b\x45ntryStatus\x12>\n\x07outcome\x18\x01 \x01(\x0e\x32$.hearth.audit.v1.EntryStatus.OutcomeR\x07outcome\x12.\n\x06reason\x18\x02 \x01(\x0e\x32\x16.hearth.meta.v1.ReasonR\x06reason\x12\x14\n\x05\x63ount\x18\x03 \x01(\rR\x05\x63ount\"p\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x11\n\rOUTCOME_BEGUN\x10\x01\x12\x10\n\x0cOUTCOME_DONE\x10\x02\x12\x13\n\x0fOUTCOME_REFUSED\x10\x03\x12\x12\n\x0eOUTCOME_FAILED\x10\x04\"\xa4\x02\n\x12ListEntriesRequest\x12\x16\n\x06\x63\x61ller\x18\x01 \x01(\tR\x06\x63\x61ller\x12\x16\n\x06method\x18\x02 \x01(\tR\x06method\x12>\n\x07outcome\x18\x03 \x01(\x0e\x32$.hearth.audit.v1.EntryStatus.OutcomeR\x07outcome\x12\x30\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x12\x30\n\x05until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05until\x12\x1b\n\tpage_size\x18\x06 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x07 \x01(\tR\tpageToken\"o\n\x13ListEntriesResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x16.hearth.audit.v1.EntryR\x07\x65ntries\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2s\n\x0c\x41uditService\x12\x63\n\x0bListEntries\x12#.hearth.audit.v1.ListEntriesRequest\x1a$.hearth.audit.v1.ListEntriesResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhearth/audit/v1/audit.proto\x12\x0fhearth.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ahearth/meta/v1/fault.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\xb8\x01\n\x05\x45ntry\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12.\n\x04spec\x18\x02 \x01(\x0b\x32\x1a.hearth.audit.v1.EntrySpecR\x04spec\x12\x34\n\x06status\x18\x03 \x01(\x0b\x32\x1c.hearth.audit.v1.EntryStatusR\x06status:\x1f\xea\xf9\x18\x1b\x08/\x12\x05\x61udit\x18\x01 \x03*\x05\x61udit2\x05\x61udit\"\xb8\x03\n\tEntrySpec\x12\x16\n\x06method\x18\x01 \x01(\tR\x06method\x12\x41\n\x07targets\x18\x02 \x03(\x0b\x32\'.hearth.audit.v1.EntrySpec.TargetsEntryR\x07targets\x12\x16\n\x06\x63\x61ller\x18\x03 \x01(\tR\x06\x63\x61ller\x12+\n\x04role\x18\x04 \x01(\x0e\x32\x17.hearth.options.v1.RoleR\x04role\x12\x1a\n\x08listener\x18\x05 \x01(\tR\x08listener\x12\x18\n\x07\x61\x64\x64ress\x18\x06 \x01(\tR\x07\x61\x64\x64ress\x12\x10\n\x03uid\x18\x07 \x01(\rR\x03uid\x12\x12\n\x04wire\x18\x08 \x01(\tR\x04wire\x12\x1d\n\nrequest_id\x18\t \x01(\tR\trequestId\x12\x37\n\tcall_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x63\x61llTime\x12\x1b\n\tcaller_id\x18\x0b \x01(\tR\x08\x63\x61llerId\x1a:\n\x0cTargetsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\x85\x02\n\x0b\x45ntryStatus\x12>\n\x07outcome\x18\x01 \x01(\x0e\x32$.hearth.audit.v1.EntryStatus.OutcomeR\x07outcome\x12.\n\x06reason\x18\x02 \x01(\x0e\x32\x16.hearth.meta.v1.ReasonR\x06reason\x12\x14\n\x05\x63ount\x18\x03 \x01(\rR\x05\x63ount\"p\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x11\n\rOUTCOME_BEGUN\x10\x01\x12\x10\n\x0cOUTCOME_DONE\x10\x02\x12\x13\n\x0fOUTCOME_REFUSED\x10\x03\x12\x12\n\x0eOUTCOME_FAILED\x10\x04\"\xa4\x02\n\x12ListEntriesRequest\x12\x16\n\x06\x63\x61ller\x18\x01 \x01(\tR\x06\x63\x61ller\x12\x16\n\x06method\x18\x02 \x01(\tR\x06method\x12>\n\x07outcome\x18\x03 \x01(\x0e\x32$.hearth.audit.v1.EntryStatus.OutcomeR\x07outcome\x12\x30\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x12\x30\n\x05until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05until\x12\x1b\n\tpage_size\x18\x06 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x07 \x01(\tR\tpageToken\"o\n\x13ListEntriesResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x16.hearth.audit.v1.EntryR\x07\x65ntries\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2s\n\x0c\x41uditService\x12\x63\n\x0bListEntries\x12#.hearth.audit.v1.ListEntriesRequest\x1a$.hearth.audit.v1.ListEntriesResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,17 +44,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENTRY']._serialized_start=170
   _globals['_ENTRY']._serialized_end=354
   _globals['_ENTRYSPEC']._serialized_start=357
-  _globals['_ENTRYSPEC']._serialized_end=800
-  _globals['_ENTRYSPEC_TARGETSENTRY']._serialized_start=742
-  _globals['_ENTRYSPEC_TARGETSENTRY']._serialized_end=800
-  _globals['_ENTRYSTATUS']._serialized_start=803
-  _globals['_ENTRYSTATUS']._serialized_end=1064
-  _globals['_ENTRYSTATUS_OUTCOME']._serialized_start=952
-  _globals['_ENTRYSTATUS_OUTCOME']._serialized_end=1064
-  _globals['_LISTENTRIESREQUEST']._serialized_start=1067
-  _globals['_LISTENTRIESREQUEST']._serialized_end=1359
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=1361
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=1472
-  _globals['_AUDITSERVICE']._serialized_start=1474
-  _globals['_AUDITSERVICE']._serialized_end=1589
+  _globals['_ENTRYSPEC']._serialized_end=797
+  _globals['_ENTRYSPEC_TARGETSENTRY']._serialized_start=739
+  _globals['_ENTRYSPEC_TARGETSENTRY']._serialized_end=797
+  _globals['_ENTRYSTATUS']._serialized_start=800
+  _globals['_ENTRYSTATUS']._serialized_end=1061
+  _globals['_ENTRYSTATUS_OUTCOME']._serialized_start=949
+  _globals['_ENTRYSTATUS_OUTCOME']._serialized_end=1061
+  _globals['_LISTENTRIESREQUEST']._serialized_start=1064
+  _globals['_LISTENTRIESREQUEST']._serialized_end=1356
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=1358
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=1469
+  _globals['_AUDITSERVICE']._serialized_start=1471
+  _globals['_AUDITSERVICE']._serialized_end=1586
 # @@protoc_insertion_point(module_scope)

@@ -24,7 +24,7 @@ class Entry(_message.Message):
     def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., spec: _Optional[_Union[EntrySpec, _Mapping]] = ..., status: _Optional[_Union[EntryStatus, _Mapping]] = ...) -> None: ...
 
 class EntrySpec(_message.Message):
-    __slots__ = ("method", "targets", "caller", "role", "listener", "address", "uid", "wire", "request_id", "call_time", "credential")
+    __slots__ = ("method", "targets", "caller", "role", "listener", "address", "uid", "wire", "request_id", "call_time", "caller_id")
     class TargetsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -42,7 +42,7 @@ class EntrySpec(_message.Message):
     WIRE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CALL_TIME_FIELD_NUMBER: _ClassVar[int]
-    CREDENTIAL_FIELD_NUMBER: _ClassVar[int]
+    CALLER_ID_FIELD_NUMBER: _ClassVar[int]
     method: str
     targets: _containers.ScalarMap[str, str]
     caller: str
@@ -53,8 +53,8 @@ class EntrySpec(_message.Message):
     wire: str
     request_id: str
     call_time: _timestamp_pb2.Timestamp
-    credential: str
-    def __init__(self, method: _Optional[str] = ..., targets: _Optional[_Mapping[str, str]] = ..., caller: _Optional[str] = ..., role: _Optional[_Union[_options_pb2.Role, str]] = ..., listener: _Optional[str] = ..., address: _Optional[str] = ..., uid: _Optional[int] = ..., wire: _Optional[str] = ..., request_id: _Optional[str] = ..., call_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., credential: _Optional[str] = ...) -> None: ...
+    caller_id: str
+    def __init__(self, method: _Optional[str] = ..., targets: _Optional[_Mapping[str, str]] = ..., caller: _Optional[str] = ..., role: _Optional[_Union[_options_pb2.Role, str]] = ..., listener: _Optional[str] = ..., address: _Optional[str] = ..., uid: _Optional[int] = ..., wire: _Optional[str] = ..., request_id: _Optional[str] = ..., call_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., caller_id: _Optional[str] = ...) -> None: ...
 
 class EntryStatus(_message.Message):
     __slots__ = ("outcome", "reason", "count")
