@@ -66,7 +66,7 @@ func previousOf(tx *store.Tx, pkg string) (*packagesv1.Snapshot, error) {
 func mayReplace(tx *store.Tx, pkg string) error {
 	row, err := installed(tx, pkg)
 	if err == nil && row.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_ABSENT {
-		err = fault.New(metav1.Reason_REASON_PACKAGE_STATE, "cannot replace %q: its uninstallation was given up; start it first, or uninstall it", pkg).With("package", pkg)
+		err = fault.New(metav1.Reason_REASON_PACKAGE_STATE, "cannot replace %q: an operation that took it down was given up; start it first, or uninstall it", pkg).With("package", pkg)
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package install
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -111,7 +112,8 @@ func vanished(pkg string) error {
 	return fault.New(metav1.Reason_REASON_PACKAGE_NOT_FOUND, "package %q vanished while it was being worked on", pkg).With("package", pkg)
 }
 
-// letGo wants again what was wanted before, of the file that was there before.
+// letGo wants again what was wanted before, of the file that was there before. Where somebody gave up bringing back its
+// data, nothing of it runs on what is there until somebody starts it.
 func (s *Service) letGo(ctx context.Context, r *operation.Run) error {
 	return r.Commit(ctx, func(tx *store.Tx) error {
 		row, ok, err := store.Lookup[*packagesv1.Package](tx, r.Target())
@@ -123,7 +125,11 @@ func (s *Service) letGo(ctx context.Context, r *operation.Run) error {
 		row.Spec.Desired = packagesv1.PackageSpec_Desired(packagesv1.PackageSpec_Desired_value[r.Memo(memoDesired)])
 		row.Spec.ExitTarget, row.Spec.ExitForce = row.GetSpec().GetVersion(), false
 		row.Spec.InitKind = packagesv1.PackageSpec_INIT_KIND_UNSPECIFIED
-		return store.Put(tx, row)
+		_, left, err := store.Lookup[*packagesv1.Snapshot](tx, r.Target()+"/"+r.ID())
+		if left {
+			row.Spec.Desired = packagesv1.PackageSpec_DESIRED_ABSENT
+		}
+		return errors.Join(err, store.Put(tx, row))
 	})
 }
 
