@@ -23,17 +23,19 @@ const (
 
 // Run writes refused calls and removes entries beyond the limits, until ctx ends; then it writes what is left.
 func (l *Log) Run(ctx context.Context) error {
-	if err := l.trim(ctx); err != nil && ctx.Err() == nil {
+	if err := l.trim(ctx, l.surplus); err != nil && ctx.Err() == nil {
 		return err
 	}
 	old := time.NewTimer(trimAge)
 	defer old.Stop()
 	next := time.NewTimer(trimAge) // of refused calls that are counted
 	defer next.Stop()
+	surplus := l.beyond
 	for {
 		select {
 		case <-ctx.Done():
-			return l.flush(context.WithoutCancel(ctx), true, next)
+			_, err := l.flush(context.WithoutCancel(ctx), true, next)
+			return err
 		case <-l.kick:
 			select {
 			case <-ctx.Done():
@@ -43,32 +45,39 @@ func (l *Log) Run(ctx context.Context) error {
 		case <-next.C:
 		case <-old.C:
 			l.written.Store(trimEvery)
+			surplus = l.surplus
 			old.Reset(trimAge)
 		}
-		if err := l.flush(ctx, false, next); err != nil {
+		refused, err := l.flush(ctx, false, next)
+		if err != nil {
 			l.log.WarnContext(ctx, "cannot record refused calls in the audit log", "error", err)
+		}
+		if refused {
+			surplus = l.surplus
 		}
 		if l.written.Load() >= trimEvery {
 			l.written.Store(0)
-			if err := l.trim(ctx); err != nil && ctx.Err() == nil {
+			if err := l.trim(ctx, surplus); err != nil && ctx.Err() == nil {
 				l.log.WarnContext(ctx, "cannot trim the audit log", "error", err)
+				continue
 			}
+			surplus = l.beyond
 		}
 	}
 }
 
-// flush writes the refused calls that are due.
-func (l *Log) flush(ctx context.Context, all bool, next *time.Timer) error {
+// flush writes the refused calls that are due and tells whether there were any.
+func (l *Log) flush(ctx context.Context, all bool, next *time.Timer) (refused bool, err error) {
 	now := l.clock()
 	entries, at := l.refusals.take(now, all)
 	if !at.IsZero() {
 		next.Reset(max(0, at.Sub(now)))
 	}
 	if len(entries) == 0 {
-		return nil
+		return false, nil
 	}
 	l.written.Add(int64(len(entries)))
-	_, err := l.store.Update(ctx, now, func(tx *store.Tx) error {
+	_, err = l.store.Update(ctx, now, func(tx *store.Tx) error {
 		for _, e := range entries {
 			if err := store.Put(tx, e); err != nil {
 				return err
@@ -76,21 +85,20 @@ func (l *Log) flush(ctx context.Context, all bool, next *time.Timer) error {
 		}
 		return nil
 	})
-	return err
+	return true, err
 }
 
-// trim removes what is beyond the limits.
-func (l *Log) trim(ctx context.Context) error {
-	var surplus []string
-	err := l.store.View(func(tx *store.Tx) error {
-		all, err := store.List[*auditv1.Entry](tx, "")
-		surplus = l.surplus(all)
+// trim removes what surplus finds.
+func (l *Log) trim(ctx context.Context, surplus func(tx *store.Tx) ([]string, error)) error {
+	var ids []string
+	err := l.store.View(func(tx *store.Tx) (err error) {
+		ids, err = surplus(tx)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	for some := range slices.Chunk(surplus, perCommit) {
+	for some := range slices.Chunk(ids, perCommit) {
 		_, err := l.store.Update(ctx, l.clock(), func(tx *store.Tx) error {
 			for _, id := range some {
 				if err := store.Delete[*auditv1.Entry](tx, id); err != nil {
@@ -106,8 +114,19 @@ func (l *Log) trim(ctx context.Context) error {
 	return nil
 }
 
-// surplus answers the ids of the entries that are beyond the limits; all are in the order of time.
-func (l *Log) surplus(all []*auditv1.Entry) []string {
+// beyond answers the ids of the entries that are too many, the oldest: all there is to remove where no refused call was
+// written since surplus was asked.
+func (l *Log) beyond(tx *store.Tx) ([]string, error) {
+	all, err := store.IDs[*auditv1.Entry](tx, "")
+	return all[:max(0, len(all)-l.limits.Entries)], err
+}
+
+// surplus answers the ids of the entries that are beyond any of the limits.
+func (l *Log) surplus(tx *store.Tx) ([]string, error) {
+	all, err := store.List[*auditv1.Entry](tx, "") // in the order of time
+	if err != nil {
+		return nil, err
+	}
 	var ids []string
 	oldest := l.clock().Add(-l.limits.Age)
 	kept, refused := 0, 0
@@ -123,7 +142,7 @@ func (l *Log) surplus(all []*auditv1.Entry) []string {
 		}
 		kept++
 	}
-	return ids
+	return ids, nil
 }
 
 // List answers up to limit entries that a request asks for and whose ids are smaller than before, the newest first, and

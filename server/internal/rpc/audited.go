@@ -35,8 +35,7 @@ func (h *Hub) audited(ctx context.Context, c *Call, next func(context.Context) e
 			Wire: c.Wire, RequestId: c.RequestID, CallTime: timestamppb.New(c.start),
 		}
 	})
-	first, _ := proto.GetExtension(c.Method.Options(), optionsv1.E_RecordFirst).(bool)
-	ahead := first || c.Stream // a stream may last, and what it does is not one commit
+	ahead := c.m.recordFirst || c.Stream // a stream may last, and what it does is not one commit
 	c.OnReceive(func(m proto.Message) error {
 		if len(targets) == 0 {
 			addTargets(targets, c.Method, m.ProtoReflect())

@@ -48,6 +48,7 @@ type Call struct {
 	// The way through the interceptors: those still to come, and what stands behind them.
 	rest  []Interceptor
 	serve func(context.Context) error
+	next  func(context.Context) error // what each interceptor is given
 }
 
 // OnReceive adds a check that every message of the caller must pass before the service sees it.
@@ -87,12 +88,12 @@ type Interceptor func(ctx context.Context, c *Call, next func(context.Context) e
 
 // through leads the call through the interceptors to serve. The first is the outermost.
 func (c *Call) through(ctx context.Context, list []Interceptor, serve func(context.Context) error) error {
-	c.rest, c.serve = list, serve
-	return c.next(ctx)
+	c.rest, c.serve, c.next = list, serve, c.step
+	return c.step(ctx)
 }
 
-// next is what each interceptor is given.
-func (c *Call) next(ctx context.Context) error {
+// step goes to the next interceptor, or behind the last.
+func (c *Call) step(ctx context.Context) error {
 	if len(c.rest) == 0 {
 		return c.serve(ctx)
 	}

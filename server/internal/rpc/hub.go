@@ -120,7 +120,8 @@ const (
 	maxContainerConns = 64
 	maxStreams        = 250
 	maxHeader         = 64 << 10
-	streamWorkers     = 32 // beyond them, each call has its own goroutine
+	publicWorkers     = 64 // beyond them, each call has its own goroutine; streams keep theirs
+	otherWorkers      = 8
 	headerTimeout     = 10 * time.Second
 	idleTimeout       = 3 * time.Minute
 )
@@ -150,22 +151,22 @@ func New(cfg Config) (*Hub, error) {
 	h.Enter(optionsv1.Phase_PHASE_RUNNING, "")
 	h.list = append(slices.Clone(cfg.Outer), h.recovered, h.logged, h.audited, h.faults, h.inPhase, h.authenticate, h.authorize, h.steppedUp, h.validate)
 	h.list = append(append(h.list, cfg.Interceptors...), h.revision, carried)
-	h.public, h.container, h.internal = h.server(maxStreams), h.server(maxStreams), h.server(maxStreams)
+	h.public, h.container, h.internal = h.server(publicWorkers), h.server(otherWorkers), h.server(otherWorkers)
 	healthpb.RegisterHealthServer(h, h.health)
 	return h, nil
 }
 
-func (h *Hub) server(streams uint32) *grpc.Server {
+func (h *Hub) server(workers uint32) *grpc.Server {
 	return grpc.NewServer(
 		grpc.Creds(origin.Credentials()), grpc.ForceServerCodecV2(codec.Server()),
 		grpc.UnknownServiceHandler(h.unknown),
-		grpc.MaxRecvMsgSize(codec.MaxMessage), grpc.MaxConcurrentStreams(streams),
+		grpc.MaxRecvMsgSize(codec.MaxMessage), grpc.MaxConcurrentStreams(maxStreams),
 		grpc.MaxHeaderListSize(maxHeader), grpc.ConnectionTimeout(headerTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.WaitForHandlers(true),
 		// A fresh goroutine would grow its stack for the chain in every call: a tenth of the whole cost.
-		grpc.NumStreamWorkers(streamWorkers),
+		grpc.NumStreamWorkers(workers),
 	)
 }
 

@@ -174,10 +174,9 @@ const stepUpWithin = 10 * time.Minute
 // prove it by the password, keys with each request, and root by being on the machine. A token proves nothing but that
 // somebody has it.
 func (h *Hub) steppedUp(ctx context.Context, c *Call, next func(context.Context) error) error {
-	wanted, _ := proto.GetExtension(c.Method.Options(), optionsv1.E_StepUp).(bool)
 	id := c.Caller.Identity
 	switch {
-	case !wanted, id.Kind == access.Local, id.Kind == access.Key:
+	case !c.m.stepUp, id.Kind == access.Local, id.Kind == access.Key:
 	case id.Kind == access.Session && h.cfg.Now().Sub(id.Proven) < stepUpWithin:
 	case id.Kind == access.Session:
 		return fault.New(metav1.Reason_REASON_STEP_UP_REQUIRED, "cannot do this so long after the password was proven")

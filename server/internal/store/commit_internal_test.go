@@ -53,6 +53,9 @@ func TestClosureSeesGroupsThatAreStillBeingWritten(t *testing.T) {
 		if len(rows) != 1 || rows[0].GetMeta().GetId() != "b" {
 			t.Errorf("lists %v", rows)
 		}
+		if ids, err := IDs[*operationsv1.Operation](tx, ""); err != nil || len(ids) != 1 || ids[0] != "b" {
+			t.Errorf("lists the ids %v, %v", ids, err)
+		}
 		if _, there, _ := Lookup[*operationsv1.Operation](tx, "a"); there {
 			t.Error("sees a row whose deletion waits")
 		}

@@ -357,8 +357,15 @@ func listAll(tx *store.Tx, into map[string]store.Row) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range ops {
+	ids, err := store.IDs[op](tx, "")
+	if err != nil {
+		return err
+	}
+	for i, r := range ops {
 		into[modelKey("operation", r.GetMeta().GetId())] = r
+		if len(ids) != len(ops) || ids[i] != r.GetMeta().GetId() {
+			return fmt.Errorf("the ids of %d rows are %v", len(ops), ids)
+		}
 	}
 	arts, err := store.List[*packagesv1.Artifact](tx, "")
 	for _, r := range arts {

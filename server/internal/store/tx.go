@@ -105,6 +105,32 @@ func List[T Row](tx *Tx, parent string) ([]T, error) {
 	return rows, nil
 }
 
+// IDs answers the ids of the rows that List would answer, ordered, without reading the rows.
+func IDs[T Row](tx *Tx, parent string) ([]string, error) {
+	if err := tx.usable(); err != nil {
+		return nil, err
+	}
+	k := durableKind[T]()
+	opt := badger.DefaultIteratorOptions
+	opt.PrefetchValues = false
+	opt.Prefix = parentKey(k.Number, parent)
+	it := tx.db.NewIterator(opt)
+	defer it.Close()
+	var ids []string
+	for it.Rewind(); it.Valid(); it.Next() {
+		ids = append(ids, string(it.Item().Key()[rowHead:]))
+	}
+	if len(tx.layers) == 0 && len(tx.writes) == 0 {
+		return ids, nil
+	}
+	found := make(map[string]Row, len(ids))
+	for _, id := range ids {
+		found[id] = nil
+	}
+	tx.overlay(k, parent, found)
+	return slices.Sorted(maps.Keys(found)), nil
+}
+
 // scan reads what Badger has.
 func (tx *Tx) scan(k *KindInfo, parent string, found map[string]Row) error {
 	opt := badger.DefaultIteratorOptions

@@ -69,16 +69,16 @@ func SignatureOf(ctx context.Context, procedure string, ours func(host string) b
 	if client := inprocgrpc.ClientContext(ctx); client != nil {
 		return SignatureOfRequest(client)
 	}
-	md, _ := metadata.FromIncomingContext(ctx)
-	if !carriesSignature(md.Get) {
+	get := func(name string) []string { return metadata.ValueFromIncomingContext(ctx, name) } // all of it would be a copy
+	if !carriesSignature(get) {
 		return nil
 	}
 	authority := ""
-	if a := md.Get(":authority"); len(a) == 1 {
+	if a := get(":authority"); len(a) == 1 {
 		authority = a[0]
 	}
 	s := &Signature{ours: signedForUs(authority, ours)}
-	s.request, s.err = parse(httpsig.Target{Method: http.MethodPost, Authority: authority, Path: procedure}, md.Get)
+	s.request, s.err = parse(httpsig.Target{Method: http.MethodPost, Authority: authority, Path: procedure}, get)
 	return s
 }
 
