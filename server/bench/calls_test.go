@@ -125,7 +125,7 @@ func poster(b *testing.B, socket, method, path, contentType string, body []byte)
 func BenchmarkCalls(b *testing.B) {
 	s := newServer(b)
 	s.install(b)
-	startBare(b, s)
+	pid := startBare(b, s)
 	const procedure = "/hearth.packages.v1.PackageService/ListPackages"
 	request, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": "hearth.packages.v1.PackageService.ListPackages"})
 	must(b, err)
@@ -143,14 +143,18 @@ func BenchmarkCalls(b *testing.B) {
 	} {
 		for _, callers := range []int{1, 64} {
 			b.Run(fmt.Sprintf("%s/callers=%d", wire.name, callers), func(b *testing.B) {
-				var ours, theirs, ratios []float64
+				var ours, theirs, ratios, cpu, bareCPU []float64
 				for b.Loop() {
-					us, them := rate(b, callers, wire.call), rate(b, callers, bare)
+					us, ourCPU := rate(b, callers, s.daemon.Process.Pid, wire.call)
+					them, theirCPU := rate(b, callers, pid, bare)
 					ours, theirs, ratios = append(ours, us), append(theirs, them), append(ratios, us/them)
+					cpu, bareCPU = append(cpu, ourCPU), append(bareCPU, theirCPU)
 				}
 				report(b, median(ours), "calls/s")
 				report(b, median(theirs), "bare-calls/s")
 				report(b, median(ratios), "ratio")
+				report(b, median(cpu), "cpu-µs/call")
+				report(b, median(bareCPU), "bare-cpu-µs/call")
 				b.ReportMetric(0, "ns/op")
 			})
 		}
@@ -160,11 +164,13 @@ func BenchmarkCalls(b *testing.B) {
 // window is how long one turn lasts.
 const window = 200 * time.Millisecond
 
-// rate makes calls from several callers for a window and returns how many a second were answered.
-func rate(b *testing.B, callers int, call func() error) float64 {
+// rate makes calls from several callers for a window and returns how many a second were answered, and how many
+// microseconds of its CPU time the server took for each.
+func rate(b *testing.B, callers, server int, call func() error) (perSecond, cpu float64) {
 	b.Helper()
 	var answered atomic.Int64
 	var failed atomic.Pointer[error]
+	before := cpuOf(b, server)
 	begin := time.Now()
 	var wg sync.WaitGroup
 	for range callers {
@@ -179,8 +185,29 @@ func rate(b *testing.B, callers int, call func() error) float64 {
 		})
 	}
 	wg.Wait()
+	took := time.Since(begin)
 	if err := failed.Load(); err != nil {
 		b.Fatal(*err)
 	}
-	return float64(answered.Load()) / time.Since(begin).Seconds()
+	n := float64(answered.Load())
+	return n / took.Seconds(), (cpuOf(b, server) - before).Seconds() * 1e6 / n
+}
+
+// cpuOf is the CPU time that the threads of a process have taken, to the nanosecond; the total is told in hundredths.
+func cpuOf(b *testing.B, pid int) time.Duration {
+	b.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	must(b, err)
+	var total time.Duration
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			continue // a thread that has just ended
+		}
+		var ran int64
+		_, err = fmt.Sscan(string(raw), &ran)
+		must(b, err)
+		total += time.Duration(ran)
+	}
+	return total
 }

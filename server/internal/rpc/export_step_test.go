@@ -12,12 +12,16 @@ import (
 )
 
 // StepUp runs the check of fresh proofs alone, for a method and a caller.
-func StepUp(ctx context.Context, method protoreflect.FullName, id access.Identity) error {
-	d, err := protoregistry.GlobalFiles.FindDescriptorByName(method)
+func StepUp(ctx context.Context, name protoreflect.FullName, id access.Identity) error {
+	d, err := protoregistry.GlobalFiles.FindDescriptorByName(name)
 	if err != nil {
 		return err
 	}
-	h := &Hub{cfg: Config{Now: time.Now}}
-	c := &Call{Method: d.(protoreflect.MethodDescriptor), Caller: access.Caller{Identity: id}}
+	h := &Hub{cfg: Config{Now: time.Now}, methods: map[string]*method{}, services: map[string]*service{}}
+	if _, err := h.learn(string(d.Parent().FullName())); err != nil {
+		return err
+	}
+	m := h.methods[procedure(d.(protoreflect.MethodDescriptor))]
+	c := &Call{Method: m.desc, m: m, Caller: access.Caller{Identity: id}}
 	return h.steppedUp(ctx, c, func(context.Context) error { return nil })
 }
