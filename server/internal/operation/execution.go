@@ -293,7 +293,8 @@ func (x *execution) call(ctx context.Context, mustSucceed bool, timeout time.Dur
 	}
 	ended := make(chan struct{})
 	var watcher sync.WaitGroup
-	watcher.Go(func() { x.cutOff(r.name(), mustSucceed, ended, cancel) })
+	step := r.name() // asked here: fn replaces the row that tells it
+	watcher.Go(func() { x.cutOff(step, mustSucceed, ended, cancel) })
 	defer watcher.Wait()
 	defer close(ended)
 	defer func() {
