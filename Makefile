@@ -77,6 +77,10 @@ deb: build ## Build the Debian package
 run: sample ## Build, start the daemon here and install the sample service
 	scripts/run "$(STATE)"
 
+.PHONY: dev
+dev: bin/hearth bin/hearthd ## Run the server with services that are played, without root
+	scripts/dev "$(CURDIR)/.hearth-dev"
+
 .PHONY: check
 check: node_modules/.package-lock.json ## The fast checks, without root
 	scripts/test fast

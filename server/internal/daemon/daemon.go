@@ -61,6 +61,8 @@ type Daemon struct {
 	names      naming.Server
 	// opened tells that the areas are there.
 	opened atomic.Bool
+	// grpc is the address that native gRPC is served at.
+	grpc atomic.Value
 	// door tells whether the front door answered last.
 	door atomic.Bool
 	// stop ends Run; its cause says why.
@@ -266,6 +268,12 @@ func BridgeName(tag string) string { return "h" + tag + "br0" }
 
 // Tag is the tag of everything this server makes on the machine.
 func (d *Daemon) Tag() string { return d.tag }
+
+// GRPCAddress is where native gRPC is served, "" before it is: with the port that was found where the configuration has 0.
+func (d *Daemon) GRPCAddress() string {
+	address, _ := d.grpc.Load().(string)
+	return address
+}
 
 // close gives back what open opened, in the reverse order.
 func (d *Daemon) close() error {

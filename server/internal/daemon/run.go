@@ -227,6 +227,7 @@ func (d *Daemon) listen(ctx context.Context, serve func(func() error)) (err erro
 		return fmt.Errorf("cannot listen for gRPC: %w", err)
 	}
 	open = append(open, grpc)
+	d.grpc.Store(grpc.Addr().String())
 	web, err := onceFree(ctx, func() (net.Listener, error) { return rpc.ListenUnix(d.webPath(), 0o666) })
 	if err != nil {
 		return fmt.Errorf("cannot listen for the front door: %w", err)

@@ -154,6 +154,11 @@ func (s *service) playRole(input []byte) ([]byte, error) {
 		}
 		s.host.Play(s.pkg, r.play)
 		s.print(logseg.Stdout, "main", "it plays: %s", r.name)
+		if r.play.Blocked {
+			if err := s.createTask(s.living, actionPermit, "critical", "Say that it may run"); err != nil {
+				return nil, failed("the host refused an effect: %v", err)
+			}
+		}
 		s.agent.group.Go(func() { s.show(r) })
 		return result("The role is played", r.name+".", nil)
 	}
@@ -166,13 +171,11 @@ func (s *service) show(r role) {
 	if sleep(s.living, answered) != nil {
 		return
 	}
-	switch {
-	case r.effect == crash:
+	switch r.effect {
+	case crash:
 		s.crash()
-	case r.effect == restart:
+	case restart:
 		_, _ = s.fx.Restart(s.living, &effectsv1.RestartRequest{}) // refused of a service that is stopped
-	case r.play.Blocked:
-		_ = s.createTask(s.living, actionPermit, "critical", "Say that it may run")
 	}
 }
 

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hearthos/hearth/server/internal/daemon"
+)
+
+func start(t *testing.T, state, mode string) error {
+	t.Helper()
+	cfg := daemon.DefaultConfig()
+	cfg.StateDir, cfg.RunRoot, cfg.BinDir, cfg.Mode = state, filepath.Join(state, "run"), t.TempDir(), mode
+	cfg.GRPCAddress = "127.0.0.1:0"
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if mode == daemon.ModeSandbox {
+		return play(ctx, cfg, slog.New(slog.DiscardHandler))
+	}
+	_, err := daemon.New(cfg, slog.New(slog.DiscardHandler))
+	return err
+}
+
+func TestAModeThatIsNoneIsRefused(t *testing.T) {
+	t.Parallel()
+	if err := start(t, t.TempDir(), "cloud"); err == nil || !strings.Contains(err.Error(), "auto, image, hosted or sandbox") {
+		t.Error(err)
+	}
+}
+
+// What a sandbox says of packages is not true, and what a real server says would be made untrue by one.
+func TestASandboxAndAServerKeepOffEachOthersState(t *testing.T) {
+	t.Parallel()
+	real := t.TempDir()
+	if err := os.Mkdir(filepath.Join(real, "store"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := start(t, real, daemon.ModeSandbox); err == nil || !strings.Contains(err.Error(), "a real server's") {
+		t.Errorf("a sandbox on the state of a server: %v", err)
+	}
+	if left, err := os.ReadDir(real); err != nil || len(left) != 1 {
+		t.Errorf("the refused one left %v (%v)", left, err)
+	}
+	played := t.TempDir()
+	if err := os.WriteFile(filepath.Join(played, "sandbox"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := "a sandbox's"
+	if os.Geteuid() != 0 {
+		want = "--mode sandbox" // without root there is no other
+	}
+	if err := start(t, played, daemon.ModeHosted); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("a server on the state of a sandbox: %v", err)
+	}
+}
+
+func TestPortsFollowTheMode(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		mode  string
+		given map[string]bool
+		web   int
+	}{
+		"image":                {daemon.ModeImage, nil, 443},
+		"image with a flag":    {daemon.ModeImage, map[string]bool{"web-port": true}, 8443},
+		"hosted":               {daemon.ModeHosted, nil, 8443},
+		"sandbox, like hosted": {daemon.ModeSandbox, nil, 8443},
+	} {
+		cfg := daemon.DefaultConfig()
+		cfg.Mode = c.mode
+		if follow(&cfg, c.given); cfg.WebPort != c.web {
+			t.Errorf("%s: the port is %d", name, cfg.WebPort)
+		}
+	}
+}
