@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
+
 	"github.com/hearthos/hearth/api/openapi"
 	"github.com/hearthos/hearth/server/internal/account"
 	"github.com/hearthos/hearth/server/internal/action"
@@ -123,6 +125,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		return nil, err
 	}
 	d.declare()
+	d.hub.Enter(optionsv1.Phase_PHASE_INIT, stepName(stepStore)) // what asks before Run is told that it has not started
 	return d, d.hub.Build()
 }
 
