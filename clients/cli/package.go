@@ -403,7 +403,7 @@ func (a *app) logsCommand() *cobra.Command {
 		Example: "  hearth package logs hello\n  hearth package logs hello --follow --tail 20",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-				return c.ReadLogs(ctx, &logsv1.ReadLogsRequest{PackageId: args[0], Tail: tail, Follow: follow}, func(e *logsv1.LogEntry) error {
+				return c.ReadLogs(ctx, &logsv1.ReadLogsRequest{PackageId: args[0], Tail: &tail, Follow: follow}, func(e *logsv1.LogEntry) error {
 					if a.rows() {
 						return a.printRow(flatten(e))
 					}
@@ -414,7 +414,7 @@ func (a *app) logsCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on with new lines as they come")
-	c.Flags().Int32VarP(&tail, "tail", "n", 200, "begin with so many lines from the end")
+	c.Flags().Int32VarP(&tail, "tail", "n", 200, "begin with so many lines from the end; 0 shows new ones only")
 	return c
 }
 

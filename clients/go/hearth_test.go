@@ -398,7 +398,7 @@ func TestLogsGoOnAfterTheLastLine(t *testing.T) {
 	path, _ := s.local(t)
 	var got []string
 	enough := errors.New("enough")
-	err := dial(t, path, hearth.Options{}).ReadLogs(t.Context(), &logsv1.ReadLogsRequest{PackageId: "p", Follow: true, Tail: 10}, func(e *logsv1.LogEntry) error {
+	err := dial(t, path, hearth.Options{}).ReadLogs(t.Context(), &logsv1.ReadLogsRequest{PackageId: "p", Follow: true, Tail: new(int32(10))}, func(e *logsv1.LogEntry) error {
 		if got = append(got, e.GetMessage()); len(got) == 4 {
 			return enough
 		}

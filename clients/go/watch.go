@@ -194,7 +194,7 @@ func (c *Client) readLogs(ctx context.Context, req *logsv1.ReadLogsRequest, fn f
 			if err := fn(e); err != nil {
 				return true, err
 			}
-			req.Cursor, req.Tail = e.GetCursor(), 0
+			req.Cursor, req.Tail = e.GetCursor(), nil
 		}
 	}
 }

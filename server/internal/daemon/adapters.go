@@ -66,6 +66,8 @@ func (p packageData) Keep(pkg, signer string, since time.Time) error {
 
 func (p packageData) Unkeep(pkg string) error { return p.Keeper.Unkeep(ids.Package(pkg)) }
 
+func (p packageData) KeptOf(pkg string) (string, error) { return p.Keeper.KeptOf(ids.Package(pkg)) }
+
 func (p packageData) Describe(ctx context.Context, pkg string) (*packagesv1.PackageData, error) {
 	kept, err := p.Keeper.Describe(ctx, ids.Package(pkg))
 	if err != nil {

@@ -126,7 +126,8 @@ func (d data) Packages() ([]string, error) {
 func (d data) Keep(pkg, signer string, since time.Time) error {
 	return d.Keeper.Keep(ids.Package(pkg), signer, since)
 }
-func (d data) Unkeep(pkg string) error { return d.Keeper.Unkeep(ids.Package(pkg)) }
+func (d data) Unkeep(pkg string) error           { return d.Keeper.Unkeep(ids.Package(pkg)) }
+func (d data) KeptOf(pkg string) (string, error) { return d.Keeper.KeptOf(ids.Package(pkg)) }
 func (d data) Describe(ctx context.Context, pkg string) (*packagesv1.PackageData, error) {
 	kept, err := d.Keeper.Describe(ctx, ids.Package(pkg))
 	return &packagesv1.PackageData{Id: pkg, Signer: kept.Signer, Bytes: kept.Bytes, Since: timestamppb.New(kept.Since), Volumes: kept.Volumes}, err

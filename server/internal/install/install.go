@@ -50,6 +50,8 @@ type Data interface {
 	// Keep records whose data these are and since when they are kept without their package; Unkeep deletes the record.
 	Keep(pkg, signer string, since time.Time) error
 	Unkeep(pkg string) error
+	// KeptOf is whose data these are, as Keep recorded it; "" where it did not.
+	KeptOf(pkg string) (signer string, err error)
 	// Describe tells what is recorded of data, and measures them.
 	Describe(ctx context.Context, pkg string) (*packagesv1.PackageData, error)
 	// Remove removes all data of a package; id makes it repeatable.

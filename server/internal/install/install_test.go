@@ -285,6 +285,28 @@ func TestInstallIsRefusedBeforeAnythingHappens(t *testing.T) {
 			t.Errorf("the same file by the same signer: %v", err)
 		}
 	})
+	t.Run("data kept of somebody else", func(t *testing.T) {
+		t.Parallel()
+		m, pkg := newMachine(t, nil, false)
+		m.update(func(tx *store.Tx) error { return store.Delete[*packagesv1.Package](tx, pkg) })
+		m.makeData(pkg, dataVersion)
+		if err := m.volumes.Keep(ids.Package(pkg), "somebody", time.Unix(1e9, 0)); err != nil {
+			t.Fatal(err)
+		}
+		m.upload(ticket)
+		_, err := m.installs.Install(t.Context(), time.Now(), engine(m), wish(operationID, ticket))
+		if !fault.Is(err, metav1.Reason_REASON_PACKAGE_SIGNER_CONFLICT) || fault.Proto(err).GetMetadata()["kept"] != "somebody" {
+			t.Errorf("%v", err)
+		}
+		if left := m.uploads(); len(left) != 1 {
+			t.Errorf("the upload is not given back: %v", left)
+		}
+		accepted := wish(operationID, ticket)
+		accepted.AcceptSigner = true
+		if _, err := m.installs.Install(t.Context(), time.Now(), engine(m), accepted); err != nil {
+			t.Errorf("accepted: %v", err)
+		}
+	})
 	t.Run("removing what is not there", func(t *testing.T) {
 		t.Parallel()
 		m, _ := newMachine(t, nil, false)

@@ -37,7 +37,7 @@ type Wish struct {
 	RequestedBy string
 	// Start has the service started when it is installed. An update leaves it as it was.
 	Start bool
-	// AcceptSigner allows an update by a file that somebody else has signed.
+	// AcceptSigner allows an update by a file that somebody else has signed, and data that were kept to be given to it.
 	AcceptSigner bool
 	// TimeLimit is how long the package's code may take to set itself up; 0: as long as usual.
 	TimeLimit time.Duration
@@ -106,8 +106,11 @@ func (s *Service) plan(w Wish, art *packagesv1.Artifact) (operation.Request, err
 		request.Kind, request.Parameters[paramFrom] = KindUpdate, row.GetSpec().GetVersion()
 		return nil
 	})
-	if err != nil || request.Kind == KindInstall {
+	if err != nil {
 		return request, err
+	}
+	if request.Kind == KindInstall {
+		return request, s.mayTakeOver(art, w.AcceptSigner)
 	}
 	version, err := s.data.Version(pkg)
 	if err != nil {
@@ -119,6 +122,18 @@ func (s *Service) plan(w Wish, art *packagesv1.Artifact) (operation.Request, err
 	}
 	request.Prepare = func(tx *store.Tx) error { return s.mayUpdate(tx, art, version, there, w.AcceptSigner) }
 	return request, nil
+}
+
+// mayTakeOver refuses to give data that were kept to a package that somebody else has signed.
+func (s *Service) mayTakeOver(art *packagesv1.Artifact, acceptSigner bool) error {
+	pkg := art.GetSpec().GetPackageId()
+	kept, err := s.data.KeptOf(pkg)
+	if err != nil || kept == "" || kept == art.GetSpec().GetSigner() || acceptSigner {
+		return err
+	}
+	return fault.New(metav1.Reason_REASON_PACKAGE_SIGNER_CONFLICT,
+		"cannot give the data that were kept of %q to a package file that somebody else has signed", pkg).
+		With("package", pkg).With("kept", kept).With("offered", art.GetSpec().GetSigner())
 }
 
 // mayUpdate refuses an update from which the data would not come out whole.
@@ -161,7 +176,8 @@ func (s *Service) begun(id string) (op *operationsv1.Operation, err error) {
 }
 
 // refused discards an upload, or gives it back to its ticket when the same one may be taken later: when what is in the way
-// has ended, or when it is accepted that somebody else has signed it. It leaves alone what belongs to an operation that was recorded all the same.
+// has ended, or when it is accepted that somebody else has signed it. It leaves alone what belongs to an operation that was
+// recorded all the same.
 func (s *Service) refused(ticket, id string, err error) error {
 	if op, look := s.begun(id); op != nil || look != nil {
 		return errors.Join(err, look)

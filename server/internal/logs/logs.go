@@ -96,11 +96,10 @@ func begin(r *logseg.Reader, req *logsv1.ReadLogsRequest) (logseg.Cursor, error)
 		}
 		return at, nil
 	}
-	tail := int(req.GetTail())
-	if tail == 0 {
-		tail = defaultTail
+	if req.Tail == nil {
+		return r.Tail(defaultTail)
 	}
-	return r.Tail(tail)
+	return r.Tail(int(req.GetTail()))
 }
 
 func rows(entries []logseg.Entry) []*logsv1.LogEntry {

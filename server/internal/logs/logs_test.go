@@ -106,7 +106,10 @@ func TestTailAndCursor(t *testing.T) {
 	if got := len(w.read(&logsv1.ReadLogsRequest{})); got != 200 {
 		t.Errorf("who does not say how many gets %d lines", got)
 	}
-	last := w.read(&logsv1.ReadLogsRequest{Tail: 3})
+	if got := w.read(&logsv1.ReadLogsRequest{Tail: new(int32(0))}); len(got) != 0 {
+		t.Errorf("who wants none gets %s", words(got))
+	}
+	last := w.read(&logsv1.ReadLogsRequest{Tail: new(int32(3))})
 	if got := words(last); got != "297 298 299" {
 		t.Errorf("the last three are %s", got)
 	}

@@ -148,26 +148,17 @@ func broadcast(p netip.Prefix) netip.Addr {
 // assemble puts a container together and starts it. On the host nothing of the assembly remains, whether it succeeds
 // or not: a running container holds its own copy of its mounts.
 func (s *Service) assemble(ctx context.Context, pkg ids.Package, spec *packagesv1.ContainerSpec, artifact string) (lxc.Container, error) {
-	path := s.artifacts.Path(artifact)
-	f, err := os.Open(path)
-	if err != nil {
-		return lxc.Container{}, fmt.Errorf("cannot open the package file: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	file, f, err := s.openFile(artifact)
 	if err != nil {
 		return lxc.Container{}, err
 	}
-	file, err := s9pk.Open(f, info.Size(), s9pk.Options{})
-	if err != nil {
-		return lxc.Container{}, fmt.Errorf("cannot read the package file: %w", err)
-	}
+	defer f.Close()
 	layout, err := file.Layout(Architecture())
 	if err != nil {
 		return lxc.Container{}, err
 	}
 	a := &assembly{
-		pkg: pkg, spec: spec, file: file, path: path, layout: layout,
+		pkg: pkg, spec: spec, file: file, path: f.Name(), layout: layout,
 		merged: filepath.Join(s.serviceDir(string(pkg)), "merged"), ids: idmap.Base(spec.GetFirstUid()),
 	}
 	defer func() {

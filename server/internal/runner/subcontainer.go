@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -45,8 +46,11 @@ func unreachable(pkg string, err error) error {
 // openFile opens the package file the container was made from.
 func (s *Service) openFile(artifact string) (*s9pk.File, *os.File, error) {
 	f, err := os.Open(s.artifacts.Path(artifact))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fault.New(metav1.Reason_REASON_PACKAGE_FILE_MISSING, "the package file is gone: %w", err)
+	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("cannot open the package file: %w", err)
 	}
 	info, err := f.Stat()
 	if err != nil {
@@ -54,7 +58,7 @@ func (s *Service) openFile(artifact string) (*s9pk.File, *os.File, error) {
 	}
 	file, err := s9pk.Open(f, info.Size(), s9pk.Options{})
 	if err != nil {
-		return nil, nil, errors.Join(err, f.Close())
+		return nil, nil, errors.Join(fmt.Errorf("cannot read the package file: %w", err), f.Close())
 	}
 	return file, f, nil
 }

@@ -72,6 +72,31 @@ func (k *Keeper) Unkeep(pkg ids.Package) error {
 	return nil
 }
 
+// KeptOf is who signed the package that left the data there, "" where that was not recorded.
+func (k *Keeper) KeptOf(pkg ids.Package) (signer string, err error) {
+	record, err := k.record(pkg)
+	if record != nil {
+		signer = record.Signer
+	}
+	return signer, err
+}
+
+// record reads the record of kept data, nil where there is none.
+func (k *Keeper) record(pkg ids.Package) (*keptRecord, error) {
+	raw, err := os.ReadFile(k.keptPath(pkg))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	record := new(keptRecord)
+	if err := json.Unmarshal(raw, record); err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", k.keptPath(pkg), err)
+	}
+	return record, nil
+}
+
 // Describe tells what is recorded of data, and measures them.
 func (k *Keeper) Describe(ctx context.Context, pkg ids.Package) (Kept, error) {
 	dir := filepath.Join(k.dir, string(pkg))
@@ -80,16 +105,11 @@ func (k *Keeper) Describe(ctx context.Context, pkg ids.Package) (Kept, error) {
 		return Kept{}, fmt.Errorf("cannot look at the data of package %q: %w", pkg, err)
 	}
 	kept := Kept{Since: info.ModTime()}
-	raw, err := os.ReadFile(k.keptPath(pkg))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
+	record, err := k.record(pkg)
+	if err != nil {
 		return kept, err
-	default:
-		var record keptRecord
-		if err := json.Unmarshal(raw, &record); err != nil {
-			return kept, fmt.Errorf("cannot read %s: %w", k.keptPath(pkg), err)
-		}
+	}
+	if record != nil {
 		kept.Signer, kept.Since = record.Signer, record.Since
 	}
 	entries, err := os.ReadDir(dir)

@@ -89,8 +89,9 @@ type ReadLogsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The package.
 	PackageId string `protobuf:"bytes,1,opt,name=package_id,json=packageId,proto3" json:"package_id,omitempty"`
-	// Begin with so many lines from the end; 0 means 200. Not used with a cursor.
-	Tail int32 `protobuf:"varint,2,opt,name=tail,proto3" json:"tail,omitempty"`
+	// Begin with so many lines from the end; not given: 200. 0 shows no earlier line, so with follow only what is new. Not used
+	// with a cursor.
+	Tail *int32 `protobuf:"varint,2,opt,name=tail,proto3,oneof" json:"tail,omitempty"`
 	// Begin after the line with this cursor.
 	Cursor string `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	// Go on with new lines as they come, until the caller ends the call.
@@ -137,8 +138,8 @@ func (x *ReadLogsRequest) GetPackageId() string {
 }
 
 func (x *ReadLogsRequest) GetTail() int32 {
-	if x != nil {
-		return x.Tail
+	if x != nil && x.Tail != nil {
+		return *x.Tail
 	}
 	return 0
 }
@@ -289,13 +290,14 @@ var File_hearth_logs_v1_logs_proto protoreflect.FileDescriptor
 
 const file_hearth_logs_v1_logs_proto_rawDesc = "" +
 	"\n" +
-	"\x19hearth/logs/v1/logs.proto\x12\x0ehearth.logs.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/options/v1/options.proto\"\x99\x01\n" +
+	"\x19hearth/logs/v1/logs.proto\x12\x0ehearth.logs.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/options/v1/options.proto\"\xa7\x01\n" +
 	"\x0fReadLogsRequest\x12,\n" +
 	"\n" +
-	"package_id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\tpackageId\x12\x1f\n" +
-	"\x04tail\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xa0\x8d\x06(\x00R\x04tail\x12\x1f\n" +
+	"package_id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\tpackageId\x12$\n" +
+	"\x04tail\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xa0\x8d\x06(\x00H\x00R\x04tail\x88\x01\x01\x12\x1f\n" +
 	"\x06cursor\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06cursor\x12\x16\n" +
-	"\x06follow\x18\x04 \x01(\bR\x06follow\"F\n" +
+	"\x06follow\x18\x04 \x01(\bR\x06followB\a\n" +
+	"\x05_tail\"F\n" +
 	"\x10ReadLogsResponse\x122\n" +
 	"\aentries\x18\x01 \x03(\v2\x18.hearth.logs.v1.LogEntryR\aentries\"\x98\x02\n" +
 	"\bLogEntry\x12.\n" +
@@ -353,6 +355,7 @@ func file_hearth_logs_v1_logs_proto_init() {
 	if File_hearth_logs_v1_logs_proto != nil {
 		return
 	}
+	file_hearth_logs_v1_logs_proto_msgTypes[0].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

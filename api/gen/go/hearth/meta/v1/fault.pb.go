@@ -196,6 +196,8 @@ const (
 	Reason_REASON_PACKAGE_INSTALLED Reason = 171
 	// No data of a package that is not installed are kept under this id.
 	Reason_REASON_PACKAGE_DATA_NOT_FOUND Reason = 172
+	// The file that the package was installed from is not where the server keeps it.
+	Reason_REASON_PACKAGE_FILE_MISSING Reason = 173
 	// The method wants the caller to have proven who he is a short time ago.
 	Reason_REASON_STEP_UP_REQUIRED Reason = 135
 	// The signature of the request was made at another time, or before the server started.
@@ -311,6 +313,7 @@ var (
 		170: "REASON_PACKAGE_SIGNER_CONFLICT",
 		171: "REASON_PACKAGE_INSTALLED",
 		172: "REASON_PACKAGE_DATA_NOT_FOUND",
+		173: "REASON_PACKAGE_FILE_MISSING",
 		135: "REASON_STEP_UP_REQUIRED",
 		136: "REASON_SIGNATURE_TIME",
 		137: "REASON_SIGNATURE_REPLAYED",
@@ -410,6 +413,7 @@ var (
 		"REASON_PACKAGE_SIGNER_CONFLICT":  170,
 		"REASON_PACKAGE_INSTALLED":        171,
 		"REASON_PACKAGE_DATA_NOT_FOUND":   172,
+		"REASON_PACKAGE_FILE_MISSING":     173,
 		"REASON_STEP_UP_REQUIRED":         135,
 		"REASON_SIGNATURE_TIME":           136,
 		"REASON_SIGNATURE_REPLAYED":       137,
@@ -609,7 +613,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xffE\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xf8F\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -698,7 +702,8 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x1eREASON_WARNING_NOT_DISMISSABLE\x10\xa8\x01\x1a9\x8a\x80\x195\b\t\x1a1Do what the warning says; it goes away by itself.\x12\x8c\x01\n" +
 	"\x1eREASON_PACKAGE_SIGNER_CONFLICT\x10\xaa\x01\x1ag\x8a\x80\x19c\b\t\x1a_Ask whoever gave you the file who signs the package; 'hearth s9pk inspect' tells who signed it.\x12l\n" +
 	"\x18REASON_PACKAGE_INSTALLED\x10\xab\x01\x1aM\x8a\x80\x19I\b\t\x1aEUninstall the package; without --keep-data that removes its data too.\x12p\n" +
-	"\x1dREASON_PACKAGE_DATA_NOT_FOUND\x10\xac\x01\x1aL\x8a\x80\x19H\b\x05\x1aDList the kept data with 'hearth package data list' and check the id.\x12i\n" +
+	"\x1dREASON_PACKAGE_DATA_NOT_FOUND\x10\xac\x01\x1aL\x8a\x80\x19H\b\x05\x1aDList the kept data with 'hearth package data list' and check the id.\x12w\n" +
+	"\x1bREASON_PACKAGE_FILE_MISSING\x10\xad\x01\x1aU\x8a\x80\x19Q\b\t\x1aMInstall the same package file again; the data of the service are still there.\x12i\n" +
 	"\x17REASON_STEP_UP_REQUIRED\x10\x87\x01\x1aK\x8a\x80\x19G\b\a\x1aCLog in again, or call on the local socket or with a signed request.\x12T\n" +
 	"\x15REASON_SIGNATURE_TIME\x10\x88\x01\x1a8\x8a\x80\x194\b\x10\x10\x01\x1a.Sign the request again, by the server's clock.\x12X\n" +
 	"\x19REASON_SIGNATURE_REPLAYED\x10\x89\x01\x1a8\x8a\x80\x194\b\x10\x1a0Sign each request anew, with a nonce of its own.\x12t\n" +

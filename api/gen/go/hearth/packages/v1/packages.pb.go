@@ -375,7 +375,7 @@ type InstallPackageRequest struct {
 	Start bool `protobuf:"varint,2,opt,name=start,proto3" json:"start,omitempty"`
 	// A ULID made by the caller: a second request with it answers with the first one's operation.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Update the package although somebody else has signed the file.
+	// Update the package, or give it the data that were kept, although somebody else has signed the file.
 	AcceptSigner bool `protobuf:"varint,4,opt,name=accept_signer,json=acceptSigner,proto3" json:"accept_signer,omitempty"`
 	// How long the package's own code may take to set itself up, migrations included; not given: 12 hours. What takes
 	// longer has failed.

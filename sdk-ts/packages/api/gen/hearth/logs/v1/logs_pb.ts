@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/logs/v1/logs.proto.
  */
 export const file_hearth_logs_v1_logs: GenFile = /*@__PURE__*/
-  fileDesc("ChloZWFydGgvbG9ncy92MS9sb2dzLnByb3RvEg5oZWFydGgubG9ncy52MSJZCg9SZWFkTG9nc1JlcXVlc3QSGAoKcGFja2FnZV9pZBgBIAEoCUIEuIYZARIMCgR0YWlsGAIgASgFEg4KBmN1cnNvchgDIAEoCRIOCgZmb2xsb3cYBCABKAgiPQoQUmVhZExvZ3NSZXNwb25zZRIpCgdlbnRyaWVzGAEgAygLMhguaGVhcnRoLmxvZ3MudjEuTG9nRW50cnki8QEKCExvZ0VudHJ5EigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmN1cnNvchgCIAEoCRIvCgZzdHJlYW0YAyABKA4yHy5oZWFydGgubG9ncy52MS5Mb2dFbnRyeS5TdHJlYW0SDgoGc291cmNlGAQgASgJEg8KB21lc3NhZ2UYBSABKAkiWQoGU3RyZWFtEhYKElNUUkVBTV9VTlNQRUNJRklFRBAAEhEKDVNUUkVBTV9TVERPVVQQARIRCg1TVFJFQU1fU1RERVJSEAISEQoNU1RSRUFNX1NZU1RFTRADMngKCkxvZ1NlcnZpY2USagoIUmVhZExvZ3MSHy5oZWFydGgubG9ncy52MS5SZWFkTG9nc1JlcXVlc3QaIC5oZWFydGgubG9ncy52MS5SZWFkTG9nc1Jlc3BvbnNlIhmQAgHK8xgCEAHS8xgMcGFja2FnZS5sb2dzMAFiBnByb3RvMw", [file_google_protobuf_timestamp, file_hearth_options_v1_options]);
+  fileDesc("ChloZWFydGgvbG9ncy92MS9sb2dzLnByb3RvEg5oZWFydGgubG9ncy52MSJnCg9SZWFkTG9nc1JlcXVlc3QSGAoKcGFja2FnZV9pZBgBIAEoCUIEuIYZARIRCgR0YWlsGAIgASgFSACIAQESDgoGY3Vyc29yGAMgASgJEg4KBmZvbGxvdxgEIAEoCEIHCgVfdGFpbCI9ChBSZWFkTG9nc1Jlc3BvbnNlEikKB2VudHJpZXMYASADKAsyGC5oZWFydGgubG9ncy52MS5Mb2dFbnRyeSLxAQoITG9nRW50cnkSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGY3Vyc29yGAIgASgJEi8KBnN0cmVhbRgDIAEoDjIfLmhlYXJ0aC5sb2dzLnYxLkxvZ0VudHJ5LlN0cmVhbRIOCgZzb3VyY2UYBCABKAkSDwoHbWVzc2FnZRgFIAEoCSJZCgZTdHJlYW0SFgoSU1RSRUFNX1VOU1BFQ0lGSUVEEAASEQoNU1RSRUFNX1NURE9VVBABEhEKDVNUUkVBTV9TVERFUlIQAhIRCg1TVFJFQU1fU1lTVEVNEAMyeAoKTG9nU2VydmljZRJqCghSZWFkTG9ncxIfLmhlYXJ0aC5sb2dzLnYxLlJlYWRMb2dzUmVxdWVzdBogLmhlYXJ0aC5sb2dzLnYxLlJlYWRMb2dzUmVzcG9uc2UiGZACAcrzGAIQAdLzGAxwYWNrYWdlLmxvZ3MwAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_hearth_options_v1_options]);
 
 /**
  * ReadLogsRequest says what to read.
@@ -31,11 +31,12 @@ export type ReadLogsRequest = Message<"hearth.logs.v1.ReadLogsRequest"> & {
   packageId: string;
 
   /**
-   * Begin with so many lines from the end; 0 means 200. Not used with a cursor.
+   * Begin with so many lines from the end; not given: 200. 0 shows no earlier line, so with follow only what is new. Not used
+   * with a cursor.
    *
-   * @generated from field: int32 tail = 2;
+   * @generated from field: optional int32 tail = 2;
    */
-  tail: number;
+  tail?: number;
 
   /**
    * Begin after the line with this cursor.

@@ -222,7 +222,7 @@ export type InstallPackageRequest = Message<"hearth.packages.v1.InstallPackageRe
   requestId: string;
 
   /**
-   * Update the package although somebody else has signed the file.
+   * Update the package, or give it the data that were kept, although somebody else has signed the file.
    *
    * @generated from field: bool accept_signer = 4;
    */
