@@ -267,6 +267,7 @@ func (x *execution) leave(ctx context.Context, r *Run) (row, error) {
 		what = step.Leaves
 	}
 	x.log.Warn("step is given up", "step", r.name(), "left", what)
+	unrecorded := fault.Proto(fault.New(metav1.Reason_REASON_CANCELLED, "the step was given up").With("step", r.name()))
 	return x.commit(ctx, func(op row, now *timestamppb.Timestamp) {
 		step := op.GetStatus().GetSteps()[op.GetStatus().GetCurrent()]
 		step.State, step.EndTime = operationsv1.Step_STATE_LEFT, now
@@ -275,7 +276,9 @@ func (x *execution) leave(ctx context.Context, r *Run) (row, error) {
 			retreat(op, now)
 			return
 		}
-		op.Status.Fault = op.GetStatus().GetStuck().GetFault()
+		if op.Status.Fault = op.GetStatus().GetStuck().GetFault(); op.Status.Fault == nil {
+			op.Status.Fault = unrecorded // it was given up by force, and the daemon ended before an attempt had failed
+		}
 		op.Status.Stuck = nil
 		end(op, operationsv1.OperationStatus_STATE_FAILED, now)
 	})

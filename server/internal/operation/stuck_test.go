@@ -111,6 +111,28 @@ func TestGivingUpAStepPastThePointOfReturn(t *testing.T) {
 	})
 }
 
+func TestWhatIsGivenUpByForceTellsWhyItFailed(t *testing.T) {
+	t.Parallel()
+	hang := func(w *world) []operation.Definition {
+		a := w.step("a", func(ctx context.Context, _ *operation.Run) error { <-ctx.Done(); return ctx.Err() })
+		a.Final = true
+		return []operation.Definition{{Kind: "k", Steps: []operation.Step{a}}}
+	}
+	in(t, hang, func(w *world) {
+		id := w.begin("k", "x")
+		synctest.Wait()
+		w.stop() // nothing is recorded of the attempt
+		if _, err := w.e.GiveUp(w.t.Context(), time.Now(), id, true); err != nil {
+			t.Fatal(err)
+		}
+		w.start(hang(w)...)
+		op := w.settled(id)
+		if f := op.GetStatus().GetFault(); spell(op) != "FAILED a:LEFT" || f.GetReason() != metav1.Reason_REASON_CANCELLED || f.GetMetadata()["step"] != "a" {
+			t.Errorf("%s: %v", spell(op), f)
+		}
+	})
+}
+
 func TestWhatCanBeCancelledIsNotGivenUp(t *testing.T) {
 	t.Parallel()
 	in(t, func(w *world) []operation.Definition {

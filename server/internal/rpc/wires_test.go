@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
@@ -218,6 +219,8 @@ func rest(c *http.Client, base, token string, m protoreflect.MethodDescriptor, i
 	case *packagesv1.CreateUploadRequest:
 		method, path = "POST", path+":createUpload"
 		body, _ = protojson.Marshal(req)
+	case *operationsv1.GiveUpOperationRequest:
+		method, path, body = "POST", "/api/v1/operations/"+req.GetId()+":giveUp", []byte("{}")
 	default:
 		return nil, fmt.Errorf("no route for %T", in)
 	}

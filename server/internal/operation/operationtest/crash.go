@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hearthos/hearth/api/fault"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	"github.com/hearthos/hearth/server/internal/operation"
@@ -39,6 +40,8 @@ type World struct {
 	Beside func(ctx context.Context) error
 	// CancelAt, if not "", is the point, as in "after do copy", at which somebody asks to cancel.
 	CancelAt string
+	// GiveUp says that somebody gives up each step that must succeed as soon as an attempt at it has failed.
+	GiveUp bool
 }
 
 // Build makes the world of one process on a folder that may hold what a process before it left. What is in the folder
@@ -223,6 +226,19 @@ func (p *process) point(e *operation.Engine, w World, name string) {
 		if _, err := e.Cancel(context.WithoutCancel(p.t.Context()), time.Now(), w.Request.ID); err != nil {
 			p.t.Errorf("cannot cancel %s: %v", name, err)
 		}
+	}
+	if w.GiveUp {
+		p.giveUp(e, w.Request.ID)
+	}
+}
+
+// giveUp gives up the current step where that can be done now.
+func (p *process) giveUp(e *operation.Engine, id string) {
+	_, err := e.GiveUp(context.WithoutCancel(p.t.Context()), time.Now(), id, false)
+	switch {
+	case err == nil, fault.Is(err, metav1.Reason_REASON_OPERATION_NOT_STUCK), fault.Is(err, metav1.Reason_REASON_OPERATION_FINAL):
+	default:
+		p.t.Errorf("cannot give up: %v", err)
 	}
 }
 
