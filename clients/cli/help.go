@@ -94,7 +94,7 @@ func (a *app) helpCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			at, rest, err := cmd.Root().Find(args)
 			if err != nil || at == nil || len(rest) > 0 {
-				return usageError{fmt.Errorf("there is no command %q; see 'hearth --help'", "hearth "+strings.Join(args, " "))}
+				return a.unknownCommand(cmd.Root(), strings.Join(args, " "))
 			}
 			return at.Help()
 		},

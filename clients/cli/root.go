@@ -54,18 +54,16 @@ Tables are for people; --output json prints one row of JSON for each resource, a
 	root.SetIn(a.In)
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
-	})
+	root.SetFlagErrorFunc(a.flagError)
 	a.addFlags(root)
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if !slices.Contains(outputs(), a.output) {
-			return usageError{fmt.Errorf("cannot print as %q: --output is table, json or yaml", a.output)}
+			return usageError{errors.New(a.say("usage.output", map[string]any{"Value": a.output}))}
 		}
 		if a.host != "" && a.profile != "" {
-			return usageError{errors.New("cannot use --host and --profile together: each names a server")}
+			return usageError{errors.New(a.say("usage.host-and-profile", nil))}
 		}
-		return nil
+		return a.checkFlagGroups(cmd)
 	}
 	root.AddCommand(
 		a.packageCommand(),
@@ -99,8 +97,8 @@ Tables are for people; --output json prints one row of JSON for each resource, a
 	)
 	root.SetHelpCommand(a.helpCommand())
 	root.InitDefaultHelpCmd()
-	group(root)
-	usageForArgs(root)
+	a.group(root)
+	a.usageForArgs(root)
 	a.translate(root)
 	return root
 }
@@ -122,9 +120,9 @@ func (a *app) addFlags(root *cobra.Command) {
 }
 
 // group makes every command that only holds others show them, and refuse what is none of them.
-func group(c *cobra.Command) {
+func (a *app) group(c *cobra.Command) {
 	for _, sub := range c.Commands() {
-		group(sub)
+		a.group(sub)
 	}
 	if !c.HasSubCommands() || c.Runnable() {
 		return
@@ -133,29 +131,25 @@ func group(c *cobra.Command) {
 		if len(args) == 0 {
 			return nil
 		}
-		near := ""
-		if list := cmd.SuggestionsFor(args[0]); len(list) > 0 {
-			near = fmt.Sprintf(" (is it %q?)", list[0])
-		}
-		return usageError{fmt.Errorf("there is no command %q%s; see '%s --help'", cmd.CommandPath()+" "+args[0], near, cmd.CommandPath())}
+		return a.unknownCommand(cmd, args[0])
 	}
 	c.SuggestionsMinimumDistance = 2
 	c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
 // usageForArgs makes wrong arguments a usage error on the command and every one below it.
-func usageForArgs(c *cobra.Command) {
+func (a *app) usageForArgs(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(cmd *cobra.Command, args []string) error {
 			err := check(cmd, args)
 			if err == nil || errors.As(err, new(usageError)) {
 				return err
 			}
-			return usageError{fmt.Errorf("cannot use %d arguments: it is '%s'; see '%s --help'", len(args), cmd.UseLine(), cmd.CommandPath())}
+			return a.argumentsError(cmd, args)
 		}
 	}
 	for _, sub := range c.Commands() {
-		usageForArgs(sub)
+		a.usageForArgs(sub)
 	}
 }
 

@@ -220,7 +220,7 @@ func usedKeys(t *testing.T, english map[string]entry) map[string]bool {
 			if !ok || len(call.Args) == 0 {
 				return true
 			}
-			if sel, ok := call.Fun.(*ast.SelectorExpr); ok && slices.Contains([]string{"say", "tell", "Lookup", "worded"}, sel.Sel.Name) {
+			if sel, ok := call.Fun.(*ast.SelectorExpr); ok && slices.Contains([]string{"say", "tell", "Lookup", "worded", "wrongUsage"}, sel.Sel.Name) {
 				for _, key := range keysOf(call.Args[0], english) {
 					out[key] = true
 				}
