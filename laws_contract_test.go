@@ -76,31 +76,38 @@ func eachMethod(t *testing.T, do func(protoreflect.MethodDescriptor)) {
 
 func TestEveryMethodSaysWhoMayCallIt(t *testing.T) {
 	t.Parallel()
-	// Who calls the first two has no credential yet; the others answer at any time.
-	open := []string{"ClaimServer", "Login", "GetState", "Ping"}
 	eachMethod(t, func(m protoreflect.MethodDescriptor) {
-		access, _ := proto.GetExtension(m.Options(), optionsv1.E_Access).(*optionsv1.Access)
-		switch who := access.GetWho().(type) {
-		case nil:
-			t.Errorf("%s has no option (hearth.options.v1.access)", m.FullName())
-		case *optionsv1.Access_Role:
-			if who.Role == optionsv1.Role_ROLE_UNSPECIFIED {
-				t.Errorf("%s lets nobody in: its role is not given", m.FullName())
-			}
-		case *optionsv1.Access_Anonymous:
-			if slices.Contains(open, string(m.Name())) {
-				break
-			}
-			t.Errorf("%s lets everybody in: add it to the law if that is meant", m.FullName())
-		}
-		area := strings.Split(m.ParentFile().Path(), "/")[1]
-		if _, container := access.GetWho().(*optionsv1.Access_Container); container != slices.Contains([]string{"effects", "agent", "jshost"}, area) {
-			t.Errorf("%s: methods for containers are in effects, agent and jshost, and only they", m.FullName())
-		}
-		if _, internal := access.GetWho().(*optionsv1.Access_Internal); internal != (area == "door") {
-			t.Errorf("%s: internal methods are those of the door, and only they", m.FullName())
+		for _, fault := range accessFaults(m) {
+			t.Errorf("%s %s", m.FullName(), fault)
 		}
 	})
+}
+
+// accessFaults says what is wrong with who may call a method.
+func accessFaults(m protoreflect.MethodDescriptor) (faults []string) {
+	// Who calls the first two has no credential yet; the others answer at any time.
+	open := []string{"ClaimServer", "Login", "GetState", "Ping"}
+	access, _ := proto.GetExtension(m.Options(), optionsv1.E_Access).(*optionsv1.Access)
+	switch who := access.GetWho().(type) {
+	case nil:
+		faults = append(faults, "has no option (hearth.options.v1.access)")
+	case *optionsv1.Access_Role:
+		if who.Role == optionsv1.Role_ROLE_UNSPECIFIED {
+			faults = append(faults, "lets nobody in: its role is not given")
+		}
+	case *optionsv1.Access_Anonymous:
+		if !slices.Contains(open, string(m.Name())) {
+			faults = append(faults, "lets everybody in: add it to the law if that is meant")
+		}
+	}
+	area := strings.Split(m.ParentFile().Path(), "/")[1]
+	if _, container := access.GetWho().(*optionsv1.Access_Container); container != slices.Contains([]string{"effects", "agent", "jshost"}, area) {
+		faults = append(faults, "is in the wrong place: methods for containers are in effects, agent and jshost, and only they")
+	}
+	if _, internal := access.GetWho().(*optionsv1.Access_Internal); internal != (area == "door") {
+		faults = append(faults, "is in the wrong place: internal methods are those of the door, and only they")
+	}
+	return faults
 }
 
 func TestNamesOfOtherWorldsAreUnique(t *testing.T) {
@@ -180,18 +187,28 @@ func TestReasonsAreExplained(t *testing.T) {
 	t.Parallel()
 	values := metav1.Reason(0).Descriptor().Values()
 	for i := range values.Len() {
-		v := values.Get(i)
-		info, _ := proto.GetExtension(v.Options(), optionsv1.E_Reason).(*optionsv1.ReasonInfo)
-		if v.Number() == 0 {
-			continue
-		}
-		if info.GetCode() == optionsv1.Code_CODE_UNSPECIFIED || !strings.HasSuffix(info.GetRemedy(), ".") {
-			t.Errorf("%s needs a code, and a remedy that is a sentence", v.Name())
-		}
-		if len(v.Name()) > 63 {
-			t.Errorf("%s is longer than 63 characters", v.Name())
+		for _, fault := range reasonFaults(values.Get(i)) {
+			t.Errorf("%s %s", values.Get(i).Name(), fault)
 		}
 	}
+}
+
+// reasonFaults says what is wrong with a reason.
+func reasonFaults(v protoreflect.EnumValueDescriptor) (faults []string) {
+	if v.Number() == 0 {
+		return nil
+	}
+	info, _ := proto.GetExtension(v.Options(), optionsv1.E_Reason).(*optionsv1.ReasonInfo)
+	if info.GetCode() == optionsv1.Code_CODE_UNSPECIFIED {
+		faults = append(faults, "needs a code")
+	}
+	if !strings.HasSuffix(info.GetRemedy(), ".") {
+		faults = append(faults, "needs a remedy that is a sentence")
+	}
+	if len(v.Name()) > 63 {
+		faults = append(faults, "is longer than 63 characters")
+	}
+	return faults
 }
 
 // TestGeneratedCodeIsCurrent generates everything anew, beside the tree, and compares.

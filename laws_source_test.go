@@ -2,6 +2,7 @@ package laws_test
 
 import (
 	"bytes"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -45,21 +46,58 @@ func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 		if within(p.path(), "api/gen") || len(p.GoFiles)+len(p.CgoFiles) == 0 {
 			continue
 		}
-		comment := ""
+		var files []string
 		for _, name := range append(slices.Clone(p.GoFiles), p.CgoFiles...) {
-			file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.PackageClauseOnly|parser.ParseComments)
+			data, err := os.ReadFile(filepath.Join(p.Dir, name))
 			if err != nil {
-				t.Errorf("%s: %v", p.path(), err)
-				continue
+				t.Error(err)
 			}
-			comment += file.Doc.Text()
+			files = append(files, string(data))
 		}
-		want := "Package " + p.Name + " "
-		if p.Name == "main" {
-			want = "Command "
+		if err := saysWhatItIsFor(p.Name, files...); err != nil {
+			t.Errorf("%s: %v", p.path(), err)
 		}
-		if !strings.HasPrefix(comment, want) && !(p.Name == "main" && len(comment) > 40) {
-			t.Errorf("%s has no package comment that begins with %q", p.path(), want)
+	}
+}
+
+// saysWhatItIsFor looks for the comment of a package in its files.
+func saysWhatItIsFor(name string, files ...string) error {
+	comment := ""
+	for _, text := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), "", text, parser.PackageClauseOnly|parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		comment += file.Doc.Text()
+	}
+	want := "Package " + name + " "
+	if name == "main" {
+		want = "Command "
+	}
+	if !strings.HasPrefix(comment, want) && !(name == "main" && len(comment) > 40) {
+		return fmt.Errorf("it has no package comment that begins with %q", want)
+	}
+	return nil
+}
+
+func TestTheLawOfPackageCommentsFindsWhoSaysNothing(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, files string
+		lawful      bool
+	}{
+		{"store", "// Package store keeps rows.\npackage store", true},
+		{"store", "package store\n---\n// Package store keeps rows.\npackage store", true},
+		{"main", "// Command hearth is the command line.\npackage main", true},
+		{"store", "package store", false},
+		{"store", "// Package store keeps rows.\n\npackage store", false}, // a comment of nothing
+		{"store", "// Keeps rows.\npackage store", false},
+		{"store", "// Package storage keeps rows.\npackage store", false},
+		{"main", "package main", false},
+		{"main", "// A program.\npackage main", false},
+	} {
+		if err := saysWhatItIsFor(c.name, strings.Split(c.files, "\n---\n")...); (err == nil) != c.lawful {
+			t.Errorf("%q: %v", c.files, err)
 		}
 	}
 }
@@ -111,21 +149,59 @@ func TestTheLawOfSizesCountsWhatPeopleRead(t *testing.T) {
 func TestSkippedTestsGiveAReason(t *testing.T) {
 	t.Parallel()
 	for _, path := range sources(t, ".", "_test.go") {
-		set := token.NewFileSet()
-		file, err := parser.ParseFile(set, path, nil, 0)
+		data, err := os.ReadFile(path)
 		if err != nil {
 			t.Error(err)
 			continue
 		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok {
-				return true
-			}
-			if sel, ok := call.Fun.(*ast.SelectorExpr); ok && (sel.Sel.Name == "SkipNow" || sel.Sel.Name == "Skip" && len(call.Args) == 0) {
-				t.Errorf("%s: a skipped test gives its reason", set.Position(call.Pos()))
-			}
+		for _, at := range silentSkips(t, path, string(data)) {
+			t.Errorf("%s: a skipped test gives its reason", at)
+		}
+	}
+}
+
+// silentSkips answers where a file skips a test without a reason.
+func silentSkips(t *testing.T, path, text string) (found []string) {
+	t.Helper()
+	if !strings.Contains(text, "Skip") {
+		return nil
+	}
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, path, text, parser.SkipObjectResolution)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
 			return true
-		})
+		}
+		sel, ok := call.Fun.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		silent := sel.Sel.Name == "SkipNow" || sel.Sel.Name == "Skip" && len(call.Args) == 0
+		if sel.Sel.Name == "Skip" && len(call.Args) == 1 {
+			lit, ok := call.Args[0].(*ast.BasicLit)
+			silent = ok && lit.Value == `""`
+		}
+		if silent {
+			found = append(found, set.Position(call.Pos()).String())
+		}
+		return true
+	})
+	return found
+}
+
+func TestTheLawOfSkipsFindsWhatIsSilent(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]int{
+		`t.Skip("needs root")`: 0, `t.Skipf("needs %s", what)`: 0, `t.Skip(err)`: 0, `testenv.Require(t, "root")`: 0,
+		`t.Skip()`: 1, `t.SkipNow()`: 1, `t.Skip("")`: 1, `t.Run("x", func(t *testing.T) { t.SkipNow(); t.Skip() })`: 2,
+	} {
+		if got := silentSkips(t, "x_test.go", "package x\nfunc TestX(t *testing.T) { "+body+" }\n"); len(got) != want {
+			t.Errorf("%s: found %q, should be %d", body, got, want)
+		}
 	}
 }

@@ -8,6 +8,7 @@
 //	laws_owners_test.go    one writer for each part of a row
 //	laws_layers_test.go    a change of the contract fails where it is used
 //	laws_source_test.go    sources: package comments, sizes, skipped tests
+//	laws_lawless_test.go   the laws of the contract held to one that breaks them
 package laws_test
 
 import (
