@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,19 +48,106 @@ func TestTheDoctorFindsWhatIsWrong(t *testing.T) {
 		}
 		return nil
 	})
-	// What the warning of the change log offers as its button.
-	if out := m.hearth("api", "CompactLog"); !strings.Contains(out, "revisions") {
-		t.Errorf("shortening the log answers %s", out)
-	}
+	m.logIsShortened(t)
+	m.measures(t)
 
+	// The doctor looks and leaves all as it is; the server itself puts back what is missing.
 	m.must("nft", "flush", "ruleset")
-	if found := m.doctor(); found["network"] != "warn" {
-		t.Errorf("without a firewall the doctor finds %v", found)
+	for range 2 {
+		if found := m.doctor(); found["network"] != "fail" {
+			t.Errorf("without a firewall the doctor finds %v", found)
+		}
 	}
-	if found := m.doctor(); found["network"] != "ok" {
-		t.Errorf("the firewall is not there again: %v", found)
-	}
+	bridge := m.bridge()
+	m.must("ip", "link", "delete", bridge) // which the server hears of; of the firewall it does not
+	m.eventually(20*time.Second, "bridge and firewall are there again", func() error {
+		if found := m.doctor(); found["network"] != "ok" {
+			return fmt.Errorf("the doctor finds %v", found)
+		}
+		return nil
+	})
+	m.must("ip", "link", "show", bridge)
 	m.report(t)
+}
+
+// logIsShortened has the change log not shortened while the disk is full. The server warns of it, and what the warning
+// offers ends it.
+func (m *machine) logIsShortened(t *testing.T) {
+	t.Helper()
+	ballast := filepath.Join(m.state, "ballast")
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(filepath.Join(fmt.Sprintf("/proc/%d/root", m.holder.Process.Pid), m.state), &disk); err != nil {
+		t.Fatal(err)
+	}
+	const left = 4 << 20
+	m.must("fallocate", "-l", fmt.Sprint(int64(disk.Bavail)*disk.Frsize-left), ballast)
+	if _, err := m.tryHearth("api", "CompactLog"); err == nil || !strings.Contains(err.Error(), "DISK_FULL") {
+		t.Fatalf("on a full disk the log is shortened: %v", err)
+	}
+	if found := m.doctor(); found["store"] != "warn" {
+		t.Errorf("the doctor finds the store %s", found["store"])
+	}
+	m.must("rm", ballast)
+	var button map[string]any
+	m.eventually(90*time.Second, "a warning of the change log", func() error {
+		for _, row := range m.rows("warnings") {
+			if row["id"] == "change-log" {
+				button, _ = row["button"].(map[string]any)
+				return nil
+			}
+		}
+		return errors.New("there is none")
+	})
+	method, _ := button["method"].(string)
+	request, _ := button["requestJson"].(string)
+	if out := m.hearth("api", method, request); !strings.Contains(out, "revisions") {
+		t.Errorf("the button %v answers %s", button, out)
+	}
+	m.eventually(10*time.Second, "the button ends the warning", func() error {
+		if err := m.warned("change-log"); err == nil {
+			return errors.New("the warning stays")
+		}
+		return nil
+	})
+	if found := m.doctor(); found["store"] != "ok" {
+		t.Errorf("the doctor finds the store %s", found["store"])
+	}
+}
+
+// measures looks at what the server tells of itself: calls by method and code, store, feed, front door.
+func (m *machine) measures(t *testing.T) {
+	t.Helper()
+	m.stream("watch")
+	if _, err := m.tryHearth("package", "show", "nobody"); err == nil {
+		t.Error("there is a package nobody")
+	}
+	m.eventually(10*time.Second, "figures of everything", func() error {
+		text := m.must("curl", "-s", "--unix-socket", filepath.Join(m.state, "hearthd.sock"), "http://hearth/metrics")
+		for _, want := range []string{
+			`(?m)^hearth_calls_total\{code="RESOURCE_EXHAUSTED",method="hearth.diagnostics.v1.DiagnosticsService/CompactLog",wire="grpc"\} 1$`,
+			`(?m)^hearth_calls_total\{code="OK",method="hearth.diagnostics.v1.DiagnosticsService/CompactLog",wire="grpc"\} 1$`,
+			`(?m)^hearth_calls_total\{code="NOT_FOUND",method="hearth.packages.v1.PackageService/GetPackage",wire="grpc"\} 1$`,
+			`(?m)^hearth_call_seconds_count\{method="hearth.diagnostics.v1.DiagnosticsService/CompactLog",wire="grpc"\} 2$`,
+			`(?m)^hearth_calls_open\{method="hearth.state.v1.StateService/Watch",wire="grpc"\} 1$`,
+			`(?m)^hearth_store_revision [1-9]`, `(?m)^hearth_store_oldest_revision [1-9]`, `(?m)^hearth_store_disk_bytes [1-9]`,
+			`(?m)^hearth_door_connected 1$`,
+		} {
+			if !regexp.MustCompile(want).MatchString(text) {
+				return fmt.Errorf("%s is not in\n%s", want, strings.Join(regexp.MustCompile(`(?m)^hearth_(calls|store|door).*$`).FindAllString(text, -1), "\n"))
+			}
+		}
+		return nil
+	})
+}
+
+// bridge is the bridge of the services.
+func (m *machine) bridge() string {
+	m.t.Helper()
+	fields := strings.Fields(m.must("ip", "-brief", "link", "show", "type", "bridge"))
+	if len(fields) == 0 {
+		m.t.Fatal("there is no bridge")
+	}
+	return fields[0]
 }
 
 // smallDisk puts the state on a disk of its own of two gigabytes, which takes no room while it is empty.
@@ -93,7 +181,8 @@ func (m *machine) warned(id string) error {
 func (m *machine) doctor() map[string]string {
 	m.t.Helper()
 	found := make(map[string]string)
-	for _, row := range m.rows("doctor") {
+	out, _ := m.tryHearth("doctor", "--output", "json") // a check that fails is its exit code
+	for _, row := range m.decoded(out) {
 		found[fmt.Sprint(row["name"])] = fmt.Sprint(row["result"])
 		if result := row["result"]; (result == "warn" || result == "fail") && row["remedy"] == "" {
 			m.t.Errorf("no remedy for %v", row)

@@ -150,8 +150,13 @@ func (m *machine) tryHearth(args ...string) (string, error) {
 // rows runs the command line with JSON output and returns its rows.
 func (m *machine) rows(args ...string) []map[string]any {
 	m.t.Helper()
-	var rows []map[string]any
-	dec := json.NewDecoder(strings.NewReader(m.hearth(append(args, "--output", "json")...)))
+	return m.decoded(m.hearth(append(args, "--output", "json")...))
+}
+
+// decoded are the rows of JSON in what the command line printed.
+func (m *machine) decoded(out string) (rows []map[string]any) {
+	m.t.Helper()
+	dec := json.NewDecoder(strings.NewReader(out))
 	for dec.More() {
 		var row map[string]any
 		if err := dec.Decode(&row); err != nil {

@@ -52,10 +52,11 @@ const keepRevisions = 10_000
 
 // CompactLog implements diagnosticsrpc.Daemon.
 func (d *Daemon) CompactLog(ctx context.Context) (uint64, error) {
-	if err := d.store.Compact(keepRevisions); err != nil {
+	err := d.store.Compact(keepRevisions)
+	d.manager.Wake(warn.ControllerName, "change-log") // it ends, or begins, or has another cause
+	if err != nil {
 		return 0, err
 	}
-	d.manager.Wake(warn.ControllerName, "change-log")
 	st, err := d.store.Status()
 	return st.Revision - st.Oldest, err
 }

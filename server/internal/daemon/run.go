@@ -16,6 +16,7 @@ import (
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/door/doorctl"
+	"github.com/hearthos/hearth/server/internal/gateway"
 	"github.com/hearthos/hearth/server/internal/hosts"
 	"github.com/hearthos/hearth/server/internal/journal"
 	"github.com/hearthos/hearth/server/internal/proxy"
@@ -273,6 +274,10 @@ func (d *Daemon) followNetwork(ctx context.Context) error {
 
 // networkChanged tells the areas what the network looks like now, and wakes those for whom it is news.
 func (d *Daemon) networkChanged(ctx context.Context) {
+	if missing, err := d.gateways.Missing(); err == nil && len(missing) > 0 {
+		d.log.WarnContext(ctx, "network of the services is not whole", "missing", missing)
+		d.manager.Wake(gateway.ControllerName, gateway.ControllerKey)
+	}
 	gateways, err := d.gateways.List()
 	if err != nil {
 		d.log.WarnContext(ctx, "cannot look at the network", "error", err)

@@ -98,10 +98,13 @@ func (s *Service) Ensure(ctx context.Context) error {
 }
 
 // Missing names what is not there of the network of the services: the bridge with its address, the firewall's tables. It
-// changes nothing.
+// fails where Ensure would, and changes nothing.
 func (s *Service) Missing() ([]string, error) {
 	links, err := s.devices.Links()
 	if err != nil {
+		return nil, err
+	}
+	if err := s.refuseRival(links); err != nil {
 		return nil, err
 	}
 	var list []string
