@@ -148,7 +148,7 @@ func TestAServiceIsPlayedFromItsInstallationToItsEnd(t *testing.T) {
 		t.Errorf("the tasks are %v (%v)", tasks, err)
 	}
 	w.until("line in the log", func(ctx context.Context) (bool, error) {
-		stream, err := w.Logs.ReadLogs(ctx, &logsv1.ReadLogsRequest{PackageId: pkg, Tail: 100})
+		stream, err := w.Logs.ReadLogs(ctx, &logsv1.ReadLogsRequest{PackageId: pkg, Tail: new(int32(100))})
 		for err == nil {
 			var got *logsv1.ReadLogsResponse
 			if got, err = stream.Recv(); slices.ContainsFunc(got.GetEntries(), func(e *logsv1.LogEntry) bool { return e.GetMessage() == "the page says: Hi" }) {
