@@ -167,6 +167,7 @@ var restricted = map[string][]string{
 	"buf.build/go/protovalidate":             {"server/internal/rpc"},
 	"connectrpc.com/connect/v2":              {"server/internal/rpc"},
 	"github.com/dgraph-io/badger/v4":         {"server/internal/store"},
+	"github.com/dgraph-io/ristretto/v2":      {"server/internal/store"},
 	"github.com/dunglas/httpsfv":             {"api/httpsig"},
 	"github.com/fullstorydev/grpchan":        {"server/internal/rpc"},
 	"github.com/fxamacker/cbor":              {"api/s9pk/legacy"},

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/daemon"
@@ -22,12 +23,13 @@ import (
 
 const storeUsage = `Usage: hearthd store COMMAND [flags]
 
-Looks at the state of a server that is stopped.
+Looks at the state of a server that is stopped. 'check' and 'export' change nothing; they copy the logs below $TMPDIR.
 
 Commands:
   check      read everything and tell what is damaged
   export     print the resources that clients may read, one JSON object a line; never secrets
   compact    forget old revisions and give their room back to the disk
+  recover    give up what follows damage in a log, so that the daemon starts again; keeps a copy, says what is lost
 
 Flags:
   --state DIR      folder of the state; $HEARTH_STATE, else /var/lib/hearth
@@ -40,9 +42,10 @@ Examples:
   hearthd store check
   hearthd store export --state .hearth | jq 'select(.kind == "package").resource.spec'
   hearthd store compact --keep 100
+  hearthd store recover --state /var/lib/hearth
 `
 
-// lookRoom is what must be free on the disk: less than the daemon wants, since a full disk is a reason to compact.
+// lookRoom is what must be free on the disk for a compaction: less than the daemon wants, since a full disk is a reason to compact.
 const lookRoom = 24 << 20
 
 // storeCommand is 'hearthd store' and returns the exit code.
@@ -61,10 +64,20 @@ func storeCommand(args []string, out, errOut io.Writer) int {
 	flags.StringVar(&state, "state", state, "")
 	output := flags.String("output", "table", "")
 	keep := flags.Uint64("keep", 1000, "")
-	commands := map[string]func(*store.Store) error{
-		"check":   func(s *store.Store) error { return checkStore(s, *output, out) },
-		"export":  func(s *store.Store) error { return exportStore(s, out) },
-		"compact": func(s *store.Store) error { return compactStore(s, *keep, out) },
+	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	look := store.Options{ReadOnly: true, Logger: log}
+	change := store.Options{Existing: true, MinFree: lookRoom, Logger: log}
+	commands := map[string]func(dir string) error{
+		"check": func(dir string) error {
+			return withStore(dir, look, func(s *store.Store) error { return checkStore(s, *output, out) })
+		},
+		"export": func(dir string) error {
+			return withStore(dir, look, func(s *store.Store) error { return exportStore(s, out) })
+		},
+		"compact": func(dir string) error {
+			return withStore(dir, change, func(s *store.Store) error { return compactStore(s, *keep, out) })
+		},
+		"recover": func(dir string) error { return recoverStore(dir, out, log) },
 	}
 	run, ok := commands[args[0]]
 	if err := flags.Parse(args[1:]); err != nil {
@@ -74,7 +87,7 @@ func storeCommand(args []string, out, errOut io.Writer) int {
 		fmt.Fprintf(errOut, "hearthd: cannot use %q; see 'hearthd store --help'\n", strings.Join(args, " "))
 		return 2
 	}
-	if err := withStore(filepath.Join(state, "store"), errOut, run); err != nil {
+	if err := run(filepath.Join(state, "store")); err != nil {
 		printFault(errOut, err)
 		return 1
 	}
@@ -82,9 +95,8 @@ func storeCommand(args []string, out, errOut io.Writer) int {
 }
 
 // withStore opens a store that exists, as it is.
-func withStore(dir string, errOut io.Writer, fn func(*store.Store) error) (err error) {
-	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	s, err := store.Open(dir, store.Options{Existing: true, MinFree: lookRoom, Logger: log})
+func withStore(dir string, opt store.Options, fn func(*store.Store) error) (err error) {
+	s, err := store.Open(dir, opt)
 	if err != nil {
 		return err
 	}
@@ -152,5 +164,24 @@ func compactStore(s *store.Store, keep uint64, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "%d revisions forgotten, %d kept\n", after.Oldest-before.Oldest, after.Revision-after.Oldest)
+	return nil
+}
+
+func recoverStore(dir string, out io.Writer, log *slog.Logger) error {
+	r, err := store.Recover(dir, time.Now(), log)
+	if err != nil {
+		return err
+	}
+	if r.Copy == "" {
+		fmt.Fprintln(out, "no log is damaged; nothing was changed")
+		return nil
+	}
+	fmt.Fprintf(out, "the database as it was is kept in %s\n", r.Copy)
+	if r.Lost > r.Before {
+		fmt.Fprintf(out, "lost: what was changed after revision %d; revision %d is the newest that could be made out\n", r.Before, r.Lost)
+	} else {
+		fmt.Fprintf(out, "lost: what was changed after revision %d, or parts of it\n", r.Before)
+	}
+	fmt.Fprintf(out, "the state goes on from revision %d; all bookmarks expire\n", r.Now)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -98,5 +99,40 @@ func TestStoreCommandSaysHowItIsUsed(t *testing.T) {
 	}
 	if code, _, said := hearthd("check", "--state", filepath.Join(t.TempDir(), "absent")); code != 1 || !strings.Contains(said, "there is no state in") {
 		t.Errorf("%d, %s", code, said)
+	}
+}
+
+func TestDamagedLogIsToldAndRecovered(t *testing.T) {
+	t.Parallel()
+	from, _ := stateWith(t)
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(from)); err != nil { // as a kill leaves it
+		t.Fatal(err)
+	}
+	if code, out, said := hearthd("recover", "--state", dir); code != 0 || !strings.Contains(out, "nothing was changed") {
+		t.Errorf("recover of a good state: %d, %s, %s", code, out, said)
+	}
+	logs, err := filepath.Glob(filepath.Join(dir, "store/db/*.mem"))
+	if err != nil || len(logs) != 1 {
+		t.Fatal(logs, err)
+	}
+	f, err := os.OpenFile(logs[0], os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("\xff\x00\xff"), 2000); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	for _, command := range []string{"check", "export", "compact"} {
+		if code, _, said := hearthd(command, "--state", dir); code != 1 || !strings.Contains(said, "hearthd store recover") {
+			t.Errorf("%s: %d, %s", command, code, said)
+		}
+	}
+	if code, out, said := hearthd("recover", "--state", dir); code != 0 || !strings.Contains(out, "revision 21 is the newest") || !strings.Contains(out, "db.damaged-") {
+		t.Errorf("recover: %d, %s, %s", code, out, said)
+	}
+	if code, out, said := hearthd("check", "--state", dir); code != 0 {
+		t.Errorf("check: %d, %s, %s", code, out, said)
 	}
 }

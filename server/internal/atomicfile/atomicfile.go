@@ -6,6 +6,7 @@
 package atomicfile
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"io/fs"
@@ -28,6 +29,18 @@ func Write(path string, data []byte, perm fs.FileMode) error {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
 	return f.Commit()
+}
+
+// Ensure is Write, but writes nothing where the file has this content and these permissions, so that it works on a full
+// disk.
+func Ensure(path string, data []byte, perm fs.FileMode) error {
+	info, err := os.Lstat(path)
+	if err == nil && info.Mode() == perm && info.Size() == int64(len(data)) {
+		if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, data) {
+			return nil
+		}
+	}
+	return Write(path, data, perm)
 }
 
 // File is the next content of a path while it is being written. It is not safe for concurrent use.

@@ -35,6 +35,32 @@ func TestWriteReplacesContentAndPermissions(t *testing.T) {
 	assertOnly(t, path)
 }
 
+func TestEnsureWritesOnlyWhatIsNew(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file")
+	var last os.FileInfo
+	for _, c := range []struct {
+		data string
+		perm os.FileMode
+		new  bool
+	}{{"a", 0o644, true}, {"a", 0o644, false}, {"b", 0o644, true}, {"b", 0o600, true}, {"b", 0o600, false}, {"bc", 0o600, true}} {
+		if err := atomicfile.Ensure(path, []byte(c.data), c.perm); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != c.data || info.Mode() != c.perm {
+			t.Errorf("%q %v, %v, want %q %v", got, info.Mode(), err, c.data, c.perm)
+		}
+		if written := last == nil || !os.SameFile(last, info); written != c.new {
+			t.Errorf("%q %v: written %v", c.data, c.perm, written)
+		}
+		last = info
+	}
+}
+
 func TestAbortKeepsTheOldContent(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "file")

@@ -5,7 +5,7 @@
 // is decided by the caller. Everything lies in one folder that is the server's alone:
 //
 //	authority.pem        0600  root and intermediate with their keys, which are sealed; made once
-//	ca.crt               0644  the root for people, written anew at each start
+//	ca.crt               0644  the root for people, made good at each start
 //	leaves/<hash>.pem    0600  one leaf with its key, sealed, named by the hash of its names and algorithm
 //
 // Invariants: the root is made once in the life of a server and never replaced, not even when its file is damaged, since
@@ -93,7 +93,7 @@ func Open(dir, name string, ring *seal.Ring) (*Authority, error) {
 	if err := a.wrapFile(path); err != nil {
 		return nil, err
 	}
-	if err := atomicfile.Write(public, a.RootPEM(), 0o644); err != nil {
+	if err := atomicfile.Ensure(public, a.RootPEM(), 0o644); err != nil {
 		return nil, err
 	}
 	return a, a.loadLeaves(time.Now())

@@ -103,6 +103,17 @@ func (d *Daemon) rememberedTag() string {
 	return ""
 }
 
+// holdsData reports whether there are packages or data of services in this state. A new store knows nothing of them and
+// would have them removed as left over, so none is begun beside them.
+func (d *Daemon) holdsData() bool {
+	for _, pattern := range []string{"artifacts/*.s9pk", "artifacts/claimed/*", "volumes/[^.]*"} {
+		if found, err := filepath.Glob(filepath.Join(d.cfg.StateDir, pattern)); err != nil || len(found) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // checkTag makes sure that what listens belongs to the store that was opened.
 func (d *Daemon) checkTag() error {
 	if d.tag == d.store.Tag() {

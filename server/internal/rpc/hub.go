@@ -117,6 +117,8 @@ type Hub struct {
 // Limits of connections and streams, per listener and per connection.
 const (
 	maxConns          = 1024
+	maxUserConns      = 128 // of one user of the machine on the local socket
+	ownerConns        = 256 // of the local socket, for root and the daemon's own user alone
 	maxContainerConns = 64
 	maxStreams        = 250
 	maxHeader         = 64 << 10
@@ -151,19 +153,20 @@ func New(cfg Config) (*Hub, error) {
 	h.Enter(optionsv1.Phase_PHASE_RUNNING, "")
 	h.list = append(slices.Clone(cfg.Outer), h.recovered, h.logged, h.audited, h.faults, h.inPhase, h.authenticate, h.authorize, h.steppedUp, h.validate)
 	h.list = append(append(h.list, cfg.Interceptors...), h.revision, carried)
-	h.public, h.container, h.internal = h.server(publicWorkers), h.server(otherWorkers), h.server(otherWorkers)
+	h.public, h.container, h.internal = h.server(publicWorkers, idleTimeout), h.server(otherWorkers, 0), h.server(otherWorkers, 0)
 	healthpb.RegisterHealthServer(h, h.health)
 	return h, nil
 }
 
-func (h *Hub) server(workers uint32) *grpc.Server {
+// server makes a server of native gRPC that ends connections which are without a call for idle; 0: none.
+func (h *Hub) server(workers uint32, idle time.Duration) *grpc.Server {
 	return grpc.NewServer(
 		grpc.Creds(origin.Credentials()), grpc.ForceServerCodecV2(codec.Server()),
 		grpc.UnknownServiceHandler(h.unknown),
 		grpc.MaxRecvMsgSize(codec.MaxMessage), grpc.MaxConcurrentStreams(maxStreams),
 		grpc.MaxHeaderListSize(maxHeader), grpc.ConnectionTimeout(headerTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idle, Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.WaitForHandlers(true),
 		// A fresh goroutine would grow its stack for the chain in every call: a tenth of the whole cost.
 		grpc.NumStreamWorkers(workers),

@@ -39,7 +39,7 @@ func (h *Hub) ServeLocal(lis net.Listener) error {
 	if h.web == nil {
 		return errNotBuilt
 	}
-	s := sniff(origin.Listen(lis, origin.Options{Stamp: origin.Peer(origin.Unix), Max: maxConns}))
+	s := sniff(origin.Listen(lis, origin.Options{Stamp: origin.Peer(origin.Unix), Max: maxConns, MaxUser: maxUserConns, Reserve: ownerConns}))
 	served := make(chan error, 2)
 	go func() { served <- h.serveGRPC(h.public, s.h2) }()
 	go func() { served <- h.serveHTTP(s.h1, nil) }()

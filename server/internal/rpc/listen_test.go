@@ -163,6 +163,53 @@ func TestOtherUsersNeedATokenOnTheSocket(t *testing.T) {
 	}
 }
 
+func TestOtherUsersCannotKeepRootOut(t *testing.T) {
+	t.Parallel()
+	testenv.Require(t, "root")
+	s := newServer(t)
+	if err := os.Chmod(s.unix, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for dir := filepath.Dir(s.unix); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		os.Chmod(dir, 0o711)
+	}
+	const most = 128 // of one user
+	var idle []net.Conn
+	dial := func(uid int) net.Conn {
+		conn := must(dialAs(t.Context(), uid, s.unix))(t)
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+	refused := func(conn net.Conn) bool {
+		conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_, err := conn.Read(make([]byte, 1))
+		return err != nil && !os.IsTimeout(err)
+	}
+	for uid := 65534; uid > 65534-6; uid-- { // six of them fill what is not kept for root
+		for range most {
+			idle = append(idle, dial(uid))
+		}
+		if !refused(dial(uid)) {
+			t.Errorf("user %d has more than %d connections", uid, most)
+		}
+	}
+	if !refused(dial(60000)) {
+		t.Error("other users have what is kept for root")
+	}
+	client := packagesv1.NewPackageServiceClient(dialUnix(t, s.unix))
+	if _, err := client.ListPackages(t.Context(), &packagesv1.ListPackagesRequest{}); err != nil {
+		t.Errorf("root: %v", err)
+	}
+	for _, conn := range idle[:most] {
+		conn.Close()
+	}
+	again := dialUnix(t, s.unix, grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dialAs(ctx, 65534, s.unix) }))
+	_, err := packagesv1.NewPackageServiceClient(again).ListPackages(bearer(t.Context(), "viewer"), &packagesv1.ListPackagesRequest{}, grpc.WaitForReady(true))
+	if err != nil {
+		t.Errorf("a user who has closed his connections: %v", err)
+	}
+}
+
 // dialAs connects from a thread that has another user's rights and ends afterwards.
 func dialAs(ctx context.Context, uid int, path string) (conn net.Conn, err error) {
 	done := make(chan struct{})

@@ -47,20 +47,29 @@ func migrations() []migration { return nil }
 func latest(steps []migration) uint32 { return uint32(1 + len(steps)) }
 
 // checkFormatFile refuses a store of a newer release before the database is opened, since opening already writes. The
-// file is raised before a migration begins, so an interrupted one cannot be opened by the older release either.
-func checkFormatFile(dir string, supported uint32) error {
+// file is raised before a migration begins, so an interrupted one cannot be opened by the older release either. It is
+// first written when there is a store, so where it is, the database has rows.
+func checkFormatFile(dir string, supported uint32) (exists bool, err error) {
+	format, exists, err := readFormatFile(dir)
+	if err != nil || !exists {
+		return false, err // new, or the first start did not get this far; the database knows
+	}
+	return true, checkFormat(format, supported)
+}
+
+func readFormatFile(dir string) (format uint32, exists bool, err error) {
 	raw, err := os.ReadFile(filepath.Join(dir, "format"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // new, or the first start did not get this far; the database knows
+		return 0, false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("cannot read the store's format: %w", err)
+		return 0, false, fmt.Errorf("cannot read the store's format: %w", err)
 	}
-	format, err := strconv.ParseUint(strings.TrimSpace(string(raw)), 10, 32)
+	n, err := strconv.ParseUint(strings.TrimSpace(string(raw)), 10, 32)
 	if err != nil {
-		return fmt.Errorf("cannot read the store's format: %w", err)
+		return 0, false, damaged(dir, "cannot read the store's format: %w", err)
 	}
-	return checkFormat(uint32(format), supported)
+	return uint32(n), true, nil
 }
 
 func checkFormat(have, supported uint32) error {
@@ -72,7 +81,7 @@ func checkFormat(have, supported uint32) error {
 }
 
 func writeFormatFile(dir string, format uint32) error {
-	return atomicfile.Write(filepath.Join(dir, "format"), fmt.Appendln(nil, format), 0o600)
+	return atomicfile.Ensure(filepath.Join(dir, "format"), fmt.Appendln(nil, format), 0o600)
 }
 
 // facts are what a store knows about itself when it is opened.
@@ -93,6 +102,11 @@ func prepare(dir string, db *badger.DB, steps []migration, opt Options) (facts, 
 	if err := checkFormat(f.format, latest(steps)); err != nil {
 		return facts{}, err
 	}
+	if _, exists, err := readFormatFile(dir); err != nil {
+		return facts{}, err
+	} else if f.format == 0 && (exists || opt.Known) {
+		return facts{}, damaged(dir, "its database holds no rows")
+	}
 	if opt.Existing {
 		if f.format != latest(steps) {
 			return facts{}, fault.New(metav1.Reason_REASON_STORE_OLD, "cannot open the state as it is: it has format %d, this release has %d", f.format, latest(steps)).
@@ -100,14 +114,16 @@ func prepare(dir string, db *badger.DB, steps []migration, opt Options) (facts, 
 		}
 		return f, nil
 	}
-	if err := writeFormatFile(dir, latest(steps)); err != nil {
-		return facts{}, err
-	}
 	if f.format == 0 {
 		if db.MaxVersion() != 0 {
-			return facts{}, errors.New("cannot use the state: the database holds rows but not its format")
+			return facts{}, damaged(dir, "its database holds rows but not its format")
 		}
-		return create(db, latest(steps))
+		if f, err = create(db, latest(steps)); err != nil {
+			return facts{}, err
+		}
+	}
+	if err := writeFormatFile(dir, latest(steps)); err != nil {
+		return facts{}, err
 	}
 	return f, migrateAll(dir, db, &f, steps, opt)
 }

@@ -9,7 +9,8 @@
 //
 //	<dir>/lock       flock'ed while a process has the store open
 //	<dir>/format     the format as text; read before anything else is touched
-//	<dir>/db/        Badger, in managed mode
+//	<dir>/recovering there while Recover is at work: the folder that keeps the damaged database
+//	<dir>/db/        Badger, in managed mode; files.go looks at it before Badger does
 //	  r/<kind u16 BE>/<id>     the row, protobuf
 //	  l/<revision u64 BE>      what that revision changed, see log.go
 //	  m/store_id               the store's ULID
@@ -67,8 +68,13 @@ type Options struct {
 	// memory maps, where a full disk is not an error but a signal that ends the process.
 	MinFree uint64
 	// Existing refuses with REASON_NOT_FOUND to make a store where none is, and with REASON_STORE_OLD to change the format
-	// of one: for those who only want to look.
+	// of one.
 	Existing bool
+	// ReadOnly is Existing for those who only want to look: nothing in the folder is touched, and a change is refused with
+	// REASON_STORE_READ_ONLY. Every block of the tables is read once.
+	ReadOnly bool
+	// Known says that there has been a store in this folder: where there is none it is damaged, and no new one is begun.
+	Known bool
 }
 
 func (o Options) withDefaults() Options {
@@ -84,6 +90,7 @@ func (o Options) withDefaults() Options {
 	if o.MinFree == 0 {
 		o.MinFree = 64 << 20
 	}
+	o.Existing = o.Existing || o.ReadOnly
 	return o
 }
 
@@ -95,6 +102,7 @@ type Store struct {
 	dir  string
 	db   *badger.DB
 	lock *os.File
+	view string // with Options.ReadOnly: the folder of the copy that is looked at
 
 	published atomic.Uint64
 	compacted atomic.Uint64 // moved only under views.mu
@@ -122,8 +130,10 @@ func Open(dir string, opt Options) (*Store, error) { return open(dir, opt, migra
 
 func open(dir string, opt Options, steps []migration) (_ *Store, err error) {
 	opt = opt.withDefaults()
-	if _, err := os.Stat(filepath.Join(dir, "db")); opt.Existing && err != nil {
-		return nil, fault.New(metav1.Reason_REASON_NOT_FOUND, "there is no state in %s: %w", dir, err).With("path", dir)
+	if opt.Existing {
+		if err := mustExist(dir); err != nil {
+			return nil, err
+		}
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, readOnly(dir, fmt.Errorf("cannot make the store's folder: %w", err))
@@ -137,22 +147,13 @@ func open(dir string, opt Options, steps []migration) (_ *Store, err error) {
 			err = errors.Join(err, unlockDir(lock))
 		}
 	}()
-	if err := checkFormatFile(dir, latest(steps)); err != nil {
-		return nil, err
-	}
-	if err := checkSpace(dir, opt.MinFree); err != nil {
-		return nil, err
-	}
-	if err := removeEmpty(filepath.Join(dir, "db")); err != nil {
-		return nil, err
-	}
-	db, err := badger.OpenManaged(badgerOptions(filepath.Join(dir, "db"), opt.Logger))
+	db, view, err := openFiles(dir, opt, latest(steps))
 	if err != nil {
-		return nil, fmt.Errorf("cannot open the store's database: %w", err)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, db.Close())
+			err = errors.Join(err, db.Close(), removeView(view))
 		}
 	}()
 	state, err := prepare(dir, db, steps, opt)
@@ -160,7 +161,7 @@ func open(dir string, opt Options, steps []migration) (_ *Store, err error) {
 		return nil, err
 	}
 	s := &Store{
-		id: state.id, boot: rand.Text(), opt: opt, dir: dir, db: db, lock: lock,
+		id: state.id, boot: rand.Text(), opt: opt, dir: dir, db: db, lock: lock, view: view,
 		ring: newRing(opt.RingSize, state.revision), eph: newEphemera(),
 		compactNow: make(chan struct{}, 1), closing: make(chan struct{}), stop: make(chan struct{}),
 	}
@@ -168,10 +169,68 @@ func open(dir string, opt Options, steps []migration) (_ *Store, err error) {
 	s.compacted.Store(state.compacted)
 	s.views.at = make(map[uint64]int)
 	s.writer.init(state.revision)
+	if opt.ReadOnly {
+		s.writer.broken = errReadOnly(dir, errors.New("it was opened to be looked at"))
+		return s, nil
+	}
 	db.SetDiscardTs(state.compacted)
 	s.background.Go(s.commitLoop)
 	s.background.Go(s.maintainLoop)
 	return s, nil
+}
+
+// mustExist refuses a folder that was never a store.
+func mustExist(dir string) error {
+	_, database := os.Stat(filepath.Join(dir, "db"))
+	if _, format := os.Stat(filepath.Join(dir, "format")); database == nil || format == nil {
+		return nil
+	}
+	return fault.New(metav1.Reason_REASON_NOT_FOUND, "there is no state in %s: %w", dir, database).With("path", dir)
+}
+
+// openFiles opens the database after a look at its files. With Options.ReadOnly it opens a copy, view.
+func openFiles(dir string, opt Options, supported uint32) (_ *badger.DB, view string, err error) {
+	exists, err := checkFormatFile(dir, supported)
+	if err != nil {
+		return nil, "", err
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "recovering")); err == nil {
+		return nil, "", damaged(dir, "its recovery was interrupted; call 'hearthd store recover' again")
+	}
+	f, err := checkFiles(dir, exists || opt.Known, opt.ReadOnly)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := f.checkLogs(dir); err != nil {
+		return nil, "", err
+	}
+	db := f.db
+	set := badgerOptions(db, opt.Logger)
+	if opt.ReadOnly {
+		if view, err = f.makeView(); err != nil {
+			return nil, "", err
+		}
+		set = badgerOptions(view, opt.Logger).WithReadOnly(true)
+	} else {
+		if err := checkSpace(dir, opt.MinFree); err != nil {
+			return nil, "", err
+		}
+		if err := removeEmpty(db); err != nil {
+			return nil, "", err
+		}
+	}
+	opened, err := badger.OpenManaged(set)
+	if err != nil {
+		return nil, "", errors.Join(fmt.Errorf("cannot open the store's database: %w", err), removeView(view))
+	}
+	return opened, view, nil
+}
+
+func removeView(view string) error {
+	if view == "" {
+		return nil
+	}
+	return os.RemoveAll(view)
 }
 
 func badgerOptions(dir string, log *slog.Logger) badger.Options {
@@ -189,6 +248,7 @@ func badgerOptions(dir string, log *slog.Logger) badger.Options {
 		WithIndexCacheSize(4 << 20).
 		WithValueLogFileSize(32 << 20).
 		WithValueThreshold(256 << 10).
+		WithVerifyValueChecksum(true).
 		WithNumCompactors(2).
 		WithMetricsEnabled(false)
 }
@@ -219,6 +279,9 @@ const flushRoom = 32 << 20
 // closeFiles closes the database. Where nothing can be written it is left as a kill leaves it, which loses nothing: Badger
 // would try to write its memory down for ever, or be ended by a signal on a full disk.
 func (s *Store) closeFiles() error {
+	if s.opt.ReadOnly {
+		return errors.Join(s.db.Close(), removeView(s.view))
+	}
 	if err := checkSpace(s.dir, min(s.opt.MinFree, flushRoom)); err != nil {
 		s.opt.Logger.Warn("store is left without closing its files", "error", err)
 		return nil

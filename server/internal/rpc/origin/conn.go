@@ -55,6 +55,9 @@ type Options struct {
 	TLS *tls.Config
 	// Max bounds the open connections; further ones are closed at once.
 	Max int
+	// MaxUser bounds those of one user who is no owner, and Reserve is how many of Max are for owners alone, where peers
+	// are users of the machine: so no other user, nor all of them together, can keep an owner out. 0: no such bound.
+	MaxUser, Reserve int
 }
 
 // Stamped accepts connections of another listener and gives each its origin. It is safe for concurrent use.
@@ -62,13 +65,15 @@ type Stamped struct {
 	net.Listener
 	opt Options
 
-	mu   sync.Mutex // guards open
-	open map[*Conn]struct{}
+	mu     sync.Mutex // guards the following
+	open   map[*Conn]struct{}
+	others int            // of open, those of users who are no owners
+	users  map[uint32]int // the same by user
 }
 
 // Listen wraps lis.
 func Listen(lis net.Listener, opt Options) *Stamped {
-	return &Stamped{Listener: lis, opt: opt, open: map[*Conn]struct{}{}}
+	return &Stamped{Listener: lis, opt: opt, open: map[*Conn]struct{}{}, users: map[uint32]int{}}
 }
 
 // Accept waits for the next connection that has an origin and a place. Peers that cannot have one never stop the
@@ -100,6 +105,13 @@ func (l *Stamped) admit(c *Conn) bool {
 	if len(l.open) >= l.opt.Max {
 		return false
 	}
+	if uid := c.Origin.UID; !c.Origin.Owner {
+		if l.opt.MaxUser > 0 && l.users[uid] >= l.opt.MaxUser || l.others >= l.opt.Max-l.opt.Reserve {
+			return false
+		}
+		l.others++
+		l.users[uid]++
+	}
 	l.open[c] = struct{}{}
 	return true
 }
@@ -107,7 +119,16 @@ func (l *Stamped) admit(c *Conn) bool {
 func (l *Stamped) forget(c *Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if _, open := l.open[c]; !open {
+		return
+	}
 	delete(l.open, c)
+	if uid := c.Origin.UID; !c.Origin.Owner {
+		l.others--
+		if l.users[uid]--; l.users[uid] == 0 {
+			delete(l.users, uid)
+		}
+	}
 }
 
 // CloseConns closes every connection that is open now.

@@ -150,7 +150,7 @@ const (
 	Reason_REASON_PREFERENCES_CHANGED Reason = 110
 	// The preferences of one account would become larger than is allowed.
 	Reason_REASON_PREFERENCES_TOO_MANY Reason = 111
-	// The state is damaged: a row or a revision of its log cannot be read.
+	// The state is damaged: a file of it is missing or cannot be read, or a row or a revision of its log. Nothing was touched.
 	Reason_REASON_STORE_DAMAGED Reason = 112
 	// The folder of the state cannot be written.
 	Reason_REASON_STORE_READ_ONLY Reason = 114
@@ -613,7 +613,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xf8F\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xd2G\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -679,8 +679,8 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x19REASON_CAPABILITY_MISSING\x10d\x1a0\x8a\x80\x19,\b\t\x1a(The message says what the machine lacks.\x12Y\n" +
 	"\x1aREASON_PREFERENCES_CHANGED\x10n\x1a9\x8a\x80\x195\b\n" +
 	"\x1a1Read the preferences again and repeat the change.\x12O\n" +
-	"\x1bREASON_PREFERENCES_TOO_MANY\x10o\x1a.\x8a\x80\x19*\b\b\x1a&Remove values that are no longer used.\x12\x86\x01\n" +
-	"\x14REASON_STORE_DAMAGED\x10p\x1al\x8a\x80\x19h\b\x0f\x1adStop the daemon and look at the state with 'hearthd store check'; restore a backup if rows are lost.\x12\x8b\x01\n" +
+	"\x1bREASON_PREFERENCES_TOO_MANY\x10o\x1a.\x8a\x80\x19*\b\b\x1a&Remove values that are no longer used.\x12\xe0\x01\n" +
+	"\x14REASON_STORE_DAMAGED\x10p\x1a\xc5\x01\x8a\x80\x19\xc0\x01\b\x0f\x1a\xbb\x01Stop the daemon, keep a copy of its state folder, and look with 'hearthd store check'; restore a copy of the state from before, or call 'hearthd store recover' where the message names it.\x12\x8b\x01\n" +
 	"\x16REASON_STORE_READ_ONLY\x10r\x1ao\x8a\x80\x19k\b\t\x1agSee why the disk is read-only (a failing disk is often made so by the kernel), and who owns the folder.\x12N\n" +
 	"\x13REASON_STORE_IN_USE\x10s\x1a5\x8a\x80\x191\b\x0e\x10\x01\x1a+Stop the daemon that uses this state first.\x12\x87\x01\n" +
 	"\x10REASON_STORE_OLD\x10q\x1aq\x8a\x80\x19m\b\t\x1aiStart this release's daemon once, which brings the state to its format, or use the release that wrote it.\x12}\n" +
