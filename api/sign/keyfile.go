@@ -7,11 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // LoadKey reads a key file. It refuses one that everybody may read or that the group may write.
 func LoadKey(path string) (PrivateKey, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would wait for somebody who writes
 	if err != nil {
 		return PrivateKey{}, fmt.Errorf("cannot open the key file: %w", err)
 	}

@@ -13,16 +13,24 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// defaultKey is where the packager's key is.
+// defaultKey is where the packager's key is; "" when that is not known, since there is no home.
 func defaultKey() string {
 	if path := os.Getenv("HEARTH_KEY"); path != "" {
 		return path
 	}
 	dir, err := os.UserConfigDir()
 	if err != nil {
-		return "developer.key.pem"
+		return ""
 	}
 	return filepath.Join(dir, "hearth", "developer.key.pem")
+}
+
+// checkKeyPath refuses to guess where a key may be: in the folder at hand it would end up in somebody's project.
+func checkKeyPath(path string) error {
+	if path == "" {
+		return usageError{errors.New("cannot tell where your key is, since there is no $HOME: say --key FILE, or set HEARTH_KEY")}
+	}
+	return nil
 }
 
 func (a *app) keysCommand() *cobra.Command {
@@ -32,6 +40,9 @@ func (a *app) keysCommand() *cobra.Command {
 		Use: "init", Short: "Make the key, or keep the one that is there", Args: cobra.NoArgs,
 		Example: "  hearth keys init",
 		RunE: func(*cobra.Command, []string) error {
+			if err := checkKeyPath(path); err != nil {
+				return err
+			}
 			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 				return err
 			}
@@ -46,6 +57,9 @@ func (a *app) keysCommand() *cobra.Command {
 		Use: "show", Short: "Show the public key", Args: cobra.NoArgs,
 		Example: "  hearth keys show",
 		RunE: func(*cobra.Command, []string) error {
+			if err := checkKeyPath(path); err != nil {
+				return err
+			}
 			key, err := sign.LoadKey(path)
 			if err != nil {
 				return err
@@ -68,6 +82,9 @@ PEM (PKCS#8), the form of the developer key of StartOS. A key that is there is k
 }
 
 func (a *app) importKey(from, path string) error {
+	if err := checkKeyPath(path); err != nil {
+		return err
+	}
 	in := a.In
 	if from != "-" {
 		f, err := openFile(from)

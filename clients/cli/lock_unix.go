@@ -3,7 +3,9 @@
 package main
 
 import (
+	"errors"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,4 +27,33 @@ func lock(path string) (unlock func(), err error) {
 			return nil, err
 		}
 	}
+}
+
+// tryLock locks a file that is there, unless somebody has it locked.
+func tryLock(path string) (unlock func(), ok bool) {
+	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, false
+	}
+	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		f.Close()
+		return nil, false
+	}
+	return func() { f.Close() }, true
+}
+
+// keepOwner gives a file the owner of the one it replaces, as far as this person may.
+func keepOwner(f *os.File, old os.FileInfo) error {
+	was, ok := old.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	err := f.Chown(int(was.Uid), int(was.Gid))
+	if errors.Is(err, os.ErrPermission) {
+		err = f.Chown(-1, int(was.Gid))
+	}
+	if errors.Is(err, os.ErrPermission) {
+		return nil
+	}
+	return err
 }

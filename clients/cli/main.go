@@ -7,18 +7,43 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/hearthos/hearth/api/text"
+	"golang.org/x/term"
 )
 
 // Version is set when the program is built.
 var Version = "development"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := context.WithCancel(context.Background())
+	terminal, terminalErr := term.GetState(int(os.Stdin.Fd()))
+	ended := make(chan int, 1)
+	go func() { ended <- run(ctx, os.Args[1:], Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}) }()
+	select {
+	case code := <-ended:
+		os.Exit(code)
+	case <-signals:
+		stop()
+	}
+	// Most commands end by themselves now. One that waits for a pipe nobody writes to, or for a person, cannot.
+	select {
+	case code := <-ended:
+		os.Exit(code)
+	case <-signals:
+	case <-time.After(patience):
+	}
+	if terminalErr == nil {
+		_ = term.Restore(int(os.Stdin.Fd()), terminal) // a password was asked for
+	}
+	os.Exit(exitCancelled)
 }
+
+// patience is how long a command may take to end after it was told to; a second signal ends it at once.
+const patience = 2 * time.Second
 
 // run is main without the process: it returns the exit code.
 func run(ctx context.Context, args []string, s Streams) int {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/hearthos/hearth/api/merkle"
@@ -21,6 +20,9 @@ import (
 
 // loadKey reads the packager's key and says how to get one.
 func loadKey(path string) (sign.PrivateKey, error) {
+	if err := checkKeyPath(path); err != nil {
+		return sign.PrivateKey{}, err
+	}
 	key, err := sign.LoadKey(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return key, fmt.Errorf("cannot sign the package: there is no key at %s; make one with 'hearth keys init'", path)
@@ -33,33 +35,13 @@ func target(from, out string) (string, error) {
 	if out == "" && (from == "-" || fetch.IsURL(from)) {
 		return "", usageError{fmt.Errorf("cannot change %q in place: say --out FILE", from)}
 	}
-	if out == "" {
-		return from, nil
+	if out != "" {
+		return out, nil
 	}
-	return out, nil
-}
-
-// write makes a file whole or not at all; "-" is standard output. fn's bytes are counted against total.
-func (a *app) write(out, step string, total int64, fn func(w io.Writer) error) error {
-	show := a.newRate(step)
-	defer show.end()
-	progress := func(n int64) { show.set(n, max(n, total)) }
-	if out == "-" {
-		return fn(&counted{w: a.Out, progress: progress})
+	if info, err := os.Stat(from); err == nil && !info.Mode().IsRegular() {
+		return "", usageError{fmt.Errorf("cannot change %q in place, it is no regular file: say --out FILE", from)}
 	}
-	mode := os.FileMode(0o644)
-	if info, err := os.Stat(out); err == nil {
-		mode = info.Mode().Perm()
-	}
-	f, err := os.CreateTemp(filepath.Dir(out), ".s9pk-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	if err := fn(&counted{w: f, progress: progress}); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	return errors.Join(f.Chmod(mode), f.Sync(), f.Close(), os.Rename(f.Name(), out))
+	return from, nil
 }
 
 // printWritten says what was made; nothing when that went to standard output itself.
@@ -191,7 +173,51 @@ func editedManifest(raw []byte, e edits) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.Encode()
+	if raw, err = m.Encode(); err != nil {
+		return nil, err
+	}
+	return raw, checkSet(raw, fields, e.set)
+}
+
+// checkSet refuses a field that was set and is not in the manifest for it: there is none of that name.
+func checkSet(raw []byte, wanted map[string]any, set []string) error {
+	var fields map[string]any
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return err
+	}
+	for _, pair := range set {
+		key, _, _ := strings.Cut(pair, "=")
+		var want, is any = wanted, fields
+		for step := range strings.SplitSeq(key, ".") {
+			in, _ := is.(map[string]any)
+			of, _ := want.(map[string]any)
+			var ok bool
+			if is, ok = in[step]; !ok {
+				return usageError{fmt.Errorf("cannot set %q: a manifest has no field %q there", key, step)}
+			}
+			want = of[step]
+		}
+		if name := lost(want, is); name != "" {
+			return usageError{fmt.Errorf("cannot set %q: a manifest has no field %q there", key, name)}
+		}
+	}
+	return nil
+}
+
+// lost answers the name of a field with a value that is in one object and not in the other.
+func lost(from, in any) string {
+	object, _ := from.(map[string]any)
+	other, _ := in.(map[string]any)
+	for name, value := range object {
+		kept, ok := other[name]
+		if !ok && value != nil {
+			return name
+		}
+		if inner := lost(value, kept); inner != "" {
+			return inner
+		}
+	}
+	return ""
 }
 
 // setField changes one field, KEY=VALUE.

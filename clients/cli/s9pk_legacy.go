@@ -51,16 +51,12 @@ func (a *app) convertOld(ctx context.Context, f *legacy.File, to, arch, keyFile 
 	if err := a.verifyAll(ctx, f.Verify); err != nil {
 		return err
 	}
-	place := filepath.Dir(to)
-	if to == "-" {
-		place = ""
-	}
-	scratch, err := os.MkdirTemp(place, ".convert-")
+	scratch, err := scratchFor(to)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(scratch)
-	c := &conversion{File: f, app: a, scratch: scratch, members: map[string]merkle.Source{}}
+	defer scratch.remove()
+	c := &conversion{File: f, app: a, scratch: scratch.dir, members: map[string]merkle.Source{}}
 	for _, step := range []func(context.Context) error{c.addTexts, c.addCode, c.addAssets, func(ctx context.Context) error { return c.addImages(ctx, arch) }} {
 		if err := step(ctx); err != nil {
 			return err

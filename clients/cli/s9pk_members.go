@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -76,11 +77,17 @@ func (a *app) extract(ctx context.Context, p *packageFile, paths []string, to st
 		return err
 	}
 	defer root.Close()
+	scratch, err := newScratch(to)
+	if err != nil {
+		return err
+	}
+	defer scratch.remove()
+	part := filepath.Join(filepath.Base(scratch.dir), "part")
 	show := a.newRate("extracting")
 	defer show.end()
 	var done int64
 	for _, e := range chosen {
-		if err := extractMember(ctx, root, p.File, e, force, func(n int64) { show.set(done+n, total) }); err != nil {
+		if err := extractMember(ctx, root, p.File, e, part, force, func(n int64) { show.set(done+n, total) }); err != nil {
 			return err
 		}
 		done += e.Size
@@ -114,11 +121,10 @@ func choose(f *s9pk.File, paths []string) (chosen []merkle.Entry, total int64, e
 	return chosen, total, nil
 }
 
-// extractMember writes one file under another name and renames it once its hash was right.
-func extractMember(ctx context.Context, root *os.Root, f *s9pk.File, e merkle.Entry, force bool, progress func(int64)) error {
-	dir, name := path.Split(e.Path)
-	if dir != "" {
-		if err := root.MkdirAll(path.Clean(dir), 0o755); err != nil {
+// extractMember writes one file to part and gives it its name once its hash was right.
+func extractMember(ctx context.Context, root *os.Root, f *s9pk.File, e merkle.Entry, part string, force bool, progress func(int64)) error {
+	if dir := path.Dir(e.Path); dir != "." {
+		if err := root.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 	}
@@ -129,8 +135,6 @@ func extractMember(ctx context.Context, root *os.Root, f *s9pk.File, e merkle.En
 	if err != nil {
 		return err
 	}
-	part := dir + "." + name + ".part"
-	_ = root.Remove(part)
 	out, err := root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err

@@ -64,7 +64,7 @@ func (a *app) openBytes(ctx context.Context, name string) (fetch.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		return regular(f, name)
+		return fromFile(f, name)
 	}
 	if f, ok := a.In.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
@@ -86,16 +86,33 @@ func (f *localFile) Size() int64 { return f.size }
 // Known is true.
 func (f *localFile) Known() bool { return true }
 
-func regular(f *os.File, name string) (fetch.File, error) {
+// fromFile takes over an open file; what is no regular one, as a pipe, is read as a stream.
+func fromFile(f *os.File, name string) (fetch.File, error) {
 	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
+	if err == nil && info.IsDir() {
 		err = fmt.Errorf("cannot read %s: it is not a file with content", name)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &localFile{f, info.Size()}, nil
+	if info.Mode().IsRegular() {
+		return &localFile{f, info.Size()}, nil
+	}
+	s, err := fetch.NewStream(f, -1, "")
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &pipe{s, f}, nil
 }
+
+// pipe is a package file that arrives through something with a name.
+type pipe struct {
+	*fetch.Stream
+	from *os.File
+}
+
+// Close closes what it reads from, too.
+func (p *pipe) Close() error { return errors.Join(p.Stream.Close(), p.from.Close()) }
 
 // withPackage opens the package file that a person named, verifies its head, and keeps it open for the time of fn.
 func (a *app) withPackage(ctx context.Context, name string, fn func(p *packageFile) error) error {
@@ -120,18 +137,19 @@ func (a *app) withOld(ctx context.Context, name string, fn func(p *packageFile) 
 	return errors.Join(err, file.Close())
 }
 
-// openOld opens a file of the first format, which does not say how long it is: a stream must have arrived first.
+// openOld opens a file of the first format. A stream of unknown length ends where its header says that the last section
+// does; no more of it is read than that, and by what looks at the beginning, no more than the beginning.
 func openOld(file fetch.File, fn func(f *legacy.File, bytes fetch.File) error) error {
 	size := file.Size()
-	if s, ok := file.(*fetch.Stream); ok && !s.Known() {
-		var err error
-		if size, err = s.ReceiveAll(); err != nil {
-			return err
-		}
-	}
 	f, err := legacy.Open(file, size)
 	if err != nil {
 		return err
+	}
+	if !file.Known() {
+		size = f.End()
+		if f, err = legacy.Open(file, size); err != nil {
+			return err
+		}
 	}
 	return fn(f, sized{file, size})
 }

@@ -85,17 +85,12 @@ func (a *app) pack(ctx context.Context, dir string, flags packing) error {
 	if err != nil {
 		return err
 	}
-	// What lies between is as large as the images, and memory is where temporary folders are on some machines.
-	place := filepath.Dir(flags.out)
-	if flags.out == "-" {
-		place = ""
-	}
-	scratch, err := os.MkdirTemp(place, ".pack-")
+	scratch, err := scratchFor(flags.out)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(scratch)
-	p := &project{app: a, packing: flags, dir: dir, scratch: scratch, members: map[string]merkle.Source{}}
+	defer scratch.remove()
+	p := &project{app: a, packing: flags, dir: dir, scratch: scratch.dir, members: map[string]merkle.Source{}}
 	for _, step := range []func(context.Context) error{p.readManifest, p.addRevision, p.addTexts, p.addTrees, p.addDependencies, p.addImages} {
 		if err := step(ctx); err != nil {
 			return err

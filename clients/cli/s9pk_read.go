@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/hearthos/hearth/api/merkle"
@@ -64,10 +65,22 @@ func (a *app) printManifest(raw []byte) error {
 		if err := json.Indent(&b, raw, "", "  "); err != nil {
 			return err
 		}
-		b.WriteByte('\n')
-		_, err := b.WriteTo(w)
+		_, err := fmt.Fprintln(w, harmless(b.String()))
 		return err
 	})
+}
+
+// harmless writes what a terminal would obey, and what turns a line around, as JSON escapes it. Both stand in strings only.
+func harmless(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r != '\n' && printable(string(r)) != string(r) {
+			fmt.Fprintf(&b, "\\u%04x", r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // kindWord is the type of a member as it is printed.

@@ -78,7 +78,8 @@ func refuse(reason s9pk.Reason, path, why string, err error) error {
 	return &s9pk.Error{Reason: reason, Path: path, Why: why, Err: err}
 }
 
-// Open reads header, table and manifest.
+// Open reads header, table and manifest. The size of a stream may be a bound: then End tells what to open it with, before
+// it is verified.
 func Open(r io.ReaderAt, size int64) (*File, error) {
 	f := &File{file: r, size: size, sections: make(map[string]section)}
 	head, err := f.read("", 0, fixedHeader)
@@ -225,6 +226,17 @@ func (f *File) Sections() (names []string, lengths []int64) {
 	return names, lengths
 }
 
+// End is where the last section ends, which is where the file does, too.
+func (f *File) End() int64 {
+	end := f.body
+	for _, s := range f.sections {
+		if s.length > 0 {
+			end = max(end, s.offset+s.length)
+		}
+	}
+	return end
+}
+
 // Signer is the key the package was signed with.
 func (f *File) Signer() sign.PublicKey { return f.signer }
 
@@ -249,6 +261,10 @@ func (f *File) Verify(ctx context.Context, progress func(done, total int64)) err
 		if progress != nil {
 			progress(done, total)
 		}
+	}
+	// The length of a stream is not known, so the file is asked.
+	if n, _ := f.file.ReadAt(make([]byte, 1), f.size); n > 0 {
+		return refuse(s9pk.Unsigned, "", "it goes on behind its last section", nil)
 	}
 	if f.signer.VerifyDigest(sign.ContextPackage, sign.Digest(hash.Sum(nil)), f.signature) != nil {
 		return refuse(s9pk.BadSignature, "", "its signature does not match its bytes", nil)

@@ -363,6 +363,10 @@ func (k *Keeper) verify(ctx context.Context, f *os.File, size int64, progress fu
 		}
 		return nil, refusal(err)
 	}
+	// Bytes that nobody signed would lie here for as long as the package does.
+	if err := file.CheckNoMore(); err != nil {
+		return nil, refusal(err)
+	}
 	return row, nil
 }
 

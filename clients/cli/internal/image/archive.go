@@ -144,9 +144,9 @@ func (s *selection) checkBlob(d v1.Descriptor) error {
 }
 
 func fromArchiveFile(path, tag, arch string) (*Image, error) {
-	f, err := os.Open(path)
+	f, err := openSource(path)
 	if err != nil {
-		return nil, missing(path, err)
+		return nil, err
 	}
 	defer f.Close()
 	return fromArchive(func() (io.ReadCloser, error) { return os.Open(path) }, path, tag, arch)

@@ -111,9 +111,9 @@ func (s Source) open(ctx context.Context, arch, scratch string) (i *Image, done 
 }
 
 func checkSquashfs(path string) error {
-	f, err := os.Open(path)
+	f, err := openSource(path)
 	if err != nil {
-		return missing(path, err)
+		return err
 	}
 	defer f.Close()
 	var magic [4]byte
@@ -121,6 +121,18 @@ func checkSquashfs(path string) error {
 		return malformed("%s is no squashfs", path)
 	}
 	return nil
+}
+
+// openSource opens a file that is read several times, as a pipe cannot be.
+func openSource(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, missing(path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, notFound("cannot pack: %s is no regular file", path)
+	}
+	return os.Open(path)
 }
 
 func missing(path string, err error) error {
@@ -132,9 +144,9 @@ func missing(path string, err error) error {
 
 // fromTar is the tar of a root file system, plain or compressed by gzip or zstd.
 func fromTar(path string) (*Image, error) {
-	f, err := os.Open(path)
+	f, err := openSource(path)
 	if err != nil {
-		return nil, missing(path, err)
+		return nil, err
 	}
 	defer f.Close()
 	var magic [4]byte
