@@ -34,7 +34,7 @@ func ParseRange(s string) (Range, error) {
 	r := Range{root}
 	// What is accepted can be printed and read again.
 	if root.depth() > MaxDepth || len(r.String()) > MaxRange {
-		return Range{}, refuse(s, "it is nested too deeply or too long in its canonical form")
+		return Range{}, refuse(s, "it has too many joins behind each other, is nested too deeply, or is too long in its canonical form")
 	}
 	return r, nil
 }

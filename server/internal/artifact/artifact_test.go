@@ -228,12 +228,13 @@ func TestRefusedUploadIsNotKept(t *testing.T) {
 		content []byte
 		reason  metav1.Reason
 	}{
-		"some bytes are missing": {len(raw), raw[:len(raw)-1], metav1.Reason_REASON_TRANSFER_INCOMPLETE},
-		"nothing arrived":        {len(raw), nil, metav1.Reason_REASON_TRANSFER_INCOMPLETE},
-		"announced as shorter":   {len(raw) / 2, raw, metav1.Reason_REASON_PACKAGE_FILE_DAMAGED},
-		"a byte is wrong":        {len(raw), flipped, metav1.Reason_REASON_PACKAGE_FILE_DAMAGED},
-		"empty":                  {0, nil, metav1.Reason_REASON_PACKAGE_FILE_FOREIGN},
-		"no package":             {4096, bytes.Repeat([]byte("x"), 4096), metav1.Reason_REASON_PACKAGE_FILE_FOREIGN},
+		"some bytes are missing":   {len(raw), raw[:len(raw)-1], metav1.Reason_REASON_TRANSFER_INCOMPLETE},
+		"nothing arrived":          {len(raw), nil, metav1.Reason_REASON_TRANSFER_INCOMPLETE},
+		"announced as shorter":     {len(raw) / 2, raw, metav1.Reason_REASON_PACKAGE_FILE_DAMAGED},
+		"a byte is wrong":          {len(raw), flipped, metav1.Reason_REASON_PACKAGE_FILE_DAMAGED},
+		"bytes that nobody signed": {len(raw) + 1, append(bytes.Clone(raw), 'x'), metav1.Reason_REASON_PACKAGE_FILE_DAMAGED},
+		"empty":                    {0, nil, metav1.Reason_REASON_PACKAGE_FILE_FOREIGN},
+		"no package":               {4096, bytes.Repeat([]byte("x"), 4096), metav1.Reason_REASON_PACKAGE_FILE_FOREIGN},
 	} {
 		w := newWorld(t)
 		ticket := w.upload(c.size, c.content)
