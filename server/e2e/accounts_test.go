@@ -270,7 +270,7 @@ func (m *machine) claimCode(t *testing.T) string {
 	code := ""
 	m.eventually(10*time.Second, "the daemon prints a code", func() error {
 		for _, line := range strings.Split(outside(t, "cat", m.log.Name()), "\n") {
-			if _, after, ok := strings.Cut(line, " code="); ok && strings.Contains(line, "hearth claim") {
+			if _, after, ok := strings.Cut(line, " claim_code="); ok && strings.Contains(line, "hearth claim") {
 				code = strings.TrimSpace(after)
 				return nil
 			}

@@ -137,6 +137,9 @@ func (d *Daemon) openSockets(ctx context.Context, tag string, serve func(func() 
 	if err := d.makeRunDir(); err != nil {
 		return err
 	}
+	if err := d.checkKeys(); err != nil {
+		return err
+	}
 	if d.ring, err = seal.Load(KeyDir(d.cfg.StateDir)); err != nil {
 		return err
 	}

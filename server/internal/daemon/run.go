@@ -127,7 +127,7 @@ func (d *Daemon) bringUp(ctx, background context.Context, group *errgroup.Group)
 		return err
 	}
 	if code != "" {
-		d.log.InfoContext(ctx, "nobody has claimed this server; 'hearth claim' makes its first account", "code", code)
+		d.log.InfoContext(ctx, "nobody has claimed this server; 'hearth claim' makes its first account", "claim_code", code)
 	}
 	return nil
 }

@@ -3,7 +3,10 @@ package daemon
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -12,6 +15,7 @@ import (
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/seal"
 )
 
 // A daemon that is started right after a kill may be there before the kernel has closed what the killed one had.
@@ -57,4 +61,33 @@ func TestWhatAKilledDaemonHeldIsWaitedFor(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// A root key that has gone with its whole folder is lost, not missing: a new one would open nothing and stand in the way
+// of the old one.
+func TestNoRootKeyIsMadeBesideWhatIsSealed(t *testing.T) {
+	t.Parallel()
+	state := t.TempDir()
+	d := &Daemon{cfg: Config{StateDir: state}}
+	if err := d.checkKeys(); err != nil {
+		t.Fatalf("a new server: %v", err)
+	}
+	if _, err := seal.Load(KeyDir(state)); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Mkdir(filepath.Join(state, "authority"), 0o700), os.WriteFile(filepath.Join(state, "authority", "ca.key"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.checkKeys(); err != nil {
+		t.Errorf("a server with its key: %v", err)
+	}
+	if err := os.RemoveAll(KeyDir(state)); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.checkKeys(); !errors.Is(err, seal.ErrLost) {
+		t.Errorf("a server whose keys are gone: %v", err)
+	}
+	if _, err := os.Stat(KeyDir(state)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("something was made in their place: %v", err)
+	}
 }

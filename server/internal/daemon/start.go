@@ -18,6 +18,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/rpc/access"
 	"github.com/hearthos/hearth/server/internal/rpc/accountsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/codec"
+	"github.com/hearthos/hearth/server/internal/seal"
 )
 
 // A start goes through these steps. The sockets are open from the first on; what can be called before the last has ended
@@ -112,6 +113,20 @@ func (d *Daemon) holdsData() bool {
 		}
 	}
 	return false
+}
+
+// checkKeys makes sure that no root key is made beside what was sealed with another.
+func (d *Daemon) checkKeys() error {
+	known, err := seal.Known(KeyDir(d.cfg.StateDir))
+	if err != nil || known {
+		return err
+	}
+	sealed, err := filepath.Glob(filepath.Join(d.cfg.StateDir, "authority", "*"))
+	if err == nil && len(sealed) > 0 {
+		err = fmt.Errorf("cannot open the secrets of this server: there is nothing in %s: %w; bring that folder back from a backup, or its folder escrow and run 'hearthd key recover'",
+			KeyDir(d.cfg.StateDir), seal.ErrLost)
+	}
+	return err
 }
 
 // checkTag makes sure that what listens belongs to the store that was opened.

@@ -64,6 +64,7 @@ func TestSecretsDoNotComeThrough(t *testing.T) {
 		"-----BEGIN EC PRIVATE KEY----- " + canary + " -----END EC PRIVATE KEY-----",
 		"-----BEGIN OPENSSH PRIVATE KEY-----\n" + canary,
 		"recovery_code: " + canary,
+		"level=INFO msg=\"nobody has claimed this server\" claim_code=" + canary,
 	} {
 		for _, step := range []int{1, 7, len(text)} {
 			var out bytes.Buffer

@@ -21,9 +21,9 @@ var secrets = []struct {
 	{regexp.MustCompile(`(?i)\b(bearer|basic|digest)\s+[A-Za-z0-9+/=_.~-]{6,}`), "$1 " + removed},
 	{regexp.MustCompile(`(?i)\b((?:set-)?cookie|authorization|proxy-authorization|x-api-key)(["']?\s*[:=]\s*["']?)[^\r\n"']+`), "$1$2" + removed},
 	// Values named as what they are, in JSON, text, logs, queries and assignments.
-	{regexp.MustCompile(`(?i)("[^"]*(?:password|passwd|passphrase|secret|token|api_?key|private_?key|credential|recovery_?code|mnemonic|seed)[^"]*"\s*:\s*)("(?:[^"\\]|\\.)*"|[0-9][0-9.]*)`), `${1}"` + removed + `"`},
-	{regexp.MustCompile(`(?i)(\\"[^"\\]*(?:password|passwd|passphrase|secret|token|api_?key|private_?key|credential|recovery_?code|mnemonic|seed)[^"\\]*\\"\s*:\s*\\")[^"\\]*`), "${1}" + removed},
-	{regexp.MustCompile(`(?i)\b([a-z0-9_.-]*(?:password|passwd|passphrase|secret|token|api[_-]?key|private[_-]?key|credential|recovery[_-]?code|mnemonic)[a-z0-9_.-]*\s*[=:]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;&"'}\]]+)`), "$1" + removed},
+	{regexp.MustCompile(`(?i)("[^"]*(?:password|passwd|passphrase|secret|token|api_?key|private_?key|credential|(?:recovery|claim)_?code|mnemonic|seed)[^"]*"\s*:\s*)("(?:[^"\\]|\\.)*"|[0-9][0-9.]*)`), `${1}"` + removed + `"`},
+	{regexp.MustCompile(`(?i)(\\"[^"\\]*(?:password|passwd|passphrase|secret|token|api_?key|private_?key|credential|(?:recovery|claim)_?code|mnemonic|seed)[^"\\]*\\"\s*:\s*\\")[^"\\]*`), "${1}" + removed},
+	{regexp.MustCompile(`(?i)\b([a-z0-9_.-]*(?:password|passwd|passphrase|secret|token|api[_-]?key|private[_-]?key|credential|(?:recovery|claim)[_-]?code|mnemonic)[a-z0-9_.-]*\s*[=:]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;&"'}\]]+)`), "$1" + removed},
 	// User and password in an address.
 	{regexp.MustCompile(`([a-z][a-z0-9+.-]*://)[^/\s:@]*:[^/\s@]+@`), "$1" + removed + "@"},
 }

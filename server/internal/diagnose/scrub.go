@@ -9,7 +9,7 @@ import (
 )
 
 // secretName matches names of fields and map keys whose values are secret, whoever made them up.
-var secretName = regexp.MustCompile(`(?i)password|passwd|passphrase|secret|token|ticket|api_?key|private_?key|credential|recovery_?code|mnemonic|cookie`)
+var secretName = regexp.MustCompile(`(?i)password|passwd|passphrase|secret|token|ticket|api_?key|private_?key|credential|(?:recovery|claim)_?code|mnemonic|cookie`)
 
 // Scrub empties the fields of a message that the contract marks as secret, and values of maps whose key says so.
 func Scrub(m protoreflect.Message) {

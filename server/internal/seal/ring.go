@@ -113,6 +113,14 @@ func (r *Ring) checkID(keys []*key) error {
 	return fmt.Errorf("cannot use the root key: %s is not that of this server, which %s names", filepath.Join(r.dir, keyFile), idFile)
 }
 
+// Known tells whether there is a root key in a folder, or something that tells that there was one.
+func Known(dir string) (bool, error) {
+	if _, err := os.Lstat(filepath.Join(dir, keyFile)); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return true, err
+	}
+	return (&Ring{dir: dir}).known()
+}
+
 // known tells whether there was ever a root key here.
 func (r *Ring) known() (bool, error) {
 	if _, err := os.Lstat(filepath.Join(r.dir, idFile)); err == nil || !errors.Is(err, fs.ErrNotExist) {
