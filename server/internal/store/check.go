@@ -1,9 +1,12 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
+	"strings"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/hearthos/hearth/api/fault"
@@ -42,15 +45,77 @@ func (r *Report) defect(format string, args ...any) {
 	r.Defects = append(r.Defects, fmt.Sprintf(format, args...))
 }
 
+// recoverDamage makes a REASON_STORE_DAMAGED of a panic of Badger over what it read.
+func recoverDamage(dir string, err *error) {
+	if r := recover(); r != nil {
+		first, _, _ := strings.Cut(fmt.Sprint(r), "\n")
+		*err = damaged(dir, "what is in its database makes no sense: %s", first)
+	}
+}
+
+// checkContent refuses a database in which something is missing that was acknowledged: every revision after the
+// compaction point must be in the log, every value readable, and no row newer than the log. What is in the records and in
+// rows that cannot be read is for Check.
+func checkContent(dir string, db *badger.DB) (err error) {
+	defer recoverDamage(dir, &err)
+	f, err := readFacts(db)
+	if err != nil || f.format == 0 {
+		return err
+	}
+	txn := db.NewTransactionAt(math.MaxUint64, false) // also what came with a revision that is missing
+	defer txn.Discard()
+	next, foreign := f.compacted+1, []byte(nil)
+	err = each(txn, "l/", func(key, _ []byte) {
+		at, ok := logRevision(key)
+		if !ok {
+			foreign = bytes.Clone(key)
+		} else if at == next {
+			next++
+		}
+	})
+	switch {
+	case err != nil:
+		return damaged(dir, "its log cannot be read: %w", err)
+	case foreign != nil:
+		return damaged(dir, "its log has a record under the key %x", foreign)
+	case next <= f.revision:
+		return damaged(dir, "revision %d is missing in its log, the newest is %d", next, f.revision)
+	}
+	return checkNewest(dir, txn, f.revision)
+}
+
+// checkNewest refuses rows that are newer than the newest revision.
+func checkNewest(dir string, txn *badger.Txn, newest uint64) error {
+	var newer error
+	err := each(txn, "r/", func(key, raw []byte) {
+		if newer != nil || len(key) < rowHead {
+			return
+		}
+		kind, known := kinds().byNumber[binary.BigEndian.Uint16(key[len("r/"):])]
+		if !known {
+			return
+		}
+		row, err := decodeRow(kind, raw)
+		if err == nil && row.GetMeta().GetRevision() > newest {
+			newer = damaged(dir, "%s %q is of revision %d, the newest in its log is %d", kind.ID, key[rowHead:], row.GetMeta().GetRevision(), newest)
+		}
+	})
+	if err != nil {
+		return damaged(dir, "its rows cannot be read: %w", err)
+	}
+	return newer
+}
+
 // Check reads everything in the store: every row must be readable and be where its meta says, every revision since the
 // compaction point must be in the log, and what the log says last of a row must be what the row is. It changes nothing.
-func (s *Store) Check() (*Report, error) {
+func (s *Store) Check() (_ *Report, err error) {
 	if err := s.enter(); err != nil {
 		return nil, err
 	}
 	defer s.users.Done()
 	rev := s.pin()
 	defer s.unpin(rev)
+	defer recoverDamage(s.dir, &err)
 	txn := s.db.NewTransactionAt(rev, false)
 	defer txn.Discard()
 	f, err := readFacts(s.db)

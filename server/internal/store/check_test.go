@@ -30,7 +30,6 @@ func TestCheckFindsWhatIsDamaged(t *testing.T) {
 		"a row under another key": {"r/\x00\x01/z", []byte("\n\x03\n\x01\x61"), `operation "z" says that its id is "a"`},
 		"a lost row":              {"r/\x00\x01/a", nil, `operation "a" is missing, the log has it in revision 2`},
 		"an old row":              {"r/\x00\x01/b", []byte("\n\x05\n\x01\x62\x18\x01"), `operation "b" is of revision 1, the log says 4`},
-		"a lost record":           {logKey(3), nil, "revision 3 is missing in the log"},
 		"a record that is none":   {logKey(3), []byte{7}, "revision 3: "},
 	} {
 		dir := t.TempDir()
@@ -54,6 +53,38 @@ func TestCheckFindsWhatIsDamaged(t *testing.T) {
 			t.Errorf("%s: %v", name, r.Err())
 		}
 		closeStore(t, s)
+	}
+}
+
+func TestStoreInWhichSomethingIsMissingIsRefused(t *testing.T) {
+	t.Parallel()
+	logKey := func(rev uint64) string { return "l/" + string(binary.BigEndian.AppendUint64(nil, rev)) }
+	for name, c := range map[string]struct {
+		key   string
+		value []byte
+		want  string
+	}{
+		"a lost record":          {logKey(3), nil, "revision 3 is missing in its log, the newest is 4"},
+		"the first record":       {logKey(2), nil, "revision 2 is missing in its log, the newest is 4"},
+		"the newest record":      {logKey(4), nil, `operation "b" is of revision 4, the newest in its log is 3`},
+		"a record without place": {"l/x", []byte{1}, "its log has a record under the key 6c2f78"},
+	} {
+		dir := t.TempDir()
+		s := openStore(t, dir, store.Options{})
+		put(t, s, row("a", ""))
+		put(t, s, row("b", ""))
+		put(t, s, row("b", "x"))
+		closeStore(t, s)
+		overwriteAt(t, dir, c.key, c.value, 4)
+		for _, opt := range []store.Options{{}, {ReadOnly: true}} {
+			s, err := store.Open(dir, opt)
+			if !fault.Is(err, metav1.Reason_REASON_STORE_DAMAGED) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if err == nil {
+				closeStore(t, s)
+			}
+		}
 	}
 }
 

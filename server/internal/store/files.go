@@ -1,15 +1,16 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/dgraph-io/badger/v4/options"
 	"github.com/dgraph-io/badger/v4/pb"
@@ -19,6 +20,9 @@ import (
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	"google.golang.org/protobuf/proto"
 )
+
+// manifestHead begins Badger's list of its tables: a word, two bytes that are ours to use, and two of Badger's format.
+const manifestHead = "Bdgr\x00\x00\x00\x08"
 
 // maxManifest is far more than the list of a store's tables takes.
 const maxManifest = 64 << 20
@@ -39,6 +43,7 @@ type manifest struct {
 	tables  map[uint64]*pb.ManifestChange // as they were made
 	deleted map[uint64]bool
 	end     int64 // of its last whole record
+	size    int64
 }
 
 // damaged is what all says about files that do not fit together.
@@ -48,8 +53,9 @@ func damaged(dir, format string, args ...any) error {
 
 // checkFiles looks, without touching anything, whether the files of the database fit together, since Badger makes them
 // fit when it opens them: it deletes tables its list does not name and cuts its logs off at what it cannot read. exists
-// says that there has been a store here. What a kill explains is no damage. deep reads every block of every table.
-func checkFiles(dir string, exists, deep bool) (*files, error) {
+// says that there has been a store here. What a kill explains is no damage. Every block of every table is read: Badger
+// takes one that it cannot read for the end of the table.
+func checkFiles(dir string, exists bool) (*files, error) {
 	f, err := listFiles(filepath.Join(dir, "db"))
 	if err != nil {
 		return nil, err
@@ -64,11 +70,11 @@ func checkFiles(dir string, exists, deep bool) (*files, error) {
 		if !slices.Contains(f.tables, id) {
 			return nil, damaged(dir, "the table db/%06d.sst is missing", id)
 		}
-		if err := f.checkTable(id, made, deep); err != nil {
+		if err := f.checkTable(id, made); err != nil {
 			return nil, damaged(dir, "the table db/%06d.sst cannot be read: %w", id, err)
 		}
 	}
-	if err := f.readLogs(); err != nil {
+	if err := f.readLogs(dir); err != nil {
 		return nil, err
 	}
 	for _, id := range f.tables {
@@ -90,6 +96,29 @@ func (f *files) checkLogs(dir string) error {
 		}
 	}
 	return nil
+}
+
+// checkTorn looks at a copy when Badger would cut something off: that it is what a kill left is only certain when nothing
+// is missing without it.
+func (f *files) checkTorn(dir string, log *slog.Logger) (err error) {
+	torn := f.manifest.end < f.manifest.size
+	for _, w := range f.wals {
+		torn = torn || w.end < w.size
+	}
+	if !torn {
+		return nil
+	}
+	view, err := f.makeView()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, removeView(view)) }()
+	db, err := openBadger(dir, badgerOptions(view, log).WithReadOnly(true))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return checkContent(dir, db)
 }
 
 func listFiles(db string) (*files, error) {
@@ -134,11 +163,11 @@ func listFiles(db string) (*files, error) {
 
 // readManifest reads Badger's list of its tables. A last record that breaks off is what a kill leaves, and no error.
 func readManifest(raw []byte) (manifest, error) {
-	m := manifest{there: true, tables: map[uint64]*pb.ManifestChange{}, deleted: map[uint64]bool{}, end: 8}
+	m := manifest{there: true, tables: map[uint64]*pb.ManifestChange{}, deleted: map[uint64]bool{}, end: 8, size: int64(len(raw))}
 	if len(raw) > maxManifest {
 		return m, fmt.Errorf("it has %d bytes", len(raw))
 	}
-	if len(raw) < 8 || string(raw[:4]) != "Bdgr" {
+	if !bytes.HasPrefix(raw, []byte(manifestHead)) {
 		return m, errors.New("it does not begin as one")
 	}
 	for {
@@ -171,13 +200,9 @@ func readManifest(raw []byte) (manifest, error) {
 	}
 }
 
-// checkTable opens a table, which reads its index, because Badger leaves out one whose index cannot be read.
-func (f *files) checkTable(id uint64, made *pb.ManifestChange, deep bool) error {
-	mode := options.NoVerification
-	if deep {
-		mode = options.OnTableRead
-	}
-	t, err := f.openTable(id, made.GetCompression(), mode)
+// checkTable opens a table, which reads its index, and reads all its blocks.
+func (f *files) checkTable(id uint64, made *pb.ManifestChange) error {
+	t, err := f.openTable(id, made.GetCompression(), options.OnTableRead)
 	if err != nil {
 		return err
 	}
@@ -188,8 +213,7 @@ func (f *files) openTable(id uint64, compression uint32, mode options.ChecksumVe
 	// Badger panics over some tables that it cannot read.
 	defer func() {
 		if r := recover(); r != nil {
-			first, _, _ := strings.Cut(fmt.Sprint(r), "\n")
-			err = fmt.Errorf("cannot read its index: %s", first)
+			err = errors.New("its index or a block makes no sense")
 		}
 	}()
 	if err := checkFooter(table.NewFilename(id, f.db)); err != nil {
@@ -234,18 +258,23 @@ func checkFooter(path string) error {
 	return nil
 }
 
-// readLogs reads all logs of memory, and the newest of large values: Badger cuts off none but these.
-func (f *files) readLogs() error {
-	logs := slices.Clone(f.mems)
-	if len(f.vlogs) > 0 {
-		logs = append(logs, f.vlogs[len(f.vlogs)-1])
-	}
-	for _, path := range logs {
+// readLogs reads all logs. Badger cuts off none but those of memory and the newest of large values; an older one of these
+// ended with its last record when the next was begun.
+func (f *files) readLogs(dir string) error {
+	for i, path := range slices.Concat(f.vlogs, f.mems) {
 		data, err := readWritten(path)
 		if err != nil {
 			return fmt.Errorf("cannot read the store's log: %w", err)
 		}
-		f.wals[path] = readWAL(data)
+		if len(data) >= 8 && binary.BigEndian.Uint64(data) != 0 {
+			return damaged(dir, "its log db/%s begins with the number of a key, and there are none", filepath.Base(path))
+		}
+		w := readWAL(data)
+		if i >= len(f.vlogs)-1 {
+			f.wals[path] = w
+		} else if w.end < w.size {
+			return damaged(dir, "its log of large values db/%s cannot be read from byte %d on", filepath.Base(path), w.end)
+		}
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func Recover(dir string, now time.Time, log *slog.Logger) (_ Recovery, err error
 	if _, err := checkFormatFile(dir, latest(migrations())); err != nil {
 		return Recovery{}, err
 	}
-	f, err := checkFiles(dir, true, true)
+	f, err := checkFiles(dir, true)
 	if err != nil {
 		return Recovery{}, err
 	}

@@ -46,6 +46,7 @@ import (
 	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
 	"github.com/hearthos/hearth/api/fault"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 )
@@ -71,7 +72,7 @@ type Options struct {
 	// of one.
 	Existing bool
 	// ReadOnly is Existing for those who only want to look: nothing in the folder is touched, and a change is refused with
-	// REASON_STORE_READ_ONLY. Every block of the tables is read once.
+	// REASON_STORE_READ_ONLY.
 	ReadOnly bool
 	// Known says that there has been a store in this folder: where there is none it is damaged, and no new one is begun.
 	Known bool
@@ -156,6 +157,9 @@ func open(dir string, opt Options, steps []migration) (_ *Store, err error) {
 			err = errors.Join(err, db.Close(), removeView(view))
 		}
 	}()
+	if err := checkContent(dir, db); err != nil {
+		return nil, err
+	}
 	state, err := prepare(dir, db, steps, opt)
 	if err != nil {
 		return nil, err
@@ -197,7 +201,7 @@ func openFiles(dir string, opt Options, supported uint32) (_ *badger.DB, view st
 	if _, err := os.Lstat(filepath.Join(dir, "recovering")); err == nil {
 		return nil, "", damaged(dir, "its recovery was interrupted; call 'hearthd store recover' again")
 	}
-	f, err := checkFiles(dir, exists || opt.Known, opt.ReadOnly)
+	f, err := checkFiles(dir, exists || opt.Known)
 	if err != nil {
 		return nil, "", err
 	}
@@ -215,15 +219,28 @@ func openFiles(dir string, opt Options, supported uint32) (_ *badger.DB, view st
 		if err := checkSpace(dir, opt.MinFree); err != nil {
 			return nil, "", err
 		}
+		if err := f.checkTorn(dir, opt.Logger); err != nil {
+			return nil, "", err
+		}
 		if err := removeEmpty(db); err != nil {
 			return nil, "", err
 		}
 	}
-	opened, err := badger.OpenManaged(set)
+	opened, err := openBadger(dir, set)
 	if err != nil {
-		return nil, "", errors.Join(fmt.Errorf("cannot open the store's database: %w", err), removeView(view))
+		return nil, "", errors.Join(err, removeView(view))
 	}
 	return opened, view, nil
+}
+
+// openBadger opens the database. What makes Badger panic is damage.
+func openBadger(dir string, set badger.Options) (_ *badger.DB, err error) {
+	defer recoverDamage(dir, &err)
+	db, err := badger.OpenManaged(set)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the store's database: %w", err)
+	}
+	return db, nil
 }
 
 func removeView(view string) error {
@@ -249,6 +266,7 @@ func badgerOptions(dir string, log *slog.Logger) badger.Options {
 		WithValueLogFileSize(32 << 20).
 		WithValueThreshold(256 << 10).
 		WithVerifyValueChecksum(true).
+		WithChecksumVerificationMode(options.OnBlockRead). // checkFiles has read the tables that were there
 		WithNumCompactors(2).
 		WithMetricsEnabled(false)
 }

@@ -35,6 +35,7 @@ const (
 // wal is what one log holds.
 type wal struct {
 	end     int64    // up to where Badger reads it
+	size    int64    // up to where something was written
 	keys    [][]byte // of its records up to end, with their versions
 	damaged bool     // what is after end was acknowledged
 	newest  uint64   // of the damaged part: the newest revision whose record is still readable, 0 for none
@@ -82,7 +83,8 @@ walk:
 		}
 		at += n
 	}
-	w.judge(data[:lastByte(data)], at, open)
+	w.size = int64(lastByte(data))
+	w.judge(data[:w.size], at, open)
 	return w
 }
 
