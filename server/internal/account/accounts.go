@@ -73,7 +73,7 @@ func insert(tx *store.Tx, id, title string, role optionsv1.Role, password *accou
 		return nil, err
 	}
 	if len(all) >= maxAccounts {
-		return nil, fault.New(metav1.Reason_REASON_RESOURCE_TOO_LARGE, "cannot have more than %d accounts", maxAccounts)
+		return nil, fault.New(metav1.Reason_REASON_TOO_MANY, "cannot have more than %d accounts", maxAccounts)
 	}
 	row := &accountsv1.Account{Meta: &metav1.Meta{Id: id}, Spec: &accountsv1.AccountSpec{Title: title, Role: role}}
 	if err := store.Put(tx, row); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/hearthos/hearth/api/httpsig"
 	"github.com/hearthos/hearth/api/sign"
 	"github.com/hearthos/hearth/server/internal/store"
+	"google.golang.org/protobuf/proto"
 )
 
 // maxKeys bounds the keys of one server.
@@ -41,18 +42,17 @@ func (s *Service) AddKey(ctx context.Context, now time.Time, by Actor, req *acco
 		if err != nil {
 			return err
 		}
-		if len(all) >= maxKeys {
-			return fault.New(metav1.Reason_REASON_RESOURCE_TOO_LARGE, "cannot have more than %d keys", maxKeys)
-		}
-		if _, there, err := store.Lookup[*accountsv1.KeyRecord](tx, id); err != nil || there {
-			if err == nil {
-				err = fault.New(metav1.Reason_REASON_ALREADY_EXISTS, "there is the key %q already", id).With("id", id)
-			}
-			return err
-		}
 		row := &accountsv1.KeyRecord{
 			Meta: &metav1.Meta{Id: id},
-			Spec: &accountsv1.KeyRecordSpec{Account: account, Name: req.GetName(), PublicKey: req.GetPublicKey()},
+			Spec: &accountsv1.KeyRecordSpec{
+				Account: account, Name: req.GetName(), PublicKey: req.GetPublicKey(), RequestId: req.GetRequestId(),
+			},
+		}
+		if made, err = keyRepeated(all, row); err != nil || made != nil {
+			return err
+		}
+		if len(all) >= maxKeys {
+			return fault.New(metav1.Reason_REASON_TOO_MANY, "cannot have more than %d keys", maxKeys)
 		}
 		if err := store.Put(tx, row); err != nil {
 			return err
@@ -62,6 +62,25 @@ func (s *Service) AddKey(ctx context.Context, now time.Time, by Actor, req *acco
 		return err
 	})
 	return made, err
+}
+
+// keyRepeated answers the key that the same request has added, nil when none has, and refuses one that is there otherwise.
+func keyRepeated(all []*accountsv1.KeyRecord, asked *accountsv1.KeyRecord) (*accountsv1.Key, error) {
+	request, id := asked.GetSpec().GetRequestId(), asked.GetMeta().GetId()
+	for _, r := range all {
+		if request != "" && r.GetSpec().GetRequestId() == request && r.GetSpec().GetAccount() == asked.GetSpec().GetAccount() {
+			if !proto.Equal(r.GetSpec(), asked.GetSpec()) {
+				return nil, errReused(request)
+			}
+			return publicKey(r), nil
+		}
+	}
+	for _, r := range all {
+		if r.GetMeta().GetId() == id {
+			return nil, fault.New(metav1.Reason_REASON_ALREADY_EXISTS, "there is the key %q already", id).With("id", id)
+		}
+	}
+	return nil, nil
 }
 
 // mayKeep refuses an actor who may not say what belongs to an account: one's own is, and that of others for an

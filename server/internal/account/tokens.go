@@ -10,6 +10,7 @@ import (
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/store"
+	"google.golang.org/protobuf/proto"
 )
 
 // maxTokens bounds the tokens of one server.
@@ -33,6 +34,7 @@ func (s *Service) CreateToken(ctx context.Context, now time.Time, by Actor, req 
 		Meta: &metav1.Meta{Id: id},
 		Spec: &accountsv1.TokenRecordSpec{
 			Name: req.GetName(), Role: req.GetRole(), ExpireTime: req.GetExpireTime(), Hash: hashOf(secret), Account: by.Account, Scope: req.GetScope(),
+			RequestId: req.GetRequestId(),
 		},
 	}
 	var made *accountsv1.TokenRecord
@@ -41,8 +43,11 @@ func (s *Service) CreateToken(ctx context.Context, now time.Time, by Actor, req 
 		if err != nil {
 			return err
 		}
+		if err := tokenRepeated(all, record); err != nil {
+			return err
+		}
 		if len(all) >= maxTokens {
-			return fault.New(metav1.Reason_REASON_RESOURCE_TOO_LARGE, "cannot have more than %d tokens", maxTokens)
+			return fault.New(metav1.Reason_REASON_TOO_MANY, "cannot have more than %d tokens", maxTokens)
 		}
 		if by.Account != "" {
 			if _, err := store.Get[*accountsv1.Account](tx, by.Account); err != nil {
@@ -59,6 +64,32 @@ func (s *Service) CreateToken(ctx context.Context, now time.Time, by Actor, req 
 		return nil, "", err
 	}
 	return publicToken(made), secret, nil
+}
+
+// tokenRepeated refuses a token that a request with the same id of the same account has made.
+func tokenRepeated(all []*accountsv1.TokenRecord, asked *accountsv1.TokenRecord) error {
+	request := asked.GetSpec().GetRequestId()
+	if request == "" {
+		return nil
+	}
+	for _, r := range all {
+		if r.GetSpec().GetRequestId() != request || r.GetSpec().GetAccount() != asked.GetSpec().GetAccount() {
+			continue
+		}
+		same := proto.CloneOf(r.GetSpec())
+		same.Hash = asked.GetSpec().GetHash()
+		if !proto.Equal(same, asked.GetSpec()) {
+			return errReused(request)
+		}
+		id := r.GetMeta().GetId()
+		return fault.New(metav1.Reason_REASON_REQUEST_REPEATED, "cannot make the token again: the request made %q before, whose secret is not kept", id).
+			With("kind", "token").With("id", id)
+	}
+	return nil
+}
+
+func errReused(request string) error {
+	return fault.New(metav1.Reason_REASON_REQUEST_ID_REUSED, "cannot carry out the request: another one had the id %q", request)
 }
 
 // Tokens lists the tokens the actor may see by id, without their hashes: his account's, or all for an administrator.

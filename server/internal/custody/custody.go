@@ -103,8 +103,8 @@ func accountOf(copied string) string {
 }
 
 // Rotate begins the change of the root key.
-func (s *Service) Rotate(ctx context.Context, now time.Time, engine *operation.Engine, id, requestedBy string) (*operationsv1.Operation, error) {
-	return engine.Begin(ctx, now, operation.Request{ID: id, Kind: KindRotate, Target: target, RequestedBy: requestedBy})
+func (s *Service) Rotate(ctx context.Context, now time.Time, engine *operation.Engine, asked operation.Asked) (*operationsv1.Operation, error) {
+	return engine.Begin(ctx, now, operation.Request{Asked: asked, Kind: KindRotate, Target: target})
 }
 
 // Definitions are the operations of this area.

@@ -61,7 +61,7 @@ func TestChangeOfTheRootKeySurvivesCrashes(t *testing.T) {
 		}
 		return operationtest.World{
 			Definitions: custody.New(r, authority).Definitions(),
-			Request:     operation.Request{ID: operationID, Kind: custody.KindRotate, Target: "root-key"},
+			Request:     operation.Request{Asked: operation.Asked{ID: operationID}, Kind: custody.KindRotate, Target: "root-key"},
 		}
 	})
 	for dir, home := range homes {

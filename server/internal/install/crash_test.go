@@ -190,7 +190,7 @@ func (s scenario) build(t testing.TB, dir string, st *store.Store) operationtest
 	}
 	return operationtest.World{
 		Definitions: m.installs.Definitions(), Beside: m.playRunner, CancelAt: s.cancelAt,
-		Request: operation.Request{ID: operationID, Kind: s.kind, Target: pkg, Parameters: params},
+		Request: operation.Request{Asked: operation.Asked{ID: operationID}, Kind: s.kind, Target: pkg, Parameters: params},
 	}
 }
 

@@ -148,7 +148,7 @@ func TestCodeOfAPackageNeverBringsBackWhatIsRemoved(t *testing.T) {
 }
 
 func wish(id, ticket string) install.Wish {
-	return install.Wish{ID: id, Ticket: ticket, RequestedBy: "me", Start: true}
+	return install.Wish{Asked: operation.Asked{ID: id, By: "me"}, Ticket: ticket, Start: true}
 }
 
 func TestInstallIsRefusedBeforeAnythingHappens(t *testing.T) {
@@ -192,13 +192,13 @@ func TestInstallIsRefusedBeforeAnythingHappens(t *testing.T) {
 	t.Run("nothing to go back to", func(t *testing.T) {
 		t.Parallel()
 		m, pkg := newMachine(t, &packagesv1.PackageSpec{Desired: running}, false)
-		if _, err := m.installs.Rollback(t.Context(), time.Now(), engine(m), operationID, pkg, "me"); !fault.Is(err, metav1.Reason_REASON_PACKAGE_NO_PREVIOUS) {
+		if _, err := m.installs.Rollback(t.Context(), time.Now(), engine(m), operation.Asked{ID: operationID, By: "me"}, pkg); !fault.Is(err, metav1.Reason_REASON_PACKAGE_NO_PREVIOUS) {
 			t.Errorf("%v", err)
 		}
-		if _, err := m.installs.Rollback(t.Context(), time.Now(), engine(m), operationID, "gone", "me"); !fault.Is(err, metav1.Reason_REASON_PACKAGE_NOT_FOUND) {
+		if _, err := m.installs.Rollback(t.Context(), time.Now(), engine(m), operation.Asked{ID: operationID, By: "me"}, "gone"); !fault.Is(err, metav1.Reason_REASON_PACKAGE_NOT_FOUND) {
 			t.Errorf("%v", err)
 		}
-		if _, err := m.installs.DeleteSnapshot(t.Context(), time.Now(), engine(m), operationID, pkg, "none", "me"); !fault.Is(err, metav1.Reason_REASON_SNAPSHOT_NOT_FOUND) {
+		if _, err := m.installs.DeleteSnapshot(t.Context(), time.Now(), engine(m), operation.Asked{ID: operationID, By: "me"}, pkg, "none"); !fault.Is(err, metav1.Reason_REASON_SNAPSHOT_NOT_FOUND) {
 			t.Errorf("%v", err)
 		}
 	})
@@ -310,7 +310,7 @@ func TestInstallIsRefusedBeforeAnythingHappens(t *testing.T) {
 	t.Run("removing what is not there", func(t *testing.T) {
 		t.Parallel()
 		m, _ := newMachine(t, nil, false)
-		_, err := m.installs.Uninstall(t.Context(), time.Now(), engine(m), operationID, "gone", "me", false, false)
+		_, err := m.installs.Uninstall(t.Context(), time.Now(), engine(m), operation.Asked{ID: operationID, By: "me"}, "gone", false, false)
 		if !fault.Is(err, metav1.Reason_REASON_PACKAGE_NOT_FOUND) {
 			t.Errorf("%v", err)
 		}
@@ -343,7 +343,7 @@ func TestInstallKeepsTheTicketToItself(t *testing.T) {
 		return store.Put(tx, &operationsv1.Operation{Meta: &metav1.Meta{Id: firstID}, Spec: &operationsv1.OperationSpec{Kind: install.KindUninstall, Target: pkg}})
 	})
 	_, err := m.installs.Install(t.Context(), time.Now(), e, wish(firstID, firstTicket))
-	if !fault.Is(err, metav1.Reason_REASON_ALREADY_EXISTS) || len(m.uploads()) != 1 {
+	if !fault.Is(err, metav1.Reason_REASON_REQUEST_ID_REUSED) || len(m.uploads()) != 1 {
 		t.Errorf("%v; the uploads are %v", err, m.uploads())
 	}
 }
@@ -353,7 +353,7 @@ func TestKeptDataAreListedAndDeleted(t *testing.T) {
 	m, pkg := newMachine(t, nil, false)
 	e := operation.New(m.store, slog.New(slog.DiscardHandler), m.installs.Definitions()...)
 	remove := func(pkg string) error {
-		_, err := m.installs.DeleteData(t.Context(), time.Now(), e, operationID, pkg, "me")
+		_, err := m.installs.DeleteData(t.Context(), time.Now(), e, operation.Asked{ID: operationID, By: "me"}, pkg)
 		return err
 	}
 	for _, id := range []string{pkg, "..", ".trash", "../logs", ""} {

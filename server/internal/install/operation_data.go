@@ -41,7 +41,7 @@ func (s *Service) DescribeData(ctx context.Context, pkg string) (*packagesv1.Pac
 }
 
 // DeleteData begins the removal of the data of a package that is not installed. There is no way back from it.
-func (s *Service) DeleteData(ctx context.Context, now time.Time, engine *operation.Engine, id, pkg, requestedBy string) (*operationsv1.Operation, error) {
+func (s *Service) DeleteData(ctx context.Context, now time.Time, engine *operation.Engine, asked operation.Asked, pkg string) (*operationsv1.Operation, error) {
 	unknown := fault.New(metav1.Reason_REASON_PACKAGE_DATA_NOT_FOUND, "no data of a package %q are kept", pkg).With("package", pkg)
 	if _, err := ids.ParsePackage(pkg); err != nil {
 		return nil, unknown
@@ -51,7 +51,7 @@ func (s *Service) DeleteData(ctx context.Context, now time.Time, engine *operati
 		return nil, err
 	}
 	return engine.Begin(ctx, now, operation.Request{
-		ID: id, Kind: KindDeleteData, Target: pkg, RequestedBy: requestedBy,
+		Asked: asked, Kind: KindDeleteData, Target: pkg,
 		Prepare: func(tx *store.Tx) error {
 			if err := notInstalled(tx, pkg); err != nil {
 				return err

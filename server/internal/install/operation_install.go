@@ -32,9 +32,8 @@ const (
 
 // Wish asks for a package file to be installed.
 type Wish struct {
-	ID          string // of the operation
-	Ticket      string // of the upload
-	RequestedBy string
+	operation.Asked
+	Ticket string // of the upload
 	// Start has the service started when it is installed. An update leaves it as it was.
 	Start bool
 	// AcceptSigner allows an update by a file that somebody else has signed, and data that were kept to be given to it.
@@ -57,7 +56,7 @@ func (s *Service) Install(ctx context.Context, now time.Time, engine *operation.
 		if kind != KindUpdate {
 			kind = KindInstall
 		}
-		return engine.Begin(ctx, now, operation.Request{ID: w.ID, Kind: kind, Target: old.GetSpec().GetTarget()})
+		return engine.Begin(ctx, now, operation.Request{Asked: w.Asked, Kind: kind, Target: old.GetSpec().GetTarget()})
 	}
 	if err := s.artifacts.Claim(w.Ticket, w.ID); err != nil {
 		return nil, err
@@ -81,7 +80,7 @@ func (s *Service) Install(ctx context.Context, now time.Time, engine *operation.
 func (s *Service) plan(w Wish, art *packagesv1.Artifact) (operation.Request, error) {
 	pkg := art.GetSpec().GetPackageId()
 	request := operation.Request{
-		ID: w.ID, Kind: KindInstall, Target: pkg, RequestedBy: w.RequestedBy,
+		Asked: w.Asked, Kind: KindInstall, Target: pkg,
 		Parameters: map[string]string{"version": art.GetSpec().GetVersion()},
 		Prepare: func(tx *store.Tx) error {
 			_, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)

@@ -18,11 +18,11 @@ import (
 const KindRollback = "rollback"
 
 // Rollback begins the way back to what the newest snapshot of a package holds.
-func (s *Service) Rollback(ctx context.Context, now time.Time, engine *operation.Engine, id, pkg, requestedBy string) (*operationsv1.Operation, error) {
-	if old, err := s.begun(id); err != nil {
+func (s *Service) Rollback(ctx context.Context, now time.Time, engine *operation.Engine, asked operation.Asked, pkg string) (*operationsv1.Operation, error) {
+	if old, err := s.begun(asked.ID); err != nil {
 		return nil, err
 	} else if old != nil {
-		return engine.Begin(ctx, now, operation.Request{ID: id, Kind: KindRollback, Target: pkg})
+		return engine.Begin(ctx, now, operation.Request{Asked: asked, Kind: KindRollback, Target: pkg})
 	}
 	var previous *packagesv1.Snapshot
 	var row *packagesv1.Package
@@ -37,7 +37,7 @@ func (s *Service) Rollback(ctx context.Context, now time.Time, engine *operation
 	}
 	own := strings.TrimPrefix(previous.GetMeta().GetId(), pkg+"/")
 	return engine.Begin(ctx, now, operation.Request{
-		ID: id, Kind: KindRollback, Target: pkg, RequestedBy: requestedBy,
+		Asked: asked, Kind: KindRollback, Target: pkg,
 		Parameters: map[string]string{paramSnapshot: own, paramFrom: row.GetSpec().GetVersion(), "version": previous.GetSpec().GetVersion()},
 		Prepare: func(tx *store.Tx) error {
 			if _, err := snapshotOf(tx, pkg, own); err != nil {

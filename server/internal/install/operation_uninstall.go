@@ -21,7 +21,7 @@ const memoDesired = "desired" // what was wanted before
 
 // Uninstall begins the removal of a package and, unless keepData, of its data. With force it goes on when the
 // package's own clean-up fails.
-func (s *Service) Uninstall(ctx context.Context, now time.Time, engine *operation.Engine, id, pkg, requestedBy string, force, keepData bool) (*operationsv1.Operation, error) {
+func (s *Service) Uninstall(ctx context.Context, now time.Time, engine *operation.Engine, asked operation.Asked, pkg string, force, keepData bool) (*operationsv1.Operation, error) {
 	params := map[string]string{}
 	if force {
 		params["force"] = "yes"
@@ -30,7 +30,7 @@ func (s *Service) Uninstall(ctx context.Context, now time.Time, engine *operatio
 		params["keep_data"] = "yes"
 	}
 	return engine.Begin(ctx, now, operation.Request{
-		ID: id, Kind: KindUninstall, Target: pkg, RequestedBy: requestedBy, Parameters: params,
+		Asked: asked, Kind: KindUninstall, Target: pkg, Parameters: params,
 		Prepare: func(tx *store.Tx) error {
 			_, err := installed(tx, pkg)
 			return err

@@ -186,9 +186,9 @@ func (s *Service) SweepSnapshots(ctx context.Context) error {
 }
 
 // DeleteSnapshot begins the removal of a snapshot, and of the file that goes with it. There is no way back from it.
-func (s *Service) DeleteSnapshot(ctx context.Context, now time.Time, engine *operation.Engine, id, pkg, snapshot, requestedBy string) (*operationsv1.Operation, error) {
+func (s *Service) DeleteSnapshot(ctx context.Context, now time.Time, engine *operation.Engine, asked operation.Asked, pkg, snapshot string) (*operationsv1.Operation, error) {
 	return engine.Begin(ctx, now, operation.Request{
-		ID: id, Kind: KindDeleteSnapshot, Target: pkg, RequestedBy: requestedBy, Parameters: map[string]string{paramSnapshot: snapshot},
+		Asked: asked, Kind: KindDeleteSnapshot, Target: pkg, Parameters: map[string]string{paramSnapshot: snapshot},
 		Prepare: func(tx *store.Tx) error {
 			_, err := snapshotOf(tx, pkg, snapshot)
 			return err

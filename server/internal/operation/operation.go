@@ -24,6 +24,7 @@
 package operation
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -88,10 +89,18 @@ func (d *Definition) locks(op row) []string {
 	return d.Locks(op)
 }
 
+// Asked is what an operation knows of the request that asks for it.
+type Asked struct {
+	ID     string // of the operation: a lower-case ULID
+	By     string // who asked
+	Digest []byte // tells a repetition of the request from another with the same id; none: kind and target do
+}
+
 // Request asks for an operation.
 type Request struct {
-	ID, Kind, Target, RequestedBy string
-	Parameters                    map[string]string
+	Asked
+	Kind, Target string
+	Parameters   map[string]string
 	// Prepare runs in the commit that records the operation, after it is known that no other is in the way; its error
 	// refuses the operation.
 	Prepare func(tx *store.Tx) error
@@ -137,7 +146,8 @@ func New(st *store.Store, log *slog.Logger, defs ...Definition) *Engine {
 func (e *Engine) Probe(fn func(point string)) { e.probe = fn }
 
 // Begin records an operation and answers it; it is run by Run. The id is a ULID the caller made: asking again with the
-// same one answers the operation as it is, so a request can be repeated. Another operation that holds a lock is the
+// same one answers the operation as it is, so a request can be repeated; another request with it is refused with
+// REASON_REQUEST_ID_REUSED. Another operation that holds a lock is the
 // reason REASON_OPERATION_CONFLICT with the metadata operation, kind, target and lock of the holder.
 func (e *Engine) Begin(ctx context.Context, now time.Time, r Request) (*operationsv1.Operation, error) {
 	def, ok := e.defs[r.Kind]
@@ -183,7 +193,7 @@ func draft(def *Definition, r Request) row {
 	op := &operationsv1.Operation{
 		Meta: &metav1.Meta{Id: r.ID},
 		Spec: &operationsv1.OperationSpec{
-			Kind: r.Kind, Target: r.Target, Parameters: r.Parameters, RequestedBy: r.RequestedBy, RetryOf: r.RetryOf,
+			Kind: r.Kind, Target: r.Target, Parameters: r.Parameters, RequestedBy: r.By, RetryOf: r.RetryOf, RequestDigest: r.Digest,
 		},
 		Status: &operationsv1.OperationStatus{State: operationsv1.OperationStatus_STATE_PENDING},
 	}
@@ -196,10 +206,12 @@ func draft(def *Definition, r Request) row {
 }
 
 func sameRequest(op row, r Request) error {
-	if op.GetSpec().GetKind() == r.Kind && op.GetSpec().GetTarget() == r.Target {
+	spec := op.GetSpec()
+	known := len(r.Digest) == 0 || len(spec.GetRequestDigest()) == 0 || bytes.Equal(spec.GetRequestDigest(), r.Digest)
+	if known && spec.GetKind() == r.Kind && spec.GetTarget() == r.Target {
 		return nil
 	}
-	return fault.New(metav1.Reason_REASON_ALREADY_EXISTS, "cannot begin an operation with id %q: it is that of another", r.ID).
+	return fault.New(metav1.Reason_REASON_REQUEST_ID_REUSED, "cannot begin an operation with id %q: another request began one with it", r.ID).
 		With("operation", r.ID).With("kind", op.GetSpec().GetKind()).With("target", op.GetSpec().GetTarget())
 }
 

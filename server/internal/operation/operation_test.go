@@ -101,7 +101,7 @@ func lockTarget(op *operationsv1.Operation) []string { return []string{op.GetSpe
 
 func (w *world) begin(kind, target string) string {
 	w.t.Helper()
-	op, err := w.e.Begin(w.t.Context(), time.Now(), operation.Request{ID: newID(w.t), Kind: kind, Target: target})
+	op, err := w.e.Begin(w.t.Context(), time.Now(), operation.Request{Asked: operation.Asked{ID: newID(w.t)}, Kind: kind, Target: target})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestStepsAreDoneInOrder(t *testing.T) {
 	}, func(w *world) {
 		before := time.Now()
 		time.Sleep(time.Second)
-		r := operation.Request{ID: newID(t), Kind: "k", Target: "x", RequestedBy: "local", Parameters: map[string]string{"p": "v"}}
+		r := operation.Request{Asked: operation.Asked{ID: newID(t), By: "local", Digest: []byte("a request")}, Kind: "k", Target: "x", Parameters: map[string]string{"p": "v"}}
 		op, err := w.e.Begin(w.t.Context(), time.Now(), r)
 		if err != nil || op.GetStatus().GetState() != operationsv1.OperationStatus_STATE_PENDING || op.GetSpec().GetRequestedBy() != "local" {
 			t.Fatalf("%v, %v", op, err)
@@ -184,8 +184,13 @@ func TestStepsAreDoneInOrder(t *testing.T) {
 		if again, err := w.e.Begin(w.t.Context(), time.Now(), r); err != nil || spell(again) != spell(op) {
 			t.Errorf("asked again: %v, %v", again, err)
 		}
+		bent := r
+		bent.Digest = []byte("another request for the same")
+		if _, err := w.e.Begin(w.t.Context(), time.Now(), bent); !fault.Is(err, metav1.Reason_REASON_REQUEST_ID_REUSED) {
+			t.Errorf("the id of a request with other parameters: %v", err)
+		}
 		r.Target = "y"
-		if _, err := w.e.Begin(w.t.Context(), time.Now(), r); !fault.Is(err, metav1.Reason_REASON_ALREADY_EXISTS) {
+		if _, err := w.e.Begin(w.t.Context(), time.Now(), r); !fault.Is(err, metav1.Reason_REASON_REQUEST_ID_REUSED) {
 			t.Errorf("the id of another request: %v", err)
 		}
 		if _, err := w.e.Cancel(w.t.Context(), time.Now(), r.ID); !fault.Is(err, metav1.Reason_REASON_OPERATION_FINAL) {
@@ -361,7 +366,7 @@ func TestConflictNamesTheHolder(t *testing.T) {
 	}, func(w *world) {
 		first := w.begin("install", "x")
 		prepared := false
-		r := operation.Request{ID: newID(t), Kind: "backup", Target: "x", Prepare: func(*store.Tx) error { prepared = true; return nil }}
+		r := operation.Request{Asked: operation.Asked{ID: newID(t)}, Kind: "backup", Target: "x", Prepare: func(*store.Tx) error { prepared = true; return nil }}
 		_, err := w.e.Begin(w.t.Context(), time.Now(), r)
 		want := map[string]string{"operation": first, "kind": "install", "target": "x", "lock": "x"}
 		if f := fault.Proto(err); f.GetReason() != metav1.Reason_REASON_OPERATION_CONFLICT || !cmp.Equal(f.GetMetadata(), want) || prepared {
@@ -387,7 +392,7 @@ func TestRefusalToPrepareRecordsNothing(t *testing.T) {
 		return []operation.Definition{{Kind: "k", Steps: []operation.Step{w.step("a", nil)}}}
 	}, func(w *world) {
 		before := w.st.Revision()
-		r := operation.Request{ID: newID(t), Kind: "k", Prepare: func(tx *store.Tx) error {
+		r := operation.Request{Asked: operation.Asked{ID: newID(t)}, Kind: "k", Prepare: func(tx *store.Tx) error {
 			return errors.Join(store.Put(tx, &packagesv1.Artifact{Meta: &metav1.Meta{Id: "x"}}), no)
 		}}
 		if _, err := w.e.Begin(w.t.Context(), time.Now(), r); !errors.Is(err, no) || w.st.Revision() != before {

@@ -16,7 +16,7 @@ import (
 // is waiting for its next attempt; where it ended without success a new one, with the id again, that does the same. A
 // kind that cannot be repeated is refused with REASON_OPERATION_NOT_REPEATABLE, an operation that goes on by itself or
 // was done with REASON_OPERATION_NOT_STUCK. Asking twice with the same id begins nothing twice.
-func (e *Engine) Retry(ctx context.Context, now time.Time, id, again, requestedBy string) (*operationsv1.Operation, error) {
+func (e *Engine) Retry(ctx context.Context, now time.Time, id string, again Asked) (*operationsv1.Operation, error) {
 	var answer row
 	_, err := e.st.Update(ctx, now, func(tx *store.Tx) error {
 		answer = nil
@@ -34,11 +34,11 @@ func (e *Engine) Retry(ctx context.Context, now time.Time, id, again, requestedB
 	if err != nil || answer != nil {
 		return answer, err
 	}
-	return e.repeat(ctx, now, id, again, requestedBy)
+	return e.repeat(ctx, now, id, again)
 }
 
 // repeat begins an operation that ended anew.
-func (e *Engine) repeat(ctx context.Context, now time.Time, id, again, requestedBy string) (*operationsv1.Operation, error) {
+func (e *Engine) repeat(ctx context.Context, now time.Time, id string, again Asked) (*operationsv1.Operation, error) {
 	var old row
 	err := e.st.View(func(tx *store.Tx) (err error) {
 		old, err = lookup(tx, id)
@@ -57,7 +57,7 @@ func (e *Engine) repeat(ctx context.Context, now time.Time, id, again, requested
 			With("operation", id).With("kind", spec.GetKind())
 	}
 	return e.Begin(ctx, now, Request{
-		ID: again, Kind: spec.GetKind(), Target: spec.GetTarget(), RequestedBy: requestedBy, Parameters: maps.Clone(spec.GetParameters()),
+		Asked: again, Kind: spec.GetKind(), Target: spec.GetTarget(), Parameters: maps.Clone(spec.GetParameters()),
 		Prepare: func(tx *store.Tx) error { return def.Repeat(tx, old) }, RetryOf: id,
 	})
 }

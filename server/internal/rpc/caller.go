@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"time"
 
@@ -11,9 +12,11 @@ import (
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/server/internal/operation"
 	"github.com/hearthos/hearth/server/internal/rpc/access"
 	"github.com/hearthos/hearth/server/internal/store"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
 )
 
 // Caller names who calls, for records: the account, "local", or the id of a token without account. It is empty outside of
@@ -67,16 +70,39 @@ func CallerPackage(ctx context.Context) string {
 	return ""
 }
 
-// OperationID is the id the caller chose for an operation, which must be a ULID, or a new one.
-func OperationID(now time.Time, chosen string) (string, error) {
-	if chosen == "" {
+// Repeatable is a request with an id of the caller's making.
+type Repeatable interface {
+	proto.Message
+	GetRequestId() string
+}
+
+// Asked is what an operation is to know of the request for it. Its id is the request's, which must be a ULID, or a new one.
+func Asked(ctx context.Context, now time.Time, req Repeatable) (operation.Asked, error) {
+	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(req)
+	if err != nil {
+		return operation.Asked{}, err
+	}
+	digest := sha256.New()
+	digest.Write([]byte(req.ProtoReflect().Descriptor().FullName() + "\n"))
+	digest.Write(raw)
+	asked := operation.Asked{ID: req.GetRequestId(), By: Caller(ctx), Digest: digest.Sum(nil)}
+	if asked.ID == "" {
 		id, err := ids.NewULID(now, rand.Reader)
-		return string(id), err
+		asked.ID = string(id)
+		return asked, err
 	}
-	if _, err := ids.ParseULID(chosen); err != nil {
-		return "", fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot use the request id: %w", err).Violation("request_id", "must be a lower-case ULID")
+	return asked, CheckRequestID(asked.ID)
+}
+
+// CheckRequestID refuses an id of a request that is not a ULID; none is one.
+func CheckRequestID(id string) error {
+	if id == "" {
+		return nil
 	}
-	return chosen, nil
+	if _, err := ids.ParseULID(id); err != nil {
+		return fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot use the request id: %w", err).Violation("request_id", "must be a lower-case ULID")
+	}
+	return nil
 }
 
 // Page cuts the page that follows token out of rows, which are in ascending or descending order of their ids, and

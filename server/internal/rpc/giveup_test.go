@@ -67,7 +67,7 @@ func (s *stuckEngine) serve() *server {
 func (s *stuckEngine) begin() string {
 	s.t.Helper()
 	id := string(must(ids.NewULID(time.Now(), rand.Reader))(s.t))
-	must(s.e.Begin(s.t.Context(), time.Now(), operation.Request{ID: id, Kind: "stuck", Target: "x"}))(s.t)
+	must(s.e.Begin(s.t.Context(), time.Now(), operation.Request{Asked: operation.Asked{ID: id}, Kind: "stuck", Target: "x"}))(s.t)
 	s.await(id, func(op *operationsv1.Operation) bool { return op.GetStatus().GetStuck() != nil })
 	return id
 }

@@ -45,7 +45,7 @@ func (y toy) build(_ testing.TB, dir string, st *store.Store) World {
 	}
 	return World{
 		CancelAt: y.cancelAt, GiveUp: y.stuck != "",
-		Request: operation.Request{ID: toyID, Kind: "toy", Target: "x", Parameters: map[string]string{"text": "hello"}},
+		Request: operation.Request{Asked: operation.Asked{ID: toyID}, Kind: "toy", Target: "x", Parameters: map[string]string{"text": "hello"}},
 		Definitions: []operation.Definition{{Kind: "toy", Release: release, Steps: []operation.Step{
 			{Name: "write", Do: func(ctx context.Context, r *operation.Run) error {
 				if err := os.MkdirAll(data, 0o750); err != nil {

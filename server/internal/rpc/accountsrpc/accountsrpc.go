@@ -114,6 +114,9 @@ func (s *Server) CreateToken(ctx context.Context, req *accountsv1.CreateTokenReq
 	if id.Kind == access.Token && (id.Role < optionsv1.Role_ROLE_ADMIN || id.Scope.Narrowed()) {
 		return nil, fault.New(metav1.Reason_REASON_PERMISSION_DENIED, "cannot make a token with this one: it is not an administrator's, or has a scope")
 	}
+	if err := rpc.CheckRequestID(req.GetRequestId()); err != nil {
+		return nil, err
+	}
 	token, secret, err := s.accounts.CreateToken(ctx, s.clock(), actor(ctx), req)
 	return &accountsv1.CreateTokenResponse{Token: token, Secret: secret}, err
 }

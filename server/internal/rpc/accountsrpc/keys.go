@@ -7,6 +7,7 @@ import (
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 
 	"github.com/hearthos/hearth/server/internal/account"
+	"github.com/hearthos/hearth/server/internal/rpc"
 )
 
 // Keys implements KeyServiceServer.
@@ -23,6 +24,9 @@ func NewKeys(accounts *account.Service, clock func() time.Time) *Keys {
 
 // AddKey implements KeyServiceServer.
 func (k *Keys) AddKey(ctx context.Context, req *accountsv1.AddKeyRequest) (*accountsv1.AddKeyResponse, error) {
+	if err := rpc.CheckRequestID(req.GetRequestId()); err != nil {
+		return nil, err
+	}
 	key, err := k.accounts.AddKey(ctx, k.clock(), actor(ctx), req)
 	return &accountsv1.AddKeyResponse{Key: key}, err
 }

@@ -3,7 +3,6 @@ package operationsrpc
 
 import (
 	"context"
-	"crypto/rand"
 	"slices"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 
 	"github.com/hearthos/hearth/api/fault"
-	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/operation"
 	"github.com/hearthos/hearth/server/internal/rpc"
 	"github.com/hearthos/hearth/server/internal/store"
@@ -71,15 +69,11 @@ func (s *Server) CancelOperation(ctx context.Context, req *operationsv1.CancelOp
 
 // RetryOperation implements OperationServiceServer.
 func (s *Server) RetryOperation(ctx context.Context, req *operationsv1.RetryOperationRequest) (*operationsv1.RetryOperationResponse, error) {
-	again := req.GetRequestId()
-	if again == "" {
-		id, err := ids.NewULID(s.clock(), rand.Reader)
-		if err != nil {
-			return nil, err
-		}
-		again = string(id)
+	again, err := rpc.Asked(ctx, s.clock(), req)
+	if err != nil {
+		return nil, err
 	}
-	op, err := s.engine.Retry(ctx, s.clock(), req.GetId(), again, rpc.Caller(ctx))
+	op, err := s.engine.Retry(ctx, s.clock(), req.GetId(), again)
 	return &operationsv1.RetryOperationResponse{Operation: op}, err
 }
 

@@ -89,12 +89,12 @@ func (s *Server) CreateUpload(ctx context.Context, req *packagesv1.CreateUploadR
 
 // InstallPackage implements PackageServiceServer.
 func (s *Server) InstallPackage(ctx context.Context, req *packagesv1.InstallPackageRequest) (*packagesv1.InstallPackageResponse, error) {
-	id, err := rpc.OperationID(s.clock(), req.GetRequestId())
+	asked, err := rpc.Asked(ctx, s.clock(), req)
 	if err != nil {
 		return nil, err
 	}
 	op, err := s.install.Install(ctx, s.clock(), s.engine, install.Wish{
-		ID: id, Ticket: req.GetTicket(), RequestedBy: rpc.Caller(ctx),
+		Asked: asked, Ticket: req.GetTicket(),
 		Start: req.GetStart(), AcceptSigner: req.GetAcceptSigner(), TimeLimit: req.GetTimeLimit().AsDuration(),
 	})
 	if err != nil {
@@ -105,11 +105,11 @@ func (s *Server) InstallPackage(ctx context.Context, req *packagesv1.InstallPack
 
 // UninstallPackage implements PackageServiceServer.
 func (s *Server) UninstallPackage(ctx context.Context, req *packagesv1.UninstallPackageRequest) (*packagesv1.UninstallPackageResponse, error) {
-	id, err := rpc.OperationID(s.clock(), "")
+	asked, err := rpc.Asked(ctx, s.clock(), req)
 	if err != nil {
 		return nil, err
 	}
-	op, err := s.install.Uninstall(ctx, s.clock(), s.engine, id, req.GetId(), rpc.Caller(ctx), req.GetForce(), req.GetKeepData())
+	op, err := s.install.Uninstall(ctx, s.clock(), s.engine, asked, req.GetId(), req.GetForce(), req.GetKeepData())
 	if err != nil {
 		return nil, err
 	}
@@ -146,11 +146,11 @@ func (s *Server) ListPackageData(ctx context.Context, req *packagesv1.ListPackag
 
 // DeletePackageData implements PackageServiceServer.
 func (s *Server) DeletePackageData(ctx context.Context, req *packagesv1.DeletePackageDataRequest) (*packagesv1.DeletePackageDataResponse, error) {
-	id, err := rpc.OperationID(s.clock(), "")
+	asked, err := rpc.Asked(ctx, s.clock(), req)
 	if err != nil {
 		return nil, err
 	}
-	op, err := s.install.DeleteData(ctx, s.clock(), s.engine, id, req.GetId(), rpc.Caller(ctx))
+	op, err := s.install.DeleteData(ctx, s.clock(), s.engine, asked, req.GetId())
 	if err != nil {
 		return nil, err
 	}
@@ -159,11 +159,11 @@ func (s *Server) DeletePackageData(ctx context.Context, req *packagesv1.DeletePa
 
 // RollbackPackage implements PackageServiceServer.
 func (s *Server) RollbackPackage(ctx context.Context, req *packagesv1.RollbackPackageRequest) (*packagesv1.RollbackPackageResponse, error) {
-	id, err := rpc.OperationID(s.clock(), req.GetRequestId())
+	asked, err := rpc.Asked(ctx, s.clock(), req)
 	if err != nil {
 		return nil, err
 	}
-	op, err := s.install.Rollback(ctx, s.clock(), s.engine, id, req.GetId(), rpc.Caller(ctx))
+	op, err := s.install.Rollback(ctx, s.clock(), s.engine, asked, req.GetId())
 	if err != nil {
 		return nil, err
 	}
@@ -189,11 +189,11 @@ func (s *Server) ListSnapshots(_ context.Context, req *packagesv1.ListSnapshotsR
 
 // DeleteSnapshot implements PackageServiceServer.
 func (s *Server) DeleteSnapshot(ctx context.Context, req *packagesv1.DeleteSnapshotRequest) (*packagesv1.DeleteSnapshotResponse, error) {
-	id, err := rpc.OperationID(s.clock(), "")
+	asked, err := rpc.Asked(ctx, s.clock(), req)
 	if err != nil {
 		return nil, err
 	}
-	op, err := s.install.DeleteSnapshot(ctx, s.clock(), s.engine, id, req.GetId(), req.GetSnapshot(), rpc.Caller(ctx))
+	op, err := s.install.DeleteSnapshot(ctx, s.clock(), s.engine, asked, req.GetId(), req.GetSnapshot())
 	if err != nil {
 		return nil, err
 	}

@@ -32,11 +32,11 @@ func (s *Server) GetRootKey(context.Context, *systemv1.GetRootKeyRequest) (*syst
 
 // RotateRootKey implements RootKeyServiceServer.
 func (s *Server) RotateRootKey(ctx context.Context, req *systemv1.RotateRootKeyRequest) (*systemv1.RotateRootKeyResponse, error) {
-	id, err := rpc.OperationID(s.clock(), req.GetRequestId())
+	asked, err := rpc.Asked(ctx, s.clock(), req)
 	if err != nil {
 		return nil, err
 	}
-	op, err := s.custody.Rotate(ctx, s.clock(), s.engine, id, rpc.Caller(ctx))
+	op, err := s.custody.Rotate(ctx, s.clock(), s.engine, asked)
 	if err != nil {
 		return nil, err
 	}

@@ -961,7 +961,9 @@ type TokenRecordSpec struct {
 	// The account it belongs to; empty for tokens made on the local socket.
 	Account string `protobuf:"bytes,5,opt,name=account,proto3" json:"account,omitempty"`
 	// What it is for.
-	Scope         *Scope `protobuf:"bytes,6,opt,name=scope,proto3" json:"scope,omitempty"`
+	Scope *Scope `protobuf:"bytes,6,opt,name=scope,proto3" json:"scope,omitempty"`
+	// The id of the request that made it; empty when that had none.
+	RequestId     string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1036,6 +1038,13 @@ func (x *TokenRecordSpec) GetScope() *Scope {
 		return x.Scope
 	}
 	return nil
+}
+
+func (x *TokenRecordSpec) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // Token is a token without its secret.
@@ -2600,7 +2609,11 @@ type CreateTokenRequest struct {
 	// When it stops being valid; never when absent.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// What it is for; everything its role may do when absent.
-	Scope         *Scope `protobuf:"bytes,4,opt,name=scope,proto3" json:"scope,omitempty"`
+	Scope *Scope `protobuf:"bytes,4,opt,name=scope,proto3" json:"scope,omitempty"`
+	// A lower-case ULID of the caller's making, so that a request of which no answer came can be repeated without making
+	// two tokens: as long as the token is there, the same request of the same account is REASON_REQUEST_REPEATED with its
+	// id, since the secret is not kept. Another request with it is REASON_REQUEST_ID_REUSED.
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2661,6 +2674,13 @@ func (x *CreateTokenRequest) GetScope() *Scope {
 		return x.Scope
 	}
 	return nil
+}
+
+func (x *CreateTokenRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // CreateTokenResponse holds the token and its secret.
@@ -2959,7 +2979,7 @@ const file_hearth_accounts_v1_accounts_proto_rawDesc = "" +
 	"\bpackages\x18\x02 \x03(\tB(\xbaH%\x92\x01\"\x10@\"\x1er\x1c\x18?2\x18^[a-z0-9]+(-[a-z0-9]+)*$R\bpackages\"\x93\x01\n" +
 	"\vTokenRecord\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x127\n" +
-	"\x04spec\x18\x02 \x01(\v2#.hearth.accounts.v1.TokenRecordSpecR\x04spec:!\xea\xf9\x18\x1d\b(\x12\x05token\x18\x01*\aaccount2\aaccount\"\xee\x01\n" +
+	"\x04spec\x18\x02 \x01(\v2#.hearth.accounts.v1.TokenRecordSpecR\x04spec:!\xea\xf9\x18\x1d\b(\x12\x05token\x18\x01*\aaccount2\aaccount\"\x8d\x02\n" +
 	"\x0fTokenRecordSpec\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12+\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x17.hearth.options.v1.RoleR\x04role\x12;\n" +
@@ -2967,7 +2987,9 @@ const file_hearth_accounts_v1_accounts_proto_rawDesc = "" +
 	"expireTime\x12\x12\n" +
 	"\x04hash\x18\x04 \x01(\fR\x04hash\x12\x18\n" +
 	"\aaccount\x18\x05 \x01(\tR\aaccount\x12/\n" +
-	"\x05scope\x18\x06 \x01(\v2\x19.hearth.accounts.v1.ScopeR\x05scope\"\x9d\x02\n" +
+	"\x05scope\x18\x06 \x01(\v2\x19.hearth.accounts.v1.ScopeR\x05scope\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\a \x01(\tR\trequestId\"\x9d\x02\n" +
 	"\x05Token\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12+\n" +
@@ -3070,14 +3092,16 @@ const file_hearth_accounts_v1_accounts_proto_rawDesc = "" +
 	"\aaccount\x18\x01 \x01(\v2\x1b.hearth.accounts.v1.AccountR\aaccount\"1\n" +
 	"\x14DeleteAccountRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18 R\x02id\"\x17\n" +
-	"\x15DeleteAccountResponse\"\xef\x01\n" +
+	"\x15DeleteAccountResponse\"\x97\x02\n" +
 	"\x12CreateTokenRequest\x122\n" +
 	"\x04name\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18d2\x13^[^\\x00-\\x1f\\x7f]*$R\x04name\x127\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x17.hearth.options.v1.RoleB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04role\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12/\n" +
-	"\x05scope\x18\x04 \x01(\v2\x19.hearth.accounts.v1.ScopeR\x05scope\"d\n" +
+	"\x05scope\x18\x04 \x01(\v2\x19.hearth.accounts.v1.ScopeR\x05scope\x12&\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18\x1aR\trequestId\"d\n" +
 	"\x13CreateTokenResponse\x12/\n" +
 	"\x05token\x18\x01 \x01(\v2\x19.hearth.accounts.v1.TokenR\x05token\x12\x1c\n" +
 	"\x06secret\x18\x02 \x01(\tB\x04\xa8\x86\x19\x01R\x06secret\"\x13\n" +

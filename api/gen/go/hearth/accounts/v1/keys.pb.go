@@ -89,7 +89,9 @@ type KeyRecordSpec struct {
 	// What the owner calls it.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// The Ed25519 key, 32 bytes.
-	PublicKey     []byte `protobuf:"bytes,3,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	PublicKey []byte `protobuf:"bytes,3,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	// The id of the request that added it; empty when that had none.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -143,6 +145,13 @@ func (x *KeyRecordSpec) GetPublicKey() []byte {
 		return x.PublicKey
 	}
 	return nil
+}
+
+func (x *KeyRecordSpec) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // SignatureLease is up to which time signed requests may have been accepted; internal. After a start none is accepted that
@@ -337,7 +346,10 @@ type AddKeyRequest struct {
 	// The Ed25519 key, 32 bytes.
 	PublicKey []byte `protobuf:"bytes,2,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
 	// The account whose it is; the caller's own when empty.
-	Account       string `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	Account string `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	// A lower-case ULID of the caller's making, so that the request can be repeated: as long as the key is there, the same
+	// request with it answers the key. Another request with it is REASON_REQUEST_ID_REUSED.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -389,6 +401,13 @@ func (x *AddKeyRequest) GetPublicKey() []byte {
 func (x *AddKeyRequest) GetAccount() string {
 	if x != nil {
 		return x.Account
+	}
+	return ""
+}
+
+func (x *AddKeyRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -612,12 +631,14 @@ const file_hearth_accounts_v1_keys_proto_rawDesc = "" +
 	"\x1dhearth/accounts/v1/keys.proto\x12\x12hearth.accounts.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\x8d\x01\n" +
 	"\tKeyRecord\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x125\n" +
-	"\x04spec\x18\x02 \x01(\v2!.hearth.accounts.v1.KeyRecordSpecR\x04spec:\x1f\xea\xf9\x18\x1b\b0\x12\x03key\x18\x01*\aaccount2\aaccount\"\\\n" +
+	"\x04spec\x18\x02 \x01(\v2!.hearth.accounts.v1.KeyRecordSpecR\x04spec:\x1f\xea\xf9\x18\x1b\b0\x12\x03key\x18\x01*\aaccount2\aaccount\"{\n" +
 	"\rKeyRecordSpec\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
-	"public_key\x18\x03 \x01(\fR\tpublicKey\"\xa2\x01\n" +
+	"public_key\x18\x03 \x01(\fR\tpublicKey\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\"\xa2\x01\n" +
 	"\x0eSignatureLease\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12:\n" +
 	"\x04spec\x18\x02 \x01(\v2&.hearth.accounts.v1.SignatureLeaseSpecR\x04spec:*\xea\xf9\x18&\b1\x12\x0esignaturelease\x18\x01*\aaccount2\aaccount\"O\n" +
@@ -631,12 +652,14 @@ const file_hearth_accounts_v1_keys_proto_rawDesc = "" +
 	"\n" +
 	"public_key\x18\x04 \x01(\fR\tpublicKey\x12;\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\x81\x01\n" +
+	"createTime\"\xa9\x01\n" +
 	"\rAddKeyRequest\x12!\n" +
 	"\x04name\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18d\xb0\x86\x19\x01R\x04name\x12&\n" +
 	"\n" +
 	"public_key\x18\x02 \x01(\fB\a\xbaH\x04z\x02h R\tpublicKey\x12%\n" +
-	"\aaccount\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18 \xb0\x86\x19\x01R\aaccount\";\n" +
+	"\aaccount\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18 \xb0\x86\x19\x01R\aaccount\x12&\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18\x1aR\trequestId\";\n" +
 	"\x0eAddKeyResponse\x12)\n" +
 	"\x03key\x18\x01 \x01(\v2\x17.hearth.accounts.v1.KeyR\x03key\"\x11\n" +
 	"\x0fListKeysRequest\"?\n" +

@@ -224,6 +224,12 @@ const (
 	Reason_REASON_PACKAGE_NO_PREVIOUS Reason = 252
 	// The data of an installed package are not where they were.
 	Reason_REASON_PACKAGE_DATA_MISSING Reason = 253
+	// Another request was made with this request id.
+	Reason_REASON_REQUEST_ID_REUSED Reason = 190
+	// The request was carried out before, and its answer held a secret that is not kept.
+	Reason_REASON_REQUEST_REPEATED Reason = 191
+	// There are as many resources of this kind as the server keeps.
+	Reason_REASON_TOO_MANY Reason = 192
 )
 
 // Enum value maps for Reason.
@@ -327,6 +333,9 @@ var (
 		251: "REASON_SNAPSHOT_NOT_FOUND",
 		252: "REASON_PACKAGE_NO_PREVIOUS",
 		253: "REASON_PACKAGE_DATA_MISSING",
+		190: "REASON_REQUEST_ID_REUSED",
+		191: "REASON_REQUEST_REPEATED",
+		192: "REASON_TOO_MANY",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -427,6 +436,9 @@ var (
 		"REASON_SNAPSHOT_NOT_FOUND":       251,
 		"REASON_PACKAGE_NO_PREVIOUS":      252,
 		"REASON_PACKAGE_DATA_MISSING":     253,
+		"REASON_REQUEST_ID_REUSED":        190,
+		"REASON_REQUEST_REPEATED":         191,
+		"REASON_TOO_MANY":                 192,
 	}
 )
 
@@ -613,7 +625,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xd2G\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\x89J\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -716,7 +728,10 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x14REASON_SNAPSHOT_BUSY\x10\xfa\x01\x1a?\x8a\x80\x19;\b\t\x10\x01\x1a5Stop the services that use these data, and try again.\x12`\n" +
 	"\x19REASON_SNAPSHOT_NOT_FOUND\x10\xfb\x01\x1a@\x8a\x80\x19<\b\x05\x1a8List the snapshots with 'hearth package snapshots list'.\x12\x87\x01\n" +
 	"\x1aREASON_PACKAGE_NO_PREVIOUS\x10\xfc\x01\x1af\x8a\x80\x19b\b\t\x1a^Install a file of the version you want; an update keeps the version before it, until the next.\x12\x87\x01\n" +
-	"\x1bREASON_PACKAGE_DATA_MISSING\x10\xfd\x01\x1ae\x8a\x80\x19a\b\t\x1a]Bring the data back to the server's state folder before anything else is done to the package.B\xb7\x01\n" +
+	"\x1bREASON_PACKAGE_DATA_MISSING\x10\xfd\x01\x1ae\x8a\x80\x19a\b\t\x1a]Bring the data back to the server's state folder before anything else is done to the package.\x12\x89\x01\n" +
+	"\x18REASON_REQUEST_ID_REUSED\x10\xbe\x01\x1aj\x8a\x80\x19f\b\x06\x1abMake a request id of its own for each request, and use it again only to repeat that one unchanged.\x12e\n" +
+	"\x17REASON_REQUEST_REPEATED\x10\xbf\x01\x1aG\x8a\x80\x19C\b\x06\x1a?Delete what the id names, and ask anew with another request id.\x12B\n" +
+	"\x0fREASON_TOO_MANY\x10\xc0\x01\x1a,\x8a\x80\x19(\b\t\x1a$Delete some that are no longer used.B\xb7\x01\n" +
 	"\x12com.hearth.meta.v1B\n" +
 	"FaultProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/meta/v1;metav1\xa2\x02\x03HMX\xaa\x02\x0eHearth.Meta.V1\xca\x02\x0eHearth\\Meta\\V1\xe2\x02\x1aHearth\\Meta\\V1\\GPBMetadata\xea\x02\x10Hearth::Meta::V1b\x06proto3"
 

@@ -252,7 +252,9 @@ type OperationSpec struct {
 	// Name of the step somebody gave up; empty when nobody did.
 	GiveUpStep string `protobuf:"bytes,7,opt,name=give_up_step,json=giveUpStep,proto3" json:"give_up_step,omitempty"`
 	// Id of the operation that ended without success and of which this is another attempt; empty for a first one.
-	RetryOf       string `protobuf:"bytes,8,opt,name=retry_of,json=retryOf,proto3" json:"retry_of,omitempty"`
+	RetryOf string `protobuf:"bytes,8,opt,name=retry_of,json=retryOf,proto3" json:"retry_of,omitempty"`
+	// SHA-256 of the request, which tells its repetition from another one with the same id.
+	RequestDigest []byte `protobuf:"bytes,9,opt,name=request_digest,json=requestDigest,proto3" json:"request_digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -341,6 +343,13 @@ func (x *OperationSpec) GetRetryOf() string {
 		return x.RetryOf
 	}
 	return ""
+}
+
+func (x *OperationSpec) GetRequestDigest() []byte {
+	if x != nil {
+		return x.RequestDigest
+	}
+	return nil
 }
 
 // OperationStatus is how far it is.
@@ -1052,8 +1061,9 @@ type RetryOperationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Id of the new operation where one is begun: a lower-case ULID, or empty for one of the server's. Asking again with
-	// the same one begins nothing twice.
+	// Id of the new operation where one is begun: a lower-case ULID, or empty for one of the server's. The same request with
+	// it begins nothing twice, and answers that operation as long as both are kept. Another request with it is
+	// REASON_REQUEST_ID_REUSED. It is not remembered where the operation was stuck and nothing had to be begun.
 	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1258,7 +1268,7 @@ const file_hearth_operations_v1_operations_proto_rawDesc = "" +
 	"\tOperation\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x127\n" +
 	"\x04spec\x18\x02 \x01(\v2#.hearth.operations.v1.OperationSpecR\x04spec\x12=\n" +
-	"\x06status\x18\x03 \x01(\v2%.hearth.operations.v1.OperationStatusR\x06status:+\xea\xf9\x18'\b\x01\x12\toperation\x18\x01 \x01*\toperation2\toperation\"\xf4\x02\n" +
+	"\x06status\x18\x03 \x01(\v2%.hearth.operations.v1.OperationStatusR\x06status:+\xea\xf9\x18'\b\x01\x12\toperation\x18\x01 \x01*\toperation2\toperation\"\x9b\x03\n" +
 	"\rOperationSpec\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\x12S\n" +
@@ -1270,7 +1280,8 @@ const file_hearth_operations_v1_operations_proto_rawDesc = "" +
 	"\aretries\x18\x06 \x01(\rR\aretries\x12 \n" +
 	"\fgive_up_step\x18\a \x01(\tR\n" +
 	"giveUpStep\x12\x19\n" +
-	"\bretry_of\x18\b \x01(\tR\aretryOf\x1a=\n" +
+	"\bretry_of\x18\b \x01(\tR\aretryOf\x12%\n" +
+	"\x0erequest_digest\x18\t \x01(\fR\rrequestDigest\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xec\x04\n" +

@@ -373,7 +373,8 @@ type InstallPackageRequest struct {
 	Ticket string `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
 	// Whether to start the service when it is installed.
 	Start bool `protobuf:"varint,2,opt,name=start,proto3" json:"start,omitempty"`
-	// A ULID made by the caller: a second request with it answers with the first one's operation.
+	// A lower-case ULID of the caller's making, so that the request can be repeated: as long as the operation is kept, the
+	// same request with it answers that operation and begins nothing. Another request with it is REASON_REQUEST_ID_REUSED.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Update the package, or give it the data that were kept, although somebody else has signed the file.
 	AcceptSigner bool `protobuf:"varint,4,opt,name=accept_signer,json=acceptSigner,proto3" json:"accept_signer,omitempty"`
@@ -503,7 +504,10 @@ type UninstallPackageRequest struct {
 	// Go on when the package's own clean-up fails.
 	Force bool `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
 	// Keep the data.
-	KeepData      bool `protobuf:"varint,3,opt,name=keep_data,json=keepData,proto3" json:"keep_data,omitempty"`
+	KeepData bool `protobuf:"varint,3,opt,name=keep_data,json=keepData,proto3" json:"keep_data,omitempty"`
+	// A lower-case ULID of the caller's making, so that the request can be repeated: as long as the operation is kept, the
+	// same request with it answers that operation and begins nothing. Another request with it is REASON_REQUEST_ID_REUSED.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -557,6 +561,13 @@ func (x *UninstallPackageRequest) GetKeepData() bool {
 		return x.KeepData
 	}
 	return false
+}
+
+func (x *UninstallPackageRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // UninstallPackageResponse holds the operation.
@@ -810,7 +821,10 @@ func (x *ListPackageDataResponse) GetNextPageToken() string {
 type DeletePackageDataRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id.
-	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// A lower-case ULID of the caller's making, so that the request can be repeated: as long as the operation is kept, the
+	// same request with it answers that operation and begins nothing. Another request with it is REASON_REQUEST_ID_REUSED.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -848,6 +862,13 @@ func (*DeletePackageDataRequest) Descriptor() ([]byte, []int) {
 func (x *DeletePackageDataRequest) GetId() string {
 	if x != nil {
 		return x.Id
+	}
+	return ""
+}
+
+func (x *DeletePackageDataRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -903,7 +924,8 @@ type RollbackPackageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// A ULID made by the caller: a second request with it answers with the first one's operation.
+	// A lower-case ULID of the caller's making, so that the request can be repeated: as long as the operation is kept, the
+	// same request with it answers that operation and begins nothing. Another request with it is REASON_REQUEST_ID_REUSED.
 	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1097,7 +1119,10 @@ type DeleteSnapshotRequest struct {
 	// The id of the package.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The snapshot's own id, without the package's.
-	Snapshot      string `protobuf:"bytes,2,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	Snapshot string `protobuf:"bytes,2,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	// A lower-case ULID of the caller's making, so that the request can be repeated: as long as the operation is kept, the
+	// same request with it answers that operation and begins nothing. Another request with it is REASON_REQUEST_ID_REUSED.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1142,6 +1167,13 @@ func (x *DeleteSnapshotRequest) GetId() string {
 func (x *DeleteSnapshotRequest) GetSnapshot() string {
 	if x != nil {
 		return x.Snapshot
+	}
+	return ""
+}
+
+func (x *DeleteSnapshotRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -1504,11 +1536,13 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"time_limit\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
 	"\"\x04\b\x80\xf5$2\x02\b\x01R\ttimeLimit\"W\n" +
 	"\x16InstallPackageResponse\x12=\n" +
-	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"k\n" +
+	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"\x93\x01\n" +
 	"\x17UninstallPackageRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\x12\x1b\n" +
-	"\tkeep_data\x18\x03 \x01(\bR\bkeepData\"Y\n" +
+	"\tkeep_data\x18\x03 \x01(\bR\bkeepData\x12&\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18\x1aR\trequestId\"Y\n" +
 	"\x18UninstallPackageResponse\x12=\n" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"\xb1\x01\n" +
 	"\vPackageData\x12\x0e\n" +
@@ -1524,9 +1558,11 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tpageToken\"v\n" +
 	"\x17ListPackageDataResponse\x123\n" +
 	"\x04data\x18\x01 \x03(\v2\x1f.hearth.packages.v1.PackageDataR\x04data\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"9\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"a\n" +
 	"\x18DeletePackageDataRequest\x12\x1d\n" +
-	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"Z\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\x12&\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18\x1aR\trequestId\"Z\n" +
 	"\x19DeletePackageDataResponse\x12=\n" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"_\n" +
 	"\x16RollbackPackageRequest\x12\x1d\n" +
@@ -1538,10 +1574,12 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\x14ListSnapshotsRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"S\n" +
 	"\x15ListSnapshotsResponse\x12:\n" +
-	"\tsnapshots\x18\x01 \x03(\v2\x1c.hearth.packages.v1.SnapshotR\tsnapshots\"]\n" +
+	"\tsnapshots\x18\x01 \x03(\v2\x1c.hearth.packages.v1.SnapshotR\tsnapshots\"\x85\x01\n" +
 	"\x15DeleteSnapshotRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\x12%\n" +
-	"\bsnapshot\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bsnapshot\"W\n" +
+	"\bsnapshot\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bsnapshot\x12&\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x1aR\trequestId\"W\n" +
 	"\x16DeleteSnapshotResponse\x12=\n" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"4\n" +
 	"\x13StartPackageRequest\x12\x1d\n" +

@@ -194,7 +194,8 @@ func (x *GetRootKeyResponse) GetCopies() []*RootKeyCopy {
 // RotateRootKeyRequest asks for a new root key.
 type RotateRootKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A lower-case ULID of the caller's making, so that the call can be repeated; optional.
+	// A lower-case ULID of the caller's making, so that the request can be repeated: as long as the operation is kept, the
+	// same request with it answers that operation and begins nothing. Another request with it is REASON_REQUEST_ID_REUSED.
 	RequestId     string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

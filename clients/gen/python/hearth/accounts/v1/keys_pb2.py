@@ -27,7 +27,7 @@ from hearth.meta.v1 import meta_pb2 as hearth_dot_meta_dot_v1_dot_meta__pb2
 from hearth.options.v1 import options_pb2 as hearth_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dhearth/accounts/v1/keys.proto\x12\x12hearth.accounts.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\x8d\x01\n\tKeyRecord\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12\x35\n\x04spec\x18\x02 \x01(\x0b\x32!.hearth.accounts.v1.KeyRecordSpecR\x04spec:\x1f\xea\xf9\x18\x1b\x08\x30\x12\x03key\x18\x01*\x07\x61\x63\x63ount2\x07\x61\x63\x63ount\"\\\n\rKeyRecordSpec\x12\x18\n\x07\x61\x63\x63ount\x18\x01 \x01(\tR\x07\x61\x63\x63ount\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n\npublic_key\x18\x03 \x01(\x0cR\tpublicKey\"\xa2\x01\n\x0eSignatureLease\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12:\n\x04spec\x18\x02 \x01(\x0b\x32&.hearth.accounts.v1.SignatureLeaseSpecR\x04spec:*\xea\xf9\x18&\x08\x31\x12\x0esignaturelease\x18\x01*\x07\x61\x63\x63ount2\x07\x61\x63\x63ount\"O\n\x12SignatureLeaseSpec\x12\x39\n\nuntil_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tuntilTime\"\x9f\x01\n\x03Key\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07\x61\x63\x63ount\x18\x02 \x01(\tR\x07\x61\x63\x63ount\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x1d\n\npublic_key\x18\x04 \x01(\x0cR\tpublicKey\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\"h\n\rAddKeyRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xb0\x86\x19\x01R\x04name\x12\x1d\n\npublic_key\x18\x02 \x01(\x0cR\tpublicKey\x12\x1e\n\x07\x61\x63\x63ount\x18\x03 \x01(\tB\x04\xb0\x86\x19\x01R\x07\x61\x63\x63ount\";\n\x0e\x41\x64\x64KeyResponse\x12)\n\x03key\x18\x01 \x01(\x0b\x32\x17.hearth.accounts.v1.KeyR\x03key\"\x11\n\x0fListKeysRequest\"?\n\x10ListKeysResponse\x12+\n\x04keys\x18\x01 \x03(\x0b\x32\x17.hearth.accounts.v1.KeyR\x04keys\"\"\n\x10\x44\x65leteKeyRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"\x13\n\x11\x44\x65leteKeyResponse2\xad\x02\n\nKeyService\x12[\n\x06\x41\x64\x64Key\x12!.hearth.accounts.v1.AddKeyRequest\x1a\".hearth.accounts.v1.AddKeyResponse\"\n\xca\xf3\x18\x02\x10\x01\xe0\xf3\x18\x01\x12`\n\x08ListKeys\x12#.hearth.accounts.v1.ListKeysRequest\x1a$.hearth.accounts.v1.ListKeysResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12`\n\tDeleteKey\x12$.hearth.accounts.v1.DeleteKeyRequest\x1a%.hearth.accounts.v1.DeleteKeyResponse\"\x06\xca\xf3\x18\x02\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dhearth/accounts/v1/keys.proto\x12\x12hearth.accounts.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\x8d\x01\n\tKeyRecord\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12\x35\n\x04spec\x18\x02 \x01(\x0b\x32!.hearth.accounts.v1.KeyRecordSpecR\x04spec:\x1f\xea\xf9\x18\x1b\x08\x30\x12\x03key\x18\x01*\x07\x61\x63\x63ount2\x07\x61\x63\x63ount\"{\n\rKeyRecordSpec\x12\x18\n\x07\x61\x63\x63ount\x18\x01 \x01(\tR\x07\x61\x63\x63ount\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n\npublic_key\x18\x03 \x01(\x0cR\tpublicKey\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId\"\xa2\x01\n\x0eSignatureLease\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12:\n\x04spec\x18\x02 \x01(\x0b\x32&.hearth.accounts.v1.SignatureLeaseSpecR\x04spec:*\xea\xf9\x18&\x08\x31\x12\x0esignaturelease\x18\x01*\x07\x61\x63\x63ount2\x07\x61\x63\x63ount\"O\n\x12SignatureLeaseSpec\x12\x39\n\nuntil_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tuntilTime\"\x9f\x01\n\x03Key\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07\x61\x63\x63ount\x18\x02 \x01(\tR\x07\x61\x63\x63ount\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x1d\n\npublic_key\x18\x04 \x01(\x0cR\tpublicKey\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\"\x87\x01\n\rAddKeyRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xb0\x86\x19\x01R\x04name\x12\x1d\n\npublic_key\x18\x02 \x01(\x0cR\tpublicKey\x12\x1e\n\x07\x61\x63\x63ount\x18\x03 \x01(\tB\x04\xb0\x86\x19\x01R\x07\x61\x63\x63ount\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId\";\n\x0e\x41\x64\x64KeyResponse\x12)\n\x03key\x18\x01 \x01(\x0b\x32\x17.hearth.accounts.v1.KeyR\x03key\"\x11\n\x0fListKeysRequest\"?\n\x10ListKeysResponse\x12+\n\x04keys\x18\x01 \x03(\x0b\x32\x17.hearth.accounts.v1.KeyR\x04keys\"\"\n\x10\x44\x65leteKeyRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"\x13\n\x11\x44\x65leteKeyResponse2\xad\x02\n\nKeyService\x12[\n\x06\x41\x64\x64Key\x12!.hearth.accounts.v1.AddKeyRequest\x1a\".hearth.accounts.v1.AddKeyResponse\"\n\xca\xf3\x18\x02\x10\x01\xe0\xf3\x18\x01\x12`\n\x08ListKeys\x12#.hearth.accounts.v1.ListKeysRequest\x1a$.hearth.accounts.v1.ListKeysResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12`\n\tDeleteKey\x12$.hearth.accounts.v1.DeleteKeyRequest\x1a%.hearth.accounts.v1.DeleteKeyResponse\"\x06\xca\xf3\x18\x02\x10\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,25 +51,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_KEYRECORD']._serialized_start=147
   _globals['_KEYRECORD']._serialized_end=288
   _globals['_KEYRECORDSPEC']._serialized_start=290
-  _globals['_KEYRECORDSPEC']._serialized_end=382
-  _globals['_SIGNATURELEASE']._serialized_start=385
-  _globals['_SIGNATURELEASE']._serialized_end=547
-  _globals['_SIGNATURELEASESPEC']._serialized_start=549
-  _globals['_SIGNATURELEASESPEC']._serialized_end=628
-  _globals['_KEY']._serialized_start=631
-  _globals['_KEY']._serialized_end=790
-  _globals['_ADDKEYREQUEST']._serialized_start=792
-  _globals['_ADDKEYREQUEST']._serialized_end=896
-  _globals['_ADDKEYRESPONSE']._serialized_start=898
-  _globals['_ADDKEYRESPONSE']._serialized_end=957
-  _globals['_LISTKEYSREQUEST']._serialized_start=959
-  _globals['_LISTKEYSREQUEST']._serialized_end=976
-  _globals['_LISTKEYSRESPONSE']._serialized_start=978
-  _globals['_LISTKEYSRESPONSE']._serialized_end=1041
-  _globals['_DELETEKEYREQUEST']._serialized_start=1043
-  _globals['_DELETEKEYREQUEST']._serialized_end=1077
-  _globals['_DELETEKEYRESPONSE']._serialized_start=1079
-  _globals['_DELETEKEYRESPONSE']._serialized_end=1098
-  _globals['_KEYSERVICE']._serialized_start=1101
-  _globals['_KEYSERVICE']._serialized_end=1402
+  _globals['_KEYRECORDSPEC']._serialized_end=413
+  _globals['_SIGNATURELEASE']._serialized_start=416
+  _globals['_SIGNATURELEASE']._serialized_end=578
+  _globals['_SIGNATURELEASESPEC']._serialized_start=580
+  _globals['_SIGNATURELEASESPEC']._serialized_end=659
+  _globals['_KEY']._serialized_start=662
+  _globals['_KEY']._serialized_end=821
+  _globals['_ADDKEYREQUEST']._serialized_start=824
+  _globals['_ADDKEYREQUEST']._serialized_end=959
+  _globals['_ADDKEYRESPONSE']._serialized_start=961
+  _globals['_ADDKEYRESPONSE']._serialized_end=1020
+  _globals['_LISTKEYSREQUEST']._serialized_start=1022
+  _globals['_LISTKEYSREQUEST']._serialized_end=1039
+  _globals['_LISTKEYSRESPONSE']._serialized_start=1041
+  _globals['_LISTKEYSRESPONSE']._serialized_end=1104
+  _globals['_DELETEKEYREQUEST']._serialized_start=1106
+  _globals['_DELETEKEYREQUEST']._serialized_end=1140
+  _globals['_DELETEKEYRESPONSE']._serialized_start=1142
+  _globals['_DELETEKEYRESPONSE']._serialized_end=1161
+  _globals['_KEYSERVICE']._serialized_start=1164
+  _globals['_KEYSERVICE']._serialized_end=1465
 # @@protoc_insertion_point(module_scope)

@@ -20,14 +20,16 @@ class KeyRecord(_message.Message):
     def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., spec: _Optional[_Union[KeyRecordSpec, _Mapping]] = ...) -> None: ...
 
 class KeyRecordSpec(_message.Message):
-    __slots__ = ("account", "name", "public_key")
+    __slots__ = ("account", "name", "public_key", "request_id")
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     account: str
     name: str
     public_key: bytes
-    def __init__(self, account: _Optional[str] = ..., name: _Optional[str] = ..., public_key: _Optional[bytes] = ...) -> None: ...
+    request_id: str
+    def __init__(self, account: _Optional[str] = ..., name: _Optional[str] = ..., public_key: _Optional[bytes] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class SignatureLease(_message.Message):
     __slots__ = ("meta", "spec")
@@ -58,14 +60,16 @@ class Key(_message.Message):
     def __init__(self, id: _Optional[str] = ..., account: _Optional[str] = ..., name: _Optional[str] = ..., public_key: _Optional[bytes] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class AddKeyRequest(_message.Message):
-    __slots__ = ("name", "public_key", "account")
+    __slots__ = ("name", "public_key", "account", "request_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
     public_key: bytes
     account: str
-    def __init__(self, name: _Optional[str] = ..., public_key: _Optional[bytes] = ..., account: _Optional[str] = ...) -> None: ...
+    request_id: str
+    def __init__(self, name: _Optional[str] = ..., public_key: _Optional[bytes] = ..., account: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class AddKeyResponse(_message.Message):
     __slots__ = ("key",)

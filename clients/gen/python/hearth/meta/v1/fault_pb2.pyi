@@ -111,6 +111,9 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_SNAPSHOT_NOT_FOUND: _ClassVar[Reason]
     REASON_PACKAGE_NO_PREVIOUS: _ClassVar[Reason]
     REASON_PACKAGE_DATA_MISSING: _ClassVar[Reason]
+    REASON_REQUEST_ID_REUSED: _ClassVar[Reason]
+    REASON_REQUEST_REPEATED: _ClassVar[Reason]
+    REASON_TOO_MANY: _ClassVar[Reason]
 REASON_UNSPECIFIED: Reason
 REASON_INTERNAL: Reason
 REASON_UNAUTHENTICATED: Reason
@@ -209,6 +212,9 @@ REASON_SNAPSHOT_BUSY: Reason
 REASON_SNAPSHOT_NOT_FOUND: Reason
 REASON_PACKAGE_NO_PREVIOUS: Reason
 REASON_PACKAGE_DATA_MISSING: Reason
+REASON_REQUEST_ID_REUSED: Reason
+REASON_REQUEST_REPEATED: Reason
+REASON_TOO_MANY: Reason
 
 class Fault(_message.Message):
     __slots__ = ("reason", "message", "metadata", "violations", "retry_after")

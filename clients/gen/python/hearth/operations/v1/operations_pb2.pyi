@@ -24,7 +24,7 @@ class Operation(_message.Message):
     def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., spec: _Optional[_Union[OperationSpec, _Mapping]] = ..., status: _Optional[_Union[OperationStatus, _Mapping]] = ...) -> None: ...
 
 class OperationSpec(_message.Message):
-    __slots__ = ("kind", "target", "parameters", "cancel_requested", "requested_by", "retries", "give_up_step", "retry_of")
+    __slots__ = ("kind", "target", "parameters", "cancel_requested", "requested_by", "retries", "give_up_step", "retry_of", "request_digest")
     class ParametersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +40,7 @@ class OperationSpec(_message.Message):
     RETRIES_FIELD_NUMBER: _ClassVar[int]
     GIVE_UP_STEP_FIELD_NUMBER: _ClassVar[int]
     RETRY_OF_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
     kind: str
     target: str
     parameters: _containers.ScalarMap[str, str]
@@ -48,7 +49,8 @@ class OperationSpec(_message.Message):
     retries: int
     give_up_step: str
     retry_of: str
-    def __init__(self, kind: _Optional[str] = ..., target: _Optional[str] = ..., parameters: _Optional[_Mapping[str, str]] = ..., cancel_requested: bool = ..., requested_by: _Optional[str] = ..., retries: _Optional[int] = ..., give_up_step: _Optional[str] = ..., retry_of: _Optional[str] = ...) -> None: ...
+    request_digest: bytes
+    def __init__(self, kind: _Optional[str] = ..., target: _Optional[str] = ..., parameters: _Optional[_Mapping[str, str]] = ..., cancel_requested: bool = ..., requested_by: _Optional[str] = ..., retries: _Optional[int] = ..., give_up_step: _Optional[str] = ..., retry_of: _Optional[str] = ..., request_digest: _Optional[bytes] = ...) -> None: ...
 
 class OperationStatus(_message.Message):
     __slots__ = ("state", "steps", "current", "fault", "end_time", "memo", "stuck", "left_behind")

@@ -84,14 +84,16 @@ class InstallPackageResponse(_message.Message):
     def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ...) -> None: ...
 
 class UninstallPackageRequest(_message.Message):
-    __slots__ = ("id", "force", "keep_data")
+    __slots__ = ("id", "force", "keep_data", "request_id")
     ID_FIELD_NUMBER: _ClassVar[int]
     FORCE_FIELD_NUMBER: _ClassVar[int]
     KEEP_DATA_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     id: str
     force: bool
     keep_data: bool
-    def __init__(self, id: _Optional[str] = ..., force: bool = ..., keep_data: bool = ...) -> None: ...
+    request_id: str
+    def __init__(self, id: _Optional[str] = ..., force: bool = ..., keep_data: bool = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class UninstallPackageResponse(_message.Message):
     __slots__ = ("operation",)
@@ -132,10 +134,12 @@ class ListPackageDataResponse(_message.Message):
     def __init__(self, data: _Optional[_Iterable[_Union[PackageData, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class DeletePackageDataRequest(_message.Message):
-    __slots__ = ("id",)
+    __slots__ = ("id", "request_id")
     ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     id: str
-    def __init__(self, id: _Optional[str] = ...) -> None: ...
+    request_id: str
+    def __init__(self, id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class DeletePackageDataResponse(_message.Message):
     __slots__ = ("operation",)
@@ -170,12 +174,14 @@ class ListSnapshotsResponse(_message.Message):
     def __init__(self, snapshots: _Optional[_Iterable[_Union[_resources_pb2.Snapshot, _Mapping]]] = ...) -> None: ...
 
 class DeleteSnapshotRequest(_message.Message):
-    __slots__ = ("id", "snapshot")
+    __slots__ = ("id", "snapshot", "request_id")
     ID_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     id: str
     snapshot: str
-    def __init__(self, id: _Optional[str] = ..., snapshot: _Optional[str] = ...) -> None: ...
+    request_id: str
+    def __init__(self, id: _Optional[str] = ..., snapshot: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class DeleteSnapshotResponse(_message.Message):
     __slots__ = ("operation",)

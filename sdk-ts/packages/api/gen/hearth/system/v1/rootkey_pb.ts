@@ -109,7 +109,8 @@ export const GetRootKeyResponseSchema: GenMessage<GetRootKeyResponse> = /*@__PUR
  */
 export type RotateRootKeyRequest = Message<"hearth.system.v1.RotateRootKeyRequest"> & {
   /**
-   * A lower-case ULID of the caller's making, so that the call can be repeated; optional.
+   * A lower-case ULID of the caller's making, so that the request can be repeated: as long as the operation is kept, the
+   * same request with it answers that operation and begins nothing. Another request with it is REASON_REQUEST_ID_REUSED.
    *
    * @generated from field: string request_id = 1;
    */
