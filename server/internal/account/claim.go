@@ -53,23 +53,27 @@ func (s *Service) Claim(ctx context.Context, now time.Time, by Actor, req *accou
 	if err != nil {
 		return nil, "", err
 	}
+	var kept error
 	err = s.withCopy(ctx, now, optionsv1.Role_ROLE_OWNER, req.GetAccount(), req.GetPassword(), func(name string) error {
 		record.Spec.RootKeyCopy = name
 		// Others who claim wait meanwhile, and replace no code that somebody was shown.
 		if claimed, err := s.Claimed(); err != nil || claimed {
 			return cmp.Or(err, errClaimed())
 		}
-		if recovery, err = s.custody.NewRecoveryCode(now); err != nil {
-			return err
-		}
-		_, err := s.store.Update(ctx, now, func(tx *store.Tx) error {
-			owner, err = insert(tx, req.GetAccount(), req.GetTitle(), optionsv1.Role_ROLE_OWNER, record)
+		recovery, kept, err = s.custody.NewRecoveryCode(now, func() error {
+			_, err := s.store.Update(ctx, now, func(tx *store.Tx) error {
+				owner, err = insert(tx, req.GetAccount(), req.GetTitle(), optionsv1.Role_ROLE_OWNER, record)
+				return err
+			})
 			return err
 		})
 		return err
 	})
 	if err != nil {
 		return nil, "", err
+	}
+	if kept != nil { // there is an owner, who can make a code once the disk lets him
+		return nil, "", fault.New(metav1.Reason_REASON_INTERNAL, "the server is claimed, but its recovery code could not be kept; log in and make another: %w", kept)
 	}
 	return owner, recovery, nil
 }

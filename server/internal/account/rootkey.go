@@ -20,8 +20,9 @@ type Custody interface {
 	PasswordCopies() ([]string, error)
 	// WithdrawCopy removes a copy. One that is not there is no error.
 	WithdrawCopy(name string) error
-	// NewRecoveryCode makes a code that alone opens another copy from now on.
-	NewRecoveryCode(now time.Time) (string, error)
+	// NewRecoveryCode makes a code that alone opens another copy once commit has succeeded; until then, and where anything
+	// fails, the code before does. kept is what failed after commit.
+	NewRecoveryCode(now time.Time, commit func() error) (code string, kept, err error)
 }
 
 // The password of an owner opens a copy of the root key. Copies are files and the password is a row, so the row names its

@@ -320,3 +320,60 @@ func TestAServerIsClaimedOnceAndByOneRecoveryCode(t *testing.T) {
 	}
 	v.expect("after the claim", map[string]bool{codes[0]: true, password: true})
 }
+
+// A claim that fails after the code was made, or whose server stops there, leaves the code that people have the one that
+// opens: the state of the server was lost, say, and the folder of the root key was not.
+func TestAClaimThatFailsReplacesNoRecoveryCode(t *testing.T) {
+	t.Parallel()
+	v := newUnclaimed(t)
+	before, kept, err := v.keys.NewRecoveryCode(noon, func() error { return nil })
+	if err := errors.Join(err, kept); err != nil {
+		t.Fatal(err)
+	}
+	claim := func() (string, error) {
+		_, code, err := v.Claim(t.Context(), noon, root, &accountsv1.ClaimServerRequest{Account: "alex", Password: password})
+		return code, err
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	v.restart(stopping{Custody: v.keys, stop: stop})
+	if _, _, err := v.Claim(ctx, noon, root, &accountsv1.ClaimServerRequest{Account: "alex", Password: password}); err == nil {
+		t.Fatal("the claim succeeded")
+	}
+	v.expect("after the claim that failed", map[string]bool{before: true, password: false})
+
+	// A code that was prepared when the server stopped is forgotten by the next.
+	escrow := filepath.Join(v.dir, "escrow")
+	text, err := os.ReadFile(filepath.Join(escrow, "recovery.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(escrow, "recovery.json.next"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v.expect("where it stopped", map[string]bool{before: true})
+	v.keys = keysIn(t, v.dir)
+	v.restart(v.keys)
+	if _, err := os.Stat(filepath.Join(escrow, "recovery.json.next")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what was prepared is there still: %v", err)
+	}
+	v.expect("after the start", map[string]bool{before: true})
+
+	code, err := claim()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.expect("after the claim", map[string]bool{before: false, code: true, password: true})
+}
+
+// stopping is a custody whose caller gives up when the code is made.
+type stopping struct {
+	account.Custody
+	stop context.CancelFunc
+}
+
+func (s stopping) NewRecoveryCode(now time.Time, commit func() error) (code string, kept, err error) {
+	return s.Custody.NewRecoveryCode(now, func() error {
+		s.stop()
+		return commit()
+	})
+}

@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"strings"
+	"sync"
 	"time"
 
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
@@ -35,10 +36,12 @@ type Holder interface {
 type Service struct {
 	ring    *seal.Ring
 	holders []Holder
+
+	recovery sync.Mutex // serialises the making of recovery codes
 }
 
 // New returns the service for a ring and all holders of what is sealed with it.
-func New(ring *seal.Ring, holders ...Holder) *Service { return &Service{ring, holders} }
+func New(ring *seal.Ring, holders ...Holder) *Service { return &Service{ring: ring, holders: holders} }
 
 // Describe tells which root key there is and which copies.
 func (s *Service) Describe() (*systemv1.GetRootKeyResponse, error) {
@@ -55,13 +58,20 @@ func (s *Service) Describe() (*systemv1.GetRootKeyResponse, error) {
 	return resp, nil
 }
 
-// NewRecoveryCode makes a recovery code, which alone opens the copy of the root key from now on.
-func (s *Service) NewRecoveryCode(now time.Time) (string, error) {
-	code := seal.NewRecoveryCode()
-	if err := s.ring.Deposit(seal.RecoverySlot, code, now); err != nil {
-		return "", err
+// NewRecoveryCode makes a recovery code. Once commit has succeeded, it alone opens the copy of the root key; where commit
+// or anything before it fails, or the server stops, the code before does. kept is the error of what comes after commit.
+func (s *Service) NewRecoveryCode(now time.Time, commit func() error) (code string, kept, err error) {
+	s.recovery.Lock()
+	defer s.recovery.Unlock()
+	code = seal.NewRecoveryCode()
+	if err := s.ring.Prepare(seal.RecoverySlot, code, now); err != nil {
+		return "", nil, err
 	}
-	return code, nil
+	if err := commit(); err != nil {
+		_ = s.ring.Abandon(seal.RecoverySlot) // it opens nothing, and the next start removes it
+		return "", nil, err
+	}
+	return code, s.ring.Commit(seal.RecoverySlot), nil
 }
 
 // passwordPrefix begins the names of copies that passwords open. The account follows, and what tells copies apart that

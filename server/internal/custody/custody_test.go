@@ -2,6 +2,7 @@ package custody_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -97,8 +98,8 @@ func TestCopiesAreMadeReplacedAndForgotten(t *testing.T) {
 	if got := names(); got != "" {
 		t.Errorf("at first: %s", got)
 	}
-	code, err := s.NewRecoveryCode(now)
-	if err != nil {
+	code, kept, err := s.NewRecoveryCode(now, func() error { return nil })
+	if err := errors.Join(err, kept); err != nil {
 		t.Fatal(err)
 	}
 	first, err := s.CopyFor("a.b_c-d", "secret", now.Add(time.Second))

@@ -58,6 +58,15 @@ type Slot struct {
 
 // Deposit makes a copy of the root key that secret opens, in place of the one of that name, if any.
 func (r *Ring) Deposit(name, secret string, now time.Time) error {
+	if err := r.Prepare(name, secret, now); err != nil {
+		return err
+	}
+	return r.Commit(name)
+}
+
+// Prepare makes a copy of the root key that takes the place of the one of that name by Commit and not before. It opens
+// nothing until then, and a start forgets it. Preparing again replaces what was prepared.
+func (r *Ring) Prepare(name, secret string, now time.Time) error {
 	if !slotName.MatchString(name) || len(name) > 100 {
 		return fmt.Errorf("cannot name a copy of the root key %q", name)
 	}
@@ -81,7 +90,27 @@ func (r *Ring) Deposit(name, secret string, now time.Time) error {
 		return fmt.Errorf("cannot copy the root key: %w", err)
 	}
 	s.Private = lock.head(private[:], boundTo("escrow", name))
-	return r.writeSlot(name, s, *r.keys.Load())
+	return writeSlot(r.preparedPath(name), s, *r.keys.Load())
+}
+
+// Commit puts what was prepared in its place, in one step: a crash leaves the one copy or the other.
+func (r *Ring) Commit(name string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := os.Rename(r.preparedPath(name), r.slotPath(name)); err != nil {
+		return fmt.Errorf("cannot replace a copy of the root key: %w", err)
+	}
+	return atomicfile.SyncDir(filepath.Join(r.dir, escrowDir))
+}
+
+// Abandon forgets what was prepared; nothing is no error.
+func (r *Ring) Abandon(name string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := os.Remove(r.preparedPath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot forget a copy of the root key: %w", err)
+	}
+	return nil
 }
 
 // Withdraw removes the copy of this name; one that is not there is no error.
@@ -105,7 +134,7 @@ func (r *Ring) Slots() ([]Slot, error) {
 	}
 	out := make([]Slot, 0, len(names))
 	for _, name := range names {
-		s, err := r.readSlot(name)
+		s, err := readSlot(r.slotPath(name))
 		if err != nil {
 			return nil, err
 		}
@@ -160,7 +189,7 @@ func Recover(dir, secret string) (string, error) {
 		return "", fmt.Errorf("cannot recover the root key: there are no copies in %s", filepath.Join(dir, escrowDir))
 	}
 	for _, name := range names {
-		s, err := r.readSlot(name)
+		s, err := readSlot(r.slotPath(name))
 		if err != nil {
 			return "", err
 		}
@@ -207,18 +236,25 @@ func (s *slotFile) lock(secret string) (*key, error) {
 	return newKey(argon2.IDKey([]byte(secret), s.Salt, s.Passes, s.Memory, 1, keySize))
 }
 
-// deposit gives these keys to every slot. The caller holds mu.
+// deposit gives these keys to every slot, and to what is prepared. The caller holds mu.
 func (r *Ring) deposit(keys []*key) error {
 	names, err := r.slots()
 	if err != nil {
 		return err
 	}
+	paths, err := r.prepared()
+	if err != nil {
+		return err
+	}
 	for _, name := range names {
-		s, err := r.readSlot(name)
+		paths = append(paths, r.slotPath(name))
+	}
+	for _, path := range paths {
+		s, err := readSlot(path)
 		if err != nil {
 			return err
 		}
-		if err := r.writeSlot(name, s, keys); err != nil {
+		if err := writeSlot(path, s, keys); err != nil {
 			return err
 		}
 	}
@@ -226,6 +262,29 @@ func (r *Ring) deposit(keys []*key) error {
 }
 
 func (r *Ring) slotPath(name string) string { return filepath.Join(r.dir, escrowDir, name+".json") }
+
+// preparedPath is where the copy waits that is to take the place of another. No slot has such a name.
+func (r *Ring) preparedPath(name string) string { return r.slotPath(name) + preparedSuffix }
+
+const preparedSuffix = ".next"
+
+// prepared answers the paths of the copies that wait.
+func (r *Ring) prepared() ([]string, error) {
+	paths, err := filepath.Glob(filepath.Join(r.dir, escrowDir, "*.json"+preparedSuffix))
+	if err != nil {
+		return nil, fmt.Errorf("cannot list the copies of the root key: %w", err)
+	}
+	return paths, nil
+}
+
+// forgetPrepared removes what a server that stopped had prepared.
+func (r *Ring) forgetPrepared() error {
+	paths, err := r.prepared()
+	for _, path := range paths {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
+}
 
 // slots answers the names of the slots in order.
 func (r *Ring) slots() ([]string, error) {
@@ -245,8 +304,8 @@ func (r *Ring) slots() ([]string, error) {
 	return names, nil
 }
 
-func (r *Ring) readSlot(name string) (slotFile, error) {
-	f, err := os.Open(r.slotPath(name))
+func readSlot(path string) (slotFile, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return slotFile{}, fmt.Errorf("cannot read a copy of the root key: %w", err)
 	}
@@ -257,7 +316,7 @@ func (r *Ring) readSlot(name string) (slotFile, error) {
 	}
 	s, err := parseSlot(raw)
 	if err != nil {
-		return slotFile{}, fmt.Errorf("cannot use the copy %q of the root key: %w", name, err)
+		return slotFile{}, fmt.Errorf("cannot use %s, a copy of the root key: %w", path, err)
 	}
 	return s, nil
 }
@@ -270,7 +329,7 @@ func parseSlot(raw []byte) (slotFile, error) {
 	return s, nil
 }
 
-func (r *Ring) writeSlot(name string, s slotFile, keys []*key) error {
+func writeSlot(path string, s slotFile, keys []*key) error {
 	sealed, err := box.SealAnonymous(nil, formatKeys(keys), (*[keySize]byte)(s.Public), rand.Reader)
 	if err != nil {
 		return fmt.Errorf("cannot copy the root key: %w", err)
@@ -280,5 +339,5 @@ func (r *Ring) writeSlot(name string, s slotFile, keys []*key) error {
 	if err != nil {
 		return fmt.Errorf("cannot copy the root key: %w", err)
 	}
-	return atomicfile.Write(r.slotPath(name), append(raw, '\n'), 0o600)
+	return atomicfile.Write(path, append(raw, '\n'), 0o600)
 }

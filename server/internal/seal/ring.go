@@ -93,6 +93,9 @@ func Load(dir string) (*Ring, error) {
 	if err := r.checkID(keys); err != nil {
 		return nil, err
 	}
+	if err := r.forgetPrepared(); err != nil {
+		return nil, fmt.Errorf("cannot use the root key: %w", err)
+	}
 	return r, r.writeID(keys) // after a crash the id may be missing or old
 }
 

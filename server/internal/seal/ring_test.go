@@ -2,6 +2,7 @@ package seal_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -162,6 +163,51 @@ func TestAReplacedCodeNoLongerOpens(t *testing.T) {
 	}
 	if _, err := seal.Recover(dir, second); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestWhatIsPreparedOpensNothingBeforeItsCommitAndFollowsAChange(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ring := load(t, dir)
+	first, second := seal.NewRecoveryCode(), seal.NewRecoveryCode()
+	if err := ring.Deposit(seal.RecoverySlot, first, noon); err != nil {
+		t.Fatal(err)
+	}
+	if err := ring.Prepare(seal.RecoverySlot, second, noon); err != nil {
+		t.Fatal(err)
+	}
+	if slots, err := ring.Slots(); err != nil || len(slots) != 1 {
+		t.Errorf("Slots = %v, %v", slots, err)
+	}
+	for _, step := range []func(context.Context) error{ring.Begin, ring.Finish} {
+		if err := step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opens := func(code string) bool {
+		t.Helper()
+		copied := t.TempDir()
+		if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+		lose(t, copied)
+		if _, err := seal.Recover(copied, code); err != nil {
+			return false
+		}
+		return load(t, copied).ID() == ring.ID()
+	}
+	if !opens(first) || opens(second) {
+		t.Errorf("before the commit: the first opens: %t, the second: %t", opens(first), opens(second))
+	}
+	if err := ring.Commit(seal.RecoverySlot); err != nil {
+		t.Fatal(err)
+	}
+	if opens(first) || !opens(second) {
+		t.Errorf("after the commit: the first opens: %t, the second: %t", opens(first), opens(second))
+	}
+	if err := ring.Commit(seal.RecoverySlot); err == nil {
+		t.Error("nothing was prepared, and committed")
 	}
 }
 

@@ -3,6 +3,7 @@ package rootkeyrpc
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
@@ -45,8 +46,8 @@ func (s *Server) RotateRootKey(ctx context.Context, req *systemv1.RotateRootKeyR
 
 // CreateRecoveryCode implements RootKeyServiceServer.
 func (s *Server) CreateRecoveryCode(context.Context, *systemv1.CreateRecoveryCodeRequest) (*systemv1.CreateRecoveryCodeResponse, error) {
-	code, err := s.custody.NewRecoveryCode(s.clock())
-	if err != nil {
+	code, kept, err := s.custody.NewRecoveryCode(s.clock(), func() error { return nil })
+	if err := errors.Join(err, kept); err != nil {
 		return nil, err
 	}
 	return &systemv1.CreateRecoveryCodeResponse{RecoveryCode: code}, nil
