@@ -179,3 +179,43 @@ func TestMethodsThatWantAFreshProof(t *testing.T) {
 		}
 	}
 }
+
+// What cannot be read as a signature is refused on every wire, with no credential and beside one, and the connection of
+// others lives.
+func TestMalformedSignaturesAreRefusedOnEveryWire(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	other := packagesv1.NewPackageServiceClient(s.dialTLS(t, s.grpc))
+	lives := func(after string) {
+		t.Helper()
+		if _, err := other.ListPackages(bearer(t.Context(), "viewer"), &packagesv1.ListPackagesRequest{}); err != nil {
+			t.Fatalf("after %s: another caller gets %v", after, err)
+		}
+	}
+	lives("the start")
+	for _, input := range []string{"a=@", "a=(", "a=();created=@", `a=("@method";`, "a=();keyid=:", "=", ",", "\"", strings.Repeat("a=(),", 200)} {
+		for path, body := range map[string]string{
+			restStart: `{}`, connectStart: `{"id":"hello"}`, "/jsonrpc": `{"jsonrpc":"2.0","id":1,"method":"package.start","params":{"id":"hello"}}`,
+		} {
+			req := must(http.NewRequestWithContext(t.Context(), "POST", "https://"+s.web+path, strings.NewReader(body)))(t)
+			req.Header.Set("Content-Type", "application/json")
+			req.Header.Set(httpsig.InputHeader, input)
+			resp := must(s.httpTLS(t).Do(req))(t)
+			answer := string(must(io.ReadAll(resp.Body))(t))
+			resp.Body.Close()
+			if !strings.Contains(answer, "REASON_UNAUTHENTICATED") {
+				t.Errorf("%q on %s: %d %s", input, path, resp.StatusCode, answer)
+			}
+		}
+		for where, conn := range map[string]*grpc.ClientConn{"grpc": s.dialTLS(t, s.grpc), "web": s.dialTLS(t, s.web)} {
+			for _, token := range []string{"", "admin"} {
+				ctx := metadata.AppendToOutgoingContext(bearer(t.Context(), token), "signature-input", input)
+				_, err := packagesv1.NewPackageServiceClient(conn).StartPackage(ctx, &packagesv1.StartPackageRequest{Id: "hello"})
+				if !fault.Is(fault.FromStatus(err), metav1.Reason_REASON_UNAUTHENTICATED) {
+					t.Errorf("%q on %s by %q: %v", input, where, token, err)
+				}
+			}
+		}
+		lives(input)
+	}
+}
