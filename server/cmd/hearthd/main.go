@@ -51,7 +51,7 @@ func main() {
 	flag.StringVar(&cfg.GRPCAddress, "grpc", cfg.GRPCAddress, "address of native gRPC")
 	clean := flag.Bool("clean-host", false, "remove everything this server made on the machine except its state, and end")
 	flag.Usage = func() {
-		fmt.Fprintf(os.Stderr, "Usage of hearthd:\n  hearthd [flags]        run the server\n  hearthd store COMMAND  look at the state of a server that is stopped; see 'hearthd store'\n\n")
+		fmt.Fprintf(os.Stderr, "Usage of hearthd:\n  hearthd [flags]        run the server\n  hearthd store COMMAND  look at the state of a server that is stopped; see 'hearthd store'\n  hearthd key recover    write the root key's file again when it was lost\n\n")
 		flag.PrintDefaults()
 	}
 	flag.StringVar(&level, "log", level, "least level of what is logged: debug, info, warn, error; $HEARTH_LOG")

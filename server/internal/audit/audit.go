@@ -10,7 +10,8 @@
 // Invariants: a change of rows and its entry are one commit, so neither is without the other and the entry costs no sync
 // of its own; a call that writes no rows has its entry before it is answered, and where its effects are outside of the
 // store, before it is carried out; refused calls are written later and together, and a crash may lose those of the last
-// second. The number of entries is bounded, and those of refusals cannot push out the others.
+// second. The number of entries is bounded; those of refusals cannot push out the others, nor those of one caller another's
+// share.
 package audit
 
 import (
@@ -68,6 +69,7 @@ type Pending struct {
 	mu     sync.Mutex // guards the rest
 	rode   bool       // a commit of the call carried the entry, or it was written ahead
 	closed bool       // the call has ended: what it left behind carries nothing
+	omit   bool       // the call is no change of the server: it has an entry only when it fails
 	spec   *auditv1.EntrySpec
 	status *auditv1.EntryStatus
 }
@@ -100,7 +102,7 @@ func (p *Pending) Context(ctx context.Context) context.Context { return store.Wi
 func (p *Pending) ride(tx *store.Tx) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	if p.closed || p.omit {
 		return nil
 	}
 	if !p.rode {
@@ -125,6 +127,13 @@ func (p *Pending) Write(ctx context.Context) error {
 	return err
 }
 
+// LeaveOut says that the call changes nothing but what its caller sees: it has no entry, unless it fails.
+func (p *Pending) LeaveOut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.omit = true
+}
+
 func (p *Pending) set(outcome auditv1.EntryStatus_Outcome, reason metav1.Reason) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -135,7 +144,7 @@ func (p *Pending) set(outcome auditv1.EntryStatus_Outcome, reason metav1.Reason)
 // entry is not yet what it must be. What cannot be written is in the daemon's log.
 func (p *Pending) End(ctx context.Context, reason metav1.Reason) {
 	p.mu.Lock()
-	rode, begun := p.rode, p.status.GetOutcome() == auditv1.EntryStatus_OUTCOME_BEGUN
+	rode, begun, omit := p.rode, p.status.GetOutcome() == auditv1.EntryStatus_OUTCOME_BEGUN, p.omit
 	p.closed = true
 	switch {
 	case reason == metav1.Reason_REASON_UNSPECIFIED:
@@ -149,6 +158,7 @@ func (p *Pending) End(ctx context.Context, reason metav1.Reason) {
 	switch {
 	case reason != metav1.Reason_REASON_UNSPECIFIED && !rode:
 		p.log.refuse(&auditv1.Entry{Meta: &metav1.Meta{Id: p.id}, Spec: p.tell(), Status: p.status})
+	case omit && !rode:
 	case rode && !begun && reason == metav1.Reason_REASON_UNSPECIFIED: // the commit has said it all
 	default:
 		// The caller may have gone; that it was done is true nevertheless.

@@ -256,6 +256,64 @@ func TestEntriesAreKeptWithinLimits(t *testing.T) {
 	})
 }
 
+func TestOneCallersFloodPushesOutHisOwnEntries(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, audit.Limits{Entries: 20, Refusals: 5, Age: time.Hour})
+		defer f.store.Close()
+		call := func(caller string) {
+			f.log.Begin(func() *auditv1.EntrySpec {
+				return &auditv1.EntrySpec{Method: caller, Caller: caller, CallTime: timestamppb.Now()}
+			}).End(t.Context(), ok)
+		}
+		for range 8 {
+			call("owner")
+		}
+		call("operator")
+		for range 250 {
+			call("viewer")
+		}
+		ended, end := context.WithCancel(t.Context())
+		end()
+		if err := f.log.Run(ended); err != nil && ended.Err() == nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- f.log.Run(ctx) }()
+		time.Sleep(time.Minute)
+		count := map[string]int{}
+		for _, line := range f.list() {
+			count[strings.Fields(line)[0]]++
+		}
+		if count["owner"] != 8 || count["operator"] != 1 || count["viewer"] != 11 {
+			t.Errorf("kept %v", count)
+		}
+		stop()
+		<-done
+	})
+}
+
+func TestACallThatIsLeftOutHasAnEntryOnlyWhenItFails(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, audit.DefaultLimits())
+	defer f.store.Close()
+	for _, reason := range []metav1.Reason{ok, refused} {
+		p := f.begin("Choose", "")
+		p.LeaveOut()
+		if _, err := f.change(p.Context(t.Context()), "a"); err != nil {
+			t.Fatal(err)
+		}
+		p.End(t.Context(), reason)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := f.log.Run(ended); err != nil && ended.Err() == nil {
+		t.Fatal(err)
+	}
+	f.want("Choose refused REASON_PERMISSION_DENIED")
+}
+
 func TestListFilters(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -114,11 +115,14 @@ func (l *Log) trim(ctx context.Context, surplus func(tx *store.Tx) ([]string, er
 	return nil
 }
 
-// beyond answers the ids of the entries that are too many, the oldest: all there is to remove where no refused call was
-// written since surplus was asked.
+// beyond is surplus where no refused call was written since surplus was asked: there may be too many entries, and else
+// nothing is to be removed.
 func (l *Log) beyond(tx *store.Tx) ([]string, error) {
 	all, err := store.IDs[*auditv1.Entry](tx, "")
-	return all[:max(0, len(all)-l.limits.Entries)], err
+	if err != nil || len(all) <= l.limits.Entries {
+		return nil, err
+	}
+	return l.surplus(tx)
 }
 
 // surplus answers the ids of the entries that are beyond any of the limits.
@@ -129,9 +133,11 @@ func (l *Log) surplus(tx *store.Tx) ([]string, error) {
 	}
 	var ids []string
 	oldest := l.clock().Add(-l.limits.Age)
-	kept, refused := 0, 0
+	refused := 0
+	var left []*auditv1.Entry // the newest first
+	callers := map[string]int{}
 	for _, e := range slices.Backward(all) {
-		drop := kept >= l.limits.Entries || e.GetMeta().GetCreateTime().AsTime().Before(oldest)
+		drop := e.GetMeta().GetCreateTime().AsTime().Before(oldest)
 		if e.GetStatus().GetOutcome() == auditv1.EntryStatus_OUTCOME_REFUSED {
 			drop = drop || refused >= l.limits.Refusals
 			refused++
@@ -140,9 +146,31 @@ func (l *Log) surplus(tx *store.Tx) ([]string, error) {
 			ids = append(ids, e.GetMeta().GetId())
 			continue
 		}
-		kept++
+		left = append(left, e)
+		callers[e.GetSpec().GetCaller()]++
+	}
+	share := shareOf(callers, l.limits.Entries)
+	clear(callers)
+	for _, e := range left {
+		if callers[e.GetSpec().GetCaller()]++; callers[e.GetSpec().GetCaller()] > share {
+			ids = append(ids, e.GetMeta().GetId())
+		}
 	}
 	return ids, nil
+}
+
+// shareOf is how many entries a caller may have at most, so that all together have no more than limit. What callers with
+// few entries leave of their share is for the others: so one who makes many calls pushes out his own entries first.
+func shareOf(callers map[string]int, limit int) int {
+	share, left := limit, limit
+	for i, n := range slices.Sorted(maps.Values(callers)) {
+		share = left / (len(callers) - i)
+		if n > share {
+			return share
+		}
+		left -= n
+	}
+	return limit
 }
 
 // List answers up to limit entries that a request asks for and whose ids are smaller than before, the newest first, and

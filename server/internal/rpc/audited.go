@@ -56,6 +56,13 @@ func (h *Hub) audited(ctx context.Context, c *Call, next func(context.Context) e
 	return err
 }
 
+// Unrecorded says that the call of ctx changes nothing but what its caller sees: it is recorded only when it fails.
+func Unrecorded(ctx context.Context) {
+	if c := CallFrom(ctx); c != nil && c.entry != nil {
+		c.entry.LeaveOut()
+	}
+}
+
 // credentialOf names the session, token or key that a caller showed.
 func credentialOf(id access.Identity) string {
 	if id.Kind == access.Local {

@@ -13,6 +13,7 @@ import (
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	"google.golang.org/grpc/metadata"
+	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -137,5 +138,21 @@ func TestMarkedFieldsAreSecret(t *testing.T) {
 		if got := rpc.Secret(fields.ByName(name)); got != want {
 			t.Errorf("%s is secret: %v", name, got)
 		}
+	}
+}
+
+func TestReadingTheContractIsNotRecorded(t *testing.T) {
+	t.Parallel()
+	s, log, flush := auditedServer(t)
+	conn := s.dialTLS(t, s.grpc)
+	ask := &reflectionpb.ServerReflectionRequest{MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{}}
+	reflect(t, withToken(t.Context(), "admin"), conn, ask)
+	stream := must(reflectionpb.NewServerReflectionClient(conn).ServerReflectionInfo(t.Context()))(t)
+	if _, err := stream.Recv(); err == nil {
+		t.Error("nobody may read the contract")
+	}
+	flush()
+	if got := entries(t, log); len(got) != 0 {
+		t.Errorf("the entries are %v", got)
 	}
 }

@@ -138,7 +138,11 @@ func internal(c *Call) error {
 func (h *Hub) authenticate(ctx context.Context, c *Call, next func(context.Context) error) error {
 	shown := metadata.ValueFromIncomingContext(ctx, "authorization")
 	signed := access.SignatureOf(ctx, c.Procedure, h.names(c.Caller.Origin))
-	caller, err := h.identify(ctx, c.Caller.Origin, shown, access.BrowserOf(ctx), signed)
+	browser := access.BrowserOf(ctx)
+	if c.native {
+		browser = access.FromNative(ctx, h.cookie)
+	}
+	caller, err := h.identify(ctx, c.Caller.Origin, shown, browser, signed)
 	c.Caller = caller
 	if signed != nil && c.Method != nil {
 		if c.Method.IsStreamingClient() {

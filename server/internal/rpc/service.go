@@ -157,7 +157,7 @@ func (h *Hub) learn(name string) (*service, error) {
 		svc.class = rule.Class()
 		opts, _ := md.Options().(*descriptorpb.MethodOptions)
 		m := &method{desc: md, procedure: procedure(md), rule: rule, service: svc, phases: phases}
-		m.reads = opts.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
+		m.reads = opts.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS || foreign(name)
 		m.stepUp, _ = proto.GetExtension(md.Options(), optionsv1.E_StepUp).(bool)
 		m.recordFirst, _ = proto.GetExtension(md.Options(), optionsv1.E_RecordFirst).(bool)
 		h.methods[m.procedure] = m

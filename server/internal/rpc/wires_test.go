@@ -26,6 +26,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/rpc"
+	"github.com/hearthos/hearth/server/internal/rpc/access"
 )
 
 // wire is one way to make a unary call. An error is a fault as the wire tells it.
@@ -416,4 +418,59 @@ func statusFault(detailsBin string) error {
 		return err
 	}
 	return fault.FromStatus(status.FromProto(st).Err())
+}
+
+// Whoever shows what is not valid is refused, though what he shows beside it, or who he is on the machine, would do.
+func TestACredentialThatIsNotValidIsRefusedOnEveryWire(t *testing.T) {
+	t.Parallel()
+	const cookie = "__Host-hearth-test"
+	s := newServer(t, func(c *rpc.Config) { c.Cookie = func() string { return cookie } })
+	in, m := &packagesv1.ListPackagesRequest{}, methodOf("ListPackages")
+	for name, c := range map[string]struct {
+		conn  grpc.ClientConnInterface
+		token string
+	}{"unix": {dialUnix(t, s.unix), ""}, "tls": {s.dialTLS(t, s.grpc), "admin"}, "web port": {s.dialTLS(t, s.web), "admin"}} {
+		for _, pair := range [][]string{{access.HalfHeader, "nope"}, {access.HalfHeader, ""}, {"Cookie", cookie + "=nope"}, nil} {
+			ctx := metadata.AppendToOutgoingContext(bearer(t.Context(), c.token), pair...)
+			err := c.conn.Invoke(ctx, procedure(m), in, &packagesv1.ListPackagesResponse{})
+			// To the ports of a browser the cookie comes unasked and shows nothing.
+			good := pair == nil || name == "web port" && pair[0] == "Cookie"
+			if good && err != nil || !good && !fault.Is(fault.FromStatus(err), metav1.Reason_REASON_UNAUTHENTICATED) {
+				t.Errorf("native gRPC on %s with %q: %v", name, pair, err)
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		client      *http.Client
+		base, token string
+	}{"unix": {httpUnix(t, s.unix), "http://x", ""}, "web port": {s.httpTLS(t), "https://" + s.web, "Bearer admin"}} {
+		for path, contentType := range map[string]string{
+			procedure(m): "application/json", "/api/v1/packages": "", "/jsonrpc": "application/json",
+		} {
+			for _, pair := range [][]string{{access.HalfHeader, "nope"}, {access.HalfHeader, ""}, {"Cookie", cookie + "=nope"}, nil} {
+				method, body := http.MethodGet, ""
+				if contentType != "" {
+					method, body = http.MethodPost, `{"jsonrpc":"2.0","id":1,"method":"`+string(m.FullName())+`","params":{}}`
+				}
+				if path == procedure(m) {
+					body = "{}"
+				}
+				req := must(http.NewRequestWithContext(t.Context(), method, c.base+path, strings.NewReader(body)))(t)
+				req.Header.Set("Content-Type", contentType)
+				if c.token != "" {
+					req.Header.Set("Authorization", c.token)
+				}
+				if pair != nil {
+					req.Header[pair[0]] = []string{pair[1]}
+				}
+				resp := must(c.client.Do(req))(t)
+				answer := must(io.ReadAll(resp.Body))(t)
+				resp.Body.Close()
+				good := pair == nil || name == "web port" && pair[0] == "Cookie"
+				if refused := strings.Contains(string(answer), "UNAUTHENTICATED") || resp.StatusCode == http.StatusUnauthorized; refused == good {
+					t.Errorf("%s%s with %q: %d %s", name, path, pair, resp.StatusCode, answer)
+				}
+			}
+		}
+	}
 }

@@ -121,6 +121,10 @@ func Identify(ctx context.Context, o origin.Origin, authorization []string, brow
 	switch {
 	case signed != nil && (len(authorization) > 0 || browser.Half != ""):
 		err = fault.New(metav1.Reason_REASON_UNAUTHENTICATED, "cannot accept a signature beside another credential")
+	case len(authorization) > 0 && browser.Half != "":
+		err = fault.New(metav1.Reason_REASON_UNAUTHENTICATED, "cannot accept a session beside a token")
+	case browser.misplaced(o.Listener):
+		err = fault.New(metav1.Reason_REASON_UNAUTHENTICATED, "cannot accept a browser's session here: it is for the server's own page")
 	case signed != nil:
 		caller.Credential.Signed, err = signed.usable()
 	case len(authorization) > 0:

@@ -11,6 +11,8 @@ import (
 
 	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/rpc/origin"
+	"google.golang.org/grpc/metadata"
 )
 
 // HalfHeader is the header by which a page sends its half of a session's secret.
@@ -23,6 +25,8 @@ const HalfHeader = "Hearth-Session"
 type Browser struct {
 	// Cookie and Half are the halves of a session's secret; empty where they were not sent.
 	Cookie, Half string
+	// HasCookie tells that a cookie of the session's name was sent, whatever it holds.
+	HasCookie bool
 	// SameOrigin tells that the browser says that the page which calls is of the origin that is called.
 	SameOrigin bool
 	// Agent is how the client names itself.
@@ -33,14 +37,31 @@ type Browser struct {
 
 // FromHTTP reads what a request shows. The cookie has this name; ours tells the server's own host names.
 func FromHTTP(r *http.Request, cookie string, ours func(host string) bool) Browser {
-	b := Browser{SameOrigin: sameOrigin(r), Ours: hostIsOurs(r.Host, ours), Agent: r.UserAgent()}
-	if half := r.Header.Values(HalfHeader); len(half) == 1 {
+	b := session(r.Header, cookie)
+	b.SameOrigin, b.Ours, b.Agent = sameOrigin(r), hostIsOurs(r.Host, ours), r.UserAgent()
+	return b
+}
+
+// FromNative reads what a native call shows of a browser's session, which is no credential there.
+func FromNative(ctx context.Context, cookie func() string) Browser {
+	half, cookies := metadata.ValueFromIncomingContext(ctx, "hearth-session"), metadata.ValueFromIncomingContext(ctx, "cookie")
+	if len(half)+len(cookies) == 0 {
+		return Browser{}
+	}
+	return session(http.Header{HalfHeader: half, "Cookie": cookies}, cookie())
+}
+
+// session reads the halves of a session's secret.
+func session(headers http.Header, cookie string) Browser {
+	var b Browser
+	if half := headers.Values(HalfHeader); len(half) == 1 && half[0] != "" {
 		b.Half = half[0]
-	} else if len(half) > 1 {
+	} else if len(half) > 0 {
 		b.Half = " " // given, and not valid
 	}
 	// A service on another port can set a second cookie of the same name; which is ours cannot be told then.
-	if found := r.CookiesNamed(cookie); cookie != "" && len(found) == 1 {
+	found := (&http.Request{Header: headers}).CookiesNamed(cookie)
+	if b.HasCookie = cookie != "" && len(found) > 0; b.HasCookie && len(found) == 1 {
 		b.Cookie = found[0].Value
 	}
 	return b
@@ -75,6 +96,12 @@ func (b Browser) Usable() error {
 		return fault.New(metav1.Reason_REASON_REQUEST_FOREIGN, "cannot use a browser's session but from the server's own page")
 	}
 	return nil
+}
+
+// misplaced tells that a session was shown where there are none. A browser sends the cookie unasked, so on the ports it
+// can reach a cookie alone shows nothing; on the others it was sent to show who calls.
+func (b Browser) misplaced(l origin.Listener) bool {
+	return l != origin.Web && l != origin.Door && (b.Half != "" || b.HasCookie)
 }
 
 // credential makes a credential of the halves.

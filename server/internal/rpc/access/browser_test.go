@@ -135,7 +135,19 @@ func TestABrowsersSessionNeedsBothHalvesFromTheServersOwnPage(t *testing.T) {
 func TestSessionsOfBrowsersAreForTheWebPortAlone(t *testing.T) {
 	t.Parallel()
 	browser := access.FromHTTP(request(set()), cookieName, ours)
-	for _, o := range []origin.Origin{{Listener: origin.Unix, UID: 1000}, {Listener: origin.GRPC}, {Listener: origin.Container, Package: "p"}, {Listener: origin.Internal, Owner: true}} {
+	for name, change := range map[string]func(*http.Request){
+		"both": set(), "half alone": set("Cookie", ""), "cookie alone": set(sessionHeader, ""),
+		"empty half":  func(r *http.Request) { r.Header.Del("Cookie"); r.Header[sessionHeader] = []string{""} },
+		"two cookies": set(sessionHeader, "", "Cookie", cookieName+"=cookie; "+cookieName+"=other"),
+	} {
+		for _, o := range []origin.Origin{{Listener: origin.Unix, Owner: true}, {Listener: origin.Unix, UID: 1000}, {Listener: origin.GRPC}} {
+			caller, err := access.Identify(t.Context(), o, nil, access.FromHTTP(request(change), cookieName, ours), nil, session{"cookie", "half"})
+			if !fault.Is(err, notProven) || caller.Identity.ID != "" {
+				t.Errorf("%s on %s: %+v, %v", name, o.Listener, caller.Identity, err)
+			}
+		}
+	}
+	for _, o := range []origin.Origin{{Listener: origin.Container, Package: "p"}, {Listener: origin.Internal, Owner: true}} {
 		caller, err := access.Identify(t.Context(), o, nil, browser, nil, session{"cookie", "half"})
 		if err != nil || caller.Identity.ID != "" || caller.Credential != (access.Credential{}) {
 			t.Errorf("on %s: %+v, %v", o, caller.Identity, err)
