@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 	"time"
@@ -294,12 +295,23 @@ func TestRecordsTellEverythingOfAChange(t *testing.T) {
 
 func FuzzDecodeBookmark(f *testing.F) {
 	const id = "01arz3ndektsv4rrffq69g5fav"
-	f.Add(encodeBookmark(id, 1, RightsOf("a", "b")))
-	f.Add(encodeBookmark(id, 1<<63, ""))
+	f.Add(bookmark{id, 1, RightsOf("a", "b"), "aaaaaaaaaa"}.encode())
+	f.Add(bookmark{id, 1 << 63, "", ""}.encode())
 	f.Add("a.b.c.d")
+	f.Add("a.b.c.d.e")
 	f.Fuzz(func(t *testing.T, text string) {
-		if rev, rights, ok := decodeBookmark(id, text); ok && encodeBookmark(id, rev, rights) != text {
-			t.Fatalf("%q means %d and %q, which is written %q", text, rev, rights, encodeBookmark(id, rev, rights))
+		if b, ok := decodeBookmark(id, text); ok && (b.encode() != text || b.revision == 0) {
+			t.Fatalf("%q means %+v, which is written %q", text, b, b.encode())
+		}
+	})
+}
+
+func FuzzDecodeEpochs(f *testing.F) {
+	f.Add(epochs{{"aaaaaaaaaa", 2}, {"bbbbbbbbbb", 2}, {"cccccccccc", 9}}.encode())
+	f.Add([]byte("short"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if e, err := decodeEpochs(b); err == nil && !bytes.Equal(e.encode(), b) {
+			t.Fatalf("%x is written %x", b, e.encode())
 		}
 	})
 }

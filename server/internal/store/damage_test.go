@@ -45,6 +45,31 @@ func killedStore(t *testing.T, n int, target string) (dir, bookmark string) {
 	return dir, s.EncodeBookmark(s.Revision(), "")
 }
 
+// copyLive copies a store that is open, as a kill would leave it: again while Badger changes its tables meanwhile.
+func copyLive(t *testing.T, dir string) (to string) {
+	t.Helper()
+	look := func() string {
+		names, err := filepath.Glob(filepath.Join(dir, "db", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		manifest, err := os.ReadFile(filepath.Join(dir, "db", "MANIFEST"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%q %x", names, manifest)
+	}
+	for range 100 {
+		to = filepath.Join(t.TempDir(), "store")
+		before := look()
+		if err := os.CopyFS(to, os.DirFS(dir)); err == nil && look() == before {
+			return to
+		}
+	}
+	t.Fatal("the files never rest")
+	return ""
+}
+
 // contents tells what is in a folder, but for the lock.
 func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()

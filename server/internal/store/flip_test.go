@@ -19,7 +19,7 @@ import (
 // grownStore makes a store of several tables and logs of large values, as a clean end and as a kill leave it.
 func grownStore(t *testing.T) (closed, killed string) {
 	t.Helper()
-	closed, killed = filepath.Join(t.TempDir(), "store"), filepath.Join(t.TempDir(), "store")
+	closed = filepath.Join(t.TempDir(), "store")
 	text := rand.New(rand.NewPCG(7, 7))
 	noise := func(n int) string {
 		b := make([]byte, n)
@@ -35,9 +35,7 @@ func grownStore(t *testing.T) (closed, killed string) {
 		}
 		put(t, s, row("l1", noise(150<<10)), row("l2", noise(150<<10)))
 		if life == 2 {
-			if err := os.CopyFS(killed, os.DirFS(closed)); err != nil {
-				t.Fatal(err)
-			}
+			killed = copyLive(t, closed)
 		}
 		closeStore(t, s)
 	}

@@ -66,6 +66,10 @@ func TestLayoutOnDisk(t *testing.T) {
 		t.Errorf("m/store_id is %s", got["m/store_id"])
 	}
 	delete(got, "m/store_id")
+	if id, first := got["m/epochs"][:20], got["m/epochs"][20:]; id == strings.Repeat("0", 20) || first != "0000000000000002" {
+		t.Errorf("m/epochs is %s", got["m/epochs"])
+	}
+	delete(got, "m/epochs")
 	stamp := "320608c0e6deca06" // update_time: noon
 	born := "2a0608c0e6deca06"  // create_time
 	spec := "1203120178"        // spec {target: "x"}

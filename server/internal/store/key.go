@@ -54,4 +54,5 @@ const (
 	keyFormat     = "m/format"
 	keyCompacted  = "m/compacted"
 	keyUnfinished = "m/unfinished"
+	keyEpochs     = "m/epochs"
 )

@@ -119,6 +119,7 @@ type client struct {
 	seen     uint64 // everything up to here was handed out
 	snapshot bool   // the snapshot is not complete
 	marked   uint64 // newest bookmark
+	text     string // it, as the store gave it out; empty: the client made up where it begins
 	future   uint64 // a revision to come from which the client starts; it will have what is then
 }
 
@@ -411,7 +412,7 @@ func (x *machine) Connect(t *rapid.T) {
 			if old := x.clients[i]; !old.snapshot {
 				*c = *old
 				c.eph, c.told = maps.Clone(old.eph), false
-				from = c.marked
+				from = x.comeBack(t, c)
 				c.seen = from
 				c.has, c.hidden, c.moved = maps.Clone(old.has), maps.Clone(old.hidden), maps.Clone(old.moved)
 				x.clients = slices.Delete(x.clients, i, i+1)
@@ -464,7 +465,30 @@ func (x *machine) read(t *rapid.T, c *client) bool {
 	if err := c.take(b); err != nil {
 		t.Fatalf("%s: %v", told(b), err)
 	}
+	x.mark(c, b)
 	return true
+}
+
+// mark gives a client the text of the bookmark it was told.
+func (x *machine) mark(c *client, b store.Batch) {
+	if b.Bookmark {
+		c.text = x.s.EncodeBookmark(b.Revision, "")
+	}
+}
+
+// comeBack reads a client's bookmark, which is good however often the server was restarted or killed since.
+func (x *machine) comeBack(t *rapid.T, c *client) uint64 {
+	if c.text == "" {
+		return c.marked
+	}
+	at, err := x.s.DecodeBookmark(c.text, "")
+	if x.expired(t, c.marked, err) {
+		return c.marked
+	}
+	if at != c.marked {
+		t.Fatalf("the bookmark of %d means %d", c.marked, at)
+	}
+	return at
 }
 
 // ReadTogether lets several clients take what one feed tells them.
@@ -480,9 +504,11 @@ func (x *machine) ReadTogether(t *rapid.T) {
 	}
 	pieces, through, err := x.s.Feed(watchers...).Poll()
 	if err != nil { // it ends all of them, and one of them rightly
-		if !slices.ContainsFunc(some, func(c *client) bool { return x.expired(t, c.at(), err) }) {
-			t.Fatal(err)
+		oldest := some[0].at()
+		for _, c := range some {
+			oldest = min(oldest, c.at())
 		}
+		x.expired(t, oldest, err)
 		x.clients = slices.DeleteFunc(x.clients, func(c *client) bool { return slices.Contains(some, c) })
 		return
 	}
@@ -497,6 +523,7 @@ func (x *machine) ReadTogether(t *rapid.T) {
 			if err := c.take(p.Batch); err != nil {
 				t.Fatalf("together with %d others: %v", len(p.Watchers)-1, err)
 			}
+			x.mark(c, p.Batch)
 		}
 	}
 	for i, c := range some {
@@ -619,7 +646,7 @@ func (x *machine) reconnect(t *rapid.T) {
 			x.clients = slices.DeleteFunc(x.clients, func(other *client) bool { return other == c })
 			continue
 		}
-		w, err := x.s.Watch(store.WatchOptions{Selectors: c.want.sels, From: c.marked, PageSize: 3, Readable: c.readable})
+		w, err := x.s.Watch(store.WatchOptions{Selectors: c.want.sels, From: x.comeBack(t, c), PageSize: 3, Readable: c.readable})
 		if x.expired(t, c.marked, err) {
 			x.clients = slices.DeleteFunc(x.clients, func(other *client) bool { return other == c })
 			continue

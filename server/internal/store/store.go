@@ -16,6 +16,7 @@
 //	  m/store_id               the store's ULID
 //	  m/format                 u32 BE, see format.go
 //	  m/compacted              u64 BE: the log holds every revision after this one and none up to it
+//	  m/epochs                 when the store was open, see epoch.go
 //	  m/unfinished             number of the migration whose last part is still to be done, u32 BE; see format.go
 //
 // The layout in memory:
@@ -97,13 +98,14 @@ func (o Options) withDefaults() Options {
 
 // Store is an open store. All methods may be called concurrently.
 type Store struct {
-	id   string
-	boot string
-	opt  Options
-	dir  string
-	db   *badger.DB
-	lock *os.File
-	view string // with Options.ReadOnly: the folder of the copy that is looked at
+	id     string
+	boot   string
+	opt    Options
+	dir    string
+	db     *badger.DB
+	lock   *os.File
+	epochs epochs
+	view   string // with Options.ReadOnly: the folder of the copy that is looked at
 
 	published atomic.Uint64
 	compacted atomic.Uint64 // moved only under views.mu
@@ -164,8 +166,12 @@ func open(dir string, opt Options, steps []migration) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
+	known, err := beginEpoch(db, state, !opt.ReadOnly)
+	if err != nil {
+		return nil, err
+	}
 	s := &Store{
-		id: state.id, boot: rand.Text(), opt: opt, dir: dir, db: db, lock: lock, view: view,
+		epochs: known, id: state.id, boot: rand.Text(), opt: opt, dir: dir, db: db, lock: lock, view: view,
 		ring: newRing(opt.RingSize, state.revision), eph: newEphemera(),
 		compactNow: make(chan struct{}, 1), closing: make(chan struct{}), stop: make(chan struct{}),
 	}
