@@ -78,10 +78,11 @@ func New(dir, architecture string, st *store.Store, log *slog.Logger, clock func
 			return nil, fmt.Errorf("cannot make the folder for package files: %w", err)
 		}
 	}
-	if _, err := k.expire(k.incoming(), clock(), k.isWriting); err != nil {
+	if _, err := k.expire(k.incoming(), uploadLife, k.isWriting); err != nil {
 		return nil, err
 	}
-	_, err := k.expire(k.claimed(), clock(), k.isUnderWay)
+	// What a server claimed that then ended before it recorded the operation, nobody can use any more.
+	_, err := k.expire(k.claimed(), 0, k.isUnderWay)
 	return k, err
 }
 
@@ -92,8 +93,8 @@ func (k *Keeper) claimed() string { return filepath.Join(k.dir, "claimed") }
 // Path is where a kept file is.
 func (k *Keeper) Path(id string) string { return filepath.Join(k.dir, id+".s9pk") }
 
-// expire counts the files in a folder of uploads and removes those that have lain unused, unless they are held.
-func (k *Keeper) expire(dir string, now time.Time, held func(name string) bool) (int, error) {
+// expire counts the files in a folder of uploads and removes those that have lain unused for a time, unless they are held.
+func (k *Keeper) expire(dir string, life time.Duration, held func(name string) bool) (int, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return 0, err
@@ -108,7 +109,7 @@ func (k *Keeper) expire(dir string, now time.Time, held func(name string) bool) 
 			return 0, err
 		}
 		name, _, _ := strings.Cut(e.Name(), ".")
-		if now.Sub(info.ModTime()) < uploadLife || held(name) {
+		if life > 0 && k.clock().Sub(info.ModTime()) < life || held(name) {
 			count++
 			continue
 		}
@@ -149,7 +150,7 @@ func (k *Keeper) CreateUpload(_ context.Context, now time.Time, size uint64) (st
 		return "", fault.New(metav1.Reason_REASON_DISK_FULL, "cannot take a file of %d bytes: %d bytes are free and %d stay reserved", size, free, uint64(reserve)).
 			With("needed", size+reserve).With("free", free)
 	}
-	count, err := k.expire(k.incoming(), now, k.isWriting)
+	count, err := k.expire(k.incoming(), uploadLife, k.isWriting)
 	if err != nil {
 		return "", err
 	}

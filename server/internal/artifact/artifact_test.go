@@ -273,6 +273,7 @@ func TestTakeGoesOnAfterACrashBetweenRowAndMove(t *testing.T) {
 		w := newWorld(t)
 		ticket := w.upload(len(sample(t)), sample(t))
 		w.claim(ticket)
+		w.begin(ticket)
 		id := w.take(ticket).GetMeta().GetId()
 		// Back to where the crash was: what Take moved is claimed again.
 		upload := filepath.Join(w.dir, "claimed", claimant(ticket)+"."+strconv.Itoa(len(sample(t))))
@@ -394,18 +395,27 @@ func TestClaimedUploadIsOutOfReachOfItsTicket(t *testing.T) {
 	}
 }
 
-// What an operation waits for outlasts a server that was off for a while; what nobody waits for does not.
+// begin records the operation that claimed an upload.
+func (w *world) begin(ticket string) {
+	w.t.Helper()
+	if _, err := w.store.Update(w.t.Context(), w.now, func(tx *store.Tx) error {
+		return store.Put(tx, &operationsv1.Operation{Meta: &metav1.Meta{Id: claimant(ticket)}})
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// What an operation waits for outlasts a server that was off for a while; what nobody waits for goes with the server that
+// claimed it.
 func TestClaimLastsAsLongAsItsOperation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	used, stray := w.upload(10, []byte("0123456789")), w.upload(10, []byte("0123456789"))
 	w.claim(used)
 	w.claim(stray)
-	if _, err := w.store.Update(t.Context(), w.now, func(tx *store.Tx) error {
-		return store.Put(tx, &operationsv1.Operation{Meta: &metav1.Meta{Id: claimant(used)}})
-	}); err != nil {
-		t.Fatal(err)
-	}
+	w.begin(used)
+	w.boot()
+	w.holds(nil, []string{"claimed/" + claimant(used) + ".10"})
 	w.now = w.now.Add(2 * time.Hour)
 	w.boot()
 	w.holds(nil, []string{"claimed/" + claimant(used) + ".10"})

@@ -17,7 +17,7 @@ async function serve(t) {
   const server = createServer(connectNodeAdapter({
     routes: (router) => router.service(StateService, {
       async *watch({ targets }) {
-        for (const { id, bookmark } of targets) yield { updates: [{ target: id, bookmark: `${bookmark}, and more` }] };
+        for (const { id, bookmark } of targets) yield { updates: [{ targets: [id], bookmark: `${bookmark}, and more` }] };
       },
     }).service(PackageService, {
       listPackages(_, context) {
@@ -51,7 +51,7 @@ for (const [wire, transport] of wires) {
     const hearth = createHearth(transport({ baseUrl, httpVersion: "1.1" }));
     const told = [];
     for await (const { updates } of hearth.state.watch({ targets: [{ id: "a", bookmark: "1" }, { id: "b", bookmark: "2" }] })) {
-      told.push(...updates.map((u) => [u.target, u.bookmark]));
+      told.push(...updates.map((u) => [...u.targets, u.bookmark]));
     }
     assert.deepEqual(told, [["a", "1, and more"], ["b", "2, and more"]]);
   });
