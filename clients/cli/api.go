@@ -162,6 +162,8 @@ func (a *app) call(ctx context.Context, c *hearth.Client, m protoreflect.MethodD
 		resp := dynamicpb.NewMessage(m.Output())
 		if err := stream.RecvMsg(resp); errors.Is(err, io.EOF) {
 			return nil
+		} else if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+			return ctx.Err() // the person ended it
 		} else if err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/daemon"
 	"github.com/hearthos/hearth/server/internal/door"
 	"github.com/hearthos/hearth/server/internal/host/netdev"
@@ -71,7 +72,11 @@ func main() {
 		os.Exit(2)
 	}
 	if err := run(cfg, *clean, log); err != nil {
-		log.Error("hearthd ends", "error", err)
+		attrs := []any{"error", err}
+		if errors.As(err, new(*fault.Error)) {
+			attrs = append(attrs, "reason", fault.Reason(err).String(), "remedy", fault.Info(fault.Reason(err)).GetRemedy())
+		}
+		log.Error("hearthd ends", attrs...)
 		os.Exit(1)
 	}
 }

@@ -6,8 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+
+	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/daemon"
 )
 
@@ -29,6 +33,32 @@ func TestAModeThatIsNoneIsRefused(t *testing.T) {
 	t.Parallel()
 	if err := start(t, t.TempDir(), "cloud"); err == nil || !strings.Contains(err.Error(), "auto, image, hosted or sandbox") {
 		t.Error(err)
+	}
+}
+
+// Whichever file is the first that cannot be written, the fault says what is the matter with the disk.
+func TestAStartOnADiskThatTakesNothing(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[metav1.Reason]struct {
+		flags   uintptr
+		options string
+	}{
+		metav1.Reason_REASON_STORE_READ_ONLY: {syscall.MS_RDONLY, ""},
+		metav1.Reason_REASON_DISK_FULL:       {0, "nr_inodes=1"},
+	} {
+		disk := t.TempDir()
+		if err := syscall.Mount("none", disk, "tmpfs", c.flags, c.options); err != nil {
+			t.Skip("cannot mount here:", err)
+		}
+		t.Cleanup(func() {
+			if err := syscall.Unmount(disk, 0); err != nil {
+				t.Error(err)
+			}
+		})
+		err := start(t, filepath.Join(disk, "state"), daemon.ModeSandbox)
+		if f := fault.Proto(err); f.GetReason() != want || !strings.HasPrefix(f.GetMetadata()["path"], disk) {
+			t.Errorf("%s: %v", want, err)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/google/renameio/v2"
 )
@@ -70,6 +71,24 @@ func (f *File) Commit() error {
 		return fmt.Errorf("cannot replace %s: %w", f.path, err)
 	}
 	return SyncDir(filepath.Dir(f.path))
+}
+
+// Sweep removes the temporary files that kills left beside path. Nobody may be writing it meanwhile.
+func Sweep(path string) error {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("cannot look for what a kill left over: %w", err)
+	}
+	for _, e := range entries {
+		number, ours := strings.CutPrefix(e.Name(), "."+filepath.Base(path))
+		if !ours || number == "" || strings.Trim(number, "0123456789") != "" || !e.Type().IsRegular() {
+			continue
+		}
+		if err := os.Remove(filepath.Join(filepath.Dir(path), e.Name())); err != nil {
+			return fmt.Errorf("cannot remove what a kill left over: %w", err)
+		}
+	}
+	return nil
 }
 
 // Abort throws the new content away.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -170,5 +171,37 @@ func assertOnly(t *testing.T, path string) {
 	}
 	if len(entries) != 1 {
 		t.Errorf("left beside the file: %v", entries)
+	}
+}
+
+func TestSweepRemovesWhatAKillLeftAndNothingElse(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "format")
+	f, err := atomicfile.Create(path, 0o600) // and never committed, as by a kill
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 {
+		t.Fatal(left, err)
+	}
+	keep := []string{".format", ".format-1", ".format1a", ".other1", "format", "format1"}
+	for _, name := range keep {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := atomicfile.Sweep(path); err != nil {
+		t.Fatal(err)
+	}
+	f.Abort()
+	entries, err := os.ReadDir(dir)
+	var got []string
+	for _, e := range entries {
+		got = append(got, e.Name())
+	}
+	if err != nil || !slices.Equal(got, keep) {
+		t.Errorf("there are %q (%v), want %q", got, err, keep)
 	}
 }

@@ -7,16 +7,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"time"
 
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 
+	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/openapi"
 	"github.com/hearthos/hearth/server/internal/account"
 	"github.com/hearthos/hearth/server/internal/action"
@@ -106,7 +110,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		return nil, err
 	}
 	if err := makePrivate(cfg.StateDir); err != nil {
-		return nil, fmt.Errorf("cannot make the state folder: %w", err)
+		return nil, ofDisk(cfg.StateDir, fmt.Errorf("cannot make the state folder: %w", err))
 	}
 	if cfg.Sandbox != nil {
 		if err := os.WriteFile(filepath.Join(cfg.StateDir, sandboxMark), nil, 0o600); err != nil {
@@ -207,6 +211,24 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	d.register(actions, d.installs, logKeeper, packageEffects, keys)
 	d.opened.Store(true)
 	return nil
+}
+
+// ofDisk makes a fault of an error that says that the disk takes nothing, whichever file was the first to be written.
+func ofDisk(state string, err error) error {
+	reason, text := metav1.Reason_REASON_DISK_FULL, "the disk is full"
+	switch {
+	case errors.As(err, new(*fault.Error)):
+		return err
+	case errors.Is(err, syscall.EROFS):
+		reason, text = metav1.Reason_REASON_STORE_READ_ONLY, "the disk is read-only"
+	case !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT):
+		return err
+	}
+	path := state
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		path = at.Path
+	}
+	return fault.New(reason, "%s: %w", text, err).With("path", path)
 }
 
 // makePrivate makes the state folder and the one for what containers write, both readable by root alone; one that was

@@ -64,7 +64,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if d.hub.Phase() != optionsv1.Phase_PHASE_RUNNING {
 		err = errors.Join(err, d.takeBack(ctx))
 	}
-	return errors.Join(err, d.close())
+	return errors.Join(ofDisk(d.cfg.StateDir, err), d.close())
 }
 
 // takeBack removes from the machine what a start made that did not come to its end. Where the folder below /run was there

@@ -67,7 +67,7 @@ func readFormatFile(dir string) (format uint32, exists bool, err error) {
 	}
 	n, err := strconv.ParseUint(strings.TrimSpace(string(raw)), 10, 32)
 	if err != nil {
-		return 0, false, damaged(dir, "cannot read the store's format: %w", err)
+		return 0, false, damaged(dir, "its file format holds no number")
 	}
 	return uint32(n), true, nil
 }

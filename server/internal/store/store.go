@@ -50,6 +50,7 @@ import (
 	"github.com/dgraph-io/badger/v4/options"
 	"github.com/hearthos/hearth/api/fault"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	"github.com/hearthos/hearth/server/internal/atomicfile"
 )
 
 // Limits of what is stored.
@@ -150,6 +151,11 @@ func open(dir string, opt Options, steps []migration) (_ *Store, err error) {
 			err = errors.Join(err, unlockDir(lock))
 		}
 	}()
+	if !opt.ReadOnly {
+		if err := atomicfile.Sweep(filepath.Join(dir, "format")); err != nil {
+			return nil, err
+		}
+	}
 	db, view, err := openFiles(dir, opt, latest(steps))
 	if err != nil {
 		return nil, err
