@@ -42,7 +42,7 @@ func (i *Image) Write(ctx context.Context, out string, o Options) error {
 	if h := t.root.header; h != nil {
 		mode = h.Mode
 	}
-	args := append([]string{"-", out, "-tar", "-root-mode", strconv.FormatInt(mode, 8), "-root-uid", "0", "-root-gid", "0"}, Flags()...)
+	args := append([]string{"-", out, "-tar", "-root-mode", strconv.FormatInt(mode, 8)}, Flags()...)
 	return mksquashfs(ctx, args, func(_ int, w io.Writer) error { return t.emit(ctx, w, layers, o.Progress) })
 }
 
