@@ -74,7 +74,7 @@ func main() {
 	if err := run(cfg, *clean, log); err != nil {
 		attrs := []any{"error", err}
 		if errors.As(err, new(*fault.Error)) {
-			attrs = append(attrs, "reason", fault.Reason(err).String(), "remedy", fault.Info(fault.Reason(err)).GetRemedy())
+			attrs = append(attrs, "remedy", fault.Info(fault.Reason(err)).GetRemedy())
 		}
 		log.Error("hearthd ends", attrs...)
 		os.Exit(1)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hearthos/hearth/api/fault"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	"github.com/hearthos/hearth/server/internal/daemon"
 	"github.com/hearthos/hearth/server/internal/rpc/codec"
 	"github.com/hearthos/hearth/server/internal/store"
@@ -106,7 +107,11 @@ func withStore(dir string, opt store.Options, fn func(*store.Store) error) (err 
 
 func printFault(w io.Writer, err error) {
 	fmt.Fprintf(w, "hearthd: %v\n", err)
-	if remedy := fault.Info(fault.Reason(err)).GetRemedy(); remedy != "" {
+	remedy := fault.Info(fault.Reason(err)).GetRemedy()
+	if fault.Is(err, metav1.Reason_REASON_NOT_FOUND) {
+		remedy = "Name the folder of a server's state with --state or in $HEARTH_STATE."
+	}
+	if remedy != "" {
 		fmt.Fprintf(w, "  %s\n", remedy)
 	}
 }
