@@ -53,6 +53,19 @@ func (p *progress) end() {
 	}
 }
 
+// followAndTell shows an operation until it has succeeded, and then tells so: scripts get its row, people what done says.
+func (a *app) followAndTell(ctx context.Context, c *hearth.Client, op *operationsv1.Operation, done func()) error {
+	ended, err := a.follow(ctx, c, op.GetMeta().GetId(), a.newProgress())
+	if err != nil {
+		return err
+	}
+	if a.rows() {
+		return a.printRow(flatten(ended))
+	}
+	done()
+	return nil
+}
+
 // follow shows an operation until it has ended and returns it. One that did not succeed is an error: its fault.
 func (a *app) follow(ctx context.Context, c *hearth.Client, id string, show *progress) (*operationsv1.Operation, error) {
 	defer show.end()

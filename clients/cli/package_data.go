@@ -80,15 +80,7 @@ func (a *app) dataRemoveCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				op, err := a.follow(ctx, c, resp.GetOperation().GetMeta().GetId(), a.newProgress())
-				if err != nil {
-					return err
-				}
-				if a.rows() {
-					return a.printRow(flatten(op))
-				}
-				a.tell("data.removed", map[string]any{"ID": args[0]})
-				return nil
+				return a.followAndTell(ctx, c, resp.GetOperation(), func() { a.tell("data.removed", map[string]any{"ID": args[0]}) })
 			})
 		},
 	}

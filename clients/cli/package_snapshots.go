@@ -158,15 +158,7 @@ func (a *app) removeSnapshotCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				op, err := a.follow(ctx, c, resp.GetOperation().GetMeta().GetId(), a.newProgress())
-				if err != nil {
-					return err
-				}
-				if a.rows() {
-					return a.printRow(flatten(op))
-				}
-				a.tell("package.snapshot-removed", map[string]any{"ID": args[0], "Snapshot": args[1]})
-				return nil
+				return a.followAndTell(ctx, c, resp.GetOperation(), func() { a.tell("package.snapshot-removed", map[string]any{"ID": args[0], "Snapshot": args[1]}) })
 			})
 		},
 	}

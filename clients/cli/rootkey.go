@@ -75,15 +75,7 @@ The recovery code and the passwords stay what they are.`,
 				if err != nil {
 					return err
 				}
-				op, err := a.follow(ctx, c, resp.GetOperation().GetMeta().GetId(), a.newProgress())
-				if err != nil {
-					return err
-				}
-				if a.rows() {
-					return a.printRow(flatten(op))
-				}
-				fmt.Fprintln(a.Out, "the root key is a new one")
-				return nil
+				return a.followAndTell(ctx, c, resp.GetOperation(), func() { fmt.Fprintln(a.Out, "the root key is a new one") })
 			})
 		},
 	}
