@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,19 +60,28 @@ func TestAStartIsTold(t *testing.T) {
 	}
 
 	follow := m.command(filepath.Join(m.bin, "hearth"), "system", "state", "--follow")
-	var told strings.Builder
-	follow.Stdout, follow.Stderr = &told, &told
+	stdout, err := follow.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := follow.Start(); err != nil {
 		t.Fatal(err)
+	}
+	lines, told := bufio.NewScanner(stdout), ""
+	for lines.Scan() && !strings.Contains(lines.Text(), "reaches the front door") {
+		told += lines.Text() + "\n"
 	}
 	if err := os.WriteFile(gate, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := follow.Wait(); err != nil {
-		t.Fatalf("following the start: %v: %s", err, told.String())
+	for lines.Scan() {
+		told += lines.Text() + "\n"
 	}
-	if !strings.Contains(told.String(), "opens the store") || !strings.Contains(told.String(), "hearth runs") || !strings.Contains(told.String(), "phase  running") {
-		t.Errorf("the start is told as\n%s", told.String())
+	if err := follow.Wait(); err != nil {
+		t.Fatalf("following the start: %v: %s", err, told)
+	}
+	if !strings.Contains(told, "opens the store") || !strings.Contains(told, "hearth runs") || !strings.Contains(told, "phase  running") {
+		t.Errorf("the start is told as\n%s", told)
 	}
 	m.hearth("status")
 }

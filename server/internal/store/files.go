@@ -269,7 +269,7 @@ func (f *files) readLogs(dir string) error {
 		if len(data) >= 8 && binary.BigEndian.Uint64(data) != 0 {
 			return damaged(dir, "its log db/%s begins with the number of a key, and there are none", filepath.Base(path))
 		}
-		w := readWAL(data)
+		w := readWAL(data, i >= len(f.vlogs))
 		if i >= len(f.vlogs)-1 {
 			f.wals[path] = w
 		} else if w.end < w.size {

@@ -47,11 +47,13 @@ type walRecord struct {
 	version    uint64
 }
 
-// readWAL reads a log as Badger would, and tells what a kill or a loss of power left at its end from damage. Both can
+// readWAL reads a log, one of memory or of large values, as Badger would, and tells what a kill or a loss of power left at its end from damage. Both can
 // only touch the transaction that was being written, because each is synced before the next begins. So damage it is
 // when beyond the first unreadable record there are records of another transaction, or when the record was written
-// whole: it neither breaks off into zeros nor has a hole of the size a disk writes at once.
-func readWAL(data []byte) wal {
+// whole: it does not break off into zeros, has no hole of the size a disk writes at once, and is not the last one with
+// its first bytes missing. Those a copy into a memory map may write after all others, and a kill comes between most
+// easily, while the map gets its next page.
+func readWAL(data []byte, memory bool) wal {
 	w := wal{end: min(walHeader, int64(len(data)))}
 	at, open := int(w.end), uint64(0)
 	var pending [][]byte
@@ -84,16 +86,16 @@ walk:
 		at += n
 	}
 	w.size = int64(lastByte(data))
-	w.judge(data[:w.size], at, open)
+	w.judge(data[:w.size], at, open, memory)
 	return w
 }
 
 // judge says whether what follows the first unreadable record is damage.
-func (w *wal) judge(data []byte, bad int, open uint64) {
+func (w *wal) judge(data []byte, bad int, open uint64, memory bool) {
 	if bad >= len(data) {
 		return
 	}
-	versions := map[uint64]bool{}
+	versions, readable := map[uint64]bool{}, 0
 	if open != 0 {
 		versions[open] = true
 	}
@@ -104,12 +106,19 @@ func (w *wal) judge(data []byte, bad int, open uint64) {
 			continue
 		}
 		at += n
+		readable++
 		versions[r.version] = true
 		if revision, ok := logRevision(r.key[:len(r.key)-8]); ok {
 			w.newest = max(w.newest, revision)
 		}
 	}
-	w.damaged = len(versions) > 1 || !torn(data, bad)
+	w.damaged = len(versions) > 1 || !torn(data, bad) && !(readable == 0 && headless(data[bad:], memory))
+}
+
+// headless reports whether the head of a record was never written: each has a key, and in the logs of memory a mark of its
+// transaction before it.
+func headless(data []byte, memory bool) bool {
+	return memory && data[0] == 0 || len(data) > 2 && data[2] == 0
 }
 
 // torn reports whether the record at bad breaks off, or the data from there on have a hole.
