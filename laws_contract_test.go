@@ -30,6 +30,7 @@ import (
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/jshost/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"
+	_ "github.com/hearthos/hearth/api/gen/go/hearth/notifications/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
@@ -41,7 +42,7 @@ var kinds = map[uint32]string{
 	1: "operation", 2: "progress", 3: "package", 4: "artifact", 5: "healthcheck", 6: "dependency",
 	7: "refusedeffect", 8: "container", 20: "action", 21: "task", 30: "host", 40: "token", 41: "account",
 	42: "password", 43: "session", 47: "audit", 48: "key", 49: "signaturelease", 50: "preferences", 70: "warning", 71: "calendarentry",
-	100: "snapshot",
+	100: "snapshot", 110: "effectpolicy", 111: "notification",
 }
 
 // contract are the files of the contract.

@@ -43,6 +43,8 @@ type Gateway struct {
 	ScopeID uint32
 	// Subnets are the server's own addresses there, each with the length of its network's prefix.
 	Subnets []netip.Prefix
+	// Outbound tells that connections to the Internet leave the machine there.
+	Outbound bool
 }
 
 // Internal tells whether nobody outside the machine is behind the gateway.

@@ -81,7 +81,7 @@ Tables are for people; --output json prints one row of JSON for each resource, a
 		a.accountCommand(),
 		a.passwordCommand(),
 		a.sessionsCommand(),
-		a.warningsCommand(),
+		a.warningsCommand(), a.notificationsCommand(),
 		a.doctorCommand(),
 		a.bugreportCommand(),
 		a.systemCommand(),

@@ -111,6 +111,16 @@ func summary(ch *statev1.Change) string {
 		return word(r.Account.GetSpec().GetRole()) + " " + r.Account.GetSpec().GetTitle()
 	case *statev1.Resource_Warning:
 		return word(r.Warning.GetStatus().GetSeverity()) + ": " + r.Warning.GetStatus().GetText()
+	case *statev1.Resource_Notification:
+		return word(r.Notification.GetStatus().GetLevel()) + ": " + r.Notification.GetStatus().GetTitle()
+	case *statev1.Resource_RefusedEffect:
+		st := r.RefusedEffect.GetStatus()
+		return strings.TrimSpace(st.GetEffect()+" "+st.GetTarget()) + ": " + word(st.GetOutcome())
+	case *statev1.Resource_EffectPolicy:
+		if r.EffectPolicy.GetSpec().GetLenient() {
+			return "lenient"
+		}
+		return "strict"
 	case *statev1.Resource_Snapshot:
 		return r.Snapshot.GetSpec().GetVersion() + ", " + size(r.Snapshot.GetStatus().GetBytes())
 	case *statev1.Resource_Artifact:

@@ -27,6 +27,7 @@ import (
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	logsv1 "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"
+	notificationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/notifications/v1"
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
@@ -57,15 +58,18 @@ type Options struct {
 
 // Client is a connection to a server. It is safe for concurrent use.
 type Client struct {
-	Accounts    accountsv1.AccountServiceClient
-	Actions     actionsv1.ActionServiceClient
-	Audit       auditv1.AuditServiceClient
-	Diagnostics diagnosticsv1.DiagnosticsServiceClient
-	Hosts       hostsv1.HostServiceClient
-	Keys        accountsv1.KeyServiceClient
-	Logs        logsv1.LogServiceClient
-	Operations  operationsv1.OperationServiceClient
-	Packages    packagesv1.PackageServiceClient
+	Accounts      accountsv1.AccountServiceClient
+	Actions       actionsv1.ActionServiceClient
+	Audit         auditv1.AuditServiceClient
+	Diagnostics   diagnosticsv1.DiagnosticsServiceClient
+	Hosts         hostsv1.HostServiceClient
+	Keys          accountsv1.KeyServiceClient
+	Logs          logsv1.LogServiceClient
+	Notifications notificationsv1.NotificationServiceClient
+	Operations    operationsv1.OperationServiceClient
+	Packages      packagesv1.PackageServiceClient
+	// EffectPolicies tell what packages reached for beyond what they declare.
+	EffectPolicies packagesv1.EffectPolicyServiceClient
 	// Preferences are the caller's own.
 	Preferences accountsv1.PreferencesServiceClient
 	State       statev1.StateServiceClient
@@ -103,7 +107,9 @@ func Dial(_ context.Context, target string, opt Options) (*Client, error) {
 		Diagnostics: diagnosticsv1.NewDiagnosticsServiceClient(conn),
 		Audit:       auditv1.NewAuditServiceClient(conn),
 		Hosts:       hostsv1.NewHostServiceClient(conn), Keys: accountsv1.NewKeyServiceClient(conn), Logs: logsv1.NewLogServiceClient(conn),
-		Operations: operationsv1.NewOperationServiceClient(conn), Packages: packagesv1.NewPackageServiceClient(conn),
+		Notifications:  notificationsv1.NewNotificationServiceClient(conn),
+		EffectPolicies: packagesv1.NewEffectPolicyServiceClient(conn),
+		Operations:     operationsv1.NewOperationServiceClient(conn), Packages: packagesv1.NewPackageServiceClient(conn),
 		Preferences: accountsv1.NewPreferencesServiceClient(conn),
 		RootKey:     systemv1.NewRootKeyServiceClient(conn),
 		State:       statev1.NewStateServiceClient(conn), System: systemv1.NewSystemServiceClient(conn),

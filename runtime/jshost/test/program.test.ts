@@ -90,15 +90,15 @@ describe("the program", { concurrency: 3 }, () => {
   test("effects that the contract lacks are refused by name", limit, async (t) => {
     const p = await probe(t);
     const results = await effects(p, [
-      { effect: "notification.create", params: { level: "info", title: "t", message: "m" } },
+      { effect: "bindRange", params: { id: "ui" } },
       { effect: "plugin.url.exportUrl", params: {} },
-      { effect: "getOutboundGateway", params: {} },
+      { effect: "plugin.url.register", params: {} },
     ]);
     assert.deepEqual(p.host.calls.filter((c) => c.effect === "refuse").map((c) => c.params["effect"]), [
-      "notification.create", "plugin.url.export-url", "get-outbound-gateway",
+      "bind-range", "plugin.url.export-url", "plugin.url.register",
     ]);
     for (const r of results) assert.equal(r.reason, "EFFECT_UNKNOWN");
-    assert.match(results[0].error, /is not there yet @ notification\.create$/);
+    assert.match(results[0].error, /is not there yet @ bind-range$/);
   });
 
   test("wrong parameters are refused before they leave", limit, async (t) => {

@@ -10,6 +10,8 @@ import (
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	notificationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/notifications/v1"
+	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
 	"github.com/hearthos/hearth/api/fault"
@@ -23,6 +25,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/hosts"
 	"github.com/hearthos/hearth/server/internal/install"
 	"github.com/hearthos/hearth/server/internal/naming"
+	"github.com/hearthos/hearth/server/internal/notify"
 	"github.com/hearthos/hearth/server/internal/operation"
 	"github.com/hearthos/hearth/server/internal/proxy"
 	"github.com/hearthos/hearth/server/internal/rpc"
@@ -30,6 +33,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/runner"
 	"github.com/hearthos/hearth/server/internal/store"
 	"github.com/hearthos/hearth/server/internal/volume"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -132,7 +136,7 @@ func gate(tx *store.Tx, pkg string) error {
 // forget deletes what all areas keep about a package, as far as it fits one commit.
 func forget(tx *store.Tx, pkg string) (bool, error) {
 	room := store.NewRoom()
-	err := errors.Join(hosts.Forget(tx, pkg, room), effects.Forget(tx, pkg, room), action.Forget(tx, pkg, room), runner.Forget(tx, pkg, room))
+	err := errors.Join(hosts.Forget(tx, pkg, room), effects.Forget(tx, pkg, room), notify.Forget(tx, pkg, room), action.Forget(tx, pkg, room), runner.Forget(tx, pkg, room))
 	return err == nil && room.Left(), err
 }
 
@@ -154,12 +158,25 @@ func (h hooks) ServeEffects(ctx context.Context, lis net.Listener, pkg string) e
 	return h.d.hub.ServeContainer(ctx, lis, pkg)
 }
 
-// effectsCaller tells the area effects which package calls.
-func effectsCaller(ctx context.Context, _ *rpc.Call, next func(context.Context) error) error {
-	if pkg := rpc.CallerPackage(ctx); pkg != "" {
-		ctx = effects.WithCaller(ctx, pkg)
+// effectsCaller tells the area effects which package calls which effect.
+func (d *Daemon) effectsCaller(ctx context.Context, c *rpc.Call, next func(context.Context) error) error {
+	pkg := rpc.CallerPackage(ctx)
+	if pkg == "" || c.Method == nil {
+		return next(ctx)
 	}
-	return next(ctx)
+	effect, _ := proto.GetExtension(c.Method.Options(), optionsv1.E_Effect).(string)
+	return d.effects.Answer(ctx, pkg, effect, next)
+}
+
+// notifications are the notifications of packages as effects see them.
+type notifications struct{ *notify.Keeper }
+
+func (n notifications) Tell(ctx context.Context, now time.Time, pkg, level, title, message, data string) error {
+	levels := map[string]notificationsv1.NotificationStatus_Level{
+		"success": notificationsv1.NotificationStatus_LEVEL_SUCCESS, "info": notificationsv1.NotificationStatus_LEVEL_INFO,
+		"warning": notificationsv1.NotificationStatus_LEVEL_WARNING, "error": notificationsv1.NotificationStatus_LEVEL_ERROR,
+	}
+	return n.Keeper.Tell(ctx, now, pkg, notify.Message{Level: levels[level], Title: title, Message: message, Data: data})
 }
 
 // containers is the runner as effects see it.

@@ -36,6 +36,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/journal"
 	"github.com/hearthos/hearth/server/internal/logs"
 	"github.com/hearthos/hearth/server/internal/naming"
+	"github.com/hearthos/hearth/server/internal/notify"
 	"github.com/hearthos/hearth/server/internal/operation"
 	"github.com/hearthos/hearth/server/internal/proxy"
 	"github.com/hearthos/hearth/server/internal/reconcile"
@@ -91,6 +92,7 @@ type Daemon struct {
 	proxy      *proxy.Service
 	runner     *runner.Service
 	installs   *install.Service
+	effects    *effects.Service
 	operations *operation.Engine
 	manager    *reconcile.Manager
 	warnings   *warn.Keeper
@@ -122,7 +124,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	var err error
 	d.hub, err = rpc.New(rpc.Config{
 		Logger: d.log, Cookie: d.cookie, Ours: d.ours, Authenticator: authenticator{d}, Revision: d.revision, Audit: d.auditLog,
-		Outer: []rpc.Interceptor{d.measured}, Interceptors: []rpc.Interceptor{effectsCaller},
+		Outer: []rpc.Interceptor{d.measured}, Interceptors: []rpc.Interceptor{d.effectsCaller},
 		Transfer: http.HandlerFunc(d.transfers), OpenAPI: openapi.Document, CA: func() []byte { return d.authority.RootPEM() },
 	})
 	if err != nil {
@@ -191,9 +193,10 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	d.installs = install.New(d.store, time.Now, d.artifacts, packageData{d.volumes}, logKeeper, gate, forget)
 	actions := action.New(d.store, log, d.runner, desires{d.installs})
 	d.operations = operation.New(d.store, log, slices.Concat(d.installs.Definitions(), keys.Definitions())...)
-	packageEffects := effects.New(effects.Deps{
+	notes := notify.New(d.store)
+	d.effects = effects.New(effects.Deps{
 		Store: d.store, Log: log, Clock: time.Now, Data: d.volumes, Desires: d.installs, Containers: containers{d.runner},
-		Hosts: d.hosts, Certificates: certificates{d.store, d.authority, d.hosts}, Progress: initProgress{d.store, d.operations},
+		Hosts: d.hosts, Certificates: certificates{d.store, d.authority, d.hosts}, Progress: initProgress{d.store, d.operations}, Notifications: notifications{notes},
 		Actions: packageActions{actions}, BridgeIP: cfg.Bridge.Addr().String(),
 	})
 	d.proxy = proxy.New(proxy.Options{
@@ -208,7 +211,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.transfer = transfer.New(uploads{d.artifacts}, log)
-	d.register(actions, d.installs, logKeeper, packageEffects, keys)
+	d.register(actions, d.installs, logKeeper, keys, notes)
 	d.opened.Store(true)
 	return nil
 }

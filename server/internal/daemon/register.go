@@ -12,6 +12,7 @@ import (
 	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	logsv1 "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"
+	notificationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/notifications/v1"
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
@@ -20,9 +21,9 @@ import (
 	"github.com/hearthos/hearth/server/internal/account"
 	"github.com/hearthos/hearth/server/internal/action"
 	"github.com/hearthos/hearth/server/internal/custody"
-	"github.com/hearthos/hearth/server/internal/effects"
 	"github.com/hearthos/hearth/server/internal/install"
 	"github.com/hearthos/hearth/server/internal/logs"
+	"github.com/hearthos/hearth/server/internal/notify"
 	"github.com/hearthos/hearth/server/internal/rpc"
 	"github.com/hearthos/hearth/server/internal/rpc/accountsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/actionsrpc"
@@ -30,6 +31,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/rpc/diagnosticsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/hostsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/logsrpc"
+	"github.com/hearthos/hearth/server/internal/rpc/notificationsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/operationsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/packagesrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/rootkeyrpc"
@@ -49,7 +51,9 @@ func (d *Daemon) declare() {
 		&effectsv1.EffectsService_ServiceDesc,
 		&hostsv1.HostService_ServiceDesc,
 		&logsv1.LogService_ServiceDesc,
+		&notificationsv1.NotificationService_ServiceDesc,
 		&operationsv1.OperationService_ServiceDesc,
+		&packagesv1.EffectPolicyService_ServiceDesc,
 		&packagesv1.PackageService_ServiceDesc,
 		&statev1.StateService_ServiceDesc,
 		&systemv1.SystemService_ServiceDesc,
@@ -66,6 +70,8 @@ func (d *Daemon) declare() {
 		rpc.NewGateway(diagnosticsv1.RegisterDiagnosticsServiceHandlerClient, diagnosticsv1.NewDiagnosticsServiceClient),
 		rpc.NewGateway(hostsv1.RegisterHostServiceHandlerClient, hostsv1.NewHostServiceClient),
 		rpc.NewGateway(logsv1.RegisterLogServiceHandlerClient, logsv1.NewLogServiceClient),
+		rpc.NewGateway(notificationsv1.RegisterNotificationServiceHandlerClient, notificationsv1.NewNotificationServiceClient),
+		rpc.NewGateway(packagesv1.RegisterEffectPolicyServiceHandlerClient, packagesv1.NewEffectPolicyServiceClient),
 		rpc.NewGateway(operationsv1.RegisterOperationServiceHandlerClient, operationsv1.NewOperationServiceClient),
 		rpc.NewGateway(packagesv1.RegisterPackageServiceHandlerClient, packagesv1.NewPackageServiceClient),
 		rpc.NewGateway(accountsv1.RegisterPreferencesServiceHandlerClient, accountsv1.NewPreferencesServiceClient),
@@ -76,16 +82,18 @@ func (d *Daemon) declare() {
 }
 
 // register lets the services be answered: one line reaches every wire.
-func (d *Daemon) register(actions *action.Service, installs *install.Service, logKeeper *logs.Keeper, fx *effects.Service, keys *custody.Service) {
+func (d *Daemon) register(actions *action.Service, installs *install.Service, logKeeper *logs.Keeper, keys *custody.Service, notes *notify.Keeper) {
 	accountsv1.RegisterAccountServiceServer(d.hub, accountsrpc.New(d.accounts, d.cookie(), time.Now))
 	accountsv1.RegisterKeyServiceServer(d.hub, accountsrpc.NewKeys(d.accounts, time.Now))
 	accountsv1.RegisterPreferencesServiceServer(d.hub, accountsrpc.NewPreferences(account.NewPreferences(d.store), time.Now))
 	actionsv1.RegisterActionServiceServer(d.hub, actionsrpc.New(actions, time.Now))
 	auditv1.RegisterAuditServiceServer(d.hub, auditrpc.New(d.audit))
 	diagnosticsv1.RegisterDiagnosticsServiceServer(d.hub, diagnosticsrpc.New(d.warnings, d, time.Now))
-	effectsv1.RegisterEffectsServiceServer(d.hub, fx)
+	effectsv1.RegisterEffectsServiceServer(d.hub, d.effects)
 	hostsv1.RegisterHostServiceServer(d.hub, hostsrpc.New(d.hosts))
 	logsv1.RegisterLogServiceServer(d.hub, logsrpc.New(logKeeper))
+	notificationsv1.RegisterNotificationServiceServer(d.hub, notificationsrpc.New(notes, time.Now))
+	packagesv1.RegisterEffectPolicyServiceServer(d.hub, packagesrpc.NewEffectPolicies(d.effects, time.Now))
 	operationsv1.RegisterOperationServiceServer(d.hub, operationsrpc.New(d.store, d.operations, time.Now))
 	packagesv1.RegisterPackageServiceServer(d.hub, packagesrpc.New(d.store, installs, d.artifacts, d.operations, time.Now))
 	statev1.RegisterStateServiceServer(d.hub, staterpc.New(d.store))

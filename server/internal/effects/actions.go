@@ -105,7 +105,8 @@ func (s *Service) actionTarget(ctx context.Context, named, action string) (strin
 				return err
 			}
 		}
-		return fault.New(metav1.Reason_REASON_EFFECT_DENIED, "package %q may not run action %q of %q", from, action, named)
+		return fault.New(metav1.Reason_REASON_EFFECT_DENIED, "package %q may not run action %q of %q", from, action, named).
+			With("package", from).With("target", named+"/"+action)
 	})
 	return named, err
 }

@@ -53,8 +53,11 @@ func (s *Service) SetDependencies(ctx context.Context, req *effectsv1.SetDepende
 		}
 		for _, d := range list {
 			if !declared[d.ID] {
-				return fault.New(metav1.Reason_REASON_EFFECT_DENIED, "package %q may not depend on %q: its manifest does not name it", pkg, d.ID).
-					With("package", pkg).With("target", d.ID)
+				err := beyond(ctx, tx, pkg, d.ID, fault.New(metav1.Reason_REASON_EFFECT_DENIED, "package %q may not depend on %q: its manifest does not name it", pkg, d.ID).
+					With("package", pkg).With("target", d.ID))
+				if err != nil {
+					return err
+				}
 			}
 			title, err := titleOf(tx, d.ID)
 			if err != nil {

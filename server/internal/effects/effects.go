@@ -2,8 +2,9 @@
 // service container. The JSON shapes are those of StartOS packages and appear nowhere else in the server.
 //
 // The caller of a method is the package whose socket the call came in on; no message says who is calling. A package
-// reaches itself and the packages its manifest declares a dependency on; everything else is EFFECT_DENIED. What this release does not have is refused by name and recorded, never answered
-// with a made-up value.
+// reaches itself and the packages its manifest declares a dependency on; everything else is EFFECT_DENIED and recorded, or
+// recorded and let through where people chose a lenient policy for the package. What this release does not have is
+// refused by name and recorded, never answered with a made-up value.
 //
 // Values a package can watch are read in one view of the store and named by an etag; Await waits until the value has
 // another one. The host remembers no callbacks: a package that waits calls Await again when the daemon was away.
@@ -13,6 +14,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"time"
 
 	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
@@ -24,7 +26,6 @@ import (
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/store"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // Data keeps the versions of packages' data.
@@ -71,6 +72,8 @@ type Hosts interface {
 	ClearBindings(tx *store.Tx, pkg string, except []abi.BindID) error
 	ExportInterface(tx *store.Tx, pkg string, e abi.Exported) error
 	ClearInterfaces(tx *store.Tx, pkg string, except []string) error
+	// Outbound is the gateway through which connections leave the machine, "" where there is none.
+	Outbound() string
 	// HostJSON, PortsJSON, InterfaceJSON and InterfacesJSON are what packages see; null where there is no such thing.
 	HostJSON(tx *store.Tx, pkg, host string) ([]byte, error)
 	PortsJSON(tx *store.Tx, pkg, host string, internalPort uint32) ([]byte, error)
@@ -86,23 +89,29 @@ type Certificates interface {
 	Key(tx *store.Tx, pkg string, names []string, algorithm string) (string, error)
 }
 
-// Progress shows how far the init of a package is.
+// Notifications tells people something.
+type Notifications interface {
+	Tell(ctx context.Context, now time.Time, pkg string, level, title, message, data string) error
+}
+
+// Progress shows how far the init of a package is, or its part of a backup.
 type Progress interface {
 	Report(pkg string, done, total uint64, units, message string)
 }
 
 // Deps is what the area needs of others.
 type Deps struct {
-	Store        *store.Store
-	Log          *slog.Logger
-	Clock        func() time.Time
-	Data         Data
-	Desires      Desires
-	Containers   Containers
-	Hosts        Hosts
-	Certificates Certificates
-	Progress     Progress
-	Actions      Actions
+	Store         *store.Store
+	Log           *slog.Logger
+	Clock         func() time.Time
+	Data          Data
+	Desires       Desires
+	Containers    Containers
+	Hosts         Hosts
+	Certificates  Certificates
+	Progress      Progress
+	Notifications Notifications
+	Actions       Actions
 	// BridgeIP is the server's own address on the bridge.
 	BridgeIP string
 }
@@ -125,16 +134,16 @@ type callerKey struct{}
 
 // WithCaller returns a context for calls of the package whose socket they came in on.
 func WithCaller(ctx context.Context, pkg string) context.Context {
-	return context.WithValue(ctx, callerKey{}, pkg)
+	return context.WithValue(ctx, callerKey{}, &call{pkg: pkg})
 }
 
 // caller is the package that calls. A context without one is a defect of the wiring, and is denied.
 func caller(ctx context.Context) (string, error) {
-	pkg, ok := ctx.Value(callerKey{}).(string)
-	if !ok || pkg == "" {
+	c, ok := ctx.Value(callerKey{}).(*call)
+	if !ok || c.pkg == "" {
 		return "", fault.New(metav1.Reason_REASON_PERMISSION_DENIED, "only service containers may call effects")
 	}
-	return pkg, nil
+	return c.pkg, nil
 }
 
 // update runs fn in a transaction for the calling package.
@@ -148,7 +157,7 @@ func (s *Service) update(ctx context.Context, fn func(tx *store.Tx, pkg string) 
 }
 
 // reach resolves the package an effect is about: the caller where none is named, else one it may reach.
-func (s *Service) reach(tx *store.Tx, from, named string) (string, error) {
+func (s *Service) reach(ctx context.Context, tx *store.Tx, from, named string) (string, error) {
 	if named == "" || named == from {
 		return from, nil
 	}
@@ -157,8 +166,8 @@ func (s *Service) reach(tx *store.Tx, from, named string) (string, error) {
 		return "", err
 	}
 	if !declared[named] {
-		return "", fault.New(metav1.Reason_REASON_EFFECT_DENIED, "package %q may not ask about %q: its manifest declares no dependency on it", from, named).
-			With("package", from).With("target", named)
+		return named, beyond(ctx, tx, from, named, fault.New(metav1.Reason_REASON_EFFECT_DENIED, "package %q may not ask about %q: its manifest declares no dependency on it", from, named).
+			With("package", from).With("target", named))
 	}
 	return named, nil
 }
@@ -201,30 +210,11 @@ func invalid(field, why string) error {
 
 // Refuse implements EffectsServiceServer.
 func (s *Service) Refuse(ctx context.Context, req *effectsv1.RefuseRequest) (*effectsv1.RefuseResponse, error) {
-	segment, err := ids.Escape(req.GetEffect())
+	pkg, err := caller(ctx)
 	if err != nil {
-		return nil, invalid("effect", err.Error())
+		return nil, err
 	}
-	now := s.Clock()
-	err = s.update(ctx, func(tx *store.Tx, pkg string) error {
-		row, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
-		if err != nil || !ok {
-			return err
-		}
-		id := pkg + "/" + segment
-		if _, ok, err := store.Lookup[*packagesv1.RefusedEffect](tx, id); ok || err != nil {
-			return err
-		}
-		// What is refused is refused all the same; a package that tries names at random fills no disk.
-		if err := another[*packagesv1.RefusedEffect](tx, pkg, "refused effects", maxRefused); err != nil {
-			return nil
-		}
-		return store.Put(tx, &packagesv1.RefusedEffect{
-			Meta:   &metav1.Meta{Id: id},
-			Status: &packagesv1.RefusedEffectStatus{FirstTime: timestamppb.New(now), Version: row.GetSpec().GetVersion()},
-		})
-	})
-	if err != nil {
+	if err := s.record(ctx, pkg, req.GetEffect(), "", packagesv1.RefusedEffectStatus_OUTCOME_UNKNOWN); err != nil {
 		return nil, err
 	}
 	return nil, fault.New(metav1.Reason_REASON_EFFECT_UNKNOWN, "this release of Hearth does not have the effect %q", req.GetEffect()).With("effect", req.GetEffect())
@@ -290,4 +280,19 @@ func (s *Service) GetInstalledPackages(context.Context, *effectsv1.GetInstalledP
 	}
 	raw, err := json.Marshal(list)
 	return &effectsv1.GetInstalledPackagesResponse{Value: raw}, err
+}
+
+// notificationLevels are the levels of notifications by the words of packages.
+var notificationLevels = []string{"success", "info", "warning", "error"}
+
+// NotificationCreate implements EffectsServiceServer.
+func (s *Service) NotificationCreate(ctx context.Context, req *effectsv1.NotificationCreateRequest) (*effectsv1.NotificationCreateResponse, error) {
+	pkg, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(notificationLevels, req.GetLevel()) {
+		return nil, invalid("level", "must be success, info, warning or error")
+	}
+	return &effectsv1.NotificationCreateResponse{}, s.Notifications.Tell(ctx, s.Clock(), pkg, req.GetLevel(), req.GetTitle(), req.GetMessage(), req.GetData())
 }

@@ -58,7 +58,7 @@ func (s *Service) Mount(ctx context.Context, req *effectsv1.MountRequest) (*effe
 	var owner string
 	err = s.Store.View(func(tx *store.Tx) error {
 		var err error
-		owner, err = s.reach(tx, from, t.PackageID)
+		owner, err = s.reach(ctx, tx, from, t.PackageID)
 		return err
 	})
 	if err != nil {

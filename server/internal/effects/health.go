@@ -91,16 +91,26 @@ func ClearHealth(tx *store.Tx, pkg string) error {
 
 // SetInitProgress implements EffectsServiceServer.
 func (s *Service) SetInitProgress(ctx context.Context, req *effectsv1.SetInitProgressRequest) (*effectsv1.SetInitProgressResponse, error) {
+	return &effectsv1.SetInitProgressResponse{}, s.report(ctx, req.GetProgress())
+}
+
+// SetBackupProgress implements EffectsServiceServer.
+func (s *Service) SetBackupProgress(ctx context.Context, req *effectsv1.SetBackupProgressRequest) (*effectsv1.SetBackupProgressResponse, error) {
+	return &effectsv1.SetBackupProgressResponse{}, s.report(ctx, req.GetProgress())
+}
+
+// report shows a progress at the operation that waits for the package's code; without one nobody does.
+func (s *Service) report(ctx context.Context, raw []byte) error {
 	pkg, err := caller(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	p, err := parseProgress(req.GetProgress())
+	p, err := parseProgress(raw)
 	if err != nil {
-		return nil, invalid("progress", err.Error())
+		return invalid("progress", err.Error())
 	}
 	s.Progress.Report(pkg, p.done, p.total, cut(p.units, maxName), cut(p.message, maxName))
-	return &effectsv1.SetInitProgressResponse{}, nil
+	return nil
 }
 
 // progress is a progress value of a package, made flat.
@@ -177,5 +187,6 @@ func Forget(tx *store.Tx, pkg string, room *store.Room) error {
 		store.DeleteBelow[*packagesv1.HealthCheck](tx, pkg, room),
 		store.DeleteBelow[*packagesv1.Dependency](tx, pkg, room),
 		store.DeleteBelow[*packagesv1.RefusedEffect](tx, pkg, room),
+		store.Delete[*packagesv1.EffectPolicy](tx, pkg),
 	)
 }

@@ -60,7 +60,7 @@ func (s *Service) GetServicePortForward(ctx context.Context, req *effectsv1.GetS
 	}
 	resp := &effectsv1.GetServicePortForwardResponse{}
 	err = s.Store.View(func(tx *store.Tx) error {
-		pkg, err := s.reach(tx, from, req.GetPackageId())
+		pkg, err := s.reach(ctx, tx, from, req.GetPackageId())
 		if err != nil {
 			return err
 		}

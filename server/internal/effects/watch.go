@@ -9,8 +9,10 @@ import (
 	"time"
 
 	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
+	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/store"
 	"google.golang.org/protobuf/proto"
@@ -19,6 +21,10 @@ import (
 // certificateCheck is how often a waiting call looks whether its certificate has been renewed: nothing in the store
 // changes when one comes near its end.
 const certificateCheck = time.Hour
+
+// routeCheck is how often a waiting call looks where connections leave the machine: nothing in the store changes when
+// that does.
+const routeCheck = 15 * time.Second
 
 // watchable is an effect whose value can be awaited.
 type watchable struct {
@@ -46,6 +52,8 @@ func watch[T proto.Message](make func() T, value func(context.Context, *store.Tx
 func (s *Service) makeWatchables() map[string]watchable {
 	certificate := watch(func() *effectsv1.GetSslCertificateRequest { return &effectsv1.GetSslCertificateRequest{} }, s.certificateValue, "host")
 	certificate.every = certificateCheck
+	outbound := watch(func() *effectsv1.GetOutboundGatewayRequest { return &effectsv1.GetOutboundGatewayRequest{} }, s.outboundValue, "host")
+	outbound.every = routeCheck
 	return map[string]watchable{
 		"get-host-info":           watch(func() *effectsv1.GetHostInfoRequest { return &effectsv1.GetHostInfoRequest{} }, s.hostValue, "host", "container"),
 		"get-service-interface":   watch(func() *effectsv1.GetServiceInterfaceRequest { return &effectsv1.GetServiceInterfaceRequest{} }, s.interfaceValue, "host"),
@@ -55,6 +63,7 @@ func (s *Service) makeWatchables() map[string]watchable {
 		"get-service-manifest":    watch(func() *effectsv1.GetServiceManifestRequest { return &effectsv1.GetServiceManifestRequest{} }, s.manifestValue, "package", "artifact"),
 		"get-system-smtp":         watch(func() *effectsv1.GetSystemSmtpRequest { return &effectsv1.GetSystemSmtpRequest{} }, s.smtpValue),
 		"get-ssl-certificate":     certificate,
+		"get-outbound-gateway":    outbound,
 	}
 }
 
@@ -136,8 +145,8 @@ func changed(ctx context.Context, watcher *store.Watcher, every time.Duration) e
 	}
 }
 
-func (s *Service) hostValue(_ context.Context, tx *store.Tx, from string, req *effectsv1.GetHostInfoRequest) ([]byte, error) {
-	pkg, err := s.reach(tx, from, req.GetPackageId())
+func (s *Service) hostValue(ctx context.Context, tx *store.Tx, from string, req *effectsv1.GetHostInfoRequest) ([]byte, error) {
+	pkg, err := s.reach(ctx, tx, from, req.GetPackageId())
 	if err != nil {
 		return nil, err
 	}
@@ -150,8 +159,8 @@ func (s *Service) GetHostInfo(ctx context.Context, req *effectsv1.GetHostInfoReq
 	return &effectsv1.GetHostInfoResponse{Value: value, Etag: etag}, err
 }
 
-func (s *Service) interfaceValue(_ context.Context, tx *store.Tx, from string, req *effectsv1.GetServiceInterfaceRequest) ([]byte, error) {
-	pkg, err := s.reach(tx, from, req.GetPackageId())
+func (s *Service) interfaceValue(ctx context.Context, tx *store.Tx, from string, req *effectsv1.GetServiceInterfaceRequest) ([]byte, error) {
+	pkg, err := s.reach(ctx, tx, from, req.GetPackageId())
 	if err != nil {
 		return nil, err
 	}
@@ -164,8 +173,8 @@ func (s *Service) GetServiceInterface(ctx context.Context, req *effectsv1.GetSer
 	return &effectsv1.GetServiceInterfaceResponse{Value: value, Etag: etag}, err
 }
 
-func (s *Service) interfacesValue(_ context.Context, tx *store.Tx, from string, req *effectsv1.ListServiceInterfacesRequest) ([]byte, error) {
-	pkg, err := s.reach(tx, from, req.GetPackageId())
+func (s *Service) interfacesValue(ctx context.Context, tx *store.Tx, from string, req *effectsv1.ListServiceInterfacesRequest) ([]byte, error) {
+	pkg, err := s.reach(ctx, tx, from, req.GetPackageId())
 	if err != nil {
 		return nil, err
 	}
@@ -178,8 +187,8 @@ func (s *Service) ListServiceInterfaces(ctx context.Context, req *effectsv1.List
 	return &effectsv1.ListServiceInterfacesResponse{Value: value, Etag: etag}, err
 }
 
-func (s *Service) containerIPValue(_ context.Context, tx *store.Tx, from string, req *effectsv1.GetContainerIpRequest) ([]byte, error) {
-	pkg, err := s.reach(tx, from, req.GetPackageId())
+func (s *Service) containerIPValue(ctx context.Context, tx *store.Tx, from string, req *effectsv1.GetContainerIpRequest) ([]byte, error) {
+	pkg, err := s.reach(ctx, tx, from, req.GetPackageId())
 	if err != nil {
 		return nil, err
 	}
@@ -224,8 +233,8 @@ func healthOf(tx *store.Tx, pkg string) (map[string]healthJSON, error) {
 	return out, err
 }
 
-func (s *Service) statusValue(_ context.Context, tx *store.Tx, from string, req *effectsv1.GetStatusRequest) ([]byte, error) {
-	pkg, err := s.reach(tx, from, req.GetPackageId())
+func (s *Service) statusValue(ctx context.Context, tx *store.Tx, from string, req *effectsv1.GetStatusRequest) ([]byte, error) {
+	pkg, err := s.reach(ctx, tx, from, req.GetPackageId())
 	if err != nil {
 		return nil, err
 	}
@@ -269,8 +278,8 @@ func (s *Service) GetStatus(ctx context.Context, req *effectsv1.GetStatusRequest
 	return &effectsv1.GetStatusResponse{Value: value, Etag: etag}, err
 }
 
-func (s *Service) manifestValue(_ context.Context, tx *store.Tx, from string, req *effectsv1.GetServiceManifestRequest) ([]byte, error) {
-	pkg, err := s.reach(tx, from, req.GetPackageId())
+func (s *Service) manifestValue(ctx context.Context, tx *store.Tx, from string, req *effectsv1.GetServiceManifestRequest) ([]byte, error) {
+	pkg, err := s.reach(ctx, tx, from, req.GetPackageId())
 	if err != nil {
 		return nil, err
 	}
@@ -315,4 +324,21 @@ func (s *Service) certificateValue(_ context.Context, tx *store.Tx, from string,
 func (s *Service) GetSslCertificate(ctx context.Context, req *effectsv1.GetSslCertificateRequest) (*effectsv1.GetSslCertificateResponse, error) {
 	value, etag, err := s.read(ctx, "get-ssl-certificate", req)
 	return &effectsv1.GetSslCertificateResponse{Value: value, Etag: etag}, err
+}
+
+func (s *Service) outboundValue(context.Context, *store.Tx, string, *effectsv1.GetOutboundGatewayRequest) ([]byte, error) {
+	gateway := s.Hosts.Outbound()
+	if gateway == "" {
+		return nil, fault.New(metav1.Reason_REASON_NO_OUTBOUND_GATEWAY, "no connection leaves this machine: it has no default route")
+	}
+	return []byte(gateway), nil
+}
+
+// GetOutboundGateway implements EffectsServiceServer.
+func (s *Service) GetOutboundGateway(ctx context.Context, req *effectsv1.GetOutboundGatewayRequest) (*effectsv1.GetOutboundGatewayResponse, error) {
+	value, etag, err := s.read(ctx, "get-outbound-gateway", req)
+	if err != nil {
+		return nil, err
+	}
+	return &effectsv1.GetOutboundGatewayResponse{Value: proto.String(string(value)), Etag: etag}, nil
 }

@@ -161,7 +161,7 @@ func (s *Service) List() ([]abi.Gateway, error) {
 		if !known || !l.Up || l.Port || len(l.Subnets) == 0 || l.Name == s.cfg.Bridge || l.Kind == netdev.KindLoopback {
 			continue
 		}
-		out = append(out, abi.Gateway{ID: l.Name, Type: kind, ScopeID: uint32(l.Index), Subnets: l.Subnets})
+		out = append(out, abi.Gateway{ID: l.Name, Type: kind, ScopeID: uint32(l.Index), Subnets: l.Subnets, Outbound: l.DefaultRoute})
 	}
 	return out, nil
 }

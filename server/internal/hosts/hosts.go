@@ -69,6 +69,16 @@ func (s *Service) SetNetwork(n Network) bool {
 // Network answers what the network looks like; the machine itself and the bridge are always in it.
 func (s *Service) Network() Network { return *s.network.Load() }
 
+// Outbound answers the gateway through which connections leave the machine, "" where none do.
+func (s *Service) Outbound() string {
+	for _, g := range s.Network().Gateways {
+		if g.Outbound {
+			return g.ID
+		}
+	}
+	return ""
+}
+
 // Bind binds a port of the container to a host of the package, or changes how it is bound. Binding the same again
 // changes nothing. Ports are assigned here: the preferred ones where they can be had.
 func (s *Service) Bind(tx *store.Tx, pkg, hostID string, internalPort, preferred uint32, addSSL *hostsv1.AddSsl, secure *hostsv1.Secure) error {

@@ -6,6 +6,8 @@ import { DiagnosticsService } from "@hearthos/api/hearth/diagnostics/v1/diagnost
 import { HostService } from "@hearthos/api/hearth/hosts/v1/hosts_pb";
 import { KeyService } from "@hearthos/api/hearth/accounts/v1/keys_pb";
 import { LogService } from "@hearthos/api/hearth/logs/v1/logs_pb";
+import { EffectPolicyService } from "@hearthos/api/hearth/packages/v1/effectpolicy_pb";
+import { NotificationService } from "@hearthos/api/hearth/notifications/v1/notifications_pb";
 import { OperationService } from "@hearthos/api/hearth/operations/v1/operations_pb";
 import { PackageService } from "@hearthos/api/hearth/packages/v1/packages_pb";
 import { PreferencesService } from "@hearthos/api/hearth/accounts/v1/preferences_pb";
@@ -22,6 +24,8 @@ export interface Hearth {
   readonly hosts: Client<typeof HostService>;
   readonly keys: Client<typeof KeyService>;
   readonly logs: Client<typeof LogService>;
+  readonly effectPolicies: Client<typeof EffectPolicyService>;
+  readonly notifications: Client<typeof NotificationService>;
   readonly operations: Client<typeof OperationService>;
   readonly packages: Client<typeof PackageService>;
   readonly rootKey: Client<typeof RootKeyService>;
@@ -45,6 +49,8 @@ export function createHearth(transport: Transport): Hearth {
     hosts: createClient(HostService, transport),
     keys: createClient(KeyService, transport),
     logs: createClient(LogService, transport),
+    effectPolicies: createClient(EffectPolicyService, transport),
+    notifications: createClient(NotificationService, transport),
     operations: createClient(OperationService, transport),
     packages: createClient(PackageService, transport),
     rootKey: createClient(RootKeyService, transport),

@@ -3313,6 +3313,291 @@ func (*SetMainStatusResponse) Descriptor() ([]byte, []int) {
 	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{67}
 }
 
+// SetBackupProgressRequest holds the parameters of the effect set-backup-progress.
+type SetBackupProgressRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The progress. JSON, passed through as it is.
+	Progress      []byte `protobuf:"bytes,1,opt,name=progress,proto3" json:"progress,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetBackupProgressRequest) Reset() {
+	*x = SetBackupProgressRequest{}
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetBackupProgressRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetBackupProgressRequest) ProtoMessage() {}
+
+func (x *SetBackupProgressRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetBackupProgressRequest.ProtoReflect.Descriptor instead.
+func (*SetBackupProgressRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *SetBackupProgressRequest) GetProgress() []byte {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+// SetBackupProgressResponse holds the result of the effect set-backup-progress.
+type SetBackupProgressResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetBackupProgressResponse) Reset() {
+	*x = SetBackupProgressResponse{}
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetBackupProgressResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetBackupProgressResponse) ProtoMessage() {}
+
+func (x *SetBackupProgressResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetBackupProgressResponse.ProtoReflect.Descriptor instead.
+func (*SetBackupProgressResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{69}
+}
+
+// GetOutboundGatewayRequest holds the parameters of the effect get-outbound-gateway.
+type GetOutboundGatewayRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetOutboundGatewayRequest) Reset() {
+	*x = GetOutboundGatewayRequest{}
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetOutboundGatewayRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetOutboundGatewayRequest) ProtoMessage() {}
+
+func (x *GetOutboundGatewayRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetOutboundGatewayRequest.ProtoReflect.Descriptor instead.
+func (*GetOutboundGatewayRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{70}
+}
+
+// GetOutboundGatewayResponse holds the result of the effect get-outbound-gateway.
+type GetOutboundGatewayResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the network interface.
+	Value *string `protobuf:"bytes,1,opt,name=value,proto3,oneof" json:"value,omitempty"`
+	// Tells this value from others.
+	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetOutboundGatewayResponse) Reset() {
+	*x = GetOutboundGatewayResponse{}
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetOutboundGatewayResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetOutboundGatewayResponse) ProtoMessage() {}
+
+func (x *GetOutboundGatewayResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetOutboundGatewayResponse.ProtoReflect.Descriptor instead.
+func (*GetOutboundGatewayResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *GetOutboundGatewayResponse) GetValue() string {
+	if x != nil && x.Value != nil {
+		return *x.Value
+	}
+	return ""
+}
+
+func (x *GetOutboundGatewayResponse) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// NotificationCreateRequest holds the parameters of the effect notification.create.
+type NotificationCreateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// success, info, warning or error.
+	Level string `protobuf:"bytes,1,opt,name=level,proto3" json:"level,omitempty"`
+	// What it is about.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// What happened.
+	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// More of it, in Markdown.
+	Data          *string `protobuf:"bytes,4,opt,name=data,proto3,oneof" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NotificationCreateRequest) Reset() {
+	*x = NotificationCreateRequest{}
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NotificationCreateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NotificationCreateRequest) ProtoMessage() {}
+
+func (x *NotificationCreateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NotificationCreateRequest.ProtoReflect.Descriptor instead.
+func (*NotificationCreateRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *NotificationCreateRequest) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+func (x *NotificationCreateRequest) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *NotificationCreateRequest) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *NotificationCreateRequest) GetData() string {
+	if x != nil && x.Data != nil {
+		return *x.Data
+	}
+	return ""
+}
+
+// NotificationCreateResponse holds the result of the effect notification.create.
+type NotificationCreateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NotificationCreateResponse) Reset() {
+	*x = NotificationCreateResponse{}
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NotificationCreateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NotificationCreateResponse) ProtoMessage() {}
+
+func (x *NotificationCreateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NotificationCreateResponse.ProtoReflect.Descriptor instead.
+func (*NotificationCreateResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{73}
+}
+
 // MountRequest holds the parameters of the effect mount.
 type MountRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3326,7 +3611,7 @@ type MountRequest struct {
 
 func (x *MountRequest) Reset() {
 	*x = MountRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[68]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3338,7 +3623,7 @@ func (x *MountRequest) String() string {
 func (*MountRequest) ProtoMessage() {}
 
 func (x *MountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[68]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3351,7 +3636,7 @@ func (x *MountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MountRequest.ProtoReflect.Descriptor instead.
 func (*MountRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{68}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *MountRequest) GetLocation() string {
@@ -3377,7 +3662,7 @@ type MountResponse struct {
 
 func (x *MountResponse) Reset() {
 	*x = MountResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[69]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3389,7 +3674,7 @@ func (x *MountResponse) String() string {
 func (*MountResponse) ProtoMessage() {}
 
 func (x *MountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[69]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3402,7 +3687,7 @@ func (x *MountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MountResponse.ProtoReflect.Descriptor instead.
 func (*MountResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{69}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{75}
 }
 
 // SubcontainerCreateFsRequest holds the parameters of the effect subcontainer.create-fs.
@@ -3418,7 +3703,7 @@ type SubcontainerCreateFsRequest struct {
 
 func (x *SubcontainerCreateFsRequest) Reset() {
 	*x = SubcontainerCreateFsRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[70]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3430,7 +3715,7 @@ func (x *SubcontainerCreateFsRequest) String() string {
 func (*SubcontainerCreateFsRequest) ProtoMessage() {}
 
 func (x *SubcontainerCreateFsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[70]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3443,7 +3728,7 @@ func (x *SubcontainerCreateFsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubcontainerCreateFsRequest.ProtoReflect.Descriptor instead.
 func (*SubcontainerCreateFsRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{70}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *SubcontainerCreateFsRequest) GetImageId() string {
@@ -3471,7 +3756,7 @@ type SubcontainerCreateFsResponse struct {
 
 func (x *SubcontainerCreateFsResponse) Reset() {
 	*x = SubcontainerCreateFsResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[71]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3483,7 +3768,7 @@ func (x *SubcontainerCreateFsResponse) String() string {
 func (*SubcontainerCreateFsResponse) ProtoMessage() {}
 
 func (x *SubcontainerCreateFsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[71]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3496,7 +3781,7 @@ func (x *SubcontainerCreateFsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubcontainerCreateFsResponse.ProtoReflect.Descriptor instead.
 func (*SubcontainerCreateFsResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{71}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *SubcontainerCreateFsResponse) GetValue() []byte {
@@ -3517,7 +3802,7 @@ type SubcontainerDestroyFsRequest struct {
 
 func (x *SubcontainerDestroyFsRequest) Reset() {
 	*x = SubcontainerDestroyFsRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[72]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3529,7 +3814,7 @@ func (x *SubcontainerDestroyFsRequest) String() string {
 func (*SubcontainerDestroyFsRequest) ProtoMessage() {}
 
 func (x *SubcontainerDestroyFsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[72]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3542,7 +3827,7 @@ func (x *SubcontainerDestroyFsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubcontainerDestroyFsRequest.ProtoReflect.Descriptor instead.
 func (*SubcontainerDestroyFsRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{72}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *SubcontainerDestroyFsRequest) GetGuid() string {
@@ -3561,7 +3846,7 @@ type SubcontainerDestroyFsResponse struct {
 
 func (x *SubcontainerDestroyFsResponse) Reset() {
 	*x = SubcontainerDestroyFsResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[73]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3573,7 +3858,7 @@ func (x *SubcontainerDestroyFsResponse) String() string {
 func (*SubcontainerDestroyFsResponse) ProtoMessage() {}
 
 func (x *SubcontainerDestroyFsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[73]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3586,7 +3871,7 @@ func (x *SubcontainerDestroyFsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubcontainerDestroyFsResponse.ProtoReflect.Descriptor instead.
 func (*SubcontainerDestroyFsResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{73}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{79}
 }
 
 var File_hearth_effects_v1_effects_proto protoreflect.FileDescriptor
@@ -3779,7 +4064,22 @@ const file_hearth_effects_v1_effects_proto_rawDesc = "" +
 	"\x10ShutdownResponse\".\n" +
 	"\x14SetMainStatusRequest\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\"\x17\n" +
-	"\x15SetMainStatusResponse\"B\n" +
+	"\x15SetMainStatusResponse\"6\n" +
+	"\x18SetBackupProgressRequest\x12\x1a\n" +
+	"\bprogress\x18\x01 \x01(\fR\bprogress\"\x1b\n" +
+	"\x19SetBackupProgressResponse\"\x1b\n" +
+	"\x19GetOutboundGatewayRequest\"U\n" +
+	"\x1aGetOutboundGatewayResponse\x12\x19\n" +
+	"\x05value\x18\x01 \x01(\tH\x00R\x05value\x88\x01\x01\x12\x12\n" +
+	"\x04etag\x18\x02 \x01(\tR\x04etagB\b\n" +
+	"\x06_value\"\x83\x01\n" +
+	"\x19NotificationCreateRequest\x12\x14\n" +
+	"\x05level\x18\x01 \x01(\tR\x05level\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12\x17\n" +
+	"\x04data\x18\x04 \x01(\tH\x00R\x04data\x88\x01\x01B\a\n" +
+	"\x05_data\"\x1c\n" +
+	"\x1aNotificationCreateResponse\"B\n" +
 	"\fMountRequest\x12\x1a\n" +
 	"\blocation\x18\x01 \x01(\tR\blocation\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\fR\x06target\"\x0f\n" +
@@ -3792,7 +4092,7 @@ const file_hearth_effects_v1_effects_proto_rawDesc = "" +
 	"\x05value\x18\x01 \x01(\fR\x05value\"2\n" +
 	"\x1cSubcontainerDestroyFsRequest\x12\x12\n" +
 	"\x04guid\x18\x01 \x01(\tR\x04guid\"\x1f\n" +
-	"\x1dSubcontainerDestroyFsResponse2\xac%\n" +
+	"\x1dSubcontainerDestroyFsResponse2\xe3(\n" +
 	"\x0eEffectsService\x12R\n" +
 	"\x05Await\x12\x1f.hearth.effects.v1.AwaitRequest\x1a .hearth.effects.v1.AwaitResponse\"\x06\xca\xf3\x18\x02 \x01\x12U\n" +
 	"\x06Refuse\x12 .hearth.effects.v1.RefuseRequest\x1a!.hearth.effects.v1.RefuseResponse\"\x06\xca\xf3\x18\x02 \x01\x12\x81\x01\n" +
@@ -3830,7 +4130,10 @@ const file_hearth_effects_v1_effects_proto_rawDesc = "" +
 	"\x0fSetInitProgress\x12).hearth.effects.v1.SetInitProgressRequest\x1a*.hearth.effects.v1.SetInitProgressResponse\"\x1b\xca\xf3\x18\x02 \x01\xea\xf3\x18\x11set-init-progress\x12c\n" +
 	"\aRestart\x12!.hearth.effects.v1.RestartRequest\x1a\".hearth.effects.v1.RestartResponse\"\x11\xca\xf3\x18\x02 \x01\xea\xf3\x18\arestart\x12g\n" +
 	"\bShutdown\x12\".hearth.effects.v1.ShutdownRequest\x1a#.hearth.effects.v1.ShutdownResponse\"\x12\xca\xf3\x18\x02 \x01\xea\xf3\x18\bshutdown\x12}\n" +
-	"\rSetMainStatus\x12'.hearth.effects.v1.SetMainStatusRequest\x1a(.hearth.effects.v1.SetMainStatusResponse\"\x19\xca\xf3\x18\x02 \x01\xea\xf3\x18\x0fset-main-status\x12[\n" +
+	"\rSetMainStatus\x12'.hearth.effects.v1.SetMainStatusRequest\x1a(.hearth.effects.v1.SetMainStatusResponse\"\x19\xca\xf3\x18\x02 \x01\xea\xf3\x18\x0fset-main-status\x12\x8d\x01\n" +
+	"\x11SetBackupProgress\x12+.hearth.effects.v1.SetBackupProgressRequest\x1a,.hearth.effects.v1.SetBackupProgressResponse\"\x1d\xca\xf3\x18\x02 \x01\xea\xf3\x18\x13set-backup-progress\x12\x91\x01\n" +
+	"\x12GetOutboundGateway\x12,.hearth.effects.v1.GetOutboundGatewayRequest\x1a-.hearth.effects.v1.GetOutboundGatewayResponse\"\x1e\xca\xf3\x18\x02 \x01\xea\xf3\x18\x14get-outbound-gateway\x12\x90\x01\n" +
+	"\x12NotificationCreate\x12,.hearth.effects.v1.NotificationCreateRequest\x1a-.hearth.effects.v1.NotificationCreateResponse\"\x1d\xca\xf3\x18\x02 \x01\xea\xf3\x18\x13notification.create\x12[\n" +
 	"\x05Mount\x12\x1f.hearth.effects.v1.MountRequest\x1a .hearth.effects.v1.MountResponse\"\x0f\xca\xf3\x18\x02 \x01\xea\xf3\x18\x05mount\x12\x99\x01\n" +
 	"\x14SubcontainerCreateFs\x12..hearth.effects.v1.SubcontainerCreateFsRequest\x1a/.hearth.effects.v1.SubcontainerCreateFsResponse\" \xca\xf3\x18\x02 \x01\xea\xf3\x18\x16subcontainer.create-fs\x12\x9d\x01\n" +
 	"\x15SubcontainerDestroyFs\x12/.hearth.effects.v1.SubcontainerDestroyFsRequest\x1a0.hearth.effects.v1.SubcontainerDestroyFsResponse\"!\xca\xf3\x18\x02 \x01\xea\xf3\x18\x17subcontainer.destroy-fsB\xce\x01\n" +
@@ -3848,7 +4151,7 @@ func file_hearth_effects_v1_effects_proto_rawDescGZIP() []byte {
 	return file_hearth_effects_v1_effects_proto_rawDescData
 }
 
-var file_hearth_effects_v1_effects_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
+var file_hearth_effects_v1_effects_proto_msgTypes = make([]protoimpl.MessageInfo, 80)
 var file_hearth_effects_v1_effects_proto_goTypes = []any{
 	(*AwaitRequest)(nil),                   // 0: hearth.effects.v1.AwaitRequest
 	(*AwaitResponse)(nil),                  // 1: hearth.effects.v1.AwaitResponse
@@ -3918,12 +4221,18 @@ var file_hearth_effects_v1_effects_proto_goTypes = []any{
 	(*ShutdownResponse)(nil),               // 65: hearth.effects.v1.ShutdownResponse
 	(*SetMainStatusRequest)(nil),           // 66: hearth.effects.v1.SetMainStatusRequest
 	(*SetMainStatusResponse)(nil),          // 67: hearth.effects.v1.SetMainStatusResponse
-	(*MountRequest)(nil),                   // 68: hearth.effects.v1.MountRequest
-	(*MountResponse)(nil),                  // 69: hearth.effects.v1.MountResponse
-	(*SubcontainerCreateFsRequest)(nil),    // 70: hearth.effects.v1.SubcontainerCreateFsRequest
-	(*SubcontainerCreateFsResponse)(nil),   // 71: hearth.effects.v1.SubcontainerCreateFsResponse
-	(*SubcontainerDestroyFsRequest)(nil),   // 72: hearth.effects.v1.SubcontainerDestroyFsRequest
-	(*SubcontainerDestroyFsResponse)(nil),  // 73: hearth.effects.v1.SubcontainerDestroyFsResponse
+	(*SetBackupProgressRequest)(nil),       // 68: hearth.effects.v1.SetBackupProgressRequest
+	(*SetBackupProgressResponse)(nil),      // 69: hearth.effects.v1.SetBackupProgressResponse
+	(*GetOutboundGatewayRequest)(nil),      // 70: hearth.effects.v1.GetOutboundGatewayRequest
+	(*GetOutboundGatewayResponse)(nil),     // 71: hearth.effects.v1.GetOutboundGatewayResponse
+	(*NotificationCreateRequest)(nil),      // 72: hearth.effects.v1.NotificationCreateRequest
+	(*NotificationCreateResponse)(nil),     // 73: hearth.effects.v1.NotificationCreateResponse
+	(*MountRequest)(nil),                   // 74: hearth.effects.v1.MountRequest
+	(*MountResponse)(nil),                  // 75: hearth.effects.v1.MountResponse
+	(*SubcontainerCreateFsRequest)(nil),    // 76: hearth.effects.v1.SubcontainerCreateFsRequest
+	(*SubcontainerCreateFsResponse)(nil),   // 77: hearth.effects.v1.SubcontainerCreateFsResponse
+	(*SubcontainerDestroyFsRequest)(nil),   // 78: hearth.effects.v1.SubcontainerDestroyFsRequest
+	(*SubcontainerDestroyFsResponse)(nil),  // 79: hearth.effects.v1.SubcontainerDestroyFsResponse
 }
 var file_hearth_effects_v1_effects_proto_depIdxs = []int32{
 	0,  // 0: hearth.effects.v1.EffectsService.Await:input_type -> hearth.effects.v1.AwaitRequest
@@ -3960,48 +4269,54 @@ var file_hearth_effects_v1_effects_proto_depIdxs = []int32{
 	62, // 31: hearth.effects.v1.EffectsService.Restart:input_type -> hearth.effects.v1.RestartRequest
 	64, // 32: hearth.effects.v1.EffectsService.Shutdown:input_type -> hearth.effects.v1.ShutdownRequest
 	66, // 33: hearth.effects.v1.EffectsService.SetMainStatus:input_type -> hearth.effects.v1.SetMainStatusRequest
-	68, // 34: hearth.effects.v1.EffectsService.Mount:input_type -> hearth.effects.v1.MountRequest
-	70, // 35: hearth.effects.v1.EffectsService.SubcontainerCreateFs:input_type -> hearth.effects.v1.SubcontainerCreateFsRequest
-	72, // 36: hearth.effects.v1.EffectsService.SubcontainerDestroyFs:input_type -> hearth.effects.v1.SubcontainerDestroyFsRequest
-	1,  // 37: hearth.effects.v1.EffectsService.Await:output_type -> hearth.effects.v1.AwaitResponse
-	3,  // 38: hearth.effects.v1.EffectsService.Refuse:output_type -> hearth.effects.v1.RefuseResponse
-	5,  // 39: hearth.effects.v1.EffectsService.GetDataVersion:output_type -> hearth.effects.v1.GetDataVersionResponse
-	7,  // 40: hearth.effects.v1.EffectsService.SetDataVersion:output_type -> hearth.effects.v1.SetDataVersionResponse
-	9,  // 41: hearth.effects.v1.EffectsService.SetDependencies:output_type -> hearth.effects.v1.SetDependenciesResponse
-	11, // 42: hearth.effects.v1.EffectsService.GetDependencies:output_type -> hearth.effects.v1.GetDependenciesResponse
-	13, // 43: hearth.effects.v1.EffectsService.CheckDependencies:output_type -> hearth.effects.v1.CheckDependenciesResponse
-	15, // 44: hearth.effects.v1.EffectsService.ActionExport:output_type -> hearth.effects.v1.ActionExportResponse
-	17, // 45: hearth.effects.v1.EffectsService.ActionClear:output_type -> hearth.effects.v1.ActionClearResponse
-	19, // 46: hearth.effects.v1.EffectsService.ActionGetInput:output_type -> hearth.effects.v1.ActionGetInputResponse
-	21, // 47: hearth.effects.v1.EffectsService.ActionRun:output_type -> hearth.effects.v1.ActionRunResponse
-	23, // 48: hearth.effects.v1.EffectsService.ActionCreateTask:output_type -> hearth.effects.v1.ActionCreateTaskResponse
-	25, // 49: hearth.effects.v1.EffectsService.ActionClearTasks:output_type -> hearth.effects.v1.ActionClearTasksResponse
-	27, // 50: hearth.effects.v1.EffectsService.Bind:output_type -> hearth.effects.v1.BindResponse
-	29, // 51: hearth.effects.v1.EffectsService.ClearBindings:output_type -> hearth.effects.v1.ClearBindingsResponse
-	31, // 52: hearth.effects.v1.EffectsService.ExportServiceInterface:output_type -> hearth.effects.v1.ExportServiceInterfaceResponse
-	33, // 53: hearth.effects.v1.EffectsService.ClearServiceInterfaces:output_type -> hearth.effects.v1.ClearServiceInterfacesResponse
-	35, // 54: hearth.effects.v1.EffectsService.GetServiceInterface:output_type -> hearth.effects.v1.GetServiceInterfaceResponse
-	37, // 55: hearth.effects.v1.EffectsService.ListServiceInterfaces:output_type -> hearth.effects.v1.ListServiceInterfacesResponse
-	39, // 56: hearth.effects.v1.EffectsService.GetHostInfo:output_type -> hearth.effects.v1.GetHostInfoResponse
-	41, // 57: hearth.effects.v1.EffectsService.GetServicePortForward:output_type -> hearth.effects.v1.GetServicePortForwardResponse
-	43, // 58: hearth.effects.v1.EffectsService.GetContainerIp:output_type -> hearth.effects.v1.GetContainerIpResponse
-	45, // 59: hearth.effects.v1.EffectsService.GetOsIp:output_type -> hearth.effects.v1.GetOsIpResponse
-	47, // 60: hearth.effects.v1.EffectsService.GetStatus:output_type -> hearth.effects.v1.GetStatusResponse
-	49, // 61: hearth.effects.v1.EffectsService.GetInstalledPackages:output_type -> hearth.effects.v1.GetInstalledPackagesResponse
-	51, // 62: hearth.effects.v1.EffectsService.GetServiceManifest:output_type -> hearth.effects.v1.GetServiceManifestResponse
-	53, // 63: hearth.effects.v1.EffectsService.GetSystemSmtp:output_type -> hearth.effects.v1.GetSystemSmtpResponse
-	55, // 64: hearth.effects.v1.EffectsService.GetSslCertificate:output_type -> hearth.effects.v1.GetSslCertificateResponse
-	57, // 65: hearth.effects.v1.EffectsService.GetSslKey:output_type -> hearth.effects.v1.GetSslKeyResponse
-	59, // 66: hearth.effects.v1.EffectsService.SetHealth:output_type -> hearth.effects.v1.SetHealthResponse
-	61, // 67: hearth.effects.v1.EffectsService.SetInitProgress:output_type -> hearth.effects.v1.SetInitProgressResponse
-	63, // 68: hearth.effects.v1.EffectsService.Restart:output_type -> hearth.effects.v1.RestartResponse
-	65, // 69: hearth.effects.v1.EffectsService.Shutdown:output_type -> hearth.effects.v1.ShutdownResponse
-	67, // 70: hearth.effects.v1.EffectsService.SetMainStatus:output_type -> hearth.effects.v1.SetMainStatusResponse
-	69, // 71: hearth.effects.v1.EffectsService.Mount:output_type -> hearth.effects.v1.MountResponse
-	71, // 72: hearth.effects.v1.EffectsService.SubcontainerCreateFs:output_type -> hearth.effects.v1.SubcontainerCreateFsResponse
-	73, // 73: hearth.effects.v1.EffectsService.SubcontainerDestroyFs:output_type -> hearth.effects.v1.SubcontainerDestroyFsResponse
-	37, // [37:74] is the sub-list for method output_type
-	0,  // [0:37] is the sub-list for method input_type
+	68, // 34: hearth.effects.v1.EffectsService.SetBackupProgress:input_type -> hearth.effects.v1.SetBackupProgressRequest
+	70, // 35: hearth.effects.v1.EffectsService.GetOutboundGateway:input_type -> hearth.effects.v1.GetOutboundGatewayRequest
+	72, // 36: hearth.effects.v1.EffectsService.NotificationCreate:input_type -> hearth.effects.v1.NotificationCreateRequest
+	74, // 37: hearth.effects.v1.EffectsService.Mount:input_type -> hearth.effects.v1.MountRequest
+	76, // 38: hearth.effects.v1.EffectsService.SubcontainerCreateFs:input_type -> hearth.effects.v1.SubcontainerCreateFsRequest
+	78, // 39: hearth.effects.v1.EffectsService.SubcontainerDestroyFs:input_type -> hearth.effects.v1.SubcontainerDestroyFsRequest
+	1,  // 40: hearth.effects.v1.EffectsService.Await:output_type -> hearth.effects.v1.AwaitResponse
+	3,  // 41: hearth.effects.v1.EffectsService.Refuse:output_type -> hearth.effects.v1.RefuseResponse
+	5,  // 42: hearth.effects.v1.EffectsService.GetDataVersion:output_type -> hearth.effects.v1.GetDataVersionResponse
+	7,  // 43: hearth.effects.v1.EffectsService.SetDataVersion:output_type -> hearth.effects.v1.SetDataVersionResponse
+	9,  // 44: hearth.effects.v1.EffectsService.SetDependencies:output_type -> hearth.effects.v1.SetDependenciesResponse
+	11, // 45: hearth.effects.v1.EffectsService.GetDependencies:output_type -> hearth.effects.v1.GetDependenciesResponse
+	13, // 46: hearth.effects.v1.EffectsService.CheckDependencies:output_type -> hearth.effects.v1.CheckDependenciesResponse
+	15, // 47: hearth.effects.v1.EffectsService.ActionExport:output_type -> hearth.effects.v1.ActionExportResponse
+	17, // 48: hearth.effects.v1.EffectsService.ActionClear:output_type -> hearth.effects.v1.ActionClearResponse
+	19, // 49: hearth.effects.v1.EffectsService.ActionGetInput:output_type -> hearth.effects.v1.ActionGetInputResponse
+	21, // 50: hearth.effects.v1.EffectsService.ActionRun:output_type -> hearth.effects.v1.ActionRunResponse
+	23, // 51: hearth.effects.v1.EffectsService.ActionCreateTask:output_type -> hearth.effects.v1.ActionCreateTaskResponse
+	25, // 52: hearth.effects.v1.EffectsService.ActionClearTasks:output_type -> hearth.effects.v1.ActionClearTasksResponse
+	27, // 53: hearth.effects.v1.EffectsService.Bind:output_type -> hearth.effects.v1.BindResponse
+	29, // 54: hearth.effects.v1.EffectsService.ClearBindings:output_type -> hearth.effects.v1.ClearBindingsResponse
+	31, // 55: hearth.effects.v1.EffectsService.ExportServiceInterface:output_type -> hearth.effects.v1.ExportServiceInterfaceResponse
+	33, // 56: hearth.effects.v1.EffectsService.ClearServiceInterfaces:output_type -> hearth.effects.v1.ClearServiceInterfacesResponse
+	35, // 57: hearth.effects.v1.EffectsService.GetServiceInterface:output_type -> hearth.effects.v1.GetServiceInterfaceResponse
+	37, // 58: hearth.effects.v1.EffectsService.ListServiceInterfaces:output_type -> hearth.effects.v1.ListServiceInterfacesResponse
+	39, // 59: hearth.effects.v1.EffectsService.GetHostInfo:output_type -> hearth.effects.v1.GetHostInfoResponse
+	41, // 60: hearth.effects.v1.EffectsService.GetServicePortForward:output_type -> hearth.effects.v1.GetServicePortForwardResponse
+	43, // 61: hearth.effects.v1.EffectsService.GetContainerIp:output_type -> hearth.effects.v1.GetContainerIpResponse
+	45, // 62: hearth.effects.v1.EffectsService.GetOsIp:output_type -> hearth.effects.v1.GetOsIpResponse
+	47, // 63: hearth.effects.v1.EffectsService.GetStatus:output_type -> hearth.effects.v1.GetStatusResponse
+	49, // 64: hearth.effects.v1.EffectsService.GetInstalledPackages:output_type -> hearth.effects.v1.GetInstalledPackagesResponse
+	51, // 65: hearth.effects.v1.EffectsService.GetServiceManifest:output_type -> hearth.effects.v1.GetServiceManifestResponse
+	53, // 66: hearth.effects.v1.EffectsService.GetSystemSmtp:output_type -> hearth.effects.v1.GetSystemSmtpResponse
+	55, // 67: hearth.effects.v1.EffectsService.GetSslCertificate:output_type -> hearth.effects.v1.GetSslCertificateResponse
+	57, // 68: hearth.effects.v1.EffectsService.GetSslKey:output_type -> hearth.effects.v1.GetSslKeyResponse
+	59, // 69: hearth.effects.v1.EffectsService.SetHealth:output_type -> hearth.effects.v1.SetHealthResponse
+	61, // 70: hearth.effects.v1.EffectsService.SetInitProgress:output_type -> hearth.effects.v1.SetInitProgressResponse
+	63, // 71: hearth.effects.v1.EffectsService.Restart:output_type -> hearth.effects.v1.RestartResponse
+	65, // 72: hearth.effects.v1.EffectsService.Shutdown:output_type -> hearth.effects.v1.ShutdownResponse
+	67, // 73: hearth.effects.v1.EffectsService.SetMainStatus:output_type -> hearth.effects.v1.SetMainStatusResponse
+	69, // 74: hearth.effects.v1.EffectsService.SetBackupProgress:output_type -> hearth.effects.v1.SetBackupProgressResponse
+	71, // 75: hearth.effects.v1.EffectsService.GetOutboundGateway:output_type -> hearth.effects.v1.GetOutboundGatewayResponse
+	73, // 76: hearth.effects.v1.EffectsService.NotificationCreate:output_type -> hearth.effects.v1.NotificationCreateResponse
+	75, // 77: hearth.effects.v1.EffectsService.Mount:output_type -> hearth.effects.v1.MountResponse
+	77, // 78: hearth.effects.v1.EffectsService.SubcontainerCreateFs:output_type -> hearth.effects.v1.SubcontainerCreateFsResponse
+	79, // 79: hearth.effects.v1.EffectsService.SubcontainerDestroyFs:output_type -> hearth.effects.v1.SubcontainerDestroyFsResponse
+	40, // [40:80] is the sub-list for method output_type
+	0,  // [0:40] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -4029,14 +4344,16 @@ func file_hearth_effects_v1_effects_proto_init() {
 	file_hearth_effects_v1_effects_proto_msgTypes[56].OneofWrappers = []any{}
 	file_hearth_effects_v1_effects_proto_msgTypes[57].OneofWrappers = []any{}
 	file_hearth_effects_v1_effects_proto_msgTypes[58].OneofWrappers = []any{}
-	file_hearth_effects_v1_effects_proto_msgTypes[70].OneofWrappers = []any{}
+	file_hearth_effects_v1_effects_proto_msgTypes[71].OneofWrappers = []any{}
+	file_hearth_effects_v1_effects_proto_msgTypes[72].OneofWrappers = []any{}
+	file_hearth_effects_v1_effects_proto_msgTypes[76].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_effects_v1_effects_proto_rawDesc), len(file_hearth_effects_v1_effects_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   74,
+			NumMessages:   80,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -63,6 +63,9 @@ const (
 	EffectsService_Restart_FullMethodName                = "/hearth.effects.v1.EffectsService/Restart"
 	EffectsService_Shutdown_FullMethodName               = "/hearth.effects.v1.EffectsService/Shutdown"
 	EffectsService_SetMainStatus_FullMethodName          = "/hearth.effects.v1.EffectsService/SetMainStatus"
+	EffectsService_SetBackupProgress_FullMethodName      = "/hearth.effects.v1.EffectsService/SetBackupProgress"
+	EffectsService_GetOutboundGateway_FullMethodName     = "/hearth.effects.v1.EffectsService/GetOutboundGateway"
+	EffectsService_NotificationCreate_FullMethodName     = "/hearth.effects.v1.EffectsService/NotificationCreate"
 	EffectsService_Mount_FullMethodName                  = "/hearth.effects.v1.EffectsService/Mount"
 	EffectsService_SubcontainerCreateFs_FullMethodName   = "/hearth.effects.v1.EffectsService/SubcontainerCreateFs"
 	EffectsService_SubcontainerDestroyFs_FullMethodName  = "/hearth.effects.v1.EffectsService/SubcontainerDestroyFs"
@@ -143,6 +146,12 @@ type EffectsServiceClient interface {
 	Shutdown(ctx context.Context, in *ShutdownRequest, opts ...grpc.CallOption) (*ShutdownResponse, error)
 	// SetMainStatus is what packages made with old SDKs call; the host observes the state itself.
 	SetMainStatus(ctx context.Context, in *SetMainStatusRequest, opts ...grpc.CallOption) (*SetMainStatusResponse, error)
+	// SetBackupProgress shows how far the package's part of a backup is.
+	SetBackupProgress(ctx context.Context, in *SetBackupProgressRequest, opts ...grpc.CallOption) (*SetBackupProgressResponse, error)
+	// GetOutboundGateway reads through which network interface the package's connections leave the machine.
+	GetOutboundGateway(ctx context.Context, in *GetOutboundGatewayRequest, opts ...grpc.CallOption) (*GetOutboundGatewayResponse, error)
+	// NotificationCreate tells people something.
+	NotificationCreate(ctx context.Context, in *NotificationCreateRequest, opts ...grpc.CallOption) (*NotificationCreateResponse, error)
 	// Mount mounts a volume of a package into the container.
 	Mount(ctx context.Context, in *MountRequest, opts ...grpc.CallOption) (*MountResponse, error)
 	// SubcontainerCreateFs makes a root file system from an image.
@@ -499,6 +508,36 @@ func (c *effectsServiceClient) SetMainStatus(ctx context.Context, in *SetMainSta
 	return out, nil
 }
 
+func (c *effectsServiceClient) SetBackupProgress(ctx context.Context, in *SetBackupProgressRequest, opts ...grpc.CallOption) (*SetBackupProgressResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetBackupProgressResponse)
+	err := c.cc.Invoke(ctx, EffectsService_SetBackupProgress_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *effectsServiceClient) GetOutboundGateway(ctx context.Context, in *GetOutboundGatewayRequest, opts ...grpc.CallOption) (*GetOutboundGatewayResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetOutboundGatewayResponse)
+	err := c.cc.Invoke(ctx, EffectsService_GetOutboundGateway_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *effectsServiceClient) NotificationCreate(ctx context.Context, in *NotificationCreateRequest, opts ...grpc.CallOption) (*NotificationCreateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(NotificationCreateResponse)
+	err := c.cc.Invoke(ctx, EffectsService_NotificationCreate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *effectsServiceClient) Mount(ctx context.Context, in *MountRequest, opts ...grpc.CallOption) (*MountResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(MountResponse)
@@ -604,6 +643,12 @@ type EffectsServiceServer interface {
 	Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error)
 	// SetMainStatus is what packages made with old SDKs call; the host observes the state itself.
 	SetMainStatus(context.Context, *SetMainStatusRequest) (*SetMainStatusResponse, error)
+	// SetBackupProgress shows how far the package's part of a backup is.
+	SetBackupProgress(context.Context, *SetBackupProgressRequest) (*SetBackupProgressResponse, error)
+	// GetOutboundGateway reads through which network interface the package's connections leave the machine.
+	GetOutboundGateway(context.Context, *GetOutboundGatewayRequest) (*GetOutboundGatewayResponse, error)
+	// NotificationCreate tells people something.
+	NotificationCreate(context.Context, *NotificationCreateRequest) (*NotificationCreateResponse, error)
 	// Mount mounts a volume of a package into the container.
 	Mount(context.Context, *MountRequest) (*MountResponse, error)
 	// SubcontainerCreateFs makes a root file system from an image.
@@ -721,6 +766,15 @@ func (UnimplementedEffectsServiceServer) Shutdown(context.Context, *ShutdownRequ
 }
 func (UnimplementedEffectsServiceServer) SetMainStatus(context.Context, *SetMainStatusRequest) (*SetMainStatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetMainStatus not implemented")
+}
+func (UnimplementedEffectsServiceServer) SetBackupProgress(context.Context, *SetBackupProgressRequest) (*SetBackupProgressResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetBackupProgress not implemented")
+}
+func (UnimplementedEffectsServiceServer) GetOutboundGateway(context.Context, *GetOutboundGatewayRequest) (*GetOutboundGatewayResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetOutboundGateway not implemented")
+}
+func (UnimplementedEffectsServiceServer) NotificationCreate(context.Context, *NotificationCreateRequest) (*NotificationCreateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method NotificationCreate not implemented")
 }
 func (UnimplementedEffectsServiceServer) Mount(context.Context, *MountRequest) (*MountResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Mount not implemented")
@@ -1364,6 +1418,60 @@ func _EffectsService_SetMainStatus_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _EffectsService_SetBackupProgress_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetBackupProgressRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EffectsServiceServer).SetBackupProgress(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EffectsService_SetBackupProgress_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EffectsServiceServer).SetBackupProgress(ctx, req.(*SetBackupProgressRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _EffectsService_GetOutboundGateway_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetOutboundGatewayRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EffectsServiceServer).GetOutboundGateway(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EffectsService_GetOutboundGateway_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EffectsServiceServer).GetOutboundGateway(ctx, req.(*GetOutboundGatewayRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _EffectsService_NotificationCreate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(NotificationCreateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EffectsServiceServer).NotificationCreate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EffectsService_NotificationCreate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EffectsServiceServer).NotificationCreate(ctx, req.(*NotificationCreateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _EffectsService_Mount_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(MountRequest)
 	if err := dec(in); err != nil {
@@ -1560,6 +1668,18 @@ var EffectsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SetMainStatus",
 			Handler:    _EffectsService_SetMainStatus_Handler,
+		},
+		{
+			MethodName: "SetBackupProgress",
+			Handler:    _EffectsService_SetBackupProgress_Handler,
+		},
+		{
+			MethodName: "GetOutboundGateway",
+			Handler:    _EffectsService_GetOutboundGateway_Handler,
+		},
+		{
+			MethodName: "NotificationCreate",
+			Handler:    _EffectsService_NotificationCreate_Handler,
 		},
 		{
 			MethodName: "Mount",

@@ -294,6 +294,63 @@ func (HealthCheckStatus_Result) EnumDescriptor() ([]byte, []int) {
 	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{6, 0}
 }
 
+// Outcome says what became of it.
+type RefusedEffectStatus_Outcome int32
+
+const (
+	// Recorded by a release that refused what it did not have, and nothing else.
+	RefusedEffectStatus_OUTCOME_UNSPECIFIED RefusedEffectStatus_Outcome = 0
+	// Refused: this release does not have it.
+	RefusedEffectStatus_OUTCOME_UNKNOWN RefusedEffectStatus_Outcome = 1
+	// Refused: it goes beyond what the package's manifest declares.
+	RefusedEffectStatus_OUTCOME_DENIED RefusedEffectStatus_Outcome = 2
+	// It goes beyond what the manifest declares and was done all the same, since the package's policy is lenient.
+	RefusedEffectStatus_OUTCOME_LET_THROUGH RefusedEffectStatus_Outcome = 3
+)
+
+// Enum value maps for RefusedEffectStatus_Outcome.
+var (
+	RefusedEffectStatus_Outcome_name = map[int32]string{
+		0: "OUTCOME_UNSPECIFIED",
+		1: "OUTCOME_UNKNOWN",
+		2: "OUTCOME_DENIED",
+		3: "OUTCOME_LET_THROUGH",
+	}
+	RefusedEffectStatus_Outcome_value = map[string]int32{
+		"OUTCOME_UNSPECIFIED": 0,
+		"OUTCOME_UNKNOWN":     1,
+		"OUTCOME_DENIED":      2,
+		"OUTCOME_LET_THROUGH": 3,
+	}
+)
+
+func (x RefusedEffectStatus_Outcome) Enum() *RefusedEffectStatus_Outcome {
+	p := new(RefusedEffectStatus_Outcome)
+	*p = x
+	return p
+}
+
+func (x RefusedEffectStatus_Outcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RefusedEffectStatus_Outcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_hearth_packages_v1_resources_proto_enumTypes[4].Descriptor()
+}
+
+func (RefusedEffectStatus_Outcome) Type() protoreflect.EnumType {
+	return &file_hearth_packages_v1_resources_proto_enumTypes[4]
+}
+
+func (x RefusedEffectStatus_Outcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RefusedEffectStatus_Outcome.Descriptor instead.
+func (RefusedEffectStatus_Outcome) EnumDescriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{10, 0}
+}
+
 // Cause is what made somebody take it.
 type SnapshotSpec_Cause int32
 
@@ -335,11 +392,11 @@ func (x SnapshotSpec_Cause) String() string {
 }
 
 func (SnapshotSpec_Cause) Descriptor() protoreflect.EnumDescriptor {
-	return file_hearth_packages_v1_resources_proto_enumTypes[4].Descriptor()
+	return file_hearth_packages_v1_resources_proto_enumTypes[5].Descriptor()
 }
 
 func (SnapshotSpec_Cause) Type() protoreflect.EnumType {
-	return &file_hearth_packages_v1_resources_proto_enumTypes[4]
+	return &file_hearth_packages_v1_resources_proto_enumTypes[5]
 }
 
 func (x SnapshotSpec_Cause) Number() protoreflect.EnumNumber {
@@ -348,7 +405,7 @@ func (x SnapshotSpec_Cause) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SnapshotSpec_Cause.Descriptor instead.
 func (SnapshotSpec_Cause) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{14, 0}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{16, 0}
 }
 
 // Mechanism is how a snapshot was made.
@@ -396,11 +453,11 @@ func (x SnapshotStatus_Mechanism) String() string {
 }
 
 func (SnapshotStatus_Mechanism) Descriptor() protoreflect.EnumDescriptor {
-	return file_hearth_packages_v1_resources_proto_enumTypes[5].Descriptor()
+	return file_hearth_packages_v1_resources_proto_enumTypes[6].Descriptor()
 }
 
 func (SnapshotStatus_Mechanism) Type() protoreflect.EnumType {
-	return &file_hearth_packages_v1_resources_proto_enumTypes[5]
+	return &file_hearth_packages_v1_resources_proto_enumTypes[6]
 }
 
 func (x SnapshotStatus_Mechanism) Number() protoreflect.EnumNumber {
@@ -409,7 +466,7 @@ func (x SnapshotStatus_Mechanism) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SnapshotStatus_Mechanism.Descriptor instead.
 func (SnapshotStatus_Mechanism) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{15, 0}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{17, 0}
 }
 
 // Package is an installed package and the one service that runs from it.
@@ -1141,10 +1198,11 @@ func (x *DependencySpec) GetTitle() string {
 	return ""
 }
 
-// RefusedEffect records that a package asked for something this release does not have.
+// RefusedEffect records that a package asked for something it may not have, or that this release does not have.
 type RefusedEffect struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id is the package id, a slash and the name of the effect.
+	// Id is the package id, a slash, the name of the effect and, where it reached for a thing of somebody else's, a space
+	// and that thing.
 	Meta *v1.Meta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
 	// What was seen.
 	Status        *RefusedEffectStatus `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
@@ -1196,13 +1254,19 @@ func (x *RefusedEffect) GetStatus() *RefusedEffectStatus {
 	return nil
 }
 
-// RefusedEffectStatus says when an effect was refused first.
+// RefusedEffectStatus says what was asked for, and what became of it.
 type RefusedEffectStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// When it was refused first.
+	// When it was asked for first.
 	FirstTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=first_time,json=firstTime,proto3" json:"first_time,omitempty"`
 	// Version of the package that asked.
-	Version       string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Name of the effect.
+	Effect string `protobuf:"bytes,3,opt,name=effect,proto3" json:"effect,omitempty"`
+	// What it reached for, as in the id of another package; empty for none.
+	Target string `protobuf:"bytes,4,opt,name=target,proto3" json:"target,omitempty"`
+	// What became of it the last time that this was another thing than before.
+	Outcome       RefusedEffectStatus_Outcome `protobuf:"varint,5,opt,name=outcome,proto3,enum=hearth.packages.v1.RefusedEffectStatus_Outcome" json:"outcome,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1251,6 +1315,128 @@ func (x *RefusedEffectStatus) GetVersion() string {
 	return ""
 }
 
+func (x *RefusedEffectStatus) GetEffect() string {
+	if x != nil {
+		return x.Effect
+	}
+	return ""
+}
+
+func (x *RefusedEffectStatus) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *RefusedEffectStatus) GetOutcome() RefusedEffectStatus_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return RefusedEffectStatus_OUTCOME_UNSPECIFIED
+}
+
+// EffectPolicy says how a package is held to what its manifest declares. A package without one is held strictly.
+type EffectPolicy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id is the package id.
+	Meta *v1.Meta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
+	// How it is held.
+	Spec          *EffectPolicySpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EffectPolicy) Reset() {
+	*x = EffectPolicy{}
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EffectPolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EffectPolicy) ProtoMessage() {}
+
+func (x *EffectPolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EffectPolicy.ProtoReflect.Descriptor instead.
+func (*EffectPolicy) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *EffectPolicy) GetMeta() *v1.Meta {
+	if x != nil {
+		return x.Meta
+	}
+	return nil
+}
+
+func (x *EffectPolicy) GetSpec() *EffectPolicySpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+// EffectPolicySpec is how a package is held to what its manifest declares.
+type EffectPolicySpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether what goes beyond the manifest is let through and recorded, instead of refused and recorded.
+	Lenient       bool `protobuf:"varint,1,opt,name=lenient,proto3" json:"lenient,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EffectPolicySpec) Reset() {
+	*x = EffectPolicySpec{}
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EffectPolicySpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EffectPolicySpec) ProtoMessage() {}
+
+func (x *EffectPolicySpec) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EffectPolicySpec.ProtoReflect.Descriptor instead.
+func (*EffectPolicySpec) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *EffectPolicySpec) GetLenient() bool {
+	if x != nil {
+		return x.Lenient
+	}
+	return false
+}
+
 // Container is where the container of a service lives; internal.
 type Container struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1264,7 +1450,7 @@ type Container struct {
 
 func (x *Container) Reset() {
 	*x = Container{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[11]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1276,7 +1462,7 @@ func (x *Container) String() string {
 func (*Container) ProtoMessage() {}
 
 func (x *Container) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[11]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1289,7 +1475,7 @@ func (x *Container) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Container.ProtoReflect.Descriptor instead.
 func (*Container) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{11}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Container) GetMeta() *v1.Meta {
@@ -1325,7 +1511,7 @@ type ContainerSpec struct {
 
 func (x *ContainerSpec) Reset() {
 	*x = ContainerSpec{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[12]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1337,7 +1523,7 @@ func (x *ContainerSpec) String() string {
 func (*ContainerSpec) ProtoMessage() {}
 
 func (x *ContainerSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[12]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1350,7 +1536,7 @@ func (x *ContainerSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerSpec.ProtoReflect.Descriptor instead.
 func (*ContainerSpec) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{12}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ContainerSpec) GetIpv4() string {
@@ -1404,7 +1590,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[13]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1416,7 +1602,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[13]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1429,7 +1615,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{13}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Snapshot) GetMeta() *v1.Meta {
@@ -1470,7 +1656,7 @@ type SnapshotSpec struct {
 
 func (x *SnapshotSpec) Reset() {
 	*x = SnapshotSpec{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[14]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1482,7 +1668,7 @@ func (x *SnapshotSpec) String() string {
 func (*SnapshotSpec) ProtoMessage() {}
 
 func (x *SnapshotSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[14]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1495,7 +1681,7 @@ func (x *SnapshotSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotSpec.ProtoReflect.Descriptor instead.
 func (*SnapshotSpec) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{14}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SnapshotSpec) GetCause() SnapshotSpec_Cause {
@@ -1543,7 +1729,7 @@ type SnapshotStatus struct {
 
 func (x *SnapshotStatus) Reset() {
 	*x = SnapshotStatus{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[15]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1555,7 +1741,7 @@ func (x *SnapshotStatus) String() string {
 func (*SnapshotStatus) ProtoMessage() {}
 
 func (x *SnapshotStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[15]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1568,7 +1754,7 @@ func (x *SnapshotStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotStatus.ProtoReflect.Descriptor instead.
 func (*SnapshotStatus) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{15}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SnapshotStatus) GetMechanism() SnapshotStatus_Mechanism {
@@ -1695,11 +1881,24 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\x05title\x18\x04 \x01(\tR\x05title\"\xa9\x01\n" +
 	"\rRefusedEffect\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12?\n" +
-	"\x06status\x18\x02 \x01(\v2'.hearth.packages.v1.RefusedEffectStatusR\x06status:-\xea\xf9\x18)\b\a\x12\rrefusedeffect\x18\x01 \x01*\aeffects2\aeffects@\x01\"j\n" +
+	"\x06status\x18\x02 \x01(\v2'.hearth.packages.v1.RefusedEffectStatusR\x06status:-\xea\xf9\x18)\b\a\x12\rrefusedeffect\x18\x01 \x01*\aeffects2\aeffects@\x01\"\xcb\x02\n" +
 	"\x13RefusedEffectStatus\x129\n" +
 	"\n" +
 	"first_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tfirstTime\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\tR\aversion\"\x93\x01\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12\x16\n" +
+	"\x06effect\x18\x03 \x01(\tR\x06effect\x12\x16\n" +
+	"\x06target\x18\x04 \x01(\tR\x06target\x12I\n" +
+	"\aoutcome\x18\x05 \x01(\x0e2/.hearth.packages.v1.RefusedEffectStatus.OutcomeR\aoutcome\"d\n" +
+	"\aOutcome\x12\x17\n" +
+	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fOUTCOME_UNKNOWN\x10\x01\x12\x12\n" +
+	"\x0eOUTCOME_DENIED\x10\x02\x12\x17\n" +
+	"\x13OUTCOME_LET_THROUGH\x10\x03\"\xa0\x01\n" +
+	"\fEffectPolicy\x12(\n" +
+	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x128\n" +
+	"\x04spec\x18\x02 \x01(\v2$.hearth.packages.v1.EffectPolicySpecR\x04spec:,\xea\xf9\x18(\bn\x12\feffectpolicy\x18\x01 \x01*\aeffects2\aeffects@\x01\",\n" +
+	"\x10EffectPolicySpec\x12\x18\n" +
+	"\alenient\x18\x01 \x01(\bR\alenient\"\x93\x01\n" +
 	"\tContainer\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x125\n" +
 	"\x04spec\x18\x02 \x01(\v2!.hearth.packages.v1.ContainerSpecR\x04spec:%\xea\xf9\x18!\b\b\x12\tcontainer\x18\x01*\x06runner2\x06runner@\x01\"\x94\x01\n" +
@@ -1748,67 +1947,73 @@ func file_hearth_packages_v1_resources_proto_rawDescGZIP() []byte {
 	return file_hearth_packages_v1_resources_proto_rawDescData
 }
 
-var file_hearth_packages_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_hearth_packages_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_hearth_packages_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_hearth_packages_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_hearth_packages_v1_resources_proto_goTypes = []any{
-	(PackageSpec_Desired)(0),      // 0: hearth.packages.v1.PackageSpec.Desired
-	(PackageSpec_InitKind)(0),     // 1: hearth.packages.v1.PackageSpec.InitKind
-	(PackageStatus_State)(0),      // 2: hearth.packages.v1.PackageStatus.State
-	(HealthCheckStatus_Result)(0), // 3: hearth.packages.v1.HealthCheckStatus.Result
-	(SnapshotSpec_Cause)(0),       // 4: hearth.packages.v1.SnapshotSpec.Cause
-	(SnapshotStatus_Mechanism)(0), // 5: hearth.packages.v1.SnapshotStatus.Mechanism
-	(*Package)(nil),               // 6: hearth.packages.v1.Package
-	(*PackageSpec)(nil),           // 7: hearth.packages.v1.PackageSpec
-	(*PackageStatus)(nil),         // 8: hearth.packages.v1.PackageStatus
-	(*Artifact)(nil),              // 9: hearth.packages.v1.Artifact
-	(*ArtifactSpec)(nil),          // 10: hearth.packages.v1.ArtifactSpec
-	(*HealthCheck)(nil),           // 11: hearth.packages.v1.HealthCheck
-	(*HealthCheckStatus)(nil),     // 12: hearth.packages.v1.HealthCheckStatus
-	(*Dependency)(nil),            // 13: hearth.packages.v1.Dependency
-	(*DependencySpec)(nil),        // 14: hearth.packages.v1.DependencySpec
-	(*RefusedEffect)(nil),         // 15: hearth.packages.v1.RefusedEffect
-	(*RefusedEffectStatus)(nil),   // 16: hearth.packages.v1.RefusedEffectStatus
-	(*Container)(nil),             // 17: hearth.packages.v1.Container
-	(*ContainerSpec)(nil),         // 18: hearth.packages.v1.ContainerSpec
-	(*Snapshot)(nil),              // 19: hearth.packages.v1.Snapshot
-	(*SnapshotSpec)(nil),          // 20: hearth.packages.v1.SnapshotSpec
-	(*SnapshotStatus)(nil),        // 21: hearth.packages.v1.SnapshotStatus
-	(*v1.Meta)(nil),               // 22: hearth.meta.v1.Meta
-	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
-	(*v1.Fault)(nil),              // 24: hearth.meta.v1.Fault
+	(PackageSpec_Desired)(0),         // 0: hearth.packages.v1.PackageSpec.Desired
+	(PackageSpec_InitKind)(0),        // 1: hearth.packages.v1.PackageSpec.InitKind
+	(PackageStatus_State)(0),         // 2: hearth.packages.v1.PackageStatus.State
+	(HealthCheckStatus_Result)(0),    // 3: hearth.packages.v1.HealthCheckStatus.Result
+	(RefusedEffectStatus_Outcome)(0), // 4: hearth.packages.v1.RefusedEffectStatus.Outcome
+	(SnapshotSpec_Cause)(0),          // 5: hearth.packages.v1.SnapshotSpec.Cause
+	(SnapshotStatus_Mechanism)(0),    // 6: hearth.packages.v1.SnapshotStatus.Mechanism
+	(*Package)(nil),                  // 7: hearth.packages.v1.Package
+	(*PackageSpec)(nil),              // 8: hearth.packages.v1.PackageSpec
+	(*PackageStatus)(nil),            // 9: hearth.packages.v1.PackageStatus
+	(*Artifact)(nil),                 // 10: hearth.packages.v1.Artifact
+	(*ArtifactSpec)(nil),             // 11: hearth.packages.v1.ArtifactSpec
+	(*HealthCheck)(nil),              // 12: hearth.packages.v1.HealthCheck
+	(*HealthCheckStatus)(nil),        // 13: hearth.packages.v1.HealthCheckStatus
+	(*Dependency)(nil),               // 14: hearth.packages.v1.Dependency
+	(*DependencySpec)(nil),           // 15: hearth.packages.v1.DependencySpec
+	(*RefusedEffect)(nil),            // 16: hearth.packages.v1.RefusedEffect
+	(*RefusedEffectStatus)(nil),      // 17: hearth.packages.v1.RefusedEffectStatus
+	(*EffectPolicy)(nil),             // 18: hearth.packages.v1.EffectPolicy
+	(*EffectPolicySpec)(nil),         // 19: hearth.packages.v1.EffectPolicySpec
+	(*Container)(nil),                // 20: hearth.packages.v1.Container
+	(*ContainerSpec)(nil),            // 21: hearth.packages.v1.ContainerSpec
+	(*Snapshot)(nil),                 // 22: hearth.packages.v1.Snapshot
+	(*SnapshotSpec)(nil),             // 23: hearth.packages.v1.SnapshotSpec
+	(*SnapshotStatus)(nil),           // 24: hearth.packages.v1.SnapshotStatus
+	(*v1.Meta)(nil),                  // 25: hearth.meta.v1.Meta
+	(*timestamppb.Timestamp)(nil),    // 26: google.protobuf.Timestamp
+	(*v1.Fault)(nil),                 // 27: hearth.meta.v1.Fault
 }
 var file_hearth_packages_v1_resources_proto_depIdxs = []int32{
-	22, // 0: hearth.packages.v1.Package.meta:type_name -> hearth.meta.v1.Meta
-	7,  // 1: hearth.packages.v1.Package.spec:type_name -> hearth.packages.v1.PackageSpec
-	8,  // 2: hearth.packages.v1.Package.status:type_name -> hearth.packages.v1.PackageStatus
+	25, // 0: hearth.packages.v1.Package.meta:type_name -> hearth.meta.v1.Meta
+	8,  // 1: hearth.packages.v1.Package.spec:type_name -> hearth.packages.v1.PackageSpec
+	9,  // 2: hearth.packages.v1.Package.status:type_name -> hearth.packages.v1.PackageStatus
 	0,  // 3: hearth.packages.v1.PackageSpec.desired:type_name -> hearth.packages.v1.PackageSpec.Desired
 	1,  // 4: hearth.packages.v1.PackageSpec.init_kind:type_name -> hearth.packages.v1.PackageSpec.InitKind
 	2,  // 5: hearth.packages.v1.PackageStatus.state:type_name -> hearth.packages.v1.PackageStatus.State
-	23, // 6: hearth.packages.v1.PackageStatus.start_time:type_name -> google.protobuf.Timestamp
-	24, // 7: hearth.packages.v1.PackageStatus.fault:type_name -> hearth.meta.v1.Fault
-	22, // 8: hearth.packages.v1.Artifact.meta:type_name -> hearth.meta.v1.Meta
-	10, // 9: hearth.packages.v1.Artifact.spec:type_name -> hearth.packages.v1.ArtifactSpec
-	22, // 10: hearth.packages.v1.HealthCheck.meta:type_name -> hearth.meta.v1.Meta
-	12, // 11: hearth.packages.v1.HealthCheck.status:type_name -> hearth.packages.v1.HealthCheckStatus
+	26, // 6: hearth.packages.v1.PackageStatus.start_time:type_name -> google.protobuf.Timestamp
+	27, // 7: hearth.packages.v1.PackageStatus.fault:type_name -> hearth.meta.v1.Fault
+	25, // 8: hearth.packages.v1.Artifact.meta:type_name -> hearth.meta.v1.Meta
+	11, // 9: hearth.packages.v1.Artifact.spec:type_name -> hearth.packages.v1.ArtifactSpec
+	25, // 10: hearth.packages.v1.HealthCheck.meta:type_name -> hearth.meta.v1.Meta
+	13, // 11: hearth.packages.v1.HealthCheck.status:type_name -> hearth.packages.v1.HealthCheckStatus
 	3,  // 12: hearth.packages.v1.HealthCheckStatus.result:type_name -> hearth.packages.v1.HealthCheckStatus.Result
-	23, // 13: hearth.packages.v1.HealthCheckStatus.since:type_name -> google.protobuf.Timestamp
-	22, // 14: hearth.packages.v1.Dependency.meta:type_name -> hearth.meta.v1.Meta
-	14, // 15: hearth.packages.v1.Dependency.spec:type_name -> hearth.packages.v1.DependencySpec
-	22, // 16: hearth.packages.v1.RefusedEffect.meta:type_name -> hearth.meta.v1.Meta
-	16, // 17: hearth.packages.v1.RefusedEffect.status:type_name -> hearth.packages.v1.RefusedEffectStatus
-	23, // 18: hearth.packages.v1.RefusedEffectStatus.first_time:type_name -> google.protobuf.Timestamp
-	22, // 19: hearth.packages.v1.Container.meta:type_name -> hearth.meta.v1.Meta
-	18, // 20: hearth.packages.v1.Container.spec:type_name -> hearth.packages.v1.ContainerSpec
-	22, // 21: hearth.packages.v1.Snapshot.meta:type_name -> hearth.meta.v1.Meta
-	20, // 22: hearth.packages.v1.Snapshot.spec:type_name -> hearth.packages.v1.SnapshotSpec
-	21, // 23: hearth.packages.v1.Snapshot.status:type_name -> hearth.packages.v1.SnapshotStatus
-	4,  // 24: hearth.packages.v1.SnapshotSpec.cause:type_name -> hearth.packages.v1.SnapshotSpec.Cause
-	5,  // 25: hearth.packages.v1.SnapshotStatus.mechanism:type_name -> hearth.packages.v1.SnapshotStatus.Mechanism
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	26, // 13: hearth.packages.v1.HealthCheckStatus.since:type_name -> google.protobuf.Timestamp
+	25, // 14: hearth.packages.v1.Dependency.meta:type_name -> hearth.meta.v1.Meta
+	15, // 15: hearth.packages.v1.Dependency.spec:type_name -> hearth.packages.v1.DependencySpec
+	25, // 16: hearth.packages.v1.RefusedEffect.meta:type_name -> hearth.meta.v1.Meta
+	17, // 17: hearth.packages.v1.RefusedEffect.status:type_name -> hearth.packages.v1.RefusedEffectStatus
+	26, // 18: hearth.packages.v1.RefusedEffectStatus.first_time:type_name -> google.protobuf.Timestamp
+	4,  // 19: hearth.packages.v1.RefusedEffectStatus.outcome:type_name -> hearth.packages.v1.RefusedEffectStatus.Outcome
+	25, // 20: hearth.packages.v1.EffectPolicy.meta:type_name -> hearth.meta.v1.Meta
+	19, // 21: hearth.packages.v1.EffectPolicy.spec:type_name -> hearth.packages.v1.EffectPolicySpec
+	25, // 22: hearth.packages.v1.Container.meta:type_name -> hearth.meta.v1.Meta
+	21, // 23: hearth.packages.v1.Container.spec:type_name -> hearth.packages.v1.ContainerSpec
+	25, // 24: hearth.packages.v1.Snapshot.meta:type_name -> hearth.meta.v1.Meta
+	23, // 25: hearth.packages.v1.Snapshot.spec:type_name -> hearth.packages.v1.SnapshotSpec
+	24, // 26: hearth.packages.v1.Snapshot.status:type_name -> hearth.packages.v1.SnapshotStatus
+	5,  // 27: hearth.packages.v1.SnapshotSpec.cause:type_name -> hearth.packages.v1.SnapshotSpec.Cause
+	6,  // 28: hearth.packages.v1.SnapshotStatus.mechanism:type_name -> hearth.packages.v1.SnapshotStatus.Mechanism
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_hearth_packages_v1_resources_proto_init() }
@@ -1821,8 +2026,8 @@ func file_hearth_packages_v1_resources_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_packages_v1_resources_proto_rawDesc), len(file_hearth_packages_v1_resources_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   16,
+			NumEnums:      7,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

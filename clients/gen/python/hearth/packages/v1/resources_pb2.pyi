@@ -204,12 +204,42 @@ class RefusedEffect(_message.Message):
     def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., status: _Optional[_Union[RefusedEffectStatus, _Mapping]] = ...) -> None: ...
 
 class RefusedEffectStatus(_message.Message):
-    __slots__ = ("first_time", "version")
+    __slots__ = ("first_time", "version", "effect", "target", "outcome")
+    class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        OUTCOME_UNSPECIFIED: _ClassVar[RefusedEffectStatus.Outcome]
+        OUTCOME_UNKNOWN: _ClassVar[RefusedEffectStatus.Outcome]
+        OUTCOME_DENIED: _ClassVar[RefusedEffectStatus.Outcome]
+        OUTCOME_LET_THROUGH: _ClassVar[RefusedEffectStatus.Outcome]
+    OUTCOME_UNSPECIFIED: RefusedEffectStatus.Outcome
+    OUTCOME_UNKNOWN: RefusedEffectStatus.Outcome
+    OUTCOME_DENIED: RefusedEffectStatus.Outcome
+    OUTCOME_LET_THROUGH: RefusedEffectStatus.Outcome
     FIRST_TIME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
     first_time: _timestamp_pb2.Timestamp
     version: str
-    def __init__(self, first_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[str] = ...) -> None: ...
+    effect: str
+    target: str
+    outcome: RefusedEffectStatus.Outcome
+    def __init__(self, first_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[str] = ..., effect: _Optional[str] = ..., target: _Optional[str] = ..., outcome: _Optional[_Union[RefusedEffectStatus.Outcome, str]] = ...) -> None: ...
+
+class EffectPolicy(_message.Message):
+    __slots__ = ("meta", "spec")
+    META_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    meta: _meta_pb2.Meta
+    spec: EffectPolicySpec
+    def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., spec: _Optional[_Union[EffectPolicySpec, _Mapping]] = ...) -> None: ...
+
+class EffectPolicySpec(_message.Message):
+    __slots__ = ("lenient",)
+    LENIENT_FIELD_NUMBER: _ClassVar[int]
+    lenient: bool
+    def __init__(self, lenient: bool = ...) -> None: ...
 
 class Container(_message.Message):
     __slots__ = ("meta", "spec")

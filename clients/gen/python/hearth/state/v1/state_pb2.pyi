@@ -4,6 +4,7 @@ from hearth.actions.v1 import actions_pb2 as _actions_pb2
 from hearth.audit.v1 import audit_pb2 as _audit_pb2
 from hearth.diagnostics.v1 import diagnostics_pb2 as _diagnostics_pb2
 from hearth.hosts.v1 import hosts_pb2 as _hosts_pb2
+from hearth.notifications.v1 import notifications_pb2 as _notifications_pb2
 from hearth.operations.v1 import operations_pb2 as _operations_pb2
 from hearth.options.v1 import options_pb2 as _options_pb2
 from hearth.packages.v1 import resources_pb2 as _resources_pb2
@@ -94,7 +95,7 @@ class Change(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., kind: _Optional[str] = ..., id: _Optional[str] = ..., resource: _Optional[_Union[Resource, _Mapping]] = ...) -> None: ...
 
 class Resource(_message.Message):
-    __slots__ = ("operation", "progress", "package", "artifact", "health_check", "dependency", "refused_effect", "snapshot", "action", "task", "host", "account", "preferences", "audit", "warning")
+    __slots__ = ("operation", "progress", "package", "artifact", "health_check", "dependency", "refused_effect", "snapshot", "action", "task", "host", "account", "preferences", "audit", "warning", "effect_policy", "notification")
     OPERATION_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     PACKAGE_FIELD_NUMBER: _ClassVar[int]
@@ -110,6 +111,8 @@ class Resource(_message.Message):
     PREFERENCES_FIELD_NUMBER: _ClassVar[int]
     AUDIT_FIELD_NUMBER: _ClassVar[int]
     WARNING_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_POLICY_FIELD_NUMBER: _ClassVar[int]
+    NOTIFICATION_FIELD_NUMBER: _ClassVar[int]
     operation: _operations_pb2.Operation
     progress: _operations_pb2.Progress
     package: _resources_pb2.Package
@@ -125,4 +128,6 @@ class Resource(_message.Message):
     preferences: _preferences_pb2.Preferences
     audit: _audit_pb2.Entry
     warning: _diagnostics_pb2.Warning
-    def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ..., progress: _Optional[_Union[_operations_pb2.Progress, _Mapping]] = ..., package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ..., artifact: _Optional[_Union[_resources_pb2.Artifact, _Mapping]] = ..., health_check: _Optional[_Union[_resources_pb2.HealthCheck, _Mapping]] = ..., dependency: _Optional[_Union[_resources_pb2.Dependency, _Mapping]] = ..., refused_effect: _Optional[_Union[_resources_pb2.RefusedEffect, _Mapping]] = ..., snapshot: _Optional[_Union[_resources_pb2.Snapshot, _Mapping]] = ..., action: _Optional[_Union[_actions_pb2.Action, _Mapping]] = ..., task: _Optional[_Union[_actions_pb2.Task, _Mapping]] = ..., host: _Optional[_Union[_hosts_pb2.Host, _Mapping]] = ..., account: _Optional[_Union[_accounts_pb2.Account, _Mapping]] = ..., preferences: _Optional[_Union[_preferences_pb2.Preferences, _Mapping]] = ..., audit: _Optional[_Union[_audit_pb2.Entry, _Mapping]] = ..., warning: _Optional[_Union[_diagnostics_pb2.Warning, _Mapping]] = ...) -> None: ...
+    effect_policy: _resources_pb2.EffectPolicy
+    notification: _notifications_pb2.Notification
+    def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ..., progress: _Optional[_Union[_operations_pb2.Progress, _Mapping]] = ..., package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ..., artifact: _Optional[_Union[_resources_pb2.Artifact, _Mapping]] = ..., health_check: _Optional[_Union[_resources_pb2.HealthCheck, _Mapping]] = ..., dependency: _Optional[_Union[_resources_pb2.Dependency, _Mapping]] = ..., refused_effect: _Optional[_Union[_resources_pb2.RefusedEffect, _Mapping]] = ..., snapshot: _Optional[_Union[_resources_pb2.Snapshot, _Mapping]] = ..., action: _Optional[_Union[_actions_pb2.Action, _Mapping]] = ..., task: _Optional[_Union[_actions_pb2.Task, _Mapping]] = ..., host: _Optional[_Union[_hosts_pb2.Host, _Mapping]] = ..., account: _Optional[_Union[_accounts_pb2.Account, _Mapping]] = ..., preferences: _Optional[_Union[_preferences_pb2.Preferences, _Mapping]] = ..., audit: _Optional[_Union[_audit_pb2.Entry, _Mapping]] = ..., warning: _Optional[_Union[_diagnostics_pb2.Warning, _Mapping]] = ..., effect_policy: _Optional[_Union[_resources_pb2.EffectPolicy, _Mapping]] = ..., notification: _Optional[_Union[_notifications_pb2.Notification, _Mapping]] = ...) -> None: ...

@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/packages/v1/resources.proto.
  */
 export const file_hearth_packages_v1_resources: GenFile = /*@__PURE__*/
-  fileDesc("CiJoZWFydGgvcGFja2FnZXMvdjEvcmVzb3VyY2VzLnByb3RvEhJoZWFydGgucGFja2FnZXMudjEitwEKB1BhY2thZ2USIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESLQoEc3BlYxgCIAEoCzIfLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYxIxCgZzdGF0dXMYAyABKAsyIS5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZVN0YXR1czom6vkYIggDEgdwYWNrYWdlGAEgASoHaW5zdGFsbDIGcnVubmVyQAEi4wMKC1BhY2thZ2VTcGVjEhAKCGFydGlmYWN0GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDQoFdGl0bGUYAyABKAkSOAoHZGVzaXJlZBgEIAEoDjInLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYy5EZXNpcmVkEhAKCHJlc3RhcnRzGAUgASgEEhAKCHJlYnVpbGRzGAYgASgEEjsKCWluaXRfa2luZBgHIAEoDjIoLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYy5Jbml0S2luZBITCgtleGl0X3RhcmdldBgIIAEoCRIRCglvcGVyYXRpb24YCSABKAkSEgoKZXhpdF9mb3JjZRgKIAEoCCJgCgdEZXNpcmVkEhcKE0RFU0lSRURfVU5TUEVDSUZJRUQQABITCg9ERVNJUkVEX1NUT1BQRUQQARITCg9ERVNJUkVEX1JVTk5JTkcQAhISCg5ERVNJUkVEX0FCU0VOVBADImkKCEluaXRLaW5kEhkKFUlOSVRfS0lORF9VTlNQRUNJRklFRBAAEhUKEUlOSVRfS0lORF9JTlNUQUxMEAESFAoQSU5JVF9LSU5EX1VQREFURRACEhUKEUlOSVRfS0lORF9SRVNUT1JFEAMigQQKDVBhY2thZ2VTdGF0dXMSNgoFc3RhdGUYASABKA4yJy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZVN0YXR1cy5TdGF0ZRIbChNvYnNlcnZlZF9nZW5lcmF0aW9uGAIgASgEEhwKFGluaXRpYWxpemVkX2FydGlmYWN0GAMgASgJEhkKEW9ic2VydmVkX3Jlc3RhcnRzGAQgASgEEhkKEW9ic2VydmVkX3JlYnVpbGRzGAUgASgEEi4KCnN0YXJ0X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKBWZhdWx0GAcgASgLMhUuaGVhcnRoLm1ldGEudjEuRmF1bHQSDAoEaXB2NBgIIAEoCRIRCgljb250YWluZXIYCSABKAkizwEKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEAoMU1RBVEVfQUJTRU5UEAESEgoOU1RBVEVfQ1JFQVRJTkcQAhIWChJTVEFURV9JTklUSUFMSVpJTkcQAxIRCg1TVEFURV9TVE9QUEVEEAQSEgoOU1RBVEVfU1RBUlRJTkcQBRIRCg1TVEFURV9SVU5OSU5HEAYSEgoOU1RBVEVfU1RPUFBJTkcQBxIRCg1TVEFURV9FWElUSU5HEAgSEAoMU1RBVEVfRkFJTEVEEAkiiAEKCEFydGlmYWN0EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEi4KBHNwZWMYAiABKAsyIC5oZWFydGgucGFja2FnZXMudjEuQXJ0aWZhY3RTcGVjOijq+RgkCAQSCGFydGlmYWN0GAEgASoIYXJ0aWZhY3QyCGFydGlmYWN0Ip0BCgxBcnRpZmFjdFNwZWMSEgoKcGFja2FnZV9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg0KBXRpdGxlGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEgwKBHNpemUYBSABKAQSDgoGc2lnbmVyGAYgASgJEhAKCG1hbmlmZXN0GAcgASgMEhQKDGFyY2hpdGVjdHVyZRgIIAEoCSKVAQoLSGVhbHRoQ2hlY2sSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESNQoGc3RhdHVzGAIgASgLMiUuaGVhcnRoLnBhY2thZ2VzLnYxLkhlYWx0aENoZWNrU3RhdHVzOivq+RgnCAUSC2hlYWx0aGNoZWNrGAEgASoHZWZmZWN0czIHZWZmZWN0c0ABIrgCChFIZWFsdGhDaGVja1N0YXR1cxIMCgRuYW1lGAEgASgJEjwKBnJlc3VsdBgCIAEoDjIsLmhlYXJ0aC5wYWNrYWdlcy52MS5IZWFsdGhDaGVja1N0YXR1cy5SZXN1bHQSDwoHbWVzc2FnZRgDIAEoCRIpCgVzaW5jZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAimgEKBlJlc3VsdBIWChJSRVNVTFRfVU5TUEVDSUZJRUQQABISCg5SRVNVTFRfU1VDQ0VTUxABEhMKD1JFU1VMVF9ESVNBQkxFRBACEhMKD1JFU1VMVF9TVEFSVElORxADEhIKDlJFU1VMVF9XQUlUSU5HEAQSEgoOUkVTVUxUX0xPQURJTkcQBRISCg5SRVNVTFRfRkFJTFVSRRAGIo4BCgpEZXBlbmRlbmN5EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjAKBHNwZWMYAiABKAsyIi5oZWFydGgucGFja2FnZXMudjEuRGVwZW5kZW5jeVNwZWM6Kur5GCYIBhIKZGVwZW5kZW5jeRgBIAEqB2VmZmVjdHMyB2VmZmVjdHNAASJeCg5EZXBlbmRlbmN5U3BlYxIPCgdydW5uaW5nGAEgASgIEhUKDWhlYWx0aF9jaGVja3MYAiADKAkSFQoNdmVyc2lvbl9yYW5nZRgDIAEoCRINCgV0aXRsZRgEIAEoCSKbAQoNUmVmdXNlZEVmZmVjdBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRI3CgZzdGF0dXMYAiABKAsyJy5oZWFydGgucGFja2FnZXMudjEuUmVmdXNlZEVmZmVjdFN0YXR1czot6vkYKQgHEg1yZWZ1c2VkZWZmZWN0GAEgASoHZWZmZWN0czIHZWZmZWN0c0ABIlYKE1JlZnVzZWRFZmZlY3RTdGF0dXMSLgoKZmlyc3RfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgCIAEoCSKHAQoJQ29udGFpbmVyEiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEi8KBHNwZWMYAiABKAsyIS5oZWFydGgucGFja2FnZXMudjEuQ29udGFpbmVyU3BlYzol6vkYIQgIEgljb250YWluZXIYASoGcnVubmVyMgZydW5uZXJAASJmCg1Db250YWluZXJTcGVjEgwKBGlwdjQYASABKAkSEQoJZmlyc3RfdWlkGAIgASgNEhAKCGluc3RhbmNlGAMgASgJEhAKCGFydGlmYWN0GAQgASgJEhAKCHJlYnVpbGRzGAUgASgEIrwBCghTbmFwc2hvdBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIuCgRzcGVjGAIgASgLMiAuaGVhcnRoLnBhY2thZ2VzLnYxLlNuYXBzaG90U3BlYxIyCgZzdGF0dXMYAyABKAsyIi5oZWFydGgucGFja2FnZXMudjEuU25hcHNob3RTdGF0dXM6KOr5GCQIZBIIc25hcHNob3QYASABKgdpbnN0YWxsMgdpbnN0YWxsQAEi0AEKDFNuYXBzaG90U3BlYxI1CgVjYXVzZRgBIAEoDjImLmhlYXJ0aC5wYWNrYWdlcy52MS5TbmFwc2hvdFNwZWMuQ2F1c2USEAoIYXJ0aWZhY3QYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRINCgV0aXRsZRgEIAEoCSJXCgVDYXVzZRIVChFDQVVTRV9VTlNQRUNJRklFRBAAEhAKDENBVVNFX1VQREFURRABEhIKDkNBVVNFX1JPTExCQUNLEAISEQoNQ0FVU0VfSU5TVEFMTBADIoYCCg5TbmFwc2hvdFN0YXR1cxI/CgltZWNoYW5pc20YASABKA4yLC5oZWFydGgucGFja2FnZXMudjEuU25hcHNob3RTdGF0dXMuTWVjaGFuaXNtEg0KBWZpbGVzGAIgASgEEg0KBWJ5dGVzGAMgASgEEhQKDGRhdGFfdmVyc2lvbhgEIAEoCSJ/CglNZWNoYW5pc20SGQoVTUVDSEFOSVNNX1VOU1BFQ0lGSUVEEAASFwoTTUVDSEFOSVNNX1NVQlZPTFVNRRABEhUKEU1FQ0hBTklTTV9SRUZMSU5LEAISEgoOTUVDSEFOSVNNX0NPUFkQAxITCg9NRUNIQU5JU01fTU9WRUQQBGIGcHJvdG8z", [file_google_protobuf_timestamp, file_hearth_meta_v1_fault, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
+  fileDesc("CiJoZWFydGgvcGFja2FnZXMvdjEvcmVzb3VyY2VzLnByb3RvEhJoZWFydGgucGFja2FnZXMudjEitwEKB1BhY2thZ2USIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESLQoEc3BlYxgCIAEoCzIfLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYxIxCgZzdGF0dXMYAyABKAsyIS5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZVN0YXR1czom6vkYIggDEgdwYWNrYWdlGAEgASoHaW5zdGFsbDIGcnVubmVyQAEi4wMKC1BhY2thZ2VTcGVjEhAKCGFydGlmYWN0GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDQoFdGl0bGUYAyABKAkSOAoHZGVzaXJlZBgEIAEoDjInLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYy5EZXNpcmVkEhAKCHJlc3RhcnRzGAUgASgEEhAKCHJlYnVpbGRzGAYgASgEEjsKCWluaXRfa2luZBgHIAEoDjIoLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYy5Jbml0S2luZBITCgtleGl0X3RhcmdldBgIIAEoCRIRCglvcGVyYXRpb24YCSABKAkSEgoKZXhpdF9mb3JjZRgKIAEoCCJgCgdEZXNpcmVkEhcKE0RFU0lSRURfVU5TUEVDSUZJRUQQABITCg9ERVNJUkVEX1NUT1BQRUQQARITCg9ERVNJUkVEX1JVTk5JTkcQAhISCg5ERVNJUkVEX0FCU0VOVBADImkKCEluaXRLaW5kEhkKFUlOSVRfS0lORF9VTlNQRUNJRklFRBAAEhUKEUlOSVRfS0lORF9JTlNUQUxMEAESFAoQSU5JVF9LSU5EX1VQREFURRACEhUKEUlOSVRfS0lORF9SRVNUT1JFEAMigQQKDVBhY2thZ2VTdGF0dXMSNgoFc3RhdGUYASABKA4yJy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZVN0YXR1cy5TdGF0ZRIbChNvYnNlcnZlZF9nZW5lcmF0aW9uGAIgASgEEhwKFGluaXRpYWxpemVkX2FydGlmYWN0GAMgASgJEhkKEW9ic2VydmVkX3Jlc3RhcnRzGAQgASgEEhkKEW9ic2VydmVkX3JlYnVpbGRzGAUgASgEEi4KCnN0YXJ0X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKBWZhdWx0GAcgASgLMhUuaGVhcnRoLm1ldGEudjEuRmF1bHQSDAoEaXB2NBgIIAEoCRIRCgljb250YWluZXIYCSABKAkizwEKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEAoMU1RBVEVfQUJTRU5UEAESEgoOU1RBVEVfQ1JFQVRJTkcQAhIWChJTVEFURV9JTklUSUFMSVpJTkcQAxIRCg1TVEFURV9TVE9QUEVEEAQSEgoOU1RBVEVfU1RBUlRJTkcQBRIRCg1TVEFURV9SVU5OSU5HEAYSEgoOU1RBVEVfU1RPUFBJTkcQBxIRCg1TVEFURV9FWElUSU5HEAgSEAoMU1RBVEVfRkFJTEVEEAkiiAEKCEFydGlmYWN0EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEi4KBHNwZWMYAiABKAsyIC5oZWFydGgucGFja2FnZXMudjEuQXJ0aWZhY3RTcGVjOijq+RgkCAQSCGFydGlmYWN0GAEgASoIYXJ0aWZhY3QyCGFydGlmYWN0Ip0BCgxBcnRpZmFjdFNwZWMSEgoKcGFja2FnZV9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg0KBXRpdGxlGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEgwKBHNpemUYBSABKAQSDgoGc2lnbmVyGAYgASgJEhAKCG1hbmlmZXN0GAcgASgMEhQKDGFyY2hpdGVjdHVyZRgIIAEoCSKVAQoLSGVhbHRoQ2hlY2sSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESNQoGc3RhdHVzGAIgASgLMiUuaGVhcnRoLnBhY2thZ2VzLnYxLkhlYWx0aENoZWNrU3RhdHVzOivq+RgnCAUSC2hlYWx0aGNoZWNrGAEgASoHZWZmZWN0czIHZWZmZWN0c0ABIrgCChFIZWFsdGhDaGVja1N0YXR1cxIMCgRuYW1lGAEgASgJEjwKBnJlc3VsdBgCIAEoDjIsLmhlYXJ0aC5wYWNrYWdlcy52MS5IZWFsdGhDaGVja1N0YXR1cy5SZXN1bHQSDwoHbWVzc2FnZRgDIAEoCRIpCgVzaW5jZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAimgEKBlJlc3VsdBIWChJSRVNVTFRfVU5TUEVDSUZJRUQQABISCg5SRVNVTFRfU1VDQ0VTUxABEhMKD1JFU1VMVF9ESVNBQkxFRBACEhMKD1JFU1VMVF9TVEFSVElORxADEhIKDlJFU1VMVF9XQUlUSU5HEAQSEgoOUkVTVUxUX0xPQURJTkcQBRISCg5SRVNVTFRfRkFJTFVSRRAGIo4BCgpEZXBlbmRlbmN5EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjAKBHNwZWMYAiABKAsyIi5oZWFydGgucGFja2FnZXMudjEuRGVwZW5kZW5jeVNwZWM6Kur5GCYIBhIKZGVwZW5kZW5jeRgBIAEqB2VmZmVjdHMyB2VmZmVjdHNAASJeCg5EZXBlbmRlbmN5U3BlYxIPCgdydW5uaW5nGAEgASgIEhUKDWhlYWx0aF9jaGVja3MYAiADKAkSFQoNdmVyc2lvbl9yYW5nZRgDIAEoCRINCgV0aXRsZRgEIAEoCSKbAQoNUmVmdXNlZEVmZmVjdBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRI3CgZzdGF0dXMYAiABKAsyJy5oZWFydGgucGFja2FnZXMudjEuUmVmdXNlZEVmZmVjdFN0YXR1czot6vkYKQgHEg1yZWZ1c2VkZWZmZWN0GAEgASoHZWZmZWN0czIHZWZmZWN0c0ABIp4CChNSZWZ1c2VkRWZmZWN0U3RhdHVzEi4KCmZpcnN0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YAiABKAkSDgoGZWZmZWN0GAMgASgJEg4KBnRhcmdldBgEIAEoCRJACgdvdXRjb21lGAUgASgOMi8uaGVhcnRoLnBhY2thZ2VzLnYxLlJlZnVzZWRFZmZlY3RTdGF0dXMuT3V0Y29tZSJkCgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABITCg9PVVRDT01FX1VOS05PV04QARISCg5PVVRDT01FX0RFTklFRBACEhcKE09VVENPTUVfTEVUX1RIUk9VR0gQAyKUAQoMRWZmZWN0UG9saWN5EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjIKBHNwZWMYAiABKAsyJC5oZWFydGgucGFja2FnZXMudjEuRWZmZWN0UG9saWN5U3BlYzos6vkYKAhuEgxlZmZlY3Rwb2xpY3kYASABKgdlZmZlY3RzMgdlZmZlY3RzQAEiIwoQRWZmZWN0UG9saWN5U3BlYxIPCgdsZW5pZW50GAEgASgIIocBCglDb250YWluZXISIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESLwoEc3BlYxgCIAEoCzIhLmhlYXJ0aC5wYWNrYWdlcy52MS5Db250YWluZXJTcGVjOiXq+RghCAgSCWNvbnRhaW5lchgBKgZydW5uZXIyBnJ1bm5lckABImYKDUNvbnRhaW5lclNwZWMSDAoEaXB2NBgBIAEoCRIRCglmaXJzdF91aWQYAiABKA0SEAoIaW5zdGFuY2UYAyABKAkSEAoIYXJ0aWZhY3QYBCABKAkSEAoIcmVidWlsZHMYBSABKAQivAEKCFNuYXBzaG90EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEi4KBHNwZWMYAiABKAsyIC5oZWFydGgucGFja2FnZXMudjEuU25hcHNob3RTcGVjEjIKBnN0YXR1cxgDIAEoCzIiLmhlYXJ0aC5wYWNrYWdlcy52MS5TbmFwc2hvdFN0YXR1czoo6vkYJAhkEghzbmFwc2hvdBgBIAEqB2luc3RhbGwyB2luc3RhbGxAASLQAQoMU25hcHNob3RTcGVjEjUKBWNhdXNlGAEgASgOMiYuaGVhcnRoLnBhY2thZ2VzLnYxLlNuYXBzaG90U3BlYy5DYXVzZRIQCghhcnRpZmFjdBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEg0KBXRpdGxlGAQgASgJIlcKBUNhdXNlEhUKEUNBVVNFX1VOU1BFQ0lGSUVEEAASEAoMQ0FVU0VfVVBEQVRFEAESEgoOQ0FVU0VfUk9MTEJBQ0sQAhIRCg1DQVVTRV9JTlNUQUxMEAMihgIKDlNuYXBzaG90U3RhdHVzEj8KCW1lY2hhbmlzbRgBIAEoDjIsLmhlYXJ0aC5wYWNrYWdlcy52MS5TbmFwc2hvdFN0YXR1cy5NZWNoYW5pc20SDQoFZmlsZXMYAiABKAQSDQoFYnl0ZXMYAyABKAQSFAoMZGF0YV92ZXJzaW9uGAQgASgJIn8KCU1lY2hhbmlzbRIZChVNRUNIQU5JU01fVU5TUEVDSUZJRUQQABIXChNNRUNIQU5JU01fU1VCVk9MVU1FEAESFQoRTUVDSEFOSVNNX1JFRkxJTksQAhISCg5NRUNIQU5JU01fQ09QWRADEhMKD01FQ0hBTklTTV9NT1ZFRBAEYgZwcm90bzM", [file_google_protobuf_timestamp, file_hearth_meta_v1_fault, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
 
 /**
  * Package is an installed package and the one service that runs from it.
@@ -687,13 +687,14 @@ export const DependencySpecSchema: GenMessage<DependencySpec> = /*@__PURE__*/
   messageDesc(file_hearth_packages_v1_resources, 8);
 
 /**
- * RefusedEffect records that a package asked for something this release does not have.
+ * RefusedEffect records that a package asked for something it may not have, or that this release does not have.
  *
  * @generated from message hearth.packages.v1.RefusedEffect
  */
 export type RefusedEffect = Message<"hearth.packages.v1.RefusedEffect"> & {
   /**
-   * Id is the package id, a slash and the name of the effect.
+   * Id is the package id, a slash, the name of the effect and, where it reached for a thing of somebody else's, a space
+   * and that thing.
    *
    * @generated from field: hearth.meta.v1.Meta meta = 1;
    */
@@ -715,13 +716,13 @@ export const RefusedEffectSchema: GenMessage<RefusedEffect> = /*@__PURE__*/
   messageDesc(file_hearth_packages_v1_resources, 9);
 
 /**
- * RefusedEffectStatus says when an effect was refused first.
+ * RefusedEffectStatus says what was asked for, and what became of it.
  *
  * @generated from message hearth.packages.v1.RefusedEffectStatus
  */
 export type RefusedEffectStatus = Message<"hearth.packages.v1.RefusedEffectStatus"> & {
   /**
-   * When it was refused first.
+   * When it was asked for first.
    *
    * @generated from field: google.protobuf.Timestamp first_time = 1;
    */
@@ -733,6 +734,27 @@ export type RefusedEffectStatus = Message<"hearth.packages.v1.RefusedEffectStatu
    * @generated from field: string version = 2;
    */
   version: string;
+
+  /**
+   * Name of the effect.
+   *
+   * @generated from field: string effect = 3;
+   */
+  effect: string;
+
+  /**
+   * What it reached for, as in the id of another package; empty for none.
+   *
+   * @generated from field: string target = 4;
+   */
+  target: string;
+
+  /**
+   * What became of it the last time that this was another thing than before.
+   *
+   * @generated from field: hearth.packages.v1.RefusedEffectStatus.Outcome outcome = 5;
+   */
+  outcome: RefusedEffectStatus_Outcome;
 };
 
 /**
@@ -741,6 +763,96 @@ export type RefusedEffectStatus = Message<"hearth.packages.v1.RefusedEffectStatu
  */
 export const RefusedEffectStatusSchema: GenMessage<RefusedEffectStatus> = /*@__PURE__*/
   messageDesc(file_hearth_packages_v1_resources, 10);
+
+/**
+ * Outcome says what became of it.
+ *
+ * @generated from enum hearth.packages.v1.RefusedEffectStatus.Outcome
+ */
+export enum RefusedEffectStatus_Outcome {
+  /**
+   * Recorded by a release that refused what it did not have, and nothing else.
+   *
+   * @generated from enum value: OUTCOME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Refused: this release does not have it.
+   *
+   * @generated from enum value: OUTCOME_UNKNOWN = 1;
+   */
+  UNKNOWN = 1,
+
+  /**
+   * Refused: it goes beyond what the package's manifest declares.
+   *
+   * @generated from enum value: OUTCOME_DENIED = 2;
+   */
+  DENIED = 2,
+
+  /**
+   * It goes beyond what the manifest declares and was done all the same, since the package's policy is lenient.
+   *
+   * @generated from enum value: OUTCOME_LET_THROUGH = 3;
+   */
+  LET_THROUGH = 3,
+}
+
+/**
+ * Describes the enum hearth.packages.v1.RefusedEffectStatus.Outcome.
+ */
+export const RefusedEffectStatus_OutcomeSchema: GenEnum<RefusedEffectStatus_Outcome> = /*@__PURE__*/
+  enumDesc(file_hearth_packages_v1_resources, 10, 0);
+
+/**
+ * EffectPolicy says how a package is held to what its manifest declares. A package without one is held strictly.
+ *
+ * @generated from message hearth.packages.v1.EffectPolicy
+ */
+export type EffectPolicy = Message<"hearth.packages.v1.EffectPolicy"> & {
+  /**
+   * Id is the package id.
+   *
+   * @generated from field: hearth.meta.v1.Meta meta = 1;
+   */
+  meta?: Meta;
+
+  /**
+   * How it is held.
+   *
+   * @generated from field: hearth.packages.v1.EffectPolicySpec spec = 2;
+   */
+  spec?: EffectPolicySpec;
+};
+
+/**
+ * Describes the message hearth.packages.v1.EffectPolicy.
+ * Use `create(EffectPolicySchema)` to create a new message.
+ */
+export const EffectPolicySchema: GenMessage<EffectPolicy> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_resources, 11);
+
+/**
+ * EffectPolicySpec is how a package is held to what its manifest declares.
+ *
+ * @generated from message hearth.packages.v1.EffectPolicySpec
+ */
+export type EffectPolicySpec = Message<"hearth.packages.v1.EffectPolicySpec"> & {
+  /**
+   * Whether what goes beyond the manifest is let through and recorded, instead of refused and recorded.
+   *
+   * @generated from field: bool lenient = 1;
+   */
+  lenient: boolean;
+};
+
+/**
+ * Describes the message hearth.packages.v1.EffectPolicySpec.
+ * Use `create(EffectPolicySpecSchema)` to create a new message.
+ */
+export const EffectPolicySpecSchema: GenMessage<EffectPolicySpec> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_resources, 12);
 
 /**
  * Container is where the container of a service lives; internal.
@@ -768,7 +880,7 @@ export type Container = Message<"hearth.packages.v1.Container"> & {
  * Use `create(ContainerSchema)` to create a new message.
  */
 export const ContainerSchema: GenMessage<Container> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 11);
+  messageDesc(file_hearth_packages_v1_resources, 13);
 
 /**
  * ContainerSpec is what stays the same for all containers of a package, and which container is the present one.
@@ -817,7 +929,7 @@ export type ContainerSpec = Message<"hearth.packages.v1.ContainerSpec"> & {
  * Use `create(ContainerSpecSchema)` to create a new message.
  */
 export const ContainerSpecSchema: GenMessage<ContainerSpec> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 12);
+  messageDesc(file_hearth_packages_v1_resources, 14);
 
 /**
  * Snapshot is the data of a package as they were at some time, with the package file they go with: the way back from an
@@ -853,7 +965,7 @@ export type Snapshot = Message<"hearth.packages.v1.Snapshot"> & {
  * Use `create(SnapshotSchema)` to create a new message.
  */
 export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 13);
+  messageDesc(file_hearth_packages_v1_resources, 15);
 
 /**
  * SnapshotSpec is what a snapshot was made for.
@@ -895,7 +1007,7 @@ export type SnapshotSpec = Message<"hearth.packages.v1.SnapshotSpec"> & {
  * Use `create(SnapshotSpecSchema)` to create a new message.
  */
 export const SnapshotSpecSchema: GenMessage<SnapshotSpec> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 14);
+  messageDesc(file_hearth_packages_v1_resources, 16);
 
 /**
  * Cause is what made somebody take it.
@@ -936,7 +1048,7 @@ export enum SnapshotSpec_Cause {
  * Describes the enum hearth.packages.v1.SnapshotSpec.Cause.
  */
 export const SnapshotSpec_CauseSchema: GenEnum<SnapshotSpec_Cause> = /*@__PURE__*/
-  enumDesc(file_hearth_packages_v1_resources, 14, 0);
+  enumDesc(file_hearth_packages_v1_resources, 16, 0);
 
 /**
  * SnapshotStatus is what a snapshot is.
@@ -978,7 +1090,7 @@ export type SnapshotStatus = Message<"hearth.packages.v1.SnapshotStatus"> & {
  * Use `create(SnapshotStatusSchema)` to create a new message.
  */
 export const SnapshotStatusSchema: GenMessage<SnapshotStatus> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 15);
+  messageDesc(file_hearth_packages_v1_resources, 17);
 
 /**
  * Mechanism is how a snapshot was made.
@@ -1026,5 +1138,5 @@ export enum SnapshotStatus_Mechanism {
  * Describes the enum hearth.packages.v1.SnapshotStatus.Mechanism.
  */
 export const SnapshotStatus_MechanismSchema: GenEnum<SnapshotStatus_Mechanism> = /*@__PURE__*/
-  enumDesc(file_hearth_packages_v1_resources, 15, 0);
+  enumDesc(file_hearth_packages_v1_resources, 17, 0);
 

@@ -1,0 +1,119 @@
+package effects_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+)
+
+// recorded is what is recorded of a package: effect, target and outcome.
+func (w *world) recorded(pkg string) (list []string) {
+	w.t.Helper()
+	_, rows, err := w.Policy(pkg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, r := range rows {
+		st := r.GetStatus()
+		list = append(list, fmt.Sprintf("%s %s %s", st.GetEffect(), st.GetTarget(), st.GetOutcome()))
+	}
+	return list
+}
+
+// mountOf mounts a volume of another package, as the wires call it.
+func (w *world) mountOf(from, of string) error {
+	return w.Answer(w.t.Context(), from, "mount", func(ctx context.Context) error {
+		_, err := w.Mount(ctx, &effectsv1.MountRequest{Location: "/mnt", Target: []byte(`{"packageId":"` + of + `","volumeId":"main"}`)})
+		return err
+	})
+}
+
+func TestWhatGoesBeyondTheManifestIsRefusedAndRecorded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for range 3 {
+		if err := w.mountOf("alone", "friend"); !fault.Is(err, metav1.Reason_REASON_EFFECT_DENIED) {
+			t.Fatalf("a package that declares nothing: %v", err)
+		}
+	}
+	if err := w.mountOf("caller", "friend"); err != nil {
+		t.Errorf("a declared dependency: %v", err)
+	}
+	if got := w.recorded("alone"); !slices.Equal(got, []string{"mount friend OUTCOME_DENIED"}) {
+		t.Errorf("recorded of the one: %v", got)
+	}
+	if got := w.recorded("caller"); len(got) != 0 {
+		t.Errorf("recorded of the other: %v", got)
+	}
+	if len(w.mounts.got) != 1 {
+		t.Errorf("mounted: %v", w.mounts.got)
+	}
+}
+
+func TestALenientPolicyLetsThroughAndRecords(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_ = w.mountOf("alone", "friend")
+	if _, err := w.SetPolicy(t.Context(), noon, "alone", true); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.mountOf("alone", "friend"); err != nil {
+		t.Errorf("with a lenient policy: %v", err)
+	}
+	err := w.Answer(t.Context(), "alone", "set-dependencies", func(ctx context.Context) error {
+		_, err := w.SetDependencies(ctx, &effectsv1.SetDependenciesRequest{Dependencies: []byte(`[{"kind":"exists","id":"friend","versionRange":"*"}]`)})
+		return err
+	})
+	if err != nil {
+		t.Errorf("a dependency of the moment: %v", err)
+	}
+	want := []string{"mount friend OUTCOME_LET_THROUGH", "set-dependencies friend OUTCOME_LET_THROUGH"}
+	if got := w.recorded("alone"); !slices.Equal(got, want) {
+		t.Errorf("recorded: %v", got)
+	}
+	if _, err := w.SetPolicy(t.Context(), noon, "alone", false); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.mountOf("alone", "friend"); !fault.Is(err, metav1.Reason_REASON_EFFECT_DENIED) {
+		t.Errorf("strict again: %v", err)
+	}
+	if _, _, err := w.Policy("absent"); !fault.Is(err, metav1.Reason_REASON_PACKAGE_NOT_FOUND) {
+		t.Errorf("a package that is not there: %v", err)
+	}
+}
+
+func TestWhoTriesEverythingFillsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range 100 {
+		if err := w.mountOf("alone", fmt.Sprintf("victim-%d", i)); !fault.Is(err, metav1.Reason_REASON_EFFECT_DENIED) {
+			t.Fatalf("the %dth: %v", i, err)
+		}
+	}
+	if err := w.mountOf("alone", strings.Repeat("a", 4096)); !fault.Is(err, metav1.Reason_REASON_EFFECT_DENIED) {
+		t.Errorf("a name that is none: %v", err)
+	}
+	if got := w.recorded("alone"); len(got) != 64 {
+		t.Errorf("%d are recorded", len(got))
+	}
+}
+
+func TestUnknownEffectsAreRecordedByName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := w.Refuse(w.as("alone"), &effectsv1.RefuseRequest{Effect: "make-coffee"})
+	if !fault.Is(err, metav1.Reason_REASON_EFFECT_UNKNOWN) {
+		t.Errorf("%v", err)
+	}
+	if got := w.recorded("alone"); !slices.Equal(got, []string{"make-coffee  " + packagesv1.RefusedEffectStatus_OUTCOME_UNKNOWN.String()}) {
+		t.Errorf("recorded: %v", got)
+	}
+}
