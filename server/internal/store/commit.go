@@ -224,6 +224,9 @@ func (s *Store) write(g *group) error {
 	if err := txn.CommitAt(last, nil); err != nil {
 		return s.fail(err)
 	}
+	if err := writeMark(s.mark, last); err != nil {
+		s.opt.Logger.Warn("store goes on without a mark", "error", err) // the commit stands
+	}
 	return nil
 }
 

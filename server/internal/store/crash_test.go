@@ -36,6 +36,8 @@ func TestChild(t *testing.T) {
 	switch life {
 	case "writes":
 		childWrites(t, dir)
+	case "grows":
+		childGrows(t, dir)
 	case "full":
 		childFull(t, dir)
 	case "readonly":

@@ -25,9 +25,9 @@ type Recovery struct {
 	Now    uint64 // revision from which the store goes on
 }
 
-// Recover makes a store usable whose logs are damaged: it keeps a copy of the database beside it, gives up what follows
-// the first record that cannot be read, and lets the store go on so far from there that all bookmarks expire. The store
-// keeps its id, by which what it made on the machine is found. After a crash it is called again.
+// Recover makes a store usable whose logs are damaged or whose newest log is gone: it keeps a copy of the database beside
+// it, gives up what follows the first record that cannot be read, and lets the store go on so far from there that all
+// bookmarks expire. The store keeps its id, by which what it made on the machine is found. After a crash it is called again.
 func Recover(dir string, now time.Time, log *slog.Logger) (_ Recovery, err error) {
 	if err := mustExist(dir); err != nil {
 		return Recovery{}, err
@@ -55,12 +55,19 @@ func Recover(dir string, now time.Time, log *slog.Logger) (_ Recovery, err error
 		r.Copy = string(raw)
 	case !errors.Is(err, fs.ErrNotExist):
 		return Recovery{}, fmt.Errorf("cannot read whether a recovery was interrupted: %w", err)
-	case f.checkLogs(dir) == nil:
-		return Recovery{}, nil
 	default:
-		if err := f.knowsItself(dir, log); err != nil {
+		there, err := f.look(log)
+		if err != nil {
 			return Recovery{}, err
 		}
+		marked, err := readMark(dir)
+		if err != nil || f.checkLogs(dir) == nil && marked <= there.revision {
+			return Recovery{}, err
+		}
+		if there.format == 0 {
+			return Recovery{}, damaged(dir, "what can be read does not say which state it is; restore a copy")
+		}
+		r.Lost = max(r.Lost, marked)
 		r.Copy = filepath.Join(dir, "db.damaged-"+now.UTC().Format("20060102T150405Z"))
 		if err := f.keepCopy(r.Copy); err != nil {
 			return Recovery{}, fmt.Errorf("cannot keep a copy of the damaged database: %w", err)
@@ -95,23 +102,19 @@ func (r *Recovery) goOn(dir string, log *slog.Logger) (err error) {
 	return writeFacts(db, f)
 }
 
-// knowsItself refuses, before anything is touched, a database of which too little can be read to go on with.
-func (f *files) knowsItself(dir string, log *slog.Logger) error {
+// look reads what a database says of itself, without touching it.
+func (f *files) look(log *slog.Logger) (_ facts, err error) {
 	view, err := f.makeView()
 	if err != nil {
-		return err
+		return facts{}, err
 	}
-	defer os.RemoveAll(view)
-	db, err := badger.OpenManaged(badgerOptions(view, log).WithReadOnly(true))
+	defer func() { err = errors.Join(err, removeView(view)) }()
+	db, err := openBadger(filepath.Dir(f.db), badgerOptions(view, log).WithReadOnly(true))
 	if err != nil {
-		return fmt.Errorf("cannot open a copy of the store's database: %w", err)
+		return facts{}, err
 	}
-	defer db.Close()
-	facts, err := readFacts(db)
-	if err == nil && facts.format == 0 {
-		err = damaged(dir, "what can be read does not say which state it is; restore a copy")
-	}
-	return err
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return readFacts(db)
 }
 
 // keepCopy copies the database as it is, complete or not at all. Tables never change, so a second name is a copy.

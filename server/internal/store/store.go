@@ -9,6 +9,7 @@
 //
 //	<dir>/lock       flock'ed while a process has the store open
 //	<dir>/format     the format as text; read before anything else is touched
+//	<dir>/newest     the newest revision that was durable, see mark.go
 //	<dir>/recovering there while Recover is at work: the folder that keeps the damaged database
 //	<dir>/db/        Badger, in managed mode; files.go looks at it before Badger does
 //	  r/<kind u16 BE>/<id>     the row, protobuf
@@ -105,6 +106,7 @@ type Store struct {
 	dir    string
 	db     *badger.DB
 	lock   *os.File
+	mark   *os.File // nil with Options.ReadOnly
 	epochs epochs
 	view   string // with Options.ReadOnly: the folder of the copy that is looked at
 
@@ -189,6 +191,9 @@ func open(dir string, opt Options, steps []migration) (_ *Store, err error) {
 		s.writer.broken = errReadOnly(dir, errors.New("it was opened to be looked at"))
 		return s, nil
 	}
+	if s.mark, err = openMark(dir, state.revision); err != nil {
+		return nil, err
+	}
 	db.SetDiscardTs(state.compacted)
 	s.background.Go(s.commitLoop)
 	s.background.Go(s.maintainLoop)
@@ -218,6 +223,9 @@ func openFiles(dir string, opt Options, supported uint32) (_ *badger.DB, view st
 		return nil, "", err
 	}
 	if err := f.checkLogs(dir); err != nil {
+		return nil, "", err
+	}
+	if err := f.checkMark(dir, opt.Logger); err != nil {
 		return nil, "", err
 	}
 	db := f.db
@@ -312,6 +320,7 @@ func (s *Store) closeFiles() error {
 	if s.opt.ReadOnly {
 		return errors.Join(s.db.Close(), removeView(s.view))
 	}
+	defer s.mark.Close()
 	if err := checkSpace(s.dir, min(s.opt.MinFree, flushRoom)); err != nil {
 		s.opt.Logger.Warn("store is left without closing its files", "error", err)
 		return nil
