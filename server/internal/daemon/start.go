@@ -115,6 +115,14 @@ func (d *Daemon) holdsData() bool {
 	return false
 }
 
+// reserve is how much of the disk the store sets aside for when it is full. A machine that is played fills no disk.
+func (d *Daemon) reserve() uint64 {
+	if d.cfg.Sandbox != nil {
+		return 0
+	}
+	return 128 << 20
+}
+
 // checkKeys makes sure that no root key is made beside what was sealed with another.
 func (d *Daemon) checkKeys() error {
 	known, err := seal.Known(KeyDir(d.cfg.StateDir))

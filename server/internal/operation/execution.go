@@ -99,6 +99,7 @@ func (x *execution) requestCancel() { x.cancelOnce.Do(func() { close(x.cancelled
 // run takes the operation to its end, or until ctx ends.
 func (x *execution) run(ctx context.Context) {
 	defer x.progress.stop()
+	ctx = store.WithUrgency(ctx) // most of what makes room on a full disk is an operation
 	x.e.probe("run")
 	var op row
 	err := x.e.st.View(func(tx *store.Tx) (err error) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/rpc/access"
+	"github.com/hearthos/hearth/server/internal/store"
 )
 
 // audited has every call that could change something recorded, refused ones too. It stands outside of the checks and of the
@@ -72,9 +73,10 @@ func credentialOf(id access.Identity) string {
 }
 
 // carried has the commits of the service carry the entry, and of nothing that stands before it: not those of the checks.
+// They may use the store's reserve: on a full disk it is a person who makes room.
 func carried(ctx context.Context, c *Call, next func(context.Context) error) error {
 	if c.entry != nil {
-		ctx = c.entry.Context(ctx)
+		ctx = store.WithUrgency(c.entry.Context(ctx))
 	}
 	return next(ctx)
 }

@@ -36,6 +36,7 @@ type group struct {
 	rows    map[rowKey]*write // the newest of each row
 	records [][]byte          // of entries
 	size    int
+	urgent  bool // one of them is
 	sealed  bool // nothing is added any more
 	done    chan struct{}
 	err     error // valid after done is closed
@@ -67,7 +68,7 @@ func (s *Store) Update(ctx context.Context, now time.Time, fn func(tx *Tx) error
 	if err := ctx.Err(); err != nil {
 		return 0, context.Cause(ctx)
 	}
-	revision, g, err := s.join(now, ridden(ctx, fn))
+	revision, g, err := s.join(now, urgent(ctx), ridden(ctx, fn))
 	if err != nil || g == nil {
 		return revision, err
 	}
@@ -83,7 +84,7 @@ func (s *Store) Update(ctx context.Context, now time.Time, fn func(tx *Tx) error
 }
 
 // join runs fn and adds what it wrote to a group. The group is nil when there is nothing to wait for.
-func (s *Store) join(now time.Time, fn func(tx *Tx) error) (revision uint64, g *group, err error) {
+func (s *Store) join(now time.Time, urgent bool, fn func(tx *Tx) error) (revision uint64, g *group, err error) {
 	w := &s.writer
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -116,6 +117,7 @@ func (s *Store) join(now time.Time, fn func(tx *Tx) error) (revision uint64, g *
 	g.entries = append(g.entries, &entry{revision: w.last, changes: changes, shared: make([]shared, len(changes)), size: len(record)})
 	g.records = append(g.records, record)
 	g.size += size
+	g.urgent = g.urgent || urgent
 	return w.last, g, nil
 }
 
@@ -199,7 +201,7 @@ func (s *Store) commitAll() {
 
 // write makes a group durable.
 func (s *Store) write(g *group) error {
-	if err := checkSpace(s.dir, s.opt.MinFree); err != nil {
+	if err := s.room(g.urgent); err != nil {
 		return err
 	}
 	last := g.entries[len(g.entries)-1].revision

@@ -31,12 +31,12 @@ func putting(id, target string) func(tx *Tx) error {
 func TestClosureSeesGroupsThatAreStillBeingWritten(t *testing.T) {
 	t.Parallel()
 	s := openInternal(t)
-	_, first, err := s.join(time.Now(), putting("a", "1"))
+	_, first, err := s.join(time.Now(), false, putting("a", "1"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	first.sealed = true // as if its sync were under way
-	_, second, err := s.join(time.Now(), func(tx *Tx) error {
+	_, second, err := s.join(time.Now(), false, func(tx *Tx) error {
 		row, err := Get[*operationsv1.Operation](tx, "a")
 		if err != nil {
 			return err
@@ -49,7 +49,7 @@ func TestClosureSeesGroupsThatAreStillBeingWritten(t *testing.T) {
 	if err != nil || second == first {
 		t.Fatalf("joined the sealed group: %v", err)
 	}
-	rev, wait, err := s.join(time.Now(), func(tx *Tx) error {
+	rev, wait, err := s.join(time.Now(), false, func(tx *Tx) error {
 		rows, err := List[*operationsv1.Operation](tx, "")
 		if len(rows) != 1 || rows[0].GetMeta().GetId() != "b" {
 			t.Errorf("lists %v", rows)
@@ -79,12 +79,12 @@ func TestClosureSeesGroupsThatAreStillBeingWritten(t *testing.T) {
 func TestFailedGroupTakesThoseBehindItAlong(t *testing.T) {
 	t.Parallel()
 	s := openInternal(t)
-	_, first, err := s.join(time.Now(), putting("a", "1"))
+	_, first, err := s.join(time.Now(), false, putting("a", "1"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	first.sealed = true
-	_, second, err := s.join(time.Now(), putting("b", "1"))
+	_, second, err := s.join(time.Now(), false, putting("b", "1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestGroupsAreFilledToTheLimitAndNoFurther(t *testing.T) {
 	large := string(make([]byte, 150<<10))
 	groups := map[*group]int{}
 	for i := range 10 {
-		_, g, err := s.join(time.Now(), putting(string(rune('a'+i)), large))
+		_, g, err := s.join(time.Now(), false, putting(string(rune('a'+i)), large))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +129,7 @@ func TestGroupsAreFilledToTheLimitAndNoFurther(t *testing.T) {
 func TestWriteErrorOfUnknownExtentStopsWriting(t *testing.T) {
 	t.Parallel()
 	s := openInternal(t)
-	_, g, err := s.join(time.Now(), putting("a", "1"))
+	_, g, err := s.join(time.Now(), false, putting("a", "1"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,8 @@ type compaction struct {
 	err  error      // why the log could not be shortened last
 }
 
-// collectEvery is how often the value log is looked at. Only records of large commits are in it, so there is no hurry.
+// collectEvery is how often the value log and the reserve are looked at. Only records of large commits are in the
+// former, so there is no hurry.
 const collectEvery = 10 * time.Minute
 
 // views counts which revisions are being read, so that compaction keeps the rows as they were then.
@@ -69,6 +70,7 @@ func (s *Store) maintainLoop() {
 			}
 		case <-tick.C:
 			s.collect()
+			s.keepReserve()
 		}
 	}
 }

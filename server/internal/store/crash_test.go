@@ -40,6 +40,8 @@ func TestChild(t *testing.T) {
 		childGrows(t, dir)
 	case "full":
 		childFull(t, dir)
+	case "reserve":
+		childReserve(t, dir)
 	case "readonly":
 		childReadOnly(t, dir)
 	case "migrates":

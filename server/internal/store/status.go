@@ -17,7 +17,7 @@ type Status struct {
 	OldestTime time.Time
 	// Retain is how many revisions are kept at least. The log is shortened when it has an eighth more.
 	Retain uint64
-	// DiskBytes is what the store takes on the disk.
+	// DiskBytes is what the store takes on the disk, the reserve included.
 	DiskBytes uint64
 	// CompactError is why the log could not be shortened last; nil when it could, or did not need to be.
 	CompactError error
@@ -32,7 +32,7 @@ func (s *Store) Status() (Status, error) {
 	}
 	defer s.users.Done()
 	st := Status{Revision: s.published.Load(), Oldest: s.compacted.Load(), Retain: s.opt.RetainRevisions}
-	st.DiskBytes = diskBytes(s.dir)
+	st.DiskBytes = diskBytes(s.dir) + diskBytes(filepath.Join(s.dir, "db"))
 	s.compaction.told.Lock()
 	st.CompactError = s.compaction.err
 	s.compaction.told.Unlock()

@@ -10,6 +10,7 @@
 //	<dir>/lock       flock'ed while a process has the store open
 //	<dir>/format     the format as text; read before anything else is touched
 //	<dir>/newest     the newest revision that was durable, see mark.go
+//	<dir>/reserve    room for a full disk, see reserve.go
 //	<dir>/recovering there while Recover is at work: the folder that keeps the damaged database
 //	<dir>/db/        Badger, in managed mode; files.go looks at it before Badger does
 //	  r/<kind u16 BE>/<id>     the row, protobuf
@@ -71,6 +72,8 @@ type Options struct {
 	// MinFree is how many bytes of the disk must be free for a commit to be tried. Default 64 MiB: Badger writes through
 	// memory maps, where a full disk is not an error but a signal that ends the process.
 	MinFree uint64
+	// Reserve is how much of the disk is set aside for when it is full, more than MinFree; see reserve.go. Default none.
+	Reserve uint64
 	// Existing refuses with REASON_NOT_FOUND to make a store where none is, and with REASON_STORE_OLD to change the format
 	// of one.
 	Existing bool
@@ -195,6 +198,7 @@ func open(dir string, opt Options, steps []migration) (_ *Store, err error) {
 		return nil, err
 	}
 	db.SetDiscardTs(state.compacted)
+	s.keepReserve()
 	s.background.Go(s.commitLoop)
 	s.background.Go(s.maintainLoop)
 	return s, nil
@@ -236,7 +240,7 @@ func openFiles(dir string, opt Options, supported uint32) (_ *badger.DB, view st
 		}
 		set = badgerOptions(view, opt.Logger).WithReadOnly(true)
 	} else {
-		if err := checkSpace(dir, opt.MinFree); err != nil {
+		if err := roomToOpen(dir, opt); err != nil {
 			return nil, "", err
 		}
 		if err := f.checkTorn(dir, opt.Logger); err != nil {

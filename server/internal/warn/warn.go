@@ -179,7 +179,7 @@ func (k *Keeper) set(ctx context.Context, now time.Time, c Condition, findings [
 	if put, gone := c.plan(rows, findings, now); len(put)+len(gone) == 0 {
 		return nil
 	}
-	_, err = k.st.Update(ctx, now, func(tx *store.Tx) error {
+	_, err = k.st.Update(store.WithUrgency(ctx), now, func(tx *store.Tx) error { // a full disk is warned of all the same
 		rows, err := store.List[row](tx, "")
 		if err != nil {
 			return err
