@@ -163,7 +163,7 @@ func (h *Hub) server(workers uint32, idle time.Duration) *grpc.Server {
 	return grpc.NewServer(
 		grpc.Creds(origin.Credentials()), grpc.ForceServerCodecV2(codec.Server()),
 		grpc.UnknownServiceHandler(h.unknown),
-		grpc.MaxRecvMsgSize(codec.MaxMessage), grpc.MaxConcurrentStreams(maxStreams),
+		grpc.MaxRecvMsgSize(2*codec.MaxMessage), grpc.MaxConcurrentStreams(maxStreams),
 		grpc.MaxHeaderListSize(maxHeader), grpc.ConnectionTimeout(headerTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idle, Time: time.Minute, Timeout: 20 * time.Second}),

@@ -92,15 +92,31 @@ func (h *Hub) native(sd *grpc.ServiceDesc) *grpc.ServiceDesc {
 	for _, md := range sd.Methods {
 		m, handler := h.methods["/"+sd.ServiceName+"/"+md.MethodName], md.Handler
 		out.Streams = append(out.Streams, grpc.StreamDesc{StreamName: md.MethodName, Handler: func(_ any, ss grpc.ServerStream) error {
-			resp, err := h.unary(ss.Context(), m, handler, ss.RecvMsg)
+			resp, err := h.unary(ss.Context(), m, handler, nativeStream{ss}.RecvMsg)
 			if err != nil {
 				return err
 			}
 			return ss.SendMsg(resp)
 		}})
 	}
-	out.Streams = append(out.Streams, h.streamDescs(sd)...)
+	for _, desc := range h.streamDescs(sd) {
+		inner := desc.Handler
+		desc.Handler = func(srv any, ss grpc.ServerStream) error { return inner(srv, nativeStream{ss}) }
+		out.Streams = append(out.Streams, desc)
+	}
 	return out
+}
+
+// nativeStream answers what is wrong with a message, where grpc-go's own would answer the caller with a status that has no
+// fault. That one is left for messages which are so large that they are not received at all.
+type nativeStream struct{ grpc.ServerStream }
+
+func (s nativeStream) RecvMsg(m any) error {
+	r := codec.Received{Message: m}
+	if err := s.ServerStream.RecvMsg(&r); err != nil {
+		return err
+	}
+	return r.Err
 }
 
 // inProcess describes a service to the channel.

@@ -8,6 +8,10 @@ import (
 	grpcproto "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+
+	"github.com/hearthos/hearth/api/fault"
 )
 
 // Encoded is an answer that its service has encoded itself, in pieces that many callers share: what a service may give to
@@ -16,6 +20,13 @@ type Encoded struct {
 	// Message is an empty message of the type the bytes are of.
 	Message proto.Message
 	Bytes   []byte
+}
+
+// Received is a message to be read by RecvMsg of a native stream. What is wrong with it is in Err and no error of RecvMsg,
+// which grpc-go tells the caller in its own words before anybody can say which fault it is.
+type Received struct {
+	Message any
+	Err     error
 }
 
 // Server is the codec of the gRPC servers: protobuf, with Encoded written as it is.
@@ -28,6 +39,19 @@ func (c serverCodec) Marshal(v any) (mem.BufferSlice, error) {
 		return mem.BufferSlice{mem.SliceBuffer(e.Bytes)}, nil
 	}
 	return c.CodecV2.Marshal(v)
+}
+
+func (c serverCodec) Unmarshal(data mem.BufferSlice, v any) error {
+	r, ok := v.(*Received)
+	switch {
+	case !ok:
+		return c.CodecV2.Unmarshal(data, v)
+	case data.Len() > MaxMessage:
+		r.Err = fault.New(metav1.Reason_REASON_MESSAGE_TOO_LARGE, "cannot read a message of more than %d bytes", MaxMessage)
+	case c.CodecV2.Unmarshal(data, r.Message) != nil:
+		r.Err = fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot read the message")
+	}
+	return nil
 }
 
 // Cloner passes messages through the in-process channel. What is encoded is read where it arrives.
