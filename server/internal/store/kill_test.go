@@ -87,9 +87,12 @@ func TestKilledStoreThatGrowsLosesNothing(t *testing.T) {
 	if soak {
 		rounds = 3000
 	}
-	dir := filepath.Join(t.TempDir(), "store")
-	counts := make([]uint64, childWriters)
+	var dir string
+	var counts []uint64
 	for round := range rounds {
+		if round%50 == 0 {
+			dir, counts = filepath.Join(t.TempDir(), "store"), make([]uint64, childWriters)
+		}
 		p, out := start(t, "grows", dir, nil)
 		lines := bufio.NewScanner(out)
 		acks := rand.IntN(150)
@@ -118,8 +121,11 @@ func TestKilledStoreThatGrowsLosesNothing(t *testing.T) {
 			t.Fatalf("round %d: the child ended by itself: %v, %v", round, state, err)
 		}
 		verifyGrown(t, dir, round, counts)
-		if round%100 == 99 {
+		if round%50 == 49 {
 			t.Logf("%d rounds, %v acknowledged", round+1, counts)
+			if err := os.RemoveAll(dir); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if t.Failed() {
 			if kept := os.Getenv("HEARTH_KEEP"); kept != "" {
