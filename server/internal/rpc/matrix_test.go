@@ -2,23 +2,27 @@ package rpc_test
 
 import (
 	"context"
+	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
+	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
+	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
+	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
+	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
+	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
-
-	_ "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
-	_ "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
-	_ "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
-	_ "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/rpc"
@@ -94,6 +98,100 @@ func mayCall(m protoreflect.MethodDescriptor, role optionsv1.Role, local bool) b
 	return who.GetAnonymous() || who.GetLocal() && local || who.GetRole() != 0 && role >= who.GetRole()
 }
 
+// routed makes the HTTP requests of the REST routes of a method, with "x" for what is in the path.
+func routed(t *testing.T, m protoreflect.MethodDescriptor) (methods, paths []string, bodies [][]byte) {
+	t.Helper()
+	rule, _ := proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule)
+	if rule == nil {
+		t.Fatalf("%s has no route", m.FullName())
+	}
+	member := regexp.MustCompile(`\{[^}]*\}`)
+	for _, r := range append([]*annotations.HttpRule{rule}, rule.GetAdditionalBindings()...) {
+		for method, path := range map[string]string{"GET": r.GetGet(), "POST": r.GetPost(), "PUT": r.GetPut(), "PATCH": r.GetPatch(), "DELETE": r.GetDelete()} {
+			if path == "" {
+				continue
+			}
+			body := []byte(nil)
+			if r.GetBody() != "" {
+				body = []byte("{}")
+			}
+			methods, paths, bodies = append(methods, method), append(paths, member.ReplaceAllString(path, "x")), append(bodies, body)
+		}
+	}
+	return methods, paths, bodies
+}
+
+// byREST calls all routes of a method, which agree, and answers the first fault: by its status, or in a stream.
+func byREST(t *testing.T, s *server, token string, m protoreflect.MethodDescriptor) error {
+	t.Helper()
+	var first error
+	methods, paths, bodies := routed(t, m)
+	for i := range methods {
+		resp, data, err := send(s.httpTLS(t), methods[i], "https://"+s.web+paths[i], token, "application/json", bodies[i])
+		var line struct{ Error json.RawMessage } // of a stream
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case m.IsStreamingServer() && json.Unmarshal(data, &line) == nil && line.Error != nil:
+			err = jsonFault(line.Error)
+		case resp.StatusCode != http.StatusOK:
+			err = jsonFault(data)
+		}
+		if fault.Is(err, metav1.Reason_REASON_METHOD_NOT_FOUND) {
+			t.Errorf("%s is not there by %s %s: add its gateway to this test", m.FullName(), methods[i], paths[i])
+		}
+		if i > 0 && fault.Reason(err) != fault.Reason(first) {
+			t.Errorf("%s by %s: %v, and by another route %v", m.FullName(), paths[i], err, first)
+		}
+		first = err
+	}
+	return first
+}
+
+// streamed are the wires of methods that stream.
+func streamed(t *testing.T, s *server) map[string]func(t *testing.T, token string, m protoreflect.MethodDescriptor) error {
+	t.Helper()
+	all := map[string]func(*testing.T, string, protoreflect.MethodDescriptor) error{
+		"connect": func(t *testing.T, token string, m protoreflect.MethodDescriptor) error {
+			_, data, err := send(s.httpTLS(t), "POST", "https://"+s.web+procedure(m), token, "application/connect+json", envelope(0, []byte("{}")))
+			flags, messages := envelopes(data)
+			for i := range flags {
+				var end struct{ Error json.RawMessage }
+				if flags[i] != 0 && json.Unmarshal(messages[i], &end) == nil && end.Error != nil {
+					return connectFault(end.Error)
+				}
+			}
+			return err
+		},
+		"grpc-web": func(t *testing.T, token string, m protoreflect.MethodDescriptor) error {
+			_, err := grpcWeb(s.httpTLS(t), "https://"+s.web, token, m, empty(m.Input()), empty(m.Output()))
+			return err
+		},
+		"rest": func(t *testing.T, token string, m protoreflect.MethodDescriptor) error { return byREST(t, s, token, m) },
+	}
+	for where, conn := range map[string]grpc.ClientConnInterface{"grpc unix": dialUnix(t, s.unix), "grpc tls": s.dialTLS(t, s.grpc), "grpc web port": s.dialTLS(t, s.web)} {
+		all[where] = func(t *testing.T, token string, m protoreflect.MethodDescriptor) error {
+			return openStream(bearer(t.Context(), token), conn, m)
+		}
+	}
+	return all
+}
+
+// everyGateway are the REST routes of all public services.
+func everyGateway() []rpc.Gateway {
+	return []rpc.Gateway{
+		rpc.NewGateway(accountsv1.RegisterAccountServiceHandlerClient, accountsv1.NewAccountServiceClient),
+		rpc.NewGateway(accountsv1.RegisterKeyServiceHandlerClient, accountsv1.NewKeyServiceClient),
+		rpc.NewGateway(accountsv1.RegisterPreferencesServiceHandlerClient, accountsv1.NewPreferencesServiceClient),
+		rpc.NewGateway(auditv1.RegisterAuditServiceHandlerClient, auditv1.NewAuditServiceClient),
+		rpc.NewGateway(diagnosticsv1.RegisterDiagnosticsServiceHandlerClient, diagnosticsv1.NewDiagnosticsServiceClient),
+		rpc.NewGateway(hostsv1.RegisterHostServiceHandlerClient, hostsv1.NewHostServiceClient),
+		rpc.NewGateway(operationsv1.RegisterOperationServiceHandlerClient, operationsv1.NewOperationServiceClient),
+		rpc.NewGateway(systemv1.RegisterSystemServiceHandlerClient, systemv1.NewSystemServiceClient),
+		rpc.NewGateway(systemv1.RegisterRootKeyServiceHandlerClient, systemv1.NewRootKeyServiceClient),
+	}
+}
+
 // Every method of the contract is called by every role, by nobody and on the local socket, on every wire; who is let in
 // follows from the method's option and from nothing else. A new method is tried without a line here.
 func TestEveryMethodLetsInWhomItsOptionSays(t *testing.T) {
@@ -102,14 +200,15 @@ func TestEveryMethodLetsInWhomItsOptionSays(t *testing.T) {
 		for _, sd := range public() {
 			hub.RegisterService(answering(sd), struct{}{})
 		}
+		hub.REST(everyGateway()...)
 		return unregistered{}
 	})
 	s.tokens.set("owner", optionsv1.Role_ROLE_OWNER)
 	roles := map[string]optionsv1.Role{"": 0, "viewer": 1, "operator": 2, "admin": 3, "owner": 4}
-	tried := 0
+	tried := map[string]int{}
 	judge := func(t *testing.T, where, token string, m protoreflect.MethodDescriptor, err error) {
 		t.Helper()
-		tried++
+		tried[where]++
 		role, local := roles[token], token == "" && strings.HasSuffix(where, "unix")
 		if local {
 			role = optionsv1.Role_ROLE_OWNER
@@ -122,21 +221,24 @@ func TestEveryMethodLetsInWhomItsOptionSays(t *testing.T) {
 			t.Errorf("%s by %q on %s is refused with %v", m.FullName(), token, where, err)
 		}
 	}
-	streams := map[string]grpc.ClientConnInterface{"grpc unix": dialUnix(t, s.unix), "grpc tls": s.dialTLS(t, s.grpc), "grpc web port": s.dialTLS(t, s.web)}
+	streams := streamed(t, s)
 	for _, sd := range public() {
 		for i := range sd.Methods().Len() {
 			m := sd.Methods().Get(i)
 			t.Run(string(m.FullName()), func(t *testing.T) { // its connections end with it
 				for token := range roles {
 					if m.IsStreamingServer() || m.IsStreamingClient() {
-						for where, conn := range streams {
-							judge(t, where, token, m, openStream(bearer(t.Context(), token), conn, m))
+						for where, call := range streams {
+							if !m.IsStreamingClient() || strings.HasPrefix(where, "grpc ") {
+								judge(t, where, token, m, call(t, token, m))
+							}
 						}
 						continue
 					}
 					for _, w := range wires() {
 						if w.name == "rest" {
-							continue // its routes need members of the request; it calls through the same channel as the others
+							judge(t, w.name, token, m, byREST(t, s, token, m))
+							continue
 						}
 						_, err := w.call(t, s, token, m, empty(m.Input()), empty(m.Output()))
 						judge(t, w.name, token, m, err)
@@ -145,8 +247,10 @@ func TestEveryMethodLetsInWhomItsOptionSays(t *testing.T) {
 			})
 		}
 	}
-	if tried < 1000 {
-		t.Errorf("only %d calls were tried", tried)
+	for where, n := range tried {
+		if where != "connect" && n < 250 {
+			t.Errorf("on %s only %d calls were tried", where, n)
+		}
 	}
 }
 
