@@ -95,7 +95,7 @@ func TestKilledStoreThatGrowsLosesNothing(t *testing.T) {
 		}
 		p, out := start(t, "grows", dir, nil)
 		lines := bufio.NewScanner(out)
-		acks := rand.IntN(150)
+		acks := rand.IntN(40)
 		for lines.Scan() {
 			var w int
 			var n uint64
