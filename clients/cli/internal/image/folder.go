@@ -23,12 +23,12 @@ func FromFolder(ctx context.Context, dir, out string, rooted bool, progress func
 		total = sizeBelow(dir)
 	}
 	if total == 0 {
-		return mksquashfs(ctx, args, nil)
+		return feed(mksquashfs(ctx, args), nil)
 	}
 	ctx, stop := context.WithCancel(ctx)
 	watched := make(chan struct{})
 	began := false
-	err := mksquashfs(ctx, args, func(pid int, _ io.Writer) error {
+	err := feed(mksquashfs(ctx, args), func(pid int, _ io.Writer) error {
 		began = true
 		go func() {
 			defer close(watched)

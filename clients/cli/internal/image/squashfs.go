@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,12 +39,17 @@ func (i *Image) Write(ctx context.Context, out string, o Options) error {
 	if err != nil {
 		return err
 	}
-	mode := int64(0o755)
-	if h := t.root.header; h != nil {
-		mode = h.Mode
+	root := t.root.header
+	if root == nil {
+		root = &tar.Header{Mode: 0o755}
 	}
-	args := append([]string{"-", out, "-tar", "-root-mode", strconv.FormatInt(mode, 8)}, Flags()...)
-	return mksquashfs(ctx, args, func(_ int, w io.Writer) error { return t.emit(ctx, w, layers, o.Progress) })
+	if min(root.Uid, root.Gid) < 0 || max(int64(root.Uid), int64(root.Gid)) >= math.MaxUint32 {
+		return malformed("its root folder belongs to %d:%d, whom there cannot be", root.Uid, root.Gid)
+	}
+	args := append([]string{"-", out, "-tar", "-root-mode", strconv.FormatInt(root.Mode, 8)}, Flags()...)
+	cmd := mksquashfs(ctx, args)
+	runAs(cmd, root.Uid, root.Gid)
+	return feed(cmd, func(_ int, w io.Writer) error { return t.emit(ctx, w, layers, o.Progress) })
 }
 
 // index is the first pass over all layers. It answers them as the second pass reads them.
@@ -79,14 +85,17 @@ func (i *Image) copyOf(n int, scratch string) string {
 	return filepath.Join(scratch, fmt.Sprintf("layer-%d.tar", n))
 }
 
-// mksquashfs runs the program; input, when it is there, writes the standard input of the process.
-func mksquashfs(ctx context.Context, args []string, input func(pid int, w io.Writer) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+// mksquashfs is the program about to be run.
+func mksquashfs(ctx context.Context, args []string) *exec.Cmd {
 	// By itself it takes a quarter of the machine's memory for what waits; the result is the same with this.
 	cmd := exec.CommandContext(ctx, "mksquashfs", append(args, "-mem", "32M")...)
 	// It takes its times from the flags and refuses to do so when the environment has one, too.
 	cmd.Env = append(withoutEpoch(os.Environ()), "LC_ALL=C")
+	return cmd
+}
+
+// feed runs mksquashfs; input, when it is there, writes the standard input of the process.
+func feed(cmd *exec.Cmd, input func(pid int, w io.Writer) error) error {
 	var text bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &text, &text
 	var in io.WriteCloser
@@ -97,15 +106,18 @@ func mksquashfs(ctx context.Context, args []string, input func(pid int, w io.Wri
 		}
 	}
 	if err := cmd.Start(); err != nil {
-		if errors.Is(err, exec.ErrNotFound) {
+		switch {
+		case errors.Is(err, exec.ErrNotFound):
 			return noProgram("cannot pack: the program mksquashfs is not installed; it is in the package squashfs-tools")
+		case refused(cmd, err):
+			return fmt.Errorf("cannot pack: the owner of the image's root folder needs a user namespace, which this machine refuses; pack as root: %w", err)
 		}
 		return err
 	}
 	var fed error
 	if input != nil {
 		if fed = input(cmd.Process.Pid, in); fed != nil {
-			cancel()
+			_ = cmd.Process.Kill()
 		}
 		_ = in.Close()
 	}
