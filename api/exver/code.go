@@ -11,28 +11,28 @@ type CodeRange struct{ root *expr }
 // ParseCodeRange reads a range in the dialect of package code.
 func ParseCodeRange(s string) (CodeRange, error) {
 	if len(s) > MaxRange {
-		return CodeRange{}, refuse(s, "it is too long")
+		return CodeRange{}, refuseRange(s, "it is too long")
 	}
 	p := &rangeParser{text: s, code: true}
 	tree := p.parseRange(0)
 	switch {
 	case p.tooDeep:
-		return CodeRange{}, refuse(s, "it is nested too deeply")
+		return CodeRange{}, refuseRange(s, tooDeep)
 	case tree == nil:
-		return CodeRange{}, refuse(s, "it does not begin with a version range")
+		return CodeRange{}, refuseRange(s, "it does not begin with a version range")
 	case p.pos < len(s):
-		return CodeRange{}, refuse(s, "the code of a package cannot read it to its end")
+		return CodeRange{}, refuseRange(s, "the code of a package cannot read it to its end")
 	}
 	root, err := tree.buildCode()
 	if err != nil {
 		return CodeRange{}, err
 	}
 	if root.depth() > MaxDepth {
-		return CodeRange{}, refuse(s, "it is nested too deeply")
+		return CodeRange{}, refuseRange(s, tooDeep)
 	}
 	flavors := make(map[flavorClass][]Version)
 	if root.collect(flavors); len(flavors) > MaxFlavors {
-		return CodeRange{}, refuse(s, "it names too many flavors")
+		return CodeRange{}, refuseRange(s, "it names too many flavors")
 	}
 	return CodeRange{root}, nil
 }

@@ -35,10 +35,10 @@ func ParseEmver(s string) (Version, error) {
 // ParseEmverRange reads a range of StartOS 0.3. It has the operators of today's ranges and no flavors.
 func ParseEmverRange(s string) (CodeRange, error) {
 	if len(s) > MaxRange {
-		return CodeRange{}, refuse(s, "it is too long")
+		return CodeRange{}, refuseRange(s, "it is too long")
 	}
 	if strings.ContainsAny(s, "#:-") {
-		return CodeRange{}, refuse(s, "a range of version 0.3 has neither flavors, downstream parts nor tags")
+		return CodeRange{}, refuseRange(s, "a range of version 0.3 has neither flavors, downstream parts nor tags")
 	}
 	r, err := ParseCodeRange(s)
 	if err != nil {
@@ -56,7 +56,7 @@ func (e *expr) fromEmver(text string) (*expr, error) {
 	case anchor:
 		n := len(e.version.upstream.numbers)
 		if n != 3 && n != 4 {
-			return nil, refuse(text, "a version in it is not three or four numbers joined by dots")
+			return nil, refuseRange(text, "a version in it is not three or four numbers joined by dots")
 		}
 		c.version.upstream = Plain{numbers: e.version.upstream.numbers[:3]}
 		c.version.downstream = Plain{numbers: append([]uint64{}, e.version.upstream.numbers[3:]...)}

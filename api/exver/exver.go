@@ -28,22 +28,35 @@ const (
 	MaxRange   = 4096
 	MaxDepth   = 128
 	MaxFlavors = 8
+
+	tooDeep = "it has more than 127 joins behind each other, or is nested as deeply"
 )
 
-// Error is a refused version or range. Text is cut to a length that is safe to log.
+// Error is a refused version or, with Range, a refused range. Text is cut to a length that is safe to log.
 type Error struct {
-	Text string
-	Why  string
+	Text  string
+	Why   string
+	Range bool
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("cannot parse version %q: %s", e.Text, e.Why) }
+func (e *Error) Error() string {
+	what := "version"
+	if e.Range {
+		what = "range"
+	}
+	return fmt.Sprintf("cannot parse %s %q: %s", what, e.Text, e.Why)
+}
 
-func refuse(text, why string) error {
+func refuse(text, why string) error { return &Error{Text: excerpt(text), Why: why} }
+
+func refuseRange(text, why string) error { return &Error{Text: excerpt(text), Why: why, Range: true} }
+
+func excerpt(text string) string {
 	const enough = 80
 	if len(text) > enough {
 		text = strings.ToValidUTF8(text[:enough], "") + "…"
 	}
-	return &Error{Text: text, Why: why}
+	return text
 }
 
 // Version is an extended version. The zero value is 0:0 without flavor.

@@ -17,15 +17,15 @@ import (
 // nothing else.
 func ParseRange(s string) (Range, error) {
 	if len(s) > MaxRange {
-		return Range{}, refuse(s, "it is too long")
+		return Range{}, refuseRange(s, "it is too long")
 	}
 	p := &rangeParser{text: s}
 	tree := p.parseRange(0)
 	if p.tooDeep {
-		return Range{}, refuse(s, "it is nested too deeply")
+		return Range{}, refuseRange(s, tooDeep)
 	}
 	if tree == nil {
-		return Range{}, refuse(s, "it does not begin with a version range")
+		return Range{}, refuseRange(s, "it does not begin with a version range")
 	}
 	root, err := tree.build()
 	if err != nil {
@@ -33,8 +33,11 @@ func ParseRange(s string) (Range, error) {
 	}
 	r := Range{root}
 	// What is accepted can be printed and read again.
-	if root.depth() > MaxDepth || len(r.String()) > MaxRange {
-		return Range{}, refuse(s, "it has too many joins behind each other, is nested too deeply, or is too long in its canonical form")
+	if root.depth() > MaxDepth {
+		return Range{}, refuseRange(s, tooDeep)
+	}
+	if len(r.String()) > MaxRange {
+		return Range{}, refuseRange(s, "it is too long in its canonical form")
 	}
 	return r, nil
 }

@@ -62,15 +62,6 @@ func (s *Stream) Size() int64 { return s.size }
 // Known tells whether the length was announced.
 func (s *Stream) Known() bool { return s.known }
 
-// ReceiveAll waits for the whole stream and answers its length.
-func (s *Stream) ReceiveAll() (int64, error) {
-	have, err := s.receive(s.size)
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return have, err
-}
-
 // Received is how many bytes have arrived so far.
 func (s *Stream) Received() int64 {
 	s.mu.Lock()

@@ -50,6 +50,8 @@ const (
 	MaxText    = 1 << 20
 	MaxIcon    = 16 << 20
 	MaxScripts = 64 << 20
+	// MaxFile bounds a whole file, of which a header could announce any length.
+	MaxFile = 64 << 30
 )
 
 func names() []string {
@@ -192,6 +194,9 @@ func (f *File) checkRegions() error {
 			return refuse(s9pk.Overlap, s.name, "it shares bytes with "+before, nil)
 		}
 		end, before = s.offset+s.length, s.name
+	}
+	if end > MaxFile {
+		return refuse(s9pk.TooLarge, "", fmt.Sprintf("it has %d bytes and may have %d", end, int64(MaxFile)), nil)
 	}
 	return nil
 }

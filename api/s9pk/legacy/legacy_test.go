@@ -124,6 +124,11 @@ func TestHostileOldPackagesAreRefusedWithTheirReason(t *testing.T) {
 			t.Fatalf("cut to %d bytes: %v", n, err)
 		}
 	}
+	// A stream may be of any length until its header says otherwise, so what that says has a bound.
+	huge := legacytest.Write(legacytest.Sections(legacytest.Manifest(nil)), put(112, legacy.MaxFile))
+	if _, err := legacy.Open(bytes.NewReader(huge), 1<<40); s9pk.ReasonOf(err) != s9pk.TooLarge {
+		t.Errorf("a header that announces more than there may be: %v", err)
+	}
 	weak := bytes.Clone(raw)
 	clear(weak[3:35])
 	if _, err := open(weak); s9pk.ReasonOf(err) != s9pk.WeakKey {

@@ -498,7 +498,7 @@ func refusal(err error) error {
 	reason, ok := map[s9pk.Reason]metav1.Reason{
 		s9pk.NotPackage:      metav1.Reason_REASON_PACKAGE_FILE_FOREIGN,
 		s9pk.OldFormat:       metav1.Reason_REASON_PACKAGE_FILE_VERSION,
-		s9pk.UnknownFormat:   metav1.Reason_REASON_PACKAGE_FILE_VERSION,
+		s9pk.UnknownFormat:   metav1.Reason_REASON_PACKAGE_FILE_NEWER,
 		s9pk.WeakKey:         metav1.Reason_REASON_PACKAGE_FILE_SIGNATURE,
 		s9pk.BadSignature:    metav1.Reason_REASON_PACKAGE_FILE_SIGNATURE,
 		s9pk.OtherPackage:    metav1.Reason_REASON_PACKAGE_FILE_SIGNATURE,

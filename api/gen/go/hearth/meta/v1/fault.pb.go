@@ -70,7 +70,7 @@ const (
 	Reason_REASON_PACKAGE_NOT_FOUND Reason = 30
 	// The file is not an S9PK package file.
 	Reason_REASON_PACKAGE_FILE_FOREIGN Reason = 31
-	// The file has a format version this release does not read.
+	// The file is of the first S9PK format.
 	Reason_REASON_PACKAGE_FILE_VERSION Reason = 32
 	// A hash of the file does not match its content, or the file is cut off.
 	Reason_REASON_PACKAGE_FILE_DAMAGED Reason = 33
@@ -234,6 +234,8 @@ const (
 	Reason_REASON_REQUEST_REPEATED Reason = 191
 	// There are as many resources of this kind as the server keeps.
 	Reason_REASON_TOO_MANY Reason = 192
+	// The file is of a later S9PK format than this release reads.
+	Reason_REASON_PACKAGE_FILE_NEWER Reason = 241
 )
 
 // Enum value maps for Reason.
@@ -342,6 +344,7 @@ var (
 		190: "REASON_REQUEST_ID_REUSED",
 		191: "REASON_REQUEST_REPEATED",
 		192: "REASON_TOO_MANY",
+		241: "REASON_PACKAGE_FILE_NEWER",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -447,6 +450,7 @@ var (
 		"REASON_REQUEST_ID_REUSED":        190,
 		"REASON_REQUEST_REPEATED":         191,
 		"REASON_TOO_MANY":                 192,
+		"REASON_PACKAGE_FILE_NEWER":       241,
 	}
 )
 
@@ -633,7 +637,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xc5K\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xceL\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -657,8 +661,8 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x14REASON_STORE_TOO_NEW\x10\x16\x1aD\x8a\x80\x19@\b\t\x1a<Start the release that last used this state, or a newer one.\x12S\n" +
 	"\x17REASON_SELECTOR_INVALID\x10\x17\x1a6\x8a\x80\x192\b\x03\x1a.Name a kind that exists; GetServer lists them.\x12S\n" +
 	"\x18REASON_PACKAGE_NOT_FOUND\x10\x1e\x1a5\x8a\x80\x191\b\x05\x1a-See the installed packages with ListPackages.\x12C\n" +
-	"\x1bREASON_PACKAGE_FILE_FOREIGN\x10\x1f\x1a\"\x8a\x80\x19\x1e\b\x03\x1a\x1aGive an S9PK package file.\x12R\n" +
-	"\x1bREASON_PACKAGE_FILE_VERSION\x10 \x1a1\x8a\x80\x19-\b\x03\x1a)Convert the file to S9PK version 2 first.\x12>\n" +
+	"\x1bREASON_PACKAGE_FILE_FOREIGN\x10\x1f\x1a\"\x8a\x80\x19\x1e\b\x03\x1a\x1aGive an S9PK package file.\x12i\n" +
+	"\x1bREASON_PACKAGE_FILE_VERSION\x10 \x1aH\x8a\x80\x19D\b\x03\x1a@Convert the file with 'hearth s9pk convert' and give the result.\x12>\n" +
 	"\x1bREASON_PACKAGE_FILE_DAMAGED\x10!\x1a\x1d\x8a\x80\x19\x19\b\x0f\x1a\x15Fetch the file again.\x12S\n" +
 	"\x1dREASON_PACKAGE_FILE_SIGNATURE\x10\"\x1a0\x8a\x80\x19,\b\x03\x1a(Fetch the file again from its publisher.\x12V\n" +
 	"\x19REASON_PACKAGE_FILE_LIMIT\x10#\x1a7\x8a\x80\x193\b\b\x1a/Ask the publisher for a file within the limits.\x12c\n" +
@@ -741,7 +745,8 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x1dREASON_NOTIFICATION_NOT_FOUND\x10\xaf\x01\x1a;\x8a\x80\x197\b\x05\x1a3List the notifications with 'hearth notifications'.\x12\x89\x01\n" +
 	"\x18REASON_REQUEST_ID_REUSED\x10\xbe\x01\x1aj\x8a\x80\x19f\b\x06\x1abMake a request id of its own for each request, and use it again only to repeat that one unchanged.\x12e\n" +
 	"\x17REASON_REQUEST_REPEATED\x10\xbf\x01\x1aG\x8a\x80\x19C\b\x06\x1a?Delete what the id names, and ask anew with another request id.\x12B\n" +
-	"\x0fREASON_TOO_MANY\x10\xc0\x01\x1a,\x8a\x80\x19(\b\t\x1a$Delete some that are no longer used.B\xb7\x01\n" +
+	"\x0fREASON_TOO_MANY\x10\xc0\x01\x1a,\x8a\x80\x19(\b\t\x1a$Delete some that are no longer used.\x12p\n" +
+	"\x19REASON_PACKAGE_FILE_NEWER\x10\xf1\x01\x1aP\x8a\x80\x19L\b\x03\x1aHUpdate the server, or ask the publisher for a file of the second format.B\xb7\x01\n" +
 	"\x12com.hearth.meta.v1B\n" +
 	"FaultProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/meta/v1;metav1\xa2\x02\x03HMX\xaa\x02\x0eHearth.Meta.V1\xca\x02\x0eHearth\\Meta\\V1\xe2\x02\x1aHearth\\Meta\\V1\\GPBMetadata\xea\x02\x10Hearth::Meta::V1b\x06proto3"
 

@@ -116,6 +116,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_REQUEST_ID_REUSED: _ClassVar[Reason]
     REASON_REQUEST_REPEATED: _ClassVar[Reason]
     REASON_TOO_MANY: _ClassVar[Reason]
+    REASON_PACKAGE_FILE_NEWER: _ClassVar[Reason]
 REASON_UNSPECIFIED: Reason
 REASON_INTERNAL: Reason
 REASON_UNAUTHENTICATED: Reason
@@ -219,6 +220,7 @@ REASON_NOTIFICATION_NOT_FOUND: Reason
 REASON_REQUEST_ID_REUSED: Reason
 REASON_REQUEST_REPEATED: Reason
 REASON_TOO_MANY: Reason
+REASON_PACKAGE_FILE_NEWER: Reason
 
 class Fault(_message.Message):
     __slots__ = ("reason", "message", "metadata", "violations", "retry_after")
