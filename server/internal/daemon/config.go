@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/hearthos/hearth/server/internal/host/lxc"
 	"github.com/hearthos/hearth/server/internal/host/sandbox"
 )
 
@@ -36,7 +35,6 @@ type Config struct {
 	// Collector is where traces and figures are sent by OTLP, as in "http://127.0.0.1:4317"; empty for nowhere.
 	Collector string
 	Version   string
-	Limits    lxc.Limits
 	// Mode is what the server was told to stand on; empty for what the machine looks like.
 	Mode string
 	// Sandbox is the machine that is played instead of the real one, with Mode "sandbox" alone.
@@ -61,7 +59,7 @@ func DefaultConfig() Config {
 		StateDir: "/var/lib/hearth", RunRoot: "/run/hearth", BinDir: "/usr/lib/hearth",
 		WebPort: 8443, HTTPPort: 8080, GRPCAddress: "127.0.0.1:5961",
 		Bridge: netip.MustParsePrefix("10.0.3.1/24"), FirstUID: 1 << 20, DoorUID: 65533,
-		Hostname: hostname, Limits: lxc.Limits{PIDs: 16384, CPUWeight: 100},
+		Hostname: hostname,
 	}
 }
 

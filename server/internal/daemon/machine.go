@@ -14,9 +14,11 @@ import (
 // machine is what the areas use of the machine: the real one, or one that is played.
 type machine struct {
 	containers runner.Containers
-	mounts     runner.Mounts
-	devices    gateway.Devices
-	firewall   gateway.Firewall
+	// limits bound each container.
+	limits   lxc.Limits
+	mounts   runner.Mounts
+	devices  gateway.Devices
+	firewall gateway.Firewall
 	// close gives back what was opened; what was made stays.
 	close func() error
 }
@@ -26,7 +28,11 @@ func (d *Daemon) openMachine() (machine, error) {
 		s.Place(d.runDir)
 		return machine{containers: s.Containers, mounts: s.Mounts, devices: s.Network, firewall: s.Firewall}, nil
 	}
-	containers, err := lxc.New(lxc.Config{Tag: d.tag, RunDir: d.runDir, Helper: filepath.Join(d.cfg.BinDir, "hearth-lxc")})
+	all, one, err := lxc.ShareHere()
+	if err != nil {
+		return machine{}, err
+	}
+	containers, err := lxc.New(lxc.Config{Tag: d.tag, RunDir: d.runDir, Helper: filepath.Join(d.cfg.BinDir, "hearth-lxc"), All: all})
 	if err != nil {
 		return machine{}, err
 	}
@@ -40,7 +46,7 @@ func (d *Daemon) openMachine() (machine, error) {
 		return machine{}, errors.Join(err, containers.Close())
 	}
 	mounts := lxc.NewMounts()
-	return machine{containers: containers, mounts: mounts, devices: devices, firewall: firewall, close: func() error {
+	return machine{containers: containers, limits: one, mounts: mounts, devices: devices, firewall: firewall, close: func() error {
 		firewall.Close()
 		devices.Close()
 		return errors.Join(mounts.Close(), containers.Close())

@@ -46,6 +46,8 @@ type Config struct {
 	RunDir string
 	// Helper is the path of hearth-lxc.
 	Helper string
+	// All bounds the containers of the instance together; what it leaves is the machine's own.
+	All Limits
 	// CgroupParent is the cgroup, relative to the root of every hierarchy, under which <tag> is made. "hearth" when
 	// empty; under systemd a delegated slice.
 	CgroupParent string
@@ -81,6 +83,9 @@ func New(cfg Config) (*Runtime, error) {
 		return nil, fmt.Errorf("cannot use %q as run directory", cfg.RunDir)
 	case filepath.IsAbs(cfg.CgroupParent) || filepath.Clean(cfg.CgroupParent) != cfg.CgroupParent || !filepath.IsLocal(cfg.CgroupParent):
 		return nil, fmt.Errorf("cannot use %q as parent cgroup", cfg.CgroupParent)
+	}
+	if err := cfg.All.check(); err != nil {
+		return nil, err
 	}
 	h, err := findHierarchies()
 	if err != nil {

@@ -72,6 +72,9 @@ func (r *Runtime) Start(ctx context.Context, s Spec) (Container, error) {
 }
 
 func (r *Runtime) launch(ctx context.Context, s Spec, lock *os.File) (Container, error) {
+	if err := r.share(); err != nil {
+		return Container{}, err
+	}
 	if err := r.makeDevices(s); err != nil {
 		return Container{}, err
 	}
@@ -104,6 +107,9 @@ func (r *Runtime) launch(ctx context.Context, s Spec, lock *os.File) (Container,
 		return Container{}, &StartError{Name: s.Name, Reason: "its first process ended at once", Log: reply.Log}
 	}
 	if err != nil {
+		return Container{}, err
+	}
+	if err := r.cgroups.shut(r.payload(s.Name)); err != nil {
 		return Container{}, err
 	}
 	// Gone or not, it is empty, and the next Start or Stop clears it.
