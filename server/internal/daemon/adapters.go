@@ -274,8 +274,8 @@ func (p initProgress) Report(pkg string, done, total uint64, units, message stri
 // serverNames are the names of the server and its services for the proxy.
 type serverNames struct{ naming.Server }
 
-func (serverNames) Records(packages []*packagesv1.Package) []*doorv1.Record {
-	return naming.Records(packages)
+func (serverNames) Records(packages []*packagesv1.Package, dependencies []*packagesv1.Dependency) []*doorv1.Record {
+	return naming.Records(packages, dependencies)
 }
 
 // serverCertificates makes the certificate of the server's own names.

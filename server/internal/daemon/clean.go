@@ -17,6 +17,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/host/mount"
 	"github.com/hearthos/hearth/server/internal/host/netdev"
 	"github.com/hearthos/hearth/server/internal/host/nft"
+	"github.com/hearthos/hearth/server/internal/host/tree"
 	"github.com/hearthos/hearth/server/internal/store"
 )
 
@@ -37,7 +38,7 @@ func CleanHost(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err := removeFromMachine(ctx, cfg, st.Tag()); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(filepath.Join(cfg.StateDir, "upper")); err != nil {
+	if err := tree.Remove(ctx, filepath.Join(cfg.StateDir, "upper")); err != nil {
 		return fmt.Errorf("cannot remove the upper layers: %w", err)
 	}
 	return nil

@@ -70,7 +70,7 @@ type Data interface {
 // Logs keeps what services printed.
 type Logs interface {
 	// Remove removes the log of a package. Repeating it is harmless.
-	Remove(pkg string) error
+	Remove(ctx context.Context, pkg string) error
 }
 
 // Gate refuses to let a service start, in the caller's transaction, for as long as something must be done before.

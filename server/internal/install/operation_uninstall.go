@@ -155,7 +155,7 @@ func (s *Service) forgetPackage(ctx context.Context, r *operation.Run, keepData 
 			return err
 		}
 	}
-	if err := s.logs.Remove(pkg); err != nil {
+	if err := s.logs.Remove(ctx, pkg); err != nil {
 		return err
 	}
 	var artifact string

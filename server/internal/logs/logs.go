@@ -17,6 +17,7 @@ import (
 	"github.com/hearthos/hearth/api/abi/logseg"
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/server/internal/host/tree"
 	"github.com/hearthos/hearth/server/internal/store"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
@@ -36,11 +37,11 @@ func New(dir string, st *store.Store) (*Keeper, error) {
 }
 
 // Remove removes the log of a package.
-func (k *Keeper) Remove(pkg string) error {
+func (k *Keeper) Remove(ctx context.Context, pkg string) error {
 	if _, err := ids.ParsePackage(pkg); err != nil {
 		return err
 	}
-	return os.RemoveAll(filepath.Join(k.dir, pkg))
+	return tree.Remove(ctx, filepath.Join(k.dir, pkg))
 }
 
 // Read hands the lines of a log to send, several at a time, the oldest first; with follow it goes on until ctx ends.

@@ -175,12 +175,12 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	for _, id := range []string{"", "..", "a/b"} {
-		if err := w.Remove(id); err == nil {
+		if err := w.Remove(t.Context(), id); err == nil {
 			t.Errorf("the log of %q was removed", id)
 		}
 	}
 	for range 2 {
-		if err := w.Remove("hello"); err != nil {
+		if err := w.Remove(t.Context(), "hello"); err != nil {
 			t.Error(err)
 		}
 	}

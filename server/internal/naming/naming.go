@@ -73,9 +73,11 @@ func (s Server) Certificate(gateways []abi.Gateway) []string {
 }
 
 // Records answers the names of services for the resolver: each package that has a container, with whatever labels before
-// it, and the server itself.
-func Records(packages []*packagesv1.Package) []*doorv1.Record {
+// it, and the server itself. The name of a service is told to itself, to those that depend on it and to the machine: to
+// others it is a name that nobody has.
+func Records(packages []*packagesv1.Package, dependencies []*packagesv1.Dependency) []*doorv1.Record {
 	var out []*doorv1.Record
+	sources := askers(packages, dependencies)
 	for _, zone := range zones {
 		out = append(out, &doorv1.Record{Name: zone, Ipv4: []string{abi.BridgeAddress.String()}})
 		for _, p := range packages {
@@ -84,10 +86,33 @@ func Records(packages []*packagesv1.Package) []*doorv1.Record {
 			if err != nil || !ok {
 				continue
 			}
-			out = append(out, &doorv1.Record{Name: string(id) + "." + zone, Ipv4: []string{addr.String()}, Subdomains: true})
+			out = append(out, &doorv1.Record{Name: string(id) + "." + zone, Ipv4: []string{addr.String()}, AllowedSources: sources[string(id)], Subdomains: true})
 		}
 	}
 	slices.SortFunc(out, func(a, b *doorv1.Record) int { return strings.Compare(a.GetName(), b.GetName()) })
+	return out
+}
+
+// askers are who is told the address of each package.
+func askers(packages []*packagesv1.Package, dependencies []*packagesv1.Dependency) map[string][]string {
+	addresses := map[string]string{}
+	out := map[string][]string{}
+	for _, p := range packages {
+		if a, ok := containerAddress(p); ok {
+			id := p.GetMeta().GetId()
+			addresses[id] = a.String() + "/32"
+			out[id] = []string{abi.BridgeAddress.String() + "/32", addresses[id]}
+		}
+	}
+	for _, d := range dependencies {
+		from, on, _ := strings.Cut(d.GetMeta().GetId(), "/")
+		if a, ok := addresses[from]; ok && out[on] != nil && from != on {
+			out[on] = append(out[on], a)
+		}
+	}
+	for _, list := range out {
+		slices.Sort(list)
+	}
 	return out
 }
 

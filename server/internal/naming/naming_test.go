@@ -59,13 +59,16 @@ func pkg(id, ip string) *packagesv1.Package {
 
 func TestRecords(t *testing.T) {
 	t.Parallel()
-	got := naming.Records([]*packagesv1.Package{pkg("hello", "10.0.3.9"), pkg("absent", ""), pkg("forge", "10.0.3.8"), pkg("odd", "fe80::1")})
+	got := naming.Records([]*packagesv1.Package{pkg("hello", "10.0.3.9"), pkg("absent", ""), pkg("forge", "10.0.3.8"), pkg("odd", "fe80::1")},
+		[]*packagesv1.Dependency{{Meta: &metav1.Meta{Id: "hello/forge"}}, {Meta: &metav1.Meta{Id: "absent/hello"}}, {Meta: &metav1.Meta{Id: "hello/absent"}}})
+	forge := []string{"10.0.3.1/32", "10.0.3.8/32", "10.0.3.9/32"} // hello depends on it
+	hello := []string{"10.0.3.1/32", "10.0.3.9/32"}
 	want := []*doorv1.Record{
 		{Name: "embassy", Ipv4: []string{"10.0.3.1"}},
-		{Name: "forge.embassy", Ipv4: []string{"10.0.3.8"}, Subdomains: true},
-		{Name: "forge.startos", Ipv4: []string{"10.0.3.8"}, Subdomains: true},
-		{Name: "hello.embassy", Ipv4: []string{"10.0.3.9"}, Subdomains: true},
-		{Name: "hello.startos", Ipv4: []string{"10.0.3.9"}, Subdomains: true},
+		{Name: "forge.embassy", Ipv4: []string{"10.0.3.8"}, AllowedSources: forge, Subdomains: true},
+		{Name: "forge.startos", Ipv4: []string{"10.0.3.8"}, AllowedSources: forge, Subdomains: true},
+		{Name: "hello.embassy", Ipv4: []string{"10.0.3.9"}, AllowedSources: hello, Subdomains: true},
+		{Name: "hello.startos", Ipv4: []string{"10.0.3.9"}, AllowedSources: hello, Subdomains: true},
 		{Name: "startos", Ipv4: []string{"10.0.3.1"}},
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {

@@ -47,8 +47,8 @@ type Door interface {
 type Names interface {
 	// Certificate answers the names and addresses of the server's certificate.
 	Certificate(gateways []abi.Gateway) []string
-	// Records answers the names of services.
-	Records(packages []*packagesv1.Package) []*doorv1.Record
+	// Records answers the names of services, and to whom they are told.
+	Records(packages []*packagesv1.Package, dependencies []*packagesv1.Dependency) []*doorv1.Record
 }
 
 // Certificates makes certificates.
@@ -162,7 +162,7 @@ func (s *Service) render() (*doorv1.Table, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	in.Records = s.opt.Names.Records(in.Packages)
+	in.Records = s.opt.Names.Records(in.Packages, in.Dependencies)
 	if in.Chain, in.Key, err = s.Certificate(); err != nil {
 		return nil, nil, err
 	}

@@ -74,7 +74,7 @@ func (names) Certificate(gateways []abi.Gateway) []string {
 	return out
 }
 
-func (names) Records(packages []*packagesv1.Package) []*doorv1.Record {
+func (names) Records(packages []*packagesv1.Package, _ []*packagesv1.Dependency) []*doorv1.Record {
 	var out []*doorv1.Record
 	for _, p := range packages {
 		out = append(out, &doorv1.Record{Name: p.GetMeta().GetId()})

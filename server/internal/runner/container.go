@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -21,6 +20,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/host/idmap"
 	"github.com/hearthos/hearth/server/internal/host/lxc"
 	"github.com/hearthos/hearth/server/internal/host/netdev"
+	"github.com/hearthos/hearth/server/internal/host/tree"
 	"github.com/hearthos/hearth/server/internal/store"
 )
 
@@ -71,7 +71,7 @@ func (s *Service) create(ctx context.Context, row *packagesv1.Package) error {
 	if err != nil {
 		return err
 	}
-	if err := s.clear(pkg); err != nil {
+	if err := s.clear(ctx, pkg); err != nil {
 		return err
 	}
 	c, err := s.assemble(ctx, ids.Package(pkg), spec, row.GetSpec().GetArtifact())
@@ -145,8 +145,8 @@ func broadcast(p netip.Prefix) netip.Addr {
 	return netip.AddrFrom4(a)
 }
 
-// assemble puts a container together and starts it. On the host nothing of the assembly remains, whether it succeeds
-// or not: a running container holds its own copy of its mounts.
+// assemble puts a container together and starts it. On the host only the folder in which container and daemon meet stays
+// mounted, whether it succeeds or not: a running container holds its own copy of its mounts.
 func (s *Service) assemble(ctx context.Context, pkg ids.Package, spec *packagesv1.ContainerSpec, artifact string) (lxc.Container, error) {
 	file, f, err := s.openFile(artifact)
 	if err != nil {
@@ -162,7 +162,8 @@ func (s *Service) assemble(ctx context.Context, pkg ids.Package, spec *packagesv
 		merged: filepath.Join(s.serviceDir(string(pkg)), "merged"), ids: idmap.Base(spec.GetFirstUid()),
 	}
 	defer func() {
-		if err := s.mounts.UnmountBelow(s.serviceDir(string(pkg))); err != nil {
+		lower := filepath.Join(s.serviceDir(string(pkg)), "lower")
+		if err := errors.Join(s.mounts.UnmountBelow(a.merged), s.mounts.UnmountBelow(lower)); err != nil {
 			s.log.WarnContext(ctx, "cannot take off the mounts of an assembly", "pkg", pkg, "error", err)
 		}
 	}()
@@ -204,11 +205,12 @@ func InterfaceName(tag, pkg string) string {
 }
 
 // clear removes what an earlier container of the package left on the host.
-func (s *Service) clear(pkg string) error {
+func (s *Service) clear(ctx context.Context, pkg string) error {
 	if err := s.mounts.UnmountBelow(s.serviceDir(pkg)); err != nil {
 		return err
 	}
-	return errors.Join(os.RemoveAll(s.upperDir(pkg)), os.RemoveAll(s.serviceDir(pkg)))
+	// What a container wrote may be deeper than one can have folders open.
+	return errors.Join(tree.Remove(ctx, s.upperDir(pkg)), tree.Remove(ctx, s.serviceDir(pkg)))
 }
 
 // upperDir holds what containers and subcontainers of a package write outside of volumes; it lives as long as the
@@ -221,7 +223,7 @@ func (s *Service) destroy(ctx context.Context, pkg string) error {
 		return fmt.Errorf("cannot end the container of %q: %w", pkg, err)
 	}
 	s.detach(pkg)
-	if err := s.clear(pkg); err != nil {
+	if err := s.clear(ctx, pkg); err != nil {
 		return err
 	}
 	_, err := s.store.Update(ctx, s.clock(), func(tx *store.Tx) error {
@@ -248,7 +250,7 @@ func (s *Service) removeStray(ctx context.Context, pkg string) error {
 		return err
 	}
 	s.detach(pkg)
-	return s.clear(pkg)
+	return s.clear(ctx, pkg)
 }
 
 // StopAll ends all containers after stopping their services in order. It is for the shutdown of the machine; what is

@@ -15,6 +15,8 @@ import (
 
 	"github.com/hearthos/hearth/server/internal/host/lxc"
 	"golang.org/x/sys/unix"
+
+	"github.com/hearthos/hearth/server/internal/host/mount"
 )
 
 // handle is what the daemon holds of one running container. It is made when the container is started or adopted and
@@ -29,9 +31,17 @@ type handle struct {
 	awaited atomic.Bool
 }
 
-// serviceDir is the folder of a service under /run; rpcDir is what the container sees as /run/hearth.
+// Bounds of the file system in which container and daemon meet.
+const (
+	meetingBytes = 128 << 10
+	meetingFiles = 64
+)
+
+// serviceDir is the folder of a service under /run; meetingDir a small file system in it, so that a container which
+// fills it fills nothing else; rpcDir what of it the container sees as /run/hearth.
 func (s *Service) serviceDir(pkg string) string { return filepath.Join(s.cfg.RunDir, "s", pkg) }
-func (s *Service) rpcDir(pkg string) string     { return filepath.Join(s.serviceDir(pkg), "rpc") }
+func (s *Service) meetingDir(pkg string) string { return filepath.Join(s.serviceDir(pkg), "meeting") }
+func (s *Service) rpcDir(pkg string) string     { return filepath.Join(s.meetingDir(pkg), "rpc") }
 
 // attach makes the handle of a running container: it listens for the container's effects, connects to its agent and
 // watches both agent and container. A handle that is there already is returned.
@@ -94,7 +104,7 @@ func (s *Service) listenEffects(pkg string, owner uint32) (net.Listener, error) 
 	if err := s.ensureRPCDir(pkg, owner); err != nil {
 		return nil, err
 	}
-	fresh := filepath.Join(s.serviceDir(pkg), "effects.new")
+	fresh := filepath.Join(s.meetingDir(pkg), "effects.new")
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
@@ -114,6 +124,10 @@ func (s *Service) listenEffects(pkg string, owner uint32) (net.Listener, error) 
 func (s *Service) ensureRPCDir(pkg string, owner uint32) error {
 	if err := os.MkdirAll(s.serviceDir(pkg), 0o711); err != nil {
 		return fmt.Errorf("cannot make the folder of service %q: %w", pkg, err)
+	}
+	meeting := mount.Tmpfs{Bytes: meetingBytes, Files: meetingFiles, Mode: 0o711}
+	if err := s.mounts.Ensure(s.meetingDir(pkg), meeting, mount.Options{NoSUID: true, NoDev: true, NoExec: true}); err != nil {
+		return err
 	}
 	dir := s.rpcDir(pkg)
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {

@@ -20,6 +20,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/host/idmap"
 	"github.com/hearthos/hearth/server/internal/host/lxc"
 	"github.com/hearthos/hearth/server/internal/host/mount"
+	"github.com/hearthos/hearth/server/internal/host/tree"
 )
 
 const subcontainersPath = "/media/startos/subcontainers"
@@ -161,7 +162,7 @@ func (s *Service) nameSubcontainer(root string, h *handle, owner uint32) error {
 
 // DestroySubcontainer takes a subcontainer's root out of the container and removes what was written to it. An unknown
 // guid is no error. Its processes have been ended by whoever launched them.
-func (s *Service) DestroySubcontainer(_ context.Context, pkg, guid string) error {
+func (s *Service) DestroySubcontainer(ctx context.Context, pkg, guid string) error {
 	if !guidPattern.MatchString(guid) {
 		return fault.New(metav1.Reason_REASON_EFFECT_INVALID, "cannot use %q as the guid of a subcontainer", guid).Violation("guid", "must be 32 characters of base32")
 	}
@@ -172,7 +173,7 @@ func (s *Service) DestroySubcontainer(_ context.Context, pkg, guid string) error
 	if err := s.mounts.Detach(h.container, filepath.Join(subcontainersPath, guid)); err != nil {
 		return unreachable(pkg, err)
 	}
-	return os.RemoveAll(filepath.Join(s.upperDir(pkg), "sub", guid))
+	return tree.Remove(ctx, filepath.Join(s.upperDir(pkg), "sub", guid))
 }
 
 // VolumeMount says which part of which volume is mounted where in a container.

@@ -168,9 +168,9 @@ func (v Overlay) is(i Info, _ idmap.Map) (bool, error) {
 
 // Tmpfs is an empty file system in memory.
 type Tmpfs struct {
-	// Bytes bounds its content.
-	Bytes int64
-	Mode  uint32
+	// Bytes bounds its content, Files, unless it is 0, how many files, folders and sockets there may be.
+	Bytes, Files int64
+	Mode         uint32
 	// Owner is the host's id of the owner of its root.
 	Owner uint32
 }
@@ -180,10 +180,14 @@ func (t Tmpfs) String() string { return "tmpfs" }
 func (t Tmpfs) isFile() (bool, error) { return false, nil }
 
 func (t Tmpfs) open() (*os.File, error) {
-	return newFilesystem("tmpfs", [][2]string{
+	params := [][2]string{
 		{"size", fmt.Sprint(t.Bytes)}, {"mode", fmt.Sprintf("%o", t.Mode)},
 		{"uid", fmt.Sprint(t.Owner)}, {"gid", fmt.Sprint(t.Owner)},
-	})
+	}
+	if t.Files > 0 {
+		params = append(params, [2]string{"nr_inodes", fmt.Sprint(t.Files)})
+	}
+	return newFilesystem("tmpfs", params)
 }
 
 func (t Tmpfs) is(i Info, _ idmap.Map) (bool, error) { return i.FSType == "tmpfs", nil }
