@@ -35,6 +35,8 @@ type Config struct {
 	// Collector is where traces and figures are sent by OTLP, as in "http://127.0.0.1:4317"; empty for nowhere.
 	Collector string
 	Version   string
+	// ServicesMemory in MiB and ServicesProcesses are what all services may use together; 0 is what the machine can spare.
+	ServicesMemory, ServicesProcesses int64
 	// Mode is what the server was told to stand on; empty for what the machine looks like.
 	Mode string
 	// Sandbox is the machine that is played instead of the real one, with Mode "sandbox" alone.
@@ -72,6 +74,12 @@ func (c Config) check() error {
 	}
 	if err := c.checkMode(os.Geteuid()); err != nil {
 		return err
+	}
+	if c.ServicesMemory < 0 || c.ServicesMemory > 1<<30 || c.ServicesMemory > 0 && c.ServicesMemory < 64 {
+		return fmt.Errorf("cannot give services %d MiB of memory: it is 64 or more", c.ServicesMemory)
+	}
+	if c.ServicesProcesses < 0 || c.ServicesProcesses > 0 && c.ServicesProcesses < 100 {
+		return fmt.Errorf("cannot give services %d processes: it is 100 or more", c.ServicesProcesses)
 	}
 	for _, p := range []int{c.WebPort, c.HTTPPort} {
 		if p < 1 || p > 65535 {

@@ -28,9 +28,15 @@ func (d *Daemon) openMachine() (machine, error) {
 		s.Place(d.runDir)
 		return machine{containers: s.Containers, mounts: s.Mounts, devices: s.Network, firewall: s.Firewall}, nil
 	}
-	all, one, err := lxc.ShareHere()
+	all, err := lxc.ShareHere()
 	if err != nil {
 		return machine{}, err
+	}
+	if d.cfg.ServicesMemory > 0 {
+		all.Memory = d.cfg.ServicesMemory << 20
+	}
+	if d.cfg.ServicesProcesses > 0 {
+		all.PIDs = d.cfg.ServicesProcesses
 	}
 	containers, err := lxc.New(lxc.Config{Tag: d.tag, RunDir: d.runDir, Helper: filepath.Join(d.cfg.BinDir, "hearth-lxc"), All: all})
 	if err != nil {
@@ -46,7 +52,7 @@ func (d *Daemon) openMachine() (machine, error) {
 		return machine{}, errors.Join(err, containers.Close())
 	}
 	mounts := lxc.NewMounts()
-	return machine{containers: containers, limits: one, mounts: mounts, devices: devices, firewall: firewall, close: func() error {
+	return machine{containers: containers, limits: all.One(), mounts: mounts, devices: devices, firewall: firewall, close: func() error {
 		firewall.Close()
 		devices.Close()
 		return errors.Join(mounts.Close(), containers.Close())

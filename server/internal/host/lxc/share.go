@@ -21,34 +21,37 @@ const (
 	onePIDs = 16384
 )
 
-// Share divides a machine with so much memory and so many process ids: what all its services may use together, and what
-// one of them may. One may use less than all, so that what it runs out of is its own: its neighbours are not killed for it.
-func Share(memory, pids int64) (all, one Limits) {
-	all = Limits{
+// Share is what all services may use together of a machine with so much memory and so many process ids.
+func Share(memory, pids int64) Limits {
+	return Limits{
 		Memory: memory - min(max(memory/8, leastMemory), mostMemory, memory/2),
 		PIDs:   pids - min(max(pids/8, leastPIDs), pids/2),
 	}
-	return all, Limits{Memory: all.Memory / 4 * 3, PIDs: min(onePIDs, all.PIDs/2), CPUWeight: 100}
+}
+
+// One is what one service may use where all together have l: less than all, so that what it runs out of is its own and
+// its neighbours are not killed for it.
+func (l Limits) One() Limits {
+	return Limits{Memory: l.Memory / 4 * 3, PIDs: min(onePIDs, l.PIDs/2), CPUWeight: 100}
 }
 
 // ShareHere is Share of this machine.
-func ShareHere() (all, one Limits, err error) {
-	memory, err := readStat("/proc/meminfo", "MemTotal:")
-	if err != nil {
-		return all, one, fmt.Errorf("cannot read how much memory there is: %w", err)
+func ShareHere() (Limits, error) {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return Limits{}, fmt.Errorf("cannot read how much memory there is: %w", err)
 	}
 	pids := int64(0)
 	for _, file := range []string{"/proc/sys/kernel/pid_max", "/proc/sys/kernel/threads-max"} {
 		n, err := readNumber(file)
 		if err != nil {
-			return all, one, fmt.Errorf("cannot read how many processes there may be: %w", err)
+			return Limits{}, fmt.Errorf("cannot read how many processes there may be: %w", err)
 		}
 		if pids == 0 || n < pids {
 			pids = n
 		}
 	}
-	all, one = Share(memory<<10, pids)
-	return all, one, nil
+	return Share(int64(info.Totalram)*int64(info.Unit), pids), nil
 }
 
 // share makes the cgroup of all containers and bounds it. It may be called any number of times; running containers feel

@@ -17,7 +17,8 @@ func TestShareLeavesTheMachineItsOwn(t *testing.T) {
 		{64 * gib, 4194304, 62 * gib, 93 * gib / 2, 3670016, 16384},
 		{256 << 20, 1000, 128 << 20, 96 << 20, 500, 250},
 	} {
-		all, one := lxc.Share(c.memory, c.pids)
+		all := lxc.Share(c.memory, c.pids)
+		one := all.One()
 		if all.Memory != c.forAll || one.Memory != c.forOne || all.PIDs != c.allPIDs || one.PIDs != c.onePIDs {
 			t.Errorf("of %d bytes and %d processes all services get %+v, one %+v", c.memory, c.pids, all, one)
 		}
@@ -63,5 +64,16 @@ func TestCgroupIsNotTheContainers(t *testing.T) {
 		if strings.Contains(out, "made") || strings.Contains(out, "changed") {
 			t.Errorf("%s: %s", kind, out)
 		}
+	}
+}
+
+func TestThisMachineCanBeShared(t *testing.T) {
+	t.Parallel()
+	all, err := lxc.ShareHere()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one := all.One(); all.Memory < 64<<20 || all.PIDs < 500 || one.Memory >= all.Memory || one.PIDs >= all.PIDs {
+		t.Errorf("all services get %+v, one %+v", all, one)
 	}
 }
