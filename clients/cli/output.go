@@ -123,6 +123,16 @@ func printable(s string) string {
 	}, s)
 }
 
+// brief is text of others for one cell of a table: no service takes the screen from those beside it.
+func brief(s string) string {
+	const most = 100
+	runes := []rune(s)
+	if len(runes) <= most {
+		return s
+	}
+	return string(runes[:most-1]) + "…"
+}
+
 // printLog is printable for lines of a log: tabs stay.
 func printLog(s string) string {
 	parts := strings.Split(s, "\t")

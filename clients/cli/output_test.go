@@ -170,3 +170,16 @@ func TestHelpIsComplete(t *testing.T) {
 	}
 	walk(newTestApp().newRoot())
 }
+
+func TestBrief(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"The page is ready":       "The page is ready",
+		strings.Repeat("ä", 100):  strings.Repeat("ä", 100),
+		strings.Repeat("ä", 4000): strings.Repeat("ä", 99) + "…",
+	} {
+		if got := brief(in); got != want {
+			t.Errorf("brief of %d bytes is %q", len(in), got)
+		}
+	}
+}

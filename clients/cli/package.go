@@ -254,7 +254,7 @@ func (a *app) showPackage(ctx context.Context, c *hearth.Client, id string) erro
 		fmt.Fprintf(a.Out, "  can be rolled back to: %s, with its data of %s\n", printable(sn.GetSpec().GetVersion()), taken(sn).Format("2006-01-02 15:04:05"))
 	}
 	for _, h := range resp.GetHealthChecks() {
-		fmt.Fprintf(a.Out, "  health: %s  %s %s\n", printable(h.GetStatus().GetName()), word(h.GetStatus().GetResult()), printable(h.GetStatus().GetMessage()))
+		fmt.Fprintf(a.Out, "  health: %s  %s %s\n", printable(brief(h.GetStatus().GetName())), word(h.GetStatus().GetResult()), printable(brief(h.GetStatus().GetMessage())))
 	}
 	for _, t := range tasks.GetTasks() {
 		if t.GetStatus().GetActive() {
@@ -434,7 +434,7 @@ func (a *app) healthCommand() *cobra.Command {
 				var table [][]string
 				for _, h := range resp.GetHealthChecks() {
 					st := h.GetStatus()
-					table = append(table, []string{strings.TrimPrefix(h.GetMeta().GetId(), args[0]+"/"), word(st.GetResult()), since(st.GetSince()), st.GetName(), st.GetMessage()})
+					table = append(table, []string{strings.TrimPrefix(h.GetMeta().GetId(), args[0]+"/"), word(st.GetResult()), since(st.GetSince()), brief(st.GetName()), brief(st.GetMessage())})
 				}
 				return a.table([]string{"check", "result", "for", "name", "message"}, table)
 			})

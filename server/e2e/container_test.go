@@ -6,12 +6,20 @@ import (
 	"testing"
 )
 
-// inside runs a program in the container of a package, as its root.
+// inside runs a program in the container of a package, as its root, within its limits.
 func (m *machine) inside(pkg string, args ...string) (string, error) {
 	m.t.Helper()
-	tag := m.rows("status")[0]["tag"]
-	pid := strings.TrimSpace(m.must("sh", "-c", fmt.Sprintf(`d=/sys/fs/cgroup; [ -d $d/pids ] && d=$d/pids; head -qn1 $d/hearth/%s/payload/%s/cgroup.procs`, tag, pkg)))
-	return m.run("nsenter", append([]string{"-t", pid, "-U", "-m", "-p", "-n", "-i", "--"}, args...)...)
+	return m.run("sh", m.enter(pkg, args...)...)
+}
+
+// enter is what a shell runs to become a program in the container of a package.
+func (m *machine) enter(pkg string, args ...string) []string {
+	m.t.Helper()
+	group := fmt.Sprintf("hearth/%s/payload/%s", m.rows("status")[0]["tag"], pkg)
+	const script = `pid=; for d in /sys/fs/cgroup /sys/fs/cgroup/*; do f=$d/$0/cgroup.procs; [ -f "$f" ] || continue
+		[ -n "$pid" ] || pid=$(head -qn1 "$f"); echo $$ > "$f"; done
+		exec nsenter -t "$pid" -U -m -u -p -n -i -C -- "$@"`
+	return append([]string{"-c", script, group}, args...)
 }
 
 // A subcontainer has copies of the container's devices; taking it away must not take the originals along.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,9 +15,8 @@ import (
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
 	"github.com/hearthos/hearth/server/internal/host/lxc"
-	"golang.org/x/sys/unix"
-
 	"github.com/hearthos/hearth/server/internal/host/mount"
+	"golang.org/x/sys/unix"
 )
 
 // handle is what the daemon holds of one running container. It is made when the container is started or adopted and
@@ -29,6 +29,8 @@ type handle struct {
 	cancel    context.CancelFunc
 	// awaited says that the runner waits for the agent to do something else than it did.
 	awaited atomic.Bool
+	// subcontainers is held while one is made.
+	subcontainers sync.Mutex
 }
 
 // Bounds of the file system in which container and daemon meet.

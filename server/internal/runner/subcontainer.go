@@ -28,6 +28,9 @@ const subcontainersPath = "/media/startos/subcontainers"
 // guidPattern is what CreateSubcontainer makes: 20 random bytes in base32. A guid becomes part of paths on the host.
 var guidPattern = regexp.MustCompile(`^[A-Z2-7]{32}$`)
 
+// maxSubcontainers is how many subcontainers a service may have. Each takes a loop device and mounts of the machine.
+const maxSubcontainers = 256
+
 // container is the handle of the running container of a package.
 func (s *Service) container(pkg string) (*handle, error) {
 	if h := s.handle(pkg); h != nil {
@@ -80,6 +83,17 @@ func (s *Service) CreateSubcontainer(_ context.Context, pkg, image, _ string) (p
 	source, err := s.imageOf(h, image)
 	if err != nil {
 		return "", "", err
+	}
+	// One after the other: what is counted must be there.
+	h.subcontainers.Lock()
+	defer h.subcontainers.Unlock()
+	have, err := os.ReadDir(filepath.Join(s.upperDir(pkg), "sub"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", "", err
+	}
+	if len(have) >= maxSubcontainers {
+		return "", "", fault.New(metav1.Reason_REASON_EFFECT_LIMIT, "cannot make another subcontainer for %q: it has %d, which is as many as it may have", pkg, len(have)).
+			With("what", "subcontainers").With("limit", maxSubcontainers)
 	}
 	return path, guid, s.placeSubcontainer(h, source, guid, path)
 }
