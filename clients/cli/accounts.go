@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strings"
 
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
@@ -25,7 +23,7 @@ func roles() []string { return []string{"viewer", "operator", "admin", "owner"} 
 func parseRole(word string) (optionsv1.Role, error) {
 	value, ok := optionsv1.Role_value["ROLE_"+strings.ToUpper(word)]
 	if !ok || value == 0 {
-		return 0, usageError{fmt.Errorf("cannot use role %q: it is viewer, operator, admin or owner", word)}
+		return 0, wrong("usage.role", "Value", word)
 	}
 	return optionsv1.Role(value), nil
 }
@@ -112,7 +110,7 @@ func (a *app) accountUpdateCommand() *cobra.Command {
 			req.Role = &r
 		}
 		if req.Title == nil && req.Role == nil {
-			return usageError{errors.New("say what to change: --role or --title")}
+			return wrong("usage.account-change")
 		}
 		return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 			resp, err := c.Accounts.UpdateAccount(ctx, req)

@@ -47,7 +47,7 @@ message in it, -f list=a -f list=b for several, -f labels.key=value for a map.`,
 				return a.listMethods()
 			}
 			if len(args) == 0 {
-				return usageError{errors.New("say which method to call; 'hearth api --list' lists them")}
+				return wrong("usage.which-method")
 			}
 			m, err := findMethod(args[0])
 			if err != nil {
@@ -86,13 +86,13 @@ func findMethod(name string) (protoreflect.MethodDescriptor, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return nil, usageError{fmt.Errorf("there is no method %q; 'hearth api --list' lists them", name)}
+		return nil, wrong("usage.unknown-method", "Name", name)
 	}
 	var all []string
 	for _, m := range found {
 		all = append(all, shortName(m))
 	}
-	return nil, usageError{fmt.Errorf("%q could be %s", name, strings.Join(all, " or "))}
+	return nil, wrong("usage.ambiguous-method", "Name", name, "List", strings.Join(all, ", "))
 }
 
 // shortName is the shortest name by which findMethod finds a method.
@@ -126,19 +126,24 @@ func (a *app) request(m protoreflect.MethodDescriptor, args, fields []string) (p
 				return nil, fmt.Errorf("cannot read the request: %w", err)
 			}
 			if len(raw) > maxRequest {
-				return nil, usageError{fmt.Errorf("cannot send a request of more than %s", size(maxRequest))}
+				return nil, wrong("usage.request-large", "Size", size(maxRequest))
 			}
 		}
 		if err := protojson.Unmarshal(raw, req); err != nil {
-			return nil, usageError{fmt.Errorf("cannot read the request of %s: %s; see 'hearth api --describe %s'", m.Name(), reworded(err), shortName(m))}
+			return nil, a.described(m, wrong("usage.request-unreadable", "Method", m.Name(), "Why", reworded(err)))
 		}
 	}
 	for _, f := range fields {
 		if err := assign(req, f); err != nil {
-			return nil, usageError{fmt.Errorf("%w; see 'hearth api --describe %s'", err, shortName(m))}
+			return nil, a.described(m, err)
 		}
 	}
 	return req, nil
+}
+
+// described adds to what is wrong with a request where the method is described.
+func (a *app) described(m protoreflect.MethodDescriptor, err error) error {
+	return usageError{errors.New(a.words(err) + "; " + a.say("usage.see-describe", map[string]any{"Name": shortName(m)}))}
 }
 
 // call calls a method and prints what it answers.

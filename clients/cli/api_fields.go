@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -21,21 +20,21 @@ func wellKnown(md protoreflect.MessageDescriptor) bool {
 func assign(m protoreflect.Message, assignment string) error {
 	path, value, ok := strings.Cut(assignment, "=")
 	if !ok || path == "" {
-		return fmt.Errorf("cannot use the field %q: it is name=value", assignment)
+		return wrong("usage.field-pair", "Field", assignment)
 	}
 	name, rest, deeper := strings.Cut(path, ".")
 	f := fieldOf(m.Descriptor(), name)
 	if f == nil {
-		return fmt.Errorf("%s has no field %q", m.Descriptor().Name(), name)
+		return wrong("usage.field-unknown", "Message", m.Descriptor().Name(), "Field", name)
 	}
 	switch {
 	case f.IsMap():
 		if !deeper {
-			return fmt.Errorf("cannot use the field %q: it is %s.KEY=value", assignment, name)
+			return wrong("usage.field-map", "Field", assignment, "Name", name)
 		}
 		return setEntry(m, f, rest, value)
 	case deeper && (f.Message() == nil || f.IsList()):
-		return fmt.Errorf("cannot use the field %q: %s has no fields of its own", assignment, name)
+		return wrong("usage.field-plain", "Field", assignment, "Name", name)
 	case deeper:
 		return assign(m.Mutable(f).Message(), rest+"="+value)
 	case f.IsList():
@@ -75,14 +74,13 @@ func fieldOf(md protoreflect.MessageDescriptor, name string) protoreflect.FieldD
 // parseValue reads one value of a field; fresh is a new value of its type. Messages are JSON, or as their JSON text is for
 // those that are one; enums are words; bytes are what stands there when it is JSON, else base64.
 func parseValue(f protoreflect.FieldDescriptor, fresh protoreflect.Value, s string) (protoreflect.Value, error) {
-	wrong := func(what string) error { return fmt.Errorf("cannot use %q for %s: it is %s", s, f.JSONName(), what) }
 	switch f.Kind() {
 	case protoreflect.StringKind:
 		return protoreflect.ValueOfString(s), nil
 	case protoreflect.BoolKind:
 		b, err := strconv.ParseBool(s)
 		if err != nil {
-			return fresh, wrong("true or false")
+			return fresh, wrong("usage.field-truth", "Value", s, "Field", f.JSONName())
 		}
 		return protoreflect.ValueOfBool(b), nil
 	case protoreflect.EnumKind:
@@ -91,14 +89,14 @@ func parseValue(f protoreflect.FieldDescriptor, fresh protoreflect.Value, s stri
 				return protoreflect.ValueOfEnum(v.Number()), nil
 			}
 		}
-		return fresh, wrong("one of " + strings.Join(enumWords(f.Enum()), ", "))
+		return fresh, wrong("usage.field-one-of", "Value", s, "Field", f.JSONName(), "List", strings.Join(enumWords(f.Enum()), ", "))
 	case protoreflect.BytesKind:
 		if json.Valid([]byte(s)) {
 			return protoreflect.ValueOfBytes([]byte(s)), nil
 		}
 		raw, err := base64.StdEncoding.DecodeString(s)
 		if err != nil {
-			return fresh, wrong("JSON or base64")
+			return fresh, wrong("usage.field-bytes", "Value", s, "Field", f.JSONName())
 		}
 		return protoreflect.ValueOfBytes(raw), nil
 	case protoreflect.MessageKind, protoreflect.GroupKind:
@@ -107,7 +105,7 @@ func parseValue(f protoreflect.FieldDescriptor, fresh protoreflect.Value, s stri
 			raw = []byte(strconv.Quote(s))
 		}
 		if err := protojson.Unmarshal(raw, fresh.Message().Interface()); err != nil {
-			return fresh, wrong("JSON of " + string(f.Message().Name()) + ": " + reworded(err))
+			return fresh, wrong("usage.field-message", "Value", s, "Field", f.JSONName(), "Type", f.Message().Name(), "Why", reworded(err))
 		}
 		return fresh, nil
 	}
@@ -144,7 +142,7 @@ func parseNumber(f protoreflect.FieldDescriptor, s string) (protoreflect.Value, 
 		v = protoreflect.ValueOfFloat64(n)
 	}
 	if err != nil {
-		return v, fmt.Errorf("cannot use %q for %s: it is a number (%s)", s, f.JSONName(), f.Kind())
+		return v, wrong("usage.field-number", "Value", s, "Field", f.JSONName(), "Kind", f.Kind())
 	}
 	return v, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -65,12 +64,12 @@ func (f auditFilter) request(now time.Time) (*auditv1.ListEntriesRequest, error)
 	if f.outcome != "" {
 		value, ok := auditv1.EntryStatus_Outcome_value["OUTCOME_"+strings.ToUpper(f.outcome)]
 		if !ok || value == 0 {
-			return nil, fmt.Errorf("cannot look for the outcome %q: it is done, refused, failed or begun", f.outcome)
+			return nil, wrong("usage.audit-outcome", "Value", f.outcome)
 		}
 		req.Outcome = auditv1.EntryStatus_Outcome(value)
 	}
 	if f.limit < 1 {
-		return nil, errors.New("cannot show fewer than one entry")
+		return nil, wrong("usage.audit-limit")
 	}
 	if f.since == "" {
 		return req, nil
@@ -85,7 +84,7 @@ func (f auditFilter) request(now time.Time) (*auditv1.ListEntriesRequest, error)
 			return req, nil
 		}
 	}
-	return nil, fmt.Errorf("cannot read the time %q: it is as in 24h, 2026-01-31 or %q", f.since, "2026-01-31 18:30:00")
+	return nil, wrong("usage.audit-since", "Value", f.since)
 }
 
 func (a *app) listAudit(ctx context.Context, c *hearth.Client, req *auditv1.ListEntriesRequest, limit int) error {

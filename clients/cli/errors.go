@@ -69,6 +69,38 @@ func exitOf(reason *optionsv1.ReasonInfo) int {
 // usageError is wrong usage of the command line itself.
 type usageError struct{ error }
 
+func (e usageError) Unwrap() error { return e.error }
+
+// worded is an error with a text of the catalogue. It is told in the person's language when it is printed; where it is made
+// nobody needs to know which that is.
+type worded struct {
+	key    string
+	values map[string]any
+}
+
+// Error is the English text.
+func (e worded) Error() string {
+	s, _ := text.In(text.English).Lookup(e.key, e.values)
+	return s
+}
+
+// wrong is wrong usage, told by a text of the catalogue with values after their names.
+func wrong(key string, pairs ...any) error {
+	values := map[string]any{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		values[fmt.Sprint(pairs[i])] = pairs[i+1]
+	}
+	return usageError{worded{key, values}}
+}
+
+// words are those of an error in the person's language, where it has some.
+func (a *app) words(err error) string {
+	if e, ok := errors.AsType[worded](err); ok {
+		return a.say(e.key, e.values)
+	}
+	return err.Error()
+}
+
 // interrupted is the end of a wait because of the person: what was waited for goes on, as the text says.
 type interrupted struct{ text string }
 
@@ -94,7 +126,7 @@ func (a *app) printError(err error) {
 	case errors.Is(err, context.Canceled) && !errors.As(err, new(*fault.Error)):
 		return // the person knows
 	case errors.As(err, new(usageError)), !isRemote(err):
-		a.complain(err.Error())
+		a.complain(a.words(err))
 		if reason := s9pk.ReasonOf(err); reason != "" {
 			fmt.Fprintf(a.Err, "  %s %s\n", a.say("error.reason", nil), reason)
 		}

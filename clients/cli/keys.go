@@ -28,7 +28,7 @@ func defaultKey() string {
 // checkKeyPath refuses to guess where a key may be: in the folder at hand it would end up in somebody's project.
 func checkKeyPath(path string) error {
 	if path == "" {
-		return usageError{errors.New("cannot tell where your key is, since there is no $HOME: say --key FILE, or set HEARTH_KEY")}
+		return wrong("usage.key-home")
 	}
 	return nil
 }

@@ -106,7 +106,7 @@ func (a *app) markNotificationsCommand(name, short string, unseen bool) *cobra.C
 		Example: fmt.Sprintf("  hearth notifications %s hello/01m85wmxkfm468vnc1kjsw2k3p\n  hearth notifications %s --all", name, name),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if all == (len(args) > 0) {
-				return usageError{fmt.Errorf("cannot tell which notifications are meant: name them, or say --all")}
+				return wrong("usage.which-notifications-all")
 			}
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				resp, err := c.Notifications.MarkNotifications(ctx, &notificationsv1.MarkNotificationsRequest{Ids: args, All: all, Unseen: unseen})
@@ -132,7 +132,7 @@ func (a *app) removeNotificationsCommand() *cobra.Command {
 		Example: "  hearth notifications remove hello/01m85wmxkfm468vnc1kjsw2k3p\n  hearth notifications remove --seen",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if seen == (len(args) > 0) {
-				return usageError{fmt.Errorf("cannot tell which notifications are meant: name them, or say --seen")}
+				return wrong("usage.which-notifications-seen")
 			}
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				resp, err := c.Notifications.RemoveNotifications(ctx, &notificationsv1.RemoveNotificationsRequest{Ids: args, Seen: seen})

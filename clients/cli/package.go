@@ -359,7 +359,7 @@ func (a *app) uninstallCommand() *cobra.Command {
 		Example: "  hearth package uninstall hello\n  hearth package uninstall hello --keep-data --yes",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !yes && !keep && !isTerminal(a.In) {
-				return usageError{fmt.Errorf("cannot ask whether all data of %s shall go: say --yes or --keep-data", args[0])}
+				return wrong("usage.uninstall-yes", "ID", args[0])
 			}
 			if !yes && !keep {
 				fmt.Fprint(a.Err, a.say("package.uninstall-question", map[string]any{"ID": args[0]})+" ")

@@ -66,7 +66,7 @@ func (a *app) dataRemoveCommand() *cobra.Command {
 		Example: "  hearth package data remove hello\n  hearth package data remove hello --yes", ValidArgsFunction: a.completeKeptData,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !yes && !isTerminal(a.In) {
-				return usageError{fmt.Errorf("cannot ask whether all data of %s shall go: say --yes", args[0])}
+				return wrong("usage.data-yes", "ID", args[0])
 			}
 			if !yes {
 				fmt.Fprint(a.Err, a.say("data.remove-question", map[string]any{"ID": args[0]})+" ")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
@@ -24,7 +23,7 @@ what belongs to other packages. --strict takes that back.`,
 		Example: "  hearth package effects hello\n  hearth package effects hello --lenient", ValidArgsFunction: a.completeInstalled,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if lenient && strict {
-				return usageError{errors.New("cannot be both lenient and strict: say one")}
+				return wrong("usage.effects-both")
 			}
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				if lenient || strict {

@@ -61,7 +61,7 @@ func (a *app) askRollback(ctx context.Context, c *hearth.Client, id string, yes 
 		return err
 	}
 	if !isTerminal(a.In) {
-		return usageError{fmt.Errorf("cannot ask whether what was written to %s since its update shall be set aside: say --yes", id)}
+		return wrong("usage.rollback-yes", "ID", id)
 	}
 	last := resp.GetSnapshots()[len(resp.GetSnapshots())-1]
 	return a.confirm(a.say("package.rollback-question", map[string]any{
@@ -146,7 +146,7 @@ func (a *app) removeSnapshotCommand() *cobra.Command {
 		ValidArgsFunction: a.completeSnapshots,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !yes && !isTerminal(a.In) {
-				return usageError{fmt.Errorf("cannot ask whether snapshot %s of %s shall go: say --yes", args[1], args[0])}
+				return wrong("usage.snapshot-yes", "Snapshot", args[1], "ID", args[0])
 			}
 			if !yes {
 				if err := a.confirm(a.say("package.snapshot-question", map[string]any{"ID": args[0], "Snapshot": args[1]}), a.say("package.nothing-removed", nil)); err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -40,7 +39,7 @@ func (p *passwords) read(question string) (string, error) {
 	}
 	in, ok := p.a.In.(*os.File)
 	if !ok || !isTerminal(p.a.In) {
-		return "", usageError{errors.New("cannot ask for a password without a terminal: give it with --password-stdin")}
+		return "", wrong("usage.password-terminal")
 	}
 	fmt.Fprint(p.a.Err, question+" ")
 	raw, err := term.ReadPassword(int(in.Fd()))
@@ -56,7 +55,7 @@ func (p *passwords) fresh() (string, error) {
 	}
 	again, err := p.read(p.a.say("password.again", nil))
 	if err == nil && again != first {
-		err = usageError{errors.New("the two passwords are not the same; nothing was changed")}
+		err = wrong("usage.passwords-differ")
 	}
 	return first, err
 }
@@ -66,7 +65,7 @@ func (p *passwords) line() (string, error) {
 		p.scanner = bufio.NewScanner(io.LimitReader(p.a.In, 4*maxPassword))
 	}
 	if !p.scanner.Scan() {
-		return "", usageError{errors.New("cannot read a password: standard input has too few lines")}
+		return "", wrong("usage.password-lines")
 	}
 	return strings.TrimSuffix(p.scanner.Text(), "\r"), nil
 }

@@ -70,15 +70,7 @@ func (a *app) profileShowCommand() *cobra.Command {
 		Example: "  hearth profile show\n  hearth profile show home --output json",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				to, err := a.connection()
-				if err != nil {
-					return err
-				}
-				if a.rows() {
-					return a.printRow(map[string]any{"host": to.host, "from": to.from, "ca": len(to.options.RootPEM) > 0, "token": to.options.Token != ""})
-				}
-				fmt.Fprintf(a.Out, "%s (%s)\n", printable(to.host), to.from)
-				return nil
+				return a.printConnection()
 			}
 			c, err := loadConfig()
 			if err != nil {
@@ -92,6 +84,19 @@ func (a *app) profileShowCommand() *cobra.Command {
 	}
 }
 
+// printConnection says with which server commands speak now.
+func (a *app) printConnection() error {
+	to, err := a.connection()
+	if err != nil {
+		return err
+	}
+	if a.rows() {
+		return a.printRow(map[string]any{"host": to.host, "from": to.from, "ca": len(to.options.RootPEM) > 0, "token": to.options.Token != ""})
+	}
+	fmt.Fprintf(a.Out, "%s (%s)\n", printable(to.host), to.from)
+	return nil
+}
+
 func (a *app) profileSaveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "save NAME", Short: "Keep what --host, --ca and --token say as a profile, and use it", Args: cobra.ExactArgs(1), ValidArgsFunction: completeProfile,
@@ -102,7 +107,7 @@ is not needed any more. What is not said stays as it was in the profile.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			name := args[0]
 			if !profileName.MatchString(name) {
-				return usageError{fmt.Errorf("cannot call a profile %q: it is lower-case letters, digits, '.', '_' and '-'", name)}
+				return wrong("usage.profile-name", "Name", name)
 			}
 			c, err := changeConfig(func(c *config) error { return a.saveProfile(c, name) })
 			if err != nil {
@@ -120,7 +125,7 @@ func (a *app) saveProfile(c *config, name string) error {
 		p = profile{Host: host} // what opened the one does not open the other
 	}
 	if p.Host == "" {
-		return usageError{fmt.Errorf("cannot save profile %q: say its server with --host", name)}
+		return wrong("usage.profile-host", "Name", name)
 	}
 	if token := a.saidToken(); token != "" {
 		p.Token = token
@@ -146,7 +151,7 @@ func (a *app) profileUseCommand() *cobra.Command {
 		Example: "  hearth profile use home\n  hearth profile use --local",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if local == (len(args) == 1) {
-				return usageError{fmt.Errorf("say the name of a profile, or --local")}
+				return wrong("usage.profile-or-local")
 			}
 			c, err := changeConfig(func(c *config) error {
 				c.Current = strings.Join(args, "")
@@ -160,7 +165,7 @@ func (a *app) profileUseCommand() *cobra.Command {
 				return err
 			}
 			if local {
-				return a.printProfiles(c)
+				return a.printConnection()
 			}
 			return a.printProfiles(c, c.Current)
 		},

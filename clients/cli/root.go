@@ -56,12 +56,15 @@ Tables are for people; --output json prints one row of JSON for each resource, a
 	root.SetErr(a.Err)
 	root.SetFlagErrorFunc(a.flagError)
 	a.addFlags(root)
+	root.Version = Version
+	root.SetVersionTemplate("hearth {{.Version}}\n")
+	root.Flags().Bool("version", false, "show the version of this program")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if !slices.Contains(outputs(), a.output) {
-			return usageError{errors.New(a.say("usage.output", map[string]any{"Value": a.output}))}
+			return wrong("usage.output", "Value", a.output)
 		}
 		if a.host != "" && a.profile != "" {
-			return usageError{errors.New(a.say("usage.host-and-profile", nil))}
+			return wrong("usage.host-and-profile")
 		}
 		return a.checkFlagGroups(cmd)
 	}

@@ -25,7 +25,7 @@ func loadKey(path string) (sign.PrivateKey, error) {
 	}
 	key, err := sign.LoadKey(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return key, fmt.Errorf("cannot sign the package: there is no key at %s; make one with 'hearth keys init'", path)
+		return key, worded{"usage.no-key", map[string]any{"Path": path}}
 	}
 	return key, err
 }
@@ -33,13 +33,13 @@ func loadKey(path string) (sign.PrivateKey, error) {
 // target answers where a changed package goes: the file given, else over the one it was read from.
 func target(from, out string) (string, error) {
 	if out == "" && (from == "-" || fetch.IsURL(from)) {
-		return "", usageError{fmt.Errorf("cannot change %q in place: say --out FILE", from)}
+		return "", wrong("usage.in-place", "Name", from)
 	}
 	if out != "" {
 		return out, nil
 	}
 	if info, err := os.Stat(from); err == nil && !info.Mode().IsRegular() {
-		return "", usageError{fmt.Errorf("cannot change %q in place, it is no regular file: say --out FILE", from)}
+		return "", wrong("usage.in-place-special", "Name", from)
 	}
 	return from, nil
 }
@@ -86,7 +86,7 @@ type edits struct {
 
 func (a *app) edit(ctx context.Context, name string, e edits) error {
 	if len(e.set)+len(e.add)+len(e.remove) == 0 && e.manifest == "" {
-		return usageError{errors.New("there is nothing to change: say --set, --manifest, --add or --remove")}
+		return wrong("usage.nothing-to-change")
 	}
 	out, err := target(name, e.out)
 	if err != nil {
@@ -126,10 +126,10 @@ func addedMembers(pairs []string) (map[string]merkle.Source, error) {
 	for _, pair := range pairs {
 		path, file, ok := strings.Cut(pair, "=")
 		if !ok || path == "" || file == "" {
-			return nil, usageError{fmt.Errorf("cannot use --add %q: it is PATH=FILE", pair)}
+			return nil, wrong("usage.add-pair", "Value", pair)
 		}
 		if path == s9pk.PathManifest {
-			return nil, usageError{errors.New("cannot add the manifest: say --manifest FILE")}
+			return nil, wrong("usage.add-manifest")
 		}
 		source, err := s9pk.FromFile(file)
 		if err != nil {
@@ -193,12 +193,12 @@ func checkSet(raw []byte, wanted map[string]any, set []string) error {
 			of, _ := want.(map[string]any)
 			var ok bool
 			if is, ok = in[step]; !ok {
-				return usageError{fmt.Errorf("cannot set %q: a manifest has no field %q there", key, step)}
+				return wrong("usage.set-unknown", "Key", key, "Field", step)
 			}
 			want = of[step]
 		}
 		if name := lost(want, is); name != "" {
-			return usageError{fmt.Errorf("cannot set %q: a manifest has no field %q there", key, name)}
+			return wrong("usage.set-unknown", "Key", key, "Field", name)
 		}
 	}
 	return nil
@@ -224,7 +224,7 @@ func lost(from, in any) string {
 func setField(fields map[string]any, pair string) error {
 	key, text, ok := strings.Cut(pair, "=")
 	if !ok || key == "" {
-		return usageError{fmt.Errorf("cannot use --set %q: it is KEY=VALUE", pair)}
+		return wrong("usage.set-pair", "Value", pair)
 	}
 	var value any
 	d := json.NewDecoder(strings.NewReader(text))
@@ -236,7 +236,7 @@ func setField(fields map[string]any, pair string) error {
 	for _, step := range path[:len(path)-1] {
 		next, ok := fields[step].(map[string]any)
 		if !ok {
-			return usageError{fmt.Errorf("cannot set %q: %q is no object in the manifest", key, step)}
+			return wrong("usage.set-no-object", "Key", key, "Field", step)
 		}
 		fields = next
 	}

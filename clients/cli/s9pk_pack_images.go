@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -62,10 +61,10 @@ func (p *project) readSources() error {
 			arch, id = before, after
 		}
 		if !ok || arch != "" && !slices.Contains(architectures, arch) {
-			return usageError{fmt.Errorf("cannot use --image %q: it is ID=SOURCE or ARCH/ID=SOURCE", pair)}
+			return wrong("usage.image-pair", "Value", pair)
 		}
 		if _, ok := p.manifest.Images[ids.Image(id)]; !ok {
-			return usageError{fmt.Errorf("cannot use --image %q: the manifest has no image %q", pair, id)}
+			return wrong("usage.image-unknown", "Value", pair, "ID", id)
 		}
 		source, err := image.ParseSource(text)
 		if err != nil {
@@ -80,7 +79,7 @@ func (p *project) readSources() error {
 func (p *project) mask() ([]string, error) {
 	for _, arch := range p.archs {
 		if !slices.Contains(architectures, arch) {
-			return nil, usageError{fmt.Errorf("cannot pack for %q: architectures are %s", arch, strings.Join(architectures, ", "))}
+			return nil, wrong("usage.architecture", "Value", arch, "List", strings.Join(architectures, ", "))
 		}
 	}
 	mask := slices.Clone(p.archs)

@@ -264,7 +264,7 @@ hashes, so nothing but the tables is read.`,
 		Example: "  hearth s9pk diff hello-1.0.s9pk hello-1.1.s9pk",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if args[0] == "-" && args[1] == "-" {
-				return usageError{fmt.Errorf("cannot read both files from standard input")}
+				return wrong("usage.both-from-input")
 			}
 			return a.withPackage(cmd.Context(), args[0], func(before *packageFile) error {
 				return a.withPackage(cmd.Context(), args[1], func(after *packageFile) error {

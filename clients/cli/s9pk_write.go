@@ -13,7 +13,7 @@ func destination(name string) (path string, there os.FileInfo, err error) {
 	there, err = os.Stat(name)
 	if err == nil && !there.Mode().IsRegular() {
 		if there.IsDir() {
-			return "", nil, usageError{fmt.Errorf("cannot write %s: it is a folder", name)}
+			return "", nil, wrong("usage.write-folder", "Name", name)
 		}
 		return name, there, nil
 	}

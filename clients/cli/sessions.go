@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
@@ -66,7 +65,7 @@ func (a *app) sessionsEndCommand() *cobra.Command {
 		Example: "  hearth sessions end 01m85wp5wcfde678d206fyarhc\n  hearth sessions end --all",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if all == (len(args) == 1) {
-				return usageError{errors.New("say the id of a session, or --all")}
+				return wrong("usage.session-or-all")
 			}
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				ended := int32(1)

@@ -216,9 +216,19 @@ func usedKeys(t *testing.T, english map[string]entry) map[string]bool {
 	out := map[string]bool{}
 	for _, f := range parsed(t, ".") {
 		ast.Inspect(f, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.CompositeLit); ok && nameOf(lit.Type) == "worded" && len(lit.Elts) > 0 {
+				for _, key := range keysOf(lit.Elts[0], english) {
+					out[key] = true
+				}
+			}
 			call, ok := n.(*ast.CallExpr)
 			if !ok || len(call.Args) == 0 {
 				return true
+			}
+			if nameOf(call.Fun) == "wrong" {
+				for _, key := range keysOf(call.Args[0], english) {
+					out[key] = true
+				}
 			}
 			if sel, ok := call.Fun.(*ast.SelectorExpr); ok && slices.Contains([]string{"say", "tell", "Lookup", "worded", "wrongUsage"}, sel.Sel.Name) {
 				for _, key := range keysOf(call.Args[0], english) {
@@ -239,6 +249,59 @@ func usedKeys(t *testing.T, english map[string]entry) map[string]bool {
 		t.Fatalf("found %d steps of operations", steps)
 	}
 	return out
+}
+
+// nameOf is a plain name; empty for anything else.
+func nameOf(e ast.Expr) string {
+	if id, ok := e.(*ast.Ident); ok {
+		return id.Name
+	}
+	return ""
+}
+
+// Wrong usage is told in the person's language: none of it has its words in the code.
+func TestWrongUsageIsToldFromTheCatalogue(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, f := range parsed(t, ".") {
+		ast.Inspect(f, func(n ast.Node) bool {
+			lit, ok := n.(*ast.CompositeLit)
+			if !ok || nameOf(lit.Type) != "usageError" {
+				return true
+			}
+			found++
+			for _, text := range ownWords(lit) {
+				t.Errorf("wrong usage has the words %s: make them a text of the catalogue and say wrong(key, …)", text)
+			}
+			return true
+		})
+	}
+	if found < 5 {
+		t.Errorf("only %d places make wrong usage", found)
+	}
+	lawless, err := parser.ParseExpr("usageError{fmt.Errorf(\"cannot use %q\", \"x\")}")
+	if err != nil || len(ownWords(lawless)) != 1 {
+		t.Errorf("what has its own words counts as %q, %v", ownWords(lawless), err)
+	}
+}
+
+// ownWords are the texts with words of which an error is made.
+func ownWords(lit ast.Expr) (texts []string) {
+	ast.Inspect(lit, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok || len(call.Args) == 0 {
+			return true
+		}
+		sel, ok := call.Fun.(*ast.SelectorExpr)
+		if !ok || sel.Sel.Name != "Errorf" && sel.Sel.Name != "New" {
+			return true
+		}
+		if s, ok := call.Args[0].(*ast.BasicLit); ok && regexp.MustCompile(`[a-z]{2}`).MatchString(s.Value) {
+			texts = append(texts, s.Value)
+		}
+		return true
+	})
+	return texts
 }
 
 // eachArea calls fn with the files of every package of the server.

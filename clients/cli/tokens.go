@@ -31,7 +31,7 @@ func (a *app) tokensCommand() *cobra.Command {
 			}
 			if cmd.Flags().Changed("for") {
 				if life <= 0 {
-					return usageError{fmt.Errorf("cannot make a token that is valid for %s: --for must be a time ahead, as in 720h", life)}
+					return wrong("usage.token-life", "Life", life)
 				}
 				req.ExpireTime = timestamppb.New(time.Now().Add(life))
 			}

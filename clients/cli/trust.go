@@ -137,7 +137,7 @@ func (a *app) trust(ctx context.Context, to connection, said string) ([]byte, er
 func (a *app) compare(host, print string) error {
 	fmt.Fprintln(a.Err, a.say("login.fingerprint", map[string]any{"Host": printable(host), "Fingerprint": print}))
 	if !isTerminal(a.In) {
-		return usageError{errors.New("cannot ask whether this is the server's: say its fingerprint with --fingerprint")}
+		return wrong("usage.fingerprint")
 	}
 	fmt.Fprint(a.Err, a.say("login.same", nil)+" ")
 	line, err := bufio.NewReader(a.In).ReadString('\n')

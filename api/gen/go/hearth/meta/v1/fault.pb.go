@@ -637,7 +637,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xceL\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xf9L\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -678,8 +678,8 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x18REASON_OPERATION_TIMEOUT\x105\x1a0\x8a\x80\x19,\b\x04\x10\x01\x1a&See the service's log, then try again.\x12>\n" +
 	"\x19REASON_TRANSFER_NOT_FOUND\x10<\x1a\x1f\x8a\x80\x19\x1b\b\x05\x1a\x17Ask for a new transfer.\x12R\n" +
 	"\x1aREASON_TRANSFER_INCOMPLETE\x10=\x1a2\x8a\x80\x19.\b\t\x10\x01\x1a(Send the missing bytes, then call again.\x12;\n" +
-	"\x16REASON_TRANSFER_DIGEST\x10>\x1a\x1f\x8a\x80\x19\x1b\b\x0f\x10\x01\x1a\x15Send the bytes again.\x12E\n" +
-	"\x10REASON_DISK_FULL\x10?\x1a/\x8a\x80\x19+\b\b\x10\x01\x1a%Free the space named in the metadata.\x125\n" +
+	"\x16REASON_TRANSFER_DIGEST\x10>\x1a\x1f\x8a\x80\x19\x1b\b\x0f\x10\x01\x1a\x15Send the bytes again.\x12p\n" +
+	"\x10REASON_DISK_FULL\x10?\x1aZ\x8a\x80\x19V\b\b\x10\x01\x1aPRemove packages, data or snapshots that are not needed, or make the disk larger.\x125\n" +
 	"\x17REASON_ACTION_NOT_FOUND\x10F\x1a\x18\x8a\x80\x19\x14\b\x05\x1a\x10See ListActions.\x12O\n" +
 	"\x16REASON_ACTION_DISABLED\x10G\x1a3\x8a\x80\x19/\b\t\x1a+The message gives the package's own reason.\x12Y\n" +
 	"\x14REASON_ACTION_STATUS\x10H\x1a?\x8a\x80\x19;\b\t\x10\x01\x1a5Start or stop the service first, as the message says.\x12G\n" +
