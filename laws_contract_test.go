@@ -27,6 +27,7 @@ import (
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
+	_ "github.com/hearthos/hearth/api/gen/go/hearth/exec/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/jshost/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"

@@ -84,7 +84,7 @@ var inServer = map[string]layer{
 	"atomicfile": foundation, "hostcmd": foundation, "journal": foundation, "operation": foundation, "warn": foundation, "diagnose": foundation,
 	"reconcile": foundation, "seal": foundation, "store": foundation, "testenv": foundation,
 	"host": host, "door": door,
-	"account": area, "action": area, "artifact": area, "audit": area, "backup": area, "cert": area, "custody": area, "depend": area, "effects": area,
+	"account": area, "action": area, "artifact": area, "audit": area, "backup": area, "cert": area, "custody": area, "depend": area, "effects": area, "exec": area,
 	"forward": area, "gateway": area, "hosts": area, "install": area, "logs": area, "migrate": area, "monitor": area,
 	"naming": area, "notify": area, "osupdate": area, "proxy": area, "registry": area, "registryd": area, "runner": area,
 	"setup": area, "system": area, "tunnel": area, "tunneld": area, "volume": area, "wireless": area,

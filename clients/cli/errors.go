@@ -18,7 +18,7 @@ import (
 	"github.com/hearthos/hearth/api/text"
 )
 
-// The exit codes of every command. Scripts decide by them, so they never change.
+// The exit codes of every command but attach, whose code is that of what it ran. Scripts decide by them, so they never change.
 const (
 	exitOK          = 0
 	exitOther       = 1
@@ -37,6 +37,9 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.As(err, new(usageError)):
 		return exitUsage
+	}
+	if status, ok := errors.AsType[exitStatus](err); ok {
+		return int(status)
 	}
 	return exitOf(fault.Info(fault.Reason(err)))
 }
@@ -101,6 +104,11 @@ func (a *app) words(err error) string {
 	return err.Error()
 }
 
+// exitStatus is how a command ended that was run in a service. It has said itself what there was to say.
+type exitStatus int
+
+func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
 // interrupted is the end of a wait because of the person: what was waited for goes on, as the text says.
 type interrupted struct{ text string }
 
@@ -120,6 +128,8 @@ func isRemote(err error) bool {
 func (a *app) printError(err error) {
 	var stop interrupted
 	switch {
+	case errors.As(err, new(exitStatus)):
+		return
 	case errors.As(err, &stop):
 		a.complain(stop.text)
 		return

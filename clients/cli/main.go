@@ -18,7 +18,7 @@ var Version = "development"
 
 func main() {
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	ctx, stop := context.WithCancel(context.Background())
 	terminal, terminalErr := term.GetState(int(os.Stdin.Fd()))
 	ended := make(chan int, 1)
@@ -37,7 +37,7 @@ func main() {
 	case <-time.After(patience):
 	}
 	if terminalErr == nil {
-		_ = term.Restore(int(os.Stdin.Fd()), terminal) // a password was asked for
+		_ = term.Restore(int(os.Stdin.Fd()), terminal) // a password was asked for, or a session had it
 	}
 	os.Exit(exitCancelled)
 }

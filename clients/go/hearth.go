@@ -25,6 +25,7 @@ import (
 	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
 	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
+	execv1 "github.com/hearthos/hearth/api/gen/go/hearth/exec/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	logsv1 "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"
 	notificationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/notifications/v1"
@@ -62,6 +63,7 @@ type Client struct {
 	Actions       actionsv1.ActionServiceClient
 	Audit         auditv1.AuditServiceClient
 	Diagnostics   diagnosticsv1.DiagnosticsServiceClient
+	Exec          execv1.ExecServiceClient
 	Hosts         hostsv1.HostServiceClient
 	Keys          accountsv1.KeyServiceClient
 	Logs          logsv1.LogServiceClient
@@ -106,6 +108,7 @@ func Dial(_ context.Context, target string, opt Options) (*Client, error) {
 		Accounts: accountsv1.NewAccountServiceClient(conn), Actions: actionsv1.NewActionServiceClient(conn),
 		Diagnostics: diagnosticsv1.NewDiagnosticsServiceClient(conn),
 		Audit:       auditv1.NewAuditServiceClient(conn),
+		Exec:        execv1.NewExecServiceClient(conn),
 		Hosts:       hostsv1.NewHostServiceClient(conn), Keys: accountsv1.NewKeyServiceClient(conn), Logs: logsv1.NewLogServiceClient(conn),
 		Notifications:  notificationsv1.NewNotificationServiceClient(conn),
 		EffectPolicies: packagesv1.NewEffectPolicyServiceClient(conn),

@@ -10,6 +10,7 @@ import (
 	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
+	execv1 "github.com/hearthos/hearth/api/gen/go/hearth/exec/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	logsv1 "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"
 	notificationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/notifications/v1"
@@ -21,6 +22,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/account"
 	"github.com/hearthos/hearth/server/internal/action"
 	"github.com/hearthos/hearth/server/internal/custody"
+	"github.com/hearthos/hearth/server/internal/exec"
 	"github.com/hearthos/hearth/server/internal/install"
 	"github.com/hearthos/hearth/server/internal/logs"
 	"github.com/hearthos/hearth/server/internal/notify"
@@ -29,6 +31,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/rpc/actionsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/auditrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/diagnosticsrpc"
+	"github.com/hearthos/hearth/server/internal/rpc/execrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/hostsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/logsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/notificationsrpc"
@@ -49,6 +52,7 @@ func (d *Daemon) declare() {
 		&auditv1.AuditService_ServiceDesc,
 		&diagnosticsv1.DiagnosticsService_ServiceDesc,
 		&effectsv1.EffectsService_ServiceDesc,
+		&execv1.ExecService_ServiceDesc,
 		&hostsv1.HostService_ServiceDesc,
 		&logsv1.LogService_ServiceDesc,
 		&notificationsv1.NotificationService_ServiceDesc,
@@ -68,6 +72,7 @@ func (d *Daemon) declare() {
 		rpc.NewGateway(actionsv1.RegisterActionServiceHandlerClient, actionsv1.NewActionServiceClient),
 		rpc.NewGateway(auditv1.RegisterAuditServiceHandlerClient, auditv1.NewAuditServiceClient),
 		rpc.NewGateway(diagnosticsv1.RegisterDiagnosticsServiceHandlerClient, diagnosticsv1.NewDiagnosticsServiceClient),
+		rpc.NewGateway(execv1.RegisterExecServiceHandlerClient, execv1.NewExecServiceClient),
 		rpc.NewGateway(hostsv1.RegisterHostServiceHandlerClient, hostsv1.NewHostServiceClient),
 		rpc.NewGateway(logsv1.RegisterLogServiceHandlerClient, logsv1.NewLogServiceClient),
 		rpc.NewGateway(notificationsv1.RegisterNotificationServiceHandlerClient, notificationsv1.NewNotificationServiceClient),
@@ -90,6 +95,7 @@ func (d *Daemon) register(actions *action.Service, installs *install.Service, lo
 	auditv1.RegisterAuditServiceServer(d.hub, auditrpc.New(d.audit))
 	diagnosticsv1.RegisterDiagnosticsServiceServer(d.hub, diagnosticsrpc.New(d.warnings, d, time.Now))
 	effectsv1.RegisterEffectsServiceServer(d.hub, d.effects)
+	execv1.RegisterExecServiceServer(d.hub, execrpc.New(exec.New(d.store, d.runner), time.Now))
 	hostsv1.RegisterHostServiceServer(d.hub, hostsrpc.New(d.hosts))
 	logsv1.RegisterLogServiceServer(d.hub, logsrpc.New(logKeeper))
 	notificationsv1.RegisterNotificationServiceServer(d.hub, notificationsrpc.New(notes, time.Now))

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
@@ -85,19 +86,43 @@ func carried(ctx context.Context, c *Call, next func(context.Context) error) err
 const maxTarget = 128
 
 // addTargets tells what a request is about: the members its REST route has in the path, and those with the option target.
-// A member with the option secret is none.
+// A member with the option secret is none. The items of a list stand beside each other.
 func addTargets(targets map[string]string, method protoreflect.MethodDescriptor, m protoreflect.Message) {
 	fields := m.Descriptor().Fields()
 	for i := range fields.Len() {
 		f := fields.Get(i)
-		if f.IsList() || f.IsMap() || f.Message() != nil || !m.Has(f) || Secret(f) {
+		if f.IsMap() || f.Message() != nil || !m.Has(f) || Secret(f) {
 			continue
 		}
 		marked, _ := proto.GetExtension(f.Options(), optionsv1.E_Target).(bool)
+		if f.IsList() {
+			if marked && f.Kind() == protoreflect.StringKind {
+				targets[string(f.Name())] = strings.ToValidUTF8(fmt.Sprintf("%.*s", maxTarget, joined(m.Get(f).List())), "")
+			}
+			continue
+		}
 		if marked || inPath(method, string(f.Name())) {
 			targets[string(f.Name())] = strings.ToValidUTF8(fmt.Sprintf("%.*s", maxTarget, display(f, m.Get(f))), "")
 		}
 	}
+}
+
+// joined is a list of strings as a person would type it, no longer than needed.
+func joined(list protoreflect.List) string {
+	var b strings.Builder
+	for i := range list.Len() {
+		item := list.Get(i).String()
+		if item == "" || strings.ContainsAny(item, " \t\n\"'") {
+			item = strconv.Quote(item[:min(len(item), maxTarget)])
+		}
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		if b.WriteString(item); b.Len() > maxTarget {
+			break
+		}
+	}
+	return b.String()
 }
 
 func display(f protoreflect.FieldDescriptor, v protoreflect.Value) string {

@@ -68,8 +68,8 @@ func (s *Service) openFile(artifact string) (*s9pk.File, *os.File, error) {
 }
 
 // CreateSubcontainer makes a root file system from an image of the package: the image in place, a writable layer over
-// it, put into the running container. It returns the path inside and the guid.
-func (s *Service) CreateSubcontainer(_ context.Context, pkg, image, _ string) (path, guid string, err error) {
+// it, put into the running container. It returns the path inside and the guid. The name is for people.
+func (s *Service) CreateSubcontainer(_ context.Context, pkg, image, name string) (path, guid string, err error) {
 	var raw [20]byte
 	if _, err := rand.Read(raw[:]); err != nil {
 		return "", "", err
@@ -94,6 +94,9 @@ func (s *Service) CreateSubcontainer(_ context.Context, pkg, image, _ string) (p
 	if len(have) >= maxSubcontainers {
 		return "", "", fault.New(metav1.Reason_REASON_EFFECT_LIMIT, "cannot make another subcontainer for %q: it has %d, which is as many as it may have", pkg, len(have)).
 			With("what", "subcontainers").With("limit", maxSubcontainers)
+	}
+	if err := s.describeSubcontainer(pkg, guid, about{Name: name, Image: image, Created: s.clock()}); err != nil {
+		return "", "", err
 	}
 	return path, guid, s.placeSubcontainer(h, source, guid, path)
 }

@@ -31,6 +31,7 @@ import (
 	"github.com/hearthos/hearth/runtime/agent/internal/reap"
 	"github.com/hearthos/hearth/runtime/agent/internal/script"
 	"github.com/hearthos/hearth/runtime/agent/internal/service"
+	"github.com/hearthos/hearth/runtime/agent/internal/session"
 	"github.com/hearthos/hearth/runtime/agent/internal/slim"
 )
 
@@ -109,7 +110,7 @@ func Run(cfg Config, signals <-chan os.Signal) error {
 	if startErr != nil {
 		sink.Note("%v", startErr)
 	}
-	svc := service.New(cfg.Version, cfg.Container, host, startErr)
+	svc := service.New(cfg.Version, cfg.Container, host, startErr, session.New(reaper))
 	server := newServer()
 	agentv1.RegisterAgentServiceServer(server, svc)
 	served := make(chan error, 1)

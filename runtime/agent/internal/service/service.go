@@ -33,6 +33,7 @@ import (
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	"github.com/hearthos/hearth/runtime/agent/internal/reap"
 	"github.com/hearthos/hearth/runtime/agent/internal/script"
+	"github.com/hearthos/hearth/runtime/agent/internal/session"
 )
 
 const (
@@ -56,14 +57,15 @@ type Service struct {
 	host      *script.Host // nil when it could not be started
 	state     *tracker
 	calls     procedures
+	sessions  *session.Runner
 	done      chan struct{} // closed when host has ended and the state tells it
 }
 
 var _ agentv1.AgentServiceServer = (*Service)(nil)
 
-// New serves a JavaScript host that was started, or one that could not be for the reason given as startErr.
-func New(version, container string, host *script.Host, startErr error) *Service {
-	s := &Service{version: version, container: container, host: host, state: newTracker(), done: make(chan struct{})}
+// New serves a JavaScript host that was started, or one that could not be for the reason given as startErr, and sessions.
+func New(version, container string, host *script.Host, startErr error, sessions *session.Runner) *Service {
+	s := &Service{version: version, container: container, host: host, state: newTracker(), sessions: sessions, done: make(chan struct{})}
 	if host == nil {
 		s.state.end(startErr.Error())
 		close(s.done)
@@ -188,6 +190,11 @@ func (s *Service) Execute(ctx context.Context, req *agentv1.ExecuteRequest) (*ag
 		return nil, fault.Status(s.explain(err)).Err()
 	}
 	return &agentv1.ExecuteResponse{Output: res.GetOutput()}, nil
+}
+
+// Exec implements the method. A session needs no JavaScript host: it is also for looking at why there is none.
+func (s *Service) Exec(stream grpc.BidiStreamingServer[agentv1.ExecRequest, agentv1.ExecResponse]) error {
+	return s.sessions.Serve(stream)
 }
 
 var activityNames = [activities]string{initializing: "init", starting: "start", stopping: "stop", exiting: "exit"}

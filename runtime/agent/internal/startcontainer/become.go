@@ -53,6 +53,9 @@ func become(c *command) error {
 	if err := unix.Chdir(c.workdir); err != nil {
 		return fmt.Errorf("cannot change to working directory %q: %w", c.workdir, err)
 	}
+	if len(c.argv) == 0 {
+		c.argv = []string{loginShell(who.shell)}
+	}
 	path, err := lookProgram(c.argv[0], env)
 	if err != nil {
 		return err
@@ -64,6 +67,19 @@ func become(c *command) error {
 		code = exitNotFound
 	}
 	return &exitError{code, fmt.Errorf("cannot execute %s: %w", path, err)}
+}
+
+// loginShell is the shell that a person gets as a user. Users of services mostly have one that lets nobody in.
+func loginShell(shell string) string {
+	const fallback = "/bin/sh"
+	switch filepath.Base(shell) {
+	case "false", "true", "nologin", "sync", ".", "/":
+		return fallback
+	}
+	if unix.Access(shell, unix.X_OK) != nil {
+		return fallback
+	}
+	return shell
 }
 
 // enterRoot makes dir, with all that is mounted below it, the root of a mount namespace of its own. What is mounted

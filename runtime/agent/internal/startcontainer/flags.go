@@ -19,7 +19,9 @@ type command struct {
 	envFile        string
 	workdir        string
 	user           string
-	syncFD         int // in the second halves: descriptor that tells the first half of readiness, see supervise
+	session        bool // in exec and exec-command: a person's session, see keep
+	kept           bool // in exec-command: below keep
+	syncFD         int  // in the second halves: descriptor that tells the first half of readiness, see supervise
 
 	chroot string
 	argv   []string
@@ -38,6 +40,10 @@ func commandFlags(name string) (*pflag.FlagSet, *command) {
 	set.StringVar(&c.envFile, "env-file", "", "file of environment variables, one NAME=VALUE to a line")
 	set.StringVarP(&c.workdir, "workdir", "w", "/", "working directory")
 	set.StringVarP(&c.user, "user", "u", "", "USER[:GROUP], names or numbers; root if absent")
+	set.BoolVar(&c.session, "session", false, "")
+	_ = set.MarkHidden("session")
+	set.BoolVar(&c.kept, "kept", false, "")
+	_ = set.MarkHidden("kept")
 	set.IntVar(&c.syncFD, "sync-fd", -1, "")
 	_ = set.MarkHidden("sync-fd")
 	return set, c
@@ -53,6 +59,7 @@ func parseCommand(name string, args []string, needsCommand bool) (*command, erro
 		return nil, usageError("%s: %v", name, err)
 	}
 	rest := set.Args()
+	needsCommand = needsCommand && !c.session // whose command is the user's shell where none is given
 	if len(rest) == 0 || needsCommand && len(rest) < 2 {
 		return nil, usageError("%s: CHROOT and COMMAND are required", name)
 	}
@@ -80,6 +87,9 @@ func (c *command) args() []string {
 	}
 	if c.user != "" {
 		out = append(out, "--user="+c.user)
+	}
+	if c.session {
+		out = append(out, "--session")
 	}
 	out = append(out, "--workdir="+c.workdir, "--", c.chroot)
 	return append(out, c.argv...)

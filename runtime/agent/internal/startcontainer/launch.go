@@ -241,6 +241,9 @@ func execCommand(args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if c.session && !c.kept {
+		return keep(c)
+	}
 	if _, err := dieWithParent(c.syncFD); err != nil {
 		return 0, err
 	}

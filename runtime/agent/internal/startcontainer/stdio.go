@@ -10,11 +10,14 @@ import (
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
+
+	"github.com/hearthos/hearth/runtime/agent/internal/pty"
 )
 
 // stdio is what stands between the caller's standard streams and those of the command. A file, pipe or device is handed
 // on as it is. A socket, which is what node gives its children as "pipe", is replaced by a real pipe and copied, since
-// no program can open a socket as /dev/stdout. With a terminal, the command gets one of its own.
+// no program can open a socket as /dev/stdout. With a terminal, the command gets one of its own. In a session all are
+// handed on.
 type stdio struct {
 	files  [3]*os.File // for the child
 	own    []*os.File  // to be closed once the child has them
@@ -35,6 +38,9 @@ type pump struct {
 
 func newStdio(c *command) (*stdio, error) {
 	s := &stdio{files: [3]*os.File{os.Stdin, os.Stdout, os.Stderr}, restore: func() {}}
+	if c.session {
+		return s, nil // the agent has made what the command shall have
+	}
 	tty := c.forceTTY || term.IsTerminal(0)
 	stderrTTY := tty && (c.forceStderrTTY || term.IsTerminal(2))
 	if tty {
@@ -96,20 +102,11 @@ func (s *stdio) output(fd int) error {
 
 // terminal makes a terminal for the command.
 func (s *stdio) terminal(c *command, stderrTTY bool) error {
-	fail := func(err error) error { return fmt.Errorf("cannot make a terminal: %w", err) }
-	master, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	master, pts, err := pty.Open()
 	if err != nil {
-		return fail(err)
+		return err
 	}
-	s.master = os.NewFile(uintptr(master), "ptmx")
-	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0); err != nil {
-		return fail(err)
-	}
-	slave, err := ptyPeer(master)
-	if err != nil {
-		return fail(err)
-	}
-	pts := os.NewFile(uintptr(slave), "pts")
+	s.master = master
 	s.own = append(s.own, pts)
 	s.files[0], s.files[1] = pts, pts
 	if stderrTTY {
@@ -123,20 +120,11 @@ func (s *stdio) terminal(c *command, stderrTTY bool) error {
 		// The new terminal does echo, line editing and signals; the caller's must pass every byte.
 		old, err := term.MakeRaw(0)
 		if err != nil {
-			return fail(err)
+			return fmt.Errorf("cannot make a terminal: %w", err)
 		}
 		s.restore = sync.OnceFunc(func() { _ = term.Restore(0, old) })
 	}
 	return nil
-}
-
-// ptyPeer opens the other end of a terminal without a path, which the caller's mount namespace may not have.
-func ptyPeer(master int) (int, error) {
-	fd, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(master), unix.TIOCGPTPEER, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)
-	if errno != 0 {
-		return -1, errno
-	}
-	return int(fd), nil
 }
 
 // resize gives the command's terminal the size of the caller's, or the one asked for where the caller has none.
@@ -151,9 +139,7 @@ func (s *stdio) resize() {
 			break
 		}
 	}
-	if raw, err := s.master.SyscallConn(); err == nil && size != nil {
-		_ = raw.Control(func(fd uintptr) { _ = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, size) })
-	}
+	pty.Resize(s.master, size)
 }
 
 // child lists the files of the child.

@@ -35,26 +35,43 @@ func supervise(c *command, half string, args []string) (int, error) {
 		return 0, err
 	}
 	defer stdio.close()
-	// The other end closes when the second half is ready for signals, or became the command; ours when we die.
-	ready, sync, err := os.Pipe()
+	child, ready, err := startHalf(half, args, stdio.child())
 	if err != nil {
-		return 0, fmt.Errorf("cannot make a pipe: %w", err)
+		return 0, err
 	}
 	defer ready.Close()
+	status, err := attend(child, stdio, signals, told(ready))
+	if err != nil || c.session {
+		return shellCode(status), err
+	}
+	return exitCode(status), nil
+}
+
+// startHalf starts the second half of a command. What it writes to ready, or that it closes its end, says that it is ready
+// for signals, or has become the command; that ours closes tells it that we have died.
+func startHalf(half string, args []string, files []*os.File) (child *os.Process, ready *os.File, err error) {
+	ready, sync, err := os.Pipe()
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot make a pipe: %w", err)
+	}
 	argv := append([]string{program, "subcontainer", half, "--sync-fd=3"}, args...)
-	child, err := os.StartProcess("/proc/self/exe", argv, &os.ProcAttr{
-		Dir: "/", Env: []string{}, Files: append(stdio.child(), sync),
-	})
+	child, err = os.StartProcess("/proc/self/exe", argv, &os.ProcAttr{Dir: "/", Env: []string{}, Files: append(files, sync)})
 	sync.Close()
 	if err != nil {
-		return 0, fmt.Errorf("cannot start %s: %w", half, err)
+		ready.Close()
+		return nil, nil, fmt.Errorf("cannot start %s: %w", half, err)
 	}
+	return child, ready, nil
+}
+
+// told is closed when the second half is ready.
+func told(ready *os.File) <-chan struct{} {
 	started := make(chan struct{})
 	go func() {
 		defer close(started)
 		_, _ = ready.Read(make([]byte, 1))
 	}()
-	return attend(child, stdio, signals, started)
+	return started
 }
 
 func notify() chan os.Signal {
@@ -65,7 +82,7 @@ func notify() chan os.Signal {
 
 // attend forwards until the child has ended. Signals that come before it is ready are kept for it: the first process
 // of a namespace never sees those for which it has no handler yet.
-func attend(child *os.Process, stdio *stdio, signals <-chan os.Signal, ready <-chan struct{}) (int, error) {
+func attend(child *os.Process, stdio *stdio, signals <-chan os.Signal, ready <-chan struct{}) (syscall.WaitStatus, error) {
 	stdio.start()
 	// Most commands end soon; those that do not are daemons, and this process waits as long as they live.
 	idle := time.NewTimer(idleAfter)
@@ -102,7 +119,7 @@ func attend(child *os.Process, stdio *stdio, signals <-chan os.Signal, ready <-c
 			}
 		case state := <-ended:
 			stdio.drain()
-			return exitCode(state.Sys().(syscall.WaitStatus)), nil
+			return state.Sys().(syscall.WaitStatus), nil
 		case err := <-waitErr:
 			return 0, fmt.Errorf("cannot wait for the command: %w", err)
 		}
@@ -111,13 +128,18 @@ func attend(child *os.Process, stdio *stdio, signals <-chan os.Signal, ready <-c
 
 // exitCode is what the caller is told: death by SIGTERM is how a service ends when asked to, and counts as success.
 func exitCode(status syscall.WaitStatus) int {
-	switch {
-	case !status.Signaled():
-		return status.ExitStatus()
-	case status.Signal() == unix.SIGTERM:
+	if status.Signaled() && status.Signal() == unix.SIGTERM {
 		return 0
 	}
-	return 128 + int(status.Signal())
+	return shellCode(status)
+}
+
+// shellCode is the exit status as shells have it.
+func shellCode(status syscall.WaitStatus) int {
+	if status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return status.ExitStatus()
 }
 
 // dieWithParent has the kernel kill this process when the thread that forked it ends, which outside of the parent's pid
@@ -166,5 +188,9 @@ func pipeWrap(args []string) (int, error) {
 	}
 	started := make(chan struct{})
 	close(started)
-	return attend(child, stdio, signals, started)
+	status, err := attend(child, stdio, signals, started)
+	if err != nil {
+		return 0, err
+	}
+	return exitCode(status), nil
 }

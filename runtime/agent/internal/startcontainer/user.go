@@ -21,6 +21,7 @@ type identity struct {
 	uid, gid int
 	groups   []uint32
 	home     string
+	shell    string // empty when none is named
 }
 
 // lookupUser resolves USER[:GROUP] by the files passwd and group of an image. Numbers need no entry, and no file: an
@@ -75,6 +76,9 @@ func findUser(passwd, user string) (identity, string, error) {
 		who := identity{uid: uid, gid: gid, home: f[5]}
 		if who.home == "" {
 			who.home = "/"
+		}
+		if len(f) > 6 {
+			who.shell = f[6]
 		}
 		if f[0] == user {
 			return who, f[0], nil

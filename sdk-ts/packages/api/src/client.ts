@@ -3,6 +3,7 @@ import { AccountService } from "@hearthos/api/hearth/accounts/v1/accounts_pb";
 import { ActionService } from "@hearthos/api/hearth/actions/v1/actions_pb";
 import { AuditService } from "@hearthos/api/hearth/audit/v1/audit_pb";
 import { DiagnosticsService } from "@hearthos/api/hearth/diagnostics/v1/diagnostics_pb";
+import { ExecService } from "@hearthos/api/hearth/exec/v1/exec_pb";
 import { HostService } from "@hearthos/api/hearth/hosts/v1/hosts_pb";
 import { KeyService } from "@hearthos/api/hearth/accounts/v1/keys_pb";
 import { LogService } from "@hearthos/api/hearth/logs/v1/logs_pb";
@@ -21,6 +22,7 @@ export interface Hearth {
   readonly actions: Client<typeof ActionService>;
   readonly audit: Client<typeof AuditService>;
   readonly diagnostics: Client<typeof DiagnosticsService>;
+  readonly exec: Client<typeof ExecService>;
   readonly hosts: Client<typeof HostService>;
   readonly keys: Client<typeof KeyService>;
   readonly logs: Client<typeof LogService>;
@@ -46,6 +48,7 @@ export function createHearth(transport: Transport): Hearth {
     actions: createClient(ActionService, transport),
     audit: createClient(AuditService, transport),
     diagnostics: createClient(DiagnosticsService, transport),
+    exec: createClient(ExecService, transport),
     hosts: createClient(HostService, transport),
     keys: createClient(KeyService, transport),
     logs: createClient(LogService, transport),

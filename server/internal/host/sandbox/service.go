@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,6 +57,7 @@ type service struct {
 
 	mu       sync.Mutex // guards what follows
 	greeting greeting
+	entered  bool               // there is a subcontainer
 	stopMain context.CancelFunc // nil unless main runs
 	main     *sync.WaitGroup
 }
@@ -269,8 +272,40 @@ func (s *service) start(ctx context.Context) (err error) {
 	if err != nil {
 		return failed("cannot listen: %v", err)
 	}
+	if err := s.enter(running); err != nil {
+		page.Close()
+		return failed("the host refused an effect: %v", err)
+	}
 	group.Go(func() { s.serve(running, page) })
 	group.Go(func() { s.watch(running) })
+	return nil
+}
+
+// enter makes the subcontainer of the service from its first image, where it has one; later starts stay in it.
+func (s *service) enter(ctx context.Context) error {
+	s.mu.Lock()
+	entered := s.entered
+	s.mu.Unlock()
+	if entered {
+		return nil
+	}
+	resp, err := s.fx.GetServiceManifest(ctx, &effectsv1.GetServiceManifestRequest{PackageId: s.pkg})
+	if err != nil {
+		return err
+	}
+	var manifest struct {
+		Images map[string]any `json:"images"`
+	}
+	if err := json.Unmarshal(resp.GetValue(), &manifest); err != nil || len(manifest.Images) == 0 {
+		return err
+	}
+	image, name := slices.Min(slices.Collect(maps.Keys(manifest.Images))), played
+	if _, err := s.fx.SubcontainerCreateFs(ctx, &effectsv1.SubcontainerCreateFsRequest{ImageId: image, Name: &name}); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.entered = true
+	s.mu.Unlock()
 	return nil
 }
 

@@ -857,6 +857,449 @@ func (x *ExecuteResponse) GetOutput() []byte {
 	return nil
 }
 
+// ExecRequest is one thing that goes into a command.
+type ExecRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One of them.
+	//
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*ExecRequest_Start
+	//	*ExecRequest_Stdin
+	//	*ExecRequest_CloseStdin
+	//	*ExecRequest_Resize
+	//	*ExecRequest_Signal
+	Kind          isExecRequest_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExecRequest) Reset() {
+	*x = ExecRequest{}
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExecRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExecRequest) ProtoMessage() {}
+
+func (x *ExecRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExecRequest.ProtoReflect.Descriptor instead.
+func (*ExecRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_agent_v1_agent_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ExecRequest) GetKind() isExecRequest_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *ExecRequest) GetStart() *ExecStart {
+	if x != nil {
+		if x, ok := x.Kind.(*ExecRequest_Start); ok {
+			return x.Start
+		}
+	}
+	return nil
+}
+
+func (x *ExecRequest) GetStdin() []byte {
+	if x != nil {
+		if x, ok := x.Kind.(*ExecRequest_Stdin); ok {
+			return x.Stdin
+		}
+	}
+	return nil
+}
+
+func (x *ExecRequest) GetCloseStdin() bool {
+	if x != nil {
+		if x, ok := x.Kind.(*ExecRequest_CloseStdin); ok {
+			return x.CloseStdin
+		}
+	}
+	return false
+}
+
+func (x *ExecRequest) GetResize() *ExecSize {
+	if x != nil {
+		if x, ok := x.Kind.(*ExecRequest_Resize); ok {
+			return x.Resize
+		}
+	}
+	return nil
+}
+
+func (x *ExecRequest) GetSignal() int32 {
+	if x != nil {
+		if x, ok := x.Kind.(*ExecRequest_Signal); ok {
+			return x.Signal
+		}
+	}
+	return 0
+}
+
+type isExecRequest_Kind interface {
+	isExecRequest_Kind()
+}
+
+type ExecRequest_Start struct {
+	// Starts the command: the first message, and no other.
+	Start *ExecStart `protobuf:"bytes,1,opt,name=start,proto3,oneof"`
+}
+
+type ExecRequest_Stdin struct {
+	// Bytes for its standard input or terminal.
+	Stdin []byte `protobuf:"bytes,2,opt,name=stdin,proto3,oneof"`
+}
+
+type ExecRequest_CloseStdin struct {
+	// No more bytes will come.
+	CloseStdin bool `protobuf:"varint,3,opt,name=close_stdin,json=closeStdin,proto3,oneof"`
+}
+
+type ExecRequest_Resize struct {
+	// Its terminal has another size.
+	Resize *ExecSize `protobuf:"bytes,4,opt,name=resize,proto3,oneof"`
+}
+
+type ExecRequest_Signal struct {
+	// A signal, by the kernel's number; 9 ends all processes of the command.
+	Signal int32 `protobuf:"varint,5,opt,name=signal,proto3,oneof"`
+}
+
+func (*ExecRequest_Start) isExecRequest_Kind() {}
+
+func (*ExecRequest_Stdin) isExecRequest_Kind() {}
+
+func (*ExecRequest_CloseStdin) isExecRequest_Kind() {}
+
+func (*ExecRequest_Resize) isExecRequest_Kind() {}
+
+func (*ExecRequest_Signal) isExecRequest_Kind() {}
+
+// ExecStart is what to run.
+type ExecStart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the subcontainer.
+	Subcontainer string `protobuf:"bytes,1,opt,name=subcontainer,proto3" json:"subcontainer,omitempty"`
+	// The image it was made from, whose environment, user and working directory count where none is given.
+	Image string `protobuf:"bytes,2,opt,name=image,proto3" json:"image,omitempty"`
+	// The program and its arguments; empty: the shell of the user.
+	Command []string `protobuf:"bytes,3,rep,name=command,proto3" json:"command,omitempty"`
+	// Variables, NAME=VALUE.
+	Environment []string `protobuf:"bytes,4,rep,name=environment,proto3" json:"environment,omitempty"`
+	// USER or USER:GROUP.
+	User string `protobuf:"bytes,5,opt,name=user,proto3" json:"user,omitempty"`
+	// The working directory.
+	WorkingDirectory string `protobuf:"bytes,6,opt,name=working_directory,json=workingDirectory,proto3" json:"working_directory,omitempty"`
+	// Runs it on a terminal of this size; not given: on pipes.
+	Terminal      *ExecSize `protobuf:"bytes,7,opt,name=terminal,proto3" json:"terminal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExecStart) Reset() {
+	*x = ExecStart{}
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExecStart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExecStart) ProtoMessage() {}
+
+func (x *ExecStart) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExecStart.ProtoReflect.Descriptor instead.
+func (*ExecStart) Descriptor() ([]byte, []int) {
+	return file_hearth_agent_v1_agent_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ExecStart) GetSubcontainer() string {
+	if x != nil {
+		return x.Subcontainer
+	}
+	return ""
+}
+
+func (x *ExecStart) GetImage() string {
+	if x != nil {
+		return x.Image
+	}
+	return ""
+}
+
+func (x *ExecStart) GetCommand() []string {
+	if x != nil {
+		return x.Command
+	}
+	return nil
+}
+
+func (x *ExecStart) GetEnvironment() []string {
+	if x != nil {
+		return x.Environment
+	}
+	return nil
+}
+
+func (x *ExecStart) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *ExecStart) GetWorkingDirectory() string {
+	if x != nil {
+		return x.WorkingDirectory
+	}
+	return ""
+}
+
+func (x *ExecStart) GetTerminal() *ExecSize {
+	if x != nil {
+		return x.Terminal
+	}
+	return nil
+}
+
+// ExecSize is the size of a terminal.
+type ExecSize struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lines.
+	Rows uint32 `protobuf:"varint,1,opt,name=rows,proto3" json:"rows,omitempty"`
+	// The characters of a line.
+	Columns       uint32 `protobuf:"varint,2,opt,name=columns,proto3" json:"columns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExecSize) Reset() {
+	*x = ExecSize{}
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExecSize) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExecSize) ProtoMessage() {}
+
+func (x *ExecSize) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExecSize.ProtoReflect.Descriptor instead.
+func (*ExecSize) Descriptor() ([]byte, []int) {
+	return file_hearth_agent_v1_agent_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ExecSize) GetRows() uint32 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *ExecSize) GetColumns() uint32 {
+	if x != nil {
+		return x.Columns
+	}
+	return 0
+}
+
+// ExecResponse is one thing that comes out of a command.
+type ExecResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One of them.
+	//
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*ExecResponse_Stdout
+	//	*ExecResponse_Stderr
+	//	*ExecResponse_Exit
+	Kind          isExecResponse_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExecResponse) Reset() {
+	*x = ExecResponse{}
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExecResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExecResponse) ProtoMessage() {}
+
+func (x *ExecResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExecResponse.ProtoReflect.Descriptor instead.
+func (*ExecResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_agent_v1_agent_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ExecResponse) GetKind() isExecResponse_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *ExecResponse) GetStdout() []byte {
+	if x != nil {
+		if x, ok := x.Kind.(*ExecResponse_Stdout); ok {
+			return x.Stdout
+		}
+	}
+	return nil
+}
+
+func (x *ExecResponse) GetStderr() []byte {
+	if x != nil {
+		if x, ok := x.Kind.(*ExecResponse_Stderr); ok {
+			return x.Stderr
+		}
+	}
+	return nil
+}
+
+func (x *ExecResponse) GetExit() *ExecExit {
+	if x != nil {
+		if x, ok := x.Kind.(*ExecResponse_Exit); ok {
+			return x.Exit
+		}
+	}
+	return nil
+}
+
+type isExecResponse_Kind interface {
+	isExecResponse_Kind()
+}
+
+type ExecResponse_Stdout struct {
+	// What it printed to its standard output or terminal.
+	Stdout []byte `protobuf:"bytes,1,opt,name=stdout,proto3,oneof"`
+}
+
+type ExecResponse_Stderr struct {
+	// What it printed to its standard error.
+	Stderr []byte `protobuf:"bytes,2,opt,name=stderr,proto3,oneof"`
+}
+
+type ExecResponse_Exit struct {
+	// How it ended: the last message.
+	Exit *ExecExit `protobuf:"bytes,3,opt,name=exit,proto3,oneof"`
+}
+
+func (*ExecResponse_Stdout) isExecResponse_Kind() {}
+
+func (*ExecResponse_Stderr) isExecResponse_Kind() {}
+
+func (*ExecResponse_Exit) isExecResponse_Kind() {}
+
+// ExecExit is how a command ended.
+type ExecExit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its exit status, as shells have it.
+	Code          int32 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExecExit) Reset() {
+	*x = ExecExit{}
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExecExit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExecExit) ProtoMessage() {}
+
+func (x *ExecExit) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExecExit.ProtoReflect.Descriptor instead.
+func (*ExecExit) Descriptor() ([]byte, []int) {
+	return file_hearth_agent_v1_agent_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ExecExit) GetCode() int32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
 var File_hearth_agent_v1_agent_proto protoreflect.FileDescriptor
 
 const file_hearth_agent_v1_agent_proto_rawDesc = "" +
@@ -912,7 +1355,33 @@ const file_hearth_agent_v1_agent_proto_rawDesc = "" +
 	"\tprocedure\x18\x02 \x01(\tR\tprocedure\x12\x14\n" +
 	"\x05input\x18\x03 \x01(\fR\x05input\")\n" +
 	"\x0fExecuteResponse\x12\x16\n" +
-	"\x06output\x18\x01 \x01(\fR\x06output2\xd5\x04\n" +
+	"\x06output\x18\x01 \x01(\fR\x06output\"\xd3\x01\n" +
+	"\vExecRequest\x122\n" +
+	"\x05start\x18\x01 \x01(\v2\x1a.hearth.agent.v1.ExecStartH\x00R\x05start\x12\x16\n" +
+	"\x05stdin\x18\x02 \x01(\fH\x00R\x05stdin\x12!\n" +
+	"\vclose_stdin\x18\x03 \x01(\bH\x00R\n" +
+	"closeStdin\x123\n" +
+	"\x06resize\x18\x04 \x01(\v2\x19.hearth.agent.v1.ExecSizeH\x00R\x06resize\x12\x18\n" +
+	"\x06signal\x18\x05 \x01(\x05H\x00R\x06signalB\x06\n" +
+	"\x04kind\"\xf9\x01\n" +
+	"\tExecStart\x12\"\n" +
+	"\fsubcontainer\x18\x01 \x01(\tR\fsubcontainer\x12\x14\n" +
+	"\x05image\x18\x02 \x01(\tR\x05image\x12\x18\n" +
+	"\acommand\x18\x03 \x03(\tR\acommand\x12 \n" +
+	"\venvironment\x18\x04 \x03(\tR\venvironment\x12\x12\n" +
+	"\x04user\x18\x05 \x01(\tR\x04user\x12+\n" +
+	"\x11working_directory\x18\x06 \x01(\tR\x10workingDirectory\x125\n" +
+	"\bterminal\x18\a \x01(\v2\x19.hearth.agent.v1.ExecSizeR\bterminal\"8\n" +
+	"\bExecSize\x12\x12\n" +
+	"\x04rows\x18\x01 \x01(\rR\x04rows\x12\x18\n" +
+	"\acolumns\x18\x02 \x01(\rR\acolumns\"{\n" +
+	"\fExecResponse\x12\x18\n" +
+	"\x06stdout\x18\x01 \x01(\fH\x00R\x06stdout\x12\x18\n" +
+	"\x06stderr\x18\x02 \x01(\fH\x00R\x06stderr\x12/\n" +
+	"\x04exit\x18\x03 \x01(\v2\x19.hearth.agent.v1.ExecExitH\x00R\x04exitB\x06\n" +
+	"\x04kind\"\x1e\n" +
+	"\bExecExit\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\x05R\x04code2\xa6\x05\n" +
 	"\fAgentService\x12W\n" +
 	"\bGetState\x12 .hearth.agent.v1.GetStateRequest\x1a!.hearth.agent.v1.GetStateResponse\"\x06\xca\xf3\x18\x02 \x01\x12_\n" +
 	"\n" +
@@ -921,7 +1390,8 @@ const file_hearth_agent_v1_agent_proto_rawDesc = "" +
 	"\x05Start\x12\x1d.hearth.agent.v1.StartRequest\x1a\x1e.hearth.agent.v1.StartResponse\"\x06\xca\xf3\x18\x02 \x01\x12K\n" +
 	"\x04Stop\x12\x1c.hearth.agent.v1.StopRequest\x1a\x1d.hearth.agent.v1.StopResponse\"\x06\xca\xf3\x18\x02 \x01\x12K\n" +
 	"\x04Exit\x12\x1c.hearth.agent.v1.ExitRequest\x1a\x1d.hearth.agent.v1.ExitResponse\"\x06\xca\xf3\x18\x02 \x01\x12T\n" +
-	"\aExecute\x12\x1f.hearth.agent.v1.ExecuteRequest\x1a .hearth.agent.v1.ExecuteResponse\"\x06\xca\xf3\x18\x02 \x01B\xbe\x01\n" +
+	"\aExecute\x12\x1f.hearth.agent.v1.ExecuteRequest\x1a .hearth.agent.v1.ExecuteResponse\"\x06\xca\xf3\x18\x02 \x01\x12O\n" +
+	"\x04Exec\x12\x1c.hearth.agent.v1.ExecRequest\x1a\x1d.hearth.agent.v1.ExecResponse\"\x06\xca\xf3\x18\x02 \x01(\x010\x01B\xbe\x01\n" +
 	"\x13com.hearth.agent.v1B\n" +
 	"AgentProtoP\x01Z=github.com/hearthos/hearth/api/gen/go/hearth/agent/v1;agentv1\xa2\x02\x03HAX\xaa\x02\x0fHearth.Agent.V1\xca\x02\x0fHearth\\Agent\\V1\xe2\x02\x1bHearth\\Agent\\V1\\GPBMetadata\xea\x02\x11Hearth::Agent::V1b\x06proto3"
 
@@ -938,7 +1408,7 @@ func file_hearth_agent_v1_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_hearth_agent_v1_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hearth_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_hearth_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_hearth_agent_v1_agent_proto_goTypes = []any{
 	(State_Phase)(0),              // 0: hearth.agent.v1.State.Phase
 	(*State)(nil),                 // 1: hearth.agent.v1.State
@@ -956,32 +1426,43 @@ var file_hearth_agent_v1_agent_proto_goTypes = []any{
 	(*ExitResponse)(nil),          // 13: hearth.agent.v1.ExitResponse
 	(*ExecuteRequest)(nil),        // 14: hearth.agent.v1.ExecuteRequest
 	(*ExecuteResponse)(nil),       // 15: hearth.agent.v1.ExecuteResponse
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*ExecRequest)(nil),           // 16: hearth.agent.v1.ExecRequest
+	(*ExecStart)(nil),             // 17: hearth.agent.v1.ExecStart
+	(*ExecSize)(nil),              // 18: hearth.agent.v1.ExecSize
+	(*ExecResponse)(nil),          // 19: hearth.agent.v1.ExecResponse
+	(*ExecExit)(nil),              // 20: hearth.agent.v1.ExecExit
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
 }
 var file_hearth_agent_v1_agent_proto_depIdxs = []int32{
 	0,  // 0: hearth.agent.v1.State.phase:type_name -> hearth.agent.v1.State.Phase
-	16, // 1: hearth.agent.v1.State.start_time:type_name -> google.protobuf.Timestamp
+	21, // 1: hearth.agent.v1.State.start_time:type_name -> google.protobuf.Timestamp
 	1,  // 2: hearth.agent.v1.GetStateResponse.state:type_name -> hearth.agent.v1.State
 	1,  // 3: hearth.agent.v1.WatchStateResponse.state:type_name -> hearth.agent.v1.State
-	2,  // 4: hearth.agent.v1.AgentService.GetState:input_type -> hearth.agent.v1.GetStateRequest
-	4,  // 5: hearth.agent.v1.AgentService.WatchState:input_type -> hearth.agent.v1.WatchStateRequest
-	6,  // 6: hearth.agent.v1.AgentService.Init:input_type -> hearth.agent.v1.InitRequest
-	8,  // 7: hearth.agent.v1.AgentService.Start:input_type -> hearth.agent.v1.StartRequest
-	10, // 8: hearth.agent.v1.AgentService.Stop:input_type -> hearth.agent.v1.StopRequest
-	12, // 9: hearth.agent.v1.AgentService.Exit:input_type -> hearth.agent.v1.ExitRequest
-	14, // 10: hearth.agent.v1.AgentService.Execute:input_type -> hearth.agent.v1.ExecuteRequest
-	3,  // 11: hearth.agent.v1.AgentService.GetState:output_type -> hearth.agent.v1.GetStateResponse
-	5,  // 12: hearth.agent.v1.AgentService.WatchState:output_type -> hearth.agent.v1.WatchStateResponse
-	7,  // 13: hearth.agent.v1.AgentService.Init:output_type -> hearth.agent.v1.InitResponse
-	9,  // 14: hearth.agent.v1.AgentService.Start:output_type -> hearth.agent.v1.StartResponse
-	11, // 15: hearth.agent.v1.AgentService.Stop:output_type -> hearth.agent.v1.StopResponse
-	13, // 16: hearth.agent.v1.AgentService.Exit:output_type -> hearth.agent.v1.ExitResponse
-	15, // 17: hearth.agent.v1.AgentService.Execute:output_type -> hearth.agent.v1.ExecuteResponse
-	11, // [11:18] is the sub-list for method output_type
-	4,  // [4:11] is the sub-list for method input_type
-	4,  // [4:4] is the sub-list for extension type_name
-	4,  // [4:4] is the sub-list for extension extendee
-	0,  // [0:4] is the sub-list for field type_name
+	17, // 4: hearth.agent.v1.ExecRequest.start:type_name -> hearth.agent.v1.ExecStart
+	18, // 5: hearth.agent.v1.ExecRequest.resize:type_name -> hearth.agent.v1.ExecSize
+	18, // 6: hearth.agent.v1.ExecStart.terminal:type_name -> hearth.agent.v1.ExecSize
+	20, // 7: hearth.agent.v1.ExecResponse.exit:type_name -> hearth.agent.v1.ExecExit
+	2,  // 8: hearth.agent.v1.AgentService.GetState:input_type -> hearth.agent.v1.GetStateRequest
+	4,  // 9: hearth.agent.v1.AgentService.WatchState:input_type -> hearth.agent.v1.WatchStateRequest
+	6,  // 10: hearth.agent.v1.AgentService.Init:input_type -> hearth.agent.v1.InitRequest
+	8,  // 11: hearth.agent.v1.AgentService.Start:input_type -> hearth.agent.v1.StartRequest
+	10, // 12: hearth.agent.v1.AgentService.Stop:input_type -> hearth.agent.v1.StopRequest
+	12, // 13: hearth.agent.v1.AgentService.Exit:input_type -> hearth.agent.v1.ExitRequest
+	14, // 14: hearth.agent.v1.AgentService.Execute:input_type -> hearth.agent.v1.ExecuteRequest
+	16, // 15: hearth.agent.v1.AgentService.Exec:input_type -> hearth.agent.v1.ExecRequest
+	3,  // 16: hearth.agent.v1.AgentService.GetState:output_type -> hearth.agent.v1.GetStateResponse
+	5,  // 17: hearth.agent.v1.AgentService.WatchState:output_type -> hearth.agent.v1.WatchStateResponse
+	7,  // 18: hearth.agent.v1.AgentService.Init:output_type -> hearth.agent.v1.InitResponse
+	9,  // 19: hearth.agent.v1.AgentService.Start:output_type -> hearth.agent.v1.StartResponse
+	11, // 20: hearth.agent.v1.AgentService.Stop:output_type -> hearth.agent.v1.StopResponse
+	13, // 21: hearth.agent.v1.AgentService.Exit:output_type -> hearth.agent.v1.ExitResponse
+	15, // 22: hearth.agent.v1.AgentService.Execute:output_type -> hearth.agent.v1.ExecuteResponse
+	19, // 23: hearth.agent.v1.AgentService.Exec:output_type -> hearth.agent.v1.ExecResponse
+	16, // [16:24] is the sub-list for method output_type
+	8,  // [8:16] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_hearth_agent_v1_agent_proto_init() }
@@ -989,13 +1470,25 @@ func file_hearth_agent_v1_agent_proto_init() {
 	if File_hearth_agent_v1_agent_proto != nil {
 		return
 	}
+	file_hearth_agent_v1_agent_proto_msgTypes[15].OneofWrappers = []any{
+		(*ExecRequest_Start)(nil),
+		(*ExecRequest_Stdin)(nil),
+		(*ExecRequest_CloseStdin)(nil),
+		(*ExecRequest_Resize)(nil),
+		(*ExecRequest_Signal)(nil),
+	}
+	file_hearth_agent_v1_agent_proto_msgTypes[18].OneofWrappers = []any{
+		(*ExecResponse_Stdout)(nil),
+		(*ExecResponse_Stderr)(nil),
+		(*ExecResponse_Exit)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_agent_v1_agent_proto_rawDesc), len(file_hearth_agent_v1_agent_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

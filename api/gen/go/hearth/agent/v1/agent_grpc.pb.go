@@ -31,6 +31,7 @@ const (
 	AgentService_Stop_FullMethodName       = "/hearth.agent.v1.AgentService/Stop"
 	AgentService_Exit_FullMethodName       = "/hearth.agent.v1.AgentService/Exit"
 	AgentService_Execute_FullMethodName    = "/hearth.agent.v1.AgentService/Execute"
+	AgentService_Exec_FullMethodName       = "/hearth.agent.v1.AgentService/Exec"
 )
 
 // AgentServiceClient is the client API for AgentService service.
@@ -54,6 +55,9 @@ type AgentServiceClient interface {
 	Exit(ctx context.Context, in *ExitRequest, opts ...grpc.CallOption) (*ExitResponse, error)
 	// Execute runs a procedure of the package; ends with the call where the package can be interrupted.
 	Execute(ctx context.Context, in *ExecuteRequest, opts ...grpc.CallOption) (*ExecuteResponse, error)
+	// Exec runs a command in a subcontainer for a person. The first message starts it; it ends with the call, with every
+	// process that was started in it.
+	Exec(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ExecRequest, ExecResponse], error)
 }
 
 type agentServiceClient struct {
@@ -143,6 +147,19 @@ func (c *agentServiceClient) Execute(ctx context.Context, in *ExecuteRequest, op
 	return out, nil
 }
 
+func (c *agentServiceClient) Exec(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ExecRequest, ExecResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AgentService_ServiceDesc.Streams[1], AgentService_Exec_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ExecRequest, ExecResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AgentService_ExecClient = grpc.BidiStreamingClient[ExecRequest, ExecResponse]
+
 // AgentServiceServer is the server API for AgentService service.
 // All implementations must embed UnimplementedAgentServiceServer
 // for forward compatibility.
@@ -164,6 +181,9 @@ type AgentServiceServer interface {
 	Exit(context.Context, *ExitRequest) (*ExitResponse, error)
 	// Execute runs a procedure of the package; ends with the call where the package can be interrupted.
 	Execute(context.Context, *ExecuteRequest) (*ExecuteResponse, error)
+	// Exec runs a command in a subcontainer for a person. The first message starts it; it ends with the call, with every
+	// process that was started in it.
+	Exec(grpc.BidiStreamingServer[ExecRequest, ExecResponse]) error
 	mustEmbedUnimplementedAgentServiceServer()
 }
 
@@ -194,6 +214,9 @@ func (UnimplementedAgentServiceServer) Exit(context.Context, *ExitRequest) (*Exi
 }
 func (UnimplementedAgentServiceServer) Execute(context.Context, *ExecuteRequest) (*ExecuteResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Execute not implemented")
+}
+func (UnimplementedAgentServiceServer) Exec(grpc.BidiStreamingServer[ExecRequest, ExecResponse]) error {
+	return status.Error(codes.Unimplemented, "method Exec not implemented")
 }
 func (UnimplementedAgentServiceServer) mustEmbedUnimplementedAgentServiceServer() {}
 func (UnimplementedAgentServiceServer) testEmbeddedByValue()                      {}
@@ -335,6 +358,13 @@ func _AgentService_Execute_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AgentService_Exec_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(AgentServiceServer).Exec(&grpc.GenericServerStream[ExecRequest, ExecResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AgentService_ExecServer = grpc.BidiStreamingServer[ExecRequest, ExecResponse]
+
 // AgentService_ServiceDesc is the grpc.ServiceDesc for AgentService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -372,6 +402,12 @@ var AgentService_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "WatchState",
 			Handler:       _AgentService_WatchState_Handler,
 			ServerStreams: true,
+		},
+		{
+			StreamName:    "Exec",
+			Handler:       _AgentService_Exec_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
 		},
 	},
 	Metadata: "hearth/agent/v1/agent.proto",

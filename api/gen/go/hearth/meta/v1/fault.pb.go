@@ -236,6 +236,18 @@ const (
 	Reason_REASON_TOO_MANY Reason = 192
 	// The file is of a later S9PK format than this release reads.
 	Reason_REASON_PACKAGE_FILE_NEWER Reason = 241
+	// The service has no such subcontainer now.
+	Reason_REASON_SUBCONTAINER_NOT_FOUND Reason = 193
+	// The service has several subcontainers that could be meant.
+	Reason_REASON_SUBCONTAINER_AMBIGUOUS Reason = 194
+	// There is no such session, or it is not the caller's.
+	Reason_REASON_EXEC_SESSION_NOT_FOUND Reason = 195
+	// The server ended a session before its command had ended.
+	Reason_REASON_EXEC_SESSION_ENDED Reason = 196
+	// There are as many sessions as the server lets the caller have.
+	Reason_REASON_EXEC_TOO_MANY Reason = 197
+	// The container of the service is of an older release that cannot do this.
+	Reason_REASON_CONTAINER_TOO_OLD Reason = 198
 )
 
 // Enum value maps for Reason.
@@ -345,6 +357,12 @@ var (
 		191: "REASON_REQUEST_REPEATED",
 		192: "REASON_TOO_MANY",
 		241: "REASON_PACKAGE_FILE_NEWER",
+		193: "REASON_SUBCONTAINER_NOT_FOUND",
+		194: "REASON_SUBCONTAINER_AMBIGUOUS",
+		195: "REASON_EXEC_SESSION_NOT_FOUND",
+		196: "REASON_EXEC_SESSION_ENDED",
+		197: "REASON_EXEC_TOO_MANY",
+		198: "REASON_CONTAINER_TOO_OLD",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -451,6 +469,12 @@ var (
 		"REASON_REQUEST_REPEATED":         191,
 		"REASON_TOO_MANY":                 192,
 		"REASON_PACKAGE_FILE_NEWER":       241,
+		"REASON_SUBCONTAINER_NOT_FOUND":   193,
+		"REASON_SUBCONTAINER_AMBIGUOUS":   194,
+		"REASON_EXEC_SESSION_NOT_FOUND":   195,
+		"REASON_EXEC_SESSION_ENDED":       196,
+		"REASON_EXEC_TOO_MANY":            197,
+		"REASON_CONTAINER_TOO_OLD":        198,
 	}
 )
 
@@ -637,7 +661,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xf9L\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\x83R\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -746,7 +770,14 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x18REASON_REQUEST_ID_REUSED\x10\xbe\x01\x1aj\x8a\x80\x19f\b\x06\x1abMake a request id of its own for each request, and use it again only to repeat that one unchanged.\x12e\n" +
 	"\x17REASON_REQUEST_REPEATED\x10\xbf\x01\x1aG\x8a\x80\x19C\b\x06\x1a?Delete what the id names, and ask anew with another request id.\x12B\n" +
 	"\x0fREASON_TOO_MANY\x10\xc0\x01\x1a,\x8a\x80\x19(\b\t\x1a$Delete some that are no longer used.\x12p\n" +
-	"\x19REASON_PACKAGE_FILE_NEWER\x10\xf1\x01\x1aP\x8a\x80\x19L\b\x03\x1aHUpdate the server, or ask the publisher for a file of the second format.B\xb7\x01\n" +
+	"\x19REASON_PACKAGE_FILE_NEWER\x10\xf1\x01\x1aP\x8a\x80\x19L\b\x03\x1aHUpdate the server, or ask the publisher for a file of the second format.\x12\x8e\x01\n" +
+	"\x1dREASON_SUBCONTAINER_NOT_FOUND\x10\xc1\x01\x1aj\x8a\x80\x19f\b\x05\x1abList those there are with 'hearth package subcontainers ID'. A service that does not run has none.\x12\x88\x01\n" +
+	"\x1dREASON_SUBCONTAINER_AMBIGUOUS\x10\xc2\x01\x1ad\x8a\x80\x19`\b\t\x1a\\Say which one you mean, by its name or its id: 'hearth package subcontainers ID' lists them.\x12h\n" +
+	"\x1dREASON_EXEC_SESSION_NOT_FOUND\x10\xc3\x01\x1aD\x8a\x80\x19@\b\x05\x1a<Open a session, and attach to it once and within 30 seconds.\x12e\n" +
+	"\x19REASON_EXEC_SESSION_ENDED\x10\xc4\x01\x1aE\x8a\x80\x19A\b\n" +
+	"\x1a=Look whether the service still runs, and open a session anew.\x12O\n" +
+	"\x14REASON_EXEC_TOO_MANY\x10\xc5\x01\x1a4\x8a\x80\x190\b\b\x10\x01\x1a*End a session that is open, and try again.\x12J\n" +
+	"\x18REASON_CONTAINER_TOO_OLD\x10\xc6\x01\x1a+\x8a\x80\x19'\b\t\x1a#Restart the service, and try again.B\xb7\x01\n" +
 	"\x12com.hearth.meta.v1B\n" +
 	"FaultProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/meta/v1;metav1\xa2\x02\x03HMX\xaa\x02\x0eHearth.Meta.V1\xca\x02\x0eHearth\\Meta\\V1\xe2\x02\x1aHearth\\Meta\\V1\\GPBMetadata\xea\x02\x10Hearth::Meta::V1b\x06proto3"
 

@@ -117,6 +117,12 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_REQUEST_REPEATED: _ClassVar[Reason]
     REASON_TOO_MANY: _ClassVar[Reason]
     REASON_PACKAGE_FILE_NEWER: _ClassVar[Reason]
+    REASON_SUBCONTAINER_NOT_FOUND: _ClassVar[Reason]
+    REASON_SUBCONTAINER_AMBIGUOUS: _ClassVar[Reason]
+    REASON_EXEC_SESSION_NOT_FOUND: _ClassVar[Reason]
+    REASON_EXEC_SESSION_ENDED: _ClassVar[Reason]
+    REASON_EXEC_TOO_MANY: _ClassVar[Reason]
+    REASON_CONTAINER_TOO_OLD: _ClassVar[Reason]
 REASON_UNSPECIFIED: Reason
 REASON_INTERNAL: Reason
 REASON_UNAUTHENTICATED: Reason
@@ -221,6 +227,12 @@ REASON_REQUEST_ID_REUSED: Reason
 REASON_REQUEST_REPEATED: Reason
 REASON_TOO_MANY: Reason
 REASON_PACKAGE_FILE_NEWER: Reason
+REASON_SUBCONTAINER_NOT_FOUND: Reason
+REASON_SUBCONTAINER_AMBIGUOUS: Reason
+REASON_EXEC_SESSION_NOT_FOUND: Reason
+REASON_EXEC_SESSION_ENDED: Reason
+REASON_EXEC_TOO_MANY: Reason
+REASON_CONTAINER_TOO_OLD: Reason
 
 class Fault(_message.Message):
     __slots__ = ("reason", "message", "metadata", "violations", "retry_after")

@@ -60,6 +60,28 @@ func main() {
 		c.Stdout = os.Stdout
 		_ = c.Start()
 		fmt.Println(strings.Repeat("x", 100000))
+	case "daemon":
+		// Leaves a process that does all to be forgotten, and says so once it has.
+		r, w, _ := os.Pipe()
+		c := exec.Command("/proc/self/exe", "fork", "/proc/self/exe", "deaf")
+		c.Env = []string{"EMPTY=1"}
+		c.Stdout, c.ExtraFiles = os.Stdout, []*os.File{w}
+		_ = c.Run()
+		w.Close()
+		_, _ = io.ReadAll(r)
+		fmt.Println("left")
+		if len(os.Args) > 2 {
+			time.Sleep(time.Hour)
+		}
+	case "fork":
+		c := exec.Command(os.Args[2], os.Args[3:]...)
+		c.Stdout, c.ExtraFiles = os.Stdout, []*os.File{os.NewFile(3, "ready")}
+		c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		_ = c.Start()
+	case "deaf":
+		signal.Ignore(syscall.SIGHUP, syscall.SIGTERM)
+		_ = os.NewFile(3, "ready").Close()
+		time.Sleep(time.Hour)
 	case "orphans":
 		for range 30 {
 			c := exec.Command("/proc/self/exe", "exit", "0")
