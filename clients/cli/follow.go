@@ -161,9 +161,14 @@ func settled(row *packagesv1.Package) (bool, error) {
 		}
 		return false, fault.New(metav1.Reason_REASON_CONTAINER_FAILED, "the service %q has failed", row.GetMeta().GetId())
 	case packagesv1.PackageStatus_STATE_RUNNING:
-		return row.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_RUNNING && st.GetObservedRestarts() >= row.GetSpec().GetRestarts(), nil
+		return row.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_RUNNING && st.GetObservedRestarts() >= row.GetSpec().GetRestarts() && rebuilt(row), nil
 	case packagesv1.PackageStatus_STATE_STOPPED:
-		return row.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_STOPPED, nil
+		return row.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_STOPPED && rebuilt(row), nil
 	}
 	return false, nil
+}
+
+// rebuilt tells whether a service has the container that was asked for last.
+func rebuilt(row *packagesv1.Package) bool {
+	return row.GetStatus().GetObservedRebuilds() >= row.GetSpec().GetRebuilds()
 }

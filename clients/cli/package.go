@@ -24,7 +24,7 @@ import (
 
 func (a *app) packageCommand() *cobra.Command {
 	c := &cobra.Command{Use: "package", Aliases: []string{"pkg"}, Short: "Install, run and watch packages"}
-	c.AddCommand(a.installCommand(), a.listCommand(), a.showCommand(), a.startCommand(), a.stopCommand(), a.restartCommand(),
+	c.AddCommand(a.installCommand(), a.listCommand(), a.showCommand(), a.startCommand(), a.stopCommand(), a.restartCommand(), a.rebuildCommand(),
 		a.rollbackCommand(), a.snapshotsCommand(), a.uninstallCommand(), a.logsCommand(), a.attachCommand(), a.subcontainersCommand(), a.healthCommand(), a.actionsCommand(), a.actionCommand(), a.tasksCommand(), a.addressesCommand(), a.dataCommand(), a.effectsCommand())
 	return c
 }
@@ -302,10 +302,13 @@ func (a *app) addressesCommand() *cobra.Command {
 }
 
 func (a *app) startCommand() *cobra.Command {
-	return a.changeCommand("start", "Start a service", func(ctx context.Context, c *hearth.Client, id string) error {
-		_, err := c.Packages.StartPackage(ctx, &packagesv1.StartPackageRequest{Id: id})
+	var force bool
+	c := a.changeCommand("start", "Start a service", func(ctx context.Context, c *hearth.Client, id string) error {
+		_, err := c.Packages.StartPackage(ctx, &packagesv1.StartPackageRequest{Id: id, Force: force})
 		return err
 	})
+	c.Flags().BoolVar(&force, "force", false, "start although a critical task is not done, until somebody stops it")
+	return c
 }
 
 func (a *app) stopCommand() *cobra.Command {
@@ -489,14 +492,19 @@ func (a *app) actionCommand() *cobra.Command {
 		},
 	}
 	form.Flags().StringVar(&prefill, "prefill", "", "values to fill in: a JSON object")
+	var request string
 	run := &cobra.Command{
 		Use: "run ID ACTION", Short: "Run an action",
 		Long: `Run an action of a package.
 
 The input of an action that takes one is a JSON object, given with --input or, as
-"--input -", on standard input. 'hearth package action input' shows the form.`,
+"--input -", on standard input. 'hearth package action input' shows the form.
+
+With --request-id, a lower-case ULID of your making, the command can be repeated when
+you do not know whether it arrived: the action runs once for each id.`,
 		Example: `  hearth package action run hello set-password --input '{"password":"a good one"}'
-  hearth package action run hello set-password --input - < input.json`,
+  hearth package action run hello set-password --input - < input.json
+  hearth package action run hello set-password --input - --request-id "$ID" < input.json`,
 		Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeAction,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if input == "-" {
@@ -507,7 +515,7 @@ The input of an action that takes one is a JSON object, given with --input or, a
 				input = string(raw)
 			}
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-				resp, err := c.Actions.RunAction(ctx, &actionsv1.RunActionRequest{PackageId: args[0], ActionId: args[1], Input: input})
+				resp, err := c.Actions.RunAction(ctx, &actionsv1.RunActionRequest{PackageId: args[0], ActionId: args[1], Input: input, RequestId: request})
 				if err != nil {
 					return err
 				}
@@ -515,6 +523,7 @@ The input of an action that takes one is a JSON object, given with --input or, a
 			})
 		},
 	}
+	run.Flags().StringVar(&request, "request-id", "", "an id by which a repetition is told from another run")
 	run.Flags().StringVar(&input, "input", "", "the input: a JSON object, or - for standard input")
 	c.AddCommand(form, run)
 	return c
@@ -590,37 +599,5 @@ func (a *app) printMember(raw json.RawMessage, indent string) {
 		for _, g := range group {
 			a.printMember(g, indent+"  ")
 		}
-	}
-}
-
-func (a *app) tasksCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "tasks [ID]", Short: "List what packages ask you to do", Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeInstalled,
-		Example: "  hearth package tasks\n  hearth package tasks hello",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-				req := &actionsv1.ListTasksRequest{}
-				if len(args) == 1 {
-					req.PackageId = args[0]
-				}
-				resp, err := c.Actions.ListTasks(ctx, req)
-				if err != nil {
-					return err
-				}
-				if a.rows() {
-					return printRows(a, resp.GetTasks())
-				}
-				var table [][]string
-				for _, t := range resp.GetTasks() {
-					state := "inactive"
-					if t.GetStatus().GetActive() {
-						state = "active"
-					}
-					pkg, _, _ := strings.Cut(t.GetMeta().GetId(), "/")
-					table = append(table, []string{pkg, word(t.GetSpec().GetSeverity()), state, t.GetSpec().GetPackageId() + " " + t.GetSpec().GetActionId(), t.GetSpec().GetReason()})
-				}
-				return a.table([]string{"by", "severity", "state", "action", "reason"}, table)
-			})
-		},
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"sort"
+	"sync"
 	"time"
 
 	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
@@ -58,11 +59,14 @@ type Service struct {
 	log      *slog.Logger
 	packages Packages
 	desires  Desires
+
+	mu   sync.Mutex // guards runs
+	runs map[string]*running
 }
 
 // New returns the area over st.
 func New(st *store.Store, log *slog.Logger, packages Packages, desires Desires) *Service {
-	return &Service{store: st, log: log, packages: packages, desires: desires}
+	return &Service{store: st, log: log, packages: packages, desires: desires, runs: map[string]*running{}}
 }
 
 // Export sets one action of a package from the metadata its code gave.
@@ -225,6 +229,11 @@ func (s *Service) execute(ctx context.Context, limit time.Duration, pkg, event, 
 // Run runs an action and returns its result as JSON in the newest form, or nothing. With an empty event id the input
 // is checked against a form made now.
 func (s *Service) Run(ctx context.Context, now time.Time, pkg, id, event string, input []byte) ([]byte, error) {
+	return s.run(ctx, now, pkg, id, event, input, func() error { return nil })
+}
+
+// run is Run; before is called when nothing is in the way any more, and its error keeps the code from running.
+func (s *Service) run(ctx context.Context, now time.Time, pkg, id, event string, input []byte, before func() error) ([]byte, error) {
 	act, status, err := s.find(pkg, id)
 	if err != nil {
 		return nil, err
@@ -255,6 +264,9 @@ func (s *Service) Run(ctx context.Context, now time.Time, pkg, id, event string,
 	}
 	args, err := json.Marshal(map[string]json.RawMessage{"input": input})
 	if err != nil {
+		return nil, err
+	}
+	if err := before(); err != nil {
 		return nil, err
 	}
 	out, err := s.execute(ctx, runTimeout, pkg, event, "/actions/"+id+"/run", args)

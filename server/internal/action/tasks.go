@@ -123,6 +123,33 @@ func (s *Service) ClearTasks(ctx context.Context, now time.Time, pkg string, onl
 	return err
 }
 
+// Dismiss removes a task of a package because a person does not want to do it. The package may set it again. An active
+// critical one goes by force alone, and its service may start then.
+func (s *Service) Dismiss(ctx context.Context, now time.Time, pkg, replay string, force bool) error {
+	missing := fault.New(metav1.Reason_REASON_TASK_NOT_FOUND, "package %q has no task %q", pkg, replay).With("package", pkg).With("task", replay)
+	segment, err := ids.Escape(replay)
+	if err != nil {
+		return missing
+	}
+	_, err = s.store.Update(ctx, now, func(tx *store.Tx) error {
+		if _, err := installed(tx, pkg); err != nil {
+			return err
+		}
+		task, ok, err := store.Lookup[*actionsv1.Task](tx, pkg+"/"+segment)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return missing
+		}
+		if blocks(task) && !force {
+			return fault.New(metav1.Reason_REASON_TASK_CRITICAL, "cannot dismiss task %q of %q: it is critical", replay, pkg).With("package", pkg).With("task", replay)
+		}
+		return store.Delete[*actionsv1.Task](tx, task.GetMeta().GetId())
+	})
+	return err
+}
+
 func parseOnlyExcept(only, except []byte) (chosen map[string]bool, keep bool, err error) {
 	raw, field := only, "only"
 	if len(only) == 0 || string(only) == "null" {
@@ -382,5 +409,6 @@ func unmarshalOptional(raw []byte, into any) error {
 // Forget deletes what the area keeps about a package, in the caller's transaction and as far as there is room. Tasks
 // that other packages set about it stay: they are theirs, and hold again when it comes back.
 func Forget(tx *store.Tx, pkg string, room *store.Room) error {
-	return errors.Join(store.DeleteBelow[*actionsv1.Task](tx, pkg, room), store.DeleteBelow[*actionsv1.Action](tx, pkg, room))
+	return errors.Join(store.DeleteBelow[*actionsv1.Task](tx, pkg, room), store.DeleteBelow[*actionsv1.Action](tx, pkg, room),
+		store.DeleteBelow[*actionsv1.ActionRun](tx, pkg, room))
 }

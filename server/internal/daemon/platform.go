@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"context"
+	"os"
+	"strings"
 
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 
@@ -21,6 +23,16 @@ func (d *Daemon) Platform() *systemv1.Platform {
 	}
 	p := d.machine().Platform()
 	return &systemv1.Platform{Mode: modes[p.Mode], Detail: p.Detail, Os: p.OS, Kernel: p.Kernel, Architecture: p.Architecture}
+}
+
+// bootID is the boot of the machine as the kernel names it, "" where it does not: then a container that is gone is taken
+// for one that ended by itself.
+func bootID() string {
+	raw, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(raw))
 }
 
 // Capabilities implements systemrpc.Daemon.

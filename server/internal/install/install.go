@@ -120,32 +120,61 @@ func release(tx *store.Tx, op *operationsv1.Operation) error {
 	return store.Put(tx, row)
 }
 
-// Start asks for the service to run. It is refused while the gate is shut or an operation holds the package.
-func (s *Service) Start(ctx context.Context, now time.Time, pkg string) (*packagesv1.Package, error) {
+// Start asks for the service to run. It is refused while an operation holds the package or the gate is shut; with force the
+// gate does not count, until the service is stopped. One that rests because it has failed is tried at once.
+func (s *Service) Start(ctx context.Context, now time.Time, pkg string, force bool) (*packagesv1.Package, error) {
 	return s.change(ctx, now, pkg, func(tx *store.Tx, row *packagesv1.Package) error {
-		if err := s.gate(tx, pkg); err != nil {
-			return err
+		if !force {
+			if err := s.gate(tx, pkg); err != nil {
+				return err
+			}
 		}
-		row.Spec.Desired = packagesv1.PackageSpec_DESIRED_RUNNING
+		if wantsRunning(row) && row.GetStatus().GetState() == packagesv1.PackageStatus_STATE_FAILED {
+			row.Spec.Restarts++ // something new to answer to
+		}
+		row.Spec.Desired, row.Spec.PastTasks = packagesv1.PackageSpec_DESIRED_RUNNING, force
 		return nil
 	})
+}
+
+func wantsRunning(row *packagesv1.Package) bool {
+	return row.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_RUNNING
 }
 
 // Stop asks for the service not to run. Asking twice changes nothing.
 func (s *Service) Stop(ctx context.Context, now time.Time, pkg string) (*packagesv1.Package, error) {
 	return s.change(ctx, now, pkg, func(_ *store.Tx, row *packagesv1.Package) error {
-		row.Spec.Desired = packagesv1.PackageSpec_DESIRED_STOPPED
+		row.Spec.Desired, row.Spec.PastTasks = packagesv1.PackageSpec_DESIRED_STOPPED, false
 		return nil
 	})
+}
+
+// Rebuild asks for a new container of the same file; the service runs or rests afterwards as it did.
+func (s *Service) Rebuild(ctx context.Context, now time.Time, pkg string) (*packagesv1.Package, error) {
+	return s.change(ctx, now, pkg, func(_ *store.Tx, row *packagesv1.Package) error {
+		if row.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_ABSENT {
+			return fault.New(metav1.Reason_REASON_PACKAGE_STATE, "cannot rebuild %q: it shall have no container; start it instead", pkg).With("package", pkg)
+		}
+		row.Spec.Rebuilds++
+		return nil
+	})
+}
+
+// mayRun is the gate for a service, which is open to one that was started past it.
+func (s *Service) mayRun(tx *store.Tx, row *packagesv1.Package) error {
+	if row.GetSpec().GetPastTasks() {
+		return nil
+	}
+	return s.gate(tx, row.GetMeta().GetId())
 }
 
 // Restart asks for one stop and start of a service that is wanted running; otherwise it is refused.
 func (s *Service) Restart(ctx context.Context, now time.Time, pkg string) (*packagesv1.Package, error) {
 	return s.change(ctx, now, pkg, func(tx *store.Tx, row *packagesv1.Package) error {
-		if row.GetSpec().GetDesired() != packagesv1.PackageSpec_DESIRED_RUNNING {
+		if !wantsRunning(row) {
 			return fault.New(metav1.Reason_REASON_PACKAGE_STATE, "cannot restart %q: the service is not running; start it instead", pkg).With("package", pkg)
 		}
-		if err := s.gate(tx, pkg); err != nil {
+		if err := s.mayRun(tx, row); err != nil {
 			return err
 		}
 		row.Spec.Restarts++
@@ -153,10 +182,11 @@ func (s *Service) Restart(ctx context.Context, now time.Time, pkg string) (*pack
 	})
 }
 
-// StopIn is Stop inside the transaction of a caller in another area. A package that is being removed stays so.
+// StopIn is Stop inside the transaction of a caller in another area, for whom a task shuts the gate. A package that is
+// being removed stays so, and one that a person started past its tasks.
 func (s *Service) StopIn(tx *store.Tx, pkg string) error {
 	row, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
-	if err != nil || !ok || row.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_ABSENT {
+	if err != nil || !ok || row.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_ABSENT || row.GetSpec().GetPastTasks() {
 		return err
 	}
 	row.Spec.Desired = packagesv1.PackageSpec_DESIRED_STOPPED
@@ -167,7 +197,7 @@ func (s *Service) StopIn(tx *store.Tx, pkg string) error {
 // the code of a package asks for itself.
 func (s *Service) RestartIn(tx *store.Tx, pkg string) error {
 	row, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
-	if err != nil || !ok || row.GetSpec().GetDesired() != packagesv1.PackageSpec_DESIRED_RUNNING {
+	if err != nil || !ok || !wantsRunning(row) {
 		return err
 	}
 	row.Spec.Restarts++

@@ -111,7 +111,7 @@ func TestWhatIsWantedChangesByItsRules(t *testing.T) {
 			}
 			m, pkg := newMachine(t, spec, c.shut)
 			verb := map[string]func() error{
-				start:   func() error { _, err := m.installs.Start(t.Context(), time.Now(), pkg); return err },
+				start:   func() error { _, err := m.installs.Start(t.Context(), time.Now(), pkg, false); return err },
 				stop:    func() error { _, err := m.installs.Stop(t.Context(), time.Now(), pkg); return err },
 				restart: func() error { _, err := m.installs.Restart(t.Context(), time.Now(), pkg); return err },
 			}[c.verb]
@@ -142,7 +142,7 @@ func TestCodeOfAPackageNeverBringsBackWhatIsRemoved(t *testing.T) {
 	m.update(func(tx *store.Tx) error {
 		return errors.Join(m.installs.RestartIn(tx, "gone"), m.installs.StopIn(tx, "gone"))
 	})
-	if _, err := m.installs.Start(t.Context(), time.Now(), "gone"); !fault.Is(err, metav1.Reason_REASON_PACKAGE_NOT_FOUND) {
+	if _, err := m.installs.Start(t.Context(), time.Now(), "gone", false); !fault.Is(err, metav1.Reason_REASON_PACKAGE_NOT_FOUND) {
 		t.Errorf("%v", err)
 	}
 }

@@ -325,7 +325,7 @@ func (s *Service) resume(ctx context.Context, r *operation.Run) error {
 		}
 		row.Spec.Operation = ""
 		row.Spec.InitKind = packagesv1.PackageSpec_INIT_KIND_UNSPECIFIED
-		if r.Memo(memoDesired) == packagesv1.PackageSpec_DESIRED_RUNNING.String() && s.gate(tx, r.Target()) == nil {
+		if r.Memo(memoDesired) == packagesv1.PackageSpec_DESIRED_RUNNING.String() && s.mayRun(tx, row) == nil {
 			row.Spec.Desired = packagesv1.PackageSpec_DESIRED_RUNNING
 		}
 		return store.Put(tx, row)

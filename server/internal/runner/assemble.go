@@ -21,6 +21,7 @@ const (
 	agentPath   = "/usr/lib/hearth/agent"
 	jshostPath  = "/usr/lib/hearth/jshost"
 	rpcPath     = "/run/hearth"
+	lockPath    = "/usr/lib/hearth/data.lock"
 )
 
 // maxImageText bounds the description of an image in a package file.
@@ -127,6 +128,15 @@ func (s *Service) mountVolumes(_ context.Context, a *assembly) error {
 		return err
 	}
 	return s.mounts.Ensure(a.merged+logsPath, mount.Bind{Path: logs}, mount.Options{IDMap: a.ids, NoSUID: true, NoDev: true, NoExec: true})
+}
+
+// mountLock shows the container the file by which its agent holds the data.
+func (s *Service) mountLock(_ context.Context, a *assembly) error {
+	path, err := s.volumes.Lock(a.pkg)
+	if err != nil {
+		return err
+	}
+	return s.mounts.Ensure(a.merged+lockPath, mount.Bind{Path: path}, mount.Options{IDMap: a.ids, ReadOnly: true, NoSUID: true, NoDev: true, NoExec: true})
 }
 
 // mountPrograms mounts the agent and the JavaScript host of this daemon's release.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -49,6 +50,7 @@ func hooks() []hook {
 		{"package code", (*Service).mountCode},
 		{"images", (*Service).mountImages},
 		{"volumes", (*Service).mountVolumes},
+		{"lock of the data", (*Service).mountLock},
 		{"host programs", (*Service).mountPrograms},
 		{"sockets", (*Service).mountSockets},
 		{"names", (*Service).writeNames},
@@ -59,6 +61,9 @@ func hooks() []hook {
 // that comes after a crash knows what it finds.
 func (s *Service) create(ctx context.Context, row *packagesv1.Package) error {
 	pkg := row.GetMeta().GetId()
+	if err := s.volumes.Unheld(ids.Package(pkg)); err != nil {
+		return err
+	}
 	// A container that ended by itself left its status behind.
 	err := s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
 		now.Status.State, now.Status.InitializedArtifact, now.Status.StartTime = packagesv1.PackageStatus_STATE_CREATING, "", nil
@@ -111,6 +116,7 @@ func (s *Service) assign(ctx context.Context, row *packagesv1.Package) (*package
 		}
 		spec = mine.Spec
 		spec.Instance, spec.Artifact, spec.Rebuilds = string(instance), row.GetSpec().GetArtifact(), row.GetSpec().GetRebuilds()
+		spec.Boot = s.cfg.Boot
 		return store.Put(tx, mine)
 	})
 	return spec, err
@@ -182,6 +188,7 @@ func (s *Service) assemble(ctx context.Context, pkg ids.Package, spec *packagesv
 		Env: []string{
 			"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
 			"LANG=" + s.cfg.Language, "HEARTH_CONTAINER=" + spec.GetInstance(), "HEARTH_PACKAGE=" + string(pkg),
+			"HEARTH_DATA_LOCK=" + lockPath,
 		},
 		Network: &lxc.Network{
 			Interface: InterfaceName(s.cfg.Tag, string(pkg)), Bridge: s.cfg.Bridge,
@@ -231,7 +238,7 @@ func (s *Service) destroy(ctx context.Context, pkg string) error {
 		if err != nil || !ok || row.GetSpec().GetInstance() == "" {
 			return err
 		}
-		row.Spec.Instance, row.Spec.Artifact = "", ""
+		row.Spec.Instance, row.Spec.Artifact, row.Spec.Boot = "", "", ""
 		return store.Put(tx, row)
 	})
 	if err != nil {
@@ -253,28 +260,41 @@ func (s *Service) removeStray(ctx context.Context, pkg string) error {
 	return s.clear(ctx, pkg)
 }
 
-// StopAll ends all containers after stopping their services in order. It is for the shutdown of the machine; what is
-// wanted of the services stays as it is.
+// StopAll ends all containers after stopping their services in order: those that need others before those others. It is
+// for the shutdown of the machine; what is wanted of the services stays as it is.
 func (s *Service) StopAll(ctx context.Context) error {
 	running, err := s.containers.List()
 	if err != nil {
 		return err
 	}
-	results := make(chan error, len(running))
+	needs, err := s.needs()
+	if err != nil {
+		return err
+	}
+	var names []string
 	for _, c := range running {
-		go func() {
-			if h := s.handle(c.Name); h != nil {
-				stop := func(ctx context.Context) error { return h.agent.stop(ctx, "shutdown-"+h.spec.GetInstance()) }
-				if err := within(ctx, stopPatience, nil, stop); err != nil {
-					s.log.WarnContext(ctx, "cannot stop a service in order", "pkg", c.Name, "error", err)
-				}
-			}
-			results <- s.destroy(ctx, c.Name)
-		}()
+		names = append(names, c.Name)
 	}
 	var failed error
-	for range running {
-		failed = errors.Join(failed, <-results)
+	for _, wave := range slices.Backward(waves(names, needs)) {
+		results := make(chan error, len(wave))
+		for _, pkg := range wave {
+			go func() { results <- s.endInOrder(ctx, pkg) }()
+		}
+		for range wave {
+			failed = errors.Join(failed, <-results)
+		}
 	}
 	return failed
+}
+
+// endInOrder stops a service as its package would have it, and ends its container.
+func (s *Service) endInOrder(ctx context.Context, pkg string) error {
+	if h := s.handle(pkg); h != nil {
+		stop := func(ctx context.Context) error { return h.agent.stop(ctx, "shutdown-"+h.spec.GetInstance()) }
+		if err := within(ctx, stopPatience, nil, stop); err != nil {
+			s.log.WarnContext(ctx, "cannot stop a service in order", "pkg", pkg, "error", err)
+		}
+	}
+	return s.destroy(ctx, pkg)
 }

@@ -31,6 +31,8 @@ type handle struct {
 	awaited atomic.Bool
 	// subcontainers is held while one is made.
 	subcontainers sync.Mutex
+	// owner says that the container was seen to hold the data; it does so to its end.
+	owner atomic.Bool
 }
 
 // Bounds of the file system in which container and daemon meet.

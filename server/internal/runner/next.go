@@ -26,6 +26,7 @@ type observed struct {
 	artifact string              // the file the container was made from
 	rebuilds uint64              // the value of spec.rebuilds the container was made for
 	phase    agentv1.State_Phase // what the package's code does
+	why      string              // how the package's code ended, where it has
 	recorded bool                // status says that the init of this container has ended well
 }
 

@@ -27,9 +27,23 @@ const (
 	recheck       = 500 * time.Millisecond // before looking again at code that is busy
 )
 
-// reconcile takes one service to what is wanted of it. A step that fails is reported in the status and tried again by
-// the controller's back-off.
+// reconcile takes one service to what is wanted of it, when its turn has come.
 func (s *Service) reconcile(ctx context.Context, pkg string) (time.Duration, error) {
+	if wait := s.booting.admit(pkg, s.clock()); wait > 0 {
+		return wait, nil
+	}
+	after, err := s.bring(ctx, pkg)
+	if after == 0 || err != nil {
+		for _, next := range s.booting.done(pkg) {
+			s.wake(next)
+		}
+	}
+	return after, err
+}
+
+// bring takes one service to what is wanted of it. A step that fails is reported in the status and tried again by the
+// controller's back-off.
+func (s *Service) bring(ctx context.Context, pkg string) (time.Duration, error) {
 	for {
 		row, err := s.row(pkg)
 		if err != nil {
@@ -52,8 +66,12 @@ func (s *Service) reconcile(ctx context.Context, pkg string) (time.Duration, err
 				h.awaited.Store(true)
 			}
 			return recheck, s.note(ctx, row, stateOf(o.phase))
+		case stepCreate:
+			if rest, err := s.recover(ctx, row); err != nil || rest > 0 {
+				return rest, err
+			}
 		}
-		if step == stepStart {
+		if step == stepStart && !row.GetSpec().GetPastTasks() {
 			if blocked := s.gate(pkg); blocked != nil {
 				s.log.InfoContext(ctx, "service waits for a task", "pkg", pkg, "reason", blocked.Error())
 				return 0, s.settle(ctx, row, o, stepRest)
@@ -89,7 +107,7 @@ func (s *Service) observe(ctx context.Context, pkg string) (observed, error) {
 	}
 	if row.GetSpec().GetInstance() == "" {
 		// Started by a daemon that died before it could record so: nothing is known of it, and nothing is lost with it.
-		return observed{alive: true, phase: agentv1.State_PHASE_CRASHED}, nil
+		return observed{alive: true, phase: agentv1.State_PHASE_CRASHED, why: "a daemon that died had begun its container"}, nil
 	}
 	h, err := s.attach(pkg, c, row.GetSpec())
 	if err != nil {
@@ -104,10 +122,23 @@ func (s *Service) observe(ctx context.Context, pkg string) (observed, error) {
 			return observed{}, ctx.Err()
 		}
 		s.log.WarnContext(ctx, "the agent of a container does not answer", "pkg", pkg, "error", err)
-		o.phase = agentv1.State_PHASE_CRASHED
+		o.phase, o.why = agentv1.State_PHASE_CRASHED, "the agent in its container does not answer"
 		return o, nil
 	}
-	o.phase = st.GetPhase()
+	o.phase, o.why = st.GetPhase(), "the package's code: "+st.GetExitReason()
+	if h.owner.Load() {
+		return o, nil
+	}
+	owns, err := s.owns(c)
+	if err != nil {
+		return observed{}, err
+	}
+	if !owns {
+		s.log.ErrorContext(ctx, "a container does not hold the data of its package and is ended", "pkg", pkg, "pid", c.InitPID)
+		o.phase, o.why = agentv1.State_PHASE_CRASHED, "its container did not hold the data"
+		return o, nil
+	}
+	h.owner.Store(true)
 	return o, nil
 }
 
@@ -126,8 +157,10 @@ func (s *Service) take(ctx context.Context, step step, row *packagesv1.Package, 
 	case stepExit:
 		return s.exit(ctx, row)
 	case stepDestroy:
-		if o.phase == agentv1.State_PHASE_CRASHED && row.GetSpec().GetDesired() != packagesv1.PackageSpec_DESIRED_ABSENT {
-			return errors.Join(s.destroy(ctx, pkg), fault.New(metav1.Reason_REASON_PACKAGE_CODE_FAILED, "the package's code ended by itself; see the service's log"))
+		if o.phase == agentv1.State_PHASE_CRASHED && !absent(row.GetSpec()) {
+			if err := s.crashed(ctx, row, o.why, false); err != nil {
+				return err
+			}
 		}
 		return s.destroy(ctx, pkg)
 	}

@@ -3,8 +3,12 @@
 //
 // One reconciliation at a time runs for a service; it looks at what is wanted (the row), at what is (the container and
 // its agent) and takes one step after the other until they agree. Nothing it needs after a crash is in memory: the
-// container's name derives from the package id, so there can be only one for a package, the agent tells what the
-// package's code does, and calls of an earlier daemon are joined. Containers outlive the daemon; Adopt finds them.
+// container's name derives from the package id, the agent tells what the package's code does, and calls of an earlier
+// daemon are joined. Containers outlive the daemon; Adopt finds them.
+//
+// Data have one owner. The agent locks them before it runs anything and holds them until the container ends, so of two
+// containers, however they came about, only one runs code of the package; none is made while the lock is held, and one
+// that does not hold it is ended.
 //
 // The package decides nothing about packages: what is wanted is written by others.
 package runner
@@ -37,6 +41,8 @@ type Containers interface {
 	Start(ctx context.Context, s lxc.Spec) (lxc.Container, error)
 	Adopt(name string) (lxc.Container, error)
 	List() ([]lxc.Container, error)
+	// Holds tells whether the first process of a container holds a lock (flock) on a file.
+	Holds(c lxc.Container, path string) (bool, error)
 	Stop(ctx context.Context, name string, grace time.Duration) error
 	Wait(ctx context.Context, c lxc.Container) error
 }
@@ -63,6 +69,9 @@ type Artifacts interface {
 type Volumes interface {
 	Ensure(pkg ids.Package, vols []ids.Volume) error
 	Path(pkg ids.Package, vol ids.Volume) string
+	// Lock is the file that the owner of a package's data holds a lock on. Unheld is an error while somebody does.
+	Lock(pkg ids.Package) (string, error)
+	Unheld(pkg ids.Package) error
 }
 
 // Hooks are told what happens to services, in the runner's own transactions or between them.
@@ -95,6 +104,8 @@ type Config struct {
 	Language string
 	// Version is the daemon's.
 	Version string
+	// Boot is the boot of the machine, as the kernel names it; "" where that is not known.
+	Boot string
 	// Limits bound every container.
 	Limits lxc.Limits
 }
@@ -116,6 +127,8 @@ type Service struct {
 	background context.Context
 	group      sync.WaitGroup
 
+	booting *boot
+
 	mu   sync.Mutex // guards live
 	live map[string]*handle
 }
@@ -124,7 +137,7 @@ type Service struct {
 func New(ctx context.Context, cfg Config, st *store.Store, log *slog.Logger, clock func() time.Time, c Containers, a Artifacts, v Volumes, m Mounts) *Service {
 	return &Service{
 		cfg: cfg, store: st, log: log, clock: clock, containers: c, artifacts: a, volumes: v, mounts: m,
-		background: ctx, live: map[string]*handle{}, wake: func(string) {},
+		background: ctx, live: map[string]*handle{}, wake: func(string) {}, booting: newBoot(nil, nil),
 	}
 }
 
@@ -140,7 +153,7 @@ func (s *Service) Close() { s.group.Wait() }
 func (s *Service) Controller() reconcile.Controller {
 	return reconcile.Controller{
 		Name:    ControllerName,
-		Reads:   []string{"artifact"},
+		Reads:   []string{"artifact", "dependency"},
 		Writes:  []string{"package", "container"},
 		Drives:  []string{"containers", "mounts"},
 		Workers: 64,
@@ -206,12 +219,16 @@ func (s *Service) handle(pkg string) *handle {
 	return s.live[pkg]
 }
 
-// AdoptAll connects to the containers that are running, so that their effects are answered from the start. A container
-// whose package is not installed is left to the controller.
+// AdoptAll connects to the containers that are running, so that their effects are answered from the start, and plans in
+// which order the others come up. A container whose package is not installed is left to the controller. It is called once,
+// before the controller runs.
 func (s *Service) AdoptAll(ctx context.Context) error {
 	running, err := s.containers.List()
 	if err != nil {
 		return fmt.Errorf("cannot list the containers of this server: %w", err)
+	}
+	if err := s.planBoot(running); err != nil {
+		return err
 	}
 	for _, c := range running {
 		row, err := s.containerRow(c.Name)
@@ -221,6 +238,10 @@ func (s *Service) AdoptAll(ctx context.Context) error {
 		if row.GetSpec().GetInstance() == "" {
 			continue
 		}
+		if owns, err := s.owns(c); err != nil || !owns {
+			s.log.WarnContext(ctx, "a running container does not hold the data of its package yet", "pkg", c.Name, "error", err)
+			continue // the controller looks again when its agent answers
+		}
 		if _, err := s.attach(c.Name, c, row.GetSpec()); err != nil {
 			s.log.WarnContext(ctx, "cannot take up a running container again", "pkg", c.Name, "error", err)
 			continue
@@ -228,6 +249,40 @@ func (s *Service) AdoptAll(ctx context.Context) error {
 		s.log.InfoContext(ctx, "took up a running container again", "pkg", c.Name, "pid", c.InitPID)
 	}
 	return nil
+}
+
+// planBoot plans the start of the services that are wanted running and have no container.
+func (s *Service) planBoot(running []lxc.Container) error {
+	up := map[string]bool{}
+	for _, c := range running {
+		up[c.Name] = true
+	}
+	var list []string
+	err := s.store.View(func(tx *store.Tx) error {
+		rows, err := store.List[*packagesv1.Package](tx, "")
+		for _, r := range rows {
+			if !up[r.GetMeta().GetId()] && r.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_RUNNING {
+				list = append(list, r.GetMeta().GetId())
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	needs, err := s.needs()
+	s.booting = newBoot(list, needs)
+	return err
+}
+
+// owns tells whether a container holds the data of its package: a second one beside it does not, nor one whose agent has
+// not come that far.
+func (s *Service) owns(c lxc.Container) (bool, error) {
+	path, err := s.volumes.Lock(ids.Package(c.Name))
+	if err != nil {
+		return false, err
+	}
+	return s.containers.Holds(c, path)
 }
 
 func (s *Service) containerRow(pkg string) (*packagesv1.Container, error) {

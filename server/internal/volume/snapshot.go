@@ -165,6 +165,9 @@ func (k *Keeper) Swap(ctx context.Context, pkg ids.Package, from, aside string) 
 		return Snapshot{}, err
 	}
 	if !done {
+		if err := k.Unheld(pkg); err != nil {
+			return Snapshot{}, err
+		}
 		if err := k.exchange(ctx, pkg, source, aside); err != nil {
 			return Snapshot{}, err
 		}

@@ -10,6 +10,7 @@
 //	<dir>/<package>/.kept           whose data these are and since when, while the package is not installed
 //	<dir>/.snapshots/<package>/<id>/ a snapshot: the data and version as they were, and .snapshot, what it is
 //	<dir>/.partial/…                snapshots being made
+//	<dir>/.held/<package>           locked by what runs on the data
 //	<dir>/.trash/…                  being removed
 package volume
 
@@ -40,7 +41,7 @@ type Keeper struct {
 
 // New returns a keeper over dir, which is made when it is absent.
 func New(dir string) (*Keeper, error) {
-	for _, sub := range []string{".trash", ".partial", ".snapshots"} {
+	for _, sub := range []string{".trash", ".partial", ".snapshots", ".held"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, fmt.Errorf("cannot make the folder for volumes: %w", err)
 		}
@@ -72,8 +73,11 @@ func (k *Keeper) Exists(pkg ids.Package) (bool, error) {
 }
 
 // Remove removes all volumes of a package and its data version. It is a no-op where there are none. The id names the
-// removal and makes it repeatable.
+// removal and makes it repeatable. Data that something runs on stay.
 func (k *Keeper) Remove(ctx context.Context, pkg ids.Package, id string) error {
+	if err := k.Unheld(pkg); err != nil {
+		return err
+	}
 	trash := filepath.Join(k.dir, ".trash", id)
 	if err := tree.Remove(ctx, trash); err != nil { // what an attempt before this one did not finish
 		return err

@@ -43,6 +43,7 @@ type Config struct {
 	Lang      string // LANG
 	RPCDir    string // HEARTH_RPC_DIR
 	LogDir    string // HEARTH_LOG_DIR
+	DataLock  string // HEARTH_DATA_LOCK; empty: nothing is locked
 	Command   []string
 	// StopTimeout is how long main may take to stop at power-off: as long as the slowest StartOS packages ask for. The
 	// host ends sooner by SIGKILL to the container if it wants.
@@ -70,6 +71,7 @@ func FromEnv(version string, getenv func(string) string) (Config, error) {
 	return Config{
 		Version: version, Container: getenv("HEARTH_CONTAINER"), Package: getenv("HEARTH_PACKAGE"), Lang: or("LANG", "C.UTF-8"),
 		RPCDir: or("HEARTH_RPC_DIR", "/run/hearth"), LogDir: or("HEARTH_LOG_DIR", "/media/startos/logs"),
+		DataLock:    getenv("HEARTH_DATA_LOCK"),
 		Command:     []string{or("HEARTH_NODE", "node"), "--experimental-detect-module", or("HEARTH_JSHOST", "/usr/lib/hearth/jshost/index.mjs")},
 		StopTimeout: timeout,
 	}, nil
@@ -86,6 +88,11 @@ func (c Config) scriptEnv() []string {
 
 // Run is the life of the container: it returns after a power-off signal, when everything has ended.
 func Run(cfg Config, signals <-chan os.Signal) error {
+	held, err := holdData(cfg.DataLock)
+	if err != nil {
+		return err
+	}
+	defer held.Close() // of use only where nothing is locked: as process 1 it ends with the container
 	reaper, err := reap.New()
 	if err != nil {
 		return err

@@ -95,6 +95,20 @@ func (cs *Containers) find(name string) (*container, error) {
 	return nil, fmt.Errorf("container %q: %w", name, lxc.ErrNotRunning)
 }
 
+// Holds tells whether the container's agent holds the lock on the file.
+func (cs *Containers) Holds(c lxc.Container, path string) (bool, error) {
+	want, err := os.Stat(path)
+	if err != nil {
+		return false, err
+	}
+	run, err := cs.find(c.Name)
+	if err != nil || run.Container != c || run.service.held == nil {
+		return false, nil
+	}
+	have, err := run.service.held.Stat()
+	return err == nil && os.SameFile(have, want), err
+}
+
 // Wait returns when the container has ended.
 func (cs *Containers) Wait(ctx context.Context, c lxc.Container) error {
 	run, err := cs.find(c.Name)

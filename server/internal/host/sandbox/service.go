@@ -31,6 +31,7 @@ import (
 const (
 	rpcPath  = "/run/hearth"
 	logsPath = "/media/startos/logs"
+	lockPath = "/usr/lib/hearth/data.lock"
 )
 
 // What every played service has: a port with a page, and a health check.
@@ -51,6 +52,7 @@ type service struct {
 	conn   *grpc.ClientConn
 	fx     effectsv1.EffectsServiceClient
 	log    *logseg.Writer
+	held   *os.File        // the lock of the data; nil in a container that nobody assembled
 	living context.Context // of the container
 	done   chan struct{}   // closed when nothing of it runs
 	nudged chan struct{}
@@ -68,7 +70,7 @@ type greeting struct {
 	Color    string `json:"color"`
 }
 
-func newService(h *Host, c *container) (*service, error) {
+func newService(h *Host, c *container) (_ *service, err error) {
 	s := &service{
 		host: h, pkg: c.Name, c: c, done: make(chan struct{}), nudged: make(chan struct{}, 1),
 		greeting: greeting{Greeting: "Hello from " + c.Name, Color: "#b5442c"},
@@ -78,6 +80,14 @@ func newService(h *Host, c *container) (*service, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
+	if err := s.hold(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.letGo()
+		}
+	}()
 	folder, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: dir, Err: err}
@@ -99,6 +109,29 @@ func newService(h *Host, c *container) (*service, error) {
 	}
 	s.fx = effectsv1.NewEffectsServiceClient(s.conn)
 	return s, nil
+}
+
+// hold locks the data, as the agent does.
+func (s *service) hold() error {
+	f, err := os.Open(s.c.root(lockPath))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return errors.Join(fmt.Errorf("cannot lock the data: %w", err), f.Close())
+	}
+	s.held = f
+	return nil
+}
+
+// letGo gives the lock of the data back.
+func (s *service) letGo() {
+	if s.held != nil {
+		_ = s.held.Close()
+	}
 }
 
 // dialEffects reaches the daemon through the container's own socket, and waits for it as long as it takes: the daemon
@@ -130,6 +163,7 @@ func (s *service) run(ctx context.Context) {
 	s.endMain()
 	s.agent.group.Wait()
 	_ = s.conn.Close()
+	s.letGo()
 	if s.log != nil {
 		_ = s.log.Close()
 	}

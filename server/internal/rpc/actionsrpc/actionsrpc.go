@@ -8,6 +8,7 @@ import (
 	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
 
 	"github.com/hearthos/hearth/server/internal/action"
+	"github.com/hearthos/hearth/server/internal/rpc"
 )
 
 // Server implements ActionServiceServer.
@@ -39,7 +40,15 @@ func (s *Server) GetActionInput(ctx context.Context, req *actionsv1.GetActionInp
 
 // RunAction implements ActionServiceServer.
 func (s *Server) RunAction(ctx context.Context, req *actionsv1.RunActionRequest) (*actionsv1.RunActionResponse, error) {
-	result, err := s.actions.Run(ctx, s.clock(), req.GetPackageId(), req.GetActionId(), req.GetEventId(), []byte(req.GetInput()))
+	if req.GetRequestId() == "" {
+		result, err := s.actions.Run(ctx, s.clock(), req.GetPackageId(), req.GetActionId(), req.GetEventId(), []byte(req.GetInput()))
+		return &actionsv1.RunActionResponse{Result: string(result)}, err
+	}
+	asked, err := rpc.Asked(ctx, s.clock(), req)
+	if err != nil {
+		return nil, err
+	}
+	result, err := s.actions.RunOnce(ctx, s.clock(), asked, req.GetPackageId(), req.GetActionId(), req.GetEventId(), []byte(req.GetInput()))
 	return &actionsv1.RunActionResponse{Result: string(result)}, err
 }
 
@@ -47,4 +56,9 @@ func (s *Server) RunAction(ctx context.Context, req *actionsv1.RunActionRequest)
 func (s *Server) ListTasks(_ context.Context, req *actionsv1.ListTasksRequest) (*actionsv1.ListTasksResponse, error) {
 	tasks, err := s.actions.Tasks(req.GetPackageId())
 	return &actionsv1.ListTasksResponse{Tasks: tasks}, err
+}
+
+// DismissTask implements ActionServiceServer.
+func (s *Server) DismissTask(ctx context.Context, req *actionsv1.DismissTaskRequest) (*actionsv1.DismissTaskResponse, error) {
+	return &actionsv1.DismissTaskResponse{}, s.actions.Dismiss(ctx, s.clock(), req.GetPackageId(), req.GetReplayId(), req.GetForce())
 }

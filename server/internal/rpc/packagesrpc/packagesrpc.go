@@ -202,7 +202,7 @@ func (s *Server) DeleteSnapshot(ctx context.Context, req *packagesv1.DeleteSnaps
 
 // StartPackage implements PackageServiceServer.
 func (s *Server) StartPackage(ctx context.Context, req *packagesv1.StartPackageRequest) (*packagesv1.StartPackageResponse, error) {
-	row, err := s.install.Start(ctx, s.clock(), req.GetId())
+	row, err := s.install.Start(ctx, s.clock(), req.GetId(), req.GetForce())
 	if err != nil {
 		return nil, err
 	}
@@ -225,4 +225,13 @@ func (s *Server) RestartPackage(ctx context.Context, req *packagesv1.RestartPack
 		return nil, err
 	}
 	return &packagesv1.RestartPackageResponse{Package: row}, nil
+}
+
+// RebuildPackage implements PackageServiceServer.
+func (s *Server) RebuildPackage(ctx context.Context, req *packagesv1.RebuildPackageRequest) (*packagesv1.RebuildPackageResponse, error) {
+	row, err := s.install.Rebuild(ctx, s.clock(), req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return &packagesv1.RebuildPackageResponse{Package: row}, nil
 }

@@ -255,6 +255,63 @@ func (TaskSpec_Severity) EnumDescriptor() ([]byte, []int) {
 	return file_hearth_actions_v1_actions_proto_rawDescGZIP(), []int{3, 0}
 }
 
+// State is how far it got.
+type ActionRunStatus_State int32
+
+const (
+	// Not given.
+	ActionRunStatus_STATE_UNSPECIFIED ActionRunStatus_State = 0
+	// It was begun. A daemon that ended meanwhile does not know what came of it.
+	ActionRunStatus_STATE_BEGUN ActionRunStatus_State = 1
+	// It ended well.
+	ActionRunStatus_STATE_SUCCEEDED ActionRunStatus_State = 2
+	// It failed.
+	ActionRunStatus_STATE_FAILED ActionRunStatus_State = 3
+)
+
+// Enum value maps for ActionRunStatus_State.
+var (
+	ActionRunStatus_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "STATE_BEGUN",
+		2: "STATE_SUCCEEDED",
+		3: "STATE_FAILED",
+	}
+	ActionRunStatus_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"STATE_BEGUN":       1,
+		"STATE_SUCCEEDED":   2,
+		"STATE_FAILED":      3,
+	}
+)
+
+func (x ActionRunStatus_State) Enum() *ActionRunStatus_State {
+	p := new(ActionRunStatus_State)
+	*p = x
+	return p
+}
+
+func (x ActionRunStatus_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ActionRunStatus_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_hearth_actions_v1_actions_proto_enumTypes[4].Descriptor()
+}
+
+func (ActionRunStatus_State) Type() protoreflect.EnumType {
+	return &file_hearth_actions_v1_actions_proto_enumTypes[4]
+}
+
+func (x ActionRunStatus_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ActionRunStatus_State.Descriptor instead.
+func (ActionRunStatus_State) EnumDescriptor() ([]byte, []int) {
+	return file_hearth_actions_v1_actions_proto_rawDescGZIP(), []int{17, 0}
+}
+
 // Action is something a package can do for a person.
 type Action struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -886,7 +943,11 @@ type RunActionRequest struct {
 	// The input: JSON; empty for an action without input.
 	Input string `protobuf:"bytes,3,opt,name=input,proto3" json:"input,omitempty"`
 	// The token of GetActionInput; empty to check against a form made now.
-	EventId       string `protobuf:"bytes,4,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	EventId string `protobuf:"bytes,4,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// A lower-case ULID of the caller's making, so that the request can be repeated: the same request with it never runs the
+	// package's code again. While the first runs it waits for the answer of that; afterwards it is REASON_ACTION_RAN, since an
+	// answer may hold secrets and is not kept. Another request with it is REASON_REQUEST_ID_REUSED.
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -945,6 +1006,13 @@ func (x *RunActionRequest) GetInput() string {
 func (x *RunActionRequest) GetEventId() string {
 	if x != nil {
 		return x.EventId
+	}
+	return ""
+}
+
+func (x *RunActionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -1087,6 +1155,272 @@ func (x *ListTasksResponse) GetTasks() []*Task {
 	return nil
 }
 
+// DismissTaskRequest names a task.
+type DismissTaskRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The package that set it.
+	PackageId string `protobuf:"bytes,1,opt,name=package_id,json=packageId,proto3" json:"package_id,omitempty"`
+	// The replay id that the package chose.
+	ReplayId string `protobuf:"bytes,2,opt,name=replay_id,json=replayId,proto3" json:"replay_id,omitempty"`
+	// Dismiss it also when it is critical: the service then starts without it.
+	Force         bool `protobuf:"varint,3,opt,name=force,proto3" json:"force,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DismissTaskRequest) Reset() {
+	*x = DismissTaskRequest{}
+	mi := &file_hearth_actions_v1_actions_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DismissTaskRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DismissTaskRequest) ProtoMessage() {}
+
+func (x *DismissTaskRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_actions_v1_actions_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DismissTaskRequest.ProtoReflect.Descriptor instead.
+func (*DismissTaskRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_actions_v1_actions_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DismissTaskRequest) GetPackageId() string {
+	if x != nil {
+		return x.PackageId
+	}
+	return ""
+}
+
+func (x *DismissTaskRequest) GetReplayId() string {
+	if x != nil {
+		return x.ReplayId
+	}
+	return ""
+}
+
+func (x *DismissTaskRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+// DismissTaskResponse is empty.
+type DismissTaskResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DismissTaskResponse) Reset() {
+	*x = DismissTaskResponse{}
+	mi := &file_hearth_actions_v1_actions_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DismissTaskResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DismissTaskResponse) ProtoMessage() {}
+
+func (x *DismissTaskResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_actions_v1_actions_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DismissTaskResponse.ProtoReflect.Descriptor instead.
+func (*DismissTaskResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_actions_v1_actions_proto_rawDescGZIP(), []int{14}
+}
+
+// ActionRun records that an action was asked for with a request id, so that a repetition does not run it again; internal.
+type ActionRun struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id is the package id, a slash and the request id.
+	Meta *v1.Meta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
+	// What was asked.
+	Spec *ActionRunSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	// What came of it.
+	Status        *ActionRunStatus `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActionRun) Reset() {
+	*x = ActionRun{}
+	mi := &file_hearth_actions_v1_actions_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActionRun) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActionRun) ProtoMessage() {}
+
+func (x *ActionRun) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_actions_v1_actions_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActionRun.ProtoReflect.Descriptor instead.
+func (*ActionRun) Descriptor() ([]byte, []int) {
+	return file_hearth_actions_v1_actions_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ActionRun) GetMeta() *v1.Meta {
+	if x != nil {
+		return x.Meta
+	}
+	return nil
+}
+
+func (x *ActionRun) GetSpec() *ActionRunSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+func (x *ActionRun) GetStatus() *ActionRunStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+// ActionRunSpec is what was asked.
+type ActionRunSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The action.
+	ActionId string `protobuf:"bytes,1,opt,name=action_id,json=actionId,proto3" json:"action_id,omitempty"`
+	// Tells a repetition of the request from another with its id.
+	RequestDigest []byte `protobuf:"bytes,2,opt,name=request_digest,json=requestDigest,proto3" json:"request_digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActionRunSpec) Reset() {
+	*x = ActionRunSpec{}
+	mi := &file_hearth_actions_v1_actions_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActionRunSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActionRunSpec) ProtoMessage() {}
+
+func (x *ActionRunSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_actions_v1_actions_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActionRunSpec.ProtoReflect.Descriptor instead.
+func (*ActionRunSpec) Descriptor() ([]byte, []int) {
+	return file_hearth_actions_v1_actions_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ActionRunSpec) GetActionId() string {
+	if x != nil {
+		return x.ActionId
+	}
+	return ""
+}
+
+func (x *ActionRunSpec) GetRequestDigest() []byte {
+	if x != nil {
+		return x.RequestDigest
+	}
+	return nil
+}
+
+// ActionRunStatus is what came of an action.
+type ActionRunStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How far it got.
+	State         ActionRunStatus_State `protobuf:"varint,1,opt,name=state,proto3,enum=hearth.actions.v1.ActionRunStatus_State" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActionRunStatus) Reset() {
+	*x = ActionRunStatus{}
+	mi := &file_hearth_actions_v1_actions_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActionRunStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActionRunStatus) ProtoMessage() {}
+
+func (x *ActionRunStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_actions_v1_actions_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActionRunStatus.ProtoReflect.Descriptor instead.
+func (*ActionRunStatus) Descriptor() ([]byte, []int) {
+	return file_hearth_actions_v1_actions_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ActionRunStatus) GetState() ActionRunStatus_State {
+	if x != nil {
+		return x.State
+	}
+	return ActionRunStatus_STATE_UNSPECIFIED
+}
+
 var File_hearth_actions_v1_actions_proto protoreflect.FileDescriptor
 
 const file_hearth_actions_v1_actions_proto_rawDesc = "" +
@@ -1162,26 +1496,50 @@ const file_hearth_actions_v1_actions_proto_rawDesc = "" +
 	"\x16GetActionInputResponse\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x12\n" +
 	"\x04spec\x18\x02 \x01(\tR\x04spec\x12\x1a\n" +
-	"\x05value\x18\x03 \x01(\tB\x04\xa8\x86\x19\x01R\x05value\"\xb2\x01\n" +
+	"\x05value\x18\x03 \x01(\tB\x04\xa8\x86\x19\x01R\x05value\"\xda\x01\n" +
 	"\x10RunActionRequest\x12,\n" +
 	"\n" +
 	"package_id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\tpackageId\x12'\n" +
 	"\taction_id\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\bactionId\x12#\n" +
 	"\x05input\x18\x03 \x01(\tB\r\xbaH\x06r\x04\x18\x80\x80\x10\xa8\x86\x19\x01R\x05input\x12\"\n" +
-	"\bevent_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aeventId\"1\n" +
+	"\bevent_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aeventId\x12&\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18\x1aR\trequestId\"1\n" +
 	"\x11RunActionResponse\x12\x1c\n" +
 	"\x06result\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x06result\">\n" +
 	"\x10ListTasksRequest\x12*\n" +
 	"\n" +
 	"package_id\x18\x01 \x01(\tB\v\xbaH\x04r\x02\x18?\xb8\x86\x19\x01R\tpackageId\"B\n" +
 	"\x11ListTasksResponse\x12-\n" +
-	"\x05tasks\x18\x01 \x03(\v2\x17.hearth.actions.v1.TaskR\x05tasks2\xaa\x05\n" +
+	"\x05tasks\x18\x01 \x03(\v2\x17.hearth.actions.v1.TaskR\x05tasks\"\x81\x01\n" +
+	"\x12DismissTaskRequest\x12,\n" +
+	"\n" +
+	"package_id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\tpackageId\x12'\n" +
+	"\treplay_id\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\breplayId\x12\x14\n" +
+	"\x05force\x18\x03 \x01(\bR\x05force\"\x15\n" +
+	"\x13DismissTaskResponse\"\xce\x01\n" +
+	"\tActionRun\x12(\n" +
+	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x124\n" +
+	"\x04spec\x18\x02 \x01(\v2 .hearth.actions.v1.ActionRunSpecR\x04spec\x12:\n" +
+	"\x06status\x18\x03 \x01(\v2\".hearth.actions.v1.ActionRunStatusR\x06status:%\xea\xf9\x18!\b}\x12\tactionrun\x18\x01*\x06action2\x06action@\x01\"S\n" +
+	"\rActionRunSpec\x12\x1b\n" +
+	"\taction_id\x18\x01 \x01(\tR\bactionId\x12%\n" +
+	"\x0erequest_digest\x18\x02 \x01(\fR\rrequestDigest\"\xa9\x01\n" +
+	"\x0fActionRunStatus\x12>\n" +
+	"\x05state\x18\x01 \x01(\x0e2(.hearth.actions.v1.ActionRunStatus.StateR\x05state\"V\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vSTATE_BEGUN\x10\x01\x12\x13\n" +
+	"\x0fSTATE_SUCCEEDED\x10\x02\x12\x10\n" +
+	"\fSTATE_FAILED\x10\x032\xe4\x06\n" +
 	"\rActionService\x12\x94\x01\n" +
 	"\vListActions\x12%.hearth.actions.v1.ListActionsRequest\x1a&.hearth.actions.v1.ListActionsResponse\"6\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02'\x12%/api/v1/packages/{package_id}/actions\x90\x02\x01\x12\xce\x01\n" +
 	"\x0eGetActionInput\x12(.hearth.actions.v1.GetActionInputRequest\x1a).hearth.actions.v1.GetActionInputResponse\"g\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x18package.action.get-input\x82\xd3\xe4\x93\x02?:\x01*\":/api/v1/packages/{package_id}/actions/{action_id}:getInput\x12\xb8\x01\n" +
 	"\tRunAction\x12#.hearth.actions.v1.RunActionRequest\x1a$.hearth.actions.v1.RunActionResponse\"`\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x12package.action.run\xf0\xf3\x18\x01\x82\xd3\xe4\x93\x02::\x01*\"5/api/v1/packages/{package_id}/actions/{action_id}:run\x12v\n" +
-	"\tListTasks\x12#.hearth.actions.v1.ListTasksRequest\x1a$.hearth.actions.v1.ListTasksResponse\"\x1e\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/tasks\x90\x02\x01B\xce\x01\n" +
+	"\tListTasks\x12#.hearth.actions.v1.ListTasksRequest\x1a$.hearth.actions.v1.ListTasksResponse\"\x1e\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/tasks\x90\x02\x01\x12\xb7\x01\n" +
+	"\vDismissTask\x12%.hearth.actions.v1.DismissTaskRequest\x1a&.hearth.actions.v1.DismissTaskResponse\"Y\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x19package.action.clear-task\x82\xd3\xe4\x93\x020:\x01*\"+/api/v1/packages/{package_id}/tasks:dismissB\xce\x01\n" +
 	"\x15com.hearth.actions.v1B\fActionsProtoP\x01ZAgithub.com/hearthos/hearth/api/gen/go/hearth/actions/v1;actionsv1\xa2\x02\x03HAX\xaa\x02\x11Hearth.Actions.V1\xca\x02\x11Hearth\\Actions\\V1\xe2\x02\x1dHearth\\Actions\\V1\\GPBMetadata\xea\x02\x13Hearth::Actions::V1b\x06proto3"
 
 var (
@@ -1196,53 +1554,65 @@ func file_hearth_actions_v1_actions_proto_rawDescGZIP() []byte {
 	return file_hearth_actions_v1_actions_proto_rawDescData
 }
 
-var file_hearth_actions_v1_actions_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_hearth_actions_v1_actions_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_hearth_actions_v1_actions_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_hearth_actions_v1_actions_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_hearth_actions_v1_actions_proto_goTypes = []any{
 	(ActionSpec_Visibility)(0),      // 0: hearth.actions.v1.ActionSpec.Visibility
 	(ActionSpec_AllowedStatuses)(0), // 1: hearth.actions.v1.ActionSpec.AllowedStatuses
 	(ActionSpec_AccessLevel)(0),     // 2: hearth.actions.v1.ActionSpec.AccessLevel
 	(TaskSpec_Severity)(0),          // 3: hearth.actions.v1.TaskSpec.Severity
-	(*Action)(nil),                  // 4: hearth.actions.v1.Action
-	(*ActionSpec)(nil),              // 5: hearth.actions.v1.ActionSpec
-	(*Task)(nil),                    // 6: hearth.actions.v1.Task
-	(*TaskSpec)(nil),                // 7: hearth.actions.v1.TaskSpec
-	(*TaskStatus)(nil),              // 8: hearth.actions.v1.TaskStatus
-	(*ListActionsRequest)(nil),      // 9: hearth.actions.v1.ListActionsRequest
-	(*ListActionsResponse)(nil),     // 10: hearth.actions.v1.ListActionsResponse
-	(*GetActionInputRequest)(nil),   // 11: hearth.actions.v1.GetActionInputRequest
-	(*GetActionInputResponse)(nil),  // 12: hearth.actions.v1.GetActionInputResponse
-	(*RunActionRequest)(nil),        // 13: hearth.actions.v1.RunActionRequest
-	(*RunActionResponse)(nil),       // 14: hearth.actions.v1.RunActionResponse
-	(*ListTasksRequest)(nil),        // 15: hearth.actions.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),       // 16: hearth.actions.v1.ListTasksResponse
-	(*v1.Meta)(nil),                 // 17: hearth.meta.v1.Meta
+	(ActionRunStatus_State)(0),      // 4: hearth.actions.v1.ActionRunStatus.State
+	(*Action)(nil),                  // 5: hearth.actions.v1.Action
+	(*ActionSpec)(nil),              // 6: hearth.actions.v1.ActionSpec
+	(*Task)(nil),                    // 7: hearth.actions.v1.Task
+	(*TaskSpec)(nil),                // 8: hearth.actions.v1.TaskSpec
+	(*TaskStatus)(nil),              // 9: hearth.actions.v1.TaskStatus
+	(*ListActionsRequest)(nil),      // 10: hearth.actions.v1.ListActionsRequest
+	(*ListActionsResponse)(nil),     // 11: hearth.actions.v1.ListActionsResponse
+	(*GetActionInputRequest)(nil),   // 12: hearth.actions.v1.GetActionInputRequest
+	(*GetActionInputResponse)(nil),  // 13: hearth.actions.v1.GetActionInputResponse
+	(*RunActionRequest)(nil),        // 14: hearth.actions.v1.RunActionRequest
+	(*RunActionResponse)(nil),       // 15: hearth.actions.v1.RunActionResponse
+	(*ListTasksRequest)(nil),        // 16: hearth.actions.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),       // 17: hearth.actions.v1.ListTasksResponse
+	(*DismissTaskRequest)(nil),      // 18: hearth.actions.v1.DismissTaskRequest
+	(*DismissTaskResponse)(nil),     // 19: hearth.actions.v1.DismissTaskResponse
+	(*ActionRun)(nil),               // 20: hearth.actions.v1.ActionRun
+	(*ActionRunSpec)(nil),           // 21: hearth.actions.v1.ActionRunSpec
+	(*ActionRunStatus)(nil),         // 22: hearth.actions.v1.ActionRunStatus
+	(*v1.Meta)(nil),                 // 23: hearth.meta.v1.Meta
 }
 var file_hearth_actions_v1_actions_proto_depIdxs = []int32{
-	17, // 0: hearth.actions.v1.Action.meta:type_name -> hearth.meta.v1.Meta
-	5,  // 1: hearth.actions.v1.Action.spec:type_name -> hearth.actions.v1.ActionSpec
+	23, // 0: hearth.actions.v1.Action.meta:type_name -> hearth.meta.v1.Meta
+	6,  // 1: hearth.actions.v1.Action.spec:type_name -> hearth.actions.v1.ActionSpec
 	0,  // 2: hearth.actions.v1.ActionSpec.visibility:type_name -> hearth.actions.v1.ActionSpec.Visibility
 	1,  // 3: hearth.actions.v1.ActionSpec.allowed_statuses:type_name -> hearth.actions.v1.ActionSpec.AllowedStatuses
 	2,  // 4: hearth.actions.v1.ActionSpec.access:type_name -> hearth.actions.v1.ActionSpec.AccessLevel
-	17, // 5: hearth.actions.v1.Task.meta:type_name -> hearth.meta.v1.Meta
-	7,  // 6: hearth.actions.v1.Task.spec:type_name -> hearth.actions.v1.TaskSpec
-	8,  // 7: hearth.actions.v1.Task.status:type_name -> hearth.actions.v1.TaskStatus
+	23, // 5: hearth.actions.v1.Task.meta:type_name -> hearth.meta.v1.Meta
+	8,  // 6: hearth.actions.v1.Task.spec:type_name -> hearth.actions.v1.TaskSpec
+	9,  // 7: hearth.actions.v1.Task.status:type_name -> hearth.actions.v1.TaskStatus
 	3,  // 8: hearth.actions.v1.TaskSpec.severity:type_name -> hearth.actions.v1.TaskSpec.Severity
-	4,  // 9: hearth.actions.v1.ListActionsResponse.actions:type_name -> hearth.actions.v1.Action
-	6,  // 10: hearth.actions.v1.ListTasksResponse.tasks:type_name -> hearth.actions.v1.Task
-	9,  // 11: hearth.actions.v1.ActionService.ListActions:input_type -> hearth.actions.v1.ListActionsRequest
-	11, // 12: hearth.actions.v1.ActionService.GetActionInput:input_type -> hearth.actions.v1.GetActionInputRequest
-	13, // 13: hearth.actions.v1.ActionService.RunAction:input_type -> hearth.actions.v1.RunActionRequest
-	15, // 14: hearth.actions.v1.ActionService.ListTasks:input_type -> hearth.actions.v1.ListTasksRequest
-	10, // 15: hearth.actions.v1.ActionService.ListActions:output_type -> hearth.actions.v1.ListActionsResponse
-	12, // 16: hearth.actions.v1.ActionService.GetActionInput:output_type -> hearth.actions.v1.GetActionInputResponse
-	14, // 17: hearth.actions.v1.ActionService.RunAction:output_type -> hearth.actions.v1.RunActionResponse
-	16, // 18: hearth.actions.v1.ActionService.ListTasks:output_type -> hearth.actions.v1.ListTasksResponse
-	15, // [15:19] is the sub-list for method output_type
-	11, // [11:15] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	5,  // 9: hearth.actions.v1.ListActionsResponse.actions:type_name -> hearth.actions.v1.Action
+	7,  // 10: hearth.actions.v1.ListTasksResponse.tasks:type_name -> hearth.actions.v1.Task
+	23, // 11: hearth.actions.v1.ActionRun.meta:type_name -> hearth.meta.v1.Meta
+	21, // 12: hearth.actions.v1.ActionRun.spec:type_name -> hearth.actions.v1.ActionRunSpec
+	22, // 13: hearth.actions.v1.ActionRun.status:type_name -> hearth.actions.v1.ActionRunStatus
+	4,  // 14: hearth.actions.v1.ActionRunStatus.state:type_name -> hearth.actions.v1.ActionRunStatus.State
+	10, // 15: hearth.actions.v1.ActionService.ListActions:input_type -> hearth.actions.v1.ListActionsRequest
+	12, // 16: hearth.actions.v1.ActionService.GetActionInput:input_type -> hearth.actions.v1.GetActionInputRequest
+	14, // 17: hearth.actions.v1.ActionService.RunAction:input_type -> hearth.actions.v1.RunActionRequest
+	16, // 18: hearth.actions.v1.ActionService.ListTasks:input_type -> hearth.actions.v1.ListTasksRequest
+	18, // 19: hearth.actions.v1.ActionService.DismissTask:input_type -> hearth.actions.v1.DismissTaskRequest
+	11, // 20: hearth.actions.v1.ActionService.ListActions:output_type -> hearth.actions.v1.ListActionsResponse
+	13, // 21: hearth.actions.v1.ActionService.GetActionInput:output_type -> hearth.actions.v1.GetActionInputResponse
+	15, // 22: hearth.actions.v1.ActionService.RunAction:output_type -> hearth.actions.v1.RunActionResponse
+	17, // 23: hearth.actions.v1.ActionService.ListTasks:output_type -> hearth.actions.v1.ListTasksResponse
+	19, // 24: hearth.actions.v1.ActionService.DismissTask:output_type -> hearth.actions.v1.DismissTaskResponse
+	20, // [20:25] is the sub-list for method output_type
+	15, // [15:20] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_hearth_actions_v1_actions_proto_init() }
@@ -1255,8 +1625,8 @@ func file_hearth_actions_v1_actions_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_actions_v1_actions_proto_rawDesc), len(file_hearth_actions_v1_actions_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   13,
+			NumEnums:      5,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,7 @@ const (
 	ActionService_GetActionInput_FullMethodName = "/hearth.actions.v1.ActionService/GetActionInput"
 	ActionService_RunAction_FullMethodName      = "/hearth.actions.v1.ActionService/RunAction"
 	ActionService_ListTasks_FullMethodName      = "/hearth.actions.v1.ActionService/ListTasks"
+	ActionService_DismissTask_FullMethodName    = "/hearth.actions.v1.ActionService/DismissTask"
 )
 
 // ActionServiceClient is the client API for ActionService service.
@@ -41,6 +42,8 @@ type ActionServiceClient interface {
 	RunAction(ctx context.Context, in *RunActionRequest, opts ...grpc.CallOption) (*RunActionResponse, error)
 	// ListTasks lists tasks, of one package or of all.
 	ListTasks(ctx context.Context, in *ListTasksRequest, opts ...grpc.CallOption) (*ListTasksResponse, error)
+	// DismissTask removes a task that a package set. The package may set it again.
+	DismissTask(ctx context.Context, in *DismissTaskRequest, opts ...grpc.CallOption) (*DismissTaskResponse, error)
 }
 
 type actionServiceClient struct {
@@ -91,6 +94,16 @@ func (c *actionServiceClient) ListTasks(ctx context.Context, in *ListTasksReques
 	return out, nil
 }
 
+func (c *actionServiceClient) DismissTask(ctx context.Context, in *DismissTaskRequest, opts ...grpc.CallOption) (*DismissTaskResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DismissTaskResponse)
+	err := c.cc.Invoke(ctx, ActionService_DismissTask_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ActionServiceServer is the server API for ActionService service.
 // All implementations must embed UnimplementedActionServiceServer
 // for forward compatibility.
@@ -105,6 +118,8 @@ type ActionServiceServer interface {
 	RunAction(context.Context, *RunActionRequest) (*RunActionResponse, error)
 	// ListTasks lists tasks, of one package or of all.
 	ListTasks(context.Context, *ListTasksRequest) (*ListTasksResponse, error)
+	// DismissTask removes a task that a package set. The package may set it again.
+	DismissTask(context.Context, *DismissTaskRequest) (*DismissTaskResponse, error)
 	mustEmbedUnimplementedActionServiceServer()
 }
 
@@ -126,6 +141,9 @@ func (UnimplementedActionServiceServer) RunAction(context.Context, *RunActionReq
 }
 func (UnimplementedActionServiceServer) ListTasks(context.Context, *ListTasksRequest) (*ListTasksResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTasks not implemented")
+}
+func (UnimplementedActionServiceServer) DismissTask(context.Context, *DismissTaskRequest) (*DismissTaskResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DismissTask not implemented")
 }
 func (UnimplementedActionServiceServer) mustEmbedUnimplementedActionServiceServer() {}
 func (UnimplementedActionServiceServer) testEmbeddedByValue()                       {}
@@ -220,6 +238,24 @@ func _ActionService_ListTasks_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ActionService_DismissTask_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DismissTaskRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ActionServiceServer).DismissTask(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ActionService_DismissTask_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ActionServiceServer).DismissTask(ctx, req.(*DismissTaskRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ActionService_ServiceDesc is the grpc.ServiceDesc for ActionService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -242,6 +278,10 @@ var ActionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListTasks",
 			Handler:    _ActionService_ListTasks_Handler,
+		},
+		{
+			MethodName: "DismissTask",
+			Handler:    _ActionService_DismissTask_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -116,6 +116,14 @@ const (
 	Reason_REASON_TASK_BLOCKS_START Reason = 74
 	// The package has no such task.
 	Reason_REASON_TASK_NOT_FOUND Reason = 75
+	// Something else holds the data of the package, or its container does not hold them.
+	Reason_REASON_DATA_HELD Reason = 200
+	// The service ends by itself again and again.
+	Reason_REASON_CRASH_LOOP Reason = 201
+	// The action was run by this very request before; its answer is not kept.
+	Reason_REASON_ACTION_RAN Reason = 202
+	// A critical task is dismissed by force alone.
+	Reason_REASON_TASK_CRITICAL Reason = 203
 	// The container of the service is not up, so its package cannot be asked.
 	Reason_REASON_SERVICE_NOT_READY Reason = 80
 	// The package's own code threw an error.
@@ -297,6 +305,10 @@ var (
 		73:  "REASON_ACTION_INPUT",
 		74:  "REASON_TASK_BLOCKS_START",
 		75:  "REASON_TASK_NOT_FOUND",
+		200: "REASON_DATA_HELD",
+		201: "REASON_CRASH_LOOP",
+		202: "REASON_ACTION_RAN",
+		203: "REASON_TASK_CRITICAL",
 		80:  "REASON_SERVICE_NOT_READY",
 		81:  "REASON_PACKAGE_CODE_FAILED",
 		82:  "REASON_PACKAGE_CODE_TIMEOUT",
@@ -409,6 +421,10 @@ var (
 		"REASON_ACTION_INPUT":             73,
 		"REASON_TASK_BLOCKS_START":        74,
 		"REASON_TASK_NOT_FOUND":           75,
+		"REASON_DATA_HELD":                200,
+		"REASON_CRASH_LOOP":               201,
+		"REASON_ACTION_RAN":               202,
+		"REASON_TASK_CRITICAL":            203,
 		"REASON_SERVICE_NOT_READY":        80,
 		"REASON_PACKAGE_CODE_FAILED":      81,
 		"REASON_PACKAGE_CODE_TIMEOUT":     82,
@@ -661,7 +677,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\x83R\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xbfV\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -709,7 +725,11 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x14REASON_ACTION_STATUS\x10H\x1a?\x8a\x80\x19;\b\t\x10\x01\x1a5Start or stop the service first, as the message says.\x12G\n" +
 	"\x13REASON_ACTION_INPUT\x10I\x1a.\x8a\x80\x19*\b\x03\x1a&Correct the input as the message says.\x12P\n" +
 	"\x18REASON_TASK_BLOCKS_START\x10J\x1a2\x8a\x80\x19.\b\t\x1a*Run the action of the critical task first.\x121\n" +
-	"\x15REASON_TASK_NOT_FOUND\x10K\x1a\x16\x8a\x80\x19\x12\b\x05\x1a\x0eSee ListTasks.\x12Q\n" +
+	"\x15REASON_TASK_NOT_FOUND\x10K\x1a\x16\x8a\x80\x19\x12\b\x05\x1a\x0eSee ListTasks.\x12\x90\x01\n" +
+	"\x10REASON_DATA_HELD\x10\xc8\x01\x1ay\x8a\x80\x19u\b\t\x10\x01\x1aoWait until what runs on the data has ended: the service is started then. 'hearth package why' tells what it is.\x12\xab\x01\n" +
+	"\x11REASON_CRASH_LOOP\x10\xc9\x01\x1a\x92\x01\x8a\x80\x19\x8d\x01\b\t\x10\x01\x1a\x86\x01Read its log with 'hearth package logs'. It is started again by itself, after longer and longer; 'hearth package start' starts it now.\x12x\n" +
+	"\x11REASON_ACTION_RAN\x10\xca\x01\x1a`\x8a\x80\x19\\\b\x06\x1aXSee whether the action had its effect, and run it with another request id if it did not.\x12\x7f\n" +
+	"\x14REASON_TASK_CRITICAL\x10\xcb\x01\x1ad\x8a\x80\x19`\b\t\x1a\\Do the task, or dismiss it with force: the service then starts without what the task is for.\x12Q\n" +
 	"\x18REASON_SERVICE_NOT_READY\x10P\x1a3\x8a\x80\x19/\b\x0e\x10\x01\x1a)Wait until the service's container is up.\x12`\n" +
 	"\x1aREASON_PACKAGE_CODE_FAILED\x10Q\x1a@\x8a\x80\x19<\b\t\x1a8See the service's log; the message is the package's own.\x12Q\n" +
 	"\x1bREASON_PACKAGE_CODE_TIMEOUT\x10R\x1a0\x8a\x80\x19,\b\x04\x10\x01\x1a&See the service's log, then try again.\x12X\n" +

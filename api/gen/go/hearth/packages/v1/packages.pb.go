@@ -1228,7 +1228,9 @@ func (x *DeleteSnapshotResponse) GetOperation() *v1.Operation {
 type StartPackageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id.
-	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Start it although a critical task is not done, and keep it running until somebody stops it.
+	Force         bool `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1268,6 +1270,13 @@ func (x *StartPackageRequest) GetId() string {
 		return x.Id
 	}
 	return ""
+}
+
+func (x *StartPackageRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
 }
 
 // StartPackageResponse holds the package as it is after the request.
@@ -1500,6 +1509,98 @@ func (x *RestartPackageResponse) GetPackage() *Package {
 	return nil
 }
 
+// RebuildPackageRequest names a package.
+type RebuildPackageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RebuildPackageRequest) Reset() {
+	*x = RebuildPackageRequest{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RebuildPackageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RebuildPackageRequest) ProtoMessage() {}
+
+func (x *RebuildPackageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RebuildPackageRequest.ProtoReflect.Descriptor instead.
+func (*RebuildPackageRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *RebuildPackageRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// RebuildPackageResponse holds the package as it is after the request.
+type RebuildPackageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The package.
+	Package       *Package `protobuf:"bytes,1,opt,name=package,proto3" json:"package,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RebuildPackageResponse) Reset() {
+	*x = RebuildPackageResponse{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RebuildPackageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RebuildPackageResponse) ProtoMessage() {}
+
+func (x *RebuildPackageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RebuildPackageResponse.ProtoReflect.Descriptor instead.
+func (*RebuildPackageResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *RebuildPackageResponse) GetPackage() *Package {
+	if x != nil {
+		return x.Package
+	}
+	return nil
+}
+
 var File_hearth_packages_v1_packages_proto protoreflect.FileDescriptor
 
 const file_hearth_packages_v1_packages_proto_rawDesc = "" +
@@ -1581,9 +1682,10 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x1aR\trequestId\"W\n" +
 	"\x16DeleteSnapshotResponse\x12=\n" +
-	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"4\n" +
+	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"J\n" +
 	"\x13StartPackageRequest\x12\x1d\n" +
-	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"M\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\x12\x14\n" +
+	"\x05force\x18\x02 \x01(\bR\x05force\"M\n" +
 	"\x14StartPackageResponse\x125\n" +
 	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage\"3\n" +
 	"\x12StopPackageRequest\x12\x1d\n" +
@@ -1593,7 +1695,11 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\x15RestartPackageRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"O\n" +
 	"\x16RestartPackageResponse\x125\n" +
-	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage2\xaf\x10\n" +
+	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage\"6\n" +
+	"\x15RebuildPackageRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"O\n" +
+	"\x16RebuildPackageResponse\x125\n" +
+	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage2\xdc\x11\n" +
 	"\x0ePackageService\x12\x98\x01\n" +
 	"\fListPackages\x12'.hearth.packages.v1.ListPackagesRequest\x1a(.hearth.packages.v1.ListPackagesResponse\"5\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\fpackage.list\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/packages\x90\x02\x01\x12\x83\x01\n" +
 	"\n" +
@@ -1608,7 +1714,8 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\x0eDeleteSnapshot\x12).hearth.packages.v1.DeleteSnapshotRequest\x1a*.hearth.packages.v1.DeleteSnapshotResponse\"8\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02,**/api/v1/packages/{id}/snapshots/{snapshot}\x12\xa0\x01\n" +
 	"\fStartPackage\x12'.hearth.packages.v1.StartPackageRequest\x1a(.hearth.packages.v1.StartPackageResponse\"=\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\rpackage.start\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/api/v1/packages/{id}:start\x12\x9b\x01\n" +
 	"\vStopPackage\x12&.hearth.packages.v1.StopPackageRequest\x1a'.hearth.packages.v1.StopPackageResponse\";\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\fpackage.stop\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/api/v1/packages/{id}:stop\x12\xaa\x01\n" +
-	"\x0eRestartPackage\x12).hearth.packages.v1.RestartPackageRequest\x1a*.hearth.packages.v1.RestartPackageResponse\"A\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x0fpackage.restart\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/api/v1/packages/{id}:restartB\xd6\x01\n" +
+	"\x0eRestartPackage\x12).hearth.packages.v1.RestartPackageRequest\x1a*.hearth.packages.v1.RestartPackageResponse\"A\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x0fpackage.restart\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/api/v1/packages/{id}:restart\x12\xaa\x01\n" +
+	"\x0eRebuildPackage\x12).hearth.packages.v1.RebuildPackageRequest\x1a*.hearth.packages.v1.RebuildPackageResponse\"A\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x0fpackage.rebuild\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/api/v1/packages/{id}:rebuildB\xd6\x01\n" +
 	"\x16com.hearth.packages.v1B\rPackagesProtoP\x01ZCgithub.com/hearthos/hearth/api/gen/go/hearth/packages/v1;packagesv1\xa2\x02\x03HPX\xaa\x02\x12Hearth.Packages.V1\xca\x02\x12Hearth\\Packages\\V1\xe2\x02\x1eHearth\\Packages\\V1\\GPBMetadata\xea\x02\x14Hearth::Packages::V1b\x06proto3"
 
 var (
@@ -1623,7 +1730,7 @@ func file_hearth_packages_v1_packages_proto_rawDescGZIP() []byte {
 	return file_hearth_packages_v1_packages_proto_rawDescData
 }
 
-var file_hearth_packages_v1_packages_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_hearth_packages_v1_packages_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_hearth_packages_v1_packages_proto_goTypes = []any{
 	(*ListPackagesRequest)(nil),       // 0: hearth.packages.v1.ListPackagesRequest
 	(*ListPackagesResponse)(nil),      // 1: hearth.packages.v1.ListPackagesResponse
@@ -1652,65 +1759,70 @@ var file_hearth_packages_v1_packages_proto_goTypes = []any{
 	(*StopPackageResponse)(nil),       // 24: hearth.packages.v1.StopPackageResponse
 	(*RestartPackageRequest)(nil),     // 25: hearth.packages.v1.RestartPackageRequest
 	(*RestartPackageResponse)(nil),    // 26: hearth.packages.v1.RestartPackageResponse
-	(*Package)(nil),                   // 27: hearth.packages.v1.Package
-	(*Artifact)(nil),                  // 28: hearth.packages.v1.Artifact
-	(*HealthCheck)(nil),               // 29: hearth.packages.v1.HealthCheck
-	(*Dependency)(nil),                // 30: hearth.packages.v1.Dependency
-	(*Snapshot)(nil),                  // 31: hearth.packages.v1.Snapshot
-	(*durationpb.Duration)(nil),       // 32: google.protobuf.Duration
-	(*v1.Operation)(nil),              // 33: hearth.operations.v1.Operation
-	(*timestamppb.Timestamp)(nil),     // 34: google.protobuf.Timestamp
+	(*RebuildPackageRequest)(nil),     // 27: hearth.packages.v1.RebuildPackageRequest
+	(*RebuildPackageResponse)(nil),    // 28: hearth.packages.v1.RebuildPackageResponse
+	(*Package)(nil),                   // 29: hearth.packages.v1.Package
+	(*Artifact)(nil),                  // 30: hearth.packages.v1.Artifact
+	(*HealthCheck)(nil),               // 31: hearth.packages.v1.HealthCheck
+	(*Dependency)(nil),                // 32: hearth.packages.v1.Dependency
+	(*Snapshot)(nil),                  // 33: hearth.packages.v1.Snapshot
+	(*durationpb.Duration)(nil),       // 34: google.protobuf.Duration
+	(*v1.Operation)(nil),              // 35: hearth.operations.v1.Operation
+	(*timestamppb.Timestamp)(nil),     // 36: google.protobuf.Timestamp
 }
 var file_hearth_packages_v1_packages_proto_depIdxs = []int32{
-	27, // 0: hearth.packages.v1.ListPackagesResponse.packages:type_name -> hearth.packages.v1.Package
-	27, // 1: hearth.packages.v1.GetPackageResponse.package:type_name -> hearth.packages.v1.Package
-	28, // 2: hearth.packages.v1.GetPackageResponse.artifact:type_name -> hearth.packages.v1.Artifact
-	29, // 3: hearth.packages.v1.GetPackageResponse.health_checks:type_name -> hearth.packages.v1.HealthCheck
-	30, // 4: hearth.packages.v1.GetPackageResponse.dependencies:type_name -> hearth.packages.v1.Dependency
-	31, // 5: hearth.packages.v1.GetPackageResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
-	32, // 6: hearth.packages.v1.InstallPackageRequest.time_limit:type_name -> google.protobuf.Duration
-	33, // 7: hearth.packages.v1.InstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	33, // 8: hearth.packages.v1.UninstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	34, // 9: hearth.packages.v1.PackageData.since:type_name -> google.protobuf.Timestamp
+	29, // 0: hearth.packages.v1.ListPackagesResponse.packages:type_name -> hearth.packages.v1.Package
+	29, // 1: hearth.packages.v1.GetPackageResponse.package:type_name -> hearth.packages.v1.Package
+	30, // 2: hearth.packages.v1.GetPackageResponse.artifact:type_name -> hearth.packages.v1.Artifact
+	31, // 3: hearth.packages.v1.GetPackageResponse.health_checks:type_name -> hearth.packages.v1.HealthCheck
+	32, // 4: hearth.packages.v1.GetPackageResponse.dependencies:type_name -> hearth.packages.v1.Dependency
+	33, // 5: hearth.packages.v1.GetPackageResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
+	34, // 6: hearth.packages.v1.InstallPackageRequest.time_limit:type_name -> google.protobuf.Duration
+	35, // 7: hearth.packages.v1.InstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	35, // 8: hearth.packages.v1.UninstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	36, // 9: hearth.packages.v1.PackageData.since:type_name -> google.protobuf.Timestamp
 	10, // 10: hearth.packages.v1.ListPackageDataResponse.data:type_name -> hearth.packages.v1.PackageData
-	33, // 11: hearth.packages.v1.DeletePackageDataResponse.operation:type_name -> hearth.operations.v1.Operation
-	33, // 12: hearth.packages.v1.RollbackPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	31, // 13: hearth.packages.v1.ListSnapshotsResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
-	33, // 14: hearth.packages.v1.DeleteSnapshotResponse.operation:type_name -> hearth.operations.v1.Operation
-	27, // 15: hearth.packages.v1.StartPackageResponse.package:type_name -> hearth.packages.v1.Package
-	27, // 16: hearth.packages.v1.StopPackageResponse.package:type_name -> hearth.packages.v1.Package
-	27, // 17: hearth.packages.v1.RestartPackageResponse.package:type_name -> hearth.packages.v1.Package
-	0,  // 18: hearth.packages.v1.PackageService.ListPackages:input_type -> hearth.packages.v1.ListPackagesRequest
-	2,  // 19: hearth.packages.v1.PackageService.GetPackage:input_type -> hearth.packages.v1.GetPackageRequest
-	4,  // 20: hearth.packages.v1.PackageService.CreateUpload:input_type -> hearth.packages.v1.CreateUploadRequest
-	6,  // 21: hearth.packages.v1.PackageService.InstallPackage:input_type -> hearth.packages.v1.InstallPackageRequest
-	8,  // 22: hearth.packages.v1.PackageService.UninstallPackage:input_type -> hearth.packages.v1.UninstallPackageRequest
-	11, // 23: hearth.packages.v1.PackageService.ListPackageData:input_type -> hearth.packages.v1.ListPackageDataRequest
-	13, // 24: hearth.packages.v1.PackageService.DeletePackageData:input_type -> hearth.packages.v1.DeletePackageDataRequest
-	15, // 25: hearth.packages.v1.PackageService.RollbackPackage:input_type -> hearth.packages.v1.RollbackPackageRequest
-	17, // 26: hearth.packages.v1.PackageService.ListSnapshots:input_type -> hearth.packages.v1.ListSnapshotsRequest
-	19, // 27: hearth.packages.v1.PackageService.DeleteSnapshot:input_type -> hearth.packages.v1.DeleteSnapshotRequest
-	21, // 28: hearth.packages.v1.PackageService.StartPackage:input_type -> hearth.packages.v1.StartPackageRequest
-	23, // 29: hearth.packages.v1.PackageService.StopPackage:input_type -> hearth.packages.v1.StopPackageRequest
-	25, // 30: hearth.packages.v1.PackageService.RestartPackage:input_type -> hearth.packages.v1.RestartPackageRequest
-	1,  // 31: hearth.packages.v1.PackageService.ListPackages:output_type -> hearth.packages.v1.ListPackagesResponse
-	3,  // 32: hearth.packages.v1.PackageService.GetPackage:output_type -> hearth.packages.v1.GetPackageResponse
-	5,  // 33: hearth.packages.v1.PackageService.CreateUpload:output_type -> hearth.packages.v1.CreateUploadResponse
-	7,  // 34: hearth.packages.v1.PackageService.InstallPackage:output_type -> hearth.packages.v1.InstallPackageResponse
-	9,  // 35: hearth.packages.v1.PackageService.UninstallPackage:output_type -> hearth.packages.v1.UninstallPackageResponse
-	12, // 36: hearth.packages.v1.PackageService.ListPackageData:output_type -> hearth.packages.v1.ListPackageDataResponse
-	14, // 37: hearth.packages.v1.PackageService.DeletePackageData:output_type -> hearth.packages.v1.DeletePackageDataResponse
-	16, // 38: hearth.packages.v1.PackageService.RollbackPackage:output_type -> hearth.packages.v1.RollbackPackageResponse
-	18, // 39: hearth.packages.v1.PackageService.ListSnapshots:output_type -> hearth.packages.v1.ListSnapshotsResponse
-	20, // 40: hearth.packages.v1.PackageService.DeleteSnapshot:output_type -> hearth.packages.v1.DeleteSnapshotResponse
-	22, // 41: hearth.packages.v1.PackageService.StartPackage:output_type -> hearth.packages.v1.StartPackageResponse
-	24, // 42: hearth.packages.v1.PackageService.StopPackage:output_type -> hearth.packages.v1.StopPackageResponse
-	26, // 43: hearth.packages.v1.PackageService.RestartPackage:output_type -> hearth.packages.v1.RestartPackageResponse
-	31, // [31:44] is the sub-list for method output_type
-	18, // [18:31] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	35, // 11: hearth.packages.v1.DeletePackageDataResponse.operation:type_name -> hearth.operations.v1.Operation
+	35, // 12: hearth.packages.v1.RollbackPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	33, // 13: hearth.packages.v1.ListSnapshotsResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
+	35, // 14: hearth.packages.v1.DeleteSnapshotResponse.operation:type_name -> hearth.operations.v1.Operation
+	29, // 15: hearth.packages.v1.StartPackageResponse.package:type_name -> hearth.packages.v1.Package
+	29, // 16: hearth.packages.v1.StopPackageResponse.package:type_name -> hearth.packages.v1.Package
+	29, // 17: hearth.packages.v1.RestartPackageResponse.package:type_name -> hearth.packages.v1.Package
+	29, // 18: hearth.packages.v1.RebuildPackageResponse.package:type_name -> hearth.packages.v1.Package
+	0,  // 19: hearth.packages.v1.PackageService.ListPackages:input_type -> hearth.packages.v1.ListPackagesRequest
+	2,  // 20: hearth.packages.v1.PackageService.GetPackage:input_type -> hearth.packages.v1.GetPackageRequest
+	4,  // 21: hearth.packages.v1.PackageService.CreateUpload:input_type -> hearth.packages.v1.CreateUploadRequest
+	6,  // 22: hearth.packages.v1.PackageService.InstallPackage:input_type -> hearth.packages.v1.InstallPackageRequest
+	8,  // 23: hearth.packages.v1.PackageService.UninstallPackage:input_type -> hearth.packages.v1.UninstallPackageRequest
+	11, // 24: hearth.packages.v1.PackageService.ListPackageData:input_type -> hearth.packages.v1.ListPackageDataRequest
+	13, // 25: hearth.packages.v1.PackageService.DeletePackageData:input_type -> hearth.packages.v1.DeletePackageDataRequest
+	15, // 26: hearth.packages.v1.PackageService.RollbackPackage:input_type -> hearth.packages.v1.RollbackPackageRequest
+	17, // 27: hearth.packages.v1.PackageService.ListSnapshots:input_type -> hearth.packages.v1.ListSnapshotsRequest
+	19, // 28: hearth.packages.v1.PackageService.DeleteSnapshot:input_type -> hearth.packages.v1.DeleteSnapshotRequest
+	21, // 29: hearth.packages.v1.PackageService.StartPackage:input_type -> hearth.packages.v1.StartPackageRequest
+	23, // 30: hearth.packages.v1.PackageService.StopPackage:input_type -> hearth.packages.v1.StopPackageRequest
+	25, // 31: hearth.packages.v1.PackageService.RestartPackage:input_type -> hearth.packages.v1.RestartPackageRequest
+	27, // 32: hearth.packages.v1.PackageService.RebuildPackage:input_type -> hearth.packages.v1.RebuildPackageRequest
+	1,  // 33: hearth.packages.v1.PackageService.ListPackages:output_type -> hearth.packages.v1.ListPackagesResponse
+	3,  // 34: hearth.packages.v1.PackageService.GetPackage:output_type -> hearth.packages.v1.GetPackageResponse
+	5,  // 35: hearth.packages.v1.PackageService.CreateUpload:output_type -> hearth.packages.v1.CreateUploadResponse
+	7,  // 36: hearth.packages.v1.PackageService.InstallPackage:output_type -> hearth.packages.v1.InstallPackageResponse
+	9,  // 37: hearth.packages.v1.PackageService.UninstallPackage:output_type -> hearth.packages.v1.UninstallPackageResponse
+	12, // 38: hearth.packages.v1.PackageService.ListPackageData:output_type -> hearth.packages.v1.ListPackageDataResponse
+	14, // 39: hearth.packages.v1.PackageService.DeletePackageData:output_type -> hearth.packages.v1.DeletePackageDataResponse
+	16, // 40: hearth.packages.v1.PackageService.RollbackPackage:output_type -> hearth.packages.v1.RollbackPackageResponse
+	18, // 41: hearth.packages.v1.PackageService.ListSnapshots:output_type -> hearth.packages.v1.ListSnapshotsResponse
+	20, // 42: hearth.packages.v1.PackageService.DeleteSnapshot:output_type -> hearth.packages.v1.DeleteSnapshotResponse
+	22, // 43: hearth.packages.v1.PackageService.StartPackage:output_type -> hearth.packages.v1.StartPackageResponse
+	24, // 44: hearth.packages.v1.PackageService.StopPackage:output_type -> hearth.packages.v1.StopPackageResponse
+	26, // 45: hearth.packages.v1.PackageService.RestartPackage:output_type -> hearth.packages.v1.RestartPackageResponse
+	28, // 46: hearth.packages.v1.PackageService.RebuildPackage:output_type -> hearth.packages.v1.RebuildPackageResponse
+	33, // [33:47] is the sub-list for method output_type
+	19, // [19:33] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_hearth_packages_v1_packages_proto_init() }
@@ -1725,7 +1837,7 @@ func file_hearth_packages_v1_packages_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_packages_v1_packages_proto_rawDesc), len(file_hearth_packages_v1_packages_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -32,6 +32,7 @@ const (
 	PackageService_StartPackage_FullMethodName      = "/hearth.packages.v1.PackageService/StartPackage"
 	PackageService_StopPackage_FullMethodName       = "/hearth.packages.v1.PackageService/StopPackage"
 	PackageService_RestartPackage_FullMethodName    = "/hearth.packages.v1.PackageService/RestartPackage"
+	PackageService_RebuildPackage_FullMethodName    = "/hearth.packages.v1.PackageService/RebuildPackage"
 )
 
 // PackageServiceClient is the client API for PackageService service.
@@ -70,6 +71,9 @@ type PackageServiceClient interface {
 	StopPackage(ctx context.Context, in *StopPackageRequest, opts ...grpc.CallOption) (*StopPackageResponse, error)
 	// RestartPackage asks for one stop and start of a service that runs. It answers at once.
 	RestartPackage(ctx context.Context, in *RestartPackageRequest, opts ...grpc.CallOption) (*RestartPackageResponse, error)
+	// RebuildPackage asks for a new container of the same file: the service stops, its container goes with all that lies
+	// outside of volumes, and what is wanted of it is brought up again. It answers at once.
+	RebuildPackage(ctx context.Context, in *RebuildPackageRequest, opts ...grpc.CallOption) (*RebuildPackageResponse, error)
 }
 
 type packageServiceClient struct {
@@ -210,6 +214,16 @@ func (c *packageServiceClient) RestartPackage(ctx context.Context, in *RestartPa
 	return out, nil
 }
 
+func (c *packageServiceClient) RebuildPackage(ctx context.Context, in *RebuildPackageRequest, opts ...grpc.CallOption) (*RebuildPackageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RebuildPackageResponse)
+	err := c.cc.Invoke(ctx, PackageService_RebuildPackage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PackageServiceServer is the server API for PackageService service.
 // All implementations must embed UnimplementedPackageServiceServer
 // for forward compatibility.
@@ -246,6 +260,9 @@ type PackageServiceServer interface {
 	StopPackage(context.Context, *StopPackageRequest) (*StopPackageResponse, error)
 	// RestartPackage asks for one stop and start of a service that runs. It answers at once.
 	RestartPackage(context.Context, *RestartPackageRequest) (*RestartPackageResponse, error)
+	// RebuildPackage asks for a new container of the same file: the service stops, its container goes with all that lies
+	// outside of volumes, and what is wanted of it is brought up again. It answers at once.
+	RebuildPackage(context.Context, *RebuildPackageRequest) (*RebuildPackageResponse, error)
 	mustEmbedUnimplementedPackageServiceServer()
 }
 
@@ -294,6 +311,9 @@ func (UnimplementedPackageServiceServer) StopPackage(context.Context, *StopPacka
 }
 func (UnimplementedPackageServiceServer) RestartPackage(context.Context, *RestartPackageRequest) (*RestartPackageResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RestartPackage not implemented")
+}
+func (UnimplementedPackageServiceServer) RebuildPackage(context.Context, *RebuildPackageRequest) (*RebuildPackageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RebuildPackage not implemented")
 }
 func (UnimplementedPackageServiceServer) mustEmbedUnimplementedPackageServiceServer() {}
 func (UnimplementedPackageServiceServer) testEmbeddedByValue()                        {}
@@ -550,6 +570,24 @@ func _PackageService_RestartPackage_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PackageService_RebuildPackage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RebuildPackageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PackageServiceServer).RebuildPackage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PackageService_RebuildPackage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PackageServiceServer).RebuildPackage(ctx, req.(*RebuildPackageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // PackageService_ServiceDesc is the grpc.ServiceDesc for PackageService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -608,6 +646,10 @@ var PackageService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RestartPackage",
 			Handler:    _PackageService_RestartPackage_Handler,
+		},
+		{
+			MethodName: "RebuildPackage",
+			Handler:    _PackageService_RebuildPackage_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -291,7 +291,7 @@ func (x HealthCheckStatus_Result) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use HealthCheckStatus_Result.Descriptor instead.
 func (HealthCheckStatus_Result) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{6, 0}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{7, 0}
 }
 
 // Outcome says what became of it.
@@ -348,7 +348,7 @@ func (x RefusedEffectStatus_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RefusedEffectStatus_Outcome.Descriptor instead.
 func (RefusedEffectStatus_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{10, 0}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{11, 0}
 }
 
 // Cause is what made somebody take it.
@@ -405,7 +405,7 @@ func (x SnapshotSpec_Cause) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SnapshotSpec_Cause.Descriptor instead.
 func (SnapshotSpec_Cause) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{16, 0}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{17, 0}
 }
 
 // Mechanism is how a snapshot was made.
@@ -466,7 +466,7 @@ func (x SnapshotStatus_Mechanism) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SnapshotStatus_Mechanism.Descriptor instead.
 func (SnapshotStatus_Mechanism) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{17, 0}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{18, 0}
 }
 
 // Package is an installed package and the one service that runs from it.
@@ -555,7 +555,9 @@ type PackageSpec struct {
 	// Id of the operation that installs, updates or removes the package; empty when it is at rest.
 	Operation string `protobuf:"bytes,9,opt,name=operation,proto3" json:"operation,omitempty"`
 	// Destroy the container also when the package's clean-up fails.
-	ExitForce     bool `protobuf:"varint,10,opt,name=exit_force,json=exitForce,proto3" json:"exit_force,omitempty"`
+	ExitForce bool `protobuf:"varint,10,opt,name=exit_force,json=exitForce,proto3" json:"exit_force,omitempty"`
+	// Run the service although a critical task is not done.
+	PastTasks     bool `protobuf:"varint,11,opt,name=past_tasks,json=pastTasks,proto3" json:"past_tasks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -660,6 +662,13 @@ func (x *PackageSpec) GetExitForce() bool {
 	return false
 }
 
+func (x *PackageSpec) GetPastTasks() bool {
+	if x != nil {
+		return x.PastTasks
+	}
+	return false
+}
+
 // PackageStatus is what the runner observed.
 type PackageStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -680,7 +689,9 @@ type PackageStatus struct {
 	// Address of the container.
 	Ipv4 string `protobuf:"bytes,8,opt,name=ipv4,proto3" json:"ipv4,omitempty"`
 	// Id of the container; a new one for each new container.
-	Container     string `protobuf:"bytes,9,opt,name=container,proto3" json:"container,omitempty"`
+	Container string `protobuf:"bytes,9,opt,name=container,proto3" json:"container,omitempty"`
+	// The ends that the service came to by itself, when there were some of late.
+	Crashes       *Crashes `protobuf:"bytes,10,opt,name=crashes,proto3" json:"crashes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -778,6 +789,96 @@ func (x *PackageStatus) GetContainer() string {
 	return ""
 }
 
+func (x *PackageStatus) GetCrashes() *Crashes {
+	if x != nil {
+		return x.Crashes
+	}
+	return nil
+}
+
+// Crashes are the ends that a service came to by itself, in a row: it begins anew after one that ran for a while, and
+// when somebody asks something new of the service.
+type Crashes struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many there were.
+	Count uint32 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	// When the last was seen.
+	LastTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=last_time,json=lastTime,proto3" json:"last_time,omitempty"`
+	// What is known of the last: what ended, and how.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When the service is started again; the delay doubles with each.
+	RetryTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=retry_time,json=retryTime,proto3" json:"retry_time,omitempty"`
+	// Generation of the spec under which the last was seen.
+	Generation    uint64 `protobuf:"varint,5,opt,name=generation,proto3" json:"generation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Crashes) Reset() {
+	*x = Crashes{}
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Crashes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Crashes) ProtoMessage() {}
+
+func (x *Crashes) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Crashes.ProtoReflect.Descriptor instead.
+func (*Crashes) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Crashes) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Crashes) GetLastTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastTime
+	}
+	return nil
+}
+
+func (x *Crashes) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Crashes) GetRetryTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RetryTime
+	}
+	return nil
+}
+
+func (x *Crashes) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
 // Artifact is a verified package file in the server's keeping.
 type Artifact struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -791,7 +892,7 @@ type Artifact struct {
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[3]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -803,7 +904,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[3]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -816,7 +917,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{3}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Artifact) GetMeta() *v1.Meta {
@@ -858,7 +959,7 @@ type ArtifactSpec struct {
 
 func (x *ArtifactSpec) Reset() {
 	*x = ArtifactSpec{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[4]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -870,7 +971,7 @@ func (x *ArtifactSpec) String() string {
 func (*ArtifactSpec) ProtoMessage() {}
 
 func (x *ArtifactSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[4]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -883,7 +984,7 @@ func (x *ArtifactSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArtifactSpec.ProtoReflect.Descriptor instead.
 func (*ArtifactSpec) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{4}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ArtifactSpec) GetPackageId() string {
@@ -955,7 +1056,7 @@ type HealthCheck struct {
 
 func (x *HealthCheck) Reset() {
 	*x = HealthCheck{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[5]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -967,7 +1068,7 @@ func (x *HealthCheck) String() string {
 func (*HealthCheck) ProtoMessage() {}
 
 func (x *HealthCheck) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[5]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -980,7 +1081,7 @@ func (x *HealthCheck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthCheck.ProtoReflect.Descriptor instead.
 func (*HealthCheck) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{5}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *HealthCheck) GetMeta() *v1.Meta {
@@ -1014,7 +1115,7 @@ type HealthCheckStatus struct {
 
 func (x *HealthCheckStatus) Reset() {
 	*x = HealthCheckStatus{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[6]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1026,7 +1127,7 @@ func (x *HealthCheckStatus) String() string {
 func (*HealthCheckStatus) ProtoMessage() {}
 
 func (x *HealthCheckStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[6]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1039,7 +1140,7 @@ func (x *HealthCheckStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthCheckStatus.ProtoReflect.Descriptor instead.
 func (*HealthCheckStatus) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{6}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *HealthCheckStatus) GetName() string {
@@ -1083,7 +1184,7 @@ type Dependency struct {
 
 func (x *Dependency) Reset() {
 	*x = Dependency{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[7]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1095,7 +1196,7 @@ func (x *Dependency) String() string {
 func (*Dependency) ProtoMessage() {}
 
 func (x *Dependency) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[7]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1108,7 +1209,7 @@ func (x *Dependency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dependency.ProtoReflect.Descriptor instead.
 func (*Dependency) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{7}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Dependency) GetMeta() *v1.Meta {
@@ -1142,7 +1243,7 @@ type DependencySpec struct {
 
 func (x *DependencySpec) Reset() {
 	*x = DependencySpec{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[8]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1154,7 +1255,7 @@ func (x *DependencySpec) String() string {
 func (*DependencySpec) ProtoMessage() {}
 
 func (x *DependencySpec) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[8]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1167,7 +1268,7 @@ func (x *DependencySpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DependencySpec.ProtoReflect.Descriptor instead.
 func (*DependencySpec) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{8}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DependencySpec) GetRunning() bool {
@@ -1212,7 +1313,7 @@ type RefusedEffect struct {
 
 func (x *RefusedEffect) Reset() {
 	*x = RefusedEffect{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[9]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1224,7 +1325,7 @@ func (x *RefusedEffect) String() string {
 func (*RefusedEffect) ProtoMessage() {}
 
 func (x *RefusedEffect) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[9]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1237,7 +1338,7 @@ func (x *RefusedEffect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedEffect.ProtoReflect.Descriptor instead.
 func (*RefusedEffect) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{9}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RefusedEffect) GetMeta() *v1.Meta {
@@ -1273,7 +1374,7 @@ type RefusedEffectStatus struct {
 
 func (x *RefusedEffectStatus) Reset() {
 	*x = RefusedEffectStatus{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[10]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1285,7 +1386,7 @@ func (x *RefusedEffectStatus) String() string {
 func (*RefusedEffectStatus) ProtoMessage() {}
 
 func (x *RefusedEffectStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[10]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1298,7 +1399,7 @@ func (x *RefusedEffectStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedEffectStatus.ProtoReflect.Descriptor instead.
 func (*RefusedEffectStatus) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{10}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RefusedEffectStatus) GetFirstTime() *timestamppb.Timestamp {
@@ -1349,7 +1450,7 @@ type EffectPolicy struct {
 
 func (x *EffectPolicy) Reset() {
 	*x = EffectPolicy{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[11]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1361,7 +1462,7 @@ func (x *EffectPolicy) String() string {
 func (*EffectPolicy) ProtoMessage() {}
 
 func (x *EffectPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[11]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1374,7 +1475,7 @@ func (x *EffectPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EffectPolicy.ProtoReflect.Descriptor instead.
 func (*EffectPolicy) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{11}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *EffectPolicy) GetMeta() *v1.Meta {
@@ -1402,7 +1503,7 @@ type EffectPolicySpec struct {
 
 func (x *EffectPolicySpec) Reset() {
 	*x = EffectPolicySpec{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[12]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1414,7 +1515,7 @@ func (x *EffectPolicySpec) String() string {
 func (*EffectPolicySpec) ProtoMessage() {}
 
 func (x *EffectPolicySpec) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[12]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1427,7 +1528,7 @@ func (x *EffectPolicySpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EffectPolicySpec.ProtoReflect.Descriptor instead.
 func (*EffectPolicySpec) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{12}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *EffectPolicySpec) GetLenient() bool {
@@ -1450,7 +1551,7 @@ type Container struct {
 
 func (x *Container) Reset() {
 	*x = Container{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[13]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1462,7 +1563,7 @@ func (x *Container) String() string {
 func (*Container) ProtoMessage() {}
 
 func (x *Container) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[13]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1475,7 +1576,7 @@ func (x *Container) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Container.ProtoReflect.Descriptor instead.
 func (*Container) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{13}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Container) GetMeta() *v1.Meta {
@@ -1504,14 +1605,16 @@ type ContainerSpec struct {
 	// Artifact the present container was made from.
 	Artifact string `protobuf:"bytes,4,opt,name=artifact,proto3" json:"artifact,omitempty"`
 	// Value of the package's spec.rebuilds the present container was made for.
-	Rebuilds      uint64 `protobuf:"varint,5,opt,name=rebuilds,proto3" json:"rebuilds,omitempty"`
+	Rebuilds uint64 `protobuf:"varint,5,opt,name=rebuilds,proto3" json:"rebuilds,omitempty"`
+	// The boot of the machine in which the present container was made, as the kernel names it.
+	Boot          string `protobuf:"bytes,6,opt,name=boot,proto3" json:"boot,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ContainerSpec) Reset() {
 	*x = ContainerSpec{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[14]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1523,7 +1626,7 @@ func (x *ContainerSpec) String() string {
 func (*ContainerSpec) ProtoMessage() {}
 
 func (x *ContainerSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[14]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1536,7 +1639,7 @@ func (x *ContainerSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerSpec.ProtoReflect.Descriptor instead.
 func (*ContainerSpec) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{14}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ContainerSpec) GetIpv4() string {
@@ -1574,6 +1677,13 @@ func (x *ContainerSpec) GetRebuilds() uint64 {
 	return 0
 }
 
+func (x *ContainerSpec) GetBoot() string {
+	if x != nil {
+		return x.Boot
+	}
+	return ""
+}
+
 // Snapshot is the data of a package as they were at some time, with the package file they go with: the way back from an
 // update. A package has one at rest, and during an update or a rollback two.
 type Snapshot struct {
@@ -1590,7 +1700,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[15]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1602,7 +1712,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[15]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1615,7 +1725,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{15}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Snapshot) GetMeta() *v1.Meta {
@@ -1656,7 +1766,7 @@ type SnapshotSpec struct {
 
 func (x *SnapshotSpec) Reset() {
 	*x = SnapshotSpec{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[16]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1668,7 +1778,7 @@ func (x *SnapshotSpec) String() string {
 func (*SnapshotSpec) ProtoMessage() {}
 
 func (x *SnapshotSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[16]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1681,7 +1791,7 @@ func (x *SnapshotSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotSpec.ProtoReflect.Descriptor instead.
 func (*SnapshotSpec) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{16}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SnapshotSpec) GetCause() SnapshotSpec_Cause {
@@ -1729,7 +1839,7 @@ type SnapshotStatus struct {
 
 func (x *SnapshotStatus) Reset() {
 	*x = SnapshotStatus{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[17]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1741,7 +1851,7 @@ func (x *SnapshotStatus) String() string {
 func (*SnapshotStatus) ProtoMessage() {}
 
 func (x *SnapshotStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[17]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1754,7 +1864,7 @@ func (x *SnapshotStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotStatus.ProtoReflect.Descriptor instead.
 func (*SnapshotStatus) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{17}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SnapshotStatus) GetMechanism() SnapshotStatus_Mechanism {
@@ -1793,7 +1903,7 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\aPackage\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x123\n" +
 	"\x04spec\x18\x02 \x01(\v2\x1f.hearth.packages.v1.PackageSpecR\x04spec\x129\n" +
-	"\x06status\x18\x03 \x01(\v2!.hearth.packages.v1.PackageStatusR\x06status:&\xea\xf9\x18\"\b\x03\x12\apackage\x18\x01 \x01*\ainstall2\x06runner@\x01\"\xc6\x04\n" +
+	"\x06status\x18\x03 \x01(\v2!.hearth.packages.v1.PackageStatusR\x06status:&\xea\xf9\x18\"\b\x03\x12\apackage\x18\x01 \x01*\ainstall2\x06runner@\x01\"\xe5\x04\n" +
 	"\vPackageSpec\x12\x1a\n" +
 	"\bartifact\x18\x01 \x01(\tR\bartifact\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
@@ -1807,7 +1917,9 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\toperation\x18\t \x01(\tR\toperation\x12\x1d\n" +
 	"\n" +
 	"exit_force\x18\n" +
-	" \x01(\bR\texitForce\"`\n" +
+	" \x01(\bR\texitForce\x12\x1d\n" +
+	"\n" +
+	"past_tasks\x18\v \x01(\bR\tpastTasks\"`\n" +
 	"\aDesired\x12\x17\n" +
 	"\x13DESIRED_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fDESIRED_STOPPED\x10\x01\x12\x13\n" +
@@ -1817,7 +1929,7 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\x15INIT_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11INIT_KIND_INSTALL\x10\x01\x12\x14\n" +
 	"\x10INIT_KIND_UPDATE\x10\x02\x12\x15\n" +
-	"\x11INIT_KIND_RESTORE\x10\x03\"\xf8\x04\n" +
+	"\x11INIT_KIND_RESTORE\x10\x03\"\xaf\x05\n" +
 	"\rPackageStatus\x12=\n" +
 	"\x05state\x18\x01 \x01(\x0e2'.hearth.packages.v1.PackageStatus.StateR\x05state\x12/\n" +
 	"\x13observed_generation\x18\x02 \x01(\x04R\x12observedGeneration\x121\n" +
@@ -1828,7 +1940,9 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"start_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12+\n" +
 	"\x05fault\x18\a \x01(\v2\x15.hearth.meta.v1.FaultR\x05fault\x12\x12\n" +
 	"\x04ipv4\x18\b \x01(\tR\x04ipv4\x12\x1c\n" +
-	"\tcontainer\x18\t \x01(\tR\tcontainer\"\xcf\x01\n" +
+	"\tcontainer\x18\t \x01(\tR\tcontainer\x125\n" +
+	"\acrashes\x18\n" +
+	" \x01(\v2\x1b.hearth.packages.v1.CrashesR\acrashes\"\xcf\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTATE_ABSENT\x10\x01\x12\x12\n" +
@@ -1839,7 +1953,16 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\rSTATE_RUNNING\x10\x06\x12\x12\n" +
 	"\x0eSTATE_STOPPING\x10\a\x12\x11\n" +
 	"\rSTATE_EXITING\x10\b\x12\x10\n" +
-	"\fSTATE_FAILED\x10\t\"\x94\x01\n" +
+	"\fSTATE_FAILED\x10\t\"\xcb\x01\n" +
+	"\aCrashes\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\rR\x05count\x127\n" +
+	"\tlast_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\blastTime\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x129\n" +
+	"\n" +
+	"retry_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tretryTime\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x05 \x01(\x04R\n" +
+	"generation\"\x94\x01\n" +
 	"\bArtifact\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x124\n" +
 	"\x04spec\x18\x02 \x01(\v2 .hearth.packages.v1.ArtifactSpecR\x04spec:(\xea\xf9\x18$\b\x04\x12\bartifact\x18\x01 \x01*\bartifact2\bartifact\"\xeb\x01\n" +
@@ -1901,13 +2024,14 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\alenient\x18\x01 \x01(\bR\alenient\"\x93\x01\n" +
 	"\tContainer\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x125\n" +
-	"\x04spec\x18\x02 \x01(\v2!.hearth.packages.v1.ContainerSpecR\x04spec:%\xea\xf9\x18!\b\b\x12\tcontainer\x18\x01*\x06runner2\x06runner@\x01\"\x94\x01\n" +
+	"\x04spec\x18\x02 \x01(\v2!.hearth.packages.v1.ContainerSpecR\x04spec:%\xea\xf9\x18!\b\b\x12\tcontainer\x18\x01*\x06runner2\x06runner@\x01\"\xa8\x01\n" +
 	"\rContainerSpec\x12\x12\n" +
 	"\x04ipv4\x18\x01 \x01(\tR\x04ipv4\x12\x1b\n" +
 	"\tfirst_uid\x18\x02 \x01(\rR\bfirstUid\x12\x1a\n" +
 	"\binstance\x18\x03 \x01(\tR\binstance\x12\x1a\n" +
 	"\bartifact\x18\x04 \x01(\tR\bartifact\x12\x1a\n" +
-	"\brebuilds\x18\x05 \x01(\x04R\brebuilds\"\xd0\x01\n" +
+	"\brebuilds\x18\x05 \x01(\x04R\brebuilds\x12\x12\n" +
+	"\x04boot\x18\x06 \x01(\tR\x04boot\"\xd0\x01\n" +
 	"\bSnapshot\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x124\n" +
 	"\x04spec\x18\x02 \x01(\v2 .hearth.packages.v1.SnapshotSpecR\x04spec\x12:\n" +
@@ -1948,7 +2072,7 @@ func file_hearth_packages_v1_resources_proto_rawDescGZIP() []byte {
 }
 
 var file_hearth_packages_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_hearth_packages_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_hearth_packages_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_hearth_packages_v1_resources_proto_goTypes = []any{
 	(PackageSpec_Desired)(0),         // 0: hearth.packages.v1.PackageSpec.Desired
 	(PackageSpec_InitKind)(0),        // 1: hearth.packages.v1.PackageSpec.InitKind
@@ -1960,60 +2084,64 @@ var file_hearth_packages_v1_resources_proto_goTypes = []any{
 	(*Package)(nil),                  // 7: hearth.packages.v1.Package
 	(*PackageSpec)(nil),              // 8: hearth.packages.v1.PackageSpec
 	(*PackageStatus)(nil),            // 9: hearth.packages.v1.PackageStatus
-	(*Artifact)(nil),                 // 10: hearth.packages.v1.Artifact
-	(*ArtifactSpec)(nil),             // 11: hearth.packages.v1.ArtifactSpec
-	(*HealthCheck)(nil),              // 12: hearth.packages.v1.HealthCheck
-	(*HealthCheckStatus)(nil),        // 13: hearth.packages.v1.HealthCheckStatus
-	(*Dependency)(nil),               // 14: hearth.packages.v1.Dependency
-	(*DependencySpec)(nil),           // 15: hearth.packages.v1.DependencySpec
-	(*RefusedEffect)(nil),            // 16: hearth.packages.v1.RefusedEffect
-	(*RefusedEffectStatus)(nil),      // 17: hearth.packages.v1.RefusedEffectStatus
-	(*EffectPolicy)(nil),             // 18: hearth.packages.v1.EffectPolicy
-	(*EffectPolicySpec)(nil),         // 19: hearth.packages.v1.EffectPolicySpec
-	(*Container)(nil),                // 20: hearth.packages.v1.Container
-	(*ContainerSpec)(nil),            // 21: hearth.packages.v1.ContainerSpec
-	(*Snapshot)(nil),                 // 22: hearth.packages.v1.Snapshot
-	(*SnapshotSpec)(nil),             // 23: hearth.packages.v1.SnapshotSpec
-	(*SnapshotStatus)(nil),           // 24: hearth.packages.v1.SnapshotStatus
-	(*v1.Meta)(nil),                  // 25: hearth.meta.v1.Meta
-	(*timestamppb.Timestamp)(nil),    // 26: google.protobuf.Timestamp
-	(*v1.Fault)(nil),                 // 27: hearth.meta.v1.Fault
+	(*Crashes)(nil),                  // 10: hearth.packages.v1.Crashes
+	(*Artifact)(nil),                 // 11: hearth.packages.v1.Artifact
+	(*ArtifactSpec)(nil),             // 12: hearth.packages.v1.ArtifactSpec
+	(*HealthCheck)(nil),              // 13: hearth.packages.v1.HealthCheck
+	(*HealthCheckStatus)(nil),        // 14: hearth.packages.v1.HealthCheckStatus
+	(*Dependency)(nil),               // 15: hearth.packages.v1.Dependency
+	(*DependencySpec)(nil),           // 16: hearth.packages.v1.DependencySpec
+	(*RefusedEffect)(nil),            // 17: hearth.packages.v1.RefusedEffect
+	(*RefusedEffectStatus)(nil),      // 18: hearth.packages.v1.RefusedEffectStatus
+	(*EffectPolicy)(nil),             // 19: hearth.packages.v1.EffectPolicy
+	(*EffectPolicySpec)(nil),         // 20: hearth.packages.v1.EffectPolicySpec
+	(*Container)(nil),                // 21: hearth.packages.v1.Container
+	(*ContainerSpec)(nil),            // 22: hearth.packages.v1.ContainerSpec
+	(*Snapshot)(nil),                 // 23: hearth.packages.v1.Snapshot
+	(*SnapshotSpec)(nil),             // 24: hearth.packages.v1.SnapshotSpec
+	(*SnapshotStatus)(nil),           // 25: hearth.packages.v1.SnapshotStatus
+	(*v1.Meta)(nil),                  // 26: hearth.meta.v1.Meta
+	(*timestamppb.Timestamp)(nil),    // 27: google.protobuf.Timestamp
+	(*v1.Fault)(nil),                 // 28: hearth.meta.v1.Fault
 }
 var file_hearth_packages_v1_resources_proto_depIdxs = []int32{
-	25, // 0: hearth.packages.v1.Package.meta:type_name -> hearth.meta.v1.Meta
+	26, // 0: hearth.packages.v1.Package.meta:type_name -> hearth.meta.v1.Meta
 	8,  // 1: hearth.packages.v1.Package.spec:type_name -> hearth.packages.v1.PackageSpec
 	9,  // 2: hearth.packages.v1.Package.status:type_name -> hearth.packages.v1.PackageStatus
 	0,  // 3: hearth.packages.v1.PackageSpec.desired:type_name -> hearth.packages.v1.PackageSpec.Desired
 	1,  // 4: hearth.packages.v1.PackageSpec.init_kind:type_name -> hearth.packages.v1.PackageSpec.InitKind
 	2,  // 5: hearth.packages.v1.PackageStatus.state:type_name -> hearth.packages.v1.PackageStatus.State
-	26, // 6: hearth.packages.v1.PackageStatus.start_time:type_name -> google.protobuf.Timestamp
-	27, // 7: hearth.packages.v1.PackageStatus.fault:type_name -> hearth.meta.v1.Fault
-	25, // 8: hearth.packages.v1.Artifact.meta:type_name -> hearth.meta.v1.Meta
-	11, // 9: hearth.packages.v1.Artifact.spec:type_name -> hearth.packages.v1.ArtifactSpec
-	25, // 10: hearth.packages.v1.HealthCheck.meta:type_name -> hearth.meta.v1.Meta
-	13, // 11: hearth.packages.v1.HealthCheck.status:type_name -> hearth.packages.v1.HealthCheckStatus
-	3,  // 12: hearth.packages.v1.HealthCheckStatus.result:type_name -> hearth.packages.v1.HealthCheckStatus.Result
-	26, // 13: hearth.packages.v1.HealthCheckStatus.since:type_name -> google.protobuf.Timestamp
-	25, // 14: hearth.packages.v1.Dependency.meta:type_name -> hearth.meta.v1.Meta
-	15, // 15: hearth.packages.v1.Dependency.spec:type_name -> hearth.packages.v1.DependencySpec
-	25, // 16: hearth.packages.v1.RefusedEffect.meta:type_name -> hearth.meta.v1.Meta
-	17, // 17: hearth.packages.v1.RefusedEffect.status:type_name -> hearth.packages.v1.RefusedEffectStatus
-	26, // 18: hearth.packages.v1.RefusedEffectStatus.first_time:type_name -> google.protobuf.Timestamp
-	4,  // 19: hearth.packages.v1.RefusedEffectStatus.outcome:type_name -> hearth.packages.v1.RefusedEffectStatus.Outcome
-	25, // 20: hearth.packages.v1.EffectPolicy.meta:type_name -> hearth.meta.v1.Meta
-	19, // 21: hearth.packages.v1.EffectPolicy.spec:type_name -> hearth.packages.v1.EffectPolicySpec
-	25, // 22: hearth.packages.v1.Container.meta:type_name -> hearth.meta.v1.Meta
-	21, // 23: hearth.packages.v1.Container.spec:type_name -> hearth.packages.v1.ContainerSpec
-	25, // 24: hearth.packages.v1.Snapshot.meta:type_name -> hearth.meta.v1.Meta
-	23, // 25: hearth.packages.v1.Snapshot.spec:type_name -> hearth.packages.v1.SnapshotSpec
-	24, // 26: hearth.packages.v1.Snapshot.status:type_name -> hearth.packages.v1.SnapshotStatus
-	5,  // 27: hearth.packages.v1.SnapshotSpec.cause:type_name -> hearth.packages.v1.SnapshotSpec.Cause
-	6,  // 28: hearth.packages.v1.SnapshotStatus.mechanism:type_name -> hearth.packages.v1.SnapshotStatus.Mechanism
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	27, // 6: hearth.packages.v1.PackageStatus.start_time:type_name -> google.protobuf.Timestamp
+	28, // 7: hearth.packages.v1.PackageStatus.fault:type_name -> hearth.meta.v1.Fault
+	10, // 8: hearth.packages.v1.PackageStatus.crashes:type_name -> hearth.packages.v1.Crashes
+	27, // 9: hearth.packages.v1.Crashes.last_time:type_name -> google.protobuf.Timestamp
+	27, // 10: hearth.packages.v1.Crashes.retry_time:type_name -> google.protobuf.Timestamp
+	26, // 11: hearth.packages.v1.Artifact.meta:type_name -> hearth.meta.v1.Meta
+	12, // 12: hearth.packages.v1.Artifact.spec:type_name -> hearth.packages.v1.ArtifactSpec
+	26, // 13: hearth.packages.v1.HealthCheck.meta:type_name -> hearth.meta.v1.Meta
+	14, // 14: hearth.packages.v1.HealthCheck.status:type_name -> hearth.packages.v1.HealthCheckStatus
+	3,  // 15: hearth.packages.v1.HealthCheckStatus.result:type_name -> hearth.packages.v1.HealthCheckStatus.Result
+	27, // 16: hearth.packages.v1.HealthCheckStatus.since:type_name -> google.protobuf.Timestamp
+	26, // 17: hearth.packages.v1.Dependency.meta:type_name -> hearth.meta.v1.Meta
+	16, // 18: hearth.packages.v1.Dependency.spec:type_name -> hearth.packages.v1.DependencySpec
+	26, // 19: hearth.packages.v1.RefusedEffect.meta:type_name -> hearth.meta.v1.Meta
+	18, // 20: hearth.packages.v1.RefusedEffect.status:type_name -> hearth.packages.v1.RefusedEffectStatus
+	27, // 21: hearth.packages.v1.RefusedEffectStatus.first_time:type_name -> google.protobuf.Timestamp
+	4,  // 22: hearth.packages.v1.RefusedEffectStatus.outcome:type_name -> hearth.packages.v1.RefusedEffectStatus.Outcome
+	26, // 23: hearth.packages.v1.EffectPolicy.meta:type_name -> hearth.meta.v1.Meta
+	20, // 24: hearth.packages.v1.EffectPolicy.spec:type_name -> hearth.packages.v1.EffectPolicySpec
+	26, // 25: hearth.packages.v1.Container.meta:type_name -> hearth.meta.v1.Meta
+	22, // 26: hearth.packages.v1.Container.spec:type_name -> hearth.packages.v1.ContainerSpec
+	26, // 27: hearth.packages.v1.Snapshot.meta:type_name -> hearth.meta.v1.Meta
+	24, // 28: hearth.packages.v1.Snapshot.spec:type_name -> hearth.packages.v1.SnapshotSpec
+	25, // 29: hearth.packages.v1.Snapshot.status:type_name -> hearth.packages.v1.SnapshotStatus
+	5,  // 30: hearth.packages.v1.SnapshotSpec.cause:type_name -> hearth.packages.v1.SnapshotSpec.Cause
+	6,  // 31: hearth.packages.v1.SnapshotStatus.mechanism:type_name -> hearth.packages.v1.SnapshotStatus.Mechanism
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_hearth_packages_v1_resources_proto_init() }
@@ -2027,7 +2155,7 @@ func file_hearth_packages_v1_resources_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_packages_v1_resources_proto_rawDesc), len(file_hearth_packages_v1_resources_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -150,16 +150,18 @@ class GetActionInputResponse(_message.Message):
     def __init__(self, event_id: _Optional[str] = ..., spec: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class RunActionRequest(_message.Message):
-    __slots__ = ("package_id", "action_id", "input", "event_id")
+    __slots__ = ("package_id", "action_id", "input", "event_id", "request_id")
     PACKAGE_ID_FIELD_NUMBER: _ClassVar[int]
     ACTION_ID_FIELD_NUMBER: _ClassVar[int]
     INPUT_FIELD_NUMBER: _ClassVar[int]
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     package_id: str
     action_id: str
     input: str
     event_id: str
-    def __init__(self, package_id: _Optional[str] = ..., action_id: _Optional[str] = ..., input: _Optional[str] = ..., event_id: _Optional[str] = ...) -> None: ...
+    request_id: str
+    def __init__(self, package_id: _Optional[str] = ..., action_id: _Optional[str] = ..., input: _Optional[str] = ..., event_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class RunActionResponse(_message.Message):
     __slots__ = ("result",)
@@ -178,3 +180,51 @@ class ListTasksResponse(_message.Message):
     TASKS_FIELD_NUMBER: _ClassVar[int]
     tasks: _containers.RepeatedCompositeFieldContainer[Task]
     def __init__(self, tasks: _Optional[_Iterable[_Union[Task, _Mapping]]] = ...) -> None: ...
+
+class DismissTaskRequest(_message.Message):
+    __slots__ = ("package_id", "replay_id", "force")
+    PACKAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    REPLAY_ID_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    package_id: str
+    replay_id: str
+    force: bool
+    def __init__(self, package_id: _Optional[str] = ..., replay_id: _Optional[str] = ..., force: bool = ...) -> None: ...
+
+class DismissTaskResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ActionRun(_message.Message):
+    __slots__ = ("meta", "spec", "status")
+    META_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    meta: _meta_pb2.Meta
+    spec: ActionRunSpec
+    status: ActionRunStatus
+    def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., spec: _Optional[_Union[ActionRunSpec, _Mapping]] = ..., status: _Optional[_Union[ActionRunStatus, _Mapping]] = ...) -> None: ...
+
+class ActionRunSpec(_message.Message):
+    __slots__ = ("action_id", "request_digest")
+    ACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    action_id: str
+    request_digest: bytes
+    def __init__(self, action_id: _Optional[str] = ..., request_digest: _Optional[bytes] = ...) -> None: ...
+
+class ActionRunStatus(_message.Message):
+    __slots__ = ("state",)
+    class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STATE_UNSPECIFIED: _ClassVar[ActionRunStatus.State]
+        STATE_BEGUN: _ClassVar[ActionRunStatus.State]
+        STATE_SUCCEEDED: _ClassVar[ActionRunStatus.State]
+        STATE_FAILED: _ClassVar[ActionRunStatus.State]
+    STATE_UNSPECIFIED: ActionRunStatus.State
+    STATE_BEGUN: ActionRunStatus.State
+    STATE_SUCCEEDED: ActionRunStatus.State
+    STATE_FAILED: ActionRunStatus.State
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    state: ActionRunStatus.State
+    def __init__(self, state: _Optional[_Union[ActionRunStatus.State, str]] = ...) -> None: ...

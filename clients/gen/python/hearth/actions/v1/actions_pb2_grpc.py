@@ -55,6 +55,11 @@ class ActionServiceStub(object):
                 request_serializer=hearth_dot_actions_dot_v1_dot_actions__pb2.ListTasksRequest.SerializeToString,
                 response_deserializer=hearth_dot_actions_dot_v1_dot_actions__pb2.ListTasksResponse.FromString,
                 _registered_method=True)
+        self.DismissTask = channel.unary_unary(
+                '/hearth.actions.v1.ActionService/DismissTask',
+                request_serializer=hearth_dot_actions_dot_v1_dot_actions__pb2.DismissTaskRequest.SerializeToString,
+                response_deserializer=hearth_dot_actions_dot_v1_dot_actions__pb2.DismissTaskResponse.FromString,
+                _registered_method=True)
 
 
 class ActionServiceServicer(object):
@@ -89,6 +94,13 @@ class ActionServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DismissTask(self, request, context):
+        """DismissTask removes a task that a package set. The package may set it again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ActionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +123,11 @@ def add_ActionServiceServicer_to_server(servicer, server):
                     servicer.ListTasks,
                     request_deserializer=hearth_dot_actions_dot_v1_dot_actions__pb2.ListTasksRequest.FromString,
                     response_serializer=hearth_dot_actions_dot_v1_dot_actions__pb2.ListTasksResponse.SerializeToString,
+            ),
+            'DismissTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.DismissTask,
+                    request_deserializer=hearth_dot_actions_dot_v1_dot_actions__pb2.DismissTaskRequest.FromString,
+                    response_serializer=hearth_dot_actions_dot_v1_dot_actions__pb2.DismissTaskResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +239,33 @@ class ActionService(object):
             '/hearth.actions.v1.ActionService/ListTasks',
             hearth_dot_actions_dot_v1_dot_actions__pb2.ListTasksRequest.SerializeToString,
             hearth_dot_actions_dot_v1_dot_actions__pb2.ListTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DismissTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.actions.v1.ActionService/DismissTask',
+            hearth_dot_actions_dot_v1_dot_actions__pb2.DismissTaskRequest.SerializeToString,
+            hearth_dot_actions_dot_v1_dot_actions__pb2.DismissTaskResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,6 +57,10 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_ACTION_INPUT: _ClassVar[Reason]
     REASON_TASK_BLOCKS_START: _ClassVar[Reason]
     REASON_TASK_NOT_FOUND: _ClassVar[Reason]
+    REASON_DATA_HELD: _ClassVar[Reason]
+    REASON_CRASH_LOOP: _ClassVar[Reason]
+    REASON_ACTION_RAN: _ClassVar[Reason]
+    REASON_TASK_CRITICAL: _ClassVar[Reason]
     REASON_SERVICE_NOT_READY: _ClassVar[Reason]
     REASON_PACKAGE_CODE_FAILED: _ClassVar[Reason]
     REASON_PACKAGE_CODE_TIMEOUT: _ClassVar[Reason]
@@ -167,6 +171,10 @@ REASON_ACTION_STATUS: Reason
 REASON_ACTION_INPUT: Reason
 REASON_TASK_BLOCKS_START: Reason
 REASON_TASK_NOT_FOUND: Reason
+REASON_DATA_HELD: Reason
+REASON_CRASH_LOOP: Reason
+REASON_ACTION_RAN: Reason
+REASON_TASK_CRITICAL: Reason
 REASON_SERVICE_NOT_READY: Reason
 REASON_PACKAGE_CODE_FAILED: Reason
 REASON_PACKAGE_CODE_TIMEOUT: Reason

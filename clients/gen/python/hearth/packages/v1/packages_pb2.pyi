@@ -190,10 +190,12 @@ class DeleteSnapshotResponse(_message.Message):
     def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ...) -> None: ...
 
 class StartPackageRequest(_message.Message):
-    __slots__ = ("id",)
+    __slots__ = ("id", "force")
     ID_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
     id: str
-    def __init__(self, id: _Optional[str] = ...) -> None: ...
+    force: bool
+    def __init__(self, id: _Optional[str] = ..., force: bool = ...) -> None: ...
 
 class StartPackageResponse(_message.Message):
     __slots__ = ("package",)
@@ -220,6 +222,18 @@ class RestartPackageRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
 class RestartPackageResponse(_message.Message):
+    __slots__ = ("package",)
+    PACKAGE_FIELD_NUMBER: _ClassVar[int]
+    package: _resources_pb2.Package
+    def __init__(self, package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ...) -> None: ...
+
+class RebuildPackageRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class RebuildPackageResponse(_message.Message):
     __slots__ = ("package",)
     PACKAGE_FIELD_NUMBER: _ClassVar[int]
     package: _resources_pb2.Package

@@ -100,6 +100,11 @@ class PackageServiceStub(object):
                 request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.RestartPackageRequest.SerializeToString,
                 response_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.RestartPackageResponse.FromString,
                 _registered_method=True)
+        self.RebuildPackage = channel.unary_unary(
+                '/hearth.packages.v1.PackageService/RebuildPackage',
+                request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.RebuildPackageRequest.SerializeToString,
+                response_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.RebuildPackageResponse.FromString,
+                _registered_method=True)
 
 
 class PackageServiceServicer(object):
@@ -201,6 +206,14 @@ class PackageServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RebuildPackage(self, request, context):
+        """RebuildPackage asks for a new container of the same file: the service stops, its container goes with all that lies
+        outside of volumes, and what is wanted of it is brought up again. It answers at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PackageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -268,6 +281,11 @@ def add_PackageServiceServicer_to_server(servicer, server):
                     servicer.RestartPackage,
                     request_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.RestartPackageRequest.FromString,
                     response_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.RestartPackageResponse.SerializeToString,
+            ),
+            'RebuildPackage': grpc.unary_unary_rpc_method_handler(
+                    servicer.RebuildPackage,
+                    request_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.RebuildPackageRequest.FromString,
+                    response_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.RebuildPackageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -622,6 +640,33 @@ class PackageService(object):
             '/hearth.packages.v1.PackageService/RestartPackage',
             hearth_dot_packages_dot_v1_dot_packages__pb2.RestartPackageRequest.SerializeToString,
             hearth_dot_packages_dot_v1_dot_packages__pb2.RestartPackageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RebuildPackage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.packages.v1.PackageService/RebuildPackage',
+            hearth_dot_packages_dot_v1_dot_packages__pb2.RebuildPackageRequest.SerializeToString,
+            hearth_dot_packages_dot_v1_dot_packages__pb2.RebuildPackageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,7 +24,7 @@ class Package(_message.Message):
     def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., spec: _Optional[_Union[PackageSpec, _Mapping]] = ..., status: _Optional[_Union[PackageStatus, _Mapping]] = ...) -> None: ...
 
 class PackageSpec(_message.Message):
-    __slots__ = ("artifact", "version", "title", "desired", "restarts", "rebuilds", "init_kind", "exit_target", "operation", "exit_force")
+    __slots__ = ("artifact", "version", "title", "desired", "restarts", "rebuilds", "init_kind", "exit_target", "operation", "exit_force", "past_tasks")
     class Desired(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         DESIRED_UNSPECIFIED: _ClassVar[PackageSpec.Desired]
@@ -55,6 +55,7 @@ class PackageSpec(_message.Message):
     EXIT_TARGET_FIELD_NUMBER: _ClassVar[int]
     OPERATION_FIELD_NUMBER: _ClassVar[int]
     EXIT_FORCE_FIELD_NUMBER: _ClassVar[int]
+    PAST_TASKS_FIELD_NUMBER: _ClassVar[int]
     artifact: str
     version: str
     title: str
@@ -65,10 +66,11 @@ class PackageSpec(_message.Message):
     exit_target: str
     operation: str
     exit_force: bool
-    def __init__(self, artifact: _Optional[str] = ..., version: _Optional[str] = ..., title: _Optional[str] = ..., desired: _Optional[_Union[PackageSpec.Desired, str]] = ..., restarts: _Optional[int] = ..., rebuilds: _Optional[int] = ..., init_kind: _Optional[_Union[PackageSpec.InitKind, str]] = ..., exit_target: _Optional[str] = ..., operation: _Optional[str] = ..., exit_force: bool = ...) -> None: ...
+    past_tasks: bool
+    def __init__(self, artifact: _Optional[str] = ..., version: _Optional[str] = ..., title: _Optional[str] = ..., desired: _Optional[_Union[PackageSpec.Desired, str]] = ..., restarts: _Optional[int] = ..., rebuilds: _Optional[int] = ..., init_kind: _Optional[_Union[PackageSpec.InitKind, str]] = ..., exit_target: _Optional[str] = ..., operation: _Optional[str] = ..., exit_force: bool = ..., past_tasks: bool = ...) -> None: ...
 
 class PackageStatus(_message.Message):
-    __slots__ = ("state", "observed_generation", "initialized_artifact", "observed_restarts", "observed_rebuilds", "start_time", "fault", "ipv4", "container")
+    __slots__ = ("state", "observed_generation", "initialized_artifact", "observed_restarts", "observed_rebuilds", "start_time", "fault", "ipv4", "container", "crashes")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[PackageStatus.State]
@@ -100,6 +102,7 @@ class PackageStatus(_message.Message):
     FAULT_FIELD_NUMBER: _ClassVar[int]
     IPV4_FIELD_NUMBER: _ClassVar[int]
     CONTAINER_FIELD_NUMBER: _ClassVar[int]
+    CRASHES_FIELD_NUMBER: _ClassVar[int]
     state: PackageStatus.State
     observed_generation: int
     initialized_artifact: str
@@ -109,7 +112,22 @@ class PackageStatus(_message.Message):
     fault: _fault_pb2.Fault
     ipv4: str
     container: str
-    def __init__(self, state: _Optional[_Union[PackageStatus.State, str]] = ..., observed_generation: _Optional[int] = ..., initialized_artifact: _Optional[str] = ..., observed_restarts: _Optional[int] = ..., observed_rebuilds: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fault: _Optional[_Union[_fault_pb2.Fault, _Mapping]] = ..., ipv4: _Optional[str] = ..., container: _Optional[str] = ...) -> None: ...
+    crashes: Crashes
+    def __init__(self, state: _Optional[_Union[PackageStatus.State, str]] = ..., observed_generation: _Optional[int] = ..., initialized_artifact: _Optional[str] = ..., observed_restarts: _Optional[int] = ..., observed_rebuilds: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fault: _Optional[_Union[_fault_pb2.Fault, _Mapping]] = ..., ipv4: _Optional[str] = ..., container: _Optional[str] = ..., crashes: _Optional[_Union[Crashes, _Mapping]] = ...) -> None: ...
+
+class Crashes(_message.Message):
+    __slots__ = ("count", "last_time", "reason", "retry_time", "generation")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    LAST_TIME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    RETRY_TIME_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    last_time: _timestamp_pb2.Timestamp
+    reason: str
+    retry_time: _timestamp_pb2.Timestamp
+    generation: int
+    def __init__(self, count: _Optional[int] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., retry_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., generation: _Optional[int] = ...) -> None: ...
 
 class Artifact(_message.Message):
     __slots__ = ("meta", "spec")
@@ -250,18 +268,20 @@ class Container(_message.Message):
     def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., spec: _Optional[_Union[ContainerSpec, _Mapping]] = ...) -> None: ...
 
 class ContainerSpec(_message.Message):
-    __slots__ = ("ipv4", "first_uid", "instance", "artifact", "rebuilds")
+    __slots__ = ("ipv4", "first_uid", "instance", "artifact", "rebuilds", "boot")
     IPV4_FIELD_NUMBER: _ClassVar[int]
     FIRST_UID_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     REBUILDS_FIELD_NUMBER: _ClassVar[int]
+    BOOT_FIELD_NUMBER: _ClassVar[int]
     ipv4: str
     first_uid: int
     instance: str
     artifact: str
     rebuilds: int
-    def __init__(self, ipv4: _Optional[str] = ..., first_uid: _Optional[int] = ..., instance: _Optional[str] = ..., artifact: _Optional[str] = ..., rebuilds: _Optional[int] = ...) -> None: ...
+    boot: str
+    def __init__(self, ipv4: _Optional[str] = ..., first_uid: _Optional[int] = ..., instance: _Optional[str] = ..., artifact: _Optional[str] = ..., rebuilds: _Optional[int] = ..., boot: _Optional[str] = ...) -> None: ...
 
 class Snapshot(_message.Message):
     __slots__ = ("meta", "spec", "status")

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/actions/v1/actions.proto.
  */
 export const file_hearth_actions_v1_actions: GenFile = /*@__PURE__*/
-  fileDesc("Ch9oZWFydGgvYWN0aW9ucy92MS9hY3Rpb25zLnByb3RvEhFoZWFydGguYWN0aW9ucy52MSJ/CgZBY3Rpb24SIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESKwoEc3BlYxgCIAEoCzIdLmhlYXJ0aC5hY3Rpb25zLnYxLkFjdGlvblNwZWM6JOr5GCAIFBIGYWN0aW9uGAEgASoGYWN0aW9uMgZhY3Rpb25AASLNBQoKQWN0aW9uU3BlYxIMCgRuYW1lGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEg8KB3dhcm5pbmcYAyABKAkSPAoKdmlzaWJpbGl0eRgEIAEoDjIoLmhlYXJ0aC5hY3Rpb25zLnYxLkFjdGlvblNwZWMuVmlzaWJpbGl0eRIXCg9kaXNhYmxlZF9yZWFzb24YBSABKAkSRwoQYWxsb3dlZF9zdGF0dXNlcxgGIAEoDjItLmhlYXJ0aC5hY3Rpb25zLnYxLkFjdGlvblNwZWMuQWxsb3dlZFN0YXR1c2VzEhEKCWhhc19pbnB1dBgHIAEoCBINCgVncm91cBgIIAEoCRI5CgZhY2Nlc3MYCSABKA4yKS5oZWFydGguYWN0aW9ucy52MS5BY3Rpb25TcGVjLkFjY2Vzc0xldmVsEg0KBW9yZGVyGAogASgNInAKClZpc2liaWxpdHkSGgoWVklTSUJJTElUWV9VTlNQRUNJRklFRBAAEhYKElZJU0lCSUxJVFlfRU5BQkxFRBABEhcKE1ZJU0lCSUxJVFlfRElTQUJMRUQQAhIVChFWSVNJQklMSVRZX0hJRERFThADIpMBCg9BbGxvd2VkU3RhdHVzZXMSIAocQUxMT1dFRF9TVEFUVVNFU19VTlNQRUNJRklFRBAAEhgKFEFMTE9XRURfU1RBVFVTRVNfQU5ZEAESIQodQUxMT1dFRF9TVEFUVVNFU19PTkxZX1JVTk5JTkcQAhIhCh1BTExPV0VEX1NUQVRVU0VTX09OTFlfU1RPUFBFRBADIncKC0FjY2Vzc0xldmVsEhwKGEFDQ0VTU19MRVZFTF9VTlNQRUNJRklFRBAAEhUKEUFDQ0VTU19MRVZFTF9VU0VSEAESGgoWQUNDRVNTX0xFVkVMX0RFUEVOREVOVBACEhcKE0FDQ0VTU19MRVZFTF9QVUJMSUMQAyKoAQoEVGFzaxIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIpCgRzcGVjGAIgASgLMhsuaGVhcnRoLmFjdGlvbnMudjEuVGFza1NwZWMSLQoGc3RhdHVzGAMgASgLMh0uaGVhcnRoLmFjdGlvbnMudjEuVGFza1N0YXR1czoi6vkYHggVEgR0YXNrGAEgASoGYWN0aW9uMgZhY3Rpb25AASKwAgoIVGFza1NwZWMSEgoKcGFja2FnZV9pZBgBIAEoCRIRCglhY3Rpb25faWQYAiABKAkSNgoIc2V2ZXJpdHkYAyABKA4yJC5oZWFydGguYWN0aW9ucy52MS5UYXNrU3BlYy5TZXZlcml0eRIOCgZyZWFzb24YBCABKAkSHgoWd2hlbl9pbnB1dF9ub3RfbWF0Y2hlcxgFIAEoCBIMCgRvbmNlGAYgASgIEg4KBmFjY2VwdBgHIAMoDBILCgNzZXQYCCABKAwiagoIU2V2ZXJpdHkSGAoUU0VWRVJJVFlfVU5TUEVDSUZJRUQQABIVChFTRVZFUklUWV9PUFRJT05BTBABEhYKElNFVkVSSVRZX0lNUE9SVEFOVBACEhUKEVNFVkVSSVRZX0NSSVRJQ0FMEAMiHAoKVGFza1N0YXR1cxIOCgZhY3RpdmUYASABKAgiLgoSTGlzdEFjdGlvbnNSZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQEiQQoTTGlzdEFjdGlvbnNSZXNwb25zZRIqCgdhY3Rpb25zGAEgAygLMhkuaGVhcnRoLmFjdGlvbnMudjEuQWN0aW9uIlsKFUdldEFjdGlvbklucHV0UmVxdWVzdBIYCgpwYWNrYWdlX2lkGAEgASgJQgS4hhkBEhEKCWFjdGlvbl9pZBgCIAEoCRIVCgdwcmVmaWxsGAMgASgJQgSohhkBIk0KFkdldEFjdGlvbklucHV0UmVzcG9uc2USEAoIZXZlbnRfaWQYASABKAkSDAoEc3BlYxgCIAEoCRITCgV2YWx1ZRgDIAEoCUIEqIYZASJmChBSdW5BY3Rpb25SZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESEQoJYWN0aW9uX2lkGAIgASgJEhMKBWlucHV0GAMgASgJQgSohhkBEhAKCGV2ZW50X2lkGAQgASgJIikKEVJ1bkFjdGlvblJlc3BvbnNlEhQKBnJlc3VsdBgBIAEoCUIEqIYZASIsChBMaXN0VGFza3NSZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQEiOwoRTGlzdFRhc2tzUmVzcG9uc2USJgoFdGFza3MYASADKAsyFy5oZWFydGguYWN0aW9ucy52MS5UYXNrMuEDCg1BY3Rpb25TZXJ2aWNlEmcKC0xpc3RBY3Rpb25zEiUuaGVhcnRoLmFjdGlvbnMudjEuTGlzdEFjdGlvbnNSZXF1ZXN0GiYuaGVhcnRoLmFjdGlvbnMudjEuTGlzdEFjdGlvbnNSZXNwb25zZSIJkAIByvMYAhABEokBCg5HZXRBY3Rpb25JbnB1dBIoLmhlYXJ0aC5hY3Rpb25zLnYxLkdldEFjdGlvbklucHV0UmVxdWVzdBopLmhlYXJ0aC5hY3Rpb25zLnYxLkdldEFjdGlvbklucHV0UmVzcG9uc2UiIsrzGAIQAtLzGBhwYWNrYWdlLmFjdGlvbi5nZXQtaW5wdXQSeAoJUnVuQWN0aW9uEiMuaGVhcnRoLmFjdGlvbnMudjEuUnVuQWN0aW9uUmVxdWVzdBokLmhlYXJ0aC5hY3Rpb25zLnYxLlJ1bkFjdGlvblJlc3BvbnNlIiDK8xgCEALS8xgScGFja2FnZS5hY3Rpb24ucnVu8PMYARJhCglMaXN0VGFza3MSIy5oZWFydGguYWN0aW9ucy52MS5MaXN0VGFza3NSZXF1ZXN0GiQuaGVhcnRoLmFjdGlvbnMudjEuTGlzdFRhc2tzUmVzcG9uc2UiCZACAcrzGAIQAWIGcHJvdG8z", [file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
+  fileDesc("Ch9oZWFydGgvYWN0aW9ucy92MS9hY3Rpb25zLnByb3RvEhFoZWFydGguYWN0aW9ucy52MSJ/CgZBY3Rpb24SIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESKwoEc3BlYxgCIAEoCzIdLmhlYXJ0aC5hY3Rpb25zLnYxLkFjdGlvblNwZWM6JOr5GCAIFBIGYWN0aW9uGAEgASoGYWN0aW9uMgZhY3Rpb25AASLNBQoKQWN0aW9uU3BlYxIMCgRuYW1lGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEg8KB3dhcm5pbmcYAyABKAkSPAoKdmlzaWJpbGl0eRgEIAEoDjIoLmhlYXJ0aC5hY3Rpb25zLnYxLkFjdGlvblNwZWMuVmlzaWJpbGl0eRIXCg9kaXNhYmxlZF9yZWFzb24YBSABKAkSRwoQYWxsb3dlZF9zdGF0dXNlcxgGIAEoDjItLmhlYXJ0aC5hY3Rpb25zLnYxLkFjdGlvblNwZWMuQWxsb3dlZFN0YXR1c2VzEhEKCWhhc19pbnB1dBgHIAEoCBINCgVncm91cBgIIAEoCRI5CgZhY2Nlc3MYCSABKA4yKS5oZWFydGguYWN0aW9ucy52MS5BY3Rpb25TcGVjLkFjY2Vzc0xldmVsEg0KBW9yZGVyGAogASgNInAKClZpc2liaWxpdHkSGgoWVklTSUJJTElUWV9VTlNQRUNJRklFRBAAEhYKElZJU0lCSUxJVFlfRU5BQkxFRBABEhcKE1ZJU0lCSUxJVFlfRElTQUJMRUQQAhIVChFWSVNJQklMSVRZX0hJRERFThADIpMBCg9BbGxvd2VkU3RhdHVzZXMSIAocQUxMT1dFRF9TVEFUVVNFU19VTlNQRUNJRklFRBAAEhgKFEFMTE9XRURfU1RBVFVTRVNfQU5ZEAESIQodQUxMT1dFRF9TVEFUVVNFU19PTkxZX1JVTk5JTkcQAhIhCh1BTExPV0VEX1NUQVRVU0VTX09OTFlfU1RPUFBFRBADIncKC0FjY2Vzc0xldmVsEhwKGEFDQ0VTU19MRVZFTF9VTlNQRUNJRklFRBAAEhUKEUFDQ0VTU19MRVZFTF9VU0VSEAESGgoWQUNDRVNTX0xFVkVMX0RFUEVOREVOVBACEhcKE0FDQ0VTU19MRVZFTF9QVUJMSUMQAyKoAQoEVGFzaxIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIpCgRzcGVjGAIgASgLMhsuaGVhcnRoLmFjdGlvbnMudjEuVGFza1NwZWMSLQoGc3RhdHVzGAMgASgLMh0uaGVhcnRoLmFjdGlvbnMudjEuVGFza1N0YXR1czoi6vkYHggVEgR0YXNrGAEgASoGYWN0aW9uMgZhY3Rpb25AASKwAgoIVGFza1NwZWMSEgoKcGFja2FnZV9pZBgBIAEoCRIRCglhY3Rpb25faWQYAiABKAkSNgoIc2V2ZXJpdHkYAyABKA4yJC5oZWFydGguYWN0aW9ucy52MS5UYXNrU3BlYy5TZXZlcml0eRIOCgZyZWFzb24YBCABKAkSHgoWd2hlbl9pbnB1dF9ub3RfbWF0Y2hlcxgFIAEoCBIMCgRvbmNlGAYgASgIEg4KBmFjY2VwdBgHIAMoDBILCgNzZXQYCCABKAwiagoIU2V2ZXJpdHkSGAoUU0VWRVJJVFlfVU5TUEVDSUZJRUQQABIVChFTRVZFUklUWV9PUFRJT05BTBABEhYKElNFVkVSSVRZX0lNUE9SVEFOVBACEhUKEVNFVkVSSVRZX0NSSVRJQ0FMEAMiHAoKVGFza1N0YXR1cxIOCgZhY3RpdmUYASABKAgiLgoSTGlzdEFjdGlvbnNSZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQEiQQoTTGlzdEFjdGlvbnNSZXNwb25zZRIqCgdhY3Rpb25zGAEgAygLMhkuaGVhcnRoLmFjdGlvbnMudjEuQWN0aW9uIlsKFUdldEFjdGlvbklucHV0UmVxdWVzdBIYCgpwYWNrYWdlX2lkGAEgASgJQgS4hhkBEhEKCWFjdGlvbl9pZBgCIAEoCRIVCgdwcmVmaWxsGAMgASgJQgSohhkBIk0KFkdldEFjdGlvbklucHV0UmVzcG9uc2USEAoIZXZlbnRfaWQYASABKAkSDAoEc3BlYxgCIAEoCRITCgV2YWx1ZRgDIAEoCUIEqIYZASJ6ChBSdW5BY3Rpb25SZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESEQoJYWN0aW9uX2lkGAIgASgJEhMKBWlucHV0GAMgASgJQgSohhkBEhAKCGV2ZW50X2lkGAQgASgJEhIKCnJlcXVlc3RfaWQYBSABKAkiKQoRUnVuQWN0aW9uUmVzcG9uc2USFAoGcmVzdWx0GAEgASgJQgSohhkBIiwKEExpc3RUYXNrc1JlcXVlc3QSGAoKcGFja2FnZV9pZBgBIAEoCUIEuIYZASI7ChFMaXN0VGFza3NSZXNwb25zZRImCgV0YXNrcxgBIAMoCzIXLmhlYXJ0aC5hY3Rpb25zLnYxLlRhc2siUAoSRGlzbWlzc1Rhc2tSZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESEQoJcmVwbGF5X2lkGAIgASgJEg0KBWZvcmNlGAMgASgIIhUKE0Rpc21pc3NUYXNrUmVzcG9uc2UiugEKCUFjdGlvblJ1bhIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIuCgRzcGVjGAIgASgLMiAuaGVhcnRoLmFjdGlvbnMudjEuQWN0aW9uUnVuU3BlYxIyCgZzdGF0dXMYAyABKAsyIi5oZWFydGguYWN0aW9ucy52MS5BY3Rpb25SdW5TdGF0dXM6Jer5GCEIfRIJYWN0aW9ucnVuGAEqBmFjdGlvbjIGYWN0aW9uQAEiOgoNQWN0aW9uUnVuU3BlYxIRCglhY3Rpb25faWQYASABKAkSFgoOcmVxdWVzdF9kaWdlc3QYAiABKAwiogEKD0FjdGlvblJ1blN0YXR1cxI3CgVzdGF0ZRgBIAEoDjIoLmhlYXJ0aC5hY3Rpb25zLnYxLkFjdGlvblJ1blN0YXR1cy5TdGF0ZSJWCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEg8KC1NUQVRFX0JFR1VOEAESEwoPU1RBVEVfU1VDQ0VFREVEEAISEAoMU1RBVEVfRkFJTEVEEAMy5QQKDUFjdGlvblNlcnZpY2USZwoLTGlzdEFjdGlvbnMSJS5oZWFydGguYWN0aW9ucy52MS5MaXN0QWN0aW9uc1JlcXVlc3QaJi5oZWFydGguYWN0aW9ucy52MS5MaXN0QWN0aW9uc1Jlc3BvbnNlIgmQAgHK8xgCEAESiQEKDkdldEFjdGlvbklucHV0EiguaGVhcnRoLmFjdGlvbnMudjEuR2V0QWN0aW9uSW5wdXRSZXF1ZXN0GikuaGVhcnRoLmFjdGlvbnMudjEuR2V0QWN0aW9uSW5wdXRSZXNwb25zZSIiyvMYAhAC0vMYGHBhY2thZ2UuYWN0aW9uLmdldC1pbnB1dBJ4CglSdW5BY3Rpb24SIy5oZWFydGguYWN0aW9ucy52MS5SdW5BY3Rpb25SZXF1ZXN0GiQuaGVhcnRoLmFjdGlvbnMudjEuUnVuQWN0aW9uUmVzcG9uc2UiIMrzGAIQAtLzGBJwYWNrYWdlLmFjdGlvbi5ydW7w8xgBEmEKCUxpc3RUYXNrcxIjLmhlYXJ0aC5hY3Rpb25zLnYxLkxpc3RUYXNrc1JlcXVlc3QaJC5oZWFydGguYWN0aW9ucy52MS5MaXN0VGFza3NSZXNwb25zZSIJkAIByvMYAhABEoEBCgtEaXNtaXNzVGFzaxIlLmhlYXJ0aC5hY3Rpb25zLnYxLkRpc21pc3NUYXNrUmVxdWVzdBomLmhlYXJ0aC5hY3Rpb25zLnYxLkRpc21pc3NUYXNrUmVzcG9uc2UiI8rzGAIQAtLzGBlwYWNrYWdlLmFjdGlvbi5jbGVhci10YXNrYgZwcm90bzM", [file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
 
 /**
  * Action is something a package can do for a person.
@@ -564,6 +564,15 @@ export type RunActionRequest = Message<"hearth.actions.v1.RunActionRequest"> & {
    * @generated from field: string event_id = 4;
    */
   eventId: string;
+
+  /**
+   * A lower-case ULID of the caller's making, so that the request can be repeated: the same request with it never runs the
+   * package's code again. While the first runs it waits for the answer of that; afterwards it is REASON_ACTION_RAN, since an
+   * answer may hold secrets and is not kept. Another request with it is REASON_REQUEST_ID_REUSED.
+   *
+   * @generated from field: string request_id = 5;
+   */
+  requestId: string;
 };
 
 /**
@@ -637,6 +646,181 @@ export const ListTasksResponseSchema: GenMessage<ListTasksResponse> = /*@__PURE_
   messageDesc(file_hearth_actions_v1_actions, 12);
 
 /**
+ * DismissTaskRequest names a task.
+ *
+ * @generated from message hearth.actions.v1.DismissTaskRequest
+ */
+export type DismissTaskRequest = Message<"hearth.actions.v1.DismissTaskRequest"> & {
+  /**
+   * The package that set it.
+   *
+   * @generated from field: string package_id = 1;
+   */
+  packageId: string;
+
+  /**
+   * The replay id that the package chose.
+   *
+   * @generated from field: string replay_id = 2;
+   */
+  replayId: string;
+
+  /**
+   * Dismiss it also when it is critical: the service then starts without it.
+   *
+   * @generated from field: bool force = 3;
+   */
+  force: boolean;
+};
+
+/**
+ * Describes the message hearth.actions.v1.DismissTaskRequest.
+ * Use `create(DismissTaskRequestSchema)` to create a new message.
+ */
+export const DismissTaskRequestSchema: GenMessage<DismissTaskRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_actions_v1_actions, 13);
+
+/**
+ * DismissTaskResponse is empty.
+ *
+ * @generated from message hearth.actions.v1.DismissTaskResponse
+ */
+export type DismissTaskResponse = Message<"hearth.actions.v1.DismissTaskResponse"> & {
+};
+
+/**
+ * Describes the message hearth.actions.v1.DismissTaskResponse.
+ * Use `create(DismissTaskResponseSchema)` to create a new message.
+ */
+export const DismissTaskResponseSchema: GenMessage<DismissTaskResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_actions_v1_actions, 14);
+
+/**
+ * ActionRun records that an action was asked for with a request id, so that a repetition does not run it again; internal.
+ *
+ * @generated from message hearth.actions.v1.ActionRun
+ */
+export type ActionRun = Message<"hearth.actions.v1.ActionRun"> & {
+  /**
+   * Id is the package id, a slash and the request id.
+   *
+   * @generated from field: hearth.meta.v1.Meta meta = 1;
+   */
+  meta?: Meta;
+
+  /**
+   * What was asked.
+   *
+   * @generated from field: hearth.actions.v1.ActionRunSpec spec = 2;
+   */
+  spec?: ActionRunSpec;
+
+  /**
+   * What came of it.
+   *
+   * @generated from field: hearth.actions.v1.ActionRunStatus status = 3;
+   */
+  status?: ActionRunStatus;
+};
+
+/**
+ * Describes the message hearth.actions.v1.ActionRun.
+ * Use `create(ActionRunSchema)` to create a new message.
+ */
+export const ActionRunSchema: GenMessage<ActionRun> = /*@__PURE__*/
+  messageDesc(file_hearth_actions_v1_actions, 15);
+
+/**
+ * ActionRunSpec is what was asked.
+ *
+ * @generated from message hearth.actions.v1.ActionRunSpec
+ */
+export type ActionRunSpec = Message<"hearth.actions.v1.ActionRunSpec"> & {
+  /**
+   * The action.
+   *
+   * @generated from field: string action_id = 1;
+   */
+  actionId: string;
+
+  /**
+   * Tells a repetition of the request from another with its id.
+   *
+   * @generated from field: bytes request_digest = 2;
+   */
+  requestDigest: Uint8Array;
+};
+
+/**
+ * Describes the message hearth.actions.v1.ActionRunSpec.
+ * Use `create(ActionRunSpecSchema)` to create a new message.
+ */
+export const ActionRunSpecSchema: GenMessage<ActionRunSpec> = /*@__PURE__*/
+  messageDesc(file_hearth_actions_v1_actions, 16);
+
+/**
+ * ActionRunStatus is what came of an action.
+ *
+ * @generated from message hearth.actions.v1.ActionRunStatus
+ */
+export type ActionRunStatus = Message<"hearth.actions.v1.ActionRunStatus"> & {
+  /**
+   * How far it got.
+   *
+   * @generated from field: hearth.actions.v1.ActionRunStatus.State state = 1;
+   */
+  state: ActionRunStatus_State;
+};
+
+/**
+ * Describes the message hearth.actions.v1.ActionRunStatus.
+ * Use `create(ActionRunStatusSchema)` to create a new message.
+ */
+export const ActionRunStatusSchema: GenMessage<ActionRunStatus> = /*@__PURE__*/
+  messageDesc(file_hearth_actions_v1_actions, 17);
+
+/**
+ * State is how far it got.
+ *
+ * @generated from enum hearth.actions.v1.ActionRunStatus.State
+ */
+export enum ActionRunStatus_State {
+  /**
+   * Not given.
+   *
+   * @generated from enum value: STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It was begun. A daemon that ended meanwhile does not know what came of it.
+   *
+   * @generated from enum value: STATE_BEGUN = 1;
+   */
+  BEGUN = 1,
+
+  /**
+   * It ended well.
+   *
+   * @generated from enum value: STATE_SUCCEEDED = 2;
+   */
+  SUCCEEDED = 2,
+
+  /**
+   * It failed.
+   *
+   * @generated from enum value: STATE_FAILED = 3;
+   */
+  FAILED = 3,
+}
+
+/**
+ * Describes the enum hearth.actions.v1.ActionRunStatus.State.
+ */
+export const ActionRunStatus_StateSchema: GenEnum<ActionRunStatus_State> = /*@__PURE__*/
+  enumDesc(file_hearth_actions_v1_actions, 17, 0);
+
+/**
  * ActionService runs the actions of packages and lists the tasks packages set.
  *
  * @generated from service hearth.actions.v1.ActionService
@@ -681,6 +865,16 @@ export const ActionService: GenService<{
     methodKind: "unary";
     input: typeof ListTasksRequestSchema;
     output: typeof ListTasksResponseSchema;
+  },
+  /**
+   * DismissTask removes a task that a package set. The package may set it again.
+   *
+   * @generated from rpc hearth.actions.v1.ActionService.DismissTask
+   */
+  dismissTask: {
+    methodKind: "unary";
+    input: typeof DismissTaskRequestSchema;
+    output: typeof DismissTaskResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_hearth_actions_v1_actions, 0);

@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/packages/v1/resources.proto.
  */
 export const file_hearth_packages_v1_resources: GenFile = /*@__PURE__*/
-  fileDesc("CiJoZWFydGgvcGFja2FnZXMvdjEvcmVzb3VyY2VzLnByb3RvEhJoZWFydGgucGFja2FnZXMudjEitwEKB1BhY2thZ2USIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESLQoEc3BlYxgCIAEoCzIfLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYxIxCgZzdGF0dXMYAyABKAsyIS5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZVN0YXR1czom6vkYIggDEgdwYWNrYWdlGAEgASoHaW5zdGFsbDIGcnVubmVyQAEi4wMKC1BhY2thZ2VTcGVjEhAKCGFydGlmYWN0GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDQoFdGl0bGUYAyABKAkSOAoHZGVzaXJlZBgEIAEoDjInLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYy5EZXNpcmVkEhAKCHJlc3RhcnRzGAUgASgEEhAKCHJlYnVpbGRzGAYgASgEEjsKCWluaXRfa2luZBgHIAEoDjIoLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYy5Jbml0S2luZBITCgtleGl0X3RhcmdldBgIIAEoCRIRCglvcGVyYXRpb24YCSABKAkSEgoKZXhpdF9mb3JjZRgKIAEoCCJgCgdEZXNpcmVkEhcKE0RFU0lSRURfVU5TUEVDSUZJRUQQABITCg9ERVNJUkVEX1NUT1BQRUQQARITCg9ERVNJUkVEX1JVTk5JTkcQAhISCg5ERVNJUkVEX0FCU0VOVBADImkKCEluaXRLaW5kEhkKFUlOSVRfS0lORF9VTlNQRUNJRklFRBAAEhUKEUlOSVRfS0lORF9JTlNUQUxMEAESFAoQSU5JVF9LSU5EX1VQREFURRACEhUKEUlOSVRfS0lORF9SRVNUT1JFEAMigQQKDVBhY2thZ2VTdGF0dXMSNgoFc3RhdGUYASABKA4yJy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZVN0YXR1cy5TdGF0ZRIbChNvYnNlcnZlZF9nZW5lcmF0aW9uGAIgASgEEhwKFGluaXRpYWxpemVkX2FydGlmYWN0GAMgASgJEhkKEW9ic2VydmVkX3Jlc3RhcnRzGAQgASgEEhkKEW9ic2VydmVkX3JlYnVpbGRzGAUgASgEEi4KCnN0YXJ0X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKBWZhdWx0GAcgASgLMhUuaGVhcnRoLm1ldGEudjEuRmF1bHQSDAoEaXB2NBgIIAEoCRIRCgljb250YWluZXIYCSABKAkizwEKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEAoMU1RBVEVfQUJTRU5UEAESEgoOU1RBVEVfQ1JFQVRJTkcQAhIWChJTVEFURV9JTklUSUFMSVpJTkcQAxIRCg1TVEFURV9TVE9QUEVEEAQSEgoOU1RBVEVfU1RBUlRJTkcQBRIRCg1TVEFURV9SVU5OSU5HEAYSEgoOU1RBVEVfU1RPUFBJTkcQBxIRCg1TVEFURV9FWElUSU5HEAgSEAoMU1RBVEVfRkFJTEVEEAkiiAEKCEFydGlmYWN0EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEi4KBHNwZWMYAiABKAsyIC5oZWFydGgucGFja2FnZXMudjEuQXJ0aWZhY3RTcGVjOijq+RgkCAQSCGFydGlmYWN0GAEgASoIYXJ0aWZhY3QyCGFydGlmYWN0Ip0BCgxBcnRpZmFjdFNwZWMSEgoKcGFja2FnZV9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg0KBXRpdGxlGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEgwKBHNpemUYBSABKAQSDgoGc2lnbmVyGAYgASgJEhAKCG1hbmlmZXN0GAcgASgMEhQKDGFyY2hpdGVjdHVyZRgIIAEoCSKVAQoLSGVhbHRoQ2hlY2sSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESNQoGc3RhdHVzGAIgASgLMiUuaGVhcnRoLnBhY2thZ2VzLnYxLkhlYWx0aENoZWNrU3RhdHVzOivq+RgnCAUSC2hlYWx0aGNoZWNrGAEgASoHZWZmZWN0czIHZWZmZWN0c0ABIrgCChFIZWFsdGhDaGVja1N0YXR1cxIMCgRuYW1lGAEgASgJEjwKBnJlc3VsdBgCIAEoDjIsLmhlYXJ0aC5wYWNrYWdlcy52MS5IZWFsdGhDaGVja1N0YXR1cy5SZXN1bHQSDwoHbWVzc2FnZRgDIAEoCRIpCgVzaW5jZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAimgEKBlJlc3VsdBIWChJSRVNVTFRfVU5TUEVDSUZJRUQQABISCg5SRVNVTFRfU1VDQ0VTUxABEhMKD1JFU1VMVF9ESVNBQkxFRBACEhMKD1JFU1VMVF9TVEFSVElORxADEhIKDlJFU1VMVF9XQUlUSU5HEAQSEgoOUkVTVUxUX0xPQURJTkcQBRISCg5SRVNVTFRfRkFJTFVSRRAGIo4BCgpEZXBlbmRlbmN5EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjAKBHNwZWMYAiABKAsyIi5oZWFydGgucGFja2FnZXMudjEuRGVwZW5kZW5jeVNwZWM6Kur5GCYIBhIKZGVwZW5kZW5jeRgBIAEqB2VmZmVjdHMyB2VmZmVjdHNAASJeCg5EZXBlbmRlbmN5U3BlYxIPCgdydW5uaW5nGAEgASgIEhUKDWhlYWx0aF9jaGVja3MYAiADKAkSFQoNdmVyc2lvbl9yYW5nZRgDIAEoCRINCgV0aXRsZRgEIAEoCSKbAQoNUmVmdXNlZEVmZmVjdBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRI3CgZzdGF0dXMYAiABKAsyJy5oZWFydGgucGFja2FnZXMudjEuUmVmdXNlZEVmZmVjdFN0YXR1czot6vkYKQgHEg1yZWZ1c2VkZWZmZWN0GAEgASoHZWZmZWN0czIHZWZmZWN0c0ABIp4CChNSZWZ1c2VkRWZmZWN0U3RhdHVzEi4KCmZpcnN0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YAiABKAkSDgoGZWZmZWN0GAMgASgJEg4KBnRhcmdldBgEIAEoCRJACgdvdXRjb21lGAUgASgOMi8uaGVhcnRoLnBhY2thZ2VzLnYxLlJlZnVzZWRFZmZlY3RTdGF0dXMuT3V0Y29tZSJkCgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABITCg9PVVRDT01FX1VOS05PV04QARISCg5PVVRDT01FX0RFTklFRBACEhcKE09VVENPTUVfTEVUX1RIUk9VR0gQAyKUAQoMRWZmZWN0UG9saWN5EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjIKBHNwZWMYAiABKAsyJC5oZWFydGgucGFja2FnZXMudjEuRWZmZWN0UG9saWN5U3BlYzos6vkYKAhuEgxlZmZlY3Rwb2xpY3kYASABKgdlZmZlY3RzMgdlZmZlY3RzQAEiIwoQRWZmZWN0UG9saWN5U3BlYxIPCgdsZW5pZW50GAEgASgIIocBCglDb250YWluZXISIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESLwoEc3BlYxgCIAEoCzIhLmhlYXJ0aC5wYWNrYWdlcy52MS5Db250YWluZXJTcGVjOiXq+RghCAgSCWNvbnRhaW5lchgBKgZydW5uZXIyBnJ1bm5lckABImYKDUNvbnRhaW5lclNwZWMSDAoEaXB2NBgBIAEoCRIRCglmaXJzdF91aWQYAiABKA0SEAoIaW5zdGFuY2UYAyABKAkSEAoIYXJ0aWZhY3QYBCABKAkSEAoIcmVidWlsZHMYBSABKAQivAEKCFNuYXBzaG90EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEi4KBHNwZWMYAiABKAsyIC5oZWFydGgucGFja2FnZXMudjEuU25hcHNob3RTcGVjEjIKBnN0YXR1cxgDIAEoCzIiLmhlYXJ0aC5wYWNrYWdlcy52MS5TbmFwc2hvdFN0YXR1czoo6vkYJAhkEghzbmFwc2hvdBgBIAEqB2luc3RhbGwyB2luc3RhbGxAASLQAQoMU25hcHNob3RTcGVjEjUKBWNhdXNlGAEgASgOMiYuaGVhcnRoLnBhY2thZ2VzLnYxLlNuYXBzaG90U3BlYy5DYXVzZRIQCghhcnRpZmFjdBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEg0KBXRpdGxlGAQgASgJIlcKBUNhdXNlEhUKEUNBVVNFX1VOU1BFQ0lGSUVEEAASEAoMQ0FVU0VfVVBEQVRFEAESEgoOQ0FVU0VfUk9MTEJBQ0sQAhIRCg1DQVVTRV9JTlNUQUxMEAMihgIKDlNuYXBzaG90U3RhdHVzEj8KCW1lY2hhbmlzbRgBIAEoDjIsLmhlYXJ0aC5wYWNrYWdlcy52MS5TbmFwc2hvdFN0YXR1cy5NZWNoYW5pc20SDQoFZmlsZXMYAiABKAQSDQoFYnl0ZXMYAyABKAQSFAoMZGF0YV92ZXJzaW9uGAQgASgJIn8KCU1lY2hhbmlzbRIZChVNRUNIQU5JU01fVU5TUEVDSUZJRUQQABIXChNNRUNIQU5JU01fU1VCVk9MVU1FEAESFQoRTUVDSEFOSVNNX1JFRkxJTksQAhISCg5NRUNIQU5JU01fQ09QWRADEhMKD01FQ0hBTklTTV9NT1ZFRBAEYgZwcm90bzM", [file_google_protobuf_timestamp, file_hearth_meta_v1_fault, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
+  fileDesc("CiJoZWFydGgvcGFja2FnZXMvdjEvcmVzb3VyY2VzLnByb3RvEhJoZWFydGgucGFja2FnZXMudjEitwEKB1BhY2thZ2USIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESLQoEc3BlYxgCIAEoCzIfLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYxIxCgZzdGF0dXMYAyABKAsyIS5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZVN0YXR1czom6vkYIggDEgdwYWNrYWdlGAEgASoHaW5zdGFsbDIGcnVubmVyQAEi9wMKC1BhY2thZ2VTcGVjEhAKCGFydGlmYWN0GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDQoFdGl0bGUYAyABKAkSOAoHZGVzaXJlZBgEIAEoDjInLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYy5EZXNpcmVkEhAKCHJlc3RhcnRzGAUgASgEEhAKCHJlYnVpbGRzGAYgASgEEjsKCWluaXRfa2luZBgHIAEoDjIoLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYy5Jbml0S2luZBITCgtleGl0X3RhcmdldBgIIAEoCRIRCglvcGVyYXRpb24YCSABKAkSEgoKZXhpdF9mb3JjZRgKIAEoCBISCgpwYXN0X3Rhc2tzGAsgASgIImAKB0Rlc2lyZWQSFwoTREVTSVJFRF9VTlNQRUNJRklFRBAAEhMKD0RFU0lSRURfU1RPUFBFRBABEhMKD0RFU0lSRURfUlVOTklORxACEhIKDkRFU0lSRURfQUJTRU5UEAMiaQoISW5pdEtpbmQSGQoVSU5JVF9LSU5EX1VOU1BFQ0lGSUVEEAASFQoRSU5JVF9LSU5EX0lOU1RBTEwQARIUChBJTklUX0tJTkRfVVBEQVRFEAISFQoRSU5JVF9LSU5EX1JFU1RPUkUQAyKvBAoNUGFja2FnZVN0YXR1cxI2CgVzdGF0ZRgBIAEoDjInLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3RhdHVzLlN0YXRlEhsKE29ic2VydmVkX2dlbmVyYXRpb24YAiABKAQSHAoUaW5pdGlhbGl6ZWRfYXJ0aWZhY3QYAyABKAkSGQoRb2JzZXJ2ZWRfcmVzdGFydHMYBCABKAQSGQoRb2JzZXJ2ZWRfcmVidWlsZHMYBSABKAQSLgoKc3RhcnRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJAoFZmF1bHQYByABKAsyFS5oZWFydGgubWV0YS52MS5GYXVsdBIMCgRpcHY0GAggASgJEhEKCWNvbnRhaW5lchgJIAEoCRIsCgdjcmFzaGVzGAogASgLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLkNyYXNoZXMizwEKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEAoMU1RBVEVfQUJTRU5UEAESEgoOU1RBVEVfQ1JFQVRJTkcQAhIWChJTVEFURV9JTklUSUFMSVpJTkcQAxIRCg1TVEFURV9TVE9QUEVEEAQSEgoOU1RBVEVfU1RBUlRJTkcQBRIRCg1TVEFURV9SVU5OSU5HEAYSEgoOU1RBVEVfU1RPUFBJTkcQBxIRCg1TVEFURV9FWElUSU5HEAgSEAoMU1RBVEVfRkFJTEVEEAkimwEKB0NyYXNoZXMSDQoFY291bnQYASABKA0SLQoJbGFzdF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YAyABKAkSLgoKcmV0cnlfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZ2VuZXJhdGlvbhgFIAEoBCKIAQoIQXJ0aWZhY3QSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESLgoEc3BlYxgCIAEoCzIgLmhlYXJ0aC5wYWNrYWdlcy52MS5BcnRpZmFjdFNwZWM6KOr5GCQIBBIIYXJ0aWZhY3QYASABKghhcnRpZmFjdDIIYXJ0aWZhY3QinQEKDEFydGlmYWN0U3BlYxISCgpwYWNrYWdlX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDQoFdGl0bGUYAyABKAkSEwoLZGVzY3JpcHRpb24YBCABKAkSDAoEc2l6ZRgFIAEoBBIOCgZzaWduZXIYBiABKAkSEAoIbWFuaWZlc3QYByABKAwSFAoMYXJjaGl0ZWN0dXJlGAggASgJIpUBCgtIZWFsdGhDaGVjaxIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRI1CgZzdGF0dXMYAiABKAsyJS5oZWFydGgucGFja2FnZXMudjEuSGVhbHRoQ2hlY2tTdGF0dXM6K+r5GCcIBRILaGVhbHRoY2hlY2sYASABKgdlZmZlY3RzMgdlZmZlY3RzQAEiuAIKEUhlYWx0aENoZWNrU3RhdHVzEgwKBG5hbWUYASABKAkSPAoGcmVzdWx0GAIgASgOMiwuaGVhcnRoLnBhY2thZ2VzLnYxLkhlYWx0aENoZWNrU3RhdHVzLlJlc3VsdBIPCgdtZXNzYWdlGAMgASgJEikKBXNpbmNlGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKaAQoGUmVzdWx0EhYKElJFU1VMVF9VTlNQRUNJRklFRBAAEhIKDlJFU1VMVF9TVUNDRVNTEAESEwoPUkVTVUxUX0RJU0FCTEVEEAISEwoPUkVTVUxUX1NUQVJUSU5HEAMSEgoOUkVTVUxUX1dBSVRJTkcQBBISCg5SRVNVTFRfTE9BRElORxAFEhIKDlJFU1VMVF9GQUlMVVJFEAYijgEKCkRlcGVuZGVuY3kSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESMAoEc3BlYxgCIAEoCzIiLmhlYXJ0aC5wYWNrYWdlcy52MS5EZXBlbmRlbmN5U3BlYzoq6vkYJggGEgpkZXBlbmRlbmN5GAEgASoHZWZmZWN0czIHZWZmZWN0c0ABIl4KDkRlcGVuZGVuY3lTcGVjEg8KB3J1bm5pbmcYASABKAgSFQoNaGVhbHRoX2NoZWNrcxgCIAMoCRIVCg12ZXJzaW9uX3JhbmdlGAMgASgJEg0KBXRpdGxlGAQgASgJIpsBCg1SZWZ1c2VkRWZmZWN0EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjcKBnN0YXR1cxgCIAEoCzInLmhlYXJ0aC5wYWNrYWdlcy52MS5SZWZ1c2VkRWZmZWN0U3RhdHVzOi3q+RgpCAcSDXJlZnVzZWRlZmZlY3QYASABKgdlZmZlY3RzMgdlZmZlY3RzQAEingIKE1JlZnVzZWRFZmZlY3RTdGF0dXMSLgoKZmlyc3RfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgCIAEoCRIOCgZlZmZlY3QYAyABKAkSDgoGdGFyZ2V0GAQgASgJEkAKB291dGNvbWUYBSABKA4yLy5oZWFydGgucGFja2FnZXMudjEuUmVmdXNlZEVmZmVjdFN0YXR1cy5PdXRjb21lImQKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhMKD09VVENPTUVfVU5LTk9XThABEhIKDk9VVENPTUVfREVOSUVEEAISFwoTT1VUQ09NRV9MRVRfVEhST1VHSBADIpQBCgxFZmZlY3RQb2xpY3kSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESMgoEc3BlYxgCIAEoCzIkLmhlYXJ0aC5wYWNrYWdlcy52MS5FZmZlY3RQb2xpY3lTcGVjOizq+RgoCG4SDGVmZmVjdHBvbGljeRgBIAEqB2VmZmVjdHMyB2VmZmVjdHNAASIjChBFZmZlY3RQb2xpY3lTcGVjEg8KB2xlbmllbnQYASABKAgihwEKCUNvbnRhaW5lchIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIvCgRzcGVjGAIgASgLMiEuaGVhcnRoLnBhY2thZ2VzLnYxLkNvbnRhaW5lclNwZWM6Jer5GCEICBIJY29udGFpbmVyGAEqBnJ1bm5lcjIGcnVubmVyQAEidAoNQ29udGFpbmVyU3BlYxIMCgRpcHY0GAEgASgJEhEKCWZpcnN0X3VpZBgCIAEoDRIQCghpbnN0YW5jZRgDIAEoCRIQCghhcnRpZmFjdBgEIAEoCRIQCghyZWJ1aWxkcxgFIAEoBBIMCgRib290GAYgASgJIrwBCghTbmFwc2hvdBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIuCgRzcGVjGAIgASgLMiAuaGVhcnRoLnBhY2thZ2VzLnYxLlNuYXBzaG90U3BlYxIyCgZzdGF0dXMYAyABKAsyIi5oZWFydGgucGFja2FnZXMudjEuU25hcHNob3RTdGF0dXM6KOr5GCQIZBIIc25hcHNob3QYASABKgdpbnN0YWxsMgdpbnN0YWxsQAEi0AEKDFNuYXBzaG90U3BlYxI1CgVjYXVzZRgBIAEoDjImLmhlYXJ0aC5wYWNrYWdlcy52MS5TbmFwc2hvdFNwZWMuQ2F1c2USEAoIYXJ0aWZhY3QYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRINCgV0aXRsZRgEIAEoCSJXCgVDYXVzZRIVChFDQVVTRV9VTlNQRUNJRklFRBAAEhAKDENBVVNFX1VQREFURRABEhIKDkNBVVNFX1JPTExCQUNLEAISEQoNQ0FVU0VfSU5TVEFMTBADIoYCCg5TbmFwc2hvdFN0YXR1cxI/CgltZWNoYW5pc20YASABKA4yLC5oZWFydGgucGFja2FnZXMudjEuU25hcHNob3RTdGF0dXMuTWVjaGFuaXNtEg0KBWZpbGVzGAIgASgEEg0KBWJ5dGVzGAMgASgEEhQKDGRhdGFfdmVyc2lvbhgEIAEoCSJ/CglNZWNoYW5pc20SGQoVTUVDSEFOSVNNX1VOU1BFQ0lGSUVEEAASFwoTTUVDSEFOSVNNX1NVQlZPTFVNRRABEhUKEU1FQ0hBTklTTV9SRUZMSU5LEAISEgoOTUVDSEFOSVNNX0NPUFkQAxITCg9NRUNIQU5JU01fTU9WRUQQBGIGcHJvdG8z", [file_google_protobuf_timestamp, file_hearth_meta_v1_fault, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
 
 /**
  * Package is an installed package and the one service that runs from it.
@@ -131,6 +131,13 @@ export type PackageSpec = Message<"hearth.packages.v1.PackageSpec"> & {
    * @generated from field: bool exit_force = 10;
    */
   exitForce: boolean;
+
+  /**
+   * Run the service although a critical task is not done.
+   *
+   * @generated from field: bool past_tasks = 11;
+   */
+  pastTasks: boolean;
 };
 
 /**
@@ -290,6 +297,13 @@ export type PackageStatus = Message<"hearth.packages.v1.PackageStatus"> & {
    * @generated from field: string container = 9;
    */
   container: string;
+
+  /**
+   * The ends that the service came to by itself, when there were some of late.
+   *
+   * @generated from field: hearth.packages.v1.Crashes crashes = 10;
+   */
+  crashes?: Crashes;
 };
 
 /**
@@ -387,6 +401,56 @@ export const PackageStatus_StateSchema: GenEnum<PackageStatus_State> = /*@__PURE
   enumDesc(file_hearth_packages_v1_resources, 2, 0);
 
 /**
+ * Crashes are the ends that a service came to by itself, in a row: it begins anew after one that ran for a while, and
+ * when somebody asks something new of the service.
+ *
+ * @generated from message hearth.packages.v1.Crashes
+ */
+export type Crashes = Message<"hearth.packages.v1.Crashes"> & {
+  /**
+   * How many there were.
+   *
+   * @generated from field: uint32 count = 1;
+   */
+  count: number;
+
+  /**
+   * When the last was seen.
+   *
+   * @generated from field: google.protobuf.Timestamp last_time = 2;
+   */
+  lastTime?: Timestamp;
+
+  /**
+   * What is known of the last: what ended, and how.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * When the service is started again; the delay doubles with each.
+   *
+   * @generated from field: google.protobuf.Timestamp retry_time = 4;
+   */
+  retryTime?: Timestamp;
+
+  /**
+   * Generation of the spec under which the last was seen.
+   *
+   * @generated from field: uint64 generation = 5;
+   */
+  generation: bigint;
+};
+
+/**
+ * Describes the message hearth.packages.v1.Crashes.
+ * Use `create(CrashesSchema)` to create a new message.
+ */
+export const CrashesSchema: GenMessage<Crashes> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_resources, 3);
+
+/**
  * Artifact is a verified package file in the server's keeping.
  *
  * @generated from message hearth.packages.v1.Artifact
@@ -412,7 +476,7 @@ export type Artifact = Message<"hearth.packages.v1.Artifact"> & {
  * Use `create(ArtifactSchema)` to create a new message.
  */
 export const ArtifactSchema: GenMessage<Artifact> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 3);
+  messageDesc(file_hearth_packages_v1_resources, 4);
 
 /**
  * ArtifactSpec is what a package file holds.
@@ -482,7 +546,7 @@ export type ArtifactSpec = Message<"hearth.packages.v1.ArtifactSpec"> & {
  * Use `create(ArtifactSpecSchema)` to create a new message.
  */
 export const ArtifactSpecSchema: GenMessage<ArtifactSpec> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 4);
+  messageDesc(file_hearth_packages_v1_resources, 5);
 
 /**
  * HealthCheck is the newest result of one health check of a service.
@@ -510,7 +574,7 @@ export type HealthCheck = Message<"hearth.packages.v1.HealthCheck"> & {
  * Use `create(HealthCheckSchema)` to create a new message.
  */
 export const HealthCheckSchema: GenMessage<HealthCheck> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 5);
+  messageDesc(file_hearth_packages_v1_resources, 6);
 
 /**
  * HealthCheckStatus is a result of a health check.
@@ -552,7 +616,7 @@ export type HealthCheckStatus = Message<"hearth.packages.v1.HealthCheckStatus"> 
  * Use `create(HealthCheckStatusSchema)` to create a new message.
  */
 export const HealthCheckStatusSchema: GenMessage<HealthCheckStatus> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 6);
+  messageDesc(file_hearth_packages_v1_resources, 7);
 
 /**
  * Result is what a check found.
@@ -614,7 +678,7 @@ export enum HealthCheckStatus_Result {
  * Describes the enum hearth.packages.v1.HealthCheckStatus.Result.
  */
 export const HealthCheckStatus_ResultSchema: GenEnum<HealthCheckStatus_Result> = /*@__PURE__*/
-  enumDesc(file_hearth_packages_v1_resources, 6, 0);
+  enumDesc(file_hearth_packages_v1_resources, 7, 0);
 
 /**
  * Dependency is what a service says it needs of another package.
@@ -642,7 +706,7 @@ export type Dependency = Message<"hearth.packages.v1.Dependency"> & {
  * Use `create(DependencySchema)` to create a new message.
  */
 export const DependencySchema: GenMessage<Dependency> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 7);
+  messageDesc(file_hearth_packages_v1_resources, 8);
 
 /**
  * DependencySpec is what is needed of another package.
@@ -684,7 +748,7 @@ export type DependencySpec = Message<"hearth.packages.v1.DependencySpec"> & {
  * Use `create(DependencySpecSchema)` to create a new message.
  */
 export const DependencySpecSchema: GenMessage<DependencySpec> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 8);
+  messageDesc(file_hearth_packages_v1_resources, 9);
 
 /**
  * RefusedEffect records that a package asked for something it may not have, or that this release does not have.
@@ -713,7 +777,7 @@ export type RefusedEffect = Message<"hearth.packages.v1.RefusedEffect"> & {
  * Use `create(RefusedEffectSchema)` to create a new message.
  */
 export const RefusedEffectSchema: GenMessage<RefusedEffect> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 9);
+  messageDesc(file_hearth_packages_v1_resources, 10);
 
 /**
  * RefusedEffectStatus says what was asked for, and what became of it.
@@ -762,7 +826,7 @@ export type RefusedEffectStatus = Message<"hearth.packages.v1.RefusedEffectStatu
  * Use `create(RefusedEffectStatusSchema)` to create a new message.
  */
 export const RefusedEffectStatusSchema: GenMessage<RefusedEffectStatus> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 10);
+  messageDesc(file_hearth_packages_v1_resources, 11);
 
 /**
  * Outcome says what became of it.
@@ -803,7 +867,7 @@ export enum RefusedEffectStatus_Outcome {
  * Describes the enum hearth.packages.v1.RefusedEffectStatus.Outcome.
  */
 export const RefusedEffectStatus_OutcomeSchema: GenEnum<RefusedEffectStatus_Outcome> = /*@__PURE__*/
-  enumDesc(file_hearth_packages_v1_resources, 10, 0);
+  enumDesc(file_hearth_packages_v1_resources, 11, 0);
 
 /**
  * EffectPolicy says how a package is held to what its manifest declares. A package without one is held strictly.
@@ -831,7 +895,7 @@ export type EffectPolicy = Message<"hearth.packages.v1.EffectPolicy"> & {
  * Use `create(EffectPolicySchema)` to create a new message.
  */
 export const EffectPolicySchema: GenMessage<EffectPolicy> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 11);
+  messageDesc(file_hearth_packages_v1_resources, 12);
 
 /**
  * EffectPolicySpec is how a package is held to what its manifest declares.
@@ -852,7 +916,7 @@ export type EffectPolicySpec = Message<"hearth.packages.v1.EffectPolicySpec"> & 
  * Use `create(EffectPolicySpecSchema)` to create a new message.
  */
 export const EffectPolicySpecSchema: GenMessage<EffectPolicySpec> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 12);
+  messageDesc(file_hearth_packages_v1_resources, 13);
 
 /**
  * Container is where the container of a service lives; internal.
@@ -880,7 +944,7 @@ export type Container = Message<"hearth.packages.v1.Container"> & {
  * Use `create(ContainerSchema)` to create a new message.
  */
 export const ContainerSchema: GenMessage<Container> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 13);
+  messageDesc(file_hearth_packages_v1_resources, 14);
 
 /**
  * ContainerSpec is what stays the same for all containers of a package, and which container is the present one.
@@ -922,6 +986,13 @@ export type ContainerSpec = Message<"hearth.packages.v1.ContainerSpec"> & {
    * @generated from field: uint64 rebuilds = 5;
    */
   rebuilds: bigint;
+
+  /**
+   * The boot of the machine in which the present container was made, as the kernel names it.
+   *
+   * @generated from field: string boot = 6;
+   */
+  boot: string;
 };
 
 /**
@@ -929,7 +1000,7 @@ export type ContainerSpec = Message<"hearth.packages.v1.ContainerSpec"> & {
  * Use `create(ContainerSpecSchema)` to create a new message.
  */
 export const ContainerSpecSchema: GenMessage<ContainerSpec> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 14);
+  messageDesc(file_hearth_packages_v1_resources, 15);
 
 /**
  * Snapshot is the data of a package as they were at some time, with the package file they go with: the way back from an
@@ -965,7 +1036,7 @@ export type Snapshot = Message<"hearth.packages.v1.Snapshot"> & {
  * Use `create(SnapshotSchema)` to create a new message.
  */
 export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 15);
+  messageDesc(file_hearth_packages_v1_resources, 16);
 
 /**
  * SnapshotSpec is what a snapshot was made for.
@@ -1007,7 +1078,7 @@ export type SnapshotSpec = Message<"hearth.packages.v1.SnapshotSpec"> & {
  * Use `create(SnapshotSpecSchema)` to create a new message.
  */
 export const SnapshotSpecSchema: GenMessage<SnapshotSpec> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 16);
+  messageDesc(file_hearth_packages_v1_resources, 17);
 
 /**
  * Cause is what made somebody take it.
@@ -1048,7 +1119,7 @@ export enum SnapshotSpec_Cause {
  * Describes the enum hearth.packages.v1.SnapshotSpec.Cause.
  */
 export const SnapshotSpec_CauseSchema: GenEnum<SnapshotSpec_Cause> = /*@__PURE__*/
-  enumDesc(file_hearth_packages_v1_resources, 16, 0);
+  enumDesc(file_hearth_packages_v1_resources, 17, 0);
 
 /**
  * SnapshotStatus is what a snapshot is.
@@ -1090,7 +1161,7 @@ export type SnapshotStatus = Message<"hearth.packages.v1.SnapshotStatus"> & {
  * Use `create(SnapshotStatusSchema)` to create a new message.
  */
 export const SnapshotStatusSchema: GenMessage<SnapshotStatus> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 17);
+  messageDesc(file_hearth_packages_v1_resources, 18);
 
 /**
  * Mechanism is how a snapshot was made.
@@ -1138,5 +1209,5 @@ export enum SnapshotStatus_Mechanism {
  * Describes the enum hearth.packages.v1.SnapshotStatus.Mechanism.
  */
 export const SnapshotStatus_MechanismSchema: GenEnum<SnapshotStatus_Mechanism> = /*@__PURE__*/
-  enumDesc(file_hearth_packages_v1_resources, 17, 0);
+  enumDesc(file_hearth_packages_v1_resources, 18, 0);
 

@@ -1,0 +1,210 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// census counts, all the time, the processes that run the code of a package on one volume: those of the JavaScript host
+// that see it. Two would mean two services on the same data.
+type census struct {
+	m    *machine
+	pkg  string
+	stop chan struct{}
+	done chan struct{}
+
+	mu   sync.Mutex // guards most
+	most int
+	who  string
+}
+
+func (m *machine) census(pkg string) *census {
+	c := &census{m: m, pkg: pkg, stop: make(chan struct{}), done: make(chan struct{})}
+	go func() {
+		defer close(c.done)
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			c.count()
+			select {
+			case <-c.stop:
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return c
+}
+
+func (c *census) count() {
+	var who []string
+	for _, p := range c.m.processes(c.pkg) {
+		if p.script {
+			who = append(who, fmt.Sprintf("%d of container %s", p.pid, p.container))
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(who) > c.most {
+		c.most, c.who = len(who), strings.Join(who, ", ")
+	}
+}
+
+// end tells how many there were at most.
+func (c *census) end() (int, string) {
+	close(c.stop)
+	<-c.done
+	return c.most, c.who
+}
+
+// process is one of a service's container, seen from the host.
+type process struct {
+	pid          int
+	container    string
+	init, script bool
+	// program is what it runs when it is neither.
+	program string
+}
+
+// processes lists the processes of the service's containers on this machine, whatever control group they are in.
+func (m *machine) processes(pkg string) []process {
+	entries, _ := os.ReadDir("/proc")
+	var list []process
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		dir := filepath.Join("/proc", e.Name())
+		mounts, err := os.ReadFile(filepath.Join(dir, "mountinfo"))
+		if err != nil || !bytes.Contains(mounts, []byte(m.state+"/upper/"+pkg+"/")) {
+			continue
+		}
+		p := process{pid: pid}
+		command, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
+		args := strings.Split(strings.TrimRight(string(command), "\x00"), "\x00")
+		environ, _ := os.ReadFile(filepath.Join(dir, "environ"))
+		for _, v := range strings.Split(string(environ), "\x00") {
+			if id, ok := strings.CutPrefix(v, "HEARTH_CONTAINER="); ok {
+				p.container = id
+			}
+		}
+		p.init = len(args) == 2 && args[0] == "/usr/lib/hearth/agent" && args[1] == "init"
+		p.script = strings.Contains(string(command), "/usr/lib/hearth/jshost/index.mjs")
+		p.program = args[0]
+		list = append(list, p)
+	}
+	return list
+}
+
+// only is the one process of a service that which picks.
+func (m *machine) only(pkg, what string, which func(process) bool) int {
+	m.t.Helper()
+	var found int
+	m.eventually(30*time.Second, what+" of "+pkg+" is there", func() error {
+		for _, p := range m.processes(pkg) {
+			if which(p) {
+				found = p.pid
+				return nil
+			}
+		}
+		return errors.New("it is not")
+	})
+	return found
+}
+
+// strike kills those processes of a service that which picks and that are there now.
+func (m *machine) strike(pkg string, which func(process) bool) (struck int) {
+	for _, p := range m.processes(pkg) {
+		if which(p) && syscall.Kill(p.pid, syscall.SIGKILL) == nil {
+			struck++
+		}
+	}
+	return struck
+}
+
+func (m *machine) agentOf(pkg string) int {
+	return m.only(pkg, "the agent", func(p process) bool { return p.init })
+}
+
+// A service never runs twice on its data, whatever is killed, and in whatever order.
+func TestDataHaveOneOwner(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.start()
+	m.installSample()
+	c := m.census(sample)
+	daemon := func() { m.kill(syscall.SIGKILL) }
+	agent := func() { m.strike(sample, func(p process) bool { return p.init }) }
+	script := func() { m.strike(sample, func(p process) bool { return p.script }) }
+	starter := func() { // while it starts the next container: hearth-lxc and liblxc's monitor with it
+		m.must("sh", "-c", `for p in $(pgrep -x 'hearth-lxc'); do if [ /proc/$p/ns/net -ef /proc/self/ns/net ]; then kill -9 $p; fi; done`)
+	}
+	orders := [][]func(){
+		{daemon, agent}, {agent, daemon}, {agent, starter, daemon}, {script, daemon}, {daemon, script, agent},
+		{agent, daemon, starter}, {starter, daemon, agent}, {script, starter, daemon},
+	}
+	for i, order := range orders {
+		for _, kill := range order {
+			kill()
+		}
+		if m.daemon == nil {
+			m.start()
+		}
+		t.Logf("round %d", i)
+		// Anew, for the delays after crashes not to add up; and not before the last blow has been noticed.
+		m.eventually(60*time.Second, "the service can be started anew", func() error {
+			_, err := m.tryHearth("package", "rebuild", sample)
+			return err
+		})
+		m.healthy(sample)
+	}
+	m.orphan()
+	if most, who := c.end(); most != 1 {
+		t.Errorf("%d ran on the same data at once: %s", most, who)
+	}
+}
+
+// orphan has a container vanish from where the daemon looks for it. The daemon must not make another one on its data, says
+// why, and makes it when the orphan has ended.
+func (m *machine) orphan() {
+	m.t.Helper()
+	m.healthy(sample)
+	m.kill(syscall.SIGKILL)
+	init := m.agentOf(sample)
+	tag := m.tag()
+	// Out of its control groups, every process of it, as a restart of a service manager or a mistaken clean-up would do.
+	m.must("sh", "-c", fmt.Sprintf(`for f in $(find /sys/fs/cgroup -path '*/hearth/%s/payload/%s*' -name cgroup.procs); do
+		root=${f%%%%/hearth/*}; for p in $(cat $f); do echo $p > $root/cgroup.procs || true; done; done`, tag, sample))
+	m.start()
+	m.eventually(30*time.Second, "the daemon says that something runs on the data", func() error {
+		if row := m.pkg(sample); !strings.Contains(fmt.Sprint(row["fault"]), "DATA_HELD") && !strings.Contains(strings.ToLower(fmt.Sprint(row["fault"])), "data_held") {
+			return fmt.Errorf("%v: %v", row["state"], row["fault"])
+		}
+		return nil
+	})
+	if err := syscall.Kill(init, 0); err != nil {
+		m.t.Errorf("the orphan was ended: %v", err)
+	}
+	_ = syscall.Kill(init, syscall.SIGKILL)
+	m.healthy(sample)
+}
+
+// tag is the tag of the server on this machine.
+func (m *machine) tag() string {
+	m.t.Helper()
+	entries, err := filepath.Glob(fmt.Sprintf("/proc/%d/root/run/hearth/*/hearthd.sock", m.holder.Process.Pid))
+	if err != nil || len(entries) != 1 {
+		m.t.Fatalf("the server's folder: %v, %v", entries, err)
+	}
+	return filepath.Base(filepath.Dir(entries[0]))
+}
