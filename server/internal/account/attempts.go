@@ -80,21 +80,22 @@ func (a *attempts) take(now time.Time, key bucketKey, every time.Duration) {
 	b.full = b.full.Add(every)
 }
 
-// makeRoom forgets buckets that are full, and where none is, any one: who has so many sources needs no trick to guess,
-// and what guessing costs is bounded by the hasher.
+// makeRoom forgets buckets that are full, and where none is, the one that would be first: of it there is the least to
+// remember. So nobody who guessed often is forgotten because others came, and what guessing costs is bounded by the hasher.
 func (a *attempts) makeRoom(now time.Time) {
 	if len(a.buckets) < maxBuckets {
 		return
 	}
+	var least bucketKey
+	var first *bucket
 	for key, b := range a.buckets {
 		if !b.full.After(now) {
 			delete(a.buckets, key)
+		} else if first == nil || b.full.Before(first.full) {
+			least, first = key, b
 		}
 	}
-	for key := range a.buckets {
-		if len(a.buckets) < maxBuckets {
-			return
-		}
-		delete(a.buckets, key)
+	if len(a.buckets) >= maxBuckets {
+		delete(a.buckets, least)
 	}
 }

@@ -184,10 +184,23 @@ func TestKeysAreOfAnAccount(t *testing.T) {
 	if err := s.DeleteKey(t.Context(), time.Now(), viewer, id); !fault.Is(err, metav1.Reason_REASON_NOT_FOUND) {
 		t.Errorf("another removes it: %v", err)
 	}
+	open := signed(t, signingKey, time.Now(), 7)
+	if got := accept(t, s, open); got != 0 {
+		t.Fatal(got)
+	}
+	if _, err := s.AuthenticateKey(t.Context(), time.Now(), open, ""); err != nil {
+		t.Fatalf("a stream that is open: %v", err)
+	}
 	if err := s.DeleteKey(t.Context(), time.Now(), local, id); err != nil {
 		t.Fatal(err)
 	}
-	if got := accept(t, s, signed(t, signingKey, time.Now(), 1)); got != metav1.Reason_REASON_UNAUTHENTICATED {
-		t.Errorf("after it was removed: %v", got)
+	for what, r := range map[string]*httpsig.Request{"a new request": signed(t, signingKey, time.Now(), 1), "the stream that is open": open} {
+		if got := accept(t, s, r); got != metav1.Reason_REASON_UNAUTHENTICATED {
+			t.Errorf("%s after it was removed: %v", what, got)
+		}
+	}
+	// Looked at again, as streams are; no address, no use.
+	if _, err := s.AuthenticateKey(t.Context(), time.Now(), open, ""); !fault.Is(err, metav1.Reason_REASON_UNAUTHENTICATED) {
+		t.Errorf("a stream that is open goes on: %v", err)
 	}
 }

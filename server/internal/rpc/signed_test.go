@@ -106,6 +106,19 @@ func TestSignedRequestsAreLetInOnEveryWire(t *testing.T) {
 		if _, err := client.StartPackage(ctx, &packagesv1.StartPackageRequest{Id: "other"}); !fault.Is(fault.FromStatus(err), metav1.Reason_REASON_SIGNATURE_BODY) {
 			t.Errorf("gRPC %d with another message: %v", i, err)
 		}
+		for j, header := range []string{"signature", "signature-input", "content-digest"} {
+			ctx := s.signedContext(t, strings.TrimPrefix(conn.Target(), "dns:///"), req, 400+10*i+j)
+			md, _ := metadata.FromOutgoingContext(ctx)
+			ctx = metadata.AppendToOutgoingContext(ctx, header, md.Get(header)[0])
+			if _, err := client.StartPackage(ctx, req); !fault.Is(fault.FromStatus(err), metav1.Reason_REASON_UNAUTHENTICATED) {
+				t.Errorf("gRPC %d with %s twice: %v", i, header, err)
+			}
+		}
+		other := []string{s.web, s.grpc}[i] // the other listener of the same server
+		ctx = s.signedContext(t, other, req, 500+i)
+		if _, err := client.StartPackage(ctx, req); !fault.Is(fault.FromStatus(err), metav1.Reason_REASON_UNAUTHENTICATED) {
+			t.Errorf("gRPC %d signed for the other listener: %v", i, err)
+		}
 		ctx = s.signedContext(t, "other.local", req, 300+i)
 		if _, err := client.StartPackage(ctx, req); !fault.Is(fault.FromStatus(err), metav1.Reason_REASON_UNAUTHENTICATED) {
 			t.Errorf("gRPC %d signed for another host: %v", i, err)
@@ -145,6 +158,18 @@ func TestBentSignedRequestsAreRefused(t *testing.T) {
 		"no signature":  {func(r *http.Request) { r.Header.Del(httpsig.SignatureHeader) }, "REASON_UNAUTHENTICATED"},
 		"a cut signature": {func(r *http.Request) {
 			r.Header.Set(httpsig.SignatureHeader, r.Header.Get(httpsig.SignatureHeader)[:30])
+		}, "REASON_UNAUTHENTICATED"},
+		"two inputs":  {func(r *http.Request) { r.Header.Add(httpsig.InputHeader, r.Header.Get(httpsig.InputHeader)) }, "REASON_UNAUTHENTICATED"},
+		"two digests": {func(r *http.Request) { r.Header.Add(httpsig.DigestHeader, r.Header.Get(httpsig.DigestHeader)) }, "REASON_UNAUTHENTICATED"},
+		"another label besides": {func(r *http.Request) {
+			input := r.Header.Get(httpsig.InputHeader)
+			r.Header.Set(httpsig.InputHeader, input+", other"+strings.TrimPrefix(input, "hearth"))
+		}, "REASON_UNAUTHENTICATED"},
+		"the label twice": {func(r *http.Request) {
+			r.Header.Set(httpsig.InputHeader, r.Header.Get(httpsig.InputHeader)+`, hearth=("@method")`)
+		}, "REASON_UNAUTHENTICATED"},
+		"another digest beside": {func(r *http.Request) {
+			r.Header.Set(httpsig.DigestHeader, r.Header.Get(httpsig.DigestHeader)+", sha-256=:AAAA:")
 		}, "REASON_UNAUTHENTICATED"},
 		"two signatures":   {func(r *http.Request) { r.Header.Add(httpsig.SignatureHeader, "x") }, "REASON_UNAUTHENTICATED"},
 		"a token besides":  {func(r *http.Request) { r.Header.Set("Authorization", "Bearer admin") }, "REASON_UNAUTHENTICATED"},

@@ -18,7 +18,7 @@ type compaction struct {
 	err  error      // why the log could not be shortened last
 }
 
-// collectEvery is how often the value log and the reserve are looked at. Only records of large commits are in the
+// collectEvery is how often tables, value log and reserve are looked at. Only records of large commits are in the
 // former, so there is no hurry.
 const collectEvery = 10 * time.Minute
 
@@ -69,6 +69,7 @@ func (s *Store) maintainLoop() {
 				s.opt.Logger.Warn("store cannot shorten its log", "error", err)
 			}
 		case <-tick.C:
+			s.verify()
 			s.collect()
 			s.keepReserve()
 		}

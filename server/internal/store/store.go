@@ -127,8 +127,9 @@ type Store struct {
 	stop       chan struct{} // closed when no call is under way any more
 	background sync.WaitGroup
 
-	mu     sync.Mutex // guards closed and the first Add of users
+	mu     sync.Mutex // guards closed, rotten and the first Add of users
 	closed bool
+	rotten error          // why nothing may be read any more either
 	users  sync.WaitGroup // calls under way
 }
 
@@ -348,8 +349,11 @@ func (s *Store) Revision() uint64 { return s.published.Load() }
 func (s *Store) enter() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	switch {
+	case s.closed:
 		return errClosed()
+	case s.rotten != nil:
+		return s.rotten
 	}
 	s.users.Add(1)
 	return nil

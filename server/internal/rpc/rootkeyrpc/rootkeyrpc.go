@@ -3,11 +3,12 @@ package rootkeyrpc
 
 import (
 	"context"
-	"errors"
 	"time"
 
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 
+	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/custody"
 	"github.com/hearthos/hearth/server/internal/operation"
 	"github.com/hearthos/hearth/server/internal/rpc"
@@ -47,8 +48,11 @@ func (s *Server) RotateRootKey(ctx context.Context, req *systemv1.RotateRootKeyR
 // CreateRecoveryCode implements RootKeyServiceServer.
 func (s *Server) CreateRecoveryCode(context.Context, *systemv1.CreateRecoveryCodeRequest) (*systemv1.CreateRecoveryCodeResponse, error) {
 	code, kept, err := s.custody.NewRecoveryCode(s.clock(), func() error { return nil })
-	if err := errors.Join(err, kept); err != nil {
+	if err != nil {
 		return nil, err
+	}
+	if kept != nil { // nobody is told which of the two codes counts, so a third one must
+		return nil, fault.New(metav1.Reason_REASON_INTERNAL, "the recovery code could not be kept, and the one before may not count any more; make another once the disk can be written: %w", kept)
 	}
 	return &systemv1.CreateRecoveryCodeResponse{RecoveryCode: code}, nil
 }
