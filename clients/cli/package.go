@@ -24,7 +24,7 @@ import (
 
 func (a *app) packageCommand() *cobra.Command {
 	c := &cobra.Command{Use: "package", Aliases: []string{"pkg"}, Short: "Install, run and watch packages"}
-	c.AddCommand(a.installCommand(), a.listCommand(), a.showCommand(), a.startCommand(), a.stopCommand(), a.restartCommand(), a.rebuildCommand(),
+	c.AddCommand(a.installCommand(), a.listCommand(), a.showCommand(), a.startCommand(), a.stopCommand(), a.restartCommand(), a.rebuildCommand(), a.whyCommand(),
 		a.rollbackCommand(), a.snapshotsCommand(), a.uninstallCommand(), a.logsCommand(), a.attachCommand(), a.subcontainersCommand(), a.healthCommand(), a.actionsCommand(), a.actionCommand(), a.tasksCommand(), a.addressesCommand(), a.dataCommand(), a.effectsCommand())
 	return c
 }
@@ -226,7 +226,10 @@ func (a *app) showPackage(ctx context.Context, c *hearth.Client, id string) erro
 		row := flatten(p)
 		row["description"] = resp.GetArtifact().GetSpec().GetDescription()
 		row["healthChecks"], row["addresses"], row["tasks"] = []any{}, []any{}, []any{}
-		row["snapshots"] = []any{}
+		row["snapshots"], row["dependencies"] = []any{}, []any{}
+		for _, d := range resp.GetDependencyStates() {
+			row["dependencies"] = append(row["dependencies"].([]any), flatten(d))
+		}
 		for _, sn := range resp.GetSnapshots() {
 			row["snapshots"] = append(row["snapshots"].([]any), flatten(sn))
 		}
@@ -249,6 +252,9 @@ func (a *app) showPackage(ctx context.Context, c *hearth.Client, id string) erro
 	}
 	if f := p.GetStatus().GetFault(); f != nil {
 		fmt.Fprintf(a.Out, "  fault: %s\n", printable(f.GetMessage()))
+	}
+	for _, d := range resp.GetDependencyStates() {
+		fmt.Fprintf(a.Out, "  needs: %s\n", a.dependencyText(d))
 	}
 	for _, sn := range resp.GetSnapshots() {
 		fmt.Fprintf(a.Out, "  can be rolled back to: %s, with its data of %s\n", printable(sn.GetSpec().GetVersion()), taken(sn).Format("2006-01-02 15:04:05"))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/artifact"
+	"github.com/hearthos/hearth/server/internal/depend"
 	"github.com/hearthos/hearth/server/internal/install"
 	"github.com/hearthos/hearth/server/internal/operation"
 	"github.com/hearthos/hearth/server/internal/rpc"
@@ -52,7 +53,7 @@ func (s *Server) ListPackages(ctx context.Context, req *packagesv1.ListPackagesR
 }
 
 // GetPackage implements PackageServiceServer.
-func (s *Server) GetPackage(_ context.Context, req *packagesv1.GetPackageRequest) (*packagesv1.GetPackageResponse, error) {
+func (s *Server) GetPackage(ctx context.Context, req *packagesv1.GetPackageRequest) (*packagesv1.GetPackageResponse, error) {
 	resp := &packagesv1.GetPackageResponse{}
 	err := s.store.View(func(tx *store.Tx) error {
 		row, ok, err := store.Lookup[*packagesv1.Package](tx, req.GetId())
@@ -72,9 +73,42 @@ func (s *Server) GetPackage(_ context.Context, req *packagesv1.GetPackageRequest
 		if resp.Dependencies, err = store.List[*packagesv1.Dependency](tx, req.GetId()); err != nil {
 			return err
 		}
-		resp.Snapshots, err = store.List[*packagesv1.Snapshot](tx, req.GetId())
+		if resp.Snapshots, err = store.List[*packagesv1.Snapshot](tx, req.GetId()); err != nil {
+			return err
+		}
+		all, err := depend.Read(tx, req.GetId())
+		resp.DependencyStates = depend.States(req.GetId(), all)
+		for _, d := range resp.GetDependencyStates() {
+			if !rpc.CallerScope(ctx).Covers(d.GetPackageId()) {
+				d.InstalledVersion = ""
+			}
+		}
 		return err
 	})
+	return resp, err
+}
+
+// WhyPackage implements PackageServiceServer. Of other packages it tells those alone that the caller may see.
+func (s *Server) WhyPackage(ctx context.Context, req *packagesv1.WhyPackageRequest) (*packagesv1.WhyPackageResponse, error) {
+	resp := &packagesv1.WhyPackageResponse{}
+	err := s.store.View(func(tx *store.Tx) error {
+		all, err := depend.Read(tx, req.GetId())
+		if err != nil {
+			return err
+		}
+		if all[req.GetId()].Package == nil {
+			return fault.New(metav1.Reason_REASON_PACKAGE_NOT_FOUND, "no package %q is installed", req.GetId()).With("package", req.GetId())
+		}
+		resp.Links = depend.Why(req.GetId(), all)
+		return nil
+	})
+	scope := rpc.CallerScope(ctx)
+	resp.Links = slices.DeleteFunc(resp.Links, func(l *packagesv1.WhyLink) bool { return !scope.Covers(l.GetPackageId()) })
+	for _, l := range resp.GetLinks() {
+		if on := l.GetMetadata()["dependency"]; on != "" && !scope.Covers(on) {
+			delete(l.Metadata, "installed")
+		}
+	}
 	return resp, err
 }
 

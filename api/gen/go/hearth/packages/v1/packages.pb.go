@@ -8,7 +8,8 @@ package packagesv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
-	v1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
+	v1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	v11 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -26,6 +27,196 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// State is what is missing, the first in this order.
+type DependencyState_State int32
+
+const (
+	// Not given.
+	DependencyState_STATE_UNSPECIFIED DependencyState_State = 0
+	// Nothing is.
+	DependencyState_STATE_SATISFIED DependencyState_State = 1
+	// The other package is not installed.
+	DependencyState_STATE_NOT_INSTALLED DependencyState_State = 2
+	// Its version is not one that will do.
+	DependencyState_STATE_VERSION DependencyState_State = 3
+	// It does not run.
+	DependencyState_STATE_NOT_RUNNING DependencyState_State = 4
+	// A health check of it that is needed does not succeed.
+	DependencyState_STATE_UNHEALTHY DependencyState_State = 5
+	// A critical task about it is to be done.
+	DependencyState_STATE_TASK DependencyState_State = 6
+)
+
+// Enum value maps for DependencyState_State.
+var (
+	DependencyState_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "STATE_SATISFIED",
+		2: "STATE_NOT_INSTALLED",
+		3: "STATE_VERSION",
+		4: "STATE_NOT_RUNNING",
+		5: "STATE_UNHEALTHY",
+		6: "STATE_TASK",
+	}
+	DependencyState_State_value = map[string]int32{
+		"STATE_UNSPECIFIED":   0,
+		"STATE_SATISFIED":     1,
+		"STATE_NOT_INSTALLED": 2,
+		"STATE_VERSION":       3,
+		"STATE_NOT_RUNNING":   4,
+		"STATE_UNHEALTHY":     5,
+		"STATE_TASK":          6,
+	}
+)
+
+func (x DependencyState_State) Enum() *DependencyState_State {
+	p := new(DependencyState_State)
+	*p = x
+	return p
+}
+
+func (x DependencyState_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DependencyState_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_hearth_packages_v1_packages_proto_enumTypes[0].Descriptor()
+}
+
+func (DependencyState_State) Type() protoreflect.EnumType {
+	return &file_hearth_packages_v1_packages_proto_enumTypes[0]
+}
+
+func (x DependencyState_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DependencyState_State.Descriptor instead.
+func (DependencyState_State) EnumDescriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{4, 0}
+}
+
+// Cause is what it is.
+type WhyLink_Cause int32
+
+const (
+	// Not given.
+	WhyLink_CAUSE_UNSPECIFIED WhyLink_Cause = 0
+	// A person stopped the service.
+	WhyLink_CAUSE_STOPPED WhyLink_Cause = 1
+	// An operation works on the package.
+	WhyLink_CAUSE_OPERATION WhyLink_Cause = 2
+	// A critical task is to be done.
+	WhyLink_CAUSE_TASK WhyLink_Cause = 3
+	// Its init fails.
+	WhyLink_CAUSE_INIT_FAILED WhyLink_Cause = 4
+	// It ended by itself.
+	WhyLink_CAUSE_CRASHED WhyLink_Cause = 5
+	// It ends by itself again and again.
+	WhyLink_CAUSE_CRASH_LOOP WhyLink_Cause = 6
+	// Something else runs on its data.
+	WhyLink_CAUSE_DATA_HELD WhyLink_Cause = 7
+	// The disk is full.
+	WhyLink_CAUSE_DISK_FULL WhyLink_Cause = 8
+	// Its package file is gone.
+	WhyLink_CAUSE_FILE_MISSING WhyLink_Cause = 9
+	// It asks for hardware, or an architecture, that the machine does not have.
+	WhyLink_CAUSE_HARDWARE WhyLink_Cause = 10
+	// It failed otherwise; the fault tells how.
+	WhyLink_CAUSE_FAILED WhyLink_Cause = 11
+	// It is on its way: the state tells what it does.
+	WhyLink_CAUSE_UNDER_WAY WhyLink_Cause = 12
+	// A health check of it fails.
+	WhyLink_CAUSE_CHECK_FAILS WhyLink_Cause = 13
+	// A health check of it waits, starts or loads.
+	WhyLink_CAUSE_CHECK_WAITS WhyLink_Cause = 14
+	// A package that it needs is not installed.
+	WhyLink_CAUSE_DEPENDENCY_NOT_INSTALLED WhyLink_Cause = 15
+	// A package that it needs has a version that will not do.
+	WhyLink_CAUSE_DEPENDENCY_VERSION WhyLink_Cause = 16
+	// A package that it needs does not run.
+	WhyLink_CAUSE_DEPENDENCY_NOT_RUNNING WhyLink_Cause = 17
+	// A package that it needs is not healthy.
+	WhyLink_CAUSE_DEPENDENCY_UNHEALTHY WhyLink_Cause = 18
+	// A critical task about a package that it needs is to be done.
+	WhyLink_CAUSE_DEPENDENCY_TASK WhyLink_Cause = 19
+)
+
+// Enum value maps for WhyLink_Cause.
+var (
+	WhyLink_Cause_name = map[int32]string{
+		0:  "CAUSE_UNSPECIFIED",
+		1:  "CAUSE_STOPPED",
+		2:  "CAUSE_OPERATION",
+		3:  "CAUSE_TASK",
+		4:  "CAUSE_INIT_FAILED",
+		5:  "CAUSE_CRASHED",
+		6:  "CAUSE_CRASH_LOOP",
+		7:  "CAUSE_DATA_HELD",
+		8:  "CAUSE_DISK_FULL",
+		9:  "CAUSE_FILE_MISSING",
+		10: "CAUSE_HARDWARE",
+		11: "CAUSE_FAILED",
+		12: "CAUSE_UNDER_WAY",
+		13: "CAUSE_CHECK_FAILS",
+		14: "CAUSE_CHECK_WAITS",
+		15: "CAUSE_DEPENDENCY_NOT_INSTALLED",
+		16: "CAUSE_DEPENDENCY_VERSION",
+		17: "CAUSE_DEPENDENCY_NOT_RUNNING",
+		18: "CAUSE_DEPENDENCY_UNHEALTHY",
+		19: "CAUSE_DEPENDENCY_TASK",
+	}
+	WhyLink_Cause_value = map[string]int32{
+		"CAUSE_UNSPECIFIED":              0,
+		"CAUSE_STOPPED":                  1,
+		"CAUSE_OPERATION":                2,
+		"CAUSE_TASK":                     3,
+		"CAUSE_INIT_FAILED":              4,
+		"CAUSE_CRASHED":                  5,
+		"CAUSE_CRASH_LOOP":               6,
+		"CAUSE_DATA_HELD":                7,
+		"CAUSE_DISK_FULL":                8,
+		"CAUSE_FILE_MISSING":             9,
+		"CAUSE_HARDWARE":                 10,
+		"CAUSE_FAILED":                   11,
+		"CAUSE_UNDER_WAY":                12,
+		"CAUSE_CHECK_FAILS":              13,
+		"CAUSE_CHECK_WAITS":              14,
+		"CAUSE_DEPENDENCY_NOT_INSTALLED": 15,
+		"CAUSE_DEPENDENCY_VERSION":       16,
+		"CAUSE_DEPENDENCY_NOT_RUNNING":   17,
+		"CAUSE_DEPENDENCY_UNHEALTHY":     18,
+		"CAUSE_DEPENDENCY_TASK":          19,
+	}
+)
+
+func (x WhyLink_Cause) Enum() *WhyLink_Cause {
+	p := new(WhyLink_Cause)
+	*p = x
+	return p
+}
+
+func (x WhyLink_Cause) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (WhyLink_Cause) Descriptor() protoreflect.EnumDescriptor {
+	return file_hearth_packages_v1_packages_proto_enumTypes[1].Descriptor()
+}
+
+func (WhyLink_Cause) Type() protoreflect.EnumType {
+	return &file_hearth_packages_v1_packages_proto_enumTypes[1]
+}
+
+func (x WhyLink_Cause) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use WhyLink_Cause.Descriptor instead.
+func (WhyLink_Cause) EnumDescriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{7, 0}
+}
 
 // ListPackagesRequest asks for all packages.
 type ListPackagesRequest struct {
@@ -195,9 +386,11 @@ type GetPackageResponse struct {
 	// What it needs of other packages.
 	Dependencies []*Dependency `protobuf:"bytes,4,rep,name=dependencies,proto3" json:"dependencies,omitempty"`
 	// To what it can be rolled back.
-	Snapshots     []*Snapshot `protobuf:"bytes,5,rep,name=snapshots,proto3" json:"snapshots,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Snapshots []*Snapshot `protobuf:"bytes,5,rep,name=snapshots,proto3" json:"snapshots,omitempty"`
+	// Whether it has what it needs of other packages, in the order of dependencies.
+	DependencyStates []*DependencyState `protobuf:"bytes,6,rep,name=dependency_states,json=dependencyStates,proto3" json:"dependency_states,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *GetPackageResponse) Reset() {
@@ -265,6 +458,333 @@ func (x *GetPackageResponse) GetSnapshots() []*Snapshot {
 	return nil
 }
 
+func (x *GetPackageResponse) GetDependencyStates() []*DependencyState {
+	if x != nil {
+		return x.DependencyStates
+	}
+	return nil
+}
+
+// DependencyState is whether a package has what it needs of another.
+type DependencyState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the other package.
+	PackageId string `protobuf:"bytes,1,opt,name=package_id,json=packageId,proto3" json:"package_id,omitempty"`
+	// What is missing.
+	State DependencyState_State `protobuf:"varint,2,opt,name=state,proto3,enum=hearth.packages.v1.DependencyState_State" json:"state,omitempty"`
+	// Version that is installed; empty where it is not.
+	InstalledVersion string `protobuf:"bytes,3,opt,name=installed_version,json=installedVersion,proto3" json:"installed_version,omitempty"`
+	// Versions that will do.
+	VersionRange string `protobuf:"bytes,4,opt,name=version_range,json=versionRange,proto3" json:"version_range,omitempty"`
+	// Id of the health check that does not succeed, or of the action that is to be run.
+	Detail        string `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DependencyState) Reset() {
+	*x = DependencyState{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DependencyState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DependencyState) ProtoMessage() {}
+
+func (x *DependencyState) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DependencyState.ProtoReflect.Descriptor instead.
+func (*DependencyState) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *DependencyState) GetPackageId() string {
+	if x != nil {
+		return x.PackageId
+	}
+	return ""
+}
+
+func (x *DependencyState) GetState() DependencyState_State {
+	if x != nil {
+		return x.State
+	}
+	return DependencyState_STATE_UNSPECIFIED
+}
+
+func (x *DependencyState) GetInstalledVersion() string {
+	if x != nil {
+		return x.InstalledVersion
+	}
+	return ""
+}
+
+func (x *DependencyState) GetVersionRange() string {
+	if x != nil {
+		return x.VersionRange
+	}
+	return ""
+}
+
+func (x *DependencyState) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+// WhyPackageRequest names a package.
+type WhyPackageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyPackageRequest) Reset() {
+	*x = WhyPackageRequest{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyPackageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyPackageRequest) ProtoMessage() {}
+
+func (x *WhyPackageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyPackageRequest.ProtoReflect.Descriptor instead.
+func (*WhyPackageRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *WhyPackageRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// WhyPackageResponse holds the chain.
+type WhyPackageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The links, from the service to what is behind it.
+	Links         []*WhyLink `protobuf:"bytes,1,rep,name=links,proto3" json:"links,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyPackageResponse) Reset() {
+	*x = WhyPackageResponse{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyPackageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyPackageResponse) ProtoMessage() {}
+
+func (x *WhyPackageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyPackageResponse.ProtoReflect.Descriptor instead.
+func (*WhyPackageResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *WhyPackageResponse) GetLinks() []*WhyLink {
+	if x != nil {
+		return x.Links
+	}
+	return nil
+}
+
+// WhyLink is one thing that keeps a service from being healthy.
+type WhyLink struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The package that this is about.
+	PackageId string `protobuf:"bytes,1,opt,name=package_id,json=packageId,proto3" json:"package_id,omitempty"`
+	// What it is.
+	Cause WhyLink_Cause `protobuf:"varint,2,opt,name=cause,proto3,enum=hearth.packages.v1.WhyLink_Cause" json:"cause,omitempty"`
+	// The dynamic values of a sentence about it, by name.
+	Metadata map[string]string `protobuf:"bytes,3,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What the server or the package says about it, where one does.
+	Fault *v1.Fault `protobuf:"bytes,4,opt,name=fault,proto3" json:"fault,omitempty"`
+	// What a person can do about it; the first is the usual one.
+	Remedies      []*Remedy `protobuf:"bytes,5,rep,name=remedies,proto3" json:"remedies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyLink) Reset() {
+	*x = WhyLink{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyLink) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyLink) ProtoMessage() {}
+
+func (x *WhyLink) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyLink.ProtoReflect.Descriptor instead.
+func (*WhyLink) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *WhyLink) GetPackageId() string {
+	if x != nil {
+		return x.PackageId
+	}
+	return ""
+}
+
+func (x *WhyLink) GetCause() WhyLink_Cause {
+	if x != nil {
+		return x.Cause
+	}
+	return WhyLink_CAUSE_UNSPECIFIED
+}
+
+func (x *WhyLink) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *WhyLink) GetFault() *v1.Fault {
+	if x != nil {
+		return x.Fault
+	}
+	return nil
+}
+
+func (x *WhyLink) GetRemedies() []*Remedy {
+	if x != nil {
+		return x.Remedies
+	}
+	return nil
+}
+
+// Remedy is a call that a person can have made, such as by a button, and the command that does the same.
+type Remedy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The method, as in "hearth.packages.v1.PackageService/StartPackage"; empty where no call does it.
+	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
+	// The request: JSON. Where a person has to add something, as the input of an action, it is what is known.
+	Request string `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// The command line.
+	Command       string `protobuf:"bytes,3,opt,name=command,proto3" json:"command,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Remedy) Reset() {
+	*x = Remedy{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Remedy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Remedy) ProtoMessage() {}
+
+func (x *Remedy) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Remedy.ProtoReflect.Descriptor instead.
+func (*Remedy) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Remedy) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *Remedy) GetRequest() string {
+	if x != nil {
+		return x.Request
+	}
+	return ""
+}
+
+func (x *Remedy) GetCommand() string {
+	if x != nil {
+		return x.Command
+	}
+	return ""
+}
+
 // CreateUploadRequest announces a file.
 type CreateUploadRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -276,7 +796,7 @@ type CreateUploadRequest struct {
 
 func (x *CreateUploadRequest) Reset() {
 	*x = CreateUploadRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[4]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -288,7 +808,7 @@ func (x *CreateUploadRequest) String() string {
 func (*CreateUploadRequest) ProtoMessage() {}
 
 func (x *CreateUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[4]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -301,7 +821,7 @@ func (x *CreateUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateUploadRequest.ProtoReflect.Descriptor instead.
 func (*CreateUploadRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{4}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CreateUploadRequest) GetSize() uint64 {
@@ -324,7 +844,7 @@ type CreateUploadResponse struct {
 
 func (x *CreateUploadResponse) Reset() {
 	*x = CreateUploadResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[5]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -336,7 +856,7 @@ func (x *CreateUploadResponse) String() string {
 func (*CreateUploadResponse) ProtoMessage() {}
 
 func (x *CreateUploadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[5]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -349,7 +869,7 @@ func (x *CreateUploadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateUploadResponse.ProtoReflect.Descriptor instead.
 func (*CreateUploadResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{5}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CreateUploadResponse) GetTicket() string {
@@ -387,7 +907,7 @@ type InstallPackageRequest struct {
 
 func (x *InstallPackageRequest) Reset() {
 	*x = InstallPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[6]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -399,7 +919,7 @@ func (x *InstallPackageRequest) String() string {
 func (*InstallPackageRequest) ProtoMessage() {}
 
 func (x *InstallPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[6]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -412,7 +932,7 @@ func (x *InstallPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallPackageRequest.ProtoReflect.Descriptor instead.
 func (*InstallPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{6}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *InstallPackageRequest) GetTicket() string {
@@ -454,14 +974,14 @@ func (x *InstallPackageRequest) GetTimeLimit() *durationpb.Duration {
 type InstallPackageResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The operation.
-	Operation     *v1.Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	Operation     *v11.Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InstallPackageResponse) Reset() {
 	*x = InstallPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[7]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -473,7 +993,7 @@ func (x *InstallPackageResponse) String() string {
 func (*InstallPackageResponse) ProtoMessage() {}
 
 func (x *InstallPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[7]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -486,10 +1006,10 @@ func (x *InstallPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallPackageResponse.ProtoReflect.Descriptor instead.
 func (*InstallPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{7}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{12}
 }
 
-func (x *InstallPackageResponse) GetOperation() *v1.Operation {
+func (x *InstallPackageResponse) GetOperation() *v11.Operation {
 	if x != nil {
 		return x.Operation
 	}
@@ -514,7 +1034,7 @@ type UninstallPackageRequest struct {
 
 func (x *UninstallPackageRequest) Reset() {
 	*x = UninstallPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[8]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -526,7 +1046,7 @@ func (x *UninstallPackageRequest) String() string {
 func (*UninstallPackageRequest) ProtoMessage() {}
 
 func (x *UninstallPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[8]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -539,7 +1059,7 @@ func (x *UninstallPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UninstallPackageRequest.ProtoReflect.Descriptor instead.
 func (*UninstallPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{8}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UninstallPackageRequest) GetId() string {
@@ -574,14 +1094,14 @@ func (x *UninstallPackageRequest) GetRequestId() string {
 type UninstallPackageResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The operation.
-	Operation     *v1.Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	Operation     *v11.Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UninstallPackageResponse) Reset() {
 	*x = UninstallPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[9]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -593,7 +1113,7 @@ func (x *UninstallPackageResponse) String() string {
 func (*UninstallPackageResponse) ProtoMessage() {}
 
 func (x *UninstallPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[9]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -606,10 +1126,10 @@ func (x *UninstallPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UninstallPackageResponse.ProtoReflect.Descriptor instead.
 func (*UninstallPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{9}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{14}
 }
 
-func (x *UninstallPackageResponse) GetOperation() *v1.Operation {
+func (x *UninstallPackageResponse) GetOperation() *v11.Operation {
 	if x != nil {
 		return x.Operation
 	}
@@ -637,7 +1157,7 @@ type PackageData struct {
 
 func (x *PackageData) Reset() {
 	*x = PackageData{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[10]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -649,7 +1169,7 @@ func (x *PackageData) String() string {
 func (*PackageData) ProtoMessage() {}
 
 func (x *PackageData) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[10]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -662,7 +1182,7 @@ func (x *PackageData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageData.ProtoReflect.Descriptor instead.
 func (*PackageData) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{10}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PackageData) GetId() string {
@@ -720,7 +1240,7 @@ type ListPackageDataRequest struct {
 
 func (x *ListPackageDataRequest) Reset() {
 	*x = ListPackageDataRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[11]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -732,7 +1252,7 @@ func (x *ListPackageDataRequest) String() string {
 func (*ListPackageDataRequest) ProtoMessage() {}
 
 func (x *ListPackageDataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[11]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -745,7 +1265,7 @@ func (x *ListPackageDataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPackageDataRequest.ProtoReflect.Descriptor instead.
 func (*ListPackageDataRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{11}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListPackageDataRequest) GetPageSize() int32 {
@@ -775,7 +1295,7 @@ type ListPackageDataResponse struct {
 
 func (x *ListPackageDataResponse) Reset() {
 	*x = ListPackageDataResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[12]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -787,7 +1307,7 @@ func (x *ListPackageDataResponse) String() string {
 func (*ListPackageDataResponse) ProtoMessage() {}
 
 func (x *ListPackageDataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[12]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -800,7 +1320,7 @@ func (x *ListPackageDataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPackageDataResponse.ProtoReflect.Descriptor instead.
 func (*ListPackageDataResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{12}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListPackageDataResponse) GetData() []*PackageData {
@@ -831,7 +1351,7 @@ type DeletePackageDataRequest struct {
 
 func (x *DeletePackageDataRequest) Reset() {
 	*x = DeletePackageDataRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[13]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -843,7 +1363,7 @@ func (x *DeletePackageDataRequest) String() string {
 func (*DeletePackageDataRequest) ProtoMessage() {}
 
 func (x *DeletePackageDataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[13]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -856,7 +1376,7 @@ func (x *DeletePackageDataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePackageDataRequest.ProtoReflect.Descriptor instead.
 func (*DeletePackageDataRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{13}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DeletePackageDataRequest) GetId() string {
@@ -877,14 +1397,14 @@ func (x *DeletePackageDataRequest) GetRequestId() string {
 type DeletePackageDataResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The operation.
-	Operation     *v1.Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	Operation     *v11.Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeletePackageDataResponse) Reset() {
 	*x = DeletePackageDataResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[14]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -896,7 +1416,7 @@ func (x *DeletePackageDataResponse) String() string {
 func (*DeletePackageDataResponse) ProtoMessage() {}
 
 func (x *DeletePackageDataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[14]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -909,10 +1429,10 @@ func (x *DeletePackageDataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePackageDataResponse.ProtoReflect.Descriptor instead.
 func (*DeletePackageDataResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{14}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{19}
 }
 
-func (x *DeletePackageDataResponse) GetOperation() *v1.Operation {
+func (x *DeletePackageDataResponse) GetOperation() *v11.Operation {
 	if x != nil {
 		return x.Operation
 	}
@@ -933,7 +1453,7 @@ type RollbackPackageRequest struct {
 
 func (x *RollbackPackageRequest) Reset() {
 	*x = RollbackPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[15]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -945,7 +1465,7 @@ func (x *RollbackPackageRequest) String() string {
 func (*RollbackPackageRequest) ProtoMessage() {}
 
 func (x *RollbackPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[15]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -958,7 +1478,7 @@ func (x *RollbackPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackPackageRequest.ProtoReflect.Descriptor instead.
 func (*RollbackPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{15}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RollbackPackageRequest) GetId() string {
@@ -979,14 +1499,14 @@ func (x *RollbackPackageRequest) GetRequestId() string {
 type RollbackPackageResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The operation.
-	Operation     *v1.Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	Operation     *v11.Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RollbackPackageResponse) Reset() {
 	*x = RollbackPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[16]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -998,7 +1518,7 @@ func (x *RollbackPackageResponse) String() string {
 func (*RollbackPackageResponse) ProtoMessage() {}
 
 func (x *RollbackPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[16]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1011,10 +1531,10 @@ func (x *RollbackPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackPackageResponse.ProtoReflect.Descriptor instead.
 func (*RollbackPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{16}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{21}
 }
 
-func (x *RollbackPackageResponse) GetOperation() *v1.Operation {
+func (x *RollbackPackageResponse) GetOperation() *v11.Operation {
 	if x != nil {
 		return x.Operation
 	}
@@ -1032,7 +1552,7 @@ type ListSnapshotsRequest struct {
 
 func (x *ListSnapshotsRequest) Reset() {
 	*x = ListSnapshotsRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1044,7 +1564,7 @@ func (x *ListSnapshotsRequest) String() string {
 func (*ListSnapshotsRequest) ProtoMessage() {}
 
 func (x *ListSnapshotsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1057,7 +1577,7 @@ func (x *ListSnapshotsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSnapshotsRequest.ProtoReflect.Descriptor instead.
 func (*ListSnapshotsRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{17}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListSnapshotsRequest) GetId() string {
@@ -1078,7 +1598,7 @@ type ListSnapshotsResponse struct {
 
 func (x *ListSnapshotsResponse) Reset() {
 	*x = ListSnapshotsResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1090,7 +1610,7 @@ func (x *ListSnapshotsResponse) String() string {
 func (*ListSnapshotsResponse) ProtoMessage() {}
 
 func (x *ListSnapshotsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1103,7 +1623,7 @@ func (x *ListSnapshotsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSnapshotsResponse.ProtoReflect.Descriptor instead.
 func (*ListSnapshotsResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{18}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListSnapshotsResponse) GetSnapshots() []*Snapshot {
@@ -1129,7 +1649,7 @@ type DeleteSnapshotRequest struct {
 
 func (x *DeleteSnapshotRequest) Reset() {
 	*x = DeleteSnapshotRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1141,7 +1661,7 @@ func (x *DeleteSnapshotRequest) String() string {
 func (*DeleteSnapshotRequest) ProtoMessage() {}
 
 func (x *DeleteSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1154,7 +1674,7 @@ func (x *DeleteSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{19}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DeleteSnapshotRequest) GetId() string {
@@ -1182,14 +1702,14 @@ func (x *DeleteSnapshotRequest) GetRequestId() string {
 type DeleteSnapshotResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The operation.
-	Operation     *v1.Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	Operation     *v11.Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteSnapshotResponse) Reset() {
 	*x = DeleteSnapshotResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1201,7 +1721,7 @@ func (x *DeleteSnapshotResponse) String() string {
 func (*DeleteSnapshotResponse) ProtoMessage() {}
 
 func (x *DeleteSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1214,10 +1734,10 @@ func (x *DeleteSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*DeleteSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{20}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{25}
 }
 
-func (x *DeleteSnapshotResponse) GetOperation() *v1.Operation {
+func (x *DeleteSnapshotResponse) GetOperation() *v11.Operation {
 	if x != nil {
 		return x.Operation
 	}
@@ -1237,7 +1757,7 @@ type StartPackageRequest struct {
 
 func (x *StartPackageRequest) Reset() {
 	*x = StartPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[21]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1249,7 +1769,7 @@ func (x *StartPackageRequest) String() string {
 func (*StartPackageRequest) ProtoMessage() {}
 
 func (x *StartPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[21]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1262,7 +1782,7 @@ func (x *StartPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartPackageRequest.ProtoReflect.Descriptor instead.
 func (*StartPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{21}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *StartPackageRequest) GetId() string {
@@ -1290,7 +1810,7 @@ type StartPackageResponse struct {
 
 func (x *StartPackageResponse) Reset() {
 	*x = StartPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[22]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1302,7 +1822,7 @@ func (x *StartPackageResponse) String() string {
 func (*StartPackageResponse) ProtoMessage() {}
 
 func (x *StartPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[22]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1315,7 +1835,7 @@ func (x *StartPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartPackageResponse.ProtoReflect.Descriptor instead.
 func (*StartPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{22}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StartPackageResponse) GetPackage() *Package {
@@ -1336,7 +1856,7 @@ type StopPackageRequest struct {
 
 func (x *StopPackageRequest) Reset() {
 	*x = StopPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[23]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1348,7 +1868,7 @@ func (x *StopPackageRequest) String() string {
 func (*StopPackageRequest) ProtoMessage() {}
 
 func (x *StopPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[23]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1361,7 +1881,7 @@ func (x *StopPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopPackageRequest.ProtoReflect.Descriptor instead.
 func (*StopPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{23}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *StopPackageRequest) GetId() string {
@@ -1382,7 +1902,7 @@ type StopPackageResponse struct {
 
 func (x *StopPackageResponse) Reset() {
 	*x = StopPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[24]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1394,7 +1914,7 @@ func (x *StopPackageResponse) String() string {
 func (*StopPackageResponse) ProtoMessage() {}
 
 func (x *StopPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[24]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1407,7 +1927,7 @@ func (x *StopPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopPackageResponse.ProtoReflect.Descriptor instead.
 func (*StopPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{24}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *StopPackageResponse) GetPackage() *Package {
@@ -1428,7 +1948,7 @@ type RestartPackageRequest struct {
 
 func (x *RestartPackageRequest) Reset() {
 	*x = RestartPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[25]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1440,7 +1960,7 @@ func (x *RestartPackageRequest) String() string {
 func (*RestartPackageRequest) ProtoMessage() {}
 
 func (x *RestartPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[25]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1453,7 +1973,7 @@ func (x *RestartPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartPackageRequest.ProtoReflect.Descriptor instead.
 func (*RestartPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{25}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RestartPackageRequest) GetId() string {
@@ -1474,7 +1994,7 @@ type RestartPackageResponse struct {
 
 func (x *RestartPackageResponse) Reset() {
 	*x = RestartPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[26]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1486,7 +2006,7 @@ func (x *RestartPackageResponse) String() string {
 func (*RestartPackageResponse) ProtoMessage() {}
 
 func (x *RestartPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[26]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1499,7 +2019,7 @@ func (x *RestartPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartPackageResponse.ProtoReflect.Descriptor instead.
 func (*RestartPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{26}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RestartPackageResponse) GetPackage() *Package {
@@ -1520,7 +2040,7 @@ type RebuildPackageRequest struct {
 
 func (x *RebuildPackageRequest) Reset() {
 	*x = RebuildPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[27]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1532,7 +2052,7 @@ func (x *RebuildPackageRequest) String() string {
 func (*RebuildPackageRequest) ProtoMessage() {}
 
 func (x *RebuildPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[27]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1545,7 +2065,7 @@ func (x *RebuildPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildPackageRequest.ProtoReflect.Descriptor instead.
 func (*RebuildPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{27}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RebuildPackageRequest) GetId() string {
@@ -1566,7 +2086,7 @@ type RebuildPackageResponse struct {
 
 func (x *RebuildPackageResponse) Reset() {
 	*x = RebuildPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[28]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1578,7 +2098,7 @@ func (x *RebuildPackageResponse) String() string {
 func (*RebuildPackageResponse) ProtoMessage() {}
 
 func (x *RebuildPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[28]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1591,7 +2111,7 @@ func (x *RebuildPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildPackageResponse.ProtoReflect.Descriptor instead.
 func (*RebuildPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{28}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RebuildPackageResponse) GetPackage() *Package {
@@ -1605,7 +2125,7 @@ var File_hearth_packages_v1_packages_proto protoreflect.FileDescriptor
 
 const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\n" +
-	"!hearth/packages/v1/packages.proto\x12\x12hearth.packages.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\"g\n" +
+	"!hearth/packages/v1/packages.proto\x12\x12hearth.packages.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ahearth/meta/v1/fault.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\"g\n" +
 	"\x13ListPackagesRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
@@ -1615,13 +2135,71 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\bpackages\x18\x01 \x03(\v2\x1b.hearth.packages.v1.PackageR\bpackages\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"2\n" +
 	"\x11GetPackageRequest\x12\x1d\n" +
-	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"\xcb\x02\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"\x9d\x03\n" +
 	"\x12GetPackageResponse\x125\n" +
 	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage\x128\n" +
 	"\bartifact\x18\x02 \x01(\v2\x1c.hearth.packages.v1.ArtifactR\bartifact\x12D\n" +
 	"\rhealth_checks\x18\x03 \x03(\v2\x1f.hearth.packages.v1.HealthCheckR\fhealthChecks\x12B\n" +
 	"\fdependencies\x18\x04 \x03(\v2\x1e.hearth.packages.v1.DependencyR\fdependencies\x12:\n" +
-	"\tsnapshots\x18\x05 \x03(\v2\x1c.hearth.packages.v1.SnapshotR\tsnapshots\"2\n" +
+	"\tsnapshots\x18\x05 \x03(\v2\x1c.hearth.packages.v1.SnapshotR\tsnapshots\x12P\n" +
+	"\x11dependency_states\x18\x06 \x03(\v2#.hearth.packages.v1.DependencyStateR\x10dependencyStates\"\xf9\x02\n" +
+	"\x0fDependencyState\x12\x1d\n" +
+	"\n" +
+	"package_id\x18\x01 \x01(\tR\tpackageId\x12?\n" +
+	"\x05state\x18\x02 \x01(\x0e2).hearth.packages.v1.DependencyState.StateR\x05state\x12+\n" +
+	"\x11installed_version\x18\x03 \x01(\tR\x10installedVersion\x12#\n" +
+	"\rversion_range\x18\x04 \x01(\tR\fversionRange\x12\x16\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\"\x9b\x01\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fSTATE_SATISFIED\x10\x01\x12\x17\n" +
+	"\x13STATE_NOT_INSTALLED\x10\x02\x12\x11\n" +
+	"\rSTATE_VERSION\x10\x03\x12\x15\n" +
+	"\x11STATE_NOT_RUNNING\x10\x04\x12\x13\n" +
+	"\x0fSTATE_UNHEALTHY\x10\x05\x12\x0e\n" +
+	"\n" +
+	"STATE_TASK\x10\x06\"2\n" +
+	"\x11WhyPackageRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"G\n" +
+	"\x12WhyPackageResponse\x121\n" +
+	"\x05links\x18\x01 \x03(\v2\x1b.hearth.packages.v1.WhyLinkR\x05links\"\xad\x06\n" +
+	"\aWhyLink\x12\x1d\n" +
+	"\n" +
+	"package_id\x18\x01 \x01(\tR\tpackageId\x127\n" +
+	"\x05cause\x18\x02 \x01(\x0e2!.hearth.packages.v1.WhyLink.CauseR\x05cause\x12E\n" +
+	"\bmetadata\x18\x03 \x03(\v2).hearth.packages.v1.WhyLink.MetadataEntryR\bmetadata\x12+\n" +
+	"\x05fault\x18\x04 \x01(\v2\x15.hearth.meta.v1.FaultR\x05fault\x126\n" +
+	"\bremedies\x18\x05 \x03(\v2\x1a.hearth.packages.v1.RemedyR\bremedies\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe0\x03\n" +
+	"\x05Cause\x12\x15\n" +
+	"\x11CAUSE_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rCAUSE_STOPPED\x10\x01\x12\x13\n" +
+	"\x0fCAUSE_OPERATION\x10\x02\x12\x0e\n" +
+	"\n" +
+	"CAUSE_TASK\x10\x03\x12\x15\n" +
+	"\x11CAUSE_INIT_FAILED\x10\x04\x12\x11\n" +
+	"\rCAUSE_CRASHED\x10\x05\x12\x14\n" +
+	"\x10CAUSE_CRASH_LOOP\x10\x06\x12\x13\n" +
+	"\x0fCAUSE_DATA_HELD\x10\a\x12\x13\n" +
+	"\x0fCAUSE_DISK_FULL\x10\b\x12\x16\n" +
+	"\x12CAUSE_FILE_MISSING\x10\t\x12\x12\n" +
+	"\x0eCAUSE_HARDWARE\x10\n" +
+	"\x12\x10\n" +
+	"\fCAUSE_FAILED\x10\v\x12\x13\n" +
+	"\x0fCAUSE_UNDER_WAY\x10\f\x12\x15\n" +
+	"\x11CAUSE_CHECK_FAILS\x10\r\x12\x15\n" +
+	"\x11CAUSE_CHECK_WAITS\x10\x0e\x12\"\n" +
+	"\x1eCAUSE_DEPENDENCY_NOT_INSTALLED\x10\x0f\x12\x1c\n" +
+	"\x18CAUSE_DEPENDENCY_VERSION\x10\x10\x12 \n" +
+	"\x1cCAUSE_DEPENDENCY_NOT_RUNNING\x10\x11\x12\x1e\n" +
+	"\x1aCAUSE_DEPENDENCY_UNHEALTHY\x10\x12\x12\x19\n" +
+	"\x15CAUSE_DEPENDENCY_TASK\x10\x13\"T\n" +
+	"\x06Remedy\x12\x16\n" +
+	"\x06method\x18\x01 \x01(\tR\x06method\x12\x18\n" +
+	"\arequest\x18\x02 \x01(\tR\arequest\x12\x18\n" +
+	"\acommand\x18\x03 \x01(\tR\acommand\"2\n" +
 	"\x13CreateUploadRequest\x12\x1b\n" +
 	"\x04size\x18\x01 \x01(\x04B\a\xbaH\x042\x02 \x00R\x04size\"N\n" +
 	"\x14CreateUploadResponse\x12\x1c\n" +
@@ -1699,11 +2277,13 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\x15RebuildPackageRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"O\n" +
 	"\x16RebuildPackageResponse\x125\n" +
-	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage2\xdc\x11\n" +
+	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage2\xe6\x12\n" +
 	"\x0ePackageService\x12\x98\x01\n" +
 	"\fListPackages\x12'.hearth.packages.v1.ListPackagesRequest\x1a(.hearth.packages.v1.ListPackagesResponse\"5\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\fpackage.list\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/packages\x90\x02\x01\x12\x83\x01\n" +
 	"\n" +
-	"GetPackage\x12%.hearth.packages.v1.GetPackageRequest\x1a&.hearth.packages.v1.GetPackageResponse\"&\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/packages/{id}\x90\x02\x01\x12\xa5\x01\n" +
+	"GetPackage\x12%.hearth.packages.v1.GetPackageRequest\x1a&.hearth.packages.v1.GetPackageResponse\"&\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/packages/{id}\x90\x02\x01\x12\x87\x01\n" +
+	"\n" +
+	"WhyPackage\x12%.hearth.packages.v1.WhyPackageRequest\x1a&.hearth.packages.v1.WhyPackageResponse\"*\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/packages/{id}:why\x90\x02\x01\x12\xa5\x01\n" +
 	"\fCreateUpload\x12'.hearth.packages.v1.CreateUploadRequest\x1a(.hearth.packages.v1.CreateUploadResponse\"B\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x10package.sideload\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/api/v1/packages:createUpload\x12\xa5\x01\n" +
 	"\x0eInstallPackage\x12).hearth.packages.v1.InstallPackageRequest\x1a*.hearth.packages.v1.InstallPackageResponse\"<\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x0fpackage.install\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/api/v1/packages:install\x12\xb4\x01\n" +
 	"\x10UninstallPackage\x12+.hearth.packages.v1.UninstallPackageRequest\x1a,.hearth.packages.v1.UninstallPackageResponse\"E\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x11package.uninstall\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/api/v1/packages/{id}:uninstall\x12\x90\x01\n" +
@@ -1730,99 +2310,118 @@ func file_hearth_packages_v1_packages_proto_rawDescGZIP() []byte {
 	return file_hearth_packages_v1_packages_proto_rawDescData
 }
 
-var file_hearth_packages_v1_packages_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_hearth_packages_v1_packages_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_hearth_packages_v1_packages_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_hearth_packages_v1_packages_proto_goTypes = []any{
-	(*ListPackagesRequest)(nil),       // 0: hearth.packages.v1.ListPackagesRequest
-	(*ListPackagesResponse)(nil),      // 1: hearth.packages.v1.ListPackagesResponse
-	(*GetPackageRequest)(nil),         // 2: hearth.packages.v1.GetPackageRequest
-	(*GetPackageResponse)(nil),        // 3: hearth.packages.v1.GetPackageResponse
-	(*CreateUploadRequest)(nil),       // 4: hearth.packages.v1.CreateUploadRequest
-	(*CreateUploadResponse)(nil),      // 5: hearth.packages.v1.CreateUploadResponse
-	(*InstallPackageRequest)(nil),     // 6: hearth.packages.v1.InstallPackageRequest
-	(*InstallPackageResponse)(nil),    // 7: hearth.packages.v1.InstallPackageResponse
-	(*UninstallPackageRequest)(nil),   // 8: hearth.packages.v1.UninstallPackageRequest
-	(*UninstallPackageResponse)(nil),  // 9: hearth.packages.v1.UninstallPackageResponse
-	(*PackageData)(nil),               // 10: hearth.packages.v1.PackageData
-	(*ListPackageDataRequest)(nil),    // 11: hearth.packages.v1.ListPackageDataRequest
-	(*ListPackageDataResponse)(nil),   // 12: hearth.packages.v1.ListPackageDataResponse
-	(*DeletePackageDataRequest)(nil),  // 13: hearth.packages.v1.DeletePackageDataRequest
-	(*DeletePackageDataResponse)(nil), // 14: hearth.packages.v1.DeletePackageDataResponse
-	(*RollbackPackageRequest)(nil),    // 15: hearth.packages.v1.RollbackPackageRequest
-	(*RollbackPackageResponse)(nil),   // 16: hearth.packages.v1.RollbackPackageResponse
-	(*ListSnapshotsRequest)(nil),      // 17: hearth.packages.v1.ListSnapshotsRequest
-	(*ListSnapshotsResponse)(nil),     // 18: hearth.packages.v1.ListSnapshotsResponse
-	(*DeleteSnapshotRequest)(nil),     // 19: hearth.packages.v1.DeleteSnapshotRequest
-	(*DeleteSnapshotResponse)(nil),    // 20: hearth.packages.v1.DeleteSnapshotResponse
-	(*StartPackageRequest)(nil),       // 21: hearth.packages.v1.StartPackageRequest
-	(*StartPackageResponse)(nil),      // 22: hearth.packages.v1.StartPackageResponse
-	(*StopPackageRequest)(nil),        // 23: hearth.packages.v1.StopPackageRequest
-	(*StopPackageResponse)(nil),       // 24: hearth.packages.v1.StopPackageResponse
-	(*RestartPackageRequest)(nil),     // 25: hearth.packages.v1.RestartPackageRequest
-	(*RestartPackageResponse)(nil),    // 26: hearth.packages.v1.RestartPackageResponse
-	(*RebuildPackageRequest)(nil),     // 27: hearth.packages.v1.RebuildPackageRequest
-	(*RebuildPackageResponse)(nil),    // 28: hearth.packages.v1.RebuildPackageResponse
-	(*Package)(nil),                   // 29: hearth.packages.v1.Package
-	(*Artifact)(nil),                  // 30: hearth.packages.v1.Artifact
-	(*HealthCheck)(nil),               // 31: hearth.packages.v1.HealthCheck
-	(*Dependency)(nil),                // 32: hearth.packages.v1.Dependency
-	(*Snapshot)(nil),                  // 33: hearth.packages.v1.Snapshot
-	(*durationpb.Duration)(nil),       // 34: google.protobuf.Duration
-	(*v1.Operation)(nil),              // 35: hearth.operations.v1.Operation
-	(*timestamppb.Timestamp)(nil),     // 36: google.protobuf.Timestamp
+	(DependencyState_State)(0),        // 0: hearth.packages.v1.DependencyState.State
+	(WhyLink_Cause)(0),                // 1: hearth.packages.v1.WhyLink.Cause
+	(*ListPackagesRequest)(nil),       // 2: hearth.packages.v1.ListPackagesRequest
+	(*ListPackagesResponse)(nil),      // 3: hearth.packages.v1.ListPackagesResponse
+	(*GetPackageRequest)(nil),         // 4: hearth.packages.v1.GetPackageRequest
+	(*GetPackageResponse)(nil),        // 5: hearth.packages.v1.GetPackageResponse
+	(*DependencyState)(nil),           // 6: hearth.packages.v1.DependencyState
+	(*WhyPackageRequest)(nil),         // 7: hearth.packages.v1.WhyPackageRequest
+	(*WhyPackageResponse)(nil),        // 8: hearth.packages.v1.WhyPackageResponse
+	(*WhyLink)(nil),                   // 9: hearth.packages.v1.WhyLink
+	(*Remedy)(nil),                    // 10: hearth.packages.v1.Remedy
+	(*CreateUploadRequest)(nil),       // 11: hearth.packages.v1.CreateUploadRequest
+	(*CreateUploadResponse)(nil),      // 12: hearth.packages.v1.CreateUploadResponse
+	(*InstallPackageRequest)(nil),     // 13: hearth.packages.v1.InstallPackageRequest
+	(*InstallPackageResponse)(nil),    // 14: hearth.packages.v1.InstallPackageResponse
+	(*UninstallPackageRequest)(nil),   // 15: hearth.packages.v1.UninstallPackageRequest
+	(*UninstallPackageResponse)(nil),  // 16: hearth.packages.v1.UninstallPackageResponse
+	(*PackageData)(nil),               // 17: hearth.packages.v1.PackageData
+	(*ListPackageDataRequest)(nil),    // 18: hearth.packages.v1.ListPackageDataRequest
+	(*ListPackageDataResponse)(nil),   // 19: hearth.packages.v1.ListPackageDataResponse
+	(*DeletePackageDataRequest)(nil),  // 20: hearth.packages.v1.DeletePackageDataRequest
+	(*DeletePackageDataResponse)(nil), // 21: hearth.packages.v1.DeletePackageDataResponse
+	(*RollbackPackageRequest)(nil),    // 22: hearth.packages.v1.RollbackPackageRequest
+	(*RollbackPackageResponse)(nil),   // 23: hearth.packages.v1.RollbackPackageResponse
+	(*ListSnapshotsRequest)(nil),      // 24: hearth.packages.v1.ListSnapshotsRequest
+	(*ListSnapshotsResponse)(nil),     // 25: hearth.packages.v1.ListSnapshotsResponse
+	(*DeleteSnapshotRequest)(nil),     // 26: hearth.packages.v1.DeleteSnapshotRequest
+	(*DeleteSnapshotResponse)(nil),    // 27: hearth.packages.v1.DeleteSnapshotResponse
+	(*StartPackageRequest)(nil),       // 28: hearth.packages.v1.StartPackageRequest
+	(*StartPackageResponse)(nil),      // 29: hearth.packages.v1.StartPackageResponse
+	(*StopPackageRequest)(nil),        // 30: hearth.packages.v1.StopPackageRequest
+	(*StopPackageResponse)(nil),       // 31: hearth.packages.v1.StopPackageResponse
+	(*RestartPackageRequest)(nil),     // 32: hearth.packages.v1.RestartPackageRequest
+	(*RestartPackageResponse)(nil),    // 33: hearth.packages.v1.RestartPackageResponse
+	(*RebuildPackageRequest)(nil),     // 34: hearth.packages.v1.RebuildPackageRequest
+	(*RebuildPackageResponse)(nil),    // 35: hearth.packages.v1.RebuildPackageResponse
+	nil,                               // 36: hearth.packages.v1.WhyLink.MetadataEntry
+	(*Package)(nil),                   // 37: hearth.packages.v1.Package
+	(*Artifact)(nil),                  // 38: hearth.packages.v1.Artifact
+	(*HealthCheck)(nil),               // 39: hearth.packages.v1.HealthCheck
+	(*Dependency)(nil),                // 40: hearth.packages.v1.Dependency
+	(*Snapshot)(nil),                  // 41: hearth.packages.v1.Snapshot
+	(*v1.Fault)(nil),                  // 42: hearth.meta.v1.Fault
+	(*durationpb.Duration)(nil),       // 43: google.protobuf.Duration
+	(*v11.Operation)(nil),             // 44: hearth.operations.v1.Operation
+	(*timestamppb.Timestamp)(nil),     // 45: google.protobuf.Timestamp
 }
 var file_hearth_packages_v1_packages_proto_depIdxs = []int32{
-	29, // 0: hearth.packages.v1.ListPackagesResponse.packages:type_name -> hearth.packages.v1.Package
-	29, // 1: hearth.packages.v1.GetPackageResponse.package:type_name -> hearth.packages.v1.Package
-	30, // 2: hearth.packages.v1.GetPackageResponse.artifact:type_name -> hearth.packages.v1.Artifact
-	31, // 3: hearth.packages.v1.GetPackageResponse.health_checks:type_name -> hearth.packages.v1.HealthCheck
-	32, // 4: hearth.packages.v1.GetPackageResponse.dependencies:type_name -> hearth.packages.v1.Dependency
-	33, // 5: hearth.packages.v1.GetPackageResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
-	34, // 6: hearth.packages.v1.InstallPackageRequest.time_limit:type_name -> google.protobuf.Duration
-	35, // 7: hearth.packages.v1.InstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	35, // 8: hearth.packages.v1.UninstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	36, // 9: hearth.packages.v1.PackageData.since:type_name -> google.protobuf.Timestamp
-	10, // 10: hearth.packages.v1.ListPackageDataResponse.data:type_name -> hearth.packages.v1.PackageData
-	35, // 11: hearth.packages.v1.DeletePackageDataResponse.operation:type_name -> hearth.operations.v1.Operation
-	35, // 12: hearth.packages.v1.RollbackPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	33, // 13: hearth.packages.v1.ListSnapshotsResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
-	35, // 14: hearth.packages.v1.DeleteSnapshotResponse.operation:type_name -> hearth.operations.v1.Operation
-	29, // 15: hearth.packages.v1.StartPackageResponse.package:type_name -> hearth.packages.v1.Package
-	29, // 16: hearth.packages.v1.StopPackageResponse.package:type_name -> hearth.packages.v1.Package
-	29, // 17: hearth.packages.v1.RestartPackageResponse.package:type_name -> hearth.packages.v1.Package
-	29, // 18: hearth.packages.v1.RebuildPackageResponse.package:type_name -> hearth.packages.v1.Package
-	0,  // 19: hearth.packages.v1.PackageService.ListPackages:input_type -> hearth.packages.v1.ListPackagesRequest
-	2,  // 20: hearth.packages.v1.PackageService.GetPackage:input_type -> hearth.packages.v1.GetPackageRequest
-	4,  // 21: hearth.packages.v1.PackageService.CreateUpload:input_type -> hearth.packages.v1.CreateUploadRequest
-	6,  // 22: hearth.packages.v1.PackageService.InstallPackage:input_type -> hearth.packages.v1.InstallPackageRequest
-	8,  // 23: hearth.packages.v1.PackageService.UninstallPackage:input_type -> hearth.packages.v1.UninstallPackageRequest
-	11, // 24: hearth.packages.v1.PackageService.ListPackageData:input_type -> hearth.packages.v1.ListPackageDataRequest
-	13, // 25: hearth.packages.v1.PackageService.DeletePackageData:input_type -> hearth.packages.v1.DeletePackageDataRequest
-	15, // 26: hearth.packages.v1.PackageService.RollbackPackage:input_type -> hearth.packages.v1.RollbackPackageRequest
-	17, // 27: hearth.packages.v1.PackageService.ListSnapshots:input_type -> hearth.packages.v1.ListSnapshotsRequest
-	19, // 28: hearth.packages.v1.PackageService.DeleteSnapshot:input_type -> hearth.packages.v1.DeleteSnapshotRequest
-	21, // 29: hearth.packages.v1.PackageService.StartPackage:input_type -> hearth.packages.v1.StartPackageRequest
-	23, // 30: hearth.packages.v1.PackageService.StopPackage:input_type -> hearth.packages.v1.StopPackageRequest
-	25, // 31: hearth.packages.v1.PackageService.RestartPackage:input_type -> hearth.packages.v1.RestartPackageRequest
-	27, // 32: hearth.packages.v1.PackageService.RebuildPackage:input_type -> hearth.packages.v1.RebuildPackageRequest
-	1,  // 33: hearth.packages.v1.PackageService.ListPackages:output_type -> hearth.packages.v1.ListPackagesResponse
-	3,  // 34: hearth.packages.v1.PackageService.GetPackage:output_type -> hearth.packages.v1.GetPackageResponse
-	5,  // 35: hearth.packages.v1.PackageService.CreateUpload:output_type -> hearth.packages.v1.CreateUploadResponse
-	7,  // 36: hearth.packages.v1.PackageService.InstallPackage:output_type -> hearth.packages.v1.InstallPackageResponse
-	9,  // 37: hearth.packages.v1.PackageService.UninstallPackage:output_type -> hearth.packages.v1.UninstallPackageResponse
-	12, // 38: hearth.packages.v1.PackageService.ListPackageData:output_type -> hearth.packages.v1.ListPackageDataResponse
-	14, // 39: hearth.packages.v1.PackageService.DeletePackageData:output_type -> hearth.packages.v1.DeletePackageDataResponse
-	16, // 40: hearth.packages.v1.PackageService.RollbackPackage:output_type -> hearth.packages.v1.RollbackPackageResponse
-	18, // 41: hearth.packages.v1.PackageService.ListSnapshots:output_type -> hearth.packages.v1.ListSnapshotsResponse
-	20, // 42: hearth.packages.v1.PackageService.DeleteSnapshot:output_type -> hearth.packages.v1.DeleteSnapshotResponse
-	22, // 43: hearth.packages.v1.PackageService.StartPackage:output_type -> hearth.packages.v1.StartPackageResponse
-	24, // 44: hearth.packages.v1.PackageService.StopPackage:output_type -> hearth.packages.v1.StopPackageResponse
-	26, // 45: hearth.packages.v1.PackageService.RestartPackage:output_type -> hearth.packages.v1.RestartPackageResponse
-	28, // 46: hearth.packages.v1.PackageService.RebuildPackage:output_type -> hearth.packages.v1.RebuildPackageResponse
-	33, // [33:47] is the sub-list for method output_type
-	19, // [19:33] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	37, // 0: hearth.packages.v1.ListPackagesResponse.packages:type_name -> hearth.packages.v1.Package
+	37, // 1: hearth.packages.v1.GetPackageResponse.package:type_name -> hearth.packages.v1.Package
+	38, // 2: hearth.packages.v1.GetPackageResponse.artifact:type_name -> hearth.packages.v1.Artifact
+	39, // 3: hearth.packages.v1.GetPackageResponse.health_checks:type_name -> hearth.packages.v1.HealthCheck
+	40, // 4: hearth.packages.v1.GetPackageResponse.dependencies:type_name -> hearth.packages.v1.Dependency
+	41, // 5: hearth.packages.v1.GetPackageResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
+	6,  // 6: hearth.packages.v1.GetPackageResponse.dependency_states:type_name -> hearth.packages.v1.DependencyState
+	0,  // 7: hearth.packages.v1.DependencyState.state:type_name -> hearth.packages.v1.DependencyState.State
+	9,  // 8: hearth.packages.v1.WhyPackageResponse.links:type_name -> hearth.packages.v1.WhyLink
+	1,  // 9: hearth.packages.v1.WhyLink.cause:type_name -> hearth.packages.v1.WhyLink.Cause
+	36, // 10: hearth.packages.v1.WhyLink.metadata:type_name -> hearth.packages.v1.WhyLink.MetadataEntry
+	42, // 11: hearth.packages.v1.WhyLink.fault:type_name -> hearth.meta.v1.Fault
+	10, // 12: hearth.packages.v1.WhyLink.remedies:type_name -> hearth.packages.v1.Remedy
+	43, // 13: hearth.packages.v1.InstallPackageRequest.time_limit:type_name -> google.protobuf.Duration
+	44, // 14: hearth.packages.v1.InstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	44, // 15: hearth.packages.v1.UninstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	45, // 16: hearth.packages.v1.PackageData.since:type_name -> google.protobuf.Timestamp
+	17, // 17: hearth.packages.v1.ListPackageDataResponse.data:type_name -> hearth.packages.v1.PackageData
+	44, // 18: hearth.packages.v1.DeletePackageDataResponse.operation:type_name -> hearth.operations.v1.Operation
+	44, // 19: hearth.packages.v1.RollbackPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	41, // 20: hearth.packages.v1.ListSnapshotsResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
+	44, // 21: hearth.packages.v1.DeleteSnapshotResponse.operation:type_name -> hearth.operations.v1.Operation
+	37, // 22: hearth.packages.v1.StartPackageResponse.package:type_name -> hearth.packages.v1.Package
+	37, // 23: hearth.packages.v1.StopPackageResponse.package:type_name -> hearth.packages.v1.Package
+	37, // 24: hearth.packages.v1.RestartPackageResponse.package:type_name -> hearth.packages.v1.Package
+	37, // 25: hearth.packages.v1.RebuildPackageResponse.package:type_name -> hearth.packages.v1.Package
+	2,  // 26: hearth.packages.v1.PackageService.ListPackages:input_type -> hearth.packages.v1.ListPackagesRequest
+	4,  // 27: hearth.packages.v1.PackageService.GetPackage:input_type -> hearth.packages.v1.GetPackageRequest
+	7,  // 28: hearth.packages.v1.PackageService.WhyPackage:input_type -> hearth.packages.v1.WhyPackageRequest
+	11, // 29: hearth.packages.v1.PackageService.CreateUpload:input_type -> hearth.packages.v1.CreateUploadRequest
+	13, // 30: hearth.packages.v1.PackageService.InstallPackage:input_type -> hearth.packages.v1.InstallPackageRequest
+	15, // 31: hearth.packages.v1.PackageService.UninstallPackage:input_type -> hearth.packages.v1.UninstallPackageRequest
+	18, // 32: hearth.packages.v1.PackageService.ListPackageData:input_type -> hearth.packages.v1.ListPackageDataRequest
+	20, // 33: hearth.packages.v1.PackageService.DeletePackageData:input_type -> hearth.packages.v1.DeletePackageDataRequest
+	22, // 34: hearth.packages.v1.PackageService.RollbackPackage:input_type -> hearth.packages.v1.RollbackPackageRequest
+	24, // 35: hearth.packages.v1.PackageService.ListSnapshots:input_type -> hearth.packages.v1.ListSnapshotsRequest
+	26, // 36: hearth.packages.v1.PackageService.DeleteSnapshot:input_type -> hearth.packages.v1.DeleteSnapshotRequest
+	28, // 37: hearth.packages.v1.PackageService.StartPackage:input_type -> hearth.packages.v1.StartPackageRequest
+	30, // 38: hearth.packages.v1.PackageService.StopPackage:input_type -> hearth.packages.v1.StopPackageRequest
+	32, // 39: hearth.packages.v1.PackageService.RestartPackage:input_type -> hearth.packages.v1.RestartPackageRequest
+	34, // 40: hearth.packages.v1.PackageService.RebuildPackage:input_type -> hearth.packages.v1.RebuildPackageRequest
+	3,  // 41: hearth.packages.v1.PackageService.ListPackages:output_type -> hearth.packages.v1.ListPackagesResponse
+	5,  // 42: hearth.packages.v1.PackageService.GetPackage:output_type -> hearth.packages.v1.GetPackageResponse
+	8,  // 43: hearth.packages.v1.PackageService.WhyPackage:output_type -> hearth.packages.v1.WhyPackageResponse
+	12, // 44: hearth.packages.v1.PackageService.CreateUpload:output_type -> hearth.packages.v1.CreateUploadResponse
+	14, // 45: hearth.packages.v1.PackageService.InstallPackage:output_type -> hearth.packages.v1.InstallPackageResponse
+	16, // 46: hearth.packages.v1.PackageService.UninstallPackage:output_type -> hearth.packages.v1.UninstallPackageResponse
+	19, // 47: hearth.packages.v1.PackageService.ListPackageData:output_type -> hearth.packages.v1.ListPackageDataResponse
+	21, // 48: hearth.packages.v1.PackageService.DeletePackageData:output_type -> hearth.packages.v1.DeletePackageDataResponse
+	23, // 49: hearth.packages.v1.PackageService.RollbackPackage:output_type -> hearth.packages.v1.RollbackPackageResponse
+	25, // 50: hearth.packages.v1.PackageService.ListSnapshots:output_type -> hearth.packages.v1.ListSnapshotsResponse
+	27, // 51: hearth.packages.v1.PackageService.DeleteSnapshot:output_type -> hearth.packages.v1.DeleteSnapshotResponse
+	29, // 52: hearth.packages.v1.PackageService.StartPackage:output_type -> hearth.packages.v1.StartPackageResponse
+	31, // 53: hearth.packages.v1.PackageService.StopPackage:output_type -> hearth.packages.v1.StopPackageResponse
+	33, // 54: hearth.packages.v1.PackageService.RestartPackage:output_type -> hearth.packages.v1.RestartPackageResponse
+	35, // 55: hearth.packages.v1.PackageService.RebuildPackage:output_type -> hearth.packages.v1.RebuildPackageResponse
+	41, // [41:56] is the sub-list for method output_type
+	26, // [26:41] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_hearth_packages_v1_packages_proto_init() }
@@ -1836,13 +2435,14 @@ func file_hearth_packages_v1_packages_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_packages_v1_packages_proto_rawDesc), len(file_hearth_packages_v1_packages_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   29,
+			NumEnums:      2,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_hearth_packages_v1_packages_proto_goTypes,
 		DependencyIndexes: file_hearth_packages_v1_packages_proto_depIdxs,
+		EnumInfos:         file_hearth_packages_v1_packages_proto_enumTypes,
 		MessageInfos:      file_hearth_packages_v1_packages_proto_msgTypes,
 	}.Build()
 	File_hearth_packages_v1_packages_proto = out.File

@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	PackageService_ListPackages_FullMethodName      = "/hearth.packages.v1.PackageService/ListPackages"
 	PackageService_GetPackage_FullMethodName        = "/hearth.packages.v1.PackageService/GetPackage"
+	PackageService_WhyPackage_FullMethodName        = "/hearth.packages.v1.PackageService/WhyPackage"
 	PackageService_CreateUpload_FullMethodName      = "/hearth.packages.v1.PackageService/CreateUpload"
 	PackageService_InstallPackage_FullMethodName    = "/hearth.packages.v1.PackageService/InstallPackage"
 	PackageService_UninstallPackage_FullMethodName  = "/hearth.packages.v1.PackageService/UninstallPackage"
@@ -45,6 +46,9 @@ type PackageServiceClient interface {
 	ListPackages(ctx context.Context, in *ListPackagesRequest, opts ...grpc.CallOption) (*ListPackagesResponse, error)
 	// GetPackage reads one package with its artifact and its health.
 	GetPackage(ctx context.Context, in *GetPackageRequest, opts ...grpc.CallOption) (*GetPackageResponse, error)
+	// WhyPackage tells what keeps a service from being healthy: a chain from the service itself to what is behind it, each
+	// link with what a person can do about it. It is empty for a service that is healthy.
+	WhyPackage(ctx context.Context, in *WhyPackageRequest, opts ...grpc.CallOption) (*WhyPackageResponse, error)
 	// CreateUpload opens a transfer for a package file of the given size. The bytes go by HTTP to the path in the
 	// answer (PUT, with Content-Range to resume); InstallPackage then takes the ticket.
 	CreateUpload(ctx context.Context, in *CreateUploadRequest, opts ...grpc.CallOption) (*CreateUploadResponse, error)
@@ -98,6 +102,16 @@ func (c *packageServiceClient) GetPackage(ctx context.Context, in *GetPackageReq
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetPackageResponse)
 	err := c.cc.Invoke(ctx, PackageService_GetPackage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *packageServiceClient) WhyPackage(ctx context.Context, in *WhyPackageRequest, opts ...grpc.CallOption) (*WhyPackageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WhyPackageResponse)
+	err := c.cc.Invoke(ctx, PackageService_WhyPackage_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -234,6 +248,9 @@ type PackageServiceServer interface {
 	ListPackages(context.Context, *ListPackagesRequest) (*ListPackagesResponse, error)
 	// GetPackage reads one package with its artifact and its health.
 	GetPackage(context.Context, *GetPackageRequest) (*GetPackageResponse, error)
+	// WhyPackage tells what keeps a service from being healthy: a chain from the service itself to what is behind it, each
+	// link with what a person can do about it. It is empty for a service that is healthy.
+	WhyPackage(context.Context, *WhyPackageRequest) (*WhyPackageResponse, error)
 	// CreateUpload opens a transfer for a package file of the given size. The bytes go by HTTP to the path in the
 	// answer (PUT, with Content-Range to resume); InstallPackage then takes the ticket.
 	CreateUpload(context.Context, *CreateUploadRequest) (*CreateUploadResponse, error)
@@ -278,6 +295,9 @@ func (UnimplementedPackageServiceServer) ListPackages(context.Context, *ListPack
 }
 func (UnimplementedPackageServiceServer) GetPackage(context.Context, *GetPackageRequest) (*GetPackageResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetPackage not implemented")
+}
+func (UnimplementedPackageServiceServer) WhyPackage(context.Context, *WhyPackageRequest) (*WhyPackageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WhyPackage not implemented")
 }
 func (UnimplementedPackageServiceServer) CreateUpload(context.Context, *CreateUploadRequest) (*CreateUploadResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateUpload not implemented")
@@ -368,6 +388,24 @@ func _PackageService_GetPackage_Handler(srv interface{}, ctx context.Context, de
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(PackageServiceServer).GetPackage(ctx, req.(*GetPackageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PackageService_WhyPackage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WhyPackageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PackageServiceServer).WhyPackage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PackageService_WhyPackage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PackageServiceServer).WhyPackage(ctx, req.(*WhyPackageRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -602,6 +640,10 @@ var PackageService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetPackage",
 			Handler:    _PackageService_GetPackage_Handler,
+		},
+		{
+			MethodName: "WhyPackage",
+			Handler:    _PackageService_WhyPackage_Handler,
 		},
 		{
 			MethodName: "CreateUpload",

@@ -24,12 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from hearth.meta.v1 import fault_pb2 as hearth_dot_meta_dot_v1_dot_fault__pb2
 from hearth.operations.v1 import operations_pb2 as hearth_dot_operations_dot_v1_dot_operations__pb2
 from hearth.options.v1 import options_pb2 as hearth_dot_options_dot_v1_dot_options__pb2
 from hearth.packages.v1 import resources_pb2 as hearth_dot_packages_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!hearth/packages/v1/packages.proto\x12\x12hearth.packages.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\"Q\n\x13ListPackagesRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"w\n\x14ListPackagesResponse\x12\x37\n\x08packages\x18\x01 \x03(\x0b\x32\x1b.hearth.packages.v1.PackageR\x08packages\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\")\n\x11GetPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"\xcb\x02\n\x12GetPackageResponse\x12\x35\n\x07package\x18\x01 \x01(\x0b\x32\x1b.hearth.packages.v1.PackageR\x07package\x12\x38\n\x08\x61rtifact\x18\x02 \x01(\x0b\x32\x1c.hearth.packages.v1.ArtifactR\x08\x61rtifact\x12\x44\n\rhealth_checks\x18\x03 \x03(\x0b\x32\x1f.hearth.packages.v1.HealthCheckR\x0chealthChecks\x12\x42\n\x0c\x64\x65pendencies\x18\x04 \x03(\x0b\x32\x1e.hearth.packages.v1.DependencyR\x0c\x64\x65pendencies\x12:\n\tsnapshots\x18\x05 \x03(\x0b\x32\x1c.hearth.packages.v1.SnapshotR\tsnapshots\")\n\x13\x43reateUploadRequest\x12\x12\n\x04size\x18\x01 \x01(\x04R\x04size\"N\n\x14\x43reateUploadResponse\x12\x1c\n\x06ticket\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x06ticket\x12\x18\n\x04path\x18\x02 \x01(\tB\x04\xa8\x86\x19\x01R\x04path\"\xc9\x01\n\x15InstallPackageRequest\x12\x1c\n\x06ticket\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x06ticket\x12\x14\n\x05start\x18\x02 \x01(\x08R\x05start\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\x12#\n\raccept_signer\x18\x04 \x01(\x08R\x0c\x61\x63\x63\x65ptSigner\x12\x38\n\ntime_limit\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\ttimeLimit\"W\n\x16InstallPackageResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"\x81\x01\n\x17UninstallPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\x12\x14\n\x05\x66orce\x18\x02 \x01(\x08R\x05\x66orce\x12\x1b\n\tkeep_data\x18\x03 \x01(\x08R\x08keepData\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId\"Y\n\x18UninstallPackageResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"\xb1\x01\n\x0bPackageData\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07version\x18\x02 \x01(\tR\x07version\x12\x16\n\x06signer\x18\x03 \x01(\tR\x06signer\x12\x14\n\x05\x62ytes\x18\x04 \x01(\x04R\x05\x62ytes\x12\x30\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x12\x18\n\x07volumes\x18\x06 \x03(\tR\x07volumes\"T\n\x16ListPackageDataRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"v\n\x17ListPackageDataResponse\x12\x33\n\x04\x64\x61ta\x18\x01 \x03(\x0b\x32\x1f.hearth.packages.v1.PackageDataR\x04\x64\x61ta\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"O\n\x18\x44\x65letePackageDataRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"Z\n\x19\x44\x65letePackageDataResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"M\n\x16RollbackPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"X\n\x17RollbackPackageResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\",\n\x14ListSnapshotsRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"S\n\x15ListSnapshotsResponse\x12:\n\tsnapshots\x18\x01 \x03(\x0b\x32\x1c.hearth.packages.v1.SnapshotR\tsnapshots\"h\n\x15\x44\x65leteSnapshotRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\x12\x1a\n\x08snapshot\x18\x02 \x01(\tR\x08snapshot\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"W\n\x16\x44\x65leteSnapshotResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"A\n\x13StartPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\x12\x14\n\x05\x66orce\x18\x02 \x01(\x08R\x05\x66orce\"M\n\x14StartPackageResponse\x12\x35\n\x07package\x18\x01 \x01(\x0b\x32\x1b.hearth.packages.v1.PackageR\x07package\"*\n\x12StopPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"L\n\x13StopPackageResponse\x12\x35\n\x07package\x18\x01 \x01(\x0b\x32\x1b.hearth.packages.v1.PackageR\x07package\"-\n\x15RestartPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"O\n\x16RestartPackageResponse\x12\x35\n\x07package\x18\x01 \x01(\x0b\x32\x1b.hearth.packages.v1.PackageR\x07package\"-\n\x15RebuildPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"O\n\x16RebuildPackageResponse\x12\x35\n\x07package\x18\x01 \x01(\x0b\x32\x1b.hearth.packages.v1.PackageR\x07package2\xd1\r\n\x0ePackageService\x12\x80\x01\n\x0cListPackages\x12\'.hearth.packages.v1.ListPackagesRequest\x1a(.hearth.packages.v1.ListPackagesResponse\"\x1d\x90\x02\x01\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x0cpackage.list\xf8\xf3\x18\x01\x12\x66\n\nGetPackage\x12%.hearth.packages.v1.GetPackageRequest\x1a&.hearth.packages.v1.GetPackageResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12}\n\x0c\x43reateUpload\x12\'.hearth.packages.v1.CreateUploadRequest\x1a(.hearth.packages.v1.CreateUploadResponse\"\x1a\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x10package.sideload\x12\x82\x01\n\x0eInstallPackage\x12).hearth.packages.v1.InstallPackageRequest\x1a*.hearth.packages.v1.InstallPackageResponse\"\x19\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x0fpackage.install\x12\x8a\x01\n\x10UninstallPackage\x12+.hearth.packages.v1.UninstallPackageRequest\x1a,.hearth.packages.v1.UninstallPackageResponse\"\x1b\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x11package.uninstall\x12u\n\x0fListPackageData\x12*.hearth.packages.v1.ListPackageDataRequest\x1a+.hearth.packages.v1.ListPackageDataResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x03\x12x\n\x11\x44\x65letePackageData\x12,.hearth.packages.v1.DeletePackageDataRequest\x1a-.hearth.packages.v1.DeletePackageDataResponse\"\x06\xca\xf3\x18\x02\x10\x03\x12r\n\x0fRollbackPackage\x12*.hearth.packages.v1.RollbackPackageRequest\x1a+.hearth.packages.v1.RollbackPackageResponse\"\x06\xca\xf3\x18\x02\x10\x03\x12o\n\rListSnapshots\x12(.hearth.packages.v1.ListSnapshotsRequest\x1a).hearth.packages.v1.ListSnapshotsResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12o\n\x0e\x44\x65leteSnapshot\x12).hearth.packages.v1.DeleteSnapshotRequest\x1a*.hearth.packages.v1.DeleteSnapshotResponse\"\x06\xca\xf3\x18\x02\x10\x03\x12z\n\x0cStartPackage\x12\'.hearth.packages.v1.StartPackageRequest\x1a(.hearth.packages.v1.StartPackageResponse\"\x17\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\rpackage.start\x12v\n\x0bStopPackage\x12&.hearth.packages.v1.StopPackageRequest\x1a\'.hearth.packages.v1.StopPackageResponse\"\x16\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x0cpackage.stop\x12\x82\x01\n\x0eRestartPackage\x12).hearth.packages.v1.RestartPackageRequest\x1a*.hearth.packages.v1.RestartPackageResponse\"\x19\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x0fpackage.restart\x12\x82\x01\n\x0eRebuildPackage\x12).hearth.packages.v1.RebuildPackageRequest\x1a*.hearth.packages.v1.RebuildPackageResponse\"\x19\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x0fpackage.rebuildb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!hearth/packages/v1/packages.proto\x12\x12hearth.packages.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ahearth/meta/v1/fault.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\"Q\n\x13ListPackagesRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"w\n\x14ListPackagesResponse\x12\x37\n\x08packages\x18\x01 \x03(\x0b\x32\x1b.hearth.packages.v1.PackageR\x08packages\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\")\n\x11GetPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"\x9d\x03\n\x12GetPackageResponse\x12\x35\n\x07package\x18\x01 \x01(\x0b\x32\x1b.hearth.packages.v1.PackageR\x07package\x12\x38\n\x08\x61rtifact\x18\x02 \x01(\x0b\x32\x1c.hearth.packages.v1.ArtifactR\x08\x61rtifact\x12\x44\n\rhealth_checks\x18\x03 \x03(\x0b\x32\x1f.hearth.packages.v1.HealthCheckR\x0chealthChecks\x12\x42\n\x0c\x64\x65pendencies\x18\x04 \x03(\x0b\x32\x1e.hearth.packages.v1.DependencyR\x0c\x64\x65pendencies\x12:\n\tsnapshots\x18\x05 \x03(\x0b\x32\x1c.hearth.packages.v1.SnapshotR\tsnapshots\x12P\n\x11\x64\x65pendency_states\x18\x06 \x03(\x0b\x32#.hearth.packages.v1.DependencyStateR\x10\x64\x65pendencyStates\"\xf9\x02\n\x0f\x44\x65pendencyState\x12\x1d\n\npackage_id\x18\x01 \x01(\tR\tpackageId\x12?\n\x05state\x18\x02 \x01(\x0e\x32).hearth.packages.v1.DependencyState.StateR\x05state\x12+\n\x11installed_version\x18\x03 \x01(\tR\x10installedVersion\x12#\n\rversion_range\x18\x04 \x01(\tR\x0cversionRange\x12\x16\n\x06\x64\x65tail\x18\x05 \x01(\tR\x06\x64\x65tail\"\x9b\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSTATE_SATISFIED\x10\x01\x12\x17\n\x13STATE_NOT_INSTALLED\x10\x02\x12\x11\n\rSTATE_VERSION\x10\x03\x12\x15\n\x11STATE_NOT_RUNNING\x10\x04\x12\x13\n\x0fSTATE_UNHEALTHY\x10\x05\x12\x0e\n\nSTATE_TASK\x10\x06\")\n\x11WhyPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"G\n\x12WhyPackageResponse\x12\x31\n\x05links\x18\x01 \x03(\x0b\x32\x1b.hearth.packages.v1.WhyLinkR\x05links\"\xad\x06\n\x07WhyLink\x12\x1d\n\npackage_id\x18\x01 \x01(\tR\tpackageId\x12\x37\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32!.hearth.packages.v1.WhyLink.CauseR\x05\x63\x61use\x12\x45\n\x08metadata\x18\x03 \x03(\x0b\x32).hearth.packages.v1.WhyLink.MetadataEntryR\x08metadata\x12+\n\x05\x66\x61ult\x18\x04 \x01(\x0b\x32\x15.hearth.meta.v1.FaultR\x05\x66\x61ult\x12\x36\n\x08remedies\x18\x05 \x03(\x0b\x32\x1a.hearth.packages.v1.RemedyR\x08remedies\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xe0\x03\n\x05\x43\x61use\x12\x15\n\x11\x43\x41USE_UNSPECIFIED\x10\x00\x12\x11\n\rCAUSE_STOPPED\x10\x01\x12\x13\n\x0f\x43\x41USE_OPERATION\x10\x02\x12\x0e\n\nCAUSE_TASK\x10\x03\x12\x15\n\x11\x43\x41USE_INIT_FAILED\x10\x04\x12\x11\n\rCAUSE_CRASHED\x10\x05\x12\x14\n\x10\x43\x41USE_CRASH_LOOP\x10\x06\x12\x13\n\x0f\x43\x41USE_DATA_HELD\x10\x07\x12\x13\n\x0f\x43\x41USE_DISK_FULL\x10\x08\x12\x16\n\x12\x43\x41USE_FILE_MISSING\x10\t\x12\x12\n\x0e\x43\x41USE_HARDWARE\x10\n\x12\x10\n\x0c\x43\x41USE_FAILED\x10\x0b\x12\x13\n\x0f\x43\x41USE_UNDER_WAY\x10\x0c\x12\x15\n\x11\x43\x41USE_CHECK_FAILS\x10\r\x12\x15\n\x11\x43\x41USE_CHECK_WAITS\x10\x0e\x12\"\n\x1e\x43\x41USE_DEPENDENCY_NOT_INSTALLED\x10\x0f\x12\x1c\n\x18\x43\x41USE_DEPENDENCY_VERSION\x10\x10\x12 \n\x1c\x43\x41USE_DEPENDENCY_NOT_RUNNING\x10\x11\x12\x1e\n\x1a\x43\x41USE_DEPENDENCY_UNHEALTHY\x10\x12\x12\x19\n\x15\x43\x41USE_DEPENDENCY_TASK\x10\x13\"T\n\x06Remedy\x12\x16\n\x06method\x18\x01 \x01(\tR\x06method\x12\x18\n\x07request\x18\x02 \x01(\tR\x07request\x12\x18\n\x07\x63ommand\x18\x03 \x01(\tR\x07\x63ommand\")\n\x13\x43reateUploadRequest\x12\x12\n\x04size\x18\x01 \x01(\x04R\x04size\"N\n\x14\x43reateUploadResponse\x12\x1c\n\x06ticket\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x06ticket\x12\x18\n\x04path\x18\x02 \x01(\tB\x04\xa8\x86\x19\x01R\x04path\"\xc9\x01\n\x15InstallPackageRequest\x12\x1c\n\x06ticket\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x06ticket\x12\x14\n\x05start\x18\x02 \x01(\x08R\x05start\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\x12#\n\raccept_signer\x18\x04 \x01(\x08R\x0c\x61\x63\x63\x65ptSigner\x12\x38\n\ntime_limit\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\ttimeLimit\"W\n\x16InstallPackageResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"\x81\x01\n\x17UninstallPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\x12\x14\n\x05\x66orce\x18\x02 \x01(\x08R\x05\x66orce\x12\x1b\n\tkeep_data\x18\x03 \x01(\x08R\x08keepData\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId\"Y\n\x18UninstallPackageResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"\xb1\x01\n\x0bPackageData\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07version\x18\x02 \x01(\tR\x07version\x12\x16\n\x06signer\x18\x03 \x01(\tR\x06signer\x12\x14\n\x05\x62ytes\x18\x04 \x01(\x04R\x05\x62ytes\x12\x30\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x12\x18\n\x07volumes\x18\x06 \x03(\tR\x07volumes\"T\n\x16ListPackageDataRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"v\n\x17ListPackageDataResponse\x12\x33\n\x04\x64\x61ta\x18\x01 \x03(\x0b\x32\x1f.hearth.packages.v1.PackageDataR\x04\x64\x61ta\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"O\n\x18\x44\x65letePackageDataRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"Z\n\x19\x44\x65letePackageDataResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"M\n\x16RollbackPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"X\n\x17RollbackPackageResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\",\n\x14ListSnapshotsRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"S\n\x15ListSnapshotsResponse\x12:\n\tsnapshots\x18\x01 \x03(\x0b\x32\x1c.hearth.packages.v1.SnapshotR\tsnapshots\"h\n\x15\x44\x65leteSnapshotRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\x12\x1a\n\x08snapshot\x18\x02 \x01(\tR\x08snapshot\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"W\n\x16\x44\x65leteSnapshotResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"A\n\x13StartPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\x12\x14\n\x05\x66orce\x18\x02 \x01(\x08R\x05\x66orce\"M\n\x14StartPackageResponse\x12\x35\n\x07package\x18\x01 \x01(\x0b\x32\x1b.hearth.packages.v1.PackageR\x07package\"*\n\x12StopPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"L\n\x13StopPackageResponse\x12\x35\n\x07package\x18\x01 \x01(\x0b\x32\x1b.hearth.packages.v1.PackageR\x07package\"-\n\x15RestartPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"O\n\x16RestartPackageResponse\x12\x35\n\x07package\x18\x01 \x01(\x0b\x32\x1b.hearth.packages.v1.PackageR\x07package\"-\n\x15RebuildPackageRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\x02id\"O\n\x16RebuildPackageResponse\x12\x35\n\x07package\x18\x01 \x01(\x0b\x32\x1b.hearth.packages.v1.PackageR\x07package2\xb9\x0e\n\x0ePackageService\x12\x80\x01\n\x0cListPackages\x12\'.hearth.packages.v1.ListPackagesRequest\x1a(.hearth.packages.v1.ListPackagesResponse\"\x1d\x90\x02\x01\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x0cpackage.list\xf8\xf3\x18\x01\x12\x66\n\nGetPackage\x12%.hearth.packages.v1.GetPackageRequest\x1a&.hearth.packages.v1.GetPackageResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12\x66\n\nWhyPackage\x12%.hearth.packages.v1.WhyPackageRequest\x1a&.hearth.packages.v1.WhyPackageResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12}\n\x0c\x43reateUpload\x12\'.hearth.packages.v1.CreateUploadRequest\x1a(.hearth.packages.v1.CreateUploadResponse\"\x1a\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x10package.sideload\x12\x82\x01\n\x0eInstallPackage\x12).hearth.packages.v1.InstallPackageRequest\x1a*.hearth.packages.v1.InstallPackageResponse\"\x19\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x0fpackage.install\x12\x8a\x01\n\x10UninstallPackage\x12+.hearth.packages.v1.UninstallPackageRequest\x1a,.hearth.packages.v1.UninstallPackageResponse\"\x1b\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x11package.uninstall\x12u\n\x0fListPackageData\x12*.hearth.packages.v1.ListPackageDataRequest\x1a+.hearth.packages.v1.ListPackageDataResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x03\x12x\n\x11\x44\x65letePackageData\x12,.hearth.packages.v1.DeletePackageDataRequest\x1a-.hearth.packages.v1.DeletePackageDataResponse\"\x06\xca\xf3\x18\x02\x10\x03\x12r\n\x0fRollbackPackage\x12*.hearth.packages.v1.RollbackPackageRequest\x1a+.hearth.packages.v1.RollbackPackageResponse\"\x06\xca\xf3\x18\x02\x10\x03\x12o\n\rListSnapshots\x12(.hearth.packages.v1.ListSnapshotsRequest\x1a).hearth.packages.v1.ListSnapshotsResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12o\n\x0e\x44\x65leteSnapshot\x12).hearth.packages.v1.DeleteSnapshotRequest\x1a*.hearth.packages.v1.DeleteSnapshotResponse\"\x06\xca\xf3\x18\x02\x10\x03\x12z\n\x0cStartPackage\x12\'.hearth.packages.v1.StartPackageRequest\x1a(.hearth.packages.v1.StartPackageResponse\"\x17\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\rpackage.start\x12v\n\x0bStopPackage\x12&.hearth.packages.v1.StopPackageRequest\x1a\'.hearth.packages.v1.StopPackageResponse\"\x16\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x0cpackage.stop\x12\x82\x01\n\x0eRestartPackage\x12).hearth.packages.v1.RestartPackageRequest\x1a*.hearth.packages.v1.RestartPackageResponse\"\x19\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x0fpackage.restart\x12\x82\x01\n\x0eRebuildPackage\x12).hearth.packages.v1.RebuildPackageRequest\x1a*.hearth.packages.v1.RebuildPackageResponse\"\x19\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x0fpackage.rebuildb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +39,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETPACKAGEREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_GETPACKAGEREQUEST'].fields_by_name['id']._serialized_options = b'\270\206\031\001'
+  _globals['_WHYPACKAGEREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_WHYPACKAGEREQUEST'].fields_by_name['id']._serialized_options = b'\270\206\031\001'
+  _globals['_WHYLINK_METADATAENTRY']._loaded_options = None
+  _globals['_WHYLINK_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_CREATEUPLOADRESPONSE'].fields_by_name['ticket']._loaded_options = None
   _globals['_CREATEUPLOADRESPONSE'].fields_by_name['ticket']._serialized_options = b'\250\206\031\001'
   _globals['_CREATEUPLOADRESPONSE'].fields_by_name['path']._loaded_options = None
@@ -66,6 +71,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PACKAGESERVICE'].methods_by_name['ListPackages']._serialized_options = b'\220\002\001\312\363\030\002\020\001\322\363\030\014package.list\370\363\030\001'
   _globals['_PACKAGESERVICE'].methods_by_name['GetPackage']._loaded_options = None
   _globals['_PACKAGESERVICE'].methods_by_name['GetPackage']._serialized_options = b'\220\002\001\312\363\030\002\020\001'
+  _globals['_PACKAGESERVICE'].methods_by_name['WhyPackage']._loaded_options = None
+  _globals['_PACKAGESERVICE'].methods_by_name['WhyPackage']._serialized_options = b'\220\002\001\312\363\030\002\020\001'
   _globals['_PACKAGESERVICE'].methods_by_name['CreateUpload']._loaded_options = None
   _globals['_PACKAGESERVICE'].methods_by_name['CreateUpload']._serialized_options = b'\312\363\030\002\020\003\322\363\030\020package.sideload'
   _globals['_PACKAGESERVICE'].methods_by_name['InstallPackage']._loaded_options = None
@@ -90,64 +97,80 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PACKAGESERVICE'].methods_by_name['RestartPackage']._serialized_options = b'\312\363\030\002\020\002\322\363\030\017package.restart'
   _globals['_PACKAGESERVICE'].methods_by_name['RebuildPackage']._loaded_options = None
   _globals['_PACKAGESERVICE'].methods_by_name['RebuildPackage']._serialized_options = b'\312\363\030\002\020\002\322\363\030\017package.rebuild'
-  _globals['_LISTPACKAGESREQUEST']._serialized_start=230
-  _globals['_LISTPACKAGESREQUEST']._serialized_end=311
-  _globals['_LISTPACKAGESRESPONSE']._serialized_start=313
-  _globals['_LISTPACKAGESRESPONSE']._serialized_end=432
-  _globals['_GETPACKAGEREQUEST']._serialized_start=434
-  _globals['_GETPACKAGEREQUEST']._serialized_end=475
-  _globals['_GETPACKAGERESPONSE']._serialized_start=478
-  _globals['_GETPACKAGERESPONSE']._serialized_end=809
-  _globals['_CREATEUPLOADREQUEST']._serialized_start=811
-  _globals['_CREATEUPLOADREQUEST']._serialized_end=852
-  _globals['_CREATEUPLOADRESPONSE']._serialized_start=854
-  _globals['_CREATEUPLOADRESPONSE']._serialized_end=932
-  _globals['_INSTALLPACKAGEREQUEST']._serialized_start=935
-  _globals['_INSTALLPACKAGEREQUEST']._serialized_end=1136
-  _globals['_INSTALLPACKAGERESPONSE']._serialized_start=1138
-  _globals['_INSTALLPACKAGERESPONSE']._serialized_end=1225
-  _globals['_UNINSTALLPACKAGEREQUEST']._serialized_start=1228
-  _globals['_UNINSTALLPACKAGEREQUEST']._serialized_end=1357
-  _globals['_UNINSTALLPACKAGERESPONSE']._serialized_start=1359
-  _globals['_UNINSTALLPACKAGERESPONSE']._serialized_end=1448
-  _globals['_PACKAGEDATA']._serialized_start=1451
-  _globals['_PACKAGEDATA']._serialized_end=1628
-  _globals['_LISTPACKAGEDATAREQUEST']._serialized_start=1630
-  _globals['_LISTPACKAGEDATAREQUEST']._serialized_end=1714
-  _globals['_LISTPACKAGEDATARESPONSE']._serialized_start=1716
-  _globals['_LISTPACKAGEDATARESPONSE']._serialized_end=1834
-  _globals['_DELETEPACKAGEDATAREQUEST']._serialized_start=1836
-  _globals['_DELETEPACKAGEDATAREQUEST']._serialized_end=1915
-  _globals['_DELETEPACKAGEDATARESPONSE']._serialized_start=1917
-  _globals['_DELETEPACKAGEDATARESPONSE']._serialized_end=2007
-  _globals['_ROLLBACKPACKAGEREQUEST']._serialized_start=2009
-  _globals['_ROLLBACKPACKAGEREQUEST']._serialized_end=2086
-  _globals['_ROLLBACKPACKAGERESPONSE']._serialized_start=2088
-  _globals['_ROLLBACKPACKAGERESPONSE']._serialized_end=2176
-  _globals['_LISTSNAPSHOTSREQUEST']._serialized_start=2178
-  _globals['_LISTSNAPSHOTSREQUEST']._serialized_end=2222
-  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_start=2224
-  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_end=2307
-  _globals['_DELETESNAPSHOTREQUEST']._serialized_start=2309
-  _globals['_DELETESNAPSHOTREQUEST']._serialized_end=2413
-  _globals['_DELETESNAPSHOTRESPONSE']._serialized_start=2415
-  _globals['_DELETESNAPSHOTRESPONSE']._serialized_end=2502
-  _globals['_STARTPACKAGEREQUEST']._serialized_start=2504
-  _globals['_STARTPACKAGEREQUEST']._serialized_end=2569
-  _globals['_STARTPACKAGERESPONSE']._serialized_start=2571
-  _globals['_STARTPACKAGERESPONSE']._serialized_end=2648
-  _globals['_STOPPACKAGEREQUEST']._serialized_start=2650
-  _globals['_STOPPACKAGEREQUEST']._serialized_end=2692
-  _globals['_STOPPACKAGERESPONSE']._serialized_start=2694
-  _globals['_STOPPACKAGERESPONSE']._serialized_end=2770
-  _globals['_RESTARTPACKAGEREQUEST']._serialized_start=2772
-  _globals['_RESTARTPACKAGEREQUEST']._serialized_end=2817
-  _globals['_RESTARTPACKAGERESPONSE']._serialized_start=2819
-  _globals['_RESTARTPACKAGERESPONSE']._serialized_end=2898
-  _globals['_REBUILDPACKAGEREQUEST']._serialized_start=2900
-  _globals['_REBUILDPACKAGEREQUEST']._serialized_end=2945
-  _globals['_REBUILDPACKAGERESPONSE']._serialized_start=2947
-  _globals['_REBUILDPACKAGERESPONSE']._serialized_end=3026
-  _globals['_PACKAGESERVICE']._serialized_start=3029
-  _globals['_PACKAGESERVICE']._serialized_end=4774
+  _globals['_LISTPACKAGESREQUEST']._serialized_start=258
+  _globals['_LISTPACKAGESREQUEST']._serialized_end=339
+  _globals['_LISTPACKAGESRESPONSE']._serialized_start=341
+  _globals['_LISTPACKAGESRESPONSE']._serialized_end=460
+  _globals['_GETPACKAGEREQUEST']._serialized_start=462
+  _globals['_GETPACKAGEREQUEST']._serialized_end=503
+  _globals['_GETPACKAGERESPONSE']._serialized_start=506
+  _globals['_GETPACKAGERESPONSE']._serialized_end=919
+  _globals['_DEPENDENCYSTATE']._serialized_start=922
+  _globals['_DEPENDENCYSTATE']._serialized_end=1299
+  _globals['_DEPENDENCYSTATE_STATE']._serialized_start=1144
+  _globals['_DEPENDENCYSTATE_STATE']._serialized_end=1299
+  _globals['_WHYPACKAGEREQUEST']._serialized_start=1301
+  _globals['_WHYPACKAGEREQUEST']._serialized_end=1342
+  _globals['_WHYPACKAGERESPONSE']._serialized_start=1344
+  _globals['_WHYPACKAGERESPONSE']._serialized_end=1415
+  _globals['_WHYLINK']._serialized_start=1418
+  _globals['_WHYLINK']._serialized_end=2231
+  _globals['_WHYLINK_METADATAENTRY']._serialized_start=1689
+  _globals['_WHYLINK_METADATAENTRY']._serialized_end=1748
+  _globals['_WHYLINK_CAUSE']._serialized_start=1751
+  _globals['_WHYLINK_CAUSE']._serialized_end=2231
+  _globals['_REMEDY']._serialized_start=2233
+  _globals['_REMEDY']._serialized_end=2317
+  _globals['_CREATEUPLOADREQUEST']._serialized_start=2319
+  _globals['_CREATEUPLOADREQUEST']._serialized_end=2360
+  _globals['_CREATEUPLOADRESPONSE']._serialized_start=2362
+  _globals['_CREATEUPLOADRESPONSE']._serialized_end=2440
+  _globals['_INSTALLPACKAGEREQUEST']._serialized_start=2443
+  _globals['_INSTALLPACKAGEREQUEST']._serialized_end=2644
+  _globals['_INSTALLPACKAGERESPONSE']._serialized_start=2646
+  _globals['_INSTALLPACKAGERESPONSE']._serialized_end=2733
+  _globals['_UNINSTALLPACKAGEREQUEST']._serialized_start=2736
+  _globals['_UNINSTALLPACKAGEREQUEST']._serialized_end=2865
+  _globals['_UNINSTALLPACKAGERESPONSE']._serialized_start=2867
+  _globals['_UNINSTALLPACKAGERESPONSE']._serialized_end=2956
+  _globals['_PACKAGEDATA']._serialized_start=2959
+  _globals['_PACKAGEDATA']._serialized_end=3136
+  _globals['_LISTPACKAGEDATAREQUEST']._serialized_start=3138
+  _globals['_LISTPACKAGEDATAREQUEST']._serialized_end=3222
+  _globals['_LISTPACKAGEDATARESPONSE']._serialized_start=3224
+  _globals['_LISTPACKAGEDATARESPONSE']._serialized_end=3342
+  _globals['_DELETEPACKAGEDATAREQUEST']._serialized_start=3344
+  _globals['_DELETEPACKAGEDATAREQUEST']._serialized_end=3423
+  _globals['_DELETEPACKAGEDATARESPONSE']._serialized_start=3425
+  _globals['_DELETEPACKAGEDATARESPONSE']._serialized_end=3515
+  _globals['_ROLLBACKPACKAGEREQUEST']._serialized_start=3517
+  _globals['_ROLLBACKPACKAGEREQUEST']._serialized_end=3594
+  _globals['_ROLLBACKPACKAGERESPONSE']._serialized_start=3596
+  _globals['_ROLLBACKPACKAGERESPONSE']._serialized_end=3684
+  _globals['_LISTSNAPSHOTSREQUEST']._serialized_start=3686
+  _globals['_LISTSNAPSHOTSREQUEST']._serialized_end=3730
+  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_start=3732
+  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_end=3815
+  _globals['_DELETESNAPSHOTREQUEST']._serialized_start=3817
+  _globals['_DELETESNAPSHOTREQUEST']._serialized_end=3921
+  _globals['_DELETESNAPSHOTRESPONSE']._serialized_start=3923
+  _globals['_DELETESNAPSHOTRESPONSE']._serialized_end=4010
+  _globals['_STARTPACKAGEREQUEST']._serialized_start=4012
+  _globals['_STARTPACKAGEREQUEST']._serialized_end=4077
+  _globals['_STARTPACKAGERESPONSE']._serialized_start=4079
+  _globals['_STARTPACKAGERESPONSE']._serialized_end=4156
+  _globals['_STOPPACKAGEREQUEST']._serialized_start=4158
+  _globals['_STOPPACKAGEREQUEST']._serialized_end=4200
+  _globals['_STOPPACKAGERESPONSE']._serialized_start=4202
+  _globals['_STOPPACKAGERESPONSE']._serialized_end=4278
+  _globals['_RESTARTPACKAGEREQUEST']._serialized_start=4280
+  _globals['_RESTARTPACKAGEREQUEST']._serialized_end=4325
+  _globals['_RESTARTPACKAGERESPONSE']._serialized_start=4327
+  _globals['_RESTARTPACKAGERESPONSE']._serialized_end=4406
+  _globals['_REBUILDPACKAGEREQUEST']._serialized_start=4408
+  _globals['_REBUILDPACKAGEREQUEST']._serialized_end=4453
+  _globals['_REBUILDPACKAGERESPONSE']._serialized_start=4455
+  _globals['_REBUILDPACKAGERESPONSE']._serialized_end=4534
+  _globals['_PACKAGESERVICE']._serialized_start=4537
+  _globals['_PACKAGESERVICE']._serialized_end=6386
 # @@protoc_insertion_point(module_scope)

@@ -2,10 +2,12 @@ import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from hearth.meta.v1 import fault_pb2 as _fault_pb2
 from hearth.operations.v1 import operations_pb2 as _operations_pb2
 from hearth.options.v1 import options_pb2 as _options_pb2
 from hearth.packages.v1 import resources_pb2 as _resources_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -36,18 +38,135 @@ class GetPackageRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
 class GetPackageResponse(_message.Message):
-    __slots__ = ("package", "artifact", "health_checks", "dependencies", "snapshots")
+    __slots__ = ("package", "artifact", "health_checks", "dependencies", "snapshots", "dependency_states")
     PACKAGE_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     HEALTH_CHECKS_FIELD_NUMBER: _ClassVar[int]
     DEPENDENCIES_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOTS_FIELD_NUMBER: _ClassVar[int]
+    DEPENDENCY_STATES_FIELD_NUMBER: _ClassVar[int]
     package: _resources_pb2.Package
     artifact: _resources_pb2.Artifact
     health_checks: _containers.RepeatedCompositeFieldContainer[_resources_pb2.HealthCheck]
     dependencies: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Dependency]
     snapshots: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Snapshot]
-    def __init__(self, package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ..., artifact: _Optional[_Union[_resources_pb2.Artifact, _Mapping]] = ..., health_checks: _Optional[_Iterable[_Union[_resources_pb2.HealthCheck, _Mapping]]] = ..., dependencies: _Optional[_Iterable[_Union[_resources_pb2.Dependency, _Mapping]]] = ..., snapshots: _Optional[_Iterable[_Union[_resources_pb2.Snapshot, _Mapping]]] = ...) -> None: ...
+    dependency_states: _containers.RepeatedCompositeFieldContainer[DependencyState]
+    def __init__(self, package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ..., artifact: _Optional[_Union[_resources_pb2.Artifact, _Mapping]] = ..., health_checks: _Optional[_Iterable[_Union[_resources_pb2.HealthCheck, _Mapping]]] = ..., dependencies: _Optional[_Iterable[_Union[_resources_pb2.Dependency, _Mapping]]] = ..., snapshots: _Optional[_Iterable[_Union[_resources_pb2.Snapshot, _Mapping]]] = ..., dependency_states: _Optional[_Iterable[_Union[DependencyState, _Mapping]]] = ...) -> None: ...
+
+class DependencyState(_message.Message):
+    __slots__ = ("package_id", "state", "installed_version", "version_range", "detail")
+    class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STATE_UNSPECIFIED: _ClassVar[DependencyState.State]
+        STATE_SATISFIED: _ClassVar[DependencyState.State]
+        STATE_NOT_INSTALLED: _ClassVar[DependencyState.State]
+        STATE_VERSION: _ClassVar[DependencyState.State]
+        STATE_NOT_RUNNING: _ClassVar[DependencyState.State]
+        STATE_UNHEALTHY: _ClassVar[DependencyState.State]
+        STATE_TASK: _ClassVar[DependencyState.State]
+    STATE_UNSPECIFIED: DependencyState.State
+    STATE_SATISFIED: DependencyState.State
+    STATE_NOT_INSTALLED: DependencyState.State
+    STATE_VERSION: DependencyState.State
+    STATE_NOT_RUNNING: DependencyState.State
+    STATE_UNHEALTHY: DependencyState.State
+    STATE_TASK: DependencyState.State
+    PACKAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    INSTALLED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    VERSION_RANGE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    package_id: str
+    state: DependencyState.State
+    installed_version: str
+    version_range: str
+    detail: str
+    def __init__(self, package_id: _Optional[str] = ..., state: _Optional[_Union[DependencyState.State, str]] = ..., installed_version: _Optional[str] = ..., version_range: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class WhyPackageRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class WhyPackageResponse(_message.Message):
+    __slots__ = ("links",)
+    LINKS_FIELD_NUMBER: _ClassVar[int]
+    links: _containers.RepeatedCompositeFieldContainer[WhyLink]
+    def __init__(self, links: _Optional[_Iterable[_Union[WhyLink, _Mapping]]] = ...) -> None: ...
+
+class WhyLink(_message.Message):
+    __slots__ = ("package_id", "cause", "metadata", "fault", "remedies")
+    class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        CAUSE_UNSPECIFIED: _ClassVar[WhyLink.Cause]
+        CAUSE_STOPPED: _ClassVar[WhyLink.Cause]
+        CAUSE_OPERATION: _ClassVar[WhyLink.Cause]
+        CAUSE_TASK: _ClassVar[WhyLink.Cause]
+        CAUSE_INIT_FAILED: _ClassVar[WhyLink.Cause]
+        CAUSE_CRASHED: _ClassVar[WhyLink.Cause]
+        CAUSE_CRASH_LOOP: _ClassVar[WhyLink.Cause]
+        CAUSE_DATA_HELD: _ClassVar[WhyLink.Cause]
+        CAUSE_DISK_FULL: _ClassVar[WhyLink.Cause]
+        CAUSE_FILE_MISSING: _ClassVar[WhyLink.Cause]
+        CAUSE_HARDWARE: _ClassVar[WhyLink.Cause]
+        CAUSE_FAILED: _ClassVar[WhyLink.Cause]
+        CAUSE_UNDER_WAY: _ClassVar[WhyLink.Cause]
+        CAUSE_CHECK_FAILS: _ClassVar[WhyLink.Cause]
+        CAUSE_CHECK_WAITS: _ClassVar[WhyLink.Cause]
+        CAUSE_DEPENDENCY_NOT_INSTALLED: _ClassVar[WhyLink.Cause]
+        CAUSE_DEPENDENCY_VERSION: _ClassVar[WhyLink.Cause]
+        CAUSE_DEPENDENCY_NOT_RUNNING: _ClassVar[WhyLink.Cause]
+        CAUSE_DEPENDENCY_UNHEALTHY: _ClassVar[WhyLink.Cause]
+        CAUSE_DEPENDENCY_TASK: _ClassVar[WhyLink.Cause]
+    CAUSE_UNSPECIFIED: WhyLink.Cause
+    CAUSE_STOPPED: WhyLink.Cause
+    CAUSE_OPERATION: WhyLink.Cause
+    CAUSE_TASK: WhyLink.Cause
+    CAUSE_INIT_FAILED: WhyLink.Cause
+    CAUSE_CRASHED: WhyLink.Cause
+    CAUSE_CRASH_LOOP: WhyLink.Cause
+    CAUSE_DATA_HELD: WhyLink.Cause
+    CAUSE_DISK_FULL: WhyLink.Cause
+    CAUSE_FILE_MISSING: WhyLink.Cause
+    CAUSE_HARDWARE: WhyLink.Cause
+    CAUSE_FAILED: WhyLink.Cause
+    CAUSE_UNDER_WAY: WhyLink.Cause
+    CAUSE_CHECK_FAILS: WhyLink.Cause
+    CAUSE_CHECK_WAITS: WhyLink.Cause
+    CAUSE_DEPENDENCY_NOT_INSTALLED: WhyLink.Cause
+    CAUSE_DEPENDENCY_VERSION: WhyLink.Cause
+    CAUSE_DEPENDENCY_NOT_RUNNING: WhyLink.Cause
+    CAUSE_DEPENDENCY_UNHEALTHY: WhyLink.Cause
+    CAUSE_DEPENDENCY_TASK: WhyLink.Cause
+    class MetadataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    PACKAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    FAULT_FIELD_NUMBER: _ClassVar[int]
+    REMEDIES_FIELD_NUMBER: _ClassVar[int]
+    package_id: str
+    cause: WhyLink.Cause
+    metadata: _containers.ScalarMap[str, str]
+    fault: _fault_pb2.Fault
+    remedies: _containers.RepeatedCompositeFieldContainer[Remedy]
+    def __init__(self, package_id: _Optional[str] = ..., cause: _Optional[_Union[WhyLink.Cause, str]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., fault: _Optional[_Union[_fault_pb2.Fault, _Mapping]] = ..., remedies: _Optional[_Iterable[_Union[Remedy, _Mapping]]] = ...) -> None: ...
+
+class Remedy(_message.Message):
+    __slots__ = ("method", "request", "command")
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    method: str
+    request: str
+    command: str
+    def __init__(self, method: _Optional[str] = ..., request: _Optional[str] = ..., command: _Optional[str] = ...) -> None: ...
 
 class CreateUploadRequest(_message.Message):
     __slots__ = ("size",)

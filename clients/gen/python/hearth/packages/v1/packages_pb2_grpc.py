@@ -45,6 +45,11 @@ class PackageServiceStub(object):
                 request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.GetPackageRequest.SerializeToString,
                 response_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.GetPackageResponse.FromString,
                 _registered_method=True)
+        self.WhyPackage = channel.unary_unary(
+                '/hearth.packages.v1.PackageService/WhyPackage',
+                request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.WhyPackageRequest.SerializeToString,
+                response_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.WhyPackageResponse.FromString,
+                _registered_method=True)
         self.CreateUpload = channel.unary_unary(
                 '/hearth.packages.v1.PackageService/CreateUpload',
                 request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.CreateUploadRequest.SerializeToString,
@@ -120,6 +125,14 @@ class PackageServiceServicer(object):
 
     def GetPackage(self, request, context):
         """GetPackage reads one package with its artifact and its health.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WhyPackage(self, request, context):
+        """WhyPackage tells what keeps a service from being healthy: a chain from the service itself to what is behind it, each
+        link with what a person can do about it. It is empty for a service that is healthy.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -226,6 +239,11 @@ def add_PackageServiceServicer_to_server(servicer, server):
                     servicer.GetPackage,
                     request_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.GetPackageRequest.FromString,
                     response_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.GetPackageResponse.SerializeToString,
+            ),
+            'WhyPackage': grpc.unary_unary_rpc_method_handler(
+                    servicer.WhyPackage,
+                    request_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.WhyPackageRequest.FromString,
+                    response_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.WhyPackageResponse.SerializeToString,
             ),
             'CreateUpload': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateUpload,
@@ -343,6 +361,33 @@ class PackageService(object):
             '/hearth.packages.v1.PackageService/GetPackage',
             hearth_dot_packages_dot_v1_dot_packages__pb2.GetPackageRequest.SerializeToString,
             hearth_dot_packages_dot_v1_dot_packages__pb2.GetPackageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WhyPackage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.packages.v1.PackageService/WhyPackage',
+            hearth_dot_packages_dot_v1_dot_packages__pb2.WhyPackageRequest.SerializeToString,
+            hearth_dot_packages_dot_v1_dot_packages__pb2.WhyPackageResponse.FromString,
             options,
             channel_credentials,
             insecure,

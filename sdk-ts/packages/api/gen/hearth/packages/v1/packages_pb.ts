@@ -2,10 +2,12 @@
 // @generated from file hearth/packages/v1/packages.proto (package hearth.packages.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Fault } from "../../meta/v1/fault_pb.js";
+import { file_hearth_meta_v1_fault } from "../../meta/v1/fault_pb.js";
 import type { Operation } from "../../operations/v1/operations_pb.js";
 import { file_hearth_operations_v1_operations } from "../../operations/v1/operations_pb.js";
 import { file_hearth_options_v1_options } from "../../options/v1/options_pb.js";
@@ -17,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/packages/v1/packages.proto.
  */
 export const file_hearth_packages_v1_packages: GenFile = /*@__PURE__*/
-  fileDesc("CiFoZWFydGgvcGFja2FnZXMvdjEvcGFja2FnZXMucHJvdG8SEmhlYXJ0aC5wYWNrYWdlcy52MSI8ChNMaXN0UGFja2FnZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIl4KFExpc3RQYWNrYWdlc1Jlc3BvbnNlEi0KCHBhY2thZ2VzGAEgAygLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiUKEUdldFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBIpECChJHZXRQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlEi4KCGFydGlmYWN0GAIgASgLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLkFydGlmYWN0EjYKDWhlYWx0aF9jaGVja3MYAyADKAsyHy5oZWFydGgucGFja2FnZXMudjEuSGVhbHRoQ2hlY2sSNAoMZGVwZW5kZW5jaWVzGAQgAygLMh4uaGVhcnRoLnBhY2thZ2VzLnYxLkRlcGVuZGVuY3kSLwoJc25hcHNob3RzGAUgAygLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLlNuYXBzaG90IiMKE0NyZWF0ZVVwbG9hZFJlcXVlc3QSDAoEc2l6ZRgBIAEoBCJAChRDcmVhdGVVcGxvYWRSZXNwb25zZRIUCgZ0aWNrZXQYASABKAlCBKiGGQESEgoEcGF0aBgCIAEoCUIEqIYZASKWAQoVSW5zdGFsbFBhY2thZ2VSZXF1ZXN0EhQKBnRpY2tldBgBIAEoCUIEqIYZARINCgVzdGFydBgCIAEoCBISCgpyZXF1ZXN0X2lkGAMgASgJEhUKDWFjY2VwdF9zaWduZXIYBCABKAgSLQoKdGltZV9saW1pdBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJMChZJbnN0YWxsUGFja2FnZVJlc3BvbnNlEjIKCW9wZXJhdGlvbhgBIAEoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbiJhChdVbmluc3RhbGxQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZARINCgVmb3JjZRgCIAEoCBIRCglrZWVwX2RhdGEYAyABKAgSEgoKcmVxdWVzdF9pZBgEIAEoCSJOChhVbmluc3RhbGxQYWNrYWdlUmVzcG9uc2USMgoJb3BlcmF0aW9uGAEgASgLMh8uaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uIoUBCgtQYWNrYWdlRGF0YRIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg4KBnNpZ25lchgDIAEoCRINCgVieXRlcxgEIAEoBBIpCgVzaW5jZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdm9sdW1lcxgGIAMoCSI/ChZMaXN0UGFja2FnZURhdGFSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJImEKF0xpc3RQYWNrYWdlRGF0YVJlc3BvbnNlEi0KBGRhdGEYASADKAsyHy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZURhdGESFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkAKGERlbGV0ZVBhY2thZ2VEYXRhUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZARISCgpyZXF1ZXN0X2lkGAIgASgJIk8KGURlbGV0ZVBhY2thZ2VEYXRhUmVzcG9uc2USMgoJb3BlcmF0aW9uGAEgASgLMh8uaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uIj4KFlJvbGxiYWNrUGFja2FnZVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQESEgoKcmVxdWVzdF9pZBgCIAEoCSJNChdSb2xsYmFja1BhY2thZ2VSZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iKAoUTGlzdFNuYXBzaG90c1JlcXVlc3QSEAoCaWQYASABKAlCBLiGGQEiSAoVTGlzdFNuYXBzaG90c1Jlc3BvbnNlEi8KCXNuYXBzaG90cxgBIAMoCzIcLmhlYXJ0aC5wYWNrYWdlcy52MS5TbmFwc2hvdCJPChVEZWxldGVTbmFwc2hvdFJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQESEAoIc25hcHNob3QYAiABKAkSEgoKcmVxdWVzdF9pZBgDIAEoCSJMChZEZWxldGVTbmFwc2hvdFJlc3BvbnNlEjIKCW9wZXJhdGlvbhgBIAEoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbiI2ChNTdGFydFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBEg0KBWZvcmNlGAIgASgIIkQKFFN0YXJ0UGFja2FnZVJlc3BvbnNlEiwKB3BhY2thZ2UYASABKAsyGy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZSImChJTdG9wUGFja2FnZVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQEiQwoTU3RvcFBhY2thZ2VSZXNwb25zZRIsCgdwYWNrYWdlGAEgASgLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2UiKQoVUmVzdGFydFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBIkYKFlJlc3RhcnRQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlIikKFVJlYnVpbGRQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZASJGChZSZWJ1aWxkUGFja2FnZVJlc3BvbnNlEiwKB3BhY2thZ2UYASABKAsyGy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZTLRDQoOUGFja2FnZVNlcnZpY2USgAEKDExpc3RQYWNrYWdlcxInLmhlYXJ0aC5wYWNrYWdlcy52MS5MaXN0UGFja2FnZXNSZXF1ZXN0GiguaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RQYWNrYWdlc1Jlc3BvbnNlIh2QAgHK8xgCEAHS8xgMcGFja2FnZS5saXN0+PMYARJmCgpHZXRQYWNrYWdlEiUuaGVhcnRoLnBhY2thZ2VzLnYxLkdldFBhY2thZ2VSZXF1ZXN0GiYuaGVhcnRoLnBhY2thZ2VzLnYxLkdldFBhY2thZ2VSZXNwb25zZSIJkAIByvMYAhABEn0KDENyZWF0ZVVwbG9hZBInLmhlYXJ0aC5wYWNrYWdlcy52MS5DcmVhdGVVcGxvYWRSZXF1ZXN0GiguaGVhcnRoLnBhY2thZ2VzLnYxLkNyZWF0ZVVwbG9hZFJlc3BvbnNlIhrK8xgCEAPS8xgQcGFja2FnZS5zaWRlbG9hZBKCAQoOSW5zdGFsbFBhY2thZ2USKS5oZWFydGgucGFja2FnZXMudjEuSW5zdGFsbFBhY2thZ2VSZXF1ZXN0GiouaGVhcnRoLnBhY2thZ2VzLnYxLkluc3RhbGxQYWNrYWdlUmVzcG9uc2UiGcrzGAIQA9LzGA9wYWNrYWdlLmluc3RhbGwSigEKEFVuaW5zdGFsbFBhY2thZ2USKy5oZWFydGgucGFja2FnZXMudjEuVW5pbnN0YWxsUGFja2FnZVJlcXVlc3QaLC5oZWFydGgucGFja2FnZXMudjEuVW5pbnN0YWxsUGFja2FnZVJlc3BvbnNlIhvK8xgCEAPS8xgRcGFja2FnZS51bmluc3RhbGwSdQoPTGlzdFBhY2thZ2VEYXRhEiouaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RQYWNrYWdlRGF0YVJlcXVlc3QaKy5oZWFydGgucGFja2FnZXMudjEuTGlzdFBhY2thZ2VEYXRhUmVzcG9uc2UiCZACAcrzGAIQAxJ4ChFEZWxldGVQYWNrYWdlRGF0YRIsLmhlYXJ0aC5wYWNrYWdlcy52MS5EZWxldGVQYWNrYWdlRGF0YVJlcXVlc3QaLS5oZWFydGgucGFja2FnZXMudjEuRGVsZXRlUGFja2FnZURhdGFSZXNwb25zZSIGyvMYAhADEnIKD1JvbGxiYWNrUGFja2FnZRIqLmhlYXJ0aC5wYWNrYWdlcy52MS5Sb2xsYmFja1BhY2thZ2VSZXF1ZXN0GisuaGVhcnRoLnBhY2thZ2VzLnYxLlJvbGxiYWNrUGFja2FnZVJlc3BvbnNlIgbK8xgCEAMSbwoNTGlzdFNuYXBzaG90cxIoLmhlYXJ0aC5wYWNrYWdlcy52MS5MaXN0U25hcHNob3RzUmVxdWVzdBopLmhlYXJ0aC5wYWNrYWdlcy52MS5MaXN0U25hcHNob3RzUmVzcG9uc2UiCZACAcrzGAIQARJvCg5EZWxldGVTbmFwc2hvdBIpLmhlYXJ0aC5wYWNrYWdlcy52MS5EZWxldGVTbmFwc2hvdFJlcXVlc3QaKi5oZWFydGgucGFja2FnZXMudjEuRGVsZXRlU25hcHNob3RSZXNwb25zZSIGyvMYAhADEnoKDFN0YXJ0UGFja2FnZRInLmhlYXJ0aC5wYWNrYWdlcy52MS5TdGFydFBhY2thZ2VSZXF1ZXN0GiguaGVhcnRoLnBhY2thZ2VzLnYxLlN0YXJ0UGFja2FnZVJlc3BvbnNlIhfK8xgCEALS8xgNcGFja2FnZS5zdGFydBJ2CgtTdG9wUGFja2FnZRImLmhlYXJ0aC5wYWNrYWdlcy52MS5TdG9wUGFja2FnZVJlcXVlc3QaJy5oZWFydGgucGFja2FnZXMudjEuU3RvcFBhY2thZ2VSZXNwb25zZSIWyvMYAhAC0vMYDHBhY2thZ2Uuc3RvcBKCAQoOUmVzdGFydFBhY2thZ2USKS5oZWFydGgucGFja2FnZXMudjEuUmVzdGFydFBhY2thZ2VSZXF1ZXN0GiouaGVhcnRoLnBhY2thZ2VzLnYxLlJlc3RhcnRQYWNrYWdlUmVzcG9uc2UiGcrzGAIQAtLzGA9wYWNrYWdlLnJlc3RhcnQSggEKDlJlYnVpbGRQYWNrYWdlEikuaGVhcnRoLnBhY2thZ2VzLnYxLlJlYnVpbGRQYWNrYWdlUmVxdWVzdBoqLmhlYXJ0aC5wYWNrYWdlcy52MS5SZWJ1aWxkUGFja2FnZVJlc3BvbnNlIhnK8xgCEALS8xgPcGFja2FnZS5yZWJ1aWxkYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_hearth_operations_v1_operations, file_hearth_options_v1_options, file_hearth_packages_v1_resources]);
+  fileDesc("CiFoZWFydGgvcGFja2FnZXMvdjEvcGFja2FnZXMucHJvdG8SEmhlYXJ0aC5wYWNrYWdlcy52MSI8ChNMaXN0UGFja2FnZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIl4KFExpc3RQYWNrYWdlc1Jlc3BvbnNlEi0KCHBhY2thZ2VzGAEgAygLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiUKEUdldFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBItECChJHZXRQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlEi4KCGFydGlmYWN0GAIgASgLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLkFydGlmYWN0EjYKDWhlYWx0aF9jaGVja3MYAyADKAsyHy5oZWFydGgucGFja2FnZXMudjEuSGVhbHRoQ2hlY2sSNAoMZGVwZW5kZW5jaWVzGAQgAygLMh4uaGVhcnRoLnBhY2thZ2VzLnYxLkRlcGVuZGVuY3kSLwoJc25hcHNob3RzGAUgAygLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLlNuYXBzaG90Ej4KEWRlcGVuZGVuY3lfc3RhdGVzGAYgAygLMiMuaGVhcnRoLnBhY2thZ2VzLnYxLkRlcGVuZGVuY3lTdGF0ZSK/AgoPRGVwZW5kZW5jeVN0YXRlEhIKCnBhY2thZ2VfaWQYASABKAkSOAoFc3RhdGUYAiABKA4yKS5oZWFydGgucGFja2FnZXMudjEuRGVwZW5kZW5jeVN0YXRlLlN0YXRlEhkKEWluc3RhbGxlZF92ZXJzaW9uGAMgASgJEhUKDXZlcnNpb25fcmFuZ2UYBCABKAkSDgoGZGV0YWlsGAUgASgJIpsBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhMKD1NUQVRFX1NBVElTRklFRBABEhcKE1NUQVRFX05PVF9JTlNUQUxMRUQQAhIRCg1TVEFURV9WRVJTSU9OEAMSFQoRU1RBVEVfTk9UX1JVTk5JTkcQBBITCg9TVEFURV9VTkhFQUxUSFkQBRIOCgpTVEFURV9UQVNLEAYiJQoRV2h5UGFja2FnZVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQEiQAoSV2h5UGFja2FnZVJlc3BvbnNlEioKBWxpbmtzGAEgAygLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLldoeUxpbmsi9AUKB1doeUxpbmsSEgoKcGFja2FnZV9pZBgBIAEoCRIwCgVjYXVzZRgCIAEoDjIhLmhlYXJ0aC5wYWNrYWdlcy52MS5XaHlMaW5rLkNhdXNlEjsKCG1ldGFkYXRhGAMgAygLMikuaGVhcnRoLnBhY2thZ2VzLnYxLldoeUxpbmsuTWV0YWRhdGFFbnRyeRIkCgVmYXVsdBgEIAEoCzIVLmhlYXJ0aC5tZXRhLnYxLkZhdWx0EiwKCHJlbWVkaWVzGAUgAygLMhouaGVhcnRoLnBhY2thZ2VzLnYxLlJlbWVkeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi4AMKBUNhdXNlEhUKEUNBVVNFX1VOU1BFQ0lGSUVEEAASEQoNQ0FVU0VfU1RPUFBFRBABEhMKD0NBVVNFX09QRVJBVElPThACEg4KCkNBVVNFX1RBU0sQAxIVChFDQVVTRV9JTklUX0ZBSUxFRBAEEhEKDUNBVVNFX0NSQVNIRUQQBRIUChBDQVVTRV9DUkFTSF9MT09QEAYSEwoPQ0FVU0VfREFUQV9IRUxEEAcSEwoPQ0FVU0VfRElTS19GVUxMEAgSFgoSQ0FVU0VfRklMRV9NSVNTSU5HEAkSEgoOQ0FVU0VfSEFSRFdBUkUQChIQCgxDQVVTRV9GQUlMRUQQCxITCg9DQVVTRV9VTkRFUl9XQVkQDBIVChFDQVVTRV9DSEVDS19GQUlMUxANEhUKEUNBVVNFX0NIRUNLX1dBSVRTEA4SIgoeQ0FVU0VfREVQRU5ERU5DWV9OT1RfSU5TVEFMTEVEEA8SHAoYQ0FVU0VfREVQRU5ERU5DWV9WRVJTSU9OEBASIAocQ0FVU0VfREVQRU5ERU5DWV9OT1RfUlVOTklORxAREh4KGkNBVVNFX0RFUEVOREVOQ1lfVU5IRUFMVEhZEBISGQoVQ0FVU0VfREVQRU5ERU5DWV9UQVNLEBMiOgoGUmVtZWR5Eg4KBm1ldGhvZBgBIAEoCRIPCgdyZXF1ZXN0GAIgASgJEg8KB2NvbW1hbmQYAyABKAkiIwoTQ3JlYXRlVXBsb2FkUmVxdWVzdBIMCgRzaXplGAEgASgEIkAKFENyZWF0ZVVwbG9hZFJlc3BvbnNlEhQKBnRpY2tldBgBIAEoCUIEqIYZARISCgRwYXRoGAIgASgJQgSohhkBIpYBChVJbnN0YWxsUGFja2FnZVJlcXVlc3QSFAoGdGlja2V0GAEgASgJQgSohhkBEg0KBXN0YXJ0GAIgASgIEhIKCnJlcXVlc3RfaWQYAyABKAkSFQoNYWNjZXB0X3NpZ25lchgEIAEoCBItCgp0aW1lX2xpbWl0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIkwKFkluc3RhbGxQYWNrYWdlUmVzcG9uc2USMgoJb3BlcmF0aW9uGAEgASgLMh8uaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uImEKF1VuaW5zdGFsbFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBEg0KBWZvcmNlGAIgASgIEhEKCWtlZXBfZGF0YRgDIAEoCBISCgpyZXF1ZXN0X2lkGAQgASgJIk4KGFVuaW5zdGFsbFBhY2thZ2VSZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24ihQEKC1BhY2thZ2VEYXRhEgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGc2lnbmVyGAMgASgJEg0KBWJ5dGVzGAQgASgEEikKBXNpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2b2x1bWVzGAYgAygJIj8KFkxpc3RQYWNrYWdlRGF0YVJlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiYQoXTGlzdFBhY2thZ2VEYXRhUmVzcG9uc2USLQoEZGF0YRgBIAMoCzIfLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlRGF0YRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiQAoYRGVsZXRlUGFja2FnZURhdGFSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBEhIKCnJlcXVlc3RfaWQYAiABKAkiTwoZRGVsZXRlUGFja2FnZURhdGFSZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iPgoWUm9sbGJhY2tQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZARISCgpyZXF1ZXN0X2lkGAIgASgJIk0KF1JvbGxiYWNrUGFja2FnZVJlc3BvbnNlEjIKCW9wZXJhdGlvbhgBIAEoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbiIoChRMaXN0U25hcHNob3RzUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZASJIChVMaXN0U25hcHNob3RzUmVzcG9uc2USLwoJc25hcHNob3RzGAEgAygLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLlNuYXBzaG90Ik8KFURlbGV0ZVNuYXBzaG90UmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZARIQCghzbmFwc2hvdBgCIAEoCRISCgpyZXF1ZXN0X2lkGAMgASgJIkwKFkRlbGV0ZVNuYXBzaG90UmVzcG9uc2USMgoJb3BlcmF0aW9uGAEgASgLMh8uaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uIjYKE1N0YXJ0UGFja2FnZVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQESDQoFZm9yY2UYAiABKAgiRAoUU3RhcnRQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlIiYKElN0b3BQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZASJDChNTdG9wUGFja2FnZVJlc3BvbnNlEiwKB3BhY2thZ2UYASABKAsyGy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZSIpChVSZXN0YXJ0UGFja2FnZVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQEiRgoWUmVzdGFydFBhY2thZ2VSZXNwb25zZRIsCgdwYWNrYWdlGAEgASgLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2UiKQoVUmVidWlsZFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBIkYKFlJlYnVpbGRQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlMrkOCg5QYWNrYWdlU2VydmljZRKAAQoMTGlzdFBhY2thZ2VzEicuaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RQYWNrYWdlc1JlcXVlc3QaKC5oZWFydGgucGFja2FnZXMudjEuTGlzdFBhY2thZ2VzUmVzcG9uc2UiHZACAcrzGAIQAdLzGAxwYWNrYWdlLmxpc3T48xgBEmYKCkdldFBhY2thZ2USJS5oZWFydGgucGFja2FnZXMudjEuR2V0UGFja2FnZVJlcXVlc3QaJi5oZWFydGgucGFja2FnZXMudjEuR2V0UGFja2FnZVJlc3BvbnNlIgmQAgHK8xgCEAESZgoKV2h5UGFja2FnZRIlLmhlYXJ0aC5wYWNrYWdlcy52MS5XaHlQYWNrYWdlUmVxdWVzdBomLmhlYXJ0aC5wYWNrYWdlcy52MS5XaHlQYWNrYWdlUmVzcG9uc2UiCZACAcrzGAIQARJ9CgxDcmVhdGVVcGxvYWQSJy5oZWFydGgucGFja2FnZXMudjEuQ3JlYXRlVXBsb2FkUmVxdWVzdBooLmhlYXJ0aC5wYWNrYWdlcy52MS5DcmVhdGVVcGxvYWRSZXNwb25zZSIayvMYAhAD0vMYEHBhY2thZ2Uuc2lkZWxvYWQSggEKDkluc3RhbGxQYWNrYWdlEikuaGVhcnRoLnBhY2thZ2VzLnYxLkluc3RhbGxQYWNrYWdlUmVxdWVzdBoqLmhlYXJ0aC5wYWNrYWdlcy52MS5JbnN0YWxsUGFja2FnZVJlc3BvbnNlIhnK8xgCEAPS8xgPcGFja2FnZS5pbnN0YWxsEooBChBVbmluc3RhbGxQYWNrYWdlEisuaGVhcnRoLnBhY2thZ2VzLnYxLlVuaW5zdGFsbFBhY2thZ2VSZXF1ZXN0GiwuaGVhcnRoLnBhY2thZ2VzLnYxLlVuaW5zdGFsbFBhY2thZ2VSZXNwb25zZSIbyvMYAhAD0vMYEXBhY2thZ2UudW5pbnN0YWxsEnUKD0xpc3RQYWNrYWdlRGF0YRIqLmhlYXJ0aC5wYWNrYWdlcy52MS5MaXN0UGFja2FnZURhdGFSZXF1ZXN0GisuaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RQYWNrYWdlRGF0YVJlc3BvbnNlIgmQAgHK8xgCEAMSeAoRRGVsZXRlUGFja2FnZURhdGESLC5oZWFydGgucGFja2FnZXMudjEuRGVsZXRlUGFja2FnZURhdGFSZXF1ZXN0Gi0uaGVhcnRoLnBhY2thZ2VzLnYxLkRlbGV0ZVBhY2thZ2VEYXRhUmVzcG9uc2UiBsrzGAIQAxJyCg9Sb2xsYmFja1BhY2thZ2USKi5oZWFydGgucGFja2FnZXMudjEuUm9sbGJhY2tQYWNrYWdlUmVxdWVzdBorLmhlYXJ0aC5wYWNrYWdlcy52MS5Sb2xsYmFja1BhY2thZ2VSZXNwb25zZSIGyvMYAhADEm8KDUxpc3RTbmFwc2hvdHMSKC5oZWFydGgucGFja2FnZXMudjEuTGlzdFNuYXBzaG90c1JlcXVlc3QaKS5oZWFydGgucGFja2FnZXMudjEuTGlzdFNuYXBzaG90c1Jlc3BvbnNlIgmQAgHK8xgCEAESbwoORGVsZXRlU25hcHNob3QSKS5oZWFydGgucGFja2FnZXMudjEuRGVsZXRlU25hcHNob3RSZXF1ZXN0GiouaGVhcnRoLnBhY2thZ2VzLnYxLkRlbGV0ZVNuYXBzaG90UmVzcG9uc2UiBsrzGAIQAxJ6CgxTdGFydFBhY2thZ2USJy5oZWFydGgucGFja2FnZXMudjEuU3RhcnRQYWNrYWdlUmVxdWVzdBooLmhlYXJ0aC5wYWNrYWdlcy52MS5TdGFydFBhY2thZ2VSZXNwb25zZSIXyvMYAhAC0vMYDXBhY2thZ2Uuc3RhcnQSdgoLU3RvcFBhY2thZ2USJi5oZWFydGgucGFja2FnZXMudjEuU3RvcFBhY2thZ2VSZXF1ZXN0GicuaGVhcnRoLnBhY2thZ2VzLnYxLlN0b3BQYWNrYWdlUmVzcG9uc2UiFsrzGAIQAtLzGAxwYWNrYWdlLnN0b3ASggEKDlJlc3RhcnRQYWNrYWdlEikuaGVhcnRoLnBhY2thZ2VzLnYxLlJlc3RhcnRQYWNrYWdlUmVxdWVzdBoqLmhlYXJ0aC5wYWNrYWdlcy52MS5SZXN0YXJ0UGFja2FnZVJlc3BvbnNlIhnK8xgCEALS8xgPcGFja2FnZS5yZXN0YXJ0EoIBCg5SZWJ1aWxkUGFja2FnZRIpLmhlYXJ0aC5wYWNrYWdlcy52MS5SZWJ1aWxkUGFja2FnZVJlcXVlc3QaKi5oZWFydGgucGFja2FnZXMudjEuUmVidWlsZFBhY2thZ2VSZXNwb25zZSIZyvMYAhAC0vMYD3BhY2thZ2UucmVidWlsZGIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_hearth_meta_v1_fault, file_hearth_operations_v1_operations, file_hearth_options_v1_options, file_hearth_packages_v1_resources]);
 
 /**
  * ListPackagesRequest asks for all packages.
@@ -136,6 +138,13 @@ export type GetPackageResponse = Message<"hearth.packages.v1.GetPackageResponse"
    * @generated from field: repeated hearth.packages.v1.Snapshot snapshots = 5;
    */
   snapshots: Snapshot[];
+
+  /**
+   * Whether it has what it needs of other packages, in the order of dependencies.
+   *
+   * @generated from field: repeated hearth.packages.v1.DependencyState dependency_states = 6;
+   */
+  dependencyStates: DependencyState[];
 };
 
 /**
@@ -144,6 +153,396 @@ export type GetPackageResponse = Message<"hearth.packages.v1.GetPackageResponse"
  */
 export const GetPackageResponseSchema: GenMessage<GetPackageResponse> = /*@__PURE__*/
   messageDesc(file_hearth_packages_v1_packages, 3);
+
+/**
+ * DependencyState is whether a package has what it needs of another.
+ *
+ * @generated from message hearth.packages.v1.DependencyState
+ */
+export type DependencyState = Message<"hearth.packages.v1.DependencyState"> & {
+  /**
+   * Id of the other package.
+   *
+   * @generated from field: string package_id = 1;
+   */
+  packageId: string;
+
+  /**
+   * What is missing.
+   *
+   * @generated from field: hearth.packages.v1.DependencyState.State state = 2;
+   */
+  state: DependencyState_State;
+
+  /**
+   * Version that is installed; empty where it is not.
+   *
+   * @generated from field: string installed_version = 3;
+   */
+  installedVersion: string;
+
+  /**
+   * Versions that will do.
+   *
+   * @generated from field: string version_range = 4;
+   */
+  versionRange: string;
+
+  /**
+   * Id of the health check that does not succeed, or of the action that is to be run.
+   *
+   * @generated from field: string detail = 5;
+   */
+  detail: string;
+};
+
+/**
+ * Describes the message hearth.packages.v1.DependencyState.
+ * Use `create(DependencyStateSchema)` to create a new message.
+ */
+export const DependencyStateSchema: GenMessage<DependencyState> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 4);
+
+/**
+ * State is what is missing, the first in this order.
+ *
+ * @generated from enum hearth.packages.v1.DependencyState.State
+ */
+export enum DependencyState_State {
+  /**
+   * Not given.
+   *
+   * @generated from enum value: STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Nothing is.
+   *
+   * @generated from enum value: STATE_SATISFIED = 1;
+   */
+  SATISFIED = 1,
+
+  /**
+   * The other package is not installed.
+   *
+   * @generated from enum value: STATE_NOT_INSTALLED = 2;
+   */
+  NOT_INSTALLED = 2,
+
+  /**
+   * Its version is not one that will do.
+   *
+   * @generated from enum value: STATE_VERSION = 3;
+   */
+  VERSION = 3,
+
+  /**
+   * It does not run.
+   *
+   * @generated from enum value: STATE_NOT_RUNNING = 4;
+   */
+  NOT_RUNNING = 4,
+
+  /**
+   * A health check of it that is needed does not succeed.
+   *
+   * @generated from enum value: STATE_UNHEALTHY = 5;
+   */
+  UNHEALTHY = 5,
+
+  /**
+   * A critical task about it is to be done.
+   *
+   * @generated from enum value: STATE_TASK = 6;
+   */
+  TASK = 6,
+}
+
+/**
+ * Describes the enum hearth.packages.v1.DependencyState.State.
+ */
+export const DependencyState_StateSchema: GenEnum<DependencyState_State> = /*@__PURE__*/
+  enumDesc(file_hearth_packages_v1_packages, 4, 0);
+
+/**
+ * WhyPackageRequest names a package.
+ *
+ * @generated from message hearth.packages.v1.WhyPackageRequest
+ */
+export type WhyPackageRequest = Message<"hearth.packages.v1.WhyPackageRequest"> & {
+  /**
+   * The id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message hearth.packages.v1.WhyPackageRequest.
+ * Use `create(WhyPackageRequestSchema)` to create a new message.
+ */
+export const WhyPackageRequestSchema: GenMessage<WhyPackageRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 5);
+
+/**
+ * WhyPackageResponse holds the chain.
+ *
+ * @generated from message hearth.packages.v1.WhyPackageResponse
+ */
+export type WhyPackageResponse = Message<"hearth.packages.v1.WhyPackageResponse"> & {
+  /**
+   * The links, from the service to what is behind it.
+   *
+   * @generated from field: repeated hearth.packages.v1.WhyLink links = 1;
+   */
+  links: WhyLink[];
+};
+
+/**
+ * Describes the message hearth.packages.v1.WhyPackageResponse.
+ * Use `create(WhyPackageResponseSchema)` to create a new message.
+ */
+export const WhyPackageResponseSchema: GenMessage<WhyPackageResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 6);
+
+/**
+ * WhyLink is one thing that keeps a service from being healthy.
+ *
+ * @generated from message hearth.packages.v1.WhyLink
+ */
+export type WhyLink = Message<"hearth.packages.v1.WhyLink"> & {
+  /**
+   * The package that this is about.
+   *
+   * @generated from field: string package_id = 1;
+   */
+  packageId: string;
+
+  /**
+   * What it is.
+   *
+   * @generated from field: hearth.packages.v1.WhyLink.Cause cause = 2;
+   */
+  cause: WhyLink_Cause;
+
+  /**
+   * The dynamic values of a sentence about it, by name.
+   *
+   * @generated from field: map<string, string> metadata = 3;
+   */
+  metadata: { [key: string]: string };
+
+  /**
+   * What the server or the package says about it, where one does.
+   *
+   * @generated from field: hearth.meta.v1.Fault fault = 4;
+   */
+  fault?: Fault;
+
+  /**
+   * What a person can do about it; the first is the usual one.
+   *
+   * @generated from field: repeated hearth.packages.v1.Remedy remedies = 5;
+   */
+  remedies: Remedy[];
+};
+
+/**
+ * Describes the message hearth.packages.v1.WhyLink.
+ * Use `create(WhyLinkSchema)` to create a new message.
+ */
+export const WhyLinkSchema: GenMessage<WhyLink> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 7);
+
+/**
+ * Cause is what it is.
+ *
+ * @generated from enum hearth.packages.v1.WhyLink.Cause
+ */
+export enum WhyLink_Cause {
+  /**
+   * Not given.
+   *
+   * @generated from enum value: CAUSE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A person stopped the service.
+   *
+   * @generated from enum value: CAUSE_STOPPED = 1;
+   */
+  STOPPED = 1,
+
+  /**
+   * An operation works on the package.
+   *
+   * @generated from enum value: CAUSE_OPERATION = 2;
+   */
+  OPERATION = 2,
+
+  /**
+   * A critical task is to be done.
+   *
+   * @generated from enum value: CAUSE_TASK = 3;
+   */
+  TASK = 3,
+
+  /**
+   * Its init fails.
+   *
+   * @generated from enum value: CAUSE_INIT_FAILED = 4;
+   */
+  INIT_FAILED = 4,
+
+  /**
+   * It ended by itself.
+   *
+   * @generated from enum value: CAUSE_CRASHED = 5;
+   */
+  CRASHED = 5,
+
+  /**
+   * It ends by itself again and again.
+   *
+   * @generated from enum value: CAUSE_CRASH_LOOP = 6;
+   */
+  CRASH_LOOP = 6,
+
+  /**
+   * Something else runs on its data.
+   *
+   * @generated from enum value: CAUSE_DATA_HELD = 7;
+   */
+  DATA_HELD = 7,
+
+  /**
+   * The disk is full.
+   *
+   * @generated from enum value: CAUSE_DISK_FULL = 8;
+   */
+  DISK_FULL = 8,
+
+  /**
+   * Its package file is gone.
+   *
+   * @generated from enum value: CAUSE_FILE_MISSING = 9;
+   */
+  FILE_MISSING = 9,
+
+  /**
+   * It asks for hardware, or an architecture, that the machine does not have.
+   *
+   * @generated from enum value: CAUSE_HARDWARE = 10;
+   */
+  HARDWARE = 10,
+
+  /**
+   * It failed otherwise; the fault tells how.
+   *
+   * @generated from enum value: CAUSE_FAILED = 11;
+   */
+  FAILED = 11,
+
+  /**
+   * It is on its way: the state tells what it does.
+   *
+   * @generated from enum value: CAUSE_UNDER_WAY = 12;
+   */
+  UNDER_WAY = 12,
+
+  /**
+   * A health check of it fails.
+   *
+   * @generated from enum value: CAUSE_CHECK_FAILS = 13;
+   */
+  CHECK_FAILS = 13,
+
+  /**
+   * A health check of it waits, starts or loads.
+   *
+   * @generated from enum value: CAUSE_CHECK_WAITS = 14;
+   */
+  CHECK_WAITS = 14,
+
+  /**
+   * A package that it needs is not installed.
+   *
+   * @generated from enum value: CAUSE_DEPENDENCY_NOT_INSTALLED = 15;
+   */
+  DEPENDENCY_NOT_INSTALLED = 15,
+
+  /**
+   * A package that it needs has a version that will not do.
+   *
+   * @generated from enum value: CAUSE_DEPENDENCY_VERSION = 16;
+   */
+  DEPENDENCY_VERSION = 16,
+
+  /**
+   * A package that it needs does not run.
+   *
+   * @generated from enum value: CAUSE_DEPENDENCY_NOT_RUNNING = 17;
+   */
+  DEPENDENCY_NOT_RUNNING = 17,
+
+  /**
+   * A package that it needs is not healthy.
+   *
+   * @generated from enum value: CAUSE_DEPENDENCY_UNHEALTHY = 18;
+   */
+  DEPENDENCY_UNHEALTHY = 18,
+
+  /**
+   * A critical task about a package that it needs is to be done.
+   *
+   * @generated from enum value: CAUSE_DEPENDENCY_TASK = 19;
+   */
+  DEPENDENCY_TASK = 19,
+}
+
+/**
+ * Describes the enum hearth.packages.v1.WhyLink.Cause.
+ */
+export const WhyLink_CauseSchema: GenEnum<WhyLink_Cause> = /*@__PURE__*/
+  enumDesc(file_hearth_packages_v1_packages, 7, 0);
+
+/**
+ * Remedy is a call that a person can have made, such as by a button, and the command that does the same.
+ *
+ * @generated from message hearth.packages.v1.Remedy
+ */
+export type Remedy = Message<"hearth.packages.v1.Remedy"> & {
+  /**
+   * The method, as in "hearth.packages.v1.PackageService/StartPackage"; empty where no call does it.
+   *
+   * @generated from field: string method = 1;
+   */
+  method: string;
+
+  /**
+   * The request: JSON. Where a person has to add something, as the input of an action, it is what is known.
+   *
+   * @generated from field: string request = 2;
+   */
+  request: string;
+
+  /**
+   * The command line.
+   *
+   * @generated from field: string command = 3;
+   */
+  command: string;
+};
+
+/**
+ * Describes the message hearth.packages.v1.Remedy.
+ * Use `create(RemedySchema)` to create a new message.
+ */
+export const RemedySchema: GenMessage<Remedy> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 8);
 
 /**
  * CreateUploadRequest announces a file.
@@ -164,7 +563,7 @@ export type CreateUploadRequest = Message<"hearth.packages.v1.CreateUploadReques
  * Use `create(CreateUploadRequestSchema)` to create a new message.
  */
 export const CreateUploadRequestSchema: GenMessage<CreateUploadRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 4);
+  messageDesc(file_hearth_packages_v1_packages, 9);
 
 /**
  * CreateUploadResponse says where the bytes go.
@@ -192,7 +591,7 @@ export type CreateUploadResponse = Message<"hearth.packages.v1.CreateUploadRespo
  * Use `create(CreateUploadResponseSchema)` to create a new message.
  */
 export const CreateUploadResponseSchema: GenMessage<CreateUploadResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 5);
+  messageDesc(file_hearth_packages_v1_packages, 10);
 
 /**
  * InstallPackageRequest names an uploaded file.
@@ -243,7 +642,7 @@ export type InstallPackageRequest = Message<"hearth.packages.v1.InstallPackageRe
  * Use `create(InstallPackageRequestSchema)` to create a new message.
  */
 export const InstallPackageRequestSchema: GenMessage<InstallPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 6);
+  messageDesc(file_hearth_packages_v1_packages, 11);
 
 /**
  * InstallPackageResponse holds the operation.
@@ -264,7 +663,7 @@ export type InstallPackageResponse = Message<"hearth.packages.v1.InstallPackageR
  * Use `create(InstallPackageResponseSchema)` to create a new message.
  */
 export const InstallPackageResponseSchema: GenMessage<InstallPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 7);
+  messageDesc(file_hearth_packages_v1_packages, 12);
 
 /**
  * UninstallPackageRequest names a package.
@@ -307,7 +706,7 @@ export type UninstallPackageRequest = Message<"hearth.packages.v1.UninstallPacka
  * Use `create(UninstallPackageRequestSchema)` to create a new message.
  */
 export const UninstallPackageRequestSchema: GenMessage<UninstallPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 8);
+  messageDesc(file_hearth_packages_v1_packages, 13);
 
 /**
  * UninstallPackageResponse holds the operation.
@@ -328,7 +727,7 @@ export type UninstallPackageResponse = Message<"hearth.packages.v1.UninstallPack
  * Use `create(UninstallPackageResponseSchema)` to create a new message.
  */
 export const UninstallPackageResponseSchema: GenMessage<UninstallPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 9);
+  messageDesc(file_hearth_packages_v1_packages, 14);
 
 /**
  * PackageData are the data of a package that is not installed.
@@ -384,7 +783,7 @@ export type PackageData = Message<"hearth.packages.v1.PackageData"> & {
  * Use `create(PackageDataSchema)` to create a new message.
  */
 export const PackageDataSchema: GenMessage<PackageData> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 10);
+  messageDesc(file_hearth_packages_v1_packages, 15);
 
 /**
  * ListPackageDataRequest asks for all kept data.
@@ -412,7 +811,7 @@ export type ListPackageDataRequest = Message<"hearth.packages.v1.ListPackageData
  * Use `create(ListPackageDataRequestSchema)` to create a new message.
  */
 export const ListPackageDataRequestSchema: GenMessage<ListPackageDataRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 11);
+  messageDesc(file_hearth_packages_v1_packages, 16);
 
 /**
  * ListPackageDataResponse holds a page of kept data.
@@ -440,7 +839,7 @@ export type ListPackageDataResponse = Message<"hearth.packages.v1.ListPackageDat
  * Use `create(ListPackageDataResponseSchema)` to create a new message.
  */
 export const ListPackageDataResponseSchema: GenMessage<ListPackageDataResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 12);
+  messageDesc(file_hearth_packages_v1_packages, 17);
 
 /**
  * DeletePackageDataRequest names a package.
@@ -469,7 +868,7 @@ export type DeletePackageDataRequest = Message<"hearth.packages.v1.DeletePackage
  * Use `create(DeletePackageDataRequestSchema)` to create a new message.
  */
 export const DeletePackageDataRequestSchema: GenMessage<DeletePackageDataRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 13);
+  messageDesc(file_hearth_packages_v1_packages, 18);
 
 /**
  * DeletePackageDataResponse holds the operation.
@@ -490,7 +889,7 @@ export type DeletePackageDataResponse = Message<"hearth.packages.v1.DeletePackag
  * Use `create(DeletePackageDataResponseSchema)` to create a new message.
  */
 export const DeletePackageDataResponseSchema: GenMessage<DeletePackageDataResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 14);
+  messageDesc(file_hearth_packages_v1_packages, 19);
 
 /**
  * RollbackPackageRequest names a package.
@@ -519,7 +918,7 @@ export type RollbackPackageRequest = Message<"hearth.packages.v1.RollbackPackage
  * Use `create(RollbackPackageRequestSchema)` to create a new message.
  */
 export const RollbackPackageRequestSchema: GenMessage<RollbackPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 15);
+  messageDesc(file_hearth_packages_v1_packages, 20);
 
 /**
  * RollbackPackageResponse holds the operation.
@@ -540,7 +939,7 @@ export type RollbackPackageResponse = Message<"hearth.packages.v1.RollbackPackag
  * Use `create(RollbackPackageResponseSchema)` to create a new message.
  */
 export const RollbackPackageResponseSchema: GenMessage<RollbackPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 16);
+  messageDesc(file_hearth_packages_v1_packages, 21);
 
 /**
  * ListSnapshotsRequest names a package.
@@ -561,7 +960,7 @@ export type ListSnapshotsRequest = Message<"hearth.packages.v1.ListSnapshotsRequ
  * Use `create(ListSnapshotsRequestSchema)` to create a new message.
  */
 export const ListSnapshotsRequestSchema: GenMessage<ListSnapshotsRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 17);
+  messageDesc(file_hearth_packages_v1_packages, 22);
 
 /**
  * ListSnapshotsResponse holds the snapshots of a package, of which there are never more than a few.
@@ -582,7 +981,7 @@ export type ListSnapshotsResponse = Message<"hearth.packages.v1.ListSnapshotsRes
  * Use `create(ListSnapshotsResponseSchema)` to create a new message.
  */
 export const ListSnapshotsResponseSchema: GenMessage<ListSnapshotsResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 18);
+  messageDesc(file_hearth_packages_v1_packages, 23);
 
 /**
  * DeleteSnapshotRequest names a snapshot.
@@ -618,7 +1017,7 @@ export type DeleteSnapshotRequest = Message<"hearth.packages.v1.DeleteSnapshotRe
  * Use `create(DeleteSnapshotRequestSchema)` to create a new message.
  */
 export const DeleteSnapshotRequestSchema: GenMessage<DeleteSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 19);
+  messageDesc(file_hearth_packages_v1_packages, 24);
 
 /**
  * DeleteSnapshotResponse holds the operation.
@@ -639,7 +1038,7 @@ export type DeleteSnapshotResponse = Message<"hearth.packages.v1.DeleteSnapshotR
  * Use `create(DeleteSnapshotResponseSchema)` to create a new message.
  */
 export const DeleteSnapshotResponseSchema: GenMessage<DeleteSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 20);
+  messageDesc(file_hearth_packages_v1_packages, 25);
 
 /**
  * StartPackageRequest names a package.
@@ -667,7 +1066,7 @@ export type StartPackageRequest = Message<"hearth.packages.v1.StartPackageReques
  * Use `create(StartPackageRequestSchema)` to create a new message.
  */
 export const StartPackageRequestSchema: GenMessage<StartPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 21);
+  messageDesc(file_hearth_packages_v1_packages, 26);
 
 /**
  * StartPackageResponse holds the package as it is after the request.
@@ -688,7 +1087,7 @@ export type StartPackageResponse = Message<"hearth.packages.v1.StartPackageRespo
  * Use `create(StartPackageResponseSchema)` to create a new message.
  */
 export const StartPackageResponseSchema: GenMessage<StartPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 22);
+  messageDesc(file_hearth_packages_v1_packages, 27);
 
 /**
  * StopPackageRequest names a package.
@@ -709,7 +1108,7 @@ export type StopPackageRequest = Message<"hearth.packages.v1.StopPackageRequest"
  * Use `create(StopPackageRequestSchema)` to create a new message.
  */
 export const StopPackageRequestSchema: GenMessage<StopPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 23);
+  messageDesc(file_hearth_packages_v1_packages, 28);
 
 /**
  * StopPackageResponse holds the package as it is after the request.
@@ -730,7 +1129,7 @@ export type StopPackageResponse = Message<"hearth.packages.v1.StopPackageRespons
  * Use `create(StopPackageResponseSchema)` to create a new message.
  */
 export const StopPackageResponseSchema: GenMessage<StopPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 24);
+  messageDesc(file_hearth_packages_v1_packages, 29);
 
 /**
  * RestartPackageRequest names a package.
@@ -751,7 +1150,7 @@ export type RestartPackageRequest = Message<"hearth.packages.v1.RestartPackageRe
  * Use `create(RestartPackageRequestSchema)` to create a new message.
  */
 export const RestartPackageRequestSchema: GenMessage<RestartPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 25);
+  messageDesc(file_hearth_packages_v1_packages, 30);
 
 /**
  * RestartPackageResponse holds the package as it is after the request.
@@ -772,7 +1171,7 @@ export type RestartPackageResponse = Message<"hearth.packages.v1.RestartPackageR
  * Use `create(RestartPackageResponseSchema)` to create a new message.
  */
 export const RestartPackageResponseSchema: GenMessage<RestartPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 26);
+  messageDesc(file_hearth_packages_v1_packages, 31);
 
 /**
  * RebuildPackageRequest names a package.
@@ -793,7 +1192,7 @@ export type RebuildPackageRequest = Message<"hearth.packages.v1.RebuildPackageRe
  * Use `create(RebuildPackageRequestSchema)` to create a new message.
  */
 export const RebuildPackageRequestSchema: GenMessage<RebuildPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 27);
+  messageDesc(file_hearth_packages_v1_packages, 32);
 
 /**
  * RebuildPackageResponse holds the package as it is after the request.
@@ -814,7 +1213,7 @@ export type RebuildPackageResponse = Message<"hearth.packages.v1.RebuildPackageR
  * Use `create(RebuildPackageResponseSchema)` to create a new message.
  */
 export const RebuildPackageResponseSchema: GenMessage<RebuildPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 28);
+  messageDesc(file_hearth_packages_v1_packages, 33);
 
 /**
  * PackageService installs, runs and removes packages.
@@ -841,6 +1240,17 @@ export const PackageService: GenService<{
     methodKind: "unary";
     input: typeof GetPackageRequestSchema;
     output: typeof GetPackageResponseSchema;
+  },
+  /**
+   * WhyPackage tells what keeps a service from being healthy: a chain from the service itself to what is behind it, each
+   * link with what a person can do about it. It is empty for a service that is healthy.
+   *
+   * @generated from rpc hearth.packages.v1.PackageService.WhyPackage
+   */
+  whyPackage: {
+    methodKind: "unary";
+    input: typeof WhyPackageRequestSchema;
+    output: typeof WhyPackageResponseSchema;
   },
   /**
    * CreateUpload opens a transfer for a package file of the given size. The bytes go by HTTP to the path in the
