@@ -74,17 +74,9 @@ func (f auditFilter) request(now time.Time) (*auditv1.ListEntriesRequest, error)
 	if f.since == "" {
 		return req, nil
 	}
-	if ago, err := time.ParseDuration(f.since); err == nil {
-		req.Since = timestamppb.New(now.Add(-ago))
-		return req, nil
-	}
-	for _, layout := range []string{time.RFC3339, time.DateTime, time.DateOnly} {
-		if at, err := time.ParseInLocation(layout, f.since, time.Local); err == nil {
-			req.Since = timestamppb.New(at)
-			return req, nil
-		}
-	}
-	return nil, wrong("usage.audit-since", "Value", f.since)
+	at, err := pointInTime(f.since, now)
+	req.Since = timestamppb.New(at)
+	return req, err
 }
 
 func (a *app) listAudit(ctx context.Context, c *hearth.Client, req *auditv1.ListEntriesRequest, limit int) error {

@@ -10,14 +10,15 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
-// publicMethods are the methods of the contract that a server answers to people, by their full names. This program holds
-// the descriptors of all services that its client has.
+// publicMethods are the methods of the contract that a server answers to people, by their full names, but for those that
+// take a stream of requests, which is what single commands are for. This program holds the descriptors of all services that
+// its client has.
 func publicMethods() []protoreflect.MethodDescriptor {
 	var list []protoreflect.MethodDescriptor
 	protoregistry.GlobalFiles.RangeFiles(func(f protoreflect.FileDescriptor) bool {
 		for i := range f.Services().Len() {
 			for j := range f.Services().Get(i).Methods().Len() {
-				if m := f.Services().Get(i).Methods().Get(j); public(m) {
+				if m := f.Services().Get(i).Methods().Get(j); public(m) && !m.IsStreamingClient() {
 					list = append(list, m)
 				}
 			}

@@ -12,7 +12,6 @@ import (
 
 	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
-	logsv1 "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
@@ -65,9 +64,13 @@ func (a *app) installCommand() *cobra.Command {
 	var limit time.Duration
 	c := &cobra.Command{
 		Use:   "install FILE",
-		Short: "Install a package file, or update the package by it",
+		Short: "Install a package from a file or a URL, or update it",
 		Long: `Install a StartOS package file (S9PK) and start its service, or update the package
 that is installed.
+
+FILE is a path, a URL (http or https, fetched by this program) or - for standard input. A
+word without a slash that does not end in .s9pk is the id of a package, for which there is
+no registry yet.
 
 The file is sent to the server, which verifies every byte of it before anything
 else happens. The command waits until the service is set up and started; an
@@ -82,6 +85,8 @@ it was, running or stopped, and the old version is kept: 'hearth package rollbac
 returns to it.`,
 		Example: `  hearth package install hello.s9pk
   hearth package install hello.s9pk --no-start
+  hearth package install https://example.com/hello.s9pk
+  hearth --host https://server:8443 package install - <hello.s9pk
   hearth package install hello-2.s9pk --time-limit 30m
   hearth package install hello.s9pk --no-wait --output json`,
 		Args: cobra.ExactArgs(1),
@@ -110,21 +115,15 @@ func timeLimit(d time.Duration) *durationpb.Duration {
 }
 
 func (a *app) install(ctx context.Context, c *hearth.Client, path string, req *packagesv1.InstallPackageRequest, wait bool) error {
-	f, err := openFile(path)
+	f, length, err := a.openPackage(ctx, path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() || info.Size() == 0 {
-		return fmt.Errorf("cannot install %s: it is not a file with content", path)
-	}
-	show := a.newProgress()
-	req.Ticket, err = c.Upload(ctx, f, info.Size(), func(done, total int64) {
-		show.set(a.say("progress.sending", nil), float64(done)/float64(total), size(uint64(done))+" of "+size(uint64(total)))
+	show, begun := a.newProgress(), time.Now()
+	req.Ticket, err = c.Upload(ctx, f, length, func(done, total int64) {
+		rate := size(uint64(float64(done)/max(time.Since(begun).Seconds(), 0.001))) + "/s"
+		show.set(a.say("progress.sending", nil), float64(done)/float64(total), size(uint64(done))+" / "+size(uint64(total))+"  "+rate)
 	})
 	if err != nil {
 		show.end()
@@ -401,29 +400,6 @@ func (a *app) uninstallCommand() *cobra.Command {
 	c.Flags().BoolVar(&force, "force", false, "go on when the package's own clean-up fails")
 	c.Flags().BoolVar(&keep, "keep-data", false, "keep the data for a later installation")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	return c
-}
-
-func (a *app) logsCommand() *cobra.Command {
-	var follow bool
-	var tail int32
-	c := &cobra.Command{
-		Use: "logs ID", Short: "Show what a service printed", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
-		Example: "  hearth package logs hello\n  hearth package logs hello --follow --tail 20",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-				return c.ReadLogs(ctx, &logsv1.ReadLogsRequest{PackageId: args[0], Tail: &tail, Follow: follow}, func(e *logsv1.LogEntry) error {
-					if a.rows() {
-						return a.printRow(flatten(e))
-					}
-					_, err := fmt.Fprintf(a.Out, "%s %s\n", e.GetTime().AsTime().Local().Format("2006-01-02 15:04:05.000"), printLog(e.GetMessage()))
-					return err
-				})
-			})
-		},
-	}
-	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on with new lines as they come")
-	c.Flags().Int32VarP(&tail, "tail", "n", 200, "begin with so many lines from the end; 0 shows new ones only")
 	return c
 }
 

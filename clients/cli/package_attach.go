@@ -135,7 +135,7 @@ func (a *app) sessionRequest(id string, command []string, at attachment) (*execv
 	for _, e := range at.env {
 		name, value, ok := strings.Cut(e, "=")
 		if !ok {
-			return nil, usageError{fmt.Errorf("cannot use the variable %q: it is NAME=VALUE", e)}
+			return nil, wrong("usage.variable", "Value", e)
 		}
 		req.Environment[name] = value
 	}

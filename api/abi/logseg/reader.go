@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 )
 
 const (
@@ -71,6 +72,30 @@ func (r *Reader) Tail(n int) (Cursor, error) {
 	return at, nil
 }
 
+// Since returns a cursor before every record of the time and later, for a clock that was not set back: the beginning of
+// the last segment whose first record is older. The zero time is the beginning of all.
+func (r *Reader) Since(t time.Time) (Cursor, error) {
+	segs, err := r.dir.segments()
+	if err != nil || t.IsZero() {
+		return Cursor{}, err
+	}
+	var at Cursor
+	for _, seg := range segs[max(0, len(segs)-4*KeepSegments):] {
+		first, _, err := r.segment(Cursor{Segment: seg}, 1)
+		if err != nil {
+			return Cursor{}, err
+		}
+		if len(first) == 0 {
+			continue
+		}
+		if !first[0].Time.Before(t) {
+			break
+		}
+		at = Cursor{Segment: seg}
+	}
+	return at, nil
+}
+
 // backwards finds where the last n whole lines of f begin, and how many there are if fewer.
 func backwards(f *os.File, size int64, n int) (off int64, found int, err error) {
 	buf := make([]byte, blockSize)
@@ -111,7 +136,7 @@ func (r *Reader) From(c Cursor) ([]Entry, Cursor, error) {
 			i %= len(segs) // behind the last: the log began anew
 			c = Cursor{Segment: segs[i]}
 		}
-		entries, next, err := r.segment(c)
+		entries, next, err := r.segment(c, maxBatch)
 		if err != nil {
 			return nil, c, err
 		}
@@ -132,8 +157,8 @@ func (r *Reader) From(c Cursor) ([]Entry, Cursor, error) {
 	return nil, c, nil
 }
 
-// segment returns a batch of one segment. No entries and next == c mean that its end is reached.
-func (r *Reader) segment(c Cursor) (out []Entry, next Cursor, err error) {
+// segment returns a batch of one segment, of at most so many records. No entries and next == c mean that its end is reached.
+func (r *Reader) segment(c Cursor, limit int) (out []Entry, next Cursor, err error) {
 	f, size, err := r.dir.open(c.Segment)
 	if errors.Is(err, errNoSegment) {
 		return nil, c, nil
@@ -168,7 +193,7 @@ func (r *Reader) segment(c Cursor) (out []Entry, next Cursor, err error) {
 				out = append(out, Entry{Record: rec, Cursor: c})
 			}
 			line, block = line[:0], block[i+1:]
-			if len(out) == maxBatch {
+			if len(out) == limit {
 				return out, c, nil
 			}
 		}

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"time"
 
 	logsv1 "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -65,31 +67,59 @@ func (k *Keeper) Read(ctx context.Context, req *logsv1.ReadLogsRequest, send fun
 		return err
 	}
 	defer r.Close()
-	at, err := begin(r, req)
+	want, err := filterOf(req)
 	if err != nil {
 		return err
 	}
-	if req.GetFollow() {
-		err := r.Follow(ctx, at, func(entries []logseg.Entry) error { return send(rows(entries)) })
+	at, err := begin(ctx, r, req, want)
+	if err != nil {
+		return err
+	}
+	out := func(entries []logseg.Entry) error {
+		matching, done := want.of(entries)
+		if list := rows(matching); len(list) > 0 {
+			if err := send(list); err != nil {
+				return err
+			}
+		}
+		if done {
+			return errPast
+		}
+		return nil
+	}
+	if err = follow(ctx, r, at, req.GetFollow(), out); errors.Is(err, errPast) {
+		return nil
+	}
+	return err
+}
+
+// errPast ends the reading of a log behind the last line that is wanted.
+var errPast = errors.New("no later line is wanted")
+
+// follow hands out what is behind a cursor; when it shall go on it does, until ctx ends.
+func follow(ctx context.Context, r *logseg.Reader, at logseg.Cursor, goOn bool, out func([]logseg.Entry) error) error {
+	if goOn {
+		err := r.Follow(ctx, at, out)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		return err
 	}
-	for {
+	for ctx.Err() == nil {
 		entries, next, err := r.From(at)
 		if err != nil || len(entries) == 0 {
 			return err
 		}
-		if err := send(rows(entries)); err != nil {
+		if err := out(entries); err != nil {
 			return err
 		}
 		at = next
 	}
+	return ctx.Err()
 }
 
 // begin is where the request wants to begin.
-func begin(r *logseg.Reader, req *logsv1.ReadLogsRequest) (logseg.Cursor, error) {
+func begin(ctx context.Context, r *logseg.Reader, req *logsv1.ReadLogsRequest, want filter) (logseg.Cursor, error) {
 	if req.GetCursor() != "" {
 		at, err := logseg.ParseCursor(req.GetCursor())
 		if err != nil {
@@ -97,10 +127,97 @@ func begin(r *logseg.Reader, req *logsv1.ReadLogsRequest) (logseg.Cursor, error)
 		}
 		return at, nil
 	}
-	if req.Tail == nil {
-		return r.Tail(defaultTail)
+	tail := defaultTail
+	switch {
+	case req.Tail != nil:
+		tail = int(req.GetTail())
+	case req.GetSince() != nil:
+		return r.Since(want.since)
 	}
-	return r.Tail(int(req.GetTail()))
+	if tail == 0 || want.all() {
+		return r.Tail(tail)
+	}
+	return lastOf(ctx, r, want, tail)
+}
+
+// lastOf is the place before the last n lines that match: it reads all that could.
+func lastOf(ctx context.Context, r *logseg.Reader, want filter, n int) (logseg.Cursor, error) {
+	at, err := r.Since(want.since)
+	if err != nil {
+		return at, err
+	}
+	ring := make([]logseg.Cursor, 0, min(n, 1024)) // the places before the last n that match, in a circle
+	first := 0
+	err = follow(ctx, r, at, false, func(entries []logseg.Entry) error {
+		for _, e := range entries {
+			if !want.match(e) {
+				at = e.Cursor
+				continue
+			}
+			if len(ring) < n {
+				ring = append(ring, at)
+			} else {
+				ring[first], first = at, (first+1)%n
+			}
+			at = e.Cursor
+		}
+		return nil
+	})
+	if err != nil || len(ring) == 0 {
+		return at, err
+	}
+	return ring[first], nil
+}
+
+// filter says which lines are wanted.
+type filter struct {
+	since, until time.Time // zero: any
+	grep         *regexp.Regexp
+	source       string
+}
+
+func filterOf(req *logsv1.ReadLogsRequest) (filter, error) {
+	f := filter{source: req.GetSource()}
+	if req.GetSince() != nil {
+		f.since = req.GetSince().AsTime()
+	}
+	if req.GetUntil() != nil {
+		f.until = req.GetUntil().AsTime()
+	}
+	if req.GetGrep() != "" {
+		var err error
+		if f.grep, err = regexp.Compile(req.GetGrep()); err != nil {
+			return f, fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot use the pattern: %w", err).Violation("grep", "must be a regular expression")
+		}
+	}
+	return f, nil
+}
+
+// all tells that every line is wanted.
+func (f filter) all() bool {
+	return f.since.IsZero() && f.until.IsZero() && f.grep == nil && f.source == ""
+}
+
+func (f filter) match(e logseg.Entry) bool {
+	return !e.Time.Before(f.since) && (f.until.IsZero() || e.Time.Before(f.until)) &&
+		(f.source == "" || e.Source == f.source) && (f.grep == nil || f.grep.MatchString(e.Message))
+}
+
+// of picks what is wanted of some lines, and tells when the last of them is later than what is wanted.
+func (f filter) of(entries []logseg.Entry) (matching []logseg.Entry, done bool) {
+	if f.all() {
+		return entries, false
+	}
+	gap := false
+	for _, e := range entries {
+		gap = gap || e.Gap
+		done = !f.until.IsZero() && !e.Time.Before(f.until)
+		if f.match(e) {
+			e.Gap, gap = gap, false
+			matching = append(matching, e)
+		}
+	}
+	return matching, done
 }
 
 func rows(entries []logseg.Entry) []*logsv1.LogEntry {

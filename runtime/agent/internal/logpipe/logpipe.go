@@ -1,7 +1,7 @@
 // Package logpipe takes what a service prints, line by line, from pipes into its log.
 //
-// It is deliberately not a filter: what was printed is kept as it is, up to the limits of the log's format. It does not
-// know which process of the service printed a line; all of them share the pipes.
+// It is deliberately not a filter: what was printed is kept as it is, up to the limits of the log's format. Which program of
+// the service printed a line is known of those that asked for pipes of their own (offer.go); the others share two.
 //
 // Invariants: memory is bounded; a service that prints faster than the disk takes is slowed down by no more than
 // Patience at a time, then its lines are dropped and counted, and the log says how many.
@@ -82,6 +82,9 @@ func (s *Sink) Pipe(stream logseg.Stream, source string) (*os.File, error) {
 func (s *Sink) Note(format string, args ...any) {
 	s.put(logseg.Record{Time: time.Now(), Stream: logseg.System, Source: "agent", Message: fmt.Sprintf(format, args...)})
 }
+
+// Drain waits until all pipes have ended.
+func (s *Sink) Drain() { s.pipes.Wait() }
 
 // Close writes what is queued and ends. What still comes out of pipes afterwards is lost.
 func (s *Sink) Close() {

@@ -113,10 +113,17 @@ func Run(cfg Config, signals <-chan os.Signal) error {
 	if err != nil {
 		return err
 	}
-	host, startErr := startScript(cfg, reaper, sink)
+	offer := logpipe.NewOffer(sink)
+	host, startErr := startScript(cfg, reaper, sink, offer)
 	if startErr != nil {
 		sink.Note("%v", startErr)
 	}
+	asked, err := listenLog(filepath.Join(cfg.RPCDir, "log.sock"))
+	if err != nil {
+		return err
+	}
+	defer asked.Close()
+	go offer.Serve(asked)
 	svc := service.New(cfg.Version, cfg.Container, host, startErr, session.New(reaper))
 	server := newServer()
 	agentv1.RegisterAgentServiceServer(server, svc)
@@ -144,7 +151,7 @@ func Run(cfg Config, signals <-chan os.Signal) error {
 	}
 }
 
-func startScript(cfg Config, reaper *reap.Reaper, sink *logpipe.Sink) (*script.Host, error) {
+func startScript(cfg Config, reaper *reap.Reaper, sink *logpipe.Sink, offer *logpipe.Offer) (*script.Host, error) {
 	out, err := sink.Pipe(logseg.Stdout, "service")
 	if err != nil {
 		return nil, err
@@ -155,6 +162,9 @@ func startScript(cfg Config, reaper *reap.Reaper, sink *logpipe.Sink) (*script.H
 		return nil, err
 	}
 	defer errOut.Close()
+	if err := errors.Join(offer.Replaces(out, logseg.Stdout), offer.Replaces(errOut, logseg.Stderr)); err != nil {
+		return nil, err
+	}
 	return script.Start(reaper, script.Options{
 		Command: cfg.Command, Socket: filepath.Join(cfg.RPCDir, "jshost.sock"), Env: cfg.scriptEnv(), Stdout: out, Stderr: errOut,
 	})
@@ -173,6 +183,22 @@ func listen(path string) (net.Listener, error) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("cannot protect the daemon's socket: %w", err)
+	}
+	return l, nil
+}
+
+// listenLog makes the socket at which programs of the service ask for pipes of their own.
+func listenLog(path string) (*net.UnixListener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("cannot remove a stale socket: %w", err)
+	}
+	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen for programs: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("cannot protect the socket for programs: %w", err)
 	}
 	return l, nil
 }

@@ -19,9 +19,10 @@ type command struct {
 	envFile        string
 	workdir        string
 	user           string
-	session        bool // in exec and exec-command: a person's session, see keep
-	kept           bool // in exec-command: below keep
-	syncFD         int  // in the second halves: descriptor that tells the first half of readiness, see supervise
+	session        bool   // in exec and exec-command: a person's session, see keep
+	kept           bool   // in exec-command: below keep
+	logSocket      string // where the command asks for pipes of its own
+	syncFD         int    // in the second halves: descriptor that tells the first half of readiness, see supervise
 
 	chroot string
 	argv   []string
@@ -44,6 +45,8 @@ func commandFlags(name string) (*pflag.FlagSet, *command) {
 	_ = set.MarkHidden("session")
 	set.BoolVar(&c.kept, "kept", false, "")
 	_ = set.MarkHidden("kept")
+	set.StringVar(&c.logSocket, "log-socket", "/run/hearth/log.sock", "")
+	_ = set.MarkHidden("log-socket")
 	set.IntVar(&c.syncFD, "sync-fd", -1, "")
 	_ = set.MarkHidden("sync-fd")
 	return set, c

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
+	"github.com/hearthos/hearth/runtime/agent/internal/logpipe"
 	"github.com/hearthos/hearth/runtime/agent/internal/pty"
 )
 
@@ -41,6 +43,7 @@ func newStdio(c *command) (*stdio, error) {
 	if c.session {
 		return s, nil // the agent has made what the command shall have
 	}
+	s.ownLog(c)
 	tty := c.forceTTY || term.IsTerminal(0)
 	stderrTTY := tty && (c.forceStderrTTY || term.IsTerminal(2))
 	if tty {
@@ -66,6 +69,29 @@ func (s *stdio) closeOn(err error) error {
 		s.close()
 	}
 	return err
+}
+
+// ownLog has the log tell what the command prints from what others do: where its output is the service's own pipe to the
+// log, it gets one with its name. Without, it prints where it would have.
+func (s *stdio) ownLog(c *command) {
+	if len(c.argv) == 0 {
+		return
+	}
+	ask := logpipe.Ask{Source: filepath.Base(c.argv[0])}
+	ask.Stdout, _ = logpipe.Inode(os.Stdout)
+	ask.Stderr, _ = logpipe.Inode(os.Stderr)
+	if ask.Stdout == 0 && ask.Stderr == 0 {
+		return
+	}
+	out, errOut, err := logpipe.Request(c.logSocket, ask)
+	if err != nil {
+		return
+	}
+	for fd, f := range map[int]*os.File{1: out, 2: errOut} {
+		if f != nil {
+			s.files[fd], s.own = f, append(s.own, f)
+		}
+	}
 }
 
 // replaceSockets puts pipes where the streams named are sockets.

@@ -89,13 +89,21 @@ type ReadLogsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The package.
 	PackageId string `protobuf:"bytes,1,opt,name=package_id,json=packageId,proto3" json:"package_id,omitempty"`
-	// Begin with so many lines from the end; not given: 200. 0 shows no earlier line, so with follow only what is new. Not used
-	// with a cursor.
+	// Begin with so many lines from the end, of those that the other members ask for; not given: 200, or all when since is. 0
+	// shows no earlier line, so with follow only what is new. Not used with a cursor.
 	Tail *int32 `protobuf:"varint,2,opt,name=tail,proto3,oneof" json:"tail,omitempty"`
 	// Begin after the line with this cursor.
 	Cursor string `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	// Go on with new lines as they come, until the caller ends the call.
-	Follow        bool `protobuf:"varint,4,opt,name=follow,proto3" json:"follow,omitempty"`
+	Follow bool `protobuf:"varint,4,opt,name=follow,proto3" json:"follow,omitempty"`
+	// Only lines printed at this time or later.
+	Since *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	// Only lines printed before this time. With follow the call ends when a line of that time or later comes.
+	Until *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"`
+	// Only lines in which this regular expression (RE2) matches; (?i) at its beginning ignores case.
+	Grep string `protobuf:"bytes,7,opt,name=grep,proto3" json:"grep,omitempty"`
+	// Only lines of this source.
+	Source        string `protobuf:"bytes,8,opt,name=source,proto3" json:"source,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -158,6 +166,34 @@ func (x *ReadLogsRequest) GetFollow() bool {
 	return false
 }
 
+func (x *ReadLogsRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *ReadLogsRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *ReadLogsRequest) GetGrep() string {
+	if x != nil {
+		return x.Grep
+	}
+	return ""
+}
+
+func (x *ReadLogsRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
 // ReadLogsResponse holds some lines.
 type ReadLogsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -213,7 +249,8 @@ type LogEntry struct {
 	Cursor string `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	// Where it was printed.
 	Stream LogEntry_Stream `protobuf:"varint,3,opt,name=stream,proto3,enum=hearth.logs.v1.LogEntry_Stream" json:"stream,omitempty"`
-	// The program that printed it.
+	// The program that printed it: the name of a program of the service, "service" for the code of the package and what it
+	// starts outside of subcontainers, "agent", "log" or "hearth" for Hearth itself.
 	Source string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
 	// The line without its end; at most 16 KiB, longer ones are cut into several.
 	Message       string `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
@@ -290,13 +327,17 @@ var File_hearth_logs_v1_logs_proto protoreflect.FileDescriptor
 
 const file_hearth_logs_v1_logs_proto_rawDesc = "" +
 	"\n" +
-	"\x19hearth/logs/v1/logs.proto\x12\x0ehearth.logs.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/options/v1/options.proto\"\xa7\x01\n" +
+	"\x19hearth/logs/v1/logs.proto\x12\x0ehearth.logs.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/options/v1/options.proto\"\xca\x02\n" +
 	"\x0fReadLogsRequest\x12,\n" +
 	"\n" +
 	"package_id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\tpackageId\x12$\n" +
 	"\x04tail\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xa0\x8d\x06(\x00H\x00R\x04tail\x88\x01\x01\x12\x1f\n" +
 	"\x06cursor\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06cursor\x12\x16\n" +
-	"\x06follow\x18\x04 \x01(\bR\x06followB\a\n" +
+	"\x06follow\x18\x04 \x01(\bR\x06follow\x120\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x1c\n" +
+	"\x04grep\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x04grep\x12\x1f\n" +
+	"\x06source\x18\b \x01(\tB\a\xbaH\x04r\x02\x18@R\x06sourceB\a\n" +
 	"\x05_tail\"F\n" +
 	"\x10ReadLogsResponse\x122\n" +
 	"\aentries\x18\x01 \x03(\v2\x18.hearth.logs.v1.LogEntryR\aentries\"\x98\x02\n" +
@@ -338,16 +379,18 @@ var file_hearth_logs_v1_logs_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
 }
 var file_hearth_logs_v1_logs_proto_depIdxs = []int32{
-	3, // 0: hearth.logs.v1.ReadLogsResponse.entries:type_name -> hearth.logs.v1.LogEntry
-	4, // 1: hearth.logs.v1.LogEntry.time:type_name -> google.protobuf.Timestamp
-	0, // 2: hearth.logs.v1.LogEntry.stream:type_name -> hearth.logs.v1.LogEntry.Stream
-	1, // 3: hearth.logs.v1.LogService.ReadLogs:input_type -> hearth.logs.v1.ReadLogsRequest
-	2, // 4: hearth.logs.v1.LogService.ReadLogs:output_type -> hearth.logs.v1.ReadLogsResponse
-	4, // [4:5] is the sub-list for method output_type
-	3, // [3:4] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	4, // 0: hearth.logs.v1.ReadLogsRequest.since:type_name -> google.protobuf.Timestamp
+	4, // 1: hearth.logs.v1.ReadLogsRequest.until:type_name -> google.protobuf.Timestamp
+	3, // 2: hearth.logs.v1.ReadLogsResponse.entries:type_name -> hearth.logs.v1.LogEntry
+	4, // 3: hearth.logs.v1.LogEntry.time:type_name -> google.protobuf.Timestamp
+	0, // 4: hearth.logs.v1.LogEntry.stream:type_name -> hearth.logs.v1.LogEntry.Stream
+	1, // 5: hearth.logs.v1.LogService.ReadLogs:input_type -> hearth.logs.v1.ReadLogsRequest
+	2, // 6: hearth.logs.v1.LogService.ReadLogs:output_type -> hearth.logs.v1.ReadLogsResponse
+	6, // [6:7] is the sub-list for method output_type
+	5, // [5:6] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_hearth_logs_v1_logs_proto_init() }

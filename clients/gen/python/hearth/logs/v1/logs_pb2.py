@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from hearth.options.v1 import options_pb2 as hearth_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19hearth/logs/v1/logs.proto\x12\x0ehearth.logs.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/options/v1/options.proto\"\x88\x01\n\x0fReadLogsRequest\x12#\n\npackage_id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\tpackageId\x12\x17\n\x04tail\x18\x02 \x01(\x05H\x00R\x04tail\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x03 \x01(\tR\x06\x63ursor\x12\x16\n\x06\x66ollow\x18\x04 \x01(\x08R\x06\x66ollowB\x07\n\x05_tail\"F\n\x10ReadLogsResponse\x12\x32\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x18.hearth.logs.v1.LogEntryR\x07\x65ntries\"\x98\x02\n\x08LogEntry\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursor\x12\x37\n\x06stream\x18\x03 \x01(\x0e\x32\x1f.hearth.logs.v1.LogEntry.StreamR\x06stream\x12\x16\n\x06source\x18\x04 \x01(\tR\x06source\x12\x18\n\x07message\x18\x05 \x01(\tR\x07message\"Y\n\x06Stream\x12\x16\n\x12STREAM_UNSPECIFIED\x10\x00\x12\x11\n\rSTREAM_STDOUT\x10\x01\x12\x11\n\rSTREAM_STDERR\x10\x02\x12\x11\n\rSTREAM_SYSTEM\x10\x03\x32x\n\nLogService\x12j\n\x08ReadLogs\x12\x1f.hearth.logs.v1.ReadLogsRequest\x1a .hearth.logs.v1.ReadLogsResponse\"\x19\x90\x02\x01\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x0cpackage.logs0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19hearth/logs/v1/logs.proto\x12\x0ehearth.logs.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/options/v1/options.proto\"\x98\x02\n\x0fReadLogsRequest\x12#\n\npackage_id\x18\x01 \x01(\tB\x04\xb8\x86\x19\x01R\tpackageId\x12\x17\n\x04tail\x18\x02 \x01(\x05H\x00R\x04tail\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x03 \x01(\tR\x06\x63ursor\x12\x16\n\x06\x66ollow\x18\x04 \x01(\x08R\x06\x66ollow\x12\x30\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x12\x30\n\x05until\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05until\x12\x12\n\x04grep\x18\x07 \x01(\tR\x04grep\x12\x16\n\x06source\x18\x08 \x01(\tR\x06sourceB\x07\n\x05_tail\"F\n\x10ReadLogsResponse\x12\x32\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x18.hearth.logs.v1.LogEntryR\x07\x65ntries\"\x98\x02\n\x08LogEntry\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursor\x12\x37\n\x06stream\x18\x03 \x01(\x0e\x32\x1f.hearth.logs.v1.LogEntry.StreamR\x06stream\x12\x16\n\x06source\x18\x04 \x01(\tR\x06source\x12\x18\n\x07message\x18\x05 \x01(\tR\x07message\"Y\n\x06Stream\x12\x16\n\x12STREAM_UNSPECIFIED\x10\x00\x12\x11\n\rSTREAM_STDOUT\x10\x01\x12\x11\n\rSTREAM_STDERR\x10\x02\x12\x11\n\rSTREAM_SYSTEM\x10\x03\x32x\n\nLogService\x12j\n\x08ReadLogs\x12\x1f.hearth.logs.v1.ReadLogsRequest\x1a .hearth.logs.v1.ReadLogsResponse\"\x19\x90\x02\x01\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x0cpackage.logs0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,13 +38,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOGSERVICE'].methods_by_name['ReadLogs']._loaded_options = None
   _globals['_LOGSERVICE'].methods_by_name['ReadLogs']._serialized_options = b'\220\002\001\312\363\030\002\020\001\322\363\030\014package.logs'
   _globals['_READLOGSREQUEST']._serialized_start=112
-  _globals['_READLOGSREQUEST']._serialized_end=248
-  _globals['_READLOGSRESPONSE']._serialized_start=250
-  _globals['_READLOGSRESPONSE']._serialized_end=320
-  _globals['_LOGENTRY']._serialized_start=323
-  _globals['_LOGENTRY']._serialized_end=603
-  _globals['_LOGENTRY_STREAM']._serialized_start=514
-  _globals['_LOGENTRY_STREAM']._serialized_end=603
-  _globals['_LOGSERVICE']._serialized_start=605
-  _globals['_LOGSERVICE']._serialized_end=725
+  _globals['_READLOGSREQUEST']._serialized_end=392
+  _globals['_READLOGSRESPONSE']._serialized_start=394
+  _globals['_READLOGSRESPONSE']._serialized_end=464
+  _globals['_LOGENTRY']._serialized_start=467
+  _globals['_LOGENTRY']._serialized_end=747
+  _globals['_LOGENTRY_STREAM']._serialized_start=658
+  _globals['_LOGENTRY_STREAM']._serialized_end=747
+  _globals['_LOGSERVICE']._serialized_start=749
+  _globals['_LOGSERVICE']._serialized_end=869
 # @@protoc_insertion_point(module_scope)

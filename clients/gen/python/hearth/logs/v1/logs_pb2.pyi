@@ -12,16 +12,24 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ReadLogsRequest(_message.Message):
-    __slots__ = ("package_id", "tail", "cursor", "follow")
+    __slots__ = ("package_id", "tail", "cursor", "follow", "since", "until", "grep", "source")
     PACKAGE_ID_FIELD_NUMBER: _ClassVar[int]
     TAIL_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    GREP_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
     package_id: str
     tail: int
     cursor: str
     follow: bool
-    def __init__(self, package_id: _Optional[str] = ..., tail: _Optional[int] = ..., cursor: _Optional[str] = ..., follow: bool = ...) -> None: ...
+    since: _timestamp_pb2.Timestamp
+    until: _timestamp_pb2.Timestamp
+    grep: str
+    source: str
+    def __init__(self, package_id: _Optional[str] = ..., tail: _Optional[int] = ..., cursor: _Optional[str] = ..., follow: bool = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., grep: _Optional[str] = ..., source: _Optional[str] = ...) -> None: ...
 
 class ReadLogsResponse(_message.Message):
     __slots__ = ("entries",)

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/logs/v1/logs.proto.
  */
 export const file_hearth_logs_v1_logs: GenFile = /*@__PURE__*/
-  fileDesc("ChloZWFydGgvbG9ncy92MS9sb2dzLnByb3RvEg5oZWFydGgubG9ncy52MSJnCg9SZWFkTG9nc1JlcXVlc3QSGAoKcGFja2FnZV9pZBgBIAEoCUIEuIYZARIRCgR0YWlsGAIgASgFSACIAQESDgoGY3Vyc29yGAMgASgJEg4KBmZvbGxvdxgEIAEoCEIHCgVfdGFpbCI9ChBSZWFkTG9nc1Jlc3BvbnNlEikKB2VudHJpZXMYASADKAsyGC5oZWFydGgubG9ncy52MS5Mb2dFbnRyeSLxAQoITG9nRW50cnkSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGY3Vyc29yGAIgASgJEi8KBnN0cmVhbRgDIAEoDjIfLmhlYXJ0aC5sb2dzLnYxLkxvZ0VudHJ5LlN0cmVhbRIOCgZzb3VyY2UYBCABKAkSDwoHbWVzc2FnZRgFIAEoCSJZCgZTdHJlYW0SFgoSU1RSRUFNX1VOU1BFQ0lGSUVEEAASEQoNU1RSRUFNX1NURE9VVBABEhEKDVNUUkVBTV9TVERFUlIQAhIRCg1TVFJFQU1fU1lTVEVNEAMyeAoKTG9nU2VydmljZRJqCghSZWFkTG9ncxIfLmhlYXJ0aC5sb2dzLnYxLlJlYWRMb2dzUmVxdWVzdBogLmhlYXJ0aC5sb2dzLnYxLlJlYWRMb2dzUmVzcG9uc2UiGZACAcrzGAIQAdLzGAxwYWNrYWdlLmxvZ3MwAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_hearth_options_v1_options]);
+  fileDesc("ChloZWFydGgvbG9ncy92MS9sb2dzLnByb3RvEg5oZWFydGgubG9ncy52MSLbAQoPUmVhZExvZ3NSZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESEQoEdGFpbBgCIAEoBUgAiAEBEg4KBmN1cnNvchgDIAEoCRIOCgZmb2xsb3cYBCABKAgSKQoFc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRncmVwGAcgASgJEg4KBnNvdXJjZRgIIAEoCUIHCgVfdGFpbCI9ChBSZWFkTG9nc1Jlc3BvbnNlEikKB2VudHJpZXMYASADKAsyGC5oZWFydGgubG9ncy52MS5Mb2dFbnRyeSLxAQoITG9nRW50cnkSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGY3Vyc29yGAIgASgJEi8KBnN0cmVhbRgDIAEoDjIfLmhlYXJ0aC5sb2dzLnYxLkxvZ0VudHJ5LlN0cmVhbRIOCgZzb3VyY2UYBCABKAkSDwoHbWVzc2FnZRgFIAEoCSJZCgZTdHJlYW0SFgoSU1RSRUFNX1VOU1BFQ0lGSUVEEAASEQoNU1RSRUFNX1NURE9VVBABEhEKDVNUUkVBTV9TVERFUlIQAhIRCg1TVFJFQU1fU1lTVEVNEAMyeAoKTG9nU2VydmljZRJqCghSZWFkTG9ncxIfLmhlYXJ0aC5sb2dzLnYxLlJlYWRMb2dzUmVxdWVzdBogLmhlYXJ0aC5sb2dzLnYxLlJlYWRMb2dzUmVzcG9uc2UiGZACAcrzGAIQAdLzGAxwYWNrYWdlLmxvZ3MwAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_hearth_options_v1_options]);
 
 /**
  * ReadLogsRequest says what to read.
@@ -31,8 +31,8 @@ export type ReadLogsRequest = Message<"hearth.logs.v1.ReadLogsRequest"> & {
   packageId: string;
 
   /**
-   * Begin with so many lines from the end; not given: 200. 0 shows no earlier line, so with follow only what is new. Not used
-   * with a cursor.
+   * Begin with so many lines from the end, of those that the other members ask for; not given: 200, or all when since is. 0
+   * shows no earlier line, so with follow only what is new. Not used with a cursor.
    *
    * @generated from field: optional int32 tail = 2;
    */
@@ -51,6 +51,34 @@ export type ReadLogsRequest = Message<"hearth.logs.v1.ReadLogsRequest"> & {
    * @generated from field: bool follow = 4;
    */
   follow: boolean;
+
+  /**
+   * Only lines printed at this time or later.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 5;
+   */
+  since?: Timestamp;
+
+  /**
+   * Only lines printed before this time. With follow the call ends when a line of that time or later comes.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 6;
+   */
+  until?: Timestamp;
+
+  /**
+   * Only lines in which this regular expression (RE2) matches; (?i) at its beginning ignores case.
+   *
+   * @generated from field: string grep = 7;
+   */
+  grep: string;
+
+  /**
+   * Only lines of this source.
+   *
+   * @generated from field: string source = 8;
+   */
+  source: string;
 };
 
 /**
@@ -109,7 +137,8 @@ export type LogEntry = Message<"hearth.logs.v1.LogEntry"> & {
   stream: LogEntry_Stream;
 
   /**
-   * The program that printed it.
+   * The program that printed it: the name of a program of the service, "service" for the code of the package and what it
+   * starts outside of subcontainers, "agent", "log" or "hearth" for Hearth itself.
    *
    * @generated from field: string source = 4;
    */
