@@ -4,58 +4,88 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
+	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-// compat is a public package that server/compat/run has built, and what was seen of it so far.
+// compat is a run of a public package that server/compat/run has built, on a machine of its own. Its steps are subtests:
+// the names and what they print are what docs/compatibility.md tells.
 type compat struct {
-	t     *testing.T
-	file  string
-	steps map[string]string
+	*machine
+	id  string
+	dir string
+	at  *testing.T // the test of the package, which ends with a step that failed
 }
 
-// newCompat is skipped where the package was not built. What was seen is written beside the package file, also when the
-// test ends at a step.
-func newCompat(t *testing.T, id string) *compat {
-	t.Helper()
+// TestCompat runs the public packages that HEARTH_COMPAT_ONLY names.
+func TestCompat(t *testing.T) {
 	dir := os.Getenv("HEARTH_COMPAT_PACKAGES")
 	if dir == "" {
 		t.Skip("needs public packages: make compat PACKAGES_DIR=…")
 	}
-	if !slices.Contains(strings.Fields(os.Getenv("HEARTH_COMPAT_ONLY")), id) {
-		t.Skipf("%s is not among the packages that were built", id)
+	flows := map[string]func(*compat){
+		"filebrowser": compatFileBrowser, "ghost": compatGhost, "gitea": compatGitea, "hello-world": compatHelloWorld,
+		"isso": compatIsso, "start9-pages": compatPages,
 	}
-	c := &compat{t: t, file: filepath.Join(dir, id+".s9pk"), steps: map[string]string{}}
-	results := filepath.Join(dir, id+".steps.json")
-	if err := os.RemoveAll(results); err != nil {
-		t.Fatal(err)
+	for _, id := range strings.Fields(os.Getenv("HEARTH_COMPAT_ONLY")) {
+		t.Run(id, func(t *testing.T) {
+			t.Parallel()
+			flow := flows[id]
+			if flow == nil {
+				t.Skip("nothing here knows how to use it")
+			}
+			flow(&compat{machine: newMachine(t), id: id, dir: dir, at: t})
+		})
 	}
-	t.Cleanup(func() {
-		raw, err := json.Marshal(c.steps)
-		if err := errors.Join(err, os.WriteFile(results, raw, 0o644)); err != nil {
-			t.Error(err)
-		}
-	})
-	return c
 }
 
-// step does one step; it has failed unless do returns and the test has not failed in it.
-func (c *compat) step(name string, do func()) {
-	c.t.Helper()
-	c.steps[name] = "failed"
-	before := c.t.Failed()
-	do()
-	if before || !c.t.Failed() {
-		c.steps[name] = "ok"
+// step does one step. A step that fails is the last.
+func (c *compat) step(name string, do func(t *testing.T)) {
+	c.at.Helper()
+	ok := c.at.Run(name, func(t *testing.T) {
+		c.t = t
+		defer func() { c.t = c.at }()
+		do(t)
+	})
+	if !ok {
+		c.at.FailNow()
 	}
+}
+
+// file is the package file of a package. One that this package depends on may not have been built.
+func (c *compat) file(id string) string {
+	c.t.Helper()
+	file := filepath.Join(c.dir, id+".s9pk")
+	if _, err := os.Stat(file); err != nil {
+		c.t.Skipf("needs the package %s, which was not built", id)
+	}
+	return file
+}
+
+// ends does the last steps: the service is stopped, and removed.
+func (c *compat) ends() {
+	c.at.Helper()
+	page := c.address(c.id)
+	c.step("stop", func(t *testing.T) {
+		c.hearth("package", "stop", c.id)
+		if row := c.pkg(c.id); row["state"] != "STOPPED" {
+			t.Errorf("it is %v", row["state"])
+		}
+		if out, err := c.run("curl", "-sS", "--fail", "--max-time", "5", "--cacert", c.root(), page); err == nil {
+			t.Errorf("it still answers: %.200s", out)
+		}
+	})
+	c.step("uninstall", func(t *testing.T) {
+		for _, row := range c.rows("package", "list") {
+			c.hearth("package", "uninstall", row["id"].(string), "--yes")
+		}
+		c.leftNothing(t)
+	})
 }
 
 // lan gives the machine an address on a network of its own, for packages that want one that is not local.
@@ -111,140 +141,75 @@ func member(t *testing.T, result, name string) string {
 	return found
 }
 
-// finish removes a package and checks that nothing of it stays.
-func (m *machine) finish(t *testing.T, pkg string) {
-	t.Helper()
-	m.hearth("package", "uninstall", pkg, "--yes")
-	m.leftNothing(t)
+// refusesStart checks that a critical task keeps a package from starting.
+func (c *compat) refusesStart(pkg string) {
+	c.t.Helper()
+	if _, err := c.tryHearth("package", "start", pkg); err == nil || !strings.Contains(err.Error(), "TASK_BLOCKS_START") {
+		c.t.Errorf("started before its critical task: %v", err)
+	}
 }
 
-func TestCompatHelloWorld(t *testing.T) {
-	t.Parallel()
-	c := newCompat(t, "hello-world")
-	m := newMachine(t)
-	m.start()
-	c.step("install", func() { m.hearth("package", "install", c.file) })
-	if tasks := m.rows("package", "tasks", "hello-world"); len(tasks) == 0 {
-		c.steps["configure"] = "nothing to do"
-	}
-	page := func() string { return m.curl(m.address("hello-world")) }
-	// The stand-in for its image counts in its volume how often it was started, and says so.
-	starts := func() int {
-		digits := regexp.MustCompile(`[0-9]+ times`).FindString(page())
-		n, err := strconv.Atoi(strings.TrimSuffix(digits, " times"))
-		if err != nil {
-			t.Fatalf("the page does not count: %s", page())
+// isWell waits until all health checks of a service succeed or are disabled, and one succeeds.
+func (c *compat) isWell(limit time.Duration, pkg string) {
+	c.t.Helper()
+	c.eventually(limit, pkg+" is well", func() error {
+		well := errors.New("no health check succeeds yet")
+		for _, check := range c.rows("package", "health", pkg) {
+			switch check["result"] {
+			case "success":
+				well = nil
+			case "disabled":
+			default:
+				return fmt.Errorf("%v is %v: %v", check["id"], check["result"], check["message"])
+			}
 		}
-		return n
-	}
-	var before int
-	c.step("healthy", func() {
-		m.healthy("hello-world")
-		if text := page(); !strings.Contains(text, "Hello") {
-			t.Errorf("the page says:\n%s", text)
-		}
-		before = starts()
+		return well
 	})
-	c.step("restart", func() {
-		m.hearth("package", "restart", "hello-world")
-		m.healthy("hello-world")
-		if now := starts(); now != before+1 {
-			t.Errorf("it counts %d starts after %d", now, before)
-		}
-	})
-	c.step("uninstall", func() { m.finish(t, "hello-world") })
 }
 
-// File Browser does not start before its critical task, and keeps what people upload.
-func TestCompatFileBrowser(t *testing.T) {
-	t.Parallel()
-	c := newCompat(t, "filebrowser")
-	m := newMachine(t)
-	m.start()
-	c.step("install", func() { m.hearth("package", "install", c.file) })
-	var password, page string
-	c.step("configure", func() {
-		if _, err := m.tryHearth("package", "start", "filebrowser"); err == nil || !strings.Contains(err.Error(), "TASK_BLOCKS_START") {
-			t.Errorf("started before its critical task: %v", err)
+// httpsAt is the https address on this machine of the interface of a package, if it has one.
+func (c *compat) httpsAt(pkg, iface string) string {
+	c.t.Helper()
+	for _, row := range c.rows("package", "addresses", pkg) {
+		if row["interfaceId"] == iface && row["kind"] == "localhost" && row["ssl"] == true {
+			return row["url"].(string)
 		}
-		password = member(t, m.runAction("filebrowser", "reset-admin-user", ""), "Password")
-	})
-	login := func() string {
-		body, _ := json.Marshal(map[string]string{"username": "admin", "password": password, "recaptcha": ""})
-		return m.curl("-X", "POST", "-H", "Content-Type: application/json", "-d", string(body), page+"/api/login")
 	}
-	c.step("healthy", func() {
-		m.hearth("package", "start", "filebrowser")
-		m.healthy("filebrowser")
-		page = m.address("filebrowser")
-		m.curl("-X", "POST", "-H", "X-Auth: "+login(), "-d", "kept by Hearth", page+"/api/resources/note.txt?override=true")
-	})
-	c.step("restart", func() {
-		m.hearth("package", "restart", "filebrowser")
-		m.healthy("filebrowser")
-		if got := m.curl("-H", "X-Auth: "+login(), page+"/api/raw/note.txt"); got != "kept by Hearth" {
-			t.Errorf("after a restart the file holds %q", got)
-		}
-	})
-	c.step("uninstall", func() { m.finish(t, "filebrowser") })
+	return ""
 }
 
-// Gitea takes its own address from the host's, makes its first user by an action, and keeps its repositories.
-func TestCompatGitea(t *testing.T) {
-	t.Parallel()
-	c := newCompat(t, "gitea")
-	m := newMachine(t)
-	m.lan()
-	m.start()
-	c.step("install", func() { m.hearth("package", "install", c.file) })
-	var page, password string
-	c.step("configure", func() {
-		page = m.giteaURL()
-		m.runAction("gitea", "set-primary-url", fmt.Sprintf(`{"url":%q}`, page))
-	})
-	repos := func(method, path string, more ...string) string {
-		return m.curl(append([]string{"-u", "ada:" + password, "-X", method, "-H", "Content-Type: application/json", page + path}, more...)...)
+// form is the form of an action.
+func (c *compat) form(pkg, action string, into any) {
+	c.t.Helper()
+	if err := json.Unmarshal([]byte(c.hearth("package", "action", "input", pkg, action)), into); err != nil {
+		c.t.Fatal(err)
 	}
-	c.step("healthy", func() {
-		m.hearth("package", "start", "gitea", "--no-wait")
-		m.healthy("gitea")
-		password = member(t, m.runAction("gitea", "create-admin", `{"username":"ada","email":"ada@example.com"}`), "Password")
-		repos("POST", "/api/v1/user/repos", "-d", `{"name":"first","auto_init":true}`)
-	})
-	c.step("restart", func() {
-		m.hearth("package", "restart", "gitea", "--no-wait")
-		m.eventually(90*time.Second, "the repository is there after a restart", func() error {
-			_, err := m.run("curl", "-sS", "--fail", "--max-time", "5", "--cacert", m.root(), "-u", "ada:"+password, page+"/api/v1/repos/ada/first")
-			return err
-		})
-		clone := filepath.Join(t.TempDir(), "first")
-		at := strings.Replace(page, "https://", "https://ada:"+url.QueryEscape(password)+"@", 1)
-		m.must("env", "GIT_SSL_CAINFO="+m.root(), "git", "clone", "-q", at+"/ada/first.git", clone)
-		if _, err := os.Stat(filepath.Join(clone, "README.md")); err != nil {
-			t.Errorf("the clone is empty: %v", err)
-		}
-	})
-	c.step("uninstall", func() { m.finish(t, "gitea") })
 }
 
-// giteaURL is the https address that Gitea's form offers.
-func (m *machine) giteaURL() string {
-	m.t.Helper()
+// offeredURL is the first https address that a field of a form offers.
+func (c *compat) offeredURL(pkg, action, field string) string {
+	c.t.Helper()
 	var form struct {
-		Spec struct {
-			URL struct {
-				Values map[string]string `json:"values"`
-			} `json:"url"`
+		Spec map[string]struct {
+			Values map[string]string `json:"values"`
 		} `json:"spec"`
 	}
-	if err := json.Unmarshal([]byte(m.hearth("package", "action", "input", "gitea", "set-primary-url")), &form); err != nil {
-		m.t.Fatal(err)
-	}
-	for u := range form.Spec.URL.Values {
+	c.form(pkg, action, &form)
+	for _, u := range slices.Sorted(maps.Keys(form.Spec[field].Values)) {
 		if strings.HasPrefix(u, "https://") {
 			return strings.TrimSuffix(u, "/")
 		}
 	}
-	m.t.Fatalf("the form offers no https address: %v", form.Spec.URL.Values)
+	c.t.Fatalf("the form offers no https address: %v", form.Spec[field].Values)
 	return ""
+}
+
+// formValue is what a form is filled with.
+func (c *compat) formValue(pkg, action string) map[string]any {
+	c.t.Helper()
+	var form struct {
+		Value map[string]any `json:"value"`
+	}
+	c.form(pkg, action, &form)
+	return form.Value
 }
