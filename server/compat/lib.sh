@@ -43,11 +43,6 @@ go_source() {
 	chmod -R u+w "$3"
 }
 
-# debian_python prints the version of Python that images have, as in 3.11.
-debian_python() {
-	apt-cache depends python3-minimal | sed -n 's/.*Depends: python\([0-9.]*\)-minimal.*/\1/p' | head -n 1
-}
-
 # image makes the image $2 in the folder $1 with Debian packages: image DIR ID HOOK PACKAGE... ; files of the hook are
 # its folder and those that HOOK_INPUTS names.
 image() {

@@ -73,7 +73,7 @@ func (c *compat) ends() {
 	page := c.address(c.id)
 	c.step("stop", func(t *testing.T) {
 		c.hearth("package", "stop", c.id)
-		if row := c.pkg(c.id); row["state"] != "STOPPED" {
+		if row := c.pkg(c.id); row["state"] != "stopped" {
 			t.Errorf("it is %v", row["state"])
 		}
 		if out, err := c.run("curl", "-sS", "--fail", "--max-time", "5", "--cacert", c.root(), page); err == nil {
@@ -176,6 +176,22 @@ func (c *compat) httpsAt(pkg, iface string) string {
 		}
 	}
 	return ""
+}
+
+// says waits until the page at an address says something. The address may not be there yet.
+func (c *compat) says(at func() string, want string) {
+	c.t.Helper()
+	c.eventually(3*time.Minute, "the page says "+want, func() error {
+		url := at()
+		if url == "" {
+			return errors.New("it has no address")
+		}
+		out, err := c.run("curl", "-sS", "-L", "--fail", "--max-time", "20", "--cacert", c.root(), url)
+		if err == nil && !strings.Contains(out, want) {
+			err = fmt.Errorf("it says %.200s", out)
+		}
+		return err
+	})
 }
 
 // form is the form of an action.
