@@ -26,8 +26,8 @@ var architectures = []string{"x86_64", "aarch64", "riscv64"}
 
 // packing are the flags of pack.
 type packing struct {
-	out, key, engine string
-	archs, images    []string
+	out, key, engine     string
+	archs, images, icons []string
 }
 
 func (a *app) packCommand() *cobra.Command {
@@ -55,7 +55,8 @@ all in the folder or named by --image, else for all of the manifest. It needs no
 mksquashfs, and no root. The same project and key give the same bytes.`,
 		Example: `  hearth keys init
   hearth s9pk pack . --out hello.s9pk
-  hearth s9pk pack . --arch x86_64 --image main=oci:layout:1.0`,
+  hearth s9pk pack . --arch x86_64 --image main=oci:layout:1.0
+  hearth s9pk pack . --dependency-icon nextcloud=../nextcloud/icon.svg`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.pack(cmd.Context(), args[0], p) },
 	}
@@ -64,6 +65,7 @@ mksquashfs, and no root. The same project and key give the same bytes.`,
 	f.StringVar(&p.key, "key", defaultKey(), "key to sign with")
 	f.StringArrayVar(&p.archs, "arch", nil, "architecture to pack for, as in x86_64; may be repeated")
 	f.StringArrayVar(&p.images, "image", nil, "where an image comes from, as ID=SOURCE or ARCH/ID=SOURCE; may be repeated")
+	f.StringArrayVar(&p.icons, "dependency-icon", nil, "file with the icon of a dependency, as ID=FILE, in place of the one that the manifest names; may be repeated")
 	f.StringVar(&p.engine, "engine", "", "program that builds Dockerfiles: podman, buildah or docker; the first there is when not given")
 	_ = c.RegisterFlagCompletionFunc("arch", cobra.FixedCompletions(architectures, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("engine", cobra.FixedCompletions(image.Engines(), cobra.ShellCompDirectiveNoFileComp))

@@ -22,12 +22,19 @@ const maxDependencyIcon = 100 << 10
 // addDependencies adds title and icon of the dependencies, which the manifest either describes or takes from their packages,
 // and removes from the manifest where they came from.
 func (p *project) addDependencies(ctx context.Context) error {
+	icons, err := p.givenIcons()
+	if err != nil {
+		return err
+	}
 	for _, id := range slices.Sorted(maps.Keys(p.manifest.Dependencies)) {
 		d := p.manifest.Dependencies[id]
-		var err error
 		switch {
 		case d.Metadata != nil:
-			err = p.describedDependency(ctx, id, *d.Metadata)
+			icon := p.pathOrURL(d.Metadata.Icon)
+			if given, ok := icons[id]; ok {
+				icon = given
+			}
+			err = p.describedDependency(ctx, id, d.Metadata.Title, icon)
 		case d.S9PK != nil:
 			err = p.packagedDependency(ctx, id, p.pathOrURL(*d.S9PK))
 		}
@@ -52,8 +59,24 @@ func (p *project) pathOrURL(name string) string {
 	return filepath.Join(p.dir, name)
 }
 
-func (p *project) describedDependency(ctx context.Context, id ids.Package, m s9pk.DependencyMetadata) error {
-	name := p.pathOrURL(m.Icon)
+// givenIcons are the files of --dependency-icon. Each is for a dependency that the manifest describes.
+func (p *project) givenIcons() (map[ids.Package]string, error) {
+	given := map[ids.Package]string{}
+	for _, arg := range p.icons {
+		name, file, ok := strings.Cut(arg, "=")
+		if !ok || file == "" {
+			return nil, wrong("usage.dependency-icon-pair", "Value", arg)
+		}
+		id := ids.Package(name)
+		if p.manifest.Dependencies[id].Metadata == nil {
+			return nil, wrong("usage.dependency-icon-unknown", "Value", arg, "ID", name)
+		}
+		given[id] = file
+	}
+	return given, nil
+}
+
+func (p *project) describedDependency(ctx context.Context, id ids.Package, title s9pk.LocaleString, name string) error {
 	f, err := p.openBytes(ctx, name)
 	if err != nil {
 		return err
@@ -65,7 +88,7 @@ func (p *project) describedDependency(ctx context.Context, id ids.Package, m s9p
 	if u, err := url.Parse(name); err == nil && fetch.IsURL(name) {
 		name = u.Path
 	}
-	return p.addDependency(id, m.Title, name, icon)
+	return p.addDependency(id, title, name, icon)
 }
 
 func (p *project) packagedDependency(ctx context.Context, id ids.Package, name string) error {
