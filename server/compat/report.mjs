@@ -69,7 +69,7 @@ function page([dir]) {
   );
   const others = results.flatMap((r) =>
     (r.repositories ?? []).map((d) => {
-      const instead = d.used === d.pinned || d.pinned === "-" ? "" : `, in place of ${commit(d.pinned)}, which is not to be had`;
+      const instead = d.used === d.pinned || d.pinned === "-" ? "" : `, in place of ${commit(d.pinned)}, which its checkout does not have`;
       return `- **${r.id}**, SDK ${r.used}: ${d.repository} at ${commit(d.used)}${instead}`;
     }),
   );
