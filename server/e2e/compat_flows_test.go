@@ -230,14 +230,14 @@ func compatGhost(c *compat) {
 	}
 	c.step("healthy", func(*testing.T) {
 		c.hearth("package", "start", c.id)
-		c.isWell(8*time.Minute, c.id)
+		c.isWell(15*time.Minute, c.id)
 		c.says(func() string { return page }, "Ghost")
 		admin("/authentication/setup/", `{"setup":[{"name":"Ada","email":"ada@example.com","password":"first-Pass-word-1","blogTitle":"Kept by Hearth"}]}`)
 		says()
 	})
 	c.step("restart", func(t *testing.T) {
 		c.hearth("package", "restart", c.id)
-		c.isWell(8*time.Minute, c.id)
+		c.isWell(15*time.Minute, c.id)
 		says()
 		var result struct {
 			Result struct {
