@@ -43,7 +43,7 @@ var kinds = map[uint32]string{
 	1: "operation", 2: "progress", 3: "package", 4: "artifact", 5: "healthcheck", 6: "dependency",
 	7: "refusedeffect", 8: "container", 20: "action", 21: "task", 30: "host", 40: "token", 41: "account",
 	42: "password", 43: "session", 47: "audit", 48: "key", 49: "signaturelease", 50: "preferences", 70: "warning", 71: "calendarentry",
-	100: "snapshot", 110: "effectpolicy", 111: "notification", 125: "actionrun",
+	100: "snapshot", 110: "effectpolicy", 111: "notification", 112: "settings", 113: "smtp", 114: "smtppassword", 125: "actionrun",
 }
 
 // contract are the files of the contract.

@@ -76,6 +76,7 @@ type Client struct {
 	Preferences accountsv1.PreferencesServiceClient
 	State       statev1.StateServiceClient
 	RootKey     systemv1.RootKeyServiceClient
+	Settings    systemv1.SettingsServiceClient
 	System      systemv1.SystemServiceClient
 
 	conn *grpc.ClientConn
@@ -115,6 +116,7 @@ func Dial(_ context.Context, target string, opt Options) (*Client, error) {
 		Operations:     operationsv1.NewOperationServiceClient(conn), Packages: packagesv1.NewPackageServiceClient(conn),
 		Preferences: accountsv1.NewPreferencesServiceClient(conn),
 		RootKey:     systemv1.NewRootKeyServiceClient(conn),
+		Settings:    systemv1.NewSettingsServiceClient(conn),
 		State:       statev1.NewStateServiceClient(conn), System: systemv1.NewSystemServiceClient(conn),
 		conn: conn, http: &http.Client{Transport: e.http}, base: e.base,
 	}, nil

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -73,7 +74,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
-	if err := run(cfg, *clean, log); err != nil {
+	err = run(cfg, *clean, log)
+	if errors.Is(err, daemon.ErrRestart) {
+		err = again()
+	}
+	if err != nil {
 		attrs := []any{"error", err}
 		if errors.As(err, new(*fault.Error)) {
 			attrs = append(attrs, "remedy", fault.Info(fault.Reason(err)).GetRemedy())
@@ -110,6 +115,15 @@ func run(cfg daemon.Config, clean bool, log *slog.Logger) error {
 		return err
 	}
 	return d.Run(ctx)
+}
+
+// again starts the program that is on disk now in place of this one: the process stays, and whoever watches over it.
+func again() error {
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("cannot restart: %w", syscall.Exec(strings.TrimSuffix(program, " (deleted)"), os.Args, os.Environ()))
 }
 
 // pace is how long played services take for what real ones take a moment for.

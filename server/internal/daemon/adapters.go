@@ -14,6 +14,7 @@ import (
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
+	"github.com/hearthos/hearth/api/abi"
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/action"
@@ -271,11 +272,42 @@ func (p initProgress) Report(pkg string, done, total uint64, units, message stri
 	p.operations.Tell(op, done, total, units, message)
 }
 
-// serverNames are the names of the server and its services for the proxy.
-type serverNames struct{ naming.Server }
+// serverNames are the names of the server and its services for the proxy, as they are now.
+type serverNames struct{ d *Daemon }
+
+func (s serverNames) Certificate(gateways []abi.Gateway) []string {
+	return s.d.names.Load().Certificate(gateways)
+}
 
 func (serverNames) Records(packages []*packagesv1.Package, dependencies []*packagesv1.Dependency) []*doorv1.Record {
 	return naming.Records(packages, dependencies)
+}
+
+// hostname is the host name of the server that counts now.
+func (d *Daemon) hostname() string { return d.names.Load().Hostname }
+
+// renamed gives the server the host name that somebody chose, or the machine's where nobody did. Whoever shows a name is
+// woken where it is another.
+func (d *Daemon) renamed(ctx context.Context, hostname string) {
+	if hostname == "" {
+		hostname = d.cfg.Hostname
+	}
+	next := naming.Server{Hostname: naming.Hostname(hostname, d.tag)}
+	if before := d.names.Swap(&next); *before == next || d.manager == nil {
+		return
+	}
+	d.log.InfoContext(ctx, "the server has another host name", "hostname", next.Hostname)
+	d.manager.Wake(proxy.ControllerName, proxy.ControllerKey)
+	d.networkChanged(ctx)
+}
+
+// rebuildAll asks for a new container of every package.
+func (d *Daemon) rebuildAll(tx *store.Tx) error {
+	rows, err := store.List[*packagesv1.Package](tx, "")
+	for _, row := range rows {
+		err = errors.Join(err, d.installs.RebuildIn(tx, row.GetMeta().GetId()))
+	}
+	return err
 }
 
 // serverCertificates makes the certificate of the server's own names.

@@ -46,6 +46,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/rpc/transfer"
 	"github.com/hearthos/hearth/server/internal/runner"
 	"github.com/hearthos/hearth/server/internal/seal"
+	"github.com/hearthos/hearth/server/internal/settings"
 	"github.com/hearthos/hearth/server/internal/store"
 	"github.com/hearthos/hearth/server/internal/volume"
 	"github.com/hearthos/hearth/server/internal/warn"
@@ -65,7 +66,7 @@ type Daemon struct {
 	runDir string
 	// madeRunDir tells that runDir was not there before this start.
 	madeRunDir bool
-	names      naming.Server
+	names      atomic.Pointer[naming.Server]
 	// opened tells that the areas are there.
 	opened atomic.Bool
 	// grpc is the address that native gRPC is served at.
@@ -93,6 +94,7 @@ type Daemon struct {
 	runner     *runner.Service
 	installs   *install.Service
 	effects    *effects.Service
+	settings   *settings.Keeper
 	operations *operation.Engine
 	manager    *reconcile.Manager
 	warnings   *warn.Keeper
@@ -139,7 +141,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 // callers are told how far the start is.
 func (d *Daemon) openSockets(ctx context.Context, tag string, serve func(func() error)) (err error) {
 	d.tag, d.runDir = tag, filepath.Join(d.cfg.RunRoot, tag)
-	d.names = naming.Server{Hostname: naming.Hostname(d.cfg.Hostname, tag)}
+	d.names.Store(&naming.Server{Hostname: naming.Hostname(d.cfg.Hostname, tag)})
 	if err := d.makeRunDir(); err != nil {
 		return err
 	}
@@ -149,7 +151,7 @@ func (d *Daemon) openSockets(ctx context.Context, tag string, serve func(func() 
 	if d.ring, err = seal.Load(KeyDir(d.cfg.StateDir)); err != nil {
 		return err
 	}
-	if d.authority, err = cert.Open(filepath.Join(d.cfg.StateDir, "authority"), d.names.Hostname, d.ring); err != nil {
+	if d.authority, err = cert.Open(filepath.Join(d.cfg.StateDir, "authority"), d.hostname(), d.ring); err != nil {
 		return err
 	}
 	return d.listen(ctx, serve)
@@ -177,7 +179,16 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	bridge := BridgeName(tag)
 
 	// Areas.
-	keys := custody.New(d.ring, d.authority)
+	d.settings = settings.New(settings.Options{
+		Store: d.store, Ring: d.ring, Rebuild: d.rebuildAll, Renamed: d.renamed,
+		Hostname: func(name string) string { return naming.Hostname(name, tag) },
+	})
+	chosen, err := d.settings.Get()
+	if err != nil {
+		return err
+	}
+	d.renamed(ctx, chosen.GetSpec().GetHostname())
+	keys := custody.New(d.ring, d.authority, d.settings)
 	d.accounts = account.New(d.store, keys, log)
 	d.audit = audit.New(d.store, log, time.Now, audit.DefaultLimits())
 	d.hosts = hosts.New(d.store, cfg.reservedPorts()...)
@@ -188,7 +199,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	d.runner = runner.New(ctx, runner.Config{
 		RunDir: d.runDir, StateDir: cfg.StateDir, Tag: tag, Bridge: bridge, BridgeAddress: cfg.Bridge, FirstUID: cfg.FirstUID,
 		Rootfs: filepath.Join(cfg.BinDir, "rootfs.squashfs"), Agent: filepath.Join(cfg.BinDir, "hearth-agent"),
-		JSHost: filepath.Join(cfg.BinDir, "jshost"), Language: "en_US.UTF-8", Version: cfg.Version, Limits: d.host.limits, Boot: bootID(),
+		JSHost: filepath.Join(cfg.BinDir, "jshost"), Language: d.settings.Language, Version: cfg.Version, Limits: d.host.limits, Boot: bootID(),
 	}, d.store, log, time.Now, d.host.containers, d.artifacts, d.volumes, d.host.mounts)
 	d.installs = install.New(d.store, time.Now, d.artifacts, packageData{d.volumes}, logKeeper, gate, forget)
 	actions := action.New(d.store, log, d.runner, desires{d.installs})
@@ -196,11 +207,11 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	notes := notify.New(d.store)
 	d.effects = effects.New(effects.Deps{
 		Store: d.store, Log: log, Clock: time.Now, Data: d.volumes, Desires: d.installs, Containers: containers{d.runner},
-		Hosts: d.hosts, Certificates: certificates{d.store, d.authority, d.hosts}, Progress: initProgress{d.store, d.operations}, Notifications: notifications{notes},
+		Hosts: d.hosts, Certificates: certificates{d.store, d.authority, d.hosts}, Progress: initProgress{d.store, d.operations}, Notifications: notifications{notes}, Mail: d.settings,
 		Actions: packageActions{actions}, BridgeIP: cfg.Bridge.Addr().String(),
 	})
 	d.proxy = proxy.New(proxy.Options{
-		Store: d.store, Log: log, Door: frontDoor{d}, Names: serverNames{d.names}, Certificates: serverCertificates{d.authority},
+		Store: d.store, Log: log, Door: frontDoor{d}, Names: serverNames{d}, Certificates: serverCertificates{d.authority},
 		Server: d.doorServer(),
 	})
 	d.warnings = warn.New(d.store, log, d.conditions()...)

@@ -60,6 +60,7 @@ func (d *Daemon) declare() {
 		&packagesv1.EffectPolicyService_ServiceDesc,
 		&packagesv1.PackageService_ServiceDesc,
 		&statev1.StateService_ServiceDesc,
+		&systemv1.SettingsService_ServiceDesc,
 		&systemv1.SystemService_ServiceDesc,
 		&systemv1.RootKeyService_ServiceDesc,
 	)
@@ -81,6 +82,7 @@ func (d *Daemon) declare() {
 		rpc.NewGateway(packagesv1.RegisterPackageServiceHandlerClient, packagesv1.NewPackageServiceClient),
 		rpc.NewGateway(accountsv1.RegisterPreferencesServiceHandlerClient, accountsv1.NewPreferencesServiceClient),
 		rpc.NewGateway(statev1.RegisterStateServiceHandlerClient, statev1.NewStateServiceClient),
+		rpc.NewGateway(systemv1.RegisterSettingsServiceHandlerClient, systemv1.NewSettingsServiceClient),
 		rpc.NewGateway(systemv1.RegisterSystemServiceHandlerClient, systemv1.NewSystemServiceClient),
 		rpc.NewGateway(systemv1.RegisterRootKeyServiceHandlerClient, systemv1.NewRootKeyServiceClient),
 	)
@@ -104,7 +106,8 @@ func (d *Daemon) register(actions *action.Service, installs *install.Service, lo
 	packagesv1.RegisterPackageServiceServer(d.hub, packagesrpc.New(d.store, installs, d.artifacts, d.operations, time.Now))
 	statev1.RegisterStateServiceServer(d.hub, staterpc.New(d.store))
 	systemv1.RegisterRootKeyServiceServer(d.hub, rootkeyrpc.New(keys, d.operations, time.Now))
-	d.system.Open(d.store, d.names.Hostname)
+	systemv1.RegisterSettingsServiceServer(d.hub, systemrpc.NewSettings(d.settings, d.hostname, time.Now))
+	d.system.Open(d.store, d.hostname)
 }
 
 // cookie is the name of the cookie of browsers' sessions: servers that share a host name have one each.
@@ -112,7 +115,7 @@ func (d *Daemon) cookie() string { return "__Host-hearth-" + d.tag }
 
 // ours tells whether a host name is one that the server has a certificate for.
 func (d *Daemon) ours(host string) bool {
-	names := d.names.Certificate(nil)
+	names := d.names.Load().Certificate(nil)
 	if d.opened.Load() {
 		names = d.proxy.Names()
 	}
@@ -139,6 +142,6 @@ func (d *Daemon) Shutdown(ctx context.Context, services bool) error {
 			return err
 		}
 	}
-	time.AfterFunc(100*time.Millisecond, func() { d.stop(errStopped) })
+	time.AfterFunc(answerFirst, func() { d.stop(errStopped) })
 	return nil
 }

@@ -56,7 +56,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if d.runner != nil {
 		d.runner.Close()
 	}
-	if cause := context.Cause(ctx); errors.Is(cause, errStopped) || errors.Is(cause, context.Canceled) {
+	if cause := context.Cause(ctx); errors.Is(cause, ErrRestart) {
+		err = ErrRestart
+	} else if errors.Is(cause, errStopped) || errors.Is(cause, context.Canceled) {
 		err = nil
 	} else if cause != nil {
 		err = cause
@@ -245,7 +247,7 @@ func (d *Daemon) serverCertificate(*tls.ClientHelloInfo) (*tls.Certificate, erro
 	certificate := d.proxy.Certificate
 	if !d.opened.Load() {
 		certificate = func() (chain, key []byte, err error) {
-			return serverCertificates{d.authority}.ServerLeaf(d.names.Certificate(nil))
+			return serverCertificates{d.authority}.ServerLeaf(d.names.Load().Certificate(nil))
 		}
 	}
 	chain, key, err := certificate()

@@ -21,6 +21,7 @@ import (
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 
 	"github.com/hearthos/hearth/api/abi"
 	"github.com/hearthos/hearth/api/fault"
@@ -94,6 +95,12 @@ type Notifications interface {
 	Tell(ctx context.Context, now time.Time, pkg string, level, title, message, data string) error
 }
 
+// Mail knows how packages send mail.
+type Mail interface {
+	// SMTPIn answers how with the password, "" where there is none; nil where nothing is set.
+	SMTPIn(tx *store.Tx) (*systemv1.SmtpSpec, string, error)
+}
+
 // Progress shows how far the init of a package is, or its part of a backup.
 type Progress interface {
 	Report(pkg string, done, total uint64, units, message string)
@@ -111,6 +118,7 @@ type Deps struct {
 	Certificates  Certificates
 	Progress      Progress
 	Notifications Notifications
+	Mail          Mail
 	Actions       Actions
 	// BridgeIP is the server's own address on the bridge.
 	BridgeIP string

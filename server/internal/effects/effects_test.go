@@ -15,6 +15,7 @@ import (
 	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hearthos/hearth/api/fault"
@@ -36,6 +37,11 @@ func (m *mounts) MountVolume(_ context.Context, pkg string, v effects.VolumeMoun
 	return nil
 }
 
+// noMail is a server without a mail server.
+type noMail struct{}
+
+func (noMail) SMTPIn(*store.Tx) (*systemv1.SmtpSpec, string, error) { return nil, "", nil }
+
 type world struct {
 	*effects.Service
 	t      *testing.T
@@ -53,7 +59,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { _ = st.Close() })
 	w := &world{t: t, store: st, mounts: &mounts{}}
 	w.Service = effects.New(effects.Deps{
-		Store: st, Log: slog.New(slog.DiscardHandler), Clock: func() time.Time { return noon }, Containers: w.mounts, BridgeIP: "10.0.3.1",
+		Store: st, Log: slog.New(slog.DiscardHandler), Clock: func() time.Time { return noon }, Containers: w.mounts, BridgeIP: "10.0.3.1", Mail: noMail{},
 	})
 	for pkg, manifest := range map[string]string{"alone": `{}`, "friend": `{}`, "caller": `{"dependencies":{"friend":{}}}`} {
 		w.update(func(tx *store.Tx) error {

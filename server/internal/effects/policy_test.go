@@ -10,8 +10,10 @@ import (
 	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/store"
 )
 
 // recorded is what is recorded of a package: effect, target and outcome.
@@ -115,5 +117,34 @@ func TestUnknownEffectsAreRecordedByName(t *testing.T) {
 	}
 	if got := w.recorded("alone"); !slices.Equal(got, []string{"make-coffee  " + packagesv1.RefusedEffectStatus_OUTCOME_UNKNOWN.String()}) {
 		t.Errorf("recorded: %v", got)
+	}
+}
+
+// mail is what a mail server of a test is.
+type mail struct {
+	spec     *systemv1.SmtpSpec
+	password string
+}
+
+func (m *mail) SMTPIn(*store.Tx) (*systemv1.SmtpSpec, string, error) { return m.spec, m.password, nil }
+
+func TestMailIsToldWithItsPassword(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for want, m := range map[string]*mail{
+		``: {},
+		`{"host":"mail.example","port":587,"from":"a@b.c","username":"a","password":null,"security":"starttls"}`: {
+			spec: &systemv1.SmtpSpec{Host: "mail.example", Port: 587, Sender: "a@b.c", Username: "a"},
+		},
+		`{"host":"mail.example","port":465,"from":"a@b.c","username":"a","password":"p\"q","security":"tls"}`: {
+			spec:     &systemv1.SmtpSpec{Host: "mail.example", Port: 465, Sender: "a@b.c", Username: "a", Security: systemv1.SmtpSpec_SECURITY_TLS},
+			password: `p"q`,
+		},
+	} {
+		w.Mail = m
+		got, err := w.GetSystemSmtp(w.as("alone"), &effectsv1.GetSystemSmtpRequest{})
+		if err != nil || string(got.GetValue()) != want || got.GetEtag() == "" {
+			t.Errorf("%s: %s, %v", want, got.GetValue(), err)
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
@@ -61,7 +62,7 @@ func (s *Service) makeWatchables() map[string]watchable {
 		"get-container-ip":        watch(func() *effectsv1.GetContainerIpRequest { return &effectsv1.GetContainerIpRequest{} }, s.containerIPValue, "container"),
 		"get-status":              watch(func() *effectsv1.GetStatusRequest { return &effectsv1.GetStatusRequest{} }, s.statusValue, "package", "healthcheck"),
 		"get-service-manifest":    watch(func() *effectsv1.GetServiceManifestRequest { return &effectsv1.GetServiceManifestRequest{} }, s.manifestValue, "package", "artifact"),
-		"get-system-smtp":         watch(func() *effectsv1.GetSystemSmtpRequest { return &effectsv1.GetSystemSmtpRequest{} }, s.smtpValue),
+		"get-system-smtp":         watch(func() *effectsv1.GetSystemSmtpRequest { return &effectsv1.GetSystemSmtpRequest{} }, s.smtpValue, "smtp", "smtppassword"),
 		"get-ssl-certificate":     certificate,
 		"get-outbound-gateway":    outbound,
 	}
@@ -99,14 +100,6 @@ func (s *Service) Await(ctx context.Context, req *effectsv1.AwaitRequest) (*effe
 	opt := store.WatchOptions{From: s.Store.Revision()}
 	for _, k := range w.kinds {
 		opt.Selectors = append(opt.Selectors, store.Selector{Kind: k})
-	}
-	if len(w.kinds) == 0 {
-		// Nothing this release has can change the value: the call ends with the caller's.
-		if _, etag, err := s.read(ctx, req.GetEffect(), params); err != nil || etag != req.GetEtag() {
-			return &effectsv1.AwaitResponse{Etag: etag}, nil
-		}
-		<-ctx.Done()
-		return nil, ctx.Err()
 	}
 	watcher, err := s.Store.Watch(opt)
 	if err != nil {
@@ -296,10 +289,30 @@ func (s *Service) GetServiceManifest(ctx context.Context, req *effectsv1.GetServ
 	return &effectsv1.GetServiceManifestResponse{Value: value, Etag: etag}, err
 }
 
-// smtpValue is null: this release has no setting for how the server sends mail, and null is what packages read where
-// none is set.
-func (s *Service) smtpValue(context.Context, *store.Tx, string, *effectsv1.GetSystemSmtpRequest) ([]byte, error) {
-	return nil, nil
+// smtpJSON is how packages read how they send mail.
+type smtpJSON struct {
+	Host     string  `json:"host"`
+	Port     uint32  `json:"port"`
+	From     string  `json:"from"`
+	Username string  `json:"username"`
+	Password *string `json:"password"`
+	Security string  `json:"security"`
+}
+
+// smtpValue is null where nothing is set. Every package may read it: what a server sends mail by is there for them.
+func (s *Service) smtpValue(_ context.Context, tx *store.Tx, _ string, _ *effectsv1.GetSystemSmtpRequest) ([]byte, error) {
+	spec, password, err := s.Mail.SMTPIn(tx)
+	if err != nil || spec == nil {
+		return nil, err
+	}
+	out := smtpJSON{Host: spec.GetHost(), Port: spec.GetPort(), From: spec.GetSender(), Username: spec.GetUsername(), Security: "starttls"}
+	if spec.GetSecurity() == systemv1.SmtpSpec_SECURITY_TLS {
+		out.Security = "tls"
+	}
+	if password != "" {
+		out.Password = &password
+	}
+	return json.Marshal(out)
 }
 
 // GetSystemSmtp implements EffectsServiceServer.

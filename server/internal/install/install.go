@@ -204,6 +204,17 @@ func (s *Service) RestartIn(tx *store.Tx, pkg string) error {
 	return store.Put(tx, row)
 }
 
+// RebuildIn asks for a new container of a package, in the caller's transaction. A package that is not there, or whose
+// container shall go, is none.
+func (s *Service) RebuildIn(tx *store.Tx, pkg string) error {
+	row, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
+	if err != nil || !ok || row.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_ABSENT {
+		return err
+	}
+	row.Spec.Rebuilds++
+	return store.Put(tx, row)
+}
+
 // change reads a package, lets fn change its spec and writes it, in one commit.
 func (s *Service) change(ctx context.Context, now time.Time, pkg string, fn func(*store.Tx, *packagesv1.Package) error) (*packagesv1.Package, error) {
 	var after *packagesv1.Package

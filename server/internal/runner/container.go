@@ -182,12 +182,16 @@ func (s *Service) assemble(ctx context.Context, pkg ids.Package, spec *packagesv
 	if err != nil {
 		return lxc.Container{}, err
 	}
+	language, err := s.cfg.Language()
+	if err != nil {
+		return lxc.Container{}, err
+	}
 	c, err := s.containers.Start(ctx, lxc.Spec{
 		Name: string(pkg), Rootfs: a.merged, IDBase: spec.GetFirstUid(), Hostname: string(pkg),
 		Init: []string{"/usr/lib/hearth/agent", "init"},
 		Env: []string{
 			"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
-			"LANG=" + s.cfg.Language, "HEARTH_CONTAINER=" + spec.GetInstance(), "HEARTH_PACKAGE=" + string(pkg),
+			"LANG=" + language + ".UTF-8", "HEARTH_CONTAINER=" + spec.GetInstance(), "HEARTH_PACKAGE=" + string(pkg),
 			"HEARTH_DATA_LOCK=" + lockPath,
 		},
 		Network: &lxc.Network{

@@ -100,8 +100,8 @@ type Config struct {
 	BridgeAddress netip.Prefix
 	// FirstUID is the first of the ids on the host that containers use, 65536 for each package.
 	FirstUID uint32
-	// Language is what packages speak, as in "en_US.UTF-8".
-	Language string
+	// Language tells what packages speak, as in "en_US".
+	Language func() (string, error)
 	// Version is the daemon's.
 	Version string
 	// Boot is the boot of the machine, as the kernel names it; "" where that is not known.

@@ -14,6 +14,7 @@ import { PackageService } from "@hearthos/api/hearth/packages/v1/packages_pb";
 import { PreferencesService } from "@hearthos/api/hearth/accounts/v1/preferences_pb";
 import { StateService } from "@hearthos/api/hearth/state/v1/state_pb";
 import { RootKeyService } from "@hearthos/api/hearth/system/v1/rootkey_pb";
+import { SettingsService } from "@hearthos/api/hearth/system/v1/settings_pb";
 import { SystemService } from "@hearthos/api/hearth/system/v1/system_pb";
 
 /** The services of a server. */
@@ -33,6 +34,7 @@ export interface Hearth {
   readonly rootKey: Client<typeof RootKeyService>;
   readonly preferences: Client<typeof PreferencesService>;
   readonly state: Client<typeof StateService>;
+  readonly settings: Client<typeof SettingsService>;
   readonly system: Client<typeof SystemService>;
 }
 
@@ -59,6 +61,7 @@ export function createHearth(transport: Transport): Hearth {
     rootKey: createClient(RootKeyService, transport),
     preferences: createClient(PreferencesService, transport),
     state: createClient(StateService, transport),
+    settings: createClient(SettingsService, transport),
     system: createClient(SystemService, transport),
   };
 }

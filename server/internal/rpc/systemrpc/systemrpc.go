@@ -36,6 +36,10 @@ type Daemon interface {
 	// Shutdown stops the daemon, and all services before it where that is asked. It returns when the services have
 	// stopped; the daemon ends a moment later.
 	Shutdown(ctx context.Context, services bool) error
+	// Restart restarts the machine where it is the server's, else the daemon, a moment after it returned.
+	Restart(ctx context.Context) (machine bool, err error)
+	// PowerOff stops the machine, or tells why it must not.
+	PowerOff(ctx context.Context) error
 }
 
 // Server implements SystemServiceServer.
@@ -50,7 +54,7 @@ type Server struct {
 // opened is what can be told once the store is open.
 type opened struct {
 	store    *store.Store
-	hostname string
+	hostname func() string
 }
 
 // New returns the server, which answers what needs no store. The rest is answered after Open, and called in the phase
@@ -60,7 +64,7 @@ func New(daemon Daemon, version string, started time.Time) *Server {
 }
 
 // Open gives the server its store. It is called once, before the phase running.
-func (s *Server) Open(st *store.Store, hostname string) { s.opened.Store(&opened{st, hostname}) }
+func (s *Server) Open(st *store.Store, hostname func() string) { s.opened.Store(&opened{st, hostname}) }
 
 // GetState implements SystemServiceServer.
 func (s *Server) GetState(context.Context, *systemv1.GetStateRequest) (*systemv1.GetStateResponse, error) {
@@ -90,7 +94,7 @@ func (s *Server) GetServer(ctx context.Context, _ *systemv1.GetServerRequest) (*
 	at := s.opened.Load()
 	resp := &systemv1.GetServerResponse{
 		StoreId: at.store.ID(), Tag: at.store.Tag(), Version: s.version, StartTime: timestamppb.New(s.started),
-		Revision: at.store.Revision(), Hostname: at.hostname, DoorConnected: s.daemon.DoorConnected(), MemoryBytes: resident(),
+		Revision: at.store.Revision(), Hostname: at.hostname(), DoorConnected: s.daemon.DoorConnected(), MemoryBytes: resident(),
 		RootFingerprint: s.daemon.RootFingerprint(),
 		Time:            timestamppb.Now(),
 	}
@@ -121,6 +125,17 @@ func (s *Server) GetCapabilities(ctx context.Context, _ *systemv1.GetCapabilitie
 // Shutdown implements SystemServiceServer.
 func (s *Server) Shutdown(ctx context.Context, req *systemv1.ShutdownRequest) (*systemv1.ShutdownResponse, error) {
 	return &systemv1.ShutdownResponse{}, s.daemon.Shutdown(ctx, req.GetServices())
+}
+
+// Restart implements SystemServiceServer.
+func (s *Server) Restart(ctx context.Context, _ *systemv1.RestartRequest) (*systemv1.RestartResponse, error) {
+	machine, err := s.daemon.Restart(ctx)
+	return &systemv1.RestartResponse{Machine: machine}, err
+}
+
+// PowerOff implements SystemServiceServer.
+func (s *Server) PowerOff(ctx context.Context, _ *systemv1.PowerOffRequest) (*systemv1.PowerOffResponse, error) {
+	return &systemv1.PowerOffResponse{}, s.daemon.PowerOff(ctx)
 }
 
 // resident is the resident memory of this process in bytes, 0 where /proc does not tell.

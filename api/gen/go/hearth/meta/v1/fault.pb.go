@@ -236,6 +236,10 @@ const (
 	Reason_REASON_NO_OUTBOUND_GATEWAY Reason = 174
 	// There is no such notification.
 	Reason_REASON_NOTIFICATION_NOT_FOUND Reason = 175
+	// The machine is not the server's to switch off.
+	Reason_REASON_POWER_NOT_OURS Reason = 176
+	// The server cannot be called this.
+	Reason_REASON_HOSTNAME_INVALID Reason = 177
 	// Another request was made with this request id.
 	Reason_REASON_REQUEST_ID_REUSED Reason = 190
 	// The request was carried out before, and its answer held a secret that is not kept.
@@ -365,6 +369,8 @@ var (
 		253: "REASON_PACKAGE_DATA_MISSING",
 		174: "REASON_NO_OUTBOUND_GATEWAY",
 		175: "REASON_NOTIFICATION_NOT_FOUND",
+		176: "REASON_POWER_NOT_OURS",
+		177: "REASON_HOSTNAME_INVALID",
 		190: "REASON_REQUEST_ID_REUSED",
 		191: "REASON_REQUEST_REPEATED",
 		192: "REASON_TOO_MANY",
@@ -481,6 +487,8 @@ var (
 		"REASON_PACKAGE_DATA_MISSING":     253,
 		"REASON_NO_OUTBOUND_GATEWAY":      174,
 		"REASON_NOTIFICATION_NOT_FOUND":   175,
+		"REASON_POWER_NOT_OURS":           176,
+		"REASON_HOSTNAME_INVALID":         177,
 		"REASON_REQUEST_ID_REUSED":        190,
 		"REASON_REQUEST_REPEATED":         191,
 		"REASON_TOO_MANY":                 192,
@@ -677,7 +685,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xbfV\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xc3X\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -786,7 +794,9 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x1aREASON_PACKAGE_NO_PREVIOUS\x10\xfc\x01\x1af\x8a\x80\x19b\b\t\x1a^Install a file of the version you want; an update keeps the version before it, until the next.\x12\x87\x01\n" +
 	"\x1bREASON_PACKAGE_DATA_MISSING\x10\xfd\x01\x1ae\x8a\x80\x19a\b\t\x1a]Bring the data back to the server's state folder before anything else is done to the package.\x12Y\n" +
 	"\x1aREASON_NO_OUTBOUND_GATEWAY\x10\xae\x01\x1a8\x8a\x80\x194\b\t\x10\x01\x1a.Connect the server to a network with a router.\x12_\n" +
-	"\x1dREASON_NOTIFICATION_NOT_FOUND\x10\xaf\x01\x1a;\x8a\x80\x197\b\x05\x1a3List the notifications with 'hearth notifications'.\x12\x89\x01\n" +
+	"\x1dREASON_NOTIFICATION_NOT_FOUND\x10\xaf\x01\x1a;\x8a\x80\x197\b\x05\x1a3List the notifications with 'hearth notifications'.\x12\x8d\x01\n" +
+	"\x15REASON_POWER_NOT_OURS\x10\xb0\x01\x1aq\x8a\x80\x19m\b\t\x1aiStop the services with 'hearth system shutdown --services', then switch the machine off by its own means.\x12r\n" +
+	"\x17REASON_HOSTNAME_INVALID\x10\xb1\x01\x1aT\x8a\x80\x19P\b\x03\x1aLChoose a host name of 4 to 63 lower-case letters, digits and single hyphens.\x12\x89\x01\n" +
 	"\x18REASON_REQUEST_ID_REUSED\x10\xbe\x01\x1aj\x8a\x80\x19f\b\x06\x1abMake a request id of its own for each request, and use it again only to repeat that one unchanged.\x12e\n" +
 	"\x17REASON_REQUEST_REPEATED\x10\xbf\x01\x1aG\x8a\x80\x19C\b\x06\x1a?Delete what the id names, and ask anew with another request id.\x12B\n" +
 	"\x0fREASON_TOO_MANY\x10\xc0\x01\x1a,\x8a\x80\x19(\b\t\x1a$Delete some that are no longer used.\x12p\n" +

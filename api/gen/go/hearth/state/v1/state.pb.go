@@ -19,6 +19,7 @@ import (
 	v1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 	v11 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	v18 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -506,6 +507,8 @@ type Resource struct {
 	//	*Resource_Warning
 	//	*Resource_EffectPolicy
 	//	*Resource_Notification
+	//	*Resource_Settings
+	//	*Resource_Smtp
 	Kind          isResource_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -701,6 +704,24 @@ func (x *Resource) GetNotification() *v17.Notification {
 	return nil
 }
 
+func (x *Resource) GetSettings() *v18.Settings {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_Settings); ok {
+			return x.Settings
+		}
+	}
+	return nil
+}
+
+func (x *Resource) GetSmtp() *v18.Smtp {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_Smtp); ok {
+			return x.Smtp
+		}
+	}
+	return nil
+}
+
 type isResource_Kind interface {
 	isResource_Kind()
 }
@@ -790,6 +811,16 @@ type Resource_Notification struct {
 	Notification *v17.Notification `protobuf:"bytes,111,opt,name=notification,proto3,oneof"`
 }
 
+type Resource_Settings struct {
+	// What people chose for the whole server.
+	Settings *v18.Settings `protobuf:"bytes,112,opt,name=settings,proto3,oneof"`
+}
+
+type Resource_Smtp struct {
+	// How services send mail.
+	Smtp *v18.Smtp `protobuf:"bytes,113,opt,name=smtp,proto3,oneof"`
+}
+
 func (*Resource_Operation) isResource_Kind() {}
 
 func (*Resource_Progress) isResource_Kind() {}
@@ -824,11 +855,15 @@ func (*Resource_EffectPolicy) isResource_Kind() {}
 
 func (*Resource_Notification) isResource_Kind() {}
 
+func (*Resource_Settings) isResource_Kind() {}
+
+func (*Resource_Smtp) isResource_Kind() {}
+
 var File_hearth_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!hearth/accounts/v1/accounts.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/audit/v1/audit.proto\x1a'hearth/diagnostics/v1/diagnostics.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a+hearth/notifications/v1/notifications.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\"N\n" +
+	"\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!hearth/accounts/v1/accounts.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/audit/v1/audit.proto\x1a'hearth/diagnostics/v1/diagnostics.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a+hearth/notifications/v1/notifications.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\x1a\x1fhearth/system/v1/settings.proto\"N\n" +
 	"\fWatchRequest\x12>\n" +
 	"\atargets\x18\x01 \x03(\v2\x17.hearth.state.v1.TargetB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\bR\atargets\"\x8a\x01\n" +
 	"\x06Target\x12\x17\n" +
@@ -860,7 +895,7 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\tR\x02id\x125\n" +
-	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\xa7\b\n" +
+	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\x8f\t\n" +
 	"\bResource\x12?\n" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationH\x00R\toperation\x12<\n" +
 	"\bprogress\x18\x02 \x01(\v2\x1e.hearth.operations.v1.ProgressH\x00R\bprogress\x127\n" +
@@ -880,7 +915,9 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\x05audit\x18/ \x01(\v2\x16.hearth.audit.v1.EntryH\x00R\x05audit\x12:\n" +
 	"\awarning\x18F \x01(\v2\x1e.hearth.diagnostics.v1.WarningH\x00R\awarning\x12G\n" +
 	"\reffect_policy\x18n \x01(\v2 .hearth.packages.v1.EffectPolicyH\x00R\feffectPolicy\x12K\n" +
-	"\fnotification\x18o \x01(\v2%.hearth.notifications.v1.NotificationH\x00R\fnotificationB\x06\n" +
+	"\fnotification\x18o \x01(\v2%.hearth.notifications.v1.NotificationH\x00R\fnotification\x128\n" +
+	"\bsettings\x18p \x01(\v2\x1a.hearth.system.v1.SettingsH\x00R\bsettings\x12,\n" +
+	"\x04smtp\x18q \x01(\v2\x16.hearth.system.v1.SmtpH\x00R\x04smtpB\x06\n" +
 	"\x04kind2\x96\x01\n" +
 	"\fStateService\x12\x85\x01\n" +
 	"\x05Watch\x12\x1d.hearth.state.v1.WatchRequest\x1a\x1e.hearth.state.v1.WatchResponse\";\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\fdb.subscribe\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/api/v1/state:watch\x90\x02\x010\x01B\xbe\x01\n" +
@@ -928,6 +965,8 @@ var file_hearth_state_v1_state_proto_goTypes = []any{
 	(*v16.Warning)(nil),       // 23: hearth.diagnostics.v1.Warning
 	(*v11.EffectPolicy)(nil),  // 24: hearth.packages.v1.EffectPolicy
 	(*v17.Notification)(nil),  // 25: hearth.notifications.v1.Notification
+	(*v18.Settings)(nil),      // 26: hearth.system.v1.Settings
+	(*v18.Smtp)(nil),          // 27: hearth.system.v1.Smtp
 }
 var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	2,  // 0: hearth.state.v1.WatchRequest.targets:type_name -> hearth.state.v1.Target
@@ -954,13 +993,15 @@ var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	23, // 21: hearth.state.v1.Resource.warning:type_name -> hearth.diagnostics.v1.Warning
 	24, // 22: hearth.state.v1.Resource.effect_policy:type_name -> hearth.packages.v1.EffectPolicy
 	25, // 23: hearth.state.v1.Resource.notification:type_name -> hearth.notifications.v1.Notification
-	1,  // 24: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
-	4,  // 25: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
-	25, // [25:26] is the sub-list for method output_type
-	24, // [24:25] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	26, // 24: hearth.state.v1.Resource.settings:type_name -> hearth.system.v1.Settings
+	27, // 25: hearth.state.v1.Resource.smtp:type_name -> hearth.system.v1.Smtp
+	1,  // 26: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
+	4,  // 27: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
+	27, // [27:28] is the sub-list for method output_type
+	26, // [26:27] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_hearth_state_v1_state_proto_init() }
@@ -986,6 +1027,8 @@ func file_hearth_state_v1_state_proto_init() {
 		(*Resource_Warning)(nil),
 		(*Resource_EffectPolicy)(nil),
 		(*Resource_Notification)(nil),
+		(*Resource_Settings)(nil),
+		(*Resource_Smtp)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -982,6 +982,163 @@ func (*ShutdownResponse) Descriptor() ([]byte, []int) {
 	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{14}
 }
 
+// RestartRequest is empty.
+type RestartRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestartRequest) Reset() {
+	*x = RestartRequest{}
+	mi := &file_hearth_system_v1_system_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestartRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestartRequest) ProtoMessage() {}
+
+func (x *RestartRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_system_v1_system_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestartRequest.ProtoReflect.Descriptor instead.
+func (*RestartRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{15}
+}
+
+// RestartResponse says what is restarted.
+type RestartResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether it is the machine; else the daemon alone.
+	Machine       bool `protobuf:"varint,1,opt,name=machine,proto3" json:"machine,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestartResponse) Reset() {
+	*x = RestartResponse{}
+	mi := &file_hearth_system_v1_system_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestartResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestartResponse) ProtoMessage() {}
+
+func (x *RestartResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_system_v1_system_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestartResponse.ProtoReflect.Descriptor instead.
+func (*RestartResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RestartResponse) GetMachine() bool {
+	if x != nil {
+		return x.Machine
+	}
+	return false
+}
+
+// PowerOffRequest is empty.
+type PowerOffRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PowerOffRequest) Reset() {
+	*x = PowerOffRequest{}
+	mi := &file_hearth_system_v1_system_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PowerOffRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PowerOffRequest) ProtoMessage() {}
+
+func (x *PowerOffRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_system_v1_system_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PowerOffRequest.ProtoReflect.Descriptor instead.
+func (*PowerOffRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{17}
+}
+
+// PowerOffResponse is empty: the machine goes off after it has been sent.
+type PowerOffResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PowerOffResponse) Reset() {
+	*x = PowerOffResponse{}
+	mi := &file_hearth_system_v1_system_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PowerOffResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PowerOffResponse) ProtoMessage() {}
+
+func (x *PowerOffResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_system_v1_system_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PowerOffResponse.ProtoReflect.Descriptor instead.
+func (*PowerOffResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{18}
+}
+
 var File_hearth_system_v1_system_proto protoreflect.FileDescriptor
 
 const file_hearth_system_v1_system_proto_rawDesc = "" +
@@ -1052,14 +1209,21 @@ const file_hearth_system_v1_system_proto_rawDesc = "" +
 	"\x06remedy\x18\x05 \x01(\tR\x06remedy\"-\n" +
 	"\x0fShutdownRequest\x12\x1a\n" +
 	"\bservices\x18\x01 \x01(\bR\bservices\"\x12\n" +
-	"\x10ShutdownResponse2\xf8\x06\n" +
+	"\x10ShutdownResponse\"\x10\n" +
+	"\x0eRestartRequest\"+\n" +
+	"\x0fRestartResponse\x12\x18\n" +
+	"\amachine\x18\x01 \x01(\bR\amachine\"\x11\n" +
+	"\x0fPowerOffRequest\"\x12\n" +
+	"\x10PowerOffResponse2\x89\t\n" +
 	"\rSystemService\x12\x89\x01\n" +
 	"\bGetState\x12!.hearth.system.v1.GetStateRequest\x1a\".hearth.system.v1.GetStateResponse\"6\xca\xf3\x18\x02\b\x01\xd2\xf3\x18\x05state\xda\xf3\x18\x04\x01\x02\x03\x04\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/server/state\x90\x02\x01\x12{\n" +
 	"\x04Ping\x12\x1d.hearth.system.v1.PingRequest\x1a\x1e.hearth.system.v1.PingResponse\"4\xca\xf3\x18\x02\b\x01\xd2\xf3\x18\x04echo\xda\xf3\x18\x04\x01\x02\x03\x04\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/server/ping\x90\x02\x01\x12\xa4\x01\n" +
 	"\vFollowStart\x12$.hearth.system.v1.FollowStartRequest\x1a%.hearth.system.v1.FollowStartResponse\"F\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x10init.logs.follow\xda\xf3\x18\x02\x02\x03\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/server/start:follow\x90\x02\x010\x01\x12u\n" +
 	"\tGetServer\x12\".hearth.system.v1.GetServerRequest\x1a#.hearth.system.v1.GetServerResponse\"\x1f\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/server\x90\x02\x01\x12\xaa\x01\n" +
 	"\x0fGetCapabilities\x12(.hearth.system.v1.GetCapabilitiesRequest\x1a).hearth.system.v1.GetCapabilitiesResponse\"B\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x12server.device-info\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/server/capabilities\x90\x02\x01\x12\x92\x01\n" +
-	"\bShutdown\x12!.hearth.system.v1.ShutdownRequest\x1a\".hearth.system.v1.ShutdownResponse\"?\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x0fserver.shutdown\xf0\xf3\x18\x01\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/api/v1/server:shutdownB\xc6\x01\n" +
+	"\bShutdown\x12!.hearth.system.v1.ShutdownRequest\x1a\".hearth.system.v1.ShutdownResponse\"?\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x0fserver.shutdown\xf0\xf3\x18\x01\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/api/v1/server:shutdown\x12\x8d\x01\n" +
+	"\aRestart\x12 .hearth.system.v1.RestartRequest\x1a!.hearth.system.v1.RestartResponse\"=\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x0eserver.restart\xf0\xf3\x18\x01\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/api/v1/server:restart\x12\x7f\n" +
+	"\bPowerOff\x12!.hearth.system.v1.PowerOffRequest\x1a\".hearth.system.v1.PowerOffResponse\",\xca\xf3\x18\x02\x10\x03\xf0\xf3\x18\x01\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/api/v1/server:powerOffB\xc6\x01\n" +
 	"\x14com.hearth.system.v1B\vSystemProtoP\x01Z?github.com/hearthos/hearth/api/gen/go/hearth/system/v1;systemv1\xa2\x02\x03HSX\xaa\x02\x10Hearth.System.V1\xca\x02\x10Hearth\\System\\V1\xe2\x02\x1cHearth\\System\\V1\\GPBMetadata\xea\x02\x12Hearth::System::V1b\x06proto3"
 
 var (
@@ -1075,7 +1239,7 @@ func file_hearth_system_v1_system_proto_rawDescGZIP() []byte {
 }
 
 var file_hearth_system_v1_system_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hearth_system_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_hearth_system_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_hearth_system_v1_system_proto_goTypes = []any{
 	(Platform_Mode)(0),              // 0: hearth.system.v1.Platform.Mode
 	(*GetStateRequest)(nil),         // 1: hearth.system.v1.GetStateRequest
@@ -1093,16 +1257,20 @@ var file_hearth_system_v1_system_proto_goTypes = []any{
 	(*Capability)(nil),              // 13: hearth.system.v1.Capability
 	(*ShutdownRequest)(nil),         // 14: hearth.system.v1.ShutdownRequest
 	(*ShutdownResponse)(nil),        // 15: hearth.system.v1.ShutdownResponse
-	(v1.Phase)(0),                   // 16: hearth.options.v1.Phase
-	(*timestamppb.Timestamp)(nil),   // 17: google.protobuf.Timestamp
+	(*RestartRequest)(nil),          // 16: hearth.system.v1.RestartRequest
+	(*RestartResponse)(nil),         // 17: hearth.system.v1.RestartResponse
+	(*PowerOffRequest)(nil),         // 18: hearth.system.v1.PowerOffRequest
+	(*PowerOffResponse)(nil),        // 19: hearth.system.v1.PowerOffResponse
+	(v1.Phase)(0),                   // 20: hearth.options.v1.Phase
+	(*timestamppb.Timestamp)(nil),   // 21: google.protobuf.Timestamp
 }
 var file_hearth_system_v1_system_proto_depIdxs = []int32{
-	16, // 0: hearth.system.v1.GetStateResponse.phase:type_name -> hearth.options.v1.Phase
-	17, // 1: hearth.system.v1.GetStateResponse.start_time:type_name -> google.protobuf.Timestamp
+	20, // 0: hearth.system.v1.GetStateResponse.phase:type_name -> hearth.options.v1.Phase
+	21, // 1: hearth.system.v1.GetStateResponse.start_time:type_name -> google.protobuf.Timestamp
 	7,  // 2: hearth.system.v1.FollowStartResponse.lines:type_name -> hearth.system.v1.StartLine
-	17, // 3: hearth.system.v1.StartLine.time:type_name -> google.protobuf.Timestamp
-	17, // 4: hearth.system.v1.GetServerResponse.start_time:type_name -> google.protobuf.Timestamp
-	17, // 5: hearth.system.v1.GetServerResponse.time:type_name -> google.protobuf.Timestamp
+	21, // 3: hearth.system.v1.StartLine.time:type_name -> google.protobuf.Timestamp
+	21, // 4: hearth.system.v1.GetServerResponse.start_time:type_name -> google.protobuf.Timestamp
+	21, // 5: hearth.system.v1.GetServerResponse.time:type_name -> google.protobuf.Timestamp
 	0,  // 6: hearth.system.v1.Platform.mode:type_name -> hearth.system.v1.Platform.Mode
 	13, // 7: hearth.system.v1.GetCapabilitiesResponse.capabilities:type_name -> hearth.system.v1.Capability
 	11, // 8: hearth.system.v1.GetCapabilitiesResponse.platform:type_name -> hearth.system.v1.Platform
@@ -1112,14 +1280,18 @@ var file_hearth_system_v1_system_proto_depIdxs = []int32{
 	8,  // 12: hearth.system.v1.SystemService.GetServer:input_type -> hearth.system.v1.GetServerRequest
 	10, // 13: hearth.system.v1.SystemService.GetCapabilities:input_type -> hearth.system.v1.GetCapabilitiesRequest
 	14, // 14: hearth.system.v1.SystemService.Shutdown:input_type -> hearth.system.v1.ShutdownRequest
-	2,  // 15: hearth.system.v1.SystemService.GetState:output_type -> hearth.system.v1.GetStateResponse
-	4,  // 16: hearth.system.v1.SystemService.Ping:output_type -> hearth.system.v1.PingResponse
-	6,  // 17: hearth.system.v1.SystemService.FollowStart:output_type -> hearth.system.v1.FollowStartResponse
-	9,  // 18: hearth.system.v1.SystemService.GetServer:output_type -> hearth.system.v1.GetServerResponse
-	12, // 19: hearth.system.v1.SystemService.GetCapabilities:output_type -> hearth.system.v1.GetCapabilitiesResponse
-	15, // 20: hearth.system.v1.SystemService.Shutdown:output_type -> hearth.system.v1.ShutdownResponse
-	15, // [15:21] is the sub-list for method output_type
-	9,  // [9:15] is the sub-list for method input_type
+	16, // 15: hearth.system.v1.SystemService.Restart:input_type -> hearth.system.v1.RestartRequest
+	18, // 16: hearth.system.v1.SystemService.PowerOff:input_type -> hearth.system.v1.PowerOffRequest
+	2,  // 17: hearth.system.v1.SystemService.GetState:output_type -> hearth.system.v1.GetStateResponse
+	4,  // 18: hearth.system.v1.SystemService.Ping:output_type -> hearth.system.v1.PingResponse
+	6,  // 19: hearth.system.v1.SystemService.FollowStart:output_type -> hearth.system.v1.FollowStartResponse
+	9,  // 20: hearth.system.v1.SystemService.GetServer:output_type -> hearth.system.v1.GetServerResponse
+	12, // 21: hearth.system.v1.SystemService.GetCapabilities:output_type -> hearth.system.v1.GetCapabilitiesResponse
+	15, // 22: hearth.system.v1.SystemService.Shutdown:output_type -> hearth.system.v1.ShutdownResponse
+	17, // 23: hearth.system.v1.SystemService.Restart:output_type -> hearth.system.v1.RestartResponse
+	19, // 24: hearth.system.v1.SystemService.PowerOff:output_type -> hearth.system.v1.PowerOffResponse
+	17, // [17:25] is the sub-list for method output_type
+	9,  // [9:17] is the sub-list for method input_type
 	9,  // [9:9] is the sub-list for extension type_name
 	9,  // [9:9] is the sub-list for extension extendee
 	0,  // [0:9] is the sub-list for field type_name
@@ -1137,7 +1309,7 @@ func file_hearth_system_v1_system_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_system_v1_system_proto_rawDesc), len(file_hearth_system_v1_system_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

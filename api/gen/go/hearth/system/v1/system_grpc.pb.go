@@ -27,6 +27,8 @@ const (
 	SystemService_GetServer_FullMethodName       = "/hearth.system.v1.SystemService/GetServer"
 	SystemService_GetCapabilities_FullMethodName = "/hearth.system.v1.SystemService/GetCapabilities"
 	SystemService_Shutdown_FullMethodName        = "/hearth.system.v1.SystemService/Shutdown"
+	SystemService_Restart_FullMethodName         = "/hearth.system.v1.SystemService/Restart"
+	SystemService_PowerOff_FullMethodName        = "/hearth.system.v1.SystemService/PowerOff"
 )
 
 // SystemServiceClient is the client API for SystemService service.
@@ -48,6 +50,11 @@ type SystemServiceClient interface {
 	// Shutdown stops the daemon, and before it all services where that is asked. Services that run are started
 	// again when the daemon is.
 	Shutdown(ctx context.Context, in *ShutdownRequest, opts ...grpc.CallOption) (*ShutdownResponse, error)
+	// Restart restarts the server: the machine where all of it belongs to the server, else the daemon alone, during which
+	// services go on. It answers first.
+	Restart(ctx context.Context, in *RestartRequest, opts ...grpc.CallOption) (*RestartResponse, error)
+	// PowerOff stops all services and switches the machine off. It is refused where the machine belongs to somebody else.
+	PowerOff(ctx context.Context, in *PowerOffRequest, opts ...grpc.CallOption) (*PowerOffResponse, error)
 }
 
 type systemServiceClient struct {
@@ -127,6 +134,26 @@ func (c *systemServiceClient) Shutdown(ctx context.Context, in *ShutdownRequest,
 	return out, nil
 }
 
+func (c *systemServiceClient) Restart(ctx context.Context, in *RestartRequest, opts ...grpc.CallOption) (*RestartResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RestartResponse)
+	err := c.cc.Invoke(ctx, SystemService_Restart_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *systemServiceClient) PowerOff(ctx context.Context, in *PowerOffRequest, opts ...grpc.CallOption) (*PowerOffResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PowerOffResponse)
+	err := c.cc.Invoke(ctx, SystemService_PowerOff_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SystemServiceServer is the server API for SystemService service.
 // All implementations must embed UnimplementedSystemServiceServer
 // for forward compatibility.
@@ -146,6 +173,11 @@ type SystemServiceServer interface {
 	// Shutdown stops the daemon, and before it all services where that is asked. Services that run are started
 	// again when the daemon is.
 	Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error)
+	// Restart restarts the server: the machine where all of it belongs to the server, else the daemon alone, during which
+	// services go on. It answers first.
+	Restart(context.Context, *RestartRequest) (*RestartResponse, error)
+	// PowerOff stops all services and switches the machine off. It is refused where the machine belongs to somebody else.
+	PowerOff(context.Context, *PowerOffRequest) (*PowerOffResponse, error)
 	mustEmbedUnimplementedSystemServiceServer()
 }
 
@@ -173,6 +205,12 @@ func (UnimplementedSystemServiceServer) GetCapabilities(context.Context, *GetCap
 }
 func (UnimplementedSystemServiceServer) Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Shutdown not implemented")
+}
+func (UnimplementedSystemServiceServer) Restart(context.Context, *RestartRequest) (*RestartResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Restart not implemented")
+}
+func (UnimplementedSystemServiceServer) PowerOff(context.Context, *PowerOffRequest) (*PowerOffResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PowerOff not implemented")
 }
 func (UnimplementedSystemServiceServer) mustEmbedUnimplementedSystemServiceServer() {}
 func (UnimplementedSystemServiceServer) testEmbeddedByValue()                       {}
@@ -296,6 +334,42 @@ func _SystemService_Shutdown_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SystemService_Restart_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RestartRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SystemServiceServer).Restart(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SystemService_Restart_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SystemServiceServer).Restart(ctx, req.(*RestartRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SystemService_PowerOff_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PowerOffRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SystemServiceServer).PowerOff(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SystemService_PowerOff_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SystemServiceServer).PowerOff(ctx, req.(*PowerOffRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // SystemService_ServiceDesc is the grpc.ServiceDesc for SystemService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -322,6 +396,14 @@ var SystemService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Shutdown",
 			Handler:    _SystemService_Shutdown_Handler,
+		},
+		{
+			MethodName: "Restart",
+			Handler:    _SystemService_Restart_Handler,
+		},
+		{
+			MethodName: "PowerOff",
+			Handler:    _SystemService_PowerOff_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

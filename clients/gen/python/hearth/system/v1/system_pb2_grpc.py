@@ -65,6 +65,16 @@ class SystemServiceStub(object):
                 request_serializer=hearth_dot_system_dot_v1_dot_system__pb2.ShutdownRequest.SerializeToString,
                 response_deserializer=hearth_dot_system_dot_v1_dot_system__pb2.ShutdownResponse.FromString,
                 _registered_method=True)
+        self.Restart = channel.unary_unary(
+                '/hearth.system.v1.SystemService/Restart',
+                request_serializer=hearth_dot_system_dot_v1_dot_system__pb2.RestartRequest.SerializeToString,
+                response_deserializer=hearth_dot_system_dot_v1_dot_system__pb2.RestartResponse.FromString,
+                _registered_method=True)
+        self.PowerOff = channel.unary_unary(
+                '/hearth.system.v1.SystemService/PowerOff',
+                request_serializer=hearth_dot_system_dot_v1_dot_system__pb2.PowerOffRequest.SerializeToString,
+                response_deserializer=hearth_dot_system_dot_v1_dot_system__pb2.PowerOffResponse.FromString,
+                _registered_method=True)
 
 
 class SystemServiceServicer(object):
@@ -114,6 +124,21 @@ class SystemServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Restart(self, request, context):
+        """Restart restarts the server: the machine where all of it belongs to the server, else the daemon alone, during which
+        services go on. It answers first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PowerOff(self, request, context):
+        """PowerOff stops all services and switches the machine off. It is refused where the machine belongs to somebody else.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SystemServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -146,6 +171,16 @@ def add_SystemServiceServicer_to_server(servicer, server):
                     servicer.Shutdown,
                     request_deserializer=hearth_dot_system_dot_v1_dot_system__pb2.ShutdownRequest.FromString,
                     response_serializer=hearth_dot_system_dot_v1_dot_system__pb2.ShutdownResponse.SerializeToString,
+            ),
+            'Restart': grpc.unary_unary_rpc_method_handler(
+                    servicer.Restart,
+                    request_deserializer=hearth_dot_system_dot_v1_dot_system__pb2.RestartRequest.FromString,
+                    response_serializer=hearth_dot_system_dot_v1_dot_system__pb2.RestartResponse.SerializeToString,
+            ),
+            'PowerOff': grpc.unary_unary_rpc_method_handler(
+                    servicer.PowerOff,
+                    request_deserializer=hearth_dot_system_dot_v1_dot_system__pb2.PowerOffRequest.FromString,
+                    response_serializer=hearth_dot_system_dot_v1_dot_system__pb2.PowerOffResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -311,6 +346,60 @@ class SystemService(object):
             '/hearth.system.v1.SystemService/Shutdown',
             hearth_dot_system_dot_v1_dot_system__pb2.ShutdownRequest.SerializeToString,
             hearth_dot_system_dot_v1_dot_system__pb2.ShutdownResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Restart(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.system.v1.SystemService/Restart',
+            hearth_dot_system_dot_v1_dot_system__pb2.RestartRequest.SerializeToString,
+            hearth_dot_system_dot_v1_dot_system__pb2.RestartResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PowerOff(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.system.v1.SystemService/PowerOff',
+            hearth_dot_system_dot_v1_dot_system__pb2.PowerOffRequest.SerializeToString,
+            hearth_dot_system_dot_v1_dot_system__pb2.PowerOffResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/system/v1/system.proto.
  */
 export const file_hearth_system_v1_system: GenFile = /*@__PURE__*/
-  fileDesc("Ch1oZWFydGgvc3lzdGVtL3YxL3N5c3RlbS5wcm90bxIQaGVhcnRoLnN5c3RlbS52MSIRCg9HZXRTdGF0ZVJlcXVlc3QivgEKEEdldFN0YXRlUmVzcG9uc2USJwoFcGhhc2UYASABKA4yGC5oZWFydGgub3B0aW9ucy52MS5QaGFzZRIMCgRzdGVwGAIgASgJEhIKCnN0ZXBzX2RvbmUYAyABKA0SDQoFc3RlcHMYBCABKA0SLgoKc3RhcnRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoHY2xhaW1lZBgGIAEoCEgAiAEBQgoKCF9jbGFpbWVkIh4KC1BpbmdSZXF1ZXN0Eg8KB21lc3NhZ2UYASABKAkiHwoMUGluZ1Jlc3BvbnNlEg8KB21lc3NhZ2UYASABKAkiFAoSRm9sbG93U3RhcnRSZXF1ZXN0IkEKE0ZvbGxvd1N0YXJ0UmVzcG9uc2USKgoFbGluZXMYASADKAsyGy5oZWFydGguc3lzdGVtLnYxLlN0YXJ0TGluZSJSCglTdGFydExpbmUSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFbGV2ZWwYAiABKAkSDAoEdGV4dBgDIAEoCSISChBHZXRTZXJ2ZXJSZXF1ZXN0Is4CChFHZXRTZXJ2ZXJSZXNwb25zZRIQCghzdG9yZV9pZBgBIAEoCRILCgN0YWcYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXZpc2lvbhgFIAEoBBIQCghob3N0bmFtZRgGIAEoCRIYChBydW5uaW5nX3NlcnZpY2VzGAcgASgNEhoKEmluc3RhbGxlZF9wYWNrYWdlcxgIIAEoDRIUCgxtZW1vcnlfYnl0ZXMYCSABKAQSDQoFa2luZHMYCiADKAkSFgoOZG9vcl9jb25uZWN0ZWQYCyABKAgSGAoQcm9vdF9maW5nZXJwcmludBgUIAEoCRIoCgR0aW1lGBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIYChZHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0IswBCghQbGF0Zm9ybRItCgRtb2RlGAEgASgOMh8uaGVhcnRoLnN5c3RlbS52MS5QbGF0Zm9ybS5Nb2RlEg4KBmRldGFpbBgCIAEoCRIKCgJvcxgDIAEoCRIOCgZrZXJuZWwYBCABKAkSFAoMYXJjaGl0ZWN0dXJlGAUgASgJIk8KBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEg4KCk1PREVfSU1BR0UQARIPCgtNT0RFX0hPU1RFRBACEhAKDE1PREVfU0FOREJPWBADInsKF0dldENhcGFiaWxpdGllc1Jlc3BvbnNlEjIKDGNhcGFiaWxpdGllcxgBIAMoCzIcLmhlYXJ0aC5zeXN0ZW0udjEuQ2FwYWJpbGl0eRIsCghwbGF0Zm9ybRgCIAEoCzIaLmhlYXJ0aC5zeXN0ZW0udjEuUGxhdGZvcm0iXgoKQ2FwYWJpbGl0eRIMCgRuYW1lGAEgASgJEhEKCWF2YWlsYWJsZRgCIAEoCBIOCgZkZXRhaWwYAyABKAkSDwoHcHVycG9zZRgEIAEoCRIOCgZyZW1lZHkYBSABKAkiIwoPU2h1dGRvd25SZXF1ZXN0EhAKCHNlcnZpY2VzGAEgASgIIhIKEFNodXRkb3duUmVzcG9uc2UywQUKDVN5c3RlbVNlcnZpY2USbQoIR2V0U3RhdGUSIS5oZWFydGguc3lzdGVtLnYxLkdldFN0YXRlUmVxdWVzdBoiLmhlYXJ0aC5zeXN0ZW0udjEuR2V0U3RhdGVSZXNwb25zZSIakAIByvMYAggB0vMYBXN0YXRl2vMYBAECAwQSYAoEUGluZxIdLmhlYXJ0aC5zeXN0ZW0udjEuUGluZ1JlcXVlc3QaHi5oZWFydGguc3lzdGVtLnYxLlBpbmdSZXNwb25zZSIZkAIByvMYAggB0vMYBGVjaG/a8xgEAQIDBBKBAQoLRm9sbG93U3RhcnQSJC5oZWFydGguc3lzdGVtLnYxLkZvbGxvd1N0YXJ0UmVxdWVzdBolLmhlYXJ0aC5zeXN0ZW0udjEuRm9sbG93U3RhcnRSZXNwb25zZSIjkAIByvMYAhAD0vMYEGluaXQubG9ncy5mb2xsb3fa8xgCAgMwARJfCglHZXRTZXJ2ZXISIi5oZWFydGguc3lzdGVtLnYxLkdldFNlcnZlclJlcXVlc3QaIy5oZWFydGguc3lzdGVtLnYxLkdldFNlcnZlclJlc3BvbnNlIgmQAgHK8xgCEAEShwEKD0dldENhcGFiaWxpdGllcxIoLmhlYXJ0aC5zeXN0ZW0udjEuR2V0Q2FwYWJpbGl0aWVzUmVxdWVzdBopLmhlYXJ0aC5zeXN0ZW0udjEuR2V0Q2FwYWJpbGl0aWVzUmVzcG9uc2UiH5ACAcrzGAIQAdLzGBJzZXJ2ZXIuZGV2aWNlLWluZm8ScAoIU2h1dGRvd24SIS5oZWFydGguc3lzdGVtLnYxLlNodXRkb3duUmVxdWVzdBoiLmhlYXJ0aC5zeXN0ZW0udjEuU2h1dGRvd25SZXNwb25zZSIdyvMYAhAD0vMYD3NlcnZlci5zaHV0ZG93bvDzGAFiBnByb3RvMw", [file_google_protobuf_timestamp, file_hearth_options_v1_options]);
+  fileDesc("Ch1oZWFydGgvc3lzdGVtL3YxL3N5c3RlbS5wcm90bxIQaGVhcnRoLnN5c3RlbS52MSIRCg9HZXRTdGF0ZVJlcXVlc3QivgEKEEdldFN0YXRlUmVzcG9uc2USJwoFcGhhc2UYASABKA4yGC5oZWFydGgub3B0aW9ucy52MS5QaGFzZRIMCgRzdGVwGAIgASgJEhIKCnN0ZXBzX2RvbmUYAyABKA0SDQoFc3RlcHMYBCABKA0SLgoKc3RhcnRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoHY2xhaW1lZBgGIAEoCEgAiAEBQgoKCF9jbGFpbWVkIh4KC1BpbmdSZXF1ZXN0Eg8KB21lc3NhZ2UYASABKAkiHwoMUGluZ1Jlc3BvbnNlEg8KB21lc3NhZ2UYASABKAkiFAoSRm9sbG93U3RhcnRSZXF1ZXN0IkEKE0ZvbGxvd1N0YXJ0UmVzcG9uc2USKgoFbGluZXMYASADKAsyGy5oZWFydGguc3lzdGVtLnYxLlN0YXJ0TGluZSJSCglTdGFydExpbmUSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFbGV2ZWwYAiABKAkSDAoEdGV4dBgDIAEoCSISChBHZXRTZXJ2ZXJSZXF1ZXN0Is4CChFHZXRTZXJ2ZXJSZXNwb25zZRIQCghzdG9yZV9pZBgBIAEoCRILCgN0YWcYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXZpc2lvbhgFIAEoBBIQCghob3N0bmFtZRgGIAEoCRIYChBydW5uaW5nX3NlcnZpY2VzGAcgASgNEhoKEmluc3RhbGxlZF9wYWNrYWdlcxgIIAEoDRIUCgxtZW1vcnlfYnl0ZXMYCSABKAQSDQoFa2luZHMYCiADKAkSFgoOZG9vcl9jb25uZWN0ZWQYCyABKAgSGAoQcm9vdF9maW5nZXJwcmludBgUIAEoCRIoCgR0aW1lGBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIYChZHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0IswBCghQbGF0Zm9ybRItCgRtb2RlGAEgASgOMh8uaGVhcnRoLnN5c3RlbS52MS5QbGF0Zm9ybS5Nb2RlEg4KBmRldGFpbBgCIAEoCRIKCgJvcxgDIAEoCRIOCgZrZXJuZWwYBCABKAkSFAoMYXJjaGl0ZWN0dXJlGAUgASgJIk8KBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEg4KCk1PREVfSU1BR0UQARIPCgtNT0RFX0hPU1RFRBACEhAKDE1PREVfU0FOREJPWBADInsKF0dldENhcGFiaWxpdGllc1Jlc3BvbnNlEjIKDGNhcGFiaWxpdGllcxgBIAMoCzIcLmhlYXJ0aC5zeXN0ZW0udjEuQ2FwYWJpbGl0eRIsCghwbGF0Zm9ybRgCIAEoCzIaLmhlYXJ0aC5zeXN0ZW0udjEuUGxhdGZvcm0iXgoKQ2FwYWJpbGl0eRIMCgRuYW1lGAEgASgJEhEKCWF2YWlsYWJsZRgCIAEoCBIOCgZkZXRhaWwYAyABKAkSDwoHcHVycG9zZRgEIAEoCRIOCgZyZW1lZHkYBSABKAkiIwoPU2h1dGRvd25SZXF1ZXN0EhAKCHNlcnZpY2VzGAEgASgIIhIKEFNodXRkb3duUmVzcG9uc2UiEAoOUmVzdGFydFJlcXVlc3QiIgoPUmVzdGFydFJlc3BvbnNlEg8KB21hY2hpbmUYASABKAgiEQoPUG93ZXJPZmZSZXF1ZXN0IhIKEFBvd2VyT2ZmUmVzcG9uc2UyjgcKDVN5c3RlbVNlcnZpY2USbQoIR2V0U3RhdGUSIS5oZWFydGguc3lzdGVtLnYxLkdldFN0YXRlUmVxdWVzdBoiLmhlYXJ0aC5zeXN0ZW0udjEuR2V0U3RhdGVSZXNwb25zZSIakAIByvMYAggB0vMYBXN0YXRl2vMYBAECAwQSYAoEUGluZxIdLmhlYXJ0aC5zeXN0ZW0udjEuUGluZ1JlcXVlc3QaHi5oZWFydGguc3lzdGVtLnYxLlBpbmdSZXNwb25zZSIZkAIByvMYAggB0vMYBGVjaG/a8xgEAQIDBBKBAQoLRm9sbG93U3RhcnQSJC5oZWFydGguc3lzdGVtLnYxLkZvbGxvd1N0YXJ0UmVxdWVzdBolLmhlYXJ0aC5zeXN0ZW0udjEuRm9sbG93U3RhcnRSZXNwb25zZSIjkAIByvMYAhAD0vMYEGluaXQubG9ncy5mb2xsb3fa8xgCAgMwARJfCglHZXRTZXJ2ZXISIi5oZWFydGguc3lzdGVtLnYxLkdldFNlcnZlclJlcXVlc3QaIy5oZWFydGguc3lzdGVtLnYxLkdldFNlcnZlclJlc3BvbnNlIgmQAgHK8xgCEAEShwEKD0dldENhcGFiaWxpdGllcxIoLmhlYXJ0aC5zeXN0ZW0udjEuR2V0Q2FwYWJpbGl0aWVzUmVxdWVzdBopLmhlYXJ0aC5zeXN0ZW0udjEuR2V0Q2FwYWJpbGl0aWVzUmVzcG9uc2UiH5ACAcrzGAIQAdLzGBJzZXJ2ZXIuZGV2aWNlLWluZm8ScAoIU2h1dGRvd24SIS5oZWFydGguc3lzdGVtLnYxLlNodXRkb3duUmVxdWVzdBoiLmhlYXJ0aC5zeXN0ZW0udjEuU2h1dGRvd25SZXNwb25zZSIdyvMYAhAD0vMYD3NlcnZlci5zaHV0ZG93bvDzGAESbAoHUmVzdGFydBIgLmhlYXJ0aC5zeXN0ZW0udjEuUmVzdGFydFJlcXVlc3QaIS5oZWFydGguc3lzdGVtLnYxLlJlc3RhcnRSZXNwb25zZSIcyvMYAhAD0vMYDnNlcnZlci5yZXN0YXJ08PMYARJdCghQb3dlck9mZhIhLmhlYXJ0aC5zeXN0ZW0udjEuUG93ZXJPZmZSZXF1ZXN0GiIuaGVhcnRoLnN5c3RlbS52MS5Qb3dlck9mZlJlc3BvbnNlIgrK8xgCEAPw8xgBYgZwcm90bzM", [file_google_protobuf_timestamp, file_hearth_options_v1_options]);
 
 /**
  * GetStateRequest is empty.
@@ -542,6 +542,72 @@ export const ShutdownResponseSchema: GenMessage<ShutdownResponse> = /*@__PURE__*
   messageDesc(file_hearth_system_v1_system, 14);
 
 /**
+ * RestartRequest is empty.
+ *
+ * @generated from message hearth.system.v1.RestartRequest
+ */
+export type RestartRequest = Message<"hearth.system.v1.RestartRequest"> & {
+};
+
+/**
+ * Describes the message hearth.system.v1.RestartRequest.
+ * Use `create(RestartRequestSchema)` to create a new message.
+ */
+export const RestartRequestSchema: GenMessage<RestartRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_system_v1_system, 15);
+
+/**
+ * RestartResponse says what is restarted.
+ *
+ * @generated from message hearth.system.v1.RestartResponse
+ */
+export type RestartResponse = Message<"hearth.system.v1.RestartResponse"> & {
+  /**
+   * Whether it is the machine; else the daemon alone.
+   *
+   * @generated from field: bool machine = 1;
+   */
+  machine: boolean;
+};
+
+/**
+ * Describes the message hearth.system.v1.RestartResponse.
+ * Use `create(RestartResponseSchema)` to create a new message.
+ */
+export const RestartResponseSchema: GenMessage<RestartResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_system_v1_system, 16);
+
+/**
+ * PowerOffRequest is empty.
+ *
+ * @generated from message hearth.system.v1.PowerOffRequest
+ */
+export type PowerOffRequest = Message<"hearth.system.v1.PowerOffRequest"> & {
+};
+
+/**
+ * Describes the message hearth.system.v1.PowerOffRequest.
+ * Use `create(PowerOffRequestSchema)` to create a new message.
+ */
+export const PowerOffRequestSchema: GenMessage<PowerOffRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_system_v1_system, 17);
+
+/**
+ * PowerOffResponse is empty: the machine goes off after it has been sent.
+ *
+ * @generated from message hearth.system.v1.PowerOffResponse
+ */
+export type PowerOffResponse = Message<"hearth.system.v1.PowerOffResponse"> & {
+};
+
+/**
+ * Describes the message hearth.system.v1.PowerOffResponse.
+ * Use `create(PowerOffResponseSchema)` to create a new message.
+ */
+export const PowerOffResponseSchema: GenMessage<PowerOffResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_system_v1_system, 18);
+
+/**
  * SystemService tells about the server and stops it.
  *
  * @generated from service hearth.system.v1.SystemService
@@ -607,6 +673,27 @@ export const SystemService: GenService<{
     methodKind: "unary";
     input: typeof ShutdownRequestSchema;
     output: typeof ShutdownResponseSchema;
+  },
+  /**
+   * Restart restarts the server: the machine where all of it belongs to the server, else the daemon alone, during which
+   * services go on. It answers first.
+   *
+   * @generated from rpc hearth.system.v1.SystemService.Restart
+   */
+  restart: {
+    methodKind: "unary";
+    input: typeof RestartRequestSchema;
+    output: typeof RestartResponseSchema;
+  },
+  /**
+   * PowerOff stops all services and switches the machine off. It is refused where the machine belongs to somebody else.
+   *
+   * @generated from rpc hearth.system.v1.SystemService.PowerOff
+   */
+  powerOff: {
+    methodKind: "unary";
+    input: typeof PowerOffRequestSchema;
+    output: typeof PowerOffResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_hearth_system_v1_system, 0);
