@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,8 +72,11 @@ func (s *Service) attach(pkg string, c lxc.Container, spec *packagesv1.Container
 			s.log.ErrorContext(ctx, "cannot serve the effects of a service", "pkg", pkg, "error", err)
 		}
 	})
+	resting := time.AfterFunc(restAfter, func() { s.rest(ctx, pkg) })
+	context.AfterFunc(ctx, func() { resting.Stop() })
 	s.group.Go(func() {
 		h.agent.watch(ctx, func(st *agentv1.State) {
+			resting.Reset(restAfter)
 			// What the runner's own calls change is no news: a start that fails would wake itself for ever.
 			if h.awaited.Swap(false) || ended(st.GetPhase()) {
 				s.wake(pkg)
@@ -87,6 +91,21 @@ func (s *Service) attach(pkg string, c lxc.Container, spec *packagesv1.Container
 		}
 	})
 	return h, nil
+}
+
+// restAfter is how long the package's code may have been at one thing before what starting took is given back.
+const restAfter = 10 * time.Second
+
+// rest has the JavaScript host of a service give back the pages of Node that it only needed to start: half of what it
+// holds, in every container.
+func (s *Service) rest(ctx context.Context, pkg string) {
+	if ctx.Err() != nil {
+		return
+	}
+	err := s.containers.Rest(pkg, func(argv []string) bool { return strings.HasPrefix(argv[len(argv)-1], jshostPath+"/") })
+	if err != nil && !errors.Is(err, lxc.ErrNotRunning) {
+		s.log.WarnContext(ctx, "a service keeps the memory that its start took", "pkg", pkg, "error", err)
+	}
 }
 
 // detach drops the handle of a package; the container is left as it is.

@@ -45,6 +45,8 @@ type Containers interface {
 	Holds(c lxc.Container, path string) (bool, error)
 	Stop(ctx context.Context, name string, grace time.Duration) error
 	Wait(ctx context.Context, c lxc.Container) error
+	// Rest has processes of a running container give back the memory that starting took.
+	Rest(name string, program func(argv []string) bool) error
 }
 
 // Mounts makes the file trees that containers see; lxc.Mounts and the sandbox's do.
@@ -106,6 +108,9 @@ type Config struct {
 	Version string
 	// Boot is the boot of the machine, as the kernel names it; "" where that is not known.
 	Boot string
+	// MachineRoot is the folder below which the machine's devices are, "/"; empty for a machine that is played, which
+	// gives none and needs none.
+	MachineRoot string
 	// Limits bound every container.
 	Limits lxc.Limits
 }
