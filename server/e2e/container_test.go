@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
@@ -15,7 +16,7 @@ func (m *machine) inside(pkg string, args ...string) (string, error) {
 // enter is what a shell runs to become a program in the container of a package.
 func (m *machine) enter(pkg string, args ...string) []string {
 	m.t.Helper()
-	group := fmt.Sprintf("hearth/%s/payload/%s", m.rows("status")[0]["tag"], pkg)
+	group := fmt.Sprintf("hearth/%s/payload/%s", m.tag(), pkg)
 	const script = `pid=; for d in /sys/fs/cgroup /sys/fs/cgroup/*; do f=$d/$0/cgroup.procs; [ -f "$f" ] || continue
 		[ -n "$pid" ] || pid=$(head -qn1 "$f"); echo $$ > "$f"; done
 		exec nsenter -t "$pid" -U -m -u -p -n -i -C -- "$@"`
@@ -31,6 +32,29 @@ func TestDevicesOutliveSubcontainers(t *testing.T) {
 	m.hearth("package", "stop", sample) // destroys the subcontainer of its main
 	if out, err := m.inside(sample, "sh", "-c", "test -c /dev/null && test -d /sys/class && test -c /dev/ptmx"); err != nil {
 		t.Errorf("the container has lost its devices: %v\n%s", err, out)
+	}
+}
+
+// A package gets the devices its manifest asks for, also in its subcontainers, and no others.
+func TestDevicesOnRequest(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/dev/fuse", "/dev/net/tun"} {
+		if _, err := os.Stat(path); err != nil {
+			t.Skipf("this machine has no %s", path)
+		}
+	}
+	m := newMachine(t)
+	m.start()
+	m.installSample()
+	m.hearth("package", "install", m.packTwin(`"userspaceFilesystems":false`, `"userspaceFilesystems":true`, `"virtualNetworking":false`, `"virtualNetworking":true`))
+	m.healthy(twin)
+	const look = "for d in /dev/fuse /dev/net/tun; do exec 3<>$d && echo $d; done; cd /media/startos/subcontainers; ls -d */dev/fuse */dev/net/tun | wc -l"
+	out, err := m.inside(twin, "sh", "-c", look)
+	if err != nil || !strings.HasPrefix(out, "/dev/fuse\n/dev/net/tun\n") || strings.HasSuffix(out, "\n0\n") {
+		t.Errorf("the devices are not there: %v\n%s", err, out)
+	}
+	if out, _ := m.inside(sample, "sh", "-c", "ls /dev/fuse /dev/net/tun"); out != "" {
+		t.Errorf("a package that asks for no devices has %s", out)
 	}
 }
 

@@ -31,8 +31,8 @@ const twin = "hello-twin"
 // soak tells whether the full counts of the chaos loops are wanted.
 func soak() bool { return os.Getenv("HEARTH_SOAK") == "full" }
 
-// packTwin makes the package file of the twin.
-func (m *machine) packTwin() string {
+// packTwin makes the package file of the twin, with changes of its manifest: what is replaced and by what, in turn.
+func (m *machine) packTwin(changes ...string) string {
 	m.t.Helper()
 	f, err := os.Open(filepath.Join(m.bin, sample+".s9pk"))
 	if err != nil {
@@ -58,7 +58,14 @@ func (m *machine) packTwin() string {
 		}
 		members[e.Path] = s9pk.FromBytes(content)
 	}
-	manifest := bytes.Replace(file.ManifestJSON(), []byte(`"id":"`+sample+`"`), []byte(`"id":"`+twin+`"`), 1)
+	manifest := file.ManifestJSON()
+	changes = append(changes, `"id":"`+sample+`"`, `"id":"`+twin+`"`)
+	for i := 0; i < len(changes); i += 2 {
+		if !bytes.Contains(manifest, []byte(changes[i])) {
+			m.t.Fatalf("the manifest has no %s", changes[i])
+		}
+		manifest = bytes.Replace(manifest, []byte(changes[i]), []byte(changes[i+1]), 1)
+	}
 	var out bytes.Buffer
 	if _, err := s9pk.Build(m.t.Context(), &out, s9pk.BuildInput{Manifest: manifest, Members: members, Key: sign.FromSeed([32]byte{9})}); err != nil {
 		m.t.Fatal(err)

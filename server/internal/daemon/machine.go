@@ -15,7 +15,9 @@ import (
 type machine struct {
 	containers runner.Containers
 	// limits bound each container.
-	limits   lxc.Limits
+	limits lxc.Limits
+	// root is below which the machine's devices are; empty where it is played.
+	root     string
 	mounts   runner.Mounts
 	devices  gateway.Devices
 	firewall gateway.Firewall
@@ -52,7 +54,7 @@ func (d *Daemon) openMachine() (machine, error) {
 		return machine{}, errors.Join(err, containers.Close())
 	}
 	mounts := lxc.NewMounts()
-	return machine{containers: containers, limits: all.One(), mounts: mounts, devices: devices, firewall: firewall, close: func() error {
+	return machine{containers: containers, limits: all.One(), root: "/", mounts: mounts, devices: devices, firewall: firewall, close: func() error {
 		firewall.Close()
 		devices.Close()
 		return errors.Join(mounts.Close(), containers.Close())

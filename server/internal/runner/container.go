@@ -186,6 +186,10 @@ func (s *Service) assemble(ctx context.Context, pkg ids.Package, spec *packagesv
 	if err != nil {
 		return lxc.Container{}, err
 	}
+	given, err := devices(file.Manifest(), s.cfg.MachineRoot)
+	if err != nil {
+		return lxc.Container{}, err
+	}
 	c, err := s.containers.Start(ctx, lxc.Spec{
 		Name: string(pkg), Rootfs: a.merged, IDBase: spec.GetFirstUid(), Hostname: string(pkg),
 		Init: []string{"/usr/lib/hearth/agent", "init"},
@@ -199,6 +203,7 @@ func (s *Service) assemble(ctx context.Context, pkg ids.Package, spec *packagesv
 			Address: netip.PrefixFrom(address, s.cfg.BridgeAddress.Bits()), Gateway: s.cfg.BridgeAddress.Addr(),
 			MAC: netdev.MAC(address),
 		},
+		Devices:    given,
 		Limits:     s.cfg.Limits,
 		ConsoleLog: filepath.Join(s.serviceDir(string(pkg)), "console.log"),
 	})
