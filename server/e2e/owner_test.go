@@ -208,3 +208,52 @@ func (m *machine) tag() string {
 	}
 	return filepath.Base(filepath.Dir(entries[0]))
 }
+
+// What is killed of a service comes back by itself, and the server says what happened.
+func TestKilledPartsComeBack(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.start()
+	m.installSample()
+	crashed := func(count float64, how string) {
+		t.Helper()
+		m.eventually(60*time.Second, "the crash is told", func() error {
+			c, _ := m.pkg(sample)["crashes"].(map[string]any)
+			if c == nil || c["count"] != count || !strings.Contains(fmt.Sprint(c["reason"]), how) {
+				return fmt.Errorf("%v", c)
+			}
+			return nil
+		})
+		m.healthy(sample)
+		if said := m.hearth("package", "show", sample); !strings.Contains(said, "ended by itself") {
+			t.Errorf("a person is told\n%s", said)
+		}
+	}
+	if m.strike(sample, func(p process) bool { return p.script }) == 0 {
+		t.Fatal("the JavaScript host is not there")
+	}
+	crashed(1, "killed")
+	if m.strike(sample, func(p process) bool { return p.init }) == 0 {
+		t.Fatal("the agent is not there")
+	}
+	crashed(2, "its container ended")
+	// What the package started is its own to start again: the container stays.
+	before := m.pkg(sample)["container"]
+	for what, which := range map[string]func(process) bool{
+		"the program":      func(p process) bool { return strings.HasSuffix(p.program, "lighttpd") },
+		"its subcontainer": func(p process) bool { return strings.HasSuffix(p.program, "start-container") },
+	} {
+		if m.strike(sample, which) == 0 {
+			t.Errorf("%s is not there: %v", what, m.processes(sample))
+			continue
+		}
+		m.eventually(60*time.Second, what+" is back", func() error {
+			_, err := m.run("curl", "-sS", "--fail", "--max-time", "5", "--cacert", m.root(), m.address(sample))
+			return err
+		})
+		m.healthy(sample)
+	}
+	if after := m.pkg(sample)["container"]; after != before {
+		t.Errorf("the container is another than before: %v, %v", before, after)
+	}
+}

@@ -30,7 +30,11 @@ const (
 // reconcile takes one service to what is wanted of it, when its turn has come.
 func (s *Service) reconcile(ctx context.Context, pkg string) (time.Duration, error) {
 	if wait := s.booting.admit(pkg, s.clock()); wait > 0 {
-		return wait, nil
+		row, err := s.row(pkg)
+		if err != nil || row != nil && !notRunning(row.GetSpec()) {
+			return wait, err
+		}
+		// It is no longer wanted: nothing of it has to wait.
 	}
 	after, err := s.bring(ctx, pkg)
 	if after == 0 || err != nil {
