@@ -130,7 +130,7 @@ func (s *Service) session(now time.Time, id, cookie, secret, from string) (Ident
 // key. It returns when ctx ends, or with what went wrong.
 func (s *Service) FollowRights(ctx context.Context, changed func(context.Context)) error {
 	watcher, err := s.store.Watch(store.WatchOptions{
-		Selectors: []store.Selector{{Kind: "token"}, {Kind: "session"}, {Kind: "account"}, {Kind: "key"}}, From: s.store.Revision(),
+		Selectors: []store.Selector{{Kind: "token"}, {Kind: "session"}, {Kind: "account"}, {Kind: "key"}}, From: s.store.Revision(), OwnKinds: true,
 	})
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer wg.Wait()
 	for failures := 0; ; {
 		// Begin and Cancel do nothing but write rows; this watch is how they take effect.
-		w, err := e.st.Watch(store.WatchOptions{Selectors: []store.Selector{{Kind: "operation"}}})
+		w, err := e.st.Watch(store.WatchOptions{Selectors: []store.Selector{{Kind: "operation"}}, OwnKinds: true})
 		for err == nil {
 			var b store.Batch
 			if b, err = w.Next(ctx); err == nil {

@@ -172,7 +172,7 @@ func (l *loop) takeWoken() map[string]struct{} {
 }
 
 func (l *loop) watch(source int, from uint64) (*store.Watcher, error) {
-	return l.st.Watch(store.WatchOptions{Selectors: []store.Selector{l.Sources[source].Selector}, From: from})
+	return l.st.Watch(store.WatchOptions{Selectors: []store.Selector{l.Sources[source].Selector}, From: from, OwnKinds: true})
 }
 
 // follow wakes keys for the changes of one source. A cursor that was lost is replaced by one that begins with everything.

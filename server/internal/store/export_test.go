@@ -4,7 +4,7 @@ package store
 func (w *Watcher) Poll() (b Batch, ready bool, err error) {
 	for {
 		b, ready, _, err = w.poll(&glance{})
-		if ready || err != nil || w.at >= w.s.published.Load() {
+		if ready || err != nil || w.call != nil || w.at >= w.s.published.Load() {
 			return b, ready, err
 		}
 	}

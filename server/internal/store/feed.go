@@ -26,7 +26,14 @@ type Piece struct {
 }
 
 // Feed makes a feed of watchers of this store.
-func (s *Store) Feed(watchers ...*Watcher) *Feed { return &Feed{s: s, watchers: watchers} }
+func (s *Store) Feed(watchers ...*Watcher) *Feed {
+	for _, w := range watchers {
+		if len(watchers) > 1 {
+			w.own, w.call = nil, nil
+		}
+	}
+	return &Feed{s: s, watchers: watchers}
+}
 
 // Rest has the next call of Next that has to wait for changes also wait until so much time has passed, so that it answers
 // with all that came meanwhile.
@@ -118,7 +125,7 @@ func (f *Feed) poll() (pieces []Piece, more bool, wake wakes, err error) {
 		}
 		if ready {
 			all.add(at, b)
-		} else if w.at < f.s.published.Load() {
+		} else if w.call == nil && w.at < f.s.published.Load() {
 			more = true
 		}
 	}
@@ -216,7 +223,7 @@ func (b Batch) same(other Batch) bool {
 // owes tells whether a watcher went over revisions of others since its last bookmark.
 func (f *Feed) owes() bool {
 	for _, w := range f.watchers {
-		if w.at > w.told {
+		if w.at > w.told && len(w.own) == 0 {
 			return true
 		}
 	}

@@ -421,6 +421,7 @@ func (x *machine) Connect(t *rapid.T) {
 	}
 	w, err := x.s.Watch(store.WatchOptions{
 		Selectors: c.want.sels, From: from, PageSize: rapid.IntRange(1, 4).Draw(t, "page"), Readable: c.readable,
+		OwnKinds: rapid.Bool().Draw(t, "own"),
 	})
 	if x.expired(t, from, err) {
 		return

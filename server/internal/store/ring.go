@@ -1,6 +1,10 @@
 package store
 
-import "sync"
+import (
+	"fmt"
+	"slices"
+	"sync"
+)
 
 // ringBytes bounds what the ring holds, measured by the records of its entries.
 const ringBytes = 16 << 20
@@ -12,11 +16,33 @@ type ring struct {
 	first uint64     // oldest revision held
 	next  uint64     // the revision the next entry has
 	bytes int
-	wake  chan struct{} // closed and replaced when something is added
+	wake  chan struct{}    // closed and replaced when something is added
+	calls map[string]*call // by the kinds waited for, those that nothing has ended yet
+}
+
+// call is a wait for the next change of some kinds. All who wait for the same kinds share one.
+type call struct {
+	kinds kindSet
+	ended chan struct{}
+	// before is, once the call has ended, the newest revision up to which nothing of the kinds had changed.
+	before uint64
+}
+
+// kindSet are numbers of kinds, in ascending order.
+type kindSet []uint16
+
+// key is the set as something to compare.
+func (k kindSet) key() string { return fmt.Sprint([]uint16(k)) }
+
+func (k kindSet) in(e *entry) bool {
+	return slices.ContainsFunc(e.changes, func(c change) bool {
+		_, in := slices.BinarySearch(k, c.key.kind)
+		return in
+	})
 }
 
 func newRing(size int, revision uint64) *ring {
-	return &ring{slots: make([]*entry, size), first: revision + 1, next: revision + 1, wake: make(chan struct{})}
+	return &ring{slots: make([]*entry, size), first: revision + 1, next: revision + 1, wake: make(chan struct{}), calls: map[string]*call{}}
 }
 
 // add appends entries and calls publish before anybody can see or be woken by them.
@@ -37,6 +63,29 @@ func (r *ring) add(entries []*entry, publish func()) {
 	publish()
 	close(r.wake)
 	r.wake = make(chan struct{})
+	for key, c := range r.calls {
+		if first := slices.IndexFunc(entries, c.kinds.in); first >= 0 {
+			c.before = entries[first].revision - 1
+			close(c.ended)
+			delete(r.calls, key)
+		}
+	}
+}
+
+// await answers the call for the next change of the kinds after revision; nil when there are newer revisions already, of
+// whatever kind. key is that of the kinds.
+func (r *ring) await(revision uint64, kinds kindSet, key string) *call {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if revision+1 < r.next {
+		return nil
+	}
+	c := r.calls[key]
+	if c == nil {
+		c = &call{kinds: kinds, ended: make(chan struct{})}
+		r.calls[key] = c
+	}
+	return c
 }
 
 // after answers up to limit entries that follow revision, whether the ring reaches back that far, and a channel that is

@@ -23,6 +23,9 @@ type WatchOptions struct {
 	Readable func(kind *KindInfo, id string) bool
 	// PageSize is how many rows of the snapshot, and how many revisions, come at a time. Default 256.
 	PageSize int
+	// OwnKinds has the watcher sleep through changes of other kinds than those it selects, for which it gets no bookmarks
+	// then. It is for those who keep none. Beside other watchers in a Feed it means nothing.
+	OwnKinds bool
 }
 
 // Batch is a piece of the feed.
@@ -97,6 +100,10 @@ type Watcher struct {
 	at    uint64 // reading: revision of the snapshot; following: newest revision seen
 	told  uint64 // newest bookmark handed out
 
+	own    kindSet // with OwnKinds the kinds selected that are durable, else nil
+	ownKey string
+	call   *call // the wait for them, between two polls
+
 	ephemeral bool // rows of ephemeral kinds can match
 	booted    bool // the boot id was told, or does not matter
 	number    uint64
@@ -125,8 +132,15 @@ func (s *Store) Watch(opt WatchOptions) (*Watcher, error) {
 		w.readable = func(*KindInfo, string) bool { return true }
 	}
 	for _, k := range kinds().ordered {
-		w.ephemeral = w.ephemeral || k.Ephemeral() && w.want.wants(k)
+		if !w.want.wants(k) {
+			continue
+		}
+		w.ephemeral = w.ephemeral || k.Ephemeral()
+		if opt.OwnKinds && !k.Ephemeral() {
+			w.own = append(w.own, k.Number)
+		}
 	}
+	w.ownKey = w.own.key()
 	w.booted = !w.ephemeral
 	if opt.From == 0 {
 		w.at, w.start, w.spans = s.published.Load(), true, w.want.spans()
@@ -190,10 +204,20 @@ func (w *Watcher) follow(look *glance) (Batch, wakes, error) {
 	if w.ephemeral {
 		b.Changes, _, wake.ephemeral = w.news(w.page)
 	}
+	if w.waits() {
+		wake.durable = w.call.ended
+		return b, wake, nil
+	}
 	entries, more, err := look.after(w.s, w.at, w.page)
 	wake.durable = more
 	if err != nil {
 		return Batch{}, wake, err
+	}
+	if len(w.own) > 0 && len(entries) == 0 {
+		// What comes between the look and this call has ended more.
+		if w.call = w.s.ring.await(w.at, w.own, w.ownKey); w.call != nil {
+			wake.durable = w.call.ended
+		}
 	}
 	size, seen := 0, false
 	for _, e := range entries {
@@ -211,6 +235,21 @@ func (w *Watcher) follow(look *glance) (Batch, wakes, error) {
 		b = w.bookmark(b)
 	}
 	return b, wake, nil
+}
+
+// waits tells whether a call for the watcher's own kinds has not ended. With one that has, the cursor goes over what was
+// slept through.
+func (w *Watcher) waits() bool {
+	if w.call == nil {
+		return false
+	}
+	select {
+	case <-w.call.ended:
+		w.at, w.call = max(w.at, w.call.before), nil
+		return false
+	default:
+		return true
+	}
 }
 
 // pick appends what of an entry matches.

@@ -11,6 +11,7 @@ import (
 	"github.com/hearthos/hearth/api/fault"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	"github.com/hearthos/hearth/server/internal/store"
 )
 
@@ -310,4 +311,37 @@ func TestEphemeralRowsTakeNoRevision(t *testing.T) {
 	s = openStore(t, dir, store.Options{})
 	expect(t, watch(t, s, store.WatchOptions{}), "S 2:a @2")
 	expectNothing(t, watch(t, s, store.WatchOptions{From: 2}))
+}
+
+// A watcher that sleeps through other kinds misses nothing of its own, however far the ring and the log have gone.
+func TestOwnKindsAloneWakeAWatcher(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir(), store.Options{RingSize: 2, RetainRevisions: 4})
+	w := watch(t, s, store.WatchOptions{From: 1, Selectors: []store.Selector{{Kind: "operation"}}, OwnKinds: true})
+	for _, n := range []int{0, 1, 40} {
+		for i := range n {
+			update(t, s, func(tx *store.Tx) error {
+				return store.Put(tx, &packagesv1.Package{Meta: &metav1.Meta{Id: "other"}, Spec: &packagesv1.PackageSpec{Artifact: fmt.Sprint(n, i)}})
+			})
+			if b, ready, err := w.Poll(); ready || err != nil {
+				t.Fatalf("of a change of others it is told %q, %v", told(b), err)
+			}
+		}
+		got := make(chan string, 1)
+		go func() {
+			b, err := w.Next(t.Context())
+			got <- fmt.Sprint(told(b), err)
+		}()
+		at := put(t, s, row("mine", fmt.Sprint(n)))
+		if got, want := <-got, fmt.Sprintf("%d:mine @%d<nil>", at, at); got != want {
+			t.Errorf("after %d changes of others: %q, want %q", n, got, want)
+		}
+	}
+	// It is woken by the first of its own, and gets all that came before it looked.
+	if _, ready, err := w.Poll(); ready || err != nil {
+		t.Fatal(ready, err)
+	}
+	first := put(t, s, row("mine", "again"))
+	put(t, s, row("mine", "and again"))
+	expect(t, w, fmt.Sprintf("%d:mine %d:mine @%d", first, first+1, first+1))
 }
