@@ -68,6 +68,7 @@ build: node_modules/.package-lock.json ## Build everything into bin/
 .PHONY: sample
 sample: build ## Build the sample package
 	scripts/sample bin/hello-hearth.s9pk
+	scripts/suite bin
 
 .PHONY: deb
 deb: build ## Build the Debian package

@@ -268,3 +268,18 @@ func TestPagesNameFilesThatAreThere(t *testing.T) {
 		}
 	}
 }
+
+// Whoever writes packages finds every effect of the contract on the page of effects.
+func TestEveryEffectIsOnItsPage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("docs/effects.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	eachMethod(t, func(m protoreflect.MethodDescriptor) {
+		effect, _ := proto.GetExtension(m.Options(), optionsv1.E_Effect).(string)
+		if effect != "" && !strings.Contains(string(page), "\n| `"+effect+"` |") {
+			t.Errorf("docs/effects.md has no row of %s", effect)
+		}
+	})
+}
