@@ -239,20 +239,14 @@ func TestKilledPartsComeBack(t *testing.T) {
 	crashed(2, "its container ended")
 	// What the package started is its own to start again: the container stays.
 	before := m.pkg(sample)["container"]
-	for what, which := range map[string]func(process) bool{
-		"the program":      func(p process) bool { return strings.HasSuffix(p.program, "lighttpd") },
-		"its subcontainer": func(p process) bool { return strings.HasSuffix(p.program, "start-container") },
-	} {
-		if m.strike(sample, which) == 0 {
-			t.Errorf("%s is not there: %v", what, m.processes(sample))
-			continue
-		}
-		m.eventually(60*time.Second, what+" is back", func() error {
-			_, err := m.run("curl", "-sS", "--fail", "--max-time", "5", "--cacert", m.root(), m.address(sample))
-			return err
-		})
-		m.healthy(sample)
+	if m.strike(sample, func(p process) bool { return strings.HasSuffix(p.program, "lighttpd") }) == 0 {
+		t.Fatalf("the program is not there: %v", m.processes(sample))
 	}
+	m.eventually(90*time.Second, "the program is back", func() error {
+		_, err := m.run("curl", "-sS", "--fail", "--max-time", "5", "--cacert", m.root(), m.address(sample))
+		return err
+	})
+	m.healthy(sample)
 	if after := m.pkg(sample)["container"]; after != before {
 		t.Errorf("the container is another than before: %v, %v", before, after)
 	}
