@@ -226,8 +226,8 @@ func terminate(b *hostsv1.Binding, upstream string) *doorv1.Route {
 
 // sources answers who may use a listener; none means all. From networks only neighbours are let in, even where an
 // address of the machine is a public one. Between services the bridge is open to those that declared that they depend
-// on the package, to the package itself and to the machine, since services are otherwise closed to each other. That
-// they find it no more open at an address in another network is up to the firewall, which knows what comes from the bridge.
+// on the package, to the package itself and to the machine, since services are otherwise closed to each other. They find it
+// no more open at an address in another network: the bridge's addresses are private ones, and taken out of those.
 func (r *renderer) sources(g abi.Gateway, a netip.Addr, pkg string) []string {
 	var allowed []netip.Prefix
 	switch {
@@ -240,9 +240,61 @@ func (r *renderer) sources(g abi.Gateway, a netip.Addr, pkg string) []string {
 		for _, p := range slices.Concat(private, g.Subnets) {
 			allowed = append(allowed, p.Masked())
 		}
+		allowed = without(allowed, r.bridges())
+		allowed = append(allowed, r.dependents(pkg)...)
 		allowed = slices.DeleteFunc(allowed, func(p netip.Prefix) bool { return p.Addr().Is4() != a.Is4() })
 	}
 	return canonical(allowed)
+}
+
+// bridges are the networks of the services.
+func (r *renderer) bridges() []netip.Prefix {
+	var out []netip.Prefix
+	for _, g := range r.gateways {
+		if g.Type == abi.GatewayTypeBridge {
+			for _, p := range g.Subnets {
+				out = append(out, p.Masked())
+			}
+		}
+	}
+	return out
+}
+
+// without answers what is left of the first networks when the second are taken out.
+func without(from, out []netip.Prefix) []netip.Prefix {
+	for _, o := range out {
+		var left []netip.Prefix
+		for _, p := range from {
+			left = append(left, minus(p, o)...)
+		}
+		from = left
+	}
+	return from
+}
+
+// minus answers the halves of p that do not hold o, each as large as can be.
+func minus(p, o netip.Prefix) []netip.Prefix {
+	if !p.Overlaps(o) {
+		return []netip.Prefix{p}
+	}
+	var left []netip.Prefix
+	for p.Bits() < o.Bits() {
+		low, high := halves(p)
+		if low.Contains(o.Addr()) {
+			p, left = low, append(left, high)
+		} else {
+			p, left = high, append(left, low)
+		}
+	}
+	return left
+}
+
+// halves answers the two networks that a network is made of.
+func halves(p netip.Prefix) (low, high netip.Prefix) {
+	bytes := p.Addr().AsSlice()
+	bytes[p.Bits()/8] |= 0x80 >> (p.Bits() % 8)
+	upper, _ := netip.AddrFromSlice(bytes)
+	return netip.PrefixFrom(p.Addr(), p.Bits()+1), netip.PrefixFrom(upper, p.Bits()+1)
 }
 
 func (r *renderer) dependents(pkg string) []netip.Prefix {

@@ -397,3 +397,37 @@ func expect(t *rapid.T, seen map[string]bool, ip string, port uint32, want bool)
 		t.Fatalf("%s is listened on: %t, want %t", address, seen[address], want)
 	}
 }
+
+// A service reaches the door by an address of the machine in another network as by the one on the bridge: where it is the
+// binding's own or depends on it, and else not at all. The rest of the same private network is let in.
+func TestServicesFindTheDoorNoMoreOpenAtOtherAddresses(t *testing.T) {
+	t.Parallel()
+	in := house()
+	in.Gateways = append(in.Gateways, gateway("eth1", abi.GatewayTypeEthernet, "10.7.0.5/8"))
+	in.Dependencies = append(in.Dependencies, dependency("chain", "forge"))
+	seen := 0
+	for _, l := range render(t, in).GetListeners() {
+		if a := l.GetAddress(); !strings.HasPrefix(a, "192.168.1.5:6100") && !strings.HasPrefix(a, "10.7.0.5:6100") {
+			continue
+		}
+		seen++
+		route := l.GetRoutes()[0]
+		for _, source := range []struct {
+			address string
+			allowed bool
+		}{
+			{"10.0.3.8", strings.HasPrefix(route.GetUpstream(), "10.0.3.8:")}, {"10.0.3.9", strings.HasPrefix(route.GetUpstream(), "10.0.3.8:")},
+			{"10.0.3.10", strings.HasPrefix(route.GetUpstream(), "10.0.3.10:")}, {"10.0.3.77", false}, {"10.0.3.255", false},
+			{"10.0.2.255", true}, {"10.0.4.1", true}, {"10.255.0.1", true}, {"192.168.9.9", true}, {"11.0.0.1", false},
+		} {
+			a := netip.MustParseAddr(source.address)
+			got := slices.ContainsFunc(route.GetAllowedSources(), func(s string) bool { return netip.MustParsePrefix(s).Contains(a) })
+			if got != source.allowed {
+				t.Errorf("%s to %s: %s is let in: %v", l.GetAddress(), route.GetUpstream(), source.address, got)
+			}
+		}
+	}
+	if seen != 6 {
+		t.Errorf("%d listeners were looked at", seen)
+	}
+}

@@ -26,12 +26,13 @@ const (
 type Firewall struct {
 	mu    sync.Mutex // guards all below: a transaction is built up in conn
 	conn  *nftables.Conn
+	port  uint32 // the kernel's name for conn
 	track *netlink.Handle
 }
 
 // New opens the firewall of the calling thread's namespace.
 func New() (*Firewall, error) {
-	conn, err := openConn()
+	conn, port, err := openConn()
 	if err != nil {
 		return nil, err
 	}
@@ -40,18 +41,39 @@ func New() (*Firewall, error) {
 		_ = conn.CloseLasting()
 		return nil, fmt.Errorf("cannot open the connection table: %w", err)
 	}
-	return &Firewall{conn: conn, track: track}, nil
+	return &Firewall{conn: conn, port: port, track: track}, nil
 }
 
 // openConn opens a socket that takes the largest transaction: the kernel wants it in one piece.
-func openConn() (*nftables.Conn, error) {
-	conn, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(func(c *mdlayher.Conn) error {
+func openConn() (conn *nftables.Conn, port uint32, err error) {
+	conn, err = nftables.New(nftables.AsLasting(), nftables.WithSockOptions(func(c *mdlayher.Conn) (err error) {
+		if port, err = portOf(c); err != nil {
+			return err
+		}
 		return errors.Join(c.SetWriteBuffer(socketBuffer), c.SetReadBuffer(socketBuffer))
 	}))
 	if err != nil {
-		return nil, fmt.Errorf("cannot open the firewall: %w", err)
+		return nil, 0, fmt.Errorf("cannot open the firewall: %w", err)
 	}
-	return conn, nil
+	return conn, port, nil
+}
+
+// portOf is the kernel's name for a socket, by which it tells who has made a change.
+func portOf(c *mdlayher.Conn) (port uint32, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	controlErr := raw.Control(func(fd uintptr) {
+		var name unix.Sockaddr
+		if name, err = unix.Getsockname(int(fd)); err != nil {
+			return
+		}
+		if n, ok := name.(*unix.SockaddrNetlink); ok {
+			port = n.Pid
+		}
+	})
+	return port, errors.Join(controlErr, err)
 }
 
 // Close gives the sockets back. The rules stay.
@@ -138,11 +160,11 @@ func (f *Firewall) Has(tag string) (bool, error) {
 // failed throws away what was built up and what may still come on the socket, so that the next transaction is its own.
 func (f *Firewall) failed(err error) error {
 	_ = f.conn.CloseLasting()
-	conn, openErr := openConn()
+	conn, port, openErr := openConn()
 	if openErr != nil {
 		return errors.Join(err, openErr)
 	}
-	f.conn = conn
+	f.conn, f.port = conn, port
 	return err
 }
 

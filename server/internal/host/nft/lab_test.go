@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os/exec"
 	"runtime"
 	"strings"
 	"sync"
@@ -289,5 +290,66 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Error(err)
 		runtime.Goexit()
+	}
+}
+
+// What somebody else does to the tables is told; what the firewall does itself, and what happens to other tables, is not.
+func TestChangesOfOthersAreTold(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "a")
+	var changes <-chan struct{}
+	l.in(l.host, func() {
+		must(t, l.firewall.Ensure(l.rules))
+		var err error
+		changes, err = l.firewall.Changes(t.Context(), tag)
+		must(t, err)
+	})
+	stranger := func(script string) {
+		t.Helper()
+		l.in(l.host, func() {
+			out, err := exec.Command("nft", script).CombinedOutput()
+			if err != nil {
+				t.Fatalf("%s: %v\n%s", script, err, out)
+			}
+		})
+	}
+	told := func(what string) {
+		t.Helper()
+		select {
+		case <-changes:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s is not told", what)
+		}
+	}
+	stranger("add table inet other")
+	stranger("delete table inet other")
+	l.in(l.host, func() { must(t, l.firewall.Ensure(l.rules)) })
+	if drain(changes) {
+		t.Error("a change of its own or of another table is told")
+	}
+	for _, script := range []string{"flush ruleset", "delete table bridge hearth_" + tag, "flush chain inet hearth_" + tag + " input",
+		"insert rule inet hearth_" + tag + " forward accept", "add element inet hearth_" + tag + " ports { 22 }"} {
+		stranger(script)
+		told(script)
+		l.in(l.host, func() { must(t, l.firewall.Ensure(l.rules)) })
+		drain(changes) // a stranger's transaction may come in two reads
+	}
+	l.in(l.host, func() {
+		if there, err := l.firewall.Has(tag); err != nil || !there {
+			t.Errorf("the tables are there: %v (%v)", there, err)
+		}
+	})
+}
+
+// drain takes what is told until nothing has come for a moment, and answers whether anything was: each read of the
+// kernel's notifications may be one signal.
+func drain(c <-chan struct{}) (told bool) {
+	for {
+		select {
+		case <-c:
+			told = true
+		case <-time.After(100 * time.Millisecond):
+			return told
+		}
 	}
 }

@@ -4,6 +4,7 @@
 //	rules.go   the tables it comes to
 //	match.go   the words rules are made of, as text and for the kernel
 //	kernel.go  tables put into the kernel
+//	changes.go what others do to them
 //
 // Services hang on one bridge. Frames between them are dropped there, whoever they are from; what one sends in another's
 // name, by address or hardware address, is dropped at its port. The machine answers ARP for all of them (netdev sets

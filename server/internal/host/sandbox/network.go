@@ -193,6 +193,9 @@ func (f *Firewall) Has(tag string) (bool, error) {
 	return f.rules.Tag == tag, nil
 }
 
+// Changes tells of nothing: there is nobody else.
+func (f *Firewall) Changes(context.Context, string) (<-chan struct{}, error) { return nil, nil }
+
 // Rules are those in force.
 func (f *Firewall) Rules() nft.Rules {
 	f.mu.Lock()
