@@ -180,7 +180,7 @@ var restricted = map[string][]string{
 	"github.com/lxc/go-lxc":                  {"server/cmd/hearth-lxc"},
 	"github.com/mattn/go-runewidth":          {"clients/cli"},
 	"github.com/mdlayher/netlink":            {"server/internal/host/nft"},
-	"github.com/miekg/dns":                   {"server/internal/host/dnsserver"},
+	"github.com/miekg/dns":                   {"server/internal/host/dnsserver", "server/internal/host/mdns"},
 	"github.com/moby/sys/mountinfo":          {"server/internal/host/mount"},
 	"github.com/nicksnyder/go-i18n":          {"api/text"},
 	"github.com/oklog/ulid":                  {"api/ids"},
@@ -198,6 +198,7 @@ var restricted = map[string][]string{
 	"golang.org/x/crypto/chacha20poly1305":   {"server/internal/seal"},
 	"golang.org/x/crypto/cryptobyte":         {"server/internal/door"},
 	"golang.org/x/crypto/nacl":               {"server/internal/seal"},
+	"golang.org/x/net":                       {"server/internal/host/mdns"}, // sockets that tell which link a packet came by
 	"golang.org/x/sync":                      {"api/merkle", "server/internal/daemon"},
 	"golang.org/x/term":                      {"clients/cli", "runtime/agent/internal/startcontainer", "server/cmd/hearthd"},
 	"golang.org/x/text":                      {"api/text"},

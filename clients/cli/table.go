@@ -130,7 +130,7 @@ func stateful(head string) bool {
 // toneOf is the colour of a state: what is well, what is under way, what is not well.
 func toneOf(state string) tone {
 	switch state {
-	case "running", "succeeded", "success", "done", "ok", "yes":
+	case "running", "succeeded", "success", "done", "ok", "yes", "connected":
 		return green
 	case "failed", "failure", "critical", "error", "undone", "no":
 		return red

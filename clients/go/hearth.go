@@ -26,6 +26,7 @@ import (
 	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 	execv1 "github.com/hearthos/hearth/api/gen/go/hearth/exec/v1"
+	gatewaysv1 "github.com/hearthos/hearth/api/gen/go/hearth/gateways/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	logsv1 "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"
 	notificationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/notifications/v1"
@@ -64,6 +65,7 @@ type Client struct {
 	Audit         auditv1.AuditServiceClient
 	Diagnostics   diagnosticsv1.DiagnosticsServiceClient
 	Exec          execv1.ExecServiceClient
+	Gateways      gatewaysv1.GatewayServiceClient
 	Hosts         hostsv1.HostServiceClient
 	Keys          accountsv1.KeyServiceClient
 	Logs          logsv1.LogServiceClient
@@ -110,6 +112,7 @@ func Dial(_ context.Context, target string, opt Options) (*Client, error) {
 		Diagnostics: diagnosticsv1.NewDiagnosticsServiceClient(conn),
 		Audit:       auditv1.NewAuditServiceClient(conn),
 		Exec:        execv1.NewExecServiceClient(conn),
+		Gateways:    gatewaysv1.NewGatewayServiceClient(conn),
 		Hosts:       hostsv1.NewHostServiceClient(conn), Keys: accountsv1.NewKeyServiceClient(conn), Logs: logsv1.NewLogServiceClient(conn),
 		Notifications:  notificationsv1.NewNotificationServiceClient(conn),
 		EffectPolicies: packagesv1.NewEffectPolicyServiceClient(conn),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -272,11 +273,24 @@ func (p initProgress) Report(pkg string, done, total uint64, units, message stri
 	p.operations.Tell(op, done, total, units, message)
 }
 
-// serverNames are the names of the server and its services for the proxy, as they are now.
+// serverNames are the names of the server and its services for the proxy.
 type serverNames struct{ d *Daemon }
 
+// Certificate implements proxy.Names. The name in .local may have got a number.
 func (s serverNames) Certificate(gateways []abi.Gateway) []string {
-	return s.d.names.Load().Certificate(gateways)
+	names := s.d.names.Load().Certificate(gateways)
+	if name := s.d.mdnsName(); name != "" && !slices.Contains(names, name) {
+		names = append(names, name)
+	}
+	return names
+}
+
+// Local implements proxy.Names. The links of a sandbox are played.
+func (s serverNames) Local() []string {
+	if s.d.cfg.Sandbox != nil {
+		return nil
+	}
+	return []string{s.d.hostname()}
 }
 
 func (serverNames) Records(packages []*packagesv1.Package, dependencies []*packagesv1.Dependency) []*doorv1.Record {

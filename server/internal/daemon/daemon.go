@@ -73,6 +73,8 @@ type Daemon struct {
 	grpc atomic.Value
 	// door tells whether the front door answered last.
 	door atomic.Bool
+	// local is the server's name in .local as the front door has claimed it, without ".local"; empty before.
+	local atomic.Value
 	// stop ends Run; its cause says why.
 	stop context.CancelCauseFunc
 	// endBackground ends what open started beside Run.

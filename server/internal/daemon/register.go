@@ -11,6 +11,7 @@ import (
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
 	execv1 "github.com/hearthos/hearth/api/gen/go/hearth/exec/v1"
+	gatewaysv1 "github.com/hearthos/hearth/api/gen/go/hearth/gateways/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	logsv1 "github.com/hearthos/hearth/api/gen/go/hearth/logs/v1"
 	notificationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/notifications/v1"
@@ -32,6 +33,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/rpc/auditrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/diagnosticsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/execrpc"
+	"github.com/hearthos/hearth/server/internal/rpc/gatewaysrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/hostsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/logsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/notificationsrpc"
@@ -53,6 +55,7 @@ func (d *Daemon) declare() {
 		&diagnosticsv1.DiagnosticsService_ServiceDesc,
 		&effectsv1.EffectsService_ServiceDesc,
 		&execv1.ExecService_ServiceDesc,
+		&gatewaysv1.GatewayService_ServiceDesc,
 		&hostsv1.HostService_ServiceDesc,
 		&logsv1.LogService_ServiceDesc,
 		&notificationsv1.NotificationService_ServiceDesc,
@@ -74,6 +77,7 @@ func (d *Daemon) declare() {
 		rpc.NewGateway(auditv1.RegisterAuditServiceHandlerClient, auditv1.NewAuditServiceClient),
 		rpc.NewGateway(diagnosticsv1.RegisterDiagnosticsServiceHandlerClient, diagnosticsv1.NewDiagnosticsServiceClient),
 		rpc.NewGateway(execv1.RegisterExecServiceHandlerClient, execv1.NewExecServiceClient),
+		rpc.NewGateway(gatewaysv1.RegisterGatewayServiceHandlerClient, gatewaysv1.NewGatewayServiceClient),
 		rpc.NewGateway(hostsv1.RegisterHostServiceHandlerClient, hostsv1.NewHostServiceClient),
 		rpc.NewGateway(logsv1.RegisterLogServiceHandlerClient, logsv1.NewLogServiceClient),
 		rpc.NewGateway(notificationsv1.RegisterNotificationServiceHandlerClient, notificationsv1.NewNotificationServiceClient),
@@ -98,6 +102,7 @@ func (d *Daemon) register(actions *action.Service, installs *install.Service, lo
 	diagnosticsv1.RegisterDiagnosticsServiceServer(d.hub, diagnosticsrpc.New(d.warnings, d, time.Now))
 	effectsv1.RegisterEffectsServiceServer(d.hub, d.effects)
 	execv1.RegisterExecServiceServer(d.hub, execrpc.New(exec.New(d.store, d.runner), time.Now))
+	gatewaysv1.RegisterGatewayServiceServer(d.hub, gatewaysrpc.New(d.gateways, time.Now))
 	hostsv1.RegisterHostServiceServer(d.hub, hostsrpc.New(d.hosts))
 	logsv1.RegisterLogServiceServer(d.hub, logsrpc.New(logKeeper))
 	notificationsv1.RegisterNotificationServiceServer(d.hub, notificationsrpc.New(notes, time.Now))

@@ -185,6 +185,7 @@ func (d *Daemon) prepare(ctx context.Context, group *errgroup.Group) error {
 	}
 	d.doorConn = door
 	d.door.Store(true)
+	d.claimed(ctx, status.GetLocalNames()) // a door that goes on has the name, so nobody is told that it went
 	if status.GetVersion() != d.cfg.Version {
 		d.log.InfoContext(ctx, "the front door is of another version and is replaced", "have", status.GetVersion(), "want", d.cfg.Version)
 		return door.Replace(ctx)
@@ -258,9 +259,14 @@ func (d *Daemon) serverCertificate(*tls.ClientHelloInfo) (*tls.Certificate, erro
 	return &pair, err
 }
 
-// followNetwork keeps addresses and the front door's table true to the machine's network.
+// followNetwork keeps addresses and the front door's table true to the machine's network, and the firewall to its rules: what
+// somebody else does to them is undone at once.
 func (d *Daemon) followNetwork(ctx context.Context) error {
 	changes, err := d.gateways.Changes(ctx)
+	if err != nil {
+		return err
+	}
+	meddled, err := d.gateways.RuleChanges(ctx)
 	if err != nil {
 		return err
 	}
@@ -270,6 +276,13 @@ func (d *Daemon) followNetwork(ctx context.Context) error {
 			return ctx.Err()
 		case <-changes:
 			d.networkChanged(ctx)
+		case _, more := <-meddled:
+			if !more {
+				meddled = nil // the minute's look goes on
+				continue
+			}
+			d.log.WarnContext(ctx, "somebody else has changed the firewall of the services; it is put in force again")
+			d.manager.Wake(gateway.ControllerName, gateway.ControllerKey)
 		}
 	}
 }
@@ -280,6 +293,7 @@ func (d *Daemon) networkChanged(ctx context.Context) {
 		d.log.WarnContext(ctx, "network of the services is not whole", "missing", missing)
 		d.manager.Wake(gateway.ControllerName, gateway.ControllerKey)
 	}
+	d.manager.Wake(gateway.ListControllerName, gateway.ListControllerKey)
 	gateways, err := d.gateways.List()
 	if err != nil {
 		d.log.WarnContext(ctx, "cannot look at the network", "error", err)
@@ -293,8 +307,31 @@ func (d *Daemon) networkChanged(ctx context.Context) {
 	}
 }
 
-// mdnsName is empty: this release answers no mDNS, and a name that nobody answers is no address.
-func (d *Daemon) mdnsName() string { return "" }
+// mdnsName is the server's name in .local, empty while the front door has not claimed it: a name that nobody answers for is
+// no address.
+func (d *Daemon) mdnsName() string {
+	label, _ := d.local.Load().(string)
+	if label == "" {
+		return ""
+	}
+	return label + ".local"
+}
+
+// claimed takes from the front door what came of the server's name, and answers whether it is still being claimed.
+func (d *Daemon) claimed(ctx context.Context, names []*doorv1.LocalName) (waits bool) {
+	for _, n := range names {
+		if n.GetWanted() != d.hostname() {
+			continue
+		}
+		if had, _ := d.local.Swap(n.GetClaimed()).(string); had != n.GetClaimed() {
+			d.log.InfoContext(ctx, "name in .local", "name", n.GetClaimed(), "wanted", n.GetWanted())
+			d.networkChanged(ctx)
+			d.manager.Wake(proxy.ControllerName, proxy.ControllerKey) // the certificate has its names
+		}
+		return n.GetClaimed() == ""
+	}
+	return false
+}
 
 // doorOptions say where the front door is and how it is started.
 func (d *Daemon) doorOptions() doorctl.Options {
@@ -308,6 +345,8 @@ const (
 	// doorEvery is how often the daemon asks whether the front door still has its table, though its connection holds:
 	// nobody tells of a table that is gone.
 	doorEvery = 10 * time.Second
+	// claimEvery is the same while the door still claims the server's name in .local, which takes it about a second.
+	claimEvery = time.Second
 	// doorPause is before the front door is started again after a start that failed, longer each time up to doorEvery.
 	doorPause = 250 * time.Millisecond
 	// maxDoorLog is how long the log of the front door may get before it is begun anew; as much again is kept.
@@ -316,9 +355,9 @@ const (
 
 // followDoor keeps the front door there: its parent sees to it that it serves, and nobody but the daemon to its parent.
 func (d *Daemon) followDoor(ctx context.Context) error {
-	pause := doorPause
+	pause, every := doorPause, claimEvery
 	for ctx.Err() == nil {
-		bounded, cancel := context.WithTimeout(ctx, doorEvery)
+		bounded, cancel := context.WithTimeout(ctx, every)
 		if d.doorConn.Lost(bounded) {
 			d.door.Store(false)
 		}
@@ -326,7 +365,10 @@ func (d *Daemon) followDoor(ctx context.Context) error {
 		if err := journal.Rotate(d.doorLog(), maxDoorLog); err != nil {
 			d.log.WarnContext(ctx, "the log of the front door grows", "error", err)
 		}
-		err := d.reviveDoor(ctx)
+		waits, err := d.reviveDoor(ctx)
+		if every = doorEvery; waits {
+			every = claimEvery
+		}
 		if err == nil {
 			pause = doorPause
 			continue
@@ -344,8 +386,9 @@ func (d *Daemon) followDoor(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// reviveDoor asks the door, starts it where it has ended, and wakes the proxy when it has no table.
-func (d *Daemon) reviveDoor(ctx context.Context) error {
+// reviveDoor asks the door, starts it where it has ended, and wakes the proxy when it has no table. It answers whether the
+// door is still at its work.
+func (d *Daemon) reviveDoor(ctx context.Context) (waits bool, err error) {
 	status, started, err := d.doorConn.Revive(ctx, d.doorOptions())
 	d.door.Store(err == nil)
 	if started {
@@ -354,7 +397,7 @@ func (d *Daemon) reviveDoor(ctx context.Context) error {
 	if err == nil && status.GetDigest() == "" {
 		d.manager.Wake(proxy.ControllerName, proxy.ControllerKey)
 	}
-	return err
+	return err == nil && (status.GetDigest() == "" || d.claimed(ctx, status.GetLocalNames())), err
 }
 
 // frontDoor applies tables and remembers whether the door answered.

@@ -13,6 +13,7 @@ import (
 
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	"github.com/hearthos/hearth/server/internal/host/dnsserver"
+	"github.com/hearthos/hearth/server/internal/host/mdns"
 )
 
 const (
@@ -76,6 +77,7 @@ type Door struct {
 	current  atomic.Pointer[plan]
 	conns    registry
 	names    *dnsserver.Server
+	local    *mdns.Responder
 	plain    *httpFront
 	draining atomic.Bool
 	serving  sync.WaitGroup // connections and what serves them
@@ -97,6 +99,7 @@ func New(o Options) *Door {
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
+	d.local = mdns.New(d.log)
 	d.conns.init(d.limits)
 	d.plain = newHTTPFront(d, d.servePlain())
 	d.current.Store(&plan{})
@@ -175,6 +178,9 @@ func (d *Door) force(ctx context.Context, old, next *plan) {
 	if err := d.names.SetConfig(next.resolver.config); err != nil {
 		d.log.Error("resolver refused a checked table", "err", err)
 	}
+	if err := d.local.SetConfig(next.local); err != nil {
+		d.log.Error("names in .local refused a checked table", "err", err)
+	}
 	d.current.Store(next)
 	d.bind(ctx, next)
 	for key, b := range old.backends {
@@ -206,8 +212,25 @@ func (d *Door) status() []*doorv1.Socket {
 	return out
 }
 
-// Run tries again what could not be bound, until ctx ends.
+// LocalNames tells what came of the names in .local.
+func (d *Door) LocalNames() []*doorv1.LocalName {
+	var out []*doorv1.LocalName
+	for _, n := range d.local.Names() {
+		out = append(out, &doorv1.LocalName{Wanted: n.Wanted, Claimed: n.Claimed})
+	}
+	return out
+}
+
+// Run tries again what could not be bound, and answers for the names in .local, until ctx ends. Those it does with sockets of
+// its own: they are shared with whatever else on the machine answers for such names, so nothing is lost between two doors.
 func (d *Door) Run(ctx context.Context) {
+	var local sync.WaitGroup
+	defer local.Wait()
+	local.Go(func() {
+		if err := d.local.Run(ctx); err != nil {
+			d.log.Error("names in .local are not answered for", "err", err)
+		}
+	})
 	tick := time.NewTicker(retryFailed)
 	defer tick.Stop()
 	for {

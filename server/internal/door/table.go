@@ -18,6 +18,7 @@ import (
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	"github.com/hearthos/hearth/server/internal/host/dnsserver"
+	"github.com/hearthos/hearth/server/internal/host/mdns"
 )
 
 // What a table may hold at most.
@@ -42,6 +43,7 @@ type plan struct {
 	digest   string
 	entries  map[string]*entry // TCP address -> what stands behind it
 	resolver resolver
+	local    mdns.Config
 	backends map[backendKey]*backend
 	configs  map[string]*tls.Config
 }
@@ -151,6 +153,10 @@ func compile(d *Door, previous *plan, t *doorv1.Table) (*plan, error) {
 			c.redirect(fmt.Sprintf("redirects[%d]", i), r)
 		}
 		c.resolver(t.GetResolver())
+		c.plan.local = mdns.Config{Names: t.GetLocal().GetNames(), Links: t.GetLocal().GetLinks()}
+		if err := mdns.Check(c.plan.local); err != nil {
+			c.wrong("local", "%v", err)
+		}
 	}
 	if len(c.violations) == 0 {
 		return c.plan, nil

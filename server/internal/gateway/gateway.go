@@ -16,7 +16,6 @@ import (
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 
-	"github.com/hearthos/hearth/api/abi"
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/host/netdev"
 	"github.com/hearthos/hearth/server/internal/host/nft"
@@ -65,6 +64,8 @@ type Firewall interface {
 	Ensure(rules nft.Rules) error
 	// Has tells whether the tables of an instance are there.
 	Has(tag string) (bool, error)
+	// Changes tells, coalesced, that somebody else has changed them, until ctx ends.
+	Changes(ctx context.Context, tag string) (<-chan struct{}, error)
 }
 
 // New returns the area over the network that devices and firewall are of.
@@ -140,30 +141,9 @@ func (s *Service) Changes(ctx context.Context) (<-chan struct{}, error) {
 	return s.devices.Changes(ctx)
 }
 
-// kinds are the types of gateways by the kinds of links.
-var kinds = map[netdev.Kind]abi.GatewayType{
-	netdev.KindEthernet:  abi.GatewayTypeEthernet,
-	netdev.KindWireless:  abi.GatewayTypeWireless,
-	netdev.KindWireguard: abi.GatewayTypeWireGuard,
-	netdev.KindBridge:    abi.GatewayTypeEthernet,
-}
-
-// List is the machine's interfaces as packages and people see them: those that are up and have an address, without the
-// bridge of this instance and without the ends of containers.
-func (s *Service) List() ([]abi.Gateway, error) {
-	links, err := s.devices.Links()
-	if err != nil {
-		return nil, err
-	}
-	var out []abi.Gateway
-	for _, l := range links {
-		kind, known := kinds[l.Kind]
-		if !known || !l.Up || l.Port || len(l.Subnets) == 0 || l.Name == s.cfg.Bridge || l.Kind == netdev.KindLoopback {
-			continue
-		}
-		out = append(out, abi.Gateway{ID: l.Name, Type: kind, ScopeID: uint32(l.Index), Subnets: l.Subnets, Outbound: l.DefaultRoute})
-	}
-	return out, nil
+// RuleChanges tells, coalesced, that somebody else has changed the firewall of this instance, until ctx ends.
+func (s *Service) RuleChanges(ctx context.Context) (<-chan struct{}, error) {
+	return s.firewall.Changes(ctx, s.cfg.Tag)
 }
 
 // Controller keeps bridge and firewall true to the rows.
@@ -187,5 +167,5 @@ func (s *Service) Controller() reconcile.Controller {
 	return c
 }
 
-// recheck is how often the rules are looked at though no row changed: another program may have flushed them.
+// recheck is how often bridge and rules are looked at though nobody told of a change: notifications can be lost.
 const recheck = time.Minute

@@ -74,6 +74,8 @@ func (names) Certificate(gateways []abi.Gateway) []string {
 	return out
 }
 
+func (names) Local() []string { return nil }
+
 func (names) Records(packages []*packagesv1.Package, _ []*packagesv1.Dependency) []*doorv1.Record {
 	var out []*doorv1.Record
 	for _, p := range packages {

@@ -26,6 +26,7 @@ const http1, http2 = "http/1.1", "h2"
 const (
 	maxListeners = 1000
 	maxOfPackage = 128
+	maxLinks     = 64 // on which names in .local are answered for
 )
 
 // private are the sources that are let in from a network besides its own: nobody has them on the Internet.
@@ -61,6 +62,8 @@ type Input struct {
 	Dependencies []*packagesv1.Dependency
 	Gateways     []abi.Gateway
 	Records      []*doorv1.Record
+	// Local are the labels by which the server is called in .local.
+	Local []string
 	// Chain and Key are the certificate for all names and addresses of the server, PEM.
 	Chain, Key []byte
 }
@@ -81,6 +84,7 @@ func Table(in Input) (table *doorv1.Table, omitted []string) {
 	for _, row := range rows {
 		r.host(row)
 	}
+	r.local()
 	slices.SortStableFunc(r.table.Listeners, func(a, b *doorv1.Listener) int { return cmp.Compare(a.GetAddress(), b.GetAddress()) })
 	return r.table, r.omitted
 }
@@ -130,6 +134,19 @@ func (r *renderer) server() {
 		Records: slices.SortedFunc(slices.Values(r.in.Records), func(a, b *doorv1.Record) int {
 			return strings.Compare(a.GetName(), b.GetName())
 		}),
+	}
+}
+
+// local has the server's names in .local answered for where such names are asked.
+func (r *renderer) local() {
+	l := &doorv1.Local{Names: unique(r.in.Local)}
+	for _, g := range r.gateways {
+		if g.MDNS() && len(l.Links) < maxLinks {
+			l.Links = append(l.Links, g.ID)
+		}
+	}
+	if len(l.Names) > 0 && len(l.Links) > 0 {
+		r.table.Local = l
 	}
 }
 

@@ -4,6 +4,7 @@ import { ActionService } from "@hearthos/api/hearth/actions/v1/actions_pb";
 import { AuditService } from "@hearthos/api/hearth/audit/v1/audit_pb";
 import { DiagnosticsService } from "@hearthos/api/hearth/diagnostics/v1/diagnostics_pb";
 import { ExecService } from "@hearthos/api/hearth/exec/v1/exec_pb";
+import { GatewayService } from "@hearthos/api/hearth/gateways/v1/gateways_pb";
 import { HostService } from "@hearthos/api/hearth/hosts/v1/hosts_pb";
 import { KeyService } from "@hearthos/api/hearth/accounts/v1/keys_pb";
 import { LogService } from "@hearthos/api/hearth/logs/v1/logs_pb";
@@ -24,6 +25,7 @@ export interface Hearth {
   readonly audit: Client<typeof AuditService>;
   readonly diagnostics: Client<typeof DiagnosticsService>;
   readonly exec: Client<typeof ExecService>;
+  readonly gateways: Client<typeof GatewayService>;
   readonly hosts: Client<typeof HostService>;
   readonly keys: Client<typeof KeyService>;
   readonly logs: Client<typeof LogService>;
@@ -51,6 +53,7 @@ export function createHearth(transport: Transport): Hearth {
     audit: createClient(AuditService, transport),
     diagnostics: createClient(DiagnosticsService, transport),
     exec: createClient(ExecService, transport),
+    gateways: createClient(GatewayService, transport),
     hosts: createClient(HostService, transport),
     keys: createClient(KeyService, transport),
     logs: createClient(LogService, transport),

@@ -140,8 +140,9 @@ func addDefaultRoute(links map[int]*Link, r netlink.Route) {
 		if l == nil {
 			continue
 		}
-		if !l.DefaultRoute || r.Priority < l.Metric {
-			l.Metric = r.Priority
+		four := r.Family == unix.AF_INET
+		if !l.DefaultRoute || four && !l.Default4 || four == l.Default4 && r.Priority < l.Metric {
+			l.Metric, l.Default4 = r.Priority, four
 		}
 		l.DefaultRoute = true
 		if gw, ok := netip.AddrFromSlice(h.Gw); ok && !slices.Contains(l.Routers, gw.Unmap()) {

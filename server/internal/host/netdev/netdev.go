@@ -57,11 +57,28 @@ type Link struct {
 	Port bool
 	// Subnets are its own addresses with the lengths of their prefixes, IPv4 first, each family ordered.
 	Subnets []netip.Prefix
-	// Routers are the next hops of its default routes; Metric that of the best one.
+	// Routers are the next hops of its default routes.
 	Routers []netip.Addr
 	// DefaultRoute says that the machine may reach the rest of the world through it.
 	DefaultRoute bool
-	Metric       int
+	// Metric is that of the best default route: of IPv4 where there is one, which Default4 says, else of IPv6.
+	Metric   int
+	Default4 bool
+}
+
+// Outbound names the link that what is asked of the Internet leaves by: the one with the best default route, of IPv4 where
+// any link has one. It is empty where none has.
+func Outbound(links []Link) string {
+	best := Link{}
+	for _, l := range links {
+		if !l.DefaultRoute || !l.Up {
+			continue
+		}
+		if best.Name == "" || l.Default4 && !best.Default4 || l.Default4 == best.Default4 && l.Metric < best.Metric {
+			best = l
+		}
+	}
+	return best.Name
 }
 
 // IPv4 returns the link's own IPv4 addresses.

@@ -35,7 +35,9 @@ type Table struct {
 	// The resolver.
 	Resolver *Resolver `protobuf:"bytes,3,opt,name=resolver,proto3" json:"resolver,omitempty"`
 	// Addresses on which plain HTTP is redirected to TLS.
-	Redirects     []*Redirect `protobuf:"bytes,4,rep,name=redirects,proto3" json:"redirects,omitempty"`
+	Redirects []*Redirect `protobuf:"bytes,4,rep,name=redirects,proto3" json:"redirects,omitempty"`
+	// The names in .local.
+	Local         *Local `protobuf:"bytes,5,opt,name=local,proto3" json:"local,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -94,6 +96,13 @@ func (x *Table) GetResolver() *Resolver {
 func (x *Table) GetRedirects() []*Redirect {
 	if x != nil {
 		return x.Redirects
+	}
+	return nil
+}
+
+func (x *Table) GetLocal() *Local {
+	if x != nil {
+		return x.Local
 	}
 	return nil
 }
@@ -574,6 +583,116 @@ func (x *Redirect) GetRootCertificate() []byte {
 	return nil
 }
 
+// Local is what the machine is called in .local, and where.
+type Local struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The labels it wants, lower case, without ".local". One that another machine has gets a number at its end.
+	Names []string `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"`
+	// The names of the links on which they are answered for, with the machine's addresses there.
+	Links         []string `protobuf:"bytes,2,rep,name=links,proto3" json:"links,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Local) Reset() {
+	*x = Local{}
+	mi := &file_hearth_door_v1_door_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Local) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Local) ProtoMessage() {}
+
+func (x *Local) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_door_v1_door_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Local.ProtoReflect.Descriptor instead.
+func (*Local) Descriptor() ([]byte, []int) {
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Local) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+func (x *Local) GetLinks() []string {
+	if x != nil {
+		return x.Links
+	}
+	return nil
+}
+
+// LocalName is a name in .local and what came of it.
+type LocalName struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The label of the table.
+	Wanted string `protobuf:"bytes,1,opt,name=wanted,proto3" json:"wanted,omitempty"`
+	// The label that is the machine's; empty while it is being claimed.
+	Claimed       string `protobuf:"bytes,2,opt,name=claimed,proto3" json:"claimed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LocalName) Reset() {
+	*x = LocalName{}
+	mi := &file_hearth_door_v1_door_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocalName) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocalName) ProtoMessage() {}
+
+func (x *LocalName) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_door_v1_door_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocalName.ProtoReflect.Descriptor instead.
+func (*LocalName) Descriptor() ([]byte, []int) {
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *LocalName) GetWanted() string {
+	if x != nil {
+		return x.Wanted
+	}
+	return ""
+}
+
+func (x *LocalName) GetClaimed() string {
+	if x != nil {
+		return x.Claimed
+	}
+	return ""
+}
+
 // GetStatusRequest is empty.
 type GetStatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -583,7 +702,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[7]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -595,7 +714,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[7]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -608,7 +727,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{7}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{9}
 }
 
 // GetStatusResponse is who answers and what is in force.
@@ -621,14 +740,16 @@ type GetStatusResponse struct {
 	// Digest of the table in force; empty when there is none.
 	Digest string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
 	// What is bound and what is not.
-	Sockets       []*Socket `protobuf:"bytes,4,rep,name=sockets,proto3" json:"sockets,omitempty"`
+	Sockets []*Socket `protobuf:"bytes,4,rep,name=sockets,proto3" json:"sockets,omitempty"`
+	// The names in .local.
+	LocalNames    []*LocalName `protobuf:"bytes,5,rep,name=local_names,json=localNames,proto3" json:"local_names,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[8]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -640,7 +761,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[8]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -653,7 +774,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{8}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetStatusResponse) GetVersion() string {
@@ -684,6 +805,13 @@ func (x *GetStatusResponse) GetSockets() []*Socket {
 	return nil
 }
 
+func (x *GetStatusResponse) GetLocalNames() []*LocalName {
+	if x != nil {
+		return x.LocalNames
+	}
+	return nil
+}
+
 // Socket is a listening socket of the door.
 type Socket struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -699,7 +827,7 @@ type Socket struct {
 
 func (x *Socket) Reset() {
 	*x = Socket{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[9]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -711,7 +839,7 @@ func (x *Socket) String() string {
 func (*Socket) ProtoMessage() {}
 
 func (x *Socket) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[9]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -724,7 +852,7 @@ func (x *Socket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Socket.ProtoReflect.Descriptor instead.
 func (*Socket) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{9}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Socket) GetAddress() string {
@@ -759,7 +887,7 @@ type ApplyRequest struct {
 
 func (x *ApplyRequest) Reset() {
 	*x = ApplyRequest{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[10]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -771,7 +899,7 @@ func (x *ApplyRequest) String() string {
 func (*ApplyRequest) ProtoMessage() {}
 
 func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[10]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -784,7 +912,7 @@ func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyRequest.ProtoReflect.Descriptor instead.
 func (*ApplyRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{10}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ApplyRequest) GetTable() *Table {
@@ -807,7 +935,7 @@ type ApplyResponse struct {
 
 func (x *ApplyResponse) Reset() {
 	*x = ApplyResponse{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[11]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -819,7 +947,7 @@ func (x *ApplyResponse) String() string {
 func (*ApplyResponse) ProtoMessage() {}
 
 func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[11]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -832,7 +960,7 @@ func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResponse.ProtoReflect.Descriptor instead.
 func (*ApplyResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{11}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ApplyResponse) GetDigest() string {
@@ -858,7 +986,7 @@ type ReplaceRequest struct {
 
 func (x *ReplaceRequest) Reset() {
 	*x = ReplaceRequest{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -870,7 +998,7 @@ func (x *ReplaceRequest) String() string {
 func (*ReplaceRequest) ProtoMessage() {}
 
 func (x *ReplaceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -883,7 +1011,7 @@ func (x *ReplaceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{12}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{14}
 }
 
 // ReplaceResponse is empty.
@@ -895,7 +1023,7 @@ type ReplaceResponse struct {
 
 func (x *ReplaceResponse) Reset() {
 	*x = ReplaceResponse{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -907,7 +1035,7 @@ func (x *ReplaceResponse) String() string {
 func (*ReplaceResponse) ProtoMessage() {}
 
 func (x *ReplaceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -920,19 +1048,20 @@ func (x *ReplaceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceResponse.ProtoReflect.Descriptor instead.
 func (*ReplaceResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{13}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{15}
 }
 
 var File_hearth_door_v1_door_proto protoreflect.FileDescriptor
 
 const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\n" +
-	"\x19hearth/door/v1/door.proto\x12\x0ehearth.door.v1\x1a\x1fhearth/options/v1/options.proto\"\xee\x01\n" +
+	"\x19hearth/door/v1/door.proto\x12\x0ehearth.door.v1\x1a\x1fhearth/options/v1/options.proto\"\x9b\x02\n" +
 	"\x05Table\x126\n" +
 	"\tlisteners\x18\x01 \x03(\v2\x18.hearth.door.v1.ListenerR\tlisteners\x12?\n" +
 	"\fcertificates\x18\x02 \x03(\v2\x1b.hearth.door.v1.CertificateR\fcertificates\x124\n" +
 	"\bresolver\x18\x03 \x01(\v2\x18.hearth.door.v1.ResolverR\bresolver\x126\n" +
-	"\tredirects\x18\x04 \x03(\v2\x18.hearth.door.v1.RedirectR\tredirects\"i\n" +
+	"\tredirects\x18\x04 \x03(\v2\x18.hearth.door.v1.RedirectR\tredirects\x12+\n" +
+	"\x05local\x18\x05 \x01(\v2\x15.hearth.door.v1.LocalR\x05local\"i\n" +
 	"\bListener\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12-\n" +
 	"\x06routes\x18\x02 \x03(\v2\x15.hearth.door.v1.RouteR\x06routes\x12\x14\n" +
@@ -969,13 +1098,21 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\bRedirect\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x19\n" +
 	"\btls_port\x18\x02 \x01(\rR\atlsPort\x12)\n" +
-	"\x10root_certificate\x18\x03 \x01(\fR\x0frootCertificate\"\x12\n" +
-	"\x10GetStatusRequest\"\x93\x01\n" +
+	"\x10root_certificate\x18\x03 \x01(\fR\x0frootCertificate\"3\n" +
+	"\x05Local\x12\x14\n" +
+	"\x05names\x18\x01 \x03(\tR\x05names\x12\x14\n" +
+	"\x05links\x18\x02 \x03(\tR\x05links\"=\n" +
+	"\tLocalName\x12\x16\n" +
+	"\x06wanted\x18\x01 \x01(\tR\x06wanted\x12\x18\n" +
+	"\aclaimed\x18\x02 \x01(\tR\aclaimed\"\x12\n" +
+	"\x10GetStatusRequest\"\xcf\x01\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1a\n" +
 	"\bcontract\x18\x02 \x01(\rR\bcontract\x12\x16\n" +
 	"\x06digest\x18\x03 \x01(\tR\x06digest\x120\n" +
-	"\asockets\x18\x04 \x03(\v2\x16.hearth.door.v1.SocketR\asockets\"N\n" +
+	"\asockets\x18\x04 \x03(\v2\x16.hearth.door.v1.SocketR\asockets\x12:\n" +
+	"\vlocal_names\x18\x05 \x03(\v2\x19.hearth.door.v1.LocalNameR\n" +
+	"localNames\"N\n" +
 	"\x06Socket\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\x12\x14\n" +
@@ -1005,7 +1142,7 @@ func file_hearth_door_v1_door_proto_rawDescGZIP() []byte {
 	return file_hearth_door_v1_door_proto_rawDescData
 }
 
-var file_hearth_door_v1_door_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_hearth_door_v1_door_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_hearth_door_v1_door_proto_goTypes = []any{
 	(*Table)(nil),             // 0: hearth.door.v1.Table
 	(*Listener)(nil),          // 1: hearth.door.v1.Listener
@@ -1014,35 +1151,39 @@ var file_hearth_door_v1_door_proto_goTypes = []any{
 	(*Resolver)(nil),          // 4: hearth.door.v1.Resolver
 	(*Record)(nil),            // 5: hearth.door.v1.Record
 	(*Redirect)(nil),          // 6: hearth.door.v1.Redirect
-	(*GetStatusRequest)(nil),  // 7: hearth.door.v1.GetStatusRequest
-	(*GetStatusResponse)(nil), // 8: hearth.door.v1.GetStatusResponse
-	(*Socket)(nil),            // 9: hearth.door.v1.Socket
-	(*ApplyRequest)(nil),      // 10: hearth.door.v1.ApplyRequest
-	(*ApplyResponse)(nil),     // 11: hearth.door.v1.ApplyResponse
-	(*ReplaceRequest)(nil),    // 12: hearth.door.v1.ReplaceRequest
-	(*ReplaceResponse)(nil),   // 13: hearth.door.v1.ReplaceResponse
+	(*Local)(nil),             // 7: hearth.door.v1.Local
+	(*LocalName)(nil),         // 8: hearth.door.v1.LocalName
+	(*GetStatusRequest)(nil),  // 9: hearth.door.v1.GetStatusRequest
+	(*GetStatusResponse)(nil), // 10: hearth.door.v1.GetStatusResponse
+	(*Socket)(nil),            // 11: hearth.door.v1.Socket
+	(*ApplyRequest)(nil),      // 12: hearth.door.v1.ApplyRequest
+	(*ApplyResponse)(nil),     // 13: hearth.door.v1.ApplyResponse
+	(*ReplaceRequest)(nil),    // 14: hearth.door.v1.ReplaceRequest
+	(*ReplaceResponse)(nil),   // 15: hearth.door.v1.ReplaceResponse
 }
 var file_hearth_door_v1_door_proto_depIdxs = []int32{
 	1,  // 0: hearth.door.v1.Table.listeners:type_name -> hearth.door.v1.Listener
 	3,  // 1: hearth.door.v1.Table.certificates:type_name -> hearth.door.v1.Certificate
 	4,  // 2: hearth.door.v1.Table.resolver:type_name -> hearth.door.v1.Resolver
 	6,  // 3: hearth.door.v1.Table.redirects:type_name -> hearth.door.v1.Redirect
-	2,  // 4: hearth.door.v1.Listener.routes:type_name -> hearth.door.v1.Route
-	5,  // 5: hearth.door.v1.Resolver.records:type_name -> hearth.door.v1.Record
-	9,  // 6: hearth.door.v1.GetStatusResponse.sockets:type_name -> hearth.door.v1.Socket
-	0,  // 7: hearth.door.v1.ApplyRequest.table:type_name -> hearth.door.v1.Table
-	9,  // 8: hearth.door.v1.ApplyResponse.sockets:type_name -> hearth.door.v1.Socket
-	7,  // 9: hearth.door.v1.DoorService.GetStatus:input_type -> hearth.door.v1.GetStatusRequest
-	10, // 10: hearth.door.v1.DoorService.Apply:input_type -> hearth.door.v1.ApplyRequest
-	12, // 11: hearth.door.v1.DoorService.Replace:input_type -> hearth.door.v1.ReplaceRequest
-	8,  // 12: hearth.door.v1.DoorService.GetStatus:output_type -> hearth.door.v1.GetStatusResponse
-	11, // 13: hearth.door.v1.DoorService.Apply:output_type -> hearth.door.v1.ApplyResponse
-	13, // 14: hearth.door.v1.DoorService.Replace:output_type -> hearth.door.v1.ReplaceResponse
-	12, // [12:15] is the sub-list for method output_type
-	9,  // [9:12] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	7,  // 4: hearth.door.v1.Table.local:type_name -> hearth.door.v1.Local
+	2,  // 5: hearth.door.v1.Listener.routes:type_name -> hearth.door.v1.Route
+	5,  // 6: hearth.door.v1.Resolver.records:type_name -> hearth.door.v1.Record
+	11, // 7: hearth.door.v1.GetStatusResponse.sockets:type_name -> hearth.door.v1.Socket
+	8,  // 8: hearth.door.v1.GetStatusResponse.local_names:type_name -> hearth.door.v1.LocalName
+	0,  // 9: hearth.door.v1.ApplyRequest.table:type_name -> hearth.door.v1.Table
+	11, // 10: hearth.door.v1.ApplyResponse.sockets:type_name -> hearth.door.v1.Socket
+	9,  // 11: hearth.door.v1.DoorService.GetStatus:input_type -> hearth.door.v1.GetStatusRequest
+	12, // 12: hearth.door.v1.DoorService.Apply:input_type -> hearth.door.v1.ApplyRequest
+	14, // 13: hearth.door.v1.DoorService.Replace:input_type -> hearth.door.v1.ReplaceRequest
+	10, // 14: hearth.door.v1.DoorService.GetStatus:output_type -> hearth.door.v1.GetStatusResponse
+	13, // 15: hearth.door.v1.DoorService.Apply:output_type -> hearth.door.v1.ApplyResponse
+	15, // 16: hearth.door.v1.DoorService.Replace:output_type -> hearth.door.v1.ReplaceResponse
+	14, // [14:17] is the sub-list for method output_type
+	11, // [11:14] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_hearth_door_v1_door_proto_init() }
@@ -1056,7 +1197,7 @@ func file_hearth_door_v1_door_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_door_v1_door_proto_rawDesc), len(file_hearth_door_v1_door_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -244,6 +244,10 @@ const (
 	Reason_REASON_REQUEST_ID_REUSED Reason = 190
 	// The request was carried out before, and its answer held a secret that is not kept.
 	Reason_REASON_REQUEST_REPEATED Reason = 191
+	// There is no such gateway.
+	Reason_REASON_GATEWAY_NOT_FOUND Reason = 225
+	// The gateway's interface is there, so it would be known again at once.
+	Reason_REASON_GATEWAY_CONNECTED Reason = 226
 	// There are as many resources of this kind as the server keeps.
 	Reason_REASON_TOO_MANY Reason = 192
 	// The file is of a later S9PK format than this release reads.
@@ -373,6 +377,8 @@ var (
 		177: "REASON_HOSTNAME_INVALID",
 		190: "REASON_REQUEST_ID_REUSED",
 		191: "REASON_REQUEST_REPEATED",
+		225: "REASON_GATEWAY_NOT_FOUND",
+		226: "REASON_GATEWAY_CONNECTED",
 		192: "REASON_TOO_MANY",
 		241: "REASON_PACKAGE_FILE_NEWER",
 		193: "REASON_SUBCONTAINER_NOT_FOUND",
@@ -491,6 +497,8 @@ var (
 		"REASON_HOSTNAME_INVALID":         177,
 		"REASON_REQUEST_ID_REUSED":        190,
 		"REASON_REQUEST_REPEATED":         191,
+		"REASON_GATEWAY_NOT_FOUND":        225,
+		"REASON_GATEWAY_CONNECTED":        226,
 		"REASON_TOO_MANY":                 192,
 		"REASON_PACKAGE_FILE_NEWER":       241,
 		"REASON_SUBCONTAINER_NOT_FOUND":   193,
@@ -685,7 +693,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xc3X\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xa1Z\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -798,7 +806,9 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x15REASON_POWER_NOT_OURS\x10\xb0\x01\x1aq\x8a\x80\x19m\b\t\x1aiStop the services with 'hearth system shutdown --services', then switch the machine off by its own means.\x12r\n" +
 	"\x17REASON_HOSTNAME_INVALID\x10\xb1\x01\x1aT\x8a\x80\x19P\b\x03\x1aLChoose a host name of 4 to 63 lower-case letters, digits and single hyphens.\x12\x89\x01\n" +
 	"\x18REASON_REQUEST_ID_REUSED\x10\xbe\x01\x1aj\x8a\x80\x19f\b\x06\x1abMake a request id of its own for each request, and use it again only to repeat that one unchanged.\x12e\n" +
-	"\x17REASON_REQUEST_REPEATED\x10\xbf\x01\x1aG\x8a\x80\x19C\b\x06\x1a?Delete what the id names, and ask anew with another request id.\x12B\n" +
+	"\x17REASON_REQUEST_REPEATED\x10\xbf\x01\x1aG\x8a\x80\x19C\b\x06\x1a?Delete what the id names, and ask anew with another request id.\x12T\n" +
+	"\x18REASON_GATEWAY_NOT_FOUND\x10\xe1\x01\x1a5\x8a\x80\x191\b\x05\x1a-List the gateways with 'hearth gateway list'.\x12\x85\x01\n" +
+	"\x18REASON_GATEWAY_CONNECTED\x10\xe2\x01\x1af\x8a\x80\x19b\b\t\x1a^Only a gateway whose interface is gone can be forgotten; unplug or remove the interface first.\x12B\n" +
 	"\x0fREASON_TOO_MANY\x10\xc0\x01\x1a,\x8a\x80\x19(\b\t\x1a$Delete some that are no longer used.\x12p\n" +
 	"\x19REASON_PACKAGE_FILE_NEWER\x10\xf1\x01\x1aP\x8a\x80\x19L\b\x03\x1aHUpdate the server, or ask the publisher for a file of the second format.\x12\x8e\x01\n" +
 	"\x1dREASON_SUBCONTAINER_NOT_FOUND\x10\xc1\x01\x1aj\x8a\x80\x19f\b\x05\x1abList those there are with 'hearth package subcontainers ID'. A service that does not run has none.\x12\x88\x01\n" +

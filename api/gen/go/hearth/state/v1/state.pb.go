@@ -10,16 +10,17 @@ package statev1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
-	v14 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
+	v15 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	v12 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
-	v15 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
-	v16 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
+	v16 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
+	v17 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
+	v14 "github.com/hearthos/hearth/api/gen/go/hearth/gateways/v1"
 	v13 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
-	v17 "github.com/hearthos/hearth/api/gen/go/hearth/notifications/v1"
+	v18 "github.com/hearthos/hearth/api/gen/go/hearth/notifications/v1"
 	v1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 	v11 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
-	v18 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
+	v19 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -501,6 +502,7 @@ type Resource struct {
 	//	*Resource_Action
 	//	*Resource_Task
 	//	*Resource_Host
+	//	*Resource_Gateway
 	//	*Resource_Account
 	//	*Resource_Preferences
 	//	*Resource_Audit
@@ -650,7 +652,16 @@ func (x *Resource) GetHost() *v13.Host {
 	return nil
 }
 
-func (x *Resource) GetAccount() *v14.Account {
+func (x *Resource) GetGateway() *v14.Gateway {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_Gateway); ok {
+			return x.Gateway
+		}
+	}
+	return nil
+}
+
+func (x *Resource) GetAccount() *v15.Account {
 	if x != nil {
 		if x, ok := x.Kind.(*Resource_Account); ok {
 			return x.Account
@@ -659,7 +670,7 @@ func (x *Resource) GetAccount() *v14.Account {
 	return nil
 }
 
-func (x *Resource) GetPreferences() *v14.Preferences {
+func (x *Resource) GetPreferences() *v15.Preferences {
 	if x != nil {
 		if x, ok := x.Kind.(*Resource_Preferences); ok {
 			return x.Preferences
@@ -668,7 +679,7 @@ func (x *Resource) GetPreferences() *v14.Preferences {
 	return nil
 }
 
-func (x *Resource) GetAudit() *v15.Entry {
+func (x *Resource) GetAudit() *v16.Entry {
 	if x != nil {
 		if x, ok := x.Kind.(*Resource_Audit); ok {
 			return x.Audit
@@ -677,7 +688,7 @@ func (x *Resource) GetAudit() *v15.Entry {
 	return nil
 }
 
-func (x *Resource) GetWarning() *v16.Warning {
+func (x *Resource) GetWarning() *v17.Warning {
 	if x != nil {
 		if x, ok := x.Kind.(*Resource_Warning); ok {
 			return x.Warning
@@ -695,7 +706,7 @@ func (x *Resource) GetEffectPolicy() *v11.EffectPolicy {
 	return nil
 }
 
-func (x *Resource) GetNotification() *v17.Notification {
+func (x *Resource) GetNotification() *v18.Notification {
 	if x != nil {
 		if x, ok := x.Kind.(*Resource_Notification); ok {
 			return x.Notification
@@ -704,7 +715,7 @@ func (x *Resource) GetNotification() *v17.Notification {
 	return nil
 }
 
-func (x *Resource) GetSettings() *v18.Settings {
+func (x *Resource) GetSettings() *v19.Settings {
 	if x != nil {
 		if x, ok := x.Kind.(*Resource_Settings); ok {
 			return x.Settings
@@ -713,7 +724,7 @@ func (x *Resource) GetSettings() *v18.Settings {
 	return nil
 }
 
-func (x *Resource) GetSmtp() *v18.Smtp {
+func (x *Resource) GetSmtp() *v19.Smtp {
 	if x != nil {
 		if x, ok := x.Kind.(*Resource_Smtp); ok {
 			return x.Smtp
@@ -781,24 +792,29 @@ type Resource_Host struct {
 	Host *v13.Host `protobuf:"bytes,30,opt,name=host,proto3,oneof"`
 }
 
+type Resource_Gateway struct {
+	// A gateway.
+	Gateway *v14.Gateway `protobuf:"bytes,32,opt,name=gateway,proto3,oneof"`
+}
+
 type Resource_Account struct {
 	// An account.
-	Account *v14.Account `protobuf:"bytes,41,opt,name=account,proto3,oneof"`
+	Account *v15.Account `protobuf:"bytes,41,opt,name=account,proto3,oneof"`
 }
 
 type Resource_Preferences struct {
 	// The caller's own preferences.
-	Preferences *v14.Preferences `protobuf:"bytes,50,opt,name=preferences,proto3,oneof"`
+	Preferences *v15.Preferences `protobuf:"bytes,50,opt,name=preferences,proto3,oneof"`
 }
 
 type Resource_Audit struct {
 	// What was done.
-	Audit *v15.Entry `protobuf:"bytes,47,opt,name=audit,proto3,oneof"`
+	Audit *v16.Entry `protobuf:"bytes,47,opt,name=audit,proto3,oneof"`
 }
 
 type Resource_Warning struct {
 	// A warning.
-	Warning *v16.Warning `protobuf:"bytes,70,opt,name=warning,proto3,oneof"`
+	Warning *v17.Warning `protobuf:"bytes,70,opt,name=warning,proto3,oneof"`
 }
 
 type Resource_EffectPolicy struct {
@@ -808,17 +824,17 @@ type Resource_EffectPolicy struct {
 
 type Resource_Notification struct {
 	// A notification.
-	Notification *v17.Notification `protobuf:"bytes,111,opt,name=notification,proto3,oneof"`
+	Notification *v18.Notification `protobuf:"bytes,111,opt,name=notification,proto3,oneof"`
 }
 
 type Resource_Settings struct {
 	// What people chose for the whole server.
-	Settings *v18.Settings `protobuf:"bytes,112,opt,name=settings,proto3,oneof"`
+	Settings *v19.Settings `protobuf:"bytes,112,opt,name=settings,proto3,oneof"`
 }
 
 type Resource_Smtp struct {
 	// How services send mail.
-	Smtp *v18.Smtp `protobuf:"bytes,113,opt,name=smtp,proto3,oneof"`
+	Smtp *v19.Smtp `protobuf:"bytes,113,opt,name=smtp,proto3,oneof"`
 }
 
 func (*Resource_Operation) isResource_Kind() {}
@@ -843,6 +859,8 @@ func (*Resource_Task) isResource_Kind() {}
 
 func (*Resource_Host) isResource_Kind() {}
 
+func (*Resource_Gateway) isResource_Kind() {}
+
 func (*Resource_Account) isResource_Kind() {}
 
 func (*Resource_Preferences) isResource_Kind() {}
@@ -863,7 +881,7 @@ var File_hearth_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!hearth/accounts/v1/accounts.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/audit/v1/audit.proto\x1a'hearth/diagnostics/v1/diagnostics.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a+hearth/notifications/v1/notifications.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\x1a\x1fhearth/system/v1/settings.proto\"N\n" +
+	"\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!hearth/accounts/v1/accounts.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/audit/v1/audit.proto\x1a'hearth/diagnostics/v1/diagnostics.proto\x1a!hearth/gateways/v1/gateways.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a+hearth/notifications/v1/notifications.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\x1a\x1fhearth/system/v1/settings.proto\"N\n" +
 	"\fWatchRequest\x12>\n" +
 	"\atargets\x18\x01 \x03(\v2\x17.hearth.state.v1.TargetB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\bR\atargets\"\x8a\x01\n" +
 	"\x06Target\x12\x17\n" +
@@ -895,7 +913,7 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\tR\x02id\x125\n" +
-	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\x8f\t\n" +
+	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\xc8\t\n" +
 	"\bResource\x12?\n" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationH\x00R\toperation\x12<\n" +
 	"\bprogress\x18\x02 \x01(\v2\x1e.hearth.operations.v1.ProgressH\x00R\bprogress\x127\n" +
@@ -910,6 +928,7 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\x06action\x18\x14 \x01(\v2\x19.hearth.actions.v1.ActionH\x00R\x06action\x12-\n" +
 	"\x04task\x18\x15 \x01(\v2\x17.hearth.actions.v1.TaskH\x00R\x04task\x12+\n" +
 	"\x04host\x18\x1e \x01(\v2\x15.hearth.hosts.v1.HostH\x00R\x04host\x127\n" +
+	"\agateway\x18  \x01(\v2\x1b.hearth.gateways.v1.GatewayH\x00R\agateway\x127\n" +
 	"\aaccount\x18) \x01(\v2\x1b.hearth.accounts.v1.AccountH\x00R\aaccount\x12C\n" +
 	"\vpreferences\x182 \x01(\v2\x1f.hearth.accounts.v1.PreferencesH\x00R\vpreferences\x12.\n" +
 	"\x05audit\x18/ \x01(\v2\x16.hearth.audit.v1.EntryH\x00R\x05audit\x12:\n" +
@@ -959,14 +978,15 @@ var file_hearth_state_v1_state_proto_goTypes = []any{
 	(*v12.Action)(nil),        // 17: hearth.actions.v1.Action
 	(*v12.Task)(nil),          // 18: hearth.actions.v1.Task
 	(*v13.Host)(nil),          // 19: hearth.hosts.v1.Host
-	(*v14.Account)(nil),       // 20: hearth.accounts.v1.Account
-	(*v14.Preferences)(nil),   // 21: hearth.accounts.v1.Preferences
-	(*v15.Entry)(nil),         // 22: hearth.audit.v1.Entry
-	(*v16.Warning)(nil),       // 23: hearth.diagnostics.v1.Warning
-	(*v11.EffectPolicy)(nil),  // 24: hearth.packages.v1.EffectPolicy
-	(*v17.Notification)(nil),  // 25: hearth.notifications.v1.Notification
-	(*v18.Settings)(nil),      // 26: hearth.system.v1.Settings
-	(*v18.Smtp)(nil),          // 27: hearth.system.v1.Smtp
+	(*v14.Gateway)(nil),       // 20: hearth.gateways.v1.Gateway
+	(*v15.Account)(nil),       // 21: hearth.accounts.v1.Account
+	(*v15.Preferences)(nil),   // 22: hearth.accounts.v1.Preferences
+	(*v16.Entry)(nil),         // 23: hearth.audit.v1.Entry
+	(*v17.Warning)(nil),       // 24: hearth.diagnostics.v1.Warning
+	(*v11.EffectPolicy)(nil),  // 25: hearth.packages.v1.EffectPolicy
+	(*v18.Notification)(nil),  // 26: hearth.notifications.v1.Notification
+	(*v19.Settings)(nil),      // 27: hearth.system.v1.Settings
+	(*v19.Smtp)(nil),          // 28: hearth.system.v1.Smtp
 }
 var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	2,  // 0: hearth.state.v1.WatchRequest.targets:type_name -> hearth.state.v1.Target
@@ -987,21 +1007,22 @@ var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	17, // 15: hearth.state.v1.Resource.action:type_name -> hearth.actions.v1.Action
 	18, // 16: hearth.state.v1.Resource.task:type_name -> hearth.actions.v1.Task
 	19, // 17: hearth.state.v1.Resource.host:type_name -> hearth.hosts.v1.Host
-	20, // 18: hearth.state.v1.Resource.account:type_name -> hearth.accounts.v1.Account
-	21, // 19: hearth.state.v1.Resource.preferences:type_name -> hearth.accounts.v1.Preferences
-	22, // 20: hearth.state.v1.Resource.audit:type_name -> hearth.audit.v1.Entry
-	23, // 21: hearth.state.v1.Resource.warning:type_name -> hearth.diagnostics.v1.Warning
-	24, // 22: hearth.state.v1.Resource.effect_policy:type_name -> hearth.packages.v1.EffectPolicy
-	25, // 23: hearth.state.v1.Resource.notification:type_name -> hearth.notifications.v1.Notification
-	26, // 24: hearth.state.v1.Resource.settings:type_name -> hearth.system.v1.Settings
-	27, // 25: hearth.state.v1.Resource.smtp:type_name -> hearth.system.v1.Smtp
-	1,  // 26: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
-	4,  // 27: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
-	27, // [27:28] is the sub-list for method output_type
-	26, // [26:27] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	20, // 18: hearth.state.v1.Resource.gateway:type_name -> hearth.gateways.v1.Gateway
+	21, // 19: hearth.state.v1.Resource.account:type_name -> hearth.accounts.v1.Account
+	22, // 20: hearth.state.v1.Resource.preferences:type_name -> hearth.accounts.v1.Preferences
+	23, // 21: hearth.state.v1.Resource.audit:type_name -> hearth.audit.v1.Entry
+	24, // 22: hearth.state.v1.Resource.warning:type_name -> hearth.diagnostics.v1.Warning
+	25, // 23: hearth.state.v1.Resource.effect_policy:type_name -> hearth.packages.v1.EffectPolicy
+	26, // 24: hearth.state.v1.Resource.notification:type_name -> hearth.notifications.v1.Notification
+	27, // 25: hearth.state.v1.Resource.settings:type_name -> hearth.system.v1.Settings
+	28, // 26: hearth.state.v1.Resource.smtp:type_name -> hearth.system.v1.Smtp
+	1,  // 27: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
+	4,  // 28: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
+	28, // [28:29] is the sub-list for method output_type
+	27, // [27:28] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_hearth_state_v1_state_proto_init() }
@@ -1021,6 +1042,7 @@ func file_hearth_state_v1_state_proto_init() {
 		(*Resource_Action)(nil),
 		(*Resource_Task)(nil),
 		(*Resource_Host)(nil),
+		(*Resource_Gateway)(nil),
 		(*Resource_Account)(nil),
 		(*Resource_Preferences)(nil),
 		(*Resource_Audit)(nil),

@@ -1,0 +1,172 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/vishvananda/netns"
+
+	"github.com/hearthos/hearth/server/internal/testenv"
+)
+
+// neighbour is another machine on a cable of a machine's: a network namespace held open by a process.
+type neighbour struct {
+	m      *machine
+	holder *exec.Cmd
+}
+
+// newNeighbour lays a cable: "lan0" on the machine with its address, "eth0" on the neighbour with its own.
+func (m *machine) newNeighbour(address, own string) *neighbour {
+	m.t.Helper()
+	testenv.Require(m.t, "netns")
+	n := &neighbour{m: m, holder: exec.Command("sleep", "infinity")}
+	n.holder.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	if err := n.holder.Start(); err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(func() { _ = n.holder.Process.Kill(); _ = n.holder.Wait() })
+	m.must("ip", "link", "add", "lan0", "type", "veth", "peer", "name", "eth0", "netns", strconv.Itoa(n.holder.Process.Pid))
+	m.must("ip", "addr", "add", address, "dev", "lan0")
+	m.must("ip", "link", "set", "lan0", "up")
+	n.must("ip", "link", "set", "lo", "up")
+	n.must("ip", "addr", "add", own, "dev", "eth0")
+	n.must("ip", "link", "set", "eth0", "up")
+	n.must("ip", "route", "add", "224.0.0.0/4", "dev", "eth0")
+	return n
+}
+
+func (n *neighbour) run(name string, args ...string) (string, error) {
+	cmd := exec.CommandContext(n.m.t.Context(), "nsenter", append([]string{"-t", strconv.Itoa(n.holder.Process.Pid), "-n", "--", name}, args...)...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	return out.String(), err
+}
+
+func (n *neighbour) must(name string, args ...string) {
+	n.m.t.Helper()
+	if out, err := n.run(name, args...); err != nil {
+		n.m.t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
+}
+
+// ask resolves a name in .local as a resolver does that knows no mDNS: by a question to the group, from a port of its own.
+func (n *neighbour) ask(name string) (string, error) {
+	type result struct {
+		address string
+		err     error
+	}
+	done := make(chan result)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		address, err := n.exchange(dns.Fqdn(name))
+		done <- result{address, err}
+	}()
+	r := <-done
+	return r.address, r.err
+}
+
+// exchange is ask on a thread of its own.
+func (n *neighbour) exchange(name string) (string, error) {
+	ns, err := netns.GetFromPid(n.holder.Process.Pid)
+	if err != nil {
+		return "", err
+	}
+	defer ns.Close()
+	if err := netns.Set(ns); err != nil {
+		return "", err
+	}
+	c, err := net.ListenUDP("udp4", nil)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	question, err := new(dns.Msg).SetQuestion(name, dns.TypeA).Pack()
+	if err != nil {
+		return "", err
+	}
+	if _, err := c.WriteToUDP(question, &net.UDPAddr{IP: net.IPv4(224, 0, 0, 251), Port: 5353}); err != nil {
+		return "", err
+	}
+	if err := c.SetReadDeadline(time.Now().Add(2 * time.Second)); err != nil {
+		return "", err
+	}
+	b := make([]byte, 1500)
+	length, _, err := c.ReadFromUDP(b)
+	if err != nil {
+		return "", err
+	}
+	m := new(dns.Msg)
+	if err := m.Unpack(b[:length]); err != nil {
+		return "", err
+	}
+	for _, rr := range m.Answer {
+		if a, ok := rr.(*dns.A); ok {
+			return a.A.String(), nil
+		}
+	}
+	return "", fmt.Errorf("the answer is %v", m)
+}
+
+// A neighbour finds the server by its name in .local and trusts its page under it; the addresses of a service have the name
+// too, and it stays while the daemon is away.
+func TestTheServerHasANameInLocal(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	n := m.newNeighbour("192.168.77.5/24", "192.168.77.9/24")
+	m.start()
+	m.installSample()
+	name := m.rows("status")[0]["hostname"].(string) + ".local"
+	m.eventually(20*time.Second, "the name is answered for", func() error {
+		if got, err := n.ask(name); got != "192.168.77.5" {
+			return fmt.Errorf("the answer is %q (%v)", got, err)
+		}
+		return nil
+	})
+	page := func(prefix string) string {
+		for _, row := range m.rows("package", "addresses", "hello-hearth") {
+			if row["kind"] == "mdns" && row["ssl"] == true && strings.HasPrefix(row["url"].(string), prefix) {
+				return row["url"].(string)
+			}
+		}
+		return ""
+	}
+	reached := func(host string) {
+		t.Helper()
+		m.eventually(20*time.Second, "the page is reached at "+host, func() error {
+			url := page("https://" + host + ":")
+			if url == "" {
+				return fmt.Errorf("it has no such address")
+			}
+			address, err := n.ask(host)
+			if err != nil {
+				return err
+			}
+			at := strings.TrimPrefix(url, "https://")
+			at, _, _ = strings.Cut(at, "/")
+			out, err := n.run("curl", "--silent", "--show-error", "--fail", "--cacert", m.root(), "--resolve", at+":"+address, url)
+			if err != nil || !strings.Contains(out, "Hello") {
+				return fmt.Errorf("%v\n%s", err, out)
+			}
+			return nil
+		})
+	}
+	reached(name)
+
+	// The daemon goes and comes: the name stays, also while it is away.
+	m.kill(syscall.SIGKILL)
+	if got, err := n.ask(name); got != "192.168.77.5" {
+		t.Errorf("without the daemon the answer is %q (%v)", got, err)
+	}
+	m.start()
+	reached(name)
+}

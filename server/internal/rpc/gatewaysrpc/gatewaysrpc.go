@@ -1,0 +1,51 @@
+// Package gatewaysrpc answers hearth.gateways.v1.GatewayService from area gateway. It decides nothing: who may call and
+// what a request may hold is checked before, from the contract.
+package gatewaysrpc
+
+import (
+	"context"
+	"time"
+
+	gatewaysv1 "github.com/hearthos/hearth/api/gen/go/hearth/gateways/v1"
+	"github.com/hearthos/hearth/server/internal/gateway"
+)
+
+// Server implements the service. It is safe for concurrent use.
+type Server struct {
+	gatewaysv1.UnimplementedGatewayServiceServer
+	gateways *gateway.Service
+	clock    func() time.Time
+}
+
+var _ gatewaysv1.GatewayServiceServer = (*Server)(nil)
+
+// New returns the service over an area.
+func New(g *gateway.Service, clock func() time.Time) *Server {
+	return &Server{gateways: g, clock: clock}
+}
+
+// ListGateways answers the gateways by id.
+func (s *Server) ListGateways(context.Context, *gatewaysv1.ListGatewaysRequest) (*gatewaysv1.ListGatewaysResponse, error) {
+	rows, err := s.gateways.Gateways()
+	if err != nil {
+		return nil, err
+	}
+	return &gatewaysv1.ListGatewaysResponse{Gateways: rows}, nil
+}
+
+// RenameGateway says what people call a gateway.
+func (s *Server) RenameGateway(ctx context.Context, r *gatewaysv1.RenameGatewayRequest) (*gatewaysv1.RenameGatewayResponse, error) {
+	row, err := s.gateways.Rename(ctx, s.clock(), r.GetId(), r.GetName())
+	if err != nil {
+		return nil, err
+	}
+	return &gatewaysv1.RenameGatewayResponse{Gateway: row}, nil
+}
+
+// ForgetGateway removes a gateway whose interface is gone.
+func (s *Server) ForgetGateway(ctx context.Context, r *gatewaysv1.ForgetGatewayRequest) (*gatewaysv1.ForgetGatewayResponse, error) {
+	if err := s.gateways.Forget(ctx, s.clock(), r.GetId()); err != nil {
+		return nil, err
+	}
+	return &gatewaysv1.ForgetGatewayResponse{}, nil
+}
