@@ -205,7 +205,9 @@ func compatIsso(c *compat) {
 		if got := comments(); !strings.Contains(got, "kept by Hearth") {
 			t.Errorf("after a restart the comments are %s", got)
 		}
-		if out := c.curl("-L", "-c", "/dev/null", "-d", "password="+password, page+"/login/"); !strings.Contains(out, "kept by Hearth") {
+		jar := filepath.Join(t.TempDir(), "cookies")
+		c.curl("-c", jar, "-d", "password="+password, page+"/login/")
+		if out := c.curl("-b", jar, page+"/admin/?mode=1"); !strings.Contains(out, "kept by Hearth") {
 			t.Errorf("the panel shows no comment: %.300s", out)
 		}
 	})
