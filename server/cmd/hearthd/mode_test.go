@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 
@@ -85,6 +87,38 @@ func TestASandboxAndAServerKeepOffEachOthersState(t *testing.T) {
 	}
 	if err := start(t, played, daemon.ModeHosted); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("a server on the state of a sandbox: %v", err)
+	}
+}
+
+// A state that has been one, or holds packages or data, gets no new store: it would have them removed as left over.
+func TestNoStoreIsBegunWhereOneIsMissing(t *testing.T) {
+	t.Parallel()
+	for name, make := range map[string]func(state string) error{
+		"data of a package": func(state string) error { return os.MkdirAll(filepath.Join(state, "volumes", "hello"), 0o700) },
+		"a package": func(state string) error {
+			dir := filepath.Join(state, "artifacts")
+			return errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "0123.s9pk"), nil, 0o600))
+		},
+		"a package that is taken": func(state string) error { return os.MkdirAll(filepath.Join(state, "artifacts", "claimed", "x"), 0o700) },
+		"the link of a socket": func(state string) error {
+			return os.Symlink(filepath.Join(state, "run", "ab12", "hearthd.sock"), filepath.Join(state, "hearthd.sock"))
+		},
+	} {
+		state := t.TempDir()
+		if err := errors.Join(make(state), os.WriteFile(filepath.Join(state, "sandbox"), nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		cfg := daemon.DefaultConfig()
+		cfg.StateDir, cfg.RunRoot, cfg.BinDir, cfg.Mode = state, filepath.Join(state, "run"), t.TempDir(), daemon.ModeSandbox
+		cfg.GRPCAddress = "127.0.0.1:0"
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		if err := play(ctx, cfg, slog.New(slog.DiscardHandler)); !fault.Is(err, metav1.Reason_REASON_STORE_DAMAGED) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Stat(filepath.Join(state, "store", "db", "MANIFEST")); err == nil {
+			t.Errorf("%s: a store was begun", name)
+		}
 	}
 }
 

@@ -7,12 +7,14 @@ package atomicfile
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/google/renameio/v2"
 )
@@ -75,16 +77,38 @@ func (f *File) Commit() error {
 
 // Sweep removes the temporary files that kills left beside path. Nobody may be writing it meanwhile.
 func Sweep(path string) error {
-	entries, err := os.ReadDir(filepath.Dir(path))
+	return sweep(filepath.Dir(path), func(e fs.DirEntry) bool {
+		number, ours := strings.CutPrefix(e.Name(), "."+filepath.Base(path))
+		return ours && number != "" && strings.Trim(number, "0123456789") == ""
+	})
+}
+
+// SweepFolder removes the temporary files that kills left before a time, in a folder in which nothing else has a hidden name
+// with a number at its end. One that is not there holds none.
+func SweepFolder(dir string, before time.Time) error {
+	return sweep(dir, func(e fs.DirEntry) bool {
+		name := strings.TrimRight(e.Name(), "0123456789")
+		if len(name) < 2 || name[0] != '.' || name == e.Name() {
+			return false
+		}
+		info, err := e.Info()
+		return err == nil && info.ModTime().Before(before)
+	})
+}
+
+func sweep(dir string, left func(fs.DirEntry) bool) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("cannot look for what a kill left over: %w", err)
 	}
 	for _, e := range entries {
-		number, ours := strings.CutPrefix(e.Name(), "."+filepath.Base(path))
-		if !ours || number == "" || strings.Trim(number, "0123456789") != "" || !e.Type().IsRegular() {
+		if !e.Type().IsRegular() || !left(e) {
 			continue
 		}
-		if err := os.Remove(filepath.Join(filepath.Dir(path), e.Name())); err != nil {
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
 			return fmt.Errorf("cannot remove what a kill left over: %w", err)
 		}
 	}

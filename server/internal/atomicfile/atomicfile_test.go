@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hearthos/hearth/server/internal/atomicfile"
 )
@@ -203,5 +204,43 @@ func TestSweepRemovesWhatAKillLeftAndNothingElse(t *testing.T) {
 	}
 	if err != nil || !slices.Equal(got, keep) {
 		t.Errorf("there are %q (%v), want %q", got, err, keep)
+	}
+}
+
+func TestSweepOfAFolderTakesWhatIsOlder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"root.key", "leaf.pem"} {
+		f, err := atomicfile.Create(filepath.Join(dir, name), 0o600) // and never committed, as by a kill
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(f.Abort)
+	}
+	if err := atomicfile.SweepFolder(dir, time.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
+		t.Errorf("of what is being written %v is left, %v", left, err)
+	}
+	keep := []string{".12", ".hidden", "12", "root.key1"}
+	for _, name := range keep {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := atomicfile.SweepFolder(dir, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	var got []string
+	for _, e := range entries {
+		got = append(got, e.Name())
+	}
+	if err != nil || !slices.Equal(got, keep) {
+		t.Errorf("there are %q (%v), want %q", got, err, keep)
+	}
+	if err := atomicfile.SweepFolder(filepath.Join(dir, "none"), time.Now()); err != nil {
+		t.Error(err)
 	}
 }

@@ -105,6 +105,9 @@ func (d *Daemon) bringUp(ctx, background context.Context, group *errgroup.Group)
 	if err != nil {
 		return err
 	}
+	if err := d.sweep(); err != nil {
+		return err
+	}
 	if tag == "" {
 		err = d.openSockets(ctx, d.store.Tag(), serve)
 	} else {

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/hearthos/hearth/server/internal/atomicfile"
 	"github.com/hearthos/hearth/server/internal/audit"
 	"github.com/hearthos/hearth/server/internal/journal"
 	"github.com/hearthos/hearth/server/internal/rpc/access"
@@ -113,6 +114,18 @@ func (d *Daemon) holdsData() bool {
 		}
 	}
 	return false
+}
+
+// sweep removes what kills left of files that were being replaced. The store is open, so no other daemon writes them; what
+// this one writes already is younger than its start.
+func (d *Daemon) sweep() error {
+	keys, authority := KeyDir(d.cfg.StateDir), filepath.Join(d.cfg.StateDir, "authority")
+	for _, dir := range []string{d.cfg.StateDir, keys, filepath.Join(keys, "escrow"), authority, filepath.Join(authority, "leaves")} {
+		if err := atomicfile.SweepFolder(dir, d.started); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // reserve is how much of the disk the store sets aside for when it is full. A machine that is played fills no disk.

@@ -122,6 +122,12 @@ type actions struct {
 }
 
 func (actions) RunAction(_ context.Context, req *actionsv1.RunActionRequest) (*actionsv1.RunActionResponse, error) {
+	switch req.GetActionId() {
+	case "panic":
+		panic("a defect")
+	case "refuse":
+		return nil, fault.New(metav1.Reason_REASON_ACTION_NOT_FOUND, "there is no action %q", req.GetActionId())
+	}
 	return &actionsv1.RunActionResponse{Result: req.GetInput()}, nil
 }
 

@@ -3,10 +3,13 @@ package rpc_test
 import (
 	"context"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	collectortrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	trace "go.opentelemetry.io/proto/otlp/trace/v1"
@@ -103,5 +106,53 @@ func TestACallHasItsSpanWithTheIDOfItsRequestOnEveryWire(t *testing.T) {
 		if !protocols[want] {
 			t.Errorf("no span is of %s: %v", want, protocols)
 		}
+	}
+}
+
+// What is secret in a request is in no trace, no figure and no log, on whichever wire it comes, and also when the service
+// answers, refuses or panics.
+func TestSecretsAreInNoTraceAndNotInWhatAPanicLeaves(t *testing.T) {
+	t.Parallel()
+	const canary = "canary-in-a-request-91c4"
+	collector, endpoint := collect(t)
+	meter := must(telemetry.New("1.2.3"))(t)
+	exporter := must(telemetry.NewExporter(t.Context(), endpoint, "1.2.3", "ab12", meter))(t)
+	s := newServer(t, func(c *rpc.Config) { c.Outer = []rpc.Interceptor{meter.Intercept, exporter.Intercept} })
+	m := actionsv1.File_hearth_actions_v1_actions_proto.Services().ByName("ActionService").Methods().ByName("RunAction")
+	calls := 0
+	for _, w := range wires() {
+		for action, want := range map[string]metav1.Reason{"set": 0, "refuse": metav1.Reason_REASON_ACTION_NOT_FOUND, "panic": metav1.Reason_REASON_INTERNAL} {
+			req := &actionsv1.RunActionRequest{PackageId: "hello", ActionId: action, Input: `{"password":"` + canary + `"}`}
+			_, err := w.call(t, s, "operator", m, req, &actionsv1.RunActionResponse{})
+			if want == 0 && err != nil || want != 0 && !fault.Is(err, want) {
+				t.Errorf("%s, %s: %v", w.name, action, err)
+			}
+			calls++
+		}
+		// A credential that does not count is a secret too.
+		if _, err := w.call(t, s, canary, m, &actionsv1.RunActionRequest{PackageId: "hello", ActionId: "set"}, &actionsv1.RunActionResponse{}); err == nil {
+			t.Errorf("%s: it was let in", w.name)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_ = exporter.Close(ctx) // the collector takes spans alone, and not the figures
+	collector.mu.Lock()
+	defer collector.mu.Unlock()
+	if len(collector.list) < calls {
+		t.Errorf("%d calls have %d spans", calls, len(collector.list))
+	}
+	for _, span := range collector.list {
+		if strings.Contains(span.String(), canary) {
+			t.Errorf("a span has the secret: %v", span)
+		}
+	}
+	for place, text := range map[string]string{"the log": s.log.String(), "the figures": string(must(meter.Text())(t))} {
+		if len(text) < 100 || strings.Contains(text, canary) {
+			t.Errorf("%s has the secret, or says too little (%d bytes)", place, len(text))
+		}
+	}
+	if !strings.Contains(s.log.String(), "call panicked") {
+		t.Error("no panic was noted")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
@@ -223,6 +224,9 @@ func rest(c *http.Client, base, token string, m protoreflect.MethodDescriptor, i
 		body, _ = protojson.Marshal(req)
 	case *operationsv1.GiveUpOperationRequest:
 		method, path, body = "POST", "/api/v1/operations/"+req.GetId()+":giveUp", []byte("{}")
+	case *actionsv1.RunActionRequest:
+		method, path = "POST", path+"/"+req.GetPackageId()+"/actions/"+req.GetActionId()+":run"
+		body, _ = protojson.Marshal(&actionsv1.RunActionRequest{Input: req.GetInput()})
 	default:
 		return nil, fmt.Errorf("no route for %T", in)
 	}

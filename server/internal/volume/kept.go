@@ -49,7 +49,9 @@ func (k *Keeper) Packages() ([]ids.Package, error) {
 	return list, nil
 }
 
-func (k *Keeper) keptPath(pkg ids.Package) string { return filepath.Join(k.dir, string(pkg), ".kept") }
+func (k *Keeper) keptPath(pkg ids.Package) string { return filepath.Join(k.dir, string(pkg), keptName) }
+
+const keptName = ".kept"
 
 // Keep records who signed the package of these data, and since when they are without it. Where there are no data it
 // records nothing. Repeating it is harmless.

@@ -46,7 +46,11 @@ func New(dir string) (*Keeper, error) {
 			return nil, fmt.Errorf("cannot make the folder for volumes: %w", err)
 		}
 	}
-	return &Keeper{dir: dir}, nil
+	data, err := filepath.Glob(filepath.Join(dir, "[^.]*"))
+	for _, of := range data { // what kills left of records that were being replaced
+		err = errors.Join(err, atomicfile.Sweep(filepath.Join(of, keptName)), atomicfile.Sweep(filepath.Join(of, versionName)))
+	}
+	return &Keeper{dir: dir}, err
 }
 
 // Path is the folder of a volume; it may not exist.
