@@ -18,7 +18,7 @@ func TestLogsLoseNothing(t *testing.T) {
 	m.healthy(sample)
 	const last = 3000
 	// As what the package starts prints: to the pipe that the agent made for the JavaScript host.
-	script := fmt.Sprintf(`exec >/proc/$(pgrep -of index.mjs)/fd/1; i=1; while [ $i -le %d ]; do echo "number $i"; i=$((i+1)); [ $((i %% 100)) = 0 ] && sleep 0.1; done`, last)
+	script := fmt.Sprintf(`exec >/proc/$(pgrep -of index.mjs)/fd/1; i=1; while [ $i -le %d ]; do echo "number $i"; i=$((i+1)); [ $((i %% 100)) = 0 ] && sleep 0.1; done; true`, last)
 	printed := make(chan error, 1)
 	go func() {
 		_, err := m.inside(sample, "sh", "-c", script)
