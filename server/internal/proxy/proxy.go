@@ -47,6 +47,8 @@ type Door interface {
 type Names interface {
 	// Certificate answers the names and addresses of the server's certificate.
 	Certificate(gateways []abi.Gateway) []string
+	// Local answers the labels by which the server is called in .local; none where it is not to be.
+	Local() []string
 	// Records answers the names of services, and to whom they are told.
 	Records(packages []*packagesv1.Package, dependencies []*packagesv1.Dependency) []*doorv1.Record
 }
@@ -163,6 +165,7 @@ func (s *Service) render() (*doorv1.Table, []string, error) {
 		return nil, nil, err
 	}
 	in.Records = s.opt.Names.Records(in.Packages, in.Dependencies)
+	in.Local = s.opt.Names.Local()
 	if in.Chain, in.Key, err = s.Certificate(); err != nil {
 		return nil, nil, err
 	}

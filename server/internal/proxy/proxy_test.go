@@ -74,7 +74,7 @@ func (names) Certificate(gateways []abi.Gateway) []string {
 	return out
 }
 
-func (names) Local() []string { return nil }
+func (names) Local() []string { return []string{"fireplace"} }
 
 func (names) Records(packages []*packagesv1.Package, _ []*packagesv1.Dependency) []*doorv1.Record {
 	var out []*doorv1.Record
@@ -147,7 +147,10 @@ func TestControllerKeepsTheTableTrue(t *testing.T) {
 		t.Error("news are told wrongly")
 	}
 	m.Wake(proxy.ControllerName, proxy.ControllerKey)
-	d.await(t, "the address in the house", listens("192.168.1.5:61002"))
+	table = d.await(t, "the address in the house", listens("192.168.1.5:61002"))
+	if l := table.GetLocal(); !slices.Equal(l.GetNames(), []string{"fireplace"}) || !slices.Equal(l.GetLinks(), []string{"eth0"}) {
+		t.Errorf("the names in .local are %v", l)
+	}
 	m.Wake(proxy.ControllerName, proxy.ControllerKey)
 	d.await(t, "it a second time", listens("192.168.1.5:61002"))
 	d.say()
