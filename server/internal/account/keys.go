@@ -35,7 +35,7 @@ func (s *Service) AddKey(ctx context.Context, now time.Time, by Actor, req *acco
 		if account == "" {
 			return fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot tell whose the key is").Violation("account", "must be given")
 		}
-		if err := by.mayKeep(tx, account); err != nil {
+		if err := by.mayActFor(tx, account); err != nil {
 			return err
 		}
 		all, err := store.List[*accountsv1.KeyRecord](tx, "")
@@ -83,16 +83,6 @@ func keyRepeated(all []*accountsv1.KeyRecord, asked *accountsv1.KeyRecord) (*acc
 	return nil, nil
 }
 
-// mayKeep refuses an actor who may not say what belongs to an account: one's own is, and that of others for an
-// administrator whose role is no smaller.
-func (a Actor) mayKeep(tx *store.Tx, account string) error {
-	row, err := store.Get[*accountsv1.Account](tx, account)
-	if err != nil || account == a.Account {
-		return err
-	}
-	return a.may(max(adminRole, row.GetSpec().GetRole()))
-}
-
 // Keys lists the keys the actor may see by id: his account's, or all for an administrator.
 func (s *Service) Keys(by Actor) ([]*accountsv1.Key, error) {
 	var keys []*accountsv1.Key
@@ -108,7 +98,7 @@ func (s *Service) Keys(by Actor) ([]*accountsv1.Key, error) {
 	return keys, err
 }
 
-// DeleteKey removes a key of the actor's account, or of one that is not greater than he.
+// DeleteKey removes a key of an account that is not greater than the actor.
 func (s *Service) DeleteKey(ctx context.Context, now time.Time, by Actor, id string) error {
 	_, err := s.store.Update(ctx, now, func(tx *store.Tx) error {
 		row, found, err := store.Lookup[*accountsv1.KeyRecord](tx, id)
@@ -119,7 +109,7 @@ func (s *Service) DeleteKey(ctx context.Context, now time.Time, by Actor, id str
 		if !found || row.GetSpec().GetAccount() != by.Account && by.Role < adminRole {
 			return fault.New(metav1.Reason_REASON_NOT_FOUND, "there is no key %q", id).With("kind", "key").With("id", id)
 		}
-		if err := by.mayKeep(tx, row.GetSpec().GetAccount()); err != nil {
+		if err := by.mayActFor(tx, row.GetSpec().GetAccount()); err != nil {
 			return err
 		}
 		return store.Delete[*accountsv1.KeyRecord](tx, id)

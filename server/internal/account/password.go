@@ -127,10 +127,13 @@ func same(tx *store.Tx, proven *accountsv1.PasswordRecord) error {
 }
 
 // ChangePassword replaces the password of the actor's account, who proves the old one, and answers how many other sessions
-// ended. Attempts are counted apart from those to log in, so that a stolen session cannot shut the account out.
+// ended. A credential of a smaller role than the account's is refused before that: it is nothing to guess with. Attempts are counted apart from those to log in, so that a stolen session cannot shut the account out.
 func (s *Service) ChangePassword(ctx context.Context, now time.Time, by Actor, req *accountsv1.ChangePasswordRequest) (ended int, err error) {
 	if by.Account == "" {
 		return 0, fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot change a password: the caller has no account; ResetPassword is for the local socket")
+	}
+	if err := s.store.View(func(tx *store.Tx) error { return by.mayActFor(tx, by.Account) }); err != nil {
+		return 0, err
 	}
 	proven, err := s.prove(ctx, now, "account:"+by.Account, by.Account, req.GetOldPassword())
 	if err != nil {

@@ -160,16 +160,22 @@ func (s *Service) Rotate(ctx context.Context, now time.Time, id string) (*Opened
 	return opened, err
 }
 
-// Sessions lists the sessions of an account, or all with all, if the actor may see them.
+// Sessions lists the sessions of an account, or all with all, if the actor may see them: those of his account with no
+// smaller a role than it has, all as an administrator.
 func (s *Service) Sessions(by Actor, account string, all bool) ([]*accountsv1.Session, error) {
 	if account == "" {
 		account, all = by.Account, all || by.Account == "" && by.Local
 	}
-	if (all || account != by.Account) && by.Role < adminRole {
-		return nil, by.may(adminRole)
-	}
 	var list []*accountsv1.Session
 	err := s.store.View(func(tx *store.Tx) error {
+		if by.Role < adminRole {
+			if all {
+				return by.may(adminRole)
+			}
+			if err := by.mayActFor(tx, account); err != nil {
+				return err
+			}
+		}
 		rows, err := store.List[*accountsv1.SessionRecord](tx, "")
 		for _, r := range rows {
 			if all || r.GetSpec().GetAccount() == account {
@@ -182,7 +188,7 @@ func (s *Service) Sessions(by Actor, account string, all bool) ([]*accountsv1.Se
 	return list, err
 }
 
-// EndSession ends a session of the actor's account, or of one that is not greater than he.
+// EndSession ends the session that calls, or one of an account that is not greater than the actor.
 func (s *Service) EndSession(ctx context.Context, now time.Time, by Actor, id string) error {
 	_, err := s.store.Update(ctx, now, func(tx *store.Tx) error {
 		row, found, err := store.Lookup[*accountsv1.SessionRecord](tx, id)
@@ -193,8 +199,10 @@ func (s *Service) EndSession(ctx context.Context, now time.Time, by Actor, id st
 		if !found || row.GetSpec().GetAccount() != by.Account && by.Role < adminRole {
 			return fault.New(metav1.Reason_REASON_NOT_FOUND, "there is no session %q", id).With("kind", "session").With("id", id)
 		}
-		if err := by.mayActFor(tx, row.GetSpec().GetAccount()); err != nil {
-			return err
+		if id != by.Session {
+			if err := by.mayActFor(tx, row.GetSpec().GetAccount()); err != nil {
+				return err
+			}
 		}
 		return store.Delete[*accountsv1.SessionRecord](tx, id)
 	})
@@ -217,13 +225,14 @@ func (s *Service) EndSessions(ctx context.Context, now time.Time, by Actor, acco
 	return ended, err
 }
 
-// mayActFor lets an account act for itself, and administrators for accounts that are not greater than they.
+// mayActFor refuses an actor who may not say what belongs to an account: one's own is, and that of others for an
+// administrator, each with no smaller a role than the account's. What counts is the role of the credential: a token of an
+// owner may be a viewer's.
 func (a Actor) mayActFor(tx *store.Tx, account string) error {
-	if account == a.Account && account != "" {
-		return nil
-	}
-	if err := a.may(adminRole); err != nil {
-		return err
+	if account != a.Account || account == "" {
+		if err := a.may(adminRole); err != nil {
+			return err
+		}
 	}
 	row, err := store.Get[*accountsv1.Account](tx, account)
 	if err != nil {

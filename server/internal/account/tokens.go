@@ -7,6 +7,7 @@ import (
 
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/store"
@@ -107,7 +108,7 @@ func (s *Service) Tokens(by Actor) ([]*accountsv1.Token, error) {
 	return tokens, err
 }
 
-// owns tells whether the actor may see and revoke a token.
+// owns tells whether the actor may see a token, and revoke it if it is not greater than he.
 func (a Actor) owns(r *accountsv1.TokenRecord) bool {
 	return a.Role >= adminRole || a.Account != "" && r.GetSpec().GetAccount() == a.Account
 }
@@ -122,14 +123,26 @@ func (s *Service) DeleteToken(ctx context.Context, now time.Time, by Actor, id s
 		if !found || !by.owns(r) { // to those who may not revoke it, a token of others is not there
 			return fault.New(metav1.Reason_REASON_NOT_FOUND, "there is no token %q", id).With("kind", "token").With("id", id)
 		}
-		if r.GetSpec().GetAccount() != by.Account || by.Account == "" {
-			if err := by.may(r.GetSpec().GetRole()); err != nil {
-				return err
-			}
+		role, err := roleNow(tx, r)
+		if err != nil {
+			return err
+		}
+		if err := by.may(role); err != nil {
+			return err
 		}
 		return store.Delete[*accountsv1.TokenRecord](tx, id)
 	})
 	return err
+}
+
+// roleNow is what may be done with a token: never more than its account may.
+func roleNow(tx *store.Tx, r *accountsv1.TokenRecord) (optionsv1.Role, error) {
+	role, account := r.GetSpec().GetRole(), r.GetSpec().GetAccount()
+	if account == "" {
+		return role, nil
+	}
+	a, err := store.Get[*accountsv1.Account](tx, account)
+	return min(role, a.GetSpec().GetRole()), err
 }
 
 // deleteTokens deletes the tokens of an account.

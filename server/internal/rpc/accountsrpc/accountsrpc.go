@@ -72,8 +72,11 @@ func (s *Server) GetCaller(ctx context.Context, _ *accountsv1.GetCallerRequest) 
 	return resp, nil
 }
 
-// CreateAccount implements AccountServiceServer.
+// CreateAccount implements AccountServiceServer. A token with a scope must not make what has none.
 func (s *Server) CreateAccount(ctx context.Context, req *accountsv1.CreateAccountRequest) (*accountsv1.CreateAccountResponse, error) {
+	if caller(ctx).Identity.Scope.Narrowed() {
+		return nil, fault.New(metav1.Reason_REASON_OUT_OF_SCOPE, "cannot make an account with this token: it has a scope, and an account has none")
+	}
 	made, err := s.accounts.Create(ctx, s.clock(), actor(ctx), req)
 	return &accountsv1.CreateAccountResponse{Account: made}, err
 }
