@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"syscall"
 
@@ -40,6 +41,15 @@ func tryLock(path string) (unlock func(), ok bool) {
 		return nil, false
 	}
 	return func() { f.Close() }, true
+}
+
+// identity tells a folder from all others there are on the machine, and is its own for as long as it is there.
+func identity(dir string) string {
+	var st unix.Stat_t
+	if err := unix.Lstat(dir, &st); err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%d %d\n", st.Dev, st.Ino)
 }
 
 // keepOwner gives a file the owner of the one it replaces, as far as this person may.

@@ -7,13 +7,14 @@ import (
 )
 
 const (
-	scratchPrefix = ".hearth-"
+	scratchPrefix = ".hearth-scratch-"
 	scratchMark   = "hearth-scratch"
 )
 
 // scratch is a folder for what is not finished yet, beside the place where it shall be. Its mark is locked for as long as
 // somebody works in it, so that one which a killed command left is known for what it is: the next that makes a folder in
-// the same place removes it.
+// the same place removes it. The mark says which folder it was made in, which nobody can who has a package put one into a
+// folder of somebody else's.
 type scratch struct {
 	dir    string
 	unlock func()
@@ -40,8 +41,17 @@ func newScratch(place string) (*scratch, error) {
 			_ = os.RemoveAll(dir)
 			return nil, err
 		}
-		if _, err := os.Lstat(mark); err == nil {
+		err = os.WriteFile(mark, []byte(identity(dir)), 0o600)
+		if err == nil {
+			_, err = os.Lstat(dir)
+		}
+		switch {
+		case err == nil:
 			return &scratch{dir, unlock}, nil
+		case !os.IsNotExist(err):
+			_ = os.RemoveAll(dir)
+			unlock()
+			return nil, err
 		}
 		unlock()
 	}
@@ -66,9 +76,14 @@ func sweepScratch(place string) {
 			continue
 		}
 		dir := filepath.Join(place, e.Name())
-		if unlock, ok := tryLock(filepath.Join(dir, scratchMark)); ok {
-			_ = os.RemoveAll(dir)
-			unlock()
+		mark := filepath.Join(dir, scratchMark)
+		unlock, ok := tryLock(mark)
+		if !ok {
+			continue
 		}
+		if made, err := os.ReadFile(mark); err == nil && string(made) == identity(dir) {
+			_ = os.RemoveAll(dir)
+		}
+		unlock()
 	}
 }

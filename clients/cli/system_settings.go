@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -70,7 +69,7 @@ services that run are started again.`,
 		Example: "  hearth system language de_DE", ValidArgsFunction: cobra.FixedCompletions(languages, cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.Contains(languages, args[0]) {
-				return usageError{fmt.Errorf("there is no language %q: it is one of %s", args[0], strings.Join(languages, ", "))}
+				return wrong("usage.language", "Value", args[0], "List", strings.Join(languages, ", "))
 			}
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				if _, err := c.Settings.SetLanguage(ctx, &systemv1.SetLanguageRequest{Language: args[0]}); err != nil {
@@ -117,7 +116,7 @@ there is stays. It is kept sealed, and shown to nobody but services.`,
   hearth system smtp set --server mail.example.org --port 465 --tls --from home@example.org --username home --password-stdin < secret`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if passwords.stdin && none {
-				return usageError{errors.New("cannot have a password and none: say --password-stdin or --no-password")}
+				return wrong("usage.smtp-password")
 			}
 			req.Security = systemv1.SmtpSpec_SECURITY_STARTTLS
 			if tls {

@@ -67,8 +67,19 @@ func (n *neighbour) ask(name string) (string, error) {
 	}
 	done := make(chan result)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		// The thread must live on: it may be the parent of processes that end with it.
+		runtime.LockOSThread()
+		home, err := netns.Get()
+		if err != nil {
+			done <- result{err: err}
+			return
+		}
+		defer home.Close()
 		address, err := n.exchange(dns.Fqdn(name))
+		if back := netns.Set(home); back != nil {
+			panic(back) // nothing that runs on this thread later would be where it believes to be
+		}
+		runtime.UnlockOSThread()
 		done <- result{address, err}
 	}()
 	r := <-done

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,9 +47,14 @@ func (m *machine) census(pkg string) *census {
 }
 
 func (c *census) count() {
+	list := c.m.processes(c.pkg)
+	// What it starts looks like itself until it has become another program.
+	starting := func(p process) bool {
+		return slices.ContainsFunc(list, func(parent process) bool { return parent.script && parent.pid == p.parent })
+	}
 	var who []string
-	for _, p := range c.m.processes(c.pkg) {
-		if p.script {
+	for _, p := range list {
+		if p.script && !starting(p) {
 			who = append(who, fmt.Sprintf("%d of container %s", p.pid, p.container))
 		}
 	}
@@ -68,7 +74,7 @@ func (c *census) end() (int, string) {
 
 // process is one of a service's container, seen from the host.
 type process struct {
-	pid          int
+	pid, parent  int
 	container    string
 	init, script bool
 	// program is what it runs when it is neither.
@@ -89,7 +95,11 @@ func (m *machine) processes(pkg string) []process {
 		if err != nil || !bytes.Contains(mounts, []byte(m.state+"/upper/"+pkg+"/")) {
 			continue
 		}
+		stat, _ := os.ReadFile(filepath.Join(dir, "stat"))
 		p := process{pid: pid}
+		if fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])); len(fields) > 1 {
+			p.parent, _ = strconv.Atoi(fields[1])
+		}
 		command, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
 		args := strings.Split(strings.TrimRight(string(command), "\x00"), "\x00")
 		environ, _ := os.ReadFile(filepath.Join(dir, "environ"))

@@ -14,6 +14,7 @@ import (
 	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 	execv1 "github.com/hearthos/hearth/api/gen/go/hearth/exec/v1"
+	gatewaysv1 "github.com/hearthos/hearth/api/gen/go/hearth/gateways/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	notificationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/notifications/v1"
@@ -195,6 +196,8 @@ func everyGateway() []rpc.Gateway {
 		rpc.NewGateway(operationsv1.RegisterOperationServiceHandlerClient, operationsv1.NewOperationServiceClient),
 		rpc.NewGateway(systemv1.RegisterSystemServiceHandlerClient, systemv1.NewSystemServiceClient),
 		rpc.NewGateway(systemv1.RegisterRootKeyServiceHandlerClient, systemv1.NewRootKeyServiceClient),
+		rpc.NewGateway(systemv1.RegisterSettingsServiceHandlerClient, systemv1.NewSettingsServiceClient),
+		rpc.NewGateway(gatewaysv1.RegisterGatewayServiceHandlerClient, gatewaysv1.NewGatewayServiceClient),
 	}
 }
 
