@@ -62,7 +62,8 @@ func TestJSONIsTheSameEverywhere(t *testing.T) {
 		field      string
 	}{
 		{"unknown member", `{"packageId":"p","actionId":"a","colour":"red"}`, metav1.Reason_REASON_UNKNOWN_FIELD, "colour"},
-		{"wrong type", `{"packageId":"p","actionId":{}}`, metav1.Reason_REASON_INVALID_ARGUMENT, ""},
+		{"wrong type", `{"packageId":"p","input":{}}`, metav1.Reason_REASON_INVALID_ARGUMENT, "input"},
+		{"twice", `{"packageId":"p","input":"x","input":"y"}`, metav1.Reason_REASON_INVALID_ARGUMENT, "input"},
 	}
 	for name, call := range jsonWires() {
 		t.Run(name, func(t *testing.T) {
@@ -73,7 +74,8 @@ func TestJSONIsTheSameEverywhere(t *testing.T) {
 			}
 			for _, c := range cases {
 				_, err := call(t, s, c.body)
-				if f := fault.Proto(err); f.GetReason() != c.want || f.GetMetadata()["field"] != c.field {
+				f := fault.Proto(err)
+				if v := f.GetViolations(); f.GetReason() != c.want || len(v) != 1 || v[0].GetField() != c.field || v[0].GetMessage() == "" {
 					t.Errorf("%s: got %v (%v)", c.name, f, err)
 				}
 			}

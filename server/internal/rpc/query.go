@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/rpc/codec"
 )
 
 // queryFault says which members of the query of a method cannot be read, and what each of them must be; nil where all
@@ -78,43 +78,13 @@ func fieldAt(md protoreflect.MessageDescriptor, path string) (fd protoreflect.Fi
 
 // mustBe says what a member of the query must be that came so often and could not be read.
 func mustBe(fd protoreflect.FieldDescriptor, times int) string {
-	if fd == nil {
+	switch {
+	case fd == nil:
 		return "is not part of the query"
+	case times > 1 && !fd.IsList() && !fd.IsMap():
+		return codec.Once
+	case fd.Message() != nil && fd.Message().FullName().Parent() != "google.protobuf":
+		return "is no message that a query can hold"
 	}
-	if times > 1 && !fd.IsList() && !fd.IsMap() {
-		return "may be there once only"
-	}
-	switch fd.Kind() {
-	case protoreflect.BoolKind:
-		return "must be true or false"
-	case protoreflect.EnumKind:
-		var names []string
-		values := fd.Enum().Values()
-		for i := range values.Len() {
-			if values.Get(i).Number() != 0 {
-				names = append(names, string(values.Get(i).Name()))
-			}
-		}
-		return "must be one of " + strings.Join(names, ", ")
-	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind:
-		return "must be a whole number of 32 bits"
-	case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:
-		return "must be a whole number of 64 bits"
-	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
-		return "must be a whole number of 32 bits, and not below 0"
-	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
-		return "must be a whole number of 64 bits, and not below 0"
-	case protoreflect.FloatKind, protoreflect.DoubleKind:
-		return "must be a number"
-	case protoreflect.BytesKind:
-		return "must be base64"
-	case protoreflect.MessageKind, protoreflect.GroupKind:
-		switch fd.Message().FullName() {
-		case "google.protobuf.Timestamp":
-			return "must be a time as in 2026-01-31T12:00:00Z"
-		case "google.protobuf.Duration":
-			return "must be a duration as in 90s"
-		}
-	}
-	return fmt.Sprintf("is no %s that a query can hold", fd.Kind())
+	return codec.MustBe(fd)
 }

@@ -34,18 +34,23 @@ func Marshal(m proto.Message) ([]byte, error) { return marshaler.Marshal(m) }
 func Append(b []byte, m proto.Message) ([]byte, error) { return marshaler.MarshalAppend(b, m) }
 
 // Unmarshal reads JSON into m. It fails with REASON_UNKNOWN_FIELD, naming the member, where the message has no such
-// field, else with REASON_INVALID_ARGUMENT.
+// field, else with REASON_INVALID_ARGUMENT, with a violation where one member is wrong.
 func Unmarshal(data []byte, m proto.Message) error {
 	err := unmarshaler.Unmarshal(data, m)
 	if err == nil {
 		return nil
 	}
 	name := m.ProtoReflect().Descriptor().FullName()
-	if path, ok := unknownMember(data, m.ProtoReflect().Descriptor()); ok {
-		return fault.New(metav1.Reason_REASON_UNKNOWN_FIELD, "cannot read %s: it has no member %q", name, path).
-			With("field", path).Violation(path, "is not part of the message")
+	found, ok := findFlaw(data, m.ProtoReflect().Descriptor())
+	if found.unknown {
+		return fault.New(metav1.Reason_REASON_UNKNOWN_FIELD, "cannot read %s: it has no member %q", name, found.path).
+			With("field", found.path).Violation(found.path, found.why)
 	}
-	return fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot read the JSON of %s: %s", name, plain(err))
+	invalid := fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot read the JSON of %s: %s", name, plain(err))
+	if ok {
+		invalid = invalid.Violation(found.path, found.why)
+	}
+	return invalid
 }
 
 // plain takes the library's prefix and its deliberately unsteady spaces out of an error text for people.

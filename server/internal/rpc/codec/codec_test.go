@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -40,6 +41,49 @@ func TestUnknownMembersAreNamed(t *testing.T) {
 		err := codec.Unmarshal([]byte(c.body), c.msg)
 		if f := fault.Proto(err); f.GetReason() != c.reason || f.GetMetadata()["field"] != c.field || strings.Contains(f.GetMessage(), "\u00a0") {
 			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func TestWrongMembersAreNamed(t *testing.T) {
+	t.Parallel()
+	token, watch, host := &accountsv1.CreateTokenRequest{}, &statev1.WatchRequest{}, &hostsv1.Host{}
+	cases := []struct {
+		name, body  string
+		msg         proto.Message
+		field, says string
+	}{
+		{"no such value of an enum", `{"name":"x","role":"ROLE_KING"}`, token, "role", "must be one of ROLE_VIEWER"},
+		{"a number as text", `{"name":5}`, token, "name", "must be a string"},
+		{"text that is not UTF-8", "{\"name\":\"\xff\"}", token, "name", "must be a string"},
+		{"half of a character", `{"name":"\ud800"}`, token, "name", "must be a string"},
+		{"twice", `{"name":"x","name":"y"}`, token, "name", "once"},
+		{"twice, by both names", `{"requestId":"x","request_id":"y"}`, token, "request_id", "once"},
+		{"no time", `{"name":"x","expireTime":"tomorrow"}`, token, "expireTime", "must be a time"},
+		{"no number", `{"meta":{"revision":"many"}}`, host, "meta.revision", "whole number of 64 bits"},
+		{"a value as a message", `{"scope":7}`, token, "scope", "must be an object"},
+		{"a value as a list", `{"targets":7}`, watch, "targets", "must be a list"},
+		{"nothing in a list of messages", `{"targets":[{},null]}`, watch, "targets[1]", "must be an object"},
+		{"in a list", `{"scope":{"packages":["a",null]}}`, token, "scope.packages[1]", "must be a string"},
+		{"in a message of a list", `{"targets":[{"id":"a"},{"id":1}]}`, watch, "targets[1].id", "must be a string"},
+		{"a key of a map", `{"spec":{"bindings":{"http":{}}}}`, host, "spec.bindings.http", ""},
+		{"a key of a map twice", `{"spec":{"bindings":{"80":{},"80":{}}}}`, host, "spec.bindings.80", "once"},
+		{"in a map", `{"meta":{"labels":{"a":"b","c":1}}}`, host, "meta.labels.c", "must be a string"},
+		{"a map that is none", `{"meta":{"labels":[]}}`, host, "meta.labels", "must be an object"},
+		{"the first of several", `{"name":1,"nope":2}`, token, "name", "must be a string"},
+		{"behind what is null", `{"name":null,"scope":null,"role":"x"}`, token, "role", "must be one of"},
+		{"too many before it to look for it", `{"scope":{"packages":[` + strings.Repeat(`"a",`, 20000) + `1]}}`, token, "", ""},
+		{"the end is missing", `{"name":"x"`, token, "", ""},
+		{"no object", `7`, token, "", ""},
+	}
+	for _, c := range cases {
+		f := fault.Proto(codec.Unmarshal([]byte(c.body), proto.CloneOf(c.msg)))
+		if f.GetReason() != metav1.Reason_REASON_INVALID_ARGUMENT {
+			t.Errorf("%s: %v", c.name, f)
+		}
+		v := f.GetViolations()
+		if (c.field == "") != (len(v) == 0) || c.field != "" && (v[0].GetField() != c.field || !strings.Contains(v[0].GetMessage(), c.says)) {
+			t.Errorf("%s: %v", c.name, f)
 		}
 	}
 }
@@ -119,6 +163,10 @@ func FuzzUnmarshal(f *testing.F) {
 			}
 			if r := fault.Reason(err); r != metav1.Reason_REASON_INVALID_ARGUMENT && r != metav1.Reason_REASON_UNKNOWN_FIELD {
 				t.Fatalf("got %v", err)
+			}
+			// Of an object that is JSON some member must be wrong, unless it is too much to look through.
+			if strings.HasPrefix(body, "{") && json.Valid([]byte(body)) && codec.CheckDepth([]byte(body)) == nil && len(fault.Proto(err).GetViolations()) == 0 && len(body) < 10000 {
+				t.Fatalf("no member is named: %v", err)
 			}
 		}
 	})
