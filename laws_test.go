@@ -190,6 +190,7 @@ var restricted = map[string][]string{
 	"github.com/spf13/cobra":                 {"clients/cli", "server/cmd"},
 	"github.com/spf13/pflag":                 {"clients/cli", "runtime/agent", "server/cmd"},
 	"github.com/stretchr/testify":            {},
+	"github.com/tidwall":                     {"clients/cli"},
 	"github.com/vishvananda/netlink":         {"server/internal/host"},
 	"github.com/zeebo/blake3":                {"api/merkle", "api/sign"},
 	"go.opentelemetry.io":                    {"server/internal/rpc/telemetry"},

@@ -16,6 +16,8 @@ import (
 	"github.com/hearthos/hearth/api/s9pk/legacy"
 	"github.com/hearthos/hearth/api/sign"
 	"github.com/spf13/cobra"
+	"github.com/tidwall/gjson"
+	"github.com/tidwall/sjson"
 )
 
 // loadKey reads the packager's key and says how to get one.
@@ -161,13 +163,14 @@ func editedManifest(raw []byte, e edits) ([]byte, error) {
 		return nil, fmt.Errorf("cannot read the manifest: %w", err)
 	}
 	for _, pair := range e.set {
-		if err := setField(fields, pair); err != nil {
+		value, err := setField(fields, pair)
+		if err != nil {
 			return nil, err
 		}
-	}
-	raw, err := json.Marshal(fields)
-	if err != nil {
-		return nil, err
+		// In the text itself, for the order of what stays means something: who lacks his language gets the first.
+		if raw, err = sjson.SetRawBytes(raw, fieldPath(pair), value); err != nil {
+			return nil, fmt.Errorf("cannot set %q: %w", pair, err)
+		}
 	}
 	m, err := s9pk.ParseManifest(raw)
 	if err != nil {
@@ -220,28 +223,44 @@ func lost(from, in any) string {
 	return ""
 }
 
-// setField changes one field, KEY=VALUE.
-func setField(fields map[string]any, pair string) error {
+// fieldPath is the key of a pair as sjson takes it.
+func fieldPath(pair string) string {
+	key, _, _ := strings.Cut(pair, "=")
+	steps := strings.Split(key, ".")
+	for i, step := range steps {
+		steps[i] = gjson.Escape(step)
+	}
+	return strings.Join(steps, ".")
+}
+
+// setField changes one field, KEY=VALUE, and answers the value as JSON.
+func setField(fields map[string]any, pair string) (raw []byte, err error) {
 	key, text, ok := strings.Cut(pair, "=")
 	if !ok || key == "" {
-		return wrong("usage.set-pair", "Value", pair)
+		return nil, wrong("usage.set-pair", "Value", pair)
+	}
+	raw = []byte(text)
+	if !json.Valid(raw) {
+		if raw, err = json.Marshal(text); err != nil {
+			return nil, err
+		}
 	}
 	var value any
-	d := json.NewDecoder(strings.NewReader(text))
+	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
-	if err := d.Decode(&value); err != nil || d.More() {
-		value = text
+	if err := d.Decode(&value); err != nil {
+		return nil, err
 	}
 	path := strings.Split(key, ".")
 	for _, step := range path[:len(path)-1] {
 		next, ok := fields[step].(map[string]any)
 		if !ok {
-			return wrong("usage.set-no-object", "Key", key, "Field", step)
+			return nil, wrong("usage.set-no-object", "Key", key, "Field", step)
 		}
 		fields = next
 	}
 	fields[path[len(path)-1]] = value
-	return nil
+	return raw, nil
 }
 
 func (a *app) signCommand() *cobra.Command {
