@@ -93,18 +93,17 @@ func (a *app) write(out, step string, total int64, fn func(w io.Writer) error) e
 		return err
 	}
 	defer s.remove()
-	f, err := os.OpenFile(s.path("package"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(s.path("package"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) // nobody else gets into its folder
 	if err != nil {
 		return err
 	}
 	if err := fn(&counted{w: f, progress: progress}); err != nil {
 		return errors.Join(err, f.Close())
 	}
-	mode, owner := os.FileMode(0o644), error(nil)
 	if there != nil {
-		mode, owner = there.Mode().Perm(), keepOwner(f, there)
+		err = errors.Join(keepOwner(f, there), f.Chmod(there.Mode().Perm()))
 	}
-	if err := errors.Join(owner, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), path)

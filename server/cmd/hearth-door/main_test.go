@@ -535,3 +535,18 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// A door that somebody else plays is not taken for one that has to be started.
+func TestNoDoorIsStartedWithoutItsProgram(t *testing.T) {
+	t.Parallel()
+	o := doorctl.Options{RunDir: t.TempDir(), LogPath: filepath.Join(t.TempDir(), "log")}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if d, _, err := doorctl.Ensure(ctx, o); err == nil {
+		d.Close()
+		t.Error("there is a door")
+	}
+	if _, err := os.Stat(o.LogPath); !os.IsNotExist(err) {
+		t.Errorf("something was started: %v", err)
+	}
+}

@@ -338,10 +338,11 @@ func (d *Daemon) claimed(ctx context.Context, names []*doorv1.LocalName) (waits 
 
 // doorOptions say where the front door is and how it is started.
 func (d *Daemon) doorOptions() doorctl.Options {
-	return doorctl.Options{
-		RunDir: d.runDir, Program: filepath.Join(d.cfg.BinDir, "hearth-door"), UID: d.cfg.DoorUID,
-		LogPath: d.doorLog(),
+	program := filepath.Join(d.cfg.BinDir, "hearth-door")
+	if d.cfg.Sandbox != nil { // it is played by the daemon, and a real one would outlive it
+		program = ""
 	}
+	return doorctl.Options{RunDir: d.runDir, Program: program, UID: d.cfg.DoorUID, LogPath: d.doorLog()}
 }
 
 const (

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 
@@ -93,7 +94,11 @@ func (s restStream) SendMsg(m any) error {
 	if err := checkQuery(s.Context(), m); err != nil {
 		return err
 	}
-	return s.ClientStream.SendMsg(m)
+	// A call that has ended already takes no message; receiving tells why it has.
+	if err := s.ClientStream.SendMsg(m); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
 }
 
 // checkQuery refuses members of the query that name no field of the message. Where there is a body, all members are in

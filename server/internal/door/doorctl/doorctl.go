@@ -45,7 +45,7 @@ type Options struct {
 	RunDir string
 	// Socket is where the door answers; RunDir/door.sock when empty.
 	Socket string
-	// Program is hearth-door.
+	// Program is hearth-door; empty for a door that is never started from here.
 	Program string
 	// UID is what the serving process becomes; needed when the caller is root.
 	UID int
@@ -109,7 +109,7 @@ func (d *Door) revive(ctx context.Context, o Options) (status *doorv1.GetStatusR
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	for {
-		if !held(o.Path()) {
+		if o.Program != "" && !held(o.Path()) {
 			p, err := start(o)
 			if err != nil {
 				return nil, started, err
