@@ -1,6 +1,7 @@
 package sign
 
 import (
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +35,31 @@ func LoadKey(path string) (PrivateKey, error) {
 		return PrivateKey{}, fmt.Errorf("cannot load key file %q: %w", path, err)
 	}
 	return k, nil
+}
+
+// LoadPublicKey reads the public key in a file: a public key, which everybody may read, or the public half of a key file.
+func LoadPublicKey(path string) (PublicKey, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return PublicKey{}, fmt.Errorf("cannot open the key file: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxPEM+1))
+	if err != nil {
+		return PublicKey{}, fmt.Errorf("cannot read the key file: %w", err)
+	}
+	if block, _ := pem.Decode(text); block != nil && block.Type == labelPrivate {
+		key, err := LoadKey(path)
+		if err != nil {
+			return PublicKey{}, err
+		}
+		return key.Public(), nil
+	}
+	public, err := ParsePublicKey(string(text))
+	if err != nil {
+		return PublicKey{}, fmt.Errorf("cannot load the public key %q: %w", path, err)
+	}
+	return public, nil
 }
 
 // LoadOrCreateKey reads the key file at path, or writes a new one with mode 0600 when there is none. Of several callers

@@ -315,3 +315,31 @@ func FuzzParseKeys(f *testing.F) {
 		}
 	})
 }
+
+func TestPublicKeysAreReadFromBothKindsOfFiles(t *testing.T) {
+	t.Parallel()
+	key := sign.FromSeed([32]byte{7})
+	private, err := key.PEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		text string
+		mode os.FileMode
+		good bool
+	}{
+		"public, for everybody":  {key.Public().PEM(), 0o644, true},
+		"private":                {private, 0o600, true},
+		"private, for everybody": {private, 0o644, false},
+		"none":                   {"no key", 0o644, false},
+		"too long":               {key.Public().PEM() + strings.Repeat("\n", 8192), 0o644, false},
+	} {
+		path := filepath.Join(t.TempDir(), "key")
+		if err := os.WriteFile(path, []byte(c.text), c.mode); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := sign.LoadPublicKey(path); (err == nil) != c.good || c.good && got != key.Public() {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+}

@@ -31,11 +31,10 @@ func (a *app) addKeyCommand() *cobra.Command {
 		Use: "add NAME FILE", Short: "Accept requests signed with the key in a file", Args: cobra.ExactArgs(2),
 		Example: "  hearth account keys add laptop ~/.config/hearth/developer.key.pem",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			key, err := sign.LoadKey(args[1])
+			public, err := sign.LoadPublicKey(args[1])
 			if err != nil {
 				return err
 			}
-			public := key.Public()
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				resp, err := c.Keys.AddKey(ctx, &accountsv1.AddKeyRequest{Name: args[0], PublicKey: public[:], Account: account})
 				if err != nil {
