@@ -11,10 +11,13 @@ import (
 	"testing"
 	"time"
 
+	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 
 	"github.com/hearthos/hearth/api/fault"
+	hearth "github.com/hearthos/hearth/clients/go"
 	"github.com/hearthos/hearth/server/internal/daemon"
+	"github.com/hearthos/hearth/server/servertest"
 )
 
 func start(t *testing.T, state, mode string) error {
@@ -140,4 +143,40 @@ func TestPortsFollowTheMode(t *testing.T) {
 			t.Errorf("%s: the port is %d", name, cfg.WebPort)
 		}
 	}
+}
+
+// Every device that trusts a server would have to trust another authority anew, so a server that somebody has claimed makes
+// none for itself.
+func TestAServerThatWasClaimedMakesNoOtherAuthority(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	c, err := hearth.Dial(t.Context(), s.Target(), hearth.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Accounts.ClaimServer(t.Context(), &accountsv1.ClaimServerRequest{Account: "alex", Password: "correct horse battery"}); err != nil {
+		t.Fatal(err)
+	}
+	s.Stop()
+	authority := filepath.Join(s.State, "authority")
+	if err := os.RemoveAll(authority); err != nil {
+		t.Fatal(err)
+	}
+	cfg := daemon.DefaultConfig()
+	cfg.StateDir, cfg.RunRoot, cfg.BinDir, cfg.Mode = s.State, filepath.Join(filepath.Dir(s.State), "run"), t.TempDir(), daemon.ModeSandbox
+	cfg.GRPCAddress = "127.0.0.1:0"
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := play(ctx, cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), authority) {
+		t.Errorf("without its authority: %v", err)
+	}
+	if _, err := os.Stat(authority); !os.IsNotExist(err) {
+		t.Errorf("an authority was begun: %v", err)
+	}
+	// Who wants another one says so.
+	if err := os.Mkdir(authority, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
 }

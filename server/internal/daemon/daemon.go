@@ -147,7 +147,7 @@ func (d *Daemon) openSockets(ctx context.Context, tag string, serve func(func() 
 	if err := d.makeRunDir(); err != nil {
 		return err
 	}
-	if err := d.checkKeys(); err != nil {
+	if err := errors.Join(d.checkKeys(), d.checkAuthority()); err != nil {
 		return err
 	}
 	if d.ring, err = seal.Load(KeyDir(d.cfg.StateDir)); err != nil {

@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -146,6 +148,21 @@ func (d *Daemon) checkKeys() error {
 	if err == nil && len(sealed) > 0 {
 		err = fmt.Errorf("cannot open the secrets of this server: there is nothing in %s: %w; bring that folder back from a backup, or its folder escrow and run 'hearthd key recover'",
 			KeyDir(d.cfg.StateDir), seal.ErrLost)
+	}
+	return err
+}
+
+// checkAuthority makes sure that a server somebody has claimed, which has copies of its root key since, gets no other
+// authority than it had. Who wants one all the same makes its folder.
+func (d *Daemon) checkAuthority() error {
+	dir := filepath.Join(d.cfg.StateDir, "authority")
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	copies, err := seal.Copies(KeyDir(d.cfg.StateDir))
+	if err == nil && copies {
+		err = fmt.Errorf("cannot find the certificate authority: there is no %s; bring that folder back from a backup. "+
+			"To have a new one, which every device must trust anew, make the empty folder", dir)
 	}
 	return err
 }

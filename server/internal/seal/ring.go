@@ -124,13 +124,19 @@ func Known(dir string) (bool, error) {
 	return (&Ring{dir: dir}).known()
 }
 
+// Copies tells whether there are copies of the root key in a folder, which passwords open: there are from the moment on that
+// a server is claimed.
+func Copies(dir string) (bool, error) {
+	slots, err := (&Ring{dir: dir}).slots()
+	return len(slots) > 0, err
+}
+
 // known tells whether there was ever a root key here.
 func (r *Ring) known() (bool, error) {
 	if _, err := os.Lstat(filepath.Join(r.dir, idFile)); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return true, err
 	}
-	slots, err := r.slots()
-	return len(slots) > 0, err
+	return Copies(r.dir)
 }
 
 func readKeys(path string) ([]*key, error) {
