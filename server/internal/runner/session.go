@@ -20,6 +20,7 @@ import (
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/server/internal/atomicfile"
 )
 
 // about is what is known of a subcontainer, beside what was written to it: it comes and goes with that.
@@ -44,7 +45,7 @@ func (s *Service) describeSubcontainer(pkg, guid string, a about) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(os.MkdirAll(dir, 0o711), os.WriteFile(filepath.Join(dir, aboutFile), raw, 0o600)); err != nil {
+	if err := errors.Join(os.MkdirAll(dir, 0o711), atomicfile.Write(filepath.Join(dir, aboutFile), raw, 0o600)); err != nil {
 		return fmt.Errorf("cannot describe the subcontainer: %w", err)
 	}
 	return nil
