@@ -182,23 +182,12 @@ func (k *Keeper) SetSMTP(ctx context.Context, now time.Time, spec *systemv1.Smtp
 	if err := checkSMTP(spec); err != nil {
 		return nil, err
 	}
-	var sealed []byte
-	if password != nil && *password != "" {
-		var err error
-		if sealed, err = k.opt.Ring.Seal(passwordKind, server, []byte(*password)); err != nil {
-			return nil, err
-		}
-	}
 	row := &systemv1.Smtp{Meta: &metav1.Meta{Id: server}, Spec: spec}
 	_, err := k.opt.Store.Update(ctx, now, func(tx *store.Tx) (err error) {
-		switch {
-		case sealed != nil:
-			err = store.Put(tx, &systemv1.SmtpPassword{Meta: &metav1.Meta{Id: server}, Spec: &systemv1.SmtpPasswordSpec{Sealed: sealed}})
-		case password != nil:
-			err = store.Delete[*systemv1.SmtpPassword](tx, server)
-		}
-		if err != nil {
-			return err
+		if password != nil {
+			if err := k.keepPassword(tx, *password); err != nil {
+				return err
+			}
 		}
 		if _, row.Spec.HasPassword, err = store.Lookup[*systemv1.SmtpPassword](tx, server); err != nil {
 			return err
@@ -206,6 +195,19 @@ func (k *Keeper) SetSMTP(ctx context.Context, now time.Time, spec *systemv1.Smtp
 		return store.Put(tx, row)
 	})
 	return row, err
+}
+
+// keepPassword seals a password within the transaction, so that it is either sealed with the newest root key or there when
+// a change of the key wraps all anew.
+func (k *Keeper) keepPassword(tx *store.Tx, password string) error {
+	if password == "" {
+		return store.Delete[*systemv1.SmtpPassword](tx, server)
+	}
+	sealed, err := k.opt.Ring.Seal(passwordKind, server, []byte(password))
+	if err != nil {
+		return err
+	}
+	return store.Put(tx, &systemv1.SmtpPassword{Meta: &metav1.Meta{Id: server}, Spec: &systemv1.SmtpPasswordSpec{Sealed: sealed}})
 }
 
 func checkSMTP(spec *systemv1.SmtpSpec) error {
