@@ -28,7 +28,7 @@ const subcontainersPath = "/media/startos/subcontainers"
 // guidPattern is what CreateSubcontainer makes: 20 random bytes in base32. A guid becomes part of paths on the host.
 var guidPattern = regexp.MustCompile(`^[A-Z2-7]{32}$`)
 
-// maxSubcontainers is how many subcontainers a service may have. Each takes a loop device and mounts of the machine.
+// maxSubcontainers is how many subcontainers a service may have. Each takes mounts of the machine.
 const maxSubcontainers = 256
 
 // container is the handle of the running container of a package.

@@ -12,7 +12,8 @@
 //
 // Invariants: mounts are private, so nothing a container mounts travels back to the host; Ensure twice is Ensure once; a
 // path that a container may have shaped is resolved with openat2, beneath its root and through no link; a read-only mount
-// inside a container cannot be made writable from there; loop devices free themselves with their last mount.
+// inside a container cannot be made writable from there; mounts of one image share a loop device, and with it the pages
+// read of it; the device frees itself with the last of them.
 package mount
 
 import (
@@ -61,7 +62,7 @@ func (o Options) attrs() uint64 {
 // Source is what can be mounted: Squashfs, Bind, Overlay, Tmpfs.
 type Source interface {
 	// open makes the detached mount, without options.
-	open() (*os.File, error)
+	open(m *Mounter) (*os.File, error)
 	// is reports whether the mount described by i shows this source with the owner translation of m.
 	is(i Info, m idmap.Map) (bool, error)
 	// isFile reports whether the mount's root is a file instead of a folder.
@@ -73,6 +74,7 @@ type Source interface {
 // order. Close it at the end: existing mounts stay.
 type Mounter struct {
 	users idmap.Namespaces
+	loops loops
 }
 
 // New returns a Mounter.
@@ -91,7 +93,7 @@ type Detached struct {
 
 // Open makes s a detached mount. The caller closes it.
 func (m *Mounter) Open(s Source, o Options) (*Detached, error) {
-	f, err := s.open()
+	f, err := s.open(m)
 	if err != nil {
 		return nil, err
 	}

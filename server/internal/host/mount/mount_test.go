@@ -227,6 +227,48 @@ func TestBindOfAFileCreatesItsTarget(t *testing.T) {
 	}
 }
 
+func TestMountsOfOneImageShareADeviceUntilTheLastGoes(t *testing.T) {
+	t.Parallel()
+	dir, m := mounttest.RunDir(t), newMounter(t)
+	image := member(t, mounttest.Image(t, map[string]string{"who": "first"}))
+	device := func(name string, s mount.Squashfs) string {
+		t.Helper()
+		if err := m.Ensure(dir+name, s, mount.Options{ReadOnly: true, IDMap: idmap.Base(base)}); err != nil {
+			t.Fatal(err)
+		}
+		return only(t, dir+name).Source
+	}
+	first, second := device("/1", image), device("/2", image)
+	if first != second {
+		t.Errorf("the second mount has %s, the first %s", second, first)
+	}
+	if err := mount.Unmount(dir + "/1"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(dir + "/2/who"); err != nil || string(got) != "first" {
+		t.Errorf("the second, after the first went: %q, %v", got, err)
+	}
+	if err := mount.Unmount(dir + "/2"); err != nil {
+		t.Fatal(err)
+	}
+	if held, _ := os.ReadFile("/sys/block/" + filepath.Base(first) + "/loop/backing_file"); strings.HasPrefix(string(held), image.File) {
+		t.Errorf("%s still holds %s", first, held)
+	}
+
+	// Another image at the same path, and another image at the remembered device, are what they are.
+	other := member(t, mounttest.Image(t, map[string]string{"who": "other"}))
+	taken := device("/3", other)
+	if err := os.Rename(other.File, image.File); err != nil {
+		t.Fatal(err)
+	}
+	if again := device("/4", mount.Squashfs{File: image.File, Offset: other.Offset, Size: other.Size}); again != taken {
+		t.Errorf("the same file by another name has %s, not %s", again, taken)
+	}
+	if got, err := os.ReadFile(dir + "/4/who"); err != nil || string(got) != "other" {
+		t.Errorf("the image that took the path reads %q, %v", got, err)
+	}
+}
+
 func TestForeignImagesAreRefusedAndLeaveNothing(t *testing.T) {
 	t.Parallel()
 	dir, m := mounttest.RunDir(t), newMounter(t)

@@ -36,7 +36,7 @@ func (b Bind) source() (*os.File, error) {
 	return f, nil
 }
 
-func (b Bind) open() (*os.File, error) {
+func (b Bind) open(*Mounter) (*os.File, error) {
 	src, err := b.source()
 	if err != nil {
 		return nil, err
@@ -127,7 +127,7 @@ func (v Overlay) params() ([][2]string, error) {
 	return p, nil
 }
 
-func (v Overlay) open() (*os.File, error) {
+func (v Overlay) open(*Mounter) (*os.File, error) {
 	params, err := v.params()
 	if err != nil {
 		return nil, err
@@ -179,7 +179,7 @@ func (t Tmpfs) String() string { return "tmpfs" }
 
 func (t Tmpfs) isFile() (bool, error) { return false, nil }
 
-func (t Tmpfs) open() (*os.File, error) {
+func (t Tmpfs) open(*Mounter) (*os.File, error) {
 	params := [][2]string{
 		{"size", fmt.Sprint(t.Bytes)}, {"mode", fmt.Sprintf("%o", t.Mode)},
 		{"uid", fmt.Sprint(t.Owner)}, {"gid", fmt.Sprint(t.Owner)},

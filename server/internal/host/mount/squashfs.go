@@ -36,7 +36,7 @@ func (s Squashfs) limit() uint64 {
 	return uint64((s.Size + sector - 1) / sector * sector)
 }
 
-func (s Squashfs) open() (*os.File, error) {
+func (s Squashfs) open(by *Mounter) (*os.File, error) {
 	f, err := os.Open(s.File)
 	if err != nil {
 		return nil, fmt.Errorf("cannot mount %s: %w", s, err)
@@ -45,7 +45,7 @@ func (s Squashfs) open() (*os.File, error) {
 	if err := s.check(f); err != nil {
 		return nil, fmt.Errorf("cannot mount %s: %w", s, err)
 	}
-	loop, err := s.attachLoop(f)
+	loop, err := by.loops.of(s, f)
 	if err != nil {
 		return nil, err
 	}
@@ -133,10 +133,10 @@ func (s Squashfs) is(i Info, m idmap.Map) (bool, error) {
 	if err := unix.Stat(s.File, &want); err != nil {
 		return false, fmt.Errorf("cannot mount %s: %w", s, err)
 	}
+	piece := s.piece(&want)
 	if err := unix.Lstat(i.Path, &root); err != nil {
 		return false, fmt.Errorf("cannot inspect mount %s: %w", i.Path, err)
 	}
 	// Roots of images belong to 0; one that does not is mounted afresh, which costs a millisecond and no correctness.
-	return status.Device == want.Dev && status.Inode == want.Ino && status.Offset == uint64(s.Offset) &&
-		status.Sizelimit == s.limit() && root.Uid == translated(0, m), nil
+	return shows(status, piece) && root.Uid == translated(0, m), nil
 }
