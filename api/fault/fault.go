@@ -46,7 +46,7 @@ type Error struct {
 // before it. Values printed by any other verb are sent.
 func New(reason metav1.Reason, format string, args ...any) *Error {
 	full := fmt.Errorf(format, args...)
-	message := cut(public(format, args), maxMessage)
+	message := Cut(public(format, args), maxMessage)
 	if message == "" {
 		message = name(reason)
 	}
@@ -68,7 +68,7 @@ func (e *Error) With(key string, value any) *Error {
 		e.fault.Metadata = make(map[string]string)
 	}
 	if _, replaced := e.fault.Metadata[key]; replaced || len(e.fault.Metadata) < maxMetadata {
-		e.fault.Metadata[key] = cut(fmt.Sprint(value), maxValue)
+		e.fault.Metadata[key] = Cut(fmt.Sprint(value), maxValue)
 	}
 	return e
 }
@@ -76,7 +76,7 @@ func (e *Error) With(key string, value any) *Error {
 // Violation adds what is wrong with one field of the request, as in "spec.ports[2].number", and answers e.
 func (e *Error) Violation(field, message string) *Error {
 	if len(e.fault.Violations) < maxViolations {
-		v := &metav1.Violation{Field: cut(field, maxValue), Message: cut(message, maxValue)}
+		v := &metav1.Violation{Field: Cut(field, maxValue), Message: Cut(message, maxValue)}
 		e.fault.Violations = append(e.fault.Violations, v)
 	}
 	return e
@@ -184,8 +184,9 @@ func verbEnd(format string, i int) (end, stars int) {
 	return i, stars
 }
 
-// cut shortens s to at most limit bytes of valid UTF-8: protobuf refuses anything else.
-func cut(s string, limit int) string {
+// Cut shortens a text for people to at most limit bytes of valid UTF-8, which is all that protobuf takes: a text that was
+// made too long by somebody is still a text.
+func Cut(s string, limit int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) <= limit {
 		return s

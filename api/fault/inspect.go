@@ -113,7 +113,7 @@ func fromStatus(s *status.Status) *metav1.Fault {
 		}
 	}
 	reason := reasonOf(s.Code())
-	message := cut(s.Message(), maxMessage)
+	message := Cut(s.Message(), maxMessage)
 	if reason == metav1.Reason_REASON_INTERNAL {
 		message = internalMessage
 	}

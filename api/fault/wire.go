@@ -50,7 +50,7 @@ func FromStatus(err error) error {
 	if s, ok := status.FromError(err); ok && s.Message() != "" {
 		e.text = s.Message()
 		if len(s.Details()) == 0 {
-			e.fault.Message = cut(s.Message(), maxMessage)
+			e.fault.Message = Cut(s.Message(), maxMessage)
 		}
 	}
 	e.cause = err

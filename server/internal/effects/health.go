@@ -9,6 +9,7 @@ import (
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
+	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/store"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -49,9 +50,9 @@ func (s *Service) SetHealth(ctx context.Context, req *effectsv1.SetHealthRequest
 		return nil, err
 	}
 	id := pkg + "/" + segment
-	name, message := cut(req.GetName(), maxName), req.Message
+	name, message := fault.Cut(req.GetName(), maxName), req.Message
 	if message != nil {
-		short := cut(*message, maxText)
+		short := fault.Cut(*message, maxText)
 		message = &short
 	}
 	same := false
@@ -109,7 +110,7 @@ func (s *Service) report(ctx context.Context, raw []byte) error {
 	if err != nil {
 		return invalid("progress", err.Error())
 	}
-	s.Progress.Report(pkg, p.done, p.total, cut(p.units, maxName), cut(p.message, maxName))
+	s.Progress.Report(pkg, p.done, p.total, fault.Cut(p.units, maxName), fault.Cut(p.message, maxName))
 	return nil
 }
 

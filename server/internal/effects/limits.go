@@ -1,9 +1,6 @@
 package effects
 
 import (
-	"strings"
-	"unicode/utf8"
-
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 
 	"github.com/hearthos/hearth/api/fault"
@@ -32,18 +29,4 @@ func another[T store.Row](tx *store.Tx, pkg, what string, most int) error {
 func limit(of, what string, most int) error {
 	return fault.New(metav1.Reason_REASON_EFFECT_LIMIT, "cannot take more of %q: at most %d %s are allowed", of, most, what).
 		With("what", what).With("limit", most)
-}
-
-// cut shortens a text that people read: a check that quotes a whole page in its message is still a check.
-func cut(text string, most int) string {
-	const mark = "…"
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if len(text) <= most {
-		return text
-	}
-	end := most - len(mark)
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + mark
 }

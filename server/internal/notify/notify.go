@@ -16,7 +16,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	notificationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/notifications/v1"
@@ -73,7 +72,7 @@ func (k *Keeper) Tell(ctx context.Context, now time.Time, pkg string, m Message)
 	if err != nil {
 		return err
 	}
-	m.Title, m.Message, m.Data = cut(m.Title, maxTitle), cut(m.Message, maxMessage), cut(m.Data, maxData)
+	m.Title, m.Message, m.Data = fault.Cut(m.Title, maxTitle), fault.Cut(m.Message, maxMessage), fault.Cut(m.Data, maxData)
 	_, err = k.store.Update(ctx, now, func(tx *store.Tx) error {
 		if _, there, err := store.Lookup[*packagesv1.Package](tx, pkg); err != nil || !there {
 			return err
@@ -209,18 +208,4 @@ func (k *Keeper) each(ctx context.Context, now time.Time, names []string, change
 // Forget deletes the notifications of a package, in the caller's transaction and as far as there is room.
 func Forget(tx *store.Tx, pkg string, room *store.Room) error {
 	return store.DeleteBelow[row](tx, pkg, room)
-}
-
-// cut shortens a text at a character.
-func cut(text string, most int) string {
-	const mark = "…"
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if len(text) <= most {
-		return text
-	}
-	end := most - len(mark)
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + mark
 }
