@@ -117,6 +117,11 @@ func (s *Service) ActionCreateTask(ctx context.Context, req *effectsv1.ActionCre
 	if err != nil {
 		return nil, err
 	}
+	// Whether a task is due says what the input of the other package's action is, and its code is asked for that.
+	err = s.Store.View(func(tx *store.Tx) error { _, err := s.reach(ctx, tx, pkg, req.GetPackageId()); return err })
+	if err != nil {
+		return nil, err
+	}
 	return &effectsv1.ActionCreateTaskResponse{}, s.Actions.CreateTask(ctx, s.Clock(), pkg, Task{
 		ReplayID: req.GetReplayId(), PackageID: req.GetPackageId(), ActionID: req.GetActionId(),
 		Severity: req.GetSeverity(), Reason: req.GetReason(), When: nonNull(req.GetWhen()), Input: nonNull(req.GetInput()),

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -13,7 +14,9 @@ import (
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/effects"
 	"github.com/hearthos/hearth/server/internal/store"
+	"google.golang.org/protobuf/proto"
 )
 
 // recorded is what is recorded of a package: effect, target and outcome.
@@ -57,6 +60,44 @@ func TestWhatGoesBeyondTheManifestIsRefusedAndRecorded(t *testing.T) {
 	}
 	if len(w.mounts.got) != 1 {
 		t.Errorf("mounted: %v", w.mounts.got)
+	}
+}
+
+// noted takes note of the tasks that are set.
+type noted struct {
+	effects.Actions
+	tasks []string
+}
+
+func (n *noted) CreateTask(_ context.Context, _ time.Time, pkg string, t effects.Task) error {
+	n.tasks = append(n.tasks, pkg+" "+t.PackageID)
+	return nil
+}
+
+// A task tells whether the input of another package's action is what the caller guesses, and runs that package's code.
+func TestTasksReachOnlyPackagesThatTheManifestNames(t *testing.T) {
+	t.Parallel()
+	w, actions := newWorld(t), &noted{}
+	w.Service.Actions = actions
+	task := func(from, of string) error {
+		return w.Answer(w.t.Context(), from, "action.create-task", func(ctx context.Context) error {
+			_, err := w.ActionCreateTask(ctx, &effectsv1.ActionCreateTaskRequest{ReplayId: "t", PackageId: of, ActionId: "set", Severity: proto.String("critical")})
+			return err
+		})
+	}
+	if err := task("alone", "friend"); !fault.Is(err, metav1.Reason_REASON_EFFECT_DENIED) {
+		t.Errorf("a package that declares nothing: %v", err)
+	}
+	for _, c := range [][2]string{{"caller", "friend"}, {"alone", "alone"}} {
+		if err := task(c[0], c[1]); err != nil {
+			t.Errorf("%v: %v", c, err)
+		}
+	}
+	if want := []string{"caller friend", "alone alone"}; !slices.Equal(actions.tasks, want) {
+		t.Errorf("set: %v, want %v", actions.tasks, want)
+	}
+	if got := w.recorded("alone"); !slices.Equal(got, []string{"action.create-task friend OUTCOME_DENIED"}) {
+		t.Errorf("recorded: %v", got)
 	}
 }
 
