@@ -63,6 +63,7 @@ var effectTable = []effectCall{
 	{"action.run", `{"packageId":"effect-friend","actionId":"open","input":null}`, `open to all`, ""},
 	{"action.run", `{"packageId":"effect-friend","actionId":"close","input":null}`, "", "EFFECT_DENIED"},
 	{"action.create-task", `{"replayId":"for-friend","packageId":"effect-friend","actionId":"expose","severity":"optional","reason":"please"}`, `null`, ""},
+	{"action.create-task", `{"replayId":"for-stranger","packageId":"effect-stranger","actionId":"expose"}`, "", "EFFECT_DENIED"},
 	{"check-dependencies", `{}`, `"for-friend":{"task":{"packageId":"effect-friend","actionId":"expose"`, ""},
 	{"action.clear-tasks", `{"only":["for-friend"]}`, `null`, ""},
 	{"bind", `{"id":"extra","internalPort":7000,"preferredExternalPort":7000,"addSsl":null,"secure":null,"stack":"dropped"}`, `null`, ""},
