@@ -87,6 +87,7 @@ Tables are for people; --output json prints one row of JSON for each resource, a
 		a.warningsCommand(), a.notificationsCommand(),
 		a.doctorCommand(),
 		a.bugreportCommand(),
+		a.certCommand(),
 		a.gatewayCommand(),
 		a.systemCommand(),
 		a.s9pkCommand(),

@@ -248,6 +248,24 @@ func usedKeys(t *testing.T, english map[string]entry) map[string]bool {
 	if steps < 4 {
 		t.Fatalf("found %d steps of operations", steps)
 	}
+	maps.Copy(out, trustKeys(t, english))
+	return out
+}
+
+// trustKeys are the texts of the page about trust: what its source names, and the steps of each system that it names.
+func trustKeys(t *testing.T, english map[string]entry) map[string]bool {
+	t.Helper()
+	source, err := os.ReadFile("../../server/internal/trust/trust.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]bool{}
+	for key := range english {
+		if name, ok := strings.CutPrefix(key, "trust."); ok {
+			name, _, _ = strings.Cut(name, ".")
+			out[key] = strings.Contains(string(source), strconv.Quote(name))
+		}
+	}
 	return out
 }
 

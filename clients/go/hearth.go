@@ -24,6 +24,7 @@ import (
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
 	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
+	certificatesv1 "github.com/hearthos/hearth/api/gen/go/hearth/certificates/v1"
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 	execv1 "github.com/hearthos/hearth/api/gen/go/hearth/exec/v1"
 	gatewaysv1 "github.com/hearthos/hearth/api/gen/go/hearth/gateways/v1"
@@ -63,6 +64,7 @@ type Client struct {
 	Accounts      accountsv1.AccountServiceClient
 	Actions       actionsv1.ActionServiceClient
 	Audit         auditv1.AuditServiceClient
+	Certificates  certificatesv1.CertificateServiceClient
 	Diagnostics   diagnosticsv1.DiagnosticsServiceClient
 	Exec          execv1.ExecServiceClient
 	Gateways      gatewaysv1.GatewayServiceClient
@@ -109,11 +111,12 @@ func Dial(_ context.Context, target string, opt Options) (*Client, error) {
 	}
 	return &Client{
 		Accounts: accountsv1.NewAccountServiceClient(conn), Actions: actionsv1.NewActionServiceClient(conn),
-		Diagnostics: diagnosticsv1.NewDiagnosticsServiceClient(conn),
-		Audit:       auditv1.NewAuditServiceClient(conn),
-		Exec:        execv1.NewExecServiceClient(conn),
-		Gateways:    gatewaysv1.NewGatewayServiceClient(conn),
-		Hosts:       hostsv1.NewHostServiceClient(conn), Keys: accountsv1.NewKeyServiceClient(conn), Logs: logsv1.NewLogServiceClient(conn),
+		Certificates: certificatesv1.NewCertificateServiceClient(conn),
+		Diagnostics:  diagnosticsv1.NewDiagnosticsServiceClient(conn),
+		Audit:        auditv1.NewAuditServiceClient(conn),
+		Exec:         execv1.NewExecServiceClient(conn),
+		Gateways:     gatewaysv1.NewGatewayServiceClient(conn),
+		Hosts:        hostsv1.NewHostServiceClient(conn), Keys: accountsv1.NewKeyServiceClient(conn), Logs: logsv1.NewLogServiceClient(conn),
 		Notifications:  notificationsv1.NewNotificationServiceClient(conn),
 		EffectPolicies: packagesv1.NewEffectPolicyServiceClient(conn),
 		Operations:     operationsv1.NewOperationServiceClient(conn), Packages: packagesv1.NewPackageServiceClient(conn),

@@ -6,7 +6,7 @@
 //
 //	authority.pem        0600  root and intermediate with their keys, which are sealed; made once
 //	ca.crt               0644  the root for people, made good at each start
-//	leaves/<hash>.pem    0600  one leaf with its key, sealed, named by the hash of its names and algorithm
+//	leaves/<hash>.pem    0600  one leaf with its key, sealed, named by the hash of its holder, names and algorithm
 //
 // Invariants: the root is made once in the life of a server and never replaced, not even when its file is damaged, since
 // every device that trusts it would have to be visited again; the key of a set of names stays the same through all
@@ -103,8 +103,13 @@ func Open(dir, name string, ring *seal.Ring) (*Authority, error) {
 func (a *Authority) RootPEM() []byte { return encodeCertificate(a.root) }
 
 // Fingerprint answers the SHA-256 of the root as people compare it: upper-case pairs with colons.
-func (a *Authority) Fingerprint() string {
-	sum := sha256.Sum256(a.root.Raw)
+func (a *Authority) Fingerprint() string { return fingerprint(a.root) }
+
+// Root answers the root certificate.
+func (a *Authority) Root() *x509.Certificate { return a.root }
+
+func fingerprint(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
 	pairs := make([]string, len(sum))
 	for i, b := range sum {
 		pairs[i] = fmt.Sprintf("%02X", b)

@@ -6,8 +6,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
+	"encoding/xml"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -48,7 +52,7 @@ func open(t *testing.T, dir string) *cert.Authority {
 
 func issue(t *testing.T, a *cert.Authority, alg cert.Algorithm, names ...string) (chain, key []byte, leaf *x509.Certificate) {
 	t.Helper()
-	chain, key, expiry, err := a.Leaf(names, alg)
+	chain, key, expiry, err := a.Leaf(cert.Package, names, alg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,11 +298,11 @@ func TestLeafRefusesWhatIsNoName(t *testing.T) {
 				in[i] = strings.Repeat("a", i%60+1) + strings.Repeat("b", i/60)
 			}
 		}
-		if _, _, _, err := a.Leaf(in, cert.ECDSA); !fault.Is(err, metav1.Reason_REASON_INVALID_ARGUMENT) {
+		if _, _, _, err := a.Leaf(cert.Package, in, cert.ECDSA); !fault.Is(err, metav1.Reason_REASON_INVALID_ARGUMENT) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	if _, _, _, err := a.Leaf([]string{"a"}, "rsa"); !fault.Is(err, metav1.Reason_REASON_INVALID_ARGUMENT) {
+	if _, _, _, err := a.Leaf(cert.Package, []string{"a"}, "rsa"); !fault.Is(err, metav1.Reason_REASON_INVALID_ARGUMENT) {
 		t.Errorf("another algorithm: got %v", err)
 	}
 }
@@ -309,12 +313,125 @@ func TestManyAtOnceGetOneCertificate(t *testing.T) {
 	var group sync.WaitGroup
 	chains := make([][]byte, 16)
 	for i := range chains {
-		group.Go(func() { chains[i], _, _, _ = a.Leaf([]string{"home.local"}, cert.ECDSA) })
+		group.Go(func() { chains[i], _, _, _ = a.Leaf(cert.Package, []string{"home.local"}, cert.ECDSA) })
 	}
 	group.Wait()
 	for _, c := range chains {
 		if len(c) == 0 || !bytes.Equal(c, chains[0]) {
 			t.Fatal("different certificates for the same names")
+		}
+	}
+}
+
+func TestHoldersNeverShareAKey(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a := open(t, dir)
+	keys := map[string]cert.Holder{}
+	for _, of := range []cert.Holder{cert.Server, cert.Package, cert.Device} {
+		_, key, _, err := a.Leaf(of, []string{"nas.lan"}, cert.ECDSA)
+		if err != nil || keys[string(key)] != "" {
+			t.Fatalf("%s: the key of %q, %v", of, keys[string(key)], err)
+		}
+		keys[string(key)] = of
+	}
+	again := open(t, dir)
+	for key, of := range keys {
+		if _, same, _, err := again.Leaf(of, []string{"NAS.lan."}, cert.ECDSA); err != nil || string(same) != key {
+			t.Errorf("%s has another key after a restart, %v", of, err)
+		}
+	}
+}
+
+func TestCertificatesOfDevicesAreListedAndForgotten(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a := open(t, dir)
+	issue(t, a, cert.ECDSA, "hello.startos")
+	i, chain, key, err := a.ForDevice([]string{"printer.lan", "192.168.1.9", "PRINTER.lan"}, cert.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tls.X509KeyPair(chain, key); err != nil {
+		t.Fatal(err)
+	}
+	if i.Holder != cert.Device || i.Algorithm != cert.Ed25519 || !slices.Equal(i.Names, []string{"192.168.1.9", "printer.lan"}) {
+		t.Errorf("issued %+v", i)
+	}
+	for _, a := range []*cert.Authority{a, open(t, dir)} {
+		list := a.Issued()
+		if len(list) != 2 || !slices.ContainsFunc(list, func(o cert.Issued) bool { return o.ID == i.ID && o.Fingerprint == i.Fingerprint }) {
+			t.Errorf("listed %+v", list)
+		}
+	}
+	for _, one := range a.Issued() {
+		err := a.Forget(one.ID)
+		if device := one.Holder == cert.Device; device != (err == nil) || !device && !fault.Is(err, metav1.Reason_REASON_CERTIFICATE_NOT_FOUND) {
+			t.Errorf("forgetting that of a %s: %v", one.Holder, err)
+		}
+	}
+	if list := open(t, dir).Issued(); len(list) != 1 || list[0].Holder != cert.Package {
+		t.Errorf("left are %+v", list)
+	}
+}
+
+func TestMoreDevicesThanMayBeKeptAreRefused(t *testing.T) {
+	t.Parallel()
+	a := open(t, t.TempDir())
+	var err error
+	n := 0
+	for ; err == nil && n < 300; n++ {
+		_, _, _, err = a.ForDevice([]string{fmt.Sprintf("device%d.lan", n)}, cert.Ed25519)
+	}
+	if n != 257 || !fault.Is(err, metav1.Reason_REASON_CERTIFICATE_TOO_MANY) {
+		t.Fatalf("the %d. is the first refused, with %v", n, err)
+	}
+	if _, _, _, err := a.ForDevice([]string{"device0.lan"}, cert.Ed25519); err != nil {
+		t.Errorf("one that is kept: %v", err)
+	}
+	if _, _, _, err := a.Leaf(cert.Server, []string{"home.local"}, cert.ECDSA); err != nil {
+		t.Errorf("the server's own: %v", err)
+	}
+}
+
+func TestAppleProfileHoldsTheRoot(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a, err := cert.Open(dir, `Anna & "Bo" <home>`, ring(t, dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile := a.AppleProfile()
+	if !bytes.Equal(profile, open(t, dir).AppleProfile()) {
+		t.Error("another profile each time")
+	}
+	var found [][]byte
+	for dec := xml.NewDecoder(bytes.NewReader(profile)); ; {
+		token, err := dec.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if start, ok := token.(xml.StartElement); ok && start.Name.Local == "data" {
+			var text string
+			if err := dec.DecodeElement(&text, &start); err != nil {
+				t.Fatal(err)
+			}
+			der, err := base64.StdEncoding.DecodeString(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = append(found, der)
+		}
+	}
+	if len(found) != 1 || !bytes.Equal(found[0], a.Root().Raw) {
+		t.Errorf("%d certificates in it", len(found))
+	}
+	for _, want := range []string{"com.apple.security.root", a.Fingerprint(), "Anna &amp; &#34;Bo&#34; &lt;home&gt;"} {
+		if !bytes.Contains(profile, []byte(want)) {
+			t.Errorf("%q is missing", want)
 		}
 	}
 }
@@ -329,7 +446,7 @@ func FuzzLeaf(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		chain, key, _, err := a.Leaf([]string{name}, cert.ECDSA)
+		chain, key, _, err := a.Leaf(cert.Package, []string{name}, cert.ECDSA)
 		if err != nil {
 			if !fault.Is(err, metav1.Reason_REASON_INVALID_ARGUMENT) {
 				t.Errorf("another reason: %v", err)

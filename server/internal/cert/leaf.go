@@ -27,21 +27,38 @@ import (
 	"github.com/hearthos/hearth/server/internal/atomicfile"
 )
 
-// Limits. Packages choose name sets, so their number is bounded; beyond it the leaf issued first gives way.
+// Limits. Packages choose name sets and the server's follow the network, so their number is bounded; beyond it the leaf of
+// the same holder that was issued first gives way. Those of devices are refused instead: people count on their keys.
 const (
-	maxNames  = 128
-	maxLeaves = 2048
+	maxNames      = 128
+	maxOfPackages = 2048
+	maxOfServer   = 64
+	maxOfDevices  = 256
 )
+
+// Holder is who has the key of a leaf. Two holders never share a key, whatever the names.
+type Holder string
+
+// The holders.
+const (
+	Server  Holder = "server"
+	Package Holder = "package"
+	Device  Holder = "device"
+)
+
+var holders = [...]Holder{Package, Server, Device}
 
 type leaf struct {
 	certificate *x509.Certificate
 	key         crypto.Signer
+	holder      Holder
 }
 
 // Leaf answers the chain for a set of names - leaf, intermediate, root - its key as PKCS#8, both PEM, and when the chain
 // ends. Names are host names, "*.example" and IP addresses; order, case and repetition do not matter. The same names get
-// the same answer until renewBefore of the end, also after a restart; then a new certificate for the same key.
-func (a *Authority) Leaf(names []string, alg Algorithm) (chain, key []byte, expiry time.Time, err error) {
+// the same answer until renewBefore of the end, also after a restart; then a new certificate for the same key. What is one
+// holder's is never another's.
+func (a *Authority) Leaf(of Holder, names []string, alg Algorithm) (chain, key []byte, expiry time.Time, err error) {
 	names, err = canonical(names)
 	if err != nil {
 		return nil, nil, time.Time{}, err
@@ -51,7 +68,7 @@ func (a *Authority) Leaf(names []string, alg Algorithm) (chain, key []byte, expi
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	l, err := a.current(names, alg, time.Now())
+	l, err := a.current(of, names, alg, time.Now())
 	if err != nil {
 		return nil, nil, time.Time{}, err
 	}
@@ -75,11 +92,14 @@ func SplitChain(chain []byte) []string {
 }
 
 // current answers the leaf of a set of names, issued or renewed when needed. The caller holds mu.
-func (a *Authority) current(names []string, alg Algorithm, now time.Time) (*leaf, error) {
-	id := leafID(names, alg)
+func (a *Authority) current(of Holder, names []string, alg Algorithm, now time.Time) (*leaf, error) {
+	id := leafID(of, names, alg)
 	l := a.leaves[id]
 	if l != nil && usable(l.certificate, now) {
 		return l, nil
+	}
+	if l == nil && of == Device && a.count(Device) >= maxOfDevices {
+		return nil, fault.New(metav1.Reason_REASON_CERTIFICATE_TOO_MANY, "cannot keep more than %d certificates of devices", maxOfDevices)
 	}
 	var key crypto.Signer
 	var err error
@@ -98,7 +118,7 @@ func (a *Authority) current(names []string, alg Algorithm, now time.Time) (*leaf
 	if err != nil {
 		return nil, err
 	}
-	l = &leaf{certificate: c, key: key}
+	l = &leaf{certificate: c, key: key, holder: of}
 	if err := a.save(id, l); err != nil {
 		return nil, err
 	}
@@ -121,20 +141,40 @@ func (a *Authority) save(id string, l *leaf) error {
 	return atomicfile.Write(a.leafPath(id), data, 0o600)
 }
 
-// evict removes the leaves issued first while there are too many; kept stays in any case.
+// count answers how many leaves a holder has. The caller holds mu.
+func (a *Authority) count(of Holder) int {
+	n := 0
+	for _, l := range a.leaves {
+		if l.holder == of {
+			n++
+		}
+	}
+	return n
+}
+
+// evict removes the leaves issued first where a holder has too many; kept stays in any case.
 func (a *Authority) evict(kept string) error {
-	for len(a.leaves) > maxLeaves {
-		oldest := ""
-		for id, l := range a.leaves {
-			if id != kept && (oldest == "" || l.certificate.NotBefore.Before(a.leaves[oldest].certificate.NotBefore)) {
-				oldest = id
+	for of, most := range map[Holder]int{Package: maxOfPackages, Server: maxOfServer} {
+		for a.count(of) > most {
+			oldest := ""
+			for id, l := range a.leaves {
+				if id != kept && l.holder == of && (oldest == "" || l.certificate.NotBefore.Before(a.leaves[oldest].certificate.NotBefore)) {
+					oldest = id
+				}
+			}
+			if err := a.remove(oldest); err != nil {
+				return err
 			}
 		}
-		if err := os.Remove(a.leafPath(oldest)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("cannot remove a certificate: %w", err)
-		}
-		delete(a.leaves, oldest)
 	}
+	return nil
+}
+
+func (a *Authority) remove(id string) error {
+	if err := os.Remove(a.leafPath(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot remove a certificate: %w", err)
+	}
+	delete(a.leaves, id)
 	return nil
 }
 
@@ -148,7 +188,7 @@ func (a *Authority) loadLeaves(now time.Time) error {
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		id, l, err := a.load(path)
-		if err == nil && e.Name() == id+".pem" && now.Before(l.certificate.NotAfter.Add(leafLife)) {
+		if err == nil && now.Before(l.certificate.NotAfter.Add(leafLife)) {
 			a.leaves[id] = l
 			if err := a.wrapFile(path); err != nil {
 				return err
@@ -174,10 +214,16 @@ func (a *Authority) load(path string) (string, *leaf, error) {
 	if c.CheckSignatureFrom(a.intermediate) != nil {
 		return "", nil, errors.New("it is not of this authority")
 	}
-	alg := ECDSA
-	if _, ok := key.(ed25519.PrivateKey); ok {
-		alg = Ed25519
+	for _, of := range holders {
+		if id := leafID(of, namesOf(c), algorithmOf(key)); filepath.Base(path) == id+".pem" {
+			return id, &leaf{certificate: c, key: key, holder: of}, nil
+		}
 	}
+	return "", nil, errors.New("its name is not that of its content")
+}
+
+// namesOf answers the names of a certificate as canonical does.
+func namesOf(c *x509.Certificate) []string {
 	names := slices.Clone(c.DNSNames)
 	for _, ip := range c.IPAddresses {
 		if addr, ok := netip.AddrFromSlice(ip); ok {
@@ -185,11 +231,23 @@ func (a *Authority) load(path string) (string, *leaf, error) {
 		}
 	}
 	slices.Sort(names)
-	return leafID(names, alg), &leaf{certificate: c, key: key}, nil
+	return names
 }
 
-func leafID(names []string, alg Algorithm) string {
-	sum := sha256.Sum256([]byte(string(alg) + "\n" + strings.Join(names, "\n")))
+func algorithmOf(key crypto.Signer) Algorithm {
+	if _, ok := key.(ed25519.PrivateKey); ok {
+		return Ed25519
+	}
+	return ECDSA
+}
+
+// leafID names a leaf and its file. That of a package begins with its algorithm, as before there were other holders.
+func leafID(of Holder, names []string, alg Algorithm) string {
+	text := string(alg) + "\n" + strings.Join(names, "\n")
+	if of != Package {
+		text = string(of) + "\n" + text
+	}
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:20])
 }
 

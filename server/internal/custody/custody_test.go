@@ -50,7 +50,7 @@ func TestChangeOfTheRootKeySurvivesCrashes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, key, _, err := authority.Leaf([]string{"home.local"}, cert.ECDSA)
+		_, key, _, err := authority.Leaf(cert.Package, []string{"home.local"}, cert.ECDSA)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
@@ -34,6 +36,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/rpc/transfer"
 	"github.com/hearthos/hearth/server/internal/runner"
 	"github.com/hearthos/hearth/server/internal/store"
+	"github.com/hearthos/hearth/server/internal/trust"
 	"github.com/hearthos/hearth/server/internal/volume"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -239,7 +242,7 @@ func (c certificates) Chain(tx *store.Tx, _ string, names []string, algorithm st
 	if err := naming.MayCertify(names, known); err != nil {
 		return nil, err
 	}
-	chain, _, _, err := c.authority.Leaf(names, cert.Algorithm(algorithm))
+	chain, _, _, err := c.authority.Leaf(cert.Package, names, cert.Algorithm(algorithm))
 	return cert.SplitChain(chain), err
 }
 
@@ -252,7 +255,7 @@ func (c certificates) Key(tx *store.Tx, pkg string, names []string, algorithm st
 	if err := naming.MayHaveKey(pkg, names, known); err != nil {
 		return "", err
 	}
-	_, key, _, err := c.authority.Leaf(names, cert.Algorithm(algorithm))
+	_, key, _, err := c.authority.Leaf(cert.Package, names, cert.Algorithm(algorithm))
 	return string(key), err
 }
 
@@ -328,8 +331,50 @@ func (d *Daemon) rebuildAll(tx *store.Tx) error {
 type serverCertificates struct{ authority *cert.Authority }
 
 func (s serverCertificates) ServerLeaf(names []string) (chain, key []byte, err error) {
-	chain, key, _, err = s.authority.Leaf(names, cert.ECDSA)
+	chain, key, _, err = s.authority.Leaf(cert.Server, names, cert.ECDSA)
 	return chain, key, err
+}
+
+// deviceNames are the names of the server and its network for those who ask for a certificate of a device.
+type deviceNames struct{ d *Daemon }
+
+// MayGiveDevice implements certificatesrpc.Names.
+func (n deviceNames) MayGiveDevice(names []string) error {
+	var known naming.Known
+	err := n.d.store.View(func(tx *store.Tx) (err error) {
+		known, err = certificates{n.d.store, n.d.authority, n.d.hosts}.known(tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return naming.MayGiveDevice(names, n.d.proxy.Names(), known)
+}
+
+// TrustURLs implements certificatesrpc.Names: by name where there is one, and by the addresses of the networks the server is in.
+func (n deviceNames) TrustURLs() []string {
+	hosts := []string{n.d.mdnsName()}
+	for _, g := range n.d.hosts.Network().Gateways {
+		if g.Internal() || g.Type == abi.GatewayTypeLoopback {
+			continue
+		}
+		for _, p := range g.Subnets {
+			if a := p.Addr(); a.Is4() || !a.IsLinkLocalUnicast() {
+				hosts = append(hosts, a.String())
+			}
+		}
+	}
+	var out []string
+	for _, h := range hosts {
+		u := url.URL{Scheme: "http", Host: net.JoinHostPort(h, strconv.Itoa(n.d.cfg.HTTPPort)), Path: trust.PagePath}
+		if n.d.cfg.HTTPPort == 80 {
+			u.Host = strings.TrimSuffix(u.Host, ":80")
+		}
+		if h != "" {
+			out = append(out, u.String())
+		}
+	}
+	return out
 }
 
 // doorServer is what the front door does for the server itself.
@@ -337,7 +382,7 @@ func (d *Daemon) doorServer() proxy.Server {
 	web, http := strconv.Itoa(d.cfg.WebPort), strconv.Itoa(d.cfg.HTTPPort)
 	server := proxy.Server{
 		Web: []string{"0.0.0.0:" + web}, WebUpstream: "unix:" + d.webPath(),
-		Redirects: []string{"0.0.0.0:" + http}, RedirectPort: uint32(d.cfg.WebPort), Root: d.authority.RootPEM(),
+		Redirects: []string{"0.0.0.0:" + http}, RedirectPort: uint32(d.cfg.WebPort), Root: d.authority.RootPEM(), Documents: d.documents,
 		Resolver: []string{net.JoinHostPort(d.cfg.Bridge.Addr().String(), "53")}, Zones: naming.Zones(),
 	}
 	if d.cfg.Sandbox != nil {

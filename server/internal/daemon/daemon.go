@@ -31,6 +31,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/door/doorctl"
 	"github.com/hearthos/hearth/server/internal/effects"
 	"github.com/hearthos/hearth/server/internal/gateway"
+	"github.com/hearthos/hearth/server/internal/host/handout"
 	"github.com/hearthos/hearth/server/internal/hosts"
 	"github.com/hearthos/hearth/server/internal/install"
 	"github.com/hearthos/hearth/server/internal/journal"
@@ -48,6 +49,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/seal"
 	"github.com/hearthos/hearth/server/internal/settings"
 	"github.com/hearthos/hearth/server/internal/store"
+	"github.com/hearthos/hearth/server/internal/trust"
 	"github.com/hearthos/hearth/server/internal/volume"
 	"github.com/hearthos/hearth/server/internal/warn"
 )
@@ -69,6 +71,9 @@ type Daemon struct {
 	names      atomic.Pointer[naming.Server]
 	// opened tells that the areas are there.
 	opened atomic.Bool
+	// documents are handed out to everybody, by the front door and by handedOut.
+	documents []handout.Document
+	handedOut atomic.Pointer[handout.Set]
 	// grpc is the address that native gRPC is served at.
 	grpc atomic.Value
 	// door tells whether the front door answered last.
@@ -129,7 +134,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	d.hub, err = rpc.New(rpc.Config{
 		Logger: d.log, Cookie: d.cookie, Ours: d.ours, Authenticator: authenticator{d}, Revision: d.revision, Audit: d.auditLog,
 		Outer: []rpc.Interceptor{d.measured}, Interceptors: []rpc.Interceptor{d.effectsCaller},
-		Transfer: http.HandlerFunc(d.transfers), OpenAPI: openapi.Document, CA: func() []byte { return d.authority.RootPEM() },
+		Transfer: http.HandlerFunc(d.transfers), OpenAPI: openapi.Document, Documents: d.handedOut.Load,
 	})
 	if err != nil {
 		return nil, err
@@ -156,6 +161,14 @@ func (d *Daemon) openSockets(ctx context.Context, tag string, serve func(func() 
 	if d.authority, err = cert.Open(filepath.Join(d.cfg.StateDir, "authority"), d.hostname(), d.ring); err != nil {
 		return err
 	}
+	documents, err := trust.Documents(trust.Root{
+		Name: d.authority.Root().Subject.CommonName, PEM: d.authority.RootPEM(), Profile: d.authority.AppleProfile(), Fingerprint: d.authority.Fingerprint(),
+	})
+	if err != nil {
+		return err
+	}
+	d.documents = documents
+	d.handedOut.Store(handout.New(documents))
 	return d.listen(ctx, serve)
 }
 

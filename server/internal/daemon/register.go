@@ -8,6 +8,7 @@ import (
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
 	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
+	certificatesv1 "github.com/hearthos/hearth/api/gen/go/hearth/certificates/v1"
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
 	execv1 "github.com/hearthos/hearth/api/gen/go/hearth/exec/v1"
@@ -31,6 +32,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/rpc/accountsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/actionsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/auditrpc"
+	"github.com/hearthos/hearth/server/internal/rpc/certificatesrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/diagnosticsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/execrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/gatewaysrpc"
@@ -52,6 +54,7 @@ func (d *Daemon) declare() {
 		&accountsv1.PreferencesService_ServiceDesc,
 		&actionsv1.ActionService_ServiceDesc,
 		&auditv1.AuditService_ServiceDesc,
+		&certificatesv1.CertificateService_ServiceDesc,
 		&diagnosticsv1.DiagnosticsService_ServiceDesc,
 		&effectsv1.EffectsService_ServiceDesc,
 		&execv1.ExecService_ServiceDesc,
@@ -75,6 +78,7 @@ func (d *Daemon) declare() {
 		rpc.NewGateway(accountsv1.RegisterKeyServiceHandlerClient, accountsv1.NewKeyServiceClient),
 		rpc.NewGateway(actionsv1.RegisterActionServiceHandlerClient, actionsv1.NewActionServiceClient),
 		rpc.NewGateway(auditv1.RegisterAuditServiceHandlerClient, auditv1.NewAuditServiceClient),
+		rpc.NewGateway(certificatesv1.RegisterCertificateServiceHandlerClient, certificatesv1.NewCertificateServiceClient),
 		rpc.NewGateway(diagnosticsv1.RegisterDiagnosticsServiceHandlerClient, diagnosticsv1.NewDiagnosticsServiceClient),
 		rpc.NewGateway(execv1.RegisterExecServiceHandlerClient, execv1.NewExecServiceClient),
 		rpc.NewGateway(gatewaysv1.RegisterGatewayServiceHandlerClient, gatewaysv1.NewGatewayServiceClient),
@@ -99,6 +103,7 @@ func (d *Daemon) register(actions *action.Service, installs *install.Service, lo
 	accountsv1.RegisterPreferencesServiceServer(d.hub, accountsrpc.NewPreferences(account.NewPreferences(d.store), time.Now))
 	actionsv1.RegisterActionServiceServer(d.hub, actionsrpc.New(actions, time.Now))
 	auditv1.RegisterAuditServiceServer(d.hub, auditrpc.New(d.audit))
+	certificatesv1.RegisterCertificateServiceServer(d.hub, certificatesrpc.New(d.authority, deviceNames{d}))
 	diagnosticsv1.RegisterDiagnosticsServiceServer(d.hub, diagnosticsrpc.New(d.warnings, d, time.Now))
 	effectsv1.RegisterEffectsServiceServer(d.hub, d.effects)
 	execv1.RegisterExecServiceServer(d.hub, execrpc.New(exec.New(d.store, d.runner), time.Now))

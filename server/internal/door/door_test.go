@@ -346,7 +346,10 @@ func TestPlainHTTPIsLedToTLS(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, door.Options{})
 	table := r.table(&doorv1.Route{Certificate: "all", Upstream: "127.0.0.1:9"})
-	table.Redirects = []*doorv1.Redirect{{Address: "127.0.0.2:0", TlsPort: 8443, RootCertificate: r.cert.Chain}}
+	table.Redirects = []*doorv1.Redirect{{Address: "127.0.0.2:0", TlsPort: 8443, RootCertificate: r.cert.Chain, Documents: []*doorv1.Document{
+		{Path: "/trust", Language: "en", ContentType: "text/html", Content: []byte("Trust")},
+		{Path: "/trust", Language: "de", ContentType: "text/html", Content: []byte("Vertrauen")},
+	}}}
 	at := r.apply(t, table)
 	plain, secure := at["tcp 127.0.0.2:0"], at["tcp "+tlsAddress]
 	_, securePort, _ := net.SplitHostPort(secure)
@@ -374,6 +377,15 @@ func TestPlainHTTPIsLedToTLS(t *testing.T) {
 	defer resp.Body.Close()
 	if body, _ := io.ReadAll(resp.Body); !bytes.Equal(body, r.cert.Chain) || resp.Header.Get("Content-Type") != "application/x-x509-ca-cert" {
 		t.Errorf("/ca.crt is %s %q", resp.Header.Get("Content-Type"), body)
+	}
+	request, err := http.NewRequest("GET", "http://"+plain+"/trust", nil)
+	must(t, err)
+	request.Header.Set("Accept-Language", "fr,de;q=0.8")
+	page, err := http.DefaultClient.Do(request)
+	must(t, err)
+	defer page.Body.Close()
+	if body, _ := io.ReadAll(page.Body); string(body) != "Vertrauen" || page.Header.Get("Content-Language") != "de" {
+		t.Errorf("/trust is %v %q", page.Header, body)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/hearthos/hearth/server/internal/host/handout"
 )
 
 // strayLimit bounds the plain request somebody sends to a TLS port.
@@ -16,8 +18,8 @@ const strayLimit = 8 << 10
 
 // redirect is what a plain HTTP port does.
 type redirect struct {
-	port string
-	root []byte
+	port      string
+	documents *handout.Set
 }
 
 // servePlain answers on the plain HTTP ports by the plan in force.
@@ -28,8 +30,8 @@ func (d *Door) servePlain() http.Handler {
 		if e == nil || e.redirect == nil {
 			panic(http.ErrAbortHandler)
 		}
-		if r.URL.Path == "/ca.crt" && len(e.redirect.root) > 0 {
-			e.redirect.serveRoot(w, r)
+		if e.redirect.documents.Has(r.URL.Path) {
+			e.redirect.documents.ServeHTTP(w, r)
 			return
 		}
 		to, ok := secureURL(r.Host, r.URL.RequestURI(), e.redirect.port)
@@ -41,22 +43,6 @@ func (d *Door) servePlain() http.Handler {
 		w.Header().Set("Location", to)
 		w.WriteHeader(http.StatusTemporaryRedirect)
 	})
-}
-
-// serveRoot hands out the certificate people trust this server by. It is no secret.
-func (x *redirect) serveRoot(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "only GET", http.StatusMethodNotAllowed)
-		return
-	}
-	w.Header().Set("Content-Type", "application/x-x509-ca-cert")
-	w.Header().Set("Content-Disposition", `attachment; filename="ca.crt"`)
-	w.Header().Set("Content-Length", strconv.Itoa(len(x.root)))
-	w.Header().Set("Cache-Control", "no-store")
-	if r.Method == http.MethodGet {
-		_, _ = w.Write(x.root)
-	}
 }
 
 // secureURL is the address of the same thing by TLS. The host comes from the caller, so only one that is a name or an

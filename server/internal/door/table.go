@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"fmt"
+	"mime"
 	"net"
 	"net/netip"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -18,6 +20,7 @@ import (
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	"github.com/hearthos/hearth/server/internal/host/dnsserver"
+	"github.com/hearthos/hearth/server/internal/host/handout"
 	"github.com/hearthos/hearth/server/internal/host/mdns"
 )
 
@@ -36,6 +39,8 @@ const (
 	maxSources      = 256
 	maxAddresses    = 64
 	maxViolations   = 32
+	maxDocuments    = 64
+	maxDocument     = 64 << 10
 )
 
 // plan is a table made ready to be used. It is immutable; backends in it are shared with the plans before and after.
@@ -307,9 +312,9 @@ func (c *compiler) config(field string, m *doorv1.Route) *tls.Config {
 }
 
 func (c *compiler) upstream(field, upstream string) {
-	if path, ok := strings.CutPrefix(upstream, "unix:"); ok {
-		if !filepath.IsAbs(path) || filepath.Clean(path) != path || len(path) > 107 || strings.ContainsRune(path, 0) {
-			c.wrong(field, "%q is not an absolute path of at most 107 bytes", path)
+	if socket, ok := strings.CutPrefix(upstream, "unix:"); ok {
+		if !filepath.IsAbs(socket) || filepath.Clean(socket) != socket || len(socket) > 107 || strings.ContainsRune(socket, 0) {
+			c.wrong(field, "%q is not an absolute path of at most 107 bytes", socket)
 		}
 		return
 	}
@@ -338,8 +343,35 @@ func (c *compiler) redirect(field string, m *doorv1.Redirect) {
 		c.wrong(field+".tls_port", "%d is not a port", m.GetTlsPort())
 	}
 	c.limit(field+".root_certificate", "bytes", len(m.GetRootCertificate()), maxChain)
-	r := &redirect{port: strconv.Itoa(int(m.GetTlsPort())), root: slices.Clone(m.GetRootCertificate())}
-	c.entry(field+".address", m.GetAddress(), &entry{redirect: r})
+	documents := c.documents(field, m.GetDocuments())
+	if len(m.GetRootCertificate()) > 0 {
+		documents = append(documents, handout.Document{
+			Path: "/ca.crt", ContentType: "application/x-x509-ca-cert", Filename: "ca.crt", Content: slices.Clone(m.GetRootCertificate()),
+		})
+	}
+	c.entry(field+".address", m.GetAddress(), &entry{redirect: &redirect{port: strconv.Itoa(int(m.GetTlsPort())), documents: handout.New(documents)}})
+}
+
+func (c *compiler) documents(field string, list []*doorv1.Document) []handout.Document {
+	c.limit(field+".documents", "documents", len(list), maxDocuments)
+	var out []handout.Document
+	for i, m := range list[:min(len(list), maxDocuments)] {
+		field := fmt.Sprintf("%s.documents[%d]", field, i)
+		c.limit(field+".content", "bytes", len(m.GetContent()), maxDocument)
+		if len(m.GetPath()) > 256 || !strings.HasPrefix(m.GetPath(), "/") || path.Clean(m.GetPath()) != m.GetPath() {
+			c.wrong(field+".path", "%q is not the path of a document", m.GetPath())
+		}
+		if kind, _, err := mime.ParseMediaType(m.GetContentType()); err != nil || kind == "" {
+			c.wrong(field+".content_type", "%q is not a kind of content", m.GetContentType())
+		}
+		if strings.Trim(m.GetFilename(), "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
+			c.wrong(field+".filename", "%q is not the name of a file", m.GetFilename())
+		}
+		out = append(out, handout.Document{
+			Path: m.GetPath(), Language: m.GetLanguage(), ContentType: m.GetContentType(), Filename: m.GetFilename(), Content: m.GetContent(),
+		})
+	}
+	return out
 }
 
 func (c *compiler) resolver(m *doorv1.Resolver) {

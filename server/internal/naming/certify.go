@@ -42,6 +42,74 @@ func MayHaveKey(pkg string, names []string, k Known) error {
 	return nil
 }
 
+// local are the domains that are in use within networks alone, by standard or by habit, and never bought by anybody.
+var local = [...]string{"local", "lan", "home.arpa", "internal", "intranet", "localdomain", "home", "private", "corp"}
+
+// shared are addresses that many networks use: those of carriers among them.
+var shared = netip.MustParsePrefix("100.64.0.0/10")
+
+// MayGiveDevice refuses names that a device of the network may have no certificate and key for: those of the server and of
+// packages, since the device could pass for them, and those that mean something in the whole Internet, since devices that trust the
+// server's root would believe them of anybody. server are the names and addresses of the server itself.
+func MayGiveDevice(names, server []string, k Known) error {
+	for _, name := range names {
+		n := normal(name)
+		switch {
+		case k.taken(n, server):
+			return fault.New(metav1.Reason_REASON_CERTIFICATE_NAME_TAKEN, "cannot give a device the name %.80q: it is one of this server", name).With("name", name)
+		case !k.ofNetwork(n):
+			return fault.New(metav1.Reason_REASON_CERTIFICATE_NAME_FOREIGN, "cannot give a device the name %.80q: it is not one of your network alone", name).With("name", name)
+		}
+	}
+	return nil
+}
+
+// taken tells whether a name, or one that a wildcard covers, is the server's or a package's.
+func (k Known) taken(name string, server []string) bool {
+	if a, err := netip.ParseAddr(name); err == nil {
+		return a.IsLoopback() || slices.Contains(server, name) || k.certifiable(name)
+	}
+	for _, zone := range zones {
+		if name == zone || strings.HasSuffix(name, "."+zone) {
+			return true
+		}
+	}
+	covers := func(own string) bool {
+		own = normal(own)
+		if parent, wild := strings.CutPrefix(name, "*."); wild {
+			_, above, _ := strings.Cut(own, ".")
+			return above == parent
+		}
+		return own == name
+	}
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") || slices.ContainsFunc(server, covers) ||
+		slices.ContainsFunc(k.Hosts, func(h *hostsv1.Host) bool {
+			return slices.ContainsFunc(h.GetStatus().GetAddresses(), func(a *hostsv1.Address) bool { return covers(a.GetHostname()) })
+		})
+}
+
+// ofNetwork tells whether a name or an address means something in networks of people alone. Names below a domain that
+// leads to a service are its owner's.
+func (k Known) ofNetwork(name string) bool {
+	if a, err := netip.ParseAddr(name); err == nil {
+		return a.IsPrivate() || a.IsLinkLocalUnicast() || shared.Contains(a)
+	}
+	bare, wild := strings.CutPrefix(name, "*.")
+	if !strings.Contains(bare, ".") {
+		return !wild && !slices.Contains(local[:], bare)
+	}
+	below := func(domain string) bool {
+		return strings.HasSuffix(bare, "."+domain) || wild && bare == domain && strings.Contains(domain, ".")
+	}
+	return slices.ContainsFunc(local[:], below) || slices.ContainsFunc(k.Hosts, func(h *hostsv1.Host) bool {
+		return slices.ContainsFunc(h.GetStatus().GetAddresses(), func(a *hostsv1.Address) bool {
+			name := normal(a.GetHostname())
+			_, err := netip.ParseAddr(name)
+			return err != nil && strings.Contains(name, ".") && below(name)
+		})
+	})
+}
+
 func (k Known) certifiable(name string) bool {
 	if a, err := netip.ParseAddr(name); err == nil {
 		bridge := netip.PrefixFrom(abi.BridgeAddress, 24).Masked()

@@ -136,3 +136,29 @@ func TestWhoMayHaveCertificatesAndKeys(t *testing.T) {
 		}
 	}
 }
+
+func TestDevicesGetNamesOfTheNetworkThatNobodyHas(t *testing.T) {
+	t.Parallel()
+	known := naming.Known{
+		Packages: []*packagesv1.Package{pkg("hello", "10.0.3.9")}, Gateways: []abi.Gateway{lan},
+		Hosts: []*hostsv1.Host{{Meta: &metav1.Meta{Id: "hello/main"}, Status: &hostsv1.HostStatus{Addresses: []*hostsv1.Address{
+			{Hostname: "home.local", Kind: hostsv1.Address_KIND_MDNS}, {Hostname: "photos.example.org"},
+		}}}},
+	}
+	server := naming.Server{Hostname: "home"}.Certificate([]abi.Gateway{lan})
+	const foreign, taken = metav1.Reason_REASON_CERTIFICATE_NAME_FOREIGN, metav1.Reason_REASON_CERTIFICATE_NAME_TAKEN
+	for name, want := range map[string]metav1.Reason{
+		"printer": 0, "printer.local": 0, "PRINTER.lan.": 0, "nas.home.arpa": 0, "*.lab.internal": 0, "192.168.1.9": 0, "fd00::9": 0, "100.64.3.4": 0,
+		"169.254.7.7": 0, "a.photos.example.org": 0, "*.home.arpa": 0,
+		"example.com": foreign, "example.org": foreign, "*.example.org": taken, "xphotos.example.org": foreign, "9.9.9.9": foreign,
+		"2001:db8::1": foreign, "local": foreign, "*.lan": foreign, "home.arpa.evil.com": foreign, "*.photos.example.org": 0,
+		"home": taken, "home.local": taken, "*.local": taken, "localhost": taken, "x.localhost": taken, "127.0.0.2": taken, "::1": taken,
+		"192.168.1.5": taken, "10.0.3.1": taken, "10.0.3.200": taken, "startos": taken, "none.startos": taken, "a.hello.embassy": taken,
+		"photos.example.org": taken,
+	} {
+		err := naming.MayGiveDevice([]string{"scanner.lan", name}, server, known)
+		if want == 0 && err != nil || want != 0 && !fault.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", name, err, want)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/server/internal/host/handout"
 )
 
 // certificateID is the id of the one certificate of a table: services differ by port, not by name, so they share it.
@@ -45,8 +46,9 @@ type Server struct {
 	// Redirects are the addresses and ports where plain HTTP is sent on to RedirectPort and the root can be fetched.
 	Redirects    []string
 	RedirectPort uint32
-	// Root is the server's root certificate, PEM.
-	Root []byte
+	// Root is the server's root certificate, PEM, Documents what else is answered by plain HTTP.
+	Root      []byte
+	Documents []handout.Document
 	// Resolver are the addresses and ports the resolver listens on, Zones the domains that are answered from records
 	// alone, Upstreams whom all else is asked from; none means the machine's own.
 	Resolver  []string
@@ -120,7 +122,13 @@ func (r *renderer) server() {
 		})
 	}
 	for _, address := range unique(s.Redirects) {
-		r.table.Redirects = append(r.table.Redirects, &doorv1.Redirect{Address: address, TlsPort: s.RedirectPort, RootCertificate: s.Root})
+		to := &doorv1.Redirect{Address: address, TlsPort: s.RedirectPort, RootCertificate: s.Root}
+		for _, d := range s.Documents {
+			to.Documents = append(to.Documents, &doorv1.Document{
+				Path: d.Path, Language: d.Language, ContentType: d.ContentType, Filename: d.Filename, Content: d.Content,
+			})
+		}
+		r.table.Redirects = append(r.table.Redirects, to)
 	}
 	for _, address := range slices.Concat(s.Web, s.Redirects) {
 		if _, port, err := net.SplitHostPort(address); err == nil {

@@ -35,6 +35,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/host/handout"
 	"github.com/hearthos/hearth/server/internal/rpc"
 	"github.com/hearthos/hearth/server/internal/rpc/access"
 )
@@ -218,7 +219,9 @@ func startServerWith(t testing.TB, st state, registrar func(*rpc.Hub) grpc.Servi
 	cfg := rpc.Config{
 		Logger: slog.New(slog.NewJSONHandler(s.log, nil)), Authenticator: s.tokens,
 		Revision: func() uint64 { return 42 },
-		OpenAPI:  []byte(`{"openapi":"3.1.0"}`), CA: func() []byte { return []byte("pem") },
+		OpenAPI:  []byte(`{"openapi":"3.1.0"}`), Documents: func() *handout.Set {
+			return handout.New([]handout.Document{{Path: "/ca.crt", ContentType: "application/x-x509-ca-cert", Content: []byte("pem")}})
+		},
 	}
 	for _, c := range change {
 		c(&cfg)

@@ -45,6 +45,7 @@ import (
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 
 	"github.com/hearthos/hearth/server/internal/audit"
+	"github.com/hearthos/hearth/server/internal/host/handout"
 	"github.com/hearthos/hearth/server/internal/rpc/access"
 	"github.com/hearthos/hearth/server/internal/rpc/codec"
 	"github.com/hearthos/hearth/server/internal/rpc/origin"
@@ -80,8 +81,8 @@ type Config struct {
 	Transfer http.Handler
 	// OpenAPI is the document at /openapi.json; absent: not found.
 	OpenAPI []byte
-	// CA returns the root certificate at /ca.crt, PEM; absent: not found.
-	CA func() []byte
+	// Documents are handed out to everybody at their paths; absent: none.
+	Documents func() *handout.Set
 	// Page serves every other path; absent: not found.
 	Page http.Handler
 }

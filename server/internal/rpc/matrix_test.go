@@ -12,6 +12,7 @@ import (
 
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
+	certificatesv1 "github.com/hearthos/hearth/api/gen/go/hearth/certificates/v1"
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 	execv1 "github.com/hearthos/hearth/api/gen/go/hearth/exec/v1"
 	gatewaysv1 "github.com/hearthos/hearth/api/gen/go/hearth/gateways/v1"
@@ -188,6 +189,7 @@ func everyGateway() []rpc.Gateway {
 		rpc.NewGateway(accountsv1.RegisterKeyServiceHandlerClient, accountsv1.NewKeyServiceClient),
 		rpc.NewGateway(accountsv1.RegisterPreferencesServiceHandlerClient, accountsv1.NewPreferencesServiceClient),
 		rpc.NewGateway(auditv1.RegisterAuditServiceHandlerClient, auditv1.NewAuditServiceClient),
+		rpc.NewGateway(certificatesv1.RegisterCertificateServiceHandlerClient, certificatesv1.NewCertificateServiceClient),
 		rpc.NewGateway(diagnosticsv1.RegisterDiagnosticsServiceHandlerClient, diagnosticsv1.NewDiagnosticsServiceClient),
 		rpc.NewGateway(execv1.RegisterExecServiceHandlerClient, execv1.NewExecServiceClient),
 		rpc.NewGateway(hostsv1.RegisterHostServiceHandlerClient, hostsv1.NewHostServiceClient),

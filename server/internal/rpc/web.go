@@ -35,9 +35,8 @@ func (h *Hub) newWeb(ctx context.Context) (http.Handler, error) {
 	mux.Handle("/jsonrpc", onWire("jsonrpc", jsonrpc.New(front{h.channel}, h.callable())))
 	mux.Handle("/transfer/", orNotFound(h.cfg.Transfer))
 	mux.Handle("/openapi.json", document("application/json", func() []byte { return h.cfg.OpenAPI }))
-	mux.Handle("/ca.crt", document("application/x-pem-file", h.cfg.CA))
 	mux.Handle("/metrics", onWire("metrics", metrics(front{h.channel})))
-	mux.Handle("/", orNotFound(h.cfg.Page))
+	mux.Handle("/", h.handedOut(orNotFound(h.cfg.Page)))
 
 	// Pages of other sites get nothing: there are no CORS headers, and what browsers mark as coming from elsewhere is
 	// refused where it could change something.
@@ -158,6 +157,20 @@ func orNotFound(handler http.Handler) http.Handler {
 
 func notFound(w http.ResponseWriter, r *http.Request) {
 	codec.WriteFaultStatus(w, http.StatusNotFound, fault.New(metav1.Reason_REASON_NOT_FOUND, "there is nothing at %s", r.URL.Path))
+}
+
+// handedOut serves the documents there are now, and leaves all other paths to next.
+func (h *Hub) handedOut(next http.Handler) http.Handler {
+	if h.cfg.Documents == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if documents := h.cfg.Documents(); documents.Has(r.URL.Path) {
+			documents.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // document serves bytes for everybody who reached the listener.

@@ -2,6 +2,7 @@ import { createClient, type Client, type Transport } from "@connectrpc/connect";
 import { AccountService } from "@hearthos/api/hearth/accounts/v1/accounts_pb";
 import { ActionService } from "@hearthos/api/hearth/actions/v1/actions_pb";
 import { AuditService } from "@hearthos/api/hearth/audit/v1/audit_pb";
+import { CertificateService } from "@hearthos/api/hearth/certificates/v1/certificates_pb";
 import { DiagnosticsService } from "@hearthos/api/hearth/diagnostics/v1/diagnostics_pb";
 import { ExecService } from "@hearthos/api/hearth/exec/v1/exec_pb";
 import { GatewayService } from "@hearthos/api/hearth/gateways/v1/gateways_pb";
@@ -23,6 +24,7 @@ export interface Hearth {
   readonly accounts: Client<typeof AccountService>;
   readonly actions: Client<typeof ActionService>;
   readonly audit: Client<typeof AuditService>;
+  readonly certificates: Client<typeof CertificateService>;
   readonly diagnostics: Client<typeof DiagnosticsService>;
   readonly exec: Client<typeof ExecService>;
   readonly gateways: Client<typeof GatewayService>;
@@ -51,6 +53,7 @@ export function createHearth(transport: Transport): Hearth {
     accounts: createClient(AccountService, transport),
     actions: createClient(ActionService, transport),
     audit: createClient(AuditService, transport),
+    certificates: createClient(CertificateService, transport),
     diagnostics: createClient(DiagnosticsService, transport),
     exec: createClient(ExecService, transport),
     gateways: createClient(GatewayService, transport),

@@ -526,10 +526,12 @@ type Redirect struct {
 	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
 	// Port it redirects to.
 	TlsPort uint32 `protobuf:"varint,2,opt,name=tls_port,json=tlsPort,proto3" json:"tls_port,omitempty"`
-	// The server's root certificate, PEM; served at /ca.crt.
+	// The server's root certificate, PEM; served at /ca.crt where no document is there.
 	RootCertificate []byte `protobuf:"bytes,3,opt,name=root_certificate,json=rootCertificate,proto3" json:"root_certificate,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// What is answered instead of a redirect, for those who do not trust the server yet.
+	Documents     []*Document `protobuf:"bytes,4,rep,name=documents,proto3" json:"documents,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Redirect) Reset() {
@@ -583,6 +585,96 @@ func (x *Redirect) GetRootCertificate() []byte {
 	return nil
 }
 
+func (x *Redirect) GetDocuments() []*Document {
+	if x != nil {
+		return x.Documents
+	}
+	return nil
+}
+
+// Document is something that everybody may read by plain HTTP.
+type Document struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its path, as in "/trust".
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// The language it is in, "en" among others; empty when it is in none. Of those with the same path, the one that the reader
+	// likes best is answered, the first if none.
+	Language string `protobuf:"bytes,2,opt,name=language,proto3" json:"language,omitempty"`
+	// What it is, as in "text/html; charset=utf-8".
+	ContentType string `protobuf:"bytes,3,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	// The name of the file it is to be kept as; empty when it is to be shown.
+	Filename string `protobuf:"bytes,4,opt,name=filename,proto3" json:"filename,omitempty"`
+	// The bytes.
+	Content       []byte `protobuf:"bytes,5,opt,name=content,proto3" json:"content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Document) Reset() {
+	*x = Document{}
+	mi := &file_hearth_door_v1_door_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Document) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Document) ProtoMessage() {}
+
+func (x *Document) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_door_v1_door_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Document.ProtoReflect.Descriptor instead.
+func (*Document) Descriptor() ([]byte, []int) {
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Document) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Document) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
+func (x *Document) GetContentType() string {
+	if x != nil {
+		return x.ContentType
+	}
+	return ""
+}
+
+func (x *Document) GetFilename() string {
+	if x != nil {
+		return x.Filename
+	}
+	return ""
+}
+
+func (x *Document) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
 // Local is what the machine is called in .local, and where.
 type Local struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -596,7 +688,7 @@ type Local struct {
 
 func (x *Local) Reset() {
 	*x = Local{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[7]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -608,7 +700,7 @@ func (x *Local) String() string {
 func (*Local) ProtoMessage() {}
 
 func (x *Local) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[7]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -621,7 +713,7 @@ func (x *Local) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Local.ProtoReflect.Descriptor instead.
 func (*Local) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{7}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Local) GetNames() []string {
@@ -651,7 +743,7 @@ type LocalName struct {
 
 func (x *LocalName) Reset() {
 	*x = LocalName{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[8]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -663,7 +755,7 @@ func (x *LocalName) String() string {
 func (*LocalName) ProtoMessage() {}
 
 func (x *LocalName) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[8]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -676,7 +768,7 @@ func (x *LocalName) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocalName.ProtoReflect.Descriptor instead.
 func (*LocalName) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{8}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *LocalName) GetWanted() string {
@@ -702,7 +794,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[9]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -714,7 +806,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[9]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -727,7 +819,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{9}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{10}
 }
 
 // GetStatusResponse is who answers and what is in force.
@@ -749,7 +841,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[10]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -761,7 +853,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[10]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -774,7 +866,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{10}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetStatusResponse) GetVersion() string {
@@ -827,7 +919,7 @@ type Socket struct {
 
 func (x *Socket) Reset() {
 	*x = Socket{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[11]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -839,7 +931,7 @@ func (x *Socket) String() string {
 func (*Socket) ProtoMessage() {}
 
 func (x *Socket) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[11]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -852,7 +944,7 @@ func (x *Socket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Socket.ProtoReflect.Descriptor instead.
 func (*Socket) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{11}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Socket) GetAddress() string {
@@ -887,7 +979,7 @@ type ApplyRequest struct {
 
 func (x *ApplyRequest) Reset() {
 	*x = ApplyRequest{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -899,7 +991,7 @@ func (x *ApplyRequest) String() string {
 func (*ApplyRequest) ProtoMessage() {}
 
 func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -912,7 +1004,7 @@ func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyRequest.ProtoReflect.Descriptor instead.
 func (*ApplyRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{12}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ApplyRequest) GetTable() *Table {
@@ -935,7 +1027,7 @@ type ApplyResponse struct {
 
 func (x *ApplyResponse) Reset() {
 	*x = ApplyResponse{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -947,7 +1039,7 @@ func (x *ApplyResponse) String() string {
 func (*ApplyResponse) ProtoMessage() {}
 
 func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -960,7 +1052,7 @@ func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResponse.ProtoReflect.Descriptor instead.
 func (*ApplyResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{13}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ApplyResponse) GetDigest() string {
@@ -986,7 +1078,7 @@ type ReplaceRequest struct {
 
 func (x *ReplaceRequest) Reset() {
 	*x = ReplaceRequest{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[14]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -998,7 +1090,7 @@ func (x *ReplaceRequest) String() string {
 func (*ReplaceRequest) ProtoMessage() {}
 
 func (x *ReplaceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[14]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1011,7 +1103,7 @@ func (x *ReplaceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{14}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{15}
 }
 
 // ReplaceResponse is empty.
@@ -1023,7 +1115,7 @@ type ReplaceResponse struct {
 
 func (x *ReplaceResponse) Reset() {
 	*x = ReplaceResponse{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[15]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1035,7 +1127,7 @@ func (x *ReplaceResponse) String() string {
 func (*ReplaceResponse) ProtoMessage() {}
 
 func (x *ReplaceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[15]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1048,7 +1140,7 @@ func (x *ReplaceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceResponse.ProtoReflect.Descriptor instead.
 func (*ReplaceResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{15}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{16}
 }
 
 var File_hearth_door_v1_door_proto protoreflect.FileDescriptor
@@ -1094,11 +1186,18 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\x0fallowed_sources\x18\x03 \x03(\tR\x0eallowedSources\x12\x1e\n" +
 	"\n" +
 	"subdomains\x18\x04 \x01(\bR\n" +
-	"subdomains\"j\n" +
+	"subdomains\"\xa2\x01\n" +
 	"\bRedirect\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x19\n" +
 	"\btls_port\x18\x02 \x01(\rR\atlsPort\x12)\n" +
-	"\x10root_certificate\x18\x03 \x01(\fR\x0frootCertificate\"3\n" +
+	"\x10root_certificate\x18\x03 \x01(\fR\x0frootCertificate\x126\n" +
+	"\tdocuments\x18\x04 \x03(\v2\x18.hearth.door.v1.DocumentR\tdocuments\"\x93\x01\n" +
+	"\bDocument\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1a\n" +
+	"\blanguage\x18\x02 \x01(\tR\blanguage\x12!\n" +
+	"\fcontent_type\x18\x03 \x01(\tR\vcontentType\x12\x1a\n" +
+	"\bfilename\x18\x04 \x01(\tR\bfilename\x12\x18\n" +
+	"\acontent\x18\x05 \x01(\fR\acontent\"3\n" +
 	"\x05Local\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\tR\x05names\x12\x14\n" +
 	"\x05links\x18\x02 \x03(\tR\x05links\"=\n" +
@@ -1142,7 +1241,7 @@ func file_hearth_door_v1_door_proto_rawDescGZIP() []byte {
 	return file_hearth_door_v1_door_proto_rawDescData
 }
 
-var file_hearth_door_v1_door_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_hearth_door_v1_door_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_hearth_door_v1_door_proto_goTypes = []any{
 	(*Table)(nil),             // 0: hearth.door.v1.Table
 	(*Listener)(nil),          // 1: hearth.door.v1.Listener
@@ -1151,39 +1250,41 @@ var file_hearth_door_v1_door_proto_goTypes = []any{
 	(*Resolver)(nil),          // 4: hearth.door.v1.Resolver
 	(*Record)(nil),            // 5: hearth.door.v1.Record
 	(*Redirect)(nil),          // 6: hearth.door.v1.Redirect
-	(*Local)(nil),             // 7: hearth.door.v1.Local
-	(*LocalName)(nil),         // 8: hearth.door.v1.LocalName
-	(*GetStatusRequest)(nil),  // 9: hearth.door.v1.GetStatusRequest
-	(*GetStatusResponse)(nil), // 10: hearth.door.v1.GetStatusResponse
-	(*Socket)(nil),            // 11: hearth.door.v1.Socket
-	(*ApplyRequest)(nil),      // 12: hearth.door.v1.ApplyRequest
-	(*ApplyResponse)(nil),     // 13: hearth.door.v1.ApplyResponse
-	(*ReplaceRequest)(nil),    // 14: hearth.door.v1.ReplaceRequest
-	(*ReplaceResponse)(nil),   // 15: hearth.door.v1.ReplaceResponse
+	(*Document)(nil),          // 7: hearth.door.v1.Document
+	(*Local)(nil),             // 8: hearth.door.v1.Local
+	(*LocalName)(nil),         // 9: hearth.door.v1.LocalName
+	(*GetStatusRequest)(nil),  // 10: hearth.door.v1.GetStatusRequest
+	(*GetStatusResponse)(nil), // 11: hearth.door.v1.GetStatusResponse
+	(*Socket)(nil),            // 12: hearth.door.v1.Socket
+	(*ApplyRequest)(nil),      // 13: hearth.door.v1.ApplyRequest
+	(*ApplyResponse)(nil),     // 14: hearth.door.v1.ApplyResponse
+	(*ReplaceRequest)(nil),    // 15: hearth.door.v1.ReplaceRequest
+	(*ReplaceResponse)(nil),   // 16: hearth.door.v1.ReplaceResponse
 }
 var file_hearth_door_v1_door_proto_depIdxs = []int32{
 	1,  // 0: hearth.door.v1.Table.listeners:type_name -> hearth.door.v1.Listener
 	3,  // 1: hearth.door.v1.Table.certificates:type_name -> hearth.door.v1.Certificate
 	4,  // 2: hearth.door.v1.Table.resolver:type_name -> hearth.door.v1.Resolver
 	6,  // 3: hearth.door.v1.Table.redirects:type_name -> hearth.door.v1.Redirect
-	7,  // 4: hearth.door.v1.Table.local:type_name -> hearth.door.v1.Local
+	8,  // 4: hearth.door.v1.Table.local:type_name -> hearth.door.v1.Local
 	2,  // 5: hearth.door.v1.Listener.routes:type_name -> hearth.door.v1.Route
 	5,  // 6: hearth.door.v1.Resolver.records:type_name -> hearth.door.v1.Record
-	11, // 7: hearth.door.v1.GetStatusResponse.sockets:type_name -> hearth.door.v1.Socket
-	8,  // 8: hearth.door.v1.GetStatusResponse.local_names:type_name -> hearth.door.v1.LocalName
-	0,  // 9: hearth.door.v1.ApplyRequest.table:type_name -> hearth.door.v1.Table
-	11, // 10: hearth.door.v1.ApplyResponse.sockets:type_name -> hearth.door.v1.Socket
-	9,  // 11: hearth.door.v1.DoorService.GetStatus:input_type -> hearth.door.v1.GetStatusRequest
-	12, // 12: hearth.door.v1.DoorService.Apply:input_type -> hearth.door.v1.ApplyRequest
-	14, // 13: hearth.door.v1.DoorService.Replace:input_type -> hearth.door.v1.ReplaceRequest
-	10, // 14: hearth.door.v1.DoorService.GetStatus:output_type -> hearth.door.v1.GetStatusResponse
-	13, // 15: hearth.door.v1.DoorService.Apply:output_type -> hearth.door.v1.ApplyResponse
-	15, // 16: hearth.door.v1.DoorService.Replace:output_type -> hearth.door.v1.ReplaceResponse
-	14, // [14:17] is the sub-list for method output_type
-	11, // [11:14] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	7,  // 7: hearth.door.v1.Redirect.documents:type_name -> hearth.door.v1.Document
+	12, // 8: hearth.door.v1.GetStatusResponse.sockets:type_name -> hearth.door.v1.Socket
+	9,  // 9: hearth.door.v1.GetStatusResponse.local_names:type_name -> hearth.door.v1.LocalName
+	0,  // 10: hearth.door.v1.ApplyRequest.table:type_name -> hearth.door.v1.Table
+	12, // 11: hearth.door.v1.ApplyResponse.sockets:type_name -> hearth.door.v1.Socket
+	10, // 12: hearth.door.v1.DoorService.GetStatus:input_type -> hearth.door.v1.GetStatusRequest
+	13, // 13: hearth.door.v1.DoorService.Apply:input_type -> hearth.door.v1.ApplyRequest
+	15, // 14: hearth.door.v1.DoorService.Replace:input_type -> hearth.door.v1.ReplaceRequest
+	11, // 15: hearth.door.v1.DoorService.GetStatus:output_type -> hearth.door.v1.GetStatusResponse
+	14, // 16: hearth.door.v1.DoorService.Apply:output_type -> hearth.door.v1.ApplyResponse
+	16, // 17: hearth.door.v1.DoorService.Replace:output_type -> hearth.door.v1.ReplaceResponse
+	15, // [15:18] is the sub-list for method output_type
+	12, // [12:15] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_hearth_door_v1_door_proto_init() }
@@ -1197,7 +1298,7 @@ func file_hearth_door_v1_door_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_door_v1_door_proto_rawDesc), len(file_hearth_door_v1_door_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

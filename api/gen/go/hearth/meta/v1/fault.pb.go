@@ -264,6 +264,14 @@ const (
 	Reason_REASON_EXEC_TOO_MANY Reason = 197
 	// The container of the service is of an older release that cannot do this.
 	Reason_REASON_CONTAINER_TOO_OLD Reason = 198
+	// A name belongs to the whole Internet, or to somebody else in it: the server signs none of those for a device.
+	Reason_REASON_CERTIFICATE_NAME_FOREIGN Reason = 300
+	// A name is the server's or a service's: who had a key for it could pass for it.
+	Reason_REASON_CERTIFICATE_NAME_TAKEN Reason = 301
+	// There is no certificate of a device with this id.
+	Reason_REASON_CERTIFICATE_NOT_FOUND Reason = 302
+	// The server keeps as many certificates of devices as it may.
+	Reason_REASON_CERTIFICATE_TOO_MANY Reason = 303
 )
 
 // Enum value maps for Reason.
@@ -387,6 +395,10 @@ var (
 		196: "REASON_EXEC_SESSION_ENDED",
 		197: "REASON_EXEC_TOO_MANY",
 		198: "REASON_CONTAINER_TOO_OLD",
+		300: "REASON_CERTIFICATE_NAME_FOREIGN",
+		301: "REASON_CERTIFICATE_NAME_TAKEN",
+		302: "REASON_CERTIFICATE_NOT_FOUND",
+		303: "REASON_CERTIFICATE_TOO_MANY",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -507,6 +519,10 @@ var (
 		"REASON_EXEC_SESSION_ENDED":       196,
 		"REASON_EXEC_TOO_MANY":            197,
 		"REASON_CONTAINER_TOO_OLD":        198,
+		"REASON_CERTIFICATE_NAME_FOREIGN": 300,
+		"REASON_CERTIFICATE_NAME_TAKEN":   301,
+		"REASON_CERTIFICATE_NOT_FOUND":    302,
+		"REASON_CERTIFICATE_TOO_MANY":     303,
 	}
 )
 
@@ -693,7 +709,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xa1Z\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xd2^\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -817,7 +833,11 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x19REASON_EXEC_SESSION_ENDED\x10\xc4\x01\x1aE\x8a\x80\x19A\b\n" +
 	"\x1a=Look whether the service still runs, and open a session anew.\x12O\n" +
 	"\x14REASON_EXEC_TOO_MANY\x10\xc5\x01\x1a4\x8a\x80\x190\b\b\x10\x01\x1a*End a session that is open, and try again.\x12J\n" +
-	"\x18REASON_CONTAINER_TOO_OLD\x10\xc6\x01\x1a+\x8a\x80\x19'\b\t\x1a#Restart the service, and try again.B\xb7\x01\n" +
+	"\x18REASON_CONTAINER_TOO_OLD\x10\xc6\x01\x1a+\x8a\x80\x19'\b\t\x1a#Restart the service, and try again.\x12\xd1\x01\n" +
+	"\x1fREASON_CERTIFICATE_NAME_FOREIGN\x10\xac\x02\x1a\xaa\x01\x8a\x80\x19\xa5\x01\b\x03\x1a\xa0\x01Use an address of your network, or a name that is in use there alone, as one below .local, .lan, .home.arpa or .internal, or below a domain that the server has.\x12Q\n" +
+	"\x1dREASON_CERTIFICATE_NAME_TAKEN\x10\xad\x02\x1a-\x8a\x80\x19)\b\x03\x1a%Use a name that the device alone has.\x12\x97\x01\n" +
+	"\x1cREASON_CERTIFICATE_NOT_FOUND\x10\xae\x02\x1at\x8a\x80\x19p\b\x05\x1alList those there are with 'hearth cert list'. Those of the server and of packages come and go by themselves.\x12n\n" +
+	"\x1bREASON_CERTIFICATE_TOO_MANY\x10\xaf\x02\x1aL\x8a\x80\x19H\b\b\x1aDForget those of devices that are gone, with 'hearth cert forget ID'.B\xb7\x01\n" +
 	"\x12com.hearth.meta.v1B\n" +
 	"FaultProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/meta/v1;metav1\xa2\x02\x03HMX\xaa\x02\x0eHearth.Meta.V1\xca\x02\x0eHearth\\Meta\\V1\xe2\x02\x1aHearth\\Meta\\V1\\GPBMetadata\xea\x02\x10Hearth::Meta::V1b\x06proto3"
 

@@ -131,6 +131,10 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_EXEC_SESSION_ENDED: _ClassVar[Reason]
     REASON_EXEC_TOO_MANY: _ClassVar[Reason]
     REASON_CONTAINER_TOO_OLD: _ClassVar[Reason]
+    REASON_CERTIFICATE_NAME_FOREIGN: _ClassVar[Reason]
+    REASON_CERTIFICATE_NAME_TAKEN: _ClassVar[Reason]
+    REASON_CERTIFICATE_NOT_FOUND: _ClassVar[Reason]
+    REASON_CERTIFICATE_TOO_MANY: _ClassVar[Reason]
 REASON_UNSPECIFIED: Reason
 REASON_INTERNAL: Reason
 REASON_UNAUTHENTICATED: Reason
@@ -249,6 +253,10 @@ REASON_EXEC_SESSION_NOT_FOUND: Reason
 REASON_EXEC_SESSION_ENDED: Reason
 REASON_EXEC_TOO_MANY: Reason
 REASON_CONTAINER_TOO_OLD: Reason
+REASON_CERTIFICATE_NAME_FOREIGN: Reason
+REASON_CERTIFICATE_NAME_TAKEN: Reason
+REASON_CERTIFICATE_NOT_FOUND: Reason
+REASON_CERTIFICATE_TOO_MANY: Reason
 
 class Fault(_message.Message):
     __slots__ = ("reason", "message", "metadata", "violations", "retry_after")
