@@ -77,8 +77,8 @@ type process struct {
 	pid, parent  int
 	container    string
 	init, script bool
-	// program is what it runs when it is neither.
-	program string
+	// program is what it runs when it is neither, command its arguments.
+	program, command string
 }
 
 // processes lists the processes of the service's containers on this machine, whatever control group they are in.
@@ -110,7 +110,7 @@ func (m *machine) processes(pkg string) []process {
 		}
 		p.init = len(args) == 2 && args[0] == "/usr/lib/hearth/agent" && args[1] == "init"
 		p.script = strings.Contains(string(command), "/usr/lib/hearth/jshost/index.mjs")
-		p.program = args[0]
+		p.program, p.command = args[0], strings.Join(args, " ")
 		list = append(list, p)
 	}
 	return list
@@ -247,15 +247,21 @@ func TestKilledPartsComeBack(t *testing.T) {
 		t.Fatal("the agent is not there")
 	}
 	crashed(2, "its container ended")
-	// What the package started is its own to start again: the container stays.
+	// What the package started is its own to start again: the container stays. It starts its program again and again in
+	// the subcontainer it once launched, whose first process may be what was killed.
 	before := m.pkg(sample)["container"]
-	if m.strike(sample, func(p process) bool { return strings.HasSuffix(p.program, "lighttpd") }) == 0 {
-		t.Fatalf("the program is not there: %v", m.processes(sample))
+	program := func(p process) bool { return strings.HasSuffix(p.program, "lighttpd") }
+	launcher := func(p process) bool { return strings.Contains(p.command, " subcontainer launch ") }
+	first := func(p process) bool { return strings.Contains(p.command, " subcontainer launch-init ") }
+	for _, is := range []func(process) bool{program, launcher, first} {
+		if m.strike(sample, is) == 0 {
+			t.Fatalf("what shall be killed is not there: %v", m.processes(sample))
+		}
+		m.eventually(90*time.Second, "the page is back", func() error {
+			_, err := m.run("curl", "-sS", "--fail", "--max-time", "5", "--cacert", m.root(), m.address(sample))
+			return err
+		})
 	}
-	m.eventually(90*time.Second, "the program is back", func() error {
-		_, err := m.run("curl", "-sS", "--fail", "--max-time", "5", "--cacert", m.root(), m.address(sample))
-		return err
-	})
 	m.healthy(sample)
 	if after := m.pkg(sample)["container"]; after != before {
 		t.Errorf("the container is another than before: %v, %v", before, after)

@@ -21,6 +21,7 @@ type command struct {
 	user           string
 	session        bool   // in exec and exec-command: a person's session, see keep
 	kept           bool   // in exec-command: below keep
+	alone          bool   // in launch-init: ends with its root file system and not with a parent, see revive
 	logSocket      string // where the command asks for pipes of its own
 	syncFD         int    // in the second halves: descriptor that tells the first half of readiness, see supervise
 
@@ -45,6 +46,8 @@ func commandFlags(name string) (*pflag.FlagSet, *command) {
 	_ = set.MarkHidden("session")
 	set.BoolVar(&c.kept, "kept", false, "")
 	_ = set.MarkHidden("kept")
+	set.BoolVar(&c.alone, "alone", false, "")
+	_ = set.MarkHidden("alone")
 	set.StringVar(&c.logSocket, "log-socket", "/run/hearth/log.sock", "")
 	_ = set.MarkHidden("log-socket")
 	set.IntVar(&c.syncFD, "sync-fd", -1, "")

@@ -47,9 +47,11 @@ func launchInit(args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	ready, err := dieWithParent(c.syncFD)
-	if err != nil {
-		return 0, err
+	ready := func() { unix.Close(c.syncFD) }
+	if !c.alone {
+		if ready, err = dieWithParent(c.syncFD); err != nil {
+			return 0, err
+		}
 	}
 	// Before anything else: SDKs look for CHROOT/proc/1 about a hundred times and then give up.
 	if err := mountProc(c.chroot); err != nil {
@@ -60,20 +62,30 @@ func launchInit(args []string) (int, error) {
 	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGCHLD)
+	var taken <-chan struct{}
+	if c.alone {
+		if taken, err = rootTaken(c.chroot); err != nil {
+			return 0, err
+		}
+	}
 	ready()
 	slim.Release()
-	for sig := range signals {
-		if sig != unix.SIGCHLD {
-			break
-		}
-		for {
-			pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
-			if pid <= 0 && !errors.Is(err, unix.EINTR) {
-				break
+	for {
+		select {
+		case <-taken:
+			return 0, nil
+		case sig := <-signals:
+			if sig != unix.SIGCHLD {
+				return 0, nil // the kernel kills the rest
+			}
+			for {
+				pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+				if pid <= 0 && !errors.Is(err, unix.EINTR) {
+					break
+				}
 			}
 		}
 	}
-	return 0, nil // the kernel kills the rest
 }
 
 // openProc opens the mount point of proc in a root file system without following a link of the image.
@@ -207,32 +219,49 @@ func execute(args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	proc, err := openProc(c.chroot, false)
+	spaces, err := openNamespaces(c.chroot)
 	if err != nil {
-		return 0, err
-	}
-	// All are opened before the first is joined: proc shows the namespaces of one process.
-	kinds := []struct {
-		name string
-		flag int
-	}{{"pid", unix.CLONE_NEWPID}, {"cgroup", unix.CLONE_NEWCGROUP}, {"ipc", unix.CLONE_NEWIPC}}
-	var fds []int
-	for _, k := range kinds {
-		fd, err := unix.Openat(proc, "1/ns/"+k.name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return 0, fmt.Errorf("cannot join the subcontainer in %s, which is perhaps not launched: %w", c.chroot, err)
+		if spaces, err = revive(c.chroot, err); err != nil {
+			return 0, err
 		}
-		fds = append(fds, fd)
 	}
 	probePidfd()
-	for i, k := range kinds {
-		if err := unix.Setns(fds[i], k.flag); err != nil {
-			return 0, fmt.Errorf("cannot join the %s namespace of the subcontainer in %s: %w", k.name, c.chroot, err)
+	for _, s := range spaces {
+		if err := unix.Setns(s.fd, s.flag); err != nil {
+			return 0, fmt.Errorf("cannot join the %s namespace of the subcontainer in %s: %w", s.name, c.chroot, err)
 		}
-		unix.Close(fds[i])
+		unix.Close(s.fd)
 	}
-	unix.Close(proc)
 	return supervise(c, "exec-command", c.args())
+}
+
+// namespace is an open namespace of a subcontainer.
+type namespace struct {
+	name string
+	flag int
+	fd   int
+}
+
+// openNamespaces opens the namespaces of a subcontainer's first process. All are open before the first is joined: proc
+// shows the namespaces of one process.
+func openNamespaces(chroot string) ([]namespace, error) {
+	proc, err := openProc(chroot, false)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(proc)
+	spaces := []namespace{{"pid", unix.CLONE_NEWPID, -1}, {"cgroup", unix.CLONE_NEWCGROUP, -1}, {"ipc", unix.CLONE_NEWIPC, -1}}
+	for i := range spaces {
+		fd, err := unix.Openat(proc, "1/ns/"+spaces[i].name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			for _, s := range spaces[:i] {
+				unix.Close(s.fd)
+			}
+			return nil, fmt.Errorf("cannot join the subcontainer in %s, which is perhaps not launched: %w", chroot, err)
+		}
+		spaces[i].fd = fd
+	}
+	return spaces, nil
 }
 
 // execCommand becomes the command.

@@ -18,7 +18,7 @@
 //	exec ──fork──▶ exec-command ──becomes──▶ CMD
 //
 // A person's session, which the agent starts, has a process between the two that stays in the subcontainer's namespaces
-// until nothing of the session is left, see keep.go.
+// until nothing of the session is left, see keep.go. Where the first process has ended, exec makes another, see revive.go.
 //
 // The parent of the pair stays outside, forwards signals, terminal and output, and exits with the child's status. It is
 // killed to kill the child, as SDKs do on time-outs: the child asks the kernel for that.

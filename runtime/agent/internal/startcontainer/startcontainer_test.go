@@ -369,6 +369,47 @@ func TestTheLeaderTakesAllWithIt(t *testing.T) {
 	}
 }
 
+// An SDK launches once: what it runs in a subcontainer later has to find one, whatever was killed meanwhile.
+func TestCommandsRunAfterTheLeaderWasKilled(t *testing.T) {
+	t.Parallel()
+	s := newRoot(t)
+	must(t, unix.Mount(s.root, s.root, "", unix.MS_BIND, ""))
+	t.Cleanup(func() { _ = unix.Unmount(s.root, unix.MNT_DETACH) })
+	leader := s.launch()
+	kill := map[string]func(){
+		"the supervisor": func() { must(t, leader.Process.Kill()); _ = leader.Wait() },
+		"the new leader": func() {
+			// A folder of proc is a handle of its process.
+			first, err := unix.Open(filepath.Join(s.root, "proc/1"), unix.O_RDONLY|unix.O_DIRECTORY, 0)
+			must(t, err)
+			must(t, unix.PidfdSendSignal(first, unix.SIGKILL, nil, 0))
+			unix.Close(first)
+		},
+	}
+	for _, what := range []string{"the supervisor", "the new leader"} {
+		kill[what]()
+		s.waitProc(false)
+		first, second := s.report(), s.report()
+		if first.PID == 1 || second.PID <= first.PID {
+			t.Errorf("after %s was killed, commands are processes %d and %d of one subcontainer", what, first.PID, second.PID)
+		}
+	}
+	member := s.command("subcontainer", "exec", s.root, "probe", "sleep")
+	out, err := member.StdoutPipe()
+	must(t, err)
+	must(t, member.Start())
+	expect(t, bufio.NewScanner(out), "ready")
+	// As the host takes a subcontainer away.
+	must(t, unix.Unmount(s.root, unix.MNT_DETACH))
+	_ = member.Wait()
+	if code := member.ProcessState.ExitCode(); code != 137 {
+		t.Errorf("when the root was taken away, a command ended with %d", code)
+	}
+	if out, code := s.exec("probe", "report"); code == 0 {
+		t.Errorf("a command ran without a root: %s", out)
+	}
+}
+
 func TestANewLaunchReplacesTheLeader(t *testing.T) {
 	t.Parallel()
 	s := newRoot(t)
