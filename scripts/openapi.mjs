@@ -39,9 +39,11 @@ for (const item of Object.values(doc.paths)) {
     ok.content = {
       "application/x-ndjson": {
         schema: {
-          type: "object",
-          description: "A message as result, or as the last line why the stream ended too early.",
-          properties: { result: message.properties?.result ?? message, error: ref("hearth.meta.v1.Refusal") },
+          description: "A message as result; as the last line why the stream ended too early, where it did.",
+          oneOf: [
+            { type: "object", required: ["result"], properties: { result: message.properties?.result ?? message } },
+            ref("hearth.meta.v1.Refusal"),
+          ],
         },
       },
     };

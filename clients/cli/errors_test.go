@@ -35,7 +35,7 @@ func TestExitCodes(t *testing.T) {
 		"a wrong state":            {told(metav1.Reason_REASON_PACKAGE_STATE), 5},
 		"something there":          {told(metav1.Reason_REASON_ALREADY_EXISTS), 5},
 		"an old bookmark":          {told(metav1.Reason_REASON_BOOKMARK_EXPIRED), 5},
-		"a disk without room":      {told(metav1.Reason_REASON_DISK_FULL), 6},
+		"a disk without room":      {told(metav1.Reason_REASON_DISK_FULL), 5},
 		"no port is left":          {told(metav1.Reason_REASON_PORT_EXHAUSTED), 5},
 		"too many calls":           {told(metav1.Reason_REASON_RATE_LIMITED), 6},
 		"no server":                {told(metav1.Reason_REASON_UNAVAILABLE), 6},

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
@@ -169,7 +171,8 @@ func (c *config) nameOf(host string) string {
 func (a *app) logoutCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "logout", Short: "End your session and forget it", Args: cobra.NoArgs,
-		Long:    `End the session of the profile in use on the server, and forget it here. The server stays known.`,
+		Long: `End the session of the profile in use on the server, and forget it here. The server stays
+known, and the profile stays in use: 'hearth login' opens it again.`,
 		Example: "  hearth logout",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			to, err := a.connection()
@@ -183,30 +186,39 @@ func (a *app) logoutCommand() *cobra.Command {
 			if err != nil && !fault.Is(err, metav1.Reason_REASON_UNAUTHENTICATED) { // it has ended already: forget it
 				return err
 			}
-			if err := a.forgetToken(to); err != nil {
+			profiles, err := a.forgetToken(to)
+			if err != nil {
 				return err
 			}
 			if a.rows() {
-				return a.printRow(map[string]any{"host": to.host, "ended": true})
+				return a.printRow(map[string]any{"host": to.host, "ended": true, "profiles": profiles})
 			}
 			a.tell("logout.done", nil)
+			for _, name := range profiles {
+				a.tell("logout.profile", map[string]any{"Profile": name, "Host": printable(to.host)})
+			}
 			return nil
 		},
 	}
 }
 
-// forgetToken takes a token out of the profiles.
-func (a *app) forgetToken(to connection) error {
+// forgetToken takes a token out of the profiles, and answers those that had it. They stay, and so does the one in use: the
+// server is the same, and another one that is silently spoken with instead would be a surprise.
+func (a *app) forgetToken(to connection) ([]string, error) {
+	had := []string{}
 	_, err := changeConfig(func(c *config) error {
-		for name, p := range c.Profiles {
-			if p.Host == to.host && p.Token == to.options.Token {
+		had = had[:0]
+		for _, name := range slices.Sorted(maps.Keys(c.Profiles)) {
+			p := c.Profiles[name]
+			if p.Host == to.host && p.Token != "" && p.Token == to.options.Token {
 				p.Token = ""
 				c.Profiles[name] = p
+				had = append(had, name)
 			}
 		}
 		return nil
 	})
-	return err
+	return had, err
 }
 
 func (a *app) whoamiCommand() *cobra.Command {

@@ -16,17 +16,8 @@ import (
 func (a *app) notificationsCommand() *cobra.Command {
 	var pkg string
 	var unseen bool
-	listed := func(cmd *cobra.Command, _ []string) error {
-		return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-			rows, err := allNotifications(ctx, c, pkg, unseen)
-			if err != nil {
-				return err
-			}
-			return a.printNotifications(rows)
-		})
-	}
 	c := &cobra.Command{
-		Use: "notifications", Short: "See what services told; alone it lists it", Args: cobra.NoArgs, RunE: listed,
+		Use: "notifications", Short: "See what services told; alone it lists it",
 		Long: `List what services told, the newest first.
 
 A notification stays until somebody removes it, or until its package is uninstalled.
@@ -34,16 +25,23 @@ Of a package the newest 64 are kept.`,
 		Example: "  hearth notifications\n  hearth notifications --unseen\n  hearth watch notification",
 	}
 	list := &cobra.Command{
-		Use: "list", Short: "List the notifications, the newest first", Args: cobra.NoArgs, RunE: listed,
+		Use: "list", Short: "List the notifications, the newest first", Args: cobra.NoArgs,
 		Example: "  hearth notifications list --package hello",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				rows, err := allNotifications(ctx, c, pkg, unseen)
+				if err != nil {
+					return err
+				}
+				return a.printNotifications(rows)
+			})
+		},
 	}
-	for _, cmd := range []*cobra.Command{c, list} {
-		cmd.Flags().BoolVar(&unseen, "unseen", false, "only those nobody has seen")
-		cmd.Flags().StringVar(&pkg, "package", "", "only those of this package")
-		_ = cmd.RegisterFlagCompletionFunc("package", func(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-			return a.completeInstalled(cmd, nil, prefix)
-		})
-	}
+	list.Flags().BoolVar(&unseen, "unseen", false, "only those nobody has seen")
+	list.Flags().StringVar(&pkg, "package", "", "only those of this package")
+	_ = list.RegisterFlagCompletionFunc("package", func(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		return a.completeInstalled(cmd, nil, prefix)
+	})
 	c.AddCommand(list, a.showNotificationCommand(), a.markNotificationsCommand("seen", "Mark notifications as seen", false),
 		a.markNotificationsCommand("unseen", "Mark notifications as not seen", true), a.removeNotificationsCommand())
 	return c

@@ -124,7 +124,8 @@ func (a *app) addFlags(root *cobra.Command) {
 	_ = root.RegisterFlagCompletionFunc("profile", completeProfile)
 }
 
-// group makes every command that only holds others show them, and refuse what is none of them.
+// group makes every command that only holds others list what it is about, where it has a list, else show them; and refuse
+// what is none of them.
 func (a *app) group(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		a.group(sub)
@@ -140,6 +141,12 @@ func (a *app) group(c *cobra.Command) {
 	}
 	c.SuggestionsMinimumDistance = 2
 	c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	for _, sub := range c.Commands() {
+		if sub.Name() == "list" && (sub.Args == nil || sub.Args(sub, nil) == nil) {
+			c.RunE = sub.RunE
+			c.Flags().AddFlagSet(sub.Flags())
+		}
+	}
 }
 
 // usageForArgs makes wrong arguments a usage error on the command and every one below it.

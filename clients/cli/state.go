@@ -133,29 +133,27 @@ func summary(ch *statev1.Change) string {
 
 func (a *app) operationsCommand() *cobra.Command {
 	var target string
-	listed := func(cmd *cobra.Command, _ []string) error {
-		return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-			resp, err := c.Operations.ListOperations(ctx, &operationsv1.ListOperationsRequest{Target: target})
-			if err != nil {
-				return err
-			}
-			return a.printOperations(resp.GetOperations()...)
-		})
-	}
 	c := &cobra.Command{
 		Use: "operations", Aliases: []string{"ops"}, Short: "See and cancel long work; alone it lists it",
-		Example: "  hearth operations\n  hearth operations --target hello", Args: cobra.NoArgs, RunE: listed,
+		Example: "  hearth operations\n  hearth operations --target hello",
 	}
 	list := &cobra.Command{
-		Use: "list", Short: "List operations, the newest first", Args: cobra.NoArgs, RunE: listed,
+		Use: "list", Short: "List operations, the newest first", Args: cobra.NoArgs,
 		Example: "  hearth operations list --target hello",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				resp, err := c.Operations.ListOperations(ctx, &operationsv1.ListOperationsRequest{Target: target})
+				if err != nil {
+					return err
+				}
+				return a.printOperations(resp.GetOperations()...)
+			})
+		},
 	}
-	for _, cmd := range []*cobra.Command{c, list} {
-		cmd.Flags().StringVar(&target, "target", "", "only operations on this package")
-		_ = cmd.RegisterFlagCompletionFunc("target", func(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-			return a.completeInstalled(cmd, nil, prefix)
-		})
-	}
+	list.Flags().StringVar(&target, "target", "", "only operations on this package")
+	_ = list.RegisterFlagCompletionFunc("target", func(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		return a.completeInstalled(cmd, nil, prefix)
+	})
 	show := &cobra.Command{
 		Use: "show ID", Short: "Show one operation with its steps", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeOperation,
 		Example: "  hearth operations show 01m85wmxkfm468vnc1kjsw2k3p",

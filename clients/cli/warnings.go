@@ -14,17 +14,8 @@ import (
 
 func (a *app) warningsCommand() *cobra.Command {
 	var all bool
-	listed := func(cmd *cobra.Command, _ []string) error {
-		return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-			resp, err := c.Diagnostics.ListWarnings(ctx, &diagnosticsv1.ListWarningsRequest{Dismissed: all})
-			if err != nil {
-				return err
-			}
-			return a.printWarnings(resp.GetWarnings())
-		})
-	}
 	c := &cobra.Command{
-		Use: "warnings", Short: "See what somebody should look at; alone it lists it", Args: cobra.NoArgs, RunE: listed,
+		Use: "warnings", Short: "See what somebody should look at; alone it lists it",
 		Long: `List the conditions of the server that somebody should look at, the gravest first.
 
 A warning is there for as long as its condition holds and goes away by itself. One that
@@ -32,12 +23,19 @@ is dismissed stays out of sight until its condition ends or becomes graver.`,
 		Example: "  hearth warnings\n  hearth watch warning",
 	}
 	list := &cobra.Command{
-		Use: "list", Short: "List the warnings, the gravest first", Args: cobra.NoArgs, RunE: listed,
+		Use: "list", Short: "List the warnings, the gravest first", Args: cobra.NoArgs,
 		Example: "  hearth warnings list --all",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				resp, err := c.Diagnostics.ListWarnings(ctx, &diagnosticsv1.ListWarningsRequest{Dismissed: all})
+				if err != nil {
+					return err
+				}
+				return a.printWarnings(resp.GetWarnings())
+			})
+		},
 	}
-	for _, cmd := range []*cobra.Command{c, list} {
-		cmd.Flags().BoolVar(&all, "all", false, "also those that were dismissed")
-	}
+	list.Flags().BoolVar(&all, "all", false, "also those that were dismissed")
 	dismiss := &cobra.Command{
 		Use: "dismiss ID", Short: "Put a warning aside until its condition ends or becomes graver", Args: cobra.ExactArgs(1),
 		Example: "  hearth warnings dismiss disk-space", ValidArgsFunction: a.completeWarning,

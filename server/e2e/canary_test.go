@@ -1,12 +1,17 @@
 package e2e
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 )
 
 // Secrets go through real calls, also wrong ones; then everything that the server prints, shows or keeps readable is
@@ -65,7 +70,10 @@ func TestSecretsStayHidden(t *testing.T) {
 	places := map[string]string{
 		"bug report": m.must("tar", "-xzOf", report), "metrics": m.must("curl", "-s", "--unix-socket", filepath.Join(m.state, "hearthd.sock"), "http://hearth/metrics"),
 		"sessions": m.hearth("sessions", "list", "--all", "--output", "json"), "accounts": m.hearth("account", "list", "--output", "json"),
-		"watch by REST": m.watchedLocally(), "caller": alex.shown("whoami"), "openapi": m.must("curl", "-s", "--unix-socket", filepath.Join(m.state, "hearthd.sock"), "http://hearth/openapi.json"),
+		"watch by REST":     m.watchedLocally("/api/v1/state:watch", "application/json", []byte(watchAll)),
+		"watch by Connect":  m.watchedLocally(watchPath, "application/connect+json", enveloped([]byte(watchAll))),
+		"watch by gRPC-Web": m.watchedLocally(watchPath, "application/grpc-web+proto", enveloped(m.encoded(watchAll))),
+		"caller":            alex.shown("whoami"), "openapi": m.must("curl", "-s", "--unix-socket", filepath.Join(m.state, "hearthd.sock"), "http://hearth/openapi.json"),
 		"answers": said, "watch": string(watched), "audit": m.hearth("audit", "--output", "json"),
 		"tokens": m.hearth("tokens", "list", "--output", "json"), "root key": m.hearth("root-key", "show", "--output", "json"),
 		"operations": m.hearth("operations", "--output", "json"), "log": read(t, m.log.Name()),
@@ -83,7 +91,7 @@ func TestSecretsStayHidden(t *testing.T) {
 	for _, kind := range []string{"account", "operation", "package", "audit", "warning"} {
 		places["get "+kind] = m.hearth("get", kind, "--output", "json")
 	}
-	for _, place := range []string{"bug report", "metrics", "watch by REST", "get audit", "log"} {
+	for _, place := range []string{"bug report", "metrics", "watch by REST", "watch by Connect", "watch by gRPC-Web", "get audit", "log"} {
 		if len(places[place]) < 100 {
 			t.Errorf("%s says but %q", place, places[place])
 		}
@@ -137,10 +145,39 @@ func (m *machine) browserHalves(t *testing.T, password string) (cookie, half str
 	return set[1], secret[1]
 }
 
-// watchedLocally is what a watch of everything says by REST, on the local socket.
-func (m *machine) watchedLocally() string {
-	cmd := m.command("curl", "-sN", "--max-time", "2", "--unix-socket", filepath.Join(m.state, "hearthd.sock"), "-H", "Content-Type: application/json",
-		"http://hearth/api/v1/state:watch", "-d", `{"targets":[{"id":"all","selectors":[{}]}]}`)
+const (
+	watchPath = "/hearth.state.v1.StateService/Watch"
+	watchAll  = `{"targets":[{"id":"all","selectors":[{}]}]}`
+)
+
+// enveloped is a message of a stream of Connect or gRPC-Web.
+func enveloped(message []byte) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message))), message...)
+}
+
+// encoded is the request of a watch as protobuf.
+func (m *machine) encoded(request string) []byte {
+	m.t.Helper()
+	var req statev1.WatchRequest
+	if err := protojson.Unmarshal([]byte(request), &req); err != nil {
+		m.t.Fatal(err)
+	}
+	raw, err := proto.Marshal(&req)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return raw
+}
+
+// watchedLocally is what a watch of everything says on the local socket by one of the web's wires.
+func (m *machine) watchedLocally(path, contentType string, body []byte) string {
+	m.t.Helper()
+	file := filepath.Join(m.t.TempDir(), "request")
+	if err := os.WriteFile(file, body, 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+	cmd := m.command("curl", "-sN", "--max-time", "2", "--unix-socket", filepath.Join(m.state, "hearthd.sock"), "-H", "Content-Type: "+contentType,
+		"http://hearth"+path, "--data-binary", "@"+file)
 	out, _ := cmd.Output() // it ends by its time
 	return string(out)
 }

@@ -37,6 +37,9 @@ func (h *Hub) audited(ctx context.Context, c *Call, next func(context.Context) e
 			Wire: c.Wire, RequestId: c.RequestID, CallTime: timestamppb.New(c.start),
 		}
 	})
+	if c.m.recordFailure {
+		entry.LeaveOut()
+	}
 	ahead := c.m.recordFirst || c.Stream // a stream may last, and what it does is not one commit
 	c.OnReceive(func(m proto.Message) error {
 		if len(targets) == 0 {
@@ -56,13 +59,6 @@ func (h *Hub) audited(ctx context.Context, c *Call, next func(context.Context) e
 		reason = fault.Reason(err)
 	}
 	return err
-}
-
-// Unrecorded says that the call of ctx changes nothing but what its caller sees: it is recorded only when it fails.
-func Unrecorded(ctx context.Context) {
-	if c := CallFrom(ctx); c != nil && c.entry != nil {
-		c.entry.LeaveOut()
-	}
 }
 
 // credentialOf names the session, token or key that a caller showed.

@@ -39,9 +39,6 @@ func (h *Hub) mountConnect(mux *http.ServeMux) error {
 			server.Register(connect.Method{Spec: f.spec(), Handler: f.serve})
 		}
 	}
-	server.SetUnknownHandler(func(ctx context.Context, spec connect.Spec, _ connect.ServerStream) error {
-		return connectError(ctx, fault.New(metav1.Reason_REASON_METHOD_NOT_FOUND, "there is no method %q", spec.Procedure))
-	})
 	connecthttp.Mount(worded{mux}, server,
 		connecthttp.WithCodecs(connectproto.NewBinaryCodec(), codec.JSON()),
 		connecthttp.WithReadMaxBytes(codec.MaxMessage),

@@ -115,6 +115,9 @@ func (logs) ReadLogs(req *logsv1.ReadLogsRequest, stream grpc.ServerStreamingSer
 			return err
 		}
 	}
+	if req.GetPackageId() == "broken" {
+		return fault.New(metav1.Reason_REASON_UNAVAILABLE, "the log broke off")
+	}
 	return nil
 }
 

@@ -62,8 +62,9 @@ func TestEffectsAreOnContainerSocketsAlone(t *testing.T) {
 			t.Errorf("%s answered %v, want %v", name, err, want)
 		}
 	}
-	if resp, _, err := send(httpUnix(t, s.unix), "POST", "http://x"+procedure, "", "application/json", []byte("{}")); err != nil || resp.StatusCode != http.StatusNotFound {
-		t.Errorf("connect: %v, %v", resp, err)
+	_, answer, err := send(httpUnix(t, s.unix), "POST", "http://x"+procedure, "", "application/json", []byte("{}"))
+	if err != nil || !fault.Is(connectFault(answer), metav1.Reason_REASON_METHOD_NOT_FOUND) {
+		t.Errorf("connect: %s, %v", answer, err)
 	}
 	if _, err := jsonRPC(httpUnix(t, s.unix), "http://x", "", "hearth.effects.v1.EffectsService.GetDataVersion", &effectsv1.GetDataVersionRequest{}, nil); !fault.Is(err, metav1.Reason_REASON_METHOD_NOT_FOUND) {
 		t.Errorf("json-rpc: %v", err)

@@ -174,7 +174,7 @@ func TestRESTRefusesWithTheStatusOfHTTP(t *testing.T) {
 		optionsv1.Code_CODE_UNAUTHENTICATED: 401, optionsv1.Code_CODE_INTERNAL: 500, optionsv1.Code_CODE_DATA_LOSS: 500, optionsv1.Code_CODE_UNKNOWN: 500,
 	}
 	special := map[metav1.Reason]int{
-		metav1.Reason_REASON_MESSAGE_TOO_LARGE: 413, metav1.Reason_REASON_DISK_FULL: 507, metav1.Reason_REASON_METHOD_NOT_FOUND: 404,
+		metav1.Reason_REASON_MESSAGE_TOO_LARGE: 413, metav1.Reason_REASON_ENCODING_UNSUPPORTED: 415, metav1.Reason_REASON_DISK_FULL: 507, metav1.Reason_REASON_METHOD_NOT_FOUND: 404,
 		metav1.Reason_REASON_TRANSFER_DIGEST: 422, metav1.Reason_REASON_PACKAGE_FILE_DAMAGED: 422,
 	}
 	for id, reason := range every() {

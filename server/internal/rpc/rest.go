@@ -10,6 +10,7 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/hearthos/hearth/api/fault"
@@ -39,6 +40,7 @@ func (h *Hub) newREST(ctx context.Context) (http.Handler, error) {
 		runtime.WithDisablePathLengthFallback(), runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptReserved),
 		runtime.WithErrorHandler(restError), runtime.WithRoutingErrorHandler(restRouting),
+		runtime.WithStreamErrorHandler(restStreamError),
 	)
 	for _, register := range h.gateways {
 		if err := register(ctx, mux, restConn{front{h.channel}}); err != nil {
@@ -47,10 +49,10 @@ func (h *Hub) newREST(ctx context.Context) (http.Handler, error) {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := codec.NewBody(w, r)
-		ctx := context.WithValue(withWire(r.Context(), "rest"), restKey{}, &restCall{body: body, query: r.URL.Query(), method: r.Method})
-		r = r.WithContext(ctx)
+		call := &restCall{body: body, query: r.URL.Query(), method: r.Method}
+		r = r.WithContext(context.WithValue(withWire(r.Context(), "rest"), restKey{}, call))
 		r.Body = body
-		mux.ServeHTTP(w, r)
+		mux.ServeHTTP(&restAnswer{ResponseWriter: w, call: call}, r)
 	}), nil
 }
 
@@ -64,7 +66,42 @@ type restCall struct {
 	body   *codec.Body
 	query  url.Values
 	method string
-	sent   bool // a message went to the service
+	sent   bool  // a message went to the service
+	ended  error // why a stream ended
+}
+
+// restAnswer is an answer of a REST route. A stream that fails before its first message is answered as every other call is.
+type restAnswer struct {
+	http.ResponseWriter
+	call *restCall
+	told bool // the fault is written; what the gateway writes is not
+}
+
+// Unwrap is for http.ResponseController.
+func (w *restAnswer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *restAnswer) WriteHeader(status int) {
+	if w.told = w.call.ended != nil; w.told {
+		codec.WriteFault(w.ResponseWriter, w.call.ended)
+		return
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *restAnswer) Write(p []byte) (int, error) {
+	if w.told {
+		return len(p), nil
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// restStreamError tells why a stream ended; the marshaler writes it as the last line.
+func restStreamError(ctx context.Context, err error) *status.Status {
+	ended := fault.FromProto(codec.Identified(fault.FromStatus(err), requestIDFrom(ctx)))
+	if call := restCallOf(ctx); call != nil {
+		call.ended = ended
+	}
+	return fault.Status(ended)
 }
 
 func restCallOf(ctx context.Context) *restCall {

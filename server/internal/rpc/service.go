@@ -40,8 +40,8 @@ type method struct {
 	phases uint32
 	// reads tells that the method changes nothing.
 	reads bool
-	// stepUp and recordFirst are its options of these names.
-	stepUp, recordFirst bool
+	// stepUp, recordFirst and recordFailure are its options of these names.
+	stepUp, recordFirst, recordFailure bool
 }
 
 // Declare puts services on their wires before anything answers them: until they are registered their methods are
@@ -175,6 +175,7 @@ func (h *Hub) learn(name string) (*service, error) {
 		m := &method{desc: md, procedure: procedure(md), rule: rule, service: svc, phases: phases}
 		m.reads = opts.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS || foreign(name)
 		m.stepUp, _ = proto.GetExtension(md.Options(), optionsv1.E_StepUp).(bool)
+		m.recordFailure, _ = proto.GetExtension(md.Options(), optionsv1.E_RecordFailure).(bool)
 		m.recordFirst, _ = proto.GetExtension(md.Options(), optionsv1.E_RecordFirst).(bool)
 		h.methods[m.procedure] = m
 	}

@@ -56,9 +56,11 @@ func streamWires() []streamWire {
 		{"rest", func(t testing.TB, s *server, token, pkg string) ([]string, error) {
 			_, data, err := send(s.httpTLS(t), "GET", "https://"+s.web+"/api/v1/packages/"+pkg+"/logs", token, "", nil)
 			return ndjsonLogs(data, err, func(line []byte) (json.RawMessage, json.RawMessage) {
-				var v struct{ Result, Error json.RawMessage }
-				json.Unmarshal(line, &v)
-				return v.Result, v.Error
+				var v struct{ Result json.RawMessage }
+				if json.Unmarshal(line, &v); v.Result == nil {
+					return nil, line
+				}
+				return v.Result, nil
 			})
 		}},
 	}

@@ -31,12 +31,12 @@ func (h *Hub) newWeb(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot mount the REST routes: %w", err)
 	}
-	mux.Handle("/api/", rest)
-	mux.Handle("/jsonrpc", onWire("jsonrpc", jsonrpc.New(front{h.channel}, h.callable())))
+	mux.Handle("/api/", plain(rest))
+	mux.Handle("/jsonrpc", plain(onWire("jsonrpc", jsonrpc.New(front{h.channel}, h.callable()))))
 	mux.Handle("/transfer/", orNotFound(h.cfg.Transfer))
 	mux.Handle("/openapi.json", document("application/json", func() []byte { return h.cfg.OpenAPI }))
 	mux.Handle("/metrics", onWire("metrics", metrics(front{h.channel})))
-	mux.Handle("/", h.handedOut(orNotFound(h.cfg.Page)))
+	mux.Handle("/", strayCalls(h.handedOut(orNotFound(h.cfg.Page))))
 
 	// Pages of other sites get nothing: there are no CORS headers, and what browsers mark as coming from elsewhere is
 	// refused where it could change something.

@@ -21,9 +21,19 @@ type worded struct{ mux *http.ServeMux }
 
 // Handle implements connecthttp.ServeMux.
 func (m worded) Handle(pattern string, handler http.Handler) {
-	m.mux.Handle(pattern, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(pattern, "/") { // what is no method of the service
+		m.mux.Handle(pattern, strayCalls(http.HandlerFunc(noCall)))
+		return
+	}
+	m.mux.Handle(pattern, encoded(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(&wordless{ResponseWriter: w, r: r}, r)
-	}))
+	})))
+}
+
+// noCall answers what is no call of a method that is there, by a way that is none of those of calls.
+func noCall(w http.ResponseWriter, r *http.Request) {
+	discard(r)
+	codec.WriteFault(w, fault.New(metav1.Reason_REASON_METHOD_NOT_FOUND, "there is no %s %s", r.Method, r.URL.Path))
 }
 
 // wordless is an answer that gets a fault where it is refused without one.
@@ -50,9 +60,11 @@ func (w *wordless) WriteHeader(status int) {
 		return
 	}
 	w.refused = true
-	if status != http.StatusHTTPVersionNotSupported { // who wants to talk both ways may send only after the answer
-		_, _ = io.CopyN(io.Discard, w.r.Body, maxStranger) // who has gone is told nothing
+	if status == http.StatusHTTPVersionNotSupported { // who wants to talk both ways may send only after the answer
+		refuseCall(w.ResponseWriter, w.r, refusal(status, w.r, ""))
+		return
 	}
+	_, _ = io.CopyN(io.Discard, w.r.Body, maxStranger) // who has gone is told nothing
 	codec.WriteFaultStatus(w.ResponseWriter, status, refusal(status, w.r, w.Header().Get("Accept-Post")))
 }
 
@@ -75,8 +87,6 @@ func refusal(status int, r *http.Request, accepted string) error {
 		return fault.New(none, "cannot call by %s, only by POST", r.Method)
 	case status == http.StatusHTTPVersionNotSupported:
 		return fault.New(metav1.Reason_REASON_STREAM_UNSUPPORTED, "cannot stream both ways by %s: it needs HTTP/2", r.Proto)
-	case status == http.StatusNotFound:
-		return fault.New(none, "there is no %s %s", r.Method, r.URL.Path)
 	}
 	return fault.New(invalid, "cannot read the call")
 }

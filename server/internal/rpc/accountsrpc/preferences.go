@@ -30,7 +30,6 @@ func (s *Preferences) GetPreferences(ctx context.Context, _ *accountsv1.GetPrefe
 
 // UpdatePreferences implements PreferencesServiceServer.
 func (s *Preferences) UpdatePreferences(ctx context.Context, req *accountsv1.UpdatePreferencesRequest) (*accountsv1.UpdatePreferencesResponse, error) {
-	rpc.Unrecorded(ctx)
 	row, err := s.preferences.Update(ctx, s.clock(), rpc.Caller(ctx), req)
 	return &accountsv1.UpdatePreferencesResponse{Preferences: row}, err
 }

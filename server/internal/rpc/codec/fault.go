@@ -61,6 +61,8 @@ func HTTPStatus(err error) int {
 		return http.StatusInsufficientStorage
 	case metav1.Reason_REASON_METHOD_NOT_FOUND:
 		return http.StatusNotFound
+	case metav1.Reason_REASON_ENCODING_UNSUPPORTED:
+		return http.StatusUnsupportedMediaType
 	case metav1.Reason_REASON_TRANSFER_DIGEST, metav1.Reason_REASON_PACKAGE_FILE_DAMAGED:
 		return http.StatusUnprocessableEntity // what was sent is damaged, not what we keep
 	}

@@ -1,7 +1,6 @@
 package codec
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -42,8 +41,8 @@ func (gateway) Delimiter() []byte { return []byte("\n") }
 
 func (gateway) StreamContentType(any) string { return "application/x-ndjson" }
 
-// Marshal writes a message; in streams also the wrapping the gateway gives to each result and to the final error,
-// which becomes the fault itself.
+// Marshal writes a message; in streams also the wrapping the gateway gives to each result. What it wraps as the final
+// error becomes the fault itself, as it is in every other answer.
 func (gateway) Marshal(v any) ([]byte, error) {
 	switch v := v.(type) {
 	case proto.Message:
@@ -52,7 +51,7 @@ func (gateway) Marshal(v any) ([]byte, error) {
 		return wrapped(v)
 	case map[string]proto.Message: // {"error": status}
 		if st, ok := v["error"].(*spb.Status); ok {
-			return json.Marshal(map[string]json.RawMessage{"error": Fault(fault.FromStatus(status.FromProto(st).Err()), "")})
+			return Fault(fault.FromStatus(status.FromProto(st).Err()), ""), nil
 		}
 	}
 	return nil, fmt.Errorf("cannot write a %T as JSON", v)

@@ -74,11 +74,7 @@ func (s *Server) ReadSession(req *execv1.ReadSessionRequest, stream grpc.ServerS
 	})
 }
 
-// WriteSession implements ExecServiceServer. Of a session, what was run is recorded, not each key that was pressed.
+// WriteSession implements ExecServiceServer.
 func (s *Server) WriteSession(ctx context.Context, req *execv1.WriteSessionRequest) (*execv1.WriteSessionResponse, error) {
-	err := s.exec.Write(ctx, owner(ctx), req.GetSessionId(), req.GetInput())
-	if err == nil {
-		rpc.Unrecorded(ctx)
-	}
-	return &execv1.WriteSessionResponse{}, err
+	return &execv1.WriteSessionResponse{}, s.exec.Write(ctx, owner(ctx), req.GetSessionId(), req.GetInput())
 }

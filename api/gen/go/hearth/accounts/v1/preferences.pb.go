@@ -343,10 +343,10 @@ const file_hearth_accounts_v1_preferences_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"^\n" +
 	"\x19UpdatePreferencesResponse\x12A\n" +
-	"\vpreferences\x18\x01 \x01(\v2\x1f.hearth.accounts.v1.PreferencesR\vpreferences2\xc0\x02\n" +
+	"\vpreferences\x18\x01 \x01(\v2\x1f.hearth.accounts.v1.PreferencesR\vpreferences2\xc4\x02\n" +
 	"\x12PreferencesService\x12\x8d\x01\n" +
-	"\x0eGetPreferences\x12).hearth.accounts.v1.GetPreferencesRequest\x1a*.hearth.accounts.v1.GetPreferencesResponse\"$\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/preferences\x90\x02\x01\x12\x99\x01\n" +
-	"\x11UpdatePreferences\x12,.hearth.accounts.v1.UpdatePreferencesRequest\x1a-.hearth.accounts.v1.UpdatePreferencesResponse\"'\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/api/v1/preferences\x90\x02\x02B\xd9\x01\n" +
+	"\x0eGetPreferences\x12).hearth.accounts.v1.GetPreferencesRequest\x1a*.hearth.accounts.v1.GetPreferencesResponse\"$\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/preferences\x90\x02\x01\x12\x9d\x01\n" +
+	"\x11UpdatePreferences\x12,.hearth.accounts.v1.UpdatePreferencesRequest\x1a-.hearth.accounts.v1.UpdatePreferencesResponse\"+\xca\xf3\x18\x02\x10\x01\x80\xf4\x18\x01\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/api/v1/preferences\x90\x02\x02B\xd9\x01\n" +
 	"\x16com.hearth.accounts.v1B\x10PreferencesProtoP\x01ZCgithub.com/hearthos/hearth/api/gen/go/hearth/accounts/v1;accountsv1\xa2\x02\x03HAX\xaa\x02\x12Hearth.Accounts.V1\xca\x02\x12Hearth\\Accounts\\V1\xe2\x02\x1eHearth\\Accounts\\V1\\GPBMetadata\xea\x02\x14Hearth::Accounts::V1b\x06proto3"
 
 var (

@@ -1129,13 +1129,13 @@ const file_hearth_exec_v1_exec_proto_rawDesc = "" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tsessionId\x123\n" +
 	"\x05input\x18\x02 \x01(\v2\x15.hearth.exec.v1.InputB\x06\xbaH\x03\xc8\x01\x01R\x05input\"\x16\n" +
-	"\x14WriteSessionResponse2\x88\x06\n" +
+	"\x14WriteSessionResponse2\x8c\x06\n" +
 	"\vExecService\x12\xa6\x01\n" +
 	"\x11ListSubcontainers\x12(.hearth.exec.v1.ListSubcontainersRequest\x1a).hearth.exec.v1.ListSubcontainersResponse\"<\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02-\x12+/api/v1/packages/{package_id}/subcontainers\x90\x02\x01\x12\xa5\x01\n" +
 	"\vOpenSession\x12\".hearth.exec.v1.OpenSessionRequest\x1a#.hearth.exec.v1.OpenSessionResponse\"M\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x0epackage.attach\xf0\xf3\x18\x01\x82\xd3\xe4\x93\x02+:\x01*\"&/api/v1/packages/{package_id}/sessions\x12}\n" +
 	"\x06Attach\x12\x1d.hearth.exec.v1.AttachRequest\x1a\x1e.hearth.exec.v1.AttachResponse\"0\xca\xf3\x18\x02\x10\x02\xf0\xf3\x18\x01\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/api/v1/sessions:attach(\x010\x01\x12\x92\x01\n" +
-	"\vReadSession\x12\".hearth.exec.v1.ReadSessionRequest\x1a#.hearth.exec.v1.ReadSessionResponse\"8\xca\xf3\x18\x02\x10\x02\xf0\xf3\x18\x01\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02$\"\"/api/v1/sessions/{session_id}:read0\x01\x12\x93\x01\n" +
-	"\fWriteSession\x12#.hearth.exec.v1.WriteSessionRequest\x1a$.hearth.exec.v1.WriteSessionResponse\"8\xca\xf3\x18\x02\x10\x02\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02(:\x01*\"#/api/v1/sessions/{session_id}:writeB\xb6\x01\n" +
+	"\vReadSession\x12\".hearth.exec.v1.ReadSessionRequest\x1a#.hearth.exec.v1.ReadSessionResponse\"8\xca\xf3\x18\x02\x10\x02\xf0\xf3\x18\x01\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02$\"\"/api/v1/sessions/{session_id}:read0\x01\x12\x97\x01\n" +
+	"\fWriteSession\x12#.hearth.exec.v1.WriteSessionRequest\x1a$.hearth.exec.v1.WriteSessionResponse\"<\xca\xf3\x18\x02\x10\x02\xf8\xf3\x18\x01\x80\xf4\x18\x01\x82\xd3\xe4\x93\x02(:\x01*\"#/api/v1/sessions/{session_id}:writeB\xb6\x01\n" +
 	"\x12com.hearth.exec.v1B\tExecProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/exec/v1;execv1\xa2\x02\x03HEX\xaa\x02\x0eHearth.Exec.V1\xca\x02\x0eHearth\\Exec\\V1\xe2\x02\x1aHearth\\Exec\\V1\\GPBMetadata\xea\x02\x10Hearth::Exec::V1b\x06proto3"
 
 var (

@@ -47,7 +47,8 @@ type ExecServiceClient interface {
 	Attach(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[AttachRequest, AttachResponse], error)
 	// ReadSession begins the command of a session and streams what comes out; WriteSession is for what goes in.
 	ReadSession(ctx context.Context, in *ReadSessionRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReadSessionResponse], error)
-	// WriteSession hands something to a session that ReadSession has begun, and answers when it has taken it.
+	// WriteSession hands something to a session that ReadSession has begun, and answers when it has taken it. Of a session,
+	// what was run is recorded, not each key that was pressed.
 	WriteSession(ctx context.Context, in *WriteSessionRequest, opts ...grpc.CallOption) (*WriteSessionResponse, error)
 }
 
@@ -136,7 +137,8 @@ type ExecServiceServer interface {
 	Attach(grpc.BidiStreamingServer[AttachRequest, AttachResponse]) error
 	// ReadSession begins the command of a session and streams what comes out; WriteSession is for what goes in.
 	ReadSession(*ReadSessionRequest, grpc.ServerStreamingServer[ReadSessionResponse]) error
-	// WriteSession hands something to a session that ReadSession has begun, and answers when it has taken it.
+	// WriteSession hands something to a session that ReadSession has begun, and answers when it has taken it. Of a session,
+	// what was run is recorded, not each key that was pressed.
 	WriteSession(context.Context, *WriteSessionRequest) (*WriteSessionResponse, error)
 	mustEmbedUnimplementedExecServiceServer()
 }

@@ -252,6 +252,8 @@ const (
 	Reason_REASON_TOO_MANY Reason = 192
 	// The file is of a later S9PK format than this release reads.
 	Reason_REASON_PACKAGE_FILE_NEWER Reason = 241
+	// The body is compressed in a way that the server does not read.
+	Reason_REASON_ENCODING_UNSUPPORTED Reason = 178
 	// The service has no such subcontainer now.
 	Reason_REASON_SUBCONTAINER_NOT_FOUND Reason = 193
 	// The service has several subcontainers that could be meant.
@@ -389,6 +391,7 @@ var (
 		226: "REASON_GATEWAY_CONNECTED",
 		192: "REASON_TOO_MANY",
 		241: "REASON_PACKAGE_FILE_NEWER",
+		178: "REASON_ENCODING_UNSUPPORTED",
 		193: "REASON_SUBCONTAINER_NOT_FOUND",
 		194: "REASON_SUBCONTAINER_AMBIGUOUS",
 		195: "REASON_EXEC_SESSION_NOT_FOUND",
@@ -513,6 +516,7 @@ var (
 		"REASON_GATEWAY_CONNECTED":        226,
 		"REASON_TOO_MANY":                 192,
 		"REASON_PACKAGE_FILE_NEWER":       241,
+		"REASON_ENCODING_UNSUPPORTED":     178,
 		"REASON_SUBCONTAINER_NOT_FOUND":   193,
 		"REASON_SUBCONTAINER_AMBIGUOUS":   194,
 		"REASON_EXEC_SESSION_NOT_FOUND":   195,
@@ -709,7 +713,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xd2^\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xc6_\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -750,8 +754,8 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x18REASON_OPERATION_TIMEOUT\x105\x1a0\x8a\x80\x19,\b\x04\x10\x01\x1a&See the service's log, then try again.\x12>\n" +
 	"\x19REASON_TRANSFER_NOT_FOUND\x10<\x1a\x1f\x8a\x80\x19\x1b\b\x05\x1a\x17Ask for a new transfer.\x12R\n" +
 	"\x1aREASON_TRANSFER_INCOMPLETE\x10=\x1a2\x8a\x80\x19.\b\t\x10\x01\x1a(Send the missing bytes, then call again.\x12;\n" +
-	"\x16REASON_TRANSFER_DIGEST\x10>\x1a\x1f\x8a\x80\x19\x1b\b\x0f\x10\x01\x1a\x15Send the bytes again.\x12p\n" +
-	"\x10REASON_DISK_FULL\x10?\x1aZ\x8a\x80\x19V\b\b\x10\x01\x1aPRemove packages, data or snapshots that are not needed, or make the disk larger.\x125\n" +
+	"\x16REASON_TRANSFER_DIGEST\x10>\x1a\x1f\x8a\x80\x19\x1b\b\x0f\x10\x01\x1a\x15Send the bytes again.\x12n\n" +
+	"\x10REASON_DISK_FULL\x10?\x1aX\x8a\x80\x19T\b\b\x1aPRemove packages, data or snapshots that are not needed, or make the disk larger.\x125\n" +
 	"\x17REASON_ACTION_NOT_FOUND\x10F\x1a\x18\x8a\x80\x19\x14\b\x05\x1a\x10See ListActions.\x12O\n" +
 	"\x16REASON_ACTION_DISABLED\x10G\x1a3\x8a\x80\x19/\b\t\x1a+The message gives the package's own reason.\x12Y\n" +
 	"\x14REASON_ACTION_STATUS\x10H\x1a?\x8a\x80\x19;\b\t\x10\x01\x1a5Start or stop the service first, as the message says.\x12G\n" +
@@ -826,7 +830,8 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x18REASON_GATEWAY_NOT_FOUND\x10\xe1\x01\x1a5\x8a\x80\x191\b\x05\x1a-List the gateways with 'hearth gateway list'.\x12\x85\x01\n" +
 	"\x18REASON_GATEWAY_CONNECTED\x10\xe2\x01\x1af\x8a\x80\x19b\b\t\x1a^Only a gateway whose interface is gone can be forgotten; unplug or remove the interface first.\x12B\n" +
 	"\x0fREASON_TOO_MANY\x10\xc0\x01\x1a,\x8a\x80\x19(\b\t\x1a$Delete some that are no longer used.\x12p\n" +
-	"\x19REASON_PACKAGE_FILE_NEWER\x10\xf1\x01\x1aP\x8a\x80\x19L\b\x03\x1aHUpdate the server, or ask the publisher for a file of the second format.\x12\x8e\x01\n" +
+	"\x19REASON_PACKAGE_FILE_NEWER\x10\xf1\x01\x1aP\x8a\x80\x19L\b\x03\x1aHUpdate the server, or ask the publisher for a file of the second format.\x12t\n" +
+	"\x1bREASON_ENCODING_UNSUPPORTED\x10\xb2\x01\x1aR\x8a\x80\x19N\b\f\x1aJSend the body as it is; Connect, gRPC-Web and gRPC may compress with gzip.\x12\x8e\x01\n" +
 	"\x1dREASON_SUBCONTAINER_NOT_FOUND\x10\xc1\x01\x1aj\x8a\x80\x19f\b\x05\x1abList those there are with 'hearth package subcontainers ID'. A service that does not run has none.\x12\x88\x01\n" +
 	"\x1dREASON_SUBCONTAINER_AMBIGUOUS\x10\xc2\x01\x1ad\x8a\x80\x19`\b\t\x1a\\Say which one you mean, by its name or its id: 'hearth package subcontainers ID' lists them.\x12h\n" +
 	"\x1dREASON_EXEC_SESSION_NOT_FOUND\x10\xc3\x01\x1aD\x8a\x80\x19@\b\x05\x1a<Open a session, and attach to it once and within 30 seconds.\x12e\n" +

@@ -680,6 +680,14 @@ var file_hearth_options_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 		Filename:      "hearth/options/v1/options.proto",
 	},
 	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: (*bool)(nil),
+		Field:         51008,
+		Name:          "hearth.options.v1.record_failure",
+		Tag:           "varint,51008,opt,name=record_failure",
+		Filename:      "hearth/options/v1/options.proto",
+	},
+	{
 		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
 		ExtensionType: (*bool)(nil),
 		Field:         51301,
@@ -752,6 +760,10 @@ var (
 	//
 	// optional bool scoped = 51007;
 	E_Scoped = &file_hearth_options_v1_options_proto_extTypes[6]
+	// The call changes nothing but what its caller sees: the audit log has an entry of it only when it fails.
+	//
+	// optional bool record_failure = 51008;
+	E_RecordFailure = &file_hearth_options_v1_options_proto_extTypes[7]
 )
 
 // Extension fields to descriptorpb.FieldOptions.
@@ -759,15 +771,15 @@ var (
 	// The field holds a secret: it is never logged, recorded or shown in a row.
 	//
 	// optional bool secret = 51301;
-	E_Secret = &file_hearth_options_v1_options_proto_extTypes[7]
+	E_Secret = &file_hearth_options_v1_options_proto_extTypes[8]
 	// The field names what a call is about, besides the members of its REST path; the audit log shows it.
 	//
 	// optional bool target = 51302;
-	E_Target = &file_hearth_options_v1_options_proto_extTypes[8]
+	E_Target = &file_hearth_options_v1_options_proto_extTypes[9]
 	// The field names the package that a request concerns.
 	//
 	// optional bool package = 51303;
-	E_Package = &file_hearth_options_v1_options_proto_extTypes[9]
+	E_Package = &file_hearth_options_v1_options_proto_extTypes[10]
 )
 
 // Extension fields to descriptorpb.MessageOptions.
@@ -775,7 +787,7 @@ var (
 	// Makes the message a resource kind.
 	//
 	// optional hearth.options.v1.Kind kind = 51101;
-	E_Kind = &file_hearth_options_v1_options_proto_extTypes[10]
+	E_Kind = &file_hearth_options_v1_options_proto_extTypes[11]
 )
 
 // Extension fields to descriptorpb.EnumValueOptions.
@@ -783,7 +795,7 @@ var (
 	// Describes a fault reason.
 	//
 	// optional hearth.options.v1.ReasonInfo reason = 51201;
-	E_Reason = &file_hearth_options_v1_options_proto_extTypes[11]
+	E_Reason = &file_hearth_options_v1_options_proto_extTypes[12]
 )
 
 var File_hearth_options_v1_options_proto protoreflect.FileDescriptor
@@ -862,7 +874,8 @@ const file_hearth_options_v1_options_proto_rawDesc = "" +
 	"\astep_up\x12\x1e.google.protobuf.MethodOptions\x18\xbc\x8e\x03 \x01(\bR\x06stepUp:8\n" +
 	"\x06effect\x12\x1e.google.protobuf.MethodOptions\x18\xbd\x8e\x03 \x01(\tR\x06effect:C\n" +
 	"\frecord_first\x12\x1e.google.protobuf.MethodOptions\x18\xbe\x8e\x03 \x01(\bR\vrecordFirst:8\n" +
-	"\x06scoped\x12\x1e.google.protobuf.MethodOptions\x18\xbf\x8e\x03 \x01(\bR\x06scoped:7\n" +
+	"\x06scoped\x12\x1e.google.protobuf.MethodOptions\x18\xbf\x8e\x03 \x01(\bR\x06scoped:G\n" +
+	"\x0erecord_failure\x12\x1e.google.protobuf.MethodOptions\x18\xc0\x8e\x03 \x01(\bR\rrecordFailure:7\n" +
 	"\x06secret\x12\x1d.google.protobuf.FieldOptions\x18\xe5\x90\x03 \x01(\bR\x06secret:7\n" +
 	"\x06target\x12\x1d.google.protobuf.FieldOptions\x18\xe6\x90\x03 \x01(\bR\x06target:9\n" +
 	"\apackage\x12\x1d.google.protobuf.FieldOptions\x18\xe7\x90\x03 \x01(\bR\apackage:N\n" +
@@ -909,19 +922,20 @@ var file_hearth_options_v1_options_proto_depIdxs = []int32{
 	7,  // 8: hearth.options.v1.effect:extendee -> google.protobuf.MethodOptions
 	7,  // 9: hearth.options.v1.record_first:extendee -> google.protobuf.MethodOptions
 	7,  // 10: hearth.options.v1.scoped:extendee -> google.protobuf.MethodOptions
-	8,  // 11: hearth.options.v1.secret:extendee -> google.protobuf.FieldOptions
-	8,  // 12: hearth.options.v1.target:extendee -> google.protobuf.FieldOptions
-	8,  // 13: hearth.options.v1.package:extendee -> google.protobuf.FieldOptions
-	9,  // 14: hearth.options.v1.kind:extendee -> google.protobuf.MessageOptions
-	10, // 15: hearth.options.v1.reason:extendee -> google.protobuf.EnumValueOptions
-	4,  // 16: hearth.options.v1.access:type_name -> hearth.options.v1.Access
-	1,  // 17: hearth.options.v1.phases:type_name -> hearth.options.v1.Phase
-	5,  // 18: hearth.options.v1.kind:type_name -> hearth.options.v1.Kind
-	6,  // 19: hearth.options.v1.reason:type_name -> hearth.options.v1.ReasonInfo
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	16, // [16:20] is the sub-list for extension type_name
-	4,  // [4:16] is the sub-list for extension extendee
+	7,  // 11: hearth.options.v1.record_failure:extendee -> google.protobuf.MethodOptions
+	8,  // 12: hearth.options.v1.secret:extendee -> google.protobuf.FieldOptions
+	8,  // 13: hearth.options.v1.target:extendee -> google.protobuf.FieldOptions
+	8,  // 14: hearth.options.v1.package:extendee -> google.protobuf.FieldOptions
+	9,  // 15: hearth.options.v1.kind:extendee -> google.protobuf.MessageOptions
+	10, // 16: hearth.options.v1.reason:extendee -> google.protobuf.EnumValueOptions
+	4,  // 17: hearth.options.v1.access:type_name -> hearth.options.v1.Access
+	1,  // 18: hearth.options.v1.phases:type_name -> hearth.options.v1.Phase
+	5,  // 19: hearth.options.v1.kind:type_name -> hearth.options.v1.Kind
+	6,  // 20: hearth.options.v1.reason:type_name -> hearth.options.v1.ReasonInfo
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	17, // [17:21] is the sub-list for extension type_name
+	4,  // [4:17] is the sub-list for extension extendee
 	0,  // [0:4] is the sub-list for field type_name
 }
 
@@ -944,7 +958,7 @@ func file_hearth_options_v1_options_proto_init() {
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_options_v1_options_proto_rawDesc), len(file_hearth_options_v1_options_proto_rawDesc)),
 			NumEnums:      4,
 			NumMessages:   3,
-			NumExtensions: 12,
+			NumExtensions: 13,
 			NumServices:   0,
 		},
 		GoTypes:           file_hearth_options_v1_options_proto_goTypes,

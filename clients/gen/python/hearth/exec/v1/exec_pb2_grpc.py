@@ -96,7 +96,8 @@ class ExecServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WriteSession(self, request, context):
-        """WriteSession hands something to a session that ReadSession has begun, and answers when it has taken it.
+        """WriteSession hands something to a session that ReadSession has begun, and answers when it has taken it. Of a session,
+        what was run is recorded, not each key that was pressed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -91,6 +91,8 @@ RECORD_FIRST_FIELD_NUMBER: _ClassVar[int]
 record_first: _descriptor.FieldDescriptor
 SCOPED_FIELD_NUMBER: _ClassVar[int]
 scoped: _descriptor.FieldDescriptor
+RECORD_FAILURE_FIELD_NUMBER: _ClassVar[int]
+record_failure: _descriptor.FieldDescriptor
 SECRET_FIELD_NUMBER: _ClassVar[int]
 secret: _descriptor.FieldDescriptor
 TARGET_FIELD_NUMBER: _ClassVar[int]
