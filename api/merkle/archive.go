@@ -165,7 +165,7 @@ func (a *Archive) CheckNoMore() error {
 	case n > 0:
 		return refuse(Unsigned, "", "it goes on behind its last part")
 	case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
-		return &Error{Reason: Unreadable, Why: "the file cannot be read", Err: err}
+		return ReadError("", err)
 	}
 	return nil
 }
@@ -271,8 +271,5 @@ func readFull(file io.ReaderAt, buf []byte, position int64, path string) error {
 	if n == len(buf) {
 		return nil
 	}
-	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return refuse(Truncated, path, "the file ends in the middle of it")
-	}
-	return &Error{Reason: Unreadable, Path: path, Why: "the file cannot be read", Err: err}
+	return ReadError(path, err)
 }

@@ -24,6 +24,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/zeebo/blake3"
@@ -90,20 +91,36 @@ type Reason string
 
 // The reasons this package gives.
 const (
-	Truncated      Reason = "TRUNCATED"        // a region reaches past the end of the file
-	Malformed      Reason = "MALFORMED_TABLE"  // a table cannot be parsed
-	Overlap        Reason = "OVERLAP"          // two regions share bytes
-	BadName        Reason = "BAD_NAME"         // a name that is no single path segment
-	DuplicateName  Reason = "DUPLICATE_NAME"   // two entries of one directory have the same name
-	TooDeep        Reason = "TOO_DEEP"         // directories are nested beyond the limit
-	TooManyEntries Reason = "TOO_MANY_ENTRIES" // more entries than the limit
-	TooLarge       Reason = "TOO_LARGE"        // a table or a member is larger than allowed
-	HashMismatch   Reason = "HASH_MISMATCH"    // a table or a file is not what was signed
-	Unsigned       Reason = "UNSIGNED_BYTES"   // bytes that belong to no table and no member
-	NotFound       Reason = "MEMBER_NOT_FOUND" // no such file in this copy
-	NotFile        Reason = "MEMBER_NOT_FILE"  // a directory where a file is needed
-	Unreadable     Reason = "UNREADABLE"       // the medium failed; the tree itself may be fine
+	Truncated      Reason = "TRUNCATED"         // a region reaches past the end of the file
+	Malformed      Reason = "MALFORMED_TABLE"   // a table cannot be parsed
+	Overlap        Reason = "OVERLAP"           // two regions share bytes
+	BadName        Reason = "BAD_NAME"          // a name that is no single path segment
+	DuplicateName  Reason = "DUPLICATE_NAME"    // two entries of one directory have the same name
+	TooDeep        Reason = "TOO_DEEP"          // directories are nested beyond the limit
+	TooManyEntries Reason = "TOO_MANY_ENTRIES"  // more entries than the limit
+	TooLarge       Reason = "TOO_LARGE"         // a table or a member is larger than allowed
+	HashMismatch   Reason = "HASH_MISMATCH"     // a table or a file is not what was signed
+	Unsigned       Reason = "UNSIGNED_BYTES"    // bytes that belong to no table and no member
+	NotFound       Reason = "MEMBER_NOT_FOUND"  // no such file in this copy
+	NotFile        Reason = "MEMBER_NOT_FILE"   // a directory where a file is needed
+	Unreadable     Reason = "UNREADABLE"        // the medium failed; the tree itself may be fine
+	Broken         Reason = "CONNECTION_BROKEN" // the connection it is read by broke; the tree itself may be fine
 )
+
+// ErrBroken is what readers wrap for a connection that ended before the bytes had come, so that it is not taken for the end
+// of the file.
+var ErrBroken = errors.New("the connection broke")
+
+// ReadError answers the refusal for an error of the reader of a file, path being the member it was about.
+func ReadError(path string, err error) error {
+	switch {
+	case errors.Is(err, ErrBroken):
+		return &Error{Reason: Broken, Path: path, Why: "it could not be read to its end", Err: err}
+	case err == nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return refuse(Truncated, path, "the file ends in the middle of it")
+	}
+	return &Error{Reason: Unreadable, Path: path, Why: "the file cannot be read", Err: err}
+}
 
 // Error is a refusal with its reason. Path is the member it is about, "" for the tree as a whole.
 type Error struct {

@@ -167,12 +167,20 @@ type EditInput struct {
 	Order    Order
 }
 
-// Edit writes a changed copy under a new signature. Members that stay are verified while they are written. A copy from
-// which something was left out cannot be edited, since the new signature would be for less than the old one.
+// Edit writes a changed copy under a new signature. Members that stay are verified while they are written. What was left
+// out of a copy cannot be signed: it must be among what is removed, or the whole package be edited.
 func (f *File) Edit(ctx context.Context, w io.Writer, in EditInput) (Commitment, error) {
-	members := make(map[string]merkle.Source)
+	members, missing := make(map[string]merkle.Source), make(map[string]bool)
 	for e := range f.All() {
 		if e.Kind == merkle.Dir {
+			continue
+		}
+		if e.Kind == merkle.Missing {
+			if !slices.Contains(in.Removed, e.Path) {
+				return Commitment{}, refuseMember(NotFound, e.Path,
+					"it was left out of this copy and cannot be signed: edit the whole package, or remove this part for good", nil)
+			}
+			missing[e.Path] = true
 			continue
 		}
 		source, err := f.Source(e.Path)
@@ -183,7 +191,7 @@ func (f *File) Edit(ctx context.Context, w io.Writer, in EditInput) (Commitment,
 	}
 	delete(members, PathManifest)
 	for _, path := range in.Removed {
-		if _, ok := members[path]; !ok {
+		if _, ok := members[path]; !ok && !missing[path] {
 			return Commitment{}, refuseMember(NotFound, path, "there is no such member to remove", nil)
 		}
 		delete(members, path)

@@ -211,6 +211,43 @@ func TestMembersComeFromFiles(t *testing.T) {
 	}
 }
 
+// What was left out of a copy cannot be signed anew. It is gone for good where somebody says so.
+func TestACopyWithoutSomePartsIsEditedWithoutThem(t *testing.T) {
+	t.Parallel()
+	f := open(t, testdata(t, "real-images.s9pk"))
+	keep, err := f.Layout("x86_64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := open(t, rewrite(t, f, keep, s9pk.Priority))
+	var out bytes.Buffer
+	_, err = g.Edit(t.Context(), &out, s9pk.EditInput{Key: testKey()})
+	if s9pk.ReasonOf(err) != s9pk.NotFound || !strings.Contains(err.Error(), "images/aarch64") || !strings.Contains(err.Error(), "edit the whole package") || out.Len() != 0 {
+		t.Errorf("%d bytes, %v", out.Len(), err)
+	}
+	in := s9pk.EditInput{Key: testKey(), Removed: []string{"images/aarch64"}}
+	var images struct{ Images map[string]map[string]any }
+	if err := json.Unmarshal(g.ManifestJSON(), &images); err != nil {
+		t.Fatal(err)
+	}
+	for _, image := range images.Images {
+		image["arch"] = []string{"x86_64"}
+	}
+	in.Manifest = manifestWith(t, map[string]any{"images": images.Images, "hardwareRequirements": map[string]any{"arch": []string{"x86_64"}}})
+	if _, err := g.Edit(t.Context(), &out, in); err != nil {
+		t.Fatal(err)
+	}
+	h := open(t, out.Bytes())
+	for e := range h.All() {
+		if e.Kind == merkle.Missing || strings.Contains(e.Path, "aarch64") {
+			t.Errorf("there is %s", e.Path)
+		}
+	}
+	if err := h.VerifyAll(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+}
+
 func buildLarge(t testing.TB, size int) []byte {
 	t.Helper()
 	f := open(t, testdata(t, "packed-order.s9pk"))

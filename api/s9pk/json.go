@@ -3,8 +3,11 @@ package s9pk
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"reflect"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -99,10 +102,62 @@ func (f *fields) read(name string, into any) bool {
 		return false
 	}
 	if err := json.Unmarshal(raw, into); err != nil {
-		f.err = fmt.Errorf("%s: %w", name, err)
+		f.err = fmt.Errorf("%s: %w", name, JSONError(err))
 		return false
 	}
 	return true
+}
+
+// JSONError words what Go's decoder says about a value of the wrong type for those who know JSON and not Go. Other errors
+// are answered as they are.
+func JSONError(err error) error {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	if !ok {
+		return err
+	}
+	is, _, _ := strings.Cut(wrong.Value, " ") // "number 1.5"
+	where := ""
+	if wrong.Field != "" {
+		where = wrong.Field + " "
+	}
+	return fmt.Errorf("%smust be %s, not %s", where, wanted(wrong.Type), article(is))
+}
+
+// wanted is what a value of a Go type is in JSON.
+func wanted(t reflect.Type) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice, reflect.Array:
+		return "an array"
+	case reflect.Map, reflect.Struct:
+		return "an object"
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return "a whole number"
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return "a whole number from 0"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	}
+	return "something else"
+}
+
+// article is a type of JSON as the decoder names it, with its article.
+func article(kind string) string {
+	switch kind {
+	case "bool":
+		return "true or false"
+	case "array", "object":
+		return "an " + kind
+	case "number":
+		return "this number"
+	}
+	return "a " + kind
 }
 
 func isNull(raw []byte) bool { return string(bytes.TrimSpace(raw)) == "null" }

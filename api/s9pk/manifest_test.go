@@ -93,6 +93,24 @@ func TestBrokenManifestsAreRefused(t *testing.T) {
 		if s9pk.ReasonOf(err) != s9pk.BadManifest || len(err.Error()) > 600 {
 			t.Errorf("%.80s…: %v", raw, err)
 		}
+		if strings.Contains(err.Error(), "Go ") {
+			t.Errorf("it speaks of Go: %v", err)
+		}
+	}
+	for key, c := range map[string]struct {
+		value any
+		says  string
+	}{
+		"title":                {7, "title: must be a string, not this number"},
+		"gitHash":              {[]any{}, "gitHash: must be a string, not an array"},
+		"hardwareAcceleration": {"yes", "hardwareAcceleration: must be true or false, not a string"},
+		"volumes":              {map[string]any{}, "volumes: must be an array, not an object"},
+		"images":               {"none", "images: must be an object, not a string"},
+		"hardwareRequirements": {map[string]any{"ram": -1.5}, "must be a whole number from 0, not this number"},
+	} {
+		if _, err := s9pk.ParseManifest(manifestWith(t, map[string]any{key: c.value})); err == nil || !strings.HasSuffix(err.Error(), c.says) {
+			t.Errorf("%s: %v, want …%s", key, err, c.says)
+		}
 	}
 	if _, err := s9pk.ParseManifest(make([]byte, s9pk.MaxManifest+1)); s9pk.ReasonOf(err) != s9pk.TooLarge {
 		t.Error(err)

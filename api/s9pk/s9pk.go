@@ -1,7 +1,6 @@
 package s9pk
 
 import (
-	"errors"
 	"io"
 
 	"github.com/hearthos/hearth/api/merkle"
@@ -42,6 +41,7 @@ const (
 	NotFound       = merkle.NotFound
 	NotFile        = merkle.NotFile
 	Unreadable     = merkle.Unreadable
+	Broken         = merkle.Broken
 )
 
 // Reasons answers the whole closed set, for whoever has to map every one of them.
@@ -49,7 +49,7 @@ func Reasons() []Reason {
 	return []Reason{
 		NotPackage, OldFormat, UnknownFormat, WeakKey, BadSignature, OtherPackage, BadManifest, BadMember, MissingMember,
 		UnknownMember, ArchUnsupported, NewerOS, Truncated, Malformed, Overlap, BadName, DuplicateName, TooDeep,
-		TooManyEntries, TooLarge, HashMismatch, Unsigned, NotFound, NotFile, Unreadable,
+		TooManyEntries, TooLarge, HashMismatch, Unsigned, NotFound, NotFile, Unreadable, Broken,
 	}
 }
 
@@ -84,10 +84,7 @@ type Options struct {
 func Open(r io.ReaderAt, size int64, o Options) (*File, error) {
 	head := make([]byte, min(HeaderSize, max(size, 0)))
 	if n, err := r.ReadAt(head, 0); n < len(head) {
-		if err == nil || errors.Is(err, io.EOF) {
-			return nil, refuse(Truncated, "the file is shorter than it should be")
-		}
-		return nil, &Error{Reason: Unreadable, Why: "the file cannot be read", Err: err}
+		return nil, merkle.ReadError("", err)
 	}
 	h, err := ParseHeader(head)
 	if err != nil {

@@ -21,7 +21,10 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
+
+	"github.com/hearthos/hearth/api/merkle"
 )
 
 // File is a package file behind a URL or in a stream. ReadAt is safe for concurrent use.
@@ -69,6 +72,19 @@ func (e *Error) Unwrap() error { return e.Err }
 // ErrChanged is in the chain of the error when the file behind the URL became another one while it was read.
 var ErrChanged = errors.New("the file changed while it was read")
 
+// broken answers the error of a connection with the end of the connection told as such: it is not the end of the file.
+func broken(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return merkle.ErrBroken
+	}
+	return fmt.Errorf("%w: %w", merkle.ErrBroken, err)
+}
+
+// isBroken tells of an error of the transport whether the server was there and the connection to it broke.
+func isBroken(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
 // Options are optional.
 type Options struct {
 	// Transport makes the requests; nil is one with timeouts.
@@ -99,7 +115,13 @@ func Open(ctx context.Context, address string, o Options) (File, error) {
 		client: &http.Client{Transport: transport, CheckRedirect: checkRedirect},
 	}
 	stream, err := r.begin()
+	for failures := 1; errors.Is(err, merkle.ErrBroken) && failures < maxFailures && r.rest(failures); failures++ {
+		stream, err = r.begin()
+	}
 	switch {
+	case errors.Is(err, merkle.ErrBroken):
+		_ = r.Close()
+		return nil, merkle.ReadError("", err)
 	case err != nil:
 		_ = r.Close()
 		return nil, err

@@ -267,6 +267,86 @@ func TestBrokenAnswersAreReadOn(t *testing.T) {
 	}
 }
 
+// cutting breaks off its answers to the first so many requests, after so many bytes.
+type cutting struct {
+	counter
+	requests, after int64
+}
+
+func (c *cutting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if c.counter.requests.Load() < c.requests {
+		w = &cutWriter{w, c.after}
+	}
+	c.counter.ServeHTTP(w, r)
+}
+
+func TestTheFirstAnswerIsAskedForAgainWhenItBreaksOff(t *testing.T) {
+	t.Parallel()
+	raw := testdata(t)
+	for _, after := range []int64{0, 100} {
+		server := &cutting{counter: counter{content: bytes.NewReader(raw)}, requests: 2, after: after}
+		remote := open(t, serve(t, server))
+		p, err := s9pk.Open(remote, remote.Size(), s9pk.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.VerifyAll(t.Context(), nil); err != nil {
+			t.Error(err)
+		}
+	}
+	server := &cutting{counter: counter{content: bytes.NewReader(raw)}, requests: 100}
+	if _, err := fetch.Open(t.Context(), serve(t, server), fetch.Options{}); !errors.Is(err, merkle.ErrBroken) || server.counter.requests.Load() != 3 {
+		t.Errorf("%d requests, %v", server.counter.requests.Load(), err)
+	}
+}
+
+// A connection that breaks is not told as a file that is too short, by ranges as little as in one stream.
+func TestABrokenConnectionIsNoTruncatedFile(t *testing.T) {
+	t.Parallel()
+	file, err := os.Open(giant(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	raw := testdata(t)
+	at := int64(len(raw)) - 1
+	for name, handler := range map[string]http.Handler{
+		"ranges": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			var first int64
+			_, _ = fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &first)
+			http.ServeContent(&cutWriter{w, max(at-first, 0)}, r, "", time.Time{}, bytes.NewReader(raw))
+		}),
+		"a stream": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", fmt.Sprint(len(raw)))
+			_, _ = (&cutWriter{w, at}).Write(raw)
+		}),
+		"a stream without length": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = (&cutWriter{w, at}).Write(raw) }),
+		"ranges of a large file": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			var first int64
+			_, _ = fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &first)
+			http.ServeContent(&cutWriter{w, max(1<<20-first, 0)}, r, "", time.Time{}, file)
+		}),
+	} {
+		if err := verified(t, serve(t, handler)); s9pk.ReasonOf(err) != s9pk.Broken {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// verified reads a whole package and says what was wrong.
+func verified(t *testing.T, url string) error {
+	remote, err := fetch.Open(t.Context(), url, fetch.Options{SpoolDir: t.TempDir()})
+	if err != nil {
+		return err
+	}
+	defer remote.Close()
+	p, err := s9pk.Open(remote, remote.Size(), s9pk.Options{})
+	if err != nil {
+		return err
+	}
+	return p.VerifyAll(t.Context(), nil)
+}
+
 func TestAFileThatChangesIsRefused(t *testing.T) {
 	t.Parallel()
 	var version atomic.Int64

@@ -91,7 +91,7 @@ func (r *remote) begin() (*http.Response, error) {
 	r.size, r.tag = total, validator(resp)
 	data := make([]byte, last+1)
 	if _, err := io.ReadFull(r.unstalled(resp.Body), data); err != nil {
-		return nil, r.fail("the answer breaks off", err)
+		return nil, r.fail("the answer breaks off", broken(err))
 	}
 	r.remember(block{0, data})
 	r.position = int64(len(data))
@@ -130,6 +130,9 @@ func (r *remote) get(first, last int64) (*http.Response, error) {
 		var inner *url.Error
 		if errors.As(err, &inner) {
 			err = inner.Err
+		}
+		if isBroken(err) {
+			return nil, r.fail("the server does not answer", broken(err))
 		}
 		return nil, r.fail("the server cannot be reached", err)
 	}
@@ -193,11 +196,19 @@ func (r *remote) read(p []byte, off int64) (int, error) {
 		if failures == maxFailures || errors.Is(err, ErrChanged) || r.ctx.Err() != nil {
 			return done, err
 		}
-		select {
-		case <-time.After(retryDelay << failures):
-		case <-r.ctx.Done():
+		if !r.rest(failures) {
 			return done, context.Cause(r.ctx)
 		}
+	}
+}
+
+// rest waits before the next attempt, the longer the more have failed, and answers whether there is to be one.
+func (r *remote) rest(failures int) bool {
+	select {
+	case <-time.After(retryDelay << failures):
+		return true
+	case <-r.ctx.Done():
+		return false
 	}
 }
 
@@ -230,14 +241,14 @@ func (r *remote) readOn(p []byte, off int64) (int, error) {
 		r.position += n
 		if err != nil {
 			r.endBody()
-			return 0, r.fail("the answer breaks off", err)
+			return 0, r.fail("the answer breaks off", broken(err))
 		}
 	}
 	n, err := io.ReadFull(in, p)
 	r.position += int64(n)
 	if err != nil {
 		r.endBody()
-		return n, r.fail("the answer breaks off", err)
+		return n, r.fail("the answer breaks off", broken(err))
 	}
 	return n, nil
 }
@@ -258,7 +269,7 @@ func (r *remote) readBlock(p []byte, off int64) (int, error) {
 	n, err := io.ReadFull(r.unstalled(body), data)
 	r.position = off + int64(n)
 	if err != nil {
-		return min(n, copy(p, data[:n])), r.fail("the answer breaks off", err)
+		return min(n, copy(p, data[:n])), r.fail("the answer breaks off", broken(err))
 	}
 	if want > int64(len(p)) {
 		copy(p, data)

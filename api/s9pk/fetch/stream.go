@@ -46,7 +46,7 @@ func newRemoteStream(r *remote, resp *http.Response, dir string) (*Stream, error
 		_ = r.Close()
 		return nil, r.fail("the file is larger than is allowed", nil)
 	}
-	s, err := NewStream(r.unstalled(resp.Body), resp.ContentLength, dir)
+	s, err := NewStream(answer{r, r.unstalled(resp.Body)}, resp.ContentLength, dir)
 	if err != nil {
 		_ = resp.Body.Close()
 		_ = r.Close()
@@ -54,6 +54,20 @@ func newRemoteStream(r *remote, resp *http.Response, dir string) (*Stream, error
 	}
 	s.close = func() error { return errors.Join(resp.Body.Close(), r.Close()) }
 	return s, nil
+}
+
+// answer is the body of an answer: io.EOF is its end, and every other error that of the connection.
+type answer struct {
+	of *remote
+	in io.Reader
+}
+
+func (a answer) Read(p []byte) (int, error) {
+	n, err := a.in.Read(p)
+	if err == nil || err == io.EOF {
+		return n, err
+	}
+	return n, a.of.fail("the answer breaks off", broken(err))
 }
 
 // Size is the announced length, MaxSize when none was.

@@ -22,12 +22,12 @@ import (
 	"context"
 	"crypto/sha512"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"math"
 	"slices"
 
+	"github.com/hearthos/hearth/api/merkle"
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/api/sign"
 )
@@ -135,13 +135,10 @@ func (f *File) read(path string, offset, length int64) ([]byte, error) {
 	}
 	b := make([]byte, length)
 	n, err := f.file.ReadAt(b, offset)
-	switch {
-	case n == len(b):
+	if n == len(b) {
 		return b, nil
-	case err == nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return b[:n], refuse(s9pk.Truncated, path, "the file ends in the middle of it", nil)
 	}
-	return b[:n], refuse(s9pk.Unreadable, path, "the file cannot be read", err)
+	return b[:n], merkle.ReadError(path, err)
 }
 
 func (f *File) parseTable(table []byte) error {
@@ -256,10 +253,7 @@ func (f *File) Verify(ctx context.Context, progress func(done, total int64)) err
 		part := buf[:min(total-done, int64(len(buf)))]
 		n, err := f.file.ReadAt(part, f.body+done)
 		if n < len(part) {
-			if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-				return refuse(s9pk.Truncated, "", "the file is shorter than it should be", nil)
-			}
-			return refuse(s9pk.Unreadable, "", "the file cannot be read", err)
+			return merkle.ReadError("", err)
 		}
 		_, _ = hash.Write(part)
 		done += int64(n)

@@ -2,6 +2,7 @@ package legacy
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -134,6 +135,10 @@ func ParseManifest(raw []byte) (*Manifest, []byte, error) {
 	}
 	m := new(Manifest)
 	if err := mode.Unmarshal(raw, m); err != nil {
+		if wrong, ok := errors.AsType[*cbor.UnmarshalTypeError](err); ok {
+			field := wrong.StructFieldName
+			err = fmt.Errorf("%s cannot be a %s", field[strings.LastIndexByte(field, '.')+1:], wrong.CBORType)
+		}
 		return bad(err)
 	}
 	var open any
