@@ -8,7 +8,7 @@ STATE ?= $(CURDIR)/.hearth
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 LDFLAGS := -s -w -X main.Version=$(VERSION) -X main.version=$(VERSION)
 GO_SOURCES := $(shell find api clients server runtime -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
-TS_SOURCES := $(shell find runtime/jshost/src sdk-ts/packages -name '*.ts' -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+TS_SOURCES := $(shell find runtime/jshost/src sdk-ts/packages/abi sdk-ts/packages/api -name '*.ts' -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
 .PHONY: help
 help: ## List what there is

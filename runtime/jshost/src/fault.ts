@@ -65,9 +65,9 @@ export function describe(err: unknown): string {
   return String(err);
 }
 
-/** Reads the fields that a package's validator (zod) refused, from its error; undefined for other errors. */
+/** Reads the fields that a package's validator (zod, or the one of our SDK) refused, from its error; undefined for other errors. */
 export function issuesOf(err: unknown): Violation[] | undefined {
-  if (!(err instanceof Error) || !/^\$?ZodError$/.test(err.name)) return undefined;
+  if (!(err instanceof Error) || !/^(\$?ZodError|InvalidError)$/.test(err.name)) return undefined;
   const issues = (err as Error & { issues?: unknown }).issues;
   if (!Array.isArray(issues) || issues.length === 0) return undefined;
   return issues.map((issue: { path?: unknown; message?: unknown }) => ({

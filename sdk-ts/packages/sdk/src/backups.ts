@@ -1,0 +1,200 @@
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { succeed } from "./commands.js";
+import { mysqlDump, pgDump, type DumpHooks, type MysqlDumpConfig, type PgDumpConfig } from "./dumps.js";
+import type { Effects } from "./effects.js";
+import type { InitKind, InitScript } from "./init.js";
+import { place } from "./places.js";
+import { FullProgressTracker, type PhaseHandle } from "./progress.js";
+
+export interface SyncOptions {
+  /** Whether what is no more at the source goes at the target. */
+  delete: boolean;
+  /** Patterns of rsync for what is left out. */
+  exclude: string[];
+}
+export const DEFAULT_OPTIONS: SyncOptions = { delete: true, exclude: [] };
+export const DEFAULT_SYNC_WEIGHT = 80;
+export const DEFAULT_HOOK_WEIGHT = 10;
+
+export interface BackupSync<Volume extends string> {
+  dataPath: `/media/startos/volumes/${Volume}/${string}`;
+  backupPath: `/media/startos/backup/${string}`;
+  options?: Partial<SyncOptions>;
+  backupOptions?: Partial<SyncOptions>;
+  restoreOptions?: Partial<SyncOptions>;
+  /** Its share of the progress. */
+  weight?: number;
+}
+declare const forBackups: unique symbol;
+/** The effects within a backup. */
+export type BackupEffects = Effects & { [forBackups]: "Backups" };
+export type BackupHook = (effects: BackupEffects, progress: PhaseHandle) => Promise<void>;
+type HookName = "preBackup" | "postBackup" | "preRestore" | "postRestore";
+interface Hook {
+  fn: BackupHook;
+  weight: number;
+}
+type Shape = { images: Record<string, unknown>; volumes: readonly string[] };
+type VolumeOf<M extends Shape> = M["volumes"][number] & string;
+type AnyShape = { images: Record<string, unknown>; volumes: string[] };
+
+const versionFile = "dataVersion.txt";
+
+/**
+ * What of a package is backed up, and how: volumes and folders by rsync, databases by their own dumps. A restore is the
+ * same backwards. The service does not run meanwhile.
+ */
+export class Backups<M extends Shape = AnyShape> implements InitScript {
+  readonly #syncs: BackupSync<string>[] = [];
+  readonly #hooks = new Map<HookName, Hook[]>();
+  readonly #options: Record<"options" | "backupOptions" | "restoreOptions", Partial<SyncOptions>> = { options: {}, backupOptions: {}, restoreOptions: {} };
+
+  private constructor() {}
+
+  static ofVolumes<M extends Shape = never>(...volumes: VolumeOf<M>[]): Backups<M> {
+    return volumes.reduce((backups, volume) => backups.addVolume(volume), new Backups<M>());
+  }
+  static ofSyncs<M extends Shape = never>(...syncs: BackupSync<VolumeOf<M>>[]): Backups<M> {
+    return syncs.reduce((backups, sync) => backups.addSync(sync), new Backups<M>());
+  }
+  static withOptions<M extends Shape = never>(options: Partial<SyncOptions> = {}): Backups<M> {
+    return new Backups<M>().setOptions(options);
+  }
+  /** Backs up a database of Postgres by its dump. Its volume need not be backed up. */
+  static withPgDump<M extends Shape = never>(config: PgDumpConfig<M>): Backups<M> {
+    return new Backups<M>().#dumped(pgDump(config));
+  }
+  /** Backs up a database of MySQL or MariaDB by its dump. */
+  static withMysqlDump<M extends Shape = never>(config: MysqlDumpConfig<M>): Backups<M> {
+    return new Backups<M>().#dumped(mysqlDump(config));
+  }
+
+  #dumped({ backup, restore }: DumpHooks): this {
+    this.#hook("preBackup", { fn: backup, weight: DEFAULT_SYNC_WEIGHT });
+    return this.#hook("postRestore", { fn: restore, weight: DEFAULT_SYNC_WEIGHT });
+  }
+  #hook(name: HookName, hook: Hook): this {
+    this.#hooks.set(name, [...(this.#hooks.get(name) ?? []), hook]);
+    return this;
+  }
+
+  setOptions(options: Partial<SyncOptions> = {}): this {
+    this.#options.options = options;
+    return this;
+  }
+  setBackupOptions(options: Partial<SyncOptions> = {}): this {
+    this.#options.backupOptions = options;
+    return this;
+  }
+  setRestoreOptions(options: Partial<SyncOptions> = {}): this {
+    this.#options.restoreOptions = options;
+    return this;
+  }
+  /** Adds what is done before the files are copied, with its share of the progress. The others likewise. */
+  setPreBackup(fn: BackupHook, weight = DEFAULT_HOOK_WEIGHT): this {
+    return this.#hook("preBackup", { fn, weight });
+  }
+  setPostBackup(fn: BackupHook, weight = DEFAULT_HOOK_WEIGHT): this {
+    return this.#hook("postBackup", { fn, weight });
+  }
+  setPreRestore(fn: BackupHook, weight = DEFAULT_HOOK_WEIGHT): this {
+    return this.#hook("preRestore", { fn, weight });
+  }
+  setPostRestore(fn: BackupHook, weight = DEFAULT_HOOK_WEIGHT): this {
+    return this.#hook("postRestore", { fn, weight });
+  }
+
+  addVolume(volume: VolumeOf<M>, options: Partial<Pick<BackupSync<string>, "options" | "backupOptions" | "restoreOptions" | "weight">> = {}): this {
+    return this.addSync({ dataPath: `/media/startos/volumes/${volume}/`, backupPath: `/media/startos/backup/volumes/${volume}/`, ...options });
+  }
+  addSync(sync: BackupSync<VolumeOf<M>>): this {
+    this.#syncs.push(sync);
+    return this;
+  }
+
+  /** Makes the backup. */
+  async createBackup(effects: Effects): Promise<void> {
+    const progress = new FullProgressTracker((state) => effects.setBackupProgress({ progress: state }));
+    await this.#work(effects, progress, "backup", "preBackup", "postBackup");
+    const version = await effects.getDataVersion();
+    if (version !== null) await writeFile(join(place("backup"), versionFile), version);
+    progress.complete();
+    await progress.sync();
+  }
+
+  /** The step of the init that restores, where that is why it runs. It comes before all that looks at the data. */
+  async init(effects: Effects, kind: InitKind, progress?: FullProgressTracker): Promise<void> {
+    if (kind === "restore") await this.restoreBackup(effects, progress);
+  }
+
+  async restoreBackup(effects: Effects, progress = new FullProgressTracker((state) => effects.setInitProgress({ progress: state }))): Promise<void> {
+    await this.#work(effects, progress, "restore", "preRestore", "postRestore");
+    const version = await readFile(join(place("backup"), versionFile), "utf8").catch(() => null);
+    if (version !== null) await effects.setDataVersion({ version: version.trim() });
+  }
+
+  async #work(effects: Effects, progress: FullProgressTracker, way: "backup" | "restore", before: HookName, after: HookName): Promise<void> {
+    const jobs = [
+      ...this.#hooked(before, effects, progress, "Preparing"),
+      ...this.#syncs.map((sync) => {
+        const phase = progress.addPhase(way === "backup" ? `Backing up ${label(sync)}` : `Restoring ${label(sync)}`, sync.weight ?? DEFAULT_SYNC_WEIGHT);
+        return { phase, run: () => this.#sync(sync, way, phase) };
+      }),
+      ...this.#hooked(after, effects, progress, "Finishing"),
+    ];
+    for (const { phase, run } of jobs) {
+      phase.start();
+      await run();
+      phase.complete();
+    }
+  }
+
+  #hooked(name: HookName, effects: Effects, progress: FullProgressTracker, title: string) {
+    return (this.#hooks.get(name) ?? []).map(({ fn, weight }) => {
+      const phase = progress.addPhase(title, weight);
+      return { phase, run: () => fn(effects as BackupEffects, phase) };
+    });
+  }
+
+  async #sync(sync: BackupSync<string>, way: "backup" | "restore", phase: PhaseHandle): Promise<void> {
+    const special = way === "backup" ? [this.#options.backupOptions, sync.options, sync.backupOptions] : [this.#options.restoreOptions, sync.options, sync.restoreOptions];
+    const options = Object.assign({}, DEFAULT_OPTIONS, this.#options.options, ...special) as SyncOptions;
+    const [data, backup] = [moved(sync.dataPath, "volumes"), moved(sync.backupPath, "backup")];
+    const [from, to] = way === "backup" ? [data, backup] : [backup, data];
+    // What was added to a package after the backup was made is not in it.
+    if (way === "restore" && !(await stat(from).catch(() => null))) return;
+    await mkdir(to, { recursive: true });
+    await rsync(from, to, options, (percent) => (phase.setTotal(100), phase.setDone(percent)));
+  }
+}
+
+function label({ dataPath }: BackupSync<string>): string {
+  return dataPath.replace("/media/startos/volumes/", "").replace(/\/$/, "");
+}
+function moved(path: string, name: "volumes" | "backup"): string {
+  return path.replace(`/media/startos/${name}`, place(name));
+}
+
+/** Copies a tree with owners, links and attributes. */
+async function rsync(from: string, to: string, options: SyncOptions, progress: (percent: number) => void): Promise<void> {
+  const args = ["-rlptgoAXH", "--partial", "--inplace", "--timeout=300", "--info=progress2"];
+  if (options.delete) args.push("--delete");
+  for (const pattern of options.exclude) args.push(`--exclude=${pattern}`);
+  let shown = -1;
+  const onStdout = (chunk: Buffer) => {
+    const percent = Number(chunk.toString().match(/(\d+)%(?!.*\d+%)/s)?.[1] ?? Number.NaN);
+    if (percent > shown) progress((shown = percent));
+  };
+  await succeed("rsync", [...args, slash(from), slash(to)], { onStdout });
+}
+const slash = (path: string) => (path.endsWith("/") ? path : `${path}/`);
+
+/** The two exports of what is said of backups. */
+export function setupBackups<M extends Shape>(options: VolumeOf<M>[] | ((options: { effects: Effects }) => Promise<Backups<M>>)): { createBackup: (options: { effects: Effects }) => Promise<unknown>; restoreInit: InitScript } {
+  const make = typeof options === "function" ? options : async () => Backups.ofVolumes<M>(...options);
+  return {
+    createBackup: async ({ effects }) => (await make({ effects })).createBackup(effects),
+    restoreInit: { init: async (effects, kind, progress) => (kind === "restore" ? (await make({ effects })).init(effects, kind, progress) : undefined) },
+  };
+}

@@ -1,0 +1,212 @@
+import { Actions, actionWithInput, createTask, describe, type Action, type ActionText } from "./actions.js";
+import { setupBackups, type Backups } from "./backups.js";
+import { jsonCodec } from "./codecs/text.js";
+import { DaemonsReconciler } from "./daemons/reconciler.js";
+import { setDependencies, type Requirement } from "./dependencies.js";
+import type { AboutText, ImageText, InterfaceText, MigrationFiles, NeedText, PartText, SecretTexts, TaskText, VersionText } from "./describe.js";
+import type { Buildable, Effects } from "./effects.js";
+import { FileModel } from "./files.js";
+import type { AnyForm } from "./form/field.js";
+import { initialValue } from "./form/initial.js";
+import { setupInit, setupOnInit, setupUninit, type Init, type InitKind, type Uninit } from "./init.js";
+import { MultiHost, ServiceInterfaceBuilder, setupInterfaces, type InterfacesReceipt } from "./interfaces.js";
+import { buildManifest, type ImageOptions, type ManifestOptions } from "./manifest.js";
+import { daemonsOf } from "./parts.js";
+import type { FullProgressTracker } from "./progress.js";
+import { secrets as makeSecrets, type SecretsOf } from "./secret.js";
+import { schema } from "./schema.js";
+import { deepMerge } from "./values.js";
+import { IMPOSSIBLE, VersionGraph, VersionInfo } from "./versions/graph.js";
+import { createVolumes, type Volume, type Volumes } from "./volumes.js";
+import type * as W from "./wire.js";
+
+/** What the functions of a description get. In `run`, all of it is watched: when something changes, the parts follow. */
+export interface Context<Settings, Secret extends string, Vol extends string> {
+  effects: Effects;
+  settings: Settings;
+  secrets: SecretsOf<Secret>;
+  volumes: Volumes<Vol>;
+}
+type Files<Settings> = { settings: FileModel<Settings & Record<string, any>> };
+
+/** The description of a package, read from top to bottom. */
+export interface Description<
+  Image extends string,
+  Vol extends string,
+  Settings extends Record<string, any>,
+  Secret extends string,
+  Part extends string,
+  Acts extends readonly Action<string, any>[],
+> {
+  about: AboutText;
+  /** The newest last. */
+  versions: VersionText[];
+  images: Record<Image, ImageText>;
+  /** The first one holds settings and secrets. */
+  volumes: readonly Vol[];
+  /** What people choose: kept in settings.json, changed by an action of its own. */
+  settings?: { form: AnyForm & { readonly _TYPE: Settings }; action?: Partial<ActionText>; task?: { severity: W.TaskSeverity; reason: string } };
+  /** Texts that are made up once and shown nowhere. */
+  secrets?: SecretTexts<Secret>;
+  interfaces?: Record<string, InterfaceText>;
+  needs?: Record<string, NeedText>;
+  actions?: (files: Files<Settings> & { volumes: Volumes<Vol>; secrets: ReturnType<typeof makeSecrets<Secret>> }) => Acts;
+  /** The parts of the service while it runs. */
+  run: (context: Context<Settings, Secret, Vol>) => Record<Part, PartText<NoInfer<Image>, NoInfer<Vol>, NoInfer<Part>>> | Promise<Record<Part, PartText<NoInfer<Image>, NoInfer<Vol>, NoInfer<Part>>>>;
+  /** Runs at the end of each init. */
+  prepare?: (context: Context<Settings, Secret, Vol> & { kind: InitKind; progress: FullProgressTracker }) => Promise<void>;
+  /** Tasks for people who have just installed the package. */
+  tasks?: (actions: { settings: Action<"settings", Settings> } & { [A in Acts[number] as A["id"]]: A }) => TaskText<any>[];
+  /** What is backed up; all volumes, if not said. */
+  backup?: Vol[] | ((options: { effects: Effects }) => Promise<Backups<any>>);
+}
+
+/** The six calls that a package is, and its files. */
+export interface Defined<Settings extends Record<string, any>, Vol extends string, Acts extends readonly Action<string, any>[]> {
+  manifest: W.Manifest;
+  init: Init;
+  uninit: Uninit;
+  main: (options: { effects: Effects }) => Promise<Buildable>;
+  createBackup: (options: { effects: Effects }) => Promise<unknown>;
+  actions: Actions<{ settings: Action<"settings", Settings> } & { [A in Acts[number] as A["id"]]: A }>;
+  settings: FileModel<Settings>;
+  volumes: Volumes<Vol>;
+}
+
+/**
+ * Makes a package of its description.
+ * @example export const { manifest, init, uninit, main, createBackup, actions } = definePackage({ … });
+ */
+export function definePackage<
+  const Image extends string,
+  const Vol extends string,
+  const Part extends string,
+  Settings extends Record<string, any> = {},
+  const Secret extends string = never,
+  const Acts extends readonly Action<string, any>[] = [],
+>(description: Description<Image, Vol, Settings, Secret, Part, Acts>): Defined<Settings, Vol, Acts> {
+  const { about, settings: wanted, interfaces = {}, needs = {} } = description;
+  const volumes = createVolumes(description.volumes);
+  const home = volumes[description.volumes[0]!] as Volume;
+  if (!home) throw new Error("a package has at least one volume");
+  const settings = new FileModel<any>({ base: home, subpath: "settings.json" }, jsonCodec, schema((value) => (wanted ? wanted.form.read(value) : value)));
+  const secrets = makeSecrets<Secret>(home, (description.secrets ?? {}) as SecretTexts<Secret>);
+  const graph = versionGraph(description.versions, (effects) => ({ effects, settings, volumes }));
+  const { createBackup, restoreInit } = setupBackups<any>(description.backup ?? [...description.volumes]);
+  const own = description.actions?.({ settings, volumes, secrets }) ?? [];
+  const actions = [...(wanted ? [settingsAction(wanted, settings)] : []), ...own].reduce((all, one) => all.addAction(one), Actions.of() as Actions<any>);
+  const context = async (effects: Effects, watched: boolean): Promise<Context<Settings, Secret, Vol>> => ({
+    effects,
+    settings: (wanted ? await (watched ? settings.read().const(effects) : settings.read().once()) : {}) as Settings,
+    secrets: await (watched ? secrets.const(effects) : secrets.once()),
+    volumes,
+  });
+
+  const prepare = setupOnInit(async (effects, kind, progress) => {
+    if (kind === "install") for (const one of firstTasks(description, actions)) await createTask({ effects, packageId: one.of ?? about.id, ...one });
+    await description.prepare?.({ ...(await context(effects, false)), kind, progress });
+  });
+  const keep = setupOnInit(async (effects) => {
+    if (description.secrets) await secrets.make(effects);
+    if (wanted) await keepSettings(effects, wanted.form, settings);
+  });
+  return {
+    manifest: buildManifest(graph, manifestOf(description)),
+    init: setupInit(restoreInit, graph, keep, setupInterfaces(({ effects }) => bindAll(effects, interfaces)), (effects) => setDependencies(effects, requirements(needs)), actions, prepare),
+    uninit: setupUninit(graph),
+    main: async ({ effects }) => new DaemonsReconciler(effects, async ({ effects: inner }) => daemonsOf(inner, await description.run(await context(inner, true)))),
+    createBackup,
+    actions,
+    settings,
+    volumes,
+  };
+}
+
+function firstTasks({ settings, tasks }: Description<any, any, any, any, any, any>, actions: Actions<any>): TaskText[] {
+  const all = new Proxy({}, { get: (_, id) => actions.get(id as string) }) as any;
+  const first = settings?.task ? [{ action: actions.get("settings"), severity: settings.task.severity, options: { reason: settings.task.reason } }] : [];
+  return [...first, ...(tasks?.(all) ?? [])];
+}
+
+function settingsAction(wanted: { form: AnyForm; action?: Partial<ActionText> }, file: FileModel<any>): Action<"settings", any> {
+  const text = describe({ name: "Settings", description: "Change the settings of the service", ...wanted.action });
+  return actionWithInput("settings", text, wanted.form, async () => file.read().once(), async ({ effects, input }) => void (await file.merge(effects, input)));
+}
+
+// What an update adds to the form gets its default; what people chose stays.
+async function keepSettings(effects: Effects, form: AnyForm, file: FileModel<any>): Promise<void> {
+  const { spec } = await form.build({ effects, prefill: null });
+  const found = await readRaw(file);
+  await file.write(effects, found === null ? initialValue(spec) : deepMerge(initialValue(spec), found));
+}
+async function readRaw(file: FileModel<any>): Promise<Record<string, unknown> | null> {
+  const { readFile } = await import("node:fs/promises");
+  const text = await readFile(file.path, "utf8").catch(() => "");
+  return text.trim() === "" ? null : (file.readData(text) as Record<string, unknown>);
+}
+
+function versionGraph(versions: VersionText[], files: (effects: Effects) => MigrationFiles): VersionGraph<any> {
+  const infos = versions.map(({ version, notes, up, down }) =>
+    VersionInfo.of<string>({ version, releaseNotes: notes, migrations: { ...(up ? { up: ({ effects }) => up(files(effects)) } : {}), down: down ? ({ effects }) => down(files(effects)) : IMPOSSIBLE } }),
+  );
+  const current = infos.at(-1);
+  if (!current) throw new Error("a package has at least one version");
+  return VersionGraph.of({ current, other: infos.slice(0, -1) });
+}
+
+async function bindAll(effects: Effects, interfaces: Record<string, InterfaceText>): Promise<InterfacesReceipt> {
+  const told: InterfacesReceipt = [];
+  for (const [id, one] of Object.entries(interfaces)) {
+    const { port, name, description, external, addSsl, noAddSsl } = one;
+    const origin = await new MultiHost({ effects, id }).bindPort(port, {
+      protocol: one.protocol ?? "http",
+      ...(external === undefined ? {} : { preferredExternalPort: external }),
+      ...(addSsl ? { addSsl } : {}),
+      ...(noAddSsl ? { noAddSsl } : {}),
+    });
+    const built = { effects, id, name, description, type: one.type ?? "ui", masked: one.masked ?? false, schemeOverride: one.scheme ?? null, username: null, path: one.path ?? "", query: one.query ?? {} } as const;
+    told.push(await origin.export([new ServiceInterfaceBuilder(built)]));
+  }
+  return told;
+}
+
+function requirements(needs: Record<string, NeedText>): Record<string, Requirement> {
+  return Object.fromEntries(
+    Object.entries(needs).map(([id, { versions, running = true }]) => [
+      id,
+      running === false ? { kind: "exists" as const, versionRange: versions } : { kind: "running" as const, versionRange: versions, healthChecks: running === true ? [] : running },
+    ]),
+  );
+}
+
+function manifestOf({ about, images, volumes, needs = {} }: Description<any, any, any, any, any, any>): ManifestOptions {
+  const { id, title, license, short, long, packageRepo, upstreamRepo, website, donations, hardware } = about;
+  return {
+    id,
+    title,
+    license,
+    packageRepo,
+    upstreamRepo,
+    marketingUrl: website,
+    donationUrl: donations ?? null,
+    description: { short, long },
+    volumes: [...volumes],
+    images: Object.fromEntries(Object.entries<ImageText>(images).map(([name, image]) => [name, imageOf(name, image)])),
+    dependencies: Object.fromEntries(Object.entries(needs).map(([need, { why, optional, title }]) => [need, { description: why ?? null, optional: optional ?? false, metadata: { title, icon: "" } }])),
+    hardwareRequirements: { device: hardware?.devices ?? [], ram: hardware?.ram ?? null },
+    hardwareAcceleration: hardware?.acceleration ?? false,
+    userspaceFilesystems: hardware?.fuse ?? false,
+    virtualNetworking: hardware?.tun ?? false,
+  };
+}
+
+function imageOf(name: string, image: ImageText): ImageOptions {
+  if (typeof image === "string") return { source: { dockerTag: image } };
+  const { tag, build, arch, emulate, nvidia } = image;
+  return {
+    source: build ? { dockerBuild: build } : { dockerTag: tag ?? name },
+    ...(arch ? { arch } : {}),
+    ...(emulate === undefined ? {} : { emulateMissingAs: emulate }),
+    ...(nvidia ? { nvidiaContainer: true } : {}),
+  };
+}

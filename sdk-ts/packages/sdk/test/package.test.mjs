@@ -1,0 +1,105 @@
+// A package of definePackage on a host in memory, from its install to its end.
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { action, definePackage, field, form, published, say, task } from "@hearthos/sdk";
+import { TestHost } from "@hearthos/sdk/testing";
+
+const about = { id: "notes", title: "Notes", license: "MIT", short: "s", long: "l", packageRepo: "https://a.example", upstreamRepo: "https://b.example", website: "https://c.example" };
+
+function notes() {
+  return definePackage({
+    about,
+    versions: [{ version: "1.0.0:0", notes: "first" }, { version: "1.1.0:0", notes: "second", up: ({ settings }) => settings.rewrite((old) => ({ ...old, name: `${old.name}!` })), down: async () => {} }],
+    images: { main: "notes:1", db: "postgres:17" },
+    volumes: ["main", "db"],
+    settings: { form: form({ name: field.text({ name: "Name", default: "Ada" }), size: field.number({ name: "Size", default: 3, integer: true }) }), task: { severity: "critical", reason: "Choose" } },
+    secrets: { admin: { charset: "a-z", len: 20 } },
+    interfaces: { ui: { port: 8080, name: "Page", description: "The page" } },
+    needs: { tor: { title: "Tor", versions: ">=0.4:0", running: ["proxy"], optional: true } },
+    actions: ({ secrets, settings }) => [
+      action({ id: "show", name: "Show", description: "Shows the password", run: async () => say("Password", null, { value: (await secrets.once()).admin.reveal(), masked: true }) }),
+      action({ id: "grow", name: "Grow", description: "Grows", input: form({ by: field.number({ name: "By", default: 1 }) }), run: async ({ effects, input }) => void (await settings.merge(effects, { size: (await settings.read().once()).size + input.by })) }),
+    ],
+    tasks: ({ grow }) => [task(grow, "optional", { reason: "Grow once" }), task(published("join"), "important", { of: "tor" })],
+    run: ({ settings, secrets }) => ({
+      web: { image: "main", mounts: { "/data": "main/files" }, env: { NAME: settings.name, PASSWORD: secrets.admin }, command: ["serve"], after: ["database"], ready: { port: 8080, name: "Page" } },
+      database: { image: "db", mounts: { "/var/lib/db": "db" }, command: ["postgres"], after: ["prepare"], ready: { check: () => ({ result: "success", message: null }) } },
+      prepare: { image: "main", once: true, command: ["prepare"] },
+    }),
+  });
+}
+
+test("the install keeps settings and secrets, and tells the host what there is", async (t) => {
+  const host = new TestHost(notes());
+  t.after(() => host.close());
+  await host.install();
+  assert.equal(host.dataVersion, "1.1.0:0");
+  assert.deepEqual([...host.actions.keys()], ["settings", "show", "grow"]);
+  assert.deepEqual([...host.tasks].map(([id, { severity }]) => [id, severity]), [["notes:settings", "critical"], ["notes:grow", "optional"], ["tor:join", "important"]]);
+  assert.equal(host.interfaces.get("ui").addressInfo.scheme, "http");
+  assert.deepEqual(host.dependencies, [{ id: "tor", kind: "running", versionRange: ">=0.4:0", healthChecks: ["proxy"] }]);
+  assert.deepEqual(JSON.parse(readFileSync(join(host.root, "volumes/main/settings.json"), "utf8")), { name: "Ada", size: 3 });
+  assert.match((await host.run("show")).result.value, /^[a-z]{20}$/);
+});
+
+test("actions take what their form allows, and change what is kept", async (t) => {
+  const host = new TestHost(notes());
+  t.after(() => host.close());
+  await host.install();
+  assert.deepEqual((await host.input("settings")).value, { name: "Ada", size: 3 });
+  await assert.rejects(host.run("settings", { size: 1.5 }), /size: must be a whole number/);
+  await host.run("settings", { size: 4 });
+  await host.run("grow", { by: 2 });
+  assert.equal((await host.input("settings")).value.size, 6);
+  assert.ok(!host.tasks.has("notes:settings"));
+});
+
+test("an update adds the defaults of new settings and keeps what people chose", async (t) => {
+  const host = new TestHost(notes());
+  t.after(() => host.close());
+  await host.install();
+  await host.run("settings", { name: "Bob" });
+  const { writeFileSync } = await import("node:fs");
+  writeFileSync(join(host.root, "volumes/main/settings.json"), '{"name":"Bob"}');
+  host.dataVersion = "1.0.0:0";
+  await host.install("update");
+  assert.deepEqual((await host.input("settings")).value, { name: "Bob!", size: 3 });
+  assert.equal(host.dataVersion, "1.1.0:0");
+});
+
+test("the parts begin one after another, and only those that changed begin anew", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  const host = new TestHost(notes(), { clock: t.mock.timers, programs: { prepare: "exit 0" } });
+  t.after(() => host.close());
+  await host.install();
+  await host.start();
+  await host.until(() => host.commands.some((line) => line.endsWith(" serve")));
+  const order = host.commands.filter((line) => / (prepare|postgres|serve)$/.test(line)).map((line) => line.split(" ").at(-1));
+  assert.deepEqual(order, ["prepare", "postgres", "serve"]);
+  assert.ok(host.commands.some((line) => line.startsWith("bind-mount") && line.includes("volumes/main/files")));
+  assert.ok(existsSync(join(host.root, "volumes/main/files")));
+  assert.notEqual(host.health.get("web")?.result, "success");
+  host.listen(8080);
+  await host.until(() => host.health.get("web")?.result === "success");
+  assert.deepEqual(host.health.get("web"), { id: "web", name: "Page", result: "success", message: "Page is ready" });
+
+  await host.run("settings", { name: "Eve" });
+  await host.until(() => host.commands.filter((line) => line.endsWith(" serve")).length === 2);
+  assert.ok(host.commands.filter((line) => line.endsWith(" serve"))[1].includes("NAME=Eve"));
+  assert.equal(host.commands.filter((line) => line.endsWith(" postgres")).length, 1, "the database runs on");
+  assert.equal(host.restarts, 0);
+  t.mock.timers.reset();
+  await host.stop();
+  const gone = host.calls.filter(({ effect }) => effect === "subcontainer.destroy-fs").length;
+  assert.equal(gone, host.calls.filter(({ effect }) => effect === "subcontainer.create-fs").length);
+});
+
+test("a restart that is needed is asked for, and an uninstall forgets the data", async () => {
+  const host = new TestHost(notes());
+  await host.install();
+  await host.uninstall();
+  assert.equal(host.dataVersion, null);
+  assert.ok(!existsSync(host.root));
+});
