@@ -331,7 +331,7 @@ func (m *machine) update(fn func(tx *store.Tx) error) {
 // makeData is what a version of a package leaves in its volume, and its log.
 func (m *machine) makeData(pkg, version string) {
 	err := errors.Join(
-		m.volumes.Ensure(ids.Package(pkg), []ids.Volume{volumeName}),
+		m.volumes.Ensure(ids.Package(pkg), []ids.Volume{volumeName}, nil),
 		m.volumes.SetVersion(ids.Package(pkg), version),
 		os.WriteFile(filepath.Join(m.volumes.Path(ids.Package(pkg), volumeName), "precious"), []byte("words of "+version), 0o644),
 		os.MkdirAll(filepath.Join(m.dir, "logs", pkg), 0o700),

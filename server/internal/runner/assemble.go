@@ -2,13 +2,21 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/server/internal/host/mount"
+	"github.com/hearthos/hearth/server/internal/store"
 )
 
 // Where things are inside a container.
@@ -61,8 +69,13 @@ func (s *Service) mountMember(a *assembly, member, target string) error {
 	if err != nil {
 		return err
 	}
-	return s.mounts.Ensure(a.merged+target, mount.Squashfs{File: a.path, Offset: section.Offset, Size: section.Size},
+	err = s.mounts.Ensure(a.merged+target, mount.Squashfs{File: a.path, Offset: section.Offset, Size: section.Size},
 		mount.Options{IDMap: a.ids, ReadOnly: true})
+	if errors.Is(err, mount.ErrDamaged) { // it was whole when it was installed
+		return fault.New(metav1.Reason_REASON_PACKAGE_FILE_DAMAGED, "cannot use the file that %q was installed from, which is damaged at %s; install the same file again: %w", a.pkg, member, err).
+			With("package", a.pkg)
+	}
+	return err
 }
 
 func (s *Service) mountCode(_ context.Context, a *assembly) error {
@@ -111,9 +124,9 @@ func (s *Service) write(a *assembly, path string, content []byte) error {
 }
 
 // mountVolumes mounts the volumes with the package's own owners on disk, and the folder of its log.
-func (s *Service) mountVolumes(_ context.Context, a *assembly) error {
+func (s *Service) mountVolumes(ctx context.Context, a *assembly) error {
 	volumes := a.file.Manifest().Volumes
-	if err := s.volumes.Ensure(a.pkg, volumes); err != nil {
+	if err := s.ensureVolumes(ctx, a, volumes); err != nil {
 		return err
 	}
 	for _, v := range volumes {
@@ -128,6 +141,33 @@ func (s *Service) mountVolumes(_ context.Context, a *assembly) error {
 		return err
 	}
 	return s.mounts.Ensure(a.merged+logsPath, mount.Bind{Path: logs}, mount.Options{IDMap: a.ids, NoSUID: true, NoDev: true, NoExec: true})
+}
+
+// ensureVolumes makes the volumes that the package has not had, and remembers which it has. Data that went missing while
+// the service was down, a disk that is not mounted above all, must not be mistaken for a package's first start.
+func (s *Service) ensureVolumes(ctx context.Context, a *assembly, volumes []ids.Volume) error {
+	var before, now []string
+	for _, v := range volumes {
+		now = append(now, string(v))
+	}
+	before = a.spec.GetVolumes()
+	had := make([]ids.Volume, len(before))
+	for i, v := range before {
+		had[i] = ids.Volume(v)
+	}
+	if err := s.volumes.Ensure(a.pkg, volumes, had); err != nil || slices.Equal(before, now) {
+		return err
+	}
+	a.spec.Volumes = now
+	_, err := s.store.Update(ctx, s.clock(), func(tx *store.Tx) error {
+		row, err := store.Get[*packagesv1.Container](tx, string(a.pkg))
+		if err != nil {
+			return err
+		}
+		row.Spec.Volumes = now
+		return store.Put(tx, row)
+	})
+	return err
 }
 
 // mountLock shows the container the file by which its agent holds the data.

@@ -174,7 +174,11 @@ func (s *Service) assemble(ctx context.Context, pkg ids.Package, spec *packagesv
 		}
 	}()
 	for _, h := range hooks() {
-		if err := h.do(s, ctx, a); err != nil {
+		err := h.do(s, ctx, a)
+		if _, known := errors.AsType[*fault.Error](err); known {
+			return lxc.Container{}, err
+		}
+		if err != nil {
 			return lxc.Container{}, fault.New(metav1.Reason_REASON_CONTAINER_FAILED, "cannot set up the %s of the container: %w", h.name, err)
 		}
 	}

@@ -53,6 +53,9 @@ func (s *Service) bring(ctx context.Context, pkg string) (time.Duration, error) 
 		if err != nil {
 			return 0, err
 		}
+		if row == nil || notRunning(row.GetSpec()) {
+			ctx = store.WithUrgency(ctx) // what fills a disk must end on a full one
+		}
 		if row == nil {
 			return 0, s.removeStray(ctx, pkg)
 		}
@@ -324,7 +327,7 @@ func (s *Service) settle(ctx context.Context, row *packagesv1.Package, o observe
 // report records why a step failed and passes the error on, so that the controller tries again.
 func (s *Service) report(ctx context.Context, row *packagesv1.Package, cause error) error {
 	s.log.WarnContext(ctx, "cannot bring a service to what is wanted", "pkg", row.GetMeta().GetId(), "error", cause)
-	err := s.change(ctx, row.GetMeta().GetId(), func(_ *store.Tx, now *packagesv1.Package) error {
+	err := s.change(store.WithUrgency(ctx), row.GetMeta().GetId(), func(_ *store.Tx, now *packagesv1.Package) error {
 		now.Status.State = packagesv1.PackageStatus_STATE_FAILED
 		now.Status.ObservedGeneration = row.GetMeta().GetGeneration()
 		now.Status.Fault = fault.Proto(cause)

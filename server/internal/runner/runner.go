@@ -69,7 +69,8 @@ type Artifacts interface {
 
 // Volumes tells where the data of packages is.
 type Volumes interface {
-	Ensure(pkg ids.Package, vols []ids.Volume) error
+	// Ensure makes volumes that are missing, of which those before must be there.
+	Ensure(pkg ids.Package, vols, before []ids.Volume) error
 	Path(pkg ids.Package, vol ids.Volume) string
 	// Lock is the file that the owner of a package's data holds a lock on. Unheld is an error while somebody does.
 	Lock(pkg ids.Package) (string, error)

@@ -25,7 +25,7 @@ func TestDataThatAreHeldStayWhatTheyAre(t *testing.T) {
 	if err := k.Unheld(pkg); err != nil {
 		t.Fatalf("data that never were: %v", err)
 	}
-	if err := k.Ensure(pkg, []ids.Volume{"main"}); err != nil {
+	if err := k.Ensure(pkg, []ids.Volume{"main"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(k.Path(pkg, "main"), "note")

@@ -21,6 +21,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -58,8 +59,20 @@ func (k *Keeper) Path(pkg ids.Package, vol ids.Volume) string {
 	return filepath.Join(k.dir, string(pkg), string(vol))
 }
 
-// Ensure makes the volumes that do not exist yet, empty and owned by the container's root.
-func (k *Keeper) Ensure(pkg ids.Package, vols []ids.Volume) error {
+// Ensure makes the volumes that do not exist yet, empty and owned by the container's root. One of those that were there
+// before is never made anew: where it is missing, so are data.
+func (k *Keeper) Ensure(pkg ids.Package, vols, before []ids.Volume) error {
+	for _, v := range vols {
+		if !slices.Contains(before, v) {
+			continue
+		}
+		if is, err := there(k.Path(pkg, v)); err != nil {
+			return err
+		} else if !is {
+			return fault.New(metav1.Reason_REASON_PACKAGE_DATA_MISSING, "cannot use volume %q of %q: its data are not where they were, in %s", v, pkg, k.Path(pkg, v)).
+				With("package", pkg).With("volume", v)
+		}
+	}
 	if err := k.makeData(pkg); err != nil {
 		return err
 	}
@@ -68,7 +81,7 @@ func (k *Keeper) Ensure(pkg ids.Package, vols []ids.Volume) error {
 			return fmt.Errorf("cannot make volume %q of package %q: %w", v, pkg, err)
 		}
 	}
-	return nil
+	return atomicfile.SyncDir(k.dataPath(pkg))
 }
 
 // Exists tells whether the package has volumes on disk.

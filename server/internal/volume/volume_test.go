@@ -27,7 +27,7 @@ func newKeeper(t *testing.T) (*volume.Keeper, string) {
 
 func ensure(t *testing.T, k *volume.Keeper, pkg ids.Package) string {
 	t.Helper()
-	if err := k.Ensure(pkg, []ids.Volume{"main", "cache"}); err != nil {
+	if err := k.Ensure(pkg, []ids.Volume{"main", "cache"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	return k.Path(pkg, "main")
@@ -49,6 +49,29 @@ func there(t *testing.T, dir string) string {
 		}
 	}
 	return strings.Join(names, " ")
+}
+
+// A disk that is not mounted looks like a package's first start.
+func TestVolumesThatWereThereAreNotMadeAnew(t *testing.T) {
+	t.Parallel()
+	k, dir := newKeeper(t)
+	had := []ids.Volume{"main"}
+	if err := k.Ensure(pkg, []ids.Volume{"main"}, had); !fault.Is(err, metav1.Reason_REASON_PACKAGE_DATA_MISSING) {
+		t.Errorf("without any data: %v", err)
+	}
+	if got := there(t, dir); got != "" {
+		t.Errorf("made %s", got)
+	}
+	ensure(t, k, pkg)
+	if err := k.Ensure(pkg, []ids.Volume{"main", "added"}, had); err != nil {
+		t.Errorf("with a volume more: %v", err)
+	}
+	if err := os.Rename(k.Path(pkg, "main"), filepath.Join(t.TempDir(), "elsewhere")); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Ensure(pkg, []ids.Volume{"main", "added"}, had); !fault.Is(err, metav1.Reason_REASON_PACKAGE_DATA_MISSING) {
+		t.Errorf("without one volume: %v", err)
+	}
 }
 
 func TestDataStayWhereTheyAre(t *testing.T) {

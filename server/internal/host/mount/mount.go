@@ -32,6 +32,8 @@ var (
 	ErrUnsafePath = errors.New("unsafe path")
 	// ErrGone says that the process whose mount namespace was asked for has ended.
 	ErrGone = errors.New("process has ended")
+	// ErrDamaged says that the bytes that should be an image are none.
+	ErrDamaged = errors.New("image is damaged")
 	// ErrNotMounted says that nothing is mounted at the path.
 	ErrNotMounted = errors.New("not mounted")
 )

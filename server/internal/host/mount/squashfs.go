@@ -43,7 +43,7 @@ func (s Squashfs) open(by *Mounter) (*os.File, error) {
 	}
 	defer f.Close()
 	if err := s.check(f); err != nil {
-		return nil, fmt.Errorf("cannot mount %s: %w", s, err)
+		return nil, fmt.Errorf("cannot mount %s: %w: %w", s, ErrDamaged, err)
 	}
 	loop, err := by.loops.of(s, f)
 	if err != nil {
@@ -52,6 +52,9 @@ func (s Squashfs) open(by *Mounter) (*os.File, error) {
 	// Closing ours leaves the mount as the only user; the device frees itself with it.
 	defer loop.Close()
 	m, err := newFilesystem("squashfs", [][2]string{{"source", loop.Name()}, {"ro", ""}})
+	if errors.Is(err, unix.EIO) || errors.Is(err, unix.EINVAL) { // all that the kernel says of what it cannot read
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot mount %s: %w", s, err)
 	}

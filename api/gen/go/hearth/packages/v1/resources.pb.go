@@ -1607,7 +1607,10 @@ type ContainerSpec struct {
 	// Value of the package's spec.rebuilds the present container was made for.
 	Rebuilds uint64 `protobuf:"varint,5,opt,name=rebuilds,proto3" json:"rebuilds,omitempty"`
 	// The boot of the machine in which the present container was made, as the kernel names it.
-	Boot          string `protobuf:"bytes,6,opt,name=boot,proto3" json:"boot,omitempty"`
+	Boot string `protobuf:"bytes,6,opt,name=boot,proto3" json:"boot,omitempty"`
+	// Volumes that the last container found or made. One of them that is not there any more is data that are missing, and
+	// never made anew, empty.
+	Volumes       []string `protobuf:"bytes,7,rep,name=volumes,proto3" json:"volumes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1682,6 +1685,13 @@ func (x *ContainerSpec) GetBoot() string {
 		return x.Boot
 	}
 	return ""
+}
+
+func (x *ContainerSpec) GetVolumes() []string {
+	if x != nil {
+		return x.Volumes
+	}
+	return nil
 }
 
 // Snapshot is the data of a package as they were at some time, with the package file they go with: the way back from an
@@ -2024,14 +2034,15 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\alenient\x18\x01 \x01(\bR\alenient\"\x93\x01\n" +
 	"\tContainer\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x125\n" +
-	"\x04spec\x18\x02 \x01(\v2!.hearth.packages.v1.ContainerSpecR\x04spec:%\xea\xf9\x18!\b\b\x12\tcontainer\x18\x01*\x06runner2\x06runner@\x01\"\xa8\x01\n" +
+	"\x04spec\x18\x02 \x01(\v2!.hearth.packages.v1.ContainerSpecR\x04spec:%\xea\xf9\x18!\b\b\x12\tcontainer\x18\x01*\x06runner2\x06runner@\x01\"\xc2\x01\n" +
 	"\rContainerSpec\x12\x12\n" +
 	"\x04ipv4\x18\x01 \x01(\tR\x04ipv4\x12\x1b\n" +
 	"\tfirst_uid\x18\x02 \x01(\rR\bfirstUid\x12\x1a\n" +
 	"\binstance\x18\x03 \x01(\tR\binstance\x12\x1a\n" +
 	"\bartifact\x18\x04 \x01(\tR\bartifact\x12\x1a\n" +
 	"\brebuilds\x18\x05 \x01(\x04R\brebuilds\x12\x12\n" +
-	"\x04boot\x18\x06 \x01(\tR\x04boot\"\xd0\x01\n" +
+	"\x04boot\x18\x06 \x01(\tR\x04boot\x12\x18\n" +
+	"\avolumes\x18\a \x03(\tR\avolumes\"\xd0\x01\n" +
 	"\bSnapshot\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x124\n" +
 	"\x04spec\x18\x02 \x01(\v2 .hearth.packages.v1.SnapshotSpecR\x04spec\x12:\n" +

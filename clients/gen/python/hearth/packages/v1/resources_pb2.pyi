@@ -268,20 +268,22 @@ class Container(_message.Message):
     def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., spec: _Optional[_Union[ContainerSpec, _Mapping]] = ...) -> None: ...
 
 class ContainerSpec(_message.Message):
-    __slots__ = ("ipv4", "first_uid", "instance", "artifact", "rebuilds", "boot")
+    __slots__ = ("ipv4", "first_uid", "instance", "artifact", "rebuilds", "boot", "volumes")
     IPV4_FIELD_NUMBER: _ClassVar[int]
     FIRST_UID_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     REBUILDS_FIELD_NUMBER: _ClassVar[int]
     BOOT_FIELD_NUMBER: _ClassVar[int]
+    VOLUMES_FIELD_NUMBER: _ClassVar[int]
     ipv4: str
     first_uid: int
     instance: str
     artifact: str
     rebuilds: int
     boot: str
-    def __init__(self, ipv4: _Optional[str] = ..., first_uid: _Optional[int] = ..., instance: _Optional[str] = ..., artifact: _Optional[str] = ..., rebuilds: _Optional[int] = ..., boot: _Optional[str] = ...) -> None: ...
+    volumes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, ipv4: _Optional[str] = ..., first_uid: _Optional[int] = ..., instance: _Optional[str] = ..., artifact: _Optional[str] = ..., rebuilds: _Optional[int] = ..., boot: _Optional[str] = ..., volumes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Snapshot(_message.Message):
     __slots__ = ("meta", "spec", "status")
