@@ -274,7 +274,11 @@ func (a *app) showPackage(ctx context.Context, c *hearth.Client, id string) erro
 	for _, h := range hosts.GetHosts() {
 		for _, addr := range h.GetStatus().GetAddresses() {
 			if addr.GetKind() != hostsv1.Address_KIND_BRIDGE {
-				fmt.Fprintf(a.Out, "  %s: %s\n", printable(addr.GetInterfaceId()), printable(addr.GetUrl()))
+				url := printable(addr.GetUrl())
+				if why := addr.GetUnserved(); why != "" {
+					url = a.say("package.unserved", map[string]any{"Address": url, "Why": printable(why)})
+				}
+				fmt.Fprintf(a.Out, "  %s: %s\n", printable(addr.GetInterfaceId()), url)
 			}
 		}
 	}
@@ -292,6 +296,7 @@ func (a *app) addressesCommand() *cobra.Command {
 					return err
 				}
 				var table [][]string
+				unserved := false
 				for _, h := range resp.GetHosts() {
 					for _, addr := range h.GetStatus().GetAddresses() {
 						if a.rows() {
@@ -299,13 +304,21 @@ func (a *app) addressesCommand() *cobra.Command {
 								return err
 							}
 						}
-						table = append(table, []string{addr.GetInterfaceId(), word(addr.GetKind()), addr.GetUrl()})
+						unserved = unserved || addr.GetUnserved() != ""
+						table = append(table, []string{addr.GetInterfaceId(), word(addr.GetKind()), addr.GetUrl(), addr.GetUnserved()})
 					}
 				}
 				if a.rows() {
 					return nil
 				}
-				return a.table([]string{"interface", "kind", "address"}, table)
+				head := []string{"interface", "kind", "address", "fault"}
+				if !unserved {
+					head = head[:3]
+					for i := range table {
+						table[i] = table[i][:3]
+					}
+				}
+				return a.table(head, table)
 			})
 		},
 	}

@@ -97,6 +97,7 @@ type Daemon struct {
 	host       machine
 	gateways   *gateway.Service
 	hosts      *hosts.Service
+	held       atomic.Pointer[map[uint32]bool] // ports the front door listens on
 	proxy      *proxy.Service
 	runner     *runner.Service
 	installs   *install.Service
@@ -206,7 +207,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	keys := custody.New(d.ring, d.authority, d.settings)
 	d.accounts = account.New(d.store, keys, log)
 	d.audit = audit.New(d.store, log, time.Now, audit.DefaultLimits())
-	d.hosts = hosts.New(d.store, cfg.reservedPorts()...)
+	d.hosts = hosts.New(d.store, d.busyPorts, cfg.reservedPorts()...)
 	d.gateways = gateway.New(gateway.Config{
 		Tag: tag, Bridge: bridge, Address: cfg.Bridge, Ports: []uint16{uint16(cfg.WebPort)},
 		Interface: func(pkg string) string { return runner.InterfaceName(tag, pkg) },

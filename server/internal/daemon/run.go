@@ -395,6 +395,9 @@ func (d *Daemon) followDoor(ctx context.Context) error {
 func (d *Daemon) reviveDoor(ctx context.Context) (waits bool, err error) {
 	status, started, err := d.doorConn.Revive(ctx, d.doorOptions())
 	d.door.Store(err == nil)
+	if err == nil && status.GetDigest() != "" {
+		d.listens(status.GetSockets())
+	}
 	if started {
 		d.log.WarnContext(ctx, "the front door had ended and was started again", "answers", err == nil)
 	}
@@ -411,5 +414,8 @@ type frontDoor struct{ d *Daemon }
 func (f frontDoor) Apply(ctx context.Context, t *doorv1.Table) (*doorv1.ApplyResponse, error) {
 	resp, err := f.d.doorConn.Apply(ctx, f.d.reachable(t))
 	f.d.door.Store(err == nil)
+	if err == nil {
+		f.d.listens(resp.GetSockets())
+	}
 	return resp, err
 }

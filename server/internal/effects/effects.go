@@ -69,6 +69,7 @@ type IDRange struct {
 
 // Hosts keeps bindings and interfaces. All writes are in the caller's transaction.
 type Hosts interface {
+	Look()
 	Bind(tx *store.Tx, pkg, hostID string, internalPort, preferred uint32, addSSL *hostsv1.AddSsl, secure *hostsv1.Secure) error
 	ClearBindings(tx *store.Tx, pkg string, except []abi.BindID) error
 	ExportInterface(tx *store.Tx, pkg string, e abi.Exported) error

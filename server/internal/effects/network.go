@@ -19,6 +19,7 @@ func (s *Service) Bind(ctx context.Context, req *effectsv1.BindRequest) (*effect
 	if err != nil {
 		return nil, err
 	}
+	s.Hosts.Look()
 	return &effectsv1.BindResponse{}, s.update(ctx, func(tx *store.Tx, pkg string) error {
 		return s.Hosts.Bind(tx, pkg, req.GetId(), req.GetInternalPort(), req.GetPreferredExternalPort(), addSSL, secure)
 	})

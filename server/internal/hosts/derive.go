@@ -70,7 +70,7 @@ func Addresses(row *hostsv1.Host, n Network) []*hostsv1.Address {
 	for port, b := range row.GetSpec().GetBindings() {
 		found := available(b, row.GetStatus().GetPorts()[port], n)
 		for _, i := range b.GetInterfaces() {
-			list = append(list, exported{i, port, found})
+			list = append(list, exported{i, port, found, n})
 		}
 	}
 	slices.SortFunc(list, func(a, b exported) int {
@@ -94,6 +94,7 @@ type exported struct {
 	*hostsv1.Interface
 	port  uint32
 	found []abi.HostnameInfo
+	in    Network
 }
 
 func (e exported) addresses() []*hostsv1.Address {
@@ -108,6 +109,7 @@ func (e exported) addresses() []*hostsv1.Address {
 			continue
 		}
 		a.InterfaceId = e.GetId()
+		a.Unserved = e.in.unserved(h)
 		a.Url = url(a, scheme, e.GetUsername(), e.GetSuffix())
 		out = append(out, a)
 	}
@@ -138,6 +140,25 @@ func address(h abi.HostnameInfo) (*hostsv1.Address, bool) {
 	}
 	a.Kind = hostsv1.Address_KIND_IPV4
 	return a, true
+}
+
+// unserved tells why nothing answers under a hostname now; empty where it is served. Names are those of the machine in its
+// networks.
+func (n Network) unserved(h abi.HostnameInfo) string {
+	if a, err := netip.ParseAddr(h.Hostname); err == nil {
+		return n.Unserved[netip.AddrPortFrom(a, uint16(h.Port))]
+	}
+	for _, g := range n.Gateways {
+		if !slices.Contains(h.Metadata.Gateways, g.ID) {
+			continue
+		}
+		for _, subnet := range g.Subnets {
+			if why := n.Unserved[netip.AddrPortFrom(subnet.Addr(), uint16(h.Port))]; why != "" {
+				return why
+			}
+		}
+	}
+	return ""
 }
 
 // ranks put first what works on this machine, then what works in the house, last what only services use.

@@ -12,8 +12,11 @@
 package hosts
 
 import (
+	"maps"
+	"net/netip"
 	"reflect"
 	"strconv"
+	"sync"
 	"sync/atomic"
 
 	"google.golang.org/protobuf/proto"
@@ -34,23 +37,30 @@ const (
 	maxSpec       = 96 << 10
 )
 
-// Network is what the machine's network looks like: the gateways, and the server's name in .local or nothing.
+// Network is what the machine's network looks like: the gateways, the server's name in .local or nothing, and where the
+// front door does not get to listen, with the reason.
 type Network struct {
 	Gateways []abi.Gateway
 	MDNS     string
+	Unserved map[netip.AddrPort]string
 }
 
 // Service is the area. It is safe for concurrent use; the functions that take a transaction belong to it.
 type Service struct {
 	store    *store.Store
 	reserved map[uint32]bool
+	busy     func() map[uint32]bool
+	inUse    atomic.Pointer[map[uint32]bool]
 	network  atomic.Pointer[Network]
+	writing  sync.Mutex // of network
 }
 
-// New returns the area over st. No binding is given one of the reserved ports, which are those the server itself and the
-// machine listen on. Until SetNetwork there is the machine itself and the bridge.
-func New(st *store.Store, reserved ...uint32) *Service {
-	s := &Service{store: st, reserved: make(map[uint32]bool)}
+// New returns the area over st. No binding is given one of the reserved ports, which are those the server itself listens
+// on, nor one of the busy ones, on which other programs of the machine listen when Look is called. Until SetNetwork there is
+// the machine itself and the bridge.
+func New(st *store.Store, busy func() map[uint32]bool, reserved ...uint32) *Service {
+	s := &Service{store: st, busy: busy, reserved: make(map[uint32]bool)}
+	s.inUse.Store(new(map[uint32]bool))
 	for _, p := range reserved {
 		s.reserved[p] = true
 	}
@@ -62,8 +72,35 @@ func New(st *store.Store, reserved ...uint32) *Service {
 // controller so that the rows follow.
 func (s *Service) SetNetwork(n Network) bool {
 	n.Gateways = abi.Gateways(n.Gateways)
-	old := s.network.Swap(&n)
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	old := s.network.Load()
+	if old != nil {
+		n.Unserved = old.Unserved
+	}
+	s.network.Store(&n)
 	return old == nil || !reflect.DeepEqual(*old, n)
+}
+
+// SetUnserved tells where the front door does not get to listen now, and why; it answers as SetNetwork does.
+func (s *Service) SetUnserved(unserved map[netip.AddrPort]string) bool {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	n := s.Network()
+	if maps.Equal(n.Unserved, unserved) {
+		return false
+	}
+	n.Unserved = unserved
+	s.network.Store(&n)
+	return true
+}
+
+// Look finds out which ports other programs of the machine listen on. It is called before a transaction that binds.
+func (s *Service) Look() {
+	if s.busy != nil {
+		ports := s.busy()
+		s.inUse.Store(&ports)
+	}
 }
 
 // Network answers what the network looks like; the machine itself and the bridge are always in it.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ func newFixture(t *testing.T, reserved ...uint32) fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { st.Close() })
-	s := hosts.New(st, reserved...)
+	s := hosts.New(st, nil, reserved...)
 	s.SetNetwork(house)
 	return fixture{t, st, s}
 }
@@ -427,5 +428,60 @@ func TestHostsOfAPackageThatIsNotInstalledAreRefused(t *testing.T) {
 	f := newFixture(t)
 	if _, err := f.List("absent"); !fault.Is(err, metav1.Reason_REASON_PACKAGE_NOT_FOUND) {
 		t.Errorf("%v", err)
+	}
+}
+
+// Another program's port is not handed out; a binding that has its port keeps it, and is told where it is not served.
+func TestPortsOfOtherProgramsAreNotHandedOut(t *testing.T) {
+	t.Parallel()
+	st, err := store.Open(t.TempDir(), store.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	busy := map[uint32]bool{}
+	s := hosts.New(st, func() map[uint32]bool { return maps.Clone(busy) })
+	s.SetNetwork(house)
+	f := fixture{t, st, s}
+	s.Look()
+	f.must(func(tx *store.Tx) error { return s.Bind(tx, "forge", "main", 80, 3000, nil, &hostsv1.Secure{}) })
+	f.must(func(tx *store.Tx) error {
+		return s.ExportInterface(tx, "forge", abi.Exported{
+			ID: "ui", Name: "UI", Type: "ui", AddressInfo: []byte(`{"username":null,"hostId":"main","internalPort":80,"scheme":"http","sslScheme":null,"suffix":""}`),
+		})
+	})
+	before := f.ports("forge", "main", 80).GetAssignedPort()
+	busy[3000], busy[before] = true, true
+	s.Look()
+	f.must(func(tx *store.Tx) error { return s.Bind(tx, "other", "main", 80, 3000, nil, &hostsv1.Secure{}) })
+	if p := f.ports("other", "main", 80).GetAssignedPort(); busy[p] {
+		t.Errorf("a port that another program has was handed out: %d", p)
+	}
+	f.must(func(tx *store.Tx) error { return s.Bind(tx, "forge", "main", 80, 3000, nil, &hostsv1.Secure{}) })
+	if p := f.ports("forge", "main", 80).GetAssignedPort(); p != before {
+		t.Errorf("the port changed from %d to %d", before, p)
+	}
+
+	at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(before))
+	if !s.SetUnserved(map[netip.AddrPort]string{at: "in use"}) || s.SetUnserved(map[netip.AddrPort]string{at: "in use"}) {
+		t.Error("what is not served is news once")
+	}
+	if s.SetNetwork(house) {
+		t.Error("the same network is news, or what is not served was forgotten")
+	}
+	f.must(func(tx *store.Tx) error { return s.Bind(tx, "forge", "main", 80, 3000, nil, &hostsv1.Secure{}) })
+	told := 0
+	f.must(func(tx *store.Tx) error {
+		row, err := store.Get[*hostsv1.Host](tx, "forge/main")
+		for _, a := range row.GetStatus().GetAddresses() {
+			if want := map[bool]string{true: "in use"}[a.GetHostname() == "localhost"]; a.GetUnserved() != want {
+				t.Errorf("%s is told as %q", a.GetUrl(), a.GetUnserved())
+			}
+			told++
+		}
+		return err
+	})
+	if told < 2 {
+		t.Errorf("there are %d addresses", told)
 	}
 }

@@ -3,6 +3,7 @@ package hosts
 import (
 	"fmt"
 	"hash/fnv"
+	"maps"
 
 	"github.com/hearthos/hearth/api/abi"
 	"github.com/hearthos/hearth/api/fault"
@@ -61,16 +62,16 @@ func (s *Service) assign(tx *store.Tx, row *hostsv1.Host, internalPort uint32) e
 	return err
 }
 
-// taken are the ports nobody may have: the reserved ones and those of all bindings; mine stands for its stored self.
+// taken are the ports nobody may have: the reserved ones, those of other programs of the machine and those of all bindings;
+// mine stands for its stored self.
 func (s *Service) taken(tx *store.Tx, mine *hostsv1.Host) (map[uint32]bool, error) {
 	all, err := store.List[*hostsv1.Host](tx, "")
 	if err != nil {
 		return nil, err
 	}
 	taken := make(map[uint32]bool, len(s.reserved)+4*len(all))
-	for p := range s.reserved {
-		taken[p] = true
-	}
+	maps.Copy(taken, s.reserved)
+	maps.Copy(taken, *s.inUse.Load())
 	for _, row := range append(all, mine) {
 		if row != mine && row.GetMeta().GetId() == mine.GetMeta().GetId() {
 			continue

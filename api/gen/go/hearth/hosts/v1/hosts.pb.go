@@ -704,7 +704,9 @@ type Address struct {
 	// What the name is.
 	Kind Address_Kind `protobuf:"varint,6,opt,name=kind,proto3,enum=hearth.hosts.v1.Address_Kind" json:"kind,omitempty"`
 	// Network interface of the machine it is reached through.
-	Gateway       string `protobuf:"bytes,7,opt,name=gateway,proto3" json:"gateway,omitempty"`
+	Gateway string `protobuf:"bytes,7,opt,name=gateway,proto3" json:"gateway,omitempty"`
+	// Why nothing answers there now, such as that another program of the machine has the port; empty where it is served.
+	Unserved      string `protobuf:"bytes,8,opt,name=unserved,proto3" json:"unserved,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -784,6 +786,13 @@ func (x *Address) GetKind() Address_Kind {
 func (x *Address) GetGateway() string {
 	if x != nil {
 		return x.Gateway
+	}
+	return ""
+}
+
+func (x *Address) GetUnserved() string {
+	if x != nil {
+		return x.Unserved
 	}
 	return ""
 }
@@ -938,7 +947,7 @@ const file_hearth_hosts_v1_hosts_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\v2\x16.hearth.hosts.v1.PortsR\x05value:\x028\x01\"X\n" +
 	"\x05Ports\x12#\n" +
 	"\rassigned_port\x18\x01 \x01(\rR\fassignedPort\x12*\n" +
-	"\x11assigned_ssl_port\x18\x02 \x01(\rR\x0fassignedSslPort\"\xbd\x02\n" +
+	"\x11assigned_ssl_port\x18\x02 \x01(\rR\x0fassignedSslPort\"\xd9\x02\n" +
 	"\aAddress\x12!\n" +
 	"\finterface_id\x18\x01 \x01(\tR\vinterfaceId\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x1a\n" +
@@ -946,7 +955,8 @@ const file_hearth_hosts_v1_hosts_proto_rawDesc = "" +
 	"\x04port\x18\x04 \x01(\rR\x04port\x12\x10\n" +
 	"\x03ssl\x18\x05 \x01(\bR\x03ssl\x121\n" +
 	"\x04kind\x18\x06 \x01(\x0e2\x1d.hearth.hosts.v1.Address.KindR\x04kind\x12\x18\n" +
-	"\agateway\x18\a \x01(\tR\agateway\"n\n" +
+	"\agateway\x18\a \x01(\tR\agateway\x12\x1a\n" +
+	"\bunserved\x18\b \x01(\tR\bunserved\"n\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tKIND_IPV4\x10\x01\x12\r\n" +

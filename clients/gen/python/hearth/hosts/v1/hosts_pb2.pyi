@@ -127,7 +127,7 @@ class Ports(_message.Message):
     def __init__(self, assigned_port: _Optional[int] = ..., assigned_ssl_port: _Optional[int] = ...) -> None: ...
 
 class Address(_message.Message):
-    __slots__ = ("interface_id", "url", "hostname", "port", "ssl", "kind", "gateway")
+    __slots__ = ("interface_id", "url", "hostname", "port", "ssl", "kind", "gateway", "unserved")
     class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         KIND_UNSPECIFIED: _ClassVar[Address.Kind]
@@ -149,6 +149,7 @@ class Address(_message.Message):
     SSL_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     GATEWAY_FIELD_NUMBER: _ClassVar[int]
+    UNSERVED_FIELD_NUMBER: _ClassVar[int]
     interface_id: str
     url: str
     hostname: str
@@ -156,7 +157,8 @@ class Address(_message.Message):
     ssl: bool
     kind: Address.Kind
     gateway: str
-    def __init__(self, interface_id: _Optional[str] = ..., url: _Optional[str] = ..., hostname: _Optional[str] = ..., port: _Optional[int] = ..., ssl: bool = ..., kind: _Optional[_Union[Address.Kind, str]] = ..., gateway: _Optional[str] = ...) -> None: ...
+    unserved: str
+    def __init__(self, interface_id: _Optional[str] = ..., url: _Optional[str] = ..., hostname: _Optional[str] = ..., port: _Optional[int] = ..., ssl: bool = ..., kind: _Optional[_Union[Address.Kind, str]] = ..., gateway: _Optional[str] = ..., unserved: _Optional[str] = ...) -> None: ...
 
 class ListHostsRequest(_message.Message):
     __slots__ = ("package_id",)
