@@ -262,6 +262,87 @@ func (k *Keeper) Inspect(_ context.Context, operation string) (*packagesv1.Artif
 	return k.describe(file, size)
 }
 
+// InspectUpload reads what an upload that has all its bytes says it is, as Inspect does, and its icon.
+func (k *Keeper) InspectUpload(ticket string) (*packagesv1.Artifact, *packagesv1.Document, error) {
+	path, size, err := k.find(k.incoming(), ticket)
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || info.Size() != size {
+		return nil, nil, errors.Join(err, fault.New(metav1.Reason_REASON_TRANSFER_INCOMPLETE, "cannot read the upload: not all of its %d bytes have arrived", size).With("size", size))
+	}
+	file, err := s9pk.Open(f, size, s9pk.Options{})
+	if err != nil {
+		return nil, nil, refusal(err)
+	}
+	art, err := k.describe(file, size)
+	if err != nil {
+		return nil, nil, err
+	}
+	icon, err := k.document(file, packagesv1.Document_KIND_ICON)
+	if err != nil { // an icon that cannot be read is no reason not to show the rest; the installation verifies all
+		icon = &packagesv1.Document{Kind: packagesv1.Document_KIND_ICON}
+	}
+	return art, icon, nil
+}
+
+// maxDocument bounds what is read of a package for people to see; larger ones count as absent.
+const maxDocument = 1 << 20
+
+// Document reads what a kept file brings for people to see.
+func (k *Keeper) Document(id string, kind packagesv1.Document_Kind) (*packagesv1.Document, error) {
+	if !idPattern.MatchString(id) {
+		return nil, fault.New(metav1.Reason_REASON_NOT_FOUND, "there is no package file %q", id)
+	}
+	f, err := os.Open(k.Path(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(metav1.Reason_REASON_NOT_FOUND, "there is no package file %q", id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	file, err := s9pk.Open(f, info.Size(), s9pk.Options{})
+	if err != nil {
+		return nil, refusal(err)
+	}
+	return k.document(file, kind)
+}
+
+func (k *Keeper) document(file *s9pk.File, kind packagesv1.Document_Kind) (*packagesv1.Document, error) {
+	layout, err := file.Layout(k.architecture)
+	if err != nil {
+		return nil, refusal(err)
+	}
+	path, mediaType := "", "text/markdown"
+	switch kind {
+	case packagesv1.Document_KIND_ICON:
+		path = layout.Icon
+		mediaType = s9pk.IconType(path)
+	case packagesv1.Document_KIND_INSTRUCTIONS:
+		path = layout.Instructions
+	case packagesv1.Document_KIND_LICENSE:
+		path = s9pk.PathLicense
+	}
+	if e, ok := file.Lookup(path); path == "" || !ok || e.Size > maxDocument {
+		return nil, fault.New(metav1.Reason_REASON_NOT_FOUND, "the package has no such document").With("kind", kind)
+	}
+	content, err := file.ReadFile(path, maxDocument)
+	if err != nil {
+		return nil, refusal(err)
+	}
+	return &packagesv1.Document{Kind: kind, MediaType: mediaType, Content: content}, nil
+}
+
 // describe makes the row of a file, or refuses a file that this machine cannot run.
 func (k *Keeper) describe(file *s9pk.File, size int64) (*packagesv1.Artifact, error) {
 	m := file.Manifest()

@@ -123,6 +123,28 @@ func (s *Service) plan(w Wish, art *packagesv1.Artifact) (operation.Request, err
 	return request, nil
 }
 
+// Replaces tells which version of the package is installed, empty for none, and whether the file's signer is another than
+// that of what is installed, or else of the data that were kept.
+func (s *Service) Replaces(art *packagesv1.Artifact) (version string, otherSigner bool, err error) {
+	pkg, signer := art.GetSpec().GetPackageId(), art.GetSpec().GetSigner()
+	there := false
+	err = s.store.View(func(tx *store.Tx) error {
+		row, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
+		if err != nil || !ok {
+			return err
+		}
+		there, version = true, row.GetSpec().GetVersion()
+		have, ok, err := store.Lookup[*packagesv1.Artifact](tx, row.GetSpec().GetArtifact())
+		otherSigner = ok && have.GetSpec().GetSigner() != signer
+		return err
+	})
+	if err != nil || there {
+		return version, otherSigner, err
+	}
+	kept, err := s.data.KeptOf(pkg)
+	return "", kept != "" && kept != signer, err
+}
+
 // mayTakeOver refuses to give data that were kept to a package that somebody else has signed.
 func (s *Service) mayTakeOver(art *packagesv1.Artifact, acceptSigner bool) error {
 	pkg := art.GetSpec().GetPackageId()

@@ -121,6 +121,34 @@ func (s *Server) CreateUpload(ctx context.Context, req *packagesv1.CreateUploadR
 	return &packagesv1.CreateUploadResponse{Ticket: ticket, Path: "/transfer/" + ticket}, nil
 }
 
+// InspectUpload implements PackageServiceServer.
+func (s *Server) InspectUpload(_ context.Context, req *packagesv1.InspectUploadRequest) (*packagesv1.InspectUploadResponse, error) {
+	art, icon, err := s.artifacts.InspectUpload(req.GetTicket())
+	if err != nil {
+		return nil, err
+	}
+	installed, other, err := s.install.Replaces(art)
+	return &packagesv1.InspectUploadResponse{Artifact: art, Icon: icon, InstalledVersion: installed, OtherSigner: other}, err
+}
+
+// GetPackageDocument implements PackageServiceServer.
+func (s *Server) GetPackageDocument(_ context.Context, req *packagesv1.GetPackageDocumentRequest) (*packagesv1.GetPackageDocumentResponse, error) {
+	var id string
+	err := s.store.View(func(tx *store.Tx) error {
+		row, ok, err := store.Lookup[*packagesv1.Package](tx, req.GetId())
+		if err == nil && !ok {
+			err = fault.New(metav1.Reason_REASON_PACKAGE_NOT_FOUND, "no package %q is installed", req.GetId()).With("package", req.GetId())
+		}
+		id = row.GetSpec().GetArtifact()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	document, err := s.artifacts.Document(id, req.GetDocument())
+	return &packagesv1.GetPackageDocumentResponse{Document: document}, err
+}
+
 // InstallPackage implements PackageServiceServer.
 func (s *Server) InstallPackage(ctx context.Context, req *packagesv1.InstallPackageRequest) (*packagesv1.InstallPackageResponse, error) {
 	asked, err := rpc.Asked(ctx, s.clock(), req)

@@ -218,6 +218,63 @@ func (WhyLink_Cause) EnumDescriptor() ([]byte, []int) {
 	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{7, 0}
 }
 
+// Kind says what it is.
+type Document_Kind int32
+
+const (
+	// Not given.
+	Document_KIND_UNSPECIFIED Document_Kind = 0
+	// The icon.
+	Document_KIND_ICON Document_Kind = 1
+	// How to use the service, in Markdown.
+	Document_KIND_INSTRUCTIONS Document_Kind = 2
+	// The licence, in Markdown.
+	Document_KIND_LICENSE Document_Kind = 3
+)
+
+// Enum value maps for Document_Kind.
+var (
+	Document_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "KIND_ICON",
+		2: "KIND_INSTRUCTIONS",
+		3: "KIND_LICENSE",
+	}
+	Document_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED":  0,
+		"KIND_ICON":         1,
+		"KIND_INSTRUCTIONS": 2,
+		"KIND_LICENSE":      3,
+	}
+)
+
+func (x Document_Kind) Enum() *Document_Kind {
+	p := new(Document_Kind)
+	*p = x
+	return p
+}
+
+func (x Document_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Document_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_hearth_packages_v1_packages_proto_enumTypes[2].Descriptor()
+}
+
+func (Document_Kind) Type() protoreflect.EnumType {
+	return &file_hearth_packages_v1_packages_proto_enumTypes[2]
+}
+
+func (x Document_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Document_Kind.Descriptor instead.
+func (Document_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{13, 0}
+}
+
 // ListPackagesRequest asks for all packages.
 type ListPackagesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -886,6 +943,291 @@ func (x *CreateUploadResponse) GetPath() string {
 	return ""
 }
 
+// InspectUploadRequest names an uploaded file.
+type InspectUploadRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The ticket of the upload.
+	Ticket        string `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InspectUploadRequest) Reset() {
+	*x = InspectUploadRequest{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InspectUploadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InspectUploadRequest) ProtoMessage() {}
+
+func (x *InspectUploadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InspectUploadRequest.ProtoReflect.Descriptor instead.
+func (*InspectUploadRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *InspectUploadRequest) GetTicket() string {
+	if x != nil {
+		return x.Ticket
+	}
+	return ""
+}
+
+// InspectUploadResponse tells about a file that is not installed yet.
+type InspectUploadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the file holds.
+	Artifact *Artifact `protobuf:"bytes,1,opt,name=artifact,proto3" json:"artifact,omitempty"`
+	// Its icon; without content when it cannot be read.
+	Icon *Document `protobuf:"bytes,2,opt,name=icon,proto3" json:"icon,omitempty"`
+	// Version of the package that is installed; empty where it is not.
+	InstalledVersion string `protobuf:"bytes,3,opt,name=installed_version,json=installedVersion,proto3" json:"installed_version,omitempty"`
+	// Whether what is installed, or the data that were kept of it, come from somebody else than the signer of the file: then
+	// InstallPackage needs accept_signer.
+	OtherSigner   bool `protobuf:"varint,4,opt,name=other_signer,json=otherSigner,proto3" json:"other_signer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InspectUploadResponse) Reset() {
+	*x = InspectUploadResponse{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InspectUploadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InspectUploadResponse) ProtoMessage() {}
+
+func (x *InspectUploadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InspectUploadResponse.ProtoReflect.Descriptor instead.
+func (*InspectUploadResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *InspectUploadResponse) GetArtifact() *Artifact {
+	if x != nil {
+		return x.Artifact
+	}
+	return nil
+}
+
+func (x *InspectUploadResponse) GetIcon() *Document {
+	if x != nil {
+		return x.Icon
+	}
+	return nil
+}
+
+func (x *InspectUploadResponse) GetInstalledVersion() string {
+	if x != nil {
+		return x.InstalledVersion
+	}
+	return ""
+}
+
+func (x *InspectUploadResponse) GetOtherSigner() bool {
+	if x != nil {
+		return x.OtherSigner
+	}
+	return false
+}
+
+// Document is something a package brings for people to see.
+type Document struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is.
+	Kind Document_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=hearth.packages.v1.Document_Kind" json:"kind,omitempty"`
+	// The media type, as in "image/svg+xml".
+	MediaType string `protobuf:"bytes,2,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
+	// The bytes.
+	Content       []byte `protobuf:"bytes,3,opt,name=content,proto3" json:"content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Document) Reset() {
+	*x = Document{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Document) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Document) ProtoMessage() {}
+
+func (x *Document) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Document.ProtoReflect.Descriptor instead.
+func (*Document) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Document) GetKind() Document_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return Document_KIND_UNSPECIFIED
+}
+
+func (x *Document) GetMediaType() string {
+	if x != nil {
+		return x.MediaType
+	}
+	return ""
+}
+
+func (x *Document) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+// GetPackageDocumentRequest names a document.
+type GetPackageDocumentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the package.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Which one.
+	Document      Document_Kind `protobuf:"varint,2,opt,name=document,proto3,enum=hearth.packages.v1.Document_Kind" json:"document,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPackageDocumentRequest) Reset() {
+	*x = GetPackageDocumentRequest{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPackageDocumentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPackageDocumentRequest) ProtoMessage() {}
+
+func (x *GetPackageDocumentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPackageDocumentRequest.ProtoReflect.Descriptor instead.
+func (*GetPackageDocumentRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GetPackageDocumentRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *GetPackageDocumentRequest) GetDocument() Document_Kind {
+	if x != nil {
+		return x.Document
+	}
+	return Document_KIND_UNSPECIFIED
+}
+
+// GetPackageDocumentResponse holds a document.
+type GetPackageDocumentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The document. One that the package does not have is REASON_NOT_FOUND.
+	Document      *Document `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPackageDocumentResponse) Reset() {
+	*x = GetPackageDocumentResponse{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPackageDocumentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPackageDocumentResponse) ProtoMessage() {}
+
+func (x *GetPackageDocumentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPackageDocumentResponse.ProtoReflect.Descriptor instead.
+func (*GetPackageDocumentResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *GetPackageDocumentResponse) GetDocument() *Document {
+	if x != nil {
+		return x.Document
+	}
+	return nil
+}
+
 // InstallPackageRequest names an uploaded file.
 type InstallPackageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -907,7 +1249,7 @@ type InstallPackageRequest struct {
 
 func (x *InstallPackageRequest) Reset() {
 	*x = InstallPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[11]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -919,7 +1261,7 @@ func (x *InstallPackageRequest) String() string {
 func (*InstallPackageRequest) ProtoMessage() {}
 
 func (x *InstallPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[11]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -932,7 +1274,7 @@ func (x *InstallPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallPackageRequest.ProtoReflect.Descriptor instead.
 func (*InstallPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{11}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *InstallPackageRequest) GetTicket() string {
@@ -981,7 +1323,7 @@ type InstallPackageResponse struct {
 
 func (x *InstallPackageResponse) Reset() {
 	*x = InstallPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[12]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -993,7 +1335,7 @@ func (x *InstallPackageResponse) String() string {
 func (*InstallPackageResponse) ProtoMessage() {}
 
 func (x *InstallPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[12]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1006,7 +1348,7 @@ func (x *InstallPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallPackageResponse.ProtoReflect.Descriptor instead.
 func (*InstallPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{12}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *InstallPackageResponse) GetOperation() *v11.Operation {
@@ -1034,7 +1376,7 @@ type UninstallPackageRequest struct {
 
 func (x *UninstallPackageRequest) Reset() {
 	*x = UninstallPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[13]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1046,7 +1388,7 @@ func (x *UninstallPackageRequest) String() string {
 func (*UninstallPackageRequest) ProtoMessage() {}
 
 func (x *UninstallPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[13]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1059,7 +1401,7 @@ func (x *UninstallPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UninstallPackageRequest.ProtoReflect.Descriptor instead.
 func (*UninstallPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{13}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *UninstallPackageRequest) GetId() string {
@@ -1101,7 +1443,7 @@ type UninstallPackageResponse struct {
 
 func (x *UninstallPackageResponse) Reset() {
 	*x = UninstallPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[14]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1113,7 +1455,7 @@ func (x *UninstallPackageResponse) String() string {
 func (*UninstallPackageResponse) ProtoMessage() {}
 
 func (x *UninstallPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[14]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1126,7 +1468,7 @@ func (x *UninstallPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UninstallPackageResponse.ProtoReflect.Descriptor instead.
 func (*UninstallPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{14}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *UninstallPackageResponse) GetOperation() *v11.Operation {
@@ -1157,7 +1499,7 @@ type PackageData struct {
 
 func (x *PackageData) Reset() {
 	*x = PackageData{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[15]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1169,7 +1511,7 @@ func (x *PackageData) String() string {
 func (*PackageData) ProtoMessage() {}
 
 func (x *PackageData) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[15]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1182,7 +1524,7 @@ func (x *PackageData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageData.ProtoReflect.Descriptor instead.
 func (*PackageData) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{15}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PackageData) GetId() string {
@@ -1240,7 +1582,7 @@ type ListPackageDataRequest struct {
 
 func (x *ListPackageDataRequest) Reset() {
 	*x = ListPackageDataRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[16]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1252,7 +1594,7 @@ func (x *ListPackageDataRequest) String() string {
 func (*ListPackageDataRequest) ProtoMessage() {}
 
 func (x *ListPackageDataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[16]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1265,7 +1607,7 @@ func (x *ListPackageDataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPackageDataRequest.ProtoReflect.Descriptor instead.
 func (*ListPackageDataRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{16}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListPackageDataRequest) GetPageSize() int32 {
@@ -1295,7 +1637,7 @@ type ListPackageDataResponse struct {
 
 func (x *ListPackageDataResponse) Reset() {
 	*x = ListPackageDataResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1307,7 +1649,7 @@ func (x *ListPackageDataResponse) String() string {
 func (*ListPackageDataResponse) ProtoMessage() {}
 
 func (x *ListPackageDataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1320,7 +1662,7 @@ func (x *ListPackageDataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPackageDataResponse.ProtoReflect.Descriptor instead.
 func (*ListPackageDataResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{17}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListPackageDataResponse) GetData() []*PackageData {
@@ -1351,7 +1693,7 @@ type DeletePackageDataRequest struct {
 
 func (x *DeletePackageDataRequest) Reset() {
 	*x = DeletePackageDataRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1363,7 +1705,7 @@ func (x *DeletePackageDataRequest) String() string {
 func (*DeletePackageDataRequest) ProtoMessage() {}
 
 func (x *DeletePackageDataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1376,7 +1718,7 @@ func (x *DeletePackageDataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePackageDataRequest.ProtoReflect.Descriptor instead.
 func (*DeletePackageDataRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{18}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DeletePackageDataRequest) GetId() string {
@@ -1404,7 +1746,7 @@ type DeletePackageDataResponse struct {
 
 func (x *DeletePackageDataResponse) Reset() {
 	*x = DeletePackageDataResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1416,7 +1758,7 @@ func (x *DeletePackageDataResponse) String() string {
 func (*DeletePackageDataResponse) ProtoMessage() {}
 
 func (x *DeletePackageDataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1429,7 +1771,7 @@ func (x *DeletePackageDataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePackageDataResponse.ProtoReflect.Descriptor instead.
 func (*DeletePackageDataResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{19}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DeletePackageDataResponse) GetOperation() *v11.Operation {
@@ -1453,7 +1795,7 @@ type RollbackPackageRequest struct {
 
 func (x *RollbackPackageRequest) Reset() {
 	*x = RollbackPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1465,7 +1807,7 @@ func (x *RollbackPackageRequest) String() string {
 func (*RollbackPackageRequest) ProtoMessage() {}
 
 func (x *RollbackPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1478,7 +1820,7 @@ func (x *RollbackPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackPackageRequest.ProtoReflect.Descriptor instead.
 func (*RollbackPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{20}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RollbackPackageRequest) GetId() string {
@@ -1506,7 +1848,7 @@ type RollbackPackageResponse struct {
 
 func (x *RollbackPackageResponse) Reset() {
 	*x = RollbackPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[21]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1518,7 +1860,7 @@ func (x *RollbackPackageResponse) String() string {
 func (*RollbackPackageResponse) ProtoMessage() {}
 
 func (x *RollbackPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[21]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1531,7 +1873,7 @@ func (x *RollbackPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackPackageResponse.ProtoReflect.Descriptor instead.
 func (*RollbackPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{21}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RollbackPackageResponse) GetOperation() *v11.Operation {
@@ -1552,7 +1894,7 @@ type ListSnapshotsRequest struct {
 
 func (x *ListSnapshotsRequest) Reset() {
 	*x = ListSnapshotsRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[22]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1906,7 @@ func (x *ListSnapshotsRequest) String() string {
 func (*ListSnapshotsRequest) ProtoMessage() {}
 
 func (x *ListSnapshotsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[22]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1919,7 @@ func (x *ListSnapshotsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSnapshotsRequest.ProtoReflect.Descriptor instead.
 func (*ListSnapshotsRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{22}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListSnapshotsRequest) GetId() string {
@@ -1598,7 +1940,7 @@ type ListSnapshotsResponse struct {
 
 func (x *ListSnapshotsResponse) Reset() {
 	*x = ListSnapshotsResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[23]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1610,7 +1952,7 @@ func (x *ListSnapshotsResponse) String() string {
 func (*ListSnapshotsResponse) ProtoMessage() {}
 
 func (x *ListSnapshotsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[23]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1623,7 +1965,7 @@ func (x *ListSnapshotsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSnapshotsResponse.ProtoReflect.Descriptor instead.
 func (*ListSnapshotsResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{23}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListSnapshotsResponse) GetSnapshots() []*Snapshot {
@@ -1649,7 +1991,7 @@ type DeleteSnapshotRequest struct {
 
 func (x *DeleteSnapshotRequest) Reset() {
 	*x = DeleteSnapshotRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[24]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1661,7 +2003,7 @@ func (x *DeleteSnapshotRequest) String() string {
 func (*DeleteSnapshotRequest) ProtoMessage() {}
 
 func (x *DeleteSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[24]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1674,7 +2016,7 @@ func (x *DeleteSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{24}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DeleteSnapshotRequest) GetId() string {
@@ -1709,7 +2051,7 @@ type DeleteSnapshotResponse struct {
 
 func (x *DeleteSnapshotResponse) Reset() {
 	*x = DeleteSnapshotResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[25]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1721,7 +2063,7 @@ func (x *DeleteSnapshotResponse) String() string {
 func (*DeleteSnapshotResponse) ProtoMessage() {}
 
 func (x *DeleteSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[25]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1734,7 +2076,7 @@ func (x *DeleteSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*DeleteSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{25}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DeleteSnapshotResponse) GetOperation() *v11.Operation {
@@ -1757,7 +2099,7 @@ type StartPackageRequest struct {
 
 func (x *StartPackageRequest) Reset() {
 	*x = StartPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[26]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1769,7 +2111,7 @@ func (x *StartPackageRequest) String() string {
 func (*StartPackageRequest) ProtoMessage() {}
 
 func (x *StartPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[26]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1782,7 +2124,7 @@ func (x *StartPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartPackageRequest.ProtoReflect.Descriptor instead.
 func (*StartPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{26}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *StartPackageRequest) GetId() string {
@@ -1810,7 +2152,7 @@ type StartPackageResponse struct {
 
 func (x *StartPackageResponse) Reset() {
 	*x = StartPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[27]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1822,7 +2164,7 @@ func (x *StartPackageResponse) String() string {
 func (*StartPackageResponse) ProtoMessage() {}
 
 func (x *StartPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[27]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1835,7 +2177,7 @@ func (x *StartPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartPackageResponse.ProtoReflect.Descriptor instead.
 func (*StartPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{27}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *StartPackageResponse) GetPackage() *Package {
@@ -1856,7 +2198,7 @@ type StopPackageRequest struct {
 
 func (x *StopPackageRequest) Reset() {
 	*x = StopPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[28]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1868,7 +2210,7 @@ func (x *StopPackageRequest) String() string {
 func (*StopPackageRequest) ProtoMessage() {}
 
 func (x *StopPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[28]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1881,7 +2223,7 @@ func (x *StopPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopPackageRequest.ProtoReflect.Descriptor instead.
 func (*StopPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{28}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *StopPackageRequest) GetId() string {
@@ -1902,7 +2244,7 @@ type StopPackageResponse struct {
 
 func (x *StopPackageResponse) Reset() {
 	*x = StopPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[29]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1914,7 +2256,7 @@ func (x *StopPackageResponse) String() string {
 func (*StopPackageResponse) ProtoMessage() {}
 
 func (x *StopPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[29]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1927,7 +2269,7 @@ func (x *StopPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopPackageResponse.ProtoReflect.Descriptor instead.
 func (*StopPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{29}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *StopPackageResponse) GetPackage() *Package {
@@ -1948,7 +2290,7 @@ type RestartPackageRequest struct {
 
 func (x *RestartPackageRequest) Reset() {
 	*x = RestartPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[30]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1960,7 +2302,7 @@ func (x *RestartPackageRequest) String() string {
 func (*RestartPackageRequest) ProtoMessage() {}
 
 func (x *RestartPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[30]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1973,7 +2315,7 @@ func (x *RestartPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartPackageRequest.ProtoReflect.Descriptor instead.
 func (*RestartPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{30}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RestartPackageRequest) GetId() string {
@@ -1994,7 +2336,7 @@ type RestartPackageResponse struct {
 
 func (x *RestartPackageResponse) Reset() {
 	*x = RestartPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[31]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2006,7 +2348,7 @@ func (x *RestartPackageResponse) String() string {
 func (*RestartPackageResponse) ProtoMessage() {}
 
 func (x *RestartPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[31]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2019,7 +2361,7 @@ func (x *RestartPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartPackageResponse.ProtoReflect.Descriptor instead.
 func (*RestartPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{31}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RestartPackageResponse) GetPackage() *Package {
@@ -2040,7 +2382,7 @@ type RebuildPackageRequest struct {
 
 func (x *RebuildPackageRequest) Reset() {
 	*x = RebuildPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[32]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2052,7 +2394,7 @@ func (x *RebuildPackageRequest) String() string {
 func (*RebuildPackageRequest) ProtoMessage() {}
 
 func (x *RebuildPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[32]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2065,7 +2407,7 @@ func (x *RebuildPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildPackageRequest.ProtoReflect.Descriptor instead.
 func (*RebuildPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{32}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *RebuildPackageRequest) GetId() string {
@@ -2086,7 +2428,7 @@ type RebuildPackageResponse struct {
 
 func (x *RebuildPackageResponse) Reset() {
 	*x = RebuildPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[33]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2098,7 +2440,7 @@ func (x *RebuildPackageResponse) String() string {
 func (*RebuildPackageResponse) ProtoMessage() {}
 
 func (x *RebuildPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[33]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2111,7 +2453,7 @@ func (x *RebuildPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildPackageResponse.ProtoReflect.Descriptor instead.
 func (*RebuildPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{33}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RebuildPackageResponse) GetPackage() *Package {
@@ -2204,7 +2546,30 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\x04size\x18\x01 \x01(\x04B\a\xbaH\x042\x02 \x00R\x04size\"N\n" +
 	"\x14CreateUploadResponse\x12\x1c\n" +
 	"\x06ticket\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x06ticket\x12\x18\n" +
-	"\x04path\x18\x02 \x01(\tB\x04\xa8\x86\x19\x01R\x04path\"\xed\x01\n" +
+	"\x04path\x18\x02 \x01(\tB\x04\xa8\x86\x19\x01R\x04path\"=\n" +
+	"\x14InspectUploadRequest\x12%\n" +
+	"\x06ticket\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18@\xa8\x86\x19\x01R\x06ticket\"\xd3\x01\n" +
+	"\x15InspectUploadResponse\x128\n" +
+	"\bartifact\x18\x01 \x01(\v2\x1c.hearth.packages.v1.ArtifactR\bartifact\x120\n" +
+	"\x04icon\x18\x02 \x01(\v2\x1c.hearth.packages.v1.DocumentR\x04icon\x12+\n" +
+	"\x11installed_version\x18\x03 \x01(\tR\x10installedVersion\x12!\n" +
+	"\fother_signer\x18\x04 \x01(\bR\votherSigner\"\xd0\x01\n" +
+	"\bDocument\x125\n" +
+	"\x04kind\x18\x01 \x01(\x0e2!.hearth.packages.v1.Document.KindR\x04kind\x12\x1d\n" +
+	"\n" +
+	"media_type\x18\x02 \x01(\tR\tmediaType\x12\x18\n" +
+	"\acontent\x18\x03 \x01(\fR\acontent\"T\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\r\n" +
+	"\tKIND_ICON\x10\x01\x12\x15\n" +
+	"\x11KIND_INSTRUCTIONS\x10\x02\x12\x10\n" +
+	"\fKIND_LICENSE\x10\x03\"\x85\x01\n" +
+	"\x19GetPackageDocumentRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\x12I\n" +
+	"\bdocument\x18\x02 \x01(\x0e2!.hearth.packages.v1.Document.KindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\bdocument\"V\n" +
+	"\x1aGetPackageDocumentResponse\x128\n" +
+	"\bdocument\x18\x01 \x01(\v2\x1c.hearth.packages.v1.DocumentR\bdocument\"\xed\x01\n" +
 	"\x15InstallPackageRequest\x12%\n" +
 	"\x06ticket\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18@\xa8\x86\x19\x01R\x06ticket\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\bR\x05start\x12&\n" +
@@ -2277,14 +2642,16 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\x15RebuildPackageRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"O\n" +
 	"\x16RebuildPackageResponse\x125\n" +
-	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage2\xe6\x12\n" +
+	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage2\xa8\x15\n" +
 	"\x0ePackageService\x12\x98\x01\n" +
 	"\fListPackages\x12'.hearth.packages.v1.ListPackagesRequest\x1a(.hearth.packages.v1.ListPackagesResponse\"5\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\fpackage.list\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/packages\x90\x02\x01\x12\x83\x01\n" +
 	"\n" +
 	"GetPackage\x12%.hearth.packages.v1.GetPackageRequest\x1a&.hearth.packages.v1.GetPackageResponse\"&\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/packages/{id}\x90\x02\x01\x12\x87\x01\n" +
 	"\n" +
 	"WhyPackage\x12%.hearth.packages.v1.WhyPackageRequest\x1a&.hearth.packages.v1.WhyPackageResponse\"*\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/packages/{id}:why\x90\x02\x01\x12\xa5\x01\n" +
-	"\fCreateUpload\x12'.hearth.packages.v1.CreateUploadRequest\x1a(.hearth.packages.v1.CreateUploadResponse\"B\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x10package.sideload\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/api/v1/packages:createUpload\x12\xa5\x01\n" +
+	"\fCreateUpload\x12'.hearth.packages.v1.CreateUploadRequest\x1a(.hearth.packages.v1.CreateUploadResponse\"B\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x10package.sideload\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/api/v1/packages:createUpload\x12\x98\x01\n" +
+	"\rInspectUpload\x12(.hearth.packages.v1.InspectUploadRequest\x1a).hearth.packages.v1.InspectUploadResponse\"2\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/v1/packages:inspectUpload\x90\x02\x01\x12\xa4\x01\n" +
+	"\x12GetPackageDocument\x12-.hearth.packages.v1.GetPackageDocumentRequest\x1a..hearth.packages.v1.GetPackageDocumentResponse\"/\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02 \x12\x1e/api/v1/packages/{id}/document\x90\x02\x01\x12\xa5\x01\n" +
 	"\x0eInstallPackage\x12).hearth.packages.v1.InstallPackageRequest\x1a*.hearth.packages.v1.InstallPackageResponse\"<\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x0fpackage.install\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/api/v1/packages:install\x12\xb4\x01\n" +
 	"\x10UninstallPackage\x12+.hearth.packages.v1.UninstallPackageRequest\x1a,.hearth.packages.v1.UninstallPackageResponse\"E\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x11package.uninstall\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/api/v1/packages/{id}:uninstall\x12\x90\x01\n" +
 	"\x0fListPackageData\x12*.hearth.packages.v1.ListPackageDataRequest\x1a+.hearth.packages.v1.ListPackageDataResponse\"$\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/packageData\x90\x02\x01\x12\x98\x01\n" +
@@ -2310,118 +2677,133 @@ func file_hearth_packages_v1_packages_proto_rawDescGZIP() []byte {
 	return file_hearth_packages_v1_packages_proto_rawDescData
 }
 
-var file_hearth_packages_v1_packages_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_hearth_packages_v1_packages_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_hearth_packages_v1_packages_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_hearth_packages_v1_packages_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_hearth_packages_v1_packages_proto_goTypes = []any{
-	(DependencyState_State)(0),        // 0: hearth.packages.v1.DependencyState.State
-	(WhyLink_Cause)(0),                // 1: hearth.packages.v1.WhyLink.Cause
-	(*ListPackagesRequest)(nil),       // 2: hearth.packages.v1.ListPackagesRequest
-	(*ListPackagesResponse)(nil),      // 3: hearth.packages.v1.ListPackagesResponse
-	(*GetPackageRequest)(nil),         // 4: hearth.packages.v1.GetPackageRequest
-	(*GetPackageResponse)(nil),        // 5: hearth.packages.v1.GetPackageResponse
-	(*DependencyState)(nil),           // 6: hearth.packages.v1.DependencyState
-	(*WhyPackageRequest)(nil),         // 7: hearth.packages.v1.WhyPackageRequest
-	(*WhyPackageResponse)(nil),        // 8: hearth.packages.v1.WhyPackageResponse
-	(*WhyLink)(nil),                   // 9: hearth.packages.v1.WhyLink
-	(*Remedy)(nil),                    // 10: hearth.packages.v1.Remedy
-	(*CreateUploadRequest)(nil),       // 11: hearth.packages.v1.CreateUploadRequest
-	(*CreateUploadResponse)(nil),      // 12: hearth.packages.v1.CreateUploadResponse
-	(*InstallPackageRequest)(nil),     // 13: hearth.packages.v1.InstallPackageRequest
-	(*InstallPackageResponse)(nil),    // 14: hearth.packages.v1.InstallPackageResponse
-	(*UninstallPackageRequest)(nil),   // 15: hearth.packages.v1.UninstallPackageRequest
-	(*UninstallPackageResponse)(nil),  // 16: hearth.packages.v1.UninstallPackageResponse
-	(*PackageData)(nil),               // 17: hearth.packages.v1.PackageData
-	(*ListPackageDataRequest)(nil),    // 18: hearth.packages.v1.ListPackageDataRequest
-	(*ListPackageDataResponse)(nil),   // 19: hearth.packages.v1.ListPackageDataResponse
-	(*DeletePackageDataRequest)(nil),  // 20: hearth.packages.v1.DeletePackageDataRequest
-	(*DeletePackageDataResponse)(nil), // 21: hearth.packages.v1.DeletePackageDataResponse
-	(*RollbackPackageRequest)(nil),    // 22: hearth.packages.v1.RollbackPackageRequest
-	(*RollbackPackageResponse)(nil),   // 23: hearth.packages.v1.RollbackPackageResponse
-	(*ListSnapshotsRequest)(nil),      // 24: hearth.packages.v1.ListSnapshotsRequest
-	(*ListSnapshotsResponse)(nil),     // 25: hearth.packages.v1.ListSnapshotsResponse
-	(*DeleteSnapshotRequest)(nil),     // 26: hearth.packages.v1.DeleteSnapshotRequest
-	(*DeleteSnapshotResponse)(nil),    // 27: hearth.packages.v1.DeleteSnapshotResponse
-	(*StartPackageRequest)(nil),       // 28: hearth.packages.v1.StartPackageRequest
-	(*StartPackageResponse)(nil),      // 29: hearth.packages.v1.StartPackageResponse
-	(*StopPackageRequest)(nil),        // 30: hearth.packages.v1.StopPackageRequest
-	(*StopPackageResponse)(nil),       // 31: hearth.packages.v1.StopPackageResponse
-	(*RestartPackageRequest)(nil),     // 32: hearth.packages.v1.RestartPackageRequest
-	(*RestartPackageResponse)(nil),    // 33: hearth.packages.v1.RestartPackageResponse
-	(*RebuildPackageRequest)(nil),     // 34: hearth.packages.v1.RebuildPackageRequest
-	(*RebuildPackageResponse)(nil),    // 35: hearth.packages.v1.RebuildPackageResponse
-	nil,                               // 36: hearth.packages.v1.WhyLink.MetadataEntry
-	(*Package)(nil),                   // 37: hearth.packages.v1.Package
-	(*Artifact)(nil),                  // 38: hearth.packages.v1.Artifact
-	(*HealthCheck)(nil),               // 39: hearth.packages.v1.HealthCheck
-	(*Dependency)(nil),                // 40: hearth.packages.v1.Dependency
-	(*Snapshot)(nil),                  // 41: hearth.packages.v1.Snapshot
-	(*v1.Fault)(nil),                  // 42: hearth.meta.v1.Fault
-	(*durationpb.Duration)(nil),       // 43: google.protobuf.Duration
-	(*v11.Operation)(nil),             // 44: hearth.operations.v1.Operation
-	(*timestamppb.Timestamp)(nil),     // 45: google.protobuf.Timestamp
+	(DependencyState_State)(0),         // 0: hearth.packages.v1.DependencyState.State
+	(WhyLink_Cause)(0),                 // 1: hearth.packages.v1.WhyLink.Cause
+	(Document_Kind)(0),                 // 2: hearth.packages.v1.Document.Kind
+	(*ListPackagesRequest)(nil),        // 3: hearth.packages.v1.ListPackagesRequest
+	(*ListPackagesResponse)(nil),       // 4: hearth.packages.v1.ListPackagesResponse
+	(*GetPackageRequest)(nil),          // 5: hearth.packages.v1.GetPackageRequest
+	(*GetPackageResponse)(nil),         // 6: hearth.packages.v1.GetPackageResponse
+	(*DependencyState)(nil),            // 7: hearth.packages.v1.DependencyState
+	(*WhyPackageRequest)(nil),          // 8: hearth.packages.v1.WhyPackageRequest
+	(*WhyPackageResponse)(nil),         // 9: hearth.packages.v1.WhyPackageResponse
+	(*WhyLink)(nil),                    // 10: hearth.packages.v1.WhyLink
+	(*Remedy)(nil),                     // 11: hearth.packages.v1.Remedy
+	(*CreateUploadRequest)(nil),        // 12: hearth.packages.v1.CreateUploadRequest
+	(*CreateUploadResponse)(nil),       // 13: hearth.packages.v1.CreateUploadResponse
+	(*InspectUploadRequest)(nil),       // 14: hearth.packages.v1.InspectUploadRequest
+	(*InspectUploadResponse)(nil),      // 15: hearth.packages.v1.InspectUploadResponse
+	(*Document)(nil),                   // 16: hearth.packages.v1.Document
+	(*GetPackageDocumentRequest)(nil),  // 17: hearth.packages.v1.GetPackageDocumentRequest
+	(*GetPackageDocumentResponse)(nil), // 18: hearth.packages.v1.GetPackageDocumentResponse
+	(*InstallPackageRequest)(nil),      // 19: hearth.packages.v1.InstallPackageRequest
+	(*InstallPackageResponse)(nil),     // 20: hearth.packages.v1.InstallPackageResponse
+	(*UninstallPackageRequest)(nil),    // 21: hearth.packages.v1.UninstallPackageRequest
+	(*UninstallPackageResponse)(nil),   // 22: hearth.packages.v1.UninstallPackageResponse
+	(*PackageData)(nil),                // 23: hearth.packages.v1.PackageData
+	(*ListPackageDataRequest)(nil),     // 24: hearth.packages.v1.ListPackageDataRequest
+	(*ListPackageDataResponse)(nil),    // 25: hearth.packages.v1.ListPackageDataResponse
+	(*DeletePackageDataRequest)(nil),   // 26: hearth.packages.v1.DeletePackageDataRequest
+	(*DeletePackageDataResponse)(nil),  // 27: hearth.packages.v1.DeletePackageDataResponse
+	(*RollbackPackageRequest)(nil),     // 28: hearth.packages.v1.RollbackPackageRequest
+	(*RollbackPackageResponse)(nil),    // 29: hearth.packages.v1.RollbackPackageResponse
+	(*ListSnapshotsRequest)(nil),       // 30: hearth.packages.v1.ListSnapshotsRequest
+	(*ListSnapshotsResponse)(nil),      // 31: hearth.packages.v1.ListSnapshotsResponse
+	(*DeleteSnapshotRequest)(nil),      // 32: hearth.packages.v1.DeleteSnapshotRequest
+	(*DeleteSnapshotResponse)(nil),     // 33: hearth.packages.v1.DeleteSnapshotResponse
+	(*StartPackageRequest)(nil),        // 34: hearth.packages.v1.StartPackageRequest
+	(*StartPackageResponse)(nil),       // 35: hearth.packages.v1.StartPackageResponse
+	(*StopPackageRequest)(nil),         // 36: hearth.packages.v1.StopPackageRequest
+	(*StopPackageResponse)(nil),        // 37: hearth.packages.v1.StopPackageResponse
+	(*RestartPackageRequest)(nil),      // 38: hearth.packages.v1.RestartPackageRequest
+	(*RestartPackageResponse)(nil),     // 39: hearth.packages.v1.RestartPackageResponse
+	(*RebuildPackageRequest)(nil),      // 40: hearth.packages.v1.RebuildPackageRequest
+	(*RebuildPackageResponse)(nil),     // 41: hearth.packages.v1.RebuildPackageResponse
+	nil,                                // 42: hearth.packages.v1.WhyLink.MetadataEntry
+	(*Package)(nil),                    // 43: hearth.packages.v1.Package
+	(*Artifact)(nil),                   // 44: hearth.packages.v1.Artifact
+	(*HealthCheck)(nil),                // 45: hearth.packages.v1.HealthCheck
+	(*Dependency)(nil),                 // 46: hearth.packages.v1.Dependency
+	(*Snapshot)(nil),                   // 47: hearth.packages.v1.Snapshot
+	(*v1.Fault)(nil),                   // 48: hearth.meta.v1.Fault
+	(*durationpb.Duration)(nil),        // 49: google.protobuf.Duration
+	(*v11.Operation)(nil),              // 50: hearth.operations.v1.Operation
+	(*timestamppb.Timestamp)(nil),      // 51: google.protobuf.Timestamp
 }
 var file_hearth_packages_v1_packages_proto_depIdxs = []int32{
-	37, // 0: hearth.packages.v1.ListPackagesResponse.packages:type_name -> hearth.packages.v1.Package
-	37, // 1: hearth.packages.v1.GetPackageResponse.package:type_name -> hearth.packages.v1.Package
-	38, // 2: hearth.packages.v1.GetPackageResponse.artifact:type_name -> hearth.packages.v1.Artifact
-	39, // 3: hearth.packages.v1.GetPackageResponse.health_checks:type_name -> hearth.packages.v1.HealthCheck
-	40, // 4: hearth.packages.v1.GetPackageResponse.dependencies:type_name -> hearth.packages.v1.Dependency
-	41, // 5: hearth.packages.v1.GetPackageResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
-	6,  // 6: hearth.packages.v1.GetPackageResponse.dependency_states:type_name -> hearth.packages.v1.DependencyState
+	43, // 0: hearth.packages.v1.ListPackagesResponse.packages:type_name -> hearth.packages.v1.Package
+	43, // 1: hearth.packages.v1.GetPackageResponse.package:type_name -> hearth.packages.v1.Package
+	44, // 2: hearth.packages.v1.GetPackageResponse.artifact:type_name -> hearth.packages.v1.Artifact
+	45, // 3: hearth.packages.v1.GetPackageResponse.health_checks:type_name -> hearth.packages.v1.HealthCheck
+	46, // 4: hearth.packages.v1.GetPackageResponse.dependencies:type_name -> hearth.packages.v1.Dependency
+	47, // 5: hearth.packages.v1.GetPackageResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
+	7,  // 6: hearth.packages.v1.GetPackageResponse.dependency_states:type_name -> hearth.packages.v1.DependencyState
 	0,  // 7: hearth.packages.v1.DependencyState.state:type_name -> hearth.packages.v1.DependencyState.State
-	9,  // 8: hearth.packages.v1.WhyPackageResponse.links:type_name -> hearth.packages.v1.WhyLink
+	10, // 8: hearth.packages.v1.WhyPackageResponse.links:type_name -> hearth.packages.v1.WhyLink
 	1,  // 9: hearth.packages.v1.WhyLink.cause:type_name -> hearth.packages.v1.WhyLink.Cause
-	36, // 10: hearth.packages.v1.WhyLink.metadata:type_name -> hearth.packages.v1.WhyLink.MetadataEntry
-	42, // 11: hearth.packages.v1.WhyLink.fault:type_name -> hearth.meta.v1.Fault
-	10, // 12: hearth.packages.v1.WhyLink.remedies:type_name -> hearth.packages.v1.Remedy
-	43, // 13: hearth.packages.v1.InstallPackageRequest.time_limit:type_name -> google.protobuf.Duration
-	44, // 14: hearth.packages.v1.InstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	44, // 15: hearth.packages.v1.UninstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	45, // 16: hearth.packages.v1.PackageData.since:type_name -> google.protobuf.Timestamp
-	17, // 17: hearth.packages.v1.ListPackageDataResponse.data:type_name -> hearth.packages.v1.PackageData
-	44, // 18: hearth.packages.v1.DeletePackageDataResponse.operation:type_name -> hearth.operations.v1.Operation
-	44, // 19: hearth.packages.v1.RollbackPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	41, // 20: hearth.packages.v1.ListSnapshotsResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
-	44, // 21: hearth.packages.v1.DeleteSnapshotResponse.operation:type_name -> hearth.operations.v1.Operation
-	37, // 22: hearth.packages.v1.StartPackageResponse.package:type_name -> hearth.packages.v1.Package
-	37, // 23: hearth.packages.v1.StopPackageResponse.package:type_name -> hearth.packages.v1.Package
-	37, // 24: hearth.packages.v1.RestartPackageResponse.package:type_name -> hearth.packages.v1.Package
-	37, // 25: hearth.packages.v1.RebuildPackageResponse.package:type_name -> hearth.packages.v1.Package
-	2,  // 26: hearth.packages.v1.PackageService.ListPackages:input_type -> hearth.packages.v1.ListPackagesRequest
-	4,  // 27: hearth.packages.v1.PackageService.GetPackage:input_type -> hearth.packages.v1.GetPackageRequest
-	7,  // 28: hearth.packages.v1.PackageService.WhyPackage:input_type -> hearth.packages.v1.WhyPackageRequest
-	11, // 29: hearth.packages.v1.PackageService.CreateUpload:input_type -> hearth.packages.v1.CreateUploadRequest
-	13, // 30: hearth.packages.v1.PackageService.InstallPackage:input_type -> hearth.packages.v1.InstallPackageRequest
-	15, // 31: hearth.packages.v1.PackageService.UninstallPackage:input_type -> hearth.packages.v1.UninstallPackageRequest
-	18, // 32: hearth.packages.v1.PackageService.ListPackageData:input_type -> hearth.packages.v1.ListPackageDataRequest
-	20, // 33: hearth.packages.v1.PackageService.DeletePackageData:input_type -> hearth.packages.v1.DeletePackageDataRequest
-	22, // 34: hearth.packages.v1.PackageService.RollbackPackage:input_type -> hearth.packages.v1.RollbackPackageRequest
-	24, // 35: hearth.packages.v1.PackageService.ListSnapshots:input_type -> hearth.packages.v1.ListSnapshotsRequest
-	26, // 36: hearth.packages.v1.PackageService.DeleteSnapshot:input_type -> hearth.packages.v1.DeleteSnapshotRequest
-	28, // 37: hearth.packages.v1.PackageService.StartPackage:input_type -> hearth.packages.v1.StartPackageRequest
-	30, // 38: hearth.packages.v1.PackageService.StopPackage:input_type -> hearth.packages.v1.StopPackageRequest
-	32, // 39: hearth.packages.v1.PackageService.RestartPackage:input_type -> hearth.packages.v1.RestartPackageRequest
-	34, // 40: hearth.packages.v1.PackageService.RebuildPackage:input_type -> hearth.packages.v1.RebuildPackageRequest
-	3,  // 41: hearth.packages.v1.PackageService.ListPackages:output_type -> hearth.packages.v1.ListPackagesResponse
-	5,  // 42: hearth.packages.v1.PackageService.GetPackage:output_type -> hearth.packages.v1.GetPackageResponse
-	8,  // 43: hearth.packages.v1.PackageService.WhyPackage:output_type -> hearth.packages.v1.WhyPackageResponse
-	12, // 44: hearth.packages.v1.PackageService.CreateUpload:output_type -> hearth.packages.v1.CreateUploadResponse
-	14, // 45: hearth.packages.v1.PackageService.InstallPackage:output_type -> hearth.packages.v1.InstallPackageResponse
-	16, // 46: hearth.packages.v1.PackageService.UninstallPackage:output_type -> hearth.packages.v1.UninstallPackageResponse
-	19, // 47: hearth.packages.v1.PackageService.ListPackageData:output_type -> hearth.packages.v1.ListPackageDataResponse
-	21, // 48: hearth.packages.v1.PackageService.DeletePackageData:output_type -> hearth.packages.v1.DeletePackageDataResponse
-	23, // 49: hearth.packages.v1.PackageService.RollbackPackage:output_type -> hearth.packages.v1.RollbackPackageResponse
-	25, // 50: hearth.packages.v1.PackageService.ListSnapshots:output_type -> hearth.packages.v1.ListSnapshotsResponse
-	27, // 51: hearth.packages.v1.PackageService.DeleteSnapshot:output_type -> hearth.packages.v1.DeleteSnapshotResponse
-	29, // 52: hearth.packages.v1.PackageService.StartPackage:output_type -> hearth.packages.v1.StartPackageResponse
-	31, // 53: hearth.packages.v1.PackageService.StopPackage:output_type -> hearth.packages.v1.StopPackageResponse
-	33, // 54: hearth.packages.v1.PackageService.RestartPackage:output_type -> hearth.packages.v1.RestartPackageResponse
-	35, // 55: hearth.packages.v1.PackageService.RebuildPackage:output_type -> hearth.packages.v1.RebuildPackageResponse
-	41, // [41:56] is the sub-list for method output_type
-	26, // [26:41] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	42, // 10: hearth.packages.v1.WhyLink.metadata:type_name -> hearth.packages.v1.WhyLink.MetadataEntry
+	48, // 11: hearth.packages.v1.WhyLink.fault:type_name -> hearth.meta.v1.Fault
+	11, // 12: hearth.packages.v1.WhyLink.remedies:type_name -> hearth.packages.v1.Remedy
+	44, // 13: hearth.packages.v1.InspectUploadResponse.artifact:type_name -> hearth.packages.v1.Artifact
+	16, // 14: hearth.packages.v1.InspectUploadResponse.icon:type_name -> hearth.packages.v1.Document
+	2,  // 15: hearth.packages.v1.Document.kind:type_name -> hearth.packages.v1.Document.Kind
+	2,  // 16: hearth.packages.v1.GetPackageDocumentRequest.document:type_name -> hearth.packages.v1.Document.Kind
+	16, // 17: hearth.packages.v1.GetPackageDocumentResponse.document:type_name -> hearth.packages.v1.Document
+	49, // 18: hearth.packages.v1.InstallPackageRequest.time_limit:type_name -> google.protobuf.Duration
+	50, // 19: hearth.packages.v1.InstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	50, // 20: hearth.packages.v1.UninstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	51, // 21: hearth.packages.v1.PackageData.since:type_name -> google.protobuf.Timestamp
+	23, // 22: hearth.packages.v1.ListPackageDataResponse.data:type_name -> hearth.packages.v1.PackageData
+	50, // 23: hearth.packages.v1.DeletePackageDataResponse.operation:type_name -> hearth.operations.v1.Operation
+	50, // 24: hearth.packages.v1.RollbackPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	47, // 25: hearth.packages.v1.ListSnapshotsResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
+	50, // 26: hearth.packages.v1.DeleteSnapshotResponse.operation:type_name -> hearth.operations.v1.Operation
+	43, // 27: hearth.packages.v1.StartPackageResponse.package:type_name -> hearth.packages.v1.Package
+	43, // 28: hearth.packages.v1.StopPackageResponse.package:type_name -> hearth.packages.v1.Package
+	43, // 29: hearth.packages.v1.RestartPackageResponse.package:type_name -> hearth.packages.v1.Package
+	43, // 30: hearth.packages.v1.RebuildPackageResponse.package:type_name -> hearth.packages.v1.Package
+	3,  // 31: hearth.packages.v1.PackageService.ListPackages:input_type -> hearth.packages.v1.ListPackagesRequest
+	5,  // 32: hearth.packages.v1.PackageService.GetPackage:input_type -> hearth.packages.v1.GetPackageRequest
+	8,  // 33: hearth.packages.v1.PackageService.WhyPackage:input_type -> hearth.packages.v1.WhyPackageRequest
+	12, // 34: hearth.packages.v1.PackageService.CreateUpload:input_type -> hearth.packages.v1.CreateUploadRequest
+	14, // 35: hearth.packages.v1.PackageService.InspectUpload:input_type -> hearth.packages.v1.InspectUploadRequest
+	17, // 36: hearth.packages.v1.PackageService.GetPackageDocument:input_type -> hearth.packages.v1.GetPackageDocumentRequest
+	19, // 37: hearth.packages.v1.PackageService.InstallPackage:input_type -> hearth.packages.v1.InstallPackageRequest
+	21, // 38: hearth.packages.v1.PackageService.UninstallPackage:input_type -> hearth.packages.v1.UninstallPackageRequest
+	24, // 39: hearth.packages.v1.PackageService.ListPackageData:input_type -> hearth.packages.v1.ListPackageDataRequest
+	26, // 40: hearth.packages.v1.PackageService.DeletePackageData:input_type -> hearth.packages.v1.DeletePackageDataRequest
+	28, // 41: hearth.packages.v1.PackageService.RollbackPackage:input_type -> hearth.packages.v1.RollbackPackageRequest
+	30, // 42: hearth.packages.v1.PackageService.ListSnapshots:input_type -> hearth.packages.v1.ListSnapshotsRequest
+	32, // 43: hearth.packages.v1.PackageService.DeleteSnapshot:input_type -> hearth.packages.v1.DeleteSnapshotRequest
+	34, // 44: hearth.packages.v1.PackageService.StartPackage:input_type -> hearth.packages.v1.StartPackageRequest
+	36, // 45: hearth.packages.v1.PackageService.StopPackage:input_type -> hearth.packages.v1.StopPackageRequest
+	38, // 46: hearth.packages.v1.PackageService.RestartPackage:input_type -> hearth.packages.v1.RestartPackageRequest
+	40, // 47: hearth.packages.v1.PackageService.RebuildPackage:input_type -> hearth.packages.v1.RebuildPackageRequest
+	4,  // 48: hearth.packages.v1.PackageService.ListPackages:output_type -> hearth.packages.v1.ListPackagesResponse
+	6,  // 49: hearth.packages.v1.PackageService.GetPackage:output_type -> hearth.packages.v1.GetPackageResponse
+	9,  // 50: hearth.packages.v1.PackageService.WhyPackage:output_type -> hearth.packages.v1.WhyPackageResponse
+	13, // 51: hearth.packages.v1.PackageService.CreateUpload:output_type -> hearth.packages.v1.CreateUploadResponse
+	15, // 52: hearth.packages.v1.PackageService.InspectUpload:output_type -> hearth.packages.v1.InspectUploadResponse
+	18, // 53: hearth.packages.v1.PackageService.GetPackageDocument:output_type -> hearth.packages.v1.GetPackageDocumentResponse
+	20, // 54: hearth.packages.v1.PackageService.InstallPackage:output_type -> hearth.packages.v1.InstallPackageResponse
+	22, // 55: hearth.packages.v1.PackageService.UninstallPackage:output_type -> hearth.packages.v1.UninstallPackageResponse
+	25, // 56: hearth.packages.v1.PackageService.ListPackageData:output_type -> hearth.packages.v1.ListPackageDataResponse
+	27, // 57: hearth.packages.v1.PackageService.DeletePackageData:output_type -> hearth.packages.v1.DeletePackageDataResponse
+	29, // 58: hearth.packages.v1.PackageService.RollbackPackage:output_type -> hearth.packages.v1.RollbackPackageResponse
+	31, // 59: hearth.packages.v1.PackageService.ListSnapshots:output_type -> hearth.packages.v1.ListSnapshotsResponse
+	33, // 60: hearth.packages.v1.PackageService.DeleteSnapshot:output_type -> hearth.packages.v1.DeleteSnapshotResponse
+	35, // 61: hearth.packages.v1.PackageService.StartPackage:output_type -> hearth.packages.v1.StartPackageResponse
+	37, // 62: hearth.packages.v1.PackageService.StopPackage:output_type -> hearth.packages.v1.StopPackageResponse
+	39, // 63: hearth.packages.v1.PackageService.RestartPackage:output_type -> hearth.packages.v1.RestartPackageResponse
+	41, // 64: hearth.packages.v1.PackageService.RebuildPackage:output_type -> hearth.packages.v1.RebuildPackageResponse
+	48, // [48:65] is the sub-list for method output_type
+	31, // [31:48] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_hearth_packages_v1_packages_proto_init() }
@@ -2435,8 +2817,8 @@ func file_hearth_packages_v1_packages_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_packages_v1_packages_proto_rawDesc), len(file_hearth_packages_v1_packages_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   35,
+			NumEnums:      3,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

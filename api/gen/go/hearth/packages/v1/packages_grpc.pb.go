@@ -19,21 +19,23 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	PackageService_ListPackages_FullMethodName      = "/hearth.packages.v1.PackageService/ListPackages"
-	PackageService_GetPackage_FullMethodName        = "/hearth.packages.v1.PackageService/GetPackage"
-	PackageService_WhyPackage_FullMethodName        = "/hearth.packages.v1.PackageService/WhyPackage"
-	PackageService_CreateUpload_FullMethodName      = "/hearth.packages.v1.PackageService/CreateUpload"
-	PackageService_InstallPackage_FullMethodName    = "/hearth.packages.v1.PackageService/InstallPackage"
-	PackageService_UninstallPackage_FullMethodName  = "/hearth.packages.v1.PackageService/UninstallPackage"
-	PackageService_ListPackageData_FullMethodName   = "/hearth.packages.v1.PackageService/ListPackageData"
-	PackageService_DeletePackageData_FullMethodName = "/hearth.packages.v1.PackageService/DeletePackageData"
-	PackageService_RollbackPackage_FullMethodName   = "/hearth.packages.v1.PackageService/RollbackPackage"
-	PackageService_ListSnapshots_FullMethodName     = "/hearth.packages.v1.PackageService/ListSnapshots"
-	PackageService_DeleteSnapshot_FullMethodName    = "/hearth.packages.v1.PackageService/DeleteSnapshot"
-	PackageService_StartPackage_FullMethodName      = "/hearth.packages.v1.PackageService/StartPackage"
-	PackageService_StopPackage_FullMethodName       = "/hearth.packages.v1.PackageService/StopPackage"
-	PackageService_RestartPackage_FullMethodName    = "/hearth.packages.v1.PackageService/RestartPackage"
-	PackageService_RebuildPackage_FullMethodName    = "/hearth.packages.v1.PackageService/RebuildPackage"
+	PackageService_ListPackages_FullMethodName       = "/hearth.packages.v1.PackageService/ListPackages"
+	PackageService_GetPackage_FullMethodName         = "/hearth.packages.v1.PackageService/GetPackage"
+	PackageService_WhyPackage_FullMethodName         = "/hearth.packages.v1.PackageService/WhyPackage"
+	PackageService_CreateUpload_FullMethodName       = "/hearth.packages.v1.PackageService/CreateUpload"
+	PackageService_InspectUpload_FullMethodName      = "/hearth.packages.v1.PackageService/InspectUpload"
+	PackageService_GetPackageDocument_FullMethodName = "/hearth.packages.v1.PackageService/GetPackageDocument"
+	PackageService_InstallPackage_FullMethodName     = "/hearth.packages.v1.PackageService/InstallPackage"
+	PackageService_UninstallPackage_FullMethodName   = "/hearth.packages.v1.PackageService/UninstallPackage"
+	PackageService_ListPackageData_FullMethodName    = "/hearth.packages.v1.PackageService/ListPackageData"
+	PackageService_DeletePackageData_FullMethodName  = "/hearth.packages.v1.PackageService/DeletePackageData"
+	PackageService_RollbackPackage_FullMethodName    = "/hearth.packages.v1.PackageService/RollbackPackage"
+	PackageService_ListSnapshots_FullMethodName      = "/hearth.packages.v1.PackageService/ListSnapshots"
+	PackageService_DeleteSnapshot_FullMethodName     = "/hearth.packages.v1.PackageService/DeleteSnapshot"
+	PackageService_StartPackage_FullMethodName       = "/hearth.packages.v1.PackageService/StartPackage"
+	PackageService_StopPackage_FullMethodName        = "/hearth.packages.v1.PackageService/StopPackage"
+	PackageService_RestartPackage_FullMethodName     = "/hearth.packages.v1.PackageService/RestartPackage"
+	PackageService_RebuildPackage_FullMethodName     = "/hearth.packages.v1.PackageService/RebuildPackage"
 )
 
 // PackageServiceClient is the client API for PackageService service.
@@ -52,6 +54,12 @@ type PackageServiceClient interface {
 	// CreateUpload opens a transfer for a package file of the given size. The bytes go by HTTP to the path in the
 	// answer (PUT, with Content-Range to resume); InstallPackage then takes the ticket.
 	CreateUpload(ctx context.Context, in *CreateUploadRequest, opts ...grpc.CallOption) (*CreateUploadResponse, error)
+	// InspectUpload tells what an uploaded file says it is and what installing it would do, so that a person can decide. The
+	// signature, the tables and the manifest are checked; the content is when it is installed.
+	InspectUpload(ctx context.Context, in *InspectUploadRequest, opts ...grpc.CallOption) (*InspectUploadResponse, error)
+	// GetPackageDocument reads what an installed package brings for people to see. It was written by the packager: a client
+	// shows it as something that may be hostile.
+	GetPackageDocument(ctx context.Context, in *GetPackageDocumentRequest, opts ...grpc.CallOption) (*GetPackageDocumentResponse, error)
 	// InstallPackage installs the uploaded file. Where another file of the package is installed, it is an update: the
 	// service is stopped, its data are snapshotted, and a failure at any point brings back code and data as they were.
 	InstallPackage(ctx context.Context, in *InstallPackageRequest, opts ...grpc.CallOption) (*InstallPackageResponse, error)
@@ -122,6 +130,26 @@ func (c *packageServiceClient) CreateUpload(ctx context.Context, in *CreateUploa
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CreateUploadResponse)
 	err := c.cc.Invoke(ctx, PackageService_CreateUpload_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *packageServiceClient) InspectUpload(ctx context.Context, in *InspectUploadRequest, opts ...grpc.CallOption) (*InspectUploadResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(InspectUploadResponse)
+	err := c.cc.Invoke(ctx, PackageService_InspectUpload_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *packageServiceClient) GetPackageDocument(ctx context.Context, in *GetPackageDocumentRequest, opts ...grpc.CallOption) (*GetPackageDocumentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetPackageDocumentResponse)
+	err := c.cc.Invoke(ctx, PackageService_GetPackageDocument_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -254,6 +282,12 @@ type PackageServiceServer interface {
 	// CreateUpload opens a transfer for a package file of the given size. The bytes go by HTTP to the path in the
 	// answer (PUT, with Content-Range to resume); InstallPackage then takes the ticket.
 	CreateUpload(context.Context, *CreateUploadRequest) (*CreateUploadResponse, error)
+	// InspectUpload tells what an uploaded file says it is and what installing it would do, so that a person can decide. The
+	// signature, the tables and the manifest are checked; the content is when it is installed.
+	InspectUpload(context.Context, *InspectUploadRequest) (*InspectUploadResponse, error)
+	// GetPackageDocument reads what an installed package brings for people to see. It was written by the packager: a client
+	// shows it as something that may be hostile.
+	GetPackageDocument(context.Context, *GetPackageDocumentRequest) (*GetPackageDocumentResponse, error)
 	// InstallPackage installs the uploaded file. Where another file of the package is installed, it is an update: the
 	// service is stopped, its data are snapshotted, and a failure at any point brings back code and data as they were.
 	InstallPackage(context.Context, *InstallPackageRequest) (*InstallPackageResponse, error)
@@ -301,6 +335,12 @@ func (UnimplementedPackageServiceServer) WhyPackage(context.Context, *WhyPackage
 }
 func (UnimplementedPackageServiceServer) CreateUpload(context.Context, *CreateUploadRequest) (*CreateUploadResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateUpload not implemented")
+}
+func (UnimplementedPackageServiceServer) InspectUpload(context.Context, *InspectUploadRequest) (*InspectUploadResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method InspectUpload not implemented")
+}
+func (UnimplementedPackageServiceServer) GetPackageDocument(context.Context, *GetPackageDocumentRequest) (*GetPackageDocumentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPackageDocument not implemented")
 }
 func (UnimplementedPackageServiceServer) InstallPackage(context.Context, *InstallPackageRequest) (*InstallPackageResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method InstallPackage not implemented")
@@ -424,6 +464,42 @@ func _PackageService_CreateUpload_Handler(srv interface{}, ctx context.Context, 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(PackageServiceServer).CreateUpload(ctx, req.(*CreateUploadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PackageService_InspectUpload_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(InspectUploadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PackageServiceServer).InspectUpload(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PackageService_InspectUpload_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PackageServiceServer).InspectUpload(ctx, req.(*InspectUploadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PackageService_GetPackageDocument_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPackageDocumentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PackageServiceServer).GetPackageDocument(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PackageService_GetPackageDocument_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PackageServiceServer).GetPackageDocument(ctx, req.(*GetPackageDocumentRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -648,6 +724,14 @@ var PackageService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CreateUpload",
 			Handler:    _PackageService_CreateUpload_Handler,
+		},
+		{
+			MethodName: "InspectUpload",
+			Handler:    _PackageService_InspectUpload_Handler,
+		},
+		{
+			MethodName: "GetPackageDocument",
+			Handler:    _PackageService_GetPackageDocument_Handler,
 		},
 		{
 			MethodName: "InstallPackage",

@@ -182,6 +182,58 @@ class CreateUploadResponse(_message.Message):
     path: str
     def __init__(self, ticket: _Optional[str] = ..., path: _Optional[str] = ...) -> None: ...
 
+class InspectUploadRequest(_message.Message):
+    __slots__ = ("ticket",)
+    TICKET_FIELD_NUMBER: _ClassVar[int]
+    ticket: str
+    def __init__(self, ticket: _Optional[str] = ...) -> None: ...
+
+class InspectUploadResponse(_message.Message):
+    __slots__ = ("artifact", "icon", "installed_version", "other_signer")
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    ICON_FIELD_NUMBER: _ClassVar[int]
+    INSTALLED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    OTHER_SIGNER_FIELD_NUMBER: _ClassVar[int]
+    artifact: _resources_pb2.Artifact
+    icon: Document
+    installed_version: str
+    other_signer: bool
+    def __init__(self, artifact: _Optional[_Union[_resources_pb2.Artifact, _Mapping]] = ..., icon: _Optional[_Union[Document, _Mapping]] = ..., installed_version: _Optional[str] = ..., other_signer: bool = ...) -> None: ...
+
+class Document(_message.Message):
+    __slots__ = ("kind", "media_type", "content")
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        KIND_UNSPECIFIED: _ClassVar[Document.Kind]
+        KIND_ICON: _ClassVar[Document.Kind]
+        KIND_INSTRUCTIONS: _ClassVar[Document.Kind]
+        KIND_LICENSE: _ClassVar[Document.Kind]
+    KIND_UNSPECIFIED: Document.Kind
+    KIND_ICON: Document.Kind
+    KIND_INSTRUCTIONS: Document.Kind
+    KIND_LICENSE: Document.Kind
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    kind: Document.Kind
+    media_type: str
+    content: bytes
+    def __init__(self, kind: _Optional[_Union[Document.Kind, str]] = ..., media_type: _Optional[str] = ..., content: _Optional[bytes] = ...) -> None: ...
+
+class GetPackageDocumentRequest(_message.Message):
+    __slots__ = ("id", "document")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    document: Document.Kind
+    def __init__(self, id: _Optional[str] = ..., document: _Optional[_Union[Document.Kind, str]] = ...) -> None: ...
+
+class GetPackageDocumentResponse(_message.Message):
+    __slots__ = ("document",)
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    document: Document
+    def __init__(self, document: _Optional[_Union[Document, _Mapping]] = ...) -> None: ...
+
 class InstallPackageRequest(_message.Message):
     __slots__ = ("ticket", "start", "request_id", "accept_signer", "time_limit")
     TICKET_FIELD_NUMBER: _ClassVar[int]

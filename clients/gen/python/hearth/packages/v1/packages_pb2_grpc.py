@@ -55,6 +55,16 @@ class PackageServiceStub(object):
                 request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.CreateUploadRequest.SerializeToString,
                 response_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.CreateUploadResponse.FromString,
                 _registered_method=True)
+        self.InspectUpload = channel.unary_unary(
+                '/hearth.packages.v1.PackageService/InspectUpload',
+                request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.InspectUploadRequest.SerializeToString,
+                response_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.InspectUploadResponse.FromString,
+                _registered_method=True)
+        self.GetPackageDocument = channel.unary_unary(
+                '/hearth.packages.v1.PackageService/GetPackageDocument',
+                request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.GetPackageDocumentRequest.SerializeToString,
+                response_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.GetPackageDocumentResponse.FromString,
+                _registered_method=True)
         self.InstallPackage = channel.unary_unary(
                 '/hearth.packages.v1.PackageService/InstallPackage',
                 request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.InstallPackageRequest.SerializeToString,
@@ -141,6 +151,22 @@ class PackageServiceServicer(object):
     def CreateUpload(self, request, context):
         """CreateUpload opens a transfer for a package file of the given size. The bytes go by HTTP to the path in the
         answer (PUT, with Content-Range to resume); InstallPackage then takes the ticket.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def InspectUpload(self, request, context):
+        """InspectUpload tells what an uploaded file says it is and what installing it would do, so that a person can decide. The
+        signature, the tables and the manifest are checked; the content is when it is installed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPackageDocument(self, request, context):
+        """GetPackageDocument reads what an installed package brings for people to see. It was written by the packager: a client
+        shows it as something that may be hostile.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -249,6 +275,16 @@ def add_PackageServiceServicer_to_server(servicer, server):
                     servicer.CreateUpload,
                     request_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.CreateUploadRequest.FromString,
                     response_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.CreateUploadResponse.SerializeToString,
+            ),
+            'InspectUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.InspectUpload,
+                    request_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.InspectUploadRequest.FromString,
+                    response_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.InspectUploadResponse.SerializeToString,
+            ),
+            'GetPackageDocument': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPackageDocument,
+                    request_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.GetPackageDocumentRequest.FromString,
+                    response_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.GetPackageDocumentResponse.SerializeToString,
             ),
             'InstallPackage': grpc.unary_unary_rpc_method_handler(
                     servicer.InstallPackage,
@@ -415,6 +451,60 @@ class PackageService(object):
             '/hearth.packages.v1.PackageService/CreateUpload',
             hearth_dot_packages_dot_v1_dot_packages__pb2.CreateUploadRequest.SerializeToString,
             hearth_dot_packages_dot_v1_dot_packages__pb2.CreateUploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InspectUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.packages.v1.PackageService/InspectUpload',
+            hearth_dot_packages_dot_v1_dot_packages__pb2.InspectUploadRequest.SerializeToString,
+            hearth_dot_packages_dot_v1_dot_packages__pb2.InspectUploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPackageDocument(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.packages.v1.PackageService/GetPackageDocument',
+            hearth_dot_packages_dot_v1_dot_packages__pb2.GetPackageDocumentRequest.SerializeToString,
+            hearth_dot_packages_dot_v1_dot_packages__pb2.GetPackageDocumentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/packages/v1/packages.proto.
  */
 export const file_hearth_packages_v1_packages: GenFile = /*@__PURE__*/
-  fileDesc("CiFoZWFydGgvcGFja2FnZXMvdjEvcGFja2FnZXMucHJvdG8SEmhlYXJ0aC5wYWNrYWdlcy52MSI8ChNMaXN0UGFja2FnZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIl4KFExpc3RQYWNrYWdlc1Jlc3BvbnNlEi0KCHBhY2thZ2VzGAEgAygLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiUKEUdldFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBItECChJHZXRQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlEi4KCGFydGlmYWN0GAIgASgLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLkFydGlmYWN0EjYKDWhlYWx0aF9jaGVja3MYAyADKAsyHy5oZWFydGgucGFja2FnZXMudjEuSGVhbHRoQ2hlY2sSNAoMZGVwZW5kZW5jaWVzGAQgAygLMh4uaGVhcnRoLnBhY2thZ2VzLnYxLkRlcGVuZGVuY3kSLwoJc25hcHNob3RzGAUgAygLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLlNuYXBzaG90Ej4KEWRlcGVuZGVuY3lfc3RhdGVzGAYgAygLMiMuaGVhcnRoLnBhY2thZ2VzLnYxLkRlcGVuZGVuY3lTdGF0ZSK/AgoPRGVwZW5kZW5jeVN0YXRlEhIKCnBhY2thZ2VfaWQYASABKAkSOAoFc3RhdGUYAiABKA4yKS5oZWFydGgucGFja2FnZXMudjEuRGVwZW5kZW5jeVN0YXRlLlN0YXRlEhkKEWluc3RhbGxlZF92ZXJzaW9uGAMgASgJEhUKDXZlcnNpb25fcmFuZ2UYBCABKAkSDgoGZGV0YWlsGAUgASgJIpsBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhMKD1NUQVRFX1NBVElTRklFRBABEhcKE1NUQVRFX05PVF9JTlNUQUxMRUQQAhIRCg1TVEFURV9WRVJTSU9OEAMSFQoRU1RBVEVfTk9UX1JVTk5JTkcQBBITCg9TVEFURV9VTkhFQUxUSFkQBRIOCgpTVEFURV9UQVNLEAYiJQoRV2h5UGFja2FnZVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQEiQAoSV2h5UGFja2FnZVJlc3BvbnNlEioKBWxpbmtzGAEgAygLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLldoeUxpbmsi9AUKB1doeUxpbmsSEgoKcGFja2FnZV9pZBgBIAEoCRIwCgVjYXVzZRgCIAEoDjIhLmhlYXJ0aC5wYWNrYWdlcy52MS5XaHlMaW5rLkNhdXNlEjsKCG1ldGFkYXRhGAMgAygLMikuaGVhcnRoLnBhY2thZ2VzLnYxLldoeUxpbmsuTWV0YWRhdGFFbnRyeRIkCgVmYXVsdBgEIAEoCzIVLmhlYXJ0aC5tZXRhLnYxLkZhdWx0EiwKCHJlbWVkaWVzGAUgAygLMhouaGVhcnRoLnBhY2thZ2VzLnYxLlJlbWVkeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi4AMKBUNhdXNlEhUKEUNBVVNFX1VOU1BFQ0lGSUVEEAASEQoNQ0FVU0VfU1RPUFBFRBABEhMKD0NBVVNFX09QRVJBVElPThACEg4KCkNBVVNFX1RBU0sQAxIVChFDQVVTRV9JTklUX0ZBSUxFRBAEEhEKDUNBVVNFX0NSQVNIRUQQBRIUChBDQVVTRV9DUkFTSF9MT09QEAYSEwoPQ0FVU0VfREFUQV9IRUxEEAcSEwoPQ0FVU0VfRElTS19GVUxMEAgSFgoSQ0FVU0VfRklMRV9NSVNTSU5HEAkSEgoOQ0FVU0VfSEFSRFdBUkUQChIQCgxDQVVTRV9GQUlMRUQQCxITCg9DQVVTRV9VTkRFUl9XQVkQDBIVChFDQVVTRV9DSEVDS19GQUlMUxANEhUKEUNBVVNFX0NIRUNLX1dBSVRTEA4SIgoeQ0FVU0VfREVQRU5ERU5DWV9OT1RfSU5TVEFMTEVEEA8SHAoYQ0FVU0VfREVQRU5ERU5DWV9WRVJTSU9OEBASIAocQ0FVU0VfREVQRU5ERU5DWV9OT1RfUlVOTklORxAREh4KGkNBVVNFX0RFUEVOREVOQ1lfVU5IRUFMVEhZEBISGQoVQ0FVU0VfREVQRU5ERU5DWV9UQVNLEBMiOgoGUmVtZWR5Eg4KBm1ldGhvZBgBIAEoCRIPCgdyZXF1ZXN0GAIgASgJEg8KB2NvbW1hbmQYAyABKAkiIwoTQ3JlYXRlVXBsb2FkUmVxdWVzdBIMCgRzaXplGAEgASgEIkAKFENyZWF0ZVVwbG9hZFJlc3BvbnNlEhQKBnRpY2tldBgBIAEoCUIEqIYZARISCgRwYXRoGAIgASgJQgSohhkBIpYBChVJbnN0YWxsUGFja2FnZVJlcXVlc3QSFAoGdGlja2V0GAEgASgJQgSohhkBEg0KBXN0YXJ0GAIgASgIEhIKCnJlcXVlc3RfaWQYAyABKAkSFQoNYWNjZXB0X3NpZ25lchgEIAEoCBItCgp0aW1lX2xpbWl0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIkwKFkluc3RhbGxQYWNrYWdlUmVzcG9uc2USMgoJb3BlcmF0aW9uGAEgASgLMh8uaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uImEKF1VuaW5zdGFsbFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBEg0KBWZvcmNlGAIgASgIEhEKCWtlZXBfZGF0YRgDIAEoCBISCgpyZXF1ZXN0X2lkGAQgASgJIk4KGFVuaW5zdGFsbFBhY2thZ2VSZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24ihQEKC1BhY2thZ2VEYXRhEgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGc2lnbmVyGAMgASgJEg0KBWJ5dGVzGAQgASgEEikKBXNpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2b2x1bWVzGAYgAygJIj8KFkxpc3RQYWNrYWdlRGF0YVJlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiYQoXTGlzdFBhY2thZ2VEYXRhUmVzcG9uc2USLQoEZGF0YRgBIAMoCzIfLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlRGF0YRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiQAoYRGVsZXRlUGFja2FnZURhdGFSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBEhIKCnJlcXVlc3RfaWQYAiABKAkiTwoZRGVsZXRlUGFja2FnZURhdGFSZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iPgoWUm9sbGJhY2tQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZARISCgpyZXF1ZXN0X2lkGAIgASgJIk0KF1JvbGxiYWNrUGFja2FnZVJlc3BvbnNlEjIKCW9wZXJhdGlvbhgBIAEoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbiIoChRMaXN0U25hcHNob3RzUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZASJIChVMaXN0U25hcHNob3RzUmVzcG9uc2USLwoJc25hcHNob3RzGAEgAygLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLlNuYXBzaG90Ik8KFURlbGV0ZVNuYXBzaG90UmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZARIQCghzbmFwc2hvdBgCIAEoCRISCgpyZXF1ZXN0X2lkGAMgASgJIkwKFkRlbGV0ZVNuYXBzaG90UmVzcG9uc2USMgoJb3BlcmF0aW9uGAEgASgLMh8uaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uIjYKE1N0YXJ0UGFja2FnZVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQESDQoFZm9yY2UYAiABKAgiRAoUU3RhcnRQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlIiYKElN0b3BQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZASJDChNTdG9wUGFja2FnZVJlc3BvbnNlEiwKB3BhY2thZ2UYASABKAsyGy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZSIpChVSZXN0YXJ0UGFja2FnZVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQEiRgoWUmVzdGFydFBhY2thZ2VSZXNwb25zZRIsCgdwYWNrYWdlGAEgASgLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2UiKQoVUmVidWlsZFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBIkYKFlJlYnVpbGRQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlMrkOCg5QYWNrYWdlU2VydmljZRKAAQoMTGlzdFBhY2thZ2VzEicuaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RQYWNrYWdlc1JlcXVlc3QaKC5oZWFydGgucGFja2FnZXMudjEuTGlzdFBhY2thZ2VzUmVzcG9uc2UiHZACAcrzGAIQAdLzGAxwYWNrYWdlLmxpc3T48xgBEmYKCkdldFBhY2thZ2USJS5oZWFydGgucGFja2FnZXMudjEuR2V0UGFja2FnZVJlcXVlc3QaJi5oZWFydGgucGFja2FnZXMudjEuR2V0UGFja2FnZVJlc3BvbnNlIgmQAgHK8xgCEAESZgoKV2h5UGFja2FnZRIlLmhlYXJ0aC5wYWNrYWdlcy52MS5XaHlQYWNrYWdlUmVxdWVzdBomLmhlYXJ0aC5wYWNrYWdlcy52MS5XaHlQYWNrYWdlUmVzcG9uc2UiCZACAcrzGAIQARJ9CgxDcmVhdGVVcGxvYWQSJy5oZWFydGgucGFja2FnZXMudjEuQ3JlYXRlVXBsb2FkUmVxdWVzdBooLmhlYXJ0aC5wYWNrYWdlcy52MS5DcmVhdGVVcGxvYWRSZXNwb25zZSIayvMYAhAD0vMYEHBhY2thZ2Uuc2lkZWxvYWQSggEKDkluc3RhbGxQYWNrYWdlEikuaGVhcnRoLnBhY2thZ2VzLnYxLkluc3RhbGxQYWNrYWdlUmVxdWVzdBoqLmhlYXJ0aC5wYWNrYWdlcy52MS5JbnN0YWxsUGFja2FnZVJlc3BvbnNlIhnK8xgCEAPS8xgPcGFja2FnZS5pbnN0YWxsEooBChBVbmluc3RhbGxQYWNrYWdlEisuaGVhcnRoLnBhY2thZ2VzLnYxLlVuaW5zdGFsbFBhY2thZ2VSZXF1ZXN0GiwuaGVhcnRoLnBhY2thZ2VzLnYxLlVuaW5zdGFsbFBhY2thZ2VSZXNwb25zZSIbyvMYAhAD0vMYEXBhY2thZ2UudW5pbnN0YWxsEnUKD0xpc3RQYWNrYWdlRGF0YRIqLmhlYXJ0aC5wYWNrYWdlcy52MS5MaXN0UGFja2FnZURhdGFSZXF1ZXN0GisuaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RQYWNrYWdlRGF0YVJlc3BvbnNlIgmQAgHK8xgCEAMSeAoRRGVsZXRlUGFja2FnZURhdGESLC5oZWFydGgucGFja2FnZXMudjEuRGVsZXRlUGFja2FnZURhdGFSZXF1ZXN0Gi0uaGVhcnRoLnBhY2thZ2VzLnYxLkRlbGV0ZVBhY2thZ2VEYXRhUmVzcG9uc2UiBsrzGAIQAxJyCg9Sb2xsYmFja1BhY2thZ2USKi5oZWFydGgucGFja2FnZXMudjEuUm9sbGJhY2tQYWNrYWdlUmVxdWVzdBorLmhlYXJ0aC5wYWNrYWdlcy52MS5Sb2xsYmFja1BhY2thZ2VSZXNwb25zZSIGyvMYAhADEm8KDUxpc3RTbmFwc2hvdHMSKC5oZWFydGgucGFja2FnZXMudjEuTGlzdFNuYXBzaG90c1JlcXVlc3QaKS5oZWFydGgucGFja2FnZXMudjEuTGlzdFNuYXBzaG90c1Jlc3BvbnNlIgmQAgHK8xgCEAESbwoORGVsZXRlU25hcHNob3QSKS5oZWFydGgucGFja2FnZXMudjEuRGVsZXRlU25hcHNob3RSZXF1ZXN0GiouaGVhcnRoLnBhY2thZ2VzLnYxLkRlbGV0ZVNuYXBzaG90UmVzcG9uc2UiBsrzGAIQAxJ6CgxTdGFydFBhY2thZ2USJy5oZWFydGgucGFja2FnZXMudjEuU3RhcnRQYWNrYWdlUmVxdWVzdBooLmhlYXJ0aC5wYWNrYWdlcy52MS5TdGFydFBhY2thZ2VSZXNwb25zZSIXyvMYAhAC0vMYDXBhY2thZ2Uuc3RhcnQSdgoLU3RvcFBhY2thZ2USJi5oZWFydGgucGFja2FnZXMudjEuU3RvcFBhY2thZ2VSZXF1ZXN0GicuaGVhcnRoLnBhY2thZ2VzLnYxLlN0b3BQYWNrYWdlUmVzcG9uc2UiFsrzGAIQAtLzGAxwYWNrYWdlLnN0b3ASggEKDlJlc3RhcnRQYWNrYWdlEikuaGVhcnRoLnBhY2thZ2VzLnYxLlJlc3RhcnRQYWNrYWdlUmVxdWVzdBoqLmhlYXJ0aC5wYWNrYWdlcy52MS5SZXN0YXJ0UGFja2FnZVJlc3BvbnNlIhnK8xgCEALS8xgPcGFja2FnZS5yZXN0YXJ0EoIBCg5SZWJ1aWxkUGFja2FnZRIpLmhlYXJ0aC5wYWNrYWdlcy52MS5SZWJ1aWxkUGFja2FnZVJlcXVlc3QaKi5oZWFydGgucGFja2FnZXMudjEuUmVidWlsZFBhY2thZ2VSZXNwb25zZSIZyvMYAhAC0vMYD3BhY2thZ2UucmVidWlsZGIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_hearth_meta_v1_fault, file_hearth_operations_v1_operations, file_hearth_options_v1_options, file_hearth_packages_v1_resources]);
+  fileDesc("CiFoZWFydGgvcGFja2FnZXMvdjEvcGFja2FnZXMucHJvdG8SEmhlYXJ0aC5wYWNrYWdlcy52MSI8ChNMaXN0UGFja2FnZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIl4KFExpc3RQYWNrYWdlc1Jlc3BvbnNlEi0KCHBhY2thZ2VzGAEgAygLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiUKEUdldFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBItECChJHZXRQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlEi4KCGFydGlmYWN0GAIgASgLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLkFydGlmYWN0EjYKDWhlYWx0aF9jaGVja3MYAyADKAsyHy5oZWFydGgucGFja2FnZXMudjEuSGVhbHRoQ2hlY2sSNAoMZGVwZW5kZW5jaWVzGAQgAygLMh4uaGVhcnRoLnBhY2thZ2VzLnYxLkRlcGVuZGVuY3kSLwoJc25hcHNob3RzGAUgAygLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLlNuYXBzaG90Ej4KEWRlcGVuZGVuY3lfc3RhdGVzGAYgAygLMiMuaGVhcnRoLnBhY2thZ2VzLnYxLkRlcGVuZGVuY3lTdGF0ZSK/AgoPRGVwZW5kZW5jeVN0YXRlEhIKCnBhY2thZ2VfaWQYASABKAkSOAoFc3RhdGUYAiABKA4yKS5oZWFydGgucGFja2FnZXMudjEuRGVwZW5kZW5jeVN0YXRlLlN0YXRlEhkKEWluc3RhbGxlZF92ZXJzaW9uGAMgASgJEhUKDXZlcnNpb25fcmFuZ2UYBCABKAkSDgoGZGV0YWlsGAUgASgJIpsBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhMKD1NUQVRFX1NBVElTRklFRBABEhcKE1NUQVRFX05PVF9JTlNUQUxMRUQQAhIRCg1TVEFURV9WRVJTSU9OEAMSFQoRU1RBVEVfTk9UX1JVTk5JTkcQBBITCg9TVEFURV9VTkhFQUxUSFkQBRIOCgpTVEFURV9UQVNLEAYiJQoRV2h5UGFja2FnZVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQEiQAoSV2h5UGFja2FnZVJlc3BvbnNlEioKBWxpbmtzGAEgAygLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLldoeUxpbmsi9AUKB1doeUxpbmsSEgoKcGFja2FnZV9pZBgBIAEoCRIwCgVjYXVzZRgCIAEoDjIhLmhlYXJ0aC5wYWNrYWdlcy52MS5XaHlMaW5rLkNhdXNlEjsKCG1ldGFkYXRhGAMgAygLMikuaGVhcnRoLnBhY2thZ2VzLnYxLldoeUxpbmsuTWV0YWRhdGFFbnRyeRIkCgVmYXVsdBgEIAEoCzIVLmhlYXJ0aC5tZXRhLnYxLkZhdWx0EiwKCHJlbWVkaWVzGAUgAygLMhouaGVhcnRoLnBhY2thZ2VzLnYxLlJlbWVkeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi4AMKBUNhdXNlEhUKEUNBVVNFX1VOU1BFQ0lGSUVEEAASEQoNQ0FVU0VfU1RPUFBFRBABEhMKD0NBVVNFX09QRVJBVElPThACEg4KCkNBVVNFX1RBU0sQAxIVChFDQVVTRV9JTklUX0ZBSUxFRBAEEhEKDUNBVVNFX0NSQVNIRUQQBRIUChBDQVVTRV9DUkFTSF9MT09QEAYSEwoPQ0FVU0VfREFUQV9IRUxEEAcSEwoPQ0FVU0VfRElTS19GVUxMEAgSFgoSQ0FVU0VfRklMRV9NSVNTSU5HEAkSEgoOQ0FVU0VfSEFSRFdBUkUQChIQCgxDQVVTRV9GQUlMRUQQCxITCg9DQVVTRV9VTkRFUl9XQVkQDBIVChFDQVVTRV9DSEVDS19GQUlMUxANEhUKEUNBVVNFX0NIRUNLX1dBSVRTEA4SIgoeQ0FVU0VfREVQRU5ERU5DWV9OT1RfSU5TVEFMTEVEEA8SHAoYQ0FVU0VfREVQRU5ERU5DWV9WRVJTSU9OEBASIAocQ0FVU0VfREVQRU5ERU5DWV9OT1RfUlVOTklORxAREh4KGkNBVVNFX0RFUEVOREVOQ1lfVU5IRUFMVEhZEBISGQoVQ0FVU0VfREVQRU5ERU5DWV9UQVNLEBMiOgoGUmVtZWR5Eg4KBm1ldGhvZBgBIAEoCRIPCgdyZXF1ZXN0GAIgASgJEg8KB2NvbW1hbmQYAyABKAkiIwoTQ3JlYXRlVXBsb2FkUmVxdWVzdBIMCgRzaXplGAEgASgEIkAKFENyZWF0ZVVwbG9hZFJlc3BvbnNlEhQKBnRpY2tldBgBIAEoCUIEqIYZARISCgRwYXRoGAIgASgJQgSohhkBIiwKFEluc3BlY3RVcGxvYWRSZXF1ZXN0EhQKBnRpY2tldBgBIAEoCUIEqIYZASKkAQoVSW5zcGVjdFVwbG9hZFJlc3BvbnNlEi4KCGFydGlmYWN0GAEgASgLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLkFydGlmYWN0EioKBGljb24YAiABKAsyHC5oZWFydGgucGFja2FnZXMudjEuRG9jdW1lbnQSGQoRaW5zdGFsbGVkX3ZlcnNpb24YAyABKAkSFAoMb3RoZXJfc2lnbmVyGAQgASgIIrYBCghEb2N1bWVudBIvCgRraW5kGAEgASgOMiEuaGVhcnRoLnBhY2thZ2VzLnYxLkRvY3VtZW50LktpbmQSEgoKbWVkaWFfdHlwZRgCIAEoCRIPCgdjb250ZW50GAMgASgMIlQKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg0KCUtJTkRfSUNPThABEhUKEUtJTkRfSU5TVFJVQ1RJT05TEAISEAoMS0lORF9MSUNFTlNFEAMiYgoZR2V0UGFja2FnZURvY3VtZW50UmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZARIzCghkb2N1bWVudBgCIAEoDjIhLmhlYXJ0aC5wYWNrYWdlcy52MS5Eb2N1bWVudC5LaW5kIkwKGkdldFBhY2thZ2VEb2N1bWVudFJlc3BvbnNlEi4KCGRvY3VtZW50GAEgASgLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLkRvY3VtZW50IpYBChVJbnN0YWxsUGFja2FnZVJlcXVlc3QSFAoGdGlja2V0GAEgASgJQgSohhkBEg0KBXN0YXJ0GAIgASgIEhIKCnJlcXVlc3RfaWQYAyABKAkSFQoNYWNjZXB0X3NpZ25lchgEIAEoCBItCgp0aW1lX2xpbWl0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIkwKFkluc3RhbGxQYWNrYWdlUmVzcG9uc2USMgoJb3BlcmF0aW9uGAEgASgLMh8uaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uImEKF1VuaW5zdGFsbFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBEg0KBWZvcmNlGAIgASgIEhEKCWtlZXBfZGF0YRgDIAEoCBISCgpyZXF1ZXN0X2lkGAQgASgJIk4KGFVuaW5zdGFsbFBhY2thZ2VSZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24ihQEKC1BhY2thZ2VEYXRhEgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGc2lnbmVyGAMgASgJEg0KBWJ5dGVzGAQgASgEEikKBXNpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2b2x1bWVzGAYgAygJIj8KFkxpc3RQYWNrYWdlRGF0YVJlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiYQoXTGlzdFBhY2thZ2VEYXRhUmVzcG9uc2USLQoEZGF0YRgBIAMoCzIfLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlRGF0YRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiQAoYRGVsZXRlUGFja2FnZURhdGFSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBEhIKCnJlcXVlc3RfaWQYAiABKAkiTwoZRGVsZXRlUGFja2FnZURhdGFSZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iPgoWUm9sbGJhY2tQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZARISCgpyZXF1ZXN0X2lkGAIgASgJIk0KF1JvbGxiYWNrUGFja2FnZVJlc3BvbnNlEjIKCW9wZXJhdGlvbhgBIAEoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbiIoChRMaXN0U25hcHNob3RzUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZASJIChVMaXN0U25hcHNob3RzUmVzcG9uc2USLwoJc25hcHNob3RzGAEgAygLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLlNuYXBzaG90Ik8KFURlbGV0ZVNuYXBzaG90UmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZARIQCghzbmFwc2hvdBgCIAEoCRISCgpyZXF1ZXN0X2lkGAMgASgJIkwKFkRlbGV0ZVNuYXBzaG90UmVzcG9uc2USMgoJb3BlcmF0aW9uGAEgASgLMh8uaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uIjYKE1N0YXJ0UGFja2FnZVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQESDQoFZm9yY2UYAiABKAgiRAoUU3RhcnRQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlIiYKElN0b3BQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZASJDChNTdG9wUGFja2FnZVJlc3BvbnNlEiwKB3BhY2thZ2UYASABKAsyGy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZSIpChVSZXN0YXJ0UGFja2FnZVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQEiRgoWUmVzdGFydFBhY2thZ2VSZXNwb25zZRIsCgdwYWNrYWdlGAEgASgLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2UiKQoVUmVidWlsZFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBIkYKFlJlYnVpbGRQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlMqoQCg5QYWNrYWdlU2VydmljZRKAAQoMTGlzdFBhY2thZ2VzEicuaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RQYWNrYWdlc1JlcXVlc3QaKC5oZWFydGgucGFja2FnZXMudjEuTGlzdFBhY2thZ2VzUmVzcG9uc2UiHZACAcrzGAIQAdLzGAxwYWNrYWdlLmxpc3T48xgBEmYKCkdldFBhY2thZ2USJS5oZWFydGgucGFja2FnZXMudjEuR2V0UGFja2FnZVJlcXVlc3QaJi5oZWFydGgucGFja2FnZXMudjEuR2V0UGFja2FnZVJlc3BvbnNlIgmQAgHK8xgCEAESZgoKV2h5UGFja2FnZRIlLmhlYXJ0aC5wYWNrYWdlcy52MS5XaHlQYWNrYWdlUmVxdWVzdBomLmhlYXJ0aC5wYWNrYWdlcy52MS5XaHlQYWNrYWdlUmVzcG9uc2UiCZACAcrzGAIQARJ9CgxDcmVhdGVVcGxvYWQSJy5oZWFydGgucGFja2FnZXMudjEuQ3JlYXRlVXBsb2FkUmVxdWVzdBooLmhlYXJ0aC5wYWNrYWdlcy52MS5DcmVhdGVVcGxvYWRSZXNwb25zZSIayvMYAhAD0vMYEHBhY2thZ2Uuc2lkZWxvYWQSbwoNSW5zcGVjdFVwbG9hZBIoLmhlYXJ0aC5wYWNrYWdlcy52MS5JbnNwZWN0VXBsb2FkUmVxdWVzdBopLmhlYXJ0aC5wYWNrYWdlcy52MS5JbnNwZWN0VXBsb2FkUmVzcG9uc2UiCZACAcrzGAIQAxJ+ChJHZXRQYWNrYWdlRG9jdW1lbnQSLS5oZWFydGgucGFja2FnZXMudjEuR2V0UGFja2FnZURvY3VtZW50UmVxdWVzdBouLmhlYXJ0aC5wYWNrYWdlcy52MS5HZXRQYWNrYWdlRG9jdW1lbnRSZXNwb25zZSIJkAIByvMYAhABEoIBCg5JbnN0YWxsUGFja2FnZRIpLmhlYXJ0aC5wYWNrYWdlcy52MS5JbnN0YWxsUGFja2FnZVJlcXVlc3QaKi5oZWFydGgucGFja2FnZXMudjEuSW5zdGFsbFBhY2thZ2VSZXNwb25zZSIZyvMYAhAD0vMYD3BhY2thZ2UuaW5zdGFsbBKKAQoQVW5pbnN0YWxsUGFja2FnZRIrLmhlYXJ0aC5wYWNrYWdlcy52MS5Vbmluc3RhbGxQYWNrYWdlUmVxdWVzdBosLmhlYXJ0aC5wYWNrYWdlcy52MS5Vbmluc3RhbGxQYWNrYWdlUmVzcG9uc2UiG8rzGAIQA9LzGBFwYWNrYWdlLnVuaW5zdGFsbBJ1Cg9MaXN0UGFja2FnZURhdGESKi5oZWFydGgucGFja2FnZXMudjEuTGlzdFBhY2thZ2VEYXRhUmVxdWVzdBorLmhlYXJ0aC5wYWNrYWdlcy52MS5MaXN0UGFja2FnZURhdGFSZXNwb25zZSIJkAIByvMYAhADEngKEURlbGV0ZVBhY2thZ2VEYXRhEiwuaGVhcnRoLnBhY2thZ2VzLnYxLkRlbGV0ZVBhY2thZ2VEYXRhUmVxdWVzdBotLmhlYXJ0aC5wYWNrYWdlcy52MS5EZWxldGVQYWNrYWdlRGF0YVJlc3BvbnNlIgbK8xgCEAMScgoPUm9sbGJhY2tQYWNrYWdlEiouaGVhcnRoLnBhY2thZ2VzLnYxLlJvbGxiYWNrUGFja2FnZVJlcXVlc3QaKy5oZWFydGgucGFja2FnZXMudjEuUm9sbGJhY2tQYWNrYWdlUmVzcG9uc2UiBsrzGAIQAxJvCg1MaXN0U25hcHNob3RzEiguaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RTbmFwc2hvdHNSZXF1ZXN0GikuaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RTbmFwc2hvdHNSZXNwb25zZSIJkAIByvMYAhABEm8KDkRlbGV0ZVNuYXBzaG90EikuaGVhcnRoLnBhY2thZ2VzLnYxLkRlbGV0ZVNuYXBzaG90UmVxdWVzdBoqLmhlYXJ0aC5wYWNrYWdlcy52MS5EZWxldGVTbmFwc2hvdFJlc3BvbnNlIgbK8xgCEAMSegoMU3RhcnRQYWNrYWdlEicuaGVhcnRoLnBhY2thZ2VzLnYxLlN0YXJ0UGFja2FnZVJlcXVlc3QaKC5oZWFydGgucGFja2FnZXMudjEuU3RhcnRQYWNrYWdlUmVzcG9uc2UiF8rzGAIQAtLzGA1wYWNrYWdlLnN0YXJ0EnYKC1N0b3BQYWNrYWdlEiYuaGVhcnRoLnBhY2thZ2VzLnYxLlN0b3BQYWNrYWdlUmVxdWVzdBonLmhlYXJ0aC5wYWNrYWdlcy52MS5TdG9wUGFja2FnZVJlc3BvbnNlIhbK8xgCEALS8xgMcGFja2FnZS5zdG9wEoIBCg5SZXN0YXJ0UGFja2FnZRIpLmhlYXJ0aC5wYWNrYWdlcy52MS5SZXN0YXJ0UGFja2FnZVJlcXVlc3QaKi5oZWFydGgucGFja2FnZXMudjEuUmVzdGFydFBhY2thZ2VSZXNwb25zZSIZyvMYAhAC0vMYD3BhY2thZ2UucmVzdGFydBKCAQoOUmVidWlsZFBhY2thZ2USKS5oZWFydGgucGFja2FnZXMudjEuUmVidWlsZFBhY2thZ2VSZXF1ZXN0GiouaGVhcnRoLnBhY2thZ2VzLnYxLlJlYnVpbGRQYWNrYWdlUmVzcG9uc2UiGcrzGAIQAtLzGA9wYWNrYWdlLnJlYnVpbGRiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_hearth_meta_v1_fault, file_hearth_operations_v1_operations, file_hearth_options_v1_options, file_hearth_packages_v1_resources]);
 
 /**
  * ListPackagesRequest asks for all packages.
@@ -594,6 +594,195 @@ export const CreateUploadResponseSchema: GenMessage<CreateUploadResponse> = /*@_
   messageDesc(file_hearth_packages_v1_packages, 10);
 
 /**
+ * InspectUploadRequest names an uploaded file.
+ *
+ * @generated from message hearth.packages.v1.InspectUploadRequest
+ */
+export type InspectUploadRequest = Message<"hearth.packages.v1.InspectUploadRequest"> & {
+  /**
+   * The ticket of the upload.
+   *
+   * @generated from field: string ticket = 1;
+   */
+  ticket: string;
+};
+
+/**
+ * Describes the message hearth.packages.v1.InspectUploadRequest.
+ * Use `create(InspectUploadRequestSchema)` to create a new message.
+ */
+export const InspectUploadRequestSchema: GenMessage<InspectUploadRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 11);
+
+/**
+ * InspectUploadResponse tells about a file that is not installed yet.
+ *
+ * @generated from message hearth.packages.v1.InspectUploadResponse
+ */
+export type InspectUploadResponse = Message<"hearth.packages.v1.InspectUploadResponse"> & {
+  /**
+   * What the file holds.
+   *
+   * @generated from field: hearth.packages.v1.Artifact artifact = 1;
+   */
+  artifact?: Artifact;
+
+  /**
+   * Its icon; without content when it cannot be read.
+   *
+   * @generated from field: hearth.packages.v1.Document icon = 2;
+   */
+  icon?: Document;
+
+  /**
+   * Version of the package that is installed; empty where it is not.
+   *
+   * @generated from field: string installed_version = 3;
+   */
+  installedVersion: string;
+
+  /**
+   * Whether what is installed, or the data that were kept of it, come from somebody else than the signer of the file: then
+   * InstallPackage needs accept_signer.
+   *
+   * @generated from field: bool other_signer = 4;
+   */
+  otherSigner: boolean;
+};
+
+/**
+ * Describes the message hearth.packages.v1.InspectUploadResponse.
+ * Use `create(InspectUploadResponseSchema)` to create a new message.
+ */
+export const InspectUploadResponseSchema: GenMessage<InspectUploadResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 12);
+
+/**
+ * Document is something a package brings for people to see.
+ *
+ * @generated from message hearth.packages.v1.Document
+ */
+export type Document = Message<"hearth.packages.v1.Document"> & {
+  /**
+   * What it is.
+   *
+   * @generated from field: hearth.packages.v1.Document.Kind kind = 1;
+   */
+  kind: Document_Kind;
+
+  /**
+   * The media type, as in "image/svg+xml".
+   *
+   * @generated from field: string media_type = 2;
+   */
+  mediaType: string;
+
+  /**
+   * The bytes.
+   *
+   * @generated from field: bytes content = 3;
+   */
+  content: Uint8Array;
+};
+
+/**
+ * Describes the message hearth.packages.v1.Document.
+ * Use `create(DocumentSchema)` to create a new message.
+ */
+export const DocumentSchema: GenMessage<Document> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 13);
+
+/**
+ * Kind says what it is.
+ *
+ * @generated from enum hearth.packages.v1.Document.Kind
+ */
+export enum Document_Kind {
+  /**
+   * Not given.
+   *
+   * @generated from enum value: KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The icon.
+   *
+   * @generated from enum value: KIND_ICON = 1;
+   */
+  ICON = 1,
+
+  /**
+   * How to use the service, in Markdown.
+   *
+   * @generated from enum value: KIND_INSTRUCTIONS = 2;
+   */
+  INSTRUCTIONS = 2,
+
+  /**
+   * The licence, in Markdown.
+   *
+   * @generated from enum value: KIND_LICENSE = 3;
+   */
+  LICENSE = 3,
+}
+
+/**
+ * Describes the enum hearth.packages.v1.Document.Kind.
+ */
+export const Document_KindSchema: GenEnum<Document_Kind> = /*@__PURE__*/
+  enumDesc(file_hearth_packages_v1_packages, 13, 0);
+
+/**
+ * GetPackageDocumentRequest names a document.
+ *
+ * @generated from message hearth.packages.v1.GetPackageDocumentRequest
+ */
+export type GetPackageDocumentRequest = Message<"hearth.packages.v1.GetPackageDocumentRequest"> & {
+  /**
+   * The id of the package.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Which one.
+   *
+   * @generated from field: hearth.packages.v1.Document.Kind document = 2;
+   */
+  document: Document_Kind;
+};
+
+/**
+ * Describes the message hearth.packages.v1.GetPackageDocumentRequest.
+ * Use `create(GetPackageDocumentRequestSchema)` to create a new message.
+ */
+export const GetPackageDocumentRequestSchema: GenMessage<GetPackageDocumentRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 14);
+
+/**
+ * GetPackageDocumentResponse holds a document.
+ *
+ * @generated from message hearth.packages.v1.GetPackageDocumentResponse
+ */
+export type GetPackageDocumentResponse = Message<"hearth.packages.v1.GetPackageDocumentResponse"> & {
+  /**
+   * The document. One that the package does not have is REASON_NOT_FOUND.
+   *
+   * @generated from field: hearth.packages.v1.Document document = 1;
+   */
+  document?: Document;
+};
+
+/**
+ * Describes the message hearth.packages.v1.GetPackageDocumentResponse.
+ * Use `create(GetPackageDocumentResponseSchema)` to create a new message.
+ */
+export const GetPackageDocumentResponseSchema: GenMessage<GetPackageDocumentResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 15);
+
+/**
  * InstallPackageRequest names an uploaded file.
  *
  * @generated from message hearth.packages.v1.InstallPackageRequest
@@ -642,7 +831,7 @@ export type InstallPackageRequest = Message<"hearth.packages.v1.InstallPackageRe
  * Use `create(InstallPackageRequestSchema)` to create a new message.
  */
 export const InstallPackageRequestSchema: GenMessage<InstallPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 11);
+  messageDesc(file_hearth_packages_v1_packages, 16);
 
 /**
  * InstallPackageResponse holds the operation.
@@ -663,7 +852,7 @@ export type InstallPackageResponse = Message<"hearth.packages.v1.InstallPackageR
  * Use `create(InstallPackageResponseSchema)` to create a new message.
  */
 export const InstallPackageResponseSchema: GenMessage<InstallPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 12);
+  messageDesc(file_hearth_packages_v1_packages, 17);
 
 /**
  * UninstallPackageRequest names a package.
@@ -706,7 +895,7 @@ export type UninstallPackageRequest = Message<"hearth.packages.v1.UninstallPacka
  * Use `create(UninstallPackageRequestSchema)` to create a new message.
  */
 export const UninstallPackageRequestSchema: GenMessage<UninstallPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 13);
+  messageDesc(file_hearth_packages_v1_packages, 18);
 
 /**
  * UninstallPackageResponse holds the operation.
@@ -727,7 +916,7 @@ export type UninstallPackageResponse = Message<"hearth.packages.v1.UninstallPack
  * Use `create(UninstallPackageResponseSchema)` to create a new message.
  */
 export const UninstallPackageResponseSchema: GenMessage<UninstallPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 14);
+  messageDesc(file_hearth_packages_v1_packages, 19);
 
 /**
  * PackageData are the data of a package that is not installed.
@@ -783,7 +972,7 @@ export type PackageData = Message<"hearth.packages.v1.PackageData"> & {
  * Use `create(PackageDataSchema)` to create a new message.
  */
 export const PackageDataSchema: GenMessage<PackageData> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 15);
+  messageDesc(file_hearth_packages_v1_packages, 20);
 
 /**
  * ListPackageDataRequest asks for all kept data.
@@ -811,7 +1000,7 @@ export type ListPackageDataRequest = Message<"hearth.packages.v1.ListPackageData
  * Use `create(ListPackageDataRequestSchema)` to create a new message.
  */
 export const ListPackageDataRequestSchema: GenMessage<ListPackageDataRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 16);
+  messageDesc(file_hearth_packages_v1_packages, 21);
 
 /**
  * ListPackageDataResponse holds a page of kept data.
@@ -839,7 +1028,7 @@ export type ListPackageDataResponse = Message<"hearth.packages.v1.ListPackageDat
  * Use `create(ListPackageDataResponseSchema)` to create a new message.
  */
 export const ListPackageDataResponseSchema: GenMessage<ListPackageDataResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 17);
+  messageDesc(file_hearth_packages_v1_packages, 22);
 
 /**
  * DeletePackageDataRequest names a package.
@@ -868,7 +1057,7 @@ export type DeletePackageDataRequest = Message<"hearth.packages.v1.DeletePackage
  * Use `create(DeletePackageDataRequestSchema)` to create a new message.
  */
 export const DeletePackageDataRequestSchema: GenMessage<DeletePackageDataRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 18);
+  messageDesc(file_hearth_packages_v1_packages, 23);
 
 /**
  * DeletePackageDataResponse holds the operation.
@@ -889,7 +1078,7 @@ export type DeletePackageDataResponse = Message<"hearth.packages.v1.DeletePackag
  * Use `create(DeletePackageDataResponseSchema)` to create a new message.
  */
 export const DeletePackageDataResponseSchema: GenMessage<DeletePackageDataResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 19);
+  messageDesc(file_hearth_packages_v1_packages, 24);
 
 /**
  * RollbackPackageRequest names a package.
@@ -918,7 +1107,7 @@ export type RollbackPackageRequest = Message<"hearth.packages.v1.RollbackPackage
  * Use `create(RollbackPackageRequestSchema)` to create a new message.
  */
 export const RollbackPackageRequestSchema: GenMessage<RollbackPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 20);
+  messageDesc(file_hearth_packages_v1_packages, 25);
 
 /**
  * RollbackPackageResponse holds the operation.
@@ -939,7 +1128,7 @@ export type RollbackPackageResponse = Message<"hearth.packages.v1.RollbackPackag
  * Use `create(RollbackPackageResponseSchema)` to create a new message.
  */
 export const RollbackPackageResponseSchema: GenMessage<RollbackPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 21);
+  messageDesc(file_hearth_packages_v1_packages, 26);
 
 /**
  * ListSnapshotsRequest names a package.
@@ -960,7 +1149,7 @@ export type ListSnapshotsRequest = Message<"hearth.packages.v1.ListSnapshotsRequ
  * Use `create(ListSnapshotsRequestSchema)` to create a new message.
  */
 export const ListSnapshotsRequestSchema: GenMessage<ListSnapshotsRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 22);
+  messageDesc(file_hearth_packages_v1_packages, 27);
 
 /**
  * ListSnapshotsResponse holds the snapshots of a package, of which there are never more than a few.
@@ -981,7 +1170,7 @@ export type ListSnapshotsResponse = Message<"hearth.packages.v1.ListSnapshotsRes
  * Use `create(ListSnapshotsResponseSchema)` to create a new message.
  */
 export const ListSnapshotsResponseSchema: GenMessage<ListSnapshotsResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 23);
+  messageDesc(file_hearth_packages_v1_packages, 28);
 
 /**
  * DeleteSnapshotRequest names a snapshot.
@@ -1017,7 +1206,7 @@ export type DeleteSnapshotRequest = Message<"hearth.packages.v1.DeleteSnapshotRe
  * Use `create(DeleteSnapshotRequestSchema)` to create a new message.
  */
 export const DeleteSnapshotRequestSchema: GenMessage<DeleteSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 24);
+  messageDesc(file_hearth_packages_v1_packages, 29);
 
 /**
  * DeleteSnapshotResponse holds the operation.
@@ -1038,7 +1227,7 @@ export type DeleteSnapshotResponse = Message<"hearth.packages.v1.DeleteSnapshotR
  * Use `create(DeleteSnapshotResponseSchema)` to create a new message.
  */
 export const DeleteSnapshotResponseSchema: GenMessage<DeleteSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 25);
+  messageDesc(file_hearth_packages_v1_packages, 30);
 
 /**
  * StartPackageRequest names a package.
@@ -1066,7 +1255,7 @@ export type StartPackageRequest = Message<"hearth.packages.v1.StartPackageReques
  * Use `create(StartPackageRequestSchema)` to create a new message.
  */
 export const StartPackageRequestSchema: GenMessage<StartPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 26);
+  messageDesc(file_hearth_packages_v1_packages, 31);
 
 /**
  * StartPackageResponse holds the package as it is after the request.
@@ -1087,7 +1276,7 @@ export type StartPackageResponse = Message<"hearth.packages.v1.StartPackageRespo
  * Use `create(StartPackageResponseSchema)` to create a new message.
  */
 export const StartPackageResponseSchema: GenMessage<StartPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 27);
+  messageDesc(file_hearth_packages_v1_packages, 32);
 
 /**
  * StopPackageRequest names a package.
@@ -1108,7 +1297,7 @@ export type StopPackageRequest = Message<"hearth.packages.v1.StopPackageRequest"
  * Use `create(StopPackageRequestSchema)` to create a new message.
  */
 export const StopPackageRequestSchema: GenMessage<StopPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 28);
+  messageDesc(file_hearth_packages_v1_packages, 33);
 
 /**
  * StopPackageResponse holds the package as it is after the request.
@@ -1129,7 +1318,7 @@ export type StopPackageResponse = Message<"hearth.packages.v1.StopPackageRespons
  * Use `create(StopPackageResponseSchema)` to create a new message.
  */
 export const StopPackageResponseSchema: GenMessage<StopPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 29);
+  messageDesc(file_hearth_packages_v1_packages, 34);
 
 /**
  * RestartPackageRequest names a package.
@@ -1150,7 +1339,7 @@ export type RestartPackageRequest = Message<"hearth.packages.v1.RestartPackageRe
  * Use `create(RestartPackageRequestSchema)` to create a new message.
  */
 export const RestartPackageRequestSchema: GenMessage<RestartPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 30);
+  messageDesc(file_hearth_packages_v1_packages, 35);
 
 /**
  * RestartPackageResponse holds the package as it is after the request.
@@ -1171,7 +1360,7 @@ export type RestartPackageResponse = Message<"hearth.packages.v1.RestartPackageR
  * Use `create(RestartPackageResponseSchema)` to create a new message.
  */
 export const RestartPackageResponseSchema: GenMessage<RestartPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 31);
+  messageDesc(file_hearth_packages_v1_packages, 36);
 
 /**
  * RebuildPackageRequest names a package.
@@ -1192,7 +1381,7 @@ export type RebuildPackageRequest = Message<"hearth.packages.v1.RebuildPackageRe
  * Use `create(RebuildPackageRequestSchema)` to create a new message.
  */
 export const RebuildPackageRequestSchema: GenMessage<RebuildPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 32);
+  messageDesc(file_hearth_packages_v1_packages, 37);
 
 /**
  * RebuildPackageResponse holds the package as it is after the request.
@@ -1213,7 +1402,7 @@ export type RebuildPackageResponse = Message<"hearth.packages.v1.RebuildPackageR
  * Use `create(RebuildPackageResponseSchema)` to create a new message.
  */
 export const RebuildPackageResponseSchema: GenMessage<RebuildPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 33);
+  messageDesc(file_hearth_packages_v1_packages, 38);
 
 /**
  * PackageService installs, runs and removes packages.
@@ -1262,6 +1451,28 @@ export const PackageService: GenService<{
     methodKind: "unary";
     input: typeof CreateUploadRequestSchema;
     output: typeof CreateUploadResponseSchema;
+  },
+  /**
+   * InspectUpload tells what an uploaded file says it is and what installing it would do, so that a person can decide. The
+   * signature, the tables and the manifest are checked; the content is when it is installed.
+   *
+   * @generated from rpc hearth.packages.v1.PackageService.InspectUpload
+   */
+  inspectUpload: {
+    methodKind: "unary";
+    input: typeof InspectUploadRequestSchema;
+    output: typeof InspectUploadResponseSchema;
+  },
+  /**
+   * GetPackageDocument reads what an installed package brings for people to see. It was written by the packager: a client
+   * shows it as something that may be hostile.
+   *
+   * @generated from rpc hearth.packages.v1.PackageService.GetPackageDocument
+   */
+  getPackageDocument: {
+    methodKind: "unary";
+    input: typeof GetPackageDocumentRequestSchema;
+    output: typeof GetPackageDocumentResponseSchema;
   },
   /**
    * InstallPackage installs the uploaded file. Where another file of the package is installed, it is an update: the
