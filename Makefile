@@ -8,6 +8,7 @@ STATE ?= $(CURDIR)/.hearth
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 LDFLAGS := -s -w -X main.Version=$(VERSION) -X main.version=$(VERSION)
 GO_SOURCES := $(shell find api clients server runtime -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
+WEB_SOURCES := $(shell find clients/web/src clients/web/build clients/web/public sdk-ts/packages/api/src sdk-ts/packages/api/gen -type f 2>/dev/null) clients/web/index.html clients/web/vite.config.ts
 TS_SOURCES := $(shell find runtime/jshost/src sdk-ts/packages/abi sdk-ts/packages/api -name '*.ts' -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
 .PHONY: help
@@ -38,7 +39,10 @@ generate: node_modules/.package-lock.json .cache/python/.installed ## Generate G
 
 bin/hearth: $(GO_SOURCES)
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./clients/cli
-bin/hearthd: $(GO_SOURCES)
+# The page as the server embeds it.
+clients/web/bundle/dist/index.html: $(WEB_SOURCES) $(wildcard api/text/*.json) node_modules/.package-lock.json
+	npm run build --silent --workspace clients/web
+bin/hearthd: $(GO_SOURCES) clients/web/bundle/dist/index.html
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./server/cmd/hearthd
 bin/hearth-door: $(GO_SOURCES)
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./server/cmd/hearth-door

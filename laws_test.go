@@ -99,7 +99,7 @@ func place(path string) (l layer, tree string, ok bool) {
 		return api, "api", true
 	case segments[0] == "clients", segments[0] == "runtime", segments[0] == "sdk-ts":
 		return client, segments[0], true
-	case strings.HasPrefix(path, "server/cmd/"), path == "server/servertest", path == "server/e2e", path == "server/bench":
+	case strings.HasPrefix(path, "server/cmd/"), path == "server/servertest", within(path, "server/e2e"), path == "server/bench":
 		return command, path, true
 	case strings.HasPrefix(path, "server/internal/"):
 		l, ok = inServer[segments[2]]

@@ -238,6 +238,9 @@ func usedKeys(t *testing.T, english map[string]entry) map[string]bool {
 			return true
 		})
 	}
+	for _, key := range pageKeys(t, english) {
+		out[key] = true
+	}
 	steps := 0
 	eachArea(t, func(files []*ast.File) {
 		for _, key := range operationSteps(files) {
@@ -267,6 +270,40 @@ func trustKeys(t *testing.T, english map[string]entry) map[string]bool {
 		}
 	}
 	return out
+}
+
+// pageKey is a key of the page in its sources: a text, or one that begins so when more is added to it.
+var pageKey = regexp.MustCompile("[\"`](page\\.[a-z0-9.-]*)([\"`$])")
+
+// pageKeys are the keys that the page asks for by name, and those that it makes of a beginning, of a count or of a role.
+func pageKeys(t *testing.T, english map[string]entry) (keys []string) {
+	t.Helper()
+	err := filepath.WalkDir("../web/src", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.Contains(d.Name(), ".test") {
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		for _, m := range pageKey.FindAllStringSubmatch(string(raw), -1) {
+			found := false
+			for key := range english {
+				more, ok := strings.CutPrefix(key, m[1])
+				if ok && (m[2] == "$" || slices.Contains([]string{"", ".one", ".other", "-text"}, more)) {
+					keys, found = append(keys, key), true
+				}
+			}
+			if !found {
+				keys = append(keys, m[1])
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(keys) < 100 {
+		t.Fatalf("found %d keys in the sources of the page", len(keys))
+	}
+	return keys
 }
 
 // nameOf is a plain name; empty for anything else.

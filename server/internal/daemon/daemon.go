@@ -22,6 +22,7 @@ import (
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/openapi"
+	"github.com/hearthos/hearth/clients/web"
 	"github.com/hearthos/hearth/server/internal/account"
 	"github.com/hearthos/hearth/server/internal/action"
 	"github.com/hearthos/hearth/server/internal/artifact"
@@ -42,6 +43,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/proxy"
 	"github.com/hearthos/hearth/server/internal/reconcile"
 	"github.com/hearthos/hearth/server/internal/rpc"
+	"github.com/hearthos/hearth/server/internal/rpc/page"
 	"github.com/hearthos/hearth/server/internal/rpc/systemrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/telemetry"
 	"github.com/hearthos/hearth/server/internal/rpc/transfer"
@@ -131,11 +133,14 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	}
 	d := &Daemon{cfg: cfg, started: time.Now(), recent: journal.NewRecent(keptLines)}
 	d.log = slog.New(d.recent.Handler(log.Handler()))
-	var err error
+	files, err := page.New(web.Bundle())
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the page: %w", err)
+	}
 	d.hub, err = rpc.New(rpc.Config{
 		Logger: d.log, Cookie: d.cookie, Ours: d.ours, Authenticator: authenticator{d}, Revision: d.revision, Audit: d.auditLog,
 		Outer: []rpc.Interceptor{d.measured}, Interceptors: []rpc.Interceptor{d.effectsCaller},
-		Transfer: http.HandlerFunc(d.transfers), OpenAPI: openapi.Document, Documents: d.handedOut.Load,
+		Transfer: http.HandlerFunc(d.transfers), OpenAPI: openapi.Document, Page: files, Documents: d.handedOut.Load,
 	})
 	if err != nil {
 		return nil, err

@@ -1,0 +1,30 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { Plugin } from "vite";
+
+const catalogue = fileURLToPath(new URL("../../../api/text/", import.meta.url));
+const prefix = "virtual:texts/";
+
+/** What the page says: its own texts, and those of the server that it repeats. Help of commands is not among them. */
+const used = /^(page|word|reason|remedy|step|warning|why|dependency)\./;
+
+/**
+ * Makes the texts of one language a module, `virtual:texts/de`, from the catalogue that the command line reads, too.
+ */
+export function texts(): Plugin {
+  return {
+    name: "hearth-texts",
+    resolveId: (id) => (id.startsWith(prefix) ? `\0${id}` : undefined),
+    load(id) {
+      if (!id.startsWith(`\0${prefix}`)) return undefined;
+      const file = `${catalogue}${id.slice(prefix.length + 1)}.json`;
+      this.addWatchFile(file);
+      const all = JSON.parse(readFileSync(file, "utf8")) as Record<string, string | { other: string }>;
+      const out: Record<string, string> = {};
+      for (const [key, text] of Object.entries(all)) {
+        if (used.test(key)) out[key] = typeof text === "string" ? text : text.other;
+      }
+      return `export default JSON.parse(${JSON.stringify(JSON.stringify(out))});`;
+    },
+  };
+}

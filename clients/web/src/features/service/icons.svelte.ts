@@ -1,0 +1,25 @@
+import { Document_Kind, type Document } from "@hearthos/api/hearth/packages/v1/packages_pb";
+import { SvelteMap } from "svelte/reactivity";
+import { hearth } from "../../live/index.svelte.js";
+
+const urls = new SvelteMap<string, string>();
+const asked = new Set<string>();
+
+/** Makes a picture of what a package brings as its icon. It is shown as an image, which runs nothing and loads nothing. */
+export function pictureOf(icon: Document | undefined): string {
+  if (icon === undefined || icon.content.length === 0 || !icon.mediaType.startsWith("image/")) return "";
+  return URL.createObjectURL(new Blob([new Uint8Array(icon.content)], { type: icon.mediaType }));
+}
+
+/** The icon of an installed package; it is the file's, so it is read once for each file. Empty until it is there. */
+export function iconOf(pkg: string, artifact: string): string {
+  const key = `${pkg}/${artifact}`;
+  if (artifact !== "" && !asked.has(key)) {
+    asked.add(key);
+    hearth.packages
+      .getPackageDocument({ id: pkg, document: Document_Kind.ICON })
+      .then(({ document }) => urls.set(key, pictureOf(document)))
+      .catch(() => asked.delete(key)); // the letter stands in for it
+  }
+  return urls.get(key) ?? "";
+}

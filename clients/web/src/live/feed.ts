@@ -1,0 +1,53 @@
+import { faultOf } from "@hearthos/api/client";
+import { Reason } from "@hearthos/api/hearth/meta/v1/fault_pb";
+import type { WatchResponse } from "@hearthos/api/hearth/state/v1/state_pb";
+import type { Replica } from "./replica.svelte.js";
+
+/** How the copy stands to the server. */
+export type Link = "connecting" | "live" | "lost";
+
+export interface FeedOptions {
+  readonly replica: Replica;
+  /** Opens the feed at a bookmark; empty begins with a snapshot. */
+  readonly watch: (bookmark: string, signal: AbortSignal) => AsyncIterable<WatchResponse>;
+  /** Told of each message, before the copy takes it. */
+  readonly onMessage?: (message: WatchResponse) => void;
+  readonly onLink: (link: Link) => void;
+  /** Waits; ends early when there is reason to try at once. */
+  readonly pause: (milliseconds: number, signal: AbortSignal) => Promise<void>;
+}
+
+const firstPause = 300;
+const longestPause = 15_000;
+
+/**
+ * Keeps the copy in step until the signal ends it: it opens the feed where the copy is, takes what comes, and begins again
+ * after every end, later and later while nothing comes. It returns when the server no longer knows the caller.
+ */
+export async function follow(options: FeedOptions, signal: AbortSignal): Promise<void> {
+  const { replica } = options;
+  let pause = firstPause;
+  options.onLink("connecting");
+  while (!signal.aborted) {
+    try {
+      replica.begin();
+      for await (const message of options.watch(replica.bookmark, signal)) {
+        options.onMessage?.(message);
+        for (const update of message.updates) replica.apply(update);
+        pause = firstPause;
+        if (replica.ready) options.onLink("live");
+      }
+    } catch (error) {
+      const reason = faultOf(error)?.reason;
+      if (signal.aborted || reason === Reason.UNAUTHENTICATED) return;
+      if (reason === Reason.BOOKMARK_EXPIRED) {
+        replica.restart();
+        continue;
+      }
+    }
+    if (signal.aborted) return;
+    options.onLink("lost");
+    await options.pause(pause * (0.75 + Math.random() / 2), signal);
+    pause = Math.min(pause * 2, longestPause);
+  }
+}

@@ -1,0 +1,146 @@
+import { createBrowserClient, faultOf } from "@hearthos/api/client";
+import { Reason } from "@hearthos/api/hearth/meta/v1/fault_pb";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
+import type { Interceptor } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-web";
+import { follow, type Link } from "./feed.js";
+import { Replica, kinds } from "./replica.svelte.js";
+import { Tabs } from "./tabs.js";
+import type { Role } from "@hearthos/api/hearth/options/v1/options_pb";
+
+/** What the page knows of the server. */
+export const replica = new Replica();
+
+/** Who uses the page, as the server sees it. */
+export interface Caller {
+  readonly account: string;
+  readonly role: Role;
+  readonly version: string;
+  readonly tag: string;
+}
+
+class Live {
+  link = $state<Link>("connecting");
+  caller = $state.raw<Caller | undefined>();
+  /** Whether there is a session as far as is known here. */
+  active = $state(false);
+  /** A version of the server that is not the one this page came with. */
+  other = $state("");
+  #tabs: Tabs | undefined;
+  #readable: readonly string[] = [];
+  #wake = new EventTarget();
+  #stream: AbortController | undefined;
+
+  constructor() {
+    this.active = session.active;
+    addEventListener("online", () => this.#nudge());
+    let hidden = 0;
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "hidden") hidden = Date.now();
+      else if (hidden > 0 && Date.now() - hidden > 30_000) this.#nudge();
+    });
+    addEventListener("storage", (event) => {
+      if (event.key !== "hearth-session" || session.active === this.active) return;
+      if (session.active) location.reload();
+      else this.ended();
+    });
+  }
+
+  /** Asks who the caller is and begins to follow the feed. It throws what the server refuses with. */
+  async begin(): Promise<void> {
+    const [caller, server] = await Promise.all([hearth.accounts.getCaller({}), hearth.system.getServer({})]);
+    this.caller = { account: caller.account, role: caller.role, version: server.version, tag: server.tag };
+    this.#readable = kinds.filter((kind) => server.kinds.includes(kind));
+    this.active = true;
+    this.#tabs?.close();
+    const tabs: Tabs = new Tabs({ replica, onLink: (link) => (this.link = link), lead: (tell, signal): Promise<void> => this.#lead(tabs, tell, signal) });
+    this.#tabs = tabs;
+  }
+
+  #lead(tabs: Tabs, tell: Parameters<ConstructorParameters<typeof Tabs>[0]["lead"]>[0], signal: AbortSignal): Promise<void> {
+    return follow(
+      {
+        replica,
+        onMessage: tell,
+        onLink: (link) => {
+          tabs.link(link);
+          if (link === "live") void this.#compare();
+        },
+        pause: (milliseconds, until) => this.#pause(milliseconds, until),
+        watch: (bookmark, until) => {
+          this.#stream = new AbortController();
+          const ends = AbortSignal.any([until, this.#stream.signal]);
+          const selectors = this.#readable.map((kind) => ({ kind }));
+          return hearth.state.watch({ targets: [{ id: "page", bookmark, selectors }] }, { signal: ends, timeoutMs: 0 });
+        },
+      },
+      signal,
+    );
+  }
+
+  #compared = 0;
+
+  /** After a connection was lost the server may be another release than the one this page came with. */
+  async #compare(): Promise<void> {
+    if (Date.now() - this.#compared < 5000) return;
+    this.#compared = Date.now();
+    try {
+      const { version } = await hearth.system.getServer({});
+      if (version !== this.caller?.version) this.other = version;
+    } catch {
+      // the feed tells when the server is away
+    }
+  }
+
+  /** Tries at once, and does not trust a connection from before: the machine may have slept. */
+  #nudge(): void {
+    this.#stream?.abort();
+    this.#wake.dispatchEvent(new Event("wake"));
+  }
+
+  #pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#wake.removeEventListener("wake", done);
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      const timer = setTimeout(done, milliseconds);
+      this.#wake.addEventListener("wake", done);
+      signal.addEventListener("abort", done);
+    });
+  }
+
+  /** Forgets what belongs to a session that has ended. */
+  ended(): void {
+    this.#tabs?.close();
+    this.#tabs = undefined;
+    this.active = false;
+    this.caller = undefined;
+    replica.clear();
+  }
+}
+
+/** What a change has done is in the copy before whoever made it goes on. */
+const settle: Interceptor = (next) => async (request) => {
+  const response = await next(request);
+  if (!response.stream && request.method.idempotency !== MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS) {
+    const revision = response.header.get("hearth-revision");
+    if (revision !== null && /^\d+$/.test(revision) && replica.ready) await replica.reached(BigInt(revision));
+  }
+  return response;
+};
+
+export const { hearth, session } = createBrowserClient(
+  (interceptors) => createConnectTransport({ baseUrl: location.origin, useBinaryFormat: true, interceptors: [settle, ...interceptors] }),
+  { onEnd: () => live.ended() },
+);
+
+export const live = new Live();
+
+/** Whether an error says that the server could not be reached, rather than that it refused. */
+export function unreachable(error: unknown): boolean {
+  const reason = faultOf(error)?.reason;
+  return reason === undefined || reason === Reason.SERVER_STARTING || reason === Reason.UNAVAILABLE;
+}

@@ -1,0 +1,220 @@
+import type { Account } from "@hearthos/api/hearth/accounts/v1/accounts_pb";
+import type { Preferences } from "@hearthos/api/hearth/accounts/v1/preferences_pb";
+import type { Action, Task } from "@hearthos/api/hearth/actions/v1/actions_pb";
+import type { Warning } from "@hearthos/api/hearth/diagnostics/v1/diagnostics_pb";
+import type { Gateway } from "@hearthos/api/hearth/gateways/v1/gateways_pb";
+import type { Host } from "@hearthos/api/hearth/hosts/v1/hosts_pb";
+import type { Notification } from "@hearthos/api/hearth/notifications/v1/notifications_pb";
+import type { Operation, Progress } from "@hearthos/api/hearth/operations/v1/operations_pb";
+import type { Artifact, Dependency, EffectPolicy, HealthCheck, Package, RefusedEffect, Snapshot } from "@hearthos/api/hearth/packages/v1/resources_pb";
+import { Update_Phase, type Change, type Update } from "@hearthos/api/hearth/state/v1/state_pb";
+import type { Settings, Smtp } from "@hearthos/api/hearth/system/v1/settings_pb";
+import { SvelteMap } from "svelte/reactivity";
+
+/** What the page keeps a copy of, by the names of the kinds. */
+export interface Kinds {
+  account: Account;
+  action: Action;
+  artifact: Artifact;
+  dependency: Dependency;
+  effectpolicy: EffectPolicy;
+  gateway: Gateway;
+  healthcheck: HealthCheck;
+  host: Host;
+  notification: Notification;
+  operation: Operation;
+  package: Package;
+  preferences: Preferences;
+  progress: Progress;
+  refusedeffect: RefusedEffect;
+  settings: Settings;
+  smtp: Smtp;
+  snapshot: Snapshot;
+  task: Task;
+  warning: Warning;
+}
+
+export type Kind = keyof Kinds;
+
+/** The kinds by name; which of them the caller may read is said by the server. */
+export const kinds: readonly Kind[] = [
+  "account", "action", "artifact", "dependency", "effectpolicy", "gateway", "healthcheck", "host", "notification", "operation",
+  "package", "preferences", "progress", "refusedeffect", "settings", "smtp", "snapshot", "task", "warning",
+];
+
+type Row = Kinds[Kind];
+
+const parentOf = (id: string): string => id.slice(0, Math.max(0, id.indexOf("/")));
+
+/** The rows of one kind, also by what they belong to. */
+class Rows {
+  readonly all = new SvelteMap<string, Row>();
+  readonly #children = new Map<string, SvelteMap<string, Row>>();
+
+  children(parent: string): SvelteMap<string, Row> {
+    let rows = this.#children.get(parent);
+    if (rows === undefined) {
+      rows = new SvelteMap();
+      for (const [id, row] of this.all) if (parentOf(id) === parent) rows.set(id, row);
+      this.#children.set(parent, rows);
+    }
+    return rows;
+  }
+
+  set(id: string, row: Row): void {
+    this.all.set(id, row);
+    this.#children.get(parentOf(id))?.set(id, row);
+  }
+
+  delete(id: string): void {
+    this.all.delete(id);
+    this.#children.get(parentOf(id))?.delete(id);
+  }
+}
+
+/**
+ * The page's copy of the server's state. It is written by the feed alone, whose updates it takes in their order, and read by
+ * everything that is shown. A new snapshot replaces the copy without emptying it first: what is shown does not flicker.
+ */
+export class Replica {
+  readonly #rows: ReadonlyMap<string, Rows> = new Map(kinds.map((kind) => [kind, new Rows()]));
+  #ephemeral = new Map<string, Set<string>>();
+  /** What a snapshot under way has brought, by kind; undefined when none is under way. */
+  #fresh: Map<string, Set<string>> | undefined;
+  #bookmark = "";
+  #revision = 0n;
+  #ready = $state(false);
+  #waiting: { revision: bigint; resolve: () => void }[] = [];
+
+  /** Whether the copy is whole; until then nothing can be said of what is not in it. */
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  /** Where the feed is to go on. */
+  get bookmark(): string {
+    return this.#bookmark;
+  }
+
+  get revision(): bigint {
+    return this.#revision;
+  }
+
+  get<K extends Kind>(kind: K, id: string): Kinds[K] | undefined {
+    return this.#of(kind).all.get(id) as Kinds[K] | undefined;
+  }
+
+  /** All rows of a kind, or those that belong to one parent, by id. */
+  list<K extends Kind>(kind: K, parent?: string): Kinds[K][] {
+    const rows = parent === undefined ? this.#of(kind).all : this.#of(kind).children(parent);
+    return [...rows].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, row]) => row as Kinds[K]);
+  }
+
+  #of(kind: string): Rows {
+    return this.#rows.get(kind)!;
+  }
+
+  /** Takes an update in. */
+  apply(update: Update): void {
+    if (update.bootId !== "") this.#forgetEphemeral();
+    if (update.phase === Update_Phase.SNAPSHOT) this.#fresh ??= new Map();
+    for (const change of update.changes) this.#change(change);
+    if (update.bookmark === "") return;
+    this.#bookmark = update.bookmark;
+    if (this.#fresh !== undefined) this.#finishSnapshot();
+    this.#ready = true;
+    this.#reach(update.revision);
+  }
+
+  #change(change: Change): void {
+    const rows = this.#rows.get(change.kind);
+    if (rows === undefined) return; // a kind that this page does not know
+    const value = change.resource?.kind.value as Row | undefined;
+    if (value === undefined) rows.delete(change.id);
+    else rows.set(change.id, value);
+    if (change.revision === 0n) {
+      const ids = this.#ephemeral.get(change.kind) ?? new Set();
+      this.#ephemeral.set(change.kind, value === undefined ? without(ids, change.id) : ids.add(change.id));
+      return;
+    }
+    if (this.#fresh === undefined) {
+      this.#reach(change.revision);
+      return;
+    }
+    this.#fresh.set(change.kind, (this.#fresh.get(change.kind) ?? new Set()).add(change.id));
+  }
+
+  #forgetEphemeral(): void {
+    for (const [kind, ids] of this.#ephemeral) for (const id of ids) this.#of(kind).delete(id);
+    this.#ephemeral = new Map();
+  }
+
+  /** What the snapshot did not bring is no longer there. */
+  #finishSnapshot(): void {
+    for (const [kind, rows] of this.#rows) {
+      for (const id of [...rows.all.keys()]) {
+        if (!this.#fresh?.get(kind)?.has(id) && !this.#ephemeral.get(kind)?.has(id)) rows.delete(id);
+      }
+    }
+    this.#fresh = undefined;
+    this.#revision = 0n; // a restored server may have gone back
+  }
+
+  /** Begins a new call of the feed: an update that was cut off counts as not begun. */
+  begin(): void {
+    this.#fresh = undefined;
+  }
+
+  /** Has the next call begin with a snapshot. */
+  restart(): void {
+    this.#bookmark = "";
+    this.#fresh = undefined;
+  }
+
+  /** Forgets everything, as when nobody is logged in any more. */
+  clear(): void {
+    for (const rows of this.#rows.values()) for (const id of [...rows.all.keys()]) rows.delete(id);
+    this.#ephemeral = new Map();
+    this.restart();
+    this.#ready = false;
+    this.#revision = 0n;
+    for (const waiter of [...this.#waiting]) waiter.resolve();
+  }
+
+  #reach(revision: bigint): void {
+    if (revision <= this.#revision) return;
+    this.#revision = revision;
+    for (const waiter of this.#waiting.filter((w) => w.revision <= revision)) waiter.resolve();
+  }
+
+  /**
+   * Resolves when the copy has what was written at a revision, so that a page shows what its reader has just done. After
+   * `patience` milliseconds it resolves all the same: the feed may be away, or the caller may not see what was written.
+   */
+  async reached(revision: bigint, patience = 2000): Promise<void> {
+    if (revision <= this.#revision) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(done, patience);
+      const waiter = { revision, resolve: done };
+      const forget = () => (this.#waiting = this.#waiting.filter((w) => w !== waiter));
+      function done(): void {
+        clearTimeout(timer);
+        forget();
+        resolve();
+      }
+      this.#waiting.push(waiter);
+    });
+  }
+
+  /** The whole copy as an update that makes another copy the same. */
+  *dump(): Iterable<{ kind: string; id: string; row: Row; ephemeral: boolean }> {
+    for (const [kind, rows] of this.#rows) {
+      for (const [id, row] of rows.all) yield { kind, id, row, ephemeral: this.#ephemeral.get(kind)?.has(id) ?? false };
+    }
+  }
+}
+
+function without(ids: Set<string>, id: string): Set<string> {
+  ids.delete(id);
+  return ids;
+}

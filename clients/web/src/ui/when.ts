@@ -1,0 +1,37 @@
+import { timestampDate, type Timestamp } from "@bufbuild/protobuf/wkt";
+import { texts } from "../i18n.svelte.js";
+
+/** A time, as people of the language write it; today without the day. */
+export function when(at: Timestamp | undefined): string {
+  if (at === undefined) return "";
+  const date = timestampDate(at);
+  const today = date.toDateString() === new Date().toDateString();
+  return new Intl.DateTimeFormat(texts.language, today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" }).format(date);
+}
+
+const units: readonly [Intl.RelativeTimeFormatUnit, number][] = [
+  ["day", 86_400],
+  ["hour", 3600],
+  ["minute", 60],
+];
+
+/** How long ago a time is, in words. */
+export function ago(at: Timestamp | undefined, now = Date.now()): string {
+  if (at === undefined) return "";
+  const seconds = (timestampDate(at).getTime() - now) / 1000;
+  const [unit, length] = units.find(([, length]) => Math.abs(seconds) >= length) ?? ["second", 1];
+  return new Intl.RelativeTimeFormat(texts.language, { numeric: "auto" }).format(Math.trunc(seconds / length), unit);
+}
+
+const sizes = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
+
+/** A number of bytes, as people write it. */
+export function bytes(count: bigint | number): string {
+  let value = Number(count);
+  let unit = 0;
+  while (value >= 1000 && unit < sizes.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return new Intl.NumberFormat(texts.language, { style: "unit", unit: sizes[unit]!, maximumFractionDigits: value < 10 && unit > 0 ? 1 : 0 }).format(value);
+}

@@ -1,0 +1,103 @@
+// What journeys have in common: a browser, eyes on what must not happen, and a way to ask the test for what a page cannot do.
+import { readFileSync, mkdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+export const given = JSON.parse(process.argv[2]);
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+
+/** Has the test do something, as "cut", and waits until it is done. */
+export async function tell(what) {
+  process.stdout.write(`${what}\n`);
+  await answers.next();
+}
+export const fail = (text) => tell(text.replaceAll("\n", " ⏎ "));
+
+/** Opens the browser as the test wants it, and ends the process when the work is done. */
+export async function drive(work) {
+  const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
+  const context = await browser.newContext({
+    ignoreHTTPSErrors: true,
+    viewport: { width: given.width, height: given.height },
+    colorScheme: given.scheme,
+    isMobile: given.phone === true,
+    hasTouch: given.phone === true,
+    reducedMotion: "reduce",
+    locale: "en-US",
+  });
+  context.setDefaultTimeout(20_000);
+  await context.addInitScript(() => {
+    // What a hostile service would call if it could.
+    globalThis.__pwned = () => (globalThis.__wasPwned = true);
+  });
+  context.on("page", (page) => void watch(page));
+  try {
+    await work(context);
+    await tell("done");
+  } catch (error) {
+    for (const page of context.pages()) if (given.shots) await page.screenshot({ path: shotPath("failed") }).catch(() => undefined);
+    await fail(String(error?.stack ?? error).slice(0, 3000));
+  } finally {
+    await browser.close();
+    process.exit(0);
+  }
+}
+
+/** While the way to the server is cut, the browser itself complains of what it cannot load. */
+let cut = false;
+export async function away(work) {
+  cut = true;
+  await tell("cut");
+  await work();
+  await tell("join");
+  cut = false;
+}
+
+function watch(page) {
+  page.on("console", (message) => {
+    if (!["error", "warning"].includes(message.type())) return;
+    if (/net::ERR_|Failed to load resource/.test(message.text()) && (cut || /401|403|404|409/.test(message.text()))) return;
+    void fail(`the console says: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => void fail(`the page threw: ${error.stack}`));
+  page.on("request", (request) => {
+    const url = new URL(request.url());
+    if (["blob:", "data:"].includes(url.protocol)) return;
+    if (url.origin !== given.base) return void fail(`the page asks somebody else: ${request.url()}`);
+    const known = given.contract.includes(url.pathname) || url.pathname.startsWith("/transfer/") || url.pathname === "/ca.crt";
+    if (!known && request.method() !== "GET") void fail(`the page calls what is not in the contract: ${request.method()} ${url.pathname}`);
+  });
+}
+
+const shotPath = (name) => `${given.shots}/${name}-${given.width}-${given.scheme}.png`;
+
+/** Looks at the page as it is: it has no finding of axe, does not scroll sideways, and nobody has run anything in it. */
+export async function look(page, name) {
+  await page.waitForTimeout(50);
+  if (given.shots) {
+    mkdirSync(given.shots, { recursive: true });
+    await page.screenshot({ path: shotPath(name) });
+  }
+  // Chromium's protocol, not a script of the page: the page's policy stays as it is.
+  await page.evaluate(axe);
+  const found = await page.evaluate(async () => {
+    const { violations } = await globalThis.axe.run(document, { resultTypes: ["violations"] });
+    return violations.map((v) => `${v.id} (${v.impact}): ${v.nodes.slice(0, 3).map((n) => `${n.html.slice(0, 160)} — ${n.any[0]?.message ?? n.all[0]?.message ?? ""}`).join(" | ")}`);
+  });
+  for (const finding of found) await fail(`${name}: axe finds ${finding}`);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  if (wide > 1) await fail(`${name}: the page is ${wide} pixels wider than the window`);
+  if (await page.evaluate(() => globalThis.__wasPwned === true)) await fail(`${name}: a service ran a script in the page`);
+}
+
+export const password = "correct horse battery";
+
+export async function login(page) {
+  await page.goto(given.base);
+  await page.getByLabel("Account").fill("alex");
+  await page.getByLabel("Password", { exact: true }).fill(password);
+  await page.getByRole("button", { name: "Log in" }).click();
+  await page.getByRole("heading", { name: "Services", level: 1 }).waitFor();
+}

@@ -1,0 +1,35 @@
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+import { pack } from "./build/pack.js";
+import { texts } from "./build/texts.js";
+
+const api = fileURLToPath(new URL("../../sdk-ts/packages/api/", import.meta.url));
+/** Where `npm run dev` finds a server: that of `make dev`. */
+const server = process.env["HEARTH_PAGE_SERVER"] ?? "https://localhost:8443";
+
+export default defineConfig({
+  plugins: [svelte(), texts(), pack()],
+  resolve: {
+    alias: [
+      { find: /^@hearthos\/api\/client$/, replacement: `${api}src/index.ts` },
+      { find: /^@hearthos\/api\/(.*)$/, replacement: `${api}gen/$1.ts` },
+    ],
+    ...(process.env["VITEST"] ? { conditions: ["browser"] } : {}),
+  },
+  build: {
+    outDir: "bundle/dist",
+    emptyOutDir: true,
+    target: "es2022",
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+    manifest: true,
+  },
+  server: {
+    proxy: Object.fromEntries(
+      ["^/hearth\\.", "^/transfer/", "^/ca\\.crt$"].map((path) => [path, { target: server, secure: false, headers: { origin: server } }]),
+    ),
+  },
+  test: { include: ["src/**/*.test.ts"], environment: "node" },
+});

@@ -1,0 +1,241 @@
+// Package page_test has people walk through the page, in a browser, against a whole server on a played machine. What they do is
+// written in clients/web/test.
+package page_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	hearth "github.com/hearthos/hearth/clients/go"
+	"github.com/hearthos/hearth/clients/web"
+	"github.com/hearthos/hearth/server/internal/testenv"
+	"github.com/hearthos/hearth/server/servertest"
+)
+
+// built skips, or fails, without the page as it was built.
+func built(t *testing.T) {
+	t.Helper()
+	testenv.Require(t, "node", "browser")
+	if _, err := fs.Stat(web.Bundle(), "index.html"); err == nil {
+		return
+	}
+	if strings.Contains(os.Getenv("HEARTH_REQUIRE"), "browser") {
+		t.Fatal("the page was not built: run 'make build'")
+	}
+	t.Skip("needs the page as it is built: run 'make build'")
+}
+
+// way is a way to the server that stays the same when the server's own address does not, and that can be cut.
+type way struct {
+	lis    net.Listener
+	server *servertest.Server
+	tasks  sync.WaitGroup
+
+	mu    sync.Mutex // guards what follows
+	cut   bool
+	conns map[net.Conn]bool
+}
+
+func newWay(t *testing.T, s *servertest.Server) *way {
+	t.Helper()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &way{lis: lis, server: s, conns: map[net.Conn]bool{}}
+	to := s.Address("0.0.0.0:8443")
+	w.tasks.Go(func() {
+		for {
+			c, err := lis.Accept()
+			if err != nil {
+				return
+			}
+			w.tasks.Go(func() { w.carry(c, to) })
+		}
+	})
+	t.Cleanup(func() {
+		lis.Close()
+		w.set(true)
+		w.tasks.Wait()
+	})
+	return w
+}
+
+func (w *way) url() string {
+	_, port, _ := net.SplitHostPort(w.lis.Addr().String())
+	return "https://localhost:" + port
+}
+
+// set cuts the way, or opens it again. What was connected is connected no more.
+func (w *way) set(cut bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cut = cut
+	for c := range w.conns {
+		c.Close()
+	}
+}
+
+func (w *way) carry(c net.Conn, to string) {
+	defer c.Close()
+	up, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	defer up.Close()
+	w.mu.Lock()
+	if w.cut {
+		w.mu.Unlock()
+		return
+	}
+	w.conns[c], w.conns[up] = true, true
+	w.mu.Unlock()
+	var both sync.WaitGroup
+	both.Go(func() { io.Copy(up, c); up.Close(); c.Close() })
+	both.Go(func() { io.Copy(c, up); up.Close(); c.Close() })
+	both.Wait()
+	w.mu.Lock()
+	delete(w.conns, c)
+	delete(w.conns, up)
+	w.mu.Unlock()
+}
+
+// contract are the paths of all public methods.
+func contract() (paths []string) {
+	protoregistry.GlobalFiles.RangeFiles(func(f protoreflect.FileDescriptor) bool {
+		for i := range f.Services().Len() {
+			sd := f.Services().Get(i)
+			for j := range sd.Methods().Len() {
+				paths = append(paths, "/"+string(sd.FullName())+"/"+string(sd.Methods().Get(j).Name()))
+			}
+		}
+		return true
+	})
+	return paths
+}
+
+// world is a server with a way to it, and a client of its local socket.
+type world struct {
+	*servertest.Server
+	*way
+	local *hearth.Client
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	built(t)
+	s := servertest.New(t)
+	client, err := hearth.Dial(t.Context(), s.Target(), hearth.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	return &world{s, newWay(t, s), client}
+}
+
+var claimCode = regexp.MustCompile(`claim_code=(\S+)`)
+
+// code is what the daemon prints at its start for whoever will own it.
+func (w *world) code(t *testing.T) string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	stream, err := w.local.System.FollowStart(ctx, &systemv1.FollowStartRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		resp, err := stream.Recv()
+		if err != nil {
+			t.Fatalf("the daemon tells no code: %v", err)
+		}
+		for _, line := range resp.GetLines() {
+			if m := claimCode.FindStringSubmatch(line.GetText()); m != nil {
+				return m[1]
+			}
+		}
+	}
+}
+
+// play runs a script in the browser's driver. What it asks for by a line of its own, as in "cut", is done before it is
+// answered; anything else that it prints is a failure.
+func (w *world) play(t *testing.T, script string, values map[string]any) {
+	t.Helper()
+	values["base"], values["contract"], values["shots"] = w.url(), contract(), os.Getenv("HEARTH_SHOTS")
+	given, err := json.Marshal(values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "node", filepath.Join("../../../clients/web/test", script), string(given))
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var complaints strings.Builder
+	cmd.Stderr = &complaints
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := false
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		switch line := lines.Text(); line {
+		case "cut":
+			w.set(true)
+		case "join":
+			w.set(false)
+		case "done":
+			done = true
+		default:
+			t.Error(line)
+		}
+		io.WriteString(in, "\n")
+	}
+	if err := cmd.Wait(); err != nil || !done {
+		t.Errorf("%s ended with %v\n%s", script, err, complaints.String())
+	}
+}
+
+// The sizes and colours that every journey is made in.
+var looks = map[string]map[string]any{
+	"on a desktop, light": {"width": 1280, "height": 800, "scheme": "light"},
+	"on a phone, dark":    {"width": 390, "height": 844, "scheme": "dark", "phone": true},
+}
+
+// From a fresh server to one that serves: claimed, a package sideloaded, configured, watched, stopped, removed. No page of
+// it has a finding of axe, nothing is written to the console, and nothing is called that is not in the contract.
+func TestAPersonsWay(t *testing.T) {
+	t.Parallel()
+	for name, look := range looks {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			look["code"] = w.code(t)
+			look["package"] = servertest.Package(t, "hello", func(m map[string]any) { m["title"] = "Hello" })
+			w.play(t, "journey.mjs", look)
+			resp, err := w.local.Packages.ListPackages(t.Context(), &packagesv1.ListPackagesRequest{})
+			if err != nil || len(resp.GetPackages()) != 0 {
+				t.Errorf("at the end there are %v (%v)", resp.GetPackages(), err)
+			}
+		})
+	}
+}

@@ -1,0 +1,150 @@
+// Package page serves the files of the page. It is not for anything that knows who asks: the page is the same for everybody,
+// holds nothing of the server, and gets what it shows by calls like every other client.
+//
+// Assets have their content's hash in their names and are kept by browsers for good; all else is asked for anew each time and
+// mostly answered with 304. The page's own paths, those of routes.json, are answered with index.html, whatever follows them.
+// Whatever else is asked for is not there.
+package page
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/rpc/codec"
+)
+
+// policy lets the page load its own files, call its own server and show pictures that it was given as bytes, and nothing else:
+// no script or style that is written into it, nothing from elsewhere, no frame around it.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; " +
+	"manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+const (
+	index  = "index.html"
+	routes = "routes.json"
+	hashed = "assets/"
+)
+
+// mediaTypes are those of the files there are, by extension; the machine's own table is not asked, since it may say anything.
+var mediaTypes = map[string]string{
+	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
+	".svg": "image/svg+xml", ".png": "image/png", ".webmanifest": "application/manifest+json", ".woff2": "font/woff2",
+}
+
+// file is one file of the page.
+type file struct {
+	content, brotli []byte // the second is nil where it is not smaller
+	mediaType, etag string
+	immutable       bool
+}
+
+// Handler serves the page. It is safe for concurrent use.
+type Handler struct {
+	files map[string]*file
+	pages []string
+}
+
+// New reads the files of a bundle. A bundle without index.html is a page that was not built: then nothing is there.
+func New(bundle fs.FS) (*Handler, error) {
+	h := &Handler{files: map[string]*file{}}
+	if _, err := fs.Stat(bundle, index); errors.Is(err, fs.ErrNotExist) {
+		return h, nil
+	}
+	raw, err := fs.ReadFile(bundle, routes)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(raw, &h.pages); err != nil {
+		return nil, err
+	}
+	return h, fs.WalkDir(bundle, ".", func(name string, d fs.DirEntry, err error) error {
+		mediaType := mediaTypes[path.Ext(name)]
+		if err != nil || d.IsDir() || mediaType == "" {
+			return err
+		}
+		f := &file{mediaType: mediaType, immutable: strings.HasPrefix(name, hashed)}
+		if f.content, err = fs.ReadFile(bundle, name); err != nil {
+			return err
+		}
+		if f.brotli, err = fs.ReadFile(bundle, name+".br"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		sum := sha256.Sum256(f.content)
+		f.etag = base64.RawURLEncoding.EncodeToString(sum[:12])
+		h.files[name] = f
+		return nil
+	})
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f := h.find(r.URL.Path)
+	if f == nil {
+		codec.WriteFaultStatus(w, http.StatusNotFound, fault.New(metav1.Reason_REASON_NOT_FOUND, "there is nothing at %s", r.URL.Path))
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		codec.WriteFaultStatus(w, http.StatusMethodNotAllowed, fault.New(metav1.Reason_REASON_METHOD_NOT_FOUND, "there is no %s %s", r.Method, r.URL.Path))
+		return
+	}
+	f.serve(w, r)
+}
+
+// find answers the file at a path, nil for none.
+func (h *Handler) find(path string) *file {
+	name := strings.TrimPrefix(path, "/")
+	if f := h.files[name]; f != nil {
+		return f
+	}
+	first, _, _ := strings.Cut(name, "/")
+	if slices.Contains(h.pages, first) && (first != "" || name == "") {
+		return h.files[index]
+	}
+	return nil
+}
+
+func (f *file) serve(w http.ResponseWriter, r *http.Request) {
+	head := w.Header()
+	head.Set("Content-Type", f.mediaType)
+	head.Set("Content-Security-Policy", policy)
+	head.Set("Referrer-Policy", "no-referrer")
+	head.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+	head.Set("Vary", "Accept-Encoding")
+	head.Set("Cache-Control", "no-cache")
+	if f.immutable {
+		head.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	content, etag := f.content, f.etag
+	if f.brotli != nil && acceptsBrotli(r.Header.Values("Accept-Encoding")) {
+		content, etag = f.brotli, f.etag+"-br"
+		head.Set("Content-Encoding", "br")
+	}
+	head.Set("ETag", `"`+etag+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+}
+
+// acceptsBrotli tells whether a client says that it reads brotli.
+func acceptsBrotli(values []string) bool {
+	for _, value := range values {
+		for part := range strings.SplitSeq(value, ",") {
+			name, weight, _ := strings.Cut(part, ";")
+			weight = strings.ReplaceAll(weight, " ", "")
+			if strings.TrimSpace(name) == "br" && weight != "q=0" && !strings.HasPrefix(weight, "q=0.000") {
+				return true
+			}
+		}
+	}
+	return false
+}
