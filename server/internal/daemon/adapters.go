@@ -157,7 +157,9 @@ func (h hooks) Initialized(ctx context.Context, now time.Time, pkg string) error
 	return h.actions.Initialized(ctx, now, pkg)
 }
 
-func (h hooks) Stopped(tx *store.Tx, pkg string) error { return effects.ClearHealth(tx, pkg) }
+func (h hooks) Stopped(tx *store.Tx, pkg string) error {
+	return errors.Join(effects.ClearHealth(tx, pkg), effects.HoldToManifest(tx, pkg))
+}
 
 func (h hooks) ServeEffects(ctx context.Context, lis net.Listener, pkg string) error {
 	return h.d.hub.ServeContainer(ctx, lis, pkg)

@@ -24,6 +24,7 @@ import (
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 
 	"github.com/hearthos/hearth/api/abi"
+	"github.com/hearthos/hearth/api/exver"
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/store"
@@ -41,6 +42,8 @@ type Data interface {
 type Desires interface {
 	StopIn(tx *store.Tx, pkg string) error
 	RestartIn(tx *store.Tx, pkg string) error
+	// RebuildIn has the container made anew.
+	RebuildIn(tx *store.Tx, pkg string) error
 }
 
 // Containers changes the file system of a running service container.
@@ -247,6 +250,14 @@ func (s *Service) SetDataVersion(ctx context.Context, req *effectsv1.SetDataVers
 	pkg, err := caller(ctx)
 	if err != nil {
 		return nil, err
+	}
+	// Data between two versions are of a range of them.
+	if text := req.GetVersion(); text != "" {
+		if _, err := exver.ParseRange(text); err != nil {
+			if _, exact := exver.Parse(text); exact != nil {
+				return nil, invalid("version", exact.Error())
+			}
+		}
 	}
 	return &effectsv1.SetDataVersionResponse{}, s.Data.SetVersion(ids.Package(pkg), req.GetVersion())
 }

@@ -144,16 +144,63 @@ func (s *Service) Policy(pkg string) (policy *packagesv1.EffectPolicy, refused [
 	return policy, refused, err
 }
 
-// SetPolicy changes how a package is held to what its manifest declares.
+// SetPolicy changes how a package is held to what its manifest declares. One that was lenient and is not any more loses
+// what it was let through to: its dependencies, by which the firewall lets it pass, and its container with what is mounted.
 func (s *Service) SetPolicy(ctx context.Context, now time.Time, pkg string, lenient bool) (policy *packagesv1.EffectPolicy, err error) {
 	_, err = s.Store.Update(ctx, now, func(tx *store.Tx) error {
 		if policy, err = policyOf(tx, pkg); err != nil {
 			return err
 		}
+		was := policy.GetSpec().GetLenient()
 		policy.Spec = &packagesv1.EffectPolicySpec{Lenient: lenient}
-		return store.Put(tx, policy)
+		if err := store.Put(tx, policy); err != nil || lenient || !was {
+			return err
+		}
+		if err := HoldToManifest(tx, pkg); err != nil {
+			return err
+		}
+		through, err := wasLetThrough(tx, pkg)
+		if err != nil || !through {
+			return err
+		}
+		return s.Desires.RebuildIn(tx, pkg)
 	})
 	return policy, err
+}
+
+func wasLetThrough(tx *store.Tx, pkg string) (bool, error) {
+	rows, err := store.List[*packagesv1.RefusedEffect](tx, pkg)
+	return slices.ContainsFunc(rows, func(r *packagesv1.RefusedEffect) bool {
+		return r.GetStatus().GetOutcome() == packagesv1.RefusedEffectStatus_OUTCOME_LET_THROUGH
+	}), err
+}
+
+// HoldToManifest takes from a package the dependencies that its manifest does not name, in the caller's transaction: a new
+// version may name fewer, or the policy is lenient no longer.
+func HoldToManifest(tx *store.Tx, pkg string) error {
+	policy, err := policyOf(tx, pkg)
+	if fault.Is(err, metav1.Reason_REASON_PACKAGE_NOT_FOUND) {
+		return nil // what is left goes with the uninstallation
+	}
+	if err != nil || policy.GetSpec().GetLenient() {
+		return err
+	}
+	declared, err := declares(tx, pkg)
+	if err != nil {
+		return err
+	}
+	rows, err := store.List[*packagesv1.Dependency](tx, pkg)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if id := r.GetMeta().GetId(); !declared[id[len(pkg)+1:]] {
+			if err := store.Delete[*packagesv1.Dependency](tx, id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // policyOf is the policy of an installed package; one without is held strictly.

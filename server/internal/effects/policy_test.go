@@ -14,6 +14,7 @@ import (
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/effects"
 	"github.com/hearthos/hearth/server/internal/store"
 	"google.golang.org/protobuf/proto"
@@ -101,6 +102,83 @@ func TestTasksReachOnlyPackagesThatTheManifestNames(t *testing.T) {
 	}
 }
 
+// rebuilt takes note of the packages whose container is made anew.
+type rebuilt struct {
+	effects.Desires
+	pkgs []string
+}
+
+func (r *rebuilt) RebuildIn(_ *store.Tx, pkg string) error {
+	r.pkgs = append(r.pkgs, pkg)
+	return nil
+}
+
+// dependencies are the packages that a package depends on.
+func (w *world) dependencies(pkg string) (list []string) {
+	w.t.Helper()
+	if err := w.store.View(func(tx *store.Tx) error {
+		rows, err := store.List[*packagesv1.Dependency](tx, pkg)
+		for _, r := range rows {
+			list = append(list, r.GetMeta().GetId())
+		}
+		return err
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	return list
+}
+
+func TestANewVersionLosesDependenciesThatItsManifestDoesNotName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	err := w.Answer(t.Context(), "caller", "set-dependencies", func(ctx context.Context) error {
+		_, err := w.SetDependencies(ctx, &effectsv1.SetDependenciesRequest{Dependencies: []byte(`[{"kind":"exists","id":"friend","versionRange":"*"}]`)})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hold := func() { w.update(func(tx *store.Tx) error { return effects.HoldToManifest(tx, "caller") }) }
+	if hold(); !slices.Equal(w.dependencies("caller"), []string{"caller/friend"}) {
+		t.Errorf("of the same version: %v", w.dependencies("caller"))
+	}
+	w.update(func(tx *store.Tx) error {
+		file, err := store.Get[*packagesv1.Artifact](tx, "file-of-caller")
+		if err != nil {
+			return err
+		}
+		file.Spec.Manifest = []byte(`{}`)
+		return store.Put(tx, file)
+	})
+	if hold(); len(w.dependencies("caller")) != 0 {
+		t.Errorf("of a version that names none: %v", w.dependencies("caller"))
+	}
+	w.update(func(tx *store.Tx) error { return effects.HoldToManifest(tx, "absent") })
+}
+
+func TestVersionsOfDataAreVersionsOrRanges(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Service.Data = versions{}
+	for version, ok := range map[string]bool{
+		"1.0.0:0": true, "#flavor:1.2:3": true, ">=1.0.0:0 <2.0.0:0": true, "": true,
+		"garbage": false, "../../../etc/x": false,
+	} {
+		err := w.Answer(t.Context(), "alone", "set-data-version", func(ctx context.Context) error {
+			_, err := w.SetDataVersion(ctx, &effectsv1.SetDataVersionRequest{Version: proto.String(version)})
+			return err
+		})
+		if (err == nil) != ok || !ok && !fault.Is(err, metav1.Reason_REASON_EFFECT_INVALID) {
+			t.Errorf("%q: %v", version, err)
+		}
+	}
+}
+
+// versions takes any version.
+type versions struct{ effects.Data }
+
+func (versions) SetVersion(ids.Package, string) error { return nil }
+
 func TestALenientPolicyLetsThroughAndRecords(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -122,11 +200,16 @@ func TestALenientPolicyLetsThroughAndRecords(t *testing.T) {
 	if got := w.recorded("alone"); !slices.Equal(got, want) {
 		t.Errorf("recorded: %v", got)
 	}
+	renewed := &rebuilt{}
+	w.Service.Desires = renewed
 	if _, err := w.SetPolicy(t.Context(), noon, "alone", false); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.mountOf("alone", "friend"); !fault.Is(err, metav1.Reason_REASON_EFFECT_DENIED) {
 		t.Errorf("strict again: %v", err)
+	}
+	if left := w.dependencies("alone"); len(left) != 0 || !slices.Equal(renewed.pkgs, []string{"alone"}) {
+		t.Errorf("strict again: dependencies %v, made anew %v", left, renewed.pkgs)
 	}
 	if _, _, err := w.Policy("absent"); !fault.Is(err, metav1.Reason_REASON_PACKAGE_NOT_FOUND) {
 		t.Errorf("a package that is not there: %v", err)

@@ -40,7 +40,9 @@ func passageOf(data string, from, to *packagesv1.Artifact) (passage, error) {
 		have, err = exver.Exactly(version), nil
 	}
 	if err != nil {
-		return passage{}, err
+		return passage{}, fault.New(metav1.Reason_REASON_PACKAGE_VERSION_CONFLICT,
+			"cannot replace %s %s: the version of its data, as the package recorded it, is none: %q", goes.ID, goes.Version, data).
+			With("package", string(goes.ID)).With("data", data)
 	}
 	if exact == nil && version.Equal(comes.Version) || have.Intersects(comes.CanMigrateFrom) {
 		return passage{target: data}, nil
