@@ -347,7 +347,7 @@ func (k *Keeper) document(file *s9pk.File, kind packagesv1.Document_Kind) (*pack
 func (k *Keeper) describe(file *s9pk.File, size int64) (*packagesv1.Artifact, error) {
 	m := file.Manifest()
 	if _, err := ids.ParseNewPackage(string(m.ID)); err != nil {
-		return nil, fault.New(metav1.Reason_REASON_PACKAGE_FILE_INVALID, "cannot install the package: %w", err)
+		return nil, fault.New(metav1.Reason_REASON_PACKAGE_FILE_INVALID, "cannot install the package: %s", err.Error())
 	}
 	if err := m.CheckOSVersion(); err != nil {
 		return nil, refusal(err)

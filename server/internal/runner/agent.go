@@ -14,8 +14,10 @@ import (
 	"github.com/hearthos/hearth/api/fault"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
 )
 
 // Limits of what an agent may send; its every answer is foreign bytes.
@@ -177,6 +179,10 @@ func packageFault(err error) error {
 		return fault.New(reason, "the package cannot be asked now: %s", text)
 	case metav1.Reason_REASON_CANCELLED, metav1.Reason_REASON_DEADLINE_EXCEEDED:
 		return fault.New(reason, "the call of the package's code was ended")
+	}
+	// The code has run: who is told to wait and try again runs it again.
+	if status.Code(err) == codes.ResourceExhausted {
+		return fault.New(metav1.Reason_REASON_PACKAGE_CODE_FAILED, "the package's code answered with more than %d MiB, which is as much as is taken of it", maxAgentMessage>>20)
 	}
 	return fault.New(metav1.Reason_REASON_SERVICE_NOT_READY, "cannot reach the agent of the service: %w", err)
 }

@@ -28,6 +28,7 @@ func TestOnlyWhatPackageCodeCanSayIsTakenOver(t *testing.T) {
 		"no such action": {told(metav1.Reason_REASON_ACTION_NOT_FOUND), metav1.Reason_REASON_ACTION_NOT_FOUND, "greeting: expected string", 1},
 		"not yet":        {told(metav1.Reason_REASON_SERVICE_NOT_READY), metav1.Reason_REASON_SERVICE_NOT_READY, "the package cannot be asked now: greeting: expected string", 0},
 		"a lie":          {told(metav1.Reason_REASON_PERMISSION_DENIED), metav1.Reason_REASON_SERVICE_NOT_READY, "cannot reach the agent of the service", 0},
+		"too much":       {status.Error(codes.ResourceExhausted, "grpc: received message larger than max"), metav1.Reason_REASON_PACKAGE_CODE_FAILED, "the package's code answered with more than 4 MiB, which is as much as is taken of it", 0},
 		"nobody there":   {status.Error(codes.Unavailable, "connection refused"), metav1.Reason_REASON_SERVICE_NOT_READY, "cannot reach the agent of the service", 0},
 	} {
 		got := fault.Proto(packageFault(fault.Status(tc.err).Err()))
