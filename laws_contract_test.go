@@ -28,6 +28,7 @@ import (
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
+	_ "github.com/hearthos/hearth/api/gen/go/hearth/dns/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/exec/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/gateways/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
@@ -44,7 +45,7 @@ import (
 var kinds = map[uint32]string{
 	1: "operation", 2: "progress", 3: "package", 4: "artifact", 5: "healthcheck", 6: "dependency",
 	7: "refusedeffect", 8: "container", 20: "action", 21: "task", 30: "host", 32: "gateway", 40: "token", 41: "account",
-	42: "password", 43: "session", 47: "audit", 48: "key", 49: "signaturelease", 50: "preferences", 70: "warning", 71: "calendarentry",
+	42: "password", 43: "session", 47: "audit", 48: "key", 49: "signaturelease", 50: "preferences", 70: "warning", 71: "calendarentry", 76: "dnssettings",
 	100: "snapshot", 110: "effectpolicy", 111: "notification", 112: "settings", 113: "smtp", 114: "smtppassword", 125: "actionrun",
 }
 

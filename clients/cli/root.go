@@ -88,6 +88,8 @@ Tables are for people; --output json prints one row of JSON for each resource, a
 		a.doctorCommand(),
 		a.bugreportCommand(),
 		a.certCommand(),
+		a.dnsCommand(),
+		a.forwardCommand(),
 		a.gatewayCommand(),
 		a.systemCommand(),
 		a.s9pkCommand(),

@@ -26,6 +26,7 @@ import (
 	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
 	certificatesv1 "github.com/hearthos/hearth/api/gen/go/hearth/certificates/v1"
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
+	dnsv1 "github.com/hearthos/hearth/api/gen/go/hearth/dns/v1"
 	execv1 "github.com/hearthos/hearth/api/gen/go/hearth/exec/v1"
 	gatewaysv1 "github.com/hearthos/hearth/api/gen/go/hearth/gateways/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
@@ -66,6 +67,7 @@ type Client struct {
 	Audit         auditv1.AuditServiceClient
 	Certificates  certificatesv1.CertificateServiceClient
 	Diagnostics   diagnosticsv1.DiagnosticsServiceClient
+	DNS           dnsv1.DNSServiceClient
 	Exec          execv1.ExecServiceClient
 	Gateways      gatewaysv1.GatewayServiceClient
 	Hosts         hostsv1.HostServiceClient
@@ -114,6 +116,7 @@ func Dial(_ context.Context, target string, opt Options) (*Client, error) {
 		Certificates: certificatesv1.NewCertificateServiceClient(conn),
 		Diagnostics:  diagnosticsv1.NewDiagnosticsServiceClient(conn),
 		Audit:        auditv1.NewAuditServiceClient(conn),
+		DNS:          dnsv1.NewDNSServiceClient(conn),
 		Exec:         execv1.NewExecServiceClient(conn),
 		Gateways:     gatewaysv1.NewGatewayServiceClient(conn),
 		Hosts:        hostsv1.NewHostServiceClient(conn), Keys: accountsv1.NewKeyServiceClient(conn), Logs: logsv1.NewLogServiceClient(conn),

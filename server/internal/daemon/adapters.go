@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -374,6 +375,45 @@ func (n deviceNames) TrustURLs() []string {
 		}
 		if h != "" {
 			out = append(out, u.String())
+		}
+	}
+	return out
+}
+
+// resolverNetwork is the resolver and the networks it is in.
+type resolverNetwork struct{ d *Daemon }
+
+// GetStatus implements dnsrpc.Network.
+func (n resolverNetwork) GetStatus(ctx context.Context) (*doorv1.GetStatusResponse, error) {
+	return frontDoor{n.d}.GetStatus(ctx)
+}
+
+// Render implements dnsrpc.Network.
+func (n resolverNetwork) Render() (*doorv1.Table, error) { return n.d.proxy.Render() }
+
+// Own implements dnsrpc.Network.
+func (n resolverNetwork) Own() []netip.Addr {
+	var out []netip.Addr
+	for _, g := range n.d.hosts.Network().Gateways {
+		for _, p := range g.Subnets {
+			out = append(out, p.Addr().WithZone(""))
+		}
+	}
+	return out
+}
+
+// Routers implements dnsrpc.Network.
+func (n resolverNetwork) Routers() []netip.Addr {
+	rows, err := n.d.gateways.Gateways()
+	if err != nil {
+		return nil
+	}
+	var out []netip.Addr
+	for _, row := range rows {
+		for _, text := range row.GetStatus().GetRouters() {
+			if a, err := netip.ParseAddr(text); err == nil {
+				out = append(out, a.WithZone(""))
+			}
 		}
 	}
 	return out

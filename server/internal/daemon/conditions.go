@@ -16,7 +16,7 @@ import (
 
 // conditions are what the server warns of.
 func (d *Daemon) conditions() []warn.Condition {
-	return []warn.Condition{d.logCondition(), d.diskCondition(), clockCondition(), jumpCondition(time.Now), d.unservedCondition()}
+	return []warn.Condition{d.logCondition(), d.diskCondition(), clockCondition(), jumpCondition(time.Now), d.unservedCondition(), d.circleCondition()}
 }
 
 // logCondition warns of a change log that grows because it cannot be shortened.
@@ -154,4 +154,24 @@ func bytesText(n uint64) string {
 		return fmt.Sprintf("%d %s", n, units[i])
 	}
 	return fmt.Sprintf("%.1f %s", f, units[i])
+}
+
+// circleCondition warns of a resolver that asks this server while this server asks it.
+func (d *Daemon) circleCondition() warn.Condition {
+	return warn.Condition{
+		Name:   "dns-circle",
+		Text:   "This server and {{.Server}} ask each other for names: what neither knows is found by nobody.",
+		Remedy: "Choose other resolvers with 'hearth dns upstream set', or have the other one not ask this server.",
+		Check: func(ctx context.Context) ([]warn.Finding, error) {
+			status, err := frontDoor{d}.GetStatus(ctx)
+			if err != nil {
+				return nil, nil // that the door is away is said elsewhere
+			}
+			var out []warn.Finding
+			for _, server := range status.GetCircularUpstreams() {
+				out = append(out, warn.Finding{Severity: warn.Warning, Values: map[string]string{"Server": server}})
+			}
+			return out, nil
+		},
+	}
 }

@@ -10,6 +10,7 @@ import (
 	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
 	certificatesv1 "github.com/hearthos/hearth/api/gen/go/hearth/certificates/v1"
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
+	dnsv1 "github.com/hearthos/hearth/api/gen/go/hearth/dns/v1"
 	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
 	execv1 "github.com/hearthos/hearth/api/gen/go/hearth/exec/v1"
 	gatewaysv1 "github.com/hearthos/hearth/api/gen/go/hearth/gateways/v1"
@@ -34,6 +35,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/rpc/auditrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/certificatesrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/diagnosticsrpc"
+	"github.com/hearthos/hearth/server/internal/rpc/dnsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/execrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/gatewaysrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/hostsrpc"
@@ -56,6 +58,7 @@ func (d *Daemon) declare() {
 		&auditv1.AuditService_ServiceDesc,
 		&certificatesv1.CertificateService_ServiceDesc,
 		&diagnosticsv1.DiagnosticsService_ServiceDesc,
+		&dnsv1.DNSService_ServiceDesc,
 		&effectsv1.EffectsService_ServiceDesc,
 		&execv1.ExecService_ServiceDesc,
 		&gatewaysv1.GatewayService_ServiceDesc,
@@ -80,6 +83,7 @@ func (d *Daemon) declare() {
 		rpc.NewGateway(auditv1.RegisterAuditServiceHandlerClient, auditv1.NewAuditServiceClient),
 		rpc.NewGateway(certificatesv1.RegisterCertificateServiceHandlerClient, certificatesv1.NewCertificateServiceClient),
 		rpc.NewGateway(diagnosticsv1.RegisterDiagnosticsServiceHandlerClient, diagnosticsv1.NewDiagnosticsServiceClient),
+		rpc.NewGateway(dnsv1.RegisterDNSServiceHandlerClient, dnsv1.NewDNSServiceClient),
 		rpc.NewGateway(execv1.RegisterExecServiceHandlerClient, execv1.NewExecServiceClient),
 		rpc.NewGateway(gatewaysv1.RegisterGatewayServiceHandlerClient, gatewaysv1.NewGatewayServiceClient),
 		rpc.NewGateway(hostsv1.RegisterHostServiceHandlerClient, hostsv1.NewHostServiceClient),
@@ -105,9 +109,10 @@ func (d *Daemon) register(actions *action.Service, installs *install.Service, lo
 	auditv1.RegisterAuditServiceServer(d.hub, auditrpc.New(d.audit))
 	certificatesv1.RegisterCertificateServiceServer(d.hub, certificatesrpc.New(d.authority, deviceNames{d}))
 	diagnosticsv1.RegisterDiagnosticsServiceServer(d.hub, diagnosticsrpc.New(d.warnings, d, time.Now))
+	dnsv1.RegisterDNSServiceServer(d.hub, dnsrpc.New(d.settings, resolverNetwork{d}, time.Now))
 	effectsv1.RegisterEffectsServiceServer(d.hub, d.effects)
 	execv1.RegisterExecServiceServer(d.hub, execrpc.New(exec.New(d.store, d.runner), time.Now))
-	gatewaysv1.RegisterGatewayServiceServer(d.hub, gatewaysrpc.New(d.gateways, time.Now))
+	gatewaysv1.RegisterGatewayServiceServer(d.hub, gatewaysrpc.New(d.gateways, d.proxy, time.Now))
 	hostsv1.RegisterHostServiceServer(d.hub, hostsrpc.New(d.hosts))
 	logsv1.RegisterLogServiceServer(d.hub, logsrpc.New(logKeeper))
 	notificationsv1.RegisterNotificationServiceServer(d.hub, notificationsrpc.New(notes, time.Now))

@@ -419,3 +419,10 @@ func (f frontDoor) Apply(ctx context.Context, t *doorv1.Table) (*doorv1.ApplyRes
 	}
 	return resp, err
 }
+
+// GetStatus implements proxy.Door.
+func (f frontDoor) GetStatus(ctx context.Context) (*doorv1.GetStatusResponse, error) {
+	resp, err := f.d.doorConn.Status(ctx)
+	f.d.door.Store(err == nil)
+	return resp, err
+}

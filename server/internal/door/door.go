@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -219,6 +220,18 @@ func (d *Door) LocalNames() []*doorv1.LocalName {
 		out = append(out, &doorv1.LocalName{Wanted: n.Wanted, Claimed: n.Claimed})
 	}
 	return out
+}
+
+// Upstreams tells which resolvers are asked, and which of them ask the door in turn.
+func (d *Door) Upstreams() (all, circular []string) {
+	texts := func(list []netip.AddrPort) (out []string) {
+		for _, a := range list {
+			out = append(out, a.String())
+		}
+		return out
+	}
+	a, c := d.names.Upstreams()
+	return texts(a), texts(c)
 }
 
 // Run tries again what could not be bound, and answers for the names in .local, until ctx ends. Those it does with sockets of

@@ -34,7 +34,10 @@ type Service struct {
 // GetStatus tells who answers and what is in force.
 func (s *Service) GetStatus(context.Context, *doorv1.GetStatusRequest) (*doorv1.GetStatusResponse, error) {
 	digest, sockets := s.Door.Status()
-	return &doorv1.GetStatusResponse{Version: s.Version, Contract: Contract, Digest: digest, Sockets: sockets, LocalNames: s.Door.LocalNames()}, nil
+	upstreams, circular := s.Door.Upstreams()
+	return &doorv1.GetStatusResponse{
+		Version: s.Version, Contract: Contract, Digest: digest, Sockets: sockets, LocalNames: s.Door.LocalNames(), Upstreams: upstreams, CircularUpstreams: circular,
+	}, nil
 }
 
 // Apply puts a table in force.

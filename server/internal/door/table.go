@@ -406,6 +406,14 @@ func (c *compiler) resolver(m *doorv1.Resolver) {
 			}
 			rec.IPv4 = append(rec.IPv4, a)
 		}
+		for _, s := range r.GetIpv6() {
+			a, err := netip.ParseAddr(s)
+			if err != nil {
+				c.wrong(field+".ipv6", "%q is not an address", s)
+				continue
+			}
+			rec.IPv6 = append(rec.IPv6, a)
+		}
 		cfg.Records = append(cfg.Records, rec)
 	}
 	c.limit("resolver.records", "records", len(m.GetRecords()), dnsserver.MaxRecords)

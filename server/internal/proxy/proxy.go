@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/hearthos/hearth/api/abi"
+	dnsv1 "github.com/hearthos/hearth/api/gen/go/hearth/dns/v1"
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
@@ -41,6 +42,8 @@ const renew = 24 * time.Hour
 type Door interface {
 	// Apply puts a whole table in force; the same one again changes nothing.
 	Apply(ctx context.Context, t *doorv1.Table) (*doorv1.ApplyResponse, error)
+	// GetStatus tells what is in force.
+	GetStatus(ctx context.Context) (*doorv1.GetStatusResponse, error)
 }
 
 // Names are the names of the server and its services.
@@ -105,7 +108,7 @@ func (s *Service) Controller() reconcile.Controller {
 			return renew, s.apply(ctx)
 		},
 	}
-	for _, kind := range []string{"host", "package", "dependency"} {
+	for _, kind := range []string{"host", "package", "dependency", "dnssettings"} {
 		c.Sources = append(c.Sources, reconcile.Source{
 			Selector: store.Selector{Kind: kind},
 			Keys:     func(store.Change) []string { return keys },
@@ -158,7 +161,13 @@ func (s *Service) render() (*doorv1.Table, []string, error) {
 		if in.Packages, err = store.List[*packagesv1.Package](tx, ""); err != nil {
 			return err
 		}
-		in.Dependencies, err = store.List[*packagesv1.Dependency](tx, "")
+		if in.Dependencies, err = store.List[*packagesv1.Dependency](tx, ""); err != nil {
+			return err
+		}
+		chosen, there, err := store.Lookup[*dnsv1.DnsSettings](tx, "server")
+		if there && len(chosen.GetSpec().GetServers()) > 0 {
+			in.Server.Upstreams = chosen.GetSpec().GetServers()
+		}
 		return err
 	})
 	if err != nil {

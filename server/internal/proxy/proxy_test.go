@@ -41,6 +41,12 @@ func (d *fakeDoor) Apply(_ context.Context, t *doorv1.Table) (*doorv1.ApplyRespo
 	return &doorv1.ApplyResponse{Sockets: d.sockets}, nil
 }
 
+func (d *fakeDoor) GetStatus(context.Context) (*doorv1.GetStatusResponse, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return &doorv1.GetStatusResponse{Sockets: d.sockets}, nil
+}
+
 func (d *fakeDoor) say(sockets ...*doorv1.Socket) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -138,7 +144,7 @@ func TestControllerKeepsTheTableTrue(t *testing.T) {
 	put(t, st, house.Hosts[0], pkg("forge", ""))
 	put(t, st, house.Hosts[0], pkg("forge", "10.0.3.8"))
 	table := d.await(t, "the service that has a container now", listens("127.0.0.1:61002"))
-	if len(table.GetResolver().GetRecords()) != 1 || string(table.GetCertificates()[0].GetChain()) != "lo lxcbr0" {
+	if len(table.GetResolver().GetRecords()) != 2 || string(table.GetCertificates()[0].GetChain()) != "lo lxcbr0" {
 		t.Errorf("table %v", table)
 	}
 

@@ -49,8 +49,8 @@ type Server struct {
 	// Root is the server's root certificate, PEM, Documents what else is answered by plain HTTP.
 	Root      []byte
 	Documents []handout.Document
-	// Resolver are the addresses and ports the resolver listens on, Zones the domains that are answered from records
-	// alone, Upstreams whom all else is asked from; none means the machine's own.
+	// Resolver are the addresses and ports where services find the resolver, none where there is none; Zones the domains that are
+	// answered from records alone; Upstreams whom all else is asked from, none for the machine's own.
 	Resolver  []string
 	Zones     []string
 	Upstreams []string
@@ -66,6 +66,8 @@ type Input struct {
 	Records      []*doorv1.Record
 	// Local are the labels by which the server is called in .local.
 	Local []string
+	// Private are the private domains with the gateways that each is for.
+	Private map[string][]string
 	// Chain and Key are the certificate for all names and addresses of the server, PEM.
 	Chain, Key []byte
 }
@@ -87,6 +89,7 @@ func Table(in Input) (table *doorv1.Table, omitted []string) {
 		r.host(row)
 	}
 	r.local()
+	r.resolver()
 	slices.SortStableFunc(r.table.Listeners, func(a, b *doorv1.Listener) int { return cmp.Compare(a.GetAddress(), b.GetAddress()) })
 	return r.table, r.omitted
 }
@@ -134,14 +137,6 @@ func (r *renderer) server() {
 		if _, port, err := net.SplitHostPort(address); err == nil {
 			r.ports[port] = true
 		}
-	}
-	r.table.Resolver = &doorv1.Resolver{
-		Addresses: unique(s.Resolver),
-		Zones:     unique(s.Zones),
-		Upstreams: s.Upstreams,
-		Records: slices.SortedFunc(slices.Values(r.in.Records), func(a, b *doorv1.Record) int {
-			return strings.Compare(a.GetName(), b.GetName())
-		}),
 	}
 }
 

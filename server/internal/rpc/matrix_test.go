@@ -14,6 +14,7 @@ import (
 	auditv1 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
 	certificatesv1 "github.com/hearthos/hearth/api/gen/go/hearth/certificates/v1"
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
+	dnsv1 "github.com/hearthos/hearth/api/gen/go/hearth/dns/v1"
 	execv1 "github.com/hearthos/hearth/api/gen/go/hearth/exec/v1"
 	gatewaysv1 "github.com/hearthos/hearth/api/gen/go/hearth/gateways/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
@@ -191,6 +192,7 @@ func everyGateway() []rpc.Gateway {
 		rpc.NewGateway(auditv1.RegisterAuditServiceHandlerClient, auditv1.NewAuditServiceClient),
 		rpc.NewGateway(certificatesv1.RegisterCertificateServiceHandlerClient, certificatesv1.NewCertificateServiceClient),
 		rpc.NewGateway(diagnosticsv1.RegisterDiagnosticsServiceHandlerClient, diagnosticsv1.NewDiagnosticsServiceClient),
+		rpc.NewGateway(dnsv1.RegisterDNSServiceHandlerClient, dnsv1.NewDNSServiceClient),
 		rpc.NewGateway(execv1.RegisterExecServiceHandlerClient, execv1.NewExecServiceClient),
 		rpc.NewGateway(hostsv1.RegisterHostServiceHandlerClient, hostsv1.NewHostServiceClient),
 		rpc.NewGateway(notificationsv1.RegisterNotificationServiceHandlerClient, notificationsv1.NewNotificationServiceClient),

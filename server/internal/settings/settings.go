@@ -1,5 +1,5 @@
 // Package settings keeps what people choose for the whole server: what it is called, which language its services speak,
-// and how they send mail.
+// how they send mail, and whom the resolver asks.
 //
 // It deliberately does nothing with what is chosen: the daemon renames what has the name, the runner gives containers
 // their language, and services ask for the mail by their effect.

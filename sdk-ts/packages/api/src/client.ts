@@ -4,6 +4,7 @@ import { ActionService } from "@hearthos/api/hearth/actions/v1/actions_pb";
 import { AuditService } from "@hearthos/api/hearth/audit/v1/audit_pb";
 import { CertificateService } from "@hearthos/api/hearth/certificates/v1/certificates_pb";
 import { DiagnosticsService } from "@hearthos/api/hearth/diagnostics/v1/diagnostics_pb";
+import { DNSService } from "@hearthos/api/hearth/dns/v1/dns_pb";
 import { ExecService } from "@hearthos/api/hearth/exec/v1/exec_pb";
 import { GatewayService } from "@hearthos/api/hearth/gateways/v1/gateways_pb";
 import { HostService } from "@hearthos/api/hearth/hosts/v1/hosts_pb";
@@ -26,6 +27,7 @@ export interface Hearth {
   readonly audit: Client<typeof AuditService>;
   readonly certificates: Client<typeof CertificateService>;
   readonly diagnostics: Client<typeof DiagnosticsService>;
+  readonly dns: Client<typeof DNSService>;
   readonly exec: Client<typeof ExecService>;
   readonly gateways: Client<typeof GatewayService>;
   readonly hosts: Client<typeof HostService>;
@@ -55,6 +57,7 @@ export function createHearth(transport: Transport): Hearth {
     audit: createClient(AuditService, transport),
     certificates: createClient(CertificateService, transport),
     diagnostics: createClient(DiagnosticsService, transport),
+    dns: createClient(DNSService, transport),
     exec: createClient(ExecService, transport),
     gateways: createClient(GatewayService, transport),
     hosts: createClient(HostService, transport),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -63,15 +64,22 @@ func own(t *table, req *dns.Msg, q dns.Question, name string, records []*Record)
 		m.Rcode = dns.RcodeNameError
 		return m
 	}
-	if q.Qtype != dns.TypeA && q.Qtype != dns.TypeANY {
-		return m
+	var seen []netip.Addr // few: a map would cost more than it saves
+	add := func(a netip.Addr, rr func() dns.RR) {
+		if !slices.Contains(seen, a) {
+			seen = append(seen, a)
+			m.Answer = append(m.Answer, rr())
+		}
 	}
-	seen := map[netip.Addr]bool{}
 	for _, r := range records {
-		for _, a := range r.IPv4 {
-			if !seen[a] {
-				seen[a] = true
-				m.Answer = append(m.Answer, &dns.A{Hdr: header(q.Name, dns.TypeA), A: net.IP(a.AsSlice())})
+		if q.Qtype == dns.TypeA || q.Qtype == dns.TypeANY {
+			for _, a := range r.IPv4 {
+				add(a, func() dns.RR { return &dns.A{Hdr: header(q.Name, dns.TypeA), A: net.IP(a.AsSlice())} })
+			}
+		}
+		if q.Qtype == dns.TypeAAAA || q.Qtype == dns.TypeANY {
+			for _, a := range r.IPv6 {
+				add(a, func() dns.RR { return &dns.AAAA{Hdr: header(q.Name, dns.TypeAAAA), AAAA: net.IP(a.AsSlice())} })
 			}
 		}
 	}

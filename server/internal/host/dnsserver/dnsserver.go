@@ -1,11 +1,13 @@
 // Package dnsserver answers the names of services and asks other resolvers for all else.
 //
-// It is deliberately no cache, no recursor and no authority for anybody outside the machine and its networks: a question
+// It is deliberately no recursor and no authority for anybody outside the machine and its networks: a question
 // from a source that is not allowed is refused with an answer no longer than the question, so the server is of no use
-// to whoever forges sources. Zone transfers and updates are refused.
+// to whoever forges sources. Zone transfers and updates are refused. What others answered is kept for as long as they said, within
+// bounds.
 //
 // Invariants: a name inside a zone never leaves the machine; the configuration is replaced as a whole and a question is
-// answered from one configuration; questions under way at others are bounded, in all and for each source.
+// answered from one configuration; questions under way at others are bounded, in all and for each source; a question of one
+// whom we would ask is not passed on.
 package dnsserver
 
 import (
@@ -50,6 +52,7 @@ type Record struct {
 	// Name is lower case and has no dot at the end.
 	Name string
 	IPv4 []netip.Addr
+	IPv6 []netip.Addr
 	// Subdomains says that all names below it have the same addresses.
 	Subdomains bool
 	// Sources get an answer; for others the record is not there. None means all.
@@ -68,6 +71,8 @@ type Server struct {
 	table   atomic.Pointer[table]
 	system  systemResolvers
 	pending pending
+	kept    cache
+	circle  circle
 }
 
 // New makes a server that knows no names until SetConfig and refuses nobody's private question before. Resolvers of the
@@ -85,7 +90,9 @@ func (s *Server) SetConfig(c Config) error {
 	if err := Check(c); err != nil {
 		return err
 	}
-	s.table.Store(compile(c))
+	if before := s.table.Swap(compile(c)); !slices.Equal(before.upstreams, c.Upstreams) {
+		s.kept.clear()
+	}
 	return nil
 }
 
@@ -116,12 +123,17 @@ func checkRecord(r Record) error {
 	if !validName(r.Name) {
 		return fmt.Errorf("%w: name %q", ErrInvalid, r.Name)
 	}
-	if len(r.IPv4) > MaxAddresses {
-		return fmt.Errorf("%w: %q has %d addresses, at most %d", ErrInvalid, r.Name, len(r.IPv4), MaxAddresses)
+	if n := len(r.IPv4) + len(r.IPv6); n > MaxAddresses {
+		return fmt.Errorf("%w: %q has %d addresses, at most %d", ErrInvalid, r.Name, n, MaxAddresses)
 	}
 	for _, a := range r.IPv4 {
 		if !a.Is4() {
 			return fmt.Errorf("%w: %q has address %s, which is not IPv4", ErrInvalid, r.Name, a)
+		}
+	}
+	for _, a := range r.IPv6 {
+		if !a.Is6() || a.Is4In6() || a.Zone() != "" {
+			return fmt.Errorf("%w: %q has address %s, which is not IPv6", ErrInvalid, r.Name, a)
 		}
 	}
 	return checkSources(r.Name, r.Sources)
@@ -175,7 +187,7 @@ func compile(c Config) *table {
 	for i := range c.Records {
 		r := c.Records[i]
 		t.names[r.Name] = append(t.names[r.Name], &r)
-		for _, a := range r.IPv4 {
+		for _, a := range slices.Concat(r.IPv4, r.IPv6) {
 			if arpa, err := dns.ReverseAddr(a.String()); err == nil {
 				arpa = strings.TrimSuffix(arpa, ".")
 				t.reverse[arpa] = append(t.reverse[arpa], &r)

@@ -3,6 +3,7 @@ package dnsserver
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -29,3 +30,14 @@ func (s *Server) SetSystemFiles(paths ...string) { s.system.paths = paths }
 
 // MaxPendingSource is the bound on questions under way for one source.
 const MaxPendingSource = maxPendingSource
+
+// Cache is the answers of others that are kept.
+type Cache struct{ c cache }
+
+// NewCache makes an empty one.
+func NewCache() *Cache { return &Cache{} }
+
+// Put keeps the answer to a question, Get answers what is kept.
+func (c *Cache) Put(q, m *dns.Msg)          { c.c.put(keyOf(q), m, time.Now()) }
+func (c *Cache) Get(q *dns.Msg) *dns.Msg    { return c.c.get(keyOf(q), time.Now()) }
+func (c *Cache) Size() (answers, bytes int) { return len(c.c.entries), c.c.bytes }

@@ -32,9 +32,15 @@ var errNoAnswer = errors.New("no answer from any resolver")
 
 // forward asks the upstreams one after the other, the next as soon as one fails or is slow, and takes the first answer.
 func (s *Server) forward(ctx context.Context, t *table, req *dns.Msg, source netip.Addr, tcp bool) *dns.Msg {
-	upstreams := t.upstreams
-	if len(upstreams) == 0 {
-		upstreams = s.system.get(time.Now())
+	now := time.Now()
+	upstreams := s.upstreams(t, now)
+	if s.circular(upstreams, source, now) {
+		return failed(req, dns.RcodeRefused)
+	}
+	q := question(req)
+	key := keyOf(q)
+	if got := s.kept.get(key, now); got != nil {
+		return passed(req, got)
 	}
 	if len(upstreams) == 0 || !s.pending.begin(source) {
 		return failed(req, dns.RcodeServerFailure)
@@ -42,10 +48,16 @@ func (s *Server) forward(ctx context.Context, t *table, req *dns.Msg, source net
 	defer s.pending.end(source)
 	ctx, cancel := context.WithTimeout(ctx, forwardTimeout)
 	defer cancel()
-	got, err := ask(ctx, upstreams, question(req), tcp)
+	got, err := ask(ctx, upstreams, q, tcp)
 	if err != nil {
 		return failed(req, dns.RcodeServerFailure)
 	}
+	s.kept.put(key, got, time.Now())
+	return passed(req, got)
+}
+
+// passed makes the answer to a caller of what others answered.
+func passed(req, got *dns.Msg) *dns.Msg {
 	m := new(dns.Msg)
 	m.SetReply(req)
 	m.Rcode, m.RecursionAvailable, m.AuthenticatedData, m.Truncated = got.Rcode, true, got.AuthenticatedData, got.Truncated
@@ -180,20 +192,22 @@ func (r *systemResolvers) include(a netip.AddrPort) {
 	r.own, r.checked = slices.DeleteFunc(r.own, func(o netip.AddrPort) bool { return o == a }), time.Time{}
 }
 
-// get returns the resolvers of the first file that names any besides the local stub and ourselves.
-func (r *systemResolvers) get(now time.Time) []netip.AddrPort {
+// get returns the resolvers of the first file that names any besides the local stub and ourselves, and whether they are
+// others than the last time.
+func (r *systemResolvers) get(now time.Time) (servers []netip.AddrPort, changed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if now.Sub(r.checked) < systemCheck {
-		return r.servers
+		return r.servers, false
 	}
+	before := r.servers
 	r.checked, r.servers = now, nil
 	for _, path := range r.paths {
 		if r.servers = r.read(path); len(r.servers) > 0 {
 			break
 		}
 	}
-	return r.servers
+	return r.servers, !slices.Equal(before, r.servers)
 }
 
 func (r *systemResolvers) read(path string) []netip.AddrPort {

@@ -10,18 +10,33 @@ import (
 	"github.com/hearthos/hearth/server/internal/gateway"
 )
 
+// Forwards knows what the front door leads on.
+type Forwards interface {
+	Forwards(ctx context.Context) ([]*gatewaysv1.Forward, error)
+}
+
 // Server implements the service. It is safe for concurrent use.
 type Server struct {
 	gatewaysv1.UnimplementedGatewayServiceServer
 	gateways *gateway.Service
+	forwards Forwards
 	clock    func() time.Time
 }
 
 var _ gatewaysv1.GatewayServiceServer = (*Server)(nil)
 
 // New returns the service over an area.
-func New(g *gateway.Service, clock func() time.Time) *Server {
-	return &Server{gateways: g, clock: clock}
+func New(g *gateway.Service, f Forwards, clock func() time.Time) *Server {
+	return &Server{gateways: g, forwards: f, clock: clock}
+}
+
+// ListForwards answers the ports that are led to services.
+func (s *Server) ListForwards(ctx context.Context, _ *gatewaysv1.ListForwardsRequest) (*gatewaysv1.ListForwardsResponse, error) {
+	list, err := s.forwards.Forwards(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &gatewaysv1.ListForwardsResponse{Forwards: list}, nil
 }
 
 // ListGateways answers the gateways by id.

@@ -456,7 +456,9 @@ type Record struct {
 	// Sources that get an answer, in CIDR form; none means all.
 	AllowedSources []string `protobuf:"bytes,3,rep,name=allowed_sources,json=allowedSources,proto3" json:"allowed_sources,omitempty"`
 	// Whether all names below it have the same addresses.
-	Subdomains    bool `protobuf:"varint,4,opt,name=subdomains,proto3" json:"subdomains,omitempty"`
+	Subdomains bool `protobuf:"varint,4,opt,name=subdomains,proto3" json:"subdomains,omitempty"`
+	// IPv6 addresses.
+	Ipv6          []string `protobuf:"bytes,5,rep,name=ipv6,proto3" json:"ipv6,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -517,6 +519,13 @@ func (x *Record) GetSubdomains() bool {
 		return x.Subdomains
 	}
 	return false
+}
+
+func (x *Record) GetIpv6() []string {
+	if x != nil {
+		return x.Ipv6
+	}
+	return nil
 }
 
 // Redirect answers plain HTTP with a redirect to TLS.
@@ -834,9 +843,13 @@ type GetStatusResponse struct {
 	// What is bound and what is not.
 	Sockets []*Socket `protobuf:"bytes,4,rep,name=sockets,proto3" json:"sockets,omitempty"`
 	// The names in .local.
-	LocalNames    []*LocalName `protobuf:"bytes,5,rep,name=local_names,json=localNames,proto3" json:"local_names,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	LocalNames []*LocalName `protobuf:"bytes,5,rep,name=local_names,json=localNames,proto3" json:"local_names,omitempty"`
+	// The resolvers that are asked for names that are not in the table.
+	Upstreams []string `protobuf:"bytes,6,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
+	// Those of them that have asked the door in turn of late.
+	CircularUpstreams []string `protobuf:"bytes,7,rep,name=circular_upstreams,json=circularUpstreams,proto3" json:"circular_upstreams,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
@@ -900,6 +913,20 @@ func (x *GetStatusResponse) GetSockets() []*Socket {
 func (x *GetStatusResponse) GetLocalNames() []*LocalName {
 	if x != nil {
 		return x.LocalNames
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetUpstreams() []string {
+	if x != nil {
+		return x.Upstreams
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetCircularUpstreams() []string {
+	if x != nil {
+		return x.CircularUpstreams
 	}
 	return nil
 }
@@ -1179,14 +1206,15 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\arecords\x18\x02 \x03(\v2\x16.hearth.door.v1.RecordR\arecords\x12\x14\n" +
 	"\x05zones\x18\x03 \x03(\tR\x05zones\x12\x1c\n" +
 	"\tupstreams\x18\x04 \x03(\tR\tupstreams\x12'\n" +
-	"\x0fallowed_sources\x18\x05 \x03(\tR\x0eallowedSources\"y\n" +
+	"\x0fallowed_sources\x18\x05 \x03(\tR\x0eallowedSources\"\x8d\x01\n" +
 	"\x06Record\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04ipv4\x18\x02 \x03(\tR\x04ipv4\x12'\n" +
 	"\x0fallowed_sources\x18\x03 \x03(\tR\x0eallowedSources\x12\x1e\n" +
 	"\n" +
 	"subdomains\x18\x04 \x01(\bR\n" +
-	"subdomains\"\xa2\x01\n" +
+	"subdomains\x12\x12\n" +
+	"\x04ipv6\x18\x05 \x03(\tR\x04ipv6\"\xa2\x01\n" +
 	"\bRedirect\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x19\n" +
 	"\btls_port\x18\x02 \x01(\rR\atlsPort\x12)\n" +
@@ -1204,14 +1232,16 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\tLocalName\x12\x16\n" +
 	"\x06wanted\x18\x01 \x01(\tR\x06wanted\x12\x18\n" +
 	"\aclaimed\x18\x02 \x01(\tR\aclaimed\"\x12\n" +
-	"\x10GetStatusRequest\"\xcf\x01\n" +
+	"\x10GetStatusRequest\"\x9c\x02\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1a\n" +
 	"\bcontract\x18\x02 \x01(\rR\bcontract\x12\x16\n" +
 	"\x06digest\x18\x03 \x01(\tR\x06digest\x120\n" +
 	"\asockets\x18\x04 \x03(\v2\x16.hearth.door.v1.SocketR\asockets\x12:\n" +
 	"\vlocal_names\x18\x05 \x03(\v2\x19.hearth.door.v1.LocalNameR\n" +
-	"localNames\"N\n" +
+	"localNames\x12\x1c\n" +
+	"\tupstreams\x18\x06 \x03(\tR\tupstreams\x12-\n" +
+	"\x12circular_upstreams\x18\a \x03(\tR\x11circularUpstreams\"N\n" +
 	"\x06Socket\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\x12\x14\n" +

@@ -27,6 +27,67 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Mode is what is done to connections.
+type Forward_Mode int32
+
+const (
+	// Not given.
+	Forward_MODE_UNSPECIFIED Forward_Mode = 0
+	// Nothing: the bytes are carried, whatever they are.
+	Forward_MODE_PLAIN Forward_Mode = 1
+	// They are led on by the name in the TLS handshake, unopened.
+	Forward_MODE_PASS Forward_Mode = 2
+	// TLS ends here, and what is in it is carried.
+	Forward_MODE_TLS Forward_Mode = 3
+	// TLS ends here, and HTTP is read.
+	Forward_MODE_HTTP Forward_Mode = 4
+)
+
+// Enum value maps for Forward_Mode.
+var (
+	Forward_Mode_name = map[int32]string{
+		0: "MODE_UNSPECIFIED",
+		1: "MODE_PLAIN",
+		2: "MODE_PASS",
+		3: "MODE_TLS",
+		4: "MODE_HTTP",
+	}
+	Forward_Mode_value = map[string]int32{
+		"MODE_UNSPECIFIED": 0,
+		"MODE_PLAIN":       1,
+		"MODE_PASS":        2,
+		"MODE_TLS":         3,
+		"MODE_HTTP":        4,
+	}
+)
+
+func (x Forward_Mode) Enum() *Forward_Mode {
+	p := new(Forward_Mode)
+	*p = x
+	return p
+}
+
+func (x Forward_Mode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Forward_Mode) Descriptor() protoreflect.EnumDescriptor {
+	return file_hearth_gateways_v1_gateways_proto_enumTypes[0].Descriptor()
+}
+
+func (Forward_Mode) Type() protoreflect.EnumType {
+	return &file_hearth_gateways_v1_gateways_proto_enumTypes[0]
+}
+
+func (x Forward_Mode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Forward_Mode.Descriptor instead.
+func (Forward_Mode) EnumDescriptor() ([]byte, []int) {
+	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{0, 0}
+}
+
 // Type is what kind of interface a gateway is.
 type GatewayStatus_Type int32
 
@@ -76,11 +137,11 @@ func (x GatewayStatus_Type) String() string {
 }
 
 func (GatewayStatus_Type) Descriptor() protoreflect.EnumDescriptor {
-	return file_hearth_gateways_v1_gateways_proto_enumTypes[0].Descriptor()
+	return file_hearth_gateways_v1_gateways_proto_enumTypes[1].Descriptor()
 }
 
 func (GatewayStatus_Type) Type() protoreflect.EnumType {
-	return &file_hearth_gateways_v1_gateways_proto_enumTypes[0]
+	return &file_hearth_gateways_v1_gateways_proto_enumTypes[1]
 }
 
 func (x GatewayStatus_Type) Number() protoreflect.EnumNumber {
@@ -89,7 +150,98 @@ func (x GatewayStatus_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use GatewayStatus_Type.Descriptor instead.
 func (GatewayStatus_Type) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{2, 0}
+	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{3, 0}
+}
+
+// Forward is a port of the server that is led on.
+type Forward struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Address and port of the server.
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// What is done to connections.
+	Mode Forward_Mode `protobuf:"varint,2,opt,name=mode,proto3,enum=hearth.gateways.v1.Forward_Mode" json:"mode,omitempty"`
+	// Names in the TLS handshake it is for; none means all.
+	Names []string `protobuf:"bytes,3,rep,name=names,proto3" json:"names,omitempty"`
+	// Where connections go: address and port of a service, or the server itself.
+	Upstream string `protobuf:"bytes,4,opt,name=upstream,proto3" json:"upstream,omitempty"`
+	// Sources that may use it, in CIDR form; none means all.
+	Sources []string `protobuf:"bytes,5,rep,name=sources,proto3" json:"sources,omitempty"`
+	// Why it is not listened on; empty when it is. It is tried again every second.
+	Error         string `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Forward) Reset() {
+	*x = Forward{}
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Forward) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Forward) ProtoMessage() {}
+
+func (x *Forward) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Forward.ProtoReflect.Descriptor instead.
+func (*Forward) Descriptor() ([]byte, []int) {
+	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *Forward) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Forward) GetMode() Forward_Mode {
+	if x != nil {
+		return x.Mode
+	}
+	return Forward_MODE_UNSPECIFIED
+}
+
+func (x *Forward) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+func (x *Forward) GetUpstream() string {
+	if x != nil {
+		return x.Upstream
+	}
+	return ""
+}
+
+func (x *Forward) GetSources() []string {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
+func (x *Forward) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
 }
 
 // Gateway is a network interface of the server that leads somewhere: into a network, to its services, to itself.
@@ -107,7 +259,7 @@ type Gateway struct {
 
 func (x *Gateway) Reset() {
 	*x = Gateway{}
-	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[0]
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -119,7 +271,7 @@ func (x *Gateway) String() string {
 func (*Gateway) ProtoMessage() {}
 
 func (x *Gateway) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[0]
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -132,7 +284,7 @@ func (x *Gateway) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gateway.ProtoReflect.Descriptor instead.
 func (*Gateway) Descriptor() ([]byte, []int) {
-	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{0}
+	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Gateway) GetMeta() *v1.Meta {
@@ -167,7 +319,7 @@ type GatewaySpec struct {
 
 func (x *GatewaySpec) Reset() {
 	*x = GatewaySpec{}
-	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[1]
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -179,7 +331,7 @@ func (x *GatewaySpec) String() string {
 func (*GatewaySpec) ProtoMessage() {}
 
 func (x *GatewaySpec) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[1]
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -192,7 +344,7 @@ func (x *GatewaySpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GatewaySpec.ProtoReflect.Descriptor instead.
 func (*GatewaySpec) Descriptor() ([]byte, []int) {
-	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{1}
+	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *GatewaySpec) GetName() string {
@@ -223,7 +375,7 @@ type GatewayStatus struct {
 
 func (x *GatewayStatus) Reset() {
 	*x = GatewayStatus{}
-	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[2]
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -235,7 +387,7 @@ func (x *GatewayStatus) String() string {
 func (*GatewayStatus) ProtoMessage() {}
 
 func (x *GatewayStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[2]
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -248,7 +400,7 @@ func (x *GatewayStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GatewayStatus.ProtoReflect.Descriptor instead.
 func (*GatewayStatus) Descriptor() ([]byte, []int) {
-	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{2}
+	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GatewayStatus) GetConnected() bool {
@@ -302,7 +454,7 @@ type ListGatewaysRequest struct {
 
 func (x *ListGatewaysRequest) Reset() {
 	*x = ListGatewaysRequest{}
-	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[3]
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -314,7 +466,7 @@ func (x *ListGatewaysRequest) String() string {
 func (*ListGatewaysRequest) ProtoMessage() {}
 
 func (x *ListGatewaysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[3]
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -327,7 +479,7 @@ func (x *ListGatewaysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGatewaysRequest.ProtoReflect.Descriptor instead.
 func (*ListGatewaysRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{3}
+	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{4}
 }
 
 // ListGatewaysResponse holds the gateways.
@@ -341,7 +493,7 @@ type ListGatewaysResponse struct {
 
 func (x *ListGatewaysResponse) Reset() {
 	*x = ListGatewaysResponse{}
-	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[4]
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -353,7 +505,7 @@ func (x *ListGatewaysResponse) String() string {
 func (*ListGatewaysResponse) ProtoMessage() {}
 
 func (x *ListGatewaysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[4]
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -366,7 +518,7 @@ func (x *ListGatewaysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGatewaysResponse.ProtoReflect.Descriptor instead.
 func (*ListGatewaysResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{4}
+	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListGatewaysResponse) GetGateways() []*Gateway {
@@ -389,7 +541,7 @@ type RenameGatewayRequest struct {
 
 func (x *RenameGatewayRequest) Reset() {
 	*x = RenameGatewayRequest{}
-	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[5]
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -401,7 +553,7 @@ func (x *RenameGatewayRequest) String() string {
 func (*RenameGatewayRequest) ProtoMessage() {}
 
 func (x *RenameGatewayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[5]
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -414,7 +566,7 @@ func (x *RenameGatewayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenameGatewayRequest.ProtoReflect.Descriptor instead.
 func (*RenameGatewayRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{5}
+	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RenameGatewayRequest) GetId() string {
@@ -442,7 +594,7 @@ type RenameGatewayResponse struct {
 
 func (x *RenameGatewayResponse) Reset() {
 	*x = RenameGatewayResponse{}
-	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[6]
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -454,7 +606,7 @@ func (x *RenameGatewayResponse) String() string {
 func (*RenameGatewayResponse) ProtoMessage() {}
 
 func (x *RenameGatewayResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[6]
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -467,7 +619,7 @@ func (x *RenameGatewayResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenameGatewayResponse.ProtoReflect.Descriptor instead.
 func (*RenameGatewayResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{6}
+	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RenameGatewayResponse) GetGateway() *Gateway {
@@ -488,7 +640,7 @@ type ForgetGatewayRequest struct {
 
 func (x *ForgetGatewayRequest) Reset() {
 	*x = ForgetGatewayRequest{}
-	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[7]
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -500,7 +652,7 @@ func (x *ForgetGatewayRequest) String() string {
 func (*ForgetGatewayRequest) ProtoMessage() {}
 
 func (x *ForgetGatewayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[7]
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -513,7 +665,7 @@ func (x *ForgetGatewayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetGatewayRequest.ProtoReflect.Descriptor instead.
 func (*ForgetGatewayRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{7}
+	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ForgetGatewayRequest) GetId() string {
@@ -532,7 +684,7 @@ type ForgetGatewayResponse struct {
 
 func (x *ForgetGatewayResponse) Reset() {
 	*x = ForgetGatewayResponse{}
-	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[8]
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -544,7 +696,7 @@ func (x *ForgetGatewayResponse) String() string {
 func (*ForgetGatewayResponse) ProtoMessage() {}
 
 func (x *ForgetGatewayResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[8]
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -557,14 +709,111 @@ func (x *ForgetGatewayResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetGatewayResponse.ProtoReflect.Descriptor instead.
 func (*ForgetGatewayResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{8}
+	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{9}
+}
+
+// ListForwardsRequest is empty.
+type ListForwardsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListForwardsRequest) Reset() {
+	*x = ListForwardsRequest{}
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListForwardsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListForwardsRequest) ProtoMessage() {}
+
+func (x *ListForwardsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListForwardsRequest.ProtoReflect.Descriptor instead.
+func (*ListForwardsRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{10}
+}
+
+// ListForwardsResponse holds the forwards.
+type ListForwardsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The forwards by address and port.
+	Forwards      []*Forward `protobuf:"bytes,1,rep,name=forwards,proto3" json:"forwards,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListForwardsResponse) Reset() {
+	*x = ListForwardsResponse{}
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListForwardsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListForwardsResponse) ProtoMessage() {}
+
+func (x *ListForwardsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_gateways_v1_gateways_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListForwardsResponse.ProtoReflect.Descriptor instead.
+func (*ListForwardsResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_gateways_v1_gateways_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListForwardsResponse) GetForwards() []*Forward {
+	if x != nil {
+		return x.Forwards
+	}
+	return nil
 }
 
 var File_hearth_gateways_v1_gateways_proto protoreflect.FileDescriptor
 
 const file_hearth_gateways_v1_gateways_proto_rawDesc = "" +
 	"\n" +
-	"!hearth/gateways/v1/gateways.proto\x12\x12hearth.gateways.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\xca\x01\n" +
+	"!hearth/gateways/v1/gateways.proto\x12\x12hearth.gateways.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\x95\x02\n" +
+	"\aForward\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x124\n" +
+	"\x04mode\x18\x02 \x01(\x0e2 .hearth.gateways.v1.Forward.ModeR\x04mode\x12\x14\n" +
+	"\x05names\x18\x03 \x03(\tR\x05names\x12\x1a\n" +
+	"\bupstream\x18\x04 \x01(\tR\bupstream\x12\x18\n" +
+	"\asources\x18\x05 \x03(\tR\asources\x12\x14\n" +
+	"\x05error\x18\x06 \x01(\tR\x05error\"X\n" +
+	"\x04Mode\x12\x14\n" +
+	"\x10MODE_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"MODE_PLAIN\x10\x01\x12\r\n" +
+	"\tMODE_PASS\x10\x02\x12\f\n" +
+	"\bMODE_TLS\x10\x03\x12\r\n" +
+	"\tMODE_HTTP\x10\x04\"\xca\x01\n" +
 	"\aGateway\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x123\n" +
 	"\x04spec\x18\x02 \x01(\v2\x1f.hearth.gateways.v1.GatewaySpecR\x04spec\x129\n" +
@@ -595,11 +844,15 @@ const file_hearth_gateways_v1_gateways_proto_rawDesc = "" +
 	"\agateway\x18\x01 \x01(\v2\x1b.hearth.gateways.v1.GatewayR\agateway\"1\n" +
 	"\x14ForgetGatewayRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x0fR\x02id\"\x17\n" +
-	"\x15ForgetGatewayResponse2\xfb\x03\n" +
+	"\x15ForgetGatewayResponse\"\x15\n" +
+	"\x13ListForwardsRequest\"O\n" +
+	"\x14ListForwardsResponse\x127\n" +
+	"\bforwards\x18\x01 \x03(\v2\x1b.hearth.gateways.v1.ForwardR\bforwards2\x9c\x05\n" +
 	"\x0eGatewayService\x12\x98\x01\n" +
 	"\fListGateways\x12'.hearth.gateways.v1.ListGatewaysRequest\x1a(.hearth.gateways.v1.ListGatewaysResponse\"5\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x10net.gateway.list\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/gateways\x90\x02\x01\x12\xab\x01\n" +
 	"\rRenameGateway\x12(.hearth.gateways.v1.RenameGatewayRequest\x1a).hearth.gateways.v1.RenameGatewayResponse\"E\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x14net.gateway.set-name\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/api/v1/gateways/{id}:rename\x12\x9f\x01\n" +
-	"\rForgetGateway\x12(.hearth.gateways.v1.ForgetGatewayRequest\x1a).hearth.gateways.v1.ForgetGatewayResponse\"9\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x12net.gateway.forget\x82\xd3\xe4\x93\x02\x17*\x15/api/v1/gateways/{id}B\xd6\x01\n" +
+	"\rForgetGateway\x12(.hearth.gateways.v1.ForgetGatewayRequest\x1a).hearth.gateways.v1.ForgetGatewayResponse\"9\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x12net.gateway.forget\x82\xd3\xe4\x93\x02\x17*\x15/api/v1/gateways/{id}\x12\x9e\x01\n" +
+	"\fListForwards\x12'.hearth.gateways.v1.ListForwardsRequest\x1a(.hearth.gateways.v1.ListForwardsResponse\";\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x16net.forward.dump-table\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/forwards\x90\x02\x01B\xd6\x01\n" +
 	"\x16com.hearth.gateways.v1B\rGatewaysProtoP\x01ZCgithub.com/hearthos/hearth/api/gen/go/hearth/gateways/v1;gatewaysv1\xa2\x02\x03HGX\xaa\x02\x12Hearth.Gateways.V1\xca\x02\x12Hearth\\Gateways\\V1\xe2\x02\x1eHearth\\Gateways\\V1\\GPBMetadata\xea\x02\x14Hearth::Gateways::V1b\x06proto3"
 
 var (
@@ -614,39 +867,47 @@ func file_hearth_gateways_v1_gateways_proto_rawDescGZIP() []byte {
 	return file_hearth_gateways_v1_gateways_proto_rawDescData
 }
 
-var file_hearth_gateways_v1_gateways_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hearth_gateways_v1_gateways_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_hearth_gateways_v1_gateways_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_hearth_gateways_v1_gateways_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_hearth_gateways_v1_gateways_proto_goTypes = []any{
-	(GatewayStatus_Type)(0),       // 0: hearth.gateways.v1.GatewayStatus.Type
-	(*Gateway)(nil),               // 1: hearth.gateways.v1.Gateway
-	(*GatewaySpec)(nil),           // 2: hearth.gateways.v1.GatewaySpec
-	(*GatewayStatus)(nil),         // 3: hearth.gateways.v1.GatewayStatus
-	(*ListGatewaysRequest)(nil),   // 4: hearth.gateways.v1.ListGatewaysRequest
-	(*ListGatewaysResponse)(nil),  // 5: hearth.gateways.v1.ListGatewaysResponse
-	(*RenameGatewayRequest)(nil),  // 6: hearth.gateways.v1.RenameGatewayRequest
-	(*RenameGatewayResponse)(nil), // 7: hearth.gateways.v1.RenameGatewayResponse
-	(*ForgetGatewayRequest)(nil),  // 8: hearth.gateways.v1.ForgetGatewayRequest
-	(*ForgetGatewayResponse)(nil), // 9: hearth.gateways.v1.ForgetGatewayResponse
-	(*v1.Meta)(nil),               // 10: hearth.meta.v1.Meta
+	(Forward_Mode)(0),             // 0: hearth.gateways.v1.Forward.Mode
+	(GatewayStatus_Type)(0),       // 1: hearth.gateways.v1.GatewayStatus.Type
+	(*Forward)(nil),               // 2: hearth.gateways.v1.Forward
+	(*Gateway)(nil),               // 3: hearth.gateways.v1.Gateway
+	(*GatewaySpec)(nil),           // 4: hearth.gateways.v1.GatewaySpec
+	(*GatewayStatus)(nil),         // 5: hearth.gateways.v1.GatewayStatus
+	(*ListGatewaysRequest)(nil),   // 6: hearth.gateways.v1.ListGatewaysRequest
+	(*ListGatewaysResponse)(nil),  // 7: hearth.gateways.v1.ListGatewaysResponse
+	(*RenameGatewayRequest)(nil),  // 8: hearth.gateways.v1.RenameGatewayRequest
+	(*RenameGatewayResponse)(nil), // 9: hearth.gateways.v1.RenameGatewayResponse
+	(*ForgetGatewayRequest)(nil),  // 10: hearth.gateways.v1.ForgetGatewayRequest
+	(*ForgetGatewayResponse)(nil), // 11: hearth.gateways.v1.ForgetGatewayResponse
+	(*ListForwardsRequest)(nil),   // 12: hearth.gateways.v1.ListForwardsRequest
+	(*ListForwardsResponse)(nil),  // 13: hearth.gateways.v1.ListForwardsResponse
+	(*v1.Meta)(nil),               // 14: hearth.meta.v1.Meta
 }
 var file_hearth_gateways_v1_gateways_proto_depIdxs = []int32{
-	10, // 0: hearth.gateways.v1.Gateway.meta:type_name -> hearth.meta.v1.Meta
-	2,  // 1: hearth.gateways.v1.Gateway.spec:type_name -> hearth.gateways.v1.GatewaySpec
-	3,  // 2: hearth.gateways.v1.Gateway.status:type_name -> hearth.gateways.v1.GatewayStatus
-	0,  // 3: hearth.gateways.v1.GatewayStatus.type:type_name -> hearth.gateways.v1.GatewayStatus.Type
-	1,  // 4: hearth.gateways.v1.ListGatewaysResponse.gateways:type_name -> hearth.gateways.v1.Gateway
-	1,  // 5: hearth.gateways.v1.RenameGatewayResponse.gateway:type_name -> hearth.gateways.v1.Gateway
-	4,  // 6: hearth.gateways.v1.GatewayService.ListGateways:input_type -> hearth.gateways.v1.ListGatewaysRequest
-	6,  // 7: hearth.gateways.v1.GatewayService.RenameGateway:input_type -> hearth.gateways.v1.RenameGatewayRequest
-	8,  // 8: hearth.gateways.v1.GatewayService.ForgetGateway:input_type -> hearth.gateways.v1.ForgetGatewayRequest
-	5,  // 9: hearth.gateways.v1.GatewayService.ListGateways:output_type -> hearth.gateways.v1.ListGatewaysResponse
-	7,  // 10: hearth.gateways.v1.GatewayService.RenameGateway:output_type -> hearth.gateways.v1.RenameGatewayResponse
-	9,  // 11: hearth.gateways.v1.GatewayService.ForgetGateway:output_type -> hearth.gateways.v1.ForgetGatewayResponse
-	9,  // [9:12] is the sub-list for method output_type
-	6,  // [6:9] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	0,  // 0: hearth.gateways.v1.Forward.mode:type_name -> hearth.gateways.v1.Forward.Mode
+	14, // 1: hearth.gateways.v1.Gateway.meta:type_name -> hearth.meta.v1.Meta
+	4,  // 2: hearth.gateways.v1.Gateway.spec:type_name -> hearth.gateways.v1.GatewaySpec
+	5,  // 3: hearth.gateways.v1.Gateway.status:type_name -> hearth.gateways.v1.GatewayStatus
+	1,  // 4: hearth.gateways.v1.GatewayStatus.type:type_name -> hearth.gateways.v1.GatewayStatus.Type
+	3,  // 5: hearth.gateways.v1.ListGatewaysResponse.gateways:type_name -> hearth.gateways.v1.Gateway
+	3,  // 6: hearth.gateways.v1.RenameGatewayResponse.gateway:type_name -> hearth.gateways.v1.Gateway
+	2,  // 7: hearth.gateways.v1.ListForwardsResponse.forwards:type_name -> hearth.gateways.v1.Forward
+	6,  // 8: hearth.gateways.v1.GatewayService.ListGateways:input_type -> hearth.gateways.v1.ListGatewaysRequest
+	8,  // 9: hearth.gateways.v1.GatewayService.RenameGateway:input_type -> hearth.gateways.v1.RenameGatewayRequest
+	10, // 10: hearth.gateways.v1.GatewayService.ForgetGateway:input_type -> hearth.gateways.v1.ForgetGatewayRequest
+	12, // 11: hearth.gateways.v1.GatewayService.ListForwards:input_type -> hearth.gateways.v1.ListForwardsRequest
+	7,  // 12: hearth.gateways.v1.GatewayService.ListGateways:output_type -> hearth.gateways.v1.ListGatewaysResponse
+	9,  // 13: hearth.gateways.v1.GatewayService.RenameGateway:output_type -> hearth.gateways.v1.RenameGatewayResponse
+	11, // 14: hearth.gateways.v1.GatewayService.ForgetGateway:output_type -> hearth.gateways.v1.ForgetGatewayResponse
+	13, // 15: hearth.gateways.v1.GatewayService.ListForwards:output_type -> hearth.gateways.v1.ListForwardsResponse
+	12, // [12:16] is the sub-list for method output_type
+	8,  // [8:12] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_hearth_gateways_v1_gateways_proto_init() }
@@ -659,8 +920,8 @@ func file_hearth_gateways_v1_gateways_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_gateways_v1_gateways_proto_rawDesc), len(file_hearth_gateways_v1_gateways_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   9,
+			NumEnums:      2,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

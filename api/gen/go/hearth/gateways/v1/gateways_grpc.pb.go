@@ -24,6 +24,7 @@ const (
 	GatewayService_ListGateways_FullMethodName  = "/hearth.gateways.v1.GatewayService/ListGateways"
 	GatewayService_RenameGateway_FullMethodName = "/hearth.gateways.v1.GatewayService/RenameGateway"
 	GatewayService_ForgetGateway_FullMethodName = "/hearth.gateways.v1.GatewayService/ForgetGateway"
+	GatewayService_ListForwards_FullMethodName  = "/hearth.gateways.v1.GatewayService/ListForwards"
 )
 
 // GatewayServiceClient is the client API for GatewayService service.
@@ -38,6 +39,8 @@ type GatewayServiceClient interface {
 	RenameGateway(ctx context.Context, in *RenameGatewayRequest, opts ...grpc.CallOption) (*RenameGatewayResponse, error)
 	// ForgetGateway removes a gateway whose interface is gone.
 	ForgetGateway(ctx context.Context, in *ForgetGatewayRequest, opts ...grpc.CallOption) (*ForgetGatewayResponse, error)
+	// ListForwards lists the ports that are led to services, as the front door has them, by address and port.
+	ListForwards(ctx context.Context, in *ListForwardsRequest, opts ...grpc.CallOption) (*ListForwardsResponse, error)
 }
 
 type gatewayServiceClient struct {
@@ -78,6 +81,16 @@ func (c *gatewayServiceClient) ForgetGateway(ctx context.Context, in *ForgetGate
 	return out, nil
 }
 
+func (c *gatewayServiceClient) ListForwards(ctx context.Context, in *ListForwardsRequest, opts ...grpc.CallOption) (*ListForwardsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListForwardsResponse)
+	err := c.cc.Invoke(ctx, GatewayService_ListForwards_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // GatewayServiceServer is the server API for GatewayService service.
 // All implementations must embed UnimplementedGatewayServiceServer
 // for forward compatibility.
@@ -90,6 +103,8 @@ type GatewayServiceServer interface {
 	RenameGateway(context.Context, *RenameGatewayRequest) (*RenameGatewayResponse, error)
 	// ForgetGateway removes a gateway whose interface is gone.
 	ForgetGateway(context.Context, *ForgetGatewayRequest) (*ForgetGatewayResponse, error)
+	// ListForwards lists the ports that are led to services, as the front door has them, by address and port.
+	ListForwards(context.Context, *ListForwardsRequest) (*ListForwardsResponse, error)
 	mustEmbedUnimplementedGatewayServiceServer()
 }
 
@@ -108,6 +123,9 @@ func (UnimplementedGatewayServiceServer) RenameGateway(context.Context, *RenameG
 }
 func (UnimplementedGatewayServiceServer) ForgetGateway(context.Context, *ForgetGatewayRequest) (*ForgetGatewayResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ForgetGateway not implemented")
+}
+func (UnimplementedGatewayServiceServer) ListForwards(context.Context, *ListForwardsRequest) (*ListForwardsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListForwards not implemented")
 }
 func (UnimplementedGatewayServiceServer) mustEmbedUnimplementedGatewayServiceServer() {}
 func (UnimplementedGatewayServiceServer) testEmbeddedByValue()                        {}
@@ -184,6 +202,24 @@ func _GatewayService_ForgetGateway_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _GatewayService_ListForwards_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListForwardsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GatewayServiceServer).ListForwards(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GatewayService_ListForwards_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GatewayServiceServer).ListForwards(ctx, req.(*ListForwardsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // GatewayService_ServiceDesc is the grpc.ServiceDesc for GatewayService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -202,6 +238,10 @@ var GatewayService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ForgetGateway",
 			Handler:    _GatewayService_ForgetGateway_Handler,
+		},
+		{
+			MethodName: "ListForwards",
+			Handler:    _GatewayService_ListForwards_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -274,6 +274,8 @@ const (
 	Reason_REASON_CERTIFICATE_NOT_FOUND Reason = 302
 	// The server keeps as many certificates of devices as it may.
 	Reason_REASON_CERTIFICATE_TOO_MANY Reason = 303
+	// A resolver cannot be asked: it is this server itself, or no address of a single machine.
+	Reason_REASON_DNS_SERVER_INVALID Reason = 304
 )
 
 // Enum value maps for Reason.
@@ -402,6 +404,7 @@ var (
 		301: "REASON_CERTIFICATE_NAME_TAKEN",
 		302: "REASON_CERTIFICATE_NOT_FOUND",
 		303: "REASON_CERTIFICATE_TOO_MANY",
+		304: "REASON_DNS_SERVER_INVALID",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -527,6 +530,7 @@ var (
 		"REASON_CERTIFICATE_NAME_TAKEN":   301,
 		"REASON_CERTIFICATE_NOT_FOUND":    302,
 		"REASON_CERTIFICATE_TOO_MANY":     303,
+		"REASON_DNS_SERVER_INVALID":       304,
 	}
 )
 
@@ -713,7 +717,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xc6_\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xe5`\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -842,7 +846,8 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x1fREASON_CERTIFICATE_NAME_FOREIGN\x10\xac\x02\x1a\xaa\x01\x8a\x80\x19\xa5\x01\b\x03\x1a\xa0\x01Use an address of your network, or a name that is in use there alone, as one below .local, .lan, .home.arpa or .internal, or below a domain that the server has.\x12Q\n" +
 	"\x1dREASON_CERTIFICATE_NAME_TAKEN\x10\xad\x02\x1a-\x8a\x80\x19)\b\x03\x1a%Use a name that the device alone has.\x12\x97\x01\n" +
 	"\x1cREASON_CERTIFICATE_NOT_FOUND\x10\xae\x02\x1at\x8a\x80\x19p\b\x05\x1alList those there are with 'hearth cert list'. Those of the server and of packages come and go by themselves.\x12n\n" +
-	"\x1bREASON_CERTIFICATE_TOO_MANY\x10\xaf\x02\x1aL\x8a\x80\x19H\b\b\x1aDForget those of devices that are gone, with 'hearth cert forget ID'.B\xb7\x01\n" +
+	"\x1bREASON_CERTIFICATE_TOO_MANY\x10\xaf\x02\x1aL\x8a\x80\x19H\b\b\x1aDForget those of devices that are gone, with 'hearth cert forget ID'.\x12\x9c\x01\n" +
+	"\x19REASON_DNS_SERVER_INVALID\x10\xb0\x02\x1a|\x8a\x80\x19x\b\x03\x1atName addresses of other resolvers, such as your router's or a public one's, each with its port where that is not 53.B\xb7\x01\n" +
 	"\x12com.hearth.meta.v1B\n" +
 	"FaultProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/meta/v1;metav1\xa2\x02\x03HMX\xaa\x02\x0eHearth.Meta.V1\xca\x02\x0eHearth\\Meta\\V1\xe2\x02\x1aHearth\\Meta\\V1\\GPBMetadata\xea\x02\x10Hearth::Meta::V1b\x06proto3"
 

@@ -14,6 +14,7 @@ import (
 	v12 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
 	v16 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
 	v17 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
+	v110 "github.com/hearthos/hearth/api/gen/go/hearth/dns/v1"
 	v14 "github.com/hearthos/hearth/api/gen/go/hearth/gateways/v1"
 	v13 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	v18 "github.com/hearthos/hearth/api/gen/go/hearth/notifications/v1"
@@ -511,6 +512,7 @@ type Resource struct {
 	//	*Resource_Notification
 	//	*Resource_Settings
 	//	*Resource_Smtp
+	//	*Resource_DnsSettings
 	Kind          isResource_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -733,6 +735,15 @@ func (x *Resource) GetSmtp() *v19.Smtp {
 	return nil
 }
 
+func (x *Resource) GetDnsSettings() *v110.DnsSettings {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_DnsSettings); ok {
+			return x.DnsSettings
+		}
+	}
+	return nil
+}
+
 type isResource_Kind interface {
 	isResource_Kind()
 }
@@ -837,6 +848,11 @@ type Resource_Smtp struct {
 	Smtp *v19.Smtp `protobuf:"bytes,113,opt,name=smtp,proto3,oneof"`
 }
 
+type Resource_DnsSettings struct {
+	// Whom the resolver asks.
+	DnsSettings *v110.DnsSettings `protobuf:"bytes,76,opt,name=dns_settings,json=dnsSettings,proto3,oneof"`
+}
+
 func (*Resource_Operation) isResource_Kind() {}
 
 func (*Resource_Progress) isResource_Kind() {}
@@ -877,11 +893,13 @@ func (*Resource_Settings) isResource_Kind() {}
 
 func (*Resource_Smtp) isResource_Kind() {}
 
+func (*Resource_DnsSettings) isResource_Kind() {}
+
 var File_hearth_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!hearth/accounts/v1/accounts.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/audit/v1/audit.proto\x1a'hearth/diagnostics/v1/diagnostics.proto\x1a!hearth/gateways/v1/gateways.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a+hearth/notifications/v1/notifications.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\x1a\x1fhearth/system/v1/settings.proto\"N\n" +
+	"\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!hearth/accounts/v1/accounts.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/audit/v1/audit.proto\x1a'hearth/diagnostics/v1/diagnostics.proto\x1a\x17hearth/dns/v1/dns.proto\x1a!hearth/gateways/v1/gateways.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a+hearth/notifications/v1/notifications.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\x1a\x1fhearth/system/v1/settings.proto\"N\n" +
 	"\fWatchRequest\x12>\n" +
 	"\atargets\x18\x01 \x03(\v2\x17.hearth.state.v1.TargetB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\bR\atargets\"\x8a\x01\n" +
 	"\x06Target\x12\x17\n" +
@@ -913,7 +931,8 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\tR\x02id\x125\n" +
-	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\xc8\t\n" +
+	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\x89\n" +
+	"\n" +
 	"\bResource\x12?\n" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationH\x00R\toperation\x12<\n" +
 	"\bprogress\x18\x02 \x01(\v2\x1e.hearth.operations.v1.ProgressH\x00R\bprogress\x127\n" +
@@ -936,7 +955,8 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\reffect_policy\x18n \x01(\v2 .hearth.packages.v1.EffectPolicyH\x00R\feffectPolicy\x12K\n" +
 	"\fnotification\x18o \x01(\v2%.hearth.notifications.v1.NotificationH\x00R\fnotification\x128\n" +
 	"\bsettings\x18p \x01(\v2\x1a.hearth.system.v1.SettingsH\x00R\bsettings\x12,\n" +
-	"\x04smtp\x18q \x01(\v2\x16.hearth.system.v1.SmtpH\x00R\x04smtpB\x06\n" +
+	"\x04smtp\x18q \x01(\v2\x16.hearth.system.v1.SmtpH\x00R\x04smtp\x12?\n" +
+	"\fdns_settings\x18L \x01(\v2\x1a.hearth.dns.v1.DnsSettingsH\x00R\vdnsSettingsB\x06\n" +
 	"\x04kind2\x96\x01\n" +
 	"\fStateService\x12\x85\x01\n" +
 	"\x05Watch\x12\x1d.hearth.state.v1.WatchRequest\x1a\x1e.hearth.state.v1.WatchResponse\";\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\fdb.subscribe\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/api/v1/state:watch\x90\x02\x010\x01B\xbe\x01\n" +
@@ -987,6 +1007,7 @@ var file_hearth_state_v1_state_proto_goTypes = []any{
 	(*v18.Notification)(nil),  // 26: hearth.notifications.v1.Notification
 	(*v19.Settings)(nil),      // 27: hearth.system.v1.Settings
 	(*v19.Smtp)(nil),          // 28: hearth.system.v1.Smtp
+	(*v110.DnsSettings)(nil),  // 29: hearth.dns.v1.DnsSettings
 }
 var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	2,  // 0: hearth.state.v1.WatchRequest.targets:type_name -> hearth.state.v1.Target
@@ -1016,13 +1037,14 @@ var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	26, // 24: hearth.state.v1.Resource.notification:type_name -> hearth.notifications.v1.Notification
 	27, // 25: hearth.state.v1.Resource.settings:type_name -> hearth.system.v1.Settings
 	28, // 26: hearth.state.v1.Resource.smtp:type_name -> hearth.system.v1.Smtp
-	1,  // 27: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
-	4,  // 28: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
-	28, // [28:29] is the sub-list for method output_type
-	27, // [27:28] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	29, // 27: hearth.state.v1.Resource.dns_settings:type_name -> hearth.dns.v1.DnsSettings
+	1,  // 28: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
+	4,  // 29: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
+	29, // [29:30] is the sub-list for method output_type
+	28, // [28:29] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_hearth_state_v1_state_proto_init() }
@@ -1051,6 +1073,7 @@ func file_hearth_state_v1_state_proto_init() {
 		(*Resource_Notification)(nil),
 		(*Resource_Settings)(nil),
 		(*Resource_Smtp)(nil),
+		(*Resource_DnsSettings)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

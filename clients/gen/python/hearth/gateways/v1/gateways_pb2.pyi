@@ -9,6 +9,34 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Forward(_message.Message):
+    __slots__ = ("address", "mode", "names", "upstream", "sources", "error")
+    class Mode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        MODE_UNSPECIFIED: _ClassVar[Forward.Mode]
+        MODE_PLAIN: _ClassVar[Forward.Mode]
+        MODE_PASS: _ClassVar[Forward.Mode]
+        MODE_TLS: _ClassVar[Forward.Mode]
+        MODE_HTTP: _ClassVar[Forward.Mode]
+    MODE_UNSPECIFIED: Forward.Mode
+    MODE_PLAIN: Forward.Mode
+    MODE_PASS: Forward.Mode
+    MODE_TLS: Forward.Mode
+    MODE_HTTP: Forward.Mode
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_FIELD_NUMBER: _ClassVar[int]
+    SOURCES_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    mode: Forward.Mode
+    names: _containers.RepeatedScalarFieldContainer[str]
+    upstream: str
+    sources: _containers.RepeatedScalarFieldContainer[str]
+    error: str
+    def __init__(self, address: _Optional[str] = ..., mode: _Optional[_Union[Forward.Mode, str]] = ..., names: _Optional[_Iterable[str]] = ..., upstream: _Optional[str] = ..., sources: _Optional[_Iterable[str]] = ..., error: _Optional[str] = ...) -> None: ...
+
 class Gateway(_message.Message):
     __slots__ = ("meta", "spec", "status")
     META_FIELD_NUMBER: _ClassVar[int]
@@ -88,3 +116,13 @@ class ForgetGatewayRequest(_message.Message):
 class ForgetGatewayResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class ListForwardsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListForwardsResponse(_message.Message):
+    __slots__ = ("forwards",)
+    FORWARDS_FIELD_NUMBER: _ClassVar[int]
+    forwards: _containers.RepeatedCompositeFieldContainer[Forward]
+    def __init__(self, forwards: _Optional[_Iterable[_Union[Forward, _Mapping]]] = ...) -> None: ...

@@ -50,6 +50,11 @@ class GatewayServiceStub(object):
                 request_serializer=hearth_dot_gateways_dot_v1_dot_gateways__pb2.ForgetGatewayRequest.SerializeToString,
                 response_deserializer=hearth_dot_gateways_dot_v1_dot_gateways__pb2.ForgetGatewayResponse.FromString,
                 _registered_method=True)
+        self.ListForwards = channel.unary_unary(
+                '/hearth.gateways.v1.GatewayService/ListForwards',
+                request_serializer=hearth_dot_gateways_dot_v1_dot_gateways__pb2.ListForwardsRequest.SerializeToString,
+                response_deserializer=hearth_dot_gateways_dot_v1_dot_gateways__pb2.ListForwardsResponse.FromString,
+                _registered_method=True)
 
 
 class GatewayServiceServicer(object):
@@ -77,6 +82,13 @@ class GatewayServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListForwards(self, request, context):
+        """ListForwards lists the ports that are led to services, as the front door has them, by address and port.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GatewayServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +106,11 @@ def add_GatewayServiceServicer_to_server(servicer, server):
                     servicer.ForgetGateway,
                     request_deserializer=hearth_dot_gateways_dot_v1_dot_gateways__pb2.ForgetGatewayRequest.FromString,
                     response_serializer=hearth_dot_gateways_dot_v1_dot_gateways__pb2.ForgetGatewayResponse.SerializeToString,
+            ),
+            'ListForwards': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListForwards,
+                    request_deserializer=hearth_dot_gateways_dot_v1_dot_gateways__pb2.ListForwardsRequest.FromString,
+                    response_serializer=hearth_dot_gateways_dot_v1_dot_gateways__pb2.ListForwardsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +195,33 @@ class GatewayService(object):
             '/hearth.gateways.v1.GatewayService/ForgetGateway',
             hearth_dot_gateways_dot_v1_dot_gateways__pb2.ForgetGatewayRequest.SerializeToString,
             hearth_dot_gateways_dot_v1_dot_gateways__pb2.ForgetGatewayResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListForwards(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.gateways.v1.GatewayService/ListForwards',
+            hearth_dot_gateways_dot_v1_dot_gateways__pb2.ListForwardsRequest.SerializeToString,
+            hearth_dot_gateways_dot_v1_dot_gateways__pb2.ListForwardsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -136,6 +136,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_CERTIFICATE_NAME_TAKEN: _ClassVar[Reason]
     REASON_CERTIFICATE_NOT_FOUND: _ClassVar[Reason]
     REASON_CERTIFICATE_TOO_MANY: _ClassVar[Reason]
+    REASON_DNS_SERVER_INVALID: _ClassVar[Reason]
 REASON_UNSPECIFIED: Reason
 REASON_INTERNAL: Reason
 REASON_UNAUTHENTICATED: Reason
@@ -259,6 +260,7 @@ REASON_CERTIFICATE_NAME_FOREIGN: Reason
 REASON_CERTIFICATE_NAME_TAKEN: Reason
 REASON_CERTIFICATE_NOT_FOUND: Reason
 REASON_CERTIFICATE_TOO_MANY: Reason
+REASON_DNS_SERVER_INVALID: Reason
 
 class Fault(_message.Message):
     __slots__ = ("reason", "message", "metadata", "violations", "retry_after")

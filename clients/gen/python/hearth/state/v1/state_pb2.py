@@ -27,6 +27,7 @@ from hearth.accounts.v1 import preferences_pb2 as hearth_dot_accounts_dot_v1_dot
 from hearth.actions.v1 import actions_pb2 as hearth_dot_actions_dot_v1_dot_actions__pb2
 from hearth.audit.v1 import audit_pb2 as hearth_dot_audit_dot_v1_dot_audit__pb2
 from hearth.diagnostics.v1 import diagnostics_pb2 as hearth_dot_diagnostics_dot_v1_dot_diagnostics__pb2
+from hearth.dns.v1 import dns_pb2 as hearth_dot_dns_dot_v1_dot_dns__pb2
 from hearth.gateways.v1 import gateways_pb2 as hearth_dot_gateways_dot_v1_dot_gateways__pb2
 from hearth.hosts.v1 import hosts_pb2 as hearth_dot_hosts_dot_v1_dot_hosts__pb2
 from hearth.notifications.v1 import notifications_pb2 as hearth_dot_notifications_dot_v1_dot_notifications__pb2
@@ -36,7 +37,7 @@ from hearth.packages.v1 import resources_pb2 as hearth_dot_packages_dot_v1_dot_r
 from hearth.system.v1 import settings_pb2 as hearth_dot_system_dot_v1_dot_settings__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a!hearth/accounts/v1/accounts.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/audit/v1/audit.proto\x1a\'hearth/diagnostics/v1/diagnostics.proto\x1a!hearth/gateways/v1/gateways.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a+hearth/notifications/v1/notifications.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\x1a\x1fhearth/system/v1/settings.proto\"A\n\x0cWatchRequest\x12\x31\n\x07targets\x18\x01 \x03(\x0b\x32\x17.hearth.state.v1.TargetR\x07targets\"m\n\x06Target\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x37\n\tselectors\x18\x02 \x03(\x0b\x32\x19.hearth.state.v1.SelectorR\tselectors\x12\x1a\n\x08\x62ookmark\x18\x03 \x01(\tR\x08\x62ookmark\"\xc0\x01\n\x08Selector\x12\x12\n\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n\x02id\x18\x02 \x01(\tR\x02id\x12\x16\n\x06parent\x18\x03 \x01(\tR\x06parent\x12=\n\x06labels\x18\x04 \x03(\x0b\x32%.hearth.state.v1.Selector.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"B\n\rWatchResponse\x12\x31\n\x07updates\x18\x01 \x03(\x0b\x32\x17.hearth.state.v1.UpdateR\x07updates\"\xa2\x02\n\x06Update\x12\x18\n\x07targets\x18\x01 \x03(\tR\x07targets\x12\x33\n\x05phase\x18\x02 \x01(\x0e\x32\x1d.hearth.state.v1.Update.PhaseR\x05phase\x12\x31\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x17.hearth.state.v1.ChangeR\x07\x63hanges\x12\x1a\n\x08\x62ookmark\x18\x04 \x01(\tR\x08\x62ookmark\x12\x1a\n\x08revision\x18\x05 \x01(\x04R\x08revision\x12\x17\n\x07\x62oot_id\x18\x06 \x01(\tR\x06\x62ootId\"E\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x12\n\x0ePHASE_SNAPSHOT\x10\x01\x12\x11\n\rPHASE_CHANGES\x10\x02\"\x7f\n\x06\x43hange\x12\x1a\n\x08revision\x18\x01 \x01(\x04R\x08revision\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x12\x0e\n\x02id\x18\x03 \x01(\tR\x02id\x12\x35\n\x08resource\x18\x04 \x01(\x0b\x32\x19.hearth.state.v1.ResourceR\x08resource\"\xc8\t\n\x08Resource\x12?\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationH\x00R\toperation\x12<\n\x08progress\x18\x02 \x01(\x0b\x32\x1e.hearth.operations.v1.ProgressH\x00R\x08progress\x12\x37\n\x07package\x18\x03 \x01(\x0b\x32\x1b.hearth.packages.v1.PackageH\x00R\x07package\x12:\n\x08\x61rtifact\x18\x04 \x01(\x0b\x32\x1c.hearth.packages.v1.ArtifactH\x00R\x08\x61rtifact\x12\x44\n\x0chealth_check\x18\x05 \x01(\x0b\x32\x1f.hearth.packages.v1.HealthCheckH\x00R\x0bhealthCheck\x12@\n\ndependency\x18\x06 \x01(\x0b\x32\x1e.hearth.packages.v1.DependencyH\x00R\ndependency\x12J\n\x0erefused_effect\x18\x07 \x01(\x0b\x32!.hearth.packages.v1.RefusedEffectH\x00R\rrefusedEffect\x12:\n\x08snapshot\x18\x64 \x01(\x0b\x32\x1c.hearth.packages.v1.SnapshotH\x00R\x08snapshot\x12\x33\n\x06\x61\x63tion\x18\x14 \x01(\x0b\x32\x19.hearth.actions.v1.ActionH\x00R\x06\x61\x63tion\x12-\n\x04task\x18\x15 \x01(\x0b\x32\x17.hearth.actions.v1.TaskH\x00R\x04task\x12+\n\x04host\x18\x1e \x01(\x0b\x32\x15.hearth.hosts.v1.HostH\x00R\x04host\x12\x37\n\x07gateway\x18  \x01(\x0b\x32\x1b.hearth.gateways.v1.GatewayH\x00R\x07gateway\x12\x37\n\x07\x61\x63\x63ount\x18) \x01(\x0b\x32\x1b.hearth.accounts.v1.AccountH\x00R\x07\x61\x63\x63ount\x12\x43\n\x0bpreferences\x18\x32 \x01(\x0b\x32\x1f.hearth.accounts.v1.PreferencesH\x00R\x0bpreferences\x12.\n\x05\x61udit\x18/ \x01(\x0b\x32\x16.hearth.audit.v1.EntryH\x00R\x05\x61udit\x12:\n\x07warning\x18\x46 \x01(\x0b\x32\x1e.hearth.diagnostics.v1.WarningH\x00R\x07warning\x12G\n\reffect_policy\x18n \x01(\x0b\x32 .hearth.packages.v1.EffectPolicyH\x00R\x0c\x65\x66\x66\x65\x63tPolicy\x12K\n\x0cnotification\x18o \x01(\x0b\x32%.hearth.notifications.v1.NotificationH\x00R\x0cnotification\x12\x38\n\x08settings\x18p \x01(\x0b\x32\x1a.hearth.system.v1.SettingsH\x00R\x08settings\x12,\n\x04smtp\x18q \x01(\x0b\x32\x16.hearth.system.v1.SmtpH\x00R\x04smtpB\x06\n\x04kind2w\n\x0cStateService\x12g\n\x05Watch\x12\x1d.hearth.state.v1.WatchRequest\x1a\x1e.hearth.state.v1.WatchResponse\"\x1d\x90\x02\x01\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x0c\x64\x62.subscribe\xf8\xf3\x18\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a!hearth/accounts/v1/accounts.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/audit/v1/audit.proto\x1a\'hearth/diagnostics/v1/diagnostics.proto\x1a\x17hearth/dns/v1/dns.proto\x1a!hearth/gateways/v1/gateways.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a+hearth/notifications/v1/notifications.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\x1a\x1fhearth/system/v1/settings.proto\"A\n\x0cWatchRequest\x12\x31\n\x07targets\x18\x01 \x03(\x0b\x32\x17.hearth.state.v1.TargetR\x07targets\"m\n\x06Target\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x37\n\tselectors\x18\x02 \x03(\x0b\x32\x19.hearth.state.v1.SelectorR\tselectors\x12\x1a\n\x08\x62ookmark\x18\x03 \x01(\tR\x08\x62ookmark\"\xc0\x01\n\x08Selector\x12\x12\n\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n\x02id\x18\x02 \x01(\tR\x02id\x12\x16\n\x06parent\x18\x03 \x01(\tR\x06parent\x12=\n\x06labels\x18\x04 \x03(\x0b\x32%.hearth.state.v1.Selector.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"B\n\rWatchResponse\x12\x31\n\x07updates\x18\x01 \x03(\x0b\x32\x17.hearth.state.v1.UpdateR\x07updates\"\xa2\x02\n\x06Update\x12\x18\n\x07targets\x18\x01 \x03(\tR\x07targets\x12\x33\n\x05phase\x18\x02 \x01(\x0e\x32\x1d.hearth.state.v1.Update.PhaseR\x05phase\x12\x31\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x17.hearth.state.v1.ChangeR\x07\x63hanges\x12\x1a\n\x08\x62ookmark\x18\x04 \x01(\tR\x08\x62ookmark\x12\x1a\n\x08revision\x18\x05 \x01(\x04R\x08revision\x12\x17\n\x07\x62oot_id\x18\x06 \x01(\tR\x06\x62ootId\"E\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x12\n\x0ePHASE_SNAPSHOT\x10\x01\x12\x11\n\rPHASE_CHANGES\x10\x02\"\x7f\n\x06\x43hange\x12\x1a\n\x08revision\x18\x01 \x01(\x04R\x08revision\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x12\x0e\n\x02id\x18\x03 \x01(\tR\x02id\x12\x35\n\x08resource\x18\x04 \x01(\x0b\x32\x19.hearth.state.v1.ResourceR\x08resource\"\x89\n\n\x08Resource\x12?\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationH\x00R\toperation\x12<\n\x08progress\x18\x02 \x01(\x0b\x32\x1e.hearth.operations.v1.ProgressH\x00R\x08progress\x12\x37\n\x07package\x18\x03 \x01(\x0b\x32\x1b.hearth.packages.v1.PackageH\x00R\x07package\x12:\n\x08\x61rtifact\x18\x04 \x01(\x0b\x32\x1c.hearth.packages.v1.ArtifactH\x00R\x08\x61rtifact\x12\x44\n\x0chealth_check\x18\x05 \x01(\x0b\x32\x1f.hearth.packages.v1.HealthCheckH\x00R\x0bhealthCheck\x12@\n\ndependency\x18\x06 \x01(\x0b\x32\x1e.hearth.packages.v1.DependencyH\x00R\ndependency\x12J\n\x0erefused_effect\x18\x07 \x01(\x0b\x32!.hearth.packages.v1.RefusedEffectH\x00R\rrefusedEffect\x12:\n\x08snapshot\x18\x64 \x01(\x0b\x32\x1c.hearth.packages.v1.SnapshotH\x00R\x08snapshot\x12\x33\n\x06\x61\x63tion\x18\x14 \x01(\x0b\x32\x19.hearth.actions.v1.ActionH\x00R\x06\x61\x63tion\x12-\n\x04task\x18\x15 \x01(\x0b\x32\x17.hearth.actions.v1.TaskH\x00R\x04task\x12+\n\x04host\x18\x1e \x01(\x0b\x32\x15.hearth.hosts.v1.HostH\x00R\x04host\x12\x37\n\x07gateway\x18  \x01(\x0b\x32\x1b.hearth.gateways.v1.GatewayH\x00R\x07gateway\x12\x37\n\x07\x61\x63\x63ount\x18) \x01(\x0b\x32\x1b.hearth.accounts.v1.AccountH\x00R\x07\x61\x63\x63ount\x12\x43\n\x0bpreferences\x18\x32 \x01(\x0b\x32\x1f.hearth.accounts.v1.PreferencesH\x00R\x0bpreferences\x12.\n\x05\x61udit\x18/ \x01(\x0b\x32\x16.hearth.audit.v1.EntryH\x00R\x05\x61udit\x12:\n\x07warning\x18\x46 \x01(\x0b\x32\x1e.hearth.diagnostics.v1.WarningH\x00R\x07warning\x12G\n\reffect_policy\x18n \x01(\x0b\x32 .hearth.packages.v1.EffectPolicyH\x00R\x0c\x65\x66\x66\x65\x63tPolicy\x12K\n\x0cnotification\x18o \x01(\x0b\x32%.hearth.notifications.v1.NotificationH\x00R\x0cnotification\x12\x38\n\x08settings\x18p \x01(\x0b\x32\x1a.hearth.system.v1.SettingsH\x00R\x08settings\x12,\n\x04smtp\x18q \x01(\x0b\x32\x16.hearth.system.v1.SmtpH\x00R\x04smtp\x12?\n\x0c\x64ns_settings\x18L \x01(\x0b\x32\x1a.hearth.dns.v1.DnsSettingsH\x00R\x0b\x64nsSettingsB\x06\n\x04kind2w\n\x0cStateService\x12g\n\x05Watch\x12\x1d.hearth.state.v1.WatchRequest\x1a\x1e.hearth.state.v1.WatchResponse\"\x1d\x90\x02\x01\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x0c\x64\x62.subscribe\xf8\xf3\x18\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,24 +48,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SELECTOR_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_STATESERVICE'].methods_by_name['Watch']._loaded_options = None
   _globals['_STATESERVICE'].methods_by_name['Watch']._serialized_options = b'\220\002\001\312\363\030\002\020\001\322\363\030\014db.subscribe\370\363\030\001'
-  _globals['_WATCHREQUEST']._serialized_start=474
-  _globals['_WATCHREQUEST']._serialized_end=539
-  _globals['_TARGET']._serialized_start=541
-  _globals['_TARGET']._serialized_end=650
-  _globals['_SELECTOR']._serialized_start=653
-  _globals['_SELECTOR']._serialized_end=845
-  _globals['_SELECTOR_LABELSENTRY']._serialized_start=788
-  _globals['_SELECTOR_LABELSENTRY']._serialized_end=845
-  _globals['_WATCHRESPONSE']._serialized_start=847
-  _globals['_WATCHRESPONSE']._serialized_end=913
-  _globals['_UPDATE']._serialized_start=916
-  _globals['_UPDATE']._serialized_end=1206
-  _globals['_UPDATE_PHASE']._serialized_start=1137
-  _globals['_UPDATE_PHASE']._serialized_end=1206
-  _globals['_CHANGE']._serialized_start=1208
-  _globals['_CHANGE']._serialized_end=1335
-  _globals['_RESOURCE']._serialized_start=1338
-  _globals['_RESOURCE']._serialized_end=2562
-  _globals['_STATESERVICE']._serialized_start=2564
-  _globals['_STATESERVICE']._serialized_end=2683
+  _globals['_WATCHREQUEST']._serialized_start=499
+  _globals['_WATCHREQUEST']._serialized_end=564
+  _globals['_TARGET']._serialized_start=566
+  _globals['_TARGET']._serialized_end=675
+  _globals['_SELECTOR']._serialized_start=678
+  _globals['_SELECTOR']._serialized_end=870
+  _globals['_SELECTOR_LABELSENTRY']._serialized_start=813
+  _globals['_SELECTOR_LABELSENTRY']._serialized_end=870
+  _globals['_WATCHRESPONSE']._serialized_start=872
+  _globals['_WATCHRESPONSE']._serialized_end=938
+  _globals['_UPDATE']._serialized_start=941
+  _globals['_UPDATE']._serialized_end=1231
+  _globals['_UPDATE_PHASE']._serialized_start=1162
+  _globals['_UPDATE_PHASE']._serialized_end=1231
+  _globals['_CHANGE']._serialized_start=1233
+  _globals['_CHANGE']._serialized_end=1360
+  _globals['_RESOURCE']._serialized_start=1363
+  _globals['_RESOURCE']._serialized_end=2652
+  _globals['_STATESERVICE']._serialized_start=2654
+  _globals['_STATESERVICE']._serialized_end=2773
 # @@protoc_insertion_point(module_scope)

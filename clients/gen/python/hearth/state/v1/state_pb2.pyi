@@ -3,6 +3,7 @@ from hearth.accounts.v1 import preferences_pb2 as _preferences_pb2
 from hearth.actions.v1 import actions_pb2 as _actions_pb2
 from hearth.audit.v1 import audit_pb2 as _audit_pb2
 from hearth.diagnostics.v1 import diagnostics_pb2 as _diagnostics_pb2
+from hearth.dns.v1 import dns_pb2 as _dns_pb2
 from hearth.gateways.v1 import gateways_pb2 as _gateways_pb2
 from hearth.hosts.v1 import hosts_pb2 as _hosts_pb2
 from hearth.notifications.v1 import notifications_pb2 as _notifications_pb2
@@ -97,7 +98,7 @@ class Change(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., kind: _Optional[str] = ..., id: _Optional[str] = ..., resource: _Optional[_Union[Resource, _Mapping]] = ...) -> None: ...
 
 class Resource(_message.Message):
-    __slots__ = ("operation", "progress", "package", "artifact", "health_check", "dependency", "refused_effect", "snapshot", "action", "task", "host", "gateway", "account", "preferences", "audit", "warning", "effect_policy", "notification", "settings", "smtp")
+    __slots__ = ("operation", "progress", "package", "artifact", "health_check", "dependency", "refused_effect", "snapshot", "action", "task", "host", "gateway", "account", "preferences", "audit", "warning", "effect_policy", "notification", "settings", "smtp", "dns_settings")
     OPERATION_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     PACKAGE_FIELD_NUMBER: _ClassVar[int]
@@ -118,6 +119,7 @@ class Resource(_message.Message):
     NOTIFICATION_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     SMTP_FIELD_NUMBER: _ClassVar[int]
+    DNS_SETTINGS_FIELD_NUMBER: _ClassVar[int]
     operation: _operations_pb2.Operation
     progress: _operations_pb2.Progress
     package: _resources_pb2.Package
@@ -138,4 +140,5 @@ class Resource(_message.Message):
     notification: _notifications_pb2.Notification
     settings: _settings_pb2.Settings
     smtp: _settings_pb2.Smtp
-    def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ..., progress: _Optional[_Union[_operations_pb2.Progress, _Mapping]] = ..., package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ..., artifact: _Optional[_Union[_resources_pb2.Artifact, _Mapping]] = ..., health_check: _Optional[_Union[_resources_pb2.HealthCheck, _Mapping]] = ..., dependency: _Optional[_Union[_resources_pb2.Dependency, _Mapping]] = ..., refused_effect: _Optional[_Union[_resources_pb2.RefusedEffect, _Mapping]] = ..., snapshot: _Optional[_Union[_resources_pb2.Snapshot, _Mapping]] = ..., action: _Optional[_Union[_actions_pb2.Action, _Mapping]] = ..., task: _Optional[_Union[_actions_pb2.Task, _Mapping]] = ..., host: _Optional[_Union[_hosts_pb2.Host, _Mapping]] = ..., gateway: _Optional[_Union[_gateways_pb2.Gateway, _Mapping]] = ..., account: _Optional[_Union[_accounts_pb2.Account, _Mapping]] = ..., preferences: _Optional[_Union[_preferences_pb2.Preferences, _Mapping]] = ..., audit: _Optional[_Union[_audit_pb2.Entry, _Mapping]] = ..., warning: _Optional[_Union[_diagnostics_pb2.Warning, _Mapping]] = ..., effect_policy: _Optional[_Union[_resources_pb2.EffectPolicy, _Mapping]] = ..., notification: _Optional[_Union[_notifications_pb2.Notification, _Mapping]] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., smtp: _Optional[_Union[_settings_pb2.Smtp, _Mapping]] = ...) -> None: ...
+    dns_settings: _dns_pb2.DnsSettings
+    def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ..., progress: _Optional[_Union[_operations_pb2.Progress, _Mapping]] = ..., package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ..., artifact: _Optional[_Union[_resources_pb2.Artifact, _Mapping]] = ..., health_check: _Optional[_Union[_resources_pb2.HealthCheck, _Mapping]] = ..., dependency: _Optional[_Union[_resources_pb2.Dependency, _Mapping]] = ..., refused_effect: _Optional[_Union[_resources_pb2.RefusedEffect, _Mapping]] = ..., snapshot: _Optional[_Union[_resources_pb2.Snapshot, _Mapping]] = ..., action: _Optional[_Union[_actions_pb2.Action, _Mapping]] = ..., task: _Optional[_Union[_actions_pb2.Task, _Mapping]] = ..., host: _Optional[_Union[_hosts_pb2.Host, _Mapping]] = ..., gateway: _Optional[_Union[_gateways_pb2.Gateway, _Mapping]] = ..., account: _Optional[_Union[_accounts_pb2.Account, _Mapping]] = ..., preferences: _Optional[_Union[_preferences_pb2.Preferences, _Mapping]] = ..., audit: _Optional[_Union[_audit_pb2.Entry, _Mapping]] = ..., warning: _Optional[_Union[_diagnostics_pb2.Warning, _Mapping]] = ..., effect_policy: _Optional[_Union[_resources_pb2.EffectPolicy, _Mapping]] = ..., notification: _Optional[_Union[_notifications_pb2.Notification, _Mapping]] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., smtp: _Optional[_Union[_settings_pb2.Smtp, _Mapping]] = ..., dns_settings: _Optional[_Union[_dns_pb2.DnsSettings, _Mapping]] = ...) -> None: ...

@@ -15,7 +15,111 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/gateways/v1/gateways.proto.
  */
 export const file_hearth_gateways_v1_gateways: GenFile = /*@__PURE__*/
-  fileDesc("CiFoZWFydGgvZ2F0ZXdheXMvdjEvZ2F0ZXdheXMucHJvdG8SEmhlYXJ0aC5nYXRld2F5cy52MSK2AQoHR2F0ZXdheRIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRItCgRzcGVjGAIgASgLMh8uaGVhcnRoLmdhdGV3YXlzLnYxLkdhdGV3YXlTcGVjEjEKBnN0YXR1cxgDIAEoCzIhLmhlYXJ0aC5nYXRld2F5cy52MS5HYXRld2F5U3RhdHVzOiXq+RghCCASB2dhdGV3YXkYASABKgdnYXRld2F5MgdnYXRld2F5IhsKC0dhdGV3YXlTcGVjEgwKBG5hbWUYASABKAkinAIKDUdhdGV3YXlTdGF0dXMSEQoJY29ubmVjdGVkGAEgASgIEjQKBHR5cGUYAiABKA4yJi5oZWFydGguZ2F0ZXdheXMudjEuR2F0ZXdheVN0YXR1cy5UeXBlEhAKCHNjb3BlX2lkGAMgASgNEhEKCWFkZHJlc3NlcxgEIAMoCRIPCgdyb3V0ZXJzGAUgAygJEhAKCG91dGJvdW5kGAYgASgIInoKBFR5cGUSFAoQVFlQRV9VTlNQRUNJRklFRBAAEhEKDVRZUEVfTE9PUEJBQ0sQARIPCgtUWVBFX0JSSURHRRACEhEKDVRZUEVfRVRIRVJORVQQAxIRCg1UWVBFX1dJUkVMRVNTEAQSEgoOVFlQRV9XSVJFR1VBUkQQBSIVChNMaXN0R2F0ZXdheXNSZXF1ZXN0IkUKFExpc3RHYXRld2F5c1Jlc3BvbnNlEi0KCGdhdGV3YXlzGAEgAygLMhsuaGVhcnRoLmdhdGV3YXlzLnYxLkdhdGV3YXkiMAoUUmVuYW1lR2F0ZXdheVJlcXVlc3QSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCSJFChVSZW5hbWVHYXRld2F5UmVzcG9uc2USLAoHZ2F0ZXdheRgBIAEoCzIbLmhlYXJ0aC5nYXRld2F5cy52MS5HYXRld2F5IiIKFEZvcmdldEdhdGV3YXlSZXF1ZXN0EgoKAmlkGAEgASgJIhcKFUZvcmdldEdhdGV3YXlSZXNwb25zZTKfAwoOR2F0ZXdheVNlcnZpY2USgAEKDExpc3RHYXRld2F5cxInLmhlYXJ0aC5nYXRld2F5cy52MS5MaXN0R2F0ZXdheXNSZXF1ZXN0GiguaGVhcnRoLmdhdGV3YXlzLnYxLkxpc3RHYXRld2F5c1Jlc3BvbnNlIh2QAgHK8xgCEAHS8xgQbmV0LmdhdGV3YXkubGlzdBKEAQoNUmVuYW1lR2F0ZXdheRIoLmhlYXJ0aC5nYXRld2F5cy52MS5SZW5hbWVHYXRld2F5UmVxdWVzdBopLmhlYXJ0aC5nYXRld2F5cy52MS5SZW5hbWVHYXRld2F5UmVzcG9uc2UiHsrzGAIQA9LzGBRuZXQuZ2F0ZXdheS5zZXQtbmFtZRKCAQoNRm9yZ2V0R2F0ZXdheRIoLmhlYXJ0aC5nYXRld2F5cy52MS5Gb3JnZXRHYXRld2F5UmVxdWVzdBopLmhlYXJ0aC5nYXRld2F5cy52MS5Gb3JnZXRHYXRld2F5UmVzcG9uc2UiHMrzGAIQA9LzGBJuZXQuZ2F0ZXdheS5mb3JnZXRiBnByb3RvMw", [file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
+  fileDesc("CiFoZWFydGgvZ2F0ZXdheXMvdjEvZ2F0ZXdheXMucHJvdG8SEmhlYXJ0aC5nYXRld2F5cy52MSLlAQoHRm9yd2FyZBIPCgdhZGRyZXNzGAEgASgJEi4KBG1vZGUYAiABKA4yIC5oZWFydGguZ2F0ZXdheXMudjEuRm9yd2FyZC5Nb2RlEg0KBW5hbWVzGAMgAygJEhAKCHVwc3RyZWFtGAQgASgJEg8KB3NvdXJjZXMYBSADKAkSDQoFZXJyb3IYBiABKAkiWAoETW9kZRIUChBNT0RFX1VOU1BFQ0lGSUVEEAASDgoKTU9ERV9QTEFJThABEg0KCU1PREVfUEFTUxACEgwKCE1PREVfVExTEAMSDQoJTU9ERV9IVFRQEAQitgEKB0dhdGV3YXkSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESLQoEc3BlYxgCIAEoCzIfLmhlYXJ0aC5nYXRld2F5cy52MS5HYXRld2F5U3BlYxIxCgZzdGF0dXMYAyABKAsyIS5oZWFydGguZ2F0ZXdheXMudjEuR2F0ZXdheVN0YXR1czol6vkYIQggEgdnYXRld2F5GAEgASoHZ2F0ZXdheTIHZ2F0ZXdheSIbCgtHYXRld2F5U3BlYxIMCgRuYW1lGAEgASgJIpwCCg1HYXRld2F5U3RhdHVzEhEKCWNvbm5lY3RlZBgBIAEoCBI0CgR0eXBlGAIgASgOMiYuaGVhcnRoLmdhdGV3YXlzLnYxLkdhdGV3YXlTdGF0dXMuVHlwZRIQCghzY29wZV9pZBgDIAEoDRIRCglhZGRyZXNzZXMYBCADKAkSDwoHcm91dGVycxgFIAMoCRIQCghvdXRib3VuZBgGIAEoCCJ6CgRUeXBlEhQKEFRZUEVfVU5TUEVDSUZJRUQQABIRCg1UWVBFX0xPT1BCQUNLEAESDwoLVFlQRV9CUklER0UQAhIRCg1UWVBFX0VUSEVSTkVUEAMSEQoNVFlQRV9XSVJFTEVTUxAEEhIKDlRZUEVfV0lSRUdVQVJEEAUiFQoTTGlzdEdhdGV3YXlzUmVxdWVzdCJFChRMaXN0R2F0ZXdheXNSZXNwb25zZRItCghnYXRld2F5cxgBIAMoCzIbLmhlYXJ0aC5nYXRld2F5cy52MS5HYXRld2F5IjAKFFJlbmFtZUdhdGV3YXlSZXF1ZXN0EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkiRQoVUmVuYW1lR2F0ZXdheVJlc3BvbnNlEiwKB2dhdGV3YXkYASABKAsyGy5oZWFydGguZ2F0ZXdheXMudjEuR2F0ZXdheSIiChRGb3JnZXRHYXRld2F5UmVxdWVzdBIKCgJpZBgBIAEoCSIXChVGb3JnZXRHYXRld2F5UmVzcG9uc2UiFQoTTGlzdEZvcndhcmRzUmVxdWVzdCJFChRMaXN0Rm9yd2FyZHNSZXNwb25zZRItCghmb3J3YXJkcxgBIAMoCzIbLmhlYXJ0aC5nYXRld2F5cy52MS5Gb3J3YXJkMqgECg5HYXRld2F5U2VydmljZRKAAQoMTGlzdEdhdGV3YXlzEicuaGVhcnRoLmdhdGV3YXlzLnYxLkxpc3RHYXRld2F5c1JlcXVlc3QaKC5oZWFydGguZ2F0ZXdheXMudjEuTGlzdEdhdGV3YXlzUmVzcG9uc2UiHZACAcrzGAIQAdLzGBBuZXQuZ2F0ZXdheS5saXN0EoQBCg1SZW5hbWVHYXRld2F5EiguaGVhcnRoLmdhdGV3YXlzLnYxLlJlbmFtZUdhdGV3YXlSZXF1ZXN0GikuaGVhcnRoLmdhdGV3YXlzLnYxLlJlbmFtZUdhdGV3YXlSZXNwb25zZSIeyvMYAhAD0vMYFG5ldC5nYXRld2F5LnNldC1uYW1lEoIBCg1Gb3JnZXRHYXRld2F5EiguaGVhcnRoLmdhdGV3YXlzLnYxLkZvcmdldEdhdGV3YXlSZXF1ZXN0GikuaGVhcnRoLmdhdGV3YXlzLnYxLkZvcmdldEdhdGV3YXlSZXNwb25zZSIcyvMYAhAD0vMYEm5ldC5nYXRld2F5LmZvcmdldBKGAQoMTGlzdEZvcndhcmRzEicuaGVhcnRoLmdhdGV3YXlzLnYxLkxpc3RGb3J3YXJkc1JlcXVlc3QaKC5oZWFydGguZ2F0ZXdheXMudjEuTGlzdEZvcndhcmRzUmVzcG9uc2UiI5ACAcrzGAIQAtLzGBZuZXQuZm9yd2FyZC5kdW1wLXRhYmxlYgZwcm90bzM", [file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
+
+/**
+ * Forward is a port of the server that is led on.
+ *
+ * @generated from message hearth.gateways.v1.Forward
+ */
+export type Forward = Message<"hearth.gateways.v1.Forward"> & {
+  /**
+   * Address and port of the server.
+   *
+   * @generated from field: string address = 1;
+   */
+  address: string;
+
+  /**
+   * What is done to connections.
+   *
+   * @generated from field: hearth.gateways.v1.Forward.Mode mode = 2;
+   */
+  mode: Forward_Mode;
+
+  /**
+   * Names in the TLS handshake it is for; none means all.
+   *
+   * @generated from field: repeated string names = 3;
+   */
+  names: string[];
+
+  /**
+   * Where connections go: address and port of a service, or the server itself.
+   *
+   * @generated from field: string upstream = 4;
+   */
+  upstream: string;
+
+  /**
+   * Sources that may use it, in CIDR form; none means all.
+   *
+   * @generated from field: repeated string sources = 5;
+   */
+  sources: string[];
+
+  /**
+   * Why it is not listened on; empty when it is. It is tried again every second.
+   *
+   * @generated from field: string error = 6;
+   */
+  error: string;
+};
+
+/**
+ * Describes the message hearth.gateways.v1.Forward.
+ * Use `create(ForwardSchema)` to create a new message.
+ */
+export const ForwardSchema: GenMessage<Forward> = /*@__PURE__*/
+  messageDesc(file_hearth_gateways_v1_gateways, 0);
+
+/**
+ * Mode is what is done to connections.
+ *
+ * @generated from enum hearth.gateways.v1.Forward.Mode
+ */
+export enum Forward_Mode {
+  /**
+   * Not given.
+   *
+   * @generated from enum value: MODE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Nothing: the bytes are carried, whatever they are.
+   *
+   * @generated from enum value: MODE_PLAIN = 1;
+   */
+  PLAIN = 1,
+
+  /**
+   * They are led on by the name in the TLS handshake, unopened.
+   *
+   * @generated from enum value: MODE_PASS = 2;
+   */
+  PASS = 2,
+
+  /**
+   * TLS ends here, and what is in it is carried.
+   *
+   * @generated from enum value: MODE_TLS = 3;
+   */
+  TLS = 3,
+
+  /**
+   * TLS ends here, and HTTP is read.
+   *
+   * @generated from enum value: MODE_HTTP = 4;
+   */
+  HTTP = 4,
+}
+
+/**
+ * Describes the enum hearth.gateways.v1.Forward.Mode.
+ */
+export const Forward_ModeSchema: GenEnum<Forward_Mode> = /*@__PURE__*/
+  enumDesc(file_hearth_gateways_v1_gateways, 0, 0);
 
 /**
  * Gateway is a network interface of the server that leads somewhere: into a network, to its services, to itself.
@@ -50,7 +154,7 @@ export type Gateway = Message<"hearth.gateways.v1.Gateway"> & {
  * Use `create(GatewaySchema)` to create a new message.
  */
 export const GatewaySchema: GenMessage<Gateway> = /*@__PURE__*/
-  messageDesc(file_hearth_gateways_v1_gateways, 0);
+  messageDesc(file_hearth_gateways_v1_gateways, 1);
 
 /**
  * GatewaySpec is what people say of a gateway.
@@ -71,7 +175,7 @@ export type GatewaySpec = Message<"hearth.gateways.v1.GatewaySpec"> & {
  * Use `create(GatewaySpecSchema)` to create a new message.
  */
 export const GatewaySpecSchema: GenMessage<GatewaySpec> = /*@__PURE__*/
-  messageDesc(file_hearth_gateways_v1_gateways, 1);
+  messageDesc(file_hearth_gateways_v1_gateways, 2);
 
 /**
  * GatewayStatus is what the kernel says of a gateway.
@@ -127,7 +231,7 @@ export type GatewayStatus = Message<"hearth.gateways.v1.GatewayStatus"> & {
  * Use `create(GatewayStatusSchema)` to create a new message.
  */
 export const GatewayStatusSchema: GenMessage<GatewayStatus> = /*@__PURE__*/
-  messageDesc(file_hearth_gateways_v1_gateways, 2);
+  messageDesc(file_hearth_gateways_v1_gateways, 3);
 
 /**
  * Type is what kind of interface a gateway is.
@@ -182,7 +286,7 @@ export enum GatewayStatus_Type {
  * Describes the enum hearth.gateways.v1.GatewayStatus.Type.
  */
 export const GatewayStatus_TypeSchema: GenEnum<GatewayStatus_Type> = /*@__PURE__*/
-  enumDesc(file_hearth_gateways_v1_gateways, 2, 0);
+  enumDesc(file_hearth_gateways_v1_gateways, 3, 0);
 
 /**
  * ListGatewaysRequest is empty.
@@ -197,7 +301,7 @@ export type ListGatewaysRequest = Message<"hearth.gateways.v1.ListGatewaysReques
  * Use `create(ListGatewaysRequestSchema)` to create a new message.
  */
 export const ListGatewaysRequestSchema: GenMessage<ListGatewaysRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_gateways_v1_gateways, 3);
+  messageDesc(file_hearth_gateways_v1_gateways, 4);
 
 /**
  * ListGatewaysResponse holds the gateways.
@@ -218,7 +322,7 @@ export type ListGatewaysResponse = Message<"hearth.gateways.v1.ListGatewaysRespo
  * Use `create(ListGatewaysResponseSchema)` to create a new message.
  */
 export const ListGatewaysResponseSchema: GenMessage<ListGatewaysResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_gateways_v1_gateways, 4);
+  messageDesc(file_hearth_gateways_v1_gateways, 5);
 
 /**
  * RenameGatewayRequest says what a gateway is called.
@@ -246,7 +350,7 @@ export type RenameGatewayRequest = Message<"hearth.gateways.v1.RenameGatewayRequ
  * Use `create(RenameGatewayRequestSchema)` to create a new message.
  */
 export const RenameGatewayRequestSchema: GenMessage<RenameGatewayRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_gateways_v1_gateways, 5);
+  messageDesc(file_hearth_gateways_v1_gateways, 6);
 
 /**
  * RenameGatewayResponse holds the gateway.
@@ -267,7 +371,7 @@ export type RenameGatewayResponse = Message<"hearth.gateways.v1.RenameGatewayRes
  * Use `create(RenameGatewayResponseSchema)` to create a new message.
  */
 export const RenameGatewayResponseSchema: GenMessage<RenameGatewayResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_gateways_v1_gateways, 6);
+  messageDesc(file_hearth_gateways_v1_gateways, 7);
 
 /**
  * ForgetGatewayRequest names a gateway.
@@ -288,7 +392,7 @@ export type ForgetGatewayRequest = Message<"hearth.gateways.v1.ForgetGatewayRequ
  * Use `create(ForgetGatewayRequestSchema)` to create a new message.
  */
 export const ForgetGatewayRequestSchema: GenMessage<ForgetGatewayRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_gateways_v1_gateways, 7);
+  messageDesc(file_hearth_gateways_v1_gateways, 8);
 
 /**
  * ForgetGatewayResponse is empty.
@@ -303,7 +407,43 @@ export type ForgetGatewayResponse = Message<"hearth.gateways.v1.ForgetGatewayRes
  * Use `create(ForgetGatewayResponseSchema)` to create a new message.
  */
 export const ForgetGatewayResponseSchema: GenMessage<ForgetGatewayResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_gateways_v1_gateways, 8);
+  messageDesc(file_hearth_gateways_v1_gateways, 9);
+
+/**
+ * ListForwardsRequest is empty.
+ *
+ * @generated from message hearth.gateways.v1.ListForwardsRequest
+ */
+export type ListForwardsRequest = Message<"hearth.gateways.v1.ListForwardsRequest"> & {
+};
+
+/**
+ * Describes the message hearth.gateways.v1.ListForwardsRequest.
+ * Use `create(ListForwardsRequestSchema)` to create a new message.
+ */
+export const ListForwardsRequestSchema: GenMessage<ListForwardsRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_gateways_v1_gateways, 10);
+
+/**
+ * ListForwardsResponse holds the forwards.
+ *
+ * @generated from message hearth.gateways.v1.ListForwardsResponse
+ */
+export type ListForwardsResponse = Message<"hearth.gateways.v1.ListForwardsResponse"> & {
+  /**
+   * The forwards by address and port.
+   *
+   * @generated from field: repeated hearth.gateways.v1.Forward forwards = 1;
+   */
+  forwards: Forward[];
+};
+
+/**
+ * Describes the message hearth.gateways.v1.ListForwardsResponse.
+ * Use `create(ListForwardsResponseSchema)` to create a new message.
+ */
+export const ListForwardsResponseSchema: GenMessage<ListForwardsResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_gateways_v1_gateways, 11);
 
 /**
  * GatewayService lists the networks the server is in and keeps what people call them.
@@ -340,6 +480,16 @@ export const GatewayService: GenService<{
     methodKind: "unary";
     input: typeof ForgetGatewayRequestSchema;
     output: typeof ForgetGatewayResponseSchema;
+  },
+  /**
+   * ListForwards lists the ports that are led to services, as the front door has them, by address and port.
+   *
+   * @generated from rpc hearth.gateways.v1.GatewayService.ListForwards
+   */
+  listForwards: {
+    methodKind: "unary";
+    input: typeof ListForwardsRequestSchema;
+    output: typeof ListForwardsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_hearth_gateways_v1_gateways, 0);
