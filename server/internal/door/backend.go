@@ -27,6 +27,8 @@ type backendKey struct {
 	http, http2 bool
 	passthrough bool
 	proxy       bool
+	bare        bool   // without forwarded headers
+	policy      string // digest of gate and check
 }
 
 // backend reaches an upstream for all routes with its key. It starts nothing until its first connection.
@@ -35,12 +37,14 @@ type backend struct {
 	key     backendKey
 	front   *httpFront // nil unless http
 	proxy   *proxy     // nil unless http
+	gate    *gate      // nil lets all pass
+	check   *check     // of the upstream's certificate; nil for none
 	retired atomic.Bool
 }
 
 // newBackend makes a backend; without a door it is only good for checking a table.
-func newBackend(d *Door, key backendKey) *backend {
-	b := &backend{door: d, key: key}
+func newBackend(d *Door, key backendKey, g *gate, k *check) *backend {
+	b := &backend{door: d, key: key, gate: g, check: k}
 	if key.http && d != nil {
 		b.proxy = newProxy(b)
 		b.front = newHTTPFront(d, b)
@@ -103,7 +107,7 @@ func (b *backend) dialStream(ctx context.Context, alpn []string) (net.Conn, erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	secured := tls.Client(c, upstreamTLS(alpn))
+	secured := tls.Client(c, b.upstreamTLS(alpn))
 	if err := secured.HandshakeContext(ctx); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("cannot speak TLS with %s: %w", b.key.upstream, err)
@@ -111,10 +115,10 @@ func (b *backend) dialStream(ctx context.Context, alpn []string) (net.Conn, erro
 	return secured, nil
 }
 
-// upstreamTLS does not check the certificate: it is that of a service of this machine, self-made, and who answers at its
-// address is settled by the firewall.
-func upstreamTLS(alpn []string) *tls.Config {
-	return &tls.Config{InsecureSkipVerify: true, NextProtos: alpn, MinVersion: tls.VersionTLS12} //nolint:gosec // see above
+// upstreamTLS leaves the check of the certificate to ours: which name it must have is not what is dialled, and where there is no
+// check the certificate is that of a service of this machine, self-made, and who answers at its address is settled by the firewall.
+func (b *backend) upstreamTLS(alpn []string) *tls.Config {
+	return &tls.Config{InsecureSkipVerify: true, VerifyConnection: b.check.good, NextProtos: alpn, MinVersion: tls.VersionTLS12} //nolint:gosec // see above
 }
 
 // reflect makes the configuration that offers what the caller offers, or what a TLS upstream chose from it; the upstream

@@ -9,6 +9,9 @@
 //	hello.go      the first message of a TLS handshake, read without answering
 //	backend.go    who serves routes, and how they are reached
 //	http.go       requests carried over with honest headers
+//	gate.go       who may pass
+//	check.go      which certificates of upstreams are good
+//	cookie.go     our own cookies, which are nobody else's
 //	stream.go     bytes carried over
 //	redirect.go   plain HTTP: the way to TLS and the server's root certificate
 //	state.go      the last table on disk

@@ -38,7 +38,10 @@ type httpFront struct {
 	ended  chan struct{}
 }
 
-type connKey struct{}
+type (
+	connKey struct{}
+	userKey struct{} // whom the gate let pass
+)
 
 // newHTTPFront makes a front; it runs nothing before the first connection.
 func newHTTPFront(d *Door, h http.Handler) *httpFront {
@@ -147,10 +150,19 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "This is not here any more.", http.StatusMisdirectedRequest)
 		return
 	}
+	b = now.backend
+	if b.gate != nil {
+		user, ok := b.gate.admits(r)
+		if !ok {
+			b.gate.refuse(w)
+			return
+		}
+		r = r.WithContext(context.WithValue(r.Context(), userKey{}, user))
+	}
 	// Else the library would take the rest of the request for itself as soon as the answer begins, and services do answer
 	// while they are still reading. HTTP/2 needs no permission and answers with an error.
 	_ = http.NewResponseController(w).EnableFullDuplex()
-	now.backend.proxy.ServeHTTP(&answerWriter{ResponseWriter: w, empty: r.Method == http.MethodHead}, r)
+	b.proxy.ServeHTTP(&answerWriter{ResponseWriter: w, empty: r.Method == http.MethodHead}, r)
 }
 
 // answerWriter does not flush where there is nothing to come: it would cost a packet, and tell over HTTP/2 that a body
@@ -203,8 +215,9 @@ func newProxy(b *backend) *proxy {
 	return p
 }
 
-// answered tells a caller to go also where the end of the door or the route began while the upstream was at work.
+// answered takes out what is ours, and tells a caller to go also where the end of the door or the route began while the upstream was at work.
 func (p *proxy) answered(r *http.Response) error {
+	withoutOwnCookiesSet(r.Header)
 	if (p.backend.door.draining.Load() || p.backend.retired.Load()) && r.StatusCode != http.StatusSwitchingProtocols {
 		r.Header.Set("Connection", "close")
 	}
@@ -220,7 +233,7 @@ func newTransport(b *backend, http2 bool) *http.Transport {
 		MaxResponseHeaderBytes: maxHeader, Protocols: protocols, ExpectContinueTimeout: time.Second,
 	}
 	if b.key.tls {
-		t.TLSClientConfig, t.TLSHandshakeTimeout = upstreamTLS(nil), dialTimeout
+		t.TLSClientConfig, t.TLSHandshakeTimeout = b.upstreamTLS(nil), dialTimeout
 		protocols.SetHTTP2(http2)
 	} else {
 		protocols.SetUnencryptedHTTP2(http2)
@@ -248,10 +261,16 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest) {
 	out.URL.RawQuery = r.In.URL.RawQuery // as it came, also where it is no well-formed query
 	out.Host = r.In.Host
 	removeClaims(out.Header)
-	c, _ := r.In.Context().Value(connKey{}).(*conn)
-	out.Header.Set("X-Forwarded-For", c.source.String())
-	out.Header.Set("X-Forwarded-Proto", "https")
-	out.Header.Set("X-Forwarded-Host", r.In.Host)
+	withoutOwnCookies(out.Header)
+	if !p.backend.key.bare {
+		c, _ := r.In.Context().Value(connKey{}).(*conn)
+		out.Header.Set("X-Forwarded-For", c.source.String())
+		out.Header.Set("X-Forwarded-Proto", "https")
+		out.Header.Set("X-Forwarded-Host", r.In.Host)
+	}
+	if user, _ := r.In.Context().Value(userKey{}).(string); user != "" {
+		out.Header.Set("X-Forwarded-User", user)
+	}
 	if _, given := r.In.Header["User-Agent"]; !given {
 		out.Header["User-Agent"] = nil // else the library adds its own
 	}
@@ -268,7 +287,7 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest) {
 func removeClaims(h http.Header) {
 	for name := range h {
 		n := strings.ReplaceAll(strings.ToLower(name), "_", "-")
-		if strings.HasPrefix(n, "x-forwarded") || n == "forwarded" || n == "x-real-ip" || n == "x-scheme" || n == "proxy" {
+		if strings.HasPrefix(n, "x-forwarded") || n == "forwarded" || n == "x-real-ip" || n == "x-scheme" || n == "remote-user" || n == "x-remote-user" || n == "proxy" {
 			delete(h, name)
 		}
 	}

@@ -238,8 +238,10 @@ func (c *compiler) route(e *entry, order int, field string, m *doorv1.Route) {
 	r := &route{order: order, reflect: m.GetAlpnReflect(), sources: c.sources(field+".allowed_sources", m.GetAllowedSources())}
 	key := backendKey{
 		upstream: m.GetUpstream(), tls: m.GetUpstreamTls(), http: m.GetHttp(), http2: m.GetUpstreamHttp2(),
-		passthrough: m.GetCertificate() == "", proxy: m.GetProxyProtocol(),
+		passthrough: m.GetCertificate() == "", proxy: m.GetProxyProtocol(), bare: m.GetWithoutForwarded(),
+		policy: Digest(&doorv1.Table{Listeners: []*doorv1.Listener{{Routes: []*doorv1.Route{{Gate: m.GetGate(), UpstreamCheck: m.GetUpstreamCheck()}}}}}),
 	}
+	g, k := c.gate(field+".gate", m.GetGate()), c.check(field+".upstream_check", m.GetUpstreamCheck())
 	c.upstream(field+".upstream", m.GetUpstream())
 	switch {
 	case key.passthrough && (key.tls || key.http || len(m.GetAlpn()) > 0 || r.reflect):
@@ -250,13 +252,17 @@ func (c *compiler) route(e *entry, order int, field string, m *doorv1.Route) {
 		c.wrong(field+".proxy_protocol", "is for routes that pass connections through")
 	case key.http2 && !key.http:
 		c.wrong(field+".upstream_http2", "is for HTTP")
+	case !key.http && (g != nil || key.bare):
+		c.wrong(field+".gate", "a gate and without_forwarded are for HTTP")
+	case k != nil && !key.tls:
+		c.wrong(field+".upstream_check", "is for an upstream that speaks TLS")
 	case r.reflect && (key.http || len(m.GetAlpn()) > 0):
 		c.wrong(field+".alpn_reflect", "does not go with http or alpn")
 	}
 	if !key.passthrough {
 		r.tls = c.config(field, m)
 	}
-	r.backend = c.backend(key)
+	r.backend = c.backend(key, g, k)
 	c.limit(field+".names", "names", len(m.GetNames()), maxNames)
 	if len(m.GetNames()) == 0 {
 		e.any = append(e.any, r)
@@ -272,13 +278,13 @@ func (c *compiler) route(e *entry, order int, field string, m *doorv1.Route) {
 	}
 }
 
-func (c *compiler) backend(key backendKey) *backend {
+func (c *compiler) backend(key backendKey, g *gate, k *check) *backend {
 	if b := c.plan.backends[key]; b != nil {
 		return b
 	}
 	b := c.previous.backends[key]
 	if b == nil {
-		b = newBackend(c.door, key)
+		b = newBackend(c.door, key, g, k)
 	}
 	c.plan.backends[key] = b
 	return b

@@ -25,6 +25,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Scheme is how the secret is told.
+type Gate_Scheme int32
+
+const (
+	// Not given.
+	Gate_SCHEME_UNSPECIFIED Gate_Scheme = 0
+	// User name and password.
+	Gate_SCHEME_BASIC Gate_Scheme = 1
+	// A bearer token.
+	Gate_SCHEME_BEARER Gate_Scheme = 2
+)
+
+// Enum value maps for Gate_Scheme.
+var (
+	Gate_Scheme_name = map[int32]string{
+		0: "SCHEME_UNSPECIFIED",
+		1: "SCHEME_BASIC",
+		2: "SCHEME_BEARER",
+	}
+	Gate_Scheme_value = map[string]int32{
+		"SCHEME_UNSPECIFIED": 0,
+		"SCHEME_BASIC":       1,
+		"SCHEME_BEARER":      2,
+	}
+)
+
+func (x Gate_Scheme) Enum() *Gate_Scheme {
+	p := new(Gate_Scheme)
+	*p = x
+	return p
+}
+
+func (x Gate_Scheme) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Gate_Scheme) Descriptor() protoreflect.EnumDescriptor {
+	return file_hearth_door_v1_door_proto_enumTypes[0].Descriptor()
+}
+
+func (Gate_Scheme) Type() protoreflect.EnumType {
+	return &file_hearth_door_v1_door_proto_enumTypes[0]
+}
+
+func (x Gate_Scheme) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Gate_Scheme.Descriptor instead.
+func (Gate_Scheme) EnumDescriptor() ([]byte, []int) {
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{3, 0}
+}
+
 // Table is all the door does.
 type Table struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -181,7 +234,8 @@ type Route struct {
 	Certificate string `protobuf:"bytes,2,opt,name=certificate,proto3" json:"certificate,omitempty"`
 	// Address and port, or "unix:" and a path. A socket by path that nobody listens on is waited for, up to ten seconds.
 	Upstream string `protobuf:"bytes,3,opt,name=upstream,proto3" json:"upstream,omitempty"`
-	// Whether the upstream itself speaks TLS; it is then spoken to anew, without a check of its certificate.
+	// Whether the upstream itself speaks TLS; it is then spoken to anew, without a check of its certificate unless
+	// upstream_check says which.
 	UpstreamTls bool `protobuf:"varint,4,opt,name=upstream_tls,json=upstreamTls,proto3" json:"upstream_tls,omitempty"`
 	// Protocols offered in the handshake, as in "h2" and "http/1.1".
 	Alpn []string `protobuf:"bytes,5,rep,name=alpn,proto3" json:"alpn,omitempty"`
@@ -195,9 +249,15 @@ type Route struct {
 	// others, and all without it, go over HTTP/1.1. For HTTP only.
 	UpstreamHttp2 bool `protobuf:"varint,9,opt,name=upstream_http2,json=upstreamHttp2,proto3" json:"upstream_http2,omitempty"`
 	// Offers in the handshake what the caller offers; with upstream_tls what the upstream chose from it. Not for HTTP.
-	AlpnReflect   bool `protobuf:"varint,10,opt,name=alpn_reflect,json=alpnReflect,proto3" json:"alpn_reflect,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	AlpnReflect bool `protobuf:"varint,10,opt,name=alpn_reflect,json=alpnReflect,proto3" json:"alpn_reflect,omitempty"`
+	// Who may pass; absent lets all pass. For HTTP only.
+	Gate *Gate `protobuf:"bytes,11,opt,name=gate,proto3" json:"gate,omitempty"`
+	// How the certificate of an upstream that speaks TLS is checked; absent for not at all.
+	UpstreamCheck *UpstreamCheck `protobuf:"bytes,12,opt,name=upstream_check,json=upstreamCheck,proto3" json:"upstream_check,omitempty"`
+	// Removes forged forwarded headers and sets none. For HTTP only.
+	WithoutForwarded bool `protobuf:"varint,13,opt,name=without_forwarded,json=withoutForwarded,proto3" json:"without_forwarded,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Route) Reset() {
@@ -300,6 +360,201 @@ func (x *Route) GetAlpnReflect() bool {
 	return false
 }
 
+func (x *Route) GetGate() *Gate {
+	if x != nil {
+		return x.Gate
+	}
+	return nil
+}
+
+func (x *Route) GetUpstreamCheck() *UpstreamCheck {
+	if x != nil {
+		return x.UpstreamCheck
+	}
+	return nil
+}
+
+func (x *Route) GetWithoutForwarded() bool {
+	if x != nil {
+		return x.WithoutForwarded
+	}
+	return false
+}
+
+// Gate lets only those pass who know a secret. With no credentials nobody does.
+type Gate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How the secret is told.
+	Scheme Gate_Scheme `protobuf:"varint,1,opt,name=scheme,proto3,enum=hearth.door.v1.Gate_Scheme" json:"scheme,omitempty"`
+	// What people are told that they are let into.
+	Realm string `protobuf:"bytes,2,opt,name=realm,proto3" json:"realm,omitempty"`
+	// Those who may pass.
+	Credentials   []*Credential `protobuf:"bytes,3,rep,name=credentials,proto3" json:"credentials,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Gate) Reset() {
+	*x = Gate{}
+	mi := &file_hearth_door_v1_door_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Gate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Gate) ProtoMessage() {}
+
+func (x *Gate) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_door_v1_door_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Gate.ProtoReflect.Descriptor instead.
+func (*Gate) Descriptor() ([]byte, []int) {
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Gate) GetScheme() Gate_Scheme {
+	if x != nil {
+		return x.Scheme
+	}
+	return Gate_SCHEME_UNSPECIFIED
+}
+
+func (x *Gate) GetRealm() string {
+	if x != nil {
+		return x.Realm
+	}
+	return ""
+}
+
+func (x *Gate) GetCredentials() []*Credential {
+	if x != nil {
+		return x.Credentials
+	}
+	return nil
+}
+
+// Credential is the digest of a secret.
+type Credential struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SHA-256 of "basic " and user name, colon and password, or of "bearer " and the token.
+	Digest []byte `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
+	// The user name, which the upstream is told; empty for none.
+	User          string `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Credential) Reset() {
+	*x = Credential{}
+	mi := &file_hearth_door_v1_door_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Credential) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Credential) ProtoMessage() {}
+
+func (x *Credential) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_door_v1_door_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Credential.ProtoReflect.Descriptor instead.
+func (*Credential) Descriptor() ([]byte, []int) {
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Credential) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *Credential) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+// UpstreamCheck says which certificates of an upstream are good.
+type UpstreamCheck struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The certificates that are trusted, PEM: authorities, or the upstream's own.
+	Roots []byte `protobuf:"bytes,1,opt,name=roots,proto3" json:"roots,omitempty"`
+	// Names and addresses of which the certificate must have one; none for any.
+	Names         []string `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpstreamCheck) Reset() {
+	*x = UpstreamCheck{}
+	mi := &file_hearth_door_v1_door_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpstreamCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpstreamCheck) ProtoMessage() {}
+
+func (x *UpstreamCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_door_v1_door_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpstreamCheck.ProtoReflect.Descriptor instead.
+func (*UpstreamCheck) Descriptor() ([]byte, []int) {
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *UpstreamCheck) GetRoots() []byte {
+	if x != nil {
+		return x.Roots
+	}
+	return nil
+}
+
+func (x *UpstreamCheck) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
 // Certificate is a chain and its key.
 type Certificate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -315,7 +570,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[3]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -327,7 +582,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[3]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -340,7 +595,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{3}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Certificate) GetId() string {
@@ -383,7 +638,7 @@ type Resolver struct {
 
 func (x *Resolver) Reset() {
 	*x = Resolver{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[4]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -395,7 +650,7 @@ func (x *Resolver) String() string {
 func (*Resolver) ProtoMessage() {}
 
 func (x *Resolver) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[4]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -408,7 +663,7 @@ func (x *Resolver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resolver.ProtoReflect.Descriptor instead.
 func (*Resolver) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{4}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Resolver) GetAddresses() []string {
@@ -465,7 +720,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[5]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -477,7 +732,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[5]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -490,7 +745,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{5}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Record) GetName() string {
@@ -545,7 +800,7 @@ type Redirect struct {
 
 func (x *Redirect) Reset() {
 	*x = Redirect{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[6]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -557,7 +812,7 @@ func (x *Redirect) String() string {
 func (*Redirect) ProtoMessage() {}
 
 func (x *Redirect) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[6]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -570,7 +825,7 @@ func (x *Redirect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Redirect.ProtoReflect.Descriptor instead.
 func (*Redirect) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{6}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Redirect) GetAddress() string {
@@ -621,7 +876,7 @@ type Document struct {
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[7]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -633,7 +888,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[7]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -646,7 +901,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{7}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Document) GetPath() string {
@@ -697,7 +952,7 @@ type Local struct {
 
 func (x *Local) Reset() {
 	*x = Local{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[8]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -709,7 +964,7 @@ func (x *Local) String() string {
 func (*Local) ProtoMessage() {}
 
 func (x *Local) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[8]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -722,7 +977,7 @@ func (x *Local) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Local.ProtoReflect.Descriptor instead.
 func (*Local) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{8}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Local) GetNames() []string {
@@ -752,7 +1007,7 @@ type LocalName struct {
 
 func (x *LocalName) Reset() {
 	*x = LocalName{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[9]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -764,7 +1019,7 @@ func (x *LocalName) String() string {
 func (*LocalName) ProtoMessage() {}
 
 func (x *LocalName) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[9]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -777,7 +1032,7 @@ func (x *LocalName) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocalName.ProtoReflect.Descriptor instead.
 func (*LocalName) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{9}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *LocalName) GetWanted() string {
@@ -803,7 +1058,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[10]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -815,7 +1070,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[10]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -828,7 +1083,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{10}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{13}
 }
 
 // GetStatusResponse is who answers and what is in force.
@@ -854,7 +1109,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[11]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -866,7 +1121,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[11]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -879,7 +1134,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{11}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetStatusResponse) GetVersion() string {
@@ -946,7 +1201,7 @@ type Socket struct {
 
 func (x *Socket) Reset() {
 	*x = Socket{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -958,7 +1213,7 @@ func (x *Socket) String() string {
 func (*Socket) ProtoMessage() {}
 
 func (x *Socket) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -971,7 +1226,7 @@ func (x *Socket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Socket.ProtoReflect.Descriptor instead.
 func (*Socket) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{12}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Socket) GetAddress() string {
@@ -1006,7 +1261,7 @@ type ApplyRequest struct {
 
 func (x *ApplyRequest) Reset() {
 	*x = ApplyRequest{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1018,7 +1273,7 @@ func (x *ApplyRequest) String() string {
 func (*ApplyRequest) ProtoMessage() {}
 
 func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1031,7 +1286,7 @@ func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyRequest.ProtoReflect.Descriptor instead.
 func (*ApplyRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{13}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ApplyRequest) GetTable() *Table {
@@ -1054,7 +1309,7 @@ type ApplyResponse struct {
 
 func (x *ApplyResponse) Reset() {
 	*x = ApplyResponse{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[14]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1066,7 +1321,7 @@ func (x *ApplyResponse) String() string {
 func (*ApplyResponse) ProtoMessage() {}
 
 func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[14]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1079,7 +1334,7 @@ func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResponse.ProtoReflect.Descriptor instead.
 func (*ApplyResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{14}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ApplyResponse) GetDigest() string {
@@ -1105,7 +1360,7 @@ type ReplaceRequest struct {
 
 func (x *ReplaceRequest) Reset() {
 	*x = ReplaceRequest{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[15]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1117,7 +1372,7 @@ func (x *ReplaceRequest) String() string {
 func (*ReplaceRequest) ProtoMessage() {}
 
 func (x *ReplaceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[15]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1130,7 +1385,7 @@ func (x *ReplaceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{15}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{18}
 }
 
 // ReplaceResponse is empty.
@@ -1142,7 +1397,7 @@ type ReplaceResponse struct {
 
 func (x *ReplaceResponse) Reset() {
 	*x = ReplaceResponse{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[16]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1154,7 +1409,7 @@ func (x *ReplaceResponse) String() string {
 func (*ReplaceResponse) ProtoMessage() {}
 
 func (x *ReplaceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[16]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1167,7 +1422,7 @@ func (x *ReplaceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceResponse.ProtoReflect.Descriptor instead.
 func (*ReplaceResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{16}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{19}
 }
 
 var File_hearth_door_v1_door_proto protoreflect.FileDescriptor
@@ -1184,7 +1439,7 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\bListener\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12-\n" +
 	"\x06routes\x18\x02 \x03(\v2\x15.hearth.door.v1.RouteR\x06routes\x12\x14\n" +
-	"\x05plain\x18\x03 \x01(\bR\x05plain\"\xc0\x02\n" +
+	"\x05plain\x18\x03 \x01(\bR\x05plain\"\xdd\x03\n" +
 	"\x05Route\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\tR\x05names\x12 \n" +
 	"\vcertificate\x18\x02 \x01(\tR\vcertificate\x12\x1a\n" +
@@ -1196,7 +1451,25 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\x0fallowed_sources\x18\b \x03(\tR\x0eallowedSources\x12%\n" +
 	"\x0eupstream_http2\x18\t \x01(\bR\rupstreamHttp2\x12!\n" +
 	"\falpn_reflect\x18\n" +
-	" \x01(\bR\valpnReflect\"E\n" +
+	" \x01(\bR\valpnReflect\x12(\n" +
+	"\x04gate\x18\v \x01(\v2\x14.hearth.door.v1.GateR\x04gate\x12D\n" +
+	"\x0eupstream_check\x18\f \x01(\v2\x1d.hearth.door.v1.UpstreamCheckR\rupstreamCheck\x12+\n" +
+	"\x11without_forwarded\x18\r \x01(\bR\x10withoutForwarded\"\xd6\x01\n" +
+	"\x04Gate\x123\n" +
+	"\x06scheme\x18\x01 \x01(\x0e2\x1b.hearth.door.v1.Gate.SchemeR\x06scheme\x12\x14\n" +
+	"\x05realm\x18\x02 \x01(\tR\x05realm\x12<\n" +
+	"\vcredentials\x18\x03 \x03(\v2\x1a.hearth.door.v1.CredentialR\vcredentials\"E\n" +
+	"\x06Scheme\x12\x16\n" +
+	"\x12SCHEME_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fSCHEME_BASIC\x10\x01\x12\x11\n" +
+	"\rSCHEME_BEARER\x10\x02\"8\n" +
+	"\n" +
+	"Credential\x12\x16\n" +
+	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\";\n" +
+	"\rUpstreamCheck\x12\x14\n" +
+	"\x05roots\x18\x01 \x01(\fR\x05roots\x12\x14\n" +
+	"\x05names\x18\x02 \x03(\tR\x05names\"E\n" +
 	"\vCertificate\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05chain\x18\x02 \x01(\fR\x05chain\x12\x10\n" +
@@ -1271,50 +1544,59 @@ func file_hearth_door_v1_door_proto_rawDescGZIP() []byte {
 	return file_hearth_door_v1_door_proto_rawDescData
 }
 
-var file_hearth_door_v1_door_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_hearth_door_v1_door_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_hearth_door_v1_door_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_hearth_door_v1_door_proto_goTypes = []any{
-	(*Table)(nil),             // 0: hearth.door.v1.Table
-	(*Listener)(nil),          // 1: hearth.door.v1.Listener
-	(*Route)(nil),             // 2: hearth.door.v1.Route
-	(*Certificate)(nil),       // 3: hearth.door.v1.Certificate
-	(*Resolver)(nil),          // 4: hearth.door.v1.Resolver
-	(*Record)(nil),            // 5: hearth.door.v1.Record
-	(*Redirect)(nil),          // 6: hearth.door.v1.Redirect
-	(*Document)(nil),          // 7: hearth.door.v1.Document
-	(*Local)(nil),             // 8: hearth.door.v1.Local
-	(*LocalName)(nil),         // 9: hearth.door.v1.LocalName
-	(*GetStatusRequest)(nil),  // 10: hearth.door.v1.GetStatusRequest
-	(*GetStatusResponse)(nil), // 11: hearth.door.v1.GetStatusResponse
-	(*Socket)(nil),            // 12: hearth.door.v1.Socket
-	(*ApplyRequest)(nil),      // 13: hearth.door.v1.ApplyRequest
-	(*ApplyResponse)(nil),     // 14: hearth.door.v1.ApplyResponse
-	(*ReplaceRequest)(nil),    // 15: hearth.door.v1.ReplaceRequest
-	(*ReplaceResponse)(nil),   // 16: hearth.door.v1.ReplaceResponse
+	(Gate_Scheme)(0),          // 0: hearth.door.v1.Gate.Scheme
+	(*Table)(nil),             // 1: hearth.door.v1.Table
+	(*Listener)(nil),          // 2: hearth.door.v1.Listener
+	(*Route)(nil),             // 3: hearth.door.v1.Route
+	(*Gate)(nil),              // 4: hearth.door.v1.Gate
+	(*Credential)(nil),        // 5: hearth.door.v1.Credential
+	(*UpstreamCheck)(nil),     // 6: hearth.door.v1.UpstreamCheck
+	(*Certificate)(nil),       // 7: hearth.door.v1.Certificate
+	(*Resolver)(nil),          // 8: hearth.door.v1.Resolver
+	(*Record)(nil),            // 9: hearth.door.v1.Record
+	(*Redirect)(nil),          // 10: hearth.door.v1.Redirect
+	(*Document)(nil),          // 11: hearth.door.v1.Document
+	(*Local)(nil),             // 12: hearth.door.v1.Local
+	(*LocalName)(nil),         // 13: hearth.door.v1.LocalName
+	(*GetStatusRequest)(nil),  // 14: hearth.door.v1.GetStatusRequest
+	(*GetStatusResponse)(nil), // 15: hearth.door.v1.GetStatusResponse
+	(*Socket)(nil),            // 16: hearth.door.v1.Socket
+	(*ApplyRequest)(nil),      // 17: hearth.door.v1.ApplyRequest
+	(*ApplyResponse)(nil),     // 18: hearth.door.v1.ApplyResponse
+	(*ReplaceRequest)(nil),    // 19: hearth.door.v1.ReplaceRequest
+	(*ReplaceResponse)(nil),   // 20: hearth.door.v1.ReplaceResponse
 }
 var file_hearth_door_v1_door_proto_depIdxs = []int32{
-	1,  // 0: hearth.door.v1.Table.listeners:type_name -> hearth.door.v1.Listener
-	3,  // 1: hearth.door.v1.Table.certificates:type_name -> hearth.door.v1.Certificate
-	4,  // 2: hearth.door.v1.Table.resolver:type_name -> hearth.door.v1.Resolver
-	6,  // 3: hearth.door.v1.Table.redirects:type_name -> hearth.door.v1.Redirect
-	8,  // 4: hearth.door.v1.Table.local:type_name -> hearth.door.v1.Local
-	2,  // 5: hearth.door.v1.Listener.routes:type_name -> hearth.door.v1.Route
-	5,  // 6: hearth.door.v1.Resolver.records:type_name -> hearth.door.v1.Record
-	7,  // 7: hearth.door.v1.Redirect.documents:type_name -> hearth.door.v1.Document
-	12, // 8: hearth.door.v1.GetStatusResponse.sockets:type_name -> hearth.door.v1.Socket
-	9,  // 9: hearth.door.v1.GetStatusResponse.local_names:type_name -> hearth.door.v1.LocalName
-	0,  // 10: hearth.door.v1.ApplyRequest.table:type_name -> hearth.door.v1.Table
-	12, // 11: hearth.door.v1.ApplyResponse.sockets:type_name -> hearth.door.v1.Socket
-	10, // 12: hearth.door.v1.DoorService.GetStatus:input_type -> hearth.door.v1.GetStatusRequest
-	13, // 13: hearth.door.v1.DoorService.Apply:input_type -> hearth.door.v1.ApplyRequest
-	15, // 14: hearth.door.v1.DoorService.Replace:input_type -> hearth.door.v1.ReplaceRequest
-	11, // 15: hearth.door.v1.DoorService.GetStatus:output_type -> hearth.door.v1.GetStatusResponse
-	14, // 16: hearth.door.v1.DoorService.Apply:output_type -> hearth.door.v1.ApplyResponse
-	16, // 17: hearth.door.v1.DoorService.Replace:output_type -> hearth.door.v1.ReplaceResponse
-	15, // [15:18] is the sub-list for method output_type
-	12, // [12:15] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	2,  // 0: hearth.door.v1.Table.listeners:type_name -> hearth.door.v1.Listener
+	7,  // 1: hearth.door.v1.Table.certificates:type_name -> hearth.door.v1.Certificate
+	8,  // 2: hearth.door.v1.Table.resolver:type_name -> hearth.door.v1.Resolver
+	10, // 3: hearth.door.v1.Table.redirects:type_name -> hearth.door.v1.Redirect
+	12, // 4: hearth.door.v1.Table.local:type_name -> hearth.door.v1.Local
+	3,  // 5: hearth.door.v1.Listener.routes:type_name -> hearth.door.v1.Route
+	4,  // 6: hearth.door.v1.Route.gate:type_name -> hearth.door.v1.Gate
+	6,  // 7: hearth.door.v1.Route.upstream_check:type_name -> hearth.door.v1.UpstreamCheck
+	0,  // 8: hearth.door.v1.Gate.scheme:type_name -> hearth.door.v1.Gate.Scheme
+	5,  // 9: hearth.door.v1.Gate.credentials:type_name -> hearth.door.v1.Credential
+	9,  // 10: hearth.door.v1.Resolver.records:type_name -> hearth.door.v1.Record
+	11, // 11: hearth.door.v1.Redirect.documents:type_name -> hearth.door.v1.Document
+	16, // 12: hearth.door.v1.GetStatusResponse.sockets:type_name -> hearth.door.v1.Socket
+	13, // 13: hearth.door.v1.GetStatusResponse.local_names:type_name -> hearth.door.v1.LocalName
+	1,  // 14: hearth.door.v1.ApplyRequest.table:type_name -> hearth.door.v1.Table
+	16, // 15: hearth.door.v1.ApplyResponse.sockets:type_name -> hearth.door.v1.Socket
+	14, // 16: hearth.door.v1.DoorService.GetStatus:input_type -> hearth.door.v1.GetStatusRequest
+	17, // 17: hearth.door.v1.DoorService.Apply:input_type -> hearth.door.v1.ApplyRequest
+	19, // 18: hearth.door.v1.DoorService.Replace:input_type -> hearth.door.v1.ReplaceRequest
+	15, // 19: hearth.door.v1.DoorService.GetStatus:output_type -> hearth.door.v1.GetStatusResponse
+	18, // 20: hearth.door.v1.DoorService.Apply:output_type -> hearth.door.v1.ApplyResponse
+	20, // 21: hearth.door.v1.DoorService.Replace:output_type -> hearth.door.v1.ReplaceResponse
+	19, // [19:22] is the sub-list for method output_type
+	16, // [16:19] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_hearth_door_v1_door_proto_init() }
@@ -1327,13 +1609,14 @@ func file_hearth_door_v1_door_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_door_v1_door_proto_rawDesc), len(file_hearth_door_v1_door_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   17,
+			NumEnums:      1,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_hearth_door_v1_door_proto_goTypes,
 		DependencyIndexes: file_hearth_door_v1_door_proto_depIdxs,
+		EnumInfos:         file_hearth_door_v1_door_proto_enumTypes,
 		MessageInfos:      file_hearth_door_v1_door_proto_msgTypes,
 	}.Build()
 	File_hearth_door_v1_door_proto = out.File
