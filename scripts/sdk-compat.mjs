@@ -89,7 +89,7 @@ if (process.argv.includes("--write")) {
   const table = [
     begin,
     "",
-    `Packages whose code was type-checked with \`${ours}\` in place of \`${original}\` and nothing else changed, and with ${original} 2.0.9, whatever version they pin. ${both} of the ${theirs} that compile with the original compile with ours. The table is written by [scripts/sdk-compat.mjs](../scripts/sdk-compat.mjs).`,
+    `Packages whose code was type-checked with \`${ours}\` in place of \`${original}\` and nothing else changed, and with ${original} 2.0.9, whatever version they pin. ${both} of the ${theirs} that compile with the original compile with ours. Those that do not compile with either are for version 1 of it, or take something from a repository or a library that was not there. The table is written by [scripts/sdk-compat.mjs](../scripts/sdk-compat.mjs).`,
     "",
     "| package | commit | SDK pinned | with the original 2.0.9 | with ours |",
     "| --- | --- | --- | --- | --- |",

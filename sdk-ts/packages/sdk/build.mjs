@@ -22,7 +22,7 @@ if (existsSync("dist/.built") && statSync("dist/.built").mtimeMs > newest) proce
 rmSync("dist", { recursive: true, force: true });
 compile(".");
 const scripts = sources.filter((f) => f.endsWith(".ts"));
-await build({ entryPoints: scripts, outdir: "dist/cjs", outbase: "src", format: "cjs", platform: "node", target: "node20", logLevel: "warning" });
+await build({ absWorkingDir: process.cwd(), entryPoints: scripts, outdir: "dist/cjs", outbase: "src", format: "cjs", platform: "node", target: "node20", logLevel: "warning" });
 // The types of both are the same, but for a compiler they are of the kind of the package they lie in.
 for (const file of readdirSync("dist/esm", { recursive: true }).map(String).filter((f) => f.endsWith(".d.ts"))) {
   mkdirSync(dirname(join("dist/cjs", file)), { recursive: true });

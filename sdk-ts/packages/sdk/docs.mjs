@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const docs = join(here, "../../../docs/packaging");
-const out = join(here, "test/.docs");
+const out = join(here, "test/docs");
 const head = `import * as sdk from "@hearthos/sdk";
 import { mock } from "node:test";
 import { TestHost } from "@hearthos/sdk/testing";

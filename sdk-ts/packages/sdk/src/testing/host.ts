@@ -133,6 +133,12 @@ export class TestHost {
     this.#running = undefined;
   }
 
+  /** Makes a backup into the folder for it; an install of the kind "restore" reads it back. */
+  async backup(): Promise<void> {
+    if (!this.pkg.createBackup) throw new Error("the package makes no backups");
+    await this.pkg.createBackup({ effects: this.#effects(this.#context.child("backup")) });
+  }
+
   /** Asks for the form of an action, fills it in over what is there, and runs it. */
   async run(id: string, input: Record<string, unknown> = {}): Promise<W.ActionResult | null> {
     const action = this.pkg.actions.get(id);
