@@ -20,9 +20,38 @@ func TestFullMissingAndDamaged(t *testing.T) {
 	m.greet("precious")
 
 	ballast := filepath.Join(m.state, "ballast")
-	m.must("sh", "-c", `fallocate -l $(($(stat -f -c '%a * %S' "$1") - 8000000)) "$0"`, ballast, m.state)
+	fill := func() {
+		m.must("sh", "-c", `fallocate -l $(($(stat -f -c '%a * %S' "$1") - 8000000)) "$0"`, ballast, m.state)
+	}
+	fill()
 	m.must("timeout", "60", m.cli, "package", "stop", sample)
 	m.must("rm", ballast)
+
+	// An update that cannot go on because of the disk is taken back on that disk.
+	m.hearth("package", "start", sample)
+	m.greet("hang")
+	before := m.contents()
+	update := m.command("timeout", "120", m.cli, "package", "install", m.next(), "--time-limit", "10s")
+	if err := update.Start(); err != nil {
+		t.Fatal(err)
+	}
+	m.eventually(60*time.Second, "the new version migrates the data", func() error {
+		if state := m.pkg(sample)["state"]; state != "initializing" {
+			return fmt.Errorf("%v", state)
+		}
+		return nil
+	})
+	fill()
+	if err := update.Wait(); err == nil || update.ProcessState.ExitCode() == 124 {
+		t.Errorf("the update ends with %v", err)
+	}
+	m.must("rm", ballast)
+	m.says("hang")
+	if after := m.contents(); after != before {
+		t.Errorf("the data were\n%s\nand are\n%s", before, after)
+	}
+	m.greet("precious")
+	m.hearth("package", "stop", sample)
 
 	aside := m.volume() + ".aside"
 	m.must("mv", m.volume(), aside)
