@@ -74,8 +74,13 @@ func flagName(f protoreflect.FieldDescriptor) string {
 	return strings.ReplaceAll(string(f.Name()), "_", "-")
 }
 
-// effect calls the effect that the arguments name and prints its result.
+// effect calls the effect that the arguments name and prints its result. Flags of all effects may stand before its name.
 func effect(args []string) (int, error) {
+	first := 0
+	for n := leadingFlags(args); n > 0; n = leadingFlags(args[first:]) {
+		first += n
+	}
+	args = append(slices.Clone(args[first:]), args[:first]...)
 	for _, m := range effectMethods() {
 		w := m.words()
 		if len(args) >= len(w) && slices.Equal(args[:len(w)], w) {
@@ -83,6 +88,17 @@ func effect(args []string) (int, error) {
 		}
 	}
 	return 0, usageError("unknown command %q", strings.Join(args[:min(2, len(args))], " "))
+}
+
+// leadingFlags is how many arguments at the beginning are a flag of all effects, with its value.
+func leadingFlags(args []string) int {
+	switch {
+	case len(args) > 2 && args[0] == "--socket":
+		return 2
+	case len(args) > 1 && (args[0] == "--json" || strings.HasPrefix(args[0], "--socket=")):
+		return 1
+	}
+	return 0
 }
 
 func (m effectMethod) run(args []string) error {
@@ -122,11 +138,13 @@ func (m effectMethod) run(args []string) error {
 	return printResult(os.Stdout, res.ProtoReflect(), *asJSON)
 }
 
-// positional gives arguments to the fields that no flag named, in their order; a list takes all that are left.
+// positional gives arguments to the fields that no flag named, in their order; a list takes all that are left. The package
+// that an effect is about, where it may be absent and what must be given follows, is left to its flag.
 func positional(set *pflag.FlagSet, fields protoreflect.FieldDescriptors, args []string) error {
 	for i := 0; i < fields.Len() && len(args) > 0; i++ {
 		f := fields.Get(i)
-		if set.Changed(flagName(f)) {
+		another := i == 0 && fields.Len() > 1 && f.HasOptionalKeyword() && !fields.Get(1).HasOptionalKeyword()
+		if another || set.Changed(flagName(f)) {
 			continue
 		}
 		n := 1

@@ -43,6 +43,11 @@ func (e *effects) CheckDependencies(_ context.Context, r *effectsv1.CheckDepende
 	return &effectsv1.CheckDependenciesResponse{Value: []byte(`[{"packageId":"a"}]`)}, nil
 }
 
+func (e *effects) ActionRun(_ context.Context, r *effectsv1.ActionRunRequest) (*effectsv1.ActionRunResponse, error) {
+	e.asked = r
+	return &effectsv1.ActionRunResponse{Value: []byte(`{"ok":1}`)}, nil
+}
+
 func (e *effects) Bind(_ context.Context, r *effectsv1.BindRequest) (*effectsv1.BindResponse, error) {
 	e.asked = r
 	return &effectsv1.BindResponse{}, nil
@@ -85,6 +90,8 @@ func TestEffects(t *testing.T) {
 		{"get-data-version", "1.0:0\n", nil},
 		{"get-data-version --json", "\"1.0:0\"\n", nil},
 		{"check-dependencies a b", "[{\"packageId\":\"a\"}]\n", &effectsv1.CheckDependenciesRequest{PackageIds: []string{"a", "b"}}},
+		{"action run open {}", "{\"ok\":1}\n", &effectsv1.ActionRunRequest{ActionId: "open", Input: []byte(`{}`)}},
+		{"--json action run --package-id p open", "{\"ok\":1}\n", &effectsv1.ActionRunRequest{PackageId: proto.String("p"), ActionId: "open"}},
 		{"bind ui --internal-port 80 --secure null", "", &effectsv1.BindRequest{Id: "ui", InternalPort: 80, Secure: []byte("null")}},
 	} {
 		host.asked = nil
@@ -96,10 +103,13 @@ func TestEffects(t *testing.T) {
 			t.Errorf("%s: %s", tc.args, diff)
 		}
 	}
+	if out, err := s.command("--socket", socket, "get-data-version").Output(); err != nil || string(out) != "1.0:0\n" {
+		t.Errorf("the socket before the effect: %q, %v", out, err)
+	}
 	if out, code := run("restart"); code != 1 || !strings.Contains(out, "restart: not today") {
 		t.Errorf("a refusal: exit code %d, %q", code, out)
 	}
-	for _, wrong := range []string{"bind ui --internal-port many", "bind ui --secure {", "set-data-version 1 2", "rebuild"} {
+	for _, wrong := range []string{"bind ui --internal-port many", "bind ui --secure {", "set-data-version 1 2", "rebuild", "--json --json", "--json"} {
 		if out, code := run(strings.Split(wrong, " ")...); code != 2 {
 			t.Errorf("%s: exit code %d, %q", wrong, code, out)
 		}
