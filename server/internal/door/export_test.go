@@ -2,6 +2,7 @@ package door
 
 import (
 	"io"
+	"net/http"
 
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 )
@@ -23,3 +24,16 @@ const MaxHelloRaw = maxHelloRaw
 
 // SecureURL is where a plain request is led.
 func SecureURL(host, uri, port string) (string, bool) { return secureURL(host, uri, port) }
+
+// WithoutOwnCookies takes our cookies out of a request's header.
+func WithoutOwnCookies(h http.Header) { withoutOwnCookies(h) }
+
+// Admits tells whether a gate lets a request pass, and as whom.
+func Admits(m *doorv1.Gate, r *http.Request) (user string, ok bool) {
+	c := &compiler{}
+	g := c.gate("gate", m)
+	if len(c.violations) > 0 {
+		panic(c.violations[0])
+	}
+	return g.admits(r)
+}

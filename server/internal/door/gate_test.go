@@ -243,3 +243,41 @@ func TestGatesAndChecksThatCannotWorkAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// FuzzRequestHeader holds what is read of requests to its word: nobody passes a gate but with its secret, no cookie of ours is
+// left, however it is written, and every other one is.
+func FuzzRequestHeader(f *testing.F) {
+	for _, seed := range [][2]string{
+		{"Basic YW5uYTpzM2NyZXQ=", "a=1; __Host-hearth-ab12=x; b=2"}, {"basic  YW5uYTpzM2NyZXQ=", "__host-HEARTH-"}, {"Basic YW5uYTpzM2NyZXQ", ";;"},
+		{"Bearer anna:s3cret", " __Host-hearth-x = y ;a"}, {"", ""}, {"Basic \x00", "a=\"__Host-hearth-\"; =; ,"},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	gate := &doorv1.Gate{Scheme: doorv1.Gate_SCHEME_BASIC, Credentials: []*doorv1.Credential{secret("basic anna:s3cret", "anna")}}
+	f.Fuzz(func(t *testing.T, authorization, cookie string) {
+		r := &http.Request{Header: http.Header{"Authorization": {authorization}, "Cookie": {cookie}}}
+		user, ok := door.Admits(gate, r)
+		scheme, rest, _ := strings.Cut(authorization, " ")
+		once := &http.Request{Header: http.Header{"Authorization": {scheme + " " + strings.Trim(rest, " ")}}} // more than one space is allowed
+		name, password, given := once.BasicAuth()
+		if knows := given && name == "anna" && password == "s3cret"; ok && !knows || ok != (user == "anna") {
+			t.Errorf("%q passes %t as %q", authorization, ok, user)
+		}
+		count := func(ours bool) (n int) {
+			for _, v := range r.Header["Cookie"] {
+				for pair := range strings.SplitSeq(v, ";") {
+					pair = strings.ToLower(strings.TrimSpace(pair))
+					if strings.HasPrefix(pair, "__host-hearth-") == ours && pair != "" {
+						n++
+					}
+				}
+			}
+			return n
+		}
+		others := count(false)
+		door.WithoutOwnCookies(r.Header)
+		if count(true) != 0 || count(false) != others {
+			t.Errorf("of %q is left %q", cookie, r.Header["Cookie"])
+		}
+	})
+}

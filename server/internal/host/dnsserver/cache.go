@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	// maxCached and maxCachedBytes bound the answers of others that are kept; those used longest ago give way.
-	maxCached, maxCachedBytes = 8192, 8 << 20
+	// maxCached and maxCachedBytes bound the answers of others that are kept; those used longest ago give way. The bytes are
+	// those on the wire, in memory they are up to eight times as many.
+	maxCached, maxCachedBytes = 4096, 2 << 20
 	// maxTTL and maxNegativeTTL bound how long they are kept, whatever they say; failures are not kept.
 	maxTTL, maxNegativeTTL = time.Hour, 5 * time.Minute
 )
