@@ -135,3 +135,25 @@ test("a part that fails its check keeps those waiting that require it", async ()
   assert.equal(reports.length, count, "what does not change is not told again");
   await daemons.term();
 });
+
+test("a root that a part which runs on shares with one that begins is not taken away", async () => {
+  const effects = { isInContext: true, onLeaveContext: () => {}, setHealth: async () => null };
+  effects.child = () => effects;
+  const gone = [];
+  let turn = 0;
+  const root = (name) => ({ imageId: "main", name, mounts: null, identity: Symbol(name), hold: () => async () => {}, detach: () => {}, destroy: async () => void gone.push(name) });
+  const exec = { fn: async (_root, abort) => (await new Promise((resolve) => abort.addEventListener("abort", resolve)), null) };
+  const ready = { display: null, fn: () => ({ result: "success", message: null }) };
+  const { DaemonsReconciler } = await import("@hearthos/sdk");
+  const reconciler = new DaemonsReconciler(effects, () => {
+    const shared = root("same");
+    const daemons = Daemons.of({ effects }).addDaemon("kept", { subcontainer: shared, exec, ready, requires: [] });
+    return turn++ === 0 ? daemons : daemons.addDaemon("added", { subcontainer: shared, exec, ready, requires: [] });
+  });
+  const running = await reconciler.build();
+  reconciler.scheduleRerun();
+  await settled();
+  assert.deepEqual(gone, []);
+  await running.term();
+  assert.deepEqual(gone, ["same", "same"]);
+});

@@ -63,12 +63,13 @@ export class DaemonsReconciler implements Buildable {
   }
 
   async #begin(entries: readonly Entry[], hashes: ReadonlyMap<string, string>): Promise<void> {
+    const needed = new Set(entries.map((entry) => (entry.kind === "health" || this.#running.has(entry.id) ? null : entry.subcontainer)));
     for (const entry of entries) {
       const kept = this.#running.get(entry.id);
       if (kept) {
-        // What was made for the part again is not needed.
+        // What was made for the part again is not needed, unless a part that begins shares it.
         const spare = entry.kind === "health" ? null : entry.subcontainer;
-        if (spare && spare !== kept.unit.daemon?.subcontainer) await spare.destroy();
+        if (spare && spare !== kept.unit.daemon?.subcontainer && !needed.has(spare)) await spare.destroy();
         continue;
       }
       const units = new Map([...this.#running].map(([id, { unit }]) => [id, unit]));
