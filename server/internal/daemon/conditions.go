@@ -16,7 +16,7 @@ import (
 
 // conditions are what the server warns of.
 func (d *Daemon) conditions() []warn.Condition {
-	return []warn.Condition{d.logCondition(), d.diskCondition(), clockCondition(), jumpCondition(time.Now), d.unservedCondition(), d.circleCondition()}
+	return []warn.Condition{d.logCondition(), d.diskCondition(), clockCondition(), jumpCondition(time.Now), d.unservedCondition(), d.markCondition(), d.circleCondition()}
 }
 
 // logCondition warns of a change log that grows because it cannot be shortened.
@@ -42,6 +42,22 @@ func (d *Daemon) logCondition() warn.Condition {
 				return nil, nil
 			}
 			return []warn.Finding{{Severity: warn.Warning, Values: map[string]string{"Revisions": fmt.Sprint(have), "Error": cause}}}, nil
+		},
+	}
+}
+
+// markCondition warns of a state that was opened without the file that tells how new it is.
+func (d *Daemon) markCondition() warn.Condition {
+	return warn.Condition{
+		Name:   "newest-unknown",
+		Text:   "The file store/newest was gone when the server started, so nobody can tell whether the newest changes are all there.",
+		Remedy: "If files of the state folder were lost, look whether what was changed last is there, or restore a copy of the folder. The warning ends with the next start.",
+		Check: func(context.Context) ([]warn.Finding, error) {
+			st, err := d.store.Status()
+			if err != nil || !st.MarkLost {
+				return nil, err
+			}
+			return []warn.Finding{{Severity: warn.Warning}}, nil
 		},
 	}
 }

@@ -15,43 +15,45 @@ import (
 
 	"github.com/dgraph-io/badger/v4/options"
 	"github.com/dgraph-io/badger/v4/y"
+	"github.com/hearthos/hearth/server/internal/atomicfile"
 )
 
 // The mark is a file beside the database with the newest revision that was durable: without it nobody could tell a state
 // whose newest log is gone from an older state. It is written after each commit and never synced, which costs no time; so a
-// kill leaves the newest, and a loss of power one that is not newer than the state.
+// kill leaves the newest, and a loss of power one that is not newer than the state. Only that it is there is synced, once: a
+// state that was open before and has none has lost it, and whoever opens it is told.
 const (
 	markName = "newest"
 	markSize = 8 + crc32.Size // a revision and its checksum, big endian
 )
 
-// readMark answers the marked revision, 0 where there is none, or none that counts: it is no more than a reminder.
-func readMark(dir string) (uint64, error) {
+// readMark answers the marked revision, and whether there is one that counts: it is no more than a reminder.
+func readMark(dir string) (revision uint64, whole bool, err error) {
 	f, err := os.Open(filepath.Join(dir, markName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+		return 0, false, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("cannot read which revision is the newest: %w", err)
+		return 0, false, fmt.Errorf("cannot read which revision is the newest: %w", err)
 	}
 	defer f.Close()
 	var raw [markSize]byte
 	_, err = io.ReadFull(f, raw[:])
 	switch {
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return 0, nil
+		return 0, false, nil
 	case err != nil:
-		return 0, fmt.Errorf("cannot read which revision is the newest: %w", err)
+		return 0, false, fmt.Errorf("cannot read which revision is the newest: %w", err)
 	case crc32.ChecksumIEEE(raw[:8]) != binary.BigEndian.Uint32(raw[8:]):
-		return 0, nil
+		return 0, false, nil
 	}
-	return binary.BigEndian.Uint64(raw[:]), nil
+	return binary.BigEndian.Uint64(raw[:]), true, nil
 }
 
 // checkMark refuses, before anything is touched, a database that has lost its newest revisions. Most often the record of
 // the marked revision is there; else the database is asked by way of a copy.
 func (f *files) checkMark(dir string, log *slog.Logger) error {
-	marked, err := readMark(dir)
+	marked, _, err := readMark(dir)
 	if err != nil || marked == 0 || !f.manifest.there || f.hasRecord(marked) {
 		return err
 	}
@@ -93,16 +95,23 @@ func (f *files) hasRecord(revision uint64) bool {
 	return false
 }
 
-// openMark opens the mark and writes the revision that is the newest.
-func openMark(dir string, newest uint64) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, markName), os.O_CREATE|os.O_RDWR, 0o600)
+// openMark opens the mark and writes the revision that is the newest. It answers, too, whether there was none that counts.
+func openMark(dir string, newest uint64) (f *os.File, none bool, err error) {
+	_, whole, err := readMark(dir)
 	if err != nil {
-		return nil, fmt.Errorf("cannot note which revision is the newest: %w", err)
+		return nil, false, err
 	}
-	if err := writeMark(f, newest); err != nil {
-		return nil, errors.Join(err, f.Close())
+	f, err = os.OpenFile(filepath.Join(dir, markName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, false, fmt.Errorf("cannot note which revision is the newest: %w", err)
 	}
-	return f, nil
+	if err = writeMark(f, newest); err == nil && !whole {
+		err = errors.Join(f.Sync(), atomicfile.SyncDir(dir))
+	}
+	if err != nil {
+		return nil, false, errors.Join(err, f.Close())
+	}
+	return f, !whole, nil
 }
 
 // writeMark notes a revision that is durable.

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"log/slog"
 	"maps"
 	"os"
@@ -45,7 +46,30 @@ func TestStoreWithoutItsNewestLogIsRefusedAndRecovered(t *testing.T) {
 	}
 }
 
-// The mark is a reminder: a state from before there were marks has none, and one that is not whole says nothing.
+// A state that lost its mark, and perhaps with it its newest log, opens and says so.
+func TestAStateWithoutItsMarkAndItsNewestLogSaysSo(t *testing.T) {
+	t.Parallel()
+	from := t.TempDir()
+	s := openStore(t, from, store.Options{})
+	if st, err := s.Status(); err != nil || st.MarkLost {
+		t.Errorf("a new state is told as one that lost its mark: %v", err)
+	}
+	closeStore(t, s)
+	s = openStore(t, from, store.Options{})
+	put(t, s, row("a", "acknowledged"))
+	dir := copyLive(t, from)
+	path, _ := newestLog(t, dir)
+	if err := errors.Join(os.Remove(path), os.Remove(filepath.Join(dir, "newest"))); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, dir, store.Options{})
+	defer closeStore(t, s)
+	if st, err := s.Status(); err != nil || !st.MarkLost || s.Revision() != 1 {
+		t.Errorf("revision %d, %+v, %v", s.Revision(), st, err)
+	}
+}
+
+// The mark is a reminder: a state without one, or with one that is not whole, opens.
 func TestStoreOpensWithoutAMark(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(string) error{
@@ -66,10 +90,16 @@ func TestStoreOpensWithoutAMark(t *testing.T) {
 		}
 		for _, opt := range []store.Options{{ReadOnly: true}, {}} {
 			s := openStore(t, dir, opt)
-			if s.Revision() != 21 {
-				t.Errorf("%s: revision %d", name, s.Revision())
+			st, err := s.Status()
+			if s.Revision() != 21 || err != nil || st.MarkLost == opt.ReadOnly {
+				t.Errorf("%s, %+v: revision %d, %+v, %v", name, opt, s.Revision(), st, err)
 			}
 			closeStore(t, s)
 		}
+		s := openStore(t, dir, store.Options{})
+		if st, err := s.Status(); err != nil || st.MarkLost {
+			t.Errorf("%s: once it is there again it is told as lost: %v", name, err)
+		}
+		closeStore(t, s)
 	}
 }

@@ -60,7 +60,7 @@ func Recover(dir string, now time.Time, log *slog.Logger) (_ Recovery, err error
 		if err != nil {
 			return Recovery{}, err
 		}
-		marked, err := readMark(dir)
+		marked, _, err := readMark(dir)
 		if err != nil || f.checkLogs(dir) == nil && marked <= there.revision {
 			return Recovery{}, err
 		}

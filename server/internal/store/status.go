@@ -23,6 +23,9 @@ type Status struct {
 	CompactError error
 	// WriteError is why nothing is written any more until the store is opened again; nil when all is well.
 	WriteError error
+	// MarkLost tells that the store was opened without the mark of its newest revision, which it had: if its newest changes
+	// were lost with it, nobody can tell.
+	MarkLost bool
 }
 
 // Status answers how the store does now. It reads one record from disk, and asks for the sizes of the files.
@@ -31,7 +34,7 @@ func (s *Store) Status() (Status, error) {
 		return Status{}, err
 	}
 	defer s.users.Done()
-	st := Status{Revision: s.published.Load(), Oldest: s.compacted.Load(), Retain: s.opt.RetainRevisions}
+	st := Status{Revision: s.published.Load(), Oldest: s.compacted.Load(), Retain: s.opt.RetainRevisions, MarkLost: s.markLost}
 	st.DiskBytes = diskBytes(s.dir) + diskBytes(filepath.Join(s.dir, "db"))
 	s.compaction.told.Lock()
 	st.CompactError = s.compaction.err

@@ -103,15 +103,17 @@ func (o Options) withDefaults() Options {
 
 // Store is an open store. All methods may be called concurrently.
 type Store struct {
-	id     string
-	boot   string
-	opt    Options
-	dir    string
-	db     *badger.DB
-	lock   *os.File
-	mark   *os.File // nil with Options.ReadOnly
-	epochs epochs
-	view   string // with Options.ReadOnly: the folder of the copy that is looked at
+	id   string
+	boot string
+	opt  Options
+	dir  string
+	db   *badger.DB
+	lock *os.File
+	mark *os.File // nil with Options.ReadOnly
+	// markLost tells that there was no mark at the start though there must have been one.
+	markLost bool
+	epochs   epochs
+	view     string // with Options.ReadOnly: the folder of the copy that is looked at
 
 	published atomic.Uint64
 	compacted atomic.Uint64 // moved only under views.mu
@@ -195,8 +197,12 @@ func open(dir string, opt Options, steps []migration) (_ *Store, err error) {
 		s.writer.broken = errReadOnly(dir, errors.New("it was opened to be looked at"))
 		return s, nil
 	}
-	if s.mark, err = openMark(dir, state.revision); err != nil {
+	var none bool
+	if s.mark, none, err = openMark(dir, state.revision); err != nil {
 		return nil, err
+	}
+	if s.markLost = none && (len(known) > 1 || state.revision > state.compacted); s.markLost {
+		opt.Logger.Warn("the mark of the newest revision is gone: whether the newest changes are there, nobody can tell", "revision", state.revision)
 	}
 	db.SetDiscardTs(state.compacted)
 	s.keepReserve()
