@@ -46,6 +46,8 @@ bin/hearthd: $(GO_SOURCES) clients/web/bundle/dist/index.html
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./server/cmd/hearthd
 bin/hearth-door: $(GO_SOURCES)
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./server/cmd/hearth-door
+bin/hearth-registry: $(GO_SOURCES)
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./server/cmd/hearth-registry
 bin/hearth-agent: $(GO_SOURCES)
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./runtime/agent
 bin/hearth-lxc: $(GO_SOURCES) | node_modules/.package-lock.json
@@ -55,7 +57,7 @@ bin/jshost/index.mjs: $(TS_SOURCES) node_modules/.package-lock.json
 	@mkdir -p bin/jshost && cp runtime/jshost/dist/index.mjs $@
 
 .PHONY: binaries
-binaries: bin/hearth bin/hearthd bin/hearth-door bin/hearth-agent bin/hearth-lxc bin/jshost/index.mjs
+binaries: bin/hearth bin/hearthd bin/hearth-door bin/hearth-registry bin/hearth-agent bin/hearth-lxc bin/jshost/index.mjs
 
 .PHONY: man
 man: bin/hearth ## Write the manual pages of the command line into bin/man

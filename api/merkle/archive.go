@@ -170,6 +170,21 @@ func (a *Archive) CheckNoMore() error {
 	return nil
 }
 
+// CheckExtent refuses a file of another size than its parts take, and one with bytes between them. It reads nothing.
+func (a *Archive) CheckExtent(size int64) error {
+	end := int64(0)
+	for _, n := range a.regions() {
+		if n.position > end {
+			return refuse(Unsigned, "", "%d bytes at %d belong to nothing in it", n.position-end, end)
+		}
+		end = n.position + n.extent()
+	}
+	if size > end {
+		return refuse(Unsigned, "", "it goes on behind its last part")
+	}
+	return nil
+}
+
 // extent is the number of bytes n itself occupies at its position.
 func (n *node) extent() int64 {
 	if n.kind == File {

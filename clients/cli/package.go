@@ -24,7 +24,7 @@ import (
 func (a *app) packageCommand() *cobra.Command {
 	c := &cobra.Command{Use: "package", Aliases: []string{"pkg"}, Short: "Install, run and watch packages"}
 	c.AddCommand(a.installCommand(), a.listCommand(), a.showCommand(), a.startCommand(), a.stopCommand(), a.restartCommand(), a.rebuildCommand(), a.whyCommand(),
-		a.rollbackCommand(), a.snapshotsCommand(), a.uninstallCommand(), a.logsCommand(), a.attachCommand(), a.subcontainersCommand(), a.healthCommand(), a.actionsCommand(), a.actionCommand(), a.tasksCommand(), a.addressesCommand(), a.dataCommand(), a.effectsCommand())
+		a.updateCommand(), a.rollbackCommand(), a.snapshotsCommand(), a.uninstallCommand(), a.logsCommand(), a.attachCommand(), a.subcontainersCommand(), a.healthCommand(), a.actionsCommand(), a.actionCommand(), a.tasksCommand(), a.addressesCommand(), a.dataCommand(), a.effectsCommand())
 	return c
 }
 
@@ -62,17 +62,19 @@ func allPackages(ctx context.Context, c *hearth.Client) ([]*packagesv1.Package, 
 func (a *app) installCommand() *cobra.Command {
 	var noStart, noWait, yes bool
 	var limit time.Duration
+	var from string
 	c := &cobra.Command{
-		Use:   "install FILE",
-		Short: "Install a package from a file or a URL, or update it",
+		Use:   "install FILE|ID[@VERSION]",
+		Short: "Install a package from a registry, a file or a URL, or update it",
 		Long: `Install a StartOS package file (S9PK) and start its service, or update the package
 that is installed.
 
 FILE is a path, a URL (http or https, fetched by this program) or - for standard input. A
-word without a slash that does not end in .s9pk is the id of a package, for which there is
-no registry yet.
+word without a slash that does not end in .s9pk is the id of a package, which the server
+fetches from a registry that it knows: the newest version, the one behind the @, or the
+newest of a range. 'hearth registry add' adds registries.
 
-The file is sent to the server, which verifies every byte of it before anything
+A file is sent to the server, which verifies every byte of it before anything
 else happens. The command waits until the service is set up and started; an
 interruption (Ctrl-C) after the file is sent leaves the operation to the server,
 and 'hearth operations' shows it. A service that waits for a task, such as a first
@@ -83,7 +85,9 @@ version migrates them. When anything fails, or the update is cancelled, the old
 version runs again with its data as they were. When it succeeds, the service is what
 it was, running or stopped, and the old version is kept: 'hearth package rollback'
 returns to it.`,
-		Example: `  hearth package install hello.s9pk
+		Example: `  hearth package install hello
+  hearth package install hello@1.0.0:0 --registry mine
+  hearth package install hello.s9pk
   hearth package install hello.s9pk --no-start
   hearth package install https://example.com/hello.s9pk
   hearth --host https://server:8443 package install - <hello.s9pk
@@ -95,12 +99,18 @@ returns to it.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-				return a.install(ctx, c, args[0], &packagesv1.InstallPackageRequest{Start: !noStart, AcceptSigner: yes, TimeLimit: timeLimit(limit)}, !noWait)
+				req := &packagesv1.InstallPackageRequest{Start: !noStart, AcceptSigner: yes, TimeLimit: timeLimit(limit)}
+				if isPackageFile(args[0]) {
+					return a.install(ctx, c, args[0], req, !noWait)
+				}
+				id, version, _ := strings.Cut(args[0], "@")
+				return a.installListed(ctx, c, req, &packagesv1.FromRegistry{Registry: from, PackageId: id, Version: version}, !noWait)
 			})
 		},
 	}
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "update also when somebody else has signed the file; do not ask")
 	c.Flags().DurationVar(&limit, "time-limit", 0, "how long the package's own code may take to set itself up (12h)")
+	c.Flags().StringVar(&from, "registry", "", "id or address of the registry; the first that has the package when not given")
 	c.Flags().BoolVar(&noStart, "no-start", false, "leave the service stopped")
 	c.Flags().BoolVar(&noWait, "no-wait", false, "print the operation and return at once")
 	return c
@@ -132,6 +142,11 @@ func (a *app) install(ctx context.Context, c *hearth.Client, path string, req *p
 		}
 		return err
 	}
+	return a.begin(ctx, c, req, show, wait)
+}
+
+// begin begins an installation or an update, and follows it.
+func (a *app) begin(ctx context.Context, c *hearth.Client, req *packagesv1.InstallPackageRequest, show *progress, wait bool) error {
 	resp, err := c.Packages.InstallPackage(ctx, req)
 	if fault.Is(err, metav1.Reason_REASON_PACKAGE_SIGNER_CONFLICT) && isTerminal(a.In) && !req.GetAcceptSigner() {
 		show.end()

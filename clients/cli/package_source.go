@@ -20,7 +20,7 @@ func isPackageFile(arg string) bool {
 // long it is, it is read to its end first.
 func (a *app) openPackage(ctx context.Context, arg string) (fetch.File, int64, error) {
 	if !isPackageFile(arg) {
-		return nil, 0, wrong("usage.no-registry", "ID", arg)
+		return nil, 0, wrong("usage.not-a-file", "ID", arg)
 	}
 	f, err := a.openBytes(ctx, arg)
 	if err != nil {

@@ -70,6 +70,7 @@ Tables are for people; --output json prints one row of JSON for each resource, a
 	}
 	root.AddCommand(
 		a.packageCommand(),
+		a.registryCommand(),
 		a.operationsCommand(),
 		a.statusCommand(),
 		a.watchCommand(),

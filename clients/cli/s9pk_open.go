@@ -25,7 +25,7 @@ needed is fetched, and whatever is shown was verified against the file's signatu
   hearth s9pk verify hello.s9pk
   hearth s9pk manifest - < hello.s9pk`,
 	}
-	c.AddCommand(a.packCommand(), a.inspectCommand(), a.manifestCommand(), a.membersCommand(), a.catCommand(), a.extractCommand(),
+	c.AddCommand(a.packCommand(), a.s9pkPublishCommand(), a.inspectCommand(), a.manifestCommand(), a.membersCommand(), a.catCommand(), a.extractCommand(),
 		a.verifyCommand(), a.commitmentCommand(), a.diffCommand(), a.editCommand(), a.signCommand(), a.convertCommand())
 	return c
 }

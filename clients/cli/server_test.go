@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,16 +14,33 @@ import (
 // of its own, found by $HEARTH_STATE, and a home of its own. $WEB is the URL of the server by TLS, $OTHER the same by its number, $CA
 // its root certificate, $PACKAGE a package file of hello-hearth.
 //
+// registry.txtar has a registry, too: $REGISTRY, whose administrator's key is $HEARTH_KEY, and $ONE, $TWO and $THREE, versions of a
+// package to be listed.
+//
 //	code N PATTERN PROGRAM ARG...   the program ends with N, and what it says on standard error matches
 //	keep NAME                       what was printed last becomes the variable
 func TestServerScripts(t *testing.T) {
 	t.Parallel()
 	file := servertest.Package(t, "hello-hearth", func(manifest map[string]any) { manifest["title"] = "Hello Hearth" })
+	packages := map[string]string{}
+	for name, version := range map[string]string{"ONE": "1.0.0:0", "TWO": "1.1.0:0", "THREE": "2.0.0:0"} {
+		packages[name] = servertest.Package(t, "listed", func(m map[string]any) {
+			m["version"], m["title"], m["description"] = version, "Listed", map[string]any{"short": "To be found", "long": "By its words"}
+		})
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/server", RequireExplicitExec: true, ContinueOnError: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": endsWith, "keep": keep},
 		Setup: func(env *testscript.Env) error {
 			s := servertest.New(env.T().(testing.TB))
+			if filepath.Base(env.WorkDir) == "script-registry" {
+				url, key := servertest.Registry(env.T().(testing.TB))
+				env.Setenv("REGISTRY", url)
+				env.Setenv("HEARTH_KEY", key)
+				for name, pkg := range packages {
+					env.Setenv(name, pkg)
+				}
+			}
 			for name, value := range map[string]string{
 				"HOME": env.WorkDir, "HEARTH_STATE": s.State, "WEB": s.Web(), "OTHER": strings.Replace(s.Web(), "localhost", "127.0.0.1", 1), "CA": s.RootFile(), "PACKAGE": file, "TZ": "UTC",
 			} {

@@ -105,6 +105,8 @@ func summary(ch *statev1.Change) string {
 		return fmt.Sprintf("%d addresses", len(r.Host.GetStatus().GetAddresses()))
 	case *statev1.Resource_Gateway:
 		return strings.TrimSpace(r.Gateway.GetSpec().GetName() + " " + strings.Join(r.Gateway.GetStatus().GetAddresses(), " "))
+	case *statev1.Resource_Registry:
+		return r.Registry.GetSpec().GetUrl()
 	case *statev1.Resource_Preferences:
 		return fmt.Sprintf("%d values", len(r.Preferences.GetSpec().GetValues()))
 	case *statev1.Resource_Audit:

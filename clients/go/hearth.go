@@ -34,6 +34,7 @@ import (
 	notificationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/notifications/v1"
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	registriesv1 "github.com/hearthos/hearth/api/gen/go/hearth/registries/v1"
 	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 	"github.com/hearthos/hearth/api/sign"
@@ -75,6 +76,7 @@ type Client struct {
 	Logs          logsv1.LogServiceClient
 	Notifications notificationsv1.NotificationServiceClient
 	Operations    operationsv1.OperationServiceClient
+	Registries    registriesv1.RegistryServiceClient
 	Packages      packagesv1.PackageServiceClient
 	// EffectPolicies tell what packages reached for beyond what they declare.
 	EffectPolicies packagesv1.EffectPolicyServiceClient
@@ -124,6 +126,7 @@ func Dial(_ context.Context, target string, opt Options) (*Client, error) {
 		EffectPolicies: packagesv1.NewEffectPolicyServiceClient(conn),
 		Operations:     operationsv1.NewOperationServiceClient(conn), Packages: packagesv1.NewPackageServiceClient(conn),
 		Preferences: accountsv1.NewPreferencesServiceClient(conn),
+		Registries:  registriesv1.NewRegistryServiceClient(conn),
 		RootKey:     systemv1.NewRootKeyServiceClient(conn),
 		Settings:    systemv1.NewSettingsServiceClient(conn),
 		State:       statev1.NewStateServiceClient(conn), System: systemv1.NewSystemServiceClient(conn),

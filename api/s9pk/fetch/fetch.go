@@ -18,6 +18,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -112,7 +113,7 @@ func Open(ctx context.Context, address string, o Options) (File, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	r := &remote{
 		ctx: ctx, cancel: cancel, url: u,
-		client: &http.Client{Transport: transport, CheckRedirect: checkRedirect},
+		client: &http.Client{Transport: transport, CheckRedirect: CheckRedirect},
 	}
 	stream, err := r.begin()
 	for failures := 1; errors.Is(err, merkle.ErrBroken) && failures < maxFailures && r.rest(failures); failures++ {
@@ -131,7 +132,50 @@ func Open(ctx context.Context, address string, o Options) (File, error) {
 	return r, nil
 }
 
-func newTransport() http.RoundTripper {
+// ErrLocalAddress is in the chain of the error when an address is of the machine or of a private network and must not be.
+var ErrLocalAddress = errors.New("the address is of this machine or of a private network")
+
+// Guarded makes a transport for addresses of strangers' choice: it connects to public addresses alone, whatever names and
+// redirects lead to, and heeds no proxy, which would connect in its place. With local it connects anywhere.
+func Guarded(local bool) *http.Transport {
+	t := newTransport()
+	if local {
+		return t
+	}
+	t.Proxy = nil
+	t.DialContext = (&net.Dialer{Timeout: 10 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
+		at, err := netip.ParseAddrPort(address)
+		if err != nil || !public(at.Addr()) {
+			return ErrLocalAddress
+		}
+		return nil
+	}}).DialContext
+	return t
+}
+
+// reserved are the networks that are not of the public internet, besides those that netip knows.
+var reserved = [...]netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2002::/16"),
+	netip.MustParsePrefix("2001::/32"), netip.MustParsePrefix("fec0::/10"), netip.MustParsePrefix("::/96"),
+}
+
+// public tells whether an address is one of the public internet.
+func public(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
+		return false
+	}
+	for _, p := range reserved {
+		if p.Contains(a) {
+			return false
+		}
+	}
+	return true
+}
+
+func newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
@@ -161,8 +205,8 @@ func parseURL(address string) (*url.URL, error) {
 	return u, nil
 }
 
-// checkRedirect follows a few redirects, none to another scheme but from http to https.
-func checkRedirect(next *http.Request, before []*http.Request) error {
+// CheckRedirect follows a few redirects, none to another scheme but from http to https.
+func CheckRedirect(next *http.Request, before []*http.Request) error {
 	from, to := before[len(before)-1].URL.Scheme, next.URL.Scheme
 	switch {
 	case len(before) > maxRedirects:

@@ -4,7 +4,8 @@
 //
 //	<dir>/<id>.s9pk                     kept, verified
 //	<dir>/incoming/<ticket>.<size>      an upload, complete when it has its size
-//	<dir>/claimed/<operation>.<size>    a complete upload that an operation is to use
+//	<dir>/claimed/<operation>.<size>    a complete upload, or download, that an operation is to use
+//	<dir>/fetching/<operation>          what has arrived of a download
 //
 // Uploads survive a restart of the daemon: their name is all there is to know of them. A ticket is a credential, so it is
 // in no row and in no file's content: whoever uses an upload claims it first, and knows it by the operation from then on.
@@ -73,7 +74,7 @@ type Keeper struct {
 // have lain unused are removed.
 func New(dir, architecture string, st *store.Store, log *slog.Logger, clock func() time.Time) (*Keeper, error) {
 	k := &Keeper{dir: dir, architecture: architecture, store: st, log: log, clock: clock, writing: map[string]bool{}}
-	for _, dir := range []string{k.incoming(), k.claimed()} {
+	for _, dir := range []string{k.incoming(), k.claimed(), k.fetching()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("cannot make the folder for package files: %w", err)
 		}
@@ -82,13 +83,18 @@ func New(dir, architecture string, st *store.Store, log *slog.Logger, clock func
 		return nil, err
 	}
 	// What a server claimed that then ended before it recorded the operation, nobody can use any more.
-	_, err := k.expire(k.claimed(), 0, k.isUnderWay)
+	if _, err := k.expire(k.claimed(), 0, k.isUnderWay); err != nil {
+		return nil, err
+	}
+	_, err := k.expire(k.fetching(), 0, k.isUnderWay)
 	return k, err
 }
 
 func (k *Keeper) incoming() string { return filepath.Join(k.dir, "incoming") }
 
 func (k *Keeper) claimed() string { return filepath.Join(k.dir, "claimed") }
+
+func (k *Keeper) fetching() string { return filepath.Join(k.dir, "fetching") }
 
 // Path is where a kept file is.
 func (k *Keeper) Path(id string) string { return filepath.Join(k.dir, id+".s9pk") }
@@ -452,8 +458,13 @@ func (k *Keeper) verify(ctx context.Context, f *os.File, size int64, progress fu
 	return row, nil
 }
 
-// Discard forgets what an operation claimed.
+// Discard forgets what an operation claimed or received.
 func (k *Keeper) Discard(operation string) error {
+	if operationPattern.MatchString(operation) {
+		if err := os.Remove(filepath.Join(k.fetching(), operation)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
 	path, _, err := k.find(k.claimed(), operation)
 	if err != nil {
 		return nil // it is forgotten already

@@ -42,6 +42,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/operation"
 	"github.com/hearthos/hearth/server/internal/proxy"
 	"github.com/hearthos/hearth/server/internal/reconcile"
+	"github.com/hearthos/hearth/server/internal/registry"
 	"github.com/hearthos/hearth/server/internal/rpc"
 	"github.com/hearthos/hearth/server/internal/rpc/page"
 	"github.com/hearthos/hearth/server/internal/rpc/systemrpc"
@@ -103,6 +104,7 @@ type Daemon struct {
 	proxy      *proxy.Service
 	runner     *runner.Service
 	installs   *install.Service
+	registries *registry.Service
 	effects    *effects.Service
 	settings   *settings.Keeper
 	operations *operation.Engine
@@ -222,7 +224,8 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		Rootfs: filepath.Join(cfg.BinDir, "rootfs.squashfs"), Agent: filepath.Join(cfg.BinDir, "hearth-agent"),
 		JSHost: filepath.Join(cfg.BinDir, "jshost"), Language: d.settings.Language, Version: cfg.Version, Limits: d.host.limits, MachineRoot: d.host.root, Boot: bootID(),
 	}, d.store, log, time.Now, d.host.containers, d.artifacts, d.volumes, d.host.mounts)
-	d.installs = install.New(d.store, time.Now, d.artifacts, packageData{d.volumes}, logKeeper, gate, forget)
+	d.registries = registry.New(d.store, time.Now, runner.Architecture(), totalMemory())
+	d.installs = install.New(d.store, time.Now, d.artifacts, d.registries, packageData{d.volumes}, logKeeper, gate, forget)
 	actions := action.New(d.store, log, d.runner, desires{d.installs})
 	d.operations = operation.New(d.store, log, slices.Concat(d.installs.Definitions(), keys.Definitions())...)
 	notes := notify.New(d.store)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hearthos/hearth/server/internal/rpc"
 	"github.com/hearthos/hearth/server/internal/rpc/telemetry"
+	"golang.org/x/sys/unix"
 )
 
 // measure makes what measures calls, and what sends it away where a collector is configured.
@@ -48,4 +49,13 @@ func (d *Daemon) stopMeasuring() error {
 		d.log.Info("what was measured last could not be sent", "error", err)
 	}
 	return nil
+}
+
+// totalMemory is the memory of the machine in bytes; 0 where that cannot be told.
+func totalMemory() uint64 {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return 0
+	}
+	return info.Totalram * uint64(info.Unit)
 }

@@ -19,6 +19,7 @@ import (
 	notificationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/notifications/v1"
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	registriesv1 "github.com/hearthos/hearth/api/gen/go/hearth/registries/v1"
 	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 
@@ -43,6 +44,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/rpc/notificationsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/operationsrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/packagesrpc"
+	"github.com/hearthos/hearth/server/internal/rpc/registriesrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/rootkeyrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/staterpc"
 	"github.com/hearthos/hearth/server/internal/rpc/systemrpc"
@@ -68,6 +70,7 @@ func (d *Daemon) declare() {
 		&operationsv1.OperationService_ServiceDesc,
 		&packagesv1.EffectPolicyService_ServiceDesc,
 		&packagesv1.PackageService_ServiceDesc,
+		&registriesv1.RegistryService_ServiceDesc,
 		&statev1.StateService_ServiceDesc,
 		&systemv1.SettingsService_ServiceDesc,
 		&systemv1.SystemService_ServiceDesc,
@@ -92,6 +95,7 @@ func (d *Daemon) declare() {
 		rpc.NewGateway(packagesv1.RegisterEffectPolicyServiceHandlerClient, packagesv1.NewEffectPolicyServiceClient),
 		rpc.NewGateway(operationsv1.RegisterOperationServiceHandlerClient, operationsv1.NewOperationServiceClient),
 		rpc.NewGateway(packagesv1.RegisterPackageServiceHandlerClient, packagesv1.NewPackageServiceClient),
+		rpc.NewGateway(registriesv1.RegisterRegistryServiceHandlerClient, registriesv1.NewRegistryServiceClient),
 		rpc.NewGateway(accountsv1.RegisterPreferencesServiceHandlerClient, accountsv1.NewPreferencesServiceClient),
 		rpc.NewGateway(statev1.RegisterStateServiceHandlerClient, statev1.NewStateServiceClient),
 		rpc.NewGateway(systemv1.RegisterSettingsServiceHandlerClient, systemv1.NewSettingsServiceClient),
@@ -119,6 +123,7 @@ func (d *Daemon) register(actions *action.Service, installs *install.Service, lo
 	packagesv1.RegisterEffectPolicyServiceServer(d.hub, packagesrpc.NewEffectPolicies(d.effects, time.Now))
 	operationsv1.RegisterOperationServiceServer(d.hub, operationsrpc.New(d.store, d.operations, time.Now))
 	packagesv1.RegisterPackageServiceServer(d.hub, packagesrpc.New(d.store, installs, d.artifacts, d.operations, time.Now))
+	registriesv1.RegisterRegistryServiceServer(d.hub, registriesrpc.New(d.registries, time.Now))
 	statev1.RegisterStateServiceServer(d.hub, staterpc.New(d.store))
 	systemv1.RegisterRootKeyServiceServer(d.hub, rootkeyrpc.New(keys, d.operations, time.Now))
 	systemv1.RegisterSettingsServiceServer(d.hub, systemrpc.NewSettings(d.settings, d.hostname, time.Now))

@@ -170,6 +170,7 @@ type machine struct {
 	dir       string
 	store     *store.Store
 	artifacts *artifact.Keeper
+	sources   install.Sources
 	volumes   *volume.Keeper
 	logs      *logs.Keeper
 	installs  *install.Service
@@ -206,7 +207,7 @@ func (m *machine) open(gate install.Gate) {
 	if m.logs, err = logs.New(filepath.Join(m.dir, "logs"), m.store); err != nil {
 		m.t.Fatal(err)
 	}
-	m.installs = install.New(m.store, time.Now, m.artifacts, data{m.volumes}, m.logs, gate, forget)
+	m.installs = install.New(m.store, time.Now, m.artifacts, m.sources, data{m.volumes}, m.logs, gate, forget)
 	if err := errors.Join(m.volumes.Sweep(m.t.Context()), m.installs.SweepSnapshots(m.t.Context()), m.artifacts.Sweep()); err != nil {
 		m.t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ package install
 
 import (
 	"context"
+	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -14,7 +16,11 @@ import (
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
+	"github.com/hearthos/hearth/api/exver"
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/registry"
+	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/api/s9pk/fetch"
 	"github.com/hearthos/hearth/server/internal/operation"
 	"github.com/hearthos/hearth/server/internal/store"
 	"google.golang.org/protobuf/proto"
@@ -28,6 +34,11 @@ type Artifacts interface {
 	Unclaim(ticket, operation string) error
 	// Inspect reads what a claimed file says it is: signature and manifest are checked, the content is not.
 	Inspect(ctx context.Context, operation string) (*packagesv1.Artifact, error)
+	// Describe is Inspect for a file that lies elsewhere and must be that of the commitment.
+	Describe(r io.ReaderAt, size int64, c s9pk.Commitment) (*packagesv1.Artifact, error)
+	// Receive has the file of an operation written, which may hold what was written before, and claims it then. Repeating it
+	// is harmless.
+	Receive(operation string, write func(f *os.File) error) error
 	// Take verifies every byte of a claimed file and takes it into keeping. Repeating it is harmless.
 	Take(ctx context.Context, operation string, progress func(done, total uint64)) (*packagesv1.Artifact, error)
 	// Taken is the id under which the file of an operation was recorded, "" where it was not.
@@ -36,6 +47,17 @@ type Artifacts interface {
 	Discard(operation string) error
 	// Remove removes a file from keeping. Repeating it is harmless.
 	Remove(ctx context.Context, now time.Time, id string) error
+}
+
+// Sources find package files in registries and fetch them.
+type Sources interface {
+	// Find finds the file of a version, or of the newest of a range that the installed version can be updated to, in a
+	// registry, or the first that has it; its signatures have been verified.
+	Find(ctx context.Context, registry, pkg, version, installed string) (id string, chosen exver.Version, asset registry.Asset, err error)
+	// Open gives access to a file where it lies.
+	Open(ctx context.Context, registry string, asset registry.Asset) (fetch.File, error)
+	// Download writes a file into f, which may hold the beginning of it; every byte of it is verified.
+	Download(ctx context.Context, registry string, asset registry.Asset, f *os.File, progress func(done, total uint64)) error
 }
 
 // Data keeps the volumes of packages.
@@ -84,6 +106,7 @@ type Forget func(tx *store.Tx, pkg string) (all bool, err error)
 type Service struct {
 	store     *store.Store
 	artifacts Artifacts
+	sources   Sources
 	data      Data
 	logs      Logs
 	gate      Gate
@@ -94,8 +117,8 @@ type Service struct {
 }
 
 // New returns the area over st. Forget is called for everything that other areas keep about a package.
-func New(st *store.Store, clock func() time.Time, artifacts Artifacts, data Data, logs Logs, gate Gate, forget Forget) *Service {
-	return &Service{store: st, clock: clock, artifacts: artifacts, data: data, logs: logs, gate: gate, forget: forget}
+func New(st *store.Store, clock func() time.Time, artifacts Artifacts, sources Sources, data Data, logs Logs, gate Gate, forget Forget) *Service {
+	return &Service{store: st, clock: clock, artifacts: artifacts, sources: sources, data: data, logs: logs, gate: gate, forget: forget}
 }
 
 // Definitions are the operations of this area.

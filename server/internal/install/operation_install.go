@@ -34,6 +34,8 @@ const (
 type Wish struct {
 	operation.Asked
 	Ticket string // of the upload
+	// Listed names the file in a registry, instead of an upload.
+	Listed *Listed
 	// Start has the service started when it is installed. An update leaves it as it was.
 	Start bool
 	// AcceptSigner allows an update by a file that somebody else has signed, and data that were kept to be given to it.
@@ -46,8 +48,10 @@ type Wish struct {
 // been checked when it returns; a file that is refused is discarded. The ticket is used up then: the operation knows the
 // file by its own id, so that no row holds a credential. Asking again with the same id answers the operation.
 func (s *Service) Install(ctx context.Context, now time.Time, engine *operation.Engine, w Wish) (*operationsv1.Operation, error) {
-	s.claims.Lock()
-	defer s.claims.Unlock()
+	if w.Listed == nil {
+		s.claims.Lock()
+		defer s.claims.Unlock()
+	}
 	if old, err := s.begun(w.ID); err != nil || old != nil {
 		if err != nil {
 			return nil, err
@@ -57,6 +61,9 @@ func (s *Service) Install(ctx context.Context, now time.Time, engine *operation.
 			kind = KindInstall
 		}
 		return engine.Begin(ctx, now, operation.Request{Asked: w.Asked, Kind: kind, Target: old.GetSpec().GetTarget()})
+	}
+	if w.Listed != nil {
+		return s.installListed(ctx, now, engine, w)
 	}
 	if err := s.artifacts.Claim(w.Ticket, w.ID); err != nil {
 		return nil, err
@@ -225,6 +232,10 @@ func (s *Service) installDefinition() operation.Definition {
 		Release: release,
 		Steps: []operation.Step{
 			{
+				Name: "download", Weight: 30, Timeout: 24 * time.Hour, Do: s.download, Undo: s.dropDownload,
+				Leaves: "what was fetched of the package file, which no package uses",
+			},
+			{
 				Name: "verify", Weight: 30, Timeout: time.Hour, Do: s.takeArtifact, Undo: s.dropArtifact,
 				Leaves: "the package file, which no package uses",
 			},
@@ -299,7 +310,7 @@ func (s *Service) setUp(ctx context.Context, r *operation.Run) error {
 			Meta: &metav1.Meta{Id: r.Target()},
 			Spec: &packagesv1.PackageSpec{Desired: packagesv1.PackageSpec_DESIRED_STOPPED, Operation: r.ID(), InitKind: initKind(version)},
 		}
-		want(row.Spec, id, art)
+		want(row.Spec, id, art, r)
 		if hasData {
 			r.SetMemoIn(tx, memoData, "yes")
 			r.SetMemoIn(tx, memoTouched, "yes")

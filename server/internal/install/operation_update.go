@@ -31,6 +31,7 @@ const (
 
 // updateDefinition goes from one file of a package to another:
 //
+//	download   the file is fetched, where a registry has it         undo: it goes
 //	verify     the file is checked and kept                         undo: it goes
 //	hold       the service stops                                    undo: the old file is wanted again, as it was
 //	snapshot   the data are snapshotted                             undo: they become what they were
@@ -43,6 +44,10 @@ func (s *Service) updateDefinition() operation.Definition {
 	return operation.Definition{
 		Kind: KindUpdate, Locks: locks, Release: release,
 		Steps: []operation.Step{
+			{
+				Name: "download", Weight: 30, Timeout: 24 * time.Hour, Do: s.download, Undo: s.dropDownload,
+				Leaves: "what was fetched of the package file, which no package uses",
+			},
 			{
 				Name: "verify", Weight: 20, Timeout: time.Hour, Do: s.takeArtifact, Undo: s.dropArtifact,
 				Leaves: "the package file, which no package uses",
@@ -243,7 +248,7 @@ func (s *Service) bringUp(ctx context.Context, r *operation.Run) error {
 			return err // written before a crash
 		}
 		r.SetMemoIn(tx, memoComing, "yes")
-		want(row.Spec, id, art)
+		want(row.Spec, id, art, r)
 		row.Spec.Desired = packagesv1.PackageSpec_DESIRED_STOPPED
 		if r.Param(paramSnapshot) == "" {
 			row.Spec.InitKind = initKind(version)
@@ -257,7 +262,10 @@ func (s *Service) bringUp(ctx context.Context, r *operation.Run) error {
 }
 
 // want asks for a new container of a file.
-func want(spec *packagesv1.PackageSpec, id string, art *packagesv1.Artifact) {
+func want(spec *packagesv1.PackageSpec, id string, art *packagesv1.Artifact, r *operation.Run) {
+	if r.Param(paramSnapshot) == "" { // who goes back still has it from where he had it
+		spec.Registry = r.Param(paramRegistry)
+	}
 	spec.Artifact, spec.Version, spec.Title = id, art.GetSpec().GetVersion(), art.GetSpec().GetTitle()
 	spec.ExitTarget, spec.ExitForce = art.GetSpec().GetVersion(), false
 	spec.Rebuilds++

@@ -85,6 +85,10 @@ type Config struct {
 	Documents func() *handout.Set
 	// Page serves every other path; absent: not found.
 	Page http.Handler
+	// Apart serves, by the beginnings of paths, what has rules of its own for bodies, time and pages of other origins.
+	Apart map[string]http.Handler
+	// AnyOrigin lets pages of all origins call. It is for servers that no browser keeps a credential of.
+	AnyOrigin bool
 }
 
 // Hub is the one registrar of services. Declaring and Build belong to one goroutine; afterwards it is safe for

@@ -39,7 +39,12 @@ func (h *Hub) ServeLocal(lis net.Listener) error {
 	if h.web == nil {
 		return errNotBuilt
 	}
-	s := sniff(origin.Listen(lis, origin.Options{Stamp: origin.Peer(origin.Unix), Max: maxConns, MaxUser: maxUserConns, Reserve: ownerConns}))
+	return h.serveSniffed(origin.Listen(lis, origin.Options{Stamp: origin.Peer(origin.Unix), Max: maxConns, MaxUser: maxUserConns, Reserve: ownerConns}))
+}
+
+// serveSniffed answers native gRPC and HTTP/1.1 on one listener.
+func (h *Hub) serveSniffed(lis *origin.Stamped) error {
+	s := sniff(lis)
 	served := make(chan error, 2)
 	go func() { served <- h.serveGRPC(h.public, s.h2) }()
 	go func() { served <- h.serveHTTP(s.h1, nil) }()
@@ -48,6 +53,16 @@ func (h *Hub) ServeLocal(lis net.Listener) error {
 	err = errors.Join(err, <-served)
 	s.wait()
 	return err
+}
+
+// ServePlain answers everything on one port without TLS, for a server behind something that ends TLS, or whose callers sign
+// what matters: native gRPC when a connection begins with the preface of HTTP/2, else HTTP/1.1. It returns when the hub is
+// shut down or lis fails.
+func (h *Hub) ServePlain(lis net.Listener) error {
+	if h.web == nil {
+		return errNotBuilt
+	}
+	return h.serveSniffed(origin.Listen(lis, origin.Options{Stamp: origin.Remote(origin.Web), Max: maxConns}))
 }
 
 // ServeGRPC answers native gRPC over TLS. It returns when the hub is shut down or lis fails.

@@ -23,6 +23,7 @@ import (
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	registriesv1 "github.com/hearthos/hearth/api/gen/go/hearth/registries/v1"
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/grpc"
@@ -202,6 +203,7 @@ func everyGateway() []rpc.Gateway {
 		rpc.NewGateway(systemv1.RegisterRootKeyServiceHandlerClient, systemv1.NewRootKeyServiceClient),
 		rpc.NewGateway(systemv1.RegisterSettingsServiceHandlerClient, systemv1.NewSettingsServiceClient),
 		rpc.NewGateway(gatewaysv1.RegisterGatewayServiceHandlerClient, gatewaysv1.NewGatewayServiceClient),
+		rpc.NewGateway(registriesv1.RegisterRegistryServiceHandlerClient, registriesv1.NewRegistryServiceClient),
 	}
 }
 

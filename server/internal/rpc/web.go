@@ -45,7 +45,10 @@ func (h *Hub) newWeb(ctx context.Context) (http.Handler, error) {
 		codec.WriteFault(w, fault.New(metav1.Reason_REASON_PERMISSION_DENIED, "cannot accept a request made by a page of another site"))
 	}))
 	guarded := guard.Handler(mux)
-	return identified(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	if h.cfg.AnyOrigin {
+		guarded = anyOrigin(mux)
+	}
+	return h.apart(identified(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		isolate(w.Header())
 		conn := http.NewResponseController(w)
 		ctx := access.WithBrowser(r.Context(), access.FromHTTP(r, h.cookie(), h.cfg.Ours))
@@ -62,7 +65,38 @@ func (h *Hub) newWeb(ctx context.Context) (http.Handler, error) {
 			r.Body = signed.Digest(r.Body, codec.MaxMessage+1<<10)
 		}
 		guarded.ServeHTTP(w, r)
-	})), nil
+	}))), nil
+}
+
+// apart leads the paths that have rules of their own past those of all others.
+func (h *Hub) apart(next http.Handler) http.Handler {
+	if len(h.cfg.Apart) == 0 {
+		return next
+	}
+	mux := http.NewServeMux()
+	for path, handler := range h.cfg.Apart {
+		mux.Handle(path, handler)
+	}
+	mux.Handle("/", next)
+	return mux
+}
+
+// anyOrigin answers browsers that pages of all origins may call, without cookies.
+func anyOrigin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		head := w.Header()
+		head.Set("Access-Control-Allow-Origin", "*")
+		head.Set("Access-Control-Expose-Headers", "*")
+		head.Set("Cross-Origin-Resource-Policy", "cross-origin")
+		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+			head.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE")
+			head.Set("Access-Control-Allow-Headers", "*")
+			head.Set("Access-Control-Max-Age", "86400")
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // cookie is the name of the cookie of browsers' sessions; empty where there are none.

@@ -15,6 +15,7 @@ import { NotificationService } from "@hearthos/api/hearth/notifications/v1/notif
 import { OperationService } from "@hearthos/api/hearth/operations/v1/operations_pb";
 import { PackageService } from "@hearthos/api/hearth/packages/v1/packages_pb";
 import { PreferencesService } from "@hearthos/api/hearth/accounts/v1/preferences_pb";
+import { RegistryService } from "@hearthos/api/hearth/registries/v1/registries_pb";
 import { StateService } from "@hearthos/api/hearth/state/v1/state_pb";
 import { RootKeyService } from "@hearthos/api/hearth/system/v1/rootkey_pb";
 import { SettingsService } from "@hearthos/api/hearth/system/v1/settings_pb";
@@ -39,6 +40,7 @@ export interface Hearth {
   readonly packages: Client<typeof PackageService>;
   readonly rootKey: Client<typeof RootKeyService>;
   readonly preferences: Client<typeof PreferencesService>;
+  readonly registries: Client<typeof RegistryService>;
   readonly state: Client<typeof StateService>;
   readonly settings: Client<typeof SettingsService>;
   readonly system: Client<typeof SystemService>;
@@ -69,6 +71,7 @@ export function createHearth(transport: Transport): Hearth {
     packages: createClient(PackageService, transport),
     rootKey: createClient(RootKeyService, transport),
     preferences: createClient(PreferencesService, transport),
+    registries: createClient(RegistryService, transport),
     state: createClient(StateService, transport),
     settings: createClient(SettingsService, transport),
     system: createClient(SystemService, transport),

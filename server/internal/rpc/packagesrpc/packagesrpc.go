@@ -155,14 +155,31 @@ func (s *Server) InstallPackage(ctx context.Context, req *packagesv1.InstallPack
 	if err != nil {
 		return nil, err
 	}
+	listed, err := listedOf(req)
+	if err != nil {
+		return nil, err
+	}
 	op, err := s.install.Install(ctx, s.clock(), s.engine, install.Wish{
-		Asked: asked, Ticket: req.GetTicket(),
+		Asked: asked, Ticket: req.GetTicket(), Listed: listed,
 		Start: req.GetStart(), AcceptSigner: req.GetAcceptSigner(), TimeLimit: req.GetTimeLimit().AsDuration(),
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &packagesv1.InstallPackageResponse{Operation: op}, nil
+}
+
+// listedOf is the file in a registry that a request names; nil for an upload. One of both there must be.
+func listedOf(req *packagesv1.InstallPackageRequest) (*install.Listed, error) {
+	from := req.GetFromRegistry()
+	if (from == nil) == (req.GetTicket() == "") {
+		return nil, fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot install without a file: give the ticket of an upload, or a package in a registry, and not both").
+			Violation("ticket", "must be given, or from_registry")
+	}
+	if from == nil {
+		return nil, nil
+	}
+	return &install.Listed{Registry: from.GetRegistry(), Package: from.GetPackageId(), Version: from.GetVersion()}, nil
 }
 
 // UninstallPackage implements PackageServiceServer.

@@ -276,6 +276,38 @@ const (
 	Reason_REASON_CERTIFICATE_TOO_MANY Reason = 303
 	// A resolver cannot be asked: it is this server itself, or no address of a single machine.
 	Reason_REASON_DNS_SERVER_INVALID Reason = 304
+	// There is no such registry.
+	Reason_REASON_REGISTRY_NOT_FOUND Reason = 320
+	// The registry does not answer, or not as one.
+	Reason_REASON_REGISTRY_UNREACHABLE Reason = 321
+	// What the registry answers makes no sense, or is more than a registry may say.
+	Reason_REASON_REGISTRY_INVALID Reason = 322
+	// The registry refuses it.
+	Reason_REASON_REGISTRY_REFUSED Reason = 323
+	// An address of the machine or of a private network is not fetched from.
+	Reason_REASON_REGISTRY_ADDRESS_LOCAL Reason = 324
+	// No registry has this package in a version that will do.
+	Reason_REASON_OFFER_NOT_FOUND Reason = 325
+	// A signature that the registry lists does not hold.
+	Reason_REASON_OFFER_SIGNATURE Reason = 326
+	// The file is not the one that the registry lists.
+	Reason_REASON_OFFER_MISMATCH Reason = 327
+	// The file could not be fetched from any of its addresses.
+	Reason_REASON_DOWNLOAD_FAILED Reason = 328
+	// The registry knows no such signer.
+	Reason_REASON_SIGNER_NOT_FOUND Reason = 340
+	// The key belongs to another signer.
+	Reason_REASON_SIGNER_KEY_TAKEN Reason = 341
+	// The signer may not publish this.
+	Reason_REASON_SIGNER_NOT_ALLOWED Reason = 342
+	// The version is listed already, and tells something else.
+	Reason_REASON_LISTING_CONFLICT Reason = 343
+	// The registry lists no such thing.
+	Reason_REASON_LISTING_NOT_FOUND Reason = 344
+	// It is the last place where the file lies.
+	Reason_REASON_LISTING_MIRROR_LAST Reason = 345
+	// It is the last administrator.
+	Reason_REASON_ADMIN_LAST Reason = 346
 )
 
 // Enum value maps for Reason.
@@ -405,6 +437,22 @@ var (
 		302: "REASON_CERTIFICATE_NOT_FOUND",
 		303: "REASON_CERTIFICATE_TOO_MANY",
 		304: "REASON_DNS_SERVER_INVALID",
+		320: "REASON_REGISTRY_NOT_FOUND",
+		321: "REASON_REGISTRY_UNREACHABLE",
+		322: "REASON_REGISTRY_INVALID",
+		323: "REASON_REGISTRY_REFUSED",
+		324: "REASON_REGISTRY_ADDRESS_LOCAL",
+		325: "REASON_OFFER_NOT_FOUND",
+		326: "REASON_OFFER_SIGNATURE",
+		327: "REASON_OFFER_MISMATCH",
+		328: "REASON_DOWNLOAD_FAILED",
+		340: "REASON_SIGNER_NOT_FOUND",
+		341: "REASON_SIGNER_KEY_TAKEN",
+		342: "REASON_SIGNER_NOT_ALLOWED",
+		343: "REASON_LISTING_CONFLICT",
+		344: "REASON_LISTING_NOT_FOUND",
+		345: "REASON_LISTING_MIRROR_LAST",
+		346: "REASON_ADMIN_LAST",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -531,6 +579,22 @@ var (
 		"REASON_CERTIFICATE_NOT_FOUND":    302,
 		"REASON_CERTIFICATE_TOO_MANY":     303,
 		"REASON_DNS_SERVER_INVALID":       304,
+		"REASON_REGISTRY_NOT_FOUND":       320,
+		"REASON_REGISTRY_UNREACHABLE":     321,
+		"REASON_REGISTRY_INVALID":         322,
+		"REASON_REGISTRY_REFUSED":         323,
+		"REASON_REGISTRY_ADDRESS_LOCAL":   324,
+		"REASON_OFFER_NOT_FOUND":          325,
+		"REASON_OFFER_SIGNATURE":          326,
+		"REASON_OFFER_MISMATCH":           327,
+		"REASON_DOWNLOAD_FAILED":          328,
+		"REASON_SIGNER_NOT_FOUND":         340,
+		"REASON_SIGNER_KEY_TAKEN":         341,
+		"REASON_SIGNER_NOT_ALLOWED":       342,
+		"REASON_LISTING_CONFLICT":         343,
+		"REASON_LISTING_NOT_FOUND":        344,
+		"REASON_LISTING_MIRROR_LAST":      345,
+		"REASON_ADMIN_LAST":               346,
 	}
 )
 
@@ -717,7 +781,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xe5`\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\x99n\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -847,7 +911,23 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x1dREASON_CERTIFICATE_NAME_TAKEN\x10\xad\x02\x1a-\x8a\x80\x19)\b\x03\x1a%Use a name that the device alone has.\x12\x97\x01\n" +
 	"\x1cREASON_CERTIFICATE_NOT_FOUND\x10\xae\x02\x1at\x8a\x80\x19p\b\x05\x1alList those there are with 'hearth cert list'. Those of the server and of packages come and go by themselves.\x12n\n" +
 	"\x1bREASON_CERTIFICATE_TOO_MANY\x10\xaf\x02\x1aL\x8a\x80\x19H\b\b\x1aDForget those of devices that are gone, with 'hearth cert forget ID'.\x12\x9c\x01\n" +
-	"\x19REASON_DNS_SERVER_INVALID\x10\xb0\x02\x1a|\x8a\x80\x19x\b\x03\x1atName addresses of other resolvers, such as your router's or a public one's, each with its port where that is not 53.B\xb7\x01\n" +
+	"\x19REASON_DNS_SERVER_INVALID\x10\xb0\x02\x1a|\x8a\x80\x19x\b\x03\x1atName addresses of other resolvers, such as your router's or a public one's, each with its port where that is not 53.\x12X\n" +
+	"\x19REASON_REGISTRY_NOT_FOUND\x10\xc0\x02\x1a8\x8a\x80\x194\b\x05\x1a0List the registries with 'hearth registry list'.\x12s\n" +
+	"\x1bREASON_REGISTRY_UNREACHABLE\x10\xc1\x02\x1aQ\x8a\x80\x19M\b\x0e\x10\x01\x1aGLook whether its address is right and the network works, and try again.\x12[\n" +
+	"\x17REASON_REGISTRY_INVALID\x10\xc2\x02\x1a=\x8a\x80\x199\b\t\x1a5Tell those who run the registry; nothing was changed.\x12c\n" +
+	"\x17REASON_REGISTRY_REFUSED\x10\xc3\x02\x1aE\x8a\x80\x19A\b\t\x1a=Read what the registry says; it may want a key that it knows.\x12\x8d\x01\n" +
+	"\x1dREASON_REGISTRY_ADDRESS_LOCAL\x10\xc4\x02\x1ai\x8a\x80\x19e\b\a\x1aaAdd the registry with 'hearth registry add URL --local' if it is meant to be in your own network.\x12\x81\x01\n" +
+	"\x16REASON_OFFER_NOT_FOUND\x10\xc5\x02\x1ad\x8a\x80\x19`\b\x05\x1a\\Look for it with 'hearth registry search', and for its versions with 'hearth registry show'.\x12X\n" +
+	"\x16REASON_OFFER_SIGNATURE\x10\xc6\x02\x1a;\x8a\x80\x197\b\t\x1a3Do not install it; tell those who run the registry.\x12{\n" +
+	"\x15REASON_OFFER_MISMATCH\x10\xc7\x02\x1a_\x8a\x80\x19[\b\t\x1aWTry again later, or another registry; tell those who run this one. Nothing was changed.\x12q\n" +
+	"\x16REASON_DOWNLOAD_FAILED\x10\xc8\x02\x1aT\x8a\x80\x19P\b\x0e\x10\x01\x1aJTry again later; what arrived is thrown away only when the operation ends.\x12Z\n" +
+	"\x17REASON_SIGNER_NOT_FOUND\x10\xd4\x02\x1a<\x8a\x80\x198\b\x05\x1a4List the signers with 'hearth registry signer list'.\x12a\n" +
+	"\x17REASON_SIGNER_KEY_TAKEN\x10\xd5\x02\x1aC\x8a\x80\x19?\b\x06\x1a;Use the signer that has it, or take it away from him first.\x12\x83\x01\n" +
+	"\x19REASON_SIGNER_NOT_ALLOWED\x10\xd6\x02\x1ac\x8a\x80\x19_\b\a\x1a[Ask an administrator of the registry to let the signer publish the package in this version.\x12o\n" +
+	"\x17REASON_LISTING_CONFLICT\x10\xd7\x02\x1aQ\x8a\x80\x19M\b\t\x1aIGive what changed a version of its own, or take the listed one out first.\x12S\n" +
+	"\x18REASON_LISTING_NOT_FOUND\x10\xd8\x02\x1a4\x8a\x80\x190\b\x05\x1a,Look what is listed, and check the spelling.\x12l\n" +
+	"\x1aREASON_LISTING_MIRROR_LAST\x10\xd9\x02\x1aK\x8a\x80\x19G\b\t\x1aCAdd another address first, or take the version out of the registry.\x12J\n" +
+	"\x11REASON_ADMIN_LAST\x10\xda\x02\x1a2\x8a\x80\x19.\b\t\x1a*Make somebody else an administrator first.B\xb7\x01\n" +
 	"\x12com.hearth.meta.v1B\n" +
 	"FaultProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/meta/v1;metav1\xa2\x02\x03HMX\xaa\x02\x0eHearth.Meta.V1\xca\x02\x0eHearth\\Meta\\V1\xe2\x02\x1aHearth\\Meta\\V1\\GPBMetadata\xea\x02\x10Hearth::Meta::V1b\x06proto3"
 

@@ -1231,7 +1231,7 @@ func (x *GetPackageDocumentResponse) GetDocument() *Document {
 // InstallPackageRequest names an uploaded file.
 type InstallPackageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The ticket of the upload.
+	// The ticket of the upload; empty where the file comes from a registry.
 	Ticket string `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
 	// Whether to start the service when it is installed.
 	Start bool `protobuf:"varint,2,opt,name=start,proto3" json:"start,omitempty"`
@@ -1242,7 +1242,9 @@ type InstallPackageRequest struct {
 	AcceptSigner bool `protobuf:"varint,4,opt,name=accept_signer,json=acceptSigner,proto3" json:"accept_signer,omitempty"`
 	// How long the package's own code may take to set itself up, migrations included; not given: 12 hours. What takes
 	// longer has failed.
-	TimeLimit     *durationpb.Duration `protobuf:"bytes,5,opt,name=time_limit,json=timeLimit,proto3" json:"time_limit,omitempty"`
+	TimeLimit *durationpb.Duration `protobuf:"bytes,5,opt,name=time_limit,json=timeLimit,proto3" json:"time_limit,omitempty"`
+	// The file in a registry that the server fetches itself, instead of an upload.
+	FromRegistry  *FromRegistry `protobuf:"bytes,20,opt,name=from_registry,json=fromRegistry,proto3" json:"from_registry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1312,6 +1314,78 @@ func (x *InstallPackageRequest) GetTimeLimit() *durationpb.Duration {
 	return nil
 }
 
+func (x *InstallPackageRequest) GetFromRegistry() *FromRegistry {
+	if x != nil {
+		return x.FromRegistry
+	}
+	return nil
+}
+
+// FromRegistry names a package in a registry.
+type FromRegistry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the registry; empty: the one that the installed version came from, else the first that has the package.
+	Registry string `protobuf:"bytes,1,opt,name=registry,proto3" json:"registry,omitempty"`
+	// Id of the package.
+	PackageId string `protobuf:"bytes,2,opt,name=package_id,json=packageId,proto3" json:"package_id,omitempty"`
+	// The version, or a range of versions of which the newest is taken; empty: the newest of all that the installed
+	// version can be updated to.
+	Version       string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FromRegistry) Reset() {
+	*x = FromRegistry{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FromRegistry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FromRegistry) ProtoMessage() {}
+
+func (x *FromRegistry) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FromRegistry.ProtoReflect.Descriptor instead.
+func (*FromRegistry) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *FromRegistry) GetRegistry() string {
+	if x != nil {
+		return x.Registry
+	}
+	return ""
+}
+
+func (x *FromRegistry) GetPackageId() string {
+	if x != nil {
+		return x.PackageId
+	}
+	return ""
+}
+
+func (x *FromRegistry) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
 // InstallPackageResponse holds the operation.
 type InstallPackageResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1323,7 +1397,7 @@ type InstallPackageResponse struct {
 
 func (x *InstallPackageResponse) Reset() {
 	*x = InstallPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1335,7 +1409,7 @@ func (x *InstallPackageResponse) String() string {
 func (*InstallPackageResponse) ProtoMessage() {}
 
 func (x *InstallPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1348,7 +1422,7 @@ func (x *InstallPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallPackageResponse.ProtoReflect.Descriptor instead.
 func (*InstallPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{17}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *InstallPackageResponse) GetOperation() *v11.Operation {
@@ -1376,7 +1450,7 @@ type UninstallPackageRequest struct {
 
 func (x *UninstallPackageRequest) Reset() {
 	*x = UninstallPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1388,7 +1462,7 @@ func (x *UninstallPackageRequest) String() string {
 func (*UninstallPackageRequest) ProtoMessage() {}
 
 func (x *UninstallPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1401,7 +1475,7 @@ func (x *UninstallPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UninstallPackageRequest.ProtoReflect.Descriptor instead.
 func (*UninstallPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{18}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *UninstallPackageRequest) GetId() string {
@@ -1443,7 +1517,7 @@ type UninstallPackageResponse struct {
 
 func (x *UninstallPackageResponse) Reset() {
 	*x = UninstallPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1455,7 +1529,7 @@ func (x *UninstallPackageResponse) String() string {
 func (*UninstallPackageResponse) ProtoMessage() {}
 
 func (x *UninstallPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1468,7 +1542,7 @@ func (x *UninstallPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UninstallPackageResponse.ProtoReflect.Descriptor instead.
 func (*UninstallPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{19}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *UninstallPackageResponse) GetOperation() *v11.Operation {
@@ -1499,7 +1573,7 @@ type PackageData struct {
 
 func (x *PackageData) Reset() {
 	*x = PackageData{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1511,7 +1585,7 @@ func (x *PackageData) String() string {
 func (*PackageData) ProtoMessage() {}
 
 func (x *PackageData) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1524,7 +1598,7 @@ func (x *PackageData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageData.ProtoReflect.Descriptor instead.
 func (*PackageData) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{20}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PackageData) GetId() string {
@@ -1582,7 +1656,7 @@ type ListPackageDataRequest struct {
 
 func (x *ListPackageDataRequest) Reset() {
 	*x = ListPackageDataRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[21]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1594,7 +1668,7 @@ func (x *ListPackageDataRequest) String() string {
 func (*ListPackageDataRequest) ProtoMessage() {}
 
 func (x *ListPackageDataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[21]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1607,7 +1681,7 @@ func (x *ListPackageDataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPackageDataRequest.ProtoReflect.Descriptor instead.
 func (*ListPackageDataRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{21}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListPackageDataRequest) GetPageSize() int32 {
@@ -1637,7 +1711,7 @@ type ListPackageDataResponse struct {
 
 func (x *ListPackageDataResponse) Reset() {
 	*x = ListPackageDataResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[22]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1649,7 +1723,7 @@ func (x *ListPackageDataResponse) String() string {
 func (*ListPackageDataResponse) ProtoMessage() {}
 
 func (x *ListPackageDataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[22]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1662,7 +1736,7 @@ func (x *ListPackageDataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPackageDataResponse.ProtoReflect.Descriptor instead.
 func (*ListPackageDataResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{22}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListPackageDataResponse) GetData() []*PackageData {
@@ -1693,7 +1767,7 @@ type DeletePackageDataRequest struct {
 
 func (x *DeletePackageDataRequest) Reset() {
 	*x = DeletePackageDataRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[23]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1705,7 +1779,7 @@ func (x *DeletePackageDataRequest) String() string {
 func (*DeletePackageDataRequest) ProtoMessage() {}
 
 func (x *DeletePackageDataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[23]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1718,7 +1792,7 @@ func (x *DeletePackageDataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePackageDataRequest.ProtoReflect.Descriptor instead.
 func (*DeletePackageDataRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{23}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DeletePackageDataRequest) GetId() string {
@@ -1746,7 +1820,7 @@ type DeletePackageDataResponse struct {
 
 func (x *DeletePackageDataResponse) Reset() {
 	*x = DeletePackageDataResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[24]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1758,7 +1832,7 @@ func (x *DeletePackageDataResponse) String() string {
 func (*DeletePackageDataResponse) ProtoMessage() {}
 
 func (x *DeletePackageDataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[24]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1771,7 +1845,7 @@ func (x *DeletePackageDataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePackageDataResponse.ProtoReflect.Descriptor instead.
 func (*DeletePackageDataResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{24}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DeletePackageDataResponse) GetOperation() *v11.Operation {
@@ -1795,7 +1869,7 @@ type RollbackPackageRequest struct {
 
 func (x *RollbackPackageRequest) Reset() {
 	*x = RollbackPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[25]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1807,7 +1881,7 @@ func (x *RollbackPackageRequest) String() string {
 func (*RollbackPackageRequest) ProtoMessage() {}
 
 func (x *RollbackPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[25]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1820,7 +1894,7 @@ func (x *RollbackPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackPackageRequest.ProtoReflect.Descriptor instead.
 func (*RollbackPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{25}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RollbackPackageRequest) GetId() string {
@@ -1848,7 +1922,7 @@ type RollbackPackageResponse struct {
 
 func (x *RollbackPackageResponse) Reset() {
 	*x = RollbackPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[26]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1860,7 +1934,7 @@ func (x *RollbackPackageResponse) String() string {
 func (*RollbackPackageResponse) ProtoMessage() {}
 
 func (x *RollbackPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[26]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1873,7 +1947,7 @@ func (x *RollbackPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackPackageResponse.ProtoReflect.Descriptor instead.
 func (*RollbackPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{26}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RollbackPackageResponse) GetOperation() *v11.Operation {
@@ -1894,7 +1968,7 @@ type ListSnapshotsRequest struct {
 
 func (x *ListSnapshotsRequest) Reset() {
 	*x = ListSnapshotsRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[27]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1906,7 +1980,7 @@ func (x *ListSnapshotsRequest) String() string {
 func (*ListSnapshotsRequest) ProtoMessage() {}
 
 func (x *ListSnapshotsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[27]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1919,7 +1993,7 @@ func (x *ListSnapshotsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSnapshotsRequest.ProtoReflect.Descriptor instead.
 func (*ListSnapshotsRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{27}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListSnapshotsRequest) GetId() string {
@@ -1940,7 +2014,7 @@ type ListSnapshotsResponse struct {
 
 func (x *ListSnapshotsResponse) Reset() {
 	*x = ListSnapshotsResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[28]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1952,7 +2026,7 @@ func (x *ListSnapshotsResponse) String() string {
 func (*ListSnapshotsResponse) ProtoMessage() {}
 
 func (x *ListSnapshotsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[28]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1965,7 +2039,7 @@ func (x *ListSnapshotsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSnapshotsResponse.ProtoReflect.Descriptor instead.
 func (*ListSnapshotsResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{28}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListSnapshotsResponse) GetSnapshots() []*Snapshot {
@@ -1991,7 +2065,7 @@ type DeleteSnapshotRequest struct {
 
 func (x *DeleteSnapshotRequest) Reset() {
 	*x = DeleteSnapshotRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[29]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2003,7 +2077,7 @@ func (x *DeleteSnapshotRequest) String() string {
 func (*DeleteSnapshotRequest) ProtoMessage() {}
 
 func (x *DeleteSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[29]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2016,7 +2090,7 @@ func (x *DeleteSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{29}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DeleteSnapshotRequest) GetId() string {
@@ -2051,7 +2125,7 @@ type DeleteSnapshotResponse struct {
 
 func (x *DeleteSnapshotResponse) Reset() {
 	*x = DeleteSnapshotResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[30]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2063,7 +2137,7 @@ func (x *DeleteSnapshotResponse) String() string {
 func (*DeleteSnapshotResponse) ProtoMessage() {}
 
 func (x *DeleteSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[30]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2076,7 +2150,7 @@ func (x *DeleteSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*DeleteSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{30}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DeleteSnapshotResponse) GetOperation() *v11.Operation {
@@ -2099,7 +2173,7 @@ type StartPackageRequest struct {
 
 func (x *StartPackageRequest) Reset() {
 	*x = StartPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[31]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2111,7 +2185,7 @@ func (x *StartPackageRequest) String() string {
 func (*StartPackageRequest) ProtoMessage() {}
 
 func (x *StartPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[31]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2124,7 +2198,7 @@ func (x *StartPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartPackageRequest.ProtoReflect.Descriptor instead.
 func (*StartPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{31}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *StartPackageRequest) GetId() string {
@@ -2152,7 +2226,7 @@ type StartPackageResponse struct {
 
 func (x *StartPackageResponse) Reset() {
 	*x = StartPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[32]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2164,7 +2238,7 @@ func (x *StartPackageResponse) String() string {
 func (*StartPackageResponse) ProtoMessage() {}
 
 func (x *StartPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[32]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2177,7 +2251,7 @@ func (x *StartPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartPackageResponse.ProtoReflect.Descriptor instead.
 func (*StartPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{32}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *StartPackageResponse) GetPackage() *Package {
@@ -2198,7 +2272,7 @@ type StopPackageRequest struct {
 
 func (x *StopPackageRequest) Reset() {
 	*x = StopPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[33]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2210,7 +2284,7 @@ func (x *StopPackageRequest) String() string {
 func (*StopPackageRequest) ProtoMessage() {}
 
 func (x *StopPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[33]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2223,7 +2297,7 @@ func (x *StopPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopPackageRequest.ProtoReflect.Descriptor instead.
 func (*StopPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{33}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *StopPackageRequest) GetId() string {
@@ -2244,7 +2318,7 @@ type StopPackageResponse struct {
 
 func (x *StopPackageResponse) Reset() {
 	*x = StopPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[34]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2256,7 +2330,7 @@ func (x *StopPackageResponse) String() string {
 func (*StopPackageResponse) ProtoMessage() {}
 
 func (x *StopPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[34]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2269,7 +2343,7 @@ func (x *StopPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopPackageResponse.ProtoReflect.Descriptor instead.
 func (*StopPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{34}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *StopPackageResponse) GetPackage() *Package {
@@ -2290,7 +2364,7 @@ type RestartPackageRequest struct {
 
 func (x *RestartPackageRequest) Reset() {
 	*x = RestartPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[35]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2302,7 +2376,7 @@ func (x *RestartPackageRequest) String() string {
 func (*RestartPackageRequest) ProtoMessage() {}
 
 func (x *RestartPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[35]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2315,7 +2389,7 @@ func (x *RestartPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartPackageRequest.ProtoReflect.Descriptor instead.
 func (*RestartPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{35}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RestartPackageRequest) GetId() string {
@@ -2336,7 +2410,7 @@ type RestartPackageResponse struct {
 
 func (x *RestartPackageResponse) Reset() {
 	*x = RestartPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[36]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2348,7 +2422,7 @@ func (x *RestartPackageResponse) String() string {
 func (*RestartPackageResponse) ProtoMessage() {}
 
 func (x *RestartPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[36]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2361,7 +2435,7 @@ func (x *RestartPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartPackageResponse.ProtoReflect.Descriptor instead.
 func (*RestartPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{36}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *RestartPackageResponse) GetPackage() *Package {
@@ -2382,7 +2456,7 @@ type RebuildPackageRequest struct {
 
 func (x *RebuildPackageRequest) Reset() {
 	*x = RebuildPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[37]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2394,7 +2468,7 @@ func (x *RebuildPackageRequest) String() string {
 func (*RebuildPackageRequest) ProtoMessage() {}
 
 func (x *RebuildPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[37]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2407,7 +2481,7 @@ func (x *RebuildPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildPackageRequest.ProtoReflect.Descriptor instead.
 func (*RebuildPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{37}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RebuildPackageRequest) GetId() string {
@@ -2428,7 +2502,7 @@ type RebuildPackageResponse struct {
 
 func (x *RebuildPackageResponse) Reset() {
 	*x = RebuildPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[38]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2440,7 +2514,7 @@ func (x *RebuildPackageResponse) String() string {
 func (*RebuildPackageResponse) ProtoMessage() {}
 
 func (x *RebuildPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[38]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2453,7 +2527,7 @@ func (x *RebuildPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildPackageResponse.ProtoReflect.Descriptor instead.
 func (*RebuildPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{38}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *RebuildPackageResponse) GetPackage() *Package {
@@ -2569,16 +2643,22 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\bdocument\x18\x02 \x01(\x0e2!.hearth.packages.v1.Document.KindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\bdocument\"V\n" +
 	"\x1aGetPackageDocumentResponse\x128\n" +
-	"\bdocument\x18\x01 \x01(\v2\x1c.hearth.packages.v1.DocumentR\bdocument\"\xed\x01\n" +
-	"\x15InstallPackageRequest\x12%\n" +
-	"\x06ticket\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18@\xa8\x86\x19\x01R\x06ticket\x12\x14\n" +
+	"\bdocument\x18\x01 \x01(\v2\x1c.hearth.packages.v1.DocumentR\bdocument\"\xb2\x02\n" +
+	"\x15InstallPackageRequest\x12#\n" +
+	"\x06ticket\x18\x01 \x01(\tB\v\xbaH\x04r\x02\x18@\xa8\x86\x19\x01R\x06ticket\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\bR\x05start\x12&\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x1aR\trequestId\x12#\n" +
 	"\raccept_signer\x18\x04 \x01(\bR\facceptSigner\x12J\n" +
 	"\n" +
 	"time_limit\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
-	"\"\x04\b\x80\xf5$2\x02\b\x01R\ttimeLimit\"W\n" +
+	"\"\x04\b\x80\xf5$2\x02\b\x01R\ttimeLimit\x12E\n" +
+	"\rfrom_registry\x18\x14 \x01(\v2 .hearth.packages.v1.FromRegistryR\ffromRegistry\"\x85\x01\n" +
+	"\fFromRegistry\x12#\n" +
+	"\bregistry\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18?R\bregistry\x12,\n" +
+	"\n" +
+	"package_id\x18\x02 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb0\x86\x19\x01R\tpackageId\x12\"\n" +
+	"\aversion\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\aversion\"W\n" +
 	"\x16InstallPackageResponse\x12=\n" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"\x93\x01\n" +
 	"\x17UninstallPackageRequest\x12\x1d\n" +
@@ -2678,7 +2758,7 @@ func file_hearth_packages_v1_packages_proto_rawDescGZIP() []byte {
 }
 
 var file_hearth_packages_v1_packages_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_hearth_packages_v1_packages_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_hearth_packages_v1_packages_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_hearth_packages_v1_packages_proto_goTypes = []any{
 	(DependencyState_State)(0),         // 0: hearth.packages.v1.DependencyState.State
 	(WhyLink_Cause)(0),                 // 1: hearth.packages.v1.WhyLink.Cause
@@ -2700,110 +2780,112 @@ var file_hearth_packages_v1_packages_proto_goTypes = []any{
 	(*GetPackageDocumentRequest)(nil),  // 17: hearth.packages.v1.GetPackageDocumentRequest
 	(*GetPackageDocumentResponse)(nil), // 18: hearth.packages.v1.GetPackageDocumentResponse
 	(*InstallPackageRequest)(nil),      // 19: hearth.packages.v1.InstallPackageRequest
-	(*InstallPackageResponse)(nil),     // 20: hearth.packages.v1.InstallPackageResponse
-	(*UninstallPackageRequest)(nil),    // 21: hearth.packages.v1.UninstallPackageRequest
-	(*UninstallPackageResponse)(nil),   // 22: hearth.packages.v1.UninstallPackageResponse
-	(*PackageData)(nil),                // 23: hearth.packages.v1.PackageData
-	(*ListPackageDataRequest)(nil),     // 24: hearth.packages.v1.ListPackageDataRequest
-	(*ListPackageDataResponse)(nil),    // 25: hearth.packages.v1.ListPackageDataResponse
-	(*DeletePackageDataRequest)(nil),   // 26: hearth.packages.v1.DeletePackageDataRequest
-	(*DeletePackageDataResponse)(nil),  // 27: hearth.packages.v1.DeletePackageDataResponse
-	(*RollbackPackageRequest)(nil),     // 28: hearth.packages.v1.RollbackPackageRequest
-	(*RollbackPackageResponse)(nil),    // 29: hearth.packages.v1.RollbackPackageResponse
-	(*ListSnapshotsRequest)(nil),       // 30: hearth.packages.v1.ListSnapshotsRequest
-	(*ListSnapshotsResponse)(nil),      // 31: hearth.packages.v1.ListSnapshotsResponse
-	(*DeleteSnapshotRequest)(nil),      // 32: hearth.packages.v1.DeleteSnapshotRequest
-	(*DeleteSnapshotResponse)(nil),     // 33: hearth.packages.v1.DeleteSnapshotResponse
-	(*StartPackageRequest)(nil),        // 34: hearth.packages.v1.StartPackageRequest
-	(*StartPackageResponse)(nil),       // 35: hearth.packages.v1.StartPackageResponse
-	(*StopPackageRequest)(nil),         // 36: hearth.packages.v1.StopPackageRequest
-	(*StopPackageResponse)(nil),        // 37: hearth.packages.v1.StopPackageResponse
-	(*RestartPackageRequest)(nil),      // 38: hearth.packages.v1.RestartPackageRequest
-	(*RestartPackageResponse)(nil),     // 39: hearth.packages.v1.RestartPackageResponse
-	(*RebuildPackageRequest)(nil),      // 40: hearth.packages.v1.RebuildPackageRequest
-	(*RebuildPackageResponse)(nil),     // 41: hearth.packages.v1.RebuildPackageResponse
-	nil,                                // 42: hearth.packages.v1.WhyLink.MetadataEntry
-	(*Package)(nil),                    // 43: hearth.packages.v1.Package
-	(*Artifact)(nil),                   // 44: hearth.packages.v1.Artifact
-	(*HealthCheck)(nil),                // 45: hearth.packages.v1.HealthCheck
-	(*Dependency)(nil),                 // 46: hearth.packages.v1.Dependency
-	(*Snapshot)(nil),                   // 47: hearth.packages.v1.Snapshot
-	(*v1.Fault)(nil),                   // 48: hearth.meta.v1.Fault
-	(*durationpb.Duration)(nil),        // 49: google.protobuf.Duration
-	(*v11.Operation)(nil),              // 50: hearth.operations.v1.Operation
-	(*timestamppb.Timestamp)(nil),      // 51: google.protobuf.Timestamp
+	(*FromRegistry)(nil),               // 20: hearth.packages.v1.FromRegistry
+	(*InstallPackageResponse)(nil),     // 21: hearth.packages.v1.InstallPackageResponse
+	(*UninstallPackageRequest)(nil),    // 22: hearth.packages.v1.UninstallPackageRequest
+	(*UninstallPackageResponse)(nil),   // 23: hearth.packages.v1.UninstallPackageResponse
+	(*PackageData)(nil),                // 24: hearth.packages.v1.PackageData
+	(*ListPackageDataRequest)(nil),     // 25: hearth.packages.v1.ListPackageDataRequest
+	(*ListPackageDataResponse)(nil),    // 26: hearth.packages.v1.ListPackageDataResponse
+	(*DeletePackageDataRequest)(nil),   // 27: hearth.packages.v1.DeletePackageDataRequest
+	(*DeletePackageDataResponse)(nil),  // 28: hearth.packages.v1.DeletePackageDataResponse
+	(*RollbackPackageRequest)(nil),     // 29: hearth.packages.v1.RollbackPackageRequest
+	(*RollbackPackageResponse)(nil),    // 30: hearth.packages.v1.RollbackPackageResponse
+	(*ListSnapshotsRequest)(nil),       // 31: hearth.packages.v1.ListSnapshotsRequest
+	(*ListSnapshotsResponse)(nil),      // 32: hearth.packages.v1.ListSnapshotsResponse
+	(*DeleteSnapshotRequest)(nil),      // 33: hearth.packages.v1.DeleteSnapshotRequest
+	(*DeleteSnapshotResponse)(nil),     // 34: hearth.packages.v1.DeleteSnapshotResponse
+	(*StartPackageRequest)(nil),        // 35: hearth.packages.v1.StartPackageRequest
+	(*StartPackageResponse)(nil),       // 36: hearth.packages.v1.StartPackageResponse
+	(*StopPackageRequest)(nil),         // 37: hearth.packages.v1.StopPackageRequest
+	(*StopPackageResponse)(nil),        // 38: hearth.packages.v1.StopPackageResponse
+	(*RestartPackageRequest)(nil),      // 39: hearth.packages.v1.RestartPackageRequest
+	(*RestartPackageResponse)(nil),     // 40: hearth.packages.v1.RestartPackageResponse
+	(*RebuildPackageRequest)(nil),      // 41: hearth.packages.v1.RebuildPackageRequest
+	(*RebuildPackageResponse)(nil),     // 42: hearth.packages.v1.RebuildPackageResponse
+	nil,                                // 43: hearth.packages.v1.WhyLink.MetadataEntry
+	(*Package)(nil),                    // 44: hearth.packages.v1.Package
+	(*Artifact)(nil),                   // 45: hearth.packages.v1.Artifact
+	(*HealthCheck)(nil),                // 46: hearth.packages.v1.HealthCheck
+	(*Dependency)(nil),                 // 47: hearth.packages.v1.Dependency
+	(*Snapshot)(nil),                   // 48: hearth.packages.v1.Snapshot
+	(*v1.Fault)(nil),                   // 49: hearth.meta.v1.Fault
+	(*durationpb.Duration)(nil),        // 50: google.protobuf.Duration
+	(*v11.Operation)(nil),              // 51: hearth.operations.v1.Operation
+	(*timestamppb.Timestamp)(nil),      // 52: google.protobuf.Timestamp
 }
 var file_hearth_packages_v1_packages_proto_depIdxs = []int32{
-	43, // 0: hearth.packages.v1.ListPackagesResponse.packages:type_name -> hearth.packages.v1.Package
-	43, // 1: hearth.packages.v1.GetPackageResponse.package:type_name -> hearth.packages.v1.Package
-	44, // 2: hearth.packages.v1.GetPackageResponse.artifact:type_name -> hearth.packages.v1.Artifact
-	45, // 3: hearth.packages.v1.GetPackageResponse.health_checks:type_name -> hearth.packages.v1.HealthCheck
-	46, // 4: hearth.packages.v1.GetPackageResponse.dependencies:type_name -> hearth.packages.v1.Dependency
-	47, // 5: hearth.packages.v1.GetPackageResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
+	44, // 0: hearth.packages.v1.ListPackagesResponse.packages:type_name -> hearth.packages.v1.Package
+	44, // 1: hearth.packages.v1.GetPackageResponse.package:type_name -> hearth.packages.v1.Package
+	45, // 2: hearth.packages.v1.GetPackageResponse.artifact:type_name -> hearth.packages.v1.Artifact
+	46, // 3: hearth.packages.v1.GetPackageResponse.health_checks:type_name -> hearth.packages.v1.HealthCheck
+	47, // 4: hearth.packages.v1.GetPackageResponse.dependencies:type_name -> hearth.packages.v1.Dependency
+	48, // 5: hearth.packages.v1.GetPackageResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
 	7,  // 6: hearth.packages.v1.GetPackageResponse.dependency_states:type_name -> hearth.packages.v1.DependencyState
 	0,  // 7: hearth.packages.v1.DependencyState.state:type_name -> hearth.packages.v1.DependencyState.State
 	10, // 8: hearth.packages.v1.WhyPackageResponse.links:type_name -> hearth.packages.v1.WhyLink
 	1,  // 9: hearth.packages.v1.WhyLink.cause:type_name -> hearth.packages.v1.WhyLink.Cause
-	42, // 10: hearth.packages.v1.WhyLink.metadata:type_name -> hearth.packages.v1.WhyLink.MetadataEntry
-	48, // 11: hearth.packages.v1.WhyLink.fault:type_name -> hearth.meta.v1.Fault
+	43, // 10: hearth.packages.v1.WhyLink.metadata:type_name -> hearth.packages.v1.WhyLink.MetadataEntry
+	49, // 11: hearth.packages.v1.WhyLink.fault:type_name -> hearth.meta.v1.Fault
 	11, // 12: hearth.packages.v1.WhyLink.remedies:type_name -> hearth.packages.v1.Remedy
-	44, // 13: hearth.packages.v1.InspectUploadResponse.artifact:type_name -> hearth.packages.v1.Artifact
+	45, // 13: hearth.packages.v1.InspectUploadResponse.artifact:type_name -> hearth.packages.v1.Artifact
 	16, // 14: hearth.packages.v1.InspectUploadResponse.icon:type_name -> hearth.packages.v1.Document
 	2,  // 15: hearth.packages.v1.Document.kind:type_name -> hearth.packages.v1.Document.Kind
 	2,  // 16: hearth.packages.v1.GetPackageDocumentRequest.document:type_name -> hearth.packages.v1.Document.Kind
 	16, // 17: hearth.packages.v1.GetPackageDocumentResponse.document:type_name -> hearth.packages.v1.Document
-	49, // 18: hearth.packages.v1.InstallPackageRequest.time_limit:type_name -> google.protobuf.Duration
-	50, // 19: hearth.packages.v1.InstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	50, // 20: hearth.packages.v1.UninstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	51, // 21: hearth.packages.v1.PackageData.since:type_name -> google.protobuf.Timestamp
-	23, // 22: hearth.packages.v1.ListPackageDataResponse.data:type_name -> hearth.packages.v1.PackageData
-	50, // 23: hearth.packages.v1.DeletePackageDataResponse.operation:type_name -> hearth.operations.v1.Operation
-	50, // 24: hearth.packages.v1.RollbackPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	47, // 25: hearth.packages.v1.ListSnapshotsResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
-	50, // 26: hearth.packages.v1.DeleteSnapshotResponse.operation:type_name -> hearth.operations.v1.Operation
-	43, // 27: hearth.packages.v1.StartPackageResponse.package:type_name -> hearth.packages.v1.Package
-	43, // 28: hearth.packages.v1.StopPackageResponse.package:type_name -> hearth.packages.v1.Package
-	43, // 29: hearth.packages.v1.RestartPackageResponse.package:type_name -> hearth.packages.v1.Package
-	43, // 30: hearth.packages.v1.RebuildPackageResponse.package:type_name -> hearth.packages.v1.Package
-	3,  // 31: hearth.packages.v1.PackageService.ListPackages:input_type -> hearth.packages.v1.ListPackagesRequest
-	5,  // 32: hearth.packages.v1.PackageService.GetPackage:input_type -> hearth.packages.v1.GetPackageRequest
-	8,  // 33: hearth.packages.v1.PackageService.WhyPackage:input_type -> hearth.packages.v1.WhyPackageRequest
-	12, // 34: hearth.packages.v1.PackageService.CreateUpload:input_type -> hearth.packages.v1.CreateUploadRequest
-	14, // 35: hearth.packages.v1.PackageService.InspectUpload:input_type -> hearth.packages.v1.InspectUploadRequest
-	17, // 36: hearth.packages.v1.PackageService.GetPackageDocument:input_type -> hearth.packages.v1.GetPackageDocumentRequest
-	19, // 37: hearth.packages.v1.PackageService.InstallPackage:input_type -> hearth.packages.v1.InstallPackageRequest
-	21, // 38: hearth.packages.v1.PackageService.UninstallPackage:input_type -> hearth.packages.v1.UninstallPackageRequest
-	24, // 39: hearth.packages.v1.PackageService.ListPackageData:input_type -> hearth.packages.v1.ListPackageDataRequest
-	26, // 40: hearth.packages.v1.PackageService.DeletePackageData:input_type -> hearth.packages.v1.DeletePackageDataRequest
-	28, // 41: hearth.packages.v1.PackageService.RollbackPackage:input_type -> hearth.packages.v1.RollbackPackageRequest
-	30, // 42: hearth.packages.v1.PackageService.ListSnapshots:input_type -> hearth.packages.v1.ListSnapshotsRequest
-	32, // 43: hearth.packages.v1.PackageService.DeleteSnapshot:input_type -> hearth.packages.v1.DeleteSnapshotRequest
-	34, // 44: hearth.packages.v1.PackageService.StartPackage:input_type -> hearth.packages.v1.StartPackageRequest
-	36, // 45: hearth.packages.v1.PackageService.StopPackage:input_type -> hearth.packages.v1.StopPackageRequest
-	38, // 46: hearth.packages.v1.PackageService.RestartPackage:input_type -> hearth.packages.v1.RestartPackageRequest
-	40, // 47: hearth.packages.v1.PackageService.RebuildPackage:input_type -> hearth.packages.v1.RebuildPackageRequest
-	4,  // 48: hearth.packages.v1.PackageService.ListPackages:output_type -> hearth.packages.v1.ListPackagesResponse
-	6,  // 49: hearth.packages.v1.PackageService.GetPackage:output_type -> hearth.packages.v1.GetPackageResponse
-	9,  // 50: hearth.packages.v1.PackageService.WhyPackage:output_type -> hearth.packages.v1.WhyPackageResponse
-	13, // 51: hearth.packages.v1.PackageService.CreateUpload:output_type -> hearth.packages.v1.CreateUploadResponse
-	15, // 52: hearth.packages.v1.PackageService.InspectUpload:output_type -> hearth.packages.v1.InspectUploadResponse
-	18, // 53: hearth.packages.v1.PackageService.GetPackageDocument:output_type -> hearth.packages.v1.GetPackageDocumentResponse
-	20, // 54: hearth.packages.v1.PackageService.InstallPackage:output_type -> hearth.packages.v1.InstallPackageResponse
-	22, // 55: hearth.packages.v1.PackageService.UninstallPackage:output_type -> hearth.packages.v1.UninstallPackageResponse
-	25, // 56: hearth.packages.v1.PackageService.ListPackageData:output_type -> hearth.packages.v1.ListPackageDataResponse
-	27, // 57: hearth.packages.v1.PackageService.DeletePackageData:output_type -> hearth.packages.v1.DeletePackageDataResponse
-	29, // 58: hearth.packages.v1.PackageService.RollbackPackage:output_type -> hearth.packages.v1.RollbackPackageResponse
-	31, // 59: hearth.packages.v1.PackageService.ListSnapshots:output_type -> hearth.packages.v1.ListSnapshotsResponse
-	33, // 60: hearth.packages.v1.PackageService.DeleteSnapshot:output_type -> hearth.packages.v1.DeleteSnapshotResponse
-	35, // 61: hearth.packages.v1.PackageService.StartPackage:output_type -> hearth.packages.v1.StartPackageResponse
-	37, // 62: hearth.packages.v1.PackageService.StopPackage:output_type -> hearth.packages.v1.StopPackageResponse
-	39, // 63: hearth.packages.v1.PackageService.RestartPackage:output_type -> hearth.packages.v1.RestartPackageResponse
-	41, // 64: hearth.packages.v1.PackageService.RebuildPackage:output_type -> hearth.packages.v1.RebuildPackageResponse
-	48, // [48:65] is the sub-list for method output_type
-	31, // [31:48] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	50, // 18: hearth.packages.v1.InstallPackageRequest.time_limit:type_name -> google.protobuf.Duration
+	20, // 19: hearth.packages.v1.InstallPackageRequest.from_registry:type_name -> hearth.packages.v1.FromRegistry
+	51, // 20: hearth.packages.v1.InstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	51, // 21: hearth.packages.v1.UninstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	52, // 22: hearth.packages.v1.PackageData.since:type_name -> google.protobuf.Timestamp
+	24, // 23: hearth.packages.v1.ListPackageDataResponse.data:type_name -> hearth.packages.v1.PackageData
+	51, // 24: hearth.packages.v1.DeletePackageDataResponse.operation:type_name -> hearth.operations.v1.Operation
+	51, // 25: hearth.packages.v1.RollbackPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	48, // 26: hearth.packages.v1.ListSnapshotsResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
+	51, // 27: hearth.packages.v1.DeleteSnapshotResponse.operation:type_name -> hearth.operations.v1.Operation
+	44, // 28: hearth.packages.v1.StartPackageResponse.package:type_name -> hearth.packages.v1.Package
+	44, // 29: hearth.packages.v1.StopPackageResponse.package:type_name -> hearth.packages.v1.Package
+	44, // 30: hearth.packages.v1.RestartPackageResponse.package:type_name -> hearth.packages.v1.Package
+	44, // 31: hearth.packages.v1.RebuildPackageResponse.package:type_name -> hearth.packages.v1.Package
+	3,  // 32: hearth.packages.v1.PackageService.ListPackages:input_type -> hearth.packages.v1.ListPackagesRequest
+	5,  // 33: hearth.packages.v1.PackageService.GetPackage:input_type -> hearth.packages.v1.GetPackageRequest
+	8,  // 34: hearth.packages.v1.PackageService.WhyPackage:input_type -> hearth.packages.v1.WhyPackageRequest
+	12, // 35: hearth.packages.v1.PackageService.CreateUpload:input_type -> hearth.packages.v1.CreateUploadRequest
+	14, // 36: hearth.packages.v1.PackageService.InspectUpload:input_type -> hearth.packages.v1.InspectUploadRequest
+	17, // 37: hearth.packages.v1.PackageService.GetPackageDocument:input_type -> hearth.packages.v1.GetPackageDocumentRequest
+	19, // 38: hearth.packages.v1.PackageService.InstallPackage:input_type -> hearth.packages.v1.InstallPackageRequest
+	22, // 39: hearth.packages.v1.PackageService.UninstallPackage:input_type -> hearth.packages.v1.UninstallPackageRequest
+	25, // 40: hearth.packages.v1.PackageService.ListPackageData:input_type -> hearth.packages.v1.ListPackageDataRequest
+	27, // 41: hearth.packages.v1.PackageService.DeletePackageData:input_type -> hearth.packages.v1.DeletePackageDataRequest
+	29, // 42: hearth.packages.v1.PackageService.RollbackPackage:input_type -> hearth.packages.v1.RollbackPackageRequest
+	31, // 43: hearth.packages.v1.PackageService.ListSnapshots:input_type -> hearth.packages.v1.ListSnapshotsRequest
+	33, // 44: hearth.packages.v1.PackageService.DeleteSnapshot:input_type -> hearth.packages.v1.DeleteSnapshotRequest
+	35, // 45: hearth.packages.v1.PackageService.StartPackage:input_type -> hearth.packages.v1.StartPackageRequest
+	37, // 46: hearth.packages.v1.PackageService.StopPackage:input_type -> hearth.packages.v1.StopPackageRequest
+	39, // 47: hearth.packages.v1.PackageService.RestartPackage:input_type -> hearth.packages.v1.RestartPackageRequest
+	41, // 48: hearth.packages.v1.PackageService.RebuildPackage:input_type -> hearth.packages.v1.RebuildPackageRequest
+	4,  // 49: hearth.packages.v1.PackageService.ListPackages:output_type -> hearth.packages.v1.ListPackagesResponse
+	6,  // 50: hearth.packages.v1.PackageService.GetPackage:output_type -> hearth.packages.v1.GetPackageResponse
+	9,  // 51: hearth.packages.v1.PackageService.WhyPackage:output_type -> hearth.packages.v1.WhyPackageResponse
+	13, // 52: hearth.packages.v1.PackageService.CreateUpload:output_type -> hearth.packages.v1.CreateUploadResponse
+	15, // 53: hearth.packages.v1.PackageService.InspectUpload:output_type -> hearth.packages.v1.InspectUploadResponse
+	18, // 54: hearth.packages.v1.PackageService.GetPackageDocument:output_type -> hearth.packages.v1.GetPackageDocumentResponse
+	21, // 55: hearth.packages.v1.PackageService.InstallPackage:output_type -> hearth.packages.v1.InstallPackageResponse
+	23, // 56: hearth.packages.v1.PackageService.UninstallPackage:output_type -> hearth.packages.v1.UninstallPackageResponse
+	26, // 57: hearth.packages.v1.PackageService.ListPackageData:output_type -> hearth.packages.v1.ListPackageDataResponse
+	28, // 58: hearth.packages.v1.PackageService.DeletePackageData:output_type -> hearth.packages.v1.DeletePackageDataResponse
+	30, // 59: hearth.packages.v1.PackageService.RollbackPackage:output_type -> hearth.packages.v1.RollbackPackageResponse
+	32, // 60: hearth.packages.v1.PackageService.ListSnapshots:output_type -> hearth.packages.v1.ListSnapshotsResponse
+	34, // 61: hearth.packages.v1.PackageService.DeleteSnapshot:output_type -> hearth.packages.v1.DeleteSnapshotResponse
+	36, // 62: hearth.packages.v1.PackageService.StartPackage:output_type -> hearth.packages.v1.StartPackageResponse
+	38, // 63: hearth.packages.v1.PackageService.StopPackage:output_type -> hearth.packages.v1.StopPackageResponse
+	40, // 64: hearth.packages.v1.PackageService.RestartPackage:output_type -> hearth.packages.v1.RestartPackageResponse
+	42, // 65: hearth.packages.v1.PackageService.RebuildPackage:output_type -> hearth.packages.v1.RebuildPackageResponse
+	49, // [49:66] is the sub-list for method output_type
+	32, // [32:49] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_hearth_packages_v1_packages_proto_init() }
@@ -2818,7 +2900,7 @@ func file_hearth_packages_v1_packages_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_packages_v1_packages_proto_rawDesc), len(file_hearth_packages_v1_packages_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   40,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

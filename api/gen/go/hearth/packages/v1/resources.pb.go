@@ -557,7 +557,9 @@ type PackageSpec struct {
 	// Destroy the container also when the package's clean-up fails.
 	ExitForce bool `protobuf:"varint,10,opt,name=exit_force,json=exitForce,proto3" json:"exit_force,omitempty"`
 	// Run the service although a critical task is not done.
-	PastTasks     bool `protobuf:"varint,11,opt,name=past_tasks,json=pastTasks,proto3" json:"past_tasks,omitempty"`
+	PastTasks bool `protobuf:"varint,11,opt,name=past_tasks,json=pastTasks,proto3" json:"past_tasks,omitempty"`
+	// Id of the registry that the file came from; empty for one that was uploaded.
+	Registry      string `protobuf:"bytes,20,opt,name=registry,proto3" json:"registry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -667,6 +669,13 @@ func (x *PackageSpec) GetPastTasks() bool {
 		return x.PastTasks
 	}
 	return false
+}
+
+func (x *PackageSpec) GetRegistry() string {
+	if x != nil {
+		return x.Registry
+	}
+	return ""
 }
 
 // PackageStatus is what the runner observed.
@@ -1913,7 +1922,7 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\aPackage\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x123\n" +
 	"\x04spec\x18\x02 \x01(\v2\x1f.hearth.packages.v1.PackageSpecR\x04spec\x129\n" +
-	"\x06status\x18\x03 \x01(\v2!.hearth.packages.v1.PackageStatusR\x06status:&\xea\xf9\x18\"\b\x03\x12\apackage\x18\x01 \x01*\ainstall2\x06runner@\x01\"\xe5\x04\n" +
+	"\x06status\x18\x03 \x01(\v2!.hearth.packages.v1.PackageStatusR\x06status:&\xea\xf9\x18\"\b\x03\x12\apackage\x18\x01 \x01*\ainstall2\x06runner@\x01\"\x81\x05\n" +
 	"\vPackageSpec\x12\x1a\n" +
 	"\bartifact\x18\x01 \x01(\tR\bartifact\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
@@ -1929,7 +1938,8 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"exit_force\x18\n" +
 	" \x01(\bR\texitForce\x12\x1d\n" +
 	"\n" +
-	"past_tasks\x18\v \x01(\bR\tpastTasks\"`\n" +
+	"past_tasks\x18\v \x01(\bR\tpastTasks\x12\x1a\n" +
+	"\bregistry\x18\x14 \x01(\tR\bregistry\"`\n" +
 	"\aDesired\x12\x17\n" +
 	"\x13DESIRED_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fDESIRED_STOPPED\x10\x01\x12\x13\n" +

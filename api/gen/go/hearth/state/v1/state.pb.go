@@ -14,14 +14,15 @@ import (
 	v12 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
 	v16 "github.com/hearthos/hearth/api/gen/go/hearth/audit/v1"
 	v17 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
-	v110 "github.com/hearthos/hearth/api/gen/go/hearth/dns/v1"
+	v111 "github.com/hearthos/hearth/api/gen/go/hearth/dns/v1"
 	v14 "github.com/hearthos/hearth/api/gen/go/hearth/gateways/v1"
 	v13 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
-	v18 "github.com/hearthos/hearth/api/gen/go/hearth/notifications/v1"
+	v19 "github.com/hearthos/hearth/api/gen/go/hearth/notifications/v1"
 	v1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 	v11 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
-	v19 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
+	v18 "github.com/hearthos/hearth/api/gen/go/hearth/registries/v1"
+	v110 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -508,6 +509,7 @@ type Resource struct {
 	//	*Resource_Preferences
 	//	*Resource_Audit
 	//	*Resource_Warning
+	//	*Resource_Registry
 	//	*Resource_EffectPolicy
 	//	*Resource_Notification
 	//	*Resource_Settings
@@ -699,6 +701,15 @@ func (x *Resource) GetWarning() *v17.Warning {
 	return nil
 }
 
+func (x *Resource) GetRegistry() *v18.Registry {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_Registry); ok {
+			return x.Registry
+		}
+	}
+	return nil
+}
+
 func (x *Resource) GetEffectPolicy() *v11.EffectPolicy {
 	if x != nil {
 		if x, ok := x.Kind.(*Resource_EffectPolicy); ok {
@@ -708,7 +719,7 @@ func (x *Resource) GetEffectPolicy() *v11.EffectPolicy {
 	return nil
 }
 
-func (x *Resource) GetNotification() *v18.Notification {
+func (x *Resource) GetNotification() *v19.Notification {
 	if x != nil {
 		if x, ok := x.Kind.(*Resource_Notification); ok {
 			return x.Notification
@@ -717,7 +728,7 @@ func (x *Resource) GetNotification() *v18.Notification {
 	return nil
 }
 
-func (x *Resource) GetSettings() *v19.Settings {
+func (x *Resource) GetSettings() *v110.Settings {
 	if x != nil {
 		if x, ok := x.Kind.(*Resource_Settings); ok {
 			return x.Settings
@@ -726,7 +737,7 @@ func (x *Resource) GetSettings() *v19.Settings {
 	return nil
 }
 
-func (x *Resource) GetSmtp() *v19.Smtp {
+func (x *Resource) GetSmtp() *v110.Smtp {
 	if x != nil {
 		if x, ok := x.Kind.(*Resource_Smtp); ok {
 			return x.Smtp
@@ -735,7 +746,7 @@ func (x *Resource) GetSmtp() *v19.Smtp {
 	return nil
 }
 
-func (x *Resource) GetDnsSettings() *v110.DnsSettings {
+func (x *Resource) GetDnsSettings() *v111.DnsSettings {
 	if x != nil {
 		if x, ok := x.Kind.(*Resource_DnsSettings); ok {
 			return x.DnsSettings
@@ -828,6 +839,11 @@ type Resource_Warning struct {
 	Warning *v17.Warning `protobuf:"bytes,70,opt,name=warning,proto3,oneof"`
 }
 
+type Resource_Registry struct {
+	// A registry of packages.
+	Registry *v18.Registry `protobuf:"bytes,80,opt,name=registry,proto3,oneof"`
+}
+
 type Resource_EffectPolicy struct {
 	// How a package is held to what it declares.
 	EffectPolicy *v11.EffectPolicy `protobuf:"bytes,110,opt,name=effect_policy,json=effectPolicy,proto3,oneof"`
@@ -835,22 +851,22 @@ type Resource_EffectPolicy struct {
 
 type Resource_Notification struct {
 	// A notification.
-	Notification *v18.Notification `protobuf:"bytes,111,opt,name=notification,proto3,oneof"`
+	Notification *v19.Notification `protobuf:"bytes,111,opt,name=notification,proto3,oneof"`
 }
 
 type Resource_Settings struct {
 	// What people chose for the whole server.
-	Settings *v19.Settings `protobuf:"bytes,112,opt,name=settings,proto3,oneof"`
+	Settings *v110.Settings `protobuf:"bytes,112,opt,name=settings,proto3,oneof"`
 }
 
 type Resource_Smtp struct {
 	// How services send mail.
-	Smtp *v19.Smtp `protobuf:"bytes,113,opt,name=smtp,proto3,oneof"`
+	Smtp *v110.Smtp `protobuf:"bytes,113,opt,name=smtp,proto3,oneof"`
 }
 
 type Resource_DnsSettings struct {
 	// Whom the resolver asks.
-	DnsSettings *v110.DnsSettings `protobuf:"bytes,76,opt,name=dns_settings,json=dnsSettings,proto3,oneof"`
+	DnsSettings *v111.DnsSettings `protobuf:"bytes,76,opt,name=dns_settings,json=dnsSettings,proto3,oneof"`
 }
 
 func (*Resource_Operation) isResource_Kind() {}
@@ -885,6 +901,8 @@ func (*Resource_Audit) isResource_Kind() {}
 
 func (*Resource_Warning) isResource_Kind() {}
 
+func (*Resource_Registry) isResource_Kind() {}
+
 func (*Resource_EffectPolicy) isResource_Kind() {}
 
 func (*Resource_Notification) isResource_Kind() {}
@@ -899,7 +917,7 @@ var File_hearth_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!hearth/accounts/v1/accounts.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/audit/v1/audit.proto\x1a'hearth/diagnostics/v1/diagnostics.proto\x1a\x17hearth/dns/v1/dns.proto\x1a!hearth/gateways/v1/gateways.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a+hearth/notifications/v1/notifications.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\x1a\x1fhearth/system/v1/settings.proto\"N\n" +
+	"\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!hearth/accounts/v1/accounts.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/audit/v1/audit.proto\x1a'hearth/diagnostics/v1/diagnostics.proto\x1a\x17hearth/dns/v1/dns.proto\x1a!hearth/gateways/v1/gateways.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a+hearth/notifications/v1/notifications.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\x1a$hearth/registries/v1/resources.proto\x1a\x1fhearth/system/v1/settings.proto\"N\n" +
 	"\fWatchRequest\x12>\n" +
 	"\atargets\x18\x01 \x03(\v2\x17.hearth.state.v1.TargetB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\bR\atargets\"\x8a\x01\n" +
 	"\x06Target\x12\x17\n" +
@@ -931,7 +949,7 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\tR\x02id\x125\n" +
-	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\x89\n" +
+	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\xc7\n" +
 	"\n" +
 	"\bResource\x12?\n" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationH\x00R\toperation\x12<\n" +
@@ -951,7 +969,8 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\aaccount\x18) \x01(\v2\x1b.hearth.accounts.v1.AccountH\x00R\aaccount\x12C\n" +
 	"\vpreferences\x182 \x01(\v2\x1f.hearth.accounts.v1.PreferencesH\x00R\vpreferences\x12.\n" +
 	"\x05audit\x18/ \x01(\v2\x16.hearth.audit.v1.EntryH\x00R\x05audit\x12:\n" +
-	"\awarning\x18F \x01(\v2\x1e.hearth.diagnostics.v1.WarningH\x00R\awarning\x12G\n" +
+	"\awarning\x18F \x01(\v2\x1e.hearth.diagnostics.v1.WarningH\x00R\awarning\x12<\n" +
+	"\bregistry\x18P \x01(\v2\x1e.hearth.registries.v1.RegistryH\x00R\bregistry\x12G\n" +
 	"\reffect_policy\x18n \x01(\v2 .hearth.packages.v1.EffectPolicyH\x00R\feffectPolicy\x12K\n" +
 	"\fnotification\x18o \x01(\v2%.hearth.notifications.v1.NotificationH\x00R\fnotification\x128\n" +
 	"\bsettings\x18p \x01(\v2\x1a.hearth.system.v1.SettingsH\x00R\bsettings\x12,\n" +
@@ -1003,11 +1022,12 @@ var file_hearth_state_v1_state_proto_goTypes = []any{
 	(*v15.Preferences)(nil),   // 22: hearth.accounts.v1.Preferences
 	(*v16.Entry)(nil),         // 23: hearth.audit.v1.Entry
 	(*v17.Warning)(nil),       // 24: hearth.diagnostics.v1.Warning
-	(*v11.EffectPolicy)(nil),  // 25: hearth.packages.v1.EffectPolicy
-	(*v18.Notification)(nil),  // 26: hearth.notifications.v1.Notification
-	(*v19.Settings)(nil),      // 27: hearth.system.v1.Settings
-	(*v19.Smtp)(nil),          // 28: hearth.system.v1.Smtp
-	(*v110.DnsSettings)(nil),  // 29: hearth.dns.v1.DnsSettings
+	(*v18.Registry)(nil),      // 25: hearth.registries.v1.Registry
+	(*v11.EffectPolicy)(nil),  // 26: hearth.packages.v1.EffectPolicy
+	(*v19.Notification)(nil),  // 27: hearth.notifications.v1.Notification
+	(*v110.Settings)(nil),     // 28: hearth.system.v1.Settings
+	(*v110.Smtp)(nil),         // 29: hearth.system.v1.Smtp
+	(*v111.DnsSettings)(nil),  // 30: hearth.dns.v1.DnsSettings
 }
 var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	2,  // 0: hearth.state.v1.WatchRequest.targets:type_name -> hearth.state.v1.Target
@@ -1033,18 +1053,19 @@ var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	22, // 20: hearth.state.v1.Resource.preferences:type_name -> hearth.accounts.v1.Preferences
 	23, // 21: hearth.state.v1.Resource.audit:type_name -> hearth.audit.v1.Entry
 	24, // 22: hearth.state.v1.Resource.warning:type_name -> hearth.diagnostics.v1.Warning
-	25, // 23: hearth.state.v1.Resource.effect_policy:type_name -> hearth.packages.v1.EffectPolicy
-	26, // 24: hearth.state.v1.Resource.notification:type_name -> hearth.notifications.v1.Notification
-	27, // 25: hearth.state.v1.Resource.settings:type_name -> hearth.system.v1.Settings
-	28, // 26: hearth.state.v1.Resource.smtp:type_name -> hearth.system.v1.Smtp
-	29, // 27: hearth.state.v1.Resource.dns_settings:type_name -> hearth.dns.v1.DnsSettings
-	1,  // 28: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
-	4,  // 29: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
-	29, // [29:30] is the sub-list for method output_type
-	28, // [28:29] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	25, // 23: hearth.state.v1.Resource.registry:type_name -> hearth.registries.v1.Registry
+	26, // 24: hearth.state.v1.Resource.effect_policy:type_name -> hearth.packages.v1.EffectPolicy
+	27, // 25: hearth.state.v1.Resource.notification:type_name -> hearth.notifications.v1.Notification
+	28, // 26: hearth.state.v1.Resource.settings:type_name -> hearth.system.v1.Settings
+	29, // 27: hearth.state.v1.Resource.smtp:type_name -> hearth.system.v1.Smtp
+	30, // 28: hearth.state.v1.Resource.dns_settings:type_name -> hearth.dns.v1.DnsSettings
+	1,  // 29: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
+	4,  // 30: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
+	30, // [30:31] is the sub-list for method output_type
+	29, // [29:30] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_hearth_state_v1_state_proto_init() }
@@ -1069,6 +1090,7 @@ func file_hearth_state_v1_state_proto_init() {
 		(*Resource_Preferences)(nil),
 		(*Resource_Audit)(nil),
 		(*Resource_Warning)(nil),
+		(*Resource_Registry)(nil),
 		(*Resource_EffectPolicy)(nil),
 		(*Resource_Notification)(nil),
 		(*Resource_Settings)(nil),

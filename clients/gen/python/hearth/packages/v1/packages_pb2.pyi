@@ -235,18 +235,30 @@ class GetPackageDocumentResponse(_message.Message):
     def __init__(self, document: _Optional[_Union[Document, _Mapping]] = ...) -> None: ...
 
 class InstallPackageRequest(_message.Message):
-    __slots__ = ("ticket", "start", "request_id", "accept_signer", "time_limit")
+    __slots__ = ("ticket", "start", "request_id", "accept_signer", "time_limit", "from_registry")
     TICKET_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     ACCEPT_SIGNER_FIELD_NUMBER: _ClassVar[int]
     TIME_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    FROM_REGISTRY_FIELD_NUMBER: _ClassVar[int]
     ticket: str
     start: bool
     request_id: str
     accept_signer: bool
     time_limit: _duration_pb2.Duration
-    def __init__(self, ticket: _Optional[str] = ..., start: bool = ..., request_id: _Optional[str] = ..., accept_signer: bool = ..., time_limit: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    from_registry: FromRegistry
+    def __init__(self, ticket: _Optional[str] = ..., start: bool = ..., request_id: _Optional[str] = ..., accept_signer: bool = ..., time_limit: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., from_registry: _Optional[_Union[FromRegistry, _Mapping]] = ...) -> None: ...
+
+class FromRegistry(_message.Message):
+    __slots__ = ("registry", "package_id", "version")
+    REGISTRY_FIELD_NUMBER: _ClassVar[int]
+    PACKAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    registry: str
+    package_id: str
+    version: str
+    def __init__(self, registry: _Optional[str] = ..., package_id: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
 
 class InstallPackageResponse(_message.Message):
     __slots__ = ("operation",)

@@ -10,6 +10,7 @@ from hearth.notifications.v1 import notifications_pb2 as _notifications_pb2
 from hearth.operations.v1 import operations_pb2 as _operations_pb2
 from hearth.options.v1 import options_pb2 as _options_pb2
 from hearth.packages.v1 import resources_pb2 as _resources_pb2
+from hearth.registries.v1 import resources_pb2 as _resources_pb2_1
 from hearth.system.v1 import settings_pb2 as _settings_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -98,7 +99,7 @@ class Change(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., kind: _Optional[str] = ..., id: _Optional[str] = ..., resource: _Optional[_Union[Resource, _Mapping]] = ...) -> None: ...
 
 class Resource(_message.Message):
-    __slots__ = ("operation", "progress", "package", "artifact", "health_check", "dependency", "refused_effect", "snapshot", "action", "task", "host", "gateway", "account", "preferences", "audit", "warning", "effect_policy", "notification", "settings", "smtp", "dns_settings")
+    __slots__ = ("operation", "progress", "package", "artifact", "health_check", "dependency", "refused_effect", "snapshot", "action", "task", "host", "gateway", "account", "preferences", "audit", "warning", "registry", "effect_policy", "notification", "settings", "smtp", "dns_settings")
     OPERATION_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     PACKAGE_FIELD_NUMBER: _ClassVar[int]
@@ -115,6 +116,7 @@ class Resource(_message.Message):
     PREFERENCES_FIELD_NUMBER: _ClassVar[int]
     AUDIT_FIELD_NUMBER: _ClassVar[int]
     WARNING_FIELD_NUMBER: _ClassVar[int]
+    REGISTRY_FIELD_NUMBER: _ClassVar[int]
     EFFECT_POLICY_FIELD_NUMBER: _ClassVar[int]
     NOTIFICATION_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
@@ -136,9 +138,10 @@ class Resource(_message.Message):
     preferences: _preferences_pb2.Preferences
     audit: _audit_pb2.Entry
     warning: _diagnostics_pb2.Warning
+    registry: _resources_pb2_1.Registry
     effect_policy: _resources_pb2.EffectPolicy
     notification: _notifications_pb2.Notification
     settings: _settings_pb2.Settings
     smtp: _settings_pb2.Smtp
     dns_settings: _dns_pb2.DnsSettings
-    def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ..., progress: _Optional[_Union[_operations_pb2.Progress, _Mapping]] = ..., package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ..., artifact: _Optional[_Union[_resources_pb2.Artifact, _Mapping]] = ..., health_check: _Optional[_Union[_resources_pb2.HealthCheck, _Mapping]] = ..., dependency: _Optional[_Union[_resources_pb2.Dependency, _Mapping]] = ..., refused_effect: _Optional[_Union[_resources_pb2.RefusedEffect, _Mapping]] = ..., snapshot: _Optional[_Union[_resources_pb2.Snapshot, _Mapping]] = ..., action: _Optional[_Union[_actions_pb2.Action, _Mapping]] = ..., task: _Optional[_Union[_actions_pb2.Task, _Mapping]] = ..., host: _Optional[_Union[_hosts_pb2.Host, _Mapping]] = ..., gateway: _Optional[_Union[_gateways_pb2.Gateway, _Mapping]] = ..., account: _Optional[_Union[_accounts_pb2.Account, _Mapping]] = ..., preferences: _Optional[_Union[_preferences_pb2.Preferences, _Mapping]] = ..., audit: _Optional[_Union[_audit_pb2.Entry, _Mapping]] = ..., warning: _Optional[_Union[_diagnostics_pb2.Warning, _Mapping]] = ..., effect_policy: _Optional[_Union[_resources_pb2.EffectPolicy, _Mapping]] = ..., notification: _Optional[_Union[_notifications_pb2.Notification, _Mapping]] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., smtp: _Optional[_Union[_settings_pb2.Smtp, _Mapping]] = ..., dns_settings: _Optional[_Union[_dns_pb2.DnsSettings, _Mapping]] = ...) -> None: ...
+    def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ..., progress: _Optional[_Union[_operations_pb2.Progress, _Mapping]] = ..., package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ..., artifact: _Optional[_Union[_resources_pb2.Artifact, _Mapping]] = ..., health_check: _Optional[_Union[_resources_pb2.HealthCheck, _Mapping]] = ..., dependency: _Optional[_Union[_resources_pb2.Dependency, _Mapping]] = ..., refused_effect: _Optional[_Union[_resources_pb2.RefusedEffect, _Mapping]] = ..., snapshot: _Optional[_Union[_resources_pb2.Snapshot, _Mapping]] = ..., action: _Optional[_Union[_actions_pb2.Action, _Mapping]] = ..., task: _Optional[_Union[_actions_pb2.Task, _Mapping]] = ..., host: _Optional[_Union[_hosts_pb2.Host, _Mapping]] = ..., gateway: _Optional[_Union[_gateways_pb2.Gateway, _Mapping]] = ..., account: _Optional[_Union[_accounts_pb2.Account, _Mapping]] = ..., preferences: _Optional[_Union[_preferences_pb2.Preferences, _Mapping]] = ..., audit: _Optional[_Union[_audit_pb2.Entry, _Mapping]] = ..., warning: _Optional[_Union[_diagnostics_pb2.Warning, _Mapping]] = ..., registry: _Optional[_Union[_resources_pb2_1.Registry, _Mapping]] = ..., effect_policy: _Optional[_Union[_resources_pb2.EffectPolicy, _Mapping]] = ..., notification: _Optional[_Union[_notifications_pb2.Notification, _Mapping]] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., smtp: _Optional[_Union[_settings_pb2.Smtp, _Mapping]] = ..., dns_settings: _Optional[_Union[_dns_pb2.DnsSettings, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	registriesv1 "github.com/hearthos/hearth/api/gen/go/hearth/registries/v1"
+
+	"github.com/hearthos/hearth/clients/go"
+	"github.com/spf13/cobra"
+)
+
+// installListed has the server install or update a package from a registry.
+func (a *app) installListed(ctx context.Context, c *hearth.Client, req *packagesv1.InstallPackageRequest, from *packagesv1.FromRegistry, wait bool) error {
+	if strings.Contains(from.GetRegistry(), "://") {
+		resp, err := c.Registries.ListRegistries(ctx, &registriesv1.ListRegistriesRequest{})
+		if err != nil {
+			return err
+		}
+		for _, r := range resp.GetRegistries() {
+			if r.GetSpec().GetUrl() == strings.TrimSuffix(from.GetRegistry(), "/") {
+				from.Registry = r.GetMeta().GetId()
+			}
+		}
+		if strings.Contains(from.GetRegistry(), "://") {
+			return wrong("usage.registry-unknown", "URL", from.GetRegistry())
+		}
+	}
+	req.FromRegistry = from
+	return a.begin(ctx, c, req, a.newProgress(), wait)
+}
+
+func (a *app) updateCommand() *cobra.Command {
+	var noWait, yes bool
+	var limit time.Duration
+	var from, version string
+	c := &cobra.Command{
+		Use: "update ID", Short: "Update a package from its registry", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
+		Long: `Update a package to the newest version of the registry that it came from, as 'hearth
+package install' does: when anything fails the old version comes back with its data.`,
+		Example: "  hearth package update hello\n  hearth package update hello --version '^1.2'\n  hearth package update hello --registry mine",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				if _, err := c.Packages.GetPackage(ctx, &packagesv1.GetPackageRequest{Id: args[0]}); err != nil {
+					return err
+				}
+				req := &packagesv1.InstallPackageRequest{AcceptSigner: yes, TimeLimit: timeLimit(limit)}
+				return a.installListed(ctx, c, req, &packagesv1.FromRegistry{Registry: from, PackageId: args[0], Version: version}, !noWait)
+			})
+		},
+	}
+	c.Flags().StringVar(&version, "version", "", "the version, or a range of which the newest is taken")
+	c.Flags().StringVar(&from, "registry", "", "id or address of another registry")
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "update also when somebody else has signed the file; do not ask")
+	c.Flags().DurationVar(&limit, "time-limit", 0, "how long the package's own code may take to set itself up (12h)")
+	c.Flags().BoolVar(&noWait, "no-wait", false, "print the operation and return at once")
+	return c
+}

@@ -1,0 +1,142 @@
+package install
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/merkle"
+	"github.com/hearthos/hearth/api/registry"
+	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/server/internal/operation"
+	"github.com/hearthos/hearth/server/internal/store"
+)
+
+// Parameters of installations and updates from a registry: which one, and the file that it listed, so that the file
+// which was decided on is the one that is fetched, also after a restart.
+const (
+	paramRegistry = "registry"
+	paramSighash  = "sighash"
+	paramMaxSize  = "max_size"
+	paramPlaces   = "places" // a line each
+)
+
+// maxPlaces bounds what an operation remembers of where its file lies, in bytes.
+const maxPlaces = 16 << 10
+
+// Listed names a package in a registry.
+type Listed struct {
+	Registry string // empty: that of the installed version, else the first that has it
+	Package  string
+	Version  string // a version or a range; empty: the newest
+}
+
+// resolved is the file that a registry lists.
+type resolved struct {
+	registry string
+	asset    registry.Asset
+	art      *packagesv1.Artifact
+}
+
+// resolve finds what a registry lists and looks at the file where it lies, before anything is begun.
+func (s *Service) resolve(ctx context.Context, l Listed) (resolved, error) {
+	installed := ""
+	err := s.store.View(func(tx *store.Tx) error {
+		row, ok, err := store.Lookup[*packagesv1.Package](tx, l.Package)
+		if ok {
+			installed = row.GetSpec().GetVersion()
+			if l.Registry == "" {
+				l.Registry = row.GetSpec().GetRegistry()
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return resolved{}, err
+	}
+	id, version, asset, err := s.sources.Find(ctx, l.Registry, l.Package, l.Version, installed)
+	if err != nil {
+		return resolved{}, err
+	}
+	file, err := s.sources.Open(ctx, id, asset)
+	if err != nil {
+		return resolved{}, err
+	}
+	defer file.Close()
+	art, err := s.artifacts.Describe(file, file.Size(), asset.Commitment)
+	if err != nil {
+		return resolved{}, err
+	}
+	if art.GetSpec().GetPackageId() != l.Package || art.GetSpec().GetVersion() != version.String() {
+		return resolved{}, fault.New(metav1.Reason_REASON_OFFER_MISMATCH, "the registry %q lists the file as %s %s, and it is %s %s", id, l.Package, version,
+			art.GetSpec().GetPackageId(), art.GetSpec().GetVersion()).With("registry", id)
+	}
+	return resolved{id, asset, art}, nil
+}
+
+// installListed begins the installation of a package from a registry, or its update.
+func (s *Service) installListed(ctx context.Context, now time.Time, engine *operation.Engine, w Wish) (*operationsv1.Operation, error) {
+	r, err := s.resolve(ctx, *w.Listed)
+	if err != nil {
+		return nil, err
+	}
+	request, err := s.plan(w, r.art)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(request.Parameters, r.parameters())
+	return engine.Begin(ctx, now, request)
+}
+
+func (r resolved) parameters() map[string]string {
+	places := ""
+	for _, place := range r.asset.URLs {
+		if len(places)+len(place) < maxPlaces && !strings.Contains(place, "\n") {
+			places += place + "\n"
+		}
+	}
+	return map[string]string{
+		paramRegistry: r.registry, paramPlaces: places, paramMaxSize: strconv.FormatInt(r.asset.Commitment.RootMaxSize, 10),
+		paramSighash: base64.RawStdEncoding.EncodeToString(r.asset.Commitment.RootSighash[:]),
+	}
+}
+
+// listedOf reads back what parameters wrote.
+func listedOf(r *operation.Run) (registry.Asset, error) {
+	hash, err := base64.RawStdEncoding.DecodeString(r.Param(paramSighash))
+	if err != nil || len(hash) != len(merkle.Hash{}) {
+		return registry.Asset{}, fmt.Errorf("cannot read which file operation %s is about", r.ID())
+	}
+	size, err := strconv.ParseInt(r.Param(paramMaxSize), 10, 64)
+	return registry.Asset{URLs: strings.Fields(r.Param(paramPlaces)), Commitment: s9pk.Commitment{RootSighash: merkle.Hash(hash), RootMaxSize: size}}, err
+}
+
+// dropDownload forgets what has arrived.
+func (s *Service) dropDownload(_ context.Context, r *operation.Run) error { return s.discard(r) }
+
+// download fetches the file that a registry listed; for an upload there is nothing to do.
+func (s *Service) download(ctx context.Context, r *operation.Run) error {
+	id := r.Param(paramRegistry)
+	if id == "" {
+		return nil
+	}
+	asset, err := listedOf(r)
+	if err != nil {
+		return err
+	}
+	return s.artifacts.Receive(r.ID(), func(f *os.File) error {
+		return s.sources.Download(ctx, id, asset, f, func(done, total uint64) {
+			r.Progress(done, total, "bytes", "fetching the package file")
+		})
+	})
+}

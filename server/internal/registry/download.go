@@ -1,0 +1,384 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	registriesv1 "github.com/hearthos/hearth/api/gen/go/hearth/registries/v1"
+
+	"github.com/hearthos/hearth/api/exver"
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/registry"
+	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/api/s9pk/fetch"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	maxSize = 1 << 40
+	// reserve stays free on the disk, for the server itself.
+	reserve = 512 << 20
+	// A place that sends less than slow bytes in patience is given up.
+	patience = 30 * time.Second
+	slow     = 64 << 10
+	// tries is how often a place is asked again that sent something before it broke off.
+	tries = 5
+)
+
+// Find finds the file to install: of the registry, or of the first that has the package, the version or the newest of a
+// range. Of what is installed it takes the flavor, and nothing older where no version is asked for.
+func (s *Service) Find(ctx context.Context, reg, pkg, version, installed string) (id string, chosen exver.Version, asset registry.Asset, err error) {
+	target, err := targetOf(version)
+	if err != nil {
+		return "", chosen, asset, err
+	}
+	detail := registry.DetailNone
+	p := registry.GetParams{ID: &pkg, TargetVersion: target, OtherVersions: &detail}
+	have, err := exver.Parse(installed)
+	if isInstalled := err == nil; isInstalled {
+		p.SourceVersion = &have
+	}
+	row, l, err := s.listing(ctx, reg, "", p)
+	if err != nil {
+		return "", chosen, asset, err
+	}
+	id = row.GetMeta().GetId()
+	best, _ := registry.Choose(registry.Candidates(l.Best), registry.Question{Target: target, Source: p.SourceVersion, Device: s.device("")})
+	c, err := pick(best, p.SourceVersion, version != "", pkg)
+	if err != nil {
+		return id, chosen, asset, err
+	}
+	if len(c.Version.Files) == 0 || len(c.Version.Files) > maxFiles {
+		return id, chosen, asset, invalid(row, "it lists %d files of %s", len(c.Version.Files), pkg)
+	}
+	asset = c.Version.Files[0].Asset
+	return id, c.Exver, asset, check(row, asset)
+}
+
+// pick takes one of the best versions of each flavor.
+func pick(best []registry.Candidate, installed *exver.Version, asked bool, pkg string) (registry.Candidate, error) {
+	var flavors []string
+	for _, c := range best {
+		name, flavored := c.Exver.Flavor()
+		if installed != nil {
+			if order, same := c.Exver.Compare(*installed); same && (asked || order > 0) {
+				return c, nil
+			}
+			continue
+		}
+		if !flavored || len(best) == 1 {
+			return c, nil
+		}
+		flavors = append(flavors, name)
+	}
+	if installed != nil && asked && len(best) == 1 {
+		return best[0], nil
+	}
+	if len(flavors) > 0 {
+		return registry.Candidate{}, fault.New(metav1.Reason_REASON_OFFER_NOT_FOUND, "%q comes in the flavors %s; name a version of one", pkg, strings.Join(flavors, ", ")).With("package", pkg)
+	}
+	why := "no registry has %q in a version that is newer than the installed one"
+	return registry.Candidate{}, fault.New(metav1.Reason_REASON_OFFER_NOT_FOUND, why, pkg).With("package", pkg)
+}
+
+func invalid(row *registriesv1.Registry, format string, args ...any) error {
+	id := row.GetMeta().GetId()
+	return fault.New(metav1.Reason_REASON_REGISTRY_INVALID, "what the registry %q answers makes no sense: %s", id, fmt.Sprintf(format, args...)).With("registry", id)
+}
+
+// check refuses a file that not all who are said to have signed it did sign, or that lies nowhere.
+func check(row *registriesv1.Registry, a registry.Asset) error {
+	switch {
+	case len(a.Signatures) > maxSignatures:
+		return invalid(row, "it lists %d signatures of a file", len(a.Signatures))
+	case len(a.URLs) == 0 || len(a.URLs) > maxPlaces:
+		return invalid(row, "it lists %d places of a file", len(a.URLs))
+	}
+	if _, err := a.Verify(); err != nil {
+		return fault.New(metav1.Reason_REASON_OFFER_SIGNATURE, "cannot trust what the registry %q lists: %s", row.GetMeta().GetId(), err).With("registry", row.GetMeta().GetId())
+	}
+	return nil
+}
+
+// Open gives access to a file where it lies, for a look at it before it is downloaded. The first place counts that gives
+// the file which the registry lists.
+func (s *Service) Open(ctx context.Context, reg string, a registry.Asset) (fetch.File, error) {
+	row, err := s.get(reg)
+	if err != nil {
+		return nil, err
+	}
+	var failed error
+	for _, place := range a.URLs {
+		f, err := fetch.Open(ctx, place, fetch.Options{Transport: fetch.Guarded(row.GetSpec().GetLocal())})
+		if err == nil {
+			if _, err = s9pk.Open(f, f.Size(), s9pk.Options{Commitment: &a.Commitment}); err == nil {
+				return f, nil
+			}
+			f.Close()
+		}
+		failed = errors.Join(failed, err)
+	}
+	return nil, refused(row, failed)
+}
+
+// refused is why no place gave the file.
+func refused(row *registriesv1.Registry, err error) error {
+	id := row.GetMeta().GetId()
+	var wrong *s9pk.Error
+	switch {
+	case errors.As(err, &wrong) && wrong.Reason != s9pk.Unreadable && wrong.Reason != s9pk.Truncated:
+		return fault.New(metav1.Reason_REASON_OFFER_MISMATCH, "what lies where the registry %q says is another file: %s", id, wrong).With("registry", id)
+	case errors.Is(err, fetch.ErrLocalAddress):
+		return fault.New(metav1.Reason_REASON_REGISTRY_ADDRESS_LOCAL, "the registry %q leads to an address of this machine or of a private network", id).With("registry", id)
+	case errors.Is(err, unix.ENOSPC):
+		return fault.New(metav1.Reason_REASON_DISK_FULL, "cannot keep the file: the disk is full")
+	case errors.As(err, new(*fault.Error)), errors.Is(err, context.Canceled):
+		return err
+	}
+	return fault.New(metav1.Reason_REASON_DOWNLOAD_FAILED, "cannot fetch the file that the registry %q lists: %s", id, err).With("registry", id)
+}
+
+// Download fetches a file into f, which may hold the beginning of it, from one place after the other, and verifies every
+// byte while it arrives. When it returns without an error f holds the file and nothing else.
+func (s *Service) Download(ctx context.Context, reg string, a registry.Asset, f *os.File, progress func(done, total uint64)) error {
+	row, err := s.get(reg)
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Transport: fetch.Guarded(row.GetSpec().GetLocal()), CheckRedirect: fetch.CheckRedirect}
+	defer client.CloseIdleConnections()
+	var failed error
+	for _, place := range a.URLs {
+		for try := range tries {
+			before := sizeOf(f)
+			d := &download{client: client, file: f, commitment: a.Commitment, progress: progress}
+			err = d.run(ctx, place)
+			if err == nil {
+				return nil
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if errors.Is(err, unix.ENOSPC) || fault.Is(err, metav1.Reason_REASON_DISK_FULL) {
+				return refused(row, err)
+			}
+			if wrong := s9pk.ReasonOf(err); wrong != "" && wrong != s9pk.Unreadable {
+				if err := f.Truncate(0); err != nil { // nobody can tell which bytes are wrong
+					return err
+				}
+				failed = errors.Join(failed, err)
+				break
+			}
+			failed = errors.Join(failed, err)
+			if sizeOf(f) <= before || try == tries-1 {
+				break
+			}
+		}
+	}
+	return refused(row, failed)
+}
+
+func sizeOf(f *os.File) int64 {
+	info, err := f.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// download is one attempt at one place. One goroutine writes what arrives, another verifies it behind that.
+type download struct {
+	client     *http.Client
+	file       *os.File
+	commitment s9pk.Commitment
+	progress   func(done, total uint64)
+
+	size int64
+
+	mu    sync.Mutex // guards what follows
+	moved *sync.Cond
+	have  int64
+	end   error // why no more arrives; io.EOF when all is there
+}
+
+func (d *download) run(ctx context.Context, place string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	d.moved = sync.NewCond(&d.mu)
+	resp, err := d.begin(ctx, place, cancel)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	arrived := make(chan error, 1)
+	go func() {
+		err := d.receive(ctx, resp.Body, cancel)
+		d.finish(err)
+		arrived <- err
+	}()
+	err = d.verify(ctx)
+	if err != nil {
+		cancel(err) // nothing more of it is wanted
+	}
+	received := <-arrived
+	if received != nil && (err == nil || s9pk.ReasonOf(err) == s9pk.Unreadable || s9pk.ReasonOf(err) == s9pk.Truncated) && !errors.Is(received, err) {
+		return received
+	}
+	return err
+}
+
+// begin asks for what is missing of the file.
+func (d *download) begin(ctx context.Context, place string, cancel context.CancelCauseFunc) (*http.Response, error) {
+	u, err := url.Parse(place)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
+		return nil, errors.New("the place is no address of the web")
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, place, nil)
+	if err != nil {
+		return nil, err
+	}
+	d.have = sizeOf(d.file)
+	if d.have > 0 {
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", d.have))
+	}
+	timer := time.AfterFunc(patience, func() { cancel(errors.New("the server does not answer")) })
+	defer timer.Stop()
+	resp, err := d.client.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		return nil, err
+	}
+	if err := d.sized(resp); err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	return resp, d.room()
+}
+
+// sized reads from an answer how long the file is, and from where on the answer has it.
+func (d *download) sized(resp *http.Response) error {
+	switch {
+	case resp.StatusCode == http.StatusPartialContent && d.have > 0:
+		span, total, ok := strings.Cut(strings.TrimPrefix(resp.Header.Get("Content-Range"), "bytes "), "/")
+		size, err := strconv.ParseInt(total, 10, 64)
+		if !ok || err != nil || !strings.HasPrefix(span, strconv.FormatInt(d.have, 10)+"-") {
+			return errors.New("the server answers with another part than was asked for")
+		}
+		d.size = size
+	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && d.have > 0:
+		d.size = d.have // it may be whole: verifying tells
+	case resp.StatusCode == http.StatusOK:
+		d.have, d.size = 0, resp.ContentLength
+		if err := d.file.Truncate(0); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("the server answers %.60s", resp.Status)
+	}
+	if d.size <= 0 || d.size > maxSize || d.size < d.have {
+		return errors.New("the server does not say how long the file is, or that it is longer than may be")
+	}
+	return nil
+}
+
+// room refuses a file for which there is none on the disk.
+func (d *download) room() error {
+	var disk unix.Statfs_t
+	if err := unix.Fstatfs(int(d.file.Fd()), &disk); err != nil {
+		return err
+	}
+	needed := uint64(d.size-d.have) + reserve
+	if free := disk.Bavail * uint64(disk.Bsize); free < needed {
+		return fault.New(metav1.Reason_REASON_DISK_FULL, "cannot fetch a file of %d bytes: %d bytes are free and %d stay reserved", d.size, free, uint64(reserve)).
+			With("needed", needed).With("free", free)
+	}
+	return nil
+}
+
+// receive writes what arrives, up to the announced size. It gives up a server that sends next to nothing.
+func (d *download) receive(ctx context.Context, body io.Reader, cancel context.CancelCauseFunc) error {
+	if d.have == d.size {
+		return nil
+	}
+	watch := time.AfterFunc(patience, func() { cancel(errors.New("next to nothing comes from the server")) })
+	defer watch.Stop()
+	since := d.have
+	buffer := make([]byte, 1<<20)
+	for d.have < d.size {
+		n, err := io.ReadAtLeast(body, buffer[:min(int64(len(buffer)), d.size-d.have)], 1)
+		if _, werr := d.file.WriteAt(buffer[:n], d.have); werr != nil {
+			return werr
+		}
+		d.mu.Lock()
+		d.have += int64(n)
+		d.moved.Broadcast()
+		d.mu.Unlock()
+		if d.have-since >= slow {
+			since = d.have
+			watch.Reset(patience)
+		}
+		if err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				return cause
+			}
+			return fmt.Errorf("the file breaks off after %d of %d bytes", d.have, d.size)
+		}
+	}
+	if n, _ := io.ReadFull(body, buffer[:1]); n > 0 {
+		return errors.New("the server sends more than it said")
+	}
+	return nil
+}
+
+// finish wakes those who wait for bytes.
+func (d *download) finish(err error) {
+	if err == nil {
+		err = io.EOF
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.end = err
+	d.moved.Broadcast()
+}
+
+// ReadAt waits for the bytes it needs.
+func (d *download) ReadAt(p []byte, off int64) (int, error) {
+	d.mu.Lock()
+	for d.have < min(off+int64(len(p)), d.size) && d.end == nil {
+		d.moved.Wait()
+	}
+	have, end := d.have, d.end
+	d.mu.Unlock()
+	switch {
+	case off >= d.size:
+		return 0, io.EOF
+	case have >= off+int64(len(p)), have == d.size:
+		return d.file.ReadAt(p, off)
+	}
+	return 0, end
+}
+
+// verify follows the bytes to their end.
+func (d *download) verify(ctx context.Context) error {
+	f, err := s9pk.Open(d, d.size, s9pk.Options{Commitment: &d.commitment})
+	if err != nil {
+		return err
+	}
+	if err := f.CheckExtent(d.size); err != nil { // before the rest is waited for
+		return err
+	}
+	return f.VerifyAll(ctx, func(done, _ int64) { d.progress(uint64(done), uint64(d.size)) })
+}

@@ -1,0 +1,198 @@
+// Package registry knows the registries that packages are found in and fetched from, and owns the kind registry.
+//
+//	registry.go  which registries there are
+//	browse.go    what they have
+//	download.go  files, verified while they arrive
+//
+// A registry is a stranger. Its answers are bounded in size, number and time; nothing it says makes the server connect to
+// the machine itself or to private networks, unless a person has added it as one of these; no key, cookie or token goes to
+// it. Which versions and files will do is decided here once more, and what is fetched must be the very file that all its
+// signers have signed. Whose signature counts is decided where packages are installed.
+package registry
+
+import (
+	"context"
+	"errors"
+	"net"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	registriesv1 "github.com/hearthos/hearth/api/gen/go/hearth/registries/v1"
+
+	"github.com/hearthos/hearth/api/exver"
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/api/registry"
+	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/api/s9pk/fetch"
+	"github.com/hearthos/hearth/server/internal/store"
+)
+
+const (
+	maxRegistries = 32
+	callTimeout   = 30 * time.Second
+	// keptFor is how long what a registry has is remembered for those who browse, and keptMost of how many registries.
+	keptFor  = time.Minute
+	keptMost = 4
+)
+
+// Service is the area. It is safe for concurrent use.
+type Service struct {
+	store *store.Store
+	clock func() time.Time
+	// machine is what registries are told of it.
+	machine registry.HardwareInfo
+
+	mu   sync.Mutex // guards kept
+	kept map[string]catalogue
+}
+
+// New returns the area for a machine of an architecture with so much memory.
+func New(st *store.Store, clock func() time.Time, architecture string, ram uint64) *Service {
+	return &Service{store: st, clock: clock, machine: registry.HardwareInfo{Arch: architecture, RAM: ram}, kept: map[string]catalogue{}}
+}
+
+// List lists the registries by id.
+func (s *Service) List() (rows []*registriesv1.Registry, err error) {
+	err = s.store.View(func(tx *store.Tx) error {
+		rows, err = store.List[*registriesv1.Registry](tx, "")
+		return err
+	})
+	return rows, err
+}
+
+// get is a registry.
+func (s *Service) get(id string) (*registriesv1.Registry, error) {
+	var row *registriesv1.Registry
+	err := s.store.View(func(tx *store.Tx) error {
+		found, ok, err := store.Lookup[*registriesv1.Registry](tx, id)
+		if err == nil && !ok {
+			err = fault.New(metav1.Reason_REASON_REGISTRY_NOT_FOUND, "there is no registry %q", id).With("registry", id)
+		}
+		row = found
+		return err
+	})
+	return row, err
+}
+
+// Add adds a registry, which must answer. Without an id it is called by its host.
+func (s *Service) Add(ctx context.Context, now time.Time, address, id string, local bool) (*registriesv1.Registry, error) {
+	u, err := registry.ParseURL(address)
+	if err != nil {
+		return nil, fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "%w", err).Violation("url", err.Error())
+	}
+	if id == "" {
+		id = nameOf(u.Hostname())
+	}
+	if _, err := ids.ParsePackage(id); err != nil {
+		return nil, fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot call a registry %q: lower-case letters, digits and single hyphens", id).Violation("id", "must be such a name")
+	}
+	row := &registriesv1.Registry{Meta: &metav1.Meta{Id: id}, Spec: &registriesv1.RegistrySpec{Url: u.String(), Local: local}}
+	client, err := s.client(row, "")
+	if err != nil {
+		return nil, err
+	}
+	info, err := client.Info(ctx)
+	if err != nil {
+		return nil, told(row, err)
+	}
+	if info.Name != nil {
+		row.Spec.Name = brief(*info.Name, 200)
+	}
+	_, err = s.store.Update(ctx, now, func(tx *store.Tx) error {
+		rows, err := store.List[*registriesv1.Registry](tx, "")
+		if err != nil {
+			return err
+		}
+		for _, have := range rows {
+			if have.GetMeta().GetId() == id || have.GetSpec().GetUrl() == row.GetSpec().GetUrl() {
+				return fault.New(metav1.Reason_REASON_CONFLICT, "there is the registry %q at %s already", have.GetMeta().GetId(), have.GetSpec().GetUrl()).With("registry", have.GetMeta().GetId())
+			}
+		}
+		if len(rows) >= maxRegistries {
+			return fault.New(metav1.Reason_REASON_TOO_MANY, "cannot have more than %d registries", maxRegistries)
+		}
+		return store.Put(tx, row)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.get(id)
+}
+
+var notOfNames = regexp.MustCompile(`[^a-z0-9]+`)
+
+// nameOf makes the id of a registry of its host.
+func nameOf(host string) string {
+	if net.ParseIP(host) == nil {
+		host = strings.TrimPrefix(strings.TrimPrefix(host, "www."), "registry.")
+	}
+	return brief(strings.Trim(notOfNames.ReplaceAllString(host, "-"), "-"), 63)
+}
+
+// Delete forgets a registry.
+func (s *Service) Delete(ctx context.Context, now time.Time, id string) error {
+	if _, err := s.get(id); err != nil {
+		return err
+	}
+	_, err := s.store.Update(ctx, now, func(tx *store.Tx) error { return store.Delete[*registriesv1.Registry](tx, id) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.kept, id)
+	return err
+}
+
+// device is what a registry is told of the machine.
+func (s *Service) device(language string) *registry.Device {
+	version, err := exver.ParsePlain(s9pk.CompatibleOS)
+	if err != nil {
+		panic(err) // a constant
+	}
+	compat, err := exver.ParseRange("<=" + s9pk.CompatibleOS + ":0")
+	if err != nil {
+		panic(err)
+	}
+	machine := s.machine
+	return &registry.Device{Version: version, Compat: compat, Platform: machine.Arch, Language: language, Hardware: &machine}
+}
+
+// client calls a registry, without any key.
+func (s *Service) client(row *registriesv1.Registry, language string) (*registry.Client, error) {
+	transport := fetch.Guarded(row.GetSpec().GetLocal())
+	transport.DisableKeepAlives = true // it is used for a call or two
+	return registry.NewClient(row.GetSpec().GetUrl(), registry.Options{Transport: transport, Timeout: callTimeout, Device: s.device(language)})
+}
+
+// told is an error of a call as a fault.
+func told(row *registriesv1.Registry, err error) error {
+	var refusal *registry.Error
+	id := row.GetMeta().GetId()
+	switch {
+	case errors.Is(err, fetch.ErrLocalAddress):
+		return fault.New(metav1.Reason_REASON_REGISTRY_ADDRESS_LOCAL, "cannot ask the registry %q: it is at an address of this machine or of a private network", id).With("registry", id)
+	case errors.As(err, &refusal):
+		return fault.New(metav1.Reason_REASON_REGISTRY_REFUSED, "the registry %q answers: %s", id, refusal).With("registry", id)
+	case errors.Is(err, registry.ErrTooLarge):
+		return fault.New(metav1.Reason_REASON_REGISTRY_INVALID, "cannot read the registry %q: %s", id, err).With("registry", id)
+	case errors.Is(err, context.Canceled):
+		return err
+	}
+	return fault.New(metav1.Reason_REASON_REGISTRY_UNREACHABLE, "cannot ask the registry %q: %s", id, err).With("registry", id)
+}
+
+// brief is foreign text, cut.
+func brief(text string, most int) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "")
+	}
+	return text
+}

@@ -1,0 +1,388 @@
+package registryd
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	registryv1 "github.com/hearthos/hearth/api/gen/go/hearth/registry/v1"
+
+	"github.com/hearthos/hearth/api/exver"
+	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/api/merkle"
+	"github.com/hearthos/hearth/api/registry"
+	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/api/sign"
+	"github.com/hearthos/hearth/server/internal/store"
+)
+
+// catalog is what the rows say, in the form in which it is read. Entries are never changed once they are in it.
+type catalog struct {
+	mu         sync.RWMutex // guards all of it
+	packages   map[string]*entry
+	ids        []string // of packages, sorted
+	categories map[string]registry.Category
+	signers    map[string]*registryv1.RegistrySigner
+	keys       map[sign.PublicKey]*registryv1.RegistrySigner
+	system     map[string]*registryv1.RegistryOSVersion
+	identity   *registryv1.RegistryIdentitySpec
+}
+
+// entry is a package. Where versions name an icon it is the digest.
+type entry struct {
+	id         string
+	row        *registryv1.RegistryPackageSpec
+	versions   []registry.Candidate // the newest first
+	rows       map[*registry.Version]*registryv1.RegistryVersionSpec
+	authorized map[string]exver.Range
+	text       string // lower case, to be looked through
+}
+
+func newCatalog() *catalog { return &catalog{packages: map[string]*entry{}} }
+
+// load reads everything.
+func (c *catalog) load(st *store.Store) error {
+	var all []string
+	err := st.View(func(tx *store.Tx) error {
+		rows, err := store.List[*registryv1.RegistryPackage](tx, "")
+		for _, row := range rows {
+			all = append(all, row.GetMeta().GetId())
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.refresh(st, all)
+}
+
+// refresh reads some packages anew, and all that is not of packages.
+func (c *catalog) refresh(st *store.Store, packages []string) error {
+	next := newCatalog()
+	next.categories, next.signers, next.keys = map[string]registry.Category{}, map[string]*registryv1.RegistrySigner{}, map[sign.PublicKey]*registryv1.RegistrySigner{}
+	next.system = map[string]*registryv1.RegistryOSVersion{}
+	err := st.View(func(tx *store.Tx) error {
+		for _, id := range packages {
+			e, err := readEntry(tx, id)
+			if err != nil {
+				return err
+			}
+			next.packages[id] = e
+		}
+		return next.readRest(tx)
+	})
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, e := range next.packages {
+		if e == nil {
+			delete(c.packages, id)
+		} else {
+			c.packages[id] = e
+		}
+	}
+	if len(next.packages) > 0 {
+		c.ids = slices.Sorted(maps.Keys(c.packages))
+	}
+	c.categories, c.signers, c.keys, c.system, c.identity = next.categories, next.signers, next.keys, next.system, next.identity
+	return nil
+}
+
+// readRest reads all that is not of packages.
+func (c *catalog) readRest(tx *store.Tx) error {
+	categories, err := store.List[*registryv1.RegistryCategory](tx, "")
+	if err != nil {
+		return err
+	}
+	for _, row := range categories {
+		var name s9pk.LocaleString
+		if err := json.Unmarshal(row.GetSpec().GetName(), &name); err != nil {
+			return err
+		}
+		c.categories[row.GetMeta().GetId()] = registry.Category{Name: name}
+	}
+	signers, err := store.List[*registryv1.RegistrySigner](tx, "")
+	if err != nil {
+		return err
+	}
+	for _, row := range signers {
+		c.signers[row.GetMeta().GetId()] = row
+		for _, key := range row.GetSpec().GetKeys() {
+			c.keys[sign.PublicKey(key)] = row
+		}
+	}
+	system, err := store.List[*registryv1.RegistryOSVersion](tx, "")
+	if err != nil {
+		return err
+	}
+	for _, row := range system {
+		c.system[row.GetSpec().GetVersion()] = row
+	}
+	identity, _, err := store.Lookup[*registryv1.RegistryIdentity](tx, identityID)
+	c.identity = identity.GetSpec()
+	return err
+}
+
+// readEntry reads a package; nil when there is none.
+func readEntry(tx *store.Tx, id string) (*entry, error) {
+	row, ok, err := store.Lookup[*registryv1.RegistryPackage](tx, id)
+	if err != nil || !ok {
+		return nil, err
+	}
+	e := &entry{id: id, row: row.GetSpec(), authorized: map[string]exver.Range{}, rows: map[*registry.Version]*registryv1.RegistryVersionSpec{}}
+	for signer, text := range row.GetSpec().GetAuthorized() {
+		if e.authorized[signer], err = exver.ParseRange(text); err != nil {
+			return nil, err
+		}
+	}
+	rows, err := store.List[*registryv1.RegistryVersion](tx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		parsed, err := exver.Parse(row.GetSpec().GetVersion())
+		if err != nil {
+			return nil, err
+		}
+		v, err := versionOf(row.GetSpec())
+		if err != nil {
+			return nil, fmt.Errorf("cannot read version %s of %s: %w", parsed, id, err)
+		}
+		e.versions, e.rows[v] = append(e.versions, registry.Candidate{Exver: parsed, Version: v}), row.GetSpec()
+		row.Spec.Metadata = nil // v has it
+	}
+	slices.SortFunc(e.versions, func(a, b registry.Candidate) int { return b.Exver.Order(a.Exver) })
+	e.text = strings.ToLower(id)
+	if len(e.versions) > 0 {
+		v := e.versions[0].Version
+		for _, text := range []s9pk.LocaleString{v.Description.Short, v.Description.Long} {
+			for _, locale := range append(text.Locales(), "") {
+				e.text += "\n" + strings.ToLower(text.In(locale))
+			}
+		}
+		e.text += "\n" + strings.ToLower(v.Title)
+	}
+	return e, nil
+}
+
+// versionOf brings a row into the form of the protocol, with digests where it has icons.
+func versionOf(spec *registryv1.RegistryVersionSpec) (*registry.Version, error) {
+	v := &registry.Version{Icon: spec.GetIcon(), DependencyMetadata: map[ids.Package]registry.Dependency{}, Files: []registry.File{}}
+	if err := json.Unmarshal(spec.GetMetadata(), &v.Metadata); err != nil {
+		return nil, err
+	}
+	for _, d := range spec.GetDependencies() {
+		out := registry.Dependency{Optional: d.GetOptional()}
+		if d.GetIcon() != "" {
+			out.Icon = &d.Icon
+		}
+		for from, to := range map[*[]byte]**s9pk.LocaleString{&d.Title: &out.Title, &d.Description: &out.Description} {
+			if len(*from) > 0 {
+				*to = new(s9pk.LocaleString)
+				if err := json.Unmarshal(*from, *to); err != nil {
+					return nil, err
+				}
+			}
+		}
+		v.DependencyMetadata[ids.Package(d.GetPackageId())] = out
+	}
+	if spec.GetSourceRange() != "" {
+		r, err := exver.ParseRange(spec.GetSourceRange())
+		if err != nil {
+			return nil, err
+		}
+		v.SourceVersion = &r
+	}
+	for _, f := range spec.GetFiles() {
+		file := registry.File{Asset: registry.Asset{
+			PublishedAt: f.GetPublishTime().AsTime(), URLs: f.GetUrls(), Commitment: commitmentOf(f.GetCommitment()), Signatures: signaturesOf(f.GetSignatures()),
+		}}
+		if err := json.Unmarshal(f.GetHardware(), &file.Hardware); err != nil {
+			return nil, err
+		}
+		v.Files = append(v.Files, file)
+	}
+	return v, nil
+}
+
+func commitmentOf(c *registryv1.Commitment) s9pk.Commitment {
+	var hash merkle.Hash
+	copy(hash[:], c.GetRootSighash())
+	return s9pk.Commitment{RootSighash: hash, RootMaxSize: int64(c.GetRootMaxSize())}
+}
+
+func signaturesOf(list []*registryv1.Signature) map[string]string {
+	out := make(map[string]string, len(list))
+	for _, s := range list {
+		out[sign.PublicKey(s.GetKey()).PEM()] = sign.Signature(s.GetSignature()).PEM()
+	}
+	return out
+}
+
+func (c *catalog) signerOf(key sign.PublicKey) *registryv1.RegistrySigner {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.keys[key]
+}
+
+func (c *catalog) get(id string) *entry {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.packages[id]
+}
+
+// keeps tells whether a version has the file of this name.
+func (c *catalog) keeps(name string) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, e := range c.packages {
+		for _, row := range e.rows {
+			for _, f := range row.GetFiles() {
+				if f.GetKept() && commitmentOf(f.GetCommitment()).Name() == name {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// Found is a package with the versions that will do.
+type Found struct {
+	ID           string
+	Categories   []string
+	Best, Others []registry.Candidate
+	entry        *entry
+}
+
+// Row is the row of one of its versions.
+func (f Found) Row(c registry.Candidate) *registryv1.RegistryVersionSpec {
+	return f.entry.rows[c.Whole()]
+}
+
+func (e *entry) find(q registry.Question) Found {
+	f := Found{ID: e.id, Categories: e.row.GetCategories(), entry: e}
+	f.Best, f.Others = registry.Choose(e.versions, q)
+	return f
+}
+
+// Get finds the versions of a package that will do; false when there is no such package.
+func (s *Service) Get(id string, q registry.Question) (Found, bool) {
+	e := s.catalog.get(id)
+	if e == nil {
+		return Found{}, false
+	}
+	return e.find(q), true
+}
+
+// Filter says which packages are looked for.
+type Filter struct {
+	Question registry.Question
+	Query    string // words, all of which a package must have
+	Category string
+	After    string // id after which to begin
+	Limit    int    // 0: no limit
+}
+
+// List finds packages that have a version which will do, by id, and tells how many there are in all.
+func (s *Service) List(f Filter) (found []Found, total int) {
+	words := strings.Fields(strings.ToLower(f.Query))
+	s.catalog.mu.RLock()
+	list := s.catalog.ids
+	entries := make([]*entry, 0, len(list))
+	for _, id := range list {
+		entries = append(entries, s.catalog.packages[id])
+	}
+	s.catalog.mu.RUnlock()
+	for _, e := range entries {
+		if !e.matches(words, f.Category) {
+			continue
+		}
+		if f.Limit > 0 && (len(found) == f.Limit || e.id <= f.After) { // of the others the number is enough
+			if best, _ := registry.Choose(e.versions, f.Question); len(best) > 0 {
+				total++
+			}
+			continue
+		}
+		if one := e.find(f.Question); len(one.Best) > 0 {
+			found = append(found, one)
+			total++
+		}
+	}
+	return found, total
+}
+
+func (e *entry) matches(words []string, category string) bool {
+	if category != "" && !slices.Contains(e.row.GetCategories(), category) {
+		return false
+	}
+	for _, w := range words {
+		if !strings.Contains(e.text, w) {
+			return false
+		}
+	}
+	return true
+}
+
+// Index tells everything there is, with digests where versions have icons.
+func (s *Service) Index() registry.Index {
+	c := s.catalog
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	out := registry.Index{
+		Package: registry.PackageIndex{Categories: maps.Clone(c.categories), Packages: make(map[string]registry.Package, len(c.packages))},
+		OS:      registry.OSIndex{Versions: map[string]*registry.OSVersion{}}, Signers: map[string]registry.Signer{},
+	}
+	for id, e := range c.packages {
+		p := registry.Package{Authorized: e.authorized, Versions: make(map[string]*registry.Version, len(e.versions)), Categories: e.row.GetCategories()}
+		if p.Categories == nil {
+			p.Categories = []string{}
+		}
+		for _, v := range e.versions {
+			p.Versions[v.Exver.String()] = v.Version
+		}
+		out.Package.Packages[id] = p
+	}
+	for version, row := range c.system {
+		out.OS.Versions[version] = systemOf(row.GetSpec())
+	}
+	for id, row := range c.signers {
+		out.Signers[id] = SignerOf(row.GetSpec())
+	}
+	return out
+}
+
+// Categories are all categories, by id.
+func (s *Service) Categories() map[string]registry.Category {
+	s.catalog.mu.RLock()
+	defer s.catalog.mu.RUnlock()
+	return maps.Clone(s.catalog.categories)
+}
+
+// Identity is what the registry tells of itself, with the digest of its icon.
+func (s *Service) Identity() *registryv1.RegistryIdentitySpec {
+	s.catalog.mu.RLock()
+	defer s.catalog.mu.RUnlock()
+	return s.catalog.identity
+}
+
+// Signers are all signers, by id.
+func (s *Service) Signers() map[string]*registryv1.RegistrySigner {
+	s.catalog.mu.RLock()
+	defer s.catalog.mu.RUnlock()
+	return maps.Clone(s.catalog.signers)
+}
+
+// Authorized are the signers who may publish a package, and which versions; false when there is no such package.
+func (s *Service) Authorized(pkg string) (map[string]exver.Range, bool) {
+	e := s.catalog.get(pkg)
+	if e == nil {
+		return nil, false
+	}
+	return e.authorized, true
+}
