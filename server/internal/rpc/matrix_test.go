@@ -305,7 +305,7 @@ func TestNoServiceEscapesTheMatrix(t *testing.T) {
 }
 
 // foreignAreas are served by other programs than hearthd.
-var foreignAreas = map[string]bool{"hearth.agent.v1": true, "hearth.jshost.v1": true, "hearth.door.v1": true}
+var foreignAreas = map[string]bool{"hearth.registry.v1": true, "hearth.agent.v1": true, "hearth.jshost.v1": true, "hearth.door.v1": true}
 
 // unregistered takes the place of a hub that has its services already.
 type unregistered struct{}
