@@ -4,6 +4,8 @@ package page_test
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"io"
@@ -17,6 +19,7 @@ import (
 	"sync"
 	"testing"
 
+	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -238,4 +241,115 @@ func TestAPersonsWay(t *testing.T) {
 			}
 		})
 	}
+}
+
+// install puts a package on the server by its local socket.
+func (w *world) install(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ticket, err := w.local.Upload(t.Context(), f, info.Size(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.local.Packages.InstallPackage(t.Context(), &packagesv1.InstallPackageRequest{Ticket: ticket, Start: true}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Two tabs with one feed, a connection that is lost and comes back, and a package that means ill.
+func TestThePageStaysInStep(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if _, err := w.local.Accounts.ClaimServer(t.Context(), &accountsv1.ClaimServerRequest{Account: "alex", Password: "correct horse battery"}); err != nil {
+		t.Fatal(err)
+	}
+	w.install(t, servertest.Package(t, "hello", func(m map[string]any) { m["title"] = "Hello" }))
+	w.install(t, servertest.Package(t, "evil", func(m map[string]any) {
+		m["title"] = "<img src=x onerror=__pwned()>"
+		m["description"] = map[string]any{"short": "<script>__pwned()</script>", "long": "<svg onload=__pwned()>"}
+		m["upstreamRepo"], m["license"] = "javascript:__pwned()", "<b onmouseover=__pwned()>"
+	}))
+	w.play(t, "instep.mjs", map[string]any{"width": 1280, "height": 800, "scheme": "dark"})
+}
+
+// initial is how much JavaScript is loaded before the page is first seen, compressed as servers commonly do, in bytes.
+const initial = 150 << 10
+
+// What comes before the page is first seen is bounded: the entry, all that it imports, and the texts of one language.
+func TestThePageIsLight(t *testing.T) {
+	t.Parallel()
+	files := web.Bundle()
+	raw, err := fs.ReadFile(files, ".vite/manifest.json")
+	if err != nil {
+		built(t)
+		t.Fatal(err)
+	}
+	type chunk struct {
+		File    string   `json:"file"`
+		Imports []string `json:"imports"`
+	}
+	chunks := map[string]chunk{}
+	if err := json.Unmarshal(raw, &chunks); err != nil {
+		t.Fatal(err)
+	}
+	sum, seen := 0, map[string]bool{}
+	var add func(name string)
+	add = func(name string) {
+		c, ok := chunks[name]
+		if !ok {
+			t.Errorf("the bundle has no %s", name)
+		}
+		if seen[name] || !ok {
+			return
+		}
+		seen[name] = true
+		content, err := fs.ReadFile(files, c.File)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += compressed(t, content)
+		for _, next := range c.Imports {
+			add(next)
+		}
+	}
+	add("index.html")
+	add("src/features/home/Home.svelte")
+	largest := 0
+	for name, c := range chunks {
+		if strings.Contains(name, "texts/") {
+			content, err := fs.ReadFile(files, c.File)
+			if err != nil {
+				t.Fatal(err)
+			}
+			largest = max(largest, compressed(t, content))
+		}
+	}
+	if largest == 0 {
+		t.Error("the bundle has no texts")
+	}
+	t.Logf("initial JavaScript: %d bytes in %d files and %d bytes of texts, compressed", sum, len(seen), largest)
+	if sum+largest > initial {
+		t.Errorf("initial JavaScript is %d bytes, more than %d", sum+largest, initial)
+	}
+}
+
+func compressed(t *testing.T, content []byte) int {
+	t.Helper()
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	if _, err := w.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Len()
 }
