@@ -74,7 +74,7 @@ func (a *app) registryAddCommand() *cobra.Command {
 	var id string
 	var local bool
 	c := &cobra.Command{
-		Use: "add URL", Short: "Add a registry, which must answer", Args: cobra.ExactArgs(1),
+		Use: "add URL", Short: "Add a registry, which must answer", Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 		Example: "  hearth registry add https://registry.example.org\n  hearth registry add http://192.168.1.5:5959 --id mine --local",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
@@ -107,7 +107,7 @@ func (a *app) registryRemoveCommand() *cobra.Command {
 func (a *app) registrySearchCommand() *cobra.Command {
 	var id, category string
 	c := &cobra.Command{
-		Use: "search [WORD ...]", Short: "Look for packages that this machine can run",
+		Use: "search [WORD ...]", Short: "Look for packages that this machine can run", ValidArgsFunction: cobra.NoFileCompletions,
 		Example: "  hearth registry search\n  hearth registry search photos --category media\n  hearth registry search --output json | jq -r .packageId",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
@@ -164,7 +164,7 @@ func (a *app) printOffers(all []*registriesv1.Offer) error {
 func (a *app) registryShowCommand() *cobra.Command {
 	var id string
 	c := &cobra.Command{
-		Use: "show ID[@VERSION]", Short: "Show what a registry has of a package", Args: cobra.ExactArgs(1),
+		Use: "show ID[@VERSION]", Short: "Show what a registry has of a package", Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 		Example: "  hearth registry show hello\n  hearth registry show hello@1.0.0:0 --registry mine",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			pkg, version, _ := strings.Cut(args[0], "@")

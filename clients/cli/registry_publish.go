@@ -82,7 +82,7 @@ lies, and the registry lists its address; registries of StartOS know no other wa
 			return a.publish(cmd.Context(), p, args[0], links)
 		},
 	}
-	c.Flags().StringArrayVar(&links, "link", nil, "URL where the file lies; may be given several times")
+	c.Flags().StringArrayVar(&links, "link", nil, "address where the file lies; may be given several times")
 	return c
 }
 
@@ -130,7 +130,7 @@ func (a *app) publish(ctx context.Context, p *publisher, path string, links []st
 
 func (a *app) registryPackageRemoveCommand(p *publisher) *cobra.Command {
 	return &cobra.Command{
-		Use: "remove ID[@VERSION]", Short: "Take a package, or one version of it, out of the registry", Args: cobra.ExactArgs(1),
+		Use: "remove ID[@VERSION]", Short: "Take a package, or one version of it, out of the registry", Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 		Example: "  hearth registry package remove hello@1.0.0:0",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, version, one := strings.Cut(args[0], "@")
@@ -222,7 +222,7 @@ func (a *app) fetchFrom(ctx context.Context, url string, c s9pk.Commitment, out 
 func (a *app) registryDownloadCommand(p *publisher) *cobra.Command {
 	var out string
 	c := &cobra.Command{
-		Use: "download ID[@VERSION]", Short: "Fetch a package file and verify it", Args: cobra.ExactArgs(1),
+		Use: "download ID[@VERSION]", Short: "Fetch a package file and verify it", Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 		Example: "  hearth registry package download hello --out hello.s9pk",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, _, err := p.open(false)
@@ -254,7 +254,7 @@ func (a *app) registryDownloadCommand(p *publisher) *cobra.Command {
 func (a *app) registryPromoteCommand(p *publisher) *cobra.Command {
 	var to string
 	c := &cobra.Command{
-		Use: "promote ID[@VERSION]", Short: "List what one registry has in another, signed by you", Args: cobra.ExactArgs(1),
+		Use: "promote ID[@VERSION]", Short: "List what one registry has in another, signed by you", Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 		Example: "  hearth registry package promote hello@1.1.0:0 --registry https://test.example.org --to https://registry.example.org",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if to == "" {
@@ -318,7 +318,7 @@ func (a *app) printSigners(all map[string]registry.Signer) error {
 // simple is a command that makes one signed call and says nothing.
 func (p *publisher) simple(use, short, example, method string, params func(args []string) map[string]any) *cobra.Command {
 	return &cobra.Command{
-		Use: use, Short: short, Example: example, Args: cobra.ExactArgs(strings.Count(use, " ")),
+		Use: use, Short: short, Example: example, Args: cobra.ExactArgs(strings.Count(use, " ")), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error { return p.call(cmd.Context(), method, params(args), nil) },
 	}
 }
@@ -363,7 +363,7 @@ func (a *app) registrySignerCommand() *cobra.Command {
 	add.Flags().StringVar(&email, "email", "", "where he can be reached")
 	var versions string
 	allow := &cobra.Command{
-		Use: "allow SIGNER PACKAGE", Short: "Let a signer publish a package", Args: cobra.ExactArgs(2), Example: "  hearth registry signer allow SIGNER hello --versions '^1.0.0:0'",
+		Use: "allow SIGNER PACKAGE", Short: "Let a signer publish a package", Args: cobra.ExactArgs(2), ValidArgsFunction: cobra.NoFileCompletions, Example: "  hearth registry signer allow SIGNER hello --versions '^1.0.0:0'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.call(cmd.Context(), "package.signer.add", map[string]any{"signer": args[0], "id": args[1], "versions": cmp.Or(versions, "*"), "merge": false}, nil)
 		},
