@@ -56,6 +56,9 @@ func (m *machine) packTwin(changes ...string) string {
 		if err != nil {
 			m.t.Fatal(err)
 		}
+		if e.Path == s9pk.PathJavaScript {
+			content = m.renameCode(content)
+		}
 		members[e.Path] = s9pk.FromBytes(content)
 	}
 	manifest := file.ManifestJSON()
@@ -75,6 +78,33 @@ func (m *machine) packTwin(changes ...string) string {
 		m.t.Fatal(err)
 	}
 	return path
+}
+
+// renameCode makes the sample's code the twin's: a package's code knows its id, and speaks of its own actions by it.
+func (m *machine) renameCode(image []byte) []byte {
+	m.t.Helper()
+	dir := m.t.TempDir()
+	packed, code := filepath.Join(dir, "code.squashfs"), filepath.Join(dir, "code", "index.js")
+	if err := os.WriteFile(packed, image, 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+	m.must("unsquashfs", "-quiet", "-no-progress", "-d", filepath.Dir(code), packed)
+	text, err := os.ReadFile(code)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	renamed := bytes.ReplaceAll(text, []byte(`"`+sample+`"`), []byte(`"`+twin+`"`))
+	if bytes.Equal(renamed, text) {
+		m.t.Fatal("the code does not name its package")
+	}
+	if err := os.WriteFile(code, renamed, 0o644); err != nil {
+		m.t.Fatal(err)
+	}
+	m.must("mksquashfs", filepath.Dir(code), packed, "-noappend", "-quiet", "-no-progress", "-all-root")
+	if image, err = os.ReadFile(packed); err != nil {
+		m.t.Fatal(err)
+	}
+	return image
 }
 
 // stream is a program that prints JSON lines and is still running.

@@ -94,7 +94,7 @@ func (m *machine) leftNothing(t *testing.T) {
 			if dir == "volumes" && e.Name() == ".held" {
 				continue // the locks of data stay: one on a file that is gone would keep nobody away
 			}
-			if e.Name() == "incoming" || e.Name() == "claimed" || strings.HasPrefix(e.Name(), ".") {
+			if e.Name() == "incoming" || e.Name() == "claimed" || e.Name() == "fetching" || strings.HasPrefix(e.Name(), ".") {
 				inner, _ := os.ReadDir(filepath.Join(m.state, dir, e.Name()))
 				if len(inner) == 0 {
 					continue

@@ -562,7 +562,7 @@ func (w *wires) notCallable(t *testing.T, admin credential, sd protoreflect.Serv
 	method := sd.Methods().Get(0)
 	path := "/" + string(sd.FullName()) + "/" + string(method.Name())
 	for _, local := range []bool{true, false} {
-		if status, _, body := w.curl(local, admin, "POST", path, "application/json", []byte("{}")); status != http.StatusNotFound {
+		if status, _, body := w.curl(local, admin, "POST", path, "application/json", []byte("{}")); status != http.StatusNotImplemented || !bytes.Contains(body, []byte("REASON_METHOD_NOT_FOUND")) {
 			t.Errorf("connect %s: %d %s", path, status, body)
 		}
 		request := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q}`, method.FullName())
