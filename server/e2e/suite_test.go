@@ -381,7 +381,15 @@ func (s *suite) policy() {
 	s.hearth("package", "effects", probe, "--lenient")
 	s.effect(beyond[0], s.call(beyond)[0])
 	through := recorded("let_through")
+	before := s.pkg(probe)["container"]
 	s.hearth("package", "effects", probe, "--strict")
+	s.eventually(60*time.Second, "what was let through went with its container", func() error {
+		if now := s.pkg(probe); now["container"] == before || now["state"] != "running" {
+			return fmt.Errorf("%v in %v", now["state"], now["container"])
+		}
+		return nil
+	})
+	s.healthy(probe)
 	s.trap(28, slices.Contains(denied, "mount effect-stranger") && slices.Contains(through, "get-status effect-stranger"),
 		"refused and recorded: %v; let through and recorded: %v", denied, through)
 }
