@@ -14,7 +14,8 @@ import { TestContext } from "./context.js";
 // A test may play the time; what waits here does not.
 const realTimeout = setTimeout;
 
-// Plays start-container: the first process waits for its end, and commands are the scripts of the test.
+// Plays start-container: the first process waits for its end, and commands are the scripts of the test. What it leaves when
+// it is killed holds nothing of its caller's, and ends by itself.
 const player = `echo "$*" >> "$HEARTH_PACKAGE_ROOT/commands"
 [ "$1" = subcontainer ] || exit 0
 verb=$2
@@ -28,8 +29,8 @@ shift
 if [ "$verb" = launch ] && [ $# -eq 0 ]; then mkdir -p "$root/proc/1"; fi
 program=$HEARTH_PACKAGE_ROOT/programs/$(basename "\${1:-}")
 if [ $# -gt 0 ] && [ -x "$program" ]; then shift; cd "$root" && exec "$program" "$@"; fi
-trap 'kill $!; exit 0' TERM
-sleep 1000 & wait`;
+trap 'exit 0' TERM
+while :; do sleep 1 </dev/null >/dev/null 2>&1 & wait; done`;
 
 /** A call of an effect, as the host saw it. */
 export interface Recorded {
