@@ -75,6 +75,8 @@ const shotPath = (name) => `${given.shots}/${name}-${given.width}-${given.scheme
 
 /** Looks at the page as it is: it has no finding of axe, does not scroll sideways, and nobody has run anything in it. */
 export async function look(page, name) {
+  // A page whose code is still being fetched has nothing to look at.
+  await page.locator("h1").first().waitFor({ state: "attached" });
   await page.waitForTimeout(50);
   if (given.shots) {
     mkdirSync(given.shots, { recursive: true });
