@@ -137,7 +137,7 @@ func TestParseBindIDs(t *testing.T) {
 
 func TestBindingsAreOrderedAsNumbers(t *testing.T) {
 	t.Parallel()
-	got := string(abi.Encode(abi.HostOf(abi.Bindings{8080: {}, 22: {}, 443: {}})))
+	got := string(abi.Encode(abi.Host{Bindings: abi.Bindings{8080: {}, 22: {}, 443: {}}}))
 	at := func(port string) int { return strings.Index(got, `"`+port+`":{`) }
 	if !(at("22") >= 0 && at("22") < at("443") && at("443") < at("8080")) {
 		t.Error(got)
@@ -148,7 +148,7 @@ func TestEncodeKeepsTextAsItIs(t *testing.T) {
 	t.Parallel()
 	const text = `<a href="x">&</a>`
 	i := abi.Interface("main", 80, &hostsv1.Interface{Id: "ui", Name: text, Type: hostsv1.Interface_TYPE_UI})
-	got := string(abi.Encode(abi.HostOf(abi.Bindings{80: {Interfaces: map[string]abi.ServiceInterface{"ui": i}}})))
+	got := string(abi.Encode(abi.Host{Bindings: abi.Bindings{80: {Interfaces: map[string]abi.ServiceInterface{"ui": i}}}}))
 	if !strings.Contains(got, `"name":"<a href=\"x\">&</a>"`) {
 		t.Error(got)
 	}
@@ -173,42 +173,13 @@ func TestGatewaysAlwaysHoldTheMachineAndTheBridge(t *testing.T) {
 	}
 }
 
-func TestServes(t *testing.T) {
-	t.Parallel()
-	exported := map[string]*hostsv1.Interface{"ui": {}}
-	ssl, self, safe := &hostsv1.AddSsl{}, &hostsv1.Secure{Ssl: true}, &hostsv1.Secure{}
-	lan, bridge := abi.Gateway{Type: abi.GatewayTypeEthernet}, abi.Gateway{Type: abi.GatewayTypeBridge}
-	for name, c := range map[string]struct {
-		g          abi.Gateway
-		b          *hostsv1.Binding
-		plain, ssl bool
-	}{
-		"http in the house":            {lan, &hostsv1.Binding{Enabled: true, AddSsl: ssl, Interfaces: exported}, false, true},
-		"http among services":          {bridge, &hostsv1.Binding{Enabled: true, AddSsl: ssl, Interfaces: exported}, true, true},
-		"ssh in the house":             {lan, &hostsv1.Binding{Enabled: true, Secure: safe, Interfaces: exported}, true, false},
-		"its own TLS, passed":          {lan, &hostsv1.Binding{Enabled: true, Secure: self, Interfaces: exported}, true, false},
-		"its own TLS, wrapped anew":    {bridge, &hostsv1.Binding{Enabled: true, Secure: self, AddSsl: ssl, Interfaces: exported}, false, true},
-		"without interface, house":     {lan, &hostsv1.Binding{Enabled: true, Secure: safe, AddSsl: ssl}, false, false},
-		"without interface, services":  {bridge, &hostsv1.Binding{Enabled: true, Secure: safe, AddSsl: ssl}, true, true},
-		"disabled":                     {bridge, &hostsv1.Binding{AddSsl: ssl, Interfaces: exported}, false, false},
-		"neither secure nor with TLS":  {lan, &hostsv1.Binding{Enabled: true, Interfaces: exported}, false, false},
-		"neither, but among services ": {bridge, &hostsv1.Binding{Enabled: true, Interfaces: exported}, true, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if plain, ssl := c.g.Serves(c.b); plain != c.plain || ssl != c.ssl {
-				t.Errorf("got plain %t, ssl %t", plain, ssl)
-			}
-		})
-	}
-}
-
 // FuzzParameters holds every parser of this package to its word: a parameter is refused with the one reason, or read
 // into something that is written and read again the same.
 func FuzzParameters(f *testing.F) {
 	for _, seed := range []string{
 		`null`, `{}`, `[]`, `"reflect"`, `{"ssl":true}`, `[{"id":"main","internalPort":80}]`,
 		`{"preferredExternalPort":443,"alpn":{"specified":["h2",[104,50]]},"auth":null}`, `{"alpn":"reflect"}`,
+		`{"packageId":null,"hostId":"","internalPort":80,"ssl":false,"public":true,"hostname":"a.onion","port":null,"info":{"a":1}}`,
 		`{"hostId":"main","internalPort":80,"scheme":"http","sslScheme":null,"suffix":"/","username":"u"}`,
 	} {
 		f.Add([]byte(seed))
@@ -221,8 +192,8 @@ func FuzzParameters(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if ssl, err := abi.ParseAddSSL(data); check(t, err) && ssl != nil {
-			out := abi.BindingOf("main", 1, &hostsv1.Binding{AddSsl: ssl}, nil, nil)
-			again, err := abi.ParseAddSSL(abi.Encode(out.Options.AddSSL))
+			out := abi.Derive(abi.Model{HostID: "main", Spec: &hostsv1.HostSpec{Bindings: map[uint32]*hostsv1.Binding{1: {AddSsl: ssl}}}})
+			again, err := abi.ParseAddSSL(abi.Encode(out.Bindings[1].Options.AddSSL))
 			if err != nil || !proto.Equal(ssl, again) {
 				t.Errorf("%v became %v, %v", ssl, again, err)
 			}
@@ -230,6 +201,13 @@ func FuzzParameters(f *testing.F) {
 		_, err := abi.ParseSecure(data)
 		check(t, err)
 		_, err = abi.ParseBindIDs(data)
+		check(t, err)
+		if v, err := abi.ParsePluginHostname(data); check(t, err) {
+			if _, err := v.Supplied("tor", "remove", nil); err != nil {
+				t.Error(err)
+			}
+		}
+		_, err = abi.ParsePluginHostnames(data)
 		check(t, err)
 		row, host, port, err := abi.ParseInterface(abi.Exported{ID: "ui", Type: "api", AddressInfo: data})
 		if check(t, err) {

@@ -43,6 +43,8 @@ type Gateway struct {
 	ScopeID uint32
 	// Subnets are the server's own addresses there, each with the length of its network's prefix.
 	Subnets []netip.Prefix
+	// WAN is the IPv4 address under which the Internet knows the gateway; invalid where that is not known.
+	WAN netip.Addr
 	// Outbound tells that connections to the Internet leave the machine there.
 	Outbound bool
 }
@@ -58,16 +60,6 @@ func (g Gateway) MDNS() bool { return g.Type == GatewayTypeEthernet || g.Type ==
 // HasPlainPort tells whether a binding has a port without TLS of the host: not where the host unwraps the service's own
 // TLS and wraps it anew.
 func HasPlainPort(b *hostsv1.Binding) bool { return !(b.GetSecure().GetSsl() && b.GetAddSsl() != nil) }
-
-// Serves tells which ports of a binding are reachable through the gateway. A binding without an interface is for other
-// services alone; a port that is not secure by itself never leaves the machine without TLS. What is served is what
-// Host objects, printed addresses and the front door agree on.
-func (g Gateway) Serves(b *hostsv1.Binding) (plain, ssl bool) {
-	if !b.GetEnabled() || len(b.GetInterfaces()) == 0 && !g.Internal() {
-		return false, false
-	}
-	return HasPlainPort(b) && (b.GetSecure() != nil || g.Internal()), b.GetAddSsl() != nil
-}
 
 // Gateways answers gateways as they are used everywhere: ordered by id, and always with the machine itself and the
 // bridge, which services may rely on before the bridge is made. Numbers that are valid only together with a scope are

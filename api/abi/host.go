@@ -3,6 +3,8 @@ package abi
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,26 +14,24 @@ import (
 
 // Host is what get-host-info answers.
 type Host struct {
-	Bindings       Bindings `json:"bindings"`
-	BindingRanges  struct{} `json:"bindingRanges"`
-	PublicDomains  struct{} `json:"publicDomains"`
-	PrivateDomains struct{} `json:"privateDomains"`
-	PortForwards   []string `json:"portForwards"`
+	Bindings       Bindings                `json:"bindings"`
+	BindingRanges  ByPort[Range]           `json:"bindingRanges"`
+	PublicDomains  map[string]PublicDomain `json:"publicDomains"`
+	PrivateDomains map[string][]string     `json:"privateDomains"`
+	PortForwards   []PortForward           `json:"portForwards"`
 }
 
 // Bindings are the bindings of a Host by internal port.
-type Bindings map[uint32]Binding
+type Bindings = ByPort[Binding]
+
+// ByPort are values by a port.
+type ByPort[V any] map[uint32]V
 
 // MarshalJSON orders the ports as numbers; maps of encoding/json are ordered as text.
-func (b Bindings) MarshalJSON() ([]byte, error) {
-	ports := make([]uint32, 0, len(b))
-	for p := range b {
-		ports = append(ports, p)
-	}
-	slices.Sort(ports)
+func (b ByPort[V]) MarshalJSON() ([]byte, error) {
 	var out bytes.Buffer
 	out.WriteByte('{')
-	for i, p := range ports {
+	for i, p := range slices.Sorted(maps.Keys(b)) {
 		if i > 0 {
 			out.WriteByte(',')
 		}
@@ -44,6 +44,37 @@ func (b Bindings) MarshalJSON() ([]byte, error) {
 	}
 	out.WriteByte('}')
 	return out.Bytes(), nil
+}
+
+// PublicDomain is how a name on the Internet leads to the host. The authority is always this server's own.
+type PublicDomain struct {
+	Gateway string  `json:"gateway"`
+	ACME    *string `json:"acme"`
+}
+
+// PortForward is what the router in front of a gateway has to do for the addresses of the Internet.
+type PortForward struct {
+	Src     string `json:"src"`
+	Dst     string `json:"dst"`
+	Gateway string `json:"gateway"`
+	Count   uint32 `json:"count"`
+}
+
+// Range is a range of ports of the container.
+type Range struct {
+	Enabled           bool            `json:"enabled"`
+	ExternalStartPort uint32          `json:"externalStartPort"`
+	NumberOfPorts     uint32          `json:"numberOfPorts"`
+	Addresses         Addresses       `json:"addresses"`
+	Interface         *RangeInterface `json:"interface"`
+}
+
+// RangeInterface is how programs use a range.
+type RangeInterface struct {
+	ID          string  `json:"id"`
+	Name        string  `json:"name"`
+	Description string  `json:"description"`
+	Scheme      *string `json:"scheme"`
 }
 
 // Binding is a port of the container, what it asked for and what it got.
@@ -70,41 +101,65 @@ type Net struct {
 
 // Addresses are the addresses of a binding and what people switched on and off among them.
 type Addresses struct {
-	Enabled   []string       `json:"enabled"`
-	Disabled  []string       `json:"disabled"`
-	GUAAccess struct{}       `json:"guaAccess"`
-	Available []HostnameInfo `json:"available"`
+	Enabled   []string          `json:"enabled"`
+	Disabled  []Endpoint        `json:"disabled"`
+	GUAAccess map[string]string `json:"guaAccess"`
+	Available []HostnameInfo    `json:"available"`
 }
+
+// Endpoint is a name or number and a port, written as a pair.
+type Endpoint struct {
+	Hostname string
+	Port     uint32
+}
+
+// MarshalJSON writes the pair.
+func (e Endpoint) MarshalJSON() ([]byte, error) { return encode([]any{e.Hostname, e.Port}) }
 
 // HostnameInfo is one name or number under which a binding is reached.
 type HostnameInfo struct {
-	SSL      bool     `json:"ssl"`
-	Public   bool     `json:"public"`
-	Hostname string   `json:"hostname"`
-	Port     uint32   `json:"port"`
-	Metadata Metadata `json:"metadata"`
+	SSL      bool         `json:"ssl"`
+	Public   bool         `json:"public"`
+	Hostname string       `json:"hostname"`
+	Port     NullablePort `json:"port"`
+	Metadata Metadata     `json:"metadata"`
 }
+
+// NullablePort is a port, or 0 for none, which is written as null.
+type NullablePort uint32
+
+// MarshalJSON writes the number or null.
+func (p NullablePort) MarshalJSON() ([]byte, error) { return encode(nonzero(uint32(p))) }
 
 // Kinds of Metadata.
 const (
-	KindIPv4 = "ipv4"
-	KindIPv6 = "ipv6"
-	KindMDNS = "mdns"
+	KindIPv4          = "ipv4"
+	KindIPv6          = "ipv6"
+	KindMDNS          = "mdns"
+	KindPrivateDomain = "private-domain"
+	KindPublicDomain  = "public-domain"
+	KindPlugin        = "plugin"
 )
 
 // Metadata says what kind of name a hostname is and through which gateways it leads. Which members it has depends on
-// the kind: a number has one gateway, an IPv6 one also a scope, a name a list of gateways, which may be empty.
+// the kind: a number has one gateway, an IPv6 one also a scope, a name of the server's networks a list of gateways, which
+// may be empty, and one that another package supplies what that package said of it.
 type Metadata struct {
 	Kind     string
 	Gateway  string
 	ScopeID  uint32
 	Gateways []string
+
+	PackageID       string
+	RemoveAction    string
+	OverflowActions []string
+	Info            json.RawMessage
 }
 
 // MarshalJSON writes the members of the kind and no others.
 func (m Metadata) MarshalJSON() ([]byte, error) {
 	switch m.Kind {
-	case KindMDNS:
+	case KindMDNS, KindPrivateDomain:
 		return encode(struct {
 			Kind     string   `json:"kind"`
 			Gateways []string `json:"gateways"`
@@ -115,6 +170,18 @@ func (m Metadata) MarshalJSON() ([]byte, error) {
 			Gateway string `json:"gateway"`
 			ScopeID uint32 `json:"scopeId"`
 		}{m.Kind, m.Gateway, m.ScopeID})
+	case KindPlugin:
+		info := m.Info
+		if len(info) == 0 {
+			info = json.RawMessage("null")
+		}
+		return encode(struct {
+			Kind            string          `json:"kind"`
+			PackageID       string          `json:"packageId"`
+			RemoveAction    *string         `json:"removeAction"`
+			OverflowActions []string        `json:"overflowActions"`
+			Info            json.RawMessage `json:"info"`
+		}{m.Kind, m.PackageID, nullable(m.RemoveAction), append([]string{}, m.OverflowActions...), info})
 	}
 	return encode(struct {
 		Kind    string `json:"kind"`
@@ -129,12 +196,17 @@ func (h HostnameInfo) Compare(o HostnameInfo) int {
 		order(h.Public, o.Public),
 		strings.Compare(h.Hostname, o.Hostname),
 		cmp.Compare(h.Port, o.Port),
-		strings.Compare(h.Metadata.Kind, o.Metadata.Kind),
+		cmp.Compare(slices.Index(kinds[:], h.Metadata.Kind), slices.Index(kinds[:], o.Metadata.Kind)),
 		strings.Compare(h.Metadata.Gateway, o.Metadata.Gateway),
 		cmp.Compare(h.Metadata.ScopeID, o.Metadata.ScopeID),
 		slices.Compare(h.Metadata.Gateways, o.Metadata.Gateways),
+		strings.Compare(h.Metadata.PackageID, o.Metadata.PackageID),
+		bytes.Compare(h.Metadata.Info, o.Metadata.Info),
 	)
 }
+
+// kinds are the kinds of Metadata in their order.
+var kinds = [...]string{KindIPv4, KindIPv6, KindMDNS, KindPrivateDomain, KindPublicDomain, KindPlugin}
 
 func order(a, b bool) int {
 	switch {
@@ -144,26 +216,6 @@ func order(a, b bool) int {
 		return -1
 	}
 	return 1
-}
-
-// BindingOf answers the object of one binding. available is sorted in place.
-func BindingOf(hostID string, internalPort uint32, b *hostsv1.Binding, p *hostsv1.Ports, available []HostnameInfo) Binding {
-	slices.SortFunc(available, HostnameInfo.Compare)
-	v := Binding{
-		Enabled: b.GetEnabled(),
-		Options: BindOptions{
-			PreferredExternalPort: b.GetPreferredExternalPort(),
-			AddSSL:                addSSLOf(b.GetAddSsl()),
-			Secure:                secureOf(b.GetSecure()),
-		},
-		Net:        NetOf(p),
-		Addresses:  Addresses{Enabled: []string{}, Disabled: []string{}, Available: append([]HostnameInfo{}, available...)},
-		Interfaces: make(map[string]ServiceInterface, len(b.GetInterfaces())),
-	}
-	for id, row := range b.GetInterfaces() {
-		v.Interfaces[id] = Interface(hostID, internalPort, row)
-	}
-	return v
 }
 
 // NetOf answers the ports object of a binding.
@@ -177,6 +229,3 @@ func nonzero(p uint32) *uint32 {
 	}
 	return &p
 }
-
-// HostOf answers the object of a host with these bindings.
-func HostOf(bindings Bindings) Host { return Host{Bindings: bindings, PortForwards: []string{}} }

@@ -157,3 +157,21 @@ func nullable(s string) *string {
 	}
 	return &s
 }
+
+// CheckRangeInterface refuses what an interface of a range must not say; the parameters are those of the effect
+// export-range-service-interface.
+func CheckRangeInterface(row *hostsv1.RangeInterface) error {
+	if _, err := ids.ParseInterface(row.GetId()); err != nil {
+		return invalid("id", "%s", err)
+	}
+	if len(row.GetName()) > maxInterfaceName || !utf8.ValidString(row.GetName()) {
+		return invalid("name", "it is longer than %d bytes or not UTF-8", maxInterfaceName)
+	}
+	if len(row.GetDescription()) > maxInterfaceDescription || !utf8.ValidString(row.GetDescription()) {
+		return invalid("description", "it is longer than %d bytes or not UTF-8", maxInterfaceDescription)
+	}
+	if row.GetScheme() != "" && !isScheme(row.GetScheme()) {
+		return invalid("scheme", "it cannot begin an address")
+	}
+	return nil
+}

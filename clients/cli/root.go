@@ -91,7 +91,7 @@ Tables are for people; --output json prints one row of JSON for each resource, a
 		a.certCommand(),
 		a.dnsCommand(),
 		a.forwardCommand(),
-		a.gatewayCommand(),
+		a.gatewayCommand(), a.hostCommand(),
 		a.systemCommand(),
 		a.s9pkCommand(),
 		a.exverCommand(),

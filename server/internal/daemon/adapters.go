@@ -139,10 +139,15 @@ func gate(tx *store.Tx, pkg string) error {
 		With("package", task.GetSpec().GetPackageId()).With("action", task.GetSpec().GetActionId())
 }
 
-// forget deletes what all areas keep about a package, as far as it fits one commit.
-func forget(tx *store.Tx, pkg string) (bool, error) {
+// forget deletes what all areas keep about a package, as far as it fits one commit. What waits for a package beside data
+// that stay is left.
+func (d *Daemon) forget(tx *store.Tx, pkg string, dataStay bool) (bool, error) {
 	room := store.NewRoom()
-	err := errors.Join(hosts.Forget(tx, pkg, room), effects.Forget(tx, pkg, room), notify.Forget(tx, pkg, room), action.Forget(tx, pkg, room), runner.Forget(tx, pkg, room))
+	ports := func() error { return d.hosts.Forget(tx, pkg, room) }
+	if dataStay {
+		ports = func() error { return d.hosts.Keep(tx, pkg) }
+	}
+	err := errors.Join(ports(), effects.Forget(tx, pkg, room), notify.Forget(tx, pkg, room), action.Forget(tx, pkg, room), runner.Forget(tx, pkg, room))
 	return err == nil && room.Left(), err
 }
 
@@ -288,7 +293,7 @@ func (s serverNames) Certificate(gateways []abi.Gateway) []string {
 	if name := s.d.mdnsName(); name != "" && !slices.Contains(names, name) {
 		names = append(names, name)
 	}
-	return names
+	return append(names, s.d.hosts.PageNames()...)
 }
 
 // Local implements proxy.Names. The links of a sandbox are played.

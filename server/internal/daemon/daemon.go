@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +22,7 @@ import (
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 
+	"github.com/hearthos/hearth/api/abi"
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/openapi"
 	"github.com/hearthos/hearth/clients/web"
@@ -41,6 +44,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/notify"
 	"github.com/hearthos/hearth/server/internal/operation"
 	"github.com/hearthos/hearth/server/internal/proxy"
+	"github.com/hearthos/hearth/server/internal/reach"
 	"github.com/hearthos/hearth/server/internal/reconcile"
 	"github.com/hearthos/hearth/server/internal/registry"
 	"github.com/hearthos/hearth/server/internal/rpc"
@@ -101,6 +105,7 @@ type Daemon struct {
 	gateways   *gateway.Service
 	hosts      *hosts.Service
 	held       atomic.Pointer[map[uint32]bool] // ports the front door listens on
+	reach      *reach.Service
 	proxy      *proxy.Service
 	runner     *runner.Service
 	installs   *install.Service
@@ -214,7 +219,17 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	keys := custody.New(d.ring, d.authority, d.settings)
 	d.accounts = account.New(d.store, keys, log)
 	d.audit = audit.New(d.store, log, time.Now, audit.DefaultLimits())
-	d.hosts = hosts.New(d.store, d.busyPorts, cfg.reservedPorts()...)
+	d.hosts = hosts.New(d.store, uint32(cfg.WebPort), d.busyPorts, cfg.reservedPorts()...)
+	if err := d.hosts.EnsurePage(ctx, time.Now()); err != nil {
+		return err
+	}
+	d.reach = reach.New(reach.Options{
+		Store: d.store, Gateways: func() []abi.Gateway { return d.hosts.Network().Gateways }, Root: d.authority.RootPEM,
+		Resolve: func(ctx context.Context, name string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", name+".")
+		},
+		Dial: new(net.Dialer).DialContext,
+	})
 	d.gateways = gateway.New(gateway.Config{
 		Tag: tag, Bridge: bridge, Address: cfg.Bridge, Ports: []uint16{uint16(cfg.WebPort)},
 		Interface: func(pkg string) string { return runner.InterfaceName(tag, pkg) },
@@ -225,7 +240,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		JSHost: filepath.Join(cfg.BinDir, "jshost"), Language: d.settings.Language, Version: cfg.Version, Limits: d.host.limits, MachineRoot: d.host.root, Boot: bootID(),
 	}, d.store, log, time.Now, d.host.containers, d.artifacts, d.volumes, d.host.mounts)
 	d.registries = registry.New(d.store, time.Now, runner.Architecture(), totalMemory())
-	d.installs = install.New(d.store, time.Now, d.artifacts, d.registries, packageData{d.volumes}, logKeeper, gate, forget)
+	d.installs = install.New(d.store, time.Now, d.artifacts, d.registries, packageData{d.volumes}, logKeeper, gate, d.forget)
 	actions := action.New(d.store, log, d.runner, desires{d.installs})
 	d.operations = operation.New(d.store, log, slices.Concat(d.installs.Definitions(), keys.Definitions())...)
 	notes := notify.New(d.store)

@@ -305,7 +305,7 @@ func (d *Daemon) networkChanged(ctx context.Context) {
 	if d.hosts.SetNetwork(hosts.Network{Gateways: gateways, MDNS: d.mdnsName()}) {
 		d.manager.Wake(hosts.ControllerName, hosts.ControllerKey)
 	}
-	if d.proxy.SetNetwork(gateways) {
+	if d.proxy.SetNetwork(gateways, d.mdnsName()) {
 		d.manager.Wake(proxy.ControllerName, proxy.ControllerKey)
 	}
 }

@@ -68,7 +68,16 @@ func (p *plan) route(c *conn) *route {
 	if e == nil || e.redirect != nil {
 		return nil
 	}
-	return e.find(c.name, c.source)
+	return e.find(c.name, c.source, c.local())
+}
+
+// local is the address of this machine that the connection came to.
+func (c *conn) local() netip.Addr {
+	a, err := netip.ParseAddrPort(c.LocalAddr().String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().Unmap().WithZone("")
 }
 
 // entitled tells whether the connection would be led where it is by the plan.
@@ -141,7 +150,7 @@ func (d *Door) serve(ctx context.Context, raw net.Conn, address string) {
 
 // servePlainStream leads a connection nothing is known of but its source.
 func (d *Door) servePlainStream(ctx context.Context, c *conn, e *entry, done func()) {
-	r := e.find("", c.source)
+	r := e.find("", c.source, c.local())
 	if r == nil {
 		c.Conn.Close()
 		return
@@ -184,7 +193,7 @@ func (d *Door) serveTLS(ctx context.Context, c *conn, done func()) {
 	e := d.current.Load().entries[c.address]
 	var r *route
 	if e != nil {
-		r = e.find(h.name, c.source)
+		r = e.find(h.name, c.source, c.local())
 	}
 	if r == nil {
 		_, _ = c.Write(unrecognizedName[:])

@@ -68,6 +68,7 @@ type route struct {
 	tls     *tls.Config // nil passes the connection through
 	reflect bool
 	sources []netip.Prefix
+	local   []netip.Addr
 }
 
 type resolver struct {
@@ -75,12 +76,13 @@ type resolver struct {
 	config    dnsserver.Config
 }
 
-// find returns the first route for the name that the source may use, or nil.
-func (e *entry) find(name string, source netip.Addr) *route {
+// find returns the first route for the name that the source may use at an address of this machine, or nil.
+func (e *entry) find(name string, source, local netip.Addr) *route {
 	var best *route
 	consider := func(routes []*route) {
 		for _, r := range routes {
-			if len(r.sources) == 0 || slices.ContainsFunc(r.sources, func(p netip.Prefix) bool { return p.Contains(source) }) {
+			here := len(r.local) == 0 || slices.Contains(r.local, local)
+			if here && (len(r.sources) == 0 || slices.ContainsFunc(r.sources, func(p netip.Prefix) bool { return p.Contains(source) })) {
 				if best == nil || r.order < best.order {
 					best = r
 				}
@@ -235,7 +237,10 @@ func (c *compiler) address(field, address string) bool {
 }
 
 func (c *compiler) route(e *entry, order int, field string, m *doorv1.Route) {
-	r := &route{order: order, reflect: m.GetAlpnReflect(), sources: c.sources(field+".allowed_sources", m.GetAllowedSources())}
+	r := &route{
+		order: order, reflect: m.GetAlpnReflect(), sources: c.sources(field+".allowed_sources", m.GetAllowedSources()),
+		local: c.local(field+".local_addresses", m.GetLocalAddresses()),
+	}
 	key := backendKey{
 		upstream: m.GetUpstream(), tls: m.GetUpstreamTls(), http: m.GetHttp(), http2: m.GetUpstreamHttp2(),
 		passthrough: m.GetCertificate() == "", proxy: m.GetProxyProtocol(), bare: m.GetWithoutForwarded(),
@@ -328,6 +333,21 @@ func (c *compiler) upstream(field, upstream string) {
 	if err != nil || a.Port() == 0 || a.Addr().IsUnspecified() {
 		c.wrong(field, "%q is neither an address and port nor unix: and a path", upstream)
 	}
+}
+
+// local reads addresses of this machine. A scope says nothing here: the socket has it.
+func (c *compiler) local(field string, list []string) []netip.Addr {
+	c.limit(field, "addresses", len(list), maxSources)
+	out := make([]netip.Addr, 0, len(list))
+	for _, text := range list[:min(len(list), maxSources)] {
+		a, err := netip.ParseAddr(text)
+		if err != nil || a.String() != text || a.Is4In6() || a.Zone() != "" {
+			c.wrong(field, "%q is not an address in the usual form", text)
+			continue
+		}
+		out = append(out, a)
+	}
+	return out
 }
 
 func (c *compiler) sources(field string, cidrs []string) []netip.Prefix {

@@ -74,9 +74,15 @@ type IDRange struct {
 type Hosts interface {
 	Look()
 	Bind(tx *store.Tx, pkg, hostID string, internalPort, preferred uint32, addSSL *hostsv1.AddSsl, secure *hostsv1.Secure) error
+	BindRange(tx *store.Tx, pkg, hostID string, first, outside, n uint32) error
 	ClearBindings(tx *store.Tx, pkg string, except []abi.BindID) error
 	ExportInterface(tx *store.Tx, pkg string, e abi.Exported) error
+	ExportRange(tx *store.Tx, pkg, host string, first uint32, i *hostsv1.RangeInterface) error
 	ClearInterfaces(tx *store.Tx, pkg string, except []string) error
+	// RegisterPlugin, Supply and ClearSupplied are for packages that supply addresses to others.
+	RegisterPlugin(tx *store.Tx, pkg, tableAction string) error
+	Supply(tx *store.Tx, v abi.PluginHostname, address *hostsv1.SuppliedAddress) error
+	ClearSupplied(tx *store.Tx, pkg string, except []abi.PluginHostname) error
 	// Outbound is the gateway through which connections leave the machine, "" where there is none.
 	Outbound() string
 	// HostJSON, PortsJSON, InterfaceJSON and InterfacesJSON are what packages see; null where there is no such thing.
@@ -187,14 +193,8 @@ func (s *Service) reach(ctx context.Context, tx *store.Tx, from, named string) (
 // declares are the packages that a package's manifest names as dependencies. What a package says at run time does not
 // count: people saw the manifest before they installed it.
 func declares(tx *store.Tx, pkg string) (map[string]bool, error) {
-	art, err := artifactOf(tx, pkg)
+	m, err := manifestOf(tx, pkg)
 	if err != nil {
-		return nil, err
-	}
-	var m struct {
-		Dependencies map[string]json.RawMessage `json:"dependencies"`
-	}
-	if err := json.Unmarshal(art.GetSpec().GetManifest(), &m); err != nil {
 		return nil, err
 	}
 	out := map[string]bool{}
@@ -202,6 +202,20 @@ func declares(tx *store.Tx, pkg string) (map[string]bool, error) {
 		out[id] = true
 	}
 	return out, nil
+}
+
+// manifest is what a manifest says of what a package may reach.
+type manifest struct {
+	Dependencies map[string]json.RawMessage `json:"dependencies"`
+	Plugins      []string                   `json:"plugins"`
+}
+
+func manifestOf(tx *store.Tx, pkg string) (m manifest, err error) {
+	art, err := artifactOf(tx, pkg)
+	if err != nil {
+		return m, err
+	}
+	return m, json.Unmarshal(art.GetSpec().GetManifest(), &m)
 }
 
 // artifactOf is the file an installed package runs from.

@@ -3,11 +3,13 @@ package gateway
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
+	"github.com/hearthos/hearth/api/abi"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/host/netdev"
 	"github.com/hearthos/hearth/server/internal/host/nft"
@@ -26,6 +28,9 @@ func (s *Service) ensureFirewall(context.Context) error {
 			rules.Services = append(rules.Services, nft.Service{Link: s.cfg.Interface(pkg), Address: a, MAC: netdev.MAC(a)})
 		}
 		if rules.Allowed, err = pairs(tx, addresses); err != nil {
+			return err
+		}
+		if rules.Forwards, err = s.forwards(tx, addresses); err != nil {
 			return err
 		}
 		rules.Uses, err = uses(tx, rules.Allowed, addresses)
@@ -51,6 +56,55 @@ func containers(tx *store.Tx) (map[string]netip.Addr, error) {
 		}
 	}
 	return out, err
+}
+
+// forwards lead the ranges of ports of packages to them, at the addresses of this machine that are on.
+func (s *Service) forwards(tx *store.Tx, addresses map[string]netip.Addr) ([]nft.Forward, error) {
+	links, err := s.devices.Links()
+	if err != nil {
+		return nil, err
+	}
+	gateways := abi.Gateways(s.gateways(links))
+	rows, err := store.List[*hostsv1.Host](tx, "")
+	var out []nft.Forward
+	for _, r := range rows {
+		target, ok := addresses[ids.Parent(r.GetMeta().GetId())]
+		if !ok || len(r.GetSpec().GetRanges()) == 0 {
+			continue
+		}
+		h := abi.Derive(abi.Model{Spec: r.GetSpec(), Gateways: gateways, MDNS: "local"})
+		for first, v := range h.BindingRanges {
+			for _, g := range gateways {
+				for _, info := range v.Addresses.Available {
+					out = append(out, forward(g, info, v, uint16(first), target)...)
+				}
+			}
+		}
+	}
+	return out, err
+}
+
+// forward answers what one address of a range comes to at a gateway.
+func forward(g abi.Gateway, info abi.HostnameInfo, v abi.Range, first uint16, target netip.Addr) (out []nft.Forward) {
+	m := info.Metadata
+	if !v.Addresses.On(info) || m.Gateway != g.ID && !slices.Contains(m.Gateways, g.ID) {
+		return nil
+	}
+	for _, p := range g.Subnets {
+		byNumber := m.Kind == abi.KindIPv4 && !info.Public
+		if !p.Addr().Is4() || byNumber && info.Hostname != p.Addr().String() {
+			continue
+		}
+		f := nft.Forward{
+			Address: p.Addr(), Target: target, First: first,
+			Ports: nft.PortRange{First: uint16(v.ExternalStartPort), Last: uint16(v.ExternalStartPort + v.NumberOfPorts - 1)},
+		}
+		if !v.Addresses.Open(info) {
+			f.Source = p.Masked()
+		}
+		out = append(out, f)
+	}
+	return out
 }
 
 // pairs lets a package open connections to those it depends on.

@@ -63,10 +63,24 @@ func (s *Service) gateways(links []netdev.Link) []abi.Gateway {
 			l.Name == abi.GatewayLoopback || l.Name == abi.GatewayBridge || len(out) == maxGateways {
 			continue
 		}
-		out = append(out, abi.Gateway{ID: l.Name, Type: kind, ScopeID: uint32(l.Index), Subnets: l.Subnets, Outbound: l.Name == outbound})
+		out = append(out, abi.Gateway{ID: l.Name, Type: kind, ScopeID: uint32(l.Index), Subnets: l.Subnets, WAN: internet(l.Subnets), Outbound: l.Name == outbound})
 	}
 	return out
 }
+
+// internet answers the IPv4 address under which the Internet knows an interface: one of its own that is not a private one. What
+// a router in front of it has is not asked for.
+func internet(subnets []netip.Prefix) netip.Addr {
+	for _, p := range subnets {
+		if a := p.Addr(); a.Is4() && a.IsGlobalUnicast() && !a.IsPrivate() && !carrier.Contains(a) {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
+
+// carrier are the addresses that providers give to customers who share one of the Internet.
+var carrier = netip.MustParsePrefix("100.64.0.0/10")
 
 // statuses are the gateways there are, by id, as they are told.
 func (s *Service) statuses(links []netdev.Link) map[string]*gatewaysv1.GatewayStatus {

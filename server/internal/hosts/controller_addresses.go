@@ -50,7 +50,7 @@ func (s *Service) refresh(ctx context.Context, now time.Time) error {
 		_, err := s.store.Update(ctx, now, func(tx *store.Tx) error {
 			rows, err := s.own(tx, pkg)
 			for _, row := range rows {
-				row.Status.Addresses = Addresses(row, n)
+				row.Status.Addresses, row.Status.AddressesOff = Addresses(row, n)
 				err = errors.Join(err, store.Put(tx, row))
 			}
 			return err

@@ -16,90 +16,68 @@ import (
 
 // maxAddresses bounds the addresses in a row, in bytes. Interfaces share it evenly, so that none is without an address
 // because another has a very long one.
-const maxAddresses = 128 << 10
+const maxAddresses = 112 << 10
 
-// available answers every name and number under which a binding is reached.
-func available(b *hostsv1.Binding, p *hostsv1.Ports, n Network) []abi.HostnameInfo {
-	var out []abi.HostnameInfo
-	add := func(host string, m abi.Metadata, plain, ssl bool) {
-		if plain && p.GetAssignedPort() != 0 {
-			out = append(out, abi.HostnameInfo{Hostname: host, Port: p.GetAssignedPort(), Metadata: m})
-		}
-		if ssl && p.GetAssignedSslPort() != 0 {
-			out = append(out, abi.HostnameInfo{SSL: true, Hostname: host, Port: p.GetAssignedSslPort(), Metadata: m})
-		}
+// model is what the addresses of a row follow from.
+func model(row *hostsv1.Host, n Network) abi.Model {
+	return abi.Model{
+		HostID: hostID(row), Spec: row.GetSpec(), Ports: row.GetStatus().GetPorts(),
+		Gateways: abi.Gateways(n.Gateways), MDNS: n.MDNS, Shared: n.Shared,
 	}
-	var named []string
-	for _, g := range n.Gateways {
-		plain, ssl := g.Serves(b)
-		for _, subnet := range g.Subnets {
-			a := subnet.Addr()
-			if a.Is4() {
-				add(a.String(), abi.Metadata{Kind: abi.KindIPv4, Gateway: g.ID}, plain, ssl)
-			} else {
-				add(a.String(), abi.Metadata{Kind: abi.KindIPv6, Gateway: g.ID, ScopeID: g.ScopeID}, plain, ssl)
-			}
-		}
-		if g.MDNS() {
-			named = append(named, g.ID)
-		}
-	}
-	if n.MDNS != "" && b.GetEnabled() && len(b.GetInterfaces()) > 0 {
-		add(n.MDNS, abi.Metadata{Kind: abi.KindMDNS, Gateways: named},
-			abi.HasPlainPort(b) && b.GetSecure() != nil, b.GetAddSsl() != nil)
-	}
-	return out
 }
 
 // HostJSON answers the object packages see for a host.
-func HostJSON(row *hostsv1.Host, n Network) []byte {
-	n.Gateways = abi.Gateways(n.Gateways)
-	bindings := make(abi.Bindings, len(row.GetSpec().GetBindings()))
-	for port, b := range row.GetSpec().GetBindings() {
-		p := row.GetStatus().GetPorts()[port]
-		bindings[port] = abi.BindingOf(hostID(row), port, b, p, available(b, p, n))
-	}
-	return abi.Encode(abi.HostOf(bindings))
-}
+func HostJSON(row *hostsv1.Host, n Network) []byte { return abi.Encode(abi.Derive(model(row, n))) }
 
-// Addresses answers the addresses of a host for people: by interface, those for a browser first, and for each interface
-// the one that works on this machine first. An address that begins with no scheme though the interface has one is left out.
-func Addresses(row *hostsv1.Host, n Network) []*hostsv1.Address {
-	n.Gateways = abi.Gateways(n.Gateways)
+// Addresses answers the addresses of a host for people, those that are on and those that are off: by interface, those for
+// a browser first, and for each interface the one that works on this machine first. An address that begins with no scheme
+// though the interface has one is left out.
+func Addresses(row *hostsv1.Host, n Network) (on, off []*hostsv1.Address) {
 	var list []exported
+	h := abi.Derive(model(row, n))
 	for port, b := range row.GetSpec().GetBindings() {
-		found := available(b, row.GetStatus().GetPorts()[port], n)
 		for _, i := range b.GetInterfaces() {
-			list = append(list, exported{i, port, found, n})
+			list = append(list, exported{Interface: i, port: port, found: h.Bindings[port].Addresses, in: n})
+		}
+	}
+	for port, r := range row.GetSpec().GetRanges() {
+		if i := r.GetRangeInterface(); i != nil {
+			list = append(list, exported{
+				Interface: &hostsv1.Interface{Id: i.GetId(), Name: i.GetName(), Type: hostsv1.Interface_TYPE_API, Scheme: i.GetScheme()},
+				port:      port, count: r.GetNumberOfPorts(), found: h.BindingRanges[port].Addresses, in: n,
+			})
 		}
 	}
 	slices.SortFunc(list, func(a, b exported) int {
 		return cmp.Or(cmp.Compare(a.GetType(), b.GetType()), cmp.Compare(a.port, b.port), strings.Compare(a.GetId(), b.GetId()))
 	})
-	var out []*hostsv1.Address
 	for _, e := range list {
 		budget := maxAddresses / len(list)
 		for _, a := range e.addresses() {
 			if budget -= proto.Size(a) + 8; budget < 0 {
 				break
 			}
-			out = append(out, a)
+			if a.GetAccess() == hostsv1.Access_ACCESS_OFF {
+				off = append(off, a)
+			} else {
+				on = append(on, a)
+			}
 		}
 	}
-	return out
+	return on, off
 }
 
-// exported is an interface with the binding's port and what is found there.
+// exported is an interface with the binding's port, or a range's first one and their number, and what is found there.
 type exported struct {
 	*hostsv1.Interface
-	port  uint32
-	found []abi.HostnameInfo
-	in    Network
+	port, count uint32
+	found       abi.Addresses
+	in          Network
 }
 
 func (e exported) addresses() []*hostsv1.Address {
 	var out []*hostsv1.Address
-	for _, h := range e.found {
+	for _, h := range e.found.Available {
 		scheme, other := e.GetScheme(), e.GetSslScheme()
 		if h.SSL {
 			scheme, other = other, scheme
@@ -108,7 +86,8 @@ func (e exported) addresses() []*hostsv1.Address {
 		if !ok || scheme == "" && other != "" {
 			continue
 		}
-		a.InterfaceId = e.GetId()
+		a.InterfaceId, a.InternalPort, a.NumberOfPorts = e.GetId(), e.port, e.count
+		a.Access = access(e.found, h)
 		a.Unserved = e.in.unserved(h)
 		a.Url = url(a, scheme, e.GetUsername(), e.GetSuffix())
 		out = append(out, a)
@@ -119,15 +98,29 @@ func (e exported) addresses() []*hostsv1.Address {
 	return out
 }
 
+// access tells who reaches an address.
+func access(all abi.Addresses, h abi.HostnameInfo) hostsv1.Access {
+	switch {
+	case all.Open(h):
+		return hostsv1.Access_ACCESS_INTERNET
+	case all.On(h):
+		return hostsv1.Access_ACCESS_LAN
+	}
+	return hostsv1.Access_ACCESS_OFF
+}
+
 // address says what a hostname is for people. Some are of no use to them: the second number of the machine itself, IPv6
 // numbers that mean something only together with a scope, and a name in .local that nobody can ask for.
 func address(h abi.HostnameInfo) (*hostsv1.Address, bool) {
-	a := &hostsv1.Address{Hostname: h.Hostname, Port: h.Port, Ssl: h.SSL, Gateway: h.Metadata.Gateway}
+	a := &hostsv1.Address{Hostname: h.Hostname, Port: uint32(h.Port), Ssl: h.SSL, Internet: h.Public, Gateway: h.Metadata.Gateway, Kind: addressKinds[h.Metadata.Kind]}
 	switch {
 	case h.Metadata.Kind == abi.KindMDNS:
-		a.Kind = hostsv1.Address_KIND_MDNS
 		a.Gateway = strings.Join(h.Metadata.Gateways, ",")
 		return a, len(h.Metadata.Gateways) > 0
+	case h.Metadata.Kind == abi.KindPrivateDomain:
+		a.Gateway = strings.Join(h.Metadata.Gateways, ",")
+	case h.Metadata.Kind == abi.KindPlugin:
+		a.SuppliedBy, a.RemoveAction, a.OverflowActions = h.Metadata.PackageID, h.Metadata.RemoveAction, h.Metadata.OverflowActions
 	case h.Metadata.Gateway == abi.GatewayLoopback:
 		a.Kind, a.Hostname = hostsv1.Address_KIND_LOCALHOST, "localhost"
 		return a, h.Hostname == "127.0.0.1"
@@ -135,10 +128,8 @@ func address(h abi.HostnameInfo) (*hostsv1.Address, bool) {
 		a.Kind = hostsv1.Address_KIND_BRIDGE
 		return a, h.Hostname == abi.BridgeAddress.String()
 	case h.Metadata.Kind == abi.KindIPv6:
-		a.Kind = hostsv1.Address_KIND_IPV6
 		return a, !netip.MustParseAddr(h.Hostname).IsLinkLocalUnicast()
 	}
-	a.Kind = hostsv1.Address_KIND_IPV4
 	return a, true
 }
 
@@ -161,9 +152,17 @@ func (n Network) unserved(h abi.HostnameInfo) string {
 	return ""
 }
 
-// ranks put first what works on this machine, then what works in the house, last what only services use.
+// addressKinds are the kinds of addresses by the kinds of packages.
+var addressKinds = map[string]hostsv1.Address_Kind{
+	abi.KindIPv4: hostsv1.Address_KIND_IPV4, abi.KindIPv6: hostsv1.Address_KIND_IPV6, abi.KindMDNS: hostsv1.Address_KIND_MDNS,
+	abi.KindPrivateDomain: hostsv1.Address_KIND_PRIVATE_DOMAIN, abi.KindPublicDomain: hostsv1.Address_KIND_PUBLIC_DOMAIN,
+	abi.KindPlugin: hostsv1.Address_KIND_SUPPLIED,
+}
+
+// ranks put first what works on this machine, then names that people chose, then what works in the house, last what only
+// services use.
 var ranks = [...]hostsv1.Address_Kind{
-	hostsv1.Address_KIND_LOCALHOST, hostsv1.Address_KIND_IPV4, hostsv1.Address_KIND_MDNS, hostsv1.Address_KIND_IPV6,
+	hostsv1.Address_KIND_LOCALHOST, hostsv1.Address_KIND_PUBLIC_DOMAIN, hostsv1.Address_KIND_PRIVATE_DOMAIN, hostsv1.Address_KIND_SUPPLIED, hostsv1.Address_KIND_IPV4, hostsv1.Address_KIND_MDNS, hostsv1.Address_KIND_IPV6,
 	hostsv1.Address_KIND_BRIDGE,
 }
 
@@ -183,7 +182,7 @@ func url(a *hostsv1.Address, scheme, username, suffix string) string {
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	if scheme == "" || defaultPorts[scheme] != a.GetPort() {
+	if a.GetPort() != 0 && (scheme == "" || defaultPorts[scheme] != a.GetPort()) {
 		host = net.JoinHostPort(a.GetHostname(), strconv.FormatUint(uint64(a.GetPort()), 10))
 	}
 	var b strings.Builder

@@ -123,12 +123,17 @@ func TestHostsOfPackages(t *testing.T) {
 			t.Parallel()
 			golden(t, name+".json", indent(t, hosts.HostJSON(r, house)))
 			var lines strings.Builder
-			for _, a := range hosts.Addresses(r, house) {
+			for _, a := range on(r, house) {
 				lines.WriteString(a.GetInterfaceId() + " " + a.GetUrl() + " " + a.GetKind().String() + " " + a.GetGateway() + "\n")
 			}
 			golden(t, name+".addresses", lines.String())
 		})
 	}
+}
+
+func on(r *hostsv1.Host, n hosts.Network) []*hostsv1.Address {
+	list, _ := hosts.Addresses(r, n)
+	return list
 }
 
 func golden(t *testing.T, name, got string) {
@@ -159,7 +164,7 @@ func TestAddressOfASuffixStaysAtItsHost(t *testing.T) {
 	} {
 		b := web()
 		b.Interfaces["ui"] = page("http", "https", suffix)
-		got := hosts.Addresses(row("a/b", map[uint32]*hostsv1.Binding{80: b}, map[uint32]*hostsv1.Ports{80: {AssignedSslPort: 61002}}), house)
+		got := on(row("a/b", map[uint32]*hostsv1.Binding{80: b}, map[uint32]*hostsv1.Ports{80: {AssignedSslPort: 61002}}), house)
 		if got[0].GetUrl() != want {
 			t.Errorf("%q: got %s, want %s", suffix, got[0].GetUrl(), want)
 		}
@@ -175,7 +180,7 @@ func TestLongInterfacesShareTheRoomForAddresses(t *testing.T) {
 		b.Interfaces[id].Id = id
 	}
 	r := row("a/b", map[uint32]*hostsv1.Binding{80: b}, map[uint32]*hostsv1.Ports{80: {AssignedPort: 61001, AssignedSslPort: 61002}})
-	r.Status.Addresses = hosts.Addresses(r, house)
+	r.Status.Addresses = on(r, house)
 	found := make(map[string]bool)
 	for _, a := range r.Status.Addresses {
 		found[a.GetInterfaceId()] = true
@@ -205,7 +210,7 @@ func TestEveryAddressIsServed(t *testing.T) {
 			b.AddSsl = nil
 		}
 		r := row("a/b", map[uint32]*hostsv1.Binding{80: b}, map[uint32]*hostsv1.Ports{80: {AssignedPort: 61001, AssignedSslPort: 61002}})
-		got := hosts.Addresses(r, n)
+		got := on(r, n)
 		if !b.Enabled && len(got) > 0 {
 			t.Fatalf("a disabled binding has addresses: %v", got)
 		}

@@ -12,6 +12,7 @@
 package hosts
 
 import (
+	"errors"
 	"maps"
 	"net/netip"
 	"reflect"
@@ -34,20 +35,22 @@ const (
 	maxHosts      = 64
 	maxBindings   = 64
 	maxInterfaces = 256
-	maxSpec       = 96 << 10
+	maxSpec       = 80 << 10
 )
 
-// Network is what the machine's network looks like: the gateways, the server's name in .local or nothing, and where the
-// front door does not get to listen, with the reason.
+// Network is what the machine's network looks like: the gateways, the server's name in .local or nothing, the ports on which
+// TLS is told apart by name, and where the front door does not get to listen, with the reason.
 type Network struct {
 	Gateways []abi.Gateway
 	MDNS     string
+	Shared   map[uint32]bool
 	Unserved map[netip.AddrPort]string
 }
 
 // Service is the area. It is safe for concurrent use; the functions that take a transaction belong to it.
 type Service struct {
 	store    *store.Store
+	page     uint32
 	reserved map[uint32]bool
 	busy     func() map[uint32]bool
 	inUse    atomic.Pointer[map[uint32]bool]
@@ -55,11 +58,12 @@ type Service struct {
 	writing  sync.Mutex // of network
 }
 
-// New returns the area over st. No binding is given one of the reserved ports, which are those the server itself listens
-// on, nor one of the busy ones, on which other programs of the machine listen when Look is called. Until SetNetwork there is
-// the machine itself and the bridge.
-func New(st *store.Store, busy func() map[uint32]bool, reserved ...uint32) *Service {
-	s := &Service{store: st, busy: busy, reserved: make(map[uint32]bool)}
+// New returns the area over st. The server's own page has TLS on port page, which hosts with names of their own share with
+// it. No binding is given that port or one of the reserved ports, which are those the server itself listens on, nor one of
+// the busy ones, on which other programs of the machine listen when Look is called. Until SetNetwork there is the machine
+// itself and the bridge.
+func New(st *store.Store, page uint32, busy func() map[uint32]bool, reserved ...uint32) *Service {
+	s := &Service{store: st, page: page, busy: busy, reserved: map[uint32]bool{page: true}}
 	s.inUse.Store(new(map[uint32]bool))
 	for _, p := range reserved {
 		s.reserved[p] = true
@@ -72,6 +76,7 @@ func New(st *store.Store, busy func() map[uint32]bool, reserved ...uint32) *Serv
 // controller so that the rows follow.
 func (s *Service) SetNetwork(n Network) bool {
 	n.Gateways = abi.Gateways(n.Gateways)
+	n.Shared = map[uint32]bool{s.page: true}
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	old := s.network.Load()
@@ -151,7 +156,7 @@ func (s *Service) Bind(tx *store.Tx, pkg, hostID string, internalPort, preferred
 	return s.put(tx, row)
 }
 
-// ClearBindings disables every binding of the package that is not in except. Their ports stay assigned.
+// ClearBindings disables every binding and range of the package that is not in except. Their ports stay assigned.
 func (s *Service) ClearBindings(tx *store.Tx, pkg string, except []abi.BindID) error {
 	keep := make(map[abi.BindID]bool, len(except))
 	for _, e := range except {
@@ -165,6 +170,11 @@ func (s *Service) ClearBindings(tx *store.Tx, pkg string, except []abi.BindID) e
 		for port, b := range row.Spec.Bindings {
 			if !keep[abi.BindID{ID: hostID(row), InternalPort: port}] {
 				b.Enabled = false
+			}
+		}
+		for port, r := range row.Spec.Ranges {
+			if !keep[abi.BindID{ID: hostID(row), InternalPort: port}] {
+				r.Enabled = false
 			}
 		}
 		if err := s.put(tx, row); err != nil {
@@ -232,6 +242,11 @@ func (s *Service) ClearInterfaces(tx *store.Tx, pkg string, except []string) err
 				}
 			}
 		}
+		for _, r := range row.Spec.Ranges {
+			if !keep[r.GetRangeInterface().GetId()] {
+				r.RangeInterface = nil
+			}
+		}
 		if err := s.put(tx, row); err != nil {
 			return err
 		}
@@ -239,9 +254,44 @@ func (s *Service) ClearInterfaces(tx *store.Tx, pkg string, except []string) err
 	return nil
 }
 
-// Forget removes the hosts of a package as far as there is room; their ports are free again. It is for uninstalling.
-func Forget(tx *store.Tx, pkg string, room *store.Room) error {
+// Forget removes the hosts of a package as far as there is room; their ports are free again. It is for uninstalling, and
+// for the removal of data that were kept.
+func (s *Service) Forget(tx *store.Tx, pkg string, room *store.Room) error {
+	if err := s.retire(tx, pkg); err != nil {
+		return err
+	}
 	return store.DeleteBelow[*hostsv1.Host](tx, pkg, room)
+}
+
+// retire takes away what a package supplied to others.
+func (s *Service) retire(tx *store.Tx, pkg string) error {
+	return errors.Join(s.ClearSupplied(tx, pkg, nil), store.Delete[*hostsv1.UrlPlugin](tx, pkg))
+}
+
+// Keep leaves of the hosts of a package what waits for it beside its data: the ports, the domains and what people chose.
+// Nothing is reached by them.
+func (s *Service) Keep(tx *store.Tx, pkg string) error {
+	if err := s.retire(tx, pkg); err != nil {
+		return err
+	}
+	rows, err := store.List[*hostsv1.Host](tx, pkg)
+	for _, row := range rows {
+		if row.Spec == nil {
+			row.Spec = &hostsv1.HostSpec{}
+		}
+		row.Spec.Kept = true
+		for _, b := range row.GetSpec().GetBindings() {
+			b.Enabled, b.Interfaces, b.Supplied = false, nil, nil
+		}
+		for _, r := range row.GetSpec().GetRanges() {
+			r.Enabled, r.RangeInterface = false, nil
+		}
+		if row.Status != nil {
+			row.Status.Addresses, row.Status.AddressesOff = nil, nil
+		}
+		err = errors.Join(err, store.Put(tx, row))
+	}
+	return err
 }
 
 // put writes a row with the addresses that follow from it.
@@ -250,17 +300,28 @@ func (s *Service) put(tx *store.Tx, row *hostsv1.Host) error {
 	if err != nil {
 		return err
 	}
-	bytes := proto.Size(row.GetSpec())
+	bytes := size(row)
 	for _, other := range others {
 		if other.GetMeta().GetId() != row.GetMeta().GetId() {
-			bytes += proto.Size(other.GetSpec())
+			bytes += size(other)
 		}
 	}
 	if bytes > maxSpec {
 		return invalid("id", "the bindings of a package and their interfaces take more than %d bytes", maxSpec)
 	}
-	row.Status.Addresses = Addresses(row, s.Network())
+	row.Status.Addresses, row.Status.AddressesOff = Addresses(row, s.Network())
 	return store.Put(tx, row)
+}
+
+// size is what a package's bindings and people's choices take of a row. What other packages supply is counted apart.
+func size(row *hostsv1.Host) int {
+	n := proto.Size(row.GetSpec())
+	for _, b := range row.GetSpec().GetBindings() {
+		for _, a := range b.GetSupplied() {
+			n -= proto.Size(a)
+		}
+	}
+	return n
 }
 
 // rows are the hosts of one package.
@@ -278,6 +339,9 @@ func (s *Service) own(tx *store.Tx, pkg string) (rows, error) {
 		if row.Spec.Bindings == nil {
 			row.Spec.Bindings = make(map[uint32]*hostsv1.Binding)
 		}
+		if row.Spec.Ranges == nil {
+			row.Spec.Ranges = make(map[uint32]*hostsv1.BindingRange)
+		}
 		if row.Status == nil {
 			row.Status = &hostsv1.HostStatus{}
 		}
@@ -292,6 +356,7 @@ func (s *Service) own(tx *store.Tx, pkg string) (rows, error) {
 func (r rows) host(pkg, host string) (*hostsv1.Host, error) {
 	for _, row := range r {
 		if hostID(row) == host {
+			row.Spec.Kept = false
 			return row, nil
 		}
 	}
@@ -307,7 +372,7 @@ func (r rows) host(pkg, host string) (*hostsv1.Host, error) {
 	}
 	return &hostsv1.Host{
 		Meta:   &metav1.Meta{Id: id},
-		Spec:   &hostsv1.HostSpec{Bindings: make(map[uint32]*hostsv1.Binding)},
+		Spec:   &hostsv1.HostSpec{Bindings: make(map[uint32]*hostsv1.Binding), Ranges: make(map[uint32]*hostsv1.BindingRange)},
 		Status: &hostsv1.HostStatus{Ports: make(map[uint32]*hostsv1.Ports)},
 	}, nil
 }
@@ -323,7 +388,7 @@ func (r rows) binding(host string, internalPort uint32) (*hostsv1.Host, *hostsv1
 
 func (r rows) bindings() (n int) {
 	for _, row := range r {
-		n += len(row.Spec.Bindings)
+		n += len(row.Spec.Bindings) + len(row.Spec.Ranges)
 	}
 	return n
 }
@@ -333,6 +398,7 @@ func (r rows) interfaces() (n int) {
 		for _, b := range row.Spec.Bindings {
 			n += len(b.Interfaces)
 		}
+		n += len(row.Spec.Ranges)
 	}
 	return n
 }

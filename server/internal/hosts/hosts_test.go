@@ -8,11 +8,13 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
 	"github.com/hearthos/hearth/api/abi"
@@ -44,7 +46,7 @@ func newFixture(t *testing.T, reserved ...uint32) fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { st.Close() })
-	s := hosts.New(st, nil, reserved...)
+	s := hosts.New(st, 443, nil, reserved...)
 	s.SetNetwork(house)
 	return fixture{t, st, s}
 }
@@ -273,7 +275,7 @@ func TestRemovedPackageFreesItsPortsAndNobodyElses(t *testing.T) {
 	f := newFixture(t)
 	f.bind("forge", "main", 80, 7000, nil, nil)
 	f.bind("forge-two", "main", 80, 7001, nil, nil)
-	f.must(func(tx *store.Tx) error { return hosts.Forget(tx, "forge", store.NewRoom()) })
+	f.must(func(tx *store.Tx) error { return f.Forget(tx, "forge", store.NewRoom()) })
 	if list, err := f.List(""); err != nil || len(list) != 1 || list[0].GetMeta().GetId() != "forge-two/main" {
 		t.Errorf("left: %v, %v", list, err)
 	}
@@ -282,14 +284,55 @@ func TestRemovedPackageFreesItsPortsAndNobodyElses(t *testing.T) {
 	}
 }
 
+func TestWhatIsKeptWaitsForThePackage(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	before := f.bind("forge", "main", 80, 7000, addSSL(), nil)
+	if err := f.export("forge", "main", 80, "ui", "ui"); err != nil {
+		t.Fatal(err)
+	}
+	f.must(func(tx *store.Tx) error { return f.BindRange(tx, "forge", "main", 5000, 50000, 10) })
+	if _, err := f.AddPrivateDomain(t.Context(), today, hosts.Target{Package: "forge", Host: "main"}, "cloud.lan", nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	f.must(func(tx *store.Tx) error { return f.Keep(tx, "forge") })
+	kept := f.row("forge/main")
+	if len(kept.GetStatus().GetAddresses()) != 0 || !kept.GetSpec().GetKept() {
+		t.Errorf("what is kept is %v", kept)
+	}
+	if got := f.json(func(tx *store.Tx) ([]byte, error) { return f.HostJSON(tx, "forge", "main") }); got != "null" {
+		t.Errorf("packages see %s", got)
+	}
+	if p := f.bind("other", "main", 80, 7000, nil, nil); p.GetAssignedPort() == 7000 {
+		t.Error("another package has the port")
+	}
+	if err := f.do(func(tx *store.Tx) error { return f.BindRange(tx, "other", "main", 1, 50009, 2) }); !fault.Is(err, metav1.Reason_REASON_PORT_RANGE_TAKEN) {
+		t.Errorf("another package has the range: %v", err)
+	}
+	if again := f.bind("forge", "main", 80, 9000, addSSL(), nil); !proto.Equal(before, again) {
+		t.Errorf("had %v, got %v", before, again)
+	}
+	if err := f.export("forge", "main", 80, "ui", "ui"); err != nil {
+		t.Fatal(err)
+	}
+	if a := f.row("forge/main").GetStatus().GetAddresses(); !slices.ContainsFunc(a, func(a *hostsv1.Address) bool { return a.GetUrl() == "https://cloud.lan" }) {
+		t.Errorf("the name is gone: %v", a)
+	}
+}
+
 func TestBindRefusesWhatIsWrongOrTooMuch(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	for name, fn := range map[string]func(tx *store.Tx) error{
-		"no port":            func(tx *store.Tx) error { return f.Bind(tx, "pkg", "main", 0, 80, nil, nil) },
-		"a port too large":   func(tx *store.Tx) error { return f.Bind(tx, "pkg", "main", 65536, 80, nil, nil) },
-		"a wish too large":   func(tx *store.Tx) error { return f.Bind(tx, "pkg", "main", 80, 65536, nil, nil) },
-		"an id that is none": func(tx *store.Tx) error { return f.Bind(tx, "pkg", "main/../x", 80, 80, nil, nil) },
+		"no port":                func(tx *store.Tx) error { return f.Bind(tx, "pkg", "main", 0, 80, nil, nil) },
+		"a port too large":       func(tx *store.Tx) error { return f.Bind(tx, "pkg", "main", 65536, 80, nil, nil) },
+		"a wish too large":       func(tx *store.Tx) error { return f.Bind(tx, "pkg", "main", 80, 65536, nil, nil) },
+		"an id that is none":     func(tx *store.Tx) error { return f.Bind(tx, "pkg", "main/../x", 80, 80, nil, nil) },
+		"a range of one":         func(tx *store.Tx) error { return f.BindRange(tx, "pkg", "main", 5000, 50000, 1) },
+		"a range of too many":    func(tx *store.Tx) error { return f.BindRange(tx, "pkg", "main", 5000, 50000, 501) },
+		"a range of ours":        func(tx *store.Tx) error { return f.BindRange(tx, "pkg", "main", 5000, 1000, 100) },
+		"a range beyond the end": func(tx *store.Tx) error { return f.BindRange(tx, "pkg", "main", 5000, 65500, 100) },
+		"a range from beyond":    func(tx *store.Tx) error { return f.BindRange(tx, "pkg", "main", 65500, 50000, 100) },
 		"too many bindings": func(tx *store.Tx) error {
 			return f.many(tx, 65, func(i int) (string, uint32) { return "main", uint32(i + 1) })
 		},
@@ -352,17 +395,17 @@ func TestPortsRunOut(t *testing.T) {
 	}
 }
 
-// TestPortsAreNeverShared lets packages bind, change, clear and leave in any order, and holds the rows against a model
-// that knows only which binding needs which ports.
+// TestPortsAreNeverShared lets packages bind, change, clear, leave with and without their data, and the server restart, in
+// any order, and holds the rows against a model that knows only which binding needs which ports.
 func TestPortsAreNeverShared(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 7002)
 	rapid.Check(t, func(rt *rapid.T) {
-		f := fixture{rt, f.store, f.Service}
+		f := &fixture{rt, f.store, f.Service}
 		for _, p := range []string{"a", "a-b", "c"} {
-			f.must(func(tx *store.Tx) error { return hosts.Forget(tx, p, store.NewRoom()) })
+			f.must(func(tx *store.Tx) error { return f.Forget(tx, p, store.NewRoom()) })
 		}
-		model := make(map[string]*hostsv1.Ports)
+		model, ranges := make(map[string]*hostsv1.Ports), make(map[string][2]uint32)
 		pkg, port := rapid.SampledFrom([]string{"a", "a-b", "c"}), rapid.Uint32Range(1, 3)
 		rt.Repeat(map[string]func(*rapid.T){
 			"bind": func(rt *rapid.T) {
@@ -385,13 +428,40 @@ func TestPortsAreNeverShared(t *testing.T) {
 				}
 				model[key] = got
 			},
+			"bind range": func(rt *rapid.T) {
+				p, first := pkg.Draw(rt, "pkg"), port.Draw(rt, "first")
+				outside, n := rapid.Uint32Range(6998, 7004).Draw(rt, "outside"), rapid.Uint32Range(2, 3).Draw(rt, "n")
+				key := fmt.Sprint(p, "/main:", first)
+				err := f.do(func(tx *store.Tx) error { return f.BindRange(tx, p, "main", first, outside, n) })
+				free := true
+				for q := outside; q < outside+n; q++ {
+					free = free && q != 7002
+					for _, m := range model {
+						free = free && q != m.GetAssignedPort() && q != m.GetAssignedSslPort()
+					}
+					for other, r := range ranges {
+						free = free && (other == key || q < r[0] || q >= r[0]+r[1])
+					}
+				}
+				if free != (err == nil) || err != nil && !fault.Is(err, metav1.Reason_REASON_PORT_RANGE_TAKEN) {
+					rt.Fatalf("%d ports from %d: free is %t, got %v; %v, %v", n, outside, free, err, model, ranges)
+				}
+				if free {
+					ranges[key] = [2]uint32{outside, n}
+				}
+			},
 			"clear": func(rt *rapid.T) {
 				f.must(func(tx *store.Tx) error { return f.ClearBindings(tx, pkg.Draw(rt, "pkg"), nil) })
 			},
+			"uninstall keeping data": func(rt *rapid.T) {
+				f.must(func(tx *store.Tx) error { return f.Keep(tx, pkg.Draw(rt, "pkg")) })
+			},
+			"restart": func(*rapid.T) { f.Service = hosts.New(f.store, 443, nil, 7002) },
 			"remove": func(rt *rapid.T) {
 				p := pkg.Draw(rt, "pkg")
-				f.must(func(tx *store.Tx) error { return hosts.Forget(tx, p, store.NewRoom()) })
+				f.must(func(tx *store.Tx) error { return f.Forget(tx, p, store.NewRoom()) })
 				maps.DeleteFunc(model, func(k string, _ *hostsv1.Ports) bool { return strings.HasPrefix(k, p+"/") })
+				maps.DeleteFunc(ranges, func(k string, _ [2]uint32) bool { return strings.HasPrefix(k, p+"/") })
 			},
 			"": func(rt *rapid.T) {
 				taken := make(map[uint32]string)
@@ -418,6 +488,21 @@ func TestPortsAreNeverShared(t *testing.T) {
 				if count != len(model) {
 					rt.Fatalf("%d bindings, want %d", count, len(model))
 				}
+				for _, row := range list {
+					for first, r := range row.GetSpec().GetRanges() {
+						key := fmt.Sprint(row.GetMeta().GetId(), ":", first)
+						if got := [2]uint32{r.GetExternalStartPort(), r.GetNumberOfPorts()}; got != ranges[key] {
+							rt.Fatalf("the range %s is %v, want %v", key, got, ranges[key])
+						}
+						for n := range r.GetNumberOfPorts() {
+							if p := r.GetExternalStartPort() + n; taken[p] != "" {
+								rt.Fatalf("%s and %s have port %d", key, taken[p], p)
+							} else {
+								taken[p] = key
+							}
+						}
+					}
+				}
 			},
 		})
 	})
@@ -440,7 +525,7 @@ func TestPortsOfOtherProgramsAreNotHandedOut(t *testing.T) {
 	}
 	t.Cleanup(func() { st.Close() })
 	busy := map[uint32]bool{}
-	s := hosts.New(st, func() map[uint32]bool { return maps.Clone(busy) })
+	s := hosts.New(st, 443, func() map[uint32]bool { return maps.Clone(busy) })
 	s.SetNetwork(house)
 	f := fixture{t, st, s}
 	s.Look()

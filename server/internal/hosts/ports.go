@@ -80,6 +80,11 @@ func (s *Service) taken(tx *store.Tx, mine *hostsv1.Host) (map[uint32]bool, erro
 			taken[p.GetAssignedPort()] = true
 			taken[p.GetAssignedSslPort()] = true
 		}
+		for _, r := range row.GetSpec().GetRanges() {
+			for p := range r.GetNumberOfPorts() {
+				taken[r.GetExternalStartPort()+p] = true
+			}
+		}
 	}
 	return taken, nil
 }

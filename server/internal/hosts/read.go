@@ -20,7 +20,7 @@ func (s *Service) HostJSON(tx *store.Tx, pkg, host string) ([]byte, error) {
 		return null, nil
 	}
 	row, ok, err := store.Lookup[*hostsv1.Host](tx, id)
-	if err != nil || !ok {
+	if err != nil || !ok || row.GetSpec().GetKept() {
 		return null, err
 	}
 	return HostJSON(row, s.Network()), nil
@@ -75,7 +75,7 @@ func (s *Service) interfaces(tx *store.Tx, pkg string) (map[string]abi.ServiceIn
 // List answers the hosts of a package, or of all where pkg is empty, by id.
 func (s *Service) List(pkg string) (hosts []*hostsv1.Host, err error) {
 	err = s.store.View(func(tx *store.Tx) error {
-		if pkg != "" {
+		if pkg != "" && pkg != PagePackage {
 			_, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
 			if err != nil {
 				return err
@@ -88,4 +88,26 @@ func (s *Service) List(pkg string) (hosts []*hostsv1.Host, err error) {
 		return err
 	})
 	return hosts, err
+}
+
+// Host answers one host.
+func (s *Service) Host(t Target) (row *hostsv1.Host, err error) {
+	err = s.store.View(func(tx *store.Tx) error {
+		id, err := ids.Join(t.Package, t.Host)
+		if err != nil {
+			return unknownHost(t)
+		}
+		found, ok, err := store.Lookup[*hostsv1.Host](tx, id)
+		if err == nil && (!ok || found.GetSpec().GetKept()) {
+			err = unknownHost(t)
+		}
+		row = found
+		return err
+	})
+	return row, err
+}
+
+func unknownHost(t Target) error {
+	return fault.New(metav1.Reason_REASON_HOST_NOT_FOUND, "there is no host %q of %q", t.Host, t.Package).
+		With("package", t.Package).With("host", t.Host)
 }

@@ -214,7 +214,7 @@ func (m *machine) open(gate install.Gate) {
 }
 
 // forget deletes one row in a commit, as if more did not fit.
-func forget(tx *store.Tx, pkg string) (bool, error) {
+func forget(tx *store.Tx, pkg string, _ bool) (bool, error) {
 	room := store.Room(1)
 	err := store.DeleteBelow[*packagesv1.HealthCheck](tx, pkg, &room)
 	return room.Left(), err

@@ -99,8 +99,8 @@ type Logs interface {
 type Gate func(tx *store.Tx, pkg string) error
 
 // Forget deletes the rows that belong to a package, in the caller's transaction, and answers whether those were all: a
-// package may have more than one commit takes.
-type Forget func(tx *store.Tx, pkg string) (all bool, err error)
+// package may have more than one commit takes. What waits for the package beside its data is left where the data stay.
+type Forget func(tx *store.Tx, pkg string, dataStay bool) (all bool, err error)
 
 // Service is the area. It is safe for concurrent use.
 type Service struct {

@@ -84,7 +84,10 @@ func (s *Service) deleteDataDefinition() operation.Definition {
 				Name: "remove", Weight: 1, Timeout: time.Hour, Final: true, Leaves: "data of which some may be there still: remove them again",
 				Do: func(ctx context.Context, r *operation.Run) error {
 					r.Progress(0, 0, "", "removing the data")
-					return s.data.Remove(ctx, r.Target(), r.ID())
+					if err := s.data.Remove(ctx, r.Target(), r.ID()); err != nil {
+						return err
+					}
+					return s.forgetRows(ctx, r, false)
 				},
 			},
 		},

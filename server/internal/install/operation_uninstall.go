@@ -174,12 +174,17 @@ func (s *Service) forgetPackage(ctx context.Context, r *operation.Run, keepData 
 			return err
 		}
 	}
+	return s.forgetRows(ctx, r, keepData)
+}
+
+// forgetRows deletes the rows of a package, its own last.
+func (s *Service) forgetRows(ctx context.Context, r *operation.Run, keepData bool) error {
 	for all := false; !all; {
 		err := r.Commit(ctx, func(tx *store.Tx) (err error) {
-			if all, err = s.forget(tx, pkg); err != nil || !all {
+			if all, err = s.forget(tx, r.Target(), keepData); err != nil || !all {
 				return err
 			}
-			return store.Delete[*packagesv1.Package](tx, pkg)
+			return store.Delete[*packagesv1.Package](tx, r.Target())
 		})
 		if err != nil {
 			return err

@@ -89,7 +89,7 @@ func (k Known) taken(name string, server []string) bool {
 }
 
 // ofNetwork tells whether a name or an address means something in networks of people alone. Names below a domain that
-// leads to a service are its owner's.
+// leads to a service are its owner's; what another package supplies is that package's word alone.
 func (k Known) ofNetwork(name string) bool {
 	if a, err := netip.ParseAddr(name); err == nil {
 		return a.IsPrivate() || a.IsLinkLocalUnicast() || shared.Contains(a)
@@ -105,7 +105,7 @@ func (k Known) ofNetwork(name string) bool {
 		return slices.ContainsFunc(h.GetStatus().GetAddresses(), func(a *hostsv1.Address) bool {
 			name := normal(a.GetHostname())
 			_, err := netip.ParseAddr(name)
-			return err != nil && strings.Contains(name, ".") && below(name)
+			return err != nil && a.GetKind() != hostsv1.Address_KIND_SUPPLIED && strings.Contains(name, ".") && below(name)
 		})
 	})
 }
@@ -142,7 +142,8 @@ func (k Known) addressed(name, prefix string) bool {
 		return strings.HasPrefix(h.GetMeta().GetId(), prefix) &&
 			slices.ContainsFunc(h.GetStatus().GetAddresses(), func(a *hostsv1.Address) bool {
 				own := a.GetKind() != hostsv1.Address_KIND_LOCALHOST || prefix == ""
-				return own && strings.EqualFold(a.GetHostname(), name)
+				// What another package supplies is its word alone: it would have any name certified that it can spell.
+				return own && a.GetKind() != hostsv1.Address_KIND_SUPPLIED && strings.EqualFold(a.GetHostname(), name)
 			})
 	})
 }

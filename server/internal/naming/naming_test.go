@@ -143,6 +143,7 @@ func TestDevicesGetNamesOfTheNetworkThatNobodyHas(t *testing.T) {
 		Packages: []*packagesv1.Package{pkg("hello", "10.0.3.9")}, Gateways: []abi.Gateway{lan},
 		Hosts: []*hostsv1.Host{{Meta: &metav1.Meta{Id: "hello/main"}, Status: &hostsv1.HostStatus{Addresses: []*hostsv1.Address{
 			{Hostname: "home.local", Kind: hostsv1.Address_KIND_MDNS}, {Hostname: "photos.example.org"},
+			{Hostname: "bank.example.com", Kind: hostsv1.Address_KIND_SUPPLIED},
 		}}}},
 	}
 	server := naming.Server{Hostname: "home"}.Certificate([]abi.Gateway{lan})
@@ -154,7 +155,7 @@ func TestDevicesGetNamesOfTheNetworkThatNobodyHas(t *testing.T) {
 		"2001:db8::1": foreign, "local": foreign, "*.lan": foreign, "home.arpa.evil.com": foreign, "*.photos.example.org": 0,
 		"home": taken, "home.local": taken, "*.local": taken, "localhost": taken, "x.localhost": taken, "127.0.0.2": taken, "::1": taken,
 		"192.168.1.5": taken, "10.0.3.1": taken, "10.0.3.200": taken, "startos": taken, "none.startos": taken, "a.hello.embassy": taken,
-		"photos.example.org": taken,
+		"photos.example.org": taken, "login.bank.example.com": foreign, "*.bank.example.com": foreign,
 	} {
 		err := naming.MayGiveDevice([]string{"scanner.lan", name}, server, known)
 		if want == 0 && err != nil || want != 0 && !fault.Is(err, want) {

@@ -3,8 +3,8 @@
 //
 // The table is a pure function of rows and of what the machine's network looks like (Table); a controller renders it
 // anew whenever one of them changes and hands it over whole. It deliberately opens no socket and holds no connection:
-// the door does, and goes on with its last table while the daemon is away. Which port of a binding is served on which
-// gateway is one rule, shared with the addresses that people and packages are told (abi.Gateway.Serves).
+// the door does, and goes on with its last table while the daemon is away. What of a binding is served
+// where are the addresses that people and packages are told, and nothing else (abi.Derive).
 //
 // Invariants: no address and port is in a table twice; a binding is served only while it is enabled and its package has
 // a container; nothing of a binding without an interface, and nothing unprotected, leaves the machine; the door gets the
@@ -79,20 +79,21 @@ type Service struct {
 
 	mu       sync.Mutex // guards what follows
 	gateways []abi.Gateway
+	mdns     string
 	failed   []string // what was last told not to be listened on
 }
 
 // New returns the area. It does nothing until its controller runs.
 func New(opt Options) *Service { return &Service{opt: opt, gateways: abi.Gateways(nil)} }
 
-// SetNetwork tells which gateways there are now, and answers whether that is news. When it is, the caller wakes the
-// controller.
-func (s *Service) SetNetwork(gateways []abi.Gateway) bool {
+// SetNetwork tells which gateways there are now and what the server is called in .local, and answers whether that is news.
+// When it is, the caller wakes the controller.
+func (s *Service) SetNetwork(gateways []abi.Gateway, mdns string) bool {
 	gateways = abi.Gateways(gateways)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	news := !reflect.DeepEqual(s.gateways, gateways)
-	s.gateways = gateways
+	news := s.mdns != mdns || !reflect.DeepEqual(s.gateways, gateways)
+	s.gateways, s.mdns = gateways, mdns
 	return news
 }
 
@@ -152,7 +153,7 @@ func (s *Service) Render() (*doorv1.Table, error) {
 // render answers the table as it should be now, and what found no place in it.
 func (s *Service) render() (*doorv1.Table, []string, error) {
 	s.mu.Lock()
-	in := Input{Server: s.opt.Server, Gateways: s.gateways}
+	in := Input{Server: s.opt.Server, Gateways: s.gateways, MDNS: s.mdns, Domains: make(map[string]Pair)}
 	s.mu.Unlock()
 	err := s.opt.Store.View(func(tx *store.Tx) (err error) {
 		if in.Hosts, err = store.List[*hostsv1.Host](tx, ""); err != nil {
@@ -178,6 +179,14 @@ func (s *Service) render() (*doorv1.Table, []string, error) {
 	if in.Chain, in.Key, err = s.Certificate(); err != nil {
 		return nil, nil, err
 	}
+	for _, name := range Domains(in.Hosts) {
+		var p Pair
+		if p.Chain, p.Key, err = s.opt.Certificates.ServerLeaf([]string{name}); err != nil {
+			return nil, nil, err
+		}
+		in.Domains[name] = p
+	}
+	in.Private = privateDomains(in.Hosts)
 	table, omitted := Table(in)
 	return table, omitted, nil
 }

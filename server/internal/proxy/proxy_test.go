@@ -149,7 +149,7 @@ func TestControllerKeepsTheTableTrue(t *testing.T) {
 	}
 
 	d.say(&doorv1.Socket{Address: "tcp 192.168.1.5:61002", Error: "in use"}, &doorv1.Socket{Address: "tcp 127.0.0.1:61002"})
-	if !s.SetNetwork(house.Gateways) || s.SetNetwork(house.Gateways) {
+	if !s.SetNetwork(house.Gateways, "home.local") || s.SetNetwork(house.Gateways, "home.local") {
 		t.Error("news are told wrongly")
 	}
 	m.Wake(proxy.ControllerName, proxy.ControllerKey)

@@ -12,7 +12,6 @@ import (
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
-	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/host/handout"
 )
 
@@ -68,9 +67,16 @@ type Input struct {
 	Local []string
 	// Private are the private domains with the gateways that each is for.
 	Private map[string][]string
+	// MDNS is the server's name in .local, "" while it has none.
+	MDNS string
 	// Chain and Key are the certificate for all names and addresses of the server, PEM.
 	Chain, Key []byte
+	// Domains are the certificates of the names that Domains answers.
+	Domains map[string]Pair
 }
+
+// Pair is a chain and its key, PEM.
+type Pair struct{ Chain, Key []byte }
 
 // Table answers the whole table of the front door. It is a pure function: equal input, in whatever order, gives an equal
 // table. Every address and port is listened on once; should rows ever disagree, the server's own comes first, then the
@@ -78,7 +84,7 @@ type Input struct {
 func Table(in Input) (table *doorv1.Table, omitted []string) {
 	r := renderer{
 		in: in, gateways: abi.Gateways(in.Gateways), containers: containers(in.Packages),
-		ports: make(map[string]bool), taken: make(map[string]bool), share: make(map[string]int), table: &doorv1.Table{},
+		ports: make(map[string]bool), sites: make(map[string]*site), share: make(map[string]int), table: &doorv1.Table{},
 	}
 	r.table.Certificates = []*doorv1.Certificate{{Id: certificateID, Chain: in.Chain, Key: in.Key}}
 	r.server()
@@ -88,6 +94,7 @@ func Table(in Input) (table *doorv1.Table, omitted []string) {
 	for _, row := range rows {
 		r.host(row)
 	}
+	r.listeners()
 	r.local()
 	r.resolver()
 	slices.SortStableFunc(r.table.Listeners, func(a, b *doorv1.Listener) int { return cmp.Compare(a.GetAddress(), b.GetAddress()) })
@@ -109,9 +116,9 @@ type renderer struct {
 	in         Input
 	gateways   []abi.Gateway
 	containers map[string]netip.Addr
-	ports      map[string]bool // of the server
-	taken      map[string]bool // addresses and ports of services
-	share      map[string]int  // listeners by package
+	ports      map[string]bool  // of the server
+	sites      map[string]*site // by address and port
+	share      map[string]int   // listeners and names by package
 	table      *doorv1.Table
 	omitted    []string
 }
@@ -119,10 +126,7 @@ type renderer struct {
 func (r *renderer) server() {
 	s := r.in.Server
 	for _, address := range unique(s.Web) {
-		r.table.Listeners = append(r.table.Listeners, &doorv1.Listener{
-			Address: address,
-			Routes:  []*doorv1.Route{{Upstream: s.WebUpstream, ProxyProtocol: true}},
-		})
+		r.sites[address] = &site{server: true}
 	}
 	for _, address := range unique(s.Redirects) {
 		to := &doorv1.Redirect{Address: address, TlsPort: s.RedirectPort, RootCertificate: s.Root}
@@ -151,71 +155,6 @@ func (r *renderer) local() {
 	if len(l.Names) > 0 && len(l.Links) > 0 {
 		r.table.Local = l
 	}
-}
-
-// claim answers whether a service may listen at an address and port, and takes it. have is the number of listeners of
-// the kind. Ports of the server are never free, since the server may listen on them on all addresses.
-func (r *renderer) claim(pkg, address string, have int) bool {
-	_, port, err := net.SplitHostPort(address)
-	if err != nil || port == "0" || r.ports[port] || r.taken[address] {
-		return false
-	}
-	if have >= maxListeners || r.share[pkg] >= maxOfPackage {
-		r.omitted = append(r.omitted, address)
-		return false
-	}
-	r.taken[address] = true
-	r.share[pkg]++
-	return true
-}
-
-func (r *renderer) host(row *hostsv1.Host) {
-	pkg := ids.Parent(row.GetMeta().GetId())
-	container, running := r.containers[pkg]
-	if !running {
-		return
-	}
-	bindings := row.GetSpec().GetBindings()
-	ports := make([]uint32, 0, len(bindings))
-	for p := range bindings {
-		ports = append(ports, p)
-	}
-	slices.Sort(ports)
-	for _, p := range ports {
-		b, outside := bindings[p], row.GetStatus().GetPorts()[p]
-		upstream := joinPort(container.String(), p)
-		for _, g := range r.gateways {
-			plain, ssl := g.Serves(b)
-			for _, a := range addresses(g) {
-				if ssl {
-					r.listen(pkg, joinPort(a.String(), outside.GetAssignedSslPort()), false, terminate(b, upstream), r.sources(g, a, pkg))
-				}
-				if plain {
-					r.listen(pkg, joinPort(a.String(), outside.GetAssignedPort()), true, &doorv1.Route{Upstream: upstream}, r.sources(g, a, pkg))
-				}
-			}
-		}
-	}
-}
-
-func (r *renderer) listen(pkg, address string, plain bool, route *doorv1.Route, sources []string) {
-	if r.claim(pkg, address, len(r.table.Listeners)) {
-		route.AllowedSources = sources
-		r.table.Listeners = append(r.table.Listeners, &doorv1.Listener{Address: address, Plain: plain, Routes: []*doorv1.Route{route}})
-	}
-}
-
-// addresses are what is listened on at a gateway. A link-local number needs its interface to mean something.
-func addresses(g abi.Gateway) []netip.Addr {
-	out := make([]netip.Addr, 0, len(g.Subnets))
-	for _, p := range g.Subnets {
-		a := p.Addr()
-		if a.Is6() && a.IsLinkLocalUnicast() {
-			a = a.WithZone(g.ID)
-		}
-		out = append(out, a)
-	}
-	return out
 }
 
 // terminate answers the route of a binding with TLS. What is offered in the handshake is what the package says; where it

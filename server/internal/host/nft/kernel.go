@@ -244,6 +244,9 @@ func (s strangers) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 	from, ok1 := netip.AddrFromSlice(flow.Forward.SrcIP)
 	to, ok2 := netip.AddrFromSlice(flow.Forward.DstIP)
 	from, to = from.Unmap(), to.Unmap()
+	if s.unforwarded(flow) {
+		return true
+	}
 	if !ok1 || !ok2 || s.rules.member(from) != nil {
 		return false
 	}

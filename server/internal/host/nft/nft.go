@@ -2,6 +2,7 @@
 //
 //	nft.go     what is wanted, checked
 //	rules.go   the tables it comes to
+//	forwards.go  ports of this machine that lead to services
 //	match.go   the words rules are made of, as text and for the kernel
 //	kernel.go  tables put into the kernel
 //	changes.go what others do to them
@@ -11,7 +12,7 @@
 // that), so what they send each other comes to it as packets, and passes where a pair allows it. That way one table with
 // connection tracking decides everything, on kernels that cannot track on bridges too.
 //
-// It is deliberately unaware of packages, ports of services and forwards from outside. Invariants: both tables are named
+// It is deliberately unaware of packages and of what they bind. Invariants: both tables are named
 // by the instance and replaced as a whole in one transaction, so there is no moment without rules; nothing outside them is
 // touched; a link of the instance that no service is known for passes nothing.
 package nft
@@ -53,6 +54,8 @@ type Rules struct {
 	// Uses are further ports of this machine, each for one service. The machine's addresses are alike: what a service may
 	// not use at the bridge it may not use at an address in another network either.
 	Uses []Use
+	// Forwards lead ports of this machine to services.
+	Forwards []Forward
 }
 
 // Service is who may send from a link.
@@ -134,6 +137,16 @@ func (r Rules) normal() (Rules, error) {
 			return r, fmt.Errorf("%w: port 0 for %s", ErrInvalid, u.From)
 		}
 	}
+	size := 0
+	for _, f := range r.Forwards {
+		if err := f.check(r); err != nil {
+			return r, err
+		}
+		size += f.size()
+	}
+	if size > MaxForwards {
+		return r, fmt.Errorf("%w: forwards come to more than %d rules", ErrInvalid, MaxForwards)
+	}
 	return r.sorted(), nil
 }
 
@@ -160,6 +173,9 @@ func (r Rules) sorted() Rules {
 	r.Uses = slices.Clone(r.Uses)
 	slices.SortFunc(r.Uses, Use.compare)
 	r.Uses = slices.Compact(r.Uses)
+	r.Forwards = slices.Clone(r.Forwards)
+	slices.SortFunc(r.Forwards, Forward.compare)
+	r.Forwards = slices.Compact(r.Forwards)
 	r.Ports = merge(r.Ports)
 	return r
 }

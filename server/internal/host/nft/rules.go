@@ -75,7 +75,7 @@ func inetTable(r Rules) table {
 		uses.elements = append(uses.elements, element{u.From, u.Port})
 	}
 	from, to := inLink(r.Bridge), outLink(r.Bridge)
-	return table{name: tablePrefix + r.Tag, family: familyInet, sets: []*set{pairs, ports, uses}, chains: []chain{
+	return table{name: tablePrefix + r.Tag, family: familyInet, sets: []*set{pairs, ports, uses}, chains: append(forwardChains(r), []chain{
 		{
 			name: "forward", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, hookName: "forward", priority: 0,
 			rules: []rule{
@@ -86,6 +86,7 @@ func inetTable(r Rules) table {
 				{nfproto(protoIPv4), from, to, in(pairs, fieldIPSource, fieldIPDestination), accept},
 				{from, to, l4proto(protoTCP), reset},
 				{from, to, reject},
+				{to, ctForwarded, accept},
 				{to, drop},
 				// Services do not ask the router for ports: SSDP, and NAT-PMP with PCP.
 				{l4proto(protoUDP), destinationPort(1900), drop},
@@ -112,7 +113,7 @@ func inetTable(r Rules) table {
 			name: "postrouting", kind: nftables.ChainTypeNAT, hook: nftables.ChainHookPostrouting, hookName: "postrouting", priority: 100,
 			rules: []rule{{nfproto(protoIPv4), sourceIn(r.Host.Masked()), not(to), masquerade}},
 		},
-	}}
+	}...)}
 }
 
 // Render returns the rules as a script of the nft program: what Ensure puts into the kernel, for people and tests.

@@ -23,7 +23,7 @@ func TestListHostsOfOnePackageOrAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer st.Close()
-	area := hosts.New(st, nil)
+	area := hosts.New(st, 443, nil)
 	_, err = st.Update(t.Context(), time.Unix(1, 0), func(tx *store.Tx) error {
 		for _, pkg := range []string{"forge", "forge-two"} {
 			if err := store.Put(tx, &packagesv1.Package{Meta: &metav1.Meta{Id: pkg}}); err != nil {
@@ -44,7 +44,7 @@ func TestListHostsOfOnePackageOrAll(t *testing.T) {
 		"":      {"forge-two/main", "forge/api", "forge/main"},
 		"forge": {"forge/api", "forge/main"},
 	} {
-		response, err := hostsrpc.New(area).ListHosts(t.Context(), &hostsv1.ListHostsRequest{PackageId: pkg})
+		response, err := hostsrpc.New(area, nil, time.Now).ListHosts(t.Context(), &hostsv1.ListHostsRequest{PackageId: pkg})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +56,7 @@ func TestListHostsOfOnePackageOrAll(t *testing.T) {
 			t.Errorf("%q: %s", pkg, diff)
 		}
 	}
-	_, err = hostsrpc.New(area).ListHosts(t.Context(), &hostsv1.ListHostsRequest{PackageId: "other"})
+	_, err = hostsrpc.New(area, nil, time.Now).ListHosts(t.Context(), &hostsv1.ListHostsRequest{PackageId: "other"})
 	if !fault.Is(err, metav1.Reason_REASON_PACKAGE_NOT_FOUND) {
 		t.Errorf("hosts of a package that is not installed: %v", err)
 	}

@@ -15,7 +15,7 @@ export function kindOfHere(hostname: string): Kind {
   return /^\d+(\.\d+){3}$/.test(hostname) ? Kind.IPV4 : Kind.UNSPECIFIED;
 }
 
-const order = [Kind.MDNS, Kind.IPV4, Kind.IPV6, Kind.LOCALHOST];
+const order = [Kind.MDNS, Kind.PRIVATE_DOMAIN, Kind.PUBLIC_DOMAIN, Kind.IPV4, Kind.IPV6, Kind.LOCALHOST, Kind.SUPPLIED];
 
 /** How well an address suits somebody who is at `hostname`: less is better. */
 function rank(address: Address, hostname: string): number {

@@ -256,8 +256,10 @@ type Route struct {
 	UpstreamCheck *UpstreamCheck `protobuf:"bytes,12,opt,name=upstream_check,json=upstreamCheck,proto3" json:"upstream_check,omitempty"`
 	// Removes forged forwarded headers and sets none. For HTTP only.
 	WithoutForwarded bool `protobuf:"varint,13,opt,name=without_forwarded,json=withoutForwarded,proto3" json:"without_forwarded,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Addresses of this machine that connections for the route come to; none means all.
+	LocalAddresses []string `protobuf:"bytes,15,rep,name=local_addresses,json=localAddresses,proto3" json:"local_addresses,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Route) Reset() {
@@ -379,6 +381,13 @@ func (x *Route) GetWithoutForwarded() bool {
 		return x.WithoutForwarded
 	}
 	return false
+}
+
+func (x *Route) GetLocalAddresses() []string {
+	if x != nil {
+		return x.LocalAddresses
+	}
+	return nil
 }
 
 // Gate lets only those pass who know a secret. With no credentials nobody does.
@@ -1439,7 +1448,7 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\bListener\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12-\n" +
 	"\x06routes\x18\x02 \x03(\v2\x15.hearth.door.v1.RouteR\x06routes\x12\x14\n" +
-	"\x05plain\x18\x03 \x01(\bR\x05plain\"\xdd\x03\n" +
+	"\x05plain\x18\x03 \x01(\bR\x05plain\"\x86\x04\n" +
 	"\x05Route\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\tR\x05names\x12 \n" +
 	"\vcertificate\x18\x02 \x01(\tR\vcertificate\x12\x1a\n" +
@@ -1454,7 +1463,8 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	" \x01(\bR\valpnReflect\x12(\n" +
 	"\x04gate\x18\v \x01(\v2\x14.hearth.door.v1.GateR\x04gate\x12D\n" +
 	"\x0eupstream_check\x18\f \x01(\v2\x1d.hearth.door.v1.UpstreamCheckR\rupstreamCheck\x12+\n" +
-	"\x11without_forwarded\x18\r \x01(\bR\x10withoutForwarded\"\xd6\x01\n" +
+	"\x11without_forwarded\x18\r \x01(\bR\x10withoutForwarded\x12'\n" +
+	"\x0flocal_addresses\x18\x0f \x03(\tR\x0elocalAddresses\"\xd6\x01\n" +
 	"\x04Gate\x123\n" +
 	"\x06scheme\x18\x01 \x01(\x0e2\x1b.hearth.door.v1.Gate.SchemeR\x06scheme\x12\x14\n" +
 	"\x05realm\x18\x02 \x01(\tR\x05realm\x12<\n" +

@@ -1392,6 +1392,511 @@ func (*BindResponse) Descriptor() ([]byte, []int) {
 	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{27}
 }
 
+// BindRangeRequest holds the parameters of the effect bind-range.
+type BindRangeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The host.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The first port in the container.
+	InternalStartPort uint32 `protobuf:"varint,2,opt,name=internal_start_port,json=internalStartPort,proto3" json:"internal_start_port,omitempty"`
+	// The first port outside.
+	ExternalStartPort uint32 `protobuf:"varint,3,opt,name=external_start_port,json=externalStartPort,proto3" json:"external_start_port,omitempty"`
+	// How many ports there are.
+	NumberOfPorts uint32 `protobuf:"varint,4,opt,name=number_of_ports,json=numberOfPorts,proto3" json:"number_of_ports,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BindRangeRequest) Reset() {
+	*x = BindRangeRequest{}
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BindRangeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BindRangeRequest) ProtoMessage() {}
+
+func (x *BindRangeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BindRangeRequest.ProtoReflect.Descriptor instead.
+func (*BindRangeRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *BindRangeRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *BindRangeRequest) GetInternalStartPort() uint32 {
+	if x != nil {
+		return x.InternalStartPort
+	}
+	return 0
+}
+
+func (x *BindRangeRequest) GetExternalStartPort() uint32 {
+	if x != nil {
+		return x.ExternalStartPort
+	}
+	return 0
+}
+
+func (x *BindRangeRequest) GetNumberOfPorts() uint32 {
+	if x != nil {
+		return x.NumberOfPorts
+	}
+	return 0
+}
+
+// BindRangeResponse holds the result of the effect bind-range.
+type BindRangeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BindRangeResponse) Reset() {
+	*x = BindRangeResponse{}
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BindRangeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BindRangeResponse) ProtoMessage() {}
+
+func (x *BindRangeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BindRangeResponse.ProtoReflect.Descriptor instead.
+func (*BindRangeResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{29}
+}
+
+// ExportRangeServiceInterfaceRequest holds the parameters of the effect export-range-service-interface.
+type ExportRangeServiceInterfaceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The host.
+	HostId string `protobuf:"bytes,1,opt,name=host_id,json=hostId,proto3" json:"host_id,omitempty"`
+	// The first port of the range in the container.
+	InternalStartPort uint32 `protobuf:"varint,2,opt,name=internal_start_port,json=internalStartPort,proto3" json:"internal_start_port,omitempty"`
+	// The interface.
+	Id string `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
+	// Name for people.
+	Name string `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	// What it is for.
+	Description string `protobuf:"bytes,5,opt,name=description,proto3" json:"description,omitempty"`
+	// Scheme of its addresses, or null.
+	Scheme        *string `protobuf:"bytes,6,opt,name=scheme,proto3,oneof" json:"scheme,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportRangeServiceInterfaceRequest) Reset() {
+	*x = ExportRangeServiceInterfaceRequest{}
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportRangeServiceInterfaceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportRangeServiceInterfaceRequest) ProtoMessage() {}
+
+func (x *ExportRangeServiceInterfaceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportRangeServiceInterfaceRequest.ProtoReflect.Descriptor instead.
+func (*ExportRangeServiceInterfaceRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ExportRangeServiceInterfaceRequest) GetHostId() string {
+	if x != nil {
+		return x.HostId
+	}
+	return ""
+}
+
+func (x *ExportRangeServiceInterfaceRequest) GetInternalStartPort() uint32 {
+	if x != nil {
+		return x.InternalStartPort
+	}
+	return 0
+}
+
+func (x *ExportRangeServiceInterfaceRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ExportRangeServiceInterfaceRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ExportRangeServiceInterfaceRequest) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *ExportRangeServiceInterfaceRequest) GetScheme() string {
+	if x != nil && x.Scheme != nil {
+		return *x.Scheme
+	}
+	return ""
+}
+
+// ExportRangeServiceInterfaceResponse holds the result of the effect export-range-service-interface.
+type ExportRangeServiceInterfaceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportRangeServiceInterfaceResponse) Reset() {
+	*x = ExportRangeServiceInterfaceResponse{}
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportRangeServiceInterfaceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportRangeServiceInterfaceResponse) ProtoMessage() {}
+
+func (x *ExportRangeServiceInterfaceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportRangeServiceInterfaceResponse.ProtoReflect.Descriptor instead.
+func (*ExportRangeServiceInterfaceResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{31}
+}
+
+// PluginUrlRegisterRequest holds the parameters of the effect plugin.url.register.
+type PluginUrlRegisterRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The action that adds an address to a table.
+	TableAction   string `protobuf:"bytes,1,opt,name=table_action,json=tableAction,proto3" json:"table_action,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PluginUrlRegisterRequest) Reset() {
+	*x = PluginUrlRegisterRequest{}
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PluginUrlRegisterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PluginUrlRegisterRequest) ProtoMessage() {}
+
+func (x *PluginUrlRegisterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PluginUrlRegisterRequest.ProtoReflect.Descriptor instead.
+func (*PluginUrlRegisterRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *PluginUrlRegisterRequest) GetTableAction() string {
+	if x != nil {
+		return x.TableAction
+	}
+	return ""
+}
+
+// PluginUrlRegisterResponse holds the result of the effect plugin.url.register.
+type PluginUrlRegisterResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PluginUrlRegisterResponse) Reset() {
+	*x = PluginUrlRegisterResponse{}
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PluginUrlRegisterResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PluginUrlRegisterResponse) ProtoMessage() {}
+
+func (x *PluginUrlRegisterResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PluginUrlRegisterResponse.ProtoReflect.Descriptor instead.
+func (*PluginUrlRegisterResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{33}
+}
+
+// PluginUrlExportUrlRequest holds the parameters of the effect plugin.url.export-url.
+type PluginUrlExportUrlRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose binding, and the address. JSON, passed through as it is.
+	HostnameInfo []byte `protobuf:"bytes,1,opt,name=hostname_info,json=hostnameInfo,proto3" json:"hostname_info,omitempty"`
+	// The action that takes the address away, or null.
+	RemoveAction *string `protobuf:"bytes,2,opt,name=remove_action,json=removeAction,proto3,oneof" json:"remove_action,omitempty"`
+	// More actions for the address.
+	OverflowActions []string `protobuf:"bytes,3,rep,name=overflow_actions,json=overflowActions,proto3" json:"overflow_actions,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *PluginUrlExportUrlRequest) Reset() {
+	*x = PluginUrlExportUrlRequest{}
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PluginUrlExportUrlRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PluginUrlExportUrlRequest) ProtoMessage() {}
+
+func (x *PluginUrlExportUrlRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PluginUrlExportUrlRequest.ProtoReflect.Descriptor instead.
+func (*PluginUrlExportUrlRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *PluginUrlExportUrlRequest) GetHostnameInfo() []byte {
+	if x != nil {
+		return x.HostnameInfo
+	}
+	return nil
+}
+
+func (x *PluginUrlExportUrlRequest) GetRemoveAction() string {
+	if x != nil && x.RemoveAction != nil {
+		return *x.RemoveAction
+	}
+	return ""
+}
+
+func (x *PluginUrlExportUrlRequest) GetOverflowActions() []string {
+	if x != nil {
+		return x.OverflowActions
+	}
+	return nil
+}
+
+// PluginUrlExportUrlResponse holds the result of the effect plugin.url.export-url.
+type PluginUrlExportUrlResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PluginUrlExportUrlResponse) Reset() {
+	*x = PluginUrlExportUrlResponse{}
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PluginUrlExportUrlResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PluginUrlExportUrlResponse) ProtoMessage() {}
+
+func (x *PluginUrlExportUrlResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PluginUrlExportUrlResponse.ProtoReflect.Descriptor instead.
+func (*PluginUrlExportUrlResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{35}
+}
+
+// PluginUrlClearUrlsRequest holds the parameters of the effect plugin.url.clear-urls.
+type PluginUrlClearUrlsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// List of addresses. JSON, passed through as it is.
+	Except        []byte `protobuf:"bytes,1,opt,name=except,proto3" json:"except,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PluginUrlClearUrlsRequest) Reset() {
+	*x = PluginUrlClearUrlsRequest{}
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PluginUrlClearUrlsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PluginUrlClearUrlsRequest) ProtoMessage() {}
+
+func (x *PluginUrlClearUrlsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PluginUrlClearUrlsRequest.ProtoReflect.Descriptor instead.
+func (*PluginUrlClearUrlsRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *PluginUrlClearUrlsRequest) GetExcept() []byte {
+	if x != nil {
+		return x.Except
+	}
+	return nil
+}
+
+// PluginUrlClearUrlsResponse holds the result of the effect plugin.url.clear-urls.
+type PluginUrlClearUrlsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PluginUrlClearUrlsResponse) Reset() {
+	*x = PluginUrlClearUrlsResponse{}
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PluginUrlClearUrlsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PluginUrlClearUrlsResponse) ProtoMessage() {}
+
+func (x *PluginUrlClearUrlsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PluginUrlClearUrlsResponse.ProtoReflect.Descriptor instead.
+func (*PluginUrlClearUrlsResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{37}
+}
+
 // ClearBindingsRequest holds the parameters of the effect clear-bindings.
 type ClearBindingsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1403,7 +1908,7 @@ type ClearBindingsRequest struct {
 
 func (x *ClearBindingsRequest) Reset() {
 	*x = ClearBindingsRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[28]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1415,7 +1920,7 @@ func (x *ClearBindingsRequest) String() string {
 func (*ClearBindingsRequest) ProtoMessage() {}
 
 func (x *ClearBindingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[28]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1428,7 +1933,7 @@ func (x *ClearBindingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearBindingsRequest.ProtoReflect.Descriptor instead.
 func (*ClearBindingsRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{28}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ClearBindingsRequest) GetExcept() []byte {
@@ -1447,7 +1952,7 @@ type ClearBindingsResponse struct {
 
 func (x *ClearBindingsResponse) Reset() {
 	*x = ClearBindingsResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[29]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1459,7 +1964,7 @@ func (x *ClearBindingsResponse) String() string {
 func (*ClearBindingsResponse) ProtoMessage() {}
 
 func (x *ClearBindingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[29]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1472,7 +1977,7 @@ func (x *ClearBindingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearBindingsResponse.ProtoReflect.Descriptor instead.
 func (*ClearBindingsResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{29}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{39}
 }
 
 // ExportServiceInterfaceRequest holds the parameters of the effect export-service-interface.
@@ -1496,7 +2001,7 @@ type ExportServiceInterfaceRequest struct {
 
 func (x *ExportServiceInterfaceRequest) Reset() {
 	*x = ExportServiceInterfaceRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[30]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1508,7 +2013,7 @@ func (x *ExportServiceInterfaceRequest) String() string {
 func (*ExportServiceInterfaceRequest) ProtoMessage() {}
 
 func (x *ExportServiceInterfaceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[30]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1521,7 +2026,7 @@ func (x *ExportServiceInterfaceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportServiceInterfaceRequest.ProtoReflect.Descriptor instead.
 func (*ExportServiceInterfaceRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{30}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ExportServiceInterfaceRequest) GetId() string {
@@ -1575,7 +2080,7 @@ type ExportServiceInterfaceResponse struct {
 
 func (x *ExportServiceInterfaceResponse) Reset() {
 	*x = ExportServiceInterfaceResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[31]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1587,7 +2092,7 @@ func (x *ExportServiceInterfaceResponse) String() string {
 func (*ExportServiceInterfaceResponse) ProtoMessage() {}
 
 func (x *ExportServiceInterfaceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[31]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1600,7 +2105,7 @@ func (x *ExportServiceInterfaceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportServiceInterfaceResponse.ProtoReflect.Descriptor instead.
 func (*ExportServiceInterfaceResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{31}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{41}
 }
 
 // ClearServiceInterfacesRequest holds the parameters of the effect clear-service-interfaces.
@@ -1614,7 +2119,7 @@ type ClearServiceInterfacesRequest struct {
 
 func (x *ClearServiceInterfacesRequest) Reset() {
 	*x = ClearServiceInterfacesRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[32]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1626,7 +2131,7 @@ func (x *ClearServiceInterfacesRequest) String() string {
 func (*ClearServiceInterfacesRequest) ProtoMessage() {}
 
 func (x *ClearServiceInterfacesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[32]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1639,7 +2144,7 @@ func (x *ClearServiceInterfacesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearServiceInterfacesRequest.ProtoReflect.Descriptor instead.
 func (*ClearServiceInterfacesRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{32}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ClearServiceInterfacesRequest) GetExcept() []string {
@@ -1658,7 +2163,7 @@ type ClearServiceInterfacesResponse struct {
 
 func (x *ClearServiceInterfacesResponse) Reset() {
 	*x = ClearServiceInterfacesResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[33]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1670,7 +2175,7 @@ func (x *ClearServiceInterfacesResponse) String() string {
 func (*ClearServiceInterfacesResponse) ProtoMessage() {}
 
 func (x *ClearServiceInterfacesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[33]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1683,7 +2188,7 @@ func (x *ClearServiceInterfacesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearServiceInterfacesResponse.ProtoReflect.Descriptor instead.
 func (*ClearServiceInterfacesResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{33}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{43}
 }
 
 // GetServiceInterfaceRequest holds the parameters of the effect get-service-interface.
@@ -1699,7 +2204,7 @@ type GetServiceInterfaceRequest struct {
 
 func (x *GetServiceInterfaceRequest) Reset() {
 	*x = GetServiceInterfaceRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[34]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1711,7 +2216,7 @@ func (x *GetServiceInterfaceRequest) String() string {
 func (*GetServiceInterfaceRequest) ProtoMessage() {}
 
 func (x *GetServiceInterfaceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[34]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1724,7 +2229,7 @@ func (x *GetServiceInterfaceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServiceInterfaceRequest.ProtoReflect.Descriptor instead.
 func (*GetServiceInterfaceRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{34}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetServiceInterfaceRequest) GetPackageId() string {
@@ -1754,7 +2259,7 @@ type GetServiceInterfaceResponse struct {
 
 func (x *GetServiceInterfaceResponse) Reset() {
 	*x = GetServiceInterfaceResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[35]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1766,7 +2271,7 @@ func (x *GetServiceInterfaceResponse) String() string {
 func (*GetServiceInterfaceResponse) ProtoMessage() {}
 
 func (x *GetServiceInterfaceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[35]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1779,7 +2284,7 @@ func (x *GetServiceInterfaceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServiceInterfaceResponse.ProtoReflect.Descriptor instead.
 func (*GetServiceInterfaceResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{35}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetServiceInterfaceResponse) GetValue() []byte {
@@ -1807,7 +2312,7 @@ type ListServiceInterfacesRequest struct {
 
 func (x *ListServiceInterfacesRequest) Reset() {
 	*x = ListServiceInterfacesRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[36]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1819,7 +2324,7 @@ func (x *ListServiceInterfacesRequest) String() string {
 func (*ListServiceInterfacesRequest) ProtoMessage() {}
 
 func (x *ListServiceInterfacesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[36]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1832,7 +2337,7 @@ func (x *ListServiceInterfacesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListServiceInterfacesRequest.ProtoReflect.Descriptor instead.
 func (*ListServiceInterfacesRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{36}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListServiceInterfacesRequest) GetPackageId() string {
@@ -1855,7 +2360,7 @@ type ListServiceInterfacesResponse struct {
 
 func (x *ListServiceInterfacesResponse) Reset() {
 	*x = ListServiceInterfacesResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[37]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1867,7 +2372,7 @@ func (x *ListServiceInterfacesResponse) String() string {
 func (*ListServiceInterfacesResponse) ProtoMessage() {}
 
 func (x *ListServiceInterfacesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[37]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1880,7 +2385,7 @@ func (x *ListServiceInterfacesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListServiceInterfacesResponse.ProtoReflect.Descriptor instead.
 func (*ListServiceInterfacesResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{37}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListServiceInterfacesResponse) GetValue() []byte {
@@ -1910,7 +2415,7 @@ type GetHostInfoRequest struct {
 
 func (x *GetHostInfoRequest) Reset() {
 	*x = GetHostInfoRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[38]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1922,7 +2427,7 @@ func (x *GetHostInfoRequest) String() string {
 func (*GetHostInfoRequest) ProtoMessage() {}
 
 func (x *GetHostInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[38]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1935,7 +2440,7 @@ func (x *GetHostInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHostInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetHostInfoRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{38}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetHostInfoRequest) GetHostId() string {
@@ -1965,7 +2470,7 @@ type GetHostInfoResponse struct {
 
 func (x *GetHostInfoResponse) Reset() {
 	*x = GetHostInfoResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[39]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1977,7 +2482,7 @@ func (x *GetHostInfoResponse) String() string {
 func (*GetHostInfoResponse) ProtoMessage() {}
 
 func (x *GetHostInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[39]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1990,7 +2495,7 @@ func (x *GetHostInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHostInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetHostInfoResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{39}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GetHostInfoResponse) GetValue() []byte {
@@ -2022,7 +2527,7 @@ type GetServicePortForwardRequest struct {
 
 func (x *GetServicePortForwardRequest) Reset() {
 	*x = GetServicePortForwardRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[40]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2034,7 +2539,7 @@ func (x *GetServicePortForwardRequest) String() string {
 func (*GetServicePortForwardRequest) ProtoMessage() {}
 
 func (x *GetServicePortForwardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[40]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2047,7 +2552,7 @@ func (x *GetServicePortForwardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServicePortForwardRequest.ProtoReflect.Descriptor instead.
 func (*GetServicePortForwardRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{40}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GetServicePortForwardRequest) GetPackageId() string {
@@ -2082,7 +2587,7 @@ type GetServicePortForwardResponse struct {
 
 func (x *GetServicePortForwardResponse) Reset() {
 	*x = GetServicePortForwardResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[41]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2094,7 +2599,7 @@ func (x *GetServicePortForwardResponse) String() string {
 func (*GetServicePortForwardResponse) ProtoMessage() {}
 
 func (x *GetServicePortForwardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[41]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2107,7 +2612,7 @@ func (x *GetServicePortForwardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServicePortForwardResponse.ProtoReflect.Descriptor instead.
 func (*GetServicePortForwardResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{41}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GetServicePortForwardResponse) GetValue() []byte {
@@ -2128,7 +2633,7 @@ type GetContainerIpRequest struct {
 
 func (x *GetContainerIpRequest) Reset() {
 	*x = GetContainerIpRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[42]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2140,7 +2645,7 @@ func (x *GetContainerIpRequest) String() string {
 func (*GetContainerIpRequest) ProtoMessage() {}
 
 func (x *GetContainerIpRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[42]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2153,7 +2658,7 @@ func (x *GetContainerIpRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetContainerIpRequest.ProtoReflect.Descriptor instead.
 func (*GetContainerIpRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{42}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GetContainerIpRequest) GetPackageId() string {
@@ -2176,7 +2681,7 @@ type GetContainerIpResponse struct {
 
 func (x *GetContainerIpResponse) Reset() {
 	*x = GetContainerIpResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[43]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2188,7 +2693,7 @@ func (x *GetContainerIpResponse) String() string {
 func (*GetContainerIpResponse) ProtoMessage() {}
 
 func (x *GetContainerIpResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[43]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2201,7 +2706,7 @@ func (x *GetContainerIpResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetContainerIpResponse.ProtoReflect.Descriptor instead.
 func (*GetContainerIpResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{43}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GetContainerIpResponse) GetValue() string {
@@ -2227,7 +2732,7 @@ type GetOsIpRequest struct {
 
 func (x *GetOsIpRequest) Reset() {
 	*x = GetOsIpRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[44]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2239,7 +2744,7 @@ func (x *GetOsIpRequest) String() string {
 func (*GetOsIpRequest) ProtoMessage() {}
 
 func (x *GetOsIpRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[44]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2252,7 +2757,7 @@ func (x *GetOsIpRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOsIpRequest.ProtoReflect.Descriptor instead.
 func (*GetOsIpRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{44}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{54}
 }
 
 // GetOsIpResponse holds the result of the effect get-os-ip.
@@ -2266,7 +2771,7 @@ type GetOsIpResponse struct {
 
 func (x *GetOsIpResponse) Reset() {
 	*x = GetOsIpResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[45]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2278,7 +2783,7 @@ func (x *GetOsIpResponse) String() string {
 func (*GetOsIpResponse) ProtoMessage() {}
 
 func (x *GetOsIpResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[45]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2291,7 +2796,7 @@ func (x *GetOsIpResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOsIpResponse.ProtoReflect.Descriptor instead.
 func (*GetOsIpResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{45}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *GetOsIpResponse) GetValue() string {
@@ -2312,7 +2817,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[46]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2324,7 +2829,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[46]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2337,7 +2842,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{46}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *GetStatusRequest) GetPackageId() string {
@@ -2360,7 +2865,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[47]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2372,7 +2877,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[47]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2385,7 +2890,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{47}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GetStatusResponse) GetValue() []byte {
@@ -2411,7 +2916,7 @@ type GetInstalledPackagesRequest struct {
 
 func (x *GetInstalledPackagesRequest) Reset() {
 	*x = GetInstalledPackagesRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[48]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2423,7 +2928,7 @@ func (x *GetInstalledPackagesRequest) String() string {
 func (*GetInstalledPackagesRequest) ProtoMessage() {}
 
 func (x *GetInstalledPackagesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[48]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2436,7 +2941,7 @@ func (x *GetInstalledPackagesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInstalledPackagesRequest.ProtoReflect.Descriptor instead.
 func (*GetInstalledPackagesRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{48}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{58}
 }
 
 // GetInstalledPackagesResponse holds the result of the effect get-installed-packages.
@@ -2450,7 +2955,7 @@ type GetInstalledPackagesResponse struct {
 
 func (x *GetInstalledPackagesResponse) Reset() {
 	*x = GetInstalledPackagesResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[49]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2462,7 +2967,7 @@ func (x *GetInstalledPackagesResponse) String() string {
 func (*GetInstalledPackagesResponse) ProtoMessage() {}
 
 func (x *GetInstalledPackagesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[49]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2475,7 +2980,7 @@ func (x *GetInstalledPackagesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInstalledPackagesResponse.ProtoReflect.Descriptor instead.
 func (*GetInstalledPackagesResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{49}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *GetInstalledPackagesResponse) GetValue() []byte {
@@ -2496,7 +3001,7 @@ type GetServiceManifestRequest struct {
 
 func (x *GetServiceManifestRequest) Reset() {
 	*x = GetServiceManifestRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[50]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2508,7 +3013,7 @@ func (x *GetServiceManifestRequest) String() string {
 func (*GetServiceManifestRequest) ProtoMessage() {}
 
 func (x *GetServiceManifestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[50]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2521,7 +3026,7 @@ func (x *GetServiceManifestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServiceManifestRequest.ProtoReflect.Descriptor instead.
 func (*GetServiceManifestRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{50}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *GetServiceManifestRequest) GetPackageId() string {
@@ -2544,7 +3049,7 @@ type GetServiceManifestResponse struct {
 
 func (x *GetServiceManifestResponse) Reset() {
 	*x = GetServiceManifestResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[51]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2556,7 +3061,7 @@ func (x *GetServiceManifestResponse) String() string {
 func (*GetServiceManifestResponse) ProtoMessage() {}
 
 func (x *GetServiceManifestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[51]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2569,7 +3074,7 @@ func (x *GetServiceManifestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServiceManifestResponse.ProtoReflect.Descriptor instead.
 func (*GetServiceManifestResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{51}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *GetServiceManifestResponse) GetValue() []byte {
@@ -2595,7 +3100,7 @@ type GetSystemSmtpRequest struct {
 
 func (x *GetSystemSmtpRequest) Reset() {
 	*x = GetSystemSmtpRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[52]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2607,7 +3112,7 @@ func (x *GetSystemSmtpRequest) String() string {
 func (*GetSystemSmtpRequest) ProtoMessage() {}
 
 func (x *GetSystemSmtpRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[52]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2620,7 +3125,7 @@ func (x *GetSystemSmtpRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSystemSmtpRequest.ProtoReflect.Descriptor instead.
 func (*GetSystemSmtpRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{52}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{62}
 }
 
 // GetSystemSmtpResponse holds the result of the effect get-system-smtp.
@@ -2636,7 +3141,7 @@ type GetSystemSmtpResponse struct {
 
 func (x *GetSystemSmtpResponse) Reset() {
 	*x = GetSystemSmtpResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[53]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2648,7 +3153,7 @@ func (x *GetSystemSmtpResponse) String() string {
 func (*GetSystemSmtpResponse) ProtoMessage() {}
 
 func (x *GetSystemSmtpResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[53]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2661,7 +3166,7 @@ func (x *GetSystemSmtpResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSystemSmtpResponse.ProtoReflect.Descriptor instead.
 func (*GetSystemSmtpResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{53}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *GetSystemSmtpResponse) GetValue() []byte {
@@ -2691,7 +3196,7 @@ type GetSslCertificateRequest struct {
 
 func (x *GetSslCertificateRequest) Reset() {
 	*x = GetSslCertificateRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[54]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2703,7 +3208,7 @@ func (x *GetSslCertificateRequest) String() string {
 func (*GetSslCertificateRequest) ProtoMessage() {}
 
 func (x *GetSslCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[54]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2716,7 +3221,7 @@ func (x *GetSslCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSslCertificateRequest.ProtoReflect.Descriptor instead.
 func (*GetSslCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{54}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *GetSslCertificateRequest) GetHostnames() []string {
@@ -2746,7 +3251,7 @@ type GetSslCertificateResponse struct {
 
 func (x *GetSslCertificateResponse) Reset() {
 	*x = GetSslCertificateResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[55]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2758,7 +3263,7 @@ func (x *GetSslCertificateResponse) String() string {
 func (*GetSslCertificateResponse) ProtoMessage() {}
 
 func (x *GetSslCertificateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[55]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2771,7 +3276,7 @@ func (x *GetSslCertificateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSslCertificateResponse.ProtoReflect.Descriptor instead.
 func (*GetSslCertificateResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{55}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *GetSslCertificateResponse) GetValue() []byte {
@@ -2801,7 +3306,7 @@ type GetSslKeyRequest struct {
 
 func (x *GetSslKeyRequest) Reset() {
 	*x = GetSslKeyRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[56]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2813,7 +3318,7 @@ func (x *GetSslKeyRequest) String() string {
 func (*GetSslKeyRequest) ProtoMessage() {}
 
 func (x *GetSslKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[56]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2826,7 +3331,7 @@ func (x *GetSslKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSslKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetSslKeyRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{56}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *GetSslKeyRequest) GetHostnames() []string {
@@ -2854,7 +3359,7 @@ type GetSslKeyResponse struct {
 
 func (x *GetSslKeyResponse) Reset() {
 	*x = GetSslKeyResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[57]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2866,7 +3371,7 @@ func (x *GetSslKeyResponse) String() string {
 func (*GetSslKeyResponse) ProtoMessage() {}
 
 func (x *GetSslKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[57]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2879,7 +3384,7 @@ func (x *GetSslKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSslKeyResponse.ProtoReflect.Descriptor instead.
 func (*GetSslKeyResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{57}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *GetSslKeyResponse) GetValue() string {
@@ -2906,7 +3411,7 @@ type SetHealthRequest struct {
 
 func (x *SetHealthRequest) Reset() {
 	*x = SetHealthRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[58]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2918,7 +3423,7 @@ func (x *SetHealthRequest) String() string {
 func (*SetHealthRequest) ProtoMessage() {}
 
 func (x *SetHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[58]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2931,7 +3436,7 @@ func (x *SetHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetHealthRequest.ProtoReflect.Descriptor instead.
 func (*SetHealthRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{58}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *SetHealthRequest) GetId() string {
@@ -2971,7 +3476,7 @@ type SetHealthResponse struct {
 
 func (x *SetHealthResponse) Reset() {
 	*x = SetHealthResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[59]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2983,7 +3488,7 @@ func (x *SetHealthResponse) String() string {
 func (*SetHealthResponse) ProtoMessage() {}
 
 func (x *SetHealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[59]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2996,7 +3501,7 @@ func (x *SetHealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetHealthResponse.ProtoReflect.Descriptor instead.
 func (*SetHealthResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{59}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{69}
 }
 
 // SetInitProgressRequest holds the parameters of the effect set-init-progress.
@@ -3010,7 +3515,7 @@ type SetInitProgressRequest struct {
 
 func (x *SetInitProgressRequest) Reset() {
 	*x = SetInitProgressRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[60]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3022,7 +3527,7 @@ func (x *SetInitProgressRequest) String() string {
 func (*SetInitProgressRequest) ProtoMessage() {}
 
 func (x *SetInitProgressRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[60]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3035,7 +3540,7 @@ func (x *SetInitProgressRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetInitProgressRequest.ProtoReflect.Descriptor instead.
 func (*SetInitProgressRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{60}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *SetInitProgressRequest) GetProgress() []byte {
@@ -3054,7 +3559,7 @@ type SetInitProgressResponse struct {
 
 func (x *SetInitProgressResponse) Reset() {
 	*x = SetInitProgressResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[61]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3066,7 +3571,7 @@ func (x *SetInitProgressResponse) String() string {
 func (*SetInitProgressResponse) ProtoMessage() {}
 
 func (x *SetInitProgressResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[61]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3079,7 +3584,7 @@ func (x *SetInitProgressResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetInitProgressResponse.ProtoReflect.Descriptor instead.
 func (*SetInitProgressResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{61}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{71}
 }
 
 // RestartRequest holds the parameters of the effect restart.
@@ -3091,7 +3596,7 @@ type RestartRequest struct {
 
 func (x *RestartRequest) Reset() {
 	*x = RestartRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[62]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3103,7 +3608,7 @@ func (x *RestartRequest) String() string {
 func (*RestartRequest) ProtoMessage() {}
 
 func (x *RestartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[62]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3116,7 +3621,7 @@ func (x *RestartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartRequest.ProtoReflect.Descriptor instead.
 func (*RestartRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{62}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{72}
 }
 
 // RestartResponse holds the result of the effect restart.
@@ -3128,7 +3633,7 @@ type RestartResponse struct {
 
 func (x *RestartResponse) Reset() {
 	*x = RestartResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[63]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3140,7 +3645,7 @@ func (x *RestartResponse) String() string {
 func (*RestartResponse) ProtoMessage() {}
 
 func (x *RestartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[63]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3153,7 +3658,7 @@ func (x *RestartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartResponse.ProtoReflect.Descriptor instead.
 func (*RestartResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{63}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{73}
 }
 
 // ShutdownRequest holds the parameters of the effect shutdown.
@@ -3165,7 +3670,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[64]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3177,7 +3682,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[64]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3190,7 +3695,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{64}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{74}
 }
 
 // ShutdownResponse holds the result of the effect shutdown.
@@ -3202,7 +3707,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[65]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3214,7 +3719,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[65]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3227,7 +3732,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{65}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{75}
 }
 
 // SetMainStatusRequest holds the parameters of the effect set-main-status.
@@ -3241,7 +3746,7 @@ type SetMainStatusRequest struct {
 
 func (x *SetMainStatusRequest) Reset() {
 	*x = SetMainStatusRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[66]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3253,7 +3758,7 @@ func (x *SetMainStatusRequest) String() string {
 func (*SetMainStatusRequest) ProtoMessage() {}
 
 func (x *SetMainStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[66]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3266,7 +3771,7 @@ func (x *SetMainStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetMainStatusRequest.ProtoReflect.Descriptor instead.
 func (*SetMainStatusRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{66}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *SetMainStatusRequest) GetStatus() string {
@@ -3285,7 +3790,7 @@ type SetMainStatusResponse struct {
 
 func (x *SetMainStatusResponse) Reset() {
 	*x = SetMainStatusResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[67]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3297,7 +3802,7 @@ func (x *SetMainStatusResponse) String() string {
 func (*SetMainStatusResponse) ProtoMessage() {}
 
 func (x *SetMainStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[67]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3310,7 +3815,7 @@ func (x *SetMainStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetMainStatusResponse.ProtoReflect.Descriptor instead.
 func (*SetMainStatusResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{67}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{77}
 }
 
 // SetBackupProgressRequest holds the parameters of the effect set-backup-progress.
@@ -3324,7 +3829,7 @@ type SetBackupProgressRequest struct {
 
 func (x *SetBackupProgressRequest) Reset() {
 	*x = SetBackupProgressRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[68]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3336,7 +3841,7 @@ func (x *SetBackupProgressRequest) String() string {
 func (*SetBackupProgressRequest) ProtoMessage() {}
 
 func (x *SetBackupProgressRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[68]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3349,7 +3854,7 @@ func (x *SetBackupProgressRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetBackupProgressRequest.ProtoReflect.Descriptor instead.
 func (*SetBackupProgressRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{68}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *SetBackupProgressRequest) GetProgress() []byte {
@@ -3368,7 +3873,7 @@ type SetBackupProgressResponse struct {
 
 func (x *SetBackupProgressResponse) Reset() {
 	*x = SetBackupProgressResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[69]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3380,7 +3885,7 @@ func (x *SetBackupProgressResponse) String() string {
 func (*SetBackupProgressResponse) ProtoMessage() {}
 
 func (x *SetBackupProgressResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[69]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3393,7 +3898,7 @@ func (x *SetBackupProgressResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetBackupProgressResponse.ProtoReflect.Descriptor instead.
 func (*SetBackupProgressResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{69}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{79}
 }
 
 // GetOutboundGatewayRequest holds the parameters of the effect get-outbound-gateway.
@@ -3405,7 +3910,7 @@ type GetOutboundGatewayRequest struct {
 
 func (x *GetOutboundGatewayRequest) Reset() {
 	*x = GetOutboundGatewayRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[70]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3417,7 +3922,7 @@ func (x *GetOutboundGatewayRequest) String() string {
 func (*GetOutboundGatewayRequest) ProtoMessage() {}
 
 func (x *GetOutboundGatewayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[70]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3430,7 +3935,7 @@ func (x *GetOutboundGatewayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOutboundGatewayRequest.ProtoReflect.Descriptor instead.
 func (*GetOutboundGatewayRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{70}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{80}
 }
 
 // GetOutboundGatewayResponse holds the result of the effect get-outbound-gateway.
@@ -3446,7 +3951,7 @@ type GetOutboundGatewayResponse struct {
 
 func (x *GetOutboundGatewayResponse) Reset() {
 	*x = GetOutboundGatewayResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[71]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3458,7 +3963,7 @@ func (x *GetOutboundGatewayResponse) String() string {
 func (*GetOutboundGatewayResponse) ProtoMessage() {}
 
 func (x *GetOutboundGatewayResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[71]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3471,7 +3976,7 @@ func (x *GetOutboundGatewayResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOutboundGatewayResponse.ProtoReflect.Descriptor instead.
 func (*GetOutboundGatewayResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{71}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *GetOutboundGatewayResponse) GetValue() string {
@@ -3505,7 +4010,7 @@ type NotificationCreateRequest struct {
 
 func (x *NotificationCreateRequest) Reset() {
 	*x = NotificationCreateRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[72]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3517,7 +4022,7 @@ func (x *NotificationCreateRequest) String() string {
 func (*NotificationCreateRequest) ProtoMessage() {}
 
 func (x *NotificationCreateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[72]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3530,7 +4035,7 @@ func (x *NotificationCreateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotificationCreateRequest.ProtoReflect.Descriptor instead.
 func (*NotificationCreateRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{72}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *NotificationCreateRequest) GetLevel() string {
@@ -3570,7 +4075,7 @@ type NotificationCreateResponse struct {
 
 func (x *NotificationCreateResponse) Reset() {
 	*x = NotificationCreateResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[73]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3582,7 +4087,7 @@ func (x *NotificationCreateResponse) String() string {
 func (*NotificationCreateResponse) ProtoMessage() {}
 
 func (x *NotificationCreateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[73]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3595,7 +4100,7 @@ func (x *NotificationCreateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotificationCreateResponse.ProtoReflect.Descriptor instead.
 func (*NotificationCreateResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{73}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{83}
 }
 
 // MountRequest holds the parameters of the effect mount.
@@ -3611,7 +4116,7 @@ type MountRequest struct {
 
 func (x *MountRequest) Reset() {
 	*x = MountRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[74]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3623,7 +4128,7 @@ func (x *MountRequest) String() string {
 func (*MountRequest) ProtoMessage() {}
 
 func (x *MountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[74]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3636,7 +4141,7 @@ func (x *MountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MountRequest.ProtoReflect.Descriptor instead.
 func (*MountRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{74}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *MountRequest) GetLocation() string {
@@ -3662,7 +4167,7 @@ type MountResponse struct {
 
 func (x *MountResponse) Reset() {
 	*x = MountResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[75]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3674,7 +4179,7 @@ func (x *MountResponse) String() string {
 func (*MountResponse) ProtoMessage() {}
 
 func (x *MountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[75]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3687,7 +4192,7 @@ func (x *MountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MountResponse.ProtoReflect.Descriptor instead.
 func (*MountResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{75}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{85}
 }
 
 // SubcontainerCreateFsRequest holds the parameters of the effect subcontainer.create-fs.
@@ -3703,7 +4208,7 @@ type SubcontainerCreateFsRequest struct {
 
 func (x *SubcontainerCreateFsRequest) Reset() {
 	*x = SubcontainerCreateFsRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[76]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3715,7 +4220,7 @@ func (x *SubcontainerCreateFsRequest) String() string {
 func (*SubcontainerCreateFsRequest) ProtoMessage() {}
 
 func (x *SubcontainerCreateFsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[76]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3728,7 +4233,7 @@ func (x *SubcontainerCreateFsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubcontainerCreateFsRequest.ProtoReflect.Descriptor instead.
 func (*SubcontainerCreateFsRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{76}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *SubcontainerCreateFsRequest) GetImageId() string {
@@ -3756,7 +4261,7 @@ type SubcontainerCreateFsResponse struct {
 
 func (x *SubcontainerCreateFsResponse) Reset() {
 	*x = SubcontainerCreateFsResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[77]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3768,7 +4273,7 @@ func (x *SubcontainerCreateFsResponse) String() string {
 func (*SubcontainerCreateFsResponse) ProtoMessage() {}
 
 func (x *SubcontainerCreateFsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[77]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3781,7 +4286,7 @@ func (x *SubcontainerCreateFsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubcontainerCreateFsResponse.ProtoReflect.Descriptor instead.
 func (*SubcontainerCreateFsResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{77}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *SubcontainerCreateFsResponse) GetValue() []byte {
@@ -3802,7 +4307,7 @@ type SubcontainerDestroyFsRequest struct {
 
 func (x *SubcontainerDestroyFsRequest) Reset() {
 	*x = SubcontainerDestroyFsRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[78]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3814,7 +4319,7 @@ func (x *SubcontainerDestroyFsRequest) String() string {
 func (*SubcontainerDestroyFsRequest) ProtoMessage() {}
 
 func (x *SubcontainerDestroyFsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[78]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3827,7 +4332,7 @@ func (x *SubcontainerDestroyFsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubcontainerDestroyFsRequest.ProtoReflect.Descriptor instead.
 func (*SubcontainerDestroyFsRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{78}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *SubcontainerDestroyFsRequest) GetGuid() string {
@@ -3846,7 +4351,7 @@ type SubcontainerDestroyFsResponse struct {
 
 func (x *SubcontainerDestroyFsResponse) Reset() {
 	*x = SubcontainerDestroyFsResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[79]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3858,7 +4363,7 @@ func (x *SubcontainerDestroyFsResponse) String() string {
 func (*SubcontainerDestroyFsResponse) ProtoMessage() {}
 
 func (x *SubcontainerDestroyFsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[79]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3871,7 +4376,7 @@ func (x *SubcontainerDestroyFsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubcontainerDestroyFsResponse.ProtoReflect.Descriptor instead.
 func (*SubcontainerDestroyFsResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{79}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{89}
 }
 
 var File_hearth_effects_v1_effects_proto protoreflect.FileDescriptor
@@ -3953,7 +4458,34 @@ const file_hearth_effects_v1_effects_proto_rawDesc = "" +
 	"\x17preferred_external_port\x18\x03 \x01(\rR\x15preferredExternalPort\x12\x17\n" +
 	"\aadd_ssl\x18\x04 \x01(\fR\x06addSsl\x12\x16\n" +
 	"\x06secure\x18\x05 \x01(\fR\x06secure\"\x0e\n" +
-	"\fBindResponse\".\n" +
+	"\fBindResponse\"\xaa\x01\n" +
+	"\x10BindRangeRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
+	"\x13internal_start_port\x18\x02 \x01(\rR\x11internalStartPort\x12.\n" +
+	"\x13external_start_port\x18\x03 \x01(\rR\x11externalStartPort\x12&\n" +
+	"\x0fnumber_of_ports\x18\x04 \x01(\rR\rnumberOfPorts\"\x13\n" +
+	"\x11BindRangeResponse\"\xdb\x01\n" +
+	"\"ExportRangeServiceInterfaceRequest\x12\x17\n" +
+	"\ahost_id\x18\x01 \x01(\tR\x06hostId\x12.\n" +
+	"\x13internal_start_port\x18\x02 \x01(\rR\x11internalStartPort\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\x12 \n" +
+	"\vdescription\x18\x05 \x01(\tR\vdescription\x12\x1b\n" +
+	"\x06scheme\x18\x06 \x01(\tH\x00R\x06scheme\x88\x01\x01B\t\n" +
+	"\a_scheme\"%\n" +
+	"#ExportRangeServiceInterfaceResponse\"=\n" +
+	"\x18PluginUrlRegisterRequest\x12!\n" +
+	"\ftable_action\x18\x01 \x01(\tR\vtableAction\"\x1b\n" +
+	"\x19PluginUrlRegisterResponse\"\xa7\x01\n" +
+	"\x19PluginUrlExportUrlRequest\x12#\n" +
+	"\rhostname_info\x18\x01 \x01(\fR\fhostnameInfo\x12(\n" +
+	"\rremove_action\x18\x02 \x01(\tH\x00R\fremoveAction\x88\x01\x01\x12)\n" +
+	"\x10overflow_actions\x18\x03 \x03(\tR\x0foverflowActionsB\x10\n" +
+	"\x0e_remove_action\"\x1c\n" +
+	"\x1aPluginUrlExportUrlResponse\"3\n" +
+	"\x19PluginUrlClearUrlsRequest\x12\x16\n" +
+	"\x06except\x18\x01 \x01(\fR\x06except\"\x1c\n" +
+	"\x1aPluginUrlClearUrlsResponse\".\n" +
 	"\x14ClearBindingsRequest\x12\x16\n" +
 	"\x06except\x18\x01 \x01(\fR\x06except\"\x17\n" +
 	"\x15ClearBindingsResponse\"\xb4\x01\n" +
@@ -4092,7 +4624,7 @@ const file_hearth_effects_v1_effects_proto_rawDesc = "" +
 	"\x05value\x18\x01 \x01(\fR\x05value\"2\n" +
 	"\x1cSubcontainerDestroyFsRequest\x12\x12\n" +
 	"\x04guid\x18\x01 \x01(\tR\x04guid\"\x1f\n" +
-	"\x1dSubcontainerDestroyFsResponse2\xe3(\n" +
+	"\x1dSubcontainerDestroyFsResponse2\xc4.\n" +
 	"\x0eEffectsService\x12R\n" +
 	"\x05Await\x12\x1f.hearth.effects.v1.AwaitRequest\x1a .hearth.effects.v1.AwaitResponse\"\x06\xca\xf3\x18\x02 \x01\x12U\n" +
 	"\x06Refuse\x12 .hearth.effects.v1.RefuseRequest\x1a!.hearth.effects.v1.RefuseResponse\"\x06\xca\xf3\x18\x02 \x01\x12\x81\x01\n" +
@@ -4108,7 +4640,13 @@ const file_hearth_effects_v1_effects_proto_rawDesc = "" +
 	"action.run\x12\x89\x01\n" +
 	"\x10ActionCreateTask\x12*.hearth.effects.v1.ActionCreateTaskRequest\x1a+.hearth.effects.v1.ActionCreateTaskResponse\"\x1c\xca\xf3\x18\x02 \x01\xea\xf3\x18\x12action.create-task\x12\x89\x01\n" +
 	"\x10ActionClearTasks\x12*.hearth.effects.v1.ActionClearTasksRequest\x1a+.hearth.effects.v1.ActionClearTasksResponse\"\x1c\xca\xf3\x18\x02 \x01\xea\xf3\x18\x12action.clear-tasks\x12W\n" +
-	"\x04Bind\x12\x1e.hearth.effects.v1.BindRequest\x1a\x1f.hearth.effects.v1.BindResponse\"\x0e\xca\xf3\x18\x02 \x01\xea\xf3\x18\x04bind\x12|\n" +
+	"\x04Bind\x12\x1e.hearth.effects.v1.BindRequest\x1a\x1f.hearth.effects.v1.BindResponse\"\x0e\xca\xf3\x18\x02 \x01\xea\xf3\x18\x04bind\x12l\n" +
+	"\tBindRange\x12#.hearth.effects.v1.BindRangeRequest\x1a$.hearth.effects.v1.BindRangeResponse\"\x14\xca\xf3\x18\x02 \x01\xea\xf3\x18\n" +
+	"bind-range\x12\xb6\x01\n" +
+	"\x1bExportRangeServiceInterface\x125.hearth.effects.v1.ExportRangeServiceInterfaceRequest\x1a6.hearth.effects.v1.ExportRangeServiceInterfaceResponse\"(\xca\xf3\x18\x02 \x01\xea\xf3\x18\x1eexport-range-service-interface\x12\x8d\x01\n" +
+	"\x11PluginUrlRegister\x12+.hearth.effects.v1.PluginUrlRegisterRequest\x1a,.hearth.effects.v1.PluginUrlRegisterResponse\"\x1d\xca\xf3\x18\x02 \x01\xea\xf3\x18\x13plugin.url.register\x12\x92\x01\n" +
+	"\x12PluginUrlExportUrl\x12,.hearth.effects.v1.PluginUrlExportUrlRequest\x1a-.hearth.effects.v1.PluginUrlExportUrlResponse\"\x1f\xca\xf3\x18\x02 \x01\xea\xf3\x18\x15plugin.url.export-url\x12\x92\x01\n" +
+	"\x12PluginUrlClearUrls\x12,.hearth.effects.v1.PluginUrlClearUrlsRequest\x1a-.hearth.effects.v1.PluginUrlClearUrlsResponse\"\x1f\xca\xf3\x18\x02 \x01\xea\xf3\x18\x15plugin.url.clear-urls\x12|\n" +
 	"\rClearBindings\x12'.hearth.effects.v1.ClearBindingsRequest\x1a(.hearth.effects.v1.ClearBindingsResponse\"\x18\xca\xf3\x18\x02 \x01\xea\xf3\x18\x0eclear-bindings\x12\xa1\x01\n" +
 	"\x16ExportServiceInterface\x120.hearth.effects.v1.ExportServiceInterfaceRequest\x1a1.hearth.effects.v1.ExportServiceInterfaceResponse\"\"\xca\xf3\x18\x02 \x01\xea\xf3\x18\x18export-service-interface\x12\xa1\x01\n" +
 	"\x16ClearServiceInterfaces\x120.hearth.effects.v1.ClearServiceInterfacesRequest\x1a1.hearth.effects.v1.ClearServiceInterfacesResponse\"\"\xca\xf3\x18\x02 \x01\xea\xf3\x18\x18clear-service-interfaces\x12\x95\x01\n" +
@@ -4151,88 +4689,98 @@ func file_hearth_effects_v1_effects_proto_rawDescGZIP() []byte {
 	return file_hearth_effects_v1_effects_proto_rawDescData
 }
 
-var file_hearth_effects_v1_effects_proto_msgTypes = make([]protoimpl.MessageInfo, 80)
+var file_hearth_effects_v1_effects_proto_msgTypes = make([]protoimpl.MessageInfo, 90)
 var file_hearth_effects_v1_effects_proto_goTypes = []any{
-	(*AwaitRequest)(nil),                   // 0: hearth.effects.v1.AwaitRequest
-	(*AwaitResponse)(nil),                  // 1: hearth.effects.v1.AwaitResponse
-	(*RefuseRequest)(nil),                  // 2: hearth.effects.v1.RefuseRequest
-	(*RefuseResponse)(nil),                 // 3: hearth.effects.v1.RefuseResponse
-	(*GetDataVersionRequest)(nil),          // 4: hearth.effects.v1.GetDataVersionRequest
-	(*GetDataVersionResponse)(nil),         // 5: hearth.effects.v1.GetDataVersionResponse
-	(*SetDataVersionRequest)(nil),          // 6: hearth.effects.v1.SetDataVersionRequest
-	(*SetDataVersionResponse)(nil),         // 7: hearth.effects.v1.SetDataVersionResponse
-	(*SetDependenciesRequest)(nil),         // 8: hearth.effects.v1.SetDependenciesRequest
-	(*SetDependenciesResponse)(nil),        // 9: hearth.effects.v1.SetDependenciesResponse
-	(*GetDependenciesRequest)(nil),         // 10: hearth.effects.v1.GetDependenciesRequest
-	(*GetDependenciesResponse)(nil),        // 11: hearth.effects.v1.GetDependenciesResponse
-	(*CheckDependenciesRequest)(nil),       // 12: hearth.effects.v1.CheckDependenciesRequest
-	(*CheckDependenciesResponse)(nil),      // 13: hearth.effects.v1.CheckDependenciesResponse
-	(*ActionExportRequest)(nil),            // 14: hearth.effects.v1.ActionExportRequest
-	(*ActionExportResponse)(nil),           // 15: hearth.effects.v1.ActionExportResponse
-	(*ActionClearRequest)(nil),             // 16: hearth.effects.v1.ActionClearRequest
-	(*ActionClearResponse)(nil),            // 17: hearth.effects.v1.ActionClearResponse
-	(*ActionGetInputRequest)(nil),          // 18: hearth.effects.v1.ActionGetInputRequest
-	(*ActionGetInputResponse)(nil),         // 19: hearth.effects.v1.ActionGetInputResponse
-	(*ActionRunRequest)(nil),               // 20: hearth.effects.v1.ActionRunRequest
-	(*ActionRunResponse)(nil),              // 21: hearth.effects.v1.ActionRunResponse
-	(*ActionCreateTaskRequest)(nil),        // 22: hearth.effects.v1.ActionCreateTaskRequest
-	(*ActionCreateTaskResponse)(nil),       // 23: hearth.effects.v1.ActionCreateTaskResponse
-	(*ActionClearTasksRequest)(nil),        // 24: hearth.effects.v1.ActionClearTasksRequest
-	(*ActionClearTasksResponse)(nil),       // 25: hearth.effects.v1.ActionClearTasksResponse
-	(*BindRequest)(nil),                    // 26: hearth.effects.v1.BindRequest
-	(*BindResponse)(nil),                   // 27: hearth.effects.v1.BindResponse
-	(*ClearBindingsRequest)(nil),           // 28: hearth.effects.v1.ClearBindingsRequest
-	(*ClearBindingsResponse)(nil),          // 29: hearth.effects.v1.ClearBindingsResponse
-	(*ExportServiceInterfaceRequest)(nil),  // 30: hearth.effects.v1.ExportServiceInterfaceRequest
-	(*ExportServiceInterfaceResponse)(nil), // 31: hearth.effects.v1.ExportServiceInterfaceResponse
-	(*ClearServiceInterfacesRequest)(nil),  // 32: hearth.effects.v1.ClearServiceInterfacesRequest
-	(*ClearServiceInterfacesResponse)(nil), // 33: hearth.effects.v1.ClearServiceInterfacesResponse
-	(*GetServiceInterfaceRequest)(nil),     // 34: hearth.effects.v1.GetServiceInterfaceRequest
-	(*GetServiceInterfaceResponse)(nil),    // 35: hearth.effects.v1.GetServiceInterfaceResponse
-	(*ListServiceInterfacesRequest)(nil),   // 36: hearth.effects.v1.ListServiceInterfacesRequest
-	(*ListServiceInterfacesResponse)(nil),  // 37: hearth.effects.v1.ListServiceInterfacesResponse
-	(*GetHostInfoRequest)(nil),             // 38: hearth.effects.v1.GetHostInfoRequest
-	(*GetHostInfoResponse)(nil),            // 39: hearth.effects.v1.GetHostInfoResponse
-	(*GetServicePortForwardRequest)(nil),   // 40: hearth.effects.v1.GetServicePortForwardRequest
-	(*GetServicePortForwardResponse)(nil),  // 41: hearth.effects.v1.GetServicePortForwardResponse
-	(*GetContainerIpRequest)(nil),          // 42: hearth.effects.v1.GetContainerIpRequest
-	(*GetContainerIpResponse)(nil),         // 43: hearth.effects.v1.GetContainerIpResponse
-	(*GetOsIpRequest)(nil),                 // 44: hearth.effects.v1.GetOsIpRequest
-	(*GetOsIpResponse)(nil),                // 45: hearth.effects.v1.GetOsIpResponse
-	(*GetStatusRequest)(nil),               // 46: hearth.effects.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),              // 47: hearth.effects.v1.GetStatusResponse
-	(*GetInstalledPackagesRequest)(nil),    // 48: hearth.effects.v1.GetInstalledPackagesRequest
-	(*GetInstalledPackagesResponse)(nil),   // 49: hearth.effects.v1.GetInstalledPackagesResponse
-	(*GetServiceManifestRequest)(nil),      // 50: hearth.effects.v1.GetServiceManifestRequest
-	(*GetServiceManifestResponse)(nil),     // 51: hearth.effects.v1.GetServiceManifestResponse
-	(*GetSystemSmtpRequest)(nil),           // 52: hearth.effects.v1.GetSystemSmtpRequest
-	(*GetSystemSmtpResponse)(nil),          // 53: hearth.effects.v1.GetSystemSmtpResponse
-	(*GetSslCertificateRequest)(nil),       // 54: hearth.effects.v1.GetSslCertificateRequest
-	(*GetSslCertificateResponse)(nil),      // 55: hearth.effects.v1.GetSslCertificateResponse
-	(*GetSslKeyRequest)(nil),               // 56: hearth.effects.v1.GetSslKeyRequest
-	(*GetSslKeyResponse)(nil),              // 57: hearth.effects.v1.GetSslKeyResponse
-	(*SetHealthRequest)(nil),               // 58: hearth.effects.v1.SetHealthRequest
-	(*SetHealthResponse)(nil),              // 59: hearth.effects.v1.SetHealthResponse
-	(*SetInitProgressRequest)(nil),         // 60: hearth.effects.v1.SetInitProgressRequest
-	(*SetInitProgressResponse)(nil),        // 61: hearth.effects.v1.SetInitProgressResponse
-	(*RestartRequest)(nil),                 // 62: hearth.effects.v1.RestartRequest
-	(*RestartResponse)(nil),                // 63: hearth.effects.v1.RestartResponse
-	(*ShutdownRequest)(nil),                // 64: hearth.effects.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),               // 65: hearth.effects.v1.ShutdownResponse
-	(*SetMainStatusRequest)(nil),           // 66: hearth.effects.v1.SetMainStatusRequest
-	(*SetMainStatusResponse)(nil),          // 67: hearth.effects.v1.SetMainStatusResponse
-	(*SetBackupProgressRequest)(nil),       // 68: hearth.effects.v1.SetBackupProgressRequest
-	(*SetBackupProgressResponse)(nil),      // 69: hearth.effects.v1.SetBackupProgressResponse
-	(*GetOutboundGatewayRequest)(nil),      // 70: hearth.effects.v1.GetOutboundGatewayRequest
-	(*GetOutboundGatewayResponse)(nil),     // 71: hearth.effects.v1.GetOutboundGatewayResponse
-	(*NotificationCreateRequest)(nil),      // 72: hearth.effects.v1.NotificationCreateRequest
-	(*NotificationCreateResponse)(nil),     // 73: hearth.effects.v1.NotificationCreateResponse
-	(*MountRequest)(nil),                   // 74: hearth.effects.v1.MountRequest
-	(*MountResponse)(nil),                  // 75: hearth.effects.v1.MountResponse
-	(*SubcontainerCreateFsRequest)(nil),    // 76: hearth.effects.v1.SubcontainerCreateFsRequest
-	(*SubcontainerCreateFsResponse)(nil),   // 77: hearth.effects.v1.SubcontainerCreateFsResponse
-	(*SubcontainerDestroyFsRequest)(nil),   // 78: hearth.effects.v1.SubcontainerDestroyFsRequest
-	(*SubcontainerDestroyFsResponse)(nil),  // 79: hearth.effects.v1.SubcontainerDestroyFsResponse
+	(*AwaitRequest)(nil),                        // 0: hearth.effects.v1.AwaitRequest
+	(*AwaitResponse)(nil),                       // 1: hearth.effects.v1.AwaitResponse
+	(*RefuseRequest)(nil),                       // 2: hearth.effects.v1.RefuseRequest
+	(*RefuseResponse)(nil),                      // 3: hearth.effects.v1.RefuseResponse
+	(*GetDataVersionRequest)(nil),               // 4: hearth.effects.v1.GetDataVersionRequest
+	(*GetDataVersionResponse)(nil),              // 5: hearth.effects.v1.GetDataVersionResponse
+	(*SetDataVersionRequest)(nil),               // 6: hearth.effects.v1.SetDataVersionRequest
+	(*SetDataVersionResponse)(nil),              // 7: hearth.effects.v1.SetDataVersionResponse
+	(*SetDependenciesRequest)(nil),              // 8: hearth.effects.v1.SetDependenciesRequest
+	(*SetDependenciesResponse)(nil),             // 9: hearth.effects.v1.SetDependenciesResponse
+	(*GetDependenciesRequest)(nil),              // 10: hearth.effects.v1.GetDependenciesRequest
+	(*GetDependenciesResponse)(nil),             // 11: hearth.effects.v1.GetDependenciesResponse
+	(*CheckDependenciesRequest)(nil),            // 12: hearth.effects.v1.CheckDependenciesRequest
+	(*CheckDependenciesResponse)(nil),           // 13: hearth.effects.v1.CheckDependenciesResponse
+	(*ActionExportRequest)(nil),                 // 14: hearth.effects.v1.ActionExportRequest
+	(*ActionExportResponse)(nil),                // 15: hearth.effects.v1.ActionExportResponse
+	(*ActionClearRequest)(nil),                  // 16: hearth.effects.v1.ActionClearRequest
+	(*ActionClearResponse)(nil),                 // 17: hearth.effects.v1.ActionClearResponse
+	(*ActionGetInputRequest)(nil),               // 18: hearth.effects.v1.ActionGetInputRequest
+	(*ActionGetInputResponse)(nil),              // 19: hearth.effects.v1.ActionGetInputResponse
+	(*ActionRunRequest)(nil),                    // 20: hearth.effects.v1.ActionRunRequest
+	(*ActionRunResponse)(nil),                   // 21: hearth.effects.v1.ActionRunResponse
+	(*ActionCreateTaskRequest)(nil),             // 22: hearth.effects.v1.ActionCreateTaskRequest
+	(*ActionCreateTaskResponse)(nil),            // 23: hearth.effects.v1.ActionCreateTaskResponse
+	(*ActionClearTasksRequest)(nil),             // 24: hearth.effects.v1.ActionClearTasksRequest
+	(*ActionClearTasksResponse)(nil),            // 25: hearth.effects.v1.ActionClearTasksResponse
+	(*BindRequest)(nil),                         // 26: hearth.effects.v1.BindRequest
+	(*BindResponse)(nil),                        // 27: hearth.effects.v1.BindResponse
+	(*BindRangeRequest)(nil),                    // 28: hearth.effects.v1.BindRangeRequest
+	(*BindRangeResponse)(nil),                   // 29: hearth.effects.v1.BindRangeResponse
+	(*ExportRangeServiceInterfaceRequest)(nil),  // 30: hearth.effects.v1.ExportRangeServiceInterfaceRequest
+	(*ExportRangeServiceInterfaceResponse)(nil), // 31: hearth.effects.v1.ExportRangeServiceInterfaceResponse
+	(*PluginUrlRegisterRequest)(nil),            // 32: hearth.effects.v1.PluginUrlRegisterRequest
+	(*PluginUrlRegisterResponse)(nil),           // 33: hearth.effects.v1.PluginUrlRegisterResponse
+	(*PluginUrlExportUrlRequest)(nil),           // 34: hearth.effects.v1.PluginUrlExportUrlRequest
+	(*PluginUrlExportUrlResponse)(nil),          // 35: hearth.effects.v1.PluginUrlExportUrlResponse
+	(*PluginUrlClearUrlsRequest)(nil),           // 36: hearth.effects.v1.PluginUrlClearUrlsRequest
+	(*PluginUrlClearUrlsResponse)(nil),          // 37: hearth.effects.v1.PluginUrlClearUrlsResponse
+	(*ClearBindingsRequest)(nil),                // 38: hearth.effects.v1.ClearBindingsRequest
+	(*ClearBindingsResponse)(nil),               // 39: hearth.effects.v1.ClearBindingsResponse
+	(*ExportServiceInterfaceRequest)(nil),       // 40: hearth.effects.v1.ExportServiceInterfaceRequest
+	(*ExportServiceInterfaceResponse)(nil),      // 41: hearth.effects.v1.ExportServiceInterfaceResponse
+	(*ClearServiceInterfacesRequest)(nil),       // 42: hearth.effects.v1.ClearServiceInterfacesRequest
+	(*ClearServiceInterfacesResponse)(nil),      // 43: hearth.effects.v1.ClearServiceInterfacesResponse
+	(*GetServiceInterfaceRequest)(nil),          // 44: hearth.effects.v1.GetServiceInterfaceRequest
+	(*GetServiceInterfaceResponse)(nil),         // 45: hearth.effects.v1.GetServiceInterfaceResponse
+	(*ListServiceInterfacesRequest)(nil),        // 46: hearth.effects.v1.ListServiceInterfacesRequest
+	(*ListServiceInterfacesResponse)(nil),       // 47: hearth.effects.v1.ListServiceInterfacesResponse
+	(*GetHostInfoRequest)(nil),                  // 48: hearth.effects.v1.GetHostInfoRequest
+	(*GetHostInfoResponse)(nil),                 // 49: hearth.effects.v1.GetHostInfoResponse
+	(*GetServicePortForwardRequest)(nil),        // 50: hearth.effects.v1.GetServicePortForwardRequest
+	(*GetServicePortForwardResponse)(nil),       // 51: hearth.effects.v1.GetServicePortForwardResponse
+	(*GetContainerIpRequest)(nil),               // 52: hearth.effects.v1.GetContainerIpRequest
+	(*GetContainerIpResponse)(nil),              // 53: hearth.effects.v1.GetContainerIpResponse
+	(*GetOsIpRequest)(nil),                      // 54: hearth.effects.v1.GetOsIpRequest
+	(*GetOsIpResponse)(nil),                     // 55: hearth.effects.v1.GetOsIpResponse
+	(*GetStatusRequest)(nil),                    // 56: hearth.effects.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),                   // 57: hearth.effects.v1.GetStatusResponse
+	(*GetInstalledPackagesRequest)(nil),         // 58: hearth.effects.v1.GetInstalledPackagesRequest
+	(*GetInstalledPackagesResponse)(nil),        // 59: hearth.effects.v1.GetInstalledPackagesResponse
+	(*GetServiceManifestRequest)(nil),           // 60: hearth.effects.v1.GetServiceManifestRequest
+	(*GetServiceManifestResponse)(nil),          // 61: hearth.effects.v1.GetServiceManifestResponse
+	(*GetSystemSmtpRequest)(nil),                // 62: hearth.effects.v1.GetSystemSmtpRequest
+	(*GetSystemSmtpResponse)(nil),               // 63: hearth.effects.v1.GetSystemSmtpResponse
+	(*GetSslCertificateRequest)(nil),            // 64: hearth.effects.v1.GetSslCertificateRequest
+	(*GetSslCertificateResponse)(nil),           // 65: hearth.effects.v1.GetSslCertificateResponse
+	(*GetSslKeyRequest)(nil),                    // 66: hearth.effects.v1.GetSslKeyRequest
+	(*GetSslKeyResponse)(nil),                   // 67: hearth.effects.v1.GetSslKeyResponse
+	(*SetHealthRequest)(nil),                    // 68: hearth.effects.v1.SetHealthRequest
+	(*SetHealthResponse)(nil),                   // 69: hearth.effects.v1.SetHealthResponse
+	(*SetInitProgressRequest)(nil),              // 70: hearth.effects.v1.SetInitProgressRequest
+	(*SetInitProgressResponse)(nil),             // 71: hearth.effects.v1.SetInitProgressResponse
+	(*RestartRequest)(nil),                      // 72: hearth.effects.v1.RestartRequest
+	(*RestartResponse)(nil),                     // 73: hearth.effects.v1.RestartResponse
+	(*ShutdownRequest)(nil),                     // 74: hearth.effects.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),                    // 75: hearth.effects.v1.ShutdownResponse
+	(*SetMainStatusRequest)(nil),                // 76: hearth.effects.v1.SetMainStatusRequest
+	(*SetMainStatusResponse)(nil),               // 77: hearth.effects.v1.SetMainStatusResponse
+	(*SetBackupProgressRequest)(nil),            // 78: hearth.effects.v1.SetBackupProgressRequest
+	(*SetBackupProgressResponse)(nil),           // 79: hearth.effects.v1.SetBackupProgressResponse
+	(*GetOutboundGatewayRequest)(nil),           // 80: hearth.effects.v1.GetOutboundGatewayRequest
+	(*GetOutboundGatewayResponse)(nil),          // 81: hearth.effects.v1.GetOutboundGatewayResponse
+	(*NotificationCreateRequest)(nil),           // 82: hearth.effects.v1.NotificationCreateRequest
+	(*NotificationCreateResponse)(nil),          // 83: hearth.effects.v1.NotificationCreateResponse
+	(*MountRequest)(nil),                        // 84: hearth.effects.v1.MountRequest
+	(*MountResponse)(nil),                       // 85: hearth.effects.v1.MountResponse
+	(*SubcontainerCreateFsRequest)(nil),         // 86: hearth.effects.v1.SubcontainerCreateFsRequest
+	(*SubcontainerCreateFsResponse)(nil),        // 87: hearth.effects.v1.SubcontainerCreateFsResponse
+	(*SubcontainerDestroyFsRequest)(nil),        // 88: hearth.effects.v1.SubcontainerDestroyFsRequest
+	(*SubcontainerDestroyFsResponse)(nil),       // 89: hearth.effects.v1.SubcontainerDestroyFsResponse
 }
 var file_hearth_effects_v1_effects_proto_depIdxs = []int32{
 	0,  // 0: hearth.effects.v1.EffectsService.Await:input_type -> hearth.effects.v1.AwaitRequest
@@ -4249,74 +4797,84 @@ var file_hearth_effects_v1_effects_proto_depIdxs = []int32{
 	22, // 11: hearth.effects.v1.EffectsService.ActionCreateTask:input_type -> hearth.effects.v1.ActionCreateTaskRequest
 	24, // 12: hearth.effects.v1.EffectsService.ActionClearTasks:input_type -> hearth.effects.v1.ActionClearTasksRequest
 	26, // 13: hearth.effects.v1.EffectsService.Bind:input_type -> hearth.effects.v1.BindRequest
-	28, // 14: hearth.effects.v1.EffectsService.ClearBindings:input_type -> hearth.effects.v1.ClearBindingsRequest
-	30, // 15: hearth.effects.v1.EffectsService.ExportServiceInterface:input_type -> hearth.effects.v1.ExportServiceInterfaceRequest
-	32, // 16: hearth.effects.v1.EffectsService.ClearServiceInterfaces:input_type -> hearth.effects.v1.ClearServiceInterfacesRequest
-	34, // 17: hearth.effects.v1.EffectsService.GetServiceInterface:input_type -> hearth.effects.v1.GetServiceInterfaceRequest
-	36, // 18: hearth.effects.v1.EffectsService.ListServiceInterfaces:input_type -> hearth.effects.v1.ListServiceInterfacesRequest
-	38, // 19: hearth.effects.v1.EffectsService.GetHostInfo:input_type -> hearth.effects.v1.GetHostInfoRequest
-	40, // 20: hearth.effects.v1.EffectsService.GetServicePortForward:input_type -> hearth.effects.v1.GetServicePortForwardRequest
-	42, // 21: hearth.effects.v1.EffectsService.GetContainerIp:input_type -> hearth.effects.v1.GetContainerIpRequest
-	44, // 22: hearth.effects.v1.EffectsService.GetOsIp:input_type -> hearth.effects.v1.GetOsIpRequest
-	46, // 23: hearth.effects.v1.EffectsService.GetStatus:input_type -> hearth.effects.v1.GetStatusRequest
-	48, // 24: hearth.effects.v1.EffectsService.GetInstalledPackages:input_type -> hearth.effects.v1.GetInstalledPackagesRequest
-	50, // 25: hearth.effects.v1.EffectsService.GetServiceManifest:input_type -> hearth.effects.v1.GetServiceManifestRequest
-	52, // 26: hearth.effects.v1.EffectsService.GetSystemSmtp:input_type -> hearth.effects.v1.GetSystemSmtpRequest
-	54, // 27: hearth.effects.v1.EffectsService.GetSslCertificate:input_type -> hearth.effects.v1.GetSslCertificateRequest
-	56, // 28: hearth.effects.v1.EffectsService.GetSslKey:input_type -> hearth.effects.v1.GetSslKeyRequest
-	58, // 29: hearth.effects.v1.EffectsService.SetHealth:input_type -> hearth.effects.v1.SetHealthRequest
-	60, // 30: hearth.effects.v1.EffectsService.SetInitProgress:input_type -> hearth.effects.v1.SetInitProgressRequest
-	62, // 31: hearth.effects.v1.EffectsService.Restart:input_type -> hearth.effects.v1.RestartRequest
-	64, // 32: hearth.effects.v1.EffectsService.Shutdown:input_type -> hearth.effects.v1.ShutdownRequest
-	66, // 33: hearth.effects.v1.EffectsService.SetMainStatus:input_type -> hearth.effects.v1.SetMainStatusRequest
-	68, // 34: hearth.effects.v1.EffectsService.SetBackupProgress:input_type -> hearth.effects.v1.SetBackupProgressRequest
-	70, // 35: hearth.effects.v1.EffectsService.GetOutboundGateway:input_type -> hearth.effects.v1.GetOutboundGatewayRequest
-	72, // 36: hearth.effects.v1.EffectsService.NotificationCreate:input_type -> hearth.effects.v1.NotificationCreateRequest
-	74, // 37: hearth.effects.v1.EffectsService.Mount:input_type -> hearth.effects.v1.MountRequest
-	76, // 38: hearth.effects.v1.EffectsService.SubcontainerCreateFs:input_type -> hearth.effects.v1.SubcontainerCreateFsRequest
-	78, // 39: hearth.effects.v1.EffectsService.SubcontainerDestroyFs:input_type -> hearth.effects.v1.SubcontainerDestroyFsRequest
-	1,  // 40: hearth.effects.v1.EffectsService.Await:output_type -> hearth.effects.v1.AwaitResponse
-	3,  // 41: hearth.effects.v1.EffectsService.Refuse:output_type -> hearth.effects.v1.RefuseResponse
-	5,  // 42: hearth.effects.v1.EffectsService.GetDataVersion:output_type -> hearth.effects.v1.GetDataVersionResponse
-	7,  // 43: hearth.effects.v1.EffectsService.SetDataVersion:output_type -> hearth.effects.v1.SetDataVersionResponse
-	9,  // 44: hearth.effects.v1.EffectsService.SetDependencies:output_type -> hearth.effects.v1.SetDependenciesResponse
-	11, // 45: hearth.effects.v1.EffectsService.GetDependencies:output_type -> hearth.effects.v1.GetDependenciesResponse
-	13, // 46: hearth.effects.v1.EffectsService.CheckDependencies:output_type -> hearth.effects.v1.CheckDependenciesResponse
-	15, // 47: hearth.effects.v1.EffectsService.ActionExport:output_type -> hearth.effects.v1.ActionExportResponse
-	17, // 48: hearth.effects.v1.EffectsService.ActionClear:output_type -> hearth.effects.v1.ActionClearResponse
-	19, // 49: hearth.effects.v1.EffectsService.ActionGetInput:output_type -> hearth.effects.v1.ActionGetInputResponse
-	21, // 50: hearth.effects.v1.EffectsService.ActionRun:output_type -> hearth.effects.v1.ActionRunResponse
-	23, // 51: hearth.effects.v1.EffectsService.ActionCreateTask:output_type -> hearth.effects.v1.ActionCreateTaskResponse
-	25, // 52: hearth.effects.v1.EffectsService.ActionClearTasks:output_type -> hearth.effects.v1.ActionClearTasksResponse
-	27, // 53: hearth.effects.v1.EffectsService.Bind:output_type -> hearth.effects.v1.BindResponse
-	29, // 54: hearth.effects.v1.EffectsService.ClearBindings:output_type -> hearth.effects.v1.ClearBindingsResponse
-	31, // 55: hearth.effects.v1.EffectsService.ExportServiceInterface:output_type -> hearth.effects.v1.ExportServiceInterfaceResponse
-	33, // 56: hearth.effects.v1.EffectsService.ClearServiceInterfaces:output_type -> hearth.effects.v1.ClearServiceInterfacesResponse
-	35, // 57: hearth.effects.v1.EffectsService.GetServiceInterface:output_type -> hearth.effects.v1.GetServiceInterfaceResponse
-	37, // 58: hearth.effects.v1.EffectsService.ListServiceInterfaces:output_type -> hearth.effects.v1.ListServiceInterfacesResponse
-	39, // 59: hearth.effects.v1.EffectsService.GetHostInfo:output_type -> hearth.effects.v1.GetHostInfoResponse
-	41, // 60: hearth.effects.v1.EffectsService.GetServicePortForward:output_type -> hearth.effects.v1.GetServicePortForwardResponse
-	43, // 61: hearth.effects.v1.EffectsService.GetContainerIp:output_type -> hearth.effects.v1.GetContainerIpResponse
-	45, // 62: hearth.effects.v1.EffectsService.GetOsIp:output_type -> hearth.effects.v1.GetOsIpResponse
-	47, // 63: hearth.effects.v1.EffectsService.GetStatus:output_type -> hearth.effects.v1.GetStatusResponse
-	49, // 64: hearth.effects.v1.EffectsService.GetInstalledPackages:output_type -> hearth.effects.v1.GetInstalledPackagesResponse
-	51, // 65: hearth.effects.v1.EffectsService.GetServiceManifest:output_type -> hearth.effects.v1.GetServiceManifestResponse
-	53, // 66: hearth.effects.v1.EffectsService.GetSystemSmtp:output_type -> hearth.effects.v1.GetSystemSmtpResponse
-	55, // 67: hearth.effects.v1.EffectsService.GetSslCertificate:output_type -> hearth.effects.v1.GetSslCertificateResponse
-	57, // 68: hearth.effects.v1.EffectsService.GetSslKey:output_type -> hearth.effects.v1.GetSslKeyResponse
-	59, // 69: hearth.effects.v1.EffectsService.SetHealth:output_type -> hearth.effects.v1.SetHealthResponse
-	61, // 70: hearth.effects.v1.EffectsService.SetInitProgress:output_type -> hearth.effects.v1.SetInitProgressResponse
-	63, // 71: hearth.effects.v1.EffectsService.Restart:output_type -> hearth.effects.v1.RestartResponse
-	65, // 72: hearth.effects.v1.EffectsService.Shutdown:output_type -> hearth.effects.v1.ShutdownResponse
-	67, // 73: hearth.effects.v1.EffectsService.SetMainStatus:output_type -> hearth.effects.v1.SetMainStatusResponse
-	69, // 74: hearth.effects.v1.EffectsService.SetBackupProgress:output_type -> hearth.effects.v1.SetBackupProgressResponse
-	71, // 75: hearth.effects.v1.EffectsService.GetOutboundGateway:output_type -> hearth.effects.v1.GetOutboundGatewayResponse
-	73, // 76: hearth.effects.v1.EffectsService.NotificationCreate:output_type -> hearth.effects.v1.NotificationCreateResponse
-	75, // 77: hearth.effects.v1.EffectsService.Mount:output_type -> hearth.effects.v1.MountResponse
-	77, // 78: hearth.effects.v1.EffectsService.SubcontainerCreateFs:output_type -> hearth.effects.v1.SubcontainerCreateFsResponse
-	79, // 79: hearth.effects.v1.EffectsService.SubcontainerDestroyFs:output_type -> hearth.effects.v1.SubcontainerDestroyFsResponse
-	40, // [40:80] is the sub-list for method output_type
-	0,  // [0:40] is the sub-list for method input_type
+	28, // 14: hearth.effects.v1.EffectsService.BindRange:input_type -> hearth.effects.v1.BindRangeRequest
+	30, // 15: hearth.effects.v1.EffectsService.ExportRangeServiceInterface:input_type -> hearth.effects.v1.ExportRangeServiceInterfaceRequest
+	32, // 16: hearth.effects.v1.EffectsService.PluginUrlRegister:input_type -> hearth.effects.v1.PluginUrlRegisterRequest
+	34, // 17: hearth.effects.v1.EffectsService.PluginUrlExportUrl:input_type -> hearth.effects.v1.PluginUrlExportUrlRequest
+	36, // 18: hearth.effects.v1.EffectsService.PluginUrlClearUrls:input_type -> hearth.effects.v1.PluginUrlClearUrlsRequest
+	38, // 19: hearth.effects.v1.EffectsService.ClearBindings:input_type -> hearth.effects.v1.ClearBindingsRequest
+	40, // 20: hearth.effects.v1.EffectsService.ExportServiceInterface:input_type -> hearth.effects.v1.ExportServiceInterfaceRequest
+	42, // 21: hearth.effects.v1.EffectsService.ClearServiceInterfaces:input_type -> hearth.effects.v1.ClearServiceInterfacesRequest
+	44, // 22: hearth.effects.v1.EffectsService.GetServiceInterface:input_type -> hearth.effects.v1.GetServiceInterfaceRequest
+	46, // 23: hearth.effects.v1.EffectsService.ListServiceInterfaces:input_type -> hearth.effects.v1.ListServiceInterfacesRequest
+	48, // 24: hearth.effects.v1.EffectsService.GetHostInfo:input_type -> hearth.effects.v1.GetHostInfoRequest
+	50, // 25: hearth.effects.v1.EffectsService.GetServicePortForward:input_type -> hearth.effects.v1.GetServicePortForwardRequest
+	52, // 26: hearth.effects.v1.EffectsService.GetContainerIp:input_type -> hearth.effects.v1.GetContainerIpRequest
+	54, // 27: hearth.effects.v1.EffectsService.GetOsIp:input_type -> hearth.effects.v1.GetOsIpRequest
+	56, // 28: hearth.effects.v1.EffectsService.GetStatus:input_type -> hearth.effects.v1.GetStatusRequest
+	58, // 29: hearth.effects.v1.EffectsService.GetInstalledPackages:input_type -> hearth.effects.v1.GetInstalledPackagesRequest
+	60, // 30: hearth.effects.v1.EffectsService.GetServiceManifest:input_type -> hearth.effects.v1.GetServiceManifestRequest
+	62, // 31: hearth.effects.v1.EffectsService.GetSystemSmtp:input_type -> hearth.effects.v1.GetSystemSmtpRequest
+	64, // 32: hearth.effects.v1.EffectsService.GetSslCertificate:input_type -> hearth.effects.v1.GetSslCertificateRequest
+	66, // 33: hearth.effects.v1.EffectsService.GetSslKey:input_type -> hearth.effects.v1.GetSslKeyRequest
+	68, // 34: hearth.effects.v1.EffectsService.SetHealth:input_type -> hearth.effects.v1.SetHealthRequest
+	70, // 35: hearth.effects.v1.EffectsService.SetInitProgress:input_type -> hearth.effects.v1.SetInitProgressRequest
+	72, // 36: hearth.effects.v1.EffectsService.Restart:input_type -> hearth.effects.v1.RestartRequest
+	74, // 37: hearth.effects.v1.EffectsService.Shutdown:input_type -> hearth.effects.v1.ShutdownRequest
+	76, // 38: hearth.effects.v1.EffectsService.SetMainStatus:input_type -> hearth.effects.v1.SetMainStatusRequest
+	78, // 39: hearth.effects.v1.EffectsService.SetBackupProgress:input_type -> hearth.effects.v1.SetBackupProgressRequest
+	80, // 40: hearth.effects.v1.EffectsService.GetOutboundGateway:input_type -> hearth.effects.v1.GetOutboundGatewayRequest
+	82, // 41: hearth.effects.v1.EffectsService.NotificationCreate:input_type -> hearth.effects.v1.NotificationCreateRequest
+	84, // 42: hearth.effects.v1.EffectsService.Mount:input_type -> hearth.effects.v1.MountRequest
+	86, // 43: hearth.effects.v1.EffectsService.SubcontainerCreateFs:input_type -> hearth.effects.v1.SubcontainerCreateFsRequest
+	88, // 44: hearth.effects.v1.EffectsService.SubcontainerDestroyFs:input_type -> hearth.effects.v1.SubcontainerDestroyFsRequest
+	1,  // 45: hearth.effects.v1.EffectsService.Await:output_type -> hearth.effects.v1.AwaitResponse
+	3,  // 46: hearth.effects.v1.EffectsService.Refuse:output_type -> hearth.effects.v1.RefuseResponse
+	5,  // 47: hearth.effects.v1.EffectsService.GetDataVersion:output_type -> hearth.effects.v1.GetDataVersionResponse
+	7,  // 48: hearth.effects.v1.EffectsService.SetDataVersion:output_type -> hearth.effects.v1.SetDataVersionResponse
+	9,  // 49: hearth.effects.v1.EffectsService.SetDependencies:output_type -> hearth.effects.v1.SetDependenciesResponse
+	11, // 50: hearth.effects.v1.EffectsService.GetDependencies:output_type -> hearth.effects.v1.GetDependenciesResponse
+	13, // 51: hearth.effects.v1.EffectsService.CheckDependencies:output_type -> hearth.effects.v1.CheckDependenciesResponse
+	15, // 52: hearth.effects.v1.EffectsService.ActionExport:output_type -> hearth.effects.v1.ActionExportResponse
+	17, // 53: hearth.effects.v1.EffectsService.ActionClear:output_type -> hearth.effects.v1.ActionClearResponse
+	19, // 54: hearth.effects.v1.EffectsService.ActionGetInput:output_type -> hearth.effects.v1.ActionGetInputResponse
+	21, // 55: hearth.effects.v1.EffectsService.ActionRun:output_type -> hearth.effects.v1.ActionRunResponse
+	23, // 56: hearth.effects.v1.EffectsService.ActionCreateTask:output_type -> hearth.effects.v1.ActionCreateTaskResponse
+	25, // 57: hearth.effects.v1.EffectsService.ActionClearTasks:output_type -> hearth.effects.v1.ActionClearTasksResponse
+	27, // 58: hearth.effects.v1.EffectsService.Bind:output_type -> hearth.effects.v1.BindResponse
+	29, // 59: hearth.effects.v1.EffectsService.BindRange:output_type -> hearth.effects.v1.BindRangeResponse
+	31, // 60: hearth.effects.v1.EffectsService.ExportRangeServiceInterface:output_type -> hearth.effects.v1.ExportRangeServiceInterfaceResponse
+	33, // 61: hearth.effects.v1.EffectsService.PluginUrlRegister:output_type -> hearth.effects.v1.PluginUrlRegisterResponse
+	35, // 62: hearth.effects.v1.EffectsService.PluginUrlExportUrl:output_type -> hearth.effects.v1.PluginUrlExportUrlResponse
+	37, // 63: hearth.effects.v1.EffectsService.PluginUrlClearUrls:output_type -> hearth.effects.v1.PluginUrlClearUrlsResponse
+	39, // 64: hearth.effects.v1.EffectsService.ClearBindings:output_type -> hearth.effects.v1.ClearBindingsResponse
+	41, // 65: hearth.effects.v1.EffectsService.ExportServiceInterface:output_type -> hearth.effects.v1.ExportServiceInterfaceResponse
+	43, // 66: hearth.effects.v1.EffectsService.ClearServiceInterfaces:output_type -> hearth.effects.v1.ClearServiceInterfacesResponse
+	45, // 67: hearth.effects.v1.EffectsService.GetServiceInterface:output_type -> hearth.effects.v1.GetServiceInterfaceResponse
+	47, // 68: hearth.effects.v1.EffectsService.ListServiceInterfaces:output_type -> hearth.effects.v1.ListServiceInterfacesResponse
+	49, // 69: hearth.effects.v1.EffectsService.GetHostInfo:output_type -> hearth.effects.v1.GetHostInfoResponse
+	51, // 70: hearth.effects.v1.EffectsService.GetServicePortForward:output_type -> hearth.effects.v1.GetServicePortForwardResponse
+	53, // 71: hearth.effects.v1.EffectsService.GetContainerIp:output_type -> hearth.effects.v1.GetContainerIpResponse
+	55, // 72: hearth.effects.v1.EffectsService.GetOsIp:output_type -> hearth.effects.v1.GetOsIpResponse
+	57, // 73: hearth.effects.v1.EffectsService.GetStatus:output_type -> hearth.effects.v1.GetStatusResponse
+	59, // 74: hearth.effects.v1.EffectsService.GetInstalledPackages:output_type -> hearth.effects.v1.GetInstalledPackagesResponse
+	61, // 75: hearth.effects.v1.EffectsService.GetServiceManifest:output_type -> hearth.effects.v1.GetServiceManifestResponse
+	63, // 76: hearth.effects.v1.EffectsService.GetSystemSmtp:output_type -> hearth.effects.v1.GetSystemSmtpResponse
+	65, // 77: hearth.effects.v1.EffectsService.GetSslCertificate:output_type -> hearth.effects.v1.GetSslCertificateResponse
+	67, // 78: hearth.effects.v1.EffectsService.GetSslKey:output_type -> hearth.effects.v1.GetSslKeyResponse
+	69, // 79: hearth.effects.v1.EffectsService.SetHealth:output_type -> hearth.effects.v1.SetHealthResponse
+	71, // 80: hearth.effects.v1.EffectsService.SetInitProgress:output_type -> hearth.effects.v1.SetInitProgressResponse
+	73, // 81: hearth.effects.v1.EffectsService.Restart:output_type -> hearth.effects.v1.RestartResponse
+	75, // 82: hearth.effects.v1.EffectsService.Shutdown:output_type -> hearth.effects.v1.ShutdownResponse
+	77, // 83: hearth.effects.v1.EffectsService.SetMainStatus:output_type -> hearth.effects.v1.SetMainStatusResponse
+	79, // 84: hearth.effects.v1.EffectsService.SetBackupProgress:output_type -> hearth.effects.v1.SetBackupProgressResponse
+	81, // 85: hearth.effects.v1.EffectsService.GetOutboundGateway:output_type -> hearth.effects.v1.GetOutboundGatewayResponse
+	83, // 86: hearth.effects.v1.EffectsService.NotificationCreate:output_type -> hearth.effects.v1.NotificationCreateResponse
+	85, // 87: hearth.effects.v1.EffectsService.Mount:output_type -> hearth.effects.v1.MountResponse
+	87, // 88: hearth.effects.v1.EffectsService.SubcontainerCreateFs:output_type -> hearth.effects.v1.SubcontainerCreateFsResponse
+	89, // 89: hearth.effects.v1.EffectsService.SubcontainerDestroyFs:output_type -> hearth.effects.v1.SubcontainerDestroyFsResponse
+	45, // [45:90] is the sub-list for method output_type
+	0,  // [0:45] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -4332,28 +4890,30 @@ func file_hearth_effects_v1_effects_proto_init() {
 	file_hearth_effects_v1_effects_proto_msgTypes[18].OneofWrappers = []any{}
 	file_hearth_effects_v1_effects_proto_msgTypes[20].OneofWrappers = []any{}
 	file_hearth_effects_v1_effects_proto_msgTypes[22].OneofWrappers = []any{}
+	file_hearth_effects_v1_effects_proto_msgTypes[30].OneofWrappers = []any{}
 	file_hearth_effects_v1_effects_proto_msgTypes[34].OneofWrappers = []any{}
-	file_hearth_effects_v1_effects_proto_msgTypes[36].OneofWrappers = []any{}
-	file_hearth_effects_v1_effects_proto_msgTypes[38].OneofWrappers = []any{}
-	file_hearth_effects_v1_effects_proto_msgTypes[40].OneofWrappers = []any{}
-	file_hearth_effects_v1_effects_proto_msgTypes[42].OneofWrappers = []any{}
-	file_hearth_effects_v1_effects_proto_msgTypes[43].OneofWrappers = []any{}
-	file_hearth_effects_v1_effects_proto_msgTypes[45].OneofWrappers = []any{}
+	file_hearth_effects_v1_effects_proto_msgTypes[44].OneofWrappers = []any{}
 	file_hearth_effects_v1_effects_proto_msgTypes[46].OneofWrappers = []any{}
-	file_hearth_effects_v1_effects_proto_msgTypes[54].OneofWrappers = []any{}
+	file_hearth_effects_v1_effects_proto_msgTypes[48].OneofWrappers = []any{}
+	file_hearth_effects_v1_effects_proto_msgTypes[50].OneofWrappers = []any{}
+	file_hearth_effects_v1_effects_proto_msgTypes[52].OneofWrappers = []any{}
+	file_hearth_effects_v1_effects_proto_msgTypes[53].OneofWrappers = []any{}
+	file_hearth_effects_v1_effects_proto_msgTypes[55].OneofWrappers = []any{}
 	file_hearth_effects_v1_effects_proto_msgTypes[56].OneofWrappers = []any{}
-	file_hearth_effects_v1_effects_proto_msgTypes[57].OneofWrappers = []any{}
-	file_hearth_effects_v1_effects_proto_msgTypes[58].OneofWrappers = []any{}
-	file_hearth_effects_v1_effects_proto_msgTypes[71].OneofWrappers = []any{}
-	file_hearth_effects_v1_effects_proto_msgTypes[72].OneofWrappers = []any{}
-	file_hearth_effects_v1_effects_proto_msgTypes[76].OneofWrappers = []any{}
+	file_hearth_effects_v1_effects_proto_msgTypes[64].OneofWrappers = []any{}
+	file_hearth_effects_v1_effects_proto_msgTypes[66].OneofWrappers = []any{}
+	file_hearth_effects_v1_effects_proto_msgTypes[67].OneofWrappers = []any{}
+	file_hearth_effects_v1_effects_proto_msgTypes[68].OneofWrappers = []any{}
+	file_hearth_effects_v1_effects_proto_msgTypes[81].OneofWrappers = []any{}
+	file_hearth_effects_v1_effects_proto_msgTypes[82].OneofWrappers = []any{}
+	file_hearth_effects_v1_effects_proto_msgTypes[86].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_effects_v1_effects_proto_rawDesc), len(file_hearth_effects_v1_effects_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   80,
+			NumMessages:   90,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,46 +29,51 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	EffectsService_Await_FullMethodName                  = "/hearth.effects.v1.EffectsService/Await"
-	EffectsService_Refuse_FullMethodName                 = "/hearth.effects.v1.EffectsService/Refuse"
-	EffectsService_GetDataVersion_FullMethodName         = "/hearth.effects.v1.EffectsService/GetDataVersion"
-	EffectsService_SetDataVersion_FullMethodName         = "/hearth.effects.v1.EffectsService/SetDataVersion"
-	EffectsService_SetDependencies_FullMethodName        = "/hearth.effects.v1.EffectsService/SetDependencies"
-	EffectsService_GetDependencies_FullMethodName        = "/hearth.effects.v1.EffectsService/GetDependencies"
-	EffectsService_CheckDependencies_FullMethodName      = "/hearth.effects.v1.EffectsService/CheckDependencies"
-	EffectsService_ActionExport_FullMethodName           = "/hearth.effects.v1.EffectsService/ActionExport"
-	EffectsService_ActionClear_FullMethodName            = "/hearth.effects.v1.EffectsService/ActionClear"
-	EffectsService_ActionGetInput_FullMethodName         = "/hearth.effects.v1.EffectsService/ActionGetInput"
-	EffectsService_ActionRun_FullMethodName              = "/hearth.effects.v1.EffectsService/ActionRun"
-	EffectsService_ActionCreateTask_FullMethodName       = "/hearth.effects.v1.EffectsService/ActionCreateTask"
-	EffectsService_ActionClearTasks_FullMethodName       = "/hearth.effects.v1.EffectsService/ActionClearTasks"
-	EffectsService_Bind_FullMethodName                   = "/hearth.effects.v1.EffectsService/Bind"
-	EffectsService_ClearBindings_FullMethodName          = "/hearth.effects.v1.EffectsService/ClearBindings"
-	EffectsService_ExportServiceInterface_FullMethodName = "/hearth.effects.v1.EffectsService/ExportServiceInterface"
-	EffectsService_ClearServiceInterfaces_FullMethodName = "/hearth.effects.v1.EffectsService/ClearServiceInterfaces"
-	EffectsService_GetServiceInterface_FullMethodName    = "/hearth.effects.v1.EffectsService/GetServiceInterface"
-	EffectsService_ListServiceInterfaces_FullMethodName  = "/hearth.effects.v1.EffectsService/ListServiceInterfaces"
-	EffectsService_GetHostInfo_FullMethodName            = "/hearth.effects.v1.EffectsService/GetHostInfo"
-	EffectsService_GetServicePortForward_FullMethodName  = "/hearth.effects.v1.EffectsService/GetServicePortForward"
-	EffectsService_GetContainerIp_FullMethodName         = "/hearth.effects.v1.EffectsService/GetContainerIp"
-	EffectsService_GetOsIp_FullMethodName                = "/hearth.effects.v1.EffectsService/GetOsIp"
-	EffectsService_GetStatus_FullMethodName              = "/hearth.effects.v1.EffectsService/GetStatus"
-	EffectsService_GetInstalledPackages_FullMethodName   = "/hearth.effects.v1.EffectsService/GetInstalledPackages"
-	EffectsService_GetServiceManifest_FullMethodName     = "/hearth.effects.v1.EffectsService/GetServiceManifest"
-	EffectsService_GetSystemSmtp_FullMethodName          = "/hearth.effects.v1.EffectsService/GetSystemSmtp"
-	EffectsService_GetSslCertificate_FullMethodName      = "/hearth.effects.v1.EffectsService/GetSslCertificate"
-	EffectsService_GetSslKey_FullMethodName              = "/hearth.effects.v1.EffectsService/GetSslKey"
-	EffectsService_SetHealth_FullMethodName              = "/hearth.effects.v1.EffectsService/SetHealth"
-	EffectsService_SetInitProgress_FullMethodName        = "/hearth.effects.v1.EffectsService/SetInitProgress"
-	EffectsService_Restart_FullMethodName                = "/hearth.effects.v1.EffectsService/Restart"
-	EffectsService_Shutdown_FullMethodName               = "/hearth.effects.v1.EffectsService/Shutdown"
-	EffectsService_SetMainStatus_FullMethodName          = "/hearth.effects.v1.EffectsService/SetMainStatus"
-	EffectsService_SetBackupProgress_FullMethodName      = "/hearth.effects.v1.EffectsService/SetBackupProgress"
-	EffectsService_GetOutboundGateway_FullMethodName     = "/hearth.effects.v1.EffectsService/GetOutboundGateway"
-	EffectsService_NotificationCreate_FullMethodName     = "/hearth.effects.v1.EffectsService/NotificationCreate"
-	EffectsService_Mount_FullMethodName                  = "/hearth.effects.v1.EffectsService/Mount"
-	EffectsService_SubcontainerCreateFs_FullMethodName   = "/hearth.effects.v1.EffectsService/SubcontainerCreateFs"
-	EffectsService_SubcontainerDestroyFs_FullMethodName  = "/hearth.effects.v1.EffectsService/SubcontainerDestroyFs"
+	EffectsService_Await_FullMethodName                       = "/hearth.effects.v1.EffectsService/Await"
+	EffectsService_Refuse_FullMethodName                      = "/hearth.effects.v1.EffectsService/Refuse"
+	EffectsService_GetDataVersion_FullMethodName              = "/hearth.effects.v1.EffectsService/GetDataVersion"
+	EffectsService_SetDataVersion_FullMethodName              = "/hearth.effects.v1.EffectsService/SetDataVersion"
+	EffectsService_SetDependencies_FullMethodName             = "/hearth.effects.v1.EffectsService/SetDependencies"
+	EffectsService_GetDependencies_FullMethodName             = "/hearth.effects.v1.EffectsService/GetDependencies"
+	EffectsService_CheckDependencies_FullMethodName           = "/hearth.effects.v1.EffectsService/CheckDependencies"
+	EffectsService_ActionExport_FullMethodName                = "/hearth.effects.v1.EffectsService/ActionExport"
+	EffectsService_ActionClear_FullMethodName                 = "/hearth.effects.v1.EffectsService/ActionClear"
+	EffectsService_ActionGetInput_FullMethodName              = "/hearth.effects.v1.EffectsService/ActionGetInput"
+	EffectsService_ActionRun_FullMethodName                   = "/hearth.effects.v1.EffectsService/ActionRun"
+	EffectsService_ActionCreateTask_FullMethodName            = "/hearth.effects.v1.EffectsService/ActionCreateTask"
+	EffectsService_ActionClearTasks_FullMethodName            = "/hearth.effects.v1.EffectsService/ActionClearTasks"
+	EffectsService_Bind_FullMethodName                        = "/hearth.effects.v1.EffectsService/Bind"
+	EffectsService_BindRange_FullMethodName                   = "/hearth.effects.v1.EffectsService/BindRange"
+	EffectsService_ExportRangeServiceInterface_FullMethodName = "/hearth.effects.v1.EffectsService/ExportRangeServiceInterface"
+	EffectsService_PluginUrlRegister_FullMethodName           = "/hearth.effects.v1.EffectsService/PluginUrlRegister"
+	EffectsService_PluginUrlExportUrl_FullMethodName          = "/hearth.effects.v1.EffectsService/PluginUrlExportUrl"
+	EffectsService_PluginUrlClearUrls_FullMethodName          = "/hearth.effects.v1.EffectsService/PluginUrlClearUrls"
+	EffectsService_ClearBindings_FullMethodName               = "/hearth.effects.v1.EffectsService/ClearBindings"
+	EffectsService_ExportServiceInterface_FullMethodName      = "/hearth.effects.v1.EffectsService/ExportServiceInterface"
+	EffectsService_ClearServiceInterfaces_FullMethodName      = "/hearth.effects.v1.EffectsService/ClearServiceInterfaces"
+	EffectsService_GetServiceInterface_FullMethodName         = "/hearth.effects.v1.EffectsService/GetServiceInterface"
+	EffectsService_ListServiceInterfaces_FullMethodName       = "/hearth.effects.v1.EffectsService/ListServiceInterfaces"
+	EffectsService_GetHostInfo_FullMethodName                 = "/hearth.effects.v1.EffectsService/GetHostInfo"
+	EffectsService_GetServicePortForward_FullMethodName       = "/hearth.effects.v1.EffectsService/GetServicePortForward"
+	EffectsService_GetContainerIp_FullMethodName              = "/hearth.effects.v1.EffectsService/GetContainerIp"
+	EffectsService_GetOsIp_FullMethodName                     = "/hearth.effects.v1.EffectsService/GetOsIp"
+	EffectsService_GetStatus_FullMethodName                   = "/hearth.effects.v1.EffectsService/GetStatus"
+	EffectsService_GetInstalledPackages_FullMethodName        = "/hearth.effects.v1.EffectsService/GetInstalledPackages"
+	EffectsService_GetServiceManifest_FullMethodName          = "/hearth.effects.v1.EffectsService/GetServiceManifest"
+	EffectsService_GetSystemSmtp_FullMethodName               = "/hearth.effects.v1.EffectsService/GetSystemSmtp"
+	EffectsService_GetSslCertificate_FullMethodName           = "/hearth.effects.v1.EffectsService/GetSslCertificate"
+	EffectsService_GetSslKey_FullMethodName                   = "/hearth.effects.v1.EffectsService/GetSslKey"
+	EffectsService_SetHealth_FullMethodName                   = "/hearth.effects.v1.EffectsService/SetHealth"
+	EffectsService_SetInitProgress_FullMethodName             = "/hearth.effects.v1.EffectsService/SetInitProgress"
+	EffectsService_Restart_FullMethodName                     = "/hearth.effects.v1.EffectsService/Restart"
+	EffectsService_Shutdown_FullMethodName                    = "/hearth.effects.v1.EffectsService/Shutdown"
+	EffectsService_SetMainStatus_FullMethodName               = "/hearth.effects.v1.EffectsService/SetMainStatus"
+	EffectsService_SetBackupProgress_FullMethodName           = "/hearth.effects.v1.EffectsService/SetBackupProgress"
+	EffectsService_GetOutboundGateway_FullMethodName          = "/hearth.effects.v1.EffectsService/GetOutboundGateway"
+	EffectsService_NotificationCreate_FullMethodName          = "/hearth.effects.v1.EffectsService/NotificationCreate"
+	EffectsService_Mount_FullMethodName                       = "/hearth.effects.v1.EffectsService/Mount"
+	EffectsService_SubcontainerCreateFs_FullMethodName        = "/hearth.effects.v1.EffectsService/SubcontainerCreateFs"
+	EffectsService_SubcontainerDestroyFs_FullMethodName       = "/hearth.effects.v1.EffectsService/SubcontainerDestroyFs"
 )
 
 // EffectsServiceClient is the client API for EffectsService service.
@@ -106,6 +111,16 @@ type EffectsServiceClient interface {
 	ActionClearTasks(ctx context.Context, in *ActionClearTasksRequest, opts ...grpc.CallOption) (*ActionClearTasksResponse, error)
 	// Bind binds a port of the container to a host.
 	Bind(ctx context.Context, in *BindRequest, opts ...grpc.CallOption) (*BindResponse, error)
+	// BindRange binds a range of ports of the container, TCP and UDP, to a host.
+	BindRange(ctx context.Context, in *BindRangeRequest, opts ...grpc.CallOption) (*BindRangeResponse, error)
+	// ExportRangeServiceInterface adds the one interface to a range of ports.
+	ExportRangeServiceInterface(ctx context.Context, in *ExportRangeServiceInterfaceRequest, opts ...grpc.CallOption) (*ExportRangeServiceInterfaceResponse, error)
+	// PluginUrlRegister makes the package a supplier of addresses, with an action for a table of addresses.
+	PluginUrlRegister(ctx context.Context, in *PluginUrlRegisterRequest, opts ...grpc.CallOption) (*PluginUrlRegisterResponse, error)
+	// PluginUrlExportUrl supplies an address for a binding of any package, or of the server's page.
+	PluginUrlExportUrl(ctx context.Context, in *PluginUrlExportUrlRequest, opts ...grpc.CallOption) (*PluginUrlExportUrlResponse, error)
+	// PluginUrlClearUrls takes away all addresses that the package supplied but some.
+	PluginUrlClearUrls(ctx context.Context, in *PluginUrlClearUrlsRequest, opts ...grpc.CallOption) (*PluginUrlClearUrlsResponse, error)
 	// ClearBindings disables all bindings but some; their ports stay assigned.
 	ClearBindings(ctx context.Context, in *ClearBindingsRequest, opts ...grpc.CallOption) (*ClearBindingsResponse, error)
 	// ExportServiceInterface adds an interface to a binding.
@@ -302,6 +317,56 @@ func (c *effectsServiceClient) Bind(ctx context.Context, in *BindRequest, opts .
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(BindResponse)
 	err := c.cc.Invoke(ctx, EffectsService_Bind_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *effectsServiceClient) BindRange(ctx context.Context, in *BindRangeRequest, opts ...grpc.CallOption) (*BindRangeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BindRangeResponse)
+	err := c.cc.Invoke(ctx, EffectsService_BindRange_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *effectsServiceClient) ExportRangeServiceInterface(ctx context.Context, in *ExportRangeServiceInterfaceRequest, opts ...grpc.CallOption) (*ExportRangeServiceInterfaceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExportRangeServiceInterfaceResponse)
+	err := c.cc.Invoke(ctx, EffectsService_ExportRangeServiceInterface_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *effectsServiceClient) PluginUrlRegister(ctx context.Context, in *PluginUrlRegisterRequest, opts ...grpc.CallOption) (*PluginUrlRegisterResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PluginUrlRegisterResponse)
+	err := c.cc.Invoke(ctx, EffectsService_PluginUrlRegister_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *effectsServiceClient) PluginUrlExportUrl(ctx context.Context, in *PluginUrlExportUrlRequest, opts ...grpc.CallOption) (*PluginUrlExportUrlResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PluginUrlExportUrlResponse)
+	err := c.cc.Invoke(ctx, EffectsService_PluginUrlExportUrl_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *effectsServiceClient) PluginUrlClearUrls(ctx context.Context, in *PluginUrlClearUrlsRequest, opts ...grpc.CallOption) (*PluginUrlClearUrlsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PluginUrlClearUrlsResponse)
+	err := c.cc.Invoke(ctx, EffectsService_PluginUrlClearUrls_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -603,6 +668,16 @@ type EffectsServiceServer interface {
 	ActionClearTasks(context.Context, *ActionClearTasksRequest) (*ActionClearTasksResponse, error)
 	// Bind binds a port of the container to a host.
 	Bind(context.Context, *BindRequest) (*BindResponse, error)
+	// BindRange binds a range of ports of the container, TCP and UDP, to a host.
+	BindRange(context.Context, *BindRangeRequest) (*BindRangeResponse, error)
+	// ExportRangeServiceInterface adds the one interface to a range of ports.
+	ExportRangeServiceInterface(context.Context, *ExportRangeServiceInterfaceRequest) (*ExportRangeServiceInterfaceResponse, error)
+	// PluginUrlRegister makes the package a supplier of addresses, with an action for a table of addresses.
+	PluginUrlRegister(context.Context, *PluginUrlRegisterRequest) (*PluginUrlRegisterResponse, error)
+	// PluginUrlExportUrl supplies an address for a binding of any package, or of the server's page.
+	PluginUrlExportUrl(context.Context, *PluginUrlExportUrlRequest) (*PluginUrlExportUrlResponse, error)
+	// PluginUrlClearUrls takes away all addresses that the package supplied but some.
+	PluginUrlClearUrls(context.Context, *PluginUrlClearUrlsRequest) (*PluginUrlClearUrlsResponse, error)
 	// ClearBindings disables all bindings but some; their ports stay assigned.
 	ClearBindings(context.Context, *ClearBindingsRequest) (*ClearBindingsResponse, error)
 	// ExportServiceInterface adds an interface to a binding.
@@ -706,6 +781,21 @@ func (UnimplementedEffectsServiceServer) ActionClearTasks(context.Context, *Acti
 }
 func (UnimplementedEffectsServiceServer) Bind(context.Context, *BindRequest) (*BindResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Bind not implemented")
+}
+func (UnimplementedEffectsServiceServer) BindRange(context.Context, *BindRangeRequest) (*BindRangeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BindRange not implemented")
+}
+func (UnimplementedEffectsServiceServer) ExportRangeServiceInterface(context.Context, *ExportRangeServiceInterfaceRequest) (*ExportRangeServiceInterfaceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExportRangeServiceInterface not implemented")
+}
+func (UnimplementedEffectsServiceServer) PluginUrlRegister(context.Context, *PluginUrlRegisterRequest) (*PluginUrlRegisterResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PluginUrlRegister not implemented")
+}
+func (UnimplementedEffectsServiceServer) PluginUrlExportUrl(context.Context, *PluginUrlExportUrlRequest) (*PluginUrlExportUrlResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PluginUrlExportUrl not implemented")
+}
+func (UnimplementedEffectsServiceServer) PluginUrlClearUrls(context.Context, *PluginUrlClearUrlsRequest) (*PluginUrlClearUrlsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PluginUrlClearUrls not implemented")
 }
 func (UnimplementedEffectsServiceServer) ClearBindings(context.Context, *ClearBindingsRequest) (*ClearBindingsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ClearBindings not implemented")
@@ -1054,6 +1144,96 @@ func _EffectsService_Bind_Handler(srv interface{}, ctx context.Context, dec func
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(EffectsServiceServer).Bind(ctx, req.(*BindRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _EffectsService_BindRange_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BindRangeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EffectsServiceServer).BindRange(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EffectsService_BindRange_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EffectsServiceServer).BindRange(ctx, req.(*BindRangeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _EffectsService_ExportRangeServiceInterface_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExportRangeServiceInterfaceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EffectsServiceServer).ExportRangeServiceInterface(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EffectsService_ExportRangeServiceInterface_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EffectsServiceServer).ExportRangeServiceInterface(ctx, req.(*ExportRangeServiceInterfaceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _EffectsService_PluginUrlRegister_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PluginUrlRegisterRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EffectsServiceServer).PluginUrlRegister(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EffectsService_PluginUrlRegister_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EffectsServiceServer).PluginUrlRegister(ctx, req.(*PluginUrlRegisterRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _EffectsService_PluginUrlExportUrl_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PluginUrlExportUrlRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EffectsServiceServer).PluginUrlExportUrl(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EffectsService_PluginUrlExportUrl_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EffectsServiceServer).PluginUrlExportUrl(ctx, req.(*PluginUrlExportUrlRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _EffectsService_PluginUrlClearUrls_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PluginUrlClearUrlsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EffectsServiceServer).PluginUrlClearUrls(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EffectsService_PluginUrlClearUrls_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EffectsServiceServer).PluginUrlClearUrls(ctx, req.(*PluginUrlClearUrlsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1588,6 +1768,26 @@ var EffectsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Bind",
 			Handler:    _EffectsService_Bind_Handler,
+		},
+		{
+			MethodName: "BindRange",
+			Handler:    _EffectsService_BindRange_Handler,
+		},
+		{
+			MethodName: "ExportRangeServiceInterface",
+			Handler:    _EffectsService_ExportRangeServiceInterface_Handler,
+		},
+		{
+			MethodName: "PluginUrlRegister",
+			Handler:    _EffectsService_PluginUrlRegister_Handler,
+		},
+		{
+			MethodName: "PluginUrlExportUrl",
+			Handler:    _EffectsService_PluginUrlExportUrl_Handler,
+		},
+		{
+			MethodName: "PluginUrlClearUrls",
+			Handler:    _EffectsService_PluginUrlClearUrls_Handler,
 		},
 		{
 			MethodName: "ClearBindings",

@@ -15,6 +15,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -26,6 +27,63 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// Access says who reaches an address.
+type Access int32
+
+const (
+	// Not given.
+	Access_ACCESS_UNSPECIFIED Access = 0
+	// Nobody.
+	Access_ACCESS_OFF Access = 1
+	// The networks the server is in.
+	Access_ACCESS_LAN Access = 2
+	// These and the Internet.
+	Access_ACCESS_INTERNET Access = 3
+)
+
+// Enum value maps for Access.
+var (
+	Access_name = map[int32]string{
+		0: "ACCESS_UNSPECIFIED",
+		1: "ACCESS_OFF",
+		2: "ACCESS_LAN",
+		3: "ACCESS_INTERNET",
+	}
+	Access_value = map[string]int32{
+		"ACCESS_UNSPECIFIED": 0,
+		"ACCESS_OFF":         1,
+		"ACCESS_LAN":         2,
+		"ACCESS_INTERNET":    3,
+	}
+)
+
+func (x Access) Enum() *Access {
+	p := new(Access)
+	*p = x
+	return p
+}
+
+func (x Access) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Access) Descriptor() protoreflect.EnumDescriptor {
+	return file_hearth_hosts_v1_hosts_proto_enumTypes[0].Descriptor()
+}
+
+func (Access) Type() protoreflect.EnumType {
+	return &file_hearth_hosts_v1_hosts_proto_enumTypes[0]
+}
+
+func (x Access) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Access.Descriptor instead.
+func (Access) EnumDescriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{0}
+}
 
 // Type says who uses it.
 type Interface_Type int32
@@ -68,11 +126,11 @@ func (x Interface_Type) String() string {
 }
 
 func (Interface_Type) Descriptor() protoreflect.EnumDescriptor {
-	return file_hearth_hosts_v1_hosts_proto_enumTypes[0].Descriptor()
+	return file_hearth_hosts_v1_hosts_proto_enumTypes[1].Descriptor()
 }
 
 func (Interface_Type) Type() protoreflect.EnumType {
-	return &file_hearth_hosts_v1_hosts_proto_enumTypes[0]
+	return &file_hearth_hosts_v1_hosts_proto_enumTypes[1]
 }
 
 func (x Interface_Type) Number() protoreflect.EnumNumber {
@@ -81,7 +139,7 @@ func (x Interface_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Interface_Type.Descriptor instead.
 func (Interface_Type) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{5, 0}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{12, 0}
 }
 
 // Kind says what the name in it is.
@@ -100,6 +158,12 @@ const (
 	Address_KIND_LOCALHOST Address_Kind = 4
 	// The bridge between services.
 	Address_KIND_BRIDGE Address_Kind = 5
+	// A name for networks of the server.
+	Address_KIND_PRIVATE_DOMAIN Address_Kind = 6
+	// A name for the Internet.
+	Address_KIND_PUBLIC_DOMAIN Address_Kind = 7
+	// Supplied by another package.
+	Address_KIND_SUPPLIED Address_Kind = 8
 )
 
 // Enum value maps for Address_Kind.
@@ -111,14 +175,20 @@ var (
 		3: "KIND_MDNS",
 		4: "KIND_LOCALHOST",
 		5: "KIND_BRIDGE",
+		6: "KIND_PRIVATE_DOMAIN",
+		7: "KIND_PUBLIC_DOMAIN",
+		8: "KIND_SUPPLIED",
 	}
 	Address_Kind_value = map[string]int32{
-		"KIND_UNSPECIFIED": 0,
-		"KIND_IPV4":        1,
-		"KIND_IPV6":        2,
-		"KIND_MDNS":        3,
-		"KIND_LOCALHOST":   4,
-		"KIND_BRIDGE":      5,
+		"KIND_UNSPECIFIED":    0,
+		"KIND_IPV4":           1,
+		"KIND_IPV6":           2,
+		"KIND_MDNS":           3,
+		"KIND_LOCALHOST":      4,
+		"KIND_BRIDGE":         5,
+		"KIND_PRIVATE_DOMAIN": 6,
+		"KIND_PUBLIC_DOMAIN":  7,
+		"KIND_SUPPLIED":       8,
 	}
 )
 
@@ -133,11 +203,11 @@ func (x Address_Kind) String() string {
 }
 
 func (Address_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_hearth_hosts_v1_hosts_proto_enumTypes[1].Descriptor()
+	return file_hearth_hosts_v1_hosts_proto_enumTypes[2].Descriptor()
 }
 
 func (Address_Kind) Type() protoreflect.EnumType {
-	return &file_hearth_hosts_v1_hosts_proto_enumTypes[1]
+	return &file_hearth_hosts_v1_hosts_proto_enumTypes[2]
 }
 
 func (x Address_Kind) Number() protoreflect.EnumNumber {
@@ -146,7 +216,72 @@ func (x Address_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Address_Kind.Descriptor instead.
 func (Address_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{8, 0}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{15, 0}
+}
+
+// Step is what an address needs, in the order in which it is tried.
+type Verdict_Step int32
+
+const (
+	// Nothing is missing.
+	Verdict_STEP_UNSPECIFIED Verdict_Step = 0
+	// The service runs.
+	Verdict_STEP_SERVICE Verdict_Step = 1
+	// The gateway is connected.
+	Verdict_STEP_GATEWAY Verdict_Step = 2
+	// The name leads to the server.
+	Verdict_STEP_DNS Verdict_Step = 3
+	// The port answers.
+	Verdict_STEP_PORT Verdict_Step = 4
+	// The certificate is for the name and of this server.
+	Verdict_STEP_CERTIFICATE Verdict_Step = 5
+)
+
+// Enum value maps for Verdict_Step.
+var (
+	Verdict_Step_name = map[int32]string{
+		0: "STEP_UNSPECIFIED",
+		1: "STEP_SERVICE",
+		2: "STEP_GATEWAY",
+		3: "STEP_DNS",
+		4: "STEP_PORT",
+		5: "STEP_CERTIFICATE",
+	}
+	Verdict_Step_value = map[string]int32{
+		"STEP_UNSPECIFIED": 0,
+		"STEP_SERVICE":     1,
+		"STEP_GATEWAY":     2,
+		"STEP_DNS":         3,
+		"STEP_PORT":        4,
+		"STEP_CERTIFICATE": 5,
+	}
+)
+
+func (x Verdict_Step) Enum() *Verdict_Step {
+	p := new(Verdict_Step)
+	*p = x
+	return p
+}
+
+func (x Verdict_Step) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Verdict_Step) Descriptor() protoreflect.EnumDescriptor {
+	return file_hearth_hosts_v1_hosts_proto_enumTypes[3].Descriptor()
+}
+
+func (Verdict_Step) Type() protoreflect.EnumType {
+	return &file_hearth_hosts_v1_hosts_proto_enumTypes[3]
+}
+
+func (x Verdict_Step) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Verdict_Step.Descriptor instead.
+func (Verdict_Step) EnumDescriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{20, 0}
 }
 
 // Host is a group of bindings of a package that share their names.
@@ -217,7 +352,15 @@ func (x *Host) GetStatus() *HostStatus {
 type HostSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The bindings by the port inside the container.
-	Bindings      map[uint32]*Binding `protobuf:"bytes,1,rep,name=bindings,proto3" json:"bindings,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Bindings map[uint32]*Binding `protobuf:"bytes,1,rep,name=bindings,proto3" json:"bindings,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The ranges of ports by the first port inside the container.
+	Ranges map[uint32]*BindingRange `protobuf:"bytes,2,rep,name=ranges,proto3" json:"ranges,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Names by which people on the Internet reach the host.
+	PublicDomains map[string]*PublicDomain `protobuf:"bytes,3,rep,name=public_domains,json=publicDomains,proto3" json:"public_domains,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Names by which people in networks of the server reach the host.
+	PrivateDomains map[string]*PrivateDomain `protobuf:"bytes,4,rep,name=private_domains,json=privateDomains,proto3" json:"private_domains,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Whether the package is not installed now and its ports, domains and choices wait for it beside its data.
+	Kept          bool `protobuf:"varint,5,opt,name=kept,proto3" json:"kept,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -259,6 +402,126 @@ func (x *HostSpec) GetBindings() map[uint32]*Binding {
 	return nil
 }
 
+func (x *HostSpec) GetRanges() map[uint32]*BindingRange {
+	if x != nil {
+		return x.Ranges
+	}
+	return nil
+}
+
+func (x *HostSpec) GetPublicDomains() map[string]*PublicDomain {
+	if x != nil {
+		return x.PublicDomains
+	}
+	return nil
+}
+
+func (x *HostSpec) GetPrivateDomains() map[string]*PrivateDomain {
+	if x != nil {
+		return x.PrivateDomains
+	}
+	return nil
+}
+
+func (x *HostSpec) GetKept() bool {
+	if x != nil {
+		return x.Kept
+	}
+	return false
+}
+
+// PublicDomain is a name that everybody may use.
+type PublicDomain struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The gateway connections come in by.
+	Gateway       string `protobuf:"bytes,1,opt,name=gateway,proto3" json:"gateway,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublicDomain) Reset() {
+	*x = PublicDomain{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublicDomain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublicDomain) ProtoMessage() {}
+
+func (x *PublicDomain) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublicDomain.ProtoReflect.Descriptor instead.
+func (*PublicDomain) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PublicDomain) GetGateway() string {
+	if x != nil {
+		return x.Gateway
+	}
+	return ""
+}
+
+// PrivateDomain is a name that only neighbours and private sources may use.
+type PrivateDomain struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The gateways connections come in by.
+	Gateways      []string `protobuf:"bytes,1,rep,name=gateways,proto3" json:"gateways,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrivateDomain) Reset() {
+	*x = PrivateDomain{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrivateDomain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrivateDomain) ProtoMessage() {}
+
+func (x *PrivateDomain) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrivateDomain.ProtoReflect.Descriptor instead.
+func (*PrivateDomain) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PrivateDomain) GetGateways() []string {
+	if x != nil {
+		return x.Gateways
+	}
+	return nil
+}
+
 // Binding is one port a package listens on.
 type Binding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -271,14 +534,18 @@ type Binding struct {
 	// How the port is secure by itself; absent when it is not.
 	Secure *Secure `protobuf:"bytes,4,opt,name=secure,proto3" json:"secure,omitempty"`
 	// The interfaces exported for it, by id.
-	Interfaces    map[string]*Interface `protobuf:"bytes,5,rep,name=interfaces,proto3" json:"interfaces,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Interfaces map[string]*Interface `protobuf:"bytes,5,rep,name=interfaces,proto3" json:"interfaces,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What people switched on and off among its addresses.
+	Choices *Choices `protobuf:"bytes,6,opt,name=choices,proto3" json:"choices,omitempty"`
+	// Addresses that other packages supply for it.
+	Supplied      []*SuppliedAddress `protobuf:"bytes,7,rep,name=supplied,proto3" json:"supplied,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Binding) Reset() {
 	*x = Binding{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[2]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -290,7 +557,7 @@ func (x *Binding) String() string {
 func (*Binding) ProtoMessage() {}
 
 func (x *Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[2]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -303,7 +570,7 @@ func (x *Binding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Binding.ProtoReflect.Descriptor instead.
 func (*Binding) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{2}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Binding) GetEnabled() bool {
@@ -341,6 +608,404 @@ func (x *Binding) GetInterfaces() map[string]*Interface {
 	return nil
 }
 
+func (x *Binding) GetChoices() *Choices {
+	if x != nil {
+		return x.Choices
+	}
+	return nil
+}
+
+func (x *Binding) GetSupplied() []*SuppliedAddress {
+	if x != nil {
+		return x.Supplied
+	}
+	return nil
+}
+
+// Choices are what people switched on and off among the addresses of a binding or a range. What is not named is as it is by
+// itself: off for an IPv4 address of the Internet, open to neighbours for a global IPv6 address, on for all else.
+type Choices struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// IPv4 addresses of the Internet that are on, each with its port, as in "203.0.113.5:443".
+	Enabled []string `protobuf:"bytes,1,rep,name=enabled,proto3" json:"enabled,omitempty"`
+	// Names and other addresses that are off.
+	Disabled []*Endpoint `protobuf:"bytes,2,rep,name=disabled,proto3" json:"disabled,omitempty"`
+	// Who reaches a global IPv6 address, by address and port, as in "[2001:db8::5]:443".
+	GlobalAccess  map[string]Access `protobuf:"bytes,3,rep,name=global_access,json=globalAccess,proto3" json:"global_access,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value,enum=hearth.hosts.v1.Access"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Choices) Reset() {
+	*x = Choices{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Choices) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Choices) ProtoMessage() {}
+
+func (x *Choices) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Choices.ProtoReflect.Descriptor instead.
+func (*Choices) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Choices) GetEnabled() []string {
+	if x != nil {
+		return x.Enabled
+	}
+	return nil
+}
+
+func (x *Choices) GetDisabled() []*Endpoint {
+	if x != nil {
+		return x.Disabled
+	}
+	return nil
+}
+
+func (x *Choices) GetGlobalAccess() map[string]Access {
+	if x != nil {
+		return x.GlobalAccess
+	}
+	return nil
+}
+
+// Endpoint is a name or number and a port.
+type Endpoint struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name or number.
+	Hostname string `protobuf:"bytes,1,opt,name=hostname,proto3" json:"hostname,omitempty"`
+	// The port.
+	Port          uint32 `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Endpoint) Reset() {
+	*x = Endpoint{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Endpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Endpoint) ProtoMessage() {}
+
+func (x *Endpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Endpoint.ProtoReflect.Descriptor instead.
+func (*Endpoint) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Endpoint) GetHostname() string {
+	if x != nil {
+		return x.Hostname
+	}
+	return ""
+}
+
+func (x *Endpoint) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+// BindingRange is a range of ports a package listens on, TCP and UDP, that has the same number of ports outside.
+type BindingRange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the package still binds it. The ports stay its own when it does not.
+	Enabled bool `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	// The first port outside.
+	ExternalStartPort uint32 `protobuf:"varint,2,opt,name=external_start_port,json=externalStartPort,proto3" json:"external_start_port,omitempty"`
+	// How many ports there are.
+	NumberOfPorts uint32 `protobuf:"varint,3,opt,name=number_of_ports,json=numberOfPorts,proto3" json:"number_of_ports,omitempty"`
+	// The interface exported for it; absent for none.
+	RangeInterface *RangeInterface `protobuf:"bytes,4,opt,name=range_interface,json=rangeInterface,proto3" json:"range_interface,omitempty"`
+	// What people switched on and off among its addresses.
+	Choices       *Choices `protobuf:"bytes,5,opt,name=choices,proto3" json:"choices,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BindingRange) Reset() {
+	*x = BindingRange{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BindingRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BindingRange) ProtoMessage() {}
+
+func (x *BindingRange) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BindingRange.ProtoReflect.Descriptor instead.
+func (*BindingRange) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *BindingRange) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *BindingRange) GetExternalStartPort() uint32 {
+	if x != nil {
+		return x.ExternalStartPort
+	}
+	return 0
+}
+
+func (x *BindingRange) GetNumberOfPorts() uint32 {
+	if x != nil {
+		return x.NumberOfPorts
+	}
+	return 0
+}
+
+func (x *BindingRange) GetRangeInterface() *RangeInterface {
+	if x != nil {
+		return x.RangeInterface
+	}
+	return nil
+}
+
+func (x *BindingRange) GetChoices() *Choices {
+	if x != nil {
+		return x.Choices
+	}
+	return nil
+}
+
+// RangeInterface is the way to use a range of ports, for programs.
+type RangeInterface struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id within the package.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Name for people.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// What it is for.
+	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	// Scheme of its addresses; empty for none.
+	Scheme        string `protobuf:"bytes,4,opt,name=scheme,proto3" json:"scheme,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RangeInterface) Reset() {
+	*x = RangeInterface{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RangeInterface) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RangeInterface) ProtoMessage() {}
+
+func (x *RangeInterface) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RangeInterface.ProtoReflect.Descriptor instead.
+func (*RangeInterface) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RangeInterface) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RangeInterface) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RangeInterface) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *RangeInterface) GetScheme() string {
+	if x != nil {
+		return x.Scheme
+	}
+	return ""
+}
+
+// SuppliedAddress is an address of a binding that another package supplies, as Tor does.
+type SuppliedAddress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The package that supplies it.
+	PackageId string `protobuf:"bytes,1,opt,name=package_id,json=packageId,proto3" json:"package_id,omitempty"`
+	// Whether it is TLS.
+	Ssl bool `protobuf:"varint,2,opt,name=ssl,proto3" json:"ssl,omitempty"`
+	// Whether everybody reaches it.
+	Internet bool `protobuf:"varint,3,opt,name=internet,proto3" json:"internet,omitempty"`
+	// The name in it.
+	Hostname string `protobuf:"bytes,4,opt,name=hostname,proto3" json:"hostname,omitempty"`
+	// The port in it; 0 for none.
+	Port uint32 `protobuf:"varint,5,opt,name=port,proto3" json:"port,omitempty"`
+	// The action of that package that takes it away; empty for none.
+	RemoveAction string `protobuf:"bytes,6,opt,name=remove_action,json=removeAction,proto3" json:"remove_action,omitempty"`
+	// More actions of that package for it.
+	OverflowActions []string `protobuf:"bytes,7,rep,name=overflow_actions,json=overflowActions,proto3" json:"overflow_actions,omitempty"`
+	// What that package wants to be told with its actions. JSON.
+	Info          []byte `protobuf:"bytes,8,opt,name=info,proto3" json:"info,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuppliedAddress) Reset() {
+	*x = SuppliedAddress{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuppliedAddress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuppliedAddress) ProtoMessage() {}
+
+func (x *SuppliedAddress) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuppliedAddress.ProtoReflect.Descriptor instead.
+func (*SuppliedAddress) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SuppliedAddress) GetPackageId() string {
+	if x != nil {
+		return x.PackageId
+	}
+	return ""
+}
+
+func (x *SuppliedAddress) GetSsl() bool {
+	if x != nil {
+		return x.Ssl
+	}
+	return false
+}
+
+func (x *SuppliedAddress) GetInternet() bool {
+	if x != nil {
+		return x.Internet
+	}
+	return false
+}
+
+func (x *SuppliedAddress) GetHostname() string {
+	if x != nil {
+		return x.Hostname
+	}
+	return ""
+}
+
+func (x *SuppliedAddress) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *SuppliedAddress) GetRemoveAction() string {
+	if x != nil {
+		return x.RemoveAction
+	}
+	return ""
+}
+
+func (x *SuppliedAddress) GetOverflowActions() []string {
+	if x != nil {
+		return x.OverflowActions
+	}
+	return nil
+}
+
+func (x *SuppliedAddress) GetInfo() []byte {
+	if x != nil {
+		return x.Info
+	}
+	return nil
+}
+
 // AddSsl says how TLS is added in front of a binding.
 type AddSsl struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -358,7 +1023,7 @@ type AddSsl struct {
 
 func (x *AddSsl) Reset() {
 	*x = AddSsl{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[3]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -370,7 +1035,7 @@ func (x *AddSsl) String() string {
 func (*AddSsl) ProtoMessage() {}
 
 func (x *AddSsl) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[3]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -383,7 +1048,7 @@ func (x *AddSsl) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddSsl.ProtoReflect.Descriptor instead.
 func (*AddSsl) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{3}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AddSsl) GetPreferredExternalPort() uint32 {
@@ -425,7 +1090,7 @@ type Secure struct {
 
 func (x *Secure) Reset() {
 	*x = Secure{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[4]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -437,7 +1102,7 @@ func (x *Secure) String() string {
 func (*Secure) ProtoMessage() {}
 
 func (x *Secure) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[4]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -450,7 +1115,7 @@ func (x *Secure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Secure.ProtoReflect.Descriptor instead.
 func (*Secure) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{4}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Secure) GetSsl() bool {
@@ -487,7 +1152,7 @@ type Interface struct {
 
 func (x *Interface) Reset() {
 	*x = Interface{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[5]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -499,7 +1164,7 @@ func (x *Interface) String() string {
 func (*Interface) ProtoMessage() {}
 
 func (x *Interface) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[5]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -512,7 +1177,7 @@ func (x *Interface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interface.ProtoReflect.Descriptor instead.
 func (*Interface) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{5}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Interface) GetId() string {
@@ -583,15 +1248,17 @@ type HostStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The ports by the port inside the container; kept as long as the host.
 	Ports map[uint32]*Ports `protobuf:"bytes,1,rep,name=ports,proto3" json:"ports,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// The addresses of the exported interfaces.
-	Addresses     []*Address `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// The addresses of the exported interfaces that are on.
+	Addresses []*Address `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// The addresses of the exported interfaces that are off.
+	AddressesOff  []*Address `protobuf:"bytes,3,rep,name=addresses_off,json=addressesOff,proto3" json:"addresses_off,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HostStatus) Reset() {
 	*x = HostStatus{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[6]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -603,7 +1270,7 @@ func (x *HostStatus) String() string {
 func (*HostStatus) ProtoMessage() {}
 
 func (x *HostStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[6]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -616,7 +1283,7 @@ func (x *HostStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostStatus.ProtoReflect.Descriptor instead.
 func (*HostStatus) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{6}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *HostStatus) GetPorts() map[uint32]*Ports {
@@ -629,6 +1296,13 @@ func (x *HostStatus) GetPorts() map[uint32]*Ports {
 func (x *HostStatus) GetAddresses() []*Address {
 	if x != nil {
 		return x.Addresses
+	}
+	return nil
+}
+
+func (x *HostStatus) GetAddressesOff() []*Address {
+	if x != nil {
+		return x.AddressesOff
 	}
 	return nil
 }
@@ -646,7 +1320,7 @@ type Ports struct {
 
 func (x *Ports) Reset() {
 	*x = Ports{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[7]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -658,7 +1332,7 @@ func (x *Ports) String() string {
 func (*Ports) ProtoMessage() {}
 
 func (x *Ports) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[7]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -671,7 +1345,7 @@ func (x *Ports) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ports.ProtoReflect.Descriptor instead.
 func (*Ports) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{7}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Ports) GetAssignedPort() uint32 {
@@ -703,17 +1377,31 @@ type Address struct {
 	Ssl bool `protobuf:"varint,5,opt,name=ssl,proto3" json:"ssl,omitempty"`
 	// What the name is.
 	Kind Address_Kind `protobuf:"varint,6,opt,name=kind,proto3,enum=hearth.hosts.v1.Address_Kind" json:"kind,omitempty"`
-	// Network interface of the machine it is reached through.
+	// Network interface of the machine it is reached through; several are separated by commas.
 	Gateway string `protobuf:"bytes,7,opt,name=gateway,proto3" json:"gateway,omitempty"`
 	// Why nothing answers there now, such as that another program of the machine has the port; empty where it is served.
-	Unserved      string `protobuf:"bytes,8,opt,name=unserved,proto3" json:"unserved,omitempty"`
+	Unserved string `protobuf:"bytes,8,opt,name=unserved,proto3" json:"unserved,omitempty"`
+	// Port inside the container, the first one of a range.
+	InternalPort uint32 `protobuf:"varint,9,opt,name=internal_port,json=internalPort,proto3" json:"internal_port,omitempty"`
+	// Who reaches it.
+	Access Access `protobuf:"varint,10,opt,name=access,proto3,enum=hearth.hosts.v1.Access" json:"access,omitempty"`
+	// How many ports it stands for, beginning with port; 0 for one.
+	NumberOfPorts uint32 `protobuf:"varint,11,opt,name=number_of_ports,json=numberOfPorts,proto3" json:"number_of_ports,omitempty"`
+	// The package that supplies it; empty for the server itself.
+	SuppliedBy string `protobuf:"bytes,12,opt,name=supplied_by,json=suppliedBy,proto3" json:"supplied_by,omitempty"`
+	// The action of that package that takes it away; empty for none.
+	RemoveAction string `protobuf:"bytes,13,opt,name=remove_action,json=removeAction,proto3" json:"remove_action,omitempty"`
+	// More actions of that package for it.
+	OverflowActions []string `protobuf:"bytes,14,rep,name=overflow_actions,json=overflowActions,proto3" json:"overflow_actions,omitempty"`
+	// Whether it is one of the Internet: its access is INTERNET or OFF.
+	Internet      bool `protobuf:"varint,15,opt,name=internet,proto3" json:"internet,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Address) Reset() {
 	*x = Address{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[8]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -725,7 +1413,7 @@ func (x *Address) String() string {
 func (*Address) ProtoMessage() {}
 
 func (x *Address) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[8]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -738,7 +1426,7 @@ func (x *Address) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Address.ProtoReflect.Descriptor instead.
 func (*Address) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{8}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Address) GetInterfaceId() string {
@@ -797,6 +1485,358 @@ func (x *Address) GetUnserved() string {
 	return ""
 }
 
+func (x *Address) GetInternalPort() uint32 {
+	if x != nil {
+		return x.InternalPort
+	}
+	return 0
+}
+
+func (x *Address) GetAccess() Access {
+	if x != nil {
+		return x.Access
+	}
+	return Access_ACCESS_UNSPECIFIED
+}
+
+func (x *Address) GetNumberOfPorts() uint32 {
+	if x != nil {
+		return x.NumberOfPorts
+	}
+	return 0
+}
+
+func (x *Address) GetSuppliedBy() string {
+	if x != nil {
+		return x.SuppliedBy
+	}
+	return ""
+}
+
+func (x *Address) GetRemoveAction() string {
+	if x != nil {
+		return x.RemoveAction
+	}
+	return ""
+}
+
+func (x *Address) GetOverflowActions() []string {
+	if x != nil {
+		return x.OverflowActions
+	}
+	return nil
+}
+
+func (x *Address) GetInternet() bool {
+	if x != nil {
+		return x.Internet
+	}
+	return false
+}
+
+// UrlPlugin is a package that supplies addresses for the hosts of others.
+type UrlPlugin struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id is the package id.
+	Meta *v1.Meta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
+	// What the package offers.
+	Spec          *UrlPluginSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UrlPlugin) Reset() {
+	*x = UrlPlugin{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UrlPlugin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UrlPlugin) ProtoMessage() {}
+
+func (x *UrlPlugin) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UrlPlugin.ProtoReflect.Descriptor instead.
+func (*UrlPlugin) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *UrlPlugin) GetMeta() *v1.Meta {
+	if x != nil {
+		return x.Meta
+	}
+	return nil
+}
+
+func (x *UrlPlugin) GetSpec() *UrlPluginSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+// UrlPluginSpec is what a package that supplies addresses offers.
+type UrlPluginSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The action that adds an address to a binding. Its input begins with the member urlPluginMetadata, which names package,
+	// host, port and interface.
+	TableAction   string `protobuf:"bytes,1,opt,name=table_action,json=tableAction,proto3" json:"table_action,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UrlPluginSpec) Reset() {
+	*x = UrlPluginSpec{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UrlPluginSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UrlPluginSpec) ProtoMessage() {}
+
+func (x *UrlPluginSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UrlPluginSpec.ProtoReflect.Descriptor instead.
+func (*UrlPluginSpec) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *UrlPluginSpec) GetTableAction() string {
+	if x != nil {
+		return x.TableAction
+	}
+	return ""
+}
+
+// Reachability is what was found when the addresses of a host were tried from this server.
+type Reachability struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id is that of the host.
+	Meta *v1.Meta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
+	// What was found.
+	Status        *ReachabilityStatus `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reachability) Reset() {
+	*x = Reachability{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reachability) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reachability) ProtoMessage() {}
+
+func (x *Reachability) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reachability.ProtoReflect.Descriptor instead.
+func (*Reachability) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Reachability) GetMeta() *v1.Meta {
+	if x != nil {
+		return x.Meta
+	}
+	return nil
+}
+
+func (x *Reachability) GetStatus() *ReachabilityStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+// ReachabilityStatus is what was found.
+type ReachabilityStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One verdict for each address that is on.
+	Verdicts []*Verdict `protobuf:"bytes,1,rep,name=verdicts,proto3" json:"verdicts,omitempty"`
+	// When they were tried.
+	CheckTime     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=check_time,json=checkTime,proto3" json:"check_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReachabilityStatus) Reset() {
+	*x = ReachabilityStatus{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReachabilityStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReachabilityStatus) ProtoMessage() {}
+
+func (x *ReachabilityStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReachabilityStatus.ProtoReflect.Descriptor instead.
+func (*ReachabilityStatus) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ReachabilityStatus) GetVerdicts() []*Verdict {
+	if x != nil {
+		return x.Verdicts
+	}
+	return nil
+}
+
+func (x *ReachabilityStatus) GetCheckTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CheckTime
+	}
+	return nil
+}
+
+// Verdict says whether an address works from this server, and if not, what is missing.
+type Verdict struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name or number in the address.
+	Hostname string `protobuf:"bytes,1,opt,name=hostname,proto3" json:"hostname,omitempty"`
+	// The port in it; 0 for none.
+	Port uint32 `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
+	// Whether everything it needs is there.
+	Works bool `protobuf:"varint,3,opt,name=works,proto3" json:"works,omitempty"`
+	// The first thing that is missing.
+	Missing Verdict_Step `protobuf:"varint,4,opt,name=missing,proto3,enum=hearth.hosts.v1.Verdict_Step" json:"missing,omitempty"`
+	// What was found, for people.
+	Message string `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
+	// What to do about it, one sentence in English.
+	Remedy        string `protobuf:"bytes,6,opt,name=remedy,proto3" json:"remedy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Verdict) Reset() {
+	*x = Verdict{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Verdict) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Verdict) ProtoMessage() {}
+
+func (x *Verdict) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Verdict.ProtoReflect.Descriptor instead.
+func (*Verdict) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Verdict) GetHostname() string {
+	if x != nil {
+		return x.Hostname
+	}
+	return ""
+}
+
+func (x *Verdict) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *Verdict) GetWorks() bool {
+	if x != nil {
+		return x.Works
+	}
+	return false
+}
+
+func (x *Verdict) GetMissing() Verdict_Step {
+	if x != nil {
+		return x.Missing
+	}
+	return Verdict_STEP_UNSPECIFIED
+}
+
+func (x *Verdict) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Verdict) GetRemedy() string {
+	if x != nil {
+		return x.Remedy
+	}
+	return ""
+}
+
 // ListHostsRequest asks for hosts.
 type ListHostsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -808,7 +1848,7 @@ type ListHostsRequest struct {
 
 func (x *ListHostsRequest) Reset() {
 	*x = ListHostsRequest{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[9]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -820,7 +1860,7 @@ func (x *ListHostsRequest) String() string {
 func (*ListHostsRequest) ProtoMessage() {}
 
 func (x *ListHostsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[9]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -833,7 +1873,7 @@ func (x *ListHostsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHostsRequest.ProtoReflect.Descriptor instead.
 func (*ListHostsRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{9}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListHostsRequest) GetPackageId() string {
@@ -854,7 +1894,7 @@ type ListHostsResponse struct {
 
 func (x *ListHostsResponse) Reset() {
 	*x = ListHostsResponse{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[10]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -866,7 +1906,7 @@ func (x *ListHostsResponse) String() string {
 func (*ListHostsResponse) ProtoMessage() {}
 
 func (x *ListHostsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[10]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -879,7 +1919,7 @@ func (x *ListHostsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHostsResponse.ProtoReflect.Descriptor instead.
 func (*ListHostsResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{10}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListHostsResponse) GetHosts() []*Host {
@@ -889,20 +1929,907 @@ func (x *ListHostsResponse) GetHosts() []*Host {
 	return nil
 }
 
+// SetAddressAccessRequest names an address and says who reaches it.
+type SetAddressAccessRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The package; "server" for the server itself.
+	PackageId string `protobuf:"bytes,1,opt,name=package_id,json=packageId,proto3" json:"package_id,omitempty"`
+	// The host of the package.
+	Host string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	// The name or number in the address.
+	Hostname string `protobuf:"bytes,3,opt,name=hostname,proto3" json:"hostname,omitempty"`
+	// The port in the address; where it has none, that of its scheme.
+	Port uint32 `protobuf:"varint,4,opt,name=port,proto3" json:"port,omitempty"`
+	// Who reaches it.
+	Access        Access `protobuf:"varint,5,opt,name=access,proto3,enum=hearth.hosts.v1.Access" json:"access,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetAddressAccessRequest) Reset() {
+	*x = SetAddressAccessRequest{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetAddressAccessRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetAddressAccessRequest) ProtoMessage() {}
+
+func (x *SetAddressAccessRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetAddressAccessRequest.ProtoReflect.Descriptor instead.
+func (*SetAddressAccessRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *SetAddressAccessRequest) GetPackageId() string {
+	if x != nil {
+		return x.PackageId
+	}
+	return ""
+}
+
+func (x *SetAddressAccessRequest) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *SetAddressAccessRequest) GetHostname() string {
+	if x != nil {
+		return x.Hostname
+	}
+	return ""
+}
+
+func (x *SetAddressAccessRequest) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *SetAddressAccessRequest) GetAccess() Access {
+	if x != nil {
+		return x.Access
+	}
+	return Access_ACCESS_UNSPECIFIED
+}
+
+// SetAddressAccessResponse holds the host.
+type SetAddressAccessResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The host.
+	Host          *Host `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetAddressAccessResponse) Reset() {
+	*x = SetAddressAccessResponse{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetAddressAccessResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetAddressAccessResponse) ProtoMessage() {}
+
+func (x *SetAddressAccessResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetAddressAccessResponse.ProtoReflect.Descriptor instead.
+func (*SetAddressAccessResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *SetAddressAccessResponse) GetHost() *Host {
+	if x != nil {
+		return x.Host
+	}
+	return nil
+}
+
+// AddPublicDomainRequest says which name leads where.
+type AddPublicDomainRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The package; "server" for the server itself.
+	PackageId string `protobuf:"bytes,1,opt,name=package_id,json=packageId,proto3" json:"package_id,omitempty"`
+	// The host of the package.
+	Host string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	// The name, as in cloud.example.org.
+	Domain string `protobuf:"bytes,3,opt,name=domain,proto3" json:"domain,omitempty"`
+	// The gateway connections come in by; empty for the way out.
+	Gateway string `protobuf:"bytes,4,opt,name=gateway,proto3" json:"gateway,omitempty"`
+	// Port inside the container of the binding that gets the name; 0 for the one with a page, or the only one.
+	InternalPort  uint32 `protobuf:"varint,5,opt,name=internal_port,json=internalPort,proto3" json:"internal_port,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddPublicDomainRequest) Reset() {
+	*x = AddPublicDomainRequest{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddPublicDomainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddPublicDomainRequest) ProtoMessage() {}
+
+func (x *AddPublicDomainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddPublicDomainRequest.ProtoReflect.Descriptor instead.
+func (*AddPublicDomainRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *AddPublicDomainRequest) GetPackageId() string {
+	if x != nil {
+		return x.PackageId
+	}
+	return ""
+}
+
+func (x *AddPublicDomainRequest) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *AddPublicDomainRequest) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
+func (x *AddPublicDomainRequest) GetGateway() string {
+	if x != nil {
+		return x.Gateway
+	}
+	return ""
+}
+
+func (x *AddPublicDomainRequest) GetInternalPort() uint32 {
+	if x != nil {
+		return x.InternalPort
+	}
+	return 0
+}
+
+// AddPublicDomainResponse holds the host.
+type AddPublicDomainResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The host.
+	Host          *Host `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddPublicDomainResponse) Reset() {
+	*x = AddPublicDomainResponse{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddPublicDomainResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddPublicDomainResponse) ProtoMessage() {}
+
+func (x *AddPublicDomainResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddPublicDomainResponse.ProtoReflect.Descriptor instead.
+func (*AddPublicDomainResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *AddPublicDomainResponse) GetHost() *Host {
+	if x != nil {
+		return x.Host
+	}
+	return nil
+}
+
+// RemovePublicDomainRequest names a name.
+type RemovePublicDomainRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The package; "server" for the server itself.
+	PackageId string `protobuf:"bytes,1,opt,name=package_id,json=packageId,proto3" json:"package_id,omitempty"`
+	// The host of the package.
+	Host string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	// The name.
+	Domain        string `protobuf:"bytes,3,opt,name=domain,proto3" json:"domain,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemovePublicDomainRequest) Reset() {
+	*x = RemovePublicDomainRequest{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemovePublicDomainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemovePublicDomainRequest) ProtoMessage() {}
+
+func (x *RemovePublicDomainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemovePublicDomainRequest.ProtoReflect.Descriptor instead.
+func (*RemovePublicDomainRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *RemovePublicDomainRequest) GetPackageId() string {
+	if x != nil {
+		return x.PackageId
+	}
+	return ""
+}
+
+func (x *RemovePublicDomainRequest) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *RemovePublicDomainRequest) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
+// RemovePublicDomainResponse holds the host.
+type RemovePublicDomainResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The host.
+	Host          *Host `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemovePublicDomainResponse) Reset() {
+	*x = RemovePublicDomainResponse{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemovePublicDomainResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemovePublicDomainResponse) ProtoMessage() {}
+
+func (x *RemovePublicDomainResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemovePublicDomainResponse.ProtoReflect.Descriptor instead.
+func (*RemovePublicDomainResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *RemovePublicDomainResponse) GetHost() *Host {
+	if x != nil {
+		return x.Host
+	}
+	return nil
+}
+
+// AddPrivateDomainRequest says which name leads where.
+type AddPrivateDomainRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The package; "server" for the server itself.
+	PackageId string `protobuf:"bytes,1,opt,name=package_id,json=packageId,proto3" json:"package_id,omitempty"`
+	// The host of the package.
+	Host string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	// The name, as in cloud.example.org.
+	Domain string `protobuf:"bytes,3,opt,name=domain,proto3" json:"domain,omitempty"`
+	// The gateways connections come in by; none for all that lead to a network.
+	Gateways []string `protobuf:"bytes,4,rep,name=gateways,proto3" json:"gateways,omitempty"`
+	// Port inside the container of the binding that gets the name; 0 for the one with a page, or the only one.
+	InternalPort  uint32 `protobuf:"varint,5,opt,name=internal_port,json=internalPort,proto3" json:"internal_port,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddPrivateDomainRequest) Reset() {
+	*x = AddPrivateDomainRequest{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddPrivateDomainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddPrivateDomainRequest) ProtoMessage() {}
+
+func (x *AddPrivateDomainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddPrivateDomainRequest.ProtoReflect.Descriptor instead.
+func (*AddPrivateDomainRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *AddPrivateDomainRequest) GetPackageId() string {
+	if x != nil {
+		return x.PackageId
+	}
+	return ""
+}
+
+func (x *AddPrivateDomainRequest) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *AddPrivateDomainRequest) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
+func (x *AddPrivateDomainRequest) GetGateways() []string {
+	if x != nil {
+		return x.Gateways
+	}
+	return nil
+}
+
+func (x *AddPrivateDomainRequest) GetInternalPort() uint32 {
+	if x != nil {
+		return x.InternalPort
+	}
+	return 0
+}
+
+// AddPrivateDomainResponse holds the host.
+type AddPrivateDomainResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The host.
+	Host          *Host `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddPrivateDomainResponse) Reset() {
+	*x = AddPrivateDomainResponse{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddPrivateDomainResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddPrivateDomainResponse) ProtoMessage() {}
+
+func (x *AddPrivateDomainResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddPrivateDomainResponse.ProtoReflect.Descriptor instead.
+func (*AddPrivateDomainResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *AddPrivateDomainResponse) GetHost() *Host {
+	if x != nil {
+		return x.Host
+	}
+	return nil
+}
+
+// RemovePrivateDomainRequest names a name.
+type RemovePrivateDomainRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The package; "server" for the server itself.
+	PackageId string `protobuf:"bytes,1,opt,name=package_id,json=packageId,proto3" json:"package_id,omitempty"`
+	// The host of the package.
+	Host string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	// The name.
+	Domain        string `protobuf:"bytes,3,opt,name=domain,proto3" json:"domain,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemovePrivateDomainRequest) Reset() {
+	*x = RemovePrivateDomainRequest{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemovePrivateDomainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemovePrivateDomainRequest) ProtoMessage() {}
+
+func (x *RemovePrivateDomainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemovePrivateDomainRequest.ProtoReflect.Descriptor instead.
+func (*RemovePrivateDomainRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *RemovePrivateDomainRequest) GetPackageId() string {
+	if x != nil {
+		return x.PackageId
+	}
+	return ""
+}
+
+func (x *RemovePrivateDomainRequest) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *RemovePrivateDomainRequest) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
+// RemovePrivateDomainResponse holds the host.
+type RemovePrivateDomainResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The host.
+	Host          *Host `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemovePrivateDomainResponse) Reset() {
+	*x = RemovePrivateDomainResponse{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemovePrivateDomainResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemovePrivateDomainResponse) ProtoMessage() {}
+
+func (x *RemovePrivateDomainResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemovePrivateDomainResponse.ProtoReflect.Descriptor instead.
+func (*RemovePrivateDomainResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *RemovePrivateDomainResponse) GetHost() *Host {
+	if x != nil {
+		return x.Host
+	}
+	return nil
+}
+
+// HostAddress is an address and what is known of it.
+type HostAddress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The package; "server" for the server itself.
+	PackageId string `protobuf:"bytes,1,opt,name=package_id,json=packageId,proto3" json:"package_id,omitempty"`
+	// The host of the package.
+	Host string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	// The address.
+	Address *Address `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	// What was found when it was tried; absent while it was not, and where it is off.
+	Verdict       *Verdict `protobuf:"bytes,4,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostAddress) Reset() {
+	*x = HostAddress{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostAddress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostAddress) ProtoMessage() {}
+
+func (x *HostAddress) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostAddress.ProtoReflect.Descriptor instead.
+func (*HostAddress) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *HostAddress) GetPackageId() string {
+	if x != nil {
+		return x.PackageId
+	}
+	return ""
+}
+
+func (x *HostAddress) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *HostAddress) GetAddress() *Address {
+	if x != nil {
+		return x.Address
+	}
+	return nil
+}
+
+func (x *HostAddress) GetVerdict() *Verdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return nil
+}
+
+// ListAddressesRequest asks for addresses.
+type ListAddressesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only addresses of this package; empty for all.
+	PackageId     string `protobuf:"bytes,1,opt,name=package_id,json=packageId,proto3" json:"package_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAddressesRequest) Reset() {
+	*x = ListAddressesRequest{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAddressesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAddressesRequest) ProtoMessage() {}
+
+func (x *ListAddressesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAddressesRequest.ProtoReflect.Descriptor instead.
+func (*ListAddressesRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *ListAddressesRequest) GetPackageId() string {
+	if x != nil {
+		return x.PackageId
+	}
+	return ""
+}
+
+// ListAddressesResponse holds the addresses.
+type ListAddressesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The addresses by host, those that are on first.
+	Addresses     []*HostAddress `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAddressesResponse) Reset() {
+	*x = ListAddressesResponse{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAddressesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAddressesResponse) ProtoMessage() {}
+
+func (x *ListAddressesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAddressesResponse.ProtoReflect.Descriptor instead.
+func (*ListAddressesResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *ListAddressesResponse) GetAddresses() []*HostAddress {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+// CheckAddressesRequest names a host.
+type CheckAddressesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The package; "server" for the server itself.
+	PackageId string `protobuf:"bytes,1,opt,name=package_id,json=packageId,proto3" json:"package_id,omitempty"`
+	// The host of the package.
+	Host          string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckAddressesRequest) Reset() {
+	*x = CheckAddressesRequest{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckAddressesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckAddressesRequest) ProtoMessage() {}
+
+func (x *CheckAddressesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckAddressesRequest.ProtoReflect.Descriptor instead.
+func (*CheckAddressesRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *CheckAddressesRequest) GetPackageId() string {
+	if x != nil {
+		return x.PackageId
+	}
+	return ""
+}
+
+func (x *CheckAddressesRequest) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+// CheckAddressesResponse holds the addresses.
+type CheckAddressesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The addresses of the host, those that are on first.
+	Addresses     []*HostAddress `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckAddressesResponse) Reset() {
+	*x = CheckAddressesResponse{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckAddressesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckAddressesResponse) ProtoMessage() {}
+
+func (x *CheckAddressesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckAddressesResponse.ProtoReflect.Descriptor instead.
+func (*CheckAddressesResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *CheckAddressesResponse) GetAddresses() []*HostAddress {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
 var File_hearth_hosts_v1_hosts_proto protoreflect.FileDescriptor
 
 const file_hearth_hosts_v1_hosts_proto_rawDesc = "" +
 	"\n" +
-	"\x1bhearth/hosts/v1/hosts.proto\x12\x0fhearth.hosts.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\xb6\x01\n" +
+	"\x1bhearth/hosts/v1/hosts.proto\x12\x0fhearth.hosts.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\xb6\x01\n" +
 	"\x04Host\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12-\n" +
 	"\x04spec\x18\x02 \x01(\v2\x19.hearth.hosts.v1.HostSpecR\x04spec\x123\n" +
-	"\x06status\x18\x03 \x01(\v2\x1b.hearth.hosts.v1.HostStatusR\x06status: \xea\xf9\x18\x1c\b\x1e\x12\x04host\x18\x01 \x01*\x05hosts2\x05hosts@\x01\"\xa6\x01\n" +
+	"\x06status\x18\x03 \x01(\v2\x1b.hearth.hosts.v1.HostStatusR\x06status: \xea\xf9\x18\x1c\b\x1e\x12\x04host\x18\x01 \x01*\x05hosts2\x05hosts@\x01\"\xc4\x05\n" +
 	"\bHostSpec\x12C\n" +
-	"\bbindings\x18\x01 \x03(\v2'.hearth.hosts.v1.HostSpec.BindingsEntryR\bbindings\x1aU\n" +
+	"\bbindings\x18\x01 \x03(\v2'.hearth.hosts.v1.HostSpec.BindingsEntryR\bbindings\x12=\n" +
+	"\x06ranges\x18\x02 \x03(\v2%.hearth.hosts.v1.HostSpec.RangesEntryR\x06ranges\x12S\n" +
+	"\x0epublic_domains\x18\x03 \x03(\v2,.hearth.hosts.v1.HostSpec.PublicDomainsEntryR\rpublicDomains\x12V\n" +
+	"\x0fprivate_domains\x18\x04 \x03(\v2-.hearth.hosts.v1.HostSpec.PrivateDomainsEntryR\x0eprivateDomains\x12\x12\n" +
+	"\x04kept\x18\x05 \x01(\bR\x04kept\x1aU\n" +
 	"\rBindingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\rR\x03key\x12.\n" +
-	"\x05value\x18\x02 \x01(\v2\x18.hearth.hosts.v1.BindingR\x05value:\x028\x01\"\xe3\x02\n" +
+	"\x05value\x18\x02 \x01(\v2\x18.hearth.hosts.v1.BindingR\x05value:\x028\x01\x1aX\n" +
+	"\vRangesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\rR\x03key\x123\n" +
+	"\x05value\x18\x02 \x01(\v2\x1d.hearth.hosts.v1.BindingRangeR\x05value:\x028\x01\x1a_\n" +
+	"\x12PublicDomainsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x123\n" +
+	"\x05value\x18\x02 \x01(\v2\x1d.hearth.hosts.v1.PublicDomainR\x05value:\x028\x01\x1aa\n" +
+	"\x13PrivateDomainsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x124\n" +
+	"\x05value\x18\x02 \x01(\v2\x1e.hearth.hosts.v1.PrivateDomainR\x05value:\x028\x01\"(\n" +
+	"\fPublicDomain\x12\x18\n" +
+	"\agateway\x18\x01 \x01(\tR\agateway\"+\n" +
+	"\rPrivateDomain\x12\x1a\n" +
+	"\bgateways\x18\x01 \x03(\tR\bgateways\"\xd5\x03\n" +
 	"\aBinding\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x126\n" +
 	"\x17preferred_external_port\x18\x02 \x01(\rR\x15preferredExternalPort\x120\n" +
@@ -910,10 +2837,43 @@ const file_hearth_hosts_v1_hosts_proto_rawDesc = "" +
 	"\x06secure\x18\x04 \x01(\v2\x17.hearth.hosts.v1.SecureR\x06secure\x12H\n" +
 	"\n" +
 	"interfaces\x18\x05 \x03(\v2(.hearth.hosts.v1.Binding.InterfacesEntryR\n" +
-	"interfaces\x1aY\n" +
+	"interfaces\x122\n" +
+	"\achoices\x18\x06 \x01(\v2\x18.hearth.hosts.v1.ChoicesR\achoices\x12<\n" +
+	"\bsupplied\x18\a \x03(\v2 .hearth.hosts.v1.SuppliedAddressR\bsupplied\x1aY\n" +
 	"\x0fInterfacesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x120\n" +
-	"\x05value\x18\x02 \x01(\v2\x1a.hearth.hosts.v1.InterfaceR\x05value:\x028\x01\"\xae\x01\n" +
+	"\x05value\x18\x02 \x01(\v2\x1a.hearth.hosts.v1.InterfaceR\x05value:\x028\x01\"\x85\x02\n" +
+	"\aChoices\x12\x18\n" +
+	"\aenabled\x18\x01 \x03(\tR\aenabled\x125\n" +
+	"\bdisabled\x18\x02 \x03(\v2\x19.hearth.hosts.v1.EndpointR\bdisabled\x12O\n" +
+	"\rglobal_access\x18\x03 \x03(\v2*.hearth.hosts.v1.Choices.GlobalAccessEntryR\fglobalAccess\x1aX\n" +
+	"\x11GlobalAccessEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12-\n" +
+	"\x05value\x18\x02 \x01(\x0e2\x17.hearth.hosts.v1.AccessR\x05value:\x028\x01\":\n" +
+	"\bEndpoint\x12\x1a\n" +
+	"\bhostname\x18\x01 \x01(\tR\bhostname\x12\x12\n" +
+	"\x04port\x18\x02 \x01(\rR\x04port\"\xfe\x01\n" +
+	"\fBindingRange\x12\x18\n" +
+	"\aenabled\x18\x01 \x01(\bR\aenabled\x12.\n" +
+	"\x13external_start_port\x18\x02 \x01(\rR\x11externalStartPort\x12&\n" +
+	"\x0fnumber_of_ports\x18\x03 \x01(\rR\rnumberOfPorts\x12H\n" +
+	"\x0frange_interface\x18\x04 \x01(\v2\x1f.hearth.hosts.v1.RangeInterfaceR\x0erangeInterface\x122\n" +
+	"\achoices\x18\x05 \x01(\v2\x18.hearth.hosts.v1.ChoicesR\achoices\"n\n" +
+	"\x0eRangeInterface\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\x12\x16\n" +
+	"\x06scheme\x18\x04 \x01(\tR\x06scheme\"\xf2\x01\n" +
+	"\x0fSuppliedAddress\x12\x1d\n" +
+	"\n" +
+	"package_id\x18\x01 \x01(\tR\tpackageId\x12\x10\n" +
+	"\x03ssl\x18\x02 \x01(\bR\x03ssl\x12\x1a\n" +
+	"\binternet\x18\x03 \x01(\bR\binternet\x12\x1a\n" +
+	"\bhostname\x18\x04 \x01(\tR\bhostname\x12\x12\n" +
+	"\x04port\x18\x05 \x01(\rR\x04port\x12#\n" +
+	"\rremove_action\x18\x06 \x01(\tR\fremoveAction\x12)\n" +
+	"\x10overflow_actions\x18\a \x03(\tR\x0foverflowActions\x12\x12\n" +
+	"\x04info\x18\b \x01(\fR\x04info\"\xae\x01\n" +
 	"\x06AddSsl\x126\n" +
 	"\x17preferred_external_port\x18\x01 \x01(\rR\x15preferredExternalPort\x125\n" +
 	"\x17add_x_forwarded_headers\x18\x02 \x01(\bR\x14addXForwardedHeaders\x12\x12\n" +
@@ -936,18 +2896,19 @@ const file_hearth_hosts_v1_hosts_proto_rawDesc = "" +
 	"\x10TYPE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aTYPE_UI\x10\x01\x12\f\n" +
 	"\bTYPE_API\x10\x02\x12\f\n" +
-	"\bTYPE_P2P\x10\x03\"\xd4\x01\n" +
+	"\bTYPE_P2P\x10\x03\"\x93\x02\n" +
 	"\n" +
 	"HostStatus\x12<\n" +
 	"\x05ports\x18\x01 \x03(\v2&.hearth.hosts.v1.HostStatus.PortsEntryR\x05ports\x126\n" +
-	"\taddresses\x18\x02 \x03(\v2\x18.hearth.hosts.v1.AddressR\taddresses\x1aP\n" +
+	"\taddresses\x18\x02 \x03(\v2\x18.hearth.hosts.v1.AddressR\taddresses\x12=\n" +
+	"\raddresses_off\x18\x03 \x03(\v2\x18.hearth.hosts.v1.AddressR\faddressesOff\x1aP\n" +
 	"\n" +
 	"PortsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\rR\x03key\x12,\n" +
 	"\x05value\x18\x02 \x01(\v2\x16.hearth.hosts.v1.PortsR\x05value:\x028\x01\"X\n" +
 	"\x05Ports\x12#\n" +
 	"\rassigned_port\x18\x01 \x01(\rR\fassignedPort\x12*\n" +
-	"\x11assigned_ssl_port\x18\x02 \x01(\rR\x0fassignedSslPort\"\xd9\x02\n" +
+	"\x11assigned_ssl_port\x18\x02 \x01(\rR\x0fassignedSslPort\"\xa9\x05\n" +
 	"\aAddress\x12!\n" +
 	"\finterface_id\x18\x01 \x01(\tR\vinterfaceId\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x1a\n" +
@@ -956,21 +2917,137 @@ const file_hearth_hosts_v1_hosts_proto_rawDesc = "" +
 	"\x03ssl\x18\x05 \x01(\bR\x03ssl\x121\n" +
 	"\x04kind\x18\x06 \x01(\x0e2\x1d.hearth.hosts.v1.Address.KindR\x04kind\x12\x18\n" +
 	"\agateway\x18\a \x01(\tR\agateway\x12\x1a\n" +
-	"\bunserved\x18\b \x01(\tR\bunserved\"n\n" +
+	"\bunserved\x18\b \x01(\tR\bunserved\x12#\n" +
+	"\rinternal_port\x18\t \x01(\rR\finternalPort\x12/\n" +
+	"\x06access\x18\n" +
+	" \x01(\x0e2\x17.hearth.hosts.v1.AccessR\x06access\x12&\n" +
+	"\x0fnumber_of_ports\x18\v \x01(\rR\rnumberOfPorts\x12\x1f\n" +
+	"\vsupplied_by\x18\f \x01(\tR\n" +
+	"suppliedBy\x12#\n" +
+	"\rremove_action\x18\r \x01(\tR\fremoveAction\x12)\n" +
+	"\x10overflow_actions\x18\x0e \x03(\tR\x0foverflowActions\x12\x1a\n" +
+	"\binternet\x18\x0f \x01(\bR\binternet\"\xb2\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tKIND_IPV4\x10\x01\x12\r\n" +
 	"\tKIND_IPV6\x10\x02\x12\r\n" +
 	"\tKIND_MDNS\x10\x03\x12\x12\n" +
 	"\x0eKIND_LOCALHOST\x10\x04\x12\x0f\n" +
-	"\vKIND_BRIDGE\x10\x05\">\n" +
+	"\vKIND_BRIDGE\x10\x05\x12\x17\n" +
+	"\x13KIND_PRIVATE_DOMAIN\x10\x06\x12\x16\n" +
+	"\x12KIND_PUBLIC_DOMAIN\x10\a\x12\x11\n" +
+	"\rKIND_SUPPLIED\x10\b\"\x90\x01\n" +
+	"\tUrlPlugin\x12(\n" +
+	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x122\n" +
+	"\x04spec\x18\x02 \x01(\v2\x1e.hearth.hosts.v1.UrlPluginSpecR\x04spec:%\xea\xf9\x18!\bH\x12\turlplugin\x18\x01 \x01*\x05hosts2\x05hosts@\x01\"2\n" +
+	"\rUrlPluginSpec\x12!\n" +
+	"\ftable_action\x18\x01 \x01(\tR\vtableAction\"\x9f\x01\n" +
+	"\fReachability\x12(\n" +
+	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12;\n" +
+	"\x06status\x18\x02 \x01(\v2#.hearth.hosts.v1.ReachabilityStatusR\x06status:(\xea\xf9\x18$\bI\x12\freachability\x18\x02 \x01*\x05reach2\x05reach@\x01\"\x85\x01\n" +
+	"\x12ReachabilityStatus\x124\n" +
+	"\bverdicts\x18\x01 \x03(\v2\x18.hearth.hosts.v1.VerdictR\bverdicts\x129\n" +
+	"\n" +
+	"check_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tcheckTime\"\xaf\x02\n" +
+	"\aVerdict\x12\x1a\n" +
+	"\bhostname\x18\x01 \x01(\tR\bhostname\x12\x12\n" +
+	"\x04port\x18\x02 \x01(\rR\x04port\x12\x14\n" +
+	"\x05works\x18\x03 \x01(\bR\x05works\x127\n" +
+	"\amissing\x18\x04 \x01(\x0e2\x1d.hearth.hosts.v1.Verdict.StepR\amissing\x12\x18\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage\x12\x16\n" +
+	"\x06remedy\x18\x06 \x01(\tR\x06remedy\"s\n" +
+	"\x04Step\x12\x14\n" +
+	"\x10STEP_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fSTEP_SERVICE\x10\x01\x12\x10\n" +
+	"\fSTEP_GATEWAY\x10\x02\x12\f\n" +
+	"\bSTEP_DNS\x10\x03\x12\r\n" +
+	"\tSTEP_PORT\x10\x04\x12\x14\n" +
+	"\x10STEP_CERTIFICATE\x10\x05\">\n" +
 	"\x10ListHostsRequest\x12*\n" +
 	"\n" +
 	"package_id\x18\x01 \x01(\tB\v\xbaH\x04r\x02\x18?\xb8\x86\x19\x01R\tpackageId\"@\n" +
 	"\x11ListHostsResponse\x12+\n" +
-	"\x05hosts\x18\x01 \x03(\v2\x15.hearth.hosts.v1.HostR\x05hosts2\x97\x01\n" +
+	"\x05hosts\x18\x01 \x03(\v2\x15.hearth.hosts.v1.HostR\x05hosts\"\xec\x01\n" +
+	"\x17SetAddressAccessRequest\x12,\n" +
+	"\n" +
+	"package_id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\tpackageId\x12\x1d\n" +
+	"\x04host\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x04host\x12&\n" +
+	"\bhostname\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xfd\x01R\bhostname\x12\x1f\n" +
+	"\x04port\x18\x04 \x01(\rB\v\xbaH\b*\x06\x18\xff\xff\x03(\x01R\x04port\x12;\n" +
+	"\x06access\x18\x05 \x01(\x0e2\x17.hearth.hosts.v1.AccessB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06access\"E\n" +
+	"\x18SetAddressAccessResponse\x12)\n" +
+	"\x04host\x18\x01 \x01(\v2\x15.hearth.hosts.v1.HostR\x04host\"\xdc\x01\n" +
+	"\x16AddPublicDomainRequest\x12,\n" +
+	"\n" +
+	"package_id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\tpackageId\x12\x1d\n" +
+	"\x04host\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x04host\x12\"\n" +
+	"\x06domain\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xfd\x01R\x06domain\x12!\n" +
+	"\agateway\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18\x0fR\agateway\x12.\n" +
+	"\rinternal_port\x18\x05 \x01(\rB\t\xbaH\x06*\x04\x18\xff\xff\x03R\finternalPort\"D\n" +
+	"\x17AddPublicDomainResponse\x12)\n" +
+	"\x04host\x18\x01 \x01(\v2\x15.hearth.hosts.v1.HostR\x04host\"\x8c\x01\n" +
+	"\x19RemovePublicDomainRequest\x12,\n" +
+	"\n" +
+	"package_id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\tpackageId\x12\x1d\n" +
+	"\x04host\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x04host\x12\"\n" +
+	"\x06domain\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xfd\x01R\x06domain\"G\n" +
+	"\x1aRemovePublicDomainResponse\x12)\n" +
+	"\x04host\x18\x01 \x01(\v2\x15.hearth.hosts.v1.HostR\x04host\"\xea\x01\n" +
+	"\x17AddPrivateDomainRequest\x12,\n" +
+	"\n" +
+	"package_id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\tpackageId\x12\x1d\n" +
+	"\x04host\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x04host\x12\"\n" +
+	"\x06domain\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xfd\x01R\x06domain\x12.\n" +
+	"\bgateways\x18\x04 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10@\x18\x01\"\x06r\x04\x10\x01\x18\x0fR\bgateways\x12.\n" +
+	"\rinternal_port\x18\x05 \x01(\rB\t\xbaH\x06*\x04\x18\xff\xff\x03R\finternalPort\"E\n" +
+	"\x18AddPrivateDomainResponse\x12)\n" +
+	"\x04host\x18\x01 \x01(\v2\x15.hearth.hosts.v1.HostR\x04host\"\x8d\x01\n" +
+	"\x1aRemovePrivateDomainRequest\x12,\n" +
+	"\n" +
+	"package_id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\tpackageId\x12\x1d\n" +
+	"\x04host\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x04host\x12\"\n" +
+	"\x06domain\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xfd\x01R\x06domain\"H\n" +
+	"\x1bRemovePrivateDomainResponse\x12)\n" +
+	"\x04host\x18\x01 \x01(\v2\x15.hearth.hosts.v1.HostR\x04host\"\xa8\x01\n" +
+	"\vHostAddress\x12\x1d\n" +
+	"\n" +
+	"package_id\x18\x01 \x01(\tR\tpackageId\x12\x12\n" +
+	"\x04host\x18\x02 \x01(\tR\x04host\x122\n" +
+	"\aaddress\x18\x03 \x01(\v2\x18.hearth.hosts.v1.AddressR\aaddress\x122\n" +
+	"\averdict\x18\x04 \x01(\v2\x18.hearth.hosts.v1.VerdictR\averdict\"B\n" +
+	"\x14ListAddressesRequest\x12*\n" +
+	"\n" +
+	"package_id\x18\x01 \x01(\tB\v\xbaH\x04r\x02\x18?\xb8\x86\x19\x01R\tpackageId\"S\n" +
+	"\x15ListAddressesResponse\x12:\n" +
+	"\taddresses\x18\x01 \x03(\v2\x1c.hearth.hosts.v1.HostAddressR\taddresses\"d\n" +
+	"\x15CheckAddressesRequest\x12,\n" +
+	"\n" +
+	"package_id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\tpackageId\x12\x1d\n" +
+	"\x04host\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x04host\"T\n" +
+	"\x16CheckAddressesResponse\x12:\n" +
+	"\taddresses\x18\x01 \x03(\v2\x1c.hearth.hosts.v1.HostAddressR\taddresses*U\n" +
+	"\x06Access\x12\x16\n" +
+	"\x12ACCESS_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"ACCESS_OFF\x10\x01\x12\x0e\n" +
+	"\n" +
+	"ACCESS_LAN\x10\x02\x12\x13\n" +
+	"\x0fACCESS_INTERNET\x10\x032\xbe\f\n" +
 	"\vHostService\x12\x87\x01\n" +
-	"\tListHosts\x12!.hearth.hosts.v1.ListHostsRequest\x1a\".hearth.hosts.v1.ListHostsResponse\"3\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x11package.host.list\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/hosts\x90\x02\x01B\xbe\x01\n" +
+	"\tListHosts\x12!.hearth.hosts.v1.ListHostsRequest\x1a\".hearth.hosts.v1.ListHostsResponse\"3\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x11package.host.list\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/hosts\x90\x02\x01\x12\x9f\x01\n" +
+	"\rListAddresses\x12%.hearth.hosts.v1.ListAddressesRequest\x1a&.hearth.hosts.v1.ListAddressesResponse\"?\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x19package.host.address.list\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/addresses\x90\x02\x01\x12\xa4\x01\n" +
+	"\x0eCheckAddresses\x12&.hearth.hosts.v1.CheckAddressesRequest\x1a'.hearth.hosts.v1.CheckAddressesResponse\"A\xca\xf3\x18\x02\x10\x02\x82\xd3\xe4\x93\x025:\x01*\"0/api/v1/hosts/{package_id}/{host}:checkAddresses\x12\xdb\x01\n" +
+	"\x10SetAddressAccess\x12(.hearth.hosts.v1.SetAddressAccessRequest\x1a).hearth.hosts.v1.SetAddressAccessResponse\"r\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18(package.host.binding.set-address-enabled\x82\xd3\xe4\x93\x027:\x01*\"2/api/v1/hosts/{package_id}/{host}:setAddressAccess\x90\x02\x02\x12\xd3\x01\n" +
+	"\x0fAddPublicDomain\x12'.hearth.hosts.v1.AddPublicDomainRequest\x1a(.hearth.hosts.v1.AddPublicDomainResponse\"m\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18&package.host.address.domain.public.add\x82\xd3\xe4\x93\x024:\x01*\"//api/v1/hosts/{package_id}/{host}/publicDomains\x90\x02\x02\x12\xe2\x01\n" +
+	"\x12RemovePublicDomain\x12*.hearth.hosts.v1.RemovePublicDomainRequest\x1a+.hearth.hosts.v1.RemovePublicDomainResponse\"s\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18)package.host.address.domain.public.remove\x82\xd3\xe4\x93\x02:*8/api/v1/hosts/{package_id}/{host}/publicDomains/{domain}\x12\xd8\x01\n" +
+	"\x10AddPrivateDomain\x12(.hearth.hosts.v1.AddPrivateDomainRequest\x1a).hearth.hosts.v1.AddPrivateDomainResponse\"o\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18'package.host.address.domain.private.add\x82\xd3\xe4\x93\x025:\x01*\"0/api/v1/hosts/{package_id}/{host}/privateDomains\x90\x02\x02\x12\xe7\x01\n" +
+	"\x13RemovePrivateDomain\x12+.hearth.hosts.v1.RemovePrivateDomainRequest\x1a,.hearth.hosts.v1.RemovePrivateDomainResponse\"u\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18*package.host.address.domain.private.remove\x82\xd3\xe4\x93\x02;*9/api/v1/hosts/{package_id}/{host}/privateDomains/{domain}B\xbe\x01\n" +
 	"\x13com.hearth.hosts.v1B\n" +
 	"HostsProtoP\x01Z=github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1;hostsv1\xa2\x02\x03HHX\xaa\x02\x0fHearth.Hosts.V1\xca\x02\x0fHearth\\Hosts\\V1\xe2\x02\x1bHearth\\Hosts\\V1\\GPBMetadata\xea\x02\x11Hearth::Hosts::V1b\x06proto3"
 
@@ -986,50 +3063,130 @@ func file_hearth_hosts_v1_hosts_proto_rawDescGZIP() []byte {
 	return file_hearth_hosts_v1_hosts_proto_rawDescData
 }
 
-var file_hearth_hosts_v1_hosts_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_hearth_hosts_v1_hosts_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_hearth_hosts_v1_hosts_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_hearth_hosts_v1_hosts_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_hearth_hosts_v1_hosts_proto_goTypes = []any{
-	(Interface_Type)(0),       // 0: hearth.hosts.v1.Interface.Type
-	(Address_Kind)(0),         // 1: hearth.hosts.v1.Address.Kind
-	(*Host)(nil),              // 2: hearth.hosts.v1.Host
-	(*HostSpec)(nil),          // 3: hearth.hosts.v1.HostSpec
-	(*Binding)(nil),           // 4: hearth.hosts.v1.Binding
-	(*AddSsl)(nil),            // 5: hearth.hosts.v1.AddSsl
-	(*Secure)(nil),            // 6: hearth.hosts.v1.Secure
-	(*Interface)(nil),         // 7: hearth.hosts.v1.Interface
-	(*HostStatus)(nil),        // 8: hearth.hosts.v1.HostStatus
-	(*Ports)(nil),             // 9: hearth.hosts.v1.Ports
-	(*Address)(nil),           // 10: hearth.hosts.v1.Address
-	(*ListHostsRequest)(nil),  // 11: hearth.hosts.v1.ListHostsRequest
-	(*ListHostsResponse)(nil), // 12: hearth.hosts.v1.ListHostsResponse
-	nil,                       // 13: hearth.hosts.v1.HostSpec.BindingsEntry
-	nil,                       // 14: hearth.hosts.v1.Binding.InterfacesEntry
-	nil,                       // 15: hearth.hosts.v1.HostStatus.PortsEntry
-	(*v1.Meta)(nil),           // 16: hearth.meta.v1.Meta
+	(Access)(0),                         // 0: hearth.hosts.v1.Access
+	(Interface_Type)(0),                 // 1: hearth.hosts.v1.Interface.Type
+	(Address_Kind)(0),                   // 2: hearth.hosts.v1.Address.Kind
+	(Verdict_Step)(0),                   // 3: hearth.hosts.v1.Verdict.Step
+	(*Host)(nil),                        // 4: hearth.hosts.v1.Host
+	(*HostSpec)(nil),                    // 5: hearth.hosts.v1.HostSpec
+	(*PublicDomain)(nil),                // 6: hearth.hosts.v1.PublicDomain
+	(*PrivateDomain)(nil),               // 7: hearth.hosts.v1.PrivateDomain
+	(*Binding)(nil),                     // 8: hearth.hosts.v1.Binding
+	(*Choices)(nil),                     // 9: hearth.hosts.v1.Choices
+	(*Endpoint)(nil),                    // 10: hearth.hosts.v1.Endpoint
+	(*BindingRange)(nil),                // 11: hearth.hosts.v1.BindingRange
+	(*RangeInterface)(nil),              // 12: hearth.hosts.v1.RangeInterface
+	(*SuppliedAddress)(nil),             // 13: hearth.hosts.v1.SuppliedAddress
+	(*AddSsl)(nil),                      // 14: hearth.hosts.v1.AddSsl
+	(*Secure)(nil),                      // 15: hearth.hosts.v1.Secure
+	(*Interface)(nil),                   // 16: hearth.hosts.v1.Interface
+	(*HostStatus)(nil),                  // 17: hearth.hosts.v1.HostStatus
+	(*Ports)(nil),                       // 18: hearth.hosts.v1.Ports
+	(*Address)(nil),                     // 19: hearth.hosts.v1.Address
+	(*UrlPlugin)(nil),                   // 20: hearth.hosts.v1.UrlPlugin
+	(*UrlPluginSpec)(nil),               // 21: hearth.hosts.v1.UrlPluginSpec
+	(*Reachability)(nil),                // 22: hearth.hosts.v1.Reachability
+	(*ReachabilityStatus)(nil),          // 23: hearth.hosts.v1.ReachabilityStatus
+	(*Verdict)(nil),                     // 24: hearth.hosts.v1.Verdict
+	(*ListHostsRequest)(nil),            // 25: hearth.hosts.v1.ListHostsRequest
+	(*ListHostsResponse)(nil),           // 26: hearth.hosts.v1.ListHostsResponse
+	(*SetAddressAccessRequest)(nil),     // 27: hearth.hosts.v1.SetAddressAccessRequest
+	(*SetAddressAccessResponse)(nil),    // 28: hearth.hosts.v1.SetAddressAccessResponse
+	(*AddPublicDomainRequest)(nil),      // 29: hearth.hosts.v1.AddPublicDomainRequest
+	(*AddPublicDomainResponse)(nil),     // 30: hearth.hosts.v1.AddPublicDomainResponse
+	(*RemovePublicDomainRequest)(nil),   // 31: hearth.hosts.v1.RemovePublicDomainRequest
+	(*RemovePublicDomainResponse)(nil),  // 32: hearth.hosts.v1.RemovePublicDomainResponse
+	(*AddPrivateDomainRequest)(nil),     // 33: hearth.hosts.v1.AddPrivateDomainRequest
+	(*AddPrivateDomainResponse)(nil),    // 34: hearth.hosts.v1.AddPrivateDomainResponse
+	(*RemovePrivateDomainRequest)(nil),  // 35: hearth.hosts.v1.RemovePrivateDomainRequest
+	(*RemovePrivateDomainResponse)(nil), // 36: hearth.hosts.v1.RemovePrivateDomainResponse
+	(*HostAddress)(nil),                 // 37: hearth.hosts.v1.HostAddress
+	(*ListAddressesRequest)(nil),        // 38: hearth.hosts.v1.ListAddressesRequest
+	(*ListAddressesResponse)(nil),       // 39: hearth.hosts.v1.ListAddressesResponse
+	(*CheckAddressesRequest)(nil),       // 40: hearth.hosts.v1.CheckAddressesRequest
+	(*CheckAddressesResponse)(nil),      // 41: hearth.hosts.v1.CheckAddressesResponse
+	nil,                                 // 42: hearth.hosts.v1.HostSpec.BindingsEntry
+	nil,                                 // 43: hearth.hosts.v1.HostSpec.RangesEntry
+	nil,                                 // 44: hearth.hosts.v1.HostSpec.PublicDomainsEntry
+	nil,                                 // 45: hearth.hosts.v1.HostSpec.PrivateDomainsEntry
+	nil,                                 // 46: hearth.hosts.v1.Binding.InterfacesEntry
+	nil,                                 // 47: hearth.hosts.v1.Choices.GlobalAccessEntry
+	nil,                                 // 48: hearth.hosts.v1.HostStatus.PortsEntry
+	(*v1.Meta)(nil),                     // 49: hearth.meta.v1.Meta
+	(*timestamppb.Timestamp)(nil),       // 50: google.protobuf.Timestamp
 }
 var file_hearth_hosts_v1_hosts_proto_depIdxs = []int32{
-	16, // 0: hearth.hosts.v1.Host.meta:type_name -> hearth.meta.v1.Meta
-	3,  // 1: hearth.hosts.v1.Host.spec:type_name -> hearth.hosts.v1.HostSpec
-	8,  // 2: hearth.hosts.v1.Host.status:type_name -> hearth.hosts.v1.HostStatus
-	13, // 3: hearth.hosts.v1.HostSpec.bindings:type_name -> hearth.hosts.v1.HostSpec.BindingsEntry
-	5,  // 4: hearth.hosts.v1.Binding.add_ssl:type_name -> hearth.hosts.v1.AddSsl
-	6,  // 5: hearth.hosts.v1.Binding.secure:type_name -> hearth.hosts.v1.Secure
-	14, // 6: hearth.hosts.v1.Binding.interfaces:type_name -> hearth.hosts.v1.Binding.InterfacesEntry
-	0,  // 7: hearth.hosts.v1.Interface.type:type_name -> hearth.hosts.v1.Interface.Type
-	15, // 8: hearth.hosts.v1.HostStatus.ports:type_name -> hearth.hosts.v1.HostStatus.PortsEntry
-	10, // 9: hearth.hosts.v1.HostStatus.addresses:type_name -> hearth.hosts.v1.Address
-	1,  // 10: hearth.hosts.v1.Address.kind:type_name -> hearth.hosts.v1.Address.Kind
-	2,  // 11: hearth.hosts.v1.ListHostsResponse.hosts:type_name -> hearth.hosts.v1.Host
-	4,  // 12: hearth.hosts.v1.HostSpec.BindingsEntry.value:type_name -> hearth.hosts.v1.Binding
-	7,  // 13: hearth.hosts.v1.Binding.InterfacesEntry.value:type_name -> hearth.hosts.v1.Interface
-	9,  // 14: hearth.hosts.v1.HostStatus.PortsEntry.value:type_name -> hearth.hosts.v1.Ports
-	11, // 15: hearth.hosts.v1.HostService.ListHosts:input_type -> hearth.hosts.v1.ListHostsRequest
-	12, // 16: hearth.hosts.v1.HostService.ListHosts:output_type -> hearth.hosts.v1.ListHostsResponse
-	16, // [16:17] is the sub-list for method output_type
-	15, // [15:16] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	49, // 0: hearth.hosts.v1.Host.meta:type_name -> hearth.meta.v1.Meta
+	5,  // 1: hearth.hosts.v1.Host.spec:type_name -> hearth.hosts.v1.HostSpec
+	17, // 2: hearth.hosts.v1.Host.status:type_name -> hearth.hosts.v1.HostStatus
+	42, // 3: hearth.hosts.v1.HostSpec.bindings:type_name -> hearth.hosts.v1.HostSpec.BindingsEntry
+	43, // 4: hearth.hosts.v1.HostSpec.ranges:type_name -> hearth.hosts.v1.HostSpec.RangesEntry
+	44, // 5: hearth.hosts.v1.HostSpec.public_domains:type_name -> hearth.hosts.v1.HostSpec.PublicDomainsEntry
+	45, // 6: hearth.hosts.v1.HostSpec.private_domains:type_name -> hearth.hosts.v1.HostSpec.PrivateDomainsEntry
+	14, // 7: hearth.hosts.v1.Binding.add_ssl:type_name -> hearth.hosts.v1.AddSsl
+	15, // 8: hearth.hosts.v1.Binding.secure:type_name -> hearth.hosts.v1.Secure
+	46, // 9: hearth.hosts.v1.Binding.interfaces:type_name -> hearth.hosts.v1.Binding.InterfacesEntry
+	9,  // 10: hearth.hosts.v1.Binding.choices:type_name -> hearth.hosts.v1.Choices
+	13, // 11: hearth.hosts.v1.Binding.supplied:type_name -> hearth.hosts.v1.SuppliedAddress
+	10, // 12: hearth.hosts.v1.Choices.disabled:type_name -> hearth.hosts.v1.Endpoint
+	47, // 13: hearth.hosts.v1.Choices.global_access:type_name -> hearth.hosts.v1.Choices.GlobalAccessEntry
+	12, // 14: hearth.hosts.v1.BindingRange.range_interface:type_name -> hearth.hosts.v1.RangeInterface
+	9,  // 15: hearth.hosts.v1.BindingRange.choices:type_name -> hearth.hosts.v1.Choices
+	1,  // 16: hearth.hosts.v1.Interface.type:type_name -> hearth.hosts.v1.Interface.Type
+	48, // 17: hearth.hosts.v1.HostStatus.ports:type_name -> hearth.hosts.v1.HostStatus.PortsEntry
+	19, // 18: hearth.hosts.v1.HostStatus.addresses:type_name -> hearth.hosts.v1.Address
+	19, // 19: hearth.hosts.v1.HostStatus.addresses_off:type_name -> hearth.hosts.v1.Address
+	2,  // 20: hearth.hosts.v1.Address.kind:type_name -> hearth.hosts.v1.Address.Kind
+	0,  // 21: hearth.hosts.v1.Address.access:type_name -> hearth.hosts.v1.Access
+	49, // 22: hearth.hosts.v1.UrlPlugin.meta:type_name -> hearth.meta.v1.Meta
+	21, // 23: hearth.hosts.v1.UrlPlugin.spec:type_name -> hearth.hosts.v1.UrlPluginSpec
+	49, // 24: hearth.hosts.v1.Reachability.meta:type_name -> hearth.meta.v1.Meta
+	23, // 25: hearth.hosts.v1.Reachability.status:type_name -> hearth.hosts.v1.ReachabilityStatus
+	24, // 26: hearth.hosts.v1.ReachabilityStatus.verdicts:type_name -> hearth.hosts.v1.Verdict
+	50, // 27: hearth.hosts.v1.ReachabilityStatus.check_time:type_name -> google.protobuf.Timestamp
+	3,  // 28: hearth.hosts.v1.Verdict.missing:type_name -> hearth.hosts.v1.Verdict.Step
+	4,  // 29: hearth.hosts.v1.ListHostsResponse.hosts:type_name -> hearth.hosts.v1.Host
+	0,  // 30: hearth.hosts.v1.SetAddressAccessRequest.access:type_name -> hearth.hosts.v1.Access
+	4,  // 31: hearth.hosts.v1.SetAddressAccessResponse.host:type_name -> hearth.hosts.v1.Host
+	4,  // 32: hearth.hosts.v1.AddPublicDomainResponse.host:type_name -> hearth.hosts.v1.Host
+	4,  // 33: hearth.hosts.v1.RemovePublicDomainResponse.host:type_name -> hearth.hosts.v1.Host
+	4,  // 34: hearth.hosts.v1.AddPrivateDomainResponse.host:type_name -> hearth.hosts.v1.Host
+	4,  // 35: hearth.hosts.v1.RemovePrivateDomainResponse.host:type_name -> hearth.hosts.v1.Host
+	19, // 36: hearth.hosts.v1.HostAddress.address:type_name -> hearth.hosts.v1.Address
+	24, // 37: hearth.hosts.v1.HostAddress.verdict:type_name -> hearth.hosts.v1.Verdict
+	37, // 38: hearth.hosts.v1.ListAddressesResponse.addresses:type_name -> hearth.hosts.v1.HostAddress
+	37, // 39: hearth.hosts.v1.CheckAddressesResponse.addresses:type_name -> hearth.hosts.v1.HostAddress
+	8,  // 40: hearth.hosts.v1.HostSpec.BindingsEntry.value:type_name -> hearth.hosts.v1.Binding
+	11, // 41: hearth.hosts.v1.HostSpec.RangesEntry.value:type_name -> hearth.hosts.v1.BindingRange
+	6,  // 42: hearth.hosts.v1.HostSpec.PublicDomainsEntry.value:type_name -> hearth.hosts.v1.PublicDomain
+	7,  // 43: hearth.hosts.v1.HostSpec.PrivateDomainsEntry.value:type_name -> hearth.hosts.v1.PrivateDomain
+	16, // 44: hearth.hosts.v1.Binding.InterfacesEntry.value:type_name -> hearth.hosts.v1.Interface
+	0,  // 45: hearth.hosts.v1.Choices.GlobalAccessEntry.value:type_name -> hearth.hosts.v1.Access
+	18, // 46: hearth.hosts.v1.HostStatus.PortsEntry.value:type_name -> hearth.hosts.v1.Ports
+	25, // 47: hearth.hosts.v1.HostService.ListHosts:input_type -> hearth.hosts.v1.ListHostsRequest
+	38, // 48: hearth.hosts.v1.HostService.ListAddresses:input_type -> hearth.hosts.v1.ListAddressesRequest
+	40, // 49: hearth.hosts.v1.HostService.CheckAddresses:input_type -> hearth.hosts.v1.CheckAddressesRequest
+	27, // 50: hearth.hosts.v1.HostService.SetAddressAccess:input_type -> hearth.hosts.v1.SetAddressAccessRequest
+	29, // 51: hearth.hosts.v1.HostService.AddPublicDomain:input_type -> hearth.hosts.v1.AddPublicDomainRequest
+	31, // 52: hearth.hosts.v1.HostService.RemovePublicDomain:input_type -> hearth.hosts.v1.RemovePublicDomainRequest
+	33, // 53: hearth.hosts.v1.HostService.AddPrivateDomain:input_type -> hearth.hosts.v1.AddPrivateDomainRequest
+	35, // 54: hearth.hosts.v1.HostService.RemovePrivateDomain:input_type -> hearth.hosts.v1.RemovePrivateDomainRequest
+	26, // 55: hearth.hosts.v1.HostService.ListHosts:output_type -> hearth.hosts.v1.ListHostsResponse
+	39, // 56: hearth.hosts.v1.HostService.ListAddresses:output_type -> hearth.hosts.v1.ListAddressesResponse
+	41, // 57: hearth.hosts.v1.HostService.CheckAddresses:output_type -> hearth.hosts.v1.CheckAddressesResponse
+	28, // 58: hearth.hosts.v1.HostService.SetAddressAccess:output_type -> hearth.hosts.v1.SetAddressAccessResponse
+	30, // 59: hearth.hosts.v1.HostService.AddPublicDomain:output_type -> hearth.hosts.v1.AddPublicDomainResponse
+	32, // 60: hearth.hosts.v1.HostService.RemovePublicDomain:output_type -> hearth.hosts.v1.RemovePublicDomainResponse
+	34, // 61: hearth.hosts.v1.HostService.AddPrivateDomain:output_type -> hearth.hosts.v1.AddPrivateDomainResponse
+	36, // 62: hearth.hosts.v1.HostService.RemovePrivateDomain:output_type -> hearth.hosts.v1.RemovePrivateDomainResponse
+	55, // [55:63] is the sub-list for method output_type
+	47, // [47:55] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_hearth_hosts_v1_hosts_proto_init() }
@@ -1042,8 +3199,8 @@ func file_hearth_hosts_v1_hosts_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_hosts_v1_hosts_proto_rawDesc), len(file_hearth_hosts_v1_hosts_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   14,
+			NumEnums:      4,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,17 +21,42 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	HostService_ListHosts_FullMethodName = "/hearth.hosts.v1.HostService/ListHosts"
+	HostService_ListHosts_FullMethodName           = "/hearth.hosts.v1.HostService/ListHosts"
+	HostService_ListAddresses_FullMethodName       = "/hearth.hosts.v1.HostService/ListAddresses"
+	HostService_CheckAddresses_FullMethodName      = "/hearth.hosts.v1.HostService/CheckAddresses"
+	HostService_SetAddressAccess_FullMethodName    = "/hearth.hosts.v1.HostService/SetAddressAccess"
+	HostService_AddPublicDomain_FullMethodName     = "/hearth.hosts.v1.HostService/AddPublicDomain"
+	HostService_RemovePublicDomain_FullMethodName  = "/hearth.hosts.v1.HostService/RemovePublicDomain"
+	HostService_AddPrivateDomain_FullMethodName    = "/hearth.hosts.v1.HostService/AddPrivateDomain"
+	HostService_RemovePrivateDomain_FullMethodName = "/hearth.hosts.v1.HostService/RemovePrivateDomain"
 )
 
 // HostServiceClient is the client API for HostService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// HostService lists the hosts of packages with their addresses.
+// HostService lists the hosts of packages with their addresses, gives them names and switches addresses on and off. The
+// server's own page is a host like others: its package is "server", its host "page".
 type HostServiceClient interface {
 	// ListHosts lists hosts, of one package or of all.
 	ListHosts(ctx context.Context, in *ListHostsRequest, opts ...grpc.CallOption) (*ListHostsResponse, error)
+	// ListAddresses lists the addresses of hosts, of one package or of all, each with what was last found when it was tried. To
+	// follow them, watch the kinds host and reachability.
+	ListAddresses(ctx context.Context, in *ListAddressesRequest, opts ...grpc.CallOption) (*ListAddressesResponse, error)
+	// CheckAddresses tries the addresses of a host from this server now, and lists what came of it.
+	CheckAddresses(ctx context.Context, in *CheckAddressesRequest, opts ...grpc.CallOption) (*CheckAddressesResponse, error)
+	// SetAddressAccess says who reaches an address of a host. Addresses of the Internet that share a port without TLS go
+	// together, since nothing tells their connections apart.
+	SetAddressAccess(ctx context.Context, in *SetAddressAccessRequest, opts ...grpc.CallOption) (*SetAddressAccessResponse, error)
+	// AddPublicDomain gives a binding of a host a name that everybody may use. Its other bindings do not have it.
+	AddPublicDomain(ctx context.Context, in *AddPublicDomainRequest, opts ...grpc.CallOption) (*AddPublicDomainResponse, error)
+	// RemovePublicDomain takes a public name away.
+	RemovePublicDomain(ctx context.Context, in *RemovePublicDomainRequest, opts ...grpc.CallOption) (*RemovePublicDomainResponse, error)
+	// AddPrivateDomain gives a binding of a host a name that only neighbours and private sources may use. Its other bindings
+	// do not have it. A name that is there already gets the gateways that are named.
+	AddPrivateDomain(ctx context.Context, in *AddPrivateDomainRequest, opts ...grpc.CallOption) (*AddPrivateDomainResponse, error)
+	// RemovePrivateDomain takes a private name away.
+	RemovePrivateDomain(ctx context.Context, in *RemovePrivateDomainRequest, opts ...grpc.CallOption) (*RemovePrivateDomainResponse, error)
 }
 
 type hostServiceClient struct {
@@ -52,14 +77,102 @@ func (c *hostServiceClient) ListHosts(ctx context.Context, in *ListHostsRequest,
 	return out, nil
 }
 
+func (c *hostServiceClient) ListAddresses(ctx context.Context, in *ListAddressesRequest, opts ...grpc.CallOption) (*ListAddressesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAddressesResponse)
+	err := c.cc.Invoke(ctx, HostService_ListAddresses_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *hostServiceClient) CheckAddresses(ctx context.Context, in *CheckAddressesRequest, opts ...grpc.CallOption) (*CheckAddressesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckAddressesResponse)
+	err := c.cc.Invoke(ctx, HostService_CheckAddresses_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *hostServiceClient) SetAddressAccess(ctx context.Context, in *SetAddressAccessRequest, opts ...grpc.CallOption) (*SetAddressAccessResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetAddressAccessResponse)
+	err := c.cc.Invoke(ctx, HostService_SetAddressAccess_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *hostServiceClient) AddPublicDomain(ctx context.Context, in *AddPublicDomainRequest, opts ...grpc.CallOption) (*AddPublicDomainResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AddPublicDomainResponse)
+	err := c.cc.Invoke(ctx, HostService_AddPublicDomain_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *hostServiceClient) RemovePublicDomain(ctx context.Context, in *RemovePublicDomainRequest, opts ...grpc.CallOption) (*RemovePublicDomainResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemovePublicDomainResponse)
+	err := c.cc.Invoke(ctx, HostService_RemovePublicDomain_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *hostServiceClient) AddPrivateDomain(ctx context.Context, in *AddPrivateDomainRequest, opts ...grpc.CallOption) (*AddPrivateDomainResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AddPrivateDomainResponse)
+	err := c.cc.Invoke(ctx, HostService_AddPrivateDomain_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *hostServiceClient) RemovePrivateDomain(ctx context.Context, in *RemovePrivateDomainRequest, opts ...grpc.CallOption) (*RemovePrivateDomainResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemovePrivateDomainResponse)
+	err := c.cc.Invoke(ctx, HostService_RemovePrivateDomain_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // HostServiceServer is the server API for HostService service.
 // All implementations must embed UnimplementedHostServiceServer
 // for forward compatibility.
 //
-// HostService lists the hosts of packages with their addresses.
+// HostService lists the hosts of packages with their addresses, gives them names and switches addresses on and off. The
+// server's own page is a host like others: its package is "server", its host "page".
 type HostServiceServer interface {
 	// ListHosts lists hosts, of one package or of all.
 	ListHosts(context.Context, *ListHostsRequest) (*ListHostsResponse, error)
+	// ListAddresses lists the addresses of hosts, of one package or of all, each with what was last found when it was tried. To
+	// follow them, watch the kinds host and reachability.
+	ListAddresses(context.Context, *ListAddressesRequest) (*ListAddressesResponse, error)
+	// CheckAddresses tries the addresses of a host from this server now, and lists what came of it.
+	CheckAddresses(context.Context, *CheckAddressesRequest) (*CheckAddressesResponse, error)
+	// SetAddressAccess says who reaches an address of a host. Addresses of the Internet that share a port without TLS go
+	// together, since nothing tells their connections apart.
+	SetAddressAccess(context.Context, *SetAddressAccessRequest) (*SetAddressAccessResponse, error)
+	// AddPublicDomain gives a binding of a host a name that everybody may use. Its other bindings do not have it.
+	AddPublicDomain(context.Context, *AddPublicDomainRequest) (*AddPublicDomainResponse, error)
+	// RemovePublicDomain takes a public name away.
+	RemovePublicDomain(context.Context, *RemovePublicDomainRequest) (*RemovePublicDomainResponse, error)
+	// AddPrivateDomain gives a binding of a host a name that only neighbours and private sources may use. Its other bindings
+	// do not have it. A name that is there already gets the gateways that are named.
+	AddPrivateDomain(context.Context, *AddPrivateDomainRequest) (*AddPrivateDomainResponse, error)
+	// RemovePrivateDomain takes a private name away.
+	RemovePrivateDomain(context.Context, *RemovePrivateDomainRequest) (*RemovePrivateDomainResponse, error)
 	mustEmbedUnimplementedHostServiceServer()
 }
 
@@ -72,6 +185,27 @@ type UnimplementedHostServiceServer struct{}
 
 func (UnimplementedHostServiceServer) ListHosts(context.Context, *ListHostsRequest) (*ListHostsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListHosts not implemented")
+}
+func (UnimplementedHostServiceServer) ListAddresses(context.Context, *ListAddressesRequest) (*ListAddressesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAddresses not implemented")
+}
+func (UnimplementedHostServiceServer) CheckAddresses(context.Context, *CheckAddressesRequest) (*CheckAddressesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckAddresses not implemented")
+}
+func (UnimplementedHostServiceServer) SetAddressAccess(context.Context, *SetAddressAccessRequest) (*SetAddressAccessResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetAddressAccess not implemented")
+}
+func (UnimplementedHostServiceServer) AddPublicDomain(context.Context, *AddPublicDomainRequest) (*AddPublicDomainResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddPublicDomain not implemented")
+}
+func (UnimplementedHostServiceServer) RemovePublicDomain(context.Context, *RemovePublicDomainRequest) (*RemovePublicDomainResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemovePublicDomain not implemented")
+}
+func (UnimplementedHostServiceServer) AddPrivateDomain(context.Context, *AddPrivateDomainRequest) (*AddPrivateDomainResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddPrivateDomain not implemented")
+}
+func (UnimplementedHostServiceServer) RemovePrivateDomain(context.Context, *RemovePrivateDomainRequest) (*RemovePrivateDomainResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemovePrivateDomain not implemented")
 }
 func (UnimplementedHostServiceServer) mustEmbedUnimplementedHostServiceServer() {}
 func (UnimplementedHostServiceServer) testEmbeddedByValue()                     {}
@@ -112,6 +246,132 @@ func _HostService_ListHosts_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _HostService_ListAddresses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAddressesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostServiceServer).ListAddresses(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HostService_ListAddresses_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostServiceServer).ListAddresses(ctx, req.(*ListAddressesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HostService_CheckAddresses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckAddressesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostServiceServer).CheckAddresses(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HostService_CheckAddresses_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostServiceServer).CheckAddresses(ctx, req.(*CheckAddressesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HostService_SetAddressAccess_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetAddressAccessRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostServiceServer).SetAddressAccess(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HostService_SetAddressAccess_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostServiceServer).SetAddressAccess(ctx, req.(*SetAddressAccessRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HostService_AddPublicDomain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddPublicDomainRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostServiceServer).AddPublicDomain(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HostService_AddPublicDomain_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostServiceServer).AddPublicDomain(ctx, req.(*AddPublicDomainRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HostService_RemovePublicDomain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemovePublicDomainRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostServiceServer).RemovePublicDomain(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HostService_RemovePublicDomain_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostServiceServer).RemovePublicDomain(ctx, req.(*RemovePublicDomainRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HostService_AddPrivateDomain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddPrivateDomainRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostServiceServer).AddPrivateDomain(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HostService_AddPrivateDomain_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostServiceServer).AddPrivateDomain(ctx, req.(*AddPrivateDomainRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HostService_RemovePrivateDomain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemovePrivateDomainRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostServiceServer).RemovePrivateDomain(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HostService_RemovePrivateDomain_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostServiceServer).RemovePrivateDomain(ctx, req.(*RemovePrivateDomainRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // HostService_ServiceDesc is the grpc.ServiceDesc for HostService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -122,6 +382,34 @@ var HostService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListHosts",
 			Handler:    _HostService_ListHosts_Handler,
+		},
+		{
+			MethodName: "ListAddresses",
+			Handler:    _HostService_ListAddresses_Handler,
+		},
+		{
+			MethodName: "CheckAddresses",
+			Handler:    _HostService_CheckAddresses_Handler,
+		},
+		{
+			MethodName: "SetAddressAccess",
+			Handler:    _HostService_SetAddressAccess_Handler,
+		},
+		{
+			MethodName: "AddPublicDomain",
+			Handler:    _HostService_AddPublicDomain_Handler,
+		},
+		{
+			MethodName: "RemovePublicDomain",
+			Handler:    _HostService_RemovePublicDomain_Handler,
+		},
+		{
+			MethodName: "AddPrivateDomain",
+			Handler:    _HostService_AddPrivateDomain_Handler,
+		},
+		{
+			MethodName: "RemovePrivateDomain",
+			Handler:    _HostService_RemovePrivateDomain_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

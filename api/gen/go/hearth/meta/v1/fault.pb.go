@@ -276,6 +276,16 @@ const (
 	Reason_REASON_CERTIFICATE_TOO_MANY Reason = 303
 	// A resolver cannot be asked: it is this server itself, or no address of a single machine.
 	Reason_REASON_DNS_SERVER_INVALID Reason = 304
+	// The host has no such address.
+	Reason_REASON_ADDRESS_NOT_FOUND Reason = 280
+	// The address cannot be open to whom it was to be.
+	Reason_REASON_ADDRESS_ACCESS Reason = 281
+	// Another host has the name.
+	Reason_REASON_DOMAIN_TAKEN Reason = 282
+	// The host has no such name.
+	Reason_REASON_DOMAIN_NOT_FOUND Reason = 283
+	// Some of the ports of a range cannot be had.
+	Reason_REASON_PORT_RANGE_TAKEN Reason = 284
 	// There is no such registry.
 	Reason_REASON_REGISTRY_NOT_FOUND Reason = 320
 	// The registry does not answer, or not as one.
@@ -437,6 +447,11 @@ var (
 		302: "REASON_CERTIFICATE_NOT_FOUND",
 		303: "REASON_CERTIFICATE_TOO_MANY",
 		304: "REASON_DNS_SERVER_INVALID",
+		280: "REASON_ADDRESS_NOT_FOUND",
+		281: "REASON_ADDRESS_ACCESS",
+		282: "REASON_DOMAIN_TAKEN",
+		283: "REASON_DOMAIN_NOT_FOUND",
+		284: "REASON_PORT_RANGE_TAKEN",
 		320: "REASON_REGISTRY_NOT_FOUND",
 		321: "REASON_REGISTRY_UNREACHABLE",
 		322: "REASON_REGISTRY_INVALID",
@@ -579,6 +594,11 @@ var (
 		"REASON_CERTIFICATE_NOT_FOUND":    302,
 		"REASON_CERTIFICATE_TOO_MANY":     303,
 		"REASON_DNS_SERVER_INVALID":       304,
+		"REASON_ADDRESS_NOT_FOUND":        280,
+		"REASON_ADDRESS_ACCESS":           281,
+		"REASON_DOMAIN_TAKEN":             282,
+		"REASON_DOMAIN_NOT_FOUND":         283,
+		"REASON_PORT_RANGE_TAKEN":         284,
 		"REASON_REGISTRY_NOT_FOUND":       320,
 		"REASON_REGISTRY_UNREACHABLE":     321,
 		"REASON_REGISTRY_INVALID":         322,
@@ -781,7 +801,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\x99n\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xdes\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -911,7 +931,12 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x1dREASON_CERTIFICATE_NAME_TAKEN\x10\xad\x02\x1a-\x8a\x80\x19)\b\x03\x1a%Use a name that the device alone has.\x12\x97\x01\n" +
 	"\x1cREASON_CERTIFICATE_NOT_FOUND\x10\xae\x02\x1at\x8a\x80\x19p\b\x05\x1alList those there are with 'hearth cert list'. Those of the server and of packages come and go by themselves.\x12n\n" +
 	"\x1bREASON_CERTIFICATE_TOO_MANY\x10\xaf\x02\x1aL\x8a\x80\x19H\b\b\x1aDForget those of devices that are gone, with 'hearth cert forget ID'.\x12\x9c\x01\n" +
-	"\x19REASON_DNS_SERVER_INVALID\x10\xb0\x02\x1a|\x8a\x80\x19x\b\x03\x1atName addresses of other resolvers, such as your router's or a public one's, each with its port where that is not 53.\x12X\n" +
+	"\x19REASON_DNS_SERVER_INVALID\x10\xb0\x02\x1a|\x8a\x80\x19x\b\x03\x1atName addresses of other resolvers, such as your router's or a public one's, each with its port where that is not 53.\x12\x94\x01\n" +
+	"\x18REASON_ADDRESS_NOT_FOUND\x10\x98\x02\x1au\x8a\x80\x19q\b\x05\x1amLook at the addresses there are with 'hearth host address list', and name one by its URL or by host and port.\x12\x95\x01\n" +
+	"\x15REASON_ADDRESS_ACCESS\x10\x99\x02\x1ay\x8a\x80\x19u\b\t\x1aqChoose another access: the machine's own addresses are always on, those of its networks never reach the Internet.\x12\x88\x01\n" +
+	"\x13REASON_DOMAIN_TAKEN\x10\x9a\x02\x1an\x8a\x80\x19j\b\x06\x1afChoose another name, or take it away from the host that has it: 'hearth host domain list' shows which.\x12a\n" +
+	"\x17REASON_DOMAIN_NOT_FOUND\x10\x9b\x02\x1aC\x8a\x80\x19?\b\x05\x1a;Look at the names there are with 'hearth host domain list'.\x12\xa5\x01\n" +
+	"\x17REASON_PORT_RANGE_TAKEN\x10\x9c\x02\x1a\x86\x01\x8a\x80\x19\x81\x01\b\x06\x1a}Choose another first port outside, in the settings of the service where it has any, or remove the package that has the ports.\x12X\n" +
 	"\x19REASON_REGISTRY_NOT_FOUND\x10\xc0\x02\x1a8\x8a\x80\x194\b\x05\x1a0List the registries with 'hearth registry list'.\x12s\n" +
 	"\x1bREASON_REGISTRY_UNREACHABLE\x10\xc1\x02\x1aQ\x8a\x80\x19M\b\x0e\x10\x01\x1aGLook whether its address is right and the network works, and try again.\x12[\n" +
 	"\x17REASON_REGISTRY_INVALID\x10\xc2\x02\x1a=\x8a\x80\x199\b\t\x1a5Tell those who run the registry; nothing was changed.\x12c\n" +

@@ -515,6 +515,8 @@ type Resource struct {
 	//	*Resource_Settings
 	//	*Resource_Smtp
 	//	*Resource_DnsSettings
+	//	*Resource_UrlPlugin
+	//	*Resource_Reachability
 	Kind          isResource_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -755,6 +757,24 @@ func (x *Resource) GetDnsSettings() *v111.DnsSettings {
 	return nil
 }
 
+func (x *Resource) GetUrlPlugin() *v13.UrlPlugin {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_UrlPlugin); ok {
+			return x.UrlPlugin
+		}
+	}
+	return nil
+}
+
+func (x *Resource) GetReachability() *v13.Reachability {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_Reachability); ok {
+			return x.Reachability
+		}
+	}
+	return nil
+}
+
 type isResource_Kind interface {
 	isResource_Kind()
 }
@@ -869,6 +889,16 @@ type Resource_DnsSettings struct {
 	DnsSettings *v111.DnsSettings `protobuf:"bytes,76,opt,name=dns_settings,json=dnsSettings,proto3,oneof"`
 }
 
+type Resource_UrlPlugin struct {
+	// A package that supplies addresses.
+	UrlPlugin *v13.UrlPlugin `protobuf:"bytes,72,opt,name=url_plugin,json=urlPlugin,proto3,oneof"`
+}
+
+type Resource_Reachability struct {
+	// What was found when addresses were tried.
+	Reachability *v13.Reachability `protobuf:"bytes,73,opt,name=reachability,proto3,oneof"`
+}
+
 func (*Resource_Operation) isResource_Kind() {}
 
 func (*Resource_Progress) isResource_Kind() {}
@@ -913,6 +943,10 @@ func (*Resource_Smtp) isResource_Kind() {}
 
 func (*Resource_DnsSettings) isResource_Kind() {}
 
+func (*Resource_UrlPlugin) isResource_Kind() {}
+
+func (*Resource_Reachability) isResource_Kind() {}
+
 var File_hearth_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_hearth_state_v1_state_proto_rawDesc = "" +
@@ -949,8 +983,7 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\tR\x02id\x125\n" +
-	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\xc7\n" +
-	"\n" +
+	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\xc9\v\n" +
 	"\bResource\x12?\n" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationH\x00R\toperation\x12<\n" +
 	"\bprogress\x18\x02 \x01(\v2\x1e.hearth.operations.v1.ProgressH\x00R\bprogress\x127\n" +
@@ -975,7 +1008,10 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\fnotification\x18o \x01(\v2%.hearth.notifications.v1.NotificationH\x00R\fnotification\x128\n" +
 	"\bsettings\x18p \x01(\v2\x1a.hearth.system.v1.SettingsH\x00R\bsettings\x12,\n" +
 	"\x04smtp\x18q \x01(\v2\x16.hearth.system.v1.SmtpH\x00R\x04smtp\x12?\n" +
-	"\fdns_settings\x18L \x01(\v2\x1a.hearth.dns.v1.DnsSettingsH\x00R\vdnsSettingsB\x06\n" +
+	"\fdns_settings\x18L \x01(\v2\x1a.hearth.dns.v1.DnsSettingsH\x00R\vdnsSettings\x12;\n" +
+	"\n" +
+	"url_plugin\x18H \x01(\v2\x1a.hearth.hosts.v1.UrlPluginH\x00R\turlPlugin\x12C\n" +
+	"\freachability\x18I \x01(\v2\x1d.hearth.hosts.v1.ReachabilityH\x00R\freachabilityB\x06\n" +
 	"\x04kind2\x96\x01\n" +
 	"\fStateService\x12\x85\x01\n" +
 	"\x05Watch\x12\x1d.hearth.state.v1.WatchRequest\x1a\x1e.hearth.state.v1.WatchResponse\";\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\fdb.subscribe\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/api/v1/state:watch\x90\x02\x010\x01B\xbe\x01\n" +
@@ -1028,6 +1064,8 @@ var file_hearth_state_v1_state_proto_goTypes = []any{
 	(*v110.Settings)(nil),     // 28: hearth.system.v1.Settings
 	(*v110.Smtp)(nil),         // 29: hearth.system.v1.Smtp
 	(*v111.DnsSettings)(nil),  // 30: hearth.dns.v1.DnsSettings
+	(*v13.UrlPlugin)(nil),     // 31: hearth.hosts.v1.UrlPlugin
+	(*v13.Reachability)(nil),  // 32: hearth.hosts.v1.Reachability
 }
 var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	2,  // 0: hearth.state.v1.WatchRequest.targets:type_name -> hearth.state.v1.Target
@@ -1059,13 +1097,15 @@ var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	28, // 26: hearth.state.v1.Resource.settings:type_name -> hearth.system.v1.Settings
 	29, // 27: hearth.state.v1.Resource.smtp:type_name -> hearth.system.v1.Smtp
 	30, // 28: hearth.state.v1.Resource.dns_settings:type_name -> hearth.dns.v1.DnsSettings
-	1,  // 29: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
-	4,  // 30: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
-	30, // [30:31] is the sub-list for method output_type
-	29, // [29:30] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	31, // 29: hearth.state.v1.Resource.url_plugin:type_name -> hearth.hosts.v1.UrlPlugin
+	32, // 30: hearth.state.v1.Resource.reachability:type_name -> hearth.hosts.v1.Reachability
+	1,  // 31: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
+	4,  // 32: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
+	32, // [32:33] is the sub-list for method output_type
+	31, // [31:32] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_hearth_state_v1_state_proto_init() }
@@ -1096,6 +1136,8 @@ func file_hearth_state_v1_state_proto_init() {
 		(*Resource_Settings)(nil),
 		(*Resource_Smtp)(nil),
 		(*Resource_DnsSettings)(nil),
+		(*Resource_UrlPlugin)(nil),
+		(*Resource_Reachability)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

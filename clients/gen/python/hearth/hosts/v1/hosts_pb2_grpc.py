@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class HostServiceStub(object):
-    """HostService lists the hosts of packages with their addresses.
+    """HostService lists the hosts of packages with their addresses, gives them names and switches addresses on and off. The
+    server's own page is a host like others: its package is "server", its host "page".
     """
 
     def __init__(self, channel):
@@ -40,14 +41,102 @@ class HostServiceStub(object):
                 request_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.ListHostsRequest.SerializeToString,
                 response_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.ListHostsResponse.FromString,
                 _registered_method=True)
+        self.ListAddresses = channel.unary_unary(
+                '/hearth.hosts.v1.HostService/ListAddresses',
+                request_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.ListAddressesRequest.SerializeToString,
+                response_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.ListAddressesResponse.FromString,
+                _registered_method=True)
+        self.CheckAddresses = channel.unary_unary(
+                '/hearth.hosts.v1.HostService/CheckAddresses',
+                request_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.CheckAddressesRequest.SerializeToString,
+                response_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.CheckAddressesResponse.FromString,
+                _registered_method=True)
+        self.SetAddressAccess = channel.unary_unary(
+                '/hearth.hosts.v1.HostService/SetAddressAccess',
+                request_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.SetAddressAccessRequest.SerializeToString,
+                response_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.SetAddressAccessResponse.FromString,
+                _registered_method=True)
+        self.AddPublicDomain = channel.unary_unary(
+                '/hearth.hosts.v1.HostService/AddPublicDomain',
+                request_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.AddPublicDomainRequest.SerializeToString,
+                response_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.AddPublicDomainResponse.FromString,
+                _registered_method=True)
+        self.RemovePublicDomain = channel.unary_unary(
+                '/hearth.hosts.v1.HostService/RemovePublicDomain',
+                request_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.RemovePublicDomainRequest.SerializeToString,
+                response_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.RemovePublicDomainResponse.FromString,
+                _registered_method=True)
+        self.AddPrivateDomain = channel.unary_unary(
+                '/hearth.hosts.v1.HostService/AddPrivateDomain',
+                request_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.AddPrivateDomainRequest.SerializeToString,
+                response_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.AddPrivateDomainResponse.FromString,
+                _registered_method=True)
+        self.RemovePrivateDomain = channel.unary_unary(
+                '/hearth.hosts.v1.HostService/RemovePrivateDomain',
+                request_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.RemovePrivateDomainRequest.SerializeToString,
+                response_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.RemovePrivateDomainResponse.FromString,
+                _registered_method=True)
 
 
 class HostServiceServicer(object):
-    """HostService lists the hosts of packages with their addresses.
+    """HostService lists the hosts of packages with their addresses, gives them names and switches addresses on and off. The
+    server's own page is a host like others: its package is "server", its host "page".
     """
 
     def ListHosts(self, request, context):
         """ListHosts lists hosts, of one package or of all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAddresses(self, request, context):
+        """ListAddresses lists the addresses of hosts, of one package or of all, each with what was last found when it was tried. To
+        follow them, watch the kinds host and reachability.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckAddresses(self, request, context):
+        """CheckAddresses tries the addresses of a host from this server now, and lists what came of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAddressAccess(self, request, context):
+        """SetAddressAccess says who reaches an address of a host. Addresses of the Internet that share a port without TLS go
+        together, since nothing tells their connections apart.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddPublicDomain(self, request, context):
+        """AddPublicDomain gives a binding of a host a name that everybody may use. Its other bindings do not have it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemovePublicDomain(self, request, context):
+        """RemovePublicDomain takes a public name away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddPrivateDomain(self, request, context):
+        """AddPrivateDomain gives a binding of a host a name that only neighbours and private sources may use. Its other bindings
+        do not have it. A name that is there already gets the gateways that are named.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemovePrivateDomain(self, request, context):
+        """RemovePrivateDomain takes a private name away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +150,41 @@ def add_HostServiceServicer_to_server(servicer, server):
                     request_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.ListHostsRequest.FromString,
                     response_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.ListHostsResponse.SerializeToString,
             ),
+            'ListAddresses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAddresses,
+                    request_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.ListAddressesRequest.FromString,
+                    response_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.ListAddressesResponse.SerializeToString,
+            ),
+            'CheckAddresses': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckAddresses,
+                    request_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.CheckAddressesRequest.FromString,
+                    response_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.CheckAddressesResponse.SerializeToString,
+            ),
+            'SetAddressAccess': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAddressAccess,
+                    request_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.SetAddressAccessRequest.FromString,
+                    response_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.SetAddressAccessResponse.SerializeToString,
+            ),
+            'AddPublicDomain': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddPublicDomain,
+                    request_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.AddPublicDomainRequest.FromString,
+                    response_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.AddPublicDomainResponse.SerializeToString,
+            ),
+            'RemovePublicDomain': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemovePublicDomain,
+                    request_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.RemovePublicDomainRequest.FromString,
+                    response_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.RemovePublicDomainResponse.SerializeToString,
+            ),
+            'AddPrivateDomain': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddPrivateDomain,
+                    request_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.AddPrivateDomainRequest.FromString,
+                    response_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.AddPrivateDomainResponse.SerializeToString,
+            ),
+            'RemovePrivateDomain': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemovePrivateDomain,
+                    request_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.RemovePrivateDomainRequest.FromString,
+                    response_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.RemovePrivateDomainResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'hearth.hosts.v1.HostService', rpc_method_handlers)
@@ -70,7 +194,8 @@ def add_HostServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class HostService(object):
-    """HostService lists the hosts of packages with their addresses.
+    """HostService lists the hosts of packages with their addresses, gives them names and switches addresses on and off. The
+    server's own page is a host like others: its package is "server", its host "page".
     """
 
     @staticmethod
@@ -90,6 +215,195 @@ class HostService(object):
             '/hearth.hosts.v1.HostService/ListHosts',
             hearth_dot_hosts_dot_v1_dot_hosts__pb2.ListHostsRequest.SerializeToString,
             hearth_dot_hosts_dot_v1_dot_hosts__pb2.ListHostsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAddresses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.hosts.v1.HostService/ListAddresses',
+            hearth_dot_hosts_dot_v1_dot_hosts__pb2.ListAddressesRequest.SerializeToString,
+            hearth_dot_hosts_dot_v1_dot_hosts__pb2.ListAddressesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckAddresses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.hosts.v1.HostService/CheckAddresses',
+            hearth_dot_hosts_dot_v1_dot_hosts__pb2.CheckAddressesRequest.SerializeToString,
+            hearth_dot_hosts_dot_v1_dot_hosts__pb2.CheckAddressesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAddressAccess(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.hosts.v1.HostService/SetAddressAccess',
+            hearth_dot_hosts_dot_v1_dot_hosts__pb2.SetAddressAccessRequest.SerializeToString,
+            hearth_dot_hosts_dot_v1_dot_hosts__pb2.SetAddressAccessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddPublicDomain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.hosts.v1.HostService/AddPublicDomain',
+            hearth_dot_hosts_dot_v1_dot_hosts__pb2.AddPublicDomainRequest.SerializeToString,
+            hearth_dot_hosts_dot_v1_dot_hosts__pb2.AddPublicDomainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemovePublicDomain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.hosts.v1.HostService/RemovePublicDomain',
+            hearth_dot_hosts_dot_v1_dot_hosts__pb2.RemovePublicDomainRequest.SerializeToString,
+            hearth_dot_hosts_dot_v1_dot_hosts__pb2.RemovePublicDomainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddPrivateDomain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.hosts.v1.HostService/AddPrivateDomain',
+            hearth_dot_hosts_dot_v1_dot_hosts__pb2.AddPrivateDomainRequest.SerializeToString,
+            hearth_dot_hosts_dot_v1_dot_hosts__pb2.AddPrivateDomainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemovePrivateDomain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.hosts.v1.HostService/RemovePrivateDomain',
+            hearth_dot_hosts_dot_v1_dot_hosts__pb2.RemovePrivateDomainRequest.SerializeToString,
+            hearth_dot_hosts_dot_v1_dot_hosts__pb2.RemovePrivateDomainResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -19,6 +19,7 @@ const sdkManifest = setupManifest({
   donationUrl: null,
   description: { short: "Calls every effect", long: "A package of the compatibility suite." },
   volumes: ["main"],
+  plugins: ["url-v0"],
   images: { main: { source: { dockerTag: "hello-hearth" }, arch: ["x86_64", "aarch64"] } },
   dependencies: { [friend]: { description: "What is watched, mounted and run", optional: false, metadata: { title: "Effect friend", icon: "icon.svg" } } },
 } as any);

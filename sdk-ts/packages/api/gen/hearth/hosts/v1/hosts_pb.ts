@@ -6,6 +6,8 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Meta } from "../../meta/v1/meta_pb.js";
 import { file_hearth_meta_v1_meta } from "../../meta/v1/meta_pb.js";
 import { file_hearth_options_v1_options } from "../../options/v1/options_pb.js";
@@ -15,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/hosts/v1/hosts.proto.
  */
 export const file_hearth_hosts_v1_hosts: GenFile = /*@__PURE__*/
-  fileDesc("ChtoZWFydGgvaG9zdHMvdjEvaG9zdHMucHJvdG8SD2hlYXJ0aC5ob3N0cy52MSKiAQoESG9zdBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRInCgRzcGVjGAIgASgLMhkuaGVhcnRoLmhvc3RzLnYxLkhvc3RTcGVjEisKBnN0YXR1cxgDIAEoCzIbLmhlYXJ0aC5ob3N0cy52MS5Ib3N0U3RhdHVzOiDq+RgcCB4SBGhvc3QYASABKgVob3N0czIFaG9zdHNAASKQAQoISG9zdFNwZWMSOQoIYmluZGluZ3MYASADKAsyJy5oZWFydGguaG9zdHMudjEuSG9zdFNwZWMuQmluZGluZ3NFbnRyeRpJCg1CaW5kaW5nc0VudHJ5EgsKA2tleRgBIAEoDRInCgV2YWx1ZRgCIAEoCzIYLmhlYXJ0aC5ob3N0cy52MS5CaW5kaW5nOgI4ASKbAgoHQmluZGluZxIPCgdlbmFibGVkGAEgASgIEh8KF3ByZWZlcnJlZF9leHRlcm5hbF9wb3J0GAIgASgNEigKB2FkZF9zc2wYAyABKAsyFy5oZWFydGguaG9zdHMudjEuQWRkU3NsEicKBnNlY3VyZRgEIAEoCzIXLmhlYXJ0aC5ob3N0cy52MS5TZWN1cmUSPAoKaW50ZXJmYWNlcxgFIAMoCzIoLmhlYXJ0aC5ob3N0cy52MS5CaW5kaW5nLkludGVyZmFjZXNFbnRyeRpNCg9JbnRlcmZhY2VzRW50cnkSCwoDa2V5GAEgASgJEikKBXZhbHVlGAIgASgLMhouaGVhcnRoLmhvc3RzLnYxLkludGVyZmFjZToCOAEibgoGQWRkU3NsEh8KF3ByZWZlcnJlZF9leHRlcm5hbF9wb3J0GAEgASgNEh8KF2FkZF94X2ZvcndhcmRlZF9oZWFkZXJzGAIgASgIEgwKBGFscG4YAyADKAkSFAoMYWxwbl9yZWZsZWN0GAQgASgIIhUKBlNlY3VyZRILCgNzc2wYASABKAgihgIKCUludGVyZmFjZRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEg4KBm1hc2tlZBgEIAEoCBItCgR0eXBlGAUgASgOMh8uaGVhcnRoLmhvc3RzLnYxLkludGVyZmFjZS5UeXBlEhAKCHVzZXJuYW1lGAYgASgJEg4KBnNjaGVtZRgHIAEoCRISCgpzc2xfc2NoZW1lGAggASgJEg4KBnN1ZmZpeBgJIAEoCSJFCgRUeXBlEhQKEFRZUEVfVU5TUEVDSUZJRUQQABILCgdUWVBFX1VJEAESDAoIVFlQRV9BUEkQAhIMCghUWVBFX1AyUBADIrYBCgpIb3N0U3RhdHVzEjUKBXBvcnRzGAEgAygLMiYuaGVhcnRoLmhvc3RzLnYxLkhvc3RTdGF0dXMuUG9ydHNFbnRyeRIrCglhZGRyZXNzZXMYAiADKAsyGC5oZWFydGguaG9zdHMudjEuQWRkcmVzcxpECgpQb3J0c0VudHJ5EgsKA2tleRgBIAEoDRIlCgV2YWx1ZRgCIAEoCzIWLmhlYXJ0aC5ob3N0cy52MS5Qb3J0czoCOAEiOQoFUG9ydHMSFQoNYXNzaWduZWRfcG9ydBgBIAEoDRIZChFhc3NpZ25lZF9zc2xfcG9ydBgCIAEoDSKZAgoHQWRkcmVzcxIUCgxpbnRlcmZhY2VfaWQYASABKAkSCwoDdXJsGAIgASgJEhAKCGhvc3RuYW1lGAMgASgJEgwKBHBvcnQYBCABKA0SCwoDc3NsGAUgASgIEisKBGtpbmQYBiABKA4yHS5oZWFydGguaG9zdHMudjEuQWRkcmVzcy5LaW5kEg8KB2dhdGV3YXkYByABKAkSEAoIdW5zZXJ2ZWQYCCABKAkibgoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDQoJS0lORF9JUFY0EAESDQoJS0lORF9JUFY2EAISDQoJS0lORF9NRE5TEAMSEgoOS0lORF9MT0NBTEhPU1QQBBIPCgtLSU5EX0JSSURHRRAFIiwKEExpc3RIb3N0c1JlcXVlc3QSGAoKcGFja2FnZV9pZBgBIAEoCUIEuIYZASI5ChFMaXN0SG9zdHNSZXNwb25zZRIkCgVob3N0cxgBIAMoCzIVLmhlYXJ0aC5ob3N0cy52MS5Ib3N0MoEBCgtIb3N0U2VydmljZRJyCglMaXN0SG9zdHMSIS5oZWFydGguaG9zdHMudjEuTGlzdEhvc3RzUmVxdWVzdBoiLmhlYXJ0aC5ob3N0cy52MS5MaXN0SG9zdHNSZXNwb25zZSIekAIByvMYAhAB0vMYEXBhY2thZ2UuaG9zdC5saXN0YgZwcm90bzM", [file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
+  fileDesc("ChtoZWFydGgvaG9zdHMvdjEvaG9zdHMucHJvdG8SD2hlYXJ0aC5ob3N0cy52MSKiAQoESG9zdBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRInCgRzcGVjGAIgASgLMhkuaGVhcnRoLmhvc3RzLnYxLkhvc3RTcGVjEisKBnN0YXR1cxgDIAEoCzIbLmhlYXJ0aC5ob3N0cy52MS5Ib3N0U3RhdHVzOiDq+RgcCB4SBGhvc3QYASABKgVob3N0czIFaG9zdHNAASLdBAoISG9zdFNwZWMSOQoIYmluZGluZ3MYASADKAsyJy5oZWFydGguaG9zdHMudjEuSG9zdFNwZWMuQmluZGluZ3NFbnRyeRI1CgZyYW5nZXMYAiADKAsyJS5oZWFydGguaG9zdHMudjEuSG9zdFNwZWMuUmFuZ2VzRW50cnkSRAoOcHVibGljX2RvbWFpbnMYAyADKAsyLC5oZWFydGguaG9zdHMudjEuSG9zdFNwZWMuUHVibGljRG9tYWluc0VudHJ5EkYKD3ByaXZhdGVfZG9tYWlucxgEIAMoCzItLmhlYXJ0aC5ob3N0cy52MS5Ib3N0U3BlYy5Qcml2YXRlRG9tYWluc0VudHJ5EgwKBGtlcHQYBSABKAgaSQoNQmluZGluZ3NFbnRyeRILCgNrZXkYASABKA0SJwoFdmFsdWUYAiABKAsyGC5oZWFydGguaG9zdHMudjEuQmluZGluZzoCOAEaTAoLUmFuZ2VzRW50cnkSCwoDa2V5GAEgASgNEiwKBXZhbHVlGAIgASgLMh0uaGVhcnRoLmhvc3RzLnYxLkJpbmRpbmdSYW5nZToCOAEaUwoSUHVibGljRG9tYWluc0VudHJ5EgsKA2tleRgBIAEoCRIsCgV2YWx1ZRgCIAEoCzIdLmhlYXJ0aC5ob3N0cy52MS5QdWJsaWNEb21haW46AjgBGlUKE1ByaXZhdGVEb21haW5zRW50cnkSCwoDa2V5GAEgASgJEi0KBXZhbHVlGAIgASgLMh4uaGVhcnRoLmhvc3RzLnYxLlByaXZhdGVEb21haW46AjgBIh8KDFB1YmxpY0RvbWFpbhIPCgdnYXRld2F5GAEgASgJIiEKDVByaXZhdGVEb21haW4SEAoIZ2F0ZXdheXMYASADKAki+gIKB0JpbmRpbmcSDwoHZW5hYmxlZBgBIAEoCBIfChdwcmVmZXJyZWRfZXh0ZXJuYWxfcG9ydBgCIAEoDRIoCgdhZGRfc3NsGAMgASgLMhcuaGVhcnRoLmhvc3RzLnYxLkFkZFNzbBInCgZzZWN1cmUYBCABKAsyFy5oZWFydGguaG9zdHMudjEuU2VjdXJlEjwKCmludGVyZmFjZXMYBSADKAsyKC5oZWFydGguaG9zdHMudjEuQmluZGluZy5JbnRlcmZhY2VzRW50cnkSKQoHY2hvaWNlcxgGIAEoCzIYLmhlYXJ0aC5ob3N0cy52MS5DaG9pY2VzEjIKCHN1cHBsaWVkGAcgAygLMiAuaGVhcnRoLmhvc3RzLnYxLlN1cHBsaWVkQWRkcmVzcxpNCg9JbnRlcmZhY2VzRW50cnkSCwoDa2V5GAEgASgJEikKBXZhbHVlGAIgASgLMhouaGVhcnRoLmhvc3RzLnYxLkludGVyZmFjZToCOAEi2AEKB0Nob2ljZXMSDwoHZW5hYmxlZBgBIAMoCRIrCghkaXNhYmxlZBgCIAMoCzIZLmhlYXJ0aC5ob3N0cy52MS5FbmRwb2ludBJBCg1nbG9iYWxfYWNjZXNzGAMgAygLMiouaGVhcnRoLmhvc3RzLnYxLkNob2ljZXMuR2xvYmFsQWNjZXNzRW50cnkaTAoRR2xvYmFsQWNjZXNzRW50cnkSCwoDa2V5GAEgASgJEiYKBXZhbHVlGAIgASgOMhcuaGVhcnRoLmhvc3RzLnYxLkFjY2VzczoCOAEiKgoIRW5kcG9pbnQSEAoIaG9zdG5hbWUYASABKAkSDAoEcG9ydBgCIAEoDSK6AQoMQmluZGluZ1JhbmdlEg8KB2VuYWJsZWQYASABKAgSGwoTZXh0ZXJuYWxfc3RhcnRfcG9ydBgCIAEoDRIXCg9udW1iZXJfb2ZfcG9ydHMYAyABKA0SOAoPcmFuZ2VfaW50ZXJmYWNlGAQgASgLMh8uaGVhcnRoLmhvc3RzLnYxLlJhbmdlSW50ZXJmYWNlEikKB2Nob2ljZXMYBSABKAsyGC5oZWFydGguaG9zdHMudjEuQ2hvaWNlcyJPCg5SYW5nZUludGVyZmFjZRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEg4KBnNjaGVtZRgEIAEoCSKjAQoPU3VwcGxpZWRBZGRyZXNzEhIKCnBhY2thZ2VfaWQYASABKAkSCwoDc3NsGAIgASgIEhAKCGludGVybmV0GAMgASgIEhAKCGhvc3RuYW1lGAQgASgJEgwKBHBvcnQYBSABKA0SFQoNcmVtb3ZlX2FjdGlvbhgGIAEoCRIYChBvdmVyZmxvd19hY3Rpb25zGAcgAygJEgwKBGluZm8YCCABKAwibgoGQWRkU3NsEh8KF3ByZWZlcnJlZF9leHRlcm5hbF9wb3J0GAEgASgNEh8KF2FkZF94X2ZvcndhcmRlZF9oZWFkZXJzGAIgASgIEgwKBGFscG4YAyADKAkSFAoMYWxwbl9yZWZsZWN0GAQgASgIIhUKBlNlY3VyZRILCgNzc2wYASABKAgihgIKCUludGVyZmFjZRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEg4KBm1hc2tlZBgEIAEoCBItCgR0eXBlGAUgASgOMh8uaGVhcnRoLmhvc3RzLnYxLkludGVyZmFjZS5UeXBlEhAKCHVzZXJuYW1lGAYgASgJEg4KBnNjaGVtZRgHIAEoCRISCgpzc2xfc2NoZW1lGAggASgJEg4KBnN1ZmZpeBgJIAEoCSJFCgRUeXBlEhQKEFRZUEVfVU5TUEVDSUZJRUQQABILCgdUWVBFX1VJEAESDAoIVFlQRV9BUEkQAhIMCghUWVBFX1AyUBADIucBCgpIb3N0U3RhdHVzEjUKBXBvcnRzGAEgAygLMiYuaGVhcnRoLmhvc3RzLnYxLkhvc3RTdGF0dXMuUG9ydHNFbnRyeRIrCglhZGRyZXNzZXMYAiADKAsyGC5oZWFydGguaG9zdHMudjEuQWRkcmVzcxIvCg1hZGRyZXNzZXNfb2ZmGAMgAygLMhguaGVhcnRoLmhvc3RzLnYxLkFkZHJlc3MaRAoKUG9ydHNFbnRyeRILCgNrZXkYASABKA0SJQoFdmFsdWUYAiABKAsyFi5oZWFydGguaG9zdHMudjEuUG9ydHM6AjgBIjkKBVBvcnRzEhUKDWFzc2lnbmVkX3BvcnQYASABKA0SGQoRYXNzaWduZWRfc3NsX3BvcnQYAiABKA0ijwQKB0FkZHJlc3MSFAoMaW50ZXJmYWNlX2lkGAEgASgJEgsKA3VybBgCIAEoCRIQCghob3N0bmFtZRgDIAEoCRIMCgRwb3J0GAQgASgNEgsKA3NzbBgFIAEoCBIrCgRraW5kGAYgASgOMh0uaGVhcnRoLmhvc3RzLnYxLkFkZHJlc3MuS2luZBIPCgdnYXRld2F5GAcgASgJEhAKCHVuc2VydmVkGAggASgJEhUKDWludGVybmFsX3BvcnQYCSABKA0SJwoGYWNjZXNzGAogASgOMhcuaGVhcnRoLmhvc3RzLnYxLkFjY2VzcxIXCg9udW1iZXJfb2ZfcG9ydHMYCyABKA0SEwoLc3VwcGxpZWRfYnkYDCABKAkSFQoNcmVtb3ZlX2FjdGlvbhgNIAEoCRIYChBvdmVyZmxvd19hY3Rpb25zGA4gAygJEhAKCGludGVybmV0GA8gASgIIrIBCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABINCglLSU5EX0lQVjQQARINCglLSU5EX0lQVjYQAhINCglLSU5EX01ETlMQAxISCg5LSU5EX0xPQ0FMSE9TVBAEEg8KC0tJTkRfQlJJREdFEAUSFwoTS0lORF9QUklWQVRFX0RPTUFJThAGEhYKEktJTkRfUFVCTElDX0RPTUFJThAHEhEKDUtJTkRfU1VQUExJRUQQCCKEAQoJVXJsUGx1Z2luEiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEiwKBHNwZWMYAiABKAsyHi5oZWFydGguaG9zdHMudjEuVXJsUGx1Z2luU3BlYzol6vkYIQhIEgl1cmxwbHVnaW4YASABKgVob3N0czIFaG9zdHNAASIlCg1VcmxQbHVnaW5TcGVjEhQKDHRhYmxlX2FjdGlvbhgBIAEoCSKRAQoMUmVhY2hhYmlsaXR5EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjMKBnN0YXR1cxgCIAEoCzIjLmhlYXJ0aC5ob3N0cy52MS5SZWFjaGFiaWxpdHlTdGF0dXM6KOr5GCQISRIMcmVhY2hhYmlsaXR5GAIgASoFcmVhY2gyBXJlYWNoQAEicAoSUmVhY2hhYmlsaXR5U3RhdHVzEioKCHZlcmRpY3RzGAEgAygLMhguaGVhcnRoLmhvc3RzLnYxLlZlcmRpY3QSLgoKY2hlY2tfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi/gEKB1ZlcmRpY3QSEAoIaG9zdG5hbWUYASABKAkSDAoEcG9ydBgCIAEoDRINCgV3b3JrcxgDIAEoCBIuCgdtaXNzaW5nGAQgASgOMh0uaGVhcnRoLmhvc3RzLnYxLlZlcmRpY3QuU3RlcBIPCgdtZXNzYWdlGAUgASgJEg4KBnJlbWVkeRgGIAEoCSJzCgRTdGVwEhQKEFNURVBfVU5TUEVDSUZJRUQQABIQCgxTVEVQX1NFUlZJQ0UQARIQCgxTVEVQX0dBVEVXQVkQAhIMCghTVEVQX0ROUxADEg0KCVNURVBfUE9SVBAEEhQKEFNURVBfQ0VSVElGSUNBVEUQBSIsChBMaXN0SG9zdHNSZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQEiOQoRTGlzdEhvc3RzUmVzcG9uc2USJAoFaG9zdHMYASADKAsyFS5oZWFydGguaG9zdHMudjEuSG9zdCKKAQoXU2V0QWRkcmVzc0FjY2Vzc1JlcXVlc3QSGAoKcGFja2FnZV9pZBgBIAEoCUIEuIYZARIMCgRob3N0GAIgASgJEhAKCGhvc3RuYW1lGAMgASgJEgwKBHBvcnQYBCABKA0SJwoGYWNjZXNzGAUgASgOMhcuaGVhcnRoLmhvc3RzLnYxLkFjY2VzcyI/ChhTZXRBZGRyZXNzQWNjZXNzUmVzcG9uc2USIwoEaG9zdBgBIAEoCzIVLmhlYXJ0aC5ob3N0cy52MS5Ib3N0IngKFkFkZFB1YmxpY0RvbWFpblJlcXVlc3QSGAoKcGFja2FnZV9pZBgBIAEoCUIEuIYZARIMCgRob3N0GAIgASgJEg4KBmRvbWFpbhgDIAEoCRIPCgdnYXRld2F5GAQgASgJEhUKDWludGVybmFsX3BvcnQYBSABKA0iPgoXQWRkUHVibGljRG9tYWluUmVzcG9uc2USIwoEaG9zdBgBIAEoCzIVLmhlYXJ0aC5ob3N0cy52MS5Ib3N0IlMKGVJlbW92ZVB1YmxpY0RvbWFpblJlcXVlc3QSGAoKcGFja2FnZV9pZBgBIAEoCUIEuIYZARIMCgRob3N0GAIgASgJEg4KBmRvbWFpbhgDIAEoCSJBChpSZW1vdmVQdWJsaWNEb21haW5SZXNwb25zZRIjCgRob3N0GAEgASgLMhUuaGVhcnRoLmhvc3RzLnYxLkhvc3QiegoXQWRkUHJpdmF0ZURvbWFpblJlcXVlc3QSGAoKcGFja2FnZV9pZBgBIAEoCUIEuIYZARIMCgRob3N0GAIgASgJEg4KBmRvbWFpbhgDIAEoCRIQCghnYXRld2F5cxgEIAMoCRIVCg1pbnRlcm5hbF9wb3J0GAUgASgNIj8KGEFkZFByaXZhdGVEb21haW5SZXNwb25zZRIjCgRob3N0GAEgASgLMhUuaGVhcnRoLmhvc3RzLnYxLkhvc3QiVAoaUmVtb3ZlUHJpdmF0ZURvbWFpblJlcXVlc3QSGAoKcGFja2FnZV9pZBgBIAEoCUIEuIYZARIMCgRob3N0GAIgASgJEg4KBmRvbWFpbhgDIAEoCSJCChtSZW1vdmVQcml2YXRlRG9tYWluUmVzcG9uc2USIwoEaG9zdBgBIAEoCzIVLmhlYXJ0aC5ob3N0cy52MS5Ib3N0IoUBCgtIb3N0QWRkcmVzcxISCgpwYWNrYWdlX2lkGAEgASgJEgwKBGhvc3QYAiABKAkSKQoHYWRkcmVzcxgDIAEoCzIYLmhlYXJ0aC5ob3N0cy52MS5BZGRyZXNzEikKB3ZlcmRpY3QYBCABKAsyGC5oZWFydGguaG9zdHMudjEuVmVyZGljdCIwChRMaXN0QWRkcmVzc2VzUmVxdWVzdBIYCgpwYWNrYWdlX2lkGAEgASgJQgS4hhkBIkgKFUxpc3RBZGRyZXNzZXNSZXNwb25zZRIvCglhZGRyZXNzZXMYASADKAsyHC5oZWFydGguaG9zdHMudjEuSG9zdEFkZHJlc3MiPwoVQ2hlY2tBZGRyZXNzZXNSZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESDAoEaG9zdBgCIAEoCSJJChZDaGVja0FkZHJlc3Nlc1Jlc3BvbnNlEi8KCWFkZHJlc3NlcxgBIAMoCzIcLmhlYXJ0aC5ob3N0cy52MS5Ib3N0QWRkcmVzcypVCgZBY2Nlc3MSFgoSQUNDRVNTX1VOU1BFQ0lGSUVEEAASDgoKQUNDRVNTX09GRhABEg4KCkFDQ0VTU19MQU4QAhITCg9BQ0NFU1NfSU5URVJORVQQAzKgCQoLSG9zdFNlcnZpY2UScgoJTGlzdEhvc3RzEiEuaGVhcnRoLmhvc3RzLnYxLkxpc3RIb3N0c1JlcXVlc3QaIi5oZWFydGguaG9zdHMudjEuTGlzdEhvc3RzUmVzcG9uc2UiHpACAcrzGAIQAdLzGBFwYWNrYWdlLmhvc3QubGlzdBKGAQoNTGlzdEFkZHJlc3NlcxIlLmhlYXJ0aC5ob3N0cy52MS5MaXN0QWRkcmVzc2VzUmVxdWVzdBomLmhlYXJ0aC5ob3N0cy52MS5MaXN0QWRkcmVzc2VzUmVzcG9uc2UiJpACAcrzGAIQAdLzGBlwYWNrYWdlLmhvc3QuYWRkcmVzcy5saXN0EmkKDkNoZWNrQWRkcmVzc2VzEiYuaGVhcnRoLmhvc3RzLnYxLkNoZWNrQWRkcmVzc2VzUmVxdWVzdBonLmhlYXJ0aC5ob3N0cy52MS5DaGVja0FkZHJlc3Nlc1Jlc3BvbnNlIgbK8xgCEAISngEKEFNldEFkZHJlc3NBY2Nlc3MSKC5oZWFydGguaG9zdHMudjEuU2V0QWRkcmVzc0FjY2Vzc1JlcXVlc3QaKS5oZWFydGguaG9zdHMudjEuU2V0QWRkcmVzc0FjY2Vzc1Jlc3BvbnNlIjWQAgLK8xgCEAPS8xgocGFja2FnZS5ob3N0LmJpbmRpbmcuc2V0LWFkZHJlc3MtZW5hYmxlZBKZAQoPQWRkUHVibGljRG9tYWluEicuaGVhcnRoLmhvc3RzLnYxLkFkZFB1YmxpY0RvbWFpblJlcXVlc3QaKC5oZWFydGguaG9zdHMudjEuQWRkUHVibGljRG9tYWluUmVzcG9uc2UiM5ACAsrzGAIQA9LzGCZwYWNrYWdlLmhvc3QuYWRkcmVzcy5kb21haW4ucHVibGljLmFkZBKiAQoSUmVtb3ZlUHVibGljRG9tYWluEiouaGVhcnRoLmhvc3RzLnYxLlJlbW92ZVB1YmxpY0RvbWFpblJlcXVlc3QaKy5oZWFydGguaG9zdHMudjEuUmVtb3ZlUHVibGljRG9tYWluUmVzcG9uc2UiM8rzGAIQA9LzGClwYWNrYWdlLmhvc3QuYWRkcmVzcy5kb21haW4ucHVibGljLnJlbW92ZRKdAQoQQWRkUHJpdmF0ZURvbWFpbhIoLmhlYXJ0aC5ob3N0cy52MS5BZGRQcml2YXRlRG9tYWluUmVxdWVzdBopLmhlYXJ0aC5ob3N0cy52MS5BZGRQcml2YXRlRG9tYWluUmVzcG9uc2UiNJACAsrzGAIQA9LzGCdwYWNrYWdlLmhvc3QuYWRkcmVzcy5kb21haW4ucHJpdmF0ZS5hZGQSpgEKE1JlbW92ZVByaXZhdGVEb21haW4SKy5oZWFydGguaG9zdHMudjEuUmVtb3ZlUHJpdmF0ZURvbWFpblJlcXVlc3QaLC5oZWFydGguaG9zdHMudjEuUmVtb3ZlUHJpdmF0ZURvbWFpblJlc3BvbnNlIjTK8xgCEAPS8xgqcGFja2FnZS5ob3N0LmFkZHJlc3MuZG9tYWluLnByaXZhdGUucmVtb3ZlYgZwcm90bzM", [file_google_protobuf_timestamp, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
 
 /**
  * Host is a group of bindings of a package that share their names.
@@ -64,6 +66,34 @@ export type HostSpec = Message<"hearth.hosts.v1.HostSpec"> & {
    * @generated from field: map<uint32, hearth.hosts.v1.Binding> bindings = 1;
    */
   bindings: { [key: number]: Binding };
+
+  /**
+   * The ranges of ports by the first port inside the container.
+   *
+   * @generated from field: map<uint32, hearth.hosts.v1.BindingRange> ranges = 2;
+   */
+  ranges: { [key: number]: BindingRange };
+
+  /**
+   * Names by which people on the Internet reach the host.
+   *
+   * @generated from field: map<string, hearth.hosts.v1.PublicDomain> public_domains = 3;
+   */
+  publicDomains: { [key: string]: PublicDomain };
+
+  /**
+   * Names by which people in networks of the server reach the host.
+   *
+   * @generated from field: map<string, hearth.hosts.v1.PrivateDomain> private_domains = 4;
+   */
+  privateDomains: { [key: string]: PrivateDomain };
+
+  /**
+   * Whether the package is not installed now and its ports, domains and choices wait for it beside its data.
+   *
+   * @generated from field: bool kept = 5;
+   */
+  kept: boolean;
 };
 
 /**
@@ -72,6 +102,48 @@ export type HostSpec = Message<"hearth.hosts.v1.HostSpec"> & {
  */
 export const HostSpecSchema: GenMessage<HostSpec> = /*@__PURE__*/
   messageDesc(file_hearth_hosts_v1_hosts, 1);
+
+/**
+ * PublicDomain is a name that everybody may use.
+ *
+ * @generated from message hearth.hosts.v1.PublicDomain
+ */
+export type PublicDomain = Message<"hearth.hosts.v1.PublicDomain"> & {
+  /**
+   * The gateway connections come in by.
+   *
+   * @generated from field: string gateway = 1;
+   */
+  gateway: string;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.PublicDomain.
+ * Use `create(PublicDomainSchema)` to create a new message.
+ */
+export const PublicDomainSchema: GenMessage<PublicDomain> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 2);
+
+/**
+ * PrivateDomain is a name that only neighbours and private sources may use.
+ *
+ * @generated from message hearth.hosts.v1.PrivateDomain
+ */
+export type PrivateDomain = Message<"hearth.hosts.v1.PrivateDomain"> & {
+  /**
+   * The gateways connections come in by.
+   *
+   * @generated from field: repeated string gateways = 1;
+   */
+  gateways: string[];
+};
+
+/**
+ * Describes the message hearth.hosts.v1.PrivateDomain.
+ * Use `create(PrivateDomainSchema)` to create a new message.
+ */
+export const PrivateDomainSchema: GenMessage<PrivateDomain> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 3);
 
 /**
  * Binding is one port a package listens on.
@@ -113,6 +185,20 @@ export type Binding = Message<"hearth.hosts.v1.Binding"> & {
    * @generated from field: map<string, hearth.hosts.v1.Interface> interfaces = 5;
    */
   interfaces: { [key: string]: Interface };
+
+  /**
+   * What people switched on and off among its addresses.
+   *
+   * @generated from field: hearth.hosts.v1.Choices choices = 6;
+   */
+  choices?: Choices;
+
+  /**
+   * Addresses that other packages supply for it.
+   *
+   * @generated from field: repeated hearth.hosts.v1.SuppliedAddress supplied = 7;
+   */
+  supplied: SuppliedAddress[];
 };
 
 /**
@@ -120,7 +206,232 @@ export type Binding = Message<"hearth.hosts.v1.Binding"> & {
  * Use `create(BindingSchema)` to create a new message.
  */
 export const BindingSchema: GenMessage<Binding> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 2);
+  messageDesc(file_hearth_hosts_v1_hosts, 4);
+
+/**
+ * Choices are what people switched on and off among the addresses of a binding or a range. What is not named is as it is by
+ * itself: off for an IPv4 address of the Internet, open to neighbours for a global IPv6 address, on for all else.
+ *
+ * @generated from message hearth.hosts.v1.Choices
+ */
+export type Choices = Message<"hearth.hosts.v1.Choices"> & {
+  /**
+   * IPv4 addresses of the Internet that are on, each with its port, as in "203.0.113.5:443".
+   *
+   * @generated from field: repeated string enabled = 1;
+   */
+  enabled: string[];
+
+  /**
+   * Names and other addresses that are off.
+   *
+   * @generated from field: repeated hearth.hosts.v1.Endpoint disabled = 2;
+   */
+  disabled: Endpoint[];
+
+  /**
+   * Who reaches a global IPv6 address, by address and port, as in "[2001:db8::5]:443".
+   *
+   * @generated from field: map<string, hearth.hosts.v1.Access> global_access = 3;
+   */
+  globalAccess: { [key: string]: Access };
+};
+
+/**
+ * Describes the message hearth.hosts.v1.Choices.
+ * Use `create(ChoicesSchema)` to create a new message.
+ */
+export const ChoicesSchema: GenMessage<Choices> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 5);
+
+/**
+ * Endpoint is a name or number and a port.
+ *
+ * @generated from message hearth.hosts.v1.Endpoint
+ */
+export type Endpoint = Message<"hearth.hosts.v1.Endpoint"> & {
+  /**
+   * The name or number.
+   *
+   * @generated from field: string hostname = 1;
+   */
+  hostname: string;
+
+  /**
+   * The port.
+   *
+   * @generated from field: uint32 port = 2;
+   */
+  port: number;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.Endpoint.
+ * Use `create(EndpointSchema)` to create a new message.
+ */
+export const EndpointSchema: GenMessage<Endpoint> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 6);
+
+/**
+ * BindingRange is a range of ports a package listens on, TCP and UDP, that has the same number of ports outside.
+ *
+ * @generated from message hearth.hosts.v1.BindingRange
+ */
+export type BindingRange = Message<"hearth.hosts.v1.BindingRange"> & {
+  /**
+   * Whether the package still binds it. The ports stay its own when it does not.
+   *
+   * @generated from field: bool enabled = 1;
+   */
+  enabled: boolean;
+
+  /**
+   * The first port outside.
+   *
+   * @generated from field: uint32 external_start_port = 2;
+   */
+  externalStartPort: number;
+
+  /**
+   * How many ports there are.
+   *
+   * @generated from field: uint32 number_of_ports = 3;
+   */
+  numberOfPorts: number;
+
+  /**
+   * The interface exported for it; absent for none.
+   *
+   * @generated from field: hearth.hosts.v1.RangeInterface range_interface = 4;
+   */
+  rangeInterface?: RangeInterface;
+
+  /**
+   * What people switched on and off among its addresses.
+   *
+   * @generated from field: hearth.hosts.v1.Choices choices = 5;
+   */
+  choices?: Choices;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.BindingRange.
+ * Use `create(BindingRangeSchema)` to create a new message.
+ */
+export const BindingRangeSchema: GenMessage<BindingRange> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 7);
+
+/**
+ * RangeInterface is the way to use a range of ports, for programs.
+ *
+ * @generated from message hearth.hosts.v1.RangeInterface
+ */
+export type RangeInterface = Message<"hearth.hosts.v1.RangeInterface"> & {
+  /**
+   * Id within the package.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Name for people.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * What it is for.
+   *
+   * @generated from field: string description = 3;
+   */
+  description: string;
+
+  /**
+   * Scheme of its addresses; empty for none.
+   *
+   * @generated from field: string scheme = 4;
+   */
+  scheme: string;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.RangeInterface.
+ * Use `create(RangeInterfaceSchema)` to create a new message.
+ */
+export const RangeInterfaceSchema: GenMessage<RangeInterface> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 8);
+
+/**
+ * SuppliedAddress is an address of a binding that another package supplies, as Tor does.
+ *
+ * @generated from message hearth.hosts.v1.SuppliedAddress
+ */
+export type SuppliedAddress = Message<"hearth.hosts.v1.SuppliedAddress"> & {
+  /**
+   * The package that supplies it.
+   *
+   * @generated from field: string package_id = 1;
+   */
+  packageId: string;
+
+  /**
+   * Whether it is TLS.
+   *
+   * @generated from field: bool ssl = 2;
+   */
+  ssl: boolean;
+
+  /**
+   * Whether everybody reaches it.
+   *
+   * @generated from field: bool internet = 3;
+   */
+  internet: boolean;
+
+  /**
+   * The name in it.
+   *
+   * @generated from field: string hostname = 4;
+   */
+  hostname: string;
+
+  /**
+   * The port in it; 0 for none.
+   *
+   * @generated from field: uint32 port = 5;
+   */
+  port: number;
+
+  /**
+   * The action of that package that takes it away; empty for none.
+   *
+   * @generated from field: string remove_action = 6;
+   */
+  removeAction: string;
+
+  /**
+   * More actions of that package for it.
+   *
+   * @generated from field: repeated string overflow_actions = 7;
+   */
+  overflowActions: string[];
+
+  /**
+   * What that package wants to be told with its actions. JSON.
+   *
+   * @generated from field: bytes info = 8;
+   */
+  info: Uint8Array;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.SuppliedAddress.
+ * Use `create(SuppliedAddressSchema)` to create a new message.
+ */
+export const SuppliedAddressSchema: GenMessage<SuppliedAddress> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 9);
 
 /**
  * AddSsl says how TLS is added in front of a binding.
@@ -162,7 +473,7 @@ export type AddSsl = Message<"hearth.hosts.v1.AddSsl"> & {
  * Use `create(AddSslSchema)` to create a new message.
  */
 export const AddSslSchema: GenMessage<AddSsl> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 3);
+  messageDesc(file_hearth_hosts_v1_hosts, 10);
 
 /**
  * Secure says how a port is secure by itself.
@@ -183,7 +494,7 @@ export type Secure = Message<"hearth.hosts.v1.Secure"> & {
  * Use `create(SecureSchema)` to create a new message.
  */
 export const SecureSchema: GenMessage<Secure> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 4);
+  messageDesc(file_hearth_hosts_v1_hosts, 11);
 
 /**
  * Interface is a way to use a binding, for people or programs.
@@ -260,7 +571,7 @@ export type Interface = Message<"hearth.hosts.v1.Interface"> & {
  * Use `create(InterfaceSchema)` to create a new message.
  */
 export const InterfaceSchema: GenMessage<Interface> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 5);
+  messageDesc(file_hearth_hosts_v1_hosts, 12);
 
 /**
  * Type says who uses it.
@@ -301,7 +612,7 @@ export enum Interface_Type {
  * Describes the enum hearth.hosts.v1.Interface.Type.
  */
 export const Interface_TypeSchema: GenEnum<Interface_Type> = /*@__PURE__*/
-  enumDesc(file_hearth_hosts_v1_hosts, 5, 0);
+  enumDesc(file_hearth_hosts_v1_hosts, 12, 0);
 
 /**
  * HostStatus is what was assigned and derived.
@@ -317,11 +628,18 @@ export type HostStatus = Message<"hearth.hosts.v1.HostStatus"> & {
   ports: { [key: number]: Ports };
 
   /**
-   * The addresses of the exported interfaces.
+   * The addresses of the exported interfaces that are on.
    *
    * @generated from field: repeated hearth.hosts.v1.Address addresses = 2;
    */
   addresses: Address[];
+
+  /**
+   * The addresses of the exported interfaces that are off.
+   *
+   * @generated from field: repeated hearth.hosts.v1.Address addresses_off = 3;
+   */
+  addressesOff: Address[];
 };
 
 /**
@@ -329,7 +647,7 @@ export type HostStatus = Message<"hearth.hosts.v1.HostStatus"> & {
  * Use `create(HostStatusSchema)` to create a new message.
  */
 export const HostStatusSchema: GenMessage<HostStatus> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 6);
+  messageDesc(file_hearth_hosts_v1_hosts, 13);
 
 /**
  * Ports are what a binding has outside.
@@ -357,7 +675,7 @@ export type Ports = Message<"hearth.hosts.v1.Ports"> & {
  * Use `create(PortsSchema)` to create a new message.
  */
 export const PortsSchema: GenMessage<Ports> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 7);
+  messageDesc(file_hearth_hosts_v1_hosts, 14);
 
 /**
  * Address is one way to reach an interface.
@@ -408,7 +726,7 @@ export type Address = Message<"hearth.hosts.v1.Address"> & {
   kind: Address_Kind;
 
   /**
-   * Network interface of the machine it is reached through.
+   * Network interface of the machine it is reached through; several are separated by commas.
    *
    * @generated from field: string gateway = 7;
    */
@@ -420,6 +738,55 @@ export type Address = Message<"hearth.hosts.v1.Address"> & {
    * @generated from field: string unserved = 8;
    */
   unserved: string;
+
+  /**
+   * Port inside the container, the first one of a range.
+   *
+   * @generated from field: uint32 internal_port = 9;
+   */
+  internalPort: number;
+
+  /**
+   * Who reaches it.
+   *
+   * @generated from field: hearth.hosts.v1.Access access = 10;
+   */
+  access: Access;
+
+  /**
+   * How many ports it stands for, beginning with port; 0 for one.
+   *
+   * @generated from field: uint32 number_of_ports = 11;
+   */
+  numberOfPorts: number;
+
+  /**
+   * The package that supplies it; empty for the server itself.
+   *
+   * @generated from field: string supplied_by = 12;
+   */
+  suppliedBy: string;
+
+  /**
+   * The action of that package that takes it away; empty for none.
+   *
+   * @generated from field: string remove_action = 13;
+   */
+  removeAction: string;
+
+  /**
+   * More actions of that package for it.
+   *
+   * @generated from field: repeated string overflow_actions = 14;
+   */
+  overflowActions: string[];
+
+  /**
+   * Whether it is one of the Internet: its access is INTERNET or OFF.
+   *
+   * @generated from field: bool internet = 15;
+   */
+  internet: boolean;
 };
 
 /**
@@ -427,7 +794,7 @@ export type Address = Message<"hearth.hosts.v1.Address"> & {
  * Use `create(AddressSchema)` to create a new message.
  */
 export const AddressSchema: GenMessage<Address> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 8);
+  messageDesc(file_hearth_hosts_v1_hosts, 15);
 
 /**
  * Kind says what the name in it is.
@@ -476,13 +843,251 @@ export enum Address_Kind {
    * @generated from enum value: KIND_BRIDGE = 5;
    */
   BRIDGE = 5,
+
+  /**
+   * A name for networks of the server.
+   *
+   * @generated from enum value: KIND_PRIVATE_DOMAIN = 6;
+   */
+  PRIVATE_DOMAIN = 6,
+
+  /**
+   * A name for the Internet.
+   *
+   * @generated from enum value: KIND_PUBLIC_DOMAIN = 7;
+   */
+  PUBLIC_DOMAIN = 7,
+
+  /**
+   * Supplied by another package.
+   *
+   * @generated from enum value: KIND_SUPPLIED = 8;
+   */
+  SUPPLIED = 8,
 }
 
 /**
  * Describes the enum hearth.hosts.v1.Address.Kind.
  */
 export const Address_KindSchema: GenEnum<Address_Kind> = /*@__PURE__*/
-  enumDesc(file_hearth_hosts_v1_hosts, 8, 0);
+  enumDesc(file_hearth_hosts_v1_hosts, 15, 0);
+
+/**
+ * UrlPlugin is a package that supplies addresses for the hosts of others.
+ *
+ * @generated from message hearth.hosts.v1.UrlPlugin
+ */
+export type UrlPlugin = Message<"hearth.hosts.v1.UrlPlugin"> & {
+  /**
+   * Id is the package id.
+   *
+   * @generated from field: hearth.meta.v1.Meta meta = 1;
+   */
+  meta?: Meta;
+
+  /**
+   * What the package offers.
+   *
+   * @generated from field: hearth.hosts.v1.UrlPluginSpec spec = 2;
+   */
+  spec?: UrlPluginSpec;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.UrlPlugin.
+ * Use `create(UrlPluginSchema)` to create a new message.
+ */
+export const UrlPluginSchema: GenMessage<UrlPlugin> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 16);
+
+/**
+ * UrlPluginSpec is what a package that supplies addresses offers.
+ *
+ * @generated from message hearth.hosts.v1.UrlPluginSpec
+ */
+export type UrlPluginSpec = Message<"hearth.hosts.v1.UrlPluginSpec"> & {
+  /**
+   * The action that adds an address to a binding. Its input begins with the member urlPluginMetadata, which names package,
+   * host, port and interface.
+   *
+   * @generated from field: string table_action = 1;
+   */
+  tableAction: string;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.UrlPluginSpec.
+ * Use `create(UrlPluginSpecSchema)` to create a new message.
+ */
+export const UrlPluginSpecSchema: GenMessage<UrlPluginSpec> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 17);
+
+/**
+ * Reachability is what was found when the addresses of a host were tried from this server.
+ *
+ * @generated from message hearth.hosts.v1.Reachability
+ */
+export type Reachability = Message<"hearth.hosts.v1.Reachability"> & {
+  /**
+   * Id is that of the host.
+   *
+   * @generated from field: hearth.meta.v1.Meta meta = 1;
+   */
+  meta?: Meta;
+
+  /**
+   * What was found.
+   *
+   * @generated from field: hearth.hosts.v1.ReachabilityStatus status = 2;
+   */
+  status?: ReachabilityStatus;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.Reachability.
+ * Use `create(ReachabilitySchema)` to create a new message.
+ */
+export const ReachabilitySchema: GenMessage<Reachability> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 18);
+
+/**
+ * ReachabilityStatus is what was found.
+ *
+ * @generated from message hearth.hosts.v1.ReachabilityStatus
+ */
+export type ReachabilityStatus = Message<"hearth.hosts.v1.ReachabilityStatus"> & {
+  /**
+   * One verdict for each address that is on.
+   *
+   * @generated from field: repeated hearth.hosts.v1.Verdict verdicts = 1;
+   */
+  verdicts: Verdict[];
+
+  /**
+   * When they were tried.
+   *
+   * @generated from field: google.protobuf.Timestamp check_time = 2;
+   */
+  checkTime?: Timestamp;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.ReachabilityStatus.
+ * Use `create(ReachabilityStatusSchema)` to create a new message.
+ */
+export const ReachabilityStatusSchema: GenMessage<ReachabilityStatus> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 19);
+
+/**
+ * Verdict says whether an address works from this server, and if not, what is missing.
+ *
+ * @generated from message hearth.hosts.v1.Verdict
+ */
+export type Verdict = Message<"hearth.hosts.v1.Verdict"> & {
+  /**
+   * The name or number in the address.
+   *
+   * @generated from field: string hostname = 1;
+   */
+  hostname: string;
+
+  /**
+   * The port in it; 0 for none.
+   *
+   * @generated from field: uint32 port = 2;
+   */
+  port: number;
+
+  /**
+   * Whether everything it needs is there.
+   *
+   * @generated from field: bool works = 3;
+   */
+  works: boolean;
+
+  /**
+   * The first thing that is missing.
+   *
+   * @generated from field: hearth.hosts.v1.Verdict.Step missing = 4;
+   */
+  missing: Verdict_Step;
+
+  /**
+   * What was found, for people.
+   *
+   * @generated from field: string message = 5;
+   */
+  message: string;
+
+  /**
+   * What to do about it, one sentence in English.
+   *
+   * @generated from field: string remedy = 6;
+   */
+  remedy: string;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.Verdict.
+ * Use `create(VerdictSchema)` to create a new message.
+ */
+export const VerdictSchema: GenMessage<Verdict> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 20);
+
+/**
+ * Step is what an address needs, in the order in which it is tried.
+ *
+ * @generated from enum hearth.hosts.v1.Verdict.Step
+ */
+export enum Verdict_Step {
+  /**
+   * Nothing is missing.
+   *
+   * @generated from enum value: STEP_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The service runs.
+   *
+   * @generated from enum value: STEP_SERVICE = 1;
+   */
+  SERVICE = 1,
+
+  /**
+   * The gateway is connected.
+   *
+   * @generated from enum value: STEP_GATEWAY = 2;
+   */
+  GATEWAY = 2,
+
+  /**
+   * The name leads to the server.
+   *
+   * @generated from enum value: STEP_DNS = 3;
+   */
+  DNS = 3,
+
+  /**
+   * The port answers.
+   *
+   * @generated from enum value: STEP_PORT = 4;
+   */
+  PORT = 4,
+
+  /**
+   * The certificate is for the name and of this server.
+   *
+   * @generated from enum value: STEP_CERTIFICATE = 5;
+   */
+  CERTIFICATE = 5,
+}
+
+/**
+ * Describes the enum hearth.hosts.v1.Verdict.Step.
+ */
+export const Verdict_StepSchema: GenEnum<Verdict_Step> = /*@__PURE__*/
+  enumDesc(file_hearth_hosts_v1_hosts, 20, 0);
 
 /**
  * ListHostsRequest asks for hosts.
@@ -503,7 +1108,7 @@ export type ListHostsRequest = Message<"hearth.hosts.v1.ListHostsRequest"> & {
  * Use `create(ListHostsRequestSchema)` to create a new message.
  */
 export const ListHostsRequestSchema: GenMessage<ListHostsRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 9);
+  messageDesc(file_hearth_hosts_v1_hosts, 21);
 
 /**
  * ListHostsResponse holds the hosts.
@@ -524,10 +1129,507 @@ export type ListHostsResponse = Message<"hearth.hosts.v1.ListHostsResponse"> & {
  * Use `create(ListHostsResponseSchema)` to create a new message.
  */
 export const ListHostsResponseSchema: GenMessage<ListHostsResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 10);
+  messageDesc(file_hearth_hosts_v1_hosts, 22);
 
 /**
- * HostService lists the hosts of packages with their addresses.
+ * SetAddressAccessRequest names an address and says who reaches it.
+ *
+ * @generated from message hearth.hosts.v1.SetAddressAccessRequest
+ */
+export type SetAddressAccessRequest = Message<"hearth.hosts.v1.SetAddressAccessRequest"> & {
+  /**
+   * The package; "server" for the server itself.
+   *
+   * @generated from field: string package_id = 1;
+   */
+  packageId: string;
+
+  /**
+   * The host of the package.
+   *
+   * @generated from field: string host = 2;
+   */
+  host: string;
+
+  /**
+   * The name or number in the address.
+   *
+   * @generated from field: string hostname = 3;
+   */
+  hostname: string;
+
+  /**
+   * The port in the address; where it has none, that of its scheme.
+   *
+   * @generated from field: uint32 port = 4;
+   */
+  port: number;
+
+  /**
+   * Who reaches it.
+   *
+   * @generated from field: hearth.hosts.v1.Access access = 5;
+   */
+  access: Access;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.SetAddressAccessRequest.
+ * Use `create(SetAddressAccessRequestSchema)` to create a new message.
+ */
+export const SetAddressAccessRequestSchema: GenMessage<SetAddressAccessRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 23);
+
+/**
+ * SetAddressAccessResponse holds the host.
+ *
+ * @generated from message hearth.hosts.v1.SetAddressAccessResponse
+ */
+export type SetAddressAccessResponse = Message<"hearth.hosts.v1.SetAddressAccessResponse"> & {
+  /**
+   * The host.
+   *
+   * @generated from field: hearth.hosts.v1.Host host = 1;
+   */
+  host?: Host;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.SetAddressAccessResponse.
+ * Use `create(SetAddressAccessResponseSchema)` to create a new message.
+ */
+export const SetAddressAccessResponseSchema: GenMessage<SetAddressAccessResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 24);
+
+/**
+ * AddPublicDomainRequest says which name leads where.
+ *
+ * @generated from message hearth.hosts.v1.AddPublicDomainRequest
+ */
+export type AddPublicDomainRequest = Message<"hearth.hosts.v1.AddPublicDomainRequest"> & {
+  /**
+   * The package; "server" for the server itself.
+   *
+   * @generated from field: string package_id = 1;
+   */
+  packageId: string;
+
+  /**
+   * The host of the package.
+   *
+   * @generated from field: string host = 2;
+   */
+  host: string;
+
+  /**
+   * The name, as in cloud.example.org.
+   *
+   * @generated from field: string domain = 3;
+   */
+  domain: string;
+
+  /**
+   * The gateway connections come in by; empty for the way out.
+   *
+   * @generated from field: string gateway = 4;
+   */
+  gateway: string;
+
+  /**
+   * Port inside the container of the binding that gets the name; 0 for the one with a page, or the only one.
+   *
+   * @generated from field: uint32 internal_port = 5;
+   */
+  internalPort: number;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.AddPublicDomainRequest.
+ * Use `create(AddPublicDomainRequestSchema)` to create a new message.
+ */
+export const AddPublicDomainRequestSchema: GenMessage<AddPublicDomainRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 25);
+
+/**
+ * AddPublicDomainResponse holds the host.
+ *
+ * @generated from message hearth.hosts.v1.AddPublicDomainResponse
+ */
+export type AddPublicDomainResponse = Message<"hearth.hosts.v1.AddPublicDomainResponse"> & {
+  /**
+   * The host.
+   *
+   * @generated from field: hearth.hosts.v1.Host host = 1;
+   */
+  host?: Host;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.AddPublicDomainResponse.
+ * Use `create(AddPublicDomainResponseSchema)` to create a new message.
+ */
+export const AddPublicDomainResponseSchema: GenMessage<AddPublicDomainResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 26);
+
+/**
+ * RemovePublicDomainRequest names a name.
+ *
+ * @generated from message hearth.hosts.v1.RemovePublicDomainRequest
+ */
+export type RemovePublicDomainRequest = Message<"hearth.hosts.v1.RemovePublicDomainRequest"> & {
+  /**
+   * The package; "server" for the server itself.
+   *
+   * @generated from field: string package_id = 1;
+   */
+  packageId: string;
+
+  /**
+   * The host of the package.
+   *
+   * @generated from field: string host = 2;
+   */
+  host: string;
+
+  /**
+   * The name.
+   *
+   * @generated from field: string domain = 3;
+   */
+  domain: string;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.RemovePublicDomainRequest.
+ * Use `create(RemovePublicDomainRequestSchema)` to create a new message.
+ */
+export const RemovePublicDomainRequestSchema: GenMessage<RemovePublicDomainRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 27);
+
+/**
+ * RemovePublicDomainResponse holds the host.
+ *
+ * @generated from message hearth.hosts.v1.RemovePublicDomainResponse
+ */
+export type RemovePublicDomainResponse = Message<"hearth.hosts.v1.RemovePublicDomainResponse"> & {
+  /**
+   * The host.
+   *
+   * @generated from field: hearth.hosts.v1.Host host = 1;
+   */
+  host?: Host;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.RemovePublicDomainResponse.
+ * Use `create(RemovePublicDomainResponseSchema)` to create a new message.
+ */
+export const RemovePublicDomainResponseSchema: GenMessage<RemovePublicDomainResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 28);
+
+/**
+ * AddPrivateDomainRequest says which name leads where.
+ *
+ * @generated from message hearth.hosts.v1.AddPrivateDomainRequest
+ */
+export type AddPrivateDomainRequest = Message<"hearth.hosts.v1.AddPrivateDomainRequest"> & {
+  /**
+   * The package; "server" for the server itself.
+   *
+   * @generated from field: string package_id = 1;
+   */
+  packageId: string;
+
+  /**
+   * The host of the package.
+   *
+   * @generated from field: string host = 2;
+   */
+  host: string;
+
+  /**
+   * The name, as in cloud.example.org.
+   *
+   * @generated from field: string domain = 3;
+   */
+  domain: string;
+
+  /**
+   * The gateways connections come in by; none for all that lead to a network.
+   *
+   * @generated from field: repeated string gateways = 4;
+   */
+  gateways: string[];
+
+  /**
+   * Port inside the container of the binding that gets the name; 0 for the one with a page, or the only one.
+   *
+   * @generated from field: uint32 internal_port = 5;
+   */
+  internalPort: number;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.AddPrivateDomainRequest.
+ * Use `create(AddPrivateDomainRequestSchema)` to create a new message.
+ */
+export const AddPrivateDomainRequestSchema: GenMessage<AddPrivateDomainRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 29);
+
+/**
+ * AddPrivateDomainResponse holds the host.
+ *
+ * @generated from message hearth.hosts.v1.AddPrivateDomainResponse
+ */
+export type AddPrivateDomainResponse = Message<"hearth.hosts.v1.AddPrivateDomainResponse"> & {
+  /**
+   * The host.
+   *
+   * @generated from field: hearth.hosts.v1.Host host = 1;
+   */
+  host?: Host;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.AddPrivateDomainResponse.
+ * Use `create(AddPrivateDomainResponseSchema)` to create a new message.
+ */
+export const AddPrivateDomainResponseSchema: GenMessage<AddPrivateDomainResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 30);
+
+/**
+ * RemovePrivateDomainRequest names a name.
+ *
+ * @generated from message hearth.hosts.v1.RemovePrivateDomainRequest
+ */
+export type RemovePrivateDomainRequest = Message<"hearth.hosts.v1.RemovePrivateDomainRequest"> & {
+  /**
+   * The package; "server" for the server itself.
+   *
+   * @generated from field: string package_id = 1;
+   */
+  packageId: string;
+
+  /**
+   * The host of the package.
+   *
+   * @generated from field: string host = 2;
+   */
+  host: string;
+
+  /**
+   * The name.
+   *
+   * @generated from field: string domain = 3;
+   */
+  domain: string;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.RemovePrivateDomainRequest.
+ * Use `create(RemovePrivateDomainRequestSchema)` to create a new message.
+ */
+export const RemovePrivateDomainRequestSchema: GenMessage<RemovePrivateDomainRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 31);
+
+/**
+ * RemovePrivateDomainResponse holds the host.
+ *
+ * @generated from message hearth.hosts.v1.RemovePrivateDomainResponse
+ */
+export type RemovePrivateDomainResponse = Message<"hearth.hosts.v1.RemovePrivateDomainResponse"> & {
+  /**
+   * The host.
+   *
+   * @generated from field: hearth.hosts.v1.Host host = 1;
+   */
+  host?: Host;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.RemovePrivateDomainResponse.
+ * Use `create(RemovePrivateDomainResponseSchema)` to create a new message.
+ */
+export const RemovePrivateDomainResponseSchema: GenMessage<RemovePrivateDomainResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 32);
+
+/**
+ * HostAddress is an address and what is known of it.
+ *
+ * @generated from message hearth.hosts.v1.HostAddress
+ */
+export type HostAddress = Message<"hearth.hosts.v1.HostAddress"> & {
+  /**
+   * The package; "server" for the server itself.
+   *
+   * @generated from field: string package_id = 1;
+   */
+  packageId: string;
+
+  /**
+   * The host of the package.
+   *
+   * @generated from field: string host = 2;
+   */
+  host: string;
+
+  /**
+   * The address.
+   *
+   * @generated from field: hearth.hosts.v1.Address address = 3;
+   */
+  address?: Address;
+
+  /**
+   * What was found when it was tried; absent while it was not, and where it is off.
+   *
+   * @generated from field: hearth.hosts.v1.Verdict verdict = 4;
+   */
+  verdict?: Verdict;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.HostAddress.
+ * Use `create(HostAddressSchema)` to create a new message.
+ */
+export const HostAddressSchema: GenMessage<HostAddress> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 33);
+
+/**
+ * ListAddressesRequest asks for addresses.
+ *
+ * @generated from message hearth.hosts.v1.ListAddressesRequest
+ */
+export type ListAddressesRequest = Message<"hearth.hosts.v1.ListAddressesRequest"> & {
+  /**
+   * Only addresses of this package; empty for all.
+   *
+   * @generated from field: string package_id = 1;
+   */
+  packageId: string;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.ListAddressesRequest.
+ * Use `create(ListAddressesRequestSchema)` to create a new message.
+ */
+export const ListAddressesRequestSchema: GenMessage<ListAddressesRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 34);
+
+/**
+ * ListAddressesResponse holds the addresses.
+ *
+ * @generated from message hearth.hosts.v1.ListAddressesResponse
+ */
+export type ListAddressesResponse = Message<"hearth.hosts.v1.ListAddressesResponse"> & {
+  /**
+   * The addresses by host, those that are on first.
+   *
+   * @generated from field: repeated hearth.hosts.v1.HostAddress addresses = 1;
+   */
+  addresses: HostAddress[];
+};
+
+/**
+ * Describes the message hearth.hosts.v1.ListAddressesResponse.
+ * Use `create(ListAddressesResponseSchema)` to create a new message.
+ */
+export const ListAddressesResponseSchema: GenMessage<ListAddressesResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 35);
+
+/**
+ * CheckAddressesRequest names a host.
+ *
+ * @generated from message hearth.hosts.v1.CheckAddressesRequest
+ */
+export type CheckAddressesRequest = Message<"hearth.hosts.v1.CheckAddressesRequest"> & {
+  /**
+   * The package; "server" for the server itself.
+   *
+   * @generated from field: string package_id = 1;
+   */
+  packageId: string;
+
+  /**
+   * The host of the package.
+   *
+   * @generated from field: string host = 2;
+   */
+  host: string;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.CheckAddressesRequest.
+ * Use `create(CheckAddressesRequestSchema)` to create a new message.
+ */
+export const CheckAddressesRequestSchema: GenMessage<CheckAddressesRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 36);
+
+/**
+ * CheckAddressesResponse holds the addresses.
+ *
+ * @generated from message hearth.hosts.v1.CheckAddressesResponse
+ */
+export type CheckAddressesResponse = Message<"hearth.hosts.v1.CheckAddressesResponse"> & {
+  /**
+   * The addresses of the host, those that are on first.
+   *
+   * @generated from field: repeated hearth.hosts.v1.HostAddress addresses = 1;
+   */
+  addresses: HostAddress[];
+};
+
+/**
+ * Describes the message hearth.hosts.v1.CheckAddressesResponse.
+ * Use `create(CheckAddressesResponseSchema)` to create a new message.
+ */
+export const CheckAddressesResponseSchema: GenMessage<CheckAddressesResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 37);
+
+/**
+ * Access says who reaches an address.
+ *
+ * @generated from enum hearth.hosts.v1.Access
+ */
+export enum Access {
+  /**
+   * Not given.
+   *
+   * @generated from enum value: ACCESS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Nobody.
+   *
+   * @generated from enum value: ACCESS_OFF = 1;
+   */
+  OFF = 1,
+
+  /**
+   * The networks the server is in.
+   *
+   * @generated from enum value: ACCESS_LAN = 2;
+   */
+  LAN = 2,
+
+  /**
+   * These and the Internet.
+   *
+   * @generated from enum value: ACCESS_INTERNET = 3;
+   */
+  INTERNET = 3,
+}
+
+/**
+ * Describes the enum hearth.hosts.v1.Access.
+ */
+export const AccessSchema: GenEnum<Access> = /*@__PURE__*/
+  enumDesc(file_hearth_hosts_v1_hosts, 0);
+
+/**
+ * HostService lists the hosts of packages with their addresses, gives them names and switches addresses on and off. The
+ * server's own page is a host like others: its package is "server", its host "page".
  *
  * @generated from service hearth.hosts.v1.HostService
  */
@@ -541,6 +1643,79 @@ export const HostService: GenService<{
     methodKind: "unary";
     input: typeof ListHostsRequestSchema;
     output: typeof ListHostsResponseSchema;
+  },
+  /**
+   * ListAddresses lists the addresses of hosts, of one package or of all, each with what was last found when it was tried. To
+   * follow them, watch the kinds host and reachability.
+   *
+   * @generated from rpc hearth.hosts.v1.HostService.ListAddresses
+   */
+  listAddresses: {
+    methodKind: "unary";
+    input: typeof ListAddressesRequestSchema;
+    output: typeof ListAddressesResponseSchema;
+  },
+  /**
+   * CheckAddresses tries the addresses of a host from this server now, and lists what came of it.
+   *
+   * @generated from rpc hearth.hosts.v1.HostService.CheckAddresses
+   */
+  checkAddresses: {
+    methodKind: "unary";
+    input: typeof CheckAddressesRequestSchema;
+    output: typeof CheckAddressesResponseSchema;
+  },
+  /**
+   * SetAddressAccess says who reaches an address of a host. Addresses of the Internet that share a port without TLS go
+   * together, since nothing tells their connections apart.
+   *
+   * @generated from rpc hearth.hosts.v1.HostService.SetAddressAccess
+   */
+  setAddressAccess: {
+    methodKind: "unary";
+    input: typeof SetAddressAccessRequestSchema;
+    output: typeof SetAddressAccessResponseSchema;
+  },
+  /**
+   * AddPublicDomain gives a binding of a host a name that everybody may use. Its other bindings do not have it.
+   *
+   * @generated from rpc hearth.hosts.v1.HostService.AddPublicDomain
+   */
+  addPublicDomain: {
+    methodKind: "unary";
+    input: typeof AddPublicDomainRequestSchema;
+    output: typeof AddPublicDomainResponseSchema;
+  },
+  /**
+   * RemovePublicDomain takes a public name away.
+   *
+   * @generated from rpc hearth.hosts.v1.HostService.RemovePublicDomain
+   */
+  removePublicDomain: {
+    methodKind: "unary";
+    input: typeof RemovePublicDomainRequestSchema;
+    output: typeof RemovePublicDomainResponseSchema;
+  },
+  /**
+   * AddPrivateDomain gives a binding of a host a name that only neighbours and private sources may use. Its other bindings
+   * do not have it. A name that is there already gets the gateways that are named.
+   *
+   * @generated from rpc hearth.hosts.v1.HostService.AddPrivateDomain
+   */
+  addPrivateDomain: {
+    methodKind: "unary";
+    input: typeof AddPrivateDomainRequestSchema;
+    output: typeof AddPrivateDomainResponseSchema;
+  },
+  /**
+   * RemovePrivateDomain takes a private name away.
+   *
+   * @generated from rpc hearth.hosts.v1.HostService.RemovePrivateDomain
+   */
+  removePrivateDomain: {
+    methodKind: "unary";
+    input: typeof RemovePrivateDomainRequestSchema;
+    output: typeof RemovePrivateDomainResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_hearth_hosts_v1_hosts, 0);

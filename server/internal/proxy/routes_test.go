@@ -1,0 +1,135 @@
+package proxy_test
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hearthos/hearth/api/abi"
+	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
+	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	"github.com/hearthos/hearth/server/internal/proxy"
+)
+
+// street is a server with one cable and one service; its page is a row as in life.
+func street(changes ...func(page, forge *hostsv1.Host)) proxy.Input {
+	in := house()
+	g := gateway("eth0", abi.GatewayTypeEthernet, "192.168.1.5/24", "2001:db8:1::5/64")
+	g.WAN = netip.MustParseAddr("203.0.113.9")
+	in.Gateways = []abi.Gateway{g}
+	in.MDNS = "home.local"
+	in.Packages, in.Dependencies = []*packagesv1.Package{pkg("forge", "10.0.3.8")}, nil
+	b := web()
+	b.AddSsl.PreferredExternalPort = 8443
+	forge := host("forge/main", map[uint32]*hostsv1.Binding{80: b}, map[uint32]*hostsv1.Ports{80: {AssignedPort: 61001, AssignedSslPort: 61002}})
+	page := host("server/page", map[uint32]*hostsv1.Binding{80: {Enabled: true, Interfaces: exported, AddSsl: &hostsv1.AddSsl{PreferredExternalPort: 8443}}},
+		map[uint32]*hostsv1.Ports{80: {AssignedSslPort: 8443}})
+	for _, change := range changes {
+		change(page, forge)
+	}
+	in.Hosts = []*hostsv1.Host{forge, page}
+	in.Domains = make(map[string]proxy.Pair)
+	for _, name := range proxy.Domains(in.Hosts) {
+		in.Domains[name] = proxy.Pair{Chain: chain, Key: key}
+	}
+	return in
+}
+
+// at says where connections at an address go: for which name, to what, shown which certificate, at which of the machine's
+// addresses, and whether an address of the Internet and a neighbour are let in.
+func at(t *testing.T, in proxy.Input, address string) (out []string) {
+	t.Helper()
+	for _, l := range render(t, in).GetListeners() {
+		if l.GetAddress() != address {
+			continue
+		}
+		for _, r := range l.GetRoutes() {
+			line := strings.Join(r.GetNames(), ",") + " -> " + strings.TrimPrefix(r.GetUpstream(), "unix:/run/hearth/0a1b/") + " " + r.GetCertificate() +
+				" at " + strings.Join(r.GetLocalAddresses(), ",") + " for"
+			if lets(r, "198.51.100.1") || lets(r, "2a00::1") {
+				line += " everybody"
+			}
+			if lets(r, "192.168.1.9") || lets(r, "2001:db8:1::9") {
+				line += " neighbours"
+			}
+			if lets(r, "10.0.3.77") {
+				line += " services"
+			}
+			out = append(out, strings.Join(strings.Fields(line), " "))
+		}
+	}
+	return out
+}
+
+func lets(r *doorv1.Route, source string) bool {
+	return len(r.GetAllowedSources()) == 0 || slices.ContainsFunc(r.GetAllowedSources(), func(p string) bool {
+		return netip.MustParsePrefix(p).Contains(netip.MustParseAddr(source))
+	})
+}
+
+func TestNamesAndChoicesInTheTable(t *testing.T) {
+	t.Parallel()
+	public := func(_, forge *hostsv1.Host) {
+		forge.Spec.PublicDomains = map[string]*hostsv1.PublicDomain{"cloud.example": {Gateway: "eth0"}}
+	}
+	private := func(_, forge *hostsv1.Host) {
+		forge.Spec.PrivateDomains = map[string]*hostsv1.PrivateDomain{"cloud.lan": {Gateways: []string{"eth0"}}}
+	}
+	off := func(name string, port uint32) func(_, forge *hostsv1.Host) {
+		return func(_, forge *hostsv1.Host) {
+			forge.Spec.Bindings[80].Choices = &hostsv1.Choices{Disabled: []*hostsv1.Endpoint{{Hostname: name, Port: port}}}
+		}
+	}
+	const page = "-> web.sock at for neighbours services"
+	for name, c := range map[string]struct {
+		in      proxy.Input
+		address string
+		want    []string
+	}{
+		"the page alone":                 {street(), "0.0.0.0:8443", []string{page}},
+		"the page over IPv6":             {street(), "[2001:db8:1::5]:8443", []string{page}},
+		"a public name beside the page":  {street(public), "0.0.0.0:8443", []string{"cloud.example -> 10.0.3.8:80 domain/cloud.example at 192.168.1.5 for everybody neighbours", page}},
+		"a private name beside the page": {street(private), "0.0.0.0:8443", []string{"cloud.lan -> 10.0.3.8:80 domain/cloud.lan at 192.168.1.5 for neighbours", page}},
+		"a private name over IPv6":       {street(private), "[2001:db8:1::5]:8443", []string{"cloud.lan -> 10.0.3.8:80 domain/cloud.lan at for neighbours", page}},
+		"a name that is off":             {street(private, off("cloud.lan", 8443)), "0.0.0.0:8443", []string{page}},
+		"the service's own port":         {street(), "192.168.1.5:61002", []string{"-> 10.0.3.8:80 server at for neighbours"}},
+		"its number off, its name in .local on": {street(off("192.168.1.5", 61002)), "192.168.1.5:61002",
+			[]string{"home.local -> 10.0.3.8:80 server at for neighbours"}},
+		"its number of the Internet on": {street(func(_, forge *hostsv1.Host) {
+			forge.Spec.Bindings[80].Choices = &hostsv1.Choices{Enabled: []string{"203.0.113.9:61002"}}
+		}), "192.168.1.5:61002", []string{"-> 10.0.3.8:80 server at for everybody neighbours"}},
+		"a global address off": {street(func(_, forge *hostsv1.Host) {
+			forge.Spec.Bindings[80].Choices = &hostsv1.Choices{
+				GlobalAccess: map[string]hostsv1.Access{"[2001:db8:1::5]:61002": hostsv1.Access_ACCESS_OFF},
+				Disabled:     []*hostsv1.Endpoint{{Hostname: "home.local", Port: 61002}},
+			}
+		}), "[2001:db8:1::5]:61002", nil},
+		"a global address open": {street(func(_, forge *hostsv1.Host) {
+			forge.Spec.Bindings[80].Choices = &hostsv1.Choices{GlobalAccess: map[string]hostsv1.Access{"[2001:db8:1::5]:61002": hostsv1.Access_ACCESS_INTERNET}}
+		}), "[2001:db8:1::5]:61002", []string{"-> 10.0.3.8:80 server at for everybody neighbours"}},
+		"the page off at one address": {street(func(page, _ *hostsv1.Host) {
+			page.Spec.Bindings[80].Choices = &hostsv1.Choices{Disabled: []*hostsv1.Endpoint{{Hostname: "192.168.1.5", Port: 8443}, {Hostname: "home.local", Port: 8443}}}
+		}), "0.0.0.0:8443", []string{"-> web.sock at 10.0.3.1,127.0.0.1 for neighbours services"}},
+		"the page open to the Internet": {street(func(page, _ *hostsv1.Host) {
+			page.Spec.Bindings[80].Choices = &hostsv1.Choices{Enabled: []string{"203.0.113.9:8443"}}
+		}), "0.0.0.0:8443", []string{page, "-> web.sock at 192.168.1.5 for everybody neighbours services"}},
+		"the page by a public name": {street(func(page, _ *hostsv1.Host) {
+			page.Spec.PublicDomains = map[string]*hostsv1.PublicDomain{"hearth.example": {Gateway: "eth0"}}
+		}), "0.0.0.0:8443", []string{"hearth.example -> web.sock at 192.168.1.5 for everybody neighbours services", page}},
+		"its own TLS by a public name": {street(func(_, forge *hostsv1.Host) {
+			forge.Spec.PublicDomains = map[string]*hostsv1.PublicDomain{"cloud.example": {Gateway: "eth0"}}
+			forge.Spec.Bindings[80].AddSsl, forge.Spec.Bindings[80].Secure, forge.Spec.Bindings[80].PreferredExternalPort = nil, &hostsv1.Secure{Ssl: true}, 8443
+		}), "0.0.0.0:8443", []string{"cloud.example -> 10.0.3.8:80 at 192.168.1.5 for everybody neighbours", page}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(c.want, at(t, c.in, c.address)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

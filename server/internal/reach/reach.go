@@ -1,0 +1,152 @@
+// Package reach tries whether the addresses of hosts work, from this server and as a person would: by the name, by the port,
+// over TLS.
+//
+//	reach.go       when, and what is kept of it
+//	verdict.go     what an address needs, step by step
+//
+// What it finds is a row of the ephemeral kind reachability beside each host, so it is watched like everything and written
+// to no disk. It deliberately changes nothing: an address that does not work is told with what is missing and what to do.
+//
+// Invariants: only addresses that are on are tried; one host at a time, each address within a limit, so that a network that
+// swallows everything costs little; no answer of anybody is kept but as one of our own sentences.
+package reach
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/hearthos/hearth/api/abi"
+	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/server/internal/reconcile"
+	"github.com/hearthos/hearth/server/internal/store"
+)
+
+// ControllerName is the name of the controller; its keys are ids of hosts.
+const ControllerName = "reach"
+
+// again is how often a host is tried though nothing changed: names and routers change without telling.
+const again = 5 * time.Minute
+
+// settle is how soon a host is tried again of which an address has just ceased to work, broken how often after that.
+const settle, broken = 2 * time.Second, time.Minute
+
+// Options are what the area is made of.
+type Options struct {
+	Store *store.Store
+	// Gateways are the networks the server is in now.
+	Gateways func() []abi.Gateway
+	// Root is the server's root certificate, PEM.
+	Root func() []byte
+	// Resolve asks the system's resolver.
+	Resolve func(ctx context.Context, name string) ([]netip.Addr, error)
+	// Dial connects as net.Dialer does.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Service is the area. It is safe for concurrent use.
+type Service struct{ opt Options }
+
+// New returns the area. It does nothing until its controller runs.
+func New(opt Options) *Service { return &Service{opt: opt} }
+
+// Last answers what was last found of a host, nil where it was not tried since the server started.
+func (s *Service) Last(id string) *hostsv1.Reachability {
+	row, _ := store.Ephemeral[*hostsv1.Reachability](s.opt.Store, id)
+	return row
+}
+
+// Try tries the addresses of a host now, keeps what it found and answers it.
+func (s *Service) Try(ctx context.Context, now time.Time, row *hostsv1.Host) *hostsv1.Reachability {
+	found := &hostsv1.Reachability{
+		Meta:   &metav1.Meta{Id: row.GetMeta().GetId()},
+		Status: &hostsv1.ReachabilityStatus{Verdicts: s.verdicts(ctx, row), CheckTime: timestamppb.New(now)},
+	}
+	if ctx.Err() == nil {
+		store.SetEphemeral(s.opt.Store, found)
+	}
+	return found
+}
+
+// Controller tries hosts when they or their packages change, and now and then.
+func (s *Service) Controller() reconcile.Controller {
+	return reconcile.Controller{
+		Name:    ControllerName,
+		Writes:  []string{"reachability"},
+		Workers: 2,
+		Sources: []reconcile.Source{
+			{Selector: store.Selector{Kind: "host"}, Keys: func(c store.Change) []string { return []string{c.ID} }},
+			{Selector: store.Selector{Kind: "package"}, Keys: func(c store.Change) []string { return s.of(c.ID) }},
+		},
+		List: func() ([]string, error) { return s.of(""), nil },
+		Reconcile: func(ctx context.Context, id string) (time.Duration, error) {
+			return s.reconcile(ctx, id)
+		},
+	}
+}
+
+// of answers the hosts of a package, or of all.
+func (s *Service) of(pkg string) (keys []string) {
+	_ = s.opt.Store.View(func(tx *store.Tx) error {
+		rows, err := store.List[*hostsv1.Host](tx, pkg)
+		for _, row := range rows {
+			keys = append(keys, row.GetMeta().GetId())
+		}
+		return err
+	})
+	return keys
+}
+
+func (s *Service) reconcile(ctx context.Context, id string) (time.Duration, error) {
+	var row *hostsv1.Host
+	err := s.opt.Store.View(func(tx *store.Tx) error {
+		found, ok, err := store.Lookup[*hostsv1.Host](tx, id)
+		if ok {
+			row = found
+		}
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	if row == nil || row.GetSpec().GetKept() {
+		store.DropEphemeral[*hostsv1.Reachability](s.opt.Store, id)
+		return 0, nil
+	}
+	last := s.Last(id)
+	found := s.Try(ctx, time.Now(), row)
+	switch {
+	case works(found):
+		return again, nil
+	case last == nil || works(last):
+		return settle, nil // the front door may not have followed the same change yet
+	}
+	return broken, nil
+}
+
+// works tells whether all addresses do.
+func works(r *hostsv1.Reachability) bool {
+	return !slices.ContainsFunc(r.GetStatus().GetVerdicts(), func(v *hostsv1.Verdict) bool { return !v.GetWorks() })
+}
+
+// running tells whether a service has a container that its connections can be led to.
+func (s *Service) running(id string) bool {
+	pkg := ids.Parent(id)
+	if ids.Package(pkg).Reserved() {
+		return true
+	}
+	there := false
+	_ = s.opt.Store.View(func(tx *store.Tx) error {
+		row, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
+		there = ok && row.GetStatus().GetStartTime() != nil
+		return err
+	})
+	return there
+}
