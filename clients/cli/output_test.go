@@ -42,7 +42,7 @@ func TestFlatten(t *testing.T) {
 		"id": "hello", "revision": float64(1 << 40), "createRevision": 0.0, "generation": 0.0, "createTime": "1970-01-01T00:00:00Z",
 		"labels": map[string]any{"a": "b"}, "finalizers": []any{},
 		"artifact": "", "version": "", "title": "", "desired": "stopped", "restarts": 0.0, "rebuilds": 0.0, "initKind": "unspecified",
-		"exitTarget": "", "exitForce": false, "operation": "", "pastTasks": false, "registry": "",
+		"exitTarget": "", "exitForce": false, "operation": "", "pastTasks": false, "registry": "", "restoreFrom": "",
 		"state": "99", "observedGeneration": 0.0, "initializedArtifact": "", "observedRestarts": 0.0, "observedRebuilds": 0.0,
 		"fault": map[string]any{"reason": "disk_full", "message": "full", "metadata": map[string]any{}, "violations": []any{}},
 		"ipv4":  "", "container": "",

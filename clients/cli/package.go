@@ -24,7 +24,7 @@ import (
 func (a *app) packageCommand() *cobra.Command {
 	c := &cobra.Command{Use: "package", Aliases: []string{"pkg"}, Short: "Install, run and watch packages"}
 	c.AddCommand(a.installCommand(), a.listCommand(), a.showCommand(), a.startCommand(), a.stopCommand(), a.restartCommand(), a.rebuildCommand(), a.whyCommand(),
-		a.updateCommand(), a.rollbackCommand(), a.snapshotsCommand(), a.uninstallCommand(), a.logsCommand(), a.attachCommand(), a.subcontainersCommand(), a.healthCommand(), a.actionsCommand(), a.actionCommand(), a.tasksCommand(), a.addressesCommand(), a.dataCommand(), a.effectsCommand())
+		a.updateCommand(), a.rollbackCommand(), a.snapshotsCommand(), a.backupCommand(), a.restoreCommand(), a.uninstallCommand(), a.logsCommand(), a.attachCommand(), a.subcontainersCommand(), a.healthCommand(), a.statsCommand(), a.actionsCommand(), a.actionCommand(), a.tasksCommand(), a.addressesCommand(), a.dataCommand(), a.effectsCommand())
 	return c
 }
 
@@ -62,6 +62,7 @@ func allPackages(ctx context.Context, c *hearth.Client) ([]*packagesv1.Package, 
 func (a *app) installCommand() *cobra.Command {
 	var noStart, noWait, yes bool
 	var limit time.Duration
+	var gates updateGates
 	var from string
 	c := &cobra.Command{
 		Use:   "install FILE|ID[@VERSION]",
@@ -82,15 +83,20 @@ password, is installed and not started.
 
 In an update the service is stopped and its data are snapshotted before the new
 version migrates them. When anything fails, or the update is cancelled, the old
-version runs again with its data as they were. When it succeeds, the service is what
-it was, running or stopped, and the old version is kept: 'hearth package rollback'
-returns to it.`,
+version runs again with its data as they were. A service that was well must be well
+again within --health-limit: its health checks succeed, or load. When it succeeds, the
+service is what it was, running or stopped, and the old version is kept:
+'hearth package rollback' returns to it.
+
+With --validate-only nothing is done: it is told what would stop, what the new version
+may do that the installed one may not, what room it takes, and what speaks against it.`,
 		Example: `  hearth package install hello
   hearth package install hello@1.0.0:0 --registry mine
   hearth package install hello.s9pk
   hearth package install hello.s9pk --no-start
   hearth package install https://example.com/hello.s9pk
   hearth --host https://server:8443 package install - <hello.s9pk
+  hearth package install hello-2.s9pk --validate-only
   hearth package install hello-2.s9pk --time-limit 30m
   hearth package install hello.s9pk --no-wait --output json`,
 		Args: cobra.ExactArgs(1),
@@ -100,6 +106,7 @@ returns to it.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				req := &packagesv1.InstallPackageRequest{Start: !noStart, AcceptSigner: yes, TimeLimit: timeLimit(limit)}
+				gates.ask(cmd, req)
 				if isPackageFile(args[0]) {
 					return a.install(ctx, c, args[0], req, !noWait)
 				}
@@ -109,6 +116,7 @@ returns to it.`,
 		},
 	}
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "update also when somebody else has signed the file; do not ask")
+	gates.flags(c)
 	c.Flags().DurationVar(&limit, "time-limit", 0, "how long the package's own code may take to set itself up (12h)")
 	c.Flags().StringVar(&from, "registry", "", "id or address of the registry; the first that has the package when not given")
 	c.Flags().BoolVar(&noStart, "no-start", false, "leave the service stopped")
@@ -160,6 +168,10 @@ func (a *app) begin(ctx context.Context, c *hearth.Client, req *packagesv1.Insta
 	if err != nil {
 		show.end()
 		return err
+	}
+	if plan := resp.GetPlan(); plan != nil {
+		show.end()
+		return errors.Join(a.printPlan(plan), obstacle(plan))
 	}
 	if !wait {
 		show.end()
@@ -264,8 +276,10 @@ func (a *app) showPackage(ctx context.Context, c *hearth.Client, id string) erro
 	if d := resp.GetArtifact().GetSpec().GetDescription(); d != "" {
 		fmt.Fprintf(a.Out, "  %s\n", printable(d))
 	}
-	if f := p.GetStatus().GetFault(); f != nil {
-		fmt.Fprintf(a.Out, "  fault: %s\n", printable(f.GetMessage()))
+	for _, f := range []*metav1.Fault{p.GetSpec().GetStoppedFor(), p.GetStatus().GetFault()} {
+		if f != nil {
+			fmt.Fprintf(a.Out, "  fault: %s\n", printable(f.GetMessage()))
+		}
 	}
 	if c := p.GetStatus().GetCrashes(); c != nil {
 		fmt.Fprintln(a.Out, "  "+a.say("package.crashed", map[string]any{
@@ -437,11 +451,19 @@ func (a *app) uninstallCommand() *cobra.Command {
 }
 
 func (a *app) healthCommand() *cobra.Command {
-	return &cobra.Command{
+	var history bool
+	var check string
+	cmd := &cobra.Command{
 		Use: "health ID", Short: "Show the health checks of a service", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
-		Example: "  hearth package health hello",
+		Example: "  hearth package health hello\n  hearth package health hello --history\n  hearth package health hello --history --check web --output json",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if check != "" && !history {
+				return wrong("usage.check-history")
+			}
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				if history {
+					return a.healthPast(ctx, c, args[0], check)
+				}
 				resp, err := c.Packages.GetPackage(ctx, &packagesv1.GetPackageRequest{Id: args[0]})
 				if err != nil {
 					return err
@@ -458,6 +480,9 @@ func (a *app) healthCommand() *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&history, "history", false, "show how the checks did, the newest first")
+	cmd.Flags().StringVar(&check, "check", "", "only this check, with --history")
+	return cmd
 }
 
 func (a *app) actionsCommand() *cobra.Command {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hearthos/hearth/clients/go"
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 // installListed has the server install or update a package from a registry.
@@ -32,9 +33,30 @@ func (a *app) installListed(ctx context.Context, c *hearth.Client, req *packages
 	return a.begin(ctx, c, req, a.newProgress(), wait)
 }
 
+// updateGates are flags of what is looked at before a package is updated, and after.
+type updateGates struct {
+	validateOnly, breakage bool
+	health                 time.Duration
+}
+
+func (g *updateGates) flags(c *cobra.Command) {
+	c.Flags().BoolVar(&g.validateOnly, "validate-only", false, "tell what would be done and what stops it, and do nothing")
+	c.Flags().BoolVar(&g.breakage, "accept-breakage", false, "update also when packages that need it do not take the new version")
+	c.Flags().DurationVar(&g.health, "health-limit", 0, "how long an updated service may take to be well (10m); 0: nobody looks")
+}
+
+// ask puts what the person said into a request.
+func (g *updateGates) ask(c *cobra.Command, req *packagesv1.InstallPackageRequest) {
+	req.ValidateOnly, req.AcceptBreakage = g.validateOnly, g.breakage
+	if c.Flags().Changed("health-limit") {
+		req.HealthLimit = durationpb.New(g.health)
+	}
+}
+
 func (a *app) updateCommand() *cobra.Command {
 	var noWait, yes bool
 	var limit time.Duration
+	var gates updateGates
 	var from, version string
 	c := &cobra.Command{
 		Use: "update ID", Short: "Update a package from its registry", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
@@ -47,10 +69,12 @@ package install' does: when anything fails the old version comes back with its d
 					return err
 				}
 				req := &packagesv1.InstallPackageRequest{AcceptSigner: yes, TimeLimit: timeLimit(limit)}
+				gates.ask(cmd, req)
 				return a.installListed(ctx, c, req, &packagesv1.FromRegistry{Registry: from, PackageId: args[0], Version: version}, !noWait)
 			})
 		},
 	}
+	gates.flags(c)
 	c.Flags().StringVar(&version, "version", "", "the version, or a range of which the newest is taken")
 	c.Flags().StringVar(&from, "registry", "", "id or address of another registry")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "update also when somebody else has signed the file; do not ask")

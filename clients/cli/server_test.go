@@ -12,10 +12,10 @@ import (
 
 // What people type against a real server, on a machine that is played: testdata/server/*.txtar. Each script has a server
 // of its own, found by $HEARTH_STATE, and a home of its own. $WEB is the URL of the server by TLS, $OTHER the same by its number, $CA
-// its root certificate, $PACKAGE a package file of hello-hearth.
+// its root certificate, $PACKAGE a package file of hello-hearth, $NEWER one of its next version, $HEAVY one that asks for more than machines have.
 //
 // registry.txtar has a registry, too: $REGISTRY, whose administrator's key is $HEARTH_KEY, and $ONE, $TWO and $THREE, versions of a
-// package to be listed.
+// package to be listed, and $LATER, one that asks for an SDK which does not exist yet.
 //
 //	code N PATTERN PROGRAM ARG...   the program ends with N, and what it says on standard error matches
 //	keep NAME                       what was printed last becomes the variable
@@ -23,11 +23,21 @@ func TestServerScripts(t *testing.T) {
 	t.Parallel()
 	file := servertest.Package(t, "hello-hearth", func(manifest map[string]any) { manifest["title"] = "Hello Hearth" })
 	packages := map[string]string{}
-	for name, version := range map[string]string{"ONE": "1.0.0:0", "TWO": "1.1.0:0", "THREE": "2.0.0:0"} {
+	for name, version := range map[string]string{"ONE": "1.0.0:0", "TWO": "1.1.0:0", "THREE": "2.0.0:0", "LATER": "3.0.0:0"} {
 		packages[name] = servertest.Package(t, "listed", func(m map[string]any) {
 			m["version"], m["title"], m["description"] = version, "Listed", map[string]any{"short": "To be found", "long": "By its words"}
+			if name == "LATER" {
+				m["sdkVersion"] = "9.0.0"
+			}
 		})
 	}
+	newer := servertest.Package(t, "hello-hearth", func(manifest map[string]any) {
+		manifest["title"], manifest["version"], manifest["hardwareAcceleration"] = "Hello Hearth", "1.1.0:0", true
+		manifest["dependencies"] = map[string]any{"database": map[string]any{"description": "Keeps what is said.", "optional": true}}
+	})
+	heavy := servertest.Package(t, "hello-hearth", func(manifest map[string]any) {
+		manifest["version"], manifest["hardwareRequirements"] = "1.2.0:0", map[string]any{"device": []any{}, "ram": 1 << 50, "arch": nil}
+	})
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/server", RequireExplicitExec: true, ContinueOnError: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": endsWith, "keep": keep},
@@ -42,7 +52,7 @@ func TestServerScripts(t *testing.T) {
 				}
 			}
 			for name, value := range map[string]string{
-				"HOME": env.WorkDir, "HEARTH_STATE": s.State, "WEB": s.Web(), "OTHER": strings.Replace(s.Web(), "localhost", "127.0.0.1", 1), "CA": s.RootFile(), "PACKAGE": file, "TZ": "UTC",
+				"HOME": env.WorkDir, "HEARTH_STATE": s.State, "WEB": s.Web(), "OTHER": strings.Replace(s.Web(), "localhost", "127.0.0.1", 1), "CA": s.RootFile(), "PACKAGE": file, "NEWER": newer, "HEAVY": heavy, "TZ": "UTC",
 			} {
 				env.Setenv(name, value)
 			}

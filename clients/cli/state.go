@@ -127,6 +127,20 @@ func summary(ch *statev1.Change) string {
 		return "strict"
 	case *statev1.Resource_Snapshot:
 		return r.Snapshot.GetSpec().GetVersion() + ", " + size(r.Snapshot.GetStatus().GetBytes())
+	case *statev1.Resource_Usage:
+		st := r.Usage.GetStatus()
+		return load(st.GetCpuLoad()) + " cpu, " + size(st.GetMemoryBytes())
+	case *statev1.Resource_ServerUsage:
+		st := r.ServerUsage.GetStatus()
+		return load(st.GetCpuLoad()) + " cpu, " + size(st.GetMemoryTotalBytes()-st.GetMemoryAvailableBytes())
+	case *statev1.Resource_HealthChange:
+		st := r.HealthChange.GetStatus()
+		if st.GetEnded() {
+			return st.GetCheck() + ": ended"
+		}
+		return st.GetCheck() + ": " + word(st.GetResult())
+	case *statev1.Resource_Hardware:
+		return fmt.Sprintf("%s, %s, %d devices", r.Hardware.GetStatus().GetArchitecture(), size(r.Hardware.GetStatus().GetMemoryBytes()), len(r.Hardware.GetStatus().GetDevices()))
 	case *statev1.Resource_Artifact:
 		return r.Artifact.GetSpec().GetPackageId() + " " + r.Artifact.GetSpec().GetVersion()
 	}

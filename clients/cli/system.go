@@ -15,7 +15,7 @@ import (
 
 func (a *app) systemCommand() *cobra.Command {
 	c := &cobra.Command{Use: "system", Short: "The server itself"}
-	c.AddCommand(a.stateCommand(), a.shutdownCommand(), a.restartServerCommand(), a.powerOffCommand(), a.capabilitiesCommand(),
+	c.AddCommand(a.stateCommand(), a.shutdownCommand(), a.restartServerCommand(), a.powerOffCommand(), a.capabilitiesCommand(), a.hardwareCommand(),
 		a.settingsCommand(), a.nameCommand(), a.languageCommand(), a.smtpCommand())
 	return c
 }

@@ -98,7 +98,7 @@ func (a *app) smtpCommand() *cobra.Command {
 			})
 		},
 	}
-	c.AddCommand(a.setSMTPCommand(), forget)
+	c.AddCommand(a.setSMTPCommand(), a.testSMTPCommand(), forget)
 	return c
 }
 
@@ -151,6 +151,58 @@ there is stays. It is kept sealed, and shown to nobody but services.`,
 	for _, name := range []string{"server", "from", "username"} {
 		_ = c.MarkFlagRequired(name)
 	}
+	return c
+}
+
+func (a *app) testSMTPCommand() *cobra.Command {
+	req := &systemv1.TestSmtpRequest{}
+	var tls bool
+	var passwords *passwords
+	c := &cobra.Command{
+		Use: "test ADDRESS", Short: "Send a mail to try out how mail is sent", Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Long: `Send a mail to an address, and tell what the mail server says, or which step failed:
+reaching it, protecting the connection, logging in, or handing over the mail.
+
+Without --server the settings that are set are tried. With it those given are, and
+nothing is set.`,
+		Example: `  hearth system smtp test me@example.org
+  hearth system smtp test me@example.org --server mail.example.org --from home@example.org --username home --password-stdin < secret`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req.To = args[0]
+			if req.GetHost() == "" && (cmd.Flags().Changed("port") || cmd.Flags().Changed("from") || cmd.Flags().Changed("username") || tls || passwords.stdin) ||
+				req.GetHost() != "" && req.GetSender() == "" {
+				return wrong("usage.smtp-test")
+			}
+			if req.Security = systemv1.SmtpSpec_SECURITY_STARTTLS; tls {
+				req.Security = systemv1.SmtpSpec_SECURITY_TLS
+			}
+			if passwords.stdin {
+				password, err := passwords.read(a.say("password.old", nil))
+				if err != nil {
+					return err
+				}
+				req.Password = &password
+			}
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				resp, err := c.Settings.TestSmtp(ctx, req)
+				if err != nil {
+					return err
+				}
+				if a.rows() {
+					return a.printRow(flatten(resp))
+				}
+				a.tell("smtp.sent", map[string]any{"To": printable(args[0]), "Answer": printable(resp.GetAnswer())})
+				return nil
+			})
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&req.Host, "server", "", "name or address of the mail server to try")
+	f.Uint32Var(&req.Port, "port", 587, "its port")
+	f.StringVar(&req.Sender, "from", "", "the sender of the mail")
+	f.StringVar(&req.Username, "username", "", "who the mail server is told we are; nobody logs in without")
+	f.BoolVar(&tls, "tls", false, "the connection is protected from the beginning; else by STARTTLS")
+	passwords = a.passwordFlag(c)
 	return c
 }
 

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 
 const read = (path) => JSON.parse(readFileSync(path, "utf8"));
 const print = (value) => console.log(JSON.stringify(value, null, 2));
-const steps = ["install", "configure", "healthy", "restart", "stop", "uninstall"];
+const steps = ["install", "configure", "healthy", "restart", "backup", "stop", "uninstall"];
 
 // built is a package as it was built: which sources, which SDK.
 function built([id, folder, commit, sdks]) {
@@ -65,7 +65,7 @@ function page([dir]) {
   const commit = (c) => (/^[0-9a-f]{40}$/.test(c) ? c.slice(0, 12) : c);
   const sdk = (r) => (r.types === "yes" ? r.used : `${r.used}, without its type check`);
   const errors = results.flatMap((r) =>
-    steps.filter((s) => r.steps[s].error).map((s) => `- **${r.id}**, SDK ${r.used}, ${s}: \`${r.steps[s].error.replaceAll("`", "'")}\``),
+    steps.filter((s) => r.steps[s]?.error).map((s) => `- **${r.id}**, SDK ${r.used}, ${s}: \`${r.steps[s].error.replaceAll("`", "'")}\``),
   );
   const others = results.flatMap((r) =>
     (r.repositories ?? []).map((d) => {
@@ -82,12 +82,13 @@ Public StartOS packages that were built from their unmodified sources and run on
 
 ${row(["package", "sources", "commit", "tested", "SDK pinned", "SDK used", ...steps])}
 ${row(Array(6 + steps.length).fill("---"))}
-${results.map((r) => row([r.id, r.repository, commit(r.commit), r.date, r.pinned, sdk(r), ...steps.map((s) => r.steps[s].result)])).join("\n")}
+${results.map((r) => row([r.id, r.repository, commit(r.commit), r.date, r.pinned, sdk(r), ...steps.map((s) => r.steps[s]?.result ?? "not tried")])).join("\n")}
 
 - **install**: the file is verified, the container is made, the package's init runs.
 - **configure**: its actions and tasks; "nothing to do" where it asks for none.
 - **healthy**: it runs, all its health checks succeed, and what it serves answers over HTTPS.
 - **restart**: it is stopped and started, is healthy again, and what it kept before is there.
+- **backup**: its own backup writes into a folder, and it is healthy again; "not tried" in runs from before there was one.
 - **stop**: it is stopped, and its page answers no more.
 - **uninstall**: package, container, data, log and addresses are gone.${section("## Errors", errors)}${section("## What they take from other repositories", others)}`);
 }

@@ -218,3 +218,36 @@ func (m *machine) renew(pkg string) {
 	})
 	m.healthy(pkg)
 }
+
+// A service that fills the disk is stopped while there is still room for the server, and one beside it goes on.
+func TestTheServiceThatFillsTheDiskIsStoppedWithAReason(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.smallDisk()
+	m.start()
+	m.installSample()
+	m.hearth("package", "install", m.packTwin())
+	m.healthy(twin)
+	end := m.attack("sh", "-c", "while :; do cat /dev/zero >/media/startos/volumes/main/full; done 2>/dev/null")
+	m.eventually(2*time.Minute, "the service that fills the disk is stopped", func() error {
+		if row := m.rows("package", "show", sample)[0]; row["desired"] != "stopped" || row["stoppedFor"] == nil {
+			return fmt.Errorf("it is wanted %v for %v", row["desired"], row["stoppedFor"])
+		}
+		return nil
+	})
+	m.eventually(time.Minute, "nothing of it runs", func() error {
+		if row := m.rows("package", "show", sample)[0]; row["state"] != "stopped" {
+			return fmt.Errorf("it is %v", row["state"])
+		}
+		return nil
+	})
+	end()
+	if why := m.hearth("package", "why", sample); !strings.Contains(why, "filled the disk") {
+		t.Errorf("why tells %s", why)
+	}
+	if row := m.rows("package", "show", twin)[0]; row["state"] != "running" {
+		t.Errorf("its neighbour is %v", row["state"])
+	}
+	m.hearth("package", "restart", twin) // the server has room to write
+	m.healthy(twin)
+}

@@ -67,9 +67,24 @@ func (c *compat) file(id string) string {
 	return file
 }
 
-// ends does the last steps: the service is stopped, and removed.
+// backUp has the package make a backup of its own, after which the service runs as before.
+func (c *compat) backUp() {
+	c.at.Helper()
+	c.step("backup", func(t *testing.T) {
+		dir := t.TempDir()
+		c.hearth("package", "backup", c.id, dir)
+		c.healthy(c.id)
+		written, err := os.ReadDir(filepath.Join(dir, c.id, "data"))
+		if err != nil || len(written) == 0 {
+			t.Errorf("the backup holds %v, %v", written, err)
+		}
+	})
+}
+
+// ends does the last steps: a backup is made, the service is stopped, and removed.
 func (c *compat) ends() {
 	c.at.Helper()
+	c.backUp()
 	page := c.address(c.id)
 	c.step("stop", func(t *testing.T) {
 		c.hearth("package", "stop", c.id)

@@ -134,9 +134,26 @@ func TestCompatibilitySuite(t *testing.T) {
 	s.language()
 	s.policy()
 	s.control()
+	s.backup()
 	s.removal()
 	s.elsewhere()
 	s.whole()
+}
+
+// backup has the probe make a backup of its own, which tells how far it is, and which nothing reaches afterwards.
+func (s *suite) backup() {
+	s.t.Helper()
+	dir := s.t.TempDir()
+	s.hearth("package", "backup", probe, dir)
+	s.healthy(probe)
+	for _, name := range []string{"data/volumes/main", "data/dataVersion.txt", probe + ".s9pk"} {
+		if _, err := os.Stat(filepath.Join(dir, probe, name)); err != nil {
+			s.t.Errorf("the backup of the probe has no %s: %v", name, err)
+		}
+	}
+	if seen, err := s.inside(probe, "ls", "/media/startos/backup"); err != nil || strings.TrimSpace(seen) != "" {
+		s.t.Errorf("the backup can still be reached: %q, %v", seen, err)
+	}
 }
 
 // told runs an action of a package that tells something, and reads it.

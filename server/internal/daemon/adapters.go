@@ -103,6 +103,10 @@ func (p packageData) Swap(ctx context.Context, pkg, from, aside string) (*packag
 	return snapshotStatus(made), err
 }
 
+func (p packageData) SnapshotRoom(ctx context.Context, pkg string) (uint64, error) {
+	return p.Keeper.SnapshotRoom(ctx, ids.Package(pkg))
+}
+
 func (p packageData) RemoveSnapshot(ctx context.Context, pkg, id string) error {
 	return p.Keeper.RemoveSnapshot(ctx, ids.Package(pkg), id)
 }

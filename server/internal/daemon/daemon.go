@@ -40,6 +40,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/install"
 	"github.com/hearthos/hearth/server/internal/journal"
 	"github.com/hearthos/hearth/server/internal/logs"
+	"github.com/hearthos/hearth/server/internal/monitor"
 	"github.com/hearthos/hearth/server/internal/naming"
 	"github.com/hearthos/hearth/server/internal/notify"
 	"github.com/hearthos/hearth/server/internal/operation"
@@ -115,6 +116,8 @@ type Daemon struct {
 	operations *operation.Engine
 	manager    *reconcile.Manager
 	warnings   *warn.Keeper
+	monitor    *monitor.Service
+	notes      *notify.Keeper
 	outer      []rpc.Interceptor // what measures calls
 	meter      *telemetry.Meter
 	exporter   *telemetry.Exporter // nil: no collector is configured
@@ -240,13 +243,20 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		JSHost: filepath.Join(cfg.BinDir, "jshost"), Language: d.settings.Language, Version: cfg.Version, Limits: d.host.limits, MachineRoot: d.host.root, Boot: bootID(),
 	}, d.store, log, time.Now, d.host.containers, d.artifacts, d.volumes, d.host.mounts)
 	d.registries = registry.New(d.store, time.Now, runner.Architecture(), totalMemory())
-	d.installs = install.New(d.store, time.Now, d.artifacts, d.registries, packageData{d.volumes}, logKeeper, gate, d.forget)
+	d.monitor = d.newMonitor()
+	if _, err := d.monitor.Hardware(); err != nil {
+		return err
+	}
+	d.installs = install.New(install.Deps{
+		Store: d.store, Clock: time.Now, Artifacts: d.artifacts, File: d.artifacts.Path, Sources: d.registries, Data: packageData{d.volumes}, Logs: logKeeper,
+		Gate: gate, Forget: d.forget, Code: d.runner, Machine: hardware{d}, Folder: d.backupFolder, Settle: settleTime,
+	})
 	actions := action.New(d.store, log, d.runner, desires{d.installs})
 	d.operations = operation.New(d.store, log, slices.Concat(d.installs.Definitions(), keys.Definitions())...)
-	notes := notify.New(d.store)
+	d.notes = notify.New(d.store)
 	d.effects = effects.New(effects.Deps{
 		Store: d.store, Log: log, Clock: time.Now, Data: d.volumes, Desires: d.installs, Containers: containers{d.runner},
-		Hosts: d.hosts, Certificates: certificates{d.store, d.authority, d.hosts}, Progress: initProgress{d.store, d.operations}, Notifications: notifications{notes}, Mail: d.settings,
+		Hosts: d.hosts, Certificates: certificates{d.store, d.authority, d.hosts}, Progress: initProgress{d.store, d.operations}, Notifications: notifications{d.notes}, Mail: d.settings,
 		Actions: packageActions{actions}, BridgeIP: cfg.Bridge.Addr().String(),
 	})
 	d.proxy = proxy.New(proxy.Options{
@@ -261,7 +271,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.transfer = transfer.New(uploads{d.artifacts}, log)
-	d.register(actions, d.installs, logKeeper, keys, notes)
+	d.register(actions, d.installs, logKeeper, keys, d.notes)
 	d.opened.Store(true)
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 func (d *Daemon) controllers() []reconcile.Controller {
 	return []reconcile.Controller{
 		d.runner.Controller(), d.gateways.Controller(), d.gateways.ListController(), d.hosts.Controller(), d.proxy.Controller(), d.operations.History(),
-		d.warnings.Controller(), d.accounts.Controller(time.Now), d.accounts.RootKeyController(), d.settings.Controller(), d.reach.Controller(),
+		d.warnings.Controller(), d.accounts.Controller(time.Now), d.accounts.RootKeyController(), d.settings.Controller(), d.reach.Controller(), d.monitor.Controller(),
 	}
 }
 

@@ -8,12 +8,15 @@ import (
 	"github.com/hearthos/hearth/server/internal/host/lxc"
 	"github.com/hearthos/hearth/server/internal/host/netdev"
 	"github.com/hearthos/hearth/server/internal/host/nft"
+	"github.com/hearthos/hearth/server/internal/monitor"
 	"github.com/hearthos/hearth/server/internal/runner"
 )
 
 // machine is what the areas use of the machine: the real one, or one that is played.
 type machine struct {
 	containers runner.Containers
+	// used tells what containers use.
+	used monitor.Containers
 	// limits bound each container.
 	limits lxc.Limits
 	// root is below which the machine's devices are; empty where it is played.
@@ -28,7 +31,7 @@ type machine struct {
 func (d *Daemon) openMachine() (machine, error) {
 	if s := d.cfg.Sandbox; s != nil {
 		s.Place(d.runDir)
-		return machine{containers: s.Containers, mounts: s.Mounts, devices: s.Network, firewall: s.Firewall}, nil
+		return machine{containers: s.Containers, used: s.Containers, mounts: s.Mounts, devices: s.Network, firewall: s.Firewall}, nil
 	}
 	all, err := lxc.ShareHere()
 	if err != nil {
@@ -54,7 +57,7 @@ func (d *Daemon) openMachine() (machine, error) {
 		return machine{}, errors.Join(err, containers.Close())
 	}
 	mounts := lxc.NewMounts()
-	return machine{containers: containers, limits: all.One(), root: "/", mounts: mounts, devices: devices, firewall: firewall, close: func() error {
+	return machine{containers: containers, used: containers, limits: all.One(), root: "/", mounts: mounts, devices: devices, firewall: firewall, close: func() error {
 		firewall.Close()
 		devices.Close()
 		return errors.Join(mounts.Close(), containers.Close())

@@ -122,12 +122,12 @@ func (d *Daemon) register(actions *action.Service, installs *install.Service, lo
 	notificationsv1.RegisterNotificationServiceServer(d.hub, notificationsrpc.New(notes, time.Now))
 	packagesv1.RegisterEffectPolicyServiceServer(d.hub, packagesrpc.NewEffectPolicies(d.effects, time.Now))
 	operationsv1.RegisterOperationServiceServer(d.hub, operationsrpc.New(d.store, d.operations, time.Now))
-	packagesv1.RegisterPackageServiceServer(d.hub, packagesrpc.New(d.store, installs, d.artifacts, d.operations, time.Now))
+	packagesv1.RegisterPackageServiceServer(d.hub, packagesrpc.New(d.store, installs, d.artifacts, d.operations, d.monitor, time.Now))
 	registriesv1.RegisterRegistryServiceServer(d.hub, registriesrpc.New(d.registries, time.Now))
 	statev1.RegisterStateServiceServer(d.hub, staterpc.New(d.store))
 	systemv1.RegisterRootKeyServiceServer(d.hub, rootkeyrpc.New(keys, d.operations, time.Now))
 	systemv1.RegisterSettingsServiceServer(d.hub, systemrpc.NewSettings(d.settings, d.hostname, time.Now))
-	d.system.Open(d.store, d.hostname)
+	d.system.Open(d.store, d.monitor, d.hostname)
 }
 
 // cookie is the name of the cookie of browsers' sessions: servers that share a host name have one each.

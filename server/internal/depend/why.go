@@ -58,7 +58,7 @@ func (w *walk) visit(pkg string) {
 	failed := w.failure(pkg, f)
 	if f.Package.GetSpec().GetDesired() != packagesv1.PackageSpec_DESIRED_RUNNING {
 		if !blocked && !failed {
-			w.add(pkg, packagesv1.WhyLink_CAUSE_STOPPED, nil, nil, start(pkg))
+			w.stopped(pkg, f.Package.GetSpec().GetStoppedFor())
 		}
 		return
 	}
@@ -66,6 +66,15 @@ func (w *walk) visit(pkg string) {
 		w.progress(pkg, f)
 	}
 	w.dependencies(pkg, f)
+}
+
+// stopped tells who wants a service stopped: a person, or the server, which has one reason for it.
+func (w *walk) stopped(pkg string, reason *metav1.Fault) {
+	cause := packagesv1.WhyLink_CAUSE_STOPPED
+	if reason != nil {
+		cause = packagesv1.WhyLink_CAUSE_DISK_FULL
+	}
+	w.add(pkg, cause, reason, nil, start(pkg))
 }
 
 // tasks tells of the critical tasks that keep a service from starting.

@@ -79,6 +79,8 @@ func (s *Service) SetHealth(ctx context.Context, req *effectsv1.SetHealthRequest
 		status := &packagesv1.HealthCheckStatus{Name: name, Result: result, Message: deref(message), Since: timestamppb.New(now)}
 		if ok && row.GetStatus().GetResult() == result {
 			status.Since = row.GetStatus().GetSince()
+		} else if err := remember(tx, pkg, changeOf(req.GetId(), status)); err != nil {
+			return err
 		}
 		return store.Put(tx, &packagesv1.HealthCheck{Meta: &metav1.Meta{Id: id}, Status: status})
 	})
@@ -87,6 +89,9 @@ func (s *Service) SetHealth(ctx context.Context, req *effectsv1.SetHealthRequest
 // ClearHealth deletes the results of a service that no longer runs, in the caller's transaction. What a service may set
 // fits it; of more, which an earlier release let in, a part goes each time.
 func ClearHealth(tx *store.Tx, pkg string) error {
+	if err := rememberEnd(tx, pkg); err != nil {
+		return err
+	}
 	return store.DeleteBelow[*packagesv1.HealthCheck](tx, pkg, store.NewRoom())
 }
 
@@ -186,6 +191,7 @@ func clamp(f float64) uint64 {
 func Forget(tx *store.Tx, pkg string, room *store.Room) error {
 	return errors.Join(
 		store.DeleteBelow[*packagesv1.HealthCheck](tx, pkg, room),
+		store.DeleteBelow[*packagesv1.HealthChange](tx, pkg, room),
 		store.DeleteBelow[*packagesv1.Dependency](tx, pkg, room),
 		store.DeleteBelow[*packagesv1.RefusedEffect](tx, pkg, room),
 		store.Delete[*packagesv1.EffectPolicy](tx, pkg),

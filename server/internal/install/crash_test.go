@@ -10,8 +10,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -140,12 +142,44 @@ func (d data) Swap(ctx context.Context, pkg, from, aside string) (*packagesv1.Sn
 	made, err := d.Keeper.Swap(ctx, ids.Package(pkg), from, aside)
 	return &packagesv1.SnapshotStatus{DataVersion: made.Version}, err
 }
+func (d data) SnapshotRoom(ctx context.Context, pkg string) (uint64, error) {
+	return d.Keeper.SnapshotRoom(ctx, ids.Package(pkg))
+}
 func (d data) RemoveSnapshot(ctx context.Context, pkg, id string) error {
 	return d.Keeper.RemoveSnapshot(ctx, ids.Package(pkg), id)
 }
 func (d data) SweepSnapshots(ctx context.Context, wanted func(pkg, id string) (bool, error)) error {
 	return d.Keeper.SweepSnapshots(ctx, func(pkg ids.Package, id string) (bool, error) { return wanted(string(pkg), id) })
 }
+
+// folder is a folder for backups as the daemon passes it on.
+type folder struct{ volume.Folder }
+
+func (f folder) Finish(ctx context.Context, pkg, version, dataVersion string, _ time.Time) error {
+	return f.Folder.Finish(ctx, volume.Backup{Package: pkg, Version: version, DataVersion: dataVersion})
+}
+
+func (f folder) Look(pkg string) (string, error) {
+	b, err := f.Folder.Look(pkg)
+	return b.DataVersion, err
+}
+
+// Backup plays the code of a package, which copies its data.
+func (m *machine) Backup(_ context.Context, pkg, _, dir, sub string) error {
+	m.backups.Add(1)
+	if m.fails {
+		return fault.New(metav1.Reason_REASON_PACKAGE_CODE_FAILED, "the backup fails")
+	}
+	raw, err := os.ReadFile(filepath.Join(m.volumes.Path(ids.Package(pkg), volumeName), "precious"))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, sub, "copy"), raw, 0o600)
+}
+
+// Fits and Room play a machine that has all, but for a package whose version says what it lacks.
+func (m *machine) Fits(manifest *s9pk.Manifest) error { return m.unfit }
+func (m *machine) Room() (uint64, error)              { return cmp.Or(m.free, 1<<40), nil }
 
 // scenario is an operation on a machine in some state.
 type scenario struct {
@@ -161,6 +195,8 @@ type scenario struct {
 	cancelAt  string
 	quick     bool // tried in the fast lane too
 	rare      bool // tried with HEARTH_SOAK alone
+	well      bool // the installed service is, before
+	sick      bool // the version that comes is not, once it runs
 }
 
 // machine is a process of a scenario: real keepers on a folder, and a runner that is played.
@@ -174,6 +210,9 @@ type machine struct {
 	volumes   *volume.Keeper
 	logs      *logs.Keeper
 	installs  *install.Service
+	backups   atomic.Int32
+	unfit     error
+	free      uint64
 }
 
 func (s scenario) build(t testing.TB, dir string, st *store.Store) operationtest.World {
@@ -185,14 +224,27 @@ func (s scenario) build(t testing.TB, dir string, st *store.Store) operationtest
 	switch s.kind {
 	case install.KindRollback, install.KindDeleteSnapshot:
 		params["snapshot"] = previousSnapshot
+	case install.KindBackup:
+		params["directory"] = "/backups" // of the machine
+		if err := os.MkdirAll(filepath.Join(dir, "backups"), 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for k, v := range s.params {
 		params[k] = v
 	}
 	return operationtest.World{
-		Definitions: m.installs.Definitions(), Beside: m.playRunner, CancelAt: s.cancelAt,
+		Definitions: m.installs.Definitions(), Beside: m.playRunner, CancelAt: s.cancelAt, Alike: s.alike,
 		Request: operation.Request{Asked: operation.Asked{ID: operationID}, Kind: s.kind, Target: pkg, Parameters: params},
 	}
+}
+
+// alike leaves out how often a container was made anew: each crash of a backup that was being written costs one.
+func (s scenario) alike(state string) string {
+	if s.kind != install.KindBackup {
+		return state
+	}
+	return regexp.MustCompile(`(rebuilds|observed_generation):\d+`).ReplaceAllString(state, "$1:n")
 }
 
 // open makes the keepers and the area over them, as a daemon that starts does.
@@ -207,7 +259,14 @@ func (m *machine) open(gate install.Gate) {
 	if m.logs, err = logs.New(filepath.Join(m.dir, "logs"), m.store); err != nil {
 		m.t.Fatal(err)
 	}
-	m.installs = install.New(m.store, time.Now, m.artifacts, m.sources, data{m.volumes}, m.logs, gate, forget)
+	m.installs = install.New(install.Deps{
+		Store: m.store, Clock: time.Now, Artifacts: m.artifacts, File: m.artifacts.Path, Sources: m.sources, Data: data{m.volumes}, Logs: m.logs, Gate: gate, Forget: forget,
+		Code: m, Machine: m, Settle: time.Millisecond,
+		Folder: func(dir string) (install.Folder, error) {
+			f, err := volume.OpenFolder(filepath.Join(m.dir, dir), filepath.Join(m.dir, "volumes"))
+			return folder{f}, err
+		},
+	})
 	if err := errors.Join(m.volumes.Sweep(m.t.Context()), m.installs.SweepSnapshots(m.t.Context()), m.artifacts.Sweep()); err != nil {
 		m.t.Fatal(err)
 	}
@@ -281,7 +340,11 @@ func (m *machine) putInstalled(pkg string) {
 	id := m.take(firstTicket, firstID, dataVersion)
 	m.update(func(tx *store.Tx) error {
 		for _, check := range []string{"a", "b", "c"} {
-			if err := store.Put(tx, &packagesv1.HealthCheck{Meta: &metav1.Meta{Id: pkg + "/" + check}}); err != nil {
+			row := &packagesv1.HealthCheck{Meta: &metav1.Meta{Id: pkg + "/" + check}, Status: &packagesv1.HealthCheckStatus{}}
+			if m.well {
+				row.Status.Result = packagesv1.HealthCheckStatus_RESULT_SUCCESS
+			}
+			if err := store.Put(tx, row); err != nil {
 				return err
 			}
 		}
@@ -383,6 +446,8 @@ func (m *machine) answer(row *packagesv1.Package, pkg string) {
 		fails = fails && spec.GetInitKind() != packagesv1.PackageSpec_INIT_KIND_UNSPECIFIED
 	case install.KindRollback:
 		fails = fails && spec.GetVersion() != dataVersion
+	case install.KindBackup:
+		fails = false // its backup alone does
 	}
 	st.ObservedGeneration = row.GetMeta().GetGeneration()
 	switch {
@@ -407,6 +472,11 @@ func (m *machine) answer(row *packagesv1.Package, pkg string) {
 		st.InitializedArtifact, st.ObservedRebuilds = spec.GetArtifact(), spec.GetRebuilds()
 	case spec.GetDesired() == packagesv1.PackageSpec_DESIRED_STOPPED:
 		st.State, st.Fault = packagesv1.PackageStatus_STATE_STOPPED, nil
+	case m.sick && spec.GetVersion() == newVersion:
+		st.State = packagesv1.PackageStatus_STATE_STOPPED
+		st.Crashes = &packagesv1.Crashes{Count: 3, Reason: "exit code 1"}
+	default:
+		st.State, st.Fault = packagesv1.PackageStatus_STATE_RUNNING, nil
 	}
 }
 
@@ -432,7 +502,13 @@ func TestOperationsSurviveEveryCrash(t *testing.T) {
 		"uninstall keeps data":       {scenario{kind: install.KindUninstall, installed: true, params: keep, quick: true}, []string{"STATE_SUCCEEDED", "precious", ".version", ".kept"}, []string{".s9pk", "\npackage meta:{id:\"hello", "folder logs/"}},
 		"uninstall fails":            {scenario{kind: install.KindUninstall, installed: true, fails: true}, []string{"STATE_FAILED", "precious", ".s9pk", "DESIRED_RUNNING"}, nil},
 		"data are deleted":           {scenario{kind: install.KindDeleteData, leftData: true, quick: true}, []string{"STATE_SUCCEEDED"}, []string{"precious", ".kept", ".version"}},
-		"uninstall is forced":        {scenario{kind: install.KindUninstall, installed: true, fails: true, params: force}, []string{"STATE_SUCCEEDED"}, []string{"precious", ".s9pk", "\npackage meta:{id:\"hello"}},
+		"backup": {scenario{kind: install.KindBackup, installed: true, quick: true},
+			[]string{"STATE_SUCCEEDED", "DESIRED_RUNNING", "data/copy", ".s9pk", "backup.json"}, []string{"data.new", "data.old", "s9pk.new", "json.new"}},
+		"backup fails": {scenario{kind: install.KindBackup, installed: true, fails: true, quick: true},
+			[]string{"STATE_FAILED", "DESIRED_RUNNING", "precious"}, []string{"data.new", "data/copy", "s9pk.new"}},
+		"backup is cancelled": {scenario{kind: install.KindBackup, installed: true, cancelAt: "after do write"},
+			[]string{"STATE_CANCELLED", "DESIRED_RUNNING"}, []string{"data.new", "data/copy"}},
+		"uninstall is forced": {scenario{kind: install.KindUninstall, installed: true, fails: true, params: force}, []string{"STATE_SUCCEEDED"}, []string{"precious", ".s9pk", "\npackage meta:{id:\"hello"}},
 	} {
 		c.matrix(t, name, c.there, c.gone)
 	}

@@ -83,6 +83,8 @@ type Data interface {
 	// Swap makes a snapshot the data, and the data a snapshot by the name of aside, in one instant. Repeating it is
 	// harmless, and Swap(pkg, aside, from) undoes it.
 	Swap(ctx context.Context, pkg, from, aside string) (*packagesv1.SnapshotStatus, error)
+	// SnapshotRoom is how many bytes must be free for a snapshot of the data to be made.
+	SnapshotRoom(ctx context.Context, pkg string) (uint64, error)
 	// RemoveSnapshot removes a snapshot. Repeating it is harmless.
 	RemoveSnapshot(ctx context.Context, pkg, id string) error
 	// SweepSnapshots removes the snapshots that are not wanted.
@@ -102,8 +104,65 @@ type Gate func(tx *store.Tx, pkg string) error
 // package may have more than one commit takes. What waits for the package beside its data is left where the data stay.
 type Forget func(tx *store.Tx, pkg string, dataStay bool) (all bool, err error)
 
+// Folder is a folder of the machine that packages make backups into. Everything in it is repeatable.
+type Folder interface {
+	Path() string
+	// New is where below it a new backup of a package is written, Whole where a finished one is.
+	New(pkg string) string
+	Whole(pkg string) string
+	// Begin makes New, empty, and copies the file of the package beside it; Drop removes what there is of it.
+	Begin(ctx context.Context, pkg, file string) error
+	Drop(ctx context.Context, pkg string) error
+	// Finish makes the new backup the one that counts.
+	Finish(ctx context.Context, pkg, version, dataVersion string, now time.Time) error
+	// Look refuses where there is no whole backup of the package, and tells the version of its data, "" where that is not known.
+	Look(pkg string) (dataVersion string, err error)
+}
+
+// Code runs the code of packages.
+type Code interface {
+	// Backup has a package make a backup into the folder sub below dir.
+	Backup(ctx context.Context, pkg, event, dir, sub string) error
+}
+
+// Machine is what the machine offers to packages.
+type Machine interface {
+	// Fits refuses a package that asks for hardware which the machine does not have.
+	Fits(manifest *s9pk.Manifest) error
+	// Room is how many bytes of the disk of the state are free.
+	Room() (uint64, error)
+}
+
+// Deps are what the area needs.
+type Deps struct {
+	Store     *store.Store
+	Clock     func() time.Time
+	Artifacts Artifacts
+	// File is where the file of an artifact is.
+	File func(artifact string) string
+	// Sources are the registries that files come from.
+	Sources Sources
+	Data    Data
+	Logs    Logs
+	Gate    Gate
+	// Forget is called for everything that other areas keep about a package.
+	Forget  Forget
+	Code    Code
+	Machine Machine
+	// Folder opens a folder for backups, or refuses it.
+	Folder func(dir string) (Folder, error)
+	// Settle is for how long an updated service must be well before that is believed.
+	Settle time.Duration
+}
+
 // Service is the area. It is safe for concurrent use.
 type Service struct {
+	code    Code
+	machine Machine
+	folder  func(dir string) (Folder, error)
+	file    func(artifact string) string
+	settle  time.Duration
+
 	store     *store.Store
 	artifacts Artifacts
 	sources   Sources
@@ -116,15 +175,18 @@ type Service struct {
 	claims sync.Mutex // guards an upload from its claim until its operation is recorded
 }
 
-// New returns the area over st. Forget is called for everything that other areas keep about a package.
-func New(st *store.Store, clock func() time.Time, artifacts Artifacts, sources Sources, data Data, logs Logs, gate Gate, forget Forget) *Service {
-	return &Service{store: st, clock: clock, artifacts: artifacts, sources: sources, data: data, logs: logs, gate: gate, forget: forget}
+// New returns the area.
+func New(d Deps) *Service {
+	return &Service{
+		code: d.Code, machine: d.Machine, folder: d.Folder, file: d.File, settle: d.Settle,
+		store: d.Store, clock: d.Clock, artifacts: d.Artifacts, sources: d.Sources, data: d.Data, logs: d.Logs, gate: d.Gate, forget: d.Forget,
+	}
 }
 
 // Definitions are the operations of this area.
 func (s *Service) Definitions() []operation.Definition {
 	return []operation.Definition{
-		s.installDefinition(), s.updateDefinition(), s.rollbackDefinition(), s.uninstallDefinition(), s.deleteDataDefinition(), s.deleteSnapshotDefinition(),
+		s.installDefinition(), s.updateDefinition(), s.rollbackDefinition(), s.uninstallDefinition(), s.deleteDataDefinition(), s.deleteSnapshotDefinition(), s.backupDefinition(),
 	}
 }
 
@@ -156,6 +218,7 @@ func (s *Service) Start(ctx context.Context, now time.Time, pkg string, force bo
 			row.Spec.Restarts++ // something new to answer to
 		}
 		row.Spec.Desired, row.Spec.PastTasks = packagesv1.PackageSpec_DESIRED_RUNNING, force
+		row.Spec.StoppedFor = nil
 		return nil
 	})
 }
@@ -168,8 +231,24 @@ func wantsRunning(row *packagesv1.Package) bool {
 func (s *Service) Stop(ctx context.Context, now time.Time, pkg string) (*packagesv1.Package, error) {
 	return s.change(ctx, now, pkg, func(_ *store.Tx, row *packagesv1.Package) error {
 		row.Spec.Desired, row.Spec.PastTasks = packagesv1.PackageSpec_DESIRED_STOPPED, false
+		row.Spec.StoppedFor = nil
 		return nil
 	})
+}
+
+// Halt wants a service stopped for a reason of the server's own, until somebody starts it, and answers whether that is
+// news. Unlike Stop it does not wait for an operation: that one wants it stopped then, or finds it so.
+func (s *Service) Halt(ctx context.Context, now time.Time, pkg string, why error) (news bool, err error) {
+	_, err = s.store.Update(store.WithUrgency(ctx), now, func(tx *store.Tx) error { // the disk may be full
+		row, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
+		if err != nil || !ok || !wantsRunning(row) {
+			return err
+		}
+		news = true
+		row.Spec.Desired, row.Spec.StoppedFor = packagesv1.PackageSpec_DESIRED_STOPPED, fault.Proto(why)
+		return store.Put(tx, row)
+	})
+	return news, err
 }
 
 // Rebuild asks for a new container of the same file; the service runs or rests afterwards as it did.

@@ -388,3 +388,82 @@ func TestKeptDataAreListedAndDeleted(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// gated is a machine with a package that runs, and that another one needs in the version it has.
+func gated(t *testing.T, needs string) (*machine, string, *operation.Engine) {
+	t.Helper()
+	m, pkg := newMachine(t, nil, false)
+	m.makeData(pkg, dataVersion)
+	have := m.take(firstTicket, firstID, dataVersion)
+	m.update(func(tx *store.Tx) error {
+		return errors.Join(
+			store.Put(tx, &packagesv1.Package{Meta: &metav1.Meta{Id: pkg}, Spec: &packagesv1.PackageSpec{Desired: running, Artifact: have, Version: dataVersion}}),
+			store.Put(tx, &packagesv1.Package{Meta: &metav1.Meta{Id: "other"}, Spec: &packagesv1.PackageSpec{Desired: running}}),
+			store.Put(tx, &packagesv1.Dependency{Meta: &metav1.Meta{Id: "other/" + pkg}, Spec: &packagesv1.DependencySpec{VersionRange: needs}}),
+		)
+	})
+	m.uploadVersion(ticket, newVersion)
+	return m, pkg, operation.New(m.store, slog.New(slog.DiscardHandler), m.installs.Definitions()...)
+}
+
+func TestAnUpdateIsRefusedThatWouldBreakAnotherPackage(t *testing.T) {
+	t.Parallel()
+	m, pkg, engine := gated(t, "=1.0:0")
+	w := wish(operationID, ticket)
+	_, err := m.installs.Install(t.Context(), time.Now(), engine, w)
+	if !fault.Is(err, metav1.Reason_REASON_DEPENDENT_BROKEN) || !strings.Contains(fault.Proto(err).GetMetadata()["dependents"], "other") {
+		t.Errorf("%v", err)
+	}
+	if m.spec(pkg).GetOperation() != "" || len(m.uploads()) != 1 {
+		t.Errorf("something happened: %v; the uploads are %v", m.spec(pkg), m.uploads())
+	}
+	w.AcceptBreakage = true
+	if _, err := m.installs.Install(t.Context(), time.Now(), engine, w); err != nil {
+		t.Errorf("it was accepted: %v", err)
+	}
+}
+
+func TestWhatTheMachineCannotDoIsRefusedBefore(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*machine)
+		want   metav1.Reason
+	}{
+		"hardware": {func(m *machine) { m.unfit = fault.New(metav1.Reason_REASON_HARDWARE_UNFIT, "no such card") }, metav1.Reason_REASON_HARDWARE_UNFIT},
+		"room":     {func(m *machine) { m.free = 1 << 20 }, metav1.Reason_REASON_DISK_FULL},
+	} {
+		m, pkg, engine := gated(t, ">=1.0:0")
+		c.change(m)
+		plan, err := m.installs.Plan(t.Context(), wish(operationID, ticket))
+		if err != nil || len(plan.GetObstacles()) != 1 || plan.GetObstacles()[0].GetReason() != c.want {
+			t.Errorf("%s: the plan is %v, %v", name, plan, err)
+		}
+		if _, err := m.installs.Install(t.Context(), time.Now(), engine, wish(operationID, ticket)); !fault.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if m.spec(pkg).GetOperation() != "" {
+			t.Errorf("%s: something happened: %v", name, m.spec(pkg))
+		}
+	}
+}
+
+func TestAPlanTellsAllAndBeginsNothing(t *testing.T) {
+	t.Parallel()
+	m, pkg, engine := gated(t, ">=1.0:0")
+	for range 2 { // the ticket stays good
+		plan, err := m.installs.Plan(t.Context(), wish(operationID, ticket))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plan.GetPackageId() != pkg || plan.GetFromVersion() != dataVersion || plan.GetToVersion() != newVersion || plan.GetDataVersion() != dataVersion ||
+			len(plan.GetStopped()) != 1 || len(plan.GetDependents()) != 1 || plan.GetDependents()[0] != "other" || len(plan.GetObstacles()) > 0 {
+			t.Errorf("%v", plan)
+		}
+	}
+	if m.spec(pkg).GetOperation() != "" {
+		t.Errorf("something happened: %v", m.spec(pkg))
+	}
+	if _, err := m.installs.Install(t.Context(), time.Now(), engine, wish(operationID, ticket)); err != nil {
+		t.Error(err)
+	}
+}

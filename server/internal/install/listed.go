@@ -90,7 +90,7 @@ func (s *Service) installListed(ctx context.Context, now time.Time, engine *oper
 	if err != nil {
 		return nil, err
 	}
-	request, err := s.plan(w, r.art)
+	request, err := s.admit(ctx, w, r.art)
 	if err != nil {
 		return nil, err
 	}

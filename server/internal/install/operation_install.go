@@ -3,6 +3,7 @@ package install
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -28,6 +29,8 @@ const (
 const (
 	paramTimeLimit = "time_limit" // how long the package's code may take
 	paramFrom      = "from"       // the version that is replaced
+	// paramHealthLimit is how long an updated service may take to be well.
+	paramHealthLimit = "health_limit"
 )
 
 // Wish asks for a package file to be installed.
@@ -42,6 +45,12 @@ type Wish struct {
 	AcceptSigner bool
 	// TimeLimit is how long the package's code may take to set itself up; 0: as long as usual.
 	TimeLimit time.Duration
+	// AcceptBreakage allows an update that packages which need this one do not take.
+	AcceptBreakage bool
+	// HealthLimit is how long an updated service may take to be well; nil: as long as usual.
+	HealthLimit *time.Duration
+	// RestoreFrom is a folder with a backup that the package takes its data from; empty for none.
+	RestoreFrom string
 }
 
 // Install begins the installation of an uploaded file, or the update of the package by it. What the file says it is has
@@ -72,7 +81,7 @@ func (s *Service) Install(ctx context.Context, now time.Time, engine *operation.
 	if err != nil {
 		return nil, s.refused(w.Ticket, w.ID, err)
 	}
-	request, err := s.plan(w, art)
+	request, err := s.admit(ctx, w, art)
 	if err != nil {
 		return nil, s.refused(w.Ticket, w.ID, err)
 	}
@@ -81,6 +90,19 @@ func (s *Service) Install(ctx context.Context, now time.Time, engine *operation.
 		return nil, s.refused(w.Ticket, w.ID, err)
 	}
 	return op, nil
+}
+
+// admit is plan for a file that nothing speaks against; the first thing that does refuses it.
+func (s *Service) admit(ctx context.Context, w Wish, art *packagesv1.Artifact) (operation.Request, error) {
+	request, err := s.plan(w, art)
+	if err != nil {
+		return request, err
+	}
+	list, err := s.obstacles(ctx, art, w, request)
+	if err == nil && len(list) > 0 {
+		err = list[0]
+	}
+	return request, err
 }
 
 // plan decides whether a file is an installation or an update, and holds that decision in the commit that begins it.
@@ -115,8 +137,14 @@ func (s *Service) plan(w Wish, art *packagesv1.Artifact) (operation.Request, err
 	if err != nil {
 		return request, err
 	}
+	if w.RestoreFrom != "" {
+		return request, s.planRestore(&request, w.RestoreFrom)
+	}
 	if request.Kind == KindInstall {
-		return request, s.mayTakeOver(art, w.AcceptSigner)
+		return request, nil
+	}
+	if w.HealthLimit != nil {
+		request.Parameters[paramHealthLimit] = w.HealthLimit.String()
 	}
 	version, err := s.data.Version(pkg)
 	if err != nil {
@@ -150,6 +178,24 @@ func (s *Service) Replaces(art *packagesv1.Artifact) (version string, otherSigne
 	}
 	kept, err := s.data.KeptOf(pkg)
 	return "", kept != "" && kept != signer, err
+}
+
+// planRestore refuses to put data of a backup where there are some, and notes the folder that they come from.
+func (s *Service) planRestore(request *operation.Request, dir string) error {
+	pkg := request.Target
+	there, err := s.data.Exists(pkg)
+	switch {
+	case err != nil:
+		return err
+	case request.Kind != KindInstall || there:
+		return fault.New(metav1.Reason_REASON_CONFLICT, "cannot restore %q: it is installed, or has data; remove them first", pkg).With("package", pkg)
+	}
+	folder, err := s.folder(dir)
+	if err == nil {
+		_, err = folder.Look(pkg)
+	}
+	request.Parameters[paramDirectory] = dir
+	return err
 }
 
 // mayTakeOver refuses to give data that were kept to a package that somebody else has signed.
@@ -210,7 +256,8 @@ func (s *Service) refused(ticket, id string, err error) error {
 	if op, look := s.begun(id); op != nil || look != nil {
 		return errors.Join(err, look)
 	}
-	later := fault.Is(err, metav1.Reason_REASON_OPERATION_CONFLICT) || fault.Is(err, metav1.Reason_REASON_PACKAGE_SIGNER_CONFLICT)
+	later := fault.Is(err, metav1.Reason_REASON_OPERATION_CONFLICT) || fault.Is(err, metav1.Reason_REASON_PACKAGE_SIGNER_CONFLICT) ||
+		fault.Is(err, metav1.Reason_REASON_DEPENDENT_BROKEN) || fault.Is(err, metav1.Reason_REASON_BACKUP_FOLDER_UNFIT)
 	switch fault.Info(fault.Reason(err)).GetCode() {
 	case optionsv1.Code_CODE_INTERNAL, optionsv1.Code_CODE_UNAVAILABLE, optionsv1.Code_CODE_CANCELLED, optionsv1.Code_CODE_DEADLINE_EXCEEDED:
 		later = true
@@ -311,6 +358,14 @@ func (s *Service) setUp(ctx context.Context, r *operation.Run) error {
 			Spec: &packagesv1.PackageSpec{Desired: packagesv1.PackageSpec_DESIRED_STOPPED, Operation: r.ID(), InitKind: initKind(version)},
 		}
 		want(row.Spec, id, art, r)
+		if dir := r.Param(paramDirectory); dir != "" {
+			folder, err := s.folder(dir)
+			if err != nil {
+				return err
+			}
+			row.Spec.InitKind = packagesv1.PackageSpec_INIT_KIND_RESTORE
+			row.Spec.RestoreFrom = filepath.Join(folder.Path(), folder.Whole(r.Target()))
+		}
 		if hasData {
 			r.SetMemoIn(tx, memoData, "yes")
 			r.SetMemoIn(tx, memoTouched, "yes")
@@ -350,7 +405,7 @@ func (s *Service) finishInstall(ctx context.Context, r *operation.Run) error {
 			return nil // written before a crash
 		}
 		row.Spec.Operation = ""
-		row.Spec.InitKind = packagesv1.PackageSpec_INIT_KIND_UNSPECIFIED
+		row.Spec.InitKind, row.Spec.RestoreFrom = packagesv1.PackageSpec_INIT_KIND_UNSPECIFIED, ""
 		if r.Param("start") == "yes" && s.gate(tx, r.Target()) == nil {
 			row.Spec.Desired = packagesv1.PackageSpec_DESIRED_RUNNING
 		}

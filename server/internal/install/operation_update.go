@@ -37,6 +37,7 @@ const (
 //	snapshot   the data are snapshotted                             undo: they become what they were
 //	exit       the old code cleans up, its container goes           undo: no container
 //	container  the new code sets itself up, and migrates the data   undo: no container
+//	health     the service is well, where it was before             undo: no container
 //	finish     what was wanted is wanted again; the snapshot stays
 //
 // The snapshot comes before the old code is told to leave, since it may be asked to bring the data to another version.
@@ -65,8 +66,12 @@ func (s *Service) updateDefinition() operation.Definition {
 				Leaves: "the service, on its way out: start it",
 			},
 			{
-				Name: "container", Weight: 40, Do: s.bringUp, Undo: s.takeDown,
+				Name: "container", Weight: 30, Do: s.bringUp, Undo: s.takeDown,
 				Leaves: "the service, half set up, with its container",
+			},
+			{
+				Name: "health", Weight: 10, Do: s.awaitWell, Undo: s.takeDown,
+				Leaves: "the service, which may not be well, with its container",
 			},
 			{
 				Name: "finish", Weight: 5, Timeout: time.Hour, Do: s.finishUpdate, Final: true,
@@ -79,19 +84,7 @@ func (s *Service) updateDefinition() operation.Definition {
 // hold wants the service not to run and waits until nothing of it does. One that does not get on by itself loses its
 // container: nothing must write to the data from now on.
 func (s *Service) hold(ctx context.Context, r *operation.Run) error {
-	err := r.Commit(ctx, func(tx *store.Tx) error {
-		row, err := installed(tx, r.Target())
-		if err != nil || row.GetSpec().GetOperation() == r.ID() {
-			return err // written before a crash
-		}
-		r.SetMemoIn(tx, memoArtifact, row.GetSpec().GetArtifact())
-		r.SetMemoIn(tx, memoVersion, row.GetSpec().GetVersion())
-		r.SetMemoIn(tx, memoOldTitle, row.GetSpec().GetTitle())
-		r.SetMemoIn(tx, memoDesired, row.GetSpec().GetDesired().String())
-		row.Spec.Operation = r.ID()
-		row.Spec.Desired = packagesv1.PackageSpec_DESIRED_STOPPED
-		return store.Put(tx, row)
-	})
+	err := s.mark(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -111,6 +104,27 @@ func (s *Service) hold(ctx context.Context, r *operation.Run) error {
 		return err
 	}
 	return s.takeDown(ctx, r)
+}
+
+// mark takes the package for the operation, wants its service not to run, and remembers what it was.
+func (s *Service) mark(ctx context.Context, r *operation.Run) error {
+	return r.Commit(ctx, func(tx *store.Tx) error {
+		row, err := installed(tx, r.Target())
+		if err != nil || row.GetSpec().GetOperation() == r.ID() {
+			return err // written before a crash
+		}
+		r.SetMemoIn(tx, memoArtifact, row.GetSpec().GetArtifact())
+		r.SetMemoIn(tx, memoVersion, row.GetSpec().GetVersion())
+		r.SetMemoIn(tx, memoOldTitle, row.GetSpec().GetTitle())
+		r.SetMemoIn(tx, memoDesired, row.GetSpec().GetDesired().String())
+		ok, err := wellBefore(tx, row)
+		if ok {
+			r.SetMemoIn(tx, memoWell, "yes")
+		}
+		row.Spec.Operation = r.ID()
+		row.Spec.Desired = packagesv1.PackageSpec_DESIRED_STOPPED
+		return errors.Join(err, store.Put(tx, row))
+	})
 }
 
 func vanished(pkg string) error {
@@ -281,18 +295,15 @@ func initKind(version string) packagesv1.PackageSpec_InitKind {
 
 // awaitInit waits until the init of a file has ended, for as long as it may take.
 func (s *Service) awaitInit(ctx context.Context, r *operation.Run, id string) error {
-	limit := setUpLimit
-	if text := r.Param(paramTimeLimit); text != "" {
-		var err error
-		if limit, err = time.ParseDuration(text); err != nil {
-			return err
-		}
+	limit, err := s.limit(r)
+	if err != nil {
+		return err
 	}
 	late := fault.New(metav1.Reason_REASON_PACKAGE_CODE_TIMEOUT, "the package's code did not set itself up within %s", limit).With("limit", limit)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, late)
 	defer cancel()
 	r.Progress(0, 0, "", "setting up the service")
-	err := await(ctx, s.store, r.Target(), func(row *packagesv1.Package) (bool, error) {
+	err = await(ctx, s.store, r.Target(), func(row *packagesv1.Package) (bool, error) {
 		if row == nil {
 			return false, vanished(r.Target())
 		}
@@ -304,6 +315,14 @@ func (s *Service) awaitInit(ctx context.Context, r *operation.Run, id string) er
 		return late
 	}
 	return err
+}
+
+// limit is how long the code of the package may take.
+func (s *Service) limit(r *operation.Run) (time.Duration, error) {
+	if text := r.Param(paramTimeLimit); text != "" {
+		return time.ParseDuration(text)
+	}
+	return setUpLimit, nil
 }
 
 // finishUpdate declares the update done and resumes what was wanted, before it removes what was kept for a way back

@@ -14,6 +14,7 @@ import (
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/host/lxc"
+	"github.com/hearthos/hearth/server/internal/host/mount"
 	"github.com/hearthos/hearth/server/internal/store"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -156,7 +157,7 @@ func (s *Service) take(ctx context.Context, step step, row *packagesv1.Package, 
 	case stepCreate:
 		return s.create(ctx, row)
 	case stepInit:
-		return s.init(ctx, row)
+		return s.init(ctx, row, o)
 	case stepStart:
 		return s.start(ctx, row)
 	case stepStop:
@@ -174,7 +175,7 @@ func (s *Service) take(ctx context.Context, step step, row *packagesv1.Package, 
 	return nil
 }
 
-func (s *Service) init(ctx context.Context, row *packagesv1.Package) error {
+func (s *Service) init(ctx context.Context, row *packagesv1.Package, o observed) error {
 	pkg := row.GetMeta().GetId()
 	if err := s.note(ctx, row, packagesv1.PackageStatus_STATE_INITIALIZING); err != nil {
 		return err
@@ -182,6 +183,12 @@ func (s *Service) init(ctx context.Context, row *packagesv1.Package) error {
 	h := s.handle(pkg)
 	if h == nil {
 		return errGone(pkg)
+	}
+	from := row.GetSpec().GetRestoreFrom()
+	if from != "" && o.phase == agentv1.State_PHASE_READY { // one that runs has it
+		if err := s.attachBackup(h, mount.Bind{Path: from}, true); err != nil {
+			return err
+		}
 	}
 	kind := map[packagesv1.PackageSpec_InitKind]string{
 		packagesv1.PackageSpec_INIT_KIND_INSTALL: "install",
@@ -202,6 +209,11 @@ func (s *Service) init(ctx context.Context, row *packagesv1.Package) error {
 	})
 	if err != nil {
 		return err
+	}
+	if from != "" {
+		if err := s.detachBackup(h); err != nil {
+			return err
+		}
 	}
 	// Recorded last: until then the next turn, or the next daemon, comes here again.
 	if err := s.hooks.Initialized(ctx, s.clock(), pkg); err != nil {

@@ -45,6 +45,8 @@ type Containers interface {
 	Holds(c lxc.Container, path string) (bool, error)
 	Stop(ctx context.Context, name string, grace time.Duration) error
 	Wait(ctx context.Context, c lxc.Container) error
+	// Kill ends a container at once, whatever it does.
+	Kill(name string) error
 	// Rest has processes of a running container give back the memory that starting took.
 	Rest(name string, program func(argv []string) bool) error
 }
@@ -217,6 +219,9 @@ func (s *Service) Execute(ctx context.Context, pkg, eventID, procedure string, i
 	}
 	return h.agent.execute(ctx, eventID, procedure, input)
 }
+
+// Kill ends the container of a package at once. What is wanted of the service is brought up again in a new one.
+func (s *Service) Kill(pkg string) error { return s.containers.Kill(pkg) }
 
 // handle is the live handle of a package's container, or nil.
 func (s *Service) handle(pkg string) *handle {

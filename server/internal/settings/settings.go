@@ -10,6 +10,7 @@ package settings
 
 import (
 	"context"
+	"crypto/x509"
 	"net/mail"
 	"strings"
 	"time"
@@ -52,6 +53,8 @@ type Options struct {
 	Rebuild func(tx *store.Tx) error
 	// Renamed is told the host name that counts, "" where nobody chose one, whenever it may be another.
 	Renamed func(ctx context.Context, hostname string)
+	// MailRoots are who may have signed the certificates of mail servers; nil: those of the machine.
+	MailRoots *x509.CertPool
 }
 
 // Keeper keeps the settings. It is safe for concurrent use.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 
@@ -266,4 +267,22 @@ func (k *Keeper) SweepSnapshots(ctx context.Context, wanted func(pkg ids.Package
 		}
 	}
 	return nil
+}
+
+// measurePatience is how long the data may take to be measured before somebody gets an answer.
+const measurePatience = 3 * time.Second
+
+// SnapshotRoom is how many bytes must be free for a snapshot of the data of a package to be made. It is an estimate for
+// people: of data that change, or take long to measure, it knows the reserve alone. Snapshot looks again.
+func (k *Keeper) SnapshotRoom(ctx context.Context, pkg ids.Package) (uint64, error) {
+	if there, err := k.Exists(pkg); err != nil || !there {
+		return reserve, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, measurePatience)
+	defer cancel()
+	needed, err := tree.SnapshotRoom(ctx, k.dataPath(pkg), k.dir)
+	if err != nil {
+		return reserve, nil
+	}
+	return needed + reserve, nil
 }

@@ -25,3 +25,15 @@ func ParseStat(b []byte) (start uint64, dead bool, err error) {
 }
 
 func IsInit(b []byte) bool { return isInit(b) }
+
+// Recorded is a Runtime of the instance 1234 on cgroups that lie in a folder: those of generation 2 as they are, those of
+// generation 1 each in a folder of its own.
+func Recorded(v1 map[string]string, v2 string) *Runtime {
+	h := hierarchies{v1: v1, v2: v2, v2Has: map[string]bool{}}
+	if v2 != "" {
+		for _, c := range []string{"cpu", "io", "memory", "pids"} {
+			h.v2Has[c] = true
+		}
+	}
+	return &Runtime{cfg: Config{Tag: "1234", CgroupParent: "hearth"}, cgroups: h}
+}

@@ -57,6 +57,9 @@ func ShareHere() (Limits, error) {
 // share makes the cgroup of all containers and bounds it. It may be called any number of times; running containers feel
 // it at once.
 func (r *Runtime) share() error {
+	if err := r.shareIO(); err != nil {
+		return err
+	}
 	dir := filepath.Join(r.cgroupRoot(), "payload")
 	for _, s := range r.cfg.All.settings() {
 		if root, ok := r.cgroups.v1[s.controller1()]; ok {
@@ -117,6 +120,36 @@ func (h hierarchies) shut(dir string) error {
 		path := filepath.Join(root, dir)
 		if err := errors.Join(os.Lchown(path, 0, 0), unix.Chmod(path, 0o755)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("cannot keep cgroup %s to ourselves: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// servicesIO is the share of the disks that all services have together where they and everything else want them: half of
+// what everything else has, so that the server's own writes, which people wait for, come first.
+const servicesIO = 50
+
+// shareIO gives services less of the disks than the rest of the machine has. Only some schedulers of disks know weights;
+// where none does nothing is set, and the disks are shared as they come.
+func (r *Runtime) shareIO() error {
+	weights := map[string]string{"blkio.bfq.weight": fmt.Sprint(servicesIO)}
+	root, first := r.cgroups.v1["blkio"]
+	if !first {
+		if !r.cgroups.v2Has["io"] {
+			return nil
+		}
+		if err := r.cgroups.enable("io", r.cfg.CgroupParent); err != nil {
+			return err
+		}
+		root, weights = r.cgroups.v2, map[string]string{"io.weight": fmt.Sprint(servicesIO), "io.bfq.weight": fmt.Sprint(servicesIO)}
+	}
+	dir := filepath.Join(root, r.cfg.CgroupParent)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("cannot create cgroup: %w", err)
+	}
+	for file, weight := range weights {
+		if err := writeExisting(filepath.Join(dir, file), weight); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("cannot set %s of cgroup %s: %w", file, r.cfg.CgroupParent, err)
 		}
 	}
 	return nil

@@ -1,6 +1,8 @@
 package lxc_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -42,6 +44,11 @@ func TestContainersShareABound(t *testing.T) {
 	}
 	if out, _ := second.Run(t, forty); strings.Contains(out, "started") {
 		t.Errorf("eighty processes run where all containers may have sixty: %s", out)
+	}
+	// Where the machine can weigh disks, services together weigh half of what the rest of it does.
+	raw, err := os.ReadFile(filepath.Join("/sys/fs/cgroup/blkio", m.Config.CgroupParent, "blkio.bfq.weight"))
+	if err == nil && strings.TrimSpace(string(raw)) != "50" {
+		t.Errorf("services weigh %s of the disks", raw)
 	}
 	first.Must(t, "kill -9 -1; echo alive")
 	if out, _ := second.Run(t, "head -c 150000000 /dev/zero | tail | wc -c"); strings.Contains(out, "150000000") {

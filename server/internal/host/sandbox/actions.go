@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -66,6 +67,9 @@ func (s *service) createTask(ctx context.Context, action, severity, reason strin
 
 // execute answers a procedure as the package's code would.
 func (s *service) execute(procedure string, input []byte) ([]byte, error) {
+	if procedure == "/backup/create" {
+		return nil, s.backUp()
+	}
 	id, verb, ok := strings.Cut(strings.TrimPrefix(procedure, "/actions/"), "/")
 	if !ok {
 		return nil, failed("a played service has no procedure %q", procedure)
@@ -124,6 +128,39 @@ func (s *service) form(id string) ([]byte, error) {
 		}})
 	}
 	return nil, failed("the action %q takes no input", id)
+}
+
+// savedGreeting is where a backup of a played service is, as it sees it.
+const savedGreeting = "/media/startos/backup/greeting.json"
+
+// backUp writes what the page says into the backup.
+func (s *service) backUp() error {
+	s.mu.Lock()
+	raw, err := json.Marshal(s.greeting)
+	s.mu.Unlock()
+	if err == nil {
+		err = os.WriteFile(s.c.root(savedGreeting), raw, 0o600)
+	}
+	if err != nil {
+		return failed("cannot write the backup: %v", err)
+	}
+	return nil
+}
+
+// takeBack reads what the page says from a backup.
+func (s *service) takeBack() error {
+	raw, err := os.ReadFile(s.c.root(savedGreeting))
+	var g greeting
+	if err == nil {
+		err = json.Unmarshal(raw, &g)
+	}
+	if err != nil {
+		return failed("cannot read the backup: %v", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.greeting = g
+	return nil
 }
 
 // maxGreeting is how long a greeting may be.

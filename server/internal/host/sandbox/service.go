@@ -226,6 +226,11 @@ func (s *service) init(ctx context.Context, kind string) error {
 			return failed("the host refused an effect: %v", err)
 		}
 	}
+	if kind == "restore" {
+		if err := s.takeBack(); err != nil {
+			return err
+		}
+	}
 	if kind == "install" {
 		if err := s.createTask(ctx, actionGreet, "important", "Choose what your page says"); err != nil {
 			return failed("the host refused an effect: %v", err)

@@ -88,3 +88,21 @@ func (c *compare) check(st *unix.Stat_t) error {
 	}
 	return nil
 }
+
+// SnapshotRoom is how many bytes must be free, besides a reserve, for a snapshot of src to be made next to dir. It is told
+// by what src holds now.
+func SnapshotRoom(ctx context.Context, src, dir string) (uint64, error) {
+	fd, err := openRoot(src)
+	if err != nil {
+		return 0, err
+	}
+	whole := isSubvolume(fd)
+	if err := unix.Close(fd); err != nil || whole {
+		return 0, err
+	}
+	size, err := Measure(ctx, src)
+	if err == nil && sharesBlocks(dir) {
+		return size.Files * entryCost, nil
+	}
+	return size.work(), err
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/artifact"
 	"github.com/hearthos/hearth/server/internal/depend"
 	"github.com/hearthos/hearth/server/internal/install"
+	"github.com/hearthos/hearth/server/internal/monitor"
 	"github.com/hearthos/hearth/server/internal/operation"
 	"github.com/hearthos/hearth/server/internal/rpc"
 	"github.com/hearthos/hearth/server/internal/store"
@@ -27,12 +28,13 @@ type Server struct {
 	install   *install.Service
 	artifacts *artifact.Keeper
 	engine    *operation.Engine
+	monitor   *monitor.Service
 	clock     func() time.Time
 }
 
 // New returns the server.
-func New(st *store.Store, in *install.Service, artifacts *artifact.Keeper, engine *operation.Engine, clock func() time.Time) *Server {
-	return &Server{store: st, install: in, artifacts: artifacts, engine: engine, clock: clock}
+func New(st *store.Store, in *install.Service, artifacts *artifact.Keeper, engine *operation.Engine, m *monitor.Service, clock func() time.Time) *Server {
+	return &Server{store: st, install: in, artifacts: artifacts, engine: engine, monitor: m, clock: clock}
 }
 
 // ListPackages implements PackageServiceServer.
@@ -159,10 +161,19 @@ func (s *Server) InstallPackage(ctx context.Context, req *packagesv1.InstallPack
 	if err != nil {
 		return nil, err
 	}
-	op, err := s.install.Install(ctx, s.clock(), s.engine, install.Wish{
-		Asked: asked, Ticket: req.GetTicket(), Listed: listed,
+	wish := install.Wish{
+		Asked: asked, Ticket: req.GetTicket(), Listed: listed, AcceptBreakage: req.GetAcceptBreakage(),
 		Start: req.GetStart(), AcceptSigner: req.GetAcceptSigner(), TimeLimit: req.GetTimeLimit().AsDuration(),
-	})
+	}
+	if req.GetHealthLimit() != nil {
+		limit := req.GetHealthLimit().AsDuration()
+		wish.HealthLimit = &limit
+	}
+	if req.GetValidateOnly() {
+		plan, err := s.install.Plan(ctx, wish)
+		return &packagesv1.InstallPackageResponse{Plan: plan}, err
+	}
+	op, err := s.install.Install(ctx, s.clock(), s.engine, wish)
 	if err != nil {
 		return nil, err
 	}

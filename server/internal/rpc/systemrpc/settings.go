@@ -62,3 +62,11 @@ func (s *Settings) SetSmtp(ctx context.Context, req *systemv1.SetSmtpRequest) (*
 func (s *Settings) ClearSmtp(ctx context.Context, _ *systemv1.ClearSmtpRequest) (*systemv1.ClearSmtpResponse, error) {
 	return &systemv1.ClearSmtpResponse{}, s.keeper.ClearSMTP(ctx, s.clock())
 }
+
+// TestSmtp implements SettingsServiceServer.
+func (s *Settings) TestSmtp(ctx context.Context, req *systemv1.TestSmtpRequest) (*systemv1.TestSmtpResponse, error) {
+	answer, err := s.keeper.TestSMTP(ctx, s.clock(), req.GetTo(), &systemv1.SmtpSpec{
+		Host: req.GetHost(), Port: req.GetPort(), Sender: req.GetSender(), Username: req.GetUsername(), Security: req.GetSecurity(),
+	}, req.Password)
+	return &systemv1.TestSmtpResponse{Answer: answer}, err
+}

@@ -13,6 +13,7 @@ import (
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 
 	"github.com/hearthos/hearth/server/internal/journal"
+	"github.com/hearthos/hearth/server/internal/monitor"
 	"github.com/hearthos/hearth/server/internal/rpc"
 	"github.com/hearthos/hearth/server/internal/store"
 	"google.golang.org/grpc"
@@ -54,6 +55,7 @@ type Server struct {
 // opened is what can be told once the store is open.
 type opened struct {
 	store    *store.Store
+	monitor  *monitor.Service
 	hostname func() string
 }
 
@@ -63,8 +65,10 @@ func New(daemon Daemon, version string, started time.Time) *Server {
 	return &Server{daemon: daemon, version: version, started: started}
 }
 
-// Open gives the server its store. It is called once, before the phase running.
-func (s *Server) Open(st *store.Store, hostname func() string) { s.opened.Store(&opened{st, hostname}) }
+// Open gives the server its store and what measures. It is called once, before the phase running.
+func (s *Server) Open(st *store.Store, m *monitor.Service, hostname func() string) {
+	s.opened.Store(&opened{st, m, hostname})
+}
 
 // GetState implements SystemServiceServer.
 func (s *Server) GetState(context.Context, *systemv1.GetStateRequest) (*systemv1.GetStateResponse, error) {
@@ -120,6 +124,18 @@ func (s *Server) GetServer(ctx context.Context, _ *systemv1.GetServerRequest) (*
 // GetCapabilities implements SystemServiceServer.
 func (s *Server) GetCapabilities(ctx context.Context, _ *systemv1.GetCapabilitiesRequest) (*systemv1.GetCapabilitiesResponse, error) {
 	return &systemv1.GetCapabilitiesResponse{Capabilities: s.daemon.Capabilities(ctx), Platform: s.daemon.Platform()}, nil
+}
+
+// GetServerUsage implements SystemServiceServer.
+func (s *Server) GetServerUsage(context.Context, *systemv1.GetServerUsageRequest) (*systemv1.GetServerUsageResponse, error) {
+	row, err := s.opened.Load().monitor.ServerUsage()
+	return &systemv1.GetServerUsageResponse{Usage: row}, err
+}
+
+// GetHardware implements SystemServiceServer.
+func (s *Server) GetHardware(context.Context, *systemv1.GetHardwareRequest) (*systemv1.GetHardwareResponse, error) {
+	row, err := s.opened.Load().monitor.Hardware()
+	return &systemv1.GetHardwareResponse{Hardware: row}, err
 }
 
 // Shutdown implements SystemServiceServer.

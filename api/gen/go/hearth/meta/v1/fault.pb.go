@@ -318,6 +318,28 @@ const (
 	Reason_REASON_LISTING_MIRROR_LAST Reason = 345
 	// It is the last administrator.
 	Reason_REASON_ADMIN_LAST Reason = 346
+	// The mail server cannot be reached.
+	Reason_REASON_MAIL_UNREACHABLE Reason = 260
+	// The connection to the mail server cannot be protected.
+	Reason_REASON_MAIL_TLS_FAILED Reason = 261
+	// The mail server does not let us log in.
+	Reason_REASON_MAIL_LOGIN_REFUSED Reason = 262
+	// The mail server does not take the mail.
+	Reason_REASON_MAIL_REFUSED Reason = 263
+	// Nobody has said how mail is sent.
+	Reason_REASON_MAIL_NOT_SET Reason = 264
+	// A folder cannot take, or does not hold, a backup of the package.
+	Reason_REASON_BACKUP_FOLDER_UNFIT Reason = 265
+	// The machine has not the hardware that the package asks for.
+	Reason_REASON_HARDWARE_UNFIT Reason = 266
+	// Installed packages need the package in a version that the new one is not.
+	Reason_REASON_DEPENDENT_BROKEN Reason = 267
+	// The new version was not healthy in its time; the one before is back.
+	Reason_REASON_UPDATE_UNHEALTHY Reason = 268
+	// The package was written with an SDK that this release does not know.
+	Reason_REASON_PACKAGE_SDK_NEWER Reason = 269
+	// The service was stopped because it filled the disk.
+	Reason_REASON_SERVICE_FILLS_DISK Reason = 270
 )
 
 // Enum value maps for Reason.
@@ -468,6 +490,17 @@ var (
 		344: "REASON_LISTING_NOT_FOUND",
 		345: "REASON_LISTING_MIRROR_LAST",
 		346: "REASON_ADMIN_LAST",
+		260: "REASON_MAIL_UNREACHABLE",
+		261: "REASON_MAIL_TLS_FAILED",
+		262: "REASON_MAIL_LOGIN_REFUSED",
+		263: "REASON_MAIL_REFUSED",
+		264: "REASON_MAIL_NOT_SET",
+		265: "REASON_BACKUP_FOLDER_UNFIT",
+		266: "REASON_HARDWARE_UNFIT",
+		267: "REASON_DEPENDENT_BROKEN",
+		268: "REASON_UPDATE_UNHEALTHY",
+		269: "REASON_PACKAGE_SDK_NEWER",
+		270: "REASON_SERVICE_FILLS_DISK",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -615,6 +648,17 @@ var (
 		"REASON_LISTING_NOT_FOUND":        344,
 		"REASON_LISTING_MIRROR_LAST":      345,
 		"REASON_ADMIN_LAST":               346,
+		"REASON_MAIL_UNREACHABLE":         260,
+		"REASON_MAIL_TLS_FAILED":          261,
+		"REASON_MAIL_LOGIN_REFUSED":       262,
+		"REASON_MAIL_REFUSED":             263,
+		"REASON_MAIL_NOT_SET":             264,
+		"REASON_BACKUP_FOLDER_UNFIT":      265,
+		"REASON_HARDWARE_UNFIT":           266,
+		"REASON_DEPENDENT_BROKEN":         267,
+		"REASON_UPDATE_UNHEALTHY":         268,
+		"REASON_PACKAGE_SDK_NEWER":        269,
+		"REASON_SERVICE_FILLS_DISK":       270,
 	}
 )
 
@@ -801,7 +845,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xdes\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\x95\x7f\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -952,7 +996,18 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x17REASON_LISTING_CONFLICT\x10\xd7\x02\x1aQ\x8a\x80\x19M\b\t\x1aIGive what changed a version of its own, or take the listed one out first.\x12S\n" +
 	"\x18REASON_LISTING_NOT_FOUND\x10\xd8\x02\x1a4\x8a\x80\x190\b\x05\x1a,Look what is listed, and check the spelling.\x12l\n" +
 	"\x1aREASON_LISTING_MIRROR_LAST\x10\xd9\x02\x1aK\x8a\x80\x19G\b\t\x1aCAdd another address first, or take the version out of the registry.\x12J\n" +
-	"\x11REASON_ADMIN_LAST\x10\xda\x02\x1a2\x8a\x80\x19.\b\t\x1a*Make somebody else an administrator first.B\xb7\x01\n" +
+	"\x11REASON_ADMIN_LAST\x10\xda\x02\x1a2\x8a\x80\x19.\b\t\x1a*Make somebody else an administrator first.\x12\x8f\x01\n" +
+	"\x17REASON_MAIL_UNREACHABLE\x10\x84\x02\x1aq\x8a\x80\x19m\b\x0e\x10\x01\x1agLook at the host and the port, and whether this server reaches the internet; some providers block mail.\x12\x9b\x01\n" +
+	"\x16REASON_MAIL_TLS_FAILED\x10\x85\x02\x1a~\x8a\x80\x19z\b\t\x1avTry the other kind of protection: TLS at port 465, STARTTLS at port 587. The host must be the name in its certificate.\x12\x81\x01\n" +
+	"\x19REASON_MAIL_LOGIN_REFUSED\x10\x86\x02\x1aa\x8a\x80\x19]\b\t\x1aYLook at the user name and the password. Many providers want a password made for programs.\x12\x92\x01\n" +
+	"\x13REASON_MAIL_REFUSED\x10\x87\x02\x1ax\x8a\x80\x19t\b\t\x1apLook at the sender and the recipient: most mail servers take a mail only from an address of the one who logs in.\x12d\n" +
+	"\x13REASON_MAIL_NOT_SET\x10\x88\x02\x1aJ\x8a\x80\x19F\b\t\x1aBSay it with 'hearth system smtp set', or give the settings to try.\x12\x7f\n" +
+	"\x1aREASON_BACKUP_FOLDER_UNFIT\x10\x89\x02\x1a^\x8a\x80\x19Z\b\t\x1aVName an empty folder, or one that holds a backup, outside of the server's own folders.\x12\x8d\x01\n" +
+	"\x15REASON_HARDWARE_UNFIT\x10\x8a\x02\x1aq\x8a\x80\x19m\b\t\x1aiSee what there is with 'hearth system hardware'; the package runs on a machine that has what it asks for.\x12m\n" +
+	"\x17REASON_DEPENDENT_BROKEN\x10\x8b\x02\x1aO\x8a\x80\x19K\b\t\x1aGUpdate those packages first, or say that it is to be done all the same.\x12\xa5\x01\n" +
+	"\x17REASON_UPDATE_UNHEALTHY\x10\x8c\x02\x1a\x86\x01\x8a\x80\x19\x81\x01\b\t\x1a}Read 'hearth package logs ID' from that time. To keep the new version whatever its checks find, update with --health-limit 0.\x12g\n" +
+	"\x18REASON_PACKAGE_SDK_NEWER\x10\x8d\x02\x1aH\x8a\x80\x19D\b\t\x1a@Update the server, or install an earlier version of the package.\x12u\n" +
+	"\x19REASON_SERVICE_FILLS_DISK\x10\x8e\x02\x1aU\x8a\x80\x19Q\b\b\x1aMMake room on the disk, or remove what the service keeps, then start it again.B\xb7\x01\n" +
 	"\x12com.hearth.meta.v1B\n" +
 	"FaultProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/meta/v1;metav1\xa2\x02\x03HMX\xaa\x02\x0eHearth.Meta.V1\xca\x02\x0eHearth\\Meta\\V1\xe2\x02\x1aHearth\\Meta\\V1\\GPBMetadata\xea\x02\x10Hearth::Meta::V1b\x06proto3"
 

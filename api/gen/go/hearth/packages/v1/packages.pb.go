@@ -272,7 +272,7 @@ func (x Document_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Document_Kind.Descriptor instead.
 func (Document_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{13, 0}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{17, 0}
 }
 
 // ListPackagesRequest asks for all packages.
@@ -842,6 +842,253 @@ func (x *Remedy) GetCommand() string {
 	return ""
 }
 
+// ListPackageUsageRequest says of which services.
+type ListPackageUsageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the package; empty: of all.
+	PackageId string `protobuf:"bytes,1,opt,name=package_id,json=packageId,proto3" json:"package_id,omitempty"`
+	// At most so many; 0 means 500.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the page before ended.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPackageUsageRequest) Reset() {
+	*x = ListPackageUsageRequest{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPackageUsageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPackageUsageRequest) ProtoMessage() {}
+
+func (x *ListPackageUsageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPackageUsageRequest.ProtoReflect.Descriptor instead.
+func (*ListPackageUsageRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ListPackageUsageRequest) GetPackageId() string {
+	if x != nil {
+		return x.PackageId
+	}
+	return ""
+}
+
+func (x *ListPackageUsageRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListPackageUsageRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListPackageUsageResponse holds a page of what services use.
+type ListPackageUsageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What they use, by package id.
+	Usage []*Usage `protobuf:"bytes,1,rep,name=usage,proto3" json:"usage,omitempty"`
+	// Where the next page begins; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPackageUsageResponse) Reset() {
+	*x = ListPackageUsageResponse{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPackageUsageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPackageUsageResponse) ProtoMessage() {}
+
+func (x *ListPackageUsageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPackageUsageResponse.ProtoReflect.Descriptor instead.
+func (*ListPackageUsageResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListPackageUsageResponse) GetUsage() []*Usage {
+	if x != nil {
+		return x.Usage
+	}
+	return nil
+}
+
+func (x *ListPackageUsageResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ListHealthChangesRequest names a service.
+type ListHealthChangesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the package.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Id of a health check; empty: all.
+	Check string `protobuf:"bytes,2,opt,name=check,proto3" json:"check,omitempty"`
+	// At most so many; 0 means 100.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the page before ended.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListHealthChangesRequest) Reset() {
+	*x = ListHealthChangesRequest{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListHealthChangesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListHealthChangesRequest) ProtoMessage() {}
+
+func (x *ListHealthChangesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListHealthChangesRequest.ProtoReflect.Descriptor instead.
+func (*ListHealthChangesRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListHealthChangesRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListHealthChangesRequest) GetCheck() string {
+	if x != nil {
+		return x.Check
+	}
+	return ""
+}
+
+func (x *ListHealthChangesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListHealthChangesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListHealthChangesResponse holds a page of changes.
+type ListHealthChangesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The changes, the newest first.
+	Changes []*HealthChange `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	// Where the next page begins; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListHealthChangesResponse) Reset() {
+	*x = ListHealthChangesResponse{}
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListHealthChangesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListHealthChangesResponse) ProtoMessage() {}
+
+func (x *ListHealthChangesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListHealthChangesResponse.ProtoReflect.Descriptor instead.
+func (*ListHealthChangesResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListHealthChangesResponse) GetChanges() []*HealthChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *ListHealthChangesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // CreateUploadRequest announces a file.
 type CreateUploadRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -853,7 +1100,7 @@ type CreateUploadRequest struct {
 
 func (x *CreateUploadRequest) Reset() {
 	*x = CreateUploadRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[9]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -865,7 +1112,7 @@ func (x *CreateUploadRequest) String() string {
 func (*CreateUploadRequest) ProtoMessage() {}
 
 func (x *CreateUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[9]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -878,7 +1125,7 @@ func (x *CreateUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateUploadRequest.ProtoReflect.Descriptor instead.
 func (*CreateUploadRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{9}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CreateUploadRequest) GetSize() uint64 {
@@ -901,7 +1148,7 @@ type CreateUploadResponse struct {
 
 func (x *CreateUploadResponse) Reset() {
 	*x = CreateUploadResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[10]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -913,7 +1160,7 @@ func (x *CreateUploadResponse) String() string {
 func (*CreateUploadResponse) ProtoMessage() {}
 
 func (x *CreateUploadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[10]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -926,7 +1173,7 @@ func (x *CreateUploadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateUploadResponse.ProtoReflect.Descriptor instead.
 func (*CreateUploadResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{10}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CreateUploadResponse) GetTicket() string {
@@ -954,7 +1201,7 @@ type InspectUploadRequest struct {
 
 func (x *InspectUploadRequest) Reset() {
 	*x = InspectUploadRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[11]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -966,7 +1213,7 @@ func (x *InspectUploadRequest) String() string {
 func (*InspectUploadRequest) ProtoMessage() {}
 
 func (x *InspectUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[11]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -979,7 +1226,7 @@ func (x *InspectUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectUploadRequest.ProtoReflect.Descriptor instead.
 func (*InspectUploadRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{11}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *InspectUploadRequest) GetTicket() string {
@@ -1007,7 +1254,7 @@ type InspectUploadResponse struct {
 
 func (x *InspectUploadResponse) Reset() {
 	*x = InspectUploadResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[12]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1019,7 +1266,7 @@ func (x *InspectUploadResponse) String() string {
 func (*InspectUploadResponse) ProtoMessage() {}
 
 func (x *InspectUploadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[12]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1032,7 +1279,7 @@ func (x *InspectUploadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectUploadResponse.ProtoReflect.Descriptor instead.
 func (*InspectUploadResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{12}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *InspectUploadResponse) GetArtifact() *Artifact {
@@ -1078,7 +1325,7 @@ type Document struct {
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[13]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1090,7 +1337,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[13]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1103,7 +1350,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{13}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Document) GetKind() Document_Kind {
@@ -1140,7 +1387,7 @@ type GetPackageDocumentRequest struct {
 
 func (x *GetPackageDocumentRequest) Reset() {
 	*x = GetPackageDocumentRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[14]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1152,7 +1399,7 @@ func (x *GetPackageDocumentRequest) String() string {
 func (*GetPackageDocumentRequest) ProtoMessage() {}
 
 func (x *GetPackageDocumentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[14]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1165,7 +1412,7 @@ func (x *GetPackageDocumentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPackageDocumentRequest.ProtoReflect.Descriptor instead.
 func (*GetPackageDocumentRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{14}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetPackageDocumentRequest) GetId() string {
@@ -1193,7 +1440,7 @@ type GetPackageDocumentResponse struct {
 
 func (x *GetPackageDocumentResponse) Reset() {
 	*x = GetPackageDocumentResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[15]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1205,7 +1452,7 @@ func (x *GetPackageDocumentResponse) String() string {
 func (*GetPackageDocumentResponse) ProtoMessage() {}
 
 func (x *GetPackageDocumentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[15]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1218,7 +1465,7 @@ func (x *GetPackageDocumentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPackageDocumentResponse.ProtoReflect.Descriptor instead.
 func (*GetPackageDocumentResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{15}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetPackageDocumentResponse) GetDocument() *Document {
@@ -1243,6 +1490,13 @@ type InstallPackageRequest struct {
 	// How long the package's own code may take to set itself up, migrations included; not given: 12 hours. What takes
 	// longer has failed.
 	TimeLimit *durationpb.Duration `protobuf:"bytes,5,opt,name=time_limit,json=timeLimit,proto3" json:"time_limit,omitempty"`
+	// Begin nothing: tell what would be done and what stops it. The ticket stays good.
+	ValidateOnly bool `protobuf:"varint,6,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Update the package although packages that need it do not take the new version.
+	AcceptBreakage bool `protobuf:"varint,7,opt,name=accept_breakage,json=acceptBreakage,proto3" json:"accept_breakage,omitempty"`
+	// How long an updated service that was well may take to be well again: its health checks succeed, or load. When it is
+	// not, the version before comes back, with its data. Not given: 10 minutes; 0: nobody looks.
+	HealthLimit *durationpb.Duration `protobuf:"bytes,8,opt,name=health_limit,json=healthLimit,proto3" json:"health_limit,omitempty"`
 	// The file in a registry that the server fetches itself, instead of an upload.
 	FromRegistry  *FromRegistry `protobuf:"bytes,20,opt,name=from_registry,json=fromRegistry,proto3" json:"from_registry,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1251,7 +1505,7 @@ type InstallPackageRequest struct {
 
 func (x *InstallPackageRequest) Reset() {
 	*x = InstallPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[16]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1263,7 +1517,7 @@ func (x *InstallPackageRequest) String() string {
 func (*InstallPackageRequest) ProtoMessage() {}
 
 func (x *InstallPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[16]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1276,7 +1530,7 @@ func (x *InstallPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallPackageRequest.ProtoReflect.Descriptor instead.
 func (*InstallPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{16}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *InstallPackageRequest) GetTicket() string {
@@ -1314,6 +1568,27 @@ func (x *InstallPackageRequest) GetTimeLimit() *durationpb.Duration {
 	return nil
 }
 
+func (x *InstallPackageRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *InstallPackageRequest) GetAcceptBreakage() bool {
+	if x != nil {
+		return x.AcceptBreakage
+	}
+	return false
+}
+
+func (x *InstallPackageRequest) GetHealthLimit() *durationpb.Duration {
+	if x != nil {
+		return x.HealthLimit
+	}
+	return nil
+}
+
 func (x *InstallPackageRequest) GetFromRegistry() *FromRegistry {
 	if x != nil {
 		return x.FromRegistry
@@ -1337,7 +1612,7 @@ type FromRegistry struct {
 
 func (x *FromRegistry) Reset() {
 	*x = FromRegistry{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1349,7 +1624,7 @@ func (x *FromRegistry) String() string {
 func (*FromRegistry) ProtoMessage() {}
 
 func (x *FromRegistry) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[17]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1362,7 +1637,7 @@ func (x *FromRegistry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FromRegistry.ProtoReflect.Descriptor instead.
 func (*FromRegistry) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{17}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FromRegistry) GetRegistry() string {
@@ -1386,18 +1661,20 @@ func (x *FromRegistry) GetVersion() string {
 	return ""
 }
 
-// InstallPackageResponse holds the operation.
+// InstallPackageResponse holds the operation, or the plan.
 type InstallPackageResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The operation.
-	Operation     *v11.Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	// The operation; absent where only a plan was asked for.
+	Operation *v11.Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	// The plan, where one was asked for.
+	Plan          *InstallPlan `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InstallPackageResponse) Reset() {
 	*x = InstallPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1409,7 +1686,7 @@ func (x *InstallPackageResponse) String() string {
 func (*InstallPackageResponse) ProtoMessage() {}
 
 func (x *InstallPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[18]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1422,12 +1699,19 @@ func (x *InstallPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallPackageResponse.ProtoReflect.Descriptor instead.
 func (*InstallPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{18}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *InstallPackageResponse) GetOperation() *v11.Operation {
 	if x != nil {
 		return x.Operation
+	}
+	return nil
+}
+
+func (x *InstallPackageResponse) GetPlan() *InstallPlan {
+	if x != nil {
+		return x.Plan
 	}
 	return nil
 }
@@ -1450,7 +1734,7 @@ type UninstallPackageRequest struct {
 
 func (x *UninstallPackageRequest) Reset() {
 	*x = UninstallPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1462,7 +1746,7 @@ func (x *UninstallPackageRequest) String() string {
 func (*UninstallPackageRequest) ProtoMessage() {}
 
 func (x *UninstallPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[19]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1475,7 +1759,7 @@ func (x *UninstallPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UninstallPackageRequest.ProtoReflect.Descriptor instead.
 func (*UninstallPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{19}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *UninstallPackageRequest) GetId() string {
@@ -1517,7 +1801,7 @@ type UninstallPackageResponse struct {
 
 func (x *UninstallPackageResponse) Reset() {
 	*x = UninstallPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1529,7 +1813,7 @@ func (x *UninstallPackageResponse) String() string {
 func (*UninstallPackageResponse) ProtoMessage() {}
 
 func (x *UninstallPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[20]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1542,7 +1826,7 @@ func (x *UninstallPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UninstallPackageResponse.ProtoReflect.Descriptor instead.
 func (*UninstallPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{20}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *UninstallPackageResponse) GetOperation() *v11.Operation {
@@ -1573,7 +1857,7 @@ type PackageData struct {
 
 func (x *PackageData) Reset() {
 	*x = PackageData{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[21]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1585,7 +1869,7 @@ func (x *PackageData) String() string {
 func (*PackageData) ProtoMessage() {}
 
 func (x *PackageData) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[21]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1598,7 +1882,7 @@ func (x *PackageData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageData.ProtoReflect.Descriptor instead.
 func (*PackageData) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{21}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PackageData) GetId() string {
@@ -1656,7 +1940,7 @@ type ListPackageDataRequest struct {
 
 func (x *ListPackageDataRequest) Reset() {
 	*x = ListPackageDataRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[22]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1668,7 +1952,7 @@ func (x *ListPackageDataRequest) String() string {
 func (*ListPackageDataRequest) ProtoMessage() {}
 
 func (x *ListPackageDataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[22]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1681,7 +1965,7 @@ func (x *ListPackageDataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPackageDataRequest.ProtoReflect.Descriptor instead.
 func (*ListPackageDataRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{22}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListPackageDataRequest) GetPageSize() int32 {
@@ -1711,7 +1995,7 @@ type ListPackageDataResponse struct {
 
 func (x *ListPackageDataResponse) Reset() {
 	*x = ListPackageDataResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[23]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1723,7 +2007,7 @@ func (x *ListPackageDataResponse) String() string {
 func (*ListPackageDataResponse) ProtoMessage() {}
 
 func (x *ListPackageDataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[23]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1736,7 +2020,7 @@ func (x *ListPackageDataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPackageDataResponse.ProtoReflect.Descriptor instead.
 func (*ListPackageDataResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{23}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListPackageDataResponse) GetData() []*PackageData {
@@ -1767,7 +2051,7 @@ type DeletePackageDataRequest struct {
 
 func (x *DeletePackageDataRequest) Reset() {
 	*x = DeletePackageDataRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[24]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1779,7 +2063,7 @@ func (x *DeletePackageDataRequest) String() string {
 func (*DeletePackageDataRequest) ProtoMessage() {}
 
 func (x *DeletePackageDataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[24]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1792,7 +2076,7 @@ func (x *DeletePackageDataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePackageDataRequest.ProtoReflect.Descriptor instead.
 func (*DeletePackageDataRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{24}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DeletePackageDataRequest) GetId() string {
@@ -1820,7 +2104,7 @@ type DeletePackageDataResponse struct {
 
 func (x *DeletePackageDataResponse) Reset() {
 	*x = DeletePackageDataResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[25]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1832,7 +2116,7 @@ func (x *DeletePackageDataResponse) String() string {
 func (*DeletePackageDataResponse) ProtoMessage() {}
 
 func (x *DeletePackageDataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[25]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1845,7 +2129,7 @@ func (x *DeletePackageDataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePackageDataResponse.ProtoReflect.Descriptor instead.
 func (*DeletePackageDataResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{25}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DeletePackageDataResponse) GetOperation() *v11.Operation {
@@ -1869,7 +2153,7 @@ type RollbackPackageRequest struct {
 
 func (x *RollbackPackageRequest) Reset() {
 	*x = RollbackPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[26]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1881,7 +2165,7 @@ func (x *RollbackPackageRequest) String() string {
 func (*RollbackPackageRequest) ProtoMessage() {}
 
 func (x *RollbackPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[26]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1894,7 +2178,7 @@ func (x *RollbackPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackPackageRequest.ProtoReflect.Descriptor instead.
 func (*RollbackPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{26}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RollbackPackageRequest) GetId() string {
@@ -1922,7 +2206,7 @@ type RollbackPackageResponse struct {
 
 func (x *RollbackPackageResponse) Reset() {
 	*x = RollbackPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[27]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1934,7 +2218,7 @@ func (x *RollbackPackageResponse) String() string {
 func (*RollbackPackageResponse) ProtoMessage() {}
 
 func (x *RollbackPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[27]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1947,7 +2231,7 @@ func (x *RollbackPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackPackageResponse.ProtoReflect.Descriptor instead.
 func (*RollbackPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{27}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RollbackPackageResponse) GetOperation() *v11.Operation {
@@ -1968,7 +2252,7 @@ type ListSnapshotsRequest struct {
 
 func (x *ListSnapshotsRequest) Reset() {
 	*x = ListSnapshotsRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[28]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1980,7 +2264,7 @@ func (x *ListSnapshotsRequest) String() string {
 func (*ListSnapshotsRequest) ProtoMessage() {}
 
 func (x *ListSnapshotsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[28]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1993,7 +2277,7 @@ func (x *ListSnapshotsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSnapshotsRequest.ProtoReflect.Descriptor instead.
 func (*ListSnapshotsRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{28}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListSnapshotsRequest) GetId() string {
@@ -2014,7 +2298,7 @@ type ListSnapshotsResponse struct {
 
 func (x *ListSnapshotsResponse) Reset() {
 	*x = ListSnapshotsResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[29]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2026,7 +2310,7 @@ func (x *ListSnapshotsResponse) String() string {
 func (*ListSnapshotsResponse) ProtoMessage() {}
 
 func (x *ListSnapshotsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[29]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2039,7 +2323,7 @@ func (x *ListSnapshotsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSnapshotsResponse.ProtoReflect.Descriptor instead.
 func (*ListSnapshotsResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{29}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListSnapshotsResponse) GetSnapshots() []*Snapshot {
@@ -2065,7 +2349,7 @@ type DeleteSnapshotRequest struct {
 
 func (x *DeleteSnapshotRequest) Reset() {
 	*x = DeleteSnapshotRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[30]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2077,7 +2361,7 @@ func (x *DeleteSnapshotRequest) String() string {
 func (*DeleteSnapshotRequest) ProtoMessage() {}
 
 func (x *DeleteSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[30]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2090,7 +2374,7 @@ func (x *DeleteSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{30}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *DeleteSnapshotRequest) GetId() string {
@@ -2125,7 +2409,7 @@ type DeleteSnapshotResponse struct {
 
 func (x *DeleteSnapshotResponse) Reset() {
 	*x = DeleteSnapshotResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[31]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2137,7 +2421,7 @@ func (x *DeleteSnapshotResponse) String() string {
 func (*DeleteSnapshotResponse) ProtoMessage() {}
 
 func (x *DeleteSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[31]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2150,7 +2434,7 @@ func (x *DeleteSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*DeleteSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{31}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *DeleteSnapshotResponse) GetOperation() *v11.Operation {
@@ -2173,7 +2457,7 @@ type StartPackageRequest struct {
 
 func (x *StartPackageRequest) Reset() {
 	*x = StartPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[32]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2185,7 +2469,7 @@ func (x *StartPackageRequest) String() string {
 func (*StartPackageRequest) ProtoMessage() {}
 
 func (x *StartPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[32]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2198,7 +2482,7 @@ func (x *StartPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartPackageRequest.ProtoReflect.Descriptor instead.
 func (*StartPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{32}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *StartPackageRequest) GetId() string {
@@ -2226,7 +2510,7 @@ type StartPackageResponse struct {
 
 func (x *StartPackageResponse) Reset() {
 	*x = StartPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[33]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2238,7 +2522,7 @@ func (x *StartPackageResponse) String() string {
 func (*StartPackageResponse) ProtoMessage() {}
 
 func (x *StartPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[33]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2251,7 +2535,7 @@ func (x *StartPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartPackageResponse.ProtoReflect.Descriptor instead.
 func (*StartPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{33}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *StartPackageResponse) GetPackage() *Package {
@@ -2272,7 +2556,7 @@ type StopPackageRequest struct {
 
 func (x *StopPackageRequest) Reset() {
 	*x = StopPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[34]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2284,7 +2568,7 @@ func (x *StopPackageRequest) String() string {
 func (*StopPackageRequest) ProtoMessage() {}
 
 func (x *StopPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[34]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2297,7 +2581,7 @@ func (x *StopPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopPackageRequest.ProtoReflect.Descriptor instead.
 func (*StopPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{34}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *StopPackageRequest) GetId() string {
@@ -2318,7 +2602,7 @@ type StopPackageResponse struct {
 
 func (x *StopPackageResponse) Reset() {
 	*x = StopPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[35]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2330,7 +2614,7 @@ func (x *StopPackageResponse) String() string {
 func (*StopPackageResponse) ProtoMessage() {}
 
 func (x *StopPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[35]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2343,7 +2627,7 @@ func (x *StopPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopPackageResponse.ProtoReflect.Descriptor instead.
 func (*StopPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{35}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *StopPackageResponse) GetPackage() *Package {
@@ -2364,7 +2648,7 @@ type RestartPackageRequest struct {
 
 func (x *RestartPackageRequest) Reset() {
 	*x = RestartPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[36]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2376,7 +2660,7 @@ func (x *RestartPackageRequest) String() string {
 func (*RestartPackageRequest) ProtoMessage() {}
 
 func (x *RestartPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[36]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2389,7 +2673,7 @@ func (x *RestartPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartPackageRequest.ProtoReflect.Descriptor instead.
 func (*RestartPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{36}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *RestartPackageRequest) GetId() string {
@@ -2410,7 +2694,7 @@ type RestartPackageResponse struct {
 
 func (x *RestartPackageResponse) Reset() {
 	*x = RestartPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[37]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2422,7 +2706,7 @@ func (x *RestartPackageResponse) String() string {
 func (*RestartPackageResponse) ProtoMessage() {}
 
 func (x *RestartPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[37]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2435,7 +2719,7 @@ func (x *RestartPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartPackageResponse.ProtoReflect.Descriptor instead.
 func (*RestartPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{37}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *RestartPackageResponse) GetPackage() *Package {
@@ -2456,7 +2740,7 @@ type RebuildPackageRequest struct {
 
 func (x *RebuildPackageRequest) Reset() {
 	*x = RebuildPackageRequest{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[38]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2468,7 +2752,7 @@ func (x *RebuildPackageRequest) String() string {
 func (*RebuildPackageRequest) ProtoMessage() {}
 
 func (x *RebuildPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[38]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2481,7 +2765,7 @@ func (x *RebuildPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildPackageRequest.ProtoReflect.Descriptor instead.
 func (*RebuildPackageRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{38}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *RebuildPackageRequest) GetId() string {
@@ -2502,7 +2786,7 @@ type RebuildPackageResponse struct {
 
 func (x *RebuildPackageResponse) Reset() {
 	*x = RebuildPackageResponse{}
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[39]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2514,7 +2798,7 @@ func (x *RebuildPackageResponse) String() string {
 func (*RebuildPackageResponse) ProtoMessage() {}
 
 func (x *RebuildPackageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_packages_proto_msgTypes[39]
+	mi := &file_hearth_packages_v1_packages_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2527,7 +2811,7 @@ func (x *RebuildPackageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildPackageResponse.ProtoReflect.Descriptor instead.
 func (*RebuildPackageResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{39}
+	return file_hearth_packages_v1_packages_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *RebuildPackageResponse) GetPackage() *Package {
@@ -2541,7 +2825,7 @@ var File_hearth_packages_v1_packages_proto protoreflect.FileDescriptor
 
 const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\n" +
-	"!hearth/packages/v1/packages.proto\x12\x12hearth.packages.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ahearth/meta/v1/fault.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\"g\n" +
+	"!hearth/packages/v1/packages.proto\x12\x12hearth.packages.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ahearth/meta/v1/fault.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\x1fhearth/packages/v1/backup.proto\x1a\x1dhearth/packages/v1/plan.proto\x1a\"hearth/packages/v1/resources.proto\x1a\x1ehearth/packages/v1/usage.proto\"g\n" +
 	"\x13ListPackagesRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
@@ -2615,7 +2899,27 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\x06Remedy\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\tR\arequest\x12\x18\n" +
-	"\acommand\x18\x03 \x01(\tR\acommand\"2\n" +
+	"\acommand\x18\x03 \x01(\tR\acommand\"\x97\x01\n" +
+	"\x17ListPackageUsageRequest\x12*\n" +
+	"\n" +
+	"package_id\x18\x01 \x01(\tB\v\xbaH\x04r\x02\x18?\xb8\x86\x19\x01R\tpackageId\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tpageToken\"s\n" +
+	"\x18ListPackageUsageResponse\x12/\n" +
+	"\x05usage\x18\x01 \x03(\v2\x19.hearth.packages.v1.UsageR\x05usage\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xab\x01\n" +
+	"\x18ListHealthChangesRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\x12\x1e\n" +
+	"\x05check\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05check\x12'\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\x7f\n" +
+	"\x19ListHealthChangesResponse\x12:\n" +
+	"\achanges\x18\x01 \x03(\v2 .hearth.packages.v1.HealthChangeR\achanges\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"2\n" +
 	"\x13CreateUploadRequest\x12\x1b\n" +
 	"\x04size\x18\x01 \x01(\x04B\a\xbaH\x042\x02 \x00R\x04size\"N\n" +
 	"\x14CreateUploadResponse\x12\x1c\n" +
@@ -2643,7 +2947,7 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\bdocument\x18\x02 \x01(\x0e2!.hearth.packages.v1.Document.KindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\bdocument\"V\n" +
 	"\x1aGetPackageDocumentResponse\x128\n" +
-	"\bdocument\x18\x01 \x01(\v2\x1c.hearth.packages.v1.DocumentR\bdocument\"\xb2\x02\n" +
+	"\bdocument\x18\x01 \x01(\v2\x1c.hearth.packages.v1.DocumentR\bdocument\"\xce\x03\n" +
 	"\x15InstallPackageRequest\x12#\n" +
 	"\x06ticket\x18\x01 \x01(\tB\v\xbaH\x04r\x02\x18@\xa8\x86\x19\x01R\x06ticket\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\bR\x05start\x12&\n" +
@@ -2652,15 +2956,19 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\raccept_signer\x18\x04 \x01(\bR\facceptSigner\x12J\n" +
 	"\n" +
 	"time_limit\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
-	"\"\x04\b\x80\xf5$2\x02\b\x01R\ttimeLimit\x12E\n" +
+	"\"\x04\b\x80\xf5$2\x02\b\x01R\ttimeLimit\x12#\n" +
+	"\rvalidate_only\x18\x06 \x01(\bR\fvalidateOnly\x12'\n" +
+	"\x0faccept_breakage\x18\a \x01(\bR\x0eacceptBreakage\x12L\n" +
+	"\fhealth_limit\x18\b \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\x80\xf5$2\x00R\vhealthLimit\x12E\n" +
 	"\rfrom_registry\x18\x14 \x01(\v2 .hearth.packages.v1.FromRegistryR\ffromRegistry\"\x85\x01\n" +
 	"\fFromRegistry\x12#\n" +
 	"\bregistry\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18?R\bregistry\x12,\n" +
 	"\n" +
 	"package_id\x18\x02 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb0\x86\x19\x01R\tpackageId\x12\"\n" +
-	"\aversion\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\aversion\"W\n" +
+	"\aversion\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\aversion\"\x8c\x01\n" +
 	"\x16InstallPackageResponse\x12=\n" +
-	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\"\x93\x01\n" +
+	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationR\toperation\x123\n" +
+	"\x04plan\x18\x02 \x01(\v2\x1f.hearth.packages.v1.InstallPlanR\x04plan\"\x93\x01\n" +
 	"\x17UninstallPackageRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\x12\x1b\n" +
@@ -2722,13 +3030,17 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\x15RebuildPackageRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"O\n" +
 	"\x16RebuildPackageResponse\x125\n" +
-	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage2\xa8\x15\n" +
+	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage2\x97\x1a\n" +
 	"\x0ePackageService\x12\x98\x01\n" +
 	"\fListPackages\x12'.hearth.packages.v1.ListPackagesRequest\x1a(.hearth.packages.v1.ListPackagesResponse\"5\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\fpackage.list\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/packages\x90\x02\x01\x12\x83\x01\n" +
 	"\n" +
 	"GetPackage\x12%.hearth.packages.v1.GetPackageRequest\x1a&.hearth.packages.v1.GetPackageResponse\"&\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/packages/{id}\x90\x02\x01\x12\x87\x01\n" +
 	"\n" +
-	"WhyPackage\x12%.hearth.packages.v1.WhyPackageRequest\x1a&.hearth.packages.v1.WhyPackageResponse\"*\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/packages/{id}:why\x90\x02\x01\x12\xa5\x01\n" +
+	"WhyPackage\x12%.hearth.packages.v1.WhyPackageRequest\x1a&.hearth.packages.v1.WhyPackageResponse\"*\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/packages/{id}:why\x90\x02\x01\x12\x98\x01\n" +
+	"\x10ListPackageUsage\x12+.hearth.packages.v1.ListPackageUsageRequest\x1a,.hearth.packages.v1.ListPackageUsageResponse\")\xca\xf3\x18\x02\x10\x01\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/packageUsage\x90\x02\x01\x12\xa6\x01\n" +
+	"\x11ListHealthChanges\x12,.hearth.packages.v1.ListHealthChangesRequest\x1a-.hearth.packages.v1.ListHealthChangesResponse\"4\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02%\x12#/api/v1/packages/{id}/healthChanges\x90\x02\x01\x12\x93\x01\n" +
+	"\rBackupPackage\x12(.hearth.packages.v1.BackupPackageRequest\x1a).hearth.packages.v1.BackupPackageResponse\"-\xca\xf3\x18\x02\x18\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/api/v1/packages/{id}:backup\x12\x92\x01\n" +
+	"\x0eRestorePackage\x12).hearth.packages.v1.RestorePackageRequest\x1a*.hearth.packages.v1.RestorePackageResponse\")\xca\xf3\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/api/v1/packages:restore\x12\xa5\x01\n" +
 	"\fCreateUpload\x12'.hearth.packages.v1.CreateUploadRequest\x1a(.hearth.packages.v1.CreateUploadResponse\"B\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x10package.sideload\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/api/v1/packages:createUpload\x12\x98\x01\n" +
 	"\rInspectUpload\x12(.hearth.packages.v1.InspectUploadRequest\x1a).hearth.packages.v1.InspectUploadResponse\"2\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/v1/packages:inspectUpload\x90\x02\x01\x12\xa4\x01\n" +
 	"\x12GetPackageDocument\x12-.hearth.packages.v1.GetPackageDocumentRequest\x1a..hearth.packages.v1.GetPackageDocumentResponse\"/\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02 \x12\x1e/api/v1/packages/{id}/document\x90\x02\x01\x12\xa5\x01\n" +
@@ -2758,7 +3070,7 @@ func file_hearth_packages_v1_packages_proto_rawDescGZIP() []byte {
 }
 
 var file_hearth_packages_v1_packages_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_hearth_packages_v1_packages_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_hearth_packages_v1_packages_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_hearth_packages_v1_packages_proto_goTypes = []any{
 	(DependencyState_State)(0),         // 0: hearth.packages.v1.DependencyState.State
 	(WhyLink_Cause)(0),                 // 1: hearth.packages.v1.WhyLink.Cause
@@ -2772,120 +3084,143 @@ var file_hearth_packages_v1_packages_proto_goTypes = []any{
 	(*WhyPackageResponse)(nil),         // 9: hearth.packages.v1.WhyPackageResponse
 	(*WhyLink)(nil),                    // 10: hearth.packages.v1.WhyLink
 	(*Remedy)(nil),                     // 11: hearth.packages.v1.Remedy
-	(*CreateUploadRequest)(nil),        // 12: hearth.packages.v1.CreateUploadRequest
-	(*CreateUploadResponse)(nil),       // 13: hearth.packages.v1.CreateUploadResponse
-	(*InspectUploadRequest)(nil),       // 14: hearth.packages.v1.InspectUploadRequest
-	(*InspectUploadResponse)(nil),      // 15: hearth.packages.v1.InspectUploadResponse
-	(*Document)(nil),                   // 16: hearth.packages.v1.Document
-	(*GetPackageDocumentRequest)(nil),  // 17: hearth.packages.v1.GetPackageDocumentRequest
-	(*GetPackageDocumentResponse)(nil), // 18: hearth.packages.v1.GetPackageDocumentResponse
-	(*InstallPackageRequest)(nil),      // 19: hearth.packages.v1.InstallPackageRequest
-	(*FromRegistry)(nil),               // 20: hearth.packages.v1.FromRegistry
-	(*InstallPackageResponse)(nil),     // 21: hearth.packages.v1.InstallPackageResponse
-	(*UninstallPackageRequest)(nil),    // 22: hearth.packages.v1.UninstallPackageRequest
-	(*UninstallPackageResponse)(nil),   // 23: hearth.packages.v1.UninstallPackageResponse
-	(*PackageData)(nil),                // 24: hearth.packages.v1.PackageData
-	(*ListPackageDataRequest)(nil),     // 25: hearth.packages.v1.ListPackageDataRequest
-	(*ListPackageDataResponse)(nil),    // 26: hearth.packages.v1.ListPackageDataResponse
-	(*DeletePackageDataRequest)(nil),   // 27: hearth.packages.v1.DeletePackageDataRequest
-	(*DeletePackageDataResponse)(nil),  // 28: hearth.packages.v1.DeletePackageDataResponse
-	(*RollbackPackageRequest)(nil),     // 29: hearth.packages.v1.RollbackPackageRequest
-	(*RollbackPackageResponse)(nil),    // 30: hearth.packages.v1.RollbackPackageResponse
-	(*ListSnapshotsRequest)(nil),       // 31: hearth.packages.v1.ListSnapshotsRequest
-	(*ListSnapshotsResponse)(nil),      // 32: hearth.packages.v1.ListSnapshotsResponse
-	(*DeleteSnapshotRequest)(nil),      // 33: hearth.packages.v1.DeleteSnapshotRequest
-	(*DeleteSnapshotResponse)(nil),     // 34: hearth.packages.v1.DeleteSnapshotResponse
-	(*StartPackageRequest)(nil),        // 35: hearth.packages.v1.StartPackageRequest
-	(*StartPackageResponse)(nil),       // 36: hearth.packages.v1.StartPackageResponse
-	(*StopPackageRequest)(nil),         // 37: hearth.packages.v1.StopPackageRequest
-	(*StopPackageResponse)(nil),        // 38: hearth.packages.v1.StopPackageResponse
-	(*RestartPackageRequest)(nil),      // 39: hearth.packages.v1.RestartPackageRequest
-	(*RestartPackageResponse)(nil),     // 40: hearth.packages.v1.RestartPackageResponse
-	(*RebuildPackageRequest)(nil),      // 41: hearth.packages.v1.RebuildPackageRequest
-	(*RebuildPackageResponse)(nil),     // 42: hearth.packages.v1.RebuildPackageResponse
-	nil,                                // 43: hearth.packages.v1.WhyLink.MetadataEntry
-	(*Package)(nil),                    // 44: hearth.packages.v1.Package
-	(*Artifact)(nil),                   // 45: hearth.packages.v1.Artifact
-	(*HealthCheck)(nil),                // 46: hearth.packages.v1.HealthCheck
-	(*Dependency)(nil),                 // 47: hearth.packages.v1.Dependency
-	(*Snapshot)(nil),                   // 48: hearth.packages.v1.Snapshot
-	(*v1.Fault)(nil),                   // 49: hearth.meta.v1.Fault
-	(*durationpb.Duration)(nil),        // 50: google.protobuf.Duration
-	(*v11.Operation)(nil),              // 51: hearth.operations.v1.Operation
-	(*timestamppb.Timestamp)(nil),      // 52: google.protobuf.Timestamp
+	(*ListPackageUsageRequest)(nil),    // 12: hearth.packages.v1.ListPackageUsageRequest
+	(*ListPackageUsageResponse)(nil),   // 13: hearth.packages.v1.ListPackageUsageResponse
+	(*ListHealthChangesRequest)(nil),   // 14: hearth.packages.v1.ListHealthChangesRequest
+	(*ListHealthChangesResponse)(nil),  // 15: hearth.packages.v1.ListHealthChangesResponse
+	(*CreateUploadRequest)(nil),        // 16: hearth.packages.v1.CreateUploadRequest
+	(*CreateUploadResponse)(nil),       // 17: hearth.packages.v1.CreateUploadResponse
+	(*InspectUploadRequest)(nil),       // 18: hearth.packages.v1.InspectUploadRequest
+	(*InspectUploadResponse)(nil),      // 19: hearth.packages.v1.InspectUploadResponse
+	(*Document)(nil),                   // 20: hearth.packages.v1.Document
+	(*GetPackageDocumentRequest)(nil),  // 21: hearth.packages.v1.GetPackageDocumentRequest
+	(*GetPackageDocumentResponse)(nil), // 22: hearth.packages.v1.GetPackageDocumentResponse
+	(*InstallPackageRequest)(nil),      // 23: hearth.packages.v1.InstallPackageRequest
+	(*FromRegistry)(nil),               // 24: hearth.packages.v1.FromRegistry
+	(*InstallPackageResponse)(nil),     // 25: hearth.packages.v1.InstallPackageResponse
+	(*UninstallPackageRequest)(nil),    // 26: hearth.packages.v1.UninstallPackageRequest
+	(*UninstallPackageResponse)(nil),   // 27: hearth.packages.v1.UninstallPackageResponse
+	(*PackageData)(nil),                // 28: hearth.packages.v1.PackageData
+	(*ListPackageDataRequest)(nil),     // 29: hearth.packages.v1.ListPackageDataRequest
+	(*ListPackageDataResponse)(nil),    // 30: hearth.packages.v1.ListPackageDataResponse
+	(*DeletePackageDataRequest)(nil),   // 31: hearth.packages.v1.DeletePackageDataRequest
+	(*DeletePackageDataResponse)(nil),  // 32: hearth.packages.v1.DeletePackageDataResponse
+	(*RollbackPackageRequest)(nil),     // 33: hearth.packages.v1.RollbackPackageRequest
+	(*RollbackPackageResponse)(nil),    // 34: hearth.packages.v1.RollbackPackageResponse
+	(*ListSnapshotsRequest)(nil),       // 35: hearth.packages.v1.ListSnapshotsRequest
+	(*ListSnapshotsResponse)(nil),      // 36: hearth.packages.v1.ListSnapshotsResponse
+	(*DeleteSnapshotRequest)(nil),      // 37: hearth.packages.v1.DeleteSnapshotRequest
+	(*DeleteSnapshotResponse)(nil),     // 38: hearth.packages.v1.DeleteSnapshotResponse
+	(*StartPackageRequest)(nil),        // 39: hearth.packages.v1.StartPackageRequest
+	(*StartPackageResponse)(nil),       // 40: hearth.packages.v1.StartPackageResponse
+	(*StopPackageRequest)(nil),         // 41: hearth.packages.v1.StopPackageRequest
+	(*StopPackageResponse)(nil),        // 42: hearth.packages.v1.StopPackageResponse
+	(*RestartPackageRequest)(nil),      // 43: hearth.packages.v1.RestartPackageRequest
+	(*RestartPackageResponse)(nil),     // 44: hearth.packages.v1.RestartPackageResponse
+	(*RebuildPackageRequest)(nil),      // 45: hearth.packages.v1.RebuildPackageRequest
+	(*RebuildPackageResponse)(nil),     // 46: hearth.packages.v1.RebuildPackageResponse
+	nil,                                // 47: hearth.packages.v1.WhyLink.MetadataEntry
+	(*Package)(nil),                    // 48: hearth.packages.v1.Package
+	(*Artifact)(nil),                   // 49: hearth.packages.v1.Artifact
+	(*HealthCheck)(nil),                // 50: hearth.packages.v1.HealthCheck
+	(*Dependency)(nil),                 // 51: hearth.packages.v1.Dependency
+	(*Snapshot)(nil),                   // 52: hearth.packages.v1.Snapshot
+	(*v1.Fault)(nil),                   // 53: hearth.meta.v1.Fault
+	(*Usage)(nil),                      // 54: hearth.packages.v1.Usage
+	(*HealthChange)(nil),               // 55: hearth.packages.v1.HealthChange
+	(*durationpb.Duration)(nil),        // 56: google.protobuf.Duration
+	(*v11.Operation)(nil),              // 57: hearth.operations.v1.Operation
+	(*InstallPlan)(nil),                // 58: hearth.packages.v1.InstallPlan
+	(*timestamppb.Timestamp)(nil),      // 59: google.protobuf.Timestamp
+	(*BackupPackageRequest)(nil),       // 60: hearth.packages.v1.BackupPackageRequest
+	(*RestorePackageRequest)(nil),      // 61: hearth.packages.v1.RestorePackageRequest
+	(*BackupPackageResponse)(nil),      // 62: hearth.packages.v1.BackupPackageResponse
+	(*RestorePackageResponse)(nil),     // 63: hearth.packages.v1.RestorePackageResponse
 }
 var file_hearth_packages_v1_packages_proto_depIdxs = []int32{
-	44, // 0: hearth.packages.v1.ListPackagesResponse.packages:type_name -> hearth.packages.v1.Package
-	44, // 1: hearth.packages.v1.GetPackageResponse.package:type_name -> hearth.packages.v1.Package
-	45, // 2: hearth.packages.v1.GetPackageResponse.artifact:type_name -> hearth.packages.v1.Artifact
-	46, // 3: hearth.packages.v1.GetPackageResponse.health_checks:type_name -> hearth.packages.v1.HealthCheck
-	47, // 4: hearth.packages.v1.GetPackageResponse.dependencies:type_name -> hearth.packages.v1.Dependency
-	48, // 5: hearth.packages.v1.GetPackageResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
+	48, // 0: hearth.packages.v1.ListPackagesResponse.packages:type_name -> hearth.packages.v1.Package
+	48, // 1: hearth.packages.v1.GetPackageResponse.package:type_name -> hearth.packages.v1.Package
+	49, // 2: hearth.packages.v1.GetPackageResponse.artifact:type_name -> hearth.packages.v1.Artifact
+	50, // 3: hearth.packages.v1.GetPackageResponse.health_checks:type_name -> hearth.packages.v1.HealthCheck
+	51, // 4: hearth.packages.v1.GetPackageResponse.dependencies:type_name -> hearth.packages.v1.Dependency
+	52, // 5: hearth.packages.v1.GetPackageResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
 	7,  // 6: hearth.packages.v1.GetPackageResponse.dependency_states:type_name -> hearth.packages.v1.DependencyState
 	0,  // 7: hearth.packages.v1.DependencyState.state:type_name -> hearth.packages.v1.DependencyState.State
 	10, // 8: hearth.packages.v1.WhyPackageResponse.links:type_name -> hearth.packages.v1.WhyLink
 	1,  // 9: hearth.packages.v1.WhyLink.cause:type_name -> hearth.packages.v1.WhyLink.Cause
-	43, // 10: hearth.packages.v1.WhyLink.metadata:type_name -> hearth.packages.v1.WhyLink.MetadataEntry
-	49, // 11: hearth.packages.v1.WhyLink.fault:type_name -> hearth.meta.v1.Fault
+	47, // 10: hearth.packages.v1.WhyLink.metadata:type_name -> hearth.packages.v1.WhyLink.MetadataEntry
+	53, // 11: hearth.packages.v1.WhyLink.fault:type_name -> hearth.meta.v1.Fault
 	11, // 12: hearth.packages.v1.WhyLink.remedies:type_name -> hearth.packages.v1.Remedy
-	45, // 13: hearth.packages.v1.InspectUploadResponse.artifact:type_name -> hearth.packages.v1.Artifact
-	16, // 14: hearth.packages.v1.InspectUploadResponse.icon:type_name -> hearth.packages.v1.Document
-	2,  // 15: hearth.packages.v1.Document.kind:type_name -> hearth.packages.v1.Document.Kind
-	2,  // 16: hearth.packages.v1.GetPackageDocumentRequest.document:type_name -> hearth.packages.v1.Document.Kind
-	16, // 17: hearth.packages.v1.GetPackageDocumentResponse.document:type_name -> hearth.packages.v1.Document
-	50, // 18: hearth.packages.v1.InstallPackageRequest.time_limit:type_name -> google.protobuf.Duration
-	20, // 19: hearth.packages.v1.InstallPackageRequest.from_registry:type_name -> hearth.packages.v1.FromRegistry
-	51, // 20: hearth.packages.v1.InstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	51, // 21: hearth.packages.v1.UninstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	52, // 22: hearth.packages.v1.PackageData.since:type_name -> google.protobuf.Timestamp
-	24, // 23: hearth.packages.v1.ListPackageDataResponse.data:type_name -> hearth.packages.v1.PackageData
-	51, // 24: hearth.packages.v1.DeletePackageDataResponse.operation:type_name -> hearth.operations.v1.Operation
-	51, // 25: hearth.packages.v1.RollbackPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	48, // 26: hearth.packages.v1.ListSnapshotsResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
-	51, // 27: hearth.packages.v1.DeleteSnapshotResponse.operation:type_name -> hearth.operations.v1.Operation
-	44, // 28: hearth.packages.v1.StartPackageResponse.package:type_name -> hearth.packages.v1.Package
-	44, // 29: hearth.packages.v1.StopPackageResponse.package:type_name -> hearth.packages.v1.Package
-	44, // 30: hearth.packages.v1.RestartPackageResponse.package:type_name -> hearth.packages.v1.Package
-	44, // 31: hearth.packages.v1.RebuildPackageResponse.package:type_name -> hearth.packages.v1.Package
-	3,  // 32: hearth.packages.v1.PackageService.ListPackages:input_type -> hearth.packages.v1.ListPackagesRequest
-	5,  // 33: hearth.packages.v1.PackageService.GetPackage:input_type -> hearth.packages.v1.GetPackageRequest
-	8,  // 34: hearth.packages.v1.PackageService.WhyPackage:input_type -> hearth.packages.v1.WhyPackageRequest
-	12, // 35: hearth.packages.v1.PackageService.CreateUpload:input_type -> hearth.packages.v1.CreateUploadRequest
-	14, // 36: hearth.packages.v1.PackageService.InspectUpload:input_type -> hearth.packages.v1.InspectUploadRequest
-	17, // 37: hearth.packages.v1.PackageService.GetPackageDocument:input_type -> hearth.packages.v1.GetPackageDocumentRequest
-	19, // 38: hearth.packages.v1.PackageService.InstallPackage:input_type -> hearth.packages.v1.InstallPackageRequest
-	22, // 39: hearth.packages.v1.PackageService.UninstallPackage:input_type -> hearth.packages.v1.UninstallPackageRequest
-	25, // 40: hearth.packages.v1.PackageService.ListPackageData:input_type -> hearth.packages.v1.ListPackageDataRequest
-	27, // 41: hearth.packages.v1.PackageService.DeletePackageData:input_type -> hearth.packages.v1.DeletePackageDataRequest
-	29, // 42: hearth.packages.v1.PackageService.RollbackPackage:input_type -> hearth.packages.v1.RollbackPackageRequest
-	31, // 43: hearth.packages.v1.PackageService.ListSnapshots:input_type -> hearth.packages.v1.ListSnapshotsRequest
-	33, // 44: hearth.packages.v1.PackageService.DeleteSnapshot:input_type -> hearth.packages.v1.DeleteSnapshotRequest
-	35, // 45: hearth.packages.v1.PackageService.StartPackage:input_type -> hearth.packages.v1.StartPackageRequest
-	37, // 46: hearth.packages.v1.PackageService.StopPackage:input_type -> hearth.packages.v1.StopPackageRequest
-	39, // 47: hearth.packages.v1.PackageService.RestartPackage:input_type -> hearth.packages.v1.RestartPackageRequest
-	41, // 48: hearth.packages.v1.PackageService.RebuildPackage:input_type -> hearth.packages.v1.RebuildPackageRequest
-	4,  // 49: hearth.packages.v1.PackageService.ListPackages:output_type -> hearth.packages.v1.ListPackagesResponse
-	6,  // 50: hearth.packages.v1.PackageService.GetPackage:output_type -> hearth.packages.v1.GetPackageResponse
-	9,  // 51: hearth.packages.v1.PackageService.WhyPackage:output_type -> hearth.packages.v1.WhyPackageResponse
-	13, // 52: hearth.packages.v1.PackageService.CreateUpload:output_type -> hearth.packages.v1.CreateUploadResponse
-	15, // 53: hearth.packages.v1.PackageService.InspectUpload:output_type -> hearth.packages.v1.InspectUploadResponse
-	18, // 54: hearth.packages.v1.PackageService.GetPackageDocument:output_type -> hearth.packages.v1.GetPackageDocumentResponse
-	21, // 55: hearth.packages.v1.PackageService.InstallPackage:output_type -> hearth.packages.v1.InstallPackageResponse
-	23, // 56: hearth.packages.v1.PackageService.UninstallPackage:output_type -> hearth.packages.v1.UninstallPackageResponse
-	26, // 57: hearth.packages.v1.PackageService.ListPackageData:output_type -> hearth.packages.v1.ListPackageDataResponse
-	28, // 58: hearth.packages.v1.PackageService.DeletePackageData:output_type -> hearth.packages.v1.DeletePackageDataResponse
-	30, // 59: hearth.packages.v1.PackageService.RollbackPackage:output_type -> hearth.packages.v1.RollbackPackageResponse
-	32, // 60: hearth.packages.v1.PackageService.ListSnapshots:output_type -> hearth.packages.v1.ListSnapshotsResponse
-	34, // 61: hearth.packages.v1.PackageService.DeleteSnapshot:output_type -> hearth.packages.v1.DeleteSnapshotResponse
-	36, // 62: hearth.packages.v1.PackageService.StartPackage:output_type -> hearth.packages.v1.StartPackageResponse
-	38, // 63: hearth.packages.v1.PackageService.StopPackage:output_type -> hearth.packages.v1.StopPackageResponse
-	40, // 64: hearth.packages.v1.PackageService.RestartPackage:output_type -> hearth.packages.v1.RestartPackageResponse
-	42, // 65: hearth.packages.v1.PackageService.RebuildPackage:output_type -> hearth.packages.v1.RebuildPackageResponse
-	49, // [49:66] is the sub-list for method output_type
-	32, // [32:49] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	54, // 13: hearth.packages.v1.ListPackageUsageResponse.usage:type_name -> hearth.packages.v1.Usage
+	55, // 14: hearth.packages.v1.ListHealthChangesResponse.changes:type_name -> hearth.packages.v1.HealthChange
+	49, // 15: hearth.packages.v1.InspectUploadResponse.artifact:type_name -> hearth.packages.v1.Artifact
+	20, // 16: hearth.packages.v1.InspectUploadResponse.icon:type_name -> hearth.packages.v1.Document
+	2,  // 17: hearth.packages.v1.Document.kind:type_name -> hearth.packages.v1.Document.Kind
+	2,  // 18: hearth.packages.v1.GetPackageDocumentRequest.document:type_name -> hearth.packages.v1.Document.Kind
+	20, // 19: hearth.packages.v1.GetPackageDocumentResponse.document:type_name -> hearth.packages.v1.Document
+	56, // 20: hearth.packages.v1.InstallPackageRequest.time_limit:type_name -> google.protobuf.Duration
+	56, // 21: hearth.packages.v1.InstallPackageRequest.health_limit:type_name -> google.protobuf.Duration
+	24, // 22: hearth.packages.v1.InstallPackageRequest.from_registry:type_name -> hearth.packages.v1.FromRegistry
+	57, // 23: hearth.packages.v1.InstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	58, // 24: hearth.packages.v1.InstallPackageResponse.plan:type_name -> hearth.packages.v1.InstallPlan
+	57, // 25: hearth.packages.v1.UninstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	59, // 26: hearth.packages.v1.PackageData.since:type_name -> google.protobuf.Timestamp
+	28, // 27: hearth.packages.v1.ListPackageDataResponse.data:type_name -> hearth.packages.v1.PackageData
+	57, // 28: hearth.packages.v1.DeletePackageDataResponse.operation:type_name -> hearth.operations.v1.Operation
+	57, // 29: hearth.packages.v1.RollbackPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	52, // 30: hearth.packages.v1.ListSnapshotsResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
+	57, // 31: hearth.packages.v1.DeleteSnapshotResponse.operation:type_name -> hearth.operations.v1.Operation
+	48, // 32: hearth.packages.v1.StartPackageResponse.package:type_name -> hearth.packages.v1.Package
+	48, // 33: hearth.packages.v1.StopPackageResponse.package:type_name -> hearth.packages.v1.Package
+	48, // 34: hearth.packages.v1.RestartPackageResponse.package:type_name -> hearth.packages.v1.Package
+	48, // 35: hearth.packages.v1.RebuildPackageResponse.package:type_name -> hearth.packages.v1.Package
+	3,  // 36: hearth.packages.v1.PackageService.ListPackages:input_type -> hearth.packages.v1.ListPackagesRequest
+	5,  // 37: hearth.packages.v1.PackageService.GetPackage:input_type -> hearth.packages.v1.GetPackageRequest
+	8,  // 38: hearth.packages.v1.PackageService.WhyPackage:input_type -> hearth.packages.v1.WhyPackageRequest
+	12, // 39: hearth.packages.v1.PackageService.ListPackageUsage:input_type -> hearth.packages.v1.ListPackageUsageRequest
+	14, // 40: hearth.packages.v1.PackageService.ListHealthChanges:input_type -> hearth.packages.v1.ListHealthChangesRequest
+	60, // 41: hearth.packages.v1.PackageService.BackupPackage:input_type -> hearth.packages.v1.BackupPackageRequest
+	61, // 42: hearth.packages.v1.PackageService.RestorePackage:input_type -> hearth.packages.v1.RestorePackageRequest
+	16, // 43: hearth.packages.v1.PackageService.CreateUpload:input_type -> hearth.packages.v1.CreateUploadRequest
+	18, // 44: hearth.packages.v1.PackageService.InspectUpload:input_type -> hearth.packages.v1.InspectUploadRequest
+	21, // 45: hearth.packages.v1.PackageService.GetPackageDocument:input_type -> hearth.packages.v1.GetPackageDocumentRequest
+	23, // 46: hearth.packages.v1.PackageService.InstallPackage:input_type -> hearth.packages.v1.InstallPackageRequest
+	26, // 47: hearth.packages.v1.PackageService.UninstallPackage:input_type -> hearth.packages.v1.UninstallPackageRequest
+	29, // 48: hearth.packages.v1.PackageService.ListPackageData:input_type -> hearth.packages.v1.ListPackageDataRequest
+	31, // 49: hearth.packages.v1.PackageService.DeletePackageData:input_type -> hearth.packages.v1.DeletePackageDataRequest
+	33, // 50: hearth.packages.v1.PackageService.RollbackPackage:input_type -> hearth.packages.v1.RollbackPackageRequest
+	35, // 51: hearth.packages.v1.PackageService.ListSnapshots:input_type -> hearth.packages.v1.ListSnapshotsRequest
+	37, // 52: hearth.packages.v1.PackageService.DeleteSnapshot:input_type -> hearth.packages.v1.DeleteSnapshotRequest
+	39, // 53: hearth.packages.v1.PackageService.StartPackage:input_type -> hearth.packages.v1.StartPackageRequest
+	41, // 54: hearth.packages.v1.PackageService.StopPackage:input_type -> hearth.packages.v1.StopPackageRequest
+	43, // 55: hearth.packages.v1.PackageService.RestartPackage:input_type -> hearth.packages.v1.RestartPackageRequest
+	45, // 56: hearth.packages.v1.PackageService.RebuildPackage:input_type -> hearth.packages.v1.RebuildPackageRequest
+	4,  // 57: hearth.packages.v1.PackageService.ListPackages:output_type -> hearth.packages.v1.ListPackagesResponse
+	6,  // 58: hearth.packages.v1.PackageService.GetPackage:output_type -> hearth.packages.v1.GetPackageResponse
+	9,  // 59: hearth.packages.v1.PackageService.WhyPackage:output_type -> hearth.packages.v1.WhyPackageResponse
+	13, // 60: hearth.packages.v1.PackageService.ListPackageUsage:output_type -> hearth.packages.v1.ListPackageUsageResponse
+	15, // 61: hearth.packages.v1.PackageService.ListHealthChanges:output_type -> hearth.packages.v1.ListHealthChangesResponse
+	62, // 62: hearth.packages.v1.PackageService.BackupPackage:output_type -> hearth.packages.v1.BackupPackageResponse
+	63, // 63: hearth.packages.v1.PackageService.RestorePackage:output_type -> hearth.packages.v1.RestorePackageResponse
+	17, // 64: hearth.packages.v1.PackageService.CreateUpload:output_type -> hearth.packages.v1.CreateUploadResponse
+	19, // 65: hearth.packages.v1.PackageService.InspectUpload:output_type -> hearth.packages.v1.InspectUploadResponse
+	22, // 66: hearth.packages.v1.PackageService.GetPackageDocument:output_type -> hearth.packages.v1.GetPackageDocumentResponse
+	25, // 67: hearth.packages.v1.PackageService.InstallPackage:output_type -> hearth.packages.v1.InstallPackageResponse
+	27, // 68: hearth.packages.v1.PackageService.UninstallPackage:output_type -> hearth.packages.v1.UninstallPackageResponse
+	30, // 69: hearth.packages.v1.PackageService.ListPackageData:output_type -> hearth.packages.v1.ListPackageDataResponse
+	32, // 70: hearth.packages.v1.PackageService.DeletePackageData:output_type -> hearth.packages.v1.DeletePackageDataResponse
+	34, // 71: hearth.packages.v1.PackageService.RollbackPackage:output_type -> hearth.packages.v1.RollbackPackageResponse
+	36, // 72: hearth.packages.v1.PackageService.ListSnapshots:output_type -> hearth.packages.v1.ListSnapshotsResponse
+	38, // 73: hearth.packages.v1.PackageService.DeleteSnapshot:output_type -> hearth.packages.v1.DeleteSnapshotResponse
+	40, // 74: hearth.packages.v1.PackageService.StartPackage:output_type -> hearth.packages.v1.StartPackageResponse
+	42, // 75: hearth.packages.v1.PackageService.StopPackage:output_type -> hearth.packages.v1.StopPackageResponse
+	44, // 76: hearth.packages.v1.PackageService.RestartPackage:output_type -> hearth.packages.v1.RestartPackageResponse
+	46, // 77: hearth.packages.v1.PackageService.RebuildPackage:output_type -> hearth.packages.v1.RebuildPackageResponse
+	57, // [57:78] is the sub-list for method output_type
+	36, // [36:57] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_hearth_packages_v1_packages_proto_init() }
@@ -2893,14 +3228,17 @@ func file_hearth_packages_v1_packages_proto_init() {
 	if File_hearth_packages_v1_packages_proto != nil {
 		return
 	}
+	file_hearth_packages_v1_backup_proto_init()
+	file_hearth_packages_v1_plan_proto_init()
 	file_hearth_packages_v1_resources_proto_init()
+	file_hearth_packages_v1_usage_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_packages_v1_packages_proto_rawDesc), len(file_hearth_packages_v1_packages_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   41,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

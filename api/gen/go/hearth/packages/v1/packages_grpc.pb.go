@@ -22,6 +22,10 @@ const (
 	PackageService_ListPackages_FullMethodName       = "/hearth.packages.v1.PackageService/ListPackages"
 	PackageService_GetPackage_FullMethodName         = "/hearth.packages.v1.PackageService/GetPackage"
 	PackageService_WhyPackage_FullMethodName         = "/hearth.packages.v1.PackageService/WhyPackage"
+	PackageService_ListPackageUsage_FullMethodName   = "/hearth.packages.v1.PackageService/ListPackageUsage"
+	PackageService_ListHealthChanges_FullMethodName  = "/hearth.packages.v1.PackageService/ListHealthChanges"
+	PackageService_BackupPackage_FullMethodName      = "/hearth.packages.v1.PackageService/BackupPackage"
+	PackageService_RestorePackage_FullMethodName     = "/hearth.packages.v1.PackageService/RestorePackage"
 	PackageService_CreateUpload_FullMethodName       = "/hearth.packages.v1.PackageService/CreateUpload"
 	PackageService_InspectUpload_FullMethodName      = "/hearth.packages.v1.PackageService/InspectUpload"
 	PackageService_GetPackageDocument_FullMethodName = "/hearth.packages.v1.PackageService/GetPackageDocument"
@@ -51,6 +55,17 @@ type PackageServiceClient interface {
 	// WhyPackage tells what keeps a service from being healthy: a chain from the service itself to what is behind it, each
 	// link with what a person can do about it. It is empty for a service that is healthy.
 	WhyPackage(ctx context.Context, in *WhyPackageRequest, opts ...grpc.CallOption) (*WhyPackageResponse, error)
+	// ListPackageUsage measures what services use of the machine.
+	ListPackageUsage(ctx context.Context, in *ListPackageUsageRequest, opts ...grpc.CallOption) (*ListPackageUsageResponse, error)
+	// ListHealthChanges lists the changes of what the health checks of a service found, the newest first.
+	ListHealthChanges(ctx context.Context, in *ListHealthChangesRequest, opts ...grpc.CallOption) (*ListHealthChangesResponse, error)
+	// BackupPackage has the package make a backup of its data into a folder of the server: the service is stopped, the
+	// package's own backup runs, and the service is then what it was. The folder is made, or holds an earlier backup of the
+	// package, which the new one takes the place of.
+	BackupPackage(ctx context.Context, in *BackupPackageRequest, opts ...grpc.CallOption) (*BackupPackageResponse, error)
+	// RestorePackage installs the uploaded file and has the package take its data from a backup in a folder of the server.
+	// It is refused where the package is installed or has data.
+	RestorePackage(ctx context.Context, in *RestorePackageRequest, opts ...grpc.CallOption) (*RestorePackageResponse, error)
 	// CreateUpload opens a transfer for a package file of the given size. The bytes go by HTTP to the path in the
 	// answer (PUT, with Content-Range to resume); InstallPackage then takes the ticket.
 	CreateUpload(ctx context.Context, in *CreateUploadRequest, opts ...grpc.CallOption) (*CreateUploadResponse, error)
@@ -120,6 +135,46 @@ func (c *packageServiceClient) WhyPackage(ctx context.Context, in *WhyPackageReq
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(WhyPackageResponse)
 	err := c.cc.Invoke(ctx, PackageService_WhyPackage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *packageServiceClient) ListPackageUsage(ctx context.Context, in *ListPackageUsageRequest, opts ...grpc.CallOption) (*ListPackageUsageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPackageUsageResponse)
+	err := c.cc.Invoke(ctx, PackageService_ListPackageUsage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *packageServiceClient) ListHealthChanges(ctx context.Context, in *ListHealthChangesRequest, opts ...grpc.CallOption) (*ListHealthChangesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListHealthChangesResponse)
+	err := c.cc.Invoke(ctx, PackageService_ListHealthChanges_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *packageServiceClient) BackupPackage(ctx context.Context, in *BackupPackageRequest, opts ...grpc.CallOption) (*BackupPackageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BackupPackageResponse)
+	err := c.cc.Invoke(ctx, PackageService_BackupPackage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *packageServiceClient) RestorePackage(ctx context.Context, in *RestorePackageRequest, opts ...grpc.CallOption) (*RestorePackageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RestorePackageResponse)
+	err := c.cc.Invoke(ctx, PackageService_RestorePackage_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -279,6 +334,17 @@ type PackageServiceServer interface {
 	// WhyPackage tells what keeps a service from being healthy: a chain from the service itself to what is behind it, each
 	// link with what a person can do about it. It is empty for a service that is healthy.
 	WhyPackage(context.Context, *WhyPackageRequest) (*WhyPackageResponse, error)
+	// ListPackageUsage measures what services use of the machine.
+	ListPackageUsage(context.Context, *ListPackageUsageRequest) (*ListPackageUsageResponse, error)
+	// ListHealthChanges lists the changes of what the health checks of a service found, the newest first.
+	ListHealthChanges(context.Context, *ListHealthChangesRequest) (*ListHealthChangesResponse, error)
+	// BackupPackage has the package make a backup of its data into a folder of the server: the service is stopped, the
+	// package's own backup runs, and the service is then what it was. The folder is made, or holds an earlier backup of the
+	// package, which the new one takes the place of.
+	BackupPackage(context.Context, *BackupPackageRequest) (*BackupPackageResponse, error)
+	// RestorePackage installs the uploaded file and has the package take its data from a backup in a folder of the server.
+	// It is refused where the package is installed or has data.
+	RestorePackage(context.Context, *RestorePackageRequest) (*RestorePackageResponse, error)
 	// CreateUpload opens a transfer for a package file of the given size. The bytes go by HTTP to the path in the
 	// answer (PUT, with Content-Range to resume); InstallPackage then takes the ticket.
 	CreateUpload(context.Context, *CreateUploadRequest) (*CreateUploadResponse, error)
@@ -332,6 +398,18 @@ func (UnimplementedPackageServiceServer) GetPackage(context.Context, *GetPackage
 }
 func (UnimplementedPackageServiceServer) WhyPackage(context.Context, *WhyPackageRequest) (*WhyPackageResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WhyPackage not implemented")
+}
+func (UnimplementedPackageServiceServer) ListPackageUsage(context.Context, *ListPackageUsageRequest) (*ListPackageUsageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPackageUsage not implemented")
+}
+func (UnimplementedPackageServiceServer) ListHealthChanges(context.Context, *ListHealthChangesRequest) (*ListHealthChangesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListHealthChanges not implemented")
+}
+func (UnimplementedPackageServiceServer) BackupPackage(context.Context, *BackupPackageRequest) (*BackupPackageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BackupPackage not implemented")
+}
+func (UnimplementedPackageServiceServer) RestorePackage(context.Context, *RestorePackageRequest) (*RestorePackageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RestorePackage not implemented")
 }
 func (UnimplementedPackageServiceServer) CreateUpload(context.Context, *CreateUploadRequest) (*CreateUploadResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateUpload not implemented")
@@ -446,6 +524,78 @@ func _PackageService_WhyPackage_Handler(srv interface{}, ctx context.Context, de
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(PackageServiceServer).WhyPackage(ctx, req.(*WhyPackageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PackageService_ListPackageUsage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPackageUsageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PackageServiceServer).ListPackageUsage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PackageService_ListPackageUsage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PackageServiceServer).ListPackageUsage(ctx, req.(*ListPackageUsageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PackageService_ListHealthChanges_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListHealthChangesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PackageServiceServer).ListHealthChanges(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PackageService_ListHealthChanges_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PackageServiceServer).ListHealthChanges(ctx, req.(*ListHealthChangesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PackageService_BackupPackage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BackupPackageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PackageServiceServer).BackupPackage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PackageService_BackupPackage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PackageServiceServer).BackupPackage(ctx, req.(*BackupPackageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PackageService_RestorePackage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RestorePackageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PackageServiceServer).RestorePackage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PackageService_RestorePackage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PackageServiceServer).RestorePackage(ctx, req.(*RestorePackageRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -720,6 +870,22 @@ var PackageService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "WhyPackage",
 			Handler:    _PackageService_WhyPackage_Handler,
+		},
+		{
+			MethodName: "ListPackageUsage",
+			Handler:    _PackageService_ListPackageUsage_Handler,
+		},
+		{
+			MethodName: "ListHealthChanges",
+			Handler:    _PackageService_ListHealthChanges_Handler,
+		},
+		{
+			MethodName: "BackupPackage",
+			Handler:    _PackageService_BackupPackage_Handler,
+		},
+		{
+			MethodName: "RestorePackage",
+			Handler:    _PackageService_RestorePackage_Handler,
 		},
 		{
 			MethodName: "CreateUpload",

@@ -558,6 +558,11 @@ type PackageSpec struct {
 	ExitForce bool `protobuf:"varint,10,opt,name=exit_force,json=exitForce,proto3" json:"exit_force,omitempty"`
 	// Run the service although a critical task is not done.
 	PastTasks bool `protobuf:"varint,11,opt,name=past_tasks,json=pastTasks,proto3" json:"past_tasks,omitempty"`
+	// The folder of the server that the package's init takes its data from, in a container that is made for that; empty
+	// for none.
+	RestoreFrom string `protobuf:"bytes,12,opt,name=restore_from,json=restoreFrom,proto3" json:"restore_from,omitempty"`
+	// Why the server itself wants the service stopped; absent where nobody or a person does.
+	StoppedFor *v1.Fault `protobuf:"bytes,13,opt,name=stopped_for,json=stoppedFor,proto3" json:"stopped_for,omitempty"`
 	// Id of the registry that the file came from; empty for one that was uploaded.
 	Registry      string `protobuf:"bytes,20,opt,name=registry,proto3" json:"registry,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -669,6 +674,20 @@ func (x *PackageSpec) GetPastTasks() bool {
 		return x.PastTasks
 	}
 	return false
+}
+
+func (x *PackageSpec) GetRestoreFrom() string {
+	if x != nil {
+		return x.RestoreFrom
+	}
+	return ""
+}
+
+func (x *PackageSpec) GetStoppedFor() *v1.Fault {
+	if x != nil {
+		return x.StoppedFor
+	}
+	return nil
 }
 
 func (x *PackageSpec) GetRegistry() string {
@@ -1922,7 +1941,7 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\aPackage\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x123\n" +
 	"\x04spec\x18\x02 \x01(\v2\x1f.hearth.packages.v1.PackageSpecR\x04spec\x129\n" +
-	"\x06status\x18\x03 \x01(\v2!.hearth.packages.v1.PackageStatusR\x06status:&\xea\xf9\x18\"\b\x03\x12\apackage\x18\x01 \x01*\ainstall2\x06runner@\x01\"\x81\x05\n" +
+	"\x06status\x18\x03 \x01(\v2!.hearth.packages.v1.PackageStatusR\x06status:&\xea\xf9\x18\"\b\x03\x12\apackage\x18\x01 \x01*\ainstall2\x06runner@\x01\"\xdc\x05\n" +
 	"\vPackageSpec\x12\x1a\n" +
 	"\bartifact\x18\x01 \x01(\tR\bartifact\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
@@ -1938,7 +1957,10 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"exit_force\x18\n" +
 	" \x01(\bR\texitForce\x12\x1d\n" +
 	"\n" +
-	"past_tasks\x18\v \x01(\bR\tpastTasks\x12\x1a\n" +
+	"past_tasks\x18\v \x01(\bR\tpastTasks\x12!\n" +
+	"\frestore_from\x18\f \x01(\tR\vrestoreFrom\x126\n" +
+	"\vstopped_for\x18\r \x01(\v2\x15.hearth.meta.v1.FaultR\n" +
+	"stoppedFor\x12\x1a\n" +
 	"\bregistry\x18\x14 \x01(\tR\bregistry\"`\n" +
 	"\aDesired\x12\x17\n" +
 	"\x13DESIRED_UNSPECIFIED\x10\x00\x12\x13\n" +
@@ -2122,8 +2144,8 @@ var file_hearth_packages_v1_resources_proto_goTypes = []any{
 	(*SnapshotSpec)(nil),             // 24: hearth.packages.v1.SnapshotSpec
 	(*SnapshotStatus)(nil),           // 25: hearth.packages.v1.SnapshotStatus
 	(*v1.Meta)(nil),                  // 26: hearth.meta.v1.Meta
-	(*timestamppb.Timestamp)(nil),    // 27: google.protobuf.Timestamp
-	(*v1.Fault)(nil),                 // 28: hearth.meta.v1.Fault
+	(*v1.Fault)(nil),                 // 27: hearth.meta.v1.Fault
+	(*timestamppb.Timestamp)(nil),    // 28: google.protobuf.Timestamp
 }
 var file_hearth_packages_v1_resources_proto_depIdxs = []int32{
 	26, // 0: hearth.packages.v1.Package.meta:type_name -> hearth.meta.v1.Meta
@@ -2131,38 +2153,39 @@ var file_hearth_packages_v1_resources_proto_depIdxs = []int32{
 	9,  // 2: hearth.packages.v1.Package.status:type_name -> hearth.packages.v1.PackageStatus
 	0,  // 3: hearth.packages.v1.PackageSpec.desired:type_name -> hearth.packages.v1.PackageSpec.Desired
 	1,  // 4: hearth.packages.v1.PackageSpec.init_kind:type_name -> hearth.packages.v1.PackageSpec.InitKind
-	2,  // 5: hearth.packages.v1.PackageStatus.state:type_name -> hearth.packages.v1.PackageStatus.State
-	27, // 6: hearth.packages.v1.PackageStatus.start_time:type_name -> google.protobuf.Timestamp
-	28, // 7: hearth.packages.v1.PackageStatus.fault:type_name -> hearth.meta.v1.Fault
-	10, // 8: hearth.packages.v1.PackageStatus.crashes:type_name -> hearth.packages.v1.Crashes
-	27, // 9: hearth.packages.v1.Crashes.last_time:type_name -> google.protobuf.Timestamp
-	27, // 10: hearth.packages.v1.Crashes.retry_time:type_name -> google.protobuf.Timestamp
-	26, // 11: hearth.packages.v1.Artifact.meta:type_name -> hearth.meta.v1.Meta
-	12, // 12: hearth.packages.v1.Artifact.spec:type_name -> hearth.packages.v1.ArtifactSpec
-	26, // 13: hearth.packages.v1.HealthCheck.meta:type_name -> hearth.meta.v1.Meta
-	14, // 14: hearth.packages.v1.HealthCheck.status:type_name -> hearth.packages.v1.HealthCheckStatus
-	3,  // 15: hearth.packages.v1.HealthCheckStatus.result:type_name -> hearth.packages.v1.HealthCheckStatus.Result
-	27, // 16: hearth.packages.v1.HealthCheckStatus.since:type_name -> google.protobuf.Timestamp
-	26, // 17: hearth.packages.v1.Dependency.meta:type_name -> hearth.meta.v1.Meta
-	16, // 18: hearth.packages.v1.Dependency.spec:type_name -> hearth.packages.v1.DependencySpec
-	26, // 19: hearth.packages.v1.RefusedEffect.meta:type_name -> hearth.meta.v1.Meta
-	18, // 20: hearth.packages.v1.RefusedEffect.status:type_name -> hearth.packages.v1.RefusedEffectStatus
-	27, // 21: hearth.packages.v1.RefusedEffectStatus.first_time:type_name -> google.protobuf.Timestamp
-	4,  // 22: hearth.packages.v1.RefusedEffectStatus.outcome:type_name -> hearth.packages.v1.RefusedEffectStatus.Outcome
-	26, // 23: hearth.packages.v1.EffectPolicy.meta:type_name -> hearth.meta.v1.Meta
-	20, // 24: hearth.packages.v1.EffectPolicy.spec:type_name -> hearth.packages.v1.EffectPolicySpec
-	26, // 25: hearth.packages.v1.Container.meta:type_name -> hearth.meta.v1.Meta
-	22, // 26: hearth.packages.v1.Container.spec:type_name -> hearth.packages.v1.ContainerSpec
-	26, // 27: hearth.packages.v1.Snapshot.meta:type_name -> hearth.meta.v1.Meta
-	24, // 28: hearth.packages.v1.Snapshot.spec:type_name -> hearth.packages.v1.SnapshotSpec
-	25, // 29: hearth.packages.v1.Snapshot.status:type_name -> hearth.packages.v1.SnapshotStatus
-	5,  // 30: hearth.packages.v1.SnapshotSpec.cause:type_name -> hearth.packages.v1.SnapshotSpec.Cause
-	6,  // 31: hearth.packages.v1.SnapshotStatus.mechanism:type_name -> hearth.packages.v1.SnapshotStatus.Mechanism
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	27, // 5: hearth.packages.v1.PackageSpec.stopped_for:type_name -> hearth.meta.v1.Fault
+	2,  // 6: hearth.packages.v1.PackageStatus.state:type_name -> hearth.packages.v1.PackageStatus.State
+	28, // 7: hearth.packages.v1.PackageStatus.start_time:type_name -> google.protobuf.Timestamp
+	27, // 8: hearth.packages.v1.PackageStatus.fault:type_name -> hearth.meta.v1.Fault
+	10, // 9: hearth.packages.v1.PackageStatus.crashes:type_name -> hearth.packages.v1.Crashes
+	28, // 10: hearth.packages.v1.Crashes.last_time:type_name -> google.protobuf.Timestamp
+	28, // 11: hearth.packages.v1.Crashes.retry_time:type_name -> google.protobuf.Timestamp
+	26, // 12: hearth.packages.v1.Artifact.meta:type_name -> hearth.meta.v1.Meta
+	12, // 13: hearth.packages.v1.Artifact.spec:type_name -> hearth.packages.v1.ArtifactSpec
+	26, // 14: hearth.packages.v1.HealthCheck.meta:type_name -> hearth.meta.v1.Meta
+	14, // 15: hearth.packages.v1.HealthCheck.status:type_name -> hearth.packages.v1.HealthCheckStatus
+	3,  // 16: hearth.packages.v1.HealthCheckStatus.result:type_name -> hearth.packages.v1.HealthCheckStatus.Result
+	28, // 17: hearth.packages.v1.HealthCheckStatus.since:type_name -> google.protobuf.Timestamp
+	26, // 18: hearth.packages.v1.Dependency.meta:type_name -> hearth.meta.v1.Meta
+	16, // 19: hearth.packages.v1.Dependency.spec:type_name -> hearth.packages.v1.DependencySpec
+	26, // 20: hearth.packages.v1.RefusedEffect.meta:type_name -> hearth.meta.v1.Meta
+	18, // 21: hearth.packages.v1.RefusedEffect.status:type_name -> hearth.packages.v1.RefusedEffectStatus
+	28, // 22: hearth.packages.v1.RefusedEffectStatus.first_time:type_name -> google.protobuf.Timestamp
+	4,  // 23: hearth.packages.v1.RefusedEffectStatus.outcome:type_name -> hearth.packages.v1.RefusedEffectStatus.Outcome
+	26, // 24: hearth.packages.v1.EffectPolicy.meta:type_name -> hearth.meta.v1.Meta
+	20, // 25: hearth.packages.v1.EffectPolicy.spec:type_name -> hearth.packages.v1.EffectPolicySpec
+	26, // 26: hearth.packages.v1.Container.meta:type_name -> hearth.meta.v1.Meta
+	22, // 27: hearth.packages.v1.Container.spec:type_name -> hearth.packages.v1.ContainerSpec
+	26, // 28: hearth.packages.v1.Snapshot.meta:type_name -> hearth.meta.v1.Meta
+	24, // 29: hearth.packages.v1.Snapshot.spec:type_name -> hearth.packages.v1.SnapshotSpec
+	25, // 30: hearth.packages.v1.Snapshot.status:type_name -> hearth.packages.v1.SnapshotStatus
+	5,  // 31: hearth.packages.v1.SnapshotSpec.cause:type_name -> hearth.packages.v1.SnapshotSpec.Cause
+	6,  // 32: hearth.packages.v1.SnapshotStatus.mechanism:type_name -> hearth.packages.v1.SnapshotStatus.Mechanism
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_hearth_packages_v1_resources_proto_init() }

@@ -517,6 +517,10 @@ type Resource struct {
 	//	*Resource_DnsSettings
 	//	*Resource_UrlPlugin
 	//	*Resource_Reachability
+	//	*Resource_Usage
+	//	*Resource_ServerUsage
+	//	*Resource_HealthChange
+	//	*Resource_Hardware
 	Kind          isResource_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -775,6 +779,42 @@ func (x *Resource) GetReachability() *v13.Reachability {
 	return nil
 }
 
+func (x *Resource) GetUsage() *v11.Usage {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_Usage); ok {
+			return x.Usage
+		}
+	}
+	return nil
+}
+
+func (x *Resource) GetServerUsage() *v110.ServerUsage {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_ServerUsage); ok {
+			return x.ServerUsage
+		}
+	}
+	return nil
+}
+
+func (x *Resource) GetHealthChange() *v11.HealthChange {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_HealthChange); ok {
+			return x.HealthChange
+		}
+	}
+	return nil
+}
+
+func (x *Resource) GetHardware() *v110.Hardware {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_Hardware); ok {
+			return x.Hardware
+		}
+	}
+	return nil
+}
+
 type isResource_Kind interface {
 	isResource_Kind()
 }
@@ -899,6 +939,26 @@ type Resource_Reachability struct {
 	Reachability *v13.Reachability `protobuf:"bytes,73,opt,name=reachability,proto3,oneof"`
 }
 
+type Resource_Usage struct {
+	// What a service uses.
+	Usage *v11.Usage `protobuf:"bytes,51,opt,name=usage,proto3,oneof"`
+}
+
+type Resource_ServerUsage struct {
+	// What the machine and the server use.
+	ServerUsage *v110.ServerUsage `protobuf:"bytes,52,opt,name=server_usage,json=serverUsage,proto3,oneof"`
+}
+
+type Resource_HealthChange struct {
+	// A change of health.
+	HealthChange *v11.HealthChange `protobuf:"bytes,53,opt,name=health_change,json=healthChange,proto3,oneof"`
+}
+
+type Resource_Hardware struct {
+	// What the machine is made of.
+	Hardware *v110.Hardware `protobuf:"bytes,54,opt,name=hardware,proto3,oneof"`
+}
+
 func (*Resource_Operation) isResource_Kind() {}
 
 func (*Resource_Progress) isResource_Kind() {}
@@ -947,11 +1007,19 @@ func (*Resource_UrlPlugin) isResource_Kind() {}
 
 func (*Resource_Reachability) isResource_Kind() {}
 
+func (*Resource_Usage) isResource_Kind() {}
+
+func (*Resource_ServerUsage) isResource_Kind() {}
+
+func (*Resource_HealthChange) isResource_Kind() {}
+
+func (*Resource_Hardware) isResource_Kind() {}
+
 var File_hearth_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!hearth/accounts/v1/accounts.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/audit/v1/audit.proto\x1a'hearth/diagnostics/v1/diagnostics.proto\x1a\x17hearth/dns/v1/dns.proto\x1a!hearth/gateways/v1/gateways.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a+hearth/notifications/v1/notifications.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\x1a$hearth/registries/v1/resources.proto\x1a\x1fhearth/system/v1/settings.proto\"N\n" +
+	"\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!hearth/accounts/v1/accounts.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/audit/v1/audit.proto\x1a'hearth/diagnostics/v1/diagnostics.proto\x1a\x17hearth/dns/v1/dns.proto\x1a!hearth/gateways/v1/gateways.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a+hearth/notifications/v1/notifications.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\x1a\x1ehearth/packages/v1/usage.proto\x1a$hearth/registries/v1/resources.proto\x1a\x1ehearth/system/v1/machine.proto\x1a\x1fhearth/system/v1/settings.proto\"N\n" +
 	"\fWatchRequest\x12>\n" +
 	"\atargets\x18\x01 \x03(\v2\x17.hearth.state.v1.TargetB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\bR\atargets\"\x8a\x01\n" +
 	"\x06Target\x12\x17\n" +
@@ -983,7 +1051,7 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\tR\x02id\x125\n" +
-	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\xc9\v\n" +
+	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\xc3\r\n" +
 	"\bResource\x12?\n" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationH\x00R\toperation\x12<\n" +
 	"\bprogress\x18\x02 \x01(\v2\x1e.hearth.operations.v1.ProgressH\x00R\bprogress\x127\n" +
@@ -1011,7 +1079,11 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\fdns_settings\x18L \x01(\v2\x1a.hearth.dns.v1.DnsSettingsH\x00R\vdnsSettings\x12;\n" +
 	"\n" +
 	"url_plugin\x18H \x01(\v2\x1a.hearth.hosts.v1.UrlPluginH\x00R\turlPlugin\x12C\n" +
-	"\freachability\x18I \x01(\v2\x1d.hearth.hosts.v1.ReachabilityH\x00R\freachabilityB\x06\n" +
+	"\freachability\x18I \x01(\v2\x1d.hearth.hosts.v1.ReachabilityH\x00R\freachability\x121\n" +
+	"\x05usage\x183 \x01(\v2\x19.hearth.packages.v1.UsageH\x00R\x05usage\x12B\n" +
+	"\fserver_usage\x184 \x01(\v2\x1d.hearth.system.v1.ServerUsageH\x00R\vserverUsage\x12G\n" +
+	"\rhealth_change\x185 \x01(\v2 .hearth.packages.v1.HealthChangeH\x00R\fhealthChange\x128\n" +
+	"\bhardware\x186 \x01(\v2\x1a.hearth.system.v1.HardwareH\x00R\bhardwareB\x06\n" +
 	"\x04kind2\x96\x01\n" +
 	"\fStateService\x12\x85\x01\n" +
 	"\x05Watch\x12\x1d.hearth.state.v1.WatchRequest\x1a\x1e.hearth.state.v1.WatchResponse\";\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\fdb.subscribe\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/api/v1/state:watch\x90\x02\x010\x01B\xbe\x01\n" +
@@ -1066,6 +1138,10 @@ var file_hearth_state_v1_state_proto_goTypes = []any{
 	(*v111.DnsSettings)(nil),  // 30: hearth.dns.v1.DnsSettings
 	(*v13.UrlPlugin)(nil),     // 31: hearth.hosts.v1.UrlPlugin
 	(*v13.Reachability)(nil),  // 32: hearth.hosts.v1.Reachability
+	(*v11.Usage)(nil),         // 33: hearth.packages.v1.Usage
+	(*v110.ServerUsage)(nil),  // 34: hearth.system.v1.ServerUsage
+	(*v11.HealthChange)(nil),  // 35: hearth.packages.v1.HealthChange
+	(*v110.Hardware)(nil),     // 36: hearth.system.v1.Hardware
 }
 var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	2,  // 0: hearth.state.v1.WatchRequest.targets:type_name -> hearth.state.v1.Target
@@ -1099,13 +1175,17 @@ var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	30, // 28: hearth.state.v1.Resource.dns_settings:type_name -> hearth.dns.v1.DnsSettings
 	31, // 29: hearth.state.v1.Resource.url_plugin:type_name -> hearth.hosts.v1.UrlPlugin
 	32, // 30: hearth.state.v1.Resource.reachability:type_name -> hearth.hosts.v1.Reachability
-	1,  // 31: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
-	4,  // 32: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
-	32, // [32:33] is the sub-list for method output_type
-	31, // [31:32] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	33, // 31: hearth.state.v1.Resource.usage:type_name -> hearth.packages.v1.Usage
+	34, // 32: hearth.state.v1.Resource.server_usage:type_name -> hearth.system.v1.ServerUsage
+	35, // 33: hearth.state.v1.Resource.health_change:type_name -> hearth.packages.v1.HealthChange
+	36, // 34: hearth.state.v1.Resource.hardware:type_name -> hearth.system.v1.Hardware
+	1,  // 35: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
+	4,  // 36: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
+	36, // [36:37] is the sub-list for method output_type
+	35, // [35:36] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_hearth_state_v1_state_proto_init() }
@@ -1138,6 +1218,10 @@ func file_hearth_state_v1_state_proto_init() {
 		(*Resource_DnsSettings)(nil),
 		(*Resource_UrlPlugin)(nil),
 		(*Resource_Reachability)(nil),
+		(*Resource_Usage)(nil),
+		(*Resource_ServerUsage)(nil),
+		(*Resource_HealthChange)(nil),
+		(*Resource_Hardware)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -1032,6 +1032,152 @@ func (*ClearSmtpResponse) Descriptor() ([]byte, []int) {
 	return file_hearth_system_v1_settings_proto_rawDescGZIP(), []int{17}
 }
 
+// TestSmtpRequest says whom to send a mail, and how.
+type TestSmtpRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The address of who gets the mail.
+	To string `protobuf:"bytes,1,opt,name=to,proto3" json:"to,omitempty"`
+	// Name or address of the mail server. Empty: the settings that are set, and nothing else is to be given.
+	Host string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	// Its port.
+	Port uint32 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`
+	// The sender, as in "Home <home@example.org>".
+	Sender string `protobuf:"bytes,4,opt,name=sender,proto3" json:"sender,omitempty"`
+	// Who the mail server is told we are; empty: nobody logs in.
+	Username string `protobuf:"bytes,5,opt,name=username,proto3" json:"username,omitempty"`
+	// The password. Absent: the one that is set, if it is for the same host, port and user name.
+	Password *string `protobuf:"bytes,6,opt,name=password,proto3,oneof" json:"password,omitempty"`
+	// How the connection is protected.
+	Security      SmtpSpec_Security `protobuf:"varint,7,opt,name=security,proto3,enum=hearth.system.v1.SmtpSpec_Security" json:"security,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestSmtpRequest) Reset() {
+	*x = TestSmtpRequest{}
+	mi := &file_hearth_system_v1_settings_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestSmtpRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestSmtpRequest) ProtoMessage() {}
+
+func (x *TestSmtpRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_system_v1_settings_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestSmtpRequest.ProtoReflect.Descriptor instead.
+func (*TestSmtpRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_system_v1_settings_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *TestSmtpRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *TestSmtpRequest) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *TestSmtpRequest) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *TestSmtpRequest) GetSender() string {
+	if x != nil {
+		return x.Sender
+	}
+	return ""
+}
+
+func (x *TestSmtpRequest) GetUsername() string {
+	if x != nil {
+		return x.Username
+	}
+	return ""
+}
+
+func (x *TestSmtpRequest) GetPassword() string {
+	if x != nil && x.Password != nil {
+		return *x.Password
+	}
+	return ""
+}
+
+func (x *TestSmtpRequest) GetSecurity() SmtpSpec_Security {
+	if x != nil {
+		return x.Security
+	}
+	return SmtpSpec_SECURITY_UNSPECIFIED
+}
+
+// TestSmtpResponse tells that the mail server took the mail.
+type TestSmtpResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the mail server said when it took it.
+	Answer        string `protobuf:"bytes,1,opt,name=answer,proto3" json:"answer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestSmtpResponse) Reset() {
+	*x = TestSmtpResponse{}
+	mi := &file_hearth_system_v1_settings_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestSmtpResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestSmtpResponse) ProtoMessage() {}
+
+func (x *TestSmtpResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_system_v1_settings_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestSmtpResponse.ProtoReflect.Descriptor instead.
+func (*TestSmtpResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_system_v1_settings_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *TestSmtpResponse) GetAnswer() string {
+	if x != nil {
+		return x.Answer
+	}
+	return ""
+}
+
 var File_hearth_system_v1_settings_proto protoreflect.FileDescriptor
 
 const file_hearth_system_v1_settings_proto_rawDesc = "" +
@@ -1093,14 +1239,26 @@ const file_hearth_system_v1_settings_proto_rawDesc = "" +
 	"\x0fSetSmtpResponse\x12*\n" +
 	"\x04smtp\x18\x01 \x01(\v2\x16.hearth.system.v1.SmtpR\x04smtp\"\x12\n" +
 	"\x10ClearSmtpRequest\"\x13\n" +
-	"\x11ClearSmtpResponse2\x89\a\n" +
+	"\x11ClearSmtpResponse\"\xbd\x02\n" +
+	"\x0fTestSmtpRequest\x12\x1e\n" +
+	"\x02to\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x03\x18\xc0\x02\xb0\x86\x19\x01R\x02to\x12\x1c\n" +
+	"\x04host\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x04host\x12\x1d\n" +
+	"\x04port\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\xff\xff\x03R\x04port\x12 \n" +
+	"\x06sender\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc0\x02R\x06sender\x12$\n" +
+	"\busername\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc0\x02R\busername\x12-\n" +
+	"\bpassword\x18\x06 \x01(\tB\f\xbaH\x05r\x03\x18\x80\b\xa8\x86\x19\x01H\x00R\bpassword\x88\x01\x01\x12I\n" +
+	"\bsecurity\x18\a \x01(\x0e2#.hearth.system.v1.SmtpSpec.SecurityB\b\xbaH\x05\x82\x01\x02\x10\x01R\bsecurityB\v\n" +
+	"\t_password\"*\n" +
+	"\x10TestSmtpResponse\x12\x16\n" +
+	"\x06answer\x18\x01 \x01(\tR\x06answer2\xa0\b\n" +
 	"\x0fSettingsService\x12\x84\x01\n" +
 	"\vGetSettings\x12$.hearth.system.v1.GetSettingsRequest\x1a%.hearth.system.v1.GetSettingsResponse\"(\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/server/settings\x90\x02\x01\x12\xac\x01\n" +
 	"\rSetServerName\x12&.hearth.system.v1.SetServerNameRequest\x1a'.hearth.system.v1.SetServerNameResponse\"J\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x13server.set-hostname\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/api/v1/server/settings:setName\x90\x02\x02\x12\xaa\x01\n" +
 	"\vSetLanguage\x12$.hearth.system.v1.SetLanguageRequest\x1a%.hearth.system.v1.SetLanguageResponse\"N\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x13server.set-language\x82\xd3\xe4\x93\x02(:\x01*\"#/api/v1/server/settings:setLanguage\x90\x02\x02\x12t\n" +
 	"\aGetSmtp\x12 .hearth.system.v1.GetSmtpRequest\x1a!.hearth.system.v1.GetSmtpResponse\"$\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/server/smtp\x90\x02\x01\x12\x8a\x01\n" +
 	"\aSetSmtp\x12 .hearth.system.v1.SetSmtpRequest\x1a!.hearth.system.v1.SetSmtpResponse\":\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x0fserver.set-smtp\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/api/v1/server/smtp\x90\x02\x02\x12\x8f\x01\n" +
-	"\tClearSmtp\x12\".hearth.system.v1.ClearSmtpRequest\x1a#.hearth.system.v1.ClearSmtpResponse\"9\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x11server.clear-smtp\x82\xd3\xe4\x93\x02\x15*\x13/api/v1/server/smtp\x90\x02\x02B\xc8\x01\n" +
+	"\tClearSmtp\x12\".hearth.system.v1.ClearSmtpRequest\x1a#.hearth.system.v1.ClearSmtpResponse\"9\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x11server.clear-smtp\x82\xd3\xe4\x93\x02\x15*\x13/api/v1/server/smtp\x90\x02\x02\x12\x94\x01\n" +
+	"\bTestSmtp\x12!.hearth.system.v1.TestSmtpRequest\x1a\".hearth.system.v1.TestSmtpResponse\"A\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x10server.test-smtp\xf0\xf3\x18\x01\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/api/v1/server/smtp:testB\xc8\x01\n" +
 	"\x14com.hearth.system.v1B\rSettingsProtoP\x01Z?github.com/hearthos/hearth/api/gen/go/hearth/system/v1;systemv1\xa2\x02\x03HSX\xaa\x02\x10Hearth.System.V1\xca\x02\x10Hearth\\System\\V1\xe2\x02\x1cHearth\\System\\V1\\GPBMetadata\xea\x02\x12Hearth::System::V1b\x06proto3"
 
 var (
@@ -1116,7 +1274,7 @@ func file_hearth_system_v1_settings_proto_rawDescGZIP() []byte {
 }
 
 var file_hearth_system_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hearth_system_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_hearth_system_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_hearth_system_v1_settings_proto_goTypes = []any{
 	(SmtpSpec_Security)(0),        // 0: hearth.system.v1.SmtpSpec.Security
 	(*Settings)(nil),              // 1: hearth.system.v1.Settings
@@ -1137,15 +1295,17 @@ var file_hearth_system_v1_settings_proto_goTypes = []any{
 	(*SetSmtpResponse)(nil),       // 16: hearth.system.v1.SetSmtpResponse
 	(*ClearSmtpRequest)(nil),      // 17: hearth.system.v1.ClearSmtpRequest
 	(*ClearSmtpResponse)(nil),     // 18: hearth.system.v1.ClearSmtpResponse
-	(*v1.Meta)(nil),               // 19: hearth.meta.v1.Meta
+	(*TestSmtpRequest)(nil),       // 19: hearth.system.v1.TestSmtpRequest
+	(*TestSmtpResponse)(nil),      // 20: hearth.system.v1.TestSmtpResponse
+	(*v1.Meta)(nil),               // 21: hearth.meta.v1.Meta
 }
 var file_hearth_system_v1_settings_proto_depIdxs = []int32{
-	19, // 0: hearth.system.v1.Settings.meta:type_name -> hearth.meta.v1.Meta
+	21, // 0: hearth.system.v1.Settings.meta:type_name -> hearth.meta.v1.Meta
 	2,  // 1: hearth.system.v1.Settings.spec:type_name -> hearth.system.v1.SettingsSpec
-	19, // 2: hearth.system.v1.Smtp.meta:type_name -> hearth.meta.v1.Meta
+	21, // 2: hearth.system.v1.Smtp.meta:type_name -> hearth.meta.v1.Meta
 	4,  // 3: hearth.system.v1.Smtp.spec:type_name -> hearth.system.v1.SmtpSpec
 	0,  // 4: hearth.system.v1.SmtpSpec.security:type_name -> hearth.system.v1.SmtpSpec.Security
-	19, // 5: hearth.system.v1.SmtpPassword.meta:type_name -> hearth.meta.v1.Meta
+	21, // 5: hearth.system.v1.SmtpPassword.meta:type_name -> hearth.meta.v1.Meta
 	6,  // 6: hearth.system.v1.SmtpPassword.spec:type_name -> hearth.system.v1.SmtpPasswordSpec
 	1,  // 7: hearth.system.v1.GetSettingsResponse.settings:type_name -> hearth.system.v1.Settings
 	1,  // 8: hearth.system.v1.SetServerNameResponse.settings:type_name -> hearth.system.v1.Settings
@@ -1153,23 +1313,26 @@ var file_hearth_system_v1_settings_proto_depIdxs = []int32{
 	3,  // 10: hearth.system.v1.GetSmtpResponse.smtp:type_name -> hearth.system.v1.Smtp
 	0,  // 11: hearth.system.v1.SetSmtpRequest.security:type_name -> hearth.system.v1.SmtpSpec.Security
 	3,  // 12: hearth.system.v1.SetSmtpResponse.smtp:type_name -> hearth.system.v1.Smtp
-	7,  // 13: hearth.system.v1.SettingsService.GetSettings:input_type -> hearth.system.v1.GetSettingsRequest
-	9,  // 14: hearth.system.v1.SettingsService.SetServerName:input_type -> hearth.system.v1.SetServerNameRequest
-	11, // 15: hearth.system.v1.SettingsService.SetLanguage:input_type -> hearth.system.v1.SetLanguageRequest
-	13, // 16: hearth.system.v1.SettingsService.GetSmtp:input_type -> hearth.system.v1.GetSmtpRequest
-	15, // 17: hearth.system.v1.SettingsService.SetSmtp:input_type -> hearth.system.v1.SetSmtpRequest
-	17, // 18: hearth.system.v1.SettingsService.ClearSmtp:input_type -> hearth.system.v1.ClearSmtpRequest
-	8,  // 19: hearth.system.v1.SettingsService.GetSettings:output_type -> hearth.system.v1.GetSettingsResponse
-	10, // 20: hearth.system.v1.SettingsService.SetServerName:output_type -> hearth.system.v1.SetServerNameResponse
-	12, // 21: hearth.system.v1.SettingsService.SetLanguage:output_type -> hearth.system.v1.SetLanguageResponse
-	14, // 22: hearth.system.v1.SettingsService.GetSmtp:output_type -> hearth.system.v1.GetSmtpResponse
-	16, // 23: hearth.system.v1.SettingsService.SetSmtp:output_type -> hearth.system.v1.SetSmtpResponse
-	18, // 24: hearth.system.v1.SettingsService.ClearSmtp:output_type -> hearth.system.v1.ClearSmtpResponse
-	19, // [19:25] is the sub-list for method output_type
-	13, // [13:19] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	0,  // 13: hearth.system.v1.TestSmtpRequest.security:type_name -> hearth.system.v1.SmtpSpec.Security
+	7,  // 14: hearth.system.v1.SettingsService.GetSettings:input_type -> hearth.system.v1.GetSettingsRequest
+	9,  // 15: hearth.system.v1.SettingsService.SetServerName:input_type -> hearth.system.v1.SetServerNameRequest
+	11, // 16: hearth.system.v1.SettingsService.SetLanguage:input_type -> hearth.system.v1.SetLanguageRequest
+	13, // 17: hearth.system.v1.SettingsService.GetSmtp:input_type -> hearth.system.v1.GetSmtpRequest
+	15, // 18: hearth.system.v1.SettingsService.SetSmtp:input_type -> hearth.system.v1.SetSmtpRequest
+	17, // 19: hearth.system.v1.SettingsService.ClearSmtp:input_type -> hearth.system.v1.ClearSmtpRequest
+	19, // 20: hearth.system.v1.SettingsService.TestSmtp:input_type -> hearth.system.v1.TestSmtpRequest
+	8,  // 21: hearth.system.v1.SettingsService.GetSettings:output_type -> hearth.system.v1.GetSettingsResponse
+	10, // 22: hearth.system.v1.SettingsService.SetServerName:output_type -> hearth.system.v1.SetServerNameResponse
+	12, // 23: hearth.system.v1.SettingsService.SetLanguage:output_type -> hearth.system.v1.SetLanguageResponse
+	14, // 24: hearth.system.v1.SettingsService.GetSmtp:output_type -> hearth.system.v1.GetSmtpResponse
+	16, // 25: hearth.system.v1.SettingsService.SetSmtp:output_type -> hearth.system.v1.SetSmtpResponse
+	18, // 26: hearth.system.v1.SettingsService.ClearSmtp:output_type -> hearth.system.v1.ClearSmtpResponse
+	20, // 27: hearth.system.v1.SettingsService.TestSmtp:output_type -> hearth.system.v1.TestSmtpResponse
+	21, // [21:28] is the sub-list for method output_type
+	14, // [14:21] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_hearth_system_v1_settings_proto_init() }
@@ -1178,13 +1341,14 @@ func file_hearth_system_v1_settings_proto_init() {
 		return
 	}
 	file_hearth_system_v1_settings_proto_msgTypes[14].OneofWrappers = []any{}
+	file_hearth_system_v1_settings_proto_msgTypes[18].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_system_v1_settings_proto_rawDesc), len(file_hearth_system_v1_settings_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,7 @@ const (
 	SettingsService_GetSmtp_FullMethodName       = "/hearth.system.v1.SettingsService/GetSmtp"
 	SettingsService_SetSmtp_FullMethodName       = "/hearth.system.v1.SettingsService/SetSmtp"
 	SettingsService_ClearSmtp_FullMethodName     = "/hearth.system.v1.SettingsService/ClearSmtp"
+	SettingsService_TestSmtp_FullMethodName      = "/hearth.system.v1.SettingsService/TestSmtp"
 )
 
 // SettingsServiceClient is the client API for SettingsService service.
@@ -46,6 +47,9 @@ type SettingsServiceClient interface {
 	SetSmtp(ctx context.Context, in *SetSmtpRequest, opts ...grpc.CallOption) (*SetSmtpResponse, error)
 	// ClearSmtp forgets how services send mail.
 	ClearSmtp(ctx context.Context, in *ClearSmtpRequest, opts ...grpc.CallOption) (*ClearSmtpResponse, error)
+	// TestSmtp sends a mail, with the settings given or with those that are set. Nothing is set by it. A fault says which
+	// step failed: reaching the mail server, protecting the connection, logging in, or handing over the mail.
+	TestSmtp(ctx context.Context, in *TestSmtpRequest, opts ...grpc.CallOption) (*TestSmtpResponse, error)
 }
 
 type settingsServiceClient struct {
@@ -116,6 +120,16 @@ func (c *settingsServiceClient) ClearSmtp(ctx context.Context, in *ClearSmtpRequ
 	return out, nil
 }
 
+func (c *settingsServiceClient) TestSmtp(ctx context.Context, in *TestSmtpRequest, opts ...grpc.CallOption) (*TestSmtpResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TestSmtpResponse)
+	err := c.cc.Invoke(ctx, SettingsService_TestSmtp_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SettingsServiceServer is the server API for SettingsService service.
 // All implementations must embed UnimplementedSettingsServiceServer
 // for forward compatibility.
@@ -135,6 +149,9 @@ type SettingsServiceServer interface {
 	SetSmtp(context.Context, *SetSmtpRequest) (*SetSmtpResponse, error)
 	// ClearSmtp forgets how services send mail.
 	ClearSmtp(context.Context, *ClearSmtpRequest) (*ClearSmtpResponse, error)
+	// TestSmtp sends a mail, with the settings given or with those that are set. Nothing is set by it. A fault says which
+	// step failed: reaching the mail server, protecting the connection, logging in, or handing over the mail.
+	TestSmtp(context.Context, *TestSmtpRequest) (*TestSmtpResponse, error)
 	mustEmbedUnimplementedSettingsServiceServer()
 }
 
@@ -162,6 +179,9 @@ func (UnimplementedSettingsServiceServer) SetSmtp(context.Context, *SetSmtpReque
 }
 func (UnimplementedSettingsServiceServer) ClearSmtp(context.Context, *ClearSmtpRequest) (*ClearSmtpResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ClearSmtp not implemented")
+}
+func (UnimplementedSettingsServiceServer) TestSmtp(context.Context, *TestSmtpRequest) (*TestSmtpResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TestSmtp not implemented")
 }
 func (UnimplementedSettingsServiceServer) mustEmbedUnimplementedSettingsServiceServer() {}
 func (UnimplementedSettingsServiceServer) testEmbeddedByValue()                         {}
@@ -292,6 +312,24 @@ func _SettingsService_ClearSmtp_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SettingsService_TestSmtp_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TestSmtpRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SettingsServiceServer).TestSmtp(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SettingsService_TestSmtp_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SettingsServiceServer).TestSmtp(ctx, req.(*TestSmtpRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // SettingsService_ServiceDesc is the grpc.ServiceDesc for SettingsService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -322,6 +360,10 @@ var SettingsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ClearSmtp",
 			Handler:    _SettingsService_ClearSmtp_Handler,
+		},
+		{
+			MethodName: "TestSmtp",
+			Handler:    _SettingsService_TestSmtp_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -899,6 +899,172 @@ func (x *Capability) GetRemedy() string {
 	return ""
 }
 
+// GetServerUsageRequest is empty.
+type GetServerUsageRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetServerUsageRequest) Reset() {
+	*x = GetServerUsageRequest{}
+	mi := &file_hearth_system_v1_system_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetServerUsageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetServerUsageRequest) ProtoMessage() {}
+
+func (x *GetServerUsageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_system_v1_system_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetServerUsageRequest.ProtoReflect.Descriptor instead.
+func (*GetServerUsageRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{13}
+}
+
+// GetServerUsageResponse holds what is used.
+type GetServerUsageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is used.
+	Usage         *ServerUsage `protobuf:"bytes,1,opt,name=usage,proto3" json:"usage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetServerUsageResponse) Reset() {
+	*x = GetServerUsageResponse{}
+	mi := &file_hearth_system_v1_system_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetServerUsageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetServerUsageResponse) ProtoMessage() {}
+
+func (x *GetServerUsageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_system_v1_system_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetServerUsageResponse.ProtoReflect.Descriptor instead.
+func (*GetServerUsageResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GetServerUsageResponse) GetUsage() *ServerUsage {
+	if x != nil {
+		return x.Usage
+	}
+	return nil
+}
+
+// GetHardwareRequest is empty.
+type GetHardwareRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetHardwareRequest) Reset() {
+	*x = GetHardwareRequest{}
+	mi := &file_hearth_system_v1_system_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetHardwareRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetHardwareRequest) ProtoMessage() {}
+
+func (x *GetHardwareRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_system_v1_system_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetHardwareRequest.ProtoReflect.Descriptor instead.
+func (*GetHardwareRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{15}
+}
+
+// GetHardwareResponse holds what the machine is made of.
+type GetHardwareResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The hardware.
+	Hardware      *Hardware `protobuf:"bytes,1,opt,name=hardware,proto3" json:"hardware,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetHardwareResponse) Reset() {
+	*x = GetHardwareResponse{}
+	mi := &file_hearth_system_v1_system_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetHardwareResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetHardwareResponse) ProtoMessage() {}
+
+func (x *GetHardwareResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_system_v1_system_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetHardwareResponse.ProtoReflect.Descriptor instead.
+func (*GetHardwareResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *GetHardwareResponse) GetHardware() *Hardware {
+	if x != nil {
+		return x.Hardware
+	}
+	return nil
+}
+
 // ShutdownRequest says what to stop.
 type ShutdownRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -910,7 +1076,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_hearth_system_v1_system_proto_msgTypes[13]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -922,7 +1088,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_system_v1_system_proto_msgTypes[13]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -935,7 +1101,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{13}
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ShutdownRequest) GetServices() bool {
@@ -954,7 +1120,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_hearth_system_v1_system_proto_msgTypes[14]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -966,7 +1132,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_system_v1_system_proto_msgTypes[14]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -979,7 +1145,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{14}
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{18}
 }
 
 // RestartRequest is empty.
@@ -991,7 +1157,7 @@ type RestartRequest struct {
 
 func (x *RestartRequest) Reset() {
 	*x = RestartRequest{}
-	mi := &file_hearth_system_v1_system_proto_msgTypes[15]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1003,7 +1169,7 @@ func (x *RestartRequest) String() string {
 func (*RestartRequest) ProtoMessage() {}
 
 func (x *RestartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_system_v1_system_proto_msgTypes[15]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1016,7 +1182,7 @@ func (x *RestartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartRequest.ProtoReflect.Descriptor instead.
 func (*RestartRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{15}
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{19}
 }
 
 // RestartResponse says what is restarted.
@@ -1030,7 +1196,7 @@ type RestartResponse struct {
 
 func (x *RestartResponse) Reset() {
 	*x = RestartResponse{}
-	mi := &file_hearth_system_v1_system_proto_msgTypes[16]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1042,7 +1208,7 @@ func (x *RestartResponse) String() string {
 func (*RestartResponse) ProtoMessage() {}
 
 func (x *RestartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_system_v1_system_proto_msgTypes[16]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1055,7 +1221,7 @@ func (x *RestartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartResponse.ProtoReflect.Descriptor instead.
 func (*RestartResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{16}
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RestartResponse) GetMachine() bool {
@@ -1074,7 +1240,7 @@ type PowerOffRequest struct {
 
 func (x *PowerOffRequest) Reset() {
 	*x = PowerOffRequest{}
-	mi := &file_hearth_system_v1_system_proto_msgTypes[17]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1086,7 +1252,7 @@ func (x *PowerOffRequest) String() string {
 func (*PowerOffRequest) ProtoMessage() {}
 
 func (x *PowerOffRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_system_v1_system_proto_msgTypes[17]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1099,7 +1265,7 @@ func (x *PowerOffRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PowerOffRequest.ProtoReflect.Descriptor instead.
 func (*PowerOffRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{17}
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{21}
 }
 
 // PowerOffResponse is empty: the machine goes off after it has been sent.
@@ -1111,7 +1277,7 @@ type PowerOffResponse struct {
 
 func (x *PowerOffResponse) Reset() {
 	*x = PowerOffResponse{}
-	mi := &file_hearth_system_v1_system_proto_msgTypes[18]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1123,7 +1289,7 @@ func (x *PowerOffResponse) String() string {
 func (*PowerOffResponse) ProtoMessage() {}
 
 func (x *PowerOffResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_system_v1_system_proto_msgTypes[18]
+	mi := &file_hearth_system_v1_system_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1136,14 +1302,14 @@ func (x *PowerOffResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PowerOffResponse.ProtoReflect.Descriptor instead.
 func (*PowerOffResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{18}
+	return file_hearth_system_v1_system_proto_rawDescGZIP(), []int{22}
 }
 
 var File_hearth_system_v1_system_proto protoreflect.FileDescriptor
 
 const file_hearth_system_v1_system_proto_rawDesc = "" +
 	"\n" +
-	"\x1dhearth/system/v1/system.proto\x12\x10hearth.system.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/options/v1/options.proto\"\x11\n" +
+	"\x1dhearth/system/v1/system.proto\x12\x10hearth.system.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/options/v1/options.proto\x1a\x1ehearth/system/v1/machine.proto\"\x11\n" +
 	"\x0fGetStateRequest\"\xf1\x01\n" +
 	"\x10GetStateResponse\x12.\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x18.hearth.options.v1.PhaseR\x05phase\x12\x12\n" +
@@ -1206,7 +1372,13 @@ const file_hearth_system_v1_system_proto_rawDesc = "" +
 	"\tavailable\x18\x02 \x01(\bR\tavailable\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x18\n" +
 	"\apurpose\x18\x04 \x01(\tR\apurpose\x12\x16\n" +
-	"\x06remedy\x18\x05 \x01(\tR\x06remedy\"-\n" +
+	"\x06remedy\x18\x05 \x01(\tR\x06remedy\"\x17\n" +
+	"\x15GetServerUsageRequest\"M\n" +
+	"\x16GetServerUsageResponse\x123\n" +
+	"\x05usage\x18\x01 \x01(\v2\x1d.hearth.system.v1.ServerUsageR\x05usage\"\x14\n" +
+	"\x12GetHardwareRequest\"M\n" +
+	"\x13GetHardwareResponse\x126\n" +
+	"\bhardware\x18\x01 \x01(\v2\x1a.hearth.system.v1.HardwareR\bhardware\"-\n" +
 	"\x0fShutdownRequest\x12\x1a\n" +
 	"\bservices\x18\x01 \x01(\bR\bservices\"\x12\n" +
 	"\x10ShutdownResponse\"\x10\n" +
@@ -1214,13 +1386,15 @@ const file_hearth_system_v1_system_proto_rawDesc = "" +
 	"\x0fRestartResponse\x12\x18\n" +
 	"\amachine\x18\x01 \x01(\bR\amachine\"\x11\n" +
 	"\x0fPowerOffRequest\"\x12\n" +
-	"\x10PowerOffResponse2\x89\t\n" +
+	"\x10PowerOffResponse2\xaf\v\n" +
 	"\rSystemService\x12\x89\x01\n" +
 	"\bGetState\x12!.hearth.system.v1.GetStateRequest\x1a\".hearth.system.v1.GetStateResponse\"6\xca\xf3\x18\x02\b\x01\xd2\xf3\x18\x05state\xda\xf3\x18\x04\x01\x02\x03\x04\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/server/state\x90\x02\x01\x12{\n" +
 	"\x04Ping\x12\x1d.hearth.system.v1.PingRequest\x1a\x1e.hearth.system.v1.PingResponse\"4\xca\xf3\x18\x02\b\x01\xd2\xf3\x18\x04echo\xda\xf3\x18\x04\x01\x02\x03\x04\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/server/ping\x90\x02\x01\x12\xa4\x01\n" +
 	"\vFollowStart\x12$.hearth.system.v1.FollowStartRequest\x1a%.hearth.system.v1.FollowStartResponse\"F\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x10init.logs.follow\xda\xf3\x18\x02\x02\x03\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/server/start:follow\x90\x02\x010\x01\x12u\n" +
 	"\tGetServer\x12\".hearth.system.v1.GetServerRequest\x1a#.hearth.system.v1.GetServerResponse\"\x1f\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/server\x90\x02\x01\x12\xaa\x01\n" +
-	"\x0fGetCapabilities\x12(.hearth.system.v1.GetCapabilitiesRequest\x1a).hearth.system.v1.GetCapabilitiesResponse\"B\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x12server.device-info\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/server/capabilities\x90\x02\x01\x12\x92\x01\n" +
+	"\x0fGetCapabilities\x12(.hearth.system.v1.GetCapabilitiesRequest\x1a).hearth.system.v1.GetCapabilitiesResponse\"B\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x12server.device-info\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/server/capabilities\x90\x02\x01\x12\x9c\x01\n" +
+	"\x0eGetServerUsage\x12'.hearth.system.v1.GetServerUsageRequest\x1a(.hearth.system.v1.GetServerUsageResponse\"7\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x0eserver.metrics\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/server/usage\x90\x02\x01\x12\x84\x01\n" +
+	"\vGetHardware\x12$.hearth.system.v1.GetHardwareRequest\x1a%.hearth.system.v1.GetHardwareResponse\"(\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/server/hardware\x90\x02\x01\x12\x92\x01\n" +
 	"\bShutdown\x12!.hearth.system.v1.ShutdownRequest\x1a\".hearth.system.v1.ShutdownResponse\"?\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x0fserver.shutdown\xf0\xf3\x18\x01\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/api/v1/server:shutdown\x12\x8d\x01\n" +
 	"\aRestart\x12 .hearth.system.v1.RestartRequest\x1a!.hearth.system.v1.RestartResponse\"=\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x0eserver.restart\xf0\xf3\x18\x01\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/api/v1/server:restart\x12\x7f\n" +
 	"\bPowerOff\x12!.hearth.system.v1.PowerOffRequest\x1a\".hearth.system.v1.PowerOffResponse\",\xca\xf3\x18\x02\x10\x03\xf0\xf3\x18\x01\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/api/v1/server:powerOffB\xc6\x01\n" +
@@ -1239,7 +1413,7 @@ func file_hearth_system_v1_system_proto_rawDescGZIP() []byte {
 }
 
 var file_hearth_system_v1_system_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hearth_system_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_hearth_system_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_hearth_system_v1_system_proto_goTypes = []any{
 	(Platform_Mode)(0),              // 0: hearth.system.v1.Platform.Mode
 	(*GetStateRequest)(nil),         // 1: hearth.system.v1.GetStateRequest
@@ -1255,46 +1429,58 @@ var file_hearth_system_v1_system_proto_goTypes = []any{
 	(*Platform)(nil),                // 11: hearth.system.v1.Platform
 	(*GetCapabilitiesResponse)(nil), // 12: hearth.system.v1.GetCapabilitiesResponse
 	(*Capability)(nil),              // 13: hearth.system.v1.Capability
-	(*ShutdownRequest)(nil),         // 14: hearth.system.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),        // 15: hearth.system.v1.ShutdownResponse
-	(*RestartRequest)(nil),          // 16: hearth.system.v1.RestartRequest
-	(*RestartResponse)(nil),         // 17: hearth.system.v1.RestartResponse
-	(*PowerOffRequest)(nil),         // 18: hearth.system.v1.PowerOffRequest
-	(*PowerOffResponse)(nil),        // 19: hearth.system.v1.PowerOffResponse
-	(v1.Phase)(0),                   // 20: hearth.options.v1.Phase
-	(*timestamppb.Timestamp)(nil),   // 21: google.protobuf.Timestamp
+	(*GetServerUsageRequest)(nil),   // 14: hearth.system.v1.GetServerUsageRequest
+	(*GetServerUsageResponse)(nil),  // 15: hearth.system.v1.GetServerUsageResponse
+	(*GetHardwareRequest)(nil),      // 16: hearth.system.v1.GetHardwareRequest
+	(*GetHardwareResponse)(nil),     // 17: hearth.system.v1.GetHardwareResponse
+	(*ShutdownRequest)(nil),         // 18: hearth.system.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),        // 19: hearth.system.v1.ShutdownResponse
+	(*RestartRequest)(nil),          // 20: hearth.system.v1.RestartRequest
+	(*RestartResponse)(nil),         // 21: hearth.system.v1.RestartResponse
+	(*PowerOffRequest)(nil),         // 22: hearth.system.v1.PowerOffRequest
+	(*PowerOffResponse)(nil),        // 23: hearth.system.v1.PowerOffResponse
+	(v1.Phase)(0),                   // 24: hearth.options.v1.Phase
+	(*timestamppb.Timestamp)(nil),   // 25: google.protobuf.Timestamp
+	(*ServerUsage)(nil),             // 26: hearth.system.v1.ServerUsage
+	(*Hardware)(nil),                // 27: hearth.system.v1.Hardware
 }
 var file_hearth_system_v1_system_proto_depIdxs = []int32{
-	20, // 0: hearth.system.v1.GetStateResponse.phase:type_name -> hearth.options.v1.Phase
-	21, // 1: hearth.system.v1.GetStateResponse.start_time:type_name -> google.protobuf.Timestamp
+	24, // 0: hearth.system.v1.GetStateResponse.phase:type_name -> hearth.options.v1.Phase
+	25, // 1: hearth.system.v1.GetStateResponse.start_time:type_name -> google.protobuf.Timestamp
 	7,  // 2: hearth.system.v1.FollowStartResponse.lines:type_name -> hearth.system.v1.StartLine
-	21, // 3: hearth.system.v1.StartLine.time:type_name -> google.protobuf.Timestamp
-	21, // 4: hearth.system.v1.GetServerResponse.start_time:type_name -> google.protobuf.Timestamp
-	21, // 5: hearth.system.v1.GetServerResponse.time:type_name -> google.protobuf.Timestamp
+	25, // 3: hearth.system.v1.StartLine.time:type_name -> google.protobuf.Timestamp
+	25, // 4: hearth.system.v1.GetServerResponse.start_time:type_name -> google.protobuf.Timestamp
+	25, // 5: hearth.system.v1.GetServerResponse.time:type_name -> google.protobuf.Timestamp
 	0,  // 6: hearth.system.v1.Platform.mode:type_name -> hearth.system.v1.Platform.Mode
 	13, // 7: hearth.system.v1.GetCapabilitiesResponse.capabilities:type_name -> hearth.system.v1.Capability
 	11, // 8: hearth.system.v1.GetCapabilitiesResponse.platform:type_name -> hearth.system.v1.Platform
-	1,  // 9: hearth.system.v1.SystemService.GetState:input_type -> hearth.system.v1.GetStateRequest
-	3,  // 10: hearth.system.v1.SystemService.Ping:input_type -> hearth.system.v1.PingRequest
-	5,  // 11: hearth.system.v1.SystemService.FollowStart:input_type -> hearth.system.v1.FollowStartRequest
-	8,  // 12: hearth.system.v1.SystemService.GetServer:input_type -> hearth.system.v1.GetServerRequest
-	10, // 13: hearth.system.v1.SystemService.GetCapabilities:input_type -> hearth.system.v1.GetCapabilitiesRequest
-	14, // 14: hearth.system.v1.SystemService.Shutdown:input_type -> hearth.system.v1.ShutdownRequest
-	16, // 15: hearth.system.v1.SystemService.Restart:input_type -> hearth.system.v1.RestartRequest
-	18, // 16: hearth.system.v1.SystemService.PowerOff:input_type -> hearth.system.v1.PowerOffRequest
-	2,  // 17: hearth.system.v1.SystemService.GetState:output_type -> hearth.system.v1.GetStateResponse
-	4,  // 18: hearth.system.v1.SystemService.Ping:output_type -> hearth.system.v1.PingResponse
-	6,  // 19: hearth.system.v1.SystemService.FollowStart:output_type -> hearth.system.v1.FollowStartResponse
-	9,  // 20: hearth.system.v1.SystemService.GetServer:output_type -> hearth.system.v1.GetServerResponse
-	12, // 21: hearth.system.v1.SystemService.GetCapabilities:output_type -> hearth.system.v1.GetCapabilitiesResponse
-	15, // 22: hearth.system.v1.SystemService.Shutdown:output_type -> hearth.system.v1.ShutdownResponse
-	17, // 23: hearth.system.v1.SystemService.Restart:output_type -> hearth.system.v1.RestartResponse
-	19, // 24: hearth.system.v1.SystemService.PowerOff:output_type -> hearth.system.v1.PowerOffResponse
-	17, // [17:25] is the sub-list for method output_type
-	9,  // [9:17] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	26, // 9: hearth.system.v1.GetServerUsageResponse.usage:type_name -> hearth.system.v1.ServerUsage
+	27, // 10: hearth.system.v1.GetHardwareResponse.hardware:type_name -> hearth.system.v1.Hardware
+	1,  // 11: hearth.system.v1.SystemService.GetState:input_type -> hearth.system.v1.GetStateRequest
+	3,  // 12: hearth.system.v1.SystemService.Ping:input_type -> hearth.system.v1.PingRequest
+	5,  // 13: hearth.system.v1.SystemService.FollowStart:input_type -> hearth.system.v1.FollowStartRequest
+	8,  // 14: hearth.system.v1.SystemService.GetServer:input_type -> hearth.system.v1.GetServerRequest
+	10, // 15: hearth.system.v1.SystemService.GetCapabilities:input_type -> hearth.system.v1.GetCapabilitiesRequest
+	14, // 16: hearth.system.v1.SystemService.GetServerUsage:input_type -> hearth.system.v1.GetServerUsageRequest
+	16, // 17: hearth.system.v1.SystemService.GetHardware:input_type -> hearth.system.v1.GetHardwareRequest
+	18, // 18: hearth.system.v1.SystemService.Shutdown:input_type -> hearth.system.v1.ShutdownRequest
+	20, // 19: hearth.system.v1.SystemService.Restart:input_type -> hearth.system.v1.RestartRequest
+	22, // 20: hearth.system.v1.SystemService.PowerOff:input_type -> hearth.system.v1.PowerOffRequest
+	2,  // 21: hearth.system.v1.SystemService.GetState:output_type -> hearth.system.v1.GetStateResponse
+	4,  // 22: hearth.system.v1.SystemService.Ping:output_type -> hearth.system.v1.PingResponse
+	6,  // 23: hearth.system.v1.SystemService.FollowStart:output_type -> hearth.system.v1.FollowStartResponse
+	9,  // 24: hearth.system.v1.SystemService.GetServer:output_type -> hearth.system.v1.GetServerResponse
+	12, // 25: hearth.system.v1.SystemService.GetCapabilities:output_type -> hearth.system.v1.GetCapabilitiesResponse
+	15, // 26: hearth.system.v1.SystemService.GetServerUsage:output_type -> hearth.system.v1.GetServerUsageResponse
+	17, // 27: hearth.system.v1.SystemService.GetHardware:output_type -> hearth.system.v1.GetHardwareResponse
+	19, // 28: hearth.system.v1.SystemService.Shutdown:output_type -> hearth.system.v1.ShutdownResponse
+	21, // 29: hearth.system.v1.SystemService.Restart:output_type -> hearth.system.v1.RestartResponse
+	23, // 30: hearth.system.v1.SystemService.PowerOff:output_type -> hearth.system.v1.PowerOffResponse
+	21, // [21:31] is the sub-list for method output_type
+	11, // [11:21] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_hearth_system_v1_system_proto_init() }
@@ -1302,6 +1488,7 @@ func file_hearth_system_v1_system_proto_init() {
 	if File_hearth_system_v1_system_proto != nil {
 		return
 	}
+	file_hearth_system_v1_machine_proto_init()
 	file_hearth_system_v1_system_proto_msgTypes[1].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1309,7 +1496,7 @@ func file_hearth_system_v1_system_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_system_v1_system_proto_rawDesc), len(file_hearth_system_v1_system_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   19,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,6 +26,8 @@ const (
 	SystemService_FollowStart_FullMethodName     = "/hearth.system.v1.SystemService/FollowStart"
 	SystemService_GetServer_FullMethodName       = "/hearth.system.v1.SystemService/GetServer"
 	SystemService_GetCapabilities_FullMethodName = "/hearth.system.v1.SystemService/GetCapabilities"
+	SystemService_GetServerUsage_FullMethodName  = "/hearth.system.v1.SystemService/GetServerUsage"
+	SystemService_GetHardware_FullMethodName     = "/hearth.system.v1.SystemService/GetHardware"
 	SystemService_Shutdown_FullMethodName        = "/hearth.system.v1.SystemService/Shutdown"
 	SystemService_Restart_FullMethodName         = "/hearth.system.v1.SystemService/Restart"
 	SystemService_PowerOff_FullMethodName        = "/hearth.system.v1.SystemService/PowerOff"
@@ -47,6 +49,10 @@ type SystemServiceClient interface {
 	GetServer(ctx context.Context, in *GetServerRequest, opts ...grpc.CallOption) (*GetServerResponse, error)
 	// GetCapabilities tells what the machine offers and, where it lacks something, why.
 	GetCapabilities(ctx context.Context, in *GetCapabilitiesRequest, opts ...grpc.CallOption) (*GetCapabilitiesResponse, error)
+	// GetServerUsage measures what the machine, the server and all services together use.
+	GetServerUsage(ctx context.Context, in *GetServerUsageRequest, opts ...grpc.CallOption) (*GetServerUsageResponse, error)
+	// GetHardware tells what the machine is made of, as far as packages ask for it.
+	GetHardware(ctx context.Context, in *GetHardwareRequest, opts ...grpc.CallOption) (*GetHardwareResponse, error)
 	// Shutdown stops the daemon, and before it all services where that is asked. Services that run are started
 	// again when the daemon is.
 	Shutdown(ctx context.Context, in *ShutdownRequest, opts ...grpc.CallOption) (*ShutdownResponse, error)
@@ -124,6 +130,26 @@ func (c *systemServiceClient) GetCapabilities(ctx context.Context, in *GetCapabi
 	return out, nil
 }
 
+func (c *systemServiceClient) GetServerUsage(ctx context.Context, in *GetServerUsageRequest, opts ...grpc.CallOption) (*GetServerUsageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetServerUsageResponse)
+	err := c.cc.Invoke(ctx, SystemService_GetServerUsage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *systemServiceClient) GetHardware(ctx context.Context, in *GetHardwareRequest, opts ...grpc.CallOption) (*GetHardwareResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetHardwareResponse)
+	err := c.cc.Invoke(ctx, SystemService_GetHardware_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *systemServiceClient) Shutdown(ctx context.Context, in *ShutdownRequest, opts ...grpc.CallOption) (*ShutdownResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ShutdownResponse)
@@ -170,6 +196,10 @@ type SystemServiceServer interface {
 	GetServer(context.Context, *GetServerRequest) (*GetServerResponse, error)
 	// GetCapabilities tells what the machine offers and, where it lacks something, why.
 	GetCapabilities(context.Context, *GetCapabilitiesRequest) (*GetCapabilitiesResponse, error)
+	// GetServerUsage measures what the machine, the server and all services together use.
+	GetServerUsage(context.Context, *GetServerUsageRequest) (*GetServerUsageResponse, error)
+	// GetHardware tells what the machine is made of, as far as packages ask for it.
+	GetHardware(context.Context, *GetHardwareRequest) (*GetHardwareResponse, error)
 	// Shutdown stops the daemon, and before it all services where that is asked. Services that run are started
 	// again when the daemon is.
 	Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error)
@@ -202,6 +232,12 @@ func (UnimplementedSystemServiceServer) GetServer(context.Context, *GetServerReq
 }
 func (UnimplementedSystemServiceServer) GetCapabilities(context.Context, *GetCapabilitiesRequest) (*GetCapabilitiesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCapabilities not implemented")
+}
+func (UnimplementedSystemServiceServer) GetServerUsage(context.Context, *GetServerUsageRequest) (*GetServerUsageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetServerUsage not implemented")
+}
+func (UnimplementedSystemServiceServer) GetHardware(context.Context, *GetHardwareRequest) (*GetHardwareResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetHardware not implemented")
 }
 func (UnimplementedSystemServiceServer) Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Shutdown not implemented")
@@ -316,6 +352,42 @@ func _SystemService_GetCapabilities_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SystemService_GetServerUsage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetServerUsageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SystemServiceServer).GetServerUsage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SystemService_GetServerUsage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SystemServiceServer).GetServerUsage(ctx, req.(*GetServerUsageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SystemService_GetHardware_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetHardwareRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SystemServiceServer).GetHardware(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SystemService_GetHardware_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SystemServiceServer).GetHardware(ctx, req.(*GetHardwareRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SystemService_Shutdown_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ShutdownRequest)
 	if err := dec(in); err != nil {
@@ -392,6 +464,14 @@ var SystemService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetCapabilities",
 			Handler:    _SystemService_GetCapabilities_Handler,
+		},
+		{
+			MethodName: "GetServerUsage",
+			Handler:    _SystemService_GetServerUsage_Handler,
+		},
+		{
+			MethodName: "GetHardware",
+			Handler:    _SystemService_GetHardware_Handler,
 		},
 		{
 			MethodName: "Shutdown",

@@ -158,6 +158,17 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_LISTING_NOT_FOUND: _ClassVar[Reason]
     REASON_LISTING_MIRROR_LAST: _ClassVar[Reason]
     REASON_ADMIN_LAST: _ClassVar[Reason]
+    REASON_MAIL_UNREACHABLE: _ClassVar[Reason]
+    REASON_MAIL_TLS_FAILED: _ClassVar[Reason]
+    REASON_MAIL_LOGIN_REFUSED: _ClassVar[Reason]
+    REASON_MAIL_REFUSED: _ClassVar[Reason]
+    REASON_MAIL_NOT_SET: _ClassVar[Reason]
+    REASON_BACKUP_FOLDER_UNFIT: _ClassVar[Reason]
+    REASON_HARDWARE_UNFIT: _ClassVar[Reason]
+    REASON_DEPENDENT_BROKEN: _ClassVar[Reason]
+    REASON_UPDATE_UNHEALTHY: _ClassVar[Reason]
+    REASON_PACKAGE_SDK_NEWER: _ClassVar[Reason]
+    REASON_SERVICE_FILLS_DISK: _ClassVar[Reason]
 REASON_UNSPECIFIED: Reason
 REASON_INTERNAL: Reason
 REASON_UNAUTHENTICATED: Reason
@@ -303,6 +314,17 @@ REASON_LISTING_CONFLICT: Reason
 REASON_LISTING_NOT_FOUND: Reason
 REASON_LISTING_MIRROR_LAST: Reason
 REASON_ADMIN_LAST: Reason
+REASON_MAIL_UNREACHABLE: Reason
+REASON_MAIL_TLS_FAILED: Reason
+REASON_MAIL_LOGIN_REFUSED: Reason
+REASON_MAIL_REFUSED: Reason
+REASON_MAIL_NOT_SET: Reason
+REASON_BACKUP_FOLDER_UNFIT: Reason
+REASON_HARDWARE_UNFIT: Reason
+REASON_DEPENDENT_BROKEN: Reason
+REASON_UPDATE_UNHEALTHY: Reason
+REASON_PACKAGE_SDK_NEWER: Reason
+REASON_SERVICE_FILLS_DISK: Reason
 
 class Fault(_message.Message):
     __slots__ = ("reason", "message", "metadata", "violations", "retry_after")

@@ -5,7 +5,10 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from hearth.meta.v1 import fault_pb2 as _fault_pb2
 from hearth.operations.v1 import operations_pb2 as _operations_pb2
 from hearth.options.v1 import options_pb2 as _options_pb2
+from hearth.packages.v1 import backup_pb2 as _backup_pb2
+from hearth.packages.v1 import plan_pb2 as _plan_pb2
 from hearth.packages.v1 import resources_pb2 as _resources_pb2
+from hearth.packages.v1 import usage_pb2 as _usage_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -168,6 +171,44 @@ class Remedy(_message.Message):
     command: str
     def __init__(self, method: _Optional[str] = ..., request: _Optional[str] = ..., command: _Optional[str] = ...) -> None: ...
 
+class ListPackageUsageRequest(_message.Message):
+    __slots__ = ("package_id", "page_size", "page_token")
+    PACKAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    package_id: str
+    page_size: int
+    page_token: str
+    def __init__(self, package_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListPackageUsageResponse(_message.Message):
+    __slots__ = ("usage", "next_page_token")
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    usage: _containers.RepeatedCompositeFieldContainer[_usage_pb2.Usage]
+    next_page_token: str
+    def __init__(self, usage: _Optional[_Iterable[_Union[_usage_pb2.Usage, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ListHealthChangesRequest(_message.Message):
+    __slots__ = ("id", "check", "page_size", "page_token")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    CHECK_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    check: str
+    page_size: int
+    page_token: str
+    def __init__(self, id: _Optional[str] = ..., check: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListHealthChangesResponse(_message.Message):
+    __slots__ = ("changes", "next_page_token")
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedCompositeFieldContainer[_usage_pb2.HealthChange]
+    next_page_token: str
+    def __init__(self, changes: _Optional[_Iterable[_Union[_usage_pb2.HealthChange, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
 class CreateUploadRequest(_message.Message):
     __slots__ = ("size",)
     SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -235,20 +276,26 @@ class GetPackageDocumentResponse(_message.Message):
     def __init__(self, document: _Optional[_Union[Document, _Mapping]] = ...) -> None: ...
 
 class InstallPackageRequest(_message.Message):
-    __slots__ = ("ticket", "start", "request_id", "accept_signer", "time_limit", "from_registry")
+    __slots__ = ("ticket", "start", "request_id", "accept_signer", "time_limit", "validate_only", "accept_breakage", "health_limit", "from_registry")
     TICKET_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     ACCEPT_SIGNER_FIELD_NUMBER: _ClassVar[int]
     TIME_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    ACCEPT_BREAKAGE_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_LIMIT_FIELD_NUMBER: _ClassVar[int]
     FROM_REGISTRY_FIELD_NUMBER: _ClassVar[int]
     ticket: str
     start: bool
     request_id: str
     accept_signer: bool
     time_limit: _duration_pb2.Duration
+    validate_only: bool
+    accept_breakage: bool
+    health_limit: _duration_pb2.Duration
     from_registry: FromRegistry
-    def __init__(self, ticket: _Optional[str] = ..., start: bool = ..., request_id: _Optional[str] = ..., accept_signer: bool = ..., time_limit: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., from_registry: _Optional[_Union[FromRegistry, _Mapping]] = ...) -> None: ...
+    def __init__(self, ticket: _Optional[str] = ..., start: bool = ..., request_id: _Optional[str] = ..., accept_signer: bool = ..., time_limit: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., validate_only: bool = ..., accept_breakage: bool = ..., health_limit: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., from_registry: _Optional[_Union[FromRegistry, _Mapping]] = ...) -> None: ...
 
 class FromRegistry(_message.Message):
     __slots__ = ("registry", "package_id", "version")
@@ -261,10 +308,12 @@ class FromRegistry(_message.Message):
     def __init__(self, registry: _Optional[str] = ..., package_id: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
 
 class InstallPackageResponse(_message.Message):
-    __slots__ = ("operation",)
+    __slots__ = ("operation", "plan")
     OPERATION_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
     operation: _operations_pb2.Operation
-    def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ...) -> None: ...
+    plan: _plan_pb2.InstallPlan
+    def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ..., plan: _Optional[_Union[_plan_pb2.InstallPlan, _Mapping]] = ...) -> None: ...
 
 class UninstallPackageRequest(_message.Message):
     __slots__ = ("id", "force", "keep_data", "request_id")

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from hearth.packages.v1 import backup_pb2 as hearth_dot_packages_dot_v1_dot_backup__pb2
 from hearth.packages.v1 import packages_pb2 as hearth_dot_packages_dot_v1_dot_packages__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
@@ -49,6 +50,26 @@ class PackageServiceStub(object):
                 '/hearth.packages.v1.PackageService/WhyPackage',
                 request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.WhyPackageRequest.SerializeToString,
                 response_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.WhyPackageResponse.FromString,
+                _registered_method=True)
+        self.ListPackageUsage = channel.unary_unary(
+                '/hearth.packages.v1.PackageService/ListPackageUsage',
+                request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.ListPackageUsageRequest.SerializeToString,
+                response_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.ListPackageUsageResponse.FromString,
+                _registered_method=True)
+        self.ListHealthChanges = channel.unary_unary(
+                '/hearth.packages.v1.PackageService/ListHealthChanges',
+                request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.ListHealthChangesRequest.SerializeToString,
+                response_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.ListHealthChangesResponse.FromString,
+                _registered_method=True)
+        self.BackupPackage = channel.unary_unary(
+                '/hearth.packages.v1.PackageService/BackupPackage',
+                request_serializer=hearth_dot_packages_dot_v1_dot_backup__pb2.BackupPackageRequest.SerializeToString,
+                response_deserializer=hearth_dot_packages_dot_v1_dot_backup__pb2.BackupPackageResponse.FromString,
+                _registered_method=True)
+        self.RestorePackage = channel.unary_unary(
+                '/hearth.packages.v1.PackageService/RestorePackage',
+                request_serializer=hearth_dot_packages_dot_v1_dot_backup__pb2.RestorePackageRequest.SerializeToString,
+                response_deserializer=hearth_dot_packages_dot_v1_dot_backup__pb2.RestorePackageResponse.FromString,
                 _registered_method=True)
         self.CreateUpload = channel.unary_unary(
                 '/hearth.packages.v1.PackageService/CreateUpload',
@@ -143,6 +164,37 @@ class PackageServiceServicer(object):
     def WhyPackage(self, request, context):
         """WhyPackage tells what keeps a service from being healthy: a chain from the service itself to what is behind it, each
         link with what a person can do about it. It is empty for a service that is healthy.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPackageUsage(self, request, context):
+        """ListPackageUsage measures what services use of the machine.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListHealthChanges(self, request, context):
+        """ListHealthChanges lists the changes of what the health checks of a service found, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BackupPackage(self, request, context):
+        """BackupPackage has the package make a backup of its data into a folder of the server: the service is stopped, the
+        package's own backup runs, and the service is then what it was. The folder is made, or holds an earlier backup of the
+        package, which the new one takes the place of.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestorePackage(self, request, context):
+        """RestorePackage installs the uploaded file and has the package take its data from a backup in a folder of the server.
+        It is refused where the package is installed or has data.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -270,6 +322,26 @@ def add_PackageServiceServicer_to_server(servicer, server):
                     servicer.WhyPackage,
                     request_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.WhyPackageRequest.FromString,
                     response_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.WhyPackageResponse.SerializeToString,
+            ),
+            'ListPackageUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPackageUsage,
+                    request_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.ListPackageUsageRequest.FromString,
+                    response_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.ListPackageUsageResponse.SerializeToString,
+            ),
+            'ListHealthChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListHealthChanges,
+                    request_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.ListHealthChangesRequest.FromString,
+                    response_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.ListHealthChangesResponse.SerializeToString,
+            ),
+            'BackupPackage': grpc.unary_unary_rpc_method_handler(
+                    servicer.BackupPackage,
+                    request_deserializer=hearth_dot_packages_dot_v1_dot_backup__pb2.BackupPackageRequest.FromString,
+                    response_serializer=hearth_dot_packages_dot_v1_dot_backup__pb2.BackupPackageResponse.SerializeToString,
+            ),
+            'RestorePackage': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestorePackage,
+                    request_deserializer=hearth_dot_packages_dot_v1_dot_backup__pb2.RestorePackageRequest.FromString,
+                    response_serializer=hearth_dot_packages_dot_v1_dot_backup__pb2.RestorePackageResponse.SerializeToString,
             ),
             'CreateUpload': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateUpload,
@@ -424,6 +496,114 @@ class PackageService(object):
             '/hearth.packages.v1.PackageService/WhyPackage',
             hearth_dot_packages_dot_v1_dot_packages__pb2.WhyPackageRequest.SerializeToString,
             hearth_dot_packages_dot_v1_dot_packages__pb2.WhyPackageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPackageUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.packages.v1.PackageService/ListPackageUsage',
+            hearth_dot_packages_dot_v1_dot_packages__pb2.ListPackageUsageRequest.SerializeToString,
+            hearth_dot_packages_dot_v1_dot_packages__pb2.ListPackageUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListHealthChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.packages.v1.PackageService/ListHealthChanges',
+            hearth_dot_packages_dot_v1_dot_packages__pb2.ListHealthChangesRequest.SerializeToString,
+            hearth_dot_packages_dot_v1_dot_packages__pb2.ListHealthChangesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BackupPackage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.packages.v1.PackageService/BackupPackage',
+            hearth_dot_packages_dot_v1_dot_backup__pb2.BackupPackageRequest.SerializeToString,
+            hearth_dot_packages_dot_v1_dot_backup__pb2.BackupPackageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestorePackage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.packages.v1.PackageService/RestorePackage',
+            hearth_dot_packages_dot_v1_dot_backup__pb2.RestorePackageRequest.SerializeToString,
+            hearth_dot_packages_dot_v1_dot_backup__pb2.RestorePackageResponse.FromString,
             options,
             channel_credentials,
             insecure,

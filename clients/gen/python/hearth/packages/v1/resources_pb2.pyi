@@ -24,7 +24,7 @@ class Package(_message.Message):
     def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., spec: _Optional[_Union[PackageSpec, _Mapping]] = ..., status: _Optional[_Union[PackageStatus, _Mapping]] = ...) -> None: ...
 
 class PackageSpec(_message.Message):
-    __slots__ = ("artifact", "version", "title", "desired", "restarts", "rebuilds", "init_kind", "exit_target", "operation", "exit_force", "past_tasks", "registry")
+    __slots__ = ("artifact", "version", "title", "desired", "restarts", "rebuilds", "init_kind", "exit_target", "operation", "exit_force", "past_tasks", "restore_from", "stopped_for", "registry")
     class Desired(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         DESIRED_UNSPECIFIED: _ClassVar[PackageSpec.Desired]
@@ -56,6 +56,8 @@ class PackageSpec(_message.Message):
     OPERATION_FIELD_NUMBER: _ClassVar[int]
     EXIT_FORCE_FIELD_NUMBER: _ClassVar[int]
     PAST_TASKS_FIELD_NUMBER: _ClassVar[int]
+    RESTORE_FROM_FIELD_NUMBER: _ClassVar[int]
+    STOPPED_FOR_FIELD_NUMBER: _ClassVar[int]
     REGISTRY_FIELD_NUMBER: _ClassVar[int]
     artifact: str
     version: str
@@ -68,8 +70,10 @@ class PackageSpec(_message.Message):
     operation: str
     exit_force: bool
     past_tasks: bool
+    restore_from: str
+    stopped_for: _fault_pb2.Fault
     registry: str
-    def __init__(self, artifact: _Optional[str] = ..., version: _Optional[str] = ..., title: _Optional[str] = ..., desired: _Optional[_Union[PackageSpec.Desired, str]] = ..., restarts: _Optional[int] = ..., rebuilds: _Optional[int] = ..., init_kind: _Optional[_Union[PackageSpec.InitKind, str]] = ..., exit_target: _Optional[str] = ..., operation: _Optional[str] = ..., exit_force: bool = ..., past_tasks: bool = ..., registry: _Optional[str] = ...) -> None: ...
+    def __init__(self, artifact: _Optional[str] = ..., version: _Optional[str] = ..., title: _Optional[str] = ..., desired: _Optional[_Union[PackageSpec.Desired, str]] = ..., restarts: _Optional[int] = ..., rebuilds: _Optional[int] = ..., init_kind: _Optional[_Union[PackageSpec.InitKind, str]] = ..., exit_target: _Optional[str] = ..., operation: _Optional[str] = ..., exit_force: bool = ..., past_tasks: bool = ..., restore_from: _Optional[str] = ..., stopped_for: _Optional[_Union[_fault_pb2.Fault, _Mapping]] = ..., registry: _Optional[str] = ...) -> None: ...
 
 class PackageStatus(_message.Message):
     __slots__ = ("state", "observed_generation", "initialized_artifact", "observed_restarts", "observed_rebuilds", "start_time", "fault", "ipv4", "container", "crashes")

@@ -151,3 +151,27 @@ class ClearSmtpRequest(_message.Message):
 class ClearSmtpResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class TestSmtpRequest(_message.Message):
+    __slots__ = ("to", "host", "port", "sender", "username", "password", "security")
+    TO_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    SENDER_FIELD_NUMBER: _ClassVar[int]
+    USERNAME_FIELD_NUMBER: _ClassVar[int]
+    PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    SECURITY_FIELD_NUMBER: _ClassVar[int]
+    to: str
+    host: str
+    port: int
+    sender: str
+    username: str
+    password: str
+    security: SmtpSpec.Security
+    def __init__(self, to: _Optional[str] = ..., host: _Optional[str] = ..., port: _Optional[int] = ..., sender: _Optional[str] = ..., username: _Optional[str] = ..., password: _Optional[str] = ..., security: _Optional[_Union[SmtpSpec.Security, str]] = ...) -> None: ...
+
+class TestSmtpResponse(_message.Message):
+    __slots__ = ("answer",)
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
+    answer: str
+    def __init__(self, answer: _Optional[str] = ...) -> None: ...

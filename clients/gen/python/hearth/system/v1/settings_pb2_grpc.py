@@ -65,6 +65,11 @@ class SettingsServiceStub(object):
                 request_serializer=hearth_dot_system_dot_v1_dot_settings__pb2.ClearSmtpRequest.SerializeToString,
                 response_deserializer=hearth_dot_system_dot_v1_dot_settings__pb2.ClearSmtpResponse.FromString,
                 _registered_method=True)
+        self.TestSmtp = channel.unary_unary(
+                '/hearth.system.v1.SettingsService/TestSmtp',
+                request_serializer=hearth_dot_system_dot_v1_dot_settings__pb2.TestSmtpRequest.SerializeToString,
+                response_deserializer=hearth_dot_system_dot_v1_dot_settings__pb2.TestSmtpResponse.FromString,
+                _registered_method=True)
 
 
 class SettingsServiceServicer(object):
@@ -114,6 +119,14 @@ class SettingsServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TestSmtp(self, request, context):
+        """TestSmtp sends a mail, with the settings given or with those that are set. Nothing is set by it. A fault says which
+        step failed: reaching the mail server, protecting the connection, logging in, or handing over the mail.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SettingsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -146,6 +159,11 @@ def add_SettingsServiceServicer_to_server(servicer, server):
                     servicer.ClearSmtp,
                     request_deserializer=hearth_dot_system_dot_v1_dot_settings__pb2.ClearSmtpRequest.FromString,
                     response_serializer=hearth_dot_system_dot_v1_dot_settings__pb2.ClearSmtpResponse.SerializeToString,
+            ),
+            'TestSmtp': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestSmtp,
+                    request_deserializer=hearth_dot_system_dot_v1_dot_settings__pb2.TestSmtpRequest.FromString,
+                    response_serializer=hearth_dot_system_dot_v1_dot_settings__pb2.TestSmtpResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -311,6 +329,33 @@ class SettingsService(object):
             '/hearth.system.v1.SettingsService/ClearSmtp',
             hearth_dot_system_dot_v1_dot_settings__pb2.ClearSmtpRequest.SerializeToString,
             hearth_dot_system_dot_v1_dot_settings__pb2.ClearSmtpResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestSmtp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.system.v1.SettingsService/TestSmtp',
+            hearth_dot_system_dot_v1_dot_settings__pb2.TestSmtpRequest.SerializeToString,
+            hearth_dot_system_dot_v1_dot_settings__pb2.TestSmtpResponse.FromString,
             options,
             channel_credentials,
             insecure,

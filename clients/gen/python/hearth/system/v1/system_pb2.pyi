@@ -2,6 +2,7 @@ import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from hearth.options.v1 import options_pb2 as _options_pb2
+from hearth.system.v1 import machine_pb2 as _machine_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -146,6 +147,26 @@ class Capability(_message.Message):
     purpose: str
     remedy: str
     def __init__(self, name: _Optional[str] = ..., available: bool = ..., detail: _Optional[str] = ..., purpose: _Optional[str] = ..., remedy: _Optional[str] = ...) -> None: ...
+
+class GetServerUsageRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetServerUsageResponse(_message.Message):
+    __slots__ = ("usage",)
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    usage: _machine_pb2.ServerUsage
+    def __init__(self, usage: _Optional[_Union[_machine_pb2.ServerUsage, _Mapping]] = ...) -> None: ...
+
+class GetHardwareRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetHardwareResponse(_message.Message):
+    __slots__ = ("hardware",)
+    HARDWARE_FIELD_NUMBER: _ClassVar[int]
+    hardware: _machine_pb2.Hardware
+    def __init__(self, hardware: _Optional[_Union[_machine_pb2.Hardware, _Mapping]] = ...) -> None: ...
 
 class ShutdownRequest(_message.Message):
     __slots__ = ("services",)

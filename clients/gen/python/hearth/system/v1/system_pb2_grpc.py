@@ -60,6 +60,16 @@ class SystemServiceStub(object):
                 request_serializer=hearth_dot_system_dot_v1_dot_system__pb2.GetCapabilitiesRequest.SerializeToString,
                 response_deserializer=hearth_dot_system_dot_v1_dot_system__pb2.GetCapabilitiesResponse.FromString,
                 _registered_method=True)
+        self.GetServerUsage = channel.unary_unary(
+                '/hearth.system.v1.SystemService/GetServerUsage',
+                request_serializer=hearth_dot_system_dot_v1_dot_system__pb2.GetServerUsageRequest.SerializeToString,
+                response_deserializer=hearth_dot_system_dot_v1_dot_system__pb2.GetServerUsageResponse.FromString,
+                _registered_method=True)
+        self.GetHardware = channel.unary_unary(
+                '/hearth.system.v1.SystemService/GetHardware',
+                request_serializer=hearth_dot_system_dot_v1_dot_system__pb2.GetHardwareRequest.SerializeToString,
+                response_deserializer=hearth_dot_system_dot_v1_dot_system__pb2.GetHardwareResponse.FromString,
+                _registered_method=True)
         self.Shutdown = channel.unary_unary(
                 '/hearth.system.v1.SystemService/Shutdown',
                 request_serializer=hearth_dot_system_dot_v1_dot_system__pb2.ShutdownRequest.SerializeToString,
@@ -116,6 +126,20 @@ class SystemServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetServerUsage(self, request, context):
+        """GetServerUsage measures what the machine, the server and all services together use.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetHardware(self, request, context):
+        """GetHardware tells what the machine is made of, as far as packages ask for it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Shutdown(self, request, context):
         """Shutdown stops the daemon, and before it all services where that is asked. Services that run are started
         again when the daemon is.
@@ -166,6 +190,16 @@ def add_SystemServiceServicer_to_server(servicer, server):
                     servicer.GetCapabilities,
                     request_deserializer=hearth_dot_system_dot_v1_dot_system__pb2.GetCapabilitiesRequest.FromString,
                     response_serializer=hearth_dot_system_dot_v1_dot_system__pb2.GetCapabilitiesResponse.SerializeToString,
+            ),
+            'GetServerUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetServerUsage,
+                    request_deserializer=hearth_dot_system_dot_v1_dot_system__pb2.GetServerUsageRequest.FromString,
+                    response_serializer=hearth_dot_system_dot_v1_dot_system__pb2.GetServerUsageResponse.SerializeToString,
+            ),
+            'GetHardware': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetHardware,
+                    request_deserializer=hearth_dot_system_dot_v1_dot_system__pb2.GetHardwareRequest.FromString,
+                    response_serializer=hearth_dot_system_dot_v1_dot_system__pb2.GetHardwareResponse.SerializeToString,
             ),
             'Shutdown': grpc.unary_unary_rpc_method_handler(
                     servicer.Shutdown,
@@ -319,6 +353,60 @@ class SystemService(object):
             '/hearth.system.v1.SystemService/GetCapabilities',
             hearth_dot_system_dot_v1_dot_system__pb2.GetCapabilitiesRequest.SerializeToString,
             hearth_dot_system_dot_v1_dot_system__pb2.GetCapabilitiesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetServerUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.system.v1.SystemService/GetServerUsage',
+            hearth_dot_system_dot_v1_dot_system__pb2.GetServerUsageRequest.SerializeToString,
+            hearth_dot_system_dot_v1_dot_system__pb2.GetServerUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetHardware(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.system.v1.SystemService/GetHardware',
+            hearth_dot_system_dot_v1_dot_system__pb2.GetHardwareRequest.SerializeToString,
+            hearth_dot_system_dot_v1_dot_system__pb2.GetHardwareResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -11,15 +11,21 @@ import { file_hearth_meta_v1_fault } from "../../meta/v1/fault_pb.js";
 import type { Operation } from "../../operations/v1/operations_pb.js";
 import { file_hearth_operations_v1_operations } from "../../operations/v1/operations_pb.js";
 import { file_hearth_options_v1_options } from "../../options/v1/options_pb.js";
+import type { BackupPackageRequestSchema, BackupPackageResponseSchema, RestorePackageRequestSchema, RestorePackageResponseSchema } from "./backup_pb.js";
+import { file_hearth_packages_v1_backup } from "./backup_pb.js";
+import type { InstallPlan } from "./plan_pb.js";
+import { file_hearth_packages_v1_plan } from "./plan_pb.js";
 import type { Artifact, Dependency, HealthCheck, Package, Snapshot } from "./resources_pb.js";
 import { file_hearth_packages_v1_resources } from "./resources_pb.js";
+import type { HealthChange, Usage } from "./usage_pb.js";
+import { file_hearth_packages_v1_usage } from "./usage_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file hearth/packages/v1/packages.proto.
  */
 export const file_hearth_packages_v1_packages: GenFile = /*@__PURE__*/
-  fileDesc("CiFoZWFydGgvcGFja2FnZXMvdjEvcGFja2FnZXMucHJvdG8SEmhlYXJ0aC5wYWNrYWdlcy52MSI8ChNMaXN0UGFja2FnZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIl4KFExpc3RQYWNrYWdlc1Jlc3BvbnNlEi0KCHBhY2thZ2VzGAEgAygLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiUKEUdldFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBItECChJHZXRQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlEi4KCGFydGlmYWN0GAIgASgLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLkFydGlmYWN0EjYKDWhlYWx0aF9jaGVja3MYAyADKAsyHy5oZWFydGgucGFja2FnZXMudjEuSGVhbHRoQ2hlY2sSNAoMZGVwZW5kZW5jaWVzGAQgAygLMh4uaGVhcnRoLnBhY2thZ2VzLnYxLkRlcGVuZGVuY3kSLwoJc25hcHNob3RzGAUgAygLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLlNuYXBzaG90Ej4KEWRlcGVuZGVuY3lfc3RhdGVzGAYgAygLMiMuaGVhcnRoLnBhY2thZ2VzLnYxLkRlcGVuZGVuY3lTdGF0ZSK/AgoPRGVwZW5kZW5jeVN0YXRlEhIKCnBhY2thZ2VfaWQYASABKAkSOAoFc3RhdGUYAiABKA4yKS5oZWFydGgucGFja2FnZXMudjEuRGVwZW5kZW5jeVN0YXRlLlN0YXRlEhkKEWluc3RhbGxlZF92ZXJzaW9uGAMgASgJEhUKDXZlcnNpb25fcmFuZ2UYBCABKAkSDgoGZGV0YWlsGAUgASgJIpsBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhMKD1NUQVRFX1NBVElTRklFRBABEhcKE1NUQVRFX05PVF9JTlNUQUxMRUQQAhIRCg1TVEFURV9WRVJTSU9OEAMSFQoRU1RBVEVfTk9UX1JVTk5JTkcQBBITCg9TVEFURV9VTkhFQUxUSFkQBRIOCgpTVEFURV9UQVNLEAYiJQoRV2h5UGFja2FnZVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQEiQAoSV2h5UGFja2FnZVJlc3BvbnNlEioKBWxpbmtzGAEgAygLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLldoeUxpbmsi9AUKB1doeUxpbmsSEgoKcGFja2FnZV9pZBgBIAEoCRIwCgVjYXVzZRgCIAEoDjIhLmhlYXJ0aC5wYWNrYWdlcy52MS5XaHlMaW5rLkNhdXNlEjsKCG1ldGFkYXRhGAMgAygLMikuaGVhcnRoLnBhY2thZ2VzLnYxLldoeUxpbmsuTWV0YWRhdGFFbnRyeRIkCgVmYXVsdBgEIAEoCzIVLmhlYXJ0aC5tZXRhLnYxLkZhdWx0EiwKCHJlbWVkaWVzGAUgAygLMhouaGVhcnRoLnBhY2thZ2VzLnYxLlJlbWVkeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi4AMKBUNhdXNlEhUKEUNBVVNFX1VOU1BFQ0lGSUVEEAASEQoNQ0FVU0VfU1RPUFBFRBABEhMKD0NBVVNFX09QRVJBVElPThACEg4KCkNBVVNFX1RBU0sQAxIVChFDQVVTRV9JTklUX0ZBSUxFRBAEEhEKDUNBVVNFX0NSQVNIRUQQBRIUChBDQVVTRV9DUkFTSF9MT09QEAYSEwoPQ0FVU0VfREFUQV9IRUxEEAcSEwoPQ0FVU0VfRElTS19GVUxMEAgSFgoSQ0FVU0VfRklMRV9NSVNTSU5HEAkSEgoOQ0FVU0VfSEFSRFdBUkUQChIQCgxDQVVTRV9GQUlMRUQQCxITCg9DQVVTRV9VTkRFUl9XQVkQDBIVChFDQVVTRV9DSEVDS19GQUlMUxANEhUKEUNBVVNFX0NIRUNLX1dBSVRTEA4SIgoeQ0FVU0VfREVQRU5ERU5DWV9OT1RfSU5TVEFMTEVEEA8SHAoYQ0FVU0VfREVQRU5ERU5DWV9WRVJTSU9OEBASIAocQ0FVU0VfREVQRU5ERU5DWV9OT1RfUlVOTklORxAREh4KGkNBVVNFX0RFUEVOREVOQ1lfVU5IRUFMVEhZEBISGQoVQ0FVU0VfREVQRU5ERU5DWV9UQVNLEBMiOgoGUmVtZWR5Eg4KBm1ldGhvZBgBIAEoCRIPCgdyZXF1ZXN0GAIgASgJEg8KB2NvbW1hbmQYAyABKAkiIwoTQ3JlYXRlVXBsb2FkUmVxdWVzdBIMCgRzaXplGAEgASgEIkAKFENyZWF0ZVVwbG9hZFJlc3BvbnNlEhQKBnRpY2tldBgBIAEoCUIEqIYZARISCgRwYXRoGAIgASgJQgSohhkBIiwKFEluc3BlY3RVcGxvYWRSZXF1ZXN0EhQKBnRpY2tldBgBIAEoCUIEqIYZASKkAQoVSW5zcGVjdFVwbG9hZFJlc3BvbnNlEi4KCGFydGlmYWN0GAEgASgLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLkFydGlmYWN0EioKBGljb24YAiABKAsyHC5oZWFydGgucGFja2FnZXMudjEuRG9jdW1lbnQSGQoRaW5zdGFsbGVkX3ZlcnNpb24YAyABKAkSFAoMb3RoZXJfc2lnbmVyGAQgASgIIrYBCghEb2N1bWVudBIvCgRraW5kGAEgASgOMiEuaGVhcnRoLnBhY2thZ2VzLnYxLkRvY3VtZW50LktpbmQSEgoKbWVkaWFfdHlwZRgCIAEoCRIPCgdjb250ZW50GAMgASgMIlQKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg0KCUtJTkRfSUNPThABEhUKEUtJTkRfSU5TVFJVQ1RJT05TEAISEAoMS0lORF9MSUNFTlNFEAMiYgoZR2V0UGFja2FnZURvY3VtZW50UmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZARIzCghkb2N1bWVudBgCIAEoDjIhLmhlYXJ0aC5wYWNrYWdlcy52MS5Eb2N1bWVudC5LaW5kIkwKGkdldFBhY2thZ2VEb2N1bWVudFJlc3BvbnNlEi4KCGRvY3VtZW50GAEgASgLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLkRvY3VtZW50Is8BChVJbnN0YWxsUGFja2FnZVJlcXVlc3QSFAoGdGlja2V0GAEgASgJQgSohhkBEg0KBXN0YXJ0GAIgASgIEhIKCnJlcXVlc3RfaWQYAyABKAkSFQoNYWNjZXB0X3NpZ25lchgEIAEoCBItCgp0aW1lX2xpbWl0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjcKDWZyb21fcmVnaXN0cnkYFCABKAsyIC5oZWFydGgucGFja2FnZXMudjEuRnJvbVJlZ2lzdHJ5IksKDEZyb21SZWdpc3RyeRIQCghyZWdpc3RyeRgBIAEoCRIYCgpwYWNrYWdlX2lkGAIgASgJQgSwhhkBEg8KB3ZlcnNpb24YAyABKAkiTAoWSW5zdGFsbFBhY2thZ2VSZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iYQoXVW5pbnN0YWxsUGFja2FnZVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQESDQoFZm9yY2UYAiABKAgSEQoJa2VlcF9kYXRhGAMgASgIEhIKCnJlcXVlc3RfaWQYBCABKAkiTgoYVW5pbnN0YWxsUGFja2FnZVJlc3BvbnNlEjIKCW9wZXJhdGlvbhgBIAEoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbiKFAQoLUGFja2FnZURhdGESCgoCaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIOCgZzaWduZXIYAyABKAkSDQoFYnl0ZXMYBCABKAQSKQoFc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZvbHVtZXMYBiADKAkiPwoWTGlzdFBhY2thZ2VEYXRhUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJhChdMaXN0UGFja2FnZURhdGFSZXNwb25zZRItCgRkYXRhGAEgAygLMh8uaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2VEYXRhEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJAChhEZWxldGVQYWNrYWdlRGF0YVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQESEgoKcmVxdWVzdF9pZBgCIAEoCSJPChlEZWxldGVQYWNrYWdlRGF0YVJlc3BvbnNlEjIKCW9wZXJhdGlvbhgBIAEoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbiI+ChZSb2xsYmFja1BhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBEhIKCnJlcXVlc3RfaWQYAiABKAkiTQoXUm9sbGJhY2tQYWNrYWdlUmVzcG9uc2USMgoJb3BlcmF0aW9uGAEgASgLMh8uaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uIigKFExpc3RTbmFwc2hvdHNSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBIkgKFUxpc3RTbmFwc2hvdHNSZXNwb25zZRIvCglzbmFwc2hvdHMYASADKAsyHC5oZWFydGgucGFja2FnZXMudjEuU25hcHNob3QiTwoVRGVsZXRlU25hcHNob3RSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBEhAKCHNuYXBzaG90GAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkiTAoWRGVsZXRlU25hcHNob3RSZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iNgoTU3RhcnRQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZARINCgVmb3JjZRgCIAEoCCJEChRTdGFydFBhY2thZ2VSZXNwb25zZRIsCgdwYWNrYWdlGAEgASgLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2UiJgoSU3RvcFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBIkMKE1N0b3BQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlIikKFVJlc3RhcnRQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZASJGChZSZXN0YXJ0UGFja2FnZVJlc3BvbnNlEiwKB3BhY2thZ2UYASABKAsyGy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZSIpChVSZWJ1aWxkUGFja2FnZVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQEiRgoWUmVidWlsZFBhY2thZ2VSZXNwb25zZRIsCgdwYWNrYWdlGAEgASgLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2UyqhAKDlBhY2thZ2VTZXJ2aWNlEoABCgxMaXN0UGFja2FnZXMSJy5oZWFydGgucGFja2FnZXMudjEuTGlzdFBhY2thZ2VzUmVxdWVzdBooLmhlYXJ0aC5wYWNrYWdlcy52MS5MaXN0UGFja2FnZXNSZXNwb25zZSIdkAIByvMYAhAB0vMYDHBhY2thZ2UubGlzdPjzGAESZgoKR2V0UGFja2FnZRIlLmhlYXJ0aC5wYWNrYWdlcy52MS5HZXRQYWNrYWdlUmVxdWVzdBomLmhlYXJ0aC5wYWNrYWdlcy52MS5HZXRQYWNrYWdlUmVzcG9uc2UiCZACAcrzGAIQARJmCgpXaHlQYWNrYWdlEiUuaGVhcnRoLnBhY2thZ2VzLnYxLldoeVBhY2thZ2VSZXF1ZXN0GiYuaGVhcnRoLnBhY2thZ2VzLnYxLldoeVBhY2thZ2VSZXNwb25zZSIJkAIByvMYAhABEn0KDENyZWF0ZVVwbG9hZBInLmhlYXJ0aC5wYWNrYWdlcy52MS5DcmVhdGVVcGxvYWRSZXF1ZXN0GiguaGVhcnRoLnBhY2thZ2VzLnYxLkNyZWF0ZVVwbG9hZFJlc3BvbnNlIhrK8xgCEAPS8xgQcGFja2FnZS5zaWRlbG9hZBJvCg1JbnNwZWN0VXBsb2FkEiguaGVhcnRoLnBhY2thZ2VzLnYxLkluc3BlY3RVcGxvYWRSZXF1ZXN0GikuaGVhcnRoLnBhY2thZ2VzLnYxLkluc3BlY3RVcGxvYWRSZXNwb25zZSIJkAIByvMYAhADEn4KEkdldFBhY2thZ2VEb2N1bWVudBItLmhlYXJ0aC5wYWNrYWdlcy52MS5HZXRQYWNrYWdlRG9jdW1lbnRSZXF1ZXN0Gi4uaGVhcnRoLnBhY2thZ2VzLnYxLkdldFBhY2thZ2VEb2N1bWVudFJlc3BvbnNlIgmQAgHK8xgCEAESggEKDkluc3RhbGxQYWNrYWdlEikuaGVhcnRoLnBhY2thZ2VzLnYxLkluc3RhbGxQYWNrYWdlUmVxdWVzdBoqLmhlYXJ0aC5wYWNrYWdlcy52MS5JbnN0YWxsUGFja2FnZVJlc3BvbnNlIhnK8xgCEAPS8xgPcGFja2FnZS5pbnN0YWxsEooBChBVbmluc3RhbGxQYWNrYWdlEisuaGVhcnRoLnBhY2thZ2VzLnYxLlVuaW5zdGFsbFBhY2thZ2VSZXF1ZXN0GiwuaGVhcnRoLnBhY2thZ2VzLnYxLlVuaW5zdGFsbFBhY2thZ2VSZXNwb25zZSIbyvMYAhAD0vMYEXBhY2thZ2UudW5pbnN0YWxsEnUKD0xpc3RQYWNrYWdlRGF0YRIqLmhlYXJ0aC5wYWNrYWdlcy52MS5MaXN0UGFja2FnZURhdGFSZXF1ZXN0GisuaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RQYWNrYWdlRGF0YVJlc3BvbnNlIgmQAgHK8xgCEAMSeAoRRGVsZXRlUGFja2FnZURhdGESLC5oZWFydGgucGFja2FnZXMudjEuRGVsZXRlUGFja2FnZURhdGFSZXF1ZXN0Gi0uaGVhcnRoLnBhY2thZ2VzLnYxLkRlbGV0ZVBhY2thZ2VEYXRhUmVzcG9uc2UiBsrzGAIQAxJyCg9Sb2xsYmFja1BhY2thZ2USKi5oZWFydGgucGFja2FnZXMudjEuUm9sbGJhY2tQYWNrYWdlUmVxdWVzdBorLmhlYXJ0aC5wYWNrYWdlcy52MS5Sb2xsYmFja1BhY2thZ2VSZXNwb25zZSIGyvMYAhADEm8KDUxpc3RTbmFwc2hvdHMSKC5oZWFydGgucGFja2FnZXMudjEuTGlzdFNuYXBzaG90c1JlcXVlc3QaKS5oZWFydGgucGFja2FnZXMudjEuTGlzdFNuYXBzaG90c1Jlc3BvbnNlIgmQAgHK8xgCEAESbwoORGVsZXRlU25hcHNob3QSKS5oZWFydGgucGFja2FnZXMudjEuRGVsZXRlU25hcHNob3RSZXF1ZXN0GiouaGVhcnRoLnBhY2thZ2VzLnYxLkRlbGV0ZVNuYXBzaG90UmVzcG9uc2UiBsrzGAIQAxJ6CgxTdGFydFBhY2thZ2USJy5oZWFydGgucGFja2FnZXMudjEuU3RhcnRQYWNrYWdlUmVxdWVzdBooLmhlYXJ0aC5wYWNrYWdlcy52MS5TdGFydFBhY2thZ2VSZXNwb25zZSIXyvMYAhAC0vMYDXBhY2thZ2Uuc3RhcnQSdgoLU3RvcFBhY2thZ2USJi5oZWFydGgucGFja2FnZXMudjEuU3RvcFBhY2thZ2VSZXF1ZXN0GicuaGVhcnRoLnBhY2thZ2VzLnYxLlN0b3BQYWNrYWdlUmVzcG9uc2UiFsrzGAIQAtLzGAxwYWNrYWdlLnN0b3ASggEKDlJlc3RhcnRQYWNrYWdlEikuaGVhcnRoLnBhY2thZ2VzLnYxLlJlc3RhcnRQYWNrYWdlUmVxdWVzdBoqLmhlYXJ0aC5wYWNrYWdlcy52MS5SZXN0YXJ0UGFja2FnZVJlc3BvbnNlIhnK8xgCEALS8xgPcGFja2FnZS5yZXN0YXJ0EoIBCg5SZWJ1aWxkUGFja2FnZRIpLmhlYXJ0aC5wYWNrYWdlcy52MS5SZWJ1aWxkUGFja2FnZVJlcXVlc3QaKi5oZWFydGgucGFja2FnZXMudjEuUmVidWlsZFBhY2thZ2VSZXNwb25zZSIZyvMYAhAC0vMYD3BhY2thZ2UucmVidWlsZGIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_hearth_meta_v1_fault, file_hearth_operations_v1_operations, file_hearth_options_v1_options, file_hearth_packages_v1_resources]);
+  fileDesc("CiFoZWFydGgvcGFja2FnZXMvdjEvcGFja2FnZXMucHJvdG8SEmhlYXJ0aC5wYWNrYWdlcy52MSI8ChNMaXN0UGFja2FnZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIl4KFExpc3RQYWNrYWdlc1Jlc3BvbnNlEi0KCHBhY2thZ2VzGAEgAygLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiUKEUdldFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBItECChJHZXRQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlEi4KCGFydGlmYWN0GAIgASgLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLkFydGlmYWN0EjYKDWhlYWx0aF9jaGVja3MYAyADKAsyHy5oZWFydGgucGFja2FnZXMudjEuSGVhbHRoQ2hlY2sSNAoMZGVwZW5kZW5jaWVzGAQgAygLMh4uaGVhcnRoLnBhY2thZ2VzLnYxLkRlcGVuZGVuY3kSLwoJc25hcHNob3RzGAUgAygLMhwuaGVhcnRoLnBhY2thZ2VzLnYxLlNuYXBzaG90Ej4KEWRlcGVuZGVuY3lfc3RhdGVzGAYgAygLMiMuaGVhcnRoLnBhY2thZ2VzLnYxLkRlcGVuZGVuY3lTdGF0ZSK/AgoPRGVwZW5kZW5jeVN0YXRlEhIKCnBhY2thZ2VfaWQYASABKAkSOAoFc3RhdGUYAiABKA4yKS5oZWFydGgucGFja2FnZXMudjEuRGVwZW5kZW5jeVN0YXRlLlN0YXRlEhkKEWluc3RhbGxlZF92ZXJzaW9uGAMgASgJEhUKDXZlcnNpb25fcmFuZ2UYBCABKAkSDgoGZGV0YWlsGAUgASgJIpsBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhMKD1NUQVRFX1NBVElTRklFRBABEhcKE1NUQVRFX05PVF9JTlNUQUxMRUQQAhIRCg1TVEFURV9WRVJTSU9OEAMSFQoRU1RBVEVfTk9UX1JVTk5JTkcQBBITCg9TVEFURV9VTkhFQUxUSFkQBRIOCgpTVEFURV9UQVNLEAYiJQoRV2h5UGFja2FnZVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQEiQAoSV2h5UGFja2FnZVJlc3BvbnNlEioKBWxpbmtzGAEgAygLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLldoeUxpbmsi9AUKB1doeUxpbmsSEgoKcGFja2FnZV9pZBgBIAEoCRIwCgVjYXVzZRgCIAEoDjIhLmhlYXJ0aC5wYWNrYWdlcy52MS5XaHlMaW5rLkNhdXNlEjsKCG1ldGFkYXRhGAMgAygLMikuaGVhcnRoLnBhY2thZ2VzLnYxLldoeUxpbmsuTWV0YWRhdGFFbnRyeRIkCgVmYXVsdBgEIAEoCzIVLmhlYXJ0aC5tZXRhLnYxLkZhdWx0EiwKCHJlbWVkaWVzGAUgAygLMhouaGVhcnRoLnBhY2thZ2VzLnYxLlJlbWVkeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi4AMKBUNhdXNlEhUKEUNBVVNFX1VOU1BFQ0lGSUVEEAASEQoNQ0FVU0VfU1RPUFBFRBABEhMKD0NBVVNFX09QRVJBVElPThACEg4KCkNBVVNFX1RBU0sQAxIVChFDQVVTRV9JTklUX0ZBSUxFRBAEEhEKDUNBVVNFX0NSQVNIRUQQBRIUChBDQVVTRV9DUkFTSF9MT09QEAYSEwoPQ0FVU0VfREFUQV9IRUxEEAcSEwoPQ0FVU0VfRElTS19GVUxMEAgSFgoSQ0FVU0VfRklMRV9NSVNTSU5HEAkSEgoOQ0FVU0VfSEFSRFdBUkUQChIQCgxDQVVTRV9GQUlMRUQQCxITCg9DQVVTRV9VTkRFUl9XQVkQDBIVChFDQVVTRV9DSEVDS19GQUlMUxANEhUKEUNBVVNFX0NIRUNLX1dBSVRTEA4SIgoeQ0FVU0VfREVQRU5ERU5DWV9OT1RfSU5TVEFMTEVEEA8SHAoYQ0FVU0VfREVQRU5ERU5DWV9WRVJTSU9OEBASIAocQ0FVU0VfREVQRU5ERU5DWV9OT1RfUlVOTklORxAREh4KGkNBVVNFX0RFUEVOREVOQ1lfVU5IRUFMVEhZEBISGQoVQ0FVU0VfREVQRU5ERU5DWV9UQVNLEBMiOgoGUmVtZWR5Eg4KBm1ldGhvZBgBIAEoCRIPCgdyZXF1ZXN0GAIgASgJEg8KB2NvbW1hbmQYAyABKAkiWgoXTGlzdFBhY2thZ2VVc2FnZVJlcXVlc3QSGAoKcGFja2FnZV9pZBgBIAEoCUIEuIYZARIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJdChhMaXN0UGFja2FnZVVzYWdlUmVzcG9uc2USKAoFdXNhZ2UYASADKAsyGS5oZWFydGgucGFja2FnZXMudjEuVXNhZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImIKGExpc3RIZWFsdGhDaGFuZ2VzUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZARINCgVjaGVjaxgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCSJnChlMaXN0SGVhbHRoQ2hhbmdlc1Jlc3BvbnNlEjEKB2NoYW5nZXMYASADKAsyIC5oZWFydGgucGFja2FnZXMudjEuSGVhbHRoQ2hhbmdlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIjChNDcmVhdGVVcGxvYWRSZXF1ZXN0EgwKBHNpemUYASABKAQiQAoUQ3JlYXRlVXBsb2FkUmVzcG9uc2USFAoGdGlja2V0GAEgASgJQgSohhkBEhIKBHBhdGgYAiABKAlCBKiGGQEiLAoUSW5zcGVjdFVwbG9hZFJlcXVlc3QSFAoGdGlja2V0GAEgASgJQgSohhkBIqQBChVJbnNwZWN0VXBsb2FkUmVzcG9uc2USLgoIYXJ0aWZhY3QYASABKAsyHC5oZWFydGgucGFja2FnZXMudjEuQXJ0aWZhY3QSKgoEaWNvbhgCIAEoCzIcLmhlYXJ0aC5wYWNrYWdlcy52MS5Eb2N1bWVudBIZChFpbnN0YWxsZWRfdmVyc2lvbhgDIAEoCRIUCgxvdGhlcl9zaWduZXIYBCABKAgitgEKCERvY3VtZW50Ei8KBGtpbmQYASABKA4yIS5oZWFydGgucGFja2FnZXMudjEuRG9jdW1lbnQuS2luZBISCgptZWRpYV90eXBlGAIgASgJEg8KB2NvbnRlbnQYAyABKAwiVAoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDQoJS0lORF9JQ09OEAESFQoRS0lORF9JTlNUUlVDVElPTlMQAhIQCgxLSU5EX0xJQ0VOU0UQAyJiChlHZXRQYWNrYWdlRG9jdW1lbnRSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBEjMKCGRvY3VtZW50GAIgASgOMiEuaGVhcnRoLnBhY2thZ2VzLnYxLkRvY3VtZW50LktpbmQiTAoaR2V0UGFja2FnZURvY3VtZW50UmVzcG9uc2USLgoIZG9jdW1lbnQYASABKAsyHC5oZWFydGgucGFja2FnZXMudjEuRG9jdW1lbnQisAIKFUluc3RhbGxQYWNrYWdlUmVxdWVzdBIUCgZ0aWNrZXQYASABKAlCBKiGGQESDQoFc3RhcnQYAiABKAgSEgoKcmVxdWVzdF9pZBgDIAEoCRIVCg1hY2NlcHRfc2lnbmVyGAQgASgIEi0KCnRpbWVfbGltaXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFQoNdmFsaWRhdGVfb25seRgGIAEoCBIXCg9hY2NlcHRfYnJlYWthZ2UYByABKAgSLwoMaGVhbHRoX2xpbWl0GAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjcKDWZyb21fcmVnaXN0cnkYFCABKAsyIC5oZWFydGgucGFja2FnZXMudjEuRnJvbVJlZ2lzdHJ5IksKDEZyb21SZWdpc3RyeRIQCghyZWdpc3RyeRgBIAEoCRIYCgpwYWNrYWdlX2lkGAIgASgJQgSwhhkBEg8KB3ZlcnNpb24YAyABKAkiewoWSW5zdGFsbFBhY2thZ2VSZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24SLQoEcGxhbhgCIAEoCzIfLmhlYXJ0aC5wYWNrYWdlcy52MS5JbnN0YWxsUGxhbiJhChdVbmluc3RhbGxQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZARINCgVmb3JjZRgCIAEoCBIRCglrZWVwX2RhdGEYAyABKAgSEgoKcmVxdWVzdF9pZBgEIAEoCSJOChhVbmluc3RhbGxQYWNrYWdlUmVzcG9uc2USMgoJb3BlcmF0aW9uGAEgASgLMh8uaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uIoUBCgtQYWNrYWdlRGF0YRIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg4KBnNpZ25lchgDIAEoCRINCgVieXRlcxgEIAEoBBIpCgVzaW5jZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdm9sdW1lcxgGIAMoCSI/ChZMaXN0UGFja2FnZURhdGFSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJImEKF0xpc3RQYWNrYWdlRGF0YVJlc3BvbnNlEi0KBGRhdGEYASADKAsyHy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZURhdGESFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkAKGERlbGV0ZVBhY2thZ2VEYXRhUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZARISCgpyZXF1ZXN0X2lkGAIgASgJIk8KGURlbGV0ZVBhY2thZ2VEYXRhUmVzcG9uc2USMgoJb3BlcmF0aW9uGAEgASgLMh8uaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uIj4KFlJvbGxiYWNrUGFja2FnZVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQESEgoKcmVxdWVzdF9pZBgCIAEoCSJNChdSb2xsYmFja1BhY2thZ2VSZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iKAoUTGlzdFNuYXBzaG90c1JlcXVlc3QSEAoCaWQYASABKAlCBLiGGQEiSAoVTGlzdFNuYXBzaG90c1Jlc3BvbnNlEi8KCXNuYXBzaG90cxgBIAMoCzIcLmhlYXJ0aC5wYWNrYWdlcy52MS5TbmFwc2hvdCJPChVEZWxldGVTbmFwc2hvdFJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQESEAoIc25hcHNob3QYAiABKAkSEgoKcmVxdWVzdF9pZBgDIAEoCSJMChZEZWxldGVTbmFwc2hvdFJlc3BvbnNlEjIKCW9wZXJhdGlvbhgBIAEoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbiI2ChNTdGFydFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBEg0KBWZvcmNlGAIgASgIIkQKFFN0YXJ0UGFja2FnZVJlc3BvbnNlEiwKB3BhY2thZ2UYASABKAsyGy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZSImChJTdG9wUGFja2FnZVJlcXVlc3QSEAoCaWQYASABKAlCBLiGGQEiQwoTU3RvcFBhY2thZ2VSZXNwb25zZRIsCgdwYWNrYWdlGAEgASgLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLlBhY2thZ2UiKQoVUmVzdGFydFBhY2thZ2VSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBIkYKFlJlc3RhcnRQYWNrYWdlUmVzcG9uc2USLAoHcGFja2FnZRgBIAEoCzIbLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlIikKFVJlYnVpbGRQYWNrYWdlUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZASJGChZSZWJ1aWxkUGFja2FnZVJlc3BvbnNlEiwKB3BhY2thZ2UYASABKAsyGy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZTKEFAoOUGFja2FnZVNlcnZpY2USgAEKDExpc3RQYWNrYWdlcxInLmhlYXJ0aC5wYWNrYWdlcy52MS5MaXN0UGFja2FnZXNSZXF1ZXN0GiguaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RQYWNrYWdlc1Jlc3BvbnNlIh2QAgHK8xgCEAHS8xgMcGFja2FnZS5saXN0+PMYARJmCgpHZXRQYWNrYWdlEiUuaGVhcnRoLnBhY2thZ2VzLnYxLkdldFBhY2thZ2VSZXF1ZXN0GiYuaGVhcnRoLnBhY2thZ2VzLnYxLkdldFBhY2thZ2VSZXNwb25zZSIJkAIByvMYAhABEmYKCldoeVBhY2thZ2USJS5oZWFydGgucGFja2FnZXMudjEuV2h5UGFja2FnZVJlcXVlc3QaJi5oZWFydGgucGFja2FnZXMudjEuV2h5UGFja2FnZVJlc3BvbnNlIgmQAgHK8xgCEAESfAoQTGlzdFBhY2thZ2VVc2FnZRIrLmhlYXJ0aC5wYWNrYWdlcy52MS5MaXN0UGFja2FnZVVzYWdlUmVxdWVzdBosLmhlYXJ0aC5wYWNrYWdlcy52MS5MaXN0UGFja2FnZVVzYWdlUmVzcG9uc2UiDZACAcrzGAIQAfjzGAESewoRTGlzdEhlYWx0aENoYW5nZXMSLC5oZWFydGgucGFja2FnZXMudjEuTGlzdEhlYWx0aENoYW5nZXNSZXF1ZXN0Gi0uaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RIZWFsdGhDaGFuZ2VzUmVzcG9uc2UiCZACAcrzGAIQARJsCg1CYWNrdXBQYWNrYWdlEiguaGVhcnRoLnBhY2thZ2VzLnYxLkJhY2t1cFBhY2thZ2VSZXF1ZXN0GikuaGVhcnRoLnBhY2thZ2VzLnYxLkJhY2t1cFBhY2thZ2VSZXNwb25zZSIGyvMYAhgBEm8KDlJlc3RvcmVQYWNrYWdlEikuaGVhcnRoLnBhY2thZ2VzLnYxLlJlc3RvcmVQYWNrYWdlUmVxdWVzdBoqLmhlYXJ0aC5wYWNrYWdlcy52MS5SZXN0b3JlUGFja2FnZVJlc3BvbnNlIgbK8xgCGAESfQoMQ3JlYXRlVXBsb2FkEicuaGVhcnRoLnBhY2thZ2VzLnYxLkNyZWF0ZVVwbG9hZFJlcXVlc3QaKC5oZWFydGgucGFja2FnZXMudjEuQ3JlYXRlVXBsb2FkUmVzcG9uc2UiGsrzGAIQA9LzGBBwYWNrYWdlLnNpZGVsb2FkEm8KDUluc3BlY3RVcGxvYWQSKC5oZWFydGgucGFja2FnZXMudjEuSW5zcGVjdFVwbG9hZFJlcXVlc3QaKS5oZWFydGgucGFja2FnZXMudjEuSW5zcGVjdFVwbG9hZFJlc3BvbnNlIgmQAgHK8xgCEAMSfgoSR2V0UGFja2FnZURvY3VtZW50Ei0uaGVhcnRoLnBhY2thZ2VzLnYxLkdldFBhY2thZ2VEb2N1bWVudFJlcXVlc3QaLi5oZWFydGgucGFja2FnZXMudjEuR2V0UGFja2FnZURvY3VtZW50UmVzcG9uc2UiCZACAcrzGAIQARKCAQoOSW5zdGFsbFBhY2thZ2USKS5oZWFydGgucGFja2FnZXMudjEuSW5zdGFsbFBhY2thZ2VSZXF1ZXN0GiouaGVhcnRoLnBhY2thZ2VzLnYxLkluc3RhbGxQYWNrYWdlUmVzcG9uc2UiGcrzGAIQA9LzGA9wYWNrYWdlLmluc3RhbGwSigEKEFVuaW5zdGFsbFBhY2thZ2USKy5oZWFydGgucGFja2FnZXMudjEuVW5pbnN0YWxsUGFja2FnZVJlcXVlc3QaLC5oZWFydGgucGFja2FnZXMudjEuVW5pbnN0YWxsUGFja2FnZVJlc3BvbnNlIhvK8xgCEAPS8xgRcGFja2FnZS51bmluc3RhbGwSdQoPTGlzdFBhY2thZ2VEYXRhEiouaGVhcnRoLnBhY2thZ2VzLnYxLkxpc3RQYWNrYWdlRGF0YVJlcXVlc3QaKy5oZWFydGgucGFja2FnZXMudjEuTGlzdFBhY2thZ2VEYXRhUmVzcG9uc2UiCZACAcrzGAIQAxJ4ChFEZWxldGVQYWNrYWdlRGF0YRIsLmhlYXJ0aC5wYWNrYWdlcy52MS5EZWxldGVQYWNrYWdlRGF0YVJlcXVlc3QaLS5oZWFydGgucGFja2FnZXMudjEuRGVsZXRlUGFja2FnZURhdGFSZXNwb25zZSIGyvMYAhADEnIKD1JvbGxiYWNrUGFja2FnZRIqLmhlYXJ0aC5wYWNrYWdlcy52MS5Sb2xsYmFja1BhY2thZ2VSZXF1ZXN0GisuaGVhcnRoLnBhY2thZ2VzLnYxLlJvbGxiYWNrUGFja2FnZVJlc3BvbnNlIgbK8xgCEAMSbwoNTGlzdFNuYXBzaG90cxIoLmhlYXJ0aC5wYWNrYWdlcy52MS5MaXN0U25hcHNob3RzUmVxdWVzdBopLmhlYXJ0aC5wYWNrYWdlcy52MS5MaXN0U25hcHNob3RzUmVzcG9uc2UiCZACAcrzGAIQARJvCg5EZWxldGVTbmFwc2hvdBIpLmhlYXJ0aC5wYWNrYWdlcy52MS5EZWxldGVTbmFwc2hvdFJlcXVlc3QaKi5oZWFydGgucGFja2FnZXMudjEuRGVsZXRlU25hcHNob3RSZXNwb25zZSIGyvMYAhADEnoKDFN0YXJ0UGFja2FnZRInLmhlYXJ0aC5wYWNrYWdlcy52MS5TdGFydFBhY2thZ2VSZXF1ZXN0GiguaGVhcnRoLnBhY2thZ2VzLnYxLlN0YXJ0UGFja2FnZVJlc3BvbnNlIhfK8xgCEALS8xgNcGFja2FnZS5zdGFydBJ2CgtTdG9wUGFja2FnZRImLmhlYXJ0aC5wYWNrYWdlcy52MS5TdG9wUGFja2FnZVJlcXVlc3QaJy5oZWFydGgucGFja2FnZXMudjEuU3RvcFBhY2thZ2VSZXNwb25zZSIWyvMYAhAC0vMYDHBhY2thZ2Uuc3RvcBKCAQoOUmVzdGFydFBhY2thZ2USKS5oZWFydGgucGFja2FnZXMudjEuUmVzdGFydFBhY2thZ2VSZXF1ZXN0GiouaGVhcnRoLnBhY2thZ2VzLnYxLlJlc3RhcnRQYWNrYWdlUmVzcG9uc2UiGcrzGAIQAtLzGA9wYWNrYWdlLnJlc3RhcnQSggEKDlJlYnVpbGRQYWNrYWdlEikuaGVhcnRoLnBhY2thZ2VzLnYxLlJlYnVpbGRQYWNrYWdlUmVxdWVzdBoqLmhlYXJ0aC5wYWNrYWdlcy52MS5SZWJ1aWxkUGFja2FnZVJlc3BvbnNlIhnK8xgCEALS8xgPcGFja2FnZS5yZWJ1aWxkYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_hearth_meta_v1_fault, file_hearth_operations_v1_operations, file_hearth_options_v1_options, file_hearth_packages_v1_backup, file_hearth_packages_v1_plan, file_hearth_packages_v1_resources, file_hearth_packages_v1_usage]);
 
 /**
  * ListPackagesRequest asks for all packages.
@@ -545,6 +551,139 @@ export const RemedySchema: GenMessage<Remedy> = /*@__PURE__*/
   messageDesc(file_hearth_packages_v1_packages, 8);
 
 /**
+ * ListPackageUsageRequest says of which services.
+ *
+ * @generated from message hearth.packages.v1.ListPackageUsageRequest
+ */
+export type ListPackageUsageRequest = Message<"hearth.packages.v1.ListPackageUsageRequest"> & {
+  /**
+   * Id of the package; empty: of all.
+   *
+   * @generated from field: string package_id = 1;
+   */
+  packageId: string;
+
+  /**
+   * At most so many; 0 means 500.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * Where the page before ended.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message hearth.packages.v1.ListPackageUsageRequest.
+ * Use `create(ListPackageUsageRequestSchema)` to create a new message.
+ */
+export const ListPackageUsageRequestSchema: GenMessage<ListPackageUsageRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 9);
+
+/**
+ * ListPackageUsageResponse holds a page of what services use.
+ *
+ * @generated from message hearth.packages.v1.ListPackageUsageResponse
+ */
+export type ListPackageUsageResponse = Message<"hearth.packages.v1.ListPackageUsageResponse"> & {
+  /**
+   * What they use, by package id.
+   *
+   * @generated from field: repeated hearth.packages.v1.Usage usage = 1;
+   */
+  usage: Usage[];
+
+  /**
+   * Where the next page begins; empty at the end.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message hearth.packages.v1.ListPackageUsageResponse.
+ * Use `create(ListPackageUsageResponseSchema)` to create a new message.
+ */
+export const ListPackageUsageResponseSchema: GenMessage<ListPackageUsageResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 10);
+
+/**
+ * ListHealthChangesRequest names a service.
+ *
+ * @generated from message hearth.packages.v1.ListHealthChangesRequest
+ */
+export type ListHealthChangesRequest = Message<"hearth.packages.v1.ListHealthChangesRequest"> & {
+  /**
+   * The id of the package.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Id of a health check; empty: all.
+   *
+   * @generated from field: string check = 2;
+   */
+  check: string;
+
+  /**
+   * At most so many; 0 means 100.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * Where the page before ended.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message hearth.packages.v1.ListHealthChangesRequest.
+ * Use `create(ListHealthChangesRequestSchema)` to create a new message.
+ */
+export const ListHealthChangesRequestSchema: GenMessage<ListHealthChangesRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 11);
+
+/**
+ * ListHealthChangesResponse holds a page of changes.
+ *
+ * @generated from message hearth.packages.v1.ListHealthChangesResponse
+ */
+export type ListHealthChangesResponse = Message<"hearth.packages.v1.ListHealthChangesResponse"> & {
+  /**
+   * The changes, the newest first.
+   *
+   * @generated from field: repeated hearth.packages.v1.HealthChange changes = 1;
+   */
+  changes: HealthChange[];
+
+  /**
+   * Where the next page begins; empty at the end.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message hearth.packages.v1.ListHealthChangesResponse.
+ * Use `create(ListHealthChangesResponseSchema)` to create a new message.
+ */
+export const ListHealthChangesResponseSchema: GenMessage<ListHealthChangesResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_packages, 12);
+
+/**
  * CreateUploadRequest announces a file.
  *
  * @generated from message hearth.packages.v1.CreateUploadRequest
@@ -563,7 +702,7 @@ export type CreateUploadRequest = Message<"hearth.packages.v1.CreateUploadReques
  * Use `create(CreateUploadRequestSchema)` to create a new message.
  */
 export const CreateUploadRequestSchema: GenMessage<CreateUploadRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 9);
+  messageDesc(file_hearth_packages_v1_packages, 13);
 
 /**
  * CreateUploadResponse says where the bytes go.
@@ -591,7 +730,7 @@ export type CreateUploadResponse = Message<"hearth.packages.v1.CreateUploadRespo
  * Use `create(CreateUploadResponseSchema)` to create a new message.
  */
 export const CreateUploadResponseSchema: GenMessage<CreateUploadResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 10);
+  messageDesc(file_hearth_packages_v1_packages, 14);
 
 /**
  * InspectUploadRequest names an uploaded file.
@@ -612,7 +751,7 @@ export type InspectUploadRequest = Message<"hearth.packages.v1.InspectUploadRequ
  * Use `create(InspectUploadRequestSchema)` to create a new message.
  */
 export const InspectUploadRequestSchema: GenMessage<InspectUploadRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 11);
+  messageDesc(file_hearth_packages_v1_packages, 15);
 
 /**
  * InspectUploadResponse tells about a file that is not installed yet.
@@ -655,7 +794,7 @@ export type InspectUploadResponse = Message<"hearth.packages.v1.InspectUploadRes
  * Use `create(InspectUploadResponseSchema)` to create a new message.
  */
 export const InspectUploadResponseSchema: GenMessage<InspectUploadResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 12);
+  messageDesc(file_hearth_packages_v1_packages, 16);
 
 /**
  * Document is something a package brings for people to see.
@@ -690,7 +829,7 @@ export type Document = Message<"hearth.packages.v1.Document"> & {
  * Use `create(DocumentSchema)` to create a new message.
  */
 export const DocumentSchema: GenMessage<Document> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 13);
+  messageDesc(file_hearth_packages_v1_packages, 17);
 
 /**
  * Kind says what it is.
@@ -731,7 +870,7 @@ export enum Document_Kind {
  * Describes the enum hearth.packages.v1.Document.Kind.
  */
 export const Document_KindSchema: GenEnum<Document_Kind> = /*@__PURE__*/
-  enumDesc(file_hearth_packages_v1_packages, 13, 0);
+  enumDesc(file_hearth_packages_v1_packages, 17, 0);
 
 /**
  * GetPackageDocumentRequest names a document.
@@ -759,7 +898,7 @@ export type GetPackageDocumentRequest = Message<"hearth.packages.v1.GetPackageDo
  * Use `create(GetPackageDocumentRequestSchema)` to create a new message.
  */
 export const GetPackageDocumentRequestSchema: GenMessage<GetPackageDocumentRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 14);
+  messageDesc(file_hearth_packages_v1_packages, 18);
 
 /**
  * GetPackageDocumentResponse holds a document.
@@ -780,7 +919,7 @@ export type GetPackageDocumentResponse = Message<"hearth.packages.v1.GetPackageD
  * Use `create(GetPackageDocumentResponseSchema)` to create a new message.
  */
 export const GetPackageDocumentResponseSchema: GenMessage<GetPackageDocumentResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 15);
+  messageDesc(file_hearth_packages_v1_packages, 19);
 
 /**
  * InstallPackageRequest names an uploaded file.
@@ -826,6 +965,28 @@ export type InstallPackageRequest = Message<"hearth.packages.v1.InstallPackageRe
   timeLimit?: Duration;
 
   /**
+   * Begin nothing: tell what would be done and what stops it. The ticket stays good.
+   *
+   * @generated from field: bool validate_only = 6;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Update the package although packages that need it do not take the new version.
+   *
+   * @generated from field: bool accept_breakage = 7;
+   */
+  acceptBreakage: boolean;
+
+  /**
+   * How long an updated service that was well may take to be well again: its health checks succeed, or load. When it is
+   * not, the version before comes back, with its data. Not given: 10 minutes; 0: nobody looks.
+   *
+   * @generated from field: google.protobuf.Duration health_limit = 8;
+   */
+  healthLimit?: Duration;
+
+  /**
    * The file in a registry that the server fetches itself, instead of an upload.
    *
    * @generated from field: hearth.packages.v1.FromRegistry from_registry = 20;
@@ -838,7 +999,7 @@ export type InstallPackageRequest = Message<"hearth.packages.v1.InstallPackageRe
  * Use `create(InstallPackageRequestSchema)` to create a new message.
  */
 export const InstallPackageRequestSchema: GenMessage<InstallPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 16);
+  messageDesc(file_hearth_packages_v1_packages, 20);
 
 /**
  * FromRegistry names a package in a registry.
@@ -874,20 +1035,27 @@ export type FromRegistry = Message<"hearth.packages.v1.FromRegistry"> & {
  * Use `create(FromRegistrySchema)` to create a new message.
  */
 export const FromRegistrySchema: GenMessage<FromRegistry> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 17);
+  messageDesc(file_hearth_packages_v1_packages, 21);
 
 /**
- * InstallPackageResponse holds the operation.
+ * InstallPackageResponse holds the operation, or the plan.
  *
  * @generated from message hearth.packages.v1.InstallPackageResponse
  */
 export type InstallPackageResponse = Message<"hearth.packages.v1.InstallPackageResponse"> & {
   /**
-   * The operation.
+   * The operation; absent where only a plan was asked for.
    *
    * @generated from field: hearth.operations.v1.Operation operation = 1;
    */
   operation?: Operation;
+
+  /**
+   * The plan, where one was asked for.
+   *
+   * @generated from field: hearth.packages.v1.InstallPlan plan = 2;
+   */
+  plan?: InstallPlan;
 };
 
 /**
@@ -895,7 +1063,7 @@ export type InstallPackageResponse = Message<"hearth.packages.v1.InstallPackageR
  * Use `create(InstallPackageResponseSchema)` to create a new message.
  */
 export const InstallPackageResponseSchema: GenMessage<InstallPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 18);
+  messageDesc(file_hearth_packages_v1_packages, 22);
 
 /**
  * UninstallPackageRequest names a package.
@@ -938,7 +1106,7 @@ export type UninstallPackageRequest = Message<"hearth.packages.v1.UninstallPacka
  * Use `create(UninstallPackageRequestSchema)` to create a new message.
  */
 export const UninstallPackageRequestSchema: GenMessage<UninstallPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 19);
+  messageDesc(file_hearth_packages_v1_packages, 23);
 
 /**
  * UninstallPackageResponse holds the operation.
@@ -959,7 +1127,7 @@ export type UninstallPackageResponse = Message<"hearth.packages.v1.UninstallPack
  * Use `create(UninstallPackageResponseSchema)` to create a new message.
  */
 export const UninstallPackageResponseSchema: GenMessage<UninstallPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 20);
+  messageDesc(file_hearth_packages_v1_packages, 24);
 
 /**
  * PackageData are the data of a package that is not installed.
@@ -1015,7 +1183,7 @@ export type PackageData = Message<"hearth.packages.v1.PackageData"> & {
  * Use `create(PackageDataSchema)` to create a new message.
  */
 export const PackageDataSchema: GenMessage<PackageData> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 21);
+  messageDesc(file_hearth_packages_v1_packages, 25);
 
 /**
  * ListPackageDataRequest asks for all kept data.
@@ -1043,7 +1211,7 @@ export type ListPackageDataRequest = Message<"hearth.packages.v1.ListPackageData
  * Use `create(ListPackageDataRequestSchema)` to create a new message.
  */
 export const ListPackageDataRequestSchema: GenMessage<ListPackageDataRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 22);
+  messageDesc(file_hearth_packages_v1_packages, 26);
 
 /**
  * ListPackageDataResponse holds a page of kept data.
@@ -1071,7 +1239,7 @@ export type ListPackageDataResponse = Message<"hearth.packages.v1.ListPackageDat
  * Use `create(ListPackageDataResponseSchema)` to create a new message.
  */
 export const ListPackageDataResponseSchema: GenMessage<ListPackageDataResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 23);
+  messageDesc(file_hearth_packages_v1_packages, 27);
 
 /**
  * DeletePackageDataRequest names a package.
@@ -1100,7 +1268,7 @@ export type DeletePackageDataRequest = Message<"hearth.packages.v1.DeletePackage
  * Use `create(DeletePackageDataRequestSchema)` to create a new message.
  */
 export const DeletePackageDataRequestSchema: GenMessage<DeletePackageDataRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 24);
+  messageDesc(file_hearth_packages_v1_packages, 28);
 
 /**
  * DeletePackageDataResponse holds the operation.
@@ -1121,7 +1289,7 @@ export type DeletePackageDataResponse = Message<"hearth.packages.v1.DeletePackag
  * Use `create(DeletePackageDataResponseSchema)` to create a new message.
  */
 export const DeletePackageDataResponseSchema: GenMessage<DeletePackageDataResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 25);
+  messageDesc(file_hearth_packages_v1_packages, 29);
 
 /**
  * RollbackPackageRequest names a package.
@@ -1150,7 +1318,7 @@ export type RollbackPackageRequest = Message<"hearth.packages.v1.RollbackPackage
  * Use `create(RollbackPackageRequestSchema)` to create a new message.
  */
 export const RollbackPackageRequestSchema: GenMessage<RollbackPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 26);
+  messageDesc(file_hearth_packages_v1_packages, 30);
 
 /**
  * RollbackPackageResponse holds the operation.
@@ -1171,7 +1339,7 @@ export type RollbackPackageResponse = Message<"hearth.packages.v1.RollbackPackag
  * Use `create(RollbackPackageResponseSchema)` to create a new message.
  */
 export const RollbackPackageResponseSchema: GenMessage<RollbackPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 27);
+  messageDesc(file_hearth_packages_v1_packages, 31);
 
 /**
  * ListSnapshotsRequest names a package.
@@ -1192,7 +1360,7 @@ export type ListSnapshotsRequest = Message<"hearth.packages.v1.ListSnapshotsRequ
  * Use `create(ListSnapshotsRequestSchema)` to create a new message.
  */
 export const ListSnapshotsRequestSchema: GenMessage<ListSnapshotsRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 28);
+  messageDesc(file_hearth_packages_v1_packages, 32);
 
 /**
  * ListSnapshotsResponse holds the snapshots of a package, of which there are never more than a few.
@@ -1213,7 +1381,7 @@ export type ListSnapshotsResponse = Message<"hearth.packages.v1.ListSnapshotsRes
  * Use `create(ListSnapshotsResponseSchema)` to create a new message.
  */
 export const ListSnapshotsResponseSchema: GenMessage<ListSnapshotsResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 29);
+  messageDesc(file_hearth_packages_v1_packages, 33);
 
 /**
  * DeleteSnapshotRequest names a snapshot.
@@ -1249,7 +1417,7 @@ export type DeleteSnapshotRequest = Message<"hearth.packages.v1.DeleteSnapshotRe
  * Use `create(DeleteSnapshotRequestSchema)` to create a new message.
  */
 export const DeleteSnapshotRequestSchema: GenMessage<DeleteSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 30);
+  messageDesc(file_hearth_packages_v1_packages, 34);
 
 /**
  * DeleteSnapshotResponse holds the operation.
@@ -1270,7 +1438,7 @@ export type DeleteSnapshotResponse = Message<"hearth.packages.v1.DeleteSnapshotR
  * Use `create(DeleteSnapshotResponseSchema)` to create a new message.
  */
 export const DeleteSnapshotResponseSchema: GenMessage<DeleteSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 31);
+  messageDesc(file_hearth_packages_v1_packages, 35);
 
 /**
  * StartPackageRequest names a package.
@@ -1298,7 +1466,7 @@ export type StartPackageRequest = Message<"hearth.packages.v1.StartPackageReques
  * Use `create(StartPackageRequestSchema)` to create a new message.
  */
 export const StartPackageRequestSchema: GenMessage<StartPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 32);
+  messageDesc(file_hearth_packages_v1_packages, 36);
 
 /**
  * StartPackageResponse holds the package as it is after the request.
@@ -1319,7 +1487,7 @@ export type StartPackageResponse = Message<"hearth.packages.v1.StartPackageRespo
  * Use `create(StartPackageResponseSchema)` to create a new message.
  */
 export const StartPackageResponseSchema: GenMessage<StartPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 33);
+  messageDesc(file_hearth_packages_v1_packages, 37);
 
 /**
  * StopPackageRequest names a package.
@@ -1340,7 +1508,7 @@ export type StopPackageRequest = Message<"hearth.packages.v1.StopPackageRequest"
  * Use `create(StopPackageRequestSchema)` to create a new message.
  */
 export const StopPackageRequestSchema: GenMessage<StopPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 34);
+  messageDesc(file_hearth_packages_v1_packages, 38);
 
 /**
  * StopPackageResponse holds the package as it is after the request.
@@ -1361,7 +1529,7 @@ export type StopPackageResponse = Message<"hearth.packages.v1.StopPackageRespons
  * Use `create(StopPackageResponseSchema)` to create a new message.
  */
 export const StopPackageResponseSchema: GenMessage<StopPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 35);
+  messageDesc(file_hearth_packages_v1_packages, 39);
 
 /**
  * RestartPackageRequest names a package.
@@ -1382,7 +1550,7 @@ export type RestartPackageRequest = Message<"hearth.packages.v1.RestartPackageRe
  * Use `create(RestartPackageRequestSchema)` to create a new message.
  */
 export const RestartPackageRequestSchema: GenMessage<RestartPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 36);
+  messageDesc(file_hearth_packages_v1_packages, 40);
 
 /**
  * RestartPackageResponse holds the package as it is after the request.
@@ -1403,7 +1571,7 @@ export type RestartPackageResponse = Message<"hearth.packages.v1.RestartPackageR
  * Use `create(RestartPackageResponseSchema)` to create a new message.
  */
 export const RestartPackageResponseSchema: GenMessage<RestartPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 37);
+  messageDesc(file_hearth_packages_v1_packages, 41);
 
 /**
  * RebuildPackageRequest names a package.
@@ -1424,7 +1592,7 @@ export type RebuildPackageRequest = Message<"hearth.packages.v1.RebuildPackageRe
  * Use `create(RebuildPackageRequestSchema)` to create a new message.
  */
 export const RebuildPackageRequestSchema: GenMessage<RebuildPackageRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 38);
+  messageDesc(file_hearth_packages_v1_packages, 42);
 
 /**
  * RebuildPackageResponse holds the package as it is after the request.
@@ -1445,7 +1613,7 @@ export type RebuildPackageResponse = Message<"hearth.packages.v1.RebuildPackageR
  * Use `create(RebuildPackageResponseSchema)` to create a new message.
  */
 export const RebuildPackageResponseSchema: GenMessage<RebuildPackageResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_packages, 39);
+  messageDesc(file_hearth_packages_v1_packages, 43);
 
 /**
  * PackageService installs, runs and removes packages.
@@ -1483,6 +1651,49 @@ export const PackageService: GenService<{
     methodKind: "unary";
     input: typeof WhyPackageRequestSchema;
     output: typeof WhyPackageResponseSchema;
+  },
+  /**
+   * ListPackageUsage measures what services use of the machine.
+   *
+   * @generated from rpc hearth.packages.v1.PackageService.ListPackageUsage
+   */
+  listPackageUsage: {
+    methodKind: "unary";
+    input: typeof ListPackageUsageRequestSchema;
+    output: typeof ListPackageUsageResponseSchema;
+  },
+  /**
+   * ListHealthChanges lists the changes of what the health checks of a service found, the newest first.
+   *
+   * @generated from rpc hearth.packages.v1.PackageService.ListHealthChanges
+   */
+  listHealthChanges: {
+    methodKind: "unary";
+    input: typeof ListHealthChangesRequestSchema;
+    output: typeof ListHealthChangesResponseSchema;
+  },
+  /**
+   * BackupPackage has the package make a backup of its data into a folder of the server: the service is stopped, the
+   * package's own backup runs, and the service is then what it was. The folder is made, or holds an earlier backup of the
+   * package, which the new one takes the place of.
+   *
+   * @generated from rpc hearth.packages.v1.PackageService.BackupPackage
+   */
+  backupPackage: {
+    methodKind: "unary";
+    input: typeof BackupPackageRequestSchema;
+    output: typeof BackupPackageResponseSchema;
+  },
+  /**
+   * RestorePackage installs the uploaded file and has the package take its data from a backup in a folder of the server.
+   * It is refused where the package is installed or has data.
+   *
+   * @generated from rpc hearth.packages.v1.PackageService.RestorePackage
+   */
+  restorePackage: {
+    methodKind: "unary";
+    input: typeof RestorePackageRequestSchema;
+    output: typeof RestorePackageResponseSchema;
   },
   /**
    * CreateUpload opens a transfer for a package file of the given size. The bytes go by HTTP to the path in the

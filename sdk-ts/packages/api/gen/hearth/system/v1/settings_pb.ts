@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/system/v1/settings.proto.
  */
 export const file_hearth_system_v1_settings: GenFile = /*@__PURE__*/
-  fileDesc("Ch9oZWFydGgvc3lzdGVtL3YxL3NldHRpbmdzLnByb3RvEhBoZWFydGguc3lzdGVtLnYxIoYBCghTZXR0aW5ncxIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIsCgRzcGVjGAIgASgLMh4uaGVhcnRoLnN5c3RlbS52MS5TZXR0aW5nc1NwZWM6KOr5GCQIcBIIc2V0dGluZ3MYASABKghzZXR0aW5nczIIc2V0dGluZ3MiQAoMU2V0dGluZ3NTcGVjEgwKBG5hbWUYASABKAkSEAoIaG9zdG5hbWUYAiABKAkSEAoIbGFuZ3VhZ2UYAyABKAkiegoEU210cBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIoCgRzcGVjGAIgASgLMhouaGVhcnRoLnN5c3RlbS52MS5TbXRwU3BlYzok6vkYIAhxEgRzbXRwGAEgAyoIc2V0dGluZ3MyCHNldHRpbmdzIuQBCghTbXRwU3BlYxIMCgRob3N0GAEgASgJEgwKBHBvcnQYAiABKA0SDgoGc2VuZGVyGAMgASgJEhAKCHVzZXJuYW1lGAQgASgJEjUKCHNlY3VyaXR5GAUgASgOMiMuaGVhcnRoLnN5c3RlbS52MS5TbXRwU3BlYy5TZWN1cml0eRIUCgxoYXNfcGFzc3dvcmQYBiABKAgiTQoIU2VjdXJpdHkSGAoUU0VDVVJJVFlfVU5TUEVDSUZJRUQQABIVChFTRUNVUklUWV9TVEFSVFRMUxABEhAKDFNFQ1VSSVRZX1RMUxACIpABCgxTbXRwUGFzc3dvcmQSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESMAoEc3BlYxgCIAEoCzIiLmhlYXJ0aC5zeXN0ZW0udjEuU210cFBhc3N3b3JkU3BlYzoq6vkYJghyEgxzbXRwcGFzc3dvcmQYASoIc2V0dGluZ3MyCHNldHRpbmdzIiIKEFNtdHBQYXNzd29yZFNwZWMSDgoGc2VhbGVkGAEgASgMIhQKEkdldFNldHRpbmdzUmVxdWVzdCJnChNHZXRTZXR0aW5nc1Jlc3BvbnNlEiwKCHNldHRpbmdzGAEgASgLMhouaGVhcnRoLnN5c3RlbS52MS5TZXR0aW5ncxIQCghob3N0bmFtZRgCIAEoCRIQCghsYW5ndWFnZRgDIAEoCSI2ChRTZXRTZXJ2ZXJOYW1lUmVxdWVzdBIMCgRuYW1lGAEgASgJEhAKCGhvc3RuYW1lGAIgASgJIkUKFVNldFNlcnZlck5hbWVSZXNwb25zZRIsCghzZXR0aW5ncxgBIAEoCzIaLmhlYXJ0aC5zeXN0ZW0udjEuU2V0dGluZ3MiJgoSU2V0TGFuZ3VhZ2VSZXF1ZXN0EhAKCGxhbmd1YWdlGAEgASgJIkMKE1NldExhbmd1YWdlUmVzcG9uc2USLAoIc2V0dGluZ3MYASABKAsyGi5oZWFydGguc3lzdGVtLnYxLlNldHRpbmdzIhAKDkdldFNtdHBSZXF1ZXN0IjcKD0dldFNtdHBSZXNwb25zZRIkCgRzbXRwGAEgASgLMhYuaGVhcnRoLnN5c3RlbS52MS5TbXRwIrUBCg5TZXRTbXRwUmVxdWVzdBISCgRob3N0GAEgASgJQgSwhhkBEgwKBHBvcnQYAiABKA0SDgoGc2VuZGVyGAMgASgJEhAKCHVzZXJuYW1lGAQgASgJEhsKCHBhc3N3b3JkGAUgASgJQgSohhkBSACIAQESNQoIc2VjdXJpdHkYBiABKA4yIy5oZWFydGguc3lzdGVtLnYxLlNtdHBTcGVjLlNlY3VyaXR5QgsKCV9wYXNzd29yZCI3Cg9TZXRTbXRwUmVzcG9uc2USJAoEc210cBgBIAEoCzIWLmhlYXJ0aC5zeXN0ZW0udjEuU210cCISChBDbGVhclNtdHBSZXF1ZXN0IhMKEUNsZWFyU210cFJlc3BvbnNlMroFCg9TZXR0aW5nc1NlcnZpY2USZQoLR2V0U2V0dGluZ3MSJC5oZWFydGguc3lzdGVtLnYxLkdldFNldHRpbmdzUmVxdWVzdBolLmhlYXJ0aC5zeXN0ZW0udjEuR2V0U2V0dGluZ3NSZXNwb25zZSIJkAIByvMYAhABEoIBCg1TZXRTZXJ2ZXJOYW1lEiYuaGVhcnRoLnN5c3RlbS52MS5TZXRTZXJ2ZXJOYW1lUmVxdWVzdBonLmhlYXJ0aC5zeXN0ZW0udjEuU2V0U2VydmVyTmFtZVJlc3BvbnNlIiCQAgLK8xgCEAPS8xgTc2VydmVyLnNldC1ob3N0bmFtZRJ8CgtTZXRMYW5ndWFnZRIkLmhlYXJ0aC5zeXN0ZW0udjEuU2V0TGFuZ3VhZ2VSZXF1ZXN0GiUuaGVhcnRoLnN5c3RlbS52MS5TZXRMYW5ndWFnZVJlc3BvbnNlIiCQAgLK8xgCEAPS8xgTc2VydmVyLnNldC1sYW5ndWFnZRJZCgdHZXRTbXRwEiAuaGVhcnRoLnN5c3RlbS52MS5HZXRTbXRwUmVxdWVzdBohLmhlYXJ0aC5zeXN0ZW0udjEuR2V0U210cFJlc3BvbnNlIgmQAgHK8xgCEAMSbAoHU2V0U210cBIgLmhlYXJ0aC5zeXN0ZW0udjEuU2V0U210cFJlcXVlc3QaIS5oZWFydGguc3lzdGVtLnYxLlNldFNtdHBSZXNwb25zZSIckAICyvMYAhAD0vMYD3NlcnZlci5zZXQtc210cBJ0CglDbGVhclNtdHASIi5oZWFydGguc3lzdGVtLnYxLkNsZWFyU210cFJlcXVlc3QaIy5oZWFydGguc3lzdGVtLnYxLkNsZWFyU210cFJlc3BvbnNlIh6QAgLK8xgCEAPS8xgRc2VydmVyLmNsZWFyLXNtdHBiBnByb3RvMw", [file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
+  fileDesc("Ch9oZWFydGgvc3lzdGVtL3YxL3NldHRpbmdzLnByb3RvEhBoZWFydGguc3lzdGVtLnYxIoYBCghTZXR0aW5ncxIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIsCgRzcGVjGAIgASgLMh4uaGVhcnRoLnN5c3RlbS52MS5TZXR0aW5nc1NwZWM6KOr5GCQIcBIIc2V0dGluZ3MYASABKghzZXR0aW5nczIIc2V0dGluZ3MiQAoMU2V0dGluZ3NTcGVjEgwKBG5hbWUYASABKAkSEAoIaG9zdG5hbWUYAiABKAkSEAoIbGFuZ3VhZ2UYAyABKAkiegoEU210cBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIoCgRzcGVjGAIgASgLMhouaGVhcnRoLnN5c3RlbS52MS5TbXRwU3BlYzok6vkYIAhxEgRzbXRwGAEgAyoIc2V0dGluZ3MyCHNldHRpbmdzIuQBCghTbXRwU3BlYxIMCgRob3N0GAEgASgJEgwKBHBvcnQYAiABKA0SDgoGc2VuZGVyGAMgASgJEhAKCHVzZXJuYW1lGAQgASgJEjUKCHNlY3VyaXR5GAUgASgOMiMuaGVhcnRoLnN5c3RlbS52MS5TbXRwU3BlYy5TZWN1cml0eRIUCgxoYXNfcGFzc3dvcmQYBiABKAgiTQoIU2VjdXJpdHkSGAoUU0VDVVJJVFlfVU5TUEVDSUZJRUQQABIVChFTRUNVUklUWV9TVEFSVFRMUxABEhAKDFNFQ1VSSVRZX1RMUxACIpABCgxTbXRwUGFzc3dvcmQSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESMAoEc3BlYxgCIAEoCzIiLmhlYXJ0aC5zeXN0ZW0udjEuU210cFBhc3N3b3JkU3BlYzoq6vkYJghyEgxzbXRwcGFzc3dvcmQYASoIc2V0dGluZ3MyCHNldHRpbmdzIiIKEFNtdHBQYXNzd29yZFNwZWMSDgoGc2VhbGVkGAEgASgMIhQKEkdldFNldHRpbmdzUmVxdWVzdCJnChNHZXRTZXR0aW5nc1Jlc3BvbnNlEiwKCHNldHRpbmdzGAEgASgLMhouaGVhcnRoLnN5c3RlbS52MS5TZXR0aW5ncxIQCghob3N0bmFtZRgCIAEoCRIQCghsYW5ndWFnZRgDIAEoCSI2ChRTZXRTZXJ2ZXJOYW1lUmVxdWVzdBIMCgRuYW1lGAEgASgJEhAKCGhvc3RuYW1lGAIgASgJIkUKFVNldFNlcnZlck5hbWVSZXNwb25zZRIsCghzZXR0aW5ncxgBIAEoCzIaLmhlYXJ0aC5zeXN0ZW0udjEuU2V0dGluZ3MiJgoSU2V0TGFuZ3VhZ2VSZXF1ZXN0EhAKCGxhbmd1YWdlGAEgASgJIkMKE1NldExhbmd1YWdlUmVzcG9uc2USLAoIc2V0dGluZ3MYASABKAsyGi5oZWFydGguc3lzdGVtLnYxLlNldHRpbmdzIhAKDkdldFNtdHBSZXF1ZXN0IjcKD0dldFNtdHBSZXNwb25zZRIkCgRzbXRwGAEgASgLMhYuaGVhcnRoLnN5c3RlbS52MS5TbXRwIrUBCg5TZXRTbXRwUmVxdWVzdBISCgRob3N0GAEgASgJQgSwhhkBEgwKBHBvcnQYAiABKA0SDgoGc2VuZGVyGAMgASgJEhAKCHVzZXJuYW1lGAQgASgJEhsKCHBhc3N3b3JkGAUgASgJQgSohhkBSACIAQESNQoIc2VjdXJpdHkYBiABKA4yIy5oZWFydGguc3lzdGVtLnYxLlNtdHBTcGVjLlNlY3VyaXR5QgsKCV9wYXNzd29yZCI3Cg9TZXRTbXRwUmVzcG9uc2USJAoEc210cBgBIAEoCzIWLmhlYXJ0aC5zeXN0ZW0udjEuU210cCISChBDbGVhclNtdHBSZXF1ZXN0IhMKEUNsZWFyU210cFJlc3BvbnNlIsIBCg9UZXN0U210cFJlcXVlc3QSEAoCdG8YASABKAlCBLCGGQESDAoEaG9zdBgCIAEoCRIMCgRwb3J0GAMgASgNEg4KBnNlbmRlchgEIAEoCRIQCgh1c2VybmFtZRgFIAEoCRIbCghwYXNzd29yZBgGIAEoCUIEqIYZAUgAiAEBEjUKCHNlY3VyaXR5GAcgASgOMiMuaGVhcnRoLnN5c3RlbS52MS5TbXRwU3BlYy5TZWN1cml0eUILCglfcGFzc3dvcmQiIgoQVGVzdFNtdHBSZXNwb25zZRIOCgZhbnN3ZXIYASABKAkyrQYKD1NldHRpbmdzU2VydmljZRJlCgtHZXRTZXR0aW5ncxIkLmhlYXJ0aC5zeXN0ZW0udjEuR2V0U2V0dGluZ3NSZXF1ZXN0GiUuaGVhcnRoLnN5c3RlbS52MS5HZXRTZXR0aW5nc1Jlc3BvbnNlIgmQAgHK8xgCEAESggEKDVNldFNlcnZlck5hbWUSJi5oZWFydGguc3lzdGVtLnYxLlNldFNlcnZlck5hbWVSZXF1ZXN0GicuaGVhcnRoLnN5c3RlbS52MS5TZXRTZXJ2ZXJOYW1lUmVzcG9uc2UiIJACAsrzGAIQA9LzGBNzZXJ2ZXIuc2V0LWhvc3RuYW1lEnwKC1NldExhbmd1YWdlEiQuaGVhcnRoLnN5c3RlbS52MS5TZXRMYW5ndWFnZVJlcXVlc3QaJS5oZWFydGguc3lzdGVtLnYxLlNldExhbmd1YWdlUmVzcG9uc2UiIJACAsrzGAIQA9LzGBNzZXJ2ZXIuc2V0LWxhbmd1YWdlElkKB0dldFNtdHASIC5oZWFydGguc3lzdGVtLnYxLkdldFNtdHBSZXF1ZXN0GiEuaGVhcnRoLnN5c3RlbS52MS5HZXRTbXRwUmVzcG9uc2UiCZACAcrzGAIQAxJsCgdTZXRTbXRwEiAuaGVhcnRoLnN5c3RlbS52MS5TZXRTbXRwUmVxdWVzdBohLmhlYXJ0aC5zeXN0ZW0udjEuU2V0U210cFJlc3BvbnNlIhyQAgLK8xgCEAPS8xgPc2VydmVyLnNldC1zbXRwEnQKCUNsZWFyU210cBIiLmhlYXJ0aC5zeXN0ZW0udjEuQ2xlYXJTbXRwUmVxdWVzdBojLmhlYXJ0aC5zeXN0ZW0udjEuQ2xlYXJTbXRwUmVzcG9uc2UiHpACAsrzGAIQA9LzGBFzZXJ2ZXIuY2xlYXItc210cBJxCghUZXN0U210cBIhLmhlYXJ0aC5zeXN0ZW0udjEuVGVzdFNtdHBSZXF1ZXN0GiIuaGVhcnRoLnN5c3RlbS52MS5UZXN0U210cFJlc3BvbnNlIh7K8xgCEAPS8xgQc2VydmVyLnRlc3Qtc210cPDzGAFiBnByb3RvMw", [file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
 
 /**
  * Settings are what people chose for the whole server.
@@ -530,6 +530,90 @@ export const ClearSmtpResponseSchema: GenMessage<ClearSmtpResponse> = /*@__PURE_
   messageDesc(file_hearth_system_v1_settings, 17);
 
 /**
+ * TestSmtpRequest says whom to send a mail, and how.
+ *
+ * @generated from message hearth.system.v1.TestSmtpRequest
+ */
+export type TestSmtpRequest = Message<"hearth.system.v1.TestSmtpRequest"> & {
+  /**
+   * The address of who gets the mail.
+   *
+   * @generated from field: string to = 1;
+   */
+  to: string;
+
+  /**
+   * Name or address of the mail server. Empty: the settings that are set, and nothing else is to be given.
+   *
+   * @generated from field: string host = 2;
+   */
+  host: string;
+
+  /**
+   * Its port.
+   *
+   * @generated from field: uint32 port = 3;
+   */
+  port: number;
+
+  /**
+   * The sender, as in "Home <home@example.org>".
+   *
+   * @generated from field: string sender = 4;
+   */
+  sender: string;
+
+  /**
+   * Who the mail server is told we are; empty: nobody logs in.
+   *
+   * @generated from field: string username = 5;
+   */
+  username: string;
+
+  /**
+   * The password. Absent: the one that is set, if it is for the same host, port and user name.
+   *
+   * @generated from field: optional string password = 6;
+   */
+  password?: string;
+
+  /**
+   * How the connection is protected.
+   *
+   * @generated from field: hearth.system.v1.SmtpSpec.Security security = 7;
+   */
+  security: SmtpSpec_Security;
+};
+
+/**
+ * Describes the message hearth.system.v1.TestSmtpRequest.
+ * Use `create(TestSmtpRequestSchema)` to create a new message.
+ */
+export const TestSmtpRequestSchema: GenMessage<TestSmtpRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_system_v1_settings, 18);
+
+/**
+ * TestSmtpResponse tells that the mail server took the mail.
+ *
+ * @generated from message hearth.system.v1.TestSmtpResponse
+ */
+export type TestSmtpResponse = Message<"hearth.system.v1.TestSmtpResponse"> & {
+  /**
+   * What the mail server said when it took it.
+   *
+   * @generated from field: string answer = 1;
+   */
+  answer: string;
+};
+
+/**
+ * Describes the message hearth.system.v1.TestSmtpResponse.
+ * Use `create(TestSmtpResponseSchema)` to create a new message.
+ */
+export const TestSmtpResponseSchema: GenMessage<TestSmtpResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_system_v1_settings, 19);
+
+/**
  * SettingsService reads and changes what the server is called, which language its services speak and how they send mail.
  *
  * @generated from service hearth.system.v1.SettingsService
@@ -595,6 +679,17 @@ export const SettingsService: GenService<{
     methodKind: "unary";
     input: typeof ClearSmtpRequestSchema;
     output: typeof ClearSmtpResponseSchema;
+  },
+  /**
+   * TestSmtp sends a mail, with the settings given or with those that are set. Nothing is set by it. A fault says which
+   * step failed: reaching the mail server, protecting the connection, logging in, or handing over the mail.
+   *
+   * @generated from rpc hearth.system.v1.SettingsService.TestSmtp
+   */
+  testSmtp: {
+    methodKind: "unary";
+    input: typeof TestSmtpRequestSchema;
+    output: typeof TestSmtpResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_hearth_system_v1_settings, 0);

@@ -10,13 +10,15 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Phase } from "../../options/v1/options_pb.js";
 import { file_hearth_options_v1_options } from "../../options/v1/options_pb.js";
+import type { Hardware, ServerUsage } from "./machine_pb.js";
+import { file_hearth_system_v1_machine } from "./machine_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file hearth/system/v1/system.proto.
  */
 export const file_hearth_system_v1_system: GenFile = /*@__PURE__*/
-  fileDesc("Ch1oZWFydGgvc3lzdGVtL3YxL3N5c3RlbS5wcm90bxIQaGVhcnRoLnN5c3RlbS52MSIRCg9HZXRTdGF0ZVJlcXVlc3QivgEKEEdldFN0YXRlUmVzcG9uc2USJwoFcGhhc2UYASABKA4yGC5oZWFydGgub3B0aW9ucy52MS5QaGFzZRIMCgRzdGVwGAIgASgJEhIKCnN0ZXBzX2RvbmUYAyABKA0SDQoFc3RlcHMYBCABKA0SLgoKc3RhcnRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoHY2xhaW1lZBgGIAEoCEgAiAEBQgoKCF9jbGFpbWVkIh4KC1BpbmdSZXF1ZXN0Eg8KB21lc3NhZ2UYASABKAkiHwoMUGluZ1Jlc3BvbnNlEg8KB21lc3NhZ2UYASABKAkiFAoSRm9sbG93U3RhcnRSZXF1ZXN0IkEKE0ZvbGxvd1N0YXJ0UmVzcG9uc2USKgoFbGluZXMYASADKAsyGy5oZWFydGguc3lzdGVtLnYxLlN0YXJ0TGluZSJSCglTdGFydExpbmUSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFbGV2ZWwYAiABKAkSDAoEdGV4dBgDIAEoCSISChBHZXRTZXJ2ZXJSZXF1ZXN0Is4CChFHZXRTZXJ2ZXJSZXNwb25zZRIQCghzdG9yZV9pZBgBIAEoCRILCgN0YWcYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXZpc2lvbhgFIAEoBBIQCghob3N0bmFtZRgGIAEoCRIYChBydW5uaW5nX3NlcnZpY2VzGAcgASgNEhoKEmluc3RhbGxlZF9wYWNrYWdlcxgIIAEoDRIUCgxtZW1vcnlfYnl0ZXMYCSABKAQSDQoFa2luZHMYCiADKAkSFgoOZG9vcl9jb25uZWN0ZWQYCyABKAgSGAoQcm9vdF9maW5nZXJwcmludBgUIAEoCRIoCgR0aW1lGBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIYChZHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0IswBCghQbGF0Zm9ybRItCgRtb2RlGAEgASgOMh8uaGVhcnRoLnN5c3RlbS52MS5QbGF0Zm9ybS5Nb2RlEg4KBmRldGFpbBgCIAEoCRIKCgJvcxgDIAEoCRIOCgZrZXJuZWwYBCABKAkSFAoMYXJjaGl0ZWN0dXJlGAUgASgJIk8KBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEg4KCk1PREVfSU1BR0UQARIPCgtNT0RFX0hPU1RFRBACEhAKDE1PREVfU0FOREJPWBADInsKF0dldENhcGFiaWxpdGllc1Jlc3BvbnNlEjIKDGNhcGFiaWxpdGllcxgBIAMoCzIcLmhlYXJ0aC5zeXN0ZW0udjEuQ2FwYWJpbGl0eRIsCghwbGF0Zm9ybRgCIAEoCzIaLmhlYXJ0aC5zeXN0ZW0udjEuUGxhdGZvcm0iXgoKQ2FwYWJpbGl0eRIMCgRuYW1lGAEgASgJEhEKCWF2YWlsYWJsZRgCIAEoCBIOCgZkZXRhaWwYAyABKAkSDwoHcHVycG9zZRgEIAEoCRIOCgZyZW1lZHkYBSABKAkiIwoPU2h1dGRvd25SZXF1ZXN0EhAKCHNlcnZpY2VzGAEgASgIIhIKEFNodXRkb3duUmVzcG9uc2UiEAoOUmVzdGFydFJlcXVlc3QiIgoPUmVzdGFydFJlc3BvbnNlEg8KB21hY2hpbmUYASABKAgiEQoPUG93ZXJPZmZSZXF1ZXN0IhIKEFBvd2VyT2ZmUmVzcG9uc2UyjgcKDVN5c3RlbVNlcnZpY2USbQoIR2V0U3RhdGUSIS5oZWFydGguc3lzdGVtLnYxLkdldFN0YXRlUmVxdWVzdBoiLmhlYXJ0aC5zeXN0ZW0udjEuR2V0U3RhdGVSZXNwb25zZSIakAIByvMYAggB0vMYBXN0YXRl2vMYBAECAwQSYAoEUGluZxIdLmhlYXJ0aC5zeXN0ZW0udjEuUGluZ1JlcXVlc3QaHi5oZWFydGguc3lzdGVtLnYxLlBpbmdSZXNwb25zZSIZkAIByvMYAggB0vMYBGVjaG/a8xgEAQIDBBKBAQoLRm9sbG93U3RhcnQSJC5oZWFydGguc3lzdGVtLnYxLkZvbGxvd1N0YXJ0UmVxdWVzdBolLmhlYXJ0aC5zeXN0ZW0udjEuRm9sbG93U3RhcnRSZXNwb25zZSIjkAIByvMYAhAD0vMYEGluaXQubG9ncy5mb2xsb3fa8xgCAgMwARJfCglHZXRTZXJ2ZXISIi5oZWFydGguc3lzdGVtLnYxLkdldFNlcnZlclJlcXVlc3QaIy5oZWFydGguc3lzdGVtLnYxLkdldFNlcnZlclJlc3BvbnNlIgmQAgHK8xgCEAEShwEKD0dldENhcGFiaWxpdGllcxIoLmhlYXJ0aC5zeXN0ZW0udjEuR2V0Q2FwYWJpbGl0aWVzUmVxdWVzdBopLmhlYXJ0aC5zeXN0ZW0udjEuR2V0Q2FwYWJpbGl0aWVzUmVzcG9uc2UiH5ACAcrzGAIQAdLzGBJzZXJ2ZXIuZGV2aWNlLWluZm8ScAoIU2h1dGRvd24SIS5oZWFydGguc3lzdGVtLnYxLlNodXRkb3duUmVxdWVzdBoiLmhlYXJ0aC5zeXN0ZW0udjEuU2h1dGRvd25SZXNwb25zZSIdyvMYAhAD0vMYD3NlcnZlci5zaHV0ZG93bvDzGAESbAoHUmVzdGFydBIgLmhlYXJ0aC5zeXN0ZW0udjEuUmVzdGFydFJlcXVlc3QaIS5oZWFydGguc3lzdGVtLnYxLlJlc3RhcnRSZXNwb25zZSIcyvMYAhAD0vMYDnNlcnZlci5yZXN0YXJ08PMYARJdCghQb3dlck9mZhIhLmhlYXJ0aC5zeXN0ZW0udjEuUG93ZXJPZmZSZXF1ZXN0GiIuaGVhcnRoLnN5c3RlbS52MS5Qb3dlck9mZlJlc3BvbnNlIgrK8xgCEAPw8xgBYgZwcm90bzM", [file_google_protobuf_timestamp, file_hearth_options_v1_options]);
+  fileDesc("Ch1oZWFydGgvc3lzdGVtL3YxL3N5c3RlbS5wcm90bxIQaGVhcnRoLnN5c3RlbS52MSIRCg9HZXRTdGF0ZVJlcXVlc3QivgEKEEdldFN0YXRlUmVzcG9uc2USJwoFcGhhc2UYASABKA4yGC5oZWFydGgub3B0aW9ucy52MS5QaGFzZRIMCgRzdGVwGAIgASgJEhIKCnN0ZXBzX2RvbmUYAyABKA0SDQoFc3RlcHMYBCABKA0SLgoKc3RhcnRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoHY2xhaW1lZBgGIAEoCEgAiAEBQgoKCF9jbGFpbWVkIh4KC1BpbmdSZXF1ZXN0Eg8KB21lc3NhZ2UYASABKAkiHwoMUGluZ1Jlc3BvbnNlEg8KB21lc3NhZ2UYASABKAkiFAoSRm9sbG93U3RhcnRSZXF1ZXN0IkEKE0ZvbGxvd1N0YXJ0UmVzcG9uc2USKgoFbGluZXMYASADKAsyGy5oZWFydGguc3lzdGVtLnYxLlN0YXJ0TGluZSJSCglTdGFydExpbmUSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFbGV2ZWwYAiABKAkSDAoEdGV4dBgDIAEoCSISChBHZXRTZXJ2ZXJSZXF1ZXN0Is4CChFHZXRTZXJ2ZXJSZXNwb25zZRIQCghzdG9yZV9pZBgBIAEoCRILCgN0YWcYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXZpc2lvbhgFIAEoBBIQCghob3N0bmFtZRgGIAEoCRIYChBydW5uaW5nX3NlcnZpY2VzGAcgASgNEhoKEmluc3RhbGxlZF9wYWNrYWdlcxgIIAEoDRIUCgxtZW1vcnlfYnl0ZXMYCSABKAQSDQoFa2luZHMYCiADKAkSFgoOZG9vcl9jb25uZWN0ZWQYCyABKAgSGAoQcm9vdF9maW5nZXJwcmludBgUIAEoCRIoCgR0aW1lGBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIYChZHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0IswBCghQbGF0Zm9ybRItCgRtb2RlGAEgASgOMh8uaGVhcnRoLnN5c3RlbS52MS5QbGF0Zm9ybS5Nb2RlEg4KBmRldGFpbBgCIAEoCRIKCgJvcxgDIAEoCRIOCgZrZXJuZWwYBCABKAkSFAoMYXJjaGl0ZWN0dXJlGAUgASgJIk8KBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEg4KCk1PREVfSU1BR0UQARIPCgtNT0RFX0hPU1RFRBACEhAKDE1PREVfU0FOREJPWBADInsKF0dldENhcGFiaWxpdGllc1Jlc3BvbnNlEjIKDGNhcGFiaWxpdGllcxgBIAMoCzIcLmhlYXJ0aC5zeXN0ZW0udjEuQ2FwYWJpbGl0eRIsCghwbGF0Zm9ybRgCIAEoCzIaLmhlYXJ0aC5zeXN0ZW0udjEuUGxhdGZvcm0iXgoKQ2FwYWJpbGl0eRIMCgRuYW1lGAEgASgJEhEKCWF2YWlsYWJsZRgCIAEoCBIOCgZkZXRhaWwYAyABKAkSDwoHcHVycG9zZRgEIAEoCRIOCgZyZW1lZHkYBSABKAkiFwoVR2V0U2VydmVyVXNhZ2VSZXF1ZXN0IkYKFkdldFNlcnZlclVzYWdlUmVzcG9uc2USLAoFdXNhZ2UYASABKAsyHS5oZWFydGguc3lzdGVtLnYxLlNlcnZlclVzYWdlIhQKEkdldEhhcmR3YXJlUmVxdWVzdCJDChNHZXRIYXJkd2FyZVJlc3BvbnNlEiwKCGhhcmR3YXJlGAEgASgLMhouaGVhcnRoLnN5c3RlbS52MS5IYXJkd2FyZSIjCg9TaHV0ZG93blJlcXVlc3QSEAoIc2VydmljZXMYASABKAgiEgoQU2h1dGRvd25SZXNwb25zZSIQCg5SZXN0YXJ0UmVxdWVzdCIiCg9SZXN0YXJ0UmVzcG9uc2USDwoHbWFjaGluZRgBIAEoCCIRCg9Qb3dlck9mZlJlcXVlc3QiEgoQUG93ZXJPZmZSZXNwb25zZTL4CAoNU3lzdGVtU2VydmljZRJtCghHZXRTdGF0ZRIhLmhlYXJ0aC5zeXN0ZW0udjEuR2V0U3RhdGVSZXF1ZXN0GiIuaGVhcnRoLnN5c3RlbS52MS5HZXRTdGF0ZVJlc3BvbnNlIhqQAgHK8xgCCAHS8xgFc3RhdGXa8xgEAQIDBBJgCgRQaW5nEh0uaGVhcnRoLnN5c3RlbS52MS5QaW5nUmVxdWVzdBoeLmhlYXJ0aC5zeXN0ZW0udjEuUGluZ1Jlc3BvbnNlIhmQAgHK8xgCCAHS8xgEZWNob9rzGAQBAgMEEoEBCgtGb2xsb3dTdGFydBIkLmhlYXJ0aC5zeXN0ZW0udjEuRm9sbG93U3RhcnRSZXF1ZXN0GiUuaGVhcnRoLnN5c3RlbS52MS5Gb2xsb3dTdGFydFJlc3BvbnNlIiOQAgHK8xgCEAPS8xgQaW5pdC5sb2dzLmZvbGxvd9rzGAICAzABEl8KCUdldFNlcnZlchIiLmhlYXJ0aC5zeXN0ZW0udjEuR2V0U2VydmVyUmVxdWVzdBojLmhlYXJ0aC5zeXN0ZW0udjEuR2V0U2VydmVyUmVzcG9uc2UiCZACAcrzGAIQARKHAQoPR2V0Q2FwYWJpbGl0aWVzEiguaGVhcnRoLnN5c3RlbS52MS5HZXRDYXBhYmlsaXRpZXNSZXF1ZXN0GikuaGVhcnRoLnN5c3RlbS52MS5HZXRDYXBhYmlsaXRpZXNSZXNwb25zZSIfkAIByvMYAhAB0vMYEnNlcnZlci5kZXZpY2UtaW5mbxKAAQoOR2V0U2VydmVyVXNhZ2USJy5oZWFydGguc3lzdGVtLnYxLkdldFNlcnZlclVzYWdlUmVxdWVzdBooLmhlYXJ0aC5zeXN0ZW0udjEuR2V0U2VydmVyVXNhZ2VSZXNwb25zZSIbkAIByvMYAhAB0vMYDnNlcnZlci5tZXRyaWNzEmUKC0dldEhhcmR3YXJlEiQuaGVhcnRoLnN5c3RlbS52MS5HZXRIYXJkd2FyZVJlcXVlc3QaJS5oZWFydGguc3lzdGVtLnYxLkdldEhhcmR3YXJlUmVzcG9uc2UiCZACAcrzGAIQARJwCghTaHV0ZG93bhIhLmhlYXJ0aC5zeXN0ZW0udjEuU2h1dGRvd25SZXF1ZXN0GiIuaGVhcnRoLnN5c3RlbS52MS5TaHV0ZG93blJlc3BvbnNlIh3K8xgCEAPS8xgPc2VydmVyLnNodXRkb3du8PMYARJsCgdSZXN0YXJ0EiAuaGVhcnRoLnN5c3RlbS52MS5SZXN0YXJ0UmVxdWVzdBohLmhlYXJ0aC5zeXN0ZW0udjEuUmVzdGFydFJlc3BvbnNlIhzK8xgCEAPS8xgOc2VydmVyLnJlc3RhcnTw8xgBEl0KCFBvd2VyT2ZmEiEuaGVhcnRoLnN5c3RlbS52MS5Qb3dlck9mZlJlcXVlc3QaIi5oZWFydGguc3lzdGVtLnYxLlBvd2VyT2ZmUmVzcG9uc2UiCsrzGAIQA/DzGAFiBnByb3RvMw", [file_google_protobuf_timestamp, file_hearth_options_v1_options, file_hearth_system_v1_machine]);
 
 /**
  * GetStateRequest is empty.
@@ -506,6 +508,78 @@ export const CapabilitySchema: GenMessage<Capability> = /*@__PURE__*/
   messageDesc(file_hearth_system_v1_system, 12);
 
 /**
+ * GetServerUsageRequest is empty.
+ *
+ * @generated from message hearth.system.v1.GetServerUsageRequest
+ */
+export type GetServerUsageRequest = Message<"hearth.system.v1.GetServerUsageRequest"> & {
+};
+
+/**
+ * Describes the message hearth.system.v1.GetServerUsageRequest.
+ * Use `create(GetServerUsageRequestSchema)` to create a new message.
+ */
+export const GetServerUsageRequestSchema: GenMessage<GetServerUsageRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_system_v1_system, 13);
+
+/**
+ * GetServerUsageResponse holds what is used.
+ *
+ * @generated from message hearth.system.v1.GetServerUsageResponse
+ */
+export type GetServerUsageResponse = Message<"hearth.system.v1.GetServerUsageResponse"> & {
+  /**
+   * What is used.
+   *
+   * @generated from field: hearth.system.v1.ServerUsage usage = 1;
+   */
+  usage?: ServerUsage;
+};
+
+/**
+ * Describes the message hearth.system.v1.GetServerUsageResponse.
+ * Use `create(GetServerUsageResponseSchema)` to create a new message.
+ */
+export const GetServerUsageResponseSchema: GenMessage<GetServerUsageResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_system_v1_system, 14);
+
+/**
+ * GetHardwareRequest is empty.
+ *
+ * @generated from message hearth.system.v1.GetHardwareRequest
+ */
+export type GetHardwareRequest = Message<"hearth.system.v1.GetHardwareRequest"> & {
+};
+
+/**
+ * Describes the message hearth.system.v1.GetHardwareRequest.
+ * Use `create(GetHardwareRequestSchema)` to create a new message.
+ */
+export const GetHardwareRequestSchema: GenMessage<GetHardwareRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_system_v1_system, 15);
+
+/**
+ * GetHardwareResponse holds what the machine is made of.
+ *
+ * @generated from message hearth.system.v1.GetHardwareResponse
+ */
+export type GetHardwareResponse = Message<"hearth.system.v1.GetHardwareResponse"> & {
+  /**
+   * The hardware.
+   *
+   * @generated from field: hearth.system.v1.Hardware hardware = 1;
+   */
+  hardware?: Hardware;
+};
+
+/**
+ * Describes the message hearth.system.v1.GetHardwareResponse.
+ * Use `create(GetHardwareResponseSchema)` to create a new message.
+ */
+export const GetHardwareResponseSchema: GenMessage<GetHardwareResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_system_v1_system, 16);
+
+/**
  * ShutdownRequest says what to stop.
  *
  * @generated from message hearth.system.v1.ShutdownRequest
@@ -524,7 +598,7 @@ export type ShutdownRequest = Message<"hearth.system.v1.ShutdownRequest"> & {
  * Use `create(ShutdownRequestSchema)` to create a new message.
  */
 export const ShutdownRequestSchema: GenMessage<ShutdownRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_system_v1_system, 13);
+  messageDesc(file_hearth_system_v1_system, 17);
 
 /**
  * ShutdownResponse is empty: the daemon ends after it has been sent.
@@ -539,7 +613,7 @@ export type ShutdownResponse = Message<"hearth.system.v1.ShutdownResponse"> & {
  * Use `create(ShutdownResponseSchema)` to create a new message.
  */
 export const ShutdownResponseSchema: GenMessage<ShutdownResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_system_v1_system, 14);
+  messageDesc(file_hearth_system_v1_system, 18);
 
 /**
  * RestartRequest is empty.
@@ -554,7 +628,7 @@ export type RestartRequest = Message<"hearth.system.v1.RestartRequest"> & {
  * Use `create(RestartRequestSchema)` to create a new message.
  */
 export const RestartRequestSchema: GenMessage<RestartRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_system_v1_system, 15);
+  messageDesc(file_hearth_system_v1_system, 19);
 
 /**
  * RestartResponse says what is restarted.
@@ -575,7 +649,7 @@ export type RestartResponse = Message<"hearth.system.v1.RestartResponse"> & {
  * Use `create(RestartResponseSchema)` to create a new message.
  */
 export const RestartResponseSchema: GenMessage<RestartResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_system_v1_system, 16);
+  messageDesc(file_hearth_system_v1_system, 20);
 
 /**
  * PowerOffRequest is empty.
@@ -590,7 +664,7 @@ export type PowerOffRequest = Message<"hearth.system.v1.PowerOffRequest"> & {
  * Use `create(PowerOffRequestSchema)` to create a new message.
  */
 export const PowerOffRequestSchema: GenMessage<PowerOffRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_system_v1_system, 17);
+  messageDesc(file_hearth_system_v1_system, 21);
 
 /**
  * PowerOffResponse is empty: the machine goes off after it has been sent.
@@ -605,7 +679,7 @@ export type PowerOffResponse = Message<"hearth.system.v1.PowerOffResponse"> & {
  * Use `create(PowerOffResponseSchema)` to create a new message.
  */
 export const PowerOffResponseSchema: GenMessage<PowerOffResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_system_v1_system, 18);
+  messageDesc(file_hearth_system_v1_system, 22);
 
 /**
  * SystemService tells about the server and stops it.
@@ -662,6 +736,26 @@ export const SystemService: GenService<{
     methodKind: "unary";
     input: typeof GetCapabilitiesRequestSchema;
     output: typeof GetCapabilitiesResponseSchema;
+  },
+  /**
+   * GetServerUsage measures what the machine, the server and all services together use.
+   *
+   * @generated from rpc hearth.system.v1.SystemService.GetServerUsage
+   */
+  getServerUsage: {
+    methodKind: "unary";
+    input: typeof GetServerUsageRequestSchema;
+    output: typeof GetServerUsageResponseSchema;
+  },
+  /**
+   * GetHardware tells what the machine is made of, as far as packages ask for it.
+   *
+   * @generated from rpc hearth.system.v1.SystemService.GetHardware
+   */
+  getHardware: {
+    methodKind: "unary";
+    input: typeof GetHardwareRequestSchema;
+    output: typeof GetHardwareResponseSchema;
   },
   /**
    * Shutdown stops the daemon, and before it all services where that is asked. Services that run are started

@@ -1,0 +1,263 @@
+package monitor_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/server/internal/host/lxc"
+	"github.com/hearthos/hearth/server/internal/monitor"
+	"github.com/hearthos/hearth/server/internal/store"
+)
+
+// machine is one whose figures the test makes.
+type machine struct {
+	*monitor.Service
+	t     testing.TB
+	store *store.Store
+	now   time.Time
+	used  map[string]lxc.Usage
+	looks int
+	data  []string // packages whose data were measured
+	free  uint64
+	// writes is what each look at a service adds to what it has written; halted tells which were stopped.
+	writes  map[string]uint64
+	written map[string]uint64
+	halted  []string
+}
+
+func (m *machine) Writes(name string) (uint64, error) {
+	if _, err := m.Usage(name); err != nil {
+		return 0, err
+	}
+	m.written[name] += m.writes[name]
+	return m.written[name], nil
+}
+
+func (m *machine) Usage(name string) (lxc.Usage, error) {
+	m.looks++
+	u, ok := m.used[name]
+	if !ok {
+		return u, fmt.Errorf("container %q: %w", name, lxc.ErrNotRunning)
+	}
+	return u, nil
+}
+
+func (m *machine) UsageOfAll() (lxc.Usage, error) { return lxc.Usage{Memory: 5 << 20}, nil }
+
+func newMachine(t testing.TB, packages ...string) *machine {
+	t.Helper()
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close() })
+	m := &machine{t: t, store: st, now: time.Unix(1e9, 0), used: map[string]lxc.Usage{}, free: 1 << 40, writes: map[string]uint64{}, written: map[string]uint64{}}
+	m.Service = monitor.New(monitor.Options{
+		Store: st, Log: slog.New(slog.DiscardHandler), Clock: func() time.Time { return m.now }, Containers: m, Root: "/",
+		Interface: func(string) string { return "lo" }, MemoryLimit: 1 << 30, Architecture: "x86_64", Emulated: func() []string { return []string{"aarch64"} },
+		Data: func(_ context.Context, pkg string) (uint64, error) {
+			m.data = append(m.data, pkg)
+			m.now = m.now.Add(time.Second) // it takes one
+			return 42, nil
+		},
+		Disk: func() (uint64, uint64, error) { return 1 << 40, m.free, nil },
+		Halt: func(_ context.Context, pkg string, why error) error {
+			if !fault.Is(why, metav1.Reason_REASON_SERVICE_FILLS_DISK) {
+				t.Errorf("it is stopped for %v", why)
+			}
+			m.halted = append(m.halted, pkg)
+			return nil
+		},
+	})
+	for _, pkg := range packages {
+		m.update(func(tx *store.Tx) error { return store.Put(tx, &packagesv1.Package{Meta: &metav1.Meta{Id: pkg}}) })
+	}
+	return m
+}
+
+func (m *machine) update(fn func(tx *store.Tx) error) {
+	m.t.Helper()
+	if _, err := m.store.Update(m.t.Context(), m.now, fn); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// of measures and answers what a service uses.
+func (m *machine) of(pkg string) *packagesv1.UsageStatus {
+	m.t.Helper()
+	rows, err := m.Service.Usage()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, r := range rows {
+		if r.GetMeta().GetId() == pkg {
+			return r.GetStatus()
+		}
+	}
+	m.t.Fatalf("there is nothing of %s among %v", pkg, rows)
+	return nil
+}
+
+func TestRatesAreThoseBetweenTwoMeasurements(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, "app", "rests")
+	m.used["app"] = lxc.Usage{Memory: 10 << 20, CPU: time.Second, PIDs: 3, Read: 1000, Written: 500}
+	if st := m.of("app"); !st.GetRunning() || st.GetCpuLoad() != 0 || st.GetMemoryBytes() != 10<<20 || st.GetMemoryLimitBytes() != 1<<30 || st.GetProcesses() != 3 {
+		t.Errorf("at first: %v", st)
+	}
+	m.now = m.now.Add(4 * time.Second)
+	m.used["app"] = lxc.Usage{CPU: 3 * time.Second, Read: 9000, Written: 500}
+	if st := m.of("app"); st.GetCpuLoad() != 0.5 || st.GetReadRate() != 2000 || st.GetWriteRate() != 0 || st.GetReadBytes() != 9000 {
+		t.Errorf("after four seconds: %v", st)
+	}
+	m.now = m.now.Add(4 * time.Second)
+	m.used["app"] = lxc.Usage{CPU: time.Second}
+	if st := m.of("app"); st.GetCpuLoad() != 0 || st.GetReadRate() != 0 {
+		t.Errorf("in a new container: %v", st)
+	}
+	if st := m.of("rests"); st.GetRunning() || st.GetMemoryBytes() != 0 {
+		t.Errorf("what does not run: %v", st)
+	}
+	usage, err := m.ServerUsage()
+	if st := usage.GetStatus(); err != nil || st.GetProcessors() == 0 || st.GetDaemon().GetMemoryBytes() == 0 || st.GetServices().GetMemoryBytes() != 5<<20 || st.GetDiskFreeBytes() != 1<<40 {
+		t.Errorf("the machine: %v, %v", st, err)
+	}
+}
+
+func TestWhatComesTogetherIsMeasuredOnce(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, "app")
+	for range 5 {
+		m.of("app")
+	}
+	if m.looks != 1 {
+		t.Errorf("a service was looked at %d times in one moment", m.looks)
+	}
+}
+
+func TestARowGoesWithItsPackage(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, "app")
+	m.of("app")
+	m.update(func(tx *store.Tx) error { return store.Delete[*packagesv1.Package](tx, "app") })
+	m.now = m.now.Add(time.Minute)
+	if rows, err := m.Service.Usage(); err != nil || len(rows) > 0 {
+		t.Errorf("%v, %v", rows, err)
+	}
+	if _, there := store.Ephemeral[*packagesv1.Usage](m.store, "app"); there {
+		t.Error("the row of a package that is gone is still there")
+	}
+}
+
+// Data are measured one package after the other, and a hundred times as long as that took nothing is.
+func TestDataAreMeasuredSeldom(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, "a", "b")
+	measure := func() time.Duration {
+		t.Helper()
+		after, err := m.Controller().Reconcile(t.Context(), "data")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return after
+	}
+	if after := measure(); after != 100*time.Second {
+		t.Errorf("the next comes after %s", after)
+	}
+	measure()
+	if after := measure(); fmt.Sprint(m.data) != "[a b]" || after <= 0 {
+		t.Errorf("measured are %v, the next comes after %s", m.data, after)
+	}
+	if st := m.of("a"); st.GetDataBytes() != 42 || st.GetDataTime() == nil {
+		t.Errorf("%v", st)
+	}
+}
+
+// The service that fills the disk is stopped while there is still room for the server; no other is.
+func TestTheServiceThatFillsTheDiskIsStopped(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		free   uint64
+		writes map[string]uint64
+		want   string
+	}{
+		"room":                   {1 << 39, map[string]uint64{"a": 1 << 30}, "[]"},
+		"little room":            {3 << 30, map[string]uint64{"a": 1 << 30}, "[]"},
+		"one writes":             {1 << 30, map[string]uint64{"a": 1 << 10, "b": 1 << 28}, "[b]"},
+		"two write":              {1 << 30, map[string]uint64{"a": 1 << 29, "b": 1 << 28}, "[a]"},
+		"somebody else fills it": {1 << 30, map[string]uint64{"a": 1 << 10}, "[]"},
+		"what does not run":      {1 << 30, map[string]uint64{"rests": 1 << 30}, "[]"},
+	} {
+		m := newMachine(t, "a", "b", "rests")
+		m.used["a"], m.used["b"] = lxc.Usage{}, lxc.Usage{}
+		m.free, m.writes = c.free, c.writes
+		after, err := m.Controller().Reconcile(t.Context(), "disk")
+		if err != nil || after <= 0 || after > 5*time.Second || fmt.Sprint(m.halted) != c.want {
+			t.Errorf("%s: %v are stopped, want %s; next after %s, %v", name, m.halted, c.want, after, err)
+		}
+	}
+}
+
+func text(s string) *string   { return &s }
+func number(n uint64) *uint64 { return &n }
+
+func TestRequirementsOfHardwareAreHeldAgainstTheMachine(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	have, err := m.Hardware()
+	if err != nil {
+		t.Fatal(err)
+	}
+	processor := have.GetStatus().GetDevices()[0]
+	filter := func(f s9pk.DeviceFilter) s9pk.Hardware { return s9pk.Hardware{Device: []s9pk.DeviceFilter{f}} }
+	for name, c := range map[string]struct {
+		asks   s9pk.Hardware
+		images map[ids.Image]s9pk.Image
+		what   string // that the machine lacks; empty: nothing
+	}{
+		"nothing":                        {},
+		"its architecture":               {asks: s9pk.Hardware{Arch: []string{"aarch64", "x86_64"}}},
+		"another architecture":           {asks: s9pk.Hardware{Arch: []string{"riscv64"}}, what: "architecture"},
+		"little memory":                  {asks: s9pk.Hardware{RAM: number(1 << 20)}},
+		"more memory":                    {asks: s9pk.Hardware{RAM: number(1 << 50)}, what: "memory"},
+		"a processor":                    {asks: filter(s9pk.DeviceFilter{Class: "processor", Vendor: text("^" + processor.GetVendor()[:3])})},
+		"a processor that can something": {asks: filter(s9pk.DeviceFilter{Class: "processor", Capabilities: processor.GetCapabilities()[:2]})},
+		"a processor that can fly":       {asks: filter(s9pk.DeviceFilter{Class: "processor", Capabilities: []string{"wings"}}), what: "device"},
+		"a card of another make":         {asks: filter(s9pk.DeviceFilter{Class: "display", Vendor: text("Acme")}), what: "device"},
+		"an expression that is none":     {asks: filter(s9pk.DeviceFilter{Class: "processor", Product: text("(")}), what: "device"},
+		"an emulated image":              {images: map[ids.Image]s9pk.Image{"main": {Arch: []string{"aarch64"}, EmulateMissingAs: text("aarch64")}}},
+		"an image nobody emulates":       {images: map[ids.Image]s9pk.Image{"main": {Arch: []string{"riscv64"}, EmulateMissingAs: text("riscv64")}}, what: "architecture"},
+	} {
+		err := m.Fits(&s9pk.Manifest{ID: "app", Hardware: c.asks, Images: c.images})
+		if c.what == "" && err != nil || c.what != "" && (!fault.Is(err, metav1.Reason_REASON_HARDWARE_UNFIT) || fault.Proto(err).GetMetadata()["what"] != c.what) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What measuring costs on this machine, with as many services as a busy one has.
+func BenchmarkMeasure(b *testing.B) {
+	var names []string
+	for i := range 20 {
+		names = append(names, fmt.Sprintf("app-%d", i))
+	}
+	m := newMachine(b, names...)
+	for _, name := range names {
+		m.used[name] = lxc.Usage{Memory: 1, CPU: 1}
+	}
+	for b.Loop() {
+		m.now = m.now.Add(10 * time.Second)
+		if err := m.Measure(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package runner
+
+import (
+	"context"
+	"errors"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/host/idmap"
+	"github.com/hearthos/hearth/server/internal/host/mount"
+)
+
+// backupPath is where the code of a package sees its backup: while it makes one, and while its init takes data from one.
+const backupPath = "/media/startos/backup"
+
+// Backup has the code of a package make a backup into the folder sub below dir, and returns when it has ended. Who gives
+// it up makes a new container: the code may still be writing.
+func (s *Service) Backup(ctx context.Context, pkg, event, dir, sub string) error {
+	h, err := s.container(pkg)
+	if err != nil {
+		return err
+	}
+	if err := s.attachBackup(h, mount.Bind{Path: dir, Sub: sub}, false); err != nil {
+		return err
+	}
+	_, err = h.agent.execute(ctx, event, "/backup/create", nil)
+	if ctx.Err() != nil {
+		return errors.Join(context.Cause(ctx), err) // it is taken off with the container
+	}
+	return errors.Join(err, s.detachBackup(h))
+}
+
+// attachBackup shows a running container a backup. It comes after the container's start, since what a container starts
+// with it keeps to its end.
+func (s *Service) attachBackup(h *handle, from mount.Bind, readOnly bool) error {
+	options := backupOptions(h.spec.GetFirstUid())
+	options.ReadOnly = readOnly
+	source, err := s.mounts.Open(from, options)
+	if err != nil {
+		return unfit(from.Path, err)
+	}
+	defer source.Close()
+	// What an earlier attempt attached is of no more use.
+	if err := s.detachBackup(h); err != nil {
+		return err
+	}
+	return unreachable(h.pkg, s.mounts.Attach(h.container, source, mount.Target{Path: backupPath, Owner: h.spec.GetFirstUid()}))
+}
+
+func (s *Service) detachBackup(h *handle) error {
+	return unreachable(h.pkg, s.mounts.Detach(h.container, backupPath))
+}
+
+// backupOptions keep plain owners on disk, as volumes have them.
+func backupOptions(firstUID uint32) mount.Options {
+	return mount.Options{IDMap: idmap.Base(firstUID), NoSUID: true, NoDev: true, NoExec: true}
+}
+
+func unfit(dir string, err error) error {
+	return fault.New(metav1.Reason_REASON_BACKUP_FOLDER_UNFIT, "cannot show the folder %s to the package: its file system has to keep owners as Linux does: %w", dir, err).With("directory", dir)
+}
