@@ -73,7 +73,7 @@ var effectTable = []effectCall{
 	{"export-range-service-interface", `{"hostId":"extra","internalStartPort":7100,"id":"relay","name":"Relay","description":"","scheme":null}`, `null`, ""},
 	{"get-host-info", `{"hostId":"extra"}`, `"externalStartPort":47100,"numberOfPorts":10`, ""},
 	{"plugin.url.register", `{"tableAction":"look"}`, `null`, ""},
-	{"plugin.url.export-url", `{"hostnameInfo":{"packageId":"effect-friend","hostId":"ui","internalPort":80,"ssl":false,"public":true,"hostname":"abc.onion","port":80,"info":null},"removeAction":"look","overflowActions":[]}`, `null`, ""},
+	{"plugin.url.export-url", `{"hostnameInfo":{"packageId":"effect-friend","hostId":"ui","internalPort":8080,"ssl":false,"public":true,"hostname":"abc.onion","port":80,"info":null},"removeAction":"look","overflowActions":[]}`, `null`, ""},
 	{"get-host-info", `{"hostId":"ui","packageId":"effect-friend"}`, `"kind":"plugin","packageId":"effect-probe","removeAction":"look"`, ""},
 	{"plugin.url.export-url", `{"hostnameInfo":{"packageId":"effect-friend","hostId":"absent","internalPort":80,"ssl":false,"public":true,"hostname":"abc.onion","port":80,"info":null},"removeAction":null,"overflowActions":[]}`, "", "HOST_NOT_FOUND"},
 	{"plugin.url.clear-urls", `{"except":[]}`, `null`, ""},
@@ -140,11 +140,16 @@ func TestCompatibilitySuite(t *testing.T) {
 	s.whole()
 }
 
-// backup has the probe make a backup of its own, which tells how far it is, and which nothing reaches afterwards.
+// backup has the probe, which is stopped, make a backup of its own, which tells how far it is, and which nothing reaches
+// afterwards.
 func (s *suite) backup() {
 	s.t.Helper()
 	dir := s.t.TempDir()
 	s.hearth("package", "backup", probe, dir)
+	if row := s.rows("package", "show", probe)[0]; row["desired"] != "stopped" {
+		s.t.Errorf("after the backup of a stopped service it is wanted %v", row["desired"])
+	}
+	s.hearth("package", "start", probe)
 	s.healthy(probe)
 	for _, name := range []string{"data/volumes/main", "data/dataVersion.txt", probe + ".s9pk"} {
 		if _, err := os.Stat(filepath.Join(dir, probe, name)); err != nil {

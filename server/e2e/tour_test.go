@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,7 +108,9 @@ func (m *machine) leftNothing(t *testing.T) {
 		t.Errorf("mounts left behind:\n%s", mounts)
 	}
 	for _, kind := range []string{"package", "artifact", "action", "task", "host", "healthcheck", "dependency", "snapshot"} {
-		if rows := m.snapshot(kind); len(rows) != 0 {
+		rows := m.snapshot(kind)
+		rows = slices.DeleteFunc(rows, func(row string) bool { return strings.Contains(row, `"id":"server/page"`) }) // the server's own host
+		if len(rows) != 0 {
 			t.Errorf("rows of kind %s left behind: %v", kind, rows)
 		}
 	}
