@@ -141,6 +141,7 @@ func (s *Server) Stop() {
 		s.t.Fatal("the server does not end")
 	}
 	s.daemon = nil
+	s.sockets.forget()
 }
 
 // Restart ends the daemon and starts the next one. Services go on meanwhile.
@@ -148,6 +149,13 @@ func (s *Server) Restart() {
 	s.t.Helper()
 	s.Stop()
 	s.Start()
+}
+
+// Upgrade ends the daemon and starts one of another version.
+func (s *Server) Upgrade(version string) {
+	s.t.Helper()
+	s.cfg.Version = version
+	s.Restart()
 }
 
 // Target is the local socket, in the form that clients take.

@@ -50,6 +50,13 @@ func (s *sockets) Release(network, address string) error {
 	return nil
 }
 
+// forget forgets those of a front door that has ended.
+func (s *sockets) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.real)
+}
+
 // find waits until the address is listened on, and tells where that is.
 func (s *sockets) find(ctx context.Context, address string) (string, error) {
 	for {

@@ -45,6 +45,15 @@ export async function drive(work) {
   }
 }
 
+/** Has the test end the server and start the next one, by "restart", or one of another version, by "upgrade", and waits for the feed. */
+export async function renew(context, how) {
+  cut = true;
+  const back = context.waitForEvent("response", (response) => response.url().endsWith("/Watch") && response.ok());
+  await tell(how);
+  await back;
+  cut = false;
+}
+
 /** While the way to the server is cut, the browser itself complains of what it cannot load. */
 let cut = false;
 export async function away(work) {

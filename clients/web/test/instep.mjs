@@ -1,4 +1,4 @@
-import { away, drive, fail, given, login, look } from "./driver.mjs";
+import { away, drive, fail, given, login, look, renew } from "./driver.mjs";
 
 // A second tab, a lost connection, and a service that means ill.
 await drive(async (context) => {
@@ -27,9 +27,25 @@ await drive(async (context) => {
   await two.getByText("Running", { exact: true }).first().waitFor();
   if (!(await one.evaluate(() => globalThis.__same === true))) await fail("the page was loaded anew");
 
-  // When the tab with the feed goes, the other has it.
+  // A server that ends and comes back is taken up again by both, and one of another version says so.
+  await renew(context, "restart");
+  await one.getByRole("button", { name: "Stop", exact: true }).click();
+  await two.getByText("Stopped", { exact: true }).first().waitFor();
+  await one.getByRole("button", { name: "Start", exact: true }).click();
+  await two.getByText("Running", { exact: true }).first().waitFor();
+  if (!(await one.evaluate(() => globalThis.__same === true))) await fail("the page was loaded anew when the server was");
+  await renew(context, "upgrade");
+  for (const page of [one, two]) await page.getByText("9.9.9").waitFor();
+  await look(one, "new-version");
+  await one.getByRole("button", { name: "Reload", exact: true }).click();
+  await one.getByText("9.9.9").waitFor({ state: "detached" });
+  await one.getByRole("button", { name: "Stop", exact: true }).waitFor();
+
+  // When the tab with the feed goes, the other has it, and has it again after it was loaded anew.
   await one.close();
   await two.getByRole("button", { name: "Stop", exact: true }).click();
+  await two.getByText("Stopped", { exact: true }).waitFor();
+  await two.reload();
   await two.getByText("Stopped", { exact: true }).waitFor();
 
   // What a package says of itself is text.

@@ -51,6 +51,7 @@ type way struct {
 	tasks  sync.WaitGroup
 
 	mu    sync.Mutex // guards what follows
+	to    string
 	cut   bool
 	conns map[net.Conn]bool
 }
@@ -62,14 +63,14 @@ func newWay(t *testing.T, s *servertest.Server) *way {
 		t.Fatal(err)
 	}
 	w := &way{lis: lis, server: s, conns: map[net.Conn]bool{}}
-	to := s.Address("0.0.0.0:8443")
+	w.lead()
 	w.tasks.Go(func() {
 		for {
 			c, err := lis.Accept()
 			if err != nil {
 				return
 			}
-			w.tasks.Go(func() { w.carry(c, to) })
+			w.tasks.Go(func() { w.carry(c) })
 		}
 	})
 	t.Cleanup(func() {
@@ -85,6 +86,14 @@ func (w *way) url() string {
 	return "https://localhost:" + port
 }
 
+// lead has the way end where the server listens now.
+func (w *way) lead() {
+	to := w.server.Address("0.0.0.0:8443")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.to = to
+}
+
 // set cuts the way, or opens it again. What was connected is connected no more.
 func (w *way) set(cut bool) {
 	w.mu.Lock()
@@ -95,8 +104,11 @@ func (w *way) set(cut bool) {
 	}
 }
 
-func (w *way) carry(c net.Conn, to string) {
+func (w *way) carry(c net.Conn) {
 	defer c.Close()
+	w.mu.Lock()
+	to := w.to
+	w.mu.Unlock()
 	up, err := net.Dial("tcp", to)
 	if err != nil {
 		return
@@ -206,6 +218,12 @@ func (w *world) play(t *testing.T, script string, values map[string]any) {
 			w.set(true)
 		case "join":
 			w.set(false)
+		case "restart":
+			w.Restart()
+			w.lead()
+		case "upgrade":
+			w.Upgrade("9.9.9")
+			w.lead()
 		case "done":
 			done = true
 		default:

@@ -10,7 +10,7 @@ export interface FeedOptions {
   readonly replica: Replica;
   /** Opens the feed at a bookmark; empty begins with a snapshot. */
   readonly watch: (bookmark: string, signal: AbortSignal) => AsyncIterable<WatchResponse>;
-  /** Told of each message, before the copy takes it. */
+  /** Told of each message when the copy has taken it. */
   readonly onMessage?: (message: WatchResponse) => void;
   readonly onLink: (link: Link) => void;
   /** Waits; ends early when there is reason to try at once. */
@@ -32,8 +32,8 @@ export async function follow(options: FeedOptions, signal: AbortSignal): Promise
     try {
       replica.begin();
       for await (const message of options.watch(replica.bookmark, signal)) {
-        options.onMessage?.(message);
         for (const update of message.updates) replica.apply(update);
+        options.onMessage?.(message);
         pause = firstPause;
         if (replica.ready) options.onLink("live");
       }

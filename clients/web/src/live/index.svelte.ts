@@ -39,6 +39,9 @@ class Live {
       if (document.visibilityState === "hidden") hidden = Date.now();
       else if (hidden > 0 && Date.now() - hidden > 30_000) this.#nudge();
     });
+    // A page that the browser keeps for the way back must not hold the feed; it takes its part again when it is shown.
+    addEventListener("pagehide", () => this.#tabs?.close());
+    addEventListener("pageshow", (event) => event.persisted && this.active && this.#share());
     addEventListener("storage", (event) => {
       if (event.key !== "hearth-session" || session.active === this.active) return;
       if (session.active) location.reload();
@@ -52,8 +55,12 @@ class Live {
     this.caller = { account: caller.account, role: caller.role, version: server.version, tag: server.tag };
     this.#readable = kinds.filter((kind) => server.kinds.includes(kind));
     this.active = true;
+    this.#share();
+  }
+
+  #share(): void {
     this.#tabs?.close();
-    const tabs: Tabs = new Tabs({ replica, onLink: (link) => (this.link = link), lead: (tell, signal): Promise<void> => this.#lead(tabs, tell, signal) });
+    const tabs: Tabs = new Tabs({ replica, onLink: (link) => this.#linked(link), lead: (tell, signal): Promise<void> => this.#lead(tabs, tell, signal) });
     this.#tabs = tabs;
   }
 
@@ -62,10 +69,7 @@ class Live {
       {
         replica,
         onMessage: tell,
-        onLink: (link) => {
-          tabs.link(link);
-          if (link === "live") void this.#compare();
-        },
+        onLink: (link) => tabs.link(link),
         pause: (milliseconds, until) => this.#pause(milliseconds, until),
         watch: (bookmark, until) => {
           this.#stream = new AbortController();
@@ -78,12 +82,14 @@ class Live {
     );
   }
 
-  #compared = 0;
+  #linked(link: Link): void {
+    const back = this.link === "lost" && link === "live";
+    this.link = link;
+    if (back) void this.#compare();
+  }
 
   /** After a connection was lost the server may be another release than the one this page came with. */
   async #compare(): Promise<void> {
-    if (Date.now() - this.#compared < 5000) return;
-    this.#compared = Date.now();
     try {
       const { version } = await hearth.system.getServer({});
       if (version !== this.caller?.version) this.other = version;

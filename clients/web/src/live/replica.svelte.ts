@@ -91,6 +91,11 @@ export class Replica {
     return this.#ready;
   }
 
+  /** Whether a snapshot is under way, of which the copy has a part. */
+  get gathering(): boolean {
+    return this.#fresh !== undefined;
+  }
+
   /** Where the feed is to go on. */
   get bookmark(): string {
     return this.#bookmark;

@@ -4,41 +4,55 @@ import type { Link } from "./feed.js";
 import { kindCases } from "./cases.js";
 import type { Replica } from "./replica.svelte.js";
 
-/** What tabs tell each other. */
+/** Where the copy of who leads is: whose time it is, later ones being greater, and how much was told in it. */
+interface Place {
+  readonly reign: number;
+  readonly told: number;
+}
+
+/** What tabs tell each other: that they lack something, that somebody leads, all there is, or what has changed since. */
 type Said =
   | { readonly say: "hello" }
-  | { readonly say: "link"; readonly link: Link }
-  | { readonly say: "all" | "some"; readonly bytes: Uint8Array };
+  | (Place & { readonly say: "here"; readonly link: Link })
+  | (Place & { readonly say: "all" | "some"; readonly bytes: Uint8Array });
 
 export interface TabsOptions {
   readonly replica: Replica;
-  /** Runs the feed; the tab that has the word passes on what comes by `tell`. */
+  /** Runs the feed; the tab that has the word passes on by `tell` what its copy has just taken. */
   readonly lead: (tell: (message: WatchResponse) => void, signal: AbortSignal) => Promise<void>;
   readonly onLink: (link: Link) => void;
   readonly name?: string;
   readonly locks?: LockManager | undefined;
   readonly channel?: BroadcastChannel | undefined;
+  readonly visible?: () => boolean;
 }
 
-/** How often the leading tab says that it is there, and after which silence another takes its place. */
-const beat = 4000;
-const silence = 15_000;
+/** How often the leading tab says that it is there. */
+export const beat = 2000;
+/** After how many silent beats another takes its place: soon for a tab that has nothing to show, later for one that has. */
+const silent = { empty: 1, ready: 5 };
 
 /**
  * Shares one feed among the tabs of an origin: one leads, has the feed and passes on what comes; the others take it from
- * there. When the leading tab closes, or falls silent, another leads and goes on at its own bookmark.
+ * there. A tab takes only what follows what it has, and asks for the whole copy otherwise. When the leading tab closes, or
+ * falls silent, another leads and goes on at its own bookmark; what the earlier one may still say counts no more.
  */
 export class Tabs {
   readonly #options: TabsOptions;
+  readonly #name: string;
   readonly #channel: BroadcastChannel | undefined;
   readonly #life = new AbortController();
+  #standing = new AbortController();
   #link: Link = "connecting";
   #leading = false;
-  #heard = Date.now();
+  /** Where this tab's own copy is, whether it leads or follows. */
+  #place: Place = { reign: 0, told: 0 };
+  #quiet = 0;
 
   constructor(options: TabsOptions) {
     this.#options = options;
-    this.#channel = options.channel ?? (typeof BroadcastChannel === "undefined" ? undefined : new BroadcastChannel(options.name ?? "hearth-feed"));
+    this.#name = options.name ?? "hearth-feed";
+    this.#channel = options.channel ?? (typeof BroadcastChannel === "undefined" ? undefined : new BroadcastChannel(this.#name));
     this.#channel?.addEventListener("message", (event: MessageEvent<Said>) => this.#hear(event.data));
     void this.#run();
   }
@@ -55,40 +69,56 @@ export class Tabs {
     const timer = setInterval(() => this.#tick(locks), beat);
     this.#life.signal.addEventListener("abort", () => clearInterval(timer));
     this.#say({ say: "hello" });
-    await this.#stand(locks, { signal: this.#life.signal });
+    await this.#stand(locks, false);
   }
 
-  /** Leads when it is this tab's turn, and stands again when another has taken its place. */
-  async #stand(locks: LockManager, how: LockOptions): Promise<void> {
-    while (!this.#life.signal.aborted) {
+  /** Leads when it is this tab's turn, or at once, and stands again when another has taken its place. */
+  async #stand(locks: LockManager, now: boolean): Promise<void> {
+    this.#standing.abort();
+    const standing = (this.#standing = new AbortController());
+    const ends = AbortSignal.any([this.#life.signal, standing.signal]);
+    while (!ends.aborted) {
       const turn = new AbortController();
       try {
-        await locks.request(this.#options.name ?? "hearth-feed", how, async () => {
-          await this.#lead(AbortSignal.any([this.#life.signal, turn.signal]));
-        });
+        await locks.request(this.#name, now ? { steal: true } : { signal: ends }, () => this.#lead(AbortSignal.any([this.#life.signal, turn.signal])));
         return;
       } catch {
         turn.abort(); // another tab took the place, or this one ends
-        how = { signal: this.#life.signal };
+        now = false;
       }
     }
   }
 
   async #lead(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
     this.#leading = true;
+    this.#place = { reign: Math.max(Date.now(), this.#place.reign + 1), told: 0 };
+    signal.addEventListener("abort", () => this.#follow());
+    if (!this.#tellAll()) this.#tellLink();
     try {
-      await this.#options.lead((message) => this.#say({ say: "some", bytes: toBinary(WatchResponseSchema, message) }), signal);
+      await this.#options.lead((message) => this.#tell(message, signal), signal);
     } finally {
       this.#leading = false;
     }
   }
 
+  /** Another leads from now on; where its copy is must be heard first. */
+  #follow(): void {
+    this.#leading = false;
+    this.#quiet = 0;
+    this.#say({ say: "hello" });
+  }
+
   #tick(locks: LockManager): void {
-    if (this.#leading) this.#say({ say: "link", link: this.#link });
-    else if (Date.now() - this.#heard > silence && document.visibilityState === "visible") {
-      this.#heard = Date.now();
-      void this.#stand(locks, { steal: true });
-    }
+    if (this.#leading) return this.#tellLink();
+    const patience = this.#options.replica.ready ? silent.ready : silent.empty;
+    if (this.#quiet++ < patience || !this.#visible()) return;
+    this.#quiet = 0;
+    void this.#stand(locks, true);
+  }
+
+  #visible(): boolean {
+    return this.#options.visible?.() ?? document.visibilityState === "visible";
   }
 
   /** Called by who leads, with how the copy stands. */
@@ -96,35 +126,55 @@ export class Tabs {
     if (link === this.#link) return;
     this.#link = link;
     this.#options.onLink(link);
-    if (this.#leading) this.#say({ say: "link", link });
+    if (this.#leading) this.#tellLink();
   }
 
   #say(said: Said): void {
     if (!this.#life.signal.aborted) this.#channel?.postMessage(said);
   }
 
-  #hear(said: Said): void {
-    if (said.say === "hello") {
-      if (!this.#leading || !this.#options.replica.ready) return;
-      this.#say({ say: "all", bytes: toBinary(WatchResponseSchema, everything(this.#options.replica)) });
-      this.#say({ say: "link", link: this.#link });
-      return;
-    }
-    if (this.#leading) return;
-    this.#heard = Date.now();
+  #tellLink(): void {
+    this.#say({ say: "here", ...this.#place, link: this.#link });
+  }
+
+  /** Tells the whole copy, if it is whole. */
+  #tellAll(): boolean {
     const { replica } = this.#options;
-    if (said.say === "link") {
-      if (said.link !== "live" || replica.ready) this.link(said.link);
+    if (!replica.ready || replica.gathering) return false;
+    this.#say({ say: "all", ...this.#place, bytes: toBinary(WatchResponseSchema, everything(replica)) });
+    this.#tellLink();
+    return true;
+  }
+
+  /** Passes on what has come: changes as they are, a snapshot when it is complete, as the copy it has made. */
+  #tell(message: WatchResponse, signal: AbortSignal): void {
+    if (signal.aborted) return;
+    const { replica } = this.#options;
+    if (replica.gathering) return;
+    this.#place = { reign: this.#place.reign, told: this.#place.told + 1 };
+    if (message.updates.some((update) => update.phase === Update_Phase.SNAPSHOT)) this.#tellAll();
+    else this.#say({ say: "some", ...this.#place, bytes: toBinary(WatchResponseSchema, message) });
+  }
+
+  #hear(said: Said): void {
+    if (this.#life.signal.aborted) return;
+    if (said.say === "hello") {
+      if (this.#leading && !this.#tellAll()) this.#tellLink();
       return;
     }
-    if (said.say === "all" && replica.ready) return; // meant for another
-    if (said.say === "some" && !replica.ready) {
-      const message = fromBinary(WatchResponseSchema, said.bytes);
-      if (message.updates[0]?.phase !== Update_Phase.SNAPSHOT) return; // changes of what this tab does not have yet
-      for (const update of message.updates) replica.apply(update);
+    if (this.#leading || said.reign < this.#place.reign) return;
+    this.#quiet = 0;
+    const same = said.reign === this.#place.reign;
+    if (said.say === "here") {
+      if (!same || said.told !== this.#place.told) this.#say({ say: "hello" });
+      if (said.link !== "live" || this.#options.replica.ready) this.link(said.link);
       return;
     }
-    for (const update of fromBinary(WatchResponseSchema, said.bytes).updates) replica.apply(update);
+    if (same && said.told <= this.#place.told) return; // for another tab, which lacked it
+    if (said.say === "some" && (!same || said.told !== this.#place.told + 1)) return this.#say({ say: "hello" });
+    this.#options.replica.begin();
+    for (const update of fromBinary(WatchResponseSchema, said.bytes).updates) this.#options.replica.apply(update);
+    this.#place = { reign: said.reign, told: said.told };
   }
 }
 
