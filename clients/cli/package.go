@@ -18,6 +18,7 @@ import (
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/clients/go"
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
@@ -60,7 +61,7 @@ func allPackages(ctx context.Context, c *hearth.Client) ([]*packagesv1.Package, 
 }
 
 func (a *app) installCommand() *cobra.Command {
-	var noStart, noWait, yes bool
+	var noStart, noWait, yes, needed bool
 	var limit time.Duration
 	var gates updateGates
 	var from string
@@ -92,6 +93,7 @@ With --validate-only nothing is done: it is told what would stop, what the new v
 may do that the installed one may not, what room it takes, and what speaks against it.`,
 		Example: `  hearth package install hello
   hearth package install hello@1.0.0:0 --registry mine
+  hearth package install photos --with-dependencies
   hearth package install hello.s9pk
   hearth package install hello.s9pk --no-start
   hearth package install https://example.com/hello.s9pk
@@ -111,7 +113,16 @@ may do that the installed one may not, what room it takes, and what speaks again
 					return a.install(ctx, c, args[0], req, !noWait)
 				}
 				id, version, _ := strings.Cut(args[0], "@")
-				return a.installListed(ctx, c, req, &packagesv1.FromRegistry{Registry: from, PackageId: id, Version: version}, !noWait)
+				listed := &packagesv1.FromRegistry{Registry: from, PackageId: id, Version: version}
+				if needed && !gates.validateOnly {
+					if err := findRegistry(ctx, c, listed); err != nil {
+						return err
+					}
+					if err := a.installNeeded(ctx, c, req, proto.CloneOf(listed), map[string]bool{}); err != nil {
+						return err
+					}
+				}
+				return a.installListed(ctx, c, req, listed, !noWait)
 			})
 		},
 	}
@@ -119,6 +130,7 @@ may do that the installed one may not, what room it takes, and what speaks again
 	gates.flags(c)
 	c.Flags().DurationVar(&limit, "time-limit", 0, "how long the package's own code may take to set itself up (12h)")
 	c.Flags().StringVar(&from, "registry", "", "id or address of the registry; the first that has the package when not given")
+	c.Flags().BoolVar(&needed, "with-dependencies", false, "install before it what it needs of other packages, from registries")
 	c.Flags().BoolVar(&noStart, "no-start", false, "leave the service stopped")
 	c.Flags().BoolVar(&noWait, "no-wait", false, "print the operation and return at once")
 	return c

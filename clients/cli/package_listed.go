@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -10,27 +11,69 @@ import (
 
 	"github.com/hearthos/hearth/clients/go"
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 // installListed has the server install or update a package from a registry.
 func (a *app) installListed(ctx context.Context, c *hearth.Client, req *packagesv1.InstallPackageRequest, from *packagesv1.FromRegistry, wait bool) error {
-	if strings.Contains(from.GetRegistry(), "://") {
-		resp, err := c.Registries.ListRegistries(ctx, &registriesv1.ListRegistriesRequest{})
-		if err != nil {
-			return err
-		}
-		for _, r := range resp.GetRegistries() {
-			if r.GetSpec().GetUrl() == strings.TrimSuffix(from.GetRegistry(), "/") {
-				from.Registry = r.GetMeta().GetId()
-			}
-		}
-		if strings.Contains(from.GetRegistry(), "://") {
-			return wrong("usage.registry-unknown", "URL", from.GetRegistry())
-		}
+	if err := findRegistry(ctx, c, from); err != nil {
+		return err
 	}
 	req.FromRegistry = from
 	return a.begin(ctx, c, req, a.newProgress(), wait)
+}
+
+// findRegistry puts the id of a registry in the place of its address.
+func findRegistry(ctx context.Context, c *hearth.Client, from *packagesv1.FromRegistry) error {
+	if !strings.Contains(from.GetRegistry(), "://") {
+		return nil
+	}
+	resp, err := c.Registries.ListRegistries(ctx, &registriesv1.ListRegistriesRequest{})
+	if err != nil {
+		return err
+	}
+	for _, r := range resp.GetRegistries() {
+		if r.GetSpec().GetUrl() == strings.TrimSuffix(from.GetRegistry(), "/") {
+			from.Registry = r.GetMeta().GetId()
+			return nil
+		}
+	}
+	return wrong("usage.registry-unknown", "URL", from.GetRegistry())
+}
+
+// maxNeeded bounds how many packages come with one.
+const maxNeeded = 32
+
+// installNeeded installs what a package needs of others and what is not there, what those need first. How it is done is as
+// the request says.
+func (a *app) installNeeded(ctx context.Context, c *hearth.Client, req *packagesv1.InstallPackageRequest, from *packagesv1.FromRegistry, seen map[string]bool) error {
+	if seen[from.GetPackageId()] {
+		return nil // packages may need each other
+	}
+	if seen[from.GetPackageId()] = true; len(seen) > maxNeeded {
+		return fmt.Errorf("cannot install more than %d packages with one", maxNeeded)
+	}
+	resp, err := c.Packages.InstallPackage(ctx, &packagesv1.InstallPackageRequest{FromRegistry: from, ValidateOnly: true})
+	if err != nil {
+		return err
+	}
+	for _, d := range resp.GetPlan().GetDependencies() {
+		if d.GetOptional() || d.GetInstalledVersion() != "" || seen[d.GetPackageId()] {
+			continue
+		}
+		needed := &packagesv1.FromRegistry{Registry: from.GetRegistry(), PackageId: d.GetPackageId()}
+		if err := a.installNeeded(ctx, c, req, needed, seen); err != nil {
+			return err
+		}
+		if !a.rows() {
+			fmt.Fprintln(a.Err, a.say("package.needed", map[string]any{"ID": from.GetPackageId(), "Needed": d.GetPackageId()}))
+		}
+		if err := a.installListed(ctx, c, proto.CloneOf(req), needed, true); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // updateGates are flags of what is looked at before a package is updated, and after.
