@@ -67,7 +67,7 @@ export async function away(work) {
 function watch(page) {
   page.on("console", (message) => {
     if (!["error", "warning"].includes(message.type())) return;
-    if (/net::ERR_|Failed to load resource/.test(message.text()) && (cut || /401|403|404|409/.test(message.text()))) return;
+    if (/net::ERR_|Failed to load resource/.test(message.text()) && (cut || /400|401|403|404|409/.test(message.text()))) return;
     void fail(`the console says: ${message.text()}`);
   });
   page.on("pageerror", (error) => void fail(`the page threw: ${error.stack}`));

@@ -29,6 +29,7 @@ await drive(async (context) => {
   await look(page, "sideload");
   await page.locator("input[type=file]").setInputFiles(given.package);
   await page.getByText("not installed yet").waitFor();
+  await heading("What happens").waitFor();
   await look(page, "review");
   await button("Install").click();
   await link("Go to Hello").click();
@@ -55,6 +56,28 @@ await drive(async (context) => {
   await look(page, "qr");
   await page.keyboard.press("Escape");
 
+  // Who reaches it: an address is switched off and on again, and it gets a name of its own.
+  await tab("Addresses").click();
+  const address = page.getByRole("switch", { name: /^Who reaches https:\/\/192\.0\.2\.10:\d+$/ });
+  await address.click();
+  await address.and(page.getByRole("switch", { checked: false })).waitFor();
+  await address.and(page.getByRole("switch", { checked: false })).click();
+  await address.and(page.getByRole("switch", { checked: true })).waitFor();
+  await button("Add a name").click();
+  await page.getByRole("textbox", { name: "Name" }).fill("not a name");
+  await button("Add").click();
+  await page.getByRole("alert").waitFor();
+  await look(page, "domain");
+  await page.getByRole("textbox", { name: "Name" }).fill("hello.home.arpa");
+  await button("Add").click();
+  await page.getByRole("main").getByText(/https:\/\/hello\.home\.arpa/).first().waitFor();
+  await button("Try them now").click();
+  await page.getByText("the name does not lead here").first().waitFor();
+  await look(page, "addresses");
+  await page.getByRole("listitem").filter({ hasText: /^hello\.home\.arpa/ }).getByRole("button", { name: "Remove" }).click();
+  await button("Remove").last().click();
+  await page.getByText(/https:\/\/hello\.home\.arpa/).first().waitFor({ state: "detached" });
+
   // What it can do, and what it prints.
   await tab("Actions").click();
   await page.getByText("Play a role").waitFor();
@@ -67,6 +90,8 @@ await drive(async (context) => {
   await page.getByText("Not healthy", { exact: true }).waitFor();
   await tab("Overview").click();
   await heading("Why").waitFor();
+  await page.getByText("History").click();
+  await page.locator("details ol").getByText("failure").first().waitFor();
   await look(page, "unhealthy");
   await tab("Logs").click();
   await page.getByText("the page says: Good day").waitFor();
@@ -84,6 +109,9 @@ await drive(async (context) => {
   await page.locator(".xterm-rows").getByText("hello terminal").first().waitFor();
   await look(page, "terminal");
 
+  await tab("Usage").click();
+  await page.getByRole("img", { name: /^Processor: used/ }).waitFor();
+  await look(page, "usage");
   await tab("Snapshots").click();
   await heading("No snapshot yet").waitFor();
   await look(page, "snapshots");
@@ -101,7 +129,7 @@ await drive(async (context) => {
   for (const [name, path, text] of [
     ["activity", "/activity", "Install Hello"], ["audit", "/activity/audit", "Install Package"], ["notifications", "/notifications", "All quiet"],
     ["system", "/system", "About this server"], ["access", "/system/access", "this one"], ["people", "/system/people", "alex"],
-    ["network", "/system/network", "Trust this server"], ["health", "/system/health", "What the machine offers"],
+    ["network", "/system/network", "Trust this server"], ["resources", "/system/resources", "Hearth itself"], ["health", "/system/health", "What the machine offers"],
   ]) {
     await page.goto(given.base + path);
     await page.getByRole("main").getByText(text).first().waitFor();

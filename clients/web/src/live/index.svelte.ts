@@ -4,12 +4,21 @@ import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import type { Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { follow, type Link } from "./feed.js";
-import { Replica, kinds } from "./replica.svelte.js";
+import { Measured } from "./measured.js";
+import { Replica, kinds, type Kinds } from "./replica.svelte.js";
 import { Tabs } from "./tabs.js";
 import type { Role } from "@hearthos/api/hearth/options/v1/options_pb";
 
 /** What the page knows of the server. */
 export const replica = new Replica();
+
+/** What services and the machine used lately, as far as this page has seen it. */
+export const measured = new Measured();
+replica.onRow = (kind, id, row) => {
+  if (kind === "usage") measured.service(id, (row as Kinds["usage"] | undefined)?.status);
+  else if (kind === "serverusage") measured.server((row as Kinds["serverusage"] | undefined)?.status);
+  else if (kind === "package" && row === undefined) measured.forget(id);
+};
 
 /** Who uses the page, as the server sees it. */
 export interface Caller {

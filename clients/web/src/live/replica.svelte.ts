@@ -3,11 +3,14 @@ import type { Preferences } from "@hearthos/api/hearth/accounts/v1/preferences_p
 import type { Action, Task } from "@hearthos/api/hearth/actions/v1/actions_pb";
 import type { Warning } from "@hearthos/api/hearth/diagnostics/v1/diagnostics_pb";
 import type { Gateway } from "@hearthos/api/hearth/gateways/v1/gateways_pb";
-import type { Host } from "@hearthos/api/hearth/hosts/v1/hosts_pb";
+import type { Host, Reachability, UrlPlugin } from "@hearthos/api/hearth/hosts/v1/hosts_pb";
 import type { Notification } from "@hearthos/api/hearth/notifications/v1/notifications_pb";
 import type { Operation, Progress } from "@hearthos/api/hearth/operations/v1/operations_pb";
 import type { Artifact, Dependency, EffectPolicy, HealthCheck, Package, RefusedEffect, Snapshot } from "@hearthos/api/hearth/packages/v1/resources_pb";
+import type { Usage } from "@hearthos/api/hearth/packages/v1/usage_pb";
+import type { Registry } from "@hearthos/api/hearth/registries/v1/resources_pb";
 import { Update_Phase, type Change, type Update } from "@hearthos/api/hearth/state/v1/state_pb";
+import type { Hardware, ServerUsage } from "@hearthos/api/hearth/system/v1/machine_pb";
 import type { Settings, Smtp } from "@hearthos/api/hearth/system/v1/settings_pb";
 import { SvelteMap } from "svelte/reactivity";
 
@@ -19,6 +22,7 @@ export interface Kinds {
   dependency: Dependency;
   effectpolicy: EffectPolicy;
   gateway: Gateway;
+  hardware: Hardware;
   healthcheck: HealthCheck;
   host: Host;
   notification: Notification;
@@ -26,11 +30,16 @@ export interface Kinds {
   package: Package;
   preferences: Preferences;
   progress: Progress;
+  reachability: Reachability;
   refusedeffect: RefusedEffect;
+  registry: Registry;
+  serverusage: ServerUsage;
   settings: Settings;
   smtp: Smtp;
   snapshot: Snapshot;
   task: Task;
+  urlplugin: UrlPlugin;
+  usage: Usage;
   warning: Warning;
 }
 
@@ -38,11 +47,12 @@ export type Kind = keyof Kinds;
 
 /** The kinds by name; which of them the caller may read is said by the server. */
 export const kinds: readonly Kind[] = [
-  "account", "action", "artifact", "dependency", "effectpolicy", "gateway", "healthcheck", "host", "notification", "operation",
-  "package", "preferences", "progress", "refusedeffect", "settings", "smtp", "snapshot", "task", "warning",
+  "account", "action", "artifact", "dependency", "effectpolicy", "gateway", "hardware", "healthcheck", "host", "notification",
+  "operation", "package", "preferences", "progress", "reachability", "refusedeffect", "registry", "serverusage", "settings", "smtp", "snapshot",
+  "task", "urlplugin", "usage", "warning",
 ];
 
-type Row = Kinds[Kind];
+export type Row = Kinds[Kind];
 
 const parentOf = (id: string): string => id.slice(0, Math.max(0, id.indexOf("/")));
 
@@ -84,6 +94,8 @@ export class Replica {
   #bookmark = "";
   #revision = 0n;
   #ready = $state(false);
+  /** Told of each row that is written, for what keeps more than the newest. */
+  onRow: ((kind: string, id: string, row: Row | undefined) => void) | undefined;
   #waiting: { revision: bigint; resolve: () => void }[] = [];
 
   /** Whether the copy is whole; until then nothing can be said of what is not in it. */
@@ -137,6 +149,7 @@ export class Replica {
     const value = change.resource?.kind.value as Row | undefined;
     if (value === undefined) rows.delete(change.id);
     else rows.set(change.id, value);
+    this.onRow?.(change.kind, change.id, value);
     if (change.revision === 0n) {
       const ids = this.#ephemeral.get(change.kind) ?? new Set();
       this.#ephemeral.set(change.kind, value === undefined ? without(ids, change.id) : ids.add(change.id));

@@ -35,3 +35,11 @@ export function bytes(count: bigint | number): string {
   }
   return new Intl.NumberFormat(texts.language, { style: "unit", unit: sizes[unit]!, maximumFractionDigits: value < 10 && unit > 0 ? 1 : 0 }).format(value);
 }
+
+/** A number of bytes in a second, as people write it. */
+export const rate = (count: number): string => `${bytes(count)}/s`;
+
+/** A share, 1 being all, as people write it. */
+export function percent(share: number): string {
+  return new Intl.NumberFormat(texts.language, { style: "percent", maximumFractionDigits: share < 0.1 && share > 0 ? 1 : 0 }).format(share);
+}

@@ -51,6 +51,19 @@ export function statusOf(row: Package, checks: readonly HealthCheck[], tasks: re
 
 export const critical = (tasks: readonly Task[]): boolean => tasks.some((task) => task.spec?.severity === TaskSpec_Severity.CRITICAL);
 
+const looks: Record<Result, { tone: Tone; word: string }> = {
+  [Result.UNSPECIFIED]: { tone: "idle", word: "waiting" },
+  [Result.SUCCESS]: { tone: "good", word: "success" },
+  [Result.DISABLED]: { tone: "idle", word: "disabled" },
+  [Result.STARTING]: { tone: "info", word: "starting" },
+  [Result.WAITING]: { tone: "info", word: "waiting" },
+  [Result.LOADING]: { tone: "info", word: "loading" },
+  [Result.FAILURE]: { tone: "bad", word: "failure" },
+};
+
+/** How what a check found is shown: its tone, and the key of its word after "word.". */
+export const resultLook = (result: Result | undefined): { tone: Tone; word: string } => looks[result ?? Result.UNSPECIFIED] ?? looks[Result.UNSPECIFIED];
+
 /** The tasks of a package that are to be done now, the gravest first. */
 export function tasksOf(id: string): Task[] {
   const severity = (task: Task) => task.spec?.severity ?? 0;
