@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -83,6 +84,9 @@ type project struct {
 }
 
 func (a *app) pack(ctx context.Context, dir string, flags packing) error {
+	if flags.engine != "" && !slices.Contains(image.Engines(), flags.engine) {
+		return wrong("usage.field-one-of", "Value", flags.engine, "Field", "--engine", "List", strings.Join(image.Engines(), ", "))
+	}
 	key, err := loadKey(flags.key)
 	if err != nil {
 		return err

@@ -175,6 +175,44 @@ func public(a netip.Addr) bool {
 	return true
 }
 
+// Patient makes a transport for addresses that a person names, for libraries that read answers themselves. It has the limits
+// of this package: a server that does not answer, or of whose answer nothing comes any more, is given up.
+func Patient() http.RoundTripper { return patient{newTransport()} }
+
+type patient struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(req.Context())
+	resp, err := p.next.RoundTrip(req.WithContext(ctx))
+	if err != nil {
+		cancel(nil)
+		return nil, err
+	}
+	resp.Body = &unstalledBody{ReadCloser: resp.Body, ctx: ctx, watched: watched{resp.Body, cancel}}
+	return resp, nil
+}
+
+// unstalledBody is an answer that ends when a read gets nothing for too long.
+type unstalledBody struct {
+	io.ReadCloser
+	ctx     context.Context
+	watched watched
+}
+
+func (b *unstalledBody) Read(p []byte) (int, error) {
+	n, err := b.watched.Read(p)
+	if err != nil && err != io.EOF && context.Cause(b.ctx) != nil {
+		err = context.Cause(b.ctx)
+	}
+	return n, err
+}
+
+func (b *unstalledBody) Close() error {
+	defer b.watched.cancel(nil)
+	return b.ReadCloser.Close()
+}
+
 func newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,

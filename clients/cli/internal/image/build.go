@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -16,7 +15,7 @@ type Recipe struct {
 	Dir, Workdir, Dockerfile string
 	// Args are NAME=value.
 	Args []string
-	// Engine is the program that builds; "" takes the first there is.
+	// Engine is the program that builds, one of Engines; "" takes the first there is.
 	Engine string
 }
 
@@ -26,9 +25,6 @@ func Engines() []string { return []string{"podman", "buildah", "docker"} }
 func (r Recipe) engine() (string, error) {
 	candidates := Engines()
 	if r.Engine != "" {
-		if !slices.Contains(candidates, r.Engine) {
-			return "", fmt.Errorf("cannot build with %q: known are %s", r.Engine, strings.Join(candidates, ", "))
-		}
 		candidates = []string{r.Engine}
 	}
 	for _, program := range candidates {
@@ -61,6 +57,9 @@ func (r Recipe) build(ctx context.Context, arch, scratch string) (*Image, func()
 	}
 	if _, err := os.Stat(dockerfile); err != nil {
 		return nil, none, missing(dockerfile, err)
+	}
+	if engine == "buildah" {
+		args = append(args, "--layers") // so that the same again is the same image, and not another one
 	}
 	if err := run(ctx, engine, append(args, "-f", dockerfile, workdir)...); err != nil {
 		return nil, done, err

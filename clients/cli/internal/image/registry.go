@@ -5,13 +5,22 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/s9pk/fetch"
 )
+
+// backoff is how often a registry that does not answer is asked again.
+var backoff = remote.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Steps: 2}
 
 // fromRegistry is an image of a registry, for the architecture when it has several. The credentials are those that
 // "docker login" left.
@@ -21,7 +30,8 @@ func fromRegistry(ctx context.Context, ref, arch string) (*Image, error) {
 		return nil, notFound("cannot pack: %q names no image: %v", ref, err)
 	}
 	p := platform(arch)
-	d, err := remote.Get(r, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithPlatform(p))
+	d, err := remote.Get(r, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithPlatform(p),
+		remote.WithTransport(fetch.Patient()), remote.WithRetryBackoff(backoff))
 	if err != nil {
 		return nil, notFetched(ctx, r, err)
 	}
@@ -62,8 +72,9 @@ func notFetched(ctx context.Context, r name.Reference, err error) error {
 		case http.StatusNotFound:
 			return notFound("cannot pack: there is no image %s", r)
 		case http.StatusUnauthorized, http.StatusForbidden:
-			return notFound("cannot pack: %s lets nobody read %s without the right credentials; 'docker login %s' leaves them, or $DOCKER_CONFIG names a folder with them", host, r, host)
+			return fault.New(metav1.Reason_REASON_IMAGE_SOURCE_DENIED,
+				"cannot pack: %s lets nobody read %s without the right credentials; 'docker login %s' leaves them, or $DOCKER_CONFIG names a folder with them", host, r, host)
 		}
 	}
-	return notFound("cannot fetch the image %s: %v", r, err)
+	return fault.New(metav1.Reason_REASON_IMAGE_SOURCE_UNAVAILABLE, "cannot fetch the image %s: %v", r, err)
 }

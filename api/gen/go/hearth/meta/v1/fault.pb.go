@@ -248,6 +248,10 @@ const (
 	Reason_REASON_GATEWAY_NOT_FOUND Reason = 225
 	// The gateway's interface is there, so it would be known again at once.
 	Reason_REASON_GATEWAY_CONNECTED Reason = 226
+	// The registry that an image is fetched from does not answer, or not as a registry.
+	Reason_REASON_IMAGE_SOURCE_UNAVAILABLE Reason = 227
+	// The registry that an image is fetched from wants credentials.
+	Reason_REASON_IMAGE_SOURCE_DENIED Reason = 228
 	// There are as many resources of this kind as the server keeps.
 	Reason_REASON_TOO_MANY Reason = 192
 	// The file is of a later S9PK format than this release reads.
@@ -455,6 +459,8 @@ var (
 		191: "REASON_REQUEST_REPEATED",
 		225: "REASON_GATEWAY_NOT_FOUND",
 		226: "REASON_GATEWAY_CONNECTED",
+		227: "REASON_IMAGE_SOURCE_UNAVAILABLE",
+		228: "REASON_IMAGE_SOURCE_DENIED",
 		192: "REASON_TOO_MANY",
 		241: "REASON_PACKAGE_FILE_NEWER",
 		178: "REASON_ENCODING_UNSUPPORTED",
@@ -613,6 +619,8 @@ var (
 		"REASON_REQUEST_REPEATED":         191,
 		"REASON_GATEWAY_NOT_FOUND":        225,
 		"REASON_GATEWAY_CONNECTED":        226,
+		"REASON_IMAGE_SOURCE_UNAVAILABLE": 227,
+		"REASON_IMAGE_SOURCE_DENIED":      228,
 		"REASON_TOO_MANY":                 192,
 		"REASON_PACKAGE_FILE_NEWER":       241,
 		"REASON_ENCODING_UNSUPPORTED":     178,
@@ -845,7 +853,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\x95\x7f\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xa6\x81\x01\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -960,7 +968,9 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x18REASON_REQUEST_ID_REUSED\x10\xbe\x01\x1aj\x8a\x80\x19f\b\x06\x1abMake a request id of its own for each request, and use it again only to repeat that one unchanged.\x12e\n" +
 	"\x17REASON_REQUEST_REPEATED\x10\xbf\x01\x1aG\x8a\x80\x19C\b\x06\x1a?Delete what the id names, and ask anew with another request id.\x12T\n" +
 	"\x18REASON_GATEWAY_NOT_FOUND\x10\xe1\x01\x1a5\x8a\x80\x191\b\x05\x1a-List the gateways with 'hearth gateway list'.\x12\x85\x01\n" +
-	"\x18REASON_GATEWAY_CONNECTED\x10\xe2\x01\x1af\x8a\x80\x19b\b\t\x1a^Only a gateway whose interface is gone can be forgotten; unplug or remove the interface first.\x12B\n" +
+	"\x18REASON_GATEWAY_CONNECTED\x10\xe2\x01\x1af\x8a\x80\x19b\b\t\x1a^Only a gateway whose interface is gone can be forgotten; unplug or remove the interface first.\x12\xa9\x01\n" +
+	"\x1fREASON_IMAGE_SOURCE_UNAVAILABLE\x10\xe3\x01\x1a\x82\x01\x8a\x80\x19~\b\x0e\x1azLook whether the registry that the message names can be reached and has a certificate that is trusted here, and try again.\x12c\n" +
+	"\x1aREASON_IMAGE_SOURCE_DENIED\x10\xe4\x01\x1aB\x8a\x80\x19>\b\a\x1a:Log in to the registry with 'docker login', and try again.\x12B\n" +
 	"\x0fREASON_TOO_MANY\x10\xc0\x01\x1a,\x8a\x80\x19(\b\t\x1a$Delete some that are no longer used.\x12p\n" +
 	"\x19REASON_PACKAGE_FILE_NEWER\x10\xf1\x01\x1aP\x8a\x80\x19L\b\x03\x1aHUpdate the server, or ask the publisher for a file of the second format.\x12t\n" +
 	"\x1bREASON_ENCODING_UNSUPPORTED\x10\xb2\x01\x1aR\x8a\x80\x19N\b\f\x1aJSend the body as it is; Connect, gRPC-Web and gRPC may compress with gzip.\x12\x8e\x01\n" +
