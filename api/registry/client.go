@@ -33,6 +33,9 @@ var ErrTooLarge = errors.New("the registry answers more than it may")
 // ErrNotRegistry tells that what answers is no registry.
 var ErrNotRegistry = errors.New("what answers there is no registry")
 
+// ErrInvalid tells that a registry answered, and that its answer cannot be read.
+var ErrInvalid = errors.New("the answer of the registry makes no sense")
+
 // Client calls one registry. It is safe for concurrent use.
 type Client struct {
 	base string
@@ -109,11 +112,13 @@ func (c *Client) Base() string { return c.base }
 
 type envelope struct {
 	Result json.RawMessage `json:"result"`
-	Error  *struct {
-		Code    int             `json:"code"`
-		Message string          `json:"message"`
-		Data    json.RawMessage `json:"data"`
-	} `json:"error"`
+	Error  *wireError      `json:"error"`
+}
+
+type wireError struct {
+	Code    int             `json:"code"`
+	Message string          `json:"message"`
+	Data    json.RawMessage `json:"data"`
 }
 
 // Call calls a method. It is signed where the client has a key. The refusal of a registry is an *Error.
@@ -122,13 +127,30 @@ func (c *Client) Call(ctx context.Context, method string, params, result any) er
 }
 
 func (c *Client) call(ctx context.Context, method string, params, result any, limit int64) error {
+	answer, err := c.ask(ctx, method, params)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	raw, err := io.ReadAll(io.LimitReader(answer, limit+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("cannot read what the registry answers: %w", err)
+	case int64(len(raw)) > limit:
+		return ErrTooLarge
+	}
+	return read(raw, result)
+}
+
+// ask sends a call and answers what comes back, unread.
+func (c *Client) ask(ctx context.Context, method string, params any) (io.ReadCloser, error) {
 	body, err := json.Marshal(map[string]any{"id": 0, "method": method, "params": params})
 	if err != nil {
-		return fmt.Errorf("cannot write the call: %w", err)
+		return nil, fmt.Errorf("cannot write the call: %w", err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+Path, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
@@ -140,19 +162,10 @@ func (c *Client) call(ctx context.Context, method string, params, result any, li
 		rand.Read(nonce[:]) // never fails
 		signed, err := sign.SignRequest(*c.key, c.host, body, c.now(), binary.BigEndian.Uint64(nonce[:]))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		req.Header.Set(sign.RequestHeader, signed.Header())
 	}
-	raw, err := c.do(req, limit)
-	if err != nil {
-		return err
-	}
-	return read(raw, result)
-}
-
-// do sends a request and answers the body.
-func (c *Client) do(req *http.Request, limit int64) ([]byte, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
 		var u *url.Error
@@ -161,45 +174,43 @@ func (c *Client) do(req *http.Request, limit int64) ([]byte, error) {
 		}
 		return nil, fmt.Errorf("cannot reach the registry: %w", err)
 	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("cannot read what the registry answers: %w", err)
-	case int64(len(raw)) > limit:
-		return nil, ErrTooLarge
-	case resp.StatusCode != http.StatusOK:
+	if resp.StatusCode != http.StatusOK {
+		resp.Body.Close()
 		return nil, fmt.Errorf("%w: it answers %.40s", ErrNotRegistry, resp.Status)
 	}
-	return raw, nil
+	return resp.Body, nil
 }
 
 // read takes the result out of an answer.
 func read(raw []byte, result any) error {
 	var e envelope
 	if err := json.Unmarshal(raw, &e); err != nil {
-		return fmt.Errorf("%w: its answer is not JSON", ErrNotRegistry)
+		return fmt.Errorf("%w: it is not JSON", ErrInvalid)
 	}
 	if e.Error != nil {
-		refusal := &Error{Code: e.Error.Code, Message: cut(e.Error.Message)}
-		var data struct {
-			Details *string `json:"details"`
-		}
-		if json.Unmarshal(e.Error.Data, &data) == nil && data.Details != nil {
-			refusal.Details = cut(*data.Details)
-		}
-		return refusal
+		return e.Error.refusal()
 	}
 	if e.Result == nil {
-		return fmt.Errorf("%w: its answer has no result", ErrNotRegistry)
+		return fmt.Errorf("%w: it has no result", ErrInvalid)
 	}
 	if result == nil {
 		return nil
 	}
 	if err := json.Unmarshal(e.Result, result); err != nil {
-		return fmt.Errorf("%w: its answer makes no sense: %w", ErrNotRegistry, err)
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	return nil
+}
+
+func (w wireError) refusal() *Error {
+	refusal := &Error{Code: w.Code, Message: cut(w.Message)}
+	var data struct {
+		Details *string `json:"details"`
+	}
+	if json.Unmarshal(w.Data, &data) == nil && data.Details != nil {
+		refusal.Details = cut(*data.Details)
+	}
+	return refusal
 }
 
 // cut keeps what a stranger says short.
@@ -218,13 +229,6 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 func (c *Client) Get(ctx context.Context, p GetParams) (Listing, error) {
 	var l Listing
 	return l, c.Call(ctx, "package.get", p, &l)
-}
-
-// All asks for the best versions of all packages.
-func (c *Client) All(ctx context.Context) (map[string]Listing, error) {
-	var all map[string]Listing
-	detail := DetailShort
-	return all, c.call(ctx, "package.get", GetParams{OtherVersions: &detail}, &all, maxIndex)
 }
 
 // Packages asks for all packages with all versions.

@@ -25,6 +25,8 @@ import (
 	"github.com/hearthos/hearth/api/abi"
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/openapi"
+	wire "github.com/hearthos/hearth/api/registry"
+	"github.com/hearthos/hearth/api/s9pk/fetch"
 	"github.com/hearthos/hearth/clients/web"
 	"github.com/hearthos/hearth/server/internal/account"
 	"github.com/hearthos/hearth/server/internal/action"
@@ -242,7 +244,10 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		Rootfs: filepath.Join(cfg.BinDir, "rootfs.squashfs"), Agent: filepath.Join(cfg.BinDir, "hearth-agent"),
 		JSHost: filepath.Join(cfg.BinDir, "jshost"), Language: d.settings.Language, Version: cfg.Version, Limits: d.host.limits, MachineRoot: d.host.root, Boot: bootID(),
 	}, d.store, log, time.Now, d.host.containers, d.artifacts, d.volumes, d.host.mounts)
-	d.registries = registry.New(d.store, time.Now, runner.Architecture(), totalMemory())
+	d.registries = registry.New(registry.Deps{
+		Store: d.store, Clock: time.Now, Transport: fetch.Guarded,
+		Machine: wire.HardwareInfo{Arch: runner.Architecture(), RAM: totalMemory()},
+	})
 	d.monitor = d.newMonitor()
 	if _, err := d.monitor.Hardware(); err != nil {
 		return err

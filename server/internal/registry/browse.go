@@ -17,6 +17,7 @@ import (
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/api/registry"
 	"github.com/hearthos/hearth/server/internal/store"
+	"google.golang.org/protobuf/proto"
 )
 
 // What a registry may tell of one package.
@@ -25,9 +26,11 @@ const (
 	maxVersions   = 1000
 	maxFiles      = 64
 	maxPlaces     = 64
+	maxPlace      = 2048
 	maxSignatures = 64
 	maxCategories = 64
 	maxText       = 8 << 10
+	maxKept       = 64 << 20 // of all packages, of what is shown
 )
 
 // catalogue is what a registry had a short time ago, without icons.
@@ -121,18 +124,21 @@ func (s *Service) catalogue(ctx context.Context, row *registriesv1.Registry, lan
 		if err != nil {
 			return nil, err
 		}
-		all, err := client.All(ctx)
+		have = catalogue{until: s.clock().Add(keptFor)}
+		packages, size := 0, 0
+		err = client.All(ctx, func(id string, l registry.Listing) error {
+			o, ok := s.offer(row.GetMeta().GetId(), id, l, language, false)
+			if ok {
+				have.offers = append(have.offers, o)
+				size += proto.Size(o)
+			}
+			if packages++; packages > maxPackages || size > maxKept {
+				return invalid(row, "it tells of more than %d packages, or more of them than %d bytes", maxPackages, maxKept)
+			}
+			return nil
+		})
 		if err != nil {
 			return nil, told(row, err)
-		}
-		if len(all) > maxPackages {
-			return nil, fault.New(metav1.Reason_REASON_REGISTRY_INVALID, "cannot read the registry %q: it tells of %d packages", row.GetMeta().GetId(), len(all))
-		}
-		have = catalogue{until: s.clock().Add(keptFor)}
-		for id, l := range all {
-			if o, ok := s.offer(row.GetMeta().GetId(), id, l, language, false); ok {
-				have.offers = append(have.offers, o)
-			}
 		}
 		s.mu.Lock()
 		if len(s.kept) >= keptMost {
@@ -204,7 +210,7 @@ func versionOf(c registry.Candidate, language string, whole bool) *registriesv1.
 		}
 		for _, place := range asset.URLs {
 			if len(out.Urls) < maxPlaces {
-				out.Urls = append(out.Urls, brief(place, 2048))
+				out.Urls = append(out.Urls, brief(place, maxPlace))
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -103,6 +104,8 @@ func check(row *registriesv1.Registry, a registry.Asset) error {
 		return invalid(row, "it lists %d signatures of a file", len(a.Signatures))
 	case len(a.URLs) == 0 || len(a.URLs) > maxPlaces:
 		return invalid(row, "it lists %d places of a file", len(a.URLs))
+	case slices.ContainsFunc(a.URLs, func(place string) bool { return len(place) > maxPlace }):
+		return invalid(row, "the address of a file has more than %d bytes", maxPlace)
 	}
 	if _, err := a.Verify(); err != nil {
 		return fault.New(metav1.Reason_REASON_OFFER_SIGNATURE, "cannot trust what the registry %q lists: %s", row.GetMeta().GetId(), err).With("registry", row.GetMeta().GetId())
@@ -119,7 +122,7 @@ func (s *Service) Open(ctx context.Context, reg string, a registry.Asset) (fetch
 	}
 	var failed error
 	for _, place := range a.URLs {
-		f, err := fetch.Open(ctx, place, fetch.Options{Transport: fetch.Guarded(row.GetSpec().GetLocal())})
+		f, err := fetch.Open(ctx, place, fetch.Options{Transport: s.transport(row.GetSpec().GetLocal())})
 		if err == nil {
 			if _, err = s9pk.Open(f, f.Size(), s9pk.Options{Commitment: &a.Commitment}); err == nil {
 				return f, nil
@@ -155,7 +158,7 @@ func (s *Service) Download(ctx context.Context, reg string, a registry.Asset, f 
 	if err != nil {
 		return err
 	}
-	client := &http.Client{Transport: fetch.Guarded(row.GetSpec().GetLocal()), CheckRedirect: fetch.CheckRedirect}
+	client := &http.Client{Transport: s.transport(row.GetSpec().GetLocal()), CheckRedirect: fetch.CheckRedirect}
 	defer client.CloseIdleConnections()
 	var failed error
 	for _, place := range a.URLs {

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"regexp"
 	"strings"
 	"sync"
@@ -39,20 +40,31 @@ const (
 	keptMost = 4
 )
 
+// Deps are what the area needs.
+type Deps struct {
+	Store *store.Store
+	Clock func() time.Time
+	// Machine is what registries are told of it.
+	Machine registry.HardwareInfo
+	// Transport connects to addresses that strangers choose, and to those of the machine and of private networks with local
+	// alone: fetch.Guarded.
+	Transport func(local bool) *http.Transport
+}
+
 // Service is the area. It is safe for concurrent use.
 type Service struct {
-	store *store.Store
-	clock func() time.Time
-	// machine is what registries are told of it.
-	machine registry.HardwareInfo
+	store     *store.Store
+	clock     func() time.Time
+	machine   registry.HardwareInfo
+	transport func(local bool) *http.Transport
 
 	mu   sync.Mutex // guards kept
 	kept map[string]catalogue
 }
 
-// New returns the area for a machine of an architecture with so much memory.
-func New(st *store.Store, clock func() time.Time, architecture string, ram uint64) *Service {
-	return &Service{store: st, clock: clock, machine: registry.HardwareInfo{Arch: architecture, RAM: ram}, kept: map[string]catalogue{}}
+// New returns the area.
+func New(d Deps) *Service {
+	return &Service{store: d.Store, clock: d.Clock, machine: d.Machine, transport: d.Transport, kept: map[string]catalogue{}}
 }
 
 // List lists the registries by id.
@@ -161,7 +173,7 @@ func (s *Service) device(language string) *registry.Device {
 
 // client calls a registry, without any key.
 func (s *Service) client(row *registriesv1.Registry, language string) (*registry.Client, error) {
-	transport := fetch.Guarded(row.GetSpec().GetLocal())
+	transport := s.transport(row.GetSpec().GetLocal())
 	transport.DisableKeepAlives = true // it is used for a call or two
 	return registry.NewClient(row.GetSpec().GetUrl(), registry.Options{Transport: transport, Timeout: callTimeout, Device: s.device(language)})
 }
@@ -175,7 +187,9 @@ func told(row *registriesv1.Registry, err error) error {
 		return fault.New(metav1.Reason_REASON_REGISTRY_ADDRESS_LOCAL, "cannot ask the registry %q: it is at an address of this machine or of a private network", id).With("registry", id)
 	case errors.As(err, &refusal):
 		return fault.New(metav1.Reason_REASON_REGISTRY_REFUSED, "the registry %q answers: %s", id, refusal).With("registry", id)
-	case errors.Is(err, registry.ErrTooLarge):
+	case errors.As(err, new(*fault.Error)):
+		return err
+	case errors.Is(err, registry.ErrTooLarge), errors.Is(err, registry.ErrInvalid):
 		return fault.New(metav1.Reason_REASON_REGISTRY_INVALID, "cannot read the registry %q: %s", id, err).With("registry", id)
 	case errors.Is(err, context.Canceled):
 		return err

@@ -60,7 +60,7 @@ const (
 	recordedAddress, signedAddress = "http://files.example.com", "http://127.0.0.1:5980"
 )
 
-func exchanges(t *testing.T) []exchange {
+func exchanges(t testing.TB) []exchange {
 	t.Helper()
 	raw, err := os.ReadFile("testdata/exchanges.json")
 	if err != nil {
@@ -114,7 +114,7 @@ func recorded(t *testing.T, list []exchange) func(context.Context, string, s9pk.
 	}
 }
 
-func newService(t *testing.T, o registryd.Options) *registryd.Service {
+func newService(t testing.TB, o registryd.Options) *registryd.Service {
 	t.Helper()
 	st, err := store.Open(t.TempDir(), store.Options{})
 	if err != nil {
