@@ -30,6 +30,7 @@ func TestServicesReachOnlyWhatIsAllowed(t *testing.T) {
 	l.rules.Ports = []nft.PortRange{{First: 8443, Last: 8443}}
 
 	l.sees("without rules, or the lab proves nothing", a.ns, "10.0.3.12:8000", "10.0.3.11")
+	l.sees("without rules", l.world, "10.0.3.1:8443", l.worldAddr)
 	l.forget(a, "10.0.3.12")
 	l.forget(b, "10.0.3.11") // a service that starts under rules never learns where another one is
 	l.ensure()
@@ -40,6 +41,8 @@ func TestServicesReachOnlyWhatIsAllowed(t *testing.T) {
 	l.sees("service to the world", a.ns, l.worldAddr+":80", l.uplinkAddr)
 	l.sees("machine to service", l.host, "10.0.3.12:8000", "10.0.3.1")
 	l.sees("world to service", l.world, "10.0.3.12:8000", "")
+	l.sees("world to the machine's address on the bridge", l.world, "10.0.3.1:8443", "")
+	l.sees("machine to its address on the bridge", l.host, "10.0.3.1:8443", "10.0.3.1")
 
 	l.rules.Allowed = []nft.Pair{l.pair("a", "b")}
 	l.ensure()

@@ -96,6 +96,8 @@ func inetTable(r Rules) table {
 		{
 			name: "input", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookInput, hookName: "input", priority: 0,
 			rules: []rule{
+				// Linux answers for each of its addresses in every network; the one on the bridge is for services and the machine itself.
+				{not(from), not(inLink("lo")), nfproto(protoIPv4), destination(r.Host.Addr()), drop},
 				{not(from), accept},
 				{ctState(ctEstablished | ctRelated), accept},
 				{ctState(ctInvalid), drop},
