@@ -94,12 +94,14 @@ type served struct {
 	plain, tls *doorv1.Route
 	// everywhere has it served at all addresses of the machine that neighbours reach.
 	everywhere bool
+	// off are the networks in which it has no address that is on.
+	off []netip.Prefix
 }
 
 func (r *renderer) binding(s served, all abi.Addresses) {
 	if s.everywhere {
 		route := proto.CloneOf(s.tls)
-		route.AllowedSources = r.neighbours()
+		route.AllowedSources = canonical(r.neighbours())
 		for address, at := range r.sites {
 			if at.server {
 				r.add(address, at, "", route)
@@ -107,6 +109,7 @@ func (r *renderer) binding(s served, all abi.Addresses) {
 		}
 	}
 	// What is asked for by name comes last, so that what goes without saying is not said.
+	s.off = r.off(all)
 	list := slices.Clone(all.Available)
 	slices.SortStableFunc(list, func(a, b abi.HostnameInfo) int { return cmp.Compare(rank(a), rank(b)) })
 	for _, info := range list {
@@ -115,7 +118,7 @@ func (r *renderer) binding(s served, all abi.Addresses) {
 		}
 		for _, g := range r.gateways {
 			for _, a := range leads(info, g) {
-				r.serve(s, info, a, r.allowed(s.pkg, g, a, all.Open(info)))
+				r.serve(s, info, a, r.allowed(s, g, a, all.Open(info)))
 			}
 		}
 	}
@@ -134,17 +137,40 @@ func isName(info abi.HostnameInfo) bool {
 	return k == abi.KindPublicDomain || k == abi.KindPrivateDomain || k == abi.KindMDNS
 }
 
+// off answers the networks that no address of a binding which is on leads to.
+func (r *renderer) off(all abi.Addresses) (out []netip.Prefix) {
+	for _, g := range r.gateways {
+		if !g.Internal() && !slices.ContainsFunc(all.Available, func(info abi.HostnameInfo) bool {
+			return info.Port != 0 && info.Metadata.Kind != abi.KindPlugin && all.On(info) && len(leads(info, g)) > 0
+		}) {
+			out = append(out, g.Subnets...)
+		}
+	}
+	return out
+}
+
 // allowed answers who may use what is served at an address; none means all.
-func (r *renderer) allowed(pkg string, g abi.Gateway, a netip.Addr, open bool) []string {
-	switch server := ids.Package(pkg).Reserved(); {
+func (r *renderer) allowed(s served, g abi.Gateway, a netip.Addr, open bool) []string {
+	switch server := ids.Package(s.pkg).Reserved(); {
 	case open && server:
 		return nil
 	case open:
-		return r.everybody(a, pkg)
+		return r.everybody(a, s.pkg)
 	case server:
-		return r.neighbours()
+		return canonical(elsewhere(r.neighbours(), g, s.off))
 	}
-	return r.sources(g, a, pkg)
+	return canonical(elsewhere(r.sources(g, a, s.pkg), g, s.off))
+}
+
+// elsewhere takes those out who are in a network where a binding is switched off: they must not find it at the server's address
+// in another one, which Linux answers for, too. Where two gateways are in the same network it is on.
+func elsewhere(allowed []netip.Prefix, g abi.Gateway, off []netip.Prefix) []netip.Prefix {
+	for _, o := range off {
+		if !slices.ContainsFunc(g.Subnets, o.Overlaps) {
+			allowed = without(allowed, []netip.Prefix{o.Masked()})
+		}
+	}
+	return allowed
 }
 
 // leads answers at which of the server's addresses on a gateway what a name or number says is reached.
@@ -339,14 +365,14 @@ func (r *renderer) pageless() bool {
 func domainID(name string) string { return "domain/" + name }
 
 // neighbours are private sources and the networks that the server is in, its services among them: who reaches its page.
-func (r *renderer) neighbours() []string {
+func (r *renderer) neighbours() []netip.Prefix {
 	list := slices.Clone(private)
 	for _, g := range r.gateways {
 		for _, p := range g.Subnets {
 			list = append(list, p.Masked())
 		}
 	}
-	return canonical(list)
+	return list
 }
 
 // everybody are all sources, without the services that do not depend on the package: they are closed to each other, also by

@@ -133,3 +133,43 @@ func TestNamesAndChoicesInTheTable(t *testing.T) {
 		})
 	}
 }
+
+// Who is in a network where a service is switched off does not find it at the server's address in another one either.
+func TestANetworkThatIsSwitchedOffIsLetInNowhere(t *testing.T) {
+	t.Parallel()
+	const elsewhere, neighbour, private = "192.168.2.9", "192.168.1.9", "172.16.4.4"
+	for name, c := range map[string]struct {
+		off  []string
+		want bool
+	}{
+		"all on":                  {nil, true},
+		"its number off":          {[]string{"192.168.2.5"}, true}, // the name in .local is on there
+		"its name off":            {[]string{"home.local"}, true},
+		"its number and name off": {[]string{"192.168.2.5", "home.local"}, false},
+	} {
+		in := street(func(_, forge *hostsv1.Host) {
+			choices := &hostsv1.Choices{}
+			for _, n := range c.off {
+				choices.Disabled = append(choices.Disabled, &hostsv1.Endpoint{Hostname: n, Port: 61002})
+			}
+			forge.Spec.Bindings[80].Choices = choices
+		})
+		in.Gateways = append(in.Gateways, gateway("eth1", abi.GatewayTypeEthernet, "192.168.2.5/24"))
+		for _, l := range render(t, in).GetListeners() {
+			if l.GetAddress() != "192.168.1.5:61002" {
+				continue
+			}
+			for _, r := range l.GetRoutes() {
+				if got := lets(r, elsewhere); got != c.want || !lets(r, neighbour) || !lets(r, private) {
+					t.Errorf("%s: %v: let in from the other network: %v, want %v", name, r.GetAllowedSources(), got, c.want)
+				}
+			}
+		}
+	}
+	in := street()
+	in.Gateways = append(in.Gateways, gateway("wlan0", abi.GatewayTypeWireless, "192.168.1.6/24"))
+	in.Hosts[0].Spec.Bindings[80].Choices = &hostsv1.Choices{Disabled: []*hostsv1.Endpoint{{Hostname: "192.168.1.6", Port: 61002}, {Hostname: "home.local", Port: 61002}}}
+	if got := at(t, in, "192.168.1.5:61002"); len(got) != 1 || !strings.Contains(got[0], "neighbours") {
+		t.Errorf("two gateways in one network, of which one is off: %v", got)
+	}
+}

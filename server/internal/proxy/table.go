@@ -187,7 +187,7 @@ func terminate(b *hostsv1.Binding, upstream string) *doorv1.Route {
 // address of the machine is a public one. Between services the bridge is open to those that declared that they depend
 // on the package, to the package itself and to the machine, since services are otherwise closed to each other. They find it
 // no more open at an address in another network: the bridge's addresses are private ones, and taken out of those.
-func (r *renderer) sources(g abi.Gateway, a netip.Addr, pkg string) []string {
+func (r *renderer) sources(g abi.Gateway, a netip.Addr, pkg string) []netip.Prefix {
 	var allowed []netip.Prefix
 	switch {
 	case g.Type == abi.GatewayTypeLoopback:
@@ -203,7 +203,7 @@ func (r *renderer) sources(g abi.Gateway, a netip.Addr, pkg string) []string {
 		allowed = append(allowed, r.dependents(pkg)...)
 		allowed = slices.DeleteFunc(allowed, func(p netip.Prefix) bool { return p.Addr().Is4() != a.Is4() })
 	}
-	return canonical(allowed)
+	return allowed
 }
 
 // bridges are the networks of the services.
