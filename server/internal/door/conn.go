@@ -123,6 +123,12 @@ func (d *Door) serve(ctx context.Context, raw net.Conn, address string) {
 		return
 	}
 	source := remote.Addr().Unmap().WithZone("")
+	c := &conn{Conn: raw, registry: &d.conns, address: address, source: source}
+	e := d.current.Load().entries[address]
+	if e == nil || !e.admits(source, c.local()) {
+		reset(raw)
+		return
+	}
 	done, ok := d.conns.begin(raw, source)
 	if !ok {
 		raw.Close()
@@ -132,11 +138,7 @@ func (d *Door) serve(ctx context.Context, raw net.Conn, address string) {
 	if t, ok := raw.(*net.TCPConn); ok {
 		_ = t.SetKeepAliveConfig(keepAlive)
 	}
-	c := &conn{Conn: raw, registry: &d.conns, address: address, source: source}
-	e := d.current.Load().entries[address]
 	switch {
-	case e == nil:
-		raw.Close()
 	case e.redirect != nil:
 		if d.enter(c) {
 			d.plain.take(ctx, c)
@@ -146,6 +148,14 @@ func (d *Door) serve(ctx context.Context, raw net.Conn, address string) {
 	default:
 		d.serveTLS(ctx, c, done)
 	}
+}
+
+// reset ends a connection of somebody for whom there is nothing here, without a word about what there is for others.
+func reset(c net.Conn) {
+	if t, ok := c.(*net.TCPConn); ok {
+		_ = t.SetLinger(0)
+	}
+	c.Close()
 }
 
 // servePlainStream leads a connection nothing is known of but its source.

@@ -60,6 +60,7 @@ type entry struct {
 	exact    map[string][]*route
 	wild     map[string][]*route // by the name without its first label
 	any      []*route
+	ways     []*route // one of all that are for the same callers at the same addresses
 }
 
 type route struct {
@@ -81,8 +82,7 @@ func (e *entry) find(name string, source, local netip.Addr) *route {
 	var best *route
 	consider := func(routes []*route) {
 		for _, r := range routes {
-			here := len(r.local) == 0 || slices.Contains(r.local, local)
-			if here && (len(r.sources) == 0 || slices.ContainsFunc(r.sources, func(p netip.Prefix) bool { return p.Contains(source) })) {
+			if r.admits(source, local) {
 				if best == nil || r.order < best.order {
 					best = r
 				}
@@ -98,6 +98,16 @@ func (e *entry) find(name string, source, local netip.Addr) *route {
 	}
 	consider(e.any)
 	return best
+}
+
+// admits tells whether a caller may use any of the routes at an address of this machine.
+func (e *entry) admits(source, local netip.Addr) bool {
+	return e.redirect != nil || slices.ContainsFunc(e.ways, func(r *route) bool { return r.admits(source, local) })
+}
+
+func (r *route) admits(source, local netip.Addr) bool {
+	return (len(r.local) == 0 || slices.Contains(r.local, local)) &&
+		(len(r.sources) == 0 || slices.ContainsFunc(r.sources, func(p netip.Prefix) bool { return p.Contains(source) }))
 }
 
 // compiler makes a plan of a table and collects what is wrong with it.
@@ -268,6 +278,9 @@ func (c *compiler) route(e *entry, order int, field string, m *doorv1.Route) {
 		r.tls = c.config(field, m)
 	}
 	r.backend = c.backend(key, g, k)
+	if !slices.ContainsFunc(e.ways, func(w *route) bool { return slices.Equal(w.sources, r.sources) && slices.Equal(w.local, r.local) }) {
+		e.ways = append(e.ways, r)
+	}
 	c.limit(field+".names", "names", len(m.GetNames()), maxNames)
 	if len(m.GetNames()) == 0 {
 		e.any = append(e.any, r)
