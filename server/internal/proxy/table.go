@@ -128,7 +128,7 @@ func (r *renderer) server() {
 	for _, address := range unique(s.Web) {
 		r.sites[address] = &site{server: true}
 	}
-	for _, address := range unique(s.Redirects) {
+	for _, address := range unique(r.everywhere(s.Redirects)) {
 		to := &doorv1.Redirect{Address: address, TlsPort: s.RedirectPort, RootCertificate: s.Root}
 		for _, d := range s.Documents {
 			to.Documents = append(to.Documents, &doorv1.Document{
@@ -142,6 +142,22 @@ func (r *renderer) server() {
 			r.ports[port] = true
 		}
 	}
+}
+
+// everywhere adds the server's IPv6 addresses to what is said for all those of IPv4: there each address has a socket of its own.
+func (r *renderer) everywhere(list []string) []string {
+	out := slices.Clone(list)
+	for _, address := range list {
+		port, all := strings.CutPrefix(address, "0.0.0.0:")
+		for _, g := range r.gateways {
+			for _, a := range addresses(g) {
+				if all && a.Is6() {
+					out = append(out, net.JoinHostPort(a.String(), port))
+				}
+			}
+		}
+	}
+	return out
 }
 
 // local has the server's names in .local answered for where such names are asked.
