@@ -18,6 +18,8 @@ import (
 const (
 	protoHTTP1 = "http/1.1"
 	protoHTTP2 = "h2"
+	// prefaceMethod begins the preface of HTTP/2; as a request it must lead nowhere.
+	prefaceMethod = "PRI"
 
 	maxHeader     = 128 << 10
 	headerTimeout = 60 * time.Second
@@ -141,6 +143,11 @@ func (f *feed) Addr() net.Addr { return &net.TCPAddr{} }
 // ServeHTTP carries a request by the route its connection would take now: a connection that was opened before the route
 // changed or went does not lead to the old place, and ends with its answer.
 func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == prefaceMethod {
+		w.Header().Set("Connection", "close")
+		http.Error(w, "This is not how HTTP/2 begins here.", http.StatusBadRequest)
+		return
+	}
 	c, _ := r.Context().Value(connKey{}).(*conn)
 	now := b.door.current.Load().route(c)
 	if now == nil || now.backend != b {
