@@ -17,17 +17,29 @@ const (
 	localhostName = "localhost"
 )
 
-// reply answers one question. It returns nil where silence is right.
+// reply answers one question, however long that takes. It returns nil where silence is right.
 func (s *Server) reply(ctx context.Context, req *dns.Msg, source netip.Addr, tcp bool) *dns.Msg {
+	m, later := s.consider(req, source, tcp)
+	if later != nil {
+		m = later(ctx)
+	}
+	return m
+}
+
+// later asks others for an answer. It must be called.
+type later func(ctx context.Context) *dns.Msg
+
+// consider answers one question by what is known here, or says how to find the answer.
+func (s *Server) consider(req *dns.Msg, source netip.Addr, tcp bool) (*dns.Msg, later) {
 	if req.Response || len(req.Question) != 1 {
-		return nil
+		return nil, nil
 	}
 	t := s.table.Load()
 	q := req.Question[0]
 	var m *dns.Msg
 	switch {
 	case !t.allowed(source):
-		return failed(req, dns.RcodeRefused) // without the caller's additional section: never longer than the question
+		return failed(req, dns.RcodeRefused), nil // without the caller's additional section: never longer than the question
 	case req.Opcode != dns.OpcodeQuery:
 		m = failed(req, dns.RcodeNotImplemented)
 	case req.IsEdns0() != nil && req.IsEdns0().Version() != 0:
@@ -35,25 +47,32 @@ func (s *Server) reply(ctx context.Context, req *dns.Msg, source netip.Addr, tcp
 	case q.Qclass != dns.ClassINET || q.Qtype == dns.TypeAXFR || q.Qtype == dns.TypeIXFR:
 		m = failed(req, dns.RcodeRefused)
 	default:
-		m = s.resolve(ctx, t, req, source, tcp)
+		var ask later
+		if m, ask = s.resolve(t, req, source, tcp); ask != nil {
+			return nil, func(ctx context.Context) *dns.Msg {
+				m := ask(ctx)
+				fit(m, req, tcp)
+				return m
+			}
+		}
 	}
 	fit(m, req, tcp)
-	return m
+	return m, nil
 }
 
-func (s *Server) resolve(ctx context.Context, t *table, req *dns.Msg, source netip.Addr, tcp bool) *dns.Msg {
+func (s *Server) resolve(t *table, req *dns.Msg, source netip.Addr, tcp bool) (*dns.Msg, later) {
 	q := req.Question[0]
 	name := strings.ToLower(strings.TrimSuffix(q.Name, "."))
 	if name == localhostName || strings.HasSuffix(name, "."+localhostName) {
-		return localhost(req, q)
+		return localhost(req, q), nil
 	}
 	if records, local := t.find(name, source); local {
-		return own(t, req, q, name, records)
+		return own(t, req, q, name, records), nil
 	}
 	if named := t.reverse[name]; len(named) > 0 {
-		return pointer(req, q, named, source)
+		return pointer(req, q, named, source), nil
 	}
-	return s.forward(ctx, t, req, source, tcp)
+	return s.forward(t, req, source, tcp)
 }
 
 // own answers a name of ours. That a name has no IPv6 address is said without an error: "does not exist" would make

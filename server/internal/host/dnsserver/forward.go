@@ -30,30 +30,33 @@ const (
 
 var errNoAnswer = errors.New("no answer from any resolver")
 
-// forward asks the upstreams one after the other, the next as soon as one fails or is slow, and takes the first answer.
-func (s *Server) forward(ctx context.Context, t *table, req *dns.Msg, source netip.Addr, tcp bool) *dns.Msg {
+// forward answers what others have answered lately, or asks the upstreams one after the other, the next as soon as one fails or
+// is slow, and takes the first answer.
+func (s *Server) forward(t *table, req *dns.Msg, source netip.Addr, tcp bool) (*dns.Msg, later) {
 	now := time.Now()
 	upstreams := s.upstreams(t, now)
 	if s.circular(upstreams, source, now) {
-		return failed(req, dns.RcodeRefused)
+		return failed(req, dns.RcodeRefused), nil
 	}
 	q := question(req)
 	key := keyOf(q)
 	if got := s.kept.get(key, now); got != nil {
-		return passed(req, got)
+		return passed(req, got), nil
 	}
 	if len(upstreams) == 0 || !s.pending.begin(source) {
-		return failed(req, dns.RcodeServerFailure)
+		return failed(req, dns.RcodeServerFailure), nil
 	}
-	defer s.pending.end(source)
-	ctx, cancel := context.WithTimeout(ctx, forwardTimeout)
-	defer cancel()
-	got, err := ask(ctx, upstreams, q, tcp)
-	if err != nil {
-		return failed(req, dns.RcodeServerFailure)
+	return nil, func(ctx context.Context) *dns.Msg {
+		defer s.pending.end(source)
+		ctx, cancel := context.WithTimeout(ctx, forwardTimeout)
+		defer cancel()
+		got, err := ask(ctx, upstreams, q, tcp)
+		if err != nil {
+			return failed(req, dns.RcodeServerFailure)
+		}
+		s.kept.put(key, got, time.Now())
+		return passed(req, got)
 	}
-	s.kept.put(key, got, time.Now())
-	return passed(req, got)
 }
 
 // passed makes the answer to a caller of what others answered.

@@ -1,6 +1,7 @@
 package dnsserver
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -13,8 +14,6 @@ import (
 )
 
 const (
-	// maxUDP bounds the packets that are looked at together; one more is dropped, as any network may do.
-	maxUDP = 4096
 	// maxConns and maxConnsSource bound the open connections of one listener, in all and from one source; maxQueries the
 	// questions on one connection.
 	maxConns, maxConnsSource, maxQueries = 512, 32, 256
@@ -24,27 +23,11 @@ const (
 	drain = forwardTimeout + 500*time.Millisecond
 )
 
-// ServePacket answers on a UDP socket until ctx ends, then finishes what it has begun and closes the socket. It returns
-// nil after ctx ended.
-func (s *Server) ServePacket(ctx context.Context, pc net.PacketConn) error {
-	slots := make(chan struct{}, maxUDP)
-	questions := context.WithoutCancel(ctx) // what is under way when ctx ends is still answered
-	handler := dns.HandlerFunc(func(w dns.ResponseWriter, req *dns.Msg) {
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-			s.serve(questions, w, req, false)
-		default:
-		}
-	})
-	return s.run(ctx, &dns.Server{PacketConn: pc, Handler: handler, UDPSize: udpSize}, pc.LocalAddr())
-}
-
 // ServeListener answers on a TCP socket until ctx ends, then finishes what it has begun and closes the socket. It returns
 // nil after ctx ended.
 func (s *Server) ServeListener(ctx context.Context, l net.Listener) error {
 	questions := context.WithoutCancel(ctx)
-	handler := dns.HandlerFunc(func(w dns.ResponseWriter, req *dns.Msg) { s.serve(questions, w, req, true) })
+	handler := dns.HandlerFunc(func(w dns.ResponseWriter, req *dns.Msg) { s.serve(questions, w, req) })
 	limited := &limitedListener{Listener: l, done: make(chan struct{}), sources: map[netip.Addr]int{}}
 	return s.run(ctx, &dns.Server{
 		Listener: limited, Handler: handler, MaxTCPQueries: maxQueries, IdleTimeout: func() time.Duration { return connIdle },
@@ -52,10 +35,7 @@ func (s *Server) ServeListener(ctx context.Context, l net.Listener) error {
 }
 
 func (s *Server) run(ctx context.Context, srv *dns.Server, addr net.Addr) error {
-	if a, err := netip.ParseAddrPort(addr.String()); err == nil {
-		s.system.exclude(a)
-		defer s.system.include(a)
-	}
+	defer s.own(addr)()
 	started, ended := make(chan struct{}), make(chan error, 1)
 	srv.NotifyStartedFunc = func() { close(started) }
 	srv.MsgAcceptFunc = accept
@@ -80,6 +60,16 @@ func (s *Server) run(ctx context.Context, srv *dns.Server, addr net.Addr) error 
 	return nil
 }
 
+// own keeps an address that is answered on from being asked, until the function is called.
+func (s *Server) own(addr net.Addr) func() {
+	a, err := netip.ParseAddrPort(addr.String())
+	if err != nil {
+		return func() {}
+	}
+	s.system.exclude(a)
+	return func() { s.system.include(a) }
+}
+
 // accept lets nothing through that is not one plain question; what is let through is still judged by its source.
 func accept(h dns.Header) dns.MsgAcceptAction {
 	const response = 1 << 15
@@ -89,12 +79,12 @@ func accept(h dns.Header) dns.MsgAcceptAction {
 	return dns.MsgAccept
 }
 
-func (s *Server) serve(ctx context.Context, w dns.ResponseWriter, req *dns.Msg, tcp bool) {
+func (s *Server) serve(ctx context.Context, w dns.ResponseWriter, req *dns.Msg) {
 	source, err := netip.ParseAddrPort(w.RemoteAddr().String())
 	if err != nil {
 		return
 	}
-	m := s.reply(ctx, req, source.Addr().Unmap().WithZone(""), tcp)
+	m := s.reply(ctx, req, source.Addr().Unmap().WithZone(""), true)
 	if m == nil {
 		return
 	}
@@ -109,8 +99,14 @@ type limitedListener struct {
 	done chan struct{}
 
 	mu      sync.Mutex // guards all below
-	all     int
+	open    list.List  // of *opened, the oldest first
 	sources map[netip.Addr]int
+}
+
+// opened is a connection that was accepted.
+type opened struct {
+	net.Conn
+	source netip.Addr
 }
 
 func (l *limitedListener) Accept() (net.Conn, error) {
@@ -134,24 +130,52 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	}
 }
 
+// take counts a connection. Where there are too many, one of the source with most of them makes room, the one that is oldest: few
+// of those who mean it stay for longer than a question.
 func (l *limitedListener) take(c net.Conn) (release func(), ok bool) {
 	a, err := netip.ParseAddrPort(c.RemoteAddr().String())
 	source := a.Addr().Unmap()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err != nil || l.all >= maxConns || l.sources[source] >= maxConnsSource {
+	if err != nil || l.sources[source] >= maxConnsSource {
 		return nil, false
 	}
-	l.all++
+	if l.open.Len() >= maxConns {
+		l.makeRoom()
+	}
+	e := l.open.PushBack(&opened{c, source})
 	l.sources[source]++
-	return sync.OnceFunc(func() {
+	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.all--
-		if l.sources[source]--; l.sources[source] == 0 {
-			delete(l.sources, source)
+		l.leave(e)
+	}, true
+}
+
+// leave takes a connection out of the open ones, once or more. It needs l.mu.
+func (l *limitedListener) leave(e *list.Element) {
+	o, ok := e.Value.(*opened)
+	if !ok {
+		return
+	}
+	e.Value = nil
+	l.open.Remove(e)
+	if l.sources[o.source]--; l.sources[o.source] == 0 {
+		delete(l.sources, o.source)
+	}
+}
+
+// makeRoom ends a connection. It needs l.mu.
+func (l *limitedListener) makeRoom() {
+	var oldest *list.Element
+	most := 0
+	for e := l.open.Front(); e != nil; e = e.Next() {
+		if n := l.sources[e.Value.(*opened).source]; n > most {
+			oldest, most = e, n
 		}
-	}), true
+	}
+	_ = oldest.Value.(*opened).Conn.Close()
+	l.leave(oldest)
 }
 
 func (l *limitedListener) Close() error {
