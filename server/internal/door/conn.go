@@ -1,6 +1,7 @@
 package door
 
 import (
+	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -69,6 +70,14 @@ func (p *plan) route(c *conn) *route {
 		return nil
 	}
 	return e.find(c.name, c.source, c.local())
+}
+
+// descriptors is how many connections come with this one: one whose bytes are carried has its own to the service.
+func (c *conn) descriptors() int {
+	if c.backend == nil || c.backend.key.http {
+		return 1
+	}
+	return 2
 }
 
 // local is the address of this machine that the connection came to.
@@ -256,40 +265,75 @@ type registry struct {
 	limits Limits
 
 	mu      sync.Mutex // guards all below
-	early   map[net.Conn]struct{}
+	early   list.List  // of *pending, those that wait longest first
 	sources map[netip.Addr]int
 	conns   map[*conn]struct{}
+	held    int           // descriptors of conns
 	empty   chan struct{} // closed when no connection is left, while somebody waits for that
 }
 
 func (g *registry) init(l Limits) {
-	g.limits, g.conns, g.sources, g.early = l, map[*conn]struct{}{}, map[netip.Addr]int{}, map[net.Conn]struct{}{}
+	g.limits, g.conns, g.sources = l, map[*conn]struct{}{}, map[netip.Addr]int{}
 }
 
-// begin counts a connection that has not shown yet where it wants to go. The caller calls done, once or more.
+// pending is a connection that has not shown yet where it wants to go.
+type pending struct {
+	net.Conn
+	source netip.Addr
+}
+
+// begin counts a connection that has not shown yet where it wants to go. The caller calls done, once or more. Where there are too
+// many, one of the source with most of them makes room, the one that has taken longest: whoever means it is done in no time, so
+// many who only hold places keep nobody out.
 func (g *registry) begin(c net.Conn, source netip.Addr) (done func(), ok bool) {
 	source = network(source)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.early) >= g.limits.Pending || g.sources[source] >= g.limits.PendingSource {
+	if g.sources[source] >= g.limits.PendingSource {
 		return nil, false
 	}
-	g.early[c] = struct{}{}
+	if g.early.Len() >= g.limits.Pending {
+		g.makeRoom()
+	}
+	e := g.early.PushBack(&pending{c, source})
 	g.sources[source]++
-	return sync.OnceFunc(func() {
+	return func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		delete(g.early, c)
-		if g.sources[source]--; g.sources[source] == 0 {
-			delete(g.sources, source)
-		}
+		g.leave(e)
 		g.check()
-	}), true
+	}, true
+}
+
+// leave takes a connection out of those that have not shown yet where they want to go, once or more. It needs g.mu.
+func (g *registry) leave(e *list.Element) {
+	p, ok := e.Value.(*pending)
+	if !ok {
+		return
+	}
+	e.Value = nil
+	g.early.Remove(e)
+	if g.sources[p.source]--; g.sources[p.source] == 0 {
+		delete(g.sources, p.source)
+	}
+}
+
+// makeRoom ends a connection that has not shown yet where it wants to go. It needs g.mu.
+func (g *registry) makeRoom() {
+	var oldest *list.Element
+	most := 0
+	for e := g.early.Front(); e != nil; e = e.Next() {
+		if n := g.sources[e.Value.(*pending).source]; n > most {
+			oldest, most = e, n
+		}
+	}
+	_ = oldest.Value.(*pending).Conn.Close()
+	g.leave(oldest)
 }
 
 // check tells those who wait that no connection is left. It needs g.mu.
 func (g *registry) check() {
-	if len(g.conns)+len(g.early) == 0 && g.empty != nil {
+	if len(g.conns)+g.early.Len() == 0 && g.empty != nil {
 		close(g.empty)
 		g.empty = nil
 	}
@@ -298,7 +342,8 @@ func (g *registry) check() {
 func (g *registry) add(c *conn) {
 	g.mu.Lock()
 	g.conns[c] = struct{}{}
-	over := len(g.conns) > g.limits.Conns
+	g.held += c.descriptors()
+	over := g.held > g.limits.Descriptors
 	g.mu.Unlock()
 	if over {
 		g.evict()
@@ -308,7 +353,10 @@ func (g *registry) add(c *conn) {
 func (g *registry) remove(c *conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.conns, c)
+	if _, there := g.conns[c]; there {
+		delete(g.conns, c)
+		g.held -= c.descriptors()
+	}
 	g.check()
 }
 
@@ -326,11 +374,13 @@ func (g *registry) list() []*conn {
 // Where one source has more than a quarter of all, only its own make room.
 func (g *registry) evict() {
 	conns := g.list()
-	excess := len(conns) - g.limits.Conns + g.limits.Conns/16
+	g.mu.Lock()
+	excess := g.held - g.limits.Descriptors + g.limits.Descriptors/16
+	g.mu.Unlock()
 	if excess <= 0 {
 		return
 	}
-	if greedy := largestSource(conns); len(greedy) > g.limits.Conns/4 {
+	if greedy := largestSource(conns); 4*len(greedy) > len(conns) {
 		conns = greedy
 	}
 	type aged struct {
@@ -342,8 +392,11 @@ func (g *registry) evict() {
 		all[i] = aged{c, silence(c.Conn)}
 	}
 	slices.SortFunc(all, func(a, b aged) int { return int(int64(b.idle) - int64(a.idle)) })
-	for _, a := range all[:min(excess, len(all))] {
+	for _, a := range all {
 		a.c.Close()
+		if excess -= a.c.descriptors(); excess <= 0 {
+			return
+		}
 	}
 }
 
@@ -417,15 +470,15 @@ func (g *registry) closeAll() {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for c := range g.early {
-		c.Close()
+	for e := g.early.Front(); e != nil; e = e.Next() {
+		_ = e.Value.(*pending).Conn.Close()
 	}
 }
 
 // wait returns when no connection is open, when ctx ends or, if most is not zero, after most.
 func (g *registry) wait(ctx context.Context, most time.Duration) {
 	g.mu.Lock()
-	if len(g.conns)+len(g.early) == 0 {
+	if len(g.conns)+g.early.Len() == 0 {
 		g.mu.Unlock()
 		return
 	}

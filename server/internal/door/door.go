@@ -22,12 +22,15 @@ const (
 	retryFailed = time.Second
 	// retireAfter is how long requests may go on after their route is gone; retireLimit is for the farewell.
 	retireAfter, retireLimit = 9 * time.Second, time.Second
+	// usualDescriptors is what Limits.Descriptors is by default.
+	usualDescriptors = 16384
 )
 
 // Limits bound what callers can make the door hold. The zero value of a field means its default.
 type Limits struct {
-	// Conns is how many connections are open; beyond it those that were silent longest are closed. 8192.
-	Conns int
+	// Descriptors is how many connections are open, those to services that bytes are carried to among them; beyond it those that
+	// were silent longest are closed. 16384.
+	Descriptors int
 	// Pending is how many connections may be in a handshake, PendingSource how many of one source. 1024 and 256.
 	Pending, PendingSource int
 	// Hello is how long a caller may take to begin, Handshake to complete the handshake. 5 and 15 seconds.
@@ -47,7 +50,7 @@ func (l Limits) withDefaults() Limits {
 			*v = d
 		}
 	}
-	def(&l.Conns, 8192)
+	def(&l.Descriptors, usualDescriptors)
 	def(&l.Pending, 1024)
 	def(&l.PendingSource, 256)
 	defTime(&l.Hello, 5*time.Second)

@@ -28,8 +28,11 @@ const (
 	// a connection that is just being closed fails, and one that is no GET cannot be repeated.
 	upstreamIdle     = 1 * time.Second
 	maxIdleUpstreams = 64
-	pingAfter        = 25 * time.Second
-	pingTimeout      = 60 * time.Second
+	// maxUpstreams bounds the connections to one service: a connection of HTTP/2 may have hundreds of requests under way, and
+	// each needs one. Requests beyond it wait, those to other services do not.
+	maxUpstreams = 4096
+	pingAfter    = 25 * time.Second
+	pingTimeout  = 60 * time.Second
 )
 
 // httpFront is an HTTP server that is handed its connections.
@@ -236,7 +239,7 @@ func newTransport(b *backend, http2 bool) *http.Transport {
 	protocols.SetHTTP1(!http2)
 	t := &http.Transport{
 		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return b.dial(ctx) },
-		DisableCompression: true, IdleConnTimeout: upstreamIdle, MaxIdleConnsPerHost: maxIdleUpstreams,
+		DisableCompression: true, IdleConnTimeout: upstreamIdle, MaxIdleConnsPerHost: maxIdleUpstreams, MaxConnsPerHost: maxUpstreams,
 		MaxResponseHeaderBytes: maxHeader, Protocols: protocols, ExpectContinueTimeout: time.Second,
 	}
 	if b.key.tls {

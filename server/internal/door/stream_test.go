@@ -96,7 +96,9 @@ func TestAPlainListenerCarriesAnyProtocol(t *testing.T) {
 		t.Error("a connection outlived its right")
 	}
 	stranger, err := net.Dial("tcp", addr)
-	must(t, err)
+	if err != nil {
+		return // it was cut off before the kernel said that it stands
+	}
 	defer stranger.Close()
 	if b, _ := io.ReadAll(stranger); len(b) != 0 {
 		t.Errorf("a source without a route got %q", b)
@@ -313,7 +315,7 @@ func TestOneSourceCannotFillTheDoorWithHandshakes(t *testing.T) {
 
 func TestTheConnectionsSilentLongestMakeRoom(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, door.Options{Limits: door.Limits{Conns: 32}})
+	r := newRig(t, door.Options{Limits: door.Limits{Descriptors: 64}})
 	addr := r.apply(t, r.table(&doorv1.Route{Certificate: "all", Upstream: echo(t, "hi")}))["tcp "+tlsAddress]
 	patient, err := tls.DialWithDialer(&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}, "tcp", addr, r.config("a.test"))
 	must(t, err)

@@ -59,7 +59,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	w := &worker{Options: o, link: link, door: door.New(door.Options{
-		Sockets: link, StatePath: o.StatePath, Log: o.Log, Limits: door.Limits{Conns: affordable()},
+		Sockets: link, StatePath: o.StatePath, Log: o.Log, Limits: door.Limits{Descriptors: affordable()},
 	})}
 	if err := w.door.Load(ctx); err != nil {
 		o.Log.Error("the table of the last time cannot be used", "err", err)
@@ -136,15 +136,14 @@ func (w *worker) end(ctx context.Context, grace, limit time.Duration) error {
 	return nil
 }
 
-// affordable is how many connections the descriptors of this process allow, each with one to its upstream; 0 for the
-// usual number.
+// affordable is how many connections the descriptors of this process allow; 0 for the usual number.
 func affordable() int {
-	const usual, spare = 8192, 2048
+	const usual, spare = 16384, 2048
 	var l syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil || l.Cur >= 2*usual+spare {
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil || l.Cur >= usual+spare {
 		return 0
 	}
-	return max(64, (int(l.Cur)-spare)/2)
+	return max(128, int(l.Cur)-spare)
 }
 
 // giveUpRights makes a root process one of uid, for good: the parent started it so that it can gain nothing anew.
