@@ -27,25 +27,43 @@ type neighbour struct {
 // newNeighbour lays a cable: "lan0" on the machine with its address, "eth0" on the neighbour with its own.
 func (m *machine) newNeighbour(address, own string) *neighbour {
 	m.t.Helper()
+	return m.newNetwork("lan0", []string{address}, []string{own})
+}
+
+// newNetwork lays a cable: the link on the machine with its addresses, "eth0" on the neighbour with its own. All the neighbour
+// sends leaves by the cable.
+func (m *machine) newNetwork(link string, addresses, own []string) *neighbour {
+	m.t.Helper()
 	testenv.Require(m.t, "netns")
 	n := &neighbour{m: m, holder: exec.Command("sleep", "infinity")}
-	n.holder.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	n.holder.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	if err := n.holder.Start(); err != nil {
 		m.t.Fatal(err)
 	}
 	m.t.Cleanup(func() { _ = n.holder.Process.Kill(); _ = n.holder.Wait() })
-	m.must("ip", "link", "add", "lan0", "type", "veth", "peer", "name", "eth0", "netns", strconv.Itoa(n.holder.Process.Pid))
-	m.must("ip", "addr", "add", address, "dev", "lan0")
-	m.must("ip", "link", "set", "lan0", "up")
+	m.must("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", strconv.Itoa(n.holder.Process.Pid))
 	n.must("ip", "link", "set", "lo", "up")
-	n.must("ip", "addr", "add", own, "dev", "eth0")
+	for _, a := range addresses {
+		m.must("ip", "addr", "add", a, "dev", link, "nodad")
+	}
+	for _, a := range own {
+		n.must("ip", "addr", "add", a, "dev", "eth0", "nodad")
+	}
+	m.must("ip", "link", "set", link, "up")
 	n.must("ip", "link", "set", "eth0", "up")
-	n.must("ip", "route", "add", "224.0.0.0/4", "dev", "eth0")
+	n.must("ip", "route", "add", "default", "dev", "eth0")
+	n.must("ip", "-6", "route", "add", "default", "dev", "eth0")
 	return n
 }
 
+// command is a program that will run on the neighbour.
+func (n *neighbour) command(name string, args ...string) *exec.Cmd {
+	return exec.CommandContext(n.m.t.Context(), "nsenter", append([]string{"-t", strconv.Itoa(n.holder.Process.Pid), "-n", "-m", "--", name}, args...)...)
+}
+
 func (n *neighbour) run(name string, args ...string) (string, error) {
-	cmd := exec.CommandContext(n.m.t.Context(), "nsenter", append([]string{"-t", strconv.Itoa(n.holder.Process.Pid), "-n", "--", name}, args...)...)
+	n.m.t.Helper()
+	cmd := n.command(name, args...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
@@ -60,7 +78,10 @@ func (n *neighbour) must(name string, args ...string) {
 }
 
 // ask resolves a name in .local as a resolver does that knows no mDNS: by a question to the group, from a port of its own.
-func (n *neighbour) ask(name string) (string, error) {
+func (n *neighbour) ask(name string) (string, error) { return n.askFor(name, dns.TypeA) }
+
+// askFor is ask for one of the two kinds of addresses.
+func (n *neighbour) askFor(name string, kind uint16) (string, error) {
 	type result struct {
 		address string
 		err     error
@@ -75,7 +96,7 @@ func (n *neighbour) ask(name string) (string, error) {
 			return
 		}
 		defer home.Close()
-		address, err := n.exchange(dns.Fqdn(name))
+		address, err := n.exchange(dns.Fqdn(name), kind)
 		if back := netns.Set(home); back != nil {
 			panic(back) // nothing that runs on this thread later would be where it believes to be
 		}
@@ -86,8 +107,8 @@ func (n *neighbour) ask(name string) (string, error) {
 	return r.address, r.err
 }
 
-// exchange is ask on a thread of its own.
-func (n *neighbour) exchange(name string) (string, error) {
+// exchange is askFor on a thread of its own.
+func (n *neighbour) exchange(name string, kind uint16) (string, error) {
 	ns, err := netns.GetFromPid(n.holder.Process.Pid)
 	if err != nil {
 		return "", err
@@ -101,7 +122,7 @@ func (n *neighbour) exchange(name string) (string, error) {
 		return "", err
 	}
 	defer c.Close()
-	question, err := new(dns.Msg).SetQuestion(name, dns.TypeA).Pack()
+	question, err := new(dns.Msg).SetQuestion(name, kind).Pack()
 	if err != nil {
 		return "", err
 	}
@@ -121,8 +142,11 @@ func (n *neighbour) exchange(name string) (string, error) {
 		return "", err
 	}
 	for _, rr := range m.Answer {
-		if a, ok := rr.(*dns.A); ok {
+		switch a := rr.(type) {
+		case *dns.A:
 			return a.A.String(), nil
+		case *dns.AAAA:
+			return a.AAAA.String(), nil
 		}
 	}
 	return "", fmt.Errorf("the answer is %v", m)
