@@ -31,6 +31,7 @@ type conn struct {
 	name     string
 	backend  *backend // nil for plain HTTP
 	upgraded atomic.Bool
+	hasty    atomic.Bool // whoever reads does not wait
 
 	seen   []byte // looked at, not yet read; touched by the reader alone
 	closed sync.Once
@@ -42,6 +43,9 @@ func (c *conn) Read(p []byte) (int, error) {
 		n := copy(p, c.seen)
 		c.seen = c.seen[n:]
 		return n, nil
+	}
+	if c.hasty.Load() {
+		return 0, errNothingYet
 	}
 	return c.Conn.Read(p)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/pires/go-proxyproto"
+	"golang.org/x/sys/unix"
 )
 
 const bufferSize = 32 << 10
@@ -132,17 +133,107 @@ func closeWrite(c net.Conn) error {
 	return nil
 }
 
-// move copies until src ends. Between two sockets of the kernel the bytes never come up to this process.
+// move copies until src ends. Between two sockets of the kernel the bytes never come up to this process; else there is a buffer
+// only while there are bytes: most connections are silent most of the time.
 func move(dst, src net.Conn) error {
 	if kernelSocket(dst) && kernelSocket(src) {
 		_, err := io.Copy(dst, src)
 		return err
 	}
-	buf, _ := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	_, err := io.CopyBuffer(writerOnly{dst}, readerOnly{src}, *buf)
-	return err
+	read := readSecured
+	if kernelSocket(src) {
+		read = readSocket
+	}
+	for {
+		buf, n, err := read(src)
+		if n > 0 {
+			if _, failed := dst.Write((*buf)[:n]); failed != nil && err == nil {
+				err = failed
+			}
+		}
+		if buf != nil {
+			buffers.Put(buf)
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
+
+func lend() *[]byte {
+	buf, _ := buffers.Get().(*[]byte)
+	return buf
+}
+
+// readSocket waits for bytes and returns them in a buffer, which the caller gives back.
+func readSocket(c net.Conn) (buf *[]byte, n int, err error) {
+	s, ok := c.(syscall.Conn)
+	if !ok {
+		return nil, 0, errors.ErrUnsupported
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return nil, 0, err
+	}
+	var failed error
+	err = raw.Read(func(fd uintptr) bool {
+		buf = lend()
+		for {
+			n, failed = unix.Read(int(fd), *buf)
+			if !errors.Is(failed, unix.EINTR) {
+				break
+			}
+		}
+		if errors.Is(failed, unix.EAGAIN) {
+			buffers.Put(buf)
+			buf = nil
+			return false
+		}
+		return true
+	})
+	switch {
+	case err != nil:
+		return buf, 0, err
+	case failed != nil:
+		return buf, 0, os.NewSyscallError("read", failed)
+	case n == 0:
+		return buf, 0, io.EOF
+	}
+	return buf, n, nil
+}
+
+// readSecured waits for the first byte without a buffer, then takes what came with it.
+func readSecured(c net.Conn) (buf *[]byte, n int, err error) {
+	var first [1]byte
+	if n, err = c.Read(first[:]); n == 0 {
+		return nil, 0, err
+	}
+	buf = lend()
+	(*buf)[0] = first[0]
+	under := entered(c)
+	if under == nil || err != nil {
+		return buf, 1, err
+	}
+	under.hasty.Store(true)
+	rest, err := c.Read((*buf)[1:])
+	under.hasty.Store(false)
+	if errors.Is(err, errNothingYet) {
+		err = nil
+	}
+	return buf, 1 + rest, err
+}
+
+// errNothingYet is what a hasty connection says where it would have to wait. TLS goes on after an error that is temporary.
+var errNothingYet net.Error = nothingYet{}
+
+type nothingYet struct{}
+
+func (nothingYet) Error() string   { return "nothing yet" }
+func (nothingYet) Timeout() bool   { return true }
+func (nothingYet) Temporary() bool { return true }
 
 func kernelSocket(c net.Conn) bool {
 	switch c.(type) {
@@ -151,9 +242,3 @@ func kernelSocket(c net.Conn) bool {
 	}
 	return false
 }
-
-// writerOnly and readerOnly hide the shortcuts of sockets, which would allocate a buffer for each connection.
-type (
-	writerOnly struct{ io.Writer }
-	readerOnly struct{ io.Reader }
-)
