@@ -299,13 +299,16 @@ func TestManyIdleConnections(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		stand := make(chan struct{}, many)
+		opening := make(chan struct{}, 8)
 		for n := range many {
 			wg.Go(func() {
+				opening <- struct{}{}
 				c, err := tls.DialWithDialer(attacker(n), "tcp", s.tls, s.config(name, "http/1.1"))
 				if err == nil {
 					defer c.Close()
 					open.Add(1)
 				}
+				<-opening
 				stand <- struct{}{}
 				<-ctx.Done()
 			})
