@@ -81,6 +81,7 @@ function implementation(service: Service, leave: () => void): UntypedServiceImpl
       const request = fromBinary(ExecuteRequestSchema, bytes);
       return { output: encodeJson(await service.execute(request.eventId, request.procedure, readInput(request))) };
     },
+    ping: async () => ({}),
   };
   return Object.fromEntries(JsHostService.methods.map((m) => [m.localName, unary(m as DescMethodUnary, methods[m.localName as keyof Methods])]));
 }

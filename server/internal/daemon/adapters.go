@@ -171,6 +171,8 @@ func (h hooks) Stopped(tx *store.Tx, pkg string) error {
 	return errors.Join(effects.ClearHealth(tx, pkg), effects.HoldToManifest(tx, pkg))
 }
 
+func (h hooks) Stalled(tx *store.Tx, pkg, why string) error { return effects.FailHealth(tx, pkg, why) }
+
 func (h hooks) ServeEffects(ctx context.Context, lis net.Listener, pkg string) error {
 	return h.d.hub.ServeContainer(ctx, lis, pkg)
 }

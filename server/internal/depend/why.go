@@ -21,6 +21,7 @@ const maxLinks = 64
 //	a person wants it stopped, an operation works on it     that alone: nothing else is asked of it
 //	a critical task                                         that, and the failure if there is one
 //	a failure                                               what it is
+//	it does not answer                                      that
 //	on its way                                              that, and the checks that wait
 //	it runs                                                 the checks that fail, then those that wait
 //	what it needs of others                                 each that is missing, followed by that package's own chain
@@ -135,6 +136,10 @@ func (w *walk) failure(pkg string, f *Facts) bool {
 func (w *walk) progress(pkg string, f *Facts) {
 	st := f.Package.GetStatus()
 	logs := call("", nil, "hearth package logs "+pkg)
+	if st.GetFault().GetReason() == metav1.Reason_REASON_SERVICE_STALLED {
+		w.add(pkg, packagesv1.WhyLink_CAUSE_STALLED, st.GetFault(), nil, logs, rebuild(pkg))
+		return // what its checks found is not known to be so any more
+	}
 	if st.GetState() != packagesv1.PackageStatus_STATE_RUNNING {
 		state := strings.ToLower(strings.TrimPrefix(st.GetState().String(), "STATE_"))
 		w.add(pkg, packagesv1.WhyLink_CAUSE_UNDER_WAY, nil, map[string]string{"state": state}, logs)

@@ -52,6 +52,10 @@ func crashes(f *Facts) {
 	f.Package.Status.Crashes = &packagesv1.Crashes{Count: 2, Reason: "exit", Generation: 3}
 }
 
+func stalled(f *Facts) {
+	f.Package.Status.Fault = &metav1.Fault{Reason: metav1.Reason_REASON_SERVICE_STALLED, Message: "told"}
+}
+
 func stopped(f *Facts) {
 	f.Package.Spec.Desired, f.Package.Status.State = packagesv1.PackageSpec_DESIRED_STOPPED, packagesv1.PackageStatus_STATE_STOPPED
 }
@@ -95,6 +99,7 @@ func TestWhy(t *testing.T) {
 		"it crashed":                       {[]*Facts{runs("a", crashes, failed(metav1.Reason_REASON_PACKAGE_CODE_FAILED))}, "a:CRASHED"},
 		"it crashes again and again":       {[]*Facts{runs("a", crashes, failed(metav1.Reason_REASON_CRASH_LOOP))}, "a:CRASH_LOOP"},
 		"it crashed once and runs":         {[]*Facts{runs("a", crashes)}, ""},
+		"it does not answer":               {[]*Facts{runs("a", stalled, checked(packagesv1.HealthCheckStatus_RESULT_FAILURE))}, "a:STALLED"},
 		"something else runs on the data":  {[]*Facts{runs("a", failed(metav1.Reason_REASON_DATA_HELD))}, "a:DATA_HELD"},
 		"the disk is full":                 {[]*Facts{runs("a", failed(metav1.Reason_REASON_DISK_FULL))}, "a:DISK_FULL"},
 		"its file is gone":                 {[]*Facts{runs("a", failed(metav1.Reason_REASON_PACKAGE_FILE_MISSING))}, "a:FILE_MISSING"},

@@ -95,6 +95,35 @@ func ClearHealth(tx *store.Tx, pkg string) error {
 	return store.DeleteBelow[*packagesv1.HealthCheck](tx, pkg, store.NewRoom())
 }
 
+// FailHealth makes all checks of a service fail that does not answer, in the caller's transaction: what they found last is
+// not known to be so any more. The service's next word replaces it.
+func FailHealth(tx *store.Tx, pkg, why string) error {
+	rows, err := store.List[*packagesv1.HealthCheck](tx, pkg)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		was := row.GetStatus()
+		if was.GetResult() == packagesv1.HealthCheckStatus_RESULT_FAILURE || was.GetResult() == packagesv1.HealthCheckStatus_RESULT_DISABLED {
+			continue
+		}
+		segments, err := ids.Split(row.GetMeta().GetId())
+		if err != nil {
+			return err
+		}
+		status := &packagesv1.HealthCheckStatus{
+			Name: was.GetName(), Result: packagesv1.HealthCheckStatus_RESULT_FAILURE, Message: fault.Cut(why, maxText), Since: timestamppb.New(tx.Now()),
+		}
+		if err := remember(tx, pkg, changeOf(segments[len(segments)-1], status)); err != nil {
+			return err
+		}
+		if err := store.Put(tx, &packagesv1.HealthCheck{Meta: row.GetMeta(), Status: status}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // SetInitProgress implements EffectsServiceServer.
 func (s *Service) SetInitProgress(ctx context.Context, req *effectsv1.SetInitProgressRequest) (*effectsv1.SetInitProgressResponse, error) {
 	return &effectsv1.SetInitProgressResponse{}, s.report(ctx, req.GetProgress())

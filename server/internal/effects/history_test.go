@@ -78,3 +78,35 @@ func TestACheckThatFlapsTakesThePlaceOfItsOwnPast(t *testing.T) {
 		t.Errorf("%d changes are kept, from %s to %s", len(got), got[0], got[len(got)-1])
 	}
 }
+
+// What a service that does not answer said last is not believed, until it says it again.
+func TestTheChecksOfAServiceThatDoesNotAnswerFail(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.setHealth("alone", "web", "success", "it answers")
+	w.setHealth("alone", "db", "failure", "it is broken")
+	w.setHealth("alone", "mail", "disabled", "")
+	for range 2 {
+		w.update(func(tx *store.Tx) error { return effects.FailHealth(tx, "alone", "it is stuck") })
+	}
+	w.setHealth("alone", "web", "success", "it answers")
+	want := []string{"web success", "db failure", "mail disabled", "web failure", "web success"}
+	if diff := cmp.Diff(want, w.past("alone")); diff != "" {
+		t.Error(diff)
+	}
+	w.update(func(tx *store.Tx) error { return effects.FailHealth(tx, "alone", "it is stuck") })
+	rows := map[string]string{}
+	err := w.store.View(func(tx *store.Tx) error {
+		list, err := store.List[*packagesv1.HealthCheck](tx, "alone")
+		for _, r := range list {
+			rows[r.GetStatus().GetName()] = r.GetStatus().GetMessage()
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"web": "it is stuck", "db": "it is broken", "mail": ""}, rows); diff != "" {
+		t.Error(diff)
+	}
+}

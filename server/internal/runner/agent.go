@@ -33,6 +33,8 @@ type agentConn struct {
 	client  agentv1.AgentServiceClient
 	version string
 
+	known chan struct{} // closed when it has told a state
+
 	mu      sync.Mutex // guards state and changed
 	state   *agentv1.State
 	changed chan struct{}
@@ -51,7 +53,7 @@ func newAgentConn(dir, version string) *agentConn {
 	if err != nil {
 		panic(err) // the target is a constant
 	}
-	return &agentConn{conn: conn, client: agentv1.NewAgentServiceClient(conn), version: version, changed: make(chan struct{})}
+	return &agentConn{conn: conn, client: agentv1.NewAgentServiceClient(conn), version: version, known: make(chan struct{}), changed: make(chan struct{})}
 }
 
 func (a *agentConn) close() { _ = a.conn.Close() }
@@ -80,6 +82,9 @@ func (a *agentConn) watch(ctx context.Context, changed func(*agentv1.State)) {
 func (a *agentConn) set(st *agentv1.State) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.state == nil {
+		close(a.known)
+	}
 	a.state = st
 	close(a.changed)
 	a.changed = make(chan struct{})

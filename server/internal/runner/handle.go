@@ -32,6 +32,8 @@ type handle struct {
 	awaited atomic.Bool
 	// subcontainers is held while one is made.
 	subcontainers sync.Mutex
+	// silent says that the agent was given up: it has not answered for too long.
+	silent atomic.Bool
 	// owner says that the container was seen to hold the data; it does so to its end.
 	owner atomic.Bool
 }
@@ -83,6 +85,7 @@ func (s *Service) attach(pkg string, c lxc.Container, spec *packagesv1.Container
 			}
 		})
 	})
+	s.group.Go(func() { s.guard(ctx, h) })
 	s.group.Go(func() {
 		if s.containers.Wait(ctx, c) == nil && ctx.Err() == nil {
 			s.log.InfoContext(ctx, "container has ended", "pkg", pkg)

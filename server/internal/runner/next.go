@@ -27,6 +27,7 @@ type observed struct {
 	rebuilds uint64              // the value of spec.rebuilds the container was made for
 	phase    agentv1.State_Phase // what the package's code does
 	why      string              // how the package's code ended, where it has
+	stalled  string              // why the package's code does not answer, where it does not
 	recorded bool                // status says that the init of this container has ended well
 }
 

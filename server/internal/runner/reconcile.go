@@ -121,6 +121,9 @@ func (s *Service) observe(ctx context.Context, pkg string) (observed, error) {
 	if err != nil {
 		return observed{}, err
 	}
+	if h.silent.Load() {
+		return observed{alive: true, phase: agentv1.State_PHASE_CRASHED, why: "the agent in its container did not answer any more"}, nil
+	}
 	o := observed{alive: true, artifact: row.GetSpec().GetArtifact(), rebuilds: row.GetSpec().GetRebuilds()}
 	asked, cancel := context.WithTimeout(ctx, agentPatience)
 	defer cancel()
@@ -133,7 +136,7 @@ func (s *Service) observe(ctx context.Context, pkg string) (observed, error) {
 		o.phase, o.why = agentv1.State_PHASE_CRASHED, "the agent in its container does not answer"
 		return o, nil
 	}
-	o.phase, o.why = st.GetPhase(), "the package's code: "+st.GetExitReason()
+	o.phase, o.why, o.stalled = st.GetPhase(), "the package's code: "+st.GetExitReason(), st.GetStalled()
 	if h.owner.Load() {
 		return o, nil
 	}
@@ -331,6 +334,9 @@ func (s *Service) settle(ctx context.Context, row *packagesv1.Package, o observe
 		}
 		if st.GetStartTime() == nil {
 			st.StartTime = timestamppb.New(s.clock())
+		}
+		if o.stalled != "" {
+			return s.stall(tx, pkg, st, stalledCode(o.stalled))
 		}
 		return nil
 	})

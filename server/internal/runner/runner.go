@@ -87,6 +87,8 @@ type Hooks interface {
 	Initialized(ctx context.Context, now time.Time, pkg string) error
 	// Stopped is called in the transaction that records that a service no longer runs.
 	Stopped(tx *store.Tx, pkg string) error
+	// Stalled is called in the transaction that records that a service does not answer, and why.
+	Stalled(tx *store.Tx, pkg, why string) error
 	// ServeEffects answers the effects of a service on lis until ctx ends.
 	ServeEffects(ctx context.Context, lis net.Listener, pkg string) error
 }

@@ -4,6 +4,8 @@
 // It is deliberately the only place that waits: a second waiter (os/exec's Wait, os.Process.Wait) would race with it
 // for the same child. So children are started through Reaper.Start and awaited through Child.Done.
 //
+// A signal may also stop a child without ending it; the kernel tells that in the same way, so nobody has to look.
+//
 // Invariants: a child is known before its end can be collected; a signal never reaches a process id that was collected,
 // and perhaps given to another process, before.
 package reap
@@ -60,7 +62,10 @@ type Child struct {
 	pid    int
 	done   chan struct{}
 	status unix.WaitStatus
-	ended  bool // guarded by r.mu
+
+	ended   bool          // guarded by r.mu, as is what follows
+	stopped bool          // a signal keeps it from running
+	turned  chan struct{} // closed and replaced when stopped changed
 }
 
 // Start starts cmd, whose files must be real files: nothing copies for it, and its Wait must not be called.
@@ -70,7 +75,7 @@ func (r *Reaper) Start(cmd *exec.Cmd) (*Child, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	c := &Child{r: r, pid: cmd.Process.Pid, done: make(chan struct{})}
+	c := &Child{r: r, pid: cmd.Process.Pid, done: make(chan struct{}), turned: make(chan struct{})}
 	r.children[c.pid] = c
 	_ = cmd.Process.Release()
 	return c, nil
@@ -84,6 +89,13 @@ func (c *Child) Done() <-chan struct{} { return c.done }
 
 // Status is how the child ended; it is valid after Done.
 func (c *Child) Status() unix.WaitStatus { return c.status }
+
+// Stopped tells whether a signal keeps the child from running, and answers a channel that is closed when that changes.
+func (c *Child) Stopped() (bool, <-chan struct{}) {
+	c.r.mu.Lock()
+	defer c.r.mu.Unlock()
+	return c.stopped, c.turned
+}
 
 // Signal sends a signal to a child that has not ended; to one that has it does nothing.
 func (c *Child) Signal(sig syscall.Signal) error {
@@ -130,19 +142,28 @@ func (r *Reaper) run() {
 	}
 }
 
-// collect collects one ended process and reports whether there was one.
+// collect collects one process that ended, stopped or went on, and reports whether there was one.
 func (r *Reaper) collect() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var status unix.WaitStatus
-	pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
+	pid, err := unix.Wait4(-1, &status, unix.WNOHANG|unix.WUNTRACED|unix.WCONTINUED, nil)
 	if errors.Is(err, unix.EINTR) {
 		return true
 	}
 	if err != nil || pid <= 0 {
 		return false
 	}
-	if c := r.children[pid]; c != nil {
+	c := r.children[pid]
+	if status.Stopped() || status.Continued() {
+		if c != nil {
+			c.stopped = status.Stopped()
+			close(c.turned)
+			c.turned = make(chan struct{})
+		}
+		return true
+	}
+	if c != nil {
 		delete(r.children, pid)
 		c.status, c.ended = status, true
 		close(c.done)

@@ -93,6 +93,20 @@ func TestOrphansAndChildrenAreCollectedUnderLoad(t *testing.T) {
 		t.Error("no child was left while one slept")
 	}
 	stop()
+	for _, sig := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGCONT, syscall.SIGSTOP} {
+		was, turned := c.Stopped()
+		if was != (sig == syscall.SIGCONT) {
+			t.Errorf("before %v it is told to be stopped: %t", sig, was)
+		}
+		if err := c.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-turned:
+		case <-ctx.Done():
+			t.Fatalf("%v is not noticed", sig)
+		}
+	}
 	if err := c.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

@@ -137,6 +137,12 @@ func (h *Host) Done() <-chan struct{} { return h.done }
 // Status is how the process ended; it is valid after Done.
 func (h *Host) Status() unix.WaitStatus { return h.child.Status() }
 
+// PID is the process id it has, or had.
+func (h *Host) PID() int { return h.child.PID() }
+
+// Stopped tells whether a signal keeps the process from running, and answers a channel that is closed when that changes.
+func (h *Host) Stopped() (bool, <-chan struct{}) { return h.child.Stopped() }
+
 // Client calls the host. Calls wait until it answers and fail when the process ends.
 func (h *Host) Client() jshostv1.JsHostServiceClient { return jshostv1.NewJsHostServiceClient(h.conn) }
 

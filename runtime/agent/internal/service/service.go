@@ -7,8 +7,9 @@
 // simply call again. Execute is the exception: several calls share one id by the ABI of the packages, and each runs for
 // its caller.
 //
-// The package deliberately decides nothing: it neither restarts nor refuses a Start before an Init, which the
-// JavaScript host answers itself, and puts no limit on how long package code takes.
+// The package deliberately decides little: it neither restarts nor refuses a Start before an Init, which the
+// JavaScript host answers itself, and puts no limit on how long package code takes. What it does decide is when a
+// JavaScript host that cannot answer at all has ended, see pulse.
 //
 // Invariants: calls are passed on as they come, so a Stop reaches a package whose Start hangs; an error of package code
 // is REASON_PACKAGE_CODE_FAILED with the package's own message; after the JavaScript host ended every call answers
@@ -19,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unicode/utf8"
@@ -58,6 +60,8 @@ type Service struct {
 	state     *tracker
 	calls     procedures
 	sessions  *session.Runner
+	executing atomic.Int32  // calls of Execute under way
+	verdict   chan string   // why the host was ended, if that was decided here
 	done      chan struct{} // closed when host has ended and the state tells it
 }
 
@@ -65,13 +69,14 @@ var _ agentv1.AgentServiceServer = (*Service)(nil)
 
 // New serves a JavaScript host that was started, or one that could not be for the reason given as startErr, and sessions.
 func New(version, container string, host *script.Host, startErr error, sessions *session.Runner) *Service {
-	s := &Service{version: version, container: container, host: host, state: newTracker(), sessions: sessions, done: make(chan struct{})}
+	s := &Service{version: version, container: container, host: host, state: newTracker(), sessions: sessions, verdict: make(chan string, 1), done: make(chan struct{})}
 	if host == nil {
 		s.state.end(startErr.Error())
 		close(s.done)
 		return s
 	}
 	go s.watch()
+	go s.pulse().run(s.host.Done())
 	return s
 }
 
@@ -85,7 +90,12 @@ func (s *Service) watch() {
 	}
 	// An Exit that was answered just now makes this end a wanted one.
 	s.state.settleExit()
-	s.state.end(reap.Describe(s.host.Status()))
+	how := reap.Describe(s.host.Status())
+	select {
+	case how = <-s.verdict:
+	default:
+	}
+	s.state.end(how)
 }
 
 // Ended is closed when the JavaScript host has ended, and State tells how.
@@ -184,6 +194,8 @@ func (s *Service) Execute(ctx context.Context, req *agentv1.ExecuteRequest) (*ag
 	if err := s.loaded(ctx); err != nil {
 		return nil, fault.Status(err).Err()
 	}
+	s.executing.Add(1)
+	defer s.executing.Add(-1)
 	res, err := s.host.Client().Execute(ctx, &jshostv1.ExecuteRequest{
 		EventId: req.GetEventId(), Procedure: req.GetProcedure(), Input: req.GetInput()})
 	if err != nil {

@@ -99,9 +99,29 @@ func (t *tracker) leave() { t.update(func(*agentv1.State) { t.leaving = true }) 
 
 func (t *tracker) end(reason string) {
 	t.update(func(s *agentv1.State) {
-		t.ended, s.ExitReason = true, reason
+		t.ended, s.ExitReason, s.Stalled = true, reason, ""
 		t.running, s.StartTime = false, nil
 	})
+}
+
+// stall says why the process does not answer now; with "" that it does.
+func (t *tracker) stall(why string) {
+	t.update(func(s *agentv1.State) {
+		if !t.ended {
+			s.Stalled = why
+		}
+	})
+}
+
+// busy tells whether a call into the package is under way, and whether it is one that works on the data.
+func (t *tracker) busy() (any, data bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for a, n := range t.active {
+		any = any || n > 0
+		data = data || n > 0 && (activity(a) == initializing || activity(a) == exiting)
+	}
+	return any, data
 }
 
 // settleExit waits until no exit is under way.

@@ -125,7 +125,9 @@ type State struct {
 	// When main was started.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// How the JavaScript host ended, when it has.
-	ExitReason    string `protobuf:"bytes,5,opt,name=exit_reason,json=exitReason,proto3" json:"exit_reason,omitempty"`
+	ExitReason string `protobuf:"bytes,5,opt,name=exit_reason,json=exitReason,proto3" json:"exit_reason,omitempty"`
+	// Why the JavaScript host does not answer now, when it does not; the agent ends one that stays so.
+	Stalled       string `protobuf:"bytes,6,opt,name=stalled,proto3" json:"stalled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -191,6 +193,13 @@ func (x *State) GetStartTime() *timestamppb.Timestamp {
 func (x *State) GetExitReason() string {
 	if x != nil {
 		return x.ExitReason
+	}
+	return ""
+}
+
+func (x *State) GetStalled() string {
+	if x != nil {
+		return x.Stalled
 	}
 	return ""
 }
@@ -1304,7 +1313,7 @@ var File_hearth_agent_v1_agent_proto protoreflect.FileDescriptor
 
 const file_hearth_agent_v1_agent_proto_rawDesc = "" +
 	"\n" +
-	"\x1bhearth/agent/v1/agent.proto\x12\x0fhearth.agent.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/options/v1/options.proto\"\xc4\x03\n" +
+	"\x1bhearth/agent/v1/agent.proto\x12\x0fhearth.agent.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/options/v1/options.proto\"\xde\x03\n" +
 	"\x05State\x122\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x1c.hearth.agent.v1.State.PhaseR\x05phase\x12\"\n" +
 	"\rinit_event_id\x18\x02 \x01(\tR\vinitEventId\x12$\n" +
@@ -1312,7 +1321,8 @@ const file_hearth_agent_v1_agent_proto_rawDesc = "" +
 	"\n" +
 	"start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x1f\n" +
 	"\vexit_reason\x18\x05 \x01(\tR\n" +
-	"exitReason\"\xe0\x01\n" +
+	"exitReason\x12\x18\n" +
+	"\astalled\x18\x06 \x01(\tR\astalled\"\xe0\x01\n" +
 	"\x05Phase\x12\x15\n" +
 	"\x11PHASE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rPHASE_LOADING\x10\x01\x12\x0f\n" +

@@ -467,6 +467,80 @@ func (x *ExecuteResponse) GetOutput() []byte {
 	return nil
 }
 
+// PingRequest is empty.
+type PingRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PingRequest) Reset() {
+	*x = PingRequest{}
+	mi := &file_hearth_jshost_v1_jshost_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PingRequest) ProtoMessage() {}
+
+func (x *PingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_jshost_v1_jshost_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PingRequest.ProtoReflect.Descriptor instead.
+func (*PingRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_jshost_v1_jshost_proto_rawDescGZIP(), []int{10}
+}
+
+// PingResponse is empty.
+type PingResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PingResponse) Reset() {
+	*x = PingResponse{}
+	mi := &file_hearth_jshost_v1_jshost_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PingResponse) ProtoMessage() {}
+
+func (x *PingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_jshost_v1_jshost_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PingResponse.ProtoReflect.Descriptor instead.
+func (*PingResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_jshost_v1_jshost_proto_rawDescGZIP(), []int{11}
+}
+
 var File_hearth_jshost_v1_jshost_proto protoreflect.FileDescriptor
 
 const file_hearth_jshost_v1_jshost_proto_rawDesc = "" +
@@ -489,13 +563,16 @@ const file_hearth_jshost_v1_jshost_proto_rawDesc = "" +
 	"\tprocedure\x18\x02 \x01(\tR\tprocedure\x12\x14\n" +
 	"\x05input\x18\x03 \x01(\fR\x05input\")\n" +
 	"\x0fExecuteResponse\x12\x16\n" +
-	"\x06output\x18\x01 \x01(\fR\x06output2\xa6\x03\n" +
+	"\x06output\x18\x01 \x01(\fR\x06output\"\r\n" +
+	"\vPingRequest\"\x0e\n" +
+	"\fPingResponse2\xf5\x03\n" +
 	"\rJsHostService\x12M\n" +
 	"\x04Init\x12\x1d.hearth.jshost.v1.InitRequest\x1a\x1e.hearth.jshost.v1.InitResponse\"\x06\xca\xf3\x18\x02 \x01\x12P\n" +
 	"\x05Start\x12\x1e.hearth.jshost.v1.StartRequest\x1a\x1f.hearth.jshost.v1.StartResponse\"\x06\xca\xf3\x18\x02 \x01\x12M\n" +
 	"\x04Stop\x12\x1d.hearth.jshost.v1.StopRequest\x1a\x1e.hearth.jshost.v1.StopResponse\"\x06\xca\xf3\x18\x02 \x01\x12M\n" +
 	"\x04Exit\x12\x1d.hearth.jshost.v1.ExitRequest\x1a\x1e.hearth.jshost.v1.ExitResponse\"\x06\xca\xf3\x18\x02 \x01\x12V\n" +
-	"\aExecute\x12 .hearth.jshost.v1.ExecuteRequest\x1a!.hearth.jshost.v1.ExecuteResponse\"\x06\xca\xf3\x18\x02 \x01B\xc6\x01\n" +
+	"\aExecute\x12 .hearth.jshost.v1.ExecuteRequest\x1a!.hearth.jshost.v1.ExecuteResponse\"\x06\xca\xf3\x18\x02 \x01\x12M\n" +
+	"\x04Ping\x12\x1d.hearth.jshost.v1.PingRequest\x1a\x1e.hearth.jshost.v1.PingResponse\"\x06\xca\xf3\x18\x02 \x01B\xc6\x01\n" +
 	"\x14com.hearth.jshost.v1B\vJshostProtoP\x01Z?github.com/hearthos/hearth/api/gen/go/hearth/jshost/v1;jshostv1\xa2\x02\x03HJX\xaa\x02\x10Hearth.Jshost.V1\xca\x02\x10Hearth\\Jshost\\V1\xe2\x02\x1cHearth\\Jshost\\V1\\GPBMetadata\xea\x02\x12Hearth::Jshost::V1b\x06proto3"
 
 var (
@@ -510,7 +587,7 @@ func file_hearth_jshost_v1_jshost_proto_rawDescGZIP() []byte {
 	return file_hearth_jshost_v1_jshost_proto_rawDescData
 }
 
-var file_hearth_jshost_v1_jshost_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_hearth_jshost_v1_jshost_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_hearth_jshost_v1_jshost_proto_goTypes = []any{
 	(*InitRequest)(nil),     // 0: hearth.jshost.v1.InitRequest
 	(*InitResponse)(nil),    // 1: hearth.jshost.v1.InitResponse
@@ -522,23 +599,27 @@ var file_hearth_jshost_v1_jshost_proto_goTypes = []any{
 	(*ExitResponse)(nil),    // 7: hearth.jshost.v1.ExitResponse
 	(*ExecuteRequest)(nil),  // 8: hearth.jshost.v1.ExecuteRequest
 	(*ExecuteResponse)(nil), // 9: hearth.jshost.v1.ExecuteResponse
+	(*PingRequest)(nil),     // 10: hearth.jshost.v1.PingRequest
+	(*PingResponse)(nil),    // 11: hearth.jshost.v1.PingResponse
 }
 var file_hearth_jshost_v1_jshost_proto_depIdxs = []int32{
-	0, // 0: hearth.jshost.v1.JsHostService.Init:input_type -> hearth.jshost.v1.InitRequest
-	2, // 1: hearth.jshost.v1.JsHostService.Start:input_type -> hearth.jshost.v1.StartRequest
-	4, // 2: hearth.jshost.v1.JsHostService.Stop:input_type -> hearth.jshost.v1.StopRequest
-	6, // 3: hearth.jshost.v1.JsHostService.Exit:input_type -> hearth.jshost.v1.ExitRequest
-	8, // 4: hearth.jshost.v1.JsHostService.Execute:input_type -> hearth.jshost.v1.ExecuteRequest
-	1, // 5: hearth.jshost.v1.JsHostService.Init:output_type -> hearth.jshost.v1.InitResponse
-	3, // 6: hearth.jshost.v1.JsHostService.Start:output_type -> hearth.jshost.v1.StartResponse
-	5, // 7: hearth.jshost.v1.JsHostService.Stop:output_type -> hearth.jshost.v1.StopResponse
-	7, // 8: hearth.jshost.v1.JsHostService.Exit:output_type -> hearth.jshost.v1.ExitResponse
-	9, // 9: hearth.jshost.v1.JsHostService.Execute:output_type -> hearth.jshost.v1.ExecuteResponse
-	5, // [5:10] is the sub-list for method output_type
-	0, // [0:5] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	0,  // 0: hearth.jshost.v1.JsHostService.Init:input_type -> hearth.jshost.v1.InitRequest
+	2,  // 1: hearth.jshost.v1.JsHostService.Start:input_type -> hearth.jshost.v1.StartRequest
+	4,  // 2: hearth.jshost.v1.JsHostService.Stop:input_type -> hearth.jshost.v1.StopRequest
+	6,  // 3: hearth.jshost.v1.JsHostService.Exit:input_type -> hearth.jshost.v1.ExitRequest
+	8,  // 4: hearth.jshost.v1.JsHostService.Execute:input_type -> hearth.jshost.v1.ExecuteRequest
+	10, // 5: hearth.jshost.v1.JsHostService.Ping:input_type -> hearth.jshost.v1.PingRequest
+	1,  // 6: hearth.jshost.v1.JsHostService.Init:output_type -> hearth.jshost.v1.InitResponse
+	3,  // 7: hearth.jshost.v1.JsHostService.Start:output_type -> hearth.jshost.v1.StartResponse
+	5,  // 8: hearth.jshost.v1.JsHostService.Stop:output_type -> hearth.jshost.v1.StopResponse
+	7,  // 9: hearth.jshost.v1.JsHostService.Exit:output_type -> hearth.jshost.v1.ExitResponse
+	9,  // 10: hearth.jshost.v1.JsHostService.Execute:output_type -> hearth.jshost.v1.ExecuteResponse
+	11, // 11: hearth.jshost.v1.JsHostService.Ping:output_type -> hearth.jshost.v1.PingResponse
+	6,  // [6:12] is the sub-list for method output_type
+	0,  // [0:6] is the sub-list for method input_type
+	0,  // [0:0] is the sub-list for extension type_name
+	0,  // [0:0] is the sub-list for extension extendee
+	0,  // [0:0] is the sub-list for field type_name
 }
 
 func init() { file_hearth_jshost_v1_jshost_proto_init() }
@@ -552,7 +633,7 @@ func file_hearth_jshost_v1_jshost_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_jshost_v1_jshost_proto_rawDesc), len(file_hearth_jshost_v1_jshost_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,7 @@ const (
 	JsHostService_Stop_FullMethodName    = "/hearth.jshost.v1.JsHostService/Stop"
 	JsHostService_Exit_FullMethodName    = "/hearth.jshost.v1.JsHostService/Exit"
 	JsHostService_Execute_FullMethodName = "/hearth.jshost.v1.JsHostService/Execute"
+	JsHostService_Ping_FullMethodName    = "/hearth.jshost.v1.JsHostService/Ping"
 )
 
 // JsHostServiceClient is the client API for JsHostService service.
@@ -45,6 +46,8 @@ type JsHostServiceClient interface {
 	Exit(ctx context.Context, in *ExitRequest, opts ...grpc.CallOption) (*ExitResponse, error)
 	// Execute runs a procedure of the package: "/actions/<id>/getInput", "/actions/<id>/run" or "/backup/create".
 	Execute(ctx context.Context, in *ExecuteRequest, opts ...grpc.CallOption) (*ExecuteResponse, error)
+	// Ping is answered at once by a program that can answer, whatever the package's code is waiting for.
+	Ping(ctx context.Context, in *PingRequest, opts ...grpc.CallOption) (*PingResponse, error)
 }
 
 type jsHostServiceClient struct {
@@ -105,6 +108,16 @@ func (c *jsHostServiceClient) Execute(ctx context.Context, in *ExecuteRequest, o
 	return out, nil
 }
 
+func (c *jsHostServiceClient) Ping(ctx context.Context, in *PingRequest, opts ...grpc.CallOption) (*PingResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PingResponse)
+	err := c.cc.Invoke(ctx, JsHostService_Ping_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // JsHostServiceServer is the server API for JsHostService service.
 // All implementations must embed UnimplementedJsHostServiceServer
 // for forward compatibility.
@@ -121,6 +134,8 @@ type JsHostServiceServer interface {
 	Exit(context.Context, *ExitRequest) (*ExitResponse, error)
 	// Execute runs a procedure of the package: "/actions/<id>/getInput", "/actions/<id>/run" or "/backup/create".
 	Execute(context.Context, *ExecuteRequest) (*ExecuteResponse, error)
+	// Ping is answered at once by a program that can answer, whatever the package's code is waiting for.
+	Ping(context.Context, *PingRequest) (*PingResponse, error)
 	mustEmbedUnimplementedJsHostServiceServer()
 }
 
@@ -145,6 +160,9 @@ func (UnimplementedJsHostServiceServer) Exit(context.Context, *ExitRequest) (*Ex
 }
 func (UnimplementedJsHostServiceServer) Execute(context.Context, *ExecuteRequest) (*ExecuteResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Execute not implemented")
+}
+func (UnimplementedJsHostServiceServer) Ping(context.Context, *PingRequest) (*PingResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ping not implemented")
 }
 func (UnimplementedJsHostServiceServer) mustEmbedUnimplementedJsHostServiceServer() {}
 func (UnimplementedJsHostServiceServer) testEmbeddedByValue()                       {}
@@ -257,6 +275,24 @@ func _JsHostService_Execute_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _JsHostService_Ping_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PingRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(JsHostServiceServer).Ping(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: JsHostService_Ping_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(JsHostServiceServer).Ping(ctx, req.(*PingRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // JsHostService_ServiceDesc is the grpc.ServiceDesc for JsHostService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -283,6 +319,10 @@ var JsHostService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Execute",
 			Handler:    _JsHostService_Execute_Handler,
+		},
+		{
+			MethodName: "Ping",
+			Handler:    _JsHostService_Ping_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

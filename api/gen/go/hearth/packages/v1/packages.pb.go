@@ -141,6 +141,8 @@ const (
 	WhyLink_CAUSE_DEPENDENCY_UNHEALTHY WhyLink_Cause = 18
 	// A critical task about a package that it needs is to be done.
 	WhyLink_CAUSE_DEPENDENCY_TASK WhyLink_Cause = 19
+	// Its code does not answer.
+	WhyLink_CAUSE_STALLED WhyLink_Cause = 20
 )
 
 // Enum value maps for WhyLink_Cause.
@@ -166,6 +168,7 @@ var (
 		17: "CAUSE_DEPENDENCY_NOT_RUNNING",
 		18: "CAUSE_DEPENDENCY_UNHEALTHY",
 		19: "CAUSE_DEPENDENCY_TASK",
+		20: "CAUSE_STALLED",
 	}
 	WhyLink_Cause_value = map[string]int32{
 		"CAUSE_UNSPECIFIED":              0,
@@ -188,6 +191,7 @@ var (
 		"CAUSE_DEPENDENCY_NOT_RUNNING":   17,
 		"CAUSE_DEPENDENCY_UNHEALTHY":     18,
 		"CAUSE_DEPENDENCY_TASK":          19,
+		"CAUSE_STALLED":                  20,
 	}
 )
 
@@ -2862,7 +2866,7 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\x11WhyPackageRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"G\n" +
 	"\x12WhyPackageResponse\x121\n" +
-	"\x05links\x18\x01 \x03(\v2\x1b.hearth.packages.v1.WhyLinkR\x05links\"\xad\x06\n" +
+	"\x05links\x18\x01 \x03(\v2\x1b.hearth.packages.v1.WhyLinkR\x05links\"\xc0\x06\n" +
 	"\aWhyLink\x12\x1d\n" +
 	"\n" +
 	"package_id\x18\x01 \x01(\tR\tpackageId\x127\n" +
@@ -2872,7 +2876,7 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\bremedies\x18\x05 \x03(\v2\x1a.hearth.packages.v1.RemedyR\bremedies\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe0\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf3\x03\n" +
 	"\x05Cause\x12\x15\n" +
 	"\x11CAUSE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rCAUSE_STOPPED\x10\x01\x12\x13\n" +
@@ -2895,7 +2899,8 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\x18CAUSE_DEPENDENCY_VERSION\x10\x10\x12 \n" +
 	"\x1cCAUSE_DEPENDENCY_NOT_RUNNING\x10\x11\x12\x1e\n" +
 	"\x1aCAUSE_DEPENDENCY_UNHEALTHY\x10\x12\x12\x19\n" +
-	"\x15CAUSE_DEPENDENCY_TASK\x10\x13\"T\n" +
+	"\x15CAUSE_DEPENDENCY_TASK\x10\x13\x12\x11\n" +
+	"\rCAUSE_STALLED\x10\x14\"T\n" +
 	"\x06Remedy\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\tR\arequest\x12\x18\n" +

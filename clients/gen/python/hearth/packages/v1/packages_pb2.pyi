@@ -122,6 +122,7 @@ class WhyLink(_message.Message):
         CAUSE_DEPENDENCY_NOT_RUNNING: _ClassVar[WhyLink.Cause]
         CAUSE_DEPENDENCY_UNHEALTHY: _ClassVar[WhyLink.Cause]
         CAUSE_DEPENDENCY_TASK: _ClassVar[WhyLink.Cause]
+        CAUSE_STALLED: _ClassVar[WhyLink.Cause]
     CAUSE_UNSPECIFIED: WhyLink.Cause
     CAUSE_STOPPED: WhyLink.Cause
     CAUSE_OPERATION: WhyLink.Cause
@@ -142,6 +143,7 @@ class WhyLink(_message.Message):
     CAUSE_DEPENDENCY_NOT_RUNNING: WhyLink.Cause
     CAUSE_DEPENDENCY_UNHEALTHY: WhyLink.Cause
     CAUSE_DEPENDENCY_TASK: WhyLink.Cause
+    CAUSE_STALLED: WhyLink.Cause
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/jshost/v1/jshost.proto.
  */
 export const file_hearth_jshost_v1_jshost: GenFile = /*@__PURE__*/
-  fileDesc("Ch1oZWFydGgvanNob3N0L3YxL2pzaG9zdC5wcm90bxIQaGVhcnRoLmpzaG9zdC52MSItCgtJbml0UmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRIMCgRraW5kGAIgASgJIg4KDEluaXRSZXNwb25zZSIOCgxTdGFydFJlcXVlc3QiDwoNU3RhcnRSZXNwb25zZSINCgtTdG9wUmVxdWVzdCIOCgxTdG9wUmVzcG9uc2UiLwoLRXhpdFJlcXVlc3QSEAoIZXZlbnRfaWQYASABKAkSDgoGdGFyZ2V0GAIgASgJIg4KDEV4aXRSZXNwb25zZSJECg5FeGVjdXRlUmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRIRCglwcm9jZWR1cmUYAiABKAkSDQoFaW5wdXQYAyABKAwiIQoPRXhlY3V0ZVJlc3BvbnNlEg4KBm91dHB1dBgBIAEoDDKmAwoNSnNIb3N0U2VydmljZRJNCgRJbml0Eh0uaGVhcnRoLmpzaG9zdC52MS5Jbml0UmVxdWVzdBoeLmhlYXJ0aC5qc2hvc3QudjEuSW5pdFJlc3BvbnNlIgbK8xgCIAESUAoFU3RhcnQSHi5oZWFydGguanNob3N0LnYxLlN0YXJ0UmVxdWVzdBofLmhlYXJ0aC5qc2hvc3QudjEuU3RhcnRSZXNwb25zZSIGyvMYAiABEk0KBFN0b3ASHS5oZWFydGguanNob3N0LnYxLlN0b3BSZXF1ZXN0Gh4uaGVhcnRoLmpzaG9zdC52MS5TdG9wUmVzcG9uc2UiBsrzGAIgARJNCgRFeGl0Eh0uaGVhcnRoLmpzaG9zdC52MS5FeGl0UmVxdWVzdBoeLmhlYXJ0aC5qc2hvc3QudjEuRXhpdFJlc3BvbnNlIgbK8xgCIAESVgoHRXhlY3V0ZRIgLmhlYXJ0aC5qc2hvc3QudjEuRXhlY3V0ZVJlcXVlc3QaIS5oZWFydGguanNob3N0LnYxLkV4ZWN1dGVSZXNwb25zZSIGyvMYAiABYgZwcm90bzM", [file_hearth_options_v1_options]);
+  fileDesc("Ch1oZWFydGgvanNob3N0L3YxL2pzaG9zdC5wcm90bxIQaGVhcnRoLmpzaG9zdC52MSItCgtJbml0UmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRIMCgRraW5kGAIgASgJIg4KDEluaXRSZXNwb25zZSIOCgxTdGFydFJlcXVlc3QiDwoNU3RhcnRSZXNwb25zZSINCgtTdG9wUmVxdWVzdCIOCgxTdG9wUmVzcG9uc2UiLwoLRXhpdFJlcXVlc3QSEAoIZXZlbnRfaWQYASABKAkSDgoGdGFyZ2V0GAIgASgJIg4KDEV4aXRSZXNwb25zZSJECg5FeGVjdXRlUmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRIRCglwcm9jZWR1cmUYAiABKAkSDQoFaW5wdXQYAyABKAwiIQoPRXhlY3V0ZVJlc3BvbnNlEg4KBm91dHB1dBgBIAEoDCINCgtQaW5nUmVxdWVzdCIOCgxQaW5nUmVzcG9uc2Uy9QMKDUpzSG9zdFNlcnZpY2USTQoESW5pdBIdLmhlYXJ0aC5qc2hvc3QudjEuSW5pdFJlcXVlc3QaHi5oZWFydGguanNob3N0LnYxLkluaXRSZXNwb25zZSIGyvMYAiABElAKBVN0YXJ0Eh4uaGVhcnRoLmpzaG9zdC52MS5TdGFydFJlcXVlc3QaHy5oZWFydGguanNob3N0LnYxLlN0YXJ0UmVzcG9uc2UiBsrzGAIgARJNCgRTdG9wEh0uaGVhcnRoLmpzaG9zdC52MS5TdG9wUmVxdWVzdBoeLmhlYXJ0aC5qc2hvc3QudjEuU3RvcFJlc3BvbnNlIgbK8xgCIAESTQoERXhpdBIdLmhlYXJ0aC5qc2hvc3QudjEuRXhpdFJlcXVlc3QaHi5oZWFydGguanNob3N0LnYxLkV4aXRSZXNwb25zZSIGyvMYAiABElYKB0V4ZWN1dGUSIC5oZWFydGguanNob3N0LnYxLkV4ZWN1dGVSZXF1ZXN0GiEuaGVhcnRoLmpzaG9zdC52MS5FeGVjdXRlUmVzcG9uc2UiBsrzGAIgARJNCgRQaW5nEh0uaGVhcnRoLmpzaG9zdC52MS5QaW5nUmVxdWVzdBoeLmhlYXJ0aC5qc2hvc3QudjEuUGluZ1Jlc3BvbnNlIgbK8xgCIAFiBnByb3RvMw", [file_hearth_options_v1_options]);
 
 /**
  * InitRequest says why the package is initialised.
@@ -219,6 +219,36 @@ export const ExecuteResponseSchema: GenMessage<ExecuteResponse> = /*@__PURE__*/
   messageDesc(file_hearth_jshost_v1_jshost, 9);
 
 /**
+ * PingRequest is empty.
+ *
+ * @generated from message hearth.jshost.v1.PingRequest
+ */
+export type PingRequest = Message<"hearth.jshost.v1.PingRequest"> & {
+};
+
+/**
+ * Describes the message hearth.jshost.v1.PingRequest.
+ * Use `create(PingRequestSchema)` to create a new message.
+ */
+export const PingRequestSchema: GenMessage<PingRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_jshost_v1_jshost, 10);
+
+/**
+ * PingResponse is empty.
+ *
+ * @generated from message hearth.jshost.v1.PingResponse
+ */
+export type PingResponse = Message<"hearth.jshost.v1.PingResponse"> & {
+};
+
+/**
+ * Describes the message hearth.jshost.v1.PingResponse.
+ * Use `create(PingResponseSchema)` to create a new message.
+ */
+export const PingResponseSchema: GenMessage<PingResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_jshost_v1_jshost, 11);
+
+/**
  * JsHostService runs the code of one package. A call runs to its end, whether or not the caller waits.
  *
  * @generated from service hearth.jshost.v1.JsHostService
@@ -273,6 +303,16 @@ export const JsHostService: GenService<{
     methodKind: "unary";
     input: typeof ExecuteRequestSchema;
     output: typeof ExecuteResponseSchema;
+  },
+  /**
+   * Ping is answered at once by a program that can answer, whatever the package's code is waiting for.
+   *
+   * @generated from rpc hearth.jshost.v1.JsHostService.Ping
+   */
+  ping: {
+    methodKind: "unary";
+    input: typeof PingRequestSchema;
+    output: typeof PingResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_hearth_jshost_v1_jshost, 0);
