@@ -171,6 +171,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_UPDATE_UNHEALTHY: _ClassVar[Reason]
     REASON_PACKAGE_SDK_NEWER: _ClassVar[Reason]
     REASON_SERVICE_FILLS_DISK: _ClassVar[Reason]
+    REASON_SERVICE_STALLED: _ClassVar[Reason]
 REASON_UNSPECIFIED: Reason
 REASON_INTERNAL: Reason
 REASON_UNAUTHENTICATED: Reason
@@ -329,6 +330,7 @@ REASON_DEPENDENT_BROKEN: Reason
 REASON_UPDATE_UNHEALTHY: Reason
 REASON_PACKAGE_SDK_NEWER: Reason
 REASON_SERVICE_FILLS_DISK: Reason
+REASON_SERVICE_STALLED: Reason
 
 class Fault(_message.Message):
     __slots__ = ("reason", "message", "metadata", "violations", "retry_after")
