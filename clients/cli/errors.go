@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/api/s9pk/fetch"
 	"github.com/hearthos/hearth/api/text"
 )
 
@@ -41,7 +43,26 @@ func exitCode(err error) int {
 	if status, ok := errors.AsType[exitStatus](err); ok {
 		return int(status)
 	}
+	if s9pk.ReasonOf(err) == s9pk.NotFound {
+		return exitNotFound
+	}
+	if failed, ok := errors.AsType[*fetch.Error](err); ok {
+		return exitOfFetch(failed)
+	}
 	return exitOf(fault.Info(fault.Reason(err)))
+}
+
+// exitOfFetch is the exit code for a file that a server did not give.
+func exitOfFetch(err *fetch.Error) int {
+	switch {
+	case err.Status == http.StatusNotFound, err.Status == http.StatusGone:
+		return exitNotFound
+	case err.Status == http.StatusUnauthorized, err.Status == http.StatusForbidden:
+		return exitDenied
+	case err.Status >= http.StatusInternalServerError, err.Status == 0 && err.Err != nil:
+		return exitUnavailable
+	}
+	return exitOther
 }
 
 // exitOf is the exit code for a reason, by the code that the contract gives it. What there is too much of either goes by

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -13,6 +14,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/api/s9pk/fetch"
 )
 
 func TestExitCodes(t *testing.T) {
@@ -43,6 +46,12 @@ func TestExitCodes(t *testing.T) {
 		"a status of a library":    {status.Error(codes.Unavailable, "gone"), 6},
 		"an interruption":          {context.Canceled, 7},
 		"a wait given up":          {interrupted{"so"}, 7},
+		"a member that is absent":  {&s9pk.Error{Reason: s9pk.NotFound}, 3},
+		"a URL with nothing":       {&fetch.Error{Status: http.StatusNotFound}, 3},
+		"a URL that is closed":     {&fetch.Error{Status: http.StatusForbidden}, 4},
+		"a server that fails":      {&fetch.Error{Status: http.StatusBadGateway}, 6},
+		"a server out of reach":    {&fetch.Error{Err: errors.New("refused")}, 6},
+		"a URL with too much":      {&fetch.Error{Why: "more than is allowed"}, 1},
 		"a call withdrawn":         {told(metav1.Reason_REASON_CANCELLED), 7},
 	} {
 		if got := exitCode(c.err); got != c.want {

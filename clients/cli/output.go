@@ -53,21 +53,29 @@ func (a *app) printYAML(v any) error {
 func naming() []string { return []string{"id", "name", "url", "file", "message"} }
 
 func (a *app) printName(v any) error {
+	name, err := rowName(v)
+	if err == nil && name != "" {
+		_, err = fmt.Fprintln(a.Out, printLog(name))
+	}
+	return err
+}
+
+// rowName is what names a row, "" where nothing does.
+func rowName(v any) (string, error) {
 	plain, err := decoded(v)
 	if err != nil {
-		return err
+		return "", err
 	}
 	row, ok := plain.(map[string]any)
 	if !ok {
-		return nil
+		return "", nil
 	}
 	for _, key := range naming() {
 		if name, ok := row[key]; ok {
-			_, err := fmt.Fprintln(a.Out, printLog(fmt.Sprint(name)))
-			return err
+			return fmt.Sprint(name), nil
 		}
 	}
-	return nil
+	return "", nil
 }
 
 // decoded is a value as its JSON reads, with whole numbers as they are.

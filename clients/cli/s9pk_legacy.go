@@ -10,6 +10,9 @@ import (
 	"path/filepath"
 	"slices"
 
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+
+	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/api/merkle"
 	"github.com/hearthos/hearth/api/s9pk"
@@ -21,9 +24,9 @@ import (
 // inspectOld shows a package of the first format.
 func (a *app) inspectOld(f *legacy.File, bytes fetch.File) error {
 	m := f.Manifest()
-	row := map[string]any{"id": m.ID, "version": m.Version, "title": m.Title, "size": bytes.Size(), "format": 1, "signer": f.Signer().PEM()}
+	row := map[string]any{"id": m.ID, "version": m.Version, "title": m.Title, "size": bytes.Size(), "format": 1, "verified": false, "signer": f.Signer().PEM()}
 	return a.print(row, func(w io.Writer) error {
-		fmt.Fprintf(w, "%s  %s  %s\n%s, the first format: 'hearth s9pk convert' makes it today's\n\n", printable(m.ID), printable(m.Version), printable(m.Title), sizeText(bytes.Size()))
+		fmt.Fprintf(w, "%s  %s  %s\n%s, the first format: 'hearth s9pk convert' makes it today's\nnot verified: its signature is over the whole file, which 'hearth s9pk verify' reads\n\n", printable(m.ID), printable(m.Version), printable(m.Title), sizeText(bytes.Size()))
 		names, lengths := f.Sections()
 		var rows [][]string
 		for i, name := range names {
@@ -180,6 +183,9 @@ func (c *conversion) addImage(ctx context.Context, archive *io.SectionReader, ar
 	show := c.app.newRate("image " + string(id) + " " + arch)
 	config, err := image.MakeFromArchive(ctx, archive, tag, arch, out, image.Options{Scratch: c.scratch, Progress: show.set})
 	show.end()
+	if fault.Is(err, metav1.Reason_REASON_IMAGE_SOURCE_NOT_FOUND) {
+		return &s9pk.Error{Reason: s9pk.BadManifest, Why: fmt.Sprintf("it runs an image %q, which its images for %s lack", tag, arch)}
+	}
 	if err != nil {
 		return err
 	}

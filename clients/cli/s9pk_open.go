@@ -20,7 +20,8 @@ func (a *app) s9pkCommand() *cobra.Command {
 		Long: `Make package files and look into them.
 
 A FILE is a path, a URL (http or https), or - for standard input. Of a URL only what is
-needed is fetched, and whatever is shown was verified against the file's signature.`,
+needed is fetched, and whatever is shown was verified against the file's signature, but of
+a file of the first format, of which only verify and convert read it all.`,
 		Example: `  hearth s9pk inspect https://example.com/hello.s9pk
   hearth s9pk verify hello.s9pk
   hearth s9pk manifest - < hello.s9pk`,
@@ -163,10 +164,11 @@ type sized struct {
 // Size is the length of the file.
 func (s sized) Size() int64 { return s.size }
 
-// print prints a row for programs or, by show, something for people.
+// print prints a row for programs or, by show, something for people. A row that nothing names is the answer itself and is
+// shown with --quiet, too.
 func (a *app) print(row any, show func(w io.Writer) error) error {
-	if a.rows() {
-		return a.printRow(row)
+	if name, err := rowName(row); err != nil || a.rows() && (!a.quiet || name != "") {
+		return errors.Join(err, a.printRow(row))
 	}
 	return show(a.Out)
 }

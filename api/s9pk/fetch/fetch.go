@@ -57,7 +57,9 @@ const (
 type Error struct {
 	Host string
 	Why  string
-	Err  error
+	// Status is what the server answered with in place of the file; 0 where it did not answer, or the answer broke off.
+	Status int
+	Err    error
 }
 
 func (e *Error) Error() string {

@@ -78,7 +78,7 @@ func (r *remote) begin() (*http.Response, error) {
 		return nil, r.fail("the file is empty", nil)
 	default:
 		_ = resp.Body.Close()
-		return nil, r.fail("the server answers "+resp.Status, nil)
+		return nil, r.refused(resp)
 	}
 	defer resp.Body.Close()
 	first, last, total, ok := contentRange(resp.Header.Get("Content-Range"))
@@ -110,6 +110,15 @@ func (r *remote) fail(why string, err error) error {
 		return cause
 	}
 	return &Error{Host: r.url.Host, Why: why, Err: err}
+}
+
+// refused is an answer that is not the file.
+func (r *remote) refused(resp *http.Response) error {
+	err := r.fail("the server answers "+resp.Status, nil)
+	if told, ok := errors.AsType[*Error](err); ok {
+		told.Status = resp.StatusCode
+	}
+	return err
 }
 
 // get asks for the bytes from first to last, both included; last < 0 means to the end.
@@ -152,7 +161,7 @@ func (r *remote) ask(first, last int64) (io.ReadCloser, error) {
 	}
 	switch {
 	case resp.StatusCode != http.StatusPartialContent && resp.StatusCode != http.StatusOK:
-		err = r.fail("the server answers "+resp.Status, nil)
+		err = r.refused(resp)
 	case validator(resp) != r.tag || ok && total != r.size:
 		err = r.fail("it cannot be read on", ErrChanged)
 	case !ok || a != first || b != end:

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -210,11 +211,18 @@ func TestSomePackagesGoOnUnderOtherNamesAndVersions(t *testing.T) {
 			t.Errorf("%s %s became %s %s", c[0], c[1], m.ID, m.Version)
 		}
 	}
-	m, _, err := legacy.ParseManifest(legacytest.Manifest(func(m object) { m["version"] = "1.2" }))
-	if err != nil {
-		t.Fatal(err)
+}
+
+func TestManifestsThatLackAFieldAreRefusedByItsName(t *testing.T) {
+	t.Parallel()
+	for _, field := range []string{"title", "version", "description", "license", "wrapper-repo", "upstream-repo", "main", "volumes"} {
+		_, _, err := legacy.ParseManifest(legacytest.Manifest(func(m object) { delete(m, field) }))
+		if s9pk.ReasonOf(err) != s9pk.BadManifest || !strings.Contains(fmt.Sprint(err), field+" is missing") {
+			t.Errorf("without %s: %v", field, err)
+		}
 	}
-	if _, err := m.Convert(nil); s9pk.ReasonOf(err) != s9pk.BadManifest {
+	_, _, err := legacy.ParseManifest(legacytest.Manifest(func(m object) { m["version"] = "1.2" }))
+	if s9pk.ReasonOf(err) != s9pk.BadManifest || !strings.Contains(fmt.Sprint(err), "version: ") {
 		t.Error(err)
 	}
 }

@@ -155,7 +155,29 @@ func ParseManifest(raw []byte) (*Manifest, []byte, error) {
 	if _, err := ids.ParsePackage(m.ID); err != nil {
 		return bad(err)
 	}
+	if missing := m.missing(); missing != "" {
+		return bad(fmt.Errorf("%s is missing", missing))
+	}
+	if _, err := exver.ParseEmver(m.Version); err != nil {
+		return bad(fmt.Errorf("version: %w", err))
+	}
 	return m, text, nil
+}
+
+// missing is the first field that every manifest must have and this one lacks; empty for none.
+func (m *Manifest) missing() string {
+	for _, field := range []struct {
+		name string
+		has  bool
+	}{
+		{"title", m.Title != ""}, {"version", m.Version != ""}, {"description", m.Description.Short != ""}, {"license", m.License != ""},
+		{"wrapper-repo", m.WrapperRepo != ""}, {"upstream-repo", m.UpstreamRepo != ""}, {"main", m.Main.Type != ""}, {"volumes", m.Volumes != nil},
+	} {
+		if !field.has {
+			return field.name
+		}
+	}
+	return ""
 }
 
 // plain makes decoded CBOR what JSON can say.

@@ -1,12 +1,12 @@
-import { create, getOption, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
-import { EffectsService, RefuseRequestSchema } from "@hearthos/abi/hearth/effects/v1/effects_pb";
+import { getOption, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
+import { EffectsService } from "@hearthos/abi/hearth/effects/v1/effects_pb";
 import { effect as effectOption } from "@hearthos/abi/hearth/options/v1/options_pb";
 import { decode, encode } from "./codec.js";
 import { guard, type Context } from "./context.js";
 import { Reason } from "./fault.js";
 import type { Host } from "./host.js";
 import { latest } from "./latest.js";
-import { startosEffects, pathOf } from "./names.js";
+import { pathOf } from "./names.js";
 import { refusalOf } from "./status.js";
 
 /**
@@ -67,7 +67,7 @@ const once = new Set(["action.run", "notification.create"]);
 // Effects of which only the newest state counts, with the parameter that tells the states apart.
 const states: Record<string, string | undefined> = { "set-health": "id", "set-init-progress": "" };
 
-/** All effects by name, in the order of the contract, then those that it lacks. */
+/** All effects by name, in the order of the contract. */
 const calls: ReadonlyMap<string, Call> = makeCalls();
 
 function makeCalls(): Map<string, Call> {
@@ -76,7 +76,6 @@ function makeCalls(): Map<string, Call> {
     const name = getOption(method, effectOption);
     if (name) calls.set(name, caller(name, method as DescMethodUnary));
   }
-  for (const name of startosEffects) if (!calls.has(name)) calls.set(name, refuser(name));
   return calls;
 }
 
@@ -111,13 +110,6 @@ async function whileIn<T>(main: Context | null, report: () => Promise<T>): Promi
       .then(resolve, reject)
       .finally(() => main.end.removeEventListener("abort", left));
   });
-}
-
-function refuser(name: string): Call {
-  return async (host) => {
-    await host.call(EffectsService.method.refuse, create(RefuseRequestSchema, { effect: name }));
-    throw new Error("the host does not have this effect");
-  };
 }
 
 function parameter(params: unknown, name: string): unknown {

@@ -87,20 +87,6 @@ describe("the program", { concurrency: 3 }, () => {
     assert.equal(p.host.names().filter((n) => n === "action.run").length, 1);
   });
 
-  test("effects that the contract lacks are refused by name", limit, async (t) => {
-    const p = await probe(t);
-    const results = await effects(p, [
-      { effect: "bindRange", params: { id: "ui" } },
-      { effect: "plugin.url.exportUrl", params: {} },
-      { effect: "plugin.url.register", params: {} },
-    ]);
-    assert.deepEqual(p.host.calls.filter((c) => c.effect === "refuse").map((c) => c.params["effect"]), [
-      "bind-range", "plugin.url.export-url", "plugin.url.register",
-    ]);
-    for (const r of results) assert.equal(r.reason, "EFFECT_UNKNOWN");
-    assert.match(results[0].error, /is not there yet @ bind-range$/);
-  });
-
   test("wrong parameters are refused before they leave", limit, async (t) => {
     const p = await probe(t);
     const [port, text, nothing, extra] = await effects(p, [

@@ -85,7 +85,7 @@ type EffectsServiceClient interface {
 	// Await answers when the value of a watchable effect is no longer the one with the etag given.
 	Await(ctx context.Context, in *AwaitRequest, opts ...grpc.CallOption) (*AwaitResponse, error)
 	// Refuse records that the package called an effect that this contract does not have, and answers with
-	// REASON_EFFECT_UNKNOWN.
+	// REASON_EFFECT_UNKNOWN. Containers call it that were started by a release whose contract lacked effects: they outlive it.
 	Refuse(ctx context.Context, in *RefuseRequest, opts ...grpc.CallOption) (*RefuseResponse, error)
 	// GetDataVersion reads the version of the package's data.
 	GetDataVersion(ctx context.Context, in *GetDataVersionRequest, opts ...grpc.CallOption) (*GetDataVersionResponse, error)
@@ -642,7 +642,7 @@ type EffectsServiceServer interface {
 	// Await answers when the value of a watchable effect is no longer the one with the etag given.
 	Await(context.Context, *AwaitRequest) (*AwaitResponse, error)
 	// Refuse records that the package called an effect that this contract does not have, and answers with
-	// REASON_EFFECT_UNKNOWN.
+	// REASON_EFFECT_UNKNOWN. Containers call it that were started by a release whose contract lacked effects: they outlive it.
 	Refuse(context.Context, *RefuseRequest) (*RefuseResponse, error)
 	// GetDataVersion reads the version of the package's data.
 	GetDataVersion(context.Context, *GetDataVersionRequest) (*GetDataVersionResponse, error)

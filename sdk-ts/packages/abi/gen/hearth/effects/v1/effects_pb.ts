@@ -2125,7 +2125,7 @@ export const EffectsService: GenService<{
   },
   /**
    * Refuse records that the package called an effect that this contract does not have, and answers with
-   * REASON_EFFECT_UNKNOWN.
+   * REASON_EFFECT_UNKNOWN. Containers call it that were started by a release whose contract lacked effects: they outlive it.
    *
    * @generated from rpc hearth.effects.v1.EffectsService.Refuse
    */
