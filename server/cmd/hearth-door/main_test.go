@@ -550,3 +550,52 @@ func TestNoDoorIsStartedWithoutItsProgram(t *testing.T) {
 		t.Errorf("something was started: %v", err)
 	}
 }
+
+// What is open when the parent is killed goes on for a while in its orphans; nobody else has to wait for that.
+func TestADoorWhoseParentWasKilledIsBackWhileOrphansGoOn(t *testing.T) {
+	t.Parallel()
+	d, o := install(t)
+	cert, cfg := identity(t)
+	cfg.InsecureSkipVerify = true
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	page := free.Addr().String()
+	must(t, free.Close())
+	_, err = d.Apply(t.Context(), &doorv1.Table{
+		Certificates: []*doorv1.Certificate{cert},
+		Listeners:    []*doorv1.Listener{{Address: page, Routes: []*doorv1.Route{{Certificate: "c", Upstream: listenEcho(t)}}}},
+	})
+	must(t, err)
+	for range 2 { // one in a worker that was replaced, one in the last
+		open, err := tls.Dial("tcp", page, cfg)
+		must(t, err)
+		defer open.Close()
+		echoes(t, open)
+		must(t, d.Replace(t.Context()))
+		open, err = tls.Dial("tcp", page, cfg)
+		must(t, err)
+		defer open.Close()
+		echoes(t, open)
+	}
+	must(t, syscall.Kill(parentOf(t, o), syscall.SIGKILL))
+	at := time.Now()
+	for started := false; !started; { // an orphan may still answer once
+		if !d.Lost(t.Context()) {
+			t.Fatal("the end of the door is not seen")
+		}
+		_, started, err = d.Revive(t.Context(), o)
+		must(t, err)
+	}
+	again, err := tls.Dial("tcp", page, cfg)
+	for err != nil && time.Since(at) < 15*time.Second {
+		time.Sleep(10 * time.Millisecond)
+		again, err = tls.Dial("tcp", page, cfg)
+	}
+	must(t, err)
+	defer again.Close()
+	echoes(t, again)
+	t.Logf("back after %v", time.Since(at))
+	if len(workers(t, o)) < 2 {
+		t.Error("no orphan goes on")
+	}
+}

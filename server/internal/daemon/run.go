@@ -189,9 +189,11 @@ func (d *Daemon) prepare(ctx context.Context, group *errgroup.Group) error {
 	d.doorConn = door
 	d.door.Store(true)
 	d.claimed(ctx, status.GetLocalNames()) // a door that goes on has the name, so nobody is told that it went
-	if status.GetVersion() != d.cfg.Version {
-		d.log.InfoContext(ctx, "the front door is of another version and is replaced", "have", status.GetVersion(), "want", d.cfg.Version)
-		return door.Replace(ctx)
+	if d.doorOptions().Stale(status) {
+		d.log.InfoContext(ctx, "the front door is another program than the one on disk and is replaced", "have", status.GetVersion(), "want", d.cfg.Version)
+		if err := door.Replace(ctx); err != nil {
+			d.log.WarnContext(ctx, "the front door could not be replaced; the one that serves goes on", "error", err)
+		}
 	}
 	return nil
 }

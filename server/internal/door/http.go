@@ -80,10 +80,11 @@ func entered(c net.Conn) *conn {
 	return e
 }
 
-// closing tells callers to go with their answer while the door is about to end.
+// closing tells callers to go with their answer while the door is about to end. One that asks to change the protocol is told by
+// the answer itself, if at all: the header would deny the change.
 func closing(d *Door, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if d.draining.Load() {
+		if d.draining.Load() && r.Header.Get("Upgrade") == "" {
 			w.Header().Set("Connection", "close")
 		}
 		h.ServeHTTP(w, r)
@@ -153,7 +154,7 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c, _ := r.Context().Value(connKey{}).(*conn)
 	now := b.door.current.Load().route(c)
-	if now == nil || now.backend != b {
+	if now == nil || now.backend != b && r.Header.Get("Upgrade") == "" {
 		w.Header().Set("Connection", "close")
 	}
 	if now == nil || now.backend.proxy == nil {

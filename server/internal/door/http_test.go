@@ -352,6 +352,61 @@ func TestAnUpgradedConnectionCarriesBytesBothWays(t *testing.T) {
 	}
 }
 
+// A connection that is there when the end of the door begins may still be made a websocket, which then goes on.
+func TestAConnectionIsUpgradedWhileTheDoorDrains(t *testing.T) {
+	t.Parallel()
+	upstream := site(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "" {
+			return
+		}
+		c, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello\n")
+		io.Copy(c, rw)
+	})
+	r := newRig(t, door.Options{})
+	addr := r.apply(t, r.table(&doorv1.Route{Certificate: "all", Upstream: upstream, Http: true, Alpn: []string{"http/1.1"}}))["tcp "+tlsAddress]
+	c, err := tls.Dial("tcp", addr, r.config("a.test", "http/1.1"))
+	must(t, err)
+	defer c.Close()
+	_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+	must(t, err)
+	for line(t, c) != "\r" {
+	}
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		r.Drain(ctx, 10*time.Second)
+	}()
+	for { // until it is noticed
+		other, err := net.Dial("tcp", addr)
+		if err != nil {
+			break
+		}
+		other.Close()
+	}
+	_, err = io.WriteString(c, "GET /ws HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	must(t, err)
+	var head []string
+	for l := line(t, c); l != "\r"; l = line(t, c) {
+		head = append(head, strings.TrimSpace(l))
+	}
+	if head[0] != "HTTP/1.1 101 Switching Protocols" || !slices.Contains(head, "Connection: Upgrade") {
+		t.Fatalf("the answer is %q", head)
+	}
+	if got := line(t, c); got != "hello" {
+		t.Fatalf("first line is %q", got)
+	}
+	stillEchoes(t, c)
+	c.Close()
+	<-drained
+}
+
 func TestARequestUnderWayOutlivesItsRoute(t *testing.T) {
 	t.Parallel()
 	entered, leave := make(chan struct{}), make(chan struct{})

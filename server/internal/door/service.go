@@ -25,8 +25,8 @@ const Contract = 1
 type Service struct {
 	doorv1.UnimplementedDoorServiceServer
 	Door *Door
-	// Version is that of the program.
-	Version string
+	// Version is that of the program, Program the file it was started from.
+	Version, Program string
 	// Replacement starts the next door; nil where nobody holds the sockets.
 	Replacement func(ctx context.Context) error
 }
@@ -37,6 +37,7 @@ func (s *Service) GetStatus(context.Context, *doorv1.GetStatusRequest) (*doorv1.
 	upstreams, circular := s.Door.Upstreams()
 	return &doorv1.GetStatusResponse{
 		Version: s.Version, Contract: Contract, Digest: digest, Sockets: sockets, LocalNames: s.Door.LocalNames(), Upstreams: upstreams, CircularUpstreams: circular,
+		Program: s.Program,
 	}, nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/connectivity"
@@ -30,8 +31,9 @@ const (
 	Contract = 1
 	// answerWithin is how long a door that was just started, or whose worker is just starting, may take to answer.
 	answerWithin = 20 * time.Second
-	// lookAgain is how long a door may be silent before it is looked whether somebody holds its socket.
-	lookAgain = time.Second
+	// lookAgain is how long a door may be silent before it is looked whether somebody holds its socket; startAgain is how long
+	// one that was started may take to hold it.
+	lookAgain, startAgain = 100 * time.Millisecond, time.Second
 	// maxTable is what a door takes, with room for the envelope.
 	maxTable = 17 << 20
 )
@@ -59,6 +61,24 @@ func (o Options) Path() string {
 		return filepath.Join(o.RunDir, "door.sock")
 	}
 	return o.Socket
+}
+
+// Stale tells whether the program on disk is another one than the one that serves.
+func (o Options) Stale(status *doorv1.GetStatusResponse) bool {
+	disk := ""
+	if o.Program != "" {
+		disk = Identity(o.Program)
+	}
+	return disk != "" && disk != status.GetProgram()
+}
+
+// Identity tells files apart, and a file from what it is after it was written anew; "" for one that is not there.
+func Identity(path string) string {
+	var st unix.Stat_t
+	if unix.Stat(path, &st) != nil {
+		return ""
+	}
+	return fmt.Sprintf("%d:%d:%d.%d", st.Dev, st.Ino, st.Mtim.Sec, st.Mtim.Nsec)
 }
 
 // Door is a connection to the front door. It survives the door's restarts and is safe for concurrent use.
@@ -108,13 +128,14 @@ func (d *Door) Revive(ctx context.Context, o Options) (status *doorv1.GetStatusR
 func (d *Door) revive(ctx context.Context, o Options) (status *doorv1.GetStatusResponse, started []*os.Process, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
+	var last time.Time
 	for {
-		if o.Program != "" && !held(o.Path()) {
+		if o.Program != "" && time.Since(last) > startAgain && !held(o.Path()) {
 			p, err := start(o)
 			if err != nil {
 				return nil, started, err
 			}
-			started = append(started, p)
+			started, last = append(started, p), time.Now()
 		}
 		asked, cancel := context.WithTimeout(ctx, lookAgain)
 		status, err = d.Status(asked)

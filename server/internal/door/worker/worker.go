@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/hearthos/hearth/server/internal/door"
+	"github.com/hearthos/hearth/server/internal/door/doorctl"
 	"github.com/hearthos/hearth/server/internal/door/holder"
 )
 
@@ -64,7 +65,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := w.door.Load(ctx); err != nil {
 		o.Log.Error("the table of the last time cannot be used", "err", err)
 	}
-	w.grpc = door.NewServer(&door.Service{Door: w.door, Version: o.Version, Replacement: link.Replace})
+	w.grpc = door.NewServer(&door.Service{Door: w.door, Version: o.Version, Program: doorctl.Identity("/proc/self/exe"), Replacement: link.Replace})
 	if err := link.Ready(); err != nil {
 		return fmt.Errorf("cannot tell the parent that the door serves: %w", err)
 	}

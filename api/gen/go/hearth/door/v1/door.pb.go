@@ -1112,8 +1112,11 @@ type GetStatusResponse struct {
 	Upstreams []string `protobuf:"bytes,6,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
 	// Those of them that have asked the door in turn of late.
 	CircularUpstreams []string `protobuf:"bytes,7,rep,name=circular_upstreams,json=circularUpstreams,proto3" json:"circular_upstreams,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Which file the program that serves was started from, as "device:inode:change"; it changes with the file. Empty when it
+	// is not known.
+	Program       string `protobuf:"bytes,8,opt,name=program,proto3" json:"program,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
@@ -1193,6 +1196,13 @@ func (x *GetStatusResponse) GetCircularUpstreams() []string {
 		return x.CircularUpstreams
 	}
 	return nil
+}
+
+func (x *GetStatusResponse) GetProgram() string {
+	if x != nil {
+		return x.Program
+	}
+	return ""
 }
 
 // Socket is a listening socket of the door.
@@ -1515,7 +1525,7 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\tLocalName\x12\x16\n" +
 	"\x06wanted\x18\x01 \x01(\tR\x06wanted\x12\x18\n" +
 	"\aclaimed\x18\x02 \x01(\tR\aclaimed\"\x12\n" +
-	"\x10GetStatusRequest\"\x9c\x02\n" +
+	"\x10GetStatusRequest\"\xb6\x02\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1a\n" +
 	"\bcontract\x18\x02 \x01(\rR\bcontract\x12\x16\n" +
@@ -1524,7 +1534,8 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\vlocal_names\x18\x05 \x03(\v2\x19.hearth.door.v1.LocalNameR\n" +
 	"localNames\x12\x1c\n" +
 	"\tupstreams\x18\x06 \x03(\tR\tupstreams\x12-\n" +
-	"\x12circular_upstreams\x18\a \x03(\tR\x11circularUpstreams\"N\n" +
+	"\x12circular_upstreams\x18\a \x03(\tR\x11circularUpstreams\x12\x18\n" +
+	"\aprogram\x18\b \x01(\tR\aprogram\"N\n" +
 	"\x06Socket\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\x12\x14\n" +
