@@ -1,6 +1,7 @@
 package abi_test
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"net/netip"
 	"strings"
@@ -34,13 +35,13 @@ func TestParseAddSSLReadsWhatPackagesSend(t *testing.T) {
 		},
 		"reflect":       {`{"preferredExternalPort":8443,"alpn":"reflect"}`, &hostsv1.AddSsl{PreferredExternalPort: 8443, AlpnReflect: true}},
 		"bytes as name": {`{"preferredExternalPort":1,"alpn":{"specified":[[104,50],"http/1.1"]}}`, &hostsv1.AddSsl{PreferredExternalPort: 1, Alpn: []string{"h2", "http/1.1"}}},
-		"no check":      {`{"preferredExternalPort":1,"upstreamCertValidation":"disable"}`, &hostsv1.AddSsl{PreferredExternalPort: 1}},
+		"no check":      {`{"preferredExternalPort":1,"upstreamCertValidation":"disable"}`, &hostsv1.AddSsl{PreferredExternalPort: 1, UpstreamUnchecked: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := abi.ParseAddSSL([]byte(c.in))
-			if err != nil {
-				t.Fatal(err)
+			got, known, err := abi.ParseAddSSL([]byte(c.in))
+			if err != nil || known != nil {
+				t.Fatal(err, known)
 			}
 			if diff := cmp.Diff(c.want, got, protocmp.Transform()); diff != "" {
 				t.Error(diff)
@@ -52,8 +53,19 @@ func TestParseAddSSLReadsWhatPackagesSend(t *testing.T) {
 func TestParseAddSSLRefusesWhatItCannotCarryOut(t *testing.T) {
 	t.Parallel()
 	for name, in := range map[string]string{
-		"a gate":             `{"preferredExternalPort":1,"auth":{"type":"bearer","tokens":["t"],"realm":null}}`,
-		"a pinned upstream":  `{"preferredExternalPort":1,"upstreamCertValidation":{"certificate":"x"}}`,
+		"a gate of a kind":   `{"auth":{"type":"digest","tokens":["t"],"realm":null}}`,
+		"a gate of two":      `{"auth":{"type":"bearer","tokens":["t"],"credentials":[],"realm":null}}`,
+		"a gate of none":     `{"auth":{"type":"basic","realm":null}}`,
+		"a gate as a word":   `{"auth":"basic"}`,
+		"an empty token":     `{"auth":{"type":"bearer","tokens":[""]}}`,
+		"a token with space": `{"auth":{"type":"bearer","tokens":["t "]}}`,
+		"too many tokens":    `{"auth":{"type":"bearer","tokens":[` + strings.Repeat(`"t",`, 256) + `"t"]}}`,
+		"a user's colon":     `{"auth":{"type":"basic","credentials":[{"username":"a:b","password":"c"}]}}`,
+		"a user's line":      `{"auth":{"type":"basic","credentials":[{"username":"a\nb","password":"c"}]}}`,
+		"a nobody":           `{"auth":{"type":"basic","credentials":[{"username":"","password":"c"}]}}`,
+		"a long realm":       `{"auth":{"type":"bearer","tokens":["t"],"realm":"` + strings.Repeat("x", 257) + `"}}`,
+		"a pin of nothing":   `{"upstreamCertValidation":{"certificate":"x"}}`,
+		"another check":      `{"upstreamCertValidation":"enable"}`,
 		"a port too large":   `{"preferredExternalPort":65536}`,
 		"a negative port":    `{"preferredExternalPort":-1}`,
 		"another word":       `{"alpn":"mirror"}`,
@@ -69,11 +81,43 @@ func TestParseAddSSLRefusesWhatItCannotCarryOut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got, err := abi.ParseAddSSL([]byte(in)); !fault.Is(err, metav1.Reason_REASON_EFFECT_INVALID) {
+			if got, _, err := abi.ParseAddSSL([]byte(in)); !fault.Is(err, metav1.Reason_REASON_EFFECT_INVALID) {
 				t.Errorf("got %v, %v", got, err)
 			}
 		})
 	}
+}
+
+func TestParseAddSSLTellsWhomAGateLetsPassByDigestsAlone(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]struct {
+		gate  *hostsv1.Gate
+		known []*hostsv1.GateCredential
+	}{
+		`{"type":"basic","credentials":[{"username":"ada","password":"a:b"}],"realm":"Home"}`: {
+			&hostsv1.Gate{Scheme: hostsv1.Gate_SCHEME_BASIC, Realm: "Home"}, []*hostsv1.GateCredential{{User: "ada", Digest: digest("basic ada:a:b")}},
+		},
+		`{"type":"bearer","tokens":["one","two"],"realm":null}`: {
+			&hostsv1.Gate{Scheme: hostsv1.Gate_SCHEME_BEARER}, []*hostsv1.GateCredential{{Digest: digest("bearer one")}, {Digest: digest("bearer two")}},
+		},
+		`{"type":"bearer","tokens":[],"realm":null}`: {&hostsv1.Gate{Scheme: hostsv1.Gate_SCHEME_BEARER}, nil},
+	} {
+		row, known, err := abi.ParseAddSSL([]byte(`{"auth":` + in + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want.gate, row.GetGate(), protocmp.Transform()); diff != "" {
+			t.Errorf("%s: %s", in, diff)
+		}
+		if diff := cmp.Diff(&hostsv1.GateCredentials{Credentials: want.known}, known, protocmp.Transform()); diff != "" {
+			t.Errorf("%s: %s", in, diff)
+		}
+	}
+}
+
+func digest(secret string) []byte {
+	d := sha256.Sum256([]byte(secret))
+	return d[:]
 }
 
 func TestParseInterface(t *testing.T) {
@@ -179,6 +223,8 @@ func FuzzParameters(f *testing.F) {
 	for _, seed := range []string{
 		`null`, `{}`, `[]`, `"reflect"`, `{"ssl":true}`, `[{"id":"main","internalPort":80}]`,
 		`{"preferredExternalPort":443,"alpn":{"specified":["h2",[104,50]]},"auth":null}`, `{"alpn":"reflect"}`,
+		`{"auth":{"type":"basic","credentials":[{"username":"a","password":"b"}],"realm":"r"}}`, `{"auth":{"type":"bearer","tokens":["t"]}}`,
+		`{"upstreamCertValidation":"disable"}`, `{"upstreamCertValidation":{"certificate":"-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"}}`,
 		`{"packageId":null,"hostId":"","internalPort":80,"ssl":false,"public":true,"hostname":"a.onion","port":null,"info":{"a":1}}`,
 		`{"hostId":"main","internalPort":80,"scheme":"http","sslScheme":null,"suffix":"/","username":"u"}`,
 	} {
@@ -191,9 +237,9 @@ func FuzzParameters(f *testing.F) {
 		return err == nil
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if ssl, err := abi.ParseAddSSL(data); check(t, err) && ssl != nil {
+		if ssl, _, err := abi.ParseAddSSL(data); check(t, err) && ssl != nil {
 			out := abi.Derive(abi.Model{HostID: "main", Spec: &hostsv1.HostSpec{Bindings: map[uint32]*hostsv1.Binding{1: {AddSsl: ssl}}}})
-			again, err := abi.ParseAddSSL(abi.Encode(out.Bindings[1].Options.AddSSL))
+			again, _, err := abi.ParseAddSSL(abi.Encode(out.Bindings[1].Options.AddSSL))
 			if err != nil || !proto.Equal(ssl, again) {
 				t.Errorf("%v became %v, %v", ssl, again, err)
 			}

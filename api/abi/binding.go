@@ -99,21 +99,15 @@ type BindID struct {
 	InternalPort uint32 `json:"internalPort"`
 }
 
-// ParseAddSSL reads the parameter addSsl of the effect bind; nil means null. A gate for callers and a pinned
-// certificate of the service are refused: a service that asks for a gate must never be reachable without it.
-func ParseAddSSL(data []byte) (*hostsv1.AddSsl, error) {
+// ParseAddSSL reads the parameter addSsl of the effect bind; nil means null. The secrets of a gate come beside it, since they
+// are kept elsewhere; nil where there is no gate.
+func ParseAddSSL(data []byte) (*hostsv1.AddSsl, *hostsv1.GateCredentials, error) {
 	var v AddSSL
 	if given, err := decode("addSsl", data, &v); err != nil || !given {
-		return nil, err
-	}
-	if !absent(v.Auth) {
-		return nil, invalid("addSsl", "its member auth asks for a gate, which this release does not have")
-	}
-	if !absent(v.UpstreamCertValidation) && string(v.UpstreamCertValidation) != `"disable"` {
-		return nil, invalid("addSsl", "its member upstreamCertValidation asks for a check this release does not have")
+		return nil, nil, err
 	}
 	if v.PreferredExternalPort > maxPort {
-		return nil, invalid("addSsl", "its member preferredExternalPort is no port")
+		return nil, nil, invalid("addSsl", "its member preferredExternalPort is no port")
 	}
 	row := &hostsv1.AddSsl{
 		PreferredExternalPort: v.PreferredExternalPort,
@@ -122,7 +116,12 @@ func ParseAddSSL(data []byte) (*hostsv1.AddSsl, error) {
 	if v.ALPN != nil {
 		row.AlpnReflect, row.Alpn = v.ALPN.Reflect, v.ALPN.Specified
 	}
-	return row, nil
+	if err := parseCheck(v.UpstreamCertValidation, row); err != nil {
+		return nil, nil, err
+	}
+	gate, credentials, err := parseGate(v.Auth)
+	row.Gate = gate
+	return row, credentials, err
 }
 
 // ParseSecure reads the parameter secure of the effect bind; nil means null.
@@ -156,6 +155,7 @@ func addSSLOf(row *hostsv1.AddSsl) *AddSSL {
 	if row.GetAlpnReflect() || len(row.GetAlpn()) > 0 {
 		v.ALPN = &ALPN{Reflect: row.GetAlpnReflect(), Specified: row.GetAlpn()}
 	}
+	v.UpstreamCertValidation, v.Auth = checkOf(row), gateOf(row.GetGate())
 	return v
 }
 

@@ -126,7 +126,8 @@ func (m Model) available(b *hostsv1.Binding, p *hostsv1.Ports) (out []HostnameIn
 			out = append(out, h)
 		}
 	}
-	secure, exposed := b.GetSecure() != nil, len(b.GetInterfaces()) > 0
+	// What has no TLS has no gate either, so nothing plain of a binding with a gate leaves the machine.
+	secure, exposed := b.GetSecure() != nil && b.GetAddSsl().GetGate() == nil, len(b.GetInterfaces()) > 0
 	for _, g := range m.Gateways {
 		for _, h := range g.own(exposed) {
 			if secure || g.Internal() {

@@ -221,10 +221,10 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.renamed(ctx, chosen.GetSpec().GetHostname())
-	keys := custody.New(d.ring, d.authority, d.settings)
+	d.hosts = hosts.New(d.store, d.ring, uint32(cfg.WebPort), d.busyPorts, cfg.reservedPorts()...)
+	keys := custody.New(d.ring, d.authority, d.settings, d.hosts)
 	d.accounts = account.New(d.store, keys, log)
 	d.audit = audit.New(d.store, log, time.Now, audit.DefaultLimits())
-	d.hosts = hosts.New(d.store, uint32(cfg.WebPort), d.busyPorts, cfg.reservedPorts()...)
 	if err := d.hosts.EnsurePage(ctx, time.Now()); err != nil {
 		return err
 	}
@@ -266,7 +266,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	})
 	d.proxy = proxy.New(proxy.Options{
 		Store: d.store, Log: log, Door: frontDoor{d}, Names: serverNames{d}, Certificates: serverCertificates{d.authority},
-		Server: d.doorServer(),
+		Gates: d.hosts, Server: d.doorServer(),
 	})
 	d.warnings = warn.New(d.store, log, d.conditions()...)
 	d.manager = reconcile.New(d.store, log, d.controllers()...)

@@ -74,6 +74,7 @@ type IDRange struct {
 type Hosts interface {
 	Look()
 	Bind(tx *store.Tx, pkg, hostID string, internalPort, preferred uint32, addSSL *hostsv1.AddSsl, secure *hostsv1.Secure) error
+	KeepSecrets(tx *store.Tx, pkg, hostID string, internalPort uint32, known *hostsv1.GateCredentials) error
 	BindRange(tx *store.Tx, pkg, hostID string, first, outside, n uint32) error
 	ClearBindings(tx *store.Tx, pkg string, except []abi.BindID) error
 	ExportInterface(tx *store.Tx, pkg string, e abi.Exported) error

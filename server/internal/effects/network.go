@@ -11,7 +11,7 @@ import (
 
 // Bind implements EffectsServiceServer.
 func (s *Service) Bind(ctx context.Context, req *effectsv1.BindRequest) (*effectsv1.BindResponse, error) {
-	addSSL, err := abi.ParseAddSSL(nonNull(req.GetAddSsl()))
+	addSSL, known, err := abi.ParseAddSSL(nonNull(req.GetAddSsl()))
 	if err != nil {
 		return nil, err
 	}
@@ -21,7 +21,10 @@ func (s *Service) Bind(ctx context.Context, req *effectsv1.BindRequest) (*effect
 	}
 	s.Hosts.Look()
 	return &effectsv1.BindResponse{}, s.update(ctx, func(tx *store.Tx, pkg string) error {
-		return s.Hosts.Bind(tx, pkg, req.GetId(), req.GetInternalPort(), req.GetPreferredExternalPort(), addSSL, secure)
+		if err := s.Hosts.Bind(tx, pkg, req.GetId(), req.GetInternalPort(), req.GetPreferredExternalPort(), addSSL, secure); err != nil || known == nil {
+			return err
+		}
+		return s.Hosts.KeepSecrets(tx, pkg, req.GetId(), req.GetInternalPort(), known)
 	})
 }
 

@@ -50,6 +50,7 @@ type Network struct {
 // Service is the area. It is safe for concurrent use; the functions that take a transaction belong to it.
 type Service struct {
 	store    *store.Store
+	ring     Ring
 	page     uint32
 	reserved map[uint32]bool
 	busy     func() map[uint32]bool
@@ -58,12 +59,12 @@ type Service struct {
 	writing  sync.Mutex // of network
 }
 
-// New returns the area over st. The server's own page has TLS on port page, which hosts with names of their own share with
+// New returns the area over st, which seals secrets with ring. The server's own page has TLS on port page, which hosts with names of their own share with
 // it. No binding is given that port or one of the reserved ports, which are those the server itself listens on, nor one of
 // the busy ones, on which other programs of the machine listen when Look is called. Until SetNetwork there is the machine
 // itself and the bridge.
-func New(st *store.Store, page uint32, busy func() map[uint32]bool, reserved ...uint32) *Service {
-	s := &Service{store: st, page: page, busy: busy, reserved: map[uint32]bool{page: true}}
+func New(st *store.Store, ring Ring, page uint32, busy func() map[uint32]bool, reserved ...uint32) *Service {
+	s := &Service{store: st, ring: ring, page: page, busy: busy, reserved: map[uint32]bool{page: true}}
 	s.inUse.Store(new(map[uint32]bool))
 	for _, p := range reserved {
 		s.reserved[p] = true
@@ -122,7 +123,8 @@ func (s *Service) Outbound() string {
 }
 
 // Bind binds a port of the container to a host of the package, or changes how it is bound. Binding the same again
-// changes nothing. Ports are assigned here: the preferred ones where they can be had.
+// changes nothing. Ports are assigned here: the preferred ones where they can be had. The secrets of a gate are kept by
+// KeepSecrets, in the same transaction; until then nobody passes it.
 func (s *Service) Bind(tx *store.Tx, pkg, hostID string, internalPort, preferred uint32, addSSL *hostsv1.AddSsl, secure *hostsv1.Secure) error {
 	if internalPort == 0 || internalPort > maxPort {
 		return invalid("internalPort", "%d is no port", internalPort)
@@ -152,6 +154,11 @@ func (s *Service) Bind(tx *store.Tx, pkg, hostID string, internalPort, preferred
 	b.Secure = proto.CloneOf(secure)
 	if err := s.assign(tx, row, internalPort); err != nil {
 		return err
+	}
+	if addSSL.GetGate() == nil {
+		if err := forgetSecrets(tx, row.GetMeta().GetId(), internalPort); err != nil {
+			return err
+		}
 	}
 	return s.put(tx, row)
 }
@@ -260,7 +267,7 @@ func (s *Service) Forget(tx *store.Tx, pkg string, room *store.Room) error {
 	if err := s.retire(tx, pkg); err != nil {
 		return err
 	}
-	return store.DeleteBelow[*hostsv1.Host](tx, pkg, room)
+	return errors.Join(store.DeleteBelow[*hostsv1.Host](tx, pkg, room), store.DeleteBelow[*hostsv1.HostGates](tx, pkg, room))
 }
 
 // retire takes away what a package supplied to others.
@@ -280,6 +287,7 @@ func (s *Service) Keep(tx *store.Tx, pkg string) error {
 			row.Spec = &hostsv1.HostSpec{}
 		}
 		row.Spec.Kept = true
+		err = errors.Join(err, store.Delete[*hostsv1.HostGates](tx, row.GetMeta().GetId()))
 		for _, b := range row.GetSpec().GetBindings() {
 			b.Enabled, b.Interfaces, b.Supplied = false, nil, nil
 		}

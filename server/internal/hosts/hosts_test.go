@@ -22,6 +22,7 @@ import (
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	"github.com/hearthos/hearth/server/internal/hosts"
+	"github.com/hearthos/hearth/server/internal/seal"
 	"github.com/hearthos/hearth/server/internal/store"
 )
 
@@ -36,6 +37,7 @@ type tester interface {
 type fixture struct {
 	t     tester
 	store *store.Store
+	ring  *seal.Ring
 	*hosts.Service
 }
 
@@ -46,9 +48,13 @@ func newFixture(t *testing.T, reserved ...uint32) fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { st.Close() })
-	s := hosts.New(st, 443, nil, reserved...)
+	ring, err := seal.Load(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := hosts.New(st, ring, 443, nil, reserved...)
 	s.SetNetwork(house)
-	return fixture{t, st, s}
+	return fixture{t, st, ring, s}
 }
 
 func (f fixture) do(fn func(tx *store.Tx) error) error {
@@ -401,7 +407,7 @@ func TestPortsAreNeverShared(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 7002)
 	rapid.Check(t, func(rt *rapid.T) {
-		f := &fixture{rt, f.store, f.Service}
+		f := &fixture{rt, f.store, f.ring, f.Service}
 		for _, p := range []string{"a", "a-b", "c"} {
 			f.must(func(tx *store.Tx) error { return f.Forget(tx, p, store.NewRoom()) })
 		}
@@ -456,7 +462,7 @@ func TestPortsAreNeverShared(t *testing.T) {
 			"uninstall keeping data": func(rt *rapid.T) {
 				f.must(func(tx *store.Tx) error { return f.Keep(tx, pkg.Draw(rt, "pkg")) })
 			},
-			"restart": func(*rapid.T) { f.Service = hosts.New(f.store, 443, nil, 7002) },
+			"restart": func(*rapid.T) { f.Service = hosts.New(f.store, f.ring, 443, nil, 7002) },
 			"remove": func(rt *rapid.T) {
 				p := pkg.Draw(rt, "pkg")
 				f.must(func(tx *store.Tx) error { return f.Forget(tx, p, store.NewRoom()) })
@@ -525,9 +531,9 @@ func TestPortsOfOtherProgramsAreNotHandedOut(t *testing.T) {
 	}
 	t.Cleanup(func() { st.Close() })
 	busy := map[uint32]bool{}
-	s := hosts.New(st, 443, func() map[uint32]bool { return maps.Clone(busy) })
+	s := hosts.New(st, nil, 443, func() map[uint32]bool { return maps.Clone(busy) })
 	s.SetNetwork(house)
-	f := fixture{t, st, s}
+	f := fixture{t, st, nil, s}
 	s.Look()
 	f.must(func(tx *store.Tx) error { return s.Bind(tx, "forge", "main", 80, 3000, nil, &hostsv1.Secure{}) })
 	f.must(func(tx *store.Tx) error {

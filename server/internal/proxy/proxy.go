@@ -63,6 +63,12 @@ type Certificates interface {
 	ServerLeaf(names []string) (chain, key []byte, err error)
 }
 
+// Gates tells whom the gates of a host let pass, by the port inside the container. An error tells which gates nobody passes
+// until it is mended, beside an answer with the others.
+type Gates interface {
+	Gates(tx *store.Tx, host string) (map[uint32]*hostsv1.GateCredentials, error)
+}
+
 // Options are what the area is made of.
 type Options struct {
 	Store        *store.Store
@@ -70,6 +76,7 @@ type Options struct {
 	Door         Door
 	Names        Names
 	Certificates Certificates
+	Gates        Gates
 	Server       Server
 }
 
@@ -109,7 +116,7 @@ func (s *Service) Controller() reconcile.Controller {
 			return renew, s.apply(ctx)
 		},
 	}
-	for _, kind := range []string{"host", "package", "dependency", "dnssettings"} {
+	for _, kind := range []string{"host", "package", "dependency", "dnssettings", "hostgates"} {
 		c.Sources = append(c.Sources, reconcile.Source{
 			Selector: store.Selector{Kind: kind},
 			Keys:     func(store.Change) []string { return keys },
@@ -162,6 +169,7 @@ func (s *Service) render() (*doorv1.Table, []string, error) {
 		if in.Packages, err = store.List[*packagesv1.Package](tx, ""); err != nil {
 			return err
 		}
+		in.Gates = s.gates(tx, in.Hosts)
 		if in.Dependencies, err = store.List[*packagesv1.Dependency](tx, ""); err != nil {
 			return err
 		}
@@ -189,6 +197,28 @@ func (s *Service) render() (*doorv1.Table, []string, error) {
 	in.Private = privateDomains(in.Hosts)
 	table, omitted := Table(in)
 	return table, omitted, nil
+}
+
+// gates answers whom the gates of hosts let pass. A gate whose secrets cannot be read lets nobody pass, and is no reason not to
+// serve the others.
+func (s *Service) gates(tx *store.Tx, all []*hostsv1.Host) map[string]map[uint32]*hostsv1.GateCredentials {
+	out := make(map[string]map[uint32]*hostsv1.GateCredentials)
+	for _, row := range all {
+		gated := false
+		for _, b := range row.GetSpec().GetBindings() {
+			gated = gated || b.GetAddSsl().GetGate() != nil
+		}
+		if !gated {
+			continue
+		}
+		id := row.GetMeta().GetId()
+		known, err := s.opt.Gates.Gates(tx, id)
+		if err != nil {
+			s.opt.Log.Warn("nobody passes a gate", "host", id, "error", err)
+		}
+		out[id] = known
+	}
+	return out
 }
 
 // tell logs what is not listened on when it is something else than before. The door tries again by itself.

@@ -75,7 +75,7 @@ func (r *renderer) host(row *hostsv1.Host) {
 		s := served{pkg: pkg, plain: &doorv1.Route{Upstream: joinPort(container.String(), p)}}
 		s.tls = s.plain
 		if b.GetAddSsl() != nil {
-			s.tls = terminate(b, s.plain.GetUpstream())
+			s.tls = r.terminate(row.GetMeta().GetId(), p, b, container)
 		}
 		if server {
 			s.tls = &doorv1.Route{Upstream: r.in.Server.WebUpstream, ProxyProtocol: true}

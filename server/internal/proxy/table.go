@@ -12,6 +12,7 @@ import (
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/host/handout"
 )
 
@@ -57,8 +58,10 @@ type Server struct {
 
 // Input is all a table follows from.
 type Input struct {
-	Server       Server
-	Hosts        []*hostsv1.Host
+	Server Server
+	Hosts  []*hostsv1.Host
+	// Gates are those whom gates let pass, by host and port inside the container. Nobody passes one that is not here.
+	Gates        map[string]map[uint32]*hostsv1.GateCredentials
 	Packages     []*packagesv1.Package
 	Dependencies []*packagesv1.Dependency
 	Gateways     []abi.Gateway
@@ -174,19 +177,25 @@ func (r *renderer) local() {
 }
 
 // terminate answers the route of a binding with TLS. What is offered in the handshake is what the package says; where it
-// says nothing, HTTP offers the version every service speaks, and all else what the two ends agree on.
-func terminate(b *hostsv1.Binding, upstream string) *doorv1.Route {
+// says nothing, HTTP offers the version every service speaks, and all else what the two ends agree on. With a gate it is HTTP
+// whatever the package says.
+func (r *renderer) terminate(id string, port uint32, b *hostsv1.Binding, container netip.Addr) *doorv1.Route {
 	ssl := b.GetAddSsl()
 	route := &doorv1.Route{
 		Certificate: certificateID,
-		Upstream:    upstream,
+		Upstream:    joinPort(container.String(), port),
 		UpstreamTls: b.GetSecure().GetSsl() && len(ssl.GetAlpn()) == 0 && !ssl.GetAlpnReflect(),
-		Http:        ssl.GetAddXForwardedHeaders(),
+		Http:        ssl.GetAddXForwardedHeaders() || ssl.GetGate() != nil,
+		Gate:        doorGate(ssl.GetGate(), r.in.Gates[id][port]),
+	}
+	if route.UpstreamTls {
+		route.UpstreamCheck = r.check(ids.Parent(id), ssl, container)
 	}
 	if !route.Http {
 		route.Alpn, route.AlpnReflect = ssl.GetAlpn(), len(ssl.GetAlpn()) == 0
 		return route
 	}
+	route.WithoutForwarded = !ssl.GetAddXForwardedHeaders()
 	for _, p := range ssl.GetAlpn() {
 		if p == http1 || p == http2 {
 			route.Alpn = append(route.Alpn, p)
@@ -197,6 +206,33 @@ func terminate(b *hostsv1.Binding, upstream string) *doorv1.Route {
 		route.Alpn = []string{http1}
 	}
 	return route
+}
+
+// doorGate answers the gate of a binding with those whom it lets pass; nil for none.
+func doorGate(gate *hostsv1.Gate, known *hostsv1.GateCredentials) *doorv1.Gate {
+	if gate == nil {
+		return nil
+	}
+	out := &doorv1.Gate{Realm: cmp.Or(gate.GetRealm(), abi.DefaultRealm), Scheme: doorv1.Gate_SCHEME_BEARER}
+	if gate.GetScheme() == hostsv1.Gate_SCHEME_BASIC {
+		out.Scheme = doorv1.Gate_SCHEME_BASIC
+	}
+	for _, c := range known.GetCredentials() {
+		out.Credentials = append(out.Credentials, &doorv1.Credential{Digest: c.GetDigest(), User: c.GetUser()})
+	}
+	return out
+}
+
+// check answers which certificates of a service that speaks TLS itself are good: those it has of this server for its own name or
+// address, unless it says otherwise. One that is pinned is good whatever its names are.
+func (r *renderer) check(pkg string, ssl *hostsv1.AddSsl, container netip.Addr) *doorv1.UpstreamCheck {
+	switch {
+	case ssl.GetUpstreamUnchecked():
+		return nil
+	case len(ssl.GetUpstreamCertificates()) > 0:
+		return &doorv1.UpstreamCheck{Roots: ssl.GetUpstreamCertificates()}
+	}
+	return &doorv1.UpstreamCheck{Roots: r.in.Server.Root, Names: []string{container.String(), pkg + ".startos"}}
 }
 
 // sources answers who may use a listener; none means all. From networks only neighbours are let in, even where an

@@ -102,7 +102,7 @@ func render(t interface {
 	Fatalf(string, ...any)
 }, in proxy.Input) *doorv1.Table {
 	t.Helper()
-	in.Chain, in.Key = chain, key
+	in.Chain, in.Key, in.Server.Root = chain, key, chain
 	table, omitted := proxy.Table(in)
 	if len(omitted) > 0 {
 		t.Fatalf("no place for %v", omitted)
@@ -133,7 +133,7 @@ var chain, key = func() (chain, key []byte) {
 
 func TestTableOfAHouse(t *testing.T) {
 	t.Parallel()
-	got := text(render(t, house()))
+	got := strings.ReplaceAll(text(render(t, house())), string(chain), "root")
 	const path = "testdata/house.txt"
 	if *update {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -225,7 +225,7 @@ func TestOnePackageLeavesRoomForOthers(t *testing.T) {
 	}
 	in.Packages = append(in.Packages, pkg("a", "10.0.3.11"))
 	in.Hosts = append(in.Hosts, host("a/many", many, ports))
-	in.Chain, in.Key = chain, key
+	in.Chain, in.Key, in.Server.Root = chain, key, chain
 	table, omitted := proxy.Table(in)
 	if err := door.Check(table); err != nil {
 		t.Error(err)
@@ -243,26 +243,38 @@ func TestOnePackageLeavesRoomForOthers(t *testing.T) {
 func TestWhatPackagesOfferIsWhatTheDoorTakes(t *testing.T) {
 	t.Parallel()
 	self := &hostsv1.Secure{Ssl: true}
+	own := &doorv1.UpstreamCheck{Roots: chain, Names: []string{"10.0.3.8", "forge.startos"}}
+	basic, bearer := &hostsv1.Gate{Scheme: hostsv1.Gate_SCHEME_BASIC, Realm: "Forge"}, &hostsv1.Gate{Scheme: hostsv1.Gate_SCHEME_BEARER}
+	digest := make([]byte, 32)
 	for name, c := range map[string]struct {
 		ssl    *hostsv1.AddSsl
 		secure *hostsv1.Secure
 		want   *doorv1.Route
 	}{
-		"http":                    {&hostsv1.AddSsl{AddXForwardedHeaders: true, Alpn: []string{"http/1.1"}}, nil, &doorv1.Route{Http: true, Alpn: []string{"http/1.1"}}},
-		"http without a word":     {&hostsv1.AddSsl{AddXForwardedHeaders: true}, nil, &doorv1.Route{Http: true, Alpn: []string{"http/1.1"}}},
-		"http as it comes":        {&hostsv1.AddSsl{AddXForwardedHeaders: true, AlpnReflect: true}, nil, &doorv1.Route{Http: true, Alpn: []string{"http/1.1"}}},
-		"http of both versions":   {&hostsv1.AddSsl{AddXForwardedHeaders: true, Alpn: []string{"h2", "http/1.1"}}, nil, &doorv1.Route{Http: true, UpstreamHttp2: true, Alpn: []string{"h2", "http/1.1"}}},
-		"http of no known sort":   {&hostsv1.AddSsl{AddXForwardedHeaders: true, Alpn: []string{"h3", "x"}}, nil, &doorv1.Route{Http: true, Alpn: []string{"http/1.1"}}},
-		"https wrapped anew":      {&hostsv1.AddSsl{AddXForwardedHeaders: true}, self, &doorv1.Route{Http: true, UpstreamTls: true, Alpn: []string{"http/1.1"}}},
+		"http":                  {&hostsv1.AddSsl{AddXForwardedHeaders: true, Alpn: []string{"http/1.1"}}, nil, &doorv1.Route{Http: true, Alpn: []string{"http/1.1"}}},
+		"http without a word":   {&hostsv1.AddSsl{AddXForwardedHeaders: true}, nil, &doorv1.Route{Http: true, Alpn: []string{"http/1.1"}}},
+		"http as it comes":      {&hostsv1.AddSsl{AddXForwardedHeaders: true, AlpnReflect: true}, nil, &doorv1.Route{Http: true, Alpn: []string{"http/1.1"}}},
+		"http of both versions": {&hostsv1.AddSsl{AddXForwardedHeaders: true, Alpn: []string{"h2", "http/1.1"}}, nil, &doorv1.Route{Http: true, UpstreamHttp2: true, Alpn: []string{"h2", "http/1.1"}}},
+		"http of no known sort": {&hostsv1.AddSsl{AddXForwardedHeaders: true, Alpn: []string{"h3", "x"}}, nil, &doorv1.Route{Http: true, Alpn: []string{"http/1.1"}}},
+		"https wrapped anew":    {&hostsv1.AddSsl{AddXForwardedHeaders: true}, self, &doorv1.Route{Http: true, UpstreamTls: true, UpstreamCheck: own, Alpn: []string{"http/1.1"}}},
+		"https of its own":      {&hostsv1.AddSsl{AddXForwardedHeaders: true, UpstreamCertificates: chain}, self, &doorv1.Route{Http: true, UpstreamTls: true, UpstreamCheck: &doorv1.UpstreamCheck{Roots: chain}, Alpn: []string{"http/1.1"}}},
+		"https of anybody":      {&hostsv1.AddSsl{AddXForwardedHeaders: true, UpstreamUnchecked: true}, self, &doorv1.Route{Http: true, UpstreamTls: true, Alpn: []string{"http/1.1"}}},
+		"a gate": {&hostsv1.AddSsl{Gate: basic}, nil, &doorv1.Route{Http: true, WithoutForwarded: true, Alpn: []string{"http/1.1"}, Gate: &doorv1.Gate{
+			Scheme: doorv1.Gate_SCHEME_BASIC, Realm: "Forge", Credentials: []*doorv1.Credential{{Digest: digest, User: "ada"}},
+		}}},
+		"a gate nobody passes": {&hostsv1.AddSsl{AddXForwardedHeaders: true, Alpn: []string{"h2"}, Gate: bearer}, self, &doorv1.Route{
+			Http: true, UpstreamHttp2: true, Alpn: []string{"h2"}, Gate: &doorv1.Gate{Scheme: doorv1.Gate_SCHEME_BEARER, Realm: "StartOS"},
+		}},
 		"bytes":                   {&hostsv1.AddSsl{}, nil, &doorv1.Route{AlpnReflect: true}},
 		"bytes of a protocol":     {&hostsv1.AddSsl{Alpn: []string{"x"}}, nil, &doorv1.Route{Alpn: []string{"x"}}},
-		"bytes wrapped anew":      {&hostsv1.AddSsl{}, self, &doorv1.Route{AlpnReflect: true, UpstreamTls: true}},
+		"bytes wrapped anew":      {&hostsv1.AddSsl{}, self, &doorv1.Route{AlpnReflect: true, UpstreamTls: true, UpstreamCheck: own}},
 		"its own TLS, but opened": {&hostsv1.AddSsl{AlpnReflect: true}, self, &doorv1.Route{AlpnReflect: true}},
 	} {
 		b := &hostsv1.Binding{Enabled: true, AddSsl: c.ssl, Secure: c.secure}
 		table := render(t, proxy.Input{
 			Packages: []*packagesv1.Package{pkg("forge", "10.0.3.8")},
 			Hosts:    []*hostsv1.Host{host("forge/main", map[uint32]*hostsv1.Binding{80: b}, map[uint32]*hostsv1.Ports{80: {AssignedSslPort: 61001}})},
+			Gates:    gates(c.ssl.GetGate() == basic, digest),
 		})
 		c.want.Certificate, c.want.Upstream = "server", "10.0.3.8:80"
 		for _, l := range table.GetListeners() {
@@ -272,6 +284,16 @@ func TestWhatPackagesOfferIsWhatTheDoorTakes(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// gates are those whom the gate of the one binding lets pass.
+func gates(there bool, digest []byte) map[string]map[uint32]*hostsv1.GateCredentials {
+	if !there {
+		return nil
+	}
+	return map[string]map[uint32]*hostsv1.GateCredentials{
+		"forge/main": {80: {Credentials: []*hostsv1.GateCredential{{Digest: digest, User: "ada"}}}},
 	}
 }
 

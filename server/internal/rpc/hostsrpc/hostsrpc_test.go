@@ -23,7 +23,7 @@ func TestListHostsOfOnePackageOrAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer st.Close()
-	area := hosts.New(st, 443, nil)
+	area := hosts.New(st, nil, 443, nil)
 	_, err = st.Update(t.Context(), time.Unix(1, 0), func(tx *store.Tx) error {
 		for _, pkg := range []string{"forge", "forge-two"} {
 			if err := store.Put(tx, &packagesv1.Package{Meta: &metav1.Meta{Id: pkg}}); err != nil {

@@ -85,6 +85,59 @@ func (Access) EnumDescriptor() ([]byte, []int) {
 	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{0}
 }
 
+// Scheme is how the secret is told.
+type Gate_Scheme int32
+
+const (
+	// Not given.
+	Gate_SCHEME_UNSPECIFIED Gate_Scheme = 0
+	// User name and password.
+	Gate_SCHEME_BASIC Gate_Scheme = 1
+	// A bearer token.
+	Gate_SCHEME_BEARER Gate_Scheme = 2
+)
+
+// Enum value maps for Gate_Scheme.
+var (
+	Gate_Scheme_name = map[int32]string{
+		0: "SCHEME_UNSPECIFIED",
+		1: "SCHEME_BASIC",
+		2: "SCHEME_BEARER",
+	}
+	Gate_Scheme_value = map[string]int32{
+		"SCHEME_UNSPECIFIED": 0,
+		"SCHEME_BASIC":       1,
+		"SCHEME_BEARER":      2,
+	}
+)
+
+func (x Gate_Scheme) Enum() *Gate_Scheme {
+	p := new(Gate_Scheme)
+	*p = x
+	return p
+}
+
+func (x Gate_Scheme) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Gate_Scheme) Descriptor() protoreflect.EnumDescriptor {
+	return file_hearth_hosts_v1_hosts_proto_enumTypes[1].Descriptor()
+}
+
+func (Gate_Scheme) Type() protoreflect.EnumType {
+	return &file_hearth_hosts_v1_hosts_proto_enumTypes[1]
+}
+
+func (x Gate_Scheme) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Gate_Scheme.Descriptor instead.
+func (Gate_Scheme) EnumDescriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{11, 0}
+}
+
 // Type says who uses it.
 type Interface_Type int32
 
@@ -126,11 +179,11 @@ func (x Interface_Type) String() string {
 }
 
 func (Interface_Type) Descriptor() protoreflect.EnumDescriptor {
-	return file_hearth_hosts_v1_hosts_proto_enumTypes[1].Descriptor()
+	return file_hearth_hosts_v1_hosts_proto_enumTypes[2].Descriptor()
 }
 
 func (Interface_Type) Type() protoreflect.EnumType {
-	return &file_hearth_hosts_v1_hosts_proto_enumTypes[1]
+	return &file_hearth_hosts_v1_hosts_proto_enumTypes[2]
 }
 
 func (x Interface_Type) Number() protoreflect.EnumNumber {
@@ -139,7 +192,7 @@ func (x Interface_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Interface_Type.Descriptor instead.
 func (Interface_Type) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{12, 0}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{17, 0}
 }
 
 // Kind says what the name in it is.
@@ -203,11 +256,11 @@ func (x Address_Kind) String() string {
 }
 
 func (Address_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_hearth_hosts_v1_hosts_proto_enumTypes[2].Descriptor()
+	return file_hearth_hosts_v1_hosts_proto_enumTypes[3].Descriptor()
 }
 
 func (Address_Kind) Type() protoreflect.EnumType {
-	return &file_hearth_hosts_v1_hosts_proto_enumTypes[2]
+	return &file_hearth_hosts_v1_hosts_proto_enumTypes[3]
 }
 
 func (x Address_Kind) Number() protoreflect.EnumNumber {
@@ -216,7 +269,7 @@ func (x Address_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Address_Kind.Descriptor instead.
 func (Address_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{15, 0}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{20, 0}
 }
 
 // Step is what an address needs, in the order in which it is tried.
@@ -268,11 +321,11 @@ func (x Verdict_Step) String() string {
 }
 
 func (Verdict_Step) Descriptor() protoreflect.EnumDescriptor {
-	return file_hearth_hosts_v1_hosts_proto_enumTypes[3].Descriptor()
+	return file_hearth_hosts_v1_hosts_proto_enumTypes[4].Descriptor()
 }
 
 func (Verdict_Step) Type() protoreflect.EnumType {
-	return &file_hearth_hosts_v1_hosts_proto_enumTypes[3]
+	return &file_hearth_hosts_v1_hosts_proto_enumTypes[4]
 }
 
 func (x Verdict_Step) Number() protoreflect.EnumNumber {
@@ -281,7 +334,7 @@ func (x Verdict_Step) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Verdict_Step.Descriptor instead.
 func (Verdict_Step) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{20, 0}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{25, 0}
 }
 
 // Host is a group of bindings of a package that share their names.
@@ -1016,9 +1069,15 @@ type AddSsl struct {
 	// Protocols offered in the handshake; empty offers none.
 	Alpn []string `protobuf:"bytes,3,rep,name=alpn,proto3" json:"alpn,omitempty"`
 	// Offer what the service itself speaks.
-	AlpnReflect   bool `protobuf:"varint,4,opt,name=alpn_reflect,json=alpnReflect,proto3" json:"alpn_reflect,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	AlpnReflect bool `protobuf:"varint,4,opt,name=alpn_reflect,json=alpnReflect,proto3" json:"alpn_reflect,omitempty"`
+	// Who may pass; absent lets all pass. Makes the binding HTTP.
+	Gate *Gate `protobuf:"bytes,5,opt,name=gate,proto3" json:"gate,omitempty"`
+	// The certificates of a service that speaks TLS itself that are trusted, PEM; empty for those of this server's root.
+	UpstreamCertificates []byte `protobuf:"bytes,6,opt,name=upstream_certificates,json=upstreamCertificates,proto3" json:"upstream_certificates,omitempty"`
+	// Whether any certificate of the service is good.
+	UpstreamUnchecked bool `protobuf:"varint,7,opt,name=upstream_unchecked,json=upstreamUnchecked,proto3" json:"upstream_unchecked,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *AddSsl) Reset() {
@@ -1079,6 +1138,284 @@ func (x *AddSsl) GetAlpnReflect() bool {
 	return false
 }
 
+func (x *AddSsl) GetGate() *Gate {
+	if x != nil {
+		return x.Gate
+	}
+	return nil
+}
+
+func (x *AddSsl) GetUpstreamCertificates() []byte {
+	if x != nil {
+		return x.UpstreamCertificates
+	}
+	return nil
+}
+
+func (x *AddSsl) GetUpstreamUnchecked() bool {
+	if x != nil {
+		return x.UpstreamUnchecked
+	}
+	return false
+}
+
+// Gate lets only those pass who know a secret. The secrets are no part of it.
+type Gate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How the secret is told.
+	Scheme Gate_Scheme `protobuf:"varint,1,opt,name=scheme,proto3,enum=hearth.hosts.v1.Gate_Scheme" json:"scheme,omitempty"`
+	// What people are told that they are let into; empty for the usual.
+	Realm         string `protobuf:"bytes,2,opt,name=realm,proto3" json:"realm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Gate) Reset() {
+	*x = Gate{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Gate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Gate) ProtoMessage() {}
+
+func (x *Gate) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Gate.ProtoReflect.Descriptor instead.
+func (*Gate) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Gate) GetScheme() Gate_Scheme {
+	if x != nil {
+		return x.Scheme
+	}
+	return Gate_SCHEME_UNSPECIFIED
+}
+
+func (x *Gate) GetRealm() string {
+	if x != nil {
+		return x.Realm
+	}
+	return ""
+}
+
+// HostGates are the secrets of the gates of a host; internal.
+type HostGates struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id is that of the host.
+	Meta *v1.Meta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
+	// The secrets.
+	Spec          *HostGatesSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostGates) Reset() {
+	*x = HostGates{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostGates) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostGates) ProtoMessage() {}
+
+func (x *HostGates) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostGates.ProtoReflect.Descriptor instead.
+func (*HostGates) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *HostGates) GetMeta() *v1.Meta {
+	if x != nil {
+		return x.Meta
+	}
+	return nil
+}
+
+func (x *HostGates) GetSpec() *HostGatesSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+// HostGatesSpec are the secrets.
+type HostGatesSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// GateCredentials by the port inside the container, each sealed with the root key.
+	Sealed        map[uint32][]byte `protobuf:"bytes,1,rep,name=sealed,proto3" json:"sealed,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostGatesSpec) Reset() {
+	*x = HostGatesSpec{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostGatesSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostGatesSpec) ProtoMessage() {}
+
+func (x *HostGatesSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostGatesSpec.ProtoReflect.Descriptor instead.
+func (*HostGatesSpec) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *HostGatesSpec) GetSealed() map[uint32][]byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+// GateCredentials are those whom a gate lets pass. What they know is not in it.
+type GateCredentials struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Each of them.
+	Credentials   []*GateCredential `protobuf:"bytes,1,rep,name=credentials,proto3" json:"credentials,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GateCredentials) Reset() {
+	*x = GateCredentials{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GateCredentials) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GateCredentials) ProtoMessage() {}
+
+func (x *GateCredentials) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GateCredentials.ProtoReflect.Descriptor instead.
+func (*GateCredentials) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GateCredentials) GetCredentials() []*GateCredential {
+	if x != nil {
+		return x.Credentials
+	}
+	return nil
+}
+
+// GateCredential is one whom a gate lets pass.
+type GateCredential struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SHA-256 of "basic " and user name, colon and password, or of "bearer " and the token.
+	Digest []byte `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
+	// The user name, which the service is told; empty for none.
+	User          string `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GateCredential) Reset() {
+	*x = GateCredential{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GateCredential) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GateCredential) ProtoMessage() {}
+
+func (x *GateCredential) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GateCredential.ProtoReflect.Descriptor instead.
+func (*GateCredential) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *GateCredential) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *GateCredential) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
 // Secure says how a port is secure by itself.
 type Secure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1090,7 +1427,7 @@ type Secure struct {
 
 func (x *Secure) Reset() {
 	*x = Secure{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[11]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1102,7 +1439,7 @@ func (x *Secure) String() string {
 func (*Secure) ProtoMessage() {}
 
 func (x *Secure) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[11]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1115,7 +1452,7 @@ func (x *Secure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Secure.ProtoReflect.Descriptor instead.
 func (*Secure) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{11}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Secure) GetSsl() bool {
@@ -1152,7 +1489,7 @@ type Interface struct {
 
 func (x *Interface) Reset() {
 	*x = Interface{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[12]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1164,7 +1501,7 @@ func (x *Interface) String() string {
 func (*Interface) ProtoMessage() {}
 
 func (x *Interface) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[12]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1177,7 +1514,7 @@ func (x *Interface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interface.ProtoReflect.Descriptor instead.
 func (*Interface) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{12}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Interface) GetId() string {
@@ -1258,7 +1595,7 @@ type HostStatus struct {
 
 func (x *HostStatus) Reset() {
 	*x = HostStatus{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[13]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1270,7 +1607,7 @@ func (x *HostStatus) String() string {
 func (*HostStatus) ProtoMessage() {}
 
 func (x *HostStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[13]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1283,7 +1620,7 @@ func (x *HostStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostStatus.ProtoReflect.Descriptor instead.
 func (*HostStatus) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{13}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *HostStatus) GetPorts() map[uint32]*Ports {
@@ -1320,7 +1657,7 @@ type Ports struct {
 
 func (x *Ports) Reset() {
 	*x = Ports{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[14]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1332,7 +1669,7 @@ func (x *Ports) String() string {
 func (*Ports) ProtoMessage() {}
 
 func (x *Ports) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[14]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1345,7 +1682,7 @@ func (x *Ports) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ports.ProtoReflect.Descriptor instead.
 func (*Ports) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{14}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Ports) GetAssignedPort() uint32 {
@@ -1401,7 +1738,7 @@ type Address struct {
 
 func (x *Address) Reset() {
 	*x = Address{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[15]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1413,7 +1750,7 @@ func (x *Address) String() string {
 func (*Address) ProtoMessage() {}
 
 func (x *Address) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[15]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1426,7 +1763,7 @@ func (x *Address) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Address.ProtoReflect.Descriptor instead.
 func (*Address) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{15}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Address) GetInterfaceId() string {
@@ -1547,7 +1884,7 @@ type UrlPlugin struct {
 
 func (x *UrlPlugin) Reset() {
 	*x = UrlPlugin{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[16]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1559,7 +1896,7 @@ func (x *UrlPlugin) String() string {
 func (*UrlPlugin) ProtoMessage() {}
 
 func (x *UrlPlugin) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[16]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1572,7 +1909,7 @@ func (x *UrlPlugin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UrlPlugin.ProtoReflect.Descriptor instead.
 func (*UrlPlugin) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{16}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *UrlPlugin) GetMeta() *v1.Meta {
@@ -1601,7 +1938,7 @@ type UrlPluginSpec struct {
 
 func (x *UrlPluginSpec) Reset() {
 	*x = UrlPluginSpec{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[17]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1613,7 +1950,7 @@ func (x *UrlPluginSpec) String() string {
 func (*UrlPluginSpec) ProtoMessage() {}
 
 func (x *UrlPluginSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[17]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1626,7 +1963,7 @@ func (x *UrlPluginSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UrlPluginSpec.ProtoReflect.Descriptor instead.
 func (*UrlPluginSpec) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{17}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *UrlPluginSpec) GetTableAction() string {
@@ -1649,7 +1986,7 @@ type Reachability struct {
 
 func (x *Reachability) Reset() {
 	*x = Reachability{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[18]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1661,7 +1998,7 @@ func (x *Reachability) String() string {
 func (*Reachability) ProtoMessage() {}
 
 func (x *Reachability) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[18]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1674,7 +2011,7 @@ func (x *Reachability) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reachability.ProtoReflect.Descriptor instead.
 func (*Reachability) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{18}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Reachability) GetMeta() *v1.Meta {
@@ -1704,7 +2041,7 @@ type ReachabilityStatus struct {
 
 func (x *ReachabilityStatus) Reset() {
 	*x = ReachabilityStatus{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[19]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1716,7 +2053,7 @@ func (x *ReachabilityStatus) String() string {
 func (*ReachabilityStatus) ProtoMessage() {}
 
 func (x *ReachabilityStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[19]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1729,7 +2066,7 @@ func (x *ReachabilityStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReachabilityStatus.ProtoReflect.Descriptor instead.
 func (*ReachabilityStatus) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{19}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReachabilityStatus) GetVerdicts() []*Verdict {
@@ -1767,7 +2104,7 @@ type Verdict struct {
 
 func (x *Verdict) Reset() {
 	*x = Verdict{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[20]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1779,7 +2116,7 @@ func (x *Verdict) String() string {
 func (*Verdict) ProtoMessage() {}
 
 func (x *Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[20]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1792,7 +2129,7 @@ func (x *Verdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verdict.ProtoReflect.Descriptor instead.
 func (*Verdict) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{20}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Verdict) GetHostname() string {
@@ -1848,7 +2185,7 @@ type ListHostsRequest struct {
 
 func (x *ListHostsRequest) Reset() {
 	*x = ListHostsRequest{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[21]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1860,7 +2197,7 @@ func (x *ListHostsRequest) String() string {
 func (*ListHostsRequest) ProtoMessage() {}
 
 func (x *ListHostsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[21]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1873,7 +2210,7 @@ func (x *ListHostsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHostsRequest.ProtoReflect.Descriptor instead.
 func (*ListHostsRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{21}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListHostsRequest) GetPackageId() string {
@@ -1894,7 +2231,7 @@ type ListHostsResponse struct {
 
 func (x *ListHostsResponse) Reset() {
 	*x = ListHostsResponse{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[22]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1906,7 +2243,7 @@ func (x *ListHostsResponse) String() string {
 func (*ListHostsResponse) ProtoMessage() {}
 
 func (x *ListHostsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[22]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1919,7 +2256,7 @@ func (x *ListHostsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHostsResponse.ProtoReflect.Descriptor instead.
 func (*ListHostsResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{22}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListHostsResponse) GetHosts() []*Host {
@@ -1948,7 +2285,7 @@ type SetAddressAccessRequest struct {
 
 func (x *SetAddressAccessRequest) Reset() {
 	*x = SetAddressAccessRequest{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[23]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1960,7 +2297,7 @@ func (x *SetAddressAccessRequest) String() string {
 func (*SetAddressAccessRequest) ProtoMessage() {}
 
 func (x *SetAddressAccessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[23]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1973,7 +2310,7 @@ func (x *SetAddressAccessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAddressAccessRequest.ProtoReflect.Descriptor instead.
 func (*SetAddressAccessRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{23}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SetAddressAccessRequest) GetPackageId() string {
@@ -2022,7 +2359,7 @@ type SetAddressAccessResponse struct {
 
 func (x *SetAddressAccessResponse) Reset() {
 	*x = SetAddressAccessResponse{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[24]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2034,7 +2371,7 @@ func (x *SetAddressAccessResponse) String() string {
 func (*SetAddressAccessResponse) ProtoMessage() {}
 
 func (x *SetAddressAccessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[24]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2047,7 +2384,7 @@ func (x *SetAddressAccessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAddressAccessResponse.ProtoReflect.Descriptor instead.
 func (*SetAddressAccessResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{24}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SetAddressAccessResponse) GetHost() *Host {
@@ -2076,7 +2413,7 @@ type AddPublicDomainRequest struct {
 
 func (x *AddPublicDomainRequest) Reset() {
 	*x = AddPublicDomainRequest{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[25]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2088,7 +2425,7 @@ func (x *AddPublicDomainRequest) String() string {
 func (*AddPublicDomainRequest) ProtoMessage() {}
 
 func (x *AddPublicDomainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[25]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2101,7 +2438,7 @@ func (x *AddPublicDomainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddPublicDomainRequest.ProtoReflect.Descriptor instead.
 func (*AddPublicDomainRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{25}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *AddPublicDomainRequest) GetPackageId() string {
@@ -2150,7 +2487,7 @@ type AddPublicDomainResponse struct {
 
 func (x *AddPublicDomainResponse) Reset() {
 	*x = AddPublicDomainResponse{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[26]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2162,7 +2499,7 @@ func (x *AddPublicDomainResponse) String() string {
 func (*AddPublicDomainResponse) ProtoMessage() {}
 
 func (x *AddPublicDomainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[26]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2175,7 +2512,7 @@ func (x *AddPublicDomainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddPublicDomainResponse.ProtoReflect.Descriptor instead.
 func (*AddPublicDomainResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{26}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *AddPublicDomainResponse) GetHost() *Host {
@@ -2200,7 +2537,7 @@ type RemovePublicDomainRequest struct {
 
 func (x *RemovePublicDomainRequest) Reset() {
 	*x = RemovePublicDomainRequest{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[27]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2212,7 +2549,7 @@ func (x *RemovePublicDomainRequest) String() string {
 func (*RemovePublicDomainRequest) ProtoMessage() {}
 
 func (x *RemovePublicDomainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[27]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2225,7 +2562,7 @@ func (x *RemovePublicDomainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePublicDomainRequest.ProtoReflect.Descriptor instead.
 func (*RemovePublicDomainRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{27}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RemovePublicDomainRequest) GetPackageId() string {
@@ -2260,7 +2597,7 @@ type RemovePublicDomainResponse struct {
 
 func (x *RemovePublicDomainResponse) Reset() {
 	*x = RemovePublicDomainResponse{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[28]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2272,7 +2609,7 @@ func (x *RemovePublicDomainResponse) String() string {
 func (*RemovePublicDomainResponse) ProtoMessage() {}
 
 func (x *RemovePublicDomainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[28]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2285,7 +2622,7 @@ func (x *RemovePublicDomainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePublicDomainResponse.ProtoReflect.Descriptor instead.
 func (*RemovePublicDomainResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{28}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RemovePublicDomainResponse) GetHost() *Host {
@@ -2314,7 +2651,7 @@ type AddPrivateDomainRequest struct {
 
 func (x *AddPrivateDomainRequest) Reset() {
 	*x = AddPrivateDomainRequest{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[29]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2326,7 +2663,7 @@ func (x *AddPrivateDomainRequest) String() string {
 func (*AddPrivateDomainRequest) ProtoMessage() {}
 
 func (x *AddPrivateDomainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[29]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2339,7 +2676,7 @@ func (x *AddPrivateDomainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddPrivateDomainRequest.ProtoReflect.Descriptor instead.
 func (*AddPrivateDomainRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{29}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AddPrivateDomainRequest) GetPackageId() string {
@@ -2388,7 +2725,7 @@ type AddPrivateDomainResponse struct {
 
 func (x *AddPrivateDomainResponse) Reset() {
 	*x = AddPrivateDomainResponse{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[30]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2400,7 +2737,7 @@ func (x *AddPrivateDomainResponse) String() string {
 func (*AddPrivateDomainResponse) ProtoMessage() {}
 
 func (x *AddPrivateDomainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[30]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2413,7 +2750,7 @@ func (x *AddPrivateDomainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddPrivateDomainResponse.ProtoReflect.Descriptor instead.
 func (*AddPrivateDomainResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{30}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AddPrivateDomainResponse) GetHost() *Host {
@@ -2438,7 +2775,7 @@ type RemovePrivateDomainRequest struct {
 
 func (x *RemovePrivateDomainRequest) Reset() {
 	*x = RemovePrivateDomainRequest{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[31]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2450,7 +2787,7 @@ func (x *RemovePrivateDomainRequest) String() string {
 func (*RemovePrivateDomainRequest) ProtoMessage() {}
 
 func (x *RemovePrivateDomainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[31]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2463,7 +2800,7 @@ func (x *RemovePrivateDomainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePrivateDomainRequest.ProtoReflect.Descriptor instead.
 func (*RemovePrivateDomainRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{31}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RemovePrivateDomainRequest) GetPackageId() string {
@@ -2498,7 +2835,7 @@ type RemovePrivateDomainResponse struct {
 
 func (x *RemovePrivateDomainResponse) Reset() {
 	*x = RemovePrivateDomainResponse{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[32]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2510,7 +2847,7 @@ func (x *RemovePrivateDomainResponse) String() string {
 func (*RemovePrivateDomainResponse) ProtoMessage() {}
 
 func (x *RemovePrivateDomainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[32]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2523,7 +2860,7 @@ func (x *RemovePrivateDomainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePrivateDomainResponse.ProtoReflect.Descriptor instead.
 func (*RemovePrivateDomainResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{32}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *RemovePrivateDomainResponse) GetHost() *Host {
@@ -2550,7 +2887,7 @@ type HostAddress struct {
 
 func (x *HostAddress) Reset() {
 	*x = HostAddress{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[33]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2562,7 +2899,7 @@ func (x *HostAddress) String() string {
 func (*HostAddress) ProtoMessage() {}
 
 func (x *HostAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[33]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2575,7 +2912,7 @@ func (x *HostAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostAddress.ProtoReflect.Descriptor instead.
 func (*HostAddress) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{33}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *HostAddress) GetPackageId() string {
@@ -2617,7 +2954,7 @@ type ListAddressesRequest struct {
 
 func (x *ListAddressesRequest) Reset() {
 	*x = ListAddressesRequest{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[34]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2629,7 +2966,7 @@ func (x *ListAddressesRequest) String() string {
 func (*ListAddressesRequest) ProtoMessage() {}
 
 func (x *ListAddressesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[34]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2642,7 +2979,7 @@ func (x *ListAddressesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAddressesRequest.ProtoReflect.Descriptor instead.
 func (*ListAddressesRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{34}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListAddressesRequest) GetPackageId() string {
@@ -2663,7 +3000,7 @@ type ListAddressesResponse struct {
 
 func (x *ListAddressesResponse) Reset() {
 	*x = ListAddressesResponse{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[35]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2675,7 +3012,7 @@ func (x *ListAddressesResponse) String() string {
 func (*ListAddressesResponse) ProtoMessage() {}
 
 func (x *ListAddressesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[35]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2688,7 +3025,7 @@ func (x *ListAddressesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAddressesResponse.ProtoReflect.Descriptor instead.
 func (*ListAddressesResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{35}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListAddressesResponse) GetAddresses() []*HostAddress {
@@ -2711,7 +3048,7 @@ type CheckAddressesRequest struct {
 
 func (x *CheckAddressesRequest) Reset() {
 	*x = CheckAddressesRequest{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[36]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2723,7 +3060,7 @@ func (x *CheckAddressesRequest) String() string {
 func (*CheckAddressesRequest) ProtoMessage() {}
 
 func (x *CheckAddressesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[36]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2736,7 +3073,7 @@ func (x *CheckAddressesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAddressesRequest.ProtoReflect.Descriptor instead.
 func (*CheckAddressesRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{36}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CheckAddressesRequest) GetPackageId() string {
@@ -2764,7 +3101,7 @@ type CheckAddressesResponse struct {
 
 func (x *CheckAddressesResponse) Reset() {
 	*x = CheckAddressesResponse{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[37]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2776,7 +3113,7 @@ func (x *CheckAddressesResponse) String() string {
 func (*CheckAddressesResponse) ProtoMessage() {}
 
 func (x *CheckAddressesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[37]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2789,7 +3126,7 @@ func (x *CheckAddressesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAddressesResponse.ProtoReflect.Descriptor instead.
 func (*CheckAddressesResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{37}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CheckAddressesResponse) GetAddresses() []*HostAddress {
@@ -2873,12 +3210,35 @@ const file_hearth_hosts_v1_hosts_proto_rawDesc = "" +
 	"\x04port\x18\x05 \x01(\rR\x04port\x12#\n" +
 	"\rremove_action\x18\x06 \x01(\tR\fremoveAction\x12)\n" +
 	"\x10overflow_actions\x18\a \x03(\tR\x0foverflowActions\x12\x12\n" +
-	"\x04info\x18\b \x01(\fR\x04info\"\xae\x01\n" +
+	"\x04info\x18\b \x01(\fR\x04info\"\xbd\x02\n" +
 	"\x06AddSsl\x126\n" +
 	"\x17preferred_external_port\x18\x01 \x01(\rR\x15preferredExternalPort\x125\n" +
 	"\x17add_x_forwarded_headers\x18\x02 \x01(\bR\x14addXForwardedHeaders\x12\x12\n" +
 	"\x04alpn\x18\x03 \x03(\tR\x04alpn\x12!\n" +
-	"\falpn_reflect\x18\x04 \x01(\bR\valpnReflect\"\x1a\n" +
+	"\falpn_reflect\x18\x04 \x01(\bR\valpnReflect\x12)\n" +
+	"\x04gate\x18\x05 \x01(\v2\x15.hearth.hosts.v1.GateR\x04gate\x123\n" +
+	"\x15upstream_certificates\x18\x06 \x01(\fR\x14upstreamCertificates\x12-\n" +
+	"\x12upstream_unchecked\x18\a \x01(\bR\x11upstreamUnchecked\"\x99\x01\n" +
+	"\x04Gate\x124\n" +
+	"\x06scheme\x18\x01 \x01(\x0e2\x1c.hearth.hosts.v1.Gate.SchemeR\x06scheme\x12\x14\n" +
+	"\x05realm\x18\x02 \x01(\tR\x05realm\"E\n" +
+	"\x06Scheme\x12\x16\n" +
+	"\x12SCHEME_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fSCHEME_BASIC\x10\x01\x12\x11\n" +
+	"\rSCHEME_BEARER\x10\x02\"\x8e\x01\n" +
+	"\tHostGates\x12(\n" +
+	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x122\n" +
+	"\x04spec\x18\x02 \x01(\v2\x1e.hearth.hosts.v1.HostGatesSpecR\x04spec:#\xea\xf9\x18\x1f\bM\x12\thostgates\x18\x01*\x05hosts2\x05hosts@\x01\"\x8e\x01\n" +
+	"\rHostGatesSpec\x12B\n" +
+	"\x06sealed\x18\x01 \x03(\v2*.hearth.hosts.v1.HostGatesSpec.SealedEntryR\x06sealed\x1a9\n" +
+	"\vSealedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\rR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"T\n" +
+	"\x0fGateCredentials\x12A\n" +
+	"\vcredentials\x18\x01 \x03(\v2\x1f.hearth.hosts.v1.GateCredentialR\vcredentials\"<\n" +
+	"\x0eGateCredential\x12\x16\n" +
+	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\"\x1a\n" +
 	"\x06Secure\x12\x10\n" +
 	"\x03ssl\x18\x01 \x01(\bR\x03ssl\"\xd0\x02\n" +
 	"\tInterface\x12\x0e\n" +
@@ -3063,130 +3423,143 @@ func file_hearth_hosts_v1_hosts_proto_rawDescGZIP() []byte {
 	return file_hearth_hosts_v1_hosts_proto_rawDescData
 }
 
-var file_hearth_hosts_v1_hosts_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_hearth_hosts_v1_hosts_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_hearth_hosts_v1_hosts_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_hearth_hosts_v1_hosts_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_hearth_hosts_v1_hosts_proto_goTypes = []any{
 	(Access)(0),                         // 0: hearth.hosts.v1.Access
-	(Interface_Type)(0),                 // 1: hearth.hosts.v1.Interface.Type
-	(Address_Kind)(0),                   // 2: hearth.hosts.v1.Address.Kind
-	(Verdict_Step)(0),                   // 3: hearth.hosts.v1.Verdict.Step
-	(*Host)(nil),                        // 4: hearth.hosts.v1.Host
-	(*HostSpec)(nil),                    // 5: hearth.hosts.v1.HostSpec
-	(*PublicDomain)(nil),                // 6: hearth.hosts.v1.PublicDomain
-	(*PrivateDomain)(nil),               // 7: hearth.hosts.v1.PrivateDomain
-	(*Binding)(nil),                     // 8: hearth.hosts.v1.Binding
-	(*Choices)(nil),                     // 9: hearth.hosts.v1.Choices
-	(*Endpoint)(nil),                    // 10: hearth.hosts.v1.Endpoint
-	(*BindingRange)(nil),                // 11: hearth.hosts.v1.BindingRange
-	(*RangeInterface)(nil),              // 12: hearth.hosts.v1.RangeInterface
-	(*SuppliedAddress)(nil),             // 13: hearth.hosts.v1.SuppliedAddress
-	(*AddSsl)(nil),                      // 14: hearth.hosts.v1.AddSsl
-	(*Secure)(nil),                      // 15: hearth.hosts.v1.Secure
-	(*Interface)(nil),                   // 16: hearth.hosts.v1.Interface
-	(*HostStatus)(nil),                  // 17: hearth.hosts.v1.HostStatus
-	(*Ports)(nil),                       // 18: hearth.hosts.v1.Ports
-	(*Address)(nil),                     // 19: hearth.hosts.v1.Address
-	(*UrlPlugin)(nil),                   // 20: hearth.hosts.v1.UrlPlugin
-	(*UrlPluginSpec)(nil),               // 21: hearth.hosts.v1.UrlPluginSpec
-	(*Reachability)(nil),                // 22: hearth.hosts.v1.Reachability
-	(*ReachabilityStatus)(nil),          // 23: hearth.hosts.v1.ReachabilityStatus
-	(*Verdict)(nil),                     // 24: hearth.hosts.v1.Verdict
-	(*ListHostsRequest)(nil),            // 25: hearth.hosts.v1.ListHostsRequest
-	(*ListHostsResponse)(nil),           // 26: hearth.hosts.v1.ListHostsResponse
-	(*SetAddressAccessRequest)(nil),     // 27: hearth.hosts.v1.SetAddressAccessRequest
-	(*SetAddressAccessResponse)(nil),    // 28: hearth.hosts.v1.SetAddressAccessResponse
-	(*AddPublicDomainRequest)(nil),      // 29: hearth.hosts.v1.AddPublicDomainRequest
-	(*AddPublicDomainResponse)(nil),     // 30: hearth.hosts.v1.AddPublicDomainResponse
-	(*RemovePublicDomainRequest)(nil),   // 31: hearth.hosts.v1.RemovePublicDomainRequest
-	(*RemovePublicDomainResponse)(nil),  // 32: hearth.hosts.v1.RemovePublicDomainResponse
-	(*AddPrivateDomainRequest)(nil),     // 33: hearth.hosts.v1.AddPrivateDomainRequest
-	(*AddPrivateDomainResponse)(nil),    // 34: hearth.hosts.v1.AddPrivateDomainResponse
-	(*RemovePrivateDomainRequest)(nil),  // 35: hearth.hosts.v1.RemovePrivateDomainRequest
-	(*RemovePrivateDomainResponse)(nil), // 36: hearth.hosts.v1.RemovePrivateDomainResponse
-	(*HostAddress)(nil),                 // 37: hearth.hosts.v1.HostAddress
-	(*ListAddressesRequest)(nil),        // 38: hearth.hosts.v1.ListAddressesRequest
-	(*ListAddressesResponse)(nil),       // 39: hearth.hosts.v1.ListAddressesResponse
-	(*CheckAddressesRequest)(nil),       // 40: hearth.hosts.v1.CheckAddressesRequest
-	(*CheckAddressesResponse)(nil),      // 41: hearth.hosts.v1.CheckAddressesResponse
-	nil,                                 // 42: hearth.hosts.v1.HostSpec.BindingsEntry
-	nil,                                 // 43: hearth.hosts.v1.HostSpec.RangesEntry
-	nil,                                 // 44: hearth.hosts.v1.HostSpec.PublicDomainsEntry
-	nil,                                 // 45: hearth.hosts.v1.HostSpec.PrivateDomainsEntry
-	nil,                                 // 46: hearth.hosts.v1.Binding.InterfacesEntry
-	nil,                                 // 47: hearth.hosts.v1.Choices.GlobalAccessEntry
-	nil,                                 // 48: hearth.hosts.v1.HostStatus.PortsEntry
-	(*v1.Meta)(nil),                     // 49: hearth.meta.v1.Meta
-	(*timestamppb.Timestamp)(nil),       // 50: google.protobuf.Timestamp
+	(Gate_Scheme)(0),                    // 1: hearth.hosts.v1.Gate.Scheme
+	(Interface_Type)(0),                 // 2: hearth.hosts.v1.Interface.Type
+	(Address_Kind)(0),                   // 3: hearth.hosts.v1.Address.Kind
+	(Verdict_Step)(0),                   // 4: hearth.hosts.v1.Verdict.Step
+	(*Host)(nil),                        // 5: hearth.hosts.v1.Host
+	(*HostSpec)(nil),                    // 6: hearth.hosts.v1.HostSpec
+	(*PublicDomain)(nil),                // 7: hearth.hosts.v1.PublicDomain
+	(*PrivateDomain)(nil),               // 8: hearth.hosts.v1.PrivateDomain
+	(*Binding)(nil),                     // 9: hearth.hosts.v1.Binding
+	(*Choices)(nil),                     // 10: hearth.hosts.v1.Choices
+	(*Endpoint)(nil),                    // 11: hearth.hosts.v1.Endpoint
+	(*BindingRange)(nil),                // 12: hearth.hosts.v1.BindingRange
+	(*RangeInterface)(nil),              // 13: hearth.hosts.v1.RangeInterface
+	(*SuppliedAddress)(nil),             // 14: hearth.hosts.v1.SuppliedAddress
+	(*AddSsl)(nil),                      // 15: hearth.hosts.v1.AddSsl
+	(*Gate)(nil),                        // 16: hearth.hosts.v1.Gate
+	(*HostGates)(nil),                   // 17: hearth.hosts.v1.HostGates
+	(*HostGatesSpec)(nil),               // 18: hearth.hosts.v1.HostGatesSpec
+	(*GateCredentials)(nil),             // 19: hearth.hosts.v1.GateCredentials
+	(*GateCredential)(nil),              // 20: hearth.hosts.v1.GateCredential
+	(*Secure)(nil),                      // 21: hearth.hosts.v1.Secure
+	(*Interface)(nil),                   // 22: hearth.hosts.v1.Interface
+	(*HostStatus)(nil),                  // 23: hearth.hosts.v1.HostStatus
+	(*Ports)(nil),                       // 24: hearth.hosts.v1.Ports
+	(*Address)(nil),                     // 25: hearth.hosts.v1.Address
+	(*UrlPlugin)(nil),                   // 26: hearth.hosts.v1.UrlPlugin
+	(*UrlPluginSpec)(nil),               // 27: hearth.hosts.v1.UrlPluginSpec
+	(*Reachability)(nil),                // 28: hearth.hosts.v1.Reachability
+	(*ReachabilityStatus)(nil),          // 29: hearth.hosts.v1.ReachabilityStatus
+	(*Verdict)(nil),                     // 30: hearth.hosts.v1.Verdict
+	(*ListHostsRequest)(nil),            // 31: hearth.hosts.v1.ListHostsRequest
+	(*ListHostsResponse)(nil),           // 32: hearth.hosts.v1.ListHostsResponse
+	(*SetAddressAccessRequest)(nil),     // 33: hearth.hosts.v1.SetAddressAccessRequest
+	(*SetAddressAccessResponse)(nil),    // 34: hearth.hosts.v1.SetAddressAccessResponse
+	(*AddPublicDomainRequest)(nil),      // 35: hearth.hosts.v1.AddPublicDomainRequest
+	(*AddPublicDomainResponse)(nil),     // 36: hearth.hosts.v1.AddPublicDomainResponse
+	(*RemovePublicDomainRequest)(nil),   // 37: hearth.hosts.v1.RemovePublicDomainRequest
+	(*RemovePublicDomainResponse)(nil),  // 38: hearth.hosts.v1.RemovePublicDomainResponse
+	(*AddPrivateDomainRequest)(nil),     // 39: hearth.hosts.v1.AddPrivateDomainRequest
+	(*AddPrivateDomainResponse)(nil),    // 40: hearth.hosts.v1.AddPrivateDomainResponse
+	(*RemovePrivateDomainRequest)(nil),  // 41: hearth.hosts.v1.RemovePrivateDomainRequest
+	(*RemovePrivateDomainResponse)(nil), // 42: hearth.hosts.v1.RemovePrivateDomainResponse
+	(*HostAddress)(nil),                 // 43: hearth.hosts.v1.HostAddress
+	(*ListAddressesRequest)(nil),        // 44: hearth.hosts.v1.ListAddressesRequest
+	(*ListAddressesResponse)(nil),       // 45: hearth.hosts.v1.ListAddressesResponse
+	(*CheckAddressesRequest)(nil),       // 46: hearth.hosts.v1.CheckAddressesRequest
+	(*CheckAddressesResponse)(nil),      // 47: hearth.hosts.v1.CheckAddressesResponse
+	nil,                                 // 48: hearth.hosts.v1.HostSpec.BindingsEntry
+	nil,                                 // 49: hearth.hosts.v1.HostSpec.RangesEntry
+	nil,                                 // 50: hearth.hosts.v1.HostSpec.PublicDomainsEntry
+	nil,                                 // 51: hearth.hosts.v1.HostSpec.PrivateDomainsEntry
+	nil,                                 // 52: hearth.hosts.v1.Binding.InterfacesEntry
+	nil,                                 // 53: hearth.hosts.v1.Choices.GlobalAccessEntry
+	nil,                                 // 54: hearth.hosts.v1.HostGatesSpec.SealedEntry
+	nil,                                 // 55: hearth.hosts.v1.HostStatus.PortsEntry
+	(*v1.Meta)(nil),                     // 56: hearth.meta.v1.Meta
+	(*timestamppb.Timestamp)(nil),       // 57: google.protobuf.Timestamp
 }
 var file_hearth_hosts_v1_hosts_proto_depIdxs = []int32{
-	49, // 0: hearth.hosts.v1.Host.meta:type_name -> hearth.meta.v1.Meta
-	5,  // 1: hearth.hosts.v1.Host.spec:type_name -> hearth.hosts.v1.HostSpec
-	17, // 2: hearth.hosts.v1.Host.status:type_name -> hearth.hosts.v1.HostStatus
-	42, // 3: hearth.hosts.v1.HostSpec.bindings:type_name -> hearth.hosts.v1.HostSpec.BindingsEntry
-	43, // 4: hearth.hosts.v1.HostSpec.ranges:type_name -> hearth.hosts.v1.HostSpec.RangesEntry
-	44, // 5: hearth.hosts.v1.HostSpec.public_domains:type_name -> hearth.hosts.v1.HostSpec.PublicDomainsEntry
-	45, // 6: hearth.hosts.v1.HostSpec.private_domains:type_name -> hearth.hosts.v1.HostSpec.PrivateDomainsEntry
-	14, // 7: hearth.hosts.v1.Binding.add_ssl:type_name -> hearth.hosts.v1.AddSsl
-	15, // 8: hearth.hosts.v1.Binding.secure:type_name -> hearth.hosts.v1.Secure
-	46, // 9: hearth.hosts.v1.Binding.interfaces:type_name -> hearth.hosts.v1.Binding.InterfacesEntry
-	9,  // 10: hearth.hosts.v1.Binding.choices:type_name -> hearth.hosts.v1.Choices
-	13, // 11: hearth.hosts.v1.Binding.supplied:type_name -> hearth.hosts.v1.SuppliedAddress
-	10, // 12: hearth.hosts.v1.Choices.disabled:type_name -> hearth.hosts.v1.Endpoint
-	47, // 13: hearth.hosts.v1.Choices.global_access:type_name -> hearth.hosts.v1.Choices.GlobalAccessEntry
-	12, // 14: hearth.hosts.v1.BindingRange.range_interface:type_name -> hearth.hosts.v1.RangeInterface
-	9,  // 15: hearth.hosts.v1.BindingRange.choices:type_name -> hearth.hosts.v1.Choices
-	1,  // 16: hearth.hosts.v1.Interface.type:type_name -> hearth.hosts.v1.Interface.Type
-	48, // 17: hearth.hosts.v1.HostStatus.ports:type_name -> hearth.hosts.v1.HostStatus.PortsEntry
-	19, // 18: hearth.hosts.v1.HostStatus.addresses:type_name -> hearth.hosts.v1.Address
-	19, // 19: hearth.hosts.v1.HostStatus.addresses_off:type_name -> hearth.hosts.v1.Address
-	2,  // 20: hearth.hosts.v1.Address.kind:type_name -> hearth.hosts.v1.Address.Kind
-	0,  // 21: hearth.hosts.v1.Address.access:type_name -> hearth.hosts.v1.Access
-	49, // 22: hearth.hosts.v1.UrlPlugin.meta:type_name -> hearth.meta.v1.Meta
-	21, // 23: hearth.hosts.v1.UrlPlugin.spec:type_name -> hearth.hosts.v1.UrlPluginSpec
-	49, // 24: hearth.hosts.v1.Reachability.meta:type_name -> hearth.meta.v1.Meta
-	23, // 25: hearth.hosts.v1.Reachability.status:type_name -> hearth.hosts.v1.ReachabilityStatus
-	24, // 26: hearth.hosts.v1.ReachabilityStatus.verdicts:type_name -> hearth.hosts.v1.Verdict
-	50, // 27: hearth.hosts.v1.ReachabilityStatus.check_time:type_name -> google.protobuf.Timestamp
-	3,  // 28: hearth.hosts.v1.Verdict.missing:type_name -> hearth.hosts.v1.Verdict.Step
-	4,  // 29: hearth.hosts.v1.ListHostsResponse.hosts:type_name -> hearth.hosts.v1.Host
-	0,  // 30: hearth.hosts.v1.SetAddressAccessRequest.access:type_name -> hearth.hosts.v1.Access
-	4,  // 31: hearth.hosts.v1.SetAddressAccessResponse.host:type_name -> hearth.hosts.v1.Host
-	4,  // 32: hearth.hosts.v1.AddPublicDomainResponse.host:type_name -> hearth.hosts.v1.Host
-	4,  // 33: hearth.hosts.v1.RemovePublicDomainResponse.host:type_name -> hearth.hosts.v1.Host
-	4,  // 34: hearth.hosts.v1.AddPrivateDomainResponse.host:type_name -> hearth.hosts.v1.Host
-	4,  // 35: hearth.hosts.v1.RemovePrivateDomainResponse.host:type_name -> hearth.hosts.v1.Host
-	19, // 36: hearth.hosts.v1.HostAddress.address:type_name -> hearth.hosts.v1.Address
-	24, // 37: hearth.hosts.v1.HostAddress.verdict:type_name -> hearth.hosts.v1.Verdict
-	37, // 38: hearth.hosts.v1.ListAddressesResponse.addresses:type_name -> hearth.hosts.v1.HostAddress
-	37, // 39: hearth.hosts.v1.CheckAddressesResponse.addresses:type_name -> hearth.hosts.v1.HostAddress
-	8,  // 40: hearth.hosts.v1.HostSpec.BindingsEntry.value:type_name -> hearth.hosts.v1.Binding
-	11, // 41: hearth.hosts.v1.HostSpec.RangesEntry.value:type_name -> hearth.hosts.v1.BindingRange
-	6,  // 42: hearth.hosts.v1.HostSpec.PublicDomainsEntry.value:type_name -> hearth.hosts.v1.PublicDomain
-	7,  // 43: hearth.hosts.v1.HostSpec.PrivateDomainsEntry.value:type_name -> hearth.hosts.v1.PrivateDomain
-	16, // 44: hearth.hosts.v1.Binding.InterfacesEntry.value:type_name -> hearth.hosts.v1.Interface
-	0,  // 45: hearth.hosts.v1.Choices.GlobalAccessEntry.value:type_name -> hearth.hosts.v1.Access
-	18, // 46: hearth.hosts.v1.HostStatus.PortsEntry.value:type_name -> hearth.hosts.v1.Ports
-	25, // 47: hearth.hosts.v1.HostService.ListHosts:input_type -> hearth.hosts.v1.ListHostsRequest
-	38, // 48: hearth.hosts.v1.HostService.ListAddresses:input_type -> hearth.hosts.v1.ListAddressesRequest
-	40, // 49: hearth.hosts.v1.HostService.CheckAddresses:input_type -> hearth.hosts.v1.CheckAddressesRequest
-	27, // 50: hearth.hosts.v1.HostService.SetAddressAccess:input_type -> hearth.hosts.v1.SetAddressAccessRequest
-	29, // 51: hearth.hosts.v1.HostService.AddPublicDomain:input_type -> hearth.hosts.v1.AddPublicDomainRequest
-	31, // 52: hearth.hosts.v1.HostService.RemovePublicDomain:input_type -> hearth.hosts.v1.RemovePublicDomainRequest
-	33, // 53: hearth.hosts.v1.HostService.AddPrivateDomain:input_type -> hearth.hosts.v1.AddPrivateDomainRequest
-	35, // 54: hearth.hosts.v1.HostService.RemovePrivateDomain:input_type -> hearth.hosts.v1.RemovePrivateDomainRequest
-	26, // 55: hearth.hosts.v1.HostService.ListHosts:output_type -> hearth.hosts.v1.ListHostsResponse
-	39, // 56: hearth.hosts.v1.HostService.ListAddresses:output_type -> hearth.hosts.v1.ListAddressesResponse
-	41, // 57: hearth.hosts.v1.HostService.CheckAddresses:output_type -> hearth.hosts.v1.CheckAddressesResponse
-	28, // 58: hearth.hosts.v1.HostService.SetAddressAccess:output_type -> hearth.hosts.v1.SetAddressAccessResponse
-	30, // 59: hearth.hosts.v1.HostService.AddPublicDomain:output_type -> hearth.hosts.v1.AddPublicDomainResponse
-	32, // 60: hearth.hosts.v1.HostService.RemovePublicDomain:output_type -> hearth.hosts.v1.RemovePublicDomainResponse
-	34, // 61: hearth.hosts.v1.HostService.AddPrivateDomain:output_type -> hearth.hosts.v1.AddPrivateDomainResponse
-	36, // 62: hearth.hosts.v1.HostService.RemovePrivateDomain:output_type -> hearth.hosts.v1.RemovePrivateDomainResponse
-	55, // [55:63] is the sub-list for method output_type
-	47, // [47:55] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	56, // 0: hearth.hosts.v1.Host.meta:type_name -> hearth.meta.v1.Meta
+	6,  // 1: hearth.hosts.v1.Host.spec:type_name -> hearth.hosts.v1.HostSpec
+	23, // 2: hearth.hosts.v1.Host.status:type_name -> hearth.hosts.v1.HostStatus
+	48, // 3: hearth.hosts.v1.HostSpec.bindings:type_name -> hearth.hosts.v1.HostSpec.BindingsEntry
+	49, // 4: hearth.hosts.v1.HostSpec.ranges:type_name -> hearth.hosts.v1.HostSpec.RangesEntry
+	50, // 5: hearth.hosts.v1.HostSpec.public_domains:type_name -> hearth.hosts.v1.HostSpec.PublicDomainsEntry
+	51, // 6: hearth.hosts.v1.HostSpec.private_domains:type_name -> hearth.hosts.v1.HostSpec.PrivateDomainsEntry
+	15, // 7: hearth.hosts.v1.Binding.add_ssl:type_name -> hearth.hosts.v1.AddSsl
+	21, // 8: hearth.hosts.v1.Binding.secure:type_name -> hearth.hosts.v1.Secure
+	52, // 9: hearth.hosts.v1.Binding.interfaces:type_name -> hearth.hosts.v1.Binding.InterfacesEntry
+	10, // 10: hearth.hosts.v1.Binding.choices:type_name -> hearth.hosts.v1.Choices
+	14, // 11: hearth.hosts.v1.Binding.supplied:type_name -> hearth.hosts.v1.SuppliedAddress
+	11, // 12: hearth.hosts.v1.Choices.disabled:type_name -> hearth.hosts.v1.Endpoint
+	53, // 13: hearth.hosts.v1.Choices.global_access:type_name -> hearth.hosts.v1.Choices.GlobalAccessEntry
+	13, // 14: hearth.hosts.v1.BindingRange.range_interface:type_name -> hearth.hosts.v1.RangeInterface
+	10, // 15: hearth.hosts.v1.BindingRange.choices:type_name -> hearth.hosts.v1.Choices
+	16, // 16: hearth.hosts.v1.AddSsl.gate:type_name -> hearth.hosts.v1.Gate
+	1,  // 17: hearth.hosts.v1.Gate.scheme:type_name -> hearth.hosts.v1.Gate.Scheme
+	56, // 18: hearth.hosts.v1.HostGates.meta:type_name -> hearth.meta.v1.Meta
+	18, // 19: hearth.hosts.v1.HostGates.spec:type_name -> hearth.hosts.v1.HostGatesSpec
+	54, // 20: hearth.hosts.v1.HostGatesSpec.sealed:type_name -> hearth.hosts.v1.HostGatesSpec.SealedEntry
+	20, // 21: hearth.hosts.v1.GateCredentials.credentials:type_name -> hearth.hosts.v1.GateCredential
+	2,  // 22: hearth.hosts.v1.Interface.type:type_name -> hearth.hosts.v1.Interface.Type
+	55, // 23: hearth.hosts.v1.HostStatus.ports:type_name -> hearth.hosts.v1.HostStatus.PortsEntry
+	25, // 24: hearth.hosts.v1.HostStatus.addresses:type_name -> hearth.hosts.v1.Address
+	25, // 25: hearth.hosts.v1.HostStatus.addresses_off:type_name -> hearth.hosts.v1.Address
+	3,  // 26: hearth.hosts.v1.Address.kind:type_name -> hearth.hosts.v1.Address.Kind
+	0,  // 27: hearth.hosts.v1.Address.access:type_name -> hearth.hosts.v1.Access
+	56, // 28: hearth.hosts.v1.UrlPlugin.meta:type_name -> hearth.meta.v1.Meta
+	27, // 29: hearth.hosts.v1.UrlPlugin.spec:type_name -> hearth.hosts.v1.UrlPluginSpec
+	56, // 30: hearth.hosts.v1.Reachability.meta:type_name -> hearth.meta.v1.Meta
+	29, // 31: hearth.hosts.v1.Reachability.status:type_name -> hearth.hosts.v1.ReachabilityStatus
+	30, // 32: hearth.hosts.v1.ReachabilityStatus.verdicts:type_name -> hearth.hosts.v1.Verdict
+	57, // 33: hearth.hosts.v1.ReachabilityStatus.check_time:type_name -> google.protobuf.Timestamp
+	4,  // 34: hearth.hosts.v1.Verdict.missing:type_name -> hearth.hosts.v1.Verdict.Step
+	5,  // 35: hearth.hosts.v1.ListHostsResponse.hosts:type_name -> hearth.hosts.v1.Host
+	0,  // 36: hearth.hosts.v1.SetAddressAccessRequest.access:type_name -> hearth.hosts.v1.Access
+	5,  // 37: hearth.hosts.v1.SetAddressAccessResponse.host:type_name -> hearth.hosts.v1.Host
+	5,  // 38: hearth.hosts.v1.AddPublicDomainResponse.host:type_name -> hearth.hosts.v1.Host
+	5,  // 39: hearth.hosts.v1.RemovePublicDomainResponse.host:type_name -> hearth.hosts.v1.Host
+	5,  // 40: hearth.hosts.v1.AddPrivateDomainResponse.host:type_name -> hearth.hosts.v1.Host
+	5,  // 41: hearth.hosts.v1.RemovePrivateDomainResponse.host:type_name -> hearth.hosts.v1.Host
+	25, // 42: hearth.hosts.v1.HostAddress.address:type_name -> hearth.hosts.v1.Address
+	30, // 43: hearth.hosts.v1.HostAddress.verdict:type_name -> hearth.hosts.v1.Verdict
+	43, // 44: hearth.hosts.v1.ListAddressesResponse.addresses:type_name -> hearth.hosts.v1.HostAddress
+	43, // 45: hearth.hosts.v1.CheckAddressesResponse.addresses:type_name -> hearth.hosts.v1.HostAddress
+	9,  // 46: hearth.hosts.v1.HostSpec.BindingsEntry.value:type_name -> hearth.hosts.v1.Binding
+	12, // 47: hearth.hosts.v1.HostSpec.RangesEntry.value:type_name -> hearth.hosts.v1.BindingRange
+	7,  // 48: hearth.hosts.v1.HostSpec.PublicDomainsEntry.value:type_name -> hearth.hosts.v1.PublicDomain
+	8,  // 49: hearth.hosts.v1.HostSpec.PrivateDomainsEntry.value:type_name -> hearth.hosts.v1.PrivateDomain
+	22, // 50: hearth.hosts.v1.Binding.InterfacesEntry.value:type_name -> hearth.hosts.v1.Interface
+	0,  // 51: hearth.hosts.v1.Choices.GlobalAccessEntry.value:type_name -> hearth.hosts.v1.Access
+	24, // 52: hearth.hosts.v1.HostStatus.PortsEntry.value:type_name -> hearth.hosts.v1.Ports
+	31, // 53: hearth.hosts.v1.HostService.ListHosts:input_type -> hearth.hosts.v1.ListHostsRequest
+	44, // 54: hearth.hosts.v1.HostService.ListAddresses:input_type -> hearth.hosts.v1.ListAddressesRequest
+	46, // 55: hearth.hosts.v1.HostService.CheckAddresses:input_type -> hearth.hosts.v1.CheckAddressesRequest
+	33, // 56: hearth.hosts.v1.HostService.SetAddressAccess:input_type -> hearth.hosts.v1.SetAddressAccessRequest
+	35, // 57: hearth.hosts.v1.HostService.AddPublicDomain:input_type -> hearth.hosts.v1.AddPublicDomainRequest
+	37, // 58: hearth.hosts.v1.HostService.RemovePublicDomain:input_type -> hearth.hosts.v1.RemovePublicDomainRequest
+	39, // 59: hearth.hosts.v1.HostService.AddPrivateDomain:input_type -> hearth.hosts.v1.AddPrivateDomainRequest
+	41, // 60: hearth.hosts.v1.HostService.RemovePrivateDomain:input_type -> hearth.hosts.v1.RemovePrivateDomainRequest
+	32, // 61: hearth.hosts.v1.HostService.ListHosts:output_type -> hearth.hosts.v1.ListHostsResponse
+	45, // 62: hearth.hosts.v1.HostService.ListAddresses:output_type -> hearth.hosts.v1.ListAddressesResponse
+	47, // 63: hearth.hosts.v1.HostService.CheckAddresses:output_type -> hearth.hosts.v1.CheckAddressesResponse
+	34, // 64: hearth.hosts.v1.HostService.SetAddressAccess:output_type -> hearth.hosts.v1.SetAddressAccessResponse
+	36, // 65: hearth.hosts.v1.HostService.AddPublicDomain:output_type -> hearth.hosts.v1.AddPublicDomainResponse
+	38, // 66: hearth.hosts.v1.HostService.RemovePublicDomain:output_type -> hearth.hosts.v1.RemovePublicDomainResponse
+	40, // 67: hearth.hosts.v1.HostService.AddPrivateDomain:output_type -> hearth.hosts.v1.AddPrivateDomainResponse
+	42, // 68: hearth.hosts.v1.HostService.RemovePrivateDomain:output_type -> hearth.hosts.v1.RemovePrivateDomainResponse
+	61, // [61:69] is the sub-list for method output_type
+	53, // [53:61] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_hearth_hosts_v1_hosts_proto_init() }
@@ -3199,8 +3572,8 @@ func file_hearth_hosts_v1_hosts_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_hosts_v1_hosts_proto_rawDesc), len(file_hearth_hosts_v1_hosts_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   45,
+			NumEnums:      5,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

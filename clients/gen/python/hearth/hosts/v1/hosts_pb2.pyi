@@ -184,16 +184,73 @@ class SuppliedAddress(_message.Message):
     def __init__(self, package_id: _Optional[str] = ..., ssl: bool = ..., internet: bool = ..., hostname: _Optional[str] = ..., port: _Optional[int] = ..., remove_action: _Optional[str] = ..., overflow_actions: _Optional[_Iterable[str]] = ..., info: _Optional[bytes] = ...) -> None: ...
 
 class AddSsl(_message.Message):
-    __slots__ = ("preferred_external_port", "add_x_forwarded_headers", "alpn", "alpn_reflect")
+    __slots__ = ("preferred_external_port", "add_x_forwarded_headers", "alpn", "alpn_reflect", "gate", "upstream_certificates", "upstream_unchecked")
     PREFERRED_EXTERNAL_PORT_FIELD_NUMBER: _ClassVar[int]
     ADD_X_FORWARDED_HEADERS_FIELD_NUMBER: _ClassVar[int]
     ALPN_FIELD_NUMBER: _ClassVar[int]
     ALPN_REFLECT_FIELD_NUMBER: _ClassVar[int]
+    GATE_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_UNCHECKED_FIELD_NUMBER: _ClassVar[int]
     preferred_external_port: int
     add_x_forwarded_headers: bool
     alpn: _containers.RepeatedScalarFieldContainer[str]
     alpn_reflect: bool
-    def __init__(self, preferred_external_port: _Optional[int] = ..., add_x_forwarded_headers: bool = ..., alpn: _Optional[_Iterable[str]] = ..., alpn_reflect: bool = ...) -> None: ...
+    gate: Gate
+    upstream_certificates: bytes
+    upstream_unchecked: bool
+    def __init__(self, preferred_external_port: _Optional[int] = ..., add_x_forwarded_headers: bool = ..., alpn: _Optional[_Iterable[str]] = ..., alpn_reflect: bool = ..., gate: _Optional[_Union[Gate, _Mapping]] = ..., upstream_certificates: _Optional[bytes] = ..., upstream_unchecked: bool = ...) -> None: ...
+
+class Gate(_message.Message):
+    __slots__ = ("scheme", "realm")
+    class Scheme(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        SCHEME_UNSPECIFIED: _ClassVar[Gate.Scheme]
+        SCHEME_BASIC: _ClassVar[Gate.Scheme]
+        SCHEME_BEARER: _ClassVar[Gate.Scheme]
+    SCHEME_UNSPECIFIED: Gate.Scheme
+    SCHEME_BASIC: Gate.Scheme
+    SCHEME_BEARER: Gate.Scheme
+    SCHEME_FIELD_NUMBER: _ClassVar[int]
+    REALM_FIELD_NUMBER: _ClassVar[int]
+    scheme: Gate.Scheme
+    realm: str
+    def __init__(self, scheme: _Optional[_Union[Gate.Scheme, str]] = ..., realm: _Optional[str] = ...) -> None: ...
+
+class HostGates(_message.Message):
+    __slots__ = ("meta", "spec")
+    META_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    meta: _meta_pb2.Meta
+    spec: HostGatesSpec
+    def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., spec: _Optional[_Union[HostGatesSpec, _Mapping]] = ...) -> None: ...
+
+class HostGatesSpec(_message.Message):
+    __slots__ = ("sealed",)
+    class SealedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: bytes
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[bytes] = ...) -> None: ...
+    SEALED_FIELD_NUMBER: _ClassVar[int]
+    sealed: _containers.ScalarMap[int, bytes]
+    def __init__(self, sealed: _Optional[_Mapping[int, bytes]] = ...) -> None: ...
+
+class GateCredentials(_message.Message):
+    __slots__ = ("credentials",)
+    CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
+    credentials: _containers.RepeatedCompositeFieldContainer[GateCredential]
+    def __init__(self, credentials: _Optional[_Iterable[_Union[GateCredential, _Mapping]]] = ...) -> None: ...
+
+class GateCredential(_message.Message):
+    __slots__ = ("digest", "user")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    digest: bytes
+    user: str
+    def __init__(self, digest: _Optional[bytes] = ..., user: _Optional[str] = ...) -> None: ...
 
 class Secure(_message.Message):
     __slots__ = ("ssl",)

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/hosts/v1/hosts.proto.
  */
 export const file_hearth_hosts_v1_hosts: GenFile = /*@__PURE__*/
-  fileDesc("ChtoZWFydGgvaG9zdHMvdjEvaG9zdHMucHJvdG8SD2hlYXJ0aC5ob3N0cy52MSKiAQoESG9zdBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRInCgRzcGVjGAIgASgLMhkuaGVhcnRoLmhvc3RzLnYxLkhvc3RTcGVjEisKBnN0YXR1cxgDIAEoCzIbLmhlYXJ0aC5ob3N0cy52MS5Ib3N0U3RhdHVzOiDq+RgcCB4SBGhvc3QYASABKgVob3N0czIFaG9zdHNAASLdBAoISG9zdFNwZWMSOQoIYmluZGluZ3MYASADKAsyJy5oZWFydGguaG9zdHMudjEuSG9zdFNwZWMuQmluZGluZ3NFbnRyeRI1CgZyYW5nZXMYAiADKAsyJS5oZWFydGguaG9zdHMudjEuSG9zdFNwZWMuUmFuZ2VzRW50cnkSRAoOcHVibGljX2RvbWFpbnMYAyADKAsyLC5oZWFydGguaG9zdHMudjEuSG9zdFNwZWMuUHVibGljRG9tYWluc0VudHJ5EkYKD3ByaXZhdGVfZG9tYWlucxgEIAMoCzItLmhlYXJ0aC5ob3N0cy52MS5Ib3N0U3BlYy5Qcml2YXRlRG9tYWluc0VudHJ5EgwKBGtlcHQYBSABKAgaSQoNQmluZGluZ3NFbnRyeRILCgNrZXkYASABKA0SJwoFdmFsdWUYAiABKAsyGC5oZWFydGguaG9zdHMudjEuQmluZGluZzoCOAEaTAoLUmFuZ2VzRW50cnkSCwoDa2V5GAEgASgNEiwKBXZhbHVlGAIgASgLMh0uaGVhcnRoLmhvc3RzLnYxLkJpbmRpbmdSYW5nZToCOAEaUwoSUHVibGljRG9tYWluc0VudHJ5EgsKA2tleRgBIAEoCRIsCgV2YWx1ZRgCIAEoCzIdLmhlYXJ0aC5ob3N0cy52MS5QdWJsaWNEb21haW46AjgBGlUKE1ByaXZhdGVEb21haW5zRW50cnkSCwoDa2V5GAEgASgJEi0KBXZhbHVlGAIgASgLMh4uaGVhcnRoLmhvc3RzLnYxLlByaXZhdGVEb21haW46AjgBIh8KDFB1YmxpY0RvbWFpbhIPCgdnYXRld2F5GAEgASgJIiEKDVByaXZhdGVEb21haW4SEAoIZ2F0ZXdheXMYASADKAki+gIKB0JpbmRpbmcSDwoHZW5hYmxlZBgBIAEoCBIfChdwcmVmZXJyZWRfZXh0ZXJuYWxfcG9ydBgCIAEoDRIoCgdhZGRfc3NsGAMgASgLMhcuaGVhcnRoLmhvc3RzLnYxLkFkZFNzbBInCgZzZWN1cmUYBCABKAsyFy5oZWFydGguaG9zdHMudjEuU2VjdXJlEjwKCmludGVyZmFjZXMYBSADKAsyKC5oZWFydGguaG9zdHMudjEuQmluZGluZy5JbnRlcmZhY2VzRW50cnkSKQoHY2hvaWNlcxgGIAEoCzIYLmhlYXJ0aC5ob3N0cy52MS5DaG9pY2VzEjIKCHN1cHBsaWVkGAcgAygLMiAuaGVhcnRoLmhvc3RzLnYxLlN1cHBsaWVkQWRkcmVzcxpNCg9JbnRlcmZhY2VzRW50cnkSCwoDa2V5GAEgASgJEikKBXZhbHVlGAIgASgLMhouaGVhcnRoLmhvc3RzLnYxLkludGVyZmFjZToCOAEi2AEKB0Nob2ljZXMSDwoHZW5hYmxlZBgBIAMoCRIrCghkaXNhYmxlZBgCIAMoCzIZLmhlYXJ0aC5ob3N0cy52MS5FbmRwb2ludBJBCg1nbG9iYWxfYWNjZXNzGAMgAygLMiouaGVhcnRoLmhvc3RzLnYxLkNob2ljZXMuR2xvYmFsQWNjZXNzRW50cnkaTAoRR2xvYmFsQWNjZXNzRW50cnkSCwoDa2V5GAEgASgJEiYKBXZhbHVlGAIgASgOMhcuaGVhcnRoLmhvc3RzLnYxLkFjY2VzczoCOAEiKgoIRW5kcG9pbnQSEAoIaG9zdG5hbWUYASABKAkSDAoEcG9ydBgCIAEoDSK6AQoMQmluZGluZ1JhbmdlEg8KB2VuYWJsZWQYASABKAgSGwoTZXh0ZXJuYWxfc3RhcnRfcG9ydBgCIAEoDRIXCg9udW1iZXJfb2ZfcG9ydHMYAyABKA0SOAoPcmFuZ2VfaW50ZXJmYWNlGAQgASgLMh8uaGVhcnRoLmhvc3RzLnYxLlJhbmdlSW50ZXJmYWNlEikKB2Nob2ljZXMYBSABKAsyGC5oZWFydGguaG9zdHMudjEuQ2hvaWNlcyJPCg5SYW5nZUludGVyZmFjZRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEg4KBnNjaGVtZRgEIAEoCSKjAQoPU3VwcGxpZWRBZGRyZXNzEhIKCnBhY2thZ2VfaWQYASABKAkSCwoDc3NsGAIgASgIEhAKCGludGVybmV0GAMgASgIEhAKCGhvc3RuYW1lGAQgASgJEgwKBHBvcnQYBSABKA0SFQoNcmVtb3ZlX2FjdGlvbhgGIAEoCRIYChBvdmVyZmxvd19hY3Rpb25zGAcgAygJEgwKBGluZm8YCCABKAwibgoGQWRkU3NsEh8KF3ByZWZlcnJlZF9leHRlcm5hbF9wb3J0GAEgASgNEh8KF2FkZF94X2ZvcndhcmRlZF9oZWFkZXJzGAIgASgIEgwKBGFscG4YAyADKAkSFAoMYWxwbl9yZWZsZWN0GAQgASgIIhUKBlNlY3VyZRILCgNzc2wYASABKAgihgIKCUludGVyZmFjZRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEg4KBm1hc2tlZBgEIAEoCBItCgR0eXBlGAUgASgOMh8uaGVhcnRoLmhvc3RzLnYxLkludGVyZmFjZS5UeXBlEhAKCHVzZXJuYW1lGAYgASgJEg4KBnNjaGVtZRgHIAEoCRISCgpzc2xfc2NoZW1lGAggASgJEg4KBnN1ZmZpeBgJIAEoCSJFCgRUeXBlEhQKEFRZUEVfVU5TUEVDSUZJRUQQABILCgdUWVBFX1VJEAESDAoIVFlQRV9BUEkQAhIMCghUWVBFX1AyUBADIucBCgpIb3N0U3RhdHVzEjUKBXBvcnRzGAEgAygLMiYuaGVhcnRoLmhvc3RzLnYxLkhvc3RTdGF0dXMuUG9ydHNFbnRyeRIrCglhZGRyZXNzZXMYAiADKAsyGC5oZWFydGguaG9zdHMudjEuQWRkcmVzcxIvCg1hZGRyZXNzZXNfb2ZmGAMgAygLMhguaGVhcnRoLmhvc3RzLnYxLkFkZHJlc3MaRAoKUG9ydHNFbnRyeRILCgNrZXkYASABKA0SJQoFdmFsdWUYAiABKAsyFi5oZWFydGguaG9zdHMudjEuUG9ydHM6AjgBIjkKBVBvcnRzEhUKDWFzc2lnbmVkX3BvcnQYASABKA0SGQoRYXNzaWduZWRfc3NsX3BvcnQYAiABKA0ijwQKB0FkZHJlc3MSFAoMaW50ZXJmYWNlX2lkGAEgASgJEgsKA3VybBgCIAEoCRIQCghob3N0bmFtZRgDIAEoCRIMCgRwb3J0GAQgASgNEgsKA3NzbBgFIAEoCBIrCgRraW5kGAYgASgOMh0uaGVhcnRoLmhvc3RzLnYxLkFkZHJlc3MuS2luZBIPCgdnYXRld2F5GAcgASgJEhAKCHVuc2VydmVkGAggASgJEhUKDWludGVybmFsX3BvcnQYCSABKA0SJwoGYWNjZXNzGAogASgOMhcuaGVhcnRoLmhvc3RzLnYxLkFjY2VzcxIXCg9udW1iZXJfb2ZfcG9ydHMYCyABKA0SEwoLc3VwcGxpZWRfYnkYDCABKAkSFQoNcmVtb3ZlX2FjdGlvbhgNIAEoCRIYChBvdmVyZmxvd19hY3Rpb25zGA4gAygJEhAKCGludGVybmV0GA8gASgIIrIBCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABINCglLSU5EX0lQVjQQARINCglLSU5EX0lQVjYQAhINCglLSU5EX01ETlMQAxISCg5LSU5EX0xPQ0FMSE9TVBAEEg8KC0tJTkRfQlJJREdFEAUSFwoTS0lORF9QUklWQVRFX0RPTUFJThAGEhYKEktJTkRfUFVCTElDX0RPTUFJThAHEhEKDUtJTkRfU1VQUExJRUQQCCKEAQoJVXJsUGx1Z2luEiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEiwKBHNwZWMYAiABKAsyHi5oZWFydGguaG9zdHMudjEuVXJsUGx1Z2luU3BlYzol6vkYIQhIEgl1cmxwbHVnaW4YASABKgVob3N0czIFaG9zdHNAASIlCg1VcmxQbHVnaW5TcGVjEhQKDHRhYmxlX2FjdGlvbhgBIAEoCSKRAQoMUmVhY2hhYmlsaXR5EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjMKBnN0YXR1cxgCIAEoCzIjLmhlYXJ0aC5ob3N0cy52MS5SZWFjaGFiaWxpdHlTdGF0dXM6KOr5GCQISRIMcmVhY2hhYmlsaXR5GAIgASoFcmVhY2gyBXJlYWNoQAEicAoSUmVhY2hhYmlsaXR5U3RhdHVzEioKCHZlcmRpY3RzGAEgAygLMhguaGVhcnRoLmhvc3RzLnYxLlZlcmRpY3QSLgoKY2hlY2tfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi/gEKB1ZlcmRpY3QSEAoIaG9zdG5hbWUYASABKAkSDAoEcG9ydBgCIAEoDRINCgV3b3JrcxgDIAEoCBIuCgdtaXNzaW5nGAQgASgOMh0uaGVhcnRoLmhvc3RzLnYxLlZlcmRpY3QuU3RlcBIPCgdtZXNzYWdlGAUgASgJEg4KBnJlbWVkeRgGIAEoCSJzCgRTdGVwEhQKEFNURVBfVU5TUEVDSUZJRUQQABIQCgxTVEVQX1NFUlZJQ0UQARIQCgxTVEVQX0dBVEVXQVkQAhIMCghTVEVQX0ROUxADEg0KCVNURVBfUE9SVBAEEhQKEFNURVBfQ0VSVElGSUNBVEUQBSIsChBMaXN0SG9zdHNSZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQEiOQoRTGlzdEhvc3RzUmVzcG9uc2USJAoFaG9zdHMYASADKAsyFS5oZWFydGguaG9zdHMudjEuSG9zdCKKAQoXU2V0QWRkcmVzc0FjY2Vzc1JlcXVlc3QSGAoKcGFja2FnZV9pZBgBIAEoCUIEuIYZARIMCgRob3N0GAIgASgJEhAKCGhvc3RuYW1lGAMgASgJEgwKBHBvcnQYBCABKA0SJwoGYWNjZXNzGAUgASgOMhcuaGVhcnRoLmhvc3RzLnYxLkFjY2VzcyI/ChhTZXRBZGRyZXNzQWNjZXNzUmVzcG9uc2USIwoEaG9zdBgBIAEoCzIVLmhlYXJ0aC5ob3N0cy52MS5Ib3N0IngKFkFkZFB1YmxpY0RvbWFpblJlcXVlc3QSGAoKcGFja2FnZV9pZBgBIAEoCUIEuIYZARIMCgRob3N0GAIgASgJEg4KBmRvbWFpbhgDIAEoCRIPCgdnYXRld2F5GAQgASgJEhUKDWludGVybmFsX3BvcnQYBSABKA0iPgoXQWRkUHVibGljRG9tYWluUmVzcG9uc2USIwoEaG9zdBgBIAEoCzIVLmhlYXJ0aC5ob3N0cy52MS5Ib3N0IlMKGVJlbW92ZVB1YmxpY0RvbWFpblJlcXVlc3QSGAoKcGFja2FnZV9pZBgBIAEoCUIEuIYZARIMCgRob3N0GAIgASgJEg4KBmRvbWFpbhgDIAEoCSJBChpSZW1vdmVQdWJsaWNEb21haW5SZXNwb25zZRIjCgRob3N0GAEgASgLMhUuaGVhcnRoLmhvc3RzLnYxLkhvc3QiegoXQWRkUHJpdmF0ZURvbWFpblJlcXVlc3QSGAoKcGFja2FnZV9pZBgBIAEoCUIEuIYZARIMCgRob3N0GAIgASgJEg4KBmRvbWFpbhgDIAEoCRIQCghnYXRld2F5cxgEIAMoCRIVCg1pbnRlcm5hbF9wb3J0GAUgASgNIj8KGEFkZFByaXZhdGVEb21haW5SZXNwb25zZRIjCgRob3N0GAEgASgLMhUuaGVhcnRoLmhvc3RzLnYxLkhvc3QiVAoaUmVtb3ZlUHJpdmF0ZURvbWFpblJlcXVlc3QSGAoKcGFja2FnZV9pZBgBIAEoCUIEuIYZARIMCgRob3N0GAIgASgJEg4KBmRvbWFpbhgDIAEoCSJCChtSZW1vdmVQcml2YXRlRG9tYWluUmVzcG9uc2USIwoEaG9zdBgBIAEoCzIVLmhlYXJ0aC5ob3N0cy52MS5Ib3N0IoUBCgtIb3N0QWRkcmVzcxISCgpwYWNrYWdlX2lkGAEgASgJEgwKBGhvc3QYAiABKAkSKQoHYWRkcmVzcxgDIAEoCzIYLmhlYXJ0aC5ob3N0cy52MS5BZGRyZXNzEikKB3ZlcmRpY3QYBCABKAsyGC5oZWFydGguaG9zdHMudjEuVmVyZGljdCIwChRMaXN0QWRkcmVzc2VzUmVxdWVzdBIYCgpwYWNrYWdlX2lkGAEgASgJQgS4hhkBIkgKFUxpc3RBZGRyZXNzZXNSZXNwb25zZRIvCglhZGRyZXNzZXMYASADKAsyHC5oZWFydGguaG9zdHMudjEuSG9zdEFkZHJlc3MiPwoVQ2hlY2tBZGRyZXNzZXNSZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESDAoEaG9zdBgCIAEoCSJJChZDaGVja0FkZHJlc3Nlc1Jlc3BvbnNlEi8KCWFkZHJlc3NlcxgBIAMoCzIcLmhlYXJ0aC5ob3N0cy52MS5Ib3N0QWRkcmVzcypVCgZBY2Nlc3MSFgoSQUNDRVNTX1VOU1BFQ0lGSUVEEAASDgoKQUNDRVNTX09GRhABEg4KCkFDQ0VTU19MQU4QAhITCg9BQ0NFU1NfSU5URVJORVQQAzKgCQoLSG9zdFNlcnZpY2UScgoJTGlzdEhvc3RzEiEuaGVhcnRoLmhvc3RzLnYxLkxpc3RIb3N0c1JlcXVlc3QaIi5oZWFydGguaG9zdHMudjEuTGlzdEhvc3RzUmVzcG9uc2UiHpACAcrzGAIQAdLzGBFwYWNrYWdlLmhvc3QubGlzdBKGAQoNTGlzdEFkZHJlc3NlcxIlLmhlYXJ0aC5ob3N0cy52MS5MaXN0QWRkcmVzc2VzUmVxdWVzdBomLmhlYXJ0aC5ob3N0cy52MS5MaXN0QWRkcmVzc2VzUmVzcG9uc2UiJpACAcrzGAIQAdLzGBlwYWNrYWdlLmhvc3QuYWRkcmVzcy5saXN0EmkKDkNoZWNrQWRkcmVzc2VzEiYuaGVhcnRoLmhvc3RzLnYxLkNoZWNrQWRkcmVzc2VzUmVxdWVzdBonLmhlYXJ0aC5ob3N0cy52MS5DaGVja0FkZHJlc3Nlc1Jlc3BvbnNlIgbK8xgCEAISngEKEFNldEFkZHJlc3NBY2Nlc3MSKC5oZWFydGguaG9zdHMudjEuU2V0QWRkcmVzc0FjY2Vzc1JlcXVlc3QaKS5oZWFydGguaG9zdHMudjEuU2V0QWRkcmVzc0FjY2Vzc1Jlc3BvbnNlIjWQAgLK8xgCEAPS8xgocGFja2FnZS5ob3N0LmJpbmRpbmcuc2V0LWFkZHJlc3MtZW5hYmxlZBKZAQoPQWRkUHVibGljRG9tYWluEicuaGVhcnRoLmhvc3RzLnYxLkFkZFB1YmxpY0RvbWFpblJlcXVlc3QaKC5oZWFydGguaG9zdHMudjEuQWRkUHVibGljRG9tYWluUmVzcG9uc2UiM5ACAsrzGAIQA9LzGCZwYWNrYWdlLmhvc3QuYWRkcmVzcy5kb21haW4ucHVibGljLmFkZBKiAQoSUmVtb3ZlUHVibGljRG9tYWluEiouaGVhcnRoLmhvc3RzLnYxLlJlbW92ZVB1YmxpY0RvbWFpblJlcXVlc3QaKy5oZWFydGguaG9zdHMudjEuUmVtb3ZlUHVibGljRG9tYWluUmVzcG9uc2UiM8rzGAIQA9LzGClwYWNrYWdlLmhvc3QuYWRkcmVzcy5kb21haW4ucHVibGljLnJlbW92ZRKdAQoQQWRkUHJpdmF0ZURvbWFpbhIoLmhlYXJ0aC5ob3N0cy52MS5BZGRQcml2YXRlRG9tYWluUmVxdWVzdBopLmhlYXJ0aC5ob3N0cy52MS5BZGRQcml2YXRlRG9tYWluUmVzcG9uc2UiNJACAsrzGAIQA9LzGCdwYWNrYWdlLmhvc3QuYWRkcmVzcy5kb21haW4ucHJpdmF0ZS5hZGQSpgEKE1JlbW92ZVByaXZhdGVEb21haW4SKy5oZWFydGguaG9zdHMudjEuUmVtb3ZlUHJpdmF0ZURvbWFpblJlcXVlc3QaLC5oZWFydGguaG9zdHMudjEuUmVtb3ZlUHJpdmF0ZURvbWFpblJlc3BvbnNlIjTK8xgCEAPS8xgqcGFja2FnZS5ob3N0LmFkZHJlc3MuZG9tYWluLnByaXZhdGUucmVtb3ZlYgZwcm90bzM", [file_google_protobuf_timestamp, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
+  fileDesc("ChtoZWFydGgvaG9zdHMvdjEvaG9zdHMucHJvdG8SD2hlYXJ0aC5ob3N0cy52MSKiAQoESG9zdBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRInCgRzcGVjGAIgASgLMhkuaGVhcnRoLmhvc3RzLnYxLkhvc3RTcGVjEisKBnN0YXR1cxgDIAEoCzIbLmhlYXJ0aC5ob3N0cy52MS5Ib3N0U3RhdHVzOiDq+RgcCB4SBGhvc3QYASABKgVob3N0czIFaG9zdHNAASLdBAoISG9zdFNwZWMSOQoIYmluZGluZ3MYASADKAsyJy5oZWFydGguaG9zdHMudjEuSG9zdFNwZWMuQmluZGluZ3NFbnRyeRI1CgZyYW5nZXMYAiADKAsyJS5oZWFydGguaG9zdHMudjEuSG9zdFNwZWMuUmFuZ2VzRW50cnkSRAoOcHVibGljX2RvbWFpbnMYAyADKAsyLC5oZWFydGguaG9zdHMudjEuSG9zdFNwZWMuUHVibGljRG9tYWluc0VudHJ5EkYKD3ByaXZhdGVfZG9tYWlucxgEIAMoCzItLmhlYXJ0aC5ob3N0cy52MS5Ib3N0U3BlYy5Qcml2YXRlRG9tYWluc0VudHJ5EgwKBGtlcHQYBSABKAgaSQoNQmluZGluZ3NFbnRyeRILCgNrZXkYASABKA0SJwoFdmFsdWUYAiABKAsyGC5oZWFydGguaG9zdHMudjEuQmluZGluZzoCOAEaTAoLUmFuZ2VzRW50cnkSCwoDa2V5GAEgASgNEiwKBXZhbHVlGAIgASgLMh0uaGVhcnRoLmhvc3RzLnYxLkJpbmRpbmdSYW5nZToCOAEaUwoSUHVibGljRG9tYWluc0VudHJ5EgsKA2tleRgBIAEoCRIsCgV2YWx1ZRgCIAEoCzIdLmhlYXJ0aC5ob3N0cy52MS5QdWJsaWNEb21haW46AjgBGlUKE1ByaXZhdGVEb21haW5zRW50cnkSCwoDa2V5GAEgASgJEi0KBXZhbHVlGAIgASgLMh4uaGVhcnRoLmhvc3RzLnYxLlByaXZhdGVEb21haW46AjgBIh8KDFB1YmxpY0RvbWFpbhIPCgdnYXRld2F5GAEgASgJIiEKDVByaXZhdGVEb21haW4SEAoIZ2F0ZXdheXMYASADKAki+gIKB0JpbmRpbmcSDwoHZW5hYmxlZBgBIAEoCBIfChdwcmVmZXJyZWRfZXh0ZXJuYWxfcG9ydBgCIAEoDRIoCgdhZGRfc3NsGAMgASgLMhcuaGVhcnRoLmhvc3RzLnYxLkFkZFNzbBInCgZzZWN1cmUYBCABKAsyFy5oZWFydGguaG9zdHMudjEuU2VjdXJlEjwKCmludGVyZmFjZXMYBSADKAsyKC5oZWFydGguaG9zdHMudjEuQmluZGluZy5JbnRlcmZhY2VzRW50cnkSKQoHY2hvaWNlcxgGIAEoCzIYLmhlYXJ0aC5ob3N0cy52MS5DaG9pY2VzEjIKCHN1cHBsaWVkGAcgAygLMiAuaGVhcnRoLmhvc3RzLnYxLlN1cHBsaWVkQWRkcmVzcxpNCg9JbnRlcmZhY2VzRW50cnkSCwoDa2V5GAEgASgJEikKBXZhbHVlGAIgASgLMhouaGVhcnRoLmhvc3RzLnYxLkludGVyZmFjZToCOAEi2AEKB0Nob2ljZXMSDwoHZW5hYmxlZBgBIAMoCRIrCghkaXNhYmxlZBgCIAMoCzIZLmhlYXJ0aC5ob3N0cy52MS5FbmRwb2ludBJBCg1nbG9iYWxfYWNjZXNzGAMgAygLMiouaGVhcnRoLmhvc3RzLnYxLkNob2ljZXMuR2xvYmFsQWNjZXNzRW50cnkaTAoRR2xvYmFsQWNjZXNzRW50cnkSCwoDa2V5GAEgASgJEiYKBXZhbHVlGAIgASgOMhcuaGVhcnRoLmhvc3RzLnYxLkFjY2VzczoCOAEiKgoIRW5kcG9pbnQSEAoIaG9zdG5hbWUYASABKAkSDAoEcG9ydBgCIAEoDSK6AQoMQmluZGluZ1JhbmdlEg8KB2VuYWJsZWQYASABKAgSGwoTZXh0ZXJuYWxfc3RhcnRfcG9ydBgCIAEoDRIXCg9udW1iZXJfb2ZfcG9ydHMYAyABKA0SOAoPcmFuZ2VfaW50ZXJmYWNlGAQgASgLMh8uaGVhcnRoLmhvc3RzLnYxLlJhbmdlSW50ZXJmYWNlEikKB2Nob2ljZXMYBSABKAsyGC5oZWFydGguaG9zdHMudjEuQ2hvaWNlcyJPCg5SYW5nZUludGVyZmFjZRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEg4KBnNjaGVtZRgEIAEoCSKjAQoPU3VwcGxpZWRBZGRyZXNzEhIKCnBhY2thZ2VfaWQYASABKAkSCwoDc3NsGAIgASgIEhAKCGludGVybmV0GAMgASgIEhAKCGhvc3RuYW1lGAQgASgJEgwKBHBvcnQYBSABKA0SFQoNcmVtb3ZlX2FjdGlvbhgGIAEoCRIYChBvdmVyZmxvd19hY3Rpb25zGAcgAygJEgwKBGluZm8YCCABKAwizgEKBkFkZFNzbBIfChdwcmVmZXJyZWRfZXh0ZXJuYWxfcG9ydBgBIAEoDRIfChdhZGRfeF9mb3J3YXJkZWRfaGVhZGVycxgCIAEoCBIMCgRhbHBuGAMgAygJEhQKDGFscG5fcmVmbGVjdBgEIAEoCBIjCgRnYXRlGAUgASgLMhUuaGVhcnRoLmhvc3RzLnYxLkdhdGUSHQoVdXBzdHJlYW1fY2VydGlmaWNhdGVzGAYgASgMEhoKEnVwc3RyZWFtX3VuY2hlY2tlZBgHIAEoCCKKAQoER2F0ZRIsCgZzY2hlbWUYASABKA4yHC5oZWFydGguaG9zdHMudjEuR2F0ZS5TY2hlbWUSDQoFcmVhbG0YAiABKAkiRQoGU2NoZW1lEhYKElNDSEVNRV9VTlNQRUNJRklFRBAAEhAKDFNDSEVNRV9CQVNJQxABEhEKDVNDSEVNRV9CRUFSRVIQAiKCAQoJSG9zdEdhdGVzEiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEiwKBHNwZWMYAiABKAsyHi5oZWFydGguaG9zdHMudjEuSG9zdEdhdGVzU3BlYzoj6vkYHwhNEglob3N0Z2F0ZXMYASoFaG9zdHMyBWhvc3RzQAEiegoNSG9zdEdhdGVzU3BlYxI6CgZzZWFsZWQYASADKAsyKi5oZWFydGguaG9zdHMudjEuSG9zdEdhdGVzU3BlYy5TZWFsZWRFbnRyeRotCgtTZWFsZWRFbnRyeRILCgNrZXkYASABKA0SDQoFdmFsdWUYAiABKAw6AjgBIkcKD0dhdGVDcmVkZW50aWFscxI0CgtjcmVkZW50aWFscxgBIAMoCzIfLmhlYXJ0aC5ob3N0cy52MS5HYXRlQ3JlZGVudGlhbCIuCg5HYXRlQ3JlZGVudGlhbBIOCgZkaWdlc3QYASABKAwSDAoEdXNlchgCIAEoCSIVCgZTZWN1cmUSCwoDc3NsGAEgASgIIoYCCglJbnRlcmZhY2USCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCRIOCgZtYXNrZWQYBCABKAgSLQoEdHlwZRgFIAEoDjIfLmhlYXJ0aC5ob3N0cy52MS5JbnRlcmZhY2UuVHlwZRIQCgh1c2VybmFtZRgGIAEoCRIOCgZzY2hlbWUYByABKAkSEgoKc3NsX3NjaGVtZRgIIAEoCRIOCgZzdWZmaXgYCSABKAkiRQoEVHlwZRIUChBUWVBFX1VOU1BFQ0lGSUVEEAASCwoHVFlQRV9VSRABEgwKCFRZUEVfQVBJEAISDAoIVFlQRV9QMlAQAyLnAQoKSG9zdFN0YXR1cxI1CgVwb3J0cxgBIAMoCzImLmhlYXJ0aC5ob3N0cy52MS5Ib3N0U3RhdHVzLlBvcnRzRW50cnkSKwoJYWRkcmVzc2VzGAIgAygLMhguaGVhcnRoLmhvc3RzLnYxLkFkZHJlc3MSLwoNYWRkcmVzc2VzX29mZhgDIAMoCzIYLmhlYXJ0aC5ob3N0cy52MS5BZGRyZXNzGkQKClBvcnRzRW50cnkSCwoDa2V5GAEgASgNEiUKBXZhbHVlGAIgASgLMhYuaGVhcnRoLmhvc3RzLnYxLlBvcnRzOgI4ASI5CgVQb3J0cxIVCg1hc3NpZ25lZF9wb3J0GAEgASgNEhkKEWFzc2lnbmVkX3NzbF9wb3J0GAIgASgNIo8ECgdBZGRyZXNzEhQKDGludGVyZmFjZV9pZBgBIAEoCRILCgN1cmwYAiABKAkSEAoIaG9zdG5hbWUYAyABKAkSDAoEcG9ydBgEIAEoDRILCgNzc2wYBSABKAgSKwoEa2luZBgGIAEoDjIdLmhlYXJ0aC5ob3N0cy52MS5BZGRyZXNzLktpbmQSDwoHZ2F0ZXdheRgHIAEoCRIQCgh1bnNlcnZlZBgIIAEoCRIVCg1pbnRlcm5hbF9wb3J0GAkgASgNEicKBmFjY2VzcxgKIAEoDjIXLmhlYXJ0aC5ob3N0cy52MS5BY2Nlc3MSFwoPbnVtYmVyX29mX3BvcnRzGAsgASgNEhMKC3N1cHBsaWVkX2J5GAwgASgJEhUKDXJlbW92ZV9hY3Rpb24YDSABKAkSGAoQb3ZlcmZsb3dfYWN0aW9ucxgOIAMoCRIQCghpbnRlcm5ldBgPIAEoCCKyAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDQoJS0lORF9JUFY0EAESDQoJS0lORF9JUFY2EAISDQoJS0lORF9NRE5TEAMSEgoOS0lORF9MT0NBTEhPU1QQBBIPCgtLSU5EX0JSSURHRRAFEhcKE0tJTkRfUFJJVkFURV9ET01BSU4QBhIWChJLSU5EX1BVQkxJQ19ET01BSU4QBxIRCg1LSU5EX1NVUFBMSUVEEAgihAEKCVVybFBsdWdpbhIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIsCgRzcGVjGAIgASgLMh4uaGVhcnRoLmhvc3RzLnYxLlVybFBsdWdpblNwZWM6Jer5GCEISBIJdXJscGx1Z2luGAEgASoFaG9zdHMyBWhvc3RzQAEiJQoNVXJsUGx1Z2luU3BlYxIUCgx0YWJsZV9hY3Rpb24YASABKAkikQEKDFJlYWNoYWJpbGl0eRIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIzCgZzdGF0dXMYAiABKAsyIy5oZWFydGguaG9zdHMudjEuUmVhY2hhYmlsaXR5U3RhdHVzOijq+RgkCEkSDHJlYWNoYWJpbGl0eRgCIAEqBXJlYWNoMgVyZWFjaEABInAKElJlYWNoYWJpbGl0eVN0YXR1cxIqCgh2ZXJkaWN0cxgBIAMoCzIYLmhlYXJ0aC5ob3N0cy52MS5WZXJkaWN0Ei4KCmNoZWNrX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIv4BCgdWZXJkaWN0EhAKCGhvc3RuYW1lGAEgASgJEgwKBHBvcnQYAiABKA0SDQoFd29ya3MYAyABKAgSLgoHbWlzc2luZxgEIAEoDjIdLmhlYXJ0aC5ob3N0cy52MS5WZXJkaWN0LlN0ZXASDwoHbWVzc2FnZRgFIAEoCRIOCgZyZW1lZHkYBiABKAkicwoEU3RlcBIUChBTVEVQX1VOU1BFQ0lGSUVEEAASEAoMU1RFUF9TRVJWSUNFEAESEAoMU1RFUF9HQVRFV0FZEAISDAoIU1RFUF9ETlMQAxINCglTVEVQX1BPUlQQBBIUChBTVEVQX0NFUlRJRklDQVRFEAUiLAoQTGlzdEhvc3RzUmVxdWVzdBIYCgpwYWNrYWdlX2lkGAEgASgJQgS4hhkBIjkKEUxpc3RIb3N0c1Jlc3BvbnNlEiQKBWhvc3RzGAEgAygLMhUuaGVhcnRoLmhvc3RzLnYxLkhvc3QiigEKF1NldEFkZHJlc3NBY2Nlc3NSZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESDAoEaG9zdBgCIAEoCRIQCghob3N0bmFtZRgDIAEoCRIMCgRwb3J0GAQgASgNEicKBmFjY2VzcxgFIAEoDjIXLmhlYXJ0aC5ob3N0cy52MS5BY2Nlc3MiPwoYU2V0QWRkcmVzc0FjY2Vzc1Jlc3BvbnNlEiMKBGhvc3QYASABKAsyFS5oZWFydGguaG9zdHMudjEuSG9zdCJ4ChZBZGRQdWJsaWNEb21haW5SZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESDAoEaG9zdBgCIAEoCRIOCgZkb21haW4YAyABKAkSDwoHZ2F0ZXdheRgEIAEoCRIVCg1pbnRlcm5hbF9wb3J0GAUgASgNIj4KF0FkZFB1YmxpY0RvbWFpblJlc3BvbnNlEiMKBGhvc3QYASABKAsyFS5oZWFydGguaG9zdHMudjEuSG9zdCJTChlSZW1vdmVQdWJsaWNEb21haW5SZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESDAoEaG9zdBgCIAEoCRIOCgZkb21haW4YAyABKAkiQQoaUmVtb3ZlUHVibGljRG9tYWluUmVzcG9uc2USIwoEaG9zdBgBIAEoCzIVLmhlYXJ0aC5ob3N0cy52MS5Ib3N0InoKF0FkZFByaXZhdGVEb21haW5SZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESDAoEaG9zdBgCIAEoCRIOCgZkb21haW4YAyABKAkSEAoIZ2F0ZXdheXMYBCADKAkSFQoNaW50ZXJuYWxfcG9ydBgFIAEoDSI/ChhBZGRQcml2YXRlRG9tYWluUmVzcG9uc2USIwoEaG9zdBgBIAEoCzIVLmhlYXJ0aC5ob3N0cy52MS5Ib3N0IlQKGlJlbW92ZVByaXZhdGVEb21haW5SZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESDAoEaG9zdBgCIAEoCRIOCgZkb21haW4YAyABKAkiQgobUmVtb3ZlUHJpdmF0ZURvbWFpblJlc3BvbnNlEiMKBGhvc3QYASABKAsyFS5oZWFydGguaG9zdHMudjEuSG9zdCKFAQoLSG9zdEFkZHJlc3MSEgoKcGFja2FnZV9pZBgBIAEoCRIMCgRob3N0GAIgASgJEikKB2FkZHJlc3MYAyABKAsyGC5oZWFydGguaG9zdHMudjEuQWRkcmVzcxIpCgd2ZXJkaWN0GAQgASgLMhguaGVhcnRoLmhvc3RzLnYxLlZlcmRpY3QiMAoUTGlzdEFkZHJlc3Nlc1JlcXVlc3QSGAoKcGFja2FnZV9pZBgBIAEoCUIEuIYZASJIChVMaXN0QWRkcmVzc2VzUmVzcG9uc2USLwoJYWRkcmVzc2VzGAEgAygLMhwuaGVhcnRoLmhvc3RzLnYxLkhvc3RBZGRyZXNzIj8KFUNoZWNrQWRkcmVzc2VzUmVxdWVzdBIYCgpwYWNrYWdlX2lkGAEgASgJQgS4hhkBEgwKBGhvc3QYAiABKAkiSQoWQ2hlY2tBZGRyZXNzZXNSZXNwb25zZRIvCglhZGRyZXNzZXMYASADKAsyHC5oZWFydGguaG9zdHMudjEuSG9zdEFkZHJlc3MqVQoGQWNjZXNzEhYKEkFDQ0VTU19VTlNQRUNJRklFRBAAEg4KCkFDQ0VTU19PRkYQARIOCgpBQ0NFU1NfTEFOEAISEwoPQUNDRVNTX0lOVEVSTkVUEAMyoAkKC0hvc3RTZXJ2aWNlEnIKCUxpc3RIb3N0cxIhLmhlYXJ0aC5ob3N0cy52MS5MaXN0SG9zdHNSZXF1ZXN0GiIuaGVhcnRoLmhvc3RzLnYxLkxpc3RIb3N0c1Jlc3BvbnNlIh6QAgHK8xgCEAHS8xgRcGFja2FnZS5ob3N0Lmxpc3QShgEKDUxpc3RBZGRyZXNzZXMSJS5oZWFydGguaG9zdHMudjEuTGlzdEFkZHJlc3Nlc1JlcXVlc3QaJi5oZWFydGguaG9zdHMudjEuTGlzdEFkZHJlc3Nlc1Jlc3BvbnNlIiaQAgHK8xgCEAHS8xgZcGFja2FnZS5ob3N0LmFkZHJlc3MubGlzdBJpCg5DaGVja0FkZHJlc3NlcxImLmhlYXJ0aC5ob3N0cy52MS5DaGVja0FkZHJlc3Nlc1JlcXVlc3QaJy5oZWFydGguaG9zdHMudjEuQ2hlY2tBZGRyZXNzZXNSZXNwb25zZSIGyvMYAhACEp4BChBTZXRBZGRyZXNzQWNjZXNzEiguaGVhcnRoLmhvc3RzLnYxLlNldEFkZHJlc3NBY2Nlc3NSZXF1ZXN0GikuaGVhcnRoLmhvc3RzLnYxLlNldEFkZHJlc3NBY2Nlc3NSZXNwb25zZSI1kAICyvMYAhAD0vMYKHBhY2thZ2UuaG9zdC5iaW5kaW5nLnNldC1hZGRyZXNzLWVuYWJsZWQSmQEKD0FkZFB1YmxpY0RvbWFpbhInLmhlYXJ0aC5ob3N0cy52MS5BZGRQdWJsaWNEb21haW5SZXF1ZXN0GiguaGVhcnRoLmhvc3RzLnYxLkFkZFB1YmxpY0RvbWFpblJlc3BvbnNlIjOQAgLK8xgCEAPS8xgmcGFja2FnZS5ob3N0LmFkZHJlc3MuZG9tYWluLnB1YmxpYy5hZGQSogEKElJlbW92ZVB1YmxpY0RvbWFpbhIqLmhlYXJ0aC5ob3N0cy52MS5SZW1vdmVQdWJsaWNEb21haW5SZXF1ZXN0GisuaGVhcnRoLmhvc3RzLnYxLlJlbW92ZVB1YmxpY0RvbWFpblJlc3BvbnNlIjPK8xgCEAPS8xgpcGFja2FnZS5ob3N0LmFkZHJlc3MuZG9tYWluLnB1YmxpYy5yZW1vdmUSnQEKEEFkZFByaXZhdGVEb21haW4SKC5oZWFydGguaG9zdHMudjEuQWRkUHJpdmF0ZURvbWFpblJlcXVlc3QaKS5oZWFydGguaG9zdHMudjEuQWRkUHJpdmF0ZURvbWFpblJlc3BvbnNlIjSQAgLK8xgCEAPS8xgncGFja2FnZS5ob3N0LmFkZHJlc3MuZG9tYWluLnByaXZhdGUuYWRkEqYBChNSZW1vdmVQcml2YXRlRG9tYWluEisuaGVhcnRoLmhvc3RzLnYxLlJlbW92ZVByaXZhdGVEb21haW5SZXF1ZXN0GiwuaGVhcnRoLmhvc3RzLnYxLlJlbW92ZVByaXZhdGVEb21haW5SZXNwb25zZSI0yvMYAhAD0vMYKnBhY2thZ2UuaG9zdC5hZGRyZXNzLmRvbWFpbi5wcml2YXRlLnJlbW92ZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
 
 /**
  * Host is a group of bindings of a package that share their names.
@@ -466,6 +466,27 @@ export type AddSsl = Message<"hearth.hosts.v1.AddSsl"> & {
    * @generated from field: bool alpn_reflect = 4;
    */
   alpnReflect: boolean;
+
+  /**
+   * Who may pass; absent lets all pass. Makes the binding HTTP.
+   *
+   * @generated from field: hearth.hosts.v1.Gate gate = 5;
+   */
+  gate?: Gate;
+
+  /**
+   * The certificates of a service that speaks TLS itself that are trusted, PEM; empty for those of this server's root.
+   *
+   * @generated from field: bytes upstream_certificates = 6;
+   */
+  upstreamCertificates: Uint8Array;
+
+  /**
+   * Whether any certificate of the service is good.
+   *
+   * @generated from field: bool upstream_unchecked = 7;
+   */
+  upstreamUnchecked: boolean;
 };
 
 /**
@@ -474,6 +495,166 @@ export type AddSsl = Message<"hearth.hosts.v1.AddSsl"> & {
  */
 export const AddSslSchema: GenMessage<AddSsl> = /*@__PURE__*/
   messageDesc(file_hearth_hosts_v1_hosts, 10);
+
+/**
+ * Gate lets only those pass who know a secret. The secrets are no part of it.
+ *
+ * @generated from message hearth.hosts.v1.Gate
+ */
+export type Gate = Message<"hearth.hosts.v1.Gate"> & {
+  /**
+   * How the secret is told.
+   *
+   * @generated from field: hearth.hosts.v1.Gate.Scheme scheme = 1;
+   */
+  scheme: Gate_Scheme;
+
+  /**
+   * What people are told that they are let into; empty for the usual.
+   *
+   * @generated from field: string realm = 2;
+   */
+  realm: string;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.Gate.
+ * Use `create(GateSchema)` to create a new message.
+ */
+export const GateSchema: GenMessage<Gate> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 11);
+
+/**
+ * Scheme is how the secret is told.
+ *
+ * @generated from enum hearth.hosts.v1.Gate.Scheme
+ */
+export enum Gate_Scheme {
+  /**
+   * Not given.
+   *
+   * @generated from enum value: SCHEME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * User name and password.
+   *
+   * @generated from enum value: SCHEME_BASIC = 1;
+   */
+  BASIC = 1,
+
+  /**
+   * A bearer token.
+   *
+   * @generated from enum value: SCHEME_BEARER = 2;
+   */
+  BEARER = 2,
+}
+
+/**
+ * Describes the enum hearth.hosts.v1.Gate.Scheme.
+ */
+export const Gate_SchemeSchema: GenEnum<Gate_Scheme> = /*@__PURE__*/
+  enumDesc(file_hearth_hosts_v1_hosts, 11, 0);
+
+/**
+ * HostGates are the secrets of the gates of a host; internal.
+ *
+ * @generated from message hearth.hosts.v1.HostGates
+ */
+export type HostGates = Message<"hearth.hosts.v1.HostGates"> & {
+  /**
+   * Id is that of the host.
+   *
+   * @generated from field: hearth.meta.v1.Meta meta = 1;
+   */
+  meta?: Meta;
+
+  /**
+   * The secrets.
+   *
+   * @generated from field: hearth.hosts.v1.HostGatesSpec spec = 2;
+   */
+  spec?: HostGatesSpec;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.HostGates.
+ * Use `create(HostGatesSchema)` to create a new message.
+ */
+export const HostGatesSchema: GenMessage<HostGates> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 12);
+
+/**
+ * HostGatesSpec are the secrets.
+ *
+ * @generated from message hearth.hosts.v1.HostGatesSpec
+ */
+export type HostGatesSpec = Message<"hearth.hosts.v1.HostGatesSpec"> & {
+  /**
+   * GateCredentials by the port inside the container, each sealed with the root key.
+   *
+   * @generated from field: map<uint32, bytes> sealed = 1;
+   */
+  sealed: { [key: number]: Uint8Array };
+};
+
+/**
+ * Describes the message hearth.hosts.v1.HostGatesSpec.
+ * Use `create(HostGatesSpecSchema)` to create a new message.
+ */
+export const HostGatesSpecSchema: GenMessage<HostGatesSpec> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 13);
+
+/**
+ * GateCredentials are those whom a gate lets pass. What they know is not in it.
+ *
+ * @generated from message hearth.hosts.v1.GateCredentials
+ */
+export type GateCredentials = Message<"hearth.hosts.v1.GateCredentials"> & {
+  /**
+   * Each of them.
+   *
+   * @generated from field: repeated hearth.hosts.v1.GateCredential credentials = 1;
+   */
+  credentials: GateCredential[];
+};
+
+/**
+ * Describes the message hearth.hosts.v1.GateCredentials.
+ * Use `create(GateCredentialsSchema)` to create a new message.
+ */
+export const GateCredentialsSchema: GenMessage<GateCredentials> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 14);
+
+/**
+ * GateCredential is one whom a gate lets pass.
+ *
+ * @generated from message hearth.hosts.v1.GateCredential
+ */
+export type GateCredential = Message<"hearth.hosts.v1.GateCredential"> & {
+  /**
+   * SHA-256 of "basic " and user name, colon and password, or of "bearer " and the token.
+   *
+   * @generated from field: bytes digest = 1;
+   */
+  digest: Uint8Array;
+
+  /**
+   * The user name, which the service is told; empty for none.
+   *
+   * @generated from field: string user = 2;
+   */
+  user: string;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.GateCredential.
+ * Use `create(GateCredentialSchema)` to create a new message.
+ */
+export const GateCredentialSchema: GenMessage<GateCredential> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 15);
 
 /**
  * Secure says how a port is secure by itself.
@@ -494,7 +675,7 @@ export type Secure = Message<"hearth.hosts.v1.Secure"> & {
  * Use `create(SecureSchema)` to create a new message.
  */
 export const SecureSchema: GenMessage<Secure> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 11);
+  messageDesc(file_hearth_hosts_v1_hosts, 16);
 
 /**
  * Interface is a way to use a binding, for people or programs.
@@ -571,7 +752,7 @@ export type Interface = Message<"hearth.hosts.v1.Interface"> & {
  * Use `create(InterfaceSchema)` to create a new message.
  */
 export const InterfaceSchema: GenMessage<Interface> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 12);
+  messageDesc(file_hearth_hosts_v1_hosts, 17);
 
 /**
  * Type says who uses it.
@@ -612,7 +793,7 @@ export enum Interface_Type {
  * Describes the enum hearth.hosts.v1.Interface.Type.
  */
 export const Interface_TypeSchema: GenEnum<Interface_Type> = /*@__PURE__*/
-  enumDesc(file_hearth_hosts_v1_hosts, 12, 0);
+  enumDesc(file_hearth_hosts_v1_hosts, 17, 0);
 
 /**
  * HostStatus is what was assigned and derived.
@@ -647,7 +828,7 @@ export type HostStatus = Message<"hearth.hosts.v1.HostStatus"> & {
  * Use `create(HostStatusSchema)` to create a new message.
  */
 export const HostStatusSchema: GenMessage<HostStatus> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 13);
+  messageDesc(file_hearth_hosts_v1_hosts, 18);
 
 /**
  * Ports are what a binding has outside.
@@ -675,7 +856,7 @@ export type Ports = Message<"hearth.hosts.v1.Ports"> & {
  * Use `create(PortsSchema)` to create a new message.
  */
 export const PortsSchema: GenMessage<Ports> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 14);
+  messageDesc(file_hearth_hosts_v1_hosts, 19);
 
 /**
  * Address is one way to reach an interface.
@@ -794,7 +975,7 @@ export type Address = Message<"hearth.hosts.v1.Address"> & {
  * Use `create(AddressSchema)` to create a new message.
  */
 export const AddressSchema: GenMessage<Address> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 15);
+  messageDesc(file_hearth_hosts_v1_hosts, 20);
 
 /**
  * Kind says what the name in it is.
@@ -870,7 +1051,7 @@ export enum Address_Kind {
  * Describes the enum hearth.hosts.v1.Address.Kind.
  */
 export const Address_KindSchema: GenEnum<Address_Kind> = /*@__PURE__*/
-  enumDesc(file_hearth_hosts_v1_hosts, 15, 0);
+  enumDesc(file_hearth_hosts_v1_hosts, 20, 0);
 
 /**
  * UrlPlugin is a package that supplies addresses for the hosts of others.
@@ -898,7 +1079,7 @@ export type UrlPlugin = Message<"hearth.hosts.v1.UrlPlugin"> & {
  * Use `create(UrlPluginSchema)` to create a new message.
  */
 export const UrlPluginSchema: GenMessage<UrlPlugin> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 16);
+  messageDesc(file_hearth_hosts_v1_hosts, 21);
 
 /**
  * UrlPluginSpec is what a package that supplies addresses offers.
@@ -920,7 +1101,7 @@ export type UrlPluginSpec = Message<"hearth.hosts.v1.UrlPluginSpec"> & {
  * Use `create(UrlPluginSpecSchema)` to create a new message.
  */
 export const UrlPluginSpecSchema: GenMessage<UrlPluginSpec> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 17);
+  messageDesc(file_hearth_hosts_v1_hosts, 22);
 
 /**
  * Reachability is what was found when the addresses of a host were tried from this server.
@@ -948,7 +1129,7 @@ export type Reachability = Message<"hearth.hosts.v1.Reachability"> & {
  * Use `create(ReachabilitySchema)` to create a new message.
  */
 export const ReachabilitySchema: GenMessage<Reachability> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 18);
+  messageDesc(file_hearth_hosts_v1_hosts, 23);
 
 /**
  * ReachabilityStatus is what was found.
@@ -976,7 +1157,7 @@ export type ReachabilityStatus = Message<"hearth.hosts.v1.ReachabilityStatus"> &
  * Use `create(ReachabilityStatusSchema)` to create a new message.
  */
 export const ReachabilityStatusSchema: GenMessage<ReachabilityStatus> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 19);
+  messageDesc(file_hearth_hosts_v1_hosts, 24);
 
 /**
  * Verdict says whether an address works from this server, and if not, what is missing.
@@ -1032,7 +1213,7 @@ export type Verdict = Message<"hearth.hosts.v1.Verdict"> & {
  * Use `create(VerdictSchema)` to create a new message.
  */
 export const VerdictSchema: GenMessage<Verdict> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 20);
+  messageDesc(file_hearth_hosts_v1_hosts, 25);
 
 /**
  * Step is what an address needs, in the order in which it is tried.
@@ -1087,7 +1268,7 @@ export enum Verdict_Step {
  * Describes the enum hearth.hosts.v1.Verdict.Step.
  */
 export const Verdict_StepSchema: GenEnum<Verdict_Step> = /*@__PURE__*/
-  enumDesc(file_hearth_hosts_v1_hosts, 20, 0);
+  enumDesc(file_hearth_hosts_v1_hosts, 25, 0);
 
 /**
  * ListHostsRequest asks for hosts.
@@ -1108,7 +1289,7 @@ export type ListHostsRequest = Message<"hearth.hosts.v1.ListHostsRequest"> & {
  * Use `create(ListHostsRequestSchema)` to create a new message.
  */
 export const ListHostsRequestSchema: GenMessage<ListHostsRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 21);
+  messageDesc(file_hearth_hosts_v1_hosts, 26);
 
 /**
  * ListHostsResponse holds the hosts.
@@ -1129,7 +1310,7 @@ export type ListHostsResponse = Message<"hearth.hosts.v1.ListHostsResponse"> & {
  * Use `create(ListHostsResponseSchema)` to create a new message.
  */
 export const ListHostsResponseSchema: GenMessage<ListHostsResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 22);
+  messageDesc(file_hearth_hosts_v1_hosts, 27);
 
 /**
  * SetAddressAccessRequest names an address and says who reaches it.
@@ -1178,7 +1359,7 @@ export type SetAddressAccessRequest = Message<"hearth.hosts.v1.SetAddressAccessR
  * Use `create(SetAddressAccessRequestSchema)` to create a new message.
  */
 export const SetAddressAccessRequestSchema: GenMessage<SetAddressAccessRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 23);
+  messageDesc(file_hearth_hosts_v1_hosts, 28);
 
 /**
  * SetAddressAccessResponse holds the host.
@@ -1199,7 +1380,7 @@ export type SetAddressAccessResponse = Message<"hearth.hosts.v1.SetAddressAccess
  * Use `create(SetAddressAccessResponseSchema)` to create a new message.
  */
 export const SetAddressAccessResponseSchema: GenMessage<SetAddressAccessResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 24);
+  messageDesc(file_hearth_hosts_v1_hosts, 29);
 
 /**
  * AddPublicDomainRequest says which name leads where.
@@ -1248,7 +1429,7 @@ export type AddPublicDomainRequest = Message<"hearth.hosts.v1.AddPublicDomainReq
  * Use `create(AddPublicDomainRequestSchema)` to create a new message.
  */
 export const AddPublicDomainRequestSchema: GenMessage<AddPublicDomainRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 25);
+  messageDesc(file_hearth_hosts_v1_hosts, 30);
 
 /**
  * AddPublicDomainResponse holds the host.
@@ -1269,7 +1450,7 @@ export type AddPublicDomainResponse = Message<"hearth.hosts.v1.AddPublicDomainRe
  * Use `create(AddPublicDomainResponseSchema)` to create a new message.
  */
 export const AddPublicDomainResponseSchema: GenMessage<AddPublicDomainResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 26);
+  messageDesc(file_hearth_hosts_v1_hosts, 31);
 
 /**
  * RemovePublicDomainRequest names a name.
@@ -1304,7 +1485,7 @@ export type RemovePublicDomainRequest = Message<"hearth.hosts.v1.RemovePublicDom
  * Use `create(RemovePublicDomainRequestSchema)` to create a new message.
  */
 export const RemovePublicDomainRequestSchema: GenMessage<RemovePublicDomainRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 27);
+  messageDesc(file_hearth_hosts_v1_hosts, 32);
 
 /**
  * RemovePublicDomainResponse holds the host.
@@ -1325,7 +1506,7 @@ export type RemovePublicDomainResponse = Message<"hearth.hosts.v1.RemovePublicDo
  * Use `create(RemovePublicDomainResponseSchema)` to create a new message.
  */
 export const RemovePublicDomainResponseSchema: GenMessage<RemovePublicDomainResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 28);
+  messageDesc(file_hearth_hosts_v1_hosts, 33);
 
 /**
  * AddPrivateDomainRequest says which name leads where.
@@ -1374,7 +1555,7 @@ export type AddPrivateDomainRequest = Message<"hearth.hosts.v1.AddPrivateDomainR
  * Use `create(AddPrivateDomainRequestSchema)` to create a new message.
  */
 export const AddPrivateDomainRequestSchema: GenMessage<AddPrivateDomainRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 29);
+  messageDesc(file_hearth_hosts_v1_hosts, 34);
 
 /**
  * AddPrivateDomainResponse holds the host.
@@ -1395,7 +1576,7 @@ export type AddPrivateDomainResponse = Message<"hearth.hosts.v1.AddPrivateDomain
  * Use `create(AddPrivateDomainResponseSchema)` to create a new message.
  */
 export const AddPrivateDomainResponseSchema: GenMessage<AddPrivateDomainResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 30);
+  messageDesc(file_hearth_hosts_v1_hosts, 35);
 
 /**
  * RemovePrivateDomainRequest names a name.
@@ -1430,7 +1611,7 @@ export type RemovePrivateDomainRequest = Message<"hearth.hosts.v1.RemovePrivateD
  * Use `create(RemovePrivateDomainRequestSchema)` to create a new message.
  */
 export const RemovePrivateDomainRequestSchema: GenMessage<RemovePrivateDomainRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 31);
+  messageDesc(file_hearth_hosts_v1_hosts, 36);
 
 /**
  * RemovePrivateDomainResponse holds the host.
@@ -1451,7 +1632,7 @@ export type RemovePrivateDomainResponse = Message<"hearth.hosts.v1.RemovePrivate
  * Use `create(RemovePrivateDomainResponseSchema)` to create a new message.
  */
 export const RemovePrivateDomainResponseSchema: GenMessage<RemovePrivateDomainResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 32);
+  messageDesc(file_hearth_hosts_v1_hosts, 37);
 
 /**
  * HostAddress is an address and what is known of it.
@@ -1493,7 +1674,7 @@ export type HostAddress = Message<"hearth.hosts.v1.HostAddress"> & {
  * Use `create(HostAddressSchema)` to create a new message.
  */
 export const HostAddressSchema: GenMessage<HostAddress> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 33);
+  messageDesc(file_hearth_hosts_v1_hosts, 38);
 
 /**
  * ListAddressesRequest asks for addresses.
@@ -1514,7 +1695,7 @@ export type ListAddressesRequest = Message<"hearth.hosts.v1.ListAddressesRequest
  * Use `create(ListAddressesRequestSchema)` to create a new message.
  */
 export const ListAddressesRequestSchema: GenMessage<ListAddressesRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 34);
+  messageDesc(file_hearth_hosts_v1_hosts, 39);
 
 /**
  * ListAddressesResponse holds the addresses.
@@ -1535,7 +1716,7 @@ export type ListAddressesResponse = Message<"hearth.hosts.v1.ListAddressesRespon
  * Use `create(ListAddressesResponseSchema)` to create a new message.
  */
 export const ListAddressesResponseSchema: GenMessage<ListAddressesResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 35);
+  messageDesc(file_hearth_hosts_v1_hosts, 40);
 
 /**
  * CheckAddressesRequest names a host.
@@ -1563,7 +1744,7 @@ export type CheckAddressesRequest = Message<"hearth.hosts.v1.CheckAddressesReque
  * Use `create(CheckAddressesRequestSchema)` to create a new message.
  */
 export const CheckAddressesRequestSchema: GenMessage<CheckAddressesRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 36);
+  messageDesc(file_hearth_hosts_v1_hosts, 41);
 
 /**
  * CheckAddressesResponse holds the addresses.
@@ -1584,7 +1765,7 @@ export type CheckAddressesResponse = Message<"hearth.hosts.v1.CheckAddressesResp
  * Use `create(CheckAddressesResponseSchema)` to create a new message.
  */
 export const CheckAddressesResponseSchema: GenMessage<CheckAddressesResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 37);
+  messageDesc(file_hearth_hosts_v1_hosts, 42);
 
 /**
  * Access says who reaches an address.
