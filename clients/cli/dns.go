@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -135,10 +136,11 @@ func list(texts []string) []string { return append([]string{}, texts...) }
 func (a *app) forwardCommand() *cobra.Command {
 	c := &cobra.Command{Use: "forward", Short: "The ports that are led to services", Example: "  hearth forward list"}
 	c.AddCommand(&cobra.Command{
-		Use: "list", Short: "List every port the front door leads on, and where", Args: cobra.NoArgs,
-		Long: `List every port the front door leads on, with what it does to connections: plain carries bytes,
-pass leads on by the name in the TLS handshake without opening it, tls ends TLS and carries
-what is in it, http reads the requests too.`,
+		Use: "list", Short: "List every port that is led on, and where", Args: cobra.NoArgs,
+		Long: `List every port that is led on, with what is done to connections: plain carries bytes, pass leads
+on by the name in the TLS handshake without opening it, tls ends TLS and carries what is in it,
+http reads the requests too. These the front door does; packets are led on by the kernel, TCP
+and UDP, for the ranges of ports of services.`,
 		Example: "  hearth forward list\n  hearth forward list --output json | jq 'select(.error != \"\")'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
@@ -155,11 +157,21 @@ what is in it, http reads the requests too.`,
 					if f.GetError() != "" {
 						state = printable(f.GetError())
 					}
-					table = append(table, []string{f.GetAddress(), word(f.GetMode()), strings.Join(f.GetNames(), " "), f.GetUpstream(), state})
+					n := f.GetNumberOfPorts()
+					table = append(table, []string{span(f.GetAddress(), n), word(f.GetMode()), strings.Join(f.GetNames(), " "), span(f.GetUpstream(), n), state})
 				}
 				return a.table([]string{"address", "mode", "names", "to", "state"}, table)
 			})
 		},
 	})
 	return c
+}
+
+// span writes an address and port with the last one of so many ports; with none it is left as it is.
+func span(address string, ports uint32) string {
+	first, err := netip.ParseAddrPort(address)
+	if err != nil || ports < 2 {
+		return address
+	}
+	return fmt.Sprintf("%s-%d", address, uint32(first.Port())+ports-1)
 }

@@ -2,10 +2,12 @@ package gateway
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 
+	gatewaysv1 "github.com/hearthos/hearth/api/gen/go/hearth/gateways/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
@@ -19,7 +21,11 @@ import (
 // ensureFirewall puts the rules that follow from the rows in force.
 func (s *Service) ensureFirewall(context.Context) error {
 	rules := nft.Rules{Tag: s.cfg.Tag, Bridge: s.cfg.Bridge, Host: s.cfg.Address}
-	err := s.store.View(func(tx *store.Tx) error {
+	var err error
+	if rules.Hairpin, err = s.devices.Hairpins(s.cfg.Bridge); err != nil {
+		return err
+	}
+	err = s.store.View(func(tx *store.Tx) error {
 		addresses, err := containers(tx)
 		if err != nil {
 			return err
@@ -82,6 +88,39 @@ func (s *Service) forwards(tx *store.Tx, addresses map[string]netip.Addr) ([]nft
 		}
 	}
 	return out, err
+}
+
+// Forwards answers the ranges of ports that the kernel leads to services.
+func (s *Service) Forwards() ([]*gatewaysv1.Forward, error) {
+	var list []nft.Forward
+	err := s.store.View(func(tx *store.Tx) error {
+		addresses, err := containers(tx)
+		if err != nil {
+			return err
+		}
+		list, err = s.forwards(tx, addresses)
+		return err
+	})
+	byPlace := make(map[string]*gatewaysv1.Forward, len(list))
+	for _, f := range list {
+		row := &gatewaysv1.Forward{
+			Address: netip.AddrPortFrom(f.Address, f.Ports.First).String(), Upstream: netip.AddrPortFrom(f.Target, f.First).String(),
+			Mode: gatewaysv1.Forward_MODE_PACKETS, NumberOfPorts: uint32(f.Ports.Last-f.Ports.First) + 1,
+		}
+		have := byPlace[row.Address]
+		if have == nil {
+			byPlace[row.Address], have = row, row
+			have.Sources = []string{}
+		}
+		switch {
+		case have.Sources == nil: // everybody's already
+		case !f.Source.IsValid():
+			have.Sources = nil
+		case !slices.Contains(have.Sources, f.Source.String()):
+			have.Sources = append(have.Sources, f.Source.String())
+		}
+	}
+	return slices.SortedFunc(maps.Values(byPlace), func(a, b *gatewaysv1.Forward) int { return strings.Compare(a.GetAddress(), b.GetAddress()) }), err
 }
 
 // forward answers what one address of a range comes to at a gateway.

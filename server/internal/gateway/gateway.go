@@ -57,6 +57,8 @@ type Devices interface {
 	Changes(ctx context.Context) (<-chan struct{}, error)
 	EnsureBridge(b netdev.Bridge) error
 	EnableForwarding(names ...string) error
+	// Hairpins tells whether services can be led back to the bridge, after having done what can be done for it.
+	Hairpins(bridge string) (bool, error)
 }
 
 // Firewall puts rules in force; *nft.Firewall and the sandbox's do.

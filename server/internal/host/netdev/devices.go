@@ -137,6 +137,35 @@ func bridgeSysctls(name string) error {
 	return nil
 }
 
+// bridgedFirewall is where the kernel is told that frames on bridges pass the firewall of packets (br_netfilter).
+const bridgedFirewall = "net/bridge/bridge-nf-call-iptables"
+
+// Hairpins lets what a service sends to this machine be led back to the bridge it came from, and answers whether that works.
+// It does not where frames on bridges pass the firewall of packets: the kernel then takes such a packet for a frame that
+// stays on the bridge. That is switched off where no other bridge may count on it.
+func (d *Devices) Hairpins(bridge string) (bool, error) {
+	have, err := os.ReadFile(filepath.Join("/proc/sys", bridgedFirewall))
+	if errors.Is(err, os.ErrNotExist) || err == nil && strings.TrimSpace(string(have)) == "0" {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("cannot look whether frames pass the firewall: %w", err)
+	}
+	links, err := d.nl.LinkList()
+	if err != nil {
+		return false, fmt.Errorf("cannot list links: %w", err)
+	}
+	for _, l := range links {
+		if l.Type() == "bridge" && l.Attrs().Name != bridge {
+			return false, nil
+		}
+	}
+	if err := sysctl(bridgedFirewall, "0"); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
 // sysctl writes only what differs: /proc/sys is read-only in some sandboxes where the value is right already.
 func sysctl(name, value string) error {
 	path := filepath.Join("/proc/sys", name)

@@ -18,7 +18,8 @@ import (
 const MaxForwards = 8192
 
 // Forward leads connections and datagrams, TCP and UDP, for ports of this machine to a service. The packets keep their
-// source. It is for those outside: services that may speak to each other use the service's own address.
+// source. It is for those outside, for the service itself, which sees the machine as the source, and for services that may
+// speak to it; any other service is refused, since the port is then no one's.
 type Forward struct {
 	// Address is one of this machine's, Ports are those at it.
 	Address netip.Addr
@@ -52,28 +53,39 @@ func (f Forward) compare(o Forward) int {
 		bytes.Compare(f.Source.Addr().AsSlice(), o.Source.Addr().AsSlice()))
 }
 
-// size is how many rules a forward comes to.
-func (f Forward) size() int {
+// size is how many rules a forward comes to, for those outside and for so many services.
+func (f Forward) size(callers int) int {
+	ways := 2 + callers
 	if f.First == f.Ports.First {
-		return 2
+		return 2 * ways
 	}
-	return 2 * (int(f.Ports.Last-f.Ports.First) + 1)
+	return 2 * ways * (int(f.Ports.Last-f.Ports.First) + 1)
 }
 
-// rules are those of a forward for packets that arrive, or for those of this machine itself.
-func (f Forward) rules(own bool) (out []rule) {
+// rules are those of a forward for packets that a match holds for.
+func (f Forward) rules(who ...match) (out []rule) {
 	for _, proto := range []byte{protoTCP, protoUDP} {
-		base := rule{nfproto(protoIPv4)}
-		if f.Source.IsValid() && !own {
-			base = append(base, sourceIn(f.Source.Masked()))
-		}
-		base = append(base, destination(f.Address), l4proto(proto))
+		base := append(append(rule{nfproto(protoIPv4)}, who...), destination(f.Address), l4proto(proto))
 		if f.First == f.Ports.First {
 			out = append(out, append(base, destinationPorts(f.Ports), dnat(f.Target, 0)))
 			continue
 		}
 		for i := range f.Ports.Last - f.Ports.First + 1 {
 			out = append(out, append(slices.Clone(base), destinationPort(f.Ports.First+i), dnat(f.Target, f.First+i)))
+		}
+	}
+	return out
+}
+
+// callers are the services that may use the forwards to a service: itself and those that may speak to it, if any can.
+func (r Rules) callers(target netip.Addr) []netip.Addr {
+	if !r.Hairpin {
+		return nil
+	}
+	out := []netip.Addr{target}
+	for _, p := range r.Allowed {
+		if p.To == target && p.From != target {
+			out = append(out, p.From)
 		}
 	}
 	return out
@@ -89,13 +101,45 @@ func forwardChains(r Rules) []chain {
 	leaving := chain{name: "output", kind: nftables.ChainTypeNAT, hook: nftables.ChainHookOutput, hookName: "output", priority: -100}
 	var last Forward
 	for _, f := range r.Forwards {
-		arriving.rules = append(arriving.rules, f.rules(false)...)
-		if f.Source = (netip.Prefix{}); f != last {
-			leaving.rules = append(leaving.rules, f.rules(true)...)
+		outside := []match{not(inLink(r.Bridge))}
+		if f.Source.IsValid() {
+			outside = append(outside, sourceIn(f.Source.Masked()))
+		}
+		arriving.rules = append(arriving.rules, f.rules(outside...)...)
+		if f.Source = (netip.Prefix{}); f == last {
+			continue
+		}
+		leaving.rules = append(leaving.rules, f.rules()...)
+		for _, a := range r.callers(f.Target) {
+			arriving.rules = append(arriving.rules, f.rules(inLink(r.Bridge), sourceIn(netip.PrefixFrom(a, a.BitLen())))...)
 		}
 		last = f
 	}
 	return []chain{arriving, leaving}
+}
+
+// ledBack lets pass what forwards lead from services to services: nobody's destination was changed who may not.
+func ledBack(r Rules) []rule {
+	if len(r.Forwards) == 0 || !r.Hairpin {
+		return nil
+	}
+	return []rule{{inLink(r.Bridge), outLink(r.Bridge), ctForwarded, accept}}
+}
+
+// returns have services that reach themselves by a forward see the machine as the source: nobody takes a packet of its own.
+func returns(r Rules) (out []rule) {
+	if !r.Hairpin {
+		return nil
+	}
+	targets := make([]netip.Addr, 0, len(r.Forwards))
+	for _, f := range r.Forwards {
+		targets = append(targets, f.Target)
+	}
+	slices.SortFunc(targets, netip.Addr.Compare)
+	for _, a := range slices.Compact(targets) {
+		out = append(out, rule{nfproto(protoIPv4), sourceIn(netip.PrefixFrom(a, a.BitLen())), destination(a), masquerade})
+	}
+	return out
 }
 
 func destination(a netip.Addr) word {
@@ -143,10 +187,20 @@ func (s strangers) unforwarded(flow *netlink.ConntrackFlow) bool {
 	if !ok1 || !ok2 || !ok3 || to == service || s.rules.member(service) != nil {
 		return false
 	}
+	if s.rules.member(from) == nil && !slices.Contains(s.rules.callers(service), from) {
+		return true
+	}
 	return !slices.ContainsFunc(s.rules.Forwards, func(f Forward) bool {
 		return f.Address == to && f.Target == service && f.Ports.First <= flow.Forward.DstPort && flow.Forward.DstPort <= f.Ports.Last &&
-			flow.Reverse.SrcPort == f.First+flow.Forward.DstPort-f.Ports.First && (!f.Source.IsValid() || f.Source.Contains(from) || s.own(from))
+			flow.Reverse.SrcPort == f.First+flow.Forward.DstPort-f.Ports.First && (!f.Source.IsValid() || f.Source.Contains(from) || s.own(from) || s.rules.member(from) == nil)
 	})
+}
+
+// forwarded tells whether a connection was led to a service by a forward.
+func (s strangers) forwarded(flow *netlink.ConntrackFlow) bool {
+	to, ok1 := netip.AddrFromSlice(flow.Forward.DstIP)
+	service, ok2 := netip.AddrFromSlice(flow.Reverse.SrcIP)
+	return ok1 && ok2 && to.Unmap() != service.Unmap() && s.rules.member(service.Unmap()) == nil
 }
 
 // own tells whether forwards are at an address, which is then one of this machine.

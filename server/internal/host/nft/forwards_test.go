@@ -25,7 +25,23 @@ func TestForwardedPortsLeadToTheServiceAlone(t *testing.T) {
 	l.sees("the world beyond the range", l.world, l.uplinkAddr+":5010", "")
 	l.sees("the world past the forward", l.world, "10.0.3.11:5001", "")
 	l.sees("the machine itself", l.host, l.uplinkAddr+":6001", l.uplinkAddr)
-	l.sees("another service", c.ns, l.uplinkAddr+":5001", "")
+	l.refused("the service itself, that is not led back", a.ns, l.uplinkAddr+":5001")
+	l.in(l.host, func() {
+		var err error
+		l.rules.Hairpin, err = l.devices.Hairpins(l.rules.Bridge)
+		must(t, err)
+	})
+	l.ensure()
+	l.refused("another service", c.ns, l.uplinkAddr+":5001")
+	l.refused("another service by a port that is moved", c.ns, l.uplinkAddr+":6001")
+	l.sees("the service itself", a.ns, l.uplinkAddr+":5001", "10.0.3.1")
+	l.sees("the service itself by a port that is moved", a.ns, l.uplinkAddr+":6001", "10.0.3.1")
+	l.rules.Allowed = []nft.Pair{l.pair("c", "a")}
+	l.ensure()
+	l.sees("a service that may", c.ns, l.uplinkAddr+":5001", c.addr.String())
+	l.sees("a service that may by a port that is moved", c.ns, l.uplinkAddr+":6001", c.addr.String())
+	l.rules.Allowed = nil
+	l.ensure()
 
 	conn, _, err := l.open(l.world, "", l.uplinkAddr+":5001")
 	if err != nil || !answers(conn) {
@@ -47,6 +63,13 @@ func TestForwardedPortsLeadToTheServiceAlone(t *testing.T) {
 	l.ensure()
 	l.sees("a neighbour", l.world, l.uplinkAddr+":5001", l.worldAddr)
 	l.sees("a forward that is gone", l.world, l.uplinkAddr+":6001", "")
+
+	// A forward for neighbours alone is for the service, too, and for those who may speak to it.
+	l.sees("the service, that is no neighbour", a.ns, l.uplinkAddr+":5001", "10.0.3.1")
+	l.refused("a service that may not", c.ns, l.uplinkAddr+":5001")
+	l.rules.Allowed = []nft.Pair{l.pair("c", "a")}
+	l.ensure()
+	l.sees("a service that may and is no neighbour", c.ns, l.uplinkAddr+":5001", c.addr.String())
 }
 
 func TestForwardsThatCannotBe(t *testing.T) {

@@ -244,8 +244,8 @@ func (s strangers) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 	from, ok1 := netip.AddrFromSlice(flow.Forward.SrcIP)
 	to, ok2 := netip.AddrFromSlice(flow.Forward.DstIP)
 	from, to = from.Unmap(), to.Unmap()
-	if s.unforwarded(flow) {
-		return true
+	if s.forwarded(flow) {
+		return s.unforwarded(flow)
 	}
 	if !ok1 || !ok2 || s.rules.member(from) != nil {
 		return false

@@ -1,6 +1,7 @@
 package nft_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -272,6 +274,14 @@ func (l *lab) sees(what string, ns netns.NsHandle, to, want string) {
 		l.t.Errorf("%s: %s was not reached: %v", what, to, err)
 	case got != want:
 		l.t.Errorf("%s: seen as %q, want %q", what, got, want)
+	}
+}
+
+// refused wants a connection to be refused at once: who may not learns so instead of waiting.
+func (l *lab) refused(what string, ns netns.NsHandle, to string) {
+	l.t.Helper()
+	if _, _, err := l.open(ns, "", to); !errors.Is(err, syscall.ECONNREFUSED) {
+		l.t.Errorf("%s: %s is not refused: %v", what, to, err)
 	}
 }
 

@@ -56,6 +56,9 @@ type Rules struct {
 	Uses []Use
 	// Forwards lead ports of this machine to services.
 	Forwards []Forward
+	// Hairpin has the forwards serve services, too, which the machine must be able to lead back to the bridge. Without it
+	// they are refused.
+	Hairpin bool
 }
 
 // Service is who may send from a link.
@@ -142,7 +145,7 @@ func (r Rules) normal() (Rules, error) {
 		if err := f.check(r); err != nil {
 			return r, err
 		}
-		size += f.size()
+		size += f.size(len(r.callers(f.Target)))
 	}
 	if size > MaxForwards {
 		return r, fmt.Errorf("%w: forwards come to more than %d rules", ErrInvalid, MaxForwards)

@@ -78,7 +78,7 @@ func inetTable(r Rules) table {
 	return table{name: tablePrefix + r.Tag, family: familyInet, sets: []*set{pairs, ports, uses}, chains: append(forwardChains(r), []chain{
 		{
 			name: "forward", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, hookName: "forward", priority: 0,
-			rules: []rule{
+			rules: append(ledBack(r), []rule{
 				{not(from), not(to), accept},
 				{ctState(ctEstablished | ctRelated), accept},
 				{ctState(ctInvalid), drop},
@@ -91,7 +91,7 @@ func inetTable(r Rules) table {
 				// Services do not ask the router for ports: SSDP, and NAT-PMP with PCP.
 				{l4proto(protoUDP), destinationPort(1900), drop},
 				{l4proto(protoUDP), destinationPort(5351), drop},
-			},
+			}...),
 		},
 		{
 			name: "input", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookInput, hookName: "input", priority: 0,
@@ -113,7 +113,7 @@ func inetTable(r Rules) table {
 		},
 		{
 			name: "postrouting", kind: nftables.ChainTypeNAT, hook: nftables.ChainHookPostrouting, hookName: "postrouting", priority: 100,
-			rules: []rule{{nfproto(protoIPv4), sourceIn(r.Host.Masked()), not(to), masquerade}},
+			rules: append(returns(r), rule{nfproto(protoIPv4), sourceIn(r.Host.Masked()), not(to), masquerade}),
 		},
 	}...)}
 }

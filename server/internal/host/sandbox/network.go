@@ -66,6 +66,9 @@ func (n *Network) EnsureBridge(b netdev.Bridge) error {
 	return nil
 }
 
+// Hairpins implements gateway.Devices: nothing is led anywhere.
+func (n *Network) Hairpins(string) (bool, error) { return true, nil }
+
 // EnableForwarding checks the names and forwards nothing.
 func (n *Network) EnableForwarding(names ...string) error {
 	links, err := n.Links()

@@ -30,13 +30,17 @@ func New(g *gateway.Service, f Forwards, clock func() time.Time) *Server {
 	return &Server{gateways: g, forwards: f, clock: clock}
 }
 
-// ListForwards answers the ports that are led to services.
+// ListForwards answers the ports that are led to services: those of the front door, then the ranges that the kernel leads.
 func (s *Server) ListForwards(ctx context.Context, _ *gatewaysv1.ListForwardsRequest) (*gatewaysv1.ListForwardsResponse, error) {
 	list, err := s.forwards.Forwards(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &gatewaysv1.ListForwardsResponse{Forwards: list}, nil
+	ranges, err := s.gateways.Forwards()
+	if err != nil {
+		return nil, err
+	}
+	return &gatewaysv1.ListForwardsResponse{Forwards: append(list, ranges...)}, nil
 }
 
 // ListGateways answers the gateways by id.

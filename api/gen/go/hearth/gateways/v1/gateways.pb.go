@@ -41,6 +41,8 @@ const (
 	Forward_MODE_TLS Forward_Mode = 3
 	// TLS ends here, and HTTP is read.
 	Forward_MODE_HTTP Forward_Mode = 4
+	// Packets are led on by the kernel, TCP and UDP, with the source they have.
+	Forward_MODE_PACKETS Forward_Mode = 5
 )
 
 // Enum value maps for Forward_Mode.
@@ -51,6 +53,7 @@ var (
 		2: "MODE_PASS",
 		3: "MODE_TLS",
 		4: "MODE_HTTP",
+		5: "MODE_PACKETS",
 	}
 	Forward_Mode_value = map[string]int32{
 		"MODE_UNSPECIFIED": 0,
@@ -58,6 +61,7 @@ var (
 		"MODE_PASS":        2,
 		"MODE_TLS":         3,
 		"MODE_HTTP":        4,
+		"MODE_PACKETS":     5,
 	}
 )
 
@@ -167,7 +171,9 @@ type Forward struct {
 	// Sources that may use it, in CIDR form; none means all.
 	Sources []string `protobuf:"bytes,5,rep,name=sources,proto3" json:"sources,omitempty"`
 	// Why it is not listened on; empty when it is. It is tried again every second.
-	Error         string `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	Error string `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	// How many ports it stands for, beginning with those of address and upstream; 0 for one.
+	NumberOfPorts uint32 `protobuf:"varint,7,opt,name=number_of_ports,json=numberOfPorts,proto3" json:"number_of_ports,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -242,6 +248,13 @@ func (x *Forward) GetError() string {
 		return x.Error
 	}
 	return ""
+}
+
+func (x *Forward) GetNumberOfPorts() uint32 {
+	if x != nil {
+		return x.NumberOfPorts
+	}
+	return 0
 }
 
 // Gateway is a network interface of the server that leads somewhere: into a network, to its services, to itself.
@@ -799,21 +812,23 @@ var File_hearth_gateways_v1_gateways_proto protoreflect.FileDescriptor
 
 const file_hearth_gateways_v1_gateways_proto_rawDesc = "" +
 	"\n" +
-	"!hearth/gateways/v1/gateways.proto\x12\x12hearth.gateways.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\x95\x02\n" +
+	"!hearth/gateways/v1/gateways.proto\x12\x12hearth.gateways.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\xcf\x02\n" +
 	"\aForward\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x124\n" +
 	"\x04mode\x18\x02 \x01(\x0e2 .hearth.gateways.v1.Forward.ModeR\x04mode\x12\x14\n" +
 	"\x05names\x18\x03 \x03(\tR\x05names\x12\x1a\n" +
 	"\bupstream\x18\x04 \x01(\tR\bupstream\x12\x18\n" +
 	"\asources\x18\x05 \x03(\tR\asources\x12\x14\n" +
-	"\x05error\x18\x06 \x01(\tR\x05error\"X\n" +
+	"\x05error\x18\x06 \x01(\tR\x05error\x12&\n" +
+	"\x0fnumber_of_ports\x18\a \x01(\rR\rnumberOfPorts\"j\n" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"MODE_PLAIN\x10\x01\x12\r\n" +
 	"\tMODE_PASS\x10\x02\x12\f\n" +
 	"\bMODE_TLS\x10\x03\x12\r\n" +
-	"\tMODE_HTTP\x10\x04\"\xca\x01\n" +
+	"\tMODE_HTTP\x10\x04\x12\x10\n" +
+	"\fMODE_PACKETS\x10\x05\"\xca\x01\n" +
 	"\aGateway\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x123\n" +
 	"\x04spec\x18\x02 \x01(\v2\x1f.hearth.gateways.v1.GatewaySpecR\x04spec\x129\n" +

@@ -26,7 +26,7 @@ from hearth.meta.v1 import meta_pb2 as hearth_dot_meta_dot_v1_dot_meta__pb2
 from hearth.options.v1 import options_pb2 as hearth_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!hearth/gateways/v1/gateways.proto\x12\x12hearth.gateways.v1\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\x95\x02\n\x07\x46orward\x12\x18\n\x07\x61\x64\x64ress\x18\x01 \x01(\tR\x07\x61\x64\x64ress\x12\x34\n\x04mode\x18\x02 \x01(\x0e\x32 .hearth.gateways.v1.Forward.ModeR\x04mode\x12\x14\n\x05names\x18\x03 \x03(\tR\x05names\x12\x1a\n\x08upstream\x18\x04 \x01(\tR\x08upstream\x12\x18\n\x07sources\x18\x05 \x03(\tR\x07sources\x12\x14\n\x05\x65rror\x18\x06 \x01(\tR\x05\x65rror\"X\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0e\n\nMODE_PLAIN\x10\x01\x12\r\n\tMODE_PASS\x10\x02\x12\x0c\n\x08MODE_TLS\x10\x03\x12\r\n\tMODE_HTTP\x10\x04\"\xca\x01\n\x07Gateway\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12\x33\n\x04spec\x18\x02 \x01(\x0b\x32\x1f.hearth.gateways.v1.GatewaySpecR\x04spec\x12\x39\n\x06status\x18\x03 \x01(\x0b\x32!.hearth.gateways.v1.GatewayStatusR\x06status:%\xea\xf9\x18!\x08 \x12\x07gateway\x18\x01 \x01*\x07gateway2\x07gateway\"!\n\x0bGatewaySpec\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"\xd4\x02\n\rGatewayStatus\x12\x1c\n\tconnected\x18\x01 \x01(\x08R\tconnected\x12:\n\x04type\x18\x02 \x01(\x0e\x32&.hearth.gateways.v1.GatewayStatus.TypeR\x04type\x12\x19\n\x08scope_id\x18\x03 \x01(\rR\x07scopeId\x12\x1c\n\taddresses\x18\x04 \x03(\tR\taddresses\x12\x18\n\x07routers\x18\x05 \x03(\tR\x07routers\x12\x1a\n\x08outbound\x18\x06 \x01(\x08R\x08outbound\"z\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rTYPE_LOOPBACK\x10\x01\x12\x0f\n\x0bTYPE_BRIDGE\x10\x02\x12\x11\n\rTYPE_ETHERNET\x10\x03\x12\x11\n\rTYPE_WIRELESS\x10\x04\x12\x12\n\x0eTYPE_WIREGUARD\x10\x05\"\x15\n\x13ListGatewaysRequest\"O\n\x14ListGatewaysResponse\x12\x37\n\x08gateways\x18\x01 \x03(\x0b\x32\x1b.hearth.gateways.v1.GatewayR\x08gateways\":\n\x14RenameGatewayRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\"N\n\x15RenameGatewayResponse\x12\x35\n\x07gateway\x18\x01 \x01(\x0b\x32\x1b.hearth.gateways.v1.GatewayR\x07gateway\"&\n\x14\x46orgetGatewayRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"\x17\n\x15\x46orgetGatewayResponse\"\x15\n\x13ListForwardsRequest\"O\n\x14ListForwardsResponse\x12\x37\n\x08\x66orwards\x18\x01 \x03(\x0b\x32\x1b.hearth.gateways.v1.ForwardR\x08\x66orwards2\xa8\x04\n\x0eGatewayService\x12\x80\x01\n\x0cListGateways\x12\'.hearth.gateways.v1.ListGatewaysRequest\x1a(.hearth.gateways.v1.ListGatewaysResponse\"\x1d\x90\x02\x01\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x10net.gateway.list\x12\x84\x01\n\rRenameGateway\x12(.hearth.gateways.v1.RenameGatewayRequest\x1a).hearth.gateways.v1.RenameGatewayResponse\"\x1e\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x14net.gateway.set-name\x12\x82\x01\n\rForgetGateway\x12(.hearth.gateways.v1.ForgetGatewayRequest\x1a).hearth.gateways.v1.ForgetGatewayResponse\"\x1c\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x12net.gateway.forget\x12\x86\x01\n\x0cListForwards\x12\'.hearth.gateways.v1.ListForwardsRequest\x1a(.hearth.gateways.v1.ListForwardsResponse\"#\x90\x02\x01\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x16net.forward.dump-tableb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!hearth/gateways/v1/gateways.proto\x12\x12hearth.gateways.v1\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\xcf\x02\n\x07\x46orward\x12\x18\n\x07\x61\x64\x64ress\x18\x01 \x01(\tR\x07\x61\x64\x64ress\x12\x34\n\x04mode\x18\x02 \x01(\x0e\x32 .hearth.gateways.v1.Forward.ModeR\x04mode\x12\x14\n\x05names\x18\x03 \x03(\tR\x05names\x12\x1a\n\x08upstream\x18\x04 \x01(\tR\x08upstream\x12\x18\n\x07sources\x18\x05 \x03(\tR\x07sources\x12\x14\n\x05\x65rror\x18\x06 \x01(\tR\x05\x65rror\x12&\n\x0fnumber_of_ports\x18\x07 \x01(\rR\rnumberOfPorts\"j\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0e\n\nMODE_PLAIN\x10\x01\x12\r\n\tMODE_PASS\x10\x02\x12\x0c\n\x08MODE_TLS\x10\x03\x12\r\n\tMODE_HTTP\x10\x04\x12\x10\n\x0cMODE_PACKETS\x10\x05\"\xca\x01\n\x07Gateway\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12\x33\n\x04spec\x18\x02 \x01(\x0b\x32\x1f.hearth.gateways.v1.GatewaySpecR\x04spec\x12\x39\n\x06status\x18\x03 \x01(\x0b\x32!.hearth.gateways.v1.GatewayStatusR\x06status:%\xea\xf9\x18!\x08 \x12\x07gateway\x18\x01 \x01*\x07gateway2\x07gateway\"!\n\x0bGatewaySpec\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"\xd4\x02\n\rGatewayStatus\x12\x1c\n\tconnected\x18\x01 \x01(\x08R\tconnected\x12:\n\x04type\x18\x02 \x01(\x0e\x32&.hearth.gateways.v1.GatewayStatus.TypeR\x04type\x12\x19\n\x08scope_id\x18\x03 \x01(\rR\x07scopeId\x12\x1c\n\taddresses\x18\x04 \x03(\tR\taddresses\x12\x18\n\x07routers\x18\x05 \x03(\tR\x07routers\x12\x1a\n\x08outbound\x18\x06 \x01(\x08R\x08outbound\"z\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rTYPE_LOOPBACK\x10\x01\x12\x0f\n\x0bTYPE_BRIDGE\x10\x02\x12\x11\n\rTYPE_ETHERNET\x10\x03\x12\x11\n\rTYPE_WIRELESS\x10\x04\x12\x12\n\x0eTYPE_WIREGUARD\x10\x05\"\x15\n\x13ListGatewaysRequest\"O\n\x14ListGatewaysResponse\x12\x37\n\x08gateways\x18\x01 \x03(\x0b\x32\x1b.hearth.gateways.v1.GatewayR\x08gateways\":\n\x14RenameGatewayRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\"N\n\x15RenameGatewayResponse\x12\x35\n\x07gateway\x18\x01 \x01(\x0b\x32\x1b.hearth.gateways.v1.GatewayR\x07gateway\"&\n\x14\x46orgetGatewayRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"\x17\n\x15\x46orgetGatewayResponse\"\x15\n\x13ListForwardsRequest\"O\n\x14ListForwardsResponse\x12\x37\n\x08\x66orwards\x18\x01 \x03(\x0b\x32\x1b.hearth.gateways.v1.ForwardR\x08\x66orwards2\xa8\x04\n\x0eGatewayService\x12\x80\x01\n\x0cListGateways\x12\'.hearth.gateways.v1.ListGatewaysRequest\x1a(.hearth.gateways.v1.ListGatewaysResponse\"\x1d\x90\x02\x01\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x10net.gateway.list\x12\x84\x01\n\rRenameGateway\x12(.hearth.gateways.v1.RenameGatewayRequest\x1a).hearth.gateways.v1.RenameGatewayResponse\"\x1e\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x14net.gateway.set-name\x12\x82\x01\n\rForgetGateway\x12(.hearth.gateways.v1.ForgetGatewayRequest\x1a).hearth.gateways.v1.ForgetGatewayResponse\"\x1c\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18\x12net.gateway.forget\x12\x86\x01\n\x0cListForwards\x12\'.hearth.gateways.v1.ListForwardsRequest\x1a(.hearth.gateways.v1.ListForwardsResponse\"#\x90\x02\x01\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x16net.forward.dump-tableb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,33 +44,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GATEWAYSERVICE'].methods_by_name['ListForwards']._loaded_options = None
   _globals['_GATEWAYSERVICE'].methods_by_name['ListForwards']._serialized_options = b'\220\002\001\312\363\030\002\020\002\322\363\030\026net.forward.dump-table'
   _globals['_FORWARD']._serialized_start=118
-  _globals['_FORWARD']._serialized_end=395
-  _globals['_FORWARD_MODE']._serialized_start=307
-  _globals['_FORWARD_MODE']._serialized_end=395
-  _globals['_GATEWAY']._serialized_start=398
-  _globals['_GATEWAY']._serialized_end=600
-  _globals['_GATEWAYSPEC']._serialized_start=602
-  _globals['_GATEWAYSPEC']._serialized_end=635
-  _globals['_GATEWAYSTATUS']._serialized_start=638
-  _globals['_GATEWAYSTATUS']._serialized_end=978
-  _globals['_GATEWAYSTATUS_TYPE']._serialized_start=856
-  _globals['_GATEWAYSTATUS_TYPE']._serialized_end=978
-  _globals['_LISTGATEWAYSREQUEST']._serialized_start=980
-  _globals['_LISTGATEWAYSREQUEST']._serialized_end=1001
-  _globals['_LISTGATEWAYSRESPONSE']._serialized_start=1003
-  _globals['_LISTGATEWAYSRESPONSE']._serialized_end=1082
-  _globals['_RENAMEGATEWAYREQUEST']._serialized_start=1084
-  _globals['_RENAMEGATEWAYREQUEST']._serialized_end=1142
-  _globals['_RENAMEGATEWAYRESPONSE']._serialized_start=1144
-  _globals['_RENAMEGATEWAYRESPONSE']._serialized_end=1222
-  _globals['_FORGETGATEWAYREQUEST']._serialized_start=1224
-  _globals['_FORGETGATEWAYREQUEST']._serialized_end=1262
-  _globals['_FORGETGATEWAYRESPONSE']._serialized_start=1264
-  _globals['_FORGETGATEWAYRESPONSE']._serialized_end=1287
-  _globals['_LISTFORWARDSREQUEST']._serialized_start=1289
-  _globals['_LISTFORWARDSREQUEST']._serialized_end=1310
-  _globals['_LISTFORWARDSRESPONSE']._serialized_start=1312
-  _globals['_LISTFORWARDSRESPONSE']._serialized_end=1391
-  _globals['_GATEWAYSERVICE']._serialized_start=1394
-  _globals['_GATEWAYSERVICE']._serialized_end=1946
+  _globals['_FORWARD']._serialized_end=453
+  _globals['_FORWARD_MODE']._serialized_start=347
+  _globals['_FORWARD_MODE']._serialized_end=453
+  _globals['_GATEWAY']._serialized_start=456
+  _globals['_GATEWAY']._serialized_end=658
+  _globals['_GATEWAYSPEC']._serialized_start=660
+  _globals['_GATEWAYSPEC']._serialized_end=693
+  _globals['_GATEWAYSTATUS']._serialized_start=696
+  _globals['_GATEWAYSTATUS']._serialized_end=1036
+  _globals['_GATEWAYSTATUS_TYPE']._serialized_start=914
+  _globals['_GATEWAYSTATUS_TYPE']._serialized_end=1036
+  _globals['_LISTGATEWAYSREQUEST']._serialized_start=1038
+  _globals['_LISTGATEWAYSREQUEST']._serialized_end=1059
+  _globals['_LISTGATEWAYSRESPONSE']._serialized_start=1061
+  _globals['_LISTGATEWAYSRESPONSE']._serialized_end=1140
+  _globals['_RENAMEGATEWAYREQUEST']._serialized_start=1142
+  _globals['_RENAMEGATEWAYREQUEST']._serialized_end=1200
+  _globals['_RENAMEGATEWAYRESPONSE']._serialized_start=1202
+  _globals['_RENAMEGATEWAYRESPONSE']._serialized_end=1280
+  _globals['_FORGETGATEWAYREQUEST']._serialized_start=1282
+  _globals['_FORGETGATEWAYREQUEST']._serialized_end=1320
+  _globals['_FORGETGATEWAYRESPONSE']._serialized_start=1322
+  _globals['_FORGETGATEWAYRESPONSE']._serialized_end=1345
+  _globals['_LISTFORWARDSREQUEST']._serialized_start=1347
+  _globals['_LISTFORWARDSREQUEST']._serialized_end=1368
+  _globals['_LISTFORWARDSRESPONSE']._serialized_start=1370
+  _globals['_LISTFORWARDSRESPONSE']._serialized_end=1449
+  _globals['_GATEWAYSERVICE']._serialized_start=1452
+  _globals['_GATEWAYSERVICE']._serialized_end=2004
 # @@protoc_insertion_point(module_scope)

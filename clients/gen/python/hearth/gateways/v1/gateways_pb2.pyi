@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Forward(_message.Message):
-    __slots__ = ("address", "mode", "names", "upstream", "sources", "error")
+    __slots__ = ("address", "mode", "names", "upstream", "sources", "error", "number_of_ports")
     class Mode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         MODE_UNSPECIFIED: _ClassVar[Forward.Mode]
@@ -18,24 +18,28 @@ class Forward(_message.Message):
         MODE_PASS: _ClassVar[Forward.Mode]
         MODE_TLS: _ClassVar[Forward.Mode]
         MODE_HTTP: _ClassVar[Forward.Mode]
+        MODE_PACKETS: _ClassVar[Forward.Mode]
     MODE_UNSPECIFIED: Forward.Mode
     MODE_PLAIN: Forward.Mode
     MODE_PASS: Forward.Mode
     MODE_TLS: Forward.Mode
     MODE_HTTP: Forward.Mode
+    MODE_PACKETS: Forward.Mode
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     NAMES_FIELD_NUMBER: _ClassVar[int]
     UPSTREAM_FIELD_NUMBER: _ClassVar[int]
     SOURCES_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_OF_PORTS_FIELD_NUMBER: _ClassVar[int]
     address: str
     mode: Forward.Mode
     names: _containers.RepeatedScalarFieldContainer[str]
     upstream: str
     sources: _containers.RepeatedScalarFieldContainer[str]
     error: str
-    def __init__(self, address: _Optional[str] = ..., mode: _Optional[_Union[Forward.Mode, str]] = ..., names: _Optional[_Iterable[str]] = ..., upstream: _Optional[str] = ..., sources: _Optional[_Iterable[str]] = ..., error: _Optional[str] = ...) -> None: ...
+    number_of_ports: int
+    def __init__(self, address: _Optional[str] = ..., mode: _Optional[_Union[Forward.Mode, str]] = ..., names: _Optional[_Iterable[str]] = ..., upstream: _Optional[str] = ..., sources: _Optional[_Iterable[str]] = ..., error: _Optional[str] = ..., number_of_ports: _Optional[int] = ...) -> None: ...
 
 class Gateway(_message.Message):
     __slots__ = ("meta", "spec", "status")
