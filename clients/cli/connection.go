@@ -68,7 +68,7 @@ func (a *app) pick(c *config) (p profile, from string, err error) {
 		p, err := c.find(c.Current)
 		return p, "profile " + c.Current, err
 	}
-	return c.of(localSocket()), "this machine", nil
+	return profile{Host: localSocket()}, "this machine", nil // as its own user, whoever logged in there
 }
 
 // saidHost is the host the person named, by flag or variable.

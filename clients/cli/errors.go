@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -59,7 +62,7 @@ func exitOfFetch(err *fetch.Error) int {
 		return exitNotFound
 	case err.Status == http.StatusUnauthorized, err.Status == http.StatusForbidden:
 		return exitDenied
-	case err.Status >= http.StatusInternalServerError, err.Status == 0 && err.Err != nil:
+	case err.Status >= http.StatusInternalServerError, errors.As(err, new(*net.OpError)), errors.Is(err, io.ErrUnexpectedEOF), os.IsTimeout(err.Err):
 		return exitUnavailable
 	}
 	return exitOther

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -50,7 +51,7 @@ func TestExitCodes(t *testing.T) {
 		"a URL with nothing":       {&fetch.Error{Status: http.StatusNotFound}, 3},
 		"a URL that is closed":     {&fetch.Error{Status: http.StatusForbidden}, 4},
 		"a server that fails":      {&fetch.Error{Status: http.StatusBadGateway}, 6},
-		"a server out of reach":    {&fetch.Error{Err: errors.New("refused")}, 6},
+		"a server out of reach":    {&fetch.Error{Err: &net.OpError{Op: "dial", Err: errors.New("refused")}}, 6},
 		"a URL with too much":      {&fetch.Error{Why: "more than is allowed"}, 1},
 		"a call withdrawn":         {told(metav1.Reason_REASON_CANCELLED), 7},
 	} {

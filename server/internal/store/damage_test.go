@@ -171,6 +171,34 @@ func TestFilesThatDoNotFitTogetherAreRefusedAndNotTouched(t *testing.T) {
 	}
 }
 
+// Badger keeps a list of keys, of which a store has none.
+func TestDamagedListOfKeysIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func([]byte) []byte{
+		"one byte": func(raw []byte) []byte { raw[len(raw)-3] ^= 0x55; return raw },
+		"cut off":  func(raw []byte) []byte { return raw[:10] },
+		"empty":    func([]byte) []byte { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := closedStore(t)
+			path := filepath.Join(dir, "db/KEYREGISTRY")
+			raw, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			putFile(t, path, damage(raw))
+			for _, opt := range []store.Options{{ReadOnly: true}, {Existing: true}, {ReadOnly: true}} {
+				s, err := store.Open(dir, opt)
+				if err != nil {
+					t.Fatalf("%+v: %v", opt, err)
+				}
+				closeStore(t, s)
+			}
+		})
+	}
+}
+
 func TestKnownStoreIsNotBegunAnew(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "store")

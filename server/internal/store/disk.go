@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"github.com/dgraph-io/badger/v4"
 	"github.com/hearthos/hearth/api/fault"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	"golang.org/x/sys/unix"
@@ -65,6 +68,32 @@ func removeEmpty(dir string) error {
 				return fmt.Errorf("cannot remove what a kill left over: %w", err)
 			}
 		}
+	}
+	return nil
+}
+
+// The key registry of a database without keys: random bytes, and a word by which Badger knows that it can read it.
+const (
+	registrySize = 28
+	registryWord = "Hello Badger"
+)
+
+// dropKeyRegistry removes Badger's key registry when it cannot be read: Badger encrypts nothing here, so it holds no keys and
+// is made again.
+func dropKeyRegistry(db string, log *slog.Logger) error {
+	path := filepath.Join(db, badger.KeyRegistryFileName)
+	raw, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("cannot read the list of the database's keys: %w", err)
+	case len(raw) == registrySize && strings.HasSuffix(string(raw), registryWord):
+		return nil
+	}
+	log.Warn("the list of the database's keys is damaged; it holds none and is made anew", "path", path)
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("cannot remove the damaged list of the database's keys: %w", err)
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ func Recover(dir string, now time.Time, log *slog.Logger) (_ Recovery, err error
 
 // goOn lets Badger cut its logs off, and raises the revision.
 func (r *Recovery) goOn(dir string, log *slog.Logger) (err error) {
-	if err := removeEmpty(dir); err != nil {
+	if err := errors.Join(removeEmpty(dir), dropKeyRegistry(dir, log)); err != nil {
 		return err
 	}
 	db, err := badger.OpenManaged(badgerOptions(dir, log))

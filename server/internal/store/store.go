@@ -253,7 +253,7 @@ func openFiles(dir string, opt Options, supported uint32) (_ *badger.DB, view st
 		if err := f.checkTorn(dir, opt.Logger); err != nil {
 			return nil, "", err
 		}
-		if err := removeEmpty(db); err != nil {
+		if err := errors.Join(removeEmpty(db), dropKeyRegistry(db, opt.Logger)); err != nil {
 			return nil, "", err
 		}
 	}

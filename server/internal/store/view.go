@@ -36,11 +36,6 @@ func (f *files) fillView(dir string) error {
 			return err
 		}
 	}
-	if _, err := os.Stat(filepath.Join(db, "KEYREGISTRY")); err == nil {
-		if err := link("KEYREGISTRY"); err != nil {
-			return err
-		}
-	}
 	if err := copyHead(filepath.Join(db, "MANIFEST"), filepath.Join(dir, "MANIFEST"), f.manifest.end); err != nil {
 		return err
 	}
