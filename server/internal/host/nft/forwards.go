@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -14,8 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MaxForwards bounds the forwards, counted as the rules they come to: one that changes the ports is a rule for each.
+// MaxForwards bounds the forwards, counted as what they come to: a range that keeps its ports is two rules, all else is an entry of
+// a map for each port.
 const MaxForwards = 8192
+
+// fewPorts is how many ports a range may have that is entries of a map and not rules, though its ports stay.
+const fewPorts = 16
 
 // Forward leads connections and datagrams, TCP and UDP, for ports of this machine to a service. The packets keep their
 // source. It is for those outside, for the service itself, which sees the machine as the source, and for services that may
@@ -53,26 +58,75 @@ func (f Forward) compare(o Forward) int {
 		bytes.Compare(f.Source.Addr().AsSlice(), o.Source.Addr().AsSlice()))
 }
 
-// size is how many rules a forward comes to, for those outside and for so many services.
+// size is how many rules or entries a forward comes to, for those outside and for so many services.
 func (f Forward) size(callers int) int {
-	ways := 2 + callers
-	if f.First == f.Ports.First {
-		return 2 * ways
+	if !f.mapped() {
+		return 2 * (2 + callers)
 	}
-	return 2 * ways * (int(f.Ports.Last-f.Ports.First) + 1)
+	return (1 + callers) * (int(f.Ports.Last-f.Ports.First) + 1)
 }
 
-// rules are those of a forward for packets that a match holds for.
+// mapped tells whether a forward is entries of a map: thousands of those are put in force at once, and a packet is looked up
+// once. A long range that keeps its ports is shorter as rules.
+func (f Forward) mapped() bool {
+	return f.First != f.Ports.First || f.Ports.Last-f.Ports.First < fewPorts
+}
+
+// rules are those of a forward that is not mapped, for packets that a match holds for.
 func (f Forward) rules(who ...match) (out []rule) {
 	for _, proto := range []byte{protoTCP, protoUDP} {
 		base := append(append(rule{nfproto(protoIPv4)}, who...), destination(f.Address), l4proto(proto))
-		if f.First == f.Ports.First {
-			out = append(out, append(base, destinationPorts(f.Ports), dnat(f.Target, 0)))
+		out = append(out, append(base, destinationPorts(f.Ports), dnat(f.Target)))
+	}
+	return out
+}
+
+// forwardMap has the mapped forwards that are for the same callers: those outside, from one network or from all, or services.
+type forwardMap struct {
+	source   netip.Prefix
+	services bool
+	set      *set
+}
+
+// forwardMaps sorts mapped forwards by whom they are for. Where two are for the same port the first counts.
+func forwardMaps(r Rules) (out []forwardMap) {
+	taken := map[string]bool{}
+	add := func(m forwardMap, parts []part, key element, target netip.Addr, port uint16) {
+		i := slices.IndexFunc(out, func(o forwardMap) bool { return o.source == m.source && o.services == m.services })
+		if i < 0 {
+			i = len(out)
+			m.set = &set{name: fmt.Sprintf("forwards%d", i), parts: parts, values: []part{partIPv4, partPort}}
+			out = append(out, m)
+		}
+		if id := fmt.Sprint(i, key); !taken[id] {
+			taken[id] = true
+			out[i].set.elements = append(out[i].set.elements, append(key, target, port))
+		}
+	}
+	for _, f := range r.Forwards {
+		if !f.mapped() {
 			continue
 		}
-		for i := range f.Ports.Last - f.Ports.First + 1 {
-			out = append(out, append(slices.Clone(base), destinationPort(f.Ports.First+i), dnat(f.Target, f.First+i)))
+		callers := r.callers(f.Target)
+		for n := range f.Ports.Last - f.Ports.First + 1 {
+			port, to := f.Ports.First+n, f.First+n
+			add(forwardMap{source: f.Source}, []part{partIPv4, partPort}, element{f.Address, port}, f.Target, to)
+			for _, a := range callers {
+				add(forwardMap{services: true}, []part{partIPv4, partIPv4, partPort}, element{a, f.Address, port}, f.Target, to)
+			}
 		}
+	}
+	return out
+}
+
+// rules have packets looked up that a match holds for.
+func (m forwardMap) rules(who ...match) (out []rule) {
+	fields := []field{fieldIPDestination, fieldDestinationPort}
+	if m.services {
+		fields = append([]field{fieldIPSource}, fields...)
+	}
+	for _, proto := range []byte{protoTCP, protoUDP} {
+		out = append(out, append(append(rule{nfproto(protoIPv4)}, who...), l4proto(proto), dnatBy{in(m.set, fields...)}))
 	}
 	return out
 }
@@ -93,19 +147,33 @@ func (r Rules) callers(target netip.Addr) []netip.Addr {
 
 // forwardChains change destinations before anything is routed. Addresses are those of this machine, so what leaves it for
 // itself is changed, too.
-func forwardChains(r Rules) []chain {
+func forwardChains(r Rules, maps []forwardMap) []chain {
 	if len(r.Forwards) == 0 {
 		return nil
 	}
 	arriving := chain{name: "prerouting", kind: nftables.ChainTypeNAT, hook: nftables.ChainHookPrerouting, hookName: "prerouting", priority: -100}
 	leaving := chain{name: "output", kind: nftables.ChainTypeNAT, hook: nftables.ChainHookOutput, hookName: "output", priority: -100}
+	outside := func(source netip.Prefix) []match {
+		out := []match{not(inLink(r.Bridge))}
+		if source.IsValid() {
+			out = append(out, sourceIn(source.Masked()))
+		}
+		return out
+	}
+	for _, m := range maps {
+		if m.services {
+			arriving.rules = append(arriving.rules, m.rules(inLink(r.Bridge))...)
+			continue
+		}
+		arriving.rules = append(arriving.rules, m.rules(outside(m.source)...)...)
+		leaving.rules = append(leaving.rules, m.rules()...)
+	}
 	var last Forward
 	for _, f := range r.Forwards {
-		outside := []match{not(inLink(r.Bridge))}
-		if f.Source.IsValid() {
-			outside = append(outside, sourceIn(f.Source.Masked()))
+		if f.mapped() {
+			continue
 		}
-		arriving.rules = append(arriving.rules, f.rules(outside...)...)
+		arriving.rules = append(arriving.rules, f.rules(outside(f.Source)...)...)
 		if f.Source = (netip.Prefix{}); f == last {
 			continue
 		}
@@ -153,17 +221,28 @@ func destinationPorts(p PortRange) word {
 	}}
 }
 
-// dnat changes the destination; port 0 leaves the port as it is.
-func dnat(to netip.Addr, port uint16) word {
-	code := []expr.Any{&expr.Immediate{Register: reg, Data: to.AsSlice()}}
-	nat := &expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg}
-	words := "dnat ip to " + to.String()
-	if port != 0 {
-		code = append(code, &expr.Immediate{Register: reg + 1, Data: binary.BigEndian.AppendUint16(nil, port)})
-		nat.RegProtoMin = reg + 1
-		words = fmt.Sprintf("%s:%d", words, port)
+// dnat changes the destination and leaves the port as it is.
+func dnat(to netip.Addr) word {
+	return word{"dnat ip to " + to.String(), []expr.Any{
+		&expr.Immediate{Register: reg, Data: to.AsSlice()},
+		&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg},
+	}}
+}
+
+// dnatBy changes destination and port to what a map has for a packet; one that it has nothing for stays as it is.
+type dnatBy struct{ lookup }
+
+func (d dnatBy) text() string {
+	fields, name, _ := strings.Cut(d.lookup.text(), " @")
+	return "dnat ip to " + fields + " map @" + name
+}
+
+func (d dnatBy) exprs() []expr.Any {
+	code := d.lookup.exprs()
+	if l, ok := code[len(code)-1].(*expr.Lookup); ok {
+		l.DestRegister, l.IsDestRegSet = reg32, true
 	}
-	return word{words, append(code, nat)}
+	return append(code, &expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg32, RegProtoMin: reg32 + 1})
 }
 
 // ctForwarded holds for packets of connections whose destination was changed.

@@ -200,17 +200,16 @@ func (f *Firewall) add(t table, id *uint32) error {
 }
 
 func (f *Firewall) addSet(t *nftables.Table, s *set) error {
-	ns := &nftables.Set{Table: t, Name: s.name, ID: s.id, Interval: s.interval, KeyType: s.parts[0].kind}
-	if len(s.parts) > 1 {
-		kinds := make([]nftables.SetDatatype, len(s.parts))
-		for i, p := range s.parts {
-			kinds[i] = p.kind
-		}
-		key, err := nftables.ConcatSetType(kinds...)
-		if err != nil {
+	key, err := kind(s.parts)
+	if err != nil {
+		return err
+	}
+	ns := &nftables.Set{Table: t, Name: s.name, ID: s.id, Interval: s.interval, KeyType: key, Concatenation: len(s.parts) > 1}
+	if len(s.values) > 0 {
+		ns.IsMap = true
+		if ns.DataType, err = kind(s.values); err != nil {
 			return err
 		}
-		ns.KeyType, ns.Concatenation = key, true
 	}
 	if err := f.conn.AddSet(ns, nil); err != nil {
 		return err
@@ -218,7 +217,7 @@ func (f *Firewall) addSet(t *nftables.Table, s *set) error {
 	for part := range slices.Chunk(s.elements, chunk) {
 		var values []nftables.SetElement
 		for _, e := range part {
-			values = append(values, e.kernel()...)
+			values = append(values, s.kernel(e)...)
 		}
 		if err := f.conn.SetAddElements(ns, values); err != nil {
 			return err

@@ -249,10 +249,11 @@ var (
 	partPort   = part{"inet_service", 2, nftables.TypeInetService}
 )
 
-// set is a named set; element values stand in the order of its parts.
+// set is a named set, or a map where it has values; those of an element stand in the order of its parts, key first.
 type set struct {
 	name     string
 	parts    []part
+	values   []part
 	interval bool
 	elements []element
 	id       uint32 // within one transaction
@@ -261,22 +262,44 @@ type set struct {
 type element []any
 
 func (s *set) render(b *strings.Builder) {
-	names := make([]string, len(s.parts))
-	for i, p := range s.parts {
-		names[i] = p.name
+	what, kind := "set", names(s.parts)
+	if len(s.values) > 0 {
+		what, kind = "map", kind+" : "+names(s.values)
 	}
-	fmt.Fprintf(b, "\tset %s {\n\t\ttype %s\n", s.name, strings.Join(names, " . "))
+	fmt.Fprintf(b, "\t%s %s {\n\t\ttype %s\n", what, s.name, kind)
 	if s.interval {
 		b.WriteString("\t\tflags interval\n")
 	}
 	if len(s.elements) > 0 {
 		rows := make([]string, len(s.elements))
 		for i, e := range s.elements {
-			rows[i] = e.text()
+			if rows[i] = e[:len(s.parts)].text(); len(s.values) > 0 {
+				rows[i] += " : " + e[len(s.parts):].text()
+			}
 		}
 		fmt.Fprintf(b, "\t\telements = { %s }\n", strings.Join(rows, ",\n\t\t\t     "))
 	}
 	b.WriteString("\t}\n")
+}
+
+func names(parts []part) string {
+	out := make([]string, len(parts))
+	for i, p := range parts {
+		out[i] = p.name
+	}
+	return strings.Join(out, " . ")
+}
+
+// kind is the type of a concatenation, as the kernel takes it.
+func kind(parts []part) (nftables.SetDatatype, error) {
+	if len(parts) == 1 {
+		return parts[0].kind, nil
+	}
+	kinds := make([]nftables.SetDatatype, len(parts))
+	for i, p := range parts {
+		kinds[i] = p.kind
+	}
+	return nftables.ConcatSetType(kinds...)
 }
 
 func (e element) text() string {
@@ -296,8 +319,8 @@ func (e element) text() string {
 	return strings.Join(values, " . ")
 }
 
-// kernel returns the element as the kernel takes it: concatenated values are padded to registers, ranges have an end.
-func (e element) kernel() []nftables.SetElement {
+// kernel returns an element as the kernel takes it; ranges have an end.
+func (s *set) kernel(e element) []nftables.SetElement {
 	if p, ok := e[0].(PortRange); ok {
 		out := []nftables.SetElement{{Key: binary.BigEndian.AppendUint16(nil, p.First)}}
 		if p.Last < 65535 {
@@ -305,18 +328,26 @@ func (e element) kernel() []nftables.SetElement {
 		}
 		return out
 	}
-	var key []byte
+	out := nftables.SetElement{Key: e[:len(s.parts)].bytes()}
+	if len(s.values) > 0 {
+		out.Val = e[len(s.parts):].bytes()
+	}
+	return []nftables.SetElement{out}
+}
+
+// bytes are concatenated values, each padded to registers.
+func (e element) bytes() (out []byte) {
 	for _, v := range e {
 		switch v := v.(type) {
 		case string:
-			key = append(key, ifName(v)...)
+			out = append(out, ifName(v)...)
 		case net.HardwareAddr:
-			key = append(append(key, v...), 0, 0)
+			out = append(append(out, v...), 0, 0)
 		case netip.Addr:
-			key = append(key, v.AsSlice()...)
+			out = append(out, v.AsSlice()...)
 		case uint16:
-			key = append(binary.BigEndian.AppendUint16(key, v), 0, 0)
+			out = append(binary.BigEndian.AppendUint16(out, v), 0, 0)
 		}
 	}
-	return []nftables.SetElement{{Key: key}}
+	return out
 }

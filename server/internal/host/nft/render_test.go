@@ -33,7 +33,14 @@ func example() nft.Rules {
 		},
 		Allowed: []nft.Pair{{addr("10.0.3.12"), addr("10.0.3.11")}, {addr("10.0.3.11"), addr("10.0.3.12")}},
 		Uses:    []nft.Use{{addr("10.0.3.12"), 62000}, {addr("10.0.3.11"), 62001}, {addr("10.0.3.11"), 62000}},
-		Ports:   []nft.PortRange{{49152, 65535}, {443, 443}, {8000, 8010}, {8005, 8020}, {80, 80}, {444, 450}},
+		Hairpin: true,
+		Forwards: []nft.Forward{
+			{Address: addr("192.168.1.5"), Ports: nft.PortRange{First: 5000, Last: 5499}, Target: addr("10.0.3.11"), First: 5000},
+			{Address: addr("192.168.1.5"), Ports: nft.PortRange{First: 6000, Last: 6002}, Target: addr("10.0.3.11"), First: 9000, Source: netip.MustParsePrefix("192.168.1.0/24")},
+			{Address: addr("192.168.1.5"), Ports: nft.PortRange{First: 22, Last: 22}, Target: addr("10.0.3.12"), First: 22},
+			{Address: addr("192.168.1.5"), Ports: nft.PortRange{First: 22, Last: 22}, Target: addr("10.0.3.12"), First: 2222}, // too late
+		},
+		Ports: []nft.PortRange{{49152, 65535}, {443, 443}, {8000, 8010}, {8005, 8020}, {80, 80}, {444, 450}},
 	}
 }
 
@@ -86,7 +93,7 @@ func TestTheKernelHoldsWhatIsRendered(t *testing.T) {
 		t.Skip("needs the program nft")
 	}
 	empty := example()
-	empty.Services, empty.Allowed, empty.Ports, empty.Uses = nil, nil, nil, nil
+	empty.Services, empty.Allowed, empty.Ports, empty.Uses, empty.Forwards = nil, nil, nil, nil, nil
 	for name, r := range map[string]nft.Rules{"example": example(), "empty": empty} {
 		text, err := nft.Render(r)
 		if err != nil {

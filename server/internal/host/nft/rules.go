@@ -75,7 +75,11 @@ func inetTable(r Rules) table {
 		uses.elements = append(uses.elements, element{u.From, u.Port})
 	}
 	from, to := inLink(r.Bridge), outLink(r.Bridge)
-	return table{name: tablePrefix + r.Tag, family: familyInet, sets: []*set{pairs, ports, uses}, chains: append(forwardChains(r), []chain{
+	sets, maps := []*set{pairs, ports, uses}, forwardMaps(r)
+	for _, m := range maps {
+		sets = append(sets, m.set)
+	}
+	return table{name: tablePrefix + r.Tag, family: familyInet, sets: sets, chains: append(forwardChains(r, maps), []chain{
 		{
 			name: "forward", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, hookName: "forward", priority: 0,
 			rules: append(ledBack(r), []rule{
