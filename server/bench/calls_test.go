@@ -145,8 +145,8 @@ func BenchmarkCalls(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/callers=%d", wire.name, callers), func(b *testing.B) {
 				var ours, theirs, ratios, cpu, bareCPU []float64
 				for b.Loop() {
-					us, ourCPU := rate(b, callers, s.daemon.Process.Pid, wire.call)
-					them, theirCPU := rate(b, callers, pid, bare)
+					us, ourCPU := rate(b, callers, []int{s.daemon.Process.Pid}, wire.call)
+					them, theirCPU := rate(b, callers, []int{pid}, bare)
 					ours, theirs, ratios = append(ours, us), append(theirs, them), append(ratios, us/them)
 					cpu, bareCPU = append(cpu, ourCPU), append(bareCPU, theirCPU)
 				}
@@ -166,11 +166,11 @@ const window = 200 * time.Millisecond
 
 // rate makes calls from several callers for a window and returns how many a second were answered, and how many
 // microseconds of its CPU time the server took for each.
-func rate(b *testing.B, callers, server int, call func() error) (perSecond, cpu float64) {
+func rate(b *testing.B, callers int, server []int, call func() error) (perSecond, cpu float64) {
 	b.Helper()
 	var answered atomic.Int64
 	var failed atomic.Pointer[error]
-	before := cpuOf(b, server)
+	before := cpuOf(b, server...)
 	begin := time.Now()
 	var wg sync.WaitGroup
 	for range callers {
@@ -190,14 +190,18 @@ func rate(b *testing.B, callers, server int, call func() error) (perSecond, cpu 
 		b.Fatal(*err)
 	}
 	n := float64(answered.Load())
-	return n / took.Seconds(), (cpuOf(b, server) - before).Seconds() * 1e6 / n
+	return n / took.Seconds(), (cpuOf(b, server...) - before).Seconds() * 1e6 / n
 }
 
-// cpuOf is the CPU time that the threads of a process have taken, to the nanosecond; the total is told in hundredths.
-func cpuOf(b *testing.B, pid int) time.Duration {
+// cpuOf is the CPU time that the threads of processes have taken, to the nanosecond; the total is told in hundredths.
+func cpuOf(b *testing.B, pids ...int) time.Duration {
 	b.Helper()
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-	must(b, err)
+	var files []string
+	for _, pid := range pids {
+		of, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+		must(b, err)
+		files = append(files, of...)
+	}
 	var total time.Duration
 	for _, file := range files {
 		raw, err := os.ReadFile(file)

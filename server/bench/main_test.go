@@ -10,6 +10,8 @@
 //	calls_test.go    a call on every wire, against a bare gRPC server
 //	idle_test.go     the daemon with a hundred packages and ten watchers
 //	feed_test.go     the change feed, against etcd's watch
+//	door_test.go     the front door, against nginx, Caddy, HAProxy and dnsmasq
+//	forwards_test.go ports that lead to services, against the program nft
 package bench_test
 
 import (
