@@ -356,3 +356,49 @@ func TestOversizedHeadersAreRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What is sent in one piece comes in pieces of a size that is worth it, whoever speaks TLS.
+func TestBytesAreNotTakenApart(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, door.Options{})
+	pair, err := tls.X509KeyPair(r.cert.GetChain(), r.cert.GetKey())
+	must(t, err)
+	piece := make([]byte, 8<<10)
+	serve := func(l net.Listener) string {
+		t.Cleanup(func() { l.Close() })
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				go func() {
+					defer c.Close()
+					n, _ := c.Read(make([]byte, 8<<10))
+					_, _ = c.Write(piece[:max(n, 1)])
+					_, _ = io.Copy(io.Discard, c)
+				}()
+			}
+		}()
+		return l.Addr().String()
+	}
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	secured, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}})
+	must(t, err)
+	at := r.apply(t, r.table(
+		&doorv1.Route{Names: []string{"a.test"}, Certificate: "all", Upstream: serve(plain)},
+		&doorv1.Route{Names: []string{"b.test"}, Certificate: "all", Upstream: serve(secured), UpstreamTls: true},
+	))["tcp "+tlsAddress]
+	for _, name := range []string{"a.test", "b.test"} {
+		c, err := tls.Dial("tcp", at, r.config(name))
+		must(t, err)
+		defer c.Close()
+		must(t, c.SetDeadline(time.Now().Add(10*time.Second)))
+		_, err = c.Write(piece)
+		must(t, err)
+		if n, err := c.Read(make([]byte, 16<<10)); err != nil || n < 1000 { // the service sends back as much as came at once
+			t.Errorf("%s: %d bytes come at once, %v", name, n, err)
+		}
+	}
+}

@@ -205,16 +205,22 @@ func readSocket(c net.Conn) (buf *[]byte, n int, err error) {
 	return buf, n, nil
 }
 
-// readSecured waits for the first byte without a buffer, then takes what came with it.
+// readSecured waits for the first byte without a buffer, then takes what came with it. A service that speaks TLS has its buffer all
+// the time: below its connection is nothing that could be told not to wait.
 func readSecured(c net.Conn) (buf *[]byte, n int, err error) {
+	under := entered(c)
+	if under == nil {
+		buf = lend()
+		n, err = c.Read(*buf)
+		return buf, n, err
+	}
 	var first [1]byte
 	if n, err = c.Read(first[:]); n == 0 {
 		return nil, 0, err
 	}
 	buf = lend()
 	(*buf)[0] = first[0]
-	under := entered(c)
-	if under == nil || err != nil {
+	if err != nil {
 		return buf, 1, err
 	}
 	under.hasty.Store(true)
