@@ -246,6 +246,17 @@ func (a *app) showCommand() *cobra.Command {
 	}
 }
 
+// stateNow is the state of a service in a word. One that is wanted running and has not been looked at since is about to
+// start, although it is stopped still.
+func stateNow(p *packagesv1.Package) string {
+	st := p.GetStatus()
+	if st.GetState() == packagesv1.PackageStatus_STATE_STOPPED && p.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_RUNNING &&
+		st.GetObservedGeneration() < p.GetMeta().GetGeneration() {
+		return word(packagesv1.PackageStatus_STATE_STARTING)
+	}
+	return word(st.GetState())
+}
+
 func (a *app) showPackage(ctx context.Context, c *hearth.Client, id string) error {
 	resp, err := c.Packages.GetPackage(ctx, &packagesv1.GetPackageRequest{Id: id})
 	if err != nil {
@@ -284,7 +295,7 @@ func (a *app) showPackage(ctx context.Context, c *hearth.Client, id string) erro
 		}
 		return a.printRow(row)
 	}
-	fmt.Fprintf(a.Out, "%s  %s  %s\n", printable(p.GetSpec().GetTitle()), p.GetSpec().GetVersion(), word(p.GetStatus().GetState()))
+	fmt.Fprintf(a.Out, "%s  %s  %s\n", printable(p.GetSpec().GetTitle()), p.GetSpec().GetVersion(), stateNow(p))
 	if d := resp.GetArtifact().GetSpec().GetDescription(); d != "" {
 		fmt.Fprintf(a.Out, "  %s\n", printable(d))
 	}

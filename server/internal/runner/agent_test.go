@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	agentv1 "github.com/hearthos/hearth/api/gen/go/hearth/agent/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 
 	"github.com/hearthos/hearth/api/fault"
@@ -39,5 +40,20 @@ func TestOnlyWhatPackageCodeCanSayIsTakenOver(t *testing.T) {
 	long := packageFault(fault.Status(fault.New(metav1.Reason_REASON_ACTION_INPUT, "%s", strings.Repeat("ä", 1<<20))).Err())
 	if len(long.Error()) > 2*maxPackageText {
 		t.Errorf("%d bytes are taken over", len(long.Error()))
+	}
+}
+
+// An init that ends its own program is a failure of the package with a reason, and nothing to wait for.
+func TestAnInitThatEndsItsProgramHasFailed(t *testing.T) {
+	t.Parallel()
+	unready := packageFault(fault.Status(fault.New(metav1.Reason_REASON_SERVICE_NOT_READY, "the JavaScript host has ended: exit status 3")).Err())
+	got := fault.Proto(initFault(unready, &agentv1.State{Phase: agentv1.State_PHASE_CRASHED, ExitReason: "exit status 3"}))
+	if got.GetReason() != metav1.Reason_REASON_PACKAGE_CODE_FAILED || got.GetMessage() != "the program of the package's code ended during its init: exit status 3" {
+		t.Errorf("told: %v", got)
+	}
+	for name, st := range map[string]*agentv1.State{"it runs": {Phase: agentv1.State_PHASE_INITIALIZING}, "nobody answers": nil} {
+		if got := initFault(unready, st); !fault.Is(got, metav1.Reason_REASON_SERVICE_NOT_READY) {
+			t.Errorf("%s: told: %v", name, got)
+		}
 	}
 }

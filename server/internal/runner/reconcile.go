@@ -199,6 +199,12 @@ func (s *Service) init(ctx context.Context, row *packagesv1.Package, o observed)
 		packagesv1.PackageSpec_INIT_KIND_RESTORE: "restore",
 	}[row.GetSpec().GetInitKind()]
 	err := s.whileWanted(ctx, row, absent, func(ctx context.Context) error { return h.agent.init(ctx, h.spec.GetInstance(), kind) })
+	if fault.Is(err, metav1.Reason_REASON_SERVICE_NOT_READY) {
+		asked, cancel := context.WithTimeout(ctx, answerLimit)
+		st, _ := h.agent.fresh(asked)
+		cancel()
+		err = initFault(err, st)
+	}
 	if err != nil && ctx.Err() == nil && !errors.Is(err, errUnwanted) {
 		// The agent would answer a second init of this container with the first one's result: the next try gets another.
 		return errors.Join(err, s.destroy(ctx, pkg))
@@ -227,6 +233,15 @@ func (s *Service) init(ctx context.Context, row *packagesv1.Package, o observed)
 		now.Status.Ipv4, now.Status.Container = h.spec.GetIpv4(), h.spec.GetInstance()
 		return nil
 	})
+}
+
+// initFault is why an init failed, of which the agent says no more than that it cannot be asked: code that ends its own
+// program in the middle of it has failed, and is not to be waited for.
+func initFault(err error, st *agentv1.State) error {
+	if !ended(st.GetPhase()) {
+		return err
+	}
+	return fault.New(metav1.Reason_REASON_PACKAGE_CODE_FAILED, "the program of the package's code ended during its init: %s", plain(st.GetExitReason()))
 }
 
 func (s *Service) start(ctx context.Context, row *packagesv1.Package) error {
