@@ -38,6 +38,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/effects"
 	"github.com/hearthos/hearth/server/internal/gateway"
 	"github.com/hearthos/hearth/server/internal/host/handout"
+	"github.com/hearthos/hearth/server/internal/host/nft"
 	"github.com/hearthos/hearth/server/internal/hosts"
 	"github.com/hearthos/hearth/server/internal/install"
 	"github.com/hearthos/hearth/server/internal/journal"
@@ -237,7 +238,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	})
 	d.gateways = gateway.New(gateway.Config{
 		Tag: tag, Bridge: bridge, Address: cfg.Bridge, Ports: []uint16{uint16(cfg.WebPort)},
-		Interface: func(pkg string) string { return runner.InterfaceName(tag, pkg) },
+		Interface: func(pkg string) string { return runner.InterfaceName(tag, pkg) }, Flows: func() uint32 { return nft.FlowShare("/") },
 	}, d.store, log, d.host.devices, d.host.firewall)
 	d.runner = runner.New(ctx, runner.Config{
 		RunDir: d.runDir, StateDir: cfg.StateDir, Tag: tag, Bridge: bridge, BridgeAddress: cfg.Bridge, FirstUID: cfg.FirstUID,

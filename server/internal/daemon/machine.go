@@ -47,6 +47,9 @@ func (d *Daemon) openMachine() (machine, error) {
 	if err != nil {
 		return machine{}, err
 	}
+	if err := lxc.WidenTables("/"); err != nil {
+		d.log.Warn("services share the kernel's small number of watches of files", "error", err)
+	}
 	devices, err := netdev.New()
 	if err != nil {
 		return machine{}, errors.Join(err, containers.Close())

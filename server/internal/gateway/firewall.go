@@ -21,6 +21,9 @@ import (
 // ensureFirewall puts the rules that follow from the rows in force.
 func (s *Service) ensureFirewall(context.Context) error {
 	rules := nft.Rules{Tag: s.cfg.Tag, Bridge: s.cfg.Bridge, Host: s.cfg.Address}
+	if s.cfg.Flows != nil {
+		rules.Flows = s.cfg.Flows()
+	}
 	var err error
 	if rules.Hairpin, err = s.devices.Hairpins(s.cfg.Bridge); err != nil {
 		return err

@@ -40,6 +40,8 @@ type Config struct {
 	Interface func(pkg string) string
 	// Ports are those of the server itself that services may reach.
 	Ports []uint16
+	// Flows is how many connections of one service the machine may track; nil bounds none.
+	Flows func() uint32
 }
 
 // Service is the area. It is safe for concurrent use.

@@ -130,7 +130,7 @@ func TestLimitsAreEnforced(t *testing.T) {
 		Memory: 64 << 20, CPU: 500, CPUWeight: 50, PIDs: 40,
 		IO: []lxc.IOLimit{{Major: 254, Minor: 0, Read: 50 << 20, Write: 50 << 20}},
 	}
-	start(t, r, s)
+	throttled(t, start(t, r, s), "254:0", 50<<20)
 	if out, code := con.Run(t, "head -c 100000000 /dev/zero | tail | wc -c"); strings.Contains(out, "100000000") {
 		t.Errorf("a process held 100 MB: %q, %d", out, code)
 	}
@@ -147,6 +147,41 @@ func TestLimitsAreEnforced(t *testing.T) {
 	}
 	if u.Memory > 64<<20 || u.PIDs > 40 {
 		t.Errorf("usage %+v", u)
+	}
+}
+
+// throttled sees that the limits of reading and writing have reached the control group, of whichever generation it is.
+func throttled(t *testing.T, c lxc.Container, device string, bytes int) {
+	t.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", c.InitPID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type limit struct{ dir, file, want string }
+	var limits []limit
+	for line := range strings.Lines(string(raw)) {
+		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if f[1] == "blkio" {
+			for _, name := range []string{"read", "write"} {
+				limits = append(limits, limit{"/sys/fs/cgroup/blkio" + f[2], "blkio.throttle." + name + "_bps_device", fmt.Sprintf("%s %d", device, bytes)})
+			}
+		}
+		if raw, _ := os.ReadFile("/sys/fs/cgroup/cgroup.controllers"); f[1] == "" && strings.Contains(string(raw), "io") {
+			limits = append(limits, limit{"/sys/fs/cgroup" + f[2], "io.max", fmt.Sprintf("%s rbps=%d wbps=%d", device, bytes, bytes)})
+		}
+	}
+	for _, l := range limits {
+		got := ""
+		for _, dir := range []string{l.dir, filepath.Dir(l.dir)} { // the container may have a group within the one that is limited
+			raw, _ := os.ReadFile(filepath.Join(dir, l.file))
+			got += string(raw)
+		}
+		if !strings.Contains(got, l.want) {
+			t.Errorf("%s is %q, want %q", l.file, got, l.want)
+		}
+	}
+	if len(limits) == 0 {
+		t.Log("this kernel has no control of reading and writing")
 	}
 }
 

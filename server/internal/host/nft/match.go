@@ -166,6 +166,16 @@ func sourceIn(p netip.Prefix) word {
 	}}
 }
 
+func source(a netip.Addr) word {
+	load := &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseNetworkHeader, Offset: 12, Len: 4}
+	return equal("ip saddr "+a.String(), load, a.AsSlice())
+}
+
+// flowsOver holds from the connection on that is one too many of those that came to this rule and are still tracked.
+func flowsOver(n uint32) word {
+	return word{fmt.Sprintf("ct count over %d", n), []expr.Any{&expr.Connlimit{Count: n, Flags: expr.NFT_CONNLIMIT_F_INV}}}
+}
+
 func ctState(bits uint32) word {
 	var names []string
 	for _, s := range []struct {

@@ -54,6 +54,9 @@ type Rules struct {
 	// Uses are further ports of this machine, each for one service. The machine's addresses are alike: what a service may
 	// not use at the bridge it may not use at an address in another network either.
 	Uses []Use
+	// Flows is how many connections the machine may track that one service opened; of more, the first packet is dropped.
+	// They are counted anew whenever the rules are replaced. 0 bounds nothing.
+	Flows uint32
 	// Forwards lead ports of this machine to services.
 	Forwards []Forward
 	// Hairpin has the forwards serve services, too, which the machine must be able to lead back to the bridge. Without it

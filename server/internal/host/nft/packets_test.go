@@ -227,3 +227,28 @@ func TestAnyPairsAreKept(t *testing.T) {
 		}
 	}
 }
+
+// One service does not take the machine's connection table from the others.
+func TestOneServiceHasItsShareOfConnections(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "a", "b")
+	l.listen(l.host, "10.0.3.1:8443")
+	l.rules.Ports = []nft.PortRange{{First: 8443, Last: 8443}}
+	l.rules.Flows = 20
+	l.ensure()
+	var open []net.Conn
+	for range 20 {
+		c, _, err := l.open(l.services["a"].ns, "", "10.0.3.1:8443")
+		if err != nil {
+			t.Fatalf("connection %d: %v", len(open), err)
+		}
+		open = append(open, c)
+	}
+	l.sees("one too many", l.services["a"].ns, "10.0.3.1:8443", "")
+	l.sees("the other service", l.services["b"].ns, "10.0.3.1:8443", "10.0.3.12")
+	for _, c := range open {
+		if !answers(c) {
+			t.Error("a connection that was there does not answer")
+		}
+	}
+}

@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func example() nft.Rules {
 	addr := netip.MustParseAddr
 	return nft.Rules{
-		Tag: tag, Bridge: "hearth0", Host: netip.MustParsePrefix("10.0.3.1/24"),
+		Tag: tag, Bridge: "hearth0", Host: netip.MustParsePrefix("10.0.3.1/24"), Flows: 32768,
 		Services: []nft.Service{
 			{Link: "h1a2bbbbbbbbb", Address: addr("10.0.3.12"), MAC: netdev.MAC(addr("10.0.3.12"))},
 			{Link: "h1a2baaaaaaaa", Address: addr("10.0.3.11"), MAC: netdev.MAC(addr("10.0.3.11"))},

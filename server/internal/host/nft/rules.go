@@ -79,7 +79,7 @@ func inetTable(r Rules) table {
 	for _, m := range maps {
 		sets = append(sets, m.set)
 	}
-	return table{name: tablePrefix + r.Tag, family: familyInet, sets: sets, chains: append(forwardChains(r, maps), []chain{
+	return table{name: tablePrefix + r.Tag, family: familyInet, sets: sets, chains: append(append(flowChains(r), forwardChains(r, maps)...), []chain{
 		{
 			name: "forward", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, hookName: "forward", priority: 0,
 			rules: append(ledBack(r), []rule{
@@ -120,6 +120,22 @@ func inetTable(r Rules) table {
 			rules: append(returns(r), rule{nfproto(protoIPv4), sourceIn(r.Host.Masked()), not(to), masquerade}),
 		},
 	}...)}
+}
+
+// flowChains bound how many connections of each service are tracked: the machine's table is one for all. They come after
+// connections have been looked up, so that those which are known are counted once.
+func flowChains(r Rules) []chain {
+	if r.Flows == 0 {
+		return nil
+	}
+	c := chain{
+		name: "flows", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookPrerouting, hookName: "prerouting", priority: -150,
+		rules: []rule{{not(inLink(r.Bridge)), accept}, {ctState(ctEstablished | ctRelated), accept}},
+	}
+	for _, s := range r.Services {
+		c.rules = append(c.rules, rule{nfproto(protoIPv4), source(s.Address), flowsOver(r.Flows), drop})
+	}
+	return []chain{c}
 }
 
 // Render returns the rules as a script of the nft program: what Ensure puts into the kernel, for people and tests.
