@@ -22,10 +22,12 @@ const certificateID = "server"
 // The protocols that can be offered where forwarded headers are added.
 const http1, http2 = "http/1.1", "h2"
 
-// The door takes so many listeners of a kind, and refuses a table that has more. No package may be the reason that the
-// others are not served, so each has a share that is far above what one needs.
+// The door takes so many listeners of a kind, and refuses a table that has more: each is a descriptor of two processes. A port of
+// a service is one for each address of the machine, so this is some hundred services with a handful of ports. No package
+// may be the reason that the others are not served, so each has a share that is far above what one needs. Ranges of ports
+// are no listeners: the kernel leads them.
 const (
-	maxListeners = 1000
+	maxListeners = 4000
 	maxOfPackage = 128
 	maxLinks     = 64 // on which names in .local are answered for
 )

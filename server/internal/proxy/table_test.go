@@ -240,6 +240,25 @@ func TestOnePackageLeavesRoomForOthers(t *testing.T) {
 	}
 }
 
+// Two thousand listeners of many services all find a place.
+func TestManyServicesFindAPlace(t *testing.T) {
+	t.Parallel()
+	in := house()
+	const packages, bindings = 20, 20
+	for n := range packages {
+		id := fmt.Sprintf("many%d", n)
+		row := host(id+"/main", map[uint32]*hostsv1.Binding{}, map[uint32]*hostsv1.Ports{})
+		for p := range uint32(bindings) {
+			row.Spec.Bindings[p+1] = &hostsv1.Binding{Enabled: true, AddSsl: &hostsv1.AddSsl{}, Interfaces: exported}
+			row.Status.Ports[p+1] = &hostsv1.Ports{AssignedSslPort: 20000 + uint32(n)*bindings + p}
+		}
+		in.Hosts, in.Packages = append(in.Hosts, row), append(in.Packages, pkg(id, fmt.Sprintf("10.0.3.%d", 100+n)))
+	}
+	if n := len(render(t, in).GetListeners()); n < 2000 {
+		t.Errorf("there are %d listeners", n)
+	}
+}
+
 func TestWhatPackagesOfferIsWhatTheDoorTakes(t *testing.T) {
 	t.Parallel()
 	self := &hostsv1.Secure{Ssl: true}

@@ -13,8 +13,8 @@ import (
 
 const (
 	backlog = 1024
-	// maxSockets bounds what a worker can make the parent hold.
-	maxSockets = 4096
+	// maxSockets bounds what a worker can make the parent hold: each is a descriptor of both. A table has fewer.
+	maxSockets = 8192
 )
 
 type socketKey struct{ network, address string }
