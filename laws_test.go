@@ -166,6 +166,7 @@ var restricted = map[string][]string{
 	"buf.build/gen/go":                       {"api/gen"},
 	"buf.build/go/protovalidate":             {"server/internal/rpc"},
 	"connectrpc.com/connect/v2":              {"server/internal/rpc"},
+	"github.com/coder/websocket":             {}, // a client of tests
 	"github.com/dgraph-io/badger/v4":         {"server/internal/store"},
 	"github.com/dgraph-io/ristretto/v2":      {"server/internal/store"},
 	"github.com/dunglas/httpsfv":             {"api/httpsig"},
