@@ -25,10 +25,13 @@ const (
 	maxQueue = 1 << 20
 	// flushAfter is how long the beginning of a line waits for its end.
 	flushAfter = time.Second
+	// retryAfter is how long after the log refused lines it is asked to say so.
+	retryAfter = 10 * time.Second
 )
 
 // Log is where records go; *logseg.Writer is one.
 type Log interface {
+	// Write writes records; without any it says how many were lost, if that has still to be said.
 	Write(records ...logseg.Record) error
 }
 
@@ -165,7 +168,13 @@ func (s *Sink) signal() {
 
 func (s *Sink) run() {
 	defer close(s.done)
-	for range s.more {
+	var retry <-chan time.Time
+	for {
+		select {
+		case <-s.more:
+		case <-retry:
+			retry = nil
+		}
 		s.mu.Lock()
 		batch, closed := s.queue, s.closed
 		if s.dropped > 0 {
@@ -176,9 +185,11 @@ func (s *Sink) run() {
 		close(s.room)
 		s.room = make(chan struct{})
 		s.mu.Unlock()
-		if len(batch) > 0 {
-			// The log counts what it lost and says so itself.
-			_ = s.log.Write(batch...)
+		// The log counts what it lost and says so itself when it can: also when a service prints nothing any more.
+		if err := s.log.Write(batch...); err == nil {
+			retry = nil
+		} else if retry == nil {
+			retry = time.After(retryAfter)
 		}
 		if closed {
 			return

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -148,4 +149,60 @@ func TestAStuckDiskDelaysTheServiceOnceAndTheLossIsTold(t *testing.T) {
 	if dropped == 0 || kept == 0 || kept+dropped > lines {
 		t.Fatalf("kept %d and dropped %d of %d", kept, dropped, lines)
 	}
+}
+
+// refusing is a log on a full disk, which counts as logseg.Writer does.
+type refusing struct {
+	mu   sync.Mutex // guards what follows
+	full bool
+	lost int
+	said []string
+}
+
+func (r *refusing) Write(records ...logseg.Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.full {
+		r.lost += len(records)
+		return os.ErrInvalid
+	}
+	if r.lost > 0 {
+		r.said = append(r.said, fmt.Sprintf("%d lost", r.lost))
+		r.lost = 0
+	}
+	for _, rec := range records {
+		r.said = append(r.said, rec.Message)
+	}
+	return nil
+}
+
+// A service whose last lines were lost on a full disk is silent now; that they were lost is told all the same.
+func TestLostLinesAreToldThoughNothingMoreIsPrinted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &refusing{}
+		set := func(full bool) {
+			synctest.Wait()
+			log.mu.Lock()
+			defer log.mu.Unlock()
+			log.full = full
+		}
+		s := logpipe.New(log)
+		s.Note("before")
+		set(true)
+		s.Note("one")
+		synctest.Wait()
+		s.Note("two")
+		set(true)
+		time.Sleep(time.Hour)
+		set(false)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		log.mu.Lock()
+		if diff := cmp.Diff([]string{"before", "2 lost"}, log.said); diff != "" {
+			t.Error(diff)
+		}
+		log.mu.Unlock()
+		s.Close()
+	})
 }
