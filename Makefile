@@ -72,9 +72,10 @@ build: node_modules/.package-lock.json ## Build everything into bin/
 	@$(MAKE) --no-print-directory binaries rootfs
 
 .PHONY: sample
-sample: build ## Build the sample package
+sample: build ## Build the sample package and the examples
 	scripts/sample bin/hello-hearth.s9pk
 	scripts/suite bin
+	scripts/examples bin
 
 .PHONY: deb
 deb: build ## Build the Debian package

@@ -1,5 +1,5 @@
 // Prints the sample written with the original's SDK and with ours side by side: lines of packager code, bundle size, and what
-// loading it takes in time and memory, in turns in one run.
+// loading it takes in time and memory, in turns in one run. Then lines and bundles of the other examples.
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -18,16 +18,20 @@ function load(bundle) {
   if (status !== 0) throw new Error(stderr);
   return JSON.parse(stdout);
 }
-const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
-
-const figures = Object.entries(samples).map(([name, { dir, sources }]) => {
-  const built = spawnSync(process.execPath, ["build.mjs"], { cwd: dir, stdio: "inherit" });
+/** Builds a package; how many lines of code it has, and how large its bundle is. */
+function packed(dir, sources) {
+  const built = spawnSync("npm", ["run", "build", "--silent"], { cwd: dir, stdio: "inherit" });
   if (built.status !== 0) process.exit(1);
-  // The page that both serve is the same file.
+  // The page that both samples serve is the same file.
   const files = readdirSync(join(dir, sources)).filter((file) => file.endsWith(".ts") && file !== "page.ts");
   const lines = files.flatMap((file) => readFileSync(join(dir, sources, file), "utf8").split("\n")).filter(isCode).length;
   const bundle = join(process.cwd(), dir, "javascript/index.js");
-  return { name, lines, bundle, kib: Math.round(statSync(bundle).size / 1024), loads: [] };
+  return { lines, bundle, kib: Math.round(statSync(bundle).size / 1024) };
+}
+const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
+
+const figures = Object.entries(samples).map(([name, { dir, sources }]) => {
+  return { name, ...packed(dir, sources), loads: [] };
 });
 const bare = [];
 for (let i = 0; i < rounds; i++) {
@@ -42,3 +46,9 @@ row("lines of packager code", "lines", 0, "");
 row("bundle", "kib", 0, "KiB");
 row("time to load, median", "ms", 1, "ms");
 row("memory above a bare node, median", "mib", 1, "MiB");
+
+console.log(`\n${"the other examples, written with ours".padEnd(44)} ${"lines".padStart(5)} ${"KiB".padStart(9)}`);
+for (const name of readdirSync("sdk-ts/examples").filter((name) => !name.startsWith("hello-"))) {
+  const { lines, kib } = packed(join("sdk-ts/examples", name), ".");
+  console.log(`${name.padEnd(44)} ${String(lines).padStart(5)} ${String(kib).padStart(9)}`);
+}

@@ -30,11 +30,17 @@ func (p *project) addDependencies(ctx context.Context) error {
 		d := p.manifest.Dependencies[id]
 		switch {
 		case d.Metadata != nil:
-			icon := p.pathOrURL(d.Metadata.Icon)
-			if given, ok := icons[id]; ok {
-				icon = given
+			icon, given := icons[id]
+			switch {
+			case given:
+			case d.Metadata.Icon == "":
+				err = p.addTitle(id, d.Metadata.Title)
+			default:
+				icon = p.pathOrURL(d.Metadata.Icon)
 			}
-			err = p.describedDependency(ctx, id, d.Metadata.Title, icon)
+			if icon != "" {
+				err = p.describedDependency(ctx, id, d.Metadata.Title, icon)
+			}
 		case d.S9PK != nil:
 			err = p.packagedDependency(ctx, id, p.pathOrURL(*d.S9PK))
 		}
@@ -112,13 +118,20 @@ func (p *project) addDependency(id ids.Package, title s9pk.LocaleString, iconNam
 	if len(icon) > maxDependencyIcon {
 		return badProject("the icon of the dependency %s has more than %d bytes", id, maxDependencyIcon)
 	}
+	if err := p.addTitle(id, title); err != nil {
+		return err
+	}
+	p.members[path.Join("dependencies", string(id), "icon."+iconExtension(iconName))] = s9pk.FromBytes(icon)
+	return nil
+}
+
+// addTitle adds what is known of a dependency without an icon.
+func (p *project) addTitle(id ids.Package, title s9pk.LocaleString) error {
 	text, err := compact(map[string]any{"title": title})
 	if err != nil {
 		return err
 	}
-	dir := path.Join("dependencies", string(id))
-	p.members[path.Join(dir, "metadata.json")] = s9pk.FromBytes(text)
-	p.members[path.Join(dir, "icon."+iconExtension(iconName))] = s9pk.FromBytes(icon)
+	p.members[path.Join("dependencies", string(id), "metadata.json")] = s9pk.FromBytes(text)
 	return nil
 }
 

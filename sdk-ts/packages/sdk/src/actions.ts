@@ -131,10 +131,10 @@ export function describe(text: ActionText): Described {
  *   input: form({ name: field.text({ name: "Name" }) }),
  *   run: async ({ input }) => say("Renamed", `It is called ${input.name} now.`) });
  */
-export function action<Id extends string, F extends AnyForm>(
+export function action<const Id extends string, F extends AnyForm>(
   options: { id: Id; input: MaybeFn<F, BuildOptions<unknown>>; prefill?: GetInput<FormValue<F>>; run: Run<FormValue<F>> } & ActionText,
 ): Action<Id, FormValue<F>>;
-export function action<Id extends string>(options: { id: Id; input?: undefined; run: Run<{}> } & ActionText): Action<Id, {}>;
+export function action<const Id extends string>(options: { id: Id; input?: undefined; run: Run<{}> } & ActionText): Action<Id, {}>;
 export function action(options: { id: string; input?: any; prefill?: GetInput<any>; run: Run<any> } & ActionText): Action<string, any> {
   if (options.input === undefined) return actionWithoutInput(options.id, describe(options), options.run);
   return actionWithInput(options.id, describe(options), options.input, options.prefill ?? (async () => null), options.run);

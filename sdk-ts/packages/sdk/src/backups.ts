@@ -48,6 +48,7 @@ const versionFile = "dataVersion.txt";
 export class Backups<M extends Shape = AnyShape> implements InitScript {
   readonly #syncs: BackupSync<string>[] = [];
   readonly #hooks = new Map<HookName, Hook[]>();
+  readonly #dumps: string[] = [];
   readonly #options: Record<"options" | "backupOptions" | "restoreOptions", Partial<SyncOptions>> = { options: {}, backupOptions: {}, restoreOptions: {} };
 
   private constructor() {}
@@ -63,14 +64,15 @@ export class Backups<M extends Shape = AnyShape> implements InitScript {
   }
   /** Backs up a database of Postgres by its dump. Its volume need not be backed up. */
   static withPgDump<M extends Shape = never>(config: PgDumpConfig<M>): Backups<M> {
-    return new Backups<M>().#dumped(pgDump(config));
+    return new Backups<M>().#dumped(config.dbVolume, pgDump(config));
   }
   /** Backs up a database of MySQL or MariaDB by its dump. */
   static withMysqlDump<M extends Shape = never>(config: MysqlDumpConfig<M>): Backups<M> {
-    return new Backups<M>().#dumped(mysqlDump(config));
+    return new Backups<M>().#dumped(config.dbVolume, mysqlDump(config));
   }
 
-  #dumped({ backup, restore }: DumpHooks): this {
+  #dumped(volume: string, { backup, restore }: DumpHooks): this {
+    this.#dumps.push(volume);
     this.#hook("preBackup", { fn: backup, weight: DEFAULT_SYNC_WEIGHT });
     return this.#hook("postRestore", { fn: restore, weight: DEFAULT_SYNC_WEIGHT });
   }
@@ -111,6 +113,12 @@ export class Backups<M extends Shape = AnyShape> implements InitScript {
   addSync(sync: BackupSync<VolumeOf<M>>): this {
     this.#syncs.push(sync);
     return this;
+  }
+
+  /** The volumes of which something is kept, as files or as a dump. */
+  get volumes(): string[] {
+    const copied = this.#syncs.map(({ dataPath }) => label({ dataPath } as BackupSync<string>).split("/")[0]!);
+    return [...new Set([...copied, ...this.#dumps])];
   }
 
   /** Makes the backup. */

@@ -46,6 +46,8 @@ interface Run<Image extends string, Volume extends string, Part extends string> 
   after?: Part[];
   /** How long it may take to end, in seconds. */
   patience?: number;
+  /** What else it is made of, as the text of a file that it reads at its start: the part begins anew when this changes. */
+  from?: unknown;
   /** For programs that want to be the first process. */
   asInit?: boolean;
 }
@@ -60,7 +62,8 @@ export interface InterfaceText {
   name: string;
   description: string;
   type?: W.ServiceInterfaceType;
-  protocol?: Protocol;
+  /** What is spoken at the port; tcp is what has no protocol of its own here and is led on as it comes. */
+  protocol?: Protocol | "tcp";
   /** The port outside, where it is free. */
   external?: number;
   path?: string;

@@ -112,7 +112,9 @@ export function pgDump<M extends Shape>(config: PgDumpConfig<M>): DumpHooks {
         await carry(file, made.subpath(`${scratch}/dump`));
         await made.execFail(["chmod", "644", `${scratch}/dump`], { user: "root" });
         await run(made, async () => {
-          await made.execFail(["createdb", ...socket, database], asPostgres, null);
+          // A new server has databases already, and one of them may be the one that was dumped.
+          const there = await made.execFail(["psql", ...socket, "-d", "template1", "-Atc", "SELECT datname FROM pg_database"], asPostgres);
+          if (!String(there.stdout).split("\n").includes(database)) await made.execFail(["createdb", ...socket, database], asPostgres, null);
           await made.execFail(["pg_restore", ...socket, "-d", database, "--no-owner", `${scratch}/dump`], asPostgres, null);
           // A server that is made later to listen asks for the password by its own configuration.
           if (password !== "") await made.execFail(["psql", ...socket, "-d", database, "-v", "ON_ERROR_STOP=1", "-c", `ALTER ROLE "${user.replaceAll('"', '""')}" WITH PASSWORD '${password.replaceAll("'", "''")}'`], asPostgres);

@@ -12,6 +12,7 @@ import { setupInit, setupOnInit, setupUninit, type Init, type InitKind, type Uni
 import { MultiHost, ServiceInterfaceBuilder, setupInterfaces, type InterfacesReceipt } from "./interfaces.js";
 import { buildManifest, type ImageOptions, type ManifestOptions } from "./manifest.js";
 import { daemonsOf } from "./parts.js";
+import { planOf, type Plan } from "./plan.js";
 import type { FullProgressTracker } from "./progress.js";
 import { secrets as makeSecrets, type SecretsOf } from "./secret.js";
 import { schema } from "./schema.js";
@@ -28,6 +29,7 @@ export interface Context<Settings, Secret extends string, Vol extends string> {
   volumes: Volumes<Vol>;
 }
 type Files<Settings> = { settings: FileModel<Settings & Record<string, any>> };
+type Kept<Secret extends string> = ReturnType<typeof makeSecrets<Secret>>;
 
 /** The description of a package, read from top to bottom. */
 export interface Description<
@@ -50,7 +52,7 @@ export interface Description<
   secrets?: SecretTexts<Secret>;
   interfaces?: Record<string, InterfaceText>;
   needs?: Record<string, NeedText>;
-  actions?: (files: Files<Settings> & { volumes: Volumes<Vol>; secrets: ReturnType<typeof makeSecrets<Secret>> }) => Acts;
+  actions?: (files: Files<Settings> & { volumes: Volumes<Vol>; secrets: Kept<Secret> }) => Acts;
   /** The parts of the service while it runs. */
   run: (context: Context<Settings, Secret, Vol>) => Record<Part, PartText<NoInfer<Image>, NoInfer<Vol>, NoInfer<Part>>> | Promise<Record<Part, PartText<NoInfer<Image>, NoInfer<Vol>, NoInfer<Part>>>>;
   /** Runs at the end of each init. */
@@ -58,7 +60,7 @@ export interface Description<
   /** Tasks for people who have just installed the package. */
   tasks?: (actions: { settings: Action<"settings", Settings> } & { [A in Acts[number] as A["id"]]: A }) => TaskText<any>[];
   /** What is backed up; all volumes, if not said. */
-  backup?: Vol[] | ((options: { effects: Effects }) => Promise<Backups<any>>);
+  backup?: Vol[] | ((options: { effects: Effects; secrets: Kept<Secret> }) => Promise<Backups<any>>);
 }
 
 /** The six calls that a package is, and its files. */
@@ -66,7 +68,7 @@ export interface Defined<Settings extends Record<string, any>, Vol extends strin
   manifest: W.Manifest;
   init: Init;
   uninit: Uninit;
-  main: (options: { effects: Effects }) => Promise<Buildable>;
+  main: ((options: { effects: Effects }) => Promise<Buildable>) & { plan: Plan };
   createBackup: (options: { effects: Effects }) => Promise<unknown>;
   actions: Actions<{ settings: Action<"settings", Settings> } & { [A in Acts[number] as A["id"]]: A }>;
   settings: FileModel<Settings>;
@@ -92,7 +94,8 @@ export function definePackage<
   const settings = new FileModel<any>({ base: home, subpath: "settings.json" }, jsonCodec, schema((value) => (wanted ? wanted.form.read(value) : value)));
   const secrets = makeSecrets<Secret>(home, (description.secrets ?? {}) as SecretTexts<Secret>);
   const graph = versionGraph(description.versions, (effects) => ({ effects, settings, volumes }));
-  const { createBackup, restoreInit } = setupBackups<any>(description.backup ?? [...description.volumes]);
+  const { backup = [...description.volumes] } = description;
+  const { createBackup, restoreInit } = setupBackups<any>(typeof backup === "function" ? ({ effects }) => backup({ effects, secrets }) : backup);
   const own = description.actions?.({ settings, volumes, secrets }) ?? [];
   const actions = [...(wanted ? [settingsAction(wanted, settings)] : []), ...own].reduce((all, one) => all.addAction(one), Actions.of() as Actions<any>);
   const context = async (effects: Effects, watched: boolean): Promise<Context<Settings, Secret, Vol>> => ({
@@ -110,11 +113,13 @@ export function definePackage<
     if (description.secrets) await secrets.make(effects);
     if (wanted) await keepSettings(effects, wanted.form, settings);
   });
+  const main = async ({ effects }: { effects: Effects }) => new DaemonsReconciler(effects, async ({ effects: inner }) => daemonsOf(inner, await description.run(await context(inner, true))));
+  const plan = planOf(description.versions, async (effects) => (await main({ effects })).entries(), async (effects) => (typeof backup === "function" ? backup({ effects, secrets }) : backup));
   return {
     manifest: buildManifest(graph, manifestOf(description)),
     init: setupInit(restoreInit, graph, keep, setupInterfaces(({ effects }) => bindAll(effects, interfaces)), (effects) => setDependencies(effects, requirements(needs)), actions, prepare),
     uninit: setupUninit(graph),
-    main: async ({ effects }) => new DaemonsReconciler(effects, async ({ effects: inner }) => daemonsOf(inner, await description.run(await context(inner, true)))),
+    main: Object.assign(main, { plan }),
     createBackup,
     actions,
     settings,
@@ -158,12 +163,13 @@ async function bindAll(effects: Effects, interfaces: Record<string, InterfaceTex
   const told: InterfacesReceipt = [];
   for (const [id, one] of Object.entries(interfaces)) {
     const { port, name, description, external, addSsl, noAddSsl } = one;
-    const origin = await new MultiHost({ effects, id }).bindPort(port, {
-      protocol: one.protocol ?? "http",
-      ...(external === undefined ? {} : { preferredExternalPort: external }),
-      ...(addSsl ? { addSsl } : {}),
-      ...(noAddSsl ? { noAddSsl } : {}),
-    });
+    const { protocol = "http" } = one;
+    const origin = await new MultiHost({ effects, id }).bindPort(
+      port,
+      protocol === "tcp"
+        ? { protocol: null, preferredExternalPort: external ?? port, addSsl: null, secure: { ssl: false } }
+        : { protocol, ...(external === undefined ? {} : { preferredExternalPort: external }), ...(addSsl ? { addSsl } : {}), ...(noAddSsl ? { noAddSsl } : {}) },
+    );
     const built = { effects, id, name, description, type: one.type ?? "ui", masked: one.masked ?? false, schemeOverride: one.scheme ?? null, username: null, path: one.path ?? "", query: one.query ?? {} } as const;
     told.push(await origin.export([new ServiceInterfaceBuilder(built)]));
   }

@@ -34,7 +34,7 @@ function ordered(parts: Record<string, Part>): string[] {
   return done;
 }
 
-function commandOf({ command, env, user, cwd, patience, asInit }: Part): CommandOptions {
+function commandOf({ command, env, user, cwd, patience, from, asInit }: Part): CommandOptions {
   const revealed = Object.entries(env ?? {}).map(([name, value]) => [name, typeof value === "object" ? value.reveal() : value]);
   return {
     command: command ?? new UseEntrypoint(),
@@ -42,6 +42,7 @@ function commandOf({ command, env, user, cwd, patience, asInit }: Part): Command
     ...(user === undefined ? {} : { user }),
     ...(cwd === undefined ? {} : { cwd }),
     ...(patience === undefined ? {} : { sigtermTimeout: patience * 1000 }),
+    ...(from === undefined ? {} : { from }),
     ...(asInit ? { runAsInit: true } : {}),
   };
 }

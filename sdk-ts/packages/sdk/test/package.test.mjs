@@ -96,6 +96,33 @@ test("the parts begin one after another, and only those that changed begin anew"
   assert.equal(gone, host.calls.filter(({ effect }) => effect === "subcontainer.create-fs").length);
 });
 
+test("a part begins anew when what it is made of changes", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  const pkg = definePackage({
+    about,
+    versions: [{ version: "1.0.0:0", notes: "first" }],
+    images: { main: "notes:1" },
+    volumes: ["main"],
+    settings: { form: form({ name: field.text({ name: "Name", default: "Ada" }) }) },
+    run: ({ settings }) => ({
+      reads: { image: "main", command: ["reads"], from: `name = ${settings.name}`, ready: { port: 80 } },
+      other: { image: "main", command: ["other"], ready: { port: 80 } },
+    }),
+  });
+  const host = new TestHost(pkg, { clock: t.mock.timers });
+  t.after(() => host.close());
+  const begun = (name) => host.commands.filter((line) => line.endsWith(` ${name}`)).length;
+  await host.install();
+  await host.start();
+  await host.until(() => begun("reads") === 1 && begun("other") === 1);
+  await host.run("settings", { name: "Eve" });
+  await host.until(() => begun("reads") === 2);
+  assert.equal(begun("other"), 1);
+  assert.ok(!host.commands.some((line) => line.includes("name = ")), "what it is made of is not told to the command");
+  t.mock.timers.reset();
+  await host.stop();
+});
+
 test("a restart that is needed is asked for, and an uninstall forgets the data", async () => {
   const host = new TestHost(notes());
   await host.install();

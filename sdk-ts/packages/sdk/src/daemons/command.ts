@@ -19,6 +19,8 @@ export interface CommandOptions {
   env?: { [variable in string]?: string } | undefined;
   cwd?: string | undefined;
   user?: string | undefined;
+  /** What else it is made of. It is another command when this changes. */
+  from?: unknown;
   /** Gets what the command prints, in place of the log. */
   onStdout?: (chunk: Buffer | string | any) => void;
   onStderr?: (chunk: Buffer | string | any) => void;

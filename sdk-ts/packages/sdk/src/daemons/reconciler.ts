@@ -25,6 +25,11 @@ export class DaemonsReconciler implements Buildable {
     private readonly fn: DaemonsBuilder,
   ) {}
 
+  /** What the builder says now, of which nothing is begun. */
+  async entries(): Promise<readonly Entry[]> {
+    return (await this.fn({ effects: this.effects.child("entries") })).entries;
+  }
+
   async build(): Promise<{ term(): Promise<void>; detach(): void }> {
     this.#queued = true;
     this.#work = this.#reconcile();

@@ -1,0 +1,174 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// install installs one of the example packages.
+func (m *machine) install(name string) {
+	m.t.Helper()
+	m.hearth("package", "install", filepath.Join(m.bin, name+".s9pk"))
+}
+
+// psql asks the database of the example as its owner.
+func (m *machine) psql(query string) string {
+	m.t.Helper()
+	return strings.TrimSpace(m.hearth("package", "attach", "database", "--subcontainer", "postgres", "--", "psql", "-U", "owner", "-d", "postgres", "-Atqc", query))
+}
+
+// requested is what curl gets of a URL: the status, and the answer with its head.
+func (m *machine) requested(url string, args ...string) (status, answer string) {
+	m.t.Helper()
+	out := m.must("curl", append([]string{"-sS", "-i", "--cacert", m.root(), "-w", "\n%{http_code}", url}, args...)...)
+	cut := strings.LastIndexByte(out, '\n')
+	return out[cut+1:], out[:cut]
+}
+
+// A service with Postgres beside it, and a second one that needs it and asks people to change its settings: the second does
+// not start before, reads the first one's volume and port, and the first comes back from a dump of its database.
+func TestExampleDatabaseAndWhatNeedsIt(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.start()
+	m.install("database")
+	m.healthy("database")
+	if status, answer := m.requested(m.address("database")); status != "200" || !strings.Contains(answer, `name="auth[password]"`) {
+		t.Errorf("the page is no login of Adminer: %s\n%s", status, answer)
+	}
+	m.psql("CREATE TABLE kept (word text); INSERT INTO kept VALUES ('still here')")
+
+	m.install("database-metrics")
+	m.eventually(60*time.Second, "the second service asks for a setting of the first", func() error {
+		for _, task := range m.rows("package", "tasks") {
+			if task["packageId"] == "database" && task["actionId"] == "settings" && task["severity"] == "critical" && task["active"] == true {
+				return nil
+			}
+		}
+		return fmt.Errorf("%v", m.rows("package", "tasks"))
+	})
+	if _, err := m.tryHearth("package", "start", "database-metrics"); err == nil || !strings.Contains(err.Error(), "TASK") {
+		t.Errorf("it starts before the critical task is done: %v", err)
+	}
+	m.hearth("package", "action", "run", "database", "settings", "--input", `{"connections":40,"metrics":true}`)
+	m.healthy("database")
+	m.hearth("package", "start", "database-metrics")
+	m.healthy("database-metrics")
+	if _, answer := m.requested(m.address("database-metrics")); !strings.Contains(answer, "\npg_settings_max_connections{server=") || !strings.Contains(answer, "} 40\n") {
+		t.Errorf("the metrics are not those of the database:\n%.3000s", answer)
+	}
+
+	// Switched off again it asks anew.
+	m.hearth("package", "action", "run", "database", "settings", "--input", `{"connections":40,"metrics":false}`)
+	m.eventually(60*time.Second, "the task is back", func() error {
+		if tasks := m.rows("package", "tasks"); len(tasks) == 0 || !strings.Contains(fmt.Sprint(tasks), "database-metrics") {
+			return fmt.Errorf("%v", tasks)
+		}
+		return nil
+	})
+	m.hearth("package", "uninstall", "database-metrics", "--yes")
+
+	dir := t.TempDir()
+	m.healthy("database")
+	m.hearth("package", "backup", "database", dir)
+	m.hearth("package", "uninstall", "database", "--yes")
+	m.hearth("package", "restore", "database", dir)
+	m.healthy("database")
+	if got := m.psql("SELECT word FROM kept"); got != "still here" {
+		t.Errorf("the database came back with %q", got)
+	}
+	// The account has the password it had, which comes from the settings that came back.
+	password := m.inContainer(t, "database", "sed", "-n", `s/.*"owner": "\(.*\)".*/\1/p`, "/media/startos/volumes/main/secrets.json")
+	if got := m.hearth("package", "attach", "database", "--subcontainer", "postgres", "--env", "PGPASSWORD="+password, "--", "psql", "-h", "127.0.0.1", "-U", "owner", "-d", "postgres", "-Atqc", "SELECT 1"); strings.TrimSpace(got) != "1" {
+		t.Errorf("the owner logs in and gets %q", got)
+	}
+	m.hearth("package", "uninstall", "database", "--yes")
+	m.leftNothing(t)
+}
+
+// inContainer runs a command in the container of a service.
+func (m *machine) inContainer(t *testing.T, pkg string, command ...string) string {
+	t.Helper()
+	out, err := m.inside(pkg, command...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(out)
+}
+
+// A service behind a proxy of its own, with a secret, accounts that forms make, and settings of the proxy.
+func TestExampleCalendar(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.start()
+	m.install("calendar")
+	m.healthy("calendar")
+	page := strings.TrimSuffix(m.address("calendar"), "/")
+	if tasks := m.rows("package", "tasks", "calendar"); len(tasks) != 1 || tasks[0]["actionId"] != "credentials" {
+		t.Errorf("tasks = %v", tasks)
+	}
+	shown := m.hearth("package", "action", "run", "calendar", "credentials", "--output", "json")
+	password := m.inContainer(t, "calendar", "sed", "-n", `s/.*"admin": "\(.*\)".*/\1/p`, "/media/startos/volumes/main/secrets.json")
+	if len(password) != 20 || !strings.Contains(shown, password) {
+		t.Errorf("the credentials are not shown: %s", shown)
+	}
+	asks := func(user string) (string, string) {
+		return m.requested(page+"/", "-X", "PROPFIND", "-H", "Depth: 0", "-u", user)
+	}
+	if status, _ := asks("admin:wrong"); status != "401" {
+		t.Errorf("a wrong password: %s", status)
+	}
+	if status, answer := asks("admin:" + password); status != "207" || !strings.Contains(answer, "multistatus") {
+		t.Errorf("the first account: %s\n%s", status, answer)
+	}
+	if status, answer := m.requested(page + "/.well-known/caldav"); status != "301" || !strings.Contains(strings.ToLower(answer), "location: ") {
+		t.Errorf("what devices ask first: %s\n%s", status, answer)
+	}
+
+	if _, err := m.tryHearth("package", "action", "run", "calendar", "set-person", "--input", `{"name":"Ada:x","password":"long enough"}`); err == nil || !strings.Contains(err.Error(), "ACTION_INPUT") {
+		t.Errorf("a name that does not fit: %v", err)
+	}
+	m.hearth("package", "action", "run", "calendar", "set-person", "--input", `{"name":"ada","password":"long enough"}`)
+	if status, _ := asks("ada:long enough"); status != "207" {
+		t.Errorf("a person that was added: %s", status)
+	}
+	put, _ := m.requested(page+"/ada/diary/", "-X", "MKCALENDAR", "-u", "ada:long enough")
+	if put != "201" {
+		t.Errorf("a calendar is made: %s", put)
+	}
+
+	m.hearth("package", "action", "run", "calendar", "settings", "--input",
+		`{"rights":"owner_only","proxy":{"upload":5,"delay":0,"addresses":true,"headers":[{"name":"X-House","value":"of Ada"}]}}`)
+	m.eventually(60*time.Second, "the header is sent", func() error {
+		out, err := m.run("curl", "-sS", "-i", "--cacert", m.root(), page+"/.web/")
+		if err == nil && !strings.Contains(strings.ToLower(out), "x-house: of ada") {
+			err = errors.New(out)
+		}
+		return err
+	})
+	m.healthy("calendar")
+	if status, _ := m.requested(page+"/ada/diary/", "-X", "PROPFIND", "-H", "Depth: 0", "-u", "ada:long enough"); status != "207" {
+		t.Errorf("the calendar is still there: %s", status)
+	}
+	if status, _ := m.requested(page+"/ada/diary/", "-X", "PROPFIND", "-H", "Depth: 0", "-u", "admin:"+password); status != "403" {
+		t.Errorf("another one's calendar: %s", status)
+	}
+	m.eventually(30*time.Second, "the log tells who asked, as the door says it", func() error {
+		if log := m.hearth("package", "logs", "calendar"); !strings.Contains(log, "PROPFIND /ada/diary/ 207") {
+			return errors.New(log)
+		} else if strings.Contains(log, password) || strings.Contains(log, "long enough") {
+			t.Fatal("a password is in the log")
+		}
+		return nil
+	})
+	m.hearth("package", "action", "run", "calendar", "remove-person", "--input", `{"name":"ada"}`)
+	if status, _ := asks("ada:long enough"); status != "401" {
+		t.Errorf("a person that was removed: %s", status)
+	}
+	m.hearth("package", "uninstall", "calendar", "--yes")
+	m.leftNothing(t)
+}
