@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/hearthos/hearth/api/fault"
+	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
+	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
+	"github.com/hearthos/hearth/api/s9pk"
+)
+
+//go:embed lint/observe.cjs
+var observer []byte
+
+// maxObserved bounds what the observer writes.
+const maxObserved = 16 << 20
+
+// observed is what a package says of itself, seen once.
+type observed struct {
+	// Planned is false for code of another SDK, of which nothing more is known than its manifest.
+	Planned bool `json:"planned"`
+	Calls   []struct {
+		Effect string          `json:"effect"`
+		Params json.RawMessage `json:"params"`
+	} `json:"calls"`
+	Versions []struct {
+		Version string `json:"version"`
+		Up      bool   `json:"up"`
+		Down    bool   `json:"down"`
+	} `json:"versions"`
+	Parts []struct {
+		ID      string            `json:"id"`
+		Command []string          `json:"command"`
+		Env     map[string]string `json:"env"`
+		Volumes []string          `json:"volumes"`
+		Shown   bool              `json:"shown"`
+	} `json:"parts"`
+	Backup []string `json:"backup"`
+	// Written are the volumes that the package's own code wrote into.
+	Written []string `json:"written"`
+}
+
+func (a *app) lintCommand() *cobra.Command {
+	var strict bool
+	c := &cobra.Command{
+		Use: "lint DIR|FILE", Short: "Look for mistakes in a package project or a package file", Args: cobra.ExactArgs(1),
+		Long: `Look for mistakes in a package project or a package file: ports, volumes that no backup
+keeps, secrets that are the same everywhere, migrations that are missing, ranges of
+versions that servers and packages read differently.
+
+The package's code is loaded by node, and its init is run against effects that only
+write down what they are asked; nothing of the service is started. Of packages that are
+not written with @hearthos/sdk only the manifest is looked at.
+
+The command fails when there are errors; with --strict also when there are warnings.`,
+		Example: "  hearth s9pk lint .\n  hearth s9pk lint my-page.s9pk --strict\n  hearth s9pk lint . --output json | jq -r .rule",
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.lint(cmd.Context(), args[0], strict) },
+	}
+	c.Flags().BoolVar(&strict, "strict", false, "fail on warnings, too")
+	return c
+}
+
+func (a *app) lint(ctx context.Context, name string, strict bool) error {
+	work, err := newScratch("")
+	if err != nil {
+		return err
+	}
+	defer work.remove()
+	l := &linter{}
+	var bundle string
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		p := &project{app: a, dir: name}
+		if err := p.readManifest(ctx); err != nil {
+			return err
+		}
+		l.manifest, bundle = p.manifest, filepath.Join(name, "javascript", "index.js")
+	} else if err := a.withPackage(ctx, name, func(p *packageFile) (err error) {
+		l.manifest = p.Manifest()
+		bundle, err = unpackCode(ctx, p, work.dir)
+		return err
+	}); err != nil {
+		return err
+	}
+	// What is made up anew each time differs between two looks; what is the same is in the code.
+	for i := range l.seen {
+		if l.seen[i], err = observe(ctx, bundle, filepath.Join(work.dir, fmt.Sprint("look", i))); err != nil {
+			return err
+		}
+	}
+	return a.printFindings(l.run(), strict)
+}
+
+// unpackCode writes the code of a package file into a folder and answers its bundle.
+func unpackCode(ctx context.Context, p *packageFile, dir string) (string, error) {
+	r, err := p.Open(s9pk.PathJavaScript)
+	if err != nil {
+		return "", err
+	}
+	packed := filepath.Join(dir, "javascript.squashfs")
+	f, err := os.OpenFile(packed, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(f, contextReader{ctx, r})
+	if err := errors.Join(err, f.Close()); err != nil {
+		return "", err
+	}
+	code := filepath.Join(dir, "javascript")
+	_, err = tool(ctx, dir, "unsquashfs", "-q", "-n", "-no-xattrs", "-d", code, packed)
+	return filepath.Join(code, "index.js"), err
+}
+
+// observe has node look at the code of a package, in a folder of its own for what the code writes.
+func observe(ctx context.Context, bundle, dir string) (seen observed, err error) {
+	bundle, err = filepath.Abs(bundle)
+	if err != nil {
+		return seen, err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return seen, err
+	}
+	script, out := filepath.Join(dir, "observe.cjs"), filepath.Join(dir, "seen.json")
+	if err := os.WriteFile(script, observer, 0o600); err != nil {
+		return seen, err
+	}
+	names, err := json.Marshal(effectNames())
+	if err != nil {
+		return seen, err
+	}
+	cmd := exec.CommandContext(ctx, "node", script, bundle, out, string(names))
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "HEARTH_PACKAGE_ROOT="+dir)
+	var said strings.Builder
+	cmd.Stderr = &said
+	if err := cmd.Run(); errors.Is(err, exec.ErrNotFound) {
+		return seen, fault.New(metav1.Reason_REASON_PROGRAM_MISSING, "cannot look at the package: the program node is not installed")
+	} else if err != nil {
+		return seen, errors.Join(ctx.Err(), fault.New(metav1.Reason_REASON_PROJECT_INVALID, "cannot look at the package: its code failed: %s", lastOf(said.String())))
+	}
+	f, err := os.Open(out)
+	if err != nil {
+		return seen, err
+	}
+	raw, err := io.ReadAll(io.LimitReader(f, maxObserved))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return seen, err
+	}
+	return seen, json.Unmarshal(raw, &seen)
+}
+
+// lastOf cuts what a program said to what still fits a message.
+func lastOf(text string) string {
+	text = strings.TrimSpace(text)
+	return text[max(0, len(text)-2000):]
+}
+
+// effectNames are the names of all effects of the contract.
+func effectNames() (names []string) {
+	methods := effectsv1.File_hearth_effects_v1_effects_proto.Services().Get(0).Methods()
+	for i := range methods.Len() {
+		if name, _ := proto.GetExtension(methods.Get(i).Options(), optionsv1.E_Effect).(string); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (a *app) printFindings(found []finding, strict bool) error {
+	errs, rows := 0, make([][]string, len(found))
+	for i, f := range found {
+		text := a.say("lint."+f.rule, f.values)
+		if f.grave || strict {
+			errs++
+		}
+		rows[i] = []string{f.level(), f.rule, f.where, text}
+		if a.rows() {
+			if err := a.printRow(map[string]any{"level": f.level(), "rule": f.rule, "where": f.where, "text": text}); err != nil {
+				return err
+			}
+		}
+	}
+	if !a.rows() && len(found) > 0 {
+		if err := a.table([]string{"level", "rule", "where", "what"}, rows); err != nil {
+			return err
+		}
+	}
+	if !a.rows() && len(found) == 0 {
+		if _, err := fmt.Fprintln(a.Out, a.say("lint.nothing", nil)); err != nil {
+			return err
+		}
+	}
+	if errs > 0 {
+		return fault.New(metav1.Reason_REASON_PROJECT_INVALID, "the linter found %d mistakes", errs)
+	}
+	return nil
+}

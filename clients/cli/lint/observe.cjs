@@ -1,0 +1,39 @@
+// Looks at a package without running anything of its service: calls its init with effects that only write down what they are
+// asked, and asks its plan. Arguments: the bundle, the file to write, and the names of all effects, as JSON.
+const { mkdirSync, readdirSync, writeFileSync } = require("node:fs");
+const { join } = require("node:path");
+const [, , bundle, out, names] = process.argv;
+const root = process.env.HEARTH_PACKAGE_ROOT;
+console.log = console.info = console.debug = console.error;
+
+const calls = [];
+const answers = { "get-os-ip": "10.0.3.1", "get-dependencies": [], "check-dependencies": [] };
+function effects() {
+  const made = { eventId: null, isInContext: true, child: () => effects(), onLeaveContext: () => {}, clearCallbacks: async () => null };
+  for (const name of JSON.parse(names)) {
+    const path = name.split(".").map((part) => part.replace(/-([a-z])/g, (_, letter) => letter.toUpperCase()));
+    const at = path.slice(0, -1).reduce((at, part) => (at[part] ??= {}), made);
+    at[path.at(-1)] = async (params = {}) => (calls.push({ effect: name, params: { ...params, callback: undefined } }), answers[name] ?? null);
+  }
+  return made;
+}
+
+async function observe() {
+  const seen = { calls, planned: false, versions: [], parts: [], backup: [], written: [] };
+  const pkg = require(bundle);
+  const { plan } = pkg.main ?? {};
+  // Code for another SDK knows fixed places of a container, and is left alone.
+  if (!plan) return seen;
+  for (const folder of [...pkg.manifest.volumes.map((id) => `volumes/${id}`), "assets", "images", "backup", "net"]) mkdirSync(join(root, folder), { recursive: true });
+  await pkg.init({ effects: effects(), kind: "install" });
+  const [parts, backup] = [await plan.parts(effects()), await plan.backup(effects())];
+  const written = pkg.manifest.volumes.filter((id) => readdirSync(join(root, "volumes", id)).length > 0);
+  return { ...seen, planned: true, versions: plan.versions, parts, backup, written };
+}
+observe().then((seen) => {
+  writeFileSync(out, JSON.stringify(seen));
+  process.exit(0); // whatever the package's code still waits for
+}, (err) => {
+  console.error(err);
+  process.exit(1);
+});
