@@ -1,0 +1,148 @@
+package reach_test
+
+import (
+	"context"
+	"encoding/pem"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/hearthos/hearth/api/abi"
+	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	"github.com/hearthos/hearth/server/internal/reach"
+	"github.com/hearthos/hearth/server/internal/store"
+)
+
+// site is a page over TLS for example.com at port 443 of 192.168.1.5 and of loopback, and something silent at port 80.
+func site(t *testing.T) (root []byte, dial func(ctx context.Context, network, address string) (net.Conn, error)) {
+	t.Helper()
+	page := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(page.Close)
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { plain.Close() })
+	at := map[string]string{
+		"192.168.1.5:443": page.Listener.Addr().String(), "127.0.0.1:443": page.Listener.Addr().String(),
+		"192.168.1.5:80": plain.Addr().String(), "203.0.113.9:443": page.Listener.Addr().String(),
+	}
+	dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		to, ok := at[address]
+		if !ok {
+			return nil, &net.OpError{Op: "dial", Err: errors.New("nobody listens")}
+		}
+		return new(net.Dialer).DialContext(ctx, network, to)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: page.Certificate().Raw}), dial
+}
+
+func newArea(t *testing.T, started bool) *reach.Service {
+	t.Helper()
+	st, err := store.Open(t.TempDir(), store.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	forge := &packagesv1.Package{Meta: &metav1.Meta{Id: "forge"}, Status: &packagesv1.PackageStatus{}}
+	if started {
+		forge.Status.StartTime = timestamppb.New(time.Unix(1, 0))
+	}
+	if _, err := st.Update(t.Context(), time.Unix(1, 0), func(tx *store.Tx) error { return store.Put(tx, forge) }); err != nil {
+		t.Fatal(err)
+	}
+	root, dial := site(t)
+	names := map[string]string{"example.com": "192.168.1.5", "other.test": "192.168.1.5", "away.test": "192.168.1.77", "router.test": "203.0.113.9"}
+	return reach.New(reach.Options{
+		Store: st, Root: func() []byte { return root }, Dial: dial,
+		Gateways: func() []abi.Gateway {
+			return []abi.Gateway{
+				{ID: "lo", Subnets: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8")}},
+				{ID: "eth0", Subnets: []netip.Prefix{netip.MustParsePrefix("192.168.1.5/24")}},
+			}
+		},
+		Resolve: func(_ context.Context, name string) ([]netip.Addr, error) {
+			if at, ok := names[name]; ok {
+				return []netip.Addr{netip.MustParseAddr(at)}, nil
+			}
+			return nil, errors.New("no such name")
+		},
+	})
+}
+
+func TestAVerdictNamesTheFirstThingThatIsMissing(t *testing.T) {
+	t.Parallel()
+	const (
+		private, public = hostsv1.Address_KIND_PRIVATE_DOMAIN, hostsv1.Address_KIND_PUBLIC_DOMAIN
+		number          = hostsv1.Address_KIND_IPV4
+	)
+	up, down := newArea(t, true), newArea(t, false)
+	for name, c := range map[string]struct {
+		address *hostsv1.Address
+		missing hostsv1.Verdict_Step
+		says    string // in the message or the remedy
+	}{
+		"a name":                  {&hostsv1.Address{Kind: private, Hostname: "example.com", Port: 443, Ssl: true, Gateway: "eth0"}, 0, ""},
+		"a name of two gateways":  {&hostsv1.Address{Kind: private, Hostname: "example.com", Port: 443, Ssl: true, Gateway: "wlan0,eth0"}, 0, ""},
+		"a plain port":            {&hostsv1.Address{Kind: number, Hostname: "192.168.1.5", Port: 80, Gateway: "eth0"}, 0, ""},
+		"by the router":           {&hostsv1.Address{Kind: public, Hostname: "router.test", Port: 443, Gateway: "eth0", Access: hostsv1.Access_ACCESS_INTERNET}, 0, ""},
+		"a range":                 {&hostsv1.Address{Kind: number, Hostname: "192.168.1.5", Port: 5000, NumberOfPorts: 10, Gateway: "eth0"}, 0, ""},
+		"one of another package":  {&hostsv1.Address{Kind: hostsv1.Address_KIND_SUPPLIED, Hostname: "abc.onion", SuppliedBy: "tor"}, 0, ""},
+		"a gateway that is gone":  {&hostsv1.Address{Kind: private, Hostname: "example.com", Port: 443, Gateway: "wlan0"}, hostsv1.Verdict_STEP_GATEWAY, "wlan0 is not connected"},
+		"a name of nobody":        {&hostsv1.Address{Kind: private, Hostname: "none.test", Port: 443, Gateway: "eth0"}, hostsv1.Verdict_STEP_DNS, "record of type A with the address 192.168.1.5"},
+		"a public name of nobody": {&hostsv1.Address{Kind: public, Hostname: "none.test", Port: 443, Gateway: "eth0"}, hostsv1.Verdict_STEP_DNS, "address of your router"},
+		"a name of another":       {&hostsv1.Address{Kind: private, Hostname: "away.test", Port: 443, Gateway: "eth0"}, hostsv1.Verdict_STEP_DNS, "leads to 192.168.1.77, which is not this server"},
+		"a port that is closed":   {&hostsv1.Address{Kind: number, Hostname: "192.168.1.5", Port: 444, Gateway: "eth0"}, hostsv1.Verdict_STEP_PORT, "port 444 of 192.168.1.5 does not answer: refused"},
+		"a router that is closed": {&hostsv1.Address{Kind: public, Hostname: "router.test", Port: 8443, Gateway: "eth0", Access: hostsv1.Access_ACCESS_INTERNET}, hostsv1.Verdict_STEP_PORT, "Let the router forward port 8443"},
+		"another's certificate":   {&hostsv1.Address{Kind: private, Hostname: "other.test", Port: 443, Ssl: true, Gateway: "eth0", InternalPort: 80}, hostsv1.Verdict_STEP_CERTIFICATE, "other.test"},
+		"its own certificate":     {&hostsv1.Address{Kind: private, Hostname: "other.test", Port: 443, Ssl: true, Gateway: "eth0", InternalPort: 8443}, 0, ""},
+	} {
+		row := &hostsv1.Host{
+			Meta: &metav1.Meta{Id: "forge/main"},
+			Spec: &hostsv1.HostSpec{Bindings: map[uint32]*hostsv1.Binding{
+				80: {AddSsl: &hostsv1.AddSsl{}}, 8443: {Secure: &hostsv1.Secure{Ssl: true}}, 0: {AddSsl: &hostsv1.AddSsl{}},
+			}},
+			Status: &hostsv1.HostStatus{Addresses: []*hostsv1.Address{c.address}},
+		}
+		v := up.Try(t.Context(), time.Unix(2, 0), row).GetStatus().GetVerdicts()[0]
+		if v.GetWorks() != (c.missing == 0) || v.GetMissing() != c.missing || !strings.Contains(v.GetMessage()+v.GetRemedy(), c.says) {
+			t.Errorf("%s: %v", name, v)
+		}
+		if !v.GetWorks() && (v.GetMessage() == "" || v.GetRemedy() == "") {
+			t.Errorf("%s: nothing is said: %v", name, v)
+		}
+		if v := down.Try(t.Context(), time.Unix(2, 0), row).GetStatus().GetVerdicts()[0]; v.GetMissing() != hostsv1.Verdict_STEP_SERVICE {
+			t.Errorf("%s, with the service stopped: %v", name, v)
+		}
+	}
+}
+
+func TestWhatWasFoundIsKeptUntilTheHostGoes(t *testing.T) {
+	t.Parallel()
+	s := newArea(t, true)
+	row := &hostsv1.Host{Meta: &metav1.Meta{Id: "forge/main"}, Status: &hostsv1.HostStatus{Addresses: []*hostsv1.Address{
+		{Kind: hostsv1.Address_KIND_IPV4, Hostname: "192.168.1.5", Port: 80, Gateway: "eth0"},
+		{Kind: hostsv1.Address_KIND_IPV4, Hostname: "192.168.1.5", Port: 81, Gateway: "eth0"},
+	}}}
+	s.Try(t.Context(), time.Unix(7, 0), row)
+	last := s.Last("forge/main").GetStatus()
+	if v := last.GetVerdicts(); len(v) != 2 || v[0].GetPort() != 80 || !v[0].GetWorks() || v[1].GetPort() != 81 || v[1].GetWorks() || last.GetCheckTime().GetSeconds() != 7 {
+		t.Errorf("kept is %v", last)
+	}
+	if _, err := s.Controller().Reconcile(t.Context(), "forge/main"); err != nil { // the store has no such host
+		t.Fatal(err)
+	}
+	if last := s.Last("forge/main"); last != nil {
+		t.Errorf("of a host that is gone there is %v", last)
+	}
+}
