@@ -2,7 +2,7 @@
  * The pages: the first part of their paths. The server answers these paths, and what is below them, with the page; `pack`
  * tells it so when the page is built.
  */
-export const pages = ["", "login", "services", "sideload", "activity", "notifications", "system"] as const;
+export const pages = ["", "login", "services", "discover", "sideload", "activity", "notifications", "system"] as const;
 
 export type Page = (typeof pages)[number];
 

@@ -37,7 +37,8 @@ export async function drive(work) {
     await work(context);
     await tell("done");
   } catch (error) {
-    for (const page of context.pages()) if (given.shots) await page.screenshot({ path: shotPath("failed") }).catch(() => undefined);
+    const all = context.browser().contexts().flatMap((one) => one.pages());
+    for (const page of all) if (given.shots) await page.screenshot({ path: shotPath("failed") }).catch(() => undefined);
     await fail(String(error?.stack ?? error).slice(0, 3000));
   } finally {
     await browser.close();

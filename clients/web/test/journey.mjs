@@ -26,6 +26,7 @@ await drive(async (context) => {
 
   // A package from a file.
   await link("Install a service").click();
+  await link("From a file").click();
   await look(page, "sideload");
   await page.locator("input[type=file]").setInputFiles(given.package);
   await page.getByText("not installed yet").waitFor();

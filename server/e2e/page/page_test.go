@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -25,6 +26,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
+	"github.com/hearthos/hearth/api/registry"
+	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/api/sign"
 	hearth "github.com/hearthos/hearth/clients/go"
 	"github.com/hearthos/hearth/clients/web"
 	"github.com/hearthos/hearth/server/internal/testenv"
@@ -250,9 +254,10 @@ func TestAPersonsWay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			look["code"] = w.code(t)
-			look["package"] = servertest.Package(t, "hello", func(m map[string]any) { m["title"] = "Hello" })
-			w.play(t, "journey.mjs", look)
+			values := maps.Clone(look)
+			values["code"] = w.code(t)
+			values["package"] = servertest.Package(t, "hello", func(m map[string]any) { m["title"] = "Hello" })
+			w.play(t, "journey.mjs", values)
 			resp, err := w.local.Packages.ListPackages(t.Context(), &packagesv1.ListPackagesRequest{})
 			if err != nil || len(resp.GetPackages()) != 0 {
 				t.Errorf("at the end there are %v (%v)", resp.GetPackages(), err)
@@ -296,6 +301,103 @@ func TestThePageStaysInStep(t *testing.T) {
 		m["upstreamRepo"], m["license"] = "javascript:__pwned()", "<b onmouseover=__pwned()>"
 	}))
 	w.play(t, "instep.mjs", map[string]any{"width": 1280, "height": 800, "scheme": "dark"})
+}
+
+// publish puts a package file into a registry.
+func publish(t *testing.T, c *registry.Client, key sign.PrivateKey, path string) {
+	t.Helper()
+	raw, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	info, err := raw.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := s9pk.Open(raw, info.Size(), s9pk.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature, err := key.Sign(sign.ContextPackage, f.Commitment().Message())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.AddUpload(t.Context(), raw, info.Size(), nil, f.Commitment(), signature, func(int64, int64) {}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A registry, what it has, an installation from it, an update with its plan, and the way back. What it says is as ill meant
+// as it can be.
+func TestARegistryInThePage(t *testing.T) {
+	t.Parallel()
+	for name, look := range looks {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			if _, err := w.local.Accounts.ClaimServer(t.Context(), &accountsv1.ClaimServerRequest{Account: "alex", Password: "correct horse battery"}); err != nil {
+				t.Fatal(err)
+			}
+			url, keyFile := servertest.Registry(t)
+			key, err := sign.LoadKey(keyFile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			client, err := registry.NewClient(url, registry.Options{Key: &key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			version := func(id, title, v string) string {
+				return servertest.Package(t, id, func(m map[string]any) {
+					m["title"], m["version"] = title, v
+					m["description"] = map[string]any{
+						"short": "To be found <script>__pwned()</script>",
+						"long":  "<img src=x onerror=__pwned()> [here](javascript:__pwned()) <iframe srcdoc='<script>top.__pwned()</script>'></iframe> <form action='https://example.org'></form> <b style='position:fixed'>bold</b>",
+					}
+					m["releaseNotes"] = "What is new: nothing. <svg onload=__pwned()>"
+					m["marketingUrl"] = "javascript:__pwned()"
+				})
+			}
+			second := version("second", "Second", "1.0.0:0")
+			for _, path := range []string{version("listed", "Listed", "1.0.0:0"), version("listed", "Listed", "1.1.0:0"), version("second", "Second", "1.0.1:0")} {
+				publish(t, client, key, path)
+			}
+			if err := client.Call(t.Context(), "package.category.add", map[string]any{"id": "media", "name": "Media"}, nil); err != nil {
+				t.Fatal(err)
+			}
+			if err := client.Call(t.Context(), "package.category.add-package", map[string]any{"id": "media", "package": "listed"}, nil); err != nil {
+				t.Fatal(err)
+			}
+			w.install(t, second)
+			values := maps.Clone(look)
+			values["registry"] = url
+			w.play(t, "discover.mjs", values)
+		})
+	}
+}
+
+// A service that another one needs is stopped, restarted and rebuilt, by the keyboard; one is uninstalled and finds its data.
+func TestWhatIsDoneToServices(t *testing.T) {
+	t.Parallel()
+	for name, look := range looks {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			if _, err := w.local.Accounts.ClaimServer(t.Context(), &accountsv1.ClaimServerRequest{Account: "alex", Password: "correct horse battery"}); err != nil {
+				t.Fatal(err)
+			}
+			shop := servertest.Package(t, "shop", func(m map[string]any) {
+				m["title"] = "Shop"
+				m["dependencies"] = map[string]any{"database": map[string]any{"description": "Keeps what is sold.", "optional": false}}
+			})
+			w.install(t, servertest.Package(t, "database", func(m map[string]any) { m["title"] = "Database" }))
+			w.install(t, shop)
+			values := maps.Clone(look)
+			values["package"] = shop
+			w.play(t, "walk.mjs", values)
+		})
+	}
 }
 
 // initial is how much JavaScript is loaded before the page is first seen, compressed as servers commonly do, in bytes.

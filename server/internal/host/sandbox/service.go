@@ -245,15 +245,18 @@ func (s *service) init(ctx context.Context, kind string) error {
 	return nil
 }
 
-// setVersion records the version of the data, which is the package's, and that nothing is needed of others: what a package
-// needs is said by its code, which is not run.
+// setVersion records the version of the data, which is the package's, and what is needed of others: what a package really
+// needs is said by its code, which is not run, so it is that all it depends on runs, but for what its manifest calls optional.
 func (s *service) setVersion(ctx context.Context) error {
 	resp, err := s.fx.GetServiceManifest(ctx, &effectsv1.GetServiceManifestRequest{PackageId: s.pkg})
 	if err != nil {
 		return err
 	}
 	var manifest struct {
-		Version string `json:"version"`
+		Version      string `json:"version"`
+		Dependencies map[string]struct {
+			Optional bool `json:"optional"`
+		} `json:"dependencies"`
 	}
 	if err := json.Unmarshal(resp.GetValue(), &manifest); err != nil {
 		return err
@@ -261,7 +264,17 @@ func (s *service) setVersion(ctx context.Context) error {
 	if _, err := s.fx.SetDataVersion(ctx, &effectsv1.SetDataVersionRequest{Version: &manifest.Version}); err != nil {
 		return err
 	}
-	_, err = s.fx.SetDependencies(ctx, &effectsv1.SetDependenciesRequest{Dependencies: []byte("[]")})
+	needs := []map[string]any{}
+	for _, id := range slices.Sorted(maps.Keys(manifest.Dependencies)) {
+		if !manifest.Dependencies[id].Optional {
+			needs = append(needs, map[string]any{"kind": "running", "id": id, "versionRange": "*", "healthChecks": []string{}})
+		}
+	}
+	raw, err := json.Marshal(needs)
+	if err != nil {
+		return err
+	}
+	_, err = s.fx.SetDependencies(ctx, &effectsv1.SetDependenciesRequest{Dependencies: raw})
 	return err
 }
 
