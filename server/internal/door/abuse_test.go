@@ -170,6 +170,9 @@ func drip(ctx context.Context, c net.Conn, bytes []byte) {
 // Whatever callers do, others are served meanwhile, at every port. It has the processors to itself: what else is tested here asks
 // for answers in time.
 func TestOthersAreServedDuringAbuse(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the fast lane leaves the processors to others")
+	}
 	secured := func(s *siege, name string, use func(context.Context, net.Conn)) func(context.Context, net.Conn) {
 		return func(ctx context.Context, c net.Conn) {
 			if sec := tls.Client(c, s.config(name, "http/1.1")); sec.HandshakeContext(ctx) == nil {
@@ -291,6 +294,9 @@ func datagramAttacker(n int) *net.Dialer {
 
 // Connections that are kept open cost a bounded sum each, and the door answers beside them.
 func TestManyIdleConnections(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the fast lane leaves the processors to others")
+	}
 	s := newSiege(t, door.Limits{PendingSource: 1 << 16, Pending: 1 << 16})
 	for _, name := range []string{"a.test", "b.test"} {
 		const many = 500
