@@ -319,6 +319,10 @@ func TestLossByAFullDiskIsTold(t *testing.T) {
 	if err := w.Write(line("x"), line("y")); err == nil {
 		t.Fatal("a write that failed answered no error")
 	}
+	must(t, w.Write()) // nothing but that
+	if got := messages(all(t, reader(t, dir), logseg.Cursor{})); len(got) != 2 {
+		t.Errorf("with no further line the log has %q", got)
+	}
 	write(t, w, line("after"))
 	got := messages(all(t, reader(t, dir), logseg.Cursor{}))
 	if diff := cmp.Diff([]string{"before", "2 lines were lost: the disk took no more", "after"}, got); diff != "" {
