@@ -160,20 +160,12 @@ func (a *app) printError(err error) {
 	case errors.Is(err, context.Canceled) && !errors.As(err, new(*fault.Error)):
 		return // the person knows
 	case errors.As(err, new(usageError)), !isRemote(err):
-		a.complain(a.words(err))
-		if reason := s9pk.ReasonOf(err); reason != "" {
-			fmt.Fprintf(a.Err, "  %s %s\n", a.say("error.reason", nil), reason)
-		}
+		a.printRefusal(err)
 		return
 	}
 	f := fault.Proto(fault.FromStatus(err))
 	name := strings.TrimPrefix(f.GetReason().String(), "REASON_")
-	if what, ok := a.texts.Lookup("reason."+name, nil); ok && a.texts.Language() != text.English {
-		a.complain(what)
-		fmt.Fprintf(a.Err, "  %s\n", printable(f.GetMessage()))
-	} else {
-		a.complain(f.GetMessage())
-	}
+	a.complainOf(name, f.GetMessage())
 	for _, v := range f.GetViolations() {
 		fmt.Fprintf(a.Err, "  %s %s\n", printable(v.GetField()), printable(v.GetMessage()))
 	}
@@ -186,6 +178,32 @@ func (a *app) printError(err error) {
 		fmt.Fprintf(a.Err, "  %s\n", remedy)
 	}
 	fmt.Fprintf(a.Err, "  %s %s\n", a.say("error.reason", nil), name)
+}
+
+// printRefusal tells what is wrong with the usage or a file. Why a package file is refused is told as servers tell it, with
+// the reason of the format.
+func (a *app) printRefusal(err error) {
+	reason := s9pk.ReasonOf(err)
+	known, ok := s9pk.Fault(reason)
+	if !ok || known == metav1.Reason_REASON_PACKAGE_FILE_INVALID { // which is for a publisher, who is the one that asks here
+		a.complain(a.words(err))
+	} else {
+		a.complainOf(strings.TrimPrefix(known.String(), "REASON_"), a.words(err))
+		fmt.Fprintf(a.Err, "  %s\n", a.remedy(known))
+	}
+	if reason != "" {
+		fmt.Fprintf(a.Err, "  %s %s\n", a.say("error.reason", nil), reason)
+	}
+}
+
+// complainOf prints what went wrong: in English as it was said, else the text of its reason and then what was said.
+func (a *app) complainOf(reason, message string) {
+	if what, ok := a.texts.Lookup("reason."+reason, nil); ok && a.texts.Language() != text.English {
+		a.complain(what)
+		fmt.Fprintf(a.Err, "  %s\n", printable(message))
+		return
+	}
+	a.complain(message)
 }
 
 // complain prints the first line of what went wrong. Files and servers have their words in it.

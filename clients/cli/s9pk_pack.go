@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	"github.com/spf13/cobra"
@@ -142,7 +143,7 @@ func tool(ctx context.Context, dir, name string, args ...string) ([]byte, error)
 		return nil, fault.New(metav1.Reason_REASON_PROGRAM_MISSING, "cannot pack: the program %s is not installed", name)
 	}
 	if err != nil && ctx.Err() != nil {
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	}
 	if err != nil {
 		return nil, badProject("%s: %v\n%s", name, err, strings.TrimSpace(stderr.String()))
@@ -150,12 +151,18 @@ func tool(ctx context.Context, dir, name string, args ...string) ([]byte, error)
 	return out, nil
 }
 
+// codeLimit is how long the package's code may take to tell its manifest.
+const codeLimit = time.Minute
+
 // readManifest asks the package's code for the manifest.
 func (p *project) readManifest(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(p.dir, "javascript", "index.js")); err != nil {
 		return badProject("%s has no javascript/index.js; build the package's code first", p.dir)
 	}
-	raw, err := tool(ctx, p.dir, "node", "-e", `process.stdout.write(JSON.stringify(require("./javascript/index.js").manifest) ?? "")`)
+	ctx, cancel := context.WithTimeoutCause(ctx, codeLimit, badProject("javascript/index.js does not come to its end within %s", codeLimit))
+	defer cancel()
+	// Timers and sockets that the code left open would keep it running.
+	raw, err := tool(ctx, p.dir, "node", "-e", `process.stdout.write(JSON.stringify(require("./javascript/index.js").manifest) ?? "", () => process.exit(0))`)
 	if err != nil {
 		return err
 	}

@@ -184,6 +184,13 @@ func TestRefusedFilesLeaveNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	never := filepath.Join(t.TempDir(), "never.s9pk")
+	m.must("sh", "-c", `printf text >"$1.text" && "$2" s9pk edit "$3" --add images/x86_64/main.squashfs="$1.text" --out "$1"`,
+		"sh", never, m.cli, filepath.Join(m.bin, sample+".s9pk"))
+	noImage, err := os.ReadFile(never)
+	if err != nil {
+		t.Fatal(err)
+	}
 	flipped := append([]byte{}, whole...)
 	flipped[len(flipped)-4096] ^= 1
 	signature := append([]byte{}, whole...)
@@ -192,10 +199,11 @@ func TestRefusedFilesLeaveNothing(t *testing.T) {
 		content []byte
 		reason  string
 	}{
-		"foreign":              {[]byte("#!/bin/sh\necho I am no package\n" + strings.Repeat("x", 4096)), "PACKAGE_FILE_FOREIGN"},
-		"cut off":              {whole[:len(whole)/2], "PACKAGE_FILE_DAMAGED"},
-		"a byte of an image":   {flipped, "PACKAGE_FILE_DAMAGED"},
-		"a byte of its header": {signature, "PACKAGE_FILE_SIGNATURE"},
+		"foreign":               {[]byte("#!/bin/sh\necho I am no package\n" + strings.Repeat("x", 4096)), "PACKAGE_FILE_FOREIGN"},
+		"cut off":               {whole[:len(whole)/2], "PACKAGE_FILE_DAMAGED"},
+		"a byte of an image":    {flipped, "PACKAGE_FILE_DAMAGED"},
+		"a byte of its header":  {signature, "PACKAGE_FILE_SIGNATURE"},
+		"an image that is none": {noImage, "PACKAGE_FILE_INVALID"},
 	} {
 		path := filepath.Join(t.TempDir(), "bad.s9pk")
 		if err := os.WriteFile(path, c.content, 0o644); err != nil {

@@ -587,32 +587,7 @@ func (u *Upload) Close() error {
 
 // refusal turns the reason a package file is refused for into the reason callers know.
 func refusal(err error) error {
-	reason, ok := map[s9pk.Reason]metav1.Reason{
-		s9pk.NotPackage:      metav1.Reason_REASON_PACKAGE_FILE_FOREIGN,
-		s9pk.OldFormat:       metav1.Reason_REASON_PACKAGE_FILE_VERSION,
-		s9pk.UnknownFormat:   metav1.Reason_REASON_PACKAGE_FILE_NEWER,
-		s9pk.WeakKey:         metav1.Reason_REASON_PACKAGE_FILE_SIGNATURE,
-		s9pk.BadSignature:    metav1.Reason_REASON_PACKAGE_FILE_SIGNATURE,
-		s9pk.OtherPackage:    metav1.Reason_REASON_PACKAGE_FILE_SIGNATURE,
-		s9pk.BadManifest:     metav1.Reason_REASON_PACKAGE_FILE_INVALID,
-		s9pk.BadMember:       metav1.Reason_REASON_PACKAGE_FILE_INVALID,
-		s9pk.MissingMember:   metav1.Reason_REASON_PACKAGE_FILE_INVALID,
-		s9pk.UnknownMember:   metav1.Reason_REASON_PACKAGE_FILE_INVALID,
-		s9pk.ArchUnsupported: metav1.Reason_REASON_PACKAGE_ARCHITECTURE,
-		s9pk.NewerOS:         metav1.Reason_REASON_PACKAGE_OS_TOO_NEW,
-		s9pk.Truncated:       metav1.Reason_REASON_PACKAGE_FILE_DAMAGED,
-		s9pk.Malformed:       metav1.Reason_REASON_PACKAGE_FILE_DAMAGED,
-		s9pk.Overlap:         metav1.Reason_REASON_PACKAGE_FILE_DAMAGED,
-		s9pk.BadName:         metav1.Reason_REASON_PACKAGE_FILE_INVALID,
-		s9pk.DuplicateName:   metav1.Reason_REASON_PACKAGE_FILE_INVALID,
-		s9pk.TooDeep:         metav1.Reason_REASON_PACKAGE_FILE_LIMIT,
-		s9pk.TooManyEntries:  metav1.Reason_REASON_PACKAGE_FILE_LIMIT,
-		s9pk.TooLarge:        metav1.Reason_REASON_PACKAGE_FILE_LIMIT,
-		s9pk.HashMismatch:    metav1.Reason_REASON_PACKAGE_FILE_DAMAGED,
-		s9pk.Unsigned:        metav1.Reason_REASON_PACKAGE_FILE_DAMAGED,
-		s9pk.NotFound:        metav1.Reason_REASON_PACKAGE_FILE_INVALID,
-		s9pk.NotFile:         metav1.Reason_REASON_PACKAGE_FILE_INVALID,
-	}[s9pk.ReasonOf(err)]
+	reason, ok := s9pk.Fault(s9pk.ReasonOf(err))
 	if !ok {
 		return err
 	}

@@ -117,21 +117,8 @@ func refusal(err error) error {
 	if !errors.As(err, &refused) {
 		return err
 	}
-	reason := metav1.Reason_REASON_PACKAGE_FILE_INVALID
-	switch refused.Reason {
-	case s9pk.NotPackage:
-		reason = metav1.Reason_REASON_PACKAGE_FILE_FOREIGN
-	case s9pk.OldFormat:
-		reason = metav1.Reason_REASON_PACKAGE_FILE_VERSION
-	case s9pk.UnknownFormat:
-		reason = metav1.Reason_REASON_PACKAGE_FILE_NEWER
-	case s9pk.WeakKey, s9pk.BadSignature, s9pk.OtherPackage:
-		reason = metav1.Reason_REASON_PACKAGE_FILE_SIGNATURE
-	case s9pk.Truncated, s9pk.Malformed, s9pk.Overlap, s9pk.HashMismatch, s9pk.Unsigned:
-		reason = metav1.Reason_REASON_PACKAGE_FILE_DAMAGED
-	case s9pk.TooDeep, s9pk.TooManyEntries, s9pk.TooLarge:
-		reason = metav1.Reason_REASON_PACKAGE_FILE_LIMIT
-	case s9pk.Unreadable:
+	reason, ok := s9pk.Fault(refused.Reason)
+	if !ok {
 		return fault.New(metav1.Reason_REASON_DOWNLOAD_FAILED, "cannot list what cannot be read: %s", refused.Error())
 	}
 	return fault.New(reason, "cannot list the package file: %s", refused.Error()).With("s9pk_reason", string(refused.Reason))

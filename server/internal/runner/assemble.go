@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -71,11 +72,24 @@ func (s *Service) mountMember(a *assembly, member, target string) error {
 	}
 	err = s.mounts.Ensure(a.merged+target, mount.Squashfs{File: a.path, Offset: section.Offset, Size: section.Size},
 		mount.Options{IDMap: a.ids, ReadOnly: true})
-	if errors.Is(err, mount.ErrDamaged) { // it was whole when it was installed
-		return fault.New(metav1.Reason_REASON_PACKAGE_FILE_DAMAGED, "cannot use the file that %q was installed from, which is damaged at %s; install the same file again: %w", a.pkg, member, err).
-			With("package", a.pkg)
+	if errors.Is(err, mount.ErrDamaged) {
+		return damaged(a, member, err)
 	}
 	return err
+}
+
+// damaged tells bytes that have changed since the file was installed from those that never were an image.
+func damaged(a *assembly, member string, err error) error {
+	signed, wrong := a.file.Open(member)
+	if wrong == nil {
+		_, wrong = io.Copy(io.Discard, signed)
+	}
+	if wrong == nil {
+		return fault.New(metav1.Reason_REASON_PACKAGE_FILE_INVALID, "cannot run %q: %s of its file is as its publisher signed it, and is no squashfs: %w", a.pkg, member, err).
+			With("package", a.pkg)
+	}
+	return fault.New(metav1.Reason_REASON_PACKAGE_FILE_DAMAGED, "cannot use the file that %q was installed from, which is damaged at %s; install the same file again: %w", a.pkg, member, err).
+		With("package", a.pkg)
 }
 
 func (s *Service) mountCode(_ context.Context, a *assembly) error {
