@@ -137,10 +137,10 @@ func (a *app) forwardCommand() *cobra.Command {
 	c := &cobra.Command{Use: "forward", Short: "The ports that are led to services", Example: "  hearth forward list"}
 	c.AddCommand(&cobra.Command{
 		Use: "list", Short: "List every port that is led on, and where", Args: cobra.NoArgs,
-		Long: `List every port that is led on, with what is done to connections: plain carries bytes, pass leads
-on by the name in the TLS handshake without opening it, tls ends TLS and carries what is in it,
-http reads the requests too. These the front door does; packets are led on by the kernel, TCP
-and UDP, for the ranges of ports of services.`,
+		Long: `List every port that is led on, with what is done to connections: plain carries bytes,
+pass leads on by the name in the TLS handshake without opening it, tls ends TLS and
+carries what is in it, http reads the requests too. These the front door does; packets
+are led on by the kernel, TCP and UDP, for the ranges of ports of services.`,
 		Example: "  hearth forward list\n  hearth forward list --output json | jq 'select(.error != \"\")'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
