@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ import (
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/api/merkle"
+	"github.com/hearthos/hearth/api/registry"
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/api/sign"
 	"github.com/hearthos/hearth/server/internal/artifact"
@@ -197,6 +199,8 @@ type scenario struct {
 	rare      bool // tried with HEARTH_SOAK alone
 	well      bool // the installed service is, before
 	sick      bool // the version that comes is not, once it runs
+	listed    bool // the file comes from a registry, and half of it has arrived before the daemon died
+	full      bool // the disk, when half of it has arrived
 }
 
 // machine is a process of a scenario: real keepers on a folder, and a runner that is played.
@@ -216,7 +220,7 @@ type machine struct {
 }
 
 func (s scenario) build(t testing.TB, dir string, st *store.Store) operationtest.World {
-	m := &machine{scenario: s, t: t, dir: dir, store: st}
+	m := &machine{scenario: s, t: t, dir: dir, store: st, sources: played{t: t, file: s.file(), full: s.full}}
 	m.open(func(*store.Tx, string) error { return nil })
 	m.prepare()
 	_, pkg := packageFile()
@@ -233,10 +237,58 @@ func (s scenario) build(t testing.TB, dir string, st *store.Store) operationtest
 	for k, v := range s.params {
 		params[k] = v
 	}
+	if s.listed {
+		f, err := s9pk.Open(bytes.NewReader(s.file()), int64(len(s.file())), s9pk.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := f.Commitment()
+		params["registry"], params["places"] = "r", "https://example.org/f\n"
+		params["sighash"], params["max_size"] = base64.RawStdEncoding.EncodeToString(c.RootSighash[:]), fmt.Sprint(c.RootMaxSize)
+	}
 	return operationtest.World{
 		Definitions: m.installs.Definitions(), Beside: m.playRunner, CancelAt: s.cancelAt, Alike: s.alike,
 		Request: operation.Request{Asked: operation.Asked{ID: operationID}, Kind: s.kind, Target: pkg, Parameters: params},
 	}
+}
+
+// file is the package file that comes.
+func (s scenario) file() []byte {
+	made, _ := files()
+	return made[cmp.Or(s.version, dataVersion)]
+}
+
+// played is a registry that has one file.
+type played struct {
+	install.Sources // nothing is looked for
+
+	t    testing.TB
+	file []byte
+	full bool
+}
+
+// Download writes the file in two pieces, behind what is there.
+func (p played) Download(_ context.Context, _ string, _ registry.Asset, f *os.File, progress func(done, total uint64)) error {
+	have, err := os.ReadFile(f.Name())
+	if err != nil {
+		return err
+	}
+	if !bytes.HasPrefix(p.file, have) {
+		p.t.Errorf("%d bytes that are not of the file were there", len(have))
+	}
+	for _, upTo := range []int{len(p.file) / 2, len(p.file)} {
+		if upTo > len(have) {
+			if _, err := f.WriteAt(p.file[len(have):upTo], int64(len(have))); err != nil {
+				return err
+			}
+			have = p.file[:upTo]
+		}
+		progress(uint64(upTo), uint64(len(p.file)))
+		if p.full {
+			return fault.New(metav1.Reason_REASON_DISK_FULL, "the disk is full")
+		}
+	}
+	return nil
 }
 
 // alike leaves out how often a container was made anew: each crash of a backup that was being written costs one.
@@ -322,7 +374,13 @@ func (m *machine) prepare() {
 	if m.installed {
 		m.putInstalled(pkg)
 	}
-	if m.kind == install.KindInstall || m.kind == install.KindUpdate {
+	switch {
+	case m.listed:
+		half := m.file()[:len(m.file())/2]
+		if err := os.WriteFile(filepath.Join(m.dir, "artifacts", "fetching", operationID), half, 0o600); err != nil {
+			m.t.Fatal(err)
+		}
+	case m.kind == install.KindInstall || m.kind == install.KindUpdate:
 		m.uploadVersion(ticket, cmp.Or(m.version, dataVersion))
 		if err := m.artifacts.Claim(ticket, operationID); err != nil {
 			m.t.Fatal(err)
@@ -491,9 +549,13 @@ func TestOperationsSurviveEveryCrash(t *testing.T) {
 	}{
 		"install": {scenario{kind: install.KindInstall, params: start, quick: true},
 			[]string{"STATE_SUCCEEDED", "DESIRED_RUNNING", "precious", ".s9pk"}, []string{"file artifacts/claimed", "file artifacts/incoming"}},
-		"install fails":           {scenario{kind: install.KindInstall, fails: true}, []string{"STATE_FAILED"}, []string{"precious", ".s9pk", "\npackage meta:{id:\"hello"}},
-		"install over data":       {scenario{kind: install.KindInstall, leftData: true}, []string{"STATE_SUCCEEDED", "precious"}, []string{".kept"}},
-		"install over data fails": {scenario{kind: install.KindInstall, leftData: true, fails: true, quick: true}, []string{"STATE_FAILED", "precious", ".version", ".kept"}, []string{".s9pk", "\npackage meta:{id:\"hello"}},
+		"install from a registry": {scenario{kind: install.KindInstall, params: start, listed: true, quick: true},
+			[]string{"STATE_SUCCEEDED", "DESIRED_RUNNING", "precious", ".s9pk"}, []string{"file artifacts/claimed", "file artifacts/fetching"}},
+		"install from a registry on a full disk": {scenario{kind: install.KindInstall, listed: true, full: true}, []string{"STATE_FAILED", "DISK_FULL"}, []string{"precious", "file artifacts", "\npackage meta:{id:\"hello"}},
+		"install from a registry is cancelled":   {scenario{kind: install.KindInstall, listed: true, cancelAt: "after do download"}, []string{"STATE_CANCELLED"}, []string{"file artifacts", "\npackage meta:{id:\"hello"}},
+		"install fails":                          {scenario{kind: install.KindInstall, fails: true}, []string{"STATE_FAILED"}, []string{"precious", ".s9pk", "\npackage meta:{id:\"hello"}},
+		"install over data":                      {scenario{kind: install.KindInstall, leftData: true}, []string{"STATE_SUCCEEDED", "precious"}, []string{".kept"}},
+		"install over data fails":                {scenario{kind: install.KindInstall, leftData: true, fails: true, quick: true}, []string{"STATE_FAILED", "precious", ".version", ".kept"}, []string{".s9pk", "\npackage meta:{id:\"hello"}},
 		"install over data of no version fails": {scenario{kind: install.KindInstall, leftData: true, unknown: true, fails: true},
 			[]string{"STATE_FAILED", "precious"}, []string{".s9pk", "\npackage meta:{id:\"hello", ".version"}},
 		"install is cancelled early": {scenario{kind: install.KindInstall, cancelAt: "before do verify"}, []string{"STATE_CANCELLED"}, []string{".s9pk", "file artifacts"}},

@@ -47,7 +47,11 @@ func TestUpdatesSurviveEveryCrash(t *testing.T) {
 		scenario
 		there, gone []string
 	}{
-		"update":                           {with(update, quick), succeeds, append([]string{previous}, clean...)},
+		"update":                       {with(update, quick), succeeds, append([]string{previous}, clean...)},
+		"update from a registry":       {with(update, func(s *scenario) { s.listed = true }), succeeds, append([]string{"file artifacts/fetching"}, clean...)},
+		"update from a registry fails": {with(with(update, func(s *scenario) { s.listed, s.rare = true, true }), fails), comesBack, append([]string{"file artifacts/fetching"}, nothingLeft...)},
+		"update from a registry on a full disk": {with(update, func(s *scenario) { s.listed, s.full = true, true }), append([]string{"DISK_FULL"}, comesBack...),
+			append([]string{"file artifacts/fetching"}, nothingLeft...)},
 		"update of a service that is well": {with(update, func(s *scenario) { s.well = true }), succeeds, clean},
 		"update to one that is not well":   {with(with(update, quick), func(s *scenario) { s.well, s.sick = true, true }), append([]string{"UPDATE_UNHEALTHY"}, comesBack...), nothingLeft},
 		"update after an update":           {with(update, updated), succeeds, append([]string{previous}, clean...)},

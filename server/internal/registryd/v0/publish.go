@@ -25,37 +25,37 @@ func signatureOf(text string) (sign.Signature, error) {
 	return s, nil
 }
 
-func (h *Handler) packageAdd(c call) (any, error) {
+// offerOf is what a signer sends of a file, which lies at urls or at url.
+func offerOf(c call) (registryd.Offer, error) {
 	p, err := into[struct {
 		URLs       []string         `json:"urls"`
-		Commitment *s9pk.Commitment `json:"commitment"`
-		Signature  string           `json:"signature"`
-	}](c)
-	if err != nil || p.Commitment == nil {
-		return nil, errParams
-	}
-	signature, err := signatureOf(p.Signature)
-	if err != nil {
-		return nil, err
-	}
-	_, _, err = h.service.AddPackage(c.ctx, c.who, registryd.Offer{URLs: p.URLs, Commitment: *p.Commitment, Signature: signature})
-	return nil, err
-}
-
-func (h *Handler) packageAddMirror(c call) (any, error) {
-	p, err := into[struct {
 		URL        string           `json:"url"`
 		Commitment *s9pk.Commitment `json:"commitment"`
 		Signature  string           `json:"signature"`
 	}](c)
 	if err != nil || p.Commitment == nil {
-		return nil, errParams
+		return registryd.Offer{}, errParams
+	}
+	if p.URL != "" {
+		p.URLs = []string{p.URL}
 	}
 	signature, err := signatureOf(p.Signature)
-	if err != nil {
-		return nil, err
+	return registryd.Offer{URLs: p.URLs, Commitment: *p.Commitment, Signature: signature}, err
+}
+
+func (h *Handler) packageAdd(c call) (any, error) {
+	o, err := offerOf(c)
+	if err == nil {
+		_, _, err = h.service.AddPackage(c.ctx, c.who, o)
 	}
-	_, _, err = h.service.AddMirror(c.ctx, c.who, registryd.Offer{URLs: []string{p.URL}, Commitment: *p.Commitment, Signature: signature})
+	return nil, err
+}
+
+func (h *Handler) packageAddMirror(c call) (any, error) {
+	o, err := offerOf(c)
+	if err == nil {
+		_, _, err = h.service.AddMirror(c.ctx, c.who, o)
+	}
 	return nil, err
 }
 
