@@ -81,7 +81,7 @@ const (
 
 // inServer names the layer of each package tree of the server.
 var inServer = map[string]layer{
-	"atomicfile": foundation, "hostcmd": foundation, "journal": foundation, "operation": foundation, "warn": foundation, "diagnose": foundation,
+	"atomicfile": foundation, "hostcmd": foundation, "inbox": foundation, "journal": foundation, "operation": foundation, "warn": foundation, "diagnose": foundation,
 	"reconcile": foundation, "seal": foundation, "store": foundation, "testenv": foundation,
 	"host": host, "door": door,
 	"account": area, "action": area, "artifact": area, "audit": area, "backup": area, "cert": area, "custody": area, "depend": area, "effects": area, "exec": area,

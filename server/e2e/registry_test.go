@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -139,6 +140,75 @@ func TestRegistryFlow(t *testing.T) {
 	}
 
 	m.hearth("package", "uninstall", guest, "--yes")
+	m.hearth("package", "uninstall", sample, "--yes")
+	m.leftNothing(t)
+}
+
+// The daemon may die at any moment of what it does with a registry: each installation, update and rollback ends by itself, and the
+// data are, to the last byte, those from before or those from after.
+func TestRegistryKills(t *testing.T) {
+	t.Parallel()
+	seeds := 5
+	if soak() {
+		seeds = 200
+	}
+	m := newMachine(t)
+	m.start()
+	url := m.registry()
+	m.hearth("s9pk", "publish", m.first(), "--registry", url)
+	m.hearth("s9pk", "publish", m.next(), "--registry", url)
+	m.hearth("package", "install", sample+"@1.0.0:0")
+	m.healthy(sample)
+	m.greet("Hello")
+	data := map[string]string{"1.0.0:0": m.contents()}
+	m.hearth("package", "update", sample)
+	m.healthy(sample)
+	m.says("Hello (migrated)")
+	data["1.1.0:0"] = m.contents()
+
+	is := func(seed int) string {
+		version, kept := m.version()
+		m.healthy(sample)
+		m.says(map[string]string{"1.0.0:0": "Hello", "1.1.0:0": "Hello (migrated)"}[version])
+		if now := m.contents(); now != data[version] {
+			t.Errorf("seed %d: the data of %s were\n%s\nand are\n%s", seed, version, data[version], now)
+		}
+		if len(kept) > 1 {
+			t.Errorf("seed %d: the snapshots are %v", seed, kept)
+		}
+		return version
+	}
+	hits := map[string]int{}
+	for seed := range seeds {
+		chance := rand.New(rand.NewPCG(uint64(seed), 9))
+		within := []time.Duration{400 * time.Millisecond, 3 * time.Second}[chance.IntN(2)] // the file arrives in the first moments
+		m.crashDuring(chance, hits, within, "package", "rollback", sample, "--yes")
+		if is(seed) == "1.1.0:0" {
+			m.hearth("package", "rollback", sample, "--yes")
+			is(seed)
+		}
+		if chance.IntN(2) == 0 {
+			m.hearth("package", "uninstall", sample, "--keep-data")
+			m.crashDuring(chance, hits, within, "package", "install", sample+"@1.0.0:0")
+			if now := m.contents(); now != data["1.0.0:0"] {
+				t.Errorf("seed %d: the data that were kept are\n%s\nand were\n%s", seed, now, data["1.0.0:0"])
+			}
+			if len(m.rows("package", "list")) == 0 {
+				m.hearth("package", "install", sample+"@1.0.0:0")
+			}
+			m.hearth("package", "start", sample)
+			is(seed)
+		}
+		m.crashDuring(chance, hits, within, "package", "update", sample)
+		if is(seed) == "1.0.0:0" {
+			m.hearth("package", "update", sample)
+			is(seed)
+		}
+	}
+	t.Logf("the daemon was killed in %v", hits)
+	if len(hits) == 0 {
+		t.Error("no kill met an operation: nothing was tried")
+	}
 	m.hearth("package", "uninstall", sample, "--yes")
 	m.leftNothing(t)
 }

@@ -3,30 +3,26 @@
 // it again; so nothing may write to one.
 //
 //	<dir>/<id>.s9pk                     kept, verified
-//	<dir>/incoming/<ticket>.<size>      an upload, complete when it has its size
-//	<dir>/claimed/<operation>.<size>    a complete upload, or download, that an operation is to use
+//	<dir>/incoming/<ticket>.<size>      an upload, as package inbox has it
+//	<dir>/claimed/<operation>.<size>    a complete upload that an operation is to use; a download, of which every byte
+//	                                    was verified while it arrived, is <operation>.verified.<size>
 //	<dir>/fetching/<operation>          what has arrived of a download
 //
-// Uploads survive a restart of the daemon: their name is all there is to know of them. A ticket is a credential, so it is
+// A ticket is a credential, so it is
 // in no row and in no file's content: whoever uses an upload claims it first, and knows it by the operation from then on.
 // The package does not decide what is installed.
 package artifact
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -37,23 +33,14 @@ import (
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/server/internal/atomicfile"
+	"github.com/hearthos/hearth/server/internal/inbox"
 	"github.com/hearthos/hearth/server/internal/store"
-	"golang.org/x/sys/unix"
 )
 
-const (
-	// maxUpload bounds an announced size: 1 TiB.
-	maxUpload = 1 << 40
-	// maxUploads bounds how many uploads may be under way.
-	maxUploads = 64
-	// reserve stays free on the disk, for the server itself.
-	reserve = 512 << 20
-	// uploadLife is how long an upload may lie unused.
-	uploadLife = time.Hour
-)
+// reserve stays free on the disk, for the server itself.
+const reserve = 512 << 20
 
 var (
-	ticketPattern    = regexp.MustCompile(`^[0-9a-f]{32}$`)
 	operationPattern = regexp.MustCompile(`^[0-9a-hjkmnp-tv-z]{26}$`)
 	idPattern        = regexp.MustCompile(`^[a-z2-7]{52}$`)
 )
@@ -65,32 +52,28 @@ type Keeper struct {
 	store        *store.Store
 	log          *slog.Logger
 	clock        func() time.Time
-
-	mu      sync.Mutex      // guards writing
-	writing map[string]bool // uploads with a writer
+	uploads      *inbox.Box
 }
 
 // New returns a keeper over dir for packages of one architecture. The folder is made when it is absent; uploads that
 // have lain unused are removed.
 func New(dir, architecture string, st *store.Store, log *slog.Logger, clock func() time.Time) (*Keeper, error) {
-	k := &Keeper{dir: dir, architecture: architecture, store: st, log: log, clock: clock, writing: map[string]bool{}}
-	for _, dir := range []string{k.incoming(), k.claimed(), k.fetching()} {
+	uploads, err := inbox.Open(filepath.Join(dir, "incoming"), reserve, clock)
+	if err != nil {
+		return nil, err
+	}
+	k := &Keeper{dir: dir, architecture: architecture, store: st, log: log, clock: clock, uploads: uploads}
+	// What a server claimed or fetched that then ended before it recorded the operation, nobody can use any more.
+	for _, dir := range []string{k.claimed(), k.fetching()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("cannot make the folder for package files: %w", err)
 		}
+		if err := k.abandon(dir); err != nil {
+			return nil, err
+		}
 	}
-	if _, err := k.expire(k.incoming(), uploadLife, k.isWriting); err != nil {
-		return nil, err
-	}
-	// What a server claimed that then ended before it recorded the operation, nobody can use any more.
-	if _, err := k.expire(k.claimed(), 0, k.isUnderWay); err != nil {
-		return nil, err
-	}
-	_, err := k.expire(k.fetching(), 0, k.isUnderWay)
-	return k, err
+	return k, nil
 }
-
-func (k *Keeper) incoming() string { return filepath.Join(k.dir, "incoming") }
 
 func (k *Keeper) claimed() string { return filepath.Join(k.dir, "claimed") }
 
@@ -99,37 +82,22 @@ func (k *Keeper) fetching() string { return filepath.Join(k.dir, "fetching") }
 // Path is where a kept file is.
 func (k *Keeper) Path(id string) string { return filepath.Join(k.dir, id+".s9pk") }
 
-// expire counts the files in a folder of uploads and removes those that have lain unused for a time, unless they are held.
-func (k *Keeper) expire(dir string, life time.Duration, held func(name string) bool) (int, error) {
+// abandon removes from a folder what no operation that is under way has there.
+func (k *Keeper) abandon(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	count := 0
 	for _, e := range entries {
-		info, err := e.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return 0, err
-		}
-		name, _, _ := strings.Cut(e.Name(), ".")
-		if life > 0 && k.clock().Sub(info.ModTime()) < life || held(name) {
-			count++
+		operation, _, _ := strings.Cut(e.Name(), ".")
+		if k.isUnderWay(operation) {
 			continue
 		}
 		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return 0, err
+			return err
 		}
 	}
-	return count, nil
-}
-
-func (k *Keeper) isWriting(ticket string) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.writing[ticket]
+	return nil
 }
 
 // isUnderWay tells whether an operation may still use what it claimed; where that cannot be read it may.
@@ -143,109 +111,63 @@ func (k *Keeper) isUnderWay(operation string) bool {
 	return under
 }
 
-// CreateUpload opens an upload of the given size and returns its ticket. It is refused where the disk has no room.
-func (k *Keeper) CreateUpload(_ context.Context, now time.Time, size uint64) (string, error) {
-	if size > maxUpload {
-		return "", fault.New(metav1.Reason_REASON_PACKAGE_FILE_LIMIT, "cannot take a file of %d bytes: at most %d are allowed", size, uint64(maxUpload))
-	}
-	var fsStat unix.Statfs_t
-	if err := unix.Statfs(k.dir, &fsStat); err != nil {
-		return "", err
-	}
-	if free := fsStat.Bavail * uint64(fsStat.Bsize); free < size+reserve {
-		return "", fault.New(metav1.Reason_REASON_DISK_FULL, "cannot take a file of %d bytes: %d bytes are free and %d stay reserved", size, free, uint64(reserve)).
-			With("needed", size+reserve).With("free", free)
-	}
-	count, err := k.expire(k.incoming(), uploadLife, k.isWriting)
-	if err != nil {
-		return "", err
-	}
-	if count >= maxUploads {
-		return "", fault.New(metav1.Reason_REASON_PACKAGE_STATE, "cannot begin an upload: %d are under way", count)
-	}
-	var raw [16]byte
-	if _, err := rand.Read(raw[:]); err != nil {
-		return "", err
-	}
-	ticket := hex.EncodeToString(raw[:])
-	f, err := os.OpenFile(k.uploadPath(ticket, int64(size)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return "", err
-	}
-	return ticket, f.Close()
-}
+// Uploads are the files that arrive.
+func (k *Keeper) Uploads() *inbox.Box { return k.uploads }
 
-func (k *Keeper) uploadPath(ticket string, size int64) string {
-	return filepath.Join(k.incoming(), ticket+"."+strconv.FormatInt(size, 10))
-}
-
-// find returns path and announced size of an upload, or of what an operation claimed.
-func (k *Keeper) find(dir, name string) (string, int64, error) {
-	unknown := fault.New(metav1.Reason_REASON_TRANSFER_NOT_FOUND, "the upload is unknown, used up or expired")
-	known := ticketPattern
-	if dir == k.claimed() {
-		known = operationPattern
+// find returns path and size of what an operation claimed.
+func (k *Keeper) find(operation string) (path string, size int64, err error) {
+	if operationPattern.MatchString(operation) {
+		path, size, err = inbox.Lookup(k.claimed(), operation)
 	}
-	if !known.MatchString(name) {
-		return "", 0, unknown
+	if path == "" || err != nil {
+		return "", 0, fault.New(metav1.Reason_REASON_TRANSFER_NOT_FOUND, "the upload is unknown, used up or expired")
 	}
-	matches, err := filepath.Glob(filepath.Join(dir, name+".*"))
-	if err != nil || len(matches) != 1 {
-		return "", 0, unknown
-	}
-	size, err := strconv.ParseInt(strings.TrimPrefix(filepath.Ext(matches[0]), "."), 10, 64)
-	if err != nil {
-		return "", 0, unknown
-	}
-	return matches[0], size, nil
+	return path, size, nil
 }
 
 // Claim takes an upload that has all its bytes away from its ticket and keeps it for an operation, for as long as that is
 // under way. Nobody can write to it any more. It is durable when Claim returns, and repeating it is harmless.
 func (k *Keeper) Claim(ticket, operation string) error {
-	if _, _, err := k.find(k.claimed(), operation); err == nil {
+	if _, _, err := k.find(operation); err == nil {
 		return nil
 	}
 	if !operationPattern.MatchString(operation) {
 		return fmt.Errorf("cannot claim an upload for an operation with the id %q", operation)
 	}
-	u, err := k.OpenUpload(ticket)
+	u, err := k.uploads.Open(ticket)
 	if err != nil {
 		return err
 	}
 	defer u.Close()
-	have, err := u.Received()
-	if err != nil {
+	if err := u.Whole(); err != nil {
 		return err
 	}
-	if have != u.size {
-		return fault.New(metav1.Reason_REASON_TRANSFER_INCOMPLETE, "cannot use the upload: %d of %d bytes have arrived", have, u.size).
-			With("received", have).With("size", u.size)
+	if err := u.TakeTo(filepath.Join(k.claimed(), fmt.Sprintf("%s.%d", operation, u.Size()))); err != nil {
+		return err
 	}
-	return k.move(u.file.Name(), filepath.Join(k.claimed(), fmt.Sprintf("%s.%d", operation, u.size)))
+	return k.syncUploads()
 }
 
 // Unclaim gives an upload back to its ticket, when the operation was not begun. Repeating it is harmless.
 func (k *Keeper) Unclaim(ticket, operation string) error {
-	path, size, err := k.find(k.claimed(), operation)
+	path, size, err := k.find(operation)
 	if err != nil {
 		return nil // it was not claimed, or is given back already
 	}
-	return k.move(path, k.uploadPath(ticket, size))
+	now := k.clock() // how long it may lie unused begins anew
+	if err := errors.Join(os.Chtimes(path, now, now), os.Rename(path, k.uploads.Path(ticket, size))); err != nil {
+		return fmt.Errorf("cannot give an upload back: %w", err)
+	}
+	return k.syncUploads()
 }
 
-// move moves an upload between its folders; how long it may lie unused begins anew.
-func (k *Keeper) move(from, to string) error {
-	now := k.clock()
-	if err := errors.Join(os.Chtimes(from, now, now), os.Rename(from, to)); err != nil {
-		return fmt.Errorf("cannot move an upload: %w", err)
-	}
-	return errors.Join(atomicfile.SyncDir(k.claimed()), atomicfile.SyncDir(k.incoming()))
+func (k *Keeper) syncUploads() error {
+	return errors.Join(atomicfile.SyncDir(k.claimed()), atomicfile.SyncDir(k.uploads.Dir()))
 }
 
 // open opens what an operation claimed.
 func (k *Keeper) open(operation string) (*os.File, int64, error) {
-	path, size, err := k.find(k.claimed(), operation)
+	path, size, err := k.find(operation)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -270,7 +192,7 @@ func (k *Keeper) Inspect(_ context.Context, operation string) (*packagesv1.Artif
 
 // InspectUpload reads what an upload that has all its bytes says it is, as Inspect does, and its icon.
 func (k *Keeper) InspectUpload(ticket string) (*packagesv1.Artifact, *packagesv1.Document, error) {
-	path, size, err := k.find(k.incoming(), ticket)
+	path, size, err := k.uploads.Find(ticket)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -408,7 +330,7 @@ func (k *Keeper) taken(operation string) (*packagesv1.Artifact, error) {
 	if err != nil || found == nil {
 		return nil, err
 	}
-	if _, _, err := k.find(k.claimed(), operation); err == nil {
+	if _, _, err := k.find(operation); err == nil {
 		return nil, nil // recorded, and not moved yet
 	}
 	return found, nil
@@ -445,11 +367,13 @@ func (k *Keeper) verify(ctx context.Context, f *os.File, size int64, progress fu
 	if err != nil {
 		return nil, err
 	}
-	if err := file.VerifyAll(ctx, func(done, total int64) { progress(uint64(done), uint64(total)) }); err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+	if !isVerified(f.Name()) {
+		if err := file.VerifyAll(ctx, func(done, total int64) { progress(uint64(done), uint64(total)) }); err != nil {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			return nil, refusal(err)
 		}
-		return nil, refusal(err)
 	}
 	// Bytes that nobody signed would lie here for as long as the package does.
 	if err := file.CheckNoMore(); err != nil {
@@ -465,7 +389,7 @@ func (k *Keeper) Discard(operation string) error {
 			return err
 		}
 	}
-	path, _, err := k.find(k.claimed(), operation)
+	path, _, err := k.find(operation)
 	if err != nil {
 		return nil // it is forgotten already
 	}
@@ -517,72 +441,6 @@ func (k *Keeper) Sweep() error {
 		}
 	}
 	return nil
-}
-
-// Upload is an upload with its one writer.
-type Upload struct {
-	keeper *Keeper
-	ticket string
-	file   *os.File
-	size   int64
-}
-
-// OpenUpload opens an upload for writing; only one writer at a time may have it.
-func (k *Keeper) OpenUpload(ticket string) (*Upload, error) {
-	path, size, err := k.find(k.incoming(), ticket)
-	if err != nil {
-		return nil, err
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.writing[ticket] {
-		return nil, fault.New(metav1.Reason_REASON_CONFLICT, "another transfer writes to this upload")
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return nil, err
-	}
-	k.writing[ticket] = true
-	return &Upload{keeper: k, ticket: ticket, file: f, size: size}, nil
-}
-
-// Size is the announced size.
-func (u *Upload) Size() int64 { return u.size }
-
-// Received is how many bytes have arrived.
-func (u *Upload) Received() (int64, error) {
-	info, err := u.file.Stat()
-	if err != nil {
-		return 0, err
-	}
-	return info.Size(), nil
-}
-
-// Append writes what r yields behind the bytes that have arrived, up to the announced size, and makes it durable.
-func (u *Upload) Append(r io.Reader) (int64, error) {
-	have, err := u.Received()
-	if err != nil {
-		return 0, err
-	}
-	if _, err := u.file.Seek(have, io.SeekStart); err != nil {
-		return 0, err
-	}
-	n, err := io.Copy(u.file, io.LimitReader(r, u.size-have))
-	if errors.Is(err, unix.ENOSPC) {
-		err = fault.New(metav1.Reason_REASON_DISK_FULL, "cannot take the file: the disk is full: %w", err)
-	}
-	return n, errors.Join(err, u.file.Sync())
-}
-
-// Truncate forgets all but the first bytes that have arrived.
-func (u *Upload) Truncate(size int64) error { return u.file.Truncate(size) }
-
-// Close gives the upload free for the next writer.
-func (u *Upload) Close() error {
-	u.keeper.mu.Lock()
-	delete(u.keeper.writing, u.ticket)
-	u.keeper.mu.Unlock()
-	return u.file.Close()
 }
 
 // refusal turns the reason a package file is refused for into the reason callers know.

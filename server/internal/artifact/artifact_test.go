@@ -104,11 +104,11 @@ func sample(t testing.TB) []byte { return sampleFor(t, "0.4.0-beta.9") }
 // upload uploads what arrives of a file of that size.
 func (w *world) upload(size int, arrives []byte) string {
 	w.t.Helper()
-	ticket, err := w.CreateUpload(w.t.Context(), w.now, uint64(size))
+	ticket, err := w.Uploads().Create(uint64(size))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	u, err := w.OpenUpload(ticket)
+	u, err := w.Uploads().Open(ticket)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -342,14 +342,14 @@ func TestUploadGoesOnWhereItStopped(t *testing.T) {
 	raw := sample(t)
 	ticket := w.upload(len(raw), raw[:1000])
 	w.boot()
-	u, err := w.OpenUpload(ticket)
+	u, err := w.Uploads().Open(ticket)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if have, err := u.Received(); have != 1000 || u.Size() != int64(len(raw)) || err != nil {
 		t.Fatalf("%d of %d: %v", have, u.Size(), err)
 	}
-	if _, err := w.OpenUpload(ticket); !fault.Is(err, metav1.Reason_REASON_CONFLICT) {
+	if _, err := w.Uploads().Open(ticket); !fault.Is(err, metav1.Reason_REASON_CONFLICT) {
 		t.Errorf("a second writer: %v", err)
 	}
 	if err := w.Claim(ticket, claimant(ticket)); !fault.Is(err, metav1.Reason_REASON_CONFLICT) {
@@ -375,10 +375,10 @@ func TestClaimedUploadIsOutOfReachOfItsTicket(t *testing.T) {
 	for range 2 {
 		w.claim(ticket)
 	}
-	if _, err := w.OpenUpload(ticket); !fault.Is(err, metav1.Reason_REASON_TRANSFER_NOT_FOUND) {
+	if _, err := w.Uploads().Open(ticket); !fault.Is(err, metav1.Reason_REASON_TRANSFER_NOT_FOUND) {
 		t.Errorf("the ticket opens it still: %v", err)
 	}
-	if _, err := w.OpenUpload(claimant(ticket)); !fault.Is(err, metav1.Reason_REASON_TRANSFER_NOT_FOUND) {
+	if _, err := w.Uploads().Open(claimant(ticket)); !fault.Is(err, metav1.Reason_REASON_TRANSFER_NOT_FOUND) {
 		t.Errorf("the id of the operation, which is no secret, opens it: %v", err)
 	}
 	if err := w.Claim(ticket, "01arz3ndektsv4rrffq69g5fav"); !fault.Is(err, metav1.Reason_REASON_TRANSFER_NOT_FOUND) {
@@ -426,17 +426,17 @@ func TestUnusedUploadsExpire(t *testing.T) {
 	w := newWorld(t)
 	old := w.upload(10, nil)
 	held := w.upload(10, nil)
-	u, err := w.OpenUpload(held)
+	u, err := w.Uploads().Open(held)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer u.Close()
 	w.now = w.now.Add(2 * time.Hour)
-	fresh, err := w.CreateUpload(t.Context(), w.now, 10)
+	fresh, err := w.Uploads().Create(10)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.OpenUpload(old); !fault.Is(err, metav1.Reason_REASON_TRANSFER_NOT_FOUND) {
+	if _, err := w.Uploads().Open(old); !fault.Is(err, metav1.Reason_REASON_TRANSFER_NOT_FOUND) {
 		t.Errorf("an upload nobody used: %v", err)
 	}
 	if len(w.files()) != 2 {
@@ -447,18 +447,18 @@ func TestUnusedUploadsExpire(t *testing.T) {
 func TestUploadsAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if _, err := w.CreateUpload(t.Context(), noon, 1<<41); !fault.Is(err, metav1.Reason_REASON_PACKAGE_FILE_LIMIT) {
+	if _, err := w.Uploads().Create(1 << 41); !fault.Is(err, metav1.Reason_REASON_PACKAGE_FILE_LIMIT) {
 		t.Errorf("an upload of 2 TiB: %v", err)
 	}
-	if _, err := w.CreateUpload(t.Context(), noon, 1<<40); !fault.Is(err, metav1.Reason_REASON_DISK_FULL) {
+	if _, err := w.Uploads().Create(1 << 40); !fault.Is(err, metav1.Reason_REASON_DISK_FULL) {
 		t.Errorf("an upload larger than the disk: %v", err)
 	}
 	for i := 0; ; i++ {
-		_, err := w.CreateUpload(t.Context(), w.now, 1)
+		_, err := w.Uploads().Create(1)
 		if err == nil && i < 100 {
 			continue
 		}
-		if !fault.Is(err, metav1.Reason_REASON_PACKAGE_STATE) {
+		if !fault.Is(err, metav1.Reason_REASON_RATE_LIMITED) {
 			t.Errorf("after %d uploads: %v", i, err)
 		}
 		break
@@ -469,7 +469,7 @@ func TestForeignTicketsAreUnknown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, ticket := range []string{"", "*", "../x", strings.Repeat("a", 32), strings.Repeat("?", 32)} {
-		if _, err := w.OpenUpload(ticket); !fault.Is(err, metav1.Reason_REASON_TRANSFER_NOT_FOUND) {
+		if _, err := w.Uploads().Open(ticket); !fault.Is(err, metav1.Reason_REASON_TRANSFER_NOT_FOUND) {
 			t.Errorf("%q: %v", ticket, err)
 		}
 		if err := w.Discard(ticket); err != nil {
@@ -495,4 +495,50 @@ func TestTakeEndsWithItsCaller(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	w.take(ticket)
+}
+
+// A download is verified while it arrives, and not once more when it is taken. What has arrived goes on after a restart while its
+// operation is under way, and goes where that is not.
+func TestDownloadsAreVerifiedOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	file, operation := sample(t), claimant(strings.Repeat("1", 32))
+	broken := errors.New("it broke off")
+	half := func(f *os.File) error {
+		_, err := f.WriteAt(file[:len(file)/2], 0)
+		return errors.Join(err, broken)
+	}
+	if err := w.Receive(operation, half); !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	if _, err := w.Take(t.Context(), operation, quiet); !fault.Is(err, metav1.Reason_REASON_TRANSFER_NOT_FOUND) {
+		t.Errorf("half of a download is taken: %v", err)
+	}
+	rest := func(f *os.File) error {
+		if info, err := f.Stat(); err != nil || info.Size() != int64(len(file)/2) {
+			t.Errorf("%d bytes had arrived, %v", info.Size(), err)
+		}
+		_, err := f.WriteAt(file[len(file)/2:], int64(len(file)/2))
+		return err
+	}
+	if err := w.Receive(operation, rest); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Receive(operation, func(*os.File) error { t.Error("it is fetched again"); return nil }); err != nil {
+		t.Error(err)
+	}
+	row, err := w.Take(t.Context(), operation, func(done, _ uint64) { t.Errorf("%d bytes are verified again", done) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := os.ReadFile(w.Path(row.GetMeta().GetId())); err != nil || !bytes.Equal(kept, file) {
+		t.Errorf("kept are %d bytes, %v", len(kept), err)
+	}
+	if err := w.Receive(claimant(strings.Repeat("2", 32)), half); !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	w.boot()
+	if left, _ := filepath.Glob(filepath.Join(w.dir, "fetching", "*")); len(left) > 0 {
+		t.Errorf("after a restart there is %v of an operation that was never begun", left)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
@@ -23,10 +24,16 @@ func (k *Keeper) Describe(r io.ReaderAt, size int64, c s9pk.Commitment) (*packag
 	return k.describe(file, size)
 }
 
+// verified is in the names of files of which every byte has been.
+const verified = ".verified."
+
+func isVerified(path string) bool { return strings.Contains(filepath.Base(path), verified) }
+
 // Receive has the file of an operation written, which is then claimed like an upload. The file that write gets may hold what
-// arrived before it failed or before a crash. Repeating it is harmless.
+// arrived before it failed or before a crash; when it returns without an error, it has verified every byte of it, which
+// Take then does not do again: nobody but it writes there. Repeating it is harmless.
 func (k *Keeper) Receive(operation string, write func(f *os.File) error) error {
-	if _, _, err := k.find(k.claimed(), operation); err == nil {
+	if _, _, err := k.find(operation); err == nil {
 		return nil
 	}
 	if row, err := k.recorded(operation); row != nil || err != nil {
@@ -47,7 +54,7 @@ func (k *Keeper) Receive(operation string, write func(f *os.File) error) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(f.Sync(), os.Rename(f.Name(), filepath.Join(k.claimed(), fmt.Sprintf("%s.%d", operation, info.Size())))); err != nil {
+	if err := errors.Join(f.Sync(), os.Rename(f.Name(), filepath.Join(k.claimed(), fmt.Sprintf("%s%s%d", operation, verified, info.Size())))); err != nil {
 		return fmt.Errorf("cannot keep what was fetched: %w", err)
 	}
 	return errors.Join(atomicfile.SyncDir(k.claimed()), atomicfile.SyncDir(k.fetching()))

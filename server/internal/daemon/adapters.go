@@ -22,12 +22,12 @@ import (
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/action"
-	"github.com/hearthos/hearth/server/internal/artifact"
 	"github.com/hearthos/hearth/server/internal/cert"
 	"github.com/hearthos/hearth/server/internal/effects"
 	"github.com/hearthos/hearth/server/internal/host/idmap"
 	"github.com/hearthos/hearth/server/internal/host/tree"
 	"github.com/hearthos/hearth/server/internal/hosts"
+	"github.com/hearthos/hearth/server/internal/inbox"
 	"github.com/hearthos/hearth/server/internal/install"
 	"github.com/hearthos/hearth/server/internal/naming"
 	"github.com/hearthos/hearth/server/internal/notify"
@@ -46,9 +46,9 @@ import (
 // The types here let areas meet that do not know each other: each satisfies an interface that its consumer declares.
 
 // uploads opens uploads for the transfer route.
-type uploads struct{ *artifact.Keeper }
+type uploads struct{ *inbox.Box }
 
-func (u uploads) Open(ticket string) (transfer.Upload, error) { return u.OpenUpload(ticket) }
+func (u uploads) Open(ticket string) (transfer.Upload, error) { return u.Box.Open(ticket) }
 
 // packageData is the data of packages as installation sees it.
 type packageData struct{ *volume.Keeper }

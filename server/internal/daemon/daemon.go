@@ -276,7 +276,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if d.outer, err = d.measure(ctx); err != nil {
 		return err
 	}
-	d.transfer = transfer.New(uploads{d.artifacts}, log)
+	d.transfer = transfer.New(uploads{d.artifacts.Uploads()}, log)
 	d.register(actions, d.installs, logKeeper, keys, d.notes)
 	d.opened.Store(true)
 	return nil

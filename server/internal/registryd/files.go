@@ -1,13 +1,11 @@
 package registryd
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"mime"
 	"net/http"
@@ -16,54 +14,49 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/atomicfile"
-	"golang.org/x/sys/unix"
+	"github.com/hearthos/hearth/server/internal/inbox"
 )
 
 const (
-	maxUpload  = 1 << 40
-	maxUploads = 64
-	maxIcon    = 128 << 10
-	uploadLife = time.Hour
-	reserve    = 256 << 20 // of the disk, for the registry itself
+	maxIcon = 128 << 10
+	reserve = 256 << 20 // of the disk, for the registry itself
 )
 
 var (
-	ticketPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
-	filePattern   = regexp.MustCompile(`^[a-z2-7]{52}\.s9pk$`)
-	iconPattern   = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	filePattern = regexp.MustCompile(`^[a-z2-7]{52}\.s9pk$`)
+	iconPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
 // Files is the folder of a registry's files:
 //
 //	<dir>/packages/<hash>.s9pk       listed, every byte verified
 //	<dir>/icons/<sha256>             an icon as a data URL
-//	<dir>/incoming/<ticket>.<size>   an upload, complete when it has its size
+//	<dir>/incoming/<ticket>.<size>   an upload, as package inbox has it
 //
 // It is safe for concurrent use.
 type Files struct {
-	dir   string
-	clock func() time.Time
-
-	mu      sync.Mutex // guards writing
-	writing map[string]bool
+	dir     string
+	uploads *inbox.Box
 }
 
 func newFiles(dir string, clock func() time.Time) (*Files, error) {
-	f := &Files{dir: dir, clock: clock, writing: map[string]bool{}}
-	for _, name := range []string{"packages", "icons", "incoming"} {
+	for _, name := range []string{"packages", "icons"} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
 			return nil, fmt.Errorf("cannot make the folder of files: %w", err)
 		}
 	}
-	return f, nil
+	uploads, err := inbox.Open(filepath.Join(dir, "incoming"), reserve, clock)
+	return &Files{dir: dir, uploads: uploads}, err
 }
+
+// Uploads are the files that arrive.
+func (f *Files) Uploads() *inbox.Box { return f.uploads }
 
 func (f *Files) packagePath(name string) string {
 	return filepath.Join(f.dir, "packages", name+".s9pk")
@@ -85,149 +78,12 @@ func (f *Files) sweep(listed func(name string) bool) error {
 	return nil
 }
 
-// CreateUpload opens an upload of the given size and returns its ticket.
-func (f *Files) CreateUpload(size uint64) (string, error) {
-	if size > maxUpload {
-		return "", fault.New(metav1.Reason_REASON_PACKAGE_FILE_LIMIT, "cannot take a file of %d bytes: at most %d are allowed", size, uint64(maxUpload))
-	}
-	var disk unix.Statfs_t
-	if err := unix.Statfs(f.dir, &disk); err != nil {
-		return "", err
-	}
-	if free := disk.Bavail * uint64(disk.Bsize); free < size+reserve {
-		return "", fault.New(metav1.Reason_REASON_DISK_FULL, "cannot take a file of %d bytes: %d bytes are free", size, free)
-	}
-	count, err := f.expire()
-	if err != nil {
-		return "", err
-	}
-	if count >= maxUploads {
-		return "", fault.New(metav1.Reason_REASON_RATE_LIMITED, "cannot begin an upload: %d are under way", count).RetryAfter(time.Minute)
-	}
-	var raw [16]byte
-	rand.Read(raw[:]) // never fails
-	ticket := hex.EncodeToString(raw[:])
-	file, err := os.OpenFile(filepath.Join(f.dir, "incoming", ticket+"."+strconv.FormatUint(size, 10)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return "", err
-	}
-	return ticket, file.Close()
-}
-
-// expire removes uploads that have lain unused and counts the others.
-func (f *Files) expire() (count int, err error) {
-	entries, err := os.ReadDir(filepath.Join(f.dir, "incoming"))
-	for _, e := range entries {
-		info, err := e.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return 0, err
-		}
-		ticket, _, _ := strings.Cut(e.Name(), ".")
-		if f.clock().Sub(info.ModTime()) < uploadLife || f.isWriting(ticket) {
-			count++
-			continue
-		}
-		if err := os.Remove(filepath.Join(f.dir, "incoming", e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return 0, err
-		}
-	}
-	return count, err
-}
-
-func (f *Files) isWriting(ticket string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.writing[ticket]
-}
-
-func (f *Files) find(ticket string) (path string, size int64, err error) {
-	unknown := fault.New(metav1.Reason_REASON_TRANSFER_NOT_FOUND, "the upload is unknown, used up or expired")
-	if !ticketPattern.MatchString(ticket) {
-		return "", 0, unknown
-	}
-	matches, err := filepath.Glob(filepath.Join(f.dir, "incoming", ticket+".*"))
-	if err != nil || len(matches) != 1 {
-		return "", 0, unknown
-	}
-	size, err = strconv.ParseInt(strings.TrimPrefix(filepath.Ext(matches[0]), "."), 10, 64)
-	return matches[0], size, err
-}
-
-// Upload is an upload with its one writer.
-type Upload struct {
-	files  *Files
-	ticket string
-	file   *os.File
-	size   int64
-}
-
-// OpenUpload opens an upload for its one writer, or for AddPackage, which then is it.
-func (f *Files) OpenUpload(ticket string) (*Upload, error) {
-	path, size, err := f.find(ticket)
-	if err != nil {
-		return nil, err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.writing[ticket] {
-		return nil, fault.New(metav1.Reason_REASON_CONFLICT, "another transfer writes to this upload")
-	}
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return nil, err
-	}
-	f.writing[ticket] = true
-	return &Upload{files: f, ticket: ticket, file: file, size: size}, nil
-}
-
-// Size is the announced size.
-func (u *Upload) Size() int64 { return u.size }
-
-// Received is how many bytes have arrived.
-func (u *Upload) Received() (int64, error) {
-	info, err := u.file.Stat()
-	if err != nil {
-		return 0, err
-	}
-	return info.Size(), nil
-}
-
-// Append writes what r yields behind the bytes that have arrived, up to the announced size, and makes it durable.
-func (u *Upload) Append(r io.Reader) (int64, error) {
-	have, err := u.Received()
-	if err != nil {
-		return 0, err
-	}
-	if _, err := u.file.Seek(have, io.SeekStart); err != nil {
-		return 0, err
-	}
-	n, err := io.Copy(u.file, io.LimitReader(r, u.size-have))
-	if errors.Is(err, unix.ENOSPC) {
-		err = fault.New(metav1.Reason_REASON_DISK_FULL, "cannot take the file: the disk is full: %w", err)
-	}
-	return n, errors.Join(err, u.file.Sync())
-}
-
-// Truncate forgets all but the first bytes that have arrived.
-func (u *Upload) Truncate(size int64) error { return u.file.Truncate(size) }
-
-// Close gives the upload free for the next writer.
-func (u *Upload) Close() error {
-	u.files.mu.Lock()
-	delete(u.files.writing, u.ticket)
-	u.files.mu.Unlock()
-	return u.file.Close()
-}
-
 // keep makes an upload the package file of a name. The ticket is used up.
-func (u *Upload) keep(name string) error {
-	if err := errors.Join(u.file.Sync(), os.Rename(u.file.Name(), u.files.packagePath(name))); err != nil {
-		return fmt.Errorf("cannot keep the file: %w", err)
+func (f *Files) keep(u *inbox.Upload, name string) error {
+	if err := u.TakeTo(f.packagePath(name)); err != nil {
+		return err
 	}
-	return atomicfile.SyncDir(filepath.Join(u.files.dir, "packages"))
+	return errors.Join(atomicfile.SyncDir(filepath.Join(f.dir, "packages")), atomicfile.SyncDir(f.uploads.Dir()))
 }
 
 // remove removes a package file. One that is not there is no error.

@@ -16,6 +16,7 @@ import (
 	"github.com/hearthos/hearth/api/registry"
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/api/sign"
+	"github.com/hearthos/hearth/server/internal/inbox"
 	"github.com/hearthos/hearth/server/internal/store"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -40,7 +41,7 @@ func (s *Service) AddPackage(ctx context.Context, who Who, o Offer) (*registryv1
 	if err := mayList(who, o); err != nil {
 		return nil, "", err
 	}
-	var upload *Upload
+	var upload *inbox.Upload
 	var inspected *Inspected
 	var err error
 	if o.Ticket != "" {
@@ -68,7 +69,7 @@ func (s *Service) AddPackage(ctx context.Context, who Who, o Offer) (*registryv1
 		return nil, "", err
 	}
 	if upload != nil {
-		if err := upload.keep(o.Commitment.Name()); err != nil {
+		if err := s.files.keep(upload, o.Commitment.Name()); err != nil {
 			return nil, "", err
 		}
 	}
@@ -95,18 +96,14 @@ func notAllowed(format string, args ...any) *fault.Error {
 	return fault.New(metav1.Reason_REASON_SIGNER_NOT_ALLOWED, format, args...)
 }
 
-func (s *Service) inspectUpload(ctx context.Context, o Offer) (*Upload, *Inspected, error) {
-	u, err := s.files.OpenUpload(o.Ticket)
+func (s *Service) inspectUpload(ctx context.Context, o Offer) (*inbox.Upload, *Inspected, error) {
+	u, err := s.files.uploads.Open(o.Ticket)
 	if err != nil {
 		return nil, nil, err
 	}
-	have, err := u.Received()
-	if err == nil && have != u.Size() {
-		err = fault.New(metav1.Reason_REASON_TRANSFER_INCOMPLETE, "cannot list the upload: %d of %d bytes have arrived", have, u.Size())
-	}
 	var i *Inspected
-	if err == nil {
-		i, err = inspect(ctx, u.file, u.Size(), true, o.Commitment)
+	if err = u.Whole(); err == nil {
+		i, err = inspect(ctx, u, u.Size(), true, o.Commitment)
 	}
 	if err != nil {
 		u.Close()

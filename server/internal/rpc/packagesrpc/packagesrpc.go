@@ -116,7 +116,7 @@ func (s *Server) WhyPackage(ctx context.Context, req *packagesv1.WhyPackageReque
 
 // CreateUpload implements PackageServiceServer.
 func (s *Server) CreateUpload(ctx context.Context, req *packagesv1.CreateUploadRequest) (*packagesv1.CreateUploadResponse, error) {
-	ticket, err := s.artifacts.CreateUpload(ctx, s.clock(), req.GetSize())
+	ticket, err := s.artifacts.Uploads().Create(req.GetSize())
 	if err != nil {
 		return nil, err
 	}

@@ -139,4 +139,4 @@ func hostnames(cfg Config, lis net.Listener) []string {
 // uploads opens uploads for the transfer routes.
 type uploads struct{ files *registryd.Files }
 
-func (u uploads) Open(ticket string) (transfer.Upload, error) { return u.files.OpenUpload(ticket) }
+func (u uploads) Open(ticket string) (transfer.Upload, error) { return u.files.Uploads().Open(ticket) }
