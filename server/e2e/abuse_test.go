@@ -25,14 +25,15 @@ func besieged(t *testing.T, flags ...string) *machine {
 	m.installSample()
 	m.hearth("package", "install", m.packTwin())
 	m.healthy(twin)
-	m.arm()
+	m.arm(sample)
+	m.arm(twin)
 	return m
 }
 
-// arm puts the attacker's program into the volume of the sample.
-func (m *machine) arm() {
+// arm puts the attacker's program into the volume of a package.
+func (m *machine) arm(pkg string) {
 	m.t.Helper()
-	program := filepath.Join(m.state, "volumes", sample, "main", "attacker")
+	program := filepath.Join(m.state, "volumes", pkg, "main", "attacker")
 	build := exec.CommandContext(m.t.Context(), "go", "build", "-trimpath", "-o", program, "./testdata/attacker")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -181,6 +182,7 @@ func TestAbuse(t *testing.T) {
 		"a memory hog":               {"sh", "-c", "while :; do " + hostile + " memory > /dev/null; done"},
 		"a fork bomb":                {hostile, "fork"},
 		"a flood of flows":           {hostile, "connect", "10.0.3.1:53"},
+		"a hog of watchers":          {hostile, "inotify"},
 		"a flood of the log":         {"sh", "-c", `exec yes "$(head -c 3000 /dev/zero | tr '\0' x)" > /proc/$(pgrep -f jshost | head -n1)/fd/1`},
 		"a flood of questions":       {"sh", "-c", "while :; do for i in $(seq 50); do getent hosts x$i.startos & done; wait; done"},
 		"a flood of starts":          {"sh", "-c", "while :; do start-container get-status; done"},
@@ -189,6 +191,12 @@ func TestAbuse(t *testing.T) {
 		end := m.attack(args...)
 		m.answers(what, span)
 		serves(what)
+		if out, err := m.inside(twin, hostile, "watch"); err != nil {
+			t.Errorf("during %s the neighbour cannot watch its files: %v\n%s", what, err, out)
+		}
+		if what == "a flood of flows" {
+			m.trackedFlows(t)
+		}
 		said := end()
 		t.Logf("%s said: %.200s", what, said[max(0, len(said)-200):])
 		m.renew(sample) // what it left running goes with its container
@@ -198,6 +206,23 @@ func TestAbuse(t *testing.T) {
 		t.Errorf("subcontainers without end: %v\n%s", err, out)
 	}
 	m.healthy(twin)
+}
+
+// trackedFlows holds what the kernel tracks, nearly all of it of one service, against that service's share.
+func (m *machine) trackedFlows(t *testing.T) {
+	t.Helper()
+	number := func(name string) (n int) {
+		out := m.must("cat", "/proc/sys/net/netfilter/"+name)
+		if _, err := fmt.Sscan(out, &n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	size, tracked := number("nf_conntrack_max"), number("nf_conntrack_count")
+	t.Logf("%d connections of %d are tracked", tracked, size)
+	if tracked > size/8+2000 {
+		t.Errorf("one service takes %d of %d tracked connections", tracked, size)
+	}
 }
 
 // renew kills the first process of a service's container, and with it all others, and has the next one made at once: after

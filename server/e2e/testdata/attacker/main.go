@@ -5,7 +5,9 @@
 //	attacker subcontainers  makes subcontainers until it is refused, and prints how many it got
 //	attacker memory         takes memory and writes to it
 //	attacker fork           multiplies itself
-//	attacker connect HOST   opens flows to a host, each from another port
+//	attacker connect HOST   opens flows to a host, each from another port, and from all there are
+//	attacker inotify        holds as many watchers of files as it gets
+//	attacker watch          watches a file once: fails where it cannot
 package main
 
 import (
@@ -18,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
@@ -39,6 +42,11 @@ func main() {
 		fork()
 	case "connect":
 		connect(os.Args[2])
+	case "inotify":
+		inotify()
+	case "watch":
+		_, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+		check(err)
 	}
 }
 
@@ -124,12 +132,36 @@ func fork() {
 }
 
 func connect(host string) {
+	to, err := net.ResolveUDPAddr("udp", host)
+	check(err)
 	for {
-		for range 500 {
-			c, err := net.Dial("udp", host)
-			check(err)
+		for port := 1024; port < 65536; port++ {
+			c, err := net.DialUDP("udp", &net.UDPAddr{Port: port}, to)
+			if err != nil {
+				continue // somebody has it
+			}
 			_, _ = c.Write([]byte("x"))
 			c.Close()
 		}
+	}
+}
+
+// inotify takes instances in several processes, each as many as it may have files.
+func inotify() {
+	if len(os.Args) == 2 {
+		for range 20 {
+			cmd := exec.Command("/proc/self/exe", "inotify", "child")
+			cmd.Stdout = os.Stdout
+			check(cmd.Start())
+		}
+		select {}
+	}
+	held := 0
+	for {
+		if _, err := unix.InotifyInit1(unix.IN_CLOEXEC); err != nil {
+			fmt.Println("held", held, "refused", err)
+			select {}
+		}
+		held++
 	}
 }
