@@ -47,8 +47,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// visit asks until standard input ends.
+// visit asks until standard input ends; a scan ends by itself.
 func visit(kind string, args []string) error {
+	switch kind {
+	case "scan":
+		return scan(args[0], args[1:])
+	case "hold":
+		return hold(args)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
