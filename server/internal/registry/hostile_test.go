@@ -448,7 +448,7 @@ func TestSlowRegistriesAreGivenUp(t *testing.T) {
 		want  metav1.Reason
 		took  time.Duration
 	}{
-		"a byte at a time": {drip(1, 10*time.Second), metav1.Reason_REASON_DOWNLOAD_FAILED, time.Minute},
+		"a byte at a time": {drip(1, 10*time.Second), metav1.Reason_REASON_DOWNLOAD_FAILED, 2 * time.Minute},
 		"no answer":        {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, metav1.Reason_REASON_DOWNLOAD_FAILED, time.Minute},
 		"merely slow":      {drip(100<<10, 10*time.Second), 0, time.Hour},
 	} {
