@@ -40,7 +40,7 @@ func TestARenamedFieldFailsInEachLayer(t *testing.T) {
 	found := verdicts(said)
 	for layer, consumer := range map[string]string{
 		"contract": "", "typescript": "",
-		"go": `clients/go/.*Targets`, "sdk": `client\.test\.mjs.*'targets'`, "jshost": `effects\.ts.*'effect'`, "python": `client\.py.*"targets"`,
+		"go": `clients/go/.*Targets`, "sdk": `client\.test\.mjs.*'targets'`, "jshost": `host\.ts.*'effect'`, "python": `client\.py.*"targets"`,
 	} {
 		want := "ok"
 		if consumer != "" {
