@@ -17,11 +17,16 @@ func (m *machine) inside(pkg string, args ...string) (string, error) {
 func (m *machine) enter(pkg string, args ...string) []string {
 	m.t.Helper()
 	group := fmt.Sprintf("hearth/%s/payload/%s", m.tag(), pkg)
-	const script = `pid=; for d in /sys/fs/cgroup /sys/fs/cgroup/*; do f=$d/$0/cgroup.procs; [ -f "$f" ] || continue
-		[ -n "$pid" ] || pid=$(head -qn1 "$f"); echo $$ > "$f"; done
+	const script = eldest + `pid=; for d in /sys/fs/cgroup /sys/fs/cgroup/*; do f=$d/$0/cgroup.procs; [ -f "$f" ] || continue
+		[ -n "$pid" ] || pid=$(eldest "$f"); echo $$ > "$f"; done
 		exec nsenter -t "$pid" -U -m -u -p -n -i -C -- "$@"`
 	return append([]string{"-c", script, group}, args...)
 }
+
+// eldest tells a shell how to find the first process of a control group, which is the init of a container: of two processes
+// the number of the later one is the smaller where numbers have begun anew.
+const eldest = `eldest() { for p in $(cat "$1"); do s=$(cat "/proc/$p/stat" 2>/dev/null) && set -- $1 ${s##*) } && echo "${21} $p"; done | sort -n | head -n1 | cut -d' ' -f2; }
+`
 
 // A subcontainer has copies of the container's devices; taking it away must not take the originals along.
 func TestDevicesOutliveSubcontainers(t *testing.T) {

@@ -257,7 +257,7 @@ func (m *machine) within(pkg string) []string {
 // leader is the first process of a package's container.
 func (m *machine) leader(pkg string) string {
 	m.t.Helper()
-	return strings.TrimSpace(m.must("sh", "-c", `for d in /sys/fs/cgroup /sys/fs/cgroup/*; do f=$d/$0/cgroup.procs; [ -f "$f" ] && head -qn1 "$f" && break; done`,
+	return strings.TrimSpace(m.must("sh", "-c", eldest+`for d in /sys/fs/cgroup /sys/fs/cgroup/*; do f=$d/$0/cgroup.procs; [ -f "$f" ] && eldest "$f" && break; done`,
 		fmt.Sprintf("hearth/%s/payload/%s", m.tag(), pkg)))
 }
 
@@ -293,7 +293,7 @@ func TestPortScan(t *testing.T) {
 		n.healthy(pkg)
 	}
 	n.hearth("package", "action", "run", friend, "expose")
-	n.listenWithin(friend, "8080", "7777")
+	n.listenWithin(friend, "7777")
 	n.listenWithin(sample, "7777")
 	n.listenWithin(probe, "7777")
 	n.lan.must("ip", "route", "add", "10.0.3.0/24", "via", lanAddress)

@@ -246,7 +246,7 @@ type visitor struct {
 	kind  string
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
-	out   *bufio.Scanner
+	said  chan []string // all it said, once it has ended: it is read all the time, since a full pipe would stop it
 }
 
 // visit starts a visitor on the machine that asks in one loop and waits for each answer.
@@ -271,10 +271,17 @@ func (m *machine) visitors(loops int, wait time.Duration, kind string, args ...s
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	v.out = bufio.NewScanner(out)
 	if err := v.cmd.Start(); err != nil {
 		m.t.Fatal(err)
 	}
+	v.said = make(chan []string, 1)
+	go func() {
+		var lines []string
+		for in := bufio.NewScanner(out); in.Scan(); {
+			lines = append(lines, in.Text())
+		}
+		v.said <- lines
+	}()
 	return v
 }
 
@@ -292,8 +299,8 @@ func (v *visitor) end(t *testing.T) (seen visited, failed []string) {
 	t.Helper()
 	_ = v.stdin.Close()
 	done := ""
-	for v.out.Scan() {
-		if line := v.out.Text(); strings.HasPrefix(line, "DONE ") {
+	for _, line := range <-v.said {
+		if strings.HasPrefix(line, "DONE ") {
 			done = line
 		} else {
 			failed = append(failed, line)
