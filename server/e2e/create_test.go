@@ -64,7 +64,7 @@ func TestExampleThatCreateBegan(t *testing.T) {
 	if out := run(project, "npm", "test", "--silent"); !strings.Contains(out, "it is installed, started and healthy") {
 		t.Errorf("the test of the project:\n%s", out)
 	}
-	run(project, "hearth", "keys", "init")
+	run(project, m.cli, "keys", "init")
 	run(project, "npm", "run", "--silent", "pack")
 
 	m.hearth("package", "install", filepath.Join(project, "first-page.s9pk"))
