@@ -257,6 +257,43 @@ func TestLongAnswersGoOverTCP(t *testing.T) {
 	}
 }
 
+// Who was let in before serving ends may still ask: a successor has the socket by then, but not that connection.
+func TestConnectionsThatHaveNotAskedOutliveTheEnd(t *testing.T) {
+	t.Parallel()
+	up, _ := upstream(t, answering("one.test. 60 IN A 198.51.100.1"))
+	s := newServer(t, dnsserver.Config{Upstreams: []netip.AddrPort{up}})
+	l, pc := sockets(t)
+	pc.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.ServeListener(ctx, l) }()
+	silent, err := dns.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	query(t, "tcp", l.Addr().String(), "one.test", dns.TypeA) // the one before has been let in, too
+	cancel()
+	for {
+		late, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			break
+		}
+		late.Close()
+	}
+	m := new(dns.Msg)
+	m.SetQuestion("one.test.", dns.TypeA)
+	if err := silent.WriteMsg(m); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := silent.ReadMsg(); err != nil || len(r.Answer) != 1 {
+		t.Errorf("it gets %v, %v", r, err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTheMachinesResolversAreReadAgain(t *testing.T) {
 	t.Parallel()
 	s := dnsserver.New()

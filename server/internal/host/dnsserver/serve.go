@@ -29,12 +29,13 @@ func (s *Server) ServeListener(ctx context.Context, l net.Listener) error {
 	questions := context.WithoutCancel(ctx)
 	handler := dns.HandlerFunc(func(w dns.ResponseWriter, req *dns.Msg) { s.serve(questions, w, req) })
 	limited := &limitedListener{Listener: l, done: make(chan struct{}), sources: map[netip.Addr]int{}}
-	return s.run(ctx, &dns.Server{
+	return s.run(ctx, limited, &dns.Server{
 		Listener: limited, Handler: handler, MaxTCPQueries: maxQueries, IdleTimeout: func() time.Duration { return connIdle },
-	}, l.Addr())
+	})
 }
 
-func (s *Server) run(ctx context.Context, srv *dns.Server, addr net.Addr) error {
+func (s *Server) run(ctx context.Context, l *limitedListener, srv *dns.Server) error {
+	addr := l.Addr()
 	defer s.own(addr)()
 	started, ended := make(chan struct{}), make(chan error, 1)
 	srv.NotifyStartedFunc = func() { close(started) }
@@ -53,9 +54,17 @@ func (s *Server) run(ctx context.Context, srv *dns.Server, addr net.Addr) error 
 		return fmt.Errorf("cannot go on answering on %s: %w", addr, err)
 	case <-ctx.Done():
 	}
-	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	// Nobody new comes. Those who came are let ask: the library would end them before it has read their question.
+	_ = l.Close()
+	patience := time.NewTimer(drain)
+	defer patience.Stop()
+	select {
+	case <-l.answered():
+	case <-patience.C:
+	}
+	rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
-	_ = srv.ShutdownContext(patience)
+	_ = srv.ShutdownContext(rest)
 	<-ended
 	return nil
 }
@@ -101,6 +110,8 @@ type limitedListener struct {
 	mu      sync.Mutex // guards all below
 	open    list.List  // of *opened, the oldest first
 	sources map[netip.Addr]int
+	waiting int           // connections that were accepted and have had no answer
+	none    chan struct{} // closed when none waits; nil while nobody wants to know
 }
 
 // opened is a connection that was accepted.
@@ -114,7 +125,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		c, err := l.Listener.Accept()
 		if err == nil {
 			if release, ok := l.take(c); ok {
-				return &limitedConn{Conn: c, release: release}, nil
+				return &limitedConn{Conn: c, release: release, first: sync.OnceFunc(l.served)}, nil
 			}
 			_ = c.Close()
 			continue
@@ -145,11 +156,35 @@ func (l *limitedListener) take(c net.Conn) (release func(), ok bool) {
 	}
 	e := l.open.PushBack(&opened{c, source})
 	l.sources[source]++
+	l.waiting++
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.leave(e)
 	}, true
+}
+
+// served notes that a connection has had its first answer, or is over.
+func (l *limitedListener) served() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting--; l.waiting == 0 && l.none != nil {
+		close(l.none)
+		l.none = nil
+	}
+}
+
+// answered answers a channel that closes when no connection waits for its first answer. It is called once, when no more come.
+func (l *limitedListener) answered() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	none := make(chan struct{})
+	if l.waiting == 0 {
+		close(none)
+	} else {
+		l.none = none
+	}
+	return none
 }
 
 // leave takes a connection out of the open ones, once or more. It needs l.mu.
@@ -185,10 +220,17 @@ func (l *limitedListener) Close() error {
 
 type limitedConn struct {
 	net.Conn
-	release func()
+	release, first func()
+}
+
+// Write writes an answer.
+func (c *limitedConn) Write(p []byte) (int, error) {
+	defer c.first()
+	return c.Conn.Write(p)
 }
 
 func (c *limitedConn) Close() error {
 	c.release()
+	c.first()
 	return c.Conn.Close()
 }
