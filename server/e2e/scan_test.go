@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -60,16 +61,26 @@ func scan(list string, addresses []string) error {
 		if found.Open, err = connectable(address, ports); err != nil {
 			return err
 		}
+		var each sync.WaitGroup
+		var mu sync.Mutex // guards found
+		look := func(list *[]int, port int, answers func(at string) bool) {
+			each.Go(func() {
+				if !answers(net.JoinHostPort(text, strconv.Itoa(port))) {
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				*list = append(*list, port)
+			})
+		}
 		for _, port := range found.Open {
-			if serves(net.JoinHostPort(text, strconv.Itoa(port))) {
-				found.Serving = append(found.Serving, port)
-			}
+			look(&found.Serving, port, serves)
 		}
 		for port, question := range datagrams() {
-			if answersDatagram(net.JoinHostPort(text, strconv.Itoa(port)), question) {
-				found.Datagram = append(found.Datagram, port)
-			}
+			look(&found.Datagram, port, func(at string) bool { return answersDatagram(at, question) })
 		}
+		each.Wait()
+		slices.Sort(found.Serving)
 		slices.Sort(found.Datagram)
 		line, err := json.Marshal(found)
 		if err != nil {
@@ -271,10 +282,11 @@ type model struct {
 	rows []map[string]any
 }
 
-// ports are those that the addresses of some packages have at a number.
+// ports are those that the addresses of some packages have at a number. Of ranges, which are forwarded, nothing is open that the
+// service does not listen on, and here it listens on none.
 func (m model) ports(number string, packages ...string) (out []int) {
 	for _, row := range m.rows {
-		if row["access"] != "off" && row["hostname"] == number && slices.Contains(packages, row["package"].(string)) {
+		if row["access"] != "off" && row["numberOfPorts"] == 0.0 && row["hostname"] == number && slices.Contains(packages, row["package"].(string)) {
 			out = append(out, int(row["port"].(float64)))
 		}
 	}

@@ -92,7 +92,10 @@ type Service struct {
 	before  map[string]totals // by package
 	machine machineTotals
 	data    map[string]measured // by package
-	next    time.Time           // when data may be measured again
+
+	// What was free of the disk, and when; of guard alone, which runs once at a time.
+	free     uint64
+	freeTime time.Time
 }
 
 // totals are what grows.

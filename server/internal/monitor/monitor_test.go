@@ -207,6 +207,34 @@ func TestTheServiceThatFillsTheDiskIsStopped(t *testing.T) {
 	}
 }
 
+// A disk that fills up fast is not waited for: what a service writes until it is stopped has to fit, too.
+func TestTheServiceThatFillsTheDiskFastIsStoppedInTime(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		free   []uint64 // a second apart
+		writes uint64   // within the time of watching
+		want   string
+	}{
+		"fast":                   {[]uint64{9 << 30, 7 << 30, 5 << 30}, 600 << 20, "[a]"},
+		"slowly":                 {[]uint64{9 << 30, 8900 << 20, 8800 << 20}, 30 << 20, "[]"},
+		"fast, by somebody else": {[]uint64{9 << 30, 7 << 30, 5 << 30}, 30 << 20, "[]"},
+		"and free again":         {[]uint64{3 << 30, 5 << 30, 5 << 30}, 600 << 20, "[]"},
+	} {
+		m := newMachine(t, "a")
+		m.used["a"], m.writes["a"] = lxc.Usage{}, c.writes
+		for _, m.free = range c.free {
+			after, err := m.Controller().Reconcile(t.Context(), "disk")
+			if err != nil || after != time.Second {
+				t.Errorf("%s: the next look comes after %s, %v", name, after, err)
+			}
+			m.now = m.now.Add(time.Second)
+		}
+		if fmt.Sprint(m.halted) != c.want {
+			t.Errorf("%s: %v are stopped, want %s", name, m.halted, c.want)
+		}
+	}
+}
+
 func text(s string) *string   { return &s }
 func number(n uint64) *uint64 { return &n }
 
