@@ -253,7 +253,8 @@ func TestTheServiceThatFillsTheDiskIsStoppedWithAReason(t *testing.T) {
 	m.installSample()
 	m.hearth("package", "install", m.packTwin())
 	m.healthy(twin)
-	end := m.attack("sh", "-c", "while :; do cat /dev/zero >/media/startos/volumes/main/full; done 2>/dev/null")
+	// As fast as a disk writes, not as fast as memory: the server looks once a second.
+	end := m.attack("sh", "-c", "while :; do head -c 16M /dev/zero >>/media/startos/volumes/main/full; sleep 0.1; done 2>/dev/null")
 	m.eventually(2*time.Minute, "the service that fills the disk is stopped", func() error {
 		if row := m.rows("package", "show", sample)[0]; row["desired"] != "stopped" || row["stoppedFor"] == nil {
 			return fmt.Errorf("it is wanted %v for %v", row["desired"], row["stoppedFor"])
