@@ -8,7 +8,15 @@ import { TestHost } from "@hearthos/sdk/testing";
 
 const about = { id: "notes", title: "Notes", license: "MIT", short: "s", long: "l", packageRepo: "https://a.example", upstreamRepo: "https://b.example", website: "https://c.example" };
 
-function notes() {
+/** Ends what a host runs and the host, also where a test has failed: what runs on would keep node from ending. */
+async function end(t, host) {
+  t.mock.timers.reset();
+  await host.stop();
+  host.close();
+}
+
+/** `up` tells whether the database has come up. */
+function notes(up = () => true) {
   return definePackage({
     about,
     versions: [{ version: "1.0.0:0", notes: "first" }, { version: "1.1.0:0", notes: "second", up: ({ settings }) => settings.rewrite((old) => ({ ...old, name: `${old.name}!` })), down: async () => {} }],
@@ -25,7 +33,7 @@ function notes() {
     tasks: ({ grow }) => [task(grow, "optional", { reason: "Grow once" }), task(published("join"), "important", { of: "tor" })],
     run: ({ settings, secrets }) => ({
       web: { image: "main", mounts: { "/data": "main/files" }, env: { NAME: settings.name, PASSWORD: secrets.admin }, command: ["serve"], after: ["database"], ready: { port: 8080, name: "Page" } },
-      database: { image: "db", mounts: { "/var/lib/db": "db" }, command: ["postgres"], after: ["prepare"], ready: { check: () => ({ result: "success", message: null }) } },
+      database: { image: "db", mounts: { "/var/lib/db": "db" }, command: ["postgres"], after: ["prepare"], ready: { check: () => ({ result: up() ? "success" : "starting", message: null }) } },
       prepare: { image: "main", once: true, command: ["prepare"] },
     }),
   });
@@ -71,8 +79,8 @@ test("an update adds the defaults of new settings and keeps what people chose", 
 
 test("the parts begin one after another, and only those that changed begin anew", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
-  const host = new TestHost(notes(), { clock: t.mock.timers, programs: { prepare: "exit 0" } });
-  t.after(() => host.close());
+  const host = new TestHost(notes(() => host.commands.some((line) => line.endsWith(" postgres"))), { clock: t.mock.timers, programs: { prepare: "exit 0" } });
+  t.after(() => end(t, host));
   await host.install();
   await host.start();
   await host.until(() => host.commands.some((line) => line.endsWith(" serve")));
@@ -110,7 +118,7 @@ test("a part begins anew when what it is made of changes", async (t) => {
     }),
   });
   const host = new TestHost(pkg, { clock: t.mock.timers });
-  t.after(() => host.close());
+  t.after(() => end(t, host));
   const begun = (name) => host.commands.filter((line) => line.endsWith(` ${name}`)).length;
   await host.install();
   await host.start();
