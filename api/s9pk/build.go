@@ -85,6 +85,9 @@ func FromFile(path string) (merkle.Source, error) {
 // Build checks, signs and writes a package. Every source is read twice, once to hash and once to write. The same input
 // gives the same bytes. After an error what was written is worthless.
 func Build(ctx context.Context, w io.Writer, in BuildInput) (Commitment, error) {
+	if err := checkDescriptions(in.Members); err != nil {
+		return Commitment{}, err
+	}
 	members := maps.Clone(in.Members)
 	if members == nil {
 		members = make(map[string]merkle.Source)
@@ -170,6 +173,9 @@ type EditInput struct {
 // Edit writes a changed copy under a new signature. Members that stay are verified while they are written. What was left
 // out of a copy cannot be signed: it must be among what is removed, or the whole package be edited.
 func (f *File) Edit(ctx context.Context, w io.Writer, in EditInput) (Commitment, error) {
+	if err := checkEnvironments(in.Members); err != nil {
+		return Commitment{}, err
+	}
 	members, missing := make(map[string]merkle.Source), make(map[string]bool)
 	for e := range f.All() {
 		if e.Kind == merkle.Dir {

@@ -211,6 +211,35 @@ func TestMembersComeFromFiles(t *testing.T) {
 	}
 }
 
+// A host reads how to run an image from these two. What it could not read is not signed.
+func TestTextsOfImagesThatNoHostReadsAreNotSigned(t *testing.T) {
+	t.Parallel()
+	f := open(t, testdata(t, "real-images.s9pk"))
+	for name, c := range map[string]struct {
+		member, text, says string
+	}{
+		"no JSON":               {"images/x86_64/main.json", "not json", "clean JSON object"},
+		"a list":                {"images/x86_64/main.json", "[]", "clean JSON object"},
+		"a number for a folder": {"images/x86_64/main.json", `{"workdir":7}`, "does not describe an image"},
+		"too long":              {"images/x86_64/main.json", `{"a":"` + strings.Repeat("a", 1<<20) + `"}`, "larger than"},
+		"no pair":               {"images/x86_64/main.env", "PATH=/bin\nHOME\n", "line 2 is not NAME=VALUE"},
+		"no name":               {"images/x86_64/main.env", "=1", "line 1 is not NAME=VALUE"},
+		"a zero byte":           {"images/x86_64/main.env", "A=\x00", "line 1 is not NAME=VALUE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := f.Source(c.member); err != nil {
+				t.Fatal(err)
+			}
+			var out bytes.Buffer
+			_, err := f.Edit(t.Context(), &out, s9pk.EditInput{Key: testKey(), Members: map[string]merkle.Source{c.member: s9pk.FromBytes([]byte(c.text))}})
+			if err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), c.member) || out.Len() != 0 {
+				t.Errorf("%d bytes, %v", out.Len(), err)
+			}
+		})
+	}
+}
+
 // What was left out of a copy cannot be signed anew. It is gone for good where somebody says so.
 func TestACopyWithoutSomePartsIsEditedWithoutThem(t *testing.T) {
 	t.Parallel()

@@ -1,7 +1,14 @@
 package s9pk
 
 import (
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
 	"strings"
+
+	"github.com/hearthos/hearth/api/merkle"
 )
 
 const maxDescription = 1 << 20
@@ -17,28 +24,13 @@ type ImageDefaults struct {
 
 // ImageDefaults reads and verifies the two small members of an image.
 func (f *File) ImageDefaults(files ImageFiles) (ImageDefaults, error) {
-	d := ImageDefaults{Workdir: "/", User: "root"}
 	raw, err := f.ReadFile(files.JSON, maxDescription)
 	if err != nil {
 		return ImageDefaults{}, err
 	}
-	o, err := f.object(files.JSON, raw)
+	d, err := parseDefaults(files.JSON, raw)
 	if err != nil {
 		return ImageDefaults{}, err
-	}
-	in := fields{from: o}
-	in.may("workdir", &d.Workdir)
-	in.may("user", &d.User)
-	in.may("entrypoint", &d.Entrypoint)
-	in.may("cmd", &d.Cmd)
-	if in.err != nil {
-		return ImageDefaults{}, refuseMember(BadMember, files.JSON, "it does not describe an image", in.err)
-	}
-	if d.Workdir == "" {
-		d.Workdir = "/"
-	}
-	if d.User == "" {
-		d.User = "root"
 	}
 	env, err := f.ReadFile(files.Env, maxDescription)
 	if err != nil {
@@ -53,13 +45,96 @@ func (f *File) ImageDefaults(files ImageFiles) (ImageDefaults, error) {
 	return d, nil
 }
 
+// parseDefaults reads what an image says about running it, but for its environment.
+func parseDefaults(path string, raw []byte) (ImageDefaults, error) {
+	d := ImageDefaults{Workdir: "/", User: "root"}
+	o, err := parseMember(path, raw)
+	if err != nil {
+		return ImageDefaults{}, err
+	}
+	in := fields{from: o}
+	in.may("workdir", &d.Workdir)
+	in.may("user", &d.User)
+	in.may("entrypoint", &d.Entrypoint)
+	in.may("cmd", &d.Cmd)
+	if in.err != nil {
+		return ImageDefaults{}, refuseMember(BadMember, path, "it does not describe an image", in.err)
+	}
+	if d.Workdir == "" {
+		d.Workdir = "/"
+	}
+	if d.User == "" {
+		d.User = "root"
+	}
+	return d, nil
+}
+
+// checkDescriptions refuses descriptions of images that no host could read.
+func checkDescriptions(members map[string]merkle.Source) error {
+	return eachOfImages(members, ".json", func(member string, raw []byte) error {
+		_, err := parseDefaults(member, raw)
+		return err
+	})
+}
+
+// checkEnvironments refuses environments of images of which a host would leave out lines. A value with more than one line
+// makes such lines, and images have them; but who writes an environment anew can still mend it.
+func checkEnvironments(members map[string]merkle.Source) error {
+	return eachOfImages(members, ".env", func(member string, raw []byte) error {
+		number := 0
+		for line := range strings.Lines(string(raw)) {
+			number++
+			line = strings.TrimRight(line, "\r\n")
+			if name, _, ok := strings.Cut(line, "="); line != "" && (!ok || name == "" || strings.ContainsRune(line, 0)) {
+				return refuseMember(BadMember, member, fmt.Sprintf("its line %d is not NAME=VALUE", number), nil)
+			}
+		}
+		return nil
+	})
+}
+
+// eachOfImages reads the small members of images that have an extension.
+func eachOfImages(members map[string]merkle.Source, ext string, check func(member string, raw []byte) error) error {
+	for _, member := range slices.Sorted(maps.Keys(members)) {
+		if !strings.HasPrefix(member, dirImages+"/") || path.Ext(member) != ext {
+			continue
+		}
+		raw, err := readSource(member, members[member])
+		if err == nil {
+			err = check(member, raw)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readSource(member string, source merkle.Source) ([]byte, error) {
+	if source.Size > maxDescription {
+		return nil, refuseMember(TooLarge, member, fmt.Sprintf("it is larger than %d bytes", maxDescription), nil)
+	}
+	r, err := source.Open()
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", member, err)
+	}
+	raw, err := io.ReadAll(io.LimitReader(r, maxDescription))
+	if closing := r.Close(); err == nil {
+		err = closing
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", member, err)
+	}
+	return raw, nil
+}
+
 // DependencyTitle reads the title a package gives to a dependency.
 func (f *File) DependencyTitle(files DependencyFiles) (LocaleString, error) {
 	raw, err := f.ReadFile(files.Metadata, maxDescription)
 	if err != nil {
 		return LocaleString{}, err
 	}
-	o, err := f.object(files.Metadata, raw)
+	o, err := parseMember(files.Metadata, raw)
 	if err != nil {
 		return LocaleString{}, err
 	}
@@ -72,7 +147,7 @@ func (f *File) DependencyTitle(files DependencyFiles) (LocaleString, error) {
 	return title, nil
 }
 
-func (f *File) object(path string, raw []byte) (object, error) {
+func parseMember(path string, raw []byte) (object, error) {
 	err := checkJSON(raw)
 	var o object
 	if err == nil {

@@ -40,7 +40,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, new(usageError)):
+	case errors.As(err, new(usageError)), errors.As(err, new(fetch.URLError)):
 		return exitUsage
 	}
 	if status, ok := errors.AsType[exitStatus](err); ok {
@@ -66,6 +66,17 @@ func exitOfFetch(err *fetch.Error) int {
 		return exitUnavailable
 	}
 	return exitOther
+}
+
+// reasonOfFetch is why a file was not fetched, REASON_UNSPECIFIED where an error is another.
+func reasonOfFetch(err error) metav1.Reason {
+	switch {
+	case errors.As(err, new(fetch.URLError)):
+		return metav1.Reason_REASON_FILE_URL_INVALID
+	case errors.As(err, new(*fetch.Error)):
+		return metav1.Reason_REASON_FILE_NOT_FETCHED
+	}
+	return metav1.Reason_REASON_UNSPECIFIED
 }
 
 // exitOf is the exit code for a reason, by the code that the contract gives it. What there is too much of either goes by
@@ -184,6 +195,12 @@ func (a *app) printError(err error) {
 // the reason of the format.
 func (a *app) printRefusal(err error) {
 	reason := s9pk.ReasonOf(err)
+	if fetched := reasonOfFetch(err); reason == "" && fetched != metav1.Reason_REASON_UNSPECIFIED {
+		name := strings.TrimPrefix(fetched.String(), "REASON_")
+		a.complainOf(name, a.words(err))
+		fmt.Fprintf(a.Err, "  %s\n  %s %s\n", a.remedy(fetched), a.say("error.reason", nil), name)
+		return
+	}
 	known, ok := s9pk.Fault(reason)
 	if !ok || known == metav1.Reason_REASON_PACKAGE_FILE_INVALID { // which is for a publisher, who is the one that asks here
 		a.complain(a.words(err))

@@ -53,6 +53,11 @@ const (
 	retryDelay    = 250 * time.Millisecond
 )
 
+// URLError is a URL that nothing can be fetched from.
+type URLError struct{ why string }
+
+func (e URLError) Error() string { return "cannot fetch: the URL " + e.why }
+
 // Error is a failure to fetch. Why is for people; it holds nothing of the URL but its host.
 type Error struct {
 	Host string
@@ -230,17 +235,17 @@ func newTransport() *http.Transport {
 
 func parseURL(address string) (*url.URL, error) {
 	if len(address) > maxURL {
-		return nil, fmt.Errorf("cannot fetch: the URL is longer than %d bytes", maxURL)
+		return nil, URLError{fmt.Sprintf("is longer than %d bytes", maxURL)}
 	}
 	u, err := url.Parse(address)
 	if err != nil {
-		return nil, fmt.Errorf("cannot fetch: the URL is malformed")
+		return nil, URLError{"is malformed"}
 	}
 	if u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("cannot fetch: the scheme %q is none of http and https", u.Scheme)
+		return nil, URLError{fmt.Sprintf("has the scheme %q, which is none of http and https", u.Scheme)}
 	}
 	if u.Host == "" {
-		return nil, fmt.Errorf("cannot fetch: the URL has no host")
+		return nil, URLError{"has no host"}
 	}
 	return u, nil
 }

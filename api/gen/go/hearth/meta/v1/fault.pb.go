@@ -308,6 +308,10 @@ const (
 	Reason_REASON_OFFER_MISMATCH Reason = 327
 	// The file could not be fetched from any of its addresses.
 	Reason_REASON_DOWNLOAD_FAILED Reason = 328
+	// What was given is no address that a file can be fetched from.
+	Reason_REASON_FILE_URL_INVALID Reason = 395
+	// A server did not give a file, or not all of it.
+	Reason_REASON_FILE_NOT_FETCHED Reason = 396
 	// The registry knows no such signer.
 	Reason_REASON_SIGNER_NOT_FOUND Reason = 340
 	// The key belongs to another signer.
@@ -491,6 +495,8 @@ var (
 		326: "REASON_OFFER_SIGNATURE",
 		327: "REASON_OFFER_MISMATCH",
 		328: "REASON_DOWNLOAD_FAILED",
+		395: "REASON_FILE_URL_INVALID",
+		396: "REASON_FILE_NOT_FETCHED",
 		340: "REASON_SIGNER_NOT_FOUND",
 		341: "REASON_SIGNER_KEY_TAKEN",
 		342: "REASON_SIGNER_NOT_ALLOWED",
@@ -652,6 +658,8 @@ var (
 		"REASON_OFFER_SIGNATURE":          326,
 		"REASON_OFFER_MISMATCH":           327,
 		"REASON_DOWNLOAD_FAILED":          328,
+		"REASON_FILE_URL_INVALID":         395,
+		"REASON_FILE_NOT_FETCHED":         396,
 		"REASON_SIGNER_NOT_FOUND":         340,
 		"REASON_SIGNER_KEY_TAKEN":         341,
 		"REASON_SIGNER_NOT_ALLOWED":       342,
@@ -857,7 +865,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*ł\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xbd\x84\x01\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -1003,7 +1011,9 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x16REASON_OFFER_NOT_FOUND\x10\xc5\x02\x1ad\x8a\x80\x19`\b\x05\x1a\\Look for it with 'hearth registry search', and for its versions with 'hearth registry show'.\x12X\n" +
 	"\x16REASON_OFFER_SIGNATURE\x10\xc6\x02\x1a;\x8a\x80\x197\b\t\x1a3Do not install it; tell those who run the registry.\x12{\n" +
 	"\x15REASON_OFFER_MISMATCH\x10\xc7\x02\x1a_\x8a\x80\x19[\b\t\x1aWTry again later, or another registry; tell those who run this one. Nothing was changed.\x12q\n" +
-	"\x16REASON_DOWNLOAD_FAILED\x10\xc8\x02\x1aT\x8a\x80\x19P\b\x0e\x10\x01\x1aJTry again later; what arrived is thrown away only when the operation ends.\x12Z\n" +
+	"\x16REASON_DOWNLOAD_FAILED\x10\xc8\x02\x1aT\x8a\x80\x19P\b\x0e\x10\x01\x1aJTry again later; what arrived is thrown away only when the operation ends.\x12n\n" +
+	"\x17REASON_FILE_URL_INVALID\x10\x8b\x03\x1aP\x8a\x80\x19L\b\x03\x1aHGive an address that begins with http:// or https:// and names a server.\x12\x85\x01\n" +
+	"\x17REASON_FILE_NOT_FETCHED\x10\x8c\x03\x1ag\x8a\x80\x19c\b\x0e\x1a_Look whether the address is right and its server is there; then try again. Nothing was changed.\x12Z\n" +
 	"\x17REASON_SIGNER_NOT_FOUND\x10\xd4\x02\x1a<\x8a\x80\x198\b\x05\x1a4List the signers with 'hearth registry signer list'.\x12a\n" +
 	"\x17REASON_SIGNER_KEY_TAKEN\x10\xd5\x02\x1aC\x8a\x80\x19?\b\x06\x1a;Use the signer that has it, or take it away from him first.\x12\x83\x01\n" +
 	"\x19REASON_SIGNER_NOT_ALLOWED\x10\xd6\x02\x1ac\x8a\x80\x19_\b\a\x1a[Ask an administrator of the registry to let the signer publish the package in this version.\x12o\n" +
