@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -127,6 +128,7 @@ func (d *Daemon) bringUp(ctx, background context.Context, group *errgroup.Group)
 	d.hub.Enter(optionsv1.Phase_PHASE_RUNNING, "")
 	d.log.InfoContext(ctx, "hearth runs", "version", d.cfg.Version, "tag", d.tag, "socket", d.socketPath(), "web", d.cfg.WebPort,
 		"after", time.Since(d.started).Round(time.Millisecond))
+	debug.FreeOSMemory() // starting takes several times what the daemon keeps
 	code, err := d.accounts.ClaimCode()
 	if err != nil {
 		return err

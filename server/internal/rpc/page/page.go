@@ -7,11 +7,11 @@
 package page
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"net/http"
 	"path"
@@ -34,6 +34,8 @@ const (
 	index  = "index.html"
 	routes = "routes.json"
 	hashed = "assets/"
+
+	compression = ".br"
 )
 
 // mediaTypes are those of the files there are, by extension; the machine's own table is not asked, since it may say anything.
@@ -42,22 +44,24 @@ var mediaTypes = map[string]string{
 	".svg": "image/svg+xml", ".png": "image/png", ".webmanifest": "application/manifest+json", ".woff2": "font/woff2",
 }
 
-// file is one file of the page.
+// file is one file of the page. Its content stays in the bundle, which lies in the program: a daemon that nobody visits
+// takes no memory for it.
 type file struct {
-	content, brotli []byte // the second is nil where it is not smaller
-	mediaType, etag string
-	immutable       bool
+	name, mediaType, etag string
+	compressed            bool // there is a smaller one beside it, by brotli
+	immutable             bool
 }
 
 // Handler serves the page. It is safe for concurrent use.
 type Handler struct {
-	files map[string]*file
-	pages []string
+	bundle fs.FS
+	files  map[string]*file
+	pages  []string
 }
 
 // New reads the files of a bundle. A bundle without index.html is a page that was not built: then nothing is there.
 func New(bundle fs.FS) (*Handler, error) {
-	h := &Handler{files: map[string]*file{}}
+	h := &Handler{bundle: bundle, files: map[string]*file{}}
 	if _, err := fs.Stat(bundle, index); errors.Is(err, fs.ErrNotExist) {
 		return h, nil
 	}
@@ -73,18 +77,33 @@ func New(bundle fs.FS) (*Handler, error) {
 		if err != nil || d.IsDir() || mediaType == "" {
 			return err
 		}
-		f := &file{mediaType: mediaType, immutable: strings.HasPrefix(name, hashed)}
-		if f.content, err = fs.ReadFile(bundle, name); err != nil {
+		f := &file{name: name, mediaType: mediaType, immutable: strings.HasPrefix(name, hashed)}
+		if _, err := fs.Stat(bundle, name+compression); err == nil {
+			f.compressed = true
+		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if f.brotli, err = fs.ReadFile(bundle, name+".br"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if f.etag, err = tag(bundle, f); err != nil {
 			return err
 		}
-		sum := sha256.Sum256(f.content)
-		f.etag = base64.RawURLEncoding.EncodeToString(sum[:12])
 		h.files[name] = f
 		return nil
 	})
+}
+
+// tag names the content of a file: by the hash that is in its name already, else by one of its bytes.
+func tag(bundle fs.FS, f *file) (string, error) {
+	sum := sha256.New()
+	if f.immutable {
+		sum.Write([]byte(f.name))
+	} else {
+		content, err := fs.ReadFile(bundle, f.name)
+		if err != nil {
+			return "", err
+		}
+		sum.Write(content)
+	}
+	return base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:12]), nil
 }
 
 // ServeHTTP implements http.Handler.
@@ -99,7 +118,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		codec.WriteFaultStatus(w, http.StatusMethodNotAllowed, fault.New(metav1.Reason_REASON_METHOD_NOT_FOUND, "there is no %s %s", r.Method, r.URL.Path))
 		return
 	}
-	f.serve(w, r)
+	h.serve(w, r, f)
 }
 
 // find answers the file at a path, nil for none.
@@ -115,7 +134,22 @@ func (h *Handler) find(path string) *file {
 	return nil
 }
 
-func (f *file) serve(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, f *file) {
+	name, etag, encoding := f.name, f.etag, ""
+	if f.compressed && acceptsBrotli(r.Header.Values("Accept-Encoding")) {
+		name, etag, encoding = name+compression, etag+"-br", "br"
+	}
+	opened, err := h.bundle.Open(name)
+	if err != nil {
+		codec.WriteFaultStatus(w, http.StatusInternalServerError, fault.New(metav1.Reason_REASON_INTERNAL, "cannot read %s", name))
+		return
+	}
+	defer func() { _ = opened.Close() }() // it was only read
+	content, ok := opened.(io.ReadSeeker)
+	if !ok {
+		codec.WriteFaultStatus(w, http.StatusInternalServerError, fault.New(metav1.Reason_REASON_INTERNAL, "cannot read %s in parts", name))
+		return
+	}
 	head := w.Header()
 	head.Set("Content-Type", f.mediaType)
 	head.Set("Content-Security-Policy", policy)
@@ -126,13 +160,11 @@ func (f *file) serve(w http.ResponseWriter, r *http.Request) {
 	if f.immutable {
 		head.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
-	content, etag := f.content, f.etag
-	if f.brotli != nil && acceptsBrotli(r.Header.Values("Accept-Encoding")) {
-		content, etag = f.brotli, f.etag+"-br"
-		head.Set("Content-Encoding", "br")
+	if encoding != "" {
+		head.Set("Content-Encoding", encoding)
 	}
 	head.Set("ETag", `"`+etag+`"`)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	http.ServeContent(w, r, "", time.Time{}, content)
 }
 
 // acceptsBrotli tells whether a client says that it reads brotli.
