@@ -3,6 +3,7 @@ package door
 import (
 	"context"
 	"net"
+	"net/netip"
 	"sync"
 
 	"github.com/hearthos/hearth/api/fault"
@@ -134,12 +135,21 @@ func (d *Door) lost(ctx context.Context, key socketKey, s *socket, err error) {
 // DirectSockets opens sockets in this process: for tests, and for a door without a holder.
 type DirectSockets struct{}
 
-// Listen opens a TCP socket.
-func (DirectSockets) Listen(address string) (net.Listener, error) { return net.Listen(tcp, address) }
+// Listen opens a TCP socket, for the family of its address alone: all addresses of IPv4 are none of IPv6.
+func (DirectSockets) Listen(address string) (net.Listener, error) {
+	return net.Listen(ofFamily(tcp, address), address)
+}
 
-// ListenPacket opens a UDP socket.
+// ListenPacket opens a UDP socket, likewise.
 func (DirectSockets) ListenPacket(address string) (net.PacketConn, error) {
-	return net.ListenPacket(udp, address)
+	return net.ListenPacket(ofFamily(udp, address), address)
+}
+
+func ofFamily(network, address string) string {
+	if at, err := netip.ParseAddrPort(address); err == nil && at.Addr().Is4() {
+		return network + "4"
+	}
+	return network + "6"
 }
 
 // Release does nothing: the door has closed its only descriptor.
