@@ -62,8 +62,9 @@ keeps, secrets that are the same everywhere, migrations that are missing, ranges
 versions that servers and packages read differently.
 
 The package's code is loaded by node, and its init is run against effects that only
-write down what they are asked; nothing of the service is started. Of packages that are
-not written with @hearthos/sdk only the manifest is looked at.
+write down what they are asked; nothing of the service is started. The code sees its own
+files and none of yours, starts no program, and has a minute. Of packages that are not
+written with @hearthos/sdk only the manifest is looked at.
 
 The command fails when there are errors; with --strict also when there are warnings.`,
 		Example: "  hearth s9pk lint .\n  hearth s9pk lint my-page.s9pk --strict\n  hearth s9pk lint . --output json | jq -r .rule",
@@ -140,15 +141,21 @@ func observe(ctx context.Context, bundle, dir string) (seen observed, err error)
 	if err != nil {
 		return seen, err
 	}
-	cmd := exec.CommandContext(ctx, "node", script, bundle, out, string(names))
+	fence, err := fenceFlag(ctx)
+	if err != nil {
+		return seen, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, codeLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "node", fence, "--no-warnings", "--max-old-space-size=512",
+		"--allow-fs-read="+filepath.Join(filepath.Dir(bundle), "*"), "--allow-fs-read="+filepath.Join(dir, "*"), "--allow-fs-write="+filepath.Join(dir, "*"),
+		script, bundle, out, string(names))
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "HEARTH_PACKAGE_ROOT="+dir)
-	var said strings.Builder
-	cmd.Stderr = &said
-	if err := cmd.Run(); errors.Is(err, exec.ErrNotFound) {
-		return seen, fault.New(metav1.Reason_REASON_PROGRAM_MISSING, "cannot look at the package: the program node is not installed")
-	} else if err != nil {
-		return seen, errors.Join(ctx.Err(), fault.New(metav1.Reason_REASON_PROJECT_INVALID, "cannot look at the package: its code failed: %s", lastOf(said.String())))
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HEARTH_PACKAGE_ROOT=" + dir}
+	said := &tail{}
+	cmd.Stderr = said
+	if err := cmd.Run(); err != nil {
+		return seen, lookFailed(ctx, string(said.last))
 	}
 	f, err := os.Open(out)
 	if err != nil {
@@ -161,10 +168,44 @@ func observe(ctx context.Context, bundle, dir string) (seen observed, err error)
 	return seen, json.Unmarshal(raw, &seen)
 }
 
-// lastOf cuts what a program said to what still fits a message.
-func lastOf(text string) string {
-	text = strings.TrimSpace(text)
-	return text[max(0, len(text)-2000):]
+// lookFailed tells why the code of a package could not be looked at.
+func lookFailed(ctx context.Context, said string) error {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return badProject("cannot look at the package: its code does not come to its end within %s", codeLimit)
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case strings.Contains(said, "ERR_ACCESS_DENIED"):
+		return badProject("cannot look at the package: when it is loaded, its code asks for more than its own files:\n%s", strings.TrimSpace(said))
+	}
+	return badProject("cannot look at the package: its code failed: %s", strings.TrimSpace(said))
+}
+
+// fenceFlag is the option of node that keeps code to the files it is given, and from other programs. It had another name
+// before node 22.13.
+func fenceFlag(ctx context.Context) (string, error) {
+	err := exec.CommandContext(ctx, "node", "--permission", "--version").Run()
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return "", fault.New(metav1.Reason_REASON_PROGRAM_MISSING, "cannot look at the package: the program node is not installed")
+	case ctx.Err() != nil:
+		return "", context.Cause(ctx)
+	case err != nil:
+		return "--experimental-permission", nil
+	}
+	return "--permission", nil
+}
+
+// maxSaid bounds what is kept of what a package's code says.
+const maxSaid = 2000
+
+// tail keeps the end of what is written to it.
+type tail struct{ last []byte }
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.last = append(t.last, p[max(0, len(p)-maxSaid):]...)
+	t.last = append([]byte(nil), t.last[max(0, len(t.last)-maxSaid):]...)
+	return len(p), nil
 }
 
 // effectNames are the names of all effects of the contract.
