@@ -189,6 +189,7 @@ var restricted = map[string][]string{
 	"github.com/pires/go-proxyproto":         {"server/internal/rpc", "server/internal/door"},
 	"github.com/prometheus":                  {"server/internal/rpc/telemetry"},
 	"github.com/robfig/cron/v3":              {"server/internal/reconcile"},
+	"github.com/things-go/go-socks5":         {"server/internal/door"},
 	"github.com/spf13/cobra":                 {"clients/cli", "server/cmd"},
 	"github.com/spf13/pflag":                 {"clients/cli", "runtime/agent", "server/cmd"},
 	"github.com/stretchr/testify":            {},

@@ -24,6 +24,8 @@ type Model struct {
 	Gateways []Gateway
 	// MDNS is the server's name in .local; empty while it has none.
 	MDNS string
+	// Service is the host's own name in .local, under which its page is reached; empty while it has none.
+	Service string
 	// Shared are the ports on which TLS is told apart by the name that is asked for, so that many hosts have them.
 	Shared map[uint32]bool
 }
@@ -60,7 +62,7 @@ func (m Model) binding(port uint32, b *hostsv1.Binding) Binding {
 			Secure:                secureOf(b.GetSecure()),
 		},
 		Net:        NetOf(m.Ports[port]),
-		Addresses:  chosen(b.GetChoices(), m.available(b, m.Ports[port])),
+		Addresses:  chosen(b.GetChoices(), m.available(port, b, m.Ports[port])),
 		Interfaces: make(map[string]ServiceInterface, len(b.GetInterfaces())),
 	}
 	for id, row := range b.GetInterfaces() {
@@ -110,7 +112,7 @@ var accessWords = map[hostsv1.Access]string{
 
 // available answers every name and number under which a binding is reached, in no order. One that is not bound any more has
 // none; one without an interface is for other services alone.
-func (m Model) available(b *hostsv1.Binding, p *hostsv1.Ports) (out []HostnameInfo) {
+func (m Model) available(port uint32, b *hostsv1.Binding, p *hostsv1.Ports) (out []HostnameInfo) {
 	if !b.GetEnabled() {
 		return nil
 	}
@@ -121,8 +123,8 @@ func (m Model) available(b *hostsv1.Binding, p *hostsv1.Ports) (out []HostnameIn
 	if b.GetAddSsl() != nil {
 		tls = p.GetAssignedSslPort()
 	}
-	add := func(h HostnameInfo, port uint32) {
-		if h.Port = NullablePort(port); port != 0 {
+	add := func(h HostnameInfo, at uint32) {
+		if h.Port = NullablePort(at); at != 0 {
 			out = append(out, h)
 		}
 	}
@@ -153,6 +155,9 @@ func (m Model) available(b *hostsv1.Binding, p *hostsv1.Ports) (out []HostnameIn
 		}
 		n.SSL = true
 		add(n, m.port(n, b, p, tls))
+	}
+	if page, ok := Page(m.Spec); ok && page == port && m.Service != "" && len(m.Shared) > 0 {
+		add(HostnameInfo{SSL: true, Hostname: m.Service, Metadata: Metadata{Kind: KindMDNS, Gateways: m.local()}}, slices.Min(slices.Collect(maps.Keys(m.Shared))))
 	}
 	for _, s := range b.GetSupplied() {
 		out = append(out, HostnameInfo{SSL: s.GetSsl(), Public: s.GetInternet(), Hostname: s.GetHostname(), Port: NullablePort(s.GetPort()), Metadata: Metadata{
@@ -231,13 +236,7 @@ func (g Gateway) wan() (HostnameInfo, bool) {
 // names are the names under which what is exposed is reached: the one in .local and the domains.
 func (m Model) names() (out []HostnameInfo) {
 	if m.MDNS != "" {
-		var gateways []string
-		for _, g := range m.Gateways {
-			if g.MDNS() {
-				gateways = append(gateways, g.ID)
-			}
-		}
-		out = append(out, HostnameInfo{Hostname: m.MDNS, Metadata: Metadata{Kind: KindMDNS, Gateways: gateways}})
+		out = append(out, HostnameInfo{Hostname: m.MDNS, Metadata: Metadata{Kind: KindMDNS, Gateways: m.local()}})
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Spec.GetPublicDomains())) {
 		gateway := m.Spec.GetPublicDomains()[name].GetGateway()
@@ -248,6 +247,32 @@ func (m Model) names() (out []HostnameInfo) {
 		out = append(out, HostnameInfo{Hostname: name, Metadata: Metadata{Kind: KindPrivateDomain, Gateways: gateways}})
 	}
 	return out
+}
+
+// local are the gateways on which names in .local are asked and answered.
+func (m Model) local() (gateways []string) {
+	for _, g := range m.Gateways {
+		if g.MDNS() {
+			gateways = append(gateways, g.ID)
+		}
+	}
+	return gateways
+}
+
+// Page answers the port inside the container of what people open in a browser: the first binding to which the front door adds
+// TLS and that has an interface for them. A host without one needs no name of its own.
+func Page(spec *hostsv1.HostSpec) (port uint32, ok bool) {
+	for p, b := range spec.GetBindings() {
+		if !b.GetEnabled() || b.GetAddSsl() == nil || ok && p > port {
+			continue
+		}
+		for _, i := range b.GetInterfaces() {
+			if i.GetType() == hostsv1.Interface_TYPE_UI {
+				port, ok = p, true
+			}
+		}
+	}
+	return port, ok
 }
 
 // internal tells whether nobody outside the machine is behind any of the gateways.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os/exec"
@@ -196,6 +197,7 @@ func TestTheServerHasANameInLocal(t *testing.T) {
 		})
 	}
 	reached(name)
+	reached(sample + ".local")
 
 	// The daemon goes and comes: the name stays, also while it is away.
 	m.kill(syscall.SIGKILL)
@@ -204,4 +206,105 @@ func TestTheServerHasANameInLocal(t *testing.T) {
 	}
 	m.start()
 	reached(name)
+}
+
+// A name that another machine has is left to it: the service takes the next one, is reached there, and people are told.
+func TestAServicesNameMayBeAnothersInLocal(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	n := m.newNeighbour("192.168.77.5/24", "192.168.77.9/24")
+	n.claims(sample+".local.", net.IPv4(192, 168, 77, 9))
+	m.start()
+	m.installSample()
+	name := sample + "-2.local"
+	m.eventually(30*time.Second, "the service has another name", func() error {
+		for _, row := range m.rows("host", "address", "list", sample) {
+			if row["hostname"] == sample+".local" {
+				m.t.Fatalf("the service has the other's name: %v", row)
+			}
+			if row["hostname"] == name {
+				out, err := n.run("curl", "--silent", "--show-error", "--fail", "--cacert", m.root(), "--resolve", name+":8443:192.168.77.5", row["url"].(string))
+				if err != nil || !strings.Contains(out, "Hello") {
+					return fmt.Errorf("%v\n%s", err, out)
+				}
+				return nil
+			}
+		}
+		return errors.New("not yet")
+	})
+	m.eventually(20*time.Second, "people are told", func() error {
+		for _, row := range m.rows("warnings", "list") {
+			if text := fmt.Sprint(row); strings.Contains(text, name) && strings.Contains(text, sample+".local") {
+				return nil
+			}
+		}
+		return fmt.Errorf("%v", m.rows("warnings", "list"))
+	})
+}
+
+// claims has the neighbour answer for a name in .local until the test ends.
+func (n *neighbour) claims(name string, address net.IP) {
+	n.m.t.Helper()
+	opened := make(chan *net.UDPConn)
+	go func() {
+		defer close(opened)
+		runtime.LockOSThread()
+		home, err := netns.Get()
+		if err != nil {
+			return
+		}
+		defer home.Close()
+		c, err := n.multicast()
+		if back := netns.Set(home); back != nil {
+			panic(back) // nothing that runs on this thread later would be where it believes to be
+		}
+		runtime.UnlockOSThread()
+		if err == nil {
+			opened <- c
+		}
+	}()
+	c := <-opened
+	if c == nil {
+		n.m.t.Fatal("the neighbour cannot listen for names in .local")
+	}
+	n.m.t.Cleanup(func() { c.Close() })
+	go func() {
+		b := make([]byte, 9000)
+		for {
+			length, _, err := c.ReadFromUDP(b)
+			if err != nil {
+				return
+			}
+			q, a := new(dns.Msg), new(dns.Msg)
+			if q.Unpack(b[:length]) != nil || q.Response {
+				continue
+			}
+			for _, question := range q.Question {
+				if question.Name == name {
+					a.Response, a.Authoritative = true, true
+					a.Answer = append(a.Answer, &dns.A{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeA, Class: dns.ClassINET | 1<<15, Ttl: 120}, A: address})
+				}
+			}
+			if out, err := a.Pack(); err == nil && len(a.Answer) > 0 {
+				_, _ = c.WriteToUDP(out, &net.UDPAddr{IP: net.IPv4(224, 0, 0, 251), Port: 5353})
+			}
+		}
+	}()
+}
+
+// multicast listens for questions of mDNS on a thread of its own, which is left at the neighbour.
+func (n *neighbour) multicast() (*net.UDPConn, error) {
+	ns, err := netns.GetFromPid(n.holder.Process.Pid)
+	if err != nil {
+		return nil, err
+	}
+	defer ns.Close()
+	if err := netns.Set(ns); err != nil {
+		return nil, err
+	}
+	link, err := net.InterfaceByName("eth0")
+	if err != nil {
+		return nil, err
+	}
+	return net.ListenMulticastUDP("udp4", link, &net.UDPAddr{IP: net.IPv4(224, 0, 0, 251), Port: 5353})
 }

@@ -162,6 +162,10 @@ func TestThreeNetworks(t *testing.T) {
 	local := n.rows("status")[0]["hostname"].(string) + ".local"
 
 	n.byLocalName(local)
+	if own := sample + ".local"; n.known(own) != "https://"+own {
+		n.t.Errorf("the service's own name is reached at %s", n.known(own))
+	}
+	n.byLocalName(sample + ".local")
 	n.byPrivateName()
 	n.byNumber()
 	n.internet()
@@ -232,6 +236,7 @@ func (n *networks) internet() {
 	page := n.known(publicName)
 	n.reached(n.public, page, wanAddress)
 	n.reached(n.public, page, bracketed(wanAddress6))
+	n.plainly(page)
 	n.refused(n.public, n.page(privateName), wanAddress)
 	if out, err := n.public.run("curl", "--silent", "--insecure", "--max-time", "5", "https://"+wanAddress+"/"); err == nil {
 		n.t.Errorf("the Internet sees the server's own page:\n%.300s", out)
@@ -244,6 +249,34 @@ func (n *networks) internet() {
 	n.reached(n.public, page, wanAddress)
 	n.hearth("host", "domain", "remove", sample, publicName, "--public")
 	n.refused(n.public, page, wanAddress)
+}
+
+// plainly asks by plain HTTP: the Internet is led to what is open to it, a neighbour to all, and only neighbours read what helps to
+// trust the server.
+func (n *networks) plainly(open string) {
+	asks := func(who *neighbour, at, host, path string) string {
+		out, _ := who.run("curl", "--silent", "--max-time", "5", "--output", "/dev/null", "--write-out", "%{http_code} %{redirect_url}",
+			"--resolve", host+":80:"+at, "http://"+host+path)
+		return strings.TrimSpace(out)
+	}
+	n.eventually(10*time.Second, "plain HTTP leads on", func() error {
+		got := asks(n.public, wanAddress, publicName, "/x?y=z")
+		return errIf(got != "307 "+open+"/x?y=z", got)
+	})
+	for _, what := range [][2]string{{privateName, "/"}, {serversName, "/"}, {wanAddress, "/"}, {wanAddress, "/ca.crt"}, {publicName, "/ca.crt"}} {
+		want := "000"
+		if what[0] == publicName {
+			want = "307 " + open + "/ca.crt"
+		}
+		if got := asks(n.public, wanAddress, what[0], what[1]); got != want {
+			n.t.Errorf("plain HTTP answers the Internet at %s%s with %s", what[0], what[1], got)
+		}
+	}
+	for path, want := range map[string]string{"/": "307 https://" + serversName + "/", "/ca.crt": "200"} {
+		if got := asks(n.lan, lanAddress, serversName, path); got != want {
+			n.t.Errorf("plain HTTP answers a neighbour at %s with %s", path, got)
+		}
+	}
 }
 
 // switchedOff switches all addresses in a network off: nobody there reaches the service, also not at its other addresses.

@@ -150,14 +150,17 @@ func Guarded(local bool) *http.Transport {
 		return t
 	}
 	t.Proxy = nil
-	t.DialContext = (&net.Dialer{Timeout: 10 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
-		at, err := netip.ParseAddrPort(address)
-		if err != nil || !public(at.Addr()) {
-			return ErrLocalAddress
-		}
-		return nil
-	}}).DialContext
+	t.DialContext = (&net.Dialer{Timeout: 10 * time.Second, Control: PublicAlone}).DialContext
 	return t
+}
+
+// PublicAlone is the Control of a net.Dialer that connects to public addresses alone; else the error is ErrLocalAddress.
+func PublicAlone(_, address string, _ syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || !public(at.Addr()) {
+		return ErrLocalAddress
+	}
+	return nil
 }
 
 // reserved are the networks that are not of the public internet, besides those that netip knows.

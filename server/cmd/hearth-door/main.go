@@ -1,6 +1,6 @@
 // Hearth-door is the front door of a Hearth: it leads connections and names to services and outlives the daemon, which
 // tells it what to do. Started plainly it is the parent that holds the sockets; it starts itself once more as the worker
-// that serves.
+// that serves, and once as the standby that becomes the parent when that dies.
 //
 // Signals to the parent: SIGHUP replaces the worker by the program that is on disk now, SIGTERM ends all.
 package main
@@ -32,6 +32,7 @@ type options struct {
 	runDir, socket string
 	uid, owner     int
 	worker         bool
+	standby        int
 }
 
 func main() {
@@ -40,6 +41,7 @@ func main() {
 	flag.StringVar(&o.socket, "socket", "", "socket of hearth.door.v1 (default RUN-DIR/door.sock)")
 	flag.IntVar(&o.uid, "uid", -1, "user and group id of the worker; needed for root, else that of the caller")
 	flag.BoolVar(&o.worker, "worker", false, "be the worker; for the parent's use")
+	flag.IntVar(&o.standby, "standby", 0, "take over when the process of this number, which started this one, has ended; for the parent's use")
 	flag.IntVar(&o.owner, "owner", -1, "user id that may call besides root; for the parent's use")
 	flag.Parse()
 	signal.Ignore(syscall.SIGPIPE) // whoever read our log may be gone
@@ -72,6 +74,12 @@ func run(o options, log *slog.Logger) error {
 	if o.socket == "" {
 		o.socket = filepath.Join(o.runDir, "door.sock")
 	}
+	if o.standby != 0 {
+		if err := holder.AwaitEnd(o.standby); err != nil {
+			return fmt.Errorf("cannot wait for the parent's end: %w", err)
+		}
+		log.Warn("the parent has ended, its standby takes over", "parent", o.standby)
+	}
 	if err := prepare(dir, o.uid); err != nil {
 		return err
 	}
@@ -87,6 +95,7 @@ func run(o options, log *slog.Logger) error {
 	return holder.Run(ctx, replace, holder.Options{
 		Program: strings.TrimSuffix(program, " (deleted)"),
 		Args:    []string{"--worker", "--run-dir", o.runDir, "--uid", strconv.Itoa(o.uid), "--owner", strconv.Itoa(os.Geteuid())},
+		Standby: []string{"--run-dir", o.runDir, "--socket", o.socket, "--uid", strconv.Itoa(o.uid), "--standby"},
 		Socket:  o.socket, Lock: filepath.Join(o.runDir, "door.lock"), Log: log,
 	})
 }

@@ -84,12 +84,37 @@ func installProgram(t *testing.T, program string) (*doorctl.Door, doorctl.Option
 func parentOf(t *testing.T, o doorctl.Options) int {
 	t.Helper()
 	for _, pid := range pids(t, o) {
-		if !slices.Contains(cmdline(pid), "--worker") {
+		if !slices.Contains(cmdline(pid), "--worker") && !slices.Contains(cmdline(pid), "--standby") {
 			return pid
 		}
 	}
 	t.Fatal("the parent is not there")
 	return 0
+}
+
+// standby waits for the process that takes over when the parent dies, another one than before.
+func standby(t *testing.T, o doorctl.Options, of, before int) int {
+	t.Helper()
+	for limit := time.Now().Add(10 * time.Second); time.Now().Before(limit); time.Sleep(time.Millisecond) {
+		for _, pid := range pids(t, o) {
+			args := cmdline(pid)
+			if i := slices.Index(args, "--standby"); i > 0 && args[i+1] == strconv.Itoa(of) && pid != before {
+				return pid
+			}
+		}
+	}
+	t.Fatal("there is no standby")
+	return 0
+}
+
+// killParent kills the parent and who would take its place.
+func killParent(t *testing.T, o doorctl.Options) {
+	t.Helper()
+	parent := parentOf(t, o)
+	waits := standby(t, o, parent, 0)
+	must(t, syscall.Kill(parent, syscall.SIGSTOP)) // it would start another standby
+	must(t, syscall.Kill(waits, syscall.SIGKILL))
+	must(t, syscall.Kill(parent, syscall.SIGKILL))
 }
 
 // workers lists the worker processes.
@@ -404,7 +429,7 @@ func TestADoorWhoseParentWasKilledIsMissedAndStartedAgain(t *testing.T) {
 		if status, started, err := d.Revive(t.Context(), o); err != nil || started || status.GetDigest() == "" {
 			t.Fatalf("a door that serves: %v, started %v, %v", status, started, err)
 		}
-		must(t, syscall.Kill(parentOf(t, o), syscall.SIGKILL))
+		killParent(t, o)
 		if !d.Lost(t.Context()) {
 			t.Fatal("the end of the door is not seen")
 		}
@@ -424,7 +449,7 @@ func TestADoorWhoseParentWasKilledMakesRoomForTheNext(t *testing.T) {
 	t.Parallel()
 	d, o := install(t)
 	page, _, cfg := serve(t, d)
-	must(t, syscall.Kill(parentOf(t, o), syscall.SIGKILL))
+	killParent(t, o)
 	for len(pids(t, o)) > 0 {
 		time.Sleep(time.Millisecond)
 	}
@@ -577,7 +602,7 @@ func TestADoorWhoseParentWasKilledIsBackWhileOrphansGoOn(t *testing.T) {
 		defer open.Close()
 		echoes(t, open)
 	}
-	must(t, syscall.Kill(parentOf(t, o), syscall.SIGKILL))
+	killParent(t, o)
 	at := time.Now()
 	for started := false; !started; { // an orphan may still answer once
 		if !d.Lost(t.Context()) {
@@ -597,5 +622,58 @@ func TestADoorWhoseParentWasKilledIsBackWhileOrphansGoOn(t *testing.T) {
 	t.Logf("back after %v", time.Since(at))
 	if len(workers(t, o)) < 2 {
 		t.Error("no orphan goes on")
+	}
+}
+
+// Nobody but the door itself is needed for it to come back, whichever of its processes is killed.
+func TestADoorComesBackByItself(t *testing.T) {
+	t.Parallel()
+	d, o := install(t)
+	cert, cfg := identity(t)
+	cfg.InsecureSkipVerify = true
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	page := free.Addr().String()
+	must(t, free.Close())
+	_, err = d.Apply(t.Context(), &doorv1.Table{
+		Certificates: []*doorv1.Certificate{cert},
+		Listeners:    []*doorv1.Listener{{Address: page, Routes: []*doorv1.Route{{Certificate: "c", Upstream: listenEcho(t)}}}},
+	})
+	must(t, err)
+	d.Close() // nobody asks for the door any more
+	parent := parentOf(t, o)
+	for range 4 {
+		next := standby(t, o, parent, 0)
+		must(t, syscall.Kill(parent, syscall.SIGKILL))
+		at := time.Now()
+		for {
+			open, err := tls.Dial("tcp", page, cfg)
+			if err == nil {
+				echoes(t, open)
+				must(t, open.Close())
+				break
+			}
+			if time.Since(at) > 20*time.Second {
+				t.Fatal("the door does not come back: ", err)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		t.Logf("back after %v", time.Since(at))
+		parent = next // what it was started with still calls it a standby
+		waits := standby(t, o, parent, 0)
+		must(t, syscall.Kill(waits, syscall.SIGKILL))
+		standby(t, o, parent, waits)
+	}
+	again, err := doorctl.Dial(o.Path())
+	must(t, err)
+	defer again.Close()
+	status, err := again.Status(t.Context())
+	must(t, err)
+	if status.GetDigest() == "" {
+		t.Error("the table is gone")
+	}
+	must(t, doorctl.Stop(t.Context(), o))
+	if left := pids(t, o); len(left) > 0 {
+		t.Errorf("a door that was told to end left %v", left)
 	}
 }

@@ -437,9 +437,10 @@ func (d *Daemon) doorServer() proxy.Server {
 		Web: []string{"0.0.0.0:" + web}, WebUpstream: "unix:" + d.webPath(),
 		Redirects: []string{"0.0.0.0:" + http}, RedirectPort: uint32(d.cfg.WebPort), Root: d.authority.RootPEM(), Documents: d.documents,
 		Resolver: []string{net.JoinHostPort(d.cfg.Bridge.Addr().String(), "53")}, Zones: naming.Zones(),
+		Socks: []string{net.JoinHostPort(d.cfg.Bridge.Addr().String(), strconv.Itoa(socksPort))},
 	}
 	if d.cfg.Sandbox != nil {
-		server.Resolver = nil // its address is nobody's, and its port root's
+		server.Resolver, server.Socks = nil, nil // the address is nobody's, and the resolver's port root's
 	}
 	return server
 }

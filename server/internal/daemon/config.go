@@ -129,9 +129,12 @@ func (c Config) checkMark() error {
 	return nil
 }
 
+// socksPort is where packages look for the way out by SOCKS.
+const socksPort = 1080
+
 // reservedPorts are those services never get because the server itself has them, besides that of its page.
 func (c Config) reservedPorts() []uint32 {
-	ports := []uint32{uint32(c.HTTPPort)}
+	ports := []uint32{uint32(c.HTTPPort), socksPort}
 	if _, port, err := net.SplitHostPort(c.GRPCAddress); err == nil {
 		if n, err := strconv.ParseUint(port, 10, 16); err == nil {
 			ports = append(ports, uint32(n))

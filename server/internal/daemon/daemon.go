@@ -91,6 +91,10 @@ type Daemon struct {
 	door atomic.Bool
 	// local is the server's name in .local as the front door has claimed it, without ".local"; empty before.
 	local atomic.Value
+	// services are those of services, with what was wanted.
+	services atomic.Pointer[serviceNames]
+	// asked has the front door asked soon, as after a table with names that are still to be claimed.
+	asked chan struct{}
 	// stop ends Run; its cause says why.
 	stop context.CancelCauseFunc
 	// endBackground ends what open started beside Run.
@@ -144,7 +148,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 			return nil, fmt.Errorf("cannot mark the state as a sandbox's: %w", err)
 		}
 	}
-	d := &Daemon{cfg: cfg, started: time.Now(), recent: journal.NewRecent(keptLines)}
+	d := &Daemon{cfg: cfg, started: time.Now(), recent: journal.NewRecent(keptLines), asked: make(chan struct{}, 1)}
 	d.log = slog.New(d.recent.Handler(log.Handler()))
 	files, err := page.New(web.Bundle())
 	if err != nil {
@@ -237,7 +241,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		Dial: new(net.Dialer).DialContext,
 	})
 	d.gateways = gateway.New(gateway.Config{
-		Tag: tag, Bridge: bridge, Address: cfg.Bridge, Ports: []uint16{uint16(cfg.WebPort)},
+		Tag: tag, Bridge: bridge, Address: cfg.Bridge, Ports: []uint16{uint16(cfg.WebPort), socksPort},
 		Interface: func(pkg string) string { return runner.InterfaceName(tag, pkg) }, Flows: func() uint32 { return nft.FlowShare("/") },
 	}, d.store, log, d.host.devices, d.host.firewall)
 	d.runner = runner.New(ctx, runner.Config{

@@ -306,38 +306,13 @@ func (d *Daemon) networkChanged(ctx context.Context) {
 		d.log.WarnContext(ctx, "cannot look at the network", "error", err)
 		return
 	}
-	if d.hosts.SetNetwork(hosts.Network{Gateways: gateways, MDNS: d.mdnsName()}) {
+	services := d.services.Load().byHost()
+	if d.hosts.SetNetwork(hosts.Network{Gateways: gateways, MDNS: d.mdnsName(), Services: services}) {
 		d.manager.Wake(hosts.ControllerName, hosts.ControllerKey)
 	}
-	if d.proxy.SetNetwork(gateways, d.mdnsName()) {
+	if d.proxy.SetNetwork(gateways, d.mdnsName(), services) {
 		d.manager.Wake(proxy.ControllerName, proxy.ControllerKey)
 	}
-}
-
-// mdnsName is the server's name in .local, empty while the front door has not claimed it: a name that nobody answers for is
-// no address.
-func (d *Daemon) mdnsName() string {
-	label, _ := d.local.Load().(string)
-	if label == "" {
-		return ""
-	}
-	return label + ".local"
-}
-
-// claimed takes from the front door what came of the server's name, and answers whether it is still being claimed.
-func (d *Daemon) claimed(ctx context.Context, names []*doorv1.LocalName) (waits bool) {
-	for _, n := range names {
-		if n.GetWanted() != d.hostname() {
-			continue
-		}
-		if had, _ := d.local.Swap(n.GetClaimed()).(string); had != n.GetClaimed() {
-			d.log.InfoContext(ctx, "name in .local", "name", n.GetClaimed(), "wanted", n.GetWanted())
-			d.networkChanged(ctx)
-			d.manager.Wake(proxy.ControllerName, proxy.ControllerKey) // the certificate has its names
-		}
-		return n.GetClaimed() == ""
-	}
-	return false
 }
 
 // doorOptions say where the front door is and how it is started.
@@ -365,11 +340,9 @@ const (
 func (d *Daemon) followDoor(ctx context.Context) error {
 	pause, every := doorPause, claimEvery
 	for ctx.Err() == nil {
-		bounded, cancel := context.WithTimeout(ctx, every)
-		if d.doorConn.Lost(bounded) {
+		if d.doorLost(ctx, every) {
 			d.door.Store(false)
 		}
-		cancel()
 		if err := journal.Rotate(d.doorLog(), maxDoorLog); err != nil {
 			d.log.WarnContext(ctx, "the log of the front door grows", "error", err)
 		}
@@ -392,6 +365,24 @@ func (d *Daemon) followDoor(ctx context.Context) error {
 		pause = min(2*pause, doorEvery)
 	}
 	return ctx.Err()
+}
+
+// doorLost waits until the connection to the door breaks, which it answers, until somebody wants the door asked, or for a while.
+func (d *Daemon) doorLost(ctx context.Context, while time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, while)
+	defer cancel()
+	done := make(chan struct{})
+	defer func() { <-done }()
+	defer cancel()
+	go func() {
+		defer close(done)
+		select {
+		case <-d.asked:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return d.doorConn.Lost(ctx)
 }
 
 // reviveDoor asks the door, starts it where it has ended, and wakes the proxy when it has no table. It answers whether the
@@ -420,6 +411,10 @@ func (f frontDoor) Apply(ctx context.Context, t *doorv1.Table) (*doorv1.ApplyRes
 	f.d.door.Store(err == nil)
 	if err == nil {
 		f.d.listens(resp.GetSockets())
+		select { // there may be names that are still to be claimed
+		case f.d.asked <- struct{}{}:
+		default:
+		}
 	}
 	return resp, err
 }

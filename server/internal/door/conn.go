@@ -29,7 +29,8 @@ type conn struct {
 	address  string // of the listener, as in the table
 	source   netip.Addr
 	name     string
-	backend  *backend // nil for plain HTTP
+	backend  *backend // nil for plain HTTP and for SOCKS
+	outward  bool     // SOCKS
 	upgraded atomic.Bool
 	hasty    atomic.Bool // whoever reads does not wait
 
@@ -70,7 +71,7 @@ func (c *conn) CloseWrite() error {
 // route returns where the plan would lead the connection, or nil.
 func (p *plan) route(c *conn) *route {
 	e := p.entries[c.address]
-	if e == nil || e.redirect != nil {
+	if e == nil || e.redirect != nil || e.outward {
 		return nil
 	}
 	return e.find(c.name, c.source, c.local())
@@ -78,10 +79,10 @@ func (p *plan) route(c *conn) *route {
 
 // descriptors is how many connections come with this one: one whose bytes are carried has its own to the service.
 func (c *conn) descriptors() int {
-	if c.backend == nil || c.backend.key.http {
-		return 1
+	if c.outward || c.backend != nil && !c.backend.key.http {
+		return 2
 	}
-	return 2
+	return 1
 }
 
 // local is the address of this machine that the connection came to.
@@ -97,7 +98,7 @@ func (c *conn) local() netip.Addr {
 func (c *conn) entitled(p *plan) bool {
 	if c.backend == nil {
 		e := p.entries[c.address]
-		return e != nil && e.redirect != nil
+		return e != nil && (e.redirect != nil || e.outward) && e.outward == c.outward && e.admits(c.source, c.local())
 	}
 	r := p.route(c)
 	return r != nil && r.backend == c.backend
@@ -156,6 +157,8 @@ func (d *Door) serve(ctx context.Context, raw net.Conn, address string) {
 		if d.enter(c) {
 			d.plain.take(ctx, c)
 		}
+	case e.outward:
+		d.serveSocks(ctx, c, done)
 	case e.plain:
 		d.servePlainStream(ctx, c, e, done)
 	default:

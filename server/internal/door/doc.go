@@ -13,6 +13,7 @@
 //	check.go      which certificates of upstreams are good
 //	cookie.go     our own cookies, which are nobody else's
 //	stream.go     bytes carried over
+//	socks.go      the way out for callers by SOCKS
 //	redirect.go   plain HTTP: the way to TLS and the server's root certificate
 //	state.go      the last table on disk
 //	service.go    hearth.door.v1

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
@@ -18,8 +19,9 @@ import (
 )
 
 const (
-	// retryFailed is how often sockets that could not be bound are tried again.
-	retryFailed = time.Second
+	// retryFailed is how often sockets that could not be bound are tried again. After a change they are tried sooner, at first
+	// after retryFirst: a door that was killed may hold them a moment longer.
+	retryFailed, retryFirst = time.Second, 20 * time.Millisecond
 	// retireAfter is how long requests may go on after their route is gone; retireLimit is for the farewell.
 	retireAfter, retireLimit = 9 * time.Second, time.Second
 	// usualDescriptors is what Limits.Descriptors is by default.
@@ -35,8 +37,11 @@ type Limits struct {
 	Pending, PendingSource int
 	// Hello is how long a caller may take to begin, Handshake to complete the handshake. 5 and 15 seconds.
 	Hello, Handshake time.Duration
-	// Wait is how long an upstream given by path is waited for. 10 seconds.
+	// Wait is how long an upstream given by path is waited for, or one that a caller asked for by SOCKS. 10 seconds.
 	Wait time.Duration
+	// Outward lets connections by SOCKS go to an address, as the Control of a net.Dialer: by default to public ones that are not of
+	// this machine.
+	Outward func(network, address string, raw syscall.RawConn) error
 }
 
 func (l Limits) withDefaults() Limits {
@@ -56,6 +61,9 @@ func (l Limits) withDefaults() Limits {
 	defTime(&l.Hello, 5*time.Second)
 	defTime(&l.Handshake, 15*time.Second)
 	defTime(&l.Wait, 10*time.Second)
+	if l.Outward == nil {
+		l.Outward = publicAlone
+	}
 	return l
 }
 
@@ -247,7 +255,8 @@ func (d *Door) Run(ctx context.Context) {
 			d.log.Error("names in .local are not answered for", "err", err)
 		}
 	})
-	tick := time.NewTicker(retryFailed)
+	pause, tried := retryFirst, d.current.Load()
+	tick := time.NewTimer(pause)
 	defer tick.Stop()
 	for {
 		select {
@@ -255,10 +264,15 @@ func (d *Door) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 			d.mu.Lock()
+			now := d.current.Load()
 			if !d.done {
-				d.bind(ctx, d.current.Load())
+				d.bind(ctx, now)
 			}
 			d.mu.Unlock()
+			if pause = min(2*pause, retryFailed); now != tried {
+				pause, tried = retryFirst, now
+			}
+			tick.Reset(pause)
 		}
 	}
 }

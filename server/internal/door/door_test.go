@@ -395,3 +395,43 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+func TestStrangersAreLedToOpenNamesAlone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, door.Options{})
+	const address = "127.0.0.1:0"
+	redirect := &doorv1.Redirect{Address: address, TlsPort: 443, RootCertificate: r.cert.Chain, AllowedSources: []string{"192.0.2.0/24"}}
+	at := r.apply(t, &doorv1.Table{Redirects: []*doorv1.Redirect{redirect}})["tcp "+address]
+	client := &http.Client{
+		Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	ask := func(host, path string) string {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+at+path, nil)
+		must(t, err)
+		req.Host = host
+		resp, err := client.Do(req)
+		if err != nil {
+			return "nothing"
+		}
+		defer resp.Body.Close()
+		return resp.Header.Get("Location")
+	}
+	if got := ask("open.test", "/"); got != "nothing" {
+		t.Errorf("a stranger is answered %q", got)
+	}
+	redirect.OpenNames = []string{"open.test"}
+	at = r.apply(t, &doorv1.Table{Redirects: []*doorv1.Redirect{redirect}})["tcp "+address]
+	for asked, want := range map[[2]string]string{
+		{"open.test", "/a?b"}: "https://open.test/a?b", {"OPEN.test:80", "/ca.crt"}: "https://open.test/ca.crt",
+		{"closed.test", "/"}: "nothing", {"127.0.0.1", "/ca.crt"}: "nothing",
+	} {
+		if got := ask(asked[0], asked[1]); got != want {
+			t.Errorf("%v is answered with %q, expected %q", asked, got, want)
+		}
+	}
+	redirect.OpenNames = []string{"Open.test"}
+	if err := door.Check(&doorv1.Table{Redirects: []*doorv1.Redirect{redirect}}); err == nil {
+		t.Error("a name that nobody asks for is taken")
+	}
+}

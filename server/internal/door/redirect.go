@@ -20,6 +20,8 @@ const strayLimit = 8 << 10
 type redirect struct {
 	port      string
 	documents *handout.Set
+	// open are the names for which those are redirected, too, who may not use it otherwise.
+	open map[string]bool
 }
 
 // servePlain answers on the plain HTTP ports by the plan in force.
@@ -30,7 +32,11 @@ func (d *Door) servePlain() http.Handler {
 		if e == nil || e.redirect == nil {
 			panic(http.ErrAbortHandler)
 		}
-		if e.redirect.documents.Has(r.URL.Path) {
+		stranger := !e.among(c.source)
+		if stranger && !e.redirect.open[hostOf(r.Host)] {
+			panic(http.ErrAbortHandler)
+		}
+		if !stranger && e.redirect.documents.Has(r.URL.Path) {
 			e.redirect.documents.ServeHTTP(w, r)
 			return
 		}
@@ -48,11 +54,7 @@ func (d *Door) servePlain() http.Handler {
 // secureURL is the address of the same thing by TLS. The host comes from the caller, so only one that is a name or an
 // address is used.
 func secureURL(host, uri, port string) (string, bool) {
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
-	}
-	name = strings.ToLower(strings.Trim(name, "[]"))
+	name := hostOf(host)
 	if a, err := netip.ParseAddr(name); err == nil {
 		name = a.WithZone("").String()
 		if a.Is6() {
@@ -68,6 +70,14 @@ func secureURL(host, uri, port string) (string, bool) {
 		name += ":" + port
 	}
 	return "https://" + name + uri, true
+}
+
+// hostOf is the name or number in the Host of a request, in lower case.
+func hostOf(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return strings.ToLower(strings.Trim(host, "[]"))
 }
 
 // redirectStray answers somebody who speaks plain HTTP to a TLS port.

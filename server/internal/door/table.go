@@ -53,9 +53,12 @@ type plan struct {
 	configs  map[string]*tls.Config
 }
 
-// entry is what happens to connections of one listening socket: a redirect, or routes. Those of a plain one are all in any.
+// entry is what happens to connections of one listening socket: a redirect, the way out, or routes. Those of a plain one are all in
+// any.
 type entry struct {
 	redirect *redirect
+	outward  bool           // SOCKS
+	callers  []netip.Prefix // who may use a redirect or the way out
 	plain    bool
 	exact    map[string][]*route
 	wild     map[string][]*route // by the name without its first label
@@ -102,7 +105,15 @@ func (e *entry) find(name string, source, local netip.Addr) *route {
 
 // admits tells whether a caller may use any of the routes at an address of this machine.
 func (e *entry) admits(source, local netip.Addr) bool {
-	return e.redirect != nil || slices.ContainsFunc(e.ways, func(r *route) bool { return r.admits(source, local) })
+	if e.redirect != nil || e.outward {
+		return e.among(source) || e.redirect != nil && len(e.redirect.open) > 0
+	}
+	return slices.ContainsFunc(e.ways, func(r *route) bool { return r.admits(source, local) })
+}
+
+// among tells whether a caller is one of those who may use a redirect or the way out.
+func (e *entry) among(source netip.Addr) bool {
+	return e.redirect != nil && len(e.callers) == 0 || slices.ContainsFunc(e.callers, func(p netip.Prefix) bool { return p.Contains(source) })
 }
 
 func (r *route) admits(source, local netip.Addr) bool {
@@ -169,6 +180,7 @@ func compile(d *Door, previous *plan, t *doorv1.Table) (*plan, error) {
 		for i, r := range t.GetRedirects() {
 			c.redirect(fmt.Sprintf("redirects[%d]", i), r)
 		}
+		c.socks(t.GetSocks())
 		c.resolver(t.GetResolver())
 		c.plan.local = mdns.Config{Names: t.GetLocal().GetNames(), Links: t.GetLocal().GetLinks()}
 		if err := mdns.Check(c.plan.local); err != nil {
@@ -388,7 +400,17 @@ func (c *compiler) redirect(field string, m *doorv1.Redirect) {
 			Path: "/ca.crt", ContentType: "application/x-x509-ca-cert", Filename: "ca.crt", Content: slices.Clone(m.GetRootCertificate()),
 		})
 	}
-	c.entry(field+".address", m.GetAddress(), &entry{redirect: &redirect{port: strconv.Itoa(int(m.GetTlsPort())), documents: handout.New(documents)}})
+	c.limit(field+".open_names", "names", len(m.GetOpenNames()), maxRoutes)
+	open := make(map[string]bool, len(m.GetOpenNames()))
+	for _, name := range m.GetOpenNames() {
+		if open[name] = true; !validName(name) {
+			c.wrong(field+".open_names", "%q is not a lower-case name", name)
+		}
+	}
+	c.entry(field+".address", m.GetAddress(), &entry{
+		redirect: &redirect{port: strconv.Itoa(int(m.GetTlsPort())), documents: handout.New(documents), open: open},
+		callers:  c.sources(field+".allowed_sources", m.GetAllowedSources()),
+	})
 }
 
 func (c *compiler) documents(field string, list []*doorv1.Document) []handout.Document {

@@ -22,7 +22,7 @@ const maxAddresses = 112 << 10
 func model(row *hostsv1.Host, n Network) abi.Model {
 	return abi.Model{
 		HostID: hostID(row), Spec: row.GetSpec(), Ports: row.GetStatus().GetPorts(),
-		Gateways: abi.Gateways(n.Gateways), MDNS: n.MDNS, Shared: n.Shared,
+		Gateways: abi.Gateways(n.Gateways), MDNS: n.MDNS, Service: n.Services[row.GetMeta().GetId()], Shared: n.Shared,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -248,4 +249,36 @@ func TestEveryAddressIsServed(t *testing.T) {
 			t.Fatalf("no address on the bridge: %s", data)
 		}
 	})
+}
+
+// The host of a page has a name of its own in .local, at the port where names are told apart, for its first page alone.
+func TestAServiceHasANameInLocal(t *testing.T) {
+	t.Parallel()
+	r := row("forge/main", map[uint32]*hostsv1.Binding{3000: web(), 4000: web(), 22: ssh()},
+		map[uint32]*hostsv1.Ports{3000: {AssignedSslPort: 61002}, 4000: {AssignedSslPort: 61003}, 22: {AssignedPort: 61004}})
+	n := house
+	n.Services, n.Shared = map[string]string{"forge/main": "forge.local", "other/main": "other.local"}, map[uint32]bool{443: true}
+	named := func() (out []string) {
+		on, _ := hosts.Addresses(r, n)
+		for _, a := range on {
+			if a.GetHostname() != "home.local" && a.GetKind() == hostsv1.Address_KIND_MDNS {
+				out = append(out, a.GetUrl())
+			}
+		}
+		return out
+	}
+	if got := named(); !slices.Equal(got, []string{"https://forge.local"}) {
+		t.Errorf("the addresses are %v", got)
+	}
+	if !bytes.Contains(hosts.HostJSON(r, n), []byte(`"forge.local"`)) {
+		t.Error("the package is not told")
+	}
+	r.Spec.Bindings[3000].Choices = &hostsv1.Choices{Disabled: []*hostsv1.Endpoint{{Hostname: "forge.local", Port: 443}}}
+	if got := named(); len(got) > 0 {
+		t.Errorf("switched off, the addresses are %v", got)
+	}
+	r.Spec.Bindings[3000].Enabled = false
+	if got := named(); !slices.Equal(got, []string{"https://forge.local"}) {
+		t.Errorf("without the first page the addresses are %v", got)
+	}
 }

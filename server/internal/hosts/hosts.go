@@ -38,11 +38,12 @@ const (
 	maxSpec       = 80 << 10
 )
 
-// Network is what the machine's network looks like: the gateways, the server's name in .local or nothing, the ports on which
-// TLS is told apart by name, and where the front door does not get to listen, with the reason.
+// Network is what the machine's network looks like: the gateways, the server's name in .local or nothing, those of hosts by row
+// id, the ports on which TLS is told apart by name, and where the front door does not get to listen, with the reason.
 type Network struct {
 	Gateways []abi.Gateway
 	MDNS     string
+	Services map[string]string
 	Shared   map[uint32]bool
 	Unserved map[netip.AddrPort]string
 }

@@ -14,6 +14,7 @@ package proxy
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -87,21 +88,32 @@ type Service struct {
 	mu       sync.Mutex // guards what follows
 	gateways []abi.Gateway
 	mdns     string
+	services map[string]string // names in .local by the id of the host
 	failed   []string // what was last told not to be listened on
 }
 
 // New returns the area. It does nothing until its controller runs.
 func New(opt Options) *Service { return &Service{opt: opt, gateways: abi.Gateways(nil)} }
 
-// SetNetwork tells which gateways there are now and what the server is called in .local, and answers whether that is news.
-// When it is, the caller wakes the controller.
-func (s *Service) SetNetwork(gateways []abi.Gateway, mdns string) bool {
+// SetNetwork tells which gateways there are now and what the server is called in .local, and its hosts by row id, and answers
+// whether that is news. When it is, the caller wakes the controller.
+func (s *Service) SetNetwork(gateways []abi.Gateway, mdns string, services map[string]string) bool {
 	gateways = abi.Gateways(gateways)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	news := s.mdns != mdns || !reflect.DeepEqual(s.gateways, gateways)
-	s.gateways, s.mdns = gateways, mdns
+	news := s.mdns != mdns || !maps.Equal(s.services, services) || !reflect.DeepEqual(s.gateways, gateways)
+	s.gateways, s.mdns, s.services = gateways, mdns, maps.Clone(services)
 	return news
+}
+
+// ServiceNames answers the labels by which services are to be called in .local, by the id of the host whose page is reached there.
+func (s *Service) ServiceNames() (labels map[string]string, err error) {
+	err = s.opt.Store.View(func(tx *store.Tx) error {
+		rows, err := store.List[*hostsv1.Host](tx, "")
+		labels = serviceNames(rows, s.opt.Names.Local())
+		return err
+	})
+	return labels, err
 }
 
 // Controller applies the table at boot and whenever a row it follows from changes.
@@ -160,7 +172,7 @@ func (s *Service) Render() (*doorv1.Table, error) {
 // render answers the table as it should be now, and what found no place in it.
 func (s *Service) render() (*doorv1.Table, []string, error) {
 	s.mu.Lock()
-	in := Input{Server: s.opt.Server, Gateways: s.gateways, MDNS: s.mdns, Domains: make(map[string]Pair)}
+	in := Input{Server: s.opt.Server, Gateways: s.gateways, MDNS: s.mdns, Claimed: s.services, Domains: make(map[string]Pair)}
 	s.mu.Unlock()
 	err := s.opt.Store.View(func(tx *store.Tx) (err error) {
 		if in.Hosts, err = store.List[*hostsv1.Host](tx, ""); err != nil {
@@ -184,10 +196,11 @@ func (s *Service) render() (*doorv1.Table, []string, error) {
 	}
 	in.Records = s.opt.Names.Records(in.Packages, in.Dependencies)
 	in.Local = s.opt.Names.Local()
+	in.Services = serviceNames(in.Hosts, in.Local)
 	if in.Chain, in.Key, err = s.Certificate(); err != nil {
 		return nil, nil, err
 	}
-	for _, name := range Domains(in.Hosts) {
+	for _, name := range unique(append(Domains(in.Hosts), slices.Collect(maps.Values(in.Claimed))...)) {
 		var p Pair
 		if p.Chain, p.Key, err = s.opt.Certificates.ServerLeaf([]string{name}); err != nil {
 			return nil, nil, err

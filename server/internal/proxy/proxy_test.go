@@ -131,7 +131,7 @@ func TestControllerKeepsTheTableTrue(t *testing.T) {
 	d := &fakeDoor{refuse: 1, tables: make(chan *doorv1.Table, 100)}
 	s := proxy.New(proxy.Options{
 		Store: st, Log: slog.New(slog.NewTextHandler(&log, nil)), Door: d, Names: names{}, Certificates: certificates{},
-		Server: proxy.Server{Web: []string{"127.0.0.1:8443"}, WebUpstream: "unix:/web"},
+		Server: proxy.Server{Web: []string{"127.0.0.1:8443"}, WebUpstream: "unix:/web", RedirectPort: 8443},
 	})
 	m := reconcile.New(st, slog.New(slog.DiscardHandler), s.Controller())
 	ctx, stop := context.WithCancel(t.Context())
@@ -149,14 +149,26 @@ func TestControllerKeepsTheTableTrue(t *testing.T) {
 	}
 
 	d.say(&doorv1.Socket{Address: "tcp 192.168.1.5:61002", Error: "in use"}, &doorv1.Socket{Address: "tcp 127.0.0.1:61002"})
-	if !s.SetNetwork(house.Gateways, "home.local") || s.SetNetwork(house.Gateways, "home.local") {
+	if !s.SetNetwork(house.Gateways, "home.local", nil) || s.SetNetwork(house.Gateways, "home.local", nil) {
 		t.Error("news are told wrongly")
 	}
 	m.Wake(proxy.ControllerName, proxy.ControllerKey)
 	table = d.await(t, "the address in the house", listens("192.168.1.5:61002"))
-	if l := table.GetLocal(); !slices.Equal(l.GetNames(), []string{"fireplace"}) || !slices.Equal(l.GetLinks(), []string{"eth0"}) {
+	if l := table.GetLocal(); !slices.Equal(l.GetNames(), []string{"fireplace", "forge"}) || !slices.Equal(l.GetLinks(), []string{"eth0"}) {
 		t.Errorf("the names in .local are %v", l)
 	}
+	labels, err := s.ServiceNames()
+	if err != nil || len(labels) != 1 || labels["forge/main"] != "forge" {
+		t.Errorf("the services are to be called %v (%v)", labels, err)
+	}
+	if !s.SetNetwork(house.Gateways, "home.local", map[string]string{"forge/main": "forge-2.local"}) {
+		t.Error("a name that was claimed is no news")
+	}
+	m.Wake(proxy.ControllerName, proxy.ControllerKey)
+	d.await(t, "a certificate for the name of the service", func(table *doorv1.Table) bool {
+		return slices.ContainsFunc(table.GetCertificates(), func(c *doorv1.Certificate) bool { return c.GetId() == "domain/forge-2.local" })
+	})
+	s.SetNetwork(house.Gateways, "home.local", nil)
 	m.Wake(proxy.ControllerName, proxy.ControllerKey)
 	d.await(t, "it a second time", listens("192.168.1.5:61002"))
 	d.say()

@@ -15,6 +15,7 @@ import (
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/server/internal/host/mdns"
 )
 
 // maxAnswers bounds the routes of one site, of names above all.
@@ -44,6 +45,31 @@ func Domains(hosts []*hostsv1.Host) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
+// serviceNames answers the labels by which hosts are to be called in .local, by row id: each package that has a page has its own
+// id as a name there. What the server itself is called is no service's; where it has no name, services have none.
+func serviceNames(hosts []*hostsv1.Host, server []string) map[string]string {
+	if len(server) == 0 {
+		return nil
+	}
+	byPackage := make(map[string]string)
+	for _, row := range hosts {
+		id := row.GetMeta().GetId()
+		pkg := ids.Parent(id)
+		_, has := abi.Page(row.GetSpec())
+		if !has || row.GetSpec().GetKept() || ids.Package(pkg).Reserved() || slices.Contains(server, pkg) || mdns.Check(mdns.Config{Names: []string{pkg}}) != nil {
+			continue
+		}
+		if first := byPackage[pkg]; first == "" || id < first {
+			byPackage[pkg] = id
+		}
+	}
+	out := make(map[string]string, len(byPackage))
+	for pkg, id := range byPackage {
+		out[id] = pkg
+	}
+	return out
+}
+
 // privateDomains are the private names of hosts with the gateways that each is for; the resolver answers them there.
 func privateDomains(hosts []*hostsv1.Host) map[string][]string {
 	out := make(map[string][]string)
@@ -67,7 +93,7 @@ func (r *renderer) host(row *hostsv1.Host) {
 		return
 	}
 	h := abi.Derive(abi.Model{
-		Spec: row.GetSpec(), Ports: row.GetStatus().GetPorts(), Gateways: r.gateways, MDNS: r.in.MDNS,
+		Spec: row.GetSpec(), Ports: row.GetStatus().GetPorts(), Gateways: r.gateways, MDNS: r.in.MDNS, Service: r.in.Claimed[row.GetMeta().GetId()],
 		Shared: map[uint32]bool{r.in.Server.RedirectPort: true},
 	})
 	for _, p := range slices.Sorted(maps.Keys(h.Bindings)) {
@@ -115,6 +141,9 @@ func (r *renderer) binding(s served, all abi.Addresses) {
 	for _, info := range list {
 		if info.Port == 0 || info.Metadata.Kind == abi.KindPlugin || !all.On(info) {
 			continue
+		}
+		if info.SSL && info.Metadata.Kind == abi.KindPublicDomain && uint32(info.Port) == r.in.Server.RedirectPort && all.Open(info) {
+			r.open[info.Hostname] = true
 		}
 		for _, g := range r.gateways {
 			for _, a := range leads(info, g) {

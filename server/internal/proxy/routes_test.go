@@ -173,3 +173,70 @@ func TestANetworkThatIsSwitchedOffIsLetInNowhere(t *testing.T) {
 		t.Errorf("two gateways in one network, of which one is off: %v", got)
 	}
 }
+
+// A package with a page is called by its id in .local, where the name leads to that page alone.
+func TestServicesHaveNamesInLocal(t *testing.T) {
+	t.Parallel()
+	in := house()
+	in.Local, in.MDNS = []string{"home"}, "home.local"
+	in.Services = map[string]string{"forge/main": "forge", "absent/main": "absent", "other/main": "home"}
+	if got := render(t, in).GetLocal().GetNames(); !slices.Equal(got, []string{"home", "absent", "forge"}) {
+		t.Errorf("the names are %v", got)
+	}
+	routes := func(in proxy.Input) (out []*doorv1.Route) {
+		for _, l := range render(t, in).GetListeners() {
+			for _, r := range l.GetRoutes() {
+				if slices.Contains(r.GetNames(), "forge-2.local") {
+					if !strings.HasSuffix(l.GetAddress(), ":8443") {
+						t.Errorf("the name is told at %s", l.GetAddress())
+					}
+					out = append(out, r)
+				}
+			}
+		}
+		return out
+	}
+	if got := routes(in); len(got) != 0 {
+		t.Errorf("a name that is not claimed leads to %v", got)
+	}
+	in.Claimed = map[string]string{"forge/main": "forge-2.local"}
+	in.Domains = map[string]proxy.Pair{"forge-2.local": {Chain: chain, Key: key}}
+	found := routes(in)
+	if len(found) != 3 { // IPv4, and two addresses of IPv6
+		t.Fatalf("the name has the routes %v", found)
+	}
+	for _, r := range found {
+		if r.GetUpstream() != "10.0.3.8:3000" || r.GetCertificate() != "domain/forge-2.local" || !r.GetHttp() || len(r.GetAllowedSources()) == 0 {
+			t.Errorf("the name leads to %v", r)
+		}
+	}
+}
+
+// Plain HTTP is for networks; the Internet is led to the public domains that are open to it.
+func TestPlainHTTPLeadsTheInternetToOpenDomainsAlone(t *testing.T) {
+	t.Parallel()
+	in := house()
+	in.Hosts[0].Spec.PublicDomains = map[string]*hostsv1.PublicDomain{"open.test": {Gateway: "eth0"}}
+	in.Hosts[0].Spec.Bindings[3000].AddSsl.PreferredExternalPort = 8443
+	for _, r := range render(t, in).GetRedirects() {
+		if !slices.Equal(r.GetOpenNames(), []string{"open.test"}) || !slices.Contains(r.GetAllowedSources(), "192.168.0.0/16") || slices.Contains(r.GetAllowedSources(), "0.0.0.0/0") {
+			t.Errorf("%v", r)
+		}
+	}
+	in.Hosts[0].Spec.Bindings[3000].Choices = &hostsv1.Choices{Disabled: []*hostsv1.Endpoint{{Hostname: "open.test", Port: 8443}}}
+	for _, r := range render(t, in).GetRedirects() {
+		if len(r.GetOpenNames()) > 0 {
+			t.Errorf("a domain that is off is open: %v", r)
+		}
+	}
+}
+
+func TestTheWayOutIsForServicesAndTheMachine(t *testing.T) {
+	t.Parallel()
+	in := house()
+	in.Server.Socks = []string{"10.0.3.1:1080"}
+	got := render(t, in).GetSocks()
+	if !slices.Equal(got.GetAddresses(), []string{"10.0.3.1:1080"}) || !slices.Equal(got.GetAllowedSources(), []string{"10.0.3.0/24"}) {
+		t.Errorf("%v", got)
+	}
+}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/host/handout"
+	"github.com/hearthos/hearth/server/internal/host/mdns"
 )
 
 // certificateID is the id of the one certificate of a table: services differ by port, not by name, so they share it.
@@ -45,7 +47,8 @@ type Server struct {
 	// "unix:" and a path, with the caller's address told by PROXY protocol.
 	Web         []string
 	WebUpstream string
-	// Redirects are the addresses and ports where plain HTTP is sent on to RedirectPort and the root can be fetched.
+	// Redirects are the addresses and ports where plain HTTP is sent on to RedirectPort and the root can be fetched, from networks.
+	// The Internet is sent on to the public domains that are open to it, and finds nothing else there.
 	Redirects    []string
 	RedirectPort uint32
 	// Root is the server's root certificate, PEM, Documents what else is answered by plain HTTP.
@@ -56,6 +59,8 @@ type Server struct {
 	Resolver  []string
 	Zones     []string
 	Upstreams []string
+	// Socks are the addresses and ports where services and the machine itself find the way out by SOCKS; none where there is none.
+	Socks []string
 }
 
 // Input is all a table follows from.
@@ -70,6 +75,9 @@ type Input struct {
 	Records      []*doorv1.Record
 	// Local are the labels by which the server is called in .local.
 	Local []string
+	// Services are the labels by which hosts are to be called in .local, Claimed the names that they have there by now; both by
+	// row id.
+	Services, Claimed map[string]string
 	// Private are the private domains with the gateways that each is for.
 	Private map[string][]string
 	// MDNS is the server's name in .local, "" while it has none.
@@ -89,7 +97,7 @@ type Pair struct{ Chain, Key []byte }
 func Table(in Input) (table *doorv1.Table, omitted []string) {
 	r := renderer{
 		in: in, gateways: abi.Gateways(in.Gateways), containers: containers(in.Packages),
-		ports: make(map[string]bool), sites: make(map[string]*site), share: make(map[string]int), table: &doorv1.Table{},
+		ports: make(map[string]bool), sites: make(map[string]*site), share: make(map[string]int), open: make(map[string]bool), table: &doorv1.Table{},
 	}
 	r.table.Certificates = []*doorv1.Certificate{{Id: certificateID, Chain: in.Chain, Key: in.Key}}
 	r.server()
@@ -99,9 +107,15 @@ func Table(in Input) (table *doorv1.Table, omitted []string) {
 	for _, row := range rows {
 		r.host(row)
 	}
+	for _, to := range r.table.GetRedirects() {
+		to.OpenNames = unique(slices.Collect(maps.Keys(r.open)))
+	}
 	r.listeners()
 	r.local()
 	r.resolver()
+	if s := r.in.Server; len(s.Socks) > 0 {
+		r.table.Socks = &doorv1.Socks{Addresses: unique(s.Socks), AllowedSources: canonical(r.bridges())}
+	}
 	slices.SortStableFunc(r.table.Listeners, func(a, b *doorv1.Listener) int { return cmp.Compare(a.GetAddress(), b.GetAddress()) })
 	return r.table, r.omitted
 }
@@ -124,6 +138,7 @@ type renderer struct {
 	ports      map[string]bool  // of the server
 	sites      map[string]*site // by address and port
 	share      map[string]int   // listeners and names by package
+	open       map[string]bool  // names that the Internet reaches where names are told apart
 	table      *doorv1.Table
 	omitted    []string
 }
@@ -134,7 +149,7 @@ func (r *renderer) server() {
 		r.sites[address] = &site{server: true}
 	}
 	for _, address := range unique(r.everywhere(s.Redirects)) {
-		to := &doorv1.Redirect{Address: address, TlsPort: s.RedirectPort, RootCertificate: s.Root}
+		to := &doorv1.Redirect{Address: address, TlsPort: s.RedirectPort, RootCertificate: s.Root, AllowedSources: canonical(r.neighbours())}
 		for _, d := range s.Documents {
 			to.Documents = append(to.Documents, &doorv1.Document{
 				Path: d.Path, Language: d.Language, ContentType: d.ContentType, Filename: d.Filename, Content: d.Content,
@@ -165,9 +180,14 @@ func (r *renderer) everywhere(list []string) []string {
 	return out
 }
 
-// local has the server's names in .local answered for where such names are asked.
+// local has the names of the server and its services in .local answered for where such names are asked.
 func (r *renderer) local() {
 	l := &doorv1.Local{Names: unique(r.in.Local)}
+	for _, label := range unique(slices.Collect(maps.Values(r.in.Services))) {
+		if !slices.Contains(l.Names, label) && len(l.Names) < mdns.MaxNames {
+			l.Names = append(l.Names, label)
+		}
+	}
 	for _, g := range r.gateways {
 		if g.MDNS() && len(l.Links) < maxLinks {
 			l.Links = append(l.Links, g.ID)

@@ -3,6 +3,7 @@
 //
 //	holder.go   the parent and what it does about events
 //	process.go  a worker as the parent sees it
+//	standby.go  the process that takes over when the parent dies
 //	sockets.go  listening sockets as bare descriptors
 //	wire.go     what parent and worker say to each other
 //	link.go     the worker's end
@@ -49,6 +50,8 @@ type Options struct {
 	// anew each time, so replacing the file and the worker is an upgrade.
 	Program string
 	Args    []string
+	// Standby are the arguments with which Program waits to take over, before the number of this process.
+	Standby []string
 	// Socket is the path of the daemon's socket.
 	Socket string
 	// Lock is the path of a file that one parent alone can hold.
@@ -102,9 +105,15 @@ func Run(ctx context.Context, replace <-chan os.Signal, o Options) error {
 		restart: time.NewTimer(0), limit: stoppedTimer(),
 	}
 	defer close(h.stopped)
+	standby := make(chan struct{})
+	go func() {
+		defer close(standby)
+		h.keepStandby(ctx)
+	}()
 	for {
 		select {
 		case <-ctx.Done():
+			<-standby // else it would take over
 			h.stop()
 			return nil
 		case <-replace:
@@ -129,12 +138,18 @@ func stoppedTimer() *time.Timer {
 	return t
 }
 
+// takeLock takes the lock, of which a parent that is just dying may not have let go yet.
 func takeLock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock the door: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	for limit := time.Now().Add(dyingWithin); errors.Is(err, unix.EWOULDBLOCK) && time.Now().Before(limit); {
+		time.Sleep(dyingPause)
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	if err != nil {
 		f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, fmt.Errorf("cannot lock %s: %w", path, ErrRunning)

@@ -31,10 +31,14 @@ type later func(ctx context.Context) *dns.Msg
 
 // consider answers one question by what is known here, or says how to find the answer.
 func (s *Server) consider(req *dns.Msg, source netip.Addr, tcp bool) (*dns.Msg, later) {
+	return s.considerBy(s.table.Load(), req, source, tcp)
+}
+
+// considerBy is consider by a table. An answer with authority follows from it, the source and the question alone.
+func (s *Server) considerBy(t *table, req *dns.Msg, source netip.Addr, tcp bool) (*dns.Msg, later) {
 	if req.Response || len(req.Question) != 1 {
 		return nil, nil
 	}
-	t := s.table.Load()
 	q := req.Question[0]
 	var m *dns.Msg
 	switch {

@@ -205,6 +205,55 @@ func TestANewConfigurationCountsAtOnce(t *testing.T) {
 	}
 }
 
+// What is asked again over UDP is answered by the table as it is, for whom asks, with the number and the spelling of the question.
+func TestRepeatedQuestionsAreAnsweredAsTheFirst(t *testing.T) {
+	t.Parallel()
+	config := func(address string) dnsserver.Config {
+		return dnsserver.Config{Zones: []string{"startos"}, Records: []dnsserver.Record{
+			{Name: "a.startos", IPv4: []netip.Addr{ip(address)}, Sources: []netip.Prefix{prefix("127.0.0.2/32")}},
+		}}
+	}
+	s := newServer(t, config("10.0.3.5"))
+	at := start(t, s)
+	ask := func(source, name string, qtype uint16, edns bool) *dns.Msg {
+		t.Helper()
+		m := new(dns.Msg).SetQuestion(name, qtype)
+		if edns {
+			m.SetEdns0(1232, false)
+		}
+		c := dns.Client{Dialer: &net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(source)}}}
+		r, _, err := c.Exchange(m, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Question[0].Name != name || (r.IsEdns0() != nil) != edns {
+			t.Errorf("%s, options %t: answered %v", name, edns, r)
+		}
+		return r
+	}
+	for _, address := range []string{"10.0.3.5", "10.0.3.6"} {
+		if err := s.SetConfig(config(address)); err != nil {
+			t.Fatal(err)
+		}
+		for range 20 { // several readers, each of which sees one twice
+			for _, edns := range []bool{false, true} {
+				if got := values(ask("127.0.0.2", "a.startos.", dns.TypeA, edns)); !slices.Equal(got, []string{address}) {
+					t.Errorf("the one who may is told %v, not %s", got, address)
+				}
+				if got := values(ask("127.0.0.2", "A.startos.", dns.TypeA, edns)); !slices.Equal(got, []string{address}) {
+					t.Errorf("by another spelling it is told %v, not %s", got, address)
+				}
+				if got := ask("127.0.0.1", "a.startos.", dns.TypeA, edns); len(got.Answer) > 0 || got.Rcode != dns.RcodeNameError {
+					t.Errorf("the one who may not is told %v", got)
+				}
+				if got := ask("127.0.0.2", "a.startos.", dns.TypeAAAA, edns); len(got.Answer) > 0 || got.Rcode != dns.RcodeSuccess {
+					t.Errorf("asked for another kind, it is told %v", got)
+				}
+			}
+		}
+	}
+}
+
 func TestForwarding(t *testing.T) {
 	t.Parallel()
 	silent, _ := upstream(t, func(dns.ResponseWriter, *dns.Msg) {})

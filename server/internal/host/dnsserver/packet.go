@@ -1,6 +1,7 @@
 package dnsserver
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -20,8 +21,10 @@ const (
 	batch = 32
 	// maxReaders bounds those who read one socket.
 	maxReaders = 4
-	// headerSize is the least a packet of DNS has.
-	headerSize = 12
+	// headerSize is the least a packet of DNS has; its first idSize bytes are the caller's number for the question.
+	headerSize, idSize = 12, 2
+	// maxLasting and maxLastingSize bound the answers that a reader keeps, in number, and in bytes of a question.
+	maxLasting, maxLastingSize = 256, 96
 )
 
 // ServePacket answers on a UDP socket until ctx ends, then finishes what it has begun and closes the socket. It returns
@@ -67,7 +70,7 @@ type packets struct {
 // read answers until reading fails, which it does when serving ends.
 func (p *packets) read() error {
 	in, out := make([]ipv4.Message, batch), make([]ipv4.Message, 0, batch)
-	answers := make([][]byte, batch)
+	answers, kept := make([][]byte, batch), lasting{}
 	for i := range in {
 		in[i].Buffers = [][]byte{make([]byte, udpSize)}
 		answers[i] = make([]byte, udpSize)
@@ -79,7 +82,7 @@ func (p *packets) read() error {
 		}
 		out = out[:0]
 		for i := range in[:n] {
-			if b := p.answer(in[i].Buffers[0][:in[i].N], in[i].Addr, answers[i]); b != nil {
+			if b := p.answer(in[i].Buffers[0][:in[i].N], in[i].Addr, answers[i], &kept); b != nil {
 				out = append(out, ipv4.Message{Buffers: [][]byte{b}, Addr: in[i].Addr})
 			}
 		}
@@ -93,18 +96,54 @@ func (p *packets) read() error {
 	}
 }
 
+// lasting are answers that follow from the table, the source and the question alone, as they were sent: most callers ask for the
+// same few names. Each reader has its own.
+type lasting struct {
+	table   *table
+	answers map[lastingKey][]byte
+}
+
+type lastingKey struct {
+	source   netip.Addr
+	question [maxLastingSize]byte // the packet without the caller's number
+	length   int
+}
+
+// key is the key of a packet; ok is false for one that is too long.
+func (l *lasting) key(t *table, source netip.Addr, packet []byte) (k lastingKey, ok bool) {
+	if l.table != t {
+		l.table, l.answers = t, make(map[lastingKey][]byte)
+	}
+	k.source, k.length = source, copy(k.question[:], packet[idSize:])
+	return k, len(packet) <= idSize+maxLastingSize
+}
+
+// keep keeps an answer. Where there are too many all are forgotten: whoever asks for ever new names gains nothing by them.
+func (l *lasting) keep(k lastingKey, answer []byte) {
+	if len(l.answers) >= maxLasting {
+		clear(l.answers)
+	}
+	l.answers[k] = bytes.Clone(answer)
+}
+
 // answer answers a packet in buf, if that can be done at once.
-func (p *packets) answer(packet []byte, from net.Addr, buf []byte) []byte {
+func (p *packets) answer(packet []byte, from net.Addr, buf []byte, kept *lasting) []byte {
 	udp, ok := from.(*net.UDPAddr)
 	if !ok || len(packet) < headerSize || accept(headerOf(packet)) != dns.MsgAccept {
 		return nil
+	}
+	source, _ := netip.AddrFromSlice(udp.IP)
+	source = source.Unmap()
+	t := p.server.table.Load()
+	key, short := kept.key(t, source, packet)
+	if have := kept.answers[key]; short && have != nil {
+		return append(append(buf[:0], packet[:idSize]...), have[idSize:]...)
 	}
 	req := new(dns.Msg)
 	if req.Unpack(packet) != nil {
 		return nil
 	}
-	source, _ := netip.AddrFromSlice(udp.IP)
-	m, ask := p.server.consider(req, source.Unmap(), false)
+	m, ask := p.server.considerBy(t, req, source, false)
 	if ask != nil {
 		p.asking.Go(func() {
 			if b := packed(ask(p.questions), nil); b != nil {
@@ -113,7 +152,11 @@ func (p *packets) answer(packet []byte, from net.Addr, buf []byte) []byte {
 		})
 		return nil
 	}
-	return packed(m, buf)
+	b := packed(m, buf)
+	if short && b != nil && m.Authoritative { // what is not is somebody else's, and ages
+		kept.keep(key, b)
+	}
+	return b
 }
 
 // packed is a message as it is sent; nil where there is none.

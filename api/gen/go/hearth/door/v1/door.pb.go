@@ -90,7 +90,9 @@ type Table struct {
 	// Addresses on which plain HTTP is redirected to TLS.
 	Redirects []*Redirect `protobuf:"bytes,4,rep,name=redirects,proto3" json:"redirects,omitempty"`
 	// The names in .local.
-	Local         *Local `protobuf:"bytes,5,opt,name=local,proto3" json:"local,omitempty"`
+	Local *Local `protobuf:"bytes,5,opt,name=local,proto3" json:"local,omitempty"`
+	// The way out by SOCKS.
+	Socks         *Socks `protobuf:"bytes,6,opt,name=socks,proto3" json:"socks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -156,6 +158,13 @@ func (x *Table) GetRedirects() []*Redirect {
 func (x *Table) GetLocal() *Local {
 	if x != nil {
 		return x.Local
+	}
+	return nil
+}
+
+func (x *Table) GetSocks() *Socks {
+	if x != nil {
+		return x.Socks
 	}
 	return nil
 }
@@ -802,7 +811,11 @@ type Redirect struct {
 	// The server's root certificate, PEM; served at /ca.crt where no document is there.
 	RootCertificate []byte `protobuf:"bytes,3,opt,name=root_certificate,json=rootCertificate,proto3" json:"root_certificate,omitempty"`
 	// What is answered instead of a redirect, for those who do not trust the server yet.
-	Documents     []*Document `protobuf:"bytes,4,rep,name=documents,proto3" json:"documents,omitempty"`
+	Documents []*Document `protobuf:"bytes,4,rep,name=documents,proto3" json:"documents,omitempty"`
+	// Sources that may use it, in CIDR form; none means all.
+	AllowedSources []string `protobuf:"bytes,5,rep,name=allowed_sources,json=allowedSources,proto3" json:"allowed_sources,omitempty"`
+	// Names, lower case, for which all others are redirected, too; nothing else is answered to them.
+	OpenNames     []string `protobuf:"bytes,6,rep,name=open_names,json=openNames,proto3" json:"open_names,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -861,6 +874,20 @@ func (x *Redirect) GetRootCertificate() []byte {
 func (x *Redirect) GetDocuments() []*Document {
 	if x != nil {
 		return x.Documents
+	}
+	return nil
+}
+
+func (x *Redirect) GetAllowedSources() []string {
+	if x != nil {
+		return x.AllowedSources
+	}
+	return nil
+}
+
+func (x *Redirect) GetOpenNames() []string {
+	if x != nil {
+		return x.OpenNames
 	}
 	return nil
 }
@@ -1003,6 +1030,61 @@ func (x *Local) GetLinks() []string {
 	return nil
 }
 
+// Socks connects callers by SOCKS, version 5, to public addresses, never to this machine or to a private network.
+type Socks struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Addresses and ports it listens on.
+	Addresses []string `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// Sources that may use it, in CIDR form; none means nobody.
+	AllowedSources []string `protobuf:"bytes,2,rep,name=allowed_sources,json=allowedSources,proto3" json:"allowed_sources,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Socks) Reset() {
+	*x = Socks{}
+	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Socks) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Socks) ProtoMessage() {}
+
+func (x *Socks) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Socks.ProtoReflect.Descriptor instead.
+func (*Socks) Descriptor() ([]byte, []int) {
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Socks) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+func (x *Socks) GetAllowedSources() []string {
+	if x != nil {
+		return x.AllowedSources
+	}
+	return nil
+}
+
 // LocalName is a name in .local and what came of it.
 type LocalName struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1016,7 +1098,7 @@ type LocalName struct {
 
 func (x *LocalName) Reset() {
 	*x = LocalName{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1028,7 +1110,7 @@ func (x *LocalName) String() string {
 func (*LocalName) ProtoMessage() {}
 
 func (x *LocalName) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1041,7 +1123,7 @@ func (x *LocalName) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocalName.ProtoReflect.Descriptor instead.
 func (*LocalName) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{12}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *LocalName) GetWanted() string {
@@ -1067,7 +1149,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1079,7 +1161,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1092,7 +1174,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{13}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{14}
 }
 
 // GetStatusResponse is who answers and what is in force.
@@ -1121,7 +1203,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[14]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1133,7 +1215,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[14]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1146,7 +1228,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{14}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetStatusResponse) GetVersion() string {
@@ -1220,7 +1302,7 @@ type Socket struct {
 
 func (x *Socket) Reset() {
 	*x = Socket{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[15]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1314,7 @@ func (x *Socket) String() string {
 func (*Socket) ProtoMessage() {}
 
 func (x *Socket) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[15]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1327,7 @@ func (x *Socket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Socket.ProtoReflect.Descriptor instead.
 func (*Socket) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{15}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Socket) GetAddress() string {
@@ -1280,7 +1362,7 @@ type ApplyRequest struct {
 
 func (x *ApplyRequest) Reset() {
 	*x = ApplyRequest{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[16]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1292,7 +1374,7 @@ func (x *ApplyRequest) String() string {
 func (*ApplyRequest) ProtoMessage() {}
 
 func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[16]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1305,7 +1387,7 @@ func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyRequest.ProtoReflect.Descriptor instead.
 func (*ApplyRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{16}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ApplyRequest) GetTable() *Table {
@@ -1328,7 +1410,7 @@ type ApplyResponse struct {
 
 func (x *ApplyResponse) Reset() {
 	*x = ApplyResponse{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[17]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1340,7 +1422,7 @@ func (x *ApplyResponse) String() string {
 func (*ApplyResponse) ProtoMessage() {}
 
 func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[17]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1353,7 +1435,7 @@ func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResponse.ProtoReflect.Descriptor instead.
 func (*ApplyResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{17}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ApplyResponse) GetDigest() string {
@@ -1379,7 +1461,7 @@ type ReplaceRequest struct {
 
 func (x *ReplaceRequest) Reset() {
 	*x = ReplaceRequest{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[18]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1391,7 +1473,7 @@ func (x *ReplaceRequest) String() string {
 func (*ReplaceRequest) ProtoMessage() {}
 
 func (x *ReplaceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[18]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1404,7 +1486,7 @@ func (x *ReplaceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{18}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{19}
 }
 
 // ReplaceResponse is empty.
@@ -1416,7 +1498,7 @@ type ReplaceResponse struct {
 
 func (x *ReplaceResponse) Reset() {
 	*x = ReplaceResponse{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[19]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1428,7 +1510,7 @@ func (x *ReplaceResponse) String() string {
 func (*ReplaceResponse) ProtoMessage() {}
 
 func (x *ReplaceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[19]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1441,20 +1523,21 @@ func (x *ReplaceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceResponse.ProtoReflect.Descriptor instead.
 func (*ReplaceResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{19}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{20}
 }
 
 var File_hearth_door_v1_door_proto protoreflect.FileDescriptor
 
 const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\n" +
-	"\x19hearth/door/v1/door.proto\x12\x0ehearth.door.v1\x1a\x1fhearth/options/v1/options.proto\"\x9b\x02\n" +
+	"\x19hearth/door/v1/door.proto\x12\x0ehearth.door.v1\x1a\x1fhearth/options/v1/options.proto\"\xc8\x02\n" +
 	"\x05Table\x126\n" +
 	"\tlisteners\x18\x01 \x03(\v2\x18.hearth.door.v1.ListenerR\tlisteners\x12?\n" +
 	"\fcertificates\x18\x02 \x03(\v2\x1b.hearth.door.v1.CertificateR\fcertificates\x124\n" +
 	"\bresolver\x18\x03 \x01(\v2\x18.hearth.door.v1.ResolverR\bresolver\x126\n" +
 	"\tredirects\x18\x04 \x03(\v2\x18.hearth.door.v1.RedirectR\tredirects\x12+\n" +
-	"\x05local\x18\x05 \x01(\v2\x15.hearth.door.v1.LocalR\x05local\"i\n" +
+	"\x05local\x18\x05 \x01(\v2\x15.hearth.door.v1.LocalR\x05local\x12+\n" +
+	"\x05socks\x18\x06 \x01(\v2\x15.hearth.door.v1.SocksR\x05socks\"i\n" +
 	"\bListener\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12-\n" +
 	"\x06routes\x18\x02 \x03(\v2\x15.hearth.door.v1.RouteR\x06routes\x12\x14\n" +
@@ -1507,12 +1590,15 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\n" +
 	"subdomains\x18\x04 \x01(\bR\n" +
 	"subdomains\x12\x12\n" +
-	"\x04ipv6\x18\x05 \x03(\tR\x04ipv6\"\xa2\x01\n" +
+	"\x04ipv6\x18\x05 \x03(\tR\x04ipv6\"\xea\x01\n" +
 	"\bRedirect\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x19\n" +
 	"\btls_port\x18\x02 \x01(\rR\atlsPort\x12)\n" +
 	"\x10root_certificate\x18\x03 \x01(\fR\x0frootCertificate\x126\n" +
-	"\tdocuments\x18\x04 \x03(\v2\x18.hearth.door.v1.DocumentR\tdocuments\"\x93\x01\n" +
+	"\tdocuments\x18\x04 \x03(\v2\x18.hearth.door.v1.DocumentR\tdocuments\x12'\n" +
+	"\x0fallowed_sources\x18\x05 \x03(\tR\x0eallowedSources\x12\x1d\n" +
+	"\n" +
+	"open_names\x18\x06 \x03(\tR\topenNames\"\x93\x01\n" +
 	"\bDocument\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1a\n" +
 	"\blanguage\x18\x02 \x01(\tR\blanguage\x12!\n" +
@@ -1521,7 +1607,10 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\acontent\x18\x05 \x01(\fR\acontent\"3\n" +
 	"\x05Local\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\tR\x05names\x12\x14\n" +
-	"\x05links\x18\x02 \x03(\tR\x05links\"=\n" +
+	"\x05links\x18\x02 \x03(\tR\x05links\"N\n" +
+	"\x05Socks\x12\x1c\n" +
+	"\taddresses\x18\x01 \x03(\tR\taddresses\x12'\n" +
+	"\x0fallowed_sources\x18\x02 \x03(\tR\x0eallowedSources\"=\n" +
 	"\tLocalName\x12\x16\n" +
 	"\x06wanted\x18\x01 \x01(\tR\x06wanted\x12\x18\n" +
 	"\aclaimed\x18\x02 \x01(\tR\aclaimed\"\x12\n" +
@@ -1566,7 +1655,7 @@ func file_hearth_door_v1_door_proto_rawDescGZIP() []byte {
 }
 
 var file_hearth_door_v1_door_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hearth_door_v1_door_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_hearth_door_v1_door_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_hearth_door_v1_door_proto_goTypes = []any{
 	(Gate_Scheme)(0),          // 0: hearth.door.v1.Gate.Scheme
 	(*Table)(nil),             // 1: hearth.door.v1.Table
@@ -1581,14 +1670,15 @@ var file_hearth_door_v1_door_proto_goTypes = []any{
 	(*Redirect)(nil),          // 10: hearth.door.v1.Redirect
 	(*Document)(nil),          // 11: hearth.door.v1.Document
 	(*Local)(nil),             // 12: hearth.door.v1.Local
-	(*LocalName)(nil),         // 13: hearth.door.v1.LocalName
-	(*GetStatusRequest)(nil),  // 14: hearth.door.v1.GetStatusRequest
-	(*GetStatusResponse)(nil), // 15: hearth.door.v1.GetStatusResponse
-	(*Socket)(nil),            // 16: hearth.door.v1.Socket
-	(*ApplyRequest)(nil),      // 17: hearth.door.v1.ApplyRequest
-	(*ApplyResponse)(nil),     // 18: hearth.door.v1.ApplyResponse
-	(*ReplaceRequest)(nil),    // 19: hearth.door.v1.ReplaceRequest
-	(*ReplaceResponse)(nil),   // 20: hearth.door.v1.ReplaceResponse
+	(*Socks)(nil),             // 13: hearth.door.v1.Socks
+	(*LocalName)(nil),         // 14: hearth.door.v1.LocalName
+	(*GetStatusRequest)(nil),  // 15: hearth.door.v1.GetStatusRequest
+	(*GetStatusResponse)(nil), // 16: hearth.door.v1.GetStatusResponse
+	(*Socket)(nil),            // 17: hearth.door.v1.Socket
+	(*ApplyRequest)(nil),      // 18: hearth.door.v1.ApplyRequest
+	(*ApplyResponse)(nil),     // 19: hearth.door.v1.ApplyResponse
+	(*ReplaceRequest)(nil),    // 20: hearth.door.v1.ReplaceRequest
+	(*ReplaceResponse)(nil),   // 21: hearth.door.v1.ReplaceResponse
 }
 var file_hearth_door_v1_door_proto_depIdxs = []int32{
 	2,  // 0: hearth.door.v1.Table.listeners:type_name -> hearth.door.v1.Listener
@@ -1596,28 +1686,29 @@ var file_hearth_door_v1_door_proto_depIdxs = []int32{
 	8,  // 2: hearth.door.v1.Table.resolver:type_name -> hearth.door.v1.Resolver
 	10, // 3: hearth.door.v1.Table.redirects:type_name -> hearth.door.v1.Redirect
 	12, // 4: hearth.door.v1.Table.local:type_name -> hearth.door.v1.Local
-	3,  // 5: hearth.door.v1.Listener.routes:type_name -> hearth.door.v1.Route
-	4,  // 6: hearth.door.v1.Route.gate:type_name -> hearth.door.v1.Gate
-	6,  // 7: hearth.door.v1.Route.upstream_check:type_name -> hearth.door.v1.UpstreamCheck
-	0,  // 8: hearth.door.v1.Gate.scheme:type_name -> hearth.door.v1.Gate.Scheme
-	5,  // 9: hearth.door.v1.Gate.credentials:type_name -> hearth.door.v1.Credential
-	9,  // 10: hearth.door.v1.Resolver.records:type_name -> hearth.door.v1.Record
-	11, // 11: hearth.door.v1.Redirect.documents:type_name -> hearth.door.v1.Document
-	16, // 12: hearth.door.v1.GetStatusResponse.sockets:type_name -> hearth.door.v1.Socket
-	13, // 13: hearth.door.v1.GetStatusResponse.local_names:type_name -> hearth.door.v1.LocalName
-	1,  // 14: hearth.door.v1.ApplyRequest.table:type_name -> hearth.door.v1.Table
-	16, // 15: hearth.door.v1.ApplyResponse.sockets:type_name -> hearth.door.v1.Socket
-	14, // 16: hearth.door.v1.DoorService.GetStatus:input_type -> hearth.door.v1.GetStatusRequest
-	17, // 17: hearth.door.v1.DoorService.Apply:input_type -> hearth.door.v1.ApplyRequest
-	19, // 18: hearth.door.v1.DoorService.Replace:input_type -> hearth.door.v1.ReplaceRequest
-	15, // 19: hearth.door.v1.DoorService.GetStatus:output_type -> hearth.door.v1.GetStatusResponse
-	18, // 20: hearth.door.v1.DoorService.Apply:output_type -> hearth.door.v1.ApplyResponse
-	20, // 21: hearth.door.v1.DoorService.Replace:output_type -> hearth.door.v1.ReplaceResponse
-	19, // [19:22] is the sub-list for method output_type
-	16, // [16:19] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	13, // 5: hearth.door.v1.Table.socks:type_name -> hearth.door.v1.Socks
+	3,  // 6: hearth.door.v1.Listener.routes:type_name -> hearth.door.v1.Route
+	4,  // 7: hearth.door.v1.Route.gate:type_name -> hearth.door.v1.Gate
+	6,  // 8: hearth.door.v1.Route.upstream_check:type_name -> hearth.door.v1.UpstreamCheck
+	0,  // 9: hearth.door.v1.Gate.scheme:type_name -> hearth.door.v1.Gate.Scheme
+	5,  // 10: hearth.door.v1.Gate.credentials:type_name -> hearth.door.v1.Credential
+	9,  // 11: hearth.door.v1.Resolver.records:type_name -> hearth.door.v1.Record
+	11, // 12: hearth.door.v1.Redirect.documents:type_name -> hearth.door.v1.Document
+	17, // 13: hearth.door.v1.GetStatusResponse.sockets:type_name -> hearth.door.v1.Socket
+	14, // 14: hearth.door.v1.GetStatusResponse.local_names:type_name -> hearth.door.v1.LocalName
+	1,  // 15: hearth.door.v1.ApplyRequest.table:type_name -> hearth.door.v1.Table
+	17, // 16: hearth.door.v1.ApplyResponse.sockets:type_name -> hearth.door.v1.Socket
+	15, // 17: hearth.door.v1.DoorService.GetStatus:input_type -> hearth.door.v1.GetStatusRequest
+	18, // 18: hearth.door.v1.DoorService.Apply:input_type -> hearth.door.v1.ApplyRequest
+	20, // 19: hearth.door.v1.DoorService.Replace:input_type -> hearth.door.v1.ReplaceRequest
+	16, // 20: hearth.door.v1.DoorService.GetStatus:output_type -> hearth.door.v1.GetStatusResponse
+	19, // 21: hearth.door.v1.DoorService.Apply:output_type -> hearth.door.v1.ApplyResponse
+	21, // 22: hearth.door.v1.DoorService.Replace:output_type -> hearth.door.v1.ReplaceResponse
+	20, // [20:23] is the sub-list for method output_type
+	17, // [17:20] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_hearth_door_v1_door_proto_init() }
@@ -1631,7 +1722,7 @@ func file_hearth_door_v1_door_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_door_v1_door_proto_rawDesc), len(file_hearth_door_v1_door_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   20,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
