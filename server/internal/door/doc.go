@@ -9,6 +9,7 @@
 //	hello.go      the first message of a TLS handshake, read without answering
 //	backend.go    who serves routes, and how they are reached
 //	http.go       requests carried over with honest headers
+//	upstream.go   requests without a body, and their answers
 //	gate.go       who may pass
 //	check.go      which certificates of upstreams are good
 //	cookie.go     our own cookies, which are nobody else's

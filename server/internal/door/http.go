@@ -28,7 +28,7 @@ const (
 	// a connection that is just being closed fails, and one that is no GET cannot be repeated.
 	upstreamIdle     = 1 * time.Second
 	maxIdleUpstreams = 64
-	// maxUpstreams bounds the connections to one service: a connection of HTTP/2 may have hundreds of requests under way, and
+	// maxUpstreams bounds the connections to one service, those of requests without a body and all others each: a connection of HTTP/2 may have hundreds of requests under way, and
 	// each needs one. Requests beyond it wait, those to other services do not.
 	maxUpstreams = 4096
 	pingAfter    = 25 * time.Second
@@ -209,13 +209,14 @@ func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // proxy carries requests to a backend.
 type proxy struct {
 	backend *backend
-	plain   *http.Transport // HTTP/1.1
+	fetch   *fetcher        // HTTP/1.1, requests without a body
+	plain   *http.Transport // HTTP/1.1, all else
 	http2   *http.Transport // nil unless the upstream speaks it
 	*httputil.ReverseProxy
 }
 
 func newProxy(b *backend) *proxy {
-	p := &proxy{backend: b, plain: newTransport(b, false)}
+	p := &proxy{backend: b, fetch: newFetcher(b), plain: newTransport(b, false)}
 	if b.key.http2 {
 		p.http2 = newTransport(b, true)
 	}
@@ -256,6 +257,9 @@ func newTransport(b *backend, http2 bool) *http.Transport {
 func (p *proxy) RoundTrip(r *http.Request) (*http.Response, error) {
 	if p.http2 != nil && r.Context().Value(overHTTP2{}) != nil {
 		return p.http2.RoundTrip(r)
+	}
+	if p.fetch.takes(r) {
+		return p.fetch.RoundTrip(r)
 	}
 	return p.plain.RoundTrip(r)
 }

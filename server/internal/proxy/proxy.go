@@ -89,7 +89,7 @@ type Service struct {
 	gateways []abi.Gateway
 	mdns     string
 	services map[string]string // names in .local by the id of the host
-	failed   []string // what was last told not to be listened on
+	failed   []string          // what was last told not to be listened on
 }
 
 // New returns the area. It does nothing until its controller runs.
