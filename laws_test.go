@@ -171,6 +171,7 @@ var restricted = map[string][]string{
 	"github.com/dgraph-io/ristretto/v2":      {"server/internal/store"},
 	"github.com/dunglas/httpsfv":             {"api/httpsig"},
 	"github.com/emersion":                    {"server/internal/settings"}, // mail is tried out
+	"github.com/fsnotify/fsnotify":           {"clients/cli/internal/watched"},
 	"github.com/fullstorydev/grpchan":        {"server/internal/rpc"},
 	"github.com/fxamacker/cbor":              {"api/s9pk/legacy"},
 	"github.com/google/go-cmp":               {"server/internal/host/lxc/lxctest"},

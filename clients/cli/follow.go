@@ -20,6 +20,7 @@ type progress struct {
 	live  bool
 	told  map[string]bool
 	drawn bool
+	draw  func(line string) // draws the line where something else has the terminal
 }
 
 func (a *app) newProgress() *progress {
@@ -41,6 +42,10 @@ func (p *progress) set(step string, fraction float64, detail string) {
 	full := int(fraction * width)
 	full = max(0, min(width, full))
 	line := fmt.Sprintf("%s%s %3.0f%% %s  %s", strings.Repeat("█", full), strings.Repeat("░", width-full), fraction*100, printable(step), printable(detail))
+	if p.draw != nil {
+		p.draw(line)
+		return
+	}
 	fmt.Fprint(p.a.Err, "\r\x1b[K"+cut(line, columns(p.a.Err)-1))
 	p.drawn = true
 }

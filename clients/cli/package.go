@@ -25,7 +25,7 @@ import (
 func (a *app) packageCommand() *cobra.Command {
 	c := &cobra.Command{Use: "package", Aliases: []string{"pkg"}, Short: "Install, run and watch packages"}
 	c.AddCommand(a.installCommand(), a.listCommand(), a.showCommand(), a.startCommand(), a.stopCommand(), a.restartCommand(), a.rebuildCommand(), a.whyCommand(),
-		a.updateCommand(), a.rollbackCommand(), a.snapshotsCommand(), a.backupCommand(), a.restoreCommand(), a.uninstallCommand(), a.logsCommand(), a.attachCommand(), a.subcontainersCommand(), a.healthCommand(), a.statsCommand(), a.actionsCommand(), a.actionCommand(), a.tasksCommand(), a.addressesCommand(), a.dataCommand(), a.effectsCommand())
+		a.updateCommand(), a.rollbackCommand(), a.snapshotsCommand(), a.backupCommand(), a.restoreCommand(), a.uninstallCommand(), a.logsCommand(), a.attachCommand(), a.subcontainersCommand(), a.healthCommand(), a.statsCommand(), a.actionsCommand(), a.actionCommand(), a.tasksCommand(), a.addressesCommand(), a.dataCommand(), a.effectsCommand(), a.devCommand())
 	return c
 }
 

@@ -62,16 +62,21 @@ mksquashfs, and no root. The same project and key give the same bytes.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.pack(cmd.Context(), args[0], p) },
 	}
+	c.Flags().StringVarP(&p.out, "out", "f", "", "file to write, - for standard output; ID.s9pk when not given")
+	c.Flags().StringArrayVar(&p.archs, "arch", nil, "architecture to pack for, as in x86_64; may be repeated")
+	_ = c.RegisterFlagCompletionFunc("arch", cobra.FixedCompletions(architectures, cobra.ShellCompDirectiveNoFileComp))
+	p.flags(c)
+	return c
+}
+
+// flags are those of all commands that pack a project.
+func (p *packing) flags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVarP(&p.out, "out", "f", "", "file to write, - for standard output; ID.s9pk when not given")
 	f.StringVar(&p.key, "key", defaultKey(), "key to sign with")
-	f.StringArrayVar(&p.archs, "arch", nil, "architecture to pack for, as in x86_64; may be repeated")
 	f.StringArrayVar(&p.images, "image", nil, "where an image comes from, as ID=SOURCE or ARCH/ID=SOURCE; may be repeated")
 	f.StringArrayVar(&p.icons, "dependency-icon", nil, "file with the icon of a dependency, as ID=FILE, in place of the one that the manifest names; may be repeated")
 	f.StringVar(&p.engine, "engine", "", "program that builds Dockerfiles: podman, buildah or docker; the first there is when not given")
-	_ = c.RegisterFlagCompletionFunc("arch", cobra.FixedCompletions(architectures, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("engine", cobra.FixedCompletions(image.Engines(), cobra.ShellCompDirectiveNoFileComp))
-	return c
 }
 
 // project is a package project being packed.
@@ -85,31 +90,42 @@ type project struct {
 }
 
 func (a *app) pack(ctx context.Context, dir string, flags packing) error {
+	p, commitment, err := a.packed(ctx, dir, flags)
+	if err != nil {
+		return err
+	}
+	return a.printWritten(p.out, p.manifest, commitment)
+}
+
+// packed makes the package file of a project.
+func (a *app) packed(ctx context.Context, dir string, flags packing) (*project, s9pk.Commitment, error) {
+	var none s9pk.Commitment
 	if flags.engine != "" && !slices.Contains(image.Engines(), flags.engine) {
-		return wrong("usage.field-one-of", "Value", flags.engine, "Field", "--engine", "List", strings.Join(image.Engines(), ", "))
+		return nil, none, wrong("usage.field-one-of", "Value", flags.engine, "Field", "--engine", "List", strings.Join(image.Engines(), ", "))
 	}
 	key, err := loadKey(flags.key)
 	if err != nil {
-		return err
+		return nil, none, err
 	}
 	scratch, err := scratchFor(flags.out)
 	if err != nil {
-		return err
+		return nil, none, err
 	}
 	defer scratch.remove()
 	p := &project{app: a, packing: flags, dir: dir, scratch: scratch.dir, members: map[string]merkle.Source{}}
 	for _, step := range []func(context.Context) error{p.readManifest, p.addRevision, p.addTexts, p.addTrees, p.addDependencies, p.addImages} {
 		if err := step(ctx); err != nil {
-			return err
+			return nil, none, err
 		}
 	}
-	return p.write(ctx, key)
+	commitment, err := p.write(ctx, key)
+	return p, commitment, err
 }
 
-func (p *project) write(ctx context.Context, key sign.PrivateKey) error {
+func (p *project) write(ctx context.Context, key sign.PrivateKey) (commitment s9pk.Commitment, err error) {
 	raw, err := p.manifest.Encode()
 	if err != nil {
-		return err
+		return commitment, err
 	}
 	if p.out == "" {
 		p.out = string(p.manifest.ID) + ".s9pk"
@@ -118,14 +134,11 @@ func (p *project) write(ctx context.Context, key sign.PrivateKey) error {
 	for _, m := range p.members {
 		total += m.Size
 	}
-	var commitment s9pk.Commitment
-	if err := p.app.write(p.out, "writing", total, func(w io.Writer) (err error) {
+	err = p.app.write(p.out, "writing", total, func(w io.Writer) (err error) {
 		commitment, err = s9pk.Build(ctx, w, s9pk.BuildInput{Manifest: raw, Members: p.members, Key: key, Order: s9pk.ByName})
 		return err
-	}); err != nil {
-		return err
-	}
-	return p.printWritten(p.out, p.manifest, commitment)
+	})
+	return commitment, err
 }
 
 func badProject(format string, args ...any) error {
