@@ -166,6 +166,7 @@ func TestLintWarnsOfWhatIsAmbiguous(t *testing.T) {
 		"~0.2.3":                     nil,
 		"^1.0-beta.1":                {exver.TagOnBound},
 		">=1.0-rc1:0":                {exver.MixedTag},
+		">=1.0-2:0":                  {exver.NumberTag},
 		">=01.2:0":                   {exver.LeadingZero},
 		">=1.10:0 <=1.20.100:0":      nil,
 		"1\t2":                       {exver.IgnoredRest},

@@ -27,6 +27,7 @@ const (
 	TagOnBound     WarningCode = "TAG_ON_BOUND"     // caret or tilde with a pre-release tag
 	NoNextVersion  WarningCode = "NO_NEXT_VERSION"  // caret or tilde without a number to count up
 	MixedTag       WarningCode = "MIXED_TAG"        // letters and digits in one part of a tag
+	NumberTag      WarningCode = "NUMBER_TAG"       // a tag that begins with a number
 	LeadingZero    WarningCode = "LEADING_ZERO"     // a number that begins with 0
 	Means          WarningCode = "MEANS_DIFFERENT"  // any other difference in what the two hold
 )
@@ -101,6 +102,9 @@ func (l *linter) tree(s *syntax) {
 func (l *linter) bound(s *syntax) {
 	for _, text := range []string{s.up, s.down} {
 		_, tag, _ := strings.Cut(text, "-")
+		if tag != "" && tag[0] >= '0' && tag[0] <= '9' {
+			l.warn(NumberTag, s.at, "the code of a package does not order tags of numbers and tags of letters as a server does: begin with a word")
+		}
 		for part := range strings.SplitSeq(tag, ".") {
 			if strings.ContainsAny(part, "0123456789") && strings.ContainsFunc(part, func(r rune) bool { return r < '0' || r > '9' }) {
 				l.warn(MixedTag, s.at, fmt.Sprintf("the part %q of a tag is no text to the code of a package: separate letters and digits by a dot", cutText(part)))

@@ -73,7 +73,11 @@ func LoadOrCreateKey(path string, entropy io.Reader) (PrivateKey, error) {
 		return PrivateKey{}, err
 	}
 	if err := k.Save(path); errors.Is(err, fs.ErrExist) {
-		return LoadKey(path)
+		k, err := LoadKey(path)
+		if errors.Is(err, fs.ErrNotExist) { // a link that leads nowhere, which is not followed: who made it would say where a key goes
+			return PrivateKey{}, fmt.Errorf("cannot create key file %q: it is a link that leads nowhere", path)
+		}
+		return k, err
 	} else if err != nil {
 		return PrivateKey{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"strings"
 )
 
 // DER in front of the raw bytes. A private key is written in the second form of PKCS#8, which repeats the public key;
@@ -104,7 +105,20 @@ func decode(label, text string) ([]byte, error) {
 	}
 	block, rest := pem.Decode([]byte(text))
 	if block == nil || block.Type != label || len(block.Headers) > 0 || len(bytes.TrimSpace(rest)) > 0 {
-		return nil, fmt.Errorf("cannot find a single PEM block %q: %w", label, ErrEncoding)
+		return nil, fmt.Errorf("cannot find a single PEM block %q, %s: %w", label, instead(block), ErrEncoding)
 	}
 	return block.Bytes, nil
+}
+
+// instead says what a text is that was to be a key.
+func instead(block *pem.Block) string {
+	switch {
+	case block == nil:
+		return "the text is not PEM"
+	case strings.Contains(block.Type, "ENCRYPTED"), block.Headers["Proc-Type"] != "":
+		return "the key is encrypted and must be decrypted first, as 'openssl pkey -in FILE' does"
+	case block.Type == "OPENSSH PRIVATE KEY":
+		return "the key is in the form of OpenSSH and must be one of PKCS#8"
+	}
+	return fmt.Sprintf("it holds %.40q or more than one", block.Type)
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/hearthos/hearth/api/sign"
 	"github.com/hearthos/hearth/clients/go"
 	"github.com/spf13/cobra"
 )
@@ -35,7 +34,7 @@ func (a *app) connection() (connection, error) {
 		to.options.Token = token
 	}
 	if a.signWith != "" {
-		key, err := sign.LoadKey(a.signWith)
+		key, err := loadKey(a.signWith)
 		if err != nil {
 			return connection{}, err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net"
 	"net/http"
@@ -46,7 +47,7 @@ func exitCode(err error) int {
 	if status, ok := errors.AsType[exitStatus](err); ok {
 		return int(status)
 	}
-	if s9pk.ReasonOf(err) == s9pk.NotFound {
+	if s9pk.ReasonOf(err) == s9pk.NotFound || errors.Is(err, fs.ErrNotExist) {
 		return exitNotFound
 	}
 	if failed, ok := errors.AsType[*fetch.Error](err); ok {
@@ -131,8 +132,16 @@ func wrong(key string, pairs ...any) error {
 	return usageError{worded{key, values}}
 }
 
+// absent is a file that is not there, with what to do about it.
+type absent struct{ worded }
+
+func (absent) Unwrap() error { return fs.ErrNotExist }
+
 // words are those of an error in the person's language, where it has some.
 func (a *app) words(err error) string {
+	if e, ok := errors.AsType[absent](err); ok {
+		err = e.worded
+	}
 	if e, ok := errors.AsType[worded](err); ok {
 		return a.say(e.key, e.values)
 	}

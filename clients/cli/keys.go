@@ -28,7 +28,7 @@ func defaultKey() string {
 // checkKeyPath refuses to guess where a key may be: in the folder at hand it would end up in somebody's project.
 func checkKeyPath(path string) error {
 	if path == "" {
-		return wrong("usage.key-home")
+		return wrong("usage.key-path")
 	}
 	return nil
 }
@@ -57,10 +57,7 @@ func (a *app) keysCommand() *cobra.Command {
 		Use: "show", Short: "Show the public key", Args: cobra.NoArgs,
 		Example: "  hearth keys show",
 		RunE: func(*cobra.Command, []string) error {
-			if err := checkKeyPath(path); err != nil {
-				return err
-			}
-			key, err := sign.LoadKey(path)
+			key, err := loadKey(path)
 			if err != nil {
 				return err
 			}

@@ -37,10 +37,7 @@ func (p *publisher) open(signs bool) (*registry.Client, *sign.PrivateKey, error)
 	}
 	var key *sign.PrivateKey
 	if signs {
-		if err := checkKeyPath(p.key); err != nil {
-			return nil, nil, err
-		}
-		k, err := sign.LoadKey(p.key)
+		k, err := loadKey(p.key)
 		if err != nil {
 			return nil, nil, err
 		}

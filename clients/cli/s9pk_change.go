@@ -27,7 +27,7 @@ func loadKey(path string) (sign.PrivateKey, error) {
 	}
 	key, err := sign.LoadKey(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return key, worded{"usage.no-key", map[string]any{"Path": path}}
+		return key, absent{worded{"usage.no-key", map[string]any{"Path": path}}}
 	}
 	return key, err
 }
