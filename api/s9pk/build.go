@@ -3,6 +3,7 @@ package s9pk
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -116,11 +117,19 @@ func Build(ctx context.Context, w io.Writer, in BuildInput) (Commitment, error) 
 	return h.Commitment, writeFile(ctx, w, h, b, in.Order)
 }
 
+// pluginURL is the one plugin there is: a package that gives others addresses. A server may know more than whoever packs.
+const pluginURL = "url-v0"
+
 // checkInput holds what is to be packed against the layout of a package for all its architectures.
 func checkInput(manifest []byte, members map[string]merkle.Source) error {
 	m, err := ParseManifest(manifest)
 	if err != nil {
 		return err
+	}
+	for _, plugin := range m.Plugins {
+		if plugin != pluginURL {
+			return refuseMember(BadManifest, PathManifest, fmt.Sprintf("%q is no plugin; there is %q", cut(plugin), pluginURL), nil)
+		}
 	}
 	for id, image := range m.Images {
 		if !image.Source.Packed() {
@@ -165,7 +174,7 @@ func (f *File) Rewrite(ctx context.Context, w io.Writer, keep *Layout, o Order) 
 type EditInput struct {
 	Manifest []byte                   // in place of the manifest; nil keeps it
 	Members  map[string]merkle.Source // added, or in place of what is there
-	Removed  []string
+	Removed  []string                 // members, or folders with all that is in them
 	Key      sign.PrivateKey
 	Order    Order
 }
@@ -173,7 +182,7 @@ type EditInput struct {
 // Edit writes a changed copy under a new signature. Members that stay are verified while they are written. What was left
 // out of a copy cannot be signed: it must be among what is removed, or the whole package be edited.
 func (f *File) Edit(ctx context.Context, w io.Writer, in EditInput) (Commitment, error) {
-	if err := checkEnvironments(in.Members); err != nil {
+	if err := errors.Join(checkEnvironments(in.Members), checkFileSystems(in.Members)); err != nil {
 		return Commitment{}, err
 	}
 	members, missing := make(map[string]merkle.Source), make(map[string]bool)
@@ -197,10 +206,15 @@ func (f *File) Edit(ctx context.Context, w io.Writer, in EditInput) (Commitment,
 	}
 	delete(members, PathManifest)
 	for _, path := range in.Removed {
-		if _, ok := members[path]; !ok && !missing[path] {
+		if path == PathManifest {
+			return Commitment{}, refuseMember(MissingMember, path, "a package must have one", nil)
+		}
+		before := len(members)
+		delete(members, path)
+		maps.DeleteFunc(members, func(member string, _ merkle.Source) bool { return strings.HasPrefix(member, path+"/") })
+		if len(members) == before && !missing[path] {
 			return Commitment{}, refuseMember(NotFound, path, "there is no such member to remove", nil)
 		}
-		delete(members, path)
 	}
 	maps.Copy(members, in.Members)
 	manifest := in.Manifest

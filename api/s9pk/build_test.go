@@ -225,6 +225,8 @@ func TestTextsOfImagesThatNoHostReadsAreNotSigned(t *testing.T) {
 		"no pair":               {"images/x86_64/main.env", "PATH=/bin\nHOME\n", "line 2 is not NAME=VALUE"},
 		"no name":               {"images/x86_64/main.env", "=1", "line 1 is not NAME=VALUE"},
 		"a zero byte":           {"images/x86_64/main.env", "A=\x00", "line 1 is not NAME=VALUE"},
+		"no squashfs":           {"images/x86_64/main.squashfs", "a text", "it is no squashfs"},
+		"nothing":               {"javascript.squashfs", "", "it is no squashfs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

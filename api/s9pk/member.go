@@ -1,6 +1,7 @@
 package s9pk
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -91,6 +92,31 @@ func checkEnvironments(members map[string]merkle.Source) error {
 		}
 		return nil
 	})
+}
+
+// magic is how a squashfs begins.
+const magic = "hsqs"
+
+// checkFileSystems refuses members that are to be mounted and are no squashfs.
+func checkFileSystems(members map[string]merkle.Source) error {
+	for _, member := range slices.Sorted(maps.Keys(members)) {
+		if path.Ext(member) != ".squashfs" {
+			continue
+		}
+		begin := make([]byte, len(magic))
+		r, err := members[member].Open()
+		if err == nil {
+			_, err = io.ReadFull(r, begin)
+			err = errors.Join(err, r.Close())
+		}
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return fmt.Errorf("cannot read %s: %w", member, err)
+		}
+		if string(begin) != magic {
+			return refuseMember(BadMember, member, "it is no squashfs", nil)
+		}
+	}
+	return nil
 }
 
 // eachOfImages reads the small members of images that have an extension.

@@ -53,6 +53,9 @@ func exitCode(err error) int {
 	if failed, ok := errors.AsType[*fetch.Error](err); ok {
 		return exitOfFetch(failed)
 	}
+	if s9pk.ReasonOf(err) == s9pk.Broken {
+		return exitUnavailable
+	}
 	return exitOf(fault.Info(fault.Reason(err)))
 }
 
@@ -63,7 +66,7 @@ func exitOfFetch(err *fetch.Error) int {
 		return exitNotFound
 	case err.Status == http.StatusUnauthorized, err.Status == http.StatusForbidden:
 		return exitDenied
-	case err.Status >= http.StatusInternalServerError, errors.As(err, new(*net.OpError)), errors.Is(err, io.ErrUnexpectedEOF), os.IsTimeout(err.Err):
+	case err.Status >= http.StatusInternalServerError, err.Status == http.StatusTooManyRequests, errors.As(err, new(*net.OpError)), errors.Is(err, io.ErrUnexpectedEOF), os.IsTimeout(err.Err):
 		return exitUnavailable
 	}
 	return exitOther
@@ -74,7 +77,7 @@ func reasonOfFetch(err error) metav1.Reason {
 	switch {
 	case errors.As(err, new(fetch.URLError)):
 		return metav1.Reason_REASON_FILE_URL_INVALID
-	case errors.As(err, new(*fetch.Error)):
+	case errors.As(err, new(*fetch.Error)), s9pk.ReasonOf(err) == s9pk.Broken:
 		return metav1.Reason_REASON_FILE_NOT_FETCHED
 	}
 	return metav1.Reason_REASON_UNSPECIFIED
@@ -204,7 +207,7 @@ func (a *app) printError(err error) {
 // the reason of the format.
 func (a *app) printRefusal(err error) {
 	reason := s9pk.ReasonOf(err)
-	if fetched := reasonOfFetch(err); reason == "" && fetched != metav1.Reason_REASON_UNSPECIFIED {
+	if fetched := reasonOfFetch(err); (reason == "" || reason == s9pk.Broken) && fetched != metav1.Reason_REASON_UNSPECIFIED {
 		name := strings.TrimPrefix(fetched.String(), "REASON_")
 		a.complainOf(name, a.words(err))
 		fmt.Fprintf(a.Err, "  %s\n  %s %s\n", a.remedy(fetched), a.say("error.reason", nil), name)

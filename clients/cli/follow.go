@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -24,7 +25,7 @@ type progress struct {
 }
 
 func (a *app) newProgress() *progress {
-	return &progress{a: a, live: isTerminal(a.Err), told: map[string]bool{}}
+	return &progress{a: a, live: isTerminal(a.Err) && os.Getenv("TERM") != "dumb", told: map[string]bool{}}
 }
 
 func (p *progress) set(step string, fraction float64, detail string) {

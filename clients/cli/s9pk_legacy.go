@@ -150,6 +150,13 @@ func (c *conversion) addAssets(ctx context.Context) error {
 // addImages makes a root of each image of each architecture, or of the one asked for.
 func (c *conversion) addImages(ctx context.Context, only string) error {
 	tags, err := c.Manifest().ImageTags()
+	able := c.Manifest().Hardware.Arch
+	if err == nil && len(tags) == 0 && only != "" {
+		if able != nil && !slices.Contains(able, only) {
+			return &s9pk.Error{Reason: s9pk.ArchUnsupported, Why: "it is not for " + only}
+		}
+		c.archs = []string{only}
+	}
 	if err != nil || len(tags) == 0 {
 		return err
 	}
@@ -157,7 +164,6 @@ func (c *conversion) addImages(ctx context.Context, only string) error {
 	if err != nil {
 		return err
 	}
-	able := c.Manifest().Hardware.Arch
 	for _, arch := range slices.Sorted(maps.Keys(archives)) {
 		if only != "" && arch != only || able != nil && !slices.Contains(able, arch) {
 			continue

@@ -82,6 +82,13 @@ func (p *project) mask() ([]string, error) {
 			return nil, wrong("usage.architecture", "Value", arch, "List", strings.Join(architectures, ", "))
 		}
 	}
+	if able := p.manifest.Hardware.Arch; able != nil {
+		for _, arch := range p.archs {
+			if !slices.Contains(able, arch) {
+				return nil, badProject("the package is not for %s: its manifest names %s", arch, strings.Join(able, ", "))
+			}
+		}
+	}
 	mask := slices.Clone(p.archs)
 	if len(mask) == 0 && len(p.manifest.Images) > 0 {
 		mask = slices.DeleteFunc(slices.Clone(architectures), func(arch string) bool { return !p.hasImages(arch) })

@@ -106,6 +106,10 @@ the same signature. The hash of a folder is that of its table.`,
 			return a.withPackage(cmd.Context(), args[0], func(p *packageFile) error {
 				for e := range p.All() {
 					row := map[string]any{"path": e.Path, "type": kindWord(e.Kind), "size": e.Size, "blake3": e.Hash.Hex()}
+					if a.quiet {
+						fmt.Fprintln(a.Out, printable(e.Path))
+						continue
+					}
 					if err := a.print(row, func(w io.Writer) error {
 						_, err := fmt.Fprintf(w, "%-7s %12d %s %s\n", kindWord(e.Kind), e.Size, e.Hash.Hex(), printable(e.Path))
 						return err
@@ -277,6 +281,12 @@ hashes, so nothing but the tables is read.`,
 
 func (a *app) printDifferences(before, after *packageFile) error {
 	list := compare(before.File, after.File)
+	if a.quiet {
+		for _, d := range list {
+			fmt.Fprintln(a.Out, printable(d.Path))
+		}
+		return nil
+	}
 	if a.rows() {
 		for _, d := range list {
 			if err := a.printRow(d); err != nil {

@@ -253,14 +253,19 @@ func parseURL(address string) (*url.URL, error) {
 	return u, nil
 }
 
+// redirectError is a redirect that is not followed.
+type redirectError string
+
+func (e redirectError) Error() string { return string(e) }
+
 // CheckRedirect follows a few redirects, none to another scheme but from http to https.
 func CheckRedirect(next *http.Request, before []*http.Request) error {
 	from, to := before[len(before)-1].URL.Scheme, next.URL.Scheme
 	switch {
 	case len(before) > maxRedirects:
-		return fmt.Errorf("it redirects more than %d times", maxRedirects)
+		return redirectError(fmt.Sprintf("it redirects more than %d times", maxRedirects))
 	case to != from && to != "https":
-		return fmt.Errorf("it redirects from %s to %s", from, to)
+		return redirectError(fmt.Sprintf("it redirects from %s to %s", from, to))
 	}
 	// The ranges asked for travel along; credentials of the URL do not reach another host, since net/http keeps them.
 	return nil

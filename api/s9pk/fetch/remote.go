@@ -143,6 +143,9 @@ func (r *remote) get(first, last int64) (*http.Response, error) {
 		if isBroken(err) {
 			return nil, r.fail("the server does not answer", broken(err))
 		}
+		if errors.As(err, new(redirectError)) {
+			return nil, r.fail("it leads where nothing is fetched from", err)
+		}
 		return nil, r.fail("the server cannot be reached", err)
 	}
 	return resp, nil
