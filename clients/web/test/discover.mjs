@@ -1,4 +1,4 @@
-import { drive, fail, given, login, look } from "./driver.mjs";
+import { answer, drive, fail, given, login, look } from "./driver.mjs";
 
 // A registry is added, a package found, read, installed, updated, and brought back. What the registry says means ill.
 await drive(async (context) => {
@@ -61,7 +61,7 @@ await drive(async (context) => {
   await button("Roll back").click();
   await heading("Roll Listed back to 1.0.0:0?").waitFor();
   await look(page, "rollback");
-  await button("Roll back").last().click();
+  await answer(page, "Roll back");
   await page.getByRole("banner").or(page.locator("header")).getByText("1.0.0:0").first().waitFor();
   await page.getByText("Running", { exact: true }).first().waitFor();
 

@@ -15,17 +15,26 @@ export async function tell(what) {
 }
 export const fail = (text) => tell(text.replaceAll("\n", " ⏎ "));
 
-/** Opens the browser as the test wants it, and ends the process when the work is done. */
-export async function drive(work) {
-  const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
+const browsers = [];
+
+/** Opens a browser as somebody has it at `home`, for whom the server's port of the contract is the one of the test. */
+export async function browse(home, options = {}) {
+  const args = ["--no-sandbox", "--disable-gpu", ...(given.resolve ? [`--host-resolver-rules=${given.resolve}`] : [])];
+  const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args, ...(home ? { env: { ...process.env, HOME: home } } : {}) });
+  browsers.push(browser);
+  return visit(browser, options);
+}
+
+/** A visitor of a browser, with eyes on what must not happen. */
+export async function visit(browser, options = {}) {
   const context = await browser.newContext({
-    ignoreHTTPSErrors: true,
     viewport: { width: given.width, height: given.height },
     colorScheme: given.scheme,
     isMobile: given.phone === true,
     hasTouch: given.phone === true,
     reducedMotion: "reduce",
     locale: "en-US",
+    ...options,
   });
   context.setDefaultTimeout(20_000);
   await context.addInitScript(() => {
@@ -33,15 +42,20 @@ export async function drive(work) {
     globalThis.__pwned = () => (globalThis.__wasPwned = true);
   });
   context.on("page", (page) => void watch(page));
+  return context;
+}
+
+/** Opens the browser as the test wants it, and ends the process when the work is done. */
+export async function drive(work) {
   try {
-    await work(context);
+    await work(given.trusting ? await browse(given.trusting) : await browse("", { ignoreHTTPSErrors: true }));
     await tell("done");
   } catch (error) {
-    const all = context.browser().contexts().flatMap((one) => one.pages());
+    const all = browsers.flatMap((browser) => browser.contexts()).flatMap((one) => one.pages());
     for (const page of all) if (given.shots) await page.screenshot({ path: shotPath("failed") }).catch(() => undefined);
     await fail(String(error?.stack ?? error).slice(0, 3000));
   } finally {
-    await browser.close();
+    for (const browser of browsers) await browser.close();
     process.exit(0);
   }
 }
@@ -68,6 +82,7 @@ export async function away(work) {
 function watch(page) {
   page.on("console", (message) => {
     if (!["error", "warning"].includes(message.type())) return;
+    if (given.expects && message.text().includes(given.expects)) return;
     if (/net::ERR_|Failed to load resource/.test(message.text()) && (cut || /400|401|403|404|409/.test(message.text()))) return;
     void fail(`the console says: ${message.text()}`);
   });
@@ -75,34 +90,47 @@ function watch(page) {
   page.on("request", (request) => {
     const url = new URL(request.url());
     if (["blob:", "data:"].includes(url.protocol)) return;
-    if (url.origin !== given.base) return void fail(`the page asks somebody else: ${request.url()}`);
-    const known = given.contract.includes(url.pathname) || url.pathname.startsWith("/transfer/") || url.pathname === "/ca.crt";
+    if (given.services && url.hostname === "localhost" && url.origin !== given.base) return; // a service's own page
+    if (![given.base, given.plain, given.secure].includes(url.origin)) return void fail(`the page asks somebody else: ${request.url()}`);
+    const known = !given.contract || given.contract.includes(url.pathname) || url.pathname.startsWith("/transfer/") || url.pathname === "/ca.crt";
     if (!known && request.method() !== "GET") void fail(`the page calls what is not in the contract: ${request.method()} ${url.pathname}`);
   });
 }
 
-const shotPath = (name) => `${given.shots}/${name}-${given.width}-${given.scheme}.png`;
+const shotPath = (name, scheme = given.scheme) => `${given.shots}/${name}-${given.width}-${scheme}.png`;
 
-/** Looks at the page as it is: it has no finding of axe, does not scroll sideways, and nobody has run anything in it. */
+/**
+ * Looks at the page as it is, in both schemes of colours: it has no finding of axe, does not scroll sideways, and nobody has run
+ * anything in it.
+ */
 export async function look(page, name) {
   // A page whose code is still being fetched has nothing to look at.
   await page.locator("h1").first().waitFor({ state: "attached" });
   await page.waitForTimeout(50);
-  if (given.shots) {
-    mkdirSync(given.shots, { recursive: true });
-    await page.screenshot({ path: shotPath(name) });
-  }
+  if (given.shots) mkdirSync(given.shots, { recursive: true });
   // Chromium's protocol, not a script of the page: the page's policy stays as it is.
   await page.evaluate(axe);
-  const found = await page.evaluate(async () => {
-    const { violations } = await globalThis.axe.run(document, { resultTypes: ["violations"] });
-    return violations.map((v) => `${v.id} (${v.impact}): ${v.nodes.slice(0, 3).map((n) => `${n.html.slice(0, 160)} — ${n.any[0]?.message ?? n.all[0]?.message ?? ""}`).join(" | ")}`);
-  });
-  for (const finding of found) await fail(`${name}: axe finds ${finding}`);
+  await judge(page, name, given.scheme, {});
+  const other = given.scheme === "dark" ? "light" : "dark";
+  await page.emulateMedia({ colorScheme: other });
+  await judge(page, name, other, { runOnly: ["color-contrast"] });
+  await page.emulateMedia({ colorScheme: given.scheme });
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   if (wide > 1) await fail(`${name}: the page is ${wide} pixels wider than the window`);
   if (await page.evaluate(() => globalThis.__wasPwned === true)) await fail(`${name}: a service ran a script in the page`);
 }
+
+async function judge(page, name, scheme, options) {
+  if (given.shots) await page.screenshot({ path: shotPath(name, scheme) });
+  const found = await page.evaluate(async (options) => {
+    const { violations } = await globalThis.axe.run(document, { resultTypes: ["violations"], ...options });
+    return violations.map((v) => `${v.id} (${v.impact}): ${v.nodes.slice(0, 3).map((n) => `${n.html.slice(0, 160)} — ${n.any[0]?.message ?? n.all[0]?.message ?? ""}`).join(" | ")}`);
+  }, options);
+  for (const finding of found) await fail(`${name}, ${scheme}: axe finds ${finding}`);
+}
+
+/** Says yes, or no, to what the page asks: never to a button of the same name that lies beneath. */
+export const answer = (page, name) => page.getByRole("dialog").getByRole("button", { name, exact: true }).click();
 
 export const password = "correct horse battery";
 

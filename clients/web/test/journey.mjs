@@ -1,4 +1,4 @@
-import { drive, fail, given, look, password } from "./driver.mjs";
+import { answer, drive, fail, given, look, password } from "./driver.mjs";
 
 await drive(async (context) => {
   const page = await context.newPage();
@@ -76,7 +76,8 @@ await drive(async (context) => {
   await page.getByText("the name does not lead here").first().waitFor();
   await look(page, "addresses");
   await page.getByRole("listitem").filter({ hasText: /^hello\.home\.arpa/ }).getByRole("button", { name: "Remove" }).click();
-  await button("Remove").last().click();
+  await heading("Take the name hello.home.arpa away?").waitFor();
+  await answer(page, "Remove");
   await page.getByText(/https:\/\/hello\.home\.arpa/).first().waitFor({ state: "detached" });
 
   // What it can do, and what it prints.
@@ -159,7 +160,7 @@ await drive(async (context) => {
   await page.getByRole("menuitem", { name: "Uninstall" }).click();
   await heading("Uninstall Hello?").waitFor();
   await look(page, "uninstall");
-  await button("Uninstall").click();
+  await answer(page, "Uninstall");
   await heading("Nothing runs here yet").waitFor();
 
   await page.getByRole("button", { name: "Account of alex" }).click();

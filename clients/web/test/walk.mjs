@@ -1,4 +1,4 @@
-import { drive, fail, given, login, look } from "./driver.mjs";
+import { answer, drive, fail, given, login, look } from "./driver.mjs";
 
 // What is done to a service that another one needs, by the keyboard alone as far as that goes, and what its data outlive.
 await drive(async (context) => {
@@ -63,7 +63,7 @@ await drive(async (context) => {
   await page.getByRole("menuitem", { name: "Rebuild" }).click();
   await heading("Rebuild Database?").waitFor();
   await look(page, "rebuild");
-  await button("Rebuild").last().click();
+  await answer(page, "Rebuild");
   await begun.nth(3).waitFor();
   await page.getByText("Running", { exact: true }).first().waitFor();
 
@@ -72,7 +72,7 @@ await drive(async (context) => {
   await button("More").click();
   await page.getByRole("menuitem", { name: "Uninstall" }).click();
   await heading("Uninstall Shop?").waitFor();
-  await button("Uninstall").last().click();
+  await answer(page, "Uninstall");
   await heading("Services").waitFor();
   await page.getByRole("link", { name: "Shop", exact: true }).waitFor({ state: "detached" });
   await page.goto(`${given.base}/sideload`);
