@@ -435,7 +435,7 @@ func (d *Daemon) doorServer() proxy.Server {
 	web, http := strconv.Itoa(d.cfg.WebPort), strconv.Itoa(d.cfg.HTTPPort)
 	server := proxy.Server{
 		Web: []string{"0.0.0.0:" + web}, WebUpstream: "unix:" + d.webPath(),
-		Redirects: []string{"0.0.0.0:" + http}, RedirectPort: uint32(d.cfg.WebPort), Root: d.authority.RootPEM(), Documents: d.documents,
+		Redirects: []string{"0.0.0.0:" + http}, RedirectPort: uint32(d.cfg.WebPort), Root: d.authority.RootPEM(), Documents: slices.Concat(d.documents, trust.First(d.documents)),
 		Resolver: []string{net.JoinHostPort(d.cfg.Bridge.Addr().String(), "53")}, Zones: naming.Zones(),
 		Socks: []string{net.JoinHostPort(d.cfg.Bridge.Addr().String(), strconv.Itoa(socksPort))},
 	}

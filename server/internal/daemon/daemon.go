@@ -191,7 +191,7 @@ func (d *Daemon) openSockets(ctx context.Context, tag string, serve func(func() 
 		return err
 	}
 	d.documents = documents
-	d.handedOut.Store(handout.New(documents))
+	d.handedOut.Store(handout.New(append(slices.Clone(documents), trust.Proof())))
 	return d.listen(ctx, serve)
 }
 

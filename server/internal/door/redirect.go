@@ -36,11 +36,14 @@ func (d *Door) servePlain() http.Handler {
 		if stranger && !e.redirect.open[hostOf(r.Host)] {
 			panic(http.ErrAbortHandler)
 		}
-		if !stranger && e.redirect.documents.Has(r.URL.Path) {
-			e.redirect.documents.ServeHTTP(w, r)
+		// What meets people at the root is about the server; names of services lead on, and so does a question mark behind the root.
+		uri := r.URL.RequestURI()
+		onward := r.URL.Path == "/" && (uri != "/" || !d.ours(c, hostOf(r.Host), e.redirect.port))
+		if !stranger && !onward && e.redirect.documents.Has(r.URL.Path) {
+			e.redirect.documents.Serve(w, r, source(r.Host, e.redirect.port))
 			return
 		}
-		to, ok := secureURL(r.Host, r.URL.RequestURI(), e.redirect.port)
+		to, ok := secureURL(r.Host, strings.TrimSuffix(uri, "?"), e.redirect.port)
 		if !ok {
 			http.Error(w, "a valid Host is needed", http.StatusBadRequest)
 			return
@@ -49,6 +52,17 @@ func (d *Door) servePlain() http.Handler {
 		w.Header().Set("Location", to)
 		w.WriteHeader(http.StatusTemporaryRedirect)
 	})
+}
+
+// ours tells whether a name leads to the same, by TLS at a port, as a name that is nobody's.
+func (d *Door) ours(c *conn, name, port string) bool {
+	host, _, _ := net.SplitHostPort(c.address)
+	e := d.current.Load().entries[net.JoinHostPort(host, port)]
+	if e == nil {
+		return true
+	}
+	named, other := e.find(name, c.source, c.local()), e.find("", c.source, c.local())
+	return named == nil || other == nil || named.backend == other.backend
 }
 
 // secureURL is the address of the same thing by TLS. The host comes from the caller, so only one that is a name or an
@@ -78,6 +92,18 @@ func hostOf(host string) string {
 		host = h
 	}
 	return strings.ToLower(strings.Trim(host, "[]"))
+}
+
+// source is the origin by TLS as a browser's policy names it; policies have no form for an IPv6 address, so that is any name.
+func source(host, port string) string {
+	origin, ok := secureURL(host, "", port)
+	switch {
+	case !ok:
+		return ""
+	case strings.HasPrefix(origin, "https://["):
+		return "https://*:" + port
+	}
+	return strings.TrimSuffix(origin, "/")
 }
 
 // redirectStray answers somebody who speaks plain HTTP to a TLS port.

@@ -200,7 +200,7 @@ func (h *Hub) handedOut(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if documents := h.cfg.Documents(); documents.Has(r.URL.Path) {
-			documents.ServeHTTP(w, r)
+			documents.Serve(w, r, "")
 			return
 		}
 		next.ServeHTTP(w, r)

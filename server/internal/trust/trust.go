@@ -2,8 +2,8 @@
 // profile for Apple's systems, and a page in each language that explains what to do on which system.
 //
 // It deliberately serves nothing: who hands the documents out decides where. Invariants: everything is a pure function of the root;
-// the pages need no script and load nothing, so they work in any browser and by plain HTTP; the fingerprint to compare is on
-// each of them.
+// the pages need no script and load nothing but the style and the script beside them, so they work in any browser and by plain
+// HTTP; the script tries whether the root is trusted by now, and goes on; the fingerprint to compare is on each page.
 package trust
 
 import (
@@ -21,10 +21,24 @@ const (
 	PagePath    = "/trust"
 	RootPath    = "/ca.crt"
 	ProfilePath = "/ca.mobileconfig"
+	StylePath   = "/trust.css"
+	ScriptPath  = "/trust.js"
+	// FirstPath is where the page is, too, by plain HTTP: who opens a server by its name alone comes there.
+	FirstPath = "/"
+	// proofPath is there by TLS alone, so who gets it trusts the root.
+	proofPath = "/trusted"
+	// homePath is where the server's own page begins; by plain HTTP the question mark tells it from FirstPath, and it leads to TLS.
+	homePath = "/?"
 )
 
 //go:embed page.html
 var pageSource string
+
+//go:embed page.css
+var style []byte
+
+//go:embed check.js
+var script []byte
 
 var page = template.Must(template.New("page").Parse(pageSource))
 
@@ -52,8 +66,8 @@ type system struct {
 type content struct {
 	Language, Name, Fingerprint                                             string
 	Title, Intro, Download, Profile, Compare, CompareWhy, Systems, Continue string
-	Done, Languages                                                         string
-	RootPath, ProfilePath                                                   string
+	Done, Languages, Check, Trusted, Untrusted                              string
+	RootPath, ProfilePath, StylePath, ScriptPath, HomePath, ProofPath       string
 	SystemList                                                              []system
 	LanguageList                                                            []link
 }
@@ -65,6 +79,8 @@ func Documents(r Root) ([]handout.Document, error) {
 	out := []handout.Document{
 		{Path: RootPath, ContentType: "application/x-x509-ca-cert", Filename: "ca.crt", Content: r.PEM},
 		{Path: ProfilePath, ContentType: "application/x-apple-aspen-config", Filename: "ca.mobileconfig", Content: r.Profile},
+		{Path: StylePath, ContentType: "text/css; charset=utf-8", Content: style},
+		{Path: ScriptPath, ContentType: "text/javascript; charset=utf-8", Content: script},
 	}
 	for _, language := range text.Languages() {
 		html, err := render(r, text.In(language))
@@ -79,6 +95,22 @@ func Documents(r Root) ([]handout.Document, error) {
 	return out, nil
 }
 
+// First answers those of the documents that meet somebody who comes by plain HTTP and names no path.
+func First(documents []handout.Document) (out []handout.Document) {
+	for _, d := range documents {
+		if d.Path == PagePath {
+			d.Path = FirstPath
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// Proof answers what is handed out by TLS alone.
+func Proof() handout.Document {
+	return handout.Document{Path: proofPath, ContentType: "text/plain; charset=utf-8", Content: []byte("trusted\n")}
+}
+
 func render(r Root, texts *text.Texts) ([]byte, error) {
 	say := func(key string) string {
 		s, _ := texts.Lookup("trust."+key, nil)
@@ -86,6 +118,7 @@ func render(r Root, texts *text.Texts) ([]byte, error) {
 	}
 	c := content{
 		Language: texts.Language(), Name: r.Name, Fingerprint: r.Fingerprint, RootPath: RootPath, ProfilePath: ProfilePath,
+		StylePath: StylePath, ScriptPath: ScriptPath, HomePath: homePath, ProofPath: proofPath, Check: say("check"), Trusted: say("trusted"), Untrusted: say("untrusted"),
 		Title: say("title"), Intro: say("intro"), Download: say("download"), Profile: say("profile"), Compare: say("compare"),
 		CompareWhy: say("compare-why"), Systems: say("systems"), Continue: say("continue"), Done: say("done"), Languages: say("languages"),
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/trust"
 )
 
-func TestEachLanguageExplainsEachSystemWithoutAScript(t *testing.T) {
+func TestEachLanguageExplainsEachSystem(t *testing.T) {
 	t.Parallel()
 	documents, err := trust.Documents(trust.Root{Name: "Anna <home> Root", PEM: []byte("pem"), Profile: []byte("profile"), Fingerprint: "AB:CD"})
 	if err != nil {
@@ -26,6 +26,9 @@ func TestEachLanguageExplainsEachSystemWithoutAScript(t *testing.T) {
 	if string(byPath["/ca.crt"].Content) != "pem" || string(byPath["/ca.mobileconfig"].Content) != "profile" || byPath["/trust"].Language != text.English {
 		t.Errorf("documents at %v", byPath)
 	}
+	if !strings.Contains(string(byPath["/trust.css"].Content), "prefers-color-scheme: dark") || len(byPath["/trust.js"].Content) == 0 {
+		t.Error("there is no style, or no script")
+	}
 	seen := map[string]string{}
 	for _, language := range text.Languages() {
 		page := byPath["/trust/"+language]
@@ -39,12 +42,12 @@ func TestEachLanguageExplainsEachSystemWithoutAScript(t *testing.T) {
 				t.Errorf("%s: %d steps for %s", language, steps[system], system)
 			}
 		}
-		for _, want := range []string{"/ca.crt", "/ca.mobileconfig", "/"} {
+		for _, want := range []string{"/ca.crt", "/ca.mobileconfig", "/?"} {
 			if !links[want] {
 				t.Errorf("%s: no link to %s", language, want)
 			}
 		}
-		for _, want := range []string{"AB:CD", "Anna &lt;home&gt; Root", `name="viewport"`, "prefers-color-scheme: dark"} {
+		for _, want := range []string{"AB:CD", "Anna &lt;home&gt; Root", `name="viewport"`} {
 			if !strings.Contains(string(page.Content), want) {
 				t.Errorf("%s: %q is missing", language, want)
 			}
@@ -65,12 +68,20 @@ func read(t *testing.T, n *html.Node) (steps map[string]int, links map[string]bo
 		attributes := map[string]string{}
 		for _, a := range n.Attr {
 			attributes[a.Key] = a.Val
-			if a.Key == "src" || strings.HasPrefix(a.Key, "on") {
+			if a.Key == "style" || strings.HasPrefix(a.Key, "on") {
 				t.Errorf("<%s %s=%q>", n.Data, a.Key, a.Val)
 			}
 		}
 		switch n.Data {
-		case "script", "link", "img", "iframe":
+		case "script":
+			if attributes["src"] != "/trust.js" || n.FirstChild != nil {
+				t.Errorf("there is another script than the one beside the page: %v", attributes)
+			}
+		case "link":
+			if attributes["href"] != "/trust.css" {
+				t.Errorf("there is a link to %v", attributes)
+			}
+		case "style", "img", "iframe":
 			t.Errorf("there is a <%s>", n.Data)
 		case "details":
 			system = attributes["id"]
@@ -85,4 +96,19 @@ func read(t *testing.T, n *html.Node) (steps map[string]int, links map[string]bo
 	}
 	walk(n, "")
 	return steps, links
+}
+
+func TestOnlyThePageItselfMeetsWhoComesFirst(t *testing.T) {
+	t.Parallel()
+	documents, err := trust.Documents(trust.Root{Name: "Root", PEM: []byte("pem"), Profile: []byte("profile"), Fingerprint: "AB:CD"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set := handout.New(documents); set.Has(trust.Proof().Path) {
+		t.Error("the proof is given out by plain HTTP")
+	}
+	set := handout.New(trust.First(documents))
+	if !set.Has("/") || set.Has("/trust") || set.Has("/ca.crt") || len(trust.First(documents)) != len(text.Languages()) {
+		t.Errorf("%v", trust.First(documents))
+	}
 }

@@ -2,10 +2,12 @@
 // out by plain HTTP and the daemon on its own pages, by the same rules.
 //
 // It makes no documents and knows no languages but those of the documents. Invariants: only GET and HEAD are answered; nothing of a
-// request but its path and its Accept-Language matters; what is answered runs no script and loads nothing from elsewhere.
+// request but its path and its Accept-Language matters; what is answered runs no script and has no style but those that are
+// documents too, and reaches nobody but who answered it and, where that is another, the same server by TLS.
 package handout
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 
@@ -66,8 +68,12 @@ func New(documents []Document) *Set {
 // Has tells whether something is at a path.
 func (s *Set) Has(path string) bool { return s != nil && s.paths[path] != nil }
 
-// ServeHTTP answers with the document at the path of the request.
-func (s *Set) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// policy is what a document may: its place for what it may reach besides who answered it is filled by Serve.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'%s; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+// Serve answers with the document at the path of the request. home is the origin of the same server by TLS, which a document may
+// try to reach; empty where that is the one that answers.
+func (s *Set) Serve(w http.ResponseWriter, r *http.Request, home string) {
 	if !s.Has(r.URL.Path) {
 		http.NotFound(w, r)
 		return
@@ -83,7 +89,11 @@ func (s *Set) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", d.ContentType)
 	h.Set("Content-Length", strconv.Itoa(len(d.Content)))
 	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+	if home != "" {
+		home = " " + home
+	}
+	h.Set("Content-Security-Policy", fmt.Sprintf(policy, home))
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin") // a page by plain HTTP is of another origin than the same server by TLS
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	if c.matcher != nil {

@@ -23,7 +23,7 @@ func get(method, path, languages string) *http.Response {
 	r := httptest.NewRequest(method, path, nil)
 	r.Header.Set("Accept-Language", languages)
 	w := httptest.NewRecorder()
-	set().ServeHTTP(w, r)
+	set().Serve(w, r, "https://home.local:8443")
 	return w.Result()
 }
 
@@ -57,7 +57,8 @@ func TestDocumentsAreForReadingAlone(t *testing.T) {
 		resp.Header.Get("Content-Disposition") != `attachment; filename="ca.crt"` {
 		t.Errorf("HEAD is answered with %v %q", resp.Header, body)
 	}
-	if policy := get("GET", "/trust", "").Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'") {
+	policy := get("GET", "/trust", "").Header.Get("Content-Security-Policy")
+	if !strings.HasPrefix(policy, "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' https://home.local:8443;") || strings.Contains(policy, "unsafe") {
 		t.Errorf("policy %q", policy)
 	}
 }
