@@ -8,7 +8,7 @@ STATE ?= $(CURDIR)/.hearth
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 LDFLAGS := -s -w -X main.Version=$(VERSION) -X main.version=$(VERSION)
 GO_SOURCES := $(shell find api clients server runtime -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
-WEB_SOURCES := $(shell find clients/web/src clients/web/build clients/web/public sdk-ts/packages/api/src sdk-ts/packages/api/gen -type f 2>/dev/null) clients/web/index.html clients/web/vite.config.ts
+WEB_SOURCES := $(shell find clients/web/src clients/web/worker clients/web/build clients/web/public sdk-ts/packages/api/src sdk-ts/packages/api/gen -type f 2>/dev/null) clients/web/index.html clients/web/vite.config.ts
 TS_SOURCES := $(shell find runtime/jshost/src sdk-ts/packages/abi sdk-ts/packages/api -name '*.ts' -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
 .PHONY: help
@@ -86,7 +86,7 @@ run: sample ## Build, start the daemon here and install the sample service
 	scripts/run "$(STATE)"
 
 .PHONY: dev
-dev: bin/hearth bin/hearthd ## Run the server with services that are played, without root
+dev: bin/hearth bin/hearthd bin/hearth-registry ## Run the server with services that are played and the page with hot reload, without root
 	scripts/dev "$(CURDIR)/.hearth-dev"
 
 .PHONY: check

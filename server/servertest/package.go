@@ -15,6 +15,12 @@ import (
 // it is run, so its code and its image are not there to be. change, where given, changes the manifest.
 func Package(t testing.TB, id string, change func(manifest map[string]any)) string {
 	t.Helper()
+	return PackageWith(t, id, change, nil)
+}
+
+// PackageWith makes a package file in which files, by their paths, stand in place of those that Package puts there.
+func PackageWith(t testing.TB, id string, change func(manifest map[string]any), files map[string]string) string {
+	t.Helper()
 	manifest := map[string]any{
 		"id": id, "version": "1.0.0:0", "title": id, "canMigrateTo": "!", "canMigrateFrom": "*", "releaseNotes": "The first.", "license": "MIT",
 		"description": map[string]any{"short": "A package for tests", "long": "It is played."}, "osVersion": "0.4.0-beta.9",
@@ -34,6 +40,9 @@ func Package(t testing.TB, id string, change func(manifest map[string]any)) stri
 		"icon.svg": "<svg xmlns=\"http://www.w3.org/2000/svg\"/>", "LICENSE.md": "MIT", "instructions.md": "None.", "javascript.squashfs": "code", "assets.squashfs": "",
 		"images/aarch64/main.squashfs": "image", "images/aarch64/main.json": "{}", "images/aarch64/main.env": "", "images/x86_64/main.squashfs": "image", "images/x86_64/main.json": "{}", "images/x86_64/main.env": "",
 	} {
+		members[path] = s9pk.FromBytes([]byte(content))
+	}
+	for path, content := range files {
 		members[path] = s9pk.FromBytes([]byte(content))
 	}
 	path := filepath.Join(t.TempDir(), id+".s9pk")

@@ -1,28 +1,64 @@
+import { createHash } from "node:crypto";
 import { constants, brotliCompressSync } from "node:zlib";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import type { Plugin } from "vite";
+import { join, relative } from "node:path";
+import { build, type Plugin } from "vite";
 import { pages } from "../src/routes.js";
 
 const compressible = /\.(js|css|html|svg|webmanifest|json)$/;
 
+/** The files of the page, the page itself first, then by name; not what only the server reads. */
+function files(out: string): string[] {
+  const found = readdirSync(out, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.parentPath.includes(".vite"))
+    .map((entry) => relative(out, join(entry.parentPath, entry.name)))
+    .filter((name) => name !== "index.html")
+    .sort();
+  return ["index.html", ...found];
+}
+
+/** Builds the worker that keeps the files, which has to know them. Its version is that of all their contents. */
+async function worker(root: string, out: string): Promise<void> {
+  const names = files(out);
+  const sum = createHash("sha256");
+  for (const name of names) sum.update(name).update(readFileSync(join(out, name)));
+  const built = { version: sum.digest("hex").slice(0, 16), files: ["/", ...names.slice(1).map((name) => `/${name}`)], pages };
+  await build({
+    root,
+    configFile: false,
+    logLevel: "warn",
+    publicDir: false,
+    define: { BUILT: JSON.stringify(built) },
+    build: {
+      outDir: out,
+      emptyOutDir: false,
+      target: "es2022",
+      reportCompressedSize: false,
+      lib: { entry: join(root, "worker/worker.ts"), formats: ["iife"], name: "worker", fileName: () => "worker.js" },
+    },
+  });
+}
+
 /**
- * Finishes the bundle for the server: each file also in brotli, where that is smaller, and `routes.json`, the first parts of
- * the paths that are pages, so that the server answers others with what they are: nothing.
+ * Finishes the bundle for the server: the worker that keeps the page's files, each file also in brotli, where that is smaller,
+ * and `routes.json`, the first parts of the paths that are pages, so that the server answers others with what they are: nothing.
  */
 export function pack(): Plugin {
+  let root = "";
   let out = "";
   return {
     name: "hearth-pack",
     apply: "build",
     configResolved(config) {
+      root = config.root;
       out = join(config.root, config.build.outDir);
     },
-    closeBundle() {
+    async writeBundle() {
+      await worker(root, out);
       writeFileSync(join(out, "routes.json"), JSON.stringify(pages));
-      for (const entry of readdirSync(out, { recursive: true, withFileTypes: true })) {
-        const path = join(entry.parentPath, entry.name);
-        if (!entry.isFile() || !compressible.test(entry.name) || entry.name === "routes.json") continue;
+      for (const name of files(out)) {
+        const path = join(out, name);
+        if (!compressible.test(name) || name === "routes.json") continue;
         const raw = readFileSync(path);
         const small = brotliCompressSync(raw, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } });
         if (small.length < raw.length) writeFileSync(`${path}.br`, small);

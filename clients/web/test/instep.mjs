@@ -48,12 +48,31 @@ await drive(async (context) => {
   await two.reload();
   await two.getByText("Stopped", { exact: true }).waitFor();
 
-  // What a package says of itself is text.
+  // What a package says of itself is text, its icon a picture that runs and fetches nothing.
   await two.goto(`${given.base}/services/evil`);
   await two.getByText("<img src=x onerror=__pwned()>").first().waitFor();
+  await two.waitForFunction(() => [...document.querySelectorAll("main header img")].some((icon) => icon.complete && icon.naturalWidth > 0));
   await look(two, "hostile");
   await two.goto(`${given.base}/services/evil/about`);
-  await two.getByText("Text of the licence").waitFor();
-  if ((await two.locator('a[href^="javascript:"]').count()) > 0) await fail("a package made a link that runs a script");
+  await two.getByText("Text of the licence").click();
+  await two.getByText("What evil allows").waitFor();
+  await two.getByRole("heading", { name: "What to do" }).waitFor();
+  const left = await two.evaluate(() => {
+    const bad = "script, iframe, form, style, object, embed, [style*=position], [onclick], [onerror], [onload], img:not([src^='blob:'])";
+    const links = [...document.querySelectorAll("main a")].map((link) => link.getAttribute("href") ?? "").filter((href) => /^\s*(javascript|data|vbscript):/i.test(href));
+    return [...document.querySelectorAll(`main :is(${bad})`)].map((element) => element.outerHTML).concat(links);
+  });
+  if (left.length > 0) await fail(`what a package says became more than text: ${left.join(" ")}`);
   await look(two, "hostile-about");
+
+  // What it prints is text too, and what it tells.
+  await two.goto(`${given.base}/services/evil/logs`);
+  await two.getByText("the page says: <img src=x onerror=__pwned()>").waitFor();
+  await two.getByText("done", { exact: false }).first().waitFor();
+  if ((await two.locator('main [href^="javascript:"], main img[src="x"]').count()) > 0) await fail("what a package prints became more than text");
+  await look(two, "hostile-logs");
+  await two.goto(`${given.base}/notifications`);
+  await two.getByText("[click](javascript:__pwned())").or(two.getByText("click")).first().waitFor();
+  if ((await two.locator('main [href^="javascript:"], main script').count()) > 0) await fail("what a package tells became more than text");
+  await look(two, "hostile-notification");
 });

