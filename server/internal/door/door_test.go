@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -386,6 +387,44 @@ func TestPlainHTTPIsLedToTLS(t *testing.T) {
 	defer page.Body.Close()
 	if body, _ := io.ReadAll(page.Body); string(body) != "Vertrauen" || page.Header.Get("Content-Language") != "de" {
 		t.Errorf("/trust is %v %q", page.Header, body)
+	}
+}
+
+// What meets people at the root of plain HTTP is about the server: a name that leads to a service by TLS leads there at once.
+func TestNamesOfServicesAreLedOn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, door.Options{})
+	// The port of TLS is in the table, so it is chosen before: nobody else is at this address.
+	chosen, err := net.Listen("tcp", "127.0.0.5:0")
+	must(t, err)
+	secure := chosen.Addr().String()
+	chosen.Close()
+	_, port, _ := net.SplitHostPort(secure)
+	number, err := strconv.Atoi(port)
+	must(t, err)
+	table := r.table(&doorv1.Route{Names: []string{"hello.local"}, Certificate: "all", Upstream: "127.0.0.1:10"}, &doorv1.Route{Certificate: "all", Upstream: "127.0.0.1:9"})
+	table.Listeners[0].Address = secure
+	table.Redirects = []*doorv1.Redirect{{Address: "127.0.0.5:0", TlsPort: uint32(number), Documents: []*doorv1.Document{{Path: "/", ContentType: "text/html", Content: []byte("Trust")}}}}
+	plain := r.apply(t, table)["tcp 127.0.0.5:0"]
+	for _, c := range []struct {
+		host, path, location string
+		status               int
+	}{
+		{"home.local", "/", "", 200},
+		{"home.local", "/?", "https://home.local:" + port + "/", 307},
+		{"home.local", "/x", "https://home.local:" + port + "/x", 307},
+		{"HELLO.local:80", "/", "https://hello.local:" + port + "/", 307},
+	} {
+		conn, err := net.Dial("tcp", plain)
+		must(t, err)
+		_, err = io.WriteString(conn, "GET "+c.path+" HTTP/1.1\r\nHost: "+c.host+"\r\nConnection: close\r\n\r\n")
+		must(t, err)
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		must(t, err)
+		if resp.StatusCode != c.status || resp.Header.Get("Location") != c.location {
+			t.Errorf("%s%s got %s, %q", c.host, c.path, resp.Status, resp.Header.Get("Location"))
+		}
+		conn.Close()
 	}
 }
 
