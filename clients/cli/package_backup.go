@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -146,6 +147,13 @@ func (a *app) printPlan(p *packagesv1.InstallPlan) error {
 	}
 	if p.GetDataVersion() != "" {
 		line(a.say("plan.data", map[string]any{"Version": p.GetDataVersion()}))
+	}
+	if p.GetFromVersion() != "" && p.GetFromRegistry() != p.GetToRegistry() {
+		none := func(id string) string { return cmp.Or(id, a.worded("word.no-registry")) }
+		line(a.say("plan.registry", map[string]any{"From": none(p.GetFromRegistry()), "To": none(p.GetToRegistry())}))
+	}
+	if p.GetOtherFlavor() {
+		line(a.say("plan.flavor", nil))
 	}
 	for _, id := range p.GetStopped() {
 		line(a.say("plan.stopped", map[string]any{"ID": id}))

@@ -142,7 +142,11 @@ func (s *Service) Plan(ctx context.Context, w Wish) (*packagesv1.InstallPlan, er
 		if err != nil {
 			return nil, err
 		}
-		return s.planned(ctx, w, r.art)
+		plan, err := s.planned(ctx, w, r.art)
+		if err == nil {
+			plan.ToRegistry = r.registry
+		}
+		return plan, err
 	}
 	s.claims.Lock()
 	defer s.claims.Unlock()
@@ -201,6 +205,7 @@ func compare(tx *store.Tx, art *packagesv1.Artifact, plan *packagesv1.InstallPla
 		if old, err = s9pk.ParseManifest(have.GetSpec().GetManifest()); err != nil {
 			return err
 		}
+		plan.FromRegistry, plan.OtherFlavor = row.GetSpec().GetRegistry(), flavor(old.Version) != flavor(m.Version)
 		if wantsRunning(row) {
 			plan.Stopped = append(plan.Stopped, plan.GetPackageId())
 		}
@@ -221,6 +226,11 @@ func compare(tx *store.Tx, art *packagesv1.Artifact, plan *packagesv1.InstallPla
 		plan.Dependencies = append(plan.Dependencies, d)
 	}
 	return err
+}
+
+func flavor(v exver.Version) string {
+	name, _ := v.Flavor()
+	return name
 }
 
 // permissions are what a package may do by its manifest, in a lasting order.

@@ -119,7 +119,15 @@ type InstallPlan struct {
 	// What is free on disk.
 	BytesFree uint64 `protobuf:"varint,12,opt,name=bytes_free,json=bytesFree,proto3" json:"bytes_free,omitempty"`
 	// What the package needs of other packages.
-	Dependencies  []*PlannedDependency `protobuf:"bytes,13,rep,name=dependencies,proto3" json:"dependencies,omitempty"`
+	Dependencies []*PlannedDependency `protobuf:"bytes,13,rep,name=dependencies,proto3" json:"dependencies,omitempty"`
+	// Id of the registry that the installed version came from; empty where it came from none, or there is none.
+	FromRegistry string `protobuf:"bytes,14,opt,name=from_registry,json=fromRegistry,proto3" json:"from_registry,omitempty"`
+	// Id of the registry that the new version comes from, and updates from then on; empty for an upload, after which no registry
+	// counts as the package's own.
+	ToRegistry string `protobuf:"bytes,15,opt,name=to_registry,json=toRegistry,proto3" json:"to_registry,omitempty"`
+	// The flavor of the installed version and that of the new one differ: it is another edition of the package, by whoever
+	// makes that, and updates stay with it from then on.
+	OtherFlavor   bool `protobuf:"varint,16,opt,name=other_flavor,json=otherFlavor,proto3" json:"other_flavor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -243,6 +251,27 @@ func (x *InstallPlan) GetDependencies() []*PlannedDependency {
 		return x.Dependencies
 	}
 	return nil
+}
+
+func (x *InstallPlan) GetFromRegistry() string {
+	if x != nil {
+		return x.FromRegistry
+	}
+	return ""
+}
+
+func (x *InstallPlan) GetToRegistry() string {
+	if x != nil {
+		return x.ToRegistry
+	}
+	return ""
+}
+
+func (x *InstallPlan) GetOtherFlavor() bool {
+	if x != nil {
+		return x.OtherFlavor
+	}
+	return false
 }
 
 // Permission is something a package may do by its manifest.
@@ -377,7 +406,7 @@ var File_hearth_packages_v1_plan_proto protoreflect.FileDescriptor
 
 const file_hearth_packages_v1_plan_proto_rawDesc = "" +
 	"\n" +
-	"\x1dhearth/packages/v1/plan.proto\x12\x12hearth.packages.v1\x1a\x1ahearth/meta/v1/fault.proto\"\xc1\x04\n" +
+	"\x1dhearth/packages/v1/plan.proto\x12\x12hearth.packages.v1\x1a\x1ahearth/meta/v1/fault.proto\"\xaa\x05\n" +
 	"\vInstallPlan\x12\x1d\n" +
 	"\n" +
 	"package_id\x18\x01 \x01(\tR\tpackageId\x12\x14\n" +
@@ -397,7 +426,11 @@ const file_hearth_packages_v1_plan_proto_rawDesc = "" +
 	"\fbytes_needed\x18\v \x01(\x04R\vbytesNeeded\x12\x1d\n" +
 	"\n" +
 	"bytes_free\x18\f \x01(\x04R\tbytesFree\x12I\n" +
-	"\fdependencies\x18\r \x03(\v2%.hearth.packages.v1.PlannedDependencyR\fdependencies\"\x90\x02\n" +
+	"\fdependencies\x18\r \x03(\v2%.hearth.packages.v1.PlannedDependencyR\fdependencies\x12#\n" +
+	"\rfrom_registry\x18\x0e \x01(\tR\ffromRegistry\x12\x1f\n" +
+	"\vto_registry\x18\x0f \x01(\tR\n" +
+	"toRegistry\x12!\n" +
+	"\fother_flavor\x18\x10 \x01(\bR\votherFlavor\"\x90\x02\n" +
 	"\n" +
 	"Permission\x127\n" +
 	"\x04kind\x18\x01 \x01(\x0e2#.hearth.packages.v1.Permission.KindR\x04kind\x12\x16\n" +

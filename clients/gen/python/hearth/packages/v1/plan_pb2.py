@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from hearth.meta.v1 import fault_pb2 as hearth_dot_meta_dot_v1_dot_fault__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dhearth/packages/v1/plan.proto\x12\x12hearth.packages.v1\x1a\x1ahearth/meta/v1/fault.proto\"\xc1\x04\n\x0bInstallPlan\x12\x1d\n\npackage_id\x18\x01 \x01(\tR\tpackageId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12!\n\x0c\x66rom_version\x18\x03 \x01(\tR\x0b\x66romVersion\x12\x1d\n\nto_version\x18\x04 \x01(\tR\ttoVersion\x12!\n\x0c\x64\x61ta_version\x18\x05 \x01(\tR\x0b\x64\x61taVersion\x12\x33\n\tobstacles\x18\x06 \x03(\x0b\x32\x15.hearth.meta.v1.FaultR\tobstacles\x12\x18\n\x07stopped\x18\x07 \x03(\tR\x07stopped\x12\x1e\n\ndependents\x18\x08 \x03(\tR\ndependents\x12K\n\x11permissions_added\x18\t \x03(\x0b\x32\x1e.hearth.packages.v1.PermissionR\x10permissionsAdded\x12O\n\x13permissions_removed\x18\n \x03(\x0b\x32\x1e.hearth.packages.v1.PermissionR\x12permissionsRemoved\x12!\n\x0c\x62ytes_needed\x18\x0b \x01(\x04R\x0b\x62ytesNeeded\x12\x1d\n\nbytes_free\x18\x0c \x01(\x04R\tbytesFree\x12I\n\x0c\x64\x65pendencies\x18\r \x03(\x0b\x32%.hearth.packages.v1.PlannedDependencyR\x0c\x64\x65pendencies\"\x90\x02\n\nPermission\x12\x37\n\x04kind\x18\x01 \x01(\x0e\x32#.hearth.packages.v1.Permission.KindR\x04kind\x12\x16\n\x06target\x18\x02 \x01(\tR\x06target\"\xb0\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x1e\n\x1aKIND_HARDWARE_ACCELERATION\x10\x01\x12\x1e\n\x1aKIND_USERSPACE_FILESYSTEMS\x10\x02\x12\x1b\n\x17KIND_VIRTUAL_NETWORKING\x10\x03\x12\x13\n\x0fKIND_DEPENDENCY\x10\x04\x12\x0f\n\x0bKIND_PLUGIN\x10\x05\x12\x0f\n\x0bKIND_VOLUME\x10\x06\"\x9d\x01\n\x11PlannedDependency\x12\x1d\n\npackage_id\x18\x01 \x01(\tR\tpackageId\x12\x1a\n\x08optional\x18\x02 \x01(\x08R\x08optional\x12+\n\x11installed_version\x18\x03 \x01(\tR\x10installedVersion\x12 \n\x0b\x64\x65scription\x18\x04 \x01(\tR\x0b\x64\x65scriptionb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dhearth/packages/v1/plan.proto\x12\x12hearth.packages.v1\x1a\x1ahearth/meta/v1/fault.proto\"\xaa\x05\n\x0bInstallPlan\x12\x1d\n\npackage_id\x18\x01 \x01(\tR\tpackageId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12!\n\x0c\x66rom_version\x18\x03 \x01(\tR\x0b\x66romVersion\x12\x1d\n\nto_version\x18\x04 \x01(\tR\ttoVersion\x12!\n\x0c\x64\x61ta_version\x18\x05 \x01(\tR\x0b\x64\x61taVersion\x12\x33\n\tobstacles\x18\x06 \x03(\x0b\x32\x15.hearth.meta.v1.FaultR\tobstacles\x12\x18\n\x07stopped\x18\x07 \x03(\tR\x07stopped\x12\x1e\n\ndependents\x18\x08 \x03(\tR\ndependents\x12K\n\x11permissions_added\x18\t \x03(\x0b\x32\x1e.hearth.packages.v1.PermissionR\x10permissionsAdded\x12O\n\x13permissions_removed\x18\n \x03(\x0b\x32\x1e.hearth.packages.v1.PermissionR\x12permissionsRemoved\x12!\n\x0c\x62ytes_needed\x18\x0b \x01(\x04R\x0b\x62ytesNeeded\x12\x1d\n\nbytes_free\x18\x0c \x01(\x04R\tbytesFree\x12I\n\x0c\x64\x65pendencies\x18\r \x03(\x0b\x32%.hearth.packages.v1.PlannedDependencyR\x0c\x64\x65pendencies\x12#\n\rfrom_registry\x18\x0e \x01(\tR\x0c\x66romRegistry\x12\x1f\n\x0bto_registry\x18\x0f \x01(\tR\ntoRegistry\x12!\n\x0cother_flavor\x18\x10 \x01(\x08R\x0botherFlavor\"\x90\x02\n\nPermission\x12\x37\n\x04kind\x18\x01 \x01(\x0e\x32#.hearth.packages.v1.Permission.KindR\x04kind\x12\x16\n\x06target\x18\x02 \x01(\tR\x06target\"\xb0\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x1e\n\x1aKIND_HARDWARE_ACCELERATION\x10\x01\x12\x1e\n\x1aKIND_USERSPACE_FILESYSTEMS\x10\x02\x12\x1b\n\x17KIND_VIRTUAL_NETWORKING\x10\x03\x12\x13\n\x0fKIND_DEPENDENCY\x10\x04\x12\x0f\n\x0bKIND_PLUGIN\x10\x05\x12\x0f\n\x0bKIND_VOLUME\x10\x06\"\x9d\x01\n\x11PlannedDependency\x12\x1d\n\npackage_id\x18\x01 \x01(\tR\tpackageId\x12\x1a\n\x08optional\x18\x02 \x01(\x08R\x08optional\x12+\n\x11installed_version\x18\x03 \x01(\tR\x10installedVersion\x12 \n\x0b\x64\x65scription\x18\x04 \x01(\tR\x0b\x64\x65scriptionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,11 +33,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hearth.packages.v1.plan_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_INSTALLPLAN']._serialized_start=82
-  _globals['_INSTALLPLAN']._serialized_end=659
-  _globals['_PERMISSION']._serialized_start=662
-  _globals['_PERMISSION']._serialized_end=934
-  _globals['_PERMISSION_KIND']._serialized_start=758
-  _globals['_PERMISSION_KIND']._serialized_end=934
-  _globals['_PLANNEDDEPENDENCY']._serialized_start=937
-  _globals['_PLANNEDDEPENDENCY']._serialized_end=1094
+  _globals['_INSTALLPLAN']._serialized_end=764
+  _globals['_PERMISSION']._serialized_start=767
+  _globals['_PERMISSION']._serialized_end=1039
+  _globals['_PERMISSION_KIND']._serialized_start=863
+  _globals['_PERMISSION_KIND']._serialized_end=1039
+  _globals['_PLANNEDDEPENDENCY']._serialized_start=1042
+  _globals['_PLANNEDDEPENDENCY']._serialized_end=1199
 # @@protoc_insertion_point(module_scope)

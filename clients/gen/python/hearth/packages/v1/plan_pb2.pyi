@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class InstallPlan(_message.Message):
-    __slots__ = ("package_id", "title", "from_version", "to_version", "data_version", "obstacles", "stopped", "dependents", "permissions_added", "permissions_removed", "bytes_needed", "bytes_free", "dependencies")
+    __slots__ = ("package_id", "title", "from_version", "to_version", "data_version", "obstacles", "stopped", "dependents", "permissions_added", "permissions_removed", "bytes_needed", "bytes_free", "dependencies", "from_registry", "to_registry", "other_flavor")
     PACKAGE_ID_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     FROM_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -23,6 +23,9 @@ class InstallPlan(_message.Message):
     BYTES_NEEDED_FIELD_NUMBER: _ClassVar[int]
     BYTES_FREE_FIELD_NUMBER: _ClassVar[int]
     DEPENDENCIES_FIELD_NUMBER: _ClassVar[int]
+    FROM_REGISTRY_FIELD_NUMBER: _ClassVar[int]
+    TO_REGISTRY_FIELD_NUMBER: _ClassVar[int]
+    OTHER_FLAVOR_FIELD_NUMBER: _ClassVar[int]
     package_id: str
     title: str
     from_version: str
@@ -36,7 +39,10 @@ class InstallPlan(_message.Message):
     bytes_needed: int
     bytes_free: int
     dependencies: _containers.RepeatedCompositeFieldContainer[PlannedDependency]
-    def __init__(self, package_id: _Optional[str] = ..., title: _Optional[str] = ..., from_version: _Optional[str] = ..., to_version: _Optional[str] = ..., data_version: _Optional[str] = ..., obstacles: _Optional[_Iterable[_Union[_fault_pb2.Fault, _Mapping]]] = ..., stopped: _Optional[_Iterable[str]] = ..., dependents: _Optional[_Iterable[str]] = ..., permissions_added: _Optional[_Iterable[_Union[Permission, _Mapping]]] = ..., permissions_removed: _Optional[_Iterable[_Union[Permission, _Mapping]]] = ..., bytes_needed: _Optional[int] = ..., bytes_free: _Optional[int] = ..., dependencies: _Optional[_Iterable[_Union[PlannedDependency, _Mapping]]] = ...) -> None: ...
+    from_registry: str
+    to_registry: str
+    other_flavor: bool
+    def __init__(self, package_id: _Optional[str] = ..., title: _Optional[str] = ..., from_version: _Optional[str] = ..., to_version: _Optional[str] = ..., data_version: _Optional[str] = ..., obstacles: _Optional[_Iterable[_Union[_fault_pb2.Fault, _Mapping]]] = ..., stopped: _Optional[_Iterable[str]] = ..., dependents: _Optional[_Iterable[str]] = ..., permissions_added: _Optional[_Iterable[_Union[Permission, _Mapping]]] = ..., permissions_removed: _Optional[_Iterable[_Union[Permission, _Mapping]]] = ..., bytes_needed: _Optional[int] = ..., bytes_free: _Optional[int] = ..., dependencies: _Optional[_Iterable[_Union[PlannedDependency, _Mapping]]] = ..., from_registry: _Optional[str] = ..., to_registry: _Optional[str] = ..., other_flavor: bool = ...) -> None: ...
 
 class Permission(_message.Message):
     __slots__ = ("kind", "target")

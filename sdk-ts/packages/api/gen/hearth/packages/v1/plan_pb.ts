@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/packages/v1/plan.proto.
  */
 export const file_hearth_packages_v1_plan: GenFile = /*@__PURE__*/
-  fileDesc("Ch1oZWFydGgvcGFja2FnZXMvdjEvcGxhbi5wcm90bxISaGVhcnRoLnBhY2thZ2VzLnYxIp4DCgtJbnN0YWxsUGxhbhISCgpwYWNrYWdlX2lkGAEgASgJEg0KBXRpdGxlGAIgASgJEhQKDGZyb21fdmVyc2lvbhgDIAEoCRISCgp0b192ZXJzaW9uGAQgASgJEhQKDGRhdGFfdmVyc2lvbhgFIAEoCRIoCglvYnN0YWNsZXMYBiADKAsyFS5oZWFydGgubWV0YS52MS5GYXVsdBIPCgdzdG9wcGVkGAcgAygJEhIKCmRlcGVuZGVudHMYCCADKAkSOQoRcGVybWlzc2lvbnNfYWRkZWQYCSADKAsyHi5oZWFydGgucGFja2FnZXMudjEuUGVybWlzc2lvbhI7ChNwZXJtaXNzaW9uc19yZW1vdmVkGAogAygLMh4uaGVhcnRoLnBhY2thZ2VzLnYxLlBlcm1pc3Npb24SFAoMYnl0ZXNfbmVlZGVkGAsgASgEEhIKCmJ5dGVzX2ZyZWUYDCABKAQSOwoMZGVwZW5kZW5jaWVzGA0gAygLMiUuaGVhcnRoLnBhY2thZ2VzLnYxLlBsYW5uZWREZXBlbmRlbmN5IoICCgpQZXJtaXNzaW9uEjEKBGtpbmQYASABKA4yIy5oZWFydGgucGFja2FnZXMudjEuUGVybWlzc2lvbi5LaW5kEg4KBnRhcmdldBgCIAEoCSKwAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASHgoaS0lORF9IQVJEV0FSRV9BQ0NFTEVSQVRJT04QARIeChpLSU5EX1VTRVJTUEFDRV9GSUxFU1lTVEVNUxACEhsKF0tJTkRfVklSVFVBTF9ORVRXT1JLSU5HEAMSEwoPS0lORF9ERVBFTkRFTkNZEAQSDwoLS0lORF9QTFVHSU4QBRIPCgtLSU5EX1ZPTFVNRRAGImkKEVBsYW5uZWREZXBlbmRlbmN5EhIKCnBhY2thZ2VfaWQYASABKAkSEAoIb3B0aW9uYWwYAiABKAgSGQoRaW5zdGFsbGVkX3ZlcnNpb24YAyABKAkSEwoLZGVzY3JpcHRpb24YBCABKAliBnByb3RvMw", [file_hearth_meta_v1_fault]);
+  fileDesc("Ch1oZWFydGgvcGFja2FnZXMvdjEvcGxhbi5wcm90bxISaGVhcnRoLnBhY2thZ2VzLnYxIuADCgtJbnN0YWxsUGxhbhISCgpwYWNrYWdlX2lkGAEgASgJEg0KBXRpdGxlGAIgASgJEhQKDGZyb21fdmVyc2lvbhgDIAEoCRISCgp0b192ZXJzaW9uGAQgASgJEhQKDGRhdGFfdmVyc2lvbhgFIAEoCRIoCglvYnN0YWNsZXMYBiADKAsyFS5oZWFydGgubWV0YS52MS5GYXVsdBIPCgdzdG9wcGVkGAcgAygJEhIKCmRlcGVuZGVudHMYCCADKAkSOQoRcGVybWlzc2lvbnNfYWRkZWQYCSADKAsyHi5oZWFydGgucGFja2FnZXMudjEuUGVybWlzc2lvbhI7ChNwZXJtaXNzaW9uc19yZW1vdmVkGAogAygLMh4uaGVhcnRoLnBhY2thZ2VzLnYxLlBlcm1pc3Npb24SFAoMYnl0ZXNfbmVlZGVkGAsgASgEEhIKCmJ5dGVzX2ZyZWUYDCABKAQSOwoMZGVwZW5kZW5jaWVzGA0gAygLMiUuaGVhcnRoLnBhY2thZ2VzLnYxLlBsYW5uZWREZXBlbmRlbmN5EhUKDWZyb21fcmVnaXN0cnkYDiABKAkSEwoLdG9fcmVnaXN0cnkYDyABKAkSFAoMb3RoZXJfZmxhdm9yGBAgASgIIoICCgpQZXJtaXNzaW9uEjEKBGtpbmQYASABKA4yIy5oZWFydGgucGFja2FnZXMudjEuUGVybWlzc2lvbi5LaW5kEg4KBnRhcmdldBgCIAEoCSKwAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASHgoaS0lORF9IQVJEV0FSRV9BQ0NFTEVSQVRJT04QARIeChpLSU5EX1VTRVJTUEFDRV9GSUxFU1lTVEVNUxACEhsKF0tJTkRfVklSVFVBTF9ORVRXT1JLSU5HEAMSEwoPS0lORF9ERVBFTkRFTkNZEAQSDwoLS0lORF9QTFVHSU4QBRIPCgtLSU5EX1ZPTFVNRRAGImkKEVBsYW5uZWREZXBlbmRlbmN5EhIKCnBhY2thZ2VfaWQYASABKAkSEAoIb3B0aW9uYWwYAiABKAgSGQoRaW5zdGFsbGVkX3ZlcnNpb24YAyABKAkSEwoLZGVzY3JpcHRpb24YBCABKAliBnByb3RvMw", [file_hearth_meta_v1_fault]);
 
 /**
  * InstallPlan is what an installation or an update would do.
@@ -110,6 +110,29 @@ export type InstallPlan = Message<"hearth.packages.v1.InstallPlan"> & {
    * @generated from field: repeated hearth.packages.v1.PlannedDependency dependencies = 13;
    */
   dependencies: PlannedDependency[];
+
+  /**
+   * Id of the registry that the installed version came from; empty where it came from none, or there is none.
+   *
+   * @generated from field: string from_registry = 14;
+   */
+  fromRegistry: string;
+
+  /**
+   * Id of the registry that the new version comes from, and updates from then on; empty for an upload, after which no registry
+   * counts as the package's own.
+   *
+   * @generated from field: string to_registry = 15;
+   */
+  toRegistry: string;
+
+  /**
+   * The flavor of the installed version and that of the new one differ: it is another edition of the package, by whoever
+   * makes that, and updates stay with it from then on.
+   *
+   * @generated from field: bool other_flavor = 16;
+   */
+  otherFlavor: boolean;
 };
 
 /**
