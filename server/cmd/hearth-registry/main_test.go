@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -284,6 +285,56 @@ func TestSignersPublishWhatTheyMay(t *testing.T) {
 	if _, answer := s.call(t, &s.key, "DELETE", "/api/v1/admins/"+id, nil); answer["reason"] != nil {
 		t.Errorf("bob is no administrator, and it is an error to say so: %v", answer)
 	}
+}
+
+// What a signer may not publish is not fetched: of a file of another package its head at most, and nothing where he may publish none.
+func TestWhatASignerMayNotPublishIsNotFetched(t *testing.T) {
+	t.Parallel()
+	s := start(t, "")
+	raw := file(t, "hello", "1.0.0:0")
+	raw2, err := os.ReadFile("../../../api/s9pk/testdata/real-images.s9pk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fetched atomic.Int64
+	files := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		content := map[string][]byte{"/hello": raw, "/other": raw2}[r.URL.Path]
+		http.ServeContent(counting{w, &fetched}, r, "", time.Time{}, bytes.NewReader(content))
+	}))
+	t.Cleanup(files.Close)
+	bob := sign.FromSeed([32]byte{5})
+	public := bob.Public()
+	_, made := s.call(t, &s.key, "POST", "/api/v1/signers", map[string]any{"name": "bob", "keys": [][]byte{public[:]}})
+	id := made["signer"].(map[string]any)["meta"].(map[string]any)["id"].(string)
+	add := func(path string, content []byte) string {
+		params := offer(t, bob, content)
+		params["urls"] = []string{files.URL + path}
+		_, answer := s.call(t, &bob, "POST", "/api/v1/packages", params)
+		reason, _ := answer["reason"].(string)
+		return reason
+	}
+	if reason := add("/hello", raw); reason != "REASON_SIGNER_NOT_ALLOWED" || fetched.Load() != 0 {
+		t.Errorf("without a package of his: %q after %d bytes", reason, fetched.Load())
+	}
+	s.call(t, &s.key, "POST", "/api/v1/packages/hello/signers", map[string]any{"signer": id, "versions": "*"})
+	if reason := add("/other", raw2); reason != "REASON_SIGNER_NOT_ALLOWED" || fetched.Load() >= int64(len(raw2)) {
+		t.Errorf("another's package: %q after %d of %d bytes", reason, fetched.Load(), len(raw2))
+	}
+	if reason := add("/hello", raw); reason != "" {
+		t.Errorf("his own package: %q", reason)
+	}
+}
+
+// counting counts the bytes of bodies.
+type counting struct {
+	http.ResponseWriter
+	n *atomic.Int64
+}
+
+func (c counting) Write(p []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(p)
+	c.n.Add(int64(n))
+	return n, err
 }
 
 // original runs the original's command line against the registry.

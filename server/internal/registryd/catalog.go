@@ -230,6 +230,18 @@ func (c *catalog) signerOf(key sign.PublicKey) *registryv1.RegistrySigner {
 	return c.keys[key]
 }
 
+// publishes tells whether a signer may publish any package.
+func (c *catalog) publishes(signer string) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, e := range c.packages {
+		if _, ok := e.authorized[signer]; ok {
+			return true
+		}
+	}
+	return false
+}
+
 func (c *catalog) get(id string) *entry {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

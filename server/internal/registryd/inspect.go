@@ -39,21 +39,27 @@ type Shown struct {
 	Optional           bool
 }
 
+// Admit refuses a version of a package.
+type Admit func(pkg string, v exver.Version) error
+
 // fetch inspects what lies behind a URL.
-func (s *Service) fetch(ctx context.Context, url string, c s9pk.Commitment) (*Inspected, error) {
+func (s *Service) fetch(ctx context.Context, url string, c s9pk.Commitment, admit Admit) (*Inspected, error) {
 	file, err := fetch.Open(ctx, url, fetch.Options{Transport: s.opt.Transport})
 	if err != nil {
 		return nil, fault.New(metav1.Reason_REASON_DOWNLOAD_FAILED, "cannot list what cannot be fetched: %s", err)
 	}
 	defer file.Close()
-	return inspect(ctx, file, file.Size(), file.Known(), c)
+	return inspect(ctx, file, file.Size(), file.Known(), c, admit)
 }
 
-// inspect verifies every byte of a package file and tells what it is.
-func inspect(ctx context.Context, r io.ReaderAt, size int64, known bool, c s9pk.Commitment) (*Inspected, error) {
+// inspect verifies every byte of a package file that is admitted, and tells what it is.
+func inspect(ctx context.Context, r io.ReaderAt, size int64, known bool, c s9pk.Commitment, admit Admit) (*Inspected, error) {
 	f, err := s9pk.Open(r, size, s9pk.Options{Commitment: &c})
 	if err != nil {
 		return nil, refusal(err)
+	}
+	if err := admit(string(f.Manifest().ID), f.Manifest().Version); err != nil {
+		return nil, err
 	}
 	if err := f.VerifyAll(ctx, nil); err != nil {
 		return nil, refusal(err)

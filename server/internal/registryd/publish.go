@@ -38,25 +38,23 @@ type Offer struct {
 // AddPackage lists a file, once every byte of it has been hashed wherever it lies. A version that is listed already gets
 // a further file, mirror or signature, if it says the same of itself.
 func (s *Service) AddPackage(ctx context.Context, who Who, o Offer) (*registryv1.RegistryVersionSpec, string, error) {
-	if err := mayList(who, o); err != nil {
+	if err := s.mayList(who, o); err != nil {
 		return nil, "", err
 	}
+	admit := func(pkg string, v exver.Version) error { return s.may(who, pkg, v) }
 	var upload *inbox.Upload
 	var inspected *Inspected
 	var err error
 	if o.Ticket != "" {
-		if upload, inspected, err = s.inspectUpload(ctx, o); err != nil {
+		if upload, inspected, err = s.inspectUpload(ctx, o, admit); err != nil {
 			return nil, "", err
 		}
 		defer upload.Close()
 	}
 	for _, url := range o.URLs {
-		if inspected, err = s.opt.Inspect(ctx, url, o.Commitment); err != nil {
+		if inspected, err = s.opt.Inspect(ctx, url, o.Commitment, admit); err != nil {
 			return nil, "", err
 		}
-	}
-	if err := s.may(who, inspected.Package, inspected.Version); err != nil {
-		return nil, "", err
 	}
 	file := &registryv1.RegistryFile{
 		Urls: o.URLs, Size: inspected.Size, PublishTime: timestamppb.New(s.opt.Clock()), Kept: upload != nil,
@@ -77,10 +75,12 @@ func (s *Service) AddPackage(ctx context.Context, who Who, o Offer) (*registryv1
 }
 
 // mayList refuses what nobody has to look into.
-func mayList(who Who, o Offer) error {
+func (s *Service) mayList(who Who, o Offer) error {
 	switch {
 	case who.Signer == "":
 		return notAllowed("only a signer of the registry may publish")
+	case !who.Admin && !s.catalog.publishes(who.Signer):
+		return notAllowed("%s may not publish any package here", who.Name)
 	case o.Ticket == "" && len(o.URLs) == 0:
 		return fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot list a file that lies nowhere: give an upload or a URL")
 	case len(o.URLs) > maxMirrors:
@@ -96,14 +96,14 @@ func notAllowed(format string, args ...any) *fault.Error {
 	return fault.New(metav1.Reason_REASON_SIGNER_NOT_ALLOWED, format, args...)
 }
 
-func (s *Service) inspectUpload(ctx context.Context, o Offer) (*inbox.Upload, *Inspected, error) {
+func (s *Service) inspectUpload(ctx context.Context, o Offer, admit Admit) (*inbox.Upload, *Inspected, error) {
 	u, err := s.files.uploads.Open(o.Ticket)
 	if err != nil {
 		return nil, nil, err
 	}
 	var i *Inspected
 	if err = u.Whole(); err == nil {
-		i, err = inspect(ctx, u, u.Size(), true, o.Commitment)
+		i, err = inspect(ctx, u, u.Size(), true, o.Commitment, admit)
 	}
 	if err != nil {
 		u.Close()
@@ -249,10 +249,10 @@ func sortDependencies(list []*registryv1.RegistryDependency) {
 
 // AddMirror lists a further place of a file, once what lies there has been hashed.
 func (s *Service) AddMirror(ctx context.Context, who Who, o Offer) (*registryv1.RegistryVersionSpec, string, error) {
-	if err := mayList(who, o); err != nil {
+	if err := s.mayList(who, o); err != nil {
 		return nil, "", err
 	}
-	inspected, err := s.opt.Inspect(ctx, o.URLs[0], o.Commitment)
+	inspected, err := s.opt.Inspect(ctx, o.URLs[0], o.Commitment, func(pkg string, v exver.Version) error { return s.may(who, pkg, v) })
 	if err != nil {
 		return nil, "", err
 	}

@@ -44,8 +44,9 @@ type Options struct {
 	URL string
 	// Transport fetches what publishers link to.
 	Transport http.RoundTripper
-	// Inspect takes the place of fetching a file and verifying it; nil outside of tests.
-	Inspect func(ctx context.Context, url string, c s9pk.Commitment) (*Inspected, error)
+	// Inspect takes the place of fetching a file and verifying it; nil outside of tests. It asks admit what the file says it
+	// is before it reads more of it than tells that.
+	Inspect func(ctx context.Context, url string, c s9pk.Commitment, admit Admit) (*Inspected, error)
 }
 
 // Service is the registry. It is safe for concurrent use.

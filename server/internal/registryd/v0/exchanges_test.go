@@ -74,7 +74,7 @@ func exchanges(t testing.TB) []exchange {
 }
 
 // recorded inspects the files of the exchanges, which are not there any more, by what the original said of them.
-func recorded(t *testing.T, list []exchange) func(context.Context, string, s9pk.Commitment) (*registryd.Inspected, error) {
+func recorded(t *testing.T, list []exchange) func(context.Context, string, s9pk.Commitment, registryd.Admit) (*registryd.Inspected, error) {
 	var index registry.PackageIndex
 	for _, x := range list {
 		if x.Name == "package-index" {
@@ -84,7 +84,7 @@ func recorded(t *testing.T, list []exchange) func(context.Context, string, s9pk.
 			}
 		}
 	}
-	return func(_ context.Context, url string, c s9pk.Commitment) (*registryd.Inspected, error) {
+	return func(_ context.Context, url string, c s9pk.Commitment, admit registryd.Admit) (*registryd.Inspected, error) {
 		for id, p := range index.Packages {
 			for version, v := range p.Versions {
 				f := v.Files[0]
@@ -107,7 +107,7 @@ func recorded(t *testing.T, list []exchange) func(context.Context, string, s9pk.
 					}
 					out.Dependencies = append(out.Dependencies, shown)
 				}
-				return out, nil
+				return out, admit(id, parsed)
 			}
 		}
 		return nil, fault.New(metav1.Reason_REASON_DOWNLOAD_FAILED, "nothing lies at %s", url)

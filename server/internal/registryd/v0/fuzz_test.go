@@ -36,7 +36,7 @@ func FuzzRequest(f *testing.F) {
 	} {
 		f.Add([]byte(body), "os.version=0.4.0&os.compat=*&os.platform=x86_64&hardware.ram=1", "")
 	}
-	refuse := func(context.Context, string, s9pk.Commitment) (*registryd.Inspected, error) {
+	refuse := func(context.Context, string, s9pk.Commitment, registryd.Admit) (*registryd.Inspected, error) {
 		return nil, fault.New(metav1.Reason_REASON_DOWNLOAD_FAILED, "nothing lies there")
 	}
 	now := time.Unix(1_790_000_000, 0)
