@@ -87,7 +87,7 @@ var inServer = map[string]layer{
 	"account": area, "action": area, "artifact": area, "audit": area, "backup": area, "cert": area, "custody": area, "depend": area, "effects": area, "exec": area,
 	"forward": area, "gateway": area, "hosts": area, "install": area, "logs": area, "migrate": area, "monitor": area,
 	"naming": area, "notify": area, "osupdate": area, "proxy": area, "reach": area, "registry": area, "registryd": area, "runner": area, "settings": area,
-	"setup": area, "system": area, "trust": area, "tunnel": area, "tunneld": area, "volume": area, "wireless": area,
+	"setup": area, "system": area, "trust": area, "tunnel": area, "tunneld": area, "update": area, "volume": area, "wireless": area,
 	"rpc": rpc, "daemon": daemon,
 }
 

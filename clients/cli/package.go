@@ -18,14 +18,13 @@ import (
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/clients/go"
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 func (a *app) packageCommand() *cobra.Command {
 	c := &cobra.Command{Use: "package", Aliases: []string{"pkg"}, Short: "Install, run and watch packages"}
 	c.AddCommand(a.installCommand(), a.listCommand(), a.showCommand(), a.startCommand(), a.stopCommand(), a.restartCommand(), a.rebuildCommand(), a.whyCommand(),
-		a.updateCommand(), a.rollbackCommand(), a.snapshotsCommand(), a.backupCommand(), a.restoreCommand(), a.uninstallCommand(), a.logsCommand(), a.attachCommand(), a.subcontainersCommand(), a.healthCommand(), a.statsCommand(), a.actionsCommand(), a.actionCommand(), a.tasksCommand(), a.addressesCommand(), a.dataCommand(), a.effectsCommand(), a.devCommand())
+		a.updateCommand(), a.updatesCommand(), a.policyCommand(), a.skipCommand(), a.rollbackCommand(), a.snapshotsCommand(), a.backupCommand(), a.restoreCommand(), a.uninstallCommand(), a.logsCommand(), a.attachCommand(), a.subcontainersCommand(), a.healthCommand(), a.statsCommand(), a.actionsCommand(), a.actionCommand(), a.tasksCommand(), a.addressesCommand(), a.dataCommand(), a.gcCommand(), a.effectsCommand(), a.devCommand())
 	return c
 }
 
@@ -118,9 +117,7 @@ may do that the installed one may not, what room it takes, and what speaks again
 					if err := findRegistry(ctx, c, listed); err != nil {
 						return err
 					}
-					if err := a.installNeeded(ctx, c, req, proto.CloneOf(listed), map[string]bool{}); err != nil {
-						return err
-					}
+					return a.installWithNeeded(ctx, c, req, listed)
 				}
 				return a.installListed(ctx, c, req, listed, !noWait)
 			})
@@ -130,7 +127,7 @@ may do that the installed one may not, what room it takes, and what speaks again
 	gates.flags(c)
 	c.Flags().DurationVar(&limit, "time-limit", 0, "how long the package's own code may take to set itself up (12h)")
 	c.Flags().StringVar(&from, "registry", "", "id or address of the registry; the first that has the package when not given")
-	c.Flags().BoolVar(&needed, "with-dependencies", false, "install before it what it needs of other packages, from registries")
+	c.Flags().BoolVar(&needed, "with-dependencies", false, "install with it what it needs of other packages, from registries, in versions that will do")
 	c.Flags().BoolVar(&noStart, "no-start", false, "leave the service stopped")
 	c.Flags().BoolVar(&noWait, "no-wait", false, "print the operation and return at once")
 	return c

@@ -14,8 +14,8 @@ import (
 // of its own, found by $HEARTH_STATE, and a home of its own. $WEB is the URL of the server by TLS, $OTHER the same by its number, $CA
 // its root certificate, $PACKAGE a package file of hello-hearth, $NEWER one of its next version, $HEAVY one that asks for more than machines have.
 //
-// registry.txtar has a registry, too: $REGISTRY, whose administrator's key is $HEARTH_KEY, and $ONE, $TWO and $THREE, versions of a
-// package to be listed, and $LATER, one that asks for an SDK which does not exist yet.
+// registry.txtar and updates.txtar have a registry, too: $REGISTRY, whose administrator's key is $HEARTH_KEY, and $ONE, $TWO and $THREE, versions
+// of a package to be listed, $MORE, one that may do more, $FLAVOR, one of another flavor, and $LATER, one that asks for an SDK which does not exist yet.
 //
 //	code N PATTERN PROGRAM ARG...   the program ends with N, and what it says on standard error matches
 //	keep NAME                       what was printed last becomes the variable
@@ -23,11 +23,14 @@ func TestServerScripts(t *testing.T) {
 	t.Parallel()
 	file := servertest.Package(t, "hello-hearth", func(manifest map[string]any) { manifest["title"] = "Hello Hearth" })
 	packages := map[string]string{}
-	for name, version := range map[string]string{"ONE": "1.0.0:0", "TWO": "1.1.0:0", "THREE": "2.0.0:0", "LATER": "3.0.0:0"} {
+	for name, version := range map[string]string{"ONE": "1.0.0:0", "TWO": "1.1.0:0", "THREE": "2.0.0:0", "LATER": "3.0.0:0", "MORE": "1.2.0:0", "FLAVOR": "#other:1.3.0:0"} {
 		packages[name] = servertest.Package(t, "listed", func(m map[string]any) {
 			m["version"], m["title"], m["description"] = version, "Listed", map[string]any{"short": "To be found", "long": "By its words"}
-			if name == "LATER" {
+			switch name {
+			case "LATER":
 				m["sdkVersion"] = "9.0.0"
+			case "MORE":
+				m["hardwareAcceleration"] = true
 			}
 		})
 	}
@@ -43,7 +46,7 @@ func TestServerScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": endsWith, "keep": keep},
 		Setup: func(env *testscript.Env) error {
 			s := servertest.New(env.T().(testing.TB))
-			if filepath.Base(env.WorkDir) == "script-registry" {
+			if name := filepath.Base(env.WorkDir); name == "script-registry" || name == "script-updates" {
 				url, key := servertest.Registry(env.T().(testing.TB))
 				env.Setenv("REGISTRY", url)
 				env.Setenv("HEARTH_KEY", key)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -125,6 +126,11 @@ func summary(ch *statev1.Change) string {
 			return "lenient"
 		}
 		return "strict"
+	case *statev1.Resource_UpdatePolicy:
+		return word(r.UpdatePolicy.GetSpec().GetMode())
+	case *statev1.Resource_PackageUpdate:
+		st := r.PackageUpdate.GetStatus()
+		return st.GetInstalledVersion() + " → " + cmp.Or(st.GetVersion(), "—")
 	case *statev1.Resource_Snapshot:
 		return r.Snapshot.GetSpec().GetVersion() + ", " + size(r.Snapshot.GetStatus().GetBytes())
 	case *statev1.Resource_Usage:

@@ -78,6 +78,8 @@ type Client struct {
 	Operations    operationsv1.OperationServiceClient
 	Registries    registriesv1.RegistryServiceClient
 	Packages      packagesv1.PackageServiceClient
+	// Updates find newer versions of packages and say which are installed by themselves.
+	Updates packagesv1.UpdateServiceClient
 	// EffectPolicies tell what packages reached for beyond what they declare.
 	EffectPolicies packagesv1.EffectPolicyServiceClient
 	// Preferences are the caller's own.
@@ -124,6 +126,7 @@ func Dial(_ context.Context, target string, opt Options) (*Client, error) {
 		Hosts:        hostsv1.NewHostServiceClient(conn), Keys: accountsv1.NewKeyServiceClient(conn), Logs: logsv1.NewLogServiceClient(conn),
 		Notifications:  notificationsv1.NewNotificationServiceClient(conn),
 		EffectPolicies: packagesv1.NewEffectPolicyServiceClient(conn),
+		Updates:        packagesv1.NewUpdateServiceClient(conn),
 		Operations:     operationsv1.NewOperationServiceClient(conn), Packages: packagesv1.NewPackageServiceClient(conn),
 		Preferences: accountsv1.NewPreferencesServiceClient(conn),
 		Registries:  registriesv1.NewRegistryServiceClient(conn),

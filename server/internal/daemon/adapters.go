@@ -15,6 +15,7 @@ import (
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	notificationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/notifications/v1"
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
@@ -38,6 +39,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/runner"
 	"github.com/hearthos/hearth/server/internal/store"
 	"github.com/hearthos/hearth/server/internal/trust"
+	"github.com/hearthos/hearth/server/internal/update"
 	"github.com/hearthos/hearth/server/internal/volume"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -128,6 +130,22 @@ func snapshotStatus(s volume.Snapshot) *packagesv1.SnapshotStatus {
 	return &packagesv1.SnapshotStatus{Mechanism: how, Files: s.Size.Files, Bytes: s.Size.Bytes, DataVersion: s.Version}
 }
 
+// updatable are the packages as the area update sees them.
+type updatable struct {
+	installs *install.Service
+	engine   *operation.Engine
+}
+
+func (u updatable) Plan(ctx context.Context, pkg string) (*packagesv1.InstallPlan, error) {
+	return u.installs.Plan(ctx, install.Wish{Listed: &install.Listed{Package: pkg}, Unattended: true})
+}
+
+func (u updatable) Begin(ctx context.Context, now time.Time, asked operation.Asked, w update.Wanted) (*operationsv1.Operation, error) {
+	return u.installs.Install(ctx, now, u.engine, install.Wish{
+		Asked: asked, Listed: &install.Listed{Registry: w.Registry, Package: w.Package, Version: w.Version}, Unattended: w.Unattended,
+	})
+}
+
 // desires changes what is wanted of services for the area action.
 type desires struct{ *install.Service }
 
@@ -151,7 +169,8 @@ func (d *Daemon) forget(tx *store.Tx, pkg string, dataStay bool) (bool, error) {
 	if dataStay {
 		ports = func() error { return d.hosts.Keep(tx, pkg) }
 	}
-	err := errors.Join(ports(), effects.Forget(tx, pkg, room), notify.Forget(tx, pkg, room), action.Forget(tx, pkg, room), runner.Forget(tx, pkg, room))
+	err := errors.Join(ports(), effects.Forget(tx, pkg, room), notify.Forget(tx, pkg, room), action.Forget(tx, pkg, room), runner.Forget(tx, pkg, room),
+		update.Forget(tx, pkg, dataStay))
 	return err == nil && room.Left(), err
 }
 

@@ -61,6 +61,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/settings"
 	"github.com/hearthos/hearth/server/internal/store"
 	"github.com/hearthos/hearth/server/internal/trust"
+	"github.com/hearthos/hearth/server/internal/update"
 	"github.com/hearthos/hearth/server/internal/volume"
 	"github.com/hearthos/hearth/server/internal/warn"
 )
@@ -117,6 +118,7 @@ type Daemon struct {
 	proxy      *proxy.Service
 	runner     *runner.Service
 	installs   *install.Service
+	updates    *update.Service
 	registries *registry.Service
 	effects    *effects.Service
 	settings   *settings.Keeper
@@ -263,6 +265,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	})
 	actions := action.New(d.store, log, d.runner, desires{d.installs})
 	d.operations = operation.New(d.store, log, slices.Concat(d.installs.Definitions(), keys.Definitions())...)
+	d.updates = update.New(d.store, updatable{d.installs, d.operations}, log, time.Now)
 	d.notes = notify.New(d.store)
 	d.effects = effects.New(effects.Deps{
 		Store: d.store, Log: log, Clock: time.Now, Data: d.volumes, Desires: d.installs, Containers: containers{d.runner},

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hearthos/hearth/server/internal/reconcile"
@@ -9,10 +10,11 @@ import (
 // controllers are all that keep something true continuously. They are the same for a daemon that was not constructed,
 // whose controllers say what they are and cannot run.
 func (d *Daemon) controllers() []reconcile.Controller {
-	return []reconcile.Controller{
+	return slices.Concat([]reconcile.Controller{
 		d.runner.Controller(), d.gateways.Controller(), d.gateways.ListController(), d.hosts.Controller(), d.proxy.Controller(), d.operations.History(),
 		d.warnings.Controller(), d.accounts.Controller(time.Now), d.accounts.RootKeyController(), d.settings.Controller(), d.reach.Controller(), d.monitor.Controller(),
-	}
+		d.installs.GarbageController(d.operations),
+	}, d.updates.Controllers())
 }
 
 // Controllers tells which controllers there are, what wakes them, and what they read and write.

@@ -70,6 +70,7 @@ func (d *Daemon) declare() {
 		&operationsv1.OperationService_ServiceDesc,
 		&packagesv1.EffectPolicyService_ServiceDesc,
 		&packagesv1.PackageService_ServiceDesc,
+		&packagesv1.UpdateService_ServiceDesc,
 		&registriesv1.RegistryService_ServiceDesc,
 		&statev1.StateService_ServiceDesc,
 		&systemv1.SettingsService_ServiceDesc,
@@ -95,6 +96,7 @@ func (d *Daemon) declare() {
 		rpc.NewGateway(packagesv1.RegisterEffectPolicyServiceHandlerClient, packagesv1.NewEffectPolicyServiceClient),
 		rpc.NewGateway(operationsv1.RegisterOperationServiceHandlerClient, operationsv1.NewOperationServiceClient),
 		rpc.NewGateway(packagesv1.RegisterPackageServiceHandlerClient, packagesv1.NewPackageServiceClient),
+		rpc.NewGateway(packagesv1.RegisterUpdateServiceHandlerClient, packagesv1.NewUpdateServiceClient),
 		rpc.NewGateway(registriesv1.RegisterRegistryServiceHandlerClient, registriesv1.NewRegistryServiceClient),
 		rpc.NewGateway(accountsv1.RegisterPreferencesServiceHandlerClient, accountsv1.NewPreferencesServiceClient),
 		rpc.NewGateway(statev1.RegisterStateServiceHandlerClient, statev1.NewStateServiceClient),
@@ -123,6 +125,7 @@ func (d *Daemon) register(actions *action.Service, installs *install.Service, lo
 	packagesv1.RegisterEffectPolicyServiceServer(d.hub, packagesrpc.NewEffectPolicies(d.effects, time.Now))
 	operationsv1.RegisterOperationServiceServer(d.hub, operationsrpc.New(d.store, d.operations, time.Now))
 	packagesv1.RegisterPackageServiceServer(d.hub, packagesrpc.New(d.store, installs, d.artifacts, d.operations, d.monitor, time.Now))
+	packagesv1.RegisterUpdateServiceServer(d.hub, packagesrpc.NewUpdates(d.updates, time.Now))
 	registriesv1.RegisterRegistryServiceServer(d.hub, registriesrpc.New(d.registries, time.Now))
 	statev1.RegisterStateServiceServer(d.hub, staterpc.New(d.store))
 	systemv1.RegisterRootKeyServiceServer(d.hub, rootkeyrpc.New(keys, d.operations, time.Now))

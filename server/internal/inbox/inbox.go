@@ -95,6 +95,40 @@ func (b *Box) Create(size uint64) (string, error) {
 	return ticket, f.Close()
 }
 
+// Kept is an upload that is there.
+type Kept struct {
+	Bytes int64 // that have arrived
+	Used  time.Time
+	Live  bool // it is not to be removed yet
+}
+
+// List lists the uploads, without their tickets.
+func (b *Box) List() ([]Kept, error) {
+	entries, err := os.ReadDir(b.dir)
+	if err != nil {
+		return nil, err
+	}
+	var list []Kept
+	for _, e := range entries {
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		ticket, _, _ := strings.Cut(e.Name(), ".")
+		list = append(list, Kept{Bytes: info.Size(), Used: info.ModTime(), Live: b.clock().Sub(info.ModTime()) < life || b.isWriting(ticket)})
+	}
+	return list, nil
+}
+
+// Expire removes uploads that have lain unused.
+func (b *Box) Expire() error {
+	_, err := b.expire()
+	return err
+}
+
 // expire removes uploads that have lain unused and counts the others.
 func (b *Box) expire() (count int, err error) {
 	entries, err := os.ReadDir(b.dir)

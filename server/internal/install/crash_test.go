@@ -35,6 +35,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/operation/operationtest"
 	"github.com/hearthos/hearth/server/internal/store"
 	"github.com/hearthos/hearth/server/internal/volume"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -200,6 +201,8 @@ type scenario struct {
 	well      bool // the installed service is, before
 	sick      bool // the version that comes is not, once it runs
 	listed    bool // the file comes from a registry, and half of it has arrived before the daemon died
+	orphan    bool // a file is in keeping that nothing uses
+	expired   bool // the way back has been kept long enough
 	full      bool // the disk, when half of it has arrived
 }
 
@@ -373,6 +376,14 @@ func (m *machine) prepare() {
 	}
 	if m.installed {
 		m.putInstalled(pkg)
+	}
+	if m.orphan {
+		m.take("00000000000000000000000000000008", "01arz3ndektsv4rrffq69g5fad", "0.8:0")
+	}
+	if m.expired {
+		m.update(func(tx *store.Tx) error {
+			return store.Put(tx, &packagesv1.UpdatePolicy{Meta: &metav1.Meta{Id: pkg}, Spec: &packagesv1.UpdatePolicySpec{KeepPrevious: durationpb.New(time.Nanosecond)}})
+		})
 	}
 	switch {
 	case m.listed:

@@ -45,6 +45,9 @@ func (s *Service) obstacles(ctx context.Context, art *packagesv1.Artifact, w Wis
 		if err == nil && !w.AcceptBreakage {
 			add(broken)
 		}
+		if err == nil && w.Unattended {
+			add(needsWord(tx, art, w))
+		}
 		return err
 	})
 	if err != nil {
@@ -56,6 +59,30 @@ func (s *Service) obstacles(ctx context.Context, art *packagesv1.Artifact, w Wis
 			With("package", art.GetSpec().GetPackageId()).With("needed", needed).With("free", free))
 	}
 	return list, err
+}
+
+// needsWord refuses an update that changes what a person should decide about. Who signed it is looked at for all.
+func needsWord(tx *store.Tx, art *packagesv1.Artifact, w Wish) error {
+	plan := &packagesv1.InstallPlan{PackageId: art.GetSpec().GetPackageId()}
+	if err := compare(tx, art, plan); err != nil {
+		return err
+	}
+	var changes []string
+	if w.Listed == nil || plan.GetFromRegistry() != w.Listed.Registry {
+		changes = append(changes, "registry")
+	}
+	if plan.GetOtherFlavor() {
+		changes = append(changes, "flavor")
+	}
+	if slices.ContainsFunc(plan.GetPermissionsAdded(), func(p *packagesv1.Permission) bool { return p.GetKind() != packagesv1.Permission_KIND_VOLUME }) {
+		changes = append(changes, "permissions")
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	return fault.New(metav1.Reason_REASON_UPDATE_NEEDS_WORD, "the update of %q to %s changes what somebody should decide about: %s",
+		plan.GetPackageId(), art.GetSpec().GetVersion(), strings.Join(changes, ", ")).
+		With("package", plan.GetPackageId()).With("version", art.GetSpec().GetVersion()).With("changes", strings.Join(changes, ","))
 }
 
 // knownSDK refuses a package that was written with an SDK of a later generation.
@@ -142,7 +169,7 @@ func (s *Service) Plan(ctx context.Context, w Wish) (*packagesv1.InstallPlan, er
 		if err != nil {
 			return nil, err
 		}
-		plan, err := s.planned(ctx, w, r.art)
+		plan, err := s.planned(ctx, w.from(r), r.art)
 		if err == nil {
 			plan.ToRegistry = r.registry
 		}

@@ -45,6 +45,10 @@ type Artifacts interface {
 	Taken(operation string) (string, error)
 	// Discard forgets what an operation claimed. Repeating it is harmless.
 	Discard(operation string) error
+	// Left lists the files that are not in keeping, and who uses them; Tidy removes those that nobody does. Nobody may be between
+	// a claim and the record of its operation meanwhile.
+	Left() ([]*packagesv1.StoredItem, error)
+	Tidy() error
 	// Remove removes a file from keeping. Repeating it is harmless.
 	Remove(ctx context.Context, now time.Time, id string) error
 }
@@ -53,7 +57,7 @@ type Artifacts interface {
 type Sources interface {
 	// Find finds the file of a version, or of the newest of a range that the installed version can be updated to, in a
 	// registry, or the first that has it; its signatures have been verified.
-	Find(ctx context.Context, registry, pkg, version, installed string) (id string, chosen exver.Version, asset registry.Asset, err error)
+	Find(ctx context.Context, registry string, w registry.Wanted) (id string, chosen exver.Version, asset registry.Asset, err error)
 	// Open gives access to a file where it lies.
 	Open(ctx context.Context, registry string, asset registry.Asset) (fetch.File, error)
 	// Download writes a file into f, which may hold the beginning of it; every byte of it is verified.
@@ -186,7 +190,7 @@ func New(d Deps) *Service {
 // Definitions are the operations of this area.
 func (s *Service) Definitions() []operation.Definition {
 	return []operation.Definition{
-		s.installDefinition(), s.updateDefinition(), s.rollbackDefinition(), s.uninstallDefinition(), s.deleteDataDefinition(), s.deleteSnapshotDefinition(), s.backupDefinition(),
+		s.installDefinition(), s.updateDefinition(), s.rollbackDefinition(), s.uninstallDefinition(), s.deleteDataDefinition(), s.deleteSnapshotDefinition(), s.backupDefinition(), s.collectDefinition(),
 	}
 }
 

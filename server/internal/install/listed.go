@@ -14,6 +14,7 @@ import (
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
+	"github.com/hearthos/hearth/api/exver"
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/merkle"
 	"github.com/hearthos/hearth/api/registry"
@@ -48,23 +49,39 @@ type resolved struct {
 	art      *packagesv1.Artifact
 }
 
+// from is the wish with the registry in it that has the file.
+func (w Wish) from(r resolved) Wish {
+	listed := *w.Listed
+	listed.Registry, w.Listed = r.registry, &listed
+	return w
+}
+
 // resolve finds what a registry lists and looks at the file where it lies, before anything is begun.
 func (s *Service) resolve(ctx context.Context, l Listed) (resolved, error) {
-	installed := ""
+	wanted := registry.Wanted{Package: l.Package, Version: l.Version, Suits: s.suits}
 	err := s.store.View(func(tx *store.Tx) error {
 		row, ok, err := store.Lookup[*packagesv1.Package](tx, l.Package)
 		if ok {
-			installed = row.GetSpec().GetVersion()
+			wanted.Installed = row.GetSpec().GetVersion()
 			if l.Registry == "" {
 				l.Registry = row.GetSpec().GetRegistry()
 			}
 		}
+		if err != nil || l.Version != "" {
+			return err
+		}
+		if !ok {
+			wanted.Needed, err = needed(tx, l.Package)
+			return err
+		}
+		policy, _, err := store.Lookup[*packagesv1.UpdatePolicy](tx, l.Package)
+		wanted.Skipped = policy.GetSpec().GetSkipped()
 		return err
 	})
 	if err != nil {
 		return resolved{}, err
 	}
-	id, version, asset, err := s.sources.Find(ctx, l.Registry, l.Package, l.Version, installed)
+	id, version, asset, err := s.sources.Find(ctx, l.Registry, wanted)
 	if err != nil {
 		return resolved{}, err
 	}
@@ -84,13 +101,38 @@ func (s *Service) resolve(ctx context.Context, l Listed) (resolved, error) {
 	return resolved{id, asset, art}, nil
 }
 
+// suits tells whether a file that a registry lists is for this machine, as far as the registry tells.
+func (s *Service) suits(v *registry.Version, f registry.File) bool {
+	m := &s9pk.Manifest{SDKVersion: v.SDKVersion, Hardware: f.Hardware}
+	return knownSDK(m) == nil && s.machine.Fits(m) == nil
+}
+
+// needed are the versions of a package that all installed packages which need it will do with; nil where none needs it, or
+// no version is one.
+func needed(tx *store.Tx, pkg string) (*exver.Range, error) {
+	rows, err := dependents(tx, pkg)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	all := exver.Any()
+	for _, d := range rows {
+		if r, err := exver.ParseRange(d.GetSpec().GetVersionRange()); err == nil {
+			all = all.And(r)
+		}
+	}
+	if !all.Satisfiable() {
+		return nil, nil
+	}
+	return &all, nil
+}
+
 // installListed begins the installation of a package from a registry, or its update.
 func (s *Service) installListed(ctx context.Context, now time.Time, engine *operation.Engine, w Wish) (*operationsv1.Operation, error) {
 	r, err := s.resolve(ctx, *w.Listed)
 	if err != nil {
 		return nil, err
 	}
-	request, err := s.admit(ctx, w, r.art)
+	request, err := s.admit(ctx, w.from(r), r.art)
 	if err != nil {
 		return nil, err
 	}

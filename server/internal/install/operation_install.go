@@ -45,6 +45,8 @@ type Wish struct {
 	AcceptSigner bool
 	// TimeLimit is how long the package's code may take to set itself up; 0: as long as usual.
 	TimeLimit time.Duration
+	// Unattended refuses an update of which a person should see what it changes: another registry or flavor, more permissions.
+	Unattended bool
 	// AcceptBreakage allows an update that packages which need this one do not take.
 	AcceptBreakage bool
 	// HealthLimit is how long an updated service may take to be well; nil: as long as usual.

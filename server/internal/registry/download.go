@@ -37,10 +37,15 @@ const (
 )
 
 // Find finds the file to install: of the registry, or of the first that has the package, the version or the newest of a
-// range. Of what is installed it takes the flavor, and nothing older where no version is asked for.
-func (s *Service) Find(ctx context.Context, reg, pkg, version, installed string) (id string, chosen exver.Version, asset registry.Asset, err error) {
+// range. Of what is installed it takes the flavor, and nothing older where no version is asked for. It takes the newest that suits
+// the machine; where none does, the newest, which is then refused for what it lacks.
+func (s *Service) Find(ctx context.Context, reg string, w registry.Wanted) (id string, chosen exver.Version, asset registry.Asset, err error) {
+	pkg, version, installed := w.Package, w.Version, w.Installed
 	target, err := targetOf(version)
 	if err != nil {
+		return "", chosen, asset, err
+	}
+	if target, err = w.Narrow(target); err != nil {
 		return "", chosen, asset, err
 	}
 	detail := registry.DetailNone
@@ -54,9 +59,13 @@ func (s *Service) Find(ctx context.Context, reg, pkg, version, installed string)
 		return "", chosen, asset, err
 	}
 	id = row.GetMeta().GetId()
-	best, _ := registry.Choose(registry.Candidates(l.Best), registry.Question{Target: target, Source: p.SourceVersion, Device: s.device("")})
+	q := registry.Question{Target: target, Source: p.SourceVersion, Device: s.device("")}
+	best, _ := registry.Choose(registry.Candidates(l.Best), q)
 	c, err := pick(best, p.SourceVersion, version != "", pkg)
 	if err != nil {
+		return id, chosen, asset, err
+	}
+	if c, err = s.suiting(ctx, row, w, p, q, c); err != nil {
 		return id, chosen, asset, err
 	}
 	if len(c.Version.Files) == 0 || len(c.Version.Files) > maxFiles {
@@ -64,6 +73,35 @@ func (s *Service) Find(ctx context.Context, reg, pkg, version, installed string)
 	}
 	asset = c.Version.Files[0].Asset
 	return id, c.Exver, asset, check(row, asset)
+}
+
+// suiting is the version that was picked, if it suits the machine, or the newest of all that does; if none, the one picked.
+func (s *Service) suiting(ctx context.Context, row *registriesv1.Registry, w registry.Wanted, p registry.GetParams, q registry.Question, picked registry.Candidate) (registry.Candidate, error) {
+	if fit := w.Suiting([]registry.Candidate{picked}); len(fit) > 0 {
+		return fit[0], nil
+	}
+	client, err := s.client(row, "")
+	if err != nil {
+		return picked, err
+	}
+	detail := registry.DetailFull
+	p.OtherVersions = &detail
+	l, err := client.Get(ctx, p)
+	if err != nil {
+		return picked, told(row, err)
+	}
+	if len(l.Best)+len(l.OtherVersions) > maxVersions {
+		return picked, invalid(row, "it lists more than %d versions of %s", maxVersions, w.Package)
+	}
+	all, err := l.All()
+	if err != nil {
+		return picked, invalid(row, "%s", err)
+	}
+	best, _ := registry.Choose(w.Suiting(registry.Candidates(all)), q)
+	if c, err := pick(best, q.Source, w.Version != "", w.Package); err == nil {
+		return c, nil
+	}
+	return picked, nil // what it lacks is said where it is looked at
 }
 
 // pick takes one of the best versions of each flavor.

@@ -232,7 +232,7 @@ func TestAnswersOfAHostileRegistry(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, _ := serve(t, false, rpc(c.get))
-			_, _, _, err := w.Find(t.Context(), "r", pkg, "", "")
+			_, _, _, err := w.Find(t.Context(), "r", wire.Wanted{Package: pkg})
 			w.refuses("find", err, c.find)
 			if c.all == 0 { // what is an answer for one package is none for all
 				return
@@ -274,10 +274,58 @@ func TestARegistryLeadsNobodyBack(t *testing.T) {
 		{"3.0.0:0", "", metav1.Reason_REASON_OFFER_NOT_FOUND}, {"3.0.0:0", version, 0}, {"3.0.0:0", ">=2.5:0", metav1.Reason_REASON_OFFER_NOT_FOUND},
 		{"#other:1.0.0:0", "", metav1.Reason_REASON_OFFER_NOT_FOUND},
 	} {
-		_, got, _, err := w.Find(t.Context(), "r", pkg, c.asked, c.installed)
+		_, got, _, err := w.Find(t.Context(), "r", wire.Wanted{Package: pkg, Version: c.asked, Installed: c.installed})
 		w.refuses(fmt.Sprintf("installed %s, asked for %q", c.installed, c.asked), err, c.want)
 		if err == nil && got.String() != version {
 			t.Errorf("%+v: found is %s", c, got)
+		}
+	}
+}
+
+// Of what a registry has the newest is taken that this machine runs, that others need and that is not skipped.
+func TestTheNewestThatWillDoIsTaken(t *testing.T) {
+	t.Parallel()
+	_, asset := file(t, version)
+	asset.URLs = []string{"http://" + host + "/f"}
+	more := uint64(1 << 60)
+	made := func(ram *uint64) *wire.Version {
+		v := &wire.Version{Files: []wire.File{{Asset: asset, Hardware: s9pk.Hardware{RAM: ram}}}}
+		if err := json.Unmarshal([]byte(`{"title":"Hello","description":{"short":"x","long":"x"},"osVersion":"0.4.0-beta.9"}`), v); err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	l := wire.Listing{Best: map[string]*wire.Version{"3.0.0:0": made(nil)}, OtherVersions: map[string]json.RawMessage{}}
+	l.Best["3.0.0:0"].Title = "heavy"
+	for name, v := range map[string]*wire.Version{"2.0.0:0": made(nil), "1.0.0:0": made(nil), "2.5.0:0": made(&more)} {
+		raw, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.OtherVersions[name] = raw
+	}
+	raw, err := json.Marshal(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, _ := serve(t, false, rpc(writes(`{"result":`+string(raw)+`}`)))
+	light := func(v *wire.Version, _ wire.File) bool { return v.Title != "heavy" }
+	none := func(*wire.Version, wire.File) bool { return false }
+	for name, c := range map[string]struct {
+		wanted wire.Wanted
+		want   string
+	}{
+		"the newest":                        {wire.Wanted{}, "3.0.0:0"},
+		"the newest that suits":             {wire.Wanted{Suits: light}, "2.0.0:0"},
+		"the newest in a range that suits":  {wire.Wanted{Suits: light, Version: "<2.0.0:0"}, ""},
+		"an update to what suits":           {wire.Wanted{Suits: light, Installed: "1.0.0:0"}, "2.0.0:0"},
+		"nothing newer suits":               {wire.Wanted{Suits: light, Installed: "2.0.0:0"}, "3.0.0:0"},
+		"none suits: told where it is read": {wire.Wanted{Suits: none}, "3.0.0:0"},
+	} {
+		c.wanted.Package = pkg
+		_, got, _, err := w.Find(t.Context(), "r", c.wanted)
+		if c.want == "" && !fault.Is(err, metav1.Reason_REASON_OFFER_NOT_FOUND) || c.want != "" && (err != nil || got.String() != c.want) {
+			t.Errorf("%s: %s, %v; want %q", name, got, err, c.want)
 		}
 	}
 }
@@ -471,7 +519,7 @@ func TestSlowRegistriesAreGivenUp(t *testing.T) {
 					t.Fatal(err)
 				}
 				begun := time.Now()
-				_, _, _, err = w.Find(t.Context(), "r", pkg, "", "")
+				_, _, _, err = w.Find(t.Context(), "r", wire.Wanted{Package: pkg})
 				w.refuses("find", err, metav1.Reason_REASON_REGISTRY_UNREACHABLE)
 				if took := time.Since(begun); took > time.Minute {
 					t.Errorf("the registry was given up after %s", took)

@@ -6,6 +6,7 @@ import type { Gateway } from "@hearthos/api/hearth/gateways/v1/gateways_pb";
 import type { Host, Reachability, UrlPlugin } from "@hearthos/api/hearth/hosts/v1/hosts_pb";
 import type { Notification } from "@hearthos/api/hearth/notifications/v1/notifications_pb";
 import type { Operation, Progress } from "@hearthos/api/hearth/operations/v1/operations_pb";
+import type { PackageUpdate, UpdatePolicy } from "@hearthos/api/hearth/packages/v1/updates_pb";
 import type { Artifact, Dependency, EffectPolicy, HealthCheck, Package, RefusedEffect, Snapshot } from "@hearthos/api/hearth/packages/v1/resources_pb";
 import type { Usage } from "@hearthos/api/hearth/packages/v1/usage_pb";
 import type { Registry } from "@hearthos/api/hearth/registries/v1/resources_pb";
@@ -28,6 +29,7 @@ export interface Kinds {
   notification: Notification;
   operation: Operation;
   package: Package;
+  packageupdate: PackageUpdate;
   preferences: Preferences;
   progress: Progress;
   reachability: Reachability;
@@ -38,6 +40,7 @@ export interface Kinds {
   smtp: Smtp;
   snapshot: Snapshot;
   task: Task;
+  updatepolicy: UpdatePolicy;
   urlplugin: UrlPlugin;
   usage: Usage;
   warning: Warning;
@@ -48,8 +51,8 @@ export type Kind = keyof Kinds;
 /** The kinds by name; which of them the caller may read is said by the server. */
 export const kinds: readonly Kind[] = [
   "account", "action", "artifact", "dependency", "effectpolicy", "gateway", "hardware", "healthcheck", "host", "notification",
-  "operation", "package", "preferences", "progress", "reachability", "refusedeffect", "registry", "serverusage", "settings", "smtp", "snapshot",
-  "task", "urlplugin", "usage", "warning",
+  "operation", "package", "packageupdate", "preferences", "progress", "reachability", "refusedeffect", "registry", "serverusage", "settings", "smtp", "snapshot",
+  "task", "updatepolicy", "urlplugin", "usage", "warning",
 ];
 
 export type Row = Kinds[Kind];

@@ -11,6 +11,7 @@ import { HostService } from "@hearthos/api/hearth/hosts/v1/hosts_pb";
 import { KeyService } from "@hearthos/api/hearth/accounts/v1/keys_pb";
 import { LogService } from "@hearthos/api/hearth/logs/v1/logs_pb";
 import { EffectPolicyService } from "@hearthos/api/hearth/packages/v1/effectpolicy_pb";
+import { UpdateService } from "@hearthos/api/hearth/packages/v1/updates_pb";
 import { NotificationService } from "@hearthos/api/hearth/notifications/v1/notifications_pb";
 import { OperationService } from "@hearthos/api/hearth/operations/v1/operations_pb";
 import { PackageService } from "@hearthos/api/hearth/packages/v1/packages_pb";
@@ -35,6 +36,7 @@ export interface Hearth {
   readonly keys: Client<typeof KeyService>;
   readonly logs: Client<typeof LogService>;
   readonly effectPolicies: Client<typeof EffectPolicyService>;
+  readonly updates: Client<typeof UpdateService>;
   readonly notifications: Client<typeof NotificationService>;
   readonly operations: Client<typeof OperationService>;
   readonly packages: Client<typeof PackageService>;
@@ -66,6 +68,7 @@ export function createHearth(transport: Transport): Hearth {
     keys: createClient(KeyService, transport),
     logs: createClient(LogService, transport),
     effectPolicies: createClient(EffectPolicyService, transport),
+    updates: createClient(UpdateService, transport),
     notifications: createClient(NotificationService, transport),
     operations: createClient(OperationService, transport),
     packages: createClient(PackageService, transport),

@@ -290,6 +290,16 @@ func (s *Server) DeleteSnapshot(ctx context.Context, req *packagesv1.DeleteSnaps
 	return &packagesv1.DeleteSnapshotResponse{Operation: op}, nil
 }
 
+// CollectGarbage implements PackageServiceServer.
+func (s *Server) CollectGarbage(ctx context.Context, req *packagesv1.CollectGarbageRequest) (*packagesv1.CollectGarbageResponse, error) {
+	items, err := s.install.Stored()
+	if err != nil || req.GetValidateOnly() {
+		return &packagesv1.CollectGarbageResponse{Items: items}, err
+	}
+	ops, err := s.install.Collect(ctx, s.clock(), s.engine, rpc.Caller(ctx))
+	return &packagesv1.CollectGarbageResponse{Items: items, Operations: ops}, err
+}
+
 // StartPackage implements PackageServiceServer.
 func (s *Server) StartPackage(ctx context.Context, req *packagesv1.StartPackageRequest) (*packagesv1.StartPackageResponse, error) {
 	row, err := s.install.Start(ctx, s.clock(), req.GetId(), req.GetForce())

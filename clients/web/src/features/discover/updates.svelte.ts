@@ -1,11 +1,9 @@
 import { Reason } from "@hearthos/api/hearth/meta/v1/fault_pb";
 import type { InstallPlan } from "@hearthos/api/hearth/packages/v1/plan_pb";
 import { faultOf } from "@hearthos/api/client";
-import { trouble, type Trouble } from "../../errors.js";
-import { texts } from "../../i18n.svelte.js";
+import { trouble, word, type Trouble } from "../../errors.js";
 import { newId } from "../../ids.js";
-import { hearth, replica } from "../../live/index.svelte.js";
-import { isOpen } from "../activity/counts.js";
+import { hearth } from "../../live/index.svelte.js";
 
 /** What an installed package can be updated to, or why that could not be found out. */
 export interface Update {
@@ -14,30 +12,18 @@ export interface Update {
   readonly wrong?: Trouble;
 }
 
-/** The installed packages of which a registry has another version than the installed one; whether it is newer is asked next. */
-async function candidates(): Promise<string[]> {
-  const found = new Set<string>();
-  let pageToken = "";
-  do {
-    const answer = await hearth.registries.searchPackages({ language: texts.language, pageSize: 500, pageToken });
-    for (const offer of answer.offers) {
-      if (offer.installedVersion !== "" && offer.best.some((v) => v.version !== offer.installedVersion)) found.add(offer.packageId);
-    }
-    pageToken = answer.nextPageToken;
-  } while (pageToken !== "");
-  return [...found].filter((id) => replica.get("package", id) !== undefined).sort();
-}
-
-/** Asks the server for the plan of the newest version that each package can be updated to. */
+/** Has the server look for newer versions, and asks it for the plan of each. */
 export async function findUpdates(): Promise<Update[]> {
+  const { updates } = await hearth.updates.findUpdates({});
   const plans = await Promise.all(
-    (await candidates()).map(async (id): Promise<Update | undefined> => {
+    updates.map(async ({ meta, status }): Promise<Update | undefined> => {
+      const id = meta?.id ?? "";
+      if (status?.unknown) return { id, wrong: word(status.unknown) };
       try {
         const { plan } = await hearth.packages.installPackage({ fromRegistry: { packageId: id }, validateOnly: true });
         return plan && { id, plan };
       } catch (error) {
-        const reason = faultOf(error)?.reason;
-        if (reason === Reason.OFFER_NOT_FOUND) return undefined; // nothing newer
+        if (faultOf(error)?.reason === Reason.OFFER_NOT_FOUND) return undefined; // it is gone meanwhile
         return { id, wrong: trouble(error) };
       }
     }),
@@ -51,16 +37,12 @@ export async function beginUpdate({ id, plan }: Update, acceptBreakage = false, 
   return operation?.meta?.id ?? "";
 }
 
-/** Waits for the end of an operation. */
-export function ended(operation: string): Promise<void> {
-  return new Promise((resolve) => {
-    const stop = $effect.root(() => {
-      $effect(() => {
-        const row = replica.get("operation", operation);
-        if (row === undefined || isOpen(row)) return;
-        resolve();
-        queueMicrotask(() => stop());
-      });
-    });
-  });
+/** Has the server update packages, one after the other, whether or not anybody looks. What changes has been seen. */
+export async function beginAll(updates: readonly Update[]): Promise<void> {
+  await hearth.updates.updatePackages({ ids: updates.map(({ id }) => id), acceptChanges: true });
+}
+
+/** Has one version not offered any more. */
+export async function skip({ id, plan }: Update): Promise<void> {
+  await hearth.updates.skipVersion({ id, version: plan?.toVersion ?? "" });
 }

@@ -350,6 +350,10 @@ const (
 	Reason_REASON_SERVICE_FILLS_DISK Reason = 270
 	// The code of the service does not answer.
 	Reason_REASON_SERVICE_STALLED Reason = 271
+	// The update changes what a person should decide about: where it comes from, which flavor it is, or what the package may do.
+	Reason_REASON_UPDATE_NEEDS_WORD Reason = 180
+	// No newer version of the package was found that could be installed.
+	Reason_REASON_UPDATE_NOT_FOUND Reason = 181
 )
 
 // Enum value maps for Reason.
@@ -516,6 +520,8 @@ var (
 		269: "REASON_PACKAGE_SDK_NEWER",
 		270: "REASON_SERVICE_FILLS_DISK",
 		271: "REASON_SERVICE_STALLED",
+		180: "REASON_UPDATE_NEEDS_WORD",
+		181: "REASON_UPDATE_NOT_FOUND",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -679,6 +685,8 @@ var (
 		"REASON_PACKAGE_SDK_NEWER":        269,
 		"REASON_SERVICE_FILLS_DISK":       270,
 		"REASON_SERVICE_STALLED":          271,
+		"REASON_UPDATE_NEEDS_WORD":        180,
+		"REASON_UPDATE_NOT_FOUND":         181,
 	}
 )
 
@@ -865,7 +873,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xbd\x84\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xec\x86\x01\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -1032,7 +1040,9 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x17REASON_UPDATE_UNHEALTHY\x10\x8c\x02\x1a\x86\x01\x8a\x80\x19\x81\x01\b\t\x1a}Read 'hearth package logs ID' from that time. To keep the new version whatever its checks find, update with --health-limit 0.\x12g\n" +
 	"\x18REASON_PACKAGE_SDK_NEWER\x10\x8d\x02\x1aH\x8a\x80\x19D\b\t\x1a@Update the server, or install an earlier version of the package.\x12u\n" +
 	"\x19REASON_SERVICE_FILLS_DISK\x10\x8e\x02\x1aU\x8a\x80\x19Q\b\b\x1aMMake room on the disk, or remove what the service keeps, then start it again.\x12\x9c\x01\n" +
-	"\x16REASON_SERVICE_STALLED\x10\x8f\x02\x1a\x7f\x8a\x80\x19{\b\x0e\x10\x01\x1auWait a few minutes: it is started anew by itself if it stays silent. Or rebuild it now with 'hearth package rebuild'.B\xb7\x01\n" +
+	"\x16REASON_SERVICE_STALLED\x10\x8f\x02\x1a\x7f\x8a\x80\x19{\b\x0e\x10\x01\x1auWait a few minutes: it is started anew by itself if it stays silent. Or rebuild it now with 'hearth package rebuild'.\x12\xa7\x01\n" +
+	"\x18REASON_UPDATE_NEEDS_WORD\x10\xb4\x01\x1a\x87\x01\x8a\x80\x19\x82\x01\b\t\x1a~Look at what it changes with 'hearth package update ID --validate-only', then update the package yourself or skip the version.\x12\x82\x01\n" +
+	"\x17REASON_UPDATE_NOT_FOUND\x10\xb5\x01\x1ad\x8a\x80\x19`\b\x05\x1a\\Look for updates with 'hearth package updates'; a skipped version is installed by naming it.B\xb7\x01\n" +
 	"\x12com.hearth.meta.v1B\n" +
 	"FaultProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/meta/v1;metav1\xa2\x02\x03HMX\xaa\x02\x0eHearth.Meta.V1\xca\x02\x0eHearth\\Meta\\V1\xe2\x02\x1aHearth\\Meta\\V1\\GPBMetadata\xea\x02\x10Hearth::Meta::V1b\x06proto3"
 

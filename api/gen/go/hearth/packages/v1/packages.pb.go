@@ -2829,7 +2829,7 @@ var File_hearth_packages_v1_packages_proto protoreflect.FileDescriptor
 
 const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\n" +
-	"!hearth/packages/v1/packages.proto\x12\x12hearth.packages.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ahearth/meta/v1/fault.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\x1fhearth/packages/v1/backup.proto\x1a\x1dhearth/packages/v1/plan.proto\x1a\"hearth/packages/v1/resources.proto\x1a\x1ehearth/packages/v1/usage.proto\"g\n" +
+	"!hearth/packages/v1/packages.proto\x12\x12hearth.packages.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ahearth/meta/v1/fault.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\x1fhearth/packages/v1/backup.proto\x1a hearth/packages/v1/garbage.proto\x1a\x1dhearth/packages/v1/plan.proto\x1a\"hearth/packages/v1/resources.proto\x1a\x1ehearth/packages/v1/usage.proto\"g\n" +
 	"\x13ListPackagesRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
@@ -3035,7 +3035,7 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\x15RebuildPackageRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"O\n" +
 	"\x16RebuildPackageResponse\x125\n" +
-	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage2\x97\x1a\n" +
+	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage2\xb6\x1b\n" +
 	"\x0ePackageService\x12\x98\x01\n" +
 	"\fListPackages\x12'.hearth.packages.v1.ListPackagesRequest\x1a(.hearth.packages.v1.ListPackagesResponse\"5\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\fpackage.list\xf8\xf3\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/packages\x90\x02\x01\x12\x83\x01\n" +
 	"\n" +
@@ -3055,7 +3055,8 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\x11DeletePackageData\x12,.hearth.packages.v1.DeletePackageDataRequest\x1a-.hearth.packages.v1.DeletePackageDataResponse\"&\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x1a*\x18/api/v1/packageData/{id}\x12\x9b\x01\n" +
 	"\x0fRollbackPackage\x12*.hearth.packages.v1.RollbackPackageRequest\x1a+.hearth.packages.v1.RollbackPackageResponse\"/\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/v1/packages/{id}:rollback\x12\x96\x01\n" +
 	"\rListSnapshots\x12(.hearth.packages.v1.ListSnapshotsRequest\x1a).hearth.packages.v1.ListSnapshotsResponse\"0\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02!\x12\x1f/api/v1/packages/{id}/snapshots\x90\x02\x01\x12\xa1\x01\n" +
-	"\x0eDeleteSnapshot\x12).hearth.packages.v1.DeleteSnapshotRequest\x1a*.hearth.packages.v1.DeleteSnapshotResponse\"8\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02,**/api/v1/packages/{id}/snapshots/{snapshot}\x12\xa0\x01\n" +
+	"\x0eDeleteSnapshot\x12).hearth.packages.v1.DeleteSnapshotRequest\x1a*.hearth.packages.v1.DeleteSnapshotResponse\"8\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02,**/api/v1/packages/{id}/snapshots/{snapshot}\x12\x9c\x01\n" +
+	"\x0eCollectGarbage\x12).hearth.packages.v1.CollectGarbageRequest\x1a*.hearth.packages.v1.CollectGarbageResponse\"3\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/api/v1/packages:collectGarbage\x90\x02\x02\x12\xa0\x01\n" +
 	"\fStartPackage\x12'.hearth.packages.v1.StartPackageRequest\x1a(.hearth.packages.v1.StartPackageResponse\"=\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\rpackage.start\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/api/v1/packages/{id}:start\x12\x9b\x01\n" +
 	"\vStopPackage\x12&.hearth.packages.v1.StopPackageRequest\x1a'.hearth.packages.v1.StopPackageResponse\";\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\fpackage.stop\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/api/v1/packages/{id}:stop\x12\xaa\x01\n" +
 	"\x0eRestartPackage\x12).hearth.packages.v1.RestartPackageRequest\x1a*.hearth.packages.v1.RestartPackageResponse\"A\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x0fpackage.restart\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/api/v1/packages/{id}:restart\x12\xaa\x01\n" +
@@ -3139,8 +3140,10 @@ var file_hearth_packages_v1_packages_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil),      // 59: google.protobuf.Timestamp
 	(*BackupPackageRequest)(nil),       // 60: hearth.packages.v1.BackupPackageRequest
 	(*RestorePackageRequest)(nil),      // 61: hearth.packages.v1.RestorePackageRequest
-	(*BackupPackageResponse)(nil),      // 62: hearth.packages.v1.BackupPackageResponse
-	(*RestorePackageResponse)(nil),     // 63: hearth.packages.v1.RestorePackageResponse
+	(*CollectGarbageRequest)(nil),      // 62: hearth.packages.v1.CollectGarbageRequest
+	(*BackupPackageResponse)(nil),      // 63: hearth.packages.v1.BackupPackageResponse
+	(*RestorePackageResponse)(nil),     // 64: hearth.packages.v1.RestorePackageResponse
+	(*CollectGarbageResponse)(nil),     // 65: hearth.packages.v1.CollectGarbageResponse
 }
 var file_hearth_packages_v1_packages_proto_depIdxs = []int32{
 	48, // 0: hearth.packages.v1.ListPackagesResponse.packages:type_name -> hearth.packages.v1.Package
@@ -3196,33 +3199,35 @@ var file_hearth_packages_v1_packages_proto_depIdxs = []int32{
 	33, // 50: hearth.packages.v1.PackageService.RollbackPackage:input_type -> hearth.packages.v1.RollbackPackageRequest
 	35, // 51: hearth.packages.v1.PackageService.ListSnapshots:input_type -> hearth.packages.v1.ListSnapshotsRequest
 	37, // 52: hearth.packages.v1.PackageService.DeleteSnapshot:input_type -> hearth.packages.v1.DeleteSnapshotRequest
-	39, // 53: hearth.packages.v1.PackageService.StartPackage:input_type -> hearth.packages.v1.StartPackageRequest
-	41, // 54: hearth.packages.v1.PackageService.StopPackage:input_type -> hearth.packages.v1.StopPackageRequest
-	43, // 55: hearth.packages.v1.PackageService.RestartPackage:input_type -> hearth.packages.v1.RestartPackageRequest
-	45, // 56: hearth.packages.v1.PackageService.RebuildPackage:input_type -> hearth.packages.v1.RebuildPackageRequest
-	4,  // 57: hearth.packages.v1.PackageService.ListPackages:output_type -> hearth.packages.v1.ListPackagesResponse
-	6,  // 58: hearth.packages.v1.PackageService.GetPackage:output_type -> hearth.packages.v1.GetPackageResponse
-	9,  // 59: hearth.packages.v1.PackageService.WhyPackage:output_type -> hearth.packages.v1.WhyPackageResponse
-	13, // 60: hearth.packages.v1.PackageService.ListPackageUsage:output_type -> hearth.packages.v1.ListPackageUsageResponse
-	15, // 61: hearth.packages.v1.PackageService.ListHealthChanges:output_type -> hearth.packages.v1.ListHealthChangesResponse
-	62, // 62: hearth.packages.v1.PackageService.BackupPackage:output_type -> hearth.packages.v1.BackupPackageResponse
-	63, // 63: hearth.packages.v1.PackageService.RestorePackage:output_type -> hearth.packages.v1.RestorePackageResponse
-	17, // 64: hearth.packages.v1.PackageService.CreateUpload:output_type -> hearth.packages.v1.CreateUploadResponse
-	19, // 65: hearth.packages.v1.PackageService.InspectUpload:output_type -> hearth.packages.v1.InspectUploadResponse
-	22, // 66: hearth.packages.v1.PackageService.GetPackageDocument:output_type -> hearth.packages.v1.GetPackageDocumentResponse
-	25, // 67: hearth.packages.v1.PackageService.InstallPackage:output_type -> hearth.packages.v1.InstallPackageResponse
-	27, // 68: hearth.packages.v1.PackageService.UninstallPackage:output_type -> hearth.packages.v1.UninstallPackageResponse
-	30, // 69: hearth.packages.v1.PackageService.ListPackageData:output_type -> hearth.packages.v1.ListPackageDataResponse
-	32, // 70: hearth.packages.v1.PackageService.DeletePackageData:output_type -> hearth.packages.v1.DeletePackageDataResponse
-	34, // 71: hearth.packages.v1.PackageService.RollbackPackage:output_type -> hearth.packages.v1.RollbackPackageResponse
-	36, // 72: hearth.packages.v1.PackageService.ListSnapshots:output_type -> hearth.packages.v1.ListSnapshotsResponse
-	38, // 73: hearth.packages.v1.PackageService.DeleteSnapshot:output_type -> hearth.packages.v1.DeleteSnapshotResponse
-	40, // 74: hearth.packages.v1.PackageService.StartPackage:output_type -> hearth.packages.v1.StartPackageResponse
-	42, // 75: hearth.packages.v1.PackageService.StopPackage:output_type -> hearth.packages.v1.StopPackageResponse
-	44, // 76: hearth.packages.v1.PackageService.RestartPackage:output_type -> hearth.packages.v1.RestartPackageResponse
-	46, // 77: hearth.packages.v1.PackageService.RebuildPackage:output_type -> hearth.packages.v1.RebuildPackageResponse
-	57, // [57:78] is the sub-list for method output_type
-	36, // [36:57] is the sub-list for method input_type
+	62, // 53: hearth.packages.v1.PackageService.CollectGarbage:input_type -> hearth.packages.v1.CollectGarbageRequest
+	39, // 54: hearth.packages.v1.PackageService.StartPackage:input_type -> hearth.packages.v1.StartPackageRequest
+	41, // 55: hearth.packages.v1.PackageService.StopPackage:input_type -> hearth.packages.v1.StopPackageRequest
+	43, // 56: hearth.packages.v1.PackageService.RestartPackage:input_type -> hearth.packages.v1.RestartPackageRequest
+	45, // 57: hearth.packages.v1.PackageService.RebuildPackage:input_type -> hearth.packages.v1.RebuildPackageRequest
+	4,  // 58: hearth.packages.v1.PackageService.ListPackages:output_type -> hearth.packages.v1.ListPackagesResponse
+	6,  // 59: hearth.packages.v1.PackageService.GetPackage:output_type -> hearth.packages.v1.GetPackageResponse
+	9,  // 60: hearth.packages.v1.PackageService.WhyPackage:output_type -> hearth.packages.v1.WhyPackageResponse
+	13, // 61: hearth.packages.v1.PackageService.ListPackageUsage:output_type -> hearth.packages.v1.ListPackageUsageResponse
+	15, // 62: hearth.packages.v1.PackageService.ListHealthChanges:output_type -> hearth.packages.v1.ListHealthChangesResponse
+	63, // 63: hearth.packages.v1.PackageService.BackupPackage:output_type -> hearth.packages.v1.BackupPackageResponse
+	64, // 64: hearth.packages.v1.PackageService.RestorePackage:output_type -> hearth.packages.v1.RestorePackageResponse
+	17, // 65: hearth.packages.v1.PackageService.CreateUpload:output_type -> hearth.packages.v1.CreateUploadResponse
+	19, // 66: hearth.packages.v1.PackageService.InspectUpload:output_type -> hearth.packages.v1.InspectUploadResponse
+	22, // 67: hearth.packages.v1.PackageService.GetPackageDocument:output_type -> hearth.packages.v1.GetPackageDocumentResponse
+	25, // 68: hearth.packages.v1.PackageService.InstallPackage:output_type -> hearth.packages.v1.InstallPackageResponse
+	27, // 69: hearth.packages.v1.PackageService.UninstallPackage:output_type -> hearth.packages.v1.UninstallPackageResponse
+	30, // 70: hearth.packages.v1.PackageService.ListPackageData:output_type -> hearth.packages.v1.ListPackageDataResponse
+	32, // 71: hearth.packages.v1.PackageService.DeletePackageData:output_type -> hearth.packages.v1.DeletePackageDataResponse
+	34, // 72: hearth.packages.v1.PackageService.RollbackPackage:output_type -> hearth.packages.v1.RollbackPackageResponse
+	36, // 73: hearth.packages.v1.PackageService.ListSnapshots:output_type -> hearth.packages.v1.ListSnapshotsResponse
+	38, // 74: hearth.packages.v1.PackageService.DeleteSnapshot:output_type -> hearth.packages.v1.DeleteSnapshotResponse
+	65, // 75: hearth.packages.v1.PackageService.CollectGarbage:output_type -> hearth.packages.v1.CollectGarbageResponse
+	40, // 76: hearth.packages.v1.PackageService.StartPackage:output_type -> hearth.packages.v1.StartPackageResponse
+	42, // 77: hearth.packages.v1.PackageService.StopPackage:output_type -> hearth.packages.v1.StopPackageResponse
+	44, // 78: hearth.packages.v1.PackageService.RestartPackage:output_type -> hearth.packages.v1.RestartPackageResponse
+	46, // 79: hearth.packages.v1.PackageService.RebuildPackage:output_type -> hearth.packages.v1.RebuildPackageResponse
+	58, // [58:80] is the sub-list for method output_type
+	36, // [36:58] is the sub-list for method input_type
 	36, // [36:36] is the sub-list for extension type_name
 	36, // [36:36] is the sub-list for extension extendee
 	0,  // [0:36] is the sub-list for field type_name
@@ -3234,6 +3239,7 @@ func file_hearth_packages_v1_packages_proto_init() {
 		return
 	}
 	file_hearth_packages_v1_backup_proto_init()
+	file_hearth_packages_v1_garbage_proto_init()
 	file_hearth_packages_v1_plan_proto_init()
 	file_hearth_packages_v1_resources_proto_init()
 	file_hearth_packages_v1_usage_proto_init()

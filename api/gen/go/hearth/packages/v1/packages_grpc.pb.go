@@ -36,6 +36,7 @@ const (
 	PackageService_RollbackPackage_FullMethodName    = "/hearth.packages.v1.PackageService/RollbackPackage"
 	PackageService_ListSnapshots_FullMethodName      = "/hearth.packages.v1.PackageService/ListSnapshots"
 	PackageService_DeleteSnapshot_FullMethodName     = "/hearth.packages.v1.PackageService/DeleteSnapshot"
+	PackageService_CollectGarbage_FullMethodName     = "/hearth.packages.v1.PackageService/CollectGarbage"
 	PackageService_StartPackage_FullMethodName       = "/hearth.packages.v1.PackageService/StartPackage"
 	PackageService_StopPackage_FullMethodName        = "/hearth.packages.v1.PackageService/StopPackage"
 	PackageService_RestartPackage_FullMethodName     = "/hearth.packages.v1.PackageService/RestartPackage"
@@ -92,6 +93,9 @@ type PackageServiceClient interface {
 	ListSnapshots(ctx context.Context, in *ListSnapshotsRequest, opts ...grpc.CallOption) (*ListSnapshotsResponse, error)
 	// DeleteSnapshot removes a snapshot, and the package file that nothing else needs, for good.
 	DeleteSnapshot(ctx context.Context, in *DeleteSnapshotRequest, opts ...grpc.CallOption) (*DeleteSnapshotResponse, error)
+	// CollectGarbage removes package files that nothing uses, snapshots that were kept for as long as the policy of their package says, and
+	// uploads that nobody took; the server does so each night. Data of packages are none of these.
+	CollectGarbage(ctx context.Context, in *CollectGarbageRequest, opts ...grpc.CallOption) (*CollectGarbageResponse, error)
 	// StartPackage asks for the service to run. It answers at once; the status of the package tells the rest.
 	StartPackage(ctx context.Context, in *StartPackageRequest, opts ...grpc.CallOption) (*StartPackageResponse, error)
 	// StopPackage asks for the service to stop. It answers at once.
@@ -281,6 +285,16 @@ func (c *packageServiceClient) DeleteSnapshot(ctx context.Context, in *DeleteSna
 	return out, nil
 }
 
+func (c *packageServiceClient) CollectGarbage(ctx context.Context, in *CollectGarbageRequest, opts ...grpc.CallOption) (*CollectGarbageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CollectGarbageResponse)
+	err := c.cc.Invoke(ctx, PackageService_CollectGarbage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *packageServiceClient) StartPackage(ctx context.Context, in *StartPackageRequest, opts ...grpc.CallOption) (*StartPackageResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(StartPackageResponse)
@@ -371,6 +385,9 @@ type PackageServiceServer interface {
 	ListSnapshots(context.Context, *ListSnapshotsRequest) (*ListSnapshotsResponse, error)
 	// DeleteSnapshot removes a snapshot, and the package file that nothing else needs, for good.
 	DeleteSnapshot(context.Context, *DeleteSnapshotRequest) (*DeleteSnapshotResponse, error)
+	// CollectGarbage removes package files that nothing uses, snapshots that were kept for as long as the policy of their package says, and
+	// uploads that nobody took; the server does so each night. Data of packages are none of these.
+	CollectGarbage(context.Context, *CollectGarbageRequest) (*CollectGarbageResponse, error)
 	// StartPackage asks for the service to run. It answers at once; the status of the package tells the rest.
 	StartPackage(context.Context, *StartPackageRequest) (*StartPackageResponse, error)
 	// StopPackage asks for the service to stop. It answers at once.
@@ -440,6 +457,9 @@ func (UnimplementedPackageServiceServer) ListSnapshots(context.Context, *ListSna
 }
 func (UnimplementedPackageServiceServer) DeleteSnapshot(context.Context, *DeleteSnapshotRequest) (*DeleteSnapshotResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteSnapshot not implemented")
+}
+func (UnimplementedPackageServiceServer) CollectGarbage(context.Context, *CollectGarbageRequest) (*CollectGarbageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CollectGarbage not implemented")
 }
 func (UnimplementedPackageServiceServer) StartPackage(context.Context, *StartPackageRequest) (*StartPackageResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method StartPackage not implemented")
@@ -780,6 +800,24 @@ func _PackageService_DeleteSnapshot_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PackageService_CollectGarbage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CollectGarbageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PackageServiceServer).CollectGarbage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PackageService_CollectGarbage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PackageServiceServer).CollectGarbage(ctx, req.(*CollectGarbageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PackageService_StartPackage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(StartPackageRequest)
 	if err := dec(in); err != nil {
@@ -926,6 +964,10 @@ var PackageService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteSnapshot",
 			Handler:    _PackageService_DeleteSnapshot_Handler,
+		},
+		{
+			MethodName: "CollectGarbage",
+			Handler:    _PackageService_CollectGarbage_Handler,
 		},
 		{
 			MethodName: "StartPackage",

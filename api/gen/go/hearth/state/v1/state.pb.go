@@ -511,6 +511,8 @@ type Resource struct {
 	//	*Resource_Warning
 	//	*Resource_Registry
 	//	*Resource_EffectPolicy
+	//	*Resource_UpdatePolicy
+	//	*Resource_PackageUpdate
 	//	*Resource_Notification
 	//	*Resource_Settings
 	//	*Resource_Smtp
@@ -725,6 +727,24 @@ func (x *Resource) GetEffectPolicy() *v11.EffectPolicy {
 	return nil
 }
 
+func (x *Resource) GetUpdatePolicy() *v11.UpdatePolicy {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_UpdatePolicy); ok {
+			return x.UpdatePolicy
+		}
+	}
+	return nil
+}
+
+func (x *Resource) GetPackageUpdate() *v11.PackageUpdate {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_PackageUpdate); ok {
+			return x.PackageUpdate
+		}
+	}
+	return nil
+}
+
 func (x *Resource) GetNotification() *v19.Notification {
 	if x != nil {
 		if x, ok := x.Kind.(*Resource_Notification); ok {
@@ -909,6 +929,16 @@ type Resource_EffectPolicy struct {
 	EffectPolicy *v11.EffectPolicy `protobuf:"bytes,110,opt,name=effect_policy,json=effectPolicy,proto3,oneof"`
 }
 
+type Resource_UpdatePolicy struct {
+	// How a package is kept up to date.
+	UpdatePolicy *v11.UpdatePolicy `protobuf:"bytes,115,opt,name=update_policy,json=updatePolicy,proto3,oneof"`
+}
+
+type Resource_PackageUpdate struct {
+	// What a package can be updated to.
+	PackageUpdate *v11.PackageUpdate `protobuf:"bytes,116,opt,name=package_update,json=packageUpdate,proto3,oneof"`
+}
+
 type Resource_Notification struct {
 	// A notification.
 	Notification *v19.Notification `protobuf:"bytes,111,opt,name=notification,proto3,oneof"`
@@ -995,6 +1025,10 @@ func (*Resource_Registry) isResource_Kind() {}
 
 func (*Resource_EffectPolicy) isResource_Kind() {}
 
+func (*Resource_UpdatePolicy) isResource_Kind() {}
+
+func (*Resource_PackageUpdate) isResource_Kind() {}
+
 func (*Resource_Notification) isResource_Kind() {}
 
 func (*Resource_Settings) isResource_Kind() {}
@@ -1019,7 +1053,7 @@ var File_hearth_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!hearth/accounts/v1/accounts.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/audit/v1/audit.proto\x1a'hearth/diagnostics/v1/diagnostics.proto\x1a\x17hearth/dns/v1/dns.proto\x1a!hearth/gateways/v1/gateways.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a+hearth/notifications/v1/notifications.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\x1a\x1ehearth/packages/v1/usage.proto\x1a$hearth/registries/v1/resources.proto\x1a\x1ehearth/system/v1/machine.proto\x1a\x1fhearth/system/v1/settings.proto\"N\n" +
+	"\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!hearth/accounts/v1/accounts.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/audit/v1/audit.proto\x1a'hearth/diagnostics/v1/diagnostics.proto\x1a\x17hearth/dns/v1/dns.proto\x1a!hearth/gateways/v1/gateways.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a+hearth/notifications/v1/notifications.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\x1a hearth/packages/v1/updates.proto\x1a\x1ehearth/packages/v1/usage.proto\x1a$hearth/registries/v1/resources.proto\x1a\x1ehearth/system/v1/machine.proto\x1a\x1fhearth/system/v1/settings.proto\"N\n" +
 	"\fWatchRequest\x12>\n" +
 	"\atargets\x18\x01 \x03(\v2\x17.hearth.state.v1.TargetB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\bR\atargets\"\x8a\x01\n" +
 	"\x06Target\x12\x17\n" +
@@ -1051,7 +1085,7 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\tR\x02id\x125\n" +
-	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\xc3\r\n" +
+	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\xd8\x0e\n" +
 	"\bResource\x12?\n" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationH\x00R\toperation\x12<\n" +
 	"\bprogress\x18\x02 \x01(\v2\x1e.hearth.operations.v1.ProgressH\x00R\bprogress\x127\n" +
@@ -1072,7 +1106,9 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\x05audit\x18/ \x01(\v2\x16.hearth.audit.v1.EntryH\x00R\x05audit\x12:\n" +
 	"\awarning\x18F \x01(\v2\x1e.hearth.diagnostics.v1.WarningH\x00R\awarning\x12<\n" +
 	"\bregistry\x18P \x01(\v2\x1e.hearth.registries.v1.RegistryH\x00R\bregistry\x12G\n" +
-	"\reffect_policy\x18n \x01(\v2 .hearth.packages.v1.EffectPolicyH\x00R\feffectPolicy\x12K\n" +
+	"\reffect_policy\x18n \x01(\v2 .hearth.packages.v1.EffectPolicyH\x00R\feffectPolicy\x12G\n" +
+	"\rupdate_policy\x18s \x01(\v2 .hearth.packages.v1.UpdatePolicyH\x00R\fupdatePolicy\x12J\n" +
+	"\x0epackage_update\x18t \x01(\v2!.hearth.packages.v1.PackageUpdateH\x00R\rpackageUpdate\x12K\n" +
 	"\fnotification\x18o \x01(\v2%.hearth.notifications.v1.NotificationH\x00R\fnotification\x128\n" +
 	"\bsettings\x18p \x01(\v2\x1a.hearth.system.v1.SettingsH\x00R\bsettings\x12,\n" +
 	"\x04smtp\x18q \x01(\v2\x16.hearth.system.v1.SmtpH\x00R\x04smtp\x12?\n" +
@@ -1132,16 +1168,18 @@ var file_hearth_state_v1_state_proto_goTypes = []any{
 	(*v17.Warning)(nil),       // 24: hearth.diagnostics.v1.Warning
 	(*v18.Registry)(nil),      // 25: hearth.registries.v1.Registry
 	(*v11.EffectPolicy)(nil),  // 26: hearth.packages.v1.EffectPolicy
-	(*v19.Notification)(nil),  // 27: hearth.notifications.v1.Notification
-	(*v110.Settings)(nil),     // 28: hearth.system.v1.Settings
-	(*v110.Smtp)(nil),         // 29: hearth.system.v1.Smtp
-	(*v111.DnsSettings)(nil),  // 30: hearth.dns.v1.DnsSettings
-	(*v13.UrlPlugin)(nil),     // 31: hearth.hosts.v1.UrlPlugin
-	(*v13.Reachability)(nil),  // 32: hearth.hosts.v1.Reachability
-	(*v11.Usage)(nil),         // 33: hearth.packages.v1.Usage
-	(*v110.ServerUsage)(nil),  // 34: hearth.system.v1.ServerUsage
-	(*v11.HealthChange)(nil),  // 35: hearth.packages.v1.HealthChange
-	(*v110.Hardware)(nil),     // 36: hearth.system.v1.Hardware
+	(*v11.UpdatePolicy)(nil),  // 27: hearth.packages.v1.UpdatePolicy
+	(*v11.PackageUpdate)(nil), // 28: hearth.packages.v1.PackageUpdate
+	(*v19.Notification)(nil),  // 29: hearth.notifications.v1.Notification
+	(*v110.Settings)(nil),     // 30: hearth.system.v1.Settings
+	(*v110.Smtp)(nil),         // 31: hearth.system.v1.Smtp
+	(*v111.DnsSettings)(nil),  // 32: hearth.dns.v1.DnsSettings
+	(*v13.UrlPlugin)(nil),     // 33: hearth.hosts.v1.UrlPlugin
+	(*v13.Reachability)(nil),  // 34: hearth.hosts.v1.Reachability
+	(*v11.Usage)(nil),         // 35: hearth.packages.v1.Usage
+	(*v110.ServerUsage)(nil),  // 36: hearth.system.v1.ServerUsage
+	(*v11.HealthChange)(nil),  // 37: hearth.packages.v1.HealthChange
+	(*v110.Hardware)(nil),     // 38: hearth.system.v1.Hardware
 }
 var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	2,  // 0: hearth.state.v1.WatchRequest.targets:type_name -> hearth.state.v1.Target
@@ -1169,23 +1207,25 @@ var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	24, // 22: hearth.state.v1.Resource.warning:type_name -> hearth.diagnostics.v1.Warning
 	25, // 23: hearth.state.v1.Resource.registry:type_name -> hearth.registries.v1.Registry
 	26, // 24: hearth.state.v1.Resource.effect_policy:type_name -> hearth.packages.v1.EffectPolicy
-	27, // 25: hearth.state.v1.Resource.notification:type_name -> hearth.notifications.v1.Notification
-	28, // 26: hearth.state.v1.Resource.settings:type_name -> hearth.system.v1.Settings
-	29, // 27: hearth.state.v1.Resource.smtp:type_name -> hearth.system.v1.Smtp
-	30, // 28: hearth.state.v1.Resource.dns_settings:type_name -> hearth.dns.v1.DnsSettings
-	31, // 29: hearth.state.v1.Resource.url_plugin:type_name -> hearth.hosts.v1.UrlPlugin
-	32, // 30: hearth.state.v1.Resource.reachability:type_name -> hearth.hosts.v1.Reachability
-	33, // 31: hearth.state.v1.Resource.usage:type_name -> hearth.packages.v1.Usage
-	34, // 32: hearth.state.v1.Resource.server_usage:type_name -> hearth.system.v1.ServerUsage
-	35, // 33: hearth.state.v1.Resource.health_change:type_name -> hearth.packages.v1.HealthChange
-	36, // 34: hearth.state.v1.Resource.hardware:type_name -> hearth.system.v1.Hardware
-	1,  // 35: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
-	4,  // 36: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
-	36, // [36:37] is the sub-list for method output_type
-	35, // [35:36] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	27, // 25: hearth.state.v1.Resource.update_policy:type_name -> hearth.packages.v1.UpdatePolicy
+	28, // 26: hearth.state.v1.Resource.package_update:type_name -> hearth.packages.v1.PackageUpdate
+	29, // 27: hearth.state.v1.Resource.notification:type_name -> hearth.notifications.v1.Notification
+	30, // 28: hearth.state.v1.Resource.settings:type_name -> hearth.system.v1.Settings
+	31, // 29: hearth.state.v1.Resource.smtp:type_name -> hearth.system.v1.Smtp
+	32, // 30: hearth.state.v1.Resource.dns_settings:type_name -> hearth.dns.v1.DnsSettings
+	33, // 31: hearth.state.v1.Resource.url_plugin:type_name -> hearth.hosts.v1.UrlPlugin
+	34, // 32: hearth.state.v1.Resource.reachability:type_name -> hearth.hosts.v1.Reachability
+	35, // 33: hearth.state.v1.Resource.usage:type_name -> hearth.packages.v1.Usage
+	36, // 34: hearth.state.v1.Resource.server_usage:type_name -> hearth.system.v1.ServerUsage
+	37, // 35: hearth.state.v1.Resource.health_change:type_name -> hearth.packages.v1.HealthChange
+	38, // 36: hearth.state.v1.Resource.hardware:type_name -> hearth.system.v1.Hardware
+	1,  // 37: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
+	4,  // 38: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
+	38, // [38:39] is the sub-list for method output_type
+	37, // [37:38] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_hearth_state_v1_state_proto_init() }
@@ -1212,6 +1252,8 @@ func file_hearth_state_v1_state_proto_init() {
 		(*Resource_Warning)(nil),
 		(*Resource_Registry)(nil),
 		(*Resource_EffectPolicy)(nil),
+		(*Resource_UpdatePolicy)(nil),
+		(*Resource_PackageUpdate)(nil),
 		(*Resource_Notification)(nil),
 		(*Resource_Settings)(nil),
 		(*Resource_Smtp)(nil),

@@ -174,6 +174,8 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_PACKAGE_SDK_NEWER: _ClassVar[Reason]
     REASON_SERVICE_FILLS_DISK: _ClassVar[Reason]
     REASON_SERVICE_STALLED: _ClassVar[Reason]
+    REASON_UPDATE_NEEDS_WORD: _ClassVar[Reason]
+    REASON_UPDATE_NOT_FOUND: _ClassVar[Reason]
 REASON_UNSPECIFIED: Reason
 REASON_INTERNAL: Reason
 REASON_UNAUTHENTICATED: Reason
@@ -335,6 +337,8 @@ REASON_UPDATE_UNHEALTHY: Reason
 REASON_PACKAGE_SDK_NEWER: Reason
 REASON_SERVICE_FILLS_DISK: Reason
 REASON_SERVICE_STALLED: Reason
+REASON_UPDATE_NEEDS_WORD: Reason
+REASON_UPDATE_NOT_FOUND: Reason
 
 class Fault(_message.Message):
     __slots__ = ("reason", "message", "metadata", "violations", "retry_after")

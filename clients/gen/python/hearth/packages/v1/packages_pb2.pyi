@@ -6,6 +6,7 @@ from hearth.meta.v1 import fault_pb2 as _fault_pb2
 from hearth.operations.v1 import operations_pb2 as _operations_pb2
 from hearth.options.v1 import options_pb2 as _options_pb2
 from hearth.packages.v1 import backup_pb2 as _backup_pb2
+from hearth.packages.v1 import garbage_pb2 as _garbage_pb2
 from hearth.packages.v1 import plan_pb2 as _plan_pb2
 from hearth.packages.v1 import resources_pb2 as _resources_pb2
 from hearth.packages.v1 import usage_pb2 as _usage_pb2

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from hearth.packages.v1 import backup_pb2 as hearth_dot_packages_dot_v1_dot_backup__pb2
+from hearth.packages.v1 import garbage_pb2 as hearth_dot_packages_dot_v1_dot_garbage__pb2
 from hearth.packages.v1 import packages_pb2 as hearth_dot_packages_dot_v1_dot_packages__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
@@ -120,6 +121,11 @@ class PackageServiceStub(object):
                 '/hearth.packages.v1.PackageService/DeleteSnapshot',
                 request_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.DeleteSnapshotRequest.SerializeToString,
                 response_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.DeleteSnapshotResponse.FromString,
+                _registered_method=True)
+        self.CollectGarbage = channel.unary_unary(
+                '/hearth.packages.v1.PackageService/CollectGarbage',
+                request_serializer=hearth_dot_packages_dot_v1_dot_garbage__pb2.CollectGarbageRequest.SerializeToString,
+                response_deserializer=hearth_dot_packages_dot_v1_dot_garbage__pb2.CollectGarbageResponse.FromString,
                 _registered_method=True)
         self.StartPackage = channel.unary_unary(
                 '/hearth.packages.v1.PackageService/StartPackage',
@@ -276,6 +282,14 @@ class PackageServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CollectGarbage(self, request, context):
+        """CollectGarbage removes package files that nothing uses, snapshots that were kept for as long as the policy of their package says, and
+        uploads that nobody took; the server does so each night. Data of packages are none of these.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StartPackage(self, request, context):
         """StartPackage asks for the service to run. It answers at once; the status of the package tells the rest.
         """
@@ -392,6 +406,11 @@ def add_PackageServiceServicer_to_server(servicer, server):
                     servicer.DeleteSnapshot,
                     request_deserializer=hearth_dot_packages_dot_v1_dot_packages__pb2.DeleteSnapshotRequest.FromString,
                     response_serializer=hearth_dot_packages_dot_v1_dot_packages__pb2.DeleteSnapshotResponse.SerializeToString,
+            ),
+            'CollectGarbage': grpc.unary_unary_rpc_method_handler(
+                    servicer.CollectGarbage,
+                    request_deserializer=hearth_dot_packages_dot_v1_dot_garbage__pb2.CollectGarbageRequest.FromString,
+                    response_serializer=hearth_dot_packages_dot_v1_dot_garbage__pb2.CollectGarbageResponse.SerializeToString,
             ),
             'StartPackage': grpc.unary_unary_rpc_method_handler(
                     servicer.StartPackage,
@@ -874,6 +893,33 @@ class PackageService(object):
             '/hearth.packages.v1.PackageService/DeleteSnapshot',
             hearth_dot_packages_dot_v1_dot_packages__pb2.DeleteSnapshotRequest.SerializeToString,
             hearth_dot_packages_dot_v1_dot_packages__pb2.DeleteSnapshotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CollectGarbage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.packages.v1.PackageService/CollectGarbage',
+            hearth_dot_packages_dot_v1_dot_garbage__pb2.CollectGarbageRequest.SerializeToString,
+            hearth_dot_packages_dot_v1_dot_garbage__pb2.CollectGarbageResponse.FromString,
             options,
             channel_credentials,
             insecure,
