@@ -20,7 +20,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hearthos/hearth/api/exver"
 	"github.com/hearthos/hearth/api/httpsig"
+	"github.com/hearthos/hearth/api/merkle"
 	"github.com/hearthos/hearth/api/registry"
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/api/sign"
@@ -292,13 +294,10 @@ func TestWhatASignerMayNotPublishIsNotFetched(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
 	raw := file(t, "hello", "1.0.0:0")
-	raw2, err := os.ReadFile("../../../api/s9pk/testdata/real-images.s9pk")
-	if err != nil {
-		t.Fatal(err)
-	}
+	large := largeFile(t, "other")
 	var fetched atomic.Int64
 	files := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		content := map[string][]byte{"/hello": raw, "/other": raw2}[r.URL.Path]
+		content := map[string][]byte{"/hello": raw, "/other": large}[r.URL.Path]
 		http.ServeContent(counting{w, &fetched}, r, "", time.Time{}, bytes.NewReader(content))
 	}))
 	t.Cleanup(files.Close)
@@ -317,12 +316,41 @@ func TestWhatASignerMayNotPublishIsNotFetched(t *testing.T) {
 		t.Errorf("without a package of his: %q after %d bytes", reason, fetched.Load())
 	}
 	s.call(t, &s.key, "POST", "/api/v1/packages/hello/signers", map[string]any{"signer": id, "versions": "*"})
-	if reason := add("/other", raw2); reason != "REASON_SIGNER_NOT_ALLOWED" || fetched.Load() >= int64(len(raw2)) {
-		t.Errorf("another's package: %q after %d of %d bytes", reason, fetched.Load(), len(raw2))
+	if reason := add("/other", large); reason != "REASON_SIGNER_NOT_ALLOWED" || fetched.Load() >= int64(len(large))/2 {
+		t.Errorf("another's package: %q after %d of %d bytes", reason, fetched.Load(), len(large))
 	}
 	if reason := add("/hello", raw); reason != "" {
 		t.Errorf("his own package: %q", reason)
 	}
+}
+
+// largeFile is a package file of some megabytes.
+func largeFile(t *testing.T, id string) []byte {
+	t.Helper()
+	small, err := os.ReadFile(servertest.Package(t, id, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := s9pk.Open(bytes.NewReader(small), int64(len(small)), s9pk.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	members := map[string]merkle.Source{}
+	for e := range f.All() {
+		if e.Kind == merkle.File {
+			content, err := f.ReadFile(e.Path, 1<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			members[e.Path] = s9pk.FromBytes(content)
+		}
+	}
+	members["assets.squashfs"] = s9pk.FromBytes(bytes.Repeat([]byte("assets "), 1<<20))
+	var out bytes.Buffer
+	if _, err := s9pk.Build(t.Context(), &out, s9pk.BuildInput{Manifest: f.ManifestJSON(), Members: members, Key: sign.FromSeed([32]byte{9})}); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 // counting counts the bytes of bodies.
@@ -422,6 +450,57 @@ func TestOriginalCommandLine(t *testing.T) {
 	must(s.keyFile, "os", "version", "add", "0.4.1", "A release", "What is new", ">=0.4.0")
 	if out := must(s.keyFile, "os", "index", "--format", "json"); !strings.Contains(out, "A release") {
 		t.Errorf("os index answers %s", out)
+	}
+	t.Run("images of the system", func(t *testing.T) {
+		image := filepath.Join(t.TempDir(), "release_x86_64.iso")
+		if err := os.WriteFile(image, bytes.Repeat([]byte("an image "), 4000), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		images := httptest.NewServer(http.FileServer(http.Dir(filepath.Dir(image))))
+		t.Cleanup(images.Close)
+		asset := []string{"--platform", "x86_64", "--version", "0.4.1", image}
+		must(s.keyFile, append([]string{"os", "asset", "add"}, append(asset, images.URL+"/release_x86_64.iso")...)...)
+		carol := sign.FromSeed([32]byte{6})
+		key := filepath.Join(t.TempDir(), "carol.pem")
+		if err := carol.Save(key); err != nil {
+			t.Fatal(err)
+		}
+		id := strings.TrimSpace(must(s.keyFile, "admin", "signer", "add", "--name", "carol", "--key="+carol.Public().PEM(), "--contact", "mailto:carol@example.org"))
+		if _, err := original(t, s, key, append([]string{"os", "asset", "sign"}, asset...)...); err == nil || !strings.Contains(err.Error(), "exit status 34") {
+			t.Errorf("a signer who was not let signs an image: %v", err)
+		}
+		must(s.keyFile, "os", "version", "signer", "add", "0.4.1", id)
+		must(key, append([]string{"os", "asset", "sign"}, asset...)...)
+		if out := must(s.keyFile, "os", "version", "signer", "list", "0.4.1", "--format", "json"); !strings.Contains(out, "carol@example.org") {
+			t.Errorf("os version signer list answers %s", out)
+		}
+		dir := t.TempDir()
+		must(s.keyFile, "os", "asset", "get", "iso", "0.4.1", "x86_64", "-d", dir, "-r")
+		if got, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(got) != 1 {
+			t.Errorf("fetched are %v, %v", got, err)
+		}
+		must(s.keyFile, "os", "version", "signer", "remove", "0.4.1", id)
+	})
+	t.Run("another registry", func(t *testing.T) {
+		other := start(t, "")
+		must(s.keyFile, "package", "promote", "--from", s.url, "--to", other.url, "oracle-img", "1.2.3:4")
+		if l, err := other.client(t, nil).Get(t.Context(), registry.GetParams{ID: ptr("oracle-img")}); err != nil || l.Best["1.2.3:4"] == nil {
+			t.Errorf("the other registry lists %v, %v", l, err)
+		}
+		must(s.keyFile, "package", "add-mirror", path, files.URL+"/a.s9pk?again")
+		if out := must(s.keyFile, "package", "get", "oracle-img", "--format", "json"); !strings.Contains(out, "?again") {
+			t.Errorf("with a mirror: %s", out)
+		}
+	})
+	if out := must(s.keyFile, "db", "dump", "--pointer", "/index/package/categories/tools/name", "--format", "json"); !strings.Contains(out, "Tools") {
+		t.Errorf("db dump answers %s", out)
+	}
+	wanted := exver.Any()
+	if _, err := s.client(t, nil).Get(t.Context(), registry.GetParams{ID: ptr("oracle-img"), TargetVersion: &wanted}); err != nil {
+		t.Error(err)
+	}
+	if out := must(s.keyFile, "metrics", "downloads", "--format", "json"); !strings.Contains(out, "oracle-img") {
+		t.Errorf("metrics downloads answers %s", out)
 	}
 	must(s.keyFile, "package", "remove", "oracle-img", "1.2.3:4")
 	if out := must(s.keyFile, "package", "get", "oracle-img", "--format", "json"); strings.Contains(out, "1.2.3:4") {

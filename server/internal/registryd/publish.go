@@ -384,5 +384,8 @@ func (s *Service) URLs(f *registryv1.RegistryFile) []string {
 	return urls
 }
 
+// Revision is the number of the last change.
+func (s *Service) Revision() uint64 { return s.store.Revision() }
+
 // Now is the registry's time.
 func (s *Service) Now() time.Time { return s.opt.Clock() }

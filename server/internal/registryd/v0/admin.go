@@ -251,8 +251,13 @@ func (h *Handler) osSigner(may bool) func(call) (any, error) {
 }
 
 type packageCount struct {
+	Package string `json:"label"`
+	Count   uint64 `json:"count"`
+}
+
+type versionCount struct {
 	Package string `json:"pkgId"`
-	Version string `json:"version,omitempty"`
+	Version string `json:"version"`
 	Count   uint64 `json:"count"`
 }
 
@@ -283,15 +288,15 @@ func (h *Handler) downloads(c call) (any, error) {
 	out := struct {
 		Total      uint64         `json:"totalRequests"`
 		ByPackage  []packageCount `json:"byPackage"`
-		ByVersions []packageCount `json:"byPackageVersion"`
-	}{ByPackage: []packageCount{}, ByVersions: []packageCount{}}
+		ByVersions []versionCount `json:"byPackageVersion"`
+	}{ByPackage: []packageCount{}, ByVersions: []versionCount{}}
 	sums := map[string]int{}
 	for _, one := range list {
 		if p.Version != nil && one.GetVersion() != *p.Version {
 			continue
 		}
 		out.Total += one.GetCount()
-		out.ByVersions = append(out.ByVersions, packageCount{one.GetPackageId(), one.GetVersion(), one.GetCount()})
+		out.ByVersions = append(out.ByVersions, versionCount{one.GetPackageId(), one.GetVersion(), one.GetCount()})
 		at, known := sums[one.GetPackageId()]
 		if !known {
 			at = len(out.ByPackage)
