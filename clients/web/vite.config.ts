@@ -26,6 +26,8 @@ export default defineConfig({
     reportCompressedSize: false,
     manifest: true,
   },
+  // All that pages import is found before the first of them is asked for, so that none is loaded anew for it.
+  optimizeDeps: { entries: ["index.html", "src/**/*.svelte"] },
   server: {
     proxy: Object.fromEntries(
       ["^/hearth\\.", "^/transfer/", "^/ca\\.crt$"].map((path) => [path, { target: server, secure: false, headers: { origin: server } }]),

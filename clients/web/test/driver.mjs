@@ -115,11 +115,19 @@ export async function look(page, name) {
   await judge(page, name, given.scheme, {});
   const other = given.scheme === "dark" ? "light" : "dark";
   await page.emulateMedia({ colorScheme: other });
+  await page.evaluate(settled);
   await judge(page, name, other, { runOnly: ["color-contrast"] });
   await page.emulateMedia({ colorScheme: given.scheme });
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   if (wide > 1) await fail(`${name}: the page is ${wide} pixels wider than the window`);
   if (await page.evaluate(() => globalThis.__wasPwned === true)) await fail(`${name}: a service ran a script in the page`);
+}
+
+/** Waits until colours have changed: what moves for ever, as a sign that something goes on, is left out. */
+async function settled() {
+  await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+  const ends = document.getAnimations().filter((one) => one.effect?.getComputedTiming().endTime !== Infinity);
+  await Promise.allSettled(ends.map((one) => one.finished));
 }
 
 async function judge(page, name, scheme, options) {
