@@ -40,7 +40,7 @@ func (f *Firewall) Changes(ctx context.Context, tag string) (<-chan struct{}, er
 			if ctx.Err() != nil || err != nil && !survivable(err) {
 				return
 			}
-			if err == nil && !f.foreign(messages, tablePrefix+tag) || err != nil && f.whole(tag) {
+			if err == nil && !f.foreign(messages, tag) || err != nil && f.whole(tag) {
 				continue
 			}
 			select {
@@ -62,17 +62,23 @@ func (f *Firewall) whole(tag string) bool {
 	return err == nil && there
 }
 
-// foreign tells whether one of the messages is about the table and not of this Firewall's making.
-func (f *Firewall) foreign(messages []syscall.NetlinkMessage, table string) bool {
+// foreign tells whether one of the messages is about a table of an instance and not of this Firewall's making.
+func (f *Firewall) foreign(messages []syscall.NetlinkMessage, tag string) bool {
 	f.mu.Lock()
-	own := f.port
-	f.mu.Unlock()
+	defer f.mu.Unlock()
+	found := false
 	for _, m := range messages {
-		if m.Header.Pid != own && tableOf(m) == table {
-			return true
+		if m.Header.Pid == f.port {
+			continue
+		}
+		switch tableOf(m) {
+		case tablePrefix + tag:
+			found = true
+		case flowsName(tag):
+			found, f.anew = true, true
 		}
 	}
-	return false
+	return found
 }
 
 // tableOf answers the name of the table that a notification is about, empty for none. In all of them it is the first

@@ -27,6 +27,7 @@ type Firewall struct {
 	mu    sync.Mutex // guards all below: a transaction is built up in conn
 	conn  *nftables.Conn
 	port  uint32 // the kernel's name for conn
+	anew  bool   // somebody else changed a table whose rules are kept
 	track *netlink.Handle
 }
 
@@ -95,15 +96,85 @@ func (f *Firewall) Ensure(r Rules) error {
 	defer f.mu.Unlock()
 	id := uint32(0)
 	for _, t := range tables(r) {
-		f.remove(t.family, t.name)
-		if err := f.add(t, &id); err != nil {
+		done, err := f.change(t)
+		if err == nil && !done {
+			f.remove(t.family, t.name)
+			err = f.add(t, &id)
+		}
+		if err != nil {
 			return f.failed(fmt.Errorf("cannot build the firewall: %w", err))
 		}
 	}
 	if err := f.conn.Flush(); err != nil {
 		return f.failed(fmt.Errorf("cannot put the firewall in force: %w", err))
 	}
+	f.anew = false
 	return f.cut(r)
+}
+
+// change makes a table whose rules keep count what it should be and leaves alone those of its rules that stay. It answers
+// false where the table has to be built from nothing.
+func (f *Firewall) change(t table) (bool, error) {
+	if t.first == 0 || f.anew {
+		return false, nil
+	}
+	nt := &nftables.Table{Name: t.name, Family: nftables.TableFamily(t.family)}
+	nc := &nftables.Chain{Name: t.chains[0].name, Table: nt}
+	have, err := f.conn.GetRules(nt, nc)
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	there := make([]string, len(have))
+	for i, r := range have {
+		if there[i], err = code(t.family, r.Exprs); err != nil {
+			return false, err
+		}
+	}
+	missing := make([]rule, 0, len(t.chains[0].rules))
+	for i, r := range t.chains[0].rules {
+		want, err := code(t.family, r.exprs())
+		if err != nil {
+			return false, err
+		}
+		if i < t.first {
+			if i >= len(there) || there[i] != want {
+				return false, nil
+			}
+			have[i] = nil
+		} else if at := slices.Index(there, want); at >= t.first && have[at] != nil {
+			have[at] = nil
+		} else {
+			missing = append(missing, r)
+		}
+	}
+	for _, r := range have {
+		if r == nil {
+			continue
+		}
+		if err := f.conn.DelRule(&nftables.Rule{Table: nt, Chain: nc, Handle: r.Handle}); err != nil {
+			return false, err
+		}
+	}
+	for _, r := range missing {
+		f.conn.AddRule(&nftables.Rule{Table: nt, Chain: nc, Exprs: r.exprs()})
+	}
+	return true, nil
+}
+
+// code is what tells two rules apart.
+func code(fam family, exprs []expr.Any) (string, error) {
+	var b strings.Builder
+	for _, e := range exprs {
+		raw, err := expr.Marshal(byte(fam), e)
+		if err != nil {
+			return "", err
+		}
+		b.Write(raw)
+	}
+	return b.String(), nil
 }
 
 // Delete removes all rules of an instance. Rules that are not there are no error.
@@ -115,6 +186,7 @@ func (f *Firewall) Delete(tag string) error {
 	defer f.mu.Unlock()
 	f.remove(familyBridge, tablePrefix+tag)
 	f.remove(familyInet, tablePrefix+tag)
+	f.remove(familyInet, flowsName(tag))
 	if err := f.conn.Flush(); err != nil {
 		return f.failed(fmt.Errorf("cannot remove the firewall: %w", err))
 	}
@@ -145,12 +217,12 @@ func (f *Firewall) Tags() ([]string, error) {
 func (f *Firewall) Has(tag string) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, fam := range []family{familyBridge, familyInet} {
-		have, err := f.conn.ListTablesOfFamily(nftables.TableFamily(fam))
+	for _, want := range tables(Rules{Tag: tag}) {
+		have, err := f.conn.ListTablesOfFamily(nftables.TableFamily(want.family))
 		if err != nil {
 			return false, f.failed(fmt.Errorf("cannot list the firewall: %w", err))
 		}
-		if !slices.ContainsFunc(have, func(t *nftables.Table) bool { return t.Name == tablePrefix+tag }) {
+		if !slices.ContainsFunc(have, func(t *nftables.Table) bool { return t.Name == want.name }) {
 			return false, nil
 		}
 	}
@@ -189,11 +261,7 @@ func (f *Firewall) add(t table, id *uint32) error {
 		priority := c.priority
 		nc := f.conn.AddChain(&nftables.Chain{Name: c.name, Table: nt, Type: c.kind, Hooknum: c.hook, Priority: &priority, Policy: &policy})
 		for _, r := range c.rules {
-			var code []expr.Any
-			for _, m := range r {
-				code = append(code, m.exprs()...)
-			}
-			f.conn.AddRule(&nftables.Rule{Table: nt, Chain: nc, Exprs: code})
+			f.conn.AddRule(&nftables.Rule{Table: nt, Chain: nc, Exprs: r.exprs()})
 		}
 	}
 	return nil

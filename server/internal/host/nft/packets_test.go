@@ -5,7 +5,9 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -228,6 +230,50 @@ func TestAnyPairsAreKept(t *testing.T) {
 	}
 }
 
+// nextFirewall is that of the next server.
+func (l *lab) nextFirewall() (f *nft.Firewall) {
+	l.t.Helper()
+	l.in(l.host, func() {
+		var err error
+		f, err = nft.New()
+		must(l.t, err)
+	})
+	l.t.Cleanup(f.Close)
+	return f
+}
+
+// What somebody else did to the rules that keep count is put right.
+func TestTheCountOfConnectionsIsPutRight(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "a")
+	l.rules.Flows = 20
+	l.ensure()
+	list := func() string {
+		var out []byte
+		l.in(l.host, func() {
+			var err error
+			out, err = exec.Command("nft", "list", "table", "inet", "hearth_"+tag+"_flows").CombinedOutput()
+			must(t, err)
+		})
+		return string(out)
+	}
+	want := list()
+	for _, harm := range []string{
+		"flush chain inet hearth_" + tag + "_flows flows", "insert rule inet hearth_" + tag + "_flows flows accept",
+		"add rule inet hearth_" + tag + "_flows flows drop", "delete table inet hearth_" + tag + "_flows",
+	} {
+		l.in(l.host, func() {
+			if out, err := exec.Command("nft", strings.Fields(harm)...).CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", harm, err, out)
+			}
+		})
+		l.ensure()
+		if got := list(); got != want {
+			t.Errorf("after %q there is\n%s", harm, got)
+		}
+	}
+}
+
 // One service does not take the machine's connection table from the others.
 func TestOneServiceHasItsShareOfConnections(t *testing.T) {
 	t.Parallel()
@@ -245,6 +291,16 @@ func TestOneServiceHasItsShareOfConnections(t *testing.T) {
 		open = append(open, c)
 	}
 	l.sees("one too many", l.services["a"].ns, "10.0.3.1:8443", "")
+	// They count when the firewall is replaced, by whichever server, for another service that comes and goes.
+	next := l.nextFirewall()
+	services := slices.Clone(l.rules.Services)
+	l.rules.Ports = append(l.rules.Ports, nft.PortRange{First: 9000, Last: 9000})
+	l.rules.Services = append(l.rules.Services, nft.Service{Link: "h" + tag + "c", Address: netip.MustParseAddr("10.0.3.19"), MAC: netdev.MAC(netip.MustParseAddr("10.0.3.19"))})
+	must(t, next.Ensure(l.rules))
+	l.sees("one too many after a replacement", l.services["a"].ns, "10.0.3.1:8443", "")
+	l.rules.Services = services
+	must(t, next.Ensure(l.rules))
+	l.sees("one too many after another", l.services["a"].ns, "10.0.3.1:8443", "")
 	l.sees("the other service", l.services["b"].ns, "10.0.3.1:8443", "10.0.3.12")
 	for _, c := range open {
 		if !answers(c) {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
 )
 
 // table, chain and rule are the firewall before it is text or netlink.
@@ -13,6 +14,9 @@ type table struct {
 	family family
 	sets   []*set
 	chains []chain
+	// first is not 0 for a table of one chain whose rules keep count: it is changed rule by rule, but for so many at the
+	// beginning.
+	first int
 }
 
 type chain struct {
@@ -27,9 +31,16 @@ type chain struct {
 // rule is matches and a verdict; it applies where all of them hold.
 type rule []match
 
+func (r rule) exprs() (code []expr.Any) {
+	for _, m := range r {
+		code = append(code, m.exprs()...)
+	}
+	return code
+}
+
 // tables says what the rules come to. All chains accept at their end: other traffic of the machine is not ours.
 func tables(r Rules) []table {
-	return []table{bridgeTable(r), inetTable(r)}
+	return []table{flowsTable(r), bridgeTable(r), inetTable(r)}
 }
 
 func bridgeTable(r Rules) table {
@@ -79,7 +90,7 @@ func inetTable(r Rules) table {
 	for _, m := range maps {
 		sets = append(sets, m.set)
 	}
-	return table{name: tablePrefix + r.Tag, family: familyInet, sets: sets, chains: append(append(flowChains(r), forwardChains(r, maps)...), []chain{
+	return table{name: tablePrefix + r.Tag, family: familyInet, sets: sets, chains: append(forwardChains(r, maps), []chain{
 		{
 			name: "forward", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, hookName: "forward", priority: 0,
 			rules: append(ledBack(r), []rule{
@@ -122,21 +133,25 @@ func inetTable(r Rules) table {
 	}...)}
 }
 
-// flowChains bound how many connections of each service are tracked: the machine's table is one for all. They come after
-// connections have been looked up, so that those which are known are counted once.
-func flowChains(r Rules) []chain {
-	if r.Flows == 0 {
-		return nil
-	}
+// flowsTable bounds how many connections of each service are tracked: the machine's table is one for all. It comes after
+// connections have been looked up, so that those which are known are counted once. Its rules keep count of what they saw,
+// so it is a table of its own, of which Ensure leaves those rules alone that stay.
+func flowsTable(r Rules) table {
 	c := chain{
 		name: "flows", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookPrerouting, hookName: "prerouting", priority: -150,
 		rules: []rule{{not(inLink(r.Bridge)), accept}, {ctState(ctEstablished | ctRelated), accept}},
 	}
+	t := table{name: flowsName(r.Tag), family: familyInet, first: len(c.rules)}
 	for _, s := range r.Services {
-		c.rules = append(c.rules, rule{nfproto(protoIPv4), source(s.Address), flowsOver(r.Flows), drop})
+		if r.Flows > 0 {
+			c.rules = append(c.rules, rule{nfproto(protoIPv4), source(s.Address), flowsOver(r.Flows), drop})
+		}
 	}
-	return []chain{c}
+	t.chains = []chain{c}
+	return t
 }
+
+func flowsName(tag string) string { return tablePrefix + tag + "_flows" }
 
 // Render returns the rules as a script of the nft program: what Ensure puts into the kernel, for people and tests.
 func Render(r Rules) (string, error) {
