@@ -131,6 +131,11 @@ func summary(ch *statev1.Change) string {
 	case *statev1.Resource_PackageUpdate:
 		st := r.PackageUpdate.GetStatus()
 		return st.GetInstalledVersion() + " → " + cmp.Or(st.GetVersion(), "—")
+	case *statev1.Resource_PackageLimits:
+		if why := r.PackageLimits.GetStatus().GetFault(); why != nil {
+			return word(why.GetReason())
+		}
+		return fmt.Sprintf("generation %d in force", r.PackageLimits.GetStatus().GetObservedGeneration())
 	case *statev1.Resource_Snapshot:
 		return r.Snapshot.GetSpec().GetVersion() + ", " + size(r.Snapshot.GetStatus().GetBytes())
 	case *statev1.Resource_Usage:

@@ -82,6 +82,8 @@ type Client struct {
 	Updates packagesv1.UpdateServiceClient
 	// EffectPolicies tell what packages reached for beyond what they declare.
 	EffectPolicies packagesv1.EffectPolicyServiceClient
+	// Limits bound what single services may use.
+	Limits packagesv1.LimitServiceClient
 	// Preferences are the caller's own.
 	Preferences accountsv1.PreferencesServiceClient
 	State       statev1.StateServiceClient
@@ -127,6 +129,7 @@ func Dial(_ context.Context, target string, opt Options) (*Client, error) {
 		Notifications:  notificationsv1.NewNotificationServiceClient(conn),
 		EffectPolicies: packagesv1.NewEffectPolicyServiceClient(conn),
 		Updates:        packagesv1.NewUpdateServiceClient(conn),
+		Limits:         packagesv1.NewLimitServiceClient(conn),
 		Operations:     operationsv1.NewOperationServiceClient(conn), Packages: packagesv1.NewPackageServiceClient(conn),
 		Preferences: accountsv1.NewPreferencesServiceClient(conn),
 		Registries:  registriesv1.NewRegistryServiceClient(conn),

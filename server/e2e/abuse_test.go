@@ -33,12 +33,13 @@ func besieged(t *testing.T, flags ...string) *machine {
 // arm puts the attacker's program into the volume of a package.
 func (m *machine) arm(pkg string) {
 	m.t.Helper()
-	program := filepath.Join(m.state, "volumes", pkg, "main", "attacker")
+	program := filepath.Join(m.t.TempDir(), "attacker")
 	build := exec.CommandContext(m.t.Context(), "go", "build", "-trimpath", "-o", program, "./testdata/attacker")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		m.t.Fatalf("%v\n%s", err, out)
 	}
+	m.must("cp", program, filepath.Join(m.state, "volumes", pkg, "main", "attacker")) // which may be on a disk of the machine's own
 }
 
 // attack begins an attack from within the sample and returns what it printed, once end was called.
@@ -244,36 +245,79 @@ func (m *machine) renew(pkg string) {
 	m.healthy(pkg)
 }
 
-// A service that fills the disk is stopped while there is still room for the server, and one beside it goes on.
+// A service that fills the disk is stopped while there is still room for the server, however fast it is: what is asked of
+// the server meanwhile is done, and a service beside it goes on.
 func TestTheServiceThatFillsTheDiskIsStoppedWithAReason(t *testing.T) {
 	t.Parallel()
-	m := newMachine(t)
-	m.smallDisk()
-	m.start()
-	m.installSample()
-	m.hearth("package", "install", m.packTwin())
-	m.healthy(twin)
-	// As fast as a disk writes, not as fast as memory: the server looks once a second.
-	end := m.attack("sh", "-c", "while :; do head -c 16M /dev/zero >>/media/startos/volumes/main/full; sleep 0.1; done 2>/dev/null")
-	m.eventually(2*time.Minute, "the service that fills the disk is stopped", func() error {
-		if row := m.rows("package", "show", sample)[0]; row["desired"] != "stopped" || row["stoppedFor"] == nil {
-			return fmt.Errorf("it is wanted %v for %v", row["desired"], row["stoppedFor"])
-		}
-		return nil
-	})
-	m.eventually(time.Minute, "nothing of it runs", func() error {
-		if row := m.rows("package", "show", sample)[0]; row["state"] != "stopped" {
-			return fmt.Errorf("it is %v", row["state"])
-		}
-		return nil
-	})
-	end()
-	if why := m.hearth("package", "why", sample); !strings.Contains(why, "filled the disk") {
-		t.Errorf("why tells %s", why)
+	for name, script := range map[string]string{
+		"as fast as a disk writes":    "while :; do head -c 16M /dev/zero >>full; sleep 0.1; done 2>/dev/null",
+		"as fast as memory":           "exec cat /dev/zero >full",
+		"a quarter of it in one call": "exec dd if=/dev/zero of=full bs=512M",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newMachine(t)
+			m.smallDisk()
+			m.start()
+			m.installSample()
+			m.hearth("package", "install", m.packTwin())
+			m.healthy(twin)
+			refused := m.commits(twin)
+			end := m.attack("sh", "-c", "cd /media/startos/volumes/main; "+script)
+			m.eventually(2*time.Minute, "the service that fills the disk is stopped", func() error {
+				if row := m.rows("package", "show", sample)[0]; row["desired"] != "stopped" || row["stoppedFor"] == nil {
+					return fmt.Errorf("it is wanted %v for %v", row["desired"], row["stoppedFor"])
+				}
+				return nil
+			})
+			m.eventually(time.Minute, "nothing of it runs", func() error {
+				if row := m.rows("package", "show", sample)[0]; row["state"] != "stopped" {
+					return fmt.Errorf("it is %v", row["state"])
+				}
+				return nil
+			})
+			end()
+			if done, not := refused(); done == 0 || len(not) > 0 {
+				t.Errorf("of what was asked of the server %d was done, and this not: %v", done, not)
+			} else {
+				t.Logf("%d commits meanwhile", done)
+			}
+			if why := m.hearth("package", "why", sample); !strings.Contains(why, "filled the disk") {
+				t.Errorf("why tells %s", why)
+			}
+			if row := m.rows("package", "show", twin)[0]; row["state"] != "running" {
+				t.Errorf("its neighbour is %v", row["state"])
+			}
+			m.hearth("package", "restart", twin) // the server has room to write
+			m.healthy(twin)
+		})
 	}
-	if row := m.rows("package", "show", twin)[0]; row["state"] != "running" {
-		t.Errorf("its neighbour is %v", row["state"])
+}
+
+// commits asks the server again and again for something that it has to write, until the function that it answers is called,
+// which tells how often that was done, and what was answered where it was not.
+func (m *machine) commits(pkg string) func() (done int, refused []string) {
+	m.t.Helper()
+	ctx, cancel := context.WithCancel(m.t.Context())
+	var done int
+	var refused []string
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for lenient := true; ctx.Err() == nil; lenient = !lenient {
+			flag := map[bool]string{true: "--lenient", false: "--strict"}[lenient]
+			out, err := m.commandContext(ctx, m.cli, "package", "effects", pkg, flag).CombinedOutput()
+			switch {
+			case err == nil:
+				done++
+			case ctx.Err() == nil:
+				refused = append(refused, string(out))
+			}
+		}
+	}()
+	return func() (int, []string) {
+		cancel()
+		<-ended
+		return done, refused
 	}
-	m.hearth("package", "restart", twin) // the server has room to write
-	m.healthy(twin)
 }

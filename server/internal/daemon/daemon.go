@@ -204,7 +204,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if d.artifacts, err = artifact.New(filepath.Join(cfg.StateDir, "artifacts"), runner.Architecture(), d.store, log, time.Now); err != nil {
 		return err
 	}
-	if d.volumes, err = volume.New(filepath.Join(cfg.StateDir, "volumes")); err != nil {
+	if d.volumes, err = volume.New(filepath.Join(cfg.StateDir, "volumes"), func(ctx context.Context, dir string) error { return d.host.release(ctx, dir) }); err != nil {
 		return err
 	}
 	logKeeper, err := logs.New(filepath.Join(cfg.StateDir, "logs"), d.store)
@@ -249,8 +249,8 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	d.runner = runner.New(ctx, runner.Config{
 		RunDir: d.runDir, StateDir: cfg.StateDir, Tag: tag, Bridge: bridge, BridgeAddress: cfg.Bridge, FirstUID: cfg.FirstUID,
 		Rootfs: filepath.Join(cfg.BinDir, "rootfs.squashfs"), Agent: filepath.Join(cfg.BinDir, "hearth-agent"),
-		JSHost: filepath.Join(cfg.BinDir, "jshost"), Language: d.settings.Language, Version: cfg.Version, Limits: d.host.limits, MachineRoot: d.host.root, Boot: bootID(),
-	}, d.store, log, time.Now, d.host.containers, d.artifacts, d.volumes, d.host.mounts)
+		JSHost: filepath.Join(cfg.BinDir, "jshost"), Language: d.settings.Language, Version: cfg.Version, Limits: d.host.limits, Disk: d.host.disk, MachineRoot: d.host.root, Boot: bootID(),
+	}, d.store, log, time.Now, d.host.containers, d.artifacts, d.volumes, d.host.mounts, d.host.quotas)
 	d.registries = registry.New(registry.Deps{
 		Store: d.store, Clock: time.Now, Transport: fetch.Guarded,
 		Machine: wire.HardwareInfo{Arch: runner.Architecture(), RAM: totalMemory()},

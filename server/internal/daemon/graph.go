@@ -11,7 +11,7 @@ import (
 // whose controllers say what they are and cannot run.
 func (d *Daemon) controllers() []reconcile.Controller {
 	return slices.Concat([]reconcile.Controller{
-		d.runner.Controller(), d.gateways.Controller(), d.gateways.ListController(), d.hosts.Controller(), d.proxy.Controller(), d.operations.History(),
+		d.runner.Controller(), d.runner.LimitController(), d.gateways.Controller(), d.gateways.ListController(), d.hosts.Controller(), d.proxy.Controller(), d.operations.History(),
 		d.warnings.Controller(), d.accounts.Controller(time.Now), d.accounts.RootKeyController(), d.settings.Controller(), d.reach.Controller(), d.monitor.Controller(),
 		d.installs.GarbageController(d.operations),
 	}, d.updates.Controllers())

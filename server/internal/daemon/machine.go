@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/host/lxc"
 	"github.com/hearthos/hearth/server/internal/host/netdev"
 	"github.com/hearthos/hearth/server/internal/host/nft"
+	"github.com/hearthos/hearth/server/internal/host/quota"
 	"github.com/hearthos/hearth/server/internal/monitor"
 	"github.com/hearthos/hearth/server/internal/runner"
 )
@@ -20,8 +22,13 @@ type machine struct {
 	// limits bound each container.
 	limits lxc.Limits
 	// root is below which the machine's devices are; empty where it is played.
-	root     string
-	mounts   runner.Mounts
+	root   string
+	mounts runner.Mounts
+	quotas runner.Quotas
+	// release lets data that are set aside count as nobody's.
+	release func(ctx context.Context, dir string) error
+	// disk is the one that the state is on, nil where that is not known.
+	disk     *lxc.Disk
 	devices  gateway.Devices
 	firewall gateway.Firewall
 	// close gives back what was opened; what was made stays.
@@ -31,7 +38,7 @@ type machine struct {
 func (d *Daemon) openMachine() (machine, error) {
 	if s := d.cfg.Sandbox; s != nil {
 		s.Place(d.runDir)
-		return machine{containers: s.Containers, used: s.Containers, mounts: s.Mounts, devices: s.Network, firewall: s.Firewall}, nil
+		return machine{containers: s.Containers, used: s.Containers, mounts: s.Mounts, quotas: s.Containers, release: s.Containers.Release, devices: s.Network, firewall: s.Firewall}, nil
 	}
 	all, err := lxc.ShareHere()
 	if err != nil {
@@ -59,8 +66,12 @@ func (d *Daemon) openMachine() (machine, error) {
 		devices.Close()
 		return machine{}, errors.Join(err, containers.Close())
 	}
-	mounts := lxc.NewMounts()
-	return machine{containers: containers, used: containers, limits: all.One(), root: "/", mounts: mounts, devices: devices, firewall: firewall, close: func() error {
+	disk, err := lxc.DiskOf(d.cfg.StateDir)
+	if err != nil {
+		d.log.Warn("it is not known which disk the state is on, so rates of it are not bounded", "error", err)
+	}
+	mounts, quotas := lxc.NewMounts(), quota.Open(d.cfg.StateDir)
+	return machine{containers: containers, used: containers, limits: all.One(), root: "/", mounts: mounts, quotas: quotas, release: quotas.Release, disk: disk, devices: devices, firewall: firewall, close: func() error {
 		firewall.Close()
 		devices.Close()
 		return errors.Join(mounts.Close(), containers.Close())

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"path/filepath"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/monitor"
 	"github.com/hearthos/hearth/server/internal/notify"
 	"github.com/hearthos/hearth/server/internal/runner"
+	"github.com/hearthos/hearth/server/internal/store"
 	"github.com/hearthos/hearth/server/internal/volume"
 )
 
@@ -35,32 +35,20 @@ func (d *Daemon) newMonitor() *monitor.Service {
 		},
 		MemoryLimit: d.host.limits.Memory, Architecture: runner.Architecture(),
 		Emulated: func() []string { return gauge.Emulated("/") },
-		Halt:     d.halt,
+		Halt:     d.halt, Relieve: d.store.Relieve,
 	})
 }
 
-// haltPatience is how long a service that is halted may take to end by itself, before its container is ended: it goes on
-// with what it is halted for.
-const haltPatience = 2 * time.Second
-
-// halt stops a service at once and leaves it stopped.
+// halt records that a service is stopped, and why, and tells people so. The disk may be full.
 func (d *Daemon) halt(ctx context.Context, pkg string, why error) error {
+	ctx = store.WithUrgency(ctx)
 	news, err := d.installs.Halt(ctx, time.Now(), pkg, why)
-	if err != nil {
+	if err != nil || !news {
 		return err
 	}
-	if news {
-		told := fault.Proto(why).GetMessage()
-		err = d.notes.Tell(ctx, time.Now(), pkg, notify.Message{Level: notificationsv1.NotificationStatus_LEVEL_ERROR, Title: "Stopped: it filled the disk", Message: told})
-		wait := time.NewTimer(haltPatience)
-		defer wait.Stop()
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-wait.C:
-		}
-	}
-	return errors.Join(err, d.runner.Kill(pkg))
+	return d.notes.Tell(ctx, time.Now(), pkg, notify.Message{
+		Level: notificationsv1.NotificationStatus_LEVEL_ERROR, Title: "Stopped: it filled the disk", Message: fault.Proto(why).GetMessage(),
+	})
 }
 
 // settleTime is for how long an updated service must be well before that is believed.

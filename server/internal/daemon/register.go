@@ -69,6 +69,7 @@ func (d *Daemon) declare() {
 		&notificationsv1.NotificationService_ServiceDesc,
 		&operationsv1.OperationService_ServiceDesc,
 		&packagesv1.EffectPolicyService_ServiceDesc,
+		&packagesv1.LimitService_ServiceDesc,
 		&packagesv1.PackageService_ServiceDesc,
 		&packagesv1.UpdateService_ServiceDesc,
 		&registriesv1.RegistryService_ServiceDesc,
@@ -94,6 +95,7 @@ func (d *Daemon) declare() {
 		rpc.NewGateway(logsv1.RegisterLogServiceHandlerClient, logsv1.NewLogServiceClient),
 		rpc.NewGateway(notificationsv1.RegisterNotificationServiceHandlerClient, notificationsv1.NewNotificationServiceClient),
 		rpc.NewGateway(packagesv1.RegisterEffectPolicyServiceHandlerClient, packagesv1.NewEffectPolicyServiceClient),
+		rpc.NewGateway(packagesv1.RegisterLimitServiceHandlerClient, packagesv1.NewLimitServiceClient),
 		rpc.NewGateway(operationsv1.RegisterOperationServiceHandlerClient, operationsv1.NewOperationServiceClient),
 		rpc.NewGateway(packagesv1.RegisterPackageServiceHandlerClient, packagesv1.NewPackageServiceClient),
 		rpc.NewGateway(packagesv1.RegisterUpdateServiceHandlerClient, packagesv1.NewUpdateServiceClient),
@@ -123,6 +125,7 @@ func (d *Daemon) register(actions *action.Service, installs *install.Service, lo
 	logsv1.RegisterLogServiceServer(d.hub, logsrpc.New(logKeeper))
 	notificationsv1.RegisterNotificationServiceServer(d.hub, notificationsrpc.New(notes, time.Now))
 	packagesv1.RegisterEffectPolicyServiceServer(d.hub, packagesrpc.NewEffectPolicies(d.effects, time.Now))
+	packagesv1.RegisterLimitServiceServer(d.hub, packagesrpc.NewLimits(d.runner, time.Now))
 	operationsv1.RegisterOperationServiceServer(d.hub, operationsrpc.New(d.store, d.operations, time.Now))
 	packagesv1.RegisterPackageServiceServer(d.hub, packagesrpc.New(d.store, installs, d.artifacts, d.operations, d.monitor, time.Now))
 	packagesv1.RegisterUpdateServiceServer(d.hub, packagesrpc.NewUpdates(d.updates, time.Now))

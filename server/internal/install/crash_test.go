@@ -308,7 +308,7 @@ func (m *machine) open(gate install.Gate) {
 	if m.artifacts, err = artifact.New(filepath.Join(m.dir, "artifacts"), "x86_64", m.store, slog.New(slog.DiscardHandler), time.Now); err != nil {
 		m.t.Fatal(err)
 	}
-	if m.volumes, err = volume.New(filepath.Join(m.dir, "volumes")); err != nil {
+	if m.volumes, err = volume.New(filepath.Join(m.dir, "volumes"), func(context.Context, string) error { return nil }); err != nil {
 		m.t.Fatal(err)
 	}
 	if m.logs, err = logs.New(filepath.Join(m.dir, "logs"), m.store); err != nil {

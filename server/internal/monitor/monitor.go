@@ -58,6 +58,10 @@ type Containers interface {
 	UsageOfAll() (lxc.Usage, error)
 	// Writes adds up what the processes of a container have written; it may shrink.
 	Writes(name string) (uint64, error)
+	// Freeze keeps a container from going on, until Thaw. Kill ends it at once, frozen or not.
+	Freeze(name string) error
+	Thaw(name string) error
+	Kill(name string) error
 }
 
 // Options are what is measured, and how.
@@ -79,8 +83,10 @@ type Options struct {
 	// Architecture is the machine's, Emulated those whose programs run here by an emulator.
 	Architecture string
 	Emulated     func() []string
-	// Halt stops a service at once, for a reason that people are told, and leaves it stopped.
+	// Halt records that a service is to be stopped, for a reason that people are told, also on a full disk.
 	Halt func(ctx context.Context, pkg string, why error) error
+	// Relieve lets room go that was set aside for a full disk.
+	Relieve func() error
 }
 
 // Service is the area. It is safe for concurrent use.
@@ -96,6 +102,9 @@ type Service struct {
 	// What was free of the disk, and when; of guard alone, which runs once at a time.
 	free     uint64
 	freeTime time.Time
+	// When it was last looked whose files have grown, and whether what an earlier server froze was thawed; likewise.
+	grownTime time.Time
+	thawed    bool
 }
 
 // totals are what grows.
@@ -288,7 +297,7 @@ func use(p gauge.Process, over seconds, before time.Duration) *systemv1.ProcessU
 func (s *Service) measureData(ctx context.Context) (time.Duration, error) {
 	packages, err := s.packages()
 	if err != nil || len(packages) == 0 {
-		return dataEvery, err
+		return every, err
 	}
 	s.mu.Lock()
 	oldest := packages[0]

@@ -2,9 +2,12 @@ package monitor_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -27,11 +30,30 @@ type machine struct {
 	used  map[string]lxc.Usage
 	looks int
 	data  []string // packages whose data were measured
+	size  uint64   // of the data of each
 	free  uint64
 	// writes is what each look at a service adds to what it has written; halted tells which were stopped.
 	writes  map[string]uint64
 	written map[string]uint64
 	halted  []string
+	// deeds are what was done to services, in order; refusal is what halting answers.
+	deeds   []string
+	refusal error
+}
+
+func (m *machine) did(what, name string) error {
+	m.deeds = append(m.deeds, what+" "+name)
+	return nil
+}
+
+func (m *machine) Freeze(name string) error { return m.did("freeze", name) }
+func (m *machine) Kill(name string) error   { return m.did("kill", name) }
+
+func (m *machine) Thaw(name string) error {
+	if slices.Contains(m.deeds, "freeze "+name) { // at the start all are thawed
+		return m.did("thaw", name)
+	}
+	return nil
 }
 
 func (m *machine) Writes(name string) (uint64, error) {
@@ -60,23 +82,27 @@ func newMachine(t testing.TB, packages ...string) *machine {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() })
-	m := &machine{t: t, store: st, now: time.Unix(1e9, 0), used: map[string]lxc.Usage{}, free: 1 << 40, writes: map[string]uint64{}, written: map[string]uint64{}}
+	m := &machine{t: t, store: st, now: time.Unix(1e9, 0), used: map[string]lxc.Usage{}, size: 42, free: 1 << 40, writes: map[string]uint64{}, written: map[string]uint64{}}
 	m.Service = monitor.New(monitor.Options{
 		Store: st, Log: slog.New(slog.DiscardHandler), Clock: func() time.Time { return m.now }, Containers: m, Root: "/",
 		Interface: func(string) string { return "lo" }, MemoryLimit: 1 << 30, Architecture: "x86_64", Emulated: func() []string { return []string{"aarch64"} },
 		Data: func(_ context.Context, pkg string) (uint64, error) {
 			m.data = append(m.data, pkg)
 			m.now = m.now.Add(time.Second) // it takes one
-			return 42, nil
+			return m.size, nil
 		},
 		Disk: func() (uint64, uint64, error) { return 1 << 40, m.free, nil },
 		Halt: func(_ context.Context, pkg string, why error) error {
 			if !fault.Is(why, metav1.Reason_REASON_SERVICE_FILLS_DISK) {
 				t.Errorf("it is stopped for %v", why)
 			}
+			if m.refusal != nil {
+				return m.refusal
+			}
 			m.halted = append(m.halted, pkg)
-			return nil
+			return m.did("halt", pkg)
 		},
+		Relieve: func() error { return m.did("relieve", "the store") },
 	})
 	for _, pkg := range packages {
 		m.update(func(tx *store.Tx) error { return store.Put(tx, &packagesv1.Package{Meta: &metav1.Meta{Id: pkg}}) })
@@ -182,6 +208,16 @@ func TestDataAreMeasuredSeldom(t *testing.T) {
 	}
 }
 
+// look has the guard look at the disk once, and answers when it wants to look again.
+func (m *machine) look() time.Duration {
+	m.t.Helper()
+	after, err := m.Controller().Reconcile(m.t.Context(), "disk")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return after
+}
+
 // The service that fills the disk is stopped while there is still room for the server; no other is.
 func TestTheServiceThatFillsTheDiskIsStopped(t *testing.T) {
 	t.Parallel()
@@ -192,22 +228,24 @@ func TestTheServiceThatFillsTheDiskIsStopped(t *testing.T) {
 	}{
 		"room":                   {1 << 39, map[string]uint64{"a": 1 << 30}, "[]"},
 		"little room":            {3 << 30, map[string]uint64{"a": 1 << 30}, "[]"},
-		"one writes":             {1 << 30, map[string]uint64{"a": 1 << 10, "b": 1 << 28}, "[b]"},
-		"two write":              {1 << 30, map[string]uint64{"a": 1 << 29, "b": 1 << 28}, "[a]"},
+		"one writes":             {1 << 30, map[string]uint64{"a": 1 << 10, "b": 1 << 28}, "[freeze b halt b kill b relieve the store]"},
+		"two write":              {1 << 30, map[string]uint64{"a": 1 << 29, "b": 1 << 28}, "[freeze a halt a kill a relieve the store]"},
+		"one writes slowly":      {2<<30 - 1, map[string]uint64{"a": 2 << 20}, "[freeze a halt a thaw a kill a]"},
 		"somebody else fills it": {1 << 30, map[string]uint64{"a": 1 << 10}, "[]"},
 		"what does not run":      {1 << 30, map[string]uint64{"rests": 1 << 30}, "[]"},
 	} {
-		m := newMachine(t, "a", "b", "rests")
-		m.used["a"], m.used["b"] = lxc.Usage{}, lxc.Usage{}
-		m.free, m.writes = c.free, c.writes
-		after, err := m.Controller().Reconcile(t.Context(), "disk")
-		if err != nil || after <= 0 || after > 5*time.Second || fmt.Sprint(m.halted) != c.want {
-			t.Errorf("%s: %v are stopped, want %s; next after %s, %v", name, m.halted, c.want, after, err)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			m := newMachine(t, "a", "b", "rests")
+			m.used["a"], m.used["b"] = lxc.Usage{}, lxc.Usage{}
+			m.free, m.writes = c.free, c.writes
+			if after := m.look(); after <= 0 || after > 5*time.Second || fmt.Sprint(m.deeds) != c.want {
+				t.Errorf("%s: %v is done, want %s; next after %s", name, m.deeds, c.want, after)
+			}
+		})
 	}
 }
 
-// A disk that fills up fast is not waited for: what a service writes until it is stopped has to fit, too.
+// A disk that fills up fast is not waited for: what a service writes until it is frozen has to fit, too.
 func TestTheServiceThatFillsTheDiskFastIsStoppedInTime(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -215,23 +253,72 @@ func TestTheServiceThatFillsTheDiskFastIsStoppedInTime(t *testing.T) {
 		writes uint64   // within the time of watching
 		want   string
 	}{
-		"fast":                   {[]uint64{9 << 30, 7 << 30, 5 << 30}, 600 << 20, "[a]"},
-		"slowly":                 {[]uint64{9 << 30, 8900 << 20, 8800 << 20}, 30 << 20, "[]"},
-		"fast, by somebody else": {[]uint64{9 << 30, 7 << 30, 5 << 30}, 30 << 20, "[]"},
+		"fast":                   {[]uint64{9 << 30, 5 << 30, 2500 << 20}, 1200 << 20, "[a]"},
+		"slowly":                 {[]uint64{2900 << 20, 2800 << 20, 2700 << 20}, 30 << 20, "[]"},
+		"fast, by somebody else": {[]uint64{9 << 30, 5 << 30, 2500 << 20}, 30 << 20, "[]"},
 		"and free again":         {[]uint64{3 << 30, 5 << 30, 5 << 30}, 600 << 20, "[]"},
 	} {
-		m := newMachine(t, "a")
-		m.used["a"], m.writes["a"] = lxc.Usage{}, c.writes
-		for _, m.free = range c.free {
-			after, err := m.Controller().Reconcile(t.Context(), "disk")
-			if err != nil || after != time.Second {
-				t.Errorf("%s: the next look comes after %s, %v", name, after, err)
+		synctest.Test(t, func(t *testing.T) {
+			m := newMachine(t, "a")
+			m.used["a"], m.writes["a"] = lxc.Usage{}, c.writes
+			for _, m.free = range c.free {
+				m.look()
+				m.now = m.now.Add(time.Second)
 			}
-			m.now = m.now.Add(time.Second)
+			if fmt.Sprint(m.halted) != c.want {
+				t.Errorf("%s: %v are stopped, want %s", name, m.halted, c.want)
+			}
+		})
+	}
+}
+
+// The less is free, the sooner the disk is looked at again: before the fastest of writers could have taken it.
+func TestTheDiskIsLookedAtTheMoreOftenTheLessIsFree(t *testing.T) {
+	t.Parallel()
+	const reserve = 2 << 30
+	for free, want := range map[uint64]time.Duration{
+		1 << 39: 5 * time.Second, reserve + 8<<30: 2 * time.Second, reserve + 1<<30: time.Second / 4, reserve + 1: 20 * time.Millisecond,
+	} {
+		m := newMachine(t, "a")
+		if m.free = free; m.look() != want {
+			t.Errorf("with %d free the next look does not come after %s", free, want)
 		}
-		if fmt.Sprint(m.halted) != c.want {
-			t.Errorf("%s: %v are stopped, want %s", name, m.halted, c.want)
+	}
+}
+
+// What cannot be recorded is no reason to let the service go on; nobody else has to wait for it either.
+func TestAServiceThatCannotBeStoppedIsFrozen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, "a")
+		m.used["a"], m.writes["a"], m.free = lxc.Usage{}, 1<<28, 1<<30
+		m.refusal = errors.New("the disk is full")
+		if after := m.look(); after > time.Second || fmt.Sprint(m.deeds) != "[freeze a]" {
+			t.Fatalf("%v is done, next after %s", m.deeds, after)
 		}
+		m.refusal, m.deeds = nil, nil
+		if m.look(); fmt.Sprint(m.deeds) != "[freeze a halt a kill a relieve the store]" {
+			t.Errorf("at last %v is done", m.deeds)
+		}
+	})
+}
+
+// Room can be taken without anything being written.
+func TestAServiceWhoseFilesHaveGrownIsStopped(t *testing.T) {
+	t.Parallel()
+	for grown, want := range map[uint64]string{1 << 20: "[]", 1 << 34: "[freeze a halt a kill a relieve the store]"} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMachine(t, "a")
+			m.used["a"] = lxc.Usage{}
+			if _, err := m.Controller().Reconcile(t.Context(), "data"); err != nil {
+				t.Fatal(err)
+			}
+			m.size += grown
+			m.free = 1 << 20
+			if m.look(); fmt.Sprint(m.deeds) != want {
+				t.Errorf("grown by %d: %v is done, want %s", grown, m.deeds, want)
+			}
+		})
 	}
 }
 

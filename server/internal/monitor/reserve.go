@@ -2,12 +2,24 @@ package monitor
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/host/lxc"
 )
+
+// The guard of the disk. The kernel tells nobody that a disk fills up, and a program writes a gigabyte in a second, so what
+// is free is looked at the more often the less it is, and who fills it is frozen before anything is decided.
+//
+//	enough free ──▶ too little, or soon ──▶ who writes? ──▶ frozen ──▶ recorded ──▶ thawed to end in order, while it has room
+//	     ▲                                    │ nobody                                └─▶ killed, and the store's reserve let go
+//	     └────────────────────────────────────┘                                          where the disk is nearly full
+//
+// What a program takes in one call of the kernel, as fallocate can all there is, nobody is fast enough for. Where that
+// leaves the server something, who it was is told by whose files have grown.
 
 // What of the disk is the server's own: a fiftieth of it, within these bounds.
 const (
@@ -15,19 +27,26 @@ const (
 	mostReserve  = 2 << 30
 )
 
-// Times of watching the disk. A program can write some gigabytes in a second and the kernel tells nobody that a disk fills
-// up, so it is polled, once a second while it could be full soon.
+// Times of watching the disk.
 const (
-	nearEvery = time.Second
+	// farEvery and nearEvery are the longest and the shortest time between two looks. A look is one call of the kernel.
 	farEvery  = 5 * time.Second
-	// farFree is so much that no disk is full before it is looked at again.
-	farFree = 16 << 30
-	// stopping is how long a service may go on writing until it is found and stopped.
-	stopping = 2 * time.Second
-	// watched is for how long services are watched before it is told which one writes.
+	nearEvery = 20 * time.Millisecond
+	// fastest is how many bytes a second nobody fills a disk faster than, but for those who write nothing.
+	fastest = 4 << 30
+	// reaction is how long a service goes on writing until it is found and frozen, on a busy machine.
+	reaction = 200 * time.Millisecond
+	// watched is for how long services are watched, at most, before it is told which one writes.
 	watched = 300 * time.Millisecond
 	// leastWritten is what a service must write meanwhile to be taken for the one that fills the disk.
 	leastWritten = 1 << 20
+	// ending is how long one that is stopped may go on to end by itself, if it writes so little that there is room for it.
+	ending = 2 * time.Second
+	// retry is when a service that could not be stopped is stopped again; it is frozen until then.
+	retry = 500 * time.Millisecond
+	// grownEvery is how often it is looked, at most, whose files have grown, and grownPatience for how long at each package.
+	grownEvery    = 30 * time.Second
+	grownPatience = 3 * time.Second
 )
 
 // Reserve is how much of a disk services must leave free.
@@ -35,32 +54,50 @@ func Reserve(total uint64) uint64 {
 	return min(max(total/50, leastReserve), mostReserve, total/4)
 }
 
+// last is what of the reserve is left when a service is killed, whatever it is about: enough for the server's commits.
+func last(reserve uint64) uint64 { return reserve / 4 * 3 }
+
 // guard stops the service that writes most when the disk is so full, or fills up so fast, that the server needs what is left,
 // and answers when to look again. A disk that somebody else fills stops no service: those that write nothing are left alone.
 func (s *Service) guard(ctx context.Context) (time.Duration, error) {
+	s.thawAll(ctx)
 	total, free, err := s.opt.Disk()
 	if err != nil {
 		return 0, err
 	}
 	reserve := Reserve(total)
-	switch needed := reserve + s.falling(free); {
-	case free >= max(4*needed, farFree):
-		return farEvery, nil
-	case free >= needed:
-		return nearEvery, nil
+	if needed := reserve + s.falling(free); free >= needed {
+		return nextLook(free - needed), nil
 	}
-	pkg, written, err := s.writer(ctx)
-	if err != nil || pkg == "" || free >= reserve+uint64(float64(written)/watched.Seconds()*stopping.Seconds()) {
+	w, err := s.writer(ctx, free, reserve)
+	if err != nil {
+		return 0, err
+	}
+	if w.pkg != "" && w.free >= reserve+w.in(reaction) {
+		w.pkg = "" // there is room for it yet
+	}
+	if w.pkg == "" && w.free < last(reserve) {
+		w, err = s.grown(ctx, w.free)
+	}
+	if err != nil || w.pkg == "" {
 		return nearEvery, err // somebody else fills it
 	}
-	why := fault.New(metav1.Reason_REASON_SERVICE_FILLS_DISK,
-		"the service was stopped because it filled the disk: %d bytes were free, of which %d are the server's own, and it wrote %d in %s", free, reserve, written, watched).
-		With("package", pkg).With("free", free).With("reserve", reserve)
-	s.opt.Log.WarnContext(ctx, "a service fills the disk and is stopped", "pkg", pkg, "free", free, "reserve", reserve, "written", written)
-	return nearEvery, s.opt.Halt(ctx, pkg, why)
+	if err := s.end(ctx, w, reserve); err != nil {
+		s.opt.Log.WarnContext(ctx, "a service that fills the disk cannot be stopped yet, and is frozen", "pkg", w.pkg, "error", err)
+		return retry, ctx.Err()
+	}
+	return nearEvery, nil
 }
 
-// falling is how much less will be free by the time that a service is stopped, if what is free goes on falling as it did since
+// nextLook is when the disk has to be looked at again where so much is free that may be taken.
+func nextLook(spare uint64) time.Duration {
+	if spare >= fastest*uint64(farEvery/time.Second) {
+		return farEvery
+	}
+	return max(nearEvery, time.Duration(spare)*time.Second/fastest)
+}
+
+// falling is how much less will be free by the time that a service is frozen, if what is free goes on falling as it did since
 // it was last looked at.
 func (s *Service) falling(free uint64) uint64 {
 	now := s.opt.Clock()
@@ -69,14 +106,42 @@ func (s *Service) falling(free uint64) uint64 {
 	if before <= free || over <= 0 || over > 2*farEvery {
 		return 0
 	}
-	return uint64(float64(before-free) / over.Seconds() * stopping.Seconds())
+	return uint64(float64(before-free) / over.Seconds() * reaction.Seconds())
 }
 
-// writer is the service that writes most just now, "" where none writes much.
-func (s *Service) writer(ctx context.Context) (string, uint64, error) {
+// thawAll lets go what a server before this one froze and did not come to stop. It is found again.
+func (s *Service) thawAll(ctx context.Context) {
+	if s.thawed {
+		return
+	}
+	packages, err := s.packages()
+	for _, pkg := range packages {
+		err = errors.Join(err, s.opt.Containers.Thaw(pkg))
+	}
+	if s.thawed = err == nil; !s.thawed {
+		s.opt.Log.WarnContext(ctx, "cannot thaw what may be frozen", "error", err)
+	}
+}
+
+// filler is who fills the disk, and what was seen of it.
+type filler struct {
+	pkg     string
+	written uint64 // while it was watched
+	over    time.Duration
+	free    uint64 // after that
+}
+
+// in is how much it writes in a time.
+func (f filler) in(d time.Duration) uint64 {
+	return uint64(float64(f.written) / f.over.Seconds() * d.Seconds())
+}
+
+// writer watches who writes most just now, until that is clear or the disk is about to be full. Nobody is named where none
+// writes much, or somebody else writes far more.
+func (s *Service) writer(ctx context.Context, free, reserve uint64) (filler, error) {
 	packages, err := s.packages()
 	if err != nil {
-		return "", 0, err
+		return filler{}, err
 	}
 	before := make(map[string]uint64)
 	for _, pkg := range packages {
@@ -84,19 +149,122 @@ func (s *Service) writer(ctx context.Context) (string, uint64, error) {
 			before[pkg] = n
 		}
 	}
-	pause := time.NewTimer(watched)
-	defer pause.Stop()
-	select {
-	case <-ctx.Done():
-		return "", 0, ctx.Err()
-	case <-pause.C:
+	found := filler{free: free}
+	for found.over < watched && free-min(free, found.free) < reserve/8 {
+		if err := pause(ctx, nearEvery); err != nil {
+			return filler{}, err
+		}
+		found.over += nearEvery
+		if _, found.free, err = s.opt.Disk(); err != nil {
+			return filler{}, err
+		}
 	}
-	most, found := uint64(leastWritten), ""
+	most := uint64(leastWritten)
 	for pkg, n := range before {
 		now, err := s.opt.Containers.Writes(pkg)
 		if err == nil && now >= n+most {
-			most, found = now-n, pkg
+			most = now - n
+			found.pkg, found.written = pkg, most
 		}
 	}
-	return found, most, nil
+	if free-min(free, found.free) > 8*found.written {
+		found.pkg = ""
+	}
+	return found, nil
+}
+
+// grown tells whose files have grown most since they were measured, "" where none have by much: room can be taken without
+// anything being written.
+func (s *Service) grown(ctx context.Context, free uint64) (filler, error) {
+	none := filler{free: free}
+	now := s.opt.Clock()
+	if now.Sub(s.grownTime) < grownEvery && !s.grownTime.IsZero() {
+		return none, nil
+	}
+	s.grownTime = now
+	packages, err := s.packages()
+	if err != nil {
+		return none, err
+	}
+	found := none
+	found.written, found.over = leastReserve/2, grownEvery
+	for _, pkg := range packages {
+		s.mu.Lock()
+		before, known := s.data[pkg]
+		s.mu.Unlock()
+		if _, err := s.opt.Containers.Usage(pkg); err != nil || !known {
+			continue
+		}
+		bounded, cancel := context.WithTimeout(ctx, grownPatience)
+		bytes, err := s.opt.Data(bounded, pkg)
+		cancel()
+		if err == nil && bytes > before.bytes+found.written {
+			found.pkg, found.written = pkg, bytes-before.bytes
+		}
+	}
+	return found, ctx.Err()
+}
+
+// end freezes a service, has it recorded that and why it is stopped, and ends it: in order where what it goes on to write
+// has room, else at once. It may be called again after an error; until then the service is frozen.
+func (s *Service) end(ctx context.Context, w filler, reserve uint64) error {
+	if err := s.opt.Containers.Freeze(w.pkg); err != nil {
+		if errors.Is(err, lxc.ErrNotRunning) {
+			return nil
+		}
+		s.opt.Log.WarnContext(ctx, "cannot freeze a service that fills the disk", "pkg", w.pkg, "error", err)
+	}
+	why := fault.New(metav1.Reason_REASON_SERVICE_FILLS_DISK,
+		"the service was stopped because it filled the disk: %d bytes were free, of which %d are the server's own, and it wrote %d in %s", w.free, reserve, w.written, w.over).
+		With("package", w.pkg).With("free", w.free).With("reserve", reserve)
+	s.opt.Log.WarnContext(ctx, "a service fills the disk and is stopped", "pkg", w.pkg, "free", w.free, "reserve", reserve, "written", w.written)
+	_, free, err := s.opt.Disk()
+	if err != nil {
+		return err
+	}
+	if err := s.opt.Halt(ctx, w.pkg, why); err != nil {
+		return err
+	}
+	if free >= last(reserve)+w.in(ending) {
+		if err := s.letEnd(ctx, w.pkg, last(reserve)); err != nil {
+			return err
+		}
+	}
+	if err := s.opt.Containers.Kill(w.pkg); err != nil {
+		return err
+	}
+	if _, free, err = s.opt.Disk(); err == nil && free < last(reserve) {
+		err = s.opt.Relieve() // nobody takes it now
+	}
+	return err
+}
+
+// letEnd lets a service go on until it has ended, its time is over, or no more is free than least.
+func (s *Service) letEnd(ctx context.Context, pkg string, least uint64) error {
+	if err := s.opt.Containers.Thaw(pkg); err != nil {
+		return err
+	}
+	for over := time.Duration(0); over < ending; over += nearEvery {
+		if err := pause(ctx, nearEvery); err != nil {
+			return err
+		}
+		if _, free, err := s.opt.Disk(); err != nil || free < least {
+			return err
+		}
+		if _, err := s.opt.Containers.Usage(pkg); errors.Is(err, lxc.ErrNotRunning) {
+			return nil
+		}
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }

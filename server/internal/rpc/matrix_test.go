@@ -199,6 +199,7 @@ func everyGateway() []rpc.Gateway {
 		rpc.NewGateway(notificationsv1.RegisterNotificationServiceHandlerClient, notificationsv1.NewNotificationServiceClient),
 		rpc.NewGateway(packagesv1.RegisterEffectPolicyServiceHandlerClient, packagesv1.NewEffectPolicyServiceClient),
 		rpc.NewGateway(packagesv1.RegisterUpdateServiceHandlerClient, packagesv1.NewUpdateServiceClient),
+		rpc.NewGateway(packagesv1.RegisterLimitServiceHandlerClient, packagesv1.NewLimitServiceClient),
 		rpc.NewGateway(operationsv1.RegisterOperationServiceHandlerClient, operationsv1.NewOperationServiceClient),
 		rpc.NewGateway(systemv1.RegisterSystemServiceHandlerClient, systemv1.NewSystemServiceClient),
 		rpc.NewGateway(systemv1.RegisterRootKeyServiceHandlerClient, systemv1.NewRootKeyServiceClient),

@@ -17,6 +17,7 @@ import (
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/server/internal/host/mount"
+	"github.com/hearthos/hearth/server/internal/host/tree"
 	"github.com/hearthos/hearth/server/internal/store"
 )
 
@@ -57,6 +58,10 @@ func (s *Service) mountRoot(_ context.Context, a *assembly) error {
 	lower := filepath.Join(s.serviceDir(string(a.pkg)), "lower")
 	if err := s.mounts.Ensure(lower, mount.Bind{Path: shared}, mount.Options{IDMap: a.ids, ReadOnly: true}); err != nil {
 		return err
+	}
+	// What it writes outside of volumes is bounded, too, where the file system can.
+	if err := tree.Make(s.upperDir(string(a.pkg)), 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("cannot make the folder for what the container writes: %w", err)
 	}
 	upper := filepath.Join(s.upperDir(string(a.pkg)), "root")
 	return s.mounts.Ensure(a.merged, mount.Overlay{

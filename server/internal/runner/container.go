@@ -23,6 +23,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/host/netdev"
 	"github.com/hearthos/hearth/server/internal/host/tree"
 	"github.com/hearthos/hearth/server/internal/store"
+	"google.golang.org/protobuf/proto"
 )
 
 // assembly is a container being put together. The hooks below run in order; each is idempotent, and drop takes back
@@ -50,6 +51,7 @@ func hooks() []hook {
 		{"package code", (*Service).mountCode},
 		{"images", (*Service).mountImages},
 		{"volumes", (*Service).mountVolumes},
+		{"quota", (*Service).mountQuota},
 		{"lock of the data", (*Service).mountLock},
 		{"host programs", (*Service).mountPrograms},
 		{"sockets", (*Service).mountSockets},
@@ -194,6 +196,10 @@ func (s *Service) assemble(ctx context.Context, pkg ids.Package, spec *packagesv
 	if err != nil {
 		return lxc.Container{}, err
 	}
+	chosen, err := s.chosen(string(pkg))
+	if err != nil {
+		return lxc.Container{}, err
+	}
 	c, err := s.containers.Start(ctx, lxc.Spec{
 		Name: string(pkg), Rootfs: a.merged, IDBase: spec.GetFirstUid(), Hostname: string(pkg),
 		Init: []string{"/usr/lib/hearth/agent", "init"},
@@ -208,11 +214,14 @@ func (s *Service) assemble(ctx context.Context, pkg ids.Package, spec *packagesv
 			MAC: netdev.MAC(address),
 		},
 		Devices:    given,
-		Limits:     s.cfg.Limits,
+		Limits:     s.limits(chosen.GetSpec()),
 		ConsoleLog: filepath.Join(s.serviceDir(string(pkg)), "console.log"),
 	})
 	if err != nil {
 		return lxc.Container{}, fault.New(metav1.Reason_REASON_CONTAINER_FAILED, "cannot start the container of %q: %w", pkg, err)
+	}
+	if now, err := s.chosen(string(pkg)); err != nil || !proto.Equal(now.GetSpec(), chosen.GetSpec()) {
+		return c, errors.Join(err, s.enforce(ctx, string(pkg), now.GetSpec())) // what was chosen meanwhile found no container
 	}
 	return c, nil
 }

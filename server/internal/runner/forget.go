@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"errors"
+
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	"github.com/hearthos/hearth/server/internal/store"
 )
@@ -10,5 +12,5 @@ func Forget(tx *store.Tx, pkg string, room *store.Room) error {
 	if !room.Left() {
 		return nil
 	}
-	return store.Delete[*packagesv1.Container](tx, pkg)
+	return errors.Join(store.Delete[*packagesv1.Container](tx, pkg), store.Delete[*packagesv1.PackageLimits](tx, pkg))
 }

@@ -45,8 +45,9 @@ type Containers interface {
 	Holds(c lxc.Container, path string) (bool, error)
 	Stop(ctx context.Context, name string, grace time.Duration) error
 	Wait(ctx context.Context, c lxc.Container) error
-	// Kill ends a container at once, whatever it does.
-	Kill(name string) error
+	// Limit bounds a container that runs anew; Abilities tells what of that this machine can do.
+	Limit(name string, l lxc.Limits) error
+	Abilities(d *lxc.Disk) lxc.Abilities
 	// Rest has processes of a running container give back the memory that starting took.
 	Rest(name string, program func(argv []string) bool) error
 }
@@ -118,6 +119,8 @@ type Config struct {
 	MachineRoot string
 	// Limits bound every container.
 	Limits lxc.Limits
+	// Disk is the one that the data are on; nil where that is not known.
+	Disk *lxc.Disk
 }
 
 // Service is the area. It is safe for concurrent use.
@@ -131,6 +134,7 @@ type Service struct {
 	volumes    Volumes
 	hooks      Hooks
 	mounts     Mounts
+	quotas     Quotas
 	wake       func(pkg string)
 
 	// background is the context of what runs beside the reconciliations: watching agents and serving effects.
@@ -144,9 +148,9 @@ type Service struct {
 }
 
 // New returns the area. What it starts in the background ends with ctx; Close waits for it.
-func New(ctx context.Context, cfg Config, st *store.Store, log *slog.Logger, clock func() time.Time, c Containers, a Artifacts, v Volumes, m Mounts) *Service {
+func New(ctx context.Context, cfg Config, st *store.Store, log *slog.Logger, clock func() time.Time, c Containers, a Artifacts, v Volumes, m Mounts, q Quotas) *Service {
 	return &Service{
-		cfg: cfg, store: st, log: log, clock: clock, containers: c, artifacts: a, volumes: v, mounts: m,
+		cfg: cfg, store: st, log: log, clock: clock, containers: c, artifacts: a, volumes: v, mounts: m, quotas: q,
 		background: ctx, live: map[string]*handle{}, wake: func(string) {}, booting: newBoot(nil, nil),
 	}
 }
@@ -221,9 +225,6 @@ func (s *Service) Execute(ctx context.Context, pkg, eventID, procedure string, i
 	}
 	return h.agent.execute(ctx, eventID, procedure, input)
 }
-
-// Kill ends the container of a package at once. What is wanted of the service is brought up again in a new one.
-func (s *Service) Kill(pkg string) error { return s.containers.Kill(pkg) }
 
 // handle is the live handle of a package's container, or nil.
 func (s *Service) handle(pkg string) *handle {

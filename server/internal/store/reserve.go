@@ -75,6 +75,20 @@ func giveUpReserve(dir string) (bool, error) {
 	return true, nil
 }
 
+// Relieve gives the reserve up at once, for commits that are not urgent too: whoever filled the disk has been stopped. It is
+// made again when there is room for it. Without one it does nothing.
+func (s *Store) Relieve() error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.users.Done()
+	given, err := giveUpReserve(s.dir)
+	if given {
+		s.opt.Logger.Warn("store gave its reserve up, since the disk is full and who filled it is stopped")
+	}
+	return err
+}
+
 // keepReserve makes the reserve where there is none and the disk has room for it and for much more. A file system that
 // cannot promise room has none. Half a reserve, left by a kill, is made whole.
 func (s *Store) keepReserve() {

@@ -18,7 +18,7 @@ func TestDataThatAreHeldStayWhatTheyAre(t *testing.T) {
 	t.Parallel()
 	const pkg = ids.Package("notes")
 	dir := t.TempDir()
-	k, err := volume.New(dir)
+	k, err := volume.New(dir, unbounded)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -205,6 +205,10 @@ func (k *Keeper) exchange(ctx context.Context, pkg ids.Package, source, aside st
 	if err := (label{ID: aside, Files: size.Files, Bytes: size.Bytes}).write(k.dataPath(pkg)); err != nil {
 		return err
 	}
+	// They count as the package's again when they come back: a container is not made before that.
+	if err := k.release(ctx, k.dataPath(pkg)); err != nil {
+		return err
+	}
 	if err := tree.Exchange(k.dataPath(pkg), source); err != nil {
 		return err
 	}

@@ -37,11 +37,13 @@ const maxVersion = 4096
 
 // Keeper keeps the volumes under one folder. It is safe for concurrent use on different packages.
 type Keeper struct {
-	dir string
+	dir     string
+	release func(ctx context.Context, dir string) error
 }
 
-// New returns a keeper over dir, which is made when it is absent.
-func New(dir string) (*Keeper, error) {
+// New returns a keeper over dir, which is made when it is absent. Data that are about to be set aside are given to release,
+// so that they no longer count as a package's.
+func New(dir string, release func(ctx context.Context, dir string) error) (*Keeper, error) {
 	for _, sub := range []string{".trash", ".partial", ".snapshots", ".held"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, fmt.Errorf("cannot make the folder for volumes: %w", err)
@@ -51,7 +53,7 @@ func New(dir string) (*Keeper, error) {
 	for _, of := range data { // what kills left of records that were being replaced
 		err = errors.Join(err, atomicfile.Sweep(filepath.Join(of, keptName)), atomicfile.Sweep(filepath.Join(of, versionName)))
 	}
-	return &Keeper{dir: dir}, err
+	return &Keeper{dir: dir, release: release}, err
 }
 
 // Path is the folder of a volume; it may not exist.

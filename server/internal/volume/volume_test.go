@@ -1,6 +1,7 @@
 package volume_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,10 +16,13 @@ import (
 
 const pkg = ids.Package("hello")
 
+// unbounded is a file system without quotas.
+func unbounded(context.Context, string) error { return nil }
+
 func newKeeper(t *testing.T) (*volume.Keeper, string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "volumes")
-	k, err := volume.New(dir)
+	k, err := volume.New(dir, unbounded)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import { KeyService } from "@hearthos/api/hearth/accounts/v1/keys_pb";
 import { LogService } from "@hearthos/api/hearth/logs/v1/logs_pb";
 import { EffectPolicyService } from "@hearthos/api/hearth/packages/v1/effectpolicy_pb";
 import { UpdateService } from "@hearthos/api/hearth/packages/v1/updates_pb";
+import { LimitService } from "@hearthos/api/hearth/packages/v1/limits_pb";
 import { NotificationService } from "@hearthos/api/hearth/notifications/v1/notifications_pb";
 import { OperationService } from "@hearthos/api/hearth/operations/v1/operations_pb";
 import { PackageService } from "@hearthos/api/hearth/packages/v1/packages_pb";
@@ -37,6 +38,7 @@ export interface Hearth {
   readonly logs: Client<typeof LogService>;
   readonly effectPolicies: Client<typeof EffectPolicyService>;
   readonly updates: Client<typeof UpdateService>;
+  readonly limits: Client<typeof LimitService>;
   readonly notifications: Client<typeof NotificationService>;
   readonly operations: Client<typeof OperationService>;
   readonly packages: Client<typeof PackageService>;
@@ -69,6 +71,7 @@ export function createHearth(transport: Transport): Hearth {
     logs: createClient(LogService, transport),
     effectPolicies: createClient(EffectPolicyService, transport),
     updates: createClient(UpdateService, transport),
+    limits: createClient(LimitService, transport),
     notifications: createClient(NotificationService, transport),
     operations: createClient(OperationService, transport),
     packages: createClient(PackageService, transport),

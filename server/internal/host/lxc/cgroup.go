@@ -198,6 +198,9 @@ func (h hierarchies) kill(dir string) error {
 		}
 		unix.Close(fd)
 	}
+	if _, ok := h.v1["freezer"]; ok { // the frozen of generation 1 die when they are thawed
+		return ignoreGone(h.freeze(dir, false))
+	}
 	return nil
 }
 

@@ -35,5 +35,17 @@ func Recorded(v1 map[string]string, v2 string) *Runtime {
 			h.v2Has[c] = true
 		}
 	}
+	if v2 != "" {
+		h.all = append(h.all, v2)
+	}
+	for _, root := range v1 {
+		h.all = append(h.all, root)
+	}
 	return &Runtime{cfg: Config{Tag: "1234", CgroupParent: "hearth"}, cgroups: h}
+}
+
+// Share makes and bounds the group of all containers.
+func (r *Runtime) Share(all Limits) error {
+	r.cfg.All = all
+	return r.share()
 }

@@ -112,6 +112,9 @@ func (r *Runtime) networkItems(s Spec) []lxcwire.Item {
 func (r *Runtime) limitItems(l Limits) []lxcwire.Item {
 	var out []lxcwire.Item
 	for _, s := range l.settings() {
+		if s.optional {
+			continue // see limitIO
+		}
 		if _, ok := r.cgroups.v1[s.controller1()]; ok {
 			out = append(out, lxcwire.Item{Key: "lxc.cgroup." + s.file1, Value: s.value1})
 		}

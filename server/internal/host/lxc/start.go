@@ -109,7 +109,7 @@ func (r *Runtime) launch(ctx context.Context, s Spec, lock *os.File) (Container,
 	if err != nil {
 		return Container{}, err
 	}
-	if err := r.cgroups.shut(r.payload(s.Name)); err != nil {
+	if err := errors.Join(r.cgroups.shut(r.payload(s.Name)), r.limitIO(s.Name, s.Limits)); err != nil {
 		return Container{}, err
 	}
 	// Gone or not, it is empty, and the next Start or Stop clears it.

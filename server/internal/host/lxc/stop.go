@@ -39,6 +39,9 @@ func (r *Runtime) Stop(ctx context.Context, name string, grace time.Duration) er
 		return err
 	}
 	defer closeAll(monitors)
+	if err := r.Thaw(name); err != nil { // the frozen end by no signal but one
+		return err
+	}
 	c, err := r.Adopt(name)
 	if err == nil {
 		err = end(ctx, c, grace)

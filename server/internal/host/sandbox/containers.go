@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -152,6 +153,35 @@ func (cs *Containers) Writes(name string) (uint64, error) {
 	_, err := cs.find(name)
 	return 0, err
 }
+
+// Freeze and Thaw change nothing: no process runs.
+func (cs *Containers) Freeze(name string) error {
+	_, err := cs.find(name)
+	return err
+}
+
+// Thaw is like Freeze.
+func (cs *Containers) Thaw(string) error { return nil }
+
+// Limit changes nothing: no process runs.
+func (cs *Containers) Limit(name string, _ lxc.Limits) error {
+	_, err := cs.find(name)
+	return err
+}
+
+// Abilities are those of a machine whose disk cannot be shared by weight.
+func (cs *Containers) Abilities(*lxc.Disk) lxc.Abilities {
+	return lxc.Abilities{IOWeight: errors.New("the disk is played")}
+}
+
+// Unsupported implements runner.Quotas: files of what is played are not bounded.
+func (cs *Containers) Unsupported() error { return errors.New("the file system is played") }
+
+// Bound implements runner.Quotas.
+func (cs *Containers) Bound(context.Context, uint32, uint64, ...string) error { return nil }
+
+// Release does nothing either.
+func (cs *Containers) Release(context.Context, string) error { return nil }
 
 // Kill ends a container at once.
 func (cs *Containers) Kill(name string) error {

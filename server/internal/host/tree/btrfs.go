@@ -128,3 +128,33 @@ func removeSubvolume(path string) error {
 	}
 	return within(path, btrfsSnapDestroy, 0)
 }
+
+// The ioctl that bounds what a subvolume refers to: _IOR(0x94, 43, args).
+const btrfsQgroupLimit = 0x8030942b
+
+// qgroupLimitArgs is struct btrfs_ioctl_qgroup_limit_args. Group 0 is that of the subvolume.
+type qgroupLimitArgs struct {
+	group, flags, referred, exclusive, reservedReferred, reservedExclusive uint64
+}
+
+// LimitSubvolume bounds what the files of a subvolume may take; 0: no bound. The file system must have quotas switched on
+// (ENOTCONN). ErrNoSubvolume tells that the folder is none.
+func LimitSubvolume(path string, bytes uint64) error {
+	fd, err := openRoot(path)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if !isSubvolume(fd) {
+		return ErrNoSubvolume
+	}
+	const maxReferred = 1
+	args := qgroupLimitArgs{flags: maxReferred, referred: bytes}
+	if bytes == 0 {
+		args.referred = ^uint64(0)
+	}
+	return ioctl(fd, btrfsQgroupLimit, &args)
+}
+
+// ErrNoSubvolume tells that a folder is not a subvolume.
+var ErrNoSubvolume = errors.New("the folder is not a subvolume")

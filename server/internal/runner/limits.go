@@ -1,0 +1,230 @@
+package runner
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"path/filepath"
+	"time"
+
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/server/internal/host/idmap"
+	"github.com/hearthos/hearth/server/internal/host/lxc"
+	"github.com/hearthos/hearth/server/internal/reconcile"
+	"github.com/hearthos/hearth/server/internal/store"
+	"google.golang.org/protobuf/proto"
+)
+
+// LimitControllerName is the name of the controller that puts limits in force.
+const LimitControllerName = "limits"
+
+// Quotas bound what files take on disk; *quota.Quotas and the sandbox's do.
+type Quotas interface {
+	// Unsupported tells why the file system bounds nothing, nil where it does.
+	Unsupported() error
+	// Bound makes folders, with all that is in them, those of an id, which together may take so many bytes; 0: any.
+	Bound(ctx context.Context, id uint32, bytes uint64, dirs ...string) error
+}
+
+// limits are what a container may use: what people chose, else what each gets.
+func (s *Service) limits(spec *packagesv1.PackageLimitsSpec) lxc.Limits {
+	l := s.cfg.Limits
+	choose := func(to *int64, chosen uint64) {
+		if chosen > 0 {
+			*to = int64(chosen)
+		}
+	}
+	choose(&l.Memory, spec.GetMemoryBytes())
+	choose(&l.CPU, uint64(spec.GetCpuMillis()))
+	choose(&l.PIDs, uint64(spec.GetProcesses()))
+	choose(&l.IOWeight, uint64(spec.GetIoWeight()))
+	if d := s.cfg.Disk; d != nil { // a rate of 0 ends what was bounded before
+		l.IO = []lxc.IOLimit{{Major: d.Major, Minor: d.Minor, Read: int64(spec.GetReadRate()), Write: int64(spec.GetWriteRate())}}
+	}
+	return l
+}
+
+// limitsRow is what was chosen for a package.
+func limitsRow(tx *store.Tx, pkg string) (*packagesv1.PackageLimits, error) {
+	if _, there, err := store.Lookup[*packagesv1.Package](tx, pkg); err != nil {
+		return nil, err
+	} else if !there {
+		return nil, fault.New(metav1.Reason_REASON_PACKAGE_NOT_FOUND, "no package %q is installed", pkg).With("package", pkg)
+	}
+	row, there, err := store.Lookup[*packagesv1.PackageLimits](tx, pkg)
+	if err == nil && !there {
+		row = &packagesv1.PackageLimits{Meta: &metav1.Meta{Id: pkg}}
+	}
+	if row != nil && row.Spec == nil {
+		row.Spec = &packagesv1.PackageLimitsSpec{}
+	}
+	return row, err
+}
+
+// Limits answers what was chosen for a package, and what it may use.
+func (s *Service) Limits(pkg string) (row *packagesv1.PackageLimits, effective *packagesv1.PackageLimitsSpec, err error) {
+	err = s.store.View(func(tx *store.Tx) error {
+		row, err = limitsRow(tx, pkg)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	l := s.limits(row.GetSpec())
+	return row, &packagesv1.PackageLimitsSpec{
+		MemoryBytes: uint64(l.Memory), CpuMillis: uint32(l.CPU), Processes: uint32(l.PIDs), IoWeight: uint32(l.IOWeight),
+		ReadRate: row.GetSpec().GetReadRate(), WriteRate: row.GetSpec().GetWriteRate(), DiskBytes: row.GetSpec().GetDiskBytes(),
+	}, nil
+}
+
+// Unbounded tells what this machine cannot bound for a service, by field, and why.
+func (s *Service) Unbounded() map[string]string {
+	out := map[string]string{}
+	can := s.containers.Abilities(s.cfg.Disk)
+	for field, why := range map[string]error{
+		"io_weight": can.IOWeight, "read_rate": can.IORate, "write_rate": can.IORate, "disk_bytes": s.quotas.Unsupported(),
+	} {
+		if why != nil {
+			out[field] = why.Error()
+		}
+	}
+	return out
+}
+
+// SetLimits changes what a package may use. What this machine cannot bound is refused.
+func (s *Service) SetLimits(ctx context.Context, now time.Time, req *packagesv1.SetPackageLimitsRequest) (row *packagesv1.PackageLimits, err error) {
+	pkg, unbounded := req.GetId(), s.Unbounded()
+	for field, n := range map[string]uint64{
+		"io_weight": uint64(req.GetIoWeight()), "read_rate": req.GetReadRate(), "write_rate": req.GetWriteRate(), "disk_bytes": req.GetDiskBytes(),
+	} {
+		if why := unbounded[field]; n > 0 && why != "" {
+			return nil, fault.New(metav1.Reason_REASON_LIMIT_UNSUPPORTED, "cannot bound the %s of %q: %s", field, pkg, why).
+				With("package", pkg).With("what", field)
+		}
+	}
+	_, err = s.store.Update(ctx, now, func(tx *store.Tx) error {
+		if row, err = limitsRow(tx, pkg); err != nil {
+			return err
+		}
+		spec := proto.CloneOf(row.GetSpec())
+		if req.MemoryBytes != nil {
+			spec.MemoryBytes = req.GetMemoryBytes()
+		}
+		if req.CpuMillis != nil {
+			spec.CpuMillis = req.GetCpuMillis()
+		}
+		if req.Processes != nil {
+			spec.Processes = req.GetProcesses()
+		}
+		if req.IoWeight != nil {
+			spec.IoWeight = req.GetIoWeight()
+		}
+		if req.ReadRate != nil {
+			spec.ReadRate = req.GetReadRate()
+		}
+		if req.WriteRate != nil {
+			spec.WriteRate = req.GetWriteRate()
+		}
+		if req.DiskBytes != nil {
+			spec.DiskBytes = req.GetDiskBytes()
+		}
+		row.Spec = spec
+		return store.Put(tx, row)
+	})
+	return row, err
+}
+
+// LimitController puts limits in force on what runs. What starts has them from the beginning.
+func (s *Service) LimitController() reconcile.Controller {
+	return reconcile.Controller{
+		Name: LimitControllerName, Area: "runner", Reads: []string{"package", "container"}, Writes: []string{"packagelimits"},
+		Drives: []string{"control groups", "quotas"},
+		Sources: []reconcile.Source{{Selector: store.Selector{Kind: "packagelimits"}, Keys: func(c store.Change) []string {
+			row, ok := c.Row.(*packagesv1.PackageLimits)
+			if ok && row.GetStatus().GetObservedGeneration() == row.GetMeta().GetGeneration() {
+				return nil
+			}
+			return []string{c.ID}
+		}}},
+		Reconcile: s.bound,
+	}
+}
+
+// bound puts the limits of a package in force, and records that or why not.
+func (s *Service) bound(ctx context.Context, pkg string) (time.Duration, error) {
+	row, err := s.chosen(pkg)
+	if err != nil || row == nil {
+		return 0, err
+	}
+	var why *metav1.Fault
+	failed := s.enforce(ctx, pkg, row.GetSpec())
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	if failed != nil {
+		failed = fault.New(metav1.Reason_REASON_LIMIT_FAILED, "the limits of %q are not in force: %w", pkg, failed).With("package", pkg)
+		why = fault.Proto(failed)
+	}
+	_, err = s.store.Update(ctx, s.clock(), func(tx *store.Tx) error {
+		now, there, err := store.Lookup[*packagesv1.PackageLimits](tx, pkg)
+		if err != nil || !there || now.GetMeta().GetGeneration() != row.GetMeta().GetGeneration() {
+			return err // it was changed meanwhile, and that woke us
+		}
+		status := &packagesv1.PackageLimitsStatus{ObservedGeneration: row.GetMeta().GetGeneration(), Fault: why}
+		if proto.Equal(now.GetStatus(), status) {
+			return nil
+		}
+		now.Status = status
+		return store.Put(tx, now)
+	})
+	return 0, errors.Join(failed, err)
+}
+
+// chosen is the row of a package's limits, nil where nobody chose any.
+func (s *Service) chosen(pkg string) (row *packagesv1.PackageLimits, err error) {
+	err = s.store.View(func(tx *store.Tx) error {
+		found, there, err := store.Lookup[*packagesv1.PackageLimits](tx, pkg)
+		if there {
+			row = found
+		}
+		return err
+	})
+	return row, err
+}
+
+// enforce bounds the container of a package, if one runs, and its files.
+func (s *Service) enforce(ctx context.Context, pkg string, spec *packagesv1.PackageLimitsSpec) error {
+	err := s.containers.Limit(pkg, s.limits(spec))
+	if errors.Is(err, lxc.ErrNotRunning) {
+		err = nil
+	}
+	container, missing := s.containerRow(pkg)
+	if missing != nil || container.GetSpec().GetFirstUid() == 0 {
+		return errors.Join(err, missing) // one that has had no container has no files
+	}
+	return errors.Join(err, s.boundFiles(ctx, ids.Package(pkg), container.GetSpec(), spec.GetDiskBytes()))
+}
+
+// boundFiles bounds what the data of a package and what its containers write beside them take on disk together.
+func (s *Service) boundFiles(ctx context.Context, pkg ids.Package, spec *packagesv1.ContainerSpec, limit uint64) error {
+	if s.quotas.Unsupported() != nil {
+		return nil // nothing was chosen, or it was where there were quotas: then a person moved the data
+	}
+	sum := sha256.Sum256([]byte(s.cfg.Tag))
+	id := uint32(binary.BigEndian.Uint16(sum[:]))<<16 | spec.GetFirstUid()/idmap.Range&0xffff
+	return s.quotas.Bound(ctx, id, limit, filepath.Dir(s.volumes.Path(pkg, "x")), s.upperDir(string(pkg)))
+}
+
+// mountQuota has what the container writes counted and bounded, before it writes anything.
+func (s *Service) mountQuota(ctx context.Context, a *assembly) error {
+	row, err := s.chosen(string(a.pkg))
+	if err != nil {
+		return err
+	}
+	return s.boundFiles(ctx, a.pkg, a.spec, row.GetSpec().GetDiskBytes())
+}
