@@ -11,6 +11,7 @@
 //	idle_test.go     the daemon with a hundred packages and ten watchers
 //	feed_test.go     the change feed, against etcd's watch
 //	door_test.go     the front door, against nginx, Caddy, HAProxy and dnsmasq
+//	fleet_test.go    the package's code loaded, a service's port against lxc-start, twenty services at once
 //	forwards_test.go ports that lead to services, against the program nft
 package bench_test
 
@@ -66,6 +67,7 @@ func bin(b *testing.B) string {
 type server struct {
 	bin, state string
 	daemon     *exec.Cmd
+	log        *os.File
 	client     *hearth.Client
 	stop       func()        // ends the daemon and cleans the host; at the latest at the end
 	answered   time.Duration // from the start of the process to its first answer
@@ -82,21 +84,12 @@ func newServer(b *testing.B, prepare ...func(state string)) *server {
 	}
 	log, err := os.Create(filepath.Join(b.TempDir(), "log"))
 	must(b, err)
-	s.daemon = exec.Command(filepath.Join(s.bin, "hearthd"), "--state", s.state, "--bin", s.bin)
-	s.daemon.Stderr = log
-	s.daemon.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	begin := time.Now()
-	must(b, s.daemon.Start())
 	s.stop = sync.OnceFunc(func() {
 		if b.Failed() {
 			raw, _ := os.ReadFile(log.Name())
 			b.Logf("log of the daemon:\n%s", raw)
 		}
-		if s.client != nil {
-			s.client.Close()
-		}
-		_ = s.daemon.Process.Signal(syscall.SIGTERM)
-		_ = s.daemon.Wait()
+		s.end(syscall.SIGTERM)
 		out, err := exec.Command(filepath.Join(s.bin, "hearthd"), "--clean-host", "--state", s.state, "--bin", s.bin).CombinedOutput()
 		if err != nil {
 			b.Errorf("cannot clean the host: %v\n%s", err, out)
@@ -104,6 +97,19 @@ func newServer(b *testing.B, prepare ...func(state string)) *server {
 		log.Close()
 	})
 	b.Cleanup(s.stop)
+	s.begin(b, log)
+	return s
+}
+
+// begin starts the daemon and waits for its first answer.
+func (s *server) begin(b *testing.B, log *os.File) {
+	b.Helper()
+	s.log = log
+	s.daemon = exec.Command(filepath.Join(s.bin, "hearthd"), "--state", s.state, "--bin", s.bin)
+	s.daemon.Stderr = log
+	s.daemon.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	begin := time.Now()
+	must(b, s.daemon.Start())
 	socket := filepath.Join(s.state, "hearthd.sock")
 	waitFor(b, 30*time.Second, func() bool {
 		conn, err := net.Dial("unix", socket)
@@ -112,6 +118,7 @@ func newServer(b *testing.B, prepare ...func(state string)) *server {
 		}
 		return err == nil
 	})
+	var err error
 	s.client, err = hearth.Dial(b.Context(), "unix:"+socket, hearth.Options{})
 	must(b, err)
 	waitFor(b, 30*time.Second, func() bool { // the sockets are open before the rest is there
@@ -119,7 +126,18 @@ func newServer(b *testing.B, prepare ...func(state string)) *server {
 		return err == nil
 	})
 	s.answered = time.Since(begin)
-	return s
+}
+
+// end ends the daemon alone.
+func (s *server) end(signal syscall.Signal) {
+	if s.client != nil {
+		s.client.Close()
+	}
+	if s.daemon == nil {
+		return
+	}
+	_ = s.daemon.Process.Signal(signal)
+	_ = s.daemon.Wait()
 }
 
 // socket is the path of the local socket.

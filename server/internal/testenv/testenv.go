@@ -15,7 +15,7 @@ import (
 
 // Require skips t unless the machine has every named ability; an ability listed in HEARTH_REQUIRE fails t instead.
 // Abilities: root, lxc, netns, squashfs (mksquashfs), rootfs (mmdebstrap), xfs and btrfs
-// (file systems from a file), node, browser.
+// (file systems from a file), node, browser, emulator (of aarch64, by qemu-user and binfmt_misc).
 func Require(t testing.TB, abilities ...string) {
 	t.Helper()
 	for _, a := range abilities {
@@ -40,7 +40,7 @@ func required(ability string) bool {
 }
 
 // rooted are the abilities that only root has.
-var rooted = map[string]bool{"root": true, "lxc": true, "netns": true, "rootfs": true, "xfs": true, "btrfs": true}
+var rooted = map[string]bool{"root": true, "lxc": true, "netns": true, "rootfs": true, "xfs": true, "btrfs": true, "emulator": true}
 
 // missing tells why an ability is absent, or "" when it is there.
 func missing(ability string) string {
@@ -73,6 +73,11 @@ func missing(ability string) string {
 		return lookup("mksquashfs")
 	case "rootfs":
 		return lookup("mmdebstrap")
+	case "emulator":
+		if known, err := os.ReadFile("/proc/filesystems"); err != nil || !strings.Contains(string(known), "\tbinfmt_misc\n") {
+			return "the kernel has not loaded binfmt_misc"
+		}
+		return lookup("qemu-aarch64-static")
 	case "xfs", "btrfs":
 		return fileSystem(ability)
 	case "node":

@@ -326,6 +326,10 @@ const (
 	Reason_REASON_LISTING_MIRROR_LAST Reason = 345
 	// It is the last administrator.
 	Reason_REASON_ADMIN_LAST Reason = 346
+	// This machine cannot bound that for a service.
+	Reason_REASON_LIMIT_UNSUPPORTED Reason = 350
+	// A limit could not be put in force.
+	Reason_REASON_LIMIT_FAILED Reason = 351
 	// The mail server cannot be reached.
 	Reason_REASON_MAIL_UNREACHABLE Reason = 260
 	// The connection to the mail server cannot be protected.
@@ -508,6 +512,8 @@ var (
 		344: "REASON_LISTING_NOT_FOUND",
 		345: "REASON_LISTING_MIRROR_LAST",
 		346: "REASON_ADMIN_LAST",
+		350: "REASON_LIMIT_UNSUPPORTED",
+		351: "REASON_LIMIT_FAILED",
 		260: "REASON_MAIL_UNREACHABLE",
 		261: "REASON_MAIL_TLS_FAILED",
 		262: "REASON_MAIL_LOGIN_REFUSED",
@@ -673,6 +679,8 @@ var (
 		"REASON_LISTING_NOT_FOUND":        344,
 		"REASON_LISTING_MIRROR_LAST":      345,
 		"REASON_ADMIN_LAST":               346,
+		"REASON_LIMIT_UNSUPPORTED":        350,
+		"REASON_LIMIT_FAILED":             351,
 		"REASON_MAIL_UNREACHABLE":         260,
 		"REASON_MAIL_TLS_FAILED":          261,
 		"REASON_MAIL_LOGIN_REFUSED":       262,
@@ -873,7 +881,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xec\x86\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xf9\x88\x01\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -1028,7 +1036,9 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x17REASON_LISTING_CONFLICT\x10\xd7\x02\x1aQ\x8a\x80\x19M\b\t\x1aIGive what changed a version of its own, or take the listed one out first.\x12S\n" +
 	"\x18REASON_LISTING_NOT_FOUND\x10\xd8\x02\x1a4\x8a\x80\x190\b\x05\x1a,Look what is listed, and check the spelling.\x12l\n" +
 	"\x1aREASON_LISTING_MIRROR_LAST\x10\xd9\x02\x1aK\x8a\x80\x19G\b\t\x1aCAdd another address first, or take the version out of the registry.\x12J\n" +
-	"\x11REASON_ADMIN_LAST\x10\xda\x02\x1a2\x8a\x80\x19.\b\t\x1a*Make somebody else an administrator first.\x12\x8f\x01\n" +
+	"\x11REASON_ADMIN_LAST\x10\xda\x02\x1a2\x8a\x80\x19.\b\t\x1a*Make somebody else an administrator first.\x12~\n" +
+	"\x18REASON_LIMIT_UNSUPPORTED\x10\xde\x02\x1a_\x8a\x80\x19[\b\t\x1aWRead what the machine lacks; 'hearth package limits ID' tells what can be bounded here.\x12\x8a\x01\n" +
+	"\x13REASON_LIMIT_FAILED\x10\xdf\x02\x1ap\x8a\x80\x19l\b\t\x1ahA service that uses more than that now keeps what it has: restart it, or choose more. It is tried again.\x12\x8f\x01\n" +
 	"\x17REASON_MAIL_UNREACHABLE\x10\x84\x02\x1aq\x8a\x80\x19m\b\x0e\x10\x01\x1agLook at the host and the port, and whether this server reaches the internet; some providers block mail.\x12\x9b\x01\n" +
 	"\x16REASON_MAIL_TLS_FAILED\x10\x85\x02\x1a~\x8a\x80\x19z\b\t\x1avTry the other kind of protection: TLS at port 465, STARTTLS at port 587. The host must be the name in its certificate.\x12\x81\x01\n" +
 	"\x19REASON_MAIL_LOGIN_REFUSED\x10\x86\x02\x1aa\x8a\x80\x19]\b\t\x1aYLook at the user name and the password. Many providers want a password made for programs.\x12\x92\x01\n" +

@@ -513,6 +513,7 @@ type Resource struct {
 	//	*Resource_EffectPolicy
 	//	*Resource_UpdatePolicy
 	//	*Resource_PackageUpdate
+	//	*Resource_PackageLimits
 	//	*Resource_Notification
 	//	*Resource_Settings
 	//	*Resource_Smtp
@@ -745,6 +746,15 @@ func (x *Resource) GetPackageUpdate() *v11.PackageUpdate {
 	return nil
 }
 
+func (x *Resource) GetPackageLimits() *v11.PackageLimits {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_PackageLimits); ok {
+			return x.PackageLimits
+		}
+	}
+	return nil
+}
+
 func (x *Resource) GetNotification() *v19.Notification {
 	if x != nil {
 		if x, ok := x.Kind.(*Resource_Notification); ok {
@@ -939,6 +949,11 @@ type Resource_PackageUpdate struct {
 	PackageUpdate *v11.PackageUpdate `protobuf:"bytes,116,opt,name=package_update,json=packageUpdate,proto3,oneof"`
 }
 
+type Resource_PackageLimits struct {
+	// What people let a service use.
+	PackageLimits *v11.PackageLimits `protobuf:"bytes,130,opt,name=package_limits,json=packageLimits,proto3,oneof"`
+}
+
 type Resource_Notification struct {
 	// A notification.
 	Notification *v19.Notification `protobuf:"bytes,111,opt,name=notification,proto3,oneof"`
@@ -1029,6 +1044,8 @@ func (*Resource_UpdatePolicy) isResource_Kind() {}
 
 func (*Resource_PackageUpdate) isResource_Kind() {}
 
+func (*Resource_PackageLimits) isResource_Kind() {}
+
 func (*Resource_Notification) isResource_Kind() {}
 
 func (*Resource_Settings) isResource_Kind() {}
@@ -1053,7 +1070,7 @@ var File_hearth_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!hearth/accounts/v1/accounts.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/audit/v1/audit.proto\x1a'hearth/diagnostics/v1/diagnostics.proto\x1a\x17hearth/dns/v1/dns.proto\x1a!hearth/gateways/v1/gateways.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a+hearth/notifications/v1/notifications.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\x1a hearth/packages/v1/updates.proto\x1a\x1ehearth/packages/v1/usage.proto\x1a$hearth/registries/v1/resources.proto\x1a\x1ehearth/system/v1/machine.proto\x1a\x1fhearth/system/v1/settings.proto\"N\n" +
+	"\x1bhearth/state/v1/state.proto\x12\x0fhearth.state.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!hearth/accounts/v1/accounts.proto\x1a$hearth/accounts/v1/preferences.proto\x1a\x1fhearth/actions/v1/actions.proto\x1a\x1bhearth/audit/v1/audit.proto\x1a'hearth/diagnostics/v1/diagnostics.proto\x1a\x17hearth/dns/v1/dns.proto\x1a!hearth/gateways/v1/gateways.proto\x1a\x1bhearth/hosts/v1/hosts.proto\x1a+hearth/notifications/v1/notifications.proto\x1a%hearth/operations/v1/operations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\x1fhearth/packages/v1/limits.proto\x1a\"hearth/packages/v1/resources.proto\x1a hearth/packages/v1/updates.proto\x1a\x1ehearth/packages/v1/usage.proto\x1a$hearth/registries/v1/resources.proto\x1a\x1ehearth/system/v1/machine.proto\x1a\x1fhearth/system/v1/settings.proto\"N\n" +
 	"\fWatchRequest\x12>\n" +
 	"\atargets\x18\x01 \x03(\v2\x17.hearth.state.v1.TargetB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\bR\atargets\"\x8a\x01\n" +
 	"\x06Target\x12\x17\n" +
@@ -1085,7 +1102,7 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\tR\x02id\x125\n" +
-	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\xd8\x0e\n" +
+	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\xa5\x0f\n" +
 	"\bResource\x12?\n" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationH\x00R\toperation\x12<\n" +
 	"\bprogress\x18\x02 \x01(\v2\x1e.hearth.operations.v1.ProgressH\x00R\bprogress\x127\n" +
@@ -1109,6 +1126,7 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\reffect_policy\x18n \x01(\v2 .hearth.packages.v1.EffectPolicyH\x00R\feffectPolicy\x12G\n" +
 	"\rupdate_policy\x18s \x01(\v2 .hearth.packages.v1.UpdatePolicyH\x00R\fupdatePolicy\x12J\n" +
 	"\x0epackage_update\x18t \x01(\v2!.hearth.packages.v1.PackageUpdateH\x00R\rpackageUpdate\x12K\n" +
+	"\x0epackage_limits\x18\x82\x01 \x01(\v2!.hearth.packages.v1.PackageLimitsH\x00R\rpackageLimits\x12K\n" +
 	"\fnotification\x18o \x01(\v2%.hearth.notifications.v1.NotificationH\x00R\fnotification\x128\n" +
 	"\bsettings\x18p \x01(\v2\x1a.hearth.system.v1.SettingsH\x00R\bsettings\x12,\n" +
 	"\x04smtp\x18q \x01(\v2\x16.hearth.system.v1.SmtpH\x00R\x04smtp\x12?\n" +
@@ -1170,16 +1188,17 @@ var file_hearth_state_v1_state_proto_goTypes = []any{
 	(*v11.EffectPolicy)(nil),  // 26: hearth.packages.v1.EffectPolicy
 	(*v11.UpdatePolicy)(nil),  // 27: hearth.packages.v1.UpdatePolicy
 	(*v11.PackageUpdate)(nil), // 28: hearth.packages.v1.PackageUpdate
-	(*v19.Notification)(nil),  // 29: hearth.notifications.v1.Notification
-	(*v110.Settings)(nil),     // 30: hearth.system.v1.Settings
-	(*v110.Smtp)(nil),         // 31: hearth.system.v1.Smtp
-	(*v111.DnsSettings)(nil),  // 32: hearth.dns.v1.DnsSettings
-	(*v13.UrlPlugin)(nil),     // 33: hearth.hosts.v1.UrlPlugin
-	(*v13.Reachability)(nil),  // 34: hearth.hosts.v1.Reachability
-	(*v11.Usage)(nil),         // 35: hearth.packages.v1.Usage
-	(*v110.ServerUsage)(nil),  // 36: hearth.system.v1.ServerUsage
-	(*v11.HealthChange)(nil),  // 37: hearth.packages.v1.HealthChange
-	(*v110.Hardware)(nil),     // 38: hearth.system.v1.Hardware
+	(*v11.PackageLimits)(nil), // 29: hearth.packages.v1.PackageLimits
+	(*v19.Notification)(nil),  // 30: hearth.notifications.v1.Notification
+	(*v110.Settings)(nil),     // 31: hearth.system.v1.Settings
+	(*v110.Smtp)(nil),         // 32: hearth.system.v1.Smtp
+	(*v111.DnsSettings)(nil),  // 33: hearth.dns.v1.DnsSettings
+	(*v13.UrlPlugin)(nil),     // 34: hearth.hosts.v1.UrlPlugin
+	(*v13.Reachability)(nil),  // 35: hearth.hosts.v1.Reachability
+	(*v11.Usage)(nil),         // 36: hearth.packages.v1.Usage
+	(*v110.ServerUsage)(nil),  // 37: hearth.system.v1.ServerUsage
+	(*v11.HealthChange)(nil),  // 38: hearth.packages.v1.HealthChange
+	(*v110.Hardware)(nil),     // 39: hearth.system.v1.Hardware
 }
 var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	2,  // 0: hearth.state.v1.WatchRequest.targets:type_name -> hearth.state.v1.Target
@@ -1209,23 +1228,24 @@ var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	26, // 24: hearth.state.v1.Resource.effect_policy:type_name -> hearth.packages.v1.EffectPolicy
 	27, // 25: hearth.state.v1.Resource.update_policy:type_name -> hearth.packages.v1.UpdatePolicy
 	28, // 26: hearth.state.v1.Resource.package_update:type_name -> hearth.packages.v1.PackageUpdate
-	29, // 27: hearth.state.v1.Resource.notification:type_name -> hearth.notifications.v1.Notification
-	30, // 28: hearth.state.v1.Resource.settings:type_name -> hearth.system.v1.Settings
-	31, // 29: hearth.state.v1.Resource.smtp:type_name -> hearth.system.v1.Smtp
-	32, // 30: hearth.state.v1.Resource.dns_settings:type_name -> hearth.dns.v1.DnsSettings
-	33, // 31: hearth.state.v1.Resource.url_plugin:type_name -> hearth.hosts.v1.UrlPlugin
-	34, // 32: hearth.state.v1.Resource.reachability:type_name -> hearth.hosts.v1.Reachability
-	35, // 33: hearth.state.v1.Resource.usage:type_name -> hearth.packages.v1.Usage
-	36, // 34: hearth.state.v1.Resource.server_usage:type_name -> hearth.system.v1.ServerUsage
-	37, // 35: hearth.state.v1.Resource.health_change:type_name -> hearth.packages.v1.HealthChange
-	38, // 36: hearth.state.v1.Resource.hardware:type_name -> hearth.system.v1.Hardware
-	1,  // 37: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
-	4,  // 38: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
-	38, // [38:39] is the sub-list for method output_type
-	37, // [37:38] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	29, // 27: hearth.state.v1.Resource.package_limits:type_name -> hearth.packages.v1.PackageLimits
+	30, // 28: hearth.state.v1.Resource.notification:type_name -> hearth.notifications.v1.Notification
+	31, // 29: hearth.state.v1.Resource.settings:type_name -> hearth.system.v1.Settings
+	32, // 30: hearth.state.v1.Resource.smtp:type_name -> hearth.system.v1.Smtp
+	33, // 31: hearth.state.v1.Resource.dns_settings:type_name -> hearth.dns.v1.DnsSettings
+	34, // 32: hearth.state.v1.Resource.url_plugin:type_name -> hearth.hosts.v1.UrlPlugin
+	35, // 33: hearth.state.v1.Resource.reachability:type_name -> hearth.hosts.v1.Reachability
+	36, // 34: hearth.state.v1.Resource.usage:type_name -> hearth.packages.v1.Usage
+	37, // 35: hearth.state.v1.Resource.server_usage:type_name -> hearth.system.v1.ServerUsage
+	38, // 36: hearth.state.v1.Resource.health_change:type_name -> hearth.packages.v1.HealthChange
+	39, // 37: hearth.state.v1.Resource.hardware:type_name -> hearth.system.v1.Hardware
+	1,  // 38: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
+	4,  // 39: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
+	39, // [39:40] is the sub-list for method output_type
+	38, // [38:39] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_hearth_state_v1_state_proto_init() }
@@ -1254,6 +1274,7 @@ func file_hearth_state_v1_state_proto_init() {
 		(*Resource_EffectPolicy)(nil),
 		(*Resource_UpdatePolicy)(nil),
 		(*Resource_PackageUpdate)(nil),
+		(*Resource_PackageLimits)(nil),
 		(*Resource_Notification)(nil),
 		(*Resource_Settings)(nil),
 		(*Resource_Smtp)(nil),

@@ -9,6 +9,7 @@ from hearth.hosts.v1 import hosts_pb2 as _hosts_pb2
 from hearth.notifications.v1 import notifications_pb2 as _notifications_pb2
 from hearth.operations.v1 import operations_pb2 as _operations_pb2
 from hearth.options.v1 import options_pb2 as _options_pb2
+from hearth.packages.v1 import limits_pb2 as _limits_pb2
 from hearth.packages.v1 import resources_pb2 as _resources_pb2
 from hearth.packages.v1 import updates_pb2 as _updates_pb2
 from hearth.packages.v1 import usage_pb2 as _usage_pb2
@@ -102,7 +103,7 @@ class Change(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., kind: _Optional[str] = ..., id: _Optional[str] = ..., resource: _Optional[_Union[Resource, _Mapping]] = ...) -> None: ...
 
 class Resource(_message.Message):
-    __slots__ = ("operation", "progress", "package", "artifact", "health_check", "dependency", "refused_effect", "snapshot", "action", "task", "host", "gateway", "account", "preferences", "audit", "warning", "registry", "effect_policy", "update_policy", "package_update", "notification", "settings", "smtp", "dns_settings", "url_plugin", "reachability", "usage", "server_usage", "health_change", "hardware")
+    __slots__ = ("operation", "progress", "package", "artifact", "health_check", "dependency", "refused_effect", "snapshot", "action", "task", "host", "gateway", "account", "preferences", "audit", "warning", "registry", "effect_policy", "update_policy", "package_update", "package_limits", "notification", "settings", "smtp", "dns_settings", "url_plugin", "reachability", "usage", "server_usage", "health_change", "hardware")
     OPERATION_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     PACKAGE_FIELD_NUMBER: _ClassVar[int]
@@ -123,6 +124,7 @@ class Resource(_message.Message):
     EFFECT_POLICY_FIELD_NUMBER: _ClassVar[int]
     UPDATE_POLICY_FIELD_NUMBER: _ClassVar[int]
     PACKAGE_UPDATE_FIELD_NUMBER: _ClassVar[int]
+    PACKAGE_LIMITS_FIELD_NUMBER: _ClassVar[int]
     NOTIFICATION_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     SMTP_FIELD_NUMBER: _ClassVar[int]
@@ -153,6 +155,7 @@ class Resource(_message.Message):
     effect_policy: _resources_pb2.EffectPolicy
     update_policy: _updates_pb2.UpdatePolicy
     package_update: _updates_pb2.PackageUpdate
+    package_limits: _limits_pb2.PackageLimits
     notification: _notifications_pb2.Notification
     settings: _settings_pb2.Settings
     smtp: _settings_pb2.Smtp
@@ -163,4 +166,4 @@ class Resource(_message.Message):
     server_usage: _machine_pb2.ServerUsage
     health_change: _usage_pb2.HealthChange
     hardware: _machine_pb2.Hardware
-    def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ..., progress: _Optional[_Union[_operations_pb2.Progress, _Mapping]] = ..., package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ..., artifact: _Optional[_Union[_resources_pb2.Artifact, _Mapping]] = ..., health_check: _Optional[_Union[_resources_pb2.HealthCheck, _Mapping]] = ..., dependency: _Optional[_Union[_resources_pb2.Dependency, _Mapping]] = ..., refused_effect: _Optional[_Union[_resources_pb2.RefusedEffect, _Mapping]] = ..., snapshot: _Optional[_Union[_resources_pb2.Snapshot, _Mapping]] = ..., action: _Optional[_Union[_actions_pb2.Action, _Mapping]] = ..., task: _Optional[_Union[_actions_pb2.Task, _Mapping]] = ..., host: _Optional[_Union[_hosts_pb2.Host, _Mapping]] = ..., gateway: _Optional[_Union[_gateways_pb2.Gateway, _Mapping]] = ..., account: _Optional[_Union[_accounts_pb2.Account, _Mapping]] = ..., preferences: _Optional[_Union[_preferences_pb2.Preferences, _Mapping]] = ..., audit: _Optional[_Union[_audit_pb2.Entry, _Mapping]] = ..., warning: _Optional[_Union[_diagnostics_pb2.Warning, _Mapping]] = ..., registry: _Optional[_Union[_resources_pb2_1.Registry, _Mapping]] = ..., effect_policy: _Optional[_Union[_resources_pb2.EffectPolicy, _Mapping]] = ..., update_policy: _Optional[_Union[_updates_pb2.UpdatePolicy, _Mapping]] = ..., package_update: _Optional[_Union[_updates_pb2.PackageUpdate, _Mapping]] = ..., notification: _Optional[_Union[_notifications_pb2.Notification, _Mapping]] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., smtp: _Optional[_Union[_settings_pb2.Smtp, _Mapping]] = ..., dns_settings: _Optional[_Union[_dns_pb2.DnsSettings, _Mapping]] = ..., url_plugin: _Optional[_Union[_hosts_pb2.UrlPlugin, _Mapping]] = ..., reachability: _Optional[_Union[_hosts_pb2.Reachability, _Mapping]] = ..., usage: _Optional[_Union[_usage_pb2.Usage, _Mapping]] = ..., server_usage: _Optional[_Union[_machine_pb2.ServerUsage, _Mapping]] = ..., health_change: _Optional[_Union[_usage_pb2.HealthChange, _Mapping]] = ..., hardware: _Optional[_Union[_machine_pb2.Hardware, _Mapping]] = ...) -> None: ...
+    def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ..., progress: _Optional[_Union[_operations_pb2.Progress, _Mapping]] = ..., package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ..., artifact: _Optional[_Union[_resources_pb2.Artifact, _Mapping]] = ..., health_check: _Optional[_Union[_resources_pb2.HealthCheck, _Mapping]] = ..., dependency: _Optional[_Union[_resources_pb2.Dependency, _Mapping]] = ..., refused_effect: _Optional[_Union[_resources_pb2.RefusedEffect, _Mapping]] = ..., snapshot: _Optional[_Union[_resources_pb2.Snapshot, _Mapping]] = ..., action: _Optional[_Union[_actions_pb2.Action, _Mapping]] = ..., task: _Optional[_Union[_actions_pb2.Task, _Mapping]] = ..., host: _Optional[_Union[_hosts_pb2.Host, _Mapping]] = ..., gateway: _Optional[_Union[_gateways_pb2.Gateway, _Mapping]] = ..., account: _Optional[_Union[_accounts_pb2.Account, _Mapping]] = ..., preferences: _Optional[_Union[_preferences_pb2.Preferences, _Mapping]] = ..., audit: _Optional[_Union[_audit_pb2.Entry, _Mapping]] = ..., warning: _Optional[_Union[_diagnostics_pb2.Warning, _Mapping]] = ..., registry: _Optional[_Union[_resources_pb2_1.Registry, _Mapping]] = ..., effect_policy: _Optional[_Union[_resources_pb2.EffectPolicy, _Mapping]] = ..., update_policy: _Optional[_Union[_updates_pb2.UpdatePolicy, _Mapping]] = ..., package_update: _Optional[_Union[_updates_pb2.PackageUpdate, _Mapping]] = ..., package_limits: _Optional[_Union[_limits_pb2.PackageLimits, _Mapping]] = ..., notification: _Optional[_Union[_notifications_pb2.Notification, _Mapping]] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., smtp: _Optional[_Union[_settings_pb2.Smtp, _Mapping]] = ..., dns_settings: _Optional[_Union[_dns_pb2.DnsSettings, _Mapping]] = ..., url_plugin: _Optional[_Union[_hosts_pb2.UrlPlugin, _Mapping]] = ..., reachability: _Optional[_Union[_hosts_pb2.Reachability, _Mapping]] = ..., usage: _Optional[_Union[_usage_pb2.Usage, _Mapping]] = ..., server_usage: _Optional[_Union[_machine_pb2.ServerUsage, _Mapping]] = ..., health_change: _Optional[_Union[_usage_pb2.HealthChange, _Mapping]] = ..., hardware: _Optional[_Union[_machine_pb2.Hardware, _Mapping]] = ...) -> None: ...
