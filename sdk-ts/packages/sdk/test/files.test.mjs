@@ -47,8 +47,8 @@ test("a shape of zod keeps what it does not know, also within others", async (t)
 
 const formats = {
   yaml: { before: "# a comment\nname: old # beside\nlist: [1, 2]\nother: kept\n", after: "# a comment\nname: new # beside\nlist: [ 1, 2 ]\nother: kept\n", model: file.yaml },
-  toml: { before: 'name = "old"\nother = "kept"\n[table]\na = 1\n', after: 'name = "new"\nother = "kept"\n\n[table]\na = 1\n', model: file.toml },
-  ini: { before: "name=old\nother=kept\n[part]\na=1\n", after: "name=new\nother=kept\n\n[part]\na=1\n", model: file.ini },
+  toml: { before: 'name = "old"\nother = "kept"\n[table]\na = 1\n', after: 'name = "new"\nother = "kept"\n[table]\na = 1\n', model: file.toml },
+  ini: { before: "name=old\nother=kept\n[part]\na=1\n", after: "name=new\nother=kept\n[part]\na=1\n", model: file.ini },
   env: { before: "# a comment\nname=old\n\nexport other='kept'\n", after: "# a comment\nname=new\n\nexport other='kept'\n", model: file.env },
 };
 
@@ -80,6 +80,104 @@ test("xml keeps attributes and elements", async (t) => {
   assert.match(text, /port="80"/);
   assert.match(text, /<name>new<\/name>\s*<other>kept<\/other>/);
 });
+
+const commented = {
+  toml: [file.toml, `# On top
+name = "old" # of the service
+port = 80
+"odd key" = 'a # b'
+
+[log] # how much is said
+# quiet, or loud
+level = "info"   # quiet
+targets = ["a", "b"]
+
+[[user]]
+id = 1
+
+[gone]
+x = 1
+
+[log.file]
+path = "/x"
+`, `# On top
+name = "new" # of the service
+port = 81
+"odd key" = 'a # b'
+added = true
+
+[log] # how much is said
+# quiet, or loud
+level = "debug # all"   # quiet
+targets = [ "a", "c" ]
+
+[[user]]
+id = 1
+
+
+[log.file]
+path = "/x"
+size = 5
+
+[fresh]
+y = 1.5
+`],
+  ini: [file.ini, `; On top
+name = old
+port=80
+
+[log]
+# quiet, or loud
+level = info
+list[] = a
+list[] = b
+
+[gone]
+x = 1
+
+[log.file]
+path = /x
+`, `; On top
+name = new
+port=81
+added=true
+
+[log]
+# quiet, or loud
+level = debug \\# all
+list[] = a
+list[] = b
+
+
+[log.file]
+path = /x
+size=5
+
+[fresh]
+y=1.5
+`],
+};
+for (const [kind, [model, before, after]] of Object.entries(commented)) {
+  test(`${kind} keeps comments, order and look of what does not change`, async (t) => {
+    const path = join(folder(t), "config");
+    writeFileSync(path, before);
+    const config = model(path, defaults({}));
+    const { gone, ...value } = await config.read().once();
+    assert.equal(String(gone.x), "1");
+    await config.write(effects, { ...value, name: "new", port: 81, added: true, log: { ...value.log, level: "debug # all", ...(kind === "toml" ? { targets: ["a", "c"] } : {}), file: { ...value.log.file, size: 5 } }, fresh: { y: 1.5 } });
+    assert.equal(readFileSync(path, "utf8"), after);
+  });
+  test(`${kind} that cannot be changed line by line is written anew, and says the same`, async (t) => {
+    const path = join(folder(t), "config");
+    const odd = kind === "toml" ? 'text = """\nname = "inner"\n"""\nname = "old"\ninline = { a = 1 }\n' : "list[] = a\nname = old\n";
+    writeFileSync(path, odd);
+    const config = model(path, defaults({}));
+    const value = await config.read().once();
+    const wanted = { ...value, name: "new", ...(kind === "toml" ? { inline: { a: 2 } } : { list: ["b"] }) };
+    await config.write(effects, wanted);
+    assert.deepEqual(JSON.parse(JSON.stringify(await config.read().once())), JSON.parse(JSON.stringify(wanted)));
+  });
+}
 
 test("a variable cannot bring a line of its own", async (t) => {
   const model = file.env(join(folder(t), "env"), defaults({ A: "" }));

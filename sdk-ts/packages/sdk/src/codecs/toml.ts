@@ -1,4 +1,78 @@
 import * as TOML from "smol-toml";
+import { deepEqual } from "../values.js";
 import type { Codec } from "./codec.js";
+import { patchLines, type Grammar } from "./lines.js";
 
-export const tomlCodec: Codec = { decode: (text) => TOML.parse(text), encode: (value) => `${TOML.stringify(value as Record<string, unknown>).trimEnd()}\n` };
+const fresh = (value: unknown) => `${TOML.stringify(value as Record<string, unknown>).trimEnd()}\n`;
+
+/** TOML. Comments, and the order and look of what does not change, stay where tables hold their values a line each. */
+export const tomlCodec: Codec = {
+  decode: (text) => TOML.parse(text),
+  encode: (value, before) => {
+    const made = fresh(value);
+    if (before === undefined) return made;
+    try {
+      const patched = patchLines(before, TOML.parse(before), value, grammar);
+      if (patched !== null && deepEqual(TOML.parse(patched), TOML.parse(made))) return patched;
+    } catch {
+      // What was there is no TOML, or not such that it can be changed by lines.
+    }
+    return made;
+  },
+};
+
+const bare = `[A-Za-z0-9_-]+|"(?:[^"\\\\]|\\\\.)*"|'[^']*'`;
+const keys = `(?:${bare})(?:\\s*\\.\\s*(?:${bare}))*`;
+const tableLine = new RegExp(`^\\s*\\[\\s*(${keys})\\s*\\]\\s*(?:#.*)?$`);
+const entryLine = new RegExp(`^(\\s*(${keys})\\s*=\\s*)(.*)$`);
+const quoted = (key: string) => (/^[A-Za-z0-9_-]+$/.test(key) ? key : JSON.stringify(key));
+
+// The keys of a path, as TOML itself reads them.
+function pathOf(text: string): string[] {
+  const path: string[] = [];
+  for (let at: unknown = TOML.parse(`${text} = 0`); typeof at === "object" && at !== null; ) {
+    const [key] = Object.keys(at);
+    path.push(key!);
+    at = (at as Record<string, unknown>)[key!];
+  }
+  return path;
+}
+
+const grammar: Grammar = {
+  table: (line) => {
+    if (/^\s*\[\[/.test(line)) return undefined;
+    const found = tableLine.exec(line);
+    return found ? pathOf(found[1]!) : null;
+  },
+  entry: (line) => {
+    const found = entryLine.exec(line);
+    if (!found) return null;
+    const [, head, key, rest] = found;
+    const value = valueOf(rest!);
+    return value === null ? null : { key: pathOf(key!), head: head!, value, tail: rest!.slice(value.length) };
+  },
+  write: (value) => {
+    const line = TOML.stringify({ x: value }).trimEnd();
+    return line.startsWith("x = ") && !line.includes("\n") ? line.slice(4) : null;
+  },
+  header: (path) => `[${path.map(quoted).join(".")}]`,
+  assign: (key, value) => `${quoted(key)} = ${value}`,
+};
+
+// The value at the beginning of a line, before a comment; null when it does not end on it.
+function valueOf(rest: string): string | null {
+  for (let end = rest.indexOf("#"); ; end = rest.indexOf("#", end + 1)) {
+    const value = (end < 0 ? rest : rest.slice(0, end)).trimEnd();
+    if (parses(value)) return value;
+    if (end < 0) return null;
+  }
+}
+
+function parses(value: string): boolean {
+  try {
+    TOML.parse(`x = ${value}`);
+    return true;
+  } catch {
+    return false;
+  }
+}
