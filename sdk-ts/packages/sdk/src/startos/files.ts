@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "./zod-all.js";
 import { iniCodec, type IniOptions } from "../codecs/ini.js";
 import { envCodec, jsonCodec, rawCodec } from "../codecs/text.js";
 import { tomlCodec } from "../codecs/toml.js";

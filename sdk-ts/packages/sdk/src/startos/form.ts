@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "./zod-all.js";
 import { Field, type Lazy } from "../form/field.js";
 import { Form, type Fields, type Filtered, type FilterKeys, type StaticOf, type TypeOf } from "../form/form.js";
 import * as kinds from "../form/kinds.js";

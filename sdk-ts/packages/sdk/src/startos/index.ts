@@ -14,7 +14,7 @@ import * as formTypes from "./form.js";
 import type { SDKManifest } from "./types.js";
 import { zodOf } from "./zod.js";
 
-export { z } from "zod";
+export * as z from "./zod-all.js";
 export * as YAML from "yaml";
 export * as yaml from "yaml";
 export * as TOML from "smol-toml";

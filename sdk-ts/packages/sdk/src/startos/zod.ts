@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "./zod-all.js";
 import type { Schema } from "../schema.js";
 
 /** A schema of this SDK as one of zod, to be part of others. */
