@@ -34,9 +34,11 @@ func TestExampleThatCreateBegan(t *testing.T) {
 		}
 		return string(out)
 	}
-	run(root, "npm", "run", "build", "--silent", "--workspace", "sdk-ts/packages/sdk")
-	for _, name := range []string{"abi", "sdk", "create"} {
-		run(filepath.Join(root, "sdk-ts/packages", name), "npm", "pack", "--silent", "--pack-destination", tarballs)
+	// Other tests read what is built in the repository.
+	sdk := filepath.Join(work, "sdk")
+	run(root, "node", "sdk-ts/packages/sdk/build.mjs", sdk)
+	for _, dir := range []string{filepath.Join(root, "sdk-ts/packages/abi"), sdk, filepath.Join(root, "sdk-ts/packages/create")} {
+		run(dir, "npm", "pack", "--silent", "--pack-destination", tarballs)
 	}
 	creator, err := filepath.Glob(filepath.Join(tarballs, "hearthos-create-*.tgz"))
 	if err != nil || len(creator) != 1 {
