@@ -117,6 +117,9 @@ func (l *linter) volumes() {
 
 var secretName = regexp.MustCompile(`(?i)(pass(word|wd|phrase)?|secret|token|api_?key|private_?key|credential)s?$`)
 
+// switched is a value that turns something on or off: PASSWORD=yes asks for one.
+var switched = regexp.MustCompile(`^(?i:yes|no|on|off|true|false|1|0)$`)
+
 // secrets compares two looks: what people or chance choose differs, what is in the code does not.
 func (l *linter) secrets() {
 	for i, part := range l.seen[0].Parts {
@@ -126,7 +129,7 @@ func (l *linter) secrets() {
 		again := l.seen[1].Parts[i]
 		for _, name := range slices.Sorted(maps.Keys(part.Env)) {
 			value := part.Env[name]
-			if secretName.MatchString(name) && value != "" && value == again.Env[name] && !strings.HasPrefix(value, "/") {
+			if secretName.MatchString(name) && value != "" && value == again.Env[name] && !strings.HasPrefix(value, "/") && !switched.MatchString(value) {
 				l.add(true, "secret-in-code", part.ID, map[string]any{"Name": name})
 			}
 		}

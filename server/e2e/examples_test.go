@@ -172,3 +172,42 @@ func TestExampleCalendar(t *testing.T) {
 	m.hearth("package", "uninstall", "calendar", "--yes")
 	m.leftNothing(t)
 }
+
+// A package that was made of a compose file, and not changed by hand: its services find each other by their names, the
+// password was made up, a file comes along, and what people wrote is there after a restart.
+func TestExampleImportedFromCompose(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.start()
+	m.install("blog")
+	m.healthy("blog")
+	site := m.address("blog")
+	status, answer := m.requested(site+"/wp-admin/install.php", "-L")
+	if status != "200" || !strings.Contains(answer, `name="weblog_title"`) {
+		t.Fatalf("the page does not offer to be set up: %s\n%.3000s", status, answer)
+	}
+	status, answer = m.requested(site+"/wp-admin/install.php?step=2", "--data-urlencode", "weblog_title=Written down", "--data-urlencode", "user_name=ada",
+		"--data-urlencode", "admin_password=a long enough one", "--data-urlencode", "admin_password2=a long enough one", "--data-urlencode", "admin_email=ada@example.org", "--data", "language=")
+	if status != "200" || strings.Contains(answer, `name="weblog_title"`) {
+		t.Fatalf("it cannot be set up: %s\n%.3000s", status, answer)
+	}
+	written := func() error {
+		out, err := m.run("curl", "-sSL", "--fail", "--cacert", m.root(), site)
+		if err == nil && !strings.Contains(out, "<title>Written down") {
+			err = fmt.Errorf("%.2000s", out)
+		}
+		return err
+	}
+	m.eventually(30*time.Second, "the blog is there", written)
+	if out := m.hearth("package", "attach", "blog", "--subcontainer", "web", "--", "cat", "/etc/wordpress/php.ini"); !strings.Contains(out, "memory_limit") {
+		t.Errorf("the file that comes along: %s", out)
+	}
+	m.hearth("package", "action", "run", "blog", "settings", "--input", `{"wordpressDebug":false,"uploadLimit":32,"siteTitle":"x"}`)
+	m.healthy("blog")
+	m.eventually(60*time.Second, "the blog is there after its parts were begun anew", written)
+	if shown := m.hearth("package", "action", "run", "blog", "credentials"); !strings.Contains(shown, "Db password") {
+		t.Errorf("the credentials: %s", shown)
+	}
+	m.hearth("package", "uninstall", "blog", "--yes")
+	m.leftNothing(t)
+}

@@ -3,8 +3,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { dirname, join, relative, resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
-import { filesOf } from "./project.mjs";
-import { questions, wrongVariable } from "./questions.mjs";
+import { composeName, importCompose } from "./compose.mjs";
+import { WrongFile } from "./compose-values.mjs";
+import { filesOf, modelOf } from "./project.mjs";
+import { composed, questions, wrongVariable } from "./questions.mjs";
 
 /** What the caller said is wrong; nothing was done. */
 export class WrongUsage extends Error {}
@@ -19,6 +21,7 @@ Asks what is not said by a flag. With --yes, or when nobody is there to be asked
   --image, --command         what runs
   --port, --data             the port of its page, and the folder that is kept
   --env NAME[=value]         a variable of the program that people can set; may be repeated
+  --compose FILE             takes what runs from a compose file, in place of the flags above from --image on
   --packages DIR             takes the SDK from its .tgz files in a folder
   --no-install               does not run npm install
   --run                      builds it, packs it and installs it on the server; needs hearth
@@ -26,7 +29,7 @@ Asks what is not said by a flag. With --yes, or when nobody is there to be asked
 `;
 const flag = /** @type {const} */ ({ type: "string" });
 const toggle = /** @type {const} */ ({ type: "boolean", default: false });
-const options = { id: flag, title: flag, about: flag, image: flag, command: flag, port: flag, data: flag, packages: flag, env: /** @type {const} */ ({ type: "string", multiple: true, default: [] }), "no-install": toggle, run: toggle, yes: toggle, help: toggle };
+const options = { id: flag, title: flag, about: flag, image: flag, command: flag, port: flag, data: flag, packages: flag, compose: flag, env: /** @type {const} */ ({ type: "string", multiple: true, default: [] }), "no-install": toggle, run: toggle, yes: toggle, help: toggle };
 
 /**
  * Does what the command line says, from asking to (with --run) the installed service.
@@ -38,13 +41,15 @@ export async function run(args) {
   if (positionals.length > 1) throw new WrongUsage(`one folder is enough, there is ${positionals.slice(1).join(" ")} more`);
   const sdk = sdkFrom(values.packages);
   const answers = await answered({ ...values, ...(positionals[0] === undefined ? {} : { folder: positionals[0] }) }, Boolean(values.yes));
+  const { model, notes } = values.compose === undefined ? { model: modelOf(answers), notes: [] } : imported(values.compose, () => importCompose(/** @type {string} */ (values.compose), answers));
   const folder = resolve(answers.folder);
   if (existsSync(folder) && readdirSync(folder).length > 0) throw new WrongUsage(`the folder ${answers.folder} is not empty`);
-  for (const [path, content] of Object.entries(filesOf(answers, sdk))) {
+  for (const [path, content] of Object.entries(filesOf(model, sdk))) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), content);
   }
   console.log(`The project is in ${answers.folder}.`);
+  if (notes.length > 0) console.log(`To look at, as it is not what the compose file says:\n${notes.map((note) => `  ${note}`).join("\n")}`);
   if (values["no-install"] && !values.run) return next(answers, ["npm install"]);
   program("npm", ["install", "--no-audit", "--no-fund", "--loglevel=error"], folder);
   if (!values.run) return next(answers, []);
@@ -81,9 +86,16 @@ async function answered(given, alone) {
   const person = alone || !process.stdin.isTTY ? null : createInterface({ input: process.stdin, output: process.stdout });
   /** @type {Record<string, any>} */
   const answers = { env: given["env"] ?? [] };
+  const compose = given["compose"];
+  if (compose !== undefined) {
+    for (const { name } of questions) if (!composed.includes(name) && given[name] !== undefined) refuse(`--${name}`, "what runs is in the compose file");
+    if (answers["env"].length > 0) refuse("--env", "what runs is in the compose file");
+    answers["name"] = imported(compose, () => composeName(compose));
+  }
   try {
     for (const variable of answers["env"]) refuse(`--env ${variable}`, wrongVariable(variable));
     for (const { name, text, suggest, wrong } of questions) {
+      if (compose !== undefined && !composed.includes(name)) continue;
       if (given[name] !== undefined) refuse(name === "folder" ? given[name] : `--${name} ${given[name]}`, wrong((answers[name] = given[name])));
       else answers[name] = person ? await asked(person, text, suggest(answers), wrong) : suggest(answers);
     }
@@ -91,6 +103,16 @@ async function answered(given, alone) {
     person?.close();
   }
   return /** @type {any} */ (answers);
+}
+
+/** What a compose file gives. @template T @param {string} path @param {() => T} fn @returns {T} */
+function imported(path, fn) {
+  try {
+    return fn();
+  } catch (err) {
+    if (err instanceof WrongFile) throw new WrongUsage(`--compose ${path}: ${err.message}`);
+    throw err;
+  }
 }
 
 function refuse(/** @type {string} */ what, /** @type {string | null} */ why) {

@@ -1,7 +1,7 @@
 // What is asked before a project is written. Each question has a flag of the same name, a suggestion that is taken without
 // a person, and says what is wrong with an answer.
 
-/** @typedef {{ folder: string, id: string, title: string, about: string, image: string, port: string, data: string, command: string, env: string[] }} Answers */
+/** @typedef {{ folder: string, name?: string, id: string, title: string, about: string, image: string, port: string, data: string, command: string, env: string[] }} Answers */
 /** @typedef {{ name: keyof Answers, text: string, suggest: (so_far: Partial<Answers>) => string, wrong: (answer: string) => string | null }} Question */
 
 const anything = () => null;
@@ -18,7 +18,7 @@ export const questions = [
   {
     name: "id",
     text: "Id of the package",
-    suggest: ({ folder = "" }) => asId(folder.split(/[\\/]/).filter(Boolean).at(-1) ?? "") || "my-package",
+    suggest: ({ folder = "", name = "" }) => name || asId(folder.split(/[\\/]/).filter(Boolean).at(-1) ?? "") || "my-package",
     wrong: (id) => (/^[a-z0-9]+(-[a-z0-9]+)*$/.test(id) && id.length <= 64 ? null : "an id has small letters, digits, and dashes between them"),
   },
   { name: "title", text: "Its name for people", suggest: ({ id = "" }) => asTitle(id), wrong: needed },
@@ -28,6 +28,9 @@ export const questions = [
   { name: "data", text: "Folder in the image that is to be kept", suggest: () => "/data", wrong: (data) => (/^\/[^\s"`$\\]*$/.test(data) ? null : "it begins with a slash, and has no spaces or quotes") },
   { name: "command", text: "Command, if not that of the image", suggest: () => "", wrong: anything },
 ];
+
+/** What is asked when a compose file says what runs. @type {(keyof Answers)[]} */
+export const composed = ["folder", "id", "title", "about"];
 
 /** @param {string} text */
 export function wrongVariable(text) {

@@ -18,7 +18,7 @@ export type MountText<Volume extends string> =
   | Volume
   | `${Volume}/${string}`
   | { volume: Volume; folder?: string; file?: string; readonly?: boolean }
-  /** A folder of the package's assets; "" is all of them. */
+  /** A folder of the package's assets, or a file; "" is all of them. */
   | { assets: string }
   | { from: string; volume: string; folder?: string; readonly?: boolean };
 
@@ -31,7 +31,7 @@ interface ReadyText {
   well?: string;
   ill?: string;
 }
-/** How it is known that a part is well: something listens at a port, answers at a URL, a command succeeds, or a function says. */
+/** How it is known that a part is well: something listens at a port, answers at a URL, a command succeeds (as the part itself is run), or a function says. */
 export type ReadyOptions = ReadyText & ({ port: number } | { url: string } | { command: string[] } | { check: () => Promise<HealthCheckResult> | HealthCheckResult });
 
 interface Run<Image extends string, Volume extends string, Part extends string> {

@@ -130,7 +130,7 @@ export function mysqlDump<M extends Shape>(config: MysqlDumpConfig<M>): DumpHook
   const maria = engine === "mariadb";
   const socket = `--socket=${scratch}/mysql.sock`;
   const asMysql = { user: "mysql" };
-  const server = (extra: string[] = []) => [maria ? "mariadbd" : "mysqld", `--datadir=${datadir}`, socket, "--skip-networking", ...extra, ...(config.mysqldOptions ?? [])];
+  const server = (extra: string[] = []) => [maria ? "mariadbd" : "mysqld", `--datadir=${datadir}`, socket, `--pid-file=${scratch}/mysql.pid`, "--skip-networking", ...extra, ...(config.mysqldOptions ?? [])];
   const client = maria ? "mariadb" : "mysql";
   const look = (made: Made) => async () => (await made.exec(config.readyCommand ?? [maria ? "mariadb-admin" : "mysqladmin", socket, "ping"], { user: "root" })).exitCode === 0;
   const on = (effects: Effects, fn: (made: Made) => Promise<void>) => inContainer(effects, config.imageId, config.dbVolume, datadir, "mysql-dump", fn);

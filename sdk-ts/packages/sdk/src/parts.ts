@@ -15,8 +15,9 @@ export function daemonsOf(effects: Effects, parts: Record<string, Part>): Daemon
   for (const id of ordered(parts)) {
     const part = parts[id]!;
     const subcontainer = new LazySubContainer<string>(effects, { imageId: part.image }, mountsOf(part.mounts ?? {}), id);
-    const common = { subcontainer, exec: commandOf(part), requires: part.after ?? [] };
-    daemons = part.once ? (daemons as any).addOneshot(id, common) : (daemons as any).addDaemon(id, { ...common, ready: readyOf(effects, subcontainer, part.ready) });
+    const exec = commandOf(part);
+    const common = { subcontainer, exec, requires: part.after ?? [] };
+    daemons = part.once ? (daemons as any).addOneshot(id, common) : (daemons as any).addDaemon(id, { ...common, ready: readyOf(effects, subcontainer, part.ready, exec) });
   }
   return daemons;
 }
@@ -53,21 +54,24 @@ function mountsOf(all: Record<string, MountText<string>>): Mounts<string> {
     if (typeof text === "string") {
       const [volumeId, ...folder] = text.split("/");
       mounts = mounts.mountVolume({ volumeId: volumeId!, subpath: folder.join("/") || null, mountpoint, readonly: false });
-    } else if ("assets" in text) mounts = mounts.mountAssets({ subpath: text.assets || null, mountpoint });
+    } else if ("assets" in text) mounts = mounts.mountAssets({ subpath: text.assets || null, mountpoint, type: "infer" });
     else if ("from" in text) mounts = mounts.mountDependency({ dependencyId: text.from, volumeId: text.volume, subpath: text.folder ?? null, mountpoint, readonly: text.readonly ?? true });
     else mounts = mounts.mountVolume({ volumeId: text.volume, subpath: text.file ?? text.folder ?? null, mountpoint, readonly: text.readonly ?? false, type: text.file === undefined ? "directory" : "file" });
   }
   return mounts;
 }
 
-function readyOf(effects: Effects, subcontainer: SubContainer<any>, ready: ReadyOptions): Ready {
+function readyOf(effects: Effects, subcontainer: SubContainer<any>, ready: ReadyOptions, { env = {}, cwd, user }: CommandOptions): Ready {
   const name = ready.name ?? "The service";
   const successMessage = ready.well ?? `${name} is ready`;
   const errorMessage = ready.ill ?? `${name} is not ready`;
   const fn = (): Promise<HealthCheckResult> | HealthCheckResult => {
     if ("port" in ready) return checkPortListening(effects, ready.port, { successMessage, errorMessage });
     if ("url" in ready) return checkWebUrl(effects, ready.url, { successMessage, errorMessage });
-    if ("command" in ready) return runHealthScript(ready.command, subcontainer, { errorMessage, message: () => successMessage });
+    if ("command" in ready) {
+      const where = { env, ...(cwd === undefined ? {} : { cwd }), ...(user === undefined ? {} : { user }) };
+      return runHealthScript(ready.command, subcontainer, { errorMessage, message: () => successMessage, where });
+    }
     return ready.check();
   };
   return { display: ready.name ?? null, fn, ...(ready.grace === undefined ? {} : { gracePeriod: ready.grace * 1000 }), ...(ready.every ? { trigger: ready.every } : {}) };

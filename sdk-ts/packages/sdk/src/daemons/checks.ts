@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Effects } from "../effects.js";
 import { socketTable } from "../places.js";
-import type { SubContainer } from "../subcontainer.js";
+import type { CommandOptions, SubContainer } from "../subcontainer.js";
 import { asError } from "../values.js";
 import type { HealthStatus } from "../wire.js";
 
@@ -57,8 +57,13 @@ export async function checkWebUrl(
 export async function runHealthScript(
   command: string[],
   subcontainer: SubContainer<any>,
-  { timeout = 30_000, errorMessage = `Error while running ${command.join(" ")}`, message = (said: string) => said }: { timeout?: number; errorMessage?: string; message?: (said: string) => string } = {},
+  {
+    timeout = 30_000,
+    errorMessage = `Error while running ${command.join(" ")}`,
+    message = (said: string) => said,
+    where = {},
+  }: { timeout?: number; errorMessage?: string; message?: (said: string) => string; /** Environment, folder and account of the command. */ where?: CommandOptions } = {},
 ): Promise<HealthCheckResult> {
-  const { exitCode, stdout } = await subcontainer.exec(command, {}, timeout);
+  const { exitCode, stdout } = await subcontainer.exec(command, where, timeout);
   return exitCode === 0 ? { result: "success", message: message(String(stdout)) } : { result: "failure", message: errorMessage };
 }

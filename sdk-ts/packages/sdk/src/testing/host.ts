@@ -41,7 +41,7 @@ export interface Recorded {
 export interface TestHostOptions {
   /** What effects give, by their names in the contract, in place of what the host keeps. */
   answers?: Record<string, (params: Record<string, any>) => unknown>;
-  /** What programs in subcontainers do, by their names, as scripts of sh. Any other runs until it is told to end. */
+  /** What programs in subcontainers do, by their names, as scripts of sh. Any other runs until it is told to end. The entrypoint of an image has the image's name. */
   programs?: Record<string, string>;
   /** The clock of a test that plays the time, as `mock.timers` of node:test: `until` moves it. */
   clock?: { tick(ms: number): void };
@@ -52,6 +52,7 @@ export interface Testable {
   uninit: Uninit;
   main?: (options: { effects: Effects }) => Promise<Buildable>;
   actions: { get(id: any): any };
+  manifest?: { images: Record<string, unknown> };
   createBackup?: (options: { effects: Effects }) => Promise<unknown>;
 }
 
@@ -84,6 +85,7 @@ export class TestHost {
     this.#clock = options.clock;
     for (const name of ["volumes", "assets", "images", "backup", "subcontainers", "net", "bin", "programs"]) mkdirSync(join(this.root, name), { recursive: true });
     for (const [name, body] of [["start-container", player], ["mount", "exit 0"]] as const) this.#script("bin", name, body);
+    for (const name of Object.keys(pkg.manifest?.images ?? {})) writeFileSync(join(this.root, "images", `${name}.json`), JSON.stringify({ entrypoint: [name] }));
     for (const [name, body] of Object.entries(options.programs ?? {})) this.#script("programs", name, body);
     this.#before = { root: process.env["HEARTH_PACKAGE_ROOT"], path: process.env["PATH"] };
     process.env["HEARTH_PACKAGE_ROOT"] = this.root;

@@ -1,0 +1,142 @@
+// What the environment of services becomes: settings that people change, secrets that are made up, and what stays in the code.
+import { holes } from "./compose-values.mjs";
+import { camel, label } from "./text.mjs";
+
+/** @typedef {import("./text.mjs").Text} Text */
+
+const secretName = /(^|_)(pass|password|passwd|passphrase|secret|token|api_?key|private_?key|encryption_?key|secret_?key(_base)?|key_?base|credentials?)s?$/i;
+// Values that turn something on are none.
+const noSecret = /^(true|false|yes|no|on|off|\d*)$/i;
+// What a database is made with at its first start, which later changes nothing, and what others call it by.
+const makes = /^(POSTGRES|MYSQL|MARIADB|MONGO_INITDB)_/;
+const called = /(user|username|name|database|db|schema)$/i;
+// A word that is a password in one place is the same one in others; what is shorter may be there by chance.
+const shortest = 6;
+
+export class Environment {
+  /** @type {import("./project.mjs").Model["settings"]} */
+  settings = [];
+  /** @type {import("./project.mjs").Model["secrets"]} */
+  secrets = [];
+  /** What stands for a variable of the file. @type {Map<string, Text[number]>} */
+  #variables = new Map();
+  /** The keys of secrets by the words that stand for them in the file. @type {Map<string, string>} */
+  #words = new Map();
+  /** Settings by service and variable. @type {Map<string, Text>} */
+  #fields = new Map();
+  /** What databases are made with. @type {Set<string>} */
+  #made = new Set();
+  #names = /** @type {string[]} */ ([]);
+  #places = /** @type {string[]} */ ([]);
+
+  constructor(/** @type {(name: string) => string | undefined} */ known, /** @type {(note: string) => void} */ note) {
+    this.known = known;
+    this.note = note;
+  }
+
+  /** Says what holds the services together, and is nobody's to change: their names, and the places of their volumes. */
+  wire(/** @type {string[]} */ names, /** @type {string[]} */ places) {
+    this.#names = names;
+    this.#places = places;
+  }
+
+  /** Finds the passwords of a service, and what its databases are made with. @param {[string, string | null][]} env */
+  collect(env) {
+    for (const [name, value] of env) {
+      const parts = value === null ? [{ variable: name, otherwise: null }] : holes(value, this.known);
+      const plain = parts.every((part) => typeof part === "string") ? parts.join("") : null;
+      if (plain !== null && isSecret(name) && !noSecret.test(plain) && !plain.startsWith("/") && !this.#words.has(plain)) this.#words.set(plain, this.secret(name).secret);
+      if (plain !== null && makes.test(name)) this.#made.add(plain);
+      // A variable that is the whole of a password is one, whatever it is called.
+      const [only] = parts;
+      if (parts.length === 1 && typeof only === "object" && isSecret(name) && !this.#variables.has(only.variable)) this.#variables.set(only.variable, this.secret(only.variable));
+    }
+  }
+
+  /** A secret by a name of the file. @param {string} name */
+  secret(name) {
+    const key = camel(name);
+    if (!this.secrets.some((one) => one.key === key)) this.secrets.push({ key, name: label(name) });
+    return { secret: key };
+  }
+
+  /** The environment of a service. @param {string} service @param {[string, string | null][]} env @returns {[string, Text][]} */
+  of(service, env) {
+    return env.map(([name, value]) => {
+      if (value === null) return [name, [this.#variable({ variable: name, otherwise: null })]];
+      const parts = holes(value, this.known);
+      if (parts.some((part) => typeof part !== "string")) return [name, this.text(value)];
+      const plain = parts.join("");
+      const word = this.#words.get(plain);
+      if (makes.test(name) && (!isSecret(name) || noSecret.test(plain))) return [name, this.#withWords(plain)];
+      if (called.test(name) && this.#made.has(plain)) return [name, [plain]];
+      if (word !== undefined && isSecret(name)) return [name, [{ secret: word }]];
+      const text = this.#withWords(plain);
+      return [name, text.length > 1 || this.#wires(plain) ? text : this.#field(service, name, plain)];
+    });
+  }
+
+  /** A text of the file, with its variables and passwords. @param {string} said @returns {Text} */
+  text(said) {
+    return holes(said, this.known).flatMap((part) => (typeof part === "string" ? this.#withWords(part) : [this.#variable(part)]));
+  }
+
+  /** @param {import("./compose-values.mjs").Hole} hole @returns {Text[number]} */
+  #variable({ variable, otherwise }) {
+    const there = this.#variables.get(variable);
+    if (there !== undefined) return there;
+    const value = this.known(variable) || otherwise || "";
+    const made = isSecret(variable) ? this.secret(variable) : this.#setting(camel(variable), variable, value);
+    this.#variables.set(variable, made);
+    return made;
+  }
+
+  /** @returns {Text} */
+  #field(/** @type {string} */ service, /** @type {string} */ name, /** @type {string} */ value) {
+    const same = this.#fields.get(`${name}=${value}`);
+    if (same) return same;
+    const plain = camel(name);
+    const own = this.settings.some((one) => one.key === plain) ? `${service}_${name}` : name;
+    const text = [this.#setting(camel(own), own, value)];
+    this.#fields.set(`${name}=${value}`, text);
+    return text;
+  }
+
+  /** @returns {Text[number]} */
+  #setting(/** @type {string} */ wanted, /** @type {string} */ name, /** @type {string} */ value) {
+    let key = wanted;
+    for (let n = 2; this.settings.some((one) => one.key === key); n++) key = `${wanted}${n}`;
+    const kind = /^(true|false)$/.test(value) ? "toggle" : /^(0|[1-9]\d{0,8})$/.test(value) ? "number" : "text";
+    this.settings.push({ key, name: label(name), kind, value });
+    return { setting: key, kind };
+  }
+
+  #wires(/** @type {string} */ value) {
+    const host = /^(?:[a-z][a-z0-9+.-]*:\/\/)?(?:[^@/]*@)?([A-Za-z0-9._-]+)(?=[:/]|$)/.exec(value)?.[1] ?? "";
+    return this.#names.includes(host) || this.#places.some((place) => value === place || value.startsWith(`${place}/`));
+  }
+
+  /** Puts secrets in the place of passwords within a text. @param {string} plain @returns {Text} */
+  #withWords(plain) {
+    /** @type {Text} */
+    let text = [plain];
+    for (const [word, secret] of this.#words) {
+      if (word.length < shortest) continue;
+      text = text.flatMap((part) => {
+        if (typeof part !== "string" || !part.includes(word)) return [part];
+        /** @type {Text} */
+        const cut = [];
+        let from = 0;
+        for (let at = part.indexOf(word); at >= 0; at = part.indexOf(word, at + word.length)) {
+          if (/\w/.test(part[at - 1] ?? " ") || /\w/.test(part[at + word.length] ?? " ")) continue;
+          cut.push(part.slice(from, at), { secret });
+          from = at + word.length;
+        }
+        return [...cut, part.slice(from)].filter((one) => one !== "");
+      });
+    }
+    return text;
+  }
+}
+
+const isSecret = (/** @type {string} */ name) => secretName.test(name) && !/_file$/i.test(name);
