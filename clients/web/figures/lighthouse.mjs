@@ -18,7 +18,7 @@ try {
   await page.evaluate(() => navigator.serviceWorker.ready);
   const port = Number(readFileSync(join(given.profile, "DevToolsActivePort"), "utf8").split("\n")[0]);
   const runs = [];
-  for (let i = 0; i < given.runs; i++) {
+  for (let i = 0; i < Number(process.env.HEARTH_PAGE_RUNS ?? given.runs); i++) {
     // The feed has no end, so the page is never without a request: it is waited for as long as needed and no longer.
     const result = await lighthouse(given.base, { port, logLevel: "error", output: "json", onlyCategories: ["performance", "accessibility"], disableStorageReset: true, maxWaitForLoad: 15_000 });
     runs.push(result.lhr);
