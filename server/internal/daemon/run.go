@@ -125,17 +125,18 @@ func (d *Daemon) bringUp(ctx, background context.Context, group *errgroup.Group)
 		return err
 	}
 	d.startLoops(ctx, group)
-	d.hub.Enter(optionsv1.Phase_PHASE_RUNNING, "")
-	d.log.InfoContext(ctx, "hearth runs", "version", d.cfg.Version, "tag", d.tag, "socket", d.socketPath(), "web", d.cfg.WebPort,
-		"after", time.Since(d.started).Round(time.Millisecond))
-	debug.FreeOSMemory() // starting takes several times what the daemon keeps
 	code, err := d.accounts.ClaimCode()
 	if err != nil {
 		return err
 	}
 	if code != "" {
+		// Before the start has ended: whoever follows it may see nothing of what is logged afterwards.
 		d.log.InfoContext(ctx, "nobody has claimed this server; 'hearth claim' makes its first account", "claim_code", code)
 	}
+	d.hub.Enter(optionsv1.Phase_PHASE_RUNNING, "")
+	d.log.InfoContext(ctx, "hearth runs", "version", d.cfg.Version, "tag", d.tag, "socket", d.socketPath(), "web", d.cfg.WebPort,
+		"after", time.Since(d.started).Round(time.Millisecond))
+	debug.FreeOSMemory() // starting takes several times what the daemon keeps
 	return nil
 }
 
