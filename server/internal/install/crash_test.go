@@ -109,8 +109,11 @@ func packageFile() ([]byte, string) {
 	return made[dataVersion], id
 }
 
-// data is the data of packages as the daemon passes them on.
-type data struct{ *volume.Keeper }
+// data is the data of packages as the daemon passes them on. during, if not nil, happens while a snapshot is made.
+type data struct {
+	*volume.Keeper
+	during func()
+}
 
 func (d data) Exists(pkg string) (bool, error)    { return d.Keeper.Exists(ids.Package(pkg)) }
 func (d data) Version(pkg string) (string, error) { return d.Keeper.Version(ids.Package(pkg)) }
@@ -138,7 +141,11 @@ func (d data) Describe(ctx context.Context, pkg string) (*packagesv1.PackageData
 	return &packagesv1.PackageData{Id: pkg, Signer: kept.Signer, Bytes: kept.Bytes, Since: timestamppb.New(kept.Since), Volumes: kept.Volumes}, err
 }
 func (d data) Snapshot(ctx context.Context, pkg, id string, progress func(done, total uint64)) (*packagesv1.SnapshotStatus, error) {
-	made, err := d.Keeper.Snapshot(ctx, ids.Package(pkg), id, progress)
+	made, err := d.Keeper.Snapshot(ctx, ids.Package(pkg), id, func(done, total uint64) {
+		if progress(done, total); d.during != nil {
+			d.during()
+		}
+	})
 	return &packagesv1.SnapshotStatus{DataVersion: made.Version}, err
 }
 func (d data) Swap(ctx context.Context, pkg, from, aside string) (*packagesv1.SnapshotStatus, error) {
@@ -220,6 +227,7 @@ type machine struct {
 	backups   atomic.Int32
 	unfit     error
 	free      uint64
+	during    func() // see data
 }
 
 func (s scenario) build(t testing.TB, dir string, st *store.Store) operationtest.World {
@@ -315,7 +323,7 @@ func (m *machine) open(gate install.Gate) {
 		m.t.Fatal(err)
 	}
 	m.installs = install.New(install.Deps{
-		Store: m.store, Clock: time.Now, Artifacts: m.artifacts, File: m.artifacts.Path, Sources: m.sources, Data: data{m.volumes}, Logs: m.logs, Gate: gate, Forget: forget,
+		Store: m.store, Clock: time.Now, Artifacts: m.artifacts, File: m.artifacts.Path, Sources: m.sources, Data: data{m.volumes, m.during}, Logs: m.logs, Gate: gate, Forget: forget,
 		Code: m, Machine: m, Settle: time.Millisecond,
 		Folder: func(dir string) (install.Folder, error) {
 			f, err := volume.OpenFolder(filepath.Join(m.dir, dir), filepath.Join(m.dir, "volumes"))
