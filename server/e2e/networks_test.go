@@ -322,3 +322,50 @@ func bracketed(number string) string {
 	}
 	return number
 }
+
+// A service whose connections the front door does not open sees who calls over IPv4, from networks and from the Internet, and reaches
+// those who have the address as before.
+func TestServicesSeeWhoCalls(t *testing.T) {
+	t.Parallel()
+	n := newNetworks(t)
+	n.start()
+	n.hearth("package", "install", filepath.Join(n.bin, friend+".s9pk"))
+	n.healthy(friend)
+	n.hearth("package", "action", "run", friend, "raw")
+	n.runWithin("greet", friend, "9002")
+	address := func(number string) (page, at string) {
+		n.eventually(20*time.Second, "the port has an address at "+number, func() error {
+			for _, row := range n.rows("host", "address", "list", friend) {
+				if row["interfaceId"] == "raw" && row["hostname"] == number {
+					page, at = row["url"].(string), net.JoinHostPort(number, fmt.Sprint(row["port"]))
+				}
+			}
+			return errIf(at == "", "it has none")
+		})
+		return page, at
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sees := func(caller []string, at, want string) {
+		t.Helper()
+		n.eventually(20*time.Second, "the service sees "+want, func() error {
+			out, err := n.machine.run(caller[0], append(caller[1:], "env", visitorEnv+"=say", self, at, "and answers")...)
+			ok := strings.HasPrefix(out, want+":") && strings.Contains(out, "and answers")
+			return errIf(!ok, fmt.Sprintf("it says %q (%v)", out, err))
+		})
+	}
+	_, lan := address(lanAddress)
+	sees(n.lan.from(), lan, "192.168.77.9")
+	page, wan := address(wanAddress)
+	n.hearth("host", "address", "enable", friend, page, "--internet")
+	sees(n.public.from(), wan, "93.184.216.9")
+	_, six := address(lanAddress6)
+	sees(n.lan.from(), six, bridge) // services have no IPv6
+
+	n.holds("greet", n.public.from(), "7070")
+	sees(n.within(friend), "93.184.216.9:7070", wanAddress)
+	n.must("nft", "flush", "ruleset")
+	sees(n.lan.from(), lan, "192.168.77.9")
+}

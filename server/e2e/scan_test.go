@@ -214,8 +214,8 @@ func answersDatagram(at string, question []byte) bool {
 	return false
 }
 
-// hold listens on ports until standard input ends.
-func hold(ports []string) error {
+// hold listens on ports until standard input ends, and says back what it is told, after a greeting.
+func hold(ports []string, greet func(net.Conn)) error {
 	for _, port := range ports {
 		l, err := net.Listen("tcp", ":"+port)
 		if err != nil {
@@ -229,6 +229,7 @@ func hold(ports []string) error {
 				}
 				go func() {
 					defer c.Close()
+					greet(c)
 					_, _ = io.Copy(c, c)
 				}()
 			}
@@ -236,6 +237,24 @@ func hold(ports []string) error {
 	}
 	fmt.Println("READY")
 	_, err := io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// say connects, says something, and prints all that is answered.
+func say(at, what string) error {
+	c, err := net.DialTimeout("tcp", at, 5*time.Second)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := io.WriteString(c, what); err != nil {
+		return err
+	}
+	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+		return err
+	}
+	_, err = io.Copy(os.Stdout, c)
 	return err
 }
 
@@ -472,14 +491,22 @@ func (n *networks) listening(pkg string) (out []int) {
 	return out
 }
 
-func (n *networks) listenWithin(pkg string, ports ...string) {
+func (n *networks) listenWithin(pkg string, ports ...string) { n.runWithin("hold", pkg, ports...) }
+
+// runWithin has something listen in a container until the test ends.
+func (n *networks) runWithin(what, pkg string, ports ...string) {
+	n.t.Helper()
+	n.holds(what, n.within(pkg), ports...)
+}
+
+// holds has something listen where a caller is, until the test ends.
+func (n *networks) holds(what string, caller []string, ports ...string) {
 	n.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	caller := n.within(pkg)
-	cmd := n.command(caller[0], slices.Concat(caller[1:], []string{"env", visitorEnv + "=hold", self}, ports)...)
+	cmd := n.command(caller[0], slices.Concat(caller[1:], []string{"env", visitorEnv + "=" + what, self}, ports)...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		n.t.Fatal(err)
@@ -493,6 +520,6 @@ func (n *networks) listenWithin(pkg string, ports ...string) {
 	}
 	n.t.Cleanup(func() { in.Close(); _ = cmd.Wait() })
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "READY\n" {
-		n.t.Fatalf("nothing listens in %s: %q %v", pkg, line, err)
+		n.t.Fatalf("nothing listens by %v: %q %v", caller, line, err)
 	}
 }

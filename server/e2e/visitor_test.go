@@ -53,7 +53,11 @@ func visit(kind string, args []string) error {
 	case "scan":
 		return scan(args[0], args[1:])
 	case "hold":
-		return hold(args)
+		return hold(args, func(net.Conn) {})
+	case "say":
+		return say(args[0], args[1])
+	case "greet":
+		return hold(args, func(c net.Conn) { fmt.Fprintln(c, c.RemoteAddr()) })
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {

@@ -3,8 +3,11 @@ package servertest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"maps"
 	"net"
+	"net/netip"
+	"os"
 	"slices"
 	"sync"
 )
@@ -38,6 +41,11 @@ func (s *sockets) Listen(address string) (net.Listener, error) {
 // ListenPacket implements door.Sockets.
 func (*sockets) ListenPacket(string) (net.PacketConn, error) {
 	return net.ListenPacket("udp", anywhere)
+}
+
+// Caller implements door.Sockets: callers of a played machine are the machine itself.
+func (s *sockets) Caller(context.Context, netip.AddrPort) (*os.File, error) {
+	return nil, errors.ErrUnsupported
 }
 
 // Release implements door.Sockets.

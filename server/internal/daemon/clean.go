@@ -70,7 +70,7 @@ func removeFromMachine(ctx context.Context, cfg Config, tag string) error {
 	done("firewall", err)
 	devices, err := netdev.New()
 	if err == nil {
-		err = devices.RemoveLink(BridgeName(tag))
+		err = errors.Join(devices.RemoveLink(BridgeName(tag)), devices.RemoveCallers(nft.CallerMark))
 		devices.Close()
 	}
 	done("bridge", err)

@@ -27,6 +27,7 @@ type backendKey struct {
 	http, http2 bool
 	passthrough bool
 	proxy       bool
+	keep        bool   // the caller's address
 	bare        bool   // without forwarded headers
 	policy      string // digest of gate and check
 }

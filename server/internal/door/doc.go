@@ -14,6 +14,7 @@
 //	check.go      which certificates of upstreams are good
 //	cookie.go     our own cookies, which are nobody else's
 //	stream.go     bytes carried over
+//	caller.go     connections to services from the address of the caller
 //	socks.go      the way out for callers by SOCKS
 //	redirect.go   plain HTTP: the way to TLS and the server's root certificate
 //	state.go      the last table on disk

@@ -2,8 +2,10 @@ package door
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 
 	"github.com/hearthos/hearth/api/fault"
@@ -19,6 +21,8 @@ type Sockets interface {
 	ListenPacket(address string) (net.PacketConn, error)
 	// Release says that the address is not needed any more. The network is "tcp" or "udp".
 	Release(network, address string) error
+	// Caller gives a TCP socket that connects from the address of a caller, and does not block.
+	Caller(ctx context.Context, from netip.AddrPort) (*os.File, error)
 }
 
 const (
@@ -154,3 +158,8 @@ func ofFamily(network, address string) string {
 
 // Release does nothing: the door has closed its only descriptor.
 func (DirectSockets) Release(_, _ string) error { return nil }
+
+// Caller gives none: it takes a right that this process is not meant to have.
+func (DirectSockets) Caller(context.Context, netip.AddrPort) (*os.File, error) {
+	return nil, errors.ErrUnsupported
+}

@@ -26,7 +26,7 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return 
 func (b *backend) carryThrough(ctx context.Context, c *conn) {
 	defer c.Close()
 	for limit := time.Now().Add(b.door.limits.Wait); ; time.Sleep(dialPause) {
-		up, err := b.dial(ctx)
+		up, err := b.dialFor(ctx, c)
 		if err != nil {
 			b.door.unreachable(b, err)
 			return

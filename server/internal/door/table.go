@@ -49,6 +49,7 @@ type plan struct {
 	entries  map[string]*entry // TCP address -> what stands behind it
 	resolver resolver
 	local    mdns.Config
+	kept     []netip.Prefix // sources whose address upstreams see
 	backends map[backendKey]*backend
 	configs  map[string]*tls.Config
 }
@@ -181,6 +182,7 @@ func compile(d *Door, previous *plan, t *doorv1.Table) (*plan, error) {
 			c.redirect(fmt.Sprintf("redirects[%d]", i), r)
 		}
 		c.socks(t.GetSocks())
+		c.plan.kept = c.sources("kept_sources", t.GetKeptSources())
 		c.resolver(t.GetResolver())
 		c.plan.local = mdns.Config{Names: t.GetLocal().GetNames(), Links: t.GetLocal().GetLinks()}
 		if err := mdns.Check(c.plan.local); err != nil {
@@ -265,7 +267,7 @@ func (c *compiler) route(e *entry, order int, field string, m *doorv1.Route) {
 	}
 	key := backendKey{
 		upstream: m.GetUpstream(), tls: m.GetUpstreamTls(), http: m.GetHttp(), http2: m.GetUpstreamHttp2(),
-		passthrough: m.GetCertificate() == "", proxy: m.GetProxyProtocol(), bare: m.GetWithoutForwarded(),
+		passthrough: m.GetCertificate() == "", proxy: m.GetProxyProtocol(), keep: m.GetKeepSource(), bare: m.GetWithoutForwarded(),
 		policy: Digest(&doorv1.Table{Listeners: []*doorv1.Listener{{Routes: []*doorv1.Route{{Gate: m.GetGate(), UpstreamCheck: m.GetUpstreamCheck()}}}}}),
 	}
 	g, k := c.gate(field+".gate", m.GetGate()), c.check(field+".upstream_check", m.GetUpstreamCheck())
@@ -275,6 +277,8 @@ func (c *compiler) route(e *entry, order int, field string, m *doorv1.Route) {
 		c.wrong(field, "a route without a certificate passes connections through unopened; upstream_tls, http and alpn do not go with it")
 	case e.plain && (!key.passthrough || len(m.GetNames()) > 0):
 		c.wrong(field, "a route of a plain listener has neither names nor a certificate")
+	case !key.passthrough && key.keep:
+		c.wrong(field+".keep_source", "is for routes that pass connections through")
 	case !key.passthrough && key.proxy:
 		c.wrong(field+".proxy_protocol", "is for routes that pass connections through")
 	case key.http2 && !key.http:

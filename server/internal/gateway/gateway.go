@@ -59,6 +59,8 @@ type Devices interface {
 	Changes(ctx context.Context) (<-chan struct{}, error)
 	EnsureBridge(b netdev.Bridge) error
 	EnableForwarding(names ...string) error
+	// EnsureCallers has packets with a mark delivered to this machine.
+	EnsureCallers(mark uint32) error
 	// Hairpins tells whether services can be led back to the bridge, after having done what can be done for it.
 	Hairpins(bridge string) (bool, error)
 }
@@ -91,6 +93,9 @@ func (s *Service) Ensure(ctx context.Context) error {
 		return err
 	}
 	if err := s.ensureFirewall(ctx); err != nil {
+		return err
+	}
+	if err := s.devices.EnsureCallers(nft.CallerMark); err != nil {
 		return err
 	}
 	forward := []string{s.cfg.Bridge}

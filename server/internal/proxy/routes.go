@@ -98,7 +98,7 @@ func (r *renderer) host(row *hostsv1.Host) {
 	})
 	for _, p := range slices.Sorted(maps.Keys(h.Bindings)) {
 		b := row.GetSpec().GetBindings()[p]
-		s := served{pkg: pkg, plain: &doorv1.Route{Upstream: joinPort(container.String(), p)}}
+		s := served{pkg: pkg, plain: &doorv1.Route{Upstream: joinPort(container.String(), p), KeepSource: true}}
 		s.tls = s.plain
 		if b.GetAddSsl() != nil {
 			s.tls = r.terminate(row.GetMeta().GetId(), p, b, container)

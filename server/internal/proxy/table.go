@@ -113,6 +113,7 @@ func Table(in Input) (table *doorv1.Table, omitted []string) {
 	r.listeners()
 	r.local()
 	r.resolver()
+	r.table.KeptSources = r.kept()
 	if s := r.in.Server; len(s.Socks) > 0 {
 		r.table.Socks = &doorv1.Socks{Addresses: unique(s.Socks), AllowedSources: canonical(r.bridges())}
 	}
@@ -278,6 +279,17 @@ func (r *renderer) sources(g abi.Gateway, a netip.Addr, pkg string) []netip.Pref
 		allowed = slices.DeleteFunc(allowed, func(p netip.Prefix) bool { return p.Addr().Is4() != a.Is4() })
 	}
 	return allowed
+}
+
+// kept are the callers whose address services see: all but the machine itself and the services, whose answers would not come back by
+// the door. Services have no IPv6.
+func (r *renderer) kept() []string {
+	bridges := r.bridges()
+	if len(bridges) == 0 {
+		return nil
+	}
+	all := []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0)}
+	return canonical(without(all, append(bridges, netip.MustParsePrefix("127.0.0.0/8"))))
 }
 
 // bridges are the networks of the services.

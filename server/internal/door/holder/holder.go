@@ -193,6 +193,12 @@ func (h *holder) said(p *process, m message) {
 	switch m.Op {
 	case opOpen, opControl:
 		h.open(p, m)
+	case opCaller:
+		fd, err := callerSocket(m.Address)
+		p.answer(m.ID, fd, err)
+		if err == nil {
+			unix.Close(fd)
+		}
 	case opRelease:
 		delete(p.claims, socketKey{m.Network, m.Address})
 		if p == h.current && h.next == nil {

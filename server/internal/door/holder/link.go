@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -160,6 +162,23 @@ func (l *Link) ListenPacket(address string) (net.PacketConn, error) {
 
 // Control gives the daemon's socket; only the promoted worker gets it.
 func (l *Link) Control() (net.Listener, error) { return l.listener(message{Op: opControl}) }
+
+// callerWithin is how long the parent may take to make a socket: one of an earlier release does not answer at all.
+const callerWithin = 250 * time.Millisecond
+
+// Caller gives a socket that connects from the address of a caller.
+func (l *Link) Caller(ctx context.Context, from netip.AddrPort) (*os.File, error) {
+	ctx, cancel := context.WithTimeout(ctx, callerWithin)
+	defer cancel()
+	fd, err := l.ask(ctx, message{Op: opCaller, Address: from.String()})
+	if err != nil {
+		return nil, err
+	}
+	if fd < 0 {
+		return nil, errors.New("cannot use the parent's answer: no descriptor in it")
+	}
+	return os.NewFile(uintptr(fd), "from "+from.String()), nil
+}
 
 // Release says that the address is not needed any more.
 func (l *Link) Release(network, address string) error {

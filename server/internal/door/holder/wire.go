@@ -14,11 +14,13 @@ import (
 // every later release: members are only added, and what is not known is ignored.
 const (
 	// Of the worker: opOpen asks for a socket, opControl for that of the daemon, opRelease gives one back, opReplace asks
-	// for the next worker; all are answered with opAnswer. opReady and opFrozen only tell.
+	// for the next worker, opCaller for a socket that connects from the address of a caller; all are answered with opAnswer. opReady
+	// and opFrozen only tell.
 	opOpen    = "open"
 	opControl = "control"
 	opRelease = "release"
 	opReplace = "replace"
+	opCaller  = "caller"
 	opReady   = "ready"
 	opFrozen  = "frozen"
 

@@ -94,8 +94,20 @@ func (f *Firewall) Ensure(r Rules) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	err = f.put(tables(r))
+	if errors.Is(err, unix.ENOENT) { // a kernel that cannot tell transparent sockets: all else is more than that
+		err = f.put(withoutCallers(tables(r)))
+	}
+	if err != nil {
+		return err
+	}
+	return f.cut(r)
+}
+
+// put puts tables in force in the place of those there are. It needs f.mu.
+func (f *Firewall) put(all []table) error {
 	id := uint32(0)
-	for _, t := range tables(r) {
+	for _, t := range all {
 		done, err := f.change(t)
 		if err == nil && !done {
 			f.remove(t.family, t.name)
@@ -109,7 +121,7 @@ func (f *Firewall) Ensure(r Rules) error {
 		return f.failed(fmt.Errorf("cannot put the firewall in force: %w", err))
 	}
 	f.anew = false
-	return f.cut(r)
+	return nil
 }
 
 // change makes a table whose rules keep count what it should be and leaves alone those of its rules that stay. It answers

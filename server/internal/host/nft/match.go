@@ -171,6 +171,19 @@ func source(a netip.Addr) word {
 	return equal("ip saddr "+a.String(), load, a.AsSlice())
 }
 
+// ofTransparent holds for what comes to a socket of this machine that has an address of others.
+var ofTransparent = word{"socket transparent 1", []expr.Any{
+	&expr.Socket{Key: expr.SocketKeyTransparent, Register: reg}, &expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: []byte{1}},
+}}
+
+// setMark marks a packet.
+func setMark(mark uint32) word {
+	return word{fmt.Sprintf("meta mark set 0x%08x", mark), []expr.Any{
+		&expr.Immediate{Register: reg, Data: binaryutil.NativeEndian.PutUint32(mark)},
+		&expr.Meta{Key: expr.MetaKeyMARK, Register: reg, SourceRegister: true},
+	}}
+}
+
 // flowsOver holds from the connection on that is one too many of those that came to this rule and are still tracked.
 func flowsOver(n uint32) word {
 	return word{fmt.Sprintf("ct count over %d", n), []expr.Any{&expr.Connlimit{Count: n, Flags: expr.NFT_CONNLIMIT_F_INV}}}

@@ -2,6 +2,7 @@ package nft
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/nftables"
@@ -38,9 +39,23 @@ func (r rule) exprs() (code []expr.Any) {
 	return code
 }
 
+// CallerMark marks packets that are this machine's though they are for an address of others; netdev.EnsureCallers has them delivered here.
+const CallerMark = 0x00540001
+
 // tables says what the rules come to. All chains accept at their end: other traffic of the machine is not ours.
 func tables(r Rules) []table {
 	return []table{flowsTable(r), bridgeTable(r), inetTable(r)}
+}
+
+// callersChain is the chain that needs more of the kernel than all others.
+const callersChain = "callers"
+
+// withoutCallers leaves it out.
+func withoutCallers(all []table) []table {
+	for i := range all {
+		all[i].chains = slices.DeleteFunc(all[i].chains, func(c chain) bool { return c.name == callersChain })
+	}
+	return all
 }
 
 func bridgeTable(r Rules) table {
@@ -91,6 +106,11 @@ func inetTable(r Rules) table {
 		sets = append(sets, m.set)
 	}
 	return table{name: tablePrefix + r.Tag, family: familyInet, sets: sets, chains: append(forwardChains(r, maps), []chain{
+		{
+			// What services answer to callers whose address the front door has kept is the door's, not theirs who have the address.
+			name: callersChain, kind: nftables.ChainTypeFilter, hook: nftables.ChainHookPrerouting, hookName: "prerouting", priority: -149,
+			rules: []rule{{from, nfproto(protoIPv4), l4proto(protoTCP), ofTransparent, setMark(CallerMark)}},
+		},
 		{
 			name: "forward", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, hookName: "forward", priority: 0,
 			rules: append(ledBack(r), []rule{

@@ -69,6 +69,9 @@ func (n *Network) EnsureBridge(b netdev.Bridge) error {
 // Hairpins implements gateway.Devices: nothing is led anywhere.
 func (n *Network) Hairpins(string) (bool, error) { return true, nil }
 
+// EnsureCallers implements gateway.Devices: nothing is led anywhere.
+func (n *Network) EnsureCallers(uint32) error { return nil }
+
 // EnableForwarding checks the names and forwards nothing.
 func (n *Network) EnableForwarding(names ...string) error {
 	links, err := n.Links()

@@ -92,7 +92,10 @@ type Table struct {
 	// The names in .local.
 	Local *Local `protobuf:"bytes,5,opt,name=local,proto3" json:"local,omitempty"`
 	// The way out by SOCKS.
-	Socks         *Socks `protobuf:"bytes,6,opt,name=socks,proto3" json:"socks,omitempty"`
+	Socks *Socks `protobuf:"bytes,6,opt,name=socks,proto3" json:"socks,omitempty"`
+	// Sources, in CIDR form, whose address upstreams of routes with keep_source are to see. It needs the machine to lead answers to
+	// such addresses back to the door; for others, and where that fails, connections come from the machine.
+	KeptSources   []string `protobuf:"bytes,7,rep,name=kept_sources,json=keptSources,proto3" json:"kept_sources,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -165,6 +168,13 @@ func (x *Table) GetLocal() *Local {
 func (x *Table) GetSocks() *Socks {
 	if x != nil {
 		return x.Socks
+	}
+	return nil
+}
+
+func (x *Table) GetKeptSources() []string {
+	if x != nil {
+		return x.KeptSources
 	}
 	return nil
 }
@@ -267,8 +277,10 @@ type Route struct {
 	WithoutForwarded bool `protobuf:"varint,13,opt,name=without_forwarded,json=withoutForwarded,proto3" json:"without_forwarded,omitempty"`
 	// Addresses of this machine that connections for the route come to; none means all.
 	LocalAddresses []string `protobuf:"bytes,15,rep,name=local_addresses,json=localAddresses,proto3" json:"local_addresses,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Whether the upstream sees the caller's own address; for what is not opened alone.
+	KeepSource    bool `protobuf:"varint,16,opt,name=keep_source,json=keepSource,proto3" json:"keep_source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Route) Reset() {
@@ -397,6 +409,13 @@ func (x *Route) GetLocalAddresses() []string {
 		return x.LocalAddresses
 	}
 	return nil
+}
+
+func (x *Route) GetKeepSource() bool {
+	if x != nil {
+		return x.KeepSource
+	}
+	return false
 }
 
 // Gate lets only those pass who know a secret. With no credentials nobody does.
@@ -1530,18 +1549,19 @@ var File_hearth_door_v1_door_proto protoreflect.FileDescriptor
 
 const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\n" +
-	"\x19hearth/door/v1/door.proto\x12\x0ehearth.door.v1\x1a\x1fhearth/options/v1/options.proto\"\xc8\x02\n" +
+	"\x19hearth/door/v1/door.proto\x12\x0ehearth.door.v1\x1a\x1fhearth/options/v1/options.proto\"\xeb\x02\n" +
 	"\x05Table\x126\n" +
 	"\tlisteners\x18\x01 \x03(\v2\x18.hearth.door.v1.ListenerR\tlisteners\x12?\n" +
 	"\fcertificates\x18\x02 \x03(\v2\x1b.hearth.door.v1.CertificateR\fcertificates\x124\n" +
 	"\bresolver\x18\x03 \x01(\v2\x18.hearth.door.v1.ResolverR\bresolver\x126\n" +
 	"\tredirects\x18\x04 \x03(\v2\x18.hearth.door.v1.RedirectR\tredirects\x12+\n" +
 	"\x05local\x18\x05 \x01(\v2\x15.hearth.door.v1.LocalR\x05local\x12+\n" +
-	"\x05socks\x18\x06 \x01(\v2\x15.hearth.door.v1.SocksR\x05socks\"i\n" +
+	"\x05socks\x18\x06 \x01(\v2\x15.hearth.door.v1.SocksR\x05socks\x12!\n" +
+	"\fkept_sources\x18\a \x03(\tR\vkeptSources\"i\n" +
 	"\bListener\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12-\n" +
 	"\x06routes\x18\x02 \x03(\v2\x15.hearth.door.v1.RouteR\x06routes\x12\x14\n" +
-	"\x05plain\x18\x03 \x01(\bR\x05plain\"\x86\x04\n" +
+	"\x05plain\x18\x03 \x01(\bR\x05plain\"\xa7\x04\n" +
 	"\x05Route\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\tR\x05names\x12 \n" +
 	"\vcertificate\x18\x02 \x01(\tR\vcertificate\x12\x1a\n" +
@@ -1557,7 +1577,9 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\x04gate\x18\v \x01(\v2\x14.hearth.door.v1.GateR\x04gate\x12D\n" +
 	"\x0eupstream_check\x18\f \x01(\v2\x1d.hearth.door.v1.UpstreamCheckR\rupstreamCheck\x12+\n" +
 	"\x11without_forwarded\x18\r \x01(\bR\x10withoutForwarded\x12'\n" +
-	"\x0flocal_addresses\x18\x0f \x03(\tR\x0elocalAddresses\"\xd6\x01\n" +
+	"\x0flocal_addresses\x18\x0f \x03(\tR\x0elocalAddresses\x12\x1f\n" +
+	"\vkeep_source\x18\x10 \x01(\bR\n" +
+	"keepSource\"\xd6\x01\n" +
 	"\x04Gate\x123\n" +
 	"\x06scheme\x18\x01 \x01(\x0e2\x1b.hearth.door.v1.Gate.SchemeR\x06scheme\x12\x14\n" +
 	"\x05realm\x18\x02 \x01(\tR\x05realm\x12<\n" +

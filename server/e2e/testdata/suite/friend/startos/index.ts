@@ -41,7 +41,17 @@ const expose = sdk.Action.withoutInput("expose", access("user"), async ({ effect
   return answer("exposed")();
 });
 
-export const actions = sdk.Actions.of().addAction(open).addAction(close).addAction(expose);
+/** Opens a port to networks of which the front door reads nothing. */
+const raw = sdk.Action.withoutInput("raw", access("user"), async ({ effects }: any) => {
+  await effects.bind({ id: "raw", internalPort: 9002, preferredExternalPort: 9002, addSsl: null, secure: { ssl: false } });
+  await effects.exportServiceInterface({
+    id: "raw", name: "Raw", description: "", masked: false, type: "api",
+    addressInfo: { username: null, hostId: "raw", internalPort: 9002, scheme: "tcp", sslScheme: null, suffix: "" },
+  });
+  return answer("opened")();
+});
+
+export const actions = sdk.Actions.of().addAction(open).addAction(close).addAction(expose).addAction(raw);
 const versionGraph = VersionGraph.of({
   current: VersionInfo.of({ version: "1.0.0:0", releaseNotes: "First.", migrations: { up: async () => {}, down: IMPOSSIBLE } }),
   other: [],
