@@ -128,10 +128,6 @@ freeze: node_modules/.package-lock.json ## Make the contract as it is now the on
 bench: build ## First figures, as ratios against a baseline in the same run
 	scripts/bench
 
-.PHONY: bench-peer
-bench-peer: sample ## Figures beside the original, booted from PEER_DIR
-	scripts/bench-peer
-
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (30s)
 	scripts/fuzz $(or $(FUZZTIME),30s)

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 )
 
+var errNoFreezer = errors.New("this machine has no cgroups that can be frozen")
+
 // Freeze keeps all processes of a running container where they are, until Thaw. A call of the kernel that one of them is
 // in comes to its end: what is written by it is written. Without the container the error is ErrNotRunning.
 func (r *Runtime) Freeze(name string) error { return r.setFrozen(name, true) }
@@ -14,7 +16,7 @@ func (r *Runtime) Freeze(name string) error { return r.setFrozen(name, true) }
 // Thaw lets a container go on. One that is not frozen is no error, nor is one that does not run.
 func (r *Runtime) Thaw(name string) error {
 	err := r.setFrozen(name, false)
-	if errors.Is(err, ErrNotRunning) {
+	if errors.Is(err, ErrNotRunning) || errors.Is(err, errNoFreezer) {
 		return nil
 	}
 	return err
@@ -41,7 +43,7 @@ func (h hierarchies) freeze(dir string, frozen bool) error {
 	}
 	root, ok := h.v1["freezer"]
 	if !ok {
-		return errors.New("this machine has no cgroups that can be frozen")
+		return errNoFreezer
 	}
 	return writeExisting(filepath.Join(root, dir, "freezer.state"), map[bool]string{true: "FROZEN", false: "THAWED"}[frozen])
 }
