@@ -186,7 +186,7 @@ func TestRefusedFilesLeaveNothing(t *testing.T) {
 	}
 	never := filepath.Join(t.TempDir(), "never.s9pk")
 	m.hearth("keys", "init")
-	m.must("sh", "-c", `printf text >"$1.text" && "$2" s9pk edit "$3" --add images/x86_64/main.squashfs="$1.text" --out "$1"`,
+	m.must("sh", "-c", `printf "hsqs and then no more" >"$1.text" && "$2" s9pk edit "$3" --add images/x86_64/main.squashfs="$1.text" --out "$1"`,
 		"sh", never, m.cli, filepath.Join(m.bin, sample+".s9pk"))
 	noImage, err := os.ReadFile(never)
 	if err != nil {
