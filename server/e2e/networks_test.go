@@ -251,8 +251,8 @@ func (n *networks) internet() {
 	n.refused(n.public, page, wanAddress)
 }
 
-// plainly asks by plain HTTP: the Internet is led to what is open to it, a neighbour to all, and only neighbours read what helps to
-// trust the server.
+// plainly asks by plain HTTP: the Internet is led to what is open to it, a neighbour to all but the root, which is a page that
+// helps to trust the server.
 func (n *networks) plainly(open string) {
 	asks := func(who *neighbour, at, host, path string) string {
 		out, _ := who.run("curl", "--silent", "--max-time", "5", "--output", "/dev/null", "--write-out", "%{http_code} %{redirect_url}",
@@ -272,7 +272,9 @@ func (n *networks) plainly(open string) {
 			n.t.Errorf("plain HTTP answers the Internet at %s%s with %s", what[0], what[1], got)
 		}
 	}
-	for path, want := range map[string]string{"/": "307 https://" + serversName + "/", "/ca.crt": "200"} {
+	for path, want := range map[string]string{
+		"/": "200", "/?": "307 https://" + serversName + "/", "/services": "307 https://" + serversName + "/services", "/ca.crt": "200",
+	} {
 		if got := asks(n.lan, lanAddress, serversName, path); got != want {
 			n.t.Errorf("plain HTTP answers a neighbour at %s with %s", path, got)
 		}
