@@ -26,6 +26,19 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// settled is how long after a start the controllers have made their first rounds.
+const settled = 3 * time.Second
+
+// giveBack gives the memory back that the start took, which is several times what the daemon keeps.
+func giveBack(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+	case <-time.After(settled):
+		debug.FreeOSMemory()
+	}
+	return nil
+}
+
 // errStopped is the cause of an end that was asked for.
 var errStopped = errors.New("stopped by request")
 
@@ -125,6 +138,7 @@ func (d *Daemon) bringUp(ctx, background context.Context, group *errgroup.Group)
 		return err
 	}
 	d.startLoops(ctx, group)
+	group.Go(func() error { return giveBack(ctx) })
 	code, err := d.accounts.ClaimCode()
 	if err != nil {
 		return err
@@ -136,7 +150,6 @@ func (d *Daemon) bringUp(ctx, background context.Context, group *errgroup.Group)
 	d.hub.Enter(optionsv1.Phase_PHASE_RUNNING, "")
 	d.log.InfoContext(ctx, "hearth runs", "version", d.cfg.Version, "tag", d.tag, "socket", d.socketPath(), "web", d.cfg.WebPort,
 		"after", time.Since(d.started).Round(time.Millisecond))
-	debug.FreeOSMemory() // starting takes several times what the daemon keeps
 	return nil
 }
 
