@@ -26,7 +26,7 @@ type devView struct {
 }
 
 func newDevView(a *app) *devView {
-	return &devView{a: a, live: isTerminal(a.Err) && !a.rows(), health: map[string]*packagesv1.HealthCheckStatus{}}
+	return &devView{a: a, live: obeys(a.Err) && !a.rows(), health: map[string]*packagesv1.HealthCheckStatus{}}
 }
 
 // above is a stream whose writes stand above the last line.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -25,7 +24,7 @@ type progress struct {
 }
 
 func (a *app) newProgress() *progress {
-	return &progress{a: a, live: isTerminal(a.Err) && os.Getenv("TERM") != "dumb", told: map[string]bool{}}
+	return &progress{a: a, live: obeys(a.Err), told: map[string]bool{}}
 }
 
 func (p *progress) set(step string, fraction float64, detail string) {

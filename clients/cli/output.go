@@ -249,6 +249,9 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// obeys tells whether a stream is a terminal that does more than print line after line: it draws over a line, and has colours.
+func obeys(stream any) bool { return isTerminal(stream) && os.Getenv("TERM") != "dumb" }
+
 // columns is how wide a terminal is.
 func columns(stream any) int {
 	if f, ok := stream.(*os.File); ok {

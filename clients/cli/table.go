@@ -150,5 +150,5 @@ func (a *app) paint(stream any, t tone, s string) string {
 
 // colours tells whether a stream shows colours: a terminal, without NO_COLOR (https://no-color.org).
 func (a *app) colours(stream any) bool {
-	return isTerminal(stream) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return obeys(stream) && os.Getenv("NO_COLOR") == ""
 }
