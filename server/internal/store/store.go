@@ -74,6 +74,10 @@ type Options struct {
 	MinFree uint64
 	// Reserve is how much of the disk is set aside for when it is full, more than MinFree; see reserve.go. Default none.
 	Reserve uint64
+	// MemTable is how many bytes of changes are gathered in memory before they become a table, and bounds what one commit
+	// may hold to a seventh of it. Default 8 MiB, all of which an opening takes: a test with hundreds of openings asks for
+	// less. A store that was not closed is opened with no less than it had.
+	MemTable int64
 	// Existing refuses with REASON_NOT_FOUND to make a store where none is, and with REASON_STORE_OLD to change the format
 	// of one.
 	Existing bool
@@ -96,6 +100,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MinFree == 0 {
 		o.MinFree = 64 << 20
+	}
+	if o.MemTable == 0 {
+		o.MemTable = memTable
 	}
 	o.Existing = o.Existing || o.ReadOnly
 	return o
@@ -240,7 +247,7 @@ func openFiles(dir string, opt Options, supported uint32) (_ *badger.DB, view st
 		return nil, "", err
 	}
 	db := f.db
-	set := badgerOptions(db, opt.Logger)
+	set := badgerOptions(db, opt.Logger).WithMemTableSize(opt.MemTable).WithValueThreshold(min(valueThreshold, opt.MemTable/8))
 	if opt.ReadOnly {
 		if view, err = f.makeView(); err != nil {
 			return nil, "", err
@@ -281,6 +288,12 @@ func removeView(view string) error {
 	return os.RemoveAll(view)
 }
 
+// Sizes of the database, in bytes: of the changes in memory, and of a value that is written beside the tables.
+const (
+	memTable       = 8 << 20
+	valueThreshold = 256 << 10
+)
+
 func badgerOptions(dir string, log *slog.Logger) badger.Options {
 	// NumVersionsToKeep counts only versions at or below the discard timestamp, which is the compaction point: every
 	// version a snapshot may still ask for is above it.
@@ -290,12 +303,12 @@ func badgerOptions(dir string, log *slog.Logger) badger.Options {
 		WithSyncWrites(true).
 		WithDetectConflicts(false).
 		WithNumVersionsToKeep(1).
-		WithMemTableSize(8 << 20).
+		WithMemTableSize(memTable).
 		WithNumMemtables(2).
 		WithBlockCacheSize(4 << 20).
 		WithIndexCacheSize(4 << 20).
 		WithValueLogFileSize(32 << 20).
-		WithValueThreshold(256 << 10).
+		WithValueThreshold(valueThreshold).
 		WithVerifyValueChecksum(true).
 		WithChecksumVerificationMode(options.OnBlockRead). // checkFiles has read the tables that were there
 		WithNumCompactors(2).

@@ -52,7 +52,7 @@ type Build func(t testing.TB, dir string, st *store.Store) World
 
 // pairs is how many of the schedules with two crashes are tried unless HEARTH_SOAK is set; they are drawn by a seed that
 // HEARTH_SEED replaces.
-const pairs = 60
+const pairs = 20
 
 // patience bounds one process's part of a schedule: an operation that hangs after a crash is a defect.
 const patience = 30 * time.Second
@@ -171,7 +171,7 @@ type process struct {
 func (p *process) live(build Build) {
 	t := p.t
 	t.Helper()
-	st, err := store.Open(filepath.Join(p.dir, "store"), store.Options{MinFree: 1})
+	st, err := store.Open(filepath.Join(p.dir, "store"), store.Options{MinFree: 1, MemTable: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
