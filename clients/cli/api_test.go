@@ -140,3 +140,35 @@ func FuzzConfig(f *testing.F) {
 		}
 	})
 }
+
+// Whatever stands in a project file, it is refused, or names only addresses and a key beneath its folder or the person's.
+func FuzzProjectFile(f *testing.F) {
+	for _, s := range []string{
+		"", "hosts: {lab: https://x:8443}\nhost: lab\nregistries: {test: https://r}\nregistry: test\nkey: build.pem\n", "host: unix:/x", "key: ../x",
+		"key: ~/../x", "key: /etc/passwd", "key: ~/k.pem", "registry: none", "hosts: {A: {b: c}}", "a: &a [*a]", "key: ~/",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		p, err := parseProject(raw)
+		if err != nil {
+			return
+		}
+		for _, names := range []map[string]string{p.Hosts, p.Registries, {"host": p.Hosts[p.Host] + p.Host, "registry": p.Registries[p.Registry] + p.Registry}} {
+			for name, address := range names {
+				if !profileName.MatchString(name) || address != "" && !isAddress(address) {
+					t.Errorf("%q is named %q", address, name)
+				}
+			}
+		}
+		if p.Key == "" {
+			return
+		}
+		t.Setenv("HOME", "/home/me")
+		p.path = "/work/hearth.yaml"
+		key, err := p.key()
+		if err != nil || !strings.HasPrefix(key, "/work/") && !strings.HasPrefix(key, "/home/me/") {
+			t.Errorf("the key %q is at %q: %v", p.Key, key, err)
+		}
+	})
+}

@@ -18,8 +18,8 @@ type connection struct {
 	options hearth.Options
 }
 
-// connection finds the server: --host, --profile, $HEARTH_HOST, $HEARTH_PROFILE, the profile in use, the socket on this
-// machine. A token or root certificate that the person gives counts everywhere; one of a profile opens its host alone.
+// connection finds the server: --host, --profile, $HEARTH_HOST, $HEARTH_PROFILE, the project file, the profile in use, the
+// socket on this machine. A token or root certificate that the person gives counts everywhere; one of a profile opens its host alone.
 func (a *app) connection() (connection, error) {
 	c, err := loadConfig()
 	if err != nil {
@@ -34,7 +34,7 @@ func (a *app) connection() (connection, error) {
 		to.options.Token = token
 	}
 	if a.signWith != "" {
-		key, err := loadKey(a.signWith)
+		key, err := a.loadKey(a.signWith)
 		if err != nil {
 			return connection{}, err
 		}
@@ -54,20 +54,42 @@ func (a *app) connection() (connection, error) {
 func (a *app) pick(c *config) (p profile, from string, err error) {
 	switch {
 	case a.host != "":
-		return c.of(a.host), "--host", nil
+		return a.named(c, a.host, "--host")
 	case a.profile != "":
 		p, err := c.find(a.profile)
 		return p, "--profile", err
 	case os.Getenv("HEARTH_HOST") != "":
-		return c.of(os.Getenv("HEARTH_HOST")), "$HEARTH_HOST", nil
+		return a.named(c, os.Getenv("HEARTH_HOST"), "$HEARTH_HOST")
 	case os.Getenv("HEARTH_PROFILE") != "":
 		p, err := c.find(os.Getenv("HEARTH_PROFILE"))
 		return p, "$HEARTH_PROFILE", err
+	}
+	if address, from, err := a.projectHost(""); err != nil || address != "" {
+		if err != nil {
+			return p, from, err
+		}
+		p, err = c.knownHost(address, from)
+		return p, from, err
+	}
+	switch {
 	case c.Current != "":
 		p, err := c.find(c.Current)
 		return p, "profile " + c.Current, err
 	}
 	return profile{Host: localSocket()}, "this machine", nil // as its own user, whoever logged in there
+}
+
+// named is the server that a person named: by its address, or by its name in the project file.
+func (a *app) named(c *config, host, from string) (profile, string, error) {
+	address, file, err := a.projectHost(host)
+	if err != nil {
+		return profile{}, from, err
+	}
+	if address == "" {
+		return c.of(host), from, nil
+	}
+	p, err := c.knownHost(address, file)
+	return p, from, err
 }
 
 // saidHost is the host the person named, by flag or variable.

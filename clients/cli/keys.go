@@ -11,6 +11,7 @@ import (
 
 	"github.com/hearthos/hearth/api/sign"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // defaultKey is where the packager's key is; "" when that is not known, since there is no home.
@@ -25,12 +26,34 @@ func defaultKey() string {
 	return filepath.Join(dir, "hearth", "developer.key.pem")
 }
 
-// checkKeyPath refuses to guess where a key may be: in the folder at hand it would end up in somebody's project.
-func checkKeyPath(path string) error {
-	if path == "" {
-		return wrong("usage.key-path")
+// keyFlag adds the flag that names a key. It is empty where nothing was said; help shows where the key is then.
+func keyFlag(flags *pflag.FlagSet, said *string, usage string) {
+	const name = "key"
+	flags.StringVar(said, name, "", usage)
+	flags.Lookup(name).DefValue = defaultKey()
+}
+
+// keyPath is where the key is: in the file said, in that of $HEARTH_KEY, in that of the project, in the person's own. It refuses
+// to guess: in the folder at hand a key would end up in somebody's project.
+func (a *app) keyPath(said string) (string, error) {
+	if said == "" {
+		said = os.Getenv("HEARTH_KEY")
 	}
-	return nil
+	if said != "" {
+		return said, nil
+	}
+	p, err := a.projectFile()
+	if err != nil {
+		return "", err
+	}
+	if p != nil && p.Key != "" {
+		return p.key()
+	}
+	path := defaultKey()
+	if path == "" {
+		return "", wrong("usage.key-path")
+	}
+	return path, nil
 }
 
 func (a *app) keysCommand() *cobra.Command {
@@ -40,7 +63,8 @@ func (a *app) keysCommand() *cobra.Command {
 		Use: "init", Short: "Make the key, or keep the one that is there", Args: cobra.NoArgs,
 		Example: "  hearth keys init",
 		RunE: func(*cobra.Command, []string) error {
-			if err := checkKeyPath(path); err != nil {
+			path, err := a.keyPath(path)
+			if err != nil {
 				return err
 			}
 			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -57,7 +81,11 @@ func (a *app) keysCommand() *cobra.Command {
 		Use: "show", Short: "Show the public key", Args: cobra.NoArgs,
 		Example: "  hearth keys show",
 		RunE: func(*cobra.Command, []string) error {
-			key, err := loadKey(path)
+			path, err := a.keyPath(path)
+			if err != nil {
+				return err
+			}
+			key, err := a.loadKey(path)
 			if err != nil {
 				return err
 			}
@@ -72,14 +100,15 @@ PEM (PKCS#8), the form of the developer key of StartOS. A key that is there is k
 		RunE:    func(_ *cobra.Command, args []string) error { return a.importKey(args[0], path) },
 	}
 	for _, cmd := range []*cobra.Command{init, show, take} {
-		cmd.Flags().StringVar(&path, "key", defaultKey(), "file of the key; $HEARTH_KEY")
+		keyFlag(cmd.Flags(), &path, "file of the key; $HEARTH_KEY, else that of hearth.yaml")
 	}
 	c.AddCommand(init, show, take)
 	return c
 }
 
 func (a *app) importKey(from, path string) error {
-	if err := checkKeyPath(path); err != nil {
+	path, err := a.keyPath(path)
+	if err != nil {
 		return err
 	}
 	in := a.In

@@ -114,7 +114,7 @@ may do that the installed one may not, what room it takes, and what speaks again
 				id, version, _ := strings.Cut(args[0], "@")
 				listed := &packagesv1.FromRegistry{Registry: from, PackageId: id, Version: version}
 				if needed && !gates.validateOnly {
-					if err := findRegistry(ctx, c, listed); err != nil {
+					if err := a.findRegistry(ctx, c, listed); err != nil {
 						return err
 					}
 					return a.installWithNeeded(ctx, c, req, listed)
@@ -126,7 +126,7 @@ may do that the installed one may not, what room it takes, and what speaks again
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "update also when somebody else has signed the file; do not ask")
 	gates.flags(c)
 	c.Flags().DurationVar(&limit, "time-limit", 0, "how long the package's own code may take to set itself up (12h)")
-	c.Flags().StringVar(&from, "registry", "", "id or address of the registry; the first that has the package when not given")
+	c.Flags().StringVar(&from, "registry", "", "id or address of the registry, or its name in hearth.yaml; the first that has the package when not given")
 	c.Flags().BoolVar(&needed, "with-dependencies", false, "install with it what it needs of other packages, from registries, in versions that will do")
 	c.Flags().BoolVar(&noStart, "no-start", false, "leave the service stopped")
 	c.Flags().BoolVar(&noWait, "no-wait", false, "print the operation and return at once")

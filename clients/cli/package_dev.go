@@ -65,6 +65,7 @@ Hidden files, node_modules, javascript and package files are not looked at, nor 
 			if info, err := os.Stat(args[0]); err != nil || !info.IsDir() {
 				return wrong("usage.not-a-folder", "Path", args[0])
 			}
+			a.at = args[0]
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				d.client, d.dir, d.view = c, args[0], newDevView(a)
 				d.app = d.view.app()
@@ -81,7 +82,7 @@ Hidden files, node_modules, javascript and package files are not looked at, nor 
 
 // run goes on until ctx ends, or until the server can no longer be watched.
 func (d *dev) run(ctx context.Context) error {
-	if _, err := loadKey(d.key); err != nil {
+	if _, err := d.loadKey(d.key); err != nil {
 		return err
 	}
 	caps, err := d.client.System.GetCapabilities(ctx, &systemv1.GetCapabilitiesRequest{})

@@ -19,7 +19,7 @@ import (
 
 // installListed has the server install or update a package from a registry.
 func (a *app) installListed(ctx context.Context, c *hearth.Client, req *packagesv1.InstallPackageRequest, from *packagesv1.FromRegistry, wait bool) error {
-	if err := findRegistry(ctx, c, from); err != nil {
+	if err := a.findRegistry(ctx, c, from); err != nil {
 		return err
 	}
 	req.FromRegistry = from
@@ -27,21 +27,25 @@ func (a *app) installListed(ctx context.Context, c *hearth.Client, req *packages
 }
 
 // findRegistry puts the id of a registry in the place of its address.
-func findRegistry(ctx context.Context, c *hearth.Client, from *packagesv1.FromRegistry) error {
-	if !strings.Contains(from.GetRegistry(), "://") {
+func (a *app) findRegistry(ctx context.Context, c *hearth.Client, from *packagesv1.FromRegistry) error {
+	if from.GetRegistry() == "" {
 		return nil
+	}
+	address, err := a.registryAddress(from.GetRegistry())
+	if err != nil || !strings.Contains(address, "://") {
+		return err
 	}
 	resp, err := c.Registries.ListRegistries(ctx, &registriesv1.ListRegistriesRequest{})
 	if err != nil {
 		return err
 	}
 	for _, r := range resp.GetRegistries() {
-		if r.GetSpec().GetUrl() == strings.TrimSuffix(from.GetRegistry(), "/") {
+		if r.GetSpec().GetUrl() == strings.TrimSuffix(address, "/") {
 			from.Registry = r.GetMeta().GetId()
 			return nil
 		}
 	}
-	return wrong("usage.registry-unknown", "URL", from.GetRegistry())
+	return wrong("usage.registry-unknown", "URL", address)
 }
 
 // maxNeeded bounds how many packages come with one.
@@ -199,7 +203,7 @@ updated, too. What somebody else has signed, or anything speaks against, never i
 	gates.flags(c)
 	c.Flags().BoolVar(&all, "all", false, "all packages for which there is a newer version")
 	c.Flags().StringVar(&version, "version", "", "the version, or a range of which the newest is taken")
-	c.Flags().StringVar(&from, "registry", "", "id or address of another registry")
+	c.Flags().StringVar(&from, "registry", "", "id or address of another registry, or its name in hearth.yaml")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "update also when somebody else has signed the file; with --all, those whose update changes what you should look at")
 	c.Flags().DurationVar(&limit, "time-limit", 0, "how long the package's own code may take to set itself up (12h)")
 	c.Flags().BoolVar(&noWait, "no-wait", false, "print what is begun and return at once")

@@ -21,29 +21,34 @@ import (
 
 // publisher is a registry that the command line speaks to itself.
 type publisher struct {
+	*app
 	url, key string
 }
 
 // flags adds what says which registry it is, and by whose key requests are signed.
 func (p *publisher) flags(c *cobra.Command) {
-	c.PersistentFlags().StringVar(&p.url, "registry", os.Getenv("HEARTH_REGISTRY"), "address of the registry; $HEARTH_REGISTRY")
-	c.PersistentFlags().StringVar(&p.key, "key", defaultKey(), "file of the key; $HEARTH_KEY")
+	c.PersistentFlags().StringVar(&p.url, "registry", os.Getenv("HEARTH_REGISTRY"), "address of the registry, or its name in hearth.yaml; $HEARTH_REGISTRY, else that of hearth.yaml")
+	keyFlag(c.PersistentFlags(), &p.key, "file of the key; $HEARTH_KEY, else that of hearth.yaml")
 }
 
 // open makes the client; with signs its calls are signed.
 func (p *publisher) open(signs bool) (*registry.Client, *sign.PrivateKey, error) {
-	if p.url == "" {
+	url, err := p.registryAddress(p.url)
+	if err != nil {
+		return nil, nil, err
+	}
+	if url == "" {
 		return nil, nil, wrong("usage.registry-url")
 	}
 	var key *sign.PrivateKey
 	if signs {
-		k, err := loadKey(p.key)
+		k, err := p.loadKey(p.key)
 		if err != nil {
 			return nil, nil, err
 		}
 		key = &k
 	}
-	c, err := registry.NewClient(p.url, registry.Options{Key: key})
+	c, err := registry.NewClient(url, registry.Options{Key: key})
 	return c, key, err
 }
 
@@ -57,7 +62,7 @@ func (p *publisher) call(ctx context.Context, method string, params, result any)
 }
 
 func (a *app) registryPackageCommand() *cobra.Command {
-	p := &publisher{}
+	p := &publisher{app: a}
 	c := &cobra.Command{Use: "package", Short: "Publish packages, take them out, fetch them", Example: "  hearth registry package add hello.s9pk --registry https://registry.example.org"}
 	p.flags(c)
 	c.AddCommand(a.publishCommand("add", p), a.registryPackageRemoveCommand(p), a.registryDownloadCommand(p), a.registryPromoteCommand(p))
@@ -261,6 +266,9 @@ func (a *app) registryPromoteCommand(p *publisher) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if to, err = a.registryAddress(to); err != nil {
+				return err
+			}
 			target, err := registry.NewClient(to, registry.Options{Key: key})
 			if err != nil {
 				return err
@@ -285,7 +293,7 @@ func (a *app) registryPromoteCommand(p *publisher) *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&to, "to", "", "address of the other registry")
+	c.Flags().StringVar(&to, "to", "", "address of the other registry, or its name in hearth.yaml")
 	return c
 }
 
@@ -321,7 +329,7 @@ func (p *publisher) simple(use, short, example, method string, params func(args 
 }
 
 func (a *app) registrySignerCommand() *cobra.Command {
-	p := &publisher{}
+	p := &publisher{app: a}
 	c := &cobra.Command{Use: "signer", Short: "Say whose signatures a registry takes", Example: "  hearth registry signer list --registry https://registry.example.org"}
 	p.flags(c)
 	list := &cobra.Command{
@@ -375,7 +383,7 @@ func (a *app) registrySignerCommand() *cobra.Command {
 }
 
 func (a *app) registryAdminCommand() *cobra.Command {
-	p := &publisher{}
+	p := &publisher{app: a}
 	c := &cobra.Command{Use: "admin", Short: "Say who administers a registry", Example: "  hearth registry admin list --registry https://registry.example.org"}
 	p.flags(c)
 	list := &cobra.Command{
@@ -396,7 +404,7 @@ func (a *app) registryAdminCommand() *cobra.Command {
 }
 
 func (a *app) registryCategoryCommand() *cobra.Command {
-	p := &publisher{}
+	p := &publisher{app: a}
 	c := &cobra.Command{Use: "category", Short: "Sort the packages of a registry", Example: "  hearth registry category list --registry https://registry.example.org"}
 	p.flags(c)
 	list := &cobra.Command{
@@ -439,7 +447,7 @@ func (a *app) registryCategoryCommand() *cobra.Command {
 
 // s9pkPublishCommand is 'registry package add' where packagers look for it.
 func (a *app) s9pkPublishCommand() *cobra.Command {
-	p := &publisher{}
+	p := &publisher{app: a}
 	c := a.publishCommand("publish", p)
 	p.flags(c)
 	return c

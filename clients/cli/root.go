@@ -27,6 +27,7 @@ type app struct {
 
 	host, profile, token, ca string
 	signWith                 string // file of a key
+	at                       string // the folder that the command is about, the one at hand when empty
 	output                   string
 	quiet                    bool
 }
@@ -115,7 +116,7 @@ Tables are for people; --output json prints one row of JSON for each resource, a
 // secrets, and the same on every machine.
 func (a *app) addFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.host, "host", "", "server to speak with; $HEARTH_HOST, else the profile in use, else this machine")
+	flags.StringVar(&a.host, "host", "", "server to speak with: its address, or its name in hearth.yaml; $HEARTH_HOST, else that of hearth.yaml, else the profile in use, else this machine")
 	flags.StringVar(&a.profile, "profile", "", "profile of the server to speak with; $HEARTH_PROFILE")
 	flags.StringVar(&a.signWith, "sign-with", os.Getenv("HEARTH_SIGN_WITH"), "file of a key to sign each call with; $HEARTH_SIGN_WITH")
 	flags.StringVar(&a.token, "token", "", "bearer token; $HEARTH_TOKEN, else that of the profile")

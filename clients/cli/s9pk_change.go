@@ -21,8 +21,9 @@ import (
 )
 
 // loadKey reads the packager's key and says how to get one.
-func loadKey(path string) (sign.PrivateKey, error) {
-	if err := checkKeyPath(path); err != nil {
+func (a *app) loadKey(said string) (sign.PrivateKey, error) {
+	path, err := a.keyPath(said)
+	if err != nil {
 		return sign.PrivateKey{}, err
 	}
 	key, err := sign.LoadKey(path)
@@ -76,7 +77,7 @@ text. Fields of the manifest that this release does not know are dropped by that
 	f.StringArrayVar(&e.add, "add", nil, "member to add or replace, as PATH=FILE")
 	f.StringArrayVar(&e.remove, "remove", nil, "member to remove, as PATH")
 	f.StringVarP(&e.out, "out", "f", "", "file to write; FILE itself when not given, - for standard output")
-	f.StringVar(&e.key, "key", defaultKey(), "key to sign with")
+	keyFlag(f, &e.key, "key to sign with; $HEARTH_KEY, else that of hearth.yaml")
 	return c
 }
 
@@ -94,7 +95,7 @@ func (a *app) edit(ctx context.Context, name string, e edits) error {
 	if err != nil {
 		return err
 	}
-	key, err := loadKey(e.key)
+	key, err := a.loadKey(e.key)
 	if err != nil {
 		return err
 	}
@@ -275,7 +276,7 @@ commitment stays the same.`,
 			if err != nil {
 				return err
 			}
-			key, err := loadKey(keyFile)
+			key, err := a.loadKey(keyFile)
 			if err != nil {
 				return err
 			}
@@ -290,7 +291,7 @@ commitment stays the same.`,
 		},
 	}
 	c.Flags().StringVarP(&out, "out", "f", "", "file to write; FILE itself when not given, - for standard output")
-	c.Flags().StringVar(&keyFile, "key", defaultKey(), "key to sign with")
+	keyFlag(c.Flags(), &keyFile, "key to sign with; $HEARTH_KEY, else that of hearth.yaml")
 	return c
 }
 
@@ -317,7 +318,7 @@ That needs mksquashfs.`,
 	}
 	c.Flags().StringVarP(&out, "out", "f", "", "file to write; FILE itself when not given, - for standard output")
 	c.Flags().StringVar(&arch, "arch", "", "keep only what this architecture needs, as in x86_64")
-	c.Flags().StringVar(&keyFile, "key", defaultKey(), "key to sign with, for the first format")
+	keyFlag(c.Flags(), &keyFile, "key to sign with, for the first format; $HEARTH_KEY, else that of hearth.yaml")
 	_ = c.RegisterFlagCompletionFunc("arch", cobra.FixedCompletions(architectures, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }

@@ -47,7 +47,7 @@ type conversion struct {
 
 // convertOld makes a package of the second format. Everything is verified before anything is read for good.
 func (a *app) convertOld(ctx context.Context, f *legacy.File, to, arch, keyFile string) error {
-	key, err := loadKey(keyFile)
+	key, err := a.loadKey(keyFile)
 	if err != nil {
 		return err
 	}

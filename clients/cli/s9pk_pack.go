@@ -60,7 +60,10 @@ mksquashfs, and no root. The same project and key give the same bytes.`,
   hearth s9pk pack . --arch x86_64 --image main=oci:layout:1.0
   hearth s9pk pack . --dependency-icon nextcloud=../nextcloud/icon.svg`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.pack(cmd.Context(), args[0], p) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a.at = args[0]
+			return a.pack(cmd.Context(), args[0], p)
+		},
 	}
 	c.Flags().StringVarP(&p.out, "out", "f", "", "file to write, - for standard output; ID.s9pk when not given")
 	c.Flags().StringArrayVar(&p.archs, "arch", nil, "architecture to pack for, as in x86_64; may be repeated")
@@ -72,7 +75,7 @@ mksquashfs, and no root. The same project and key give the same bytes.`,
 // flags are those of all commands that pack a project.
 func (p *packing) flags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&p.key, "key", defaultKey(), "key to sign with")
+	keyFlag(f, &p.key, "key to sign with; $HEARTH_KEY, else that of hearth.yaml")
 	f.StringArrayVar(&p.images, "image", nil, "where an image comes from, as ID=SOURCE or ARCH/ID=SOURCE; may be repeated")
 	f.StringArrayVar(&p.icons, "dependency-icon", nil, "file with the icon of a dependency, as ID=FILE, in place of the one that the manifest names; may be repeated")
 	f.StringVar(&p.engine, "engine", "", "program that builds Dockerfiles: podman, buildah or docker; the first there is when not given")
@@ -103,7 +106,7 @@ func (a *app) packed(ctx context.Context, dir string, flags packing) (*project, 
 	if flags.engine != "" && !slices.Contains(image.Engines(), flags.engine) {
 		return nil, none, wrong("usage.field-one-of", "Value", flags.engine, "Field", "--engine", "List", strings.Join(image.Engines(), ", "))
 	}
-	key, err := loadKey(flags.key)
+	key, err := a.loadKey(flags.key)
 	if err != nil {
 		return nil, none, err
 	}

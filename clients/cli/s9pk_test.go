@@ -13,10 +13,14 @@ import (
 )
 
 // Scripts about package files need no server: $PACKAGES is a folder of packages that the original made, $URL the same
-// folder behind HTTP, $PLAIN behind a server that knows no ranges.
+// folder behind HTTP, $PLAIN behind a server that knows no ranges, $MAKE_FILE what Makefiles of packages include.
 func TestPackageFileScripts(t *testing.T) {
 	t.Parallel()
 	folder, err := filepath.Abs("../../api/s9pk/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	make, err := filepath.Abs("../../sdk-ts/packages/sdk/s9pk.mk")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +45,7 @@ func TestPackageFileScripts(t *testing.T) {
 		},
 		Setup: func(env *testscript.Env) error {
 			for name, value := range map[string]string{
-				"PACKAGES": folder, "URL": ranged.URL, "PLAIN": plain.URL, "AWAY": away.URL, "HOME": env.WorkDir, "TZ": "UTC",
+				"PACKAGES": folder, "URL": ranged.URL, "PLAIN": plain.URL, "AWAY": away.URL, "MAKE_FILE": make, "HOME": env.WorkDir, "TZ": "UTC",
 				"XDG_CONFIG_HOME": "",
 			} {
 				env.Setenv(name, value)

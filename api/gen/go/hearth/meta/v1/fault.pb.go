@@ -188,6 +188,8 @@ const (
 	Reason_REASON_SERVER_IDENTITY Reason = 129
 	// The client's own file of profiles cannot be used.
 	Reason_REASON_CLIENT_CONFIG Reason = 160
+	// The project file that was found in the folder at hand, or above it, cannot be used.
+	Reason_REASON_PROJECT_FILE Reason = 460
 	// The client knows no profile of this name.
 	Reason_REASON_PROFILE_NOT_FOUND Reason = 161
 	// The operation is not stuck, so nothing of it needs to be given up.
@@ -443,6 +445,7 @@ var (
 		128: "REASON_NO_SESSION",
 		129: "REASON_SERVER_IDENTITY",
 		160: "REASON_CLIENT_CONFIG",
+		460: "REASON_PROJECT_FILE",
 		161: "REASON_PROFILE_NOT_FOUND",
 		165: "REASON_OPERATION_NOT_STUCK",
 		166: "REASON_OPERATION_NOT_REPEATABLE",
@@ -610,6 +613,7 @@ var (
 		"REASON_NO_SESSION":               128,
 		"REASON_SERVER_IDENTITY":          129,
 		"REASON_CLIENT_CONFIG":            160,
+		"REASON_PROJECT_FILE":             460,
 		"REASON_PROFILE_NOT_FOUND":        161,
 		"REASON_OPERATION_NOT_STUCK":      165,
 		"REASON_OPERATION_NOT_REPEATABLE": 166,
@@ -881,7 +885,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xf9\x88\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xfc\x89\x01\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -966,7 +970,8 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x16REASON_REQUEST_FOREIGN\x10\x7f\x1a[\x8a\x80\x19W\b\a\x1aSOpen the server's own page under one of its own names; programs use a bearer token.\x12Z\n" +
 	"\x11REASON_NO_SESSION\x10\x80\x01\x1aB\x8a\x80\x19>\b\t\x1a:Log in first; tokens and the local socket have no session.\x12\x94\x01\n" +
 	"\x16REASON_SERVER_IDENTITY\x10\x81\x01\x1aw\x8a\x80\x19s\b\t\x1aoIf the server was set up anew, remove its profile and log in again; if not, somebody may be between you and it.\x12x\n" +
-	"\x14REASON_CLIENT_CONFIG\x10\xa0\x01\x1a]\x8a\x80\x19Y\b\t\x1aUCorrect the file that the message names, or move it away and make the profiles again.\x12]\n" +
+	"\x14REASON_CLIENT_CONFIG\x10\xa0\x01\x1a]\x8a\x80\x19Y\b\t\x1aUCorrect the file that the message names, or move it away and make the profiles again.\x12\x80\x01\n" +
+	"\x13REASON_PROJECT_FILE\x10\xcc\x03\x1af\x8a\x80\x19b\b\t\x1a^Correct the file that the message names, or say with flags what it would say and move it away.\x12]\n" +
 	"\x18REASON_PROFILE_NOT_FOUND\x10\xa1\x01\x1a>\x8a\x80\x19:\b\x05\x1a6See the profiles there are with 'hearth profile list'.\x12^\n" +
 	"\x1aREASON_OPERATION_NOT_STUCK\x10\xa5\x01\x1a=\x8a\x80\x199\b\t\x1a5Wait for it, or cancel it to have undone what it did.\x12f\n" +
 	"\x1fREASON_OPERATION_NOT_REPEATABLE\x10\xa6\x01\x1a@\x8a\x80\x19<\b\t\x1a8Ask for the same work in the way it was asked for first.\x12P\n" +
