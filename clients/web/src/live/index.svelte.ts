@@ -37,6 +37,7 @@ class Live {
   other = $state("");
   #tabs: Tabs | undefined;
   #readable: readonly string[] = [];
+  #beginning: Promise<void> | undefined;
   #wake = new EventTarget();
   #stream: AbortController | undefined;
 
@@ -58,8 +59,12 @@ class Live {
     });
   }
 
-  /** Asks who the caller is and begins to follow the feed. It throws what the server refuses with. */
-  async begin(): Promise<void> {
+  /** Asks who the caller is and begins to follow the feed, once for all who call meanwhile. It throws what the server refuses with. */
+  begin(): Promise<void> {
+    return (this.#beginning ??= this.#begin().finally(() => (this.#beginning = undefined)));
+  }
+
+  async #begin(): Promise<void> {
     const [caller, server] = await Promise.all([hearth.accounts.getCaller({}), hearth.system.getServer({})]);
     this.caller = { account: caller.account, role: caller.role, version: server.version, tag: server.tag };
     this.#readable = kinds.filter((kind) => server.kinds.includes(kind));

@@ -6,6 +6,7 @@ import type { Gateway } from "@hearthos/api/hearth/gateways/v1/gateways_pb";
 import type { Host, Reachability, UrlPlugin } from "@hearthos/api/hearth/hosts/v1/hosts_pb";
 import type { Notification } from "@hearthos/api/hearth/notifications/v1/notifications_pb";
 import type { Operation, Progress } from "@hearthos/api/hearth/operations/v1/operations_pb";
+import type { PackageLimits } from "@hearthos/api/hearth/packages/v1/limits_pb";
 import type { PackageUpdate, UpdatePolicy } from "@hearthos/api/hearth/packages/v1/updates_pb";
 import type { Artifact, Dependency, EffectPolicy, HealthCheck, Package, RefusedEffect, Snapshot } from "@hearthos/api/hearth/packages/v1/resources_pb";
 import type { Usage } from "@hearthos/api/hearth/packages/v1/usage_pb";
@@ -29,6 +30,7 @@ export interface Kinds {
   notification: Notification;
   operation: Operation;
   package: Package;
+  packagelimits: PackageLimits;
   packageupdate: PackageUpdate;
   preferences: Preferences;
   progress: Progress;
@@ -51,7 +53,7 @@ export type Kind = keyof Kinds;
 /** The kinds by name; which of them the caller may read is said by the server. */
 export const kinds: readonly Kind[] = [
   "account", "action", "artifact", "dependency", "effectpolicy", "gateway", "hardware", "healthcheck", "host", "notification",
-  "operation", "package", "packageupdate", "preferences", "progress", "reachability", "refusedeffect", "registry", "serverusage", "settings", "smtp", "snapshot",
+  "operation", "package", "packagelimits", "packageupdate", "preferences", "progress", "reachability", "refusedeffect", "registry", "serverusage", "settings", "smtp", "snapshot",
   "task", "updatepolicy", "urlplugin", "usage", "warning",
 ];
 
