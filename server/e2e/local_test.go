@@ -7,6 +7,7 @@ import (
 	"net"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -208,12 +209,13 @@ func TestTheServerHasANameInLocal(t *testing.T) {
 	reached(name)
 }
 
-// A name that another machine has is left to it: the service takes the next one, is reached there, and people are told.
+// A name that another machine has is left to it: the service takes the next one, is reached there, and people are told. When the
+// other machine takes it back the service has it again, by itself.
 func TestAServicesNameMayBeAnothersInLocal(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
 	n := m.newNeighbour("192.168.77.5/24", "192.168.77.9/24")
-	n.claims(sample+".local.", net.IPv4(192, 168, 77, 9))
+	unclaim := n.claims(sample+".local.", net.IPv4(192, 168, 77, 9))
 	m.start()
 	m.installSample()
 	name := sample + "-2.local"
@@ -240,10 +242,24 @@ func TestAServicesNameMayBeAnothersInLocal(t *testing.T) {
 		}
 		return fmt.Errorf("%v", m.rows("warnings", "list"))
 	})
+
+	unclaim()
+	m.eventually(40*time.Second, "the service has its name back, and nobody is warned", func() error {
+		if rows := fmt.Sprint(m.rows("warnings", "list")); strings.Contains(rows, name) {
+			return errors.New(rows)
+		}
+		for _, row := range m.rows("host", "address", "list", sample) {
+			if row["hostname"] == sample+".local" {
+				_, err := n.run("curl", "--silent", "--show-error", "--fail", "--cacert", m.root(), "--resolve", sample+".local:8443:192.168.77.5", row["url"].(string))
+				return err
+			}
+		}
+		return errors.New("not yet")
+	})
 }
 
-// claims has the neighbour answer for a name in .local until the test ends.
-func (n *neighbour) claims(name string, address net.IP) {
+// claims has the neighbour answer for a name in .local until the test ends or it takes the name back.
+func (n *neighbour) claims(name string, address net.IP) (unclaim func()) {
 	n.m.t.Helper()
 	opened := make(chan *net.UDPConn)
 	go func() {
@@ -268,6 +284,17 @@ func (n *neighbour) claims(name string, address net.IP) {
 		n.m.t.Fatal("the neighbour cannot listen for names in .local")
 	}
 	n.m.t.Cleanup(func() { c.Close() })
+	record := func(ttl uint32) []byte {
+		a := new(dns.Msg)
+		a.Response, a.Authoritative = true, true
+		a.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeA, Class: dns.ClassINET | 1<<15, Ttl: ttl}, A: address}}
+		out, err := a.Pack()
+		if err != nil {
+			panic(err) // of a test's own making
+		}
+		return out
+	}
+	group := &net.UDPAddr{IP: net.IPv4(224, 0, 0, 251), Port: 5353}
 	go func() {
 		b := make([]byte, 9000)
 		for {
@@ -275,21 +302,21 @@ func (n *neighbour) claims(name string, address net.IP) {
 			if err != nil {
 				return
 			}
-			q, a := new(dns.Msg), new(dns.Msg)
+			q := new(dns.Msg)
 			if q.Unpack(b[:length]) != nil || q.Response {
 				continue
 			}
-			for _, question := range q.Question {
-				if question.Name == name {
-					a.Response, a.Authoritative = true, true
-					a.Answer = append(a.Answer, &dns.A{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeA, Class: dns.ClassINET | 1<<15, Ttl: 120}, A: address})
-				}
-			}
-			if out, err := a.Pack(); err == nil && len(a.Answer) > 0 {
-				_, _ = c.WriteToUDP(out, &net.UDPAddr{IP: net.IPv4(224, 0, 0, 251), Port: 5353})
+			if slices.ContainsFunc(q.Question, func(question dns.Question) bool { return question.Name == name }) {
+				_, _ = c.WriteToUDP(record(120), group)
 			}
 		}
 	}()
+	return func() {
+		if _, err := c.WriteToUDP(record(0), group); err != nil {
+			n.m.t.Error(err)
+		}
+		c.Close()
+	}
 }
 
 // multicast listens for questions of mDNS on a thread of its own, which is left at the neighbour.

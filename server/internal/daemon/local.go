@@ -99,7 +99,7 @@ func (d *Daemon) localCondition() warn.Condition {
 	return warn.Condition{
 		Name:   localWarning,
 		Text:   "Another machine in the network is called {{.Wanted}}.local, so {{.Service}} is called {{.Claimed}}.local.",
-		Remedy: "Use the name that it has now, or give the other machine another name; the own one comes back with the next start of this machine.",
+		Remedy: "Use the name that it has now, or give the other machine another name; the own one comes back within a minute after nobody else has it.",
 		Check: func(context.Context) ([]warn.Finding, error) {
 			var out []warn.Finding
 			find := func(service, wanted, claimed string) {

@@ -79,6 +79,9 @@ func (e *engine) receive(index int, from netip.AddrPort, m *dns.Msg, now time.Ti
 		}
 		return
 	}
+	for _, rr := range m.Ns {
+		e.others(rr, now)
+	}
 	everyone, alone := response(), response()
 	legacy := from.Port() != port
 	for _, q := range m.Question[:min(len(m.Question), maxQuestions)] {

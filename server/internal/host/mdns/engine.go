@@ -24,6 +24,8 @@ const (
 	// manyConflicts within conflictSpan make a name wait for conflictWait before the next try.
 	manyConflicts              = 15
 	conflictSpan, conflictWait = 10 * time.Second, 5 * time.Second
+	// reclaimEvery is how often a name that another machine had is asked for again, freed after that machine took it back.
+	reclaimEvery, freed = time.Minute, 2 * time.Second
 	// perMessage is how many names are told of in one message.
 	perMessage = 16
 )
@@ -44,7 +46,14 @@ type packet struct {
 	msg  *dns.Msg
 }
 
-// claim is a name on its way from wanted to claimed.
+// claim is a name on its way from wanted to claimed:
+//
+//	asking ──nobody answers──▶ sure ──▶ announced
+//	  ▲ └─another has it: the next label─┘ │
+//	  └────────another has it too──────────┘
+//
+// Who is sure of another label than the wanted one asks for a better one now and then, and answers for the label that it has
+// until nobody has answered for the better one.
 type claim struct {
 	wanted    string
 	label     string
@@ -56,6 +65,9 @@ type claim struct {
 	next      time.Time // of the next step; zero when all is done
 	conflicts []time.Time
 	told      map[int]time.Time // last multicast by link
+	better    string            // a label that is nearer to what is wanted and is being asked for; "" while none is
+	tried     int               // how often others were asked for it
+	retry     time.Time         // when it is asked for, next; zero where the label is the wanted one
 }
 
 // engine decides what to say. It is for one goroutine; all time comes from outside.
@@ -109,7 +121,13 @@ func (e *engine) setLinks(links []*link, own map[netip.Addr]bool, now time.Time)
 	}
 }
 
-func (c *claim) restart(at time.Time) { c.asked, c.sure, c.announced, c.next = 0, false, 0, at }
+func (c *claim) restart(at time.Time) {
+	c.asked, c.sure, c.announced, c.next = 0, false, 0, at
+	c.settle(time.Time{})
+}
+
+// settle ends asking for a better label until a moment; zero for as long as the claim stands.
+func (c *claim) settle(retry time.Time) { c.better, c.tried, c.retry = "", 0, retry }
 
 // names tells what is claimed. A name that is only claimed anew is still told: it is rarely lost.
 func (e *engine) names() []Name {
@@ -123,6 +141,7 @@ func (e *engine) names() []Name {
 // tick does what is due and answers when something is due next; zero for never. Without a link nothing is claimed: there is
 // nobody to ask.
 func (e *engine) tick(now time.Time) time.Time {
+	e.improve(now)
 	var probing, announcing []*claim
 	for _, c := range e.claims {
 		if len(e.links) == 0 || c.next.IsZero() || now.Before(c.next) {
@@ -130,6 +149,9 @@ func (e *engine) tick(now time.Time) time.Time {
 		}
 		if c.asked == probes && !c.sure { // the time for answers to the last question is over
 			c.sure, c.had = true, c.label
+			if c.label != c.wanted {
+				c.settle(now.Add(reclaimEvery))
+			}
 		}
 		if c.sure {
 			announcing = append(announcing, c)
@@ -144,11 +166,44 @@ func (e *engine) tick(now time.Time) time.Time {
 		return next
 	}
 	for _, c := range e.claims {
-		if !c.next.IsZero() && (next.IsZero() || c.next.Before(next)) {
-			next = c.next
+		for _, due := range []time.Time{c.next, c.retry} {
+			if !due.IsZero() && (next.IsZero() || due.Before(next)) {
+				next = due
+			}
 		}
 	}
 	return next
+}
+
+// improve asks for better labels than claims have, and changes to those that nobody has any more.
+func (e *engine) improve(now time.Time) {
+	if len(e.links) == 0 {
+		return
+	}
+	for _, c := range e.claims {
+		if c.retry.IsZero() || now.Before(c.retry) {
+			continue
+		}
+		if c.better == "" {
+			if c.better = e.free(e.claims, c.wanted, 1); c.better == c.label { // what is wanted is the label of another claim
+				c.settle(now.Add(reclaimEvery))
+				continue
+			}
+		}
+		if c.tried < probes {
+			e.ask([]*claim{c}, func(*claim) string { return c.better })
+			c.tried++
+			c.retry = now.Add(probeEvery)
+			continue
+		}
+		e.multicast([]*claim{c}, now, func(l *link, c *claim) []dns.RR { return l.records(c.label, 0, true) })
+		c.label, c.had, c.tries = c.better, c.better, 1
+		c.announced, c.next = 0, now
+		c.settle(time.Time{})
+		if c.label != c.wanted {
+			c.settle(now.Add(reclaimEvery))
+		}
+	}
 }
 
 // flush answers what is to be sent and forgets it.
@@ -158,22 +213,27 @@ func (e *engine) flush() []packet {
 	return out
 }
 
-// probe asks for names whether somebody has them, and says what would be answered, for others who ask at the same time.
+// probe asks for names whether somebody has them.
 func (e *engine) probe(claims []*claim, now time.Time) {
 	for part := range slices.Chunk(claims, perMessage) {
-		for _, l := range e.links {
-			m := new(dns.Msg)
-			for _, c := range part {
-				const unicast = 1 << 15
-				m.Question = append(m.Question, dns.Question{Name: fqdn(c.label), Qtype: dns.TypeANY, Qclass: dns.ClassINET | unicast})
-				m.Ns = append(m.Ns, l.records(c.label, recordTTL, false)...)
-			}
-			e.out = append(e.out, packet{link: l.index, msg: m})
-		}
+		e.ask(part, func(c *claim) string { return c.label })
 		for _, c := range part {
 			c.asked++
 			c.next = now.Add(probeEvery)
 		}
+	}
+}
+
+// ask asks whether somebody has labels, and says what would be answered, for others who ask at the same time.
+func (e *engine) ask(claims []*claim, label func(*claim) string) {
+	for _, l := range e.links {
+		m := new(dns.Msg)
+		for _, c := range claims {
+			const unicast = 1 << 15
+			m.Question = append(m.Question, dns.Question{Name: fqdn(label(c)), Qtype: dns.TypeANY, Qclass: dns.ClassINET | unicast})
+			m.Ns = append(m.Ns, l.records(label(c), recordTTL, false)...)
+		}
+		e.out = append(e.out, packet{link: l.index, msg: m})
 	}
 }
 
@@ -229,7 +289,7 @@ func (e *engine) conflict(c *claim, now time.Time) {
 func (e *engine) free(claims []*claim, wanted string, try int) string {
 	for ; ; try++ {
 		label := numbered(wanted, try)
-		if !slices.ContainsFunc(claims, func(c *claim) bool { return c.wanted != wanted && c.label == label }) {
+		if !slices.ContainsFunc(claims, func(c *claim) bool { return c.wanted != wanted && (c.label == label || c.better == label) }) {
 			return label
 		}
 	}
@@ -262,6 +322,7 @@ func addressOf(rr dns.RR) (netip.Addr, bool) {
 func (e *engine) heard(m *dns.Msg, now time.Time) {
 	hurt := map[*claim]bool{}
 	for _, rr := range slices.Concat(m.Answer, m.Extra) {
+		e.others(rr, now)
 		c := e.claimOf(rr.Header().Name)
 		if c == nil || rr.Header().Ttl == 0 {
 			continue
@@ -272,6 +333,24 @@ func (e *engine) heard(m *dns.Msg, now time.Time) {
 	}
 	for c := range hurt {
 		e.conflict(c, now)
+	}
+}
+
+// others looks for what another machine says of the label that a claim would rather have: that it has it, or has it no more.
+func (e *engine) others(rr dns.RR, now time.Time) {
+	a, ok := addressOf(rr)
+	label, local := strings.CutSuffix(strings.ToLower(rr.Header().Name), ".local.")
+	if !ok || e.own[a] || !local {
+		return
+	}
+	for _, c := range e.claims {
+		switch {
+		case !c.sure || c.retry.IsZero() || label != c.better && label != c.wanted:
+		case rr.Header().Ttl > 0:
+			c.settle(now.Add(reclaimEvery))
+		case c.better == "" && now.Add(freed).Before(c.retry):
+			c.retry = now.Add(freed)
+		}
 	}
 }
 

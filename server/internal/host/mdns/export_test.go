@@ -2,6 +2,7 @@ package mdns
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -33,6 +34,11 @@ func (w *Wire) Join(name string, addresses []string, names ...string) *Host {
 	h.SetAddresses(addresses...)
 	h.engine.setNames(names, w.Now)
 	return h
+}
+
+// Leave takes a host off the wire without a word.
+func (w *Wire) Leave(h *Host) {
+	w.hosts = slices.DeleteFunc(w.hosts, func(o *Host) bool { return o == h })
 }
 
 // SetAddresses changes the addresses of a host; those beginning with fe80 are its own and not told.

@@ -133,6 +133,64 @@ func TestANameThatAnotherHasIsNotTaken(t *testing.T) {
 	wantNames(t, second, "hearth=hearth-3")
 }
 
+func TestANameThatAnotherHadComesBack(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		goes   func(*mdns.Wire, *mdns.Host)
+		within time.Duration
+	}{
+		"it is taken back":      {func(_ *mdns.Wire, h *mdns.Host) { h.SetNames() }, 4 * time.Second},
+		"its machine goes away": {func(w *mdns.Wire, h *mdns.Host) { w.Leave(h) }, 63 * time.Second},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w := mdns.NewWire()
+			other := w.Join("a", []string{"192.168.1.5/24"}, "hearth")
+			w.Pass(4 * time.Second)
+			h := w.Join("b", []string{"192.168.1.6/24"}, "hearth", "photos")
+			w.Pass(4 * time.Second)
+			asked := len(w.Said["b"])
+			w.Pass(5 * time.Minute)
+			wantNames(t, h, "hearth=hearth-2", "photos=photos")
+			if n := len(w.Said["b"]) - asked; n < 4 || n > 15 {
+				t.Errorf("in five minutes it is asked for %d times", n)
+			}
+			c.goes(w, other)
+			w.Pass(c.within)
+			wantNames(t, h, "hearth=hearth", "photos=photos")
+			if got := answered(w, "b", h, "192.168.1.9:5353", question("hearth-2.local.", dns.TypeA, dns.ClassINET|unicast)); got != nil {
+				t.Errorf("the name that it had is answered for: %v", got)
+			}
+			if got := answered(w, "b", h, "192.168.1.9:5353", question("hearth.local.", dns.TypeA, dns.ClassINET|unicast)); len(got) != 1 {
+				t.Errorf("the answer is %v", got)
+			}
+			again := w.Join("c", []string{"192.168.1.7/24"}, "hearth")
+			w.Pass(4 * time.Second)
+			wantNames(t, h, "hearth=hearth", "photos=photos")
+			wantNames(t, again, "hearth=hearth-2")
+		})
+	}
+}
+
+func TestTheNameThatItHasIsAnsweredWhileABetterOneIsAskedFor(t *testing.T) {
+	t.Parallel()
+	w := mdns.NewWire()
+	other := w.Join("a", []string{"192.168.1.5/24"}, "hearth")
+	w.Pass(4 * time.Second)
+	h := w.Join("b", []string{"192.168.1.6/24"}, "hearth")
+	w.Pass(4 * time.Second)
+	w.Leave(other)
+	for range 620 {
+		w.Pass(100 * time.Millisecond)
+		names := h.Names()
+		got := answered(w, "b", h, "192.168.1.9:5353", question(names[0].Claimed+".local.", dns.TypeA, dns.ClassINET|unicast))
+		if len(got) != 1 {
+			t.Fatalf("asked for %s the answer is %v", names[0].Claimed, got)
+		}
+	}
+	wantNames(t, h, "hearth=hearth")
+}
+
 func TestTwoThatAskTogetherAgree(t *testing.T) {
 	t.Parallel()
 	w := mdns.NewWire()
