@@ -13,9 +13,11 @@ package reach
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -35,7 +37,8 @@ const ControllerName = "reach"
 // again is how often a host is tried though nothing changed: names and routers change without telling.
 const again = 5 * time.Minute
 
-// settle is how soon a host is tried again of which an address has just ceased to work, broken how often after that.
+// settle is how soon a host is tried again of which an address does not work after something has changed, since a service takes a
+// moment to listen and the front door to follow; each further try waits twice as long, up to broken.
 const settle, broken = 2 * time.Second, time.Minute
 
 // Options are what the area is made of.
@@ -52,10 +55,21 @@ type Options struct {
 }
 
 // Service is the area. It is safe for concurrent use.
-type Service struct{ opt Options }
+type Service struct {
+	opt Options
+
+	mu     sync.Mutex // guards misses
+	misses map[string]miss
+}
+
+// miss is what is known of a host of which an address does not work.
+type miss struct {
+	since string // the state of things since which it is so
+	wait  time.Duration
+}
 
 // New returns the area. It does nothing until its controller runs.
-func New(opt Options) *Service { return &Service{opt: opt} }
+func New(opt Options) *Service { return &Service{opt: opt, misses: make(map[string]miss)} }
 
 // Last answers what was last found of a host, nil where it was not tried since the server started.
 func (s *Service) Last(id string) *hostsv1.Reachability {
@@ -84,6 +98,7 @@ func (s *Service) Controller() reconcile.Controller {
 		Sources: []reconcile.Source{
 			{Selector: store.Selector{Kind: "host"}, Keys: func(c store.Change) []string { return []string{c.ID} }},
 			{Selector: store.Selector{Kind: "package"}, Keys: func(c store.Change) []string { return s.of(c.ID) }},
+			{Selector: store.Selector{Kind: "healthcheck"}, Keys: func(c store.Change) []string { return s.missing(ids.Parent(c.ID)) }},
 		},
 		List: func() ([]string, error) { return s.of(""), nil },
 		Reconcile: func(ctx context.Context, id string) (time.Duration, error) {
@@ -104,6 +119,12 @@ func (s *Service) of(pkg string) (keys []string) {
 	return keys
 }
 
+// missing answers the hosts of a package of which an address did not work: a service that says something new of its health may
+// listen by now.
+func (s *Service) missing(pkg string) []string {
+	return slices.DeleteFunc(s.of(pkg), func(id string) bool { last := s.Last(id); return last != nil && works(last) })
+}
+
 func (s *Service) reconcile(ctx context.Context, id string) (time.Duration, error) {
 	var row *hostsv1.Host
 	err := s.opt.Store.View(func(tx *store.Tx) error {
@@ -118,17 +139,35 @@ func (s *Service) reconcile(ctx context.Context, id string) (time.Duration, erro
 	}
 	if row == nil || row.GetSpec().GetKept() {
 		store.DropEphemeral[*hostsv1.Reachability](s.opt.Store, id)
+		s.forget(id)
 		return 0, nil
 	}
-	last := s.Last(id)
-	found := s.Try(ctx, time.Now(), row)
-	switch {
-	case works(found):
+	if found := s.Try(ctx, time.Now(), row); works(found) {
+		s.forget(id)
 		return again, nil
-	case last == nil || works(last):
-		return settle, nil // the front door may not have followed the same change yet
 	}
-	return broken, nil
+	return s.patience(id, row), nil
+}
+
+// patience answers how long to wait before a host of which an address does not work is tried again.
+func (s *Service) patience(id string, row *hostsv1.Host) time.Duration {
+	since := fmt.Sprint(row.GetMeta().GetRevision(), s.started(id).AsTime())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, known := s.misses[id]
+	if known && m.since == since {
+		m.wait = min(2*m.wait, broken)
+	} else {
+		m = miss{since, settle}
+	}
+	s.misses[id] = m
+	return m.wait
+}
+
+func (s *Service) forget(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.misses, id)
 }
 
 // works tells whether all addresses do.
@@ -142,11 +181,15 @@ func (s *Service) running(id string) bool {
 	if ids.Package(pkg).Reserved() {
 		return true
 	}
-	there := false
+	return s.started(id) != nil
+}
+
+// started answers when the container of a host's package was started; nil where there is none.
+func (s *Service) started(id string) (at *timestamppb.Timestamp) {
 	_ = s.opt.Store.View(func(tx *store.Tx) error {
-		row, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
-		there = ok && row.GetStatus().GetStartTime() != nil
+		row, _, err := store.Lookup[*packagesv1.Package](tx, ids.Parent(id))
+		at = row.GetStatus().GetStartTime()
 		return err
 	})
-	return there
+	return at
 }

@@ -49,6 +49,12 @@ func site(t *testing.T) (root []byte, dial func(ctx context.Context, network, ad
 
 func newArea(t *testing.T, started bool) *reach.Service {
 	t.Helper()
+	s, _ := newAreaOver(t, started)
+	return s
+}
+
+func newAreaOver(t *testing.T, started bool) (*reach.Service, *store.Store) {
+	t.Helper()
 	st, err := store.Open(t.TempDir(), store.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +83,7 @@ func newArea(t *testing.T, started bool) *reach.Service {
 			}
 			return nil, errors.New("no such name")
 		},
-	})
+	}), st
 }
 
 func TestAVerdictNamesTheFirstThingThatIsMissing(t *testing.T) {
@@ -145,4 +151,47 @@ func TestWhatWasFoundIsKeptUntilTheHostGoes(t *testing.T) {
 	if last := s.Last("forge/main"); last != nil {
 		t.Errorf("of a host that is gone there is %v", last)
 	}
+}
+
+// A service that was just started takes a moment to listen, so its addresses are looked at again soon, and less and less often
+// while nothing changes.
+func TestWhatDoesNotWorkIsTriedAgainSoonAfterAChange(t *testing.T) {
+	t.Parallel()
+	s, st := newAreaOver(t, true)
+	c := s.Controller()
+	put := func(change func(tx *store.Tx) error) {
+		t.Helper()
+		if _, err := st.Update(t.Context(), time.Unix(2, 0), change); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := func(port uint32) {
+		t.Helper()
+		put(func(tx *store.Tx) error {
+			return store.Put(tx, &hostsv1.Host{Meta: &metav1.Meta{Id: "forge/main"}, Spec: &hostsv1.HostSpec{}, Status: &hostsv1.HostStatus{
+				Addresses: []*hostsv1.Address{{Kind: hostsv1.Address_KIND_IPV4, Hostname: "192.168.1.5", Port: port, Gateway: "eth0"}},
+			}})
+		})
+	}
+	tried := func(when string, want ...time.Duration) {
+		t.Helper()
+		for i, w := range want {
+			if got, err := c.Reconcile(t.Context(), "forge/main"); err != nil || got != w {
+				t.Errorf("%s, at try %d the next is after %s, want %s (%v)", when, i, got, w, err)
+			}
+		}
+	}
+	soon := []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second, time.Minute, time.Minute}
+	at(81)
+	tried("at first", soon...)
+	put(func(tx *store.Tx) error {
+		return store.Put(tx, &packagesv1.Package{Meta: &metav1.Meta{Id: "forge"}, Status: &packagesv1.PackageStatus{StartTime: timestamppb.New(time.Unix(9, 0))}})
+	})
+	tried("started anew", soon...)
+	at(82)
+	tried("with another address", soon[:2]...)
+	at(80)
+	tried("with one that works", 5*time.Minute, 5*time.Minute)
+	at(81)
+	tried("broken again", soon[:2]...)
 }
