@@ -240,6 +240,51 @@ func hold(ports []string, greet func(net.Conn)) error {
 	return err
 }
 
+// answerDatagrams answers datagrams at ports until standard input ends: with who sent them and what is in them.
+func answerDatagrams(ports []string) error {
+	for _, port := range ports {
+		c, err := net.ListenPacket("udp", ":"+port)
+		if err != nil {
+			return err
+		}
+		go func() {
+			b := make([]byte, 1500)
+			for {
+				n, from, err := c.ReadFrom(b)
+				if err != nil {
+					return
+				}
+				_, _ = c.WriteTo(fmt.Appendf(nil, "%s %s", from, b[:n]), from)
+			}
+		}()
+	}
+	fmt.Println("READY")
+	_, err := io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// tell sends a datagram until it is answered, a few times, and prints the answer.
+func tell(at, what string) error {
+	c, err := net.Dial("udp", at)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	b := make([]byte, 1500)
+	for range 3 { // datagrams may be lost
+		if _, err = c.Write([]byte(what)); err != nil {
+			return err
+		}
+		_ = c.SetReadDeadline(time.Now().Add(time.Second))
+		var n int
+		if n, err = c.Read(b); err == nil {
+			fmt.Println(string(b[:n]))
+			return nil
+		}
+	}
+	return err
+}
+
 // say connects, says something, and prints all that is answered.
 func say(at, what string) error {
 	c, err := net.DialTimeout("tcp", at, 5*time.Second)

@@ -56,6 +56,10 @@ func visit(kind string, args []string) error {
 		return hold(args, func(net.Conn) {})
 	case "say":
 		return say(args[0], args[1])
+	case "datagrams":
+		return answerDatagrams(args)
+	case "tell":
+		return tell(args[0], args[1])
 	case "greet":
 		return hold(args, func(c net.Conn) { fmt.Fprintln(c, c.RemoteAddr()) })
 	}

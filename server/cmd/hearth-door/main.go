@@ -75,6 +75,7 @@ func run(o options, log *slog.Logger) error {
 		o.socket = filepath.Join(o.runDir, "door.sock")
 	}
 	if o.standby != 0 {
+		signal.Ignore(syscall.SIGHUP) // it is for the parent; who takes over heeds it again
 		if err := holder.AwaitEnd(o.standby); err != nil {
 			return fmt.Errorf("cannot wait for the parent's end: %w", err)
 		}

@@ -243,7 +243,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		Dial: new(net.Dialer).DialContext,
 	})
 	d.gateways = gateway.New(gateway.Config{
-		Tag: tag, Bridge: bridge, Address: cfg.Bridge, Ports: []uint16{uint16(cfg.WebPort), socksPort},
+		Tag: tag, Bridge: bridge, Address: cfg.Bridge, Ports: []uint16{uint16(cfg.WebPort), socksPort}, Opened: filepath.Join(d.runDir, "forwarding"),
 		Interface: func(pkg string) string { return runner.InterfaceName(tag, pkg) }, Flows: func() uint32 { return nft.FlowShare("/") },
 	}, d.store, log, d.host.devices, d.host.firewall)
 	d.runner = runner.New(ctx, runner.Config{

@@ -19,8 +19,8 @@ import (
 )
 
 // ensureFirewall puts the rules that follow from the rows in force.
-func (s *Service) ensureFirewall(context.Context) error {
-	rules := nft.Rules{Tag: s.cfg.Tag, Bridge: s.cfg.Bridge, Host: s.cfg.Address}
+func (s *Service) ensureFirewall(_ context.Context, closed []string) error {
+	rules := nft.Rules{Tag: s.cfg.Tag, Bridge: s.cfg.Bridge, Host: s.cfg.Address, Closed: closed}
 	if s.cfg.Flows != nil {
 		rules.Flows = s.cfg.Flows()
 	}

@@ -9,14 +9,21 @@ package gateway
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
+	"os"
 	"slices"
+	"strings"
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 
+	"github.com/hearthos/hearth/api/abi"
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/atomicfile"
 	"github.com/hearthos/hearth/server/internal/host/netdev"
 	"github.com/hearthos/hearth/server/internal/host/nft"
 	"github.com/hearthos/hearth/server/internal/reconcile"
@@ -40,6 +47,8 @@ type Config struct {
 	Interface func(pkg string) string
 	// Ports are those of the server itself that services may reach.
 	Ports []uint16
+	// Opened is the file that names the links which forward because of this server; it ends with the machine, as that does.
+	Opened string
 	// Flows is how many connections of one service the machine may track; nil bounds none.
 	Flows func() uint32
 }
@@ -59,6 +68,9 @@ type Devices interface {
 	Changes(ctx context.Context) (<-chan struct{}, error)
 	EnsureBridge(b netdev.Bridge) error
 	EnableForwarding(names ...string) error
+	// Forwards tells whether a link forwards, Routes whether somebody has made the machine a router.
+	Forwards(name string) (bool, error)
+	Routes() (bool, error)
 	// EnsureCallers has packets with a mark delivered to this machine.
 	EnsureCallers(mark uint32) error
 	// Hairpins tells whether services can be led back to the bridge, after having done what can be done for it.
@@ -92,19 +104,62 @@ func (s *Service) Ensure(ctx context.Context) error {
 	if err := s.devices.EnsureBridge(netdev.Bridge{Name: s.cfg.Bridge, Address: s.cfg.Address}); err != nil {
 		return err
 	}
-	if err := s.ensureFirewall(ctx); err != nil {
+	forward := s.forwarding(links)
+	closed, err := s.closed(forward)
+	if err != nil {
+		return err
+	}
+	if err := s.ensureFirewall(ctx, closed); err != nil {
 		return err
 	}
 	if err := s.devices.EnsureCallers(nft.CallerMark); err != nil {
 		return err
 	}
-	forward := []string{s.cfg.Bridge}
+	return s.devices.EnableForwarding(append(forward, s.cfg.Bridge)...)
+}
+
+// forwarding are the links that must forward: services reach every network the machine is in, and ranges of ports are led to services
+// from each.
+func (s *Service) forwarding(links []netdev.Link) (names []string) {
+	listed := s.gateways(links)
 	for _, l := range links {
-		if l.DefaultRoute {
-			forward = append(forward, l.Name)
+		if netdev.CheckName(l.Name) != nil {
+			continue // a name that would be taken for another
+		}
+		if l.DefaultRoute && l.Name != s.cfg.Bridge || slices.ContainsFunc(listed, func(g abi.Gateway) bool { return g.ID == l.Name && !g.Internal() }) {
+			names = append(names, l.Name)
 		}
 	}
-	return s.devices.EnableForwarding(forward...)
+	return names
+}
+
+// closed answers those of the links that would not forward without this server: they are no way from one network into another. What is
+// opened is written down before it is, since nothing tells afterwards who did it. A machine that somebody has made a router routes.
+func (s *Service) closed(names []string) (closed []string, err error) {
+	known, err := os.ReadFile(s.cfg.Opened)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot read which links were opened: %w", err)
+	}
+	opened := strings.Fields(string(known))
+	for _, name := range names {
+		on, err := s.devices.Forwards(name)
+		if err != nil {
+			return nil, err
+		}
+		if !on && !slices.Contains(opened, name) {
+			opened = append(opened, name)
+		}
+	}
+	if text := strings.Join(opened, "\n"); text != string(known) {
+		if err := atomicfile.Write(s.cfg.Opened, []byte(text), 0o600); err != nil {
+			return nil, fmt.Errorf("cannot write down which links are opened: %w", err)
+		}
+	}
+	routes, err := s.devices.Routes()
+	if err != nil || routes {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(opened, name) }), nil
 }
 
 // Missing names what is not there of the network of the services: the bridge with its address, the firewall's tables. It

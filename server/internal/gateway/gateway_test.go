@@ -1,9 +1,11 @@
 package gateway_test
 
 import (
+	"context"
 	"log/slog"
 	"net/netip"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -54,7 +56,7 @@ func TestPortsOfAServiceAreForItselfAndThoseThatDependOnIt(t *testing.T) {
 	}
 	cfg := gateway.Config{
 		Tag: "1a2b", Bridge: "hearth0", Address: netip.MustParsePrefix("10.0.3.1/24"), Ports: []uint16{8443},
-		Interface: func(pkg string) string { return "h1a2b" + pkg },
+		Interface: func(pkg string) string { return "h1a2b" + pkg }, Opened: filepath.Join(t.TempDir(), "forwarding"),
 	}
 	rules := inNamespace(t, func() (string, error) {
 		devices, err := netdev.New()
@@ -88,6 +90,67 @@ func TestPortsOfAServiceAreForItselfAndThoseThatDependOnIt(t *testing.T) {
 		t.Log(rules)
 	}
 }
+
+// A link of a network that is not the way out forwards for the services, too, and leads nowhere else; so it is told after a restart,
+// when nothing but a file knows who opened it. What somebody has opened stays as it is.
+func TestEachGatewayForwardsForServicesAlone(t *testing.T) {
+	t.Parallel()
+	testenv.Require(t, "netns")
+	st, err := store.Open(t.TempDir(), store.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	cfg := gateway.Config{
+		Tag: "1a2b", Bridge: "hearth0", Address: netip.MustParsePrefix("10.0.3.1/24"),
+		Interface: func(pkg string) string { return "h1a2b" + pkg }, Opened: filepath.Join(t.TempDir(), "forwarding"),
+	}
+	inNamespace(t, func() (string, error) {
+		script := `set -e
+sysctl -qw net.ipv4.ip_forward=0
+for i in 0 1 2; do ip link add lan$i type veth peer name peer$i; ip link set peer$i up; ip link set lan$i up; ip addr add 192.168.7$i.5/24 dev lan$i; done
+ip route add default via 192.168.70.1
+sysctl -qw net.ipv4.conf.lan2.forwarding=1`
+		if out, err := exec.Command("sh", "-c", script).CombinedOutput(); err != nil {
+			return string(out), err
+		}
+		devices, err := netdev.New()
+		if err != nil {
+			return "", err
+		}
+		defer devices.Close()
+		for _, when := range []string{"at first", "after a restart"} {
+			rules := &rulesOf{}
+			if err := gateway.New(cfg, st, slog.New(slog.DiscardHandler), devices, rules).Ensure(t.Context()); err != nil {
+				return "", err
+			}
+			if got := strings.Join(rules.last.Closed, " "); got != "lan0 lan1" {
+				t.Errorf("%s closed are %q", when, got)
+			}
+			for _, link := range []string{"lan0", "lan1", "lan2"} {
+				if on, err := devices.Forwards(link); !on || err != nil {
+					t.Errorf("%s %s forwards: %v, %v", when, link, on, err)
+				}
+			}
+		}
+		if out, err := exec.Command("sysctl", "-qw", "net.ipv4.ip_forward=1").CombinedOutput(); err != nil {
+			return string(out), err
+		}
+		rules := &rulesOf{}
+		err = gateway.New(cfg, st, slog.New(slog.DiscardHandler), devices, rules).Ensure(t.Context())
+		if len(rules.last.Closed) > 0 {
+			t.Errorf("closed are on a router %v", rules.last.Closed)
+		}
+		return "", err
+	})
+}
+
+// rulesOf remembers the rules that were put in force last.
+type rulesOf struct{ last nft.Rules }
+
+func (r *rulesOf) Ensure(rules nft.Rules) error                             { r.last = rules; return rules.Check() }
+func (r *rulesOf) Has(string) (bool, error)                                 { return true, nil }
+func (r *rulesOf) Changes(context.Context, string) (<-chan struct{}, error) { return nil, nil }
 
 // inNamespace runs fn on a thread with a network of its own, which ends with it.
 func inNamespace(t *testing.T, fn func() (string, error)) string {

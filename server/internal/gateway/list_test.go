@@ -25,6 +25,8 @@ func (m *machine) Links() ([]netdev.Link, error)                    { return m.l
 func (m *machine) Changes(context.Context) (<-chan struct{}, error) { return nil, nil }
 func (m *machine) EnsureBridge(netdev.Bridge) error                 { return nil }
 func (m *machine) EnableForwarding(...string) error                 { return nil }
+func (m *machine) Forwards(string) (bool, error)                    { return true, nil }
+func (m *machine) Routes() (bool, error)                            { return false, nil }
 func (m *machine) EnsureCallers(uint32) error                       { return nil }
 func (m *machine) Hairpins(string) (bool, error)                    { return true, nil }
 

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -303,6 +304,48 @@ func TestLongAnswersGoOverTCP(t *testing.T) {
 	}
 	if r := query(t, "tcp", addr, "big.test", dns.TypeA); r.Truncated || len(r.Answer) != 200 {
 		t.Errorf("the answer over TCP has %d records", len(r.Answer))
+	}
+}
+
+// Who asks over one connection after the other is answered, though those before are not over yet; who holds connections without asking
+// gets no more of them.
+func TestOneSourceAsksAgainAndHoldsFewConnections(t *testing.T) {
+	t.Parallel()
+	up, _ := upstream(t, answering("one.test. 60 IN A 198.51.100.1"))
+	addr := start(t, newServer(t, dnsserver.Config{Upstreams: []netip.AddrPort{up}}))
+	dial := func() *dns.Conn {
+		c, err := dns.DialTimeout("tcp", addr, 5*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	asks := func(c *dns.Conn) error {
+		m := new(dns.Msg)
+		m.SetQuestion("one.test.", dns.TypeA)
+		if err := c.WriteMsg(m); err != nil {
+			return err
+		}
+		_, err := c.ReadMsg()
+		return err
+	}
+	for i := range 3 * dnsserver.MaxConnsSource {
+		if err := asks(dial()); err != nil {
+			t.Fatalf("connection %d is not answered: %v", i, err)
+		}
+	}
+	silent := make([]*dns.Conn, dnsserver.MaxConnsSource)
+	for i := range silent { // takes the place of those that were answered
+		silent[i] = dial()
+	}
+	if err := asks(dial()); err == nil {
+		t.Error("a source holds more connections than it may")
+	}
+	for i, c := range silent[:3] {
+		if err := asks(c); err != nil {
+			t.Errorf("connection %d is not answered: %v", i, err)
+		}
 	}
 }
 

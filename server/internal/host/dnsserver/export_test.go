@@ -31,6 +31,9 @@ func (s *Server) SetSystemFiles(paths ...string) { s.system.paths = paths }
 // MaxPendingSource is the bound on questions under way for one source.
 const MaxPendingSource = maxPendingSource
 
+// MaxConnsSource is the bound on open connections of one source.
+const MaxConnsSource = maxConnsSource
+
 // Cache is the answers of others that are kept.
 type Cache struct{ c cache }
 

@@ -117,15 +117,16 @@ type limitedListener struct {
 // opened is a connection that was accepted.
 type opened struct {
 	net.Conn
-	source netip.Addr
+	source   netip.Addr
+	answered bool // once, at least
 }
 
 func (l *limitedListener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
 		if err == nil {
-			if release, ok := l.take(c); ok {
-				return &limitedConn{Conn: c, release: release, first: sync.OnceFunc(l.served)}, nil
+			if release, first, ok := l.take(c); ok {
+				return &limitedConn{Conn: c, release: release, first: sync.OnceFunc(first)}, nil
 			}
 			_ = c.Close()
 			continue
@@ -142,32 +143,36 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 }
 
 // take counts a connection. Where there are too many, one of the source with most of them makes room, the one that is oldest: few
-// of those who mean it stay for longer than a question.
-func (l *limitedListener) take(c net.Conn) (release func(), ok bool) {
+// of those who mean it stay for longer than a question. Where a source has too many it makes room itself, if one of its own has had an
+// answer: who asks again and again is quicker than a busy server notices that the connection before is over.
+func (l *limitedListener) take(c net.Conn) (release, first func(), ok bool) {
 	a, err := netip.ParseAddrPort(c.RemoteAddr().String())
 	source := a.Addr().Unmap()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err != nil || l.sources[source] >= maxConnsSource {
-		return nil, false
+	if err != nil || l.sources[source] >= maxConnsSource && !l.makeRoomOf(source) {
+		return nil, nil, false
 	}
 	if l.open.Len() >= maxConns {
 		l.makeRoom()
 	}
-	e := l.open.PushBack(&opened{c, source})
+	o := &opened{Conn: c, source: source}
+	e := l.open.PushBack(o)
 	l.sources[source]++
 	l.waiting++
-	return func() {
+	release = func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.leave(e)
-	}, true
+	}
+	return release, func() { l.served(o) }, true
 }
 
 // served notes that a connection has had its first answer, or is over.
-func (l *limitedListener) served() {
+func (l *limitedListener) served(o *opened) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	o.answered = true
 	if l.waiting--; l.waiting == 0 && l.none != nil {
 		close(l.none)
 		l.none = nil
@@ -211,6 +216,18 @@ func (l *limitedListener) makeRoom() {
 	}
 	_ = oldest.Value.(*opened).Conn.Close()
 	l.leave(oldest)
+}
+
+// makeRoomOf ends the oldest connection of a source that has had an answer, and tells whether there was one. It needs l.mu.
+func (l *limitedListener) makeRoomOf(source netip.Addr) bool {
+	for e := l.open.Front(); e != nil; e = e.Next() {
+		if o := e.Value.(*opened); o.source == source && o.answered {
+			_ = o.Conn.Close()
+			l.leave(e)
+			return true
+		}
+	}
+	return false
 }
 
 func (l *limitedListener) Close() error {

@@ -183,10 +183,31 @@ func sysctl(name, value string) error {
 	return nil
 }
 
+// Routes tells whether somebody has made this machine a router over IPv4, for all its links. It must be called in the namespace Devices
+// was made in.
+func (d *Devices) Routes() (bool, error) { return forwards("all") }
+
+// Forwards tells whether packets that arrive on a link are forwarded over IPv4; a link that is gone forwards nothing. It must be called in
+// the namespace Devices was made in.
+func (d *Devices) Forwards(name string) (bool, error) {
+	if err := CheckName(name); err != nil {
+		return false, err
+	}
+	return forwards(name)
+}
+
+func forwards(name string) (bool, error) {
+	have, err := os.ReadFile(filepath.Join("/proc/sys/net/ipv4/conf", name, "forwarding"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return false, fmt.Errorf("cannot tell whether %s forwards: %w", name, err)
+	}
+	return strings.TrimSpace(string(have)) == "1", nil
+}
+
 // EnableForwarding lets packets that arrive on the named links be forwarded over IPv4. The bridge forwards already;
-// the links with a default route need it for the answers to what services ask. Forwarding of other links and of IPv6 stays
-// as it is, so the machine does not become a router between networks nobody named. It must be called in the namespace
-// Devices was made in.
+// the links of gateways need it for answers to what services ask, and for ports that lead to services. Forwarding of other links and
+// of IPv6 stays as it is. Where they lead is the firewall's business, so that the machine does not become a router. It must be called
+// in the namespace Devices was made in.
 func (d *Devices) EnableForwarding(names ...string) error {
 	for _, name := range names {
 		if err := CheckName(name); err != nil {

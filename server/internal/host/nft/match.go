@@ -123,6 +123,7 @@ const (
 	icmpEcho  = 8
 
 	ctInvalid     = expr.CtStateBitINVALID
+	ctNew         = expr.CtStateBitNEW
 	ctEstablished = expr.CtStateBitESTABLISHED
 	ctRelated     = expr.CtStateBitRELATED
 )
@@ -194,7 +195,7 @@ func ctState(bits uint32) word {
 	for _, s := range []struct {
 		bit  uint32
 		name string
-	}{{ctInvalid, "invalid"}, {ctEstablished, "established"}, {ctRelated, "related"}} {
+	}{{ctNew, "new"}, {ctInvalid, "invalid"}, {ctEstablished, "established"}, {ctRelated, "related"}} {
 		if bits&s.bit != 0 {
 			names = append(names, s.name)
 		}

@@ -30,7 +30,7 @@ import (
 
 const (
 	// MaxServices, MaxPairs, MaxPorts and MaxUses bound a set of rules.
-	MaxServices, MaxPairs, MaxPorts, MaxUses = 4096, 16384, 4096, 32768
+	MaxServices, MaxPairs, MaxPorts, MaxUses, MaxClosed = 4096, 16384, 4096, 32768, 1024
 	// tablePrefix begins the names of our tables; the tag follows.
 	tablePrefix = "hearth_"
 )
@@ -59,6 +59,8 @@ type Rules struct {
 	Flows uint32
 	// Forwards lead ports of this machine to services.
 	Forwards []Forward
+	// Closed are links in networks that this machine does not route between: what comes in there is for the machine or a service.
+	Closed []string
 	// Hairpin has the forwards serve services, too, which the machine must be able to lead back to the bridge. Without it
 	// they are refused.
 	Hairpin bool
@@ -143,6 +145,14 @@ func (r Rules) normal() (Rules, error) {
 			return r, fmt.Errorf("%w: port 0 for %s", ErrInvalid, u.From)
 		}
 	}
+	if len(r.Closed) > MaxClosed {
+		return r, fmt.Errorf("%w: more than %d closed links", ErrInvalid, MaxClosed)
+	}
+	for _, name := range r.Closed {
+		if !linkForm.MatchString(name) || name == r.Bridge {
+			return r, fmt.Errorf("%w: closed link %q", ErrInvalid, name)
+		}
+	}
 	size := 0
 	for _, f := range r.Forwards {
 		if err := f.check(r); err != nil {
@@ -182,6 +192,7 @@ func (r Rules) sorted() Rules {
 	r.Forwards = slices.Clone(r.Forwards)
 	slices.SortFunc(r.Forwards, Forward.compare)
 	r.Forwards = slices.Compact(r.Forwards)
+	r.Closed = slices.Compact(slices.Sorted(slices.Values(r.Closed)))
 	r.Ports = merge(r.Ports)
 	return r
 }

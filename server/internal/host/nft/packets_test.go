@@ -193,6 +193,33 @@ func TestOtherTrafficOfTheMachineIsLeftAlone(t *testing.T) {
 	l.sees("network through the machine", far, l.worldAddr+":80", "192.168.7.9")
 }
 
+// Packets of a closed link reach the machine, and services by forwards, and no other network; what a network that is routed for opens
+// is answered.
+func TestAClosedLinkLeadsToServicesAlone(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "a")
+	far := l.namespace()
+	l.cable("lan0", "eth0", far)
+	l.address(l.host, "lan0", "192.168.7.1/24")
+	l.address(far, "eth0", "192.168.7.9/24")
+	l.in(far, func() { route(t, "0.0.0.0/0", "192.168.7.1") })
+	l.in(l.world, func() { route(t, "192.168.7.0/24", l.uplinkAddr) })
+	l.in(l.host, func() { must(t, l.devices.EnableForwarding("lan0")) })
+	a := l.services["a"]
+	l.rules.Closed = []string{"lan0"}
+	l.rules.Forwards = []nft.Forward{{Address: netip.MustParseAddr("192.168.7.1"), Ports: nft.PortRange{First: 7000, Last: 7001}, Target: a.addr, First: 7000}}
+	l.listen(l.host, "192.168.7.1:5961")
+	l.listen(l.world, l.worldAddr+":80")
+	l.listen(far, "192.168.7.9:80")
+	l.listen(a.ns, a.addr.String()+":7001")
+	l.ensure()
+	l.sees("network to the machine", far, "192.168.7.1:5961", "192.168.7.9")
+	l.sees("network to a service", far, "192.168.7.1:7001", "192.168.7.9")
+	l.sees("service to the network", a.ns, "192.168.7.9:80", "192.168.7.1")
+	l.sees("network through the machine", far, l.worldAddr+":80", "")
+	l.sees("through the machine to the network", l.world, "192.168.7.9:80", l.worldAddr)
+}
+
 // TestAnyPairsAreKept compares random pairs with what packets do.
 func TestAnyPairsAreKept(t *testing.T) {
 	t.Parallel()

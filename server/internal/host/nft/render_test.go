@@ -33,7 +33,7 @@ func example() nft.Rules {
 		},
 		Allowed: []nft.Pair{{addr("10.0.3.12"), addr("10.0.3.11")}, {addr("10.0.3.11"), addr("10.0.3.12")}},
 		Uses:    []nft.Use{{addr("10.0.3.12"), 62000}, {addr("10.0.3.11"), 62001}, {addr("10.0.3.11"), 62000}},
-		Hairpin: true,
+		Closed:  []string{"lan1", "lan0", "lan1"}, Hairpin: true,
 		Forwards: []nft.Forward{
 			{Address: addr("192.168.1.5"), Ports: nft.PortRange{First: 5000, Last: 5499}, Target: addr("10.0.3.11"), First: 5000},
 			{Address: addr("192.168.1.5"), Ports: nft.PortRange{First: 6000, Last: 6002}, Target: addr("10.0.3.11"), First: 9000, Source: netip.MustParsePrefix("192.168.1.0/24")},

@@ -113,7 +113,7 @@ func inetTable(r Rules) table {
 		},
 		{
 			name: "forward", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, hookName: "forward", priority: 0,
-			rules: append(ledBack(r), []rule{
+			rules: append(append(closed(r), ledBack(r)...), []rule{
 				{not(from), not(to), accept},
 				{ctState(ctEstablished | ctRelated), accept},
 				{ctState(ctInvalid), drop},
@@ -151,6 +151,14 @@ func inetTable(r Rules) table {
 			rules: append(returns(r), rule{nfproto(protoIPv4), sourceIn(r.Host.Masked()), not(to), masquerade}),
 		},
 	}...)}
+}
+
+// closed keep the machine from becoming a router: answers pass, of what others opened from a link that is routed for.
+func closed(r Rules) (out []rule) {
+	for _, name := range r.Closed {
+		out = append(out, rule{inLink(name), not(outLink(r.Bridge)), nfproto(protoIPv4), ctState(ctNew | ctInvalid), drop})
+	}
+	return out
 }
 
 // flowsTable bounds how many connections of each service are tracked: the machine's table is one for all. It comes after

@@ -72,6 +72,18 @@ func (n *Network) Hairpins(string) (bool, error) { return true, nil }
 // EnsureCallers implements gateway.Devices: nothing is led anywhere.
 func (n *Network) EnsureCallers(uint32) error { return nil }
 
+// Routes implements gateway.Devices: nothing is led anywhere.
+func (n *Network) Routes() (bool, error) { return false, nil }
+
+// Forwards tells whether a link is there: nothing of what it forwards leaves the sandbox.
+func (n *Network) Forwards(name string) (bool, error) {
+	if err := netdev.CheckName(name); err != nil {
+		return false, err
+	}
+	links, err := n.Links()
+	return slices.ContainsFunc(links, func(l netdev.Link) bool { return l.Name == name }), err
+}
+
 // EnableForwarding checks the names and forwards nothing.
 func (n *Network) EnableForwarding(names ...string) error {
 	links, err := n.Links()

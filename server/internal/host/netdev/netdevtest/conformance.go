@@ -16,6 +16,7 @@ import (
 type Network interface {
 	EnsureBridge(b netdev.Bridge) error
 	EnableForwarding(names ...string) error
+	Forwards(name string) (bool, error)
 	RemoveLink(name string) error
 	Links() ([]netdev.Link, error)
 	Changes(ctx context.Context) (<-chan struct{}, error)
@@ -52,6 +53,15 @@ func Conformance(t *testing.T, n Network) {
 	}
 	if l := find(t, n, "hb0"); !slices.Equal(l.Subnets, []netip.Prefix{bridge.Address}) {
 		t.Fatalf("after the change the bridge has %v", l.Subnets)
+	}
+	if on, err := n.Forwards("absent0"); on || err != nil {
+		t.Errorf("a link that is not there forwards: %v, %v", on, err)
+	}
+	if err := n.EnableForwarding("hb0"); err != nil {
+		t.Error(err)
+	}
+	if on, err := n.Forwards("hb0"); !on || err != nil {
+		t.Errorf("the bridge forwards: %v, %v", on, err)
 	}
 	refusals(t, n, bridge)
 	for range 2 {
