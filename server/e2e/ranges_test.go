@@ -76,8 +76,8 @@ func TestRangesAreReachedFromEachNetwork(t *testing.T) {
 	n.untold(n.public.from(), wanAddress+":47301")
 	n.hearth("host", "address", "enable", friend, wanAddress+":47300", "--internet")
 	n.told(n.public.from(), wanAddress+":47301", "93.184.216.9:")
-	n.hearth("host", "address", "disable", friend, lan2Address+":47300")
-	n.untold(n.second.from(), lan2Address+":47301")
+	n.hearth("host", "address", "disable", friend, wanAddress+":47300")
+	n.untold(n.public.from(), wanAddress+":47301")
 	n.told(n.lan.from(), lanAddress+":47301", "192.168.77.9:")
 	for _, row := range n.rows("host", "address", "list", friend) { // services have no IPv6
 		if row["numberOfPorts"] != 0.0 && strings.Contains(fmt.Sprint(row["hostname"]), ":") {
