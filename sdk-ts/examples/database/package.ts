@@ -37,7 +37,7 @@ export const { manifest, init, uninit, main, createBackup, actions } = definePac
   ],
   tasks: ({ credentials }) => [task(credentials, "optional", { reason: "You need it to log in" })],
   backup: async ({ secrets }) =>
-    Backups.withPgDump<any>({
+    Backups.withPgDump({
       imageId: "postgres", dbVolume: "data", mountpoint: "/var/lib/postgresql", pgdataPath: "/data",
       database: "postgres", user: "owner", password: async () => (await secrets.once()).owner.reveal(),
     }).addVolume("main"),

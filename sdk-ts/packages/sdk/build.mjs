@@ -39,7 +39,7 @@ for (const file of readdirSync(join(out, "esm"), { recursive: true }).map(String
 writeFileSync(join(out, "cjs/package.json"), '{ "type": "commonjs" }\n');
 writeFileSync(join(out, "esm/package.json"), '{ "type": "module", "sideEffects": false }\n');
 writeFileSync(join(out, ".built"), "");
-if (own) for (const file of ["package.json", "bin", "s9pk.mk"]) cpSync(file, join(own, file), { recursive: true });
+if (own) for (const file of ["package.json", "bin", "s9pk.mk", "tsconfig.base.json"]) cpSync(file, join(own, file), { recursive: true });
 else {
   const old = `dist.old.${process.pid}`;
   if (existsSync("dist")) renameSync("dist", old);

@@ -127,9 +127,12 @@ export function describe(text: ActionText): Described {
 /**
  * Makes an action. With `input` people fill in a form first, whose value the function gets.
  * @example
- * const rename = action({ id: "rename", name: "Rename", description: "Gives it another name.",
+ * const rename = action({
+ *   id: "rename", name: "Rename", description: "Gives it another name.",
  *   input: form({ name: field.text({ name: "Name" }) }),
- *   run: async ({ input }) => say("Renamed", `It is called ${input.name} now.`) });
+ *   run: async ({ input }) => say("Renamed", `It is called ${input.name} now.`),
+ * });
+ * assert.equal((await rename.run({ effects, input: { name: "Ada" } }))?.version, "1");
  */
 export function action<const Id extends string, F extends AnyForm>(
   options: { id: Id; input: MaybeFn<F, BuildOptions<unknown>>; prefill?: GetInput<FormValue<F>>; run: Run<FormValue<F>> } & ActionText,
@@ -140,7 +143,12 @@ export function action(options: { id: string; input?: any; prefill?: GetInput<an
   return actionWithInput(options.id, describe(options), options.input, options.prefill ?? (async () => null), options.run);
 }
 
-/** The result of an action: a title, a sentence, and a value to look at, or several by their names. */
+/**
+ * The result of an action: a title, a sentence, and a value to look at, or several by their names.
+ * @example
+ * const result = say("Done", "The account was made", { User: "ada", Password: { value: "s3cret", masked: true } });
+ * assert.equal(result.result?.type, "group");
+ */
 export function say(title: string, message: string | null = null, value: string | Shown | Record<string, string | Shown> | null = null): W.ActionResult & { version: "1" } {
   if (value === null) return { version: "1", title, message, result: null };
   if (typeof value === "string" || isShown(value)) return { version: "1", title, message, result: single(value) };
@@ -163,7 +171,14 @@ function single(value: string | Shown) {
   return { type: "single" as const, value: shown.value, copyable: shown.copyable ?? true, masked: shown.masked ?? false, qr: shown.qr ?? false };
 }
 
-/** The actions of a package, in the order in which people see them. Immutable. */
+/**
+ * The actions of a package, in the order in which people see them. Immutable.
+ * @example
+ * const show = action({ id: "show", name: "Show", description: "Shows it", run: async () => say("Here it is") });
+ * const actions = Actions.of().addAction(show);
+ * await actions.init(effects);
+ * assert.equal(testHost.actions.get("show")?.name, "Show");
+ */
 export class Actions<All extends Record<string, Action<string, any>>> implements InitScript {
   private constructor(private readonly all: All) {}
 
@@ -200,12 +215,19 @@ export interface TaskInput<A extends ActionInfo<string, any>> {
   accept: W.DeepPartial<InputOf<A>>[];
   set: W.DeepPartial<InputOf<A>>;
 }
+/** Why a task is, what it is replaced by, when it comes back, and what its form is filled in with. */
 export type TaskOptions<A extends ActionInfo<string, any>> = { reason?: string; replayId?: string } & (
   | { when?: Exclude<W.TaskTrigger, { condition: "input-not-matches" }>; input?: TaskInput<A> }
   | { when: W.TaskTrigger & { condition: "input-not-matches" }; input: TaskInput<A> }
 );
 
-/** Asks people to run an action, of this package or of another. A task of the same replayId is replaced. */
+/**
+ * Asks people to run an action, of this package or of another. A task of the same replayId is replaced.
+ * @example
+ * const choose = action({ id: "choose", name: "Choose", description: "Chooses", run: async () => null });
+ * await createTask({ effects, packageId: "my-page", action: choose, severity: "critical", options: { reason: "Choose first" } });
+ * assert.equal(testHost.tasks.get("my-page:choose")?.severity, "critical");
+ */
 export function createTask<A extends ActionInfo<string, any>>(options: { effects: Effects; packageId: string; action: A; severity: W.TaskSeverity; options?: TaskOptions<A> }): Promise<null> {
   const { effects, packageId, action: { id }, severity } = options;
   const { replayId, reason, when, input } = (options.options ?? {}) as { replayId?: string; reason?: string; when?: W.TaskTrigger; input?: W.TaskInput };
@@ -222,6 +244,8 @@ export function createTask<A extends ActionInfo<string, any>>(options: { effects
 
 /**
  * Runs an action. An input made by a function gets the form of the action and its present value.
+ * @example
+ * const result = await runAction({ effects, actionId: "show" });
  */
 export async function runAction<Input extends Record<string, unknown>>(options: {
   effects: Effects;

@@ -5,8 +5,14 @@ import { Watchable, type WatchOptions } from "./watch.js";
 /** The bridge that all services are on. */
 const bridge = "lxcbr0";
 
+/** What kind of address: `ip` is both kinds of IP, `bridge` the address other services use. */
 export type AddressKind = "mdns" | "domain" | "ip" | "ipv4" | "ipv6" | "localhost" | "link-local" | "bridge" | "plugin";
-/** Which addresses: all that is said must hold. */
+/**
+ * Which addresses: all that is said must hold.
+ * @example
+ * const wanted: host.Filter = { visibility: "private", kind: ["ip", "mdns"], exclude: { kind: "bridge" } };
+ * const reachable = (page: host.Filled): string[] => page.filter(wanted).format();
+ */
 export interface Filter {
   visibility?: "public" | "private";
   kind?: AddressKind | AddressKind[];
@@ -32,6 +38,7 @@ export interface Filled {
 export type FilledAddressInfo = AddressInfo & Filled;
 export type FilledServiceInterface = Omit<ServiceInterface, "addressInfo"> & { addressInfo: FilledAddressInfo };
 export type FilledBindInfo = Omit<BindInfo, "interfaces"> & { interfaces: { [id: string]: FilledServiceInterface } };
+/** A host of a package, with the addresses of its interfaces ready to be narrowed down and written. */
 export type FilledHost = Omit<Host, "bindings"> & { bindings: { [internalPort: number]: FilledBindInfo } };
 
 const isIp = ({ metadata: { kind } }: HostnameInfo) => kind === "ipv4" || kind === "ipv6";
@@ -119,7 +126,13 @@ function filled(info: AddressInfo, hostnames: HostnameInfo[]): Filled {
   };
 }
 
-/** The addresses at which an interface can be reached. */
+/**
+ * The addresses at which an interface can be reached.
+ * @example
+ * const service: wire.Host = { bindings: {}, bindingRanges: {}, publicDomains: {}, privateDomains: {}, portForwards: [] };
+ * const page = host.filledAddress(service, { hostId: "ui", internalPort: 80, scheme: "http", sslScheme: "https", username: null, suffix: "" });
+ * assert.deepEqual(page.nonLocal.format(), []);
+ */
 export function filledAddress(host: Host | FilledHost, info: AddressInfo): FilledAddressInfo {
   const binding = host.bindings[info.internalPort] as BindInfo | undefined;
   return Object.defineProperties({ ...info }, Object.getOwnPropertyDescriptors(filled(info, binding ? enabledOf(binding) : []))) as FilledAddressInfo;
@@ -138,7 +151,12 @@ export function fillHost(host: Host): FilledHost {
 
 export type HostReader<Mapped = FilledHost | null> = Watchable<FilledHost | null, Mapped>;
 
-/** A host of a package, of the caller's where none is named: its ports, interfaces and addresses. */
+/**
+ * A host of a package, of the caller's where none is named: its ports, interfaces and addresses.
+ * @example
+ * const ui = await host.addresses(effects, { hostId: "ui" }, (found) => Object.keys(found?.bindings ?? {})).once();
+ * assert.deepEqual(ui, []);
+ */
 export function getHost<Mapped = FilledHost | null>(
   effects: Effects,
   of: { hostId: string; packageId?: string },
@@ -162,7 +180,13 @@ export interface BridgeAddressOptions {
   fallbackPort?: number | undefined;
 }
 
-/** The address, host and port, at which services of this server reach a port of a package; null while there is none. */
+/**
+ * The address, host and port, at which services of this server reach a port of a package; null while there is none.
+ * @example
+ * // What another service is reached at on the bridge; until it tells its ports, the address that is said.
+ * const electrs = await host.bridgeAddress(effects, { packageId: "electrs", hostId: "rpc", internalPort: 50001, fallbackPort: 50001 }).once();
+ * assert.equal(electrs, "10.0.3.1:50001");
+ */
 export function getBridgeAddress(effects: Effects, options: BridgeAddressOptions & { fallbackPort: number }): Watchable<string>;
 export function getBridgeAddress(effects: Effects, options: BridgeAddressOptions & { fallbackPort?: undefined }): Watchable<string | null>;
 export function getBridgeAddress(effects: Effects, { internalPort, ssl, fallbackPort, ...of }: BridgeAddressOptions): Watchable<any> {

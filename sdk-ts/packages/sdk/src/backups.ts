@@ -44,6 +44,9 @@ const versionFile = "dataVersion.txt";
 /**
  * What of a package is backed up, and how: volumes and folders by rsync, databases by their own dumps. A restore is the
  * same backwards. The service does not run meanwhile.
+ * @example
+ * const backups = Backups.ofVolumes("main").setOptions({ exclude: ["cache"] });
+ * assert.deepEqual(backups.volumes, ["main"]);
  */
 export class Backups<M extends Shape = AnyShape> implements InitScript {
   readonly #syncs: BackupSync<string>[] = [];
@@ -53,21 +56,21 @@ export class Backups<M extends Shape = AnyShape> implements InitScript {
 
   private constructor() {}
 
-  static ofVolumes<M extends Shape = never>(...volumes: VolumeOf<M>[]): Backups<M> {
+  static ofVolumes<M extends Shape = AnyShape>(...volumes: VolumeOf<M>[]): Backups<M> {
     return volumes.reduce((backups, volume) => backups.addVolume(volume), new Backups<M>());
   }
-  static ofSyncs<M extends Shape = never>(...syncs: BackupSync<VolumeOf<M>>[]): Backups<M> {
+  static ofSyncs<M extends Shape = AnyShape>(...syncs: BackupSync<VolumeOf<M>>[]): Backups<M> {
     return syncs.reduce((backups, sync) => backups.addSync(sync), new Backups<M>());
   }
-  static withOptions<M extends Shape = never>(options: Partial<SyncOptions> = {}): Backups<M> {
+  static withOptions<M extends Shape = AnyShape>(options: Partial<SyncOptions> = {}): Backups<M> {
     return new Backups<M>().setOptions(options);
   }
   /** Backs up a database of Postgres by its dump. Its volume need not be backed up. */
-  static withPgDump<M extends Shape = never>(config: PgDumpConfig<M>): Backups<M> {
+  static withPgDump<M extends Shape = AnyShape>(config: PgDumpConfig<M>): Backups<M> {
     return new Backups<M>().#dumped(config.dbVolume, pgDump(config));
   }
   /** Backs up a database of MySQL or MariaDB by its dump. */
-  static withMysqlDump<M extends Shape = never>(config: MysqlDumpConfig<M>): Backups<M> {
+  static withMysqlDump<M extends Shape = AnyShape>(config: MysqlDumpConfig<M>): Backups<M> {
     return new Backups<M>().#dumped(config.dbVolume, mysqlDump(config));
   }
 
@@ -198,7 +201,12 @@ async function rsync(from: string, to: string, options: SyncOptions, progress: (
 }
 const slash = (path: string) => (path.endsWith("/") ? path : `${path}/`);
 
-/** The two exports of what is said of backups. */
+/**
+ * The two exports of what is said of backups.
+ * @example
+ * const { createBackup, restoreInit } = setupBackups(["main"]);
+ * const init = setupInit(restoreInit);
+ */
 export function setupBackups<M extends Shape>(options: VolumeOf<M>[] | ((options: { effects: Effects }) => Promise<Backups<M>>)): { createBackup: (options: { effects: Effects }) => Promise<unknown>; restoreInit: InitScript } {
   const make = typeof options === "function" ? options : async () => Backups.ofVolumes<M>(...options);
   return {

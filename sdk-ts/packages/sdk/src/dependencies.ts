@@ -32,7 +32,12 @@ export interface CheckDependencies<Id extends string = string> {
   throwIfNotSatisfied: (id?: Id) => null;
 }
 
-/** Looks how the packages are that this one needs, all or those named. */
+/**
+ * Looks how the packages are that this one needs, all or those named.
+ * @example
+ * const needed = await checkDependencies(effects);
+ * assert.ok(needed.satisfied());
+ */
 export async function checkDependencies<Id extends string = string>(effects: Effects, ids?: Id[]): Promise<CheckDependencies<Id>> {
   const [required, results] = await Promise.all([effects.getDependencies(), effects.checkDependencies(ids ? { packageIds: ids } : {})]);
   const all = required.filter(({ id }) => !ids || ids.includes(id as Id)).map(({ id }) => id as Id);

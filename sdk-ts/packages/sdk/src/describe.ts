@@ -83,6 +83,15 @@ export interface NeedText {
   why?: W.LocaleString;
 }
 
+/**
+ * A version of the package, and what it does to the data of the one before.
+ * @example
+ * const second: VersionText = {
+ *   version: "2.0.0:0",
+ *   notes: "Pages have a colour",
+ *   up: ({ settings }: MigrationFiles) => settings.rewrite((old) => ({ ...old, colour: "blue" })),
+ * };
+ */
 export interface VersionText {
   version: string;
   notes: W.LocaleString;
@@ -118,7 +127,13 @@ export interface TaskText<A extends ActionInfo<string, any> = ActionInfo<string,
   options?: TaskOptions<A>;
 }
 
-/** Makes a task, with the types of the action's form. */
+/**
+ * Makes a task, with the types of the action's form.
+ * @example
+ * const choose = action({ id: "choose", name: "Choose", description: "Chooses", input: form({ name: field.text({ name: "Name" }) }), run: async () => null });
+ * const first = task(choose, "important", { reason: "It needs a name" });
+ * assert.equal(first.severity, "important");
+ */
 export function task<A extends ActionInfo<string, any>>(action: A, severity: W.TaskSeverity, options?: TaskOptions<A> & { of?: string }): TaskText<A> {
   const { of, ...rest } = options ?? {};
   return { action, severity, ...(of === undefined ? {} : { of }), options: rest as TaskOptions<A> };
@@ -126,7 +141,11 @@ export function task<A extends ActionInfo<string, any>>(action: A, severity: W.T
 
 /**
  * An action of another package, known by its type alone: nothing of that package's code comes along.
- * @example const rename = published<typeof import("other-package").rename>("rename");
+ * @example
+ * // Of another package its type alone is imported: published<typeof import("other-package").rename>("rename")
+ * const rename = published<ActionInfo<"rename", { name: string }>>("rename");
+ * const asked = task(rename, "important", { of: "other-package", reason: "It needs a name" });
+ * assert.equal(asked.of, "other-package");
  */
 export function published<A extends ActionInfo<string, any>>(id: A["id"]): ActionInfo<A["id"], A["_INPUT"]> {
   return { id } as ActionInfo<A["id"], A["_INPUT"]>;

@@ -35,6 +35,11 @@ export interface WriteOptions {
 /**
  * A file with a shape. What is read has been through the schema; members that the schema does not know are kept, in what is
  * read and in what is written. A file is replaced as a whole, so nobody ever sees half of one.
+ * @example
+ * const settings = file.json({ base: volume, subpath: "settings.json" }, defaults({ name: "Ada", retries: 3 }));
+ * await settings.write(effects, { name: "Ada", retries: 3 });
+ * await settings.merge(effects, { retries: 5 }); // the rest stays
+ * assert.equal(await settings.read((all) => all.retries).once(), 5);
  */
 export class FileModel<T> {
   // What a context has read with `const`: it may not write another value by mistake, or it would run for ever.

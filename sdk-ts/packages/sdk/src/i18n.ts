@@ -10,6 +10,9 @@ export function language(available: readonly string[], wanted = process.env["LAN
 /**
  * Texts in the language of the server: the texts of the default language with a number each, and for other languages the
  * text of each number. `${name}` in a text is a parameter.
+ * @example
+ * const i18n = setupI18n({ "Hello ${name}": 0 }, { de_DE: { 0: "Hallo ${name}" } }, "en_US");
+ * assert.match(i18n("Hello ${name}", { name: "Ada" }), /^(Hello|Hallo) Ada$/);
  */
 export function setupI18n<Dict extends Record<string, number>, Translations extends Record<string, Record<number, string>>>(
   dictionary: Dict,

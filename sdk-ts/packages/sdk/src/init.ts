@@ -26,6 +26,12 @@ export type Uninit = (options: { effects: Effects; target: Target }) => Promise<
 /**
  * The init of a package: its steps one after another. A step that read something with `const` is repeated, alone, when
  * that changes; repetitions of a step wait for each other.
+ * @example
+ * const init = setupInit(async (effects, kind) => {
+ *   if (kind === "install") await volume.writeFile("hello", "world");
+ * });
+ * await init({ effects, kind: "install" });
+ * assert.equal(await volume.readFile("hello", "utf8"), "world");
  */
 export function setupInit(...steps: InitScriptOrFn[]): Init {
   return async ({ effects, kind }) => {
@@ -62,7 +68,13 @@ export function setupOnInit(step: InitScriptOrFn): InitScript {
     : step;
 }
 
-/** The uninit of a package: its steps one after another. */
+/**
+ * The uninit of a package: its steps one after another.
+ * @example
+ * const uninit = setupUninit(async (effects, target) => {
+ *   if (target === null) console.log("nothing comes after");
+ * });
+ */
 export function setupUninit(...steps: UninitScriptOrFn[]): Uninit {
   return async ({ effects, target }) => {
     for (const step of steps) await (typeof step === "function" ? step(effects, target) : step.uninit(effects, target));

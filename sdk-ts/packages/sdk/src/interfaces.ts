@@ -38,7 +38,12 @@ export const MAX_BIND_PORT_RANGE_SIZE = 500;
 export type AddressReceipt = { readonly [receipt]: never };
 declare const receipt: unique symbol;
 
-/** A host of the package: a name for ports that are reached at the same addresses. */
+/**
+ * A host of the package: a name for ports that are reached at the same addresses.
+ * @example
+ * const origin = await new MultiHost({ effects, id: "ui" }).bindPort(80, { protocol: "http" });
+ * assert.equal(origin.build({ username: null, path: "/admin", query: {}, schemeOverride: null }).suffix, "/admin");
+ */
 export class MultiHost {
   constructor(readonly options: { effects: Effects; id: string }) {}
 
@@ -85,7 +90,13 @@ export interface InterfaceOptions {
   schemeOverride: { ssl: Scheme; noSsl: Scheme } | null;
   masked: boolean;
 }
-/** What people see of a port: a page, an interface for programs, or one for others of its kind. */
+/**
+ * What people see of a port: a page, an interface for programs, or one for others of its kind.
+ * @example
+ * const origin = await new MultiHost({ effects, id: "ui" }).bindPort(80, { protocol: "http" });
+ * await origin.export([new ServiceInterfaceBuilder({ effects, id: "ui", name: "Page", description: "The page", type: "ui", username: null, path: "", query: {}, schemeOverride: null, masked: false })]);
+ * assert.equal(testHost.interfaces.get("ui")?.name, "Page");
+ */
 export class ServiceInterfaceBuilder {
   constructor(readonly options: InterfaceOptions) {}
 }
@@ -124,6 +135,12 @@ export class Origin {
   }
 }
 
+/**
+ * What people see of a range of ports.
+ * @example
+ * const range = await new MultiHost({ effects, id: "media" }).bindPortRange({ internalStartPort: 50000, externalStartPort: 50000, numberOfPorts: 20 });
+ * await range.export(new RangeInterfaceBuilder({ effects, id: "media", name: "Media", description: "Sound and picture" }));
+ */
 export class RangeInterfaceBuilder {
   constructor(readonly options: { effects: Effects; id: string; name: string; description: string; scheme?: string | null }) {}
 }
@@ -152,7 +169,16 @@ export type InterfacesReceipt = (W.AddressInfo[] & AddressReceipt)[];
 export type SetInterfaces<Output extends InterfacesReceipt> = (options: { effects: Effects }) => Promise<Output>;
 export type UpdateInterfaces = (effects: Effects) => Promise<null>;
 
-/** The step of the init that tells the host all ports and interfaces; those of before that are not told again go. */
+/**
+ * The step of the init that tells the host all ports and interfaces; those of before that are not told again go.
+ * @example
+ * const setInterfaces = setupInterfaces(async ({ effects }) => {
+ *   const origin = await new MultiHost({ effects, id: "api" }).bindPort(8080, { protocol: "http" });
+ *   return [await origin.export([new ServiceInterfaceBuilder({ effects, id: "api", name: "API", description: "For programs", type: "api", username: null, path: "", query: {}, schemeOverride: null, masked: false })])];
+ * });
+ * await setInterfaces(effects);
+ * assert.equal(testHost.interfaces.get("api")?.type, "api");
+ */
 export function setupInterfaces<Output extends InterfacesReceipt>(fn: SetInterfaces<Output>): UpdateInterfaces {
   return async (effects) => {
     const bindings: { id: string; internalPort: number }[] = [];

@@ -42,7 +42,16 @@ function image({ source, arch = everyArch, emulateMissingAs, nvidiaContainer = f
   return { source, arch, emulateMissingAs: emulateMissingAs === undefined ? first : emulateMissingAs, nvidiaContainer };
 }
 
-/** Makes the manifest that stands in the package, of what a packager says and of the versions. */
+/**
+ * Makes the manifest that stands in the package, of what a packager says and of the versions.
+ * @example
+ * const versions = VersionGraph.of({ current: VersionInfo.of({ version: "1.0.0:0", releaseNotes: "First", migrations: {} }), other: [] });
+ * const manifest = buildManifest(versions, {
+ *   id: "my-page", title: "My page", license: "MIT", packageRepo: "https://example.org", upstreamRepo: "https://example.org", marketingUrl: "https://example.org", donationUrl: null,
+ *   description: { short: "A page", long: "A page." }, images: { web: { source: { dockerTag: "nginx:1.29" } } }, volumes: ["main"], dependencies: {},
+ * });
+ * assert.equal(manifest.version, "1.0.0:0");
+ */
 export function buildManifest<M extends ManifestOptions>(versions: VersionGraph<any>, manifest: M): M & W.Manifest {
   const images = Object.fromEntries(Object.entries(manifest.images).map(([id, options]) => [id, image(options)]));
   const bound = Object.values(images).filter(({ emulateMissingAs }) => emulateMissingAs === null);

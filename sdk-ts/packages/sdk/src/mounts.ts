@@ -23,7 +23,14 @@ export interface MountEntry {
   options: MountOptions;
 }
 
-/** What is to be seen where in a subcontainer: own volumes, assets, and volumes of other packages. Immutable. */
+/**
+ * What is to be seen where in a subcontainer: own volumes, assets, and volumes of other packages. Immutable.
+ * @example
+ * const mounts = Mounts.of<"main">()
+ *   .mountVolume({ volumeId: "main", subpath: "www", mountpoint: "/srv", readonly: false })
+ *   .mountDependency({ dependencyId: "filebrowser", volumeId: "data", subpath: null, mountpoint: "/files", readonly: true });
+ * assert.equal(mounts.build().length, 2);
+ */
 export class Mounts<Volume extends string = string, _Dependencies extends string = string> {
   private constructor(
     readonly entries: readonly MountEntry[],

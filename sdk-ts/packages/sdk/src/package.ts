@@ -21,7 +21,11 @@ import { IMPOSSIBLE, VersionGraph, VersionInfo } from "./versions/graph.js";
 import { createVolumes, type Volume, type Volumes } from "./volumes.js";
 import type * as W from "./wire.js";
 
-/** What the functions of a description get. In `run`, all of it is watched: when something changes, the parts follow. */
+/**
+ * What the functions of a description get. In `run`, all of it is watched: when something changes, the parts follow.
+ * @example
+ * const greet = ({ settings, volumes }: Context<{ name: string }, never, "main">) => volumes.main.writeFile("hello", settings.name);
+ */
 export interface Context<Settings, Secret extends string, Vol extends string> {
   effects: Effects;
   settings: Settings;
@@ -77,7 +81,16 @@ export interface Defined<Settings extends Record<string, any>, Vol extends strin
 
 /**
  * Makes a package of its description.
- * @example export const { manifest, init, uninit, main, createBackup, actions } = definePackage({ … });
+ * @example
+ * const { manifest, init, uninit, main, createBackup, actions } = definePackage({
+ *   about: { id: "my-page", title: "My page", license: "MIT", short: "A page", long: "Serves one page.", packageRepo: "https://example.org", upstreamRepo: "https://example.org", website: "https://example.org" },
+ *   versions: [{ version: "1.0.0:0", notes: "The first release." }],
+ *   images: { web: "nginx:1.29" },
+ *   volumes: ["main"],
+ *   interfaces: { ui: { port: 80, name: "Page", description: "The page" } },
+ *   run: () => ({ web: { image: "web", mounts: { "/usr/share/nginx/html": "main/www" }, ready: { port: 80, name: "Page" } } }),
+ * });
+ * assert.equal(manifest.id, "my-page");
  */
 export function definePackage<
   const Image extends string,

@@ -9,7 +9,14 @@ export function leafProgress(progress: Progress): LeafProgress {
   return typeof progress === "object" && progress !== null && "overall" in progress ? leafProgress(progress.overall) : progress;
 }
 
-/** One phase of a work: people see its name and how far it is. */
+/**
+ * One phase of a work: people see its name and how far it is.
+ * @example
+ * const phase = new FullProgressTracker().addPhase("Reading");
+ * phase.start();
+ * phase.complete();
+ * assert.equal(phase.snapshot(), true);
+ */
 export class PhaseHandle {
   #state: Progress = null;
 
@@ -57,6 +64,12 @@ interface Phase {
 /**
  * The progress of a work in phases. Each phase has a share of the whole; one without a share is shown and does not count.
  * The host gets the newest state only, one at a time, however often it changes.
+ * @example
+ * const progress = new FullProgressTracker();
+ * const copying = progress.addPhase("Copying");
+ * copying.setTotal(10);
+ * copying.setDone(5);
+ * assert.equal(progress.snapshot().phases[0]?.name, "Copying");
  */
 export class FullProgressTracker {
   readonly #phases: Phase[] = [];

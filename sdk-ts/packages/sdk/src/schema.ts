@@ -20,10 +20,20 @@ export interface Schema<Output> {
 }
 export type Outcome<Output> = { readonly value: Output; readonly issues?: undefined } | { readonly issues: ReadonlyArray<Issue> };
 
-/** The type of the values that a schema gives. */
+/**
+ * The type of the values that a schema gives.
+ * @example
+ * const settings = defaults({ size: 3 });
+ * const own: Infer<typeof settings> = { size: 4 };
+ */
 export type Infer<S extends Schema<any>> = S extends Schema<infer T> ? T : never;
 
-/** A value that its schema refuses. The host shows the issues at the fields of the form. */
+/**
+ * A value that its schema refuses. The host shows the issues at the fields of the form.
+ * @example
+ * const settings = form({ size: field.number({ name: "Size", default: 1, min: 1 }) });
+ * assert.throws(() => settings.read({ size: 0 }), (err) => err instanceof InvalidError && err.issues[0]?.path[0] === "size");
+ */
 export class InvalidError extends Error {
   override readonly name: string = "InvalidError";
   readonly issues: { path: string[]; message: string }[];
@@ -69,7 +79,10 @@ type Widened<T> = T extends string ? string : T extends number ? number : T exte
 /**
  * A schema that refuses nothing: what is missing or of another type than its default has its default. Unknown members
  * stay.
- * @example const settings = file.json(volume.at("settings.json"), defaults({ greeting: "Hello", retries: 3 }));
+ * @example
+ * const settings = file.json({ base: volume, subpath: "own.json" }, defaults({ greeting: "Hello", retries: 3 }));
+ * await volume.writeFile("own.json", '{"retries":5,"other":true}');
+ * assert.deepEqual(await settings.read().once(), { greeting: "Hello", retries: 5, other: true });
  */
 export function defaults<const T extends Record<string, unknown>>(value: T): Schema<Widened<T>> {
   return schema((given) => fill(value, given) as Widened<T>);

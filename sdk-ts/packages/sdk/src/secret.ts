@@ -12,6 +12,10 @@ const shown = "[secret]";
 /**
  * A text that must not be seen. Printed, put into a text or written as JSON it is "[secret]"; `reveal` is the one way to
  * it, and easy to look for.
+ * @example
+ * const password = new Secret("s3cret");
+ * assert.equal(`${password} ${JSON.stringify({ password })}`, '[secret] {"password":"[secret]"}');
+ * assert.equal(password.reveal(), "s3cret");
  */
 export class Secret {
   readonly #text: string;
@@ -39,7 +43,10 @@ export type SecretsOf<Names extends string> = { readonly [Name in Names]: Secret
 
 /**
  * Secrets that a package makes up once and keeps in its volume. They are there from the first init on.
- * @example const keys = secrets(volume, { admin: { charset: "a-z,0-9", len: 24 } });
+ * @example
+ * const keys = secrets(volume, { admin: { charset: "a-z,0-9", len: 24 } });
+ * await keys.make(effects);
+ * assert.match((await keys.once()).admin.reveal(), /^[a-z0-9]{24}$/);
  */
 export function secrets<Names extends string>(volume: Volume, wanted: Record<Names, RandomString>) {
   const file = new FileModel<Record<string, string>>({ base: volume, subpath: "secrets.json" }, jsonCodec, schema((value) => ({ ...(value as Record<string, string>) })), undefined, true, 0o600);

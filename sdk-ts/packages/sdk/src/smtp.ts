@@ -19,7 +19,11 @@ function provider(host: string | null) {
   });
 }
 
-/** The providers of mail that people may choose from, and any other. */
+/**
+ * The providers of mail that people may choose from, and any other.
+ * @example
+ * assert.deepEqual(Object.keys(smtp.smtpProviderVariants.forms), ["gmail", "ses", "sendgrid", "mailgun", "protonmail", "other"]);
+ */
 export const smtpProviderVariants = Variants.of({
   gmail: { name: "Gmail", spec: provider("smtp.gmail.com") },
   ses: { name: "Amazon SES", spec: provider("email-smtp.us-east-1.amazonaws.com") },
@@ -28,9 +32,19 @@ export const smtpProviderVariants = Variants.of({
   protonmail: { name: "Proton Mail", spec: provider("smtp.protonmail.ch") },
   other: { name: "Other", spec: provider(null) },
 });
-/** The form of settings of the package's own. */
+/**
+ * The form of settings of the package's own.
+ * @example
+ * const { spec } = await smtp.customSmtp.build({ effects, prefill: null });
+ * assert.deepEqual(Object.keys(spec), ["provider"]);
+ */
 export const customSmtp = form({ provider: makeUnion({ name: "Provider", default: "gmail", variants: smtpProviderVariants }) });
-/** What may differ from the settings of the server. */
+/**
+ * What may differ from the settings of the server.
+ * @example
+ * const { spec } = await smtp.systemSmtpSpec.build({ effects, prefill: null });
+ * assert.deepEqual(Object.keys(spec), ["customFrom"]);
+ */
 export const systemSmtpSpec = form({
   customFrom: field.text({ name: "Custom from address", description: "In place of the address of the server's settings", required: false, default: null, inputmode: "email", patterns: [email] }),
 });
@@ -38,7 +52,11 @@ const smtpVariants = Variants.of({ disabled: { name: "Disabled", spec: form({}) 
 
 const readSmtp = makeUnion({ name: "Mail", default: "disabled", variants: smtpVariants }).read;
 
-/** A field for how a package sends mail: not at all, as the server does where it can, or by settings of its own. */
+/**
+ * A field for how a package sends mail: not at all, as the server does where it can, or by settings of its own.
+ * @example
+ * const mail = action({ id: "mail", name: "Mail", description: "How mail is sent", input: form({ smtp: smtp.smtpInputSpec }), run: async ({ input }) => say(input.smtp.selection) });
+ */
 export const smtpInputSpec: Field<UnionValue<typeof smtpVariants.forms>, UnionStatic<typeof smtpVariants.forms>> = made.union(
   async ({ effects }) => ({
     name: "Mail",
@@ -56,7 +74,13 @@ export type SmtpSelection =
   | { selection: "system"; value: { customFrom?: string | null } }
   | { selection: "custom"; value: { provider: { selection: string; value: { host: string; from: string; username: string; password?: string | null; security: { selection: "tls" | "starttls"; value: { port: string } } } } } };
 
-/** A schema for what is kept: what it does not understand is no mail at all. */
+/**
+ * A schema for what is kept: what it does not understand is no mail at all.
+ * @example
+ * const settings = file.json({ base: volume, subpath: "mail.json" }, smtp.smtpSelection);
+ * await volume.writeFile("mail.json", "{}");
+ * assert.equal((await settings.read().once())?.selection, "disabled");
+ */
 export const smtpSelection: Schema<SmtpSelection> = schema((value) => {
   try {
     return readSmtp(value) as SmtpSelection;

@@ -32,7 +32,11 @@ export interface ImageChoice<Image extends string = string> {
 }
 type Written = Parameters<typeof writeFile>[1];
 
-/** A command that ended with anything but success. */
+/**
+ * A command that ended with anything but success.
+ * @example
+ * await assert.rejects(database.execFail(["false"]), ExitError);
+ */
 export class ExitError extends Error {
   override readonly name = "ExitError";
   constructor(
@@ -85,7 +89,13 @@ export interface SubContainer<Image extends string = string> {
   writeFile(path: string, data: Written, options?: Parameters<typeof writeFile>[2]): Promise<void>;
 }
 
-/** The root of an image with a layer to write on, and processes of its own in it. What is written goes with it. */
+/**
+ * The root of an image with a layer to write on, and processes of its own in it. What is written goes with it.
+ * @example
+ * const made = await MadeSubContainer.make(effects, { imageId: "db" }, null, "once");
+ * await made.writeFile("/etc/motd", "Hello");
+ * await made.destroy();
+ */
 export class MadeSubContainer<Image extends string = string> implements SubContainer<Image> {
   #leader: ChildProcess | undefined;
   #holds = 0;
@@ -246,7 +256,14 @@ export class MadeSubContainer<Image extends string = string> implements SubConta
   }
 }
 
-/** A subcontainer that is made at its first use. */
+/**
+ * A subcontainer that is made at its first use.
+ * @example
+ * const tools = new LazySubContainer(effects, { imageId: "db" }, null, "tools");
+ * const { exitCode } = await tools.exec(["true"]); // here it is made
+ * assert.equal(exitCode, 0);
+ * await tools.destroy();
+ */
 export class LazySubContainer<Image extends string = string> implements SubContainer<Image> {
   readonly identity: symbol;
   #detached = false;

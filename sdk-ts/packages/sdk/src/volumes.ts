@@ -8,7 +8,12 @@ export interface PathBase {
 }
 type Written = Parameters<typeof writeFile>[1];
 
-/** A volume of the package: a folder that lives as long as the package is installed. */
+/**
+ * A volume of the package: a folder that lives as long as the package is installed.
+ * @example
+ * await volume.writeFile("www/index.html", "<h1>Hello</h1>");
+ * assert.equal(await volume.readFile("www/index.html", "utf8"), "<h1>Hello</h1>");
+ */
 export class Volume<Id extends string = string> implements PathBase {
   constructor(readonly id: Id) {}
 

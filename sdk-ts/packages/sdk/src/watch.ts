@@ -15,6 +15,10 @@ export type Heard = { cancel: boolean } | void;
 /**
  * A value of the host that may change: read once, or as part of what runs (`const`), or watched. Two values are the same
  * when they are deeply equal, or by a function of your own.
+ * @example
+ * let value = 1;
+ * const watched = new Watchable(effects, async () => value, { map: (raw: number) => raw * 2 });
+ * assert.equal(await watched.once(), 2);
  */
 export class Watchable<Raw, Mapped = Raw> {
   readonly #map: (value: Raw) => Mapped;

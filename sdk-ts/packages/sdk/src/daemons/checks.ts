@@ -26,7 +26,12 @@ export function listens(table: string, port: number, protocol: "tcp" | "udp"): b
   });
 }
 
-/** Healthy when something in the service's network listens at the port. */
+/**
+ * Healthy when something in the service's network listens at the port.
+ * @example
+ * const found = await health.checkPortListening(effects, 8080, { successMessage: "The page is ready", errorMessage: "The page is not ready" });
+ * assert.deepEqual(found, { result: "failure", message: "The page is not ready" });
+ */
 export async function checkPortListening(_effects: Effects, port: number, options: { errorMessage: string; successMessage: string; timeoutMessage?: string; timeout?: number }): Promise<HealthCheckResult> {
   for (const protocol of ["tcp", "udp"] as const) {
     for (const version of ["", "6"]) {
@@ -37,7 +42,12 @@ export async function checkPortListening(_effects: Effects, port: number, option
   return { result: "failure", message: options.errorMessage };
 }
 
-/** Healthy when something answers at a URL, whatever it says. */
+/**
+ * Healthy when something answers at a URL, whatever it says.
+ * @example
+ * const found = await health.checkWebUrl(effects, "http://127.0.0.1:1/health", { errorMessage: "No answer" });
+ * assert.deepEqual(found, { result: "failure", message: "No answer" });
+ */
 export async function checkWebUrl(
   _effects: Effects,
   url: string,
@@ -53,7 +63,12 @@ export async function checkWebUrl(
   }
 }
 
-/** Healthy when a command in a subcontainer succeeds. */
+/**
+ * Healthy when a command in a subcontainer succeeds.
+ * @example
+ * const found = await health.runHealthScript(["true"], database, { message: () => "The database answers" });
+ * assert.deepEqual(found, { result: "success", message: "The database answers" });
+ */
 export async function runHealthScript(
   command: string[],
   subcontainer: SubContainer<any>,

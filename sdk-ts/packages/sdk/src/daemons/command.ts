@@ -2,7 +2,11 @@ import type { ChildProcess } from "node:child_process";
 import { imageDefaults, type SubContainer } from "../subcontainer.js";
 import { asError, delay } from "../values.js";
 
-/** The entrypoint of the image, with its own arguments or with others. */
+/**
+ * The entrypoint of the image, with its own arguments or with others.
+ * @example
+ * const exec = { command: new UseEntrypoint(["--verbose"]) };
+ */
 export class UseEntrypoint {
   readonly USE_ENTRYPOINT = "USE_ENTRYPOINT" as const;
   constructor(readonly overridCmd?: string[]) {}

@@ -50,6 +50,11 @@ export async function endUnits(units: readonly Unit[], keep: ReadonlySet<symbol>
 /**
  * The parts of a service: daemons, oneshots and health checks, each with what it waits for. It is a description until it
  * is built. Immutable: each addition gives a new one.
+ * @example
+ * const parts = Daemons.of({ effects })
+ *   .addOneshot("prepare", { subcontainer: database, exec: { command: ["true"] }, requires: [] })
+ *   .addDaemon("web", { subcontainer: database, exec: { command: ["serve"] }, ready: { display: "Page", fn: () => ({ result: "success", message: null }) }, requires: ["prepare"] });
+ * assert.deepEqual(parts.ids, ["prepare", "web"]);
  */
 export class Daemons<Ids extends string> implements Buildable {
   #units: Unit[] | undefined;

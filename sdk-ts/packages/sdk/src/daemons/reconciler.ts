@@ -13,6 +13,9 @@ interface Running {
 /**
  * Parts of a service that follow what they were made from: when something that the builder read with `const` changes, it
  * is asked again, and only the parts that are others now, and those that require them, are ended and begun.
+ * @example
+ * const main = async ({ effects }: { effects: Effects }) => new DaemonsReconciler(effects, ({ effects }) => Daemons.of({ effects }));
+ * assert.deepEqual(await (await main({ effects })).entries(), []);
  */
 export class DaemonsReconciler implements Buildable {
   #running = new Map<string, Running>();

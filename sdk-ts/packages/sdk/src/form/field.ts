@@ -1,6 +1,6 @@
 import type { Effects } from "../effects.js";
 import { InvalidError, type Issue, type Schema } from "../schema.js";
-import type { DeepPartial, MaybePromise } from "../wire.js";
+import type { DeepPartial } from "../wire.js";
 import type { FieldSpec } from "./spec.js";
 
 /** What a form is built for: the call, and what of it somebody has filled in already. */
@@ -8,7 +8,7 @@ export interface BuildOptions<Outer> {
   effects: Effects;
   prefill: DeepPartial<Outer> | null;
 }
-export type Lazy<Out, Outer> = (options: BuildOptions<Outer>) => MaybePromise<Out>;
+export type Lazy<Out, Outer> = (options: BuildOptions<Outer>) => Out | Promise<Out>;
 
 /** Takes a value that was submitted, or throws an InvalidError. */
 export type Read<T> = (value: unknown) => T;

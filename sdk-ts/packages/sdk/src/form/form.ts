@@ -26,6 +26,10 @@ export type KeyPaths<T> = {
 /**
  * A form: fields by name, in the order in which people see them. It is a schema, too: for a file whose content is what the
  * form gives. Immutable.
+ * @example
+ * const short = form({ name: field.text({ name: "Name", default: "Ada" }) });
+ * assert.deepEqual(short.read({ name: "Grace" }), { name: "Grace" });
+ * assert.throws(() => short.read({ name: 3 }), InvalidError);
  */
 export class Form<in out Type extends Static, in out Static extends Record<string, any> = Type> implements Schema<Static> {
   declare readonly _TYPE: Type;

@@ -10,7 +10,9 @@ export type { FieldSpec, FormSpec, Pattern, RandomString, UniqueBy } from "./spe
 
 /**
  * Makes a form of fields.
- * @example form({ name: field.text({ name: "Your name", maxLength: 40 }), admin: field.toggle({ name: "Administrator", default: false }) })
+ * @example
+ * const person = form({ name: field.text({ name: "Your name", maxLength: 40 }), admin: field.toggle({ name: "Administrator", default: false }) });
+ * assert.deepEqual(person.read({ name: "Ada", admin: true }), { name: "Ada", admin: true });
  */
 export function form<F extends Fields>(fields: F): Form<TypeOf<F>, StaticOf<F>> {
   return new Form<any, any>(fields);
@@ -18,7 +20,26 @@ export function form<F extends Fields>(fields: F): Form<TypeOf<F>, StaticOf<F>> 
 
 const { text, textarea, number, color, datetime, toggle, triState, select, multiselect, file, hidden, object, union, list, listOfTexts, listOfObjects, made } = kinds;
 
-/** The kinds of fields. What is not required may be null. `made` has those whose options are made when the form is. */
+/**
+ * The kinds of fields. What is not required may be null. `made` has those whose options are made when the form is.
+ * @example
+ * const settings = form({
+ *   name: field.text({ name: "Name", default: "Ada", patterns: [patterns.ascii] }),
+ *   about: field.textarea({ name: "About", required: false }),
+ *   size: field.number({ name: "Size", default: 3, min: 1, integer: true }),
+ *   colour: field.color({ name: "Colour", default: "#336699" }),
+ *   since: field.datetime({ name: "Since", required: false, inputmode: "date" }),
+ *   open: field.toggle({ name: "Open", default: false }),
+ *   lights: field.triState({ name: "Lights" }),
+ *   mode: field.select({ name: "Mode", default: "fast", values: { fast: "Fast", safe: "Safe" } }),
+ *   days: field.multiselect({ name: "Days", default: ["mo"], values: { mo: "Monday", tu: "Tuesday" } }),
+ *   place: field.object({ name: "Place" }, form({ town: field.text({ name: "Town", default: "Ulm" }) })),
+ *   store: field.union({ name: "Store", default: "here", variants: { here: { name: "Here", spec: form({}) }, there: { name: "There", spec: form({ url: field.text({ name: "URL", default: "" }) }) } } }),
+ *   tags: field.texts({ name: "Tags", default: ["new"] }),
+ *   people: field.objects({ name: "People", of: form({ name: field.text({ name: "Name" }) }), displayAs: "{{name}}" }),
+ * });
+ * type Settings = FormValue<typeof settings>;
+ */
 export const field = {
   text,
   textarea,
@@ -42,7 +63,8 @@ export const field = {
 
 /**
  * Makes up a text: of a charset such as "a-z,A-Z,0-9", evenly and unpredictably. A text stays as it is.
- * @example randomText({ charset: "a-f,0-9", len: 32 })
+ * @example
+ * assert.match(randomText({ charset: "a-f,0-9", len: 32 }), /^[a-f0-9]{32}$/);
  */
 export function randomText(of: string | RandomString): string {
   if (typeof of === "string") return of;

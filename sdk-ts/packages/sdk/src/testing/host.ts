@@ -56,7 +56,14 @@ export interface Testable {
   createBackup?: (options: { effects: Effects }) => Promise<unknown>;
 }
 
-/** A host that keeps in memory what a package tells it. */
+/**
+ * A host that keeps in memory what a package tells it.
+ * @example
+ * const page = new TestHost(pkg);
+ * await page.install();
+ * assert.equal(page.dataVersion, "1.0.0:0");
+ * await page.uninstall();
+ */
 export class TestHost {
   /** The folder that stands for /media/startos. */
   readonly root = mkdtempSync(join(tmpdir(), "hearth-test-"));

@@ -6,7 +6,11 @@ import { VersionRange } from "./range.js";
 import { ExtendedVersion, type ValidateExVer } from "./version.js";
 import type { ValidateExVerRange } from "./range.js";
 
-/** Says of a migration that there is none: data cannot go that way. */
+/**
+ * Says of a migration that there is none: data cannot go that way.
+ * @example
+ * const second = VersionInfo.of({ version: "2.0.0:0", releaseNotes: "Another database", migrations: { up: async () => {}, down: IMPOSSIBLE } });
+ */
 export const IMPOSSIBLE: unique symbol = Symbol("IMPOSSIBLE");
 
 export interface MigrationOpts {
@@ -32,7 +36,12 @@ export interface VersionOptions<Version extends string> {
 }
 type ValidateOther<O> = { [K in keyof O]: K extends string ? ([ValidateExVerRange<K>] extends [never] ? never : O[K]) : O[K] };
 
-/** A version of a package, and how data get to it and away from it. Immutable. */
+/**
+ * A version of a package, and how data get to it and away from it. Immutable.
+ * @example
+ * const first = VersionInfo.of({ version: "1.0.0:0", releaseNotes: "First", migrations: {} });
+ * assert.equal(first.options.version, "1.0.0:0");
+ */
 export class VersionInfo<Version extends string> {
   readonly _version!: Version;
 
@@ -89,6 +98,11 @@ function own(place: Place): Place {
  * The versions of a package and the ways between them. In the init data go to the current version, by the fewest steps; in
  * the uninit to a version that what comes next can take. After each step the version of the data is written down, so that
  * a step that was done is not done again after a crash.
+ * @example
+ * const first = VersionInfo.of({ version: "1.0.0:0", releaseNotes: "First", migrations: {} });
+ * const second = VersionInfo.of({ version: "2.0.0:0", releaseNotes: "Second", migrations: { up: async () => {}, down: IMPOSSIBLE } });
+ * const versions = VersionGraph.of({ current: second, other: [first] });
+ * assert.ok(versions.canMigrateFrom().satisfiedBy(ExtendedVersion.parse("1.0.0:0")));
  */
 export class VersionGraph<Current extends string> implements InitScript, UninitScript {
   readonly #vertices: Vertex[] = [];

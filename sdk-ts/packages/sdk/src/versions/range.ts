@@ -14,7 +14,13 @@ type Atom =
 type Flavor = string | null | { other: true };
 type Place = { flavor: Flavor; version: ExtendedVersion; side: -1 | 0 | 1 };
 
-/** A set of versions, written as an expression such as ">=1.2:0 && <2:0 || #knots". Immutable. */
+/**
+ * A set of versions, written as an expression such as ">=1.2:0 && <2:0 || #knots". Immutable.
+ * @example
+ * const range = VersionRange.parse(">=1.0:0 && <2.0:0");
+ * assert.ok(range.satisfiedBy(ExtendedVersion.parse("1.5:0")));
+ * assert.ok(!range.intersects(VersionRange.parse(">=2.0:0")));
+ */
 export class VersionRange {
   constructor(public atom: Atom) {}
 

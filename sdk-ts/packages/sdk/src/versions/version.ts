@@ -15,7 +15,11 @@ function comparePart(a: string | number | undefined, b: string | number | undefi
   return a < b ? -1 : 1;
 }
 
-/** A plain version: numbers, and the parts of what comes before a release, as in 1.2.0-rc.1. Immutable. */
+/**
+ * A plain version: numbers, and the parts of what comes before a release, as in 1.2.0-rc.1. Immutable.
+ * @example
+ * assert.equal(Version.parse("1.10.0").compare(Version.parse("1.9.0")), "greater");
+ */
 export class Version {
   constructor(
     public number: number[],
@@ -62,6 +66,10 @@ export class Version {
 /**
  * A version of a package, [#flavor:]upstream:downstream. Downstream counts the packager's own changes; versions of
  * different flavors cannot be compared. Immutable.
+ * @example
+ * const version = ExtendedVersion.parse("28.1:2");
+ * assert.ok(version.greaterThan(ExtendedVersion.parse("28.1:1")));
+ * assert.ok(version.satisfies(VersionRange.parse("^28.1:0")));
  */
 export class ExtendedVersion {
   constructor(
