@@ -190,6 +190,8 @@ var restricted = map[string][]string{
 	"github.com/pires/go-proxyproto":         {"server/internal/rpc", "server/internal/door"},
 	"github.com/prometheus":                  {"server/internal/rpc/telemetry"},
 	"github.com/robfig/cron/v3":              {"server/internal/reconcile"},
+	"github.com/sigstore/sigstore":           {"api/registry/export"}, // the interface by which the next one signs
+	"github.com/theupdateframework/go-tuf":   {"api/registry/export"},
 	"github.com/things-go/go-socks5":         {"server/internal/door"},
 	"github.com/spf13/cobra":                 {"clients/cli", "server/cmd"},
 	"github.com/spf13/pflag":                 {"clients/cli", "runtime/agent", "server/cmd"},

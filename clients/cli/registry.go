@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"strings"
 
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	registriesv1 "github.com/hearthos/hearth/api/gen/go/hearth/registries/v1"
 
+	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/text"
 	"github.com/hearthos/hearth/clients/go"
 	"github.com/spf13/cobra"
@@ -23,7 +25,7 @@ registry must know; any registry of StartOS will do.`,
 		Example: "  hearth registry add https://registry.example.org\n  hearth registry search photos\n  hearth package install immich",
 	}
 	c.AddCommand(a.registryListCommand(), a.registryAddCommand(), a.registryRemoveCommand(), a.registrySearchCommand(), a.registryShowCommand(),
-		a.registryPackageCommand(), a.registrySignerCommand(), a.registryAdminCommand(), a.registryCategoryCommand())
+		a.registryPackageCommand(), a.registrySignerCommand(), a.registryAdminCommand(), a.registryCategoryCommand(), a.registryExportCommand())
 	return c
 }
 
@@ -71,14 +73,26 @@ func (a *app) printRegistries(list []*registriesv1.Registry) error {
 }
 
 func (a *app) registryAddCommand() *cobra.Command {
-	var id string
-	var local bool
+	req := &registriesv1.AddRegistryRequest{}
 	c := &cobra.Command{
-		Use: "add URL", Short: "Add a registry, which must answer", Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
-		Example: "  hearth registry add https://registry.example.org\n  hearth registry add http://192.168.1.5:5959 --id mine --local",
+		Use: "add URL", Short: "Add a registry, which must answer, or a signed export", Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Long: `Add a registry, or a signed export of one ('hearth registry export'): at an address of the
+web, or in a folder of the server, such as a stick that is mounted there.
+
+Of an export the fingerprint of its root is shown. Compare it with the one that those who
+make the export publish: it decides whose word counts, wherever the files lie.`,
+		Example: "  hearth registry add https://registry.example.org\n  hearth registry add http://192.168.1.5:5959 --id mine --local\n  hearth registry add file:///media/stick/packages",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-				resp, err := c.Registries.AddRegistry(ctx, &registriesv1.AddRegistryRequest{Url: args[0], Id: id, Local: local})
+				req.Url = args[0]
+				resp, err := c.Registries.AddRegistry(ctx, req)
+				if fault.Is(err, metav1.Reason_REASON_EXPORT_UNCONFIRMED) && isTerminal(a.In) {
+					req.Fingerprint = fault.Proto(err).GetMetadata()["fingerprint"]
+					if err := a.compareRoot(req.Fingerprint); err != nil {
+						return err
+					}
+					resp, err = c.Registries.AddRegistry(ctx, req)
+				}
 				if err != nil {
 					return err
 				}
@@ -86,9 +100,16 @@ func (a *app) registryAddCommand() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&id, "id", "", "what to call it; made from its host when not given")
-	c.Flags().BoolVar(&local, "local", false, "it may be in this machine or in a private network")
+	c.Flags().StringVar(&req.Id, "id", "", "what to call it; made from its host or folder when not given")
+	c.Flags().BoolVar(&req.Local, "local", false, "it may be in this machine or in a private network")
+	c.Flags().StringVar(&req.Fingerprint, "fingerprint", "", "fingerprint of the root of a signed export, in place of the question")
 	return c
+}
+
+// compareRoot has a person compare the fingerprint of an export's root.
+func (a *app) compareRoot(print string) error {
+	fmt.Fprintln(a.Err, a.say("registry.fingerprint", map[string]any{"Fingerprint": printable(print)}))
+	return a.confirm(a.say("registry.fingerprint-question", nil), a.say("registry.not-added", nil))
 }
 
 func (a *app) registryRemoveCommand() *cobra.Command {

@@ -120,7 +120,7 @@ func (s *Service) catalogue(ctx context.Context, row *registriesv1.Registry, lan
 	have, ok := s.kept[key]
 	s.mu.Unlock()
 	if !ok || s.clock().After(have.until) {
-		client, err := s.client(row, language)
+		client, err := s.source(row, language)
 		if err != nil {
 			return nil, err
 		}
@@ -273,7 +273,7 @@ func (s *Service) listing(ctx context.Context, reg, language string, p registry.
 	}
 	var failed error
 	for _, row := range rows {
-		client, err := s.client(row, language)
+		client, err := s.source(row, language)
 		if err != nil {
 			return nil, registry.Listing{}, err
 		}
@@ -298,7 +298,7 @@ func (s *Service) Categories(ctx context.Context, reg, language string) ([]*regi
 	if err != nil {
 		return nil, err
 	}
-	client, err := s.client(row, language)
+	client, err := s.source(row, language)
 	if err != nil {
 		return nil, err
 	}

@@ -80,7 +80,7 @@ func (s *Service) suiting(ctx context.Context, row *registriesv1.Registry, w reg
 	if fit := w.Suiting([]registry.Candidate{picked}); len(fit) > 0 {
 		return fit[0], nil
 	}
-	client, err := s.client(row, "")
+	client, err := s.source(row, "")
 	if err != nil {
 		return picked, err
 	}
@@ -160,7 +160,7 @@ func (s *Service) Open(ctx context.Context, reg string, a registry.Asset) (fetch
 	}
 	var failed error
 	for _, place := range a.URLs {
-		f, err := fetch.Open(ctx, place, fetch.Options{Transport: s.transport(row.GetSpec().GetLocal())})
+		f, err := fetch.Open(ctx, fetchedPlace(row, place), fetch.Options{Transport: s.via(row)})
 		if err == nil {
 			if _, err = s9pk.Open(f, f.Size(), s9pk.Options{Commitment: &a.Commitment}); err == nil {
 				return f, nil
@@ -196,14 +196,14 @@ func (s *Service) Download(ctx context.Context, reg string, a registry.Asset, f 
 	if err != nil {
 		return err
 	}
-	client := &http.Client{Transport: s.transport(row.GetSpec().GetLocal()), CheckRedirect: fetch.CheckRedirect}
+	client := &http.Client{Transport: s.via(row), CheckRedirect: fetch.CheckRedirect}
 	defer client.CloseIdleConnections()
 	var failed error
 	for _, place := range a.URLs {
 		for try := range tries {
 			before := sizeOf(f)
 			d := &download{client: client, file: f, commitment: a.Commitment, progress: progress}
-			err = d.run(ctx, place)
+			err = d.run(ctx, fetchedPlace(row, place))
 			if err == nil {
 				return nil
 			}

@@ -103,7 +103,7 @@ func newWorld(t testing.TB, local bool, dial func(ctx context.Context) (net.Conn
 			return guarded
 		},
 	})}
-	_, err = w.Add(t.Context(), time.Now(), "http://"+host, "r", local)
+	_, err = w.Add(t.Context(), time.Now(), registry.Addition{Address: "http://" + host, ID: "r", Local: local})
 	return w, err
 }
 

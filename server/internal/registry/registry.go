@@ -2,6 +2,7 @@
 //
 //	registry.go  which registries there are
 //	browse.go    what they have
+//	exported.go  registries that are signed exports, on the web or in a folder
 //	download.go  files, verified while they arrive
 //
 // A registry is a stranger. Its answers are bounded in size, number and time; nothing it says makes the server connect to
@@ -11,8 +12,10 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"regexp"
@@ -27,6 +30,7 @@ import (
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/api/registry"
+	"github.com/hearthos/hearth/api/registry/export"
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/api/s9pk/fetch"
 	"github.com/hearthos/hearth/server/internal/store"
@@ -58,13 +62,14 @@ type Service struct {
 	machine   registry.HardwareInfo
 	transport func(local bool) *http.Transport
 
-	mu   sync.Mutex // guards kept
-	kept map[string]catalogue
+	mu      sync.Mutex // guards what follows
+	kept    map[string]catalogue
+	exports map[string]*state
 }
 
 // New returns the area.
 func New(d Deps) *Service {
-	return &Service{store: d.Store, clock: d.Clock, machine: d.Machine, transport: d.Transport, kept: map[string]catalogue{}}
+	return &Service{store: d.Store, clock: d.Clock, machine: d.Machine, transport: d.Transport, kept: map[string]catalogue{}, exports: map[string]*state{}}
 }
 
 // List lists the registries by id.
@@ -90,26 +95,29 @@ func (s *Service) get(id string) (*registriesv1.Registry, error) {
 	return row, err
 }
 
-// Add adds a registry, which must answer. Without an id it is called by its host.
-func (s *Service) Add(ctx context.Context, now time.Time, address, id string, local bool) (*registriesv1.Registry, error) {
-	u, err := registry.ParseURL(address)
+// Addition says which registry is to be added. Without an id it is called by its host or folder.
+type Addition struct {
+	Address, ID string
+	// Local lets it be in the machine or in private networks.
+	Local bool
+	// Fingerprint is that of the root of an export, as a person has confirmed it.
+	Fingerprint string
+}
+
+// Add adds a registry, which must answer.
+func (s *Service) Add(ctx context.Context, now time.Time, n Addition) (*registriesv1.Registry, error) {
+	address, id, err := addressOf(n.Address)
 	if err != nil {
 		return nil, fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "%w", err).Violation("url", err.Error())
 	}
-	if id == "" {
-		id = nameOf(u.Hostname())
-	}
+	id = cmp.Or(n.ID, id)
 	if _, err := ids.ParsePackage(id); err != nil {
 		return nil, fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot call a registry %q: lower-case letters, digits and single hyphens", id).Violation("id", "must be such a name")
 	}
-	row := &registriesv1.Registry{Meta: &metav1.Meta{Id: id}, Spec: &registriesv1.RegistrySpec{Url: u.String(), Local: local}}
-	client, err := s.client(row, "")
+	row := &registriesv1.Registry{Meta: &metav1.Meta{Id: id}, Spec: &registriesv1.RegistrySpec{Url: address, Local: n.Local}}
+	info, trust, err := s.meet(ctx, row, n.Fingerprint)
 	if err != nil {
 		return nil, err
-	}
-	info, err := client.Info(ctx)
-	if err != nil {
-		return nil, told(row, err)
 	}
 	if info.Name != nil {
 		row.Spec.Name = brief(*info.Name, 200)
@@ -126,6 +134,11 @@ func (s *Service) Add(ctx context.Context, now time.Time, address, id string, lo
 		}
 		if len(rows) >= maxRegistries {
 			return fault.New(metav1.Reason_REASON_TOO_MANY, "cannot have more than %d registries", maxRegistries)
+		}
+		if trust != nil {
+			if err := store.Put(tx, trustRow(id, *trust)); err != nil {
+				return err
+			}
 		}
 		return store.Put(tx, row)
 	})
@@ -150,10 +163,20 @@ func (s *Service) Delete(ctx context.Context, now time.Time, id string) error {
 	if _, err := s.get(id); err != nil {
 		return err
 	}
-	_, err := s.store.Update(ctx, now, func(tx *store.Tx) error { return store.Delete[*registriesv1.Registry](tx, id) })
+	_, err := s.store.Update(ctx, now, func(tx *store.Tx) error {
+		if _, ok, err := store.Lookup[*registriesv1.RegistryTrust](tx, id); err != nil {
+			return err
+		} else if ok {
+			if err := store.Delete[*registriesv1.RegistryTrust](tx, id); err != nil {
+				return err
+			}
+		}
+		return store.Delete[*registriesv1.Registry](tx, id)
+	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.kept, id)
+	maps.DeleteFunc(s.kept, func(key string, _ catalogue) bool { return strings.HasPrefix(key, id+" ") })
+	delete(s.exports, id)
 	return err
 }
 
@@ -181,14 +204,19 @@ func (s *Service) client(row *registriesv1.Registry, language string) (*registry
 // told is an error of a call as a fault.
 func told(row *registriesv1.Registry, err error) error {
 	var refusal *registry.Error
+	var wrong *export.Error
 	id := row.GetMeta().GetId()
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, fetch.ErrLocalAddress):
 		return fault.New(metav1.Reason_REASON_REGISTRY_ADDRESS_LOCAL, "cannot ask the registry %q: it is at an address of this machine or of a private network", id).With("registry", id)
 	case errors.As(err, &refusal):
 		return fault.New(metav1.Reason_REASON_REGISTRY_REFUSED, "the registry %q answers: %s", id, refusal).With("registry", id)
 	case errors.As(err, new(*fault.Error)):
 		return err
+	case errors.As(err, &wrong):
+		return exportFault(row, wrong)
 	case errors.Is(err, registry.ErrTooLarge), errors.Is(err, registry.ErrInvalid):
 		return fault.New(metav1.Reason_REASON_REGISTRY_INVALID, "cannot read the registry %q: %s", id, err).With("registry", id)
 	case errors.Is(err, context.Canceled):

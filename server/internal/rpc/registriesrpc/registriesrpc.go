@@ -36,7 +36,7 @@ func (s *Server) ListRegistries(_ context.Context, req *registriesv1.ListRegistr
 
 // AddRegistry implements RegistryServiceServer.
 func (s *Server) AddRegistry(ctx context.Context, req *registriesv1.AddRegistryRequest) (*registriesv1.AddRegistryResponse, error) {
-	row, err := s.registries.Add(ctx, s.clock(), req.GetUrl(), req.GetId(), req.GetLocal())
+	row, err := s.registries.Add(ctx, s.clock(), registry.Addition{Address: req.GetUrl(), ID: req.GetId(), Local: req.GetLocal(), Fingerprint: req.GetFingerprint()})
 	if err != nil {
 		return nil, err
 	}

@@ -360,6 +360,28 @@ const (
 	Reason_REASON_UPDATE_NEEDS_WORD Reason = 180
 	// No newer version of the package was found that could be installed.
 	Reason_REASON_UPDATE_NOT_FOUND Reason = 181
+	// What lies there is a signed export of a registry whose root nobody has confirmed yet.
+	Reason_REASON_EXPORT_UNCONFIRMED Reason = 420
+	// The export begins with another root than the one whose fingerprint was given.
+	Reason_REASON_EXPORT_ROOT_OTHER Reason = 421
+	// Something in the export is not signed by those whom its root names.
+	Reason_REASON_EXPORT_SIGNATURE Reason = 422
+	// The export is older than the one that was seen before.
+	Reason_REASON_EXPORT_ROLLBACK Reason = 423
+	// The export has expired: those who signed it wanted nobody to believe it for longer.
+	Reason_REASON_EXPORT_EXPIRED Reason = 424
+	// A file of the export is longer than was signed, or than may be.
+	Reason_REASON_EXPORT_ENDLESS Reason = 425
+	// The parts of the export are of different times.
+	Reason_REASON_EXPORT_MIXED Reason = 426
+	// A file of the export is another than the signed one.
+	Reason_REASON_EXPORT_CONTENT Reason = 427
+	// A file of the export is not there.
+	Reason_REASON_EXPORT_INCOMPLETE Reason = 428
+	// Next to nothing arrives of the export.
+	Reason_REASON_EXPORT_SLOW Reason = 429
+	// The export names a file that is not in its signed list.
+	Reason_REASON_EXPORT_UNLISTED Reason = 430
 )
 
 // Enum value maps for Reason.
@@ -531,6 +553,17 @@ var (
 		271: "REASON_SERVICE_STALLED",
 		180: "REASON_UPDATE_NEEDS_WORD",
 		181: "REASON_UPDATE_NOT_FOUND",
+		420: "REASON_EXPORT_UNCONFIRMED",
+		421: "REASON_EXPORT_ROOT_OTHER",
+		422: "REASON_EXPORT_SIGNATURE",
+		423: "REASON_EXPORT_ROLLBACK",
+		424: "REASON_EXPORT_EXPIRED",
+		425: "REASON_EXPORT_ENDLESS",
+		426: "REASON_EXPORT_MIXED",
+		427: "REASON_EXPORT_CONTENT",
+		428: "REASON_EXPORT_INCOMPLETE",
+		429: "REASON_EXPORT_SLOW",
+		430: "REASON_EXPORT_UNLISTED",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -699,6 +732,17 @@ var (
 		"REASON_SERVICE_STALLED":          271,
 		"REASON_UPDATE_NEEDS_WORD":        180,
 		"REASON_UPDATE_NOT_FOUND":         181,
+		"REASON_EXPORT_UNCONFIRMED":       420,
+		"REASON_EXPORT_ROOT_OTHER":        421,
+		"REASON_EXPORT_SIGNATURE":         422,
+		"REASON_EXPORT_ROLLBACK":          423,
+		"REASON_EXPORT_EXPIRED":           424,
+		"REASON_EXPORT_ENDLESS":           425,
+		"REASON_EXPORT_MIXED":             426,
+		"REASON_EXPORT_CONTENT":           427,
+		"REASON_EXPORT_INCOMPLETE":        428,
+		"REASON_EXPORT_SLOW":              429,
+		"REASON_EXPORT_UNLISTED":          430,
 	}
 )
 
@@ -885,7 +929,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xfc\x89\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*Д\x01\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -1057,7 +1101,18 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x19REASON_SERVICE_FILLS_DISK\x10\x8e\x02\x1aU\x8a\x80\x19Q\b\b\x1aMMake room on the disk, or remove what the service keeps, then start it again.\x12\x9c\x01\n" +
 	"\x16REASON_SERVICE_STALLED\x10\x8f\x02\x1a\x7f\x8a\x80\x19{\b\x0e\x10\x01\x1auWait a few minutes: it is started anew by itself if it stays silent. Or rebuild it now with 'hearth package rebuild'.\x12\xa7\x01\n" +
 	"\x18REASON_UPDATE_NEEDS_WORD\x10\xb4\x01\x1a\x87\x01\x8a\x80\x19\x82\x01\b\t\x1a~Look at what it changes with 'hearth package update ID --validate-only', then update the package yourself or skip the version.\x12\x82\x01\n" +
-	"\x17REASON_UPDATE_NOT_FOUND\x10\xb5\x01\x1ad\x8a\x80\x19`\b\x05\x1a\\Look for updates with 'hearth package updates'; a skipped version is installed by naming it.B\xb7\x01\n" +
+	"\x17REASON_UPDATE_NOT_FOUND\x10\xb5\x01\x1ad\x8a\x80\x19`\b\x05\x1a\\Look for updates with 'hearth package updates'; a skipped version is installed by naming it.\x12\xbc\x01\n" +
+	"\x19REASON_EXPORT_UNCONFIRMED\x10\xa4\x03\x1a\x9b\x01\x8a\x80\x19\x96\x01\b\t\x1a\x91\x01Compare the fingerprint with the one that those who make the export publish, and add it with 'hearth registry add URL --fingerprint FINGERPRINT'.\x12}\n" +
+	"\x18REASON_EXPORT_ROOT_OTHER\x10\xa5\x03\x1a^\x8a\x80\x19Z\b\t\x1aVCompare the fingerprint once more; if it is right, what lies there is not that export.\x12m\n" +
+	"\x17REASON_EXPORT_SIGNATURE\x10\xa6\x03\x1aO\x8a\x80\x19K\b\t\x1aGDo not believe it; tell those who make the export. Nothing was changed.\x12\x91\x01\n" +
+	"\x16REASON_EXPORT_ROLLBACK\x10\xa7\x03\x1at\x8a\x80\x19p\b\t\x1alBring the newest export there, or wait until the place has it; tell those who make it if it stays like that.\x12\x89\x01\n" +
+	"\x15REASON_EXPORT_EXPIRED\x10\xa8\x03\x1am\x8a\x80\x19i\b\t\x1aeBring a newer export there, or tell those who make it; look whether the clock of the server is right.\x12k\n" +
+	"\x15REASON_EXPORT_ENDLESS\x10\xa9\x03\x1aO\x8a\x80\x19K\b\t\x1aGTry another place that carries the export; tell those who run this one.\x12}\n" +
+	"\x13REASON_EXPORT_MIXED\x10\xaa\x03\x1ac\x8a\x80\x19_\b\t\x1a[Copy the export whole, with timestamp.json last, or try again when the place has all of it.\x12|\n" +
+	"\x15REASON_EXPORT_CONTENT\x10\xab\x03\x1a`\x8a\x80\x19\\\b\t\x1aXCopy the export anew, or try another place that carries it; tell those who run this one.\x12c\n" +
+	"\x18REASON_EXPORT_INCOMPLETE\x10\xac\x03\x1aD\x8a\x80\x19@\b\t\x1a<Copy the export whole, or try another place that carries it.\x12]\n" +
+	"\x12REASON_EXPORT_SLOW\x10\xad\x03\x1aD\x8a\x80\x19@\b\x0e\x10\x01\x1a:Try again later, or another place that carries the export.\x12W\n" +
+	"\x16REASON_EXPORT_UNLISTED\x10\xae\x03\x1a:\x8a\x80\x196\b\t\x1a2Do not believe it; tell those who make the export.B\xb7\x01\n" +
 	"\x12com.hearth.meta.v1B\n" +
 	"FaultProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/meta/v1;metav1\xa2\x02\x03HMX\xaa\x02\x0eHearth.Meta.V1\xca\x02\x0eHearth\\Meta\\V1\xe2\x02\x1aHearth\\Meta\\V1\\GPBMetadata\xea\x02\x10Hearth::Meta::V1b\x06proto3"
 

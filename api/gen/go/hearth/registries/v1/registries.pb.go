@@ -128,12 +128,14 @@ func (x *ListRegistriesResponse) GetNextPageToken() string {
 // AddRegistryRequest names it.
 type AddRegistryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its address, as in "https://registry.example.org".
+	// Its address, as in "https://registry.example.org"; a signed export may also lie in a folder of the server, as in "file:///media/stick/export".
 	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
 	// What to call it; empty: made from its host name.
 	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
 	// Its address, and those to which it leads, may be in the machine or in private networks. Without it an address like that is refused.
-	Local         bool `protobuf:"varint,3,opt,name=local,proto3" json:"local,omitempty"`
+	Local bool `protobuf:"varint,3,opt,name=local,proto3" json:"local,omitempty"`
+	// Fingerprint (SHA-256) of the root of a signed export, in hexadecimal, with or without colons.
+	Fingerprint   string `protobuf:"bytes,4,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -187,6 +189,13 @@ func (x *AddRegistryRequest) GetLocal() bool {
 		return x.Local
 	}
 	return false
+}
+
+func (x *AddRegistryRequest) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return ""
 }
 
 // AddRegistryResponse holds it.
@@ -705,11 +714,12 @@ const file_hearth_registries_v1_registries_proto_rawDesc = "" +
 	"\n" +
 	"registries\x18\x01 \x03(\v2\x1e.hearth.registries.v1.RegistryR\n" +
 	"registries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"e\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x90\x01\n" +
 	"\x12AddRegistryRequest\x12 \n" +
 	"\x03url\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\x80\x10\xb0\x86\x19\x01R\x03url\x12\x17\n" +
 	"\x02id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\x02id\x12\x14\n" +
-	"\x05local\x18\x03 \x01(\bR\x05local\"Q\n" +
+	"\x05local\x18\x03 \x01(\bR\x05local\x12)\n" +
+	"\vfingerprint\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18_R\vfingerprint\"Q\n" +
 	"\x13AddRegistryResponse\x12:\n" +
 	"\bregistry\x18\x01 \x01(\v2\x1e.hearth.registries.v1.RegistryR\bregistry\"2\n" +
 	"\x15DeleteRegistryRequest\x12\x19\n" +

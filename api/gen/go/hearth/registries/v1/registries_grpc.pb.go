@@ -35,7 +35,8 @@ const (
 type RegistryServiceClient interface {
 	// ListRegistries lists the registries by id.
 	ListRegistries(ctx context.Context, in *ListRegistriesRequest, opts ...grpc.CallOption) (*ListRegistriesResponse, error)
-	// AddRegistry adds a registry, which must answer.
+	// AddRegistry adds a registry, which must answer, or a signed export of one. An export whose root nobody has confirmed is refused with its
+	// fingerprint, with which the call is made again.
 	AddRegistry(ctx context.Context, in *AddRegistryRequest, opts ...grpc.CallOption) (*AddRegistryResponse, error)
 	// DeleteRegistry forgets a registry. Packages that came from it stay.
 	DeleteRegistry(ctx context.Context, in *DeleteRegistryRequest, opts ...grpc.CallOption) (*DeleteRegistryResponse, error)
@@ -123,7 +124,8 @@ func (c *registryServiceClient) ListCategories(ctx context.Context, in *ListCate
 type RegistryServiceServer interface {
 	// ListRegistries lists the registries by id.
 	ListRegistries(context.Context, *ListRegistriesRequest) (*ListRegistriesResponse, error)
-	// AddRegistry adds a registry, which must answer.
+	// AddRegistry adds a registry, which must answer, or a signed export of one. An export whose root nobody has confirmed is refused with its
+	// fingerprint, with which the call is made again.
 	AddRegistry(context.Context, *AddRegistryRequest) (*AddRegistryResponse, error)
 	// DeleteRegistry forgets a registry. Packages that came from it stay.
 	DeleteRegistry(context.Context, *DeleteRegistryRequest) (*DeleteRegistryResponse, error)

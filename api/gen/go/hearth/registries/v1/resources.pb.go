@@ -86,7 +86,9 @@ type RegistrySpec struct {
 	// What it called itself when it was added.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// It may lead to addresses of the machine and of private networks.
-	Local         bool `protobuf:"varint,3,opt,name=local,proto3" json:"local,omitempty"`
+	Local bool `protobuf:"varint,3,opt,name=local,proto3" json:"local,omitempty"`
+	// SHA-256 of the root that was confirmed, where it is a signed export; empty where it is a registry that answers.
+	Fingerprint   string `protobuf:"bytes,4,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -142,6 +144,132 @@ func (x *RegistrySpec) GetLocal() bool {
 	return false
 }
 
+func (x *RegistrySpec) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return ""
+}
+
+// RegistryTrust is what is kept of a signed export, so that an older one is known as such.
+type RegistryTrust struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What every resource has. The id is that of the registry.
+	Meta *v1.Meta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
+	// What was seen last.
+	Spec          *RegistryTrustSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegistryTrust) Reset() {
+	*x = RegistryTrust{}
+	mi := &file_hearth_registries_v1_resources_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegistryTrust) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegistryTrust) ProtoMessage() {}
+
+func (x *RegistryTrust) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_registries_v1_resources_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegistryTrust.ProtoReflect.Descriptor instead.
+func (*RegistryTrust) Descriptor() ([]byte, []int) {
+	return file_hearth_registries_v1_resources_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *RegistryTrust) GetMeta() *v1.Meta {
+	if x != nil {
+		return x.Meta
+	}
+	return nil
+}
+
+func (x *RegistryTrust) GetSpec() *RegistryTrustSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+// RegistryTrustSpec holds the files that say what is the newest.
+type RegistryTrustSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The root whose keys count.
+	Root []byte `protobuf:"bytes,1,opt,name=root,proto3" json:"root,omitempty"`
+	// The newest timestamp.
+	Timestamp []byte `protobuf:"bytes,2,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
+	// The newest snapshot.
+	Snapshot      []byte `protobuf:"bytes,3,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegistryTrustSpec) Reset() {
+	*x = RegistryTrustSpec{}
+	mi := &file_hearth_registries_v1_resources_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegistryTrustSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegistryTrustSpec) ProtoMessage() {}
+
+func (x *RegistryTrustSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_registries_v1_resources_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegistryTrustSpec.ProtoReflect.Descriptor instead.
+func (*RegistryTrustSpec) Descriptor() ([]byte, []int) {
+	return file_hearth_registries_v1_resources_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RegistryTrustSpec) GetRoot() []byte {
+	if x != nil {
+		return x.Root
+	}
+	return nil
+}
+
+func (x *RegistryTrustSpec) GetTimestamp() []byte {
+	if x != nil {
+		return x.Timestamp
+	}
+	return nil
+}
+
+func (x *RegistryTrustSpec) GetSnapshot() []byte {
+	if x != nil {
+		return x.Snapshot
+	}
+	return nil
+}
+
 // RegistryFailure is a registry that did not answer.
 type RegistryFailure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -155,7 +283,7 @@ type RegistryFailure struct {
 
 func (x *RegistryFailure) Reset() {
 	*x = RegistryFailure{}
-	mi := &file_hearth_registries_v1_resources_proto_msgTypes[2]
+	mi := &file_hearth_registries_v1_resources_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -167,7 +295,7 @@ func (x *RegistryFailure) String() string {
 func (*RegistryFailure) ProtoMessage() {}
 
 func (x *RegistryFailure) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_registries_v1_resources_proto_msgTypes[2]
+	mi := &file_hearth_registries_v1_resources_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -180,7 +308,7 @@ func (x *RegistryFailure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegistryFailure.ProtoReflect.Descriptor instead.
 func (*RegistryFailure) Descriptor() ([]byte, []int) {
-	return file_hearth_registries_v1_resources_proto_rawDescGZIP(), []int{2}
+	return file_hearth_registries_v1_resources_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RegistryFailure) GetRegistry() string {
@@ -210,7 +338,7 @@ type OfferCategory struct {
 
 func (x *OfferCategory) Reset() {
 	*x = OfferCategory{}
-	mi := &file_hearth_registries_v1_resources_proto_msgTypes[3]
+	mi := &file_hearth_registries_v1_resources_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -222,7 +350,7 @@ func (x *OfferCategory) String() string {
 func (*OfferCategory) ProtoMessage() {}
 
 func (x *OfferCategory) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_registries_v1_resources_proto_msgTypes[3]
+	mi := &file_hearth_registries_v1_resources_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -235,7 +363,7 @@ func (x *OfferCategory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfferCategory.ProtoReflect.Descriptor instead.
 func (*OfferCategory) Descriptor() ([]byte, []int) {
-	return file_hearth_registries_v1_resources_proto_rawDescGZIP(), []int{3}
+	return file_hearth_registries_v1_resources_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *OfferCategory) GetId() string {
@@ -273,7 +401,7 @@ type Offer struct {
 
 func (x *Offer) Reset() {
 	*x = Offer{}
-	mi := &file_hearth_registries_v1_resources_proto_msgTypes[4]
+	mi := &file_hearth_registries_v1_resources_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -285,7 +413,7 @@ func (x *Offer) String() string {
 func (*Offer) ProtoMessage() {}
 
 func (x *Offer) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_registries_v1_resources_proto_msgTypes[4]
+	mi := &file_hearth_registries_v1_resources_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -298,7 +426,7 @@ func (x *Offer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Offer.ProtoReflect.Descriptor instead.
 func (*Offer) Descriptor() ([]byte, []int) {
-	return file_hearth_registries_v1_resources_proto_rawDescGZIP(), []int{4}
+	return file_hearth_registries_v1_resources_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Offer) GetRegistry() string {
@@ -378,7 +506,7 @@ type OfferVersion struct {
 
 func (x *OfferVersion) Reset() {
 	*x = OfferVersion{}
-	mi := &file_hearth_registries_v1_resources_proto_msgTypes[5]
+	mi := &file_hearth_registries_v1_resources_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -390,7 +518,7 @@ func (x *OfferVersion) String() string {
 func (*OfferVersion) ProtoMessage() {}
 
 func (x *OfferVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_registries_v1_resources_proto_msgTypes[5]
+	mi := &file_hearth_registries_v1_resources_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -403,7 +531,7 @@ func (x *OfferVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfferVersion.ProtoReflect.Descriptor instead.
 func (*OfferVersion) Descriptor() ([]byte, []int) {
-	return file_hearth_registries_v1_resources_proto_rawDescGZIP(), []int{5}
+	return file_hearth_registries_v1_resources_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *OfferVersion) GetVersion() string {
@@ -504,11 +632,19 @@ const file_hearth_registries_v1_resources_proto_rawDesc = "" +
 	"$hearth/registries/v1/resources.proto\x12\x14hearth.registries.v1\x1a\x1ahearth/meta/v1/fault.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\x96\x01\n" +
 	"\bRegistry\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x126\n" +
-	"\x04spec\x18\x02 \x01(\v2\".hearth.registries.v1.RegistrySpecR\x04spec:(\xea\xf9\x18$\bP\x12\bregistry\x18\x01 \x01*\bregistry2\bregistry\"J\n" +
+	"\x04spec\x18\x02 \x01(\v2\".hearth.registries.v1.RegistrySpecR\x04spec:(\xea\xf9\x18$\bP\x12\bregistry\x18\x01 \x01*\bregistry2\bregistry\"l\n" +
 	"\fRegistrySpec\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
-	"\x05local\x18\x03 \x01(\bR\x05local\"Z\n" +
+	"\x05local\x18\x03 \x01(\bR\x05local\x12 \n" +
+	"\vfingerprint\x18\x04 \x01(\tR\vfingerprint\"\xa4\x01\n" +
+	"\rRegistryTrust\x12(\n" +
+	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12;\n" +
+	"\x04spec\x18\x02 \x01(\v2'.hearth.registries.v1.RegistryTrustSpecR\x04spec:,\xea\xf9\x18(\b\x8a\x01\x12\rregistrytrust\x18\x01*\bregistry2\bregistry\"a\n" +
+	"\x11RegistryTrustSpec\x12\x12\n" +
+	"\x04root\x18\x01 \x01(\fR\x04root\x12\x1c\n" +
+	"\ttimestamp\x18\x02 \x01(\fR\ttimestamp\x12\x1a\n" +
+	"\bsnapshot\x18\x03 \x01(\fR\bsnapshot\"Z\n" +
 	"\x0fRegistryFailure\x12\x1a\n" +
 	"\bregistry\x18\x01 \x01(\tR\bregistry\x12+\n" +
 	"\x05fault\x18\x02 \x01(\v2\x15.hearth.meta.v1.FaultR\x05fault\"3\n" +
@@ -554,27 +690,31 @@ func file_hearth_registries_v1_resources_proto_rawDescGZIP() []byte {
 	return file_hearth_registries_v1_resources_proto_rawDescData
 }
 
-var file_hearth_registries_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_hearth_registries_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_hearth_registries_v1_resources_proto_goTypes = []any{
-	(*Registry)(nil),        // 0: hearth.registries.v1.Registry
-	(*RegistrySpec)(nil),    // 1: hearth.registries.v1.RegistrySpec
-	(*RegistryFailure)(nil), // 2: hearth.registries.v1.RegistryFailure
-	(*OfferCategory)(nil),   // 3: hearth.registries.v1.OfferCategory
-	(*Offer)(nil),           // 4: hearth.registries.v1.Offer
-	(*OfferVersion)(nil),    // 5: hearth.registries.v1.OfferVersion
-	(*v1.Meta)(nil),         // 6: hearth.meta.v1.Meta
-	(*v1.Fault)(nil),        // 7: hearth.meta.v1.Fault
+	(*Registry)(nil),          // 0: hearth.registries.v1.Registry
+	(*RegistrySpec)(nil),      // 1: hearth.registries.v1.RegistrySpec
+	(*RegistryTrust)(nil),     // 2: hearth.registries.v1.RegistryTrust
+	(*RegistryTrustSpec)(nil), // 3: hearth.registries.v1.RegistryTrustSpec
+	(*RegistryFailure)(nil),   // 4: hearth.registries.v1.RegistryFailure
+	(*OfferCategory)(nil),     // 5: hearth.registries.v1.OfferCategory
+	(*Offer)(nil),             // 6: hearth.registries.v1.Offer
+	(*OfferVersion)(nil),      // 7: hearth.registries.v1.OfferVersion
+	(*v1.Meta)(nil),           // 8: hearth.meta.v1.Meta
+	(*v1.Fault)(nil),          // 9: hearth.meta.v1.Fault
 }
 var file_hearth_registries_v1_resources_proto_depIdxs = []int32{
-	6, // 0: hearth.registries.v1.Registry.meta:type_name -> hearth.meta.v1.Meta
+	8, // 0: hearth.registries.v1.Registry.meta:type_name -> hearth.meta.v1.Meta
 	1, // 1: hearth.registries.v1.Registry.spec:type_name -> hearth.registries.v1.RegistrySpec
-	7, // 2: hearth.registries.v1.RegistryFailure.fault:type_name -> hearth.meta.v1.Fault
-	5, // 3: hearth.registries.v1.Offer.best:type_name -> hearth.registries.v1.OfferVersion
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	8, // 2: hearth.registries.v1.RegistryTrust.meta:type_name -> hearth.meta.v1.Meta
+	3, // 3: hearth.registries.v1.RegistryTrust.spec:type_name -> hearth.registries.v1.RegistryTrustSpec
+	9, // 4: hearth.registries.v1.RegistryFailure.fault:type_name -> hearth.meta.v1.Fault
+	7, // 5: hearth.registries.v1.Offer.best:type_name -> hearth.registries.v1.OfferVersion
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_hearth_registries_v1_resources_proto_init() }
@@ -588,7 +728,7 @@ func file_hearth_registries_v1_resources_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_registries_v1_resources_proto_rawDesc), len(file_hearth_registries_v1_resources_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

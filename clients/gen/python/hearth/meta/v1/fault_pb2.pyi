@@ -179,6 +179,17 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_SERVICE_STALLED: _ClassVar[Reason]
     REASON_UPDATE_NEEDS_WORD: _ClassVar[Reason]
     REASON_UPDATE_NOT_FOUND: _ClassVar[Reason]
+    REASON_EXPORT_UNCONFIRMED: _ClassVar[Reason]
+    REASON_EXPORT_ROOT_OTHER: _ClassVar[Reason]
+    REASON_EXPORT_SIGNATURE: _ClassVar[Reason]
+    REASON_EXPORT_ROLLBACK: _ClassVar[Reason]
+    REASON_EXPORT_EXPIRED: _ClassVar[Reason]
+    REASON_EXPORT_ENDLESS: _ClassVar[Reason]
+    REASON_EXPORT_MIXED: _ClassVar[Reason]
+    REASON_EXPORT_CONTENT: _ClassVar[Reason]
+    REASON_EXPORT_INCOMPLETE: _ClassVar[Reason]
+    REASON_EXPORT_SLOW: _ClassVar[Reason]
+    REASON_EXPORT_UNLISTED: _ClassVar[Reason]
 REASON_UNSPECIFIED: Reason
 REASON_INTERNAL: Reason
 REASON_UNAUTHENTICATED: Reason
@@ -345,6 +356,17 @@ REASON_SERVICE_FILLS_DISK: Reason
 REASON_SERVICE_STALLED: Reason
 REASON_UPDATE_NEEDS_WORD: Reason
 REASON_UPDATE_NOT_FOUND: Reason
+REASON_EXPORT_UNCONFIRMED: Reason
+REASON_EXPORT_ROOT_OTHER: Reason
+REASON_EXPORT_SIGNATURE: Reason
+REASON_EXPORT_ROLLBACK: Reason
+REASON_EXPORT_EXPIRED: Reason
+REASON_EXPORT_ENDLESS: Reason
+REASON_EXPORT_MIXED: Reason
+REASON_EXPORT_CONTENT: Reason
+REASON_EXPORT_INCOMPLETE: Reason
+REASON_EXPORT_SLOW: Reason
+REASON_EXPORT_UNLISTED: Reason
 
 class Fault(_message.Message):
     __slots__ = ("reason", "message", "metadata", "violations", "retry_after")

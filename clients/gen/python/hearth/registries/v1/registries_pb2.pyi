@@ -23,14 +23,16 @@ class ListRegistriesResponse(_message.Message):
     def __init__(self, registries: _Optional[_Iterable[_Union[_resources_pb2.Registry, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class AddRegistryRequest(_message.Message):
-    __slots__ = ("url", "id", "local")
+    __slots__ = ("url", "id", "local", "fingerprint")
     URL_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     LOCAL_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     url: str
     id: str
     local: bool
-    def __init__(self, url: _Optional[str] = ..., id: _Optional[str] = ..., local: bool = ...) -> None: ...
+    fingerprint: str
+    def __init__(self, url: _Optional[str] = ..., id: _Optional[str] = ..., local: bool = ..., fingerprint: _Optional[str] = ...) -> None: ...
 
 class AddRegistryResponse(_message.Message):
     __slots__ = ("registry",)

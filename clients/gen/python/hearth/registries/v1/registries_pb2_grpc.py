@@ -79,7 +79,8 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def AddRegistry(self, request, context):
-        """AddRegistry adds a registry, which must answer.
+        """AddRegistry adds a registry, which must answer, or a signed export of one. An export whose root nobody has confirmed is refused with its
+        fingerprint, with which the call is made again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

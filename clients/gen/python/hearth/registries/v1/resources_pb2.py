@@ -27,7 +27,7 @@ from hearth.meta.v1 import meta_pb2 as hearth_dot_meta_dot_v1_dot_meta__pb2
 from hearth.options.v1 import options_pb2 as hearth_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$hearth/registries/v1/resources.proto\x12\x14hearth.registries.v1\x1a\x1ahearth/meta/v1/fault.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\x96\x01\n\x08Registry\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12\x36\n\x04spec\x18\x02 \x01(\x0b\x32\".hearth.registries.v1.RegistrySpecR\x04spec:(\xea\xf9\x18$\x08P\x12\x08registry\x18\x01 \x01*\x08registry2\x08registry\"J\n\x0cRegistrySpec\x12\x10\n\x03url\x18\x01 \x01(\tR\x03url\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n\x05local\x18\x03 \x01(\x08R\x05local\"Z\n\x0fRegistryFailure\x12\x1a\n\x08registry\x18\x01 \x01(\tR\x08registry\x12+\n\x05\x66\x61ult\x18\x02 \x01(\x0b\x32\x15.hearth.meta.v1.FaultR\x05\x66\x61ult\"3\n\rOfferCategory\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\"\xee\x01\n\x05Offer\x12\x1a\n\x08registry\x18\x01 \x01(\tR\x08registry\x12\x1d\n\npackage_id\x18\x02 \x01(\tR\tpackageId\x12\x1e\n\ncategories\x18\x03 \x03(\tR\ncategories\x12\x36\n\x04\x62\x65st\x18\x04 \x03(\x0b\x32\".hearth.registries.v1.OfferVersionR\x04\x62\x65st\x12%\n\x0eother_versions\x18\x05 \x03(\tR\rotherVersions\x12+\n\x11installed_version\x18\x06 \x01(\tR\x10installedVersion\"\xb2\x03\n\x0cOfferVersion\x12\x18\n\x07version\x18\x01 \x01(\tR\x07version\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12+\n\x11short_description\x18\x03 \x01(\tR\x10shortDescription\x12)\n\x10long_description\x18\x04 \x01(\tR\x0flongDescription\x12#\n\rrelease_notes\x18\x05 \x01(\tR\x0creleaseNotes\x12\x18\n\x07license\x18\x06 \x01(\tR\x07license\x12!\n\x0cpackage_repo\x18\x07 \x01(\tR\x0bpackageRepo\x12#\n\rupstream_repo\x18\x08 \x01(\tR\x0cupstreamRepo\x12#\n\rmarketing_url\x18\t \x01(\tR\x0cmarketingUrl\x12\"\n\x0c\x64\x65pendencies\x18\n \x03(\tR\x0c\x64\x65pendencies\x12\x18\n\x07signers\x18\x0b \x03(\tR\x07signers\x12\x12\n\x04urls\x18\x0c \x03(\tR\x04urls\x12\x1c\n\tpublished\x18\r \x01(\tR\tpublishedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$hearth/registries/v1/resources.proto\x12\x14hearth.registries.v1\x1a\x1ahearth/meta/v1/fault.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\x96\x01\n\x08Registry\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12\x36\n\x04spec\x18\x02 \x01(\x0b\x32\".hearth.registries.v1.RegistrySpecR\x04spec:(\xea\xf9\x18$\x08P\x12\x08registry\x18\x01 \x01*\x08registry2\x08registry\"l\n\x0cRegistrySpec\x12\x10\n\x03url\x18\x01 \x01(\tR\x03url\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n\x05local\x18\x03 \x01(\x08R\x05local\x12 \n\x0b\x66ingerprint\x18\x04 \x01(\tR\x0b\x66ingerprint\"\xa4\x01\n\rRegistryTrust\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12;\n\x04spec\x18\x02 \x01(\x0b\x32\'.hearth.registries.v1.RegistryTrustSpecR\x04spec:,\xea\xf9\x18(\x08\x8a\x01\x12\rregistrytrust\x18\x01*\x08registry2\x08registry\"a\n\x11RegistryTrustSpec\x12\x12\n\x04root\x18\x01 \x01(\x0cR\x04root\x12\x1c\n\ttimestamp\x18\x02 \x01(\x0cR\ttimestamp\x12\x1a\n\x08snapshot\x18\x03 \x01(\x0cR\x08snapshot\"Z\n\x0fRegistryFailure\x12\x1a\n\x08registry\x18\x01 \x01(\tR\x08registry\x12+\n\x05\x66\x61ult\x18\x02 \x01(\x0b\x32\x15.hearth.meta.v1.FaultR\x05\x66\x61ult\"3\n\rOfferCategory\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\"\xee\x01\n\x05Offer\x12\x1a\n\x08registry\x18\x01 \x01(\tR\x08registry\x12\x1d\n\npackage_id\x18\x02 \x01(\tR\tpackageId\x12\x1e\n\ncategories\x18\x03 \x03(\tR\ncategories\x12\x36\n\x04\x62\x65st\x18\x04 \x03(\x0b\x32\".hearth.registries.v1.OfferVersionR\x04\x62\x65st\x12%\n\x0eother_versions\x18\x05 \x03(\tR\rotherVersions\x12+\n\x11installed_version\x18\x06 \x01(\tR\x10installedVersion\"\xb2\x03\n\x0cOfferVersion\x12\x18\n\x07version\x18\x01 \x01(\tR\x07version\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12+\n\x11short_description\x18\x03 \x01(\tR\x10shortDescription\x12)\n\x10long_description\x18\x04 \x01(\tR\x0flongDescription\x12#\n\rrelease_notes\x18\x05 \x01(\tR\x0creleaseNotes\x12\x18\n\x07license\x18\x06 \x01(\tR\x07license\x12!\n\x0cpackage_repo\x18\x07 \x01(\tR\x0bpackageRepo\x12#\n\rupstream_repo\x18\x08 \x01(\tR\x0cupstreamRepo\x12#\n\rmarketing_url\x18\t \x01(\tR\x0cmarketingUrl\x12\"\n\x0c\x64\x65pendencies\x18\n \x03(\tR\x0c\x64\x65pendencies\x12\x18\n\x07signers\x18\x0b \x03(\tR\x07signers\x12\x12\n\x04urls\x18\x0c \x03(\tR\x04urls\x12\x1c\n\tpublished\x18\r \x01(\tR\tpublishedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,16 +36,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_REGISTRY']._loaded_options = None
   _globals['_REGISTRY']._serialized_options = b'\352\371\030$\010P\022\010registry\030\001 \001*\010registry2\010registry'
+  _globals['_REGISTRYTRUST']._loaded_options = None
+  _globals['_REGISTRYTRUST']._serialized_options = b'\352\371\030(\010\212\001\022\rregistrytrust\030\001*\010registry2\010registry'
   _globals['_REGISTRY']._serialized_start=151
   _globals['_REGISTRY']._serialized_end=301
   _globals['_REGISTRYSPEC']._serialized_start=303
-  _globals['_REGISTRYSPEC']._serialized_end=377
-  _globals['_REGISTRYFAILURE']._serialized_start=379
-  _globals['_REGISTRYFAILURE']._serialized_end=469
-  _globals['_OFFERCATEGORY']._serialized_start=471
-  _globals['_OFFERCATEGORY']._serialized_end=522
-  _globals['_OFFER']._serialized_start=525
-  _globals['_OFFER']._serialized_end=763
-  _globals['_OFFERVERSION']._serialized_start=766
-  _globals['_OFFERVERSION']._serialized_end=1200
+  _globals['_REGISTRYSPEC']._serialized_end=411
+  _globals['_REGISTRYTRUST']._serialized_start=414
+  _globals['_REGISTRYTRUST']._serialized_end=578
+  _globals['_REGISTRYTRUSTSPEC']._serialized_start=580
+  _globals['_REGISTRYTRUSTSPEC']._serialized_end=677
+  _globals['_REGISTRYFAILURE']._serialized_start=679
+  _globals['_REGISTRYFAILURE']._serialized_end=769
+  _globals['_OFFERCATEGORY']._serialized_start=771
+  _globals['_OFFERCATEGORY']._serialized_end=822
+  _globals['_OFFER']._serialized_start=825
+  _globals['_OFFER']._serialized_end=1063
+  _globals['_OFFERVERSION']._serialized_start=1066
+  _globals['_OFFERVERSION']._serialized_end=1500
 # @@protoc_insertion_point(module_scope)

@@ -18,14 +18,34 @@ class Registry(_message.Message):
     def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., spec: _Optional[_Union[RegistrySpec, _Mapping]] = ...) -> None: ...
 
 class RegistrySpec(_message.Message):
-    __slots__ = ("url", "name", "local")
+    __slots__ = ("url", "name", "local", "fingerprint")
     URL_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     LOCAL_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     url: str
     name: str
     local: bool
-    def __init__(self, url: _Optional[str] = ..., name: _Optional[str] = ..., local: bool = ...) -> None: ...
+    fingerprint: str
+    def __init__(self, url: _Optional[str] = ..., name: _Optional[str] = ..., local: bool = ..., fingerprint: _Optional[str] = ...) -> None: ...
+
+class RegistryTrust(_message.Message):
+    __slots__ = ("meta", "spec")
+    META_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    meta: _meta_pb2.Meta
+    spec: RegistryTrustSpec
+    def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., spec: _Optional[_Union[RegistryTrustSpec, _Mapping]] = ...) -> None: ...
+
+class RegistryTrustSpec(_message.Message):
+    __slots__ = ("root", "timestamp", "snapshot")
+    ROOT_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    root: bytes
+    timestamp: bytes
+    snapshot: bytes
+    def __init__(self, root: _Optional[bytes] = ..., timestamp: _Optional[bytes] = ..., snapshot: _Optional[bytes] = ...) -> None: ...
 
 class RegistryFailure(_message.Message):
     __slots__ = ("registry", "fault")

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/registries/v1/resources.proto.
  */
 export const file_hearth_registries_v1_resources: GenFile = /*@__PURE__*/
-  fileDesc("CiRoZWFydGgvcmVnaXN0cmllcy92MS9yZXNvdXJjZXMucHJvdG8SFGhlYXJ0aC5yZWdpc3RyaWVzLnYxIooBCghSZWdpc3RyeRIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIwCgRzcGVjGAIgASgLMiIuaGVhcnRoLnJlZ2lzdHJpZXMudjEuUmVnaXN0cnlTcGVjOijq+RgkCFASCHJlZ2lzdHJ5GAEgASoIcmVnaXN0cnkyCHJlZ2lzdHJ5IjgKDFJlZ2lzdHJ5U3BlYxILCgN1cmwYASABKAkSDAoEbmFtZRgCIAEoCRINCgVsb2NhbBgDIAEoCCJJCg9SZWdpc3RyeUZhaWx1cmUSEAoIcmVnaXN0cnkYASABKAkSJAoFZmF1bHQYAiABKAsyFS5oZWFydGgubWV0YS52MS5GYXVsdCIpCg1PZmZlckNhdGVnb3J5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkipgEKBU9mZmVyEhAKCHJlZ2lzdHJ5GAEgASgJEhIKCnBhY2thZ2VfaWQYAiABKAkSEgoKY2F0ZWdvcmllcxgDIAMoCRIwCgRiZXN0GAQgAygLMiIuaGVhcnRoLnJlZ2lzdHJpZXMudjEuT2ZmZXJWZXJzaW9uEhYKDm90aGVyX3ZlcnNpb25zGAUgAygJEhkKEWluc3RhbGxlZF92ZXJzaW9uGAYgASgJIpcCCgxPZmZlclZlcnNpb24SDwoHdmVyc2lvbhgBIAEoCRINCgV0aXRsZRgCIAEoCRIZChFzaG9ydF9kZXNjcmlwdGlvbhgDIAEoCRIYChBsb25nX2Rlc2NyaXB0aW9uGAQgASgJEhUKDXJlbGVhc2Vfbm90ZXMYBSABKAkSDwoHbGljZW5zZRgGIAEoCRIUCgxwYWNrYWdlX3JlcG8YByABKAkSFQoNdXBzdHJlYW1fcmVwbxgIIAEoCRIVCg1tYXJrZXRpbmdfdXJsGAkgASgJEhQKDGRlcGVuZGVuY2llcxgKIAMoCRIPCgdzaWduZXJzGAsgAygJEgwKBHVybHMYDCADKAkSEQoJcHVibGlzaGVkGA0gASgJYgZwcm90bzM", [file_hearth_meta_v1_fault, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
+  fileDesc("CiRoZWFydGgvcmVnaXN0cmllcy92MS9yZXNvdXJjZXMucHJvdG8SFGhlYXJ0aC5yZWdpc3RyaWVzLnYxIooBCghSZWdpc3RyeRIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIwCgRzcGVjGAIgASgLMiIuaGVhcnRoLnJlZ2lzdHJpZXMudjEuUmVnaXN0cnlTcGVjOijq+RgkCFASCHJlZ2lzdHJ5GAEgASoIcmVnaXN0cnkyCHJlZ2lzdHJ5Ik0KDFJlZ2lzdHJ5U3BlYxILCgN1cmwYASABKAkSDAoEbmFtZRgCIAEoCRINCgVsb2NhbBgDIAEoCBITCgtmaW5nZXJwcmludBgEIAEoCSKYAQoNUmVnaXN0cnlUcnVzdBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRI1CgRzcGVjGAIgASgLMicuaGVhcnRoLnJlZ2lzdHJpZXMudjEuUmVnaXN0cnlUcnVzdFNwZWM6LOr5GCgIigESDXJlZ2lzdHJ5dHJ1c3QYASoIcmVnaXN0cnkyCHJlZ2lzdHJ5IkYKEVJlZ2lzdHJ5VHJ1c3RTcGVjEgwKBHJvb3QYASABKAwSEQoJdGltZXN0YW1wGAIgASgMEhAKCHNuYXBzaG90GAMgASgMIkkKD1JlZ2lzdHJ5RmFpbHVyZRIQCghyZWdpc3RyeRgBIAEoCRIkCgVmYXVsdBgCIAEoCzIVLmhlYXJ0aC5tZXRhLnYxLkZhdWx0IikKDU9mZmVyQ2F0ZWdvcnkSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCSKmAQoFT2ZmZXISEAoIcmVnaXN0cnkYASABKAkSEgoKcGFja2FnZV9pZBgCIAEoCRISCgpjYXRlZ29yaWVzGAMgAygJEjAKBGJlc3QYBCADKAsyIi5oZWFydGgucmVnaXN0cmllcy52MS5PZmZlclZlcnNpb24SFgoOb3RoZXJfdmVyc2lvbnMYBSADKAkSGQoRaW5zdGFsbGVkX3ZlcnNpb24YBiABKAkilwIKDE9mZmVyVmVyc2lvbhIPCgd2ZXJzaW9uGAEgASgJEg0KBXRpdGxlGAIgASgJEhkKEXNob3J0X2Rlc2NyaXB0aW9uGAMgASgJEhgKEGxvbmdfZGVzY3JpcHRpb24YBCABKAkSFQoNcmVsZWFzZV9ub3RlcxgFIAEoCRIPCgdsaWNlbnNlGAYgASgJEhQKDHBhY2thZ2VfcmVwbxgHIAEoCRIVCg11cHN0cmVhbV9yZXBvGAggASgJEhUKDW1hcmtldGluZ191cmwYCSABKAkSFAoMZGVwZW5kZW5jaWVzGAogAygJEg8KB3NpZ25lcnMYCyADKAkSDAoEdXJscxgMIAMoCRIRCglwdWJsaXNoZWQYDSABKAliBnByb3RvMw", [file_hearth_meta_v1_fault, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
 
 /**
  * Registry is a registry from which packages can be installed.
@@ -71,6 +71,13 @@ export type RegistrySpec = Message<"hearth.registries.v1.RegistrySpec"> & {
    * @generated from field: bool local = 3;
    */
   local: boolean;
+
+  /**
+   * SHA-256 of the root that was confirmed, where it is a signed export; empty where it is a registry that answers.
+   *
+   * @generated from field: string fingerprint = 4;
+   */
+  fingerprint: string;
 };
 
 /**
@@ -79,6 +86,69 @@ export type RegistrySpec = Message<"hearth.registries.v1.RegistrySpec"> & {
  */
 export const RegistrySpecSchema: GenMessage<RegistrySpec> = /*@__PURE__*/
   messageDesc(file_hearth_registries_v1_resources, 1);
+
+/**
+ * RegistryTrust is what is kept of a signed export, so that an older one is known as such.
+ *
+ * @generated from message hearth.registries.v1.RegistryTrust
+ */
+export type RegistryTrust = Message<"hearth.registries.v1.RegistryTrust"> & {
+  /**
+   * What every resource has. The id is that of the registry.
+   *
+   * @generated from field: hearth.meta.v1.Meta meta = 1;
+   */
+  meta?: Meta;
+
+  /**
+   * What was seen last.
+   *
+   * @generated from field: hearth.registries.v1.RegistryTrustSpec spec = 2;
+   */
+  spec?: RegistryTrustSpec;
+};
+
+/**
+ * Describes the message hearth.registries.v1.RegistryTrust.
+ * Use `create(RegistryTrustSchema)` to create a new message.
+ */
+export const RegistryTrustSchema: GenMessage<RegistryTrust> = /*@__PURE__*/
+  messageDesc(file_hearth_registries_v1_resources, 2);
+
+/**
+ * RegistryTrustSpec holds the files that say what is the newest.
+ *
+ * @generated from message hearth.registries.v1.RegistryTrustSpec
+ */
+export type RegistryTrustSpec = Message<"hearth.registries.v1.RegistryTrustSpec"> & {
+  /**
+   * The root whose keys count.
+   *
+   * @generated from field: bytes root = 1;
+   */
+  root: Uint8Array;
+
+  /**
+   * The newest timestamp.
+   *
+   * @generated from field: bytes timestamp = 2;
+   */
+  timestamp: Uint8Array;
+
+  /**
+   * The newest snapshot.
+   *
+   * @generated from field: bytes snapshot = 3;
+   */
+  snapshot: Uint8Array;
+};
+
+/**
+ * Describes the message hearth.registries.v1.RegistryTrustSpec.
+ * Use `create(RegistryTrustSpecSchema)` to create a new message.
+ */
+export const RegistryTrustSpecSchema: GenMessage<RegistryTrustSpec> = /*@__PURE__*/
+  messageDesc(file_hearth_registries_v1_resources, 3);
 
 /**
  * RegistryFailure is a registry that did not answer.
@@ -106,7 +176,7 @@ export type RegistryFailure = Message<"hearth.registries.v1.RegistryFailure"> & 
  * Use `create(RegistryFailureSchema)` to create a new message.
  */
 export const RegistryFailureSchema: GenMessage<RegistryFailure> = /*@__PURE__*/
-  messageDesc(file_hearth_registries_v1_resources, 2);
+  messageDesc(file_hearth_registries_v1_resources, 4);
 
 /**
  * OfferCategory is a kind of packages.
@@ -134,7 +204,7 @@ export type OfferCategory = Message<"hearth.registries.v1.OfferCategory"> & {
  * Use `create(OfferCategorySchema)` to create a new message.
  */
 export const OfferCategorySchema: GenMessage<OfferCategory> = /*@__PURE__*/
-  messageDesc(file_hearth_registries_v1_resources, 3);
+  messageDesc(file_hearth_registries_v1_resources, 5);
 
 /**
  * Offer is a package that a registry has. All of it is the registry's word.
@@ -190,7 +260,7 @@ export type Offer = Message<"hearth.registries.v1.Offer"> & {
  * Use `create(OfferSchema)` to create a new message.
  */
 export const OfferSchema: GenMessage<Offer> = /*@__PURE__*/
-  messageDesc(file_hearth_registries_v1_resources, 4);
+  messageDesc(file_hearth_registries_v1_resources, 6);
 
 /**
  * OfferVersion is a version of a package.
@@ -295,5 +365,5 @@ export type OfferVersion = Message<"hearth.registries.v1.OfferVersion"> & {
  * Use `create(OfferVersionSchema)` to create a new message.
  */
 export const OfferVersionSchema: GenMessage<OfferVersion> = /*@__PURE__*/
-  messageDesc(file_hearth_registries_v1_resources, 5);
+  messageDesc(file_hearth_registries_v1_resources, 7);
 
