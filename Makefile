@@ -24,6 +24,12 @@ node_modules/.package-lock.json: package.json package-lock.json
 	npm ci --no-fund --no-audit --loglevel=error
 	@touch $@
 
+# The compilers that the types of the SDK are held against; each brings a program called tsc, so they are outside of the workspace.
+compilers := sdk-ts/packages/sdk/compilers
+$(compilers)/node_modules/.package-lock.json: $(compilers)/package.json $(compilers)/package-lock.json
+	npm ci --prefix $(compilers) --ignore-scripts --no-fund --no-audit --loglevel=error
+	@touch $@
+
 # What makes the Python client, checks its types and runs its test; nothing of it is outside of this folder.
 .cache/python/.installed: clients/gen/python/requirements.txt
 	@scripts/setup
@@ -94,7 +100,7 @@ check: node_modules/.package-lock.json ## The fast checks, without root
 	scripts/test fast
 
 .PHONY: test
-test: sample deb .cache/python/.installed ## All tests this machine can run
+test: sample deb .cache/python/.installed $(compilers)/node_modules/.package-lock.json ## All tests this machine can run
 	scripts/test all
 
 .PHONY: soak
