@@ -179,6 +179,7 @@ var restricted = map[string][]string{
 	"github.com/google/nftables":             {"server/internal/host/nft", "server/internal/host/platform"}, // the second asks the kernel for them
 	"github.com/google/renameio":             {"server/internal/atomicfile"},
 	"github.com/grpc-ecosystem/grpc-gateway": {"server/internal/rpc", "api/gen"},
+	"github.com/hanwen/go-fuse":              {}, // disks of tests
 	"github.com/klauspost/compress":          {"clients/cli/internal/image"},
 	"github.com/lxc/go-lxc":                  {"server/cmd/hearth-lxc"},
 	"github.com/mattn/go-runewidth":          {"clients/cli"},

@@ -128,7 +128,7 @@ func (m *machine) unfinished() []string {
 // expireUploads makes the uploads that a client lost sight of old, and starts the daemon again, which removes them.
 func (m *machine) expireUploads() {
 	m.t.Helper()
-	incoming := filepath.Join(m.state, "artifacts", "incoming")
+	incoming := m.ofState("artifacts", "incoming")
 	entries, err := os.ReadDir(incoming)
 	if err != nil {
 		m.t.Fatal(err)

@@ -90,13 +90,13 @@ func TestTour(t *testing.T) {
 func (m *machine) leftNothing(t *testing.T) {
 	t.Helper()
 	for _, dir := range []string{"artifacts", "volumes", "logs", "upper"} {
-		entries, _ := os.ReadDir(filepath.Join(m.state, dir))
+		entries, _ := os.ReadDir(m.ofState(dir))
 		for _, e := range entries {
 			if dir == "volumes" && e.Name() == ".held" {
 				continue // the locks of data stay: one on a file that is gone would keep nobody away
 			}
 			if e.Name() == "incoming" || e.Name() == "claimed" || e.Name() == "fetching" || strings.HasPrefix(e.Name(), ".") {
-				inner, _ := os.ReadDir(filepath.Join(m.state, dir, e.Name()))
+				inner, _ := os.ReadDir(m.ofState(dir, e.Name()))
 				if len(inner) == 0 {
 					continue
 				}

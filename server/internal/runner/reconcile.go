@@ -212,6 +212,9 @@ func (s *Service) init(ctx context.Context, row *packagesv1.Package, o observed)
 	if err != nil {
 		return err
 	}
+	if err := s.volumes.Secure(ids.Package(pkg)); err != nil {
+		return err // else a power cut could leave an init that is recorded and whose files are empty
+	}
 	err = s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
 		now.Status.State, now.Status.Fault = packagesv1.PackageStatus_STATE_STOPPED, nil
 		return nil
@@ -327,6 +330,8 @@ func (s *Service) exit(ctx context.Context, row *packagesv1.Package) error {
 			return err
 		}
 		s.log.WarnContext(ctx, "the clean-up of a package failed; its container goes all the same", "pkg", pkg, "error", err)
+	} else if err := s.volumes.Secure(ids.Package(pkg)); err != nil {
+		return err
 	}
 	return s.destroy(ctx, pkg)
 }

@@ -75,6 +75,8 @@ type Volumes interface {
 	// Ensure makes volumes that are missing, of which those before must be there.
 	Ensure(pkg ids.Package, vols, before []ids.Volume) error
 	Path(pkg ids.Package, vol ids.Volume) string
+	// Secure makes durable what the package's code wrote.
+	Secure(pkg ids.Package) error
 	// Lock is the file that the owner of a package's data holds a lock on. Unheld is an error while somebody does.
 	Lock(pkg ids.Package) (string, error)
 	Unheld(pkg ids.Package) error

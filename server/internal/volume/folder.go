@@ -174,7 +174,13 @@ func (f Folder) describe(root *os.Root, b Backup) error {
 		return err
 	}
 	name := filepath.Join(b.Package, "backup.json")
-	if err := root.WriteFile(name+".new", raw, 0o600); err != nil {
+	file, err := root.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("cannot describe the backup: %w", err)
+	}
+	_, err = file.Write(raw)
+	// Before it has its name: after a power cut nobody would write it again.
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return fmt.Errorf("cannot describe the backup: %w", err)
 	}
 	return root.Rename(name+".new", name)

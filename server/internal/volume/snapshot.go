@@ -91,9 +91,16 @@ func there(path string) (bool, error) {
 	return err == nil, err
 }
 
-// makeData makes the folder of a package's data, in a way that lets it be snapshotted well.
+// makeData makes the folder of a package's data, in a way that lets it be snapshotted well. Its name is durable.
 func (k *Keeper) makeData(pkg ids.Package) error {
-	if err := tree.Make(k.dataPath(pkg), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	err := tree.Make(k.dataPath(pkg), 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err == nil {
+		err = atomicfile.SyncDir(k.dir)
+	}
+	if err != nil {
 		return fmt.Errorf("cannot make the folder for the data of package %q: %w", pkg, err)
 	}
 	return nil

@@ -86,6 +86,15 @@ func (k *Keeper) Ensure(pkg ids.Package, vols, before []ids.Volume) error {
 	return atomicfile.SyncDir(k.dataPath(pkg))
 }
 
+// Secure makes durable what anybody wrote to the data of a package: programs seldom wait for the disk, and what is recorded
+// of their work must not be there without it.
+func (k *Keeper) Secure(pkg ids.Package) error {
+	if err := tree.Secure(k.dataPath(pkg)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // Exists tells whether the package has volumes on disk.
 func (k *Keeper) Exists(pkg ids.Package) (bool, error) {
 	return there(k.dataPath(pkg))
@@ -141,10 +150,17 @@ func (k *Keeper) Version(pkg ids.Package) (string, error) {
 	return readVersion(k.dataPath(pkg))
 }
 
-// SetVersion records the version of a package's data; "" deletes the record. The file is replaced whole or not at all.
+// SetVersion records the version of a package's data; "" deletes the record. The file is replaced whole or not at all, and
+// what the package wrote before is durable before a new version is: a migration whose mark outlived it would not run again.
 func (k *Keeper) SetVersion(pkg ids.Package, version string) error {
 	if len(version) > maxVersion {
 		return fault.New(metav1.Reason_REASON_EFFECT_INVALID, "cannot record a data version of %d bytes: at most %d are allowed", len(version), maxVersion)
+	}
+	if have, err := k.Version(pkg); err == nil && have == version {
+		return nil
+	}
+	if err := k.Secure(pkg); err != nil {
+		return err
 	}
 	path := filepath.Join(k.dataPath(pkg), versionName)
 	if version == "" {

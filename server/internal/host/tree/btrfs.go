@@ -108,7 +108,7 @@ func snapshotSubvolume(ctx context.Context, src, dst string) (Size, error) {
 	}
 	size, err := Measure(ctx, dst)
 	if err == nil {
-		err = syncFileSystem(dst)
+		err = Secure(dst)
 	}
 	if err != nil {
 		return Size{}, errors.Join(err, Remove(context.WithoutCancel(ctx), dst))

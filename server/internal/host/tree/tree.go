@@ -149,7 +149,7 @@ func copyOnce(ctx context.Context, src, dst string, how Mechanism, o Options) (S
 	if err := unchangedSince(ctx, src, began); err != nil {
 		return Size{}, err
 	}
-	return size, syncFileSystem(dst)
+	return size, Secure(dst)
 }
 
 // NoRoom tells that the file system has too little space for a snapshot.
@@ -203,15 +203,16 @@ func sharesBlocks(dir string) bool {
 	return unix.IoctlFileClone(fds[1], fds[0]) == nil
 }
 
-// syncFileSystem makes everything durable that was written to the file system of a folder.
-func syncFileSystem(dir string) error {
+// Secure makes everything durable that was written to the file system of a folder, by whomever: a tree may have any number
+// of files, and which of them were written to nobody knows.
+func Secure(dir string) error {
 	fd, err := openRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
 	if err := unix.Syncfs(fd); err != nil {
-		return fmt.Errorf("cannot secure the snapshot: %w", err)
+		return fmt.Errorf("cannot secure what was written below %s: %w", dir, err)
 	}
 	return nil
 }
