@@ -88,18 +88,12 @@ func (n *neighbour) gets(page string, resolved ...string) error {
 	return errors.Join(err, errIf(err != nil, out))
 }
 
-// home makes a folder for a browser's user; trusting has the user trust the server's root as a person does: in the database of
-// the user's certificates.
+// home makes a folder for a browser's user; trusting has the user trust the server's root.
 func (n *neighbour) home(trusting bool) string {
 	n.m.t.Helper()
 	home := n.m.t.TempDir()
 	if trusting {
-		db := filepath.Join(home, ".pki", "nssdb")
-		if err := os.MkdirAll(db, 0o700); err != nil {
-			n.m.t.Fatal(err)
-		}
-		n.must("certutil", "-d", "sql:"+db, "-N", "--empty-password")
-		n.must("certutil", "-d", "sql:"+db, "-A", "-t", "C,,", "-n", "Hearth", "-i", n.m.root())
+		n.m.trust(home)
 	}
 	return home
 }
