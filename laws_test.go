@@ -115,8 +115,9 @@ func place(path string) (l layer, tree string, ok bool) {
 
 // sanctioned are the imports against the order that the design allows.
 var sanctioned = map[string]string{
-	"server/internal/daemon": "clients/web", // the daemon carries the page
-	"server/cmd/hearthd":     "clients/web",
+	"server/internal/daemon":     "clients/web", // the daemon carries the page
+	"server/cmd/hearthd":         "clients/web",
+	"server/cmd/hearth-registry": "clients/web", // and a registry its catalogue
 }
 
 func TestLayers(t *testing.T) {

@@ -25,9 +25,11 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     manifest: true,
+    // Of the server the page, of a registry the catalogue.
+    rolldownOptions: { input: { index: "index.html", catalogue: "catalogue.html" } },
   },
   // All that pages import is found before the first of them is asked for, so that none is loaded anew for it.
-  optimizeDeps: { entries: ["index.html", "src/**/*.svelte"] },
+  optimizeDeps: { entries: ["index.html", "catalogue.html", "src/**/*.svelte"] },
   server: {
     proxy: Object.fromEntries(
       ["^/hearth\\.", "^/transfer/", "^/ca\\.crt$"].map((path) => [path, { target: server, secure: false, headers: { origin: server } }]),

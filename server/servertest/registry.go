@@ -12,8 +12,8 @@ import (
 )
 
 // Registry runs a registry with its state in a folder of the test, to its end. It answers the registry's address and the
-// file with the key of its administrator.
-func Registry(t testing.TB) (url, keyFile string) {
+// file with the key of its administrator. change may change how it is run.
+func Registry(t testing.TB, change ...func(cfg *registryrpc.Config)) (url, keyFile string) {
 	t.Helper()
 	key := sign.FromSeed([32]byte{9})
 	keyFile = filepath.Join(t.TempDir(), "registry.key.pem")
@@ -23,6 +23,9 @@ func Registry(t testing.TB) (url, keyFile string) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	at, ended := make(chan net.Addr, 1), make(chan error, 1)
 	cfg := registryrpc.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", Admins: []sign.PublicKey{key.Public()}, Local: true, Started: func(a net.Addr) { at <- a }}
+	for _, fn := range change {
+		fn(&cfg)
+	}
 	go func() { ended <- registryrpc.Serve(ctx, cfg, slog.New(slog.DiscardHandler)) }()
 	t.Cleanup(func() {
 		cancel()

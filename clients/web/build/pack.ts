@@ -19,7 +19,7 @@ function files(out: string): string[] {
 
 /** Builds the worker that keeps the files, which has to know them. Its version is that of all their contents. */
 async function worker(root: string, out: string): Promise<void> {
-  const names = files(out);
+  const names = files(out).filter((name) => !name.startsWith("catalogue") && !name.startsWith("assets/catalogue")); // that is a registry's
   const sum = createHash("sha256");
   for (const name of names) sum.update(name).update(readFileSync(join(out, name)));
   const built = { version: sum.digest("hex").slice(0, 16), files: ["/", ...names.slice(1).map((name) => `/${name}`)], pages };

@@ -14,7 +14,9 @@ import (
 	"syscall"
 
 	"github.com/hearthos/hearth/api/sign"
+	"github.com/hearthos/hearth/clients/web"
 	"github.com/hearthos/hearth/server/internal/journal"
+	"github.com/hearthos/hearth/server/internal/rpc/page"
 	"github.com/hearthos/hearth/server/internal/rpc/registryrpc"
 )
 
@@ -65,6 +67,10 @@ func main() {
 			os.Exit(2)
 		}
 		cfg.Admins = append(cfg.Admins, key)
+	}
+	if cfg.Page, err = page.NewCatalogue(web.Bundle()); err != nil {
+		log.Error("cannot read the catalogue page", "error", err)
+		os.Exit(1)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -36,6 +36,8 @@ import (
 	"github.com/hearthos/hearth/api/sign"
 	hearth "github.com/hearthos/hearth/clients/go"
 	"github.com/hearthos/hearth/clients/web"
+	"github.com/hearthos/hearth/server/internal/rpc/page"
+	"github.com/hearthos/hearth/server/internal/rpc/registryrpc"
 	"github.com/hearthos/hearth/server/internal/testenv"
 	"github.com/hearthos/hearth/server/servertest"
 )
@@ -205,7 +207,10 @@ func (w *world) code(t *testing.T) string {
 // answered; a line as in "figure NAME 1.5" is kept; anything else that it prints is a failure.
 func (w *world) play(t testing.TB, script string, values map[string]any) {
 	t.Helper()
-	values["base"], values["contract"], values["shots"] = w.url(), contract(), os.Getenv("HEARTH_SHOTS")
+	if values["base"] == nil {
+		values["base"] = w.url()
+	}
+	values["contract"], values["shots"] = contract(), os.Getenv("HEARTH_SHOTS")
 	given, err := json.Marshal(values)
 	if err != nil {
 		t.Fatal(err)
@@ -435,6 +440,52 @@ func TestARegistryInThePage(t *testing.T) {
 			values := maps.Clone(look)
 			values["registry"] = url
 			w.play(t, "discover.mjs", values)
+		})
+	}
+}
+
+// The catalogue of a registry is for everybody: nobody logs in, all of what is shown is in its address, and what publishers
+// say is text.
+func TestTheCatalogueOfARegistry(t *testing.T) {
+	t.Parallel()
+	built(t)
+	files, err := page.NewCatalogue(web.Bundle())
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, keyFile := servertest.Registry(t, func(cfg *registryrpc.Config) { cfg.Page = files })
+	key, err := sign.LoadKey(keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := registry.NewClient(url, registry.Options{Key: &key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range [][3]string{{"listed", "Listed", "1.0.0:0"}, {"listed", "Listed", "1.1.0:0"}, {"second", "Second", "1.0.0:0"}} {
+		publish(t, client, key, servertest.Package(t, one[0], func(m map[string]any) {
+			m["title"], m["version"] = one[1], one[2]
+			m["description"] = map[string]any{"short": "To be found <script>__pwned()</script>", "long": "About **it** <img src=x onerror=__pwned()> [here](javascript:__pwned())"}
+			m["releaseNotes"], m["marketingUrl"] = "New in "+one[2], "javascript:__pwned()"
+			if one[0] == "second" {
+				m["dependencies"] = map[string]any{"listed": map[string]any{"description": "Keeps what is said.", "optional": false}}
+			}
+		}))
+	}
+	for method, params := range map[string]any{"info.set-name": map[string]any{"name": "Example packages"}, "package.category.add": map[string]any{"id": "media", "name": "Media"}} {
+		if err := client.Call(t.Context(), method, params, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := client.Call(t.Context(), "package.category.add-package", map[string]any{"id": "media", "package": "listed"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for name, look := range looks {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			values := maps.Clone(look)
+			values["base"] = url
+			(&world{figures: map[string]float64{}}).play(t, "catalogue.mjs", values)
 		})
 	}
 }

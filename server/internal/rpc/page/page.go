@@ -1,4 +1,4 @@
-// Package page serves the files of the page. It is not for anything that knows who asks: the page is the same for everybody,
+// Package page serves the files of the page, and those of a registry's catalogue. It is not for anything that knows who asks: the page is the same for everybody,
 // holds nothing of the server, and gets what it shows by calls like every other client.
 //
 // Assets have their content's hash in their names and are kept by browsers for good; all else is asked for anew each time and
@@ -31,9 +31,10 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 	"manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 const (
-	index  = "index.html"
-	routes = "routes.json"
-	hashed = "assets/"
+	index     = "index.html"
+	catalogue = "catalogue.html"
+	routes    = "routes.json"
+	hashed    = "assets/"
 
 	compression = ".br"
 )
@@ -55,14 +56,15 @@ type file struct {
 // Handler serves the page. It is safe for concurrent use.
 type Handler struct {
 	bundle fs.FS
+	index  string
 	files  map[string]*file
 	pages  []string
 }
 
 // New reads the files of a bundle. A bundle without index.html is a page that was not built: then nothing is there.
 func New(bundle fs.FS) (*Handler, error) {
-	h := &Handler{bundle: bundle, files: map[string]*file{}}
-	if _, err := fs.Stat(bundle, index); errors.Is(err, fs.ErrNotExist) {
+	h := &Handler{bundle: bundle, index: index, files: map[string]*file{}}
+	if !h.built() {
 		return h, nil
 	}
 	raw, err := fs.ReadFile(bundle, routes)
@@ -72,18 +74,37 @@ func New(bundle fs.FS) (*Handler, error) {
 	if err := json.Unmarshal(raw, &h.pages); err != nil {
 		return nil, err
 	}
-	return h, fs.WalkDir(bundle, ".", func(name string, d fs.DirEntry, err error) error {
+	return h, h.read()
+}
+
+// NewCatalogue reads those of a registry's catalogue, which is at the root alone: what it shows is in the query.
+func NewCatalogue(bundle fs.FS) (*Handler, error) {
+	h := &Handler{bundle: bundle, index: catalogue, files: map[string]*file{}, pages: []string{""}}
+	if !h.built() {
+		return h, nil
+	}
+	return h, h.read()
+}
+
+func (h *Handler) built() bool {
+	_, err := fs.Stat(h.bundle, h.index)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// read finds the files, but for the page that is another server's.
+func (h *Handler) read() error {
+	return fs.WalkDir(h.bundle, ".", func(name string, d fs.DirEntry, err error) error {
 		mediaType := mediaTypes[path.Ext(name)]
-		if err != nil || d.IsDir() || mediaType == "" {
+		if err != nil || d.IsDir() || mediaType == "" || path.Ext(name) == ".html" && name != h.index {
 			return err
 		}
 		f := &file{name: name, mediaType: mediaType, immutable: strings.HasPrefix(name, hashed)}
-		if _, err := fs.Stat(bundle, name+compression); err == nil {
+		if _, err := fs.Stat(h.bundle, name+compression); err == nil {
 			f.compressed = true
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if f.etag, err = tag(bundle, f); err != nil {
+		if f.etag, err = tag(h.bundle, f); err != nil {
 			return err
 		}
 		h.files[name] = f
@@ -129,7 +150,7 @@ func (h *Handler) find(path string) *file {
 	}
 	first, _, _ := strings.Cut(name, "/")
 	if slices.Contains(h.pages, first) && (first != "" || name == "") {
-		return h.files[index]
+		return h.files[h.index]
 	}
 	return nil
 }

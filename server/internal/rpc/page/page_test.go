@@ -130,3 +130,40 @@ func TestWithoutABuiltPageNothingIsThere(t *testing.T) {
 		t.Errorf("it answers %d", resp.StatusCode)
 	}
 }
+
+// A registry serves its catalogue at the root and nowhere else, and not the page of servers; nor they it.
+func TestTheCatalogueIsAnotherPage(t *testing.T) {
+	t.Parallel()
+	files := fstest.MapFS{}
+	for name, content := range map[string]string{"index.html": "<p>server", "catalogue.html": "<p>catalogue", "routes.json": `["","services"]`, "assets/app-1a2b.js": "run()"} {
+		files[name] = &fstest.MapFile{Data: []byte(content)}
+	}
+	server, err := page.New(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	catalogue, err := page.NewCatalogue(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		from http.Handler
+		path string
+		want string
+	}{
+		{server, "/", "<p>server"}, {server, "/catalogue.html", ""}, {catalogue, "/", "<p>catalogue"}, {catalogue, "/services", ""},
+		{catalogue, "/index.html", ""}, {catalogue, "/assets/app-1a2b.js", "run()"},
+	} {
+		resp := ask(c.from, http.MethodGet, c.path)
+		body, _ := io.ReadAll(resp.Body)
+		if found := resp.StatusCode == http.StatusOK; found != (c.want != "") || found && string(body) != c.want {
+			t.Errorf("%s answers %d: %s", c.path, resp.StatusCode, body)
+		}
+		if policy := resp.Header.Get("Content-Security-Policy"); c.want != "" && !strings.Contains(policy, "script-src 'self'") {
+			t.Errorf("%s has the policy %q", c.path, policy)
+		}
+	}
+	if empty, err := page.NewCatalogue(fstest.MapFS{}); err != nil || ask(empty, http.MethodGet, "/").StatusCode != http.StatusNotFound {
+		t.Errorf("a catalogue that was not built is there, or %v", err)
+	}
+}

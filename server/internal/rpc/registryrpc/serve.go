@@ -35,6 +35,8 @@ type Config struct {
 	// Local takes files also from addresses of the machine and of private networks.
 	Local   bool
 	Version string
+	// Page serves the catalogue for people; nil: there is none.
+	Page http.Handler
 	// Started, where given, is told the address that is listened at.
 	Started func(net.Addr)
 }
@@ -99,7 +101,7 @@ func serveUntil(ctx context.Context, hub *rpc.Hub, service *registryd.Service, l
 func newHub(cfg Config, service *registryd.Service, st *store.Store, lis net.Listener, log *slog.Logger) (*rpc.Hub, error) {
 	names := hostnames(cfg, lis)
 	hub, err := rpc.New(rpc.Config{
-		Logger: log, Authenticator: NewKeys(service), Revision: st.Revision, AnyOrigin: true,
+		Logger: log, Authenticator: NewKeys(service), Revision: st.Revision, AnyOrigin: true, Page: cfg.Page,
 		Ours:     func(host string) bool { return slices.Contains(names, host) },
 		Transfer: transfer.New(uploads{service.Files()}, log),
 		Apart: map[string]http.Handler{
