@@ -160,7 +160,9 @@ export function mysqlDump<M extends Shape>(config: MysqlDumpConfig<M>): DumpHook
         const root = user === "root" ? [`ALTER USER 'root'@'localhost' IDENTIFIED BY ${quote(password)};`] : [`CREATE USER ${quote(user)}@'%' IDENTIFIED BY ${quote(password)};`, `GRANT ALL ON ${name}.* TO ${quote(user)}@'%';`];
         await carry(file, made.subpath(`${scratch}/dump`));
         await serving(made, server(), asMysql, look(made), readyTimeout, async () => {
-          const input = [`CREATE DATABASE ${name};`, `USE ${name};`, `SOURCE ${scratch}/dump;`, ...root, "FLUSH PRIVILEGES;"].join("\n");
+          // A new MariaDB has an account without a name at this machine, and the server takes whoever comes from here for that one.
+          const nameless = maria ? ["DELETE FROM mysql.global_priv WHERE User = '';"] : [];
+          const input = [`CREATE DATABASE ${name};`, `USE ${name};`, `SOURCE ${scratch}/dump;`, ...root, ...nameless, "FLUSH PRIVILEGES;"].join("\n");
           await made.execFail([client, socket, "--user=root"], { user: "root", input }, null);
         });
       }),
