@@ -32,7 +32,10 @@ const twin = "hello-twin"
 func soak() bool { return os.Getenv("HEARTH_SOAK") == "full" }
 
 // packTwin makes the package file of the twin, with changes of its manifest: what is replaced and by what, in turn.
-func (m *machine) packTwin(changes ...string) string {
+func (m *machine) packTwin(changes ...string) string { return m.packTwinWith("", changes...) }
+
+// packTwinWith is packTwin with code of its own at the end of the package's.
+func (m *machine) packTwinWith(more string, changes ...string) string {
 	m.t.Helper()
 	f, err := os.Open(filepath.Join(m.bin, sample+".s9pk"))
 	if err != nil {
@@ -57,7 +60,7 @@ func (m *machine) packTwin(changes ...string) string {
 			m.t.Fatal(err)
 		}
 		if e.Path == s9pk.PathJavaScript {
-			content = m.renameCode(content)
+			content = m.renameCode(content, more)
 		}
 		members[e.Path] = s9pk.FromBytes(content)
 	}
@@ -81,7 +84,7 @@ func (m *machine) packTwin(changes ...string) string {
 }
 
 // renameCode makes the sample's code the twin's: a package's code knows its id, and speaks of its own actions by it.
-func (m *machine) renameCode(image []byte) []byte {
+func (m *machine) renameCode(image []byte, more string) []byte {
 	m.t.Helper()
 	dir := m.t.TempDir()
 	packed, code := filepath.Join(dir, "code.squashfs"), filepath.Join(dir, "code", "index.js")
@@ -97,7 +100,7 @@ func (m *machine) renameCode(image []byte) []byte {
 	if bytes.Equal(renamed, text) {
 		m.t.Fatal("the code does not name its package")
 	}
-	if err := os.WriteFile(code, renamed, 0o644); err != nil {
+	if err := os.WriteFile(code, append(renamed, more...), 0o644); err != nil {
 		m.t.Fatal(err)
 	}
 	m.must("mksquashfs", filepath.Dir(code), packed, "-noappend", "-quiet", "-no-progress", "-all-root")

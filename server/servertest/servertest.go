@@ -158,6 +158,13 @@ func (s *Server) Upgrade(version string) {
 	s.Restart()
 }
 
+// Park ends the daemon and starts one that keeps the container of a stopped service for no longer than this.
+func (s *Server) Park(after time.Duration) {
+	s.t.Helper()
+	s.cfg.ParkAfter = after
+	s.Restart()
+}
+
 // Target is the local socket, in the form that clients take.
 func (s *Server) Target() string { return "unix:" + filepath.Join(s.State, "hearthd.sock") }
 

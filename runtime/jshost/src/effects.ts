@@ -1,5 +1,5 @@
-import { getOption, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
-import { EffectsService } from "@hearthos/abi/hearth/effects/v1/effects_pb";
+import { create, getOption, toBinary, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
+import { AwaitRequestSchema, EffectsService, type AwaitRequest } from "@hearthos/abi/hearth/effects/v1/effects_pb";
 import { effect as effectOption } from "@hearthos/abi/hearth/options/v1/options_pb";
 import { decode, encode } from "./codec.js";
 import { guard, type Context } from "./context.js";
@@ -89,7 +89,7 @@ function caller(name: string, method: DescMethodUnary): Call {
     const callback = watchable && context ? parameter(params, "callback") : undefined;
     if (typeof callback === "function") {
       const etag = (response as Message & { etag: string }).etag;
-      subscribe(context!, callback as () => unknown, (signal) => host.changed(name, method, request, etag, signal), name);
+      subscribe(host, { context: context!, main }, callback as () => unknown, create(AwaitRequestSchema, { effect: name, request: toBinary(method.input, request), etag }));
     }
     return decode(method.output, response);
   };
@@ -125,19 +125,31 @@ function legacy(name: string, params: unknown): unknown {
 }
 
 let lastCallback = 0;
-const callbacks = new Map<number, { cancel(): void }>();
+const callbacks = new Map<number, { cancel(): void; wait: AwaitRequest }>();
 
-function subscribe(context: Context, callback: () => unknown, changed: (signal: AbortSignal) => Promise<void>, name: string): void {
+function subscribe(host: Host, { context, main }: { context: Context; main: Context | null }, callback: () => unknown, wait: AwaitRequest): void {
   const id = ++lastCallback;
   const watch = context.watch(async (signal) => {
     try {
-      await changed(signal);
+      await host.changed(wait, signal);
     } finally {
       callbacks.delete(id);
     }
-    if (!signal.aborted) guard(`the package's callback for ${name} failed`, callback);
+    if (signal.aborted) return;
+    if (main) host.activity.touch();
+    else host.activity.handlerRuns();
+    guard(`the package's callback for ${wait.effect} failed`, callback);
   });
-  if (!context.left) callbacks.set(id, watch);
+  if (!context.left) callbacks.set(id, { cancel: watch.cancel, wait });
+}
+
+/** What the callbacks of the package's code wait for, each value once. */
+export function waits(): AwaitRequest[] {
+  const seen = new Map<string, AwaitRequest>();
+  for (const { wait } of callbacks.values()) {
+    seen.set(`${wait.effect} ${wait.etag} ${Buffer.from(wait.request).toString("base64")}`, wait);
+  }
+  return [...seen.values()];
 }
 
 function clearCallbacks(params: unknown): null {

@@ -1,6 +1,7 @@
-import { create, fromBinary, toBinary, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
+import { fromBinary, toBinary, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
 import { Client, credentials, Metadata, status } from "@grpc/grpc-js";
-import { AwaitRequestSchema, EffectsService } from "@hearthos/abi/hearth/effects/v1/effects_pb";
+import { EffectsService, type AwaitRequest } from "@hearthos/abi/hearth/effects/v1/effects_pb";
+import { Activity } from "./activity.js";
 import { Reason } from "./fault.js";
 import { refusalOf } from "./status.js";
 
@@ -18,6 +19,8 @@ const oddRetries = 10;
  * under way are sent again, so package code sees nothing of its restarts but the time they take.
  */
 export class Host {
+  /** What the package's code asks counts as activity, waiting for a change does not. */
+  readonly activity = new Activity();
   readonly #client: Client;
 
   constructor(socket: string) {
@@ -40,7 +43,11 @@ export class Host {
    * Calls a method. With `once` the call is not sent again when the connection broke, since it may have reached the
    * host.
    */
-  async call(method: DescMethodUnary, request: Message, options: { signal?: AbortSignal; once?: boolean } = {}): Promise<Message> {
+  call(method: DescMethodUnary, request: Message, options: { once?: boolean } = {}): Promise<Message> {
+    return this.activity.during(() => this.#call(method, request, options));
+  }
+
+  async #call(method: DescMethodUnary, request: Message, options: { signal?: AbortSignal; once?: boolean }): Promise<Message> {
     const bytes = toBinary(method.input, request);
     let odd = 0;
     for (let pause = firstPause; ; pause = Math.min(longestPause, pause * 1.6)) {
@@ -75,12 +82,11 @@ export class Host {
     });
   }
 
-  /** Waits until the value that an effect's method answered is another than the one with the etag. */
-  async changed(effect: string, method: DescMethodUnary, request: Message, etag: string, signal: AbortSignal): Promise<void> {
-    const wait = create(AwaitRequestSchema, { effect, request: toBinary(method.input, request), etag });
+  /** Waits until the value of an effect is another than the one seen. */
+  async changed(wait: AwaitRequest, signal: AbortSignal): Promise<void> {
     for (let pause = longestPause; ; pause = Math.min(30_000, pause * 2)) {
       try {
-        await this.call(EffectsService.method.await, wait, { signal });
+        await this.#call(EffectsService.method.await, wait, { signal });
         return;
       } catch {
         // A watch must not die of an answer that may be another one later; nobody would tell the package.

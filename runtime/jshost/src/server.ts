@@ -1,7 +1,7 @@
 import { chmodSync, rmSync } from "node:fs";
-import { create, fromBinary, toBinary, type DescMethodUnary, type MessageShape } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary, type DescMethodUnary, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
 import { Server, ServerCredentials, type handleUnaryCall, type ServiceDefinition, type UntypedServiceImplementation } from "@grpc/grpc-js";
-import { ExecuteRequestSchema, ExitRequestSchema, InitRequestSchema, JsHostService } from "@hearthos/abi/hearth/jshost/v1/jshost_pb";
+import { ExecuteRequestSchema, ExitRequestSchema, IdleResponseSchema, InitRequestSchema, JsHostService } from "@hearthos/abi/hearth/jshost/v1/jshost_pb";
 import { decodeJson, encodeJson } from "./codec.js";
 import { Fault, Reason } from "./fault.js";
 import { maxMessage } from "./host.js";
@@ -54,7 +54,8 @@ function definition(): ServiceDefinition {
   );
 }
 
-type Methods = { [K in keyof typeof JsHostService.method]: (request: Uint8Array) => Promise<{ output?: Uint8Array }> };
+type Answer = { output?: Uint8Array } | MessageInitShape<typeof IdleResponseSchema>;
+type Methods = { [K in keyof typeof JsHostService.method]: (request: Uint8Array) => Promise<Answer> };
 
 function implementation(service: Service, leave: () => void): UntypedServiceImplementation {
   const methods: Methods = {
@@ -81,12 +82,16 @@ function implementation(service: Service, leave: () => void): UntypedServiceImpl
       const request = fromBinary(ExecuteRequestSchema, bytes);
       return { output: encodeJson(await service.execute(request.eventId, request.procedure, readInput(request))) };
     },
+    idle: async () => {
+      const { busy, quiet, waits } = service.idle();
+      return { busy, quiet: { seconds: BigInt(Math.floor(quiet / 1000)), nanos: Math.floor(quiet % 1000) * 1e6 }, waits };
+    },
     ping: async () => ({}),
   };
   return Object.fromEntries(JsHostService.methods.map((m) => [m.localName, unary(m as DescMethodUnary, methods[m.localName as keyof Methods])]));
 }
 
-function unary(method: DescMethodUnary, run: (request: Uint8Array) => Promise<{ output?: Uint8Array }>): handleUnaryCall<Buffer, Buffer> {
+function unary(method: DescMethodUnary, run: (request: Uint8Array) => Promise<Answer>): handleUnaryCall<Buffer, Buffer> {
   return (call, callback) => {
     run(call.request).then(
       (response) => callback(null, Buffer.from(toBinary(method.output, create(method.output, response)))),

@@ -1,5 +1,6 @@
 import { Context } from "./context.js";
-import { createEffects, isLate, type Effects } from "./effects.js";
+import type { AwaitRequest } from "@hearthos/abi/hearth/effects/v1/effects_pb";
+import { createEffects, isLate, waits, type Effects } from "./effects.js";
 import { describe, Fault, issuesOf, Reason } from "./fault.js";
 import type { Host } from "./host.js";
 import { log } from "./log.js";
@@ -7,7 +8,7 @@ import { loadPackage, type Package, type Running } from "./package.js";
 import { parseTarget, type Target } from "./target.js";
 
 /**
- * The life of one package: the six calls of hearth.jshost.v1 in the order they come.
+ * The life of one package: the six calls of a StartOS package in the order they come.
  *
  *     loaded --init--> stopped <--start/stop--> running --exit--> gone
  *
@@ -59,6 +60,7 @@ export class Service {
   }
 
   async #runStart(pkg: Package, root: Context): Promise<void> {
+    this.#host.activity.mainBegins();
     const context = root.child("main");
     const effects = createEffects(this.#host, context, null, context);
     effects.constRetry = restartOnce(effects);
@@ -113,7 +115,14 @@ export class Service {
     const { pkg, root } = this.#ready();
     const run = procedureOf(pkg, procedure);
     const effects = createEffects(this.#host, root.child(procedure), eventId);
-    return codeOf(procedure, () => run(effects, isRecord(input) ? input : {}), procedure.endsWith("/run"));
+    return this.#host.activity.during(() => codeOf(procedure, () => run(effects, isRecord(input) ? input : {}), procedure.endsWith("/run")));
+  }
+
+  /** Tells whether the code does nothing but wait, and for what. */
+  idle(): { busy: string; quiet: number; waits: AwaitRequest[] } {
+    const { activity } = this.#host;
+    const live = this.#running || this.#start || this.#stop || this.#exit || !this.#package;
+    return { busy: live ? "it is not at rest" : activity.busy, quiet: activity.quiet, waits: waits() };
   }
 
   #ready(): { pkg: Package; root: Context } {

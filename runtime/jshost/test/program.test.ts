@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { describe, test, type TestContext } from "node:test";
+import type { IdleResponse } from "@hearthos/abi/hearth/jshost/v1/jshost_pb";
 import { Reason } from "../src/fault.js";
 import { refusalOf } from "../src/status.js";
 import { json } from "./host.js";
@@ -49,6 +50,46 @@ describe("the program", { concurrency: 3 }, () => {
     await p.host.seen("get-host-info", 3);
     assert.equal(p.host.names().filter((n) => n === "action.export").length, exported);
     assert.equal(p.host.names().includes("restart"), false);
+  });
+
+  test("code that does nothing but wait tells what for, and anything else that it is busy", limit, async (t) => {
+    const p = await probe(t);
+    const idle = async () => (await p.call("idle")) as IdleResponse;
+    const quiet = (r: IdleResponse) => Number(r.quiet!.seconds) * 1000 + r.quiet!.nanos / 1e6;
+    await p.host.seen("await");
+    const rested = await idle();
+    assert.equal(rested.busy, "");
+    assert.deepEqual(rested.waits.map((w) => [w.effect, w.etag !== ""]), [["get-host-info", true]]);
+    assert.ok(quiet(await idle()) >= quiet(rested), "being asked whether it is idle is no activity");
+
+    await p.call("start");
+    assert.notEqual((await idle()).busy, "");
+    await p.call("stop");
+    let stopped = await idle();
+    while (stopped.busy === "it keeps Timeout") stopped = await idle(); // the SDK's checks end at their next turn
+    assert.equal(stopped.busy, "");
+    assert.deepEqual(stopped.waits.map((w) => w.effect), ["get-host-info"], "what main waited for ended with it");
+
+    // A handler of init that runs again may watch files: nobody can tell its watches from those that main left.
+    p.host.answers.set("get-host-info", () => json({ bindings: {}, bindingRanges: {} }));
+    p.host.change("get-host-info");
+    await p.host.seen("get-host-info", 3);
+    while ((await idle()).busy === "") await p.host.seen("get-host-info", 3);
+    assert.match((await idle()).busy, /files|call/);
+    await p.call("start");
+    await p.call("stop");
+    assert.match((await idle()).busy, /files|Timeout/);
+  });
+
+  test("what keeps code awake beside what it waits for is told", limit, async (t) => {
+    const p = await probe(t);
+    const idle = async () => (await p.call("idle")) as IdleResponse;
+    await p.execute("/actions/hold/run", { input: null });
+    assert.match((await idle()).busy, /Timeout/);
+    await p.execute("/actions/release/run", { input: null });
+    assert.match((await idle()).busy, /files/);
+    await p.execute("/actions/release/run", { input: null });
+    assert.equal((await idle()).busy, "");
   });
 
   test("calls wait while the daemon is away and watches outlive it", limit, async (t) => {

@@ -53,6 +53,7 @@ func main() {
 	flag.StringVar(&cfg.GRPCAddress, "grpc", cfg.GRPCAddress, "address of native gRPC")
 	flag.Int64Var(&cfg.ServicesMemory, "services-memory", cfg.ServicesMemory, "MiB of memory that all services may use together, one of them three quarters of it; 0 for what the machine can spare")
 	flag.Int64Var(&cfg.ServicesProcesses, "services-processes", cfg.ServicesProcesses, "processes that all services may have together, one of them half of it; 0 for what the machine can spare")
+	flag.DurationVar(&cfg.ParkAfter, "park-after", cfg.ParkAfter, "how long a stopped service keeps its container when nothing asks for it, as in 5m; 0 for ever")
 	clean := flag.Bool("clean-host", false, "remove everything this server made on the machine except its state, and end")
 	flag.Usage = func() {
 		fmt.Fprintf(os.Stderr, "Usage of hearthd:\n  hearthd [flags]        run the server\n  hearthd store COMMAND  look at the state of a server that is stopped; see 'hearthd store'\n  hearthd key recover    write the root key's file again when it was lost\n\n")

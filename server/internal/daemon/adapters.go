@@ -12,6 +12,7 @@ import (
 	"time"
 
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
+	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	notificationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/notifications/v1"
@@ -191,6 +192,13 @@ func (h hooks) Stopped(tx *store.Tx, pkg string) error {
 }
 
 func (h hooks) Stalled(tx *store.Tx, pkg, why string) error { return effects.FailHealth(tx, pkg, why) }
+
+func (h hooks) Changed(ctx context.Context, pkg string, w *packagesv1.ParkedWait) error {
+	return h.d.effects.Answer(ctx, pkg, "", func(ctx context.Context) error {
+		_, err := h.d.effects.Await(ctx, &effectsv1.AwaitRequest{Effect: w.GetEffect(), Request: w.GetRequest(), Etag: w.GetEtag()})
+		return err
+	})
+}
 
 func (h hooks) ServeEffects(ctx context.Context, lis net.Listener, pkg string) error {
 	return h.d.hub.ServeContainer(ctx, lis, pkg)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/hearthos/hearth/server/internal/host/sandbox"
 )
@@ -37,6 +38,8 @@ type Config struct {
 	Version   string
 	// ServicesMemory in MiB and ServicesProcesses are what all services may use together; 0 is what the machine can spare.
 	ServicesMemory, ServicesProcesses int64
+	// ParkAfter is for how long a stopped service keeps a container that nothing asks for; 0 is for ever.
+	ParkAfter time.Duration
 	// Mode is what the server was told to stand on; empty for what the machine looks like.
 	Mode string
 	// Sandbox is the machine that is played instead of the real one, with Mode "sandbox" alone.
@@ -61,7 +64,7 @@ func DefaultConfig() Config {
 		StateDir: "/var/lib/hearth", RunRoot: "/run/hearth", BinDir: "/usr/lib/hearth",
 		WebPort: 8443, HTTPPort: 8080, GRPCAddress: "127.0.0.1:5961",
 		Bridge: netip.MustParsePrefix("10.0.3.1/24"), FirstUID: 1 << 20, DoorUID: 65533,
-		Hostname: hostname,
+		Hostname: hostname, ParkAfter: 2 * time.Minute,
 	}
 }
 
@@ -74,6 +77,9 @@ func (c Config) check() error {
 	}
 	if err := c.checkMode(os.Geteuid()); err != nil {
 		return err
+	}
+	if c.ParkAfter < 0 {
+		return fmt.Errorf("cannot keep the container of a stopped service for %s: give a time of 0 or more", c.ParkAfter)
 	}
 	if c.ServicesMemory < 0 || c.ServicesMemory > 1<<30 || c.ServicesMemory > 0 && c.ServicesMemory < 64 {
 		return fmt.Errorf("cannot give services %d MiB of memory: it is 64 or more", c.ServicesMemory)

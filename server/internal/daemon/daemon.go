@@ -250,6 +250,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		RunDir: d.runDir, StateDir: cfg.StateDir, Tag: tag, Bridge: bridge, BridgeAddress: cfg.Bridge, FirstUID: cfg.FirstUID,
 		Rootfs: filepath.Join(cfg.BinDir, "rootfs.squashfs"), Agent: filepath.Join(cfg.BinDir, "hearth-agent"),
 		JSHost: filepath.Join(cfg.BinDir, "jshost"), Language: d.settings.Language, Version: cfg.Version, Limits: d.host.limits, Disk: d.host.disk, MachineRoot: d.host.root, Boot: bootID(),
+		ParkAfter: cfg.ParkAfter,
 	}, d.store, log, time.Now, d.host.containers, d.artifacts, d.volumes, d.host.mounts, d.host.quotas)
 	d.registries = registry.New(registry.Deps{
 		Store: d.store, Clock: time.Now, Transport: fetch.Guarded,

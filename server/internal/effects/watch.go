@@ -186,7 +186,7 @@ func (s *Service) containerIPValue(ctx context.Context, tx *store.Tx, from strin
 		return nil, err
 	}
 	row, ok, err := store.Lookup[*packagesv1.Container](tx, pkg)
-	if err != nil || !ok || row.GetSpec().GetInstance() == "" {
+	if err != nil || !ok || row.GetSpec().GetInstance() == "" && row.GetSpec().GetParked() == nil {
 		return nil, err
 	}
 	return []byte(row.GetSpec().GetIpv4()), nil

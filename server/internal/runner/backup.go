@@ -17,10 +17,11 @@ const backupPath = "/media/startos/backup"
 // Backup has the code of a package make a backup into the folder sub below dir, and returns when it has ended. Who gives
 // it up makes a new container: the code may still be writing.
 func (s *Service) Backup(ctx context.Context, pkg, event, dir, sub string) error {
-	h, err := s.container(pkg)
+	h, release, err := s.use(ctx, pkg)
 	if err != nil {
 		return err
 	}
+	defer release()
 	if err := s.attachBackup(h, mount.Bind{Path: dir, Sub: sub}, false); err != nil {
 		return err
 	}

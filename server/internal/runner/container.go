@@ -255,8 +255,12 @@ func (s *Service) destroy(ctx context.Context, pkg string) error {
 	if err := s.clear(ctx, pkg); err != nil {
 		return err
 	}
+	address := ""
 	_, err := s.store.Update(ctx, s.clock(), func(tx *store.Tx) error {
 		row, ok, err := store.Lookup[*packagesv1.Container](tx, pkg)
+		if err == nil && row.GetSpec().GetParked() != nil {
+			address = row.GetSpec().GetIpv4() // others find it as they find one that is stopped and not parked
+		}
 		if err != nil || !ok || row.GetSpec().GetInstance() == "" {
 			return err
 		}
@@ -268,7 +272,7 @@ func (s *Service) destroy(ctx context.Context, pkg string) error {
 	}
 	return s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
 		now.Status.InitializedArtifact, now.Status.StartTime = "", nil
-		now.Status.Ipv4, now.Status.Container = "", ""
+		now.Status.Ipv4, now.Status.Container = address, ""
 		return s.hooks.Stopped(tx, pkg)
 	})
 }

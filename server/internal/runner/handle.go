@@ -34,6 +34,9 @@ type handle struct {
 	subcontainers sync.Mutex
 	// silent says that the agent was given up: it has not answered for too long.
 	silent atomic.Bool
+	// used is when somebody last had done with the container, leaving that it is being parked; guarded by Service.mu.
+	used    time.Time
+	leaving bool
 	// owner says that the container was seen to hold the data; it does so to its end.
 	owner atomic.Bool
 }
@@ -60,7 +63,7 @@ func (s *Service) attach(pkg string, c lxc.Container, spec *packagesv1.Container
 		s.detach(pkg)
 	}
 	ctx, cancel := context.WithCancel(s.background)
-	h := &handle{pkg: pkg, container: c, spec: spec, agent: newAgentConn(s.rpcDir(pkg), s.cfg.Version), cancel: cancel}
+	h := &handle{pkg: pkg, container: c, spec: spec, agent: newAgentConn(s.rpcDir(pkg), s.cfg.Version), cancel: cancel, used: time.Now()}
 	lis, err := s.listenEffects(pkg, spec.GetFirstUid())
 	if err != nil {
 		cancel()

@@ -29,6 +29,9 @@ type observed struct {
 	why      string              // how the package's code ended, where it has
 	stalled  string              // why the package's code does not answer, where it does not
 	recorded bool                // status says that the init of this container has ended well
+	parked   bool                // it was parked, and no init has succeeded since; artifact and rebuilds are then the parked one's where nothing is alive
+	leaving  bool                // and this is the container that was to be ended for that
+	asked    bool                // something asks for the container of a parked service
 }
 
 // next decides what to do for a service. It is a pure function, so that what the runner does after a crash is what
@@ -48,12 +51,18 @@ type observed struct {
 // A container is stale when it was made from another file or before the newest wish for a new one, or when the
 // package's code has ended; a stale one is left before anything else happens. A service whose main runs is left
 // through stop: uninit runs over stopped daemons.
+//
+// A parked service rests without a container until something needs one: it is wanted otherwise, is asked for, or is
+// removed, which takes its uninit. One that was being parked goes on to its end.
 func next(spec *packagesv1.PackageSpec, status *packagesv1.PackageStatus, o observed) step {
 	if !o.alive {
-		if absent(spec) {
-			return stepAbsent
-		}
-		return stepCreate
+		return withoutContainer(spec, o)
+	}
+	if o.leaving {
+		return leave(o.phase)
+	}
+	if comesUpToLeave(spec, o) {
+		return comeUp(o.phase)
 	}
 	if absent(spec) || o.artifact != spec.GetArtifact() || o.rebuilds < spec.GetRebuilds() || ended(o.phase) {
 		return leave(o.phase)
@@ -82,6 +91,38 @@ func next(spec *packagesv1.PackageSpec, status *packagesv1.PackageStatus, o obse
 		return stepStop
 	}
 	return stepWait
+}
+
+// withoutContainer is what comes next where no container is.
+func withoutContainer(spec *packagesv1.PackageSpec, o observed) step {
+	same := o.parked && o.artifact == spec.GetArtifact()
+	switch {
+	case o.leaving:
+		return stepDestroy // what is left of it
+	case absent(spec) && same && !spec.GetExitForce():
+		return stepCreate
+	case absent(spec):
+		return stepAbsent
+	case same && o.rebuilds >= spec.GetRebuilds() && notRunning(spec) && !o.asked:
+		return stepRest
+	}
+	return stepCreate
+}
+
+// comesUpToLeave tells whether a parked service has its container only to have its uninit run in it.
+func comesUpToLeave(spec *packagesv1.PackageSpec, o observed) bool {
+	return o.parked && absent(spec) && !spec.GetExitForce() && o.artifact == spec.GetArtifact() && comeUp(o.phase) != stepRest
+}
+
+// comeUp is the way to an initialised container; stepRest: it is beyond that.
+func comeUp(phase agentv1.State_Phase) step {
+	switch phase {
+	case agentv1.State_PHASE_LOADING:
+		return stepWait
+	case agentv1.State_PHASE_READY, agentv1.State_PHASE_INITIALIZING:
+		return stepInit
+	}
+	return stepRest
 }
 
 // leave is the way to having no container.

@@ -13,9 +13,16 @@ func TestNext(t *testing.T) {
 	running := &packagesv1.PackageSpec{Artifact: "a", Rebuilds: 1, Desired: packagesv1.PackageSpec_DESIRED_RUNNING}
 	stopped := &packagesv1.PackageSpec{Artifact: "a", Rebuilds: 1, Desired: packagesv1.PackageSpec_DESIRED_STOPPED}
 	absent := &packagesv1.PackageSpec{Artifact: "a", Rebuilds: 1, Desired: packagesv1.PackageSpec_DESIRED_ABSENT}
+	forced := &packagesv1.PackageSpec{Artifact: "a", Rebuilds: 1, Desired: packagesv1.PackageSpec_DESIRED_ABSENT, ExitForce: true}
 	in := func(phase agentv1.State_Phase) observed {
 		return observed{alive: true, artifact: "a", rebuilds: 1, phase: phase, recorded: true}
 	}
+	parked := observed{parked: true, artifact: "a", rebuilds: 1}
+	with := func(o observed, change func(*observed)) observed {
+		change(&o)
+		return o
+	}
+	leaving := func(o *observed) { o.parked, o.leaving = true, true }
 	for name, c := range map[string]struct {
 		spec *packagesv1.PackageSpec
 		o    observed
@@ -45,6 +52,23 @@ func TestNext(t *testing.T) {
 		"made from another file":                 {running, observed{alive: true, artifact: "b", rebuilds: 1, phase: agentv1.State_PHASE_STOPPED, recorded: true}, stepExit},
 		"a new container is wished for":          {running, observed{alive: true, artifact: "a", phase: agentv1.State_PHASE_RUNNING}, stepStop},
 		"a wished-for container was made before": {running, observed{alive: true, artifact: "a", rebuilds: 1, phase: agentv1.State_PHASE_RUNNING}, stepRest},
+
+		"parked, wanted stopped":               {stopped, parked, stepRest},
+		"parked, wanted running":               {running, parked, stepCreate},
+		"parked, asked for":                    {stopped, with(parked, func(o *observed) { o.asked = true }), stepCreate},
+		"parked, another file":                 {stopped, with(parked, func(o *observed) { o.artifact = "b" }), stepCreate},
+		"parked, a new container is wished":    {stopped, with(parked, func(o *observed) { o.rebuilds = 0 }), stepCreate},
+		"parked, wanted gone":                  {absent, parked, stepCreate},
+		"parked, wanted gone by force":         {forced, parked, stepAbsent},
+		"parked, wanted gone, of another file": {absent, with(parked, func(o *observed) { o.artifact = "b" }), stepAbsent},
+		"comes up to be removed, loads":        {absent, with(in(agentv1.State_PHASE_LOADING), func(o *observed) { o.parked = true }), stepWait},
+		"comes up to be removed, is ready":     {absent, with(in(agentv1.State_PHASE_READY), func(o *observed) { o.parked = true }), stepInit},
+		"comes up to be removed, initialised":  {absent, with(in(agentv1.State_PHASE_STOPPED), func(o *observed) { o.parked = true }), stepExit},
+		"comes up to be removed, forced":       {forced, with(in(agentv1.State_PHASE_READY), func(o *observed) { o.parked = true }), stepDestroy},
+		"being parked":                         {stopped, with(in(agentv1.State_PHASE_STOPPED), leaving), stepExit},
+		"being parked, wanted running":         {running, with(in(agentv1.State_PHASE_EXITING), leaving), stepExit},
+		"being parked, its code has ended":     {running, with(in(agentv1.State_PHASE_EXITED), leaving), stepDestroy},
+		"being parked, nothing is left":        {running, with(parked, leaving), stepDestroy},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -74,7 +98,9 @@ func TestNextConverges(t *testing.T) {
 			alive: rapid.Bool().Draw(t, "alive"), artifact: "a",
 			rebuilds: rapid.Uint64Range(0, 2).Draw(t, "container rebuilds"),
 			phase:    agentv1.State_Phase(rapid.Int32Range(1, 10).Draw(t, "phase")),
+			parked:   rapid.Bool().Draw(t, "parked"),
 		}
+		o.leaving = o.parked && rapid.Bool().Draw(t, "leaving")
 		for range 20 {
 			s := next(spec, status, o)
 			if s == stepRest || s == stepAbsent {
@@ -92,7 +118,7 @@ func TestNextConverges(t *testing.T) {
 				t.Fatalf("not running: %+v", o)
 			}
 		case packagesv1.PackageSpec_DESIRED_STOPPED:
-			if !o.alive || o.phase != agentv1.State_PHASE_STOPPED || o.artifact != spec.GetArtifact() {
+			if o.alive == o.parked || o.alive && o.phase != agentv1.State_PHASE_STOPPED || o.artifact != spec.GetArtifact() {
 				t.Fatalf("not stopped: %+v", o)
 			}
 		}
@@ -103,10 +129,11 @@ func TestNextConverges(t *testing.T) {
 func perform(s step, spec *packagesv1.PackageSpec, status *packagesv1.PackageStatus, o *observed) {
 	switch s {
 	case stepCreate:
-		*o = observed{alive: true, artifact: spec.GetArtifact(), rebuilds: spec.GetRebuilds(), phase: agentv1.State_PHASE_READY}
+		*o = observed{alive: true, artifact: spec.GetArtifact(), rebuilds: spec.GetRebuilds(), phase: agentv1.State_PHASE_READY, parked: o.parked}
 	case stepDestroy, stepExit:
-		*o = observed{}
+		*o = observed{parked: o.parked && !(s == stepExit && absent(spec)), artifact: o.artifact, rebuilds: o.rebuilds}
 	case stepInit, stepStop:
+		o.parked = o.parked && s != stepInit
 		if s == stepStop {
 			status.ObservedRestarts = spec.GetRestarts()
 		}

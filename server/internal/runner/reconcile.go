@@ -38,7 +38,11 @@ func (s *Service) reconcile(ctx context.Context, pkg string) (time.Duration, err
 		// It is no longer wanted: nothing of it has to wait.
 	}
 	after, err := s.bring(ctx, pkg)
-	if after == 0 || err != nil {
+	settled := after == 0
+	if settled && err == nil && s.cfg.ParkAfter > 0 {
+		after, err = s.parkIfQuiet(ctx, pkg)
+	}
+	if settled || err != nil {
 		for _, next := range s.booting.done(pkg) {
 			s.wake(next)
 		}
@@ -68,6 +72,11 @@ func (s *Service) bring(ctx context.Context, pkg string) (time.Duration, error) 
 		step := next(row.GetSpec(), row.GetStatus(), o)
 		switch step {
 		case stepRest, stepAbsent:
+			if step == stepRest && !o.alive {
+				if err := s.watchParked(pkg); err != nil {
+					return 0, err
+				}
+			}
 			return 0, s.settle(ctx, row, o, step)
 		case stepWait:
 			if h := s.handle(pkg); h != nil {
@@ -101,15 +110,23 @@ func (s *Service) gate(pkg string) error {
 
 // observe looks at the container and asks its agent.
 func (s *Service) observe(ctx context.Context, pkg string) (observed, error) {
-	c, err := s.containers.Adopt(pkg)
-	if errors.Is(err, lxc.ErrNotRunning) {
-		s.detach(pkg)
-		return observed{}, nil
-	}
+	row, err := s.containerRow(pkg)
 	if err != nil {
 		return observed{}, err
 	}
-	row, err := s.containerRow(pkg)
+	parked := row.GetSpec().GetParked()
+	leaving := parked != nil && parked.GetContainer() == row.GetSpec().GetInstance()
+	c, err := s.containers.Adopt(pkg)
+	if errors.Is(err, lxc.ErrNotRunning) {
+		s.detach(pkg)
+		if parked == nil {
+			return observed{}, nil
+		}
+		return observed{
+			parked: true, leaving: leaving, asked: s.awaited(pkg), phase: agentv1.State_PHASE_STOPPED,
+			artifact: parked.GetArtifact(), rebuilds: parked.GetRebuilds(),
+		}, nil
+	}
 	if err != nil {
 		return observed{}, err
 	}
@@ -124,7 +141,7 @@ func (s *Service) observe(ctx context.Context, pkg string) (observed, error) {
 	if h.silent.Load() {
 		return observed{alive: true, phase: agentv1.State_PHASE_CRASHED, why: "the agent in its container did not answer any more"}, nil
 	}
-	o := observed{alive: true, artifact: row.GetSpec().GetArtifact(), rebuilds: row.GetSpec().GetRebuilds()}
+	o := observed{alive: true, artifact: row.GetSpec().GetArtifact(), rebuilds: row.GetSpec().GetRebuilds(), parked: parked != nil, leaving: leaving}
 	asked, cancel := context.WithTimeout(ctx, agentPatience)
 	defer cancel()
 	st, err := h.agent.fresh(asked)
@@ -166,7 +183,7 @@ func (s *Service) take(ctx context.Context, step step, row *packagesv1.Package, 
 	case stepStop:
 		return s.stop(ctx, row)
 	case stepExit:
-		return s.exit(ctx, row)
+		return s.exit(ctx, row, o)
 	case stepDestroy:
 		if o.phase == agentv1.State_PHASE_CRASHED && !absent(row.GetSpec()) {
 			if err := s.crashed(ctx, row, o.why, false); err != nil {
@@ -231,10 +248,11 @@ func (s *Service) init(ctx context.Context, row *packagesv1.Package, o observed)
 	if err := s.hooks.Initialized(ctx, s.clock(), pkg); err != nil {
 		return err
 	}
+	s.unwatch(pkg)
 	return s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
 		now.Status.InitializedArtifact, now.Status.ObservedRebuilds = h.spec.GetArtifact(), h.spec.GetRebuilds()
 		now.Status.Ipv4, now.Status.Container = h.spec.GetIpv4(), h.spec.GetInstance()
-		return nil
+		return forgetParked(tx, pkg)
 	})
 }
 
@@ -305,10 +323,12 @@ func (s *Service) stop(ctx context.Context, row *packagesv1.Package) error {
 // exit has the package clean up and destroys the container. A package that is being removed keeps its container when
 // its clean-up fails, unless that is forced; one that is rebuilt loses it all the same, since its data are safe and the
 // next container's init brings them up to date.
-func (s *Service) exit(ctx context.Context, row *packagesv1.Package) error {
+func (s *Service) exit(ctx context.Context, row *packagesv1.Package, o observed) error {
 	pkg, spec := row.GetMeta().GetId(), row.GetSpec()
-	if err := s.note(ctx, row, packagesv1.PackageStatus_STATE_EXITING); err != nil {
-		return err
+	if !o.leaving || absent(spec) { // a service that is parked is stopped, all the while
+		if err := s.note(ctx, row, packagesv1.PackageStatus_STATE_EXITING); err != nil {
+			return err
+		}
 	}
 	h := s.handle(pkg)
 	if h == nil {
@@ -333,20 +353,31 @@ func (s *Service) exit(ctx context.Context, row *packagesv1.Package) error {
 	} else if err := s.volumes.Secure(ids.Package(pkg)); err != nil {
 		return err
 	}
+	if absent(spec) { // it has cleaned up for good
+		if err := s.changeContainer(ctx, pkg, func(c *packagesv1.ContainerSpec) { c.Parked = nil }); err != nil {
+			return err
+		}
+	}
 	return s.destroy(ctx, pkg)
 }
 
 // settle records that there is nothing to do.
 func (s *Service) settle(ctx context.Context, row *packagesv1.Package, o observed, step step) error {
 	pkg := row.GetMeta().GetId()
+	if step == stepAbsent {
+		s.unwatch(pkg)
+	}
 	return s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
 		st := now.GetStatus()
 		st.ObservedGeneration = row.GetMeta().GetGeneration()
 		if step == stepAbsent {
 			now.Status = &packagesv1.PackageStatus{State: packagesv1.PackageStatus_STATE_ABSENT, ObservedGeneration: row.GetMeta().GetGeneration()}
-			return s.hooks.Stopped(tx, pkg)
+			return errors.Join(forgetParked(tx, pkg), s.hooks.Stopped(tx, pkg))
 		}
 		st.State, st.Fault = stateOf(o.phase), nil
+		if !o.alive { // it is parked
+			st.InitializedArtifact, st.Container = "", ""
+		}
 		if o.phase == agentv1.State_PHASE_STOPPED {
 			st.StartTime = nil
 			st.ObservedRestarts = row.GetSpec().GetRestarts()

@@ -10,6 +10,8 @@
 // containers, however they came about, only one runs code of the package; none is made while the lock is held, and one
 // that does not hold it is ended.
 //
+// A stopped service that nothing asks for is parked: its container goes, and comes back when it is needed (park.go).
+//
 // The package decides nothing about packages: what is wanted is written by others.
 package runner
 
@@ -22,10 +24,8 @@ import (
 	"sync"
 	"time"
 
-	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
-	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/host/lxc"
 	"github.com/hearthos/hearth/server/internal/host/mount"
@@ -92,6 +92,9 @@ type Hooks interface {
 	Stopped(tx *store.Tx, pkg string) error
 	// Stalled is called in the transaction that records that a service does not answer, and why.
 	Stalled(tx *store.Tx, pkg, why string) error
+	// Changed returns when a value that a package waited for is another than the one it had seen; with
+	// REASON_EFFECT_INVALID where there is no such value.
+	Changed(ctx context.Context, pkg string, w *packagesv1.ParkedWait) error
 	// ServeEffects answers the effects of a service on lis until ctx ends.
 	ServeEffects(ctx context.Context, lis net.Listener, pkg string) error
 }
@@ -116,6 +119,8 @@ type Config struct {
 	Version string
 	// Boot is the boot of the machine, as the kernel names it; "" where that is not known.
 	Boot string
+	// ParkAfter is for how long a stopped service keeps a container that nothing asks for; 0: for ever.
+	ParkAfter time.Duration
 	// MachineRoot is the folder below which the machine's devices are, "/"; empty for a machine that is played, which
 	// gives none and needs none.
 	MachineRoot string
@@ -145,15 +150,18 @@ type Service struct {
 
 	booting *boot
 
-	mu   sync.Mutex // guards live
-	live map[string]*handle
+	mu      sync.Mutex // guards what follows, and what handles say that it guards
+	live    map[string]*handle
+	uses    map[string]int                // how many need the container of a package
+	watches map[string]context.CancelFunc // of parked packages, see watchParked
+	fired   map[string]bool               // parked packages of which a value has changed
 }
 
 // New returns the area. What it starts in the background ends with ctx; Close waits for it.
 func New(ctx context.Context, cfg Config, st *store.Store, log *slog.Logger, clock func() time.Time, c Containers, a Artifacts, v Volumes, m Mounts, q Quotas) *Service {
 	return &Service{
 		cfg: cfg, store: st, log: log, clock: clock, containers: c, artifacts: a, volumes: v, mounts: m, quotas: q,
-		background: ctx, live: map[string]*handle{}, wake: func(string) {}, booting: newBoot(nil, nil),
+		background: ctx, live: map[string]*handle{}, uses: map[string]int{}, watches: map[string]context.CancelFunc{}, fired: map[string]bool{}, wake: func(string) {}, booting: newBoot(nil, nil),
 	}
 }
 
@@ -221,10 +229,11 @@ func (s *Service) known() ([]string, error) {
 
 // Execute runs a procedure of the package's code.
 func (s *Service) Execute(ctx context.Context, pkg, eventID, procedure string, input []byte) ([]byte, error) {
-	h := s.handle(pkg)
-	if h == nil {
-		return nil, fault.New(metav1.Reason_REASON_SERVICE_NOT_READY, "cannot ask package %q: its container is not up", pkg).With("package", pkg)
+	h, release, err := s.use(ctx, pkg)
+	if err != nil {
+		return nil, err
 	}
+	defer release()
 	return h.agent.execute(ctx, eventID, procedure, input)
 }
 

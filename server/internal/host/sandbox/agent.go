@@ -6,9 +6,11 @@ import (
 	"time"
 
 	agentv1 "github.com/hearthos/hearth/api/gen/go/hearth/agent/v1"
+	effectsv1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/hearthos/hearth/api/fault"
@@ -31,6 +33,7 @@ type agent struct {
 	changed chan struct{}
 	calls   map[string]*call
 	ended   []string // keys of calls, in the order they ended
+	rested  time.Time
 }
 
 // maxEnded is how many results are kept for a daemon that asks again.
@@ -84,6 +87,7 @@ func (a *agent) update(fn func(*known, *agentv1.State)) {
 	next := proto.CloneOf(a.state)
 	fn(&a.known, next)
 	next.Phase = a.known.phase()
+	a.rested = time.Now()
 	a.state = next
 	close(a.changed)
 	a.changed = make(chan struct{})
@@ -157,6 +161,16 @@ func (a *agent) Execute(_ context.Context, req *agentv1.ExecuteRequest) (*agentv
 		return nil, fault.Status(err).Err()
 	}
 	return &agentv1.ExecuteResponse{Output: out}, nil
+}
+
+// Idle implements the method: what is played waits for how mail is sent, as packages that send some do.
+func (a *agent) Idle(context.Context, *agentv1.IdleRequest) (*agentv1.IdleResponse, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.known.phase() != agentv1.State_PHASE_STOPPED {
+		return &agentv1.IdleResponse{Busy: "it is not at rest"}, nil
+	}
+	return &agentv1.IdleResponse{Quiet: durationpb.New(time.Since(a.rested)), Waits: []*effectsv1.AwaitRequest{{Effect: "get-system-smtp", Etag: a.service.mail()}}}, nil
 }
 
 // join runs one of the four calls, or waits for the one of the same event.

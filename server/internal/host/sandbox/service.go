@@ -59,6 +59,7 @@ type service struct {
 
 	mu       sync.Mutex // guards what follows
 	greeting greeting
+	mailEtag string             // of how mail was sent when init looked
 	entered  bool               // there is a subcontainer
 	stopMain context.CancelFunc // nil unless main runs
 	main     *sync.WaitGroup
@@ -221,7 +222,7 @@ func (s *service) init(ctx context.Context, kind string) error {
 		s.print(logseg.Stderr, "init", "cannot bring the data up to date")
 		return failed("cannot bring the data up to date")
 	}
-	for _, effect := range []func(context.Context) error{s.setVersion, s.exportPage, s.exportActions} {
+	for _, effect := range []func(context.Context) error{s.setVersion, s.exportPage, s.exportActions, s.lookAtMail} {
 		if err := effect(ctx); err != nil {
 			return failed("the host refused an effect: %v", err)
 		}
@@ -243,6 +244,24 @@ func (s *service) init(ctx context.Context, kind string) error {
 	}
 	s.print(logseg.Stdout, "init", "init ends")
 	return nil
+}
+
+// lookAtMail remembers how mail is sent.
+func (s *service) lookAtMail(ctx context.Context) error {
+	resp, err := s.fx.GetSystemSmtp(ctx, &effectsv1.GetSystemSmtpRequest{})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mailEtag = resp.GetEtag()
+	return nil
+}
+
+func (s *service) mail() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mailEtag
 }
 
 // setVersion records the version of the data, which is the package's, and what is needed of others: what a package really

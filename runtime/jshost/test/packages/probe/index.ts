@@ -2,7 +2,7 @@
  * A package for tests, written with the SDK: its actions call effects as the input says, its main and init read the
  * address of the container with `.const`.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, watch } from "node:fs";
 import { buildManifest, IMPOSSIBLE, setupManifest, StartSdk, VersionGraph, VersionInfo } from "@start9labs/start-sdk";
 
 const sdkManifest = setupManifest({
@@ -52,7 +52,23 @@ const stray = sdk.Action.withoutInput("stray", noInput, async () => {
   return null;
 });
 
-export const actions = sdk.Actions.of().addAction(call).addAction(fail).addAction(stray);
+let held: { close(): void }[] = [];
+
+/** Holds what would wake the code later: a watch of the volume's files that keeps no program alive, and a timer. */
+const hold = sdk.Action.withoutInput("hold", noInput, async () => {
+  const files = watch("/media/startos/volumes/main", { persistent: false });
+  const timer = setTimeout(() => {}, 3_600_000);
+  held = [files, { close: () => clearTimeout(timer) }];
+  return null;
+});
+
+/** Lets go of the newest thing that hold holds. */
+const release = sdk.Action.withoutInput("release", noInput, async () => {
+  held.pop()!.close();
+  return null;
+});
+
+export const actions = sdk.Actions.of().addAction(call).addAction(fail).addAction(stray).addAction(hold).addAction(release);
 
 const watching = sdk.setupOnInit(async (effects) => {
   const host = await sdk.host.getOwn(effects, "ui", (h: unknown) => h !== null).const();
@@ -65,6 +81,7 @@ export const uninit = sdk.setupUninit(versionGraph);
 export const main = sdk.setupMain(async ({ effects }) => {
   const ip = await sdk.getContainerIp(effects, { packageId: "other" }).const();
   console.log(`main sees ${ip}`);
+  watch("/media/startos/volumes/main", { persistent: false }); // and never closes it, as the SDK's own files do not
   return sdk.Daemons.of(effects).addHealthCheck("probe", {
     ready: { display: "Probe", fn: () => ({ result: "success", message: `at ${ip}` }) },
     requires: [],

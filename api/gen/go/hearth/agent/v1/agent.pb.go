@@ -12,9 +12,11 @@
 package agentv1
 
 import (
+	v1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -866,6 +868,107 @@ func (x *ExecuteResponse) GetOutput() []byte {
 	return nil
 }
 
+// IdleRequest is empty.
+type IdleRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IdleRequest) Reset() {
+	*x = IdleRequest{}
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IdleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IdleRequest) ProtoMessage() {}
+
+func (x *IdleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IdleRequest.ProtoReflect.Descriptor instead.
+func (*IdleRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_agent_v1_agent_proto_rawDescGZIP(), []int{15}
+}
+
+// IdleResponse is what goes on in the container.
+type IdleResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is not idle, in a few words; empty: all that is there waits for the values named.
+	Busy string `protobuf:"bytes,1,opt,name=busy,proto3" json:"busy,omitempty"`
+	// For how long the package's code has asked nothing and has been asked nothing.
+	Quiet *durationpb.Duration `protobuf:"bytes,2,opt,name=quiet,proto3" json:"quiet,omitempty"`
+	// The values that callbacks of the package's code wait for.
+	Waits         []*v1.AwaitRequest `protobuf:"bytes,3,rep,name=waits,proto3" json:"waits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IdleResponse) Reset() {
+	*x = IdleResponse{}
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IdleResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IdleResponse) ProtoMessage() {}
+
+func (x *IdleResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IdleResponse.ProtoReflect.Descriptor instead.
+func (*IdleResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_agent_v1_agent_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *IdleResponse) GetBusy() string {
+	if x != nil {
+		return x.Busy
+	}
+	return ""
+}
+
+func (x *IdleResponse) GetQuiet() *durationpb.Duration {
+	if x != nil {
+		return x.Quiet
+	}
+	return nil
+}
+
+func (x *IdleResponse) GetWaits() []*v1.AwaitRequest {
+	if x != nil {
+		return x.Waits
+	}
+	return nil
+}
+
 // ExecRequest is one thing that goes into a command.
 type ExecRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -885,7 +988,7 @@ type ExecRequest struct {
 
 func (x *ExecRequest) Reset() {
 	*x = ExecRequest{}
-	mi := &file_hearth_agent_v1_agent_proto_msgTypes[15]
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -897,7 +1000,7 @@ func (x *ExecRequest) String() string {
 func (*ExecRequest) ProtoMessage() {}
 
 func (x *ExecRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_agent_v1_agent_proto_msgTypes[15]
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -910,7 +1013,7 @@ func (x *ExecRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecRequest.ProtoReflect.Descriptor instead.
 func (*ExecRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_agent_v1_agent_proto_rawDescGZIP(), []int{15}
+	return file_hearth_agent_v1_agent_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ExecRequest) GetKind() isExecRequest_Kind {
@@ -1027,7 +1130,7 @@ type ExecStart struct {
 
 func (x *ExecStart) Reset() {
 	*x = ExecStart{}
-	mi := &file_hearth_agent_v1_agent_proto_msgTypes[16]
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1039,7 +1142,7 @@ func (x *ExecStart) String() string {
 func (*ExecStart) ProtoMessage() {}
 
 func (x *ExecStart) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_agent_v1_agent_proto_msgTypes[16]
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1052,7 +1155,7 @@ func (x *ExecStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecStart.ProtoReflect.Descriptor instead.
 func (*ExecStart) Descriptor() ([]byte, []int) {
-	return file_hearth_agent_v1_agent_proto_rawDescGZIP(), []int{16}
+	return file_hearth_agent_v1_agent_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ExecStart) GetSubcontainer() string {
@@ -1117,7 +1220,7 @@ type ExecSize struct {
 
 func (x *ExecSize) Reset() {
 	*x = ExecSize{}
-	mi := &file_hearth_agent_v1_agent_proto_msgTypes[17]
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1129,7 +1232,7 @@ func (x *ExecSize) String() string {
 func (*ExecSize) ProtoMessage() {}
 
 func (x *ExecSize) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_agent_v1_agent_proto_msgTypes[17]
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1142,7 +1245,7 @@ func (x *ExecSize) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecSize.ProtoReflect.Descriptor instead.
 func (*ExecSize) Descriptor() ([]byte, []int) {
-	return file_hearth_agent_v1_agent_proto_rawDescGZIP(), []int{17}
+	return file_hearth_agent_v1_agent_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ExecSize) GetRows() uint32 {
@@ -1176,7 +1279,7 @@ type ExecResponse struct {
 
 func (x *ExecResponse) Reset() {
 	*x = ExecResponse{}
-	mi := &file_hearth_agent_v1_agent_proto_msgTypes[18]
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1188,7 +1291,7 @@ func (x *ExecResponse) String() string {
 func (*ExecResponse) ProtoMessage() {}
 
 func (x *ExecResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_agent_v1_agent_proto_msgTypes[18]
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1201,7 +1304,7 @@ func (x *ExecResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecResponse.ProtoReflect.Descriptor instead.
 func (*ExecResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_agent_v1_agent_proto_rawDescGZIP(), []int{18}
+	return file_hearth_agent_v1_agent_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ExecResponse) GetKind() isExecResponse_Kind {
@@ -1274,7 +1377,7 @@ type ExecExit struct {
 
 func (x *ExecExit) Reset() {
 	*x = ExecExit{}
-	mi := &file_hearth_agent_v1_agent_proto_msgTypes[19]
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1286,7 +1389,7 @@ func (x *ExecExit) String() string {
 func (*ExecExit) ProtoMessage() {}
 
 func (x *ExecExit) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_agent_v1_agent_proto_msgTypes[19]
+	mi := &file_hearth_agent_v1_agent_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1299,7 +1402,7 @@ func (x *ExecExit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecExit.ProtoReflect.Descriptor instead.
 func (*ExecExit) Descriptor() ([]byte, []int) {
-	return file_hearth_agent_v1_agent_proto_rawDescGZIP(), []int{19}
+	return file_hearth_agent_v1_agent_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ExecExit) GetCode() int32 {
@@ -1313,7 +1416,7 @@ var File_hearth_agent_v1_agent_proto protoreflect.FileDescriptor
 
 const file_hearth_agent_v1_agent_proto_rawDesc = "" +
 	"\n" +
-	"\x1bhearth/agent/v1/agent.proto\x12\x0fhearth.agent.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/options/v1/options.proto\"\xde\x03\n" +
+	"\x1bhearth/agent/v1/agent.proto\x12\x0fhearth.agent.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhearth/effects/v1/effects.proto\x1a\x1fhearth/options/v1/options.proto\"\xde\x03\n" +
 	"\x05State\x122\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x1c.hearth.agent.v1.State.PhaseR\x05phase\x12\"\n" +
 	"\rinit_event_id\x18\x02 \x01(\tR\vinitEventId\x12$\n" +
@@ -1365,7 +1468,12 @@ const file_hearth_agent_v1_agent_proto_rawDesc = "" +
 	"\tprocedure\x18\x02 \x01(\tR\tprocedure\x12\x14\n" +
 	"\x05input\x18\x03 \x01(\fR\x05input\")\n" +
 	"\x0fExecuteResponse\x12\x16\n" +
-	"\x06output\x18\x01 \x01(\fR\x06output\"\xd3\x01\n" +
+	"\x06output\x18\x01 \x01(\fR\x06output\"\r\n" +
+	"\vIdleRequest\"\x8a\x01\n" +
+	"\fIdleResponse\x12\x12\n" +
+	"\x04busy\x18\x01 \x01(\tR\x04busy\x12/\n" +
+	"\x05quiet\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05quiet\x125\n" +
+	"\x05waits\x18\x03 \x03(\v2\x1f.hearth.effects.v1.AwaitRequestR\x05waits\"\xd3\x01\n" +
 	"\vExecRequest\x122\n" +
 	"\x05start\x18\x01 \x01(\v2\x1a.hearth.agent.v1.ExecStartH\x00R\x05start\x12\x16\n" +
 	"\x05stdin\x18\x02 \x01(\fH\x00R\x05stdin\x12!\n" +
@@ -1391,7 +1499,7 @@ const file_hearth_agent_v1_agent_proto_rawDesc = "" +
 	"\x04exit\x18\x03 \x01(\v2\x19.hearth.agent.v1.ExecExitH\x00R\x04exitB\x06\n" +
 	"\x04kind\"\x1e\n" +
 	"\bExecExit\x12\x12\n" +
-	"\x04code\x18\x01 \x01(\x05R\x04code2\xa6\x05\n" +
+	"\x04code\x18\x01 \x01(\x05R\x04code2\xf3\x05\n" +
 	"\fAgentService\x12W\n" +
 	"\bGetState\x12 .hearth.agent.v1.GetStateRequest\x1a!.hearth.agent.v1.GetStateResponse\"\x06\xca\xf3\x18\x02 \x01\x12_\n" +
 	"\n" +
@@ -1400,7 +1508,8 @@ const file_hearth_agent_v1_agent_proto_rawDesc = "" +
 	"\x05Start\x12\x1d.hearth.agent.v1.StartRequest\x1a\x1e.hearth.agent.v1.StartResponse\"\x06\xca\xf3\x18\x02 \x01\x12K\n" +
 	"\x04Stop\x12\x1c.hearth.agent.v1.StopRequest\x1a\x1d.hearth.agent.v1.StopResponse\"\x06\xca\xf3\x18\x02 \x01\x12K\n" +
 	"\x04Exit\x12\x1c.hearth.agent.v1.ExitRequest\x1a\x1d.hearth.agent.v1.ExitResponse\"\x06\xca\xf3\x18\x02 \x01\x12T\n" +
-	"\aExecute\x12\x1f.hearth.agent.v1.ExecuteRequest\x1a .hearth.agent.v1.ExecuteResponse\"\x06\xca\xf3\x18\x02 \x01\x12O\n" +
+	"\aExecute\x12\x1f.hearth.agent.v1.ExecuteRequest\x1a .hearth.agent.v1.ExecuteResponse\"\x06\xca\xf3\x18\x02 \x01\x12K\n" +
+	"\x04Idle\x12\x1c.hearth.agent.v1.IdleRequest\x1a\x1d.hearth.agent.v1.IdleResponse\"\x06\xca\xf3\x18\x02 \x01\x12O\n" +
 	"\x04Exec\x12\x1c.hearth.agent.v1.ExecRequest\x1a\x1d.hearth.agent.v1.ExecResponse\"\x06\xca\xf3\x18\x02 \x01(\x010\x01B\xbe\x01\n" +
 	"\x13com.hearth.agent.v1B\n" +
 	"AgentProtoP\x01Z=github.com/hearthos/hearth/api/gen/go/hearth/agent/v1;agentv1\xa2\x02\x03HAX\xaa\x02\x0fHearth.Agent.V1\xca\x02\x0fHearth\\Agent\\V1\xe2\x02\x1bHearth\\Agent\\V1\\GPBMetadata\xea\x02\x11Hearth::Agent::V1b\x06proto3"
@@ -1418,7 +1527,7 @@ func file_hearth_agent_v1_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_hearth_agent_v1_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hearth_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_hearth_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_hearth_agent_v1_agent_proto_goTypes = []any{
 	(State_Phase)(0),              // 0: hearth.agent.v1.State.Phase
 	(*State)(nil),                 // 1: hearth.agent.v1.State
@@ -1436,43 +1545,51 @@ var file_hearth_agent_v1_agent_proto_goTypes = []any{
 	(*ExitResponse)(nil),          // 13: hearth.agent.v1.ExitResponse
 	(*ExecuteRequest)(nil),        // 14: hearth.agent.v1.ExecuteRequest
 	(*ExecuteResponse)(nil),       // 15: hearth.agent.v1.ExecuteResponse
-	(*ExecRequest)(nil),           // 16: hearth.agent.v1.ExecRequest
-	(*ExecStart)(nil),             // 17: hearth.agent.v1.ExecStart
-	(*ExecSize)(nil),              // 18: hearth.agent.v1.ExecSize
-	(*ExecResponse)(nil),          // 19: hearth.agent.v1.ExecResponse
-	(*ExecExit)(nil),              // 20: hearth.agent.v1.ExecExit
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(*IdleRequest)(nil),           // 16: hearth.agent.v1.IdleRequest
+	(*IdleResponse)(nil),          // 17: hearth.agent.v1.IdleResponse
+	(*ExecRequest)(nil),           // 18: hearth.agent.v1.ExecRequest
+	(*ExecStart)(nil),             // 19: hearth.agent.v1.ExecStart
+	(*ExecSize)(nil),              // 20: hearth.agent.v1.ExecSize
+	(*ExecResponse)(nil),          // 21: hearth.agent.v1.ExecResponse
+	(*ExecExit)(nil),              // 22: hearth.agent.v1.ExecExit
+	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
+	(*v1.AwaitRequest)(nil),       // 25: hearth.effects.v1.AwaitRequest
 }
 var file_hearth_agent_v1_agent_proto_depIdxs = []int32{
 	0,  // 0: hearth.agent.v1.State.phase:type_name -> hearth.agent.v1.State.Phase
-	21, // 1: hearth.agent.v1.State.start_time:type_name -> google.protobuf.Timestamp
+	23, // 1: hearth.agent.v1.State.start_time:type_name -> google.protobuf.Timestamp
 	1,  // 2: hearth.agent.v1.GetStateResponse.state:type_name -> hearth.agent.v1.State
 	1,  // 3: hearth.agent.v1.WatchStateResponse.state:type_name -> hearth.agent.v1.State
-	17, // 4: hearth.agent.v1.ExecRequest.start:type_name -> hearth.agent.v1.ExecStart
-	18, // 5: hearth.agent.v1.ExecRequest.resize:type_name -> hearth.agent.v1.ExecSize
-	18, // 6: hearth.agent.v1.ExecStart.terminal:type_name -> hearth.agent.v1.ExecSize
-	20, // 7: hearth.agent.v1.ExecResponse.exit:type_name -> hearth.agent.v1.ExecExit
-	2,  // 8: hearth.agent.v1.AgentService.GetState:input_type -> hearth.agent.v1.GetStateRequest
-	4,  // 9: hearth.agent.v1.AgentService.WatchState:input_type -> hearth.agent.v1.WatchStateRequest
-	6,  // 10: hearth.agent.v1.AgentService.Init:input_type -> hearth.agent.v1.InitRequest
-	8,  // 11: hearth.agent.v1.AgentService.Start:input_type -> hearth.agent.v1.StartRequest
-	10, // 12: hearth.agent.v1.AgentService.Stop:input_type -> hearth.agent.v1.StopRequest
-	12, // 13: hearth.agent.v1.AgentService.Exit:input_type -> hearth.agent.v1.ExitRequest
-	14, // 14: hearth.agent.v1.AgentService.Execute:input_type -> hearth.agent.v1.ExecuteRequest
-	16, // 15: hearth.agent.v1.AgentService.Exec:input_type -> hearth.agent.v1.ExecRequest
-	3,  // 16: hearth.agent.v1.AgentService.GetState:output_type -> hearth.agent.v1.GetStateResponse
-	5,  // 17: hearth.agent.v1.AgentService.WatchState:output_type -> hearth.agent.v1.WatchStateResponse
-	7,  // 18: hearth.agent.v1.AgentService.Init:output_type -> hearth.agent.v1.InitResponse
-	9,  // 19: hearth.agent.v1.AgentService.Start:output_type -> hearth.agent.v1.StartResponse
-	11, // 20: hearth.agent.v1.AgentService.Stop:output_type -> hearth.agent.v1.StopResponse
-	13, // 21: hearth.agent.v1.AgentService.Exit:output_type -> hearth.agent.v1.ExitResponse
-	15, // 22: hearth.agent.v1.AgentService.Execute:output_type -> hearth.agent.v1.ExecuteResponse
-	19, // 23: hearth.agent.v1.AgentService.Exec:output_type -> hearth.agent.v1.ExecResponse
-	16, // [16:24] is the sub-list for method output_type
-	8,  // [8:16] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	24, // 4: hearth.agent.v1.IdleResponse.quiet:type_name -> google.protobuf.Duration
+	25, // 5: hearth.agent.v1.IdleResponse.waits:type_name -> hearth.effects.v1.AwaitRequest
+	19, // 6: hearth.agent.v1.ExecRequest.start:type_name -> hearth.agent.v1.ExecStart
+	20, // 7: hearth.agent.v1.ExecRequest.resize:type_name -> hearth.agent.v1.ExecSize
+	20, // 8: hearth.agent.v1.ExecStart.terminal:type_name -> hearth.agent.v1.ExecSize
+	22, // 9: hearth.agent.v1.ExecResponse.exit:type_name -> hearth.agent.v1.ExecExit
+	2,  // 10: hearth.agent.v1.AgentService.GetState:input_type -> hearth.agent.v1.GetStateRequest
+	4,  // 11: hearth.agent.v1.AgentService.WatchState:input_type -> hearth.agent.v1.WatchStateRequest
+	6,  // 12: hearth.agent.v1.AgentService.Init:input_type -> hearth.agent.v1.InitRequest
+	8,  // 13: hearth.agent.v1.AgentService.Start:input_type -> hearth.agent.v1.StartRequest
+	10, // 14: hearth.agent.v1.AgentService.Stop:input_type -> hearth.agent.v1.StopRequest
+	12, // 15: hearth.agent.v1.AgentService.Exit:input_type -> hearth.agent.v1.ExitRequest
+	14, // 16: hearth.agent.v1.AgentService.Execute:input_type -> hearth.agent.v1.ExecuteRequest
+	16, // 17: hearth.agent.v1.AgentService.Idle:input_type -> hearth.agent.v1.IdleRequest
+	18, // 18: hearth.agent.v1.AgentService.Exec:input_type -> hearth.agent.v1.ExecRequest
+	3,  // 19: hearth.agent.v1.AgentService.GetState:output_type -> hearth.agent.v1.GetStateResponse
+	5,  // 20: hearth.agent.v1.AgentService.WatchState:output_type -> hearth.agent.v1.WatchStateResponse
+	7,  // 21: hearth.agent.v1.AgentService.Init:output_type -> hearth.agent.v1.InitResponse
+	9,  // 22: hearth.agent.v1.AgentService.Start:output_type -> hearth.agent.v1.StartResponse
+	11, // 23: hearth.agent.v1.AgentService.Stop:output_type -> hearth.agent.v1.StopResponse
+	13, // 24: hearth.agent.v1.AgentService.Exit:output_type -> hearth.agent.v1.ExitResponse
+	15, // 25: hearth.agent.v1.AgentService.Execute:output_type -> hearth.agent.v1.ExecuteResponse
+	17, // 26: hearth.agent.v1.AgentService.Idle:output_type -> hearth.agent.v1.IdleResponse
+	21, // 27: hearth.agent.v1.AgentService.Exec:output_type -> hearth.agent.v1.ExecResponse
+	19, // [19:28] is the sub-list for method output_type
+	10, // [10:19] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_hearth_agent_v1_agent_proto_init() }
@@ -1480,14 +1597,14 @@ func file_hearth_agent_v1_agent_proto_init() {
 	if File_hearth_agent_v1_agent_proto != nil {
 		return
 	}
-	file_hearth_agent_v1_agent_proto_msgTypes[15].OneofWrappers = []any{
+	file_hearth_agent_v1_agent_proto_msgTypes[17].OneofWrappers = []any{
 		(*ExecRequest_Start)(nil),
 		(*ExecRequest_Stdin)(nil),
 		(*ExecRequest_CloseStdin)(nil),
 		(*ExecRequest_Resize)(nil),
 		(*ExecRequest_Signal)(nil),
 	}
-	file_hearth_agent_v1_agent_proto_msgTypes[18].OneofWrappers = []any{
+	file_hearth_agent_v1_agent_proto_msgTypes[20].OneofWrappers = []any{
 		(*ExecResponse_Stdout)(nil),
 		(*ExecResponse_Stderr)(nil),
 		(*ExecResponse_Exit)(nil),
@@ -1498,7 +1615,7 @@ func file_hearth_agent_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_agent_v1_agent_proto_rawDesc), len(file_hearth_agent_v1_agent_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   20,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -31,6 +31,7 @@ const (
 	AgentService_Stop_FullMethodName       = "/hearth.agent.v1.AgentService/Stop"
 	AgentService_Exit_FullMethodName       = "/hearth.agent.v1.AgentService/Exit"
 	AgentService_Execute_FullMethodName    = "/hearth.agent.v1.AgentService/Execute"
+	AgentService_Idle_FullMethodName       = "/hearth.agent.v1.AgentService/Idle"
 	AgentService_Exec_FullMethodName       = "/hearth.agent.v1.AgentService/Exec"
 )
 
@@ -55,6 +56,9 @@ type AgentServiceClient interface {
 	Exit(ctx context.Context, in *ExitRequest, opts ...grpc.CallOption) (*ExitResponse, error)
 	// Execute runs a procedure of the package; ends with the call where the package can be interrupted.
 	Execute(ctx context.Context, in *ExecuteRequest, opts ...grpc.CallOption) (*ExecuteResponse, error)
+	// Idle tells whether the container could be ended and be made anew later without anything being missed in between.
+	// Agents of earlier releases do not have it.
+	Idle(ctx context.Context, in *IdleRequest, opts ...grpc.CallOption) (*IdleResponse, error)
 	// Exec runs a command in a subcontainer for a person. The first message starts it; it ends with the call, with every
 	// process that was started in it.
 	Exec(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ExecRequest, ExecResponse], error)
@@ -147,6 +151,16 @@ func (c *agentServiceClient) Execute(ctx context.Context, in *ExecuteRequest, op
 	return out, nil
 }
 
+func (c *agentServiceClient) Idle(ctx context.Context, in *IdleRequest, opts ...grpc.CallOption) (*IdleResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(IdleResponse)
+	err := c.cc.Invoke(ctx, AgentService_Idle_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *agentServiceClient) Exec(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ExecRequest, ExecResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &AgentService_ServiceDesc.Streams[1], AgentService_Exec_FullMethodName, cOpts...)
@@ -181,6 +195,9 @@ type AgentServiceServer interface {
 	Exit(context.Context, *ExitRequest) (*ExitResponse, error)
 	// Execute runs a procedure of the package; ends with the call where the package can be interrupted.
 	Execute(context.Context, *ExecuteRequest) (*ExecuteResponse, error)
+	// Idle tells whether the container could be ended and be made anew later without anything being missed in between.
+	// Agents of earlier releases do not have it.
+	Idle(context.Context, *IdleRequest) (*IdleResponse, error)
 	// Exec runs a command in a subcontainer for a person. The first message starts it; it ends with the call, with every
 	// process that was started in it.
 	Exec(grpc.BidiStreamingServer[ExecRequest, ExecResponse]) error
@@ -214,6 +231,9 @@ func (UnimplementedAgentServiceServer) Exit(context.Context, *ExitRequest) (*Exi
 }
 func (UnimplementedAgentServiceServer) Execute(context.Context, *ExecuteRequest) (*ExecuteResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Execute not implemented")
+}
+func (UnimplementedAgentServiceServer) Idle(context.Context, *IdleRequest) (*IdleResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Idle not implemented")
 }
 func (UnimplementedAgentServiceServer) Exec(grpc.BidiStreamingServer[ExecRequest, ExecResponse]) error {
 	return status.Error(codes.Unimplemented, "method Exec not implemented")
@@ -358,6 +378,24 @@ func _AgentService_Execute_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AgentService_Idle_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(IdleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServiceServer).Idle(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AgentService_Idle_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServiceServer).Idle(ctx, req.(*IdleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AgentService_Exec_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(AgentServiceServer).Exec(&grpc.GenericServerStream[ExecRequest, ExecResponse]{ServerStream: stream})
 }
@@ -395,6 +433,10 @@ var AgentService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Execute",
 			Handler:    _AgentService_Execute_Handler,
+		},
+		{
+			MethodName: "Idle",
+			Handler:    _AgentService_Idle_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -10,9 +10,11 @@
 package jshostv1
 
 import (
+	v1 "github.com/hearthos/hearth/api/gen/go/hearth/effects/v1"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -541,11 +543,112 @@ func (*PingResponse) Descriptor() ([]byte, []int) {
 	return file_hearth_jshost_v1_jshost_proto_rawDescGZIP(), []int{11}
 }
 
+// IdleRequest is empty.
+type IdleRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IdleRequest) Reset() {
+	*x = IdleRequest{}
+	mi := &file_hearth_jshost_v1_jshost_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IdleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IdleRequest) ProtoMessage() {}
+
+func (x *IdleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_jshost_v1_jshost_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IdleRequest.ProtoReflect.Descriptor instead.
+func (*IdleRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_jshost_v1_jshost_proto_rawDescGZIP(), []int{12}
+}
+
+// IdleResponse is what the package's code is at.
+type IdleResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What keeps it awake, in a few words; empty: it would do nothing more until one of the values it waits for changes.
+	Busy string `protobuf:"bytes,1,opt,name=busy,proto3" json:"busy,omitempty"`
+	// For how long it has asked nothing and has been asked nothing.
+	Quiet *durationpb.Duration `protobuf:"bytes,2,opt,name=quiet,proto3" json:"quiet,omitempty"`
+	// The values its callbacks wait for.
+	Waits         []*v1.AwaitRequest `protobuf:"bytes,3,rep,name=waits,proto3" json:"waits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IdleResponse) Reset() {
+	*x = IdleResponse{}
+	mi := &file_hearth_jshost_v1_jshost_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IdleResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IdleResponse) ProtoMessage() {}
+
+func (x *IdleResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_jshost_v1_jshost_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IdleResponse.ProtoReflect.Descriptor instead.
+func (*IdleResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_jshost_v1_jshost_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *IdleResponse) GetBusy() string {
+	if x != nil {
+		return x.Busy
+	}
+	return ""
+}
+
+func (x *IdleResponse) GetQuiet() *durationpb.Duration {
+	if x != nil {
+		return x.Quiet
+	}
+	return nil
+}
+
+func (x *IdleResponse) GetWaits() []*v1.AwaitRequest {
+	if x != nil {
+		return x.Waits
+	}
+	return nil
+}
+
 var File_hearth_jshost_v1_jshost_proto protoreflect.FileDescriptor
 
 const file_hearth_jshost_v1_jshost_proto_rawDesc = "" +
 	"\n" +
-	"\x1dhearth/jshost/v1/jshost.proto\x12\x10hearth.jshost.v1\x1a\x1fhearth/options/v1/options.proto\"<\n" +
+	"\x1dhearth/jshost/v1/jshost.proto\x12\x10hearth.jshost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fhearth/effects/v1/effects.proto\x1a\x1fhearth/options/v1/options.proto\"<\n" +
 	"\vInitRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\"\x0e\n" +
@@ -565,13 +668,19 @@ const file_hearth_jshost_v1_jshost_proto_rawDesc = "" +
 	"\x0fExecuteResponse\x12\x16\n" +
 	"\x06output\x18\x01 \x01(\fR\x06output\"\r\n" +
 	"\vPingRequest\"\x0e\n" +
-	"\fPingResponse2\xf5\x03\n" +
+	"\fPingResponse\"\r\n" +
+	"\vIdleRequest\"\x8a\x01\n" +
+	"\fIdleResponse\x12\x12\n" +
+	"\x04busy\x18\x01 \x01(\tR\x04busy\x12/\n" +
+	"\x05quiet\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05quiet\x125\n" +
+	"\x05waits\x18\x03 \x03(\v2\x1f.hearth.effects.v1.AwaitRequestR\x05waits2\xc4\x04\n" +
 	"\rJsHostService\x12M\n" +
 	"\x04Init\x12\x1d.hearth.jshost.v1.InitRequest\x1a\x1e.hearth.jshost.v1.InitResponse\"\x06\xca\xf3\x18\x02 \x01\x12P\n" +
 	"\x05Start\x12\x1e.hearth.jshost.v1.StartRequest\x1a\x1f.hearth.jshost.v1.StartResponse\"\x06\xca\xf3\x18\x02 \x01\x12M\n" +
 	"\x04Stop\x12\x1d.hearth.jshost.v1.StopRequest\x1a\x1e.hearth.jshost.v1.StopResponse\"\x06\xca\xf3\x18\x02 \x01\x12M\n" +
 	"\x04Exit\x12\x1d.hearth.jshost.v1.ExitRequest\x1a\x1e.hearth.jshost.v1.ExitResponse\"\x06\xca\xf3\x18\x02 \x01\x12V\n" +
 	"\aExecute\x12 .hearth.jshost.v1.ExecuteRequest\x1a!.hearth.jshost.v1.ExecuteResponse\"\x06\xca\xf3\x18\x02 \x01\x12M\n" +
+	"\x04Idle\x12\x1d.hearth.jshost.v1.IdleRequest\x1a\x1e.hearth.jshost.v1.IdleResponse\"\x06\xca\xf3\x18\x02 \x01\x12M\n" +
 	"\x04Ping\x12\x1d.hearth.jshost.v1.PingRequest\x1a\x1e.hearth.jshost.v1.PingResponse\"\x06\xca\xf3\x18\x02 \x01B\xc6\x01\n" +
 	"\x14com.hearth.jshost.v1B\vJshostProtoP\x01Z?github.com/hearthos/hearth/api/gen/go/hearth/jshost/v1;jshostv1\xa2\x02\x03HJX\xaa\x02\x10Hearth.Jshost.V1\xca\x02\x10Hearth\\Jshost\\V1\xe2\x02\x1cHearth\\Jshost\\V1\\GPBMetadata\xea\x02\x12Hearth::Jshost::V1b\x06proto3"
 
@@ -587,39 +696,47 @@ func file_hearth_jshost_v1_jshost_proto_rawDescGZIP() []byte {
 	return file_hearth_jshost_v1_jshost_proto_rawDescData
 }
 
-var file_hearth_jshost_v1_jshost_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_hearth_jshost_v1_jshost_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_hearth_jshost_v1_jshost_proto_goTypes = []any{
-	(*InitRequest)(nil),     // 0: hearth.jshost.v1.InitRequest
-	(*InitResponse)(nil),    // 1: hearth.jshost.v1.InitResponse
-	(*StartRequest)(nil),    // 2: hearth.jshost.v1.StartRequest
-	(*StartResponse)(nil),   // 3: hearth.jshost.v1.StartResponse
-	(*StopRequest)(nil),     // 4: hearth.jshost.v1.StopRequest
-	(*StopResponse)(nil),    // 5: hearth.jshost.v1.StopResponse
-	(*ExitRequest)(nil),     // 6: hearth.jshost.v1.ExitRequest
-	(*ExitResponse)(nil),    // 7: hearth.jshost.v1.ExitResponse
-	(*ExecuteRequest)(nil),  // 8: hearth.jshost.v1.ExecuteRequest
-	(*ExecuteResponse)(nil), // 9: hearth.jshost.v1.ExecuteResponse
-	(*PingRequest)(nil),     // 10: hearth.jshost.v1.PingRequest
-	(*PingResponse)(nil),    // 11: hearth.jshost.v1.PingResponse
+	(*InitRequest)(nil),         // 0: hearth.jshost.v1.InitRequest
+	(*InitResponse)(nil),        // 1: hearth.jshost.v1.InitResponse
+	(*StartRequest)(nil),        // 2: hearth.jshost.v1.StartRequest
+	(*StartResponse)(nil),       // 3: hearth.jshost.v1.StartResponse
+	(*StopRequest)(nil),         // 4: hearth.jshost.v1.StopRequest
+	(*StopResponse)(nil),        // 5: hearth.jshost.v1.StopResponse
+	(*ExitRequest)(nil),         // 6: hearth.jshost.v1.ExitRequest
+	(*ExitResponse)(nil),        // 7: hearth.jshost.v1.ExitResponse
+	(*ExecuteRequest)(nil),      // 8: hearth.jshost.v1.ExecuteRequest
+	(*ExecuteResponse)(nil),     // 9: hearth.jshost.v1.ExecuteResponse
+	(*PingRequest)(nil),         // 10: hearth.jshost.v1.PingRequest
+	(*PingResponse)(nil),        // 11: hearth.jshost.v1.PingResponse
+	(*IdleRequest)(nil),         // 12: hearth.jshost.v1.IdleRequest
+	(*IdleResponse)(nil),        // 13: hearth.jshost.v1.IdleResponse
+	(*durationpb.Duration)(nil), // 14: google.protobuf.Duration
+	(*v1.AwaitRequest)(nil),     // 15: hearth.effects.v1.AwaitRequest
 }
 var file_hearth_jshost_v1_jshost_proto_depIdxs = []int32{
-	0,  // 0: hearth.jshost.v1.JsHostService.Init:input_type -> hearth.jshost.v1.InitRequest
-	2,  // 1: hearth.jshost.v1.JsHostService.Start:input_type -> hearth.jshost.v1.StartRequest
-	4,  // 2: hearth.jshost.v1.JsHostService.Stop:input_type -> hearth.jshost.v1.StopRequest
-	6,  // 3: hearth.jshost.v1.JsHostService.Exit:input_type -> hearth.jshost.v1.ExitRequest
-	8,  // 4: hearth.jshost.v1.JsHostService.Execute:input_type -> hearth.jshost.v1.ExecuteRequest
-	10, // 5: hearth.jshost.v1.JsHostService.Ping:input_type -> hearth.jshost.v1.PingRequest
-	1,  // 6: hearth.jshost.v1.JsHostService.Init:output_type -> hearth.jshost.v1.InitResponse
-	3,  // 7: hearth.jshost.v1.JsHostService.Start:output_type -> hearth.jshost.v1.StartResponse
-	5,  // 8: hearth.jshost.v1.JsHostService.Stop:output_type -> hearth.jshost.v1.StopResponse
-	7,  // 9: hearth.jshost.v1.JsHostService.Exit:output_type -> hearth.jshost.v1.ExitResponse
-	9,  // 10: hearth.jshost.v1.JsHostService.Execute:output_type -> hearth.jshost.v1.ExecuteResponse
-	11, // 11: hearth.jshost.v1.JsHostService.Ping:output_type -> hearth.jshost.v1.PingResponse
-	6,  // [6:12] is the sub-list for method output_type
-	0,  // [0:6] is the sub-list for method input_type
-	0,  // [0:0] is the sub-list for extension type_name
-	0,  // [0:0] is the sub-list for extension extendee
-	0,  // [0:0] is the sub-list for field type_name
+	14, // 0: hearth.jshost.v1.IdleResponse.quiet:type_name -> google.protobuf.Duration
+	15, // 1: hearth.jshost.v1.IdleResponse.waits:type_name -> hearth.effects.v1.AwaitRequest
+	0,  // 2: hearth.jshost.v1.JsHostService.Init:input_type -> hearth.jshost.v1.InitRequest
+	2,  // 3: hearth.jshost.v1.JsHostService.Start:input_type -> hearth.jshost.v1.StartRequest
+	4,  // 4: hearth.jshost.v1.JsHostService.Stop:input_type -> hearth.jshost.v1.StopRequest
+	6,  // 5: hearth.jshost.v1.JsHostService.Exit:input_type -> hearth.jshost.v1.ExitRequest
+	8,  // 6: hearth.jshost.v1.JsHostService.Execute:input_type -> hearth.jshost.v1.ExecuteRequest
+	12, // 7: hearth.jshost.v1.JsHostService.Idle:input_type -> hearth.jshost.v1.IdleRequest
+	10, // 8: hearth.jshost.v1.JsHostService.Ping:input_type -> hearth.jshost.v1.PingRequest
+	1,  // 9: hearth.jshost.v1.JsHostService.Init:output_type -> hearth.jshost.v1.InitResponse
+	3,  // 10: hearth.jshost.v1.JsHostService.Start:output_type -> hearth.jshost.v1.StartResponse
+	5,  // 11: hearth.jshost.v1.JsHostService.Stop:output_type -> hearth.jshost.v1.StopResponse
+	7,  // 12: hearth.jshost.v1.JsHostService.Exit:output_type -> hearth.jshost.v1.ExitResponse
+	9,  // 13: hearth.jshost.v1.JsHostService.Execute:output_type -> hearth.jshost.v1.ExecuteResponse
+	13, // 14: hearth.jshost.v1.JsHostService.Idle:output_type -> hearth.jshost.v1.IdleResponse
+	11, // 15: hearth.jshost.v1.JsHostService.Ping:output_type -> hearth.jshost.v1.PingResponse
+	9,  // [9:16] is the sub-list for method output_type
+	2,  // [2:9] is the sub-list for method input_type
+	2,  // [2:2] is the sub-list for extension type_name
+	2,  // [2:2] is the sub-list for extension extendee
+	0,  // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_hearth_jshost_v1_jshost_proto_init() }
@@ -633,7 +750,7 @@ func file_hearth_jshost_v1_jshost_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_jshost_v1_jshost_proto_rawDesc), len(file_hearth_jshost_v1_jshost_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

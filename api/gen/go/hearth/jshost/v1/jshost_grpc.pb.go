@@ -27,6 +27,7 @@ const (
 	JsHostService_Stop_FullMethodName    = "/hearth.jshost.v1.JsHostService/Stop"
 	JsHostService_Exit_FullMethodName    = "/hearth.jshost.v1.JsHostService/Exit"
 	JsHostService_Execute_FullMethodName = "/hearth.jshost.v1.JsHostService/Execute"
+	JsHostService_Idle_FullMethodName    = "/hearth.jshost.v1.JsHostService/Idle"
 	JsHostService_Ping_FullMethodName    = "/hearth.jshost.v1.JsHostService/Ping"
 )
 
@@ -46,6 +47,9 @@ type JsHostServiceClient interface {
 	Exit(ctx context.Context, in *ExitRequest, opts ...grpc.CallOption) (*ExitResponse, error)
 	// Execute runs a procedure of the package: "/actions/<id>/getInput", "/actions/<id>/run" or "/backup/create".
 	Execute(ctx context.Context, in *ExecuteRequest, opts ...grpc.CallOption) (*ExecuteResponse, error)
+	// Idle tells whether the package's code does nothing but wait for what its callbacks are for. It is to be called without a
+	// deadline: one is a timer in this program, which is told of as any other.
+	Idle(ctx context.Context, in *IdleRequest, opts ...grpc.CallOption) (*IdleResponse, error)
 	// Ping is answered at once by a program that can answer, whatever the package's code is waiting for.
 	Ping(ctx context.Context, in *PingRequest, opts ...grpc.CallOption) (*PingResponse, error)
 }
@@ -108,6 +112,16 @@ func (c *jsHostServiceClient) Execute(ctx context.Context, in *ExecuteRequest, o
 	return out, nil
 }
 
+func (c *jsHostServiceClient) Idle(ctx context.Context, in *IdleRequest, opts ...grpc.CallOption) (*IdleResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(IdleResponse)
+	err := c.cc.Invoke(ctx, JsHostService_Idle_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *jsHostServiceClient) Ping(ctx context.Context, in *PingRequest, opts ...grpc.CallOption) (*PingResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PingResponse)
@@ -134,6 +148,9 @@ type JsHostServiceServer interface {
 	Exit(context.Context, *ExitRequest) (*ExitResponse, error)
 	// Execute runs a procedure of the package: "/actions/<id>/getInput", "/actions/<id>/run" or "/backup/create".
 	Execute(context.Context, *ExecuteRequest) (*ExecuteResponse, error)
+	// Idle tells whether the package's code does nothing but wait for what its callbacks are for. It is to be called without a
+	// deadline: one is a timer in this program, which is told of as any other.
+	Idle(context.Context, *IdleRequest) (*IdleResponse, error)
 	// Ping is answered at once by a program that can answer, whatever the package's code is waiting for.
 	Ping(context.Context, *PingRequest) (*PingResponse, error)
 	mustEmbedUnimplementedJsHostServiceServer()
@@ -160,6 +177,9 @@ func (UnimplementedJsHostServiceServer) Exit(context.Context, *ExitRequest) (*Ex
 }
 func (UnimplementedJsHostServiceServer) Execute(context.Context, *ExecuteRequest) (*ExecuteResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Execute not implemented")
+}
+func (UnimplementedJsHostServiceServer) Idle(context.Context, *IdleRequest) (*IdleResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Idle not implemented")
 }
 func (UnimplementedJsHostServiceServer) Ping(context.Context, *PingRequest) (*PingResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Ping not implemented")
@@ -275,6 +295,24 @@ func _JsHostService_Execute_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _JsHostService_Idle_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(IdleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(JsHostServiceServer).Idle(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: JsHostService_Idle_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(JsHostServiceServer).Idle(ctx, req.(*IdleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _JsHostService_Ping_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PingRequest)
 	if err := dec(in); err != nil {
@@ -319,6 +357,10 @@ var JsHostService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Execute",
 			Handler:    _JsHostService_Execute_Handler,
+		},
+		{
+			MethodName: "Idle",
+			Handler:    _JsHostService_Idle_Handler,
 		},
 		{
 			MethodName: "Ping",

@@ -156,7 +156,7 @@ const (
 	PackageStatus_STATE_CREATING PackageStatus_State = 2
 	// The package's init runs.
 	PackageStatus_STATE_INITIALIZING PackageStatus_State = 3
-	// The container is up and the service does not run.
+	// The service does not run. Its container is up, or is made when something asks for it.
 	PackageStatus_STATE_STOPPED PackageStatus_State = 4
 	// The package's main runs.
 	PackageStatus_STATE_STARTING PackageStatus_State = 5
@@ -405,7 +405,7 @@ func (x SnapshotSpec_Cause) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SnapshotSpec_Cause.Descriptor instead.
 func (SnapshotSpec_Cause) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{17, 0}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{19, 0}
 }
 
 // Mechanism is how a snapshot was made.
@@ -466,7 +466,7 @@ func (x SnapshotStatus_Mechanism) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SnapshotStatus_Mechanism.Descriptor instead.
 func (SnapshotStatus_Mechanism) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{18, 0}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{20, 0}
 }
 
 // Package is an installed package and the one service that runs from it.
@@ -1638,7 +1638,10 @@ type ContainerSpec struct {
 	Boot string `protobuf:"bytes,6,opt,name=boot,proto3" json:"boot,omitempty"`
 	// Volumes that the last container found or made. One of them that is not there any more is data that are missing, and
 	// never made anew, empty.
-	Volumes       []string `protobuf:"bytes,7,rep,name=volumes,proto3" json:"volumes,omitempty"`
+	Volumes []string `protobuf:"bytes,7,rep,name=volumes,proto3" json:"volumes,omitempty"`
+	// Set from when a stopped service's container is ended because nothing asks for it, until the init of the next one has
+	// succeeded.
+	Parked        *Parked `protobuf:"bytes,8,opt,name=parked,proto3" json:"parked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1722,6 +1725,151 @@ func (x *ContainerSpec) GetVolumes() []string {
 	return nil
 }
 
+func (x *ContainerSpec) GetParked() *Parked {
+	if x != nil {
+		return x.Parked
+	}
+	return nil
+}
+
+// Parked is what is remembered of the container of a stopped service that was ended in order and is made anew when it is
+// asked for, or when a value changes that the package's code waited for.
+type Parked struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the container that was ended.
+	Container string `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
+	// The file it was made from.
+	Artifact string `protobuf:"bytes,2,opt,name=artifact,proto3" json:"artifact,omitempty"`
+	// Value of the package's spec.rebuilds it was made for.
+	Rebuilds uint64 `protobuf:"varint,3,opt,name=rebuilds,proto3" json:"rebuilds,omitempty"`
+	// The values that callbacks of the package's code waited for.
+	Waits         []*ParkedWait `protobuf:"bytes,4,rep,name=waits,proto3" json:"waits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Parked) Reset() {
+	*x = Parked{}
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Parked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Parked) ProtoMessage() {}
+
+func (x *Parked) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Parked.ProtoReflect.Descriptor instead.
+func (*Parked) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Parked) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
+}
+
+func (x *Parked) GetArtifact() string {
+	if x != nil {
+		return x.Artifact
+	}
+	return ""
+}
+
+func (x *Parked) GetRebuilds() uint64 {
+	if x != nil {
+		return x.Rebuilds
+	}
+	return 0
+}
+
+func (x *Parked) GetWaits() []*ParkedWait {
+	if x != nil {
+		return x.Waits
+	}
+	return nil
+}
+
+// ParkedWait is one value that the package's code waited for.
+type ParkedWait struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the effect that reads it.
+	Effect string `protobuf:"bytes,1,opt,name=effect,proto3" json:"effect,omitempty"`
+	// The effect's request, in its binary form.
+	Request []byte `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Etag of the value it had seen.
+	Etag          string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ParkedWait) Reset() {
+	*x = ParkedWait{}
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ParkedWait) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ParkedWait) ProtoMessage() {}
+
+func (x *ParkedWait) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ParkedWait.ProtoReflect.Descriptor instead.
+func (*ParkedWait) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ParkedWait) GetEffect() string {
+	if x != nil {
+		return x.Effect
+	}
+	return ""
+}
+
+func (x *ParkedWait) GetRequest() []byte {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *ParkedWait) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
 // Snapshot is the data of a package as they were at some time, with the package file they go with: the way back from an
 // update. A package has one at rest, and during an update or a rollback two.
 type Snapshot struct {
@@ -1738,7 +1886,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[16]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1750,7 +1898,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[16]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1763,7 +1911,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{16}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Snapshot) GetMeta() *v1.Meta {
@@ -1804,7 +1952,7 @@ type SnapshotSpec struct {
 
 func (x *SnapshotSpec) Reset() {
 	*x = SnapshotSpec{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[17]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1816,7 +1964,7 @@ func (x *SnapshotSpec) String() string {
 func (*SnapshotSpec) ProtoMessage() {}
 
 func (x *SnapshotSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[17]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1829,7 +1977,7 @@ func (x *SnapshotSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotSpec.ProtoReflect.Descriptor instead.
 func (*SnapshotSpec) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{17}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SnapshotSpec) GetCause() SnapshotSpec_Cause {
@@ -1877,7 +2025,7 @@ type SnapshotStatus struct {
 
 func (x *SnapshotStatus) Reset() {
 	*x = SnapshotStatus{}
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[18]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1889,7 +2037,7 @@ func (x *SnapshotStatus) String() string {
 func (*SnapshotStatus) ProtoMessage() {}
 
 func (x *SnapshotStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_resources_proto_msgTypes[18]
+	mi := &file_hearth_packages_v1_resources_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1902,7 +2050,7 @@ func (x *SnapshotStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotStatus.ProtoReflect.Descriptor instead.
 func (*SnapshotStatus) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{18}
+	return file_hearth_packages_v1_resources_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SnapshotStatus) GetMechanism() SnapshotStatus_Mechanism {
@@ -2066,7 +2214,7 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\alenient\x18\x01 \x01(\bR\alenient\"\x93\x01\n" +
 	"\tContainer\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x125\n" +
-	"\x04spec\x18\x02 \x01(\v2!.hearth.packages.v1.ContainerSpecR\x04spec:%\xea\xf9\x18!\b\b\x12\tcontainer\x18\x01*\x06runner2\x06runner@\x01\"\xc2\x01\n" +
+	"\x04spec\x18\x02 \x01(\v2!.hearth.packages.v1.ContainerSpecR\x04spec:%\xea\xf9\x18!\b\b\x12\tcontainer\x18\x01*\x06runner2\x06runner@\x01\"\xf6\x01\n" +
 	"\rContainerSpec\x12\x12\n" +
 	"\x04ipv4\x18\x01 \x01(\tR\x04ipv4\x12\x1b\n" +
 	"\tfirst_uid\x18\x02 \x01(\rR\bfirstUid\x12\x1a\n" +
@@ -2074,7 +2222,18 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\bartifact\x18\x04 \x01(\tR\bartifact\x12\x1a\n" +
 	"\brebuilds\x18\x05 \x01(\x04R\brebuilds\x12\x12\n" +
 	"\x04boot\x18\x06 \x01(\tR\x04boot\x12\x18\n" +
-	"\avolumes\x18\a \x03(\tR\avolumes\"\xd0\x01\n" +
+	"\avolumes\x18\a \x03(\tR\avolumes\x122\n" +
+	"\x06parked\x18\b \x01(\v2\x1a.hearth.packages.v1.ParkedR\x06parked\"\x94\x01\n" +
+	"\x06Parked\x12\x1c\n" +
+	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x1a\n" +
+	"\bartifact\x18\x02 \x01(\tR\bartifact\x12\x1a\n" +
+	"\brebuilds\x18\x03 \x01(\x04R\brebuilds\x124\n" +
+	"\x05waits\x18\x04 \x03(\v2\x1e.hearth.packages.v1.ParkedWaitR\x05waits\"R\n" +
+	"\n" +
+	"ParkedWait\x12\x16\n" +
+	"\x06effect\x18\x01 \x01(\tR\x06effect\x12\x18\n" +
+	"\arequest\x18\x02 \x01(\fR\arequest\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\"\xd0\x01\n" +
 	"\bSnapshot\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x124\n" +
 	"\x04spec\x18\x02 \x01(\v2 .hearth.packages.v1.SnapshotSpecR\x04spec\x12:\n" +
@@ -2115,7 +2274,7 @@ func file_hearth_packages_v1_resources_proto_rawDescGZIP() []byte {
 }
 
 var file_hearth_packages_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_hearth_packages_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_hearth_packages_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_hearth_packages_v1_resources_proto_goTypes = []any{
 	(PackageSpec_Desired)(0),         // 0: hearth.packages.v1.PackageSpec.Desired
 	(PackageSpec_InitKind)(0),        // 1: hearth.packages.v1.PackageSpec.InitKind
@@ -2140,52 +2299,56 @@ var file_hearth_packages_v1_resources_proto_goTypes = []any{
 	(*EffectPolicySpec)(nil),         // 20: hearth.packages.v1.EffectPolicySpec
 	(*Container)(nil),                // 21: hearth.packages.v1.Container
 	(*ContainerSpec)(nil),            // 22: hearth.packages.v1.ContainerSpec
-	(*Snapshot)(nil),                 // 23: hearth.packages.v1.Snapshot
-	(*SnapshotSpec)(nil),             // 24: hearth.packages.v1.SnapshotSpec
-	(*SnapshotStatus)(nil),           // 25: hearth.packages.v1.SnapshotStatus
-	(*v1.Meta)(nil),                  // 26: hearth.meta.v1.Meta
-	(*v1.Fault)(nil),                 // 27: hearth.meta.v1.Fault
-	(*timestamppb.Timestamp)(nil),    // 28: google.protobuf.Timestamp
+	(*Parked)(nil),                   // 23: hearth.packages.v1.Parked
+	(*ParkedWait)(nil),               // 24: hearth.packages.v1.ParkedWait
+	(*Snapshot)(nil),                 // 25: hearth.packages.v1.Snapshot
+	(*SnapshotSpec)(nil),             // 26: hearth.packages.v1.SnapshotSpec
+	(*SnapshotStatus)(nil),           // 27: hearth.packages.v1.SnapshotStatus
+	(*v1.Meta)(nil),                  // 28: hearth.meta.v1.Meta
+	(*v1.Fault)(nil),                 // 29: hearth.meta.v1.Fault
+	(*timestamppb.Timestamp)(nil),    // 30: google.protobuf.Timestamp
 }
 var file_hearth_packages_v1_resources_proto_depIdxs = []int32{
-	26, // 0: hearth.packages.v1.Package.meta:type_name -> hearth.meta.v1.Meta
+	28, // 0: hearth.packages.v1.Package.meta:type_name -> hearth.meta.v1.Meta
 	8,  // 1: hearth.packages.v1.Package.spec:type_name -> hearth.packages.v1.PackageSpec
 	9,  // 2: hearth.packages.v1.Package.status:type_name -> hearth.packages.v1.PackageStatus
 	0,  // 3: hearth.packages.v1.PackageSpec.desired:type_name -> hearth.packages.v1.PackageSpec.Desired
 	1,  // 4: hearth.packages.v1.PackageSpec.init_kind:type_name -> hearth.packages.v1.PackageSpec.InitKind
-	27, // 5: hearth.packages.v1.PackageSpec.stopped_for:type_name -> hearth.meta.v1.Fault
+	29, // 5: hearth.packages.v1.PackageSpec.stopped_for:type_name -> hearth.meta.v1.Fault
 	2,  // 6: hearth.packages.v1.PackageStatus.state:type_name -> hearth.packages.v1.PackageStatus.State
-	28, // 7: hearth.packages.v1.PackageStatus.start_time:type_name -> google.protobuf.Timestamp
-	27, // 8: hearth.packages.v1.PackageStatus.fault:type_name -> hearth.meta.v1.Fault
+	30, // 7: hearth.packages.v1.PackageStatus.start_time:type_name -> google.protobuf.Timestamp
+	29, // 8: hearth.packages.v1.PackageStatus.fault:type_name -> hearth.meta.v1.Fault
 	10, // 9: hearth.packages.v1.PackageStatus.crashes:type_name -> hearth.packages.v1.Crashes
-	28, // 10: hearth.packages.v1.Crashes.last_time:type_name -> google.protobuf.Timestamp
-	28, // 11: hearth.packages.v1.Crashes.retry_time:type_name -> google.protobuf.Timestamp
-	26, // 12: hearth.packages.v1.Artifact.meta:type_name -> hearth.meta.v1.Meta
+	30, // 10: hearth.packages.v1.Crashes.last_time:type_name -> google.protobuf.Timestamp
+	30, // 11: hearth.packages.v1.Crashes.retry_time:type_name -> google.protobuf.Timestamp
+	28, // 12: hearth.packages.v1.Artifact.meta:type_name -> hearth.meta.v1.Meta
 	12, // 13: hearth.packages.v1.Artifact.spec:type_name -> hearth.packages.v1.ArtifactSpec
-	26, // 14: hearth.packages.v1.HealthCheck.meta:type_name -> hearth.meta.v1.Meta
+	28, // 14: hearth.packages.v1.HealthCheck.meta:type_name -> hearth.meta.v1.Meta
 	14, // 15: hearth.packages.v1.HealthCheck.status:type_name -> hearth.packages.v1.HealthCheckStatus
 	3,  // 16: hearth.packages.v1.HealthCheckStatus.result:type_name -> hearth.packages.v1.HealthCheckStatus.Result
-	28, // 17: hearth.packages.v1.HealthCheckStatus.since:type_name -> google.protobuf.Timestamp
-	26, // 18: hearth.packages.v1.Dependency.meta:type_name -> hearth.meta.v1.Meta
+	30, // 17: hearth.packages.v1.HealthCheckStatus.since:type_name -> google.protobuf.Timestamp
+	28, // 18: hearth.packages.v1.Dependency.meta:type_name -> hearth.meta.v1.Meta
 	16, // 19: hearth.packages.v1.Dependency.spec:type_name -> hearth.packages.v1.DependencySpec
-	26, // 20: hearth.packages.v1.RefusedEffect.meta:type_name -> hearth.meta.v1.Meta
+	28, // 20: hearth.packages.v1.RefusedEffect.meta:type_name -> hearth.meta.v1.Meta
 	18, // 21: hearth.packages.v1.RefusedEffect.status:type_name -> hearth.packages.v1.RefusedEffectStatus
-	28, // 22: hearth.packages.v1.RefusedEffectStatus.first_time:type_name -> google.protobuf.Timestamp
+	30, // 22: hearth.packages.v1.RefusedEffectStatus.first_time:type_name -> google.protobuf.Timestamp
 	4,  // 23: hearth.packages.v1.RefusedEffectStatus.outcome:type_name -> hearth.packages.v1.RefusedEffectStatus.Outcome
-	26, // 24: hearth.packages.v1.EffectPolicy.meta:type_name -> hearth.meta.v1.Meta
+	28, // 24: hearth.packages.v1.EffectPolicy.meta:type_name -> hearth.meta.v1.Meta
 	20, // 25: hearth.packages.v1.EffectPolicy.spec:type_name -> hearth.packages.v1.EffectPolicySpec
-	26, // 26: hearth.packages.v1.Container.meta:type_name -> hearth.meta.v1.Meta
+	28, // 26: hearth.packages.v1.Container.meta:type_name -> hearth.meta.v1.Meta
 	22, // 27: hearth.packages.v1.Container.spec:type_name -> hearth.packages.v1.ContainerSpec
-	26, // 28: hearth.packages.v1.Snapshot.meta:type_name -> hearth.meta.v1.Meta
-	24, // 29: hearth.packages.v1.Snapshot.spec:type_name -> hearth.packages.v1.SnapshotSpec
-	25, // 30: hearth.packages.v1.Snapshot.status:type_name -> hearth.packages.v1.SnapshotStatus
-	5,  // 31: hearth.packages.v1.SnapshotSpec.cause:type_name -> hearth.packages.v1.SnapshotSpec.Cause
-	6,  // 32: hearth.packages.v1.SnapshotStatus.mechanism:type_name -> hearth.packages.v1.SnapshotStatus.Mechanism
-	33, // [33:33] is the sub-list for method output_type
-	33, // [33:33] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	23, // 28: hearth.packages.v1.ContainerSpec.parked:type_name -> hearth.packages.v1.Parked
+	24, // 29: hearth.packages.v1.Parked.waits:type_name -> hearth.packages.v1.ParkedWait
+	28, // 30: hearth.packages.v1.Snapshot.meta:type_name -> hearth.meta.v1.Meta
+	26, // 31: hearth.packages.v1.Snapshot.spec:type_name -> hearth.packages.v1.SnapshotSpec
+	27, // 32: hearth.packages.v1.Snapshot.status:type_name -> hearth.packages.v1.SnapshotStatus
+	5,  // 33: hearth.packages.v1.SnapshotSpec.cause:type_name -> hearth.packages.v1.SnapshotSpec.Cause
+	6,  // 34: hearth.packages.v1.SnapshotStatus.mechanism:type_name -> hearth.packages.v1.SnapshotStatus.Mechanism
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_hearth_packages_v1_resources_proto_init() }
@@ -2199,7 +2362,7 @@ func file_hearth_packages_v1_resources_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_packages_v1_resources_proto_rawDesc), len(file_hearth_packages_v1_resources_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   19,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

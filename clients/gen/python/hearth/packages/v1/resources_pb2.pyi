@@ -274,7 +274,7 @@ class Container(_message.Message):
     def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., spec: _Optional[_Union[ContainerSpec, _Mapping]] = ...) -> None: ...
 
 class ContainerSpec(_message.Message):
-    __slots__ = ("ipv4", "first_uid", "instance", "artifact", "rebuilds", "boot", "volumes")
+    __slots__ = ("ipv4", "first_uid", "instance", "artifact", "rebuilds", "boot", "volumes", "parked")
     IPV4_FIELD_NUMBER: _ClassVar[int]
     FIRST_UID_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
@@ -282,6 +282,7 @@ class ContainerSpec(_message.Message):
     REBUILDS_FIELD_NUMBER: _ClassVar[int]
     BOOT_FIELD_NUMBER: _ClassVar[int]
     VOLUMES_FIELD_NUMBER: _ClassVar[int]
+    PARKED_FIELD_NUMBER: _ClassVar[int]
     ipv4: str
     first_uid: int
     instance: str
@@ -289,7 +290,30 @@ class ContainerSpec(_message.Message):
     rebuilds: int
     boot: str
     volumes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, ipv4: _Optional[str] = ..., first_uid: _Optional[int] = ..., instance: _Optional[str] = ..., artifact: _Optional[str] = ..., rebuilds: _Optional[int] = ..., boot: _Optional[str] = ..., volumes: _Optional[_Iterable[str]] = ...) -> None: ...
+    parked: Parked
+    def __init__(self, ipv4: _Optional[str] = ..., first_uid: _Optional[int] = ..., instance: _Optional[str] = ..., artifact: _Optional[str] = ..., rebuilds: _Optional[int] = ..., boot: _Optional[str] = ..., volumes: _Optional[_Iterable[str]] = ..., parked: _Optional[_Union[Parked, _Mapping]] = ...) -> None: ...
+
+class Parked(_message.Message):
+    __slots__ = ("container", "artifact", "rebuilds", "waits")
+    CONTAINER_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    REBUILDS_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FIELD_NUMBER: _ClassVar[int]
+    container: str
+    artifact: str
+    rebuilds: int
+    waits: _containers.RepeatedCompositeFieldContainer[ParkedWait]
+    def __init__(self, container: _Optional[str] = ..., artifact: _Optional[str] = ..., rebuilds: _Optional[int] = ..., waits: _Optional[_Iterable[_Union[ParkedWait, _Mapping]]] = ...) -> None: ...
+
+class ParkedWait(_message.Message):
+    __slots__ = ("effect", "request", "etag")
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    effect: str
+    request: bytes
+    etag: str
+    def __init__(self, effect: _Optional[str] = ..., request: _Optional[bytes] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class Snapshot(_message.Message):
     __slots__ = ("meta", "spec", "status")

@@ -7,6 +7,10 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Duration } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
+import type { AwaitRequest } from "../../effects/v1/effects_pb.js";
+import { file_hearth_effects_v1_effects } from "../../effects/v1/effects_pb.js";
 import { file_hearth_options_v1_options } from "../../options/v1/options_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -14,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/jshost/v1/jshost.proto.
  */
 export const file_hearth_jshost_v1_jshost: GenFile = /*@__PURE__*/
-  fileDesc("Ch1oZWFydGgvanNob3N0L3YxL2pzaG9zdC5wcm90bxIQaGVhcnRoLmpzaG9zdC52MSItCgtJbml0UmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRIMCgRraW5kGAIgASgJIg4KDEluaXRSZXNwb25zZSIOCgxTdGFydFJlcXVlc3QiDwoNU3RhcnRSZXNwb25zZSINCgtTdG9wUmVxdWVzdCIOCgxTdG9wUmVzcG9uc2UiLwoLRXhpdFJlcXVlc3QSEAoIZXZlbnRfaWQYASABKAkSDgoGdGFyZ2V0GAIgASgJIg4KDEV4aXRSZXNwb25zZSJECg5FeGVjdXRlUmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRIRCglwcm9jZWR1cmUYAiABKAkSDQoFaW5wdXQYAyABKAwiIQoPRXhlY3V0ZVJlc3BvbnNlEg4KBm91dHB1dBgBIAEoDCINCgtQaW5nUmVxdWVzdCIOCgxQaW5nUmVzcG9uc2Uy9QMKDUpzSG9zdFNlcnZpY2USTQoESW5pdBIdLmhlYXJ0aC5qc2hvc3QudjEuSW5pdFJlcXVlc3QaHi5oZWFydGguanNob3N0LnYxLkluaXRSZXNwb25zZSIGyvMYAiABElAKBVN0YXJ0Eh4uaGVhcnRoLmpzaG9zdC52MS5TdGFydFJlcXVlc3QaHy5oZWFydGguanNob3N0LnYxLlN0YXJ0UmVzcG9uc2UiBsrzGAIgARJNCgRTdG9wEh0uaGVhcnRoLmpzaG9zdC52MS5TdG9wUmVxdWVzdBoeLmhlYXJ0aC5qc2hvc3QudjEuU3RvcFJlc3BvbnNlIgbK8xgCIAESTQoERXhpdBIdLmhlYXJ0aC5qc2hvc3QudjEuRXhpdFJlcXVlc3QaHi5oZWFydGguanNob3N0LnYxLkV4aXRSZXNwb25zZSIGyvMYAiABElYKB0V4ZWN1dGUSIC5oZWFydGguanNob3N0LnYxLkV4ZWN1dGVSZXF1ZXN0GiEuaGVhcnRoLmpzaG9zdC52MS5FeGVjdXRlUmVzcG9uc2UiBsrzGAIgARJNCgRQaW5nEh0uaGVhcnRoLmpzaG9zdC52MS5QaW5nUmVxdWVzdBoeLmhlYXJ0aC5qc2hvc3QudjEuUGluZ1Jlc3BvbnNlIgbK8xgCIAFiBnByb3RvMw", [file_hearth_options_v1_options]);
+  fileDesc("Ch1oZWFydGgvanNob3N0L3YxL2pzaG9zdC5wcm90bxIQaGVhcnRoLmpzaG9zdC52MSItCgtJbml0UmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRIMCgRraW5kGAIgASgJIg4KDEluaXRSZXNwb25zZSIOCgxTdGFydFJlcXVlc3QiDwoNU3RhcnRSZXNwb25zZSINCgtTdG9wUmVxdWVzdCIOCgxTdG9wUmVzcG9uc2UiLwoLRXhpdFJlcXVlc3QSEAoIZXZlbnRfaWQYASABKAkSDgoGdGFyZ2V0GAIgASgJIg4KDEV4aXRSZXNwb25zZSJECg5FeGVjdXRlUmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRIRCglwcm9jZWR1cmUYAiABKAkSDQoFaW5wdXQYAyABKAwiIQoPRXhlY3V0ZVJlc3BvbnNlEg4KBm91dHB1dBgBIAEoDCINCgtQaW5nUmVxdWVzdCIOCgxQaW5nUmVzcG9uc2UiDQoLSWRsZVJlcXVlc3QidgoMSWRsZVJlc3BvbnNlEgwKBGJ1c3kYASABKAkSKAoFcXVpZXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoFd2FpdHMYAyADKAsyHy5oZWFydGguZWZmZWN0cy52MS5Bd2FpdFJlcXVlc3QyxAQKDUpzSG9zdFNlcnZpY2USTQoESW5pdBIdLmhlYXJ0aC5qc2hvc3QudjEuSW5pdFJlcXVlc3QaHi5oZWFydGguanNob3N0LnYxLkluaXRSZXNwb25zZSIGyvMYAiABElAKBVN0YXJ0Eh4uaGVhcnRoLmpzaG9zdC52MS5TdGFydFJlcXVlc3QaHy5oZWFydGguanNob3N0LnYxLlN0YXJ0UmVzcG9uc2UiBsrzGAIgARJNCgRTdG9wEh0uaGVhcnRoLmpzaG9zdC52MS5TdG9wUmVxdWVzdBoeLmhlYXJ0aC5qc2hvc3QudjEuU3RvcFJlc3BvbnNlIgbK8xgCIAESTQoERXhpdBIdLmhlYXJ0aC5qc2hvc3QudjEuRXhpdFJlcXVlc3QaHi5oZWFydGguanNob3N0LnYxLkV4aXRSZXNwb25zZSIGyvMYAiABElYKB0V4ZWN1dGUSIC5oZWFydGguanNob3N0LnYxLkV4ZWN1dGVSZXF1ZXN0GiEuaGVhcnRoLmpzaG9zdC52MS5FeGVjdXRlUmVzcG9uc2UiBsrzGAIgARJNCgRJZGxlEh0uaGVhcnRoLmpzaG9zdC52MS5JZGxlUmVxdWVzdBoeLmhlYXJ0aC5qc2hvc3QudjEuSWRsZVJlc3BvbnNlIgbK8xgCIAESTQoEUGluZxIdLmhlYXJ0aC5qc2hvc3QudjEuUGluZ1JlcXVlc3QaHi5oZWFydGguanNob3N0LnYxLlBpbmdSZXNwb25zZSIGyvMYAiABYgZwcm90bzM", [file_google_protobuf_duration, file_hearth_effects_v1_effects, file_hearth_options_v1_options]);
 
 /**
  * InitRequest says why the package is initialised.
@@ -249,6 +253,56 @@ export const PingResponseSchema: GenMessage<PingResponse> = /*@__PURE__*/
   messageDesc(file_hearth_jshost_v1_jshost, 11);
 
 /**
+ * IdleRequest is empty.
+ *
+ * @generated from message hearth.jshost.v1.IdleRequest
+ */
+export type IdleRequest = Message<"hearth.jshost.v1.IdleRequest"> & {
+};
+
+/**
+ * Describes the message hearth.jshost.v1.IdleRequest.
+ * Use `create(IdleRequestSchema)` to create a new message.
+ */
+export const IdleRequestSchema: GenMessage<IdleRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_jshost_v1_jshost, 12);
+
+/**
+ * IdleResponse is what the package's code is at.
+ *
+ * @generated from message hearth.jshost.v1.IdleResponse
+ */
+export type IdleResponse = Message<"hearth.jshost.v1.IdleResponse"> & {
+  /**
+   * What keeps it awake, in a few words; empty: it would do nothing more until one of the values it waits for changes.
+   *
+   * @generated from field: string busy = 1;
+   */
+  busy: string;
+
+  /**
+   * For how long it has asked nothing and has been asked nothing.
+   *
+   * @generated from field: google.protobuf.Duration quiet = 2;
+   */
+  quiet?: Duration;
+
+  /**
+   * The values its callbacks wait for.
+   *
+   * @generated from field: repeated hearth.effects.v1.AwaitRequest waits = 3;
+   */
+  waits: AwaitRequest[];
+};
+
+/**
+ * Describes the message hearth.jshost.v1.IdleResponse.
+ * Use `create(IdleResponseSchema)` to create a new message.
+ */
+export const IdleResponseSchema: GenMessage<IdleResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_jshost_v1_jshost, 13);
+
+/**
  * JsHostService runs the code of one package. A call runs to its end, whether or not the caller waits.
  *
  * @generated from service hearth.jshost.v1.JsHostService
@@ -303,6 +357,17 @@ export const JsHostService: GenService<{
     methodKind: "unary";
     input: typeof ExecuteRequestSchema;
     output: typeof ExecuteResponseSchema;
+  },
+  /**
+   * Idle tells whether the package's code does nothing but wait for what its callbacks are for. It is to be called without a
+   * deadline: one is a timer in this program, which is told of as any other.
+   *
+   * @generated from rpc hearth.jshost.v1.JsHostService.Idle
+   */
+  idle: {
+    methodKind: "unary";
+    input: typeof IdleRequestSchema;
+    output: typeof IdleResponseSchema;
   },
   /**
    * Ping is answered at once by a program that can answer, whatever the package's code is waiting for.

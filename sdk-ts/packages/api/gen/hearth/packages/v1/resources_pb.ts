@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/packages/v1/resources.proto.
  */
 export const file_hearth_packages_v1_resources: GenFile = /*@__PURE__*/
-  fileDesc("CiJoZWFydGgvcGFja2FnZXMvdjEvcmVzb3VyY2VzLnByb3RvEhJoZWFydGgucGFja2FnZXMudjEitwEKB1BhY2thZ2USIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESLQoEc3BlYxgCIAEoCzIfLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYxIxCgZzdGF0dXMYAyABKAsyIS5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZVN0YXR1czom6vkYIggDEgdwYWNrYWdlGAEgASoHaW5zdGFsbDIGcnVubmVyQAEiywQKC1BhY2thZ2VTcGVjEhAKCGFydGlmYWN0GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDQoFdGl0bGUYAyABKAkSOAoHZGVzaXJlZBgEIAEoDjInLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYy5EZXNpcmVkEhAKCHJlc3RhcnRzGAUgASgEEhAKCHJlYnVpbGRzGAYgASgEEjsKCWluaXRfa2luZBgHIAEoDjIoLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYy5Jbml0S2luZBITCgtleGl0X3RhcmdldBgIIAEoCRIRCglvcGVyYXRpb24YCSABKAkSEgoKZXhpdF9mb3JjZRgKIAEoCBISCgpwYXN0X3Rhc2tzGAsgASgIEhQKDHJlc3RvcmVfZnJvbRgMIAEoCRIqCgtzdG9wcGVkX2ZvchgNIAEoCzIVLmhlYXJ0aC5tZXRhLnYxLkZhdWx0EhAKCHJlZ2lzdHJ5GBQgASgJImAKB0Rlc2lyZWQSFwoTREVTSVJFRF9VTlNQRUNJRklFRBAAEhMKD0RFU0lSRURfU1RPUFBFRBABEhMKD0RFU0lSRURfUlVOTklORxACEhIKDkRFU0lSRURfQUJTRU5UEAMiaQoISW5pdEtpbmQSGQoVSU5JVF9LSU5EX1VOU1BFQ0lGSUVEEAASFQoRSU5JVF9LSU5EX0lOU1RBTEwQARIUChBJTklUX0tJTkRfVVBEQVRFEAISFQoRSU5JVF9LSU5EX1JFU1RPUkUQAyKvBAoNUGFja2FnZVN0YXR1cxI2CgVzdGF0ZRgBIAEoDjInLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3RhdHVzLlN0YXRlEhsKE29ic2VydmVkX2dlbmVyYXRpb24YAiABKAQSHAoUaW5pdGlhbGl6ZWRfYXJ0aWZhY3QYAyABKAkSGQoRb2JzZXJ2ZWRfcmVzdGFydHMYBCABKAQSGQoRb2JzZXJ2ZWRfcmVidWlsZHMYBSABKAQSLgoKc3RhcnRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJAoFZmF1bHQYByABKAsyFS5oZWFydGgubWV0YS52MS5GYXVsdBIMCgRpcHY0GAggASgJEhEKCWNvbnRhaW5lchgJIAEoCRIsCgdjcmFzaGVzGAogASgLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLkNyYXNoZXMizwEKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEAoMU1RBVEVfQUJTRU5UEAESEgoOU1RBVEVfQ1JFQVRJTkcQAhIWChJTVEFURV9JTklUSUFMSVpJTkcQAxIRCg1TVEFURV9TVE9QUEVEEAQSEgoOU1RBVEVfU1RBUlRJTkcQBRIRCg1TVEFURV9SVU5OSU5HEAYSEgoOU1RBVEVfU1RPUFBJTkcQBxIRCg1TVEFURV9FWElUSU5HEAgSEAoMU1RBVEVfRkFJTEVEEAkimwEKB0NyYXNoZXMSDQoFY291bnQYASABKA0SLQoJbGFzdF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YAyABKAkSLgoKcmV0cnlfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZ2VuZXJhdGlvbhgFIAEoBCKIAQoIQXJ0aWZhY3QSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESLgoEc3BlYxgCIAEoCzIgLmhlYXJ0aC5wYWNrYWdlcy52MS5BcnRpZmFjdFNwZWM6KOr5GCQIBBIIYXJ0aWZhY3QYASABKghhcnRpZmFjdDIIYXJ0aWZhY3QinQEKDEFydGlmYWN0U3BlYxISCgpwYWNrYWdlX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDQoFdGl0bGUYAyABKAkSEwoLZGVzY3JpcHRpb24YBCABKAkSDAoEc2l6ZRgFIAEoBBIOCgZzaWduZXIYBiABKAkSEAoIbWFuaWZlc3QYByABKAwSFAoMYXJjaGl0ZWN0dXJlGAggASgJIpUBCgtIZWFsdGhDaGVjaxIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRI1CgZzdGF0dXMYAiABKAsyJS5oZWFydGgucGFja2FnZXMudjEuSGVhbHRoQ2hlY2tTdGF0dXM6K+r5GCcIBRILaGVhbHRoY2hlY2sYASABKgdlZmZlY3RzMgdlZmZlY3RzQAEiuAIKEUhlYWx0aENoZWNrU3RhdHVzEgwKBG5hbWUYASABKAkSPAoGcmVzdWx0GAIgASgOMiwuaGVhcnRoLnBhY2thZ2VzLnYxLkhlYWx0aENoZWNrU3RhdHVzLlJlc3VsdBIPCgdtZXNzYWdlGAMgASgJEikKBXNpbmNlGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKaAQoGUmVzdWx0EhYKElJFU1VMVF9VTlNQRUNJRklFRBAAEhIKDlJFU1VMVF9TVUNDRVNTEAESEwoPUkVTVUxUX0RJU0FCTEVEEAISEwoPUkVTVUxUX1NUQVJUSU5HEAMSEgoOUkVTVUxUX1dBSVRJTkcQBBISCg5SRVNVTFRfTE9BRElORxAFEhIKDlJFU1VMVF9GQUlMVVJFEAYijgEKCkRlcGVuZGVuY3kSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESMAoEc3BlYxgCIAEoCzIiLmhlYXJ0aC5wYWNrYWdlcy52MS5EZXBlbmRlbmN5U3BlYzoq6vkYJggGEgpkZXBlbmRlbmN5GAEgASoHZWZmZWN0czIHZWZmZWN0c0ABIl4KDkRlcGVuZGVuY3lTcGVjEg8KB3J1bm5pbmcYASABKAgSFQoNaGVhbHRoX2NoZWNrcxgCIAMoCRIVCg12ZXJzaW9uX3JhbmdlGAMgASgJEg0KBXRpdGxlGAQgASgJIpsBCg1SZWZ1c2VkRWZmZWN0EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjcKBnN0YXR1cxgCIAEoCzInLmhlYXJ0aC5wYWNrYWdlcy52MS5SZWZ1c2VkRWZmZWN0U3RhdHVzOi3q+RgpCAcSDXJlZnVzZWRlZmZlY3QYASABKgdlZmZlY3RzMgdlZmZlY3RzQAEingIKE1JlZnVzZWRFZmZlY3RTdGF0dXMSLgoKZmlyc3RfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgCIAEoCRIOCgZlZmZlY3QYAyABKAkSDgoGdGFyZ2V0GAQgASgJEkAKB291dGNvbWUYBSABKA4yLy5oZWFydGgucGFja2FnZXMudjEuUmVmdXNlZEVmZmVjdFN0YXR1cy5PdXRjb21lImQKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhMKD09VVENPTUVfVU5LTk9XThABEhIKDk9VVENPTUVfREVOSUVEEAISFwoTT1VUQ09NRV9MRVRfVEhST1VHSBADIpQBCgxFZmZlY3RQb2xpY3kSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESMgoEc3BlYxgCIAEoCzIkLmhlYXJ0aC5wYWNrYWdlcy52MS5FZmZlY3RQb2xpY3lTcGVjOizq+RgoCG4SDGVmZmVjdHBvbGljeRgBIAEqB2VmZmVjdHMyB2VmZmVjdHNAASIjChBFZmZlY3RQb2xpY3lTcGVjEg8KB2xlbmllbnQYASABKAgihwEKCUNvbnRhaW5lchIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIvCgRzcGVjGAIgASgLMiEuaGVhcnRoLnBhY2thZ2VzLnYxLkNvbnRhaW5lclNwZWM6Jer5GCEICBIJY29udGFpbmVyGAEqBnJ1bm5lcjIGcnVubmVyQAEihQEKDUNvbnRhaW5lclNwZWMSDAoEaXB2NBgBIAEoCRIRCglmaXJzdF91aWQYAiABKA0SEAoIaW5zdGFuY2UYAyABKAkSEAoIYXJ0aWZhY3QYBCABKAkSEAoIcmVidWlsZHMYBSABKAQSDAoEYm9vdBgGIAEoCRIPCgd2b2x1bWVzGAcgAygJIrwBCghTbmFwc2hvdBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIuCgRzcGVjGAIgASgLMiAuaGVhcnRoLnBhY2thZ2VzLnYxLlNuYXBzaG90U3BlYxIyCgZzdGF0dXMYAyABKAsyIi5oZWFydGgucGFja2FnZXMudjEuU25hcHNob3RTdGF0dXM6KOr5GCQIZBIIc25hcHNob3QYASABKgdpbnN0YWxsMgdpbnN0YWxsQAEi0AEKDFNuYXBzaG90U3BlYxI1CgVjYXVzZRgBIAEoDjImLmhlYXJ0aC5wYWNrYWdlcy52MS5TbmFwc2hvdFNwZWMuQ2F1c2USEAoIYXJ0aWZhY3QYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRINCgV0aXRsZRgEIAEoCSJXCgVDYXVzZRIVChFDQVVTRV9VTlNQRUNJRklFRBAAEhAKDENBVVNFX1VQREFURRABEhIKDkNBVVNFX1JPTExCQUNLEAISEQoNQ0FVU0VfSU5TVEFMTBADIoYCCg5TbmFwc2hvdFN0YXR1cxI/CgltZWNoYW5pc20YASABKA4yLC5oZWFydGgucGFja2FnZXMudjEuU25hcHNob3RTdGF0dXMuTWVjaGFuaXNtEg0KBWZpbGVzGAIgASgEEg0KBWJ5dGVzGAMgASgEEhQKDGRhdGFfdmVyc2lvbhgEIAEoCSJ/CglNZWNoYW5pc20SGQoVTUVDSEFOSVNNX1VOU1BFQ0lGSUVEEAASFwoTTUVDSEFOSVNNX1NVQlZPTFVNRRABEhUKEU1FQ0hBTklTTV9SRUZMSU5LEAISEgoOTUVDSEFOSVNNX0NPUFkQAxITCg9NRUNIQU5JU01fTU9WRUQQBGIGcHJvdG8z", [file_google_protobuf_timestamp, file_hearth_meta_v1_fault, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
+  fileDesc("CiJoZWFydGgvcGFja2FnZXMvdjEvcmVzb3VyY2VzLnByb3RvEhJoZWFydGgucGFja2FnZXMudjEitwEKB1BhY2thZ2USIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESLQoEc3BlYxgCIAEoCzIfLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYxIxCgZzdGF0dXMYAyABKAsyIS5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZVN0YXR1czom6vkYIggDEgdwYWNrYWdlGAEgASoHaW5zdGFsbDIGcnVubmVyQAEiywQKC1BhY2thZ2VTcGVjEhAKCGFydGlmYWN0GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDQoFdGl0bGUYAyABKAkSOAoHZGVzaXJlZBgEIAEoDjInLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYy5EZXNpcmVkEhAKCHJlc3RhcnRzGAUgASgEEhAKCHJlYnVpbGRzGAYgASgEEjsKCWluaXRfa2luZBgHIAEoDjIoLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3BlYy5Jbml0S2luZBITCgtleGl0X3RhcmdldBgIIAEoCRIRCglvcGVyYXRpb24YCSABKAkSEgoKZXhpdF9mb3JjZRgKIAEoCBISCgpwYXN0X3Rhc2tzGAsgASgIEhQKDHJlc3RvcmVfZnJvbRgMIAEoCRIqCgtzdG9wcGVkX2ZvchgNIAEoCzIVLmhlYXJ0aC5tZXRhLnYxLkZhdWx0EhAKCHJlZ2lzdHJ5GBQgASgJImAKB0Rlc2lyZWQSFwoTREVTSVJFRF9VTlNQRUNJRklFRBAAEhMKD0RFU0lSRURfU1RPUFBFRBABEhMKD0RFU0lSRURfUlVOTklORxACEhIKDkRFU0lSRURfQUJTRU5UEAMiaQoISW5pdEtpbmQSGQoVSU5JVF9LSU5EX1VOU1BFQ0lGSUVEEAASFQoRSU5JVF9LSU5EX0lOU1RBTEwQARIUChBJTklUX0tJTkRfVVBEQVRFEAISFQoRSU5JVF9LSU5EX1JFU1RPUkUQAyKvBAoNUGFja2FnZVN0YXR1cxI2CgVzdGF0ZRgBIAEoDjInLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlU3RhdHVzLlN0YXRlEhsKE29ic2VydmVkX2dlbmVyYXRpb24YAiABKAQSHAoUaW5pdGlhbGl6ZWRfYXJ0aWZhY3QYAyABKAkSGQoRb2JzZXJ2ZWRfcmVzdGFydHMYBCABKAQSGQoRb2JzZXJ2ZWRfcmVidWlsZHMYBSABKAQSLgoKc3RhcnRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJAoFZmF1bHQYByABKAsyFS5oZWFydGgubWV0YS52MS5GYXVsdBIMCgRpcHY0GAggASgJEhEKCWNvbnRhaW5lchgJIAEoCRIsCgdjcmFzaGVzGAogASgLMhsuaGVhcnRoLnBhY2thZ2VzLnYxLkNyYXNoZXMizwEKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEAoMU1RBVEVfQUJTRU5UEAESEgoOU1RBVEVfQ1JFQVRJTkcQAhIWChJTVEFURV9JTklUSUFMSVpJTkcQAxIRCg1TVEFURV9TVE9QUEVEEAQSEgoOU1RBVEVfU1RBUlRJTkcQBRIRCg1TVEFURV9SVU5OSU5HEAYSEgoOU1RBVEVfU1RPUFBJTkcQBxIRCg1TVEFURV9FWElUSU5HEAgSEAoMU1RBVEVfRkFJTEVEEAkimwEKB0NyYXNoZXMSDQoFY291bnQYASABKA0SLQoJbGFzdF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YAyABKAkSLgoKcmV0cnlfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZ2VuZXJhdGlvbhgFIAEoBCKIAQoIQXJ0aWZhY3QSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESLgoEc3BlYxgCIAEoCzIgLmhlYXJ0aC5wYWNrYWdlcy52MS5BcnRpZmFjdFNwZWM6KOr5GCQIBBIIYXJ0aWZhY3QYASABKghhcnRpZmFjdDIIYXJ0aWZhY3QinQEKDEFydGlmYWN0U3BlYxISCgpwYWNrYWdlX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDQoFdGl0bGUYAyABKAkSEwoLZGVzY3JpcHRpb24YBCABKAkSDAoEc2l6ZRgFIAEoBBIOCgZzaWduZXIYBiABKAkSEAoIbWFuaWZlc3QYByABKAwSFAoMYXJjaGl0ZWN0dXJlGAggASgJIpUBCgtIZWFsdGhDaGVjaxIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRI1CgZzdGF0dXMYAiABKAsyJS5oZWFydGgucGFja2FnZXMudjEuSGVhbHRoQ2hlY2tTdGF0dXM6K+r5GCcIBRILaGVhbHRoY2hlY2sYASABKgdlZmZlY3RzMgdlZmZlY3RzQAEiuAIKEUhlYWx0aENoZWNrU3RhdHVzEgwKBG5hbWUYASABKAkSPAoGcmVzdWx0GAIgASgOMiwuaGVhcnRoLnBhY2thZ2VzLnYxLkhlYWx0aENoZWNrU3RhdHVzLlJlc3VsdBIPCgdtZXNzYWdlGAMgASgJEikKBXNpbmNlGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKaAQoGUmVzdWx0EhYKElJFU1VMVF9VTlNQRUNJRklFRBAAEhIKDlJFU1VMVF9TVUNDRVNTEAESEwoPUkVTVUxUX0RJU0FCTEVEEAISEwoPUkVTVUxUX1NUQVJUSU5HEAMSEgoOUkVTVUxUX1dBSVRJTkcQBBISCg5SRVNVTFRfTE9BRElORxAFEhIKDlJFU1VMVF9GQUlMVVJFEAYijgEKCkRlcGVuZGVuY3kSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESMAoEc3BlYxgCIAEoCzIiLmhlYXJ0aC5wYWNrYWdlcy52MS5EZXBlbmRlbmN5U3BlYzoq6vkYJggGEgpkZXBlbmRlbmN5GAEgASoHZWZmZWN0czIHZWZmZWN0c0ABIl4KDkRlcGVuZGVuY3lTcGVjEg8KB3J1bm5pbmcYASABKAgSFQoNaGVhbHRoX2NoZWNrcxgCIAMoCRIVCg12ZXJzaW9uX3JhbmdlGAMgASgJEg0KBXRpdGxlGAQgASgJIpsBCg1SZWZ1c2VkRWZmZWN0EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjcKBnN0YXR1cxgCIAEoCzInLmhlYXJ0aC5wYWNrYWdlcy52MS5SZWZ1c2VkRWZmZWN0U3RhdHVzOi3q+RgpCAcSDXJlZnVzZWRlZmZlY3QYASABKgdlZmZlY3RzMgdlZmZlY3RzQAEingIKE1JlZnVzZWRFZmZlY3RTdGF0dXMSLgoKZmlyc3RfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgCIAEoCRIOCgZlZmZlY3QYAyABKAkSDgoGdGFyZ2V0GAQgASgJEkAKB291dGNvbWUYBSABKA4yLy5oZWFydGgucGFja2FnZXMudjEuUmVmdXNlZEVmZmVjdFN0YXR1cy5PdXRjb21lImQKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhMKD09VVENPTUVfVU5LTk9XThABEhIKDk9VVENPTUVfREVOSUVEEAISFwoTT1VUQ09NRV9MRVRfVEhST1VHSBADIpQBCgxFZmZlY3RQb2xpY3kSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESMgoEc3BlYxgCIAEoCzIkLmhlYXJ0aC5wYWNrYWdlcy52MS5FZmZlY3RQb2xpY3lTcGVjOizq+RgoCG4SDGVmZmVjdHBvbGljeRgBIAEqB2VmZmVjdHMyB2VmZmVjdHNAASIjChBFZmZlY3RQb2xpY3lTcGVjEg8KB2xlbmllbnQYASABKAgihwEKCUNvbnRhaW5lchIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIvCgRzcGVjGAIgASgLMiEuaGVhcnRoLnBhY2thZ2VzLnYxLkNvbnRhaW5lclNwZWM6Jer5GCEICBIJY29udGFpbmVyGAEqBnJ1bm5lcjIGcnVubmVyQAEisQEKDUNvbnRhaW5lclNwZWMSDAoEaXB2NBgBIAEoCRIRCglmaXJzdF91aWQYAiABKA0SEAoIaW5zdGFuY2UYAyABKAkSEAoIYXJ0aWZhY3QYBCABKAkSEAoIcmVidWlsZHMYBSABKAQSDAoEYm9vdBgGIAEoCRIPCgd2b2x1bWVzGAcgAygJEioKBnBhcmtlZBgIIAEoCzIaLmhlYXJ0aC5wYWNrYWdlcy52MS5QYXJrZWQibgoGUGFya2VkEhEKCWNvbnRhaW5lchgBIAEoCRIQCghhcnRpZmFjdBgCIAEoCRIQCghyZWJ1aWxkcxgDIAEoBBItCgV3YWl0cxgEIAMoCzIeLmhlYXJ0aC5wYWNrYWdlcy52MS5QYXJrZWRXYWl0IjsKClBhcmtlZFdhaXQSDgoGZWZmZWN0GAEgASgJEg8KB3JlcXVlc3QYAiABKAwSDAoEZXRhZxgDIAEoCSK8AQoIU25hcHNob3QSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESLgoEc3BlYxgCIAEoCzIgLmhlYXJ0aC5wYWNrYWdlcy52MS5TbmFwc2hvdFNwZWMSMgoGc3RhdHVzGAMgASgLMiIuaGVhcnRoLnBhY2thZ2VzLnYxLlNuYXBzaG90U3RhdHVzOijq+RgkCGQSCHNuYXBzaG90GAEgASoHaW5zdGFsbDIHaW5zdGFsbEABItABCgxTbmFwc2hvdFNwZWMSNQoFY2F1c2UYASABKA4yJi5oZWFydGgucGFja2FnZXMudjEuU25hcHNob3RTcGVjLkNhdXNlEhAKCGFydGlmYWN0GAIgASgJEg8KB3ZlcnNpb24YAyABKAkSDQoFdGl0bGUYBCABKAkiVwoFQ2F1c2USFQoRQ0FVU0VfVU5TUEVDSUZJRUQQABIQCgxDQVVTRV9VUERBVEUQARISCg5DQVVTRV9ST0xMQkFDSxACEhEKDUNBVVNFX0lOU1RBTEwQAyKGAgoOU25hcHNob3RTdGF0dXMSPwoJbWVjaGFuaXNtGAEgASgOMiwuaGVhcnRoLnBhY2thZ2VzLnYxLlNuYXBzaG90U3RhdHVzLk1lY2hhbmlzbRINCgVmaWxlcxgCIAEoBBINCgVieXRlcxgDIAEoBBIUCgxkYXRhX3ZlcnNpb24YBCABKAkifwoJTWVjaGFuaXNtEhkKFU1FQ0hBTklTTV9VTlNQRUNJRklFRBAAEhcKE01FQ0hBTklTTV9TVUJWT0xVTUUQARIVChFNRUNIQU5JU01fUkVGTElOSxACEhIKDk1FQ0hBTklTTV9DT1BZEAMSEwoPTUVDSEFOSVNNX01PVkVEEARiBnByb3RvMw", [file_google_protobuf_timestamp, file_hearth_meta_v1_fault, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
 
 /**
  * Package is an installed package and the one service that runs from it.
@@ -374,7 +374,7 @@ export enum PackageStatus_State {
   INITIALIZING = 3,
 
   /**
-   * The container is up and the service does not run.
+   * The service does not run. Its container is up, or is made when something asks for it.
    *
    * @generated from enum value: STATE_STOPPED = 4;
    */
@@ -1023,6 +1023,14 @@ export type ContainerSpec = Message<"hearth.packages.v1.ContainerSpec"> & {
    * @generated from field: repeated string volumes = 7;
    */
   volumes: string[];
+
+  /**
+   * Set from when a stopped service's container is ended because nothing asks for it, until the init of the next one has
+   * succeeded.
+   *
+   * @generated from field: hearth.packages.v1.Parked parked = 8;
+   */
+  parked?: Parked;
 };
 
 /**
@@ -1031,6 +1039,84 @@ export type ContainerSpec = Message<"hearth.packages.v1.ContainerSpec"> & {
  */
 export const ContainerSpecSchema: GenMessage<ContainerSpec> = /*@__PURE__*/
   messageDesc(file_hearth_packages_v1_resources, 15);
+
+/**
+ * Parked is what is remembered of the container of a stopped service that was ended in order and is made anew when it is
+ * asked for, or when a value changes that the package's code waited for.
+ *
+ * @generated from message hearth.packages.v1.Parked
+ */
+export type Parked = Message<"hearth.packages.v1.Parked"> & {
+  /**
+   * Id of the container that was ended.
+   *
+   * @generated from field: string container = 1;
+   */
+  container: string;
+
+  /**
+   * The file it was made from.
+   *
+   * @generated from field: string artifact = 2;
+   */
+  artifact: string;
+
+  /**
+   * Value of the package's spec.rebuilds it was made for.
+   *
+   * @generated from field: uint64 rebuilds = 3;
+   */
+  rebuilds: bigint;
+
+  /**
+   * The values that callbacks of the package's code waited for.
+   *
+   * @generated from field: repeated hearth.packages.v1.ParkedWait waits = 4;
+   */
+  waits: ParkedWait[];
+};
+
+/**
+ * Describes the message hearth.packages.v1.Parked.
+ * Use `create(ParkedSchema)` to create a new message.
+ */
+export const ParkedSchema: GenMessage<Parked> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_resources, 16);
+
+/**
+ * ParkedWait is one value that the package's code waited for.
+ *
+ * @generated from message hearth.packages.v1.ParkedWait
+ */
+export type ParkedWait = Message<"hearth.packages.v1.ParkedWait"> & {
+  /**
+   * Name of the effect that reads it.
+   *
+   * @generated from field: string effect = 1;
+   */
+  effect: string;
+
+  /**
+   * The effect's request, in its binary form.
+   *
+   * @generated from field: bytes request = 2;
+   */
+  request: Uint8Array;
+
+  /**
+   * Etag of the value it had seen.
+   *
+   * @generated from field: string etag = 3;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message hearth.packages.v1.ParkedWait.
+ * Use `create(ParkedWaitSchema)` to create a new message.
+ */
+export const ParkedWaitSchema: GenMessage<ParkedWait> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_resources, 17);
 
 /**
  * Snapshot is the data of a package as they were at some time, with the package file they go with: the way back from an
@@ -1066,7 +1152,7 @@ export type Snapshot = Message<"hearth.packages.v1.Snapshot"> & {
  * Use `create(SnapshotSchema)` to create a new message.
  */
 export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 16);
+  messageDesc(file_hearth_packages_v1_resources, 18);
 
 /**
  * SnapshotSpec is what a snapshot was made for.
@@ -1108,7 +1194,7 @@ export type SnapshotSpec = Message<"hearth.packages.v1.SnapshotSpec"> & {
  * Use `create(SnapshotSpecSchema)` to create a new message.
  */
 export const SnapshotSpecSchema: GenMessage<SnapshotSpec> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 17);
+  messageDesc(file_hearth_packages_v1_resources, 19);
 
 /**
  * Cause is what made somebody take it.
@@ -1149,7 +1235,7 @@ export enum SnapshotSpec_Cause {
  * Describes the enum hearth.packages.v1.SnapshotSpec.Cause.
  */
 export const SnapshotSpec_CauseSchema: GenEnum<SnapshotSpec_Cause> = /*@__PURE__*/
-  enumDesc(file_hearth_packages_v1_resources, 17, 0);
+  enumDesc(file_hearth_packages_v1_resources, 19, 0);
 
 /**
  * SnapshotStatus is what a snapshot is.
@@ -1191,7 +1277,7 @@ export type SnapshotStatus = Message<"hearth.packages.v1.SnapshotStatus"> & {
  * Use `create(SnapshotStatusSchema)` to create a new message.
  */
 export const SnapshotStatusSchema: GenMessage<SnapshotStatus> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_resources, 18);
+  messageDesc(file_hearth_packages_v1_resources, 20);
 
 /**
  * Mechanism is how a snapshot was made.
@@ -1239,5 +1325,5 @@ export enum SnapshotStatus_Mechanism {
  * Describes the enum hearth.packages.v1.SnapshotStatus.Mechanism.
  */
 export const SnapshotStatus_MechanismSchema: GenEnum<SnapshotStatus_Mechanism> = /*@__PURE__*/
-  enumDesc(file_hearth_packages_v1_resources, 18, 0);
+  enumDesc(file_hearth_packages_v1_resources, 20, 0);
 

@@ -1,0 +1,168 @@
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// watchingInit lets the twin's init write down what the sample's service does, and watch that: it never asks again by
+// itself, so what its next init writes down was seen in its place.
+const watchingInit = `
+const { appendFileSync } = require("node:fs");
+const twin = module.exports;
+module.exports = {
+  ...twin,
+  init: async (options) => {
+    await twin.init(options);
+    const status = await options.effects.getStatus({ packageId: "hello-hearth", callback: () => {} });
+    appendFileSync("/media/startos/volumes/main/seen", (options.kind ?? "again") + " " + status?.desired.main + "\n");
+  },
+};
+`
+
+// cost is what runs for a package, the keeper of its container with it, by commands.
+func (m *machine) cost(pkg string) []string {
+	m.t.Helper()
+	var found []string
+	tag := m.tag()
+	for _, path := range m.glob("/proc/[0-9]*/cgroup") {
+		raw, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(raw), tag) || !strings.Contains(string(raw), pkg) {
+			continue // the first of them: it has ended meanwhile
+		}
+		line, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
+		found = append(found, strings.ReplaceAll(string(line), "\x00", " "))
+	}
+	return found
+}
+
+func (m *machine) glob(pattern string) []string {
+	m.t.Helper()
+	paths, err := filepath.Glob(pattern)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return paths
+}
+
+// parked waits until nothing runs for a package, and it is told to be stopped.
+func (m *machine) parked(pkg string) {
+	m.t.Helper()
+	m.eventually(2*time.Minute, pkg+" costs no process", func() error {
+		if left := m.cost(pkg); len(left) > 0 {
+			return fmt.Errorf("%d processes: %q", len(left), left)
+		}
+		if state := m.rows("package", "show", pkg)[0]["state"]; state != "stopped" {
+			return fmt.Errorf("it is %v", state)
+		}
+		return nil
+	})
+}
+
+// seen is what the twin's inits wrote down.
+func (m *machine) seen() string {
+	m.t.Helper()
+	raw, err := os.ReadFile(filepath.Join(m.state, "volumes", twin, "main", "seen"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return string(raw)
+}
+
+func TestAStoppedServiceCostsNoProcessAndMissesNothing(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.start("--park-after", "1s")
+	m.installSample()
+	needs := `"dependencies":{"hello-hearth":{"description":null,"optional":true,"metadata":null,"s9pk":null}}`
+	m.hearth("package", "install", "--no-start", m.packTwinWith(watchingInit, `"dependencies":{}`, needs))
+	m.parked(twin)
+	if got := m.seen(); got != "install running\n" {
+		t.Errorf("before anything changed the inits saw %q", got)
+	}
+
+	// Its form is made by its code, and its action run.
+	m.hearth("package", "action", "run", twin, "set-greeting", "--input", `{"greeting":"Hello from the park","color":"#2b5d34"}`)
+	m.parked(twin)
+
+	// What its init had watched changes while nothing of it is there: also for a daemon that begins after it was parked.
+	m.kill(syscall.SIGKILL)
+	m.start("--park-after", "1s")
+	m.parked(twin)
+	m.hearth("package", "stop", sample)
+	m.eventually(time.Minute, "the change is seen", func() error {
+		if got := m.seen(); !strings.HasSuffix(got, "again stopped\n") {
+			return fmt.Errorf("the inits saw %q", got)
+		}
+		return nil
+	})
+	m.parked(twin)
+
+	began := time.Now()
+	m.hearth("package", "start", twin)
+	t.Logf("a parked service started within %s", time.Since(began).Round(time.Millisecond))
+	m.healthy(twin)
+	m.shows(twin, "Hello from the park")
+	if got := len(m.cost(twin)); got < 4 {
+		t.Errorf("a running service has %d processes; its monitor, agent, code and web server are expected", got)
+	}
+	// The original's SDK leaves a timer of a minute behind when its daemons end; both wait for it.
+	m.hearth("package", "stop", twin)
+	m.parked(twin)
+	m.parked(sample)
+	m.hearth("package", "uninstall", twin, "--yes")
+	if left := m.cost(twin); len(left) > 0 {
+		t.Errorf("what was removed has processes: %q", left)
+	}
+}
+
+// A daemon that is killed at any time while a service is parked, or comes back, leaves it neither twice nor half.
+func TestKillsWhileAServiceIsParked(t *testing.T) {
+	t.Parallel()
+	rounds := 6
+	if soak() {
+		rounds = 60
+	}
+	m := newMachine(t)
+	m.start("--park-after", "100ms")
+	m.hearth("package", "install", "--no-start", filepath.Join(m.bin, sample+".s9pk"))
+	wait := func(most time.Duration) {
+		pause := time.NewTimer(rand.N(most))
+		<-pause.C
+	}
+	for round := range rounds {
+		started := round%2 == 1
+		if started { // on its way up, else on its way down
+			m.parked(sample)
+			m.hearth("package", "start", sample, "--no-wait")
+		} else {
+			m.hearth("package", "rebuild", sample)
+		}
+		wait(1200 * time.Millisecond)
+		m.kill(syscall.SIGKILL)
+		m.start("--park-after", "100ms")
+		if !started {
+			m.parked(sample)
+			continue
+		}
+		m.healthy(sample)
+		agents := 0
+		for _, p := range m.processes(sample) {
+			if p.init {
+				agents++
+			}
+		}
+		row := m.rows("package", "show", sample)[0]
+		if agents != 1 || row["crashes"] != nil {
+			t.Fatalf("round %d: %d agents run, and it ended by itself: %v; %q", round, agents, row["crashes"], m.cost(sample))
+		}
+		m.hearth("package", "stop", sample)
+		m.hearth("package", "rebuild", sample) // the next container has no timers of an ended main
+	}
+}
