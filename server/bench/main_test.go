@@ -3,6 +3,7 @@
 // It asserts nothing about speed; what must not break is tested elsewhere.
 //
 //	start_test.go    a container to its agent's answer, against lxc-start of the same root
+//	fleet_test.go    twenty services at once: healthy, adopted, stopped
 //	install_test.go  a package file to a healthy service, by phases
 //	verify_test.go   a large package file, against b3sum and sha256sum
 //	pack_test.go     a project with a large image, against mksquashfs
