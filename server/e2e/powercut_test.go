@@ -125,7 +125,10 @@ func liveOn(t *testing.T, kind string) (*life, *remains) {
 	l.step(m, func() { m.start() })
 	l.step(m, func() { m.hearth("package", "install", m.first()) })
 	l.step(m, func() {
-		m.greet("Hello")
+		m.hearth("package", "action", "run", sample, "set-greeting", "--input", `{"greeting":"Hello","color":"#203050"}`)
+	})
+	l.rests[len(l.rests)-1].own = true
+	l.step(m, func() {
 		m.must("sh", "-c", `echo of the first version > "$0"/keepsake && sync -f "$0"`, m.volume())
 	})
 	l.knows(m, "Hello")
@@ -147,8 +150,8 @@ type cut struct {
 	seed   int
 }
 
-// cuts chooses moments of a life, in order: first when each of its operations was acknowledged, then at a random place of a
-// random stretch between two flushes of each in turn.
+// cuts chooses moments of a life, in order: first when each of its steps was acknowledged, then at a random place of a
+// random stretch between two flushes of each of its operations in turn.
 func (l *life) cuts(count int, chance *rand.Rand) []cut {
 	var flushes []int
 	for i, e := range l.disk.events {
@@ -156,14 +159,15 @@ func (l *life) cuts(count int, chance *rand.Rand) []cut {
 			flushes = append(flushes, i+1)
 		}
 	}
+	moments := l.rests[1:]
 	operations := slices.DeleteFunc(slices.Clone(l.rests[1:]), func(r rest) bool { return r.own })
 	var list []cut
 	for seed := range count {
-		r := operations[seed%len(operations)]
-		if seed < len(operations) {
-			list = append(list, cut{events: r.acknowledged, how: lossOfAll, seed: seed})
+		if seed < len(moments) {
+			list = append(list, cut{events: moments[seed].acknowledged, how: lossOfAll, seed: seed})
 			continue
 		}
+		r := operations[seed%len(operations)]
 		within := slices.DeleteFunc(slices.Clone(flushes), func(at int) bool { return at < r.begun || at > r.acknowledged })
 		from := within[chance.IntN(len(within))]
 		to := l.disk.now()
@@ -186,7 +190,7 @@ func TestPowerCut(t *testing.T) {
 		t.Skip("the fast lane runs no containers")
 	}
 	testenv.Require(t, "root", "lxc", "netns")
-	kinds, count := []string{"ext4"}, 6
+	kinds, count := []string{"ext4"}, 8
 	if soak() {
 		kinds, count = []string{"ext4", "xfs", "btrfs"}, 20
 	}

@@ -45,6 +45,8 @@ const (
 type Packages interface {
 	// Execute runs a procedure of the package's code. It fails with SERVICE_NOT_READY where the code cannot be asked.
 	Execute(ctx context.Context, pkg, eventID, procedure string, input []byte) ([]byte, error)
+	// Secure makes durable what the code wrote to the package's data.
+	Secure(pkg string) error
 }
 
 // Desires changes what is wanted of a service.
@@ -274,6 +276,10 @@ func (s *Service) run(ctx context.Context, now time.Time, pkg, id, event string,
 	}
 	out, err := s.execute(ctx, runTimeout, pkg, event, "/actions/"+id+"/run", args)
 	if err != nil {
+		return nil, err
+	}
+	// Before a task is recorded as done, which would not be asked for again, and before anybody is told.
+	if err := s.packages.Secure(pkg); err != nil {
 		return nil, err
 	}
 	if err := s.settle(ctx, now, pkg, id, input, true); err != nil {

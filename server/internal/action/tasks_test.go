@@ -29,6 +29,7 @@ type code struct {
 	value  string // JSON; "" cannot be read
 	result string
 	asked  []string
+	broken error // of the disk
 }
 
 func (c *code) Execute(ctx context.Context, pkg, event, procedure string, input []byte) ([]byte, error) {
@@ -45,6 +46,12 @@ func (c *code) Execute(ctx context.Context, pkg, event, procedure string, input 
 		return nil, errors.New("the form is broken")
 	}
 	return json.Marshal(map[string]json.RawMessage{"eventId": json.RawMessage(`"` + event + `"`), "spec": json.RawMessage(`{}`), "value": json.RawMessage(c.value)})
+}
+
+func (c *code) Secure(string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.broken
 }
 
 func (c *code) requests() string {
@@ -168,6 +175,29 @@ func TestTaskSettlesByItsTable(t *testing.T) {
 				t.Errorf("stopped = %v", w.stops.pkgs)
 			}
 		})
+	}
+}
+
+// A task that is done is never asked for again, so what its action wrote must be on the disk by then.
+func TestTaskStaysWhereTheDataOfItsActionAreNotSecured(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := w.CreateTask(t.Context(), noon, "hello", TaskRequest{ReplayID: "t", PackageID: "hello", ActionID: "set"}); err != nil {
+		t.Fatal(err)
+	}
+	w.code.broken = errors.New("the disk is broken")
+	if _, err := w.Run(t.Context(), noon, "hello", "set", "", []byte(`{"a":1}`)); !errors.Is(err, w.code.broken) {
+		t.Errorf("the action ends with %v", err)
+	}
+	if got := w.task("hello/t"); got != "active" {
+		t.Errorf("the task is %s", got)
+	}
+	w.code.broken = nil
+	if _, err := w.Run(t.Context(), noon, "hello", "set", "", []byte(`{"a":1}`)); err != nil {
+		t.Error(err)
+	}
+	if got := w.task("hello/t"); got != "absent" {
+		t.Errorf("in the end the task is %s", got)
 	}
 }
 

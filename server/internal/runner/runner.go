@@ -237,6 +237,9 @@ func (s *Service) Execute(ctx context.Context, pkg, eventID, procedure string, i
 	return h.agent.execute(ctx, eventID, procedure, input)
 }
 
+// Secure makes durable what the package's code wrote to its data.
+func (s *Service) Secure(pkg string) error { return s.volumes.Secure(ids.Package(pkg)) }
+
 // handle is the live handle of a package's container, or nil.
 func (s *Service) handle(pkg string) *handle {
 	s.mu.Lock()
