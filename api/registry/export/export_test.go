@@ -58,6 +58,16 @@ func TestAnExportIsReadBack(t *testing.T) {
 	if raw, err := f.Read(name, 1000); err != nil || string(raw) != "the file at https://files.example/hello1.0.0:0" {
 		t.Errorf("at %s lies %q, %v", name, raw, err)
 	}
+	called, _, err := export.Refresh(t.Context(), f.place().Shown("file:///a%20stick/"), trusted(t, f, made.Fingerprint, start), start, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := registry.DetailFull
+	l, err = called.Get(t.Context(), registry.GetParams{ID: &id, OtherVersions: &full}, nil)
+	if err != nil || !strings.HasPrefix(l.Best["2.0.0:0"].Files[0].Asset.URLs[0], "file:///a%20stick/targets/files/") ||
+		!strings.Contains(string(l.OtherVersions["1.0.0:0"]), `"file:///a%20stick/targets/files/`) {
+		t.Errorf("of a place that is called otherwise it tells %+v, %v", l, err)
+	}
 	absent := "absent"
 	if l, err := x.Get(t.Context(), registry.GetParams{ID: &absent}, nil); err != nil || len(l.Best) != 0 {
 		t.Errorf("of a package that it does not have it tells %+v, %v", l, err)

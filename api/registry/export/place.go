@@ -28,23 +28,31 @@ var ErrSlow = errors.New("next to nothing arrives")
 
 // Place is where an export lies. It is safe for concurrent use.
 type Place struct {
-	base   string
-	client *http.Client
+	base, shown string
+	client      *http.Client
 }
 
 // At is the place at an address of the web, or with the transport of InFolder in a folder. The transport decides which
 // addresses are connected to.
 func At(base string, transport http.RoundTripper) *Place {
-	return &Place{base: strings.TrimSuffix(base, "/"), client: &http.Client{Transport: transport, CheckRedirect: fetch.CheckRedirect}}
+	base = strings.TrimSuffix(base, "/")
+	return &Place{base: base, shown: base, client: &http.Client{Transport: transport, CheckRedirect: fetch.CheckRedirect}}
 }
 
-// URL is where a file of the place lies.
-func (p *Place) URL(name string) string {
+// Shown is the same place, which is called by another address where it is told of: a folder has none of the web.
+func (p *Place) Shown(base string) *Place {
+	return &Place{base: p.base, shown: strings.TrimSuffix(base, "/"), client: p.client}
+}
+
+// URL is where a file of the place lies, as it is told.
+func (p *Place) URL(name string) string { return p.shown + escaped(name) }
+
+func escaped(name string) string {
 	parts := strings.Split(name, "/")
 	for i := range parts {
 		parts[i] = url.PathEscape(parts[i])
 	}
-	return p.base + "/" + strings.Join(parts, "/")
+	return "/" + strings.Join(parts, "/")
 }
 
 // read reads a file of at most limit bytes.
@@ -62,7 +70,7 @@ func (p *Place) stream(ctx context.Context, name string, limit int64, use func(i
 	defer cancel(nil)
 	watch := time.AfterFunc(patience, func() { cancel(ErrSlow) })
 	defer watch.Stop()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL(name), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.base+escaped(name), nil)
 	if err != nil {
 		return err
 	}

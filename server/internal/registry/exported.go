@@ -61,15 +61,7 @@ func (e *exported) Get(ctx context.Context, p registry.GetParams) (registry.List
 	if err != nil {
 		return registry.Listing{}, err
 	}
-	l, err := x.Get(ctx, p, e.device)
-	for _, v := range l.Best {
-		for i := range v.Files {
-			for j, place := range v.Files[i].Asset.URLs {
-				v.Files[i].Asset.URLs[j] = shownPlace(e.row, place)
-			}
-		}
-	}
-	return l, err
+	return x.Get(ctx, p, e.device)
 }
 
 func (e *exported) All(ctx context.Context, tell func(id string, l registry.Listing) error) error {
@@ -174,17 +166,9 @@ func (s *Service) via(row *registriesv1.Registry) http.RoundTripper {
 
 func (s *Service) placeOf(row *registriesv1.Registry) *export.Place {
 	if _, ok := folderOf(row); ok {
-		return export.At(export.FolderBase, s.via(row))
+		return export.At(export.FolderBase, s.via(row)).Shown(row.GetSpec().GetUrl())
 	}
 	return export.At(row.GetSpec().GetUrl(), s.via(row))
-}
-
-// shownPlace is where a file lies, for people: in a folder its path.
-func shownPlace(row *registriesv1.Registry, place string) string {
-	if _, ok := folderOf(row); ok {
-		return row.GetSpec().GetUrl() + strings.TrimPrefix(place, export.FolderBase)
-	}
-	return place
 }
 
 // fetchedPlace is the address by which via gets what lies at a place.
