@@ -168,6 +168,8 @@ func TestLintWarnsOfWhatIsAmbiguous(t *testing.T) {
 		">=1.0-rc1:0":                {exver.MixedTag},
 		">=1.0-2:0":                  {exver.NumberTag},
 		">=01.2:0":                   {exver.LeadingZero},
+		"01.2":                       {exver.LeadingZero},
+		"01.2 || 2":                  {exver.LeadingZero},
 		">=1.10:0 <=1.20.100:0":      nil,
 		"1\t2":                       {exver.IgnoredRest},
 		">=1:0 ":                     {exver.UnreadByCode, exver.IgnoredRest},

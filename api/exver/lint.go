@@ -52,10 +52,10 @@ func Lint(s string) ([]Warning, error) {
 	if tree != nil && p.pos < len(s) {
 		l.warn(IgnoredRest, p.pos, fmt.Sprintf("a server ignores %q", cutText(s[p.pos:])))
 	}
+	l.zeros()
 	if tree != nil {
 		l.tree(tree)
 	}
-	l.zeros()
 	if len(l.warnings) == 0 && (host.And(code.Range().Not()).Satisfiable() || code.Range().And(host.Not()).Satisfiable()) {
 		l.warn(Means, 0, "a server and the code of a package read different ranges")
 	}
@@ -84,7 +84,7 @@ func (l *linter) tree(s *syntax) {
 			}
 			joins[op] = true
 		}
-		if len(joins) > 1 {
+		if len(joins) > 1 && !l.split() {
 			l.warn(MixedJoins, s.at, `"and" and "or" stand side by side: put parentheses around what belongs together`)
 		}
 	case flavorIs:
@@ -120,9 +120,14 @@ func (l *linter) bound(s *syntax) {
 	}
 	parts := strings.Split(numbers, ".")
 	first := slices.IndexFunc(parts, func(p string) bool { return strings.Trim(p, "0") != "" })
-	if first < 0 || s.op == tilde && first+1 == len(parts) {
+	if (first < 0 || s.op == tilde && first+1 == len(parts)) && !l.split() {
 		l.warn(NoNextVersion, s.at, "to the code of a package no version satisfies it: write both bounds")
 	}
+}
+
+// split tells whether the pieces are a server's alone, which takes a number that begins with 0 for two.
+func (l *linter) split() bool {
+	return slices.ContainsFunc(l.warnings, func(w Warning) bool { return w.Code == LeadingZero })
 }
 
 // zeros looks for numbers that begin with 0, which a server takes for two numbers.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"lukechampine.com/blake3/guts"
@@ -35,15 +36,21 @@ type pool struct {
 	group  *errgroup.Group
 	ctx    context.Context // that of the call that began it; ends with the first failure
 	hashed atomic.Int64
+	tell   func() // called by who hands out and waits, now and then
+	tick   *time.Ticker
 }
 
-// newPool begins to hash on all cores, or with one worker.
-func newPool(ctx context.Context, alone bool) *pool {
+// often is how often somebody hears how far the work is.
+const often = 100 * time.Millisecond
+
+// newPool begins to hash on all cores, or with one worker. How far it is is told as often as is worth it.
+func newPool(ctx context.Context, alone bool, tell func(hashed int64)) *pool {
 	workers := runtime.GOMAXPROCS(0)
 	if alone {
 		workers = 1
 	}
-	p := &pool{jobs: make(chan job)}
+	p := &pool{jobs: make(chan job), tick: time.NewTicker(often)}
+	p.tell = func() { tell(p.hashed.Load()) }
 	p.group, p.ctx = errgroup.WithContext(ctx)
 	for range workers {
 		p.group.Go(p.work)
@@ -52,16 +59,20 @@ func newPool(ctx context.Context, alone bool) *pool {
 }
 
 // hash hands out the segments of a file. It answers false when the pool has failed or its context has ended.
-func (p *pool) hash(d *digest, sent func()) bool {
+func (p *pool) hash(d *digest) bool {
 	count := max(1, (d.size+segment-1)/segment)
 	d.tops = make([]guts.Node, count)
 	d.left.Store(count)
 	for i := range count {
-		select {
-		case p.jobs <- job{d, i}:
-			sent()
-		case <-p.ctx.Done():
-			return false
+		for sent := false; !sent; {
+			select {
+			case p.jobs <- job{d, i}:
+				sent = true
+			case <-p.tick.C:
+				p.tell()
+			case <-p.ctx.Done():
+				return false
+			}
 		}
 	}
 	return true
@@ -69,8 +80,18 @@ func (p *pool) hash(d *digest, sent func()) bool {
 
 // wait ends the pool once all that was handed out is hashed.
 func (p *pool) wait() error {
+	defer p.tick.Stop()
 	close(p.jobs)
-	return p.group.Wait()
+	ended := make(chan error, 1)
+	go func() { ended <- p.group.Wait() }()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-p.tick.C:
+			p.tell()
+		}
+	}
 }
 
 func (p *pool) work() error {
@@ -91,9 +112,11 @@ func (p *pool) work() error {
 			}
 			var err error
 			h.begin(j.index)
-			if top, err = readTop(d, start, size, buf, &h); err != nil {
+			if top, err = p.readTop(d, start, size, buf, &h); err != nil {
 				return err
 			}
+		} else {
+			p.hashed.Add(size)
 		}
 		d.tops[j.index] = top
 		if d.left.Add(-1) == 0 {
@@ -101,18 +124,21 @@ func (p *pool) work() error {
 				return err
 			}
 		}
-		p.hashed.Add(size)
 	}
 	return nil
 }
 
 // readTop hashes a segment that is read into buf, piece by piece.
-func readTop(d *digest, start, size int64, buf []byte, h *segmentHash) (guts.Node, error) {
+func (p *pool) readTop(d *digest, start, size int64, buf []byte, h *segmentHash) (guts.Node, error) {
 	for at := d.position + start; ; at += piece {
+		if p.ctx.Err() != nil {
+			return guts.Node{}, context.Cause(p.ctx)
+		}
 		part := buf[:min(size, piece)]
 		if err := readFull(d.file, part, at, d.path); err != nil {
 			return guts.Node{}, err
 		}
+		p.hashed.Add(int64(len(part)))
 		if size -= int64(len(part)); size == 0 {
 			return h.end(part), nil
 		}

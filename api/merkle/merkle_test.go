@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
+	"time"
 
 	"github.com/hearthos/hearth/api/merkle"
 	"pgregory.net/rapid"
@@ -280,29 +282,42 @@ type failing struct{ err error }
 
 func (f failing) ReadAt([]byte, int64) (int, error) { return 0, f.err }
 
+// slow takes a second for each read, as a server far away does.
+type slow struct{ io.ReaderAt }
+
+func (s slow) ReadAt(p []byte, at int64) (int, error) {
+	time.Sleep(time.Second)
+	return s.ReaderAt.ReadAt(p, at)
+}
+
 func TestVerifyAllReportsProgressAndStops(t *testing.T) {
 	t.Parallel()
 	file, root := write(t, map[string]string{"a": strings.Repeat("x", 1<<20), "b": "y"}, 0)
-	a, err := read(file, root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var last, total int64
-	err = a.VerifyAll(context.Background(), func(done, of int64) {
-		if done < last {
-			t.Errorf("progress went from %d to %d", last, done)
+	synctest.Test(t, func(t *testing.T) {
+		a, err := merkle.Read(slow{bytes.NewReader(file)}, int64(len(file)), root, merkle.Limits{})
+		if err != nil {
+			t.Fatal(err)
 		}
-		last, total = done, of
+		var last, total int64
+		steps := 0
+		err = a.VerifyAll(t.Context(), func(done, of int64) {
+			if done < last {
+				t.Errorf("progress went from %d to %d", last, done)
+			} else if done > last {
+				steps++
+			}
+			last, total = done, of
+		})
+		if err != nil || last != total || total != 1<<20+1 || steps < 4 {
+			t.Fatalf("%d of %d in %d steps, %v", last, total, steps, err)
+		}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		stop := errors.New("enough")
+		err = a.VerifyAll(ctx, func(int64, int64) { cancel(stop) })
+		if !errors.Is(err, stop) {
+			t.Fatal(err)
+		}
 	})
-	if err != nil || last != total || total != 1<<20+1 {
-		t.Fatalf("%d of %d, %v", last, total, err)
-	}
-	ctx, cancel := context.WithCancelCause(context.Background())
-	stop := errors.New("enough")
-	err = a.VerifyAll(ctx, func(int64, int64) { cancel(stop) })
-	if !errors.Is(err, stop) {
-		t.Fatal(err)
-	}
 }
 
 func TestLookupsOfOtherThingsHaveReasons(t *testing.T) {

@@ -24,7 +24,7 @@ func (b *Builder) Seal(ctx context.Context) (Root, error) {
 
 // sealFiles hashes the files below root: those that can be read anywhere on all cores, the others as they stream.
 func sealFiles(ctx context.Context, root *node) error {
-	s := sealing{pool: newPool(ctx, false), buf: make([]byte, chunk)}
+	s := sealing{pool: newPool(ctx, false, func(int64) {}), buf: make([]byte, chunk)}
 	err := s.begin(ctx, root)
 	if hashed := sourceError(s.pool.wait()); err == nil {
 		err = hashed
@@ -70,7 +70,7 @@ func (s *sealing) begin(ctx context.Context, root *node) error {
 		}
 		o := &openSource{node: n, file: file, closer: r}
 		s.opened = append(s.opened, o)
-		if !s.pool.hash(&digest{file: file, path: n.path, size: n.size, done: o.done}, func() {}) {
+		if !s.pool.hash(&digest{file: file, path: n.path, size: n.size, done: o.done}) {
 			return nil
 		}
 	}

@@ -61,7 +61,7 @@ func (a *Archive) VerifyAll(ctx context.Context, progress func(done, total int64
 	}
 	slices.SortFunc(files, func(x, y *node) int { return cmp.Compare(x.position, y.position) })
 	_, alone := a.file.(Sequential)
-	p := newPool(ctx, alone)
+	p := newPool(ctx, alone, func(hashed int64) { progress(hashed, total) })
 	for _, n := range files {
 		d := &digest{file: a.file, path: n.path, position: n.position, size: n.size, done: func(h Hash) error {
 			if h != n.hash {
@@ -69,7 +69,7 @@ func (a *Archive) VerifyAll(ctx context.Context, progress func(done, total int64
 			}
 			return nil
 		}}
-		if !p.hash(d, func() { progress(p.hashed.Load(), total) }) {
+		if !p.hash(d) {
 			break
 		}
 	}

@@ -22,7 +22,10 @@ func LoadKey(path string) (PrivateKey, error) {
 	if err != nil {
 		return PrivateKey{}, fmt.Errorf("cannot read the key file: %w", err)
 	}
-	if !info.Mode().IsRegular() || info.Mode().Perm()&0o027 != 0 {
+	if !info.Mode().IsRegular() {
+		return PrivateKey{}, fmt.Errorf("cannot load key file %q: it is no file, its mode is %s", path, info.Mode())
+	}
+	if info.Mode().Perm()&0o027 != 0 {
 		return PrivateKey{}, fmt.Errorf("cannot trust key file %q with mode %s: it must be for its owner alone (chmod 600)",
 			path, info.Mode())
 	}

@@ -38,16 +38,30 @@ func (p *progress) set(step string, fraction float64, detail string) {
 		}
 		return
 	}
-	const width = 24
-	full := int(fraction * width)
-	full = max(0, min(width, full))
-	line := fmt.Sprintf("%s%s %3.0f%% %s  %s", strings.Repeat("█", full), strings.Repeat("░", width-full), fraction*100, printable(step), printable(detail))
+	line := bar(fraction, printable(step), printable(detail), columns(p.a.Err)-1)
 	if p.draw != nil {
 		p.draw(line)
 		return
 	}
-	fmt.Fprint(p.a.Err, "\r\x1b[K"+cut(line, columns(p.a.Err)-1))
+	fmt.Fprint(p.a.Err, "\r\x1b[K"+line)
 	p.drawn = true
+}
+
+// bar is a line of progress that is no longer than so many columns: what does not fit is left out, the bar first and what is
+// being done next.
+func bar(fraction float64, step, detail string, most int) string {
+	done := fmt.Sprintf("%3.0f%%", fraction*100)
+	text := strings.TrimRight(done+" "+step+"  "+detail, " ")
+	if detail != "" && narrow().StringWidth(text) > most {
+		text = done + " " + detail
+	}
+	const least, usual = 8, 24
+	width := min(usual, most-narrow().StringWidth(text)-1)
+	if width < least {
+		return cut(text, most)
+	}
+	full := max(0, min(width, int(fraction*float64(width))))
+	return strings.Repeat("█", full) + strings.Repeat("░", width-full) + " " + text
 }
 
 // end leaves the line of progress.

@@ -131,6 +131,9 @@ func (a *app) importKey(from, path string) error {
 	err = key.Save(path)
 	if errors.Is(err, fs.ErrExist) {
 		old, loadErr := sign.LoadKey(path)
+		if errors.Is(loadErr, fs.ErrNotExist) {
+			return fmt.Errorf("cannot import the key: %s is a link that leads nowhere", path)
+		}
 		if loadErr != nil || old.Public() != key.Public() {
 			return fmt.Errorf("cannot import the key: there is another one at %s; move it away first", path)
 		}

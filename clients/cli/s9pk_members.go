@@ -93,6 +93,12 @@ func (a *app) extract(ctx context.Context, p *packageFile, paths []string, to st
 		done += e.Size
 	}
 	show.end()
+	if a.quiet {
+		for _, e := range chosen {
+			fmt.Fprintln(a.Out, printable(e.Path))
+		}
+		return nil
+	}
 	row := map[string]any{"folder": to, "files": len(chosen), "size": total}
 	return a.print(row, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "%d files (%s) in %s\n", len(chosen), sizeText(total), to)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -135,7 +136,13 @@ command ends with 0, what was printed is what was signed.`,
 				if err != nil {
 					return err
 				}
-				_, err = io.Copy(a.Out, contextReader{cmd.Context(), r})
+				out := a.Out
+				if e, ok := p.Lookup(args[1]); ok && obeys(a.Err) && !isTerminal(a.Out) {
+					show := a.newRate("reading")
+					defer show.end()
+					out = &counted{w: a.Out, progress: func(n int64) { show.set(n, e.Size) }}
+				}
+				_, err = io.Copy(out, contextReader{cmd.Context(), r})
 				return err
 			})
 		},
@@ -223,8 +230,12 @@ root table. That is what its signer signed and what registries list.`,
 		Example: "  hearth s9pk commitment hello.s9pk",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withPackage(cmd.Context(), args[0], func(p *packageFile) error {
-				return a.print(p.Commitment(), func(w io.Writer) error {
-					c := p.Commitment()
+				c := p.Commitment()
+				if a.quiet {
+					_, err := fmt.Fprintln(a.Out, base64.RawStdEncoding.EncodeToString(c.RootSighash[:]))
+					return err
+				}
+				return a.print(c, func(w io.Writer) error {
 					_, err := fmt.Fprintf(w, "rootSighash  %s\nrootMaxsize  %d\n", base64.RawStdEncoding.EncodeToString(c.RootSighash[:]), c.RootMaxSize)
 					return err
 				})
@@ -244,8 +255,12 @@ type difference struct {
 // compare lists the files that differ, in the order of their paths. What was left out of a copy still has its hash.
 func compare(before, after *s9pk.File) []difference {
 	old, now := leaves(before), leaves(after)
-	var out []difference
+	out := append(folders(now, before, "left out"), folders(old, after, "put back")...)
+	known := len(out)
 	for _, path := range unionOfPaths(old, now) {
+		if slices.ContainsFunc(out[:known], func(d difference) bool { return path == d.Path || strings.HasPrefix(path, d.Path+"/") }) {
+			continue
+		}
 		was, before := old[path]
 		is, after := now[path]
 		switch {
@@ -257,6 +272,23 @@ func compare(before, after *s9pk.File) []difference {
 			out = append(out, difference{path, "changed", &was.Size, &is.Size})
 		}
 	}
+	slices.SortFunc(out, func(a, b difference) int { return strings.Compare(a.Path, b.Path) })
+	return out
+}
+
+// folders lists what one package has no more than the hash of and the other as a folder: the same one, by word, or another.
+func folders(without map[string]merkle.Entry, with *s9pk.File, word string) (out []difference) {
+	for path, e := range without {
+		whole, ok := with.Lookup(path)
+		if e.Kind != merkle.Missing || !ok || whole.Kind != merkle.Dir {
+			continue
+		}
+		d := difference{Path: path, Change: word}
+		if whole.Hash != e.Hash {
+			d.Change = "changed"
+		}
+		out = append(out, d)
+	}
 	return out
 }
 
@@ -264,7 +296,8 @@ func (a *app) diffCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "diff BEFORE AFTER", Short: "Show which members two package files do not share", Args: cobra.ExactArgs(2),
 		Long: `Show which members two package files do not share. Members are compared by their signed
-hashes, so nothing but the tables is read.`,
+hashes, so nothing but the tables is read. A folder that one of two copies was made without is
+"left out" or "put back", and in both the same.`,
 		Example: "  hearth s9pk diff hello-1.0.s9pk hello-1.1.s9pk",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if args[0] == "-" && args[1] == "-" {

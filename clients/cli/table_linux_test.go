@@ -87,3 +87,29 @@ func TestTableFitsTheTerminal(t *testing.T) {
 		t.Errorf("what goes into a pipe was cut: %s", out.String())
 	}
 }
+
+func TestProgressFitsTheTerminal(t *testing.T) {
+	for columns, want := range map[uint16]string{
+		30: " 50% 14.3 MiB of 28.5 MiB, 2.",
+		41: " 50% 14.3 MiB of 28.5 MiB, 2.5 MiB/s",
+		48: " 50% verifying  14.3 MiB of 28.5 MiB, 2.5 MiB/s",
+		57: "████░░░░  50% verifying  14.3 MiB of 28.5 MiB, 2.5 MiB/s",
+		52: " 50% verifying  14.3 MiB of 28.5 MiB, 2.5 MiB/s",
+		80: "████████████░░░░░░░░░░░░  50% verifying  14.3 MiB of 28.5 MiB, 2.5 MiB/s",
+	} {
+		near, far := terminal(t, columns)
+		a := newTestApp()
+		a.Err = far
+		a.newProgress().set("verifying", 0.5, "14.3 MiB of 28.5 MiB, 2.5 MiB/s")
+		far.WriteString("\n")
+		scan := bufio.NewScanner(near)
+		if !scan.Scan() {
+			t.Fatal(scan.Err())
+		}
+		line := strings.TrimRight(scan.Text(), "\r")
+		line = strings.TrimPrefix(line, "\r\x1b[K")
+		if width(line) >= int(columns) || !strings.HasPrefix(line, want) {
+			t.Errorf("%d columns: %q", columns, line)
+		}
+	}
+}

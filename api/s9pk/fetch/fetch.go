@@ -250,6 +250,11 @@ func parseURL(address string) (*url.URL, error) {
 	if u.Host == "" {
 		return nil, URLError{"has no host"}
 	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return nil, URLError{fmt.Sprintf("has the port %s, which is none", port)}
+		}
+	}
 	return u, nil
 }
 
