@@ -63,6 +63,10 @@ you are logged in, as with 'hearth login'.`,
 
 // claimed prints the account and the recovery code, which is nowhere else.
 func (a *app) claimed(resp *accountsv1.ClaimServerResponse) error {
+	if a.quiet {
+		fmt.Fprintln(a.Out, resp.GetRecoveryCode())
+		return nil
+	}
 	if a.rows() {
 		row := flatten(resp.GetAccount())
 		row["recoveryCode"] = resp.GetRecoveryCode()

@@ -122,7 +122,7 @@ func (a *app) addFlags(root *cobra.Command) {
 	flags.StringVar(&a.token, "token", "", "bearer token; $HEARTH_TOKEN, else that of the profile")
 	flags.StringVar(&a.ca, "ca", "", "file with the server's root certificate; $HEARTH_CA, else that of the profile")
 	flags.StringVarP(&a.output, "output", "o", "table", "how to print: table, json or yaml")
-	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print ids alone, and no progress")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print ids alone, or what is told only once, and no progress")
 	flags.BoolP("help", "h", false, "show what a command does and how")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs(), cobra.ShellCompDirectiveNoFileComp))
 	_ = root.RegisterFlagCompletionFunc("profile", completeProfile)

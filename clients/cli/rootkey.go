@@ -92,7 +92,7 @@ func (a *app) recoveryCodeCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if a.rows() {
+				if a.rows() && !a.quiet {
 					return a.printRow(flatten(resp))
 				}
 				fmt.Fprintln(a.Out, resp.GetRecoveryCode())

@@ -63,8 +63,12 @@ func (p *project) readSources() error {
 		if !ok || arch != "" && !slices.Contains(architectures, arch) {
 			return wrong("usage.image-pair", "Value", pair)
 		}
-		if _, ok := p.manifest.Images[ids.Image(id)]; !ok {
+		img, ok := p.manifest.Images[ids.Image(id)]
+		if !ok {
 			return wrong("usage.image-unknown", "Value", pair, "ID", id)
+		}
+		if arch != "" && !slices.Contains(img.Arch, arch) {
+			return badProject("the image %s is not for %s: the manifest names %s", id, arch, strings.Join(img.Arch, ", "))
 		}
 		source, err := image.ParseSource(text)
 		if err != nil {

@@ -40,7 +40,7 @@ func (a *app) tokensCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if a.rows() {
+				if a.rows() && !a.quiet { // an id would be of no use: the secret is shown once
 					row := flatten(resp.GetToken())
 					row["secret"] = resp.GetSecret()
 					return a.printRow(row)

@@ -119,18 +119,26 @@ func (a *app) trust(ctx context.Context, to connection, said string) ([]byte, er
 			return nil, usageError{err}
 		case !root.Equal(pinned):
 			return nil, changedRoot(to.host, pinned, root)
+		case said != "" && !sameFingerprint(said, fingerprint(root)):
+			return nil, otherRoot(to.host, root)
 		}
 		return to.options.RootPEM, nil
 	}
 	switch print := fingerprint(root); {
 	case said != "" && !sameFingerprint(said, print):
-		return nil, fault.New(metav1.Reason_REASON_SERVER_IDENTITY, "cannot trust %s: its root certificate has the fingerprint %s", to.host, print).With("shown", print)
+		return nil, otherRoot(to.host, root)
 	case said == "":
 		if err := a.compare(to.host, print); err != nil {
 			return nil, err
 		}
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}), nil
+}
+
+// otherRoot is for a server whose root is not the one that somebody expects.
+func otherRoot(host string, shown *x509.Certificate) error {
+	print := fingerprint(shown)
+	return fault.New(metav1.Reason_REASON_SERVER_IDENTITY, "cannot trust %s: its root certificate has the fingerprint %s", host, print).With("shown", print)
 }
 
 // compare has the person compare a fingerprint.

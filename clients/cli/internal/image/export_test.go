@@ -3,7 +3,11 @@ package image
 import (
 	"context"
 	"io"
+	"net/http"
 )
+
+// Encrypted is what registries are asked through.
+func Encrypted(next http.RoundTripper) http.RoundTripper { return encrypted{next} }
 
 // FlattenArchive is what MakeFromArchive does, without mksquashfs.
 func FlattenArchive(ctx context.Context, in *io.SectionReader, scratch string, out io.Writer) error {

@@ -3,7 +3,9 @@ package image
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -31,7 +33,7 @@ func fromRegistry(ctx context.Context, ref, arch string) (*Image, error) {
 	}
 	p := platform(arch)
 	d, err := remote.Get(r, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithPlatform(p),
-		remote.WithTransport(fetch.Patient()), remote.WithRetryBackoff(backoff))
+		remote.WithTransport(encrypted{fetch.Patient()}), remote.WithRetryBackoff(backoff))
 	if err != nil {
 		return nil, notFetched(ctx, r, err)
 	}
@@ -45,6 +47,23 @@ func fromRegistry(ctx context.Context, ref, arch string) (*Image, error) {
 		return nil, notFetched(ctx, r, err)
 	}
 	return fromManifest(img, ref, arch)
+}
+
+// encrypted speaks plain HTTP with this machine alone: the library falls back to it for every private address, where anybody
+// in the network could then read the credentials and choose the image.
+type encrypted struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (e encrypted) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Scheme != "https" && !isThisMachine(req.URL.Hostname()) {
+		return nil, fmt.Errorf("%s answers without TLS, which is for registries of this machine alone", req.URL.Host)
+	}
+	return e.next.RoundTrip(req)
+}
+
+func isThisMachine(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.IsLoopback()
 }
 
 // hasPlatform looks for a platform in what a registry has under a name.
