@@ -1,4 +1,5 @@
-// Makes files that a compiler can check of the code in docs/packaging: whole files as they are, recipes within a package.
+// Makes files that a compiler can check of the code in docs/packaging: whole files as they are, recipes within a package. With
+// --head it prints what stands above each recipe.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,14 +10,18 @@ const out = join(here, "test/docs");
 const head = `import * as sdk from "@hearthos/sdk";
 import { mock } from "node:test";
 import { TestHost } from "@hearthos/sdk/testing";
-const { action, Backups, definePackage, defaults, field, file, form, host, patterns, published, say, task } = sdk;
+const { action, Backups, Daemons, definePackage, defaults, field, file, form, host, LazySubContainer, Mounts, MultiHost, patterns, published, RangeInterfaceBuilder, say, smtp, task } = sdk;
 type ActionInfo<Id extends string, Input extends Record<string, any>> = sdk.ActionInfo<Id, Input>;
 const about = { id: "x", title: "X", license: "MIT", short: "s", long: "l", packageRepo: "a", upstreamRepo: "b", website: "c" };
 const versions = [{ version: "1.0.0:0", notes: "" }];
-void [action, Backups, definePackage, defaults, field, file, form, host, patterns, published, say, task, mock, TestHost, about, versions];
+void [action, Backups, Daemons, definePackage, defaults, field, file, form, host, LazySubContainer, Mounts, MultiHost, patterns, published, RangeInterfaceBuilder, say, smtp, task, mock, TestHost, about, versions];
 export type { ActionInfo };
 `;
 
+if (process.argv.includes("--head")) {
+  process.stdout.write(head);
+  process.exit(0);
+}
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 let count = 0;
