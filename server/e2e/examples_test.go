@@ -211,3 +211,35 @@ func TestExampleImportedFromCompose(t *testing.T) {
 	m.hearth("package", "uninstall", "blog", "--yes")
 	m.leftNothing(t)
 }
+
+// A backup that is a dump of MariaDB brings the tables, the routines and the account back.
+func TestExampleOfADumpOfMySQL(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.start()
+	const id = "mysql-dump"
+	m.install(id)
+	m.healthy(id)
+	// As the account of the service, which is the one that dumps.
+	password := m.inContainer(t, id, "sed", "-n", `s/.*"app": "\(.*\)".*/\1/p`, "/media/startos/volumes/main/secrets.json")
+	sql := func(statement string) string {
+		t.Helper()
+		return strings.TrimSpace(m.hearth("package", "attach", id, "--subcontainer", "db", "--env", "MYSQL_PWD="+password, "--", "mariadb", "--user=app", "--default-character-set=utf8mb4", "--batch", "--skip-column-names", "--execute", statement, "app's"))
+	}
+	sql(`CREATE TABLE kept (word TEXT CHARACTER SET utf8mb4, raw BLOB); INSERT INTO kept VALUES ('still “here” ☃', x'00ff27');
+		CREATE FUNCTION twice(n INT) RETURNS INT DETERMINISTIC RETURN n * 2; CREATE VIEW seen AS SELECT word FROM kept;
+		CREATE TRIGGER louder BEFORE INSERT ON kept FOR EACH ROW SET NEW.word = UPPER(NEW.word)`)
+	dir := t.TempDir()
+	m.hearth("package", "backup", id, dir)
+	m.hearth("package", "uninstall", id, "--yes")
+	m.hearth("package", "restore", id, dir)
+	m.healthy(id) // as its account, with its password
+	if got := sql(`SELECT word, HEX(raw) FROM kept`); got != "still “here” ☃\t00FF27" {
+		t.Errorf("the table came back with %q", got)
+	}
+	if got := sql(`INSERT INTO kept VALUES ('new', ''); SELECT twice(21), COUNT(*), MAX(word = 'NEW' COLLATE utf8mb4_bin) FROM seen`); got != "42\t2\t1" {
+		t.Errorf("the function, the view and the trigger give %q", got)
+	}
+	m.hearth("package", "uninstall", id, "--yes")
+	m.leftNothing(t)
+}
