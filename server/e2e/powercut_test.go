@@ -135,7 +135,9 @@ func liveOn(t *testing.T, kind string) (*life, *remains) {
 	l.rests[len(l.rests)-1].own = true
 	l.step(m, func() { m.hearth("package", "install", m.next()) })
 	l.knows(m, "Hello (migrated)")
-	m.must("sh", "-c", `echo since the update > "$0"/since && sync "$0"/since "$0"`, m.volume())
+	l.step(m, func() { m.must("sh", "-c", `echo since the update > "$0"/since && sync "$0"/since "$0"`, m.volume()) })
+	l.knows(m, "Hello (migrated)")
+	l.rests[len(l.rests)-1].own = true
 	l.step(m, func() { m.hearth("package", "rollback", sample, "--yes") })
 	l.knows(m, "Hello")
 	l.step(m, func() { m.hearth("package", "uninstall", sample, "--yes") })

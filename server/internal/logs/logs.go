@@ -19,6 +19,7 @@ import (
 	"github.com/hearthos/hearth/api/abi/logseg"
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/server/internal/atomicfile"
 	"github.com/hearthos/hearth/server/internal/host/tree"
 	"github.com/hearthos/hearth/server/internal/store"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -43,7 +44,10 @@ func (k *Keeper) Remove(ctx context.Context, pkg string) error {
 	if _, err := ids.ParsePackage(pkg); err != nil {
 		return err
 	}
-	return tree.Remove(ctx, filepath.Join(k.dir, pkg))
+	if err := tree.Remove(ctx, filepath.Join(k.dir, pkg)); err != nil {
+		return err
+	}
+	return atomicfile.SyncDir(k.dir) // else they could be there again after a power cut, of a package that is not
 }
 
 // Read hands the lines of a log to send, several at a time, the oldest first; with follow it goes on until ctx ends.

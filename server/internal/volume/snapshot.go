@@ -249,7 +249,11 @@ func (k *Keeper) RemoveSnapshot(ctx context.Context, pkg ids.Package, id string)
 	if err := k.syncSnapshots(pkg); err != nil {
 		return err
 	}
-	if err := os.Remove(k.snapshotsPath(pkg)); err != nil && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EEXIST) {
+	err := os.Remove(k.snapshotsPath(pkg))
+	if err == nil {
+		err = atomicfile.SyncDir(filepath.Dir(k.snapshotsPath(pkg)))
+	}
+	if err != nil && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EEXIST) {
 		return err
 	}
 	return tree.Remove(ctx, trash)
