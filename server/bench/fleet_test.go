@@ -20,6 +20,14 @@ import (
 	"github.com/hearthos/hearth/api/sign"
 )
 
+// stopService stops the service of a package, and waits until it has.
+func (s *server) stopService(b *testing.B, pkg string) {
+	b.Helper()
+	_, err := s.client.Packages.StopPackage(b.Context(), &packagesv1.StopPackageRequest{Id: pkg})
+	must(b, err)
+	s.reaches(b, packagesv1.PackageStatus_STATE_STOPPED, pkg)
+}
+
 // reaches waits until packages are in a state.
 func (s *server) reaches(b *testing.B, state packagesv1.PackageStatus_State, packages ...string) {
 	b.Helper()

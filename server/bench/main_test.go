@@ -3,6 +3,7 @@
 // It asserts nothing about speed; what must not break is tested elsewhere.
 //
 //	start_test.go    a container to its agent's answer, against lxc-start of the same root
+//	port_test.go     a stopped service to its port's answer, against the same program under lxc-start
 //	fleet_test.go    twenty services at once: healthy, adopted, stopped
 //	install_test.go  a package file to a healthy service, by phases
 //	verify_test.go   a large package file, against b3sum and sha256sum
@@ -68,6 +69,7 @@ func bin(b *testing.B) string {
 // server is a daemon with its state in a folder of its own.
 type server struct {
 	bin, state string
+	flags      []string // of the daemon, besides its folders
 	daemon     *exec.Cmd
 	log        *os.File
 	client     *hearth.Client
@@ -107,7 +109,7 @@ func newServer(b *testing.B, prepare ...func(state string)) *server {
 func (s *server) begin(b *testing.B, log *os.File) {
 	b.Helper()
 	s.log = log
-	s.daemon = exec.Command(filepath.Join(s.bin, "hearthd"), "--state", s.state, "--bin", s.bin)
+	s.daemon = exec.Command(filepath.Join(s.bin, "hearthd"), append([]string{"--state", s.state, "--bin", s.bin}, s.flags...)...)
 	s.daemon.Stderr = log
 	s.daemon.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	begin := time.Now()

@@ -141,6 +141,9 @@ func (c *container) config(b *testing.B, m *lxctest.Machine, init string) string
 		"lxc.net.0.ipv4.address = " + c.spec.Network.Address.String(), "lxc.net.0.ipv4.gateway = " + c.spec.Network.Gateway.String(),
 		"lxc.init.cmd = " + init,
 	}
+	if mac := c.spec.Network.MAC; mac != nil { // the same at each start, or the machine looks for the one before
+		lines = append(lines, "lxc.net.0.hwaddr = "+mac.String())
+	}
 	for _, kv := range c.spec.Env {
 		lines = append(lines, "lxc.environment = "+kv)
 	}
