@@ -63,20 +63,22 @@ function page([dir]) {
   const results = readdirSync(dir).sort().map((name) => read(join(dir, name)));
   const row = (cells) => `| ${cells.join(" | ")} |`;
   const commit = (c) => (/^[0-9a-f]{40}$/.test(c) ? c.slice(0, 12) : c);
-  const sdk = (r) => (r.types === "yes" ? r.used : `${r.used}, without its type check`);
+  const name = (r) => r.used.replace(/^ours-([^-]+)-.*/, "@hearthos/sdk/startos $1");
+  const sdk = (r) => (r.types === "yes" ? name(r) : `${name(r)}, without its type check`);
   const errors = results.flatMap((r) =>
-    steps.filter((s) => r.steps[s]?.error).map((s) => `- **${r.id}**, SDK ${r.used}, ${s}: \`${r.steps[s].error.replaceAll("`", "'")}\``),
+    steps.filter((s) => r.steps[s]?.error).map((s) => `- **${r.id}**, SDK ${name(r)}, ${s}: \`${r.steps[s].error.replaceAll("`", "'")}\``),
   );
   const others = results.flatMap((r) =>
     (r.repositories ?? []).map((d) => {
       const instead = d.used === d.pinned || d.pinned === "-" ? "" : `, in place of ${commit(d.pinned)}, which its checkout does not have`;
-      return `- **${r.id}**, SDK ${r.used}: ${d.repository} at ${commit(d.used)}${instead}`;
+      return `- **${r.id}**, SDK ${name(r)}: ${d.repository} at ${commit(d.used)}${instead}`;
     }),
   );
   const section = (title, lines) => (lines.length ? `\n\n${title}\n\n${lines.join("\n")}` : "");
   console.log(`# Compatibility
 
-Public StartOS packages that were built from their unmodified sources and run on a real server. The page is written by
+Public StartOS packages that were built from their unmodified sources and run on a real server; with @hearthos/sdk/startos
+the import is changed in them, and nothing else. The page is written by
 \`make compat\`, which does so; do not edit it. How they are built, and what takes the place of their images, is in
 [server/compat](../server/compat/README.md).
 
