@@ -136,7 +136,7 @@ func list(texts []string) []string { return append([]string{}, texts...) }
 func (a *app) forwardCommand() *cobra.Command {
 	c := &cobra.Command{Use: "forward", Short: "The ports that are led to services", Example: "  hearth forward list"}
 	c.AddCommand(&cobra.Command{
-		Use: "list", Short: "List every port that is led on, and where", Args: cobra.NoArgs,
+		Use: "list", Aliases: []string{"dump"}, Short: "List every port that is led on, and where", Args: cobra.NoArgs,
 		Long: `List every port that is led on, with what is done to connections: plain carries bytes,
 pass leads on by the name in the TLS handshake without opening it, tls ends TLS and
 carries what is in it, http reads the requests too. These the front door does; packets

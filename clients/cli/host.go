@@ -19,7 +19,7 @@ func (a *app) hostCommand() *cobra.Command {
 these work, and switch addresses on and off. The server's own page is the host "server".`,
 		Example: "  hearth host address list\n  hearth host domain add nextcloud cloud.example.org --public",
 	}
-	c.AddCommand(a.hostAddressCommand(), a.hostDomainCommand())
+	c.AddCommand(a.hostAddressCommand(), a.hostDomainCommand(), a.hostPassthroughCommand(), a.hostDumpCommand())
 	return c
 }
 

@@ -104,6 +104,8 @@ func summary(ch *statev1.Change) string {
 		return r.Action.GetSpec().GetName()
 	case *statev1.Resource_Host:
 		return fmt.Sprintf("%d addresses", len(r.Host.GetStatus().GetAddresses()))
+	case *statev1.Resource_Passthrough:
+		return r.Passthrough.GetSpec().GetBackend()
 	case *statev1.Resource_Gateway:
 		return strings.TrimSpace(r.Gateway.GetSpec().GetName() + " " + strings.Join(r.Gateway.GetStatus().GetAddresses(), " "))
 	case *statev1.Resource_Registry:

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -309,6 +310,50 @@ func (n *networks) closedCalls() {
 			}
 		}
 	}
+}
+
+// A name leads to another machine of a network, from the networks and, where it is said, from the Internet: with that machine's own
+// certificate, unopened. No service comes there by way of the server's name.
+func TestANameLeadsToAnotherMachine(t *testing.T) {
+	t.Parallel()
+	n := newNetworks(t)
+	n.start("--web-port", "443", "--http-port", "80")
+	n.installSample()
+	const name = "nas.home.arpa"
+	dir := t.TempDir()
+	n.hearth("cert", "issue", name, "--out", filepath.Join(dir, "nas"))
+	serving := n.lan.command("openssl", "s_server", "-accept", "5001", "-cert", filepath.Join(dir, "nas.crt"), "-cert_chain", filepath.Join(dir, "nas.crt"), "-key", filepath.Join(dir, "nas.key"), "-www", "-quiet")
+	if err := serving.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = serving.Process.Kill(); _ = serving.Wait() })
+	n.hearth("host", "passthrough", "add", name, "192.168.77.9:5001")
+	gets := func(who []string, at string) error {
+		out, err := n.machine.run(who[0], slices.Concat(who[1:], []string{
+			"curl", "--silent", "--show-error", "--fail", "--globoff", "--max-time", "5", "--cacert", n.root(), "--resolve", name + ":443:" + at, "https://" + name + "/",
+		})...)
+		return errors.Join(err, errIf(err != nil || !strings.Contains(out, "s_server"), fmt.Sprintf("%.300s", out)))
+	}
+	for _, at := range []string{lan2Address, bracketed(lan2Address6)} {
+		n.eventually(20*time.Second, "the other machine is reached at "+at, func() error { return gets(n.second.from(), at) })
+	}
+	for who, caller := range map[string][]string{"the Internet": n.public.from(), "a service": n.within(sample)} {
+		if gets(caller, wanAddress) == nil {
+			t.Errorf("%s reaches the other machine", who)
+		}
+	}
+	n.hearth("host", "passthrough", "add", name, "192.168.77.9:5001", "--internet", "--gateway", "wan0")
+	for _, at := range []string{wanAddress, bracketed(wanAddress6)} {
+		n.eventually(20*time.Second, "the Internet reaches the other machine at "+at, func() error { return gets(n.public.from(), at) })
+	}
+	if gets(n.second.from(), lan2Address) == nil {
+		t.Error("it is reached at a gateway it is not for")
+	}
+	if gets(n.within(sample), wanAddress) == nil {
+		t.Error("a service reaches the other machine")
+	}
+	n.hearth("host", "passthrough", "remove", name+":443")
+	n.eventually(20*time.Second, "the other machine is not reached", func() error { return errIf(gets(n.public.from(), wanAddress) == nil, "it is") })
 }
 
 // bracketed is a number as it stands in URLs.

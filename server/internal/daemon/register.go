@@ -121,7 +121,7 @@ func (d *Daemon) register(actions *action.Service, installs *install.Service, lo
 	effectsv1.RegisterEffectsServiceServer(d.hub, d.effects)
 	execv1.RegisterExecServiceServer(d.hub, execrpc.New(exec.New(d.store, d.runner), time.Now))
 	gatewaysv1.RegisterGatewayServiceServer(d.hub, gatewaysrpc.New(d.gateways, d.proxy, time.Now))
-	hostsv1.RegisterHostServiceServer(d.hub, hostsrpc.New(d.hosts, d.reach, time.Now))
+	hostsv1.RegisterHostServiceServer(d.hub, hostsrpc.New(d.hosts, d.reach, d.proxy, time.Now))
 	logsv1.RegisterLogServiceServer(d.hub, logsrpc.New(logKeeper))
 	notificationsv1.RegisterNotificationServiceServer(d.hub, notificationsrpc.New(notes, time.Now))
 	packagesv1.RegisterEffectPolicyServiceServer(d.hub, packagesrpc.NewEffectPolicies(d.effects, time.Now))

@@ -124,6 +124,15 @@ func (s *Service) leads(id string) error {
 
 // claimName takes a name for a host. A host that nobody uses any more loses it silently; of the others each has its own.
 func (s *Service) claimName(tx *store.Tx, mine *hostsv1.Host, name string) error {
+	passed, err := store.List[*hostsv1.Passthrough](tx, "")
+	if err != nil {
+		return err
+	}
+	for _, p := range passed {
+		if p.GetSpec().GetHostname() == name {
+			return taken(name, p.GetSpec().GetBackend())
+		}
+	}
 	all, err := store.List[*hostsv1.Host](tx, "")
 	if err != nil {
 		return err
@@ -135,8 +144,7 @@ func (s *Service) claimName(tx *store.Tx, mine *hostsv1.Host, name string) error
 			continue
 		}
 		if inUse(row) {
-			return fault.New(metav1.Reason_REASON_DOMAIN_TAKEN, "cannot have the name %q: it leads to %s", name, row.GetMeta().GetId()).
-				With("domain", name).With("host", row.GetMeta().GetId())
+			return taken(name, row.GetMeta().GetId())
 		}
 		delete(row.Spec.PublicDomains, name)
 		delete(row.Spec.PrivateDomains, name)

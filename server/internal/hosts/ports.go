@@ -62,8 +62,8 @@ func (s *Service) assign(tx *store.Tx, row *hostsv1.Host, internalPort uint32) e
 	return err
 }
 
-// taken are the ports nobody may have: the reserved ones, those of other programs of the machine and those of all bindings;
-// mine stands for its stored self.
+// taken are the ports nobody may have: the reserved ones, those of other programs of the machine, and those of all bindings and
+// passthroughs; mine stands for its stored self.
 func (s *Service) taken(tx *store.Tx, mine *hostsv1.Host) (map[uint32]bool, error) {
 	all, err := store.List[*hostsv1.Host](tx, "")
 	if err != nil {
@@ -72,6 +72,13 @@ func (s *Service) taken(tx *store.Tx, mine *hostsv1.Host) (map[uint32]bool, erro
 	taken := make(map[uint32]bool, len(s.reserved)+4*len(all))
 	maps.Copy(taken, s.reserved)
 	maps.Copy(taken, *s.inUse.Load())
+	passed, err := store.List[*hostsv1.Passthrough](tx, "")
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range passed {
+		taken[p.GetSpec().GetPort()] = true
+	}
 	for _, row := range append(all, mine) {
 		if row != mine && row.GetMeta().GetId() == mine.GetMeta().GetId() {
 			continue

@@ -7,6 +7,7 @@ import (
 
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	gatewaysv1 "github.com/hearthos/hearth/api/gen/go/hearth/gateways/v1"
+	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 )
 
 // ownPage is the upstream of the server's own page, whose socket is nobody's business.
@@ -44,6 +45,29 @@ func (s *Service) Forwards(ctx context.Context) ([]*gatewaysv1.Forward, error) {
 		out = append(out, &gatewaysv1.Forward{Address: address, Error: "there are too many"})
 	}
 	slices.SortStableFunc(out, func(a, b *gatewaysv1.Forward) int { return strings.Compare(a.GetAddress(), b.GetAddress()) })
+	return out, nil
+}
+
+// Routes answers every way through the front door.
+func (s *Service) Routes() ([]*hostsv1.Route, error) {
+	table, _, err := s.render()
+	if err != nil {
+		return nil, err
+	}
+	var out []*hostsv1.Route
+	for _, l := range table.GetListeners() {
+		for _, r := range l.GetRoutes() {
+			row := &hostsv1.Route{
+				Address: l.GetAddress(), Names: r.GetNames(), LocalAddresses: r.GetLocalAddresses(), Upstream: r.GetUpstream(),
+				Certificate: strings.TrimPrefix(r.GetCertificate(), domainID("")), Alpn: r.GetAlpn(), Http: r.GetHttp(), UpstreamTls: r.GetUpstreamTls(),
+				Gated: r.GetGate() != nil, Sources: r.GetAllowedSources(),
+			}
+			if strings.HasPrefix(row.Upstream, "unix:") {
+				row.Upstream = ownPage
+			}
+			out = append(out, row)
+		}
+	}
 	return out, nil
 }
 

@@ -128,7 +128,7 @@ func (s *Service) Controller() reconcile.Controller {
 			return renew, s.apply(ctx)
 		},
 	}
-	for _, kind := range []string{"host", "package", "dependency", "dnssettings", "hostgates"} {
+	for _, kind := range []string{"host", "package", "dependency", "dnssettings", "hostgates", "passthrough"} {
 		c.Sources = append(c.Sources, reconcile.Source{
 			Selector: store.Selector{Kind: kind},
 			Keys:     func(store.Change) []string { return keys },
@@ -183,6 +183,9 @@ func (s *Service) render() (*doorv1.Table, []string, error) {
 		}
 		in.Gates = s.gates(tx, in.Hosts)
 		if in.Dependencies, err = store.List[*packagesv1.Dependency](tx, ""); err != nil {
+			return err
+		}
+		if in.Passthroughs, err = store.List[*hostsv1.Passthrough](tx, ""); err != nil {
 			return err
 		}
 		chosen, there, err := store.Lookup[*dnsv1.DnsSettings](tx, "server")

@@ -238,7 +238,40 @@ func (r *renderer) serve(s served, info abi.HostnameInfo, a netip.Addr, sources 
 			route.Certificate = domainID(info.Hostname)
 		}
 	}
-	address := joinPort(a.String(), uint32(info.Port))
+	r.place(s.pkg, a, uint32(info.Port), !info.SSL, route)
+}
+
+// passthrough has a name at a port lead to another machine. Services use it where neighbours do not: nowhere.
+func (r *renderer) passthrough(p *hostsv1.PassthroughSpec) {
+	for _, g := range r.gateways {
+		if g.Internal() || len(p.GetGateways()) > 0 && !slices.Contains(p.GetGateways(), g.ID) {
+			continue
+		}
+		for _, a := range addresses(g) {
+			allowed := []netip.Prefix{netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
+			if a.Is4() {
+				allowed[0] = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+			}
+			if p.GetAccess() != hostsv1.Access_ACCESS_INTERNET {
+				allowed = slices.Clone(private)
+				for _, s := range g.Subnets {
+					allowed = append(allowed, s.Masked())
+				}
+			}
+			allowed = slices.DeleteFunc(without(allowed, r.bridges()), func(n netip.Prefix) bool { return n.Addr().Is4() != a.Is4() })
+			r.place(serverPackage, a, p.GetPort(), false, &doorv1.Route{
+				Upstream: p.GetBackend(), Names: []string{p.GetHostname()}, AllowedSources: canonical(allowed),
+			})
+		}
+	}
+}
+
+// serverPackage stands for what is no package's.
+const serverPackage = "server"
+
+// place puts a route at a port of one address of the machine.
+func (r *renderer) place(pkg string, a netip.Addr, onPort uint32, plain bool, route *doorv1.Route) {
+	address := joinPort(a.String(), onPort)
 	at := r.sites[address]
 	_, port, _ := net.SplitHostPort(address)
 	switch {
@@ -253,9 +286,9 @@ func (r *renderer) serve(s served, info abi.HostnameInfo, a netip.Addr, sources 
 		}
 		at = &site{server: true}
 	default:
-		at = &site{plain: !info.SSL, owner: s.pkg}
+		at = &site{plain: plain, owner: pkg}
 	}
-	r.add(address, at, s.pkg, route)
+	r.add(address, at, pkg, route)
 }
 
 // tells tells whether the server has TLS at a port, so that names are told apart there.

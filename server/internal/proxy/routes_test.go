@@ -11,6 +11,7 @@ import (
 	"github.com/hearthos/hearth/api/abi"
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	"github.com/hearthos/hearth/server/internal/proxy"
 )
@@ -69,6 +70,32 @@ func lets(r *doorv1.Route, source string) bool {
 	return len(r.GetAllowedSources()) == 0 || slices.ContainsFunc(r.GetAllowedSources(), func(p string) bool {
 		return netip.MustParsePrefix(p).Contains(netip.MustParseAddr(source))
 	})
+}
+
+// A name that leads to another machine stands beside the page at the gateways it is for, for those it is for, and never for services.
+func TestNamesThatLeadToOtherMachines(t *testing.T) {
+	t.Parallel()
+	const page = "-> web.sock at for neighbours services"
+	leads := func(name, backend string, port uint32, access hostsv1.Access, gateways ...string) *hostsv1.Passthrough {
+		return &hostsv1.Passthrough{Meta: &metav1.Meta{Id: name}, Spec: &hostsv1.PassthroughSpec{Hostname: name, Port: port, Backend: backend, Access: access, Gateways: gateways}}
+	}
+	lan, internet := hostsv1.Access_ACCESS_LAN, hostsv1.Access_ACCESS_INTERNET
+	in := street()
+	in.Passthroughs = []*hostsv1.Passthrough{
+		leads("nas.example", "192.168.1.20:5001", 8443, internet, "eth0"),
+		leads("cam.lan", "192.168.1.21:443", 8443, lan),
+		leads("gone.lan", "192.168.1.22:443", 8443, lan, "eth9"),
+		leads("own.lan", "[fd00::20]:443", 5001, lan),
+	}
+	for address, want := range map[string][]string{
+		"0.0.0.0:8443":         {"cam.lan -> 192.168.1.21:443 at 192.168.1.5 for neighbours", "nas.example -> 192.168.1.20:5001 at 192.168.1.5 for everybody neighbours", page},
+		"192.168.1.5:5001":     {"own.lan -> [fd00::20]:443 at for neighbours"},
+		"[2001:db8:1::5]:5001": {"own.lan -> [fd00::20]:443 at for neighbours"},
+	} {
+		if diff := cmp.Diff(want, at(t, in, address)); diff != "" {
+			t.Errorf("%s: %s", address, diff)
+		}
+	}
 }
 
 func TestNamesAndChoicesInTheTable(t *testing.T) {

@@ -71,6 +71,8 @@ type Input struct {
 	Gates        map[string]map[uint32]*hostsv1.GateCredentials
 	Packages     []*packagesv1.Package
 	Dependencies []*packagesv1.Dependency
+	// Passthroughs are the names that lead to other machines.
+	Passthroughs []*hostsv1.Passthrough
 	Gateways     []abi.Gateway
 	Records      []*doorv1.Record
 	// Local are the labels by which the server is called in .local.
@@ -106,6 +108,12 @@ func Table(in Input) (table *doorv1.Table, omitted []string) {
 	})
 	for _, row := range rows {
 		r.host(row)
+	}
+	passed := slices.SortedFunc(slices.Values(in.Passthroughs), func(a, b *hostsv1.Passthrough) int {
+		return strings.Compare(a.GetMeta().GetId(), b.GetMeta().GetId())
+	})
+	for _, row := range passed {
+		r.passthrough(row.GetSpec())
 	}
 	for _, to := range r.table.GetRedirects() {
 		to.OpenNames = unique(slices.Collect(maps.Keys(r.open)))

@@ -19,19 +19,26 @@ type Reach interface {
 	Try(ctx context.Context, now time.Time, row *hostsv1.Host) *hostsv1.Reachability
 }
 
+// Door knows what the front door does.
+type Door interface {
+	// Routes answers every way through it.
+	Routes() ([]*hostsv1.Route, error)
+}
+
 // Server implements the service. It is safe for concurrent use.
 type Server struct {
 	hostsv1.UnimplementedHostServiceServer
 	hosts *hosts.Service
 	reach Reach
+	door  Door
 	clock func() time.Time
 }
 
 var _ hostsv1.HostServiceServer = (*Server)(nil)
 
 // New returns the service over its areas.
-func New(h *hosts.Service, r Reach, clock func() time.Time) *Server {
-	return &Server{hosts: h, reach: r, clock: clock}
+func New(h *hosts.Service, r Reach, d Door, clock func() time.Time) *Server {
+	return &Server{hosts: h, reach: r, door: d, clock: clock}
 }
 
 // ListHosts answers the hosts of one package or of all, by id.
@@ -108,6 +115,43 @@ func (s *Server) RemovePrivateDomain(ctx context.Context, r *hostsv1.RemovePriva
 		return nil, err
 	}
 	return &hostsv1.RemovePrivateDomainResponse{Host: row}, nil
+}
+
+// ListRoutes answers every way through the front door.
+func (s *Server) ListRoutes(context.Context, *hostsv1.ListRoutesRequest) (*hostsv1.ListRoutesResponse, error) {
+	routes, err := s.door.Routes()
+	if err != nil {
+		return nil, err
+	}
+	return &hostsv1.ListRoutesResponse{Routes: routes}, nil
+}
+
+// ListPassthroughs answers the names that lead to other machines.
+func (s *Server) ListPassthroughs(context.Context, *hostsv1.ListPassthroughsRequest) (*hostsv1.ListPassthroughsResponse, error) {
+	rows, err := s.hosts.Passthroughs()
+	if err != nil {
+		return nil, err
+	}
+	return &hostsv1.ListPassthroughsResponse{Passthroughs: rows}, nil
+}
+
+// AddPassthrough has a name lead to another machine.
+func (s *Server) AddPassthrough(ctx context.Context, r *hostsv1.AddPassthroughRequest) (*hostsv1.AddPassthroughResponse, error) {
+	row, err := s.hosts.AddPassthrough(ctx, s.clock(), &hostsv1.PassthroughSpec{
+		Hostname: r.GetHostname(), Port: r.GetPort(), Backend: r.GetBackend(), Gateways: r.GetGateways(), Access: r.GetAccess(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &hostsv1.AddPassthroughResponse{Passthrough: row}, nil
+}
+
+// DeletePassthrough has a name lead nowhere.
+func (s *Server) DeletePassthrough(ctx context.Context, r *hostsv1.DeletePassthroughRequest) (*hostsv1.DeletePassthroughResponse, error) {
+	if err := s.hosts.DeletePassthrough(ctx, s.clock(), r.GetId()); err != nil {
+		return nil, err
+	}
+	return &hostsv1.DeletePassthroughResponse{}, nil
 }
 
 // addresses joins the addresses of a host with what was found.

@@ -44,7 +44,7 @@ func TestListHostsOfOnePackageOrAll(t *testing.T) {
 		"":      {"forge-two/main", "forge/api", "forge/main"},
 		"forge": {"forge/api", "forge/main"},
 	} {
-		response, err := hostsrpc.New(area, nil, time.Now).ListHosts(t.Context(), &hostsv1.ListHostsRequest{PackageId: pkg})
+		response, err := hostsrpc.New(area, nil, nil, time.Now).ListHosts(t.Context(), &hostsv1.ListHostsRequest{PackageId: pkg})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +56,7 @@ func TestListHostsOfOnePackageOrAll(t *testing.T) {
 			t.Errorf("%q: %s", pkg, diff)
 		}
 	}
-	_, err = hostsrpc.New(area, nil, time.Now).ListHosts(t.Context(), &hostsv1.ListHostsRequest{PackageId: "other"})
+	_, err = hostsrpc.New(area, nil, nil, time.Now).ListHosts(t.Context(), &hostsv1.ListHostsRequest{PackageId: "other"})
 	if !fault.Is(err, metav1.Reason_REASON_PACKAGE_NOT_FOUND) {
 		t.Errorf("hosts of a package that is not installed: %v", err)
 	}

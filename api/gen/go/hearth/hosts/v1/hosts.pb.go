@@ -85,59 +85,6 @@ func (Access) EnumDescriptor() ([]byte, []int) {
 	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{0}
 }
 
-// Scheme is how the secret is told.
-type Gate_Scheme int32
-
-const (
-	// Not given.
-	Gate_SCHEME_UNSPECIFIED Gate_Scheme = 0
-	// User name and password.
-	Gate_SCHEME_BASIC Gate_Scheme = 1
-	// A bearer token.
-	Gate_SCHEME_BEARER Gate_Scheme = 2
-)
-
-// Enum value maps for Gate_Scheme.
-var (
-	Gate_Scheme_name = map[int32]string{
-		0: "SCHEME_UNSPECIFIED",
-		1: "SCHEME_BASIC",
-		2: "SCHEME_BEARER",
-	}
-	Gate_Scheme_value = map[string]int32{
-		"SCHEME_UNSPECIFIED": 0,
-		"SCHEME_BASIC":       1,
-		"SCHEME_BEARER":      2,
-	}
-)
-
-func (x Gate_Scheme) Enum() *Gate_Scheme {
-	p := new(Gate_Scheme)
-	*p = x
-	return p
-}
-
-func (x Gate_Scheme) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (Gate_Scheme) Descriptor() protoreflect.EnumDescriptor {
-	return file_hearth_hosts_v1_hosts_proto_enumTypes[1].Descriptor()
-}
-
-func (Gate_Scheme) Type() protoreflect.EnumType {
-	return &file_hearth_hosts_v1_hosts_proto_enumTypes[1]
-}
-
-func (x Gate_Scheme) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use Gate_Scheme.Descriptor instead.
-func (Gate_Scheme) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{11, 0}
-}
-
 // Type says who uses it.
 type Interface_Type int32
 
@@ -179,11 +126,11 @@ func (x Interface_Type) String() string {
 }
 
 func (Interface_Type) Descriptor() protoreflect.EnumDescriptor {
-	return file_hearth_hosts_v1_hosts_proto_enumTypes[2].Descriptor()
+	return file_hearth_hosts_v1_hosts_proto_enumTypes[1].Descriptor()
 }
 
 func (Interface_Type) Type() protoreflect.EnumType {
-	return &file_hearth_hosts_v1_hosts_proto_enumTypes[2]
+	return &file_hearth_hosts_v1_hosts_proto_enumTypes[1]
 }
 
 func (x Interface_Type) Number() protoreflect.EnumNumber {
@@ -192,7 +139,7 @@ func (x Interface_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Interface_Type.Descriptor instead.
 func (Interface_Type) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{17, 0}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{12, 0}
 }
 
 // Kind says what the name in it is.
@@ -256,11 +203,11 @@ func (x Address_Kind) String() string {
 }
 
 func (Address_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_hearth_hosts_v1_hosts_proto_enumTypes[3].Descriptor()
+	return file_hearth_hosts_v1_hosts_proto_enumTypes[2].Descriptor()
 }
 
 func (Address_Kind) Type() protoreflect.EnumType {
-	return &file_hearth_hosts_v1_hosts_proto_enumTypes[3]
+	return &file_hearth_hosts_v1_hosts_proto_enumTypes[2]
 }
 
 func (x Address_Kind) Number() protoreflect.EnumNumber {
@@ -269,7 +216,7 @@ func (x Address_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Address_Kind.Descriptor instead.
 func (Address_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{20, 0}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{15, 0}
 }
 
 // Step is what an address needs, in the order in which it is tried.
@@ -321,11 +268,11 @@ func (x Verdict_Step) String() string {
 }
 
 func (Verdict_Step) Descriptor() protoreflect.EnumDescriptor {
-	return file_hearth_hosts_v1_hosts_proto_enumTypes[4].Descriptor()
+	return file_hearth_hosts_v1_hosts_proto_enumTypes[3].Descriptor()
 }
 
 func (Verdict_Step) Type() protoreflect.EnumType {
-	return &file_hearth_hosts_v1_hosts_proto_enumTypes[4]
+	return &file_hearth_hosts_v1_hosts_proto_enumTypes[3]
 }
 
 func (x Verdict_Step) Number() protoreflect.EnumNumber {
@@ -334,7 +281,7 @@ func (x Verdict_Step) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Verdict_Step.Descriptor instead.
 func (Verdict_Step) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{25, 0}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{20, 0}
 }
 
 // Host is a group of bindings of a package that share their names.
@@ -1159,263 +1106,6 @@ func (x *AddSsl) GetUpstreamUnchecked() bool {
 	return false
 }
 
-// Gate lets only those pass who know a secret. The secrets are no part of it.
-type Gate struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// How the secret is told.
-	Scheme Gate_Scheme `protobuf:"varint,1,opt,name=scheme,proto3,enum=hearth.hosts.v1.Gate_Scheme" json:"scheme,omitempty"`
-	// What people are told that they are let into; empty for the usual.
-	Realm         string `protobuf:"bytes,2,opt,name=realm,proto3" json:"realm,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Gate) Reset() {
-	*x = Gate{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[11]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Gate) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Gate) ProtoMessage() {}
-
-func (x *Gate) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[11]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Gate.ProtoReflect.Descriptor instead.
-func (*Gate) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{11}
-}
-
-func (x *Gate) GetScheme() Gate_Scheme {
-	if x != nil {
-		return x.Scheme
-	}
-	return Gate_SCHEME_UNSPECIFIED
-}
-
-func (x *Gate) GetRealm() string {
-	if x != nil {
-		return x.Realm
-	}
-	return ""
-}
-
-// HostGates are the secrets of the gates of a host; internal.
-type HostGates struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id is that of the host.
-	Meta *v1.Meta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
-	// The secrets.
-	Spec          *HostGatesSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *HostGates) Reset() {
-	*x = HostGates{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[12]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *HostGates) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*HostGates) ProtoMessage() {}
-
-func (x *HostGates) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[12]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use HostGates.ProtoReflect.Descriptor instead.
-func (*HostGates) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{12}
-}
-
-func (x *HostGates) GetMeta() *v1.Meta {
-	if x != nil {
-		return x.Meta
-	}
-	return nil
-}
-
-func (x *HostGates) GetSpec() *HostGatesSpec {
-	if x != nil {
-		return x.Spec
-	}
-	return nil
-}
-
-// HostGatesSpec are the secrets.
-type HostGatesSpec struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// GateCredentials by the port inside the container, each sealed with the root key.
-	Sealed        map[uint32][]byte `protobuf:"bytes,1,rep,name=sealed,proto3" json:"sealed,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *HostGatesSpec) Reset() {
-	*x = HostGatesSpec{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[13]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *HostGatesSpec) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*HostGatesSpec) ProtoMessage() {}
-
-func (x *HostGatesSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[13]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use HostGatesSpec.ProtoReflect.Descriptor instead.
-func (*HostGatesSpec) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{13}
-}
-
-func (x *HostGatesSpec) GetSealed() map[uint32][]byte {
-	if x != nil {
-		return x.Sealed
-	}
-	return nil
-}
-
-// GateCredentials are those whom a gate lets pass. What they know is not in it.
-type GateCredentials struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Each of them.
-	Credentials   []*GateCredential `protobuf:"bytes,1,rep,name=credentials,proto3" json:"credentials,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *GateCredentials) Reset() {
-	*x = GateCredentials{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[14]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GateCredentials) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GateCredentials) ProtoMessage() {}
-
-func (x *GateCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[14]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GateCredentials.ProtoReflect.Descriptor instead.
-func (*GateCredentials) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{14}
-}
-
-func (x *GateCredentials) GetCredentials() []*GateCredential {
-	if x != nil {
-		return x.Credentials
-	}
-	return nil
-}
-
-// GateCredential is one whom a gate lets pass.
-type GateCredential struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// SHA-256 of "basic " and user name, colon and password, or of "bearer " and the token.
-	Digest []byte `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
-	// The user name, which the service is told; empty for none.
-	User          string `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *GateCredential) Reset() {
-	*x = GateCredential{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[15]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GateCredential) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GateCredential) ProtoMessage() {}
-
-func (x *GateCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[15]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GateCredential.ProtoReflect.Descriptor instead.
-func (*GateCredential) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{15}
-}
-
-func (x *GateCredential) GetDigest() []byte {
-	if x != nil {
-		return x.Digest
-	}
-	return nil
-}
-
-func (x *GateCredential) GetUser() string {
-	if x != nil {
-		return x.User
-	}
-	return ""
-}
-
 // Secure says how a port is secure by itself.
 type Secure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1427,7 +1117,7 @@ type Secure struct {
 
 func (x *Secure) Reset() {
 	*x = Secure{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[16]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1439,7 +1129,7 @@ func (x *Secure) String() string {
 func (*Secure) ProtoMessage() {}
 
 func (x *Secure) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[16]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1452,7 +1142,7 @@ func (x *Secure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Secure.ProtoReflect.Descriptor instead.
 func (*Secure) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{16}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Secure) GetSsl() bool {
@@ -1489,7 +1179,7 @@ type Interface struct {
 
 func (x *Interface) Reset() {
 	*x = Interface{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[17]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1501,7 +1191,7 @@ func (x *Interface) String() string {
 func (*Interface) ProtoMessage() {}
 
 func (x *Interface) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[17]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1514,7 +1204,7 @@ func (x *Interface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interface.ProtoReflect.Descriptor instead.
 func (*Interface) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{17}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Interface) GetId() string {
@@ -1595,7 +1285,7 @@ type HostStatus struct {
 
 func (x *HostStatus) Reset() {
 	*x = HostStatus{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[18]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1607,7 +1297,7 @@ func (x *HostStatus) String() string {
 func (*HostStatus) ProtoMessage() {}
 
 func (x *HostStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[18]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1620,7 +1310,7 @@ func (x *HostStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostStatus.ProtoReflect.Descriptor instead.
 func (*HostStatus) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{18}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *HostStatus) GetPorts() map[uint32]*Ports {
@@ -1657,7 +1347,7 @@ type Ports struct {
 
 func (x *Ports) Reset() {
 	*x = Ports{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[19]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1669,7 +1359,7 @@ func (x *Ports) String() string {
 func (*Ports) ProtoMessage() {}
 
 func (x *Ports) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[19]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1682,7 +1372,7 @@ func (x *Ports) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ports.ProtoReflect.Descriptor instead.
 func (*Ports) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{19}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Ports) GetAssignedPort() uint32 {
@@ -1738,7 +1428,7 @@ type Address struct {
 
 func (x *Address) Reset() {
 	*x = Address{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[20]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1750,7 +1440,7 @@ func (x *Address) String() string {
 func (*Address) ProtoMessage() {}
 
 func (x *Address) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[20]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1763,7 +1453,7 @@ func (x *Address) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Address.ProtoReflect.Descriptor instead.
 func (*Address) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{20}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Address) GetInterfaceId() string {
@@ -1884,7 +1574,7 @@ type UrlPlugin struct {
 
 func (x *UrlPlugin) Reset() {
 	*x = UrlPlugin{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[21]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1896,7 +1586,7 @@ func (x *UrlPlugin) String() string {
 func (*UrlPlugin) ProtoMessage() {}
 
 func (x *UrlPlugin) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[21]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1909,7 +1599,7 @@ func (x *UrlPlugin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UrlPlugin.ProtoReflect.Descriptor instead.
 func (*UrlPlugin) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{21}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *UrlPlugin) GetMeta() *v1.Meta {
@@ -1938,7 +1628,7 @@ type UrlPluginSpec struct {
 
 func (x *UrlPluginSpec) Reset() {
 	*x = UrlPluginSpec{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[22]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1950,7 +1640,7 @@ func (x *UrlPluginSpec) String() string {
 func (*UrlPluginSpec) ProtoMessage() {}
 
 func (x *UrlPluginSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[22]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1963,7 +1653,7 @@ func (x *UrlPluginSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UrlPluginSpec.ProtoReflect.Descriptor instead.
 func (*UrlPluginSpec) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{22}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UrlPluginSpec) GetTableAction() string {
@@ -1986,7 +1676,7 @@ type Reachability struct {
 
 func (x *Reachability) Reset() {
 	*x = Reachability{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[23]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1998,7 +1688,7 @@ func (x *Reachability) String() string {
 func (*Reachability) ProtoMessage() {}
 
 func (x *Reachability) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[23]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2011,7 +1701,7 @@ func (x *Reachability) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reachability.ProtoReflect.Descriptor instead.
 func (*Reachability) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{23}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Reachability) GetMeta() *v1.Meta {
@@ -2041,7 +1731,7 @@ type ReachabilityStatus struct {
 
 func (x *ReachabilityStatus) Reset() {
 	*x = ReachabilityStatus{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[24]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2053,7 +1743,7 @@ func (x *ReachabilityStatus) String() string {
 func (*ReachabilityStatus) ProtoMessage() {}
 
 func (x *ReachabilityStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[24]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2066,7 +1756,7 @@ func (x *ReachabilityStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReachabilityStatus.ProtoReflect.Descriptor instead.
 func (*ReachabilityStatus) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{24}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReachabilityStatus) GetVerdicts() []*Verdict {
@@ -2104,7 +1794,7 @@ type Verdict struct {
 
 func (x *Verdict) Reset() {
 	*x = Verdict{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[25]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2116,7 +1806,7 @@ func (x *Verdict) String() string {
 func (*Verdict) ProtoMessage() {}
 
 func (x *Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[25]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2129,7 +1819,7 @@ func (x *Verdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verdict.ProtoReflect.Descriptor instead.
 func (*Verdict) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{25}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Verdict) GetHostname() string {
@@ -2174,6 +1864,438 @@ func (x *Verdict) GetRemedy() string {
 	return ""
 }
 
+// Passthrough is a name at a port of this server that leads to another machine of the network. Connections are told by the name that they
+// ask for in the handshake of TLS, and not opened.
+type Passthrough struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id is the name, a colon and the port.
+	Meta *v1.Meta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
+	// What people said.
+	Spec          *PassthroughSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Passthrough) Reset() {
+	*x = Passthrough{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Passthrough) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Passthrough) ProtoMessage() {}
+
+func (x *Passthrough) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Passthrough.ProtoReflect.Descriptor instead.
+func (*Passthrough) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Passthrough) GetMeta() *v1.Meta {
+	if x != nil {
+		return x.Meta
+	}
+	return nil
+}
+
+func (x *Passthrough) GetSpec() *PassthroughSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+// PassthroughSpec says where a name leads.
+type PassthroughSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name, as in nas.example.org.
+	Hostname string `protobuf:"bytes,1,opt,name=hostname,proto3" json:"hostname,omitempty"`
+	// The port of this server.
+	Port uint32 `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
+	// Address and port of the other machine.
+	Backend string `protobuf:"bytes,3,opt,name=backend,proto3" json:"backend,omitempty"`
+	// The gateways connections come in by; none for all that lead to a network.
+	Gateways []string `protobuf:"bytes,4,rep,name=gateways,proto3" json:"gateways,omitempty"`
+	// Who may use it: the networks the server is in, or the Internet, too.
+	Access        Access `protobuf:"varint,5,opt,name=access,proto3,enum=hearth.hosts.v1.Access" json:"access,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PassthroughSpec) Reset() {
+	*x = PassthroughSpec{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PassthroughSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PassthroughSpec) ProtoMessage() {}
+
+func (x *PassthroughSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PassthroughSpec.ProtoReflect.Descriptor instead.
+func (*PassthroughSpec) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *PassthroughSpec) GetHostname() string {
+	if x != nil {
+		return x.Hostname
+	}
+	return ""
+}
+
+func (x *PassthroughSpec) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *PassthroughSpec) GetBackend() string {
+	if x != nil {
+		return x.Backend
+	}
+	return ""
+}
+
+func (x *PassthroughSpec) GetGateways() []string {
+	if x != nil {
+		return x.Gateways
+	}
+	return nil
+}
+
+func (x *PassthroughSpec) GetAccess() Access {
+	if x != nil {
+		return x.Access
+	}
+	return Access_ACCESS_UNSPECIFIED
+}
+
+// ListPassthroughsRequest asks for all.
+type ListPassthroughsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPassthroughsRequest) Reset() {
+	*x = ListPassthroughsRequest{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPassthroughsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPassthroughsRequest) ProtoMessage() {}
+
+func (x *ListPassthroughsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPassthroughsRequest.ProtoReflect.Descriptor instead.
+func (*ListPassthroughsRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{23}
+}
+
+// ListPassthroughsResponse holds them.
+type ListPassthroughsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All, by id.
+	Passthroughs  []*Passthrough `protobuf:"bytes,1,rep,name=passthroughs,proto3" json:"passthroughs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPassthroughsResponse) Reset() {
+	*x = ListPassthroughsResponse{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPassthroughsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPassthroughsResponse) ProtoMessage() {}
+
+func (x *ListPassthroughsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPassthroughsResponse.ProtoReflect.Descriptor instead.
+func (*ListPassthroughsResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListPassthroughsResponse) GetPassthroughs() []*Passthrough {
+	if x != nil {
+		return x.Passthroughs
+	}
+	return nil
+}
+
+// AddPassthroughRequest says which name leads where.
+type AddPassthroughRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name, as in nas.example.org.
+	Hostname string `protobuf:"bytes,1,opt,name=hostname,proto3" json:"hostname,omitempty"`
+	// Address and port of the other machine, which has a private address.
+	Backend string `protobuf:"bytes,2,opt,name=backend,proto3" json:"backend,omitempty"`
+	// The port of this server; 0 for that of its page.
+	Port uint32 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`
+	// The gateways connections come in by; none for all that lead to a network.
+	Gateways []string `protobuf:"bytes,4,rep,name=gateways,proto3" json:"gateways,omitempty"`
+	// Who may use it; not given for the networks the server is in.
+	Access        Access `protobuf:"varint,5,opt,name=access,proto3,enum=hearth.hosts.v1.Access" json:"access,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddPassthroughRequest) Reset() {
+	*x = AddPassthroughRequest{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddPassthroughRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddPassthroughRequest) ProtoMessage() {}
+
+func (x *AddPassthroughRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddPassthroughRequest.ProtoReflect.Descriptor instead.
+func (*AddPassthroughRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *AddPassthroughRequest) GetHostname() string {
+	if x != nil {
+		return x.Hostname
+	}
+	return ""
+}
+
+func (x *AddPassthroughRequest) GetBackend() string {
+	if x != nil {
+		return x.Backend
+	}
+	return ""
+}
+
+func (x *AddPassthroughRequest) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *AddPassthroughRequest) GetGateways() []string {
+	if x != nil {
+		return x.Gateways
+	}
+	return nil
+}
+
+func (x *AddPassthroughRequest) GetAccess() Access {
+	if x != nil {
+		return x.Access
+	}
+	return Access_ACCESS_UNSPECIFIED
+}
+
+// AddPassthroughResponse holds what was made.
+type AddPassthroughResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was made.
+	Passthrough   *Passthrough `protobuf:"bytes,1,opt,name=passthrough,proto3" json:"passthrough,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddPassthroughResponse) Reset() {
+	*x = AddPassthroughResponse{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddPassthroughResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddPassthroughResponse) ProtoMessage() {}
+
+func (x *AddPassthroughResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddPassthroughResponse.ProtoReflect.Descriptor instead.
+func (*AddPassthroughResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *AddPassthroughResponse) GetPassthrough() *Passthrough {
+	if x != nil {
+		return x.Passthrough
+	}
+	return nil
+}
+
+// DeletePassthroughRequest names one.
+type DeletePassthroughRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id: name, colon, port.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeletePassthroughRequest) Reset() {
+	*x = DeletePassthroughRequest{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeletePassthroughRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeletePassthroughRequest) ProtoMessage() {}
+
+func (x *DeletePassthroughRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeletePassthroughRequest.ProtoReflect.Descriptor instead.
+func (*DeletePassthroughRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *DeletePassthroughRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// DeletePassthroughResponse is empty.
+type DeletePassthroughResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeletePassthroughResponse) Reset() {
+	*x = DeletePassthroughResponse{}
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeletePassthroughResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeletePassthroughResponse) ProtoMessage() {}
+
+func (x *DeletePassthroughResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeletePassthroughResponse.ProtoReflect.Descriptor instead.
+func (*DeletePassthroughResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{28}
+}
+
 // ListHostsRequest asks for hosts.
 type ListHostsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2185,7 +2307,7 @@ type ListHostsRequest struct {
 
 func (x *ListHostsRequest) Reset() {
 	*x = ListHostsRequest{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[26]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2197,7 +2319,7 @@ func (x *ListHostsRequest) String() string {
 func (*ListHostsRequest) ProtoMessage() {}
 
 func (x *ListHostsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[26]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2210,7 +2332,7 @@ func (x *ListHostsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHostsRequest.ProtoReflect.Descriptor instead.
 func (*ListHostsRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{26}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListHostsRequest) GetPackageId() string {
@@ -2231,7 +2353,7 @@ type ListHostsResponse struct {
 
 func (x *ListHostsResponse) Reset() {
 	*x = ListHostsResponse{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[27]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2243,7 +2365,7 @@ func (x *ListHostsResponse) String() string {
 func (*ListHostsResponse) ProtoMessage() {}
 
 func (x *ListHostsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[27]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2256,7 +2378,7 @@ func (x *ListHostsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHostsResponse.ProtoReflect.Descriptor instead.
 func (*ListHostsResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{27}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListHostsResponse) GetHosts() []*Host {
@@ -2285,7 +2407,7 @@ type SetAddressAccessRequest struct {
 
 func (x *SetAddressAccessRequest) Reset() {
 	*x = SetAddressAccessRequest{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[28]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2297,7 +2419,7 @@ func (x *SetAddressAccessRequest) String() string {
 func (*SetAddressAccessRequest) ProtoMessage() {}
 
 func (x *SetAddressAccessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[28]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2310,7 +2432,7 @@ func (x *SetAddressAccessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAddressAccessRequest.ProtoReflect.Descriptor instead.
 func (*SetAddressAccessRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{28}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SetAddressAccessRequest) GetPackageId() string {
@@ -2359,7 +2481,7 @@ type SetAddressAccessResponse struct {
 
 func (x *SetAddressAccessResponse) Reset() {
 	*x = SetAddressAccessResponse{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[29]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2371,7 +2493,7 @@ func (x *SetAddressAccessResponse) String() string {
 func (*SetAddressAccessResponse) ProtoMessage() {}
 
 func (x *SetAddressAccessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[29]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2384,7 +2506,7 @@ func (x *SetAddressAccessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAddressAccessResponse.ProtoReflect.Descriptor instead.
 func (*SetAddressAccessResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{29}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SetAddressAccessResponse) GetHost() *Host {
@@ -2413,7 +2535,7 @@ type AddPublicDomainRequest struct {
 
 func (x *AddPublicDomainRequest) Reset() {
 	*x = AddPublicDomainRequest{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[30]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2425,7 +2547,7 @@ func (x *AddPublicDomainRequest) String() string {
 func (*AddPublicDomainRequest) ProtoMessage() {}
 
 func (x *AddPublicDomainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[30]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2438,7 +2560,7 @@ func (x *AddPublicDomainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddPublicDomainRequest.ProtoReflect.Descriptor instead.
 func (*AddPublicDomainRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{30}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AddPublicDomainRequest) GetPackageId() string {
@@ -2487,7 +2609,7 @@ type AddPublicDomainResponse struct {
 
 func (x *AddPublicDomainResponse) Reset() {
 	*x = AddPublicDomainResponse{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[31]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2499,7 +2621,7 @@ func (x *AddPublicDomainResponse) String() string {
 func (*AddPublicDomainResponse) ProtoMessage() {}
 
 func (x *AddPublicDomainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[31]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2512,7 +2634,7 @@ func (x *AddPublicDomainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddPublicDomainResponse.ProtoReflect.Descriptor instead.
 func (*AddPublicDomainResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{31}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AddPublicDomainResponse) GetHost() *Host {
@@ -2537,7 +2659,7 @@ type RemovePublicDomainRequest struct {
 
 func (x *RemovePublicDomainRequest) Reset() {
 	*x = RemovePublicDomainRequest{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[32]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2549,7 +2671,7 @@ func (x *RemovePublicDomainRequest) String() string {
 func (*RemovePublicDomainRequest) ProtoMessage() {}
 
 func (x *RemovePublicDomainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[32]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2562,7 +2684,7 @@ func (x *RemovePublicDomainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePublicDomainRequest.ProtoReflect.Descriptor instead.
 func (*RemovePublicDomainRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{32}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RemovePublicDomainRequest) GetPackageId() string {
@@ -2597,7 +2719,7 @@ type RemovePublicDomainResponse struct {
 
 func (x *RemovePublicDomainResponse) Reset() {
 	*x = RemovePublicDomainResponse{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[33]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2609,7 +2731,7 @@ func (x *RemovePublicDomainResponse) String() string {
 func (*RemovePublicDomainResponse) ProtoMessage() {}
 
 func (x *RemovePublicDomainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[33]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2622,7 +2744,7 @@ func (x *RemovePublicDomainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePublicDomainResponse.ProtoReflect.Descriptor instead.
 func (*RemovePublicDomainResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{33}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RemovePublicDomainResponse) GetHost() *Host {
@@ -2651,7 +2773,7 @@ type AddPrivateDomainRequest struct {
 
 func (x *AddPrivateDomainRequest) Reset() {
 	*x = AddPrivateDomainRequest{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[34]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2663,7 +2785,7 @@ func (x *AddPrivateDomainRequest) String() string {
 func (*AddPrivateDomainRequest) ProtoMessage() {}
 
 func (x *AddPrivateDomainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[34]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2676,7 +2798,7 @@ func (x *AddPrivateDomainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddPrivateDomainRequest.ProtoReflect.Descriptor instead.
 func (*AddPrivateDomainRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{34}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *AddPrivateDomainRequest) GetPackageId() string {
@@ -2725,7 +2847,7 @@ type AddPrivateDomainResponse struct {
 
 func (x *AddPrivateDomainResponse) Reset() {
 	*x = AddPrivateDomainResponse{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[35]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2737,7 +2859,7 @@ func (x *AddPrivateDomainResponse) String() string {
 func (*AddPrivateDomainResponse) ProtoMessage() {}
 
 func (x *AddPrivateDomainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[35]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2750,7 +2872,7 @@ func (x *AddPrivateDomainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddPrivateDomainResponse.ProtoReflect.Descriptor instead.
 func (*AddPrivateDomainResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{35}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *AddPrivateDomainResponse) GetHost() *Host {
@@ -2775,7 +2897,7 @@ type RemovePrivateDomainRequest struct {
 
 func (x *RemovePrivateDomainRequest) Reset() {
 	*x = RemovePrivateDomainRequest{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[36]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2787,7 +2909,7 @@ func (x *RemovePrivateDomainRequest) String() string {
 func (*RemovePrivateDomainRequest) ProtoMessage() {}
 
 func (x *RemovePrivateDomainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[36]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2800,7 +2922,7 @@ func (x *RemovePrivateDomainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePrivateDomainRequest.ProtoReflect.Descriptor instead.
 func (*RemovePrivateDomainRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{36}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *RemovePrivateDomainRequest) GetPackageId() string {
@@ -2835,7 +2957,7 @@ type RemovePrivateDomainResponse struct {
 
 func (x *RemovePrivateDomainResponse) Reset() {
 	*x = RemovePrivateDomainResponse{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[37]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2847,7 +2969,7 @@ func (x *RemovePrivateDomainResponse) String() string {
 func (*RemovePrivateDomainResponse) ProtoMessage() {}
 
 func (x *RemovePrivateDomainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[37]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2860,7 +2982,7 @@ func (x *RemovePrivateDomainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePrivateDomainResponse.ProtoReflect.Descriptor instead.
 func (*RemovePrivateDomainResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{37}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *RemovePrivateDomainResponse) GetHost() *Host {
@@ -2887,7 +3009,7 @@ type HostAddress struct {
 
 func (x *HostAddress) Reset() {
 	*x = HostAddress{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[38]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2899,7 +3021,7 @@ func (x *HostAddress) String() string {
 func (*HostAddress) ProtoMessage() {}
 
 func (x *HostAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[38]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2912,7 +3034,7 @@ func (x *HostAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostAddress.ProtoReflect.Descriptor instead.
 func (*HostAddress) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{38}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *HostAddress) GetPackageId() string {
@@ -2954,7 +3076,7 @@ type ListAddressesRequest struct {
 
 func (x *ListAddressesRequest) Reset() {
 	*x = ListAddressesRequest{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[39]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2966,7 +3088,7 @@ func (x *ListAddressesRequest) String() string {
 func (*ListAddressesRequest) ProtoMessage() {}
 
 func (x *ListAddressesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[39]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2979,7 +3101,7 @@ func (x *ListAddressesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAddressesRequest.ProtoReflect.Descriptor instead.
 func (*ListAddressesRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{39}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListAddressesRequest) GetPackageId() string {
@@ -3000,7 +3122,7 @@ type ListAddressesResponse struct {
 
 func (x *ListAddressesResponse) Reset() {
 	*x = ListAddressesResponse{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[40]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3012,7 +3134,7 @@ func (x *ListAddressesResponse) String() string {
 func (*ListAddressesResponse) ProtoMessage() {}
 
 func (x *ListAddressesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[40]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3025,7 +3147,7 @@ func (x *ListAddressesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAddressesResponse.ProtoReflect.Descriptor instead.
 func (*ListAddressesResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{40}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListAddressesResponse) GetAddresses() []*HostAddress {
@@ -3048,7 +3170,7 @@ type CheckAddressesRequest struct {
 
 func (x *CheckAddressesRequest) Reset() {
 	*x = CheckAddressesRequest{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[41]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3060,7 +3182,7 @@ func (x *CheckAddressesRequest) String() string {
 func (*CheckAddressesRequest) ProtoMessage() {}
 
 func (x *CheckAddressesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[41]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3073,7 +3195,7 @@ func (x *CheckAddressesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAddressesRequest.ProtoReflect.Descriptor instead.
 func (*CheckAddressesRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{41}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CheckAddressesRequest) GetPackageId() string {
@@ -3101,7 +3223,7 @@ type CheckAddressesResponse struct {
 
 func (x *CheckAddressesResponse) Reset() {
 	*x = CheckAddressesResponse{}
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[42]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3113,7 +3235,7 @@ func (x *CheckAddressesResponse) String() string {
 func (*CheckAddressesResponse) ProtoMessage() {}
 
 func (x *CheckAddressesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[42]
+	mi := &file_hearth_hosts_v1_hosts_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3126,7 +3248,7 @@ func (x *CheckAddressesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAddressesResponse.ProtoReflect.Descriptor instead.
 func (*CheckAddressesResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{42}
+	return file_hearth_hosts_v1_hosts_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *CheckAddressesResponse) GetAddresses() []*HostAddress {
@@ -3140,7 +3262,7 @@ var File_hearth_hosts_v1_hosts_proto protoreflect.FileDescriptor
 
 const file_hearth_hosts_v1_hosts_proto_rawDesc = "" +
 	"\n" +
-	"\x1bhearth/hosts/v1/hosts.proto\x12\x0fhearth.hosts.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\xb6\x01\n" +
+	"\x1bhearth/hosts/v1/hosts.proto\x12\x0fhearth.hosts.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bhearth/hosts/v1/gates.proto\x1a\x1chearth/hosts/v1/routes.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\xb6\x01\n" +
 	"\x04Host\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12-\n" +
 	"\x04spec\x18\x02 \x01(\v2\x19.hearth.hosts.v1.HostSpecR\x04spec\x123\n" +
@@ -3218,27 +3340,7 @@ const file_hearth_hosts_v1_hosts_proto_rawDesc = "" +
 	"\falpn_reflect\x18\x04 \x01(\bR\valpnReflect\x12)\n" +
 	"\x04gate\x18\x05 \x01(\v2\x15.hearth.hosts.v1.GateR\x04gate\x123\n" +
 	"\x15upstream_certificates\x18\x06 \x01(\fR\x14upstreamCertificates\x12-\n" +
-	"\x12upstream_unchecked\x18\a \x01(\bR\x11upstreamUnchecked\"\x99\x01\n" +
-	"\x04Gate\x124\n" +
-	"\x06scheme\x18\x01 \x01(\x0e2\x1c.hearth.hosts.v1.Gate.SchemeR\x06scheme\x12\x14\n" +
-	"\x05realm\x18\x02 \x01(\tR\x05realm\"E\n" +
-	"\x06Scheme\x12\x16\n" +
-	"\x12SCHEME_UNSPECIFIED\x10\x00\x12\x10\n" +
-	"\fSCHEME_BASIC\x10\x01\x12\x11\n" +
-	"\rSCHEME_BEARER\x10\x02\"\x8e\x01\n" +
-	"\tHostGates\x12(\n" +
-	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x122\n" +
-	"\x04spec\x18\x02 \x01(\v2\x1e.hearth.hosts.v1.HostGatesSpecR\x04spec:#\xea\xf9\x18\x1f\bM\x12\thostgates\x18\x01*\x05hosts2\x05hosts@\x01\"\x8e\x01\n" +
-	"\rHostGatesSpec\x12B\n" +
-	"\x06sealed\x18\x01 \x03(\v2*.hearth.hosts.v1.HostGatesSpec.SealedEntryR\x06sealed\x1a9\n" +
-	"\vSealedEntry\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\rR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"T\n" +
-	"\x0fGateCredentials\x12A\n" +
-	"\vcredentials\x18\x01 \x03(\v2\x1f.hearth.hosts.v1.GateCredentialR\vcredentials\"<\n" +
-	"\x0eGateCredential\x12\x16\n" +
-	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x12\n" +
-	"\x04user\x18\x02 \x01(\tR\x04user\"\x1a\n" +
+	"\x12upstream_unchecked\x18\a \x01(\bR\x11upstreamUnchecked\"\x1a\n" +
 	"\x06Secure\x12\x10\n" +
 	"\x03ssl\x18\x01 \x01(\bR\x03ssl\"\xd0\x02\n" +
 	"\tInterface\x12\x0e\n" +
@@ -3322,7 +3424,33 @@ const file_hearth_hosts_v1_hosts_proto_rawDesc = "" +
 	"\fSTEP_GATEWAY\x10\x02\x12\f\n" +
 	"\bSTEP_DNS\x10\x03\x12\r\n" +
 	"\tSTEP_PORT\x10\x04\x12\x14\n" +
-	"\x10STEP_CERTIFICATE\x10\x05\">\n" +
+	"\x10STEP_CERTIFICATE\x10\x05\"\x95\x01\n" +
+	"\vPassthrough\x12(\n" +
+	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x124\n" +
+	"\x04spec\x18\x02 \x01(\v2 .hearth.hosts.v1.PassthroughSpecR\x04spec:&\xea\xf9\x18\"\b\x87\x01\x12\vpassthrough\x18\x01 \x01*\x05hosts2\x05hosts\"\xa8\x01\n" +
+	"\x0fPassthroughSpec\x12\x1a\n" +
+	"\bhostname\x18\x01 \x01(\tR\bhostname\x12\x12\n" +
+	"\x04port\x18\x02 \x01(\rR\x04port\x12\x18\n" +
+	"\abackend\x18\x03 \x01(\tR\abackend\x12\x1a\n" +
+	"\bgateways\x18\x04 \x03(\tR\bgateways\x12/\n" +
+	"\x06access\x18\x05 \x01(\x0e2\x17.hearth.hosts.v1.AccessR\x06access\"\x19\n" +
+	"\x17ListPassthroughsRequest\"\\\n" +
+	"\x18ListPassthroughsResponse\x12@\n" +
+	"\fpassthroughs\x18\x01 \x03(\v2\x1c.hearth.hosts.v1.PassthroughR\fpassthroughs\"\xf0\x01\n" +
+	"\x15AddPassthroughRequest\x12&\n" +
+	"\bhostname\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xfd\x01R\bhostname\x12#\n" +
+	"\abackend\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\abackend\x12\x1d\n" +
+	"\x04port\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\xff\xff\x03R\x04port\x12.\n" +
+	"\bgateways\x18\x04 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10@\x18\x01\"\x06r\x04\x10\x01\x18\x0fR\bgateways\x12;\n" +
+	"\x06access\x18\x05 \x01(\x0e2\x17.hearth.hosts.v1.AccessB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x01R\x06access\"X\n" +
+	"\x16AddPassthroughResponse\x12>\n" +
+	"\vpassthrough\x18\x01 \x01(\v2\x1c.hearth.hosts.v1.PassthroughR\vpassthrough\"6\n" +
+	"\x18DeletePassthroughRequest\x12\x1a\n" +
+	"\x02id\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x83\x02R\x02id\"\x1b\n" +
+	"\x19DeletePassthroughResponse\">\n" +
 	"\x10ListHostsRequest\x12*\n" +
 	"\n" +
 	"package_id\x18\x01 \x01(\tB\v\xbaH\x04r\x02\x18?\xb8\x86\x19\x01R\tpackageId\"@\n" +
@@ -3398,7 +3526,7 @@ const file_hearth_hosts_v1_hosts_proto_rawDesc = "" +
 	"ACCESS_OFF\x10\x01\x12\x0e\n" +
 	"\n" +
 	"ACCESS_LAN\x10\x02\x12\x13\n" +
-	"\x0fACCESS_INTERNET\x10\x032\xbe\f\n" +
+	"\x0fACCESS_INTERNET\x10\x032\x84\x11\n" +
 	"\vHostService\x12\x87\x01\n" +
 	"\tListHosts\x12!.hearth.hosts.v1.ListHostsRequest\x1a\".hearth.hosts.v1.ListHostsResponse\"3\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x11package.host.list\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/hosts\x90\x02\x01\x12\x9f\x01\n" +
 	"\rListAddresses\x12%.hearth.hosts.v1.ListAddressesRequest\x1a&.hearth.hosts.v1.ListAddressesResponse\"?\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x19package.host.address.list\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/addresses\x90\x02\x01\x12\xa4\x01\n" +
@@ -3407,7 +3535,12 @@ const file_hearth_hosts_v1_hosts_proto_rawDesc = "" +
 	"\x0fAddPublicDomain\x12'.hearth.hosts.v1.AddPublicDomainRequest\x1a(.hearth.hosts.v1.AddPublicDomainResponse\"m\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18&package.host.address.domain.public.add\x82\xd3\xe4\x93\x024:\x01*\"//api/v1/hosts/{package_id}/{host}/publicDomains\x90\x02\x02\x12\xe2\x01\n" +
 	"\x12RemovePublicDomain\x12*.hearth.hosts.v1.RemovePublicDomainRequest\x1a+.hearth.hosts.v1.RemovePublicDomainResponse\"s\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18)package.host.address.domain.public.remove\x82\xd3\xe4\x93\x02:*8/api/v1/hosts/{package_id}/{host}/publicDomains/{domain}\x12\xd8\x01\n" +
 	"\x10AddPrivateDomain\x12(.hearth.hosts.v1.AddPrivateDomainRequest\x1a).hearth.hosts.v1.AddPrivateDomainResponse\"o\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18'package.host.address.domain.private.add\x82\xd3\xe4\x93\x025:\x01*\"0/api/v1/hosts/{package_id}/{host}/privateDomains\x90\x02\x02\x12\xe7\x01\n" +
-	"\x13RemovePrivateDomain\x12+.hearth.hosts.v1.RemovePrivateDomainRequest\x1a,.hearth.hosts.v1.RemovePrivateDomainResponse\"u\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18*package.host.address.domain.private.remove\x82\xd3\xe4\x93\x02;*9/api/v1/hosts/{package_id}/{host}/privateDomains/{domain}B\xbe\x01\n" +
+	"\x13RemovePrivateDomain\x12+.hearth.hosts.v1.RemovePrivateDomainRequest\x1a,.hearth.hosts.v1.RemovePrivateDomainResponse\"u\xca\xf3\x18\x02\x10\x03\xd2\xf3\x18*package.host.address.domain.private.remove\x82\xd3\xe4\x93\x02;*9/api/v1/hosts/{package_id}/{host}/privateDomains/{domain}\x12\x8e\x01\n" +
+	"\n" +
+	"ListRoutes\x12\".hearth.hosts.v1.ListRoutesRequest\x1a#.hearth.hosts.v1.ListRoutesResponse\"7\xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x14net.vhost.dump-table\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/routes\x90\x02\x01\x12\x8e\x01\n" +
+	"\x10ListPassthroughs\x12(.hearth.hosts.v1.ListPassthroughsRequest\x1a).hearth.hosts.v1.ListPassthroughsResponse\"%\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/passthroughs\x90\x02\x01\x12\x8b\x01\n" +
+	"\x0eAddPassthrough\x12&.hearth.hosts.v1.AddPassthroughRequest\x1a'.hearth.hosts.v1.AddPassthroughResponse\"(\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/api/v1/passthroughs\x90\x02\x02\x12\x93\x01\n" +
+	"\x11DeletePassthrough\x12).hearth.hosts.v1.DeletePassthroughRequest\x1a*.hearth.hosts.v1.DeletePassthroughResponse\"'\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x1b*\x19/api/v1/passthroughs/{id}B\xbe\x01\n" +
 	"\x13com.hearth.hosts.v1B\n" +
 	"HostsProtoP\x01Z=github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1;hostsv1\xa2\x02\x03HHX\xaa\x02\x0fHearth.Hosts.V1\xca\x02\x0fHearth\\Hosts\\V1\xe2\x02\x1bHearth\\Hosts\\V1\\GPBMetadata\xea\x02\x11Hearth::Hosts::V1b\x06proto3"
 
@@ -3423,143 +3556,156 @@ func file_hearth_hosts_v1_hosts_proto_rawDescGZIP() []byte {
 	return file_hearth_hosts_v1_hosts_proto_rawDescData
 }
 
-var file_hearth_hosts_v1_hosts_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_hearth_hosts_v1_hosts_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_hearth_hosts_v1_hosts_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_hearth_hosts_v1_hosts_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_hearth_hosts_v1_hosts_proto_goTypes = []any{
 	(Access)(0),                         // 0: hearth.hosts.v1.Access
-	(Gate_Scheme)(0),                    // 1: hearth.hosts.v1.Gate.Scheme
-	(Interface_Type)(0),                 // 2: hearth.hosts.v1.Interface.Type
-	(Address_Kind)(0),                   // 3: hearth.hosts.v1.Address.Kind
-	(Verdict_Step)(0),                   // 4: hearth.hosts.v1.Verdict.Step
-	(*Host)(nil),                        // 5: hearth.hosts.v1.Host
-	(*HostSpec)(nil),                    // 6: hearth.hosts.v1.HostSpec
-	(*PublicDomain)(nil),                // 7: hearth.hosts.v1.PublicDomain
-	(*PrivateDomain)(nil),               // 8: hearth.hosts.v1.PrivateDomain
-	(*Binding)(nil),                     // 9: hearth.hosts.v1.Binding
-	(*Choices)(nil),                     // 10: hearth.hosts.v1.Choices
-	(*Endpoint)(nil),                    // 11: hearth.hosts.v1.Endpoint
-	(*BindingRange)(nil),                // 12: hearth.hosts.v1.BindingRange
-	(*RangeInterface)(nil),              // 13: hearth.hosts.v1.RangeInterface
-	(*SuppliedAddress)(nil),             // 14: hearth.hosts.v1.SuppliedAddress
-	(*AddSsl)(nil),                      // 15: hearth.hosts.v1.AddSsl
-	(*Gate)(nil),                        // 16: hearth.hosts.v1.Gate
-	(*HostGates)(nil),                   // 17: hearth.hosts.v1.HostGates
-	(*HostGatesSpec)(nil),               // 18: hearth.hosts.v1.HostGatesSpec
-	(*GateCredentials)(nil),             // 19: hearth.hosts.v1.GateCredentials
-	(*GateCredential)(nil),              // 20: hearth.hosts.v1.GateCredential
-	(*Secure)(nil),                      // 21: hearth.hosts.v1.Secure
-	(*Interface)(nil),                   // 22: hearth.hosts.v1.Interface
-	(*HostStatus)(nil),                  // 23: hearth.hosts.v1.HostStatus
-	(*Ports)(nil),                       // 24: hearth.hosts.v1.Ports
-	(*Address)(nil),                     // 25: hearth.hosts.v1.Address
-	(*UrlPlugin)(nil),                   // 26: hearth.hosts.v1.UrlPlugin
-	(*UrlPluginSpec)(nil),               // 27: hearth.hosts.v1.UrlPluginSpec
-	(*Reachability)(nil),                // 28: hearth.hosts.v1.Reachability
-	(*ReachabilityStatus)(nil),          // 29: hearth.hosts.v1.ReachabilityStatus
-	(*Verdict)(nil),                     // 30: hearth.hosts.v1.Verdict
-	(*ListHostsRequest)(nil),            // 31: hearth.hosts.v1.ListHostsRequest
-	(*ListHostsResponse)(nil),           // 32: hearth.hosts.v1.ListHostsResponse
-	(*SetAddressAccessRequest)(nil),     // 33: hearth.hosts.v1.SetAddressAccessRequest
-	(*SetAddressAccessResponse)(nil),    // 34: hearth.hosts.v1.SetAddressAccessResponse
-	(*AddPublicDomainRequest)(nil),      // 35: hearth.hosts.v1.AddPublicDomainRequest
-	(*AddPublicDomainResponse)(nil),     // 36: hearth.hosts.v1.AddPublicDomainResponse
-	(*RemovePublicDomainRequest)(nil),   // 37: hearth.hosts.v1.RemovePublicDomainRequest
-	(*RemovePublicDomainResponse)(nil),  // 38: hearth.hosts.v1.RemovePublicDomainResponse
-	(*AddPrivateDomainRequest)(nil),     // 39: hearth.hosts.v1.AddPrivateDomainRequest
-	(*AddPrivateDomainResponse)(nil),    // 40: hearth.hosts.v1.AddPrivateDomainResponse
-	(*RemovePrivateDomainRequest)(nil),  // 41: hearth.hosts.v1.RemovePrivateDomainRequest
-	(*RemovePrivateDomainResponse)(nil), // 42: hearth.hosts.v1.RemovePrivateDomainResponse
-	(*HostAddress)(nil),                 // 43: hearth.hosts.v1.HostAddress
-	(*ListAddressesRequest)(nil),        // 44: hearth.hosts.v1.ListAddressesRequest
-	(*ListAddressesResponse)(nil),       // 45: hearth.hosts.v1.ListAddressesResponse
-	(*CheckAddressesRequest)(nil),       // 46: hearth.hosts.v1.CheckAddressesRequest
-	(*CheckAddressesResponse)(nil),      // 47: hearth.hosts.v1.CheckAddressesResponse
-	nil,                                 // 48: hearth.hosts.v1.HostSpec.BindingsEntry
-	nil,                                 // 49: hearth.hosts.v1.HostSpec.RangesEntry
-	nil,                                 // 50: hearth.hosts.v1.HostSpec.PublicDomainsEntry
-	nil,                                 // 51: hearth.hosts.v1.HostSpec.PrivateDomainsEntry
-	nil,                                 // 52: hearth.hosts.v1.Binding.InterfacesEntry
-	nil,                                 // 53: hearth.hosts.v1.Choices.GlobalAccessEntry
-	nil,                                 // 54: hearth.hosts.v1.HostGatesSpec.SealedEntry
-	nil,                                 // 55: hearth.hosts.v1.HostStatus.PortsEntry
-	(*v1.Meta)(nil),                     // 56: hearth.meta.v1.Meta
-	(*timestamppb.Timestamp)(nil),       // 57: google.protobuf.Timestamp
+	(Interface_Type)(0),                 // 1: hearth.hosts.v1.Interface.Type
+	(Address_Kind)(0),                   // 2: hearth.hosts.v1.Address.Kind
+	(Verdict_Step)(0),                   // 3: hearth.hosts.v1.Verdict.Step
+	(*Host)(nil),                        // 4: hearth.hosts.v1.Host
+	(*HostSpec)(nil),                    // 5: hearth.hosts.v1.HostSpec
+	(*PublicDomain)(nil),                // 6: hearth.hosts.v1.PublicDomain
+	(*PrivateDomain)(nil),               // 7: hearth.hosts.v1.PrivateDomain
+	(*Binding)(nil),                     // 8: hearth.hosts.v1.Binding
+	(*Choices)(nil),                     // 9: hearth.hosts.v1.Choices
+	(*Endpoint)(nil),                    // 10: hearth.hosts.v1.Endpoint
+	(*BindingRange)(nil),                // 11: hearth.hosts.v1.BindingRange
+	(*RangeInterface)(nil),              // 12: hearth.hosts.v1.RangeInterface
+	(*SuppliedAddress)(nil),             // 13: hearth.hosts.v1.SuppliedAddress
+	(*AddSsl)(nil),                      // 14: hearth.hosts.v1.AddSsl
+	(*Secure)(nil),                      // 15: hearth.hosts.v1.Secure
+	(*Interface)(nil),                   // 16: hearth.hosts.v1.Interface
+	(*HostStatus)(nil),                  // 17: hearth.hosts.v1.HostStatus
+	(*Ports)(nil),                       // 18: hearth.hosts.v1.Ports
+	(*Address)(nil),                     // 19: hearth.hosts.v1.Address
+	(*UrlPlugin)(nil),                   // 20: hearth.hosts.v1.UrlPlugin
+	(*UrlPluginSpec)(nil),               // 21: hearth.hosts.v1.UrlPluginSpec
+	(*Reachability)(nil),                // 22: hearth.hosts.v1.Reachability
+	(*ReachabilityStatus)(nil),          // 23: hearth.hosts.v1.ReachabilityStatus
+	(*Verdict)(nil),                     // 24: hearth.hosts.v1.Verdict
+	(*Passthrough)(nil),                 // 25: hearth.hosts.v1.Passthrough
+	(*PassthroughSpec)(nil),             // 26: hearth.hosts.v1.PassthroughSpec
+	(*ListPassthroughsRequest)(nil),     // 27: hearth.hosts.v1.ListPassthroughsRequest
+	(*ListPassthroughsResponse)(nil),    // 28: hearth.hosts.v1.ListPassthroughsResponse
+	(*AddPassthroughRequest)(nil),       // 29: hearth.hosts.v1.AddPassthroughRequest
+	(*AddPassthroughResponse)(nil),      // 30: hearth.hosts.v1.AddPassthroughResponse
+	(*DeletePassthroughRequest)(nil),    // 31: hearth.hosts.v1.DeletePassthroughRequest
+	(*DeletePassthroughResponse)(nil),   // 32: hearth.hosts.v1.DeletePassthroughResponse
+	(*ListHostsRequest)(nil),            // 33: hearth.hosts.v1.ListHostsRequest
+	(*ListHostsResponse)(nil),           // 34: hearth.hosts.v1.ListHostsResponse
+	(*SetAddressAccessRequest)(nil),     // 35: hearth.hosts.v1.SetAddressAccessRequest
+	(*SetAddressAccessResponse)(nil),    // 36: hearth.hosts.v1.SetAddressAccessResponse
+	(*AddPublicDomainRequest)(nil),      // 37: hearth.hosts.v1.AddPublicDomainRequest
+	(*AddPublicDomainResponse)(nil),     // 38: hearth.hosts.v1.AddPublicDomainResponse
+	(*RemovePublicDomainRequest)(nil),   // 39: hearth.hosts.v1.RemovePublicDomainRequest
+	(*RemovePublicDomainResponse)(nil),  // 40: hearth.hosts.v1.RemovePublicDomainResponse
+	(*AddPrivateDomainRequest)(nil),     // 41: hearth.hosts.v1.AddPrivateDomainRequest
+	(*AddPrivateDomainResponse)(nil),    // 42: hearth.hosts.v1.AddPrivateDomainResponse
+	(*RemovePrivateDomainRequest)(nil),  // 43: hearth.hosts.v1.RemovePrivateDomainRequest
+	(*RemovePrivateDomainResponse)(nil), // 44: hearth.hosts.v1.RemovePrivateDomainResponse
+	(*HostAddress)(nil),                 // 45: hearth.hosts.v1.HostAddress
+	(*ListAddressesRequest)(nil),        // 46: hearth.hosts.v1.ListAddressesRequest
+	(*ListAddressesResponse)(nil),       // 47: hearth.hosts.v1.ListAddressesResponse
+	(*CheckAddressesRequest)(nil),       // 48: hearth.hosts.v1.CheckAddressesRequest
+	(*CheckAddressesResponse)(nil),      // 49: hearth.hosts.v1.CheckAddressesResponse
+	nil,                                 // 50: hearth.hosts.v1.HostSpec.BindingsEntry
+	nil,                                 // 51: hearth.hosts.v1.HostSpec.RangesEntry
+	nil,                                 // 52: hearth.hosts.v1.HostSpec.PublicDomainsEntry
+	nil,                                 // 53: hearth.hosts.v1.HostSpec.PrivateDomainsEntry
+	nil,                                 // 54: hearth.hosts.v1.Binding.InterfacesEntry
+	nil,                                 // 55: hearth.hosts.v1.Choices.GlobalAccessEntry
+	nil,                                 // 56: hearth.hosts.v1.HostStatus.PortsEntry
+	(*v1.Meta)(nil),                     // 57: hearth.meta.v1.Meta
+	(*Gate)(nil),                        // 58: hearth.hosts.v1.Gate
+	(*timestamppb.Timestamp)(nil),       // 59: google.protobuf.Timestamp
+	(*ListRoutesRequest)(nil),           // 60: hearth.hosts.v1.ListRoutesRequest
+	(*ListRoutesResponse)(nil),          // 61: hearth.hosts.v1.ListRoutesResponse
 }
 var file_hearth_hosts_v1_hosts_proto_depIdxs = []int32{
-	56, // 0: hearth.hosts.v1.Host.meta:type_name -> hearth.meta.v1.Meta
-	6,  // 1: hearth.hosts.v1.Host.spec:type_name -> hearth.hosts.v1.HostSpec
-	23, // 2: hearth.hosts.v1.Host.status:type_name -> hearth.hosts.v1.HostStatus
-	48, // 3: hearth.hosts.v1.HostSpec.bindings:type_name -> hearth.hosts.v1.HostSpec.BindingsEntry
-	49, // 4: hearth.hosts.v1.HostSpec.ranges:type_name -> hearth.hosts.v1.HostSpec.RangesEntry
-	50, // 5: hearth.hosts.v1.HostSpec.public_domains:type_name -> hearth.hosts.v1.HostSpec.PublicDomainsEntry
-	51, // 6: hearth.hosts.v1.HostSpec.private_domains:type_name -> hearth.hosts.v1.HostSpec.PrivateDomainsEntry
-	15, // 7: hearth.hosts.v1.Binding.add_ssl:type_name -> hearth.hosts.v1.AddSsl
-	21, // 8: hearth.hosts.v1.Binding.secure:type_name -> hearth.hosts.v1.Secure
-	52, // 9: hearth.hosts.v1.Binding.interfaces:type_name -> hearth.hosts.v1.Binding.InterfacesEntry
-	10, // 10: hearth.hosts.v1.Binding.choices:type_name -> hearth.hosts.v1.Choices
-	14, // 11: hearth.hosts.v1.Binding.supplied:type_name -> hearth.hosts.v1.SuppliedAddress
-	11, // 12: hearth.hosts.v1.Choices.disabled:type_name -> hearth.hosts.v1.Endpoint
-	53, // 13: hearth.hosts.v1.Choices.global_access:type_name -> hearth.hosts.v1.Choices.GlobalAccessEntry
-	13, // 14: hearth.hosts.v1.BindingRange.range_interface:type_name -> hearth.hosts.v1.RangeInterface
-	10, // 15: hearth.hosts.v1.BindingRange.choices:type_name -> hearth.hosts.v1.Choices
-	16, // 16: hearth.hosts.v1.AddSsl.gate:type_name -> hearth.hosts.v1.Gate
-	1,  // 17: hearth.hosts.v1.Gate.scheme:type_name -> hearth.hosts.v1.Gate.Scheme
-	56, // 18: hearth.hosts.v1.HostGates.meta:type_name -> hearth.meta.v1.Meta
-	18, // 19: hearth.hosts.v1.HostGates.spec:type_name -> hearth.hosts.v1.HostGatesSpec
-	54, // 20: hearth.hosts.v1.HostGatesSpec.sealed:type_name -> hearth.hosts.v1.HostGatesSpec.SealedEntry
-	20, // 21: hearth.hosts.v1.GateCredentials.credentials:type_name -> hearth.hosts.v1.GateCredential
-	2,  // 22: hearth.hosts.v1.Interface.type:type_name -> hearth.hosts.v1.Interface.Type
-	55, // 23: hearth.hosts.v1.HostStatus.ports:type_name -> hearth.hosts.v1.HostStatus.PortsEntry
-	25, // 24: hearth.hosts.v1.HostStatus.addresses:type_name -> hearth.hosts.v1.Address
-	25, // 25: hearth.hosts.v1.HostStatus.addresses_off:type_name -> hearth.hosts.v1.Address
-	3,  // 26: hearth.hosts.v1.Address.kind:type_name -> hearth.hosts.v1.Address.Kind
-	0,  // 27: hearth.hosts.v1.Address.access:type_name -> hearth.hosts.v1.Access
-	56, // 28: hearth.hosts.v1.UrlPlugin.meta:type_name -> hearth.meta.v1.Meta
-	27, // 29: hearth.hosts.v1.UrlPlugin.spec:type_name -> hearth.hosts.v1.UrlPluginSpec
-	56, // 30: hearth.hosts.v1.Reachability.meta:type_name -> hearth.meta.v1.Meta
-	29, // 31: hearth.hosts.v1.Reachability.status:type_name -> hearth.hosts.v1.ReachabilityStatus
-	30, // 32: hearth.hosts.v1.ReachabilityStatus.verdicts:type_name -> hearth.hosts.v1.Verdict
-	57, // 33: hearth.hosts.v1.ReachabilityStatus.check_time:type_name -> google.protobuf.Timestamp
-	4,  // 34: hearth.hosts.v1.Verdict.missing:type_name -> hearth.hosts.v1.Verdict.Step
-	5,  // 35: hearth.hosts.v1.ListHostsResponse.hosts:type_name -> hearth.hosts.v1.Host
-	0,  // 36: hearth.hosts.v1.SetAddressAccessRequest.access:type_name -> hearth.hosts.v1.Access
-	5,  // 37: hearth.hosts.v1.SetAddressAccessResponse.host:type_name -> hearth.hosts.v1.Host
-	5,  // 38: hearth.hosts.v1.AddPublicDomainResponse.host:type_name -> hearth.hosts.v1.Host
-	5,  // 39: hearth.hosts.v1.RemovePublicDomainResponse.host:type_name -> hearth.hosts.v1.Host
-	5,  // 40: hearth.hosts.v1.AddPrivateDomainResponse.host:type_name -> hearth.hosts.v1.Host
-	5,  // 41: hearth.hosts.v1.RemovePrivateDomainResponse.host:type_name -> hearth.hosts.v1.Host
-	25, // 42: hearth.hosts.v1.HostAddress.address:type_name -> hearth.hosts.v1.Address
-	30, // 43: hearth.hosts.v1.HostAddress.verdict:type_name -> hearth.hosts.v1.Verdict
-	43, // 44: hearth.hosts.v1.ListAddressesResponse.addresses:type_name -> hearth.hosts.v1.HostAddress
-	43, // 45: hearth.hosts.v1.CheckAddressesResponse.addresses:type_name -> hearth.hosts.v1.HostAddress
-	9,  // 46: hearth.hosts.v1.HostSpec.BindingsEntry.value:type_name -> hearth.hosts.v1.Binding
-	12, // 47: hearth.hosts.v1.HostSpec.RangesEntry.value:type_name -> hearth.hosts.v1.BindingRange
-	7,  // 48: hearth.hosts.v1.HostSpec.PublicDomainsEntry.value:type_name -> hearth.hosts.v1.PublicDomain
-	8,  // 49: hearth.hosts.v1.HostSpec.PrivateDomainsEntry.value:type_name -> hearth.hosts.v1.PrivateDomain
-	22, // 50: hearth.hosts.v1.Binding.InterfacesEntry.value:type_name -> hearth.hosts.v1.Interface
-	0,  // 51: hearth.hosts.v1.Choices.GlobalAccessEntry.value:type_name -> hearth.hosts.v1.Access
-	24, // 52: hearth.hosts.v1.HostStatus.PortsEntry.value:type_name -> hearth.hosts.v1.Ports
-	31, // 53: hearth.hosts.v1.HostService.ListHosts:input_type -> hearth.hosts.v1.ListHostsRequest
-	44, // 54: hearth.hosts.v1.HostService.ListAddresses:input_type -> hearth.hosts.v1.ListAddressesRequest
-	46, // 55: hearth.hosts.v1.HostService.CheckAddresses:input_type -> hearth.hosts.v1.CheckAddressesRequest
-	33, // 56: hearth.hosts.v1.HostService.SetAddressAccess:input_type -> hearth.hosts.v1.SetAddressAccessRequest
-	35, // 57: hearth.hosts.v1.HostService.AddPublicDomain:input_type -> hearth.hosts.v1.AddPublicDomainRequest
-	37, // 58: hearth.hosts.v1.HostService.RemovePublicDomain:input_type -> hearth.hosts.v1.RemovePublicDomainRequest
-	39, // 59: hearth.hosts.v1.HostService.AddPrivateDomain:input_type -> hearth.hosts.v1.AddPrivateDomainRequest
-	41, // 60: hearth.hosts.v1.HostService.RemovePrivateDomain:input_type -> hearth.hosts.v1.RemovePrivateDomainRequest
-	32, // 61: hearth.hosts.v1.HostService.ListHosts:output_type -> hearth.hosts.v1.ListHostsResponse
-	45, // 62: hearth.hosts.v1.HostService.ListAddresses:output_type -> hearth.hosts.v1.ListAddressesResponse
-	47, // 63: hearth.hosts.v1.HostService.CheckAddresses:output_type -> hearth.hosts.v1.CheckAddressesResponse
-	34, // 64: hearth.hosts.v1.HostService.SetAddressAccess:output_type -> hearth.hosts.v1.SetAddressAccessResponse
-	36, // 65: hearth.hosts.v1.HostService.AddPublicDomain:output_type -> hearth.hosts.v1.AddPublicDomainResponse
-	38, // 66: hearth.hosts.v1.HostService.RemovePublicDomain:output_type -> hearth.hosts.v1.RemovePublicDomainResponse
-	40, // 67: hearth.hosts.v1.HostService.AddPrivateDomain:output_type -> hearth.hosts.v1.AddPrivateDomainResponse
-	42, // 68: hearth.hosts.v1.HostService.RemovePrivateDomain:output_type -> hearth.hosts.v1.RemovePrivateDomainResponse
-	61, // [61:69] is the sub-list for method output_type
-	53, // [53:61] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	57, // 0: hearth.hosts.v1.Host.meta:type_name -> hearth.meta.v1.Meta
+	5,  // 1: hearth.hosts.v1.Host.spec:type_name -> hearth.hosts.v1.HostSpec
+	17, // 2: hearth.hosts.v1.Host.status:type_name -> hearth.hosts.v1.HostStatus
+	50, // 3: hearth.hosts.v1.HostSpec.bindings:type_name -> hearth.hosts.v1.HostSpec.BindingsEntry
+	51, // 4: hearth.hosts.v1.HostSpec.ranges:type_name -> hearth.hosts.v1.HostSpec.RangesEntry
+	52, // 5: hearth.hosts.v1.HostSpec.public_domains:type_name -> hearth.hosts.v1.HostSpec.PublicDomainsEntry
+	53, // 6: hearth.hosts.v1.HostSpec.private_domains:type_name -> hearth.hosts.v1.HostSpec.PrivateDomainsEntry
+	14, // 7: hearth.hosts.v1.Binding.add_ssl:type_name -> hearth.hosts.v1.AddSsl
+	15, // 8: hearth.hosts.v1.Binding.secure:type_name -> hearth.hosts.v1.Secure
+	54, // 9: hearth.hosts.v1.Binding.interfaces:type_name -> hearth.hosts.v1.Binding.InterfacesEntry
+	9,  // 10: hearth.hosts.v1.Binding.choices:type_name -> hearth.hosts.v1.Choices
+	13, // 11: hearth.hosts.v1.Binding.supplied:type_name -> hearth.hosts.v1.SuppliedAddress
+	10, // 12: hearth.hosts.v1.Choices.disabled:type_name -> hearth.hosts.v1.Endpoint
+	55, // 13: hearth.hosts.v1.Choices.global_access:type_name -> hearth.hosts.v1.Choices.GlobalAccessEntry
+	12, // 14: hearth.hosts.v1.BindingRange.range_interface:type_name -> hearth.hosts.v1.RangeInterface
+	9,  // 15: hearth.hosts.v1.BindingRange.choices:type_name -> hearth.hosts.v1.Choices
+	58, // 16: hearth.hosts.v1.AddSsl.gate:type_name -> hearth.hosts.v1.Gate
+	1,  // 17: hearth.hosts.v1.Interface.type:type_name -> hearth.hosts.v1.Interface.Type
+	56, // 18: hearth.hosts.v1.HostStatus.ports:type_name -> hearth.hosts.v1.HostStatus.PortsEntry
+	19, // 19: hearth.hosts.v1.HostStatus.addresses:type_name -> hearth.hosts.v1.Address
+	19, // 20: hearth.hosts.v1.HostStatus.addresses_off:type_name -> hearth.hosts.v1.Address
+	2,  // 21: hearth.hosts.v1.Address.kind:type_name -> hearth.hosts.v1.Address.Kind
+	0,  // 22: hearth.hosts.v1.Address.access:type_name -> hearth.hosts.v1.Access
+	57, // 23: hearth.hosts.v1.UrlPlugin.meta:type_name -> hearth.meta.v1.Meta
+	21, // 24: hearth.hosts.v1.UrlPlugin.spec:type_name -> hearth.hosts.v1.UrlPluginSpec
+	57, // 25: hearth.hosts.v1.Reachability.meta:type_name -> hearth.meta.v1.Meta
+	23, // 26: hearth.hosts.v1.Reachability.status:type_name -> hearth.hosts.v1.ReachabilityStatus
+	24, // 27: hearth.hosts.v1.ReachabilityStatus.verdicts:type_name -> hearth.hosts.v1.Verdict
+	59, // 28: hearth.hosts.v1.ReachabilityStatus.check_time:type_name -> google.protobuf.Timestamp
+	3,  // 29: hearth.hosts.v1.Verdict.missing:type_name -> hearth.hosts.v1.Verdict.Step
+	57, // 30: hearth.hosts.v1.Passthrough.meta:type_name -> hearth.meta.v1.Meta
+	26, // 31: hearth.hosts.v1.Passthrough.spec:type_name -> hearth.hosts.v1.PassthroughSpec
+	0,  // 32: hearth.hosts.v1.PassthroughSpec.access:type_name -> hearth.hosts.v1.Access
+	25, // 33: hearth.hosts.v1.ListPassthroughsResponse.passthroughs:type_name -> hearth.hosts.v1.Passthrough
+	0,  // 34: hearth.hosts.v1.AddPassthroughRequest.access:type_name -> hearth.hosts.v1.Access
+	25, // 35: hearth.hosts.v1.AddPassthroughResponse.passthrough:type_name -> hearth.hosts.v1.Passthrough
+	4,  // 36: hearth.hosts.v1.ListHostsResponse.hosts:type_name -> hearth.hosts.v1.Host
+	0,  // 37: hearth.hosts.v1.SetAddressAccessRequest.access:type_name -> hearth.hosts.v1.Access
+	4,  // 38: hearth.hosts.v1.SetAddressAccessResponse.host:type_name -> hearth.hosts.v1.Host
+	4,  // 39: hearth.hosts.v1.AddPublicDomainResponse.host:type_name -> hearth.hosts.v1.Host
+	4,  // 40: hearth.hosts.v1.RemovePublicDomainResponse.host:type_name -> hearth.hosts.v1.Host
+	4,  // 41: hearth.hosts.v1.AddPrivateDomainResponse.host:type_name -> hearth.hosts.v1.Host
+	4,  // 42: hearth.hosts.v1.RemovePrivateDomainResponse.host:type_name -> hearth.hosts.v1.Host
+	19, // 43: hearth.hosts.v1.HostAddress.address:type_name -> hearth.hosts.v1.Address
+	24, // 44: hearth.hosts.v1.HostAddress.verdict:type_name -> hearth.hosts.v1.Verdict
+	45, // 45: hearth.hosts.v1.ListAddressesResponse.addresses:type_name -> hearth.hosts.v1.HostAddress
+	45, // 46: hearth.hosts.v1.CheckAddressesResponse.addresses:type_name -> hearth.hosts.v1.HostAddress
+	8,  // 47: hearth.hosts.v1.HostSpec.BindingsEntry.value:type_name -> hearth.hosts.v1.Binding
+	11, // 48: hearth.hosts.v1.HostSpec.RangesEntry.value:type_name -> hearth.hosts.v1.BindingRange
+	6,  // 49: hearth.hosts.v1.HostSpec.PublicDomainsEntry.value:type_name -> hearth.hosts.v1.PublicDomain
+	7,  // 50: hearth.hosts.v1.HostSpec.PrivateDomainsEntry.value:type_name -> hearth.hosts.v1.PrivateDomain
+	16, // 51: hearth.hosts.v1.Binding.InterfacesEntry.value:type_name -> hearth.hosts.v1.Interface
+	0,  // 52: hearth.hosts.v1.Choices.GlobalAccessEntry.value:type_name -> hearth.hosts.v1.Access
+	18, // 53: hearth.hosts.v1.HostStatus.PortsEntry.value:type_name -> hearth.hosts.v1.Ports
+	33, // 54: hearth.hosts.v1.HostService.ListHosts:input_type -> hearth.hosts.v1.ListHostsRequest
+	46, // 55: hearth.hosts.v1.HostService.ListAddresses:input_type -> hearth.hosts.v1.ListAddressesRequest
+	48, // 56: hearth.hosts.v1.HostService.CheckAddresses:input_type -> hearth.hosts.v1.CheckAddressesRequest
+	35, // 57: hearth.hosts.v1.HostService.SetAddressAccess:input_type -> hearth.hosts.v1.SetAddressAccessRequest
+	37, // 58: hearth.hosts.v1.HostService.AddPublicDomain:input_type -> hearth.hosts.v1.AddPublicDomainRequest
+	39, // 59: hearth.hosts.v1.HostService.RemovePublicDomain:input_type -> hearth.hosts.v1.RemovePublicDomainRequest
+	41, // 60: hearth.hosts.v1.HostService.AddPrivateDomain:input_type -> hearth.hosts.v1.AddPrivateDomainRequest
+	43, // 61: hearth.hosts.v1.HostService.RemovePrivateDomain:input_type -> hearth.hosts.v1.RemovePrivateDomainRequest
+	60, // 62: hearth.hosts.v1.HostService.ListRoutes:input_type -> hearth.hosts.v1.ListRoutesRequest
+	27, // 63: hearth.hosts.v1.HostService.ListPassthroughs:input_type -> hearth.hosts.v1.ListPassthroughsRequest
+	29, // 64: hearth.hosts.v1.HostService.AddPassthrough:input_type -> hearth.hosts.v1.AddPassthroughRequest
+	31, // 65: hearth.hosts.v1.HostService.DeletePassthrough:input_type -> hearth.hosts.v1.DeletePassthroughRequest
+	34, // 66: hearth.hosts.v1.HostService.ListHosts:output_type -> hearth.hosts.v1.ListHostsResponse
+	47, // 67: hearth.hosts.v1.HostService.ListAddresses:output_type -> hearth.hosts.v1.ListAddressesResponse
+	49, // 68: hearth.hosts.v1.HostService.CheckAddresses:output_type -> hearth.hosts.v1.CheckAddressesResponse
+	36, // 69: hearth.hosts.v1.HostService.SetAddressAccess:output_type -> hearth.hosts.v1.SetAddressAccessResponse
+	38, // 70: hearth.hosts.v1.HostService.AddPublicDomain:output_type -> hearth.hosts.v1.AddPublicDomainResponse
+	40, // 71: hearth.hosts.v1.HostService.RemovePublicDomain:output_type -> hearth.hosts.v1.RemovePublicDomainResponse
+	42, // 72: hearth.hosts.v1.HostService.AddPrivateDomain:output_type -> hearth.hosts.v1.AddPrivateDomainResponse
+	44, // 73: hearth.hosts.v1.HostService.RemovePrivateDomain:output_type -> hearth.hosts.v1.RemovePrivateDomainResponse
+	61, // 74: hearth.hosts.v1.HostService.ListRoutes:output_type -> hearth.hosts.v1.ListRoutesResponse
+	28, // 75: hearth.hosts.v1.HostService.ListPassthroughs:output_type -> hearth.hosts.v1.ListPassthroughsResponse
+	30, // 76: hearth.hosts.v1.HostService.AddPassthrough:output_type -> hearth.hosts.v1.AddPassthroughResponse
+	32, // 77: hearth.hosts.v1.HostService.DeletePassthrough:output_type -> hearth.hosts.v1.DeletePassthroughResponse
+	66, // [66:78] is the sub-list for method output_type
+	54, // [54:66] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_hearth_hosts_v1_hosts_proto_init() }
@@ -3567,13 +3713,15 @@ func file_hearth_hosts_v1_hosts_proto_init() {
 	if File_hearth_hosts_v1_hosts_proto != nil {
 		return
 	}
+	file_hearth_hosts_v1_gates_proto_init()
+	file_hearth_hosts_v1_routes_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_hosts_v1_hosts_proto_rawDesc), len(file_hearth_hosts_v1_hosts_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   51,
+			NumEnums:      4,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

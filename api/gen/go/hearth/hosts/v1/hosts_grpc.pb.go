@@ -29,6 +29,10 @@ const (
 	HostService_RemovePublicDomain_FullMethodName  = "/hearth.hosts.v1.HostService/RemovePublicDomain"
 	HostService_AddPrivateDomain_FullMethodName    = "/hearth.hosts.v1.HostService/AddPrivateDomain"
 	HostService_RemovePrivateDomain_FullMethodName = "/hearth.hosts.v1.HostService/RemovePrivateDomain"
+	HostService_ListRoutes_FullMethodName          = "/hearth.hosts.v1.HostService/ListRoutes"
+	HostService_ListPassthroughs_FullMethodName    = "/hearth.hosts.v1.HostService/ListPassthroughs"
+	HostService_AddPassthrough_FullMethodName      = "/hearth.hosts.v1.HostService/AddPassthrough"
+	HostService_DeletePassthrough_FullMethodName   = "/hearth.hosts.v1.HostService/DeletePassthrough"
 )
 
 // HostServiceClient is the client API for HostService service.
@@ -57,6 +61,16 @@ type HostServiceClient interface {
 	AddPrivateDomain(ctx context.Context, in *AddPrivateDomainRequest, opts ...grpc.CallOption) (*AddPrivateDomainResponse, error)
 	// RemovePrivateDomain takes a private name away.
 	RemovePrivateDomain(ctx context.Context, in *RemovePrivateDomainRequest, opts ...grpc.CallOption) (*RemovePrivateDomainResponse, error)
+	// ListRoutes lists what the front door does with connections: each way from an address and a name to whom they are led. Of several
+	// ways at an address the first counts that is for the name and the caller.
+	ListRoutes(ctx context.Context, in *ListRoutesRequest, opts ...grpc.CallOption) (*ListRoutesResponse, error)
+	// ListPassthroughs lists the names that lead to other machines.
+	ListPassthroughs(ctx context.Context, in *ListPassthroughsRequest, opts ...grpc.CallOption) (*ListPassthroughsResponse, error)
+	// AddPassthrough has connections over TLS that ask for a name led to another machine of the network, unopened: the certificate is that
+	// machine's own. A name that is there already at the port leads where it is said.
+	AddPassthrough(ctx context.Context, in *AddPassthroughRequest, opts ...grpc.CallOption) (*AddPassthroughResponse, error)
+	// DeletePassthrough has a name lead to another machine no more.
+	DeletePassthrough(ctx context.Context, in *DeletePassthroughRequest, opts ...grpc.CallOption) (*DeletePassthroughResponse, error)
 }
 
 type hostServiceClient struct {
@@ -147,6 +161,46 @@ func (c *hostServiceClient) RemovePrivateDomain(ctx context.Context, in *RemoveP
 	return out, nil
 }
 
+func (c *hostServiceClient) ListRoutes(ctx context.Context, in *ListRoutesRequest, opts ...grpc.CallOption) (*ListRoutesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRoutesResponse)
+	err := c.cc.Invoke(ctx, HostService_ListRoutes_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *hostServiceClient) ListPassthroughs(ctx context.Context, in *ListPassthroughsRequest, opts ...grpc.CallOption) (*ListPassthroughsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPassthroughsResponse)
+	err := c.cc.Invoke(ctx, HostService_ListPassthroughs_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *hostServiceClient) AddPassthrough(ctx context.Context, in *AddPassthroughRequest, opts ...grpc.CallOption) (*AddPassthroughResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AddPassthroughResponse)
+	err := c.cc.Invoke(ctx, HostService_AddPassthrough_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *hostServiceClient) DeletePassthrough(ctx context.Context, in *DeletePassthroughRequest, opts ...grpc.CallOption) (*DeletePassthroughResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeletePassthroughResponse)
+	err := c.cc.Invoke(ctx, HostService_DeletePassthrough_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // HostServiceServer is the server API for HostService service.
 // All implementations must embed UnimplementedHostServiceServer
 // for forward compatibility.
@@ -173,6 +227,16 @@ type HostServiceServer interface {
 	AddPrivateDomain(context.Context, *AddPrivateDomainRequest) (*AddPrivateDomainResponse, error)
 	// RemovePrivateDomain takes a private name away.
 	RemovePrivateDomain(context.Context, *RemovePrivateDomainRequest) (*RemovePrivateDomainResponse, error)
+	// ListRoutes lists what the front door does with connections: each way from an address and a name to whom they are led. Of several
+	// ways at an address the first counts that is for the name and the caller.
+	ListRoutes(context.Context, *ListRoutesRequest) (*ListRoutesResponse, error)
+	// ListPassthroughs lists the names that lead to other machines.
+	ListPassthroughs(context.Context, *ListPassthroughsRequest) (*ListPassthroughsResponse, error)
+	// AddPassthrough has connections over TLS that ask for a name led to another machine of the network, unopened: the certificate is that
+	// machine's own. A name that is there already at the port leads where it is said.
+	AddPassthrough(context.Context, *AddPassthroughRequest) (*AddPassthroughResponse, error)
+	// DeletePassthrough has a name lead to another machine no more.
+	DeletePassthrough(context.Context, *DeletePassthroughRequest) (*DeletePassthroughResponse, error)
 	mustEmbedUnimplementedHostServiceServer()
 }
 
@@ -206,6 +270,18 @@ func (UnimplementedHostServiceServer) AddPrivateDomain(context.Context, *AddPriv
 }
 func (UnimplementedHostServiceServer) RemovePrivateDomain(context.Context, *RemovePrivateDomainRequest) (*RemovePrivateDomainResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RemovePrivateDomain not implemented")
+}
+func (UnimplementedHostServiceServer) ListRoutes(context.Context, *ListRoutesRequest) (*ListRoutesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRoutes not implemented")
+}
+func (UnimplementedHostServiceServer) ListPassthroughs(context.Context, *ListPassthroughsRequest) (*ListPassthroughsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPassthroughs not implemented")
+}
+func (UnimplementedHostServiceServer) AddPassthrough(context.Context, *AddPassthroughRequest) (*AddPassthroughResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddPassthrough not implemented")
+}
+func (UnimplementedHostServiceServer) DeletePassthrough(context.Context, *DeletePassthroughRequest) (*DeletePassthroughResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeletePassthrough not implemented")
 }
 func (UnimplementedHostServiceServer) mustEmbedUnimplementedHostServiceServer() {}
 func (UnimplementedHostServiceServer) testEmbeddedByValue()                     {}
@@ -372,6 +448,78 @@ func _HostService_RemovePrivateDomain_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _HostService_ListRoutes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRoutesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostServiceServer).ListRoutes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HostService_ListRoutes_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostServiceServer).ListRoutes(ctx, req.(*ListRoutesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HostService_ListPassthroughs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPassthroughsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostServiceServer).ListPassthroughs(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HostService_ListPassthroughs_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostServiceServer).ListPassthroughs(ctx, req.(*ListPassthroughsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HostService_AddPassthrough_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddPassthroughRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostServiceServer).AddPassthrough(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HostService_AddPassthrough_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostServiceServer).AddPassthrough(ctx, req.(*AddPassthroughRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HostService_DeletePassthrough_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeletePassthroughRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostServiceServer).DeletePassthrough(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HostService_DeletePassthrough_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostServiceServer).DeletePassthrough(ctx, req.(*DeletePassthroughRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // HostService_ServiceDesc is the grpc.ServiceDesc for HostService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -410,6 +558,22 @@ var HostService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RemovePrivateDomain",
 			Handler:    _HostService_RemovePrivateDomain_Handler,
+		},
+		{
+			MethodName: "ListRoutes",
+			Handler:    _HostService_ListRoutes_Handler,
+		},
+		{
+			MethodName: "ListPassthroughs",
+			Handler:    _HostService_ListPassthroughs_Handler,
+		},
+		{
+			MethodName: "AddPassthrough",
+			Handler:    _HostService_AddPassthrough_Handler,
+		},
+		{
+			MethodName: "DeletePassthrough",
+			Handler:    _HostService_DeletePassthrough_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -290,6 +290,8 @@ const (
 	Reason_REASON_DOMAIN_TAKEN Reason = 282
 	// The host has no such name.
 	Reason_REASON_DOMAIN_NOT_FOUND Reason = 283
+	// There is no such name that leads to another machine.
+	Reason_REASON_PASSTHROUGH_NOT_FOUND Reason = 410
 	// Some of the ports of a range cannot be had.
 	Reason_REASON_PORT_RANGE_TAKEN Reason = 284
 	// There is no such registry.
@@ -518,6 +520,7 @@ var (
 		281: "REASON_ADDRESS_ACCESS",
 		282: "REASON_DOMAIN_TAKEN",
 		283: "REASON_DOMAIN_NOT_FOUND",
+		410: "REASON_PASSTHROUGH_NOT_FOUND",
 		284: "REASON_PORT_RANGE_TAKEN",
 		320: "REASON_REGISTRY_NOT_FOUND",
 		321: "REASON_REGISTRY_UNREACHABLE",
@@ -697,6 +700,7 @@ var (
 		"REASON_ADDRESS_ACCESS":           281,
 		"REASON_DOMAIN_TAKEN":             282,
 		"REASON_DOMAIN_NOT_FOUND":         283,
+		"REASON_PASSTHROUGH_NOT_FOUND":    410,
 		"REASON_PORT_RANGE_TAKEN":         284,
 		"REASON_REGISTRY_NOT_FOUND":       320,
 		"REASON_REGISTRY_UNREACHABLE":     321,
@@ -929,7 +933,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*Д\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*ە\x01\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -1066,7 +1070,8 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x18REASON_ADDRESS_NOT_FOUND\x10\x98\x02\x1au\x8a\x80\x19q\b\x05\x1amLook at the addresses there are with 'hearth host address list', and name one by its URL or by host and port.\x12\x95\x01\n" +
 	"\x15REASON_ADDRESS_ACCESS\x10\x99\x02\x1ay\x8a\x80\x19u\b\t\x1aqChoose another access: the machine's own addresses are always on, those of its networks never reach the Internet.\x12\x88\x01\n" +
 	"\x13REASON_DOMAIN_TAKEN\x10\x9a\x02\x1an\x8a\x80\x19j\b\x06\x1afChoose another name, or take it away from the host that has it: 'hearth host domain list' shows which.\x12a\n" +
-	"\x17REASON_DOMAIN_NOT_FOUND\x10\x9b\x02\x1aC\x8a\x80\x19?\b\x05\x1a;Look at the names there are with 'hearth host domain list'.\x12\xa5\x01\n" +
+	"\x17REASON_DOMAIN_NOT_FOUND\x10\x9b\x02\x1aC\x8a\x80\x19?\b\x05\x1a;Look at the names there are with 'hearth host domain list'.\x12\x88\x01\n" +
+	"\x1cREASON_PASSTHROUGH_NOT_FOUND\x10\x9a\x03\x1ae\x8a\x80\x19a\b\x05\x1a]Look at those there are with 'hearth host passthrough list', and name one as it stands there.\x12\xa5\x01\n" +
 	"\x17REASON_PORT_RANGE_TAKEN\x10\x9c\x02\x1a\x86\x01\x8a\x80\x19\x81\x01\b\x06\x1a}Choose another first port outside, in the settings of the service where it has any, or remove the package that has the ports.\x12X\n" +
 	"\x19REASON_REGISTRY_NOT_FOUND\x10\xc0\x02\x1a8\x8a\x80\x194\b\x05\x1a0List the registries with 'hearth registry list'.\x12s\n" +
 	"\x1bREASON_REGISTRY_UNREACHABLE\x10\xc1\x02\x1aQ\x8a\x80\x19M\b\x0e\x10\x01\x1aGLook whether its address is right and the network works, and try again.\x12[\n" +

@@ -504,6 +504,7 @@ type Resource struct {
 	//	*Resource_Action
 	//	*Resource_Task
 	//	*Resource_Host
+	//	*Resource_Passthrough
 	//	*Resource_Gateway
 	//	*Resource_Account
 	//	*Resource_Preferences
@@ -660,6 +661,15 @@ func (x *Resource) GetHost() *v13.Host {
 	if x != nil {
 		if x, ok := x.Kind.(*Resource_Host); ok {
 			return x.Host
+		}
+	}
+	return nil
+}
+
+func (x *Resource) GetPassthrough() *v13.Passthrough {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_Passthrough); ok {
+			return x.Passthrough
 		}
 	}
 	return nil
@@ -904,6 +914,11 @@ type Resource_Host struct {
 	Host *v13.Host `protobuf:"bytes,30,opt,name=host,proto3,oneof"`
 }
 
+type Resource_Passthrough struct {
+	// A name that leads to another machine.
+	Passthrough *v13.Passthrough `protobuf:"bytes,135,opt,name=passthrough,proto3,oneof"`
+}
+
 type Resource_Gateway struct {
 	// A gateway.
 	Gateway *v14.Gateway `protobuf:"bytes,32,opt,name=gateway,proto3,oneof"`
@@ -1026,6 +1041,8 @@ func (*Resource_Task) isResource_Kind() {}
 
 func (*Resource_Host) isResource_Kind() {}
 
+func (*Resource_Passthrough) isResource_Kind() {}
+
 func (*Resource_Gateway) isResource_Kind() {}
 
 func (*Resource_Account) isResource_Kind() {}
@@ -1102,7 +1119,7 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\tR\x02id\x125\n" +
-	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\xa5\x0f\n" +
+	"\bresource\x18\x04 \x01(\v2\x19.hearth.state.v1.ResourceR\bresource\"\xe8\x0f\n" +
 	"\bResource\x12?\n" +
 	"\toperation\x18\x01 \x01(\v2\x1f.hearth.operations.v1.OperationH\x00R\toperation\x12<\n" +
 	"\bprogress\x18\x02 \x01(\v2\x1e.hearth.operations.v1.ProgressH\x00R\bprogress\x127\n" +
@@ -1116,7 +1133,8 @@ const file_hearth_state_v1_state_proto_rawDesc = "" +
 	"\bsnapshot\x18d \x01(\v2\x1c.hearth.packages.v1.SnapshotH\x00R\bsnapshot\x123\n" +
 	"\x06action\x18\x14 \x01(\v2\x19.hearth.actions.v1.ActionH\x00R\x06action\x12-\n" +
 	"\x04task\x18\x15 \x01(\v2\x17.hearth.actions.v1.TaskH\x00R\x04task\x12+\n" +
-	"\x04host\x18\x1e \x01(\v2\x15.hearth.hosts.v1.HostH\x00R\x04host\x127\n" +
+	"\x04host\x18\x1e \x01(\v2\x15.hearth.hosts.v1.HostH\x00R\x04host\x12A\n" +
+	"\vpassthrough\x18\x87\x01 \x01(\v2\x1c.hearth.hosts.v1.PassthroughH\x00R\vpassthrough\x127\n" +
 	"\agateway\x18  \x01(\v2\x1b.hearth.gateways.v1.GatewayH\x00R\agateway\x127\n" +
 	"\aaccount\x18) \x01(\v2\x1b.hearth.accounts.v1.AccountH\x00R\aaccount\x12C\n" +
 	"\vpreferences\x182 \x01(\v2\x1f.hearth.accounts.v1.PreferencesH\x00R\vpreferences\x12.\n" +
@@ -1179,26 +1197,27 @@ var file_hearth_state_v1_state_proto_goTypes = []any{
 	(*v12.Action)(nil),        // 17: hearth.actions.v1.Action
 	(*v12.Task)(nil),          // 18: hearth.actions.v1.Task
 	(*v13.Host)(nil),          // 19: hearth.hosts.v1.Host
-	(*v14.Gateway)(nil),       // 20: hearth.gateways.v1.Gateway
-	(*v15.Account)(nil),       // 21: hearth.accounts.v1.Account
-	(*v15.Preferences)(nil),   // 22: hearth.accounts.v1.Preferences
-	(*v16.Entry)(nil),         // 23: hearth.audit.v1.Entry
-	(*v17.Warning)(nil),       // 24: hearth.diagnostics.v1.Warning
-	(*v18.Registry)(nil),      // 25: hearth.registries.v1.Registry
-	(*v11.EffectPolicy)(nil),  // 26: hearth.packages.v1.EffectPolicy
-	(*v11.UpdatePolicy)(nil),  // 27: hearth.packages.v1.UpdatePolicy
-	(*v11.PackageUpdate)(nil), // 28: hearth.packages.v1.PackageUpdate
-	(*v11.PackageLimits)(nil), // 29: hearth.packages.v1.PackageLimits
-	(*v19.Notification)(nil),  // 30: hearth.notifications.v1.Notification
-	(*v110.Settings)(nil),     // 31: hearth.system.v1.Settings
-	(*v110.Smtp)(nil),         // 32: hearth.system.v1.Smtp
-	(*v111.DnsSettings)(nil),  // 33: hearth.dns.v1.DnsSettings
-	(*v13.UrlPlugin)(nil),     // 34: hearth.hosts.v1.UrlPlugin
-	(*v13.Reachability)(nil),  // 35: hearth.hosts.v1.Reachability
-	(*v11.Usage)(nil),         // 36: hearth.packages.v1.Usage
-	(*v110.ServerUsage)(nil),  // 37: hearth.system.v1.ServerUsage
-	(*v11.HealthChange)(nil),  // 38: hearth.packages.v1.HealthChange
-	(*v110.Hardware)(nil),     // 39: hearth.system.v1.Hardware
+	(*v13.Passthrough)(nil),   // 20: hearth.hosts.v1.Passthrough
+	(*v14.Gateway)(nil),       // 21: hearth.gateways.v1.Gateway
+	(*v15.Account)(nil),       // 22: hearth.accounts.v1.Account
+	(*v15.Preferences)(nil),   // 23: hearth.accounts.v1.Preferences
+	(*v16.Entry)(nil),         // 24: hearth.audit.v1.Entry
+	(*v17.Warning)(nil),       // 25: hearth.diagnostics.v1.Warning
+	(*v18.Registry)(nil),      // 26: hearth.registries.v1.Registry
+	(*v11.EffectPolicy)(nil),  // 27: hearth.packages.v1.EffectPolicy
+	(*v11.UpdatePolicy)(nil),  // 28: hearth.packages.v1.UpdatePolicy
+	(*v11.PackageUpdate)(nil), // 29: hearth.packages.v1.PackageUpdate
+	(*v11.PackageLimits)(nil), // 30: hearth.packages.v1.PackageLimits
+	(*v19.Notification)(nil),  // 31: hearth.notifications.v1.Notification
+	(*v110.Settings)(nil),     // 32: hearth.system.v1.Settings
+	(*v110.Smtp)(nil),         // 33: hearth.system.v1.Smtp
+	(*v111.DnsSettings)(nil),  // 34: hearth.dns.v1.DnsSettings
+	(*v13.UrlPlugin)(nil),     // 35: hearth.hosts.v1.UrlPlugin
+	(*v13.Reachability)(nil),  // 36: hearth.hosts.v1.Reachability
+	(*v11.Usage)(nil),         // 37: hearth.packages.v1.Usage
+	(*v110.ServerUsage)(nil),  // 38: hearth.system.v1.ServerUsage
+	(*v11.HealthChange)(nil),  // 39: hearth.packages.v1.HealthChange
+	(*v110.Hardware)(nil),     // 40: hearth.system.v1.Hardware
 }
 var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	2,  // 0: hearth.state.v1.WatchRequest.targets:type_name -> hearth.state.v1.Target
@@ -1219,33 +1238,34 @@ var file_hearth_state_v1_state_proto_depIdxs = []int32{
 	17, // 15: hearth.state.v1.Resource.action:type_name -> hearth.actions.v1.Action
 	18, // 16: hearth.state.v1.Resource.task:type_name -> hearth.actions.v1.Task
 	19, // 17: hearth.state.v1.Resource.host:type_name -> hearth.hosts.v1.Host
-	20, // 18: hearth.state.v1.Resource.gateway:type_name -> hearth.gateways.v1.Gateway
-	21, // 19: hearth.state.v1.Resource.account:type_name -> hearth.accounts.v1.Account
-	22, // 20: hearth.state.v1.Resource.preferences:type_name -> hearth.accounts.v1.Preferences
-	23, // 21: hearth.state.v1.Resource.audit:type_name -> hearth.audit.v1.Entry
-	24, // 22: hearth.state.v1.Resource.warning:type_name -> hearth.diagnostics.v1.Warning
-	25, // 23: hearth.state.v1.Resource.registry:type_name -> hearth.registries.v1.Registry
-	26, // 24: hearth.state.v1.Resource.effect_policy:type_name -> hearth.packages.v1.EffectPolicy
-	27, // 25: hearth.state.v1.Resource.update_policy:type_name -> hearth.packages.v1.UpdatePolicy
-	28, // 26: hearth.state.v1.Resource.package_update:type_name -> hearth.packages.v1.PackageUpdate
-	29, // 27: hearth.state.v1.Resource.package_limits:type_name -> hearth.packages.v1.PackageLimits
-	30, // 28: hearth.state.v1.Resource.notification:type_name -> hearth.notifications.v1.Notification
-	31, // 29: hearth.state.v1.Resource.settings:type_name -> hearth.system.v1.Settings
-	32, // 30: hearth.state.v1.Resource.smtp:type_name -> hearth.system.v1.Smtp
-	33, // 31: hearth.state.v1.Resource.dns_settings:type_name -> hearth.dns.v1.DnsSettings
-	34, // 32: hearth.state.v1.Resource.url_plugin:type_name -> hearth.hosts.v1.UrlPlugin
-	35, // 33: hearth.state.v1.Resource.reachability:type_name -> hearth.hosts.v1.Reachability
-	36, // 34: hearth.state.v1.Resource.usage:type_name -> hearth.packages.v1.Usage
-	37, // 35: hearth.state.v1.Resource.server_usage:type_name -> hearth.system.v1.ServerUsage
-	38, // 36: hearth.state.v1.Resource.health_change:type_name -> hearth.packages.v1.HealthChange
-	39, // 37: hearth.state.v1.Resource.hardware:type_name -> hearth.system.v1.Hardware
-	1,  // 38: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
-	4,  // 39: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
-	39, // [39:40] is the sub-list for method output_type
-	38, // [38:39] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	20, // 18: hearth.state.v1.Resource.passthrough:type_name -> hearth.hosts.v1.Passthrough
+	21, // 19: hearth.state.v1.Resource.gateway:type_name -> hearth.gateways.v1.Gateway
+	22, // 20: hearth.state.v1.Resource.account:type_name -> hearth.accounts.v1.Account
+	23, // 21: hearth.state.v1.Resource.preferences:type_name -> hearth.accounts.v1.Preferences
+	24, // 22: hearth.state.v1.Resource.audit:type_name -> hearth.audit.v1.Entry
+	25, // 23: hearth.state.v1.Resource.warning:type_name -> hearth.diagnostics.v1.Warning
+	26, // 24: hearth.state.v1.Resource.registry:type_name -> hearth.registries.v1.Registry
+	27, // 25: hearth.state.v1.Resource.effect_policy:type_name -> hearth.packages.v1.EffectPolicy
+	28, // 26: hearth.state.v1.Resource.update_policy:type_name -> hearth.packages.v1.UpdatePolicy
+	29, // 27: hearth.state.v1.Resource.package_update:type_name -> hearth.packages.v1.PackageUpdate
+	30, // 28: hearth.state.v1.Resource.package_limits:type_name -> hearth.packages.v1.PackageLimits
+	31, // 29: hearth.state.v1.Resource.notification:type_name -> hearth.notifications.v1.Notification
+	32, // 30: hearth.state.v1.Resource.settings:type_name -> hearth.system.v1.Settings
+	33, // 31: hearth.state.v1.Resource.smtp:type_name -> hearth.system.v1.Smtp
+	34, // 32: hearth.state.v1.Resource.dns_settings:type_name -> hearth.dns.v1.DnsSettings
+	35, // 33: hearth.state.v1.Resource.url_plugin:type_name -> hearth.hosts.v1.UrlPlugin
+	36, // 34: hearth.state.v1.Resource.reachability:type_name -> hearth.hosts.v1.Reachability
+	37, // 35: hearth.state.v1.Resource.usage:type_name -> hearth.packages.v1.Usage
+	38, // 36: hearth.state.v1.Resource.server_usage:type_name -> hearth.system.v1.ServerUsage
+	39, // 37: hearth.state.v1.Resource.health_change:type_name -> hearth.packages.v1.HealthChange
+	40, // 38: hearth.state.v1.Resource.hardware:type_name -> hearth.system.v1.Hardware
+	1,  // 39: hearth.state.v1.StateService.Watch:input_type -> hearth.state.v1.WatchRequest
+	4,  // 40: hearth.state.v1.StateService.Watch:output_type -> hearth.state.v1.WatchResponse
+	40, // [40:41] is the sub-list for method output_type
+	39, // [39:40] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_hearth_state_v1_state_proto_init() }
@@ -1265,6 +1285,7 @@ func file_hearth_state_v1_state_proto_init() {
 		(*Resource_Action)(nil),
 		(*Resource_Task)(nil),
 		(*Resource_Host)(nil),
+		(*Resource_Passthrough)(nil),
 		(*Resource_Gateway)(nil),
 		(*Resource_Account)(nil),
 		(*Resource_Preferences)(nil),

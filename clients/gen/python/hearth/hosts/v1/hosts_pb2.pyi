@@ -1,6 +1,8 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from hearth.hosts.v1 import gates_pb2 as _gates_pb2
+from hearth.hosts.v1 import routes_pb2 as _routes_pb2
 from hearth.meta.v1 import meta_pb2 as _meta_pb2
 from hearth.options.v1 import options_pb2 as _options_pb2
 from google.protobuf.internal import containers as _containers
@@ -196,61 +198,10 @@ class AddSsl(_message.Message):
     add_x_forwarded_headers: bool
     alpn: _containers.RepeatedScalarFieldContainer[str]
     alpn_reflect: bool
-    gate: Gate
+    gate: _gates_pb2.Gate
     upstream_certificates: bytes
     upstream_unchecked: bool
-    def __init__(self, preferred_external_port: _Optional[int] = ..., add_x_forwarded_headers: bool = ..., alpn: _Optional[_Iterable[str]] = ..., alpn_reflect: bool = ..., gate: _Optional[_Union[Gate, _Mapping]] = ..., upstream_certificates: _Optional[bytes] = ..., upstream_unchecked: bool = ...) -> None: ...
-
-class Gate(_message.Message):
-    __slots__ = ("scheme", "realm")
-    class Scheme(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-        __slots__ = ()
-        SCHEME_UNSPECIFIED: _ClassVar[Gate.Scheme]
-        SCHEME_BASIC: _ClassVar[Gate.Scheme]
-        SCHEME_BEARER: _ClassVar[Gate.Scheme]
-    SCHEME_UNSPECIFIED: Gate.Scheme
-    SCHEME_BASIC: Gate.Scheme
-    SCHEME_BEARER: Gate.Scheme
-    SCHEME_FIELD_NUMBER: _ClassVar[int]
-    REALM_FIELD_NUMBER: _ClassVar[int]
-    scheme: Gate.Scheme
-    realm: str
-    def __init__(self, scheme: _Optional[_Union[Gate.Scheme, str]] = ..., realm: _Optional[str] = ...) -> None: ...
-
-class HostGates(_message.Message):
-    __slots__ = ("meta", "spec")
-    META_FIELD_NUMBER: _ClassVar[int]
-    SPEC_FIELD_NUMBER: _ClassVar[int]
-    meta: _meta_pb2.Meta
-    spec: HostGatesSpec
-    def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., spec: _Optional[_Union[HostGatesSpec, _Mapping]] = ...) -> None: ...
-
-class HostGatesSpec(_message.Message):
-    __slots__ = ("sealed",)
-    class SealedEntry(_message.Message):
-        __slots__ = ("key", "value")
-        KEY_FIELD_NUMBER: _ClassVar[int]
-        VALUE_FIELD_NUMBER: _ClassVar[int]
-        key: int
-        value: bytes
-        def __init__(self, key: _Optional[int] = ..., value: _Optional[bytes] = ...) -> None: ...
-    SEALED_FIELD_NUMBER: _ClassVar[int]
-    sealed: _containers.ScalarMap[int, bytes]
-    def __init__(self, sealed: _Optional[_Mapping[int, bytes]] = ...) -> None: ...
-
-class GateCredentials(_message.Message):
-    __slots__ = ("credentials",)
-    CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
-    credentials: _containers.RepeatedCompositeFieldContainer[GateCredential]
-    def __init__(self, credentials: _Optional[_Iterable[_Union[GateCredential, _Mapping]]] = ...) -> None: ...
-
-class GateCredential(_message.Message):
-    __slots__ = ("digest", "user")
-    DIGEST_FIELD_NUMBER: _ClassVar[int]
-    USER_FIELD_NUMBER: _ClassVar[int]
-    digest: bytes
-    user: str
-    def __init__(self, digest: _Optional[bytes] = ..., user: _Optional[str] = ...) -> None: ...
+    def __init__(self, preferred_external_port: _Optional[int] = ..., add_x_forwarded_headers: bool = ..., alpn: _Optional[_Iterable[str]] = ..., alpn_reflect: bool = ..., gate: _Optional[_Union[_gates_pb2.Gate, _Mapping]] = ..., upstream_certificates: _Optional[bytes] = ..., upstream_unchecked: bool = ...) -> None: ...
 
 class Secure(_message.Message):
     __slots__ = ("ssl",)
@@ -428,6 +379,68 @@ class Verdict(_message.Message):
     message: str
     remedy: str
     def __init__(self, hostname: _Optional[str] = ..., port: _Optional[int] = ..., works: bool = ..., missing: _Optional[_Union[Verdict.Step, str]] = ..., message: _Optional[str] = ..., remedy: _Optional[str] = ...) -> None: ...
+
+class Passthrough(_message.Message):
+    __slots__ = ("meta", "spec")
+    META_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    meta: _meta_pb2.Meta
+    spec: PassthroughSpec
+    def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., spec: _Optional[_Union[PassthroughSpec, _Mapping]] = ...) -> None: ...
+
+class PassthroughSpec(_message.Message):
+    __slots__ = ("hostname", "port", "backend", "gateways", "access")
+    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    BACKEND_FIELD_NUMBER: _ClassVar[int]
+    GATEWAYS_FIELD_NUMBER: _ClassVar[int]
+    ACCESS_FIELD_NUMBER: _ClassVar[int]
+    hostname: str
+    port: int
+    backend: str
+    gateways: _containers.RepeatedScalarFieldContainer[str]
+    access: Access
+    def __init__(self, hostname: _Optional[str] = ..., port: _Optional[int] = ..., backend: _Optional[str] = ..., gateways: _Optional[_Iterable[str]] = ..., access: _Optional[_Union[Access, str]] = ...) -> None: ...
+
+class ListPassthroughsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListPassthroughsResponse(_message.Message):
+    __slots__ = ("passthroughs",)
+    PASSTHROUGHS_FIELD_NUMBER: _ClassVar[int]
+    passthroughs: _containers.RepeatedCompositeFieldContainer[Passthrough]
+    def __init__(self, passthroughs: _Optional[_Iterable[_Union[Passthrough, _Mapping]]] = ...) -> None: ...
+
+class AddPassthroughRequest(_message.Message):
+    __slots__ = ("hostname", "backend", "port", "gateways", "access")
+    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
+    BACKEND_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    GATEWAYS_FIELD_NUMBER: _ClassVar[int]
+    ACCESS_FIELD_NUMBER: _ClassVar[int]
+    hostname: str
+    backend: str
+    port: int
+    gateways: _containers.RepeatedScalarFieldContainer[str]
+    access: Access
+    def __init__(self, hostname: _Optional[str] = ..., backend: _Optional[str] = ..., port: _Optional[int] = ..., gateways: _Optional[_Iterable[str]] = ..., access: _Optional[_Union[Access, str]] = ...) -> None: ...
+
+class AddPassthroughResponse(_message.Message):
+    __slots__ = ("passthrough",)
+    PASSTHROUGH_FIELD_NUMBER: _ClassVar[int]
+    passthrough: Passthrough
+    def __init__(self, passthrough: _Optional[_Union[Passthrough, _Mapping]] = ...) -> None: ...
+
+class DeletePassthroughRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class DeletePassthroughResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class ListHostsRequest(_message.Message):
     __slots__ = ("package_id",)

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from hearth.hosts.v1 import hosts_pb2 as hearth_dot_hosts_dot_v1_dot_hosts__pb2
+from hearth.hosts.v1 import routes_pb2 as hearth_dot_hosts_dot_v1_dot_routes__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
@@ -76,6 +77,26 @@ class HostServiceStub(object):
                 request_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.RemovePrivateDomainRequest.SerializeToString,
                 response_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.RemovePrivateDomainResponse.FromString,
                 _registered_method=True)
+        self.ListRoutes = channel.unary_unary(
+                '/hearth.hosts.v1.HostService/ListRoutes',
+                request_serializer=hearth_dot_hosts_dot_v1_dot_routes__pb2.ListRoutesRequest.SerializeToString,
+                response_deserializer=hearth_dot_hosts_dot_v1_dot_routes__pb2.ListRoutesResponse.FromString,
+                _registered_method=True)
+        self.ListPassthroughs = channel.unary_unary(
+                '/hearth.hosts.v1.HostService/ListPassthroughs',
+                request_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.ListPassthroughsRequest.SerializeToString,
+                response_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.ListPassthroughsResponse.FromString,
+                _registered_method=True)
+        self.AddPassthrough = channel.unary_unary(
+                '/hearth.hosts.v1.HostService/AddPassthrough',
+                request_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.AddPassthroughRequest.SerializeToString,
+                response_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.AddPassthroughResponse.FromString,
+                _registered_method=True)
+        self.DeletePassthrough = channel.unary_unary(
+                '/hearth.hosts.v1.HostService/DeletePassthrough',
+                request_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.DeletePassthroughRequest.SerializeToString,
+                response_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.DeletePassthroughResponse.FromString,
+                _registered_method=True)
 
 
 class HostServiceServicer(object):
@@ -142,6 +163,36 @@ class HostServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRoutes(self, request, context):
+        """ListRoutes lists what the front door does with connections: each way from an address and a name to whom they are led. Of several
+        ways at an address the first counts that is for the name and the caller.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPassthroughs(self, request, context):
+        """ListPassthroughs lists the names that lead to other machines.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddPassthrough(self, request, context):
+        """AddPassthrough has connections over TLS that ask for a name led to another machine of the network, unopened: the certificate is that
+        machine's own. A name that is there already at the port leads where it is said.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeletePassthrough(self, request, context):
+        """DeletePassthrough has a name lead to another machine no more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_HostServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -184,6 +235,26 @@ def add_HostServiceServicer_to_server(servicer, server):
                     servicer.RemovePrivateDomain,
                     request_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.RemovePrivateDomainRequest.FromString,
                     response_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.RemovePrivateDomainResponse.SerializeToString,
+            ),
+            'ListRoutes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRoutes,
+                    request_deserializer=hearth_dot_hosts_dot_v1_dot_routes__pb2.ListRoutesRequest.FromString,
+                    response_serializer=hearth_dot_hosts_dot_v1_dot_routes__pb2.ListRoutesResponse.SerializeToString,
+            ),
+            'ListPassthroughs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPassthroughs,
+                    request_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.ListPassthroughsRequest.FromString,
+                    response_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.ListPassthroughsResponse.SerializeToString,
+            ),
+            'AddPassthrough': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddPassthrough,
+                    request_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.AddPassthroughRequest.FromString,
+                    response_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.AddPassthroughResponse.SerializeToString,
+            ),
+            'DeletePassthrough': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeletePassthrough,
+                    request_deserializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.DeletePassthroughRequest.FromString,
+                    response_serializer=hearth_dot_hosts_dot_v1_dot_hosts__pb2.DeletePassthroughResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -404,6 +475,114 @@ class HostService(object):
             '/hearth.hosts.v1.HostService/RemovePrivateDomain',
             hearth_dot_hosts_dot_v1_dot_hosts__pb2.RemovePrivateDomainRequest.SerializeToString,
             hearth_dot_hosts_dot_v1_dot_hosts__pb2.RemovePrivateDomainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRoutes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.hosts.v1.HostService/ListRoutes',
+            hearth_dot_hosts_dot_v1_dot_routes__pb2.ListRoutesRequest.SerializeToString,
+            hearth_dot_hosts_dot_v1_dot_routes__pb2.ListRoutesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPassthroughs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.hosts.v1.HostService/ListPassthroughs',
+            hearth_dot_hosts_dot_v1_dot_hosts__pb2.ListPassthroughsRequest.SerializeToString,
+            hearth_dot_hosts_dot_v1_dot_hosts__pb2.ListPassthroughsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddPassthrough(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.hosts.v1.HostService/AddPassthrough',
+            hearth_dot_hosts_dot_v1_dot_hosts__pb2.AddPassthroughRequest.SerializeToString,
+            hearth_dot_hosts_dot_v1_dot_hosts__pb2.AddPassthroughResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeletePassthrough(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.hosts.v1.HostService/DeletePassthrough',
+            hearth_dot_hosts_dot_v1_dot_hosts__pb2.DeletePassthroughRequest.SerializeToString,
+            hearth_dot_hosts_dot_v1_dot_hosts__pb2.DeletePassthroughResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,6 +8,10 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Gate } from "./gates_pb.js";
+import { file_hearth_hosts_v1_gates } from "./gates_pb.js";
+import type { ListRoutesRequestSchema, ListRoutesResponseSchema } from "./routes_pb.js";
+import { file_hearth_hosts_v1_routes } from "./routes_pb.js";
 import type { Meta } from "../../meta/v1/meta_pb.js";
 import { file_hearth_meta_v1_meta } from "../../meta/v1/meta_pb.js";
 import { file_hearth_options_v1_options } from "../../options/v1/options_pb.js";
@@ -17,7 +21,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/hosts/v1/hosts.proto.
  */
 export const file_hearth_hosts_v1_hosts: GenFile = /*@__PURE__*/
-  fileDesc("ChtoZWFydGgvaG9zdHMvdjEvaG9zdHMucHJvdG8SD2hlYXJ0aC5ob3N0cy52MSKiAQoESG9zdBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRInCgRzcGVjGAIgASgLMhkuaGVhcnRoLmhvc3RzLnYxLkhvc3RTcGVjEisKBnN0YXR1cxgDIAEoCzIbLmhlYXJ0aC5ob3N0cy52MS5Ib3N0U3RhdHVzOiDq+RgcCB4SBGhvc3QYASABKgVob3N0czIFaG9zdHNAASLdBAoISG9zdFNwZWMSOQoIYmluZGluZ3MYASADKAsyJy5oZWFydGguaG9zdHMudjEuSG9zdFNwZWMuQmluZGluZ3NFbnRyeRI1CgZyYW5nZXMYAiADKAsyJS5oZWFydGguaG9zdHMudjEuSG9zdFNwZWMuUmFuZ2VzRW50cnkSRAoOcHVibGljX2RvbWFpbnMYAyADKAsyLC5oZWFydGguaG9zdHMudjEuSG9zdFNwZWMuUHVibGljRG9tYWluc0VudHJ5EkYKD3ByaXZhdGVfZG9tYWlucxgEIAMoCzItLmhlYXJ0aC5ob3N0cy52MS5Ib3N0U3BlYy5Qcml2YXRlRG9tYWluc0VudHJ5EgwKBGtlcHQYBSABKAgaSQoNQmluZGluZ3NFbnRyeRILCgNrZXkYASABKA0SJwoFdmFsdWUYAiABKAsyGC5oZWFydGguaG9zdHMudjEuQmluZGluZzoCOAEaTAoLUmFuZ2VzRW50cnkSCwoDa2V5GAEgASgNEiwKBXZhbHVlGAIgASgLMh0uaGVhcnRoLmhvc3RzLnYxLkJpbmRpbmdSYW5nZToCOAEaUwoSUHVibGljRG9tYWluc0VudHJ5EgsKA2tleRgBIAEoCRIsCgV2YWx1ZRgCIAEoCzIdLmhlYXJ0aC5ob3N0cy52MS5QdWJsaWNEb21haW46AjgBGlUKE1ByaXZhdGVEb21haW5zRW50cnkSCwoDa2V5GAEgASgJEi0KBXZhbHVlGAIgASgLMh4uaGVhcnRoLmhvc3RzLnYxLlByaXZhdGVEb21haW46AjgBIh8KDFB1YmxpY0RvbWFpbhIPCgdnYXRld2F5GAEgASgJIiEKDVByaXZhdGVEb21haW4SEAoIZ2F0ZXdheXMYASADKAki+gIKB0JpbmRpbmcSDwoHZW5hYmxlZBgBIAEoCBIfChdwcmVmZXJyZWRfZXh0ZXJuYWxfcG9ydBgCIAEoDRIoCgdhZGRfc3NsGAMgASgLMhcuaGVhcnRoLmhvc3RzLnYxLkFkZFNzbBInCgZzZWN1cmUYBCABKAsyFy5oZWFydGguaG9zdHMudjEuU2VjdXJlEjwKCmludGVyZmFjZXMYBSADKAsyKC5oZWFydGguaG9zdHMudjEuQmluZGluZy5JbnRlcmZhY2VzRW50cnkSKQoHY2hvaWNlcxgGIAEoCzIYLmhlYXJ0aC5ob3N0cy52MS5DaG9pY2VzEjIKCHN1cHBsaWVkGAcgAygLMiAuaGVhcnRoLmhvc3RzLnYxLlN1cHBsaWVkQWRkcmVzcxpNCg9JbnRlcmZhY2VzRW50cnkSCwoDa2V5GAEgASgJEikKBXZhbHVlGAIgASgLMhouaGVhcnRoLmhvc3RzLnYxLkludGVyZmFjZToCOAEi2AEKB0Nob2ljZXMSDwoHZW5hYmxlZBgBIAMoCRIrCghkaXNhYmxlZBgCIAMoCzIZLmhlYXJ0aC5ob3N0cy52MS5FbmRwb2ludBJBCg1nbG9iYWxfYWNjZXNzGAMgAygLMiouaGVhcnRoLmhvc3RzLnYxLkNob2ljZXMuR2xvYmFsQWNjZXNzRW50cnkaTAoRR2xvYmFsQWNjZXNzRW50cnkSCwoDa2V5GAEgASgJEiYKBXZhbHVlGAIgASgOMhcuaGVhcnRoLmhvc3RzLnYxLkFjY2VzczoCOAEiKgoIRW5kcG9pbnQSEAoIaG9zdG5hbWUYASABKAkSDAoEcG9ydBgCIAEoDSK6AQoMQmluZGluZ1JhbmdlEg8KB2VuYWJsZWQYASABKAgSGwoTZXh0ZXJuYWxfc3RhcnRfcG9ydBgCIAEoDRIXCg9udW1iZXJfb2ZfcG9ydHMYAyABKA0SOAoPcmFuZ2VfaW50ZXJmYWNlGAQgASgLMh8uaGVhcnRoLmhvc3RzLnYxLlJhbmdlSW50ZXJmYWNlEikKB2Nob2ljZXMYBSABKAsyGC5oZWFydGguaG9zdHMudjEuQ2hvaWNlcyJPCg5SYW5nZUludGVyZmFjZRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEg4KBnNjaGVtZRgEIAEoCSKjAQoPU3VwcGxpZWRBZGRyZXNzEhIKCnBhY2thZ2VfaWQYASABKAkSCwoDc3NsGAIgASgIEhAKCGludGVybmV0GAMgASgIEhAKCGhvc3RuYW1lGAQgASgJEgwKBHBvcnQYBSABKA0SFQoNcmVtb3ZlX2FjdGlvbhgGIAEoCRIYChBvdmVyZmxvd19hY3Rpb25zGAcgAygJEgwKBGluZm8YCCABKAwizgEKBkFkZFNzbBIfChdwcmVmZXJyZWRfZXh0ZXJuYWxfcG9ydBgBIAEoDRIfChdhZGRfeF9mb3J3YXJkZWRfaGVhZGVycxgCIAEoCBIMCgRhbHBuGAMgAygJEhQKDGFscG5fcmVmbGVjdBgEIAEoCBIjCgRnYXRlGAUgASgLMhUuaGVhcnRoLmhvc3RzLnYxLkdhdGUSHQoVdXBzdHJlYW1fY2VydGlmaWNhdGVzGAYgASgMEhoKEnVwc3RyZWFtX3VuY2hlY2tlZBgHIAEoCCKKAQoER2F0ZRIsCgZzY2hlbWUYASABKA4yHC5oZWFydGguaG9zdHMudjEuR2F0ZS5TY2hlbWUSDQoFcmVhbG0YAiABKAkiRQoGU2NoZW1lEhYKElNDSEVNRV9VTlNQRUNJRklFRBAAEhAKDFNDSEVNRV9CQVNJQxABEhEKDVNDSEVNRV9CRUFSRVIQAiKCAQoJSG9zdEdhdGVzEiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEiwKBHNwZWMYAiABKAsyHi5oZWFydGguaG9zdHMudjEuSG9zdEdhdGVzU3BlYzoj6vkYHwhNEglob3N0Z2F0ZXMYASoFaG9zdHMyBWhvc3RzQAEiegoNSG9zdEdhdGVzU3BlYxI6CgZzZWFsZWQYASADKAsyKi5oZWFydGguaG9zdHMudjEuSG9zdEdhdGVzU3BlYy5TZWFsZWRFbnRyeRotCgtTZWFsZWRFbnRyeRILCgNrZXkYASABKA0SDQoFdmFsdWUYAiABKAw6AjgBIkcKD0dhdGVDcmVkZW50aWFscxI0CgtjcmVkZW50aWFscxgBIAMoCzIfLmhlYXJ0aC5ob3N0cy52MS5HYXRlQ3JlZGVudGlhbCIuCg5HYXRlQ3JlZGVudGlhbBIOCgZkaWdlc3QYASABKAwSDAoEdXNlchgCIAEoCSIVCgZTZWN1cmUSCwoDc3NsGAEgASgIIoYCCglJbnRlcmZhY2USCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCRIOCgZtYXNrZWQYBCABKAgSLQoEdHlwZRgFIAEoDjIfLmhlYXJ0aC5ob3N0cy52MS5JbnRlcmZhY2UuVHlwZRIQCgh1c2VybmFtZRgGIAEoCRIOCgZzY2hlbWUYByABKAkSEgoKc3NsX3NjaGVtZRgIIAEoCRIOCgZzdWZmaXgYCSABKAkiRQoEVHlwZRIUChBUWVBFX1VOU1BFQ0lGSUVEEAASCwoHVFlQRV9VSRABEgwKCFRZUEVfQVBJEAISDAoIVFlQRV9QMlAQAyLnAQoKSG9zdFN0YXR1cxI1CgVwb3J0cxgBIAMoCzImLmhlYXJ0aC5ob3N0cy52MS5Ib3N0U3RhdHVzLlBvcnRzRW50cnkSKwoJYWRkcmVzc2VzGAIgAygLMhguaGVhcnRoLmhvc3RzLnYxLkFkZHJlc3MSLwoNYWRkcmVzc2VzX29mZhgDIAMoCzIYLmhlYXJ0aC5ob3N0cy52MS5BZGRyZXNzGkQKClBvcnRzRW50cnkSCwoDa2V5GAEgASgNEiUKBXZhbHVlGAIgASgLMhYuaGVhcnRoLmhvc3RzLnYxLlBvcnRzOgI4ASI5CgVQb3J0cxIVCg1hc3NpZ25lZF9wb3J0GAEgASgNEhkKEWFzc2lnbmVkX3NzbF9wb3J0GAIgASgNIo8ECgdBZGRyZXNzEhQKDGludGVyZmFjZV9pZBgBIAEoCRILCgN1cmwYAiABKAkSEAoIaG9zdG5hbWUYAyABKAkSDAoEcG9ydBgEIAEoDRILCgNzc2wYBSABKAgSKwoEa2luZBgGIAEoDjIdLmhlYXJ0aC5ob3N0cy52MS5BZGRyZXNzLktpbmQSDwoHZ2F0ZXdheRgHIAEoCRIQCgh1bnNlcnZlZBgIIAEoCRIVCg1pbnRlcm5hbF9wb3J0GAkgASgNEicKBmFjY2VzcxgKIAEoDjIXLmhlYXJ0aC5ob3N0cy52MS5BY2Nlc3MSFwoPbnVtYmVyX29mX3BvcnRzGAsgASgNEhMKC3N1cHBsaWVkX2J5GAwgASgJEhUKDXJlbW92ZV9hY3Rpb24YDSABKAkSGAoQb3ZlcmZsb3dfYWN0aW9ucxgOIAMoCRIQCghpbnRlcm5ldBgPIAEoCCKyAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDQoJS0lORF9JUFY0EAESDQoJS0lORF9JUFY2EAISDQoJS0lORF9NRE5TEAMSEgoOS0lORF9MT0NBTEhPU1QQBBIPCgtLSU5EX0JSSURHRRAFEhcKE0tJTkRfUFJJVkFURV9ET01BSU4QBhIWChJLSU5EX1BVQkxJQ19ET01BSU4QBxIRCg1LSU5EX1NVUFBMSUVEEAgihAEKCVVybFBsdWdpbhIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIsCgRzcGVjGAIgASgLMh4uaGVhcnRoLmhvc3RzLnYxLlVybFBsdWdpblNwZWM6Jer5GCEISBIJdXJscGx1Z2luGAEgASoFaG9zdHMyBWhvc3RzQAEiJQoNVXJsUGx1Z2luU3BlYxIUCgx0YWJsZV9hY3Rpb24YASABKAkikQEKDFJlYWNoYWJpbGl0eRIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIzCgZzdGF0dXMYAiABKAsyIy5oZWFydGguaG9zdHMudjEuUmVhY2hhYmlsaXR5U3RhdHVzOijq+RgkCEkSDHJlYWNoYWJpbGl0eRgCIAEqBXJlYWNoMgVyZWFjaEABInAKElJlYWNoYWJpbGl0eVN0YXR1cxIqCgh2ZXJkaWN0cxgBIAMoCzIYLmhlYXJ0aC5ob3N0cy52MS5WZXJkaWN0Ei4KCmNoZWNrX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIv4BCgdWZXJkaWN0EhAKCGhvc3RuYW1lGAEgASgJEgwKBHBvcnQYAiABKA0SDQoFd29ya3MYAyABKAgSLgoHbWlzc2luZxgEIAEoDjIdLmhlYXJ0aC5ob3N0cy52MS5WZXJkaWN0LlN0ZXASDwoHbWVzc2FnZRgFIAEoCRIOCgZyZW1lZHkYBiABKAkicwoEU3RlcBIUChBTVEVQX1VOU1BFQ0lGSUVEEAASEAoMU1RFUF9TRVJWSUNFEAESEAoMU1RFUF9HQVRFV0FZEAISDAoIU1RFUF9ETlMQAxINCglTVEVQX1BPUlQQBBIUChBTVEVQX0NFUlRJRklDQVRFEAUiLAoQTGlzdEhvc3RzUmVxdWVzdBIYCgpwYWNrYWdlX2lkGAEgASgJQgS4hhkBIjkKEUxpc3RIb3N0c1Jlc3BvbnNlEiQKBWhvc3RzGAEgAygLMhUuaGVhcnRoLmhvc3RzLnYxLkhvc3QiigEKF1NldEFkZHJlc3NBY2Nlc3NSZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESDAoEaG9zdBgCIAEoCRIQCghob3N0bmFtZRgDIAEoCRIMCgRwb3J0GAQgASgNEicKBmFjY2VzcxgFIAEoDjIXLmhlYXJ0aC5ob3N0cy52MS5BY2Nlc3MiPwoYU2V0QWRkcmVzc0FjY2Vzc1Jlc3BvbnNlEiMKBGhvc3QYASABKAsyFS5oZWFydGguaG9zdHMudjEuSG9zdCJ4ChZBZGRQdWJsaWNEb21haW5SZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESDAoEaG9zdBgCIAEoCRIOCgZkb21haW4YAyABKAkSDwoHZ2F0ZXdheRgEIAEoCRIVCg1pbnRlcm5hbF9wb3J0GAUgASgNIj4KF0FkZFB1YmxpY0RvbWFpblJlc3BvbnNlEiMKBGhvc3QYASABKAsyFS5oZWFydGguaG9zdHMudjEuSG9zdCJTChlSZW1vdmVQdWJsaWNEb21haW5SZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESDAoEaG9zdBgCIAEoCRIOCgZkb21haW4YAyABKAkiQQoaUmVtb3ZlUHVibGljRG9tYWluUmVzcG9uc2USIwoEaG9zdBgBIAEoCzIVLmhlYXJ0aC5ob3N0cy52MS5Ib3N0InoKF0FkZFByaXZhdGVEb21haW5SZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESDAoEaG9zdBgCIAEoCRIOCgZkb21haW4YAyABKAkSEAoIZ2F0ZXdheXMYBCADKAkSFQoNaW50ZXJuYWxfcG9ydBgFIAEoDSI/ChhBZGRQcml2YXRlRG9tYWluUmVzcG9uc2USIwoEaG9zdBgBIAEoCzIVLmhlYXJ0aC5ob3N0cy52MS5Ib3N0IlQKGlJlbW92ZVByaXZhdGVEb21haW5SZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESDAoEaG9zdBgCIAEoCRIOCgZkb21haW4YAyABKAkiQgobUmVtb3ZlUHJpdmF0ZURvbWFpblJlc3BvbnNlEiMKBGhvc3QYASABKAsyFS5oZWFydGguaG9zdHMudjEuSG9zdCKFAQoLSG9zdEFkZHJlc3MSEgoKcGFja2FnZV9pZBgBIAEoCRIMCgRob3N0GAIgASgJEikKB2FkZHJlc3MYAyABKAsyGC5oZWFydGguaG9zdHMudjEuQWRkcmVzcxIpCgd2ZXJkaWN0GAQgASgLMhguaGVhcnRoLmhvc3RzLnYxLlZlcmRpY3QiMAoUTGlzdEFkZHJlc3Nlc1JlcXVlc3QSGAoKcGFja2FnZV9pZBgBIAEoCUIEuIYZASJIChVMaXN0QWRkcmVzc2VzUmVzcG9uc2USLwoJYWRkcmVzc2VzGAEgAygLMhwuaGVhcnRoLmhvc3RzLnYxLkhvc3RBZGRyZXNzIj8KFUNoZWNrQWRkcmVzc2VzUmVxdWVzdBIYCgpwYWNrYWdlX2lkGAEgASgJQgS4hhkBEgwKBGhvc3QYAiABKAkiSQoWQ2hlY2tBZGRyZXNzZXNSZXNwb25zZRIvCglhZGRyZXNzZXMYASADKAsyHC5oZWFydGguaG9zdHMudjEuSG9zdEFkZHJlc3MqVQoGQWNjZXNzEhYKEkFDQ0VTU19VTlNQRUNJRklFRBAAEg4KCkFDQ0VTU19PRkYQARIOCgpBQ0NFU1NfTEFOEAISEwoPQUNDRVNTX0lOVEVSTkVUEAMyoAkKC0hvc3RTZXJ2aWNlEnIKCUxpc3RIb3N0cxIhLmhlYXJ0aC5ob3N0cy52MS5MaXN0SG9zdHNSZXF1ZXN0GiIuaGVhcnRoLmhvc3RzLnYxLkxpc3RIb3N0c1Jlc3BvbnNlIh6QAgHK8xgCEAHS8xgRcGFja2FnZS5ob3N0Lmxpc3QShgEKDUxpc3RBZGRyZXNzZXMSJS5oZWFydGguaG9zdHMudjEuTGlzdEFkZHJlc3Nlc1JlcXVlc3QaJi5oZWFydGguaG9zdHMudjEuTGlzdEFkZHJlc3Nlc1Jlc3BvbnNlIiaQAgHK8xgCEAHS8xgZcGFja2FnZS5ob3N0LmFkZHJlc3MubGlzdBJpCg5DaGVja0FkZHJlc3NlcxImLmhlYXJ0aC5ob3N0cy52MS5DaGVja0FkZHJlc3Nlc1JlcXVlc3QaJy5oZWFydGguaG9zdHMudjEuQ2hlY2tBZGRyZXNzZXNSZXNwb25zZSIGyvMYAhACEp4BChBTZXRBZGRyZXNzQWNjZXNzEiguaGVhcnRoLmhvc3RzLnYxLlNldEFkZHJlc3NBY2Nlc3NSZXF1ZXN0GikuaGVhcnRoLmhvc3RzLnYxLlNldEFkZHJlc3NBY2Nlc3NSZXNwb25zZSI1kAICyvMYAhAD0vMYKHBhY2thZ2UuaG9zdC5iaW5kaW5nLnNldC1hZGRyZXNzLWVuYWJsZWQSmQEKD0FkZFB1YmxpY0RvbWFpbhInLmhlYXJ0aC5ob3N0cy52MS5BZGRQdWJsaWNEb21haW5SZXF1ZXN0GiguaGVhcnRoLmhvc3RzLnYxLkFkZFB1YmxpY0RvbWFpblJlc3BvbnNlIjOQAgLK8xgCEAPS8xgmcGFja2FnZS5ob3N0LmFkZHJlc3MuZG9tYWluLnB1YmxpYy5hZGQSogEKElJlbW92ZVB1YmxpY0RvbWFpbhIqLmhlYXJ0aC5ob3N0cy52MS5SZW1vdmVQdWJsaWNEb21haW5SZXF1ZXN0GisuaGVhcnRoLmhvc3RzLnYxLlJlbW92ZVB1YmxpY0RvbWFpblJlc3BvbnNlIjPK8xgCEAPS8xgpcGFja2FnZS5ob3N0LmFkZHJlc3MuZG9tYWluLnB1YmxpYy5yZW1vdmUSnQEKEEFkZFByaXZhdGVEb21haW4SKC5oZWFydGguaG9zdHMudjEuQWRkUHJpdmF0ZURvbWFpblJlcXVlc3QaKS5oZWFydGguaG9zdHMudjEuQWRkUHJpdmF0ZURvbWFpblJlc3BvbnNlIjSQAgLK8xgCEAPS8xgncGFja2FnZS5ob3N0LmFkZHJlc3MuZG9tYWluLnByaXZhdGUuYWRkEqYBChNSZW1vdmVQcml2YXRlRG9tYWluEisuaGVhcnRoLmhvc3RzLnYxLlJlbW92ZVByaXZhdGVEb21haW5SZXF1ZXN0GiwuaGVhcnRoLmhvc3RzLnYxLlJlbW92ZVByaXZhdGVEb21haW5SZXNwb25zZSI0yvMYAhAD0vMYKnBhY2thZ2UuaG9zdC5hZGRyZXNzLmRvbWFpbi5wcml2YXRlLnJlbW92ZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
+  fileDesc("ChtoZWFydGgvaG9zdHMvdjEvaG9zdHMucHJvdG8SD2hlYXJ0aC5ob3N0cy52MSKiAQoESG9zdBIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRInCgRzcGVjGAIgASgLMhkuaGVhcnRoLmhvc3RzLnYxLkhvc3RTcGVjEisKBnN0YXR1cxgDIAEoCzIbLmhlYXJ0aC5ob3N0cy52MS5Ib3N0U3RhdHVzOiDq+RgcCB4SBGhvc3QYASABKgVob3N0czIFaG9zdHNAASLdBAoISG9zdFNwZWMSOQoIYmluZGluZ3MYASADKAsyJy5oZWFydGguaG9zdHMudjEuSG9zdFNwZWMuQmluZGluZ3NFbnRyeRI1CgZyYW5nZXMYAiADKAsyJS5oZWFydGguaG9zdHMudjEuSG9zdFNwZWMuUmFuZ2VzRW50cnkSRAoOcHVibGljX2RvbWFpbnMYAyADKAsyLC5oZWFydGguaG9zdHMudjEuSG9zdFNwZWMuUHVibGljRG9tYWluc0VudHJ5EkYKD3ByaXZhdGVfZG9tYWlucxgEIAMoCzItLmhlYXJ0aC5ob3N0cy52MS5Ib3N0U3BlYy5Qcml2YXRlRG9tYWluc0VudHJ5EgwKBGtlcHQYBSABKAgaSQoNQmluZGluZ3NFbnRyeRILCgNrZXkYASABKA0SJwoFdmFsdWUYAiABKAsyGC5oZWFydGguaG9zdHMudjEuQmluZGluZzoCOAEaTAoLUmFuZ2VzRW50cnkSCwoDa2V5GAEgASgNEiwKBXZhbHVlGAIgASgLMh0uaGVhcnRoLmhvc3RzLnYxLkJpbmRpbmdSYW5nZToCOAEaUwoSUHVibGljRG9tYWluc0VudHJ5EgsKA2tleRgBIAEoCRIsCgV2YWx1ZRgCIAEoCzIdLmhlYXJ0aC5ob3N0cy52MS5QdWJsaWNEb21haW46AjgBGlUKE1ByaXZhdGVEb21haW5zRW50cnkSCwoDa2V5GAEgASgJEi0KBXZhbHVlGAIgASgLMh4uaGVhcnRoLmhvc3RzLnYxLlByaXZhdGVEb21haW46AjgBIh8KDFB1YmxpY0RvbWFpbhIPCgdnYXRld2F5GAEgASgJIiEKDVByaXZhdGVEb21haW4SEAoIZ2F0ZXdheXMYASADKAki+gIKB0JpbmRpbmcSDwoHZW5hYmxlZBgBIAEoCBIfChdwcmVmZXJyZWRfZXh0ZXJuYWxfcG9ydBgCIAEoDRIoCgdhZGRfc3NsGAMgASgLMhcuaGVhcnRoLmhvc3RzLnYxLkFkZFNzbBInCgZzZWN1cmUYBCABKAsyFy5oZWFydGguaG9zdHMudjEuU2VjdXJlEjwKCmludGVyZmFjZXMYBSADKAsyKC5oZWFydGguaG9zdHMudjEuQmluZGluZy5JbnRlcmZhY2VzRW50cnkSKQoHY2hvaWNlcxgGIAEoCzIYLmhlYXJ0aC5ob3N0cy52MS5DaG9pY2VzEjIKCHN1cHBsaWVkGAcgAygLMiAuaGVhcnRoLmhvc3RzLnYxLlN1cHBsaWVkQWRkcmVzcxpNCg9JbnRlcmZhY2VzRW50cnkSCwoDa2V5GAEgASgJEikKBXZhbHVlGAIgASgLMhouaGVhcnRoLmhvc3RzLnYxLkludGVyZmFjZToCOAEi2AEKB0Nob2ljZXMSDwoHZW5hYmxlZBgBIAMoCRIrCghkaXNhYmxlZBgCIAMoCzIZLmhlYXJ0aC5ob3N0cy52MS5FbmRwb2ludBJBCg1nbG9iYWxfYWNjZXNzGAMgAygLMiouaGVhcnRoLmhvc3RzLnYxLkNob2ljZXMuR2xvYmFsQWNjZXNzRW50cnkaTAoRR2xvYmFsQWNjZXNzRW50cnkSCwoDa2V5GAEgASgJEiYKBXZhbHVlGAIgASgOMhcuaGVhcnRoLmhvc3RzLnYxLkFjY2VzczoCOAEiKgoIRW5kcG9pbnQSEAoIaG9zdG5hbWUYASABKAkSDAoEcG9ydBgCIAEoDSK6AQoMQmluZGluZ1JhbmdlEg8KB2VuYWJsZWQYASABKAgSGwoTZXh0ZXJuYWxfc3RhcnRfcG9ydBgCIAEoDRIXCg9udW1iZXJfb2ZfcG9ydHMYAyABKA0SOAoPcmFuZ2VfaW50ZXJmYWNlGAQgASgLMh8uaGVhcnRoLmhvc3RzLnYxLlJhbmdlSW50ZXJmYWNlEikKB2Nob2ljZXMYBSABKAsyGC5oZWFydGguaG9zdHMudjEuQ2hvaWNlcyJPCg5SYW5nZUludGVyZmFjZRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEg4KBnNjaGVtZRgEIAEoCSKjAQoPU3VwcGxpZWRBZGRyZXNzEhIKCnBhY2thZ2VfaWQYASABKAkSCwoDc3NsGAIgASgIEhAKCGludGVybmV0GAMgASgIEhAKCGhvc3RuYW1lGAQgASgJEgwKBHBvcnQYBSABKA0SFQoNcmVtb3ZlX2FjdGlvbhgGIAEoCRIYChBvdmVyZmxvd19hY3Rpb25zGAcgAygJEgwKBGluZm8YCCABKAwizgEKBkFkZFNzbBIfChdwcmVmZXJyZWRfZXh0ZXJuYWxfcG9ydBgBIAEoDRIfChdhZGRfeF9mb3J3YXJkZWRfaGVhZGVycxgCIAEoCBIMCgRhbHBuGAMgAygJEhQKDGFscG5fcmVmbGVjdBgEIAEoCBIjCgRnYXRlGAUgASgLMhUuaGVhcnRoLmhvc3RzLnYxLkdhdGUSHQoVdXBzdHJlYW1fY2VydGlmaWNhdGVzGAYgASgMEhoKEnVwc3RyZWFtX3VuY2hlY2tlZBgHIAEoCCIVCgZTZWN1cmUSCwoDc3NsGAEgASgIIoYCCglJbnRlcmZhY2USCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCRIOCgZtYXNrZWQYBCABKAgSLQoEdHlwZRgFIAEoDjIfLmhlYXJ0aC5ob3N0cy52MS5JbnRlcmZhY2UuVHlwZRIQCgh1c2VybmFtZRgGIAEoCRIOCgZzY2hlbWUYByABKAkSEgoKc3NsX3NjaGVtZRgIIAEoCRIOCgZzdWZmaXgYCSABKAkiRQoEVHlwZRIUChBUWVBFX1VOU1BFQ0lGSUVEEAASCwoHVFlQRV9VSRABEgwKCFRZUEVfQVBJEAISDAoIVFlQRV9QMlAQAyLnAQoKSG9zdFN0YXR1cxI1CgVwb3J0cxgBIAMoCzImLmhlYXJ0aC5ob3N0cy52MS5Ib3N0U3RhdHVzLlBvcnRzRW50cnkSKwoJYWRkcmVzc2VzGAIgAygLMhguaGVhcnRoLmhvc3RzLnYxLkFkZHJlc3MSLwoNYWRkcmVzc2VzX29mZhgDIAMoCzIYLmhlYXJ0aC5ob3N0cy52MS5BZGRyZXNzGkQKClBvcnRzRW50cnkSCwoDa2V5GAEgASgNEiUKBXZhbHVlGAIgASgLMhYuaGVhcnRoLmhvc3RzLnYxLlBvcnRzOgI4ASI5CgVQb3J0cxIVCg1hc3NpZ25lZF9wb3J0GAEgASgNEhkKEWFzc2lnbmVkX3NzbF9wb3J0GAIgASgNIo8ECgdBZGRyZXNzEhQKDGludGVyZmFjZV9pZBgBIAEoCRILCgN1cmwYAiABKAkSEAoIaG9zdG5hbWUYAyABKAkSDAoEcG9ydBgEIAEoDRILCgNzc2wYBSABKAgSKwoEa2luZBgGIAEoDjIdLmhlYXJ0aC5ob3N0cy52MS5BZGRyZXNzLktpbmQSDwoHZ2F0ZXdheRgHIAEoCRIQCgh1bnNlcnZlZBgIIAEoCRIVCg1pbnRlcm5hbF9wb3J0GAkgASgNEicKBmFjY2VzcxgKIAEoDjIXLmhlYXJ0aC5ob3N0cy52MS5BY2Nlc3MSFwoPbnVtYmVyX29mX3BvcnRzGAsgASgNEhMKC3N1cHBsaWVkX2J5GAwgASgJEhUKDXJlbW92ZV9hY3Rpb24YDSABKAkSGAoQb3ZlcmZsb3dfYWN0aW9ucxgOIAMoCRIQCghpbnRlcm5ldBgPIAEoCCKyAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDQoJS0lORF9JUFY0EAESDQoJS0lORF9JUFY2EAISDQoJS0lORF9NRE5TEAMSEgoOS0lORF9MT0NBTEhPU1QQBBIPCgtLSU5EX0JSSURHRRAFEhcKE0tJTkRfUFJJVkFURV9ET01BSU4QBhIWChJLSU5EX1BVQkxJQ19ET01BSU4QBxIRCg1LSU5EX1NVUFBMSUVEEAgihAEKCVVybFBsdWdpbhIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIsCgRzcGVjGAIgASgLMh4uaGVhcnRoLmhvc3RzLnYxLlVybFBsdWdpblNwZWM6Jer5GCEISBIJdXJscGx1Z2luGAEgASoFaG9zdHMyBWhvc3RzQAEiJQoNVXJsUGx1Z2luU3BlYxIUCgx0YWJsZV9hY3Rpb24YASABKAkikQEKDFJlYWNoYWJpbGl0eRIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRIzCgZzdGF0dXMYAiABKAsyIy5oZWFydGguaG9zdHMudjEuUmVhY2hhYmlsaXR5U3RhdHVzOijq+RgkCEkSDHJlYWNoYWJpbGl0eRgCIAEqBXJlYWNoMgVyZWFjaEABInAKElJlYWNoYWJpbGl0eVN0YXR1cxIqCgh2ZXJkaWN0cxgBIAMoCzIYLmhlYXJ0aC5ob3N0cy52MS5WZXJkaWN0Ei4KCmNoZWNrX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIv4BCgdWZXJkaWN0EhAKCGhvc3RuYW1lGAEgASgJEgwKBHBvcnQYAiABKA0SDQoFd29ya3MYAyABKAgSLgoHbWlzc2luZxgEIAEoDjIdLmhlYXJ0aC5ob3N0cy52MS5WZXJkaWN0LlN0ZXASDwoHbWVzc2FnZRgFIAEoCRIOCgZyZW1lZHkYBiABKAkicwoEU3RlcBIUChBTVEVQX1VOU1BFQ0lGSUVEEAASEAoMU1RFUF9TRVJWSUNFEAESEAoMU1RFUF9HQVRFV0FZEAISDAoIU1RFUF9ETlMQAxINCglTVEVQX1BPUlQQBBIUChBTVEVQX0NFUlRJRklDQVRFEAUiiQEKC1Bhc3N0aHJvdWdoEiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEi4KBHNwZWMYAiABKAsyIC5oZWFydGguaG9zdHMudjEuUGFzc3Rocm91Z2hTcGVjOibq+RgiCIcBEgtwYXNzdGhyb3VnaBgBIAEqBWhvc3RzMgVob3N0cyJ9Cg9QYXNzdGhyb3VnaFNwZWMSEAoIaG9zdG5hbWUYASABKAkSDAoEcG9ydBgCIAEoDRIPCgdiYWNrZW5kGAMgASgJEhAKCGdhdGV3YXlzGAQgAygJEicKBmFjY2VzcxgFIAEoDjIXLmhlYXJ0aC5ob3N0cy52MS5BY2Nlc3MiGQoXTGlzdFBhc3N0aHJvdWdoc1JlcXVlc3QiTgoYTGlzdFBhc3N0aHJvdWdoc1Jlc3BvbnNlEjIKDHBhc3N0aHJvdWdocxgBIAMoCzIcLmhlYXJ0aC5ob3N0cy52MS5QYXNzdGhyb3VnaCKDAQoVQWRkUGFzc3Rocm91Z2hSZXF1ZXN0EhAKCGhvc3RuYW1lGAEgASgJEg8KB2JhY2tlbmQYAiABKAkSDAoEcG9ydBgDIAEoDRIQCghnYXRld2F5cxgEIAMoCRInCgZhY2Nlc3MYBSABKA4yFy5oZWFydGguaG9zdHMudjEuQWNjZXNzIksKFkFkZFBhc3N0aHJvdWdoUmVzcG9uc2USMQoLcGFzc3Rocm91Z2gYASABKAsyHC5oZWFydGguaG9zdHMudjEuUGFzc3Rocm91Z2giJgoYRGVsZXRlUGFzc3Rocm91Z2hSZXF1ZXN0EgoKAmlkGAEgASgJIhsKGURlbGV0ZVBhc3N0aHJvdWdoUmVzcG9uc2UiLAoQTGlzdEhvc3RzUmVxdWVzdBIYCgpwYWNrYWdlX2lkGAEgASgJQgS4hhkBIjkKEUxpc3RIb3N0c1Jlc3BvbnNlEiQKBWhvc3RzGAEgAygLMhUuaGVhcnRoLmhvc3RzLnYxLkhvc3QiigEKF1NldEFkZHJlc3NBY2Nlc3NSZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESDAoEaG9zdBgCIAEoCRIQCghob3N0bmFtZRgDIAEoCRIMCgRwb3J0GAQgASgNEicKBmFjY2VzcxgFIAEoDjIXLmhlYXJ0aC5ob3N0cy52MS5BY2Nlc3MiPwoYU2V0QWRkcmVzc0FjY2Vzc1Jlc3BvbnNlEiMKBGhvc3QYASABKAsyFS5oZWFydGguaG9zdHMudjEuSG9zdCJ4ChZBZGRQdWJsaWNEb21haW5SZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESDAoEaG9zdBgCIAEoCRIOCgZkb21haW4YAyABKAkSDwoHZ2F0ZXdheRgEIAEoCRIVCg1pbnRlcm5hbF9wb3J0GAUgASgNIj4KF0FkZFB1YmxpY0RvbWFpblJlc3BvbnNlEiMKBGhvc3QYASABKAsyFS5oZWFydGguaG9zdHMudjEuSG9zdCJTChlSZW1vdmVQdWJsaWNEb21haW5SZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESDAoEaG9zdBgCIAEoCRIOCgZkb21haW4YAyABKAkiQQoaUmVtb3ZlUHVibGljRG9tYWluUmVzcG9uc2USIwoEaG9zdBgBIAEoCzIVLmhlYXJ0aC5ob3N0cy52MS5Ib3N0InoKF0FkZFByaXZhdGVEb21haW5SZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESDAoEaG9zdBgCIAEoCRIOCgZkb21haW4YAyABKAkSEAoIZ2F0ZXdheXMYBCADKAkSFQoNaW50ZXJuYWxfcG9ydBgFIAEoDSI/ChhBZGRQcml2YXRlRG9tYWluUmVzcG9uc2USIwoEaG9zdBgBIAEoCzIVLmhlYXJ0aC5ob3N0cy52MS5Ib3N0IlQKGlJlbW92ZVByaXZhdGVEb21haW5SZXF1ZXN0EhgKCnBhY2thZ2VfaWQYASABKAlCBLiGGQESDAoEaG9zdBgCIAEoCRIOCgZkb21haW4YAyABKAkiQgobUmVtb3ZlUHJpdmF0ZURvbWFpblJlc3BvbnNlEiMKBGhvc3QYASABKAsyFS5oZWFydGguaG9zdHMudjEuSG9zdCKFAQoLSG9zdEFkZHJlc3MSEgoKcGFja2FnZV9pZBgBIAEoCRIMCgRob3N0GAIgASgJEikKB2FkZHJlc3MYAyABKAsyGC5oZWFydGguaG9zdHMudjEuQWRkcmVzcxIpCgd2ZXJkaWN0GAQgASgLMhguaGVhcnRoLmhvc3RzLnYxLlZlcmRpY3QiMAoUTGlzdEFkZHJlc3Nlc1JlcXVlc3QSGAoKcGFja2FnZV9pZBgBIAEoCUIEuIYZASJIChVMaXN0QWRkcmVzc2VzUmVzcG9uc2USLwoJYWRkcmVzc2VzGAEgAygLMhwuaGVhcnRoLmhvc3RzLnYxLkhvc3RBZGRyZXNzIj8KFUNoZWNrQWRkcmVzc2VzUmVxdWVzdBIYCgpwYWNrYWdlX2lkGAEgASgJQgS4hhkBEgwKBGhvc3QYAiABKAkiSQoWQ2hlY2tBZGRyZXNzZXNSZXNwb25zZRIvCglhZGRyZXNzZXMYASADKAsyHC5oZWFydGguaG9zdHMudjEuSG9zdEFkZHJlc3MqVQoGQWNjZXNzEhYKEkFDQ0VTU19VTlNQRUNJRklFRBAAEg4KCkFDQ0VTU19PRkYQARIOCgpBQ0NFU1NfTEFOEAISEwoPQUNDRVNTX0lOVEVSTkVUEAMy8AwKC0hvc3RTZXJ2aWNlEnIKCUxpc3RIb3N0cxIhLmhlYXJ0aC5ob3N0cy52MS5MaXN0SG9zdHNSZXF1ZXN0GiIuaGVhcnRoLmhvc3RzLnYxLkxpc3RIb3N0c1Jlc3BvbnNlIh6QAgHK8xgCEAHS8xgRcGFja2FnZS5ob3N0Lmxpc3QShgEKDUxpc3RBZGRyZXNzZXMSJS5oZWFydGguaG9zdHMudjEuTGlzdEFkZHJlc3Nlc1JlcXVlc3QaJi5oZWFydGguaG9zdHMudjEuTGlzdEFkZHJlc3Nlc1Jlc3BvbnNlIiaQAgHK8xgCEAHS8xgZcGFja2FnZS5ob3N0LmFkZHJlc3MubGlzdBJpCg5DaGVja0FkZHJlc3NlcxImLmhlYXJ0aC5ob3N0cy52MS5DaGVja0FkZHJlc3Nlc1JlcXVlc3QaJy5oZWFydGguaG9zdHMudjEuQ2hlY2tBZGRyZXNzZXNSZXNwb25zZSIGyvMYAhACEp4BChBTZXRBZGRyZXNzQWNjZXNzEiguaGVhcnRoLmhvc3RzLnYxLlNldEFkZHJlc3NBY2Nlc3NSZXF1ZXN0GikuaGVhcnRoLmhvc3RzLnYxLlNldEFkZHJlc3NBY2Nlc3NSZXNwb25zZSI1kAICyvMYAhAD0vMYKHBhY2thZ2UuaG9zdC5iaW5kaW5nLnNldC1hZGRyZXNzLWVuYWJsZWQSmQEKD0FkZFB1YmxpY0RvbWFpbhInLmhlYXJ0aC5ob3N0cy52MS5BZGRQdWJsaWNEb21haW5SZXF1ZXN0GiguaGVhcnRoLmhvc3RzLnYxLkFkZFB1YmxpY0RvbWFpblJlc3BvbnNlIjOQAgLK8xgCEAPS8xgmcGFja2FnZS5ob3N0LmFkZHJlc3MuZG9tYWluLnB1YmxpYy5hZGQSogEKElJlbW92ZVB1YmxpY0RvbWFpbhIqLmhlYXJ0aC5ob3N0cy52MS5SZW1vdmVQdWJsaWNEb21haW5SZXF1ZXN0GisuaGVhcnRoLmhvc3RzLnYxLlJlbW92ZVB1YmxpY0RvbWFpblJlc3BvbnNlIjPK8xgCEAPS8xgpcGFja2FnZS5ob3N0LmFkZHJlc3MuZG9tYWluLnB1YmxpYy5yZW1vdmUSnQEKEEFkZFByaXZhdGVEb21haW4SKC5oZWFydGguaG9zdHMudjEuQWRkUHJpdmF0ZURvbWFpblJlcXVlc3QaKS5oZWFydGguaG9zdHMudjEuQWRkUHJpdmF0ZURvbWFpblJlc3BvbnNlIjSQAgLK8xgCEAPS8xgncGFja2FnZS5ob3N0LmFkZHJlc3MuZG9tYWluLnByaXZhdGUuYWRkEqYBChNSZW1vdmVQcml2YXRlRG9tYWluEisuaGVhcnRoLmhvc3RzLnYxLlJlbW92ZVByaXZhdGVEb21haW5SZXF1ZXN0GiwuaGVhcnRoLmhvc3RzLnYxLlJlbW92ZVByaXZhdGVEb21haW5SZXNwb25zZSI0yvMYAhAD0vMYKnBhY2thZ2UuaG9zdC5hZGRyZXNzLmRvbWFpbi5wcml2YXRlLnJlbW92ZRJ4CgpMaXN0Um91dGVzEiIuaGVhcnRoLmhvc3RzLnYxLkxpc3RSb3V0ZXNSZXF1ZXN0GiMuaGVhcnRoLmhvc3RzLnYxLkxpc3RSb3V0ZXNSZXNwb25zZSIhkAIByvMYAhAC0vMYFG5ldC52aG9zdC5kdW1wLXRhYmxlEnIKEExpc3RQYXNzdGhyb3VnaHMSKC5oZWFydGguaG9zdHMudjEuTGlzdFBhc3N0aHJvdWdoc1JlcXVlc3QaKS5oZWFydGguaG9zdHMudjEuTGlzdFBhc3N0aHJvdWdoc1Jlc3BvbnNlIgmQAgHK8xgCEAESbAoOQWRkUGFzc3Rocm91Z2gSJi5oZWFydGguaG9zdHMudjEuQWRkUGFzc3Rocm91Z2hSZXF1ZXN0GicuaGVhcnRoLmhvc3RzLnYxLkFkZFBhc3N0aHJvdWdoUmVzcG9uc2UiCZACAsrzGAIQAxJyChFEZWxldGVQYXNzdGhyb3VnaBIpLmhlYXJ0aC5ob3N0cy52MS5EZWxldGVQYXNzdGhyb3VnaFJlcXVlc3QaKi5oZWFydGguaG9zdHMudjEuRGVsZXRlUGFzc3Rocm91Z2hSZXNwb25zZSIGyvMYAhADYgZwcm90bzM", [file_google_protobuf_timestamp, file_hearth_hosts_v1_gates, file_hearth_hosts_v1_routes, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
 
 /**
  * Host is a group of bindings of a package that share their names.
@@ -497,166 +501,6 @@ export const AddSslSchema: GenMessage<AddSsl> = /*@__PURE__*/
   messageDesc(file_hearth_hosts_v1_hosts, 10);
 
 /**
- * Gate lets only those pass who know a secret. The secrets are no part of it.
- *
- * @generated from message hearth.hosts.v1.Gate
- */
-export type Gate = Message<"hearth.hosts.v1.Gate"> & {
-  /**
-   * How the secret is told.
-   *
-   * @generated from field: hearth.hosts.v1.Gate.Scheme scheme = 1;
-   */
-  scheme: Gate_Scheme;
-
-  /**
-   * What people are told that they are let into; empty for the usual.
-   *
-   * @generated from field: string realm = 2;
-   */
-  realm: string;
-};
-
-/**
- * Describes the message hearth.hosts.v1.Gate.
- * Use `create(GateSchema)` to create a new message.
- */
-export const GateSchema: GenMessage<Gate> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 11);
-
-/**
- * Scheme is how the secret is told.
- *
- * @generated from enum hearth.hosts.v1.Gate.Scheme
- */
-export enum Gate_Scheme {
-  /**
-   * Not given.
-   *
-   * @generated from enum value: SCHEME_UNSPECIFIED = 0;
-   */
-  UNSPECIFIED = 0,
-
-  /**
-   * User name and password.
-   *
-   * @generated from enum value: SCHEME_BASIC = 1;
-   */
-  BASIC = 1,
-
-  /**
-   * A bearer token.
-   *
-   * @generated from enum value: SCHEME_BEARER = 2;
-   */
-  BEARER = 2,
-}
-
-/**
- * Describes the enum hearth.hosts.v1.Gate.Scheme.
- */
-export const Gate_SchemeSchema: GenEnum<Gate_Scheme> = /*@__PURE__*/
-  enumDesc(file_hearth_hosts_v1_hosts, 11, 0);
-
-/**
- * HostGates are the secrets of the gates of a host; internal.
- *
- * @generated from message hearth.hosts.v1.HostGates
- */
-export type HostGates = Message<"hearth.hosts.v1.HostGates"> & {
-  /**
-   * Id is that of the host.
-   *
-   * @generated from field: hearth.meta.v1.Meta meta = 1;
-   */
-  meta?: Meta;
-
-  /**
-   * The secrets.
-   *
-   * @generated from field: hearth.hosts.v1.HostGatesSpec spec = 2;
-   */
-  spec?: HostGatesSpec;
-};
-
-/**
- * Describes the message hearth.hosts.v1.HostGates.
- * Use `create(HostGatesSchema)` to create a new message.
- */
-export const HostGatesSchema: GenMessage<HostGates> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 12);
-
-/**
- * HostGatesSpec are the secrets.
- *
- * @generated from message hearth.hosts.v1.HostGatesSpec
- */
-export type HostGatesSpec = Message<"hearth.hosts.v1.HostGatesSpec"> & {
-  /**
-   * GateCredentials by the port inside the container, each sealed with the root key.
-   *
-   * @generated from field: map<uint32, bytes> sealed = 1;
-   */
-  sealed: { [key: number]: Uint8Array };
-};
-
-/**
- * Describes the message hearth.hosts.v1.HostGatesSpec.
- * Use `create(HostGatesSpecSchema)` to create a new message.
- */
-export const HostGatesSpecSchema: GenMessage<HostGatesSpec> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 13);
-
-/**
- * GateCredentials are those whom a gate lets pass. What they know is not in it.
- *
- * @generated from message hearth.hosts.v1.GateCredentials
- */
-export type GateCredentials = Message<"hearth.hosts.v1.GateCredentials"> & {
-  /**
-   * Each of them.
-   *
-   * @generated from field: repeated hearth.hosts.v1.GateCredential credentials = 1;
-   */
-  credentials: GateCredential[];
-};
-
-/**
- * Describes the message hearth.hosts.v1.GateCredentials.
- * Use `create(GateCredentialsSchema)` to create a new message.
- */
-export const GateCredentialsSchema: GenMessage<GateCredentials> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 14);
-
-/**
- * GateCredential is one whom a gate lets pass.
- *
- * @generated from message hearth.hosts.v1.GateCredential
- */
-export type GateCredential = Message<"hearth.hosts.v1.GateCredential"> & {
-  /**
-   * SHA-256 of "basic " and user name, colon and password, or of "bearer " and the token.
-   *
-   * @generated from field: bytes digest = 1;
-   */
-  digest: Uint8Array;
-
-  /**
-   * The user name, which the service is told; empty for none.
-   *
-   * @generated from field: string user = 2;
-   */
-  user: string;
-};
-
-/**
- * Describes the message hearth.hosts.v1.GateCredential.
- * Use `create(GateCredentialSchema)` to create a new message.
- */
-export const GateCredentialSchema: GenMessage<GateCredential> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 15);
-
-/**
  * Secure says how a port is secure by itself.
  *
  * @generated from message hearth.hosts.v1.Secure
@@ -675,7 +519,7 @@ export type Secure = Message<"hearth.hosts.v1.Secure"> & {
  * Use `create(SecureSchema)` to create a new message.
  */
 export const SecureSchema: GenMessage<Secure> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 16);
+  messageDesc(file_hearth_hosts_v1_hosts, 11);
 
 /**
  * Interface is a way to use a binding, for people or programs.
@@ -752,7 +596,7 @@ export type Interface = Message<"hearth.hosts.v1.Interface"> & {
  * Use `create(InterfaceSchema)` to create a new message.
  */
 export const InterfaceSchema: GenMessage<Interface> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 17);
+  messageDesc(file_hearth_hosts_v1_hosts, 12);
 
 /**
  * Type says who uses it.
@@ -793,7 +637,7 @@ export enum Interface_Type {
  * Describes the enum hearth.hosts.v1.Interface.Type.
  */
 export const Interface_TypeSchema: GenEnum<Interface_Type> = /*@__PURE__*/
-  enumDesc(file_hearth_hosts_v1_hosts, 17, 0);
+  enumDesc(file_hearth_hosts_v1_hosts, 12, 0);
 
 /**
  * HostStatus is what was assigned and derived.
@@ -828,7 +672,7 @@ export type HostStatus = Message<"hearth.hosts.v1.HostStatus"> & {
  * Use `create(HostStatusSchema)` to create a new message.
  */
 export const HostStatusSchema: GenMessage<HostStatus> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 18);
+  messageDesc(file_hearth_hosts_v1_hosts, 13);
 
 /**
  * Ports are what a binding has outside.
@@ -856,7 +700,7 @@ export type Ports = Message<"hearth.hosts.v1.Ports"> & {
  * Use `create(PortsSchema)` to create a new message.
  */
 export const PortsSchema: GenMessage<Ports> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 19);
+  messageDesc(file_hearth_hosts_v1_hosts, 14);
 
 /**
  * Address is one way to reach an interface.
@@ -975,7 +819,7 @@ export type Address = Message<"hearth.hosts.v1.Address"> & {
  * Use `create(AddressSchema)` to create a new message.
  */
 export const AddressSchema: GenMessage<Address> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 20);
+  messageDesc(file_hearth_hosts_v1_hosts, 15);
 
 /**
  * Kind says what the name in it is.
@@ -1051,7 +895,7 @@ export enum Address_Kind {
  * Describes the enum hearth.hosts.v1.Address.Kind.
  */
 export const Address_KindSchema: GenEnum<Address_Kind> = /*@__PURE__*/
-  enumDesc(file_hearth_hosts_v1_hosts, 20, 0);
+  enumDesc(file_hearth_hosts_v1_hosts, 15, 0);
 
 /**
  * UrlPlugin is a package that supplies addresses for the hosts of others.
@@ -1079,7 +923,7 @@ export type UrlPlugin = Message<"hearth.hosts.v1.UrlPlugin"> & {
  * Use `create(UrlPluginSchema)` to create a new message.
  */
 export const UrlPluginSchema: GenMessage<UrlPlugin> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 21);
+  messageDesc(file_hearth_hosts_v1_hosts, 16);
 
 /**
  * UrlPluginSpec is what a package that supplies addresses offers.
@@ -1101,7 +945,7 @@ export type UrlPluginSpec = Message<"hearth.hosts.v1.UrlPluginSpec"> & {
  * Use `create(UrlPluginSpecSchema)` to create a new message.
  */
 export const UrlPluginSpecSchema: GenMessage<UrlPluginSpec> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 22);
+  messageDesc(file_hearth_hosts_v1_hosts, 17);
 
 /**
  * Reachability is what was found when the addresses of a host were tried from this server.
@@ -1129,7 +973,7 @@ export type Reachability = Message<"hearth.hosts.v1.Reachability"> & {
  * Use `create(ReachabilitySchema)` to create a new message.
  */
 export const ReachabilitySchema: GenMessage<Reachability> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 23);
+  messageDesc(file_hearth_hosts_v1_hosts, 18);
 
 /**
  * ReachabilityStatus is what was found.
@@ -1157,7 +1001,7 @@ export type ReachabilityStatus = Message<"hearth.hosts.v1.ReachabilityStatus"> &
  * Use `create(ReachabilityStatusSchema)` to create a new message.
  */
 export const ReachabilityStatusSchema: GenMessage<ReachabilityStatus> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 24);
+  messageDesc(file_hearth_hosts_v1_hosts, 19);
 
 /**
  * Verdict says whether an address works from this server, and if not, what is missing.
@@ -1213,7 +1057,7 @@ export type Verdict = Message<"hearth.hosts.v1.Verdict"> & {
  * Use `create(VerdictSchema)` to create a new message.
  */
 export const VerdictSchema: GenMessage<Verdict> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 25);
+  messageDesc(file_hearth_hosts_v1_hosts, 20);
 
 /**
  * Step is what an address needs, in the order in which it is tried.
@@ -1268,7 +1112,227 @@ export enum Verdict_Step {
  * Describes the enum hearth.hosts.v1.Verdict.Step.
  */
 export const Verdict_StepSchema: GenEnum<Verdict_Step> = /*@__PURE__*/
-  enumDesc(file_hearth_hosts_v1_hosts, 25, 0);
+  enumDesc(file_hearth_hosts_v1_hosts, 20, 0);
+
+/**
+ * Passthrough is a name at a port of this server that leads to another machine of the network. Connections are told by the name that they
+ * ask for in the handshake of TLS, and not opened.
+ *
+ * @generated from message hearth.hosts.v1.Passthrough
+ */
+export type Passthrough = Message<"hearth.hosts.v1.Passthrough"> & {
+  /**
+   * Id is the name, a colon and the port.
+   *
+   * @generated from field: hearth.meta.v1.Meta meta = 1;
+   */
+  meta?: Meta;
+
+  /**
+   * What people said.
+   *
+   * @generated from field: hearth.hosts.v1.PassthroughSpec spec = 2;
+   */
+  spec?: PassthroughSpec;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.Passthrough.
+ * Use `create(PassthroughSchema)` to create a new message.
+ */
+export const PassthroughSchema: GenMessage<Passthrough> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 21);
+
+/**
+ * PassthroughSpec says where a name leads.
+ *
+ * @generated from message hearth.hosts.v1.PassthroughSpec
+ */
+export type PassthroughSpec = Message<"hearth.hosts.v1.PassthroughSpec"> & {
+  /**
+   * The name, as in nas.example.org.
+   *
+   * @generated from field: string hostname = 1;
+   */
+  hostname: string;
+
+  /**
+   * The port of this server.
+   *
+   * @generated from field: uint32 port = 2;
+   */
+  port: number;
+
+  /**
+   * Address and port of the other machine.
+   *
+   * @generated from field: string backend = 3;
+   */
+  backend: string;
+
+  /**
+   * The gateways connections come in by; none for all that lead to a network.
+   *
+   * @generated from field: repeated string gateways = 4;
+   */
+  gateways: string[];
+
+  /**
+   * Who may use it: the networks the server is in, or the Internet, too.
+   *
+   * @generated from field: hearth.hosts.v1.Access access = 5;
+   */
+  access: Access;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.PassthroughSpec.
+ * Use `create(PassthroughSpecSchema)` to create a new message.
+ */
+export const PassthroughSpecSchema: GenMessage<PassthroughSpec> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 22);
+
+/**
+ * ListPassthroughsRequest asks for all.
+ *
+ * @generated from message hearth.hosts.v1.ListPassthroughsRequest
+ */
+export type ListPassthroughsRequest = Message<"hearth.hosts.v1.ListPassthroughsRequest"> & {
+};
+
+/**
+ * Describes the message hearth.hosts.v1.ListPassthroughsRequest.
+ * Use `create(ListPassthroughsRequestSchema)` to create a new message.
+ */
+export const ListPassthroughsRequestSchema: GenMessage<ListPassthroughsRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 23);
+
+/**
+ * ListPassthroughsResponse holds them.
+ *
+ * @generated from message hearth.hosts.v1.ListPassthroughsResponse
+ */
+export type ListPassthroughsResponse = Message<"hearth.hosts.v1.ListPassthroughsResponse"> & {
+  /**
+   * All, by id.
+   *
+   * @generated from field: repeated hearth.hosts.v1.Passthrough passthroughs = 1;
+   */
+  passthroughs: Passthrough[];
+};
+
+/**
+ * Describes the message hearth.hosts.v1.ListPassthroughsResponse.
+ * Use `create(ListPassthroughsResponseSchema)` to create a new message.
+ */
+export const ListPassthroughsResponseSchema: GenMessage<ListPassthroughsResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 24);
+
+/**
+ * AddPassthroughRequest says which name leads where.
+ *
+ * @generated from message hearth.hosts.v1.AddPassthroughRequest
+ */
+export type AddPassthroughRequest = Message<"hearth.hosts.v1.AddPassthroughRequest"> & {
+  /**
+   * The name, as in nas.example.org.
+   *
+   * @generated from field: string hostname = 1;
+   */
+  hostname: string;
+
+  /**
+   * Address and port of the other machine, which has a private address.
+   *
+   * @generated from field: string backend = 2;
+   */
+  backend: string;
+
+  /**
+   * The port of this server; 0 for that of its page.
+   *
+   * @generated from field: uint32 port = 3;
+   */
+  port: number;
+
+  /**
+   * The gateways connections come in by; none for all that lead to a network.
+   *
+   * @generated from field: repeated string gateways = 4;
+   */
+  gateways: string[];
+
+  /**
+   * Who may use it; not given for the networks the server is in.
+   *
+   * @generated from field: hearth.hosts.v1.Access access = 5;
+   */
+  access: Access;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.AddPassthroughRequest.
+ * Use `create(AddPassthroughRequestSchema)` to create a new message.
+ */
+export const AddPassthroughRequestSchema: GenMessage<AddPassthroughRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 25);
+
+/**
+ * AddPassthroughResponse holds what was made.
+ *
+ * @generated from message hearth.hosts.v1.AddPassthroughResponse
+ */
+export type AddPassthroughResponse = Message<"hearth.hosts.v1.AddPassthroughResponse"> & {
+  /**
+   * What was made.
+   *
+   * @generated from field: hearth.hosts.v1.Passthrough passthrough = 1;
+   */
+  passthrough?: Passthrough;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.AddPassthroughResponse.
+ * Use `create(AddPassthroughResponseSchema)` to create a new message.
+ */
+export const AddPassthroughResponseSchema: GenMessage<AddPassthroughResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 26);
+
+/**
+ * DeletePassthroughRequest names one.
+ *
+ * @generated from message hearth.hosts.v1.DeletePassthroughRequest
+ */
+export type DeletePassthroughRequest = Message<"hearth.hosts.v1.DeletePassthroughRequest"> & {
+  /**
+   * The id: name, colon, port.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message hearth.hosts.v1.DeletePassthroughRequest.
+ * Use `create(DeletePassthroughRequestSchema)` to create a new message.
+ */
+export const DeletePassthroughRequestSchema: GenMessage<DeletePassthroughRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 27);
+
+/**
+ * DeletePassthroughResponse is empty.
+ *
+ * @generated from message hearth.hosts.v1.DeletePassthroughResponse
+ */
+export type DeletePassthroughResponse = Message<"hearth.hosts.v1.DeletePassthroughResponse"> & {
+};
+
+/**
+ * Describes the message hearth.hosts.v1.DeletePassthroughResponse.
+ * Use `create(DeletePassthroughResponseSchema)` to create a new message.
+ */
+export const DeletePassthroughResponseSchema: GenMessage<DeletePassthroughResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_hosts_v1_hosts, 28);
 
 /**
  * ListHostsRequest asks for hosts.
@@ -1289,7 +1353,7 @@ export type ListHostsRequest = Message<"hearth.hosts.v1.ListHostsRequest"> & {
  * Use `create(ListHostsRequestSchema)` to create a new message.
  */
 export const ListHostsRequestSchema: GenMessage<ListHostsRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 26);
+  messageDesc(file_hearth_hosts_v1_hosts, 29);
 
 /**
  * ListHostsResponse holds the hosts.
@@ -1310,7 +1374,7 @@ export type ListHostsResponse = Message<"hearth.hosts.v1.ListHostsResponse"> & {
  * Use `create(ListHostsResponseSchema)` to create a new message.
  */
 export const ListHostsResponseSchema: GenMessage<ListHostsResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 27);
+  messageDesc(file_hearth_hosts_v1_hosts, 30);
 
 /**
  * SetAddressAccessRequest names an address and says who reaches it.
@@ -1359,7 +1423,7 @@ export type SetAddressAccessRequest = Message<"hearth.hosts.v1.SetAddressAccessR
  * Use `create(SetAddressAccessRequestSchema)` to create a new message.
  */
 export const SetAddressAccessRequestSchema: GenMessage<SetAddressAccessRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 28);
+  messageDesc(file_hearth_hosts_v1_hosts, 31);
 
 /**
  * SetAddressAccessResponse holds the host.
@@ -1380,7 +1444,7 @@ export type SetAddressAccessResponse = Message<"hearth.hosts.v1.SetAddressAccess
  * Use `create(SetAddressAccessResponseSchema)` to create a new message.
  */
 export const SetAddressAccessResponseSchema: GenMessage<SetAddressAccessResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 29);
+  messageDesc(file_hearth_hosts_v1_hosts, 32);
 
 /**
  * AddPublicDomainRequest says which name leads where.
@@ -1429,7 +1493,7 @@ export type AddPublicDomainRequest = Message<"hearth.hosts.v1.AddPublicDomainReq
  * Use `create(AddPublicDomainRequestSchema)` to create a new message.
  */
 export const AddPublicDomainRequestSchema: GenMessage<AddPublicDomainRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 30);
+  messageDesc(file_hearth_hosts_v1_hosts, 33);
 
 /**
  * AddPublicDomainResponse holds the host.
@@ -1450,7 +1514,7 @@ export type AddPublicDomainResponse = Message<"hearth.hosts.v1.AddPublicDomainRe
  * Use `create(AddPublicDomainResponseSchema)` to create a new message.
  */
 export const AddPublicDomainResponseSchema: GenMessage<AddPublicDomainResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 31);
+  messageDesc(file_hearth_hosts_v1_hosts, 34);
 
 /**
  * RemovePublicDomainRequest names a name.
@@ -1485,7 +1549,7 @@ export type RemovePublicDomainRequest = Message<"hearth.hosts.v1.RemovePublicDom
  * Use `create(RemovePublicDomainRequestSchema)` to create a new message.
  */
 export const RemovePublicDomainRequestSchema: GenMessage<RemovePublicDomainRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 32);
+  messageDesc(file_hearth_hosts_v1_hosts, 35);
 
 /**
  * RemovePublicDomainResponse holds the host.
@@ -1506,7 +1570,7 @@ export type RemovePublicDomainResponse = Message<"hearth.hosts.v1.RemovePublicDo
  * Use `create(RemovePublicDomainResponseSchema)` to create a new message.
  */
 export const RemovePublicDomainResponseSchema: GenMessage<RemovePublicDomainResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 33);
+  messageDesc(file_hearth_hosts_v1_hosts, 36);
 
 /**
  * AddPrivateDomainRequest says which name leads where.
@@ -1555,7 +1619,7 @@ export type AddPrivateDomainRequest = Message<"hearth.hosts.v1.AddPrivateDomainR
  * Use `create(AddPrivateDomainRequestSchema)` to create a new message.
  */
 export const AddPrivateDomainRequestSchema: GenMessage<AddPrivateDomainRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 34);
+  messageDesc(file_hearth_hosts_v1_hosts, 37);
 
 /**
  * AddPrivateDomainResponse holds the host.
@@ -1576,7 +1640,7 @@ export type AddPrivateDomainResponse = Message<"hearth.hosts.v1.AddPrivateDomain
  * Use `create(AddPrivateDomainResponseSchema)` to create a new message.
  */
 export const AddPrivateDomainResponseSchema: GenMessage<AddPrivateDomainResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 35);
+  messageDesc(file_hearth_hosts_v1_hosts, 38);
 
 /**
  * RemovePrivateDomainRequest names a name.
@@ -1611,7 +1675,7 @@ export type RemovePrivateDomainRequest = Message<"hearth.hosts.v1.RemovePrivateD
  * Use `create(RemovePrivateDomainRequestSchema)` to create a new message.
  */
 export const RemovePrivateDomainRequestSchema: GenMessage<RemovePrivateDomainRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 36);
+  messageDesc(file_hearth_hosts_v1_hosts, 39);
 
 /**
  * RemovePrivateDomainResponse holds the host.
@@ -1632,7 +1696,7 @@ export type RemovePrivateDomainResponse = Message<"hearth.hosts.v1.RemovePrivate
  * Use `create(RemovePrivateDomainResponseSchema)` to create a new message.
  */
 export const RemovePrivateDomainResponseSchema: GenMessage<RemovePrivateDomainResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 37);
+  messageDesc(file_hearth_hosts_v1_hosts, 40);
 
 /**
  * HostAddress is an address and what is known of it.
@@ -1674,7 +1738,7 @@ export type HostAddress = Message<"hearth.hosts.v1.HostAddress"> & {
  * Use `create(HostAddressSchema)` to create a new message.
  */
 export const HostAddressSchema: GenMessage<HostAddress> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 38);
+  messageDesc(file_hearth_hosts_v1_hosts, 41);
 
 /**
  * ListAddressesRequest asks for addresses.
@@ -1695,7 +1759,7 @@ export type ListAddressesRequest = Message<"hearth.hosts.v1.ListAddressesRequest
  * Use `create(ListAddressesRequestSchema)` to create a new message.
  */
 export const ListAddressesRequestSchema: GenMessage<ListAddressesRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 39);
+  messageDesc(file_hearth_hosts_v1_hosts, 42);
 
 /**
  * ListAddressesResponse holds the addresses.
@@ -1716,7 +1780,7 @@ export type ListAddressesResponse = Message<"hearth.hosts.v1.ListAddressesRespon
  * Use `create(ListAddressesResponseSchema)` to create a new message.
  */
 export const ListAddressesResponseSchema: GenMessage<ListAddressesResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 40);
+  messageDesc(file_hearth_hosts_v1_hosts, 43);
 
 /**
  * CheckAddressesRequest names a host.
@@ -1744,7 +1808,7 @@ export type CheckAddressesRequest = Message<"hearth.hosts.v1.CheckAddressesReque
  * Use `create(CheckAddressesRequestSchema)` to create a new message.
  */
 export const CheckAddressesRequestSchema: GenMessage<CheckAddressesRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 41);
+  messageDesc(file_hearth_hosts_v1_hosts, 44);
 
 /**
  * CheckAddressesResponse holds the addresses.
@@ -1765,7 +1829,7 @@ export type CheckAddressesResponse = Message<"hearth.hosts.v1.CheckAddressesResp
  * Use `create(CheckAddressesResponseSchema)` to create a new message.
  */
 export const CheckAddressesResponseSchema: GenMessage<CheckAddressesResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_hosts_v1_hosts, 42);
+  messageDesc(file_hearth_hosts_v1_hosts, 45);
 
 /**
  * Access says who reaches an address.
@@ -1897,6 +1961,48 @@ export const HostService: GenService<{
     methodKind: "unary";
     input: typeof RemovePrivateDomainRequestSchema;
     output: typeof RemovePrivateDomainResponseSchema;
+  },
+  /**
+   * ListRoutes lists what the front door does with connections: each way from an address and a name to whom they are led. Of several
+   * ways at an address the first counts that is for the name and the caller.
+   *
+   * @generated from rpc hearth.hosts.v1.HostService.ListRoutes
+   */
+  listRoutes: {
+    methodKind: "unary";
+    input: typeof ListRoutesRequestSchema;
+    output: typeof ListRoutesResponseSchema;
+  },
+  /**
+   * ListPassthroughs lists the names that lead to other machines.
+   *
+   * @generated from rpc hearth.hosts.v1.HostService.ListPassthroughs
+   */
+  listPassthroughs: {
+    methodKind: "unary";
+    input: typeof ListPassthroughsRequestSchema;
+    output: typeof ListPassthroughsResponseSchema;
+  },
+  /**
+   * AddPassthrough has connections over TLS that ask for a name led to another machine of the network, unopened: the certificate is that
+   * machine's own. A name that is there already at the port leads where it is said.
+   *
+   * @generated from rpc hearth.hosts.v1.HostService.AddPassthrough
+   */
+  addPassthrough: {
+    methodKind: "unary";
+    input: typeof AddPassthroughRequestSchema;
+    output: typeof AddPassthroughResponseSchema;
+  },
+  /**
+   * DeletePassthrough has a name lead to another machine no more.
+   *
+   * @generated from rpc hearth.hosts.v1.HostService.DeletePassthrough
+   */
+  deletePassthrough: {
+    methodKind: "unary";
+    input: typeof DeletePassthroughRequestSchema;
+    output: typeof DeletePassthroughResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_hearth_hosts_v1_hosts, 0);
