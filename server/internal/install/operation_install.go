@@ -53,6 +53,14 @@ type Wish struct {
 	HealthLimit *time.Duration
 	// RestoreFrom is a folder with a backup that the package takes its data from; empty for none.
 	RestoreFrom string
+	// Known, if not nil, hears which package it is as soon as that is known, also where the file is then refused.
+	Known func(pkg string)
+}
+
+func (w Wish) known(pkg string) {
+	if w.Known != nil {
+		w.Known(pkg)
+	}
 }
 
 // Install begins the installation of an uploaded file, or the update of the package by it. What the file says it is has
@@ -74,6 +82,7 @@ func (s *Service) Install(ctx context.Context, now time.Time, engine *operation.
 		return engine.Begin(ctx, now, operation.Request{Asked: w.Asked, Kind: kind, Target: old.GetSpec().GetTarget()})
 	}
 	if w.Listed != nil {
+		w.known(w.Listed.Package)
 		return s.installListed(ctx, now, engine, w)
 	}
 	if err := s.artifacts.Claim(w.Ticket, w.ID); err != nil {
@@ -83,6 +92,7 @@ func (s *Service) Install(ctx context.Context, now time.Time, engine *operation.
 	if err != nil {
 		return nil, s.refused(w.Ticket, w.ID, err)
 	}
+	w.known(art.GetSpec().GetPackageId())
 	request, err := s.admit(ctx, w, art)
 	if err != nil {
 		return nil, s.refused(w.Ticket, w.ID, err)

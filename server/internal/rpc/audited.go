@@ -30,6 +30,7 @@ func (h *Hub) audited(ctx context.Context, c *Call, next func(context.Context) e
 		return next(ctx)
 	}
 	targets := map[string]string{}
+	c.about = targets
 	entry := log.Begin(func() *auditv1.EntrySpec {
 		return &auditv1.EntrySpec{
 			Method: string(c.Method.FullName()), Targets: targets, Caller: c.Caller.Identity.Name(), Role: c.Caller.Identity.Role, CallerId: credentialOf(c.Caller.Identity),
@@ -93,14 +94,19 @@ func addTargets(targets map[string]string, method protoreflect.MethodDescriptor,
 		marked, _ := proto.GetExtension(f.Options(), optionsv1.E_Target).(bool)
 		if f.IsList() {
 			if marked && f.Kind() == protoreflect.StringKind {
-				targets[string(f.Name())] = strings.ToValidUTF8(fmt.Sprintf("%.*s", maxTarget, joined(m.Get(f).List())), "")
+				targets[string(f.Name())] = targetText(joined(m.Get(f).List()))
 			}
 			continue
 		}
 		if marked || inPath(method, string(f.Name())) {
-			targets[string(f.Name())] = strings.ToValidUTF8(fmt.Sprintf("%.*s", maxTarget, display(f, m.Get(f))), "")
+			targets[string(f.Name())] = targetText(display(f, m.Get(f)))
 		}
 	}
+}
+
+// targetText is as much of a text as is recorded.
+func targetText(text string) string {
+	return strings.ToValidUTF8(fmt.Sprintf("%.*s", maxTarget, text), "")
 }
 
 // joined is a list of strings as a person would type it, no longer than needed.

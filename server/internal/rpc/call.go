@@ -41,6 +41,7 @@ type Call struct {
 	receive []func(proto.Message) error
 	ahead   func() error   // runs once, when the first message has passed the checks and before the service sees it
 	entry   *audit.Pending // of the audit log; nil for calls that are not recorded
+	about   map[string]string
 	attrs   []slog.Attr
 	end     context.CancelCauseFunc // ends a stream; nil for unary calls
 	native  bool                    // came by grpc-go itself, whose answers have no other headers
@@ -56,6 +57,14 @@ func (c *Call) OnReceive(check func(proto.Message) error) { c.receive = append(c
 
 // Annotate adds attributes to the one line the log has for the call.
 func (c *Call) Annotate(attrs ...slog.Attr) { c.attrs = append(c.attrs, attrs...) }
+
+// About adds to what the record of the call says that it is about: what is found out only while it is served. It is for the
+// service, before its first commit.
+func (c *Call) About(name, value string) {
+	if c != nil && c.about != nil {
+		c.about[name] = targetText(value)
+	}
+}
 
 func (c *Call) received(msg any) error {
 	m, ok := msg.(proto.Message)

@@ -230,7 +230,7 @@ func TestEveryMethodLetsInWhomItsOptionSays(t *testing.T) {
 		if local {
 			role = optionsv1.Role_ROLE_OWNER
 		}
-		refused := fault.Is(err, metav1.Reason_REASON_UNAUTHENTICATED) || fault.Is(err, metav1.Reason_REASON_PERMISSION_DENIED)
+		refused := fault.Is(err, metav1.Reason_REASON_UNAUTHENTICATED) || fault.Is(err, metav1.Reason_REASON_PERMISSION_DENIED) || fault.Is(err, metav1.Reason_REASON_LOCAL_ONLY)
 		if want := mayCall(m, role, local); refused == want {
 			t.Errorf("%s by %q on %s: %v, should be let in: %t", m.FullName(), token, where, err, want)
 		}

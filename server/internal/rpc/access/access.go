@@ -214,7 +214,7 @@ func (r Rule) Check(c Caller) error {
 			return nil
 		}
 		if c.Identity.ID != "" {
-			return fault.New(metav1.Reason_REASON_PERMISSION_DENIED, "cannot call this but on the local socket as the server's own user").With("needed", "local")
+			return fault.New(metav1.Reason_REASON_LOCAL_ONLY, "cannot call this but on the local socket as the server's own user")
 		}
 	case *optionsv1.Access_Container:
 		if who.Container && kind == origin.Container && c.Origin.Package != "" {

@@ -164,6 +164,7 @@ func (s *Server) InstallPackage(ctx context.Context, req *packagesv1.InstallPack
 	wish := install.Wish{
 		Asked: asked, Ticket: req.GetTicket(), Listed: listed, AcceptBreakage: req.GetAcceptBreakage(),
 		Start: req.GetStart(), AcceptSigner: req.GetAcceptSigner(), TimeLimit: req.GetTimeLimit().AsDuration(),
+		Known: func(pkg string) { rpc.CallFrom(ctx).About("package", pkg) },
 	}
 	if req.GetHealthLimit() != nil {
 		limit := req.GetHealthLimit().AsDuration()

@@ -2924,9 +2924,9 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\x7f\n" +
 	"\x19ListHealthChangesResponse\x12:\n" +
 	"\achanges\x18\x01 \x03(\v2 .hearth.packages.v1.HealthChangeR\achanges\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"2\n" +
-	"\x13CreateUploadRequest\x12\x1b\n" +
-	"\x04size\x18\x01 \x01(\x04B\a\xbaH\x042\x02 \x00R\x04size\"N\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"6\n" +
+	"\x13CreateUploadRequest\x12\x1f\n" +
+	"\x04size\x18\x01 \x01(\x04B\v\xbaH\x042\x02 \x00\xb0\x86\x19\x01R\x04size\"N\n" +
 	"\x14CreateUploadResponse\x12\x1c\n" +
 	"\x06ticket\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x06ticket\x12\x18\n" +
 	"\x04path\x18\x02 \x01(\tB\x04\xa8\x86\x19\x01R\x04path\"=\n" +

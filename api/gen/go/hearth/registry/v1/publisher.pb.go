@@ -926,9 +926,9 @@ var File_hearth_registry_v1_publisher_proto protoreflect.FileDescriptor
 
 const file_hearth_registry_v1_publisher_proto_rawDesc = "" +
 	"\n" +
-	"\"hearth/registry/v1/publisher.proto\x12\x12hearth.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/registry/v1/resources.proto\"2\n" +
-	"\x13CreateUploadRequest\x12\x1b\n" +
-	"\x04size\x18\x01 \x01(\x04B\a\xbaH\x042\x02 \x00R\x04size\"N\n" +
+	"\"hearth/registry/v1/publisher.proto\x12\x12hearth.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/registry/v1/resources.proto\"6\n" +
+	"\x13CreateUploadRequest\x12\x1f\n" +
+	"\x04size\x18\x01 \x01(\x04B\v\xbaH\x042\x02 \x00\xb0\x86\x19\x01R\x04size\"N\n" +
 	"\x14CreateUploadResponse\x12\x1c\n" +
 	"\x06ticket\x18\x01 \x01(\tB\x04\xa8\x86\x19\x01R\x06ticket\x12\x18\n" +
 	"\x04path\x18\x02 \x01(\tB\x04\xa8\x86\x19\x01R\x04path\"\xce\x01\n" +
