@@ -3,12 +3,20 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
-	"github.com/hearthos/hearth/clients/go"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	"github.com/spf13/cobra"
+
+	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/clients/go"
 )
 
 // connection is which server a command speaks with, and what it shows it.
@@ -141,5 +149,31 @@ func (a *app) with(cmd *cobra.Command, fn func(ctx context.Context, c *hearth.Cl
 		return usageError{err}
 	}
 	defer c.Close()
-	return identityOf(cmd.Context(), to, fn(cmd.Context(), c))
+	return socketOf(to, identityOf(cmd.Context(), to, fn(cmd.Context(), c)))
+}
+
+// notHere is an error because of the socket on this machine: nobody listens there, or the person may not call.
+type notHere struct {
+	error
+	denied bool
+}
+
+func (e notHere) Unwrap() error { return e.error }
+
+// socketOf finds out why a server on this machine could not be reached: waiting helps against neither reason.
+func socketOf(to connection, err error) error {
+	path, local := strings.CutPrefix(to.host, "unix:")
+	if err == nil || !local || !fault.Is(err, metav1.Reason_REASON_UNAVAILABLE) {
+		return err
+	}
+	conn, refused := net.DialTimeout("unix", path, time.Second)
+	switch {
+	case refused == nil:
+		conn.Close()
+	case errors.Is(refused, fs.ErrPermission):
+		return notHere{err, true}
+	default:
+		return notHere{err, false}
+	}
+	return err
 }

@@ -197,7 +197,14 @@ func (a *app) printError(err error) {
 			fmt.Fprintf(a.Err, "  %s: %s\n", printable(key), printable(value))
 		}
 	}
-	if remedy := a.remedy(f.GetReason()); remedy != "" {
+	remedy := a.remedy(f.GetReason())
+	if here, ok := errors.AsType[notHere](err); ok {
+		remedy = a.say("socket.absent", nil)
+		if here.denied {
+			remedy = a.say("socket.denied", nil)
+		}
+	}
+	if remedy != "" {
 		fmt.Fprintf(a.Err, "  %s\n", remedy)
 	}
 	fmt.Fprintf(a.Err, "  %s %s\n", a.say("error.reason", nil), name)

@@ -130,6 +130,9 @@ func choose(f *s9pk.File, paths []string) (chosen []merkle.Entry, total int64, e
 // extractMember writes one file to part and gives it its name once its hash was right.
 func extractMember(ctx context.Context, root *os.Root, f *s9pk.File, e merkle.Entry, part string, force bool, progress func(int64)) error {
 	if dir := path.Dir(e.Path); dir != "." {
+		if err := checkNoLink(root, e.Path, dir); err != nil {
+			return err
+		}
 		if err := root.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
@@ -153,6 +156,16 @@ func extractMember(ctx context.Context, root *os.Root, f *s9pk.File, e merkle.En
 		_ = root.Remove(part)
 	}
 	return err
+}
+
+// checkNoLink refuses to write a member below a link that somebody left in the folder.
+func checkNoLink(root *os.Root, member, dir string) error {
+	for at := dir; at != "."; at = path.Dir(at) {
+		if info, err := root.Lstat(at); err == nil && info.Mode().Type() == os.ModeSymlink {
+			return worded{"usage.link-there", map[string]any{"Name": member, "Link": at}}
+		}
+	}
+	return nil
 }
 
 // counted tells how many bytes went through.
