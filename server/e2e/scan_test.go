@@ -343,18 +343,38 @@ func (n *neighbour) from() []string {
 
 // model is what the server says it serves: the addresses of hosts that are on.
 type model struct {
-	rows []map[string]any
+	rows  []map[string]any
+	heard map[string][]int // the ports that the services of packages listen on
 }
 
 // ports are those that the addresses of some packages have at a number. Of ranges, which are forwarded, nothing is open that the
-// service does not listen on, and here it listens on none.
+// service does not listen on.
 func (m model) ports(number string, packages ...string) (out []int) {
 	for _, row := range m.rows {
-		if row["access"] != "off" && row["numberOfPorts"] == 0.0 && row["hostname"] == number && slices.Contains(packages, row["package"].(string)) {
-			out = append(out, int(row["port"].(float64)))
+		pkg, port, count := row["package"].(string), int(row["port"].(float64)), int(row["numberOfPorts"].(float64))
+		switch {
+		case row["access"] == "off" || row["hostname"] != number || !slices.Contains(packages, pkg):
+		case count == 0:
+			out = append(out, port)
+		default:
+			for i := range count {
+				if slices.Contains(m.heard[pkg], int(row["internalPort"].(float64))+i) {
+					out = append(out, port+i)
+				}
+			}
 		}
 	}
 	return out
+}
+
+// model is what the server says now.
+func (n *networks) model() model {
+	n.t.Helper()
+	known := model{rows: n.rows("host", "address", "list"), heard: map[string][]int{}}
+	for _, pkg := range []string{sample, friend, probe} {
+		known.heard[pkg] = n.listening(pkg)
+	}
+	return known
 }
 
 // A scan of every port finds what the server says is open, from each container to every other one and from outside, and
@@ -405,7 +425,7 @@ var grants = map[string][]string{probe: {friend}}
 // checkServices scans by each service every other one, and the server at its addresses.
 func (n *networks) checkServices(when string) {
 	n.t.Helper()
-	known := model{n.rows("host", "address", "list")}
+	known := n.model()
 	containers := map[string]string{}
 	for _, pkg := range []string{sample, friend, probe} {
 		containers[pkg] = fmt.Sprint(n.rows("package", "show", pkg)[0]["ipv4"])
@@ -433,7 +453,7 @@ func (n *networks) checkServices(when string) {
 // checkOutside scans the server and its services from the networks it is in.
 func (n *networks) checkOutside(when string) {
 	n.t.Helper()
-	known := model{n.rows("host", "address", "list")}
+	known := n.model()
 	all := []string{"server", sample, friend, probe}
 	inside := fmt.Sprint(n.rows("package", "show", friend)[0]["ipv4"])
 	want := map[string]scanned{bridge: {}, inside: {}}
@@ -463,7 +483,7 @@ func (n *networks) every(who string, caller []string, addresses ...string) {
 	}
 }
 
-// ports are all ports that anything listens on, on the machine or in a container, with those beside them.
+// ports are all ports that anything listens on, on the machine or in a container, with those beside them, and those of ranges.
 func (n *networks) ports() string {
 	n.t.Helper()
 	list := map[int]bool{}
@@ -476,6 +496,11 @@ func (n *networks) ports() string {
 		_, port, _ := net.SplitHostPort(strings.Fields(line)[3])
 		if number, err := strconv.Atoi(port); err == nil {
 			list[number-1], list[number], list[number+1] = true, true, true
+		}
+	}
+	for _, row := range n.rows("host", "address", "list") { // a range is forwarded, and nothing of the machine listens there
+		for i := range int(row["numberOfPorts"].(float64)) {
+			list[int(row["port"].(float64))+i] = true
 		}
 	}
 	var words []string
