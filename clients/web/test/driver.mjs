@@ -10,12 +10,15 @@ const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator](
 
 /** Has the test do something, as "cut", and waits until it is done. */
 export async function tell(what) {
+  came = what;
   process.stdout.write(`${what}\n`);
   await answers.next();
 }
 export const fail = (text) => tell(text.replaceAll("\n", " ⏎ "));
 
 const browsers = [];
+/** The last thing that a journey looked at or asked for. */
+let came = "its beginning";
 
 /** Opens a browser as somebody has it at `home`, for whom the server's port of the contract is the one of the test. */
 export async function browse(home, options = {}) {
@@ -45,10 +48,15 @@ export async function visit(browser, options = {}) {
   return context;
 }
 
+/** For how long a journey may go on. What runs within a page has no limit of its own. */
+const patience = 8 * 60_000 + (given.seconds ?? 0) * 1000;
+
 /** Opens the browser as the test wants it, and ends the process when the work is done. */
 export async function drive(work) {
+  const late = new Promise((_, reject) => setTimeout(() => reject(new Error(`the journey has not ended: last it came to ${came}`)), patience).unref());
   try {
-    await work(given.trusting ? await browse(given.trusting) : await browse("", { ignoreHTTPSErrors: true }));
+    const context = given.trusting ? await browse(given.trusting) : await browse("", { ignoreHTTPSErrors: true });
+    await Promise.race([late, work(context)]);
     await tell("done");
   } catch (error) {
     const all = browsers.flatMap((browser) => browser.contexts()).flatMap((one) => one.pages());
@@ -108,6 +116,9 @@ const shotPath = (name, scheme = given.scheme) => `${given.shots}/${name}-${give
  * anything in it.
  */
 export async function look(page, name) {
+  came = name;
+  // A page behind another is not drawn, and no colour of it changes.
+  await page.bringToFront();
   // A page whose code is still being fetched has nothing to look at.
   await page.locator("h1").first().waitFor({ state: "attached" });
   await page.waitForTimeout(50);
