@@ -208,6 +208,9 @@ func each(txn *badger.Txn, prefix string, fn func(key, value []byte)) error {
 	defer it.Close()
 	for it.Rewind(); it.Valid(); it.Next() {
 		err := it.Item().Value(func(raw []byte) error {
+			if len(raw) == 0 { // nothing has an empty value; it is how Badger answers when the head of a large one is damaged
+				return errors.New("its value is gone")
+			}
 			fn(it.Item().Key(), raw)
 			return nil
 		})

@@ -148,6 +148,25 @@ func TestFlippedBytesAreRefusedOrChangeNothing(t *testing.T) {
 	}
 }
 
+// The head of a large value says how long it is: where that is damaged Badger would take it for what a kill left, and cut it off.
+func TestDamagedHeadOfALargeValueIsRefusedAndKept(t *testing.T) {
+	t.Parallel()
+	closed, killed := grownStore(t)
+	for name, from := range map[string]string{"closed": closed, "killed": killed} {
+		for _, at := range []int{16, 20} {
+			t.Run(fmt.Sprint(name, at), func(t *testing.T) {
+				t.Parallel()
+				dir := filepath.Join(t.TempDir(), "store")
+				if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
+					t.Fatal(err)
+				}
+				flip(t, filepath.Join(dir, "db", "000003.vlog"), at, 16)
+				refusedOrWhole(t, dir, "not this")
+			})
+		}
+	}
+}
+
 // readHead reads a file up to the zeros at its end.
 func readHead(path string) ([]byte, error) {
 	data, err := os.ReadFile(path)
