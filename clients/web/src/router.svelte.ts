@@ -1,4 +1,5 @@
 import { parse, type Route } from "./routes.js";
+import { followLinks } from "./ui/links.js";
 
 class Router {
   #path = $state(location.pathname);
@@ -7,7 +8,7 @@ class Router {
 
   constructor() {
     addEventListener("popstate", () => this.#read());
-    document.addEventListener("click", (event) => this.#click(event));
+    followLinks((link) => this.#follow(link));
   }
 
   get route(): Route {
@@ -35,14 +36,11 @@ class Router {
     this.#search = location.search;
   }
 
-  /** Links within the page change it without loading it anew; all else is the browser's. */
-  #click(event: MouseEvent): void {
-    if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-    const link = event.target instanceof Element ? event.target.closest("a") : null;
-    if (link === null || link.target !== "" || link.hasAttribute("download") || link.origin !== location.origin) return;
-    if (parse(link.pathname).page === undefined) return;
-    event.preventDefault();
+  /** Links to pages change this one without loading it anew. */
+  #follow(link: HTMLAnchorElement): boolean {
+    if (parse(link.pathname).page === undefined) return false;
     if (link.pathname + link.search !== location.pathname + location.search) this.go(link.pathname + link.search);
+    return true;
   }
 }
 

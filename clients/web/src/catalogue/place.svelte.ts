@@ -1,3 +1,5 @@
+import { followLinks } from "../ui/links.js";
+
 /** What the address of the catalogue says. All of what is shown follows from it, so each view can be shared and gone back to. */
 export interface Place {
   readonly q: string;
@@ -31,12 +33,10 @@ class Here {
 
   constructor() {
     addEventListener("popstate", () => (this.#search = location.search));
-    document.addEventListener("click", (event) => {
-      if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-      const link = event.target instanceof Element ? event.target.closest("a") : null;
-      if (link === null || link.target !== "" || link.hasAttribute("download") || link.origin !== location.origin || link.pathname !== "/") return;
-      event.preventDefault();
+    followLinks((link) => {
+      if (link.pathname !== "/") return false;
       this.go(link.search === "" ? "/" : link.search);
+      return true;
     });
   }
 
