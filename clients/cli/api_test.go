@@ -165,9 +165,9 @@ func FuzzProjectFile(f *testing.F) {
 			return
 		}
 		t.Setenv("HOME", "/home/me")
-		p.path = "/work/hearth.yaml"
+		p.path = "/project/hearth.yaml"
 		key, err := p.key()
-		if err != nil || !strings.HasPrefix(key, "/work/") && !strings.HasPrefix(key, "/home/me/") {
+		if err != nil || !strings.HasPrefix(key, "/project/") && !strings.HasPrefix(key, "/home/me/") {
 			t.Errorf("the key %q is at %q: %v", p.Key, key, err)
 		}
 	})

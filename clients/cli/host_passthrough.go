@@ -102,30 +102,3 @@ func (a *app) completePassthrough(cmd *cobra.Command, args []string, _ string) (
 	}
 	return list, cobra.ShellCompDirectiveNoFileComp
 }
-
-func (a *app) hostDumpCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "dump", Short: "List every way through the front door", Args: cobra.NoArgs,
-		Long: `List what the front door does with connections: by the address they come to and the name
-they ask for, whose certificate is shown and where they are led. Of several ways at an
-address the first counts that is for the name and the caller. Ranges of ports, which the
-kernel leads, are in 'hearth forward dump', names in 'hearth dns dump'.`,
-		Example: "  hearth host dump\n  hearth host dump --output json | jq 'select(.gated)'",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-				resp, err := c.Hosts.ListRoutes(ctx, &hostsv1.ListRoutesRequest{})
-				if err != nil {
-					return err
-				}
-				if a.rows() {
-					return printRows(a, resp.GetRoutes())
-				}
-				var table [][]string
-				for _, r := range resp.GetRoutes() {
-					table = append(table, []string{r.GetAddress(), strings.Join(r.GetNames(), " "), r.GetCertificate(), r.GetUpstream(), strings.Join(r.GetSources(), " ")})
-				}
-				return a.table([]string{"address", "names", "certificate", "to", "for"}, table)
-			})
-		},
-	}
-}

@@ -130,9 +130,14 @@ func (s *Service) claimName(tx *store.Tx, mine *hostsv1.Host, name string) error
 	}
 	for _, p := range passed {
 		if p.GetSpec().GetHostname() == name {
-			return taken(name, p.GetSpec().GetBackend())
+			return nameTaken(name, p.GetSpec().GetBackend())
 		}
 	}
+	return s.takeFromHosts(tx, mine.GetMeta().GetId(), name)
+}
+
+// takeFromHosts takes a name from every host but one. A host in use keeps it, and that is the error.
+func (s *Service) takeFromHosts(tx *store.Tx, except, name string) error {
 	all, err := store.List[*hostsv1.Host](tx, "")
 	if err != nil {
 		return err
@@ -140,11 +145,11 @@ func (s *Service) claimName(tx *store.Tx, mine *hostsv1.Host, name string) error
 	for _, row := range all {
 		_, public := row.GetSpec().GetPublicDomains()[name]
 		_, private := row.GetSpec().GetPrivateDomains()[name]
-		if row.GetMeta().GetId() == mine.GetMeta().GetId() || !public && !private {
+		if row.GetMeta().GetId() == except || !public && !private {
 			continue
 		}
 		if inUse(row) {
-			return taken(name, row.GetMeta().GetId())
+			return nameTaken(name, row.GetMeta().GetId())
 		}
 		delete(row.Spec.PublicDomains, name)
 		delete(row.Spec.PrivateDomains, name)

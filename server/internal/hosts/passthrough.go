@@ -56,7 +56,7 @@ func (s *Service) AddPassthrough(ctx context.Context, now time.Time, spec *hosts
 		} else if len(all) >= maxPassthroughs {
 			return argument("hostname", "%d names lead to other machines already", maxPassthroughs)
 		}
-		if err := s.freeForPassthrough(tx, made); err != nil {
+		if err := s.freeForPassthrough(tx, made, all); err != nil {
 			return err
 		}
 		return store.Put(tx, row)
@@ -64,19 +64,11 @@ func (s *Service) AddPassthrough(ctx context.Context, now time.Time, spec *hosts
 	return row, err
 }
 
-// freeForPassthrough refuses a name that is a host's, and a port that is somebody's: names are told apart at the port of the server's page, and
+// freeForPassthrough refuses a name that a host uses, and a port that is somebody's: names are told apart at the port of the server's page, and
 // at ports that nothing but passthroughs has.
-func (s *Service) freeForPassthrough(tx *store.Tx, p *hostsv1.PassthroughSpec) error {
-	rows, err := store.List[*hostsv1.Host](tx, "")
-	if err != nil {
+func (s *Service) freeForPassthrough(tx *store.Tx, p *hostsv1.PassthroughSpec, others []*hostsv1.Passthrough) error {
+	if err := s.takeFromHosts(tx, "", p.GetHostname()); err != nil {
 		return err
-	}
-	for _, row := range rows {
-		_, public := row.GetSpec().GetPublicDomains()[p.GetHostname()]
-		_, private := row.GetSpec().GetPrivateDomains()[p.GetHostname()]
-		if (public || private) && inUse(row) {
-			return taken(p.GetHostname(), row.GetMeta().GetId())
-		}
 	}
 	if p.GetPort() == s.page {
 		return nil
@@ -85,19 +77,15 @@ func (s *Service) freeForPassthrough(tx *store.Tx, p *hostsv1.PassthroughSpec) e
 	if err != nil {
 		return err
 	}
-	if p.GetPort() <= privileged && p.GetPort() != 443 || restricted[p.GetPort()] || busy[p.GetPort()] && !passes(tx, p.GetPort()) {
+	shared := slices.ContainsFunc(others, func(o *hostsv1.Passthrough) bool { return o.GetSpec().GetPort() == p.GetPort() })
+	if p.GetPort() <= privileged && p.GetPort() != 443 || restricted[p.GetPort()] || busy[p.GetPort()] && !shared {
 		return argument("port", "port %d is taken or reserved; the one of the server's page, %d, is shared by all names", p.GetPort(), s.page)
 	}
 	return nil
 }
 
-// passes tells whether a name leads to another machine at a port already, so that another one may, too.
-func passes(tx *store.Tx, port uint32) bool {
-	all, err := store.List[*hostsv1.Passthrough](tx, "")
-	return err == nil && slices.ContainsFunc(all, func(p *hostsv1.Passthrough) bool { return p.GetSpec().GetPort() == port })
-}
-
-func taken(name, by string) error {
+// nameTaken is for a name that leads elsewhere already.
+func nameTaken(name, by string) error {
 	return fault.New(metav1.Reason_REASON_DOMAIN_TAKEN, "cannot have the name %q: it leads to %s", name, by).With("domain", name).With("host", by)
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/hearthos/hearth/api/fault"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	"github.com/hearthos/hearth/server/internal/store"
 )
 
 func TestNamesLeadToOtherMachinesAndToNoneOfTheServersOwn(t *testing.T) {
@@ -60,6 +61,16 @@ func TestNamesLeadToOtherMachinesAndToNoneOfTheServersOwn(t *testing.T) {
 	}
 	if p := f.bind("forge", "main", 90, 5001, nil, &hostsv1.Secure{}); p.GetAssignedPort() == 5001 {
 		t.Error("a service gets the port")
+	}
+	f.must(func(tx *store.Tx) error { return f.ClearBindings(tx, "forge", nil) })
+	if _, err := add(&hostsv1.PassthroughSpec{Hostname: "git.lan", Backend: "192.168.1.20:443"}); err != nil {
+		t.Errorf("a name of a host that nobody uses: %v", err)
+	}
+	if left := f.row("forge/main").GetSpec().GetPrivateDomains(); len(left) != 0 {
+		t.Errorf("the host still has it: %v", left)
+	}
+	if err := f.DeletePassthrough(t.Context(), today, "git.lan:443"); err != nil {
+		t.Error(err)
 	}
 	for range 2 {
 		err = f.DeletePassthrough(t.Context(), today, "nas.example:443")

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -203,6 +204,7 @@ func addressOf(address string) (form, id string, err error) {
 func (s *Service) meet(ctx context.Context, row *registriesv1.Registry, fingerprint string) (registry.Info, *export.Trust, error) {
 	ctx, cancel := patiently(ctx)
 	defer cancel()
+	var noRegistry error
 	if _, folder := folderOf(row); !folder && fingerprint == "" {
 		client, err := s.client(row, "")
 		if err != nil {
@@ -212,13 +214,11 @@ func (s *Service) meet(ctx context.Context, row *registriesv1.Registry, fingerpr
 		if !errors.Is(err, registry.ErrNotRegistry) && !errors.Is(err, registry.ErrInvalid) {
 			return info, nil, told(row, err)
 		}
-		if _, notThere := export.Begin(ctx, s.placeOf(row), ""); notThere != nil {
-			return info, nil, told(row, err) // it is neither
-		}
+		noRegistry = err
 	}
 	trust, err := export.Begin(ctx, s.placeOf(row), fingerprint)
 	if err != nil {
-		return registry.Info{}, nil, told(row, err)
+		return registry.Info{}, nil, told(row, cmp.Or(noRegistry, err)) // where it is neither
 	}
 	if fingerprint == "" {
 		shown := export.Fingerprint(trust.Root)
