@@ -268,7 +268,7 @@ func (m *machine) publicRoot(t *testing.T) string {
 func (m *machine) claimCode(t *testing.T) string {
 	t.Helper()
 	code := ""
-	m.eventually(10*time.Second, "the daemon prints a code", func() error {
+	m.eventually(30*time.Second, "the daemon prints a code", func() error {
 		for _, line := range strings.Split(outside(t, "cat", m.log.Name()), "\n") {
 			if _, after, ok := strings.Cut(line, " claim_code="); ok && strings.Contains(line, "hearth claim") {
 				code = strings.TrimSpace(after)

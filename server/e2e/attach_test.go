@@ -109,7 +109,7 @@ func (m *machine) sessionsEnd(t *testing.T) {
 		cmd := m.deaf(t)
 		end(cmd)
 		_ = cmd.Wait()
-		m.eventually(20*time.Second, "nothing is left when "+what, left)
+		m.eventually(30*time.Second, "nothing is left when "+what, left)
 	}
 	cmd := m.deaf(t)
 	m.hearth("package", "stop", sample)

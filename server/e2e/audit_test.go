@@ -18,7 +18,7 @@ func TestAudit(t *testing.T) {
 	if _, err := m.tryHearth("--token", secret, "system", "shutdown"); err == nil {
 		t.Fatal("a viewer stopped the server")
 	}
-	m.eventually(10*time.Second, "the refusal is recorded", func() error {
+	m.eventually(30*time.Second, "the refusal is recorded", func() error {
 		return m.recorded("--outcome", "refused", "--method", "Shutdown")
 	})
 	m.hearth("recovery-code", "new")
@@ -33,7 +33,7 @@ func TestAudit(t *testing.T) {
 	if strings.Contains(out, secret) {
 		t.Error("a token is in the audit log")
 	}
-	m.eventually(10*time.Second, "the watch has shown the entries", func() error {
+	m.eventually(30*time.Second, "the watch has shown the entries", func() error {
 		if rows := followed.all(); len(rows) < 3 {
 			return fmt.Errorf("it has shown %v", rows)
 		}

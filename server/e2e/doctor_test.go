@@ -25,12 +25,12 @@ func TestTheDoctorFindsWhatIsWrong(t *testing.T) {
 	m.idleClock()
 	m.start()
 
-	m.eventually(10*time.Second, "a warning of the disk", func() error { return m.warned("disk-space") })
+	m.eventually(30*time.Second, "a warning of the disk", func() error { return m.warned("disk-space") })
 	if found := m.doctor(); found["disk"] != "warn" || found["warnings"] != "warn" || found["cgroups"] == "" || found["user-ids"] != "ok" || found["root-image"] != "ok" || found["network"] != "ok" {
 		t.Errorf("the doctor finds %v", found)
 	}
 	if out := m.hearth("system", "capabilities"); strings.Contains(out, "has not synchronised") {
-		m.eventually(10*time.Second, "a warning of the clock", func() error { return m.warned("clock") })
+		m.eventually(30*time.Second, "a warning of the clock", func() error { return m.warned("clock") })
 		m.hearth("warnings", "dismiss", "clock")
 		if err := m.warned("clock"); err == nil {
 			t.Error("a warning that was dismissed is still shown")
@@ -42,7 +42,7 @@ func TestTheDoctorFindsWhatIsWrong(t *testing.T) {
 	m.must("rm", filepath.Join(m.state, "ballast"))
 	m.kill(syscall.SIGTERM)
 	m.start()
-	m.eventually(10*time.Second, "the disk has room again", func() error {
+	m.eventually(30*time.Second, "the disk has room again", func() error {
 		if err := m.warned("disk-space"); err == nil {
 			return errors.New("the warning stays")
 		}
@@ -66,7 +66,7 @@ func TestTheDoctorFindsWhatIsWrong(t *testing.T) {
 	_ = vandal.Wait()
 	bridge := m.bridge()
 	m.must("ip", "link", "delete", bridge)
-	m.eventually(20*time.Second, "bridge and firewall are there again", func() error {
+	m.eventually(30*time.Second, "bridge and firewall are there again", func() error {
 		if found := m.doctor(); found["network"] != "ok" {
 			return fmt.Errorf("the doctor finds %v", found)
 		}
@@ -109,7 +109,7 @@ func (m *machine) logIsShortened(t *testing.T) {
 	if out := m.hearth("api", method, request); !strings.Contains(out, "revisions") {
 		t.Errorf("the button %v answers %s", button, out)
 	}
-	m.eventually(10*time.Second, "the button ends the warning", func() error {
+	m.eventually(30*time.Second, "the button ends the warning", func() error {
 		if err := m.warned("change-log"); err == nil {
 			return errors.New("the warning stays")
 		}
@@ -127,7 +127,7 @@ func (m *machine) measures(t *testing.T) {
 	if _, err := m.tryHearth("package", "show", "nobody"); err == nil {
 		t.Error("there is a package nobody")
 	}
-	m.eventually(10*time.Second, "figures of everything", func() error {
+	m.eventually(30*time.Second, "figures of everything", func() error {
 		text := m.must("curl", "-s", "--unix-socket", filepath.Join(m.state, "hearthd.sock"), "http://hearth/metrics")
 		for _, want := range []string{
 			`(?m)^hearth_calls_total\{code="RESOURCE_EXHAUSTED",method="hearth.diagnostics.v1.DiagnosticsService/CompactLog",wire="grpc"\} 1$`,

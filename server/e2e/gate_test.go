@@ -40,7 +40,7 @@ func TestAGateAndTheCertificateOfAService(t *testing.T) {
 	m.hearth("package", "install", filepath.Join(m.bin, friend+".s9pk"))
 	m.healthy(friend)
 	basic, bearer := m.at(friend, "basic"), m.at(friend, "bearer")
-	m.eventually(10*time.Second, "the gate stands", func() error {
+	m.eventually(30*time.Second, "the gate stands", func() error {
 		if status, body := m.fetch(basic); status != "401" {
 			return fmt.Errorf("it answers %s %s", status, body)
 		}
@@ -77,7 +77,7 @@ func TestAGateAndTheCertificateOfAService(t *testing.T) {
 		}
 	}
 	watch := m.stream("watch")
-	m.eventually(20*time.Second, "the watch has told all", func() error {
+	m.eventually(30*time.Second, "the watch has told all", func() error {
 		if mark, _ := bookmark(watch.all()); mark == "" {
 			return errors.New("not yet")
 		}

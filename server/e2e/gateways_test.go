@@ -41,7 +41,7 @@ func TestAddressesFollowTheMachinesInterfaces(t *testing.T) {
 	m.must("ip", "addr", "add", address+"/24", "dev", "lan0")
 	m.must("ip", "addr", "add", "fd77::5/64", "dev", "lan0", "nodad")
 	m.must("ip", "route", "add", "default", "via", "192.168.77.1")
-	m.eventually(5*time.Second, "the gateway is listed", func() error {
+	m.eventually(30*time.Second, "the gateway is listed", func() error {
 		g := gateway()
 		if g == nil || g["outbound"] != true || fmt.Sprint(g["addresses"]) != "[192.168.77.5/24 fd77::5/64]" || fmt.Sprint(g["routers"]) != "[192.168.77.1]" {
 			return fmt.Errorf("it is %v", g)
@@ -49,7 +49,7 @@ func TestAddressesFollowTheMachinesInterfaces(t *testing.T) {
 		return nil
 	})
 	for _, number := range []string{address, "[fd77::5]"} {
-		m.eventually(5*time.Second, "the page is served at "+number, func() error {
+		m.eventually(30*time.Second, "the page is served at "+number, func() error {
 			i := slices.IndexFunc(pages(), func(u string) bool { return strings.HasPrefix(u, "https://"+number+":") })
 			if i < 0 {
 				return fmt.Errorf("it has the addresses %v", pages())
@@ -59,7 +59,7 @@ func TestAddressesFollowTheMachinesInterfaces(t *testing.T) {
 		})
 	}
 	m.must("ip", "addr", "del", address+"/24", "dev", "lan0")
-	m.eventually(5*time.Second, "the address is gone everywhere", func() error {
+	m.eventually(30*time.Second, "the address is gone everywhere", func() error {
 		if urls := pages(); len(urls) != 1 || !strings.Contains(urls[0], "fd77::5") {
 			return fmt.Errorf("the page has the addresses %v", urls)
 		}
@@ -70,7 +70,7 @@ func TestAddressesFollowTheMachinesInterfaces(t *testing.T) {
 	})
 	m.hearth("gateway", "rename", "lan0", "cable")
 	m.must("ip", "link", "del", "lan0")
-	m.eventually(5*time.Second, "the gateway is known and gone", func() error {
+	m.eventually(30*time.Second, "the gateway is known and gone", func() error {
 		if g := gateway(); g == nil || g["connected"] == true || g["name"] != "cable" {
 			return fmt.Errorf("it is %v", g)
 		}
@@ -100,7 +100,7 @@ func TestTheFirewallIsBackWhenSomebodyHasChangedIt(t *testing.T) {
 		{"insert", "rule", "inet", name, "forward", "accept"},
 	} {
 		m.must("nft", meddling...)
-		m.eventually(5*time.Second, "the rules are as before", func() error {
+		m.eventually(30*time.Second, "the rules are as before", func() error {
 			if have := m.must("nft", "list", "ruleset"); have != whole {
 				return fmt.Errorf("they are\n%s", have)
 			}

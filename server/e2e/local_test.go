@@ -163,7 +163,7 @@ func TestTheServerHasANameInLocal(t *testing.T) {
 	m.start()
 	m.installSample()
 	name := m.rows("status")[0]["hostname"].(string) + ".local"
-	m.eventually(20*time.Second, "the name is answered for", func() error {
+	m.eventually(30*time.Second, "the name is answered for", func() error {
 		if got, err := n.ask(name); got != "192.168.77.5" {
 			return fmt.Errorf("the answer is %q (%v)", got, err)
 		}
@@ -179,7 +179,7 @@ func TestTheServerHasANameInLocal(t *testing.T) {
 	}
 	reached := func(host string) {
 		t.Helper()
-		m.eventually(20*time.Second, "the page is reached at "+host, func() error {
+		m.eventually(30*time.Second, "the page is reached at "+host, func() error {
 			url := page("https://" + host + ":")
 			if url == "" {
 				return fmt.Errorf("it has no such address")
@@ -234,7 +234,7 @@ func TestAServicesNameMayBeAnothersInLocal(t *testing.T) {
 		}
 		return errors.New("not yet")
 	})
-	m.eventually(20*time.Second, "people are told", func() error {
+	m.eventually(30*time.Second, "people are told", func() error {
 		for _, row := range m.rows("warnings", "list") {
 			if text := fmt.Sprint(row); strings.Contains(text, name) && strings.Contains(text, sample+".local") {
 				return nil

@@ -24,7 +24,7 @@ func TestLogsLoseNothing(t *testing.T) {
 		_, err := m.inside(sample, "sh", "-c", script)
 		printed <- err
 	}()
-	m.eventually(20*time.Second, "the service prints", func() error {
+	m.eventually(30*time.Second, "the service prints", func() error {
 		if !strings.Contains(m.hearth("package", "logs", sample, "--grep", "^number"), "number") {
 			return fmt.Errorf("no number yet")
 		}

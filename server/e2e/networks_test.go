@@ -122,7 +122,7 @@ func (n *networks) page(host string) string {
 // known waits until the sample has an address with a host, and returns it.
 func (n *networks) known(host string) (page string) {
 	n.t.Helper()
-	n.eventually(20*time.Second, "the service has an address at "+host, func() error {
+	n.eventually(30*time.Second, "the service has an address at "+host, func() error {
 		if page = n.page(host); page == "" {
 			return fmt.Errorf("it has %v", n.rows("host", "address", "list", sample))
 		}
@@ -134,13 +134,13 @@ func (n *networks) known(host string) (page string) {
 // reached waits until a caller gets the page; what has just been switched on takes a moment to be in force.
 func (n *networks) reached(who *neighbour, page string, resolved ...string) {
 	n.t.Helper()
-	n.eventually(20*time.Second, page+" is reached", func() error { return who.gets(page, resolved...) })
+	n.eventually(30*time.Second, page+" is reached", func() error { return who.gets(page, resolved...) })
 }
 
 // refused waits until a caller gets the page no more.
 func (n *networks) refused(who *neighbour, page string, resolved ...string) {
 	n.t.Helper()
-	n.eventually(20*time.Second, page+" is refused", func() error { return errIf(who.gets(page, resolved...) == nil, "it is reached") })
+	n.eventually(30*time.Second, page+" is refused", func() error { return errIf(who.gets(page, resolved...) == nil, "it is reached") })
 }
 
 // The page of a service is reached in the networks it is for, by its name in .local, by names of its own and by number, over
@@ -171,7 +171,7 @@ func TestThreeNetworks(t *testing.T) {
 func (n *networks) byLocalName(local string) {
 	page := n.known(local)
 	for kind, address := range map[uint16]string{dns.TypeA: lanAddress, dns.TypeAAAA: lanAddress6} {
-		n.eventually(20*time.Second, "the name is answered for", func() error {
+		n.eventually(30*time.Second, "the name is answered for", func() error {
 			got, err := n.lan.askFor(local, kind)
 			return errors.Join(err, errIf(got != address, "the answer is "+got))
 		})
@@ -254,7 +254,7 @@ func (n *networks) plainly(open string) {
 			"--resolve", host+":80:"+at, "http://"+host+path)
 		return strings.TrimSpace(out)
 	}
-	n.eventually(10*time.Second, "plain HTTP leads on", func() error {
+	n.eventually(30*time.Second, "plain HTTP leads on", func() error {
 		got := asks(n.public, wanAddress, publicName, "/x?y=z")
 		return errIf(got != "307 "+open+"/x?y=z", got)
 	})
@@ -335,7 +335,7 @@ func TestANameLeadsToAnotherMachine(t *testing.T) {
 		return errors.Join(err, errIf(err != nil || !strings.Contains(out, "s_server"), fmt.Sprintf("%.300s", out)))
 	}
 	for _, at := range []string{lan2Address, bracketed(lan2Address6)} {
-		n.eventually(20*time.Second, "the other machine is reached at "+at, func() error { return gets(n.second.from(), at) })
+		n.eventually(30*time.Second, "the other machine is reached at "+at, func() error { return gets(n.second.from(), at) })
 	}
 	for who, caller := range map[string][]string{"the Internet": n.public.from(), "a service": n.within(sample)} {
 		if gets(caller, wanAddress) == nil {
@@ -344,7 +344,7 @@ func TestANameLeadsToAnotherMachine(t *testing.T) {
 	}
 	n.hearth("host", "passthrough", "add", name, "192.168.77.9:5001", "--internet", "--gateway", "wan0")
 	for _, at := range []string{wanAddress, bracketed(wanAddress6)} {
-		n.eventually(20*time.Second, "the Internet reaches the other machine at "+at, func() error { return gets(n.public.from(), at) })
+		n.eventually(30*time.Second, "the Internet reaches the other machine at "+at, func() error { return gets(n.public.from(), at) })
 	}
 	if gets(n.second.from(), lan2Address) == nil {
 		t.Error("it is reached at a gateway it is not for")
@@ -353,7 +353,7 @@ func TestANameLeadsToAnotherMachine(t *testing.T) {
 		t.Error("a service reaches the other machine")
 	}
 	n.hearth("host", "passthrough", "remove", name+":443")
-	n.eventually(20*time.Second, "the other machine is not reached", func() error { return errIf(gets(n.public.from(), wanAddress) == nil, "it is") })
+	n.eventually(30*time.Second, "the other machine is not reached", func() error { return errIf(gets(n.public.from(), wanAddress) == nil, "it is") })
 }
 
 // bracketed is a number as it stands in URLs.
@@ -375,7 +375,7 @@ func TestServicesSeeWhoCalls(t *testing.T) {
 	n.hearth("package", "action", "run", friend, "raw")
 	n.runWithin("greet", friend, "9002")
 	address := func(number string) (page, at string) {
-		n.eventually(20*time.Second, "the port has an address at "+number, func() error {
+		n.eventually(30*time.Second, "the port has an address at "+number, func() error {
 			for _, row := range n.rows("host", "address", "list", friend) {
 				if row["interfaceId"] == "raw" && row["hostname"] == number {
 					page, at = row["url"].(string), net.JoinHostPort(number, fmt.Sprint(row["port"]))
@@ -391,7 +391,7 @@ func TestServicesSeeWhoCalls(t *testing.T) {
 	}
 	sees := func(caller []string, at, want string) {
 		t.Helper()
-		n.eventually(20*time.Second, "the service sees "+want, func() error {
+		n.eventually(30*time.Second, "the service sees "+want, func() error {
 			out, err := n.machine.run(caller[0], append(caller[1:], "env", visitorEnv+"=say", self, at, "and answers")...)
 			ok := strings.HasPrefix(out, want+":") && strings.Contains(out, "and answers")
 			return errIf(!ok, fmt.Sprintf("it says %q (%v)", out, err))

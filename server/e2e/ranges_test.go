@@ -27,7 +27,7 @@ func TestRangesLeadToTheirService(t *testing.T) {
 	m.healthy(friend)
 	m.healthy(probe)
 	const at = "192.168.77.5:47300"
-	m.eventually(10*time.Second, "the range is forwarded", func() error {
+	m.eventually(30*time.Second, "the range is forwarded", func() error {
 		rows := m.rows("forward", "list")
 		for _, row := range rows {
 			if row["address"] == at && row["mode"] == "packets" && row["numberOfPorts"] == 2.0 && strings.HasSuffix(fmt.Sprint(row["upstream"]), ":8080") {
@@ -63,7 +63,7 @@ func TestRangesAreReachedFromEachNetwork(t *testing.T) {
 	}
 	n.runWithin("datagrams", friend, "8081")
 	for who, at := range map[*neighbour][2]string{n.lan: {lanAddress, "192.168.77.9"}, n.second: {lan2Address, "192.168.88.9"}} {
-		n.eventually(20*time.Second, "the range is reached over TCP at "+at[0], func() error {
+		n.eventually(30*time.Second, "the range is reached over TCP at "+at[0], func() error {
 			out, err := who.run("curl", "-sS", "--fail", "--max-time", "5", "http://"+at[0]+":47300")
 			return errors.Join(err, errIf(!strings.Contains(out, "hello from a friend"), out))
 		})
@@ -106,7 +106,7 @@ func (n *networks) says(caller []string, at string) (string, error) {
 // told waits until datagrams of a caller are answered by who sees the caller as said.
 func (n *networks) told(caller []string, at, as string) {
 	n.t.Helper()
-	n.eventually(20*time.Second, at+" answers", func() error {
+	n.eventually(30*time.Second, at+" answers", func() error {
 		out, err := n.asVisitor(caller, "tell", at, "hello")
 		return errors.Join(err, errIf(!strings.HasPrefix(out, as) || !strings.Contains(out, "hello"), fmt.Sprintf("the answer is %q, want one to %s", out, as)))
 	})

@@ -100,7 +100,7 @@ func (r *releases) serving(name string) string {
 // served waits until a program serves in the version that is on disk.
 func (r *releases) served(name string) {
 	r.t.Helper()
-	r.eventually(20*time.Second, name+" serves in its new version", func() error {
+	r.eventually(30*time.Second, name+" serves in its new version", func() error {
 		if got := r.serving(name); got != r.versions[name] {
 			return fmt.Errorf("it is %s and not %s", got, r.versions[name])
 		}
@@ -215,7 +215,7 @@ func TestADoorThatIsKilledIsBackAtOnce(t *testing.T) {
 		r.signalDoor("KILL", true)
 		moment(chance)
 		r.signalDoor("KILL", false) // the parent; the daemon starts another
-		r.eventually(10*time.Second, "the door answers", func() error {
+		r.eventually(30*time.Second, "the door answers", func() error {
 			_, err := r.run("curl", "-sS", "--fail", "--cacert", r.root(), r.at(friend, "ui"))
 			return err
 		})

@@ -50,7 +50,7 @@ func TestRootKeyIsRotatedLostAndRecovered(t *testing.T) {
 // onePasswordCopy waits until the password before opens no copy of the root key any more.
 func (m *machine) onePasswordCopy(account string) {
 	m.t.Helper()
-	m.eventually(10*time.Second, "the password opens the one copy", func() error {
+	m.eventually(30*time.Second, "the password opens the one copy", func() error {
 		copies, _ := m.rows("root-key", "show")[0]["copies"].([]any)
 		of := 0
 		for _, c := range copies {

@@ -402,12 +402,12 @@ func TestPortScan(t *testing.T) {
 	whole := n.must("nft", "list", "ruleset")
 	same := func() error { return errIf(n.must("nft", "list", "ruleset") != whole, "they are others") }
 	n.must("nft", "flush", "ruleset")
-	n.eventually(20*time.Second, "the rules are back", same)
+	n.eventually(30*time.Second, "the rules are back", same)
 	n.checkServices("after the rules were flushed")
 	n.kill(syscall.SIGKILL)
 	n.must("nft", "flush", "ruleset")
 	n.start()
-	n.eventually(20*time.Second, "the rules are back", same)
+	n.eventually(30*time.Second, "the rules are back", same)
 	n.checkServices("after the daemon came again")
 }
 

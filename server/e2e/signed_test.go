@@ -26,7 +26,7 @@ func TestSignedCalls(t *testing.T) {
 	hosts := [][]string{{}, {"--host", "https://127.0.0.1:5961", "--ca", m.root()}, {"--host", "https://localhost:8443", "--ca", m.root()}}
 	for _, host := range hosts {
 		args := append([]string{"--sign-with", key}, host...)
-		m.eventually(20*time.Second, "a signed call is answered", func() error {
+		m.eventually(30*time.Second, "a signed call is answered", func() error {
 			_, err := m.tryHearth(append(args, "account", "keys", "list")...)
 			return err
 		})
@@ -45,14 +45,14 @@ func TestSignedCalls(t *testing.T) {
 		t.Errorf("after the restart a signed call waits %v", took)
 	}
 	watch := m.stream("--sign-with", key, "watch", "audit")
-	m.eventually(20*time.Second, "a signed watch shows something", func() error {
+	m.eventually(30*time.Second, "a signed watch shows something", func() error {
 		if len(watch.all()) == 0 {
 			return errNothingYet
 		}
 		return nil
 	})
 	m.hearth("account", "keys", "remove", id)
-	m.eventually(20*time.Second, "the watch has ended with its key", func() error {
+	m.eventually(30*time.Second, "the watch has ended with its key", func() error {
 		if watch.alive() {
 			return errNothingYet
 		}

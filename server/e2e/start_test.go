@@ -29,7 +29,7 @@ func TestAStartIsTold(t *testing.T) {
 		return out
 	}
 	var state string
-	m.eventually(10*time.Second, "the state is told", func() error {
+	m.eventually(30*time.Second, "the state is told", func() error {
 		state = curl("-f", "http://hearth/api/v1/server/state")
 		if state == "" {
 			return os.ErrNotExist
@@ -37,7 +37,7 @@ func TestAStartIsTold(t *testing.T) {
 		return nil
 	})
 	t.Logf("the state was told after %s", time.Since(began).Round(time.Millisecond))
-	m.eventually(10*time.Second, "the start waits for the door", func() error {
+	m.eventually(30*time.Second, "the start waits for the door", func() error {
 		if state = curl("http://hearth/api/v1/server/state"); !strings.Contains(state, "reaches the front door") {
 			return os.ErrNotExist
 		}
@@ -142,7 +142,7 @@ func TestAStartThatFailsLeavesNothing(t *testing.T) {
 	programs := m.bin
 	m.bin = m.slowDoor(gate)
 	m.launch()
-	m.eventually(20*time.Second, "the start waits for the door", func() error {
+	m.eventually(30*time.Second, "the start waits for the door", func() error {
 		out, err := m.run("curl", "-sS", "--unix-socket", filepath.Join(m.state, "hearthd.sock"), "http://hearth/api/v1/server/state")
 		if err == nil && !strings.Contains(out, "reaches the front door") {
 			err = os.ErrNotExist

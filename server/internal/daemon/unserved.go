@@ -24,7 +24,18 @@ const unservedWarning = "unserved"
 // listens takes from the front door where it listens, and has hosts and warnings follow. It is called whenever the door was
 // asked.
 func (d *Daemon) listens(sockets []*doorv1.Socket) {
-	held, unserved := map[uint32]bool{}, map[netip.AddrPort]string{}
+	held, unserved := sorted(sockets)
+	d.held.Store(&held)
+	if d.hosts.SetUnserved(unserved) {
+		d.manager.Wake(hosts.ControllerName, hosts.ControllerKey)
+		d.manager.Wake(warn.ControllerName, unservedWarning)
+	}
+}
+
+// sorted are the ports that the front door alone listens on, and the addresses it does not get, with why. A port of which
+// another program has one address is not the door's: who is given it is not reached there.
+func sorted(sockets []*doorv1.Socket) (held map[uint32]bool, unserved map[netip.AddrPort]string) {
+	held, unserved = map[uint32]bool{}, map[netip.AddrPort]string{}
 	for _, s := range sockets {
 		network, address, _ := strings.Cut(s.GetAddress(), " ")
 		at, err := netip.ParseAddrPort(address)
@@ -37,11 +48,10 @@ func (d *Daemon) listens(sockets []*doorv1.Socket) {
 		}
 		unserved[at] = s.GetError()
 	}
-	d.held.Store(&held)
-	if d.hosts.SetUnserved(unserved) {
-		d.manager.Wake(hosts.ControllerName, hosts.ControllerKey)
-		d.manager.Wake(warn.ControllerName, unservedWarning)
+	for at := range unserved {
+		delete(held, uint32(at.Port()))
 	}
+	return held, unserved
 }
 
 // busyPorts are the ports on which other programs of the machine listen: all that are listened on, without those of the
