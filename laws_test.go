@@ -1,5 +1,5 @@
 // Package laws_test holds the rules of the repository that a compiler does not know. Each rule is an ordinary test and
-// says in its failure what to do. What the rules protect is written in ARCHITECTURE.md; a rule that is in the way is
+// says in its failure what to do. What the rules protect is written in ARCHITECTURE.md and docs/decisions.md; a rule that is in the way is
 // changed here, in the open, and never worked around.
 //
 //	laws_test.go           layers, restricted imports
