@@ -2,12 +2,15 @@ package e2e
 
 import (
 	"bufio"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A start that takes its time: the front door is slow to come. From the first moment on the server tells everyone how far
@@ -18,7 +21,7 @@ func TestAStartIsTold(t *testing.T) {
 	m.start()
 	_, viewer := m.token("viewer", "viewer")
 	m.kill(syscall.SIGTERM)
-	m.must(filepath.Join(m.bin, "hearthd"), "--clean-host", "--state", m.state, "--bin", m.bin) // as after a reboot
+	m.reboot()
 
 	gate := filepath.Join(publicDir(t), "gate")
 	m.bin = m.slowDoor(gate)
@@ -84,6 +87,77 @@ func TestAStartIsTold(t *testing.T) {
 		t.Errorf("the start is told as\n%s", told)
 	}
 	m.hearth("status")
+}
+
+// After a boot the page's port tells from the first moment on how far the start is, with the certificate that the server had, and
+// only where its people let the page be reached.
+func TestTheStartIsToldAtThePagesPort(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.start()
+	ask := func(path string) (string, error) {
+		return m.run("curl", "-sS", "--fail", "--cacert", m.root(), server+path)
+	}
+	m.eventually(30*time.Second, "the page's port is open", func() error { _, err := ask("/api/v1/server/state"); return err })
+	m.kill(syscall.SIGTERM)
+	m.reboot()
+	if out, err := ask("/api/v1/server/state"); err == nil {
+		t.Fatalf("after a reboot there is %s", out)
+	}
+
+	// A store that takes its time: a file it reads is a pipe that nobody has written to yet.
+	newest := filepath.Join(m.state, "store", "newest")
+	if err := errors.Join(os.Rename(newest, newest+".kept"), unix.Mkfifo(newest, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // a daemon that still waits there could not be ended
+		if pipe, err := os.OpenFile(newest, os.O_WRONLY|unix.O_NONBLOCK, 0); err == nil {
+			_ = errors.Join(os.Remove(newest), pipe.Close())
+		}
+	})
+	m.launch()
+	told := ""
+	m.eventually(30*time.Second, "the page's port answers", func() (err error) {
+		told, err = ask("/api/v1/server/state")
+		return err
+	})
+	if !strings.Contains(told, "opens the store") {
+		t.Errorf("it is told %s", told)
+	}
+	if out, err := ask("/"); err != nil || !strings.Contains(out, "<html") {
+		t.Errorf("the page during the start: %v: %s", err, out)
+	}
+	kept, err := os.ReadFile(newest + ".kept")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pipe, err := os.OpenFile(newest, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	renamed := os.Rename(newest+".kept", newest) // before it has read all, since it goes on to write the file
+	_, err = pipe.Write(kept)
+	if err := errors.Join(renamed, err, pipe.Close()); err != nil {
+		t.Fatal(err)
+	}
+	m.eventually(30*time.Second, "the start has ended", func() error { _, err := m.tryHearth("status"); return err })
+	if out, err := ask("/api/v1/server/state"); err != nil || !strings.Contains(out, "PHASE_RUNNING") {
+		t.Errorf("after the start: %v: %s", err, out)
+	}
+}
+
+// reboot leaves what a boot of the machine leaves: the state alone.
+func (m *machine) reboot() {
+	m.t.Helper()
+	link := filepath.Join(m.state, "hearthd.sock")
+	target, err := os.Readlink(link)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.must(filepath.Join(m.bin, "hearthd"), "--clean-host", "--state", m.state, "--bin", m.bin)
+	if err := os.Symlink(target, link); err != nil {
+		m.t.Fatal(err)
+	}
 }
 
 // slowDoor is a folder of programs whose front door waits for the file gate.

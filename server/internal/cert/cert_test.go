@@ -553,3 +553,25 @@ func TestAKeyBroughtUnsealedIsSealedAtOnce(t *testing.T) {
 		t.Error("it still lies unsealed")
 	}
 }
+
+// Before a server knows its names it shows the certificate that it had last, and never one of somebody else.
+func TestNewestIsWhatTheHolderWasGivenLast(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a := open(t, dir)
+	if _, _, ok := a.Newest(cert.Server); ok {
+		t.Fatal("a new authority has one")
+	}
+	issue(t, a, cert.ECDSA, "package.local")
+	if _, _, ok := a.Newest(cert.Server); ok {
+		t.Fatal("the one of a package is the server's")
+	}
+	want, key, _, err := a.Leaf(cert.Server, []string{"home.local"}, cert.ECDSA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, gotKey, ok := open(t, dir).Newest(cert.Server)
+	if !ok || !bytes.Equal(got, want) || !bytes.Equal(gotKey, key) {
+		t.Errorf("after a restart it is another: %t", ok)
+	}
+}

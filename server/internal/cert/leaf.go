@@ -78,6 +78,23 @@ func (a *Authority) Leaf(of Holder, names []string, alg Algorithm) (chain, key [
 	return a.chain(l), key, l.certificate.NotAfter, nil
 }
 
+// Newest answers the chain and key that a holder was given last, as Leaf does; false when it has none that may be handed out.
+func (a *Authority) Newest(of Holder) (chain, key []byte, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var newest *leaf
+	for _, l := range a.leaves {
+		if l.holder == of && usable(l.certificate, time.Now()) && (newest == nil || l.certificate.NotBefore.After(newest.certificate.NotBefore)) {
+			newest = l
+		}
+	}
+	if newest == nil {
+		return nil, nil, false
+	}
+	key, err := encodeKey(newest.key)
+	return a.chain(newest), key, err == nil
+}
+
 func (a *Authority) chain(l *leaf) []byte {
 	return slices.Concat(encodeCertificate(l.certificate), encodeCertificate(a.intermediate), encodeCertificate(a.root))
 }

@@ -131,6 +131,8 @@ type Daemon struct {
 	meter      *telemetry.Meter
 	exporter   *telemetry.Exporter // nil: no collector is configured
 	doorConn   *doorctl.Door
+	reached    chan reached // what came of looking for the door; nil until it is looked for
+	keptFirst  []byte       // what the file firstTable holds; of the one that applies tables
 	hub        *rpc.Hub
 	accounts   *account.Service
 	transfer   *transfer.Handler
@@ -387,6 +389,13 @@ func (d *Daemon) close() error {
 	errs = append(errs, d.stopMeasuring())
 	if d.doorConn != nil {
 		d.doorConn.Close()
+	}
+	select {
+	case r := <-d.reached: // the start ended before it came to the door
+		if r.door != nil {
+			r.door.Close()
+		}
+	default:
 	}
 	if d.host.close != nil {
 		errs = append(errs, d.host.close())

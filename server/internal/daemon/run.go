@@ -11,15 +11,13 @@ import (
 	"syscall"
 	"time"
 
-	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 
 	"github.com/hearthos/hearth/api/fault"
-	"github.com/hearthos/hearth/server/internal/door/doorctl"
+	"github.com/hearthos/hearth/server/internal/cert"
 	"github.com/hearthos/hearth/server/internal/gateway"
 	"github.com/hearthos/hearth/server/internal/hosts"
-	"github.com/hearthos/hearth/server/internal/journal"
 	"github.com/hearthos/hearth/server/internal/proxy"
 	"github.com/hearthos/hearth/server/internal/rpc"
 	"github.com/hearthos/hearth/server/internal/store"
@@ -111,6 +109,7 @@ func (d *Daemon) bringUp(ctx, background context.Context, group *errgroup.Group)
 		if err := d.openSockets(ctx, tag, serve); err != nil {
 			return err
 		}
+		d.reachDoor(ctx, group)
 	}
 	// The store holds the lock that keeps a second daemon out.
 	d.store, err = onceFree(ctx, func() (*store.Store, error) {
@@ -123,7 +122,9 @@ func (d *Daemon) bringUp(ctx, background context.Context, group *errgroup.Group)
 		return err
 	}
 	if tag == "" {
-		err = d.openSockets(ctx, d.store.Tag(), serve)
+		if err = d.openSockets(ctx, d.store.Tag(), serve); err == nil {
+			d.reachDoor(ctx, group)
+		}
 	} else {
 		err = d.checkTag()
 	}
@@ -134,7 +135,7 @@ func (d *Daemon) bringUp(ctx, background context.Context, group *errgroup.Group)
 	if err := d.open(background); err != nil {
 		return err
 	}
-	if err := d.prepare(ctx, group); err != nil {
+	if err := d.prepare(ctx); err != nil {
 		return err
 	}
 	d.startLoops(ctx, group)
@@ -173,7 +174,7 @@ func (d *Daemon) startLoops(ctx context.Context, group *errgroup.Group) {
 }
 
 // prepare makes the machine ready and takes up what is running: before anything is decided, what is must be known.
-func (d *Daemon) prepare(ctx context.Context, group *errgroup.Group) error {
+func (d *Daemon) prepare(ctx context.Context) error {
 	d.begin(ctx, stepMachine)
 	if err := d.volumes.Sweep(ctx); err != nil {
 		return err
@@ -193,15 +194,16 @@ func (d *Daemon) prepare(ctx context.Context, group *errgroup.Group) error {
 		return err
 	}
 	d.begin(ctx, stepDoor)
-	if d.cfg.Sandbox != nil {
-		if err := d.playDoor(ctx, group); err != nil {
-			return err
-		}
+	var found reached
+	select {
+	case found = <-d.reached:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	door, status, err := doorctl.Ensure(ctx, d.doorOptions())
-	if err != nil {
-		return fmt.Errorf("cannot reach the front door: %w", err)
+	if found.err != nil {
+		return fmt.Errorf("cannot reach the front door: %w", found.err)
 	}
+	door, status := found.door, found.status
 	d.doorConn = door
 	d.door.Store(true)
 	d.claimed(ctx, status.GetLocalNames()) // a door that goes on has the name, so nobody is told that it went
@@ -269,6 +271,9 @@ func (d *Daemon) serverCertificate(*tls.ClientHelloInfo) (*tls.Certificate, erro
 	certificate := d.proxy.Certificate
 	if !d.opened.Load() {
 		certificate = func() (chain, key []byte, err error) {
+			if chain, key, ok := d.authority.Newest(cert.Server); ok { // its names are those that the server had when it ended
+				return chain, key, nil
+			}
 			return serverCertificates{d.authority}.ServerLeaf(d.names.Load().Certificate(nil))
 		}
 	}
@@ -327,115 +332,4 @@ func (d *Daemon) networkChanged(ctx context.Context) {
 	if d.proxy.SetNetwork(gateways, d.mdnsName(), services) {
 		d.manager.Wake(proxy.ControllerName, proxy.ControllerKey)
 	}
-}
-
-// doorOptions say where the front door is and how it is started.
-func (d *Daemon) doorOptions() doorctl.Options {
-	program := filepath.Join(d.cfg.BinDir, "hearth-door")
-	if d.cfg.Sandbox != nil { // it is played by the daemon, and a real one would outlive it
-		program = ""
-	}
-	return doorctl.Options{RunDir: d.runDir, Program: program, UID: d.cfg.DoorUID, LogPath: d.doorLog()}
-}
-
-const (
-	// doorEvery is how often the daemon asks whether the front door still has its table, though its connection holds:
-	// nobody tells of a table that is gone.
-	doorEvery = 10 * time.Second
-	// claimEvery is the same while the door still claims the server's name in .local, which takes it about a second.
-	claimEvery = time.Second
-	// doorPause is before the front door is started again after a start that failed, longer each time up to doorEvery.
-	doorPause = 250 * time.Millisecond
-	// maxDoorLog is how long the log of the front door may get before it is begun anew; as much again is kept.
-	maxDoorLog = 4 << 20
-)
-
-// followDoor keeps the front door there: its parent sees to it that it serves, and nobody but the daemon to its parent.
-func (d *Daemon) followDoor(ctx context.Context) error {
-	pause, every := doorPause, claimEvery
-	for ctx.Err() == nil {
-		if d.doorLost(ctx, every) {
-			d.door.Store(false)
-		}
-		if err := journal.Rotate(d.doorLog(), maxDoorLog); err != nil {
-			d.log.WarnContext(ctx, "the log of the front door grows", "error", err)
-		}
-		waits, err := d.reviveDoor(ctx)
-		if every = doorEvery; waits {
-			every = claimEvery
-		}
-		if err == nil {
-			pause = doorPause
-			continue
-		}
-		if ctx.Err() != nil {
-			break
-		}
-		d.log.WarnContext(ctx, "the front door does not answer", "error", err, "again", pause)
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
-		pause = min(2*pause, doorEvery)
-	}
-	return ctx.Err()
-}
-
-// doorLost waits until the connection to the door breaks, which it answers, until somebody wants the door asked, or for a while.
-func (d *Daemon) doorLost(ctx context.Context, while time.Duration) bool {
-	ctx, cancel := context.WithTimeout(ctx, while)
-	defer cancel()
-	done := make(chan struct{})
-	defer func() { <-done }()
-	defer cancel()
-	go func() {
-		defer close(done)
-		select {
-		case <-d.asked:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return d.doorConn.Lost(ctx)
-}
-
-// reviveDoor asks the door, starts it where it has ended, and wakes the proxy when it has no table. It answers whether the
-// door is still at its work.
-func (d *Daemon) reviveDoor(ctx context.Context) (waits bool, err error) {
-	status, started, err := d.doorConn.Revive(ctx, d.doorOptions())
-	d.door.Store(err == nil)
-	if err == nil && status.GetDigest() != "" {
-		d.listens(status.GetSockets())
-	}
-	if started {
-		d.log.WarnContext(ctx, "the front door had ended and was started again", "answers", err == nil)
-	}
-	if err == nil && status.GetDigest() == "" {
-		d.manager.Wake(proxy.ControllerName, proxy.ControllerKey)
-	}
-	return err == nil && (status.GetDigest() == "" || d.claimed(ctx, status.GetLocalNames())), err
-}
-
-// frontDoor applies tables and remembers whether the door answered.
-type frontDoor struct{ d *Daemon }
-
-// Apply implements proxy.Door.
-func (f frontDoor) Apply(ctx context.Context, t *doorv1.Table) (*doorv1.ApplyResponse, error) {
-	resp, err := f.d.doorConn.Apply(ctx, f.d.reachable(t))
-	f.d.door.Store(err == nil)
-	if err == nil {
-		f.d.listens(resp.GetSockets())
-		select { // there may be names that are still to be claimed
-		case f.d.asked <- struct{}{}:
-		default:
-		}
-	}
-	return resp, err
-}
-
-// GetStatus implements proxy.Door.
-func (f frontDoor) GetStatus(ctx context.Context) (*doorv1.GetStatusResponse, error) {
-	resp, err := f.d.doorConn.Status(ctx)
-	f.d.door.Store(err == nil)
-	return resp, err
 }

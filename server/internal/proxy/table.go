@@ -99,7 +99,7 @@ type Pair struct{ Chain, Key []byte }
 func Table(in Input) (table *doorv1.Table, omitted []string) {
 	r := renderer{
 		in: in, gateways: abi.Gateways(in.Gateways), containers: containers(in.Packages),
-		ports: make(map[string]bool), sites: make(map[string]*site), share: make(map[string]int), open: make(map[string]bool), table: &doorv1.Table{},
+		sites: make(map[string]*site), share: make(map[string]int), open: make(map[string]bool), table: &doorv1.Table{},
 	}
 	r.table.Certificates = []*doorv1.Certificate{{Id: certificateID, Chain: in.Chain, Key: in.Key}}
 	r.server()
@@ -158,19 +158,11 @@ func (r *renderer) server() {
 		r.sites[address] = &site{server: true}
 	}
 	for _, address := range unique(r.everywhere(s.Redirects)) {
-		to := &doorv1.Redirect{Address: address, TlsPort: s.RedirectPort, RootCertificate: s.Root, AllowedSources: canonical(r.neighbours())}
-		for _, d := range s.Documents {
-			to.Documents = append(to.Documents, &doorv1.Document{
-				Path: d.Path, Language: d.Language, ContentType: d.ContentType, Filename: d.Filename, Content: d.Content,
-			})
-		}
+		to := &doorv1.Redirect{Address: address, TlsPort: s.RedirectPort, AllowedSources: canonical(r.neighbours())}
+		s.document(to)
 		r.table.Redirects = append(r.table.Redirects, to)
 	}
-	for _, address := range slices.Concat(s.Web, s.Redirects) {
-		if _, port, err := net.SplitHostPort(address); err == nil {
-			r.ports[port] = true
-		}
-	}
+	r.ports = s.ports()
 }
 
 // everywhere adds the server's IPv6 addresses to what is said for all those of IPv4: there each address has a socket of its own.
