@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -38,6 +39,20 @@ func (m *machine) cost(pkg string) []string {
 		}
 		line, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
 		found = append(found, strings.ReplaceAll(string(line), "\x00", " "))
+	}
+	return found
+}
+
+// compiled is what is kept of a package's compiled code: when each file was written.
+func (m *machine) compiled(pkg string) map[string]time.Time {
+	m.t.Helper()
+	found := map[string]time.Time{}
+	for _, path := range m.glob(filepath.Join(m.state, "upper", pkg, "code-*", "*", "*")) {
+		info, err := os.Stat(path)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		found[path] = info.ModTime()
 	}
 	return found
 }
@@ -87,9 +102,18 @@ func TestAStoppedServiceCostsNoProcessAndMissesNothing(t *testing.T) {
 		t.Errorf("before anything changed the inits saw %q", got)
 	}
 
+	// What its container had compiled is there for the next one, and is not made again.
+	kept := m.compiled(twin)
+	if len(kept) == 0 {
+		t.Error("a package that was parked has no compiled code")
+	}
+
 	// Its form is made by its code, and its action run.
 	m.hearth("package", "action", "run", twin, "set-greeting", "--input", `{"greeting":"Hello from the park","color":"#2b5d34"}`)
 	m.parked(twin)
+	if now := m.compiled(twin); !maps.Equal(now, kept) {
+		t.Errorf("compiled code after another container: %v, and before: %v", now, kept)
+	}
 
 	// What its init had watched changes while nothing of it is there: also for a daemon that begins after it was parked.
 	m.kill(syscall.SIGKILL)
@@ -117,6 +141,9 @@ func TestAStoppedServiceCostsNoProcessAndMissesNothing(t *testing.T) {
 	m.parked(twin)
 	m.parked(sample)
 	m.hearth("package", "uninstall", twin, "--yes")
+	if left := m.compiled(twin); len(left) > 0 {
+		t.Errorf("what was removed has compiled code: %v", left)
+	}
 	if left := m.cost(twin); len(left) > 0 {
 		t.Errorf("what was removed has processes: %q", left)
 	}

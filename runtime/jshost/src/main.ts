@@ -4,7 +4,7 @@
  * nothing itself and keeps nothing: when it ends, the container is made anew.
  */
 import "./tuning.js";
-import { rmSync } from "node:fs";
+import { closeSync, rmSync } from "node:fs";
 import { environment } from "./environment.js";
 import { isLate } from "./effects.js";
 import { Host } from "./host.js";
@@ -25,6 +25,8 @@ process.on("uncaughtException", (err) => {
 const env = environment(process.env);
 const service = new Service(new Host(env.effectsSocket), env.packageDir);
 await serve(env.ownSocket, service, () => process.exit(0));
+if (env.readyFd !== undefined) closeSync(env.readyFd);
+delete process.env["HEARTH_READY_FD"]; // what the package starts has no such descriptor
 process.on("exit", () => rmSync(env.ownSocket, { force: true }));
 
 // The agent stops the service by a call first; here only what a foreign SIGTERM would leave running is ended.

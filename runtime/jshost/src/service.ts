@@ -5,6 +5,7 @@ import { describe, Fault, issuesOf, Reason } from "./fault.js";
 import type { Host } from "./host.js";
 import { log } from "./log.js";
 import { loadPackage, type Package, type Running } from "./package.js";
+import { settle } from "./tuning.js";
 import { parseTarget, type Target } from "./target.js";
 
 /**
@@ -47,6 +48,7 @@ export class Service {
       const pkg = await loadPackage(this.#dir);
       await pkg.init({ effects: createEffects(this.#host, root.child("init"), eventId), kind: kind || null });
       this.#package = pkg;
+      settle();
     });
   }
 

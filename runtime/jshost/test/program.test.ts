@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { describe, test, type TestContext } from "node:test";
 import type { IdleResponse } from "@hearthos/abi/hearth/jshost/v1/jshost_pb";
 import { Reason } from "../src/fault.js";
@@ -152,6 +152,13 @@ describe("the program", { concurrency: 3 }, () => {
     assert.equal(await p.execute("/actions/stray/run", { input: null }), null);
     await p.printed(/nobody waits for this/);
     await p.call("start");
+  });
+
+  test("it closes a pipe when its socket answers, and leaves nothing of that to what it starts", limit, async (t) => {
+    const p = await Program.run(t, "probe");
+    await p.ready;
+    assert.equal(statSync(p.path("rpc/jshost.sock")).mode & 0o777, 0o600);
+    assert.equal(existsSync(`/proc/${p.pid}/fd/3`) && readlinkSync(`/proc/${p.pid}/fd/3`).startsWith("pipe:"), false);
   });
 
   test("an init that failed can be tried again", limit, async (t) => {

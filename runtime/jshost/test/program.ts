@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import type { TestContext } from "node:test";
 import { create, fromBinary, toBinary, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
@@ -21,6 +22,8 @@ export class Program {
   #child: ChildProcess | undefined;
   /** The end of the process: its exit code or signal. */
   ended: Promise<number | string | null> = Promise.resolve(null);
+  /** The end of the pipe by which it tells that it answers. */
+  ready: Promise<void> = Promise.resolve();
   /** What the process printed. */
   log = "";
 
@@ -79,8 +82,8 @@ sleep 1000 & wait`,
 
   #spawn(): void {
     const child = spawn(process.execPath, ["dist/index.mjs"], {
-      env: { ...process.env, PATH: `${this.path("bin")}:${process.env["PATH"]}`, HEARTH_PACKAGE_DIR: this.path("package"), HEARTH_RPC_DIR: this.path("rpc") },
-      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, PATH: `${this.path("bin")}:${process.env["PATH"]}`, HEARTH_PACKAGE_DIR: this.path("package"), HEARTH_RPC_DIR: this.path("rpc"), HEARTH_READY_FD: "3" },
+      stdio: ["ignore", "pipe", "pipe", "pipe"],
       detached: true, // a process group, which ends as one
     });
     this.#child = child;
@@ -88,8 +91,9 @@ sleep 1000 & wait`,
       this.log += chunk.toString();
       this.#printed.dispatchEvent(new Event("more"));
     };
-    child.stdout.on("data", add);
-    child.stderr.on("data", add);
+    this.ready = new Promise((resolve) => (child.stdio[3] as Readable).resume().on("end", resolve));
+    child.stdout!.on("data", add);
+    child.stderr!.on("data", add);
     this.ended = new Promise((resolve) => child.on("exit", (code, signal) => resolve(code ?? signal)));
   }
 

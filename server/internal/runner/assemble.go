@@ -23,15 +23,16 @@ import (
 
 // Where things are inside a container.
 const (
-	codePath    = "/usr/lib/startos/package"
-	assetsPath  = "/media/startos/assets"
-	imagesPath  = "/media/startos/images"
-	volumesPath = "/media/startos/volumes"
-	logsPath    = "/media/startos/logs"
-	agentPath   = "/usr/lib/hearth/agent"
-	jshostPath  = "/usr/lib/hearth/jshost"
-	rpcPath     = "/run/hearth"
-	lockPath    = "/usr/lib/hearth/data.lock"
+	codePath     = "/usr/lib/startos/package"
+	assetsPath   = "/media/startos/assets"
+	imagesPath   = "/media/startos/images"
+	volumesPath  = "/media/startos/volumes"
+	logsPath     = "/media/startos/logs"
+	agentPath    = "/usr/lib/hearth/agent"
+	jshostPath   = "/usr/lib/hearth/jshost"
+	rpcPath      = "/run/hearth"
+	compiledPath = "/usr/lib/hearth/code"
+	lockPath     = "/usr/lib/hearth/data.lock"
 )
 
 // maxImageText bounds the description of an image in a package file.
@@ -95,6 +96,16 @@ func damaged(a *assembly, member string, err error) error {
 	}
 	return fault.New(metav1.Reason_REASON_PACKAGE_FILE_DAMAGED, "cannot use the file that %q was installed from, which is damaged at %s; install the same file again: %w", a.pkg, member, err).
 		With("package", a.pkg)
+}
+
+// mountCompiled shows the container what earlier ones made of the same code by compiling it. Only code of this package ever wrote
+// there, and it is thrown away with another version and by a rebuild.
+func (s *Service) mountCompiled(_ context.Context, a *assembly) error {
+	dir := filepath.Join(s.upperDir(string(a.pkg)), compiledFor(a.spec))
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("cannot make the folder for compiled code: %w", err)
+	}
+	return s.mounts.Ensure(a.merged+compiledPath, mount.Bind{Path: dir}, mount.Options{IDMap: a.ids, NoSUID: true, NoDev: true, NoExec: true})
 }
 
 func (s *Service) mountCode(_ context.Context, a *assembly) error {

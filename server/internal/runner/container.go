@@ -7,7 +7,9 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -52,6 +54,7 @@ func hooks() []hook {
 		{"images", (*Service).mountImages},
 		{"volumes", (*Service).mountVolumes},
 		{"quota", (*Service).mountQuota},
+		{"compiled code", (*Service).mountCompiled},
 		{"lock of the data", (*Service).mountLock},
 		{"host programs", (*Service).mountPrograms},
 		{"sockets", (*Service).mountSockets},
@@ -78,7 +81,7 @@ func (s *Service) create(ctx context.Context, row *packagesv1.Package) error {
 	if err != nil {
 		return err
 	}
-	if err := s.clear(ctx, pkg); err != nil {
+	if err := s.clear(ctx, pkg, compiledFor(spec)); err != nil {
 		return err
 	}
 	c, err := s.assemble(ctx, ids.Package(pkg), spec, row.GetSpec().GetArtifact())
@@ -233,17 +236,39 @@ func InterfaceName(tag, pkg string) string {
 	return "h" + tag + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:5]))
 }
 
-// clear removes what an earlier container of the package left on the host.
-func (s *Service) clear(ctx context.Context, pkg string) error {
+// clear removes what an earlier container of the package left on the host, but for one entry of its upper folder, if one is named.
+func (s *Service) clear(ctx context.Context, pkg, keep string) error {
 	if err := s.mounts.UnmountBelow(s.serviceDir(pkg)); err != nil {
 		return err
 	}
 	// What a container wrote may be deeper than one can have folders open.
-	return errors.Join(tree.Remove(ctx, s.upperDir(pkg)), tree.Remove(ctx, s.serviceDir(pkg)))
+	failed := tree.Remove(ctx, s.serviceDir(pkg))
+	if keep == "" {
+		return errors.Join(failed, tree.Remove(ctx, s.upperDir(pkg)))
+	}
+	left, err := os.ReadDir(s.upperDir(pkg))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(failed, err)
+	}
+	for _, entry := range left {
+		if entry.Name() != keep {
+			failed = errors.Join(failed, tree.Remove(ctx, filepath.Join(s.upperDir(pkg), entry.Name())))
+		}
+	}
+	return failed
+}
+
+// compiledFor is the entry of a package's upper folder in which compiled code is kept: from one container to the next of the same
+// file, until the package is rebuilt. It counts to what the package writes.
+func compiledFor(spec *packagesv1.ContainerSpec) string {
+	if spec.GetArtifact() == "" {
+		return ""
+	}
+	return fmt.Sprintf("code-%s-%d", spec.GetArtifact(), spec.GetRebuilds())
 }
 
 // upperDir holds what containers and subcontainers of a package write outside of volumes; it lives as long as the
-// container.
+// container, but for what compiledFor names.
 func (s *Service) upperDir(pkg string) string { return filepath.Join(s.cfg.StateDir, "upper", pkg) }
 
 // destroy ends the container of a package, if there is one, and removes what it left. Volumes stay.
@@ -252,11 +277,15 @@ func (s *Service) destroy(ctx context.Context, pkg string) error {
 		return fmt.Errorf("cannot end the container of %q: %w", pkg, err)
 	}
 	s.detach(pkg)
-	if err := s.clear(ctx, pkg); err != nil {
+	keep, err := s.keeps(pkg)
+	if err != nil {
+		return err
+	}
+	if err := s.clear(ctx, pkg, keep); err != nil {
 		return err
 	}
 	address := ""
-	_, err := s.store.Update(ctx, s.clock(), func(tx *store.Tx) error {
+	_, err = s.store.Update(ctx, s.clock(), func(tx *store.Tx) error {
 		row, ok, err := store.Lookup[*packagesv1.Container](tx, pkg)
 		if err == nil && row.GetSpec().GetParked() != nil {
 			address = row.GetSpec().GetIpv4() // others find it as they find one that is stopped and not parked
@@ -277,13 +306,23 @@ func (s *Service) destroy(ctx context.Context, pkg string) error {
 	})
 }
 
+// keeps is what stays of a container that is ended, for the next one; nothing where there is to be none.
+func (s *Service) keeps(pkg string) (string, error) {
+	row, err := s.row(pkg)
+	if err != nil || row == nil || absent(row.GetSpec()) {
+		return "", err
+	}
+	container, err := s.containerRow(pkg)
+	return compiledFor(container.GetSpec()), err
+}
+
 // removeStray ends a container whose package is not installed: what a crash left of an uninstallation.
 func (s *Service) removeStray(ctx context.Context, pkg string) error {
 	if err := s.containers.Stop(ctx, pkg, stopGrace); err != nil {
 		return err
 	}
 	s.detach(pkg)
-	return s.clear(ctx, pkg)
+	return s.clear(ctx, pkg, "")
 }
 
 // StopAll ends all containers after stopping their services in order: those that need others before those others. It is

@@ -76,6 +76,9 @@ func scriptMain(control string) int {
 	}
 	server := grpc.NewServer()
 	jshostv1.RegisterJsHostServiceServer(server, h)
+	if os.Getenv("HEARTH_READY_FD") == "3" {
+		_ = os.NewFile(3, "ready").Close()
+	}
 	terms := make(chan os.Signal, 1)
 	signal.Notify(terms, syscall.SIGTERM)
 	go func() {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -73,10 +74,17 @@ func Start(r *reap.Reaper, opt Options) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot prepare the connection to the JavaScript host: %w", err)
 	}
-	cmd := &exec.Cmd{Path: path, Args: opt.Command, Env: opt.Env, Dir: "/", Stdout: opt.Stdout, Stderr: opt.Stderr,
+	listening, listens, err := os.Pipe()
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("cannot make a pipe for the JavaScript host: %w", err)
+	}
+	defer listens.Close()
+	cmd := &exec.Cmd{Path: path, Args: opt.Command, Env: append(slices.Clip(opt.Env), "HEARTH_READY_FD=3"), Dir: "/", ExtraFiles: []*os.File{listens}, Stdout: opt.Stdout, Stderr: opt.Stderr,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
 	child, err := r.Start(cmd)
 	if err != nil {
+		listening.Close()
 		conn.Close()
 		return nil, fmt.Errorf("cannot start the JavaScript host: %w", err)
 	}
@@ -84,7 +92,16 @@ func Start(r *reap.Reaper, opt Options) (*Host, error) {
 	ctx, cancel := context.WithCancel(context.Background()) // lives as long as the process, see watch
 	go h.watch(cancel)
 	go h.connect(ctx)
+	go h.hasten(listening)
 	return h, nil
+}
+
+// hasten connects at once when the program says that it listens, by closing the other end of a pipe. One that does not know of
+// it is connected to all the same, if a little later; its end closes the pipe, too.
+func (h *Host) hasten(listening *os.File) {
+	defer listening.Close()
+	_, _ = listening.Read(make([]byte, 1))
+	h.conn.ResetConnectBackoff()
 }
 
 // lookPath finds a program by the PATH it will itself see.
