@@ -1,6 +1,7 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { contract } from "./build/contract.js";
 import { pack } from "./build/pack.js";
 import { texts } from "./build/texts.js";
 
@@ -9,7 +10,7 @@ const api = fileURLToPath(new URL("../../sdk-ts/packages/api/", import.meta.url)
 const server = process.env["HEARTH_PAGE_SERVER"] ?? "https://localhost:8443";
 
 export default defineConfig({
-  plugins: [svelte(), texts(), pack()],
+  plugins: [svelte(), contract(), texts(), pack()],
   resolve: {
     alias: [
       { find: /^@hearthos\/api\/client$/, replacement: `${api}src/index.ts` },

@@ -2,8 +2,11 @@ import { createHash } from "node:crypto";
 import { constants, brotliCompressSync } from "node:zlib";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { build, type Plugin } from "vite";
+import { build, type Plugin, type Rolldown } from "vite";
 import { pages } from "../src/routes.js";
+
+type OutputBundle = Rolldown.OutputBundle;
+type OutputChunk = Rolldown.OutputChunk;
 
 const compressible = /\.(js|css|html|svg|webmanifest|json)$/;
 
@@ -40,6 +43,32 @@ async function worker(root: string, out: string): Promise<void> {
 }
 
 /**
+ * Has index.html ask for all that the first picture is made of: the entry is small and imports the page, which a browser would
+ * otherwise ask for only when it has read the entry. The home page is most people's first.
+ */
+function asking(html: string, bundle: OutputBundle): string {
+  const chunks = Object.values(bundle).filter((one) => one.type === "chunk");
+  const wanted = new Set<OutputChunk>();
+  const want = (chunk: OutputChunk | undefined): void => {
+    if (chunk === undefined || wanted.has(chunk)) return;
+    wanted.add(chunk);
+    for (const name of chunk.imports) want(chunks.find(({ fileName }) => fileName === name));
+  };
+  for (const first of ["src/start.ts", "src/features/home/Home.svelte"]) {
+    const chunk = chunks.find(({ facadeModuleId }) => facadeModuleId?.endsWith(first));
+    if (chunk === undefined) throw new Error(`the bundle has no ${first}`);
+    want(chunk);
+  }
+  const files = [...wanted];
+  const styles = new Set(files.flatMap((chunk) => [...(chunk.viteMetadata?.importedCss ?? [])]));
+  const links = [
+    ...files.filter(({ fileName }) => !html.includes(fileName)).map(({ fileName }) => `<link rel="modulepreload" crossorigin href="/${fileName}">`),
+    ...[...styles].filter((name) => !html.includes(name)).map((name) => `<link rel="stylesheet" crossorigin href="/${name}">`),
+  ];
+  return html.replace("</head>", `  ${links.join("\n    ")}\n  </head>`);
+}
+
+/**
  * Finishes the bundle for the server: the worker that keeps the page's files, each file also in brotli, where that is smaller,
  * and `routes.json`, the first parts of the paths that are pages, so that the server answers others with what they are: nothing.
  */
@@ -52,6 +81,10 @@ export function pack(): Plugin {
     configResolved(config) {
       root = config.root;
       out = join(config.root, config.build.outDir);
+    },
+    transformIndexHtml: {
+      order: "post",
+      handler: (html, { filename, bundle }) => (filename.endsWith("index.html") && bundle !== undefined ? asking(html, bundle) : html),
     },
     async writeBundle() {
       await worker(root, out);

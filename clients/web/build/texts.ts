@@ -6,10 +6,13 @@ const catalogue = fileURLToPath(new URL("../../../api/text/", import.meta.url));
 const prefix = "virtual:texts/";
 
 /** What the page says: its own texts, and those of the server that it repeats. Help of commands is not among them. */
-const used = /^(page|word|reason|remedy|step|warning|why|dependency)\./;
+const used = /^(page|word|step|warning|why|dependency)\./;
+/** What it says of failures. */
+const failures = /^(reason|remedy)\./;
 
 /**
- * Makes the texts of one language a module, `virtual:texts/de`, from the catalogue that the command line reads, too.
+ * Makes the texts of one language two modules, `virtual:texts/de` and `virtual:texts/de/failures`, from the catalogue that the
+ * command line reads, too.
  */
 export function texts(): Plugin {
   return {
@@ -17,12 +20,14 @@ export function texts(): Plugin {
     resolveId: (id) => (id.startsWith(prefix) ? `\0${id}` : undefined),
     load(id) {
       if (!id.startsWith(`\0${prefix}`)) return undefined;
-      const file = `${catalogue}${id.slice(prefix.length + 1)}.json`;
+      const [language = "", part] = id.slice(prefix.length + 1).split("/");
+      const wanted = part === "failures" ? failures : used;
+      const file = `${catalogue}${language}.json`;
       this.addWatchFile(file);
       const all = JSON.parse(readFileSync(file, "utf8")) as Record<string, string | { other: string }>;
       const out: Record<string, string> = {};
       for (const [key, text] of Object.entries(all)) {
-        if (used.test(key)) out[key] = typeof text === "string" ? text : text.other;
+        if (wanted.test(key)) out[key] = typeof text === "string" ? text : text.other;
       }
       return `export default JSON.parse(${JSON.stringify(JSON.stringify(out))});`;
     },

@@ -1,38 +1,25 @@
 /// <reference types="vite/client" />
-
-/** The languages there are, as the server names them. */
-export const languages = { en: "English", de: "Deutsch", es: "Español", fr: "Français", pl: "Polski" } as const;
-export type Language = keyof typeof languages;
-
-const loaders: Record<Language, () => Promise<{ default: Record<string, string> }>> = {
-  en: () => import("virtual:texts/en"),
-  de: () => import("virtual:texts/de"),
-  es: () => import("virtual:texts/es"),
-  fr: () => import("virtual:texts/fr"),
-  pl: () => import("virtual:texts/pl"),
-};
-
-const chosenKey = "hearth-language";
-
-/** The first of the languages that people asked for, as in "de-CH", which there is. */
-export function negotiate(asked: readonly (string | null | undefined)[]): Language {
-  for (const tag of asked) {
-    const code = tag?.split(/[-_]/)[0]?.toLowerCase();
-    if (code !== undefined && code in languages) return code as Language;
-  }
-  return "en";
-}
+import { chosenKey, failures, loaders, type Language } from "./languages.js";
 
 class Texts {
   language = $state<Language>("en");
   #texts = $state.raw<Record<string, string>>({});
+  #whole = false;
 
   /** Loads a language and says everything in it from then on. */
   async use(language: Language): Promise<void> {
-    const { default: texts } = await loaders[language]();
-    this.#texts = texts;
+    const [texts, more] = await Promise.all([loaders[language](), this.#whole ? failures[language]() : undefined]);
+    this.#texts = { ...texts.default, ...more?.default };
     this.language = language;
     document.documentElement.lang = language;
+  }
+
+  /** Loads the words for what can fail, too. Until they are there the server's own stand for them. */
+  async complete(): Promise<void> {
+    this.#whole = true;
+    const { language } = this;
+    const { default: more } = await failures[language]();
+    if (language === this.language) this.#texts = { ...this.#texts, ...more };
   }
 
   /** Whether there is a text. */
@@ -57,11 +44,6 @@ export function t(key: string, values?: Record<string, unknown>): string {
 /** Says one of two texts, `key.one` or `key.other`, with the number as Count. */
 export function counted(key: string, count: number, values: Record<string, unknown> = {}): string {
   return texts.text(`${key}.${count === 1 ? "one" : "other"}`, { ...values, Count: count.toLocaleString(texts.language) });
-}
-
-/** Begins with what the person chose on this device, else what the browser asks for. */
-export function firstLanguage(): Language {
-  return negotiate([localStorage.getItem(chosenKey), ...navigator.languages]);
 }
 
 /** Takes a language for this device. */

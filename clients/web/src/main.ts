@@ -1,22 +1,5 @@
-import { mount } from "svelte";
-import "./app.css";
-import App from "./App.svelte";
-import { areaOf } from "./areas.js";
-import { firstLanguage, texts } from "./i18n.svelte.js";
-import { live } from "./live/index.svelte.js";
-import { router } from "./router.svelte.js";
-import { applyTheme } from "./theme.svelte.js";
+import { firstLanguage, loaders } from "./languages.js";
 
-applyTheme();
-// What the first picture needs is asked for at once; whoever needs it hears of what failed.
-if (live.active) {
-  void live.begin().catch(() => undefined);
-  void areaOf(router.route.page)?.().catch(() => undefined);
-}
-await texts.use(firstLanguage());
-const target = document.getElementById("page")!;
-target.replaceChildren();
-mount(App, { target });
-
-// The worker keeps the files of the page. A browser has none for a server whose root it does not trust; the page does without.
-if (import.meta.env.PROD && "serviceWorker" in navigator) void navigator.serviceWorker.register("/worker.js").catch(() => undefined);
+// This is small so that it runs early: the words are on their way while the page, which index.html has asked for, still comes.
+void loaders[firstLanguage()]().catch(() => undefined); // who needs them hears of it
+void import("./start.js");

@@ -1,6 +1,7 @@
 import { mount } from "svelte";
 import "../app.css";
-import { firstLanguage, texts } from "../i18n.svelte.js";
+import { texts } from "../i18n.svelte.js";
+import { firstLanguage } from "../languages.js";
 import Catalogue from "./Catalogue.svelte";
 
 await texts.use(firstLanguage());
