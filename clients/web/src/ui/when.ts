@@ -28,6 +28,8 @@ const sizes = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
 /** A number of bytes, as people write it. */
 export function bytes(count: bigint | number): string {
   let value = Number(count);
+  // Few bytes are said by the sign alone: "0 byte" is no language's.
+  if (value < 1000) return `${new Intl.NumberFormat(texts.language, { maximumFractionDigits: 0 }).format(value)} ${texts.language === "fr" ? "o" : "B"}`;
   let unit = 0;
   while (value >= 1000 && unit < sizes.length - 1) {
     value /= 1000;
