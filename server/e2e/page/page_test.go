@@ -296,8 +296,14 @@ func TestAPersonsWay(t *testing.T) {
 	}
 }
 
-// install puts a package on the server by its local socket.
+// install puts a package on the server by its local socket, and has it run.
 func (w *world) install(t testing.TB, path string) {
+	t.Helper()
+	w.put(t, path, true)
+}
+
+// put puts a package on the server by its local socket.
+func (w *world) put(t testing.TB, path string, start bool) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -312,7 +318,7 @@ func (w *world) install(t testing.TB, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.local.Packages.InstallPackage(t.Context(), &packagesv1.InstallPackageRequest{Ticket: ticket, Start: true}); err != nil {
+	if _, err := w.local.Packages.InstallPackage(t.Context(), &packagesv1.InstallPackageRequest{Ticket: ticket, Start: start}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -509,6 +515,27 @@ func TestWhatIsDoneToServices(t *testing.T) {
 			values := maps.Clone(look)
 			values["package"] = shop
 			w.play(t, "walk.mjs", values)
+		})
+	}
+}
+
+// What belongs to the server itself is seen and changed: keys, names, certificates, mail, what is stored.
+func TestWhatBelongsToTheServer(t *testing.T) {
+	t.Parallel()
+	for name, look := range looks {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			if _, err := w.local.Accounts.ClaimServer(t.Context(), &accountsv1.ClaimServerRequest{Account: "alex", Password: "correct horse battery"}); err != nil {
+				t.Fatal(err)
+			}
+			w.put(t, servertest.Package(t, "shop", func(m map[string]any) {
+				m["title"] = "Shop"
+				m["dependencies"] = map[string]any{"database": map[string]any{"description": "Keeps what is sold.", "optional": false}}
+			}), false)
+			values := maps.Clone(look)
+			values["expects"] = "status of 503" // of a mail server that is not there
+			w.play(t, "house.mjs", values)
 		})
 	}
 }

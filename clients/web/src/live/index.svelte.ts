@@ -7,6 +7,7 @@ import { follow, type Link } from "./feed.js";
 import { Measured } from "./measured.js";
 import { Replica, kinds, type Kinds } from "./replica.svelte.js";
 import { Tabs } from "./tabs.js";
+import { proving } from "../ui/prove.svelte.js";
 import type { Role } from "@hearthos/api/hearth/options/v1/options_pb";
 
 /** What the page knows of the server. */
@@ -78,22 +79,22 @@ class Live {
     this.#tabs = tabs;
   }
 
-  #lead(tabs: Tabs, tell: Parameters<ConstructorParameters<typeof Tabs>[0]["lead"]>[0], signal: AbortSignal): Promise<void> {
-    return follow(
-      {
-        replica,
-        onMessage: tell,
-        onLink: (link) => tabs.link(link),
-        pause: (milliseconds, until) => this.#pause(milliseconds, until),
-        watch: (bookmark, until) => {
-          this.#stream = new AbortController();
-          const ends = AbortSignal.any([until, this.#stream.signal]);
-          const selectors = this.#readable.map((kind) => ({ kind }));
-          return hearth.state.watch({ targets: [{ id: "page", bookmark, selectors }] }, { signal: ends, timeoutMs: 0 });
-        },
+  async #lead(tabs: Tabs, tell: Parameters<ConstructorParameters<typeof Tabs>[0]["lead"]>[0], signal: AbortSignal): Promise<void> {
+    const options = {
+      replica,
+      onMessage: tell,
+      onLink: (link: Link) => tabs.link(link),
+      pause: (milliseconds: number, until: AbortSignal) => this.#pause(milliseconds, until),
+      watch: (bookmark: string, until: AbortSignal) => {
+        this.#stream = new AbortController();
+        const ends = AbortSignal.any([until, this.#stream.signal]);
+        const selectors = this.#readable.map((kind) => ({ kind }));
+        return hearth.state.watch({ targets: [{ id: "page", bookmark, selectors }] }, { signal: ends, timeoutMs: 0 });
       },
-      signal,
-    );
+    };
+    // The session that the feed was opened with has ended; there may be another in its place.
+    do await follow(options, signal);
+    while (!signal.aborted && session.active);
   }
 
   #linked(link: Link): void {
@@ -152,12 +153,30 @@ const settle: Interceptor = (next) => async (request) => {
   return response;
 };
 
+/** What wants a fresh proof of who calls is done again once the person has given it. */
+const proven: Interceptor = (next) => async (request) => {
+  try {
+    return await next(request);
+  } catch (error) {
+    if (request.stream || faultOf(error)?.reason !== Reason.STEP_UP_REQUIRED || !(await proving.ask())) throw error;
+    return next(request);
+  }
+};
+
 export const { hearth, session } = createBrowserClient(
-  (interceptors) => createConnectTransport({ baseUrl: location.origin, useBinaryFormat: true, interceptors: [settle, ...interceptors] }),
+  (interceptors) => createConnectTransport({ baseUrl: location.origin, useBinaryFormat: true, interceptors: [settle, proven, ...interceptors] }),
   { onEnd: () => live.ended() },
 );
 
 export const live = new Live();
+
+/** Proves with the password who calls: the session that follows takes the place of the one there was. */
+export async function prove(password: string): Promise<void> {
+  const { sessions } = await hearth.accounts.listSessions({});
+  const before = sessions.find(({ current }) => current);
+  await session.login({ account: live.caller?.account ?? "", password, lasting: before?.lasting ?? true });
+  if (before) await hearth.accounts.deleteSession({ id: before.id });
+}
 
 /** Whether an error says that the server could not be reached, rather than that it refused. */
 export function unreachable(error: unknown): boolean {

@@ -76,6 +76,12 @@ export function tasksOf(id: string): Task[] {
 /** The status of an installed package as the copy has it. */
 export const liveStatus = (row: Package): Status => statusOf(row, replica.list("healthcheck", row.meta!.id), tasksOf(row.meta!.id));
 
+/** The version that a service can be updated to, as far as the server has looked; empty where there is none. */
+export function updateOf(row: Package): string {
+  const found = replica.get("packageupdate", row.meta!.id)?.status;
+  return found?.installedVersion === row.spec?.version ? (found?.version ?? "") : "";
+}
+
 /** What a person can be told about a service in a line: its failing check, else the check that is on its way. */
 export function headline(id: string): string {
   const checks = replica.list("healthcheck", id);
