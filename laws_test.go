@@ -181,8 +181,10 @@ var restricted = map[string][]string{
 	"github.com/google/renameio":             {"server/internal/atomicfile"},
 	"github.com/grpc-ecosystem/grpc-gateway": {"server/internal/rpc", "api/gen"},
 	"github.com/hanwen/go-fuse":              {}, // disks of tests
+	"github.com/johannesboyne/gofakes3":      {"server/internal/registryd/blob/blobtest"},
 	"github.com/klauspost/compress":          {"clients/cli/internal/image"},
 	"github.com/lxc/go-lxc":                  {"server/cmd/hearth-lxc"},
+	"github.com/minio/minio-go":              {"server/internal/registryd/blob"},
 	"github.com/mattn/go-runewidth":          {"clients/cli"},
 	"github.com/mdlayher/netlink":            {"server/internal/host/nft"},
 	"github.com/miekg/dns":                   {"server/internal/host/dnsserver", "server/internal/host/mdns"},

@@ -30,32 +30,37 @@ func (c *Client) AddUpload(ctx context.Context, r io.ReaderAt, size int64, urls 
 		Ticket string `json:"ticket"`
 		Path   string `json:"path"`
 	}
-	if err := c.rest(ctx, "/api/v1/uploads", map[string]any{"size": strconv.FormatInt(size, 10)}, &made); err != nil {
+	if err := c.rest(ctx, http.MethodPost, "/api/v1/uploads", map[string]any{"size": strconv.FormatInt(size, 10)}, &made); err != nil {
 		return err
 	}
 	if err := c.send(ctx, made.Path, r, size, progress); err != nil {
 		return err
 	}
-	return c.rest(ctx, "/api/v1/packages", map[string]any{
+	return c.rest(ctx, http.MethodPost, "/api/v1/packages", map[string]any{
 		"ticket": made.Ticket, "urls": urls, "signature": signature[:],
 		"commitment": map[string]any{"rootSighash": commitment.RootSighash[:], "rootMaxSize": strconv.FormatInt(commitment.RootMaxSize, 10)},
 	}, nil)
 }
 
-// rest makes a signed call by REST.
-func (c *Client) rest(ctx context.Context, path string, body, result any) error {
+// rest makes a signed call by REST; without a body where it is nil.
+func (c *Client) rest(ctx context.Context, method, path string, body, result any) error {
 	if c.key == nil {
-		return errors.New("cannot publish without a key")
+		return errors.New("cannot do this without a key")
 	}
-	raw, err := json.Marshal(body)
+	var raw []byte
+	if body != nil {
+		var err error
+		if raw, err = json.Marshal(body); err != nil {
+			return err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(raw))
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(raw))
-	if err != nil {
-		return err
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
-	req.Header.Set("Content-Type", "application/json")
 	var nonce [16]byte
 	rand.Read(nonce[:]) // never fails
 	h, err := httpsig.Sign(*c.key, httpsig.Target{Method: req.Method, Authority: req.URL.Host, Path: req.URL.EscapedPath()}, httpsig.DigestOf(raw), c.now(), hex.EncodeToString(nonce[:]))

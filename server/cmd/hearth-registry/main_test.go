@@ -502,6 +502,20 @@ func TestOriginalCommandLine(t *testing.T) {
 	if out := must(s.keyFile, "metrics", "downloads", "--format", "json"); !strings.Contains(out, "oracle-img") {
 		t.Errorf("metrics downloads answers %s", out)
 	}
+	for _, server := range []string{"one", "two", "one"} {
+		if err := s.client(t, nil).Call(t.Context(), "os.version.get", map[string]any{"serverId": server, "platform": "x86_64", "sourceVersion": "0.4.0"}, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	if out := must(s.keyFile, "metrics", "summary", "--format", "json"); !strings.Contains(out, `"totalCheckins":3,"uniqueServers":2,`) || !strings.Contains(out, `"byArch":[{"label":"x86_64","count":3}]`) {
+		t.Errorf("metrics summary answers %s", out)
+	}
+	if out := must(s.keyFile, "metrics", "users", "--after", "2026-01-01T00:00:00Z", "--format", "json"); !strings.Contains(out, `"uniqueServers":2`) {
+		t.Errorf("metrics users answers %s", out)
+	}
+	if out := must(s.keyFile, "metrics", "users", "--before", "2020-01-01T00:00:00Z", "--format", "json"); !strings.Contains(out, `"totalCheckins":0`) {
+		t.Errorf("metrics users of long ago answers %s", out)
+	}
 	must(s.keyFile, "package", "remove", "oracle-img", "1.2.3:4")
 	if out := must(s.keyFile, "package", "get", "oracle-img", "--format", "json"); strings.Contains(out, "1.2.3:4") {
 		t.Errorf("after remove: %s", out)

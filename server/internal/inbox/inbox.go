@@ -263,6 +263,14 @@ func (u *Upload) TakeTo(path string) error {
 	return nil
 }
 
+// Drop removes the upload, which uses up the ticket. One that was taken away is no error.
+func (u *Upload) Drop() error {
+	if err := os.Remove(u.file.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // Close gives the upload free for the next writer.
 func (u *Upload) Close() error {
 	u.box.mu.Lock()

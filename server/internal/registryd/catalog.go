@@ -46,11 +46,8 @@ func newCatalog() *catalog { return &catalog{packages: map[string]*entry{}} }
 // load reads everything.
 func (c *catalog) load(st *store.Store) error {
 	var all []string
-	err := st.View(func(tx *store.Tx) error {
-		rows, err := store.List[*registryv1.RegistryPackage](tx, "")
-		for _, row := range rows {
-			all = append(all, row.GetMeta().GetId())
-		}
+	err := st.View(func(tx *store.Tx) (err error) {
+		all, err = store.IDs[*registryv1.RegistryPackage](tx, "")
 		return err
 	})
 	if err != nil {
@@ -62,21 +59,31 @@ func (c *catalog) load(st *store.Store) error {
 // refresh reads some packages anew, and all that is not of packages.
 func (c *catalog) refresh(st *store.Store, packages []string) error {
 	next := newCatalog()
-	next.categories, next.signers, next.keys = map[string]registry.Category{}, map[string]*registryv1.RegistrySigner{}, map[sign.PublicKey]*registryv1.RegistrySigner{}
-	next.system = map[string]*registryv1.RegistryOSVersion{}
 	err := st.View(func(tx *store.Tx) error {
 		for _, id := range packages {
-			e, err := readEntry(tx, id)
+			part, err := readPackage(tx, id)
 			if err != nil {
 				return err
 			}
-			next.packages[id] = e
+			if next.packages[id], err = newEntry(part); err != nil {
+				return err
+			}
 		}
-		return next.readRest(tx)
+		rest, err := readRest(tx)
+		if err != nil {
+			return err
+		}
+		return next.setRest(rest)
 	})
 	if err != nil {
 		return err
 	}
+	c.take(next)
+	return nil
+}
+
+// take takes over the packages of another catalogue, those that are nil out, and all that is not of packages.
+func (c *catalog) take(next *catalog) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id, e := range next.packages {
@@ -90,61 +97,48 @@ func (c *catalog) refresh(st *store.Store, packages []string) error {
 		c.ids = slices.Sorted(maps.Keys(c.packages))
 	}
 	c.categories, c.signers, c.keys, c.system, c.identity = next.categories, next.signers, next.keys, next.system, next.identity
-	return nil
 }
 
-// readRest reads all that is not of packages.
-func (c *catalog) readRest(tx *store.Tx) error {
-	categories, err := store.List[*registryv1.RegistryCategory](tx, "")
-	if err != nil {
-		return err
-	}
-	for _, row := range categories {
+// setRest sets all that is not of packages.
+func (c *catalog) setRest(part *registryv1.StoragePart) error {
+	c.categories, c.signers, c.keys = map[string]registry.Category{}, map[string]*registryv1.RegistrySigner{}, map[sign.PublicKey]*registryv1.RegistrySigner{}
+	c.system, c.identity = map[string]*registryv1.RegistryOSVersion{}, part.GetIdentity().GetSpec()
+	for _, row := range part.GetCategories() {
 		var name s9pk.LocaleString
 		if err := json.Unmarshal(row.GetSpec().GetName(), &name); err != nil {
 			return err
 		}
 		c.categories[row.GetMeta().GetId()] = registry.Category{Name: name}
 	}
-	signers, err := store.List[*registryv1.RegistrySigner](tx, "")
-	if err != nil {
-		return err
-	}
-	for _, row := range signers {
+	for _, row := range part.GetSigners() {
 		c.signers[row.GetMeta().GetId()] = row
-		for _, key := range row.GetSpec().GetKeys() {
-			c.keys[sign.PublicKey(key)] = row
+		for _, raw := range row.GetSpec().GetKeys() {
+			if len(raw) != len(sign.PublicKey{}) {
+				return fmt.Errorf("cannot use a key of %d bytes", len(raw))
+			}
+			c.keys[sign.PublicKey(raw)] = row
 		}
 	}
-	system, err := store.List[*registryv1.RegistryOSVersion](tx, "")
-	if err != nil {
-		return err
-	}
-	for _, row := range system {
+	for _, row := range part.GetOsVersions() {
 		c.system[row.GetSpec().GetVersion()] = row
 	}
-	identity, _, err := store.Lookup[*registryv1.RegistryIdentity](tx, identityID)
-	c.identity = identity.GetSpec()
-	return err
+	return nil
 }
 
-// readEntry reads a package; nil when there is none.
-func readEntry(tx *store.Tx, id string) (*entry, error) {
-	row, ok, err := store.Lookup[*registryv1.RegistryPackage](tx, id)
-	if err != nil || !ok {
-		return nil, err
+// newEntry makes the entry of a package; nil without one.
+func newEntry(part *registryv1.StoragePart) (*entry, error) {
+	if part == nil {
+		return nil, nil
 	}
-	e := &entry{id: id, row: row.GetSpec(), authorized: map[string]exver.Range{}, rows: map[*registry.Version]*registryv1.RegistryVersionSpec{}}
-	for signer, text := range row.GetSpec().GetAuthorized() {
+	id := part.GetPackage().GetMeta().GetId()
+	e := &entry{id: id, row: part.GetPackage().GetSpec(), authorized: map[string]exver.Range{}, rows: map[*registry.Version]*registryv1.RegistryVersionSpec{}}
+	var err error
+	for signer, text := range e.row.GetAuthorized() {
 		if e.authorized[signer], err = exver.ParseRange(text); err != nil {
 			return nil, err
 		}
 	}
-	rows, err := store.List[*registryv1.RegistryVersion](tx, id)
-	if err != nil {
-		return nil, err
-	}
-	for _, row := range rows {
+	for _, row := range part.GetVersions() {
 		parsed, err := exver.Parse(row.GetSpec().GetVersion())
 		if err != nil {
 			return nil, err
@@ -262,6 +256,30 @@ func (c *catalog) keeps(name string) bool {
 		}
 	}
 	return false
+}
+
+// kept are the names of all files that versions have here.
+func (c *catalog) kept() map[string]bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	names := map[string]bool{}
+	for _, e := range c.packages {
+		for _, row := range e.rows {
+			for _, f := range row.GetFiles() {
+				if f.GetKept() {
+					names[commitmentOf(f.GetCommitment()).Name()] = true
+				}
+			}
+		}
+	}
+	return names
+}
+
+// all are the ids of all packages.
+func (c *catalog) all() []string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.Clone(c.ids)
 }
 
 // Found is a package with the versions that will do.

@@ -22,16 +22,20 @@ const (
 
 // counts are requests that are not written yet, so that reading costs no commit. A crash loses those of countEvery.
 type counts struct {
-	mu      sync.Mutex // guards waiting
-	waiting map[counted]uint64
+	mu       sync.Mutex // guards the rest
+	waiting  map[counted]uint64
+	checkins []checkin
 }
 
 type counted struct{ pkg, version, day string }
 
 func newCounts() *counts { return &counts{waiting: map[counted]uint64{}} }
 
-// Count notes that a version was asked for.
+// Count notes that a version was asked for. Replicas count nothing.
 func (s *Service) Count(pkg, version string) {
+	if s.store == nil {
+		return
+	}
 	day := s.opt.Clock().UTC().Format(time.DateOnly)
 	s.counts.mu.Lock()
 	defer s.counts.mu.Unlock()
@@ -41,8 +45,26 @@ func (s *Service) Count(pkg, version string) {
 	}
 }
 
-// Run writes down what is counted until ctx ends, and then once more.
+// Run does what goes on beside calls until ctx ends: what is counted is written down, replicas are served, or follow.
 func (s *Service) Run(ctx context.Context) error {
+	if s.follower != nil {
+		return s.follower.run(ctx)
+	}
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	if s.shared != nil {
+		wait.Go(func() {
+			if err := s.shared.run(ctx); err != nil {
+				s.opt.Log.Warn("replicas do not have the last changes", "error", err)
+			}
+		})
+	}
+	wait.Go(func() { s.syncUpstreams(ctx) })
+	return s.count(ctx)
+}
+
+// count writes down what is counted until ctx ends, and then once more.
+func (s *Service) count(ctx context.Context) error {
 	tick := time.NewTicker(countEvery)
 	defer tick.Stop()
 	for {
@@ -61,8 +83,12 @@ func (s *Service) Run(ctx context.Context) error {
 func (s *Service) WriteCounts(ctx context.Context) error {
 	s.counts.mu.Lock()
 	waiting := s.counts.waiting
-	s.counts.waiting = map[counted]uint64{}
+	checkins := s.counts.checkins
+	s.counts.waiting, s.counts.checkins = map[counted]uint64{}, nil
 	s.counts.mu.Unlock()
+	if err := s.writeCheckins(ctx, checkins); err != nil {
+		return err
+	}
 	byRow := map[string]map[string]uint64{}
 	for key, n := range waiting {
 		id, err := ids.Join(key.pkg, key.day)
@@ -101,6 +127,9 @@ func (s *Service) WriteCounts(ctx context.Context) error {
 // Downloads tells how often versions were asked for, those most asked for first. after and before are days, empty for no
 // bound.
 func (s *Service) Downloads(ctx context.Context, pkg, after, before string) (total uint64, list []*registryv1.Count, err error) {
+	if s.follower != nil {
+		return 0, nil, s.follower.refusal() // it counts nothing
+	}
 	if err := s.WriteCounts(ctx); err != nil {
 		return 0, nil, err
 	}

@@ -1,6 +1,7 @@
 package registryd
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -9,11 +10,11 @@ import (
 	"io/fs"
 	"mime"
 	"net/http"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -21,11 +22,13 @@ import (
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/atomicfile"
 	"github.com/hearthos/hearth/server/internal/inbox"
+	"github.com/hearthos/hearth/server/internal/registryd/blob"
 )
 
 const (
-	maxIcon = 128 << 10
-	reserve = 256 << 20 // of the disk, for the registry itself
+	maxIcon  = 128 << 10
+	maxIcons = 32 << 20  // bytes of icons that are kept at hand
+	reserve  = 256 << 20 // of the disk, for the registry itself
 )
 
 var (
@@ -33,87 +36,130 @@ var (
 	iconPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
-// Files is the folder of a registry's files:
+// The folders of storage.
+const (
+	packageFolder = "packages"
+	iconFolder    = "icons"
+	partFolder    = "parts"
+)
+
+// Folders are the folders of storage.
+func Folders() []string { return []string{packageFolder, iconFolder, partFolder, headFolder} }
+
+// Files are the files of a registry, in its storage:
 //
-//	<dir>/packages/<hash>.s9pk       listed, every byte verified
-//	<dir>/icons/<sha256>             an icon as a data URL
-//	<dir>/incoming/<ticket>.<size>   an upload, as package inbox has it
+//	packages/<hash>.s9pk   listed, every byte verified
+//	icons/<sha256>         an icon as a data URL
 //
-// It is safe for concurrent use.
+// and uploads, which arrive in a folder of the registry that writes. It is safe for concurrent use.
 type Files struct {
-	dir     string
-	uploads *inbox.Box
+	storage blob.Storage
+	uploads *inbox.Box // nil: it takes none
+
+	mu    sync.Mutex // guards the rest
+	icons map[string]string
+	room  int // bytes that may still be kept of icons
 }
 
-func newFiles(dir string, clock func() time.Time) (*Files, error) {
-	for _, name := range []string{"packages", "icons"} {
-		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
-			return nil, fmt.Errorf("cannot make the folder of files: %w", err)
-		}
+func newFiles(storage blob.Storage, dir string, clock func() time.Time) (*Files, error) {
+	f := &Files{storage: storage, icons: map[string]string{}, room: maxIcons}
+	if dir == "" {
+		return f, nil
 	}
-	uploads, err := inbox.Open(filepath.Join(dir, "incoming"), reserve, clock)
-	return &Files{dir: dir, uploads: uploads}, err
+	var err error
+	f.uploads, err = inbox.Open(dir, reserve, clock)
+	return f, err
 }
 
-// Uploads are the files that arrive.
-func (f *Files) Uploads() *inbox.Box { return f.uploads }
-
-func (f *Files) packagePath(name string) string {
-	return filepath.Join(f.dir, "packages", name+".s9pk")
+// Upload begins an upload of a size and answers its ticket.
+func (f *Files) Upload(size uint64) (ticket string, err error) {
+	if f.uploads == nil {
+		return "", fault.New(metav1.Reason_REASON_REGISTRY_REPLICA, "cannot take an upload: this registry is a replica")
+	}
+	return f.uploads.Create(size)
 }
+
+// OpenUpload opens an upload for its one writer.
+func (f *Files) OpenUpload(ticket string) (*inbox.Upload, error) {
+	if f.uploads == nil {
+		return nil, fault.New(metav1.Reason_REASON_TRANSFER_NOT_FOUND, "a replica takes no uploads")
+	}
+	return f.uploads.Open(ticket)
+}
+
+func packageName(name string) string { return packageFolder + "/" + name + ".s9pk" }
 
 // sweep removes the files that no version has: what a crash left between keeping and listing.
-func (f *Files) sweep(listed func(name string) bool) error {
-	entries, err := os.ReadDir(filepath.Join(f.dir, "packages"))
-	if err != nil {
+func (f *Files) sweep(ctx context.Context, listed map[string]bool) error {
+	if err := f.storage.Sweep(ctx); err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if name := strings.TrimSuffix(e.Name(), ".s9pk"); !listed(name) {
-			if err := os.Remove(filepath.Join(f.dir, "packages", e.Name())); err != nil {
-				return err
-			}
+	var gone []string
+	err := f.storage.List(ctx, packageFolder, func(name string) error {
+		if !listed[strings.TrimSuffix(strings.TrimPrefix(name, packageFolder+"/"), ".s9pk")] {
+			gone = append(gone, name)
 		}
+		return nil
+	})
+	for _, name := range gone {
+		err = errors.Join(err, f.storage.Remove(ctx, name))
 	}
-	return nil
+	return err
 }
 
 // keep makes an upload the package file of a name. The ticket is used up.
-func (f *Files) keep(u *inbox.Upload, name string) error {
-	if err := u.TakeTo(f.packagePath(name)); err != nil {
+func (f *Files) keep(ctx context.Context, u *inbox.Upload, name string) error {
+	if err := f.storage.Put(ctx, packageName(name), u); err != nil {
 		return err
 	}
-	return errors.Join(atomicfile.SyncDir(filepath.Join(f.dir, "packages")), atomicfile.SyncDir(f.uploads.Dir()))
+	return errors.Join(u.Drop(), atomicfile.SyncDir(f.uploads.Dir()))
 }
 
 // remove removes a package file. One that is not there is no error.
-func (f *Files) remove(name string) error {
-	if err := os.Remove(f.packagePath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+func (f *Files) remove(ctx context.Context, name string) error {
+	return f.storage.Remove(ctx, packageName(name))
 }
 
 // KeepIcon keeps an icon, given as a data URL of an image, and answers its digest.
-func (f *Files) KeepIcon(dataURL string) (string, error) {
+func (f *Files) KeepIcon(ctx context.Context, dataURL string) (string, error) {
 	if _, _, err := parseIcon(dataURL); err != nil {
 		return "", fault.New(metav1.Reason_REASON_INVALID_ARGUMENT, "cannot use the icon: %w", err)
 	}
 	sum := sha256.Sum256([]byte(dataURL))
 	digest := hex.EncodeToString(sum[:])
-	path := filepath.Join(f.dir, "icons", digest)
-	if _, err := os.Stat(path); err == nil {
+	if f.Icon(ctx, digest) != "" {
 		return digest, nil
 	}
-	return digest, atomicfile.Write(path, []byte(dataURL), 0o600)
+	return digest, f.storage.Put(ctx, iconFolder+"/"+digest, strings.NewReader(dataURL))
 }
 
-// Icon is the data URL of an icon; empty when there is none.
-func (f *Files) Icon(digest string) string {
+// Icon is the data URL of an icon; empty when there is none, or it cannot be read: all else is there without it.
+func (f *Files) Icon(ctx context.Context, digest string) string {
 	if !iconPattern.MatchString(digest) {
 		return ""
 	}
-	raw, _ := os.ReadFile(filepath.Join(f.dir, "icons", digest)) // without it there is no icon, and all else is there
+	f.mu.Lock()
+	icon, there := f.icons[digest]
+	f.mu.Unlock()
+	if there {
+		return icon
+	}
+	raw, _, err := f.storage.Load(ctx, iconFolder+"/"+digest, 2*maxIcon, "")
+	if sum := sha256.Sum256(raw); err != nil || hex.EncodeToString(sum[:]) != digest {
+		return ""
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for old, content := range f.icons { // any will do: all of them can be read again
+		if f.room >= len(raw) {
+			break
+		}
+		f.room += len(content)
+		delete(f.icons, old)
+	}
+	if _, there := f.icons[digest]; !there {
+		f.icons[digest], f.room = string(raw), f.room-len(raw)
+	}
 	return string(raw)
 }
 
@@ -152,7 +198,7 @@ func (f *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case dir == "/files/" && filePattern.MatchString(name):
 		f.servePackage(w, r, strings.TrimSuffix(name, ".s9pk"))
 	case dir == "/icons/" && iconPattern.MatchString(name):
-		mediaType, content, err := parseIcon(f.Icon(name))
+		mediaType, content, err := parseIcon(f.Icon(r.Context(), name))
 		if err != nil {
 			http.NotFound(w, r)
 			return
@@ -167,9 +213,14 @@ func (f *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *Files) servePackage(w http.ResponseWriter, r *http.Request, name string) {
-	file, err := os.Open(f.packagePath(name))
-	if err != nil {
+	file, err := f.storage.Open(r.Context(), packageName(name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		http.NotFound(w, r)
+		return
+	case err != nil:
+		w.Header().Set("Retry-After", "30")
+		http.Error(w, "the storage of the registry does not answer", http.StatusServiceUnavailable)
 		return
 	}
 	defer file.Close()

@@ -131,19 +131,19 @@ func refusal(err error) error {
 }
 
 // spec makes the row of a version that has one file. Icons are kept first.
-func (s *Service) spec(i *Inspected, file *registryv1.RegistryFile) (*registryv1.RegistryVersionSpec, error) {
+func (s *Service) spec(ctx context.Context, i *Inspected, file *registryv1.RegistryFile) (*registryv1.RegistryVersionSpec, error) {
 	metadata, err := json.Marshal(i.Metadata)
 	if err != nil {
 		return nil, err
 	}
 	out := &registryv1.RegistryVersionSpec{Version: i.Version.String(), Metadata: metadata, Files: []*registryv1.RegistryFile{file}}
-	if out.Icon, err = s.files.KeepIcon(i.Icon); err != nil {
+	if out.Icon, err = s.files.KeepIcon(ctx, i.Icon); err != nil {
 		return nil, err
 	}
 	for _, d := range i.Dependencies {
 		row := &registryv1.RegistryDependency{PackageId: d.Package, Optional: d.Optional}
 		if d.Icon != "" {
-			if row.Icon, err = s.files.KeepIcon(d.Icon); err != nil {
+			if row.Icon, err = s.files.KeepIcon(ctx, d.Icon); err != nil {
 				return nil, err
 			}
 		}

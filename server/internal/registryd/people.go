@@ -349,10 +349,13 @@ func (s *Service) Categorize(ctx context.Context, who Who, category, pkg string,
 
 // SetIdentity sets what the registry tells of itself; what is nil stays. The icon is a data URL, empty for none.
 func (s *Service) SetIdentity(ctx context.Context, who Who, name, icon *string) error {
+	if err := s.writable(); err != nil {
+		return err
+	}
 	digest := ""
 	if icon != nil && *icon != "" {
 		var err error
-		if digest, err = s.files.KeepIcon(*icon); err != nil {
+		if digest, err = s.files.KeepIcon(ctx, *icon); err != nil {
 			return err
 		}
 	}

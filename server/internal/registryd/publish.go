@@ -62,20 +62,23 @@ func (s *Service) AddPackage(ctx context.Context, who Who, o Offer) (*registryv1
 		Signatures: []*registryv1.Signature{{Key: inspected.Signer[:], Signature: inspected.Signature[:]}},
 	}
 	addSignature(file, who.Key, o.Signature)
-	spec, err := s.spec(inspected, file)
+	spec, err := s.spec(ctx, inspected, file)
 	if err != nil {
 		return nil, "", err
 	}
 	if upload != nil {
-		if err := s.files.keep(upload, o.Commitment.Name()); err != nil {
+		if err := s.files.keep(ctx, upload, o.Commitment.Name()); err != nil {
 			return nil, "", err
 		}
 	}
-	return s.list(ctx, who, inspected, spec)
+	return s.list(ctx, who, inspected, spec, "")
 }
 
 // mayList refuses what nobody has to look into.
 func (s *Service) mayList(who Who, o Offer) error {
+	if err := s.writable(); err != nil {
+		return err
+	}
 	switch {
 	case who.Signer == "":
 		return notAllowed("only a signer of the registry may publish")
@@ -97,7 +100,7 @@ func notAllowed(format string, args ...any) *fault.Error {
 }
 
 func (s *Service) inspectUpload(ctx context.Context, o Offer, admit Admit) (*inbox.Upload, *Inspected, error) {
-	u, err := s.files.uploads.Open(o.Ticket)
+	u, err := s.files.OpenUpload(o.Ticket)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -145,8 +148,8 @@ func versionID(pkg string, v exver.Version) (string, error) {
 	return ids.Join(pkg, escaped)
 }
 
-// list puts a version with its one file into the registry.
-func (s *Service) list(ctx context.Context, who Who, i *Inspected, spec *registryv1.RegistryVersionSpec) (*registryv1.RegistryVersionSpec, string, error) {
+// list puts a version with its one file into the registry. A package comes from one registry for as long as it is listed.
+func (s *Service) list(ctx context.Context, who Who, i *Inspected, spec *registryv1.RegistryVersionSpec, upstream string) (*registryv1.RegistryVersionSpec, string, error) {
 	id, err := versionID(i.Package, i.Version)
 	if err != nil {
 		return nil, "", err
@@ -157,6 +160,11 @@ func (s *Service) list(ctx context.Context, who Who, i *Inspected, spec *registr
 		row, err := packageRow(tx, i.Package, true)
 		if err != nil {
 			return err
+		}
+		if isNew := row.GetMeta().GetGeneration() == 0; isNew {
+			row.Spec.Upstream = upstream
+		} else if have := row.GetSpec().GetUpstream(); have != upstream {
+			return notUpstream(i.Package, upstream, have)
 		}
 		if err := store.Put(tx, row); err != nil {
 			return err
@@ -178,7 +186,7 @@ func (s *Service) list(ctx context.Context, who Who, i *Inspected, spec *registr
 	if err != nil {
 		return nil, "", err
 	}
-	return after, i.Package, s.dropUnlisted(replaced)
+	return after, i.Package, s.dropUnlisted(ctx, replaced)
 }
 
 // merge adds a file to a version that says the same of itself. Of files for the same machine there is one: it answers the
@@ -315,7 +323,7 @@ func (s *Service) RemovePackage(ctx context.Context, who Who, pkg string, versio
 	if err != nil {
 		return false, err
 	}
-	return changed, s.dropUnlisted(gone)
+	return changed, s.dropUnlisted(ctx, gone)
 }
 
 // without takes a file out of a version, all of them without a hash, and tells the names of what went and whether any is left.
@@ -330,13 +338,17 @@ func without(spec *registryv1.RegistryVersionSpec, sighash []byte) (gone []strin
 	return gone, len(spec.Files) > 0
 }
 
-// dropUnlisted removes files that nothing lists any more.
-func (s *Service) dropUnlisted(names []string) error {
+// dropUnlisted removes files that nothing lists any more: with the head that does not list them where others follow it.
+func (s *Service) dropUnlisted(ctx context.Context, names []string) error {
+	if s.shared != nil {
+		s.shared.drop(names)
+		return nil
+	}
 	for _, name := range names {
 		if s.catalog.keeps(name) {
 			continue
 		}
-		if err := s.files.remove(name); err != nil {
+		if err := s.files.remove(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -385,7 +397,12 @@ func (s *Service) URLs(f *registryv1.RegistryFile) []string {
 }
 
 // Revision is the number of the last change.
-func (s *Service) Revision() uint64 { return s.store.Revision() }
+func (s *Service) Revision() uint64 {
+	if s.follower != nil {
+		return s.follower.revision.Load()
+	}
+	return s.store.Revision()
+}
 
 // Now is the registry's time.
 func (s *Service) Now() time.Time { return s.opt.Clock() }

@@ -1,6 +1,8 @@
 package v0
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	registryv1 "github.com/hearthos/hearth/api/gen/go/hearth/registry/v1"
@@ -14,9 +16,10 @@ import (
 )
 
 const (
-	maxName = 200
-	maxList = 16 // of contacts and keys
-	maxText = 2048
+	maxName   = 200
+	maxServer = 256 // bytes of the id of a server
+	maxList   = 16  // of contacts and keys
+	maxText   = 2048
 )
 
 func (h *Handler) setName(c call) (any, error) {
@@ -271,17 +274,11 @@ func (h *Handler) downloads(c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	day := func(t *time.Time) string {
-		if t == nil {
-			return ""
-		}
-		return t.UTC().Format(time.DateOnly)
-	}
 	pkg := ""
 	if p.Package != nil {
 		pkg = *p.Package
 	}
-	_, list, err := h.service.Downloads(c.ctx, pkg, day(p.After), day(p.Before))
+	_, list, err := h.service.Downloads(c.ctx, pkg, dayOf(p.After), dayOf(p.Before))
 	if err != nil {
 		return nil, err
 	}
@@ -306,4 +303,59 @@ func (h *Handler) downloads(c call) (any, error) {
 		out.ByPackage[at].Count += one.GetCount()
 	}
 	return out, nil
+}
+
+// dayOf is the day of a time; figures are kept by day.
+func dayOf(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format(time.DateOnly)
+}
+
+type labelCount struct {
+	Label string `json:"label"`
+	Count uint64 `json:"count"`
+}
+
+// labels are counts, the greatest first.
+func labels(counts map[string]uint64) []labelCount {
+	out := make([]labelCount, 0, len(counts))
+	for name, n := range counts {
+		out = append(out, labelCount{name, n})
+	}
+	slices.SortFunc(out, func(a, b labelCount) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Label, b.Label)) })
+	return out
+}
+
+func (h *Handler) summary(c call) (any, error) {
+	usage, err := h.service.Usage(c.ctx, "", "")
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		Checkins  uint64       `json:"totalCheckins"`
+		Servers   uint64       `json:"uniqueServers"`
+		Requests  uint64       `json:"totalPackageRequests"`
+		ByArch    []labelCount `json:"byArch"`
+		ByVersion []labelCount `json:"byOsVersion"`
+	}{usage.GetCheckins(), usage.GetServers(), usage.GetPackageRequests(), labels(usage.GetArchitectures()), labels(usage.GetOsVersions())}, nil
+}
+
+func (h *Handler) users(c call) (any, error) {
+	p, err := into[struct {
+		After  *time.Time `json:"after"`
+		Before *time.Time `json:"before"`
+	}](c)
+	if err != nil {
+		return nil, err
+	}
+	usage, err := h.service.Usage(c.ctx, dayOf(p.After), dayOf(p.Before))
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		Servers  uint64 `json:"uniqueServers"`
+		Checkins uint64 `json:"totalCheckins"`
+	}{usage.GetServers(), usage.GetCheckins()}, nil
 }

@@ -1,6 +1,7 @@
 package v0
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"strings"
@@ -14,42 +15,42 @@ import (
 	"github.com/hearthos/hearth/server/internal/registryd"
 )
 
-func (h *Handler) info(call) (any, error) {
+func (h *Handler) info(c call) (any, error) {
 	info := registry.Info{Categories: h.service.Categories()}
-	info.Name, info.Icon = h.identity()
+	info.Name, info.Icon = h.identity(c.ctx)
 	return info, nil
 }
 
-func (h *Handler) identity() (name, icon *string) {
+func (h *Handler) identity(ctx context.Context) (name, icon *string) {
 	if n := h.service.Identity().GetName(); n != "" {
 		name = &n
 	}
-	return name, h.icon(h.service.Identity().GetIcon())
+	return name, h.icon(ctx, h.service.Identity().GetIcon())
 }
 
 // icon is the icon of a digest, nil when there is none.
-func (h *Handler) icon(digest string) *string {
-	if i := h.service.Files().Icon(digest); i != "" {
+func (h *Handler) icon(ctx context.Context, digest string) *string {
+	if i := h.service.Files().Icon(ctx, digest); i != "" {
 		return &i
 	}
 	return nil
 }
 
-func (h *Handler) index(call) (any, error) {
-	out := h.whole()
-	out.Name, out.Icon = h.identity()
+func (h *Handler) index(c call) (any, error) {
+	out := h.whole(c.ctx)
+	out.Name, out.Icon = h.identity(c.ctx)
 	return out, nil
 }
 
 // whole is everything, with icons.
-func (h *Handler) whole() registry.Index {
+func (h *Handler) whole(ctx context.Context) registry.Index {
 	out := h.service.Index()
 	icons := map[string]*string{} // versions of a package often have the same
 	for id, p := range out.Package.Packages {
 		found, _ := h.service.Get(id, registry.Question{})
 		versions := make(map[string]*registry.Version, len(p.Versions))
 		for _, c := range append(found.Best, found.Others...) {
-			versions[c.Exver.String()] = h.full(found, c, icons)
+			versions[c.Exver.String()] = h.full(ctx, found, c, icons)
 		}
 		p.Versions = versions
 		out.Package.Packages[id] = p
@@ -58,11 +59,11 @@ func (h *Handler) whole() registry.Index {
 }
 
 // full is a version with icons, and with the place of files that the registry keeps.
-func (h *Handler) full(f registryd.Found, c registry.Candidate, icons map[string]*string) *registry.Version {
+func (h *Handler) full(ctx context.Context, f registryd.Found, c registry.Candidate, icons map[string]*string) *registry.Version {
 	get := func(digest string) *string {
 		icon, known := icons[digest]
 		if !known {
-			icon = h.icon(digest)
+			icon = h.icon(ctx, digest)
 			icons[digest] = icon
 		}
 		return icon
@@ -91,7 +92,7 @@ func (h *Handler) full(f registryd.Found, c registry.Candidate, icons map[string
 	return &v
 }
 
-func (h *Handler) packageIndex(call) (any, error) { return h.whole().Package, nil }
+func (h *Handler) packageIndex(c call) (any, error) { return h.whole(c.ctx).Package, nil }
 
 func (h *Handler) packageGet(c call) (any, error) {
 	p, err := into[registry.GetParams](c)
@@ -116,23 +117,23 @@ func (h *Handler) packageGet(c call) (any, error) {
 		if p.TargetVersion != nil && len(found.Best) > 0 {
 			h.service.Count(*p.ID, found.Best[0].Exver.String())
 		}
-		return h.answer(found, c.device, detail, map[string]*string{})
+		return h.answer(c.ctx, found, c.device, detail, map[string]*string{})
 	}
 	all, icons := map[string]any{}, map[string]*string{}
 	list, _ := h.service.List(registryd.Filter{Question: q})
 	for _, found := range list {
-		if all[found.ID], err = h.answer(found, c.device, detail, icons); err != nil {
+		if all[found.ID], err = h.answer(c.ctx, found, c.device, detail, icons); err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
 }
 
-func (h *Handler) answer(f registryd.Found, d *registry.Device, detail string, icons map[string]*string) (any, error) {
+func (h *Handler) answer(ctx context.Context, f registryd.Found, d *registry.Device, detail string, icons map[string]*string) (any, error) {
 	told := func(list []registry.Candidate) []registry.Candidate {
 		out := make([]registry.Candidate, len(list))
 		for i, c := range list {
-			v := h.full(f, c, icons)
+			v := h.full(ctx, f, c, icons)
 			if d != nil && d.Hardware != nil && d.Language != "" {
 				v = v.In(d.Language)
 			}
@@ -215,10 +216,20 @@ func (h *Handler) osVersionGet(c call) (any, error) {
 	p, err := into[struct {
 		SourceVersion *exver.Plain `json:"sourceVersion"`
 		TargetVersion *exver.Range `json:"targetVersion"`
+		Server        *string      `json:"serverId"`
 		Platform      *string      `json:"platform"`
 	}](c)
 	if err != nil {
 		return nil, err
+	}
+	if p.Server != nil && p.Platform != nil && len(*p.Server) <= maxServer {
+		version := ""
+		if p.SourceVersion != nil {
+			version = p.SourceVersion.String()
+		} else if c.device != nil {
+			version = c.device.Version.String()
+		}
+		h.service.CheckIn(*p.Server, *p.Platform, version)
 	}
 	q := registryd.SystemQuestion{Target: p.TargetVersion, Source: p.SourceVersion}
 	if c.device != nil && q.Source == nil {

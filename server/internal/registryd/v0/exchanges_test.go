@@ -125,7 +125,7 @@ func newService(t testing.TB, o registryd.Options) *registryd.Service {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	s, err := registryd.New(o)
+	s, err := registryd.New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,8 @@ func (h *Handler) table() map[string]method {
 		"admin.signer.list": {rule: admins, do: h.signerList(false)}, "admin.signer.add": {rule: admins, do: h.signerAdd},
 		"admin.signer.edit": {rule: admins, do: h.signerEdit}, "admin.signer.remove": {rule: admins, do: h.signerRemove},
 
-		"metrics.downloads": {rule: admins, do: h.downloads}, "db.dump": {rule: admins, do: h.dump},
+		"metrics.downloads": {rule: admins, do: h.downloads}, "metrics.summary": {rule: admins, do: h.summary}, "metrics.users": {rule: admins, do: h.users},
+		"db.dump": {rule: admins, do: h.dump},
 	}
 	for name, kind := range assetKinds {
 		t["os.asset.add."+name] = method{rule: signers, do: h.assetAdd(kind)}

@@ -211,3 +211,49 @@ func (s *Admin) DeleteOSSigner(ctx context.Context, req *registryv1.DeleteOSSign
 	}
 	return &registryv1.DeleteOSSignerResponse{}, s.service.SetOSSigner(ctx, by, req.GetVersion(), req.GetSigner(), false)
 }
+
+// GetUsage implements RegistryAdminServiceServer.
+func (s *Admin) GetUsage(ctx context.Context, req *registryv1.GetUsageRequest) (*registryv1.GetUsageResponse, error) {
+	return s.service.Usage(ctx, req.GetAfter(), req.GetBefore())
+}
+
+// AddUpstream implements RegistryAdminServiceServer.
+func (s *Admin) AddUpstream(ctx context.Context, req *registryv1.AddUpstreamRequest) (*registryv1.AddUpstreamResponse, error) {
+	by, err := who(ctx, s.service)
+	if err != nil {
+		return nil, err
+	}
+	row, err := s.service.AddUpstream(ctx, by, &registryv1.RegistryUpstreamSpec{Url: req.GetUrl(), Packages: req.GetPackages(), Versions: req.GetVersions()})
+	if err != nil {
+		return nil, err
+	}
+	return &registryv1.AddUpstreamResponse{Upstream: row}, nil
+}
+
+// DeleteUpstream implements RegistryAdminServiceServer.
+func (s *Admin) DeleteUpstream(ctx context.Context, req *registryv1.DeleteUpstreamRequest) (*registryv1.DeleteUpstreamResponse, error) {
+	by, err := who(ctx, s.service)
+	if err != nil {
+		return nil, err
+	}
+	return &registryv1.DeleteUpstreamResponse{}, s.service.DeleteUpstream(ctx, by, req.GetUpstream())
+}
+
+// ListUpstreams implements RegistryAdminServiceServer.
+func (s *Admin) ListUpstreams(_ context.Context, req *registryv1.ListUpstreamsRequest) (*registryv1.ListUpstreamsResponse, error) {
+	rows, err := s.service.Upstreams()
+	if err != nil {
+		return nil, err
+	}
+	page, token, err := rpc.Page(rows, 0, 100, req.GetPageToken())
+	return &registryv1.ListUpstreamsResponse{Upstreams: page, NextPageToken: token}, err
+}
+
+// SyncUpstream implements RegistryAdminServiceServer.
+func (s *Admin) SyncUpstream(ctx context.Context, req *registryv1.SyncUpstreamRequest) (*registryv1.SyncUpstreamResponse, error) {
+	row, err := s.service.SyncUpstream(ctx, req.GetUpstream())
+	if err != nil {
+		return nil, err
+	}
+	return &registryv1.SyncUpstreamResponse{Upstream: row}, nil
+}

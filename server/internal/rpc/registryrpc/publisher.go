@@ -33,7 +33,7 @@ func NewPublisher(s *registryd.Service) *Publisher { return &Publisher{service: 
 
 // CreateUpload implements PublisherServiceServer.
 func (s *Publisher) CreateUpload(_ context.Context, req *registryv1.CreateUploadRequest) (*registryv1.CreateUploadResponse, error) {
-	ticket, err := s.service.Files().Uploads().Create(req.GetSize())
+	ticket, err := s.service.Files().Upload(req.GetSize())
 	if err != nil {
 		return nil, err
 	}

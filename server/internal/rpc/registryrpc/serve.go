@@ -16,6 +16,7 @@ import (
 	"github.com/hearthos/hearth/api/s9pk/fetch"
 	"github.com/hearthos/hearth/api/sign"
 	"github.com/hearthos/hearth/server/internal/registryd"
+	"github.com/hearthos/hearth/server/internal/registryd/blob"
 	"github.com/hearthos/hearth/server/internal/registryd/v0"
 	"github.com/hearthos/hearth/server/internal/rpc"
 	"github.com/hearthos/hearth/server/internal/rpc/transfer"
@@ -32,6 +33,12 @@ type Config struct {
 	Names []string
 	// Admins are keys that belong to administrators.
 	Admins []sign.PublicKey
+	// Storage is where the files are, shared with replicas: a folder or a bucket (s3://…). Empty: in Dir, for this registry alone.
+	Storage string
+	// S3 says where the bucket is.
+	S3 blob.S3Options
+	// Replica has it show what another registry writes into the storage; TakeOver has it go on writing in the place of another.
+	Replica, TakeOver bool
 	// Local takes files also from addresses of the machine and of private networks.
 	Local   bool
 	Version string
@@ -43,11 +50,17 @@ type Config struct {
 
 // Serve serves the registry until ctx ends.
 func Serve(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
-	st, err := store.Open(filepath.Join(cfg.Dir, "store"), store.Options{Logger: log})
-	if err != nil {
+	opt := registryd.Options{Log: log, Clock: time.Now, Transport: fetch.Guarded(cfg.Local), Shared: cfg.Storage != "" && !cfg.Replica, TakeOver: cfg.TakeOver}
+	if opt.Storage, err = storage(cfg); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, st.Close()) }()
+	if !cfg.Replica {
+		opt.Dir = filepath.Join(cfg.Dir, "files")
+		if opt.Store, err = store.Open(filepath.Join(cfg.Dir, "store"), store.Options{Logger: log}); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, opt.Store.Close()) }()
+	}
 	lis, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return err
@@ -56,9 +69,8 @@ func Serve(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if cfg.URL = strings.TrimSuffix(cfg.URL, "/"); cfg.URL == "" {
 		cfg.URL = "http://" + lis.Addr().String()
 	}
-	service, err := registryd.New(registryd.Options{
-		Store: st, Dir: filepath.Join(cfg.Dir, "files"), Log: log, Clock: time.Now, URL: cfg.URL, Transport: fetch.Guarded(cfg.Local),
-	})
+	opt.URL = cfg.URL
+	service, err := registryd.New(ctx, opt)
 	if err != nil {
 		return err
 	}
@@ -67,15 +79,32 @@ func Serve(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 			return err
 		}
 	}
-	hub, err := newHub(cfg, service, st, lis, log)
+	hub, err := newHub(cfg, service, lis, log)
 	if err != nil {
 		return err
 	}
-	log.Info("registry listens", "address", lis.Addr().String(), "url", cfg.URL, "version", cfg.Version)
+	log.Info("registry listens", "address", lis.Addr().String(), "url", cfg.URL, "version", cfg.Version, "replica", cfg.Replica)
 	if cfg.Started != nil {
 		cfg.Started(lis.Addr())
 	}
 	return serveUntil(ctx, hub, service, lis)
+}
+
+// storage is where the files are; nil: in the registry's own folder.
+func storage(cfg Config) (blob.Storage, error) {
+	switch {
+	case blob.IsS3(cfg.Storage):
+		o := cfg.S3
+		o.Place = cfg.Storage
+		return blob.NewS3(o)
+	case cfg.Storage != "" && cfg.Replica:
+		return blob.NewFolder(cfg.Storage)
+	case cfg.Storage != "":
+		return blob.NewFolder(cfg.Storage, registryd.Folders()...)
+	case cfg.Replica:
+		return nil, errors.New("a replica needs the storage of the registry that writes: --storage")
+	}
+	return nil, nil
 }
 
 // serveUntil serves until ctx ends, and then ends what is under way.
@@ -98,10 +127,10 @@ func serveUntil(ctx context.Context, hub *rpc.Hub, service *registryd.Service, l
 }
 
 // newHub makes the wires of a registry: its own services, and protocol v0.
-func newHub(cfg Config, service *registryd.Service, st *store.Store, lis net.Listener, log *slog.Logger) (*rpc.Hub, error) {
+func newHub(cfg Config, service *registryd.Service, lis net.Listener, log *slog.Logger) (*rpc.Hub, error) {
 	names := hostnames(cfg, lis)
 	hub, err := rpc.New(rpc.Config{
-		Logger: log, Authenticator: NewKeys(service), Revision: st.Revision, AnyOrigin: true, Page: cfg.Page,
+		Logger: log, Authenticator: NewKeys(service), Revision: service.Revision, AnyOrigin: true, Page: cfg.Page,
 		Ours:     func(host string) bool { return slices.Contains(names, host) },
 		Transfer: transfer.New(uploads{service.Files()}, log),
 		Apart: map[string]http.Handler{
@@ -141,4 +170,4 @@ func hostnames(cfg Config, lis net.Listener) []string {
 // uploads opens uploads for the transfer routes.
 type uploads struct{ files *registryd.Files }
 
-func (u uploads) Open(ticket string) (transfer.Upload, error) { return u.files.Uploads().Open(ticket) }
+func (u uploads) Open(ticket string) (transfer.Upload, error) { return u.files.OpenUpload(ticket) }

@@ -386,6 +386,12 @@ const (
 	Reason_REASON_EXPORT_SLOW Reason = 429
 	// The export names a file that is not in its signed list.
 	Reason_REASON_EXPORT_UNLISTED Reason = 430
+	// The registry is a replica: it answers what another one writes, and takes no changes itself.
+	Reason_REASON_REGISTRY_REPLICA Reason = 431
+	// The storage in which a registry keeps its files does not answer as it should.
+	Reason_REASON_REGISTRY_STORAGE Reason = 432
+	// The storage of the registry is written by another registry.
+	Reason_REASON_REGISTRY_STORAGE_OTHER Reason = 433
 )
 
 // Enum value maps for Reason.
@@ -570,6 +576,9 @@ var (
 		428: "REASON_EXPORT_INCOMPLETE",
 		429: "REASON_EXPORT_SLOW",
 		430: "REASON_EXPORT_UNLISTED",
+		431: "REASON_REGISTRY_REPLICA",
+		432: "REASON_REGISTRY_STORAGE",
+		433: "REASON_REGISTRY_STORAGE_OTHER",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -751,6 +760,9 @@ var (
 		"REASON_EXPORT_INCOMPLETE":        428,
 		"REASON_EXPORT_SLOW":              429,
 		"REASON_EXPORT_UNLISTED":          430,
+		"REASON_REGISTRY_REPLICA":         431,
+		"REASON_REGISTRY_STORAGE":         432,
+		"REASON_REGISTRY_STORAGE_OTHER":   433,
 	}
 )
 
@@ -937,7 +949,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*Ζ\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xf8\x99\x01\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -1122,7 +1134,10 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x15REASON_EXPORT_CONTENT\x10\xab\x03\x1a`\x8a\x80\x19\\\b\t\x1aXCopy the export anew, or try another place that carries it; tell those who run this one.\x12c\n" +
 	"\x18REASON_EXPORT_INCOMPLETE\x10\xac\x03\x1aD\x8a\x80\x19@\b\t\x1a<Copy the export whole, or try another place that carries it.\x12]\n" +
 	"\x12REASON_EXPORT_SLOW\x10\xad\x03\x1aD\x8a\x80\x19@\b\x0e\x10\x01\x1a:Try again later, or another place that carries the export.\x12W\n" +
-	"\x16REASON_EXPORT_UNLISTED\x10\xae\x03\x1a:\x8a\x80\x196\b\t\x1a2Do not believe it; tell those who make the export.B\xb7\x01\n" +
+	"\x16REASON_EXPORT_UNLISTED\x10\xae\x03\x1a:\x8a\x80\x196\b\t\x1a2Do not believe it; tell those who make the export.\x12`\n" +
+	"\x17REASON_REGISTRY_REPLICA\x10\xaf\x03\x1aB\x8a\x80\x19>\b\t\x1a:Publish to the registry that writes; the refusal names it.\x12\x9a\x01\n" +
+	"\x17REASON_REGISTRY_STORAGE\x10\xb0\x03\x1a|\x8a\x80\x19x\b\x0e\x10\x01\x1arTry again in a while; whoever runs the registry finds the cause in its log. What was uploaded is kept for an hour.\x12\xa8\x01\n" +
+	"\x1dREASON_REGISTRY_STORAGE_OTHER\x10\xb1\x03\x1a\x83\x01\x8a\x80\x19\x7f\b\t\x1a{Run this one with --replica, or end the other one and start this one with --take-over to go on from what the storage holds.B\xb7\x01\n" +
 	"\x12com.hearth.meta.v1B\n" +
 	"FaultProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/meta/v1;metav1\xa2\x02\x03HMX\xaa\x02\x0eHearth.Meta.V1\xca\x02\x0eHearth\\Meta\\V1\xe2\x02\x1aHearth\\Meta\\V1\\GPBMetadata\xea\x02\x10Hearth::Meta::V1b\x06proto3"
 

@@ -1770,6 +1770,529 @@ func (x *ListDownloadsResponse) GetCounts() []*Count {
 	return nil
 }
 
+// GetUsageRequest says of which days.
+type GetUsageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only from this day on, as in "2026-11-26".
+	After string `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"`
+	// Only before this day.
+	Before        string `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetUsageRequest) Reset() {
+	*x = GetUsageRequest{}
+	mi := &file_hearth_registry_v1_admin_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetUsageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetUsageRequest) ProtoMessage() {}
+
+func (x *GetUsageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_registry_v1_admin_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetUsageRequest.ProtoReflect.Descriptor instead.
+func (*GetUsageRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_registry_v1_admin_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *GetUsageRequest) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *GetUsageRequest) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+// GetUsageResponse holds the figures.
+type GetUsageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many servers asked, at least: of a day a bounded number is kept.
+	Servers uint64 `protobuf:"varint,1,opt,name=servers,proto3" json:"servers,omitempty"`
+	// How often they asked.
+	Checkins uint64 `protobuf:"varint,2,opt,name=checkins,proto3" json:"checkins,omitempty"`
+	// How often versions of packages were asked for.
+	PackageRequests uint64 `protobuf:"varint,3,opt,name=package_requests,json=packageRequests,proto3" json:"package_requests,omitempty"`
+	// How often by architecture.
+	Architectures map[string]uint64 `protobuf:"bytes,4,rep,name=architectures,proto3" json:"architectures,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// How often by version of the system.
+	OsVersions    map[string]uint64 `protobuf:"bytes,5,rep,name=os_versions,json=osVersions,proto3" json:"os_versions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetUsageResponse) Reset() {
+	*x = GetUsageResponse{}
+	mi := &file_hearth_registry_v1_admin_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetUsageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetUsageResponse) ProtoMessage() {}
+
+func (x *GetUsageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_registry_v1_admin_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetUsageResponse.ProtoReflect.Descriptor instead.
+func (*GetUsageResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_registry_v1_admin_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *GetUsageResponse) GetServers() uint64 {
+	if x != nil {
+		return x.Servers
+	}
+	return 0
+}
+
+func (x *GetUsageResponse) GetCheckins() uint64 {
+	if x != nil {
+		return x.Checkins
+	}
+	return 0
+}
+
+func (x *GetUsageResponse) GetPackageRequests() uint64 {
+	if x != nil {
+		return x.PackageRequests
+	}
+	return 0
+}
+
+func (x *GetUsageResponse) GetArchitectures() map[string]uint64 {
+	if x != nil {
+		return x.Architectures
+	}
+	return nil
+}
+
+func (x *GetUsageResponse) GetOsVersions() map[string]uint64 {
+	if x != nil {
+		return x.OsVersions
+	}
+	return nil
+}
+
+// AddUpstreamRequest says what is taken from where.
+type AddUpstreamRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Address of the other registry.
+	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	// Ids of the packages; none: all of them.
+	Packages []string `protobuf:"bytes,2,rep,name=packages,proto3" json:"packages,omitempty"`
+	// Range of versions; empty: all.
+	Versions      string `protobuf:"bytes,3,opt,name=versions,proto3" json:"versions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddUpstreamRequest) Reset() {
+	*x = AddUpstreamRequest{}
+	mi := &file_hearth_registry_v1_admin_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddUpstreamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddUpstreamRequest) ProtoMessage() {}
+
+func (x *AddUpstreamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_registry_v1_admin_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddUpstreamRequest.ProtoReflect.Descriptor instead.
+func (*AddUpstreamRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_registry_v1_admin_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *AddUpstreamRequest) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *AddUpstreamRequest) GetPackages() []string {
+	if x != nil {
+		return x.Packages
+	}
+	return nil
+}
+
+func (x *AddUpstreamRequest) GetVersions() string {
+	if x != nil {
+		return x.Versions
+	}
+	return ""
+}
+
+// AddUpstreamResponse holds it.
+type AddUpstreamResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The other registry.
+	Upstream      *RegistryUpstream `protobuf:"bytes,1,opt,name=upstream,proto3" json:"upstream,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddUpstreamResponse) Reset() {
+	*x = AddUpstreamResponse{}
+	mi := &file_hearth_registry_v1_admin_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddUpstreamResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddUpstreamResponse) ProtoMessage() {}
+
+func (x *AddUpstreamResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_registry_v1_admin_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddUpstreamResponse.ProtoReflect.Descriptor instead.
+func (*AddUpstreamResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_registry_v1_admin_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *AddUpstreamResponse) GetUpstream() *RegistryUpstream {
+	if x != nil {
+		return x.Upstream
+	}
+	return nil
+}
+
+// DeleteUpstreamRequest names one.
+type DeleteUpstreamRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id.
+	Upstream      string `protobuf:"bytes,1,opt,name=upstream,proto3" json:"upstream,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteUpstreamRequest) Reset() {
+	*x = DeleteUpstreamRequest{}
+	mi := &file_hearth_registry_v1_admin_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteUpstreamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteUpstreamRequest) ProtoMessage() {}
+
+func (x *DeleteUpstreamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_registry_v1_admin_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteUpstreamRequest.ProtoReflect.Descriptor instead.
+func (*DeleteUpstreamRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_registry_v1_admin_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *DeleteUpstreamRequest) GetUpstream() string {
+	if x != nil {
+		return x.Upstream
+	}
+	return ""
+}
+
+// DeleteUpstreamResponse is empty.
+type DeleteUpstreamResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteUpstreamResponse) Reset() {
+	*x = DeleteUpstreamResponse{}
+	mi := &file_hearth_registry_v1_admin_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteUpstreamResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteUpstreamResponse) ProtoMessage() {}
+
+func (x *DeleteUpstreamResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_registry_v1_admin_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteUpstreamResponse.ProtoReflect.Descriptor instead.
+func (*DeleteUpstreamResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_registry_v1_admin_proto_rawDescGZIP(), []int{41}
+}
+
+// ListUpstreamsRequest asks for them.
+type ListUpstreamsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the page before ended.
+	PageToken     string `protobuf:"bytes,1,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUpstreamsRequest) Reset() {
+	*x = ListUpstreamsRequest{}
+	mi := &file_hearth_registry_v1_admin_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUpstreamsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUpstreamsRequest) ProtoMessage() {}
+
+func (x *ListUpstreamsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_registry_v1_admin_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUpstreamsRequest.ProtoReflect.Descriptor instead.
+func (*ListUpstreamsRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_registry_v1_admin_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ListUpstreamsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListUpstreamsResponse holds a page of them.
+type ListUpstreamsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The other registries.
+	Upstreams []*RegistryUpstream `protobuf:"bytes,1,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
+	// Where the next page begins; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUpstreamsResponse) Reset() {
+	*x = ListUpstreamsResponse{}
+	mi := &file_hearth_registry_v1_admin_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUpstreamsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUpstreamsResponse) ProtoMessage() {}
+
+func (x *ListUpstreamsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_registry_v1_admin_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUpstreamsResponse.ProtoReflect.Descriptor instead.
+func (*ListUpstreamsResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_registry_v1_admin_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *ListUpstreamsResponse) GetUpstreams() []*RegistryUpstream {
+	if x != nil {
+		return x.Upstreams
+	}
+	return nil
+}
+
+func (x *ListUpstreamsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// SyncUpstreamRequest names one.
+type SyncUpstreamRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id.
+	Upstream      string `protobuf:"bytes,1,opt,name=upstream,proto3" json:"upstream,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SyncUpstreamRequest) Reset() {
+	*x = SyncUpstreamRequest{}
+	mi := &file_hearth_registry_v1_admin_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SyncUpstreamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SyncUpstreamRequest) ProtoMessage() {}
+
+func (x *SyncUpstreamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_registry_v1_admin_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SyncUpstreamRequest.ProtoReflect.Descriptor instead.
+func (*SyncUpstreamRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_registry_v1_admin_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *SyncUpstreamRequest) GetUpstream() string {
+	if x != nil {
+		return x.Upstream
+	}
+	return ""
+}
+
+// SyncUpstreamResponse holds what came of it.
+type SyncUpstreamResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The other registry.
+	Upstream      *RegistryUpstream `protobuf:"bytes,1,opt,name=upstream,proto3" json:"upstream,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SyncUpstreamResponse) Reset() {
+	*x = SyncUpstreamResponse{}
+	mi := &file_hearth_registry_v1_admin_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SyncUpstreamResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SyncUpstreamResponse) ProtoMessage() {}
+
+func (x *SyncUpstreamResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_registry_v1_admin_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SyncUpstreamResponse.ProtoReflect.Descriptor instead.
+func (*SyncUpstreamResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_registry_v1_admin_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *SyncUpstreamResponse) GetUpstream() *RegistryUpstream {
+	if x != nil {
+		return x.Upstream
+	}
+	return nil
+}
+
 var File_hearth_registry_v1_admin_proto protoreflect.FileDescriptor
 
 const file_hearth_registry_v1_admin_proto_rawDesc = "" +
@@ -1879,7 +2402,45 @@ const file_hearth_registry_v1_admin_proto_rawDesc = "" +
 	"R\x06before\"`\n" +
 	"\x15ListDownloadsResponse\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\x04R\x05total\x121\n" +
-	"\x06counts\x18\x02 \x03(\v2\x19.hearth.registry.v1.CountR\x06counts2\x95\x15\n" +
+	"\x06counts\x18\x02 \x03(\v2\x19.hearth.registry.v1.CountR\x06counts\"Q\n" +
+	"\x0fGetUsageRequest\x12\x1d\n" +
+	"\x05after\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18\n" +
+	"R\x05after\x12\x1f\n" +
+	"\x06before\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18\n" +
+	"R\x06before\"\xaa\x03\n" +
+	"\x10GetUsageResponse\x12\x18\n" +
+	"\aservers\x18\x01 \x01(\x04R\aservers\x12\x1a\n" +
+	"\bcheckins\x18\x02 \x01(\x04R\bcheckins\x12)\n" +
+	"\x10package_requests\x18\x03 \x01(\x04R\x0fpackageRequests\x12]\n" +
+	"\rarchitectures\x18\x04 \x03(\v27.hearth.registry.v1.GetUsageResponse.ArchitecturesEntryR\rarchitectures\x12U\n" +
+	"\vos_versions\x18\x05 \x03(\v24.hearth.registry.v1.GetUsageResponse.OsVersionsEntryR\n" +
+	"osVersions\x1a@\n" +
+	"\x12ArchitecturesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\x1a=\n" +
+	"\x0fOsVersionsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x87\x01\n" +
+	"\x12AddUpstreamRequest\x12\x1c\n" +
+	"\x03url\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x10R\x03url\x12-\n" +
+	"\bpackages\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\x80\b\"\x06r\x04\x10\x01\x18?R\bpackages\x12$\n" +
+	"\bversions\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\bversions\"W\n" +
+	"\x13AddUpstreamResponse\x12@\n" +
+	"\bupstream\x18\x01 \x01(\v2$.hearth.registry.v1.RegistryUpstreamR\bupstream\">\n" +
+	"\x15DeleteUpstreamRequest\x12%\n" +
+	"\bupstream\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bupstream\"\x18\n" +
+	"\x16DeleteUpstreamResponse\"?\n" +
+	"\x14ListUpstreamsRequest\x12'\n" +
+	"\n" +
+	"page_token\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tpageToken\"\x83\x01\n" +
+	"\x15ListUpstreamsResponse\x12B\n" +
+	"\tupstreams\x18\x01 \x03(\v2$.hearth.registry.v1.RegistryUpstreamR\tupstreams\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"<\n" +
+	"\x13SyncUpstreamRequest\x12%\n" +
+	"\bupstream\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bupstream\"X\n" +
+	"\x14SyncUpstreamResponse\x12@\n" +
+	"\bupstream\x18\x01 \x01(\v2$.hearth.registry.v1.RegistryUpstreamR\bupstream2\xd0\x1a\n" +
 	"\x14RegistryAdminService\x12q\n" +
 	"\aSetInfo\x12\".hearth.registry.v1.SetInfoRequest\x1a#.hearth.registry.v1.SetInfoResponse\"\x1d\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/api/v1/info\x12\x80\x01\n" +
 	"\vListSigners\x12&.hearth.registry.v1.ListSignersRequest\x1a'.hearth.registry.v1.ListSignersResponse\" \xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/v1/signers\x90\x02\x01\x12z\n" +
@@ -1898,7 +2459,12 @@ const file_hearth_registry_v1_admin_proto_rawDesc = "" +
 	"\x0fDeleteOSVersion\x12*.hearth.registry.v1.DeleteOSVersionRequest\x1a+.hearth.registry.v1.DeleteOSVersionResponse\"*\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x1e*\x1c/api/v1/osVersions/{version}\x12\x95\x01\n" +
 	"\vAddOSSigner\x12&.hearth.registry.v1.AddOSSignerRequest\x1a'.hearth.registry.v1.AddOSSignerResponse\"5\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02):\x01*\"$/api/v1/osVersions/{version}/signers\x12\xa4\x01\n" +
 	"\x0eDeleteOSSigner\x12).hearth.registry.v1.DeleteOSSignerRequest\x1a*.hearth.registry.v1.DeleteOSSignerResponse\";\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02/*-/api/v1/osVersions/{version}/signers/{signer}\x12\x88\x01\n" +
-	"\rListDownloads\x12(.hearth.registry.v1.ListDownloadsRequest\x1a).hearth.registry.v1.ListDownloadsResponse\"\"\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/downloads\x90\x02\x01B\xd3\x01\n" +
+	"\rListDownloads\x12(.hearth.registry.v1.ListDownloadsRequest\x1a).hearth.registry.v1.ListDownloadsResponse\"\"\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/downloads\x90\x02\x01\x12u\n" +
+	"\bGetUsage\x12#.hearth.registry.v1.GetUsageRequest\x1a$.hearth.registry.v1.GetUsageResponse\"\x1e\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/usage\x90\x02\x01\x12\x85\x01\n" +
+	"\vAddUpstream\x12&.hearth.registry.v1.AddUpstreamRequest\x1a'.hearth.registry.v1.AddUpstreamResponse\"%\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/api/v1/upstreams\x90\x02\x02\x12\x93\x01\n" +
+	"\x0eDeleteUpstream\x12).hearth.registry.v1.DeleteUpstreamRequest\x1a*.hearth.registry.v1.DeleteUpstreamResponse\"*\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x1e*\x1c/api/v1/upstreams/{upstream}\x12\x88\x01\n" +
+	"\rListUpstreams\x12(.hearth.registry.v1.ListUpstreamsRequest\x1a).hearth.registry.v1.ListUpstreamsResponse\"\"\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/upstreams\x90\x02\x01\x12\x98\x01\n" +
+	"\fSyncUpstream\x12'.hearth.registry.v1.SyncUpstreamRequest\x1a(.hearth.registry.v1.SyncUpstreamResponse\"5\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02&:\x01*\"!/api/v1/upstreams/{upstream}:sync\x90\x02\x02B\xd3\x01\n" +
 	"\x16com.hearth.registry.v1B\n" +
 	"AdminProtoP\x01ZCgithub.com/hearthos/hearth/api/gen/go/hearth/registry/v1;registryv1\xa2\x02\x03HRX\xaa\x02\x12Hearth.Registry.V1\xca\x02\x12Hearth\\Registry\\V1\xe2\x02\x1eHearth\\Registry\\V1\\GPBMetadata\xea\x02\x14Hearth::Registry::V1b\x06proto3"
 
@@ -1914,7 +2480,7 @@ func file_hearth_registry_v1_admin_proto_rawDescGZIP() []byte {
 	return file_hearth_registry_v1_admin_proto_rawDescData
 }
 
-var file_hearth_registry_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_hearth_registry_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_hearth_registry_v1_admin_proto_goTypes = []any{
 	(*SetInfoRequest)(nil),                    // 0: hearth.registry.v1.SetInfoRequest
 	(*SetInfoResponse)(nil),                   // 1: hearth.registry.v1.SetInfoResponse
@@ -1952,57 +2518,85 @@ var file_hearth_registry_v1_admin_proto_goTypes = []any{
 	(*DeleteOSSignerResponse)(nil),            // 33: hearth.registry.v1.DeleteOSSignerResponse
 	(*ListDownloadsRequest)(nil),              // 34: hearth.registry.v1.ListDownloadsRequest
 	(*ListDownloadsResponse)(nil),             // 35: hearth.registry.v1.ListDownloadsResponse
-	nil,                                       // 36: hearth.registry.v1.AddCategoryRequest.NameEntry
-	(*RegistrySigner)(nil),                    // 37: hearth.registry.v1.RegistrySigner
-	(*Count)(nil),                             // 38: hearth.registry.v1.Count
+	(*GetUsageRequest)(nil),                   // 36: hearth.registry.v1.GetUsageRequest
+	(*GetUsageResponse)(nil),                  // 37: hearth.registry.v1.GetUsageResponse
+	(*AddUpstreamRequest)(nil),                // 38: hearth.registry.v1.AddUpstreamRequest
+	(*AddUpstreamResponse)(nil),               // 39: hearth.registry.v1.AddUpstreamResponse
+	(*DeleteUpstreamRequest)(nil),             // 40: hearth.registry.v1.DeleteUpstreamRequest
+	(*DeleteUpstreamResponse)(nil),            // 41: hearth.registry.v1.DeleteUpstreamResponse
+	(*ListUpstreamsRequest)(nil),              // 42: hearth.registry.v1.ListUpstreamsRequest
+	(*ListUpstreamsResponse)(nil),             // 43: hearth.registry.v1.ListUpstreamsResponse
+	(*SyncUpstreamRequest)(nil),               // 44: hearth.registry.v1.SyncUpstreamRequest
+	(*SyncUpstreamResponse)(nil),              // 45: hearth.registry.v1.SyncUpstreamResponse
+	nil,                                       // 46: hearth.registry.v1.AddCategoryRequest.NameEntry
+	nil,                                       // 47: hearth.registry.v1.GetUsageResponse.ArchitecturesEntry
+	nil,                                       // 48: hearth.registry.v1.GetUsageResponse.OsVersionsEntry
+	(*RegistrySigner)(nil),                    // 49: hearth.registry.v1.RegistrySigner
+	(*Count)(nil),                             // 50: hearth.registry.v1.Count
+	(*RegistryUpstream)(nil),                  // 51: hearth.registry.v1.RegistryUpstream
 }
 var file_hearth_registry_v1_admin_proto_depIdxs = []int32{
-	37, // 0: hearth.registry.v1.ListSignersResponse.signers:type_name -> hearth.registry.v1.RegistrySigner
-	37, // 1: hearth.registry.v1.AddSignerResponse.signer:type_name -> hearth.registry.v1.RegistrySigner
-	37, // 2: hearth.registry.v1.UpdateSignerResponse.signer:type_name -> hearth.registry.v1.RegistrySigner
-	36, // 3: hearth.registry.v1.AddCategoryRequest.name:type_name -> hearth.registry.v1.AddCategoryRequest.NameEntry
-	38, // 4: hearth.registry.v1.ListDownloadsResponse.counts:type_name -> hearth.registry.v1.Count
-	0,  // 5: hearth.registry.v1.RegistryAdminService.SetInfo:input_type -> hearth.registry.v1.SetInfoRequest
-	2,  // 6: hearth.registry.v1.RegistryAdminService.ListSigners:input_type -> hearth.registry.v1.ListSignersRequest
-	4,  // 7: hearth.registry.v1.RegistryAdminService.AddSigner:input_type -> hearth.registry.v1.AddSignerRequest
-	6,  // 8: hearth.registry.v1.RegistryAdminService.UpdateSigner:input_type -> hearth.registry.v1.UpdateSignerRequest
-	8,  // 9: hearth.registry.v1.RegistryAdminService.DeleteSigner:input_type -> hearth.registry.v1.DeleteSignerRequest
-	10, // 10: hearth.registry.v1.RegistryAdminService.AddAdmin:input_type -> hearth.registry.v1.AddAdminRequest
-	12, // 11: hearth.registry.v1.RegistryAdminService.DeleteAdmin:input_type -> hearth.registry.v1.DeleteAdminRequest
-	14, // 12: hearth.registry.v1.RegistryAdminService.AddPackageSigner:input_type -> hearth.registry.v1.AddPackageSignerRequest
-	16, // 13: hearth.registry.v1.RegistryAdminService.DeletePackageSigner:input_type -> hearth.registry.v1.DeletePackageSignerRequest
-	18, // 14: hearth.registry.v1.RegistryAdminService.AddCategory:input_type -> hearth.registry.v1.AddCategoryRequest
-	20, // 15: hearth.registry.v1.RegistryAdminService.DeleteCategory:input_type -> hearth.registry.v1.DeleteCategoryRequest
-	22, // 16: hearth.registry.v1.RegistryAdminService.AddPackageToCategory:input_type -> hearth.registry.v1.AddPackageToCategoryRequest
-	24, // 17: hearth.registry.v1.RegistryAdminService.DeletePackageFromCategory:input_type -> hearth.registry.v1.DeletePackageFromCategoryRequest
-	26, // 18: hearth.registry.v1.RegistryAdminService.AddOSVersion:input_type -> hearth.registry.v1.AddOSVersionRequest
-	28, // 19: hearth.registry.v1.RegistryAdminService.DeleteOSVersion:input_type -> hearth.registry.v1.DeleteOSVersionRequest
-	30, // 20: hearth.registry.v1.RegistryAdminService.AddOSSigner:input_type -> hearth.registry.v1.AddOSSignerRequest
-	32, // 21: hearth.registry.v1.RegistryAdminService.DeleteOSSigner:input_type -> hearth.registry.v1.DeleteOSSignerRequest
-	34, // 22: hearth.registry.v1.RegistryAdminService.ListDownloads:input_type -> hearth.registry.v1.ListDownloadsRequest
-	1,  // 23: hearth.registry.v1.RegistryAdminService.SetInfo:output_type -> hearth.registry.v1.SetInfoResponse
-	3,  // 24: hearth.registry.v1.RegistryAdminService.ListSigners:output_type -> hearth.registry.v1.ListSignersResponse
-	5,  // 25: hearth.registry.v1.RegistryAdminService.AddSigner:output_type -> hearth.registry.v1.AddSignerResponse
-	7,  // 26: hearth.registry.v1.RegistryAdminService.UpdateSigner:output_type -> hearth.registry.v1.UpdateSignerResponse
-	9,  // 27: hearth.registry.v1.RegistryAdminService.DeleteSigner:output_type -> hearth.registry.v1.DeleteSignerResponse
-	11, // 28: hearth.registry.v1.RegistryAdminService.AddAdmin:output_type -> hearth.registry.v1.AddAdminResponse
-	13, // 29: hearth.registry.v1.RegistryAdminService.DeleteAdmin:output_type -> hearth.registry.v1.DeleteAdminResponse
-	15, // 30: hearth.registry.v1.RegistryAdminService.AddPackageSigner:output_type -> hearth.registry.v1.AddPackageSignerResponse
-	17, // 31: hearth.registry.v1.RegistryAdminService.DeletePackageSigner:output_type -> hearth.registry.v1.DeletePackageSignerResponse
-	19, // 32: hearth.registry.v1.RegistryAdminService.AddCategory:output_type -> hearth.registry.v1.AddCategoryResponse
-	21, // 33: hearth.registry.v1.RegistryAdminService.DeleteCategory:output_type -> hearth.registry.v1.DeleteCategoryResponse
-	23, // 34: hearth.registry.v1.RegistryAdminService.AddPackageToCategory:output_type -> hearth.registry.v1.AddPackageToCategoryResponse
-	25, // 35: hearth.registry.v1.RegistryAdminService.DeletePackageFromCategory:output_type -> hearth.registry.v1.DeletePackageFromCategoryResponse
-	27, // 36: hearth.registry.v1.RegistryAdminService.AddOSVersion:output_type -> hearth.registry.v1.AddOSVersionResponse
-	29, // 37: hearth.registry.v1.RegistryAdminService.DeleteOSVersion:output_type -> hearth.registry.v1.DeleteOSVersionResponse
-	31, // 38: hearth.registry.v1.RegistryAdminService.AddOSSigner:output_type -> hearth.registry.v1.AddOSSignerResponse
-	33, // 39: hearth.registry.v1.RegistryAdminService.DeleteOSSigner:output_type -> hearth.registry.v1.DeleteOSSignerResponse
-	35, // 40: hearth.registry.v1.RegistryAdminService.ListDownloads:output_type -> hearth.registry.v1.ListDownloadsResponse
-	23, // [23:41] is the sub-list for method output_type
-	5,  // [5:23] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	49, // 0: hearth.registry.v1.ListSignersResponse.signers:type_name -> hearth.registry.v1.RegistrySigner
+	49, // 1: hearth.registry.v1.AddSignerResponse.signer:type_name -> hearth.registry.v1.RegistrySigner
+	49, // 2: hearth.registry.v1.UpdateSignerResponse.signer:type_name -> hearth.registry.v1.RegistrySigner
+	46, // 3: hearth.registry.v1.AddCategoryRequest.name:type_name -> hearth.registry.v1.AddCategoryRequest.NameEntry
+	50, // 4: hearth.registry.v1.ListDownloadsResponse.counts:type_name -> hearth.registry.v1.Count
+	47, // 5: hearth.registry.v1.GetUsageResponse.architectures:type_name -> hearth.registry.v1.GetUsageResponse.ArchitecturesEntry
+	48, // 6: hearth.registry.v1.GetUsageResponse.os_versions:type_name -> hearth.registry.v1.GetUsageResponse.OsVersionsEntry
+	51, // 7: hearth.registry.v1.AddUpstreamResponse.upstream:type_name -> hearth.registry.v1.RegistryUpstream
+	51, // 8: hearth.registry.v1.ListUpstreamsResponse.upstreams:type_name -> hearth.registry.v1.RegistryUpstream
+	51, // 9: hearth.registry.v1.SyncUpstreamResponse.upstream:type_name -> hearth.registry.v1.RegistryUpstream
+	0,  // 10: hearth.registry.v1.RegistryAdminService.SetInfo:input_type -> hearth.registry.v1.SetInfoRequest
+	2,  // 11: hearth.registry.v1.RegistryAdminService.ListSigners:input_type -> hearth.registry.v1.ListSignersRequest
+	4,  // 12: hearth.registry.v1.RegistryAdminService.AddSigner:input_type -> hearth.registry.v1.AddSignerRequest
+	6,  // 13: hearth.registry.v1.RegistryAdminService.UpdateSigner:input_type -> hearth.registry.v1.UpdateSignerRequest
+	8,  // 14: hearth.registry.v1.RegistryAdminService.DeleteSigner:input_type -> hearth.registry.v1.DeleteSignerRequest
+	10, // 15: hearth.registry.v1.RegistryAdminService.AddAdmin:input_type -> hearth.registry.v1.AddAdminRequest
+	12, // 16: hearth.registry.v1.RegistryAdminService.DeleteAdmin:input_type -> hearth.registry.v1.DeleteAdminRequest
+	14, // 17: hearth.registry.v1.RegistryAdminService.AddPackageSigner:input_type -> hearth.registry.v1.AddPackageSignerRequest
+	16, // 18: hearth.registry.v1.RegistryAdminService.DeletePackageSigner:input_type -> hearth.registry.v1.DeletePackageSignerRequest
+	18, // 19: hearth.registry.v1.RegistryAdminService.AddCategory:input_type -> hearth.registry.v1.AddCategoryRequest
+	20, // 20: hearth.registry.v1.RegistryAdminService.DeleteCategory:input_type -> hearth.registry.v1.DeleteCategoryRequest
+	22, // 21: hearth.registry.v1.RegistryAdminService.AddPackageToCategory:input_type -> hearth.registry.v1.AddPackageToCategoryRequest
+	24, // 22: hearth.registry.v1.RegistryAdminService.DeletePackageFromCategory:input_type -> hearth.registry.v1.DeletePackageFromCategoryRequest
+	26, // 23: hearth.registry.v1.RegistryAdminService.AddOSVersion:input_type -> hearth.registry.v1.AddOSVersionRequest
+	28, // 24: hearth.registry.v1.RegistryAdminService.DeleteOSVersion:input_type -> hearth.registry.v1.DeleteOSVersionRequest
+	30, // 25: hearth.registry.v1.RegistryAdminService.AddOSSigner:input_type -> hearth.registry.v1.AddOSSignerRequest
+	32, // 26: hearth.registry.v1.RegistryAdminService.DeleteOSSigner:input_type -> hearth.registry.v1.DeleteOSSignerRequest
+	34, // 27: hearth.registry.v1.RegistryAdminService.ListDownloads:input_type -> hearth.registry.v1.ListDownloadsRequest
+	36, // 28: hearth.registry.v1.RegistryAdminService.GetUsage:input_type -> hearth.registry.v1.GetUsageRequest
+	38, // 29: hearth.registry.v1.RegistryAdminService.AddUpstream:input_type -> hearth.registry.v1.AddUpstreamRequest
+	40, // 30: hearth.registry.v1.RegistryAdminService.DeleteUpstream:input_type -> hearth.registry.v1.DeleteUpstreamRequest
+	42, // 31: hearth.registry.v1.RegistryAdminService.ListUpstreams:input_type -> hearth.registry.v1.ListUpstreamsRequest
+	44, // 32: hearth.registry.v1.RegistryAdminService.SyncUpstream:input_type -> hearth.registry.v1.SyncUpstreamRequest
+	1,  // 33: hearth.registry.v1.RegistryAdminService.SetInfo:output_type -> hearth.registry.v1.SetInfoResponse
+	3,  // 34: hearth.registry.v1.RegistryAdminService.ListSigners:output_type -> hearth.registry.v1.ListSignersResponse
+	5,  // 35: hearth.registry.v1.RegistryAdminService.AddSigner:output_type -> hearth.registry.v1.AddSignerResponse
+	7,  // 36: hearth.registry.v1.RegistryAdminService.UpdateSigner:output_type -> hearth.registry.v1.UpdateSignerResponse
+	9,  // 37: hearth.registry.v1.RegistryAdminService.DeleteSigner:output_type -> hearth.registry.v1.DeleteSignerResponse
+	11, // 38: hearth.registry.v1.RegistryAdminService.AddAdmin:output_type -> hearth.registry.v1.AddAdminResponse
+	13, // 39: hearth.registry.v1.RegistryAdminService.DeleteAdmin:output_type -> hearth.registry.v1.DeleteAdminResponse
+	15, // 40: hearth.registry.v1.RegistryAdminService.AddPackageSigner:output_type -> hearth.registry.v1.AddPackageSignerResponse
+	17, // 41: hearth.registry.v1.RegistryAdminService.DeletePackageSigner:output_type -> hearth.registry.v1.DeletePackageSignerResponse
+	19, // 42: hearth.registry.v1.RegistryAdminService.AddCategory:output_type -> hearth.registry.v1.AddCategoryResponse
+	21, // 43: hearth.registry.v1.RegistryAdminService.DeleteCategory:output_type -> hearth.registry.v1.DeleteCategoryResponse
+	23, // 44: hearth.registry.v1.RegistryAdminService.AddPackageToCategory:output_type -> hearth.registry.v1.AddPackageToCategoryResponse
+	25, // 45: hearth.registry.v1.RegistryAdminService.DeletePackageFromCategory:output_type -> hearth.registry.v1.DeletePackageFromCategoryResponse
+	27, // 46: hearth.registry.v1.RegistryAdminService.AddOSVersion:output_type -> hearth.registry.v1.AddOSVersionResponse
+	29, // 47: hearth.registry.v1.RegistryAdminService.DeleteOSVersion:output_type -> hearth.registry.v1.DeleteOSVersionResponse
+	31, // 48: hearth.registry.v1.RegistryAdminService.AddOSSigner:output_type -> hearth.registry.v1.AddOSSignerResponse
+	33, // 49: hearth.registry.v1.RegistryAdminService.DeleteOSSigner:output_type -> hearth.registry.v1.DeleteOSSignerResponse
+	35, // 50: hearth.registry.v1.RegistryAdminService.ListDownloads:output_type -> hearth.registry.v1.ListDownloadsResponse
+	37, // 51: hearth.registry.v1.RegistryAdminService.GetUsage:output_type -> hearth.registry.v1.GetUsageResponse
+	39, // 52: hearth.registry.v1.RegistryAdminService.AddUpstream:output_type -> hearth.registry.v1.AddUpstreamResponse
+	41, // 53: hearth.registry.v1.RegistryAdminService.DeleteUpstream:output_type -> hearth.registry.v1.DeleteUpstreamResponse
+	43, // 54: hearth.registry.v1.RegistryAdminService.ListUpstreams:output_type -> hearth.registry.v1.ListUpstreamsResponse
+	45, // 55: hearth.registry.v1.RegistryAdminService.SyncUpstream:output_type -> hearth.registry.v1.SyncUpstreamResponse
+	33, // [33:56] is the sub-list for method output_type
+	10, // [10:33] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_hearth_registry_v1_admin_proto_init() }
@@ -2019,7 +2613,7 @@ func file_hearth_registry_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_registry_v1_admin_proto_rawDesc), len(file_hearth_registry_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   37,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

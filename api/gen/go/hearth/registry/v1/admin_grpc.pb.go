@@ -37,6 +37,11 @@ const (
 	RegistryAdminService_AddOSSigner_FullMethodName               = "/hearth.registry.v1.RegistryAdminService/AddOSSigner"
 	RegistryAdminService_DeleteOSSigner_FullMethodName            = "/hearth.registry.v1.RegistryAdminService/DeleteOSSigner"
 	RegistryAdminService_ListDownloads_FullMethodName             = "/hearth.registry.v1.RegistryAdminService/ListDownloads"
+	RegistryAdminService_GetUsage_FullMethodName                  = "/hearth.registry.v1.RegistryAdminService/GetUsage"
+	RegistryAdminService_AddUpstream_FullMethodName               = "/hearth.registry.v1.RegistryAdminService/AddUpstream"
+	RegistryAdminService_DeleteUpstream_FullMethodName            = "/hearth.registry.v1.RegistryAdminService/DeleteUpstream"
+	RegistryAdminService_ListUpstreams_FullMethodName             = "/hearth.registry.v1.RegistryAdminService/ListUpstreams"
+	RegistryAdminService_SyncUpstream_FullMethodName              = "/hearth.registry.v1.RegistryAdminService/SyncUpstream"
 )
 
 // RegistryAdminServiceClient is the client API for RegistryAdminService service.
@@ -81,6 +86,16 @@ type RegistryAdminServiceClient interface {
 	DeleteOSSigner(ctx context.Context, in *DeleteOSSignerRequest, opts ...grpc.CallOption) (*DeleteOSSignerResponse, error)
 	// ListDownloads tells how often versions were asked for, by package and version.
 	ListDownloads(ctx context.Context, in *ListDownloadsRequest, opts ...grpc.CallOption) (*ListDownloadsResponse, error)
+	// GetUsage tells how many servers asked for versions of the system, and how often, in a span of days.
+	GetUsage(ctx context.Context, in *GetUsageRequest, opts ...grpc.CallOption) (*GetUsageResponse, error)
+	// AddUpstream has the registry list and keep the packages of another one, or changes which; it looks there at once and then by the hour.
+	AddUpstream(ctx context.Context, in *AddUpstreamRequest, opts ...grpc.CallOption) (*AddUpstreamResponse, error)
+	// DeleteUpstream ends that. What is listed from there stays, and is then published here.
+	DeleteUpstream(ctx context.Context, in *DeleteUpstreamRequest, opts ...grpc.CallOption) (*DeleteUpstreamResponse, error)
+	// ListUpstreams lists them with what came of it.
+	ListUpstreams(ctx context.Context, in *ListUpstreamsRequest, opts ...grpc.CallOption) (*ListUpstreamsResponse, error)
+	// SyncUpstream looks there now, and answers when it is done.
+	SyncUpstream(ctx context.Context, in *SyncUpstreamRequest, opts ...grpc.CallOption) (*SyncUpstreamResponse, error)
 }
 
 type registryAdminServiceClient struct {
@@ -271,6 +286,56 @@ func (c *registryAdminServiceClient) ListDownloads(ctx context.Context, in *List
 	return out, nil
 }
 
+func (c *registryAdminServiceClient) GetUsage(ctx context.Context, in *GetUsageRequest, opts ...grpc.CallOption) (*GetUsageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetUsageResponse)
+	err := c.cc.Invoke(ctx, RegistryAdminService_GetUsage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryAdminServiceClient) AddUpstream(ctx context.Context, in *AddUpstreamRequest, opts ...grpc.CallOption) (*AddUpstreamResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AddUpstreamResponse)
+	err := c.cc.Invoke(ctx, RegistryAdminService_AddUpstream_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryAdminServiceClient) DeleteUpstream(ctx context.Context, in *DeleteUpstreamRequest, opts ...grpc.CallOption) (*DeleteUpstreamResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteUpstreamResponse)
+	err := c.cc.Invoke(ctx, RegistryAdminService_DeleteUpstream_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryAdminServiceClient) ListUpstreams(ctx context.Context, in *ListUpstreamsRequest, opts ...grpc.CallOption) (*ListUpstreamsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListUpstreamsResponse)
+	err := c.cc.Invoke(ctx, RegistryAdminService_ListUpstreams_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryAdminServiceClient) SyncUpstream(ctx context.Context, in *SyncUpstreamRequest, opts ...grpc.CallOption) (*SyncUpstreamResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SyncUpstreamResponse)
+	err := c.cc.Invoke(ctx, RegistryAdminService_SyncUpstream_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RegistryAdminServiceServer is the server API for RegistryAdminService service.
 // All implementations must embed UnimplementedRegistryAdminServiceServer
 // for forward compatibility.
@@ -313,6 +378,16 @@ type RegistryAdminServiceServer interface {
 	DeleteOSSigner(context.Context, *DeleteOSSignerRequest) (*DeleteOSSignerResponse, error)
 	// ListDownloads tells how often versions were asked for, by package and version.
 	ListDownloads(context.Context, *ListDownloadsRequest) (*ListDownloadsResponse, error)
+	// GetUsage tells how many servers asked for versions of the system, and how often, in a span of days.
+	GetUsage(context.Context, *GetUsageRequest) (*GetUsageResponse, error)
+	// AddUpstream has the registry list and keep the packages of another one, or changes which; it looks there at once and then by the hour.
+	AddUpstream(context.Context, *AddUpstreamRequest) (*AddUpstreamResponse, error)
+	// DeleteUpstream ends that. What is listed from there stays, and is then published here.
+	DeleteUpstream(context.Context, *DeleteUpstreamRequest) (*DeleteUpstreamResponse, error)
+	// ListUpstreams lists them with what came of it.
+	ListUpstreams(context.Context, *ListUpstreamsRequest) (*ListUpstreamsResponse, error)
+	// SyncUpstream looks there now, and answers when it is done.
+	SyncUpstream(context.Context, *SyncUpstreamRequest) (*SyncUpstreamResponse, error)
 	mustEmbedUnimplementedRegistryAdminServiceServer()
 }
 
@@ -376,6 +451,21 @@ func (UnimplementedRegistryAdminServiceServer) DeleteOSSigner(context.Context, *
 }
 func (UnimplementedRegistryAdminServiceServer) ListDownloads(context.Context, *ListDownloadsRequest) (*ListDownloadsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDownloads not implemented")
+}
+func (UnimplementedRegistryAdminServiceServer) GetUsage(context.Context, *GetUsageRequest) (*GetUsageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetUsage not implemented")
+}
+func (UnimplementedRegistryAdminServiceServer) AddUpstream(context.Context, *AddUpstreamRequest) (*AddUpstreamResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddUpstream not implemented")
+}
+func (UnimplementedRegistryAdminServiceServer) DeleteUpstream(context.Context, *DeleteUpstreamRequest) (*DeleteUpstreamResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteUpstream not implemented")
+}
+func (UnimplementedRegistryAdminServiceServer) ListUpstreams(context.Context, *ListUpstreamsRequest) (*ListUpstreamsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListUpstreams not implemented")
+}
+func (UnimplementedRegistryAdminServiceServer) SyncUpstream(context.Context, *SyncUpstreamRequest) (*SyncUpstreamResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SyncUpstream not implemented")
 }
 func (UnimplementedRegistryAdminServiceServer) mustEmbedUnimplementedRegistryAdminServiceServer() {}
 func (UnimplementedRegistryAdminServiceServer) testEmbeddedByValue()                              {}
@@ -722,6 +812,96 @@ func _RegistryAdminService_ListDownloads_Handler(srv interface{}, ctx context.Co
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RegistryAdminService_GetUsage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetUsageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryAdminServiceServer).GetUsage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryAdminService_GetUsage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryAdminServiceServer).GetUsage(ctx, req.(*GetUsageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RegistryAdminService_AddUpstream_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddUpstreamRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryAdminServiceServer).AddUpstream(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryAdminService_AddUpstream_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryAdminServiceServer).AddUpstream(ctx, req.(*AddUpstreamRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RegistryAdminService_DeleteUpstream_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteUpstreamRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryAdminServiceServer).DeleteUpstream(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryAdminService_DeleteUpstream_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryAdminServiceServer).DeleteUpstream(ctx, req.(*DeleteUpstreamRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RegistryAdminService_ListUpstreams_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListUpstreamsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryAdminServiceServer).ListUpstreams(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryAdminService_ListUpstreams_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryAdminServiceServer).ListUpstreams(ctx, req.(*ListUpstreamsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RegistryAdminService_SyncUpstream_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SyncUpstreamRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryAdminServiceServer).SyncUpstream(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryAdminService_SyncUpstream_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryAdminServiceServer).SyncUpstream(ctx, req.(*SyncUpstreamRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RegistryAdminService_ServiceDesc is the grpc.ServiceDesc for RegistryAdminService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -800,6 +980,26 @@ var RegistryAdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListDownloads",
 			Handler:    _RegistryAdminService_ListDownloads_Handler,
+		},
+		{
+			MethodName: "GetUsage",
+			Handler:    _RegistryAdminService_GetUsage_Handler,
+		},
+		{
+			MethodName: "AddUpstream",
+			Handler:    _RegistryAdminService_AddUpstream_Handler,
+		},
+		{
+			MethodName: "DeleteUpstream",
+			Handler:    _RegistryAdminService_DeleteUpstream_Handler,
+		},
+		{
+			MethodName: "ListUpstreams",
+			Handler:    _RegistryAdminService_ListUpstreams_Handler,
+		},
+		{
+			MethodName: "SyncUpstream",
+			Handler:    _RegistryAdminService_SyncUpstream_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -1164,7 +1164,9 @@ type RegistryPackageSpec struct {
 	// Range of versions that a signer may publish, by his id.
 	Authorized map[string]string `protobuf:"bytes,1,rep,name=authorized,proto3" json:"authorized,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Ids of its categories.
-	Categories    []string `protobuf:"bytes,2,rep,name=categories,proto3" json:"categories,omitempty"`
+	Categories []string `protobuf:"bytes,2,rep,name=categories,proto3" json:"categories,omitempty"`
+	// Id of the registry from which it is taken; empty where it is published here.
+	Upstream      string `protobuf:"bytes,3,opt,name=upstream,proto3" json:"upstream,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1211,6 +1213,13 @@ func (x *RegistryPackageSpec) GetCategories() []string {
 		return x.Categories
 	}
 	return nil
+}
+
+func (x *RegistryPackageSpec) GetUpstream() string {
+	if x != nil {
+		return x.Upstream
+	}
+	return ""
 }
 
 // RegistryVersion is a version of a package; its id is that of the package and the escaped version.
@@ -2090,6 +2099,408 @@ func (x *RegistryDaySpec) GetRequests() map[string]uint64 {
 	return nil
 }
 
+// RegistryCheckins is how many servers asked for versions of the system on a day; its id is the day.
+type RegistryCheckins struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What every resource has.
+	Meta *v1.Meta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
+	// The figures.
+	Spec          *RegistryCheckinsSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegistryCheckins) Reset() {
+	*x = RegistryCheckins{}
+	mi := &file_hearth_registry_v1_resources_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegistryCheckins) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegistryCheckins) ProtoMessage() {}
+
+func (x *RegistryCheckins) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_registry_v1_resources_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegistryCheckins.ProtoReflect.Descriptor instead.
+func (*RegistryCheckins) Descriptor() ([]byte, []int) {
+	return file_hearth_registry_v1_resources_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *RegistryCheckins) GetMeta() *v1.Meta {
+	if x != nil {
+		return x.Meta
+	}
+	return nil
+}
+
+func (x *RegistryCheckins) GetSpec() *RegistryCheckinsSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+// RegistryCheckinsSpec are the figures of a day.
+type RegistryCheckinsSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How often they asked.
+	Total uint64 `protobuf:"varint,1,opt,name=total,proto3" json:"total,omitempty"`
+	// Which servers, as digests that another registry makes differently, in order. Of a day a bounded number is kept.
+	Servers [][]byte `protobuf:"bytes,2,rep,name=servers,proto3" json:"servers,omitempty"`
+	// How often by architecture.
+	Architectures map[string]uint64 `protobuf:"bytes,3,rep,name=architectures,proto3" json:"architectures,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// How often by version of the system.
+	OsVersions    map[string]uint64 `protobuf:"bytes,4,rep,name=os_versions,json=osVersions,proto3" json:"os_versions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegistryCheckinsSpec) Reset() {
+	*x = RegistryCheckinsSpec{}
+	mi := &file_hearth_registry_v1_resources_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegistryCheckinsSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegistryCheckinsSpec) ProtoMessage() {}
+
+func (x *RegistryCheckinsSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_registry_v1_resources_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegistryCheckinsSpec.ProtoReflect.Descriptor instead.
+func (*RegistryCheckinsSpec) Descriptor() ([]byte, []int) {
+	return file_hearth_registry_v1_resources_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *RegistryCheckinsSpec) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *RegistryCheckinsSpec) GetServers() [][]byte {
+	if x != nil {
+		return x.Servers
+	}
+	return nil
+}
+
+func (x *RegistryCheckinsSpec) GetArchitectures() map[string]uint64 {
+	if x != nil {
+		return x.Architectures
+	}
+	return nil
+}
+
+func (x *RegistryCheckinsSpec) GetOsVersions() map[string]uint64 {
+	if x != nil {
+		return x.OsVersions
+	}
+	return nil
+}
+
+// RegistryUpstream is another registry whose packages this one lists and keeps in its own name.
+type RegistryUpstream struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What every resource has.
+	Meta *v1.Meta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
+	// What was entered.
+	Spec *RegistryUpstreamSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	// What came of it.
+	Status        *RegistryUpstreamStatus `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegistryUpstream) Reset() {
+	*x = RegistryUpstream{}
+	mi := &file_hearth_registry_v1_resources_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegistryUpstream) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegistryUpstream) ProtoMessage() {}
+
+func (x *RegistryUpstream) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_registry_v1_resources_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegistryUpstream.ProtoReflect.Descriptor instead.
+func (*RegistryUpstream) Descriptor() ([]byte, []int) {
+	return file_hearth_registry_v1_resources_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *RegistryUpstream) GetMeta() *v1.Meta {
+	if x != nil {
+		return x.Meta
+	}
+	return nil
+}
+
+func (x *RegistryUpstream) GetSpec() *RegistryUpstreamSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+func (x *RegistryUpstream) GetStatus() *RegistryUpstreamStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+// RegistryUpstreamSpec says what is taken from where.
+type RegistryUpstreamSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Address of the other registry.
+	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	// Ids of the packages; none: all of them.
+	Packages []string `protobuf:"bytes,2,rep,name=packages,proto3" json:"packages,omitempty"`
+	// Range of versions; empty: all.
+	Versions      string `protobuf:"bytes,3,opt,name=versions,proto3" json:"versions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegistryUpstreamSpec) Reset() {
+	*x = RegistryUpstreamSpec{}
+	mi := &file_hearth_registry_v1_resources_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegistryUpstreamSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegistryUpstreamSpec) ProtoMessage() {}
+
+func (x *RegistryUpstreamSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_registry_v1_resources_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegistryUpstreamSpec.ProtoReflect.Descriptor instead.
+func (*RegistryUpstreamSpec) Descriptor() ([]byte, []int) {
+	return file_hearth_registry_v1_resources_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *RegistryUpstreamSpec) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *RegistryUpstreamSpec) GetPackages() []string {
+	if x != nil {
+		return x.Packages
+	}
+	return nil
+}
+
+func (x *RegistryUpstreamSpec) GetVersions() string {
+	if x != nil {
+		return x.Versions
+	}
+	return ""
+}
+
+// RegistryUpstreamStatus is what came of it.
+type RegistryUpstreamStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was looked at last, to its end.
+	SyncTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=sync_time,json=syncTime,proto3" json:"sync_time,omitempty"`
+	// How many files are listed from there.
+	Files uint32 `protobuf:"varint,2,opt,name=files,proto3" json:"files,omitempty"`
+	// What was not taken at the last time, with the reason: bounded.
+	Refusals []*UpstreamRefusal `protobuf:"bytes,3,rep,name=refusals,proto3" json:"refusals,omitempty"`
+	// Why the last time did not come to its end; empty where it did.
+	Error string `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
+	// Generation of what was entered at the last time.
+	Generation    uint64 `protobuf:"varint,5,opt,name=generation,proto3" json:"generation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegistryUpstreamStatus) Reset() {
+	*x = RegistryUpstreamStatus{}
+	mi := &file_hearth_registry_v1_resources_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegistryUpstreamStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegistryUpstreamStatus) ProtoMessage() {}
+
+func (x *RegistryUpstreamStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_registry_v1_resources_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegistryUpstreamStatus.ProtoReflect.Descriptor instead.
+func (*RegistryUpstreamStatus) Descriptor() ([]byte, []int) {
+	return file_hearth_registry_v1_resources_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *RegistryUpstreamStatus) GetSyncTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SyncTime
+	}
+	return nil
+}
+
+func (x *RegistryUpstreamStatus) GetFiles() uint32 {
+	if x != nil {
+		return x.Files
+	}
+	return 0
+}
+
+func (x *RegistryUpstreamStatus) GetRefusals() []*UpstreamRefusal {
+	if x != nil {
+		return x.Refusals
+	}
+	return nil
+}
+
+func (x *RegistryUpstreamStatus) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *RegistryUpstreamStatus) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+// UpstreamRefusal is a file that was not taken.
+type UpstreamRefusal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the package.
+	PackageId string `protobuf:"bytes,1,opt,name=package_id,json=packageId,proto3" json:"package_id,omitempty"`
+	// The version.
+	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Why, for people.
+	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpstreamRefusal) Reset() {
+	*x = UpstreamRefusal{}
+	mi := &file_hearth_registry_v1_resources_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpstreamRefusal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpstreamRefusal) ProtoMessage() {}
+
+func (x *UpstreamRefusal) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_registry_v1_resources_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpstreamRefusal.ProtoReflect.Descriptor instead.
+func (*UpstreamRefusal) Descriptor() ([]byte, []int) {
+	return file_hearth_registry_v1_resources_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *UpstreamRefusal) GetPackageId() string {
+	if x != nil {
+		return x.PackageId
+	}
+	return ""
+}
+
+func (x *UpstreamRefusal) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *UpstreamRefusal) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 var File_hearth_registry_v1_resources_proto protoreflect.FileDescriptor
 
 const file_hearth_registry_v1_resources_proto_rawDesc = "" +
@@ -2180,14 +2591,15 @@ const file_hearth_registry_v1_resources_proto_rawDesc = "" +
 	"\x05admin\x18\x04 \x01(\bR\x05admin\"\xa9\x01\n" +
 	"\x0fRegistryPackage\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12;\n" +
-	"\x04spec\x18\x02 \x01(\v2'.hearth.registry.v1.RegistryPackageSpecR\x04spec:/\xea\xf9\x18+\bR\x12\x0fregistrypackage\x18\x01*\tregistryd2\tregistryd\"\xcd\x01\n" +
+	"\x04spec\x18\x02 \x01(\v2'.hearth.registry.v1.RegistryPackageSpecR\x04spec:/\xea\xf9\x18+\bR\x12\x0fregistrypackage\x18\x01*\tregistryd2\tregistryd\"\xe9\x01\n" +
 	"\x13RegistryPackageSpec\x12W\n" +
 	"\n" +
 	"authorized\x18\x01 \x03(\v27.hearth.registry.v1.RegistryPackageSpec.AuthorizedEntryR\n" +
 	"authorized\x12\x1e\n" +
 	"\n" +
 	"categories\x18\x02 \x03(\tR\n" +
-	"categories\x1a=\n" +
+	"categories\x12\x1a\n" +
+	"\bupstream\x18\x03 \x01(\tR\bupstream\x1a=\n" +
 	"\x0fAuthorizedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa9\x01\n" +
@@ -2261,7 +2673,43 @@ const file_hearth_registry_v1_resources_proto_rawDesc = "" +
 	"\brequests\x18\x01 \x03(\v21.hearth.registry.v1.RegistryDaySpec.RequestsEntryR\brequests\x1a;\n" +
 	"\rRequestsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01*v\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xad\x01\n" +
+	"\x10RegistryCheckins\x12(\n" +
+	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12<\n" +
+	"\x04spec\x18\x02 \x01(\v2(.hearth.registry.v1.RegistryCheckinsSpecR\x04spec:1\xea\xf9\x18-\b\x8b\x01\x12\x10registrycheckins\x18\x01*\tregistryd2\tregistryd\"\x85\x03\n" +
+	"\x14RegistryCheckinsSpec\x12\x14\n" +
+	"\x05total\x18\x01 \x01(\x04R\x05total\x12\x18\n" +
+	"\aservers\x18\x02 \x03(\fR\aservers\x12a\n" +
+	"\rarchitectures\x18\x03 \x03(\v2;.hearth.registry.v1.RegistryCheckinsSpec.ArchitecturesEntryR\rarchitectures\x12Y\n" +
+	"\vos_versions\x18\x04 \x03(\v28.hearth.registry.v1.RegistryCheckinsSpec.OsVersionsEntryR\n" +
+	"osVersions\x1a@\n" +
+	"\x12ArchitecturesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\x1a=\n" +
+	"\x0fOsVersionsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xf1\x01\n" +
+	"\x10RegistryUpstream\x12(\n" +
+	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12<\n" +
+	"\x04spec\x18\x02 \x01(\v2(.hearth.registry.v1.RegistryUpstreamSpecR\x04spec\x12B\n" +
+	"\x06status\x18\x03 \x01(\v2*.hearth.registry.v1.RegistryUpstreamStatusR\x06status:1\xea\xf9\x18-\b\x8d\x01\x12\x10registryupstream\x18\x01*\tregistryd2\tregistryd\"`\n" +
+	"\x14RegistryUpstreamSpec\x12\x10\n" +
+	"\x03url\x18\x01 \x01(\tR\x03url\x12\x1a\n" +
+	"\bpackages\x18\x02 \x03(\tR\bpackages\x12\x1a\n" +
+	"\bversions\x18\x03 \x01(\tR\bversions\"\xde\x01\n" +
+	"\x16RegistryUpstreamStatus\x127\n" +
+	"\tsync_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\bsyncTime\x12\x14\n" +
+	"\x05files\x18\x02 \x01(\rR\x05files\x12?\n" +
+	"\brefusals\x18\x03 \x03(\v2#.hearth.registry.v1.UpstreamRefusalR\brefusals\x12\x14\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x05 \x01(\x04R\n" +
+	"generation\"d\n" +
+	"\x0fUpstreamRefusal\x12\x1d\n" +
+	"\n" +
+	"package_id\x18\x01 \x01(\tR\tpackageId\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage*v\n" +
 	"\vOSAssetKind\x12\x1d\n" +
 	"\x19OS_ASSET_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11OS_ASSET_KIND_ISO\x10\x01\x12\x15\n" +
@@ -2282,42 +2730,50 @@ func file_hearth_registry_v1_resources_proto_rawDescGZIP() []byte {
 }
 
 var file_hearth_registry_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hearth_registry_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_hearth_registry_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_hearth_registry_v1_resources_proto_goTypes = []any{
-	(OSAssetKind)(0),              // 0: hearth.registry.v1.OSAssetKind
-	(*Commitment)(nil),            // 1: hearth.registry.v1.Commitment
-	(*FileCommitment)(nil),        // 2: hearth.registry.v1.FileCommitment
-	(*Signature)(nil),             // 3: hearth.registry.v1.Signature
-	(*Device)(nil),                // 4: hearth.registry.v1.Device
-	(*Category)(nil),              // 5: hearth.registry.v1.Category
-	(*Authorization)(nil),         // 6: hearth.registry.v1.Authorization
-	(*Listing)(nil),               // 7: hearth.registry.v1.Listing
-	(*OtherVersion)(nil),          // 8: hearth.registry.v1.OtherVersion
-	(*Version)(nil),               // 9: hearth.registry.v1.Version
-	(*VersionDependency)(nil),     // 10: hearth.registry.v1.VersionDependency
-	(*VersionFile)(nil),           // 11: hearth.registry.v1.VersionFile
-	(*Count)(nil),                 // 12: hearth.registry.v1.Count
-	(*RegistrySigner)(nil),        // 13: hearth.registry.v1.RegistrySigner
-	(*RegistrySignerSpec)(nil),    // 14: hearth.registry.v1.RegistrySignerSpec
-	(*RegistryPackage)(nil),       // 15: hearth.registry.v1.RegistryPackage
-	(*RegistryPackageSpec)(nil),   // 16: hearth.registry.v1.RegistryPackageSpec
-	(*RegistryVersion)(nil),       // 17: hearth.registry.v1.RegistryVersion
-	(*RegistryVersionSpec)(nil),   // 18: hearth.registry.v1.RegistryVersionSpec
-	(*RegistryDependency)(nil),    // 19: hearth.registry.v1.RegistryDependency
-	(*RegistryFile)(nil),          // 20: hearth.registry.v1.RegistryFile
-	(*RegistryCategory)(nil),      // 21: hearth.registry.v1.RegistryCategory
-	(*RegistryCategorySpec)(nil),  // 22: hearth.registry.v1.RegistryCategorySpec
-	(*RegistryOSVersion)(nil),     // 23: hearth.registry.v1.RegistryOSVersion
-	(*RegistryOSVersionSpec)(nil), // 24: hearth.registry.v1.RegistryOSVersionSpec
-	(*OSAsset)(nil),               // 25: hearth.registry.v1.OSAsset
-	(*RegistryIdentity)(nil),      // 26: hearth.registry.v1.RegistryIdentity
-	(*RegistryIdentitySpec)(nil),  // 27: hearth.registry.v1.RegistryIdentitySpec
-	(*RegistryDay)(nil),           // 28: hearth.registry.v1.RegistryDay
-	(*RegistryDaySpec)(nil),       // 29: hearth.registry.v1.RegistryDaySpec
-	nil,                           // 30: hearth.registry.v1.RegistryPackageSpec.AuthorizedEntry
-	nil,                           // 31: hearth.registry.v1.RegistryDaySpec.RequestsEntry
-	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
-	(*v1.Meta)(nil),               // 33: hearth.meta.v1.Meta
+	(OSAssetKind)(0),               // 0: hearth.registry.v1.OSAssetKind
+	(*Commitment)(nil),             // 1: hearth.registry.v1.Commitment
+	(*FileCommitment)(nil),         // 2: hearth.registry.v1.FileCommitment
+	(*Signature)(nil),              // 3: hearth.registry.v1.Signature
+	(*Device)(nil),                 // 4: hearth.registry.v1.Device
+	(*Category)(nil),               // 5: hearth.registry.v1.Category
+	(*Authorization)(nil),          // 6: hearth.registry.v1.Authorization
+	(*Listing)(nil),                // 7: hearth.registry.v1.Listing
+	(*OtherVersion)(nil),           // 8: hearth.registry.v1.OtherVersion
+	(*Version)(nil),                // 9: hearth.registry.v1.Version
+	(*VersionDependency)(nil),      // 10: hearth.registry.v1.VersionDependency
+	(*VersionFile)(nil),            // 11: hearth.registry.v1.VersionFile
+	(*Count)(nil),                  // 12: hearth.registry.v1.Count
+	(*RegistrySigner)(nil),         // 13: hearth.registry.v1.RegistrySigner
+	(*RegistrySignerSpec)(nil),     // 14: hearth.registry.v1.RegistrySignerSpec
+	(*RegistryPackage)(nil),        // 15: hearth.registry.v1.RegistryPackage
+	(*RegistryPackageSpec)(nil),    // 16: hearth.registry.v1.RegistryPackageSpec
+	(*RegistryVersion)(nil),        // 17: hearth.registry.v1.RegistryVersion
+	(*RegistryVersionSpec)(nil),    // 18: hearth.registry.v1.RegistryVersionSpec
+	(*RegistryDependency)(nil),     // 19: hearth.registry.v1.RegistryDependency
+	(*RegistryFile)(nil),           // 20: hearth.registry.v1.RegistryFile
+	(*RegistryCategory)(nil),       // 21: hearth.registry.v1.RegistryCategory
+	(*RegistryCategorySpec)(nil),   // 22: hearth.registry.v1.RegistryCategorySpec
+	(*RegistryOSVersion)(nil),      // 23: hearth.registry.v1.RegistryOSVersion
+	(*RegistryOSVersionSpec)(nil),  // 24: hearth.registry.v1.RegistryOSVersionSpec
+	(*OSAsset)(nil),                // 25: hearth.registry.v1.OSAsset
+	(*RegistryIdentity)(nil),       // 26: hearth.registry.v1.RegistryIdentity
+	(*RegistryIdentitySpec)(nil),   // 27: hearth.registry.v1.RegistryIdentitySpec
+	(*RegistryDay)(nil),            // 28: hearth.registry.v1.RegistryDay
+	(*RegistryDaySpec)(nil),        // 29: hearth.registry.v1.RegistryDaySpec
+	(*RegistryCheckins)(nil),       // 30: hearth.registry.v1.RegistryCheckins
+	(*RegistryCheckinsSpec)(nil),   // 31: hearth.registry.v1.RegistryCheckinsSpec
+	(*RegistryUpstream)(nil),       // 32: hearth.registry.v1.RegistryUpstream
+	(*RegistryUpstreamSpec)(nil),   // 33: hearth.registry.v1.RegistryUpstreamSpec
+	(*RegistryUpstreamStatus)(nil), // 34: hearth.registry.v1.RegistryUpstreamStatus
+	(*UpstreamRefusal)(nil),        // 35: hearth.registry.v1.UpstreamRefusal
+	nil,                            // 36: hearth.registry.v1.RegistryPackageSpec.AuthorizedEntry
+	nil,                            // 37: hearth.registry.v1.RegistryDaySpec.RequestsEntry
+	nil,                            // 38: hearth.registry.v1.RegistryCheckinsSpec.ArchitecturesEntry
+	nil,                            // 39: hearth.registry.v1.RegistryCheckinsSpec.OsVersionsEntry
+	(*timestamppb.Timestamp)(nil),  // 40: google.protobuf.Timestamp
+	(*v1.Meta)(nil),                // 41: hearth.meta.v1.Meta
 }
 var file_hearth_registry_v1_resources_proto_depIdxs = []int32{
 	13, // 0: hearth.registry.v1.Authorization.signer:type_name -> hearth.registry.v1.RegistrySigner
@@ -2327,38 +2783,47 @@ var file_hearth_registry_v1_resources_proto_depIdxs = []int32{
 	11, // 4: hearth.registry.v1.Version.files:type_name -> hearth.registry.v1.VersionFile
 	1,  // 5: hearth.registry.v1.VersionFile.commitment:type_name -> hearth.registry.v1.Commitment
 	3,  // 6: hearth.registry.v1.VersionFile.signatures:type_name -> hearth.registry.v1.Signature
-	32, // 7: hearth.registry.v1.VersionFile.publish_time:type_name -> google.protobuf.Timestamp
-	33, // 8: hearth.registry.v1.RegistrySigner.meta:type_name -> hearth.meta.v1.Meta
+	40, // 7: hearth.registry.v1.VersionFile.publish_time:type_name -> google.protobuf.Timestamp
+	41, // 8: hearth.registry.v1.RegistrySigner.meta:type_name -> hearth.meta.v1.Meta
 	14, // 9: hearth.registry.v1.RegistrySigner.spec:type_name -> hearth.registry.v1.RegistrySignerSpec
-	33, // 10: hearth.registry.v1.RegistryPackage.meta:type_name -> hearth.meta.v1.Meta
+	41, // 10: hearth.registry.v1.RegistryPackage.meta:type_name -> hearth.meta.v1.Meta
 	16, // 11: hearth.registry.v1.RegistryPackage.spec:type_name -> hearth.registry.v1.RegistryPackageSpec
-	30, // 12: hearth.registry.v1.RegistryPackageSpec.authorized:type_name -> hearth.registry.v1.RegistryPackageSpec.AuthorizedEntry
-	33, // 13: hearth.registry.v1.RegistryVersion.meta:type_name -> hearth.meta.v1.Meta
+	36, // 12: hearth.registry.v1.RegistryPackageSpec.authorized:type_name -> hearth.registry.v1.RegistryPackageSpec.AuthorizedEntry
+	41, // 13: hearth.registry.v1.RegistryVersion.meta:type_name -> hearth.meta.v1.Meta
 	18, // 14: hearth.registry.v1.RegistryVersion.spec:type_name -> hearth.registry.v1.RegistryVersionSpec
 	19, // 15: hearth.registry.v1.RegistryVersionSpec.dependencies:type_name -> hearth.registry.v1.RegistryDependency
 	20, // 16: hearth.registry.v1.RegistryVersionSpec.files:type_name -> hearth.registry.v1.RegistryFile
 	1,  // 17: hearth.registry.v1.RegistryFile.commitment:type_name -> hearth.registry.v1.Commitment
 	3,  // 18: hearth.registry.v1.RegistryFile.signatures:type_name -> hearth.registry.v1.Signature
-	32, // 19: hearth.registry.v1.RegistryFile.publish_time:type_name -> google.protobuf.Timestamp
-	33, // 20: hearth.registry.v1.RegistryCategory.meta:type_name -> hearth.meta.v1.Meta
+	40, // 19: hearth.registry.v1.RegistryFile.publish_time:type_name -> google.protobuf.Timestamp
+	41, // 20: hearth.registry.v1.RegistryCategory.meta:type_name -> hearth.meta.v1.Meta
 	22, // 21: hearth.registry.v1.RegistryCategory.spec:type_name -> hearth.registry.v1.RegistryCategorySpec
-	33, // 22: hearth.registry.v1.RegistryOSVersion.meta:type_name -> hearth.meta.v1.Meta
+	41, // 22: hearth.registry.v1.RegistryOSVersion.meta:type_name -> hearth.meta.v1.Meta
 	24, // 23: hearth.registry.v1.RegistryOSVersion.spec:type_name -> hearth.registry.v1.RegistryOSVersionSpec
 	25, // 24: hearth.registry.v1.RegistryOSVersionSpec.assets:type_name -> hearth.registry.v1.OSAsset
 	0,  // 25: hearth.registry.v1.OSAsset.kind:type_name -> hearth.registry.v1.OSAssetKind
 	2,  // 26: hearth.registry.v1.OSAsset.commitment:type_name -> hearth.registry.v1.FileCommitment
 	3,  // 27: hearth.registry.v1.OSAsset.signatures:type_name -> hearth.registry.v1.Signature
-	32, // 28: hearth.registry.v1.OSAsset.publish_time:type_name -> google.protobuf.Timestamp
-	33, // 29: hearth.registry.v1.RegistryIdentity.meta:type_name -> hearth.meta.v1.Meta
+	40, // 28: hearth.registry.v1.OSAsset.publish_time:type_name -> google.protobuf.Timestamp
+	41, // 29: hearth.registry.v1.RegistryIdentity.meta:type_name -> hearth.meta.v1.Meta
 	27, // 30: hearth.registry.v1.RegistryIdentity.spec:type_name -> hearth.registry.v1.RegistryIdentitySpec
-	33, // 31: hearth.registry.v1.RegistryDay.meta:type_name -> hearth.meta.v1.Meta
+	41, // 31: hearth.registry.v1.RegistryDay.meta:type_name -> hearth.meta.v1.Meta
 	29, // 32: hearth.registry.v1.RegistryDay.spec:type_name -> hearth.registry.v1.RegistryDaySpec
-	31, // 33: hearth.registry.v1.RegistryDaySpec.requests:type_name -> hearth.registry.v1.RegistryDaySpec.RequestsEntry
-	34, // [34:34] is the sub-list for method output_type
-	34, // [34:34] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	37, // 33: hearth.registry.v1.RegistryDaySpec.requests:type_name -> hearth.registry.v1.RegistryDaySpec.RequestsEntry
+	41, // 34: hearth.registry.v1.RegistryCheckins.meta:type_name -> hearth.meta.v1.Meta
+	31, // 35: hearth.registry.v1.RegistryCheckins.spec:type_name -> hearth.registry.v1.RegistryCheckinsSpec
+	38, // 36: hearth.registry.v1.RegistryCheckinsSpec.architectures:type_name -> hearth.registry.v1.RegistryCheckinsSpec.ArchitecturesEntry
+	39, // 37: hearth.registry.v1.RegistryCheckinsSpec.os_versions:type_name -> hearth.registry.v1.RegistryCheckinsSpec.OsVersionsEntry
+	41, // 38: hearth.registry.v1.RegistryUpstream.meta:type_name -> hearth.meta.v1.Meta
+	33, // 39: hearth.registry.v1.RegistryUpstream.spec:type_name -> hearth.registry.v1.RegistryUpstreamSpec
+	34, // 40: hearth.registry.v1.RegistryUpstream.status:type_name -> hearth.registry.v1.RegistryUpstreamStatus
+	40, // 41: hearth.registry.v1.RegistryUpstreamStatus.sync_time:type_name -> google.protobuf.Timestamp
+	35, // 42: hearth.registry.v1.RegistryUpstreamStatus.refusals:type_name -> hearth.registry.v1.UpstreamRefusal
+	43, // [43:43] is the sub-list for method output_type
+	43, // [43:43] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_hearth_registry_v1_resources_proto_init() }
@@ -2372,7 +2837,7 @@ func file_hearth_registry_v1_resources_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_registry_v1_resources_proto_rawDesc), len(file_hearth_registry_v1_resources_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   31,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -192,6 +192,9 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_EXPORT_INCOMPLETE: _ClassVar[Reason]
     REASON_EXPORT_SLOW: _ClassVar[Reason]
     REASON_EXPORT_UNLISTED: _ClassVar[Reason]
+    REASON_REGISTRY_REPLICA: _ClassVar[Reason]
+    REASON_REGISTRY_STORAGE: _ClassVar[Reason]
+    REASON_REGISTRY_STORAGE_OTHER: _ClassVar[Reason]
 REASON_UNSPECIFIED: Reason
 REASON_INTERNAL: Reason
 REASON_UNAUTHENTICATED: Reason
@@ -371,6 +374,9 @@ REASON_EXPORT_CONTENT: Reason
 REASON_EXPORT_INCOMPLETE: Reason
 REASON_EXPORT_SLOW: Reason
 REASON_EXPORT_UNLISTED: Reason
+REASON_REGISTRY_REPLICA: Reason
+REASON_REGISTRY_STORAGE: Reason
+REASON_REGISTRY_STORAGE_OTHER: Reason
 
 class Fault(_message.Message):
     __slots__ = ("reason", "message", "metadata", "violations", "retry_after")

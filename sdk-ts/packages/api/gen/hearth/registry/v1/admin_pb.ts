@@ -5,7 +5,7 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_hearth_options_v1_options } from "../../options/v1/options_pb.js";
-import type { Count, RegistrySigner } from "./resources_pb.js";
+import type { Count, RegistrySigner, RegistryUpstream } from "./resources_pb.js";
 import { file_hearth_registry_v1_resources } from "./resources_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/registry/v1/admin.proto.
  */
 export const file_hearth_registry_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("Ch5oZWFydGgvcmVnaXN0cnkvdjEvYWRtaW4ucHJvdG8SEmhlYXJ0aC5yZWdpc3RyeS52MSJICg5TZXRJbmZvUmVxdWVzdBIRCgRuYW1lGAEgASgJSACIAQESEQoEaWNvbhgCIAEoCUgBiAEBQgcKBV9uYW1lQgcKBV9pY29uIhEKD1NldEluZm9SZXNwb25zZSIoChJMaXN0U2lnbmVyc1JlcXVlc3QSEgoKcGFnZV90b2tlbhgBIAEoCSJjChNMaXN0U2lnbmVyc1Jlc3BvbnNlEjMKB3NpZ25lcnMYASADKAsyIi5oZWFydGgucmVnaXN0cnkudjEuUmVnaXN0cnlTaWduZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkAKEEFkZFNpZ25lclJlcXVlc3QSDAoEbmFtZRgBIAEoCRIQCghjb250YWN0cxgCIAMoCRIMCgRrZXlzGAMgAygMIkcKEUFkZFNpZ25lclJlc3BvbnNlEjIKBnNpZ25lchgBIAEoCzIiLmhlYXJ0aC5yZWdpc3RyeS52MS5SZWdpc3RyeVNpZ25lciKXAQoTVXBkYXRlU2lnbmVyUmVxdWVzdBIOCgZzaWduZXIYASABKAkSEQoEbmFtZRgCIAEoCUgAiAEBEhQKDGFkZF9jb250YWN0cxgDIAMoCRIXCg9yZW1vdmVfY29udGFjdHMYBCADKAkSEAoIYWRkX2tleXMYBSADKAwSEwoLcmVtb3ZlX2tleXMYBiADKAxCBwoFX25hbWUiSgoUVXBkYXRlU2lnbmVyUmVzcG9uc2USMgoGc2lnbmVyGAEgASgLMiIuaGVhcnRoLnJlZ2lzdHJ5LnYxLlJlZ2lzdHJ5U2lnbmVyIiUKE0RlbGV0ZVNpZ25lclJlcXVlc3QSDgoGc2lnbmVyGAEgASgJIhYKFERlbGV0ZVNpZ25lclJlc3BvbnNlIiEKD0FkZEFkbWluUmVxdWVzdBIOCgZzaWduZXIYASABKAkiEgoQQWRkQWRtaW5SZXNwb25zZSIkChJEZWxldGVBZG1pblJlcXVlc3QSDgoGc2lnbmVyGAEgASgJIhUKE0RlbGV0ZUFkbWluUmVzcG9uc2UiXgoXQWRkUGFja2FnZVNpZ25lclJlcXVlc3QSEgoKcGFja2FnZV9pZBgBIAEoCRIOCgZzaWduZXIYAiABKAkSEAoIdmVyc2lvbnMYAyABKAkSDQoFbWVyZ2UYBCABKAgiGgoYQWRkUGFja2FnZVNpZ25lclJlc3BvbnNlIkAKGkRlbGV0ZVBhY2thZ2VTaWduZXJSZXF1ZXN0EhIKCnBhY2thZ2VfaWQYASABKAkSDgoGc2lnbmVyGAIgASgJIh0KG0RlbGV0ZVBhY2thZ2VTaWduZXJSZXNwb25zZSKTAQoSQWRkQ2F0ZWdvcnlSZXF1ZXN0EhAKCGNhdGVnb3J5GAEgASgJEj4KBG5hbWUYAiADKAsyMC5oZWFydGgucmVnaXN0cnkudjEuQWRkQ2F0ZWdvcnlSZXF1ZXN0Lk5hbWVFbnRyeRorCglOYW1lRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIVChNBZGRDYXRlZ29yeVJlc3BvbnNlIikKFURlbGV0ZUNhdGVnb3J5UmVxdWVzdBIQCghjYXRlZ29yeRgBIAEoCSIYChZEZWxldGVDYXRlZ29yeVJlc3BvbnNlIkMKG0FkZFBhY2thZ2VUb0NhdGVnb3J5UmVxdWVzdBIQCghjYXRlZ29yeRgBIAEoCRISCgpwYWNrYWdlX2lkGAIgASgJIh4KHEFkZFBhY2thZ2VUb0NhdGVnb3J5UmVzcG9uc2UiSAogRGVsZXRlUGFja2FnZUZyb21DYXRlZ29yeVJlcXVlc3QSEAoIY2F0ZWdvcnkYASABKAkSEgoKcGFja2FnZV9pZBgCIAEoCSIjCiFEZWxldGVQYWNrYWdlRnJvbUNhdGVnb3J5UmVzcG9uc2UiZQoTQWRkT1NWZXJzaW9uUmVxdWVzdBIPCgd2ZXJzaW9uGAEgASgJEhAKCGhlYWRsaW5lGAIgASgJEhUKDXJlbGVhc2Vfbm90ZXMYAyABKAkSFAoMc291cmNlX3JhbmdlGAQgASgJIhYKFEFkZE9TVmVyc2lvblJlc3BvbnNlIikKFkRlbGV0ZU9TVmVyc2lvblJlcXVlc3QSDwoHdmVyc2lvbhgBIAEoCSIZChdEZWxldGVPU1ZlcnNpb25SZXNwb25zZSI1ChJBZGRPU1NpZ25lclJlcXVlc3QSDwoHdmVyc2lvbhgBIAEoCRIOCgZzaWduZXIYAiABKAkiFQoTQWRkT1NTaWduZXJSZXNwb25zZSI4ChVEZWxldGVPU1NpZ25lclJlcXVlc3QSDwoHdmVyc2lvbhgBIAEoCRIOCgZzaWduZXIYAiABKAkiGAoWRGVsZXRlT1NTaWduZXJSZXNwb25zZSJJChRMaXN0RG93bmxvYWRzUmVxdWVzdBISCgpwYWNrYWdlX2lkGAEgASgJEg0KBWFmdGVyGAIgASgJEg4KBmJlZm9yZRgDIAEoCSJRChVMaXN0RG93bmxvYWRzUmVzcG9uc2USDQoFdG90YWwYASABKAQSKQoGY291bnRzGAIgAygLMhkuaGVhcnRoLnJlZ2lzdHJ5LnYxLkNvdW50MuwPChRSZWdpc3RyeUFkbWluU2VydmljZRJaCgdTZXRJbmZvEiIuaGVhcnRoLnJlZ2lzdHJ5LnYxLlNldEluZm9SZXF1ZXN0GiMuaGVhcnRoLnJlZ2lzdHJ5LnYxLlNldEluZm9SZXNwb25zZSIGyvMYAhADEmkKC0xpc3RTaWduZXJzEiYuaGVhcnRoLnJlZ2lzdHJ5LnYxLkxpc3RTaWduZXJzUmVxdWVzdBonLmhlYXJ0aC5yZWdpc3RyeS52MS5MaXN0U2lnbmVyc1Jlc3BvbnNlIgmQAgHK8xgCEAMSYAoJQWRkU2lnbmVyEiQuaGVhcnRoLnJlZ2lzdHJ5LnYxLkFkZFNpZ25lclJlcXVlc3QaJS5oZWFydGgucmVnaXN0cnkudjEuQWRkU2lnbmVyUmVzcG9uc2UiBsrzGAIQAxJpCgxVcGRhdGVTaWduZXISJy5oZWFydGgucmVnaXN0cnkudjEuVXBkYXRlU2lnbmVyUmVxdWVzdBooLmhlYXJ0aC5yZWdpc3RyeS52MS5VcGRhdGVTaWduZXJSZXNwb25zZSIGyvMYAhADEmkKDERlbGV0ZVNpZ25lchInLmhlYXJ0aC5yZWdpc3RyeS52MS5EZWxldGVTaWduZXJSZXF1ZXN0GiguaGVhcnRoLnJlZ2lzdHJ5LnYxLkRlbGV0ZVNpZ25lclJlc3BvbnNlIgbK8xgCEAMSXQoIQWRkQWRtaW4SIy5oZWFydGgucmVnaXN0cnkudjEuQWRkQWRtaW5SZXF1ZXN0GiQuaGVhcnRoLnJlZ2lzdHJ5LnYxLkFkZEFkbWluUmVzcG9uc2UiBsrzGAIQAxJmCgtEZWxldGVBZG1pbhImLmhlYXJ0aC5yZWdpc3RyeS52MS5EZWxldGVBZG1pblJlcXVlc3QaJy5oZWFydGgucmVnaXN0cnkudjEuRGVsZXRlQWRtaW5SZXNwb25zZSIGyvMYAhADEnUKEEFkZFBhY2thZ2VTaWduZXISKy5oZWFydGgucmVnaXN0cnkudjEuQWRkUGFja2FnZVNpZ25lclJlcXVlc3QaLC5oZWFydGgucmVnaXN0cnkudjEuQWRkUGFja2FnZVNpZ25lclJlc3BvbnNlIgbK8xgCEAMSfgoTRGVsZXRlUGFja2FnZVNpZ25lchIuLmhlYXJ0aC5yZWdpc3RyeS52MS5EZWxldGVQYWNrYWdlU2lnbmVyUmVxdWVzdBovLmhlYXJ0aC5yZWdpc3RyeS52MS5EZWxldGVQYWNrYWdlU2lnbmVyUmVzcG9uc2UiBsrzGAIQAxJmCgtBZGRDYXRlZ29yeRImLmhlYXJ0aC5yZWdpc3RyeS52MS5BZGRDYXRlZ29yeVJlcXVlc3QaJy5oZWFydGgucmVnaXN0cnkudjEuQWRkQ2F0ZWdvcnlSZXNwb25zZSIGyvMYAhADEm8KDkRlbGV0ZUNhdGVnb3J5EikuaGVhcnRoLnJlZ2lzdHJ5LnYxLkRlbGV0ZUNhdGVnb3J5UmVxdWVzdBoqLmhlYXJ0aC5yZWdpc3RyeS52MS5EZWxldGVDYXRlZ29yeVJlc3BvbnNlIgbK8xgCEAMSgQEKFEFkZFBhY2thZ2VUb0NhdGVnb3J5Ei8uaGVhcnRoLnJlZ2lzdHJ5LnYxLkFkZFBhY2thZ2VUb0NhdGVnb3J5UmVxdWVzdBowLmhlYXJ0aC5yZWdpc3RyeS52MS5BZGRQYWNrYWdlVG9DYXRlZ29yeVJlc3BvbnNlIgbK8xgCEAMSkAEKGURlbGV0ZVBhY2thZ2VGcm9tQ2F0ZWdvcnkSNC5oZWFydGgucmVnaXN0cnkudjEuRGVsZXRlUGFja2FnZUZyb21DYXRlZ29yeVJlcXVlc3QaNS5oZWFydGgucmVnaXN0cnkudjEuRGVsZXRlUGFja2FnZUZyb21DYXRlZ29yeVJlc3BvbnNlIgbK8xgCEAMSaQoMQWRkT1NWZXJzaW9uEicuaGVhcnRoLnJlZ2lzdHJ5LnYxLkFkZE9TVmVyc2lvblJlcXVlc3QaKC5oZWFydGgucmVnaXN0cnkudjEuQWRkT1NWZXJzaW9uUmVzcG9uc2UiBsrzGAIQAxJyCg9EZWxldGVPU1ZlcnNpb24SKi5oZWFydGgucmVnaXN0cnkudjEuRGVsZXRlT1NWZXJzaW9uUmVxdWVzdBorLmhlYXJ0aC5yZWdpc3RyeS52MS5EZWxldGVPU1ZlcnNpb25SZXNwb25zZSIGyvMYAhADEmYKC0FkZE9TU2lnbmVyEiYuaGVhcnRoLnJlZ2lzdHJ5LnYxLkFkZE9TU2lnbmVyUmVxdWVzdBonLmhlYXJ0aC5yZWdpc3RyeS52MS5BZGRPU1NpZ25lclJlc3BvbnNlIgbK8xgCEAMSbwoORGVsZXRlT1NTaWduZXISKS5oZWFydGgucmVnaXN0cnkudjEuRGVsZXRlT1NTaWduZXJSZXF1ZXN0GiouaGVhcnRoLnJlZ2lzdHJ5LnYxLkRlbGV0ZU9TU2lnbmVyUmVzcG9uc2UiBsrzGAIQAxJvCg1MaXN0RG93bmxvYWRzEiguaGVhcnRoLnJlZ2lzdHJ5LnYxLkxpc3REb3dubG9hZHNSZXF1ZXN0GikuaGVhcnRoLnJlZ2lzdHJ5LnYxLkxpc3REb3dubG9hZHNSZXNwb25zZSIJkAIByvMYAhADYgZwcm90bzM", [file_hearth_options_v1_options, file_hearth_registry_v1_resources]);
+  fileDesc("Ch5oZWFydGgvcmVnaXN0cnkvdjEvYWRtaW4ucHJvdG8SEmhlYXJ0aC5yZWdpc3RyeS52MSJICg5TZXRJbmZvUmVxdWVzdBIRCgRuYW1lGAEgASgJSACIAQESEQoEaWNvbhgCIAEoCUgBiAEBQgcKBV9uYW1lQgcKBV9pY29uIhEKD1NldEluZm9SZXNwb25zZSIoChJMaXN0U2lnbmVyc1JlcXVlc3QSEgoKcGFnZV90b2tlbhgBIAEoCSJjChNMaXN0U2lnbmVyc1Jlc3BvbnNlEjMKB3NpZ25lcnMYASADKAsyIi5oZWFydGgucmVnaXN0cnkudjEuUmVnaXN0cnlTaWduZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkAKEEFkZFNpZ25lclJlcXVlc3QSDAoEbmFtZRgBIAEoCRIQCghjb250YWN0cxgCIAMoCRIMCgRrZXlzGAMgAygMIkcKEUFkZFNpZ25lclJlc3BvbnNlEjIKBnNpZ25lchgBIAEoCzIiLmhlYXJ0aC5yZWdpc3RyeS52MS5SZWdpc3RyeVNpZ25lciKXAQoTVXBkYXRlU2lnbmVyUmVxdWVzdBIOCgZzaWduZXIYASABKAkSEQoEbmFtZRgCIAEoCUgAiAEBEhQKDGFkZF9jb250YWN0cxgDIAMoCRIXCg9yZW1vdmVfY29udGFjdHMYBCADKAkSEAoIYWRkX2tleXMYBSADKAwSEwoLcmVtb3ZlX2tleXMYBiADKAxCBwoFX25hbWUiSgoUVXBkYXRlU2lnbmVyUmVzcG9uc2USMgoGc2lnbmVyGAEgASgLMiIuaGVhcnRoLnJlZ2lzdHJ5LnYxLlJlZ2lzdHJ5U2lnbmVyIiUKE0RlbGV0ZVNpZ25lclJlcXVlc3QSDgoGc2lnbmVyGAEgASgJIhYKFERlbGV0ZVNpZ25lclJlc3BvbnNlIiEKD0FkZEFkbWluUmVxdWVzdBIOCgZzaWduZXIYASABKAkiEgoQQWRkQWRtaW5SZXNwb25zZSIkChJEZWxldGVBZG1pblJlcXVlc3QSDgoGc2lnbmVyGAEgASgJIhUKE0RlbGV0ZUFkbWluUmVzcG9uc2UiXgoXQWRkUGFja2FnZVNpZ25lclJlcXVlc3QSEgoKcGFja2FnZV9pZBgBIAEoCRIOCgZzaWduZXIYAiABKAkSEAoIdmVyc2lvbnMYAyABKAkSDQoFbWVyZ2UYBCABKAgiGgoYQWRkUGFja2FnZVNpZ25lclJlc3BvbnNlIkAKGkRlbGV0ZVBhY2thZ2VTaWduZXJSZXF1ZXN0EhIKCnBhY2thZ2VfaWQYASABKAkSDgoGc2lnbmVyGAIgASgJIh0KG0RlbGV0ZVBhY2thZ2VTaWduZXJSZXNwb25zZSKTAQoSQWRkQ2F0ZWdvcnlSZXF1ZXN0EhAKCGNhdGVnb3J5GAEgASgJEj4KBG5hbWUYAiADKAsyMC5oZWFydGgucmVnaXN0cnkudjEuQWRkQ2F0ZWdvcnlSZXF1ZXN0Lk5hbWVFbnRyeRorCglOYW1lRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIVChNBZGRDYXRlZ29yeVJlc3BvbnNlIikKFURlbGV0ZUNhdGVnb3J5UmVxdWVzdBIQCghjYXRlZ29yeRgBIAEoCSIYChZEZWxldGVDYXRlZ29yeVJlc3BvbnNlIkMKG0FkZFBhY2thZ2VUb0NhdGVnb3J5UmVxdWVzdBIQCghjYXRlZ29yeRgBIAEoCRISCgpwYWNrYWdlX2lkGAIgASgJIh4KHEFkZFBhY2thZ2VUb0NhdGVnb3J5UmVzcG9uc2UiSAogRGVsZXRlUGFja2FnZUZyb21DYXRlZ29yeVJlcXVlc3QSEAoIY2F0ZWdvcnkYASABKAkSEgoKcGFja2FnZV9pZBgCIAEoCSIjCiFEZWxldGVQYWNrYWdlRnJvbUNhdGVnb3J5UmVzcG9uc2UiZQoTQWRkT1NWZXJzaW9uUmVxdWVzdBIPCgd2ZXJzaW9uGAEgASgJEhAKCGhlYWRsaW5lGAIgASgJEhUKDXJlbGVhc2Vfbm90ZXMYAyABKAkSFAoMc291cmNlX3JhbmdlGAQgASgJIhYKFEFkZE9TVmVyc2lvblJlc3BvbnNlIikKFkRlbGV0ZU9TVmVyc2lvblJlcXVlc3QSDwoHdmVyc2lvbhgBIAEoCSIZChdEZWxldGVPU1ZlcnNpb25SZXNwb25zZSI1ChJBZGRPU1NpZ25lclJlcXVlc3QSDwoHdmVyc2lvbhgBIAEoCRIOCgZzaWduZXIYAiABKAkiFQoTQWRkT1NTaWduZXJSZXNwb25zZSI4ChVEZWxldGVPU1NpZ25lclJlcXVlc3QSDwoHdmVyc2lvbhgBIAEoCRIOCgZzaWduZXIYAiABKAkiGAoWRGVsZXRlT1NTaWduZXJSZXNwb25zZSJJChRMaXN0RG93bmxvYWRzUmVxdWVzdBISCgpwYWNrYWdlX2lkGAEgASgJEg0KBWFmdGVyGAIgASgJEg4KBmJlZm9yZRgDIAEoCSJRChVMaXN0RG93bmxvYWRzUmVzcG9uc2USDQoFdG90YWwYASABKAQSKQoGY291bnRzGAIgAygLMhkuaGVhcnRoLnJlZ2lzdHJ5LnYxLkNvdW50IjAKD0dldFVzYWdlUmVxdWVzdBINCgVhZnRlchgBIAEoCRIOCgZiZWZvcmUYAiABKAki0wIKEEdldFVzYWdlUmVzcG9uc2USDwoHc2VydmVycxgBIAEoBBIQCghjaGVja2lucxgCIAEoBBIYChBwYWNrYWdlX3JlcXVlc3RzGAMgASgEEk4KDWFyY2hpdGVjdHVyZXMYBCADKAsyNy5oZWFydGgucmVnaXN0cnkudjEuR2V0VXNhZ2VSZXNwb25zZS5BcmNoaXRlY3R1cmVzRW50cnkSSQoLb3NfdmVyc2lvbnMYBSADKAsyNC5oZWFydGgucmVnaXN0cnkudjEuR2V0VXNhZ2VSZXNwb25zZS5Pc1ZlcnNpb25zRW50cnkaNAoSQXJjaGl0ZWN0dXJlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBDoCOAEaMQoPT3NWZXJzaW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBDoCOAEiRQoSQWRkVXBzdHJlYW1SZXF1ZXN0EgsKA3VybBgBIAEoCRIQCghwYWNrYWdlcxgCIAMoCRIQCgh2ZXJzaW9ucxgDIAEoCSJNChNBZGRVcHN0cmVhbVJlc3BvbnNlEjYKCHVwc3RyZWFtGAEgASgLMiQuaGVhcnRoLnJlZ2lzdHJ5LnYxLlJlZ2lzdHJ5VXBzdHJlYW0iKQoVRGVsZXRlVXBzdHJlYW1SZXF1ZXN0EhAKCHVwc3RyZWFtGAEgASgJIhgKFkRlbGV0ZVVwc3RyZWFtUmVzcG9uc2UiKgoUTGlzdFVwc3RyZWFtc1JlcXVlc3QSEgoKcGFnZV90b2tlbhgBIAEoCSJpChVMaXN0VXBzdHJlYW1zUmVzcG9uc2USNwoJdXBzdHJlYW1zGAEgAygLMiQuaGVhcnRoLnJlZ2lzdHJ5LnYxLlJlZ2lzdHJ5VXBzdHJlYW0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIicKE1N5bmNVcHN0cmVhbVJlcXVlc3QSEAoIdXBzdHJlYW0YASABKAkiTgoUU3luY1Vwc3RyZWFtUmVzcG9uc2USNgoIdXBzdHJlYW0YASABKAsyJC5oZWFydGgucmVnaXN0cnkudjEuUmVnaXN0cnlVcHN0cmVhbTKJFAoUUmVnaXN0cnlBZG1pblNlcnZpY2USWgoHU2V0SW5mbxIiLmhlYXJ0aC5yZWdpc3RyeS52MS5TZXRJbmZvUmVxdWVzdBojLmhlYXJ0aC5yZWdpc3RyeS52MS5TZXRJbmZvUmVzcG9uc2UiBsrzGAIQAxJpCgtMaXN0U2lnbmVycxImLmhlYXJ0aC5yZWdpc3RyeS52MS5MaXN0U2lnbmVyc1JlcXVlc3QaJy5oZWFydGgucmVnaXN0cnkudjEuTGlzdFNpZ25lcnNSZXNwb25zZSIJkAIByvMYAhADEmAKCUFkZFNpZ25lchIkLmhlYXJ0aC5yZWdpc3RyeS52MS5BZGRTaWduZXJSZXF1ZXN0GiUuaGVhcnRoLnJlZ2lzdHJ5LnYxLkFkZFNpZ25lclJlc3BvbnNlIgbK8xgCEAMSaQoMVXBkYXRlU2lnbmVyEicuaGVhcnRoLnJlZ2lzdHJ5LnYxLlVwZGF0ZVNpZ25lclJlcXVlc3QaKC5oZWFydGgucmVnaXN0cnkudjEuVXBkYXRlU2lnbmVyUmVzcG9uc2UiBsrzGAIQAxJpCgxEZWxldGVTaWduZXISJy5oZWFydGgucmVnaXN0cnkudjEuRGVsZXRlU2lnbmVyUmVxdWVzdBooLmhlYXJ0aC5yZWdpc3RyeS52MS5EZWxldGVTaWduZXJSZXNwb25zZSIGyvMYAhADEl0KCEFkZEFkbWluEiMuaGVhcnRoLnJlZ2lzdHJ5LnYxLkFkZEFkbWluUmVxdWVzdBokLmhlYXJ0aC5yZWdpc3RyeS52MS5BZGRBZG1pblJlc3BvbnNlIgbK8xgCEAMSZgoLRGVsZXRlQWRtaW4SJi5oZWFydGgucmVnaXN0cnkudjEuRGVsZXRlQWRtaW5SZXF1ZXN0GicuaGVhcnRoLnJlZ2lzdHJ5LnYxLkRlbGV0ZUFkbWluUmVzcG9uc2UiBsrzGAIQAxJ1ChBBZGRQYWNrYWdlU2lnbmVyEisuaGVhcnRoLnJlZ2lzdHJ5LnYxLkFkZFBhY2thZ2VTaWduZXJSZXF1ZXN0GiwuaGVhcnRoLnJlZ2lzdHJ5LnYxLkFkZFBhY2thZ2VTaWduZXJSZXNwb25zZSIGyvMYAhADEn4KE0RlbGV0ZVBhY2thZ2VTaWduZXISLi5oZWFydGgucmVnaXN0cnkudjEuRGVsZXRlUGFja2FnZVNpZ25lclJlcXVlc3QaLy5oZWFydGgucmVnaXN0cnkudjEuRGVsZXRlUGFja2FnZVNpZ25lclJlc3BvbnNlIgbK8xgCEAMSZgoLQWRkQ2F0ZWdvcnkSJi5oZWFydGgucmVnaXN0cnkudjEuQWRkQ2F0ZWdvcnlSZXF1ZXN0GicuaGVhcnRoLnJlZ2lzdHJ5LnYxLkFkZENhdGVnb3J5UmVzcG9uc2UiBsrzGAIQAxJvCg5EZWxldGVDYXRlZ29yeRIpLmhlYXJ0aC5yZWdpc3RyeS52MS5EZWxldGVDYXRlZ29yeVJlcXVlc3QaKi5oZWFydGgucmVnaXN0cnkudjEuRGVsZXRlQ2F0ZWdvcnlSZXNwb25zZSIGyvMYAhADEoEBChRBZGRQYWNrYWdlVG9DYXRlZ29yeRIvLmhlYXJ0aC5yZWdpc3RyeS52MS5BZGRQYWNrYWdlVG9DYXRlZ29yeVJlcXVlc3QaMC5oZWFydGgucmVnaXN0cnkudjEuQWRkUGFja2FnZVRvQ2F0ZWdvcnlSZXNwb25zZSIGyvMYAhADEpABChlEZWxldGVQYWNrYWdlRnJvbUNhdGVnb3J5EjQuaGVhcnRoLnJlZ2lzdHJ5LnYxLkRlbGV0ZVBhY2thZ2VGcm9tQ2F0ZWdvcnlSZXF1ZXN0GjUuaGVhcnRoLnJlZ2lzdHJ5LnYxLkRlbGV0ZVBhY2thZ2VGcm9tQ2F0ZWdvcnlSZXNwb25zZSIGyvMYAhADEmkKDEFkZE9TVmVyc2lvbhInLmhlYXJ0aC5yZWdpc3RyeS52MS5BZGRPU1ZlcnNpb25SZXF1ZXN0GiguaGVhcnRoLnJlZ2lzdHJ5LnYxLkFkZE9TVmVyc2lvblJlc3BvbnNlIgbK8xgCEAMScgoPRGVsZXRlT1NWZXJzaW9uEiouaGVhcnRoLnJlZ2lzdHJ5LnYxLkRlbGV0ZU9TVmVyc2lvblJlcXVlc3QaKy5oZWFydGgucmVnaXN0cnkudjEuRGVsZXRlT1NWZXJzaW9uUmVzcG9uc2UiBsrzGAIQAxJmCgtBZGRPU1NpZ25lchImLmhlYXJ0aC5yZWdpc3RyeS52MS5BZGRPU1NpZ25lclJlcXVlc3QaJy5oZWFydGgucmVnaXN0cnkudjEuQWRkT1NTaWduZXJSZXNwb25zZSIGyvMYAhADEm8KDkRlbGV0ZU9TU2lnbmVyEikuaGVhcnRoLnJlZ2lzdHJ5LnYxLkRlbGV0ZU9TU2lnbmVyUmVxdWVzdBoqLmhlYXJ0aC5yZWdpc3RyeS52MS5EZWxldGVPU1NpZ25lclJlc3BvbnNlIgbK8xgCEAMSbwoNTGlzdERvd25sb2FkcxIoLmhlYXJ0aC5yZWdpc3RyeS52MS5MaXN0RG93bmxvYWRzUmVxdWVzdBopLmhlYXJ0aC5yZWdpc3RyeS52MS5MaXN0RG93bmxvYWRzUmVzcG9uc2UiCZACAcrzGAIQAxJgCghHZXRVc2FnZRIjLmhlYXJ0aC5yZWdpc3RyeS52MS5HZXRVc2FnZVJlcXVlc3QaJC5oZWFydGgucmVnaXN0cnkudjEuR2V0VXNhZ2VSZXNwb25zZSIJkAIByvMYAhADEmkKC0FkZFVwc3RyZWFtEiYuaGVhcnRoLnJlZ2lzdHJ5LnYxLkFkZFVwc3RyZWFtUmVxdWVzdBonLmhlYXJ0aC5yZWdpc3RyeS52MS5BZGRVcHN0cmVhbVJlc3BvbnNlIgmQAgLK8xgCEAMSbwoORGVsZXRlVXBzdHJlYW0SKS5oZWFydGgucmVnaXN0cnkudjEuRGVsZXRlVXBzdHJlYW1SZXF1ZXN0GiouaGVhcnRoLnJlZ2lzdHJ5LnYxLkRlbGV0ZVVwc3RyZWFtUmVzcG9uc2UiBsrzGAIQAxJvCg1MaXN0VXBzdHJlYW1zEiguaGVhcnRoLnJlZ2lzdHJ5LnYxLkxpc3RVcHN0cmVhbXNSZXF1ZXN0GikuaGVhcnRoLnJlZ2lzdHJ5LnYxLkxpc3RVcHN0cmVhbXNSZXNwb25zZSIJkAIByvMYAhADEmwKDFN5bmNVcHN0cmVhbRInLmhlYXJ0aC5yZWdpc3RyeS52MS5TeW5jVXBzdHJlYW1SZXF1ZXN0GiguaGVhcnRoLnJlZ2lzdHJ5LnYxLlN5bmNVcHN0cmVhbVJlc3BvbnNlIgmQAgLK8xgCEANiBnByb3RvMw", [file_hearth_options_v1_options, file_hearth_registry_v1_resources]);
 
 /**
  * SetInfoRequest holds them.
@@ -856,6 +856,266 @@ export const ListDownloadsResponseSchema: GenMessage<ListDownloadsResponse> = /*
   messageDesc(file_hearth_registry_v1_admin, 35);
 
 /**
+ * GetUsageRequest says of which days.
+ *
+ * @generated from message hearth.registry.v1.GetUsageRequest
+ */
+export type GetUsageRequest = Message<"hearth.registry.v1.GetUsageRequest"> & {
+  /**
+   * Only from this day on, as in "2026-11-26".
+   *
+   * @generated from field: string after = 1;
+   */
+  after: string;
+
+  /**
+   * Only before this day.
+   *
+   * @generated from field: string before = 2;
+   */
+  before: string;
+};
+
+/**
+ * Describes the message hearth.registry.v1.GetUsageRequest.
+ * Use `create(GetUsageRequestSchema)` to create a new message.
+ */
+export const GetUsageRequestSchema: GenMessage<GetUsageRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_registry_v1_admin, 36);
+
+/**
+ * GetUsageResponse holds the figures.
+ *
+ * @generated from message hearth.registry.v1.GetUsageResponse
+ */
+export type GetUsageResponse = Message<"hearth.registry.v1.GetUsageResponse"> & {
+  /**
+   * How many servers asked, at least: of a day a bounded number is kept.
+   *
+   * @generated from field: uint64 servers = 1;
+   */
+  servers: bigint;
+
+  /**
+   * How often they asked.
+   *
+   * @generated from field: uint64 checkins = 2;
+   */
+  checkins: bigint;
+
+  /**
+   * How often versions of packages were asked for.
+   *
+   * @generated from field: uint64 package_requests = 3;
+   */
+  packageRequests: bigint;
+
+  /**
+   * How often by architecture.
+   *
+   * @generated from field: map<string, uint64> architectures = 4;
+   */
+  architectures: { [key: string]: bigint };
+
+  /**
+   * How often by version of the system.
+   *
+   * @generated from field: map<string, uint64> os_versions = 5;
+   */
+  osVersions: { [key: string]: bigint };
+};
+
+/**
+ * Describes the message hearth.registry.v1.GetUsageResponse.
+ * Use `create(GetUsageResponseSchema)` to create a new message.
+ */
+export const GetUsageResponseSchema: GenMessage<GetUsageResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_registry_v1_admin, 37);
+
+/**
+ * AddUpstreamRequest says what is taken from where.
+ *
+ * @generated from message hearth.registry.v1.AddUpstreamRequest
+ */
+export type AddUpstreamRequest = Message<"hearth.registry.v1.AddUpstreamRequest"> & {
+  /**
+   * Address of the other registry.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * Ids of the packages; none: all of them.
+   *
+   * @generated from field: repeated string packages = 2;
+   */
+  packages: string[];
+
+  /**
+   * Range of versions; empty: all.
+   *
+   * @generated from field: string versions = 3;
+   */
+  versions: string;
+};
+
+/**
+ * Describes the message hearth.registry.v1.AddUpstreamRequest.
+ * Use `create(AddUpstreamRequestSchema)` to create a new message.
+ */
+export const AddUpstreamRequestSchema: GenMessage<AddUpstreamRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_registry_v1_admin, 38);
+
+/**
+ * AddUpstreamResponse holds it.
+ *
+ * @generated from message hearth.registry.v1.AddUpstreamResponse
+ */
+export type AddUpstreamResponse = Message<"hearth.registry.v1.AddUpstreamResponse"> & {
+  /**
+   * The other registry.
+   *
+   * @generated from field: hearth.registry.v1.RegistryUpstream upstream = 1;
+   */
+  upstream?: RegistryUpstream;
+};
+
+/**
+ * Describes the message hearth.registry.v1.AddUpstreamResponse.
+ * Use `create(AddUpstreamResponseSchema)` to create a new message.
+ */
+export const AddUpstreamResponseSchema: GenMessage<AddUpstreamResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_registry_v1_admin, 39);
+
+/**
+ * DeleteUpstreamRequest names one.
+ *
+ * @generated from message hearth.registry.v1.DeleteUpstreamRequest
+ */
+export type DeleteUpstreamRequest = Message<"hearth.registry.v1.DeleteUpstreamRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string upstream = 1;
+   */
+  upstream: string;
+};
+
+/**
+ * Describes the message hearth.registry.v1.DeleteUpstreamRequest.
+ * Use `create(DeleteUpstreamRequestSchema)` to create a new message.
+ */
+export const DeleteUpstreamRequestSchema: GenMessage<DeleteUpstreamRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_registry_v1_admin, 40);
+
+/**
+ * DeleteUpstreamResponse is empty.
+ *
+ * @generated from message hearth.registry.v1.DeleteUpstreamResponse
+ */
+export type DeleteUpstreamResponse = Message<"hearth.registry.v1.DeleteUpstreamResponse"> & {
+};
+
+/**
+ * Describes the message hearth.registry.v1.DeleteUpstreamResponse.
+ * Use `create(DeleteUpstreamResponseSchema)` to create a new message.
+ */
+export const DeleteUpstreamResponseSchema: GenMessage<DeleteUpstreamResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_registry_v1_admin, 41);
+
+/**
+ * ListUpstreamsRequest asks for them.
+ *
+ * @generated from message hearth.registry.v1.ListUpstreamsRequest
+ */
+export type ListUpstreamsRequest = Message<"hearth.registry.v1.ListUpstreamsRequest"> & {
+  /**
+   * Where the page before ended.
+   *
+   * @generated from field: string page_token = 1;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message hearth.registry.v1.ListUpstreamsRequest.
+ * Use `create(ListUpstreamsRequestSchema)` to create a new message.
+ */
+export const ListUpstreamsRequestSchema: GenMessage<ListUpstreamsRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_registry_v1_admin, 42);
+
+/**
+ * ListUpstreamsResponse holds a page of them.
+ *
+ * @generated from message hearth.registry.v1.ListUpstreamsResponse
+ */
+export type ListUpstreamsResponse = Message<"hearth.registry.v1.ListUpstreamsResponse"> & {
+  /**
+   * The other registries.
+   *
+   * @generated from field: repeated hearth.registry.v1.RegistryUpstream upstreams = 1;
+   */
+  upstreams: RegistryUpstream[];
+
+  /**
+   * Where the next page begins; empty at the end.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message hearth.registry.v1.ListUpstreamsResponse.
+ * Use `create(ListUpstreamsResponseSchema)` to create a new message.
+ */
+export const ListUpstreamsResponseSchema: GenMessage<ListUpstreamsResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_registry_v1_admin, 43);
+
+/**
+ * SyncUpstreamRequest names one.
+ *
+ * @generated from message hearth.registry.v1.SyncUpstreamRequest
+ */
+export type SyncUpstreamRequest = Message<"hearth.registry.v1.SyncUpstreamRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string upstream = 1;
+   */
+  upstream: string;
+};
+
+/**
+ * Describes the message hearth.registry.v1.SyncUpstreamRequest.
+ * Use `create(SyncUpstreamRequestSchema)` to create a new message.
+ */
+export const SyncUpstreamRequestSchema: GenMessage<SyncUpstreamRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_registry_v1_admin, 44);
+
+/**
+ * SyncUpstreamResponse holds what came of it.
+ *
+ * @generated from message hearth.registry.v1.SyncUpstreamResponse
+ */
+export type SyncUpstreamResponse = Message<"hearth.registry.v1.SyncUpstreamResponse"> & {
+  /**
+   * The other registry.
+   *
+   * @generated from field: hearth.registry.v1.RegistryUpstream upstream = 1;
+   */
+  upstream?: RegistryUpstream;
+};
+
+/**
+ * Describes the message hearth.registry.v1.SyncUpstreamResponse.
+ * Use `create(SyncUpstreamResponseSchema)` to create a new message.
+ */
+export const SyncUpstreamResponseSchema: GenMessage<SyncUpstreamResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_registry_v1_admin, 45);
+
+/**
  * RegistryAdminService is for the administrators of the registry. Requests are signed with the key of one.
  *
  * @generated from service hearth.registry.v1.RegistryAdminService
@@ -1040,6 +1300,56 @@ export const RegistryAdminService: GenService<{
     methodKind: "unary";
     input: typeof ListDownloadsRequestSchema;
     output: typeof ListDownloadsResponseSchema;
+  },
+  /**
+   * GetUsage tells how many servers asked for versions of the system, and how often, in a span of days.
+   *
+   * @generated from rpc hearth.registry.v1.RegistryAdminService.GetUsage
+   */
+  getUsage: {
+    methodKind: "unary";
+    input: typeof GetUsageRequestSchema;
+    output: typeof GetUsageResponseSchema;
+  },
+  /**
+   * AddUpstream has the registry list and keep the packages of another one, or changes which; it looks there at once and then by the hour.
+   *
+   * @generated from rpc hearth.registry.v1.RegistryAdminService.AddUpstream
+   */
+  addUpstream: {
+    methodKind: "unary";
+    input: typeof AddUpstreamRequestSchema;
+    output: typeof AddUpstreamResponseSchema;
+  },
+  /**
+   * DeleteUpstream ends that. What is listed from there stays, and is then published here.
+   *
+   * @generated from rpc hearth.registry.v1.RegistryAdminService.DeleteUpstream
+   */
+  deleteUpstream: {
+    methodKind: "unary";
+    input: typeof DeleteUpstreamRequestSchema;
+    output: typeof DeleteUpstreamResponseSchema;
+  },
+  /**
+   * ListUpstreams lists them with what came of it.
+   *
+   * @generated from rpc hearth.registry.v1.RegistryAdminService.ListUpstreams
+   */
+  listUpstreams: {
+    methodKind: "unary";
+    input: typeof ListUpstreamsRequestSchema;
+    output: typeof ListUpstreamsResponseSchema;
+  },
+  /**
+   * SyncUpstream looks there now, and answers when it is done.
+   *
+   * @generated from rpc hearth.registry.v1.RegistryAdminService.SyncUpstream
+   */
+  syncUpstream: {
+    methodKind: "unary";
+    input: typeof SyncUpstreamRequestSchema;
+    output: typeof SyncUpstreamResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_hearth_registry_v1_admin, 0);

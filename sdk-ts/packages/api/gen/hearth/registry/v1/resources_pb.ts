@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/registry/v1/resources.proto.
  */
 export const file_hearth_registry_v1_resources: GenFile = /*@__PURE__*/
-  fileDesc("CiJoZWFydGgvcmVnaXN0cnkvdjEvcmVzb3VyY2VzLnByb3RvEhJoZWFydGgucmVnaXN0cnkudjEiOQoKQ29tbWl0bWVudBIUCgxyb290X3NpZ2hhc2gYASABKAwSFQoNcm9vdF9tYXhfc2l6ZRgCIAEoBCIsCg5GaWxlQ29tbWl0bWVudBIMCgRoYXNoGAEgASgMEgwKBHNpemUYAiABKAQiKwoJU2lnbmF0dXJlEgsKA2tleRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwiPgoGRGV2aWNlEhQKDGFyY2hpdGVjdHVyZRgBIAEoCRILCgNyYW0YAiABKAQSEQoJb3NfY29tcGF0GAMgASgJIiQKCENhdGVnb3J5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkiVQoNQXV0aG9yaXphdGlvbhIyCgZzaWduZXIYASABKAsyIi5oZWFydGgucmVnaXN0cnkudjEuUmVnaXN0cnlTaWduZXISEAoIdmVyc2lvbnMYAiABKAkilgEKB0xpc3RpbmcSEgoKcGFja2FnZV9pZBgBIAEoCRISCgpjYXRlZ29yaWVzGAIgAygJEikKBGJlc3QYAyADKAsyGy5oZWFydGgucmVnaXN0cnkudjEuVmVyc2lvbhI4Cg5vdGhlcl92ZXJzaW9ucxgEIAMoCzIgLmhlYXJ0aC5yZWdpc3RyeS52MS5PdGhlclZlcnNpb24iNgoMT3RoZXJWZXJzaW9uEg8KB3ZlcnNpb24YASABKAkSFQoNcmVsZWFzZV9ub3RlcxgCIAEoCSKZAwoHVmVyc2lvbhISCgpwYWNrYWdlX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDQoFdGl0bGUYAyABKAkSGQoRc2hvcnRfZGVzY3JpcHRpb24YBCABKAkSGAoQbG9uZ19kZXNjcmlwdGlvbhgFIAEoCRIVCg1yZWxlYXNlX25vdGVzGAYgASgJEg8KB2xpY2Vuc2UYByABKAkSFAoMcGFja2FnZV9yZXBvGAggASgJEhUKDXVwc3RyZWFtX3JlcG8YCSABKAkSFQoNbWFya2V0aW5nX3VybBgKIAEoCRIUCgxkb25hdGlvbl91cmwYCyABKAkSEgoKb3NfdmVyc2lvbhgMIAEoCRIMCgRpY29uGA0gASgJEjsKDGRlcGVuZGVuY2llcxgOIAMoCzIlLmhlYXJ0aC5yZWdpc3RyeS52MS5WZXJzaW9uRGVwZW5kZW5jeRIUCgxzb3VyY2VfcmFuZ2UYDyABKAkSLgoFZmlsZXMYECADKAsyHy5oZWFydGgucmVnaXN0cnkudjEuVmVyc2lvbkZpbGUiXQoRVmVyc2lvbkRlcGVuZGVuY3kSEgoKcGFja2FnZV9pZBgBIAEoCRINCgV0aXRsZRgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCRIQCghvcHRpb25hbBgEIAEoCCL3AQoLVmVyc2lvbkZpbGUSFQoNYXJjaGl0ZWN0dXJlcxgBIAMoCRILCgNyYW0YAiABKAQSDwoHZGV2aWNlcxgDIAMoCRIMCgR1cmxzGAQgAygJEjIKCmNvbW1pdG1lbnQYBSABKAsyHi5oZWFydGgucmVnaXN0cnkudjEuQ29tbWl0bWVudBIMCgRzaXplGAYgASgEEjEKCnNpZ25hdHVyZXMYByADKAsyHS5oZWFydGgucmVnaXN0cnkudjEuU2lnbmF0dXJlEjAKDHB1Ymxpc2hfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiOwoFQ291bnQSEgoKcGFja2FnZV9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg0KBWNvdW50GAMgASgEIpoBCg5SZWdpc3RyeVNpZ25lchIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRI0CgRzcGVjGAIgASgLMiYuaGVhcnRoLnJlZ2lzdHJ5LnYxLlJlZ2lzdHJ5U2lnbmVyU3BlYzou6vkYKghREg5yZWdpc3RyeXNpZ25lchgBKglyZWdpc3RyeWQyCXJlZ2lzdHJ5ZCJRChJSZWdpc3RyeVNpZ25lclNwZWMSDAoEbmFtZRgBIAEoCRIQCghjb250YWN0cxgCIAMoCRIMCgRrZXlzGAMgAygMEg0KBWFkbWluGAQgASgIIp0BCg9SZWdpc3RyeVBhY2thZ2USIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESNQoEc3BlYxgCIAEoCzInLmhlYXJ0aC5yZWdpc3RyeS52MS5SZWdpc3RyeVBhY2thZ2VTcGVjOi/q+RgrCFISD3JlZ2lzdHJ5cGFja2FnZRgBKglyZWdpc3RyeWQyCXJlZ2lzdHJ5ZCKpAQoTUmVnaXN0cnlQYWNrYWdlU3BlYxJLCgphdXRob3JpemVkGAEgAygLMjcuaGVhcnRoLnJlZ2lzdHJ5LnYxLlJlZ2lzdHJ5UGFja2FnZVNwZWMuQXV0aG9yaXplZEVudHJ5EhIKCmNhdGVnb3JpZXMYAiADKAkaMQoPQXV0aG9yaXplZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEinQEKD1JlZ2lzdHJ5VmVyc2lvbhIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRI1CgRzcGVjGAIgASgLMicuaGVhcnRoLnJlZ2lzdHJ5LnYxLlJlZ2lzdHJ5VmVyc2lvblNwZWM6L+r5GCsIUxIPcmVnaXN0cnl2ZXJzaW9uGAEqCXJlZ2lzdHJ5ZDIJcmVnaXN0cnlkIssBChNSZWdpc3RyeVZlcnNpb25TcGVjEg8KB3ZlcnNpb24YASABKAkSEAoIbWV0YWRhdGEYAiABKAwSDAoEaWNvbhgDIAEoCRI8CgxkZXBlbmRlbmNpZXMYBCADKAsyJi5oZWFydGgucmVnaXN0cnkudjEuUmVnaXN0cnlEZXBlbmRlbmN5EhQKDHNvdXJjZV9yYW5nZRgFIAEoCRIvCgVmaWxlcxgGIAMoCzIgLmhlYXJ0aC5yZWdpc3RyeS52MS5SZWdpc3RyeUZpbGUibAoSUmVnaXN0cnlEZXBlbmRlbmN5EhIKCnBhY2thZ2VfaWQYASABKAkSDQoFdGl0bGUYAiABKAwSDAoEaWNvbhgDIAEoCRITCgtkZXNjcmlwdGlvbhgEIAEoDBIQCghvcHRpb25hbBgFIAEoCCLjAQoMUmVnaXN0cnlGaWxlEhAKCGhhcmR3YXJlGAEgASgMEgwKBHVybHMYAiADKAkSMgoKY29tbWl0bWVudBgDIAEoCzIeLmhlYXJ0aC5yZWdpc3RyeS52MS5Db21taXRtZW50EgwKBHNpemUYBCABKAQSMQoKc2lnbmF0dXJlcxgFIAMoCzIdLmhlYXJ0aC5yZWdpc3RyeS52MS5TaWduYXR1cmUSMAoMcHVibGlzaF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRrZXB0GAcgASgIIqABChBSZWdpc3RyeUNhdGVnb3J5EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjYKBHNwZWMYAiABKAsyKC5oZWFydGgucmVnaXN0cnkudjEuUmVnaXN0cnlDYXRlZ29yeVNwZWM6MOr5GCwIVBIQcmVnaXN0cnljYXRlZ29yeRgBKglyZWdpc3RyeWQyCXJlZ2lzdHJ5ZCIkChRSZWdpc3RyeUNhdGVnb3J5U3BlYxIMCgRuYW1lGAEgASgMIqMBChFSZWdpc3RyeU9TVmVyc2lvbhIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRI3CgRzcGVjGAIgASgLMikuaGVhcnRoLnJlZ2lzdHJ5LnYxLlJlZ2lzdHJ5T1NWZXJzaW9uU3BlYzox6vkYLQhVEhFyZWdpc3RyeW9zdmVyc2lvbhgBKglyZWdpc3RyeWQyCXJlZ2lzdHJ5ZCKoAQoVUmVnaXN0cnlPU1ZlcnNpb25TcGVjEg8KB3ZlcnNpb24YASABKAkSEAoIaGVhZGxpbmUYAiABKAkSFQoNcmVsZWFzZV9ub3RlcxgDIAEoCRIUCgxzb3VyY2VfcmFuZ2UYBCABKAkSEgoKYXV0aG9yaXplZBgFIAMoCRIrCgZhc3NldHMYBiADKAsyGy5oZWFydGgucmVnaXN0cnkudjEuT1NBc3NldCL1AQoHT1NBc3NldBItCgRraW5kGAEgASgOMh8uaGVhcnRoLnJlZ2lzdHJ5LnYxLk9TQXNzZXRLaW5kEhAKCHBsYXRmb3JtGAIgASgJEgwKBHVybHMYAyADKAkSNgoKY29tbWl0bWVudBgEIAEoCzIiLmhlYXJ0aC5yZWdpc3RyeS52MS5GaWxlQ29tbWl0bWVudBIxCgpzaWduYXR1cmVzGAUgAygLMh0uaGVhcnRoLnJlZ2lzdHJ5LnYxLlNpZ25hdHVyZRIwCgxwdWJsaXNoX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqABChBSZWdpc3RyeUlkZW50aXR5EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjYKBHNwZWMYAiABKAsyKC5oZWFydGgucmVnaXN0cnkudjEuUmVnaXN0cnlJZGVudGl0eVNwZWM6MOr5GCwIVhIQcmVnaXN0cnlpZGVudGl0eRgBKglyZWdpc3RyeWQyCXJlZ2lzdHJ5ZCIyChRSZWdpc3RyeUlkZW50aXR5U3BlYxIMCgRuYW1lGAEgASgJEgwKBGljb24YAiABKAkikQEKC1JlZ2lzdHJ5RGF5EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjEKBHNwZWMYAiABKAsyIy5oZWFydGgucmVnaXN0cnkudjEuUmVnaXN0cnlEYXlTcGVjOivq+RgnCFcSC3JlZ2lzdHJ5ZGF5GAEqCXJlZ2lzdHJ5ZDIJcmVnaXN0cnlkIocBCg9SZWdpc3RyeURheVNwZWMSQwoIcmVxdWVzdHMYASADKAsyMS5oZWFydGgucmVnaXN0cnkudjEuUmVnaXN0cnlEYXlTcGVjLlJlcXVlc3RzRW50cnkaLwoNUmVxdWVzdHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBKnYKC09TQXNzZXRLaW5kEh0KGU9TX0FTU0VUX0tJTkRfVU5TUEVDSUZJRUQQABIVChFPU19BU1NFVF9LSU5EX0lTTxABEhUKEU9TX0FTU0VUX0tJTkRfSU1HEAISGgoWT1NfQVNTRVRfS0lORF9TUVVBU0hGUxADYgZwcm90bzM", [file_google_protobuf_timestamp, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
+  fileDesc("CiJoZWFydGgvcmVnaXN0cnkvdjEvcmVzb3VyY2VzLnByb3RvEhJoZWFydGgucmVnaXN0cnkudjEiOQoKQ29tbWl0bWVudBIUCgxyb290X3NpZ2hhc2gYASABKAwSFQoNcm9vdF9tYXhfc2l6ZRgCIAEoBCIsCg5GaWxlQ29tbWl0bWVudBIMCgRoYXNoGAEgASgMEgwKBHNpemUYAiABKAQiKwoJU2lnbmF0dXJlEgsKA2tleRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwiPgoGRGV2aWNlEhQKDGFyY2hpdGVjdHVyZRgBIAEoCRILCgNyYW0YAiABKAQSEQoJb3NfY29tcGF0GAMgASgJIiQKCENhdGVnb3J5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkiVQoNQXV0aG9yaXphdGlvbhIyCgZzaWduZXIYASABKAsyIi5oZWFydGgucmVnaXN0cnkudjEuUmVnaXN0cnlTaWduZXISEAoIdmVyc2lvbnMYAiABKAkilgEKB0xpc3RpbmcSEgoKcGFja2FnZV9pZBgBIAEoCRISCgpjYXRlZ29yaWVzGAIgAygJEikKBGJlc3QYAyADKAsyGy5oZWFydGgucmVnaXN0cnkudjEuVmVyc2lvbhI4Cg5vdGhlcl92ZXJzaW9ucxgEIAMoCzIgLmhlYXJ0aC5yZWdpc3RyeS52MS5PdGhlclZlcnNpb24iNgoMT3RoZXJWZXJzaW9uEg8KB3ZlcnNpb24YASABKAkSFQoNcmVsZWFzZV9ub3RlcxgCIAEoCSKZAwoHVmVyc2lvbhISCgpwYWNrYWdlX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDQoFdGl0bGUYAyABKAkSGQoRc2hvcnRfZGVzY3JpcHRpb24YBCABKAkSGAoQbG9uZ19kZXNjcmlwdGlvbhgFIAEoCRIVCg1yZWxlYXNlX25vdGVzGAYgASgJEg8KB2xpY2Vuc2UYByABKAkSFAoMcGFja2FnZV9yZXBvGAggASgJEhUKDXVwc3RyZWFtX3JlcG8YCSABKAkSFQoNbWFya2V0aW5nX3VybBgKIAEoCRIUCgxkb25hdGlvbl91cmwYCyABKAkSEgoKb3NfdmVyc2lvbhgMIAEoCRIMCgRpY29uGA0gASgJEjsKDGRlcGVuZGVuY2llcxgOIAMoCzIlLmhlYXJ0aC5yZWdpc3RyeS52MS5WZXJzaW9uRGVwZW5kZW5jeRIUCgxzb3VyY2VfcmFuZ2UYDyABKAkSLgoFZmlsZXMYECADKAsyHy5oZWFydGgucmVnaXN0cnkudjEuVmVyc2lvbkZpbGUiXQoRVmVyc2lvbkRlcGVuZGVuY3kSEgoKcGFja2FnZV9pZBgBIAEoCRINCgV0aXRsZRgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCRIQCghvcHRpb25hbBgEIAEoCCL3AQoLVmVyc2lvbkZpbGUSFQoNYXJjaGl0ZWN0dXJlcxgBIAMoCRILCgNyYW0YAiABKAQSDwoHZGV2aWNlcxgDIAMoCRIMCgR1cmxzGAQgAygJEjIKCmNvbW1pdG1lbnQYBSABKAsyHi5oZWFydGgucmVnaXN0cnkudjEuQ29tbWl0bWVudBIMCgRzaXplGAYgASgEEjEKCnNpZ25hdHVyZXMYByADKAsyHS5oZWFydGgucmVnaXN0cnkudjEuU2lnbmF0dXJlEjAKDHB1Ymxpc2hfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiOwoFQ291bnQSEgoKcGFja2FnZV9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg0KBWNvdW50GAMgASgEIpoBCg5SZWdpc3RyeVNpZ25lchIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRI0CgRzcGVjGAIgASgLMiYuaGVhcnRoLnJlZ2lzdHJ5LnYxLlJlZ2lzdHJ5U2lnbmVyU3BlYzou6vkYKghREg5yZWdpc3RyeXNpZ25lchgBKglyZWdpc3RyeWQyCXJlZ2lzdHJ5ZCJRChJSZWdpc3RyeVNpZ25lclNwZWMSDAoEbmFtZRgBIAEoCRIQCghjb250YWN0cxgCIAMoCRIMCgRrZXlzGAMgAygMEg0KBWFkbWluGAQgASgIIp0BCg9SZWdpc3RyeVBhY2thZ2USIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESNQoEc3BlYxgCIAEoCzInLmhlYXJ0aC5yZWdpc3RyeS52MS5SZWdpc3RyeVBhY2thZ2VTcGVjOi/q+RgrCFISD3JlZ2lzdHJ5cGFja2FnZRgBKglyZWdpc3RyeWQyCXJlZ2lzdHJ5ZCK7AQoTUmVnaXN0cnlQYWNrYWdlU3BlYxJLCgphdXRob3JpemVkGAEgAygLMjcuaGVhcnRoLnJlZ2lzdHJ5LnYxLlJlZ2lzdHJ5UGFja2FnZVNwZWMuQXV0aG9yaXplZEVudHJ5EhIKCmNhdGVnb3JpZXMYAiADKAkSEAoIdXBzdHJlYW0YAyABKAkaMQoPQXV0aG9yaXplZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEinQEKD1JlZ2lzdHJ5VmVyc2lvbhIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRI1CgRzcGVjGAIgASgLMicuaGVhcnRoLnJlZ2lzdHJ5LnYxLlJlZ2lzdHJ5VmVyc2lvblNwZWM6L+r5GCsIUxIPcmVnaXN0cnl2ZXJzaW9uGAEqCXJlZ2lzdHJ5ZDIJcmVnaXN0cnlkIssBChNSZWdpc3RyeVZlcnNpb25TcGVjEg8KB3ZlcnNpb24YASABKAkSEAoIbWV0YWRhdGEYAiABKAwSDAoEaWNvbhgDIAEoCRI8CgxkZXBlbmRlbmNpZXMYBCADKAsyJi5oZWFydGgucmVnaXN0cnkudjEuUmVnaXN0cnlEZXBlbmRlbmN5EhQKDHNvdXJjZV9yYW5nZRgFIAEoCRIvCgVmaWxlcxgGIAMoCzIgLmhlYXJ0aC5yZWdpc3RyeS52MS5SZWdpc3RyeUZpbGUibAoSUmVnaXN0cnlEZXBlbmRlbmN5EhIKCnBhY2thZ2VfaWQYASABKAkSDQoFdGl0bGUYAiABKAwSDAoEaWNvbhgDIAEoCRITCgtkZXNjcmlwdGlvbhgEIAEoDBIQCghvcHRpb25hbBgFIAEoCCLjAQoMUmVnaXN0cnlGaWxlEhAKCGhhcmR3YXJlGAEgASgMEgwKBHVybHMYAiADKAkSMgoKY29tbWl0bWVudBgDIAEoCzIeLmhlYXJ0aC5yZWdpc3RyeS52MS5Db21taXRtZW50EgwKBHNpemUYBCABKAQSMQoKc2lnbmF0dXJlcxgFIAMoCzIdLmhlYXJ0aC5yZWdpc3RyeS52MS5TaWduYXR1cmUSMAoMcHVibGlzaF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRrZXB0GAcgASgIIqABChBSZWdpc3RyeUNhdGVnb3J5EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjYKBHNwZWMYAiABKAsyKC5oZWFydGgucmVnaXN0cnkudjEuUmVnaXN0cnlDYXRlZ29yeVNwZWM6MOr5GCwIVBIQcmVnaXN0cnljYXRlZ29yeRgBKglyZWdpc3RyeWQyCXJlZ2lzdHJ5ZCIkChRSZWdpc3RyeUNhdGVnb3J5U3BlYxIMCgRuYW1lGAEgASgMIqMBChFSZWdpc3RyeU9TVmVyc2lvbhIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRI3CgRzcGVjGAIgASgLMikuaGVhcnRoLnJlZ2lzdHJ5LnYxLlJlZ2lzdHJ5T1NWZXJzaW9uU3BlYzox6vkYLQhVEhFyZWdpc3RyeW9zdmVyc2lvbhgBKglyZWdpc3RyeWQyCXJlZ2lzdHJ5ZCKoAQoVUmVnaXN0cnlPU1ZlcnNpb25TcGVjEg8KB3ZlcnNpb24YASABKAkSEAoIaGVhZGxpbmUYAiABKAkSFQoNcmVsZWFzZV9ub3RlcxgDIAEoCRIUCgxzb3VyY2VfcmFuZ2UYBCABKAkSEgoKYXV0aG9yaXplZBgFIAMoCRIrCgZhc3NldHMYBiADKAsyGy5oZWFydGgucmVnaXN0cnkudjEuT1NBc3NldCL1AQoHT1NBc3NldBItCgRraW5kGAEgASgOMh8uaGVhcnRoLnJlZ2lzdHJ5LnYxLk9TQXNzZXRLaW5kEhAKCHBsYXRmb3JtGAIgASgJEgwKBHVybHMYAyADKAkSNgoKY29tbWl0bWVudBgEIAEoCzIiLmhlYXJ0aC5yZWdpc3RyeS52MS5GaWxlQ29tbWl0bWVudBIxCgpzaWduYXR1cmVzGAUgAygLMh0uaGVhcnRoLnJlZ2lzdHJ5LnYxLlNpZ25hdHVyZRIwCgxwdWJsaXNoX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqABChBSZWdpc3RyeUlkZW50aXR5EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjYKBHNwZWMYAiABKAsyKC5oZWFydGgucmVnaXN0cnkudjEuUmVnaXN0cnlJZGVudGl0eVNwZWM6MOr5GCwIVhIQcmVnaXN0cnlpZGVudGl0eRgBKglyZWdpc3RyeWQyCXJlZ2lzdHJ5ZCIyChRSZWdpc3RyeUlkZW50aXR5U3BlYxIMCgRuYW1lGAEgASgJEgwKBGljb24YAiABKAkikQEKC1JlZ2lzdHJ5RGF5EiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjEKBHNwZWMYAiABKAsyIy5oZWFydGgucmVnaXN0cnkudjEuUmVnaXN0cnlEYXlTcGVjOivq+RgnCFcSC3JlZ2lzdHJ5ZGF5GAEqCXJlZ2lzdHJ5ZDIJcmVnaXN0cnlkIocBCg9SZWdpc3RyeURheVNwZWMSQwoIcmVxdWVzdHMYASADKAsyMS5oZWFydGgucmVnaXN0cnkudjEuUmVnaXN0cnlEYXlTcGVjLlJlcXVlc3RzRW50cnkaLwoNUmVxdWVzdHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBIqEBChBSZWdpc3RyeUNoZWNraW5zEiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjYKBHNwZWMYAiABKAsyKC5oZWFydGgucmVnaXN0cnkudjEuUmVnaXN0cnlDaGVja2luc1NwZWM6Mer5GC0IiwESEHJlZ2lzdHJ5Y2hlY2tpbnMYASoJcmVnaXN0cnlkMglyZWdpc3RyeWQiwgIKFFJlZ2lzdHJ5Q2hlY2tpbnNTcGVjEg0KBXRvdGFsGAEgASgEEg8KB3NlcnZlcnMYAiADKAwSUgoNYXJjaGl0ZWN0dXJlcxgDIAMoCzI7LmhlYXJ0aC5yZWdpc3RyeS52MS5SZWdpc3RyeUNoZWNraW5zU3BlYy5BcmNoaXRlY3R1cmVzRW50cnkSTQoLb3NfdmVyc2lvbnMYBCADKAsyOC5oZWFydGgucmVnaXN0cnkudjEuUmVnaXN0cnlDaGVja2luc1NwZWMuT3NWZXJzaW9uc0VudHJ5GjQKEkFyY2hpdGVjdHVyZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBGjEKD09zVmVyc2lvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBIt0BChBSZWdpc3RyeVVwc3RyZWFtEiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjYKBHNwZWMYAiABKAsyKC5oZWFydGgucmVnaXN0cnkudjEuUmVnaXN0cnlVcHN0cmVhbVNwZWMSOgoGc3RhdHVzGAMgASgLMiouaGVhcnRoLnJlZ2lzdHJ5LnYxLlJlZ2lzdHJ5VXBzdHJlYW1TdGF0dXM6Mer5GC0IjQESEHJlZ2lzdHJ5dXBzdHJlYW0YASoJcmVnaXN0cnlkMglyZWdpc3RyeWQiRwoUUmVnaXN0cnlVcHN0cmVhbVNwZWMSCwoDdXJsGAEgASgJEhAKCHBhY2thZ2VzGAIgAygJEhAKCHZlcnNpb25zGAMgASgJIrABChZSZWdpc3RyeVVwc3RyZWFtU3RhdHVzEi0KCXN5bmNfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZmlsZXMYAiABKA0SNQoIcmVmdXNhbHMYAyADKAsyIy5oZWFydGgucmVnaXN0cnkudjEuVXBzdHJlYW1SZWZ1c2FsEg0KBWVycm9yGAQgASgJEhIKCmdlbmVyYXRpb24YBSABKAQiRwoPVXBzdHJlYW1SZWZ1c2FsEhIKCnBhY2thZ2VfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJKnYKC09TQXNzZXRLaW5kEh0KGU9TX0FTU0VUX0tJTkRfVU5TUEVDSUZJRUQQABIVChFPU19BU1NFVF9LSU5EX0lTTxABEhUKEU9TX0FTU0VUX0tJTkRfSU1HEAISGgoWT1NfQVNTRVRfS0lORF9TUVVBU0hGUxADYgZwcm90bzM", [file_google_protobuf_timestamp, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
 
 /**
  * Commitment identifies a package file: whoever has the same one has the same package.
@@ -652,6 +652,13 @@ export type RegistryPackageSpec = Message<"hearth.registry.v1.RegistryPackageSpe
    * @generated from field: repeated string categories = 2;
    */
   categories: string[];
+
+  /**
+   * Id of the registry from which it is taken; empty where it is published here.
+   *
+   * @generated from field: string upstream = 3;
+   */
+  upstream: string;
 };
 
 /**
@@ -1150,6 +1157,230 @@ export type RegistryDaySpec = Message<"hearth.registry.v1.RegistryDaySpec"> & {
  */
 export const RegistryDaySpecSchema: GenMessage<RegistryDaySpec> = /*@__PURE__*/
   messageDesc(file_hearth_registry_v1_resources, 28);
+
+/**
+ * RegistryCheckins is how many servers asked for versions of the system on a day; its id is the day.
+ *
+ * @generated from message hearth.registry.v1.RegistryCheckins
+ */
+export type RegistryCheckins = Message<"hearth.registry.v1.RegistryCheckins"> & {
+  /**
+   * What every resource has.
+   *
+   * @generated from field: hearth.meta.v1.Meta meta = 1;
+   */
+  meta?: Meta;
+
+  /**
+   * The figures.
+   *
+   * @generated from field: hearth.registry.v1.RegistryCheckinsSpec spec = 2;
+   */
+  spec?: RegistryCheckinsSpec;
+};
+
+/**
+ * Describes the message hearth.registry.v1.RegistryCheckins.
+ * Use `create(RegistryCheckinsSchema)` to create a new message.
+ */
+export const RegistryCheckinsSchema: GenMessage<RegistryCheckins> = /*@__PURE__*/
+  messageDesc(file_hearth_registry_v1_resources, 29);
+
+/**
+ * RegistryCheckinsSpec are the figures of a day.
+ *
+ * @generated from message hearth.registry.v1.RegistryCheckinsSpec
+ */
+export type RegistryCheckinsSpec = Message<"hearth.registry.v1.RegistryCheckinsSpec"> & {
+  /**
+   * How often they asked.
+   *
+   * @generated from field: uint64 total = 1;
+   */
+  total: bigint;
+
+  /**
+   * Which servers, as digests that another registry makes differently, in order. Of a day a bounded number is kept.
+   *
+   * @generated from field: repeated bytes servers = 2;
+   */
+  servers: Uint8Array[];
+
+  /**
+   * How often by architecture.
+   *
+   * @generated from field: map<string, uint64> architectures = 3;
+   */
+  architectures: { [key: string]: bigint };
+
+  /**
+   * How often by version of the system.
+   *
+   * @generated from field: map<string, uint64> os_versions = 4;
+   */
+  osVersions: { [key: string]: bigint };
+};
+
+/**
+ * Describes the message hearth.registry.v1.RegistryCheckinsSpec.
+ * Use `create(RegistryCheckinsSpecSchema)` to create a new message.
+ */
+export const RegistryCheckinsSpecSchema: GenMessage<RegistryCheckinsSpec> = /*@__PURE__*/
+  messageDesc(file_hearth_registry_v1_resources, 30);
+
+/**
+ * RegistryUpstream is another registry whose packages this one lists and keeps in its own name.
+ *
+ * @generated from message hearth.registry.v1.RegistryUpstream
+ */
+export type RegistryUpstream = Message<"hearth.registry.v1.RegistryUpstream"> & {
+  /**
+   * What every resource has.
+   *
+   * @generated from field: hearth.meta.v1.Meta meta = 1;
+   */
+  meta?: Meta;
+
+  /**
+   * What was entered.
+   *
+   * @generated from field: hearth.registry.v1.RegistryUpstreamSpec spec = 2;
+   */
+  spec?: RegistryUpstreamSpec;
+
+  /**
+   * What came of it.
+   *
+   * @generated from field: hearth.registry.v1.RegistryUpstreamStatus status = 3;
+   */
+  status?: RegistryUpstreamStatus;
+};
+
+/**
+ * Describes the message hearth.registry.v1.RegistryUpstream.
+ * Use `create(RegistryUpstreamSchema)` to create a new message.
+ */
+export const RegistryUpstreamSchema: GenMessage<RegistryUpstream> = /*@__PURE__*/
+  messageDesc(file_hearth_registry_v1_resources, 31);
+
+/**
+ * RegistryUpstreamSpec says what is taken from where.
+ *
+ * @generated from message hearth.registry.v1.RegistryUpstreamSpec
+ */
+export type RegistryUpstreamSpec = Message<"hearth.registry.v1.RegistryUpstreamSpec"> & {
+  /**
+   * Address of the other registry.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * Ids of the packages; none: all of them.
+   *
+   * @generated from field: repeated string packages = 2;
+   */
+  packages: string[];
+
+  /**
+   * Range of versions; empty: all.
+   *
+   * @generated from field: string versions = 3;
+   */
+  versions: string;
+};
+
+/**
+ * Describes the message hearth.registry.v1.RegistryUpstreamSpec.
+ * Use `create(RegistryUpstreamSpecSchema)` to create a new message.
+ */
+export const RegistryUpstreamSpecSchema: GenMessage<RegistryUpstreamSpec> = /*@__PURE__*/
+  messageDesc(file_hearth_registry_v1_resources, 32);
+
+/**
+ * RegistryUpstreamStatus is what came of it.
+ *
+ * @generated from message hearth.registry.v1.RegistryUpstreamStatus
+ */
+export type RegistryUpstreamStatus = Message<"hearth.registry.v1.RegistryUpstreamStatus"> & {
+  /**
+   * When it was looked at last, to its end.
+   *
+   * @generated from field: google.protobuf.Timestamp sync_time = 1;
+   */
+  syncTime?: Timestamp;
+
+  /**
+   * How many files are listed from there.
+   *
+   * @generated from field: uint32 files = 2;
+   */
+  files: number;
+
+  /**
+   * What was not taken at the last time, with the reason: bounded.
+   *
+   * @generated from field: repeated hearth.registry.v1.UpstreamRefusal refusals = 3;
+   */
+  refusals: UpstreamRefusal[];
+
+  /**
+   * Why the last time did not come to its end; empty where it did.
+   *
+   * @generated from field: string error = 4;
+   */
+  error: string;
+
+  /**
+   * Generation of what was entered at the last time.
+   *
+   * @generated from field: uint64 generation = 5;
+   */
+  generation: bigint;
+};
+
+/**
+ * Describes the message hearth.registry.v1.RegistryUpstreamStatus.
+ * Use `create(RegistryUpstreamStatusSchema)` to create a new message.
+ */
+export const RegistryUpstreamStatusSchema: GenMessage<RegistryUpstreamStatus> = /*@__PURE__*/
+  messageDesc(file_hearth_registry_v1_resources, 33);
+
+/**
+ * UpstreamRefusal is a file that was not taken.
+ *
+ * @generated from message hearth.registry.v1.UpstreamRefusal
+ */
+export type UpstreamRefusal = Message<"hearth.registry.v1.UpstreamRefusal"> & {
+  /**
+   * Id of the package.
+   *
+   * @generated from field: string package_id = 1;
+   */
+  packageId: string;
+
+  /**
+   * The version.
+   *
+   * @generated from field: string version = 2;
+   */
+  version: string;
+
+  /**
+   * Why, for people.
+   *
+   * @generated from field: string message = 3;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message hearth.registry.v1.UpstreamRefusal.
+ * Use `create(UpstreamRefusalSchema)` to create a new message.
+ */
+export const UpstreamRefusalSchema: GenMessage<UpstreamRefusal> = /*@__PURE__*/
+  messageDesc(file_hearth_registry_v1_resources, 34);
 
 /**
  * OSAssetKind is a form in which the system comes.
