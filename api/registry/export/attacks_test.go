@@ -106,6 +106,7 @@ func TestAttacks(t *testing.T) {
 		"malicious mirror: what is not JSON": {attack: func(_ *testing.T, f folder) {
 			f.replace("timestamp.json", func(string) string { return "<!doctype html>" })
 		}, want: export.Invalid},
+		"wrong software: a file of a package that the list does not have": {attack: func(t *testing.T, f folder) { e.unlist(t, f) }, want: export.Unlisted},
 		"key compromise: of the timestamp alone, for a list of the attacker's": {attack: func(t *testing.T, f folder) {
 			e.forge(t, f, "timestamp", func() {
 				f.replace(f.newest("targets"), func(text string) string { return strings.Replace(text, "packages.json", "packages.jsom", 1) })
@@ -193,18 +194,15 @@ func raised(t testing.TB, text string, version int64) string {
 // forge has change change an export, and signs its timestamp anew as who has stolen that key would.
 func (e *exporter) forge(t testing.TB, f folder, role string, change func()) {
 	t.Helper()
-	var root struct {
-		Signed struct {
-			Roles map[string]struct{ KeyIDs []string }
-		}
-	}
-	if err := json.Unmarshal(f[f.newest("root")].Data, &root); err != nil {
-		t.Fatal(err)
-	}
-	id := root.Signed.Roles[role].KeyIDs[0]
 	change()
+	e.resign(t, f, role, f.keyOf(t, role), "timestamp.json")
+}
+
+// resign signs a document anew, as it is now.
+func (e *exporter) resign(t testing.TB, f folder, role, id, name string) {
+	t.Helper()
 	var doc map[string]json.RawMessage
-	if err := json.Unmarshal(f["timestamp.json"].Data, &doc); err != nil {
+	if err := json.Unmarshal(f[name].Data, &doc); err != nil {
 		t.Fatal(err)
 	}
 	var canonical any // the members are plain: sorted, and without spaces, is their canonical form
@@ -227,7 +225,51 @@ func (e *exporter) forge(t testing.TB, f folder, role string, change func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f["timestamp.json"] = &fstest.MapFile{Data: raw, Mode: 0o644}
+	f[name] = &fstest.MapFile{Data: raw, Mode: 0o644}
+}
+
+// keyOf is the id of the key of a role.
+func (f folder) keyOf(t testing.TB, role string) string {
+	t.Helper()
+	var root struct {
+		Signed struct {
+			Roles map[string]struct{ KeyIDs []string }
+		}
+	}
+	if err := json.Unmarshal(f[f.newest("root")].Data, &root); err != nil {
+		t.Fatal(err)
+	}
+	return root.Signed.Roles[role].KeyIDs[0]
+}
+
+// unlist takes the files of packages out of the signed list, as who has all keys but the root's can.
+func (e *exporter) unlist(t testing.TB, f folder) {
+	t.Helper()
+	list, snapshot := f.newest("targets"), f.newest("snapshot")
+	var doc map[string]any
+	if err := json.Unmarshal(f[list].Data, &doc); err != nil {
+		t.Fatal(err)
+	}
+	targets, gone := doc["signed"].(map[string]any)["targets"].(map[string]any), 0
+	for name := range targets {
+		if strings.HasSuffix(name, ".s9pk") {
+			delete(targets, name)
+			gone++
+		}
+	}
+	if gone == 0 {
+		t.Fatal("the list has no files of packages")
+	}
+	raw, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f[list] = &fstest.MapFile{Data: raw, Mode: 0o644}
+	e.resign(t, f, "targets", f.keyOf(t, "targets"), list)
+	f.describe(t, snapshot, "targets.json", list)
+	e.resign(t, f, "snapshot", f.keyOf(t, "snapshot"), snapshot)
+	f.describe(t, "timestamp.json", "snapshot.json", snapshot)
+	e.resign(t, f, "timestamp", f.keyOf(t, "timestamp"), "timestamp.json")
 }
 
 // A thief of the timestamp's key raises its number to the end of numbers; when the key is replaced, the genuine export is

@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -240,6 +241,15 @@ func (k *Keeper) Document(id string, kind packagesv1.Document_Kind) (*packagesv1
 		return nil, err
 	}
 	file, err := s9pk.Open(f, info.Size(), s9pk.Options{})
+	if err != nil {
+		return nil, refusal(err)
+	}
+	return k.document(file, kind)
+}
+
+// DocumentIn reads a document out of a file that lies elsewhere, of which only what its signers have signed is believed.
+func (k *Keeper) DocumentIn(r io.ReaderAt, size int64, c s9pk.Commitment, kind packagesv1.Document_Kind) (*packagesv1.Document, error) {
+	file, err := s9pk.Open(r, size, s9pk.Options{Commitment: &c})
 	if err != nil {
 		return nil, refusal(err)
 	}

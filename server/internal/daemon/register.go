@@ -129,7 +129,7 @@ func (d *Daemon) register(actions *action.Service, installs *install.Service, lo
 	operationsv1.RegisterOperationServiceServer(d.hub, operationsrpc.New(d.store, d.operations, time.Now))
 	packagesv1.RegisterPackageServiceServer(d.hub, packagesrpc.New(d.store, installs, d.artifacts, d.operations, d.monitor, time.Now))
 	packagesv1.RegisterUpdateServiceServer(d.hub, packagesrpc.NewUpdates(d.updates, time.Now))
-	registriesv1.RegisterRegistryServiceServer(d.hub, registriesrpc.New(d.registries, time.Now))
+	registriesv1.RegisterRegistryServiceServer(d.hub, registriesrpc.New(d.registries, d.artifacts.DocumentIn, time.Now))
 	statev1.RegisterStateServiceServer(d.hub, staterpc.New(d.store))
 	systemv1.RegisterRootKeyServiceServer(d.hub, rootkeyrpc.New(keys, d.operations, time.Now))
 	systemv1.RegisterSettingsServiceServer(d.hub, systemrpc.NewSettings(d.settings, d.hostname, time.Now))

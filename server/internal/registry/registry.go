@@ -2,6 +2,7 @@
 //
 //	registry.go  which registries there are
 //	browse.go    what they have
+//	documents.go what listed packages bring for people to see
 //	exported.go  registries that are signed exports, on the web or in a folder
 //	download.go  files, verified while they arrive
 //
@@ -61,6 +62,7 @@ type Service struct {
 	clock     func() time.Time
 	machine   registry.HardwareInfo
 	transport func(local bool) *http.Transport
+	documents *documents
 
 	mu      sync.Mutex // guards what follows
 	kept    map[string]catalogue
@@ -69,7 +71,7 @@ type Service struct {
 
 // New returns the area.
 func New(d Deps) *Service {
-	return &Service{store: d.Store, clock: d.Clock, machine: d.Machine, transport: d.Transport, kept: map[string]catalogue{}, exports: map[string]*state{}}
+	return &Service{store: d.Store, clock: d.Clock, machine: d.Machine, transport: d.Transport, documents: newDocuments(), kept: map[string]catalogue{}, exports: map[string]*state{}}
 }
 
 // List lists the registries by id.

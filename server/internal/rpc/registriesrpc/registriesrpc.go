@@ -16,12 +16,13 @@ import (
 type Server struct {
 	registriesv1.UnsafeRegistryServiceServer
 	registries *registry.Service
+	read       registry.ReadDocument
 	clock      func() time.Time
 }
 
-// New returns the service.
-func New(registries *registry.Service, clock func() time.Time) *Server {
-	return &Server{registries: registries, clock: clock}
+// New returns the service. Documents of listed files are read by read.
+func New(registries *registry.Service, read registry.ReadDocument, clock func() time.Time) *Server {
+	return &Server{registries: registries, read: read, clock: clock}
 }
 
 // ListRegistries implements RegistryServiceServer.
@@ -90,4 +91,13 @@ func (s *Server) ListCategories(ctx context.Context, req *registriesv1.ListCateg
 		return nil, err
 	}
 	return &registriesv1.ListCategoriesResponse{Categories: list}, nil
+}
+
+// GetOfferDocument implements RegistryServiceServer.
+func (s *Server) GetOfferDocument(ctx context.Context, req *registriesv1.GetOfferDocumentRequest) (*registriesv1.GetOfferDocumentResponse, error) {
+	d, err := s.registries.Document(ctx, req.GetRegistry(), req.GetPackageId(), req.GetVersion(), req.GetDocument(), s.read)
+	if err != nil {
+		return nil, err
+	}
+	return &registriesv1.GetOfferDocumentResponse{Document: d}, nil
 }

@@ -23,3 +23,37 @@ export function iconOf(pkg: string, artifact: string): string {
   }
   return urls.get(key) ?? "";
 }
+
+const waiting: (() => void)[] = [];
+let asking = 0;
+const together = 4; // each of them is read where the file lies
+
+/** Asks for the next icons that wait. */
+function ask(): void {
+  while (asking < together) {
+    const next = waiting.shift();
+    if (next === undefined) return;
+    asking++;
+    next();
+  }
+}
+
+/** The icon of what a registry lists, which the server reads out of the signed file. Empty until it is there. */
+export function iconOfOffer(registry: string, pkg: string, version: string): string {
+  const key = `${registry}/${pkg}@${version}`;
+  if (version !== "" && !asked.has(key)) {
+    asked.add(key);
+    waiting.push(() => {
+      hearth.registries
+        .getOfferDocument({ registry, packageId: pkg, version, document: Document_Kind.ICON })
+        .then(({ document }) => urls.set(key, pictureOf(document)))
+        .catch(() => undefined) // the letter stands in for it
+        .finally(() => {
+          asking--;
+          ask();
+        });
+    });
+    ask();
+  }
+  return urls.get(key) ?? "";
+}

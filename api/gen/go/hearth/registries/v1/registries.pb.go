@@ -9,6 +9,7 @@ package registriesv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
+	v1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -702,11 +703,130 @@ func (x *ListCategoriesResponse) GetCategories() []*OfferCategory {
 	return nil
 }
 
+// GetOfferDocumentRequest names a document.
+type GetOfferDocumentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the package.
+	PackageId string `protobuf:"bytes,1,opt,name=package_id,json=packageId,proto3" json:"package_id,omitempty"`
+	// Id of a registry; empty: the only one, or the first that has it.
+	Registry string `protobuf:"bytes,2,opt,name=registry,proto3" json:"registry,omitempty"`
+	// The version, or a range of versions; empty: the newest.
+	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	// Which one.
+	Document      v1.Document_Kind `protobuf:"varint,4,opt,name=document,proto3,enum=hearth.packages.v1.Document_Kind" json:"document,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetOfferDocumentRequest) Reset() {
+	*x = GetOfferDocumentRequest{}
+	mi := &file_hearth_registries_v1_registries_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetOfferDocumentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetOfferDocumentRequest) ProtoMessage() {}
+
+func (x *GetOfferDocumentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_registries_v1_registries_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetOfferDocumentRequest.ProtoReflect.Descriptor instead.
+func (*GetOfferDocumentRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_registries_v1_registries_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *GetOfferDocumentRequest) GetPackageId() string {
+	if x != nil {
+		return x.PackageId
+	}
+	return ""
+}
+
+func (x *GetOfferDocumentRequest) GetRegistry() string {
+	if x != nil {
+		return x.Registry
+	}
+	return ""
+}
+
+func (x *GetOfferDocumentRequest) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *GetOfferDocumentRequest) GetDocument() v1.Document_Kind {
+	if x != nil {
+		return x.Document
+	}
+	return v1.Document_Kind(0)
+}
+
+// GetOfferDocumentResponse holds a document.
+type GetOfferDocumentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The document. One that the package does not have is REASON_NOT_FOUND.
+	Document      *v1.Document `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetOfferDocumentResponse) Reset() {
+	*x = GetOfferDocumentResponse{}
+	mi := &file_hearth_registries_v1_registries_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetOfferDocumentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetOfferDocumentResponse) ProtoMessage() {}
+
+func (x *GetOfferDocumentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_registries_v1_registries_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetOfferDocumentResponse.ProtoReflect.Descriptor instead.
+func (*GetOfferDocumentResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_registries_v1_registries_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GetOfferDocumentResponse) GetDocument() *v1.Document {
+	if x != nil {
+		return x.Document
+	}
+	return nil
+}
+
 var File_hearth_registries_v1_registries_proto protoreflect.FileDescriptor
 
 const file_hearth_registries_v1_registries_proto_rawDesc = "" +
 	"\n" +
-	"%hearth/registries/v1/registries.proto\x12\x14hearth.registries.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fhearth/options/v1/options.proto\x1a$hearth/registries/v1/resources.proto\"@\n" +
+	"%hearth/registries/v1/registries.proto\x12\x14hearth.registries.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fhearth/options/v1/options.proto\x1a!hearth/packages/v1/packages.proto\x1a$hearth/registries/v1/resources.proto\"@\n" +
 	"\x15ListRegistriesRequest\x12'\n" +
 	"\n" +
 	"page_token\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tpageToken\"\x80\x01\n" +
@@ -752,13 +872,23 @@ const file_hearth_registries_v1_registries_proto_rawDesc = "" +
 	"\x16ListCategoriesResponse\x12C\n" +
 	"\n" +
 	"categories\x18\x01 \x03(\v2#.hearth.registries.v1.OfferCategoryR\n" +
-	"categories2\x85\a\n" +
+	"categories\"\xd7\x01\n" +
+	"\x17GetOfferDocumentRequest\x12(\n" +
+	"\n" +
+	"package_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\tpackageId\x12#\n" +
+	"\bregistry\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\bregistry\x12\"\n" +
+	"\aversion\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\aversion\x12I\n" +
+	"\bdocument\x18\x04 \x01(\x0e2!.hearth.packages.v1.Document.KindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\bdocument\"T\n" +
+	"\x18GetOfferDocumentResponse\x128\n" +
+	"\bdocument\x18\x01 \x01(\v2\x1c.hearth.packages.v1.DocumentR\bdocument2\xb0\b\n" +
 	"\x0fRegistryService\x12\x90\x01\n" +
 	"\x0eListRegistries\x12+.hearth.registries.v1.ListRegistriesRequest\x1a,.hearth.registries.v1.ListRegistriesResponse\"#\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/api/v1/registries\x90\x02\x01\x12\x87\x01\n" +
 	"\vAddRegistry\x12(.hearth.registries.v1.AddRegistryRequest\x1a).hearth.registries.v1.AddRegistryResponse\"#\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/api/v1/registries\x12\x92\x01\n" +
 	"\x0eDeleteRegistry\x12+.hearth.registries.v1.DeleteRegistryRequest\x1a,.hearth.registries.v1.DeleteRegistryResponse\"%\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x19*\x17/api/v1/registries/{id}\x12\x8c\x01\n" +
 	"\x0eSearchPackages\x12+.hearth.registries.v1.SearchPackagesRequest\x1a,.hearth.registries.v1.SearchPackagesResponse\"\x1f\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/offers\x90\x02\x01\x12\x87\x01\n" +
-	"\bGetOffer\x12%.hearth.registries.v1.GetOfferRequest\x1a&.hearth.registries.v1.GetOfferResponse\",\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/offers/{package_id}\x90\x02\x01\x12\xa6\x01\n" +
+	"\bGetOffer\x12%.hearth.registries.v1.GetOfferRequest\x1a&.hearth.registries.v1.GetOfferResponse\",\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/offers/{package_id}\x90\x02\x01\x12\xa8\x01\n" +
+	"\x10GetOfferDocument\x12-.hearth.registries.v1.GetOfferDocumentRequest\x1a..hearth.registries.v1.GetOfferDocumentResponse\"5\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02&\x12$/api/v1/offers/{package_id}/document\x90\x02\x01\x12\xa6\x01\n" +
 	"\x0eListCategories\x12+.hearth.registries.v1.ListCategoriesRequest\x1a,.hearth.registries.v1.ListCategoriesResponse\"9\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02*\x12(/api/v1/registries/{registry}/categories\x90\x02\x01B\xe6\x01\n" +
 	"\x18com.hearth.registries.v1B\x0fRegistriesProtoP\x01ZGgithub.com/hearthos/hearth/api/gen/go/hearth/registries/v1;registriesv1\xa2\x02\x03HRX\xaa\x02\x14Hearth.Registries.V1\xca\x02\x14Hearth\\Registries\\V1\xe2\x02 Hearth\\Registries\\V1\\GPBMetadata\xea\x02\x16Hearth::Registries::V1b\x06proto3"
 
@@ -774,49 +904,57 @@ func file_hearth_registries_v1_registries_proto_rawDescGZIP() []byte {
 	return file_hearth_registries_v1_registries_proto_rawDescData
 }
 
-var file_hearth_registries_v1_registries_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_hearth_registries_v1_registries_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_hearth_registries_v1_registries_proto_goTypes = []any{
-	(*ListRegistriesRequest)(nil),  // 0: hearth.registries.v1.ListRegistriesRequest
-	(*ListRegistriesResponse)(nil), // 1: hearth.registries.v1.ListRegistriesResponse
-	(*AddRegistryRequest)(nil),     // 2: hearth.registries.v1.AddRegistryRequest
-	(*AddRegistryResponse)(nil),    // 3: hearth.registries.v1.AddRegistryResponse
-	(*DeleteRegistryRequest)(nil),  // 4: hearth.registries.v1.DeleteRegistryRequest
-	(*DeleteRegistryResponse)(nil), // 5: hearth.registries.v1.DeleteRegistryResponse
-	(*SearchPackagesRequest)(nil),  // 6: hearth.registries.v1.SearchPackagesRequest
-	(*SearchPackagesResponse)(nil), // 7: hearth.registries.v1.SearchPackagesResponse
-	(*GetOfferRequest)(nil),        // 8: hearth.registries.v1.GetOfferRequest
-	(*GetOfferResponse)(nil),       // 9: hearth.registries.v1.GetOfferResponse
-	(*ListCategoriesRequest)(nil),  // 10: hearth.registries.v1.ListCategoriesRequest
-	(*ListCategoriesResponse)(nil), // 11: hearth.registries.v1.ListCategoriesResponse
-	(*Registry)(nil),               // 12: hearth.registries.v1.Registry
-	(*Offer)(nil),                  // 13: hearth.registries.v1.Offer
-	(*RegistryFailure)(nil),        // 14: hearth.registries.v1.RegistryFailure
-	(*OfferCategory)(nil),          // 15: hearth.registries.v1.OfferCategory
+	(*ListRegistriesRequest)(nil),    // 0: hearth.registries.v1.ListRegistriesRequest
+	(*ListRegistriesResponse)(nil),   // 1: hearth.registries.v1.ListRegistriesResponse
+	(*AddRegistryRequest)(nil),       // 2: hearth.registries.v1.AddRegistryRequest
+	(*AddRegistryResponse)(nil),      // 3: hearth.registries.v1.AddRegistryResponse
+	(*DeleteRegistryRequest)(nil),    // 4: hearth.registries.v1.DeleteRegistryRequest
+	(*DeleteRegistryResponse)(nil),   // 5: hearth.registries.v1.DeleteRegistryResponse
+	(*SearchPackagesRequest)(nil),    // 6: hearth.registries.v1.SearchPackagesRequest
+	(*SearchPackagesResponse)(nil),   // 7: hearth.registries.v1.SearchPackagesResponse
+	(*GetOfferRequest)(nil),          // 8: hearth.registries.v1.GetOfferRequest
+	(*GetOfferResponse)(nil),         // 9: hearth.registries.v1.GetOfferResponse
+	(*ListCategoriesRequest)(nil),    // 10: hearth.registries.v1.ListCategoriesRequest
+	(*ListCategoriesResponse)(nil),   // 11: hearth.registries.v1.ListCategoriesResponse
+	(*GetOfferDocumentRequest)(nil),  // 12: hearth.registries.v1.GetOfferDocumentRequest
+	(*GetOfferDocumentResponse)(nil), // 13: hearth.registries.v1.GetOfferDocumentResponse
+	(*Registry)(nil),                 // 14: hearth.registries.v1.Registry
+	(*Offer)(nil),                    // 15: hearth.registries.v1.Offer
+	(*RegistryFailure)(nil),          // 16: hearth.registries.v1.RegistryFailure
+	(*OfferCategory)(nil),            // 17: hearth.registries.v1.OfferCategory
+	(v1.Document_Kind)(0),            // 18: hearth.packages.v1.Document.Kind
+	(*v1.Document)(nil),              // 19: hearth.packages.v1.Document
 }
 var file_hearth_registries_v1_registries_proto_depIdxs = []int32{
-	12, // 0: hearth.registries.v1.ListRegistriesResponse.registries:type_name -> hearth.registries.v1.Registry
-	12, // 1: hearth.registries.v1.AddRegistryResponse.registry:type_name -> hearth.registries.v1.Registry
-	13, // 2: hearth.registries.v1.SearchPackagesResponse.offers:type_name -> hearth.registries.v1.Offer
-	14, // 3: hearth.registries.v1.SearchPackagesResponse.failures:type_name -> hearth.registries.v1.RegistryFailure
-	13, // 4: hearth.registries.v1.GetOfferResponse.offer:type_name -> hearth.registries.v1.Offer
-	15, // 5: hearth.registries.v1.ListCategoriesResponse.categories:type_name -> hearth.registries.v1.OfferCategory
-	0,  // 6: hearth.registries.v1.RegistryService.ListRegistries:input_type -> hearth.registries.v1.ListRegistriesRequest
-	2,  // 7: hearth.registries.v1.RegistryService.AddRegistry:input_type -> hearth.registries.v1.AddRegistryRequest
-	4,  // 8: hearth.registries.v1.RegistryService.DeleteRegistry:input_type -> hearth.registries.v1.DeleteRegistryRequest
-	6,  // 9: hearth.registries.v1.RegistryService.SearchPackages:input_type -> hearth.registries.v1.SearchPackagesRequest
-	8,  // 10: hearth.registries.v1.RegistryService.GetOffer:input_type -> hearth.registries.v1.GetOfferRequest
-	10, // 11: hearth.registries.v1.RegistryService.ListCategories:input_type -> hearth.registries.v1.ListCategoriesRequest
-	1,  // 12: hearth.registries.v1.RegistryService.ListRegistries:output_type -> hearth.registries.v1.ListRegistriesResponse
-	3,  // 13: hearth.registries.v1.RegistryService.AddRegistry:output_type -> hearth.registries.v1.AddRegistryResponse
-	5,  // 14: hearth.registries.v1.RegistryService.DeleteRegistry:output_type -> hearth.registries.v1.DeleteRegistryResponse
-	7,  // 15: hearth.registries.v1.RegistryService.SearchPackages:output_type -> hearth.registries.v1.SearchPackagesResponse
-	9,  // 16: hearth.registries.v1.RegistryService.GetOffer:output_type -> hearth.registries.v1.GetOfferResponse
-	11, // 17: hearth.registries.v1.RegistryService.ListCategories:output_type -> hearth.registries.v1.ListCategoriesResponse
-	12, // [12:18] is the sub-list for method output_type
-	6,  // [6:12] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	14, // 0: hearth.registries.v1.ListRegistriesResponse.registries:type_name -> hearth.registries.v1.Registry
+	14, // 1: hearth.registries.v1.AddRegistryResponse.registry:type_name -> hearth.registries.v1.Registry
+	15, // 2: hearth.registries.v1.SearchPackagesResponse.offers:type_name -> hearth.registries.v1.Offer
+	16, // 3: hearth.registries.v1.SearchPackagesResponse.failures:type_name -> hearth.registries.v1.RegistryFailure
+	15, // 4: hearth.registries.v1.GetOfferResponse.offer:type_name -> hearth.registries.v1.Offer
+	17, // 5: hearth.registries.v1.ListCategoriesResponse.categories:type_name -> hearth.registries.v1.OfferCategory
+	18, // 6: hearth.registries.v1.GetOfferDocumentRequest.document:type_name -> hearth.packages.v1.Document.Kind
+	19, // 7: hearth.registries.v1.GetOfferDocumentResponse.document:type_name -> hearth.packages.v1.Document
+	0,  // 8: hearth.registries.v1.RegistryService.ListRegistries:input_type -> hearth.registries.v1.ListRegistriesRequest
+	2,  // 9: hearth.registries.v1.RegistryService.AddRegistry:input_type -> hearth.registries.v1.AddRegistryRequest
+	4,  // 10: hearth.registries.v1.RegistryService.DeleteRegistry:input_type -> hearth.registries.v1.DeleteRegistryRequest
+	6,  // 11: hearth.registries.v1.RegistryService.SearchPackages:input_type -> hearth.registries.v1.SearchPackagesRequest
+	8,  // 12: hearth.registries.v1.RegistryService.GetOffer:input_type -> hearth.registries.v1.GetOfferRequest
+	12, // 13: hearth.registries.v1.RegistryService.GetOfferDocument:input_type -> hearth.registries.v1.GetOfferDocumentRequest
+	10, // 14: hearth.registries.v1.RegistryService.ListCategories:input_type -> hearth.registries.v1.ListCategoriesRequest
+	1,  // 15: hearth.registries.v1.RegistryService.ListRegistries:output_type -> hearth.registries.v1.ListRegistriesResponse
+	3,  // 16: hearth.registries.v1.RegistryService.AddRegistry:output_type -> hearth.registries.v1.AddRegistryResponse
+	5,  // 17: hearth.registries.v1.RegistryService.DeleteRegistry:output_type -> hearth.registries.v1.DeleteRegistryResponse
+	7,  // 18: hearth.registries.v1.RegistryService.SearchPackages:output_type -> hearth.registries.v1.SearchPackagesResponse
+	9,  // 19: hearth.registries.v1.RegistryService.GetOffer:output_type -> hearth.registries.v1.GetOfferResponse
+	13, // 20: hearth.registries.v1.RegistryService.GetOfferDocument:output_type -> hearth.registries.v1.GetOfferDocumentResponse
+	11, // 21: hearth.registries.v1.RegistryService.ListCategories:output_type -> hearth.registries.v1.ListCategoriesResponse
+	15, // [15:22] is the sub-list for method output_type
+	8,  // [8:15] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_hearth_registries_v1_registries_proto_init() }
@@ -831,7 +969,7 @@ func file_hearth_registries_v1_registries_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_registries_v1_registries_proto_rawDesc), len(file_hearth_registries_v1_registries_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,12 +19,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	RegistryService_ListRegistries_FullMethodName = "/hearth.registries.v1.RegistryService/ListRegistries"
-	RegistryService_AddRegistry_FullMethodName    = "/hearth.registries.v1.RegistryService/AddRegistry"
-	RegistryService_DeleteRegistry_FullMethodName = "/hearth.registries.v1.RegistryService/DeleteRegistry"
-	RegistryService_SearchPackages_FullMethodName = "/hearth.registries.v1.RegistryService/SearchPackages"
-	RegistryService_GetOffer_FullMethodName       = "/hearth.registries.v1.RegistryService/GetOffer"
-	RegistryService_ListCategories_FullMethodName = "/hearth.registries.v1.RegistryService/ListCategories"
+	RegistryService_ListRegistries_FullMethodName   = "/hearth.registries.v1.RegistryService/ListRegistries"
+	RegistryService_AddRegistry_FullMethodName      = "/hearth.registries.v1.RegistryService/AddRegistry"
+	RegistryService_DeleteRegistry_FullMethodName   = "/hearth.registries.v1.RegistryService/DeleteRegistry"
+	RegistryService_SearchPackages_FullMethodName   = "/hearth.registries.v1.RegistryService/SearchPackages"
+	RegistryService_GetOffer_FullMethodName         = "/hearth.registries.v1.RegistryService/GetOffer"
+	RegistryService_GetOfferDocument_FullMethodName = "/hearth.registries.v1.RegistryService/GetOfferDocument"
+	RegistryService_ListCategories_FullMethodName   = "/hearth.registries.v1.RegistryService/ListCategories"
 )
 
 // RegistryServiceClient is the client API for RegistryService service.
@@ -44,6 +45,9 @@ type RegistryServiceClient interface {
 	SearchPackages(ctx context.Context, in *SearchPackagesRequest, opts ...grpc.CallOption) (*SearchPackagesResponse, error)
 	// GetOffer tells what a registry has of a package.
 	GetOffer(ctx context.Context, in *GetOfferRequest, opts ...grpc.CallOption) (*GetOfferResponse, error)
+	// GetOfferDocument reads what a listed package brings for people to see, out of the file where it lies. Only what the signers of the file have signed
+	// is read.
+	GetOfferDocument(ctx context.Context, in *GetOfferDocumentRequest, opts ...grpc.CallOption) (*GetOfferDocumentResponse, error)
 	// ListCategories lists the categories of a registry.
 	ListCategories(ctx context.Context, in *ListCategoriesRequest, opts ...grpc.CallOption) (*ListCategoriesResponse, error)
 }
@@ -106,6 +110,16 @@ func (c *registryServiceClient) GetOffer(ctx context.Context, in *GetOfferReques
 	return out, nil
 }
 
+func (c *registryServiceClient) GetOfferDocument(ctx context.Context, in *GetOfferDocumentRequest, opts ...grpc.CallOption) (*GetOfferDocumentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetOfferDocumentResponse)
+	err := c.cc.Invoke(ctx, RegistryService_GetOfferDocument_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *registryServiceClient) ListCategories(ctx context.Context, in *ListCategoriesRequest, opts ...grpc.CallOption) (*ListCategoriesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListCategoriesResponse)
@@ -133,6 +147,9 @@ type RegistryServiceServer interface {
 	SearchPackages(context.Context, *SearchPackagesRequest) (*SearchPackagesResponse, error)
 	// GetOffer tells what a registry has of a package.
 	GetOffer(context.Context, *GetOfferRequest) (*GetOfferResponse, error)
+	// GetOfferDocument reads what a listed package brings for people to see, out of the file where it lies. Only what the signers of the file have signed
+	// is read.
+	GetOfferDocument(context.Context, *GetOfferDocumentRequest) (*GetOfferDocumentResponse, error)
 	// ListCategories lists the categories of a registry.
 	ListCategories(context.Context, *ListCategoriesRequest) (*ListCategoriesResponse, error)
 	mustEmbedUnimplementedRegistryServiceServer()
@@ -159,6 +176,9 @@ func (UnimplementedRegistryServiceServer) SearchPackages(context.Context, *Searc
 }
 func (UnimplementedRegistryServiceServer) GetOffer(context.Context, *GetOfferRequest) (*GetOfferResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetOffer not implemented")
+}
+func (UnimplementedRegistryServiceServer) GetOfferDocument(context.Context, *GetOfferDocumentRequest) (*GetOfferDocumentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetOfferDocument not implemented")
 }
 func (UnimplementedRegistryServiceServer) ListCategories(context.Context, *ListCategoriesRequest) (*ListCategoriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListCategories not implemented")
@@ -274,6 +294,24 @@ func _RegistryService_GetOffer_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RegistryService_GetOfferDocument_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetOfferDocumentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServiceServer).GetOfferDocument(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryService_GetOfferDocument_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServiceServer).GetOfferDocument(ctx, req.(*GetOfferDocumentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RegistryService_ListCategories_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListCategoriesRequest)
 	if err := dec(in); err != nil {
@@ -318,6 +356,10 @@ var RegistryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetOffer",
 			Handler:    _RegistryService_GetOffer_Handler,
+		},
+		{
+			MethodName: "GetOfferDocument",
+			Handler:    _RegistryService_GetOfferDocument_Handler,
 		},
 		{
 			MethodName: "ListCategories",

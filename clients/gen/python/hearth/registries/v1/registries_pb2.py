@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from hearth.options.v1 import options_pb2 as hearth_dot_options_dot_v1_dot_options__pb2
+from hearth.packages.v1 import packages_pb2 as hearth_dot_packages_dot_v1_dot_packages__pb2
 from hearth.registries.v1 import resources_pb2 as hearth_dot_registries_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%hearth/registries/v1/registries.proto\x12\x14hearth.registries.v1\x1a\x1fhearth/options/v1/options.proto\x1a$hearth/registries/v1/resources.proto\"6\n\x15ListRegistriesRequest\x12\x1d\n\npage_token\x18\x01 \x01(\tR\tpageToken\"\x80\x01\n\x16ListRegistriesResponse\x12>\n\nregistries\x18\x01 \x03(\x0b\x32\x1e.hearth.registries.v1.RegistryR\nregistries\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"t\n\x12\x41\x64\x64RegistryRequest\x12\x16\n\x03url\x18\x01 \x01(\tB\x04\xb0\x86\x19\x01R\x03url\x12\x0e\n\x02id\x18\x02 \x01(\tR\x02id\x12\x14\n\x05local\x18\x03 \x01(\x08R\x05local\x12 \n\x0b\x66ingerprint\x18\x04 \x01(\tR\x0b\x66ingerprint\"Q\n\x13\x41\x64\x64RegistryResponse\x12:\n\x08registry\x18\x01 \x01(\x0b\x32\x1e.hearth.registries.v1.RegistryR\x08registry\"\'\n\x15\x44\x65leteRegistryRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"\x18\n\x16\x44\x65leteRegistryResponse\"\xbd\x01\n\x15SearchPackagesRequest\x12\x1a\n\x08registry\x18\x01 \x01(\tR\x08registry\x12\x14\n\x05query\x18\x02 \x01(\tR\x05query\x12\x1a\n\x08\x63\x61tegory\x18\x03 \x01(\tR\x08\x63\x61tegory\x12\x1a\n\x08language\x18\x04 \x01(\tR\x08language\x12\x1b\n\tpage_size\x18\x05 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x06 \x01(\tR\tpageToken\"\xb8\x01\n\x16SearchPackagesResponse\x12\x33\n\x06offers\x18\x01 \x03(\x0b\x32\x1b.hearth.registries.v1.OfferR\x06offers\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x41\n\x08\x66\x61ilures\x18\x03 \x03(\x0b\x32%.hearth.registries.v1.RegistryFailureR\x08\x66\x61ilures\"\x82\x01\n\x0fGetOfferRequest\x12\x1d\n\npackage_id\x18\x01 \x01(\tR\tpackageId\x12\x1a\n\x08registry\x18\x02 \x01(\tR\x08registry\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12\x1a\n\x08language\x18\x04 \x01(\tR\x08language\"E\n\x10GetOfferResponse\x12\x31\n\x05offer\x18\x01 \x01(\x0b\x32\x1b.hearth.registries.v1.OfferR\x05offer\"O\n\x15ListCategoriesRequest\x12\x1a\n\x08registry\x18\x01 \x01(\tR\x08registry\x12\x1a\n\x08language\x18\x02 \x01(\tR\x08language\"]\n\x16ListCategoriesResponse\x12\x43\n\ncategories\x18\x01 \x03(\x0b\x32#.hearth.registries.v1.OfferCategoryR\ncategories2\xc0\x05\n\x0fRegistryService\x12v\n\x0eListRegistries\x12+.hearth.registries.v1.ListRegistriesRequest\x1a,.hearth.registries.v1.ListRegistriesResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12j\n\x0b\x41\x64\x64Registry\x12(.hearth.registries.v1.AddRegistryRequest\x1a).hearth.registries.v1.AddRegistryResponse\"\x06\xca\xf3\x18\x02\x10\x03\x12s\n\x0e\x44\x65leteRegistry\x12+.hearth.registries.v1.DeleteRegistryRequest\x1a,.hearth.registries.v1.DeleteRegistryResponse\"\x06\xca\xf3\x18\x02\x10\x03\x12v\n\x0eSearchPackages\x12+.hearth.registries.v1.SearchPackagesRequest\x1a,.hearth.registries.v1.SearchPackagesResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12\x64\n\x08GetOffer\x12%.hearth.registries.v1.GetOfferRequest\x1a&.hearth.registries.v1.GetOfferResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12v\n\x0eListCategories\x12+.hearth.registries.v1.ListCategoriesRequest\x1a,.hearth.registries.v1.ListCategoriesResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%hearth/registries/v1/registries.proto\x12\x14hearth.registries.v1\x1a\x1fhearth/options/v1/options.proto\x1a!hearth/packages/v1/packages.proto\x1a$hearth/registries/v1/resources.proto\"6\n\x15ListRegistriesRequest\x12\x1d\n\npage_token\x18\x01 \x01(\tR\tpageToken\"\x80\x01\n\x16ListRegistriesResponse\x12>\n\nregistries\x18\x01 \x03(\x0b\x32\x1e.hearth.registries.v1.RegistryR\nregistries\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"t\n\x12\x41\x64\x64RegistryRequest\x12\x16\n\x03url\x18\x01 \x01(\tB\x04\xb0\x86\x19\x01R\x03url\x12\x0e\n\x02id\x18\x02 \x01(\tR\x02id\x12\x14\n\x05local\x18\x03 \x01(\x08R\x05local\x12 \n\x0b\x66ingerprint\x18\x04 \x01(\tR\x0b\x66ingerprint\"Q\n\x13\x41\x64\x64RegistryResponse\x12:\n\x08registry\x18\x01 \x01(\x0b\x32\x1e.hearth.registries.v1.RegistryR\x08registry\"\'\n\x15\x44\x65leteRegistryRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"\x18\n\x16\x44\x65leteRegistryResponse\"\xbd\x01\n\x15SearchPackagesRequest\x12\x1a\n\x08registry\x18\x01 \x01(\tR\x08registry\x12\x14\n\x05query\x18\x02 \x01(\tR\x05query\x12\x1a\n\x08\x63\x61tegory\x18\x03 \x01(\tR\x08\x63\x61tegory\x12\x1a\n\x08language\x18\x04 \x01(\tR\x08language\x12\x1b\n\tpage_size\x18\x05 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x06 \x01(\tR\tpageToken\"\xb8\x01\n\x16SearchPackagesResponse\x12\x33\n\x06offers\x18\x01 \x03(\x0b\x32\x1b.hearth.registries.v1.OfferR\x06offers\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x41\n\x08\x66\x61ilures\x18\x03 \x03(\x0b\x32%.hearth.registries.v1.RegistryFailureR\x08\x66\x61ilures\"\x82\x01\n\x0fGetOfferRequest\x12\x1d\n\npackage_id\x18\x01 \x01(\tR\tpackageId\x12\x1a\n\x08registry\x18\x02 \x01(\tR\x08registry\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12\x1a\n\x08language\x18\x04 \x01(\tR\x08language\"E\n\x10GetOfferResponse\x12\x31\n\x05offer\x18\x01 \x01(\x0b\x32\x1b.hearth.registries.v1.OfferR\x05offer\"O\n\x15ListCategoriesRequest\x12\x1a\n\x08registry\x18\x01 \x01(\tR\x08registry\x12\x1a\n\x08language\x18\x02 \x01(\tR\x08language\"]\n\x16ListCategoriesResponse\x12\x43\n\ncategories\x18\x01 \x03(\x0b\x32#.hearth.registries.v1.OfferCategoryR\ncategories\"\xad\x01\n\x17GetOfferDocumentRequest\x12\x1d\n\npackage_id\x18\x01 \x01(\tR\tpackageId\x12\x1a\n\x08registry\x18\x02 \x01(\tR\x08registry\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12=\n\x08\x64ocument\x18\x04 \x01(\x0e\x32!.hearth.packages.v1.Document.KindR\x08\x64ocument\"T\n\x18GetOfferDocumentResponse\x12\x38\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1c.hearth.packages.v1.DocumentR\x08\x64ocument2\xbe\x06\n\x0fRegistryService\x12v\n\x0eListRegistries\x12+.hearth.registries.v1.ListRegistriesRequest\x1a,.hearth.registries.v1.ListRegistriesResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12j\n\x0b\x41\x64\x64Registry\x12(.hearth.registries.v1.AddRegistryRequest\x1a).hearth.registries.v1.AddRegistryResponse\"\x06\xca\xf3\x18\x02\x10\x03\x12s\n\x0e\x44\x65leteRegistry\x12+.hearth.registries.v1.DeleteRegistryRequest\x1a,.hearth.registries.v1.DeleteRegistryResponse\"\x06\xca\xf3\x18\x02\x10\x03\x12v\n\x0eSearchPackages\x12+.hearth.registries.v1.SearchPackagesRequest\x1a,.hearth.registries.v1.SearchPackagesResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12\x64\n\x08GetOffer\x12%.hearth.registries.v1.GetOfferRequest\x1a&.hearth.registries.v1.GetOfferResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12|\n\x10GetOfferDocument\x12-.hearth.registries.v1.GetOfferDocumentRequest\x1a..hearth.registries.v1.GetOfferDocumentResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12v\n\x0eListCategories\x12+.hearth.registries.v1.ListCategoriesRequest\x1a,.hearth.registries.v1.ListCategoriesResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,32 +46,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTRYSERVICE'].methods_by_name['SearchPackages']._serialized_options = b'\220\002\001\312\363\030\002\020\001'
   _globals['_REGISTRYSERVICE'].methods_by_name['GetOffer']._loaded_options = None
   _globals['_REGISTRYSERVICE'].methods_by_name['GetOffer']._serialized_options = b'\220\002\001\312\363\030\002\020\001'
+  _globals['_REGISTRYSERVICE'].methods_by_name['GetOfferDocument']._loaded_options = None
+  _globals['_REGISTRYSERVICE'].methods_by_name['GetOfferDocument']._serialized_options = b'\220\002\001\312\363\030\002\020\001'
   _globals['_REGISTRYSERVICE'].methods_by_name['ListCategories']._loaded_options = None
   _globals['_REGISTRYSERVICE'].methods_by_name['ListCategories']._serialized_options = b'\220\002\001\312\363\030\002\020\001'
-  _globals['_LISTREGISTRIESREQUEST']._serialized_start=134
-  _globals['_LISTREGISTRIESREQUEST']._serialized_end=188
-  _globals['_LISTREGISTRIESRESPONSE']._serialized_start=191
-  _globals['_LISTREGISTRIESRESPONSE']._serialized_end=319
-  _globals['_ADDREGISTRYREQUEST']._serialized_start=321
-  _globals['_ADDREGISTRYREQUEST']._serialized_end=437
-  _globals['_ADDREGISTRYRESPONSE']._serialized_start=439
-  _globals['_ADDREGISTRYRESPONSE']._serialized_end=520
-  _globals['_DELETEREGISTRYREQUEST']._serialized_start=522
-  _globals['_DELETEREGISTRYREQUEST']._serialized_end=561
-  _globals['_DELETEREGISTRYRESPONSE']._serialized_start=563
-  _globals['_DELETEREGISTRYRESPONSE']._serialized_end=587
-  _globals['_SEARCHPACKAGESREQUEST']._serialized_start=590
-  _globals['_SEARCHPACKAGESREQUEST']._serialized_end=779
-  _globals['_SEARCHPACKAGESRESPONSE']._serialized_start=782
-  _globals['_SEARCHPACKAGESRESPONSE']._serialized_end=966
-  _globals['_GETOFFERREQUEST']._serialized_start=969
-  _globals['_GETOFFERREQUEST']._serialized_end=1099
-  _globals['_GETOFFERRESPONSE']._serialized_start=1101
-  _globals['_GETOFFERRESPONSE']._serialized_end=1170
-  _globals['_LISTCATEGORIESREQUEST']._serialized_start=1172
-  _globals['_LISTCATEGORIESREQUEST']._serialized_end=1251
-  _globals['_LISTCATEGORIESRESPONSE']._serialized_start=1253
-  _globals['_LISTCATEGORIESRESPONSE']._serialized_end=1346
-  _globals['_REGISTRYSERVICE']._serialized_start=1349
-  _globals['_REGISTRYSERVICE']._serialized_end=2053
+  _globals['_LISTREGISTRIESREQUEST']._serialized_start=169
+  _globals['_LISTREGISTRIESREQUEST']._serialized_end=223
+  _globals['_LISTREGISTRIESRESPONSE']._serialized_start=226
+  _globals['_LISTREGISTRIESRESPONSE']._serialized_end=354
+  _globals['_ADDREGISTRYREQUEST']._serialized_start=356
+  _globals['_ADDREGISTRYREQUEST']._serialized_end=472
+  _globals['_ADDREGISTRYRESPONSE']._serialized_start=474
+  _globals['_ADDREGISTRYRESPONSE']._serialized_end=555
+  _globals['_DELETEREGISTRYREQUEST']._serialized_start=557
+  _globals['_DELETEREGISTRYREQUEST']._serialized_end=596
+  _globals['_DELETEREGISTRYRESPONSE']._serialized_start=598
+  _globals['_DELETEREGISTRYRESPONSE']._serialized_end=622
+  _globals['_SEARCHPACKAGESREQUEST']._serialized_start=625
+  _globals['_SEARCHPACKAGESREQUEST']._serialized_end=814
+  _globals['_SEARCHPACKAGESRESPONSE']._serialized_start=817
+  _globals['_SEARCHPACKAGESRESPONSE']._serialized_end=1001
+  _globals['_GETOFFERREQUEST']._serialized_start=1004
+  _globals['_GETOFFERREQUEST']._serialized_end=1134
+  _globals['_GETOFFERRESPONSE']._serialized_start=1136
+  _globals['_GETOFFERRESPONSE']._serialized_end=1205
+  _globals['_LISTCATEGORIESREQUEST']._serialized_start=1207
+  _globals['_LISTCATEGORIESREQUEST']._serialized_end=1286
+  _globals['_LISTCATEGORIESRESPONSE']._serialized_start=1288
+  _globals['_LISTCATEGORIESRESPONSE']._serialized_end=1381
+  _globals['_GETOFFERDOCUMENTREQUEST']._serialized_start=1384
+  _globals['_GETOFFERDOCUMENTREQUEST']._serialized_end=1557
+  _globals['_GETOFFERDOCUMENTRESPONSE']._serialized_start=1559
+  _globals['_GETOFFERDOCUMENTRESPONSE']._serialized_end=1643
+  _globals['_REGISTRYSERVICE']._serialized_start=1646
+  _globals['_REGISTRYSERVICE']._serialized_end=2476
 # @@protoc_insertion_point(module_scope)

@@ -1,4 +1,5 @@
 from hearth.options.v1 import options_pb2 as _options_pb2
+from hearth.packages.v1 import packages_pb2 as _packages_pb2
 from hearth.registries.v1 import resources_pb2 as _resources_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -107,3 +108,21 @@ class ListCategoriesResponse(_message.Message):
     CATEGORIES_FIELD_NUMBER: _ClassVar[int]
     categories: _containers.RepeatedCompositeFieldContainer[_resources_pb2.OfferCategory]
     def __init__(self, categories: _Optional[_Iterable[_Union[_resources_pb2.OfferCategory, _Mapping]]] = ...) -> None: ...
+
+class GetOfferDocumentRequest(_message.Message):
+    __slots__ = ("package_id", "registry", "version", "document")
+    PACKAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    REGISTRY_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    package_id: str
+    registry: str
+    version: str
+    document: _packages_pb2.Document.Kind
+    def __init__(self, package_id: _Optional[str] = ..., registry: _Optional[str] = ..., version: _Optional[str] = ..., document: _Optional[_Union[_packages_pb2.Document.Kind, str]] = ...) -> None: ...
+
+class GetOfferDocumentResponse(_message.Message):
+    __slots__ = ("document",)
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    document: _packages_pb2.Document
+    def __init__(self, document: _Optional[_Union[_packages_pb2.Document, _Mapping]] = ...) -> None: ...

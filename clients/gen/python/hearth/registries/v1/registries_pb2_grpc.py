@@ -60,6 +60,11 @@ class RegistryServiceStub(object):
                 request_serializer=hearth_dot_registries_dot_v1_dot_registries__pb2.GetOfferRequest.SerializeToString,
                 response_deserializer=hearth_dot_registries_dot_v1_dot_registries__pb2.GetOfferResponse.FromString,
                 _registered_method=True)
+        self.GetOfferDocument = channel.unary_unary(
+                '/hearth.registries.v1.RegistryService/GetOfferDocument',
+                request_serializer=hearth_dot_registries_dot_v1_dot_registries__pb2.GetOfferDocumentRequest.SerializeToString,
+                response_deserializer=hearth_dot_registries_dot_v1_dot_registries__pb2.GetOfferDocumentResponse.FromString,
+                _registered_method=True)
         self.ListCategories = channel.unary_unary(
                 '/hearth.registries.v1.RegistryService/ListCategories',
                 request_serializer=hearth_dot_registries_dot_v1_dot_registries__pb2.ListCategoriesRequest.SerializeToString,
@@ -107,6 +112,14 @@ class RegistryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetOfferDocument(self, request, context):
+        """GetOfferDocument reads what a listed package brings for people to see, out of the file where it lies. Only what the signers of the file have signed
+        is read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListCategories(self, request, context):
         """ListCategories lists the categories of a registry.
         """
@@ -141,6 +154,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.GetOffer,
                     request_deserializer=hearth_dot_registries_dot_v1_dot_registries__pb2.GetOfferRequest.FromString,
                     response_serializer=hearth_dot_registries_dot_v1_dot_registries__pb2.GetOfferResponse.SerializeToString,
+            ),
+            'GetOfferDocument': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOfferDocument,
+                    request_deserializer=hearth_dot_registries_dot_v1_dot_registries__pb2.GetOfferDocumentRequest.FromString,
+                    response_serializer=hearth_dot_registries_dot_v1_dot_registries__pb2.GetOfferDocumentResponse.SerializeToString,
             ),
             'ListCategories': grpc.unary_unary_rpc_method_handler(
                     servicer.ListCategories,
@@ -284,6 +302,33 @@ class RegistryService(object):
             '/hearth.registries.v1.RegistryService/GetOffer',
             hearth_dot_registries_dot_v1_dot_registries__pb2.GetOfferRequest.SerializeToString,
             hearth_dot_registries_dot_v1_dot_registries__pb2.GetOfferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOfferDocument(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.registries.v1.RegistryService/GetOfferDocument',
+            hearth_dot_registries_dot_v1_dot_registries__pb2.GetOfferDocumentRequest.SerializeToString,
+            hearth_dot_registries_dot_v1_dot_registries__pb2.GetOfferDocumentResponse.FromString,
             options,
             channel_credentials,
             insecure,

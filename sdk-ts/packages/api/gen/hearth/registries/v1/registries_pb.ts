@@ -5,6 +5,8 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_hearth_options_v1_options } from "../../options/v1/options_pb.js";
+import type { Document, Document_Kind } from "../../packages/v1/packages_pb.js";
+import { file_hearth_packages_v1_packages } from "../../packages/v1/packages_pb.js";
 import type { Offer, OfferCategory, Registry, RegistryFailure } from "./resources_pb.js";
 import { file_hearth_registries_v1_resources } from "./resources_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -13,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/registries/v1/registries.proto.
  */
 export const file_hearth_registries_v1_registries: GenFile = /*@__PURE__*/
-  fileDesc("CiVoZWFydGgvcmVnaXN0cmllcy92MS9yZWdpc3RyaWVzLnByb3RvEhRoZWFydGgucmVnaXN0cmllcy52MSIrChVMaXN0UmVnaXN0cmllc1JlcXVlc3QSEgoKcGFnZV90b2tlbhgBIAEoCSJlChZMaXN0UmVnaXN0cmllc1Jlc3BvbnNlEjIKCnJlZ2lzdHJpZXMYASADKAsyHi5oZWFydGgucmVnaXN0cmllcy52MS5SZWdpc3RyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVwoSQWRkUmVnaXN0cnlSZXF1ZXN0EhEKA3VybBgBIAEoCUIEsIYZARIKCgJpZBgCIAEoCRINCgVsb2NhbBgDIAEoCBITCgtmaW5nZXJwcmludBgEIAEoCSJHChNBZGRSZWdpc3RyeVJlc3BvbnNlEjAKCHJlZ2lzdHJ5GAEgASgLMh4uaGVhcnRoLnJlZ2lzdHJpZXMudjEuUmVnaXN0cnkiIwoVRGVsZXRlUmVnaXN0cnlSZXF1ZXN0EgoKAmlkGAEgASgJIhgKFkRlbGV0ZVJlZ2lzdHJ5UmVzcG9uc2UigwEKFVNlYXJjaFBhY2thZ2VzUmVxdWVzdBIQCghyZWdpc3RyeRgBIAEoCRINCgVxdWVyeRgCIAEoCRIQCghjYXRlZ29yeRgDIAEoCRIQCghsYW5ndWFnZRgEIAEoCRIRCglwYWdlX3NpemUYBSABKAUSEgoKcGFnZV90b2tlbhgGIAEoCSKXAQoWU2VhcmNoUGFja2FnZXNSZXNwb25zZRIrCgZvZmZlcnMYASADKAsyGy5oZWFydGgucmVnaXN0cmllcy52MS5PZmZlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSNwoIZmFpbHVyZXMYAyADKAsyJS5oZWFydGgucmVnaXN0cmllcy52MS5SZWdpc3RyeUZhaWx1cmUiWgoPR2V0T2ZmZXJSZXF1ZXN0EhIKCnBhY2thZ2VfaWQYASABKAkSEAoIcmVnaXN0cnkYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIQCghsYW5ndWFnZRgEIAEoCSI+ChBHZXRPZmZlclJlc3BvbnNlEioKBW9mZmVyGAEgASgLMhsuaGVhcnRoLnJlZ2lzdHJpZXMudjEuT2ZmZXIiOwoVTGlzdENhdGVnb3JpZXNSZXF1ZXN0EhAKCHJlZ2lzdHJ5GAEgASgJEhAKCGxhbmd1YWdlGAIgASgJIlEKFkxpc3RDYXRlZ29yaWVzUmVzcG9uc2USNwoKY2F0ZWdvcmllcxgBIAMoCzIjLmhlYXJ0aC5yZWdpc3RyaWVzLnYxLk9mZmVyQ2F0ZWdvcnkywAUKD1JlZ2lzdHJ5U2VydmljZRJ2Cg5MaXN0UmVnaXN0cmllcxIrLmhlYXJ0aC5yZWdpc3RyaWVzLnYxLkxpc3RSZWdpc3RyaWVzUmVxdWVzdBosLmhlYXJ0aC5yZWdpc3RyaWVzLnYxLkxpc3RSZWdpc3RyaWVzUmVzcG9uc2UiCZACAcrzGAIQARJqCgtBZGRSZWdpc3RyeRIoLmhlYXJ0aC5yZWdpc3RyaWVzLnYxLkFkZFJlZ2lzdHJ5UmVxdWVzdBopLmhlYXJ0aC5yZWdpc3RyaWVzLnYxLkFkZFJlZ2lzdHJ5UmVzcG9uc2UiBsrzGAIQAxJzCg5EZWxldGVSZWdpc3RyeRIrLmhlYXJ0aC5yZWdpc3RyaWVzLnYxLkRlbGV0ZVJlZ2lzdHJ5UmVxdWVzdBosLmhlYXJ0aC5yZWdpc3RyaWVzLnYxLkRlbGV0ZVJlZ2lzdHJ5UmVzcG9uc2UiBsrzGAIQAxJ2Cg5TZWFyY2hQYWNrYWdlcxIrLmhlYXJ0aC5yZWdpc3RyaWVzLnYxLlNlYXJjaFBhY2thZ2VzUmVxdWVzdBosLmhlYXJ0aC5yZWdpc3RyaWVzLnYxLlNlYXJjaFBhY2thZ2VzUmVzcG9uc2UiCZACAcrzGAIQARJkCghHZXRPZmZlchIlLmhlYXJ0aC5yZWdpc3RyaWVzLnYxLkdldE9mZmVyUmVxdWVzdBomLmhlYXJ0aC5yZWdpc3RyaWVzLnYxLkdldE9mZmVyUmVzcG9uc2UiCZACAcrzGAIQARJ2Cg5MaXN0Q2F0ZWdvcmllcxIrLmhlYXJ0aC5yZWdpc3RyaWVzLnYxLkxpc3RDYXRlZ29yaWVzUmVxdWVzdBosLmhlYXJ0aC5yZWdpc3RyaWVzLnYxLkxpc3RDYXRlZ29yaWVzUmVzcG9uc2UiCZACAcrzGAIQAWIGcHJvdG8z", [file_hearth_options_v1_options, file_hearth_registries_v1_resources]);
+  fileDesc("CiVoZWFydGgvcmVnaXN0cmllcy92MS9yZWdpc3RyaWVzLnByb3RvEhRoZWFydGgucmVnaXN0cmllcy52MSIrChVMaXN0UmVnaXN0cmllc1JlcXVlc3QSEgoKcGFnZV90b2tlbhgBIAEoCSJlChZMaXN0UmVnaXN0cmllc1Jlc3BvbnNlEjIKCnJlZ2lzdHJpZXMYASADKAsyHi5oZWFydGgucmVnaXN0cmllcy52MS5SZWdpc3RyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVwoSQWRkUmVnaXN0cnlSZXF1ZXN0EhEKA3VybBgBIAEoCUIEsIYZARIKCgJpZBgCIAEoCRINCgVsb2NhbBgDIAEoCBITCgtmaW5nZXJwcmludBgEIAEoCSJHChNBZGRSZWdpc3RyeVJlc3BvbnNlEjAKCHJlZ2lzdHJ5GAEgASgLMh4uaGVhcnRoLnJlZ2lzdHJpZXMudjEuUmVnaXN0cnkiIwoVRGVsZXRlUmVnaXN0cnlSZXF1ZXN0EgoKAmlkGAEgASgJIhgKFkRlbGV0ZVJlZ2lzdHJ5UmVzcG9uc2UigwEKFVNlYXJjaFBhY2thZ2VzUmVxdWVzdBIQCghyZWdpc3RyeRgBIAEoCRINCgVxdWVyeRgCIAEoCRIQCghjYXRlZ29yeRgDIAEoCRIQCghsYW5ndWFnZRgEIAEoCRIRCglwYWdlX3NpemUYBSABKAUSEgoKcGFnZV90b2tlbhgGIAEoCSKXAQoWU2VhcmNoUGFja2FnZXNSZXNwb25zZRIrCgZvZmZlcnMYASADKAsyGy5oZWFydGgucmVnaXN0cmllcy52MS5PZmZlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSNwoIZmFpbHVyZXMYAyADKAsyJS5oZWFydGgucmVnaXN0cmllcy52MS5SZWdpc3RyeUZhaWx1cmUiWgoPR2V0T2ZmZXJSZXF1ZXN0EhIKCnBhY2thZ2VfaWQYASABKAkSEAoIcmVnaXN0cnkYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIQCghsYW5ndWFnZRgEIAEoCSI+ChBHZXRPZmZlclJlc3BvbnNlEioKBW9mZmVyGAEgASgLMhsuaGVhcnRoLnJlZ2lzdHJpZXMudjEuT2ZmZXIiOwoVTGlzdENhdGVnb3JpZXNSZXF1ZXN0EhAKCHJlZ2lzdHJ5GAEgASgJEhAKCGxhbmd1YWdlGAIgASgJIlEKFkxpc3RDYXRlZ29yaWVzUmVzcG9uc2USNwoKY2F0ZWdvcmllcxgBIAMoCzIjLmhlYXJ0aC5yZWdpc3RyaWVzLnYxLk9mZmVyQ2F0ZWdvcnkihQEKF0dldE9mZmVyRG9jdW1lbnRSZXF1ZXN0EhIKCnBhY2thZ2VfaWQYASABKAkSEAoIcmVnaXN0cnkYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIzCghkb2N1bWVudBgEIAEoDjIhLmhlYXJ0aC5wYWNrYWdlcy52MS5Eb2N1bWVudC5LaW5kIkoKGEdldE9mZmVyRG9jdW1lbnRSZXNwb25zZRIuCghkb2N1bWVudBgBIAEoCzIcLmhlYXJ0aC5wYWNrYWdlcy52MS5Eb2N1bWVudDK+BgoPUmVnaXN0cnlTZXJ2aWNlEnYKDkxpc3RSZWdpc3RyaWVzEisuaGVhcnRoLnJlZ2lzdHJpZXMudjEuTGlzdFJlZ2lzdHJpZXNSZXF1ZXN0GiwuaGVhcnRoLnJlZ2lzdHJpZXMudjEuTGlzdFJlZ2lzdHJpZXNSZXNwb25zZSIJkAIByvMYAhABEmoKC0FkZFJlZ2lzdHJ5EiguaGVhcnRoLnJlZ2lzdHJpZXMudjEuQWRkUmVnaXN0cnlSZXF1ZXN0GikuaGVhcnRoLnJlZ2lzdHJpZXMudjEuQWRkUmVnaXN0cnlSZXNwb25zZSIGyvMYAhADEnMKDkRlbGV0ZVJlZ2lzdHJ5EisuaGVhcnRoLnJlZ2lzdHJpZXMudjEuRGVsZXRlUmVnaXN0cnlSZXF1ZXN0GiwuaGVhcnRoLnJlZ2lzdHJpZXMudjEuRGVsZXRlUmVnaXN0cnlSZXNwb25zZSIGyvMYAhADEnYKDlNlYXJjaFBhY2thZ2VzEisuaGVhcnRoLnJlZ2lzdHJpZXMudjEuU2VhcmNoUGFja2FnZXNSZXF1ZXN0GiwuaGVhcnRoLnJlZ2lzdHJpZXMudjEuU2VhcmNoUGFja2FnZXNSZXNwb25zZSIJkAIByvMYAhABEmQKCEdldE9mZmVyEiUuaGVhcnRoLnJlZ2lzdHJpZXMudjEuR2V0T2ZmZXJSZXF1ZXN0GiYuaGVhcnRoLnJlZ2lzdHJpZXMudjEuR2V0T2ZmZXJSZXNwb25zZSIJkAIByvMYAhABEnwKEEdldE9mZmVyRG9jdW1lbnQSLS5oZWFydGgucmVnaXN0cmllcy52MS5HZXRPZmZlckRvY3VtZW50UmVxdWVzdBouLmhlYXJ0aC5yZWdpc3RyaWVzLnYxLkdldE9mZmVyRG9jdW1lbnRSZXNwb25zZSIJkAIByvMYAhABEnYKDkxpc3RDYXRlZ29yaWVzEisuaGVhcnRoLnJlZ2lzdHJpZXMudjEuTGlzdENhdGVnb3JpZXNSZXF1ZXN0GiwuaGVhcnRoLnJlZ2lzdHJpZXMudjEuTGlzdENhdGVnb3JpZXNSZXNwb25zZSIJkAIByvMYAhABYgZwcm90bzM", [file_hearth_options_v1_options, file_hearth_packages_v1_packages, file_hearth_registries_v1_resources]);
 
 /**
  * ListRegistriesRequest asks for them.
@@ -367,6 +369,69 @@ export const ListCategoriesResponseSchema: GenMessage<ListCategoriesResponse> = 
   messageDesc(file_hearth_registries_v1_registries, 11);
 
 /**
+ * GetOfferDocumentRequest names a document.
+ *
+ * @generated from message hearth.registries.v1.GetOfferDocumentRequest
+ */
+export type GetOfferDocumentRequest = Message<"hearth.registries.v1.GetOfferDocumentRequest"> & {
+  /**
+   * Id of the package.
+   *
+   * @generated from field: string package_id = 1;
+   */
+  packageId: string;
+
+  /**
+   * Id of a registry; empty: the only one, or the first that has it.
+   *
+   * @generated from field: string registry = 2;
+   */
+  registry: string;
+
+  /**
+   * The version, or a range of versions; empty: the newest.
+   *
+   * @generated from field: string version = 3;
+   */
+  version: string;
+
+  /**
+   * Which one.
+   *
+   * @generated from field: hearth.packages.v1.Document.Kind document = 4;
+   */
+  document: Document_Kind;
+};
+
+/**
+ * Describes the message hearth.registries.v1.GetOfferDocumentRequest.
+ * Use `create(GetOfferDocumentRequestSchema)` to create a new message.
+ */
+export const GetOfferDocumentRequestSchema: GenMessage<GetOfferDocumentRequest> = /*@__PURE__*/
+  messageDesc(file_hearth_registries_v1_registries, 12);
+
+/**
+ * GetOfferDocumentResponse holds a document.
+ *
+ * @generated from message hearth.registries.v1.GetOfferDocumentResponse
+ */
+export type GetOfferDocumentResponse = Message<"hearth.registries.v1.GetOfferDocumentResponse"> & {
+  /**
+   * The document. One that the package does not have is REASON_NOT_FOUND.
+   *
+   * @generated from field: hearth.packages.v1.Document document = 1;
+   */
+  document?: Document;
+};
+
+/**
+ * Describes the message hearth.registries.v1.GetOfferDocumentResponse.
+ * Use `create(GetOfferDocumentResponseSchema)` to create a new message.
+ */
+export const GetOfferDocumentResponseSchema: GenMessage<GetOfferDocumentResponse> = /*@__PURE__*/
+  messageDesc(file_hearth_registries_v1_registries, 13);
+
+/**
  * RegistryService browses the registries from which packages are installed. What a registry says is its own word; what it leads to is verified when it is installed.
  *
  * @generated from service hearth.registries.v1.RegistryService
@@ -422,6 +487,17 @@ export const RegistryService: GenService<{
     methodKind: "unary";
     input: typeof GetOfferRequestSchema;
     output: typeof GetOfferResponseSchema;
+  },
+  /**
+   * GetOfferDocument reads what a listed package brings for people to see, out of the file where it lies. Only what the signers of the file have signed
+   * is read.
+   *
+   * @generated from rpc hearth.registries.v1.RegistryService.GetOfferDocument
+   */
+  getOfferDocument: {
+    methodKind: "unary";
+    input: typeof GetOfferDocumentRequestSchema;
+    output: typeof GetOfferDocumentResponseSchema;
   },
   /**
    * ListCategories lists the categories of a registry.
