@@ -30,9 +30,9 @@ func New() (*Devices, error) {
 // Close gives the socket back. The bridge stays.
 func (d *Devices) Close() { d.nl.Close() }
 
-// EnsureBridge makes the bridge what b says: there, up, with exactly this IPv4 address, without IPv6, answering for its
-// services among each other so that their traffic passes the firewall of the machine. It works on its own bridge after a
-// crash or a change by somebody else, and refuses, with ErrForeign, a link of another kind.
+// EnsureBridge makes the bridge what b says: there, up, with exactly these addresses, without IPv6 where b says none or the
+// kernel has none, answering for its services among each other so that their traffic passes the firewall of the machine. It
+// works on its own bridge after a crash or a change by somebody else, and refuses, with ErrForeign, a link of another kind.
 func (d *Devices) EnsureBridge(b Bridge) error {
 	if err := CheckBridge(b); err != nil {
 		return err
@@ -41,11 +41,22 @@ func (d *Devices) EnsureBridge(b Bridge) error {
 	if err != nil {
 		return err
 	}
-	if err := bridgeSysctls(b.Name); err != nil {
+	six := b.Address6
+	if on, err := HasIPv6(); err != nil || !on {
+		if six = (netip.Prefix{}); err != nil {
+			return err
+		}
+	}
+	if err := bridgeSysctls(b.Name, six.IsValid()); err != nil {
 		return err
 	}
-	if err := d.ensureAddress(link, b.Address); err != nil {
+	if err := d.ensureAddress(link, netlink.FAMILY_V4, b.Address); err != nil {
 		return err
+	}
+	if six.IsValid() {
+		if err := d.ensureAddress(link, netlink.FAMILY_V6, six); err != nil {
+			return err
+		}
 	}
 	if err := d.nl.LinkSetUp(link); err != nil {
 		return fmt.Errorf("cannot switch on bridge %s: %w", b.Name, err)
@@ -82,16 +93,19 @@ func (d *Devices) bridge(b Bridge) (netlink.Link, error) {
 	return link, nil
 }
 
-func (d *Devices) ensureAddress(link netlink.Link, want netip.Prefix) error {
+func (d *Devices) ensureAddress(link netlink.Link, family int, want netip.Prefix) error {
 	name := link.Attrs().Name
-	have, err := d.nl.AddrList(link, netlink.FAMILY_V4)
+	have, err := d.nl.AddrList(link, family)
 	if err != nil {
 		return fmt.Errorf("cannot list the addresses of %s: %w", name, err)
 	}
 	found := false
 	for _, a := range have {
-		if p, ok := prefix(a); ok && p == want {
+		p, ok := prefix(a)
+		if ok && p == want {
 			found = true
+		}
+		if ok && (p == want || p.Addr().Is6() && p.Addr().IsLinkLocalUnicast()) {
 			continue
 		}
 		if err := d.nl.AddrDel(link, &a); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
@@ -105,6 +119,9 @@ func (d *Devices) ensureAddress(link netlink.Link, want netip.Prefix) error {
 	if err != nil {
 		return fmt.Errorf("%w: address %s", ErrInvalid, want)
 	}
+	if want.Addr().Is6() {
+		a.Flags = unix.IFA_F_NODAD // nobody else can have it: services send in their own names alone
+	}
 	if err := d.nl.AddrAdd(link, a); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("cannot give address %s to %s: %w", want, name, err)
 	}
@@ -114,8 +131,13 @@ func (d *Devices) ensureAddress(link netlink.Link, want netip.Prefix) error {
 // bridgeSysctls: services do not hear each other on the bridge (nft drops it), so the machine answers their ARP for each
 // other (proxy_arp_pvlan, at once) and forwards what the firewall allows. It must not tell them to go straight instead:
 // that would not work, and redirects use up the kernel's allowance for the refusals services are told. The setting of
-// "all" matters only where a link's own is off too, so other links go on as they do.
-func bridgeSysctls(name string) error {
+// "all" matters only where a link's own is off too, so other links go on as they do. Over IPv6 it is the router of the
+// services and listens to no other.
+func bridgeSysctls(name string, six bool) error {
+	disabled := "1"
+	if six {
+		disabled = "0"
+	}
 	for _, s := range [][2]string{
 		{"net/ipv4/conf/" + name + "/forwarding", "1"},
 		{"net/ipv4/conf/" + name + "/proxy_arp_pvlan", "1"},
@@ -124,7 +146,9 @@ func bridgeSysctls(name string) error {
 		{"net/ipv4/conf/all/send_redirects", "0"},
 		{"net/ipv4/conf/" + name + "/route_localnet", "0"},
 		{"net/ipv4/conf/" + name + "/accept_redirects", "0"},
-		{"net/ipv6/conf/" + name + "/disable_ipv6", "1"},
+		{"net/ipv6/conf/" + name + "/accept_ra", "0"},
+		{"net/ipv6/conf/" + name + "/accept_redirects", "0"},
+		{"net/ipv6/conf/" + name + "/disable_ipv6", disabled},
 	} {
 		err := sysctl(s[0], s[1])
 		if errors.Is(err, os.ErrNotExist) && strings.HasPrefix(s[0], "net/ipv6/") {
@@ -137,19 +161,22 @@ func bridgeSysctls(name string) error {
 	return nil
 }
 
-// bridgedFirewall is where the kernel is told that frames on bridges pass the firewall of packets (br_netfilter).
-const bridgedFirewall = "net/bridge/bridge-nf-call-iptables"
-
 // Hairpins lets what a service sends to this machine be led back to the bridge it came from, and answers whether that works.
-// It does not where frames on bridges pass the firewall of packets: the kernel then takes such a packet for a frame that
-// stays on the bridge. That is switched off where no other bridge may count on it.
+// It does not where frames on bridges pass the firewall of packets (br_netfilter): the kernel then takes such a packet for a
+// frame that stays on the bridge. That is switched off where no other bridge may count on it.
 func (d *Devices) Hairpins(bridge string) (bool, error) {
-	have, err := os.ReadFile(filepath.Join("/proc/sys", bridgedFirewall))
-	if errors.Is(err, os.ErrNotExist) || err == nil && strings.TrimSpace(string(have)) == "0" {
-		return true, nil
+	var on []string
+	for _, name := range []string{"net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"} {
+		have, err := os.ReadFile(filepath.Join("/proc/sys", name))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return false, fmt.Errorf("cannot look whether frames pass the firewall: %w", err)
+		}
+		if err == nil && strings.TrimSpace(string(have)) != "0" {
+			on = append(on, name)
+		}
 	}
-	if err != nil {
-		return false, fmt.Errorf("cannot look whether frames pass the firewall: %w", err)
+	if len(on) == 0 {
+		return true, nil
 	}
 	links, err := d.nl.LinkList()
 	if err != nil {
@@ -160,8 +187,10 @@ func (d *Devices) Hairpins(bridge string) (bool, error) {
 			return false, nil
 		}
 	}
-	if err := sysctl(bridgedFirewall, "0"); err != nil {
-		return false, err
+	for _, name := range on {
+		if err := sysctl(name, "0"); err != nil {
+			return false, err
+		}
 	}
 	return true, nil
 }

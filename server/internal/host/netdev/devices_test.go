@@ -1,6 +1,8 @@
 package netdev_test
 
 import (
+	"maps"
+	"net"
 	"net/netip"
 	"os"
 	"runtime"
@@ -67,6 +69,85 @@ func TestBridgeIsRepairedWhenSomebodyChangedIt(t *testing.T) {
 				t.Errorf("%s is %q, want %s", name, got, want)
 			}
 		}
+	})
+}
+
+// Links that listened to their routers go on when the machine forwards IPv6; others do not begin to.
+func TestForwardingOverIPv6LeavesTheWayOutAlone(t *testing.T) {
+	t.Parallel()
+	inNamespace(t, func(t *testing.T) {
+		d := open(t)
+		addVeth(t, "lan0", "lan1")
+		set := func(name, value string) {
+			t.Helper()
+			must(t, os.WriteFile("/proc/sys/net/ipv6/conf/"+name, []byte(value), 0))
+		}
+		set("all/forwarding", "0")
+		set("lan0/accept_ra", "1")
+		set("lan1/accept_ra", "0")
+		set("default/accept_ra", "1")
+		for range 2 {
+			must(t, d.EnableForwarding6())
+		}
+		for name, want := range map[string]string{"all/forwarding": "1", "lan0/accept_ra": "2", "lan1/accept_ra": "0", "default/accept_ra": "2"} {
+			got, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + name)
+			must(t, err)
+			if strings.TrimSpace(string(got)) != want {
+				t.Errorf("%s is %q, want %s", name, got, want)
+			}
+		}
+		if on, err := d.Routes6(); !on || err != nil {
+			t.Errorf("IPv6 is forwarded: %v, %v", on, err)
+		}
+	})
+}
+
+func TestTheBridgeHasIPv6WhereItIsToHaveIt(t *testing.T) {
+	t.Parallel()
+	inNamespace(t, func(t *testing.T) {
+		d := open(t)
+		b := netdev.Bridge{Name: "hb0", Address: netip.MustParsePrefix("10.0.3.1/24"), Address6: netip.MustParsePrefix("fd00:3::1/64")}
+		for range 2 {
+			must(t, d.EnsureBridge(b))
+		}
+		if got := subnets(t, d, "hb0"); !slices.Equal(got, []netip.Prefix{b.Address, b.Address6}) {
+			t.Errorf("addresses are %v", got)
+		}
+		link, err := netlink.LinkByName("hb0")
+		must(t, err)
+		foreign, err := netlink.ParseAddr("fd99::1/64")
+		must(t, err)
+		must(t, netlink.AddrAdd(link, foreign))
+		must(t, os.WriteFile("/proc/sys/net/ipv6/conf/hb0/accept_ra", []byte("2"), 0))
+		must(t, d.EnsureBridge(b))
+		if got := subnets(t, d, "hb0"); !slices.Equal(got, []netip.Prefix{b.Address, b.Address6}) {
+			t.Errorf("after a stranger's change addresses are %v", got)
+		}
+		if got, err := os.ReadFile("/proc/sys/net/ipv6/conf/hb0/accept_ra"); err != nil || strings.TrimSpace(string(got)) != "0" {
+			t.Errorf("the bridge listens to routers: %q, %v", got, err)
+		}
+		a, c := netip.MustParseAddr("fd00:3::a00:30b"), netip.MustParseAddr("fd00:3::a00:30c")
+		for _, want := range []map[netip.Addr]net.HardwareAddr{{a: netdev.MAC(b.Address.Addr())}, {a: {2, 0, 0, 0, 0, 1}, c: {2, 0, 0, 0, 0, 2}}, {c: {2, 0, 0, 0, 0, 2}}, {}} {
+			must(t, d.EnsureNeighbours("hb0", want))
+			list, err := netlink.NeighList(link.Attrs().Index, netlink.FAMILY_V6)
+			must(t, err)
+			have := map[netip.Addr]net.HardwareAddr{}
+			for _, n := range list {
+				if at, ok := netip.AddrFromSlice(n.IP); ok && n.State&unix.NUD_PERMANENT != 0 {
+					have[at] = n.HardwareAddr
+				}
+			}
+			if !maps.EqualFunc(have, want, func(x, y net.HardwareAddr) bool { return slices.Equal(x, y) }) {
+				t.Errorf("neighbours are %v, want %v", have, want)
+			}
+		}
+		b.Address6 = netip.Prefix{}
+		must(t, d.EnsureBridge(b))
+		if got := subnets(t, d, "hb0"); !slices.Equal(got, []netip.Prefix{b.Address}) {
+			t.Errorf("without IPv6 addresses are %v", got)
+		}
+		must(t, d.RemoveLink("hb0"))
+		must(t, d.EnsureNeighbours("hb0", nil))
 	})
 }
 

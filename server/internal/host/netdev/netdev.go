@@ -29,6 +29,8 @@ type Bridge struct {
 	Name string
 	// Address of the machine on it and the length of the prefix, as in 10.0.3.1/24.
 	Address netip.Prefix
+	// Address6 is its IPv6 address there; not valid for none. A kernel without IPv6 gives it none either.
+	Address6 netip.Prefix
 }
 
 // Kind says what a link is.
@@ -110,7 +112,18 @@ func CheckBridge(b Bridge) error {
 	if !b.Address.IsValid() || !b.Address.Addr().Is4() || b.Address.Bits() > 30 || b.Address.Bits() < 8 {
 		return fmt.Errorf("%w: bridge address %s", ErrInvalid, b.Address)
 	}
+	if a := b.Address6; a.IsValid() && (!a.Addr().Is6() || a.Addr().Is4In6() || a.Addr().IsLinkLocalUnicast() || a.Bits() > 96) {
+		return fmt.Errorf("%w: bridge address %s", ErrInvalid, a)
+	}
 	return nil
+}
+
+// Address6 returns the IPv6 address that goes with an IPv4 address of a service: it ends with that, so it is as lasting and as
+// much its own.
+func Address6(bridge netip.Prefix, addr netip.Addr) netip.Addr {
+	a, four := bridge.Masked().Addr().As16(), addr.As4()
+	copy(a[12:], four[:])
+	return netip.AddrFrom16(a)
 }
 
 // MAC returns the hardware address that goes with an IPv4 address of a service: locally administered and always the

@@ -22,7 +22,7 @@ const MaxForwards = 8192
 // fewPorts is how many ports a range may have that is entries of a map and not rules, though its ports stay.
 const fewPorts = 16
 
-// Forward leads connections and datagrams, TCP and UDP, for ports of this machine to a service. The packets keep their
+// Forward leads connections and datagrams, TCP and UDP, for ports of this machine to a service, of IPv4 or of IPv6. The packets keep their
 // source. It is for those outside, for the service itself, which sees the machine as the source, and for services that may
 // speak to it; any other service is refused, since the port is then no one's.
 type Forward struct {
@@ -40,13 +40,14 @@ func (f Forward) check(r Rules) error {
 	if err := r.member(f.Target); err != nil {
 		return err
 	}
+	four := f.Target.Is4()
 	n := f.Ports.Last - f.Ports.First
 	switch {
 	case f.Ports.First == 0 || f.Ports.Last < f.Ports.First || f.First == 0 || uint32(f.First)+uint32(n) > 65535:
 		return fmt.Errorf("%w: forward of the ports %d to %d to %d", ErrInvalid, f.Ports.First, f.Ports.Last, f.First)
-	case !f.Address.Is4() || f.Address.IsUnspecified() || f.Address.IsLoopback():
+	case !f.Address.IsValid() || f.Address.Is4() != four || f.Address.IsUnspecified() || f.Address.IsLoopback() || f.Address.Zone() != "" || f.Address.Is4In6():
 		return fmt.Errorf("%w: forward from %s", ErrInvalid, f.Address)
-	case f.Source.IsValid() && !f.Source.Addr().Is4():
+	case f.Source.IsValid() && f.Source.Addr().Is4() != four:
 		return fmt.Errorf("%w: forward for %s", ErrInvalid, f.Source)
 	}
 	return nil
@@ -75,14 +76,15 @@ func (f Forward) mapped() bool {
 // rules are those of a forward that is not mapped, for packets that a match holds for.
 func (f Forward) rules(who ...match) (out []rule) {
 	for _, proto := range []byte{protoTCP, protoUDP} {
-		base := append(append(rule{nfproto(protoIPv4)}, who...), destination(f.Address), l4proto(proto))
+		base := append(append(rule{protocolOf(f.Address)}, who...), destination(f.Address), l4proto(proto))
 		out = append(out, append(base, destinationPorts(f.Ports), dnat(f.Target)))
 	}
 	return out
 }
 
-// forwardMap has the mapped forwards that are for the same callers: those outside, from one network or from all, or services.
+// forwardMap has the mapped forwards that are for the same callers, of IPv4 or of IPv6: those outside, from one network or from all, or services.
 type forwardMap struct {
+	six      bool
 	source   netip.Prefix
 	services bool
 	set      *set
@@ -91,11 +93,12 @@ type forwardMap struct {
 // forwardMaps sorts mapped forwards by whom they are for. Where two are for the same port the first counts.
 func forwardMaps(r Rules) (out []forwardMap) {
 	taken := map[string]bool{}
-	add := func(m forwardMap, parts []part, key element, target netip.Addr, port uint16) {
-		i := slices.IndexFunc(out, func(o forwardMap) bool { return o.source == m.source && o.services == m.services })
+	add := func(m forwardMap, key element, target netip.Addr, port uint16) {
+		m.six = target.Is6()
+		i := slices.IndexFunc(out, func(o forwardMap) bool { return o.six == m.six && o.source == m.source && o.services == m.services })
 		if i < 0 {
 			i = len(out)
-			m.set = &set{name: fmt.Sprintf("forwards%d", i), parts: parts, values: []part{partIPv4, partPort}}
+			m.set = &set{name: fmt.Sprintf("forwards%d", i), parts: partsOf(key), values: partsOf(element{target, port})}
 			out = append(out, m)
 		}
 		if id := fmt.Sprint(i, key); !taken[id] {
@@ -110,10 +113,25 @@ func forwardMaps(r Rules) (out []forwardMap) {
 		callers := r.callers(f.Target)
 		for n := range f.Ports.Last - f.Ports.First + 1 {
 			port, to := f.Ports.First+n, f.First+n
-			add(forwardMap{source: f.Source}, []part{partIPv4, partPort}, element{f.Address, port}, f.Target, to)
+			add(forwardMap{source: f.Source}, element{f.Address, port}, f.Target, to)
 			for _, a := range callers {
-				add(forwardMap{services: true}, []part{partIPv4, partIPv4, partPort}, element{a, f.Address, port}, f.Target, to)
+				add(forwardMap{services: true}, element{a, f.Address, port}, f.Target, to)
 			}
+		}
+	}
+	return out
+}
+
+// partsOf are the types of an element of addresses and ports.
+func partsOf(e element) (out []part) {
+	for _, v := range e {
+		switch a, isAddress := v.(netip.Addr); {
+		case !isAddress:
+			out = append(out, partPort)
+		case a.Is4():
+			out = append(out, partIPv4)
+		default:
+			out = append(out, partIPv6)
 		}
 	}
 	return out
@@ -121,12 +139,15 @@ func forwardMaps(r Rules) (out []forwardMap) {
 
 // rules have packets looked up that a match holds for.
 func (m forwardMap) rules(who ...match) (out []rule) {
-	fields := []field{fieldIPDestination, fieldDestinationPort}
+	fields, from, family := []field{fieldIPDestination, fieldDestinationPort}, fieldIPSource, byte(protoIPv4)
+	if m.six {
+		fields, from, family = []field{fieldIP6Destination, fieldDestinationPort}, fieldIP6Source, protoIPv6
+	}
 	if m.services {
-		fields = append([]field{fieldIPSource}, fields...)
+		fields = append([]field{from}, fields...)
 	}
 	for _, proto := range []byte{protoTCP, protoUDP} {
-		out = append(out, append(append(rule{nfproto(protoIPv4)}, who...), l4proto(proto), dnatBy{in(m.set, fields...)}))
+		out = append(out, append(append(rule{nfproto(family)}, who...), l4proto(proto), dnatBy{in(m.set, fields...), family}))
 	}
 	return out
 }
@@ -137,9 +158,17 @@ func (r Rules) callers(target netip.Addr) []netip.Addr {
 		return nil
 	}
 	out := []netip.Addr{target}
+	to := r.named(target)
 	for _, p := range r.Allowed {
-		if p.To == target && p.From != target {
-			out = append(out, p.From)
+		from := p.From
+		if p.To != to || from == to {
+			continue
+		}
+		if target.Is6() {
+			from = r.six[from]
+		}
+		if from.IsValid() {
+			out = append(out, from)
 		}
 	}
 	return out
@@ -205,13 +234,14 @@ func returns(r Rules) (out []rule) {
 	}
 	slices.SortFunc(targets, netip.Addr.Compare)
 	for _, a := range slices.Compact(targets) {
-		out = append(out, rule{nfproto(protoIPv4), sourceIn(netip.PrefixFrom(a, a.BitLen())), destination(a), masquerade})
+		out = append(out, rule{protocolOf(a), sourceIn(netip.PrefixFrom(a, a.BitLen())), destination(a), masquerade})
 	}
 	return out
 }
 
 func destination(a netip.Addr) word {
-	return equal("ip daddr "+a.String(), &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseNetworkHeader, Offset: 16, Len: 4}, a.AsSlice())
+	words, load := loadDestination(a)
+	return equal(words+a.String(), load, a.AsSlice())
 }
 
 func destinationPorts(p PortRange) word {
@@ -223,18 +253,26 @@ func destinationPorts(p PortRange) word {
 
 // dnat changes the destination and leaves the port as it is.
 func dnat(to netip.Addr) word {
-	return word{"dnat ip to " + to.String(), []expr.Any{
+	words, family := "dnat ip to ", uint32(unix.NFPROTO_IPV4)
+	if to.Is6() {
+		words, family = "dnat ip6 to ", unix.NFPROTO_IPV6
+	}
+	return word{words + to.String(), []expr.Any{
 		&expr.Immediate{Register: reg, Data: to.AsSlice()},
-		&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg},
+		&expr.NAT{Type: expr.NATTypeDestNAT, Family: family, RegAddrMin: reg},
 	}}
 }
 
 // dnatBy changes destination and port to what a map has for a packet; one that it has nothing for stays as it is.
-type dnatBy struct{ lookup }
+type dnatBy struct {
+	lookup
+	family byte
+}
 
 func (d dnatBy) text() string {
 	fields, name, _ := strings.Cut(d.lookup.text(), " @")
-	return "dnat ip to " + fields + " map @" + name
+	word := map[byte]string{protoIPv4: "ip", protoIPv6: "ip6"}[d.family]
+	return "dnat " + word + " to " + fields + " map @" + name
 }
 
 func (d dnatBy) exprs() []expr.Any {
@@ -242,7 +280,11 @@ func (d dnatBy) exprs() []expr.Any {
 	if l, ok := code[len(code)-1].(*expr.Lookup); ok {
 		l.DestRegister, l.IsDestRegSet = reg32, true
 	}
-	return append(code, &expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg32, RegProtoMin: reg32 + 1})
+	port := uint32(reg32 + 1)
+	if d.family == protoIPv6 {
+		port = reg32 + 4
+	}
+	return append(code, &expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(d.family), RegAddrMin: reg32, RegProtoMin: port})
 }
 
 // ctForwarded holds for packets of connections whose destination was changed.

@@ -309,9 +309,11 @@ func (f *Firewall) addSet(t *nftables.Table, s *set) error {
 // cut forgets connections of services without a pair, and to ports of this machine they may not use: packets of a known connection would pass for ever, those of a
 // forgotten one are judged anew.
 func (f *Firewall) cut(r Rules) error {
-	_, err := f.track.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, strangers{r})
-	if err != nil && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("cannot cut connections that are not allowed any more: %w", err)
+	for _, family := range []netlink.InetFamily{unix.AF_INET, unix.AF_INET6} {
+		_, err := f.track.ConntrackDeleteFilters(netlink.ConntrackTable, family, strangers{r})
+		if err != nil && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("cannot cut connections that are not allowed any more: %w", err)
+		}
 	}
 	return nil
 }
@@ -332,7 +334,7 @@ func (s strangers) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 	if s.rules.member(to) != nil {
 		return s.misused(flow, from)
 	}
-	_, allowed := slices.BinarySearchFunc(s.rules.Allowed, Pair{from, to}, func(a, b Pair) int {
+	_, allowed := slices.BinarySearchFunc(s.rules.Allowed, Pair{s.rules.named(from), s.rules.named(to)}, func(a, b Pair) int {
 		if c := a.From.Compare(b.From); c != 0 {
 			return c
 		}
@@ -354,6 +356,6 @@ func (s strangers) misused(flow *netlink.ConntrackFlow, from netip.Addr) bool {
 			return false
 		}
 	}
-	_, allowed := slices.BinarySearchFunc(s.rules.Uses, Use{From: from, Port: port}, Use.compare)
+	_, allowed := slices.BinarySearchFunc(s.rules.Uses, Use{From: s.rules.named(from), Port: port}, Use.compare)
 	return !allowed
 }

@@ -41,28 +41,42 @@ type service struct {
 	ns   netns.NsHandle
 	link string
 	addr netip.Addr
+	six  netip.Addr
 }
+
+// The addresses of the world and of the machine towards it.
+const worldAddr6, uplinkAddr6 = "2001:db8::9", "2001:db8::1"
 
 func newLab(t *testing.T, names ...string) *lab {
 	t.Helper()
 	testenv.Require(t, "netns")
 	l := &lab{t: t, services: map[string]*service{}, worldAddr: "198.51.100.9", uplinkAddr: "198.51.100.1"}
 	l.host, l.world = l.namespace(), l.namespace()
-	l.rules = nft.Rules{Tag: tag, Bridge: "hearth0", Host: netip.MustParsePrefix("10.0.3.1/24")}
+	l.rules = nft.Rules{Tag: tag, Bridge: "hearth0", Host: netip.MustParsePrefix("10.0.3.1/24"), Host6: netip.MustParsePrefix("fd00:3::1/64")}
 	l.in(l.host, func() {
 		var err error
 		l.devices, err = netdev.New()
 		must(t, err)
 		l.firewall, err = nft.New()
 		must(t, err)
-		must(t, l.devices.EnsureBridge(netdev.Bridge{Name: l.rules.Bridge, Address: l.rules.Host}))
+		must(t, l.devices.EnsureBridge(netdev.Bridge{Name: l.rules.Bridge, Address: l.rules.Host, Address6: l.rules.Host6}))
 	})
 	t.Cleanup(func() { l.firewall.Close(); l.devices.Close() })
 	l.cable("up0", "eth0", l.world)
 	l.address(l.host, "up0", l.uplinkAddr+"/24")
 	l.address(l.world, "eth0", l.worldAddr+"/24")
-	l.in(l.world, func() { route(t, "10.0.3.0/24", l.uplinkAddr) })
-	l.in(l.host, func() { must(t, l.devices.EnableForwarding("up0")) })
+	l.address(l.host, "up0", uplinkAddr6+"/64")
+	l.address(l.world, "eth0", worldAddr6+"/64")
+	l.in(l.world, func() {
+		route(t, "10.0.3.0/24", l.uplinkAddr)
+		route(t, "fd00:3::/64", uplinkAddr6)
+	})
+	l.in(l.host, func() {
+		must(t, l.devices.EnableForwarding("up0"))
+		must(t, l.devices.EnableForwarding6())
+	})
+	l.settled(l.world, uplinkAddr6)
+	l.settled(l.host, worldAddr6)
 	for i, name := range names {
 		l.attach(name, netip.AddrFrom4([4]byte{10, 0, 3, byte(11 + i)}))
 	}
@@ -72,7 +86,7 @@ func newLab(t *testing.T, names ...string) *lab {
 // attach adds a service to the bridge and to the rules.
 func (l *lab) attach(name string, addr netip.Addr) {
 	l.t.Helper()
-	s := &service{ns: l.namespace(), link: "h" + tag + name, addr: addr}
+	s := &service{ns: l.namespace(), link: "h" + tag + name, addr: addr, six: netdev.Address6(l.rules.Host6, addr)}
 	l.cable(s.link, "eth0", s.ns)
 	l.in(l.host, func() {
 		port, err := netlink.LinkByName(s.link)
@@ -83,9 +97,39 @@ func (l *lab) attach(name string, addr netip.Addr) {
 	})
 	l.setMAC(s, netdev.MAC(addr))
 	l.address(s.ns, "eth0", addr.String()+"/24")
-	l.in(s.ns, func() { route(l.t, "0.0.0.0/0", "10.0.3.1") })
+	l.address(s.ns, "eth0", s.six.String()+"/128")
+	l.in(s.ns, func() {
+		route(l.t, "0.0.0.0/0", "10.0.3.1")
+		link, err := netlink.LinkByName("eth0")
+		must(l.t, err)
+		_, only, _ := net.ParseCIDR(l.rules.Host6.Addr().String() + "/128")
+		must(l.t, netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: only}))
+		route(l.t, "::/0", l.rules.Host6.Addr().String())
+	})
 	l.services[name] = s
-	l.rules.Services = append(l.rules.Services, nft.Service{Link: s.link, Address: addr, MAC: netdev.MAC(addr)})
+	l.rules.Services = append(l.rules.Services, nft.Service{Link: s.link, Address: addr, Address6: s.six, MAC: netdev.MAC(addr)})
+	l.in(l.host, func() {
+		known := map[netip.Addr]net.HardwareAddr{}
+		for _, s := range l.rules.Services {
+			known[s.Address6] = s.MAC
+		}
+		must(l.t, l.devices.EnsureNeighbours(l.rules.Bridge, known))
+	})
+	l.settled(s.ns, l.rules.Host6.Addr().String())
+}
+
+// settled waits until an address of the machine is found over IPv6: the kernel joins the groups that it is asked in by itself, later.
+func (l *lab) settled(ns netns.NsHandle, addr string) {
+	l.t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; {
+		_, _, err := l.open(ns, "", net.JoinHostPort(addr, "1"))
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			return
+		}
+		if time.Now().After(end) {
+			l.t.Fatalf("%s is not found: %v", addr, err)
+		}
+	}
 }
 
 func (l *lab) ensure() {
@@ -169,6 +213,9 @@ func (l *lab) address(ns netns.NsHandle, link, addr string) {
 		must(l.t, err)
 		a, err := netlink.ParseAddr(addr)
 		must(l.t, err)
+		if a.IP.To4() == nil {
+			a.Flags = unix.IFA_F_NODAD
+		}
 		must(l.t, netlink.AddrAdd(li, a))
 	})
 }
@@ -204,7 +251,7 @@ func (l *lab) listen(ns netns.NsHandle, addr string) {
 	var ln net.Listener
 	l.in(ns, func() {
 		var err error
-		ln, err = net.Listen("tcp4", addr)
+		ln, err = net.Listen("tcp", addr)
 		must(l.t, err)
 	})
 	var wg sync.WaitGroup
@@ -248,7 +295,7 @@ func (l *lab) open(ns netns.NsHandle, from, to string) (net.Conn, string, error)
 		if from != "" {
 			d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
 		}
-		c, err = d.Dial("tcp4", to)
+		c, err = d.Dial("tcp", to)
 	})
 	if err != nil {
 		return nil, "", err

@@ -113,19 +113,29 @@ func ifName(name string) []byte {
 
 // Numbers of protocols and types rules speak of.
 const (
-	etherIPv4 = unix.ETH_P_IP
-	etherARP  = unix.ETH_P_ARP
-	protoIPv4 = unix.NFPROTO_IPV4
-	protoIPv6 = unix.NFPROTO_IPV6
-	protoICMP = unix.IPPROTO_ICMP
-	protoTCP  = unix.IPPROTO_TCP
-	protoUDP  = unix.IPPROTO_UDP
-	icmpEcho  = 8
+	etherIPv4   = unix.ETH_P_IP
+	etherIPv6   = unix.ETH_P_IPV6
+	etherARP    = unix.ETH_P_ARP
+	protoIPv4   = unix.NFPROTO_IPV4
+	protoIPv6   = unix.NFPROTO_IPV6
+	protoICMP   = unix.IPPROTO_ICMP
+	protoICMPv6 = unix.IPPROTO_ICMPV6
+	protoTCP    = unix.IPPROTO_TCP
+	protoUDP    = unix.IPPROTO_UDP
+	icmpEcho    = 8
+
+	icmp6Echo            = 128
+	icmp6RouterSolicit   = 133
+	icmp6RouterAdvert    = 134
+	icmp6NeighborSolicit = 135
+	icmp6NeighborAdvert  = 136
+	icmp6Redirect        = 137
 
 	ctInvalid     = expr.CtStateBitINVALID
 	ctNew         = expr.CtStateBitNEW
 	ctEstablished = expr.CtStateBitESTABLISHED
 	ctRelated     = expr.CtStateBitRELATED
+	ctUntracked   = expr.CtStateBitUNTRACKED
 )
 
 func equal(words string, load expr.Any, data []byte) word {
@@ -133,7 +143,7 @@ func equal(words string, load expr.Any, data []byte) word {
 }
 
 func etherType(t uint16) word {
-	name := map[uint16]string{etherIPv4: "ip", etherARP: "arp"}[t]
+	name := map[uint16]string{etherIPv4: "ip", etherIPv6: "ip6", etherARP: "arp"}[t]
 	load := &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseLLHeader, Offset: 12, Len: 2}
 	return equal("ether type "+name, load, binary.BigEndian.AppendUint16(nil, t))
 }
@@ -144,7 +154,7 @@ func nfproto(p byte) word {
 }
 
 func l4proto(p byte) word {
-	name := map[byte]string{protoICMP: "icmp", protoTCP: "tcp", protoUDP: "udp"}[p]
+	name := map[byte]string{protoICMP: "icmp", protoICMPv6: "ipv6-icmp", protoTCP: "tcp", protoUDP: "udp"}[p]
 	return equal("meta l4proto "+name, &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg}, []byte{p})
 }
 
@@ -158,18 +168,50 @@ func icmpType(t byte) word {
 	return equal("icmp type "+name, &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 1}, []byte{t})
 }
 
+func icmp6Type(t byte) word {
+	name := map[byte]string{
+		icmp6Echo: "echo-request", icmp6RouterSolicit: "nd-router-solicit", icmp6RouterAdvert: "nd-router-advert",
+		icmp6NeighborSolicit: "nd-neighbor-solicit", icmp6NeighborAdvert: "nd-neighbor-advert", icmp6Redirect: "nd-redirect",
+	}[t]
+	return equal("icmpv6 type "+name, &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 1}, []byte{t})
+}
+
+// protocolOf is the protocol of packets that have such an address.
+func protocolOf(a netip.Addr) word {
+	if a.Is4() {
+		return nfproto(protoIPv4)
+	}
+	return nfproto(protoIPv6)
+}
+
+// loadSource and loadDestination load the addresses of packets that have such addresses as a.
+func loadSource(a netip.Addr) (string, *expr.Payload) {
+	if a.Is4() {
+		return "ip saddr ", &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseNetworkHeader, Offset: 12, Len: 4}
+	}
+	return "ip6 saddr ", &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseNetworkHeader, Offset: 8, Len: 16}
+}
+
+func loadDestination(a netip.Addr) (string, *expr.Payload) {
+	if a.Is4() {
+		return "ip daddr ", &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseNetworkHeader, Offset: 16, Len: 4}
+	}
+	return "ip6 daddr ", &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseNetworkHeader, Offset: 24, Len: 16}
+}
+
 func sourceIn(p netip.Prefix) word {
-	mask := net.CIDRMask(p.Bits(), 32)
-	return word{"ip saddr " + p.String(), []expr.Any{
-		&expr.Payload{DestRegister: reg, Base: expr.PayloadBaseNetworkHeader, Offset: 12, Len: 4},
-		&expr.Bitwise{SourceRegister: reg, DestRegister: reg, Len: 4, Mask: mask, Xor: make([]byte, 4)},
+	words, load := loadSource(p.Addr())
+	size := p.Addr().BitLen() / 8
+	return word{words + p.String(), []expr.Any{
+		load,
+		&expr.Bitwise{SourceRegister: reg, DestRegister: reg, Len: uint32(size), Mask: net.CIDRMask(p.Bits(), size*8), Xor: make([]byte, size)},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: p.Masked().Addr().AsSlice()},
 	}}
 }
 
 func source(a netip.Addr) word {
-	load := &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseNetworkHeader, Offset: 12, Len: 4}
-	return equal("ip saddr "+a.String(), load, a.AsSlice())
+	words, load := loadSource(a)
+	return equal(words+a.String(), load, a.AsSlice())
 }
 
 // ofTransparent holds for what comes to a socket of this machine that has an address of others.
@@ -195,7 +237,7 @@ func ctState(bits uint32) word {
 	for _, s := range []struct {
 		bit  uint32
 		name string
-	}{{ctNew, "new"}, {ctInvalid, "invalid"}, {ctEstablished, "established"}, {ctRelated, "related"}} {
+	}{{ctNew, "new"}, {ctInvalid, "invalid"}, {ctEstablished, "established"}, {ctRelated, "related"}, {ctUntracked, "untracked"}} {
 		if bits&s.bit != 0 {
 			names = append(names, s.name)
 		}
@@ -227,6 +269,8 @@ var (
 	fieldARPSource       = payload("arp saddr ip", expr.PayloadBaseNetworkHeader, 14, 4, partIPv4)
 	fieldIPSource        = payload("ip saddr", expr.PayloadBaseNetworkHeader, 12, 4, partIPv4)
 	fieldIPDestination   = payload("ip daddr", expr.PayloadBaseNetworkHeader, 16, 4, partIPv4)
+	fieldIP6Source       = payload("ip6 saddr", expr.PayloadBaseNetworkHeader, 8, 16, partIPv6)
+	fieldIP6Destination  = payload("ip6 daddr", expr.PayloadBaseNetworkHeader, 24, 16, partIPv6)
 	fieldDestinationPort = payload("th dport", expr.PayloadBaseTransportHeader, 2, 2, partPort)
 )
 
@@ -270,6 +314,7 @@ var (
 	partIfName = part{"ifname", unix.IFNAMSIZ, nftables.TypeIFName}
 	partEther  = part{"ether_addr", 6, nftables.TypeEtherAddr}
 	partIPv4   = part{"ipv4_addr", 4, nftables.TypeIPAddr}
+	partIPv6   = part{"ipv6_addr", 16, nftables.TypeIP6Addr}
 	partPort   = part{"inet_service", 2, nftables.TypeInetService}
 )
 

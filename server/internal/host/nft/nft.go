@@ -9,7 +9,8 @@
 //
 // Services hang on one bridge. Frames between them are dropped there, whoever they are from; what one sends in another's
 // name, by address or hardware address, is dropped at its port. The machine answers ARP for all of them (netdev sets
-// that), so what they send each other comes to it as packets, and passes where a pair allows it. That way one table with
+// that), so what they send each other comes to it as packets, and passes where a pair allows it; over IPv6 the machine is
+// the router and there is nobody else on the link. That way one table with
 // connection tracking decides everything, on kernels that cannot track on bridges too.
 //
 // It is deliberately unaware of packages and of what they bind. Invariants: both tables are named
@@ -45,7 +46,9 @@ type Rules struct {
 	// Bridge is the link services are attached to, Host the machine's address on it.
 	Bridge string
 	Host   netip.Prefix
-	// Services that may send at all.
+	// Host6 is its IPv6 address there; without one nothing passes over IPv6, neither from services nor to them.
+	Host6 netip.Prefix
+	// Services that may send at all. Below they are named by their IPv4 addresses; what is said of one holds for both of its addresses.
 	Services []Service
 	// Allowed pairs. Answers always pass.
 	Allowed []Pair
@@ -55,15 +58,18 @@ type Rules struct {
 	// not use at the bridge it may not use at an address in another network either.
 	Uses []Use
 	// Flows is how many connections the machine may track that one service opened; of more, the first packet is dropped.
-	// They are counted anew whenever the rules are replaced. 0 bounds nothing.
+	// They are counted anew whenever the rules are replaced, and for themselves over IPv6, where a quarter is allowed. 0 bounds nothing.
 	Flows uint32
 	// Forwards lead ports of this machine to services.
 	Forwards []Forward
 	// Closed are links in networks that this machine does not route between: what comes in there is for the machine or a service.
-	Closed []string
+	// Closed6 are those over IPv6.
+	Closed, Closed6 []string
 	// Hairpin has the forwards serve services, too, which the machine must be able to lead back to the bridge. Without it
 	// they are refused.
 	Hairpin bool
+
+	six, four map[netip.Addr]netip.Addr // of services: the one address by the other
 }
 
 // Service is who may send from a link.
@@ -71,7 +77,9 @@ type Service struct {
 	// Link is the machine's end of the service's cable.
 	Link    string
 	Address netip.Addr
-	MAC     net.HardwareAddr
+	// Address6 is not valid for one without IPv6.
+	Address6 netip.Addr
+	MAC      net.HardwareAddr
 }
 
 // Pair lets From open connections to To.
@@ -113,6 +121,8 @@ func (r Rules) normal() (Rules, error) {
 		return r, fmt.Errorf("%w: bridge %q", ErrInvalid, r.Bridge)
 	case !r.Host.IsValid() || !r.Host.Addr().Is4() || r.Host.Bits() > 30:
 		return r, fmt.Errorf("%w: address %s of the bridge", ErrInvalid, r.Host)
+	case r.Host6.IsValid() && (!r.Host6.Addr().Is6() || r.Host6.Addr().Is4In6() || r.Host6.Bits() > 96):
+		return r, fmt.Errorf("%w: IPv6 address %s of the bridge", ErrInvalid, r.Host6)
 	case len(r.Services) > MaxServices || len(r.Allowed) > MaxPairs || len(r.Ports) > MaxPorts || len(r.Uses) > MaxUses:
 		return r, fmt.Errorf("%w: more than %d services, %d pairs, %d ports or %d uses of ports", ErrInvalid, MaxServices, MaxPairs, MaxPorts, MaxUses)
 	}
@@ -120,15 +130,24 @@ func (r Rules) normal() (Rules, error) {
 		if !linkForm.MatchString(s.Link) || len(s.Link) <= 5 || s.Link[:5] != linkPrefix(r.Tag) || s.Link == r.Bridge {
 			return r, fmt.Errorf("%w: link %q does not belong to instance %s", ErrInvalid, s.Link, r.Tag)
 		}
-		if err := r.member(s.Address); err != nil {
+		if err := r.service(s.Address); err != nil {
 			return r, err
+		}
+		if s.Address6.IsValid() && (s.Address6.Is4() || r.member(s.Address6) != nil) {
+			return r, fmt.Errorf("%w: %s is not a service's address in %s", ErrInvalid, s.Address6, r.Host6)
 		}
 		if len(s.MAC) != 6 || s.MAC[0]&1 != 0 || bytes.Equal(s.MAC, make([]byte, 6)) {
 			return r, fmt.Errorf("%w: hardware address %q of %s", ErrInvalid, s.MAC, s.Link)
 		}
 	}
+	r.six, r.four = make(map[netip.Addr]netip.Addr), make(map[netip.Addr]netip.Addr)
+	for _, s := range r.Services {
+		if s.Address6.IsValid() {
+			r.six[s.Address], r.four[s.Address6] = s.Address6, s.Address
+		}
+	}
 	for _, p := range r.Allowed {
-		if err := errors.Join(r.member(p.From), r.member(p.To)); err != nil {
+		if err := errors.Join(r.service(p.From), r.service(p.To)); err != nil {
 			return r, err
 		}
 	}
@@ -138,17 +157,17 @@ func (r Rules) normal() (Rules, error) {
 		}
 	}
 	for _, u := range r.Uses {
-		if err := r.member(u.From); err != nil {
+		if err := r.service(u.From); err != nil {
 			return r, err
 		}
 		if u.Port == 0 {
 			return r, fmt.Errorf("%w: port 0 for %s", ErrInvalid, u.From)
 		}
 	}
-	if len(r.Closed) > MaxClosed {
+	if len(r.Closed) > MaxClosed || len(r.Closed6) > MaxClosed {
 		return r, fmt.Errorf("%w: more than %d closed links", ErrInvalid, MaxClosed)
 	}
-	for _, name := range r.Closed {
+	for _, name := range slices.Concat(r.Closed, r.Closed6) {
 		if !linkForm.MatchString(name) || name == r.Bridge {
 			return r, fmt.Errorf("%w: closed link %q", ErrInvalid, name)
 		}
@@ -173,10 +192,10 @@ func (r Rules) sorted() Rules {
 		if c := a.Address.Compare(b.Address); c != 0 {
 			return c
 		}
-		return bytes.Compare(append([]byte(a.Link), a.MAC...), append([]byte(b.Link), b.MAC...))
+		return cmp.Or(bytes.Compare(append([]byte(a.Link), a.MAC...), append([]byte(b.Link), b.MAC...)), a.Address6.Compare(b.Address6))
 	})
 	r.Services = slices.CompactFunc(r.Services, func(a, b Service) bool {
-		return a.Link == b.Link && a.Address == b.Address && bytes.Equal(a.MAC, b.MAC)
+		return a.Link == b.Link && a.Address == b.Address && a.Address6 == b.Address6 && bytes.Equal(a.MAC, b.MAC)
 	})
 	r.Allowed = slices.Clone(r.Allowed)
 	slices.SortFunc(r.Allowed, func(a, b Pair) int {
@@ -193,16 +212,37 @@ func (r Rules) sorted() Rules {
 	slices.SortFunc(r.Forwards, Forward.compare)
 	r.Forwards = slices.Compact(r.Forwards)
 	r.Closed = slices.Compact(slices.Sorted(slices.Values(r.Closed)))
+	r.Closed6 = slices.Compact(slices.Sorted(slices.Values(r.Closed6)))
 	r.Ports = merge(r.Ports)
 	return r
 }
 
 // member refuses addresses no service can have.
 func (r Rules) member(a netip.Addr) error {
-	if !a.Is4() || !r.Host.Contains(a) || a == r.Host.Addr() || a == r.Host.Masked().Addr() {
-		return fmt.Errorf("%w: %s is not a service's address in %s", ErrInvalid, a, r.Host)
+	host := r.Host
+	if a.Is6() {
+		host = r.Host6
+	}
+	if !host.IsValid() || !host.Contains(a) || a == host.Addr() || a == host.Masked().Addr() {
+		return fmt.Errorf("%w: %s is not a service's address in %s", ErrInvalid, a, host)
 	}
 	return nil
+}
+
+// service refuses what names no service.
+func (r Rules) service(a netip.Addr) error {
+	if !a.Is4() {
+		return fmt.Errorf("%w: service %s is not named by its IPv4 address", ErrInvalid, a)
+	}
+	return r.member(a)
+}
+
+// named answers the IPv4 address of the service that has an address.
+func (r Rules) named(a netip.Addr) netip.Addr {
+	if a.Is6() {
+		return r.four[a]
+	}
+	return a
 }
 
 // merge returns the ranges in order, those that touch as one.

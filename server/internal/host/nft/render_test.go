@@ -26,19 +26,21 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func example() nft.Rules {
 	addr := netip.MustParseAddr
 	return nft.Rules{
-		Tag: tag, Bridge: "hearth0", Host: netip.MustParsePrefix("10.0.3.1/24"), Flows: 32768,
+		Tag: tag, Bridge: "hearth0", Host: netip.MustParsePrefix("10.0.3.1/24"), Host6: netip.MustParsePrefix("fd00:3::1/64"), Flows: 32768,
 		Services: []nft.Service{
-			{Link: "h1a2bbbbbbbbb", Address: addr("10.0.3.12"), MAC: netdev.MAC(addr("10.0.3.12"))},
-			{Link: "h1a2baaaaaaaa", Address: addr("10.0.3.11"), MAC: netdev.MAC(addr("10.0.3.11"))},
+			{Link: "h1a2bbbbbbbbb", Address: addr("10.0.3.12"), Address6: addr("fd00:3::a00:30c"), MAC: netdev.MAC(addr("10.0.3.12"))},
+			{Link: "h1a2baaaaaaaa", Address: addr("10.0.3.11"), Address6: addr("fd00:3::a00:30b"), MAC: netdev.MAC(addr("10.0.3.11"))},
 		},
 		Allowed: []nft.Pair{{addr("10.0.3.12"), addr("10.0.3.11")}, {addr("10.0.3.11"), addr("10.0.3.12")}},
 		Uses:    []nft.Use{{addr("10.0.3.12"), 62000}, {addr("10.0.3.11"), 62001}, {addr("10.0.3.11"), 62000}},
-		Closed:  []string{"lan1", "lan0", "lan1"}, Hairpin: true,
+		Closed:  []string{"lan1", "lan0", "lan1"}, Closed6: []string{"lan1"}, Hairpin: true,
 		Forwards: []nft.Forward{
 			{Address: addr("192.168.1.5"), Ports: nft.PortRange{First: 5000, Last: 5499}, Target: addr("10.0.3.11"), First: 5000},
 			{Address: addr("192.168.1.5"), Ports: nft.PortRange{First: 6000, Last: 6002}, Target: addr("10.0.3.11"), First: 9000, Source: netip.MustParsePrefix("192.168.1.0/24")},
 			{Address: addr("192.168.1.5"), Ports: nft.PortRange{First: 22, Last: 22}, Target: addr("10.0.3.12"), First: 22},
 			{Address: addr("192.168.1.5"), Ports: nft.PortRange{First: 22, Last: 22}, Target: addr("10.0.3.12"), First: 2222}, // too late
+			{Address: addr("2001:db8::5"), Ports: nft.PortRange{First: 5000, Last: 5499}, Target: addr("fd00:3::a00:30b"), First: 5000},
+			{Address: addr("2001:db8::5"), Ports: nft.PortRange{First: 22, Last: 22}, Target: addr("fd00:3::a00:30c"), First: 22, Source: netip.MustParsePrefix("2001:db8::/64")},
 		},
 		Ports: []nft.PortRange{{49152, 65535}, {443, 443}, {8000, 8010}, {8005, 8020}, {80, 80}, {444, 450}},
 	}
@@ -168,6 +170,13 @@ func TestRulesThatCannotBeUsed(t *testing.T) {
 		"bridge":                 func(r *nft.Rules) { r.Bridge = "a b" },
 		"injection":              func(r *nft.Rules) { r.Bridge = `x" accept` },
 		"host":                   func(r *nft.Rules) { r.Host = netip.MustParsePrefix("fd00::1/64") },
+		"host6":                  func(r *nft.Rules) { r.Host6 = netip.MustParsePrefix("10.0.3.1/24") },
+		"services without host6": func(r *nft.Rules) { r.Host6 = netip.Prefix{} },
+		"IPv6 address elsewhere": func(r *nft.Rules) { r.Services[0].Address6 = netip.MustParseAddr("fd00:4::2") },
+		"the machine's IPv6":     func(r *nft.Rules) { r.Services[0].Address6 = netip.MustParseAddr("fd00:3::1") },
+		"pair by IPv6":           func(r *nft.Rules) { r.Allowed[0].To = netip.MustParseAddr("fd00:3::a00:30b") },
+		"two protocols":          func(r *nft.Rules) { r.Forwards[0].Target = netip.MustParseAddr("fd00:3::a00:30b") },
+		"a mapped address":       func(r *nft.Rules) { r.Forwards[4].Address = netip.MustParseAddr("::ffff:192.0.2.1") },
 		"foreign link":           func(r *nft.Rules) { r.Services[0].Link = "eth0" },
 		"other instance":         func(r *nft.Rules) { r.Services[0].Link = "h9999aaaa" },
 		"address elsewhere":      func(r *nft.Rules) { r.Services[0].Address = netip.MustParseAddr("10.0.4.2") },

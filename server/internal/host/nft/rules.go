@@ -2,6 +2,8 @@ package nft
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -60,22 +62,28 @@ func withoutCallers(all []table) []table {
 
 func bridgeTable(r Rules) table {
 	senders := &set{name: "senders", parts: []part{partIfName, partEther, partIPv4}}
+	senders6 := &set{name: "senders6", parts: []part{partIfName, partEther, partIPv6}}
 	for _, s := range r.Services {
 		senders.elements = append(senders.elements, element{s.Link, s.MAC, s.Address})
+		if !s.Address6.IsValid() {
+			continue
+		}
+		for _, a := range []netip.Addr{s.Address6, linkLocal(s.MAC)} {
+			senders6.elements = append(senders6.elements, element{s.Link, s.MAC, a})
+		}
 	}
 	ours := linkPrefix(r.Tag)
-	return table{name: tablePrefix + r.Tag, family: familyBridge, sets: []*set{senders}, chains: []chain{
+	return table{name: tablePrefix + r.Tag, family: familyBridge, sets: []*set{senders, senders6}, chains: []chain{
 		{
 			name: "prerouting", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookPrerouting, hookName: "prerouting", priority: -300,
-			rules: []rule{
+			rules: append(append([]rule{
 				{not(inLinks(ours)), accept},
 				{etherType(etherIPv4), in(senders, fieldInLink, fieldEtherSource, fieldIPSource), accept},
 				{
 					etherType(etherARP), in(senders, fieldInLink, fieldEtherSource, fieldARPSource),
 					in(senders, fieldInLink, fieldARPEther, fieldARPSource), accept,
 				},
-				{drop},
-			},
+			}, neighbours(senders6)...), rule{drop}),
 		},
 		{
 			name: "forward", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, hookName: "forward", priority: 0,
@@ -87,21 +95,44 @@ func bridgeTable(r Rules) table {
 	}}
 }
 
+// neighbours let services send over IPv6 in their own names. None of them is a router, and none tells where an address is: the machine
+// knows where they all are (netdev.EnsureNeighbours), and they need to know of the machine alone.
+func neighbours(senders *set) (rules []rule) {
+	ip6 := etherType(etherIPv6)
+	for _, t := range []byte{icmp6NeighborAdvert, icmp6RouterSolicit, icmp6RouterAdvert, icmp6Redirect} {
+		rules = append(rules, rule{ip6, l4proto(protoICMPv6), icmp6Type(t), drop})
+	}
+	return append(rules, rule{ip6, in(senders, fieldInLink, fieldEtherSource, fieldIP6Source), accept})
+}
+
+// linkLocal is the address that the kernel gives to a link with a hardware address.
+func linkLocal(mac net.HardwareAddr) netip.Addr {
+	return netip.AddrFrom16([16]byte{0xfe, 0x80, 8: mac[0] ^ 2, 9: mac[1], 10: mac[2], 11: 0xff, 12: 0xfe, 13: mac[3], 14: mac[4], 15: mac[5]})
+}
+
 func inetTable(r Rules) table {
 	pairs := &set{name: "pairs", parts: []part{partIPv4, partIPv4}}
+	pairs6 := &set{name: "pairs6", parts: []part{partIPv6, partIPv6}}
 	for _, p := range r.Allowed {
 		pairs.elements = append(pairs.elements, element{p.From, p.To})
+		if from, to := r.six[p.From], r.six[p.To]; from.IsValid() && to.IsValid() {
+			pairs6.elements = append(pairs6.elements, element{from, to})
+		}
 	}
 	ports := &set{name: "ports", parts: []part{partPort}, interval: true}
 	for _, p := range r.Ports {
 		ports.elements = append(ports.elements, element{p})
 	}
 	uses := &set{name: "uses", parts: []part{partIPv4, partPort}}
+	uses6 := &set{name: "uses6", parts: []part{partIPv6, partPort}}
 	for _, u := range r.Uses {
 		uses.elements = append(uses.elements, element{u.From, u.Port})
+		if from := r.six[u.From]; from.IsValid() {
+			uses6.elements = append(uses6.elements, element{from, u.Port})
+		}
 	}
 	from, to := inLink(r.Bridge), outLink(r.Bridge)
-	sets, maps := []*set{pairs, ports, uses}, forwardMaps(r)
+	sets, maps := []*set{pairs, pairs6, ports, uses, uses6}, forwardMaps(r)
 	for _, m := range maps {
 		sets = append(sets, m.set)
 	}
@@ -109,16 +140,17 @@ func inetTable(r Rules) table {
 		{
 			// What services answer to callers whose address the front door has kept is the door's, not theirs who have the address.
 			name: callersChain, kind: nftables.ChainTypeFilter, hook: nftables.ChainHookPrerouting, hookName: "prerouting", priority: -149,
-			rules: []rule{{from, nfproto(protoIPv4), l4proto(protoTCP), ofTransparent, setMark(CallerMark)}},
+			rules: []rule{{from, l4proto(protoTCP), ofTransparent, setMark(CallerMark)}},
 		},
 		{
 			name: "forward", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, hookName: "forward", priority: 0,
-			rules: append(append(closed(r), ledBack(r)...), []rule{
+			rules: slices.Concat(closed(r), ledBack(r), []rule{
 				{not(from), not(to), accept},
 				{ctState(ctEstablished | ctRelated), accept},
 				{ctState(ctInvalid), drop},
-				{nfproto(protoIPv6), drop},
+			}, withoutIPv6(r), []rule{
 				{nfproto(protoIPv4), from, to, in(pairs, fieldIPSource, fieldIPDestination), accept},
+				{nfproto(protoIPv6), from, to, in(pairs6, fieldIP6Source, fieldIP6Destination), accept},
 				{from, to, l4proto(protoTCP), reset},
 				{from, to, reject},
 				{to, ctForwarded, accept},
@@ -126,37 +158,70 @@ func inetTable(r Rules) table {
 				// Services do not ask the router for ports: SSDP, and NAT-PMP with PCP.
 				{l4proto(protoUDP), destinationPort(1900), drop},
 				{l4proto(protoUDP), destinationPort(5351), drop},
-			}...),
+			}),
 		},
 		{
 			name: "input", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookInput, hookName: "input", priority: 0,
-			rules: []rule{
-				// Linux answers for each of its addresses in every network; the one on the bridge is for services and the machine itself.
-				{not(from), not(inLink("lo")), nfproto(protoIPv4), destination(r.Host.Addr()), drop},
+			rules: slices.Concat(bridgeAlone(r), []rule{
 				{not(from), accept},
 				{ctState(ctEstablished | ctRelated), accept},
 				{ctState(ctInvalid), drop},
-				{nfproto(protoIPv6), drop},
+			}, withoutIPv6(r), []rule{
 				{nfproto(protoIPv4), l4proto(protoICMP), icmpType(icmpEcho), accept},
+				{nfproto(protoIPv6), l4proto(protoICMPv6), icmp6Type(icmp6Echo), accept},
+				{nfproto(protoIPv6), l4proto(protoICMPv6), icmp6Type(icmp6NeighborSolicit), accept},
 				{l4proto(protoUDP), destinationPort(53), accept},
 				{l4proto(protoTCP), destinationPort(53), accept},
 				{l4proto(protoTCP), in(ports, fieldDestinationPort), accept},
 				{nfproto(protoIPv4), l4proto(protoTCP), in(uses, fieldIPSource, fieldDestinationPort), accept},
+				{nfproto(protoIPv6), l4proto(protoTCP), in(uses6, fieldIP6Source, fieldDestinationPort), accept},
 				{l4proto(protoTCP), reset},
 				{reject},
-			},
+			}),
 		},
 		{
 			name: "postrouting", kind: nftables.ChainTypeNAT, hook: nftables.ChainHookPostrouting, hookName: "postrouting", priority: 100,
-			rules: append(returns(r), rule{nfproto(protoIPv4), sourceIn(r.Host.Masked()), not(to), masquerade}),
+			rules: append(returns(r), leaving(r)...),
 		},
 	}...)}
+}
+
+// withoutIPv6 let nothing pass over IPv6 where services have none.
+func withoutIPv6(r Rules) []rule {
+	if r.Host6.IsValid() {
+		return nil
+	}
+	return []rule{{nfproto(protoIPv6), drop}}
+}
+
+// bridgeAlone keep the machine's addresses on the bridge for services and the machine itself: Linux answers for each of its
+// addresses in every network.
+func bridgeAlone(r Rules) (out []rule) {
+	for _, p := range []netip.Prefix{r.Host, r.Host6} {
+		if p.IsValid() {
+			out = append(out, rule{not(inLink(r.Bridge)), not(inLink("lo")), protocolOf(p.Addr()), destination(p.Addr()), drop})
+		}
+	}
+	return out
+}
+
+// leaving have the machine stand for its services where they leave it.
+func leaving(r Rules) (out []rule) {
+	for _, p := range []netip.Prefix{r.Host, r.Host6} {
+		if p.IsValid() {
+			out = append(out, rule{protocolOf(p.Addr()), sourceIn(p.Masked()), not(outLink(r.Bridge)), masquerade})
+		}
+	}
+	return out
 }
 
 // closed keep the machine from becoming a router: answers pass, of what others opened from a link that is routed for.
 func closed(r Rules) (out []rule) {
 	for _, name := range r.Closed {
 		out = append(out, rule{inLink(name), not(outLink(r.Bridge)), nfproto(protoIPv4), ctState(ctNew | ctInvalid), drop})
+	}
+	for _, name := range r.Closed6 {
+		out = append(out, rule{inLink(name), not(outLink(r.Bridge)), nfproto(protoIPv6), ctState(ctNew | ctInvalid), drop})
 	}
 	return out
 }
@@ -167,12 +232,15 @@ func closed(r Rules) (out []rule) {
 func flowsTable(r Rules) table {
 	c := chain{
 		name: "flows", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookPrerouting, hookName: "prerouting", priority: -150,
-		rules: []rule{{not(inLink(r.Bridge)), accept}, {ctState(ctEstablished | ctRelated), accept}},
+		rules: []rule{{not(inLink(r.Bridge)), accept}, {ctState(ctEstablished | ctRelated | ctUntracked), accept}},
 	}
 	t := table{name: flowsName(r.Tag), family: familyInet, first: len(c.rules)}
 	for _, s := range r.Services {
 		if r.Flows > 0 {
 			c.rules = append(c.rules, rule{nfproto(protoIPv4), source(s.Address), flowsOver(r.Flows), drop})
+		}
+		if r.Flows > 0 && s.Address6.IsValid() {
+			c.rules = append(c.rules, rule{nfproto(protoIPv6), source(s.Address6), flowsOver(max(r.Flows/4, 1)), drop})
 		}
 	}
 	t.chains = []chain{c}
