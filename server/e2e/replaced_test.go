@@ -129,15 +129,16 @@ func moment(chance *rand.Rand) {
 // crowd are the clients of the server: over HTTPS, for names, and with websockets.
 type crowd []*visitor
 
-// newCrowd has so many clients ask, each of which waits so long for an answer. Their websockets carry a hundred words each,
-// and one carries all.
+// newCrowd has so many clients ask, each of which waits so long for an answer to a question for a name, and at least two seconds for all else:
+// a connection is served when the door is back, and who begins anew at once keeps everybody busy with handshakes. Their websockets
+// carry a hundred words each, and one carries all.
 func (r *releases) newCrowd(clients int, wait time.Duration) crowd {
 	r.t.Helper()
 	page, ip := r.at(friend, "ui"), fmt.Sprint(r.pkg(friend)["ipv4"])
 	return crowd{
-		r.visitors(clients/2, wait, "page", page, r.root(), "hello from a friend"),
+		r.visitors(clients/2, max(wait, 2*time.Second), "page", page, r.root(), "hello from a friend"),
 		r.visitors(clients/4, wait, "name", "10.0.3.1:53", friend+".startos.", ip),
-		r.visitors(clients-clients/2-clients/4, wait, "socket", page, r.root(), "100"),
+		r.visitors(clients-clients/2-clients/4, max(wait, 2*time.Second), "socket", page, r.root(), "100"),
 	}
 }
 
