@@ -20,6 +20,9 @@ const (
 // BridgeAddress is the server's address on the bridge; packages have it as a literal.
 var BridgeAddress = netip.MustParseAddr("10.0.3.1")
 
+// BridgeAddress6 is its IPv6 address there, where it has one, as in StartOS.
+var BridgeAddress6 = netip.MustParseAddr("fd00:3::1")
+
 // GatewayType is what kind of network interface a gateway is.
 type GatewayType int
 

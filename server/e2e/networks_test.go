@@ -364,8 +364,8 @@ func bracketed(number string) string {
 	return number
 }
 
-// A service whose connections the front door does not open sees who calls over IPv4, from networks and from the Internet, and reaches
-// those who have the address as before.
+// A service whose connections the front door does not open sees who calls, from networks and from the Internet, and reaches
+// those who have the address as before. One that listens on IPv4 alone is reached by IPv6, too, and then sees the machine.
 func TestServicesSeeWhoCalls(t *testing.T) {
 	t.Parallel()
 	n := newNetworks(t)
@@ -373,7 +373,7 @@ func TestServicesSeeWhoCalls(t *testing.T) {
 	n.hearth("package", "install", filepath.Join(n.bin, friend+".s9pk"))
 	n.healthy(friend)
 	n.hearth("package", "action", "run", friend, "raw")
-	n.runWithin("greet", friend, "9002")
+	stop := n.runWithin("greet", friend, "9002")
 	address := func(number string) (page, at string) {
 		n.eventually(30*time.Second, "the port has an address at "+number, func() error {
 			for _, row := range n.rows("host", "address", "list", friend) {
@@ -403,10 +403,17 @@ func TestServicesSeeWhoCalls(t *testing.T) {
 	n.hearth("host", "address", "enable", friend, page, "--internet")
 	sees(n.public.from(), wan, "93.184.216.9")
 	_, six := address(lanAddress6)
-	sees(n.lan.from(), six, bridge) // services have no IPv6
+	sees(n.lan.from(), six, "[fd77::9]")
 
 	n.holds("greet", n.public.from(), "7070")
 	sees(n.within(friend), "93.184.216.9:7070", wanAddress)
 	n.must("nft", "flush", "ruleset")
 	sees(n.lan.from(), lan, "192.168.77.9")
+	sees(n.lan.from(), six, "[fd77::9]")
+
+	n.holds("greet", n.public.from(), "[2a03:db80::9]:7071")
+	sees(n.within(friend), "[2a03:db80::9]:7071", "["+wanAddress6+"]")
+	stop()
+	n.runWithin("greet", friend, n.number(friend, "ipv4")+":9002")
+	sees(n.lan.from(), six, bridge)
 }

@@ -55,7 +55,7 @@ func TestRangesLeadToTheirService(t *testing.T) {
 func TestRangesAreReachedFromEachNetwork(t *testing.T) {
 	t.Parallel()
 	n := newNetworks(t)
-	n.must("sysctl", "-qw", "net.ipv4.ip_forward=0")
+	n.must("sysctl", "-qw", "net.ipv4.ip_forward=0", "net.ipv6.conf.all.forwarding=0")
 	n.start()
 	for _, pkg := range []string{friend, probe, sample} {
 		n.hearth("package", "install", filepath.Join(n.bin, pkg+".s9pk"))
@@ -79,12 +79,19 @@ func TestRangesAreReachedFromEachNetwork(t *testing.T) {
 	n.hearth("host", "address", "disable", friend, wanAddress+":47300")
 	n.untold(n.public.from(), wanAddress+":47301")
 	n.told(n.lan.from(), lanAddress+":47301", "192.168.77.9:")
-	for _, row := range n.rows("host", "address", "list", friend) { // services have no IPv6
+	for _, row := range n.rows("host", "address", "list", friend) { // by number ranges are told over IPv4, as in StartOS
 		if row["numberOfPorts"] != 0.0 && strings.Contains(fmt.Sprint(row["hostname"]), ":") {
 			t.Errorf("a range has the address %v", row)
 		}
 	}
-	n.untold(n.lan.from(), "["+lanAddress6+"]:47301")
+	six := func(pkg string) string { return "[" + fmt.Sprint(n.pkg(pkg)["ipv6"]) + "]" }
+	n.told(n.lan.from(), "["+lanAddress6+"]:47301", "[fd77::9]:") // where the name in .local leads, too
+	n.told(n.within(probe), "["+lanAddress6+"]:47301", six(probe)+":")
+	n.told(n.within(friend), "["+lanAddress6+"]:47301", "[fd00:3::1]:")
+	n.told(n.within(probe), six(friend)+":8081", six(probe)+":")
+	n.untold(n.within(sample), "["+lanAddress6+"]:47301")
+	n.untold(n.within(sample), six(friend)+":8081")
+	n.untold(n.public.from(), "["+wanAddress6+"]:47301")
 
 	n.holds("greet", n.second.from(), "7070")
 	n.second.must("ip", "route", "replace", "default", "via", lan2Address)
@@ -92,8 +99,15 @@ func TestRangesAreReachedFromEachNetwork(t *testing.T) {
 	if out, err := n.says(n.within(sample), "192.168.88.9:7070"); err != nil || !strings.HasPrefix(out, lan2Address+":") {
 		t.Errorf("a service reaches the second network: %q, %v", out, err)
 	}
-	if out, err := n.says(n.lan.from(), "192.168.88.9:7070"); err == nil {
-		t.Errorf("the machine leads from one network into another: %q", out)
+	if out, err := n.says(n.within(sample), "[fd88::9]:7070"); err != nil || !strings.HasPrefix(out, "["+lan2Address6+"]:") {
+		t.Errorf("a service reaches the second network by IPv6: %q, %v", out, err)
+	}
+	n.second.must("ip", "-6", "route", "replace", "default", "via", lan2Address6)
+	n.lan.must("ip", "-6", "route", "replace", "default", "via", lanAddress6)
+	for _, at := range []string{"192.168.88.9:7070", "[fd88::9]:7070"} {
+		if out, err := n.says(n.lan.from(), at); err == nil {
+			t.Errorf("the machine leads from one network into another: %q", out)
+		}
 	}
 }
 

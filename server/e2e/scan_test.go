@@ -214,10 +214,13 @@ func answersDatagram(at string, question []byte) bool {
 	return false
 }
 
-// hold listens on ports until standard input ends, and says back what it is told, after a greeting.
+// hold listens on ports, or ports of addresses, until standard input ends, and says back what it is told, after a greeting.
 func hold(ports []string, greet func(net.Conn)) error {
 	for _, port := range ports {
-		l, err := net.Listen("tcp", ":"+port)
+		if !strings.Contains(port, ":") {
+			port = ":" + port
+		}
+		l, err := net.Listen("tcp", port)
 		if err != nil {
 			return err
 		}
@@ -348,12 +351,14 @@ type model struct {
 }
 
 // ports are those that the addresses of some packages have at a number. Of ranges, which are forwarded, nothing is open that the
-// service does not listen on.
+// service does not listen on. By number they are told over IPv4; those that have a name are at all numbers it leads to.
 func (m model) ports(number string, packages ...string) (out []int) {
+	six := strings.Contains(number, ":")
 	for _, row := range m.rows {
 		pkg, port, count := row["package"].(string), int(row["port"].(float64)), int(row["numberOfPorts"].(float64))
+		byName := six && count > 0 && row["kind"] == "mdns"
 		switch {
-		case row["access"] == "off" || row["hostname"] != number || !slices.Contains(packages, pkg):
+		case row["access"] == "off" || row["hostname"] != number && !byName || !slices.Contains(packages, pkg):
 		case count == 0:
 			out = append(out, port)
 		default:
@@ -372,7 +377,7 @@ func (n *networks) model() model {
 	n.t.Helper()
 	known := model{rows: n.rows("host", "address", "list"), heard: map[string][]int{}}
 	for _, pkg := range []string{sample, friend, probe} {
-		known.heard[pkg] = n.listening(pkg)
+		known.heard[pkg] = n.listening(pkg, "ipv4")
 	}
 	return known
 }
@@ -393,10 +398,12 @@ func TestPortScan(t *testing.T) {
 	n.listenWithin(sample, "7777")
 	n.listenWithin(probe, "7777")
 	n.lan.must("ip", "route", "add", "10.0.3.0/24", "via", lanAddress)
+	n.lan.must("ip", "-6", "route", "add", "fd00:3::/64", "via", lanAddress6)
+	n.public.must("ip", "-6", "route", "add", "fd00:3::/64", "via", wanAddress6, "dev", "eth0", "onlink")
 	n.public.must("ip", "route", "add", "10.0.3.0/24", "via", wanAddress, "dev", "eth0", "onlink")
 	n.checkServices("at first")
 	n.checkOutside("at first")
-	n.every("a service", n.within(sample), bridge, fmt.Sprint(n.rows("package", "show", friend)[0]["ipv4"]))
+	n.every("a service", n.within(sample), bridge, bridge6, n.number(friend, "ipv4"), n.number(friend, "ipv6"))
 	n.every("a neighbour", n.lan.from(), bridge, lanAddress)
 
 	whole := n.must("nft", "list", "ruleset")
@@ -417,6 +424,7 @@ const (
 	redirectPort = 8080
 	socksPort    = 1080
 	bridge       = "10.0.3.1"
+	bridge6      = "fd00:3::1"
 )
 
 // grants says which packages reach the ports of which others: those they depend on.
@@ -426,24 +434,23 @@ var grants = map[string][]string{probe: {friend}}
 func (n *networks) checkServices(when string) {
 	n.t.Helper()
 	known := n.model()
-	containers := map[string]string{}
-	for _, pkg := range []string{sample, friend, probe} {
-		containers[pkg] = fmt.Sprint(n.rows("package", "show", pkg)[0]["ipv4"])
-	}
-	for from := range containers {
+	packages := []string{sample, friend, probe}
+	for _, from := range packages {
 		entitled := append([]string{from}, grants[from]...)
 		want := map[string]scanned{
-			bridge:      {Open: append(known.ports(bridge, entitled...), 53, socksPort, pagePort), Datagram: []int{53}},
-			lanAddress6: {},
+			bridge:  {Open: append(known.ports(bridge, entitled...), 53, socksPort, pagePort), Datagram: []int{53}},
+			bridge6: {Open: append(known.ports(bridge, entitled...), pagePort)}, // people are told one of the two
 		}
-		for _, number := range []string{lanAddress, wanAddress} {
+		for _, number := range []string{lanAddress, wanAddress, lanAddress6, wanAddress6} {
 			want[number] = scanned{Open: append(known.ports(number, entitled...), pagePort)}
 		}
-		for to, number := range containers {
-			if to != from && slices.Contains(grants[from], to) {
-				want[number] = scanned{Open: n.listening(to)}
-			} else if to != from {
-				want[number] = scanned{}
+		for _, to := range packages {
+			for _, kind := range []string{"ipv4", "ipv6"} {
+				if to != from && slices.Contains(grants[from], to) {
+					want[n.number(to, kind)] = scanned{Open: n.listening(to, kind)}
+				} else if to != from {
+					want[n.number(to, kind)] = scanned{}
+				}
 			}
 		}
 		n.check(when+" "+from, n.within(from), want)
@@ -455,15 +462,15 @@ func (n *networks) checkOutside(when string) {
 	n.t.Helper()
 	known := n.model()
 	all := []string{"server", sample, friend, probe}
-	inside := fmt.Sprint(n.rows("package", "show", friend)[0]["ipv4"])
-	want := map[string]scanned{bridge: {}, inside: {}}
+	inside, inside6 := n.number(friend, "ipv4"), n.number(friend, "ipv6")
+	want := map[string]scanned{bridge: {}, inside: {}, bridge6: {}, inside6: {}}
 	for _, number := range []string{lanAddress, lanAddress6} {
 		want[number] = scanned{Open: append(known.ports(number, all...), redirectPort)}
 	}
 	want[n.linkLocal("lan0")+"%eth0"] = scanned{} // the model has no addresses that need their link to mean something
 	n.check(when+" from a network", n.lan.from(), want)
 
-	want = map[string]scanned{bridge: {}, inside: {}}
+	want = map[string]scanned{bridge: {}, inside: {}, bridge6: {}, inside6: {}}
 	for _, number := range []string{wanAddress, wanAddress6} {
 		want[number] = scanned{}
 	}
@@ -547,14 +554,21 @@ func (n *networks) linkLocal(link string) string {
 	return number
 }
 
-// listening are the ports that anything listens on in a container.
-func (n *networks) listening(pkg string) (out []int) {
+// number is the address of a container.
+func (n *networks) number(pkg, kind string) string {
+	n.t.Helper()
+	return fmt.Sprint(n.rows("package", "show", pkg)[0][kind])
+}
+
+// listening are the ports that anything listens on in a container, at its addresses of a kind.
+func (n *networks) listening(pkg, kind string) (out []int) {
 	n.t.Helper()
 	caller := n.within(pkg)
 	for line := range strings.Lines(n.must(caller[0], append(caller[1:], "ss", "-Hltn")...)) {
 		words := strings.Fields(line)
 		host, port, err := net.SplitHostPort(words[3])
-		if number, bad := strconv.Atoi(port); err == nil && bad == nil && !strings.HasPrefix(host, "127.") {
+		if number, bad := strconv.Atoi(port); err == nil && bad == nil && !strings.HasPrefix(host, "127.") && host != "::1" &&
+			(host == "*" || strings.Contains(host, ":") == (kind == "ipv6")) {
 			out = append(out, number)
 		}
 	}
@@ -564,13 +578,13 @@ func (n *networks) listening(pkg string) (out []int) {
 func (n *networks) listenWithin(pkg string, ports ...string) { n.runWithin("hold", pkg, ports...) }
 
 // runWithin has something listen in a container until the test ends.
-func (n *networks) runWithin(what, pkg string, ports ...string) {
+func (n *networks) runWithin(what, pkg string, ports ...string) (stop func()) {
 	n.t.Helper()
-	n.holds(what, n.within(pkg), ports...)
+	return n.holds(what, n.within(pkg), ports...)
 }
 
-// holds has something listen where a caller is, until the test ends.
-func (n *networks) holds(what string, caller []string, ports ...string) {
+// holds has something listen where a caller is, until it is stopped or the test ends.
+func (n *networks) holds(what string, caller []string, ports ...string) (stop func()) {
 	n.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -588,8 +602,10 @@ func (n *networks) holds(what string, caller []string, ports ...string) {
 	if err := cmd.Start(); err != nil {
 		n.t.Fatal(err)
 	}
-	n.t.Cleanup(func() { in.Close(); _ = cmd.Wait() })
+	stop = sync.OnceFunc(func() { in.Close(); _ = cmd.Wait() })
+	n.t.Cleanup(stop)
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "READY\n" {
 		n.t.Fatalf("nothing listens by %v: %q %v", caller, line, err)
 	}
+	return stop
 }

@@ -28,6 +28,7 @@ type backendKey struct {
 	passthrough bool
 	proxy       bool
 	keep        bool   // the caller's address
+	upstream6   string // for callers by IPv6 whose address is kept
 	bare        bool   // without forwarded headers
 	policy      string // digest of gate and check
 }
@@ -41,6 +42,9 @@ type backend struct {
 	gate    *gate      // nil lets all pass
 	check   *check     // of the upstream's certificate; nil for none
 	retired atomic.Bool
+	// unkept is until when the addresses of callers are not kept, by IPv4 and by IPv6, as nanoseconds of the epoch: it was
+	// tried, and nothing answered. That may be the service's doing, so others are not asked to do without.
+	unkept [2]atomic.Int64
 }
 
 // newBackend makes a backend; without a door it is only good for checking a table.

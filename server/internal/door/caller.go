@@ -16,35 +16,40 @@ import (
 // answers, and the service is reached from the machine's own address.
 const callerTimeout = time.Second
 
-// callerPause is how long it is not tried again where nothing answered.
+// callerPause is how long it is not tried again with a service where nothing answered.
 const callerPause = time.Minute
 
 // dialFor reaches the upstream for a caller whose connection is not opened: from the caller's own address where the table says so and
-// the machine can, else from its own.
+// the machine can, else from its own. Who calls by IPv6 is led to where the service has it, unless nobody listens there.
 func (b *backend) dialFor(ctx context.Context, c *conn) (net.Conn, error) {
 	from, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	up, unkept := b.key.upstream, &b.unkept[0]
+	six := c.source.Is6()
+	if six {
+		up, unkept = b.key.upstream6, &b.unkept[1]
+	}
 	kept := b.door.current.Load().kept
-	if err == nil && b.key.keep && time.Now().UnixNano() > b.door.unkept.Load() && slices.ContainsFunc(kept, func(p netip.Prefix) bool { return p.Contains(c.source) }) {
-		up, err := b.dialFrom(ctx, netip.AddrPortFrom(c.source, from.Port()))
+	if err == nil && b.key.keep && up != "" && time.Now().UnixNano() > unkept.Load() && slices.ContainsFunc(kept, func(p netip.Prefix) bool { return p.Contains(c.source) }) {
+		to, err := b.dialFrom(ctx, netip.AddrPortFrom(c.source, from.Port()), up)
 		if err == nil {
-			return up, nil
+			return to, nil
 		}
-		if errors.Is(err, unix.ECONNREFUSED) {
+		if errors.Is(err, unix.ECONNREFUSED) && !six {
 			return nil, err // nobody listens, whoever asks
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
-			b.door.unkept.Store(time.Now().Add(callerPause).UnixNano())
-			b.door.log.Warn("services do not see who calls: nothing answers to callers' addresses", "upstream", b.key.upstream)
+			unkept.Store(time.Now().Add(callerPause).UnixNano())
+			b.door.log.Warn("a service does not see who calls: nothing answers to callers' addresses", "upstream", up)
 		}
-		b.door.log.Debug("caller's address is not kept", "upstream", b.key.upstream, "source", c.source, "err", err)
+		b.door.log.Debug("caller's address is not kept", "upstream", up, "source", c.source, "err", err)
 	}
 	return b.dial(ctx)
 }
 
 // dialFrom connects from an address that is none of this machine's.
-func (b *backend) dialFrom(ctx context.Context, from netip.AddrPort) (net.Conn, error) {
-	to, err := netip.ParseAddrPort(b.key.upstream)
-	if err != nil || !to.Addr().Is4() || !from.Addr().Is4() {
+func (b *backend) dialFrom(ctx context.Context, from netip.AddrPort, upstream string) (net.Conn, error) {
+	to, err := netip.ParseAddrPort(upstream)
+	if err != nil || to.Addr().Is4() != from.Addr().Is4() {
 		return nil, errors.ErrUnsupported
 	}
 	f, err := b.door.sockets.Caller(ctx, from)
@@ -72,12 +77,12 @@ func connect(f *os.File, to netip.AddrPort) error {
 	if err := f.SetWriteDeadline(time.Now().Add(callerTimeout)); err != nil {
 		return err
 	}
-	begun := false
+	begun, at := false, sockaddr(to)
 	var failed error
 	err = raw.Write(func(fd uintptr) bool {
 		if !begun {
 			begun = true
-			failed = unix.Connect(int(fd), &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()})
+			failed = unix.Connect(int(fd), at)
 			return !errors.Is(failed, unix.EINPROGRESS)
 		}
 		code, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
@@ -93,4 +98,11 @@ func connect(f *os.File, to netip.AddrPort) error {
 		return err
 	}
 	return os.NewSyscallError("connect", failed)
+}
+
+func sockaddr(a netip.AddrPort) unix.Sockaddr {
+	if a.Addr().Is4() {
+		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
+	}
+	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
 }

@@ -92,9 +92,7 @@ type Door struct {
 	local    *mdns.Responder
 	plain    *httpFront
 	draining atomic.Bool
-	// unkept is until when the addresses of callers are not kept, as nanoseconds of the epoch: it was tried and did not work.
-	unkept  atomic.Int64
-	serving sync.WaitGroup // connections and what serves them
+	serving  sync.WaitGroup // connections and what serves them
 
 	ended chan struct{} // closed when nothing is served any more
 	gate  chan struct{} // holds one: whoever may change the table

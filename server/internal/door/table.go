@@ -268,10 +268,14 @@ func (c *compiler) route(e *entry, order int, field string, m *doorv1.Route) {
 	key := backendKey{
 		upstream: m.GetUpstream(), tls: m.GetUpstreamTls(), http: m.GetHttp(), http2: m.GetUpstreamHttp2(),
 		passthrough: m.GetCertificate() == "", proxy: m.GetProxyProtocol(), keep: m.GetKeepSource(), bare: m.GetWithoutForwarded(),
-		policy: Digest(&doorv1.Table{Listeners: []*doorv1.Listener{{Routes: []*doorv1.Route{{Gate: m.GetGate(), UpstreamCheck: m.GetUpstreamCheck()}}}}}),
+		upstream6: m.GetUpstream6(),
+		policy:    Digest(&doorv1.Table{Listeners: []*doorv1.Listener{{Routes: []*doorv1.Route{{Gate: m.GetGate(), UpstreamCheck: m.GetUpstreamCheck()}}}}}),
 	}
 	g, k := c.gate(field+".gate", m.GetGate()), c.check(field+".upstream_check", m.GetUpstreamCheck())
 	c.upstream(field+".upstream", m.GetUpstream())
+	if at, err := netip.ParseAddrPort(key.upstream6); key.upstream6 != "" && (err != nil || !key.keep || !at.Addr().Is6() || at.Addr().Is4In6() || at.Addr().Zone() != "") {
+		c.wrong(field+".upstream6", "%q is not an IPv6 address and port, or the route does not keep its callers", key.upstream6)
+	}
 	switch {
 	case key.passthrough && (key.tls || key.http || len(m.GetAlpn()) > 0 || r.reflect):
 		c.wrong(field, "a route without a certificate passes connections through unopened; upstream_tls, http and alpn do not go with it")

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -18,9 +19,8 @@ import (
 	"github.com/hearthos/hearth/server/internal/store"
 )
 
-// ensureFirewall puts the rules that follow from the rows in force.
-func (s *Service) ensureFirewall(_ context.Context, closed []string) error {
-	rules := nft.Rules{Tag: s.cfg.Tag, Bridge: s.cfg.Bridge, Host: s.cfg.Address, Closed: closed}
+// ensureFirewall adds the rules that follow from the rows, and puts all in force.
+func (s *Service) ensureFirewall(_ context.Context, rules nft.Rules) error {
 	if s.cfg.Flows != nil {
 		rules.Flows = s.cfg.Flows()
 	}
@@ -29,17 +29,21 @@ func (s *Service) ensureFirewall(_ context.Context, closed []string) error {
 		return err
 	}
 	err = s.store.View(func(tx *store.Tx) error {
-		addresses, err := containers(tx)
+		addresses, sixes, err := containers(tx)
 		if err != nil {
 			return err
 		}
 		for pkg, a := range addresses {
-			rules.Services = append(rules.Services, nft.Service{Link: s.cfg.Interface(pkg), Address: a, MAC: netdev.MAC(a)})
+			service := nft.Service{Link: s.cfg.Interface(pkg), Address: a, MAC: netdev.MAC(a)}
+			if rules.Host6.Contains(sixes[pkg]) {
+				service.Address6 = sixes[pkg]
+			}
+			rules.Services = append(rules.Services, service)
 		}
 		if rules.Allowed, err = pairs(tx, addresses); err != nil {
 			return err
 		}
-		if rules.Forwards, err = s.forwards(tx, addresses); err != nil {
+		if rules.Forwards, err = s.forwards(tx, addresses, within(sixes, rules.Host6)); err != nil {
 			return err
 		}
 		rules.Uses, err = uses(tx, rules.Allowed, addresses)
@@ -54,21 +58,48 @@ func (s *Service) ensureFirewall(_ context.Context, closed []string) error {
 	return s.firewall.Ensure(rules)
 }
 
-// containers are the addresses of packages that have one, whether or not the container runs now: the address is
-// theirs alone.
-func containers(tx *store.Tx) (map[string]netip.Addr, error) {
+// neighbours are where services are on the bridge over IPv6, of those that have a container now: for one that has none the machine looks,
+// and tells who asks that there is nobody.
+func (s *Service) neighbours(network netip.Prefix) (map[netip.Addr]net.HardwareAddr, error) {
+	known := make(map[netip.Addr]net.HardwareAddr)
+	err := s.store.View(func(tx *store.Tx) error {
+		rows, err := store.List[*packagesv1.Container](tx, "")
+		for _, r := range rows {
+			a, err1 := netip.ParseAddr(r.GetSpec().GetIpv4())
+			six, err2 := netip.ParseAddr(r.GetSpec().GetIpv6())
+			if r.GetSpec().GetInstance() != "" && err1 == nil && err2 == nil && network.Contains(six) {
+				known[six] = netdev.MAC(a)
+			}
+		}
+		return err
+	})
+	return known, err
+}
+
+// containers are the addresses of packages that have one, and those of IPv6, whether or not the container runs now: the
+// address is theirs alone.
+func containers(tx *store.Tx) (addresses, sixes map[string]netip.Addr, err error) {
 	rows, err := store.List[*packagesv1.Container](tx, "")
-	out := map[string]netip.Addr{}
+	addresses, sixes = map[string]netip.Addr{}, map[string]netip.Addr{}
 	for _, r := range rows {
 		if a, err := netip.ParseAddr(r.GetSpec().GetIpv4()); err == nil {
-			out[r.GetMeta().GetId()] = a
+			addresses[r.GetMeta().GetId()] = a
+		}
+		if a, err := netip.ParseAddr(r.GetSpec().GetIpv6()); err == nil {
+			sixes[r.GetMeta().GetId()] = a
 		}
 	}
-	return out, err
+	return addresses, sixes, err
+}
+
+// within leaves out the addresses that are not in a network.
+func within(addresses map[string]netip.Addr, network netip.Prefix) map[string]netip.Addr {
+	maps.DeleteFunc(addresses, func(_ string, a netip.Addr) bool { return !network.Contains(a) })
+	return addresses
 }
 
 // forwards lead the ranges of ports of packages to them, at the addresses of this machine that are on.
-func (s *Service) forwards(tx *store.Tx, addresses map[string]netip.Addr) ([]nft.Forward, error) {
+func (s *Service) forwards(tx *store.Tx, addresses, sixes map[string]netip.Addr) ([]nft.Forward, error) {
 	links, err := s.devices.Links()
 	if err != nil {
 		return nil, err
@@ -77,7 +108,8 @@ func (s *Service) forwards(tx *store.Tx, addresses map[string]netip.Addr) ([]nft
 	rows, err := store.List[*hostsv1.Host](tx, "")
 	var out []nft.Forward
 	for _, r := range rows {
-		target, ok := addresses[ids.Parent(r.GetMeta().GetId())]
+		pkg := ids.Parent(r.GetMeta().GetId())
+		target, ok := addresses[pkg]
 		if !ok || len(r.GetSpec().GetRanges()) == 0 {
 			continue
 		}
@@ -85,7 +117,7 @@ func (s *Service) forwards(tx *store.Tx, addresses map[string]netip.Addr) ([]nft
 		for first, v := range h.BindingRanges {
 			for _, g := range gateways {
 				for _, info := range v.Addresses.Available {
-					out = append(out, forward(g, info, v, uint16(first), target)...)
+					out = append(out, forward(g, info, v, uint16(first), target, sixes[pkg])...)
 				}
 			}
 		}
@@ -96,12 +128,16 @@ func (s *Service) forwards(tx *store.Tx, addresses map[string]netip.Addr) ([]nft
 // Forwards answers the ranges of ports that the kernel leads to services.
 func (s *Service) Forwards() ([]*gatewaysv1.Forward, error) {
 	var list []nft.Forward
-	err := s.store.View(func(tx *store.Tx) error {
-		addresses, err := containers(tx)
+	six, err := s.Bridge6()
+	if err != nil {
+		return nil, err
+	}
+	err = s.store.View(func(tx *store.Tx) error {
+		addresses, sixes, err := containers(tx)
 		if err != nil {
 			return err
 		}
-		list, err = s.forwards(tx, addresses)
+		list, err = s.forwards(tx, addresses, within(sixes, six))
 		return err
 	})
 	byPlace := make(map[string]*gatewaysv1.Forward, len(list))
@@ -126,19 +162,23 @@ func (s *Service) Forwards() ([]*gatewaysv1.Forward, error) {
 	return slices.SortedFunc(maps.Values(byPlace), func(a, b *gatewaysv1.Forward) int { return strings.Compare(a.GetAddress(), b.GetAddress()) }), err
 }
 
-// forward answers what one address of a range comes to at a gateway.
-func forward(g abi.Gateway, info abi.HostnameInfo, v abi.Range, first uint16, target netip.Addr) (out []nft.Forward) {
+// forward answers what one address of a range comes to at a gateway. By number ranges are told over IPv4 alone; a name leads to all of
+// the server's addresses, to those of IPv6 where the service has one. Link-local ones are nobody's whom a record could tell.
+func forward(g abi.Gateway, info abi.HostnameInfo, v abi.Range, first uint16, target, six netip.Addr) (out []nft.Forward) {
 	m := info.Metadata
 	if !v.Addresses.On(info) || m.Gateway != g.ID && !slices.Contains(m.Gateways, g.ID) {
 		return nil
 	}
 	for _, p := range g.Subnets {
-		byNumber := m.Kind == abi.KindIPv4 && !info.Public
-		if !p.Addr().Is4() || byNumber && info.Hostname != p.Addr().String() {
+		number, to := m.Kind == abi.KindIPv4, target
+		if p.Addr().Is6() {
+			to = six
+		}
+		if !to.IsValid() || number && p.Addr().Is6() || number && !info.Public && info.Hostname != p.Addr().String() || p.Addr().Is6() && p.Addr().IsLinkLocalUnicast() {
 			continue
 		}
 		f := nft.Forward{
-			Address: p.Addr(), Target: target, First: first,
+			Address: p.Addr(), Target: to, First: first,
 			Ports: nft.PortRange{First: uint16(v.ExternalStartPort), Last: uint16(v.ExternalStartPort + v.NumberOfPorts - 1)},
 		}
 		if !v.Addresses.Open(info) {

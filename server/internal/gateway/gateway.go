@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -40,14 +41,15 @@ const (
 type Config struct {
 	// Tag marks everything this instance makes.
 	Tag string
-	// Bridge is the name of the bridge and Address the server's own address on it.
-	Bridge  string
-	Address netip.Prefix
+	// Bridge is the name of the bridge, Address the server's own address on it, Address6 that of IPv6, not valid for none.
+	Bridge            string
+	Address, Address6 netip.Prefix
 	// Interface names the host's end of a package's container.
 	Interface func(pkg string) string
 	// Ports are those of the server itself that services may reach.
 	Ports []uint16
-	// Opened is the file that names the links which forward because of this server; it ends with the machine, as that does.
+	// Opened is the file that names the links which forward because of this server; it ends with the machine, as that does. One
+	// with a 6 behind its name tells that the machine forwards IPv6 because of it.
 	Opened string
 	// Flows is how many connections of one service the machine may track; nil bounds none.
 	Flows func() uint32
@@ -68,6 +70,11 @@ type Devices interface {
 	Changes(ctx context.Context) (<-chan struct{}, error)
 	EnsureBridge(b netdev.Bridge) error
 	EnableForwarding(names ...string) error
+	// EnableForwarding6 has the machine forward IPv6, Routes6 tells whether it does.
+	EnableForwarding6() error
+	Routes6() (bool, error)
+	// EnsureNeighbours tells where services are on the bridge over IPv6.
+	EnsureNeighbours(bridge string, services map[netip.Addr]net.HardwareAddr) error
 	// Forwards tells whether a link forwards, Routes whether somebody has made the machine a router.
 	Forwards(name string) (bool, error)
 	Routes() (bool, error)
@@ -101,21 +108,55 @@ func (s *Service) Ensure(ctx context.Context) error {
 	if err := s.refuseRival(links); err != nil {
 		return err
 	}
-	if err := s.devices.EnsureBridge(netdev.Bridge{Name: s.cfg.Bridge, Address: s.cfg.Address}); err != nil {
+	b := netdev.Bridge{Name: s.cfg.Bridge, Address: s.cfg.Address, Address6: s.cfg.Address6}
+	if s.rival6(links) != "" {
+		b.Address6 = netip.Prefix{}
+	}
+	if err := s.devices.EnsureBridge(b); err != nil {
 		return err
 	}
-	forward := s.forwarding(links)
-	closed, err := s.closed(forward)
+	six, err := s.Bridge6()
 	if err != nil {
 		return err
 	}
-	if err := s.ensureFirewall(ctx, closed); err != nil {
+	rules := nft.Rules{Tag: s.cfg.Tag, Bridge: s.cfg.Bridge, Host: s.cfg.Address, Host6: six}
+	forward := s.forwarding(links)
+	if rules.Closed, err = s.closed(forward); err != nil {
+		return err
+	}
+	if six.IsValid() {
+		if rules.Closed6, err = s.closed6(links); err != nil {
+			return err
+		}
+	}
+	if err := s.ensureFirewall(ctx, rules); err != nil {
 		return err
 	}
 	if err := s.devices.EnsureCallers(nft.CallerMark); err != nil {
 		return err
 	}
-	return s.devices.EnableForwarding(append(forward, s.cfg.Bridge)...)
+	if err := s.devices.EnableForwarding(append(forward, s.cfg.Bridge)...); err != nil || !six.IsValid() {
+		return err
+	}
+	known, err := s.neighbours(six)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.devices.EnsureNeighbours(s.cfg.Bridge, known), s.devices.EnableForwarding6())
+}
+
+// Bridge6 is the machine's IPv6 address on the bridge and how long its prefix is; not valid where services have no IPv6.
+func (s *Service) Bridge6() (netip.Prefix, error) {
+	links, err := s.devices.Links()
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	for _, l := range links {
+		if l.Name == s.cfg.Bridge && slices.Contains(l.Subnets, s.cfg.Address6) {
+			return s.cfg.Address6, nil
+		}
+	}
+	return netip.Prefix{}, nil
 }
 
 // forwarding are the links that must forward: services reach every network the machine is in, and ranges of ports are led to services
@@ -160,6 +201,48 @@ func (s *Service) closed(names []string) (closed []string, err error) {
 		return nil, err
 	}
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(opened, name) }), nil
+}
+
+// closed6 answers the links that this machine does not route between over IPv6: all of them, unless it was a router before this server
+// needed it to forward. That is written down before it is done, since nothing tells afterwards who did it.
+func (s *Service) closed6(links []netdev.Link) (closed []string, err error) {
+	ours := s.cfg.Opened + "6"
+	_, err = os.Stat(ours)
+	if errors.Is(err, fs.ErrNotExist) {
+		routes, err := s.devices.Routes6()
+		if err != nil || routes {
+			return nil, err
+		}
+		if err := atomicfile.Write(ours, nil, 0o600); err != nil {
+			return nil, fmt.Errorf("cannot write down that IPv6 is forwarded: %w", err)
+		}
+	} else if err != nil {
+		return nil, fmt.Errorf("cannot tell who has IPv6 forwarded: %w", err)
+	}
+	for _, l := range links {
+		if l.Kind != netdev.KindLoopback && l.Name != s.cfg.Bridge && !l.Port && netdev.CheckName(l.Name) == nil && len(closed) < nft.MaxClosed {
+			closed = append(closed, l.Name)
+		}
+	}
+	return closed, nil
+}
+
+// Rival6 names another link that is in the network that services have over IPv6, and for whose sake they are without; empty for none.
+func (s *Service) Rival6() (string, error) {
+	links, err := s.devices.Links()
+	return s.rival6(links), err
+}
+
+// rival6 is no reason not to work, as one of IPv4 is: any neighbour can give such an address to a link.
+func (s *Service) rival6(links []netdev.Link) string {
+	for _, l := range links {
+		for _, p := range l.Subnets {
+			if l.Name != s.cfg.Bridge && s.cfg.Address6.IsValid() && s.cfg.Address6.Overlaps(p) {
+				return l.Name
+			}
+		}
+	}
+	return ""
 }
 
 // Missing names what is not there of the network of the services: the bridge with its address, the firewall's tables. It

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -43,8 +44,8 @@ var types = map[abi.GatewayType]gatewaysv1.GatewayStatus_Type{
 	abi.GatewayTypeWireGuard: gatewaysv1.GatewayStatus_TYPE_WIREGUARD,
 }
 
-// List is the machine's interfaces as packages and people see them: those that are up and have an address, without the
-// bridge of this instance and without the ends of containers. An interface that has one of the names packages rely on and
+// List is the machine's interfaces as packages and people see them: the bridge of this instance under the name that packages
+// have for it, and those that are up and have an address, without the ends of containers. An interface that has one of the names packages rely on and
 // is not what they mean by it is left out.
 func (s *Service) List() ([]abi.Gateway, error) {
 	links, err := s.devices.Links()
@@ -58,14 +59,29 @@ func (s *Service) gateways(links []netdev.Link) []abi.Gateway {
 	var out []abi.Gateway
 	outbound := netdev.Outbound(links)
 	for _, l := range links {
+		if l.Name == s.cfg.Bridge {
+			out = append(out, s.bridge(l))
+			continue
+		}
 		kind, known := kinds[l.Kind]
-		if !known || !l.Up || l.Port || len(l.Subnets) == 0 || l.Name == s.cfg.Bridge ||
+		if !known || !l.Up || l.Port || len(l.Subnets) == 0 ||
 			l.Name == abi.GatewayLoopback || l.Name == abi.GatewayBridge || len(out) == maxGateways {
 			continue
 		}
 		out = append(out, abi.Gateway{ID: l.Name, Type: kind, ScopeID: uint32(l.Index), Subnets: l.Subnets, WAN: internet(l.Subnets), Outbound: l.Name == outbound})
 	}
 	return out
+}
+
+// bridge is the bridge of this instance, with what it is to have.
+func (s *Service) bridge(l netdev.Link) abi.Gateway {
+	g := abi.Gateway{ID: abi.GatewayBridge, Type: abi.GatewayTypeBridge, ScopeID: uint32(l.Index)}
+	for _, p := range []netip.Prefix{s.cfg.Address, s.cfg.Address6} {
+		if slices.Contains(l.Subnets, p) {
+			g.Subnets = append(g.Subnets, p)
+		}
+	}
+	return g
 }
 
 // internet answers the IPv4 address under which the Internet knows an interface: one of its own that is not a private one. What

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -27,8 +28,13 @@ func (m *machine) EnsureBridge(netdev.Bridge) error                 { return nil
 func (m *machine) EnableForwarding(...string) error                 { return nil }
 func (m *machine) Forwards(string) (bool, error)                    { return true, nil }
 func (m *machine) Routes() (bool, error)                            { return false, nil }
-func (m *machine) EnsureCallers(uint32) error                       { return nil }
-func (m *machine) Hairpins(string) (bool, error)                    { return true, nil }
+func (m *machine) Routes6() (bool, error)                           { return false, nil }
+func (m *machine) EnableForwarding6() error                         { return nil }
+
+func (m *machine) EnsureNeighbours(string, map[netip.Addr]net.HardwareAddr) error { return nil }
+
+func (m *machine) EnsureCallers(uint32) error    { return nil }
+func (m *machine) Hairpins(string) (bool, error) { return true, nil }
 
 func link(name string, kind netdev.Kind, addresses ...string) netdev.Link {
 	l := netdev.Link{Name: name, Index: len(name), Kind: kind, Up: true}
@@ -46,7 +52,7 @@ func listed(t *testing.T, m *machine) (*gateway.Service, func() map[string]*gate
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() })
-	g := gateway.New(gateway.Config{Tag: "1a2b", Bridge: "h1a2bbr0", Address: netip.MustParsePrefix("10.0.3.1/24")},
+	g := gateway.New(gateway.Config{Tag: "1a2b", Bridge: "h1a2bbr0", Address: netip.MustParsePrefix("10.0.3.1/24"), Address6: netip.MustParsePrefix("fd00:3::1/64")},
 		st, slog.New(slog.DiscardHandler), m, nil)
 	return g, func() map[string]*gatewaysv1.Gateway {
 		t.Helper()
@@ -78,7 +84,7 @@ func TestGatewaysAreTheLinksThatLeadSomewhere(t *testing.T) {
 	port := link("veth1", netdev.KindEthernet, "192.168.8.5/24")
 	port.Port = true
 	m := &machine{links: []netdev.Link{
-		link("lo", netdev.KindLoopback, "127.0.0.1/8"), link("h1a2bbr0", netdev.KindBridge, "10.0.3.1/24"), wifi, cable, six, down, port,
+		link("lo", netdev.KindLoopback, "127.0.0.1/8"), link("h1a2bbr0", netdev.KindBridge, "10.0.3.1/24", "10.0.5.1/24", "fd00:3::1/64"), wifi, cable, six, down, port,
 		link("lxcbr0", netdev.KindBridge, "10.0.9.1/24"), link("eth3", netdev.KindEthernet), link("br0", netdev.KindBridge, "172.16.0.1/16"),
 	}}
 	_, look := listed(t, m)
@@ -88,7 +94,7 @@ func TestGatewaysAreTheLinksThatLeadSomewhere(t *testing.T) {
 	}
 	want := map[string]*gatewaysv1.GatewayStatus{
 		"lo":     {Connected: true, Type: gatewaysv1.GatewayStatus_TYPE_LOOPBACK, ScopeId: 1, Addresses: []string{"127.0.0.1/8"}},
-		"lxcbr0": {Connected: true, Type: gatewaysv1.GatewayStatus_TYPE_BRIDGE, Addresses: []string{"10.0.3.1/24"}},
+		"lxcbr0": {Connected: true, Type: gatewaysv1.GatewayStatus_TYPE_BRIDGE, ScopeId: 8, Addresses: []string{"10.0.3.1/24", "fd00:3::1/64"}},
 		"br0":    {Connected: true, Type: gatewaysv1.GatewayStatus_TYPE_ETHERNET, ScopeId: 3, Addresses: []string{"172.16.0.1/16"}},
 		"eth0":   {Connected: true, Type: gatewaysv1.GatewayStatus_TYPE_ETHERNET, ScopeId: 4, Addresses: []string{"192.168.1.5/24"}, Outbound: true},
 		"eth1":   {Connected: true, Type: gatewaysv1.GatewayStatus_TYPE_ETHERNET, ScopeId: 4, Addresses: []string{"2001:db8::5/64"}},

@@ -99,6 +99,9 @@ func (r *renderer) host(row *hostsv1.Host) {
 	for _, p := range slices.Sorted(maps.Keys(h.Bindings)) {
 		b := row.GetSpec().GetBindings()[p]
 		s := served{pkg: pkg, plain: &doorv1.Route{Upstream: joinPort(container.String(), p), KeepSource: true}}
+		if six, ok := r.containers6[pkg]; ok {
+			s.plain.Upstream6 = joinPort(six.String(), p)
+		}
 		s.tls = s.plain
 		if b.GetAddSsl() != nil {
 			s.tls = r.terminate(row.GetMeta().GetId(), p, b, container)

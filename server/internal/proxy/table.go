@@ -98,8 +98,9 @@ type Pair struct{ Chain, Key []byte }
 // host whose id is the smaller. What finds no place because there is too much is answered beside the table.
 func Table(in Input) (table *doorv1.Table, omitted []string) {
 	r := renderer{
-		in: in, gateways: abi.Gateways(in.Gateways), containers: containers(in.Packages),
-		sites: make(map[string]*site), share: make(map[string]int), open: make(map[string]bool), table: &doorv1.Table{},
+		in: in, gateways: abi.Gateways(in.Gateways), containers: containers(in.Packages, (*packagesv1.PackageStatus).GetIpv4),
+		containers6: containers(in.Packages, (*packagesv1.PackageStatus).GetIpv6),
+		sites:       make(map[string]*site), share: make(map[string]int), open: make(map[string]bool), table: &doorv1.Table{},
 	}
 	r.table.Certificates = []*doorv1.Certificate{{Id: certificateID, Chain: in.Chain, Key: in.Key}}
 	r.server()
@@ -130,10 +131,10 @@ func Table(in Input) (table *doorv1.Table, omitted []string) {
 }
 
 // containers answers the addresses of packages that have one.
-func containers(packages []*packagesv1.Package) map[string]netip.Addr {
+func containers(packages []*packagesv1.Package, address func(*packagesv1.PackageStatus) string) map[string]netip.Addr {
 	out := make(map[string]netip.Addr, len(packages))
 	for _, p := range packages {
-		if a, err := netip.ParseAddr(p.GetStatus().GetIpv4()); err == nil {
+		if a, err := netip.ParseAddr(address(p.GetStatus())); err == nil {
 			out[p.GetMeta().GetId()] = a
 		}
 	}
@@ -141,15 +142,16 @@ func containers(packages []*packagesv1.Package) map[string]netip.Addr {
 }
 
 type renderer struct {
-	in         Input
-	gateways   []abi.Gateway
-	containers map[string]netip.Addr
-	ports      map[string]bool  // of the server
-	sites      map[string]*site // by address and port
-	share      map[string]int   // listeners and names by package
-	open       map[string]bool  // names that the Internet reaches where names are told apart
-	table      *doorv1.Table
-	omitted    []string
+	in          Input
+	gateways    []abi.Gateway
+	containers  map[string]netip.Addr // by package
+	containers6 map[string]netip.Addr
+	ports       map[string]bool  // of the server
+	sites       map[string]*site // by address and port
+	share       map[string]int   // listeners and names by package
+	open        map[string]bool  // names that the Internet reaches where names are told apart
+	table       *doorv1.Table
+	omitted     []string
 }
 
 func (r *renderer) server() {
@@ -270,6 +272,7 @@ func (r *renderer) sources(g abi.Gateway, a netip.Addr, pkg string) []netip.Pref
 	case g.Internal():
 		allowed = append(allowed, one(a))
 		allowed = append(allowed, r.dependents(pkg)...)
+		allowed = slices.DeleteFunc(allowed, func(p netip.Prefix) bool { return p.Addr().Is4() != a.Is4() })
 	default:
 		for _, p := range slices.Concat(private, g.Subnets) {
 			allowed = append(allowed, p.Masked())
@@ -282,14 +285,16 @@ func (r *renderer) sources(g abi.Gateway, a netip.Addr, pkg string) []netip.Pref
 }
 
 // kept are the callers whose address services see: all but the machine itself and the services, whose answers would not come back by
-// the door. Services have no IPv6.
+// the door. Link-local ones mean something on a link alone, which is not that of the services.
 func (r *renderer) kept() []string {
 	bridges := r.bridges()
-	if len(bridges) == 0 {
-		return nil
+	var all []netip.Prefix
+	for _, whole := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+		if slices.ContainsFunc(bridges, func(b netip.Prefix) bool { return b.Addr().BitLen() == whole.BitLen() }) {
+			all = append(all, netip.PrefixFrom(whole, 0))
+		}
 	}
-	all := []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0)}
-	return canonical(without(all, append(bridges, netip.MustParsePrefix("127.0.0.0/8"))))
+	return canonical(without(all, append(bridges, netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::/127"), netip.MustParsePrefix("fe80::/10"))))
 }
 
 // bridges are the networks of the services.
@@ -343,11 +348,16 @@ func halves(p netip.Prefix) (low, high netip.Prefix) {
 }
 
 func (r *renderer) dependents(pkg string) []netip.Prefix {
-	out := []netip.Prefix{one(r.containers[pkg])}
-	for _, d := range r.in.Dependencies {
-		dependent, on, _ := strings.Cut(d.GetMeta().GetId(), "/")
-		if a, ok := r.containers[dependent]; ok && on == pkg {
+	var out []netip.Prefix
+	for _, all := range []map[string]netip.Addr{r.containers, r.containers6} {
+		if a, ok := all[pkg]; ok {
 			out = append(out, one(a))
+		}
+		for _, d := range r.in.Dependencies {
+			dependent, on, _ := strings.Cut(d.GetMeta().GetId(), "/")
+			if a, ok := all[dependent]; ok && on == pkg {
+				out = append(out, one(a))
+			}
 		}
 	}
 	return out

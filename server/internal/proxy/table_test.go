@@ -472,3 +472,61 @@ func TestServicesFindTheDoorNoMoreOpenAtOtherAddresses(t *testing.T) {
 		t.Errorf("%d listeners were looked at", seen)
 	}
 }
+
+// What holds for the one address of a service holds for the other: a private IPv6 network is let in without the services that may not, and
+// connections that are not opened go to the service as the caller's own.
+func TestServicesHaveIPv6(t *testing.T) {
+	t.Parallel()
+	in := house()
+	in.Gateways = slices.DeleteFunc(in.Gateways, func(g abi.Gateway) bool { return g.Type == abi.GatewayTypeBridge })
+	in.Gateways = append(in.Gateways,
+		gateway("lxcbr0", abi.GatewayTypeBridge, "10.0.3.1/24", "fd00:3::1/64"), gateway("eth1", abi.GatewayTypeEthernet, "fd77::5/64"))
+	for _, p := range in.Packages {
+		if four, err := netip.ParseAddr(p.GetStatus().GetIpv4()); err == nil {
+			p.Status.Ipv6 = fmt.Sprintf("fd00:3::%x", four.As4()[3])
+		}
+	}
+	in.Dependencies = []*packagesv1.Dependency{dependency("chain", "forge")}
+	table := render(t, in)
+	kept := func(a string) bool {
+		return slices.ContainsFunc(table.GetKeptSources(), func(s string) bool { return netip.MustParsePrefix(s).Contains(netip.MustParseAddr(a)) })
+	}
+	for a, want := range map[string]bool{
+		"10.0.4.1": true, "10.0.3.9": false, "127.0.0.1": false, "2001:db8::9": true, "fd00:4::1": true, "fd00:3::9": false, "::1": false, "fe80::1": false,
+	} {
+		if kept(a) != want {
+			t.Errorf("the address of %s is kept: %v", a, !want)
+		}
+	}
+	inside, outside := 0, 0
+	for _, l := range table.GetListeners() {
+		at := netip.MustParseAddrPort(l.GetAddress())
+		r := l.GetRoutes()[0]
+		if got := r.GetUpstream6() != ""; got != r.GetKeepSource() || got && !strings.HasPrefix(r.GetUpstream6(), "[fd00:3::") {
+			t.Errorf("%s keeps callers: %v, and leads to %q", l.GetAddress(), r.GetKeepSource(), r.GetUpstream6())
+		}
+		if !strings.HasPrefix(r.GetUpstream(), "10.0.3.8:") || at.Addr().Is4() {
+			continue
+		}
+		lan := at.Addr() == netip.MustParseAddr("fd77::5")
+		switch {
+		case lan:
+			outside++
+		case at.Addr() == abi.BridgeAddress6:
+			inside++
+		default:
+			continue
+		}
+		for a, want := range map[string]bool{
+			"fd00:3::8": true, "fd00:3::9": true, "fd00:3::a": false, "fd00:3::ffff": false, "fd00:4::1": lan, "fd77::9": lan, "10.0.3.9": false,
+		} {
+			got := slices.ContainsFunc(r.GetAllowedSources(), func(s string) bool { return netip.MustParsePrefix(s).Contains(netip.MustParseAddr(a)) })
+			if got != want {
+				t.Errorf("%s lets %s in: %v", l.GetAddress(), a, got)
+			}
+		}
+	}
+	if inside == 0 || outside == 0 {
+		t.Errorf("%d listeners are on the bridge and %d elsewhere", inside, outside)
+	}
+}

@@ -92,13 +92,17 @@ func (s *Service) create(ctx context.Context, row *packagesv1.Package) error {
 		return err
 	}
 	return s.change(ctx, pkg, func(_ *store.Tx, now *packagesv1.Package) error {
-		now.Status.Ipv4, now.Status.Container = spec.GetIpv4(), spec.GetInstance()
+		now.Status.Ipv4, now.Status.Ipv6, now.Status.Container = spec.GetIpv4(), spec.GetIpv6(), spec.GetInstance()
 		return nil
 	})
 }
 
 // assign gives a package its address and its ids, the first time, and every new container its own id.
 func (s *Service) assign(ctx context.Context, row *packagesv1.Package) (*packagesv1.ContainerSpec, error) {
+	bridge6, err := s.cfg.Bridge6()
+	if err != nil {
+		return nil, err
+	}
 	instance, err := ids.NewULID(s.clock(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -120,11 +124,54 @@ func (s *Service) assign(ctx context.Context, row *packagesv1.Package) (*package
 			}
 		}
 		spec = mine.Spec
+		if spec.Ipv6, err = address6(spec.GetIpv4(), bridge6); err != nil {
+			return err
+		}
 		spec.Instance, spec.Artifact, spec.Rebuilds = string(instance), row.GetSpec().GetArtifact(), row.GetSpec().GetRebuilds()
 		spec.Boot = s.cfg.Boot
 		return store.Put(tx, mine)
 	})
 	return spec, err
+}
+
+// address6 is the IPv6 address that goes with one of IPv4; empty where services have none.
+func address6(ipv4 string, bridge netip.Prefix) (string, error) {
+	if !bridge.IsValid() {
+		return "", nil
+	}
+	a, err := netip.ParseAddr(ipv4)
+	if err != nil {
+		return "", err
+	}
+	return netdev.Address6(bridge, a).String(), nil
+}
+
+// network is the container's end of the cable. Over IPv6 the machine is its only neighbour.
+func (s *Service) network(pkg ids.Package, spec *packagesv1.ContainerSpec) (*lxc.Network, error) {
+	address, err := netip.ParseAddr(spec.GetIpv4())
+	if err != nil {
+		return nil, err
+	}
+	n := &lxc.Network{
+		Interface: InterfaceName(s.cfg.Tag, string(pkg)), Bridge: s.cfg.Bridge,
+		Address: netip.PrefixFrom(address, s.cfg.BridgeAddress.Bits()), Gateway: s.cfg.BridgeAddress.Addr(),
+		MAC: netdev.MAC(address),
+	}
+	if spec.GetIpv6() == "" {
+		return n, nil
+	}
+	six, err := netip.ParseAddr(spec.GetIpv6())
+	if err != nil {
+		return nil, err
+	}
+	bridge, err := s.cfg.Bridge6()
+	if err != nil {
+		return nil, err
+	}
+	if bridge.IsValid() {
+		n.Address6, n.Gateway6 = netip.PrefixFrom(six, six.BitLen()), bridge.Addr()
+	}
+	return n, nil
 }
 
 // allocate finds the lowest address and the lowest range of ids that no package has.
@@ -187,7 +234,7 @@ func (s *Service) assemble(ctx context.Context, pkg ids.Package, spec *packagesv
 			return lxc.Container{}, fault.New(metav1.Reason_REASON_CONTAINER_FAILED, "cannot set up the %s of the container: %w", h.name, err)
 		}
 	}
-	address, err := netip.ParseAddr(spec.GetIpv4())
+	cable, err := s.network(pkg, spec)
 	if err != nil {
 		return lxc.Container{}, err
 	}
@@ -211,11 +258,7 @@ func (s *Service) assemble(ctx context.Context, pkg ids.Package, spec *packagesv
 			"LANG=" + language + ".UTF-8", "HEARTH_CONTAINER=" + spec.GetInstance(), "HEARTH_PACKAGE=" + string(pkg),
 			"HEARTH_DATA_LOCK=" + lockPath,
 		},
-		Network: &lxc.Network{
-			Interface: InterfaceName(s.cfg.Tag, string(pkg)), Bridge: s.cfg.Bridge,
-			Address: netip.PrefixFrom(address, s.cfg.BridgeAddress.Bits()), Gateway: s.cfg.BridgeAddress.Addr(),
-			MAC: netdev.MAC(address),
-		},
+		Network:    cable,
 		Devices:    given,
 		Limits:     s.limits(chosen.GetSpec()),
 		ConsoleLog: filepath.Join(s.serviceDir(string(pkg)), "console.log"),
@@ -284,11 +327,11 @@ func (s *Service) destroy(ctx context.Context, pkg string) error {
 	if err := s.clear(ctx, pkg, keep); err != nil {
 		return err
 	}
-	address := ""
+	address, address6 := "", ""
 	_, err = s.store.Update(ctx, s.clock(), func(tx *store.Tx) error {
 		row, ok, err := store.Lookup[*packagesv1.Container](tx, pkg)
 		if err == nil && row.GetSpec().GetParked() != nil {
-			address = row.GetSpec().GetIpv4() // others find it as they find one that is stopped and not parked
+			address, address6 = row.GetSpec().GetIpv4(), row.GetSpec().GetIpv6() // others find it as they find one that is stopped and not parked
 		}
 		if err != nil || !ok || row.GetSpec().GetInstance() == "" {
 			return err
@@ -301,7 +344,7 @@ func (s *Service) destroy(ctx context.Context, pkg string) error {
 	}
 	return s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
 		now.Status.InitializedArtifact, now.Status.StartTime = "", nil
-		now.Status.Ipv4, now.Status.Container = address, ""
+		now.Status.Ipv4, now.Status.Ipv6, now.Status.Container = address, address6, ""
 		return s.hooks.Stopped(tx, pkg)
 	})
 }

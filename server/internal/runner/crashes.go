@@ -90,7 +90,7 @@ func (s *Service) crashed(ctx context.Context, row *packagesv1.Package, reason s
 		if !vanished {
 			return s.hooks.Stopped(tx, pkg)
 		}
-		st.InitializedArtifact, st.Ipv4, st.Container = "", "", ""
+		st.InitializedArtifact, st.Ipv4, st.Ipv6, st.Container = "", "", "", ""
 		c, ok, err := store.Lookup[*packagesv1.Container](tx, pkg)
 		if err != nil || !ok {
 			return err

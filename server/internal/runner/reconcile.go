@@ -251,7 +251,7 @@ func (s *Service) init(ctx context.Context, row *packagesv1.Package, o observed)
 	s.unwatch(pkg)
 	return s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
 		now.Status.InitializedArtifact, now.Status.ObservedRebuilds = h.spec.GetArtifact(), h.spec.GetRebuilds()
-		now.Status.Ipv4, now.Status.Container = h.spec.GetIpv4(), h.spec.GetInstance()
+		now.Status.Ipv4, now.Status.Ipv6, now.Status.Container = h.spec.GetIpv4(), h.spec.GetIpv6(), h.spec.GetInstance()
 		return forgetParked(tx, pkg)
 	})
 }

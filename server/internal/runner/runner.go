@@ -111,6 +111,8 @@ type Config struct {
 	// Bridge is the name of the bridge, BridgeAddress the server's own address on it.
 	Bridge        string
 	BridgeAddress netip.Prefix
+	// Bridge6 is its IPv6 address there; not valid where services have none.
+	Bridge6 func() (netip.Prefix, error)
 	// FirstUID is the first of the ids on the host that containers use, 65536 for each package.
 	FirstUID uint32
 	// Language tells what packages speak, as in "en_US".

@@ -102,24 +102,32 @@ func prepare(fd, family, kind int, sa unix.Sockaddr) error {
 // caller's port is kept where nobody has it.
 func callerSocket(address string) (int, error) {
 	a, err := netip.ParseAddrPort(address)
-	if err != nil || !a.Addr().Is4() {
-		return -1, fmt.Errorf("cannot connect from %q: not an IPv4 address and port", address)
+	if err != nil || a.Addr().Zone() != "" || a.Addr().Is4In6() {
+		return -1, fmt.Errorf("cannot connect from %q: not an address and port", address)
 	}
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	sa, family, err := sockaddr(a)
+	if err != nil {
+		return -1, err
+	}
+	transparent := [2]int{unix.SOL_IP, unix.IP_TRANSPARENT}
+	if family == unix.AF_INET6 {
+		transparent = [2]int{unix.SOL_IPV6, unix.IPV6_TRANSPARENT}
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
-	for _, o := range [][2]int{{unix.SOL_IP, unix.IP_TRANSPARENT}, {unix.SOL_SOCKET, unix.SO_REUSEADDR}} {
+	for _, o := range [][2]int{transparent, {unix.SOL_SOCKET, unix.SO_REUSEADDR}} {
 		if err := unix.SetsockoptInt(fd, o[0], o[1], 1); err != nil {
 			unix.Close(fd)
 			return -1, os.NewSyscallError("setsockopt", err)
 		}
 	}
-	sa := &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
 	err = unix.Bind(fd, sa)
 	if errors.Is(err, unix.EADDRINUSE) {
-		sa.Port = 0
-		err = unix.Bind(fd, sa)
+		if sa, _, err = sockaddr(netip.AddrPortFrom(a.Addr(), 0)); err == nil {
+			err = unix.Bind(fd, sa)
+		}
 	}
 	if err != nil {
 		unix.Close(fd)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -37,7 +38,7 @@ func newNetwork(machine Links, hidden netip.Prefix) *Network {
 // firstIndex is above the numbers a machine gives its links.
 const firstIndex = 1 << 20
 
-// EnsureBridge remembers a bridge.
+// EnsureBridge remembers a bridge, without its IPv6: no service has any here.
 func (n *Network) EnsureBridge(b netdev.Bridge) error {
 	if err := netdev.CheckBridge(b); err != nil {
 		return err
@@ -71,6 +72,15 @@ func (n *Network) Hairpins(string) (bool, error) { return true, nil }
 
 // EnsureCallers implements gateway.Devices: nothing is led anywhere.
 func (n *Network) EnsureCallers(uint32) error { return nil }
+
+// Routes6 implements gateway.Devices: nothing is led anywhere.
+func (n *Network) Routes6() (bool, error) { return false, nil }
+
+// EnableForwarding6 implements gateway.Devices: nothing is led anywhere.
+func (n *Network) EnableForwarding6() error { return nil }
+
+// EnsureNeighbours implements gateway.Devices: there is nobody on the bridge.
+func (n *Network) EnsureNeighbours(string, map[netip.Addr]net.HardwareAddr) error { return nil }
 
 // Routes implements gateway.Devices: nothing is led anywhere.
 func (n *Network) Routes() (bool, error) { return false, nil }

@@ -278,7 +278,10 @@ type Route struct {
 	// Addresses of this machine that connections for the route come to; none means all.
 	LocalAddresses []string `protobuf:"bytes,15,rep,name=local_addresses,json=localAddresses,proto3" json:"local_addresses,omitempty"`
 	// Whether the upstream sees the caller's own address; for what is not opened alone.
-	KeepSource    bool `protobuf:"varint,16,opt,name=keep_source,json=keepSource,proto3" json:"keep_source,omitempty"`
+	KeepSource bool `protobuf:"varint,16,opt,name=keep_source,json=keepSource,proto3" json:"keep_source,omitempty"`
+	// Address and port of the upstream over IPv6, which callers by IPv6 are led to as themselves. Empty, or where nothing listens
+	// there, they are led to upstream.
+	Upstream6     string `protobuf:"bytes,17,opt,name=upstream6,proto3" json:"upstream6,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -416,6 +419,13 @@ func (x *Route) GetKeepSource() bool {
 		return x.KeepSource
 	}
 	return false
+}
+
+func (x *Route) GetUpstream6() string {
+	if x != nil {
+		return x.Upstream6
+	}
+	return ""
 }
 
 // Gate lets only those pass who know a secret. With no credentials nobody does.
@@ -1561,7 +1571,7 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\bListener\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12-\n" +
 	"\x06routes\x18\x02 \x03(\v2\x15.hearth.door.v1.RouteR\x06routes\x12\x14\n" +
-	"\x05plain\x18\x03 \x01(\bR\x05plain\"\xa7\x04\n" +
+	"\x05plain\x18\x03 \x01(\bR\x05plain\"\xc5\x04\n" +
 	"\x05Route\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\tR\x05names\x12 \n" +
 	"\vcertificate\x18\x02 \x01(\tR\vcertificate\x12\x1a\n" +
@@ -1579,7 +1589,8 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\x11without_forwarded\x18\r \x01(\bR\x10withoutForwarded\x12'\n" +
 	"\x0flocal_addresses\x18\x0f \x03(\tR\x0elocalAddresses\x12\x1f\n" +
 	"\vkeep_source\x18\x10 \x01(\bR\n" +
-	"keepSource\"\xd6\x01\n" +
+	"keepSource\x12\x1c\n" +
+	"\tupstream6\x18\x11 \x01(\tR\tupstream6\"\xd6\x01\n" +
 	"\x04Gate\x123\n" +
 	"\x06scheme\x18\x01 \x01(\x0e2\x1b.hearth.door.v1.Gate.SchemeR\x06scheme\x12\x14\n" +
 	"\x05realm\x18\x02 \x01(\tR\x05realm\x12<\n" +

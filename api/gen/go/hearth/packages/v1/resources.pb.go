@@ -719,7 +719,9 @@ type PackageStatus struct {
 	// Id of the container; a new one for each new container.
 	Container string `protobuf:"bytes,9,opt,name=container,proto3" json:"container,omitempty"`
 	// The ends that the service came to by itself, when there were some of late.
-	Crashes       *Crashes `protobuf:"bytes,10,opt,name=crashes,proto3" json:"crashes,omitempty"`
+	Crashes *Crashes `protobuf:"bytes,10,opt,name=crashes,proto3" json:"crashes,omitempty"`
+	// IPv6 address of the container; empty where services have none.
+	Ipv6          string `protobuf:"bytes,11,opt,name=ipv6,proto3" json:"ipv6,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -822,6 +824,13 @@ func (x *PackageStatus) GetCrashes() *Crashes {
 		return x.Crashes
 	}
 	return nil
+}
+
+func (x *PackageStatus) GetIpv6() string {
+	if x != nil {
+		return x.Ipv6
+	}
+	return ""
 }
 
 // Crashes are the ends that a service came to by itself, in a row: it begins anew after one that ran for a while, and
@@ -1641,7 +1650,9 @@ type ContainerSpec struct {
 	Volumes []string `protobuf:"bytes,7,rep,name=volumes,proto3" json:"volumes,omitempty"`
 	// Set from when a stopped service's container is ended because nothing asks for it, until the init of the next one has
 	// succeeded.
-	Parked        *Parked `protobuf:"bytes,8,opt,name=parked,proto3" json:"parked,omitempty"`
+	Parked *Parked `protobuf:"bytes,8,opt,name=parked,proto3" json:"parked,omitempty"`
+	// IPv6 address of the present container on the bridge; empty where services have none.
+	Ipv6          string `protobuf:"bytes,9,opt,name=ipv6,proto3" json:"ipv6,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1730,6 +1741,13 @@ func (x *ContainerSpec) GetParked() *Parked {
 		return x.Parked
 	}
 	return nil
+}
+
+func (x *ContainerSpec) GetIpv6() string {
+	if x != nil {
+		return x.Ipv6
+	}
+	return ""
 }
 
 // Parked is what is remembered of the container of a stopped service that was ended in order and is made anew when it is
@@ -2119,7 +2137,7 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\x15INIT_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11INIT_KIND_INSTALL\x10\x01\x12\x14\n" +
 	"\x10INIT_KIND_UPDATE\x10\x02\x12\x15\n" +
-	"\x11INIT_KIND_RESTORE\x10\x03\"\xaf\x05\n" +
+	"\x11INIT_KIND_RESTORE\x10\x03\"\xc3\x05\n" +
 	"\rPackageStatus\x12=\n" +
 	"\x05state\x18\x01 \x01(\x0e2'.hearth.packages.v1.PackageStatus.StateR\x05state\x12/\n" +
 	"\x13observed_generation\x18\x02 \x01(\x04R\x12observedGeneration\x121\n" +
@@ -2132,7 +2150,8 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\x04ipv4\x18\b \x01(\tR\x04ipv4\x12\x1c\n" +
 	"\tcontainer\x18\t \x01(\tR\tcontainer\x125\n" +
 	"\acrashes\x18\n" +
-	" \x01(\v2\x1b.hearth.packages.v1.CrashesR\acrashes\"\xcf\x01\n" +
+	" \x01(\v2\x1b.hearth.packages.v1.CrashesR\acrashes\x12\x12\n" +
+	"\x04ipv6\x18\v \x01(\tR\x04ipv6\"\xcf\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTATE_ABSENT\x10\x01\x12\x12\n" +
@@ -2214,7 +2233,7 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\alenient\x18\x01 \x01(\bR\alenient\"\x93\x01\n" +
 	"\tContainer\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x125\n" +
-	"\x04spec\x18\x02 \x01(\v2!.hearth.packages.v1.ContainerSpecR\x04spec:%\xea\xf9\x18!\b\b\x12\tcontainer\x18\x01*\x06runner2\x06runner@\x01\"\xf6\x01\n" +
+	"\x04spec\x18\x02 \x01(\v2!.hearth.packages.v1.ContainerSpecR\x04spec:%\xea\xf9\x18!\b\b\x12\tcontainer\x18\x01*\x06runner2\x06runner@\x01\"\x8a\x02\n" +
 	"\rContainerSpec\x12\x12\n" +
 	"\x04ipv4\x18\x01 \x01(\tR\x04ipv4\x12\x1b\n" +
 	"\tfirst_uid\x18\x02 \x01(\rR\bfirstUid\x12\x1a\n" +
@@ -2223,7 +2242,8 @@ const file_hearth_packages_v1_resources_proto_rawDesc = "" +
 	"\brebuilds\x18\x05 \x01(\x04R\brebuilds\x12\x12\n" +
 	"\x04boot\x18\x06 \x01(\tR\x04boot\x12\x18\n" +
 	"\avolumes\x18\a \x03(\tR\avolumes\x122\n" +
-	"\x06parked\x18\b \x01(\v2\x1a.hearth.packages.v1.ParkedR\x06parked\"\x94\x01\n" +
+	"\x06parked\x18\b \x01(\v2\x1a.hearth.packages.v1.ParkedR\x06parked\x12\x12\n" +
+	"\x04ipv6\x18\t \x01(\tR\x04ipv6\"\x94\x01\n" +
 	"\x06Parked\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x1a\n" +
 	"\bartifact\x18\x02 \x01(\tR\bartifact\x12\x1a\n" +

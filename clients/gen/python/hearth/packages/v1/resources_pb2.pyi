@@ -76,7 +76,7 @@ class PackageSpec(_message.Message):
     def __init__(self, artifact: _Optional[str] = ..., version: _Optional[str] = ..., title: _Optional[str] = ..., desired: _Optional[_Union[PackageSpec.Desired, str]] = ..., restarts: _Optional[int] = ..., rebuilds: _Optional[int] = ..., init_kind: _Optional[_Union[PackageSpec.InitKind, str]] = ..., exit_target: _Optional[str] = ..., operation: _Optional[str] = ..., exit_force: bool = ..., past_tasks: bool = ..., restore_from: _Optional[str] = ..., stopped_for: _Optional[_Union[_fault_pb2.Fault, _Mapping]] = ..., registry: _Optional[str] = ...) -> None: ...
 
 class PackageStatus(_message.Message):
-    __slots__ = ("state", "observed_generation", "initialized_artifact", "observed_restarts", "observed_rebuilds", "start_time", "fault", "ipv4", "container", "crashes")
+    __slots__ = ("state", "observed_generation", "initialized_artifact", "observed_restarts", "observed_rebuilds", "start_time", "fault", "ipv4", "container", "crashes", "ipv6")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[PackageStatus.State]
@@ -109,6 +109,7 @@ class PackageStatus(_message.Message):
     IPV4_FIELD_NUMBER: _ClassVar[int]
     CONTAINER_FIELD_NUMBER: _ClassVar[int]
     CRASHES_FIELD_NUMBER: _ClassVar[int]
+    IPV6_FIELD_NUMBER: _ClassVar[int]
     state: PackageStatus.State
     observed_generation: int
     initialized_artifact: str
@@ -119,7 +120,8 @@ class PackageStatus(_message.Message):
     ipv4: str
     container: str
     crashes: Crashes
-    def __init__(self, state: _Optional[_Union[PackageStatus.State, str]] = ..., observed_generation: _Optional[int] = ..., initialized_artifact: _Optional[str] = ..., observed_restarts: _Optional[int] = ..., observed_rebuilds: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fault: _Optional[_Union[_fault_pb2.Fault, _Mapping]] = ..., ipv4: _Optional[str] = ..., container: _Optional[str] = ..., crashes: _Optional[_Union[Crashes, _Mapping]] = ...) -> None: ...
+    ipv6: str
+    def __init__(self, state: _Optional[_Union[PackageStatus.State, str]] = ..., observed_generation: _Optional[int] = ..., initialized_artifact: _Optional[str] = ..., observed_restarts: _Optional[int] = ..., observed_rebuilds: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fault: _Optional[_Union[_fault_pb2.Fault, _Mapping]] = ..., ipv4: _Optional[str] = ..., container: _Optional[str] = ..., crashes: _Optional[_Union[Crashes, _Mapping]] = ..., ipv6: _Optional[str] = ...) -> None: ...
 
 class Crashes(_message.Message):
     __slots__ = ("count", "last_time", "reason", "retry_time", "generation")
@@ -274,7 +276,7 @@ class Container(_message.Message):
     def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., spec: _Optional[_Union[ContainerSpec, _Mapping]] = ...) -> None: ...
 
 class ContainerSpec(_message.Message):
-    __slots__ = ("ipv4", "first_uid", "instance", "artifact", "rebuilds", "boot", "volumes", "parked")
+    __slots__ = ("ipv4", "first_uid", "instance", "artifact", "rebuilds", "boot", "volumes", "parked", "ipv6")
     IPV4_FIELD_NUMBER: _ClassVar[int]
     FIRST_UID_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
@@ -283,6 +285,7 @@ class ContainerSpec(_message.Message):
     BOOT_FIELD_NUMBER: _ClassVar[int]
     VOLUMES_FIELD_NUMBER: _ClassVar[int]
     PARKED_FIELD_NUMBER: _ClassVar[int]
+    IPV6_FIELD_NUMBER: _ClassVar[int]
     ipv4: str
     first_uid: int
     instance: str
@@ -291,7 +294,8 @@ class ContainerSpec(_message.Message):
     boot: str
     volumes: _containers.RepeatedScalarFieldContainer[str]
     parked: Parked
-    def __init__(self, ipv4: _Optional[str] = ..., first_uid: _Optional[int] = ..., instance: _Optional[str] = ..., artifact: _Optional[str] = ..., rebuilds: _Optional[int] = ..., boot: _Optional[str] = ..., volumes: _Optional[_Iterable[str]] = ..., parked: _Optional[_Union[Parked, _Mapping]] = ...) -> None: ...
+    ipv6: str
+    def __init__(self, ipv4: _Optional[str] = ..., first_uid: _Optional[int] = ..., instance: _Optional[str] = ..., artifact: _Optional[str] = ..., rebuilds: _Optional[int] = ..., boot: _Optional[str] = ..., volumes: _Optional[_Iterable[str]] = ..., parked: _Optional[_Union[Parked, _Mapping]] = ..., ipv6: _Optional[str] = ...) -> None: ...
 
 class Parked(_message.Message):
     __slots__ = ("container", "artifact", "rebuilds", "waits")
