@@ -67,7 +67,7 @@ func main() {
 	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	follow(&cfg, given)
 	if flag.NArg() > 0 {
-		fmt.Fprintln(os.Stderr, "hearthd takes no arguments; see hearthd --help")
+		fmt.Fprintf(os.Stderr, "hearthd does not take the argument %q; a command comes before its flags, as in 'hearthd store check --state DIR'. See hearthd --help.\n", flag.Arg(0))
 		os.Exit(2)
 	}
 	log, err := journal.New(os.Stderr, level, journal.Format(format))
