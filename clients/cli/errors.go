@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"net"
@@ -19,8 +18,10 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/merkle"
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/api/s9pk/fetch"
+	"github.com/hearthos/hearth/api/sign"
 	"github.com/hearthos/hearth/api/text"
 )
 
@@ -41,7 +42,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, new(usageError)), errors.As(err, new(fetch.URLError)):
+	case errors.As(err, new(usageError)), errors.As(err, new(fetch.URLError)), errors.Is(err, sign.ErrEncoding), errors.Is(err, sign.ErrSmallOrder):
 		return exitUsage
 	}
 	if status, ok := errors.AsType[exitStatus](err); ok {
@@ -49,6 +50,9 @@ func exitCode(err error) int {
 	}
 	if s9pk.ReasonOf(err) == s9pk.NotFound || errors.Is(err, fs.ErrNotExist) {
 		return exitNotFound
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return exitConflict
 	}
 	if failed, ok := errors.AsType[*fetch.Error](err); ok {
 		return exitOfFetch(failed)
@@ -66,7 +70,7 @@ func exitOfFetch(err *fetch.Error) int {
 		return exitNotFound
 	case err.Status == http.StatusUnauthorized, err.Status == http.StatusForbidden:
 		return exitDenied
-	case err.Status >= http.StatusInternalServerError, err.Status == http.StatusTooManyRequests, errors.As(err, new(*net.OpError)), errors.Is(err, io.ErrUnexpectedEOF), os.IsTimeout(err.Err):
+	case err.Status >= http.StatusInternalServerError, err.Status == http.StatusTooManyRequests, errors.As(err, new(*net.OpError)), errors.Is(err, merkle.ErrBroken), os.IsTimeout(err.Err):
 		return exitUnavailable
 	}
 	return exitOther
@@ -140,9 +144,17 @@ type absent struct{ worded }
 
 func (absent) Unwrap() error { return fs.ErrNotExist }
 
+// occupied is a file in whose place another lies already, with what to do about it.
+type occupied struct{ worded }
+
+func (occupied) Unwrap() error { return fs.ErrExist }
+
 // words are those of an error in the person's language, where it has some.
 func (a *app) words(err error) string {
 	if e, ok := errors.AsType[absent](err); ok {
+		err = e.worded
+	}
+	if e, ok := errors.AsType[occupied](err); ok {
 		err = e.worded
 	}
 	if e, ok := errors.AsType[worded](err); ok {
@@ -190,6 +202,9 @@ func (a *app) printError(err error) {
 	name := strings.TrimPrefix(f.GetReason().String(), "REASON_")
 	a.complainOf(name, f.GetMessage())
 	for _, v := range f.GetViolations() {
+		if strings.Contains(f.GetMessage(), v.GetField()) && strings.Contains(f.GetMessage(), v.GetMessage()) {
+			continue // it was told
+		}
 		fmt.Fprintf(a.Err, "  %s %s\n", printable(v.GetField()), printable(v.GetMessage()))
 	}
 	for _, key := range slices.Sorted(maps.Keys(f.GetMetadata())) {

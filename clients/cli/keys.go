@@ -135,7 +135,7 @@ func (a *app) importKey(from, path string) error {
 			return fmt.Errorf("cannot import the key: %s is a link that leads nowhere", path)
 		}
 		if loadErr != nil || old.Public() != key.Public() {
-			return fmt.Errorf("cannot import the key: there is another one at %s; move it away first", path)
+			return occupied{worded{"usage.key-there", map[string]any{"Path": path}}}
 		}
 		err = nil
 	}
@@ -149,6 +149,6 @@ func (a *app) printKey(path string, key sign.PrivateKey) error {
 	if a.rows() {
 		return a.printRow(map[string]any{"file": path, "publicKey": key.Public().PEM()})
 	}
-	fmt.Fprintf(a.Out, "%s\n%s", path, key.Public().PEM())
-	return nil
+	_, err := fmt.Fprintf(a.Out, "%s\n%s", path, key.Public().PEM())
+	return err
 }

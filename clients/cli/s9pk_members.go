@@ -138,7 +138,7 @@ func extractMember(ctx context.Context, root *os.Root, f *s9pk.File, e merkle.En
 		}
 	}
 	if _, err := root.Lstat(e.Path); err == nil && !force {
-		return worded{"usage.file-there", map[string]any{"Name": e.Path}}
+		return occupied{worded{"usage.file-there", map[string]any{"Name": e.Path}}}
 	}
 	r, err := f.Open(e.Path)
 	if err != nil {

@@ -26,6 +26,11 @@ func (a *app) tokensCommand() *cobra.Command {
 				return err
 			}
 			req := &accountsv1.CreateTokenRequest{Name: args[0], Role: r}
+			for i, name := range scope.Methods {
+				if m, err := findMethod(name); err == nil { // else a service, or what the server knows and this program does not
+					scope.Methods[i] = string(m.FullName())
+				}
+			}
 			if len(scope.Methods)+len(scope.Packages) > 0 {
 				req.Scope = &scope
 			}
@@ -51,7 +56,7 @@ func (a *app) tokensCommand() *cobra.Command {
 		},
 	}
 	roleFlag(create, &role, "viewer", "what its bearer may do: viewer, operator, admin or owner")
-	create.Flags().StringSliceVar(&scope.Methods, "method", nil, "only this method or service, by its full name; may be repeated")
+	create.Flags().StringSliceVar(&scope.Methods, "method", nil, "only this method, by its name, or service, by its full name; may be repeated")
 	create.Flags().StringSliceVar(&scope.Packages, "package", nil, "only for this package; may be repeated")
 	_ = create.RegisterFlagCompletionFunc("package", a.completeInstalled)
 	create.Flags().DurationVar(&life, "for", 0, "how long it is valid, as in 720h; for ever when not given")

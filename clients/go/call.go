@@ -24,7 +24,11 @@ func told(err error, cc *grpc.ClientConn) error {
 	for _, noise := range []string{`connection error: desc = "transport: `, "Error while dialing: "} {
 		why = strings.TrimPrefix(why, noise)
 	}
-	return fault.New(metav1.Reason_REASON_UNAVAILABLE, "cannot reach the server at %s: %s", strings.TrimPrefix(cc.Target(), "dns:///"), why)
+	at := strings.TrimPrefix(cc.Target(), "dns:///")
+	if _, doubt, ok := strings.Cut(why, "tls: failed to verify certificate: "); ok { // gRPC keeps the text alone
+		return fault.New(metav1.Reason_REASON_SERVER_UNTRUSTED, "cannot trust the server at %s: %s", at, doubt)
+	}
+	return fault.New(metav1.Reason_REASON_UNAVAILABLE, "cannot reach the server at %s: %s", at, why)
 }
 
 func authorized(ctx context.Context, token string) context.Context {

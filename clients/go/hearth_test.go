@@ -191,7 +191,7 @@ func TestTargets(t *testing.T) {
 	}
 	_, other := certificate(t)
 	c := dial(t, "https://"+tcp.Addr().String(), hearth.Options{RootPEM: other})
-	if _, err := c.Packages.ListPackages(t.Context(), &packagesv1.ListPackagesRequest{}); !fault.Is(err, metav1.Reason_REASON_UNAVAILABLE) {
+	if _, err := c.Packages.ListPackages(t.Context(), &packagesv1.ListPackagesRequest{}); !fault.Is(err, metav1.Reason_REASON_SERVER_UNTRUSTED) {
 		t.Errorf("with another root: %v", err)
 	}
 	for _, target := range []string{"unix:relative", "http://x", "https://", "https://x/path", "ftp://x", "x", "https://x?y"} {

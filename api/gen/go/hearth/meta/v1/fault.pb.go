@@ -38,6 +38,8 @@ const (
 	Reason_REASON_PERMISSION_DENIED Reason = 3
 	// The call is for the machine's own administrator, whatever role the caller has.
 	Reason_REASON_LOCAL_ONLY Reason = 500
+	// The server shows a certificate that leads to no root the client trusts. Clients find it out; no server answers it.
+	Reason_REASON_SERVER_UNTRUSTED Reason = 501
 	// A field has a value it must not have.
 	Reason_REASON_INVALID_ARGUMENT Reason = 4
 	// A JSON member is not part of the message.
@@ -402,6 +404,7 @@ var (
 		2:   "REASON_UNAUTHENTICATED",
 		3:   "REASON_PERMISSION_DENIED",
 		500: "REASON_LOCAL_ONLY",
+		501: "REASON_SERVER_UNTRUSTED",
 		4:   "REASON_INVALID_ARGUMENT",
 		5:   "REASON_UNKNOWN_FIELD",
 		6:   "REASON_METHOD_NOT_FOUND",
@@ -586,6 +589,7 @@ var (
 		"REASON_UNAUTHENTICATED":          2,
 		"REASON_PERMISSION_DENIED":        3,
 		"REASON_LOCAL_ONLY":               500,
+		"REASON_SERVER_UNTRUSTED":         501,
 		"REASON_INVALID_ARGUMENT":         4,
 		"REASON_UNKNOWN_FIELD":            5,
 		"REASON_METHOD_NOT_FOUND":         6,
@@ -949,13 +953,14 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xf8\x99\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xa7\x9b\x01\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
 	"\x16REASON_UNAUTHENTICATED\x10\x02\x1aV\x8a\x80\x19R\b\x10\x1aNLog in, give a bearer token, or use the local socket as the server's own user.\x12N\n" +
 	"\x18REASON_PERMISSION_DENIED\x10\x03\x1a0\x8a\x80\x19,\b\a\x1a(Ask an administrator for a greater role.\x12q\n" +
-	"\x11REASON_LOCAL_ONLY\x10\xf4\x03\x1aY\x8a\x80\x19U\b\a\x1aQCall it on the server itself, as root or as the user it runs as: ssh to it first.\x12P\n" +
+	"\x11REASON_LOCAL_ONLY\x10\xf4\x03\x1aY\x8a\x80\x19U\b\a\x1aQCall it on the server itself, as root or as the user it runs as: ssh to it first.\x12\xac\x01\n" +
+	"\x17REASON_SERVER_UNTRUSTED\x10\xf5\x03\x1a\x8d\x01\x8a\x80\x19\x88\x01\b\t\x1a\x83\x01Log in with 'hearth login', which shows the fingerprint of the server's root and keeps the root, or name the root's file with --ca.\x12P\n" +
 	"\x17REASON_INVALID_ARGUMENT\x10\x04\x1a3\x8a\x80\x19/\b\x03\x1a+Correct the fields named in the violations.\x12L\n" +
 	"\x14REASON_UNKNOWN_FIELD\x10\x05\x1a2\x8a\x80\x19.\b\x03\x1a*Remove the member or correct its spelling.\x12h\n" +
 	"\x17REASON_METHOD_NOT_FOUND\x10\x06\x1aK\x8a\x80\x19G\b\f\x1aCLook the name up with server reflection or in the OpenAPI document.\x12:\n" +

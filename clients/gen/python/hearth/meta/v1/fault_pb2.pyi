@@ -18,6 +18,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_UNAUTHENTICATED: _ClassVar[Reason]
     REASON_PERMISSION_DENIED: _ClassVar[Reason]
     REASON_LOCAL_ONLY: _ClassVar[Reason]
+    REASON_SERVER_UNTRUSTED: _ClassVar[Reason]
     REASON_INVALID_ARGUMENT: _ClassVar[Reason]
     REASON_UNKNOWN_FIELD: _ClassVar[Reason]
     REASON_METHOD_NOT_FOUND: _ClassVar[Reason]
@@ -200,6 +201,7 @@ REASON_INTERNAL: Reason
 REASON_UNAUTHENTICATED: Reason
 REASON_PERMISSION_DENIED: Reason
 REASON_LOCAL_ONLY: Reason
+REASON_SERVER_UNTRUSTED: Reason
 REASON_INVALID_ARGUMENT: Reason
 REASON_UNKNOWN_FIELD: Reason
 REASON_METHOD_NOT_FOUND: Reason
