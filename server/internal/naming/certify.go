@@ -112,8 +112,8 @@ func (k Known) ofNetwork(name string) bool {
 
 func (k Known) certifiable(name string) bool {
 	if a, err := netip.ParseAddr(name); err == nil {
-		bridge := netip.PrefixFrom(abi.BridgeAddress, 24).Masked()
-		return bridge.Contains(a) || slices.ContainsFunc(abi.Gateways(k.Gateways), func(g abi.Gateway) bool { return g.Has(a) })
+		bridge, bridge6 := netip.PrefixFrom(abi.BridgeAddress, 24), netip.PrefixFrom(abi.BridgeAddress6, 64)
+		return bridge.Contains(a) || bridge6.Contains(a) || slices.ContainsFunc(abi.Gateways(k.Gateways), func(g abi.Gateway) bool { return g.Has(a) })
 	}
 	if pkg, ok := packageOf(name); ok {
 		return slices.ContainsFunc(k.Packages, func(p *packagesv1.Package) bool { return p.GetMeta().GetId() == pkg })
@@ -125,7 +125,8 @@ func (k Known) owns(pkg, name string) bool {
 	if a, err := netip.ParseAddr(name); err == nil {
 		return slices.ContainsFunc(k.Packages, func(p *packagesv1.Package) bool {
 			own, ok := containerAddress(p)
-			return ok && own == a && p.GetMeta().GetId() == pkg
+			six, err := netip.ParseAddr(p.GetStatus().GetIpv6())
+			return (ok && own == a || err == nil && six == a) && p.GetMeta().GetId() == pkg
 		})
 	}
 	if of, ok := packageOf(name); ok {

@@ -96,8 +96,10 @@ func TestCertificateHoldsEveryWayToTheServer(t *testing.T) {
 
 func TestWhoMayHaveCertificatesAndKeys(t *testing.T) {
 	t.Parallel()
+	hello, forge := pkg("hello", "10.0.3.9"), pkg("forge", "10.0.3.8")
+	hello.Status.Ipv6, forge.Status.Ipv6 = "fd00:3::a00:309", "fd00:3::a00:308"
 	known := naming.Known{
-		Packages: []*packagesv1.Package{pkg("hello", "10.0.3.9"), pkg("forge", "10.0.3.8")},
+		Packages: []*packagesv1.Package{hello, forge},
 		Gateways: []abi.Gateway{lan},
 		Hosts: []*hostsv1.Host{
 			{Meta: &metav1.Meta{Id: "hello/main"}, Status: &hostsv1.HostStatus{Addresses: []*hostsv1.Address{
@@ -114,6 +116,10 @@ func TestWhoMayHaveCertificatesAndKeys(t *testing.T) {
 		"10.0.3.8":          {true, false},
 		"10.0.3.1":          {true, false},
 		"10.0.3.77":         {true, false},
+		"fd00:3::a00:309":   {true, true},
+		"fd00:3::a00:308":   {true, false},
+		"fd00:3::1":         {true, false},
+		"fd00:4::1":         {false, false},
 		"192.168.1.5":       {true, false},
 		"localhost":         {true, false},
 		"127.0.0.1":         {true, false},
@@ -154,7 +160,7 @@ func TestDevicesGetNamesOfTheNetworkThatNobodyHas(t *testing.T) {
 		"example.com": foreign, "example.org": foreign, "*.example.org": taken, "xphotos.example.org": foreign, "9.9.9.9": foreign,
 		"2001:db8::1": foreign, "local": foreign, "*.lan": foreign, "home.arpa.evil.com": foreign, "*.photos.example.org": 0,
 		"home": taken, "home.local": taken, "*.local": taken, "localhost": taken, "x.localhost": taken, "127.0.0.2": taken, "::1": taken,
-		"192.168.1.5": taken, "10.0.3.1": taken, "10.0.3.200": taken, "startos": taken, "none.startos": taken, "a.hello.embassy": taken,
+		"192.168.1.5": taken, "10.0.3.1": taken, "10.0.3.200": taken, "fd00:3::7": taken, "startos": taken, "none.startos": taken, "a.hello.embassy": taken,
 		"photos.example.org": taken, "login.bank.example.com": foreign, "*.bank.example.com": foreign,
 	} {
 		err := naming.MayGiveDevice([]string{"scanner.lan", name}, server, known)
