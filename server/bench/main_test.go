@@ -7,6 +7,7 @@
 //	fleet_test.go    twenty services at once: healthy, adopted, stopped
 //	install_test.go  a package file to a healthy service, by phases
 //	verify_test.go   a large package file, against b3sum and sha256sum
+//	fetch_test.go    a large package from a registry, against curl, tee and b3sum
 //	pack_test.go     a project with a large image, against mksquashfs
 //	memory_test.go   the daemon and an idle service
 //	calls_test.go    a call on every wire, against a bare gRPC server
