@@ -124,10 +124,8 @@ func (s *Service) Ensure(ctx context.Context) error {
 	if rules.Closed, err = s.closed(forward); err != nil {
 		return err
 	}
-	if six.IsValid() {
-		if rules.Closed6, err = s.closed6(links); err != nil {
-			return err
-		}
+	if rules.Closed6, err = s.closed6(links, six.IsValid()); err != nil {
+		return err
 	}
 	if err := s.ensureFirewall(ctx, rules); err != nil {
 		return err
@@ -204,11 +202,15 @@ func (s *Service) closed(names []string) (closed []string, err error) {
 }
 
 // closed6 answers the links that this machine does not route between over IPv6: all of them, unless it was a router before this server
-// needed it to forward. That is written down before it is done, since nothing tells afterwards who did it.
-func (s *Service) closed6(links []netdev.Link) (closed []string, err error) {
+// needed it to forward. That is written down before it is done, since nothing tells afterwards who did it; and it forwards on where
+// services have lost their IPv6 since.
+func (s *Service) closed6(links []netdev.Link, needed bool) (closed []string, err error) {
 	ours := s.cfg.Opened + "6"
 	_, err = os.Stat(ours)
 	if errors.Is(err, fs.ErrNotExist) {
+		if !needed {
+			return nil, nil
+		}
 		routes, err := s.devices.Routes6()
 		if err != nil || routes {
 			return nil, err

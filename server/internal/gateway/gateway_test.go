@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -199,13 +200,16 @@ func TestServicesGoWithoutIPv6WhereAnotherLinkHasTheirNetwork(t *testing.T) {
 			if at.IsValid() != (rival == "") || rules.last.Host6.IsValid() != (rival == "") {
 				t.Errorf("beside %q services have %v, and the rules %v", rival, at, rules.last.Host6)
 			}
+			if !slices.Contains(rules.last.Closed6, "lan0") {
+				t.Errorf("beside %q the machine is a router", rival)
+			}
 			if got, err := g.Rival6(); got != rival || err != nil {
 				t.Errorf("the rival is %q, want %q: %v", got, rival, err)
 			}
 			return err
 		}
 		return "", errors.Join(
-			look("ip link add lan0 type veth peer name peer0; ip link set peer0 up; ip link set lan0 up", ""),
+			look("sysctl -qw net.ipv6.conf.all.forwarding=0; ip link add lan0 type veth peer name peer0; ip link set peer0 up; ip link set lan0 up", ""),
 			look("ip addr add fd00:3::7/64 dev lan0 nodad", "lan0"),
 			look("ip addr del fd00:3::7/64 dev lan0", ""))
 	})
