@@ -149,47 +149,86 @@ func TestAStoppedServiceCostsNoProcessAndMissesNothing(t *testing.T) {
 	}
 }
 
-// A daemon that is killed at any time while a service is parked, or comes back, leaves it neither twice nor half.
+// A daemon that is killed at any time while a service is parked, or comes back, leaves it neither twice nor half, and nothing of it
+// where it is parked.
 func TestKillsWhileAServiceIsParked(t *testing.T) {
 	t.Parallel()
-	rounds := 6
+	rounds := 8
 	if soak() {
 		rounds = 60
 	}
 	m := newMachine(t)
 	m.start("--park-after", "100ms")
 	m.hearth("package", "install", "--no-start", filepath.Join(m.bin, sample+".s9pk"))
-	wait := func(most time.Duration) {
+	greeting := ""
+	killed := func(most time.Duration) {
 		pause := time.NewTimer(rand.N(most))
 		<-pause.C
-	}
-	for round := range rounds {
-		started := round%2 == 1
-		if started { // on its way up, else on its way down
-			m.parked(sample)
-			m.hearth("package", "start", sample, "--no-wait")
-		} else {
-			m.hearth("package", "rebuild", sample)
-		}
-		wait(1200 * time.Millisecond)
 		m.kill(syscall.SIGKILL)
 		m.start("--park-after", "100ms")
-		if !started {
-			m.parked(sample)
-			continue
+	}
+	for round := range rounds {
+		switch round % 4 {
+		case 0: // on its way down
+			m.hearth("package", "rebuild", sample)
+			killed(1200 * time.Millisecond)
+		case 1, 3: // on its way up
+			m.hearth("package", "start", sample, "--no-wait")
+			if round%4 == 3 { // and down and up again
+				m.hearth("package", "stop", sample, "--no-wait")
+				m.hearth("package", "start", sample, "--no-wait")
+			}
+			killed(1200 * time.Millisecond)
+			m.healthy(sample)
+			m.runsOnce(fmt.Sprint("round ", round))
+			m.hearth("package", "stop", sample)
+			m.hearth("package", "rebuild", sample) // the next container has no timers of an ended main
+		case 2: // up for an action alone, which is asked again when its daemon ended
+			greeting = fmt.Sprint("Hello from round ", round)
+			input := fmt.Sprintf(`{"greeting":%q,"color":"#2b5d34"}`, greeting)
+			asked := m.command(m.cli, "package", "action", "run", sample, "set-greeting", "--input", input)
+			if err := asked.Start(); err != nil {
+				t.Fatal(err)
+			}
+			killed(1200 * time.Millisecond)
+			_ = asked.Wait()
+			m.hearth("package", "action", "run", sample, "set-greeting", "--input", input)
 		}
-		m.healthy(sample)
-		agents := 0
-		for _, p := range m.processes(sample) {
-			if p.init {
-				agents++
+		m.parked(sample)
+		m.leavesNothing(sample)
+	}
+	m.hearth("package", "start", sample)
+	m.healthy(sample)
+	m.shows(sample, greeting)
+}
+
+// runsOnce fails unless the sample has one container, which never ended by itself.
+func (m *machine) runsOnce(when string) {
+	m.t.Helper()
+	agents := 0
+	for _, p := range m.processes(sample) {
+		if p.init {
+			agents++
+		}
+	}
+	row := m.rows("package", "show", sample)[0]
+	if agents != 1 || row["crashes"] != nil {
+		m.t.Fatalf("%s: %d agents run, and it ended by itself: %v; %q", when, agents, row["crashes"], m.cost(sample))
+	}
+}
+
+// leavesNothing fails when a parked package has mounts, or more on disk than its data, its log and what was compiled.
+func (m *machine) leavesNothing(pkg string) {
+	m.t.Helper()
+	m.eventually(20*time.Second, "nothing is left of the container of "+pkg, func() error {
+		if mounts := m.must("sh", "-c", `grep -F "/s/$0/" /proc/mounts || true`, pkg); mounts != "" {
+			return fmt.Errorf("it has mounts: %s", mounts)
+		}
+		for _, path := range m.glob(filepath.Join(m.state, "upper", pkg, "*")) {
+			if !strings.HasPrefix(filepath.Base(path), "code-") {
+				return fmt.Errorf("%s is there", path)
 			}
 		}
-		row := m.rows("package", "show", sample)[0]
-		if agents != 1 || row["crashes"] != nil {
-			t.Fatalf("round %d: %d agents run, and it ended by itself: %v; %q", round, agents, row["crashes"], m.cost(sample))
-		}
-		m.hearth("package", "stop", sample)
-		m.hearth("package", "rebuild", sample) // the next container has no timers of an ended main
-	}
+		return nil
+	})
 }
