@@ -18,7 +18,7 @@ const defaultPackageRepo = "https://example.com/"
 // Manifest describes a package. Members it does not know are ignored when reading and lost when writing; File.ManifestJSON
 // keeps them. Sets are sorted. Texts are foreign and not escaped; a URL has some scheme, which need not be that of a web page.
 //
-// Its JSON form has the members in this order, which is the original's.
+// Its JSON form has the members in this order, which is the original's, and ours behind them.
 type Manifest struct {
 	ID             ids.Package   `json:"id"`
 	Version        exver.Version `json:"version"`
@@ -46,6 +46,8 @@ type Manifest struct {
 	Volumes              []ids.Volume               `json:"volumes"`
 	Dependencies         map[ids.Package]Dependency `json:"dependencies"`
 	Hardware             Hardware                   `json:"hardwareRequirements"`
+	// Hearth is what is not shared with the original.
+	Hearth *Declared `json:"hearth,omitempty"`
 }
 
 // Description is what the package is, in one sentence and in several.

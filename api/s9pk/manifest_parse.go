@@ -79,6 +79,7 @@ func (m *Manifest) parse(raw []byte) error {
 	f.need("volumes", &volumes)
 	f.may("dependencies", &dependencies)
 	f.may("hardwareRequirements", &m.Hardware)
+	f.may("hearth", &m.Hearth)
 	if f.err != nil {
 		return f.err
 	}

@@ -27,7 +27,9 @@ func (a *app) limitsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "limits ID", Short: "Show what a service may use of the machine, and change it", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
 		Long: `Show what a service may use of the machine, and change it. A service that runs feels the
-change at once; "default" takes back what was chosen.
+change at once; "default" takes back what was chosen. A package may declare what it is
+content with: that holds where nobody chose otherwise, and never for more than what the
+server gives to each.
 
 Sizes are as in 512M, 1.5G or 800000 (bytes); M is 1024 times 1024. --cpu is how many
 processors it may keep busy: 0.5 is half of one. --io-weight is its share of the disk
@@ -152,26 +154,29 @@ func (a *app) showLimits(ctx context.Context, c *hearth.Client, id string) error
 	if a.rows() {
 		return a.printRow(flatten(resp))
 	}
-	chosen, now := resp.GetLimits().GetSpec(), resp.GetEffective()
+	chosen, said, now := resp.GetLimits().GetSpec(), resp.GetDeclared(), resp.GetEffective()
 	plain := func(n uint64) string { return fmt.Sprint(n) }
 	rate := func(n uint64) string { return size(n) + "/s" }
 	var table [][]string
 	for _, l := range []struct {
-		name, field string
-		chosen, now uint64
-		text        func(uint64) string
+		name, field       string
+		chosen, said, now uint64
+		text              func(uint64) string
 	}{
-		{"memory", "memory_bytes", chosen.GetMemoryBytes(), now.GetMemoryBytes(), size},
-		{"cpu", "cpu_millis", uint64(chosen.GetCpuMillis()), uint64(now.GetCpuMillis()), func(n uint64) string { return load(float64(n) / 1000) }},
-		{"pids", "processes", uint64(chosen.GetProcesses()), uint64(now.GetProcesses()), plain},
-		{"io-weight", "io_weight", uint64(chosen.GetIoWeight()), uint64(now.GetIoWeight()), plain},
-		{"io-read", "read_rate", chosen.GetReadRate(), now.GetReadRate(), rate},
-		{"io-write", "write_rate", chosen.GetWriteRate(), now.GetWriteRate(), rate},
-		{"disk", "disk_bytes", chosen.GetDiskBytes(), now.GetDiskBytes(), size},
+		{"memory", "memory_bytes", chosen.GetMemoryBytes(), said.GetMemoryBytes(), now.GetMemoryBytes(), size},
+		{"cpu", "cpu_millis", uint64(chosen.GetCpuMillis()), uint64(said.GetCpuMillis()), uint64(now.GetCpuMillis()), func(n uint64) string { return load(float64(n) / 1000) }},
+		{"pids", "processes", uint64(chosen.GetProcesses()), uint64(said.GetProcesses()), uint64(now.GetProcesses()), plain},
+		{"io-weight", "io_weight", uint64(chosen.GetIoWeight()), uint64(said.GetIoWeight()), uint64(now.GetIoWeight()), plain},
+		{"io-read", "read_rate", chosen.GetReadRate(), said.GetReadRate(), now.GetReadRate(), rate},
+		{"io-write", "write_rate", chosen.GetWriteRate(), said.GetWriteRate(), now.GetWriteRate(), rate},
+		{"disk", "disk_bytes", chosen.GetDiskBytes(), said.GetDiskBytes(), now.GetDiskBytes(), size},
 	} {
-		line := []string{l.name, "-", a.say("limits.unbounded", nil), resp.GetUnsupported()[l.field]}
+		line := []string{l.name, "-", "-", a.say("limits.unbounded", nil), resp.GetUnsupported()[l.field]}
 		if l.now > 0 {
-			line[2] = l.text(l.now)
+			line[3] = l.text(l.now)
+		}
+		if l.said > 0 {
+			line[2] = l.text(l.said)
 		}
 		if l.chosen > 0 {
 			line[1] = l.text(l.chosen)
@@ -181,5 +186,5 @@ func (a *app) showLimits(ctx context.Context, c *hearth.Client, id string) error
 	if why := resp.GetLimits().GetStatus().GetFault(); why != nil {
 		a.tell("limits.not-in-force", map[string]any{"Why": why.GetMessage()})
 	}
-	return a.table([]string{"limit", "chosen", "may-use", "detail"}, table)
+	return a.table([]string{"limit", "chosen", "declared", "may-use", "detail"}, table)
 }

@@ -47,6 +47,21 @@ func TestSDKSample(t *testing.T) {
 	if len(checks) != 1 || checks[0]["message"] != "The page is ready" {
 		t.Errorf("health = %v", checks)
 	}
+	// What it declares of itself bounds its container, until people choose otherwise.
+	bound := func(want string) {
+		t.Helper()
+		m.eventually(20*time.Second, "the memory of the container is bound to "+want, func() error {
+			if got := m.inContainer(t, sdkSample, "cat", "/sys/fs/cgroup/memory.max"); got != want {
+				return errors.New(got)
+			}
+			return nil
+		})
+	}
+	bound("805306368")
+	m.hearth("package", "limits", sdkSample, "--memory", "1G")
+	bound("1073741824")
+	m.hearth("package", "limits", sdkSample, "--memory", "default")
+	bound("805306368")
 	m.hearth("package", "restart", sdkSample)
 	m.healthy(sdkSample)
 	says("Good morning")

@@ -24,6 +24,7 @@ export const { manifest, init, uninit, main, createBackup, actions } = definePac
     action: { name: "Set greeting", description: "Choose the words and the colour of the page." },
     task: { severity: "important", reason: "Choose what your page says" },
   },
+  limits: { memory: "768M", processes: 500 },
   interfaces: { ui: { port: 80, name: "Page", description: "The page with the greeting" } },
   run: async ({ settings, volumes }) => {
     await volumes.main.writeFile("www/index.html", renderPage(settings));

@@ -246,7 +246,7 @@ func (s *Service) assemble(ctx context.Context, pkg ids.Package, spec *packagesv
 	if err != nil {
 		return lxc.Container{}, err
 	}
-	chosen, err := s.chosen(string(pkg))
+	_, granted, err := s.granted(string(pkg))
 	if err != nil {
 		return lxc.Container{}, err
 	}
@@ -260,14 +260,14 @@ func (s *Service) assemble(ctx context.Context, pkg ids.Package, spec *packagesv
 		},
 		Network:    cable,
 		Devices:    given,
-		Limits:     s.limits(chosen.GetSpec()),
+		Limits:     s.limits(granted),
 		ConsoleLog: filepath.Join(s.serviceDir(string(pkg)), "console.log"),
 	})
 	if err != nil {
 		return lxc.Container{}, fault.New(metav1.Reason_REASON_CONTAINER_FAILED, "cannot start the container of %q: %w", pkg, err)
 	}
-	if now, err := s.chosen(string(pkg)); err != nil || !proto.Equal(now.GetSpec(), chosen.GetSpec()) {
-		return c, errors.Join(err, s.enforce(ctx, string(pkg), now.GetSpec())) // what was chosen meanwhile found no container
+	if _, now, err := s.granted(string(pkg)); err != nil || !proto.Equal(now, granted) {
+		return c, errors.Join(err, s.enforce(ctx, string(pkg), now)) // what was chosen meanwhile found no container
 	}
 	return c, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/server/internal/host/idmap"
 	"github.com/hearthos/hearth/server/internal/host/lxc"
 	"github.com/hearthos/hearth/server/internal/reconcile"
@@ -31,7 +32,7 @@ type Quotas interface {
 	Bound(ctx context.Context, id uint32, bytes uint64, dirs ...string) error
 }
 
-// limits are what a container may use: what people chose, else what each gets.
+// limits are what a container may use: what is granted to it, else what each gets.
 func (s *Service) limits(spec *packagesv1.PackageLimitsSpec) lxc.Limits {
 	l := s.cfg.Limits
 	choose := func(to *int64, chosen uint64) {
@@ -66,21 +67,80 @@ func limitsRow(tx *store.Tx, pkg string) (*packagesv1.PackageLimits, error) {
 	return row, err
 }
 
-// Limits answers what was chosen for a package, and what it may use.
-func (s *Service) Limits(pkg string) (row *packagesv1.PackageLimits, effective *packagesv1.PackageLimitsSpec, err error) {
-	err = s.store.View(func(tx *store.Tx) error {
-		row, err = limitsRow(tx, pkg)
-		return err
+// Limits answers what was chosen for a package, what its file declares, and what it may use.
+func (s *Service) Limits(pkg string) (*packagesv1.GetPackageLimitsResponse, error) {
+	out := &packagesv1.GetPackageLimitsResponse{Unsupported: s.Unbounded()}
+	var granted *packagesv1.PackageLimitsSpec
+	err := s.store.View(func(tx *store.Tx) (err error) {
+		if out.Limits, err = limitsRow(tx, pkg); err != nil {
+			return err
+		}
+		if out.Declared, err = declared(tx, pkg); err != nil {
+			return err
+		}
+		granted = s.grant(out.GetLimits().GetSpec(), out.GetDeclared())
+		return nil
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	l := s.limits(row.GetSpec())
-	return row, &packagesv1.PackageLimitsSpec{
+	l := s.limits(granted)
+	out.Effective = &packagesv1.PackageLimitsSpec{
 		MemoryBytes: uint64(l.Memory), CpuMillis: uint32(l.CPU), Processes: uint32(l.PIDs), IoWeight: uint32(l.IOWeight),
-		ReadRate: row.GetSpec().GetReadRate(), WriteRate: row.GetSpec().GetWriteRate(), DiskBytes: row.GetSpec().GetDiskBytes(),
+		ReadRate: granted.GetReadRate(), WriteRate: granted.GetWriteRate(), DiskBytes: granted.GetDiskBytes(),
+	}
+	return out, nil
+}
+
+// declared is what the file of an installed package says that it is content with.
+func declared(tx *store.Tx, pkg string) (*packagesv1.PackageLimitsSpec, error) {
+	spec := &packagesv1.PackageLimitsSpec{}
+	row, there, err := store.Lookup[*packagesv1.Package](tx, pkg)
+	if err != nil || !there {
+		return spec, err
+	}
+	art, there, err := store.Lookup[*packagesv1.Artifact](tx, row.GetSpec().GetArtifact())
+	if err != nil || !there {
+		return spec, err
+	}
+	m, err := s9pk.ParseManifest(art.GetSpec().GetManifest())
+	if err != nil || m.Hearth == nil || m.Hearth.Limits == nil {
+		return spec, err
+	}
+	l := m.Hearth.Limits
+	return &packagesv1.PackageLimitsSpec{
+		MemoryBytes: l.Memory, CpuMillis: l.CPU, Processes: l.Processes, IoWeight: l.IOWeight, ReadRate: l.Read, WriteRate: l.Write, DiskBytes: l.Disk,
 	}, nil
 }
+
+// grant is what a package has beside what each gets: what was chosen for it, else what it declares, where that is less
+// than what each gets and this machine can bound it. A file that strangers made takes no more for itself.
+func (s *Service) grant(chosen, declared *packagesv1.PackageLimitsSpec) *packagesv1.PackageLimitsSpec {
+	can := s.containers.Abilities(s.cfg.Disk)
+	pick := func(chosen, declared uint64, each int64, unable error) uint64 {
+		if chosen > 0 || unable != nil || each > 0 && declared > uint64(each) {
+			return chosen
+		}
+		return declared
+	}
+	usual := s.cfg.Limits.IOWeight
+	if usual == 0 {
+		usual = usualWeight
+	}
+	l := s.cfg.Limits
+	return &packagesv1.PackageLimitsSpec{
+		MemoryBytes: pick(chosen.GetMemoryBytes(), declared.GetMemoryBytes(), l.Memory, nil),
+		CpuMillis:   uint32(pick(uint64(chosen.GetCpuMillis()), uint64(declared.GetCpuMillis()), l.CPU, nil)),
+		Processes:   uint32(pick(uint64(chosen.GetProcesses()), uint64(declared.GetProcesses()), l.PIDs, nil)),
+		IoWeight:    uint32(pick(uint64(chosen.GetIoWeight()), uint64(declared.GetIoWeight()), usual, can.IOWeight)),
+		ReadRate:    pick(chosen.GetReadRate(), declared.GetReadRate(), 0, can.IORate),
+		WriteRate:   pick(chosen.GetWriteRate(), declared.GetWriteRate(), 0, can.IORate),
+		DiskBytes:   pick(chosen.GetDiskBytes(), declared.GetDiskBytes(), 0, s.quotas.Unsupported()),
+	}
+}
+
+// usualWeight is the share of disks of a service for which nobody chose one.
+const usualWeight = 100
 
 // Unbounded tells what this machine cannot bound for a service, by field, and why.
 func (s *Service) Unbounded() map[string]string {
@@ -142,7 +202,7 @@ func (s *Service) SetLimits(ctx context.Context, now time.Time, req *packagesv1.
 // LimitController puts limits in force on what runs. What starts has them from the beginning.
 func (s *Service) LimitController() reconcile.Controller {
 	return reconcile.Controller{
-		Name: LimitControllerName, Area: "runner", Reads: []string{"package", "container"}, Writes: []string{"packagelimits"},
+		Name: LimitControllerName, Area: "runner", Reads: []string{"artifact", "package", "container"}, Writes: []string{"packagelimits"},
 		Drives: []string{"control groups", "quotas"},
 		Sources: []reconcile.Source{{Selector: store.Selector{Kind: "packagelimits"}, Keys: func(c store.Change) []string {
 			row, ok := c.Row.(*packagesv1.PackageLimits)
@@ -157,12 +217,12 @@ func (s *Service) LimitController() reconcile.Controller {
 
 // bound puts the limits of a package in force, and records that or why not.
 func (s *Service) bound(ctx context.Context, pkg string) (time.Duration, error) {
-	row, err := s.chosen(pkg)
+	row, granted, err := s.granted(pkg)
 	if err != nil || row == nil {
 		return 0, err
 	}
 	var why *metav1.Fault
-	failed := s.enforce(ctx, pkg, row.GetSpec())
+	failed := s.enforce(ctx, pkg, granted)
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
@@ -185,16 +245,21 @@ func (s *Service) bound(ctx context.Context, pkg string) (time.Duration, error) 
 	return 0, errors.Join(failed, err)
 }
 
-// chosen is the row of a package's limits, nil where nobody chose any.
-func (s *Service) chosen(pkg string) (row *packagesv1.PackageLimits, err error) {
+// granted is what a package has beside what each gets, and the row of what was chosen for it, nil where nobody chose.
+func (s *Service) granted(pkg string) (row *packagesv1.PackageLimits, spec *packagesv1.PackageLimitsSpec, err error) {
 	err = s.store.View(func(tx *store.Tx) error {
 		found, there, err := store.Lookup[*packagesv1.PackageLimits](tx, pkg)
+		if err != nil {
+			return err
+		}
 		if there {
 			row = found
 		}
+		says, err := declared(tx, pkg)
+		spec = s.grant(row.GetSpec(), says)
 		return err
 	})
-	return row, err
+	return row, spec, err
 }
 
 // enforce bounds the container of a package, if one runs, and its files.
@@ -222,9 +287,9 @@ func (s *Service) boundFiles(ctx context.Context, pkg ids.Package, spec *package
 
 // mountQuota has what the container writes counted and bounded, before it writes anything.
 func (s *Service) mountQuota(ctx context.Context, a *assembly) error {
-	row, err := s.chosen(string(a.pkg))
+	_, granted, err := s.granted(string(a.pkg))
 	if err != nil {
 		return err
 	}
-	return s.boundFiles(ctx, a.pkg, a.spec, row.GetSpec().GetDiskBytes())
+	return s.boundFiles(ctx, a.pkg, a.spec, granted.GetDiskBytes())
 }

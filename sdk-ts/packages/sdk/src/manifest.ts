@@ -1,3 +1,4 @@
+import type { DeclaredManifest } from "./declared.js";
 import type { VersionGraph } from "./versions/graph.js";
 import type * as W from "./wire.js";
 
@@ -29,6 +30,8 @@ export interface ManifestOptions {
   readonly userspaceFilesystems?: boolean;
   readonly virtualNetworking?: boolean;
   readonly plugins?: W.PluginId[];
+  /** What StartOS does not know, and ignores. */
+  readonly hearth?: DeclaredManifest;
 }
 
 /** The version of StartOS whose calls and effects these packages need at least. */

@@ -1,6 +1,7 @@
 import { Actions, actionWithInput, createTask, describe, type Action, type ActionText } from "./actions.js";
 import { setupBackups, type Backups } from "./backups.js";
 import { jsonCodec } from "./codecs/text.js";
+import { declaredOf, type LimitsText } from "./declared.js";
 import { DaemonsReconciler } from "./daemons/reconciler.js";
 import { setDependencies, type Requirement } from "./dependencies.js";
 import type { AboutText, ImageText, InterfaceText, MigrationFiles, NeedText, PartText, SecretTexts, TaskText, VersionText } from "./describe.js";
@@ -56,6 +57,8 @@ export interface Description<
   secrets?: SecretTexts<Secret>;
   interfaces?: Record<string, InterfaceText>;
   needs?: Record<string, NeedText>;
+  /** What the service is content with; people may choose otherwise. StartOS ignores it. */
+  limits?: LimitsText;
   actions?: (files: Files<Settings> & { volumes: Volumes<Vol>; secrets: Kept<Secret> }) => Acts;
   /** The parts of the service while it runs. */
   run: (context: Context<Settings, Secret, Vol>) => Record<Part, PartText<NoInfer<Image>, NoInfer<Vol>, NoInfer<Part>>> | Promise<Record<Part, PartText<NoInfer<Image>, NoInfer<Vol>, NoInfer<Part>>>>;
@@ -198,7 +201,8 @@ function requirements(needs: Record<string, NeedText>): Record<string, Requireme
   );
 }
 
-function manifestOf({ about, images, volumes, needs = {} }: Description<any, any, any, any, any, any>): ManifestOptions {
+function manifestOf({ about, images, volumes, needs = {}, ...rest }: Description<any, any, any, any, any, any>): ManifestOptions {
+  const declared = declaredOf(rest);
   const { id, title, license, short, long, packageRepo, upstreamRepo, website, donations, hardware } = about;
   return {
     id,
@@ -216,6 +220,7 @@ function manifestOf({ about, images, volumes, needs = {} }: Description<any, any
     hardwareAcceleration: hardware?.acceleration ?? false,
     userspaceFilesystems: hardware?.fuse ?? false,
     virtualNetworking: hardware?.tun ?? false,
+    ...(declared ? { hearth: declared } : {}),
   };
 }
 

@@ -23,11 +23,7 @@ func NewLimits(r *runner.Service, clock func() time.Time) *Limits {
 
 // GetPackageLimits implements LimitServiceServer.
 func (s *Limits) GetPackageLimits(_ context.Context, req *packagesv1.GetPackageLimitsRequest) (*packagesv1.GetPackageLimitsResponse, error) {
-	row, effective, err := s.runner.Limits(req.GetId())
-	if err != nil {
-		return nil, err
-	}
-	return &packagesv1.GetPackageLimitsResponse{Limits: row, Effective: effective, Unsupported: s.runner.Unbounded()}, nil
+	return s.runner.Limits(req.GetId())
 }
 
 // SetPackageLimits implements LimitServiceServer.

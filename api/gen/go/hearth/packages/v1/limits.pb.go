@@ -25,7 +25,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// PackageLimits are what people let a service use of the machine. A service without them has what the server gives to each.
+// PackageLimits are what people let a service use of the machine. A service without them has what
+// its package declares, else what the server gives to each.
 type PackageLimits struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id is the package id.
@@ -89,7 +90,7 @@ func (x *PackageLimits) GetStatus() *PackageLimitsStatus {
 	return nil
 }
 
-// PackageLimitsSpec is what a service may use. What is 0 is as the server gives it to each service.
+// PackageLimitsSpec is what a service may use. What is 0 is as the package declares it, else as the server gives it to each.
 type PackageLimitsSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Memory in bytes, page cache included. What wants more is ended.
@@ -295,10 +296,13 @@ type GetPackageLimitsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What was chosen, and how far it is in force.
 	Limits *PackageLimits `protobuf:"bytes,1,opt,name=limits,proto3" json:"limits,omitempty"`
-	// What the service may use as it is: what was chosen, else what the server gives to each; 0 where nothing bounds it.
+	// What the service may use as it is: what was chosen, else the lesser of what its package declares and of what the server
+	// gives to each; 0 where nothing bounds it.
 	Effective *PackageLimitsSpec `protobuf:"bytes,2,opt,name=effective,proto3" json:"effective,omitempty"`
 	// Why this machine cannot bound something, by the name of the field.
-	Unsupported   map[string]string `protobuf:"bytes,3,rep,name=unsupported,proto3" json:"unsupported,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Unsupported map[string]string `protobuf:"bytes,3,rep,name=unsupported,proto3" json:"unsupported,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What the package declares that it is content with, in its manifest; 0 where it says nothing.
+	Declared      *PackageLimitsSpec `protobuf:"bytes,4,opt,name=declared,proto3" json:"declared,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -354,7 +358,15 @@ func (x *GetPackageLimitsResponse) GetUnsupported() map[string]string {
 	return nil
 }
 
-// SetPackageLimitsRequest says what a service may use. What is not given stays as it is, 0 is what the server gives to each.
+func (x *GetPackageLimitsResponse) GetDeclared() *PackageLimitsSpec {
+	if x != nil {
+		return x.Declared
+	}
+	return nil
+}
+
+// SetPackageLimitsRequest says what a service may use. What is not given stays as it is, 0 takes back what
+// was chosen.
 type SetPackageLimitsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id.
@@ -533,11 +545,12 @@ const file_hearth_packages_v1_limits_proto_rawDesc = "" +
 	"\x13observed_generation\x18\x01 \x01(\x04R\x12observedGeneration\x12+\n" +
 	"\x05fault\x18\x02 \x01(\v2\x15.hearth.meta.v1.FaultR\x05fault\"8\n" +
 	"\x17GetPackageLimitsRequest\x12\x1d\n" +
-	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"\xbb\x02\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"\xfe\x02\n" +
 	"\x18GetPackageLimitsResponse\x129\n" +
 	"\x06limits\x18\x01 \x01(\v2!.hearth.packages.v1.PackageLimitsR\x06limits\x12C\n" +
 	"\teffective\x18\x02 \x01(\v2%.hearth.packages.v1.PackageLimitsSpecR\teffective\x12_\n" +
-	"\vunsupported\x18\x03 \x03(\v2=.hearth.packages.v1.GetPackageLimitsResponse.UnsupportedEntryR\vunsupported\x1a>\n" +
+	"\vunsupported\x18\x03 \x03(\v2=.hearth.packages.v1.GetPackageLimitsResponse.UnsupportedEntryR\vunsupported\x12A\n" +
+	"\bdeclared\x18\x04 \x01(\v2%.hearth.packages.v1.PackageLimitsSpecR\bdeclared\x1a>\n" +
 	"\x10UnsupportedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf7\b\n" +
@@ -610,16 +623,17 @@ var file_hearth_packages_v1_limits_proto_depIdxs = []int32{
 	0,  // 4: hearth.packages.v1.GetPackageLimitsResponse.limits:type_name -> hearth.packages.v1.PackageLimits
 	1,  // 5: hearth.packages.v1.GetPackageLimitsResponse.effective:type_name -> hearth.packages.v1.PackageLimitsSpec
 	7,  // 6: hearth.packages.v1.GetPackageLimitsResponse.unsupported:type_name -> hearth.packages.v1.GetPackageLimitsResponse.UnsupportedEntry
-	0,  // 7: hearth.packages.v1.SetPackageLimitsResponse.limits:type_name -> hearth.packages.v1.PackageLimits
-	3,  // 8: hearth.packages.v1.LimitService.GetPackageLimits:input_type -> hearth.packages.v1.GetPackageLimitsRequest
-	5,  // 9: hearth.packages.v1.LimitService.SetPackageLimits:input_type -> hearth.packages.v1.SetPackageLimitsRequest
-	4,  // 10: hearth.packages.v1.LimitService.GetPackageLimits:output_type -> hearth.packages.v1.GetPackageLimitsResponse
-	6,  // 11: hearth.packages.v1.LimitService.SetPackageLimits:output_type -> hearth.packages.v1.SetPackageLimitsResponse
-	10, // [10:12] is the sub-list for method output_type
-	8,  // [8:10] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	1,  // 7: hearth.packages.v1.GetPackageLimitsResponse.declared:type_name -> hearth.packages.v1.PackageLimitsSpec
+	0,  // 8: hearth.packages.v1.SetPackageLimitsResponse.limits:type_name -> hearth.packages.v1.PackageLimits
+	3,  // 9: hearth.packages.v1.LimitService.GetPackageLimits:input_type -> hearth.packages.v1.GetPackageLimitsRequest
+	5,  // 10: hearth.packages.v1.LimitService.SetPackageLimits:input_type -> hearth.packages.v1.SetPackageLimitsRequest
+	4,  // 11: hearth.packages.v1.LimitService.GetPackageLimits:output_type -> hearth.packages.v1.GetPackageLimitsResponse
+	6,  // 12: hearth.packages.v1.LimitService.SetPackageLimits:output_type -> hearth.packages.v1.SetPackageLimitsResponse
+	11, // [11:13] is the sub-list for method output_type
+	9,  // [9:11] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_hearth_packages_v1_limits_proto_init() }

@@ -52,7 +52,7 @@ class GetPackageLimitsRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
 class GetPackageLimitsResponse(_message.Message):
-    __slots__ = ("limits", "effective", "unsupported")
+    __slots__ = ("limits", "effective", "unsupported", "declared")
     class UnsupportedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -63,10 +63,12 @@ class GetPackageLimitsResponse(_message.Message):
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     EFFECTIVE_FIELD_NUMBER: _ClassVar[int]
     UNSUPPORTED_FIELD_NUMBER: _ClassVar[int]
+    DECLARED_FIELD_NUMBER: _ClassVar[int]
     limits: PackageLimits
     effective: PackageLimitsSpec
     unsupported: _containers.ScalarMap[str, str]
-    def __init__(self, limits: _Optional[_Union[PackageLimits, _Mapping]] = ..., effective: _Optional[_Union[PackageLimitsSpec, _Mapping]] = ..., unsupported: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    declared: PackageLimitsSpec
+    def __init__(self, limits: _Optional[_Union[PackageLimits, _Mapping]] = ..., effective: _Optional[_Union[PackageLimitsSpec, _Mapping]] = ..., unsupported: _Optional[_Mapping[str, str]] = ..., declared: _Optional[_Union[PackageLimitsSpec, _Mapping]] = ...) -> None: ...
 
 class SetPackageLimitsRequest(_message.Message):
     __slots__ = ("id", "memory_bytes", "cpu_millis", "processes", "io_weight", "read_rate", "write_rate", "disk_bytes")

@@ -15,10 +15,11 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/packages/v1/limits.proto.
  */
 export const file_hearth_packages_v1_limits: GenFile = /*@__PURE__*/
-  fileDesc("Ch9oZWFydGgvcGFja2FnZXMvdjEvbGltaXRzLnByb3RvEhJoZWFydGgucGFja2FnZXMudjEizwEKDVBhY2thZ2VMaW1pdHMSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESMwoEc3BlYxgCIAEoCzIlLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlTGltaXRzU3BlYxI3CgZzdGF0dXMYAyABKAsyJy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZUxpbWl0c1N0YXR1czos6vkYKAiCARINcGFja2FnZWxpbWl0cxgBIAEqBnJ1bm5lcjIGcnVubmVyQAEingEKEVBhY2thZ2VMaW1pdHNTcGVjEhQKDG1lbW9yeV9ieXRlcxgBIAEoBBISCgpjcHVfbWlsbGlzGAIgASgNEhEKCXByb2Nlc3NlcxgDIAEoDRIRCglpb193ZWlnaHQYBCABKA0SEQoJcmVhZF9yYXRlGAUgASgEEhIKCndyaXRlX3JhdGUYBiABKAQSEgoKZGlza19ieXRlcxgHIAEoBCJYChNQYWNrYWdlTGltaXRzU3RhdHVzEhsKE29ic2VydmVkX2dlbmVyYXRpb24YASABKAQSJAoFZmF1bHQYAiABKAsyFS5oZWFydGgubWV0YS52MS5GYXVsdCIrChdHZXRQYWNrYWdlTGltaXRzUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZASKPAgoYR2V0UGFja2FnZUxpbWl0c1Jlc3BvbnNlEjEKBmxpbWl0cxgBIAEoCzIhLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlTGltaXRzEjgKCWVmZmVjdGl2ZRgCIAEoCzIlLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlTGltaXRzU3BlYxJSCgt1bnN1cHBvcnRlZBgDIAMoCzI9LmhlYXJ0aC5wYWNrYWdlcy52MS5HZXRQYWNrYWdlTGltaXRzUmVzcG9uc2UuVW5zdXBwb3J0ZWRFbnRyeRoyChBVbnN1cHBvcnRlZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiwQIKF1NldFBhY2thZ2VMaW1pdHNSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBEhkKDG1lbW9yeV9ieXRlcxgCIAEoBEgAiAEBEhcKCmNwdV9taWxsaXMYAyABKA1IAYgBARIWCglwcm9jZXNzZXMYBCABKA1IAogBARIWCglpb193ZWlnaHQYBSABKA1IA4gBARIWCglyZWFkX3JhdGUYBiABKARIBIgBARIXCgp3cml0ZV9yYXRlGAcgASgESAWIAQESFwoKZGlza19ieXRlcxgIIAEoBEgGiAEBQg8KDV9tZW1vcnlfYnl0ZXNCDQoLX2NwdV9taWxsaXNCDAoKX3Byb2Nlc3Nlc0IMCgpfaW9fd2VpZ2h0QgwKCl9yZWFkX3JhdGVCDQoLX3dyaXRlX3JhdGVCDQoLX2Rpc2tfYnl0ZXMiTQoYU2V0UGFja2FnZUxpbWl0c1Jlc3BvbnNlEjEKBmxpbWl0cxgBIAEoCzIhLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlTGltaXRzMoICCgxMaW1pdFNlcnZpY2USeAoQR2V0UGFja2FnZUxpbWl0cxIrLmhlYXJ0aC5wYWNrYWdlcy52MS5HZXRQYWNrYWdlTGltaXRzUmVxdWVzdBosLmhlYXJ0aC5wYWNrYWdlcy52MS5HZXRQYWNrYWdlTGltaXRzUmVzcG9uc2UiCZACAcrzGAIQARJ4ChBTZXRQYWNrYWdlTGltaXRzEisuaGVhcnRoLnBhY2thZ2VzLnYxLlNldFBhY2thZ2VMaW1pdHNSZXF1ZXN0GiwuaGVhcnRoLnBhY2thZ2VzLnYxLlNldFBhY2thZ2VMaW1pdHNSZXNwb25zZSIJkAICyvMYAhADYgZwcm90bzM", [file_hearth_meta_v1_fault, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
+  fileDesc("Ch9oZWFydGgvcGFja2FnZXMvdjEvbGltaXRzLnByb3RvEhJoZWFydGgucGFja2FnZXMudjEizwEKDVBhY2thZ2VMaW1pdHMSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESMwoEc3BlYxgCIAEoCzIlLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlTGltaXRzU3BlYxI3CgZzdGF0dXMYAyABKAsyJy5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZUxpbWl0c1N0YXR1czos6vkYKAiCARINcGFja2FnZWxpbWl0cxgBIAEqBnJ1bm5lcjIGcnVubmVyQAEingEKEVBhY2thZ2VMaW1pdHNTcGVjEhQKDG1lbW9yeV9ieXRlcxgBIAEoBBISCgpjcHVfbWlsbGlzGAIgASgNEhEKCXByb2Nlc3NlcxgDIAEoDRIRCglpb193ZWlnaHQYBCABKA0SEQoJcmVhZF9yYXRlGAUgASgEEhIKCndyaXRlX3JhdGUYBiABKAQSEgoKZGlza19ieXRlcxgHIAEoBCJYChNQYWNrYWdlTGltaXRzU3RhdHVzEhsKE29ic2VydmVkX2dlbmVyYXRpb24YASABKAQSJAoFZmF1bHQYAiABKAsyFS5oZWFydGgubWV0YS52MS5GYXVsdCIrChdHZXRQYWNrYWdlTGltaXRzUmVxdWVzdBIQCgJpZBgBIAEoCUIEuIYZASLIAgoYR2V0UGFja2FnZUxpbWl0c1Jlc3BvbnNlEjEKBmxpbWl0cxgBIAEoCzIhLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlTGltaXRzEjgKCWVmZmVjdGl2ZRgCIAEoCzIlLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlTGltaXRzU3BlYxJSCgt1bnN1cHBvcnRlZBgDIAMoCzI9LmhlYXJ0aC5wYWNrYWdlcy52MS5HZXRQYWNrYWdlTGltaXRzUmVzcG9uc2UuVW5zdXBwb3J0ZWRFbnRyeRI3CghkZWNsYXJlZBgEIAEoCzIlLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlTGltaXRzU3BlYxoyChBVbnN1cHBvcnRlZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiwQIKF1NldFBhY2thZ2VMaW1pdHNSZXF1ZXN0EhAKAmlkGAEgASgJQgS4hhkBEhkKDG1lbW9yeV9ieXRlcxgCIAEoBEgAiAEBEhcKCmNwdV9taWxsaXMYAyABKA1IAYgBARIWCglwcm9jZXNzZXMYBCABKA1IAogBARIWCglpb193ZWlnaHQYBSABKA1IA4gBARIWCglyZWFkX3JhdGUYBiABKARIBIgBARIXCgp3cml0ZV9yYXRlGAcgASgESAWIAQESFwoKZGlza19ieXRlcxgIIAEoBEgGiAEBQg8KDV9tZW1vcnlfYnl0ZXNCDQoLX2NwdV9taWxsaXNCDAoKX3Byb2Nlc3Nlc0IMCgpfaW9fd2VpZ2h0QgwKCl9yZWFkX3JhdGVCDQoLX3dyaXRlX3JhdGVCDQoLX2Rpc2tfYnl0ZXMiTQoYU2V0UGFja2FnZUxpbWl0c1Jlc3BvbnNlEjEKBmxpbWl0cxgBIAEoCzIhLmhlYXJ0aC5wYWNrYWdlcy52MS5QYWNrYWdlTGltaXRzMoICCgxMaW1pdFNlcnZpY2USeAoQR2V0UGFja2FnZUxpbWl0cxIrLmhlYXJ0aC5wYWNrYWdlcy52MS5HZXRQYWNrYWdlTGltaXRzUmVxdWVzdBosLmhlYXJ0aC5wYWNrYWdlcy52MS5HZXRQYWNrYWdlTGltaXRzUmVzcG9uc2UiCZACAcrzGAIQARJ4ChBTZXRQYWNrYWdlTGltaXRzEisuaGVhcnRoLnBhY2thZ2VzLnYxLlNldFBhY2thZ2VMaW1pdHNSZXF1ZXN0GiwuaGVhcnRoLnBhY2thZ2VzLnYxLlNldFBhY2thZ2VMaW1pdHNSZXNwb25zZSIJkAICyvMYAhADYgZwcm90bzM", [file_hearth_meta_v1_fault, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
 
 /**
- * PackageLimits are what people let a service use of the machine. A service without them has what the server gives to each.
+ * PackageLimits are what people let a service use of the machine. A service without them has what
+ * its package declares, else what the server gives to each.
  *
  * @generated from message hearth.packages.v1.PackageLimits
  */
@@ -53,7 +54,7 @@ export const PackageLimitsSchema: GenMessage<PackageLimits> = /*@__PURE__*/
   messageDesc(file_hearth_packages_v1_limits, 0);
 
 /**
- * PackageLimitsSpec is what a service may use. What is 0 is as the server gives it to each service.
+ * PackageLimitsSpec is what a service may use. What is 0 is as the package declares it, else as the server gives it to each.
  *
  * @generated from message hearth.packages.v1.PackageLimitsSpec
  */
@@ -178,7 +179,8 @@ export type GetPackageLimitsResponse = Message<"hearth.packages.v1.GetPackageLim
   limits?: PackageLimits;
 
   /**
-   * What the service may use as it is: what was chosen, else what the server gives to each; 0 where nothing bounds it.
+   * What the service may use as it is: what was chosen, else the lesser of what its package declares and of what the server
+   * gives to each; 0 where nothing bounds it.
    *
    * @generated from field: hearth.packages.v1.PackageLimitsSpec effective = 2;
    */
@@ -190,6 +192,13 @@ export type GetPackageLimitsResponse = Message<"hearth.packages.v1.GetPackageLim
    * @generated from field: map<string, string> unsupported = 3;
    */
   unsupported: { [key: string]: string };
+
+  /**
+   * What the package declares that it is content with, in its manifest; 0 where it says nothing.
+   *
+   * @generated from field: hearth.packages.v1.PackageLimitsSpec declared = 4;
+   */
+  declared?: PackageLimitsSpec;
 };
 
 /**
@@ -200,7 +209,8 @@ export const GetPackageLimitsResponseSchema: GenMessage<GetPackageLimitsResponse
   messageDesc(file_hearth_packages_v1_limits, 4);
 
 /**
- * SetPackageLimitsRequest says what a service may use. What is not given stays as it is, 0 is what the server gives to each.
+ * SetPackageLimitsRequest says what a service may use. What is not given stays as it is, 0 takes back what
+ * was chosen.
  *
  * @generated from message hearth.packages.v1.SetPackageLimitsRequest
  */

@@ -1,0 +1,79 @@
+package s9pk
+
+import "fmt"
+
+// Declared is the member "hearth" of a manifest: what a package says of itself that StartOS does not know, and ignores. A
+// package without it is held as one that says nothing. Members it does not know are ignored, so a newer package can be
+// installed by an older server, which then does without.
+type Declared struct {
+	// Limits are what the service is content with; nil where it says nothing.
+	Limits *Limits `json:"limits,omitempty"`
+}
+
+// Limits are what a service is content with. What is 0 it says nothing of. Nobody gets more by declaring it: a server
+// gives the lesser of this and of what it gives to each, and people may choose otherwise.
+type Limits struct {
+	// Memory in bytes.
+	Memory uint64 `json:"memory,omitempty"`
+	// CPU is thousandths of a processor.
+	CPU uint32 `json:"cpu,omitempty"`
+	// Processes counts threads, too.
+	Processes uint32 `json:"processes,omitempty"`
+	// IOWeight is its share of disks; 100 is usual.
+	IOWeight uint32 `json:"ioWeight,omitempty"`
+	// Read and Write are bytes a second.
+	Read  uint64 `json:"read,omitempty"`
+	Write uint64 `json:"write,omitempty"`
+	// Disk is bytes that data take.
+	Disk uint64 `json:"disk,omitempty"`
+}
+
+// mostBytes bounds what is counted in bytes.
+const mostBytes = 1 << 50
+
+// UnmarshalJSON reads what is declared.
+func (d *Declared) UnmarshalJSON(data []byte) error {
+	o, err := parseObject(data)
+	if err != nil {
+		return err
+	}
+	f := fields{from: o}
+	f.may("limits", &d.Limits)
+	return f.err
+}
+
+// UnmarshalJSON reads limits, which have the bounds of those that people choose.
+func (l *Limits) UnmarshalJSON(data []byte) error {
+	o, err := parseObject(data)
+	if err != nil {
+		return err
+	}
+	f := fields{from: o}
+	f.may("memory", &l.Memory)
+	f.may("cpu", &l.CPU)
+	f.may("processes", &l.Processes)
+	f.may("ioWeight", &l.IOWeight)
+	f.may("read", &l.Read)
+	f.may("write", &l.Write)
+	f.may("disk", &l.Disk)
+	if f.err != nil {
+		return f.err
+	}
+	for _, b := range []struct {
+		name               string
+		value, least, most uint64
+	}{
+		{"memory", l.Memory, 64 << 20, mostBytes},
+		{"cpu", uint64(l.CPU), 10, 1 << 20},
+		{"processes", uint64(l.Processes), 32, 1 << 22},
+		{"ioWeight", uint64(l.IOWeight), 1, 1000},
+		{"read", l.Read, 64 << 10, mostBytes},
+		{"write", l.Write, 64 << 10, mostBytes},
+		{"disk", l.Disk, 16 << 20, mostBytes},
+	} {
+		if b.value != 0 && (b.value < b.least || b.value > b.most) {
+			return fmt.Errorf("limits.%s must be between %d and %d", b.name, b.least, b.most)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+/** A size: a number of bytes, or a number with K, M, G or T (1024, and so on). */
+export type Size = number | `${number}${"K" | "M" | "G" | "T"}`;
+
+/** What the service is content with. A server gives no more than that, until people choose otherwise; StartOS ignores it. */
+export interface LimitsText {
+  /** Memory, page cache included; at least 64M. What wants more is ended. */
+  memory?: Size;
+  /** How many processors it may keep busy, as in 0.5. */
+  cpu?: number;
+  /** Processes and threads; at least 32. */
+  processes?: number;
+  /** Its share of the disk where others want it too; 100 is usual. */
+  ioWeight?: number;
+  /** Bytes a second that it reads from the disk. */
+  read?: Size;
+  /** Bytes a second that it writes to the disk. */
+  write?: Size;
+  /** What its data take on disk. */
+  disk?: Size;
+}
+
+/** The member of the manifest that StartOS does not know. */
+export interface DeclaredManifest {
+  limits?: Partial<Record<keyof LimitsText, number>>;
+}
+
+const units = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+
+/**
+ * The bytes of a size.
+ * @example
+ * assert.equal(bytes("1.5M"), 1572864);
+ * assert.throws(() => bytes("much" as "1M"), /is no size/);
+ */
+export function bytes(size: Size): number {
+  if (typeof size === "number") return Math.round(size);
+  const [, number, unit] = /^(\d+(?:\.\d+)?)([KMGT])$/.exec(size) ?? [];
+  if (!number) throw new Error(`${JSON.stringify(size)} is no size: it is a number of bytes, or as in "512M"`);
+  return Math.round(Number(number) * units[unit as keyof typeof units]);
+}
+
+// What a server would refuse is told to the packager.
+function bounded(name: string, value: number, least: number): number {
+  if (!Number.isFinite(value) || value < least) throw new Error(`limits.${name} must be at least ${least}, not ${value}`);
+  return value;
+}
+
+function limitsOf({ memory, cpu, processes, ioWeight, read, write, disk }: LimitsText): DeclaredManifest["limits"] {
+  return {
+    ...(memory === undefined ? {} : { memory: bounded("memory", bytes(memory), 64 * units.M) }),
+    ...(cpu === undefined ? {} : { cpu: bounded("cpu", Math.round(cpu * 1000), 10) }),
+    ...(processes === undefined ? {} : { processes: bounded("processes", processes, 32) }),
+    ...(ioWeight === undefined ? {} : { ioWeight: bounded("ioWeight", ioWeight, 1) }),
+    ...(read === undefined ? {} : { read: bounded("read", bytes(read), 64 * units.K) }),
+    ...(write === undefined ? {} : { write: bounded("write", bytes(write), 64 * units.K) }),
+    ...(disk === undefined ? {} : { disk: bounded("disk", bytes(disk), 16 * units.M) }),
+  };
+}
+
+/** What a description declares, as it stands in the manifest; undefined where it declares nothing. */
+export function declaredOf({ limits }: { limits?: LimitsText }): DeclaredManifest | undefined {
+  return limits ? { limits: limitsOf(limits)! } : undefined;
+}
