@@ -49,7 +49,7 @@ var kinds = map[uint32]string{
 	7: "refusedeffect", 8: "container", 20: "action", 21: "task", 30: "host", 32: "gateway", 40: "token", 41: "account",
 	42: "password", 43: "session", 47: "audit", 48: "key", 49: "signaturelease", 50: "preferences", 51: "usage", 52: "serverusage", 53: "healthchange", 54: "hardware", 70: "warning", 71: "calendarentry", 72: "urlplugin", 73: "reachability", 76: "dnssettings", 77: "hostgates",
 	80: "registry", 81: "registrysigner", 82: "registrypackage", 83: "registryversion", 84: "registrycategory", 85: "registryosversion", 86: "registryidentity", 87: "registryday",
-	100: "snapshot", 110: "effectpolicy", 111: "notification", 112: "settings", 113: "smtp", 114: "smtppassword", 115: "updatepolicy", 116: "packageupdate", 125: "actionrun", 130: "packagelimits", 135: "passthrough", 138: "registrytrust", 139: "registrycheckins", 141: "registryupstream",
+	100: "snapshot", 110: "effectpolicy", 111: "notification", 112: "settings", 113: "smtp", 114: "smtppassword", 115: "updatepolicy", 116: "packageupdate", 125: "actionrun", 130: "packagelimits", 135: "passthrough", 138: "registrytrust", 148: "packagemetrics", 139: "registrycheckins", 141: "registryupstream",
 }
 
 // contract are the files of the contract.

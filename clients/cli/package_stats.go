@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,7 +27,8 @@ func (a *app) statsCommand() *cobra.Command {
 below what the server itself, all services and the machine use.
 
 CPU is how many processors are kept busy: 0.50 is half of one. Rates are those of the
-last seconds. DATA is what the volumes take on disk, measured every few minutes.
+last seconds. DATA is what the volumes take on disk, measured every few minutes. What
+services publish about themselves stands below.
 
 With --follow the table is drawn anew every two seconds; rows for programs come as one
 line for each service and one, with the id "server", for the machine.`,
@@ -88,7 +91,7 @@ func (a *app) statsOnce(ctx context.Context, c *hearth.Client, req *packagesv1.L
 	if follow && isTerminal(a.Out) {
 		fmt.Fprint(a.Out, "\x1b[H\x1b[2J")
 	}
-	if err := a.statsTable(rows); err != nil || machine == nil {
+	if err := errors.Join(a.statsTable(rows), a.metricsTable(rows)); err != nil || machine == nil {
 		return err
 	}
 	return a.machineLines(machine.GetStatus())
@@ -114,6 +117,22 @@ func (a *app) statsTable(rows []*packagesv1.Usage) error {
 		table = append(table, line)
 	}
 	return a.table([]string{"id", "cpu", "memory", "processes", "disk", "network", "data"}, table)
+}
+
+// metricsTable shows what services publish about themselves, where one does.
+func (a *app) metricsTable(rows []*packagesv1.Usage) error {
+	var table [][]string
+	for _, r := range rows {
+		for _, m := range r.GetStatus().GetMetrics() {
+			value := strconv.FormatFloat(m.GetValue(), 'f', -1, 64)
+			table = append(table, []string{r.GetMeta().GetId(), m.GetName(), strings.TrimSpace(value + " " + m.GetUnit())})
+		}
+	}
+	if len(table) == 0 {
+		return nil
+	}
+	fmt.Fprintln(a.Out)
+	return a.table([]string{"id", "metric", "value"}, table)
 }
 
 // machineLines tell what all, the server and the machine use.

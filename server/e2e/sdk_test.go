@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -51,7 +52,9 @@ func TestSDKSample(t *testing.T) {
 	bound := func(want string) {
 		t.Helper()
 		m.eventually(20*time.Second, "the memory of the container is bound to "+want, func() error {
-			if got := m.inContainer(t, sdkSample, "cat", "/sys/fs/cgroup/memory.max"); got != want {
+			group := fmt.Sprintf("hearth/%s/payload/%s", m.tag(), sdkSample)
+			got := m.must("sh", "-c", "cd /sys/fs/cgroup && cat memory/$0/memory.limit_in_bytes 2>/dev/null || cat $0/memory.max", group)
+			if strings.TrimSpace(got) != want {
 				return errors.New(got)
 			}
 			return nil
@@ -62,6 +65,14 @@ func TestSDKSample(t *testing.T) {
 	bound("1073741824")
 	m.hearth("package", "limits", sdkSample, "--memory", "default")
 	bound("805306368")
+	// It publishes how large its page is.
+	m.eventually(40*time.Second, "the size of the page is published", func() error {
+		rows := m.rows("package", "stats", sdkSample)
+		if len(rows) != 1 || !strings.Contains(fmt.Sprint(rows[0]["metrics"]), "name:Size of the page unit:B value:") {
+			return fmt.Errorf("%v", rows)
+		}
+		return nil
+	})
 	m.hearth("package", "restart", sdkSample)
 	m.healthy(sdkSample)
 	says("Good morning")

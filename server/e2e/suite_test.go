@@ -99,6 +99,8 @@ var effectTable = []effectCall{
 	{"get-ssl-key", `{"hostnames":["effect-probe.startos"],"algorithm":"ed25519"}`, `-----BEGIN PRIVATE KEY-----`, ""},
 	{"get-ssl-key", `{"hostnames":["effect-friend.startos"]}`, "", "EFFECT_DENIED"},
 	{"set-health", `{"id":"made-up","name":"Made up","result":"waiting","message":null,"later":[1]}`, `null`, ""},
+	{"set-metrics", `{"metrics":[{"id":"visits","name":"Visits","unit":null,"value":12.5},{"id":"age","name":"Age","unit":"s","value":3}]}`, `null`, ""},
+	{"set-metrics", `{"metrics":[{"id":"No Id","name":"x","value":1}]}`, "", "EFFECT_INVALID"},
 	{"set-init-progress", `{"progress":{"overall":{"done":1,"total":null,"units":"steps"},"phases":[]}}`, `null`, ""},
 	{"set-backup-progress", `{"progress":false}`, `null`, ""},
 	{"notification.create", `{"level":"warning","title":"From the probe","message":"It calls every effect","data":"**all**"}`, `null`, ""},

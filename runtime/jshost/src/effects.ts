@@ -65,7 +65,7 @@ type Call = (host: Host, scope: Scope, params: unknown) => Promise<unknown>;
 const once = new Set(["action.run", "notification.create"]);
 
 // Effects of which only the newest state counts, with the parameter that tells the states apart.
-const states: Record<string, string | undefined> = { "set-health": "id", "set-init-progress": "" };
+const states: Record<string, string | undefined> = { "set-health": "id", "set-metrics": "", "set-init-progress": "" };
 
 /** All effects by name, in the order of the contract. */
 const calls: ReadonlyMap<string, Call> = makeCalls();

@@ -25,6 +25,7 @@ export const { manifest, init, uninit, main, createBackup, actions } = definePac
     task: { severity: "important", reason: "Choose what your page says" },
   },
   limits: { memory: "768M", processes: 500 },
+  metrics: { page: { name: "Size of the page", unit: "B", read: async ({ volumes }) => ((await volumes.main.readFile("www/index.html")) as Buffer).length } },
   interfaces: { ui: { port: 80, name: "Page", description: "The page with the greeting" } },
   run: async ({ settings, volumes }) => {
     await volumes.main.writeFile("www/index.html", renderPage(settings));

@@ -188,6 +188,7 @@ func (h hooks) Initialized(ctx context.Context, now time.Time, pkg string) error
 }
 
 func (h hooks) Stopped(tx *store.Tx, pkg string) error {
+	h.d.effects.ClearMetrics(pkg)
 	return errors.Join(effects.ClearHealth(tx, pkg), effects.HoldToManifest(tx, pkg))
 }
 

@@ -228,6 +228,9 @@ func (s *Service) measureService(now time.Time, pkg string, host gauge.Traffic) 
 	st.ReadRate, st.WriteRate = over.rate(b.read, t.read), over.rate(b.written, t.written)
 	st.ReceiveRate, st.SendRate = over.rate(b.received, t.received), over.rate(b.sent, t.sent)
 	s.before[pkg] = t
+	if said, ok := store.Ephemeral[*packagesv1.PackageMetrics](s.opt.Store, pkg); ok {
+		st.Metrics = said.GetStatus().GetMetrics()
+	}
 	store.SetEphemeral(s.opt.Store, row)
 	return nil
 }

@@ -37,6 +37,8 @@ export interface Effects {
   setBackupProgress(options: { progress: W.Progress }): Promise<null>;
   setInitProgress(options: { progress: W.Progress }): Promise<null>;
   setHealth(options: W.SetHealth): Promise<null>;
+  /** Publishes numbers about the service in place of those before; StartOS does not have it. */
+  setMetrics?(options: { metrics: W.Metric[] }): Promise<null>;
   notification: { create(options: W.CreateNotificationParams): Promise<null> };
   subcontainer: {
     createFs(options: { imageId: string; name: string | null }): Promise<[string, string]>;

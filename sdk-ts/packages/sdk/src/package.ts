@@ -13,6 +13,7 @@ import { setupInit, setupOnInit, setupUninit, type Init, type InitKind, type Uni
 import { MultiHost, ServiceInterfaceBuilder, setupInterfaces, type InterfacesReceipt } from "./interfaces.js";
 import { buildManifest, type ImageOptions, type ManifestOptions } from "./manifest.js";
 import { daemonsOf } from "./parts.js";
+import { publishing, type MetricTexts } from "./metrics.js";
 import { planOf, type Plan } from "./plan.js";
 import type { FullProgressTracker } from "./progress.js";
 import { secrets as makeSecrets, type SecretsOf } from "./secret.js";
@@ -59,6 +60,8 @@ export interface Description<
   needs?: Record<string, NeedText>;
   /** What the service is content with; people may choose otherwise. StartOS ignores it. */
   limits?: LimitsText;
+  /** What the service publishes about itself while it runs, by ids: people see it with what the service uses. On StartOS nothing is read. */
+  metrics?: MetricTexts<Context<Settings, Secret, Vol>>;
   actions?: (files: Files<Settings> & { volumes: Volumes<Vol>; secrets: Kept<Secret> }) => Acts;
   /** The parts of the service while it runs. */
   run: (context: Context<Settings, Secret, Vol>) => Record<Part, PartText<NoInfer<Image>, NoInfer<Vol>, NoInfer<Part>>> | Promise<Record<Part, PartText<NoInfer<Image>, NoInfer<Vol>, NoInfer<Part>>>>;
@@ -129,8 +132,10 @@ export function definePackage<
     if (description.secrets) await secrets.make(effects);
     if (wanted) await keepSettings(effects, wanted.form, settings);
   });
-  const main = async ({ effects }: { effects: Effects }) => new DaemonsReconciler(effects, async ({ effects: inner }) => daemonsOf(inner, await description.run(await context(inner, true))));
-  const plan = planOf(description.versions, async (effects) => (await main({ effects })).entries(), async (effects) => (typeof backup === "function" ? backup({ effects, secrets }) : backup));
+  const parts = (effects: Effects) => new DaemonsReconciler(effects, async ({ effects: inner }) => daemonsOf(inner, await description.run(await context(inner, true))));
+  const { metrics } = description;
+  const main = async ({ effects }: { effects: Effects }) => (metrics ? publishing(parts(effects), effects, metrics, () => context(effects, false)) : parts(effects));
+  const plan = planOf(description.versions, async (effects) => parts(effects).entries(), async (effects) => (typeof backup === "function" ? backup({ effects, secrets }) : backup));
   return {
     manifest: buildManifest(graph, manifestOf(description)),
     init: setupInit(restoreInit, graph, keep, setupInterfaces(({ effects }) => bindAll(effects, interfaces)), (effects) => setDependencies(effects, requirements(needs)), actions, prepare),

@@ -298,6 +298,13 @@ export interface SmtpValue {
 
 /** How much a notification matters. */
 export type NotificationLevel = "success" | "info" | "warning" | "error";
+/** A number that a service publishes about itself. */
+export interface Metric {
+  id: string;
+  name: string;
+  unit: string | null;
+  value: number;
+}
 /** What the effect notification.create takes. */
 export interface CreateNotificationParams {
   level: NotificationLevel;

@@ -146,3 +146,37 @@ test("what a package declares stands in its manifest, in a member that StartOS i
   assert.throws(() => one({ limits: { memory: "1M" } }), /limits.memory must be at least 67108864/);
   assert.throws(() => one({ limits: { memory: "lots" } }), /is no size/);
 });
+
+test("a service publishes numbers while it runs, and one that cannot be read keeps nobody else's", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  let visits = 1;
+  const pkg = definePackage({
+    about, versions: [{ version: "1.0.0:0", notes: "first" }], images: { main: "a:1" }, volumes: ["main"],
+    settings: { form: form({ size: field.number({ name: "Size", default: 3 }) }) },
+    metrics: {
+      visits: { name: "Visits", read: () => visits },
+      size: { name: "Size", unit: "MB", read: ({ settings }) => settings.size },
+      absent: { name: "Absent", read: () => null },
+      broken: { name: "Broken", read: () => { throw new Error("no such file"); } },
+    },
+    run: () => ({}),
+  });
+  const host = new TestHost(pkg, { clock: t.mock.timers });
+  const told = t.mock.method(console, "error", () => {});
+  try {
+    await host.install();
+    assert.equal(host.metrics.size, 0);
+    await host.start();
+    await host.until(() => host.metrics.get("visits")?.value === 1);
+    assert.deepEqual([...host.metrics.values()], [{ id: "visits", name: "Visits", unit: null, value: 1 }, { id: "size", name: "Size", unit: "MB", value: 3 }]);
+    visits = 2;
+    await host.until(() => host.metrics.get("visits")?.value === 2);
+    assert.equal(told.mock.callCount(), 1);
+    await host.stop();
+    const before = host.calls.length;
+    t.mock.timers.tick(60_000);
+    assert.equal(host.calls.length, before);
+  } finally {
+    await end(t, host);
+  }
+});

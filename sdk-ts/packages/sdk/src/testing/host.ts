@@ -72,6 +72,8 @@ export class TestHost {
   readonly tasks = new Map<string, W.CreateTaskParams>();
   readonly health = new Map<string, W.SetHealth>();
   readonly interfaces = new Map<string, W.ServiceInterface>();
+  /** What the package publishes about itself. */
+  metrics = new Map<string, W.Metric>();
   dependencies: W.DependencyRequirement[] = [];
   dataVersion: string | null = null;
   /** How often the package asked to be restarted. */
@@ -256,6 +258,9 @@ export class TestHost {
         return null;
       case "set-health":
         this.health.set(p["id"], p as W.SetHealth);
+        return null;
+      case "set-metrics":
+        this.metrics = new Map((p["metrics"] as W.Metric[]).map((one) => [one.id, one]));
         return null;
       case "export-service-interface":
         this.interfaces.set(p["id"], p as W.ServiceInterface);

@@ -3394,116 +3394,6 @@ func (x *GetSslKeyResponse) GetValue() string {
 	return ""
 }
 
-// SetHealthRequest holds the parameters of the effect set-health.
-type SetHealthRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The check.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Name for people.
-	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// success, disabled, starting, waiting, loading or failure.
-	Result string `protobuf:"bytes,3,opt,name=result,proto3" json:"result,omitempty"`
-	// In the package's words.
-	Message       *string `protobuf:"bytes,4,opt,name=message,proto3,oneof" json:"message,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *SetHealthRequest) Reset() {
-	*x = SetHealthRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[68]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *SetHealthRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*SetHealthRequest) ProtoMessage() {}
-
-func (x *SetHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[68]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use SetHealthRequest.ProtoReflect.Descriptor instead.
-func (*SetHealthRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{68}
-}
-
-func (x *SetHealthRequest) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *SetHealthRequest) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *SetHealthRequest) GetResult() string {
-	if x != nil {
-		return x.Result
-	}
-	return ""
-}
-
-func (x *SetHealthRequest) GetMessage() string {
-	if x != nil && x.Message != nil {
-		return *x.Message
-	}
-	return ""
-}
-
-// SetHealthResponse holds the result of the effect set-health.
-type SetHealthResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *SetHealthResponse) Reset() {
-	*x = SetHealthResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[69]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *SetHealthResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*SetHealthResponse) ProtoMessage() {}
-
-func (x *SetHealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[69]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use SetHealthResponse.ProtoReflect.Descriptor instead.
-func (*SetHealthResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{69}
-}
-
 // SetInitProgressRequest holds the parameters of the effect set-init-progress.
 type SetInitProgressRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3515,7 +3405,7 @@ type SetInitProgressRequest struct {
 
 func (x *SetInitProgressRequest) Reset() {
 	*x = SetInitProgressRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[70]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3527,7 +3417,7 @@ func (x *SetInitProgressRequest) String() string {
 func (*SetInitProgressRequest) ProtoMessage() {}
 
 func (x *SetInitProgressRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[70]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3540,7 +3430,7 @@ func (x *SetInitProgressRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetInitProgressRequest.ProtoReflect.Descriptor instead.
 func (*SetInitProgressRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{70}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *SetInitProgressRequest) GetProgress() []byte {
@@ -3559,7 +3449,7 @@ type SetInitProgressResponse struct {
 
 func (x *SetInitProgressResponse) Reset() {
 	*x = SetInitProgressResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[71]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3571,7 +3461,7 @@ func (x *SetInitProgressResponse) String() string {
 func (*SetInitProgressResponse) ProtoMessage() {}
 
 func (x *SetInitProgressResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[71]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3584,7 +3474,7 @@ func (x *SetInitProgressResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetInitProgressResponse.ProtoReflect.Descriptor instead.
 func (*SetInitProgressResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{71}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{69}
 }
 
 // RestartRequest holds the parameters of the effect restart.
@@ -3596,7 +3486,7 @@ type RestartRequest struct {
 
 func (x *RestartRequest) Reset() {
 	*x = RestartRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[72]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3608,7 +3498,7 @@ func (x *RestartRequest) String() string {
 func (*RestartRequest) ProtoMessage() {}
 
 func (x *RestartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[72]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3621,7 +3511,7 @@ func (x *RestartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartRequest.ProtoReflect.Descriptor instead.
 func (*RestartRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{72}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{70}
 }
 
 // RestartResponse holds the result of the effect restart.
@@ -3633,7 +3523,7 @@ type RestartResponse struct {
 
 func (x *RestartResponse) Reset() {
 	*x = RestartResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[73]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3645,7 +3535,7 @@ func (x *RestartResponse) String() string {
 func (*RestartResponse) ProtoMessage() {}
 
 func (x *RestartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[73]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3658,7 +3548,7 @@ func (x *RestartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartResponse.ProtoReflect.Descriptor instead.
 func (*RestartResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{73}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{71}
 }
 
 // ShutdownRequest holds the parameters of the effect shutdown.
@@ -3670,7 +3560,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[74]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3682,7 +3572,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[74]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3695,7 +3585,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{74}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{72}
 }
 
 // ShutdownResponse holds the result of the effect shutdown.
@@ -3707,7 +3597,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[75]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3719,7 +3609,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[75]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3732,7 +3622,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{75}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{73}
 }
 
 // SetMainStatusRequest holds the parameters of the effect set-main-status.
@@ -3746,7 +3636,7 @@ type SetMainStatusRequest struct {
 
 func (x *SetMainStatusRequest) Reset() {
 	*x = SetMainStatusRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[76]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3758,7 +3648,7 @@ func (x *SetMainStatusRequest) String() string {
 func (*SetMainStatusRequest) ProtoMessage() {}
 
 func (x *SetMainStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[76]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3771,7 +3661,7 @@ func (x *SetMainStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetMainStatusRequest.ProtoReflect.Descriptor instead.
 func (*SetMainStatusRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{76}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *SetMainStatusRequest) GetStatus() string {
@@ -3790,7 +3680,7 @@ type SetMainStatusResponse struct {
 
 func (x *SetMainStatusResponse) Reset() {
 	*x = SetMainStatusResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[77]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3802,7 +3692,7 @@ func (x *SetMainStatusResponse) String() string {
 func (*SetMainStatusResponse) ProtoMessage() {}
 
 func (x *SetMainStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[77]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3815,7 +3705,7 @@ func (x *SetMainStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetMainStatusResponse.ProtoReflect.Descriptor instead.
 func (*SetMainStatusResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{77}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{75}
 }
 
 // SetBackupProgressRequest holds the parameters of the effect set-backup-progress.
@@ -3829,7 +3719,7 @@ type SetBackupProgressRequest struct {
 
 func (x *SetBackupProgressRequest) Reset() {
 	*x = SetBackupProgressRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[78]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3841,7 +3731,7 @@ func (x *SetBackupProgressRequest) String() string {
 func (*SetBackupProgressRequest) ProtoMessage() {}
 
 func (x *SetBackupProgressRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[78]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3854,7 +3744,7 @@ func (x *SetBackupProgressRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetBackupProgressRequest.ProtoReflect.Descriptor instead.
 func (*SetBackupProgressRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{78}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *SetBackupProgressRequest) GetProgress() []byte {
@@ -3873,7 +3763,7 @@ type SetBackupProgressResponse struct {
 
 func (x *SetBackupProgressResponse) Reset() {
 	*x = SetBackupProgressResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[79]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3885,7 +3775,7 @@ func (x *SetBackupProgressResponse) String() string {
 func (*SetBackupProgressResponse) ProtoMessage() {}
 
 func (x *SetBackupProgressResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[79]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3898,7 +3788,7 @@ func (x *SetBackupProgressResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetBackupProgressResponse.ProtoReflect.Descriptor instead.
 func (*SetBackupProgressResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{79}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{77}
 }
 
 // GetOutboundGatewayRequest holds the parameters of the effect get-outbound-gateway.
@@ -3910,7 +3800,7 @@ type GetOutboundGatewayRequest struct {
 
 func (x *GetOutboundGatewayRequest) Reset() {
 	*x = GetOutboundGatewayRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[80]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3922,7 +3812,7 @@ func (x *GetOutboundGatewayRequest) String() string {
 func (*GetOutboundGatewayRequest) ProtoMessage() {}
 
 func (x *GetOutboundGatewayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[80]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3935,7 +3825,7 @@ func (x *GetOutboundGatewayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOutboundGatewayRequest.ProtoReflect.Descriptor instead.
 func (*GetOutboundGatewayRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{80}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{78}
 }
 
 // GetOutboundGatewayResponse holds the result of the effect get-outbound-gateway.
@@ -3951,7 +3841,7 @@ type GetOutboundGatewayResponse struct {
 
 func (x *GetOutboundGatewayResponse) Reset() {
 	*x = GetOutboundGatewayResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[81]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3963,7 +3853,7 @@ func (x *GetOutboundGatewayResponse) String() string {
 func (*GetOutboundGatewayResponse) ProtoMessage() {}
 
 func (x *GetOutboundGatewayResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[81]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3976,7 +3866,7 @@ func (x *GetOutboundGatewayResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOutboundGatewayResponse.ProtoReflect.Descriptor instead.
 func (*GetOutboundGatewayResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{81}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *GetOutboundGatewayResponse) GetValue() string {
@@ -4010,7 +3900,7 @@ type NotificationCreateRequest struct {
 
 func (x *NotificationCreateRequest) Reset() {
 	*x = NotificationCreateRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[82]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4022,7 +3912,7 @@ func (x *NotificationCreateRequest) String() string {
 func (*NotificationCreateRequest) ProtoMessage() {}
 
 func (x *NotificationCreateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[82]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4035,7 +3925,7 @@ func (x *NotificationCreateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotificationCreateRequest.ProtoReflect.Descriptor instead.
 func (*NotificationCreateRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{82}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *NotificationCreateRequest) GetLevel() string {
@@ -4075,7 +3965,7 @@ type NotificationCreateResponse struct {
 
 func (x *NotificationCreateResponse) Reset() {
 	*x = NotificationCreateResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[83]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4087,7 +3977,7 @@ func (x *NotificationCreateResponse) String() string {
 func (*NotificationCreateResponse) ProtoMessage() {}
 
 func (x *NotificationCreateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[83]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4100,7 +3990,7 @@ func (x *NotificationCreateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotificationCreateResponse.ProtoReflect.Descriptor instead.
 func (*NotificationCreateResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{83}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{81}
 }
 
 // MountRequest holds the parameters of the effect mount.
@@ -4116,7 +4006,7 @@ type MountRequest struct {
 
 func (x *MountRequest) Reset() {
 	*x = MountRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[84]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4128,7 +4018,7 @@ func (x *MountRequest) String() string {
 func (*MountRequest) ProtoMessage() {}
 
 func (x *MountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[84]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4141,7 +4031,7 @@ func (x *MountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MountRequest.ProtoReflect.Descriptor instead.
 func (*MountRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{84}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *MountRequest) GetLocation() string {
@@ -4167,7 +4057,7 @@ type MountResponse struct {
 
 func (x *MountResponse) Reset() {
 	*x = MountResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[85]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4179,7 +4069,7 @@ func (x *MountResponse) String() string {
 func (*MountResponse) ProtoMessage() {}
 
 func (x *MountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[85]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4192,7 +4082,7 @@ func (x *MountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MountResponse.ProtoReflect.Descriptor instead.
 func (*MountResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{85}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{83}
 }
 
 // SubcontainerCreateFsRequest holds the parameters of the effect subcontainer.create-fs.
@@ -4208,7 +4098,7 @@ type SubcontainerCreateFsRequest struct {
 
 func (x *SubcontainerCreateFsRequest) Reset() {
 	*x = SubcontainerCreateFsRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[86]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4220,7 +4110,7 @@ func (x *SubcontainerCreateFsRequest) String() string {
 func (*SubcontainerCreateFsRequest) ProtoMessage() {}
 
 func (x *SubcontainerCreateFsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[86]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4233,7 +4123,7 @@ func (x *SubcontainerCreateFsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubcontainerCreateFsRequest.ProtoReflect.Descriptor instead.
 func (*SubcontainerCreateFsRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{86}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *SubcontainerCreateFsRequest) GetImageId() string {
@@ -4261,7 +4151,7 @@ type SubcontainerCreateFsResponse struct {
 
 func (x *SubcontainerCreateFsResponse) Reset() {
 	*x = SubcontainerCreateFsResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[87]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4273,7 +4163,7 @@ func (x *SubcontainerCreateFsResponse) String() string {
 func (*SubcontainerCreateFsResponse) ProtoMessage() {}
 
 func (x *SubcontainerCreateFsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[87]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4286,7 +4176,7 @@ func (x *SubcontainerCreateFsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubcontainerCreateFsResponse.ProtoReflect.Descriptor instead.
 func (*SubcontainerCreateFsResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{87}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *SubcontainerCreateFsResponse) GetValue() []byte {
@@ -4307,7 +4197,7 @@ type SubcontainerDestroyFsRequest struct {
 
 func (x *SubcontainerDestroyFsRequest) Reset() {
 	*x = SubcontainerDestroyFsRequest{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[88]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4319,7 +4209,7 @@ func (x *SubcontainerDestroyFsRequest) String() string {
 func (*SubcontainerDestroyFsRequest) ProtoMessage() {}
 
 func (x *SubcontainerDestroyFsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[88]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4332,7 +4222,7 @@ func (x *SubcontainerDestroyFsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubcontainerDestroyFsRequest.ProtoReflect.Descriptor instead.
 func (*SubcontainerDestroyFsRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{88}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *SubcontainerDestroyFsRequest) GetGuid() string {
@@ -4351,7 +4241,7 @@ type SubcontainerDestroyFsResponse struct {
 
 func (x *SubcontainerDestroyFsResponse) Reset() {
 	*x = SubcontainerDestroyFsResponse{}
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[89]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4363,7 +4253,7 @@ func (x *SubcontainerDestroyFsResponse) String() string {
 func (*SubcontainerDestroyFsResponse) ProtoMessage() {}
 
 func (x *SubcontainerDestroyFsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_effects_v1_effects_proto_msgTypes[89]
+	mi := &file_hearth_effects_v1_effects_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4376,14 +4266,14 @@ func (x *SubcontainerDestroyFsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubcontainerDestroyFsResponse.ProtoReflect.Descriptor instead.
 func (*SubcontainerDestroyFsResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{89}
+	return file_hearth_effects_v1_effects_proto_rawDescGZIP(), []int{87}
 }
 
 var File_hearth_effects_v1_effects_proto protoreflect.FileDescriptor
 
 const file_hearth_effects_v1_effects_proto_rawDesc = "" +
 	"\n" +
-	"\x1fhearth/effects/v1/effects.proto\x12\x11hearth.effects.v1\x1a\x1fhearth/options/v1/options.proto\"T\n" +
+	"\x1fhearth/effects/v1/effects.proto\x12\x11hearth.effects.v1\x1a\x1fhearth/effects/v1/reports.proto\x1a\x1fhearth/options/v1/options.proto\"T\n" +
 	"\fAwaitRequest\x12\x16\n" +
 	"\x06effect\x18\x01 \x01(\tR\x06effect\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\fR\arequest\x12\x12\n" +
@@ -4578,15 +4468,7 @@ const file_hearth_effects_v1_effects_proto_rawDesc = "" +
 	"_algorithm\"8\n" +
 	"\x11GetSslKeyResponse\x12\x19\n" +
 	"\x05value\x18\x01 \x01(\tH\x00R\x05value\x88\x01\x01B\b\n" +
-	"\x06_value\"y\n" +
-	"\x10SetHealthRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
-	"\x06result\x18\x03 \x01(\tR\x06result\x12\x1d\n" +
-	"\amessage\x18\x04 \x01(\tH\x00R\amessage\x88\x01\x01B\n" +
-	"\n" +
-	"\b_message\"\x13\n" +
-	"\x11SetHealthResponse\"4\n" +
+	"\x06_value\"4\n" +
 	"\x16SetInitProgressRequest\x12\x1a\n" +
 	"\bprogress\x18\x01 \x01(\fR\bprogress\"\x19\n" +
 	"\x17SetInitProgressResponse\"\x10\n" +
@@ -4624,7 +4506,7 @@ const file_hearth_effects_v1_effects_proto_rawDesc = "" +
 	"\x05value\x18\x01 \x01(\fR\x05value\"2\n" +
 	"\x1cSubcontainerDestroyFsRequest\x12\x12\n" +
 	"\x04guid\x18\x01 \x01(\tR\x04guid\"\x1f\n" +
-	"\x1dSubcontainerDestroyFsResponse2\xc4.\n" +
+	"\x1dSubcontainerDestroyFsResponse2\xb6/\n" +
 	"\x0eEffectsService\x12R\n" +
 	"\x05Await\x12\x1f.hearth.effects.v1.AwaitRequest\x1a .hearth.effects.v1.AwaitResponse\"\x06\xca\xf3\x18\x02 \x01\x12U\n" +
 	"\x06Refuse\x12 .hearth.effects.v1.RefuseRequest\x1a!.hearth.effects.v1.RefuseResponse\"\x06\xca\xf3\x18\x02 \x01\x12\x81\x01\n" +
@@ -4664,7 +4546,9 @@ const file_hearth_effects_v1_effects_proto_rawDesc = "" +
 	"\x11GetSslCertificate\x12+.hearth.effects.v1.GetSslCertificateRequest\x1a,.hearth.effects.v1.GetSslCertificateResponse\"\x1d\xca\xf3\x18\x02 \x01\xea\xf3\x18\x13get-ssl-certificate\x12m\n" +
 	"\tGetSslKey\x12#.hearth.effects.v1.GetSslKeyRequest\x1a$.hearth.effects.v1.GetSslKeyResponse\"\x15\xca\xf3\x18\x02 \x01\xea\xf3\x18\vget-ssl-key\x12l\n" +
 	"\tSetHealth\x12#.hearth.effects.v1.SetHealthRequest\x1a$.hearth.effects.v1.SetHealthResponse\"\x14\xca\xf3\x18\x02 \x01\xea\xf3\x18\n" +
-	"set-health\x12\x85\x01\n" +
+	"set-health\x12p\n" +
+	"\n" +
+	"SetMetrics\x12$.hearth.effects.v1.SetMetricsRequest\x1a%.hearth.effects.v1.SetMetricsResponse\"\x15\xca\xf3\x18\x02 \x01\xea\xf3\x18\vset-metrics\x12\x85\x01\n" +
 	"\x0fSetInitProgress\x12).hearth.effects.v1.SetInitProgressRequest\x1a*.hearth.effects.v1.SetInitProgressResponse\"\x1b\xca\xf3\x18\x02 \x01\xea\xf3\x18\x11set-init-progress\x12c\n" +
 	"\aRestart\x12!.hearth.effects.v1.RestartRequest\x1a\".hearth.effects.v1.RestartResponse\"\x11\xca\xf3\x18\x02 \x01\xea\xf3\x18\arestart\x12g\n" +
 	"\bShutdown\x12\".hearth.effects.v1.ShutdownRequest\x1a#.hearth.effects.v1.ShutdownResponse\"\x12\xca\xf3\x18\x02 \x01\xea\xf3\x18\bshutdown\x12}\n" +
@@ -4689,7 +4573,7 @@ func file_hearth_effects_v1_effects_proto_rawDescGZIP() []byte {
 	return file_hearth_effects_v1_effects_proto_rawDescData
 }
 
-var file_hearth_effects_v1_effects_proto_msgTypes = make([]protoimpl.MessageInfo, 90)
+var file_hearth_effects_v1_effects_proto_msgTypes = make([]protoimpl.MessageInfo, 88)
 var file_hearth_effects_v1_effects_proto_goTypes = []any{
 	(*AwaitRequest)(nil),                        // 0: hearth.effects.v1.AwaitRequest
 	(*AwaitResponse)(nil),                       // 1: hearth.effects.v1.AwaitResponse
@@ -4759,28 +4643,30 @@ var file_hearth_effects_v1_effects_proto_goTypes = []any{
 	(*GetSslCertificateResponse)(nil),           // 65: hearth.effects.v1.GetSslCertificateResponse
 	(*GetSslKeyRequest)(nil),                    // 66: hearth.effects.v1.GetSslKeyRequest
 	(*GetSslKeyResponse)(nil),                   // 67: hearth.effects.v1.GetSslKeyResponse
-	(*SetHealthRequest)(nil),                    // 68: hearth.effects.v1.SetHealthRequest
-	(*SetHealthResponse)(nil),                   // 69: hearth.effects.v1.SetHealthResponse
-	(*SetInitProgressRequest)(nil),              // 70: hearth.effects.v1.SetInitProgressRequest
-	(*SetInitProgressResponse)(nil),             // 71: hearth.effects.v1.SetInitProgressResponse
-	(*RestartRequest)(nil),                      // 72: hearth.effects.v1.RestartRequest
-	(*RestartResponse)(nil),                     // 73: hearth.effects.v1.RestartResponse
-	(*ShutdownRequest)(nil),                     // 74: hearth.effects.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),                    // 75: hearth.effects.v1.ShutdownResponse
-	(*SetMainStatusRequest)(nil),                // 76: hearth.effects.v1.SetMainStatusRequest
-	(*SetMainStatusResponse)(nil),               // 77: hearth.effects.v1.SetMainStatusResponse
-	(*SetBackupProgressRequest)(nil),            // 78: hearth.effects.v1.SetBackupProgressRequest
-	(*SetBackupProgressResponse)(nil),           // 79: hearth.effects.v1.SetBackupProgressResponse
-	(*GetOutboundGatewayRequest)(nil),           // 80: hearth.effects.v1.GetOutboundGatewayRequest
-	(*GetOutboundGatewayResponse)(nil),          // 81: hearth.effects.v1.GetOutboundGatewayResponse
-	(*NotificationCreateRequest)(nil),           // 82: hearth.effects.v1.NotificationCreateRequest
-	(*NotificationCreateResponse)(nil),          // 83: hearth.effects.v1.NotificationCreateResponse
-	(*MountRequest)(nil),                        // 84: hearth.effects.v1.MountRequest
-	(*MountResponse)(nil),                       // 85: hearth.effects.v1.MountResponse
-	(*SubcontainerCreateFsRequest)(nil),         // 86: hearth.effects.v1.SubcontainerCreateFsRequest
-	(*SubcontainerCreateFsResponse)(nil),        // 87: hearth.effects.v1.SubcontainerCreateFsResponse
-	(*SubcontainerDestroyFsRequest)(nil),        // 88: hearth.effects.v1.SubcontainerDestroyFsRequest
-	(*SubcontainerDestroyFsResponse)(nil),       // 89: hearth.effects.v1.SubcontainerDestroyFsResponse
+	(*SetInitProgressRequest)(nil),              // 68: hearth.effects.v1.SetInitProgressRequest
+	(*SetInitProgressResponse)(nil),             // 69: hearth.effects.v1.SetInitProgressResponse
+	(*RestartRequest)(nil),                      // 70: hearth.effects.v1.RestartRequest
+	(*RestartResponse)(nil),                     // 71: hearth.effects.v1.RestartResponse
+	(*ShutdownRequest)(nil),                     // 72: hearth.effects.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),                    // 73: hearth.effects.v1.ShutdownResponse
+	(*SetMainStatusRequest)(nil),                // 74: hearth.effects.v1.SetMainStatusRequest
+	(*SetMainStatusResponse)(nil),               // 75: hearth.effects.v1.SetMainStatusResponse
+	(*SetBackupProgressRequest)(nil),            // 76: hearth.effects.v1.SetBackupProgressRequest
+	(*SetBackupProgressResponse)(nil),           // 77: hearth.effects.v1.SetBackupProgressResponse
+	(*GetOutboundGatewayRequest)(nil),           // 78: hearth.effects.v1.GetOutboundGatewayRequest
+	(*GetOutboundGatewayResponse)(nil),          // 79: hearth.effects.v1.GetOutboundGatewayResponse
+	(*NotificationCreateRequest)(nil),           // 80: hearth.effects.v1.NotificationCreateRequest
+	(*NotificationCreateResponse)(nil),          // 81: hearth.effects.v1.NotificationCreateResponse
+	(*MountRequest)(nil),                        // 82: hearth.effects.v1.MountRequest
+	(*MountResponse)(nil),                       // 83: hearth.effects.v1.MountResponse
+	(*SubcontainerCreateFsRequest)(nil),         // 84: hearth.effects.v1.SubcontainerCreateFsRequest
+	(*SubcontainerCreateFsResponse)(nil),        // 85: hearth.effects.v1.SubcontainerCreateFsResponse
+	(*SubcontainerDestroyFsRequest)(nil),        // 86: hearth.effects.v1.SubcontainerDestroyFsRequest
+	(*SubcontainerDestroyFsResponse)(nil),       // 87: hearth.effects.v1.SubcontainerDestroyFsResponse
+	(*SetHealthRequest)(nil),                    // 88: hearth.effects.v1.SetHealthRequest
+	(*SetMetricsRequest)(nil),                   // 89: hearth.effects.v1.SetMetricsRequest
+	(*SetHealthResponse)(nil),                   // 90: hearth.effects.v1.SetHealthResponse
+	(*SetMetricsResponse)(nil),                  // 91: hearth.effects.v1.SetMetricsResponse
 }
 var file_hearth_effects_v1_effects_proto_depIdxs = []int32{
 	0,  // 0: hearth.effects.v1.EffectsService.Await:input_type -> hearth.effects.v1.AwaitRequest
@@ -4817,64 +4703,66 @@ var file_hearth_effects_v1_effects_proto_depIdxs = []int32{
 	62, // 31: hearth.effects.v1.EffectsService.GetSystemSmtp:input_type -> hearth.effects.v1.GetSystemSmtpRequest
 	64, // 32: hearth.effects.v1.EffectsService.GetSslCertificate:input_type -> hearth.effects.v1.GetSslCertificateRequest
 	66, // 33: hearth.effects.v1.EffectsService.GetSslKey:input_type -> hearth.effects.v1.GetSslKeyRequest
-	68, // 34: hearth.effects.v1.EffectsService.SetHealth:input_type -> hearth.effects.v1.SetHealthRequest
-	70, // 35: hearth.effects.v1.EffectsService.SetInitProgress:input_type -> hearth.effects.v1.SetInitProgressRequest
-	72, // 36: hearth.effects.v1.EffectsService.Restart:input_type -> hearth.effects.v1.RestartRequest
-	74, // 37: hearth.effects.v1.EffectsService.Shutdown:input_type -> hearth.effects.v1.ShutdownRequest
-	76, // 38: hearth.effects.v1.EffectsService.SetMainStatus:input_type -> hearth.effects.v1.SetMainStatusRequest
-	78, // 39: hearth.effects.v1.EffectsService.SetBackupProgress:input_type -> hearth.effects.v1.SetBackupProgressRequest
-	80, // 40: hearth.effects.v1.EffectsService.GetOutboundGateway:input_type -> hearth.effects.v1.GetOutboundGatewayRequest
-	82, // 41: hearth.effects.v1.EffectsService.NotificationCreate:input_type -> hearth.effects.v1.NotificationCreateRequest
-	84, // 42: hearth.effects.v1.EffectsService.Mount:input_type -> hearth.effects.v1.MountRequest
-	86, // 43: hearth.effects.v1.EffectsService.SubcontainerCreateFs:input_type -> hearth.effects.v1.SubcontainerCreateFsRequest
-	88, // 44: hearth.effects.v1.EffectsService.SubcontainerDestroyFs:input_type -> hearth.effects.v1.SubcontainerDestroyFsRequest
-	1,  // 45: hearth.effects.v1.EffectsService.Await:output_type -> hearth.effects.v1.AwaitResponse
-	3,  // 46: hearth.effects.v1.EffectsService.Refuse:output_type -> hearth.effects.v1.RefuseResponse
-	5,  // 47: hearth.effects.v1.EffectsService.GetDataVersion:output_type -> hearth.effects.v1.GetDataVersionResponse
-	7,  // 48: hearth.effects.v1.EffectsService.SetDataVersion:output_type -> hearth.effects.v1.SetDataVersionResponse
-	9,  // 49: hearth.effects.v1.EffectsService.SetDependencies:output_type -> hearth.effects.v1.SetDependenciesResponse
-	11, // 50: hearth.effects.v1.EffectsService.GetDependencies:output_type -> hearth.effects.v1.GetDependenciesResponse
-	13, // 51: hearth.effects.v1.EffectsService.CheckDependencies:output_type -> hearth.effects.v1.CheckDependenciesResponse
-	15, // 52: hearth.effects.v1.EffectsService.ActionExport:output_type -> hearth.effects.v1.ActionExportResponse
-	17, // 53: hearth.effects.v1.EffectsService.ActionClear:output_type -> hearth.effects.v1.ActionClearResponse
-	19, // 54: hearth.effects.v1.EffectsService.ActionGetInput:output_type -> hearth.effects.v1.ActionGetInputResponse
-	21, // 55: hearth.effects.v1.EffectsService.ActionRun:output_type -> hearth.effects.v1.ActionRunResponse
-	23, // 56: hearth.effects.v1.EffectsService.ActionCreateTask:output_type -> hearth.effects.v1.ActionCreateTaskResponse
-	25, // 57: hearth.effects.v1.EffectsService.ActionClearTasks:output_type -> hearth.effects.v1.ActionClearTasksResponse
-	27, // 58: hearth.effects.v1.EffectsService.Bind:output_type -> hearth.effects.v1.BindResponse
-	29, // 59: hearth.effects.v1.EffectsService.BindRange:output_type -> hearth.effects.v1.BindRangeResponse
-	31, // 60: hearth.effects.v1.EffectsService.ExportRangeServiceInterface:output_type -> hearth.effects.v1.ExportRangeServiceInterfaceResponse
-	33, // 61: hearth.effects.v1.EffectsService.PluginUrlRegister:output_type -> hearth.effects.v1.PluginUrlRegisterResponse
-	35, // 62: hearth.effects.v1.EffectsService.PluginUrlExportUrl:output_type -> hearth.effects.v1.PluginUrlExportUrlResponse
-	37, // 63: hearth.effects.v1.EffectsService.PluginUrlClearUrls:output_type -> hearth.effects.v1.PluginUrlClearUrlsResponse
-	39, // 64: hearth.effects.v1.EffectsService.ClearBindings:output_type -> hearth.effects.v1.ClearBindingsResponse
-	41, // 65: hearth.effects.v1.EffectsService.ExportServiceInterface:output_type -> hearth.effects.v1.ExportServiceInterfaceResponse
-	43, // 66: hearth.effects.v1.EffectsService.ClearServiceInterfaces:output_type -> hearth.effects.v1.ClearServiceInterfacesResponse
-	45, // 67: hearth.effects.v1.EffectsService.GetServiceInterface:output_type -> hearth.effects.v1.GetServiceInterfaceResponse
-	47, // 68: hearth.effects.v1.EffectsService.ListServiceInterfaces:output_type -> hearth.effects.v1.ListServiceInterfacesResponse
-	49, // 69: hearth.effects.v1.EffectsService.GetHostInfo:output_type -> hearth.effects.v1.GetHostInfoResponse
-	51, // 70: hearth.effects.v1.EffectsService.GetServicePortForward:output_type -> hearth.effects.v1.GetServicePortForwardResponse
-	53, // 71: hearth.effects.v1.EffectsService.GetContainerIp:output_type -> hearth.effects.v1.GetContainerIpResponse
-	55, // 72: hearth.effects.v1.EffectsService.GetOsIp:output_type -> hearth.effects.v1.GetOsIpResponse
-	57, // 73: hearth.effects.v1.EffectsService.GetStatus:output_type -> hearth.effects.v1.GetStatusResponse
-	59, // 74: hearth.effects.v1.EffectsService.GetInstalledPackages:output_type -> hearth.effects.v1.GetInstalledPackagesResponse
-	61, // 75: hearth.effects.v1.EffectsService.GetServiceManifest:output_type -> hearth.effects.v1.GetServiceManifestResponse
-	63, // 76: hearth.effects.v1.EffectsService.GetSystemSmtp:output_type -> hearth.effects.v1.GetSystemSmtpResponse
-	65, // 77: hearth.effects.v1.EffectsService.GetSslCertificate:output_type -> hearth.effects.v1.GetSslCertificateResponse
-	67, // 78: hearth.effects.v1.EffectsService.GetSslKey:output_type -> hearth.effects.v1.GetSslKeyResponse
-	69, // 79: hearth.effects.v1.EffectsService.SetHealth:output_type -> hearth.effects.v1.SetHealthResponse
-	71, // 80: hearth.effects.v1.EffectsService.SetInitProgress:output_type -> hearth.effects.v1.SetInitProgressResponse
-	73, // 81: hearth.effects.v1.EffectsService.Restart:output_type -> hearth.effects.v1.RestartResponse
-	75, // 82: hearth.effects.v1.EffectsService.Shutdown:output_type -> hearth.effects.v1.ShutdownResponse
-	77, // 83: hearth.effects.v1.EffectsService.SetMainStatus:output_type -> hearth.effects.v1.SetMainStatusResponse
-	79, // 84: hearth.effects.v1.EffectsService.SetBackupProgress:output_type -> hearth.effects.v1.SetBackupProgressResponse
-	81, // 85: hearth.effects.v1.EffectsService.GetOutboundGateway:output_type -> hearth.effects.v1.GetOutboundGatewayResponse
-	83, // 86: hearth.effects.v1.EffectsService.NotificationCreate:output_type -> hearth.effects.v1.NotificationCreateResponse
-	85, // 87: hearth.effects.v1.EffectsService.Mount:output_type -> hearth.effects.v1.MountResponse
-	87, // 88: hearth.effects.v1.EffectsService.SubcontainerCreateFs:output_type -> hearth.effects.v1.SubcontainerCreateFsResponse
-	89, // 89: hearth.effects.v1.EffectsService.SubcontainerDestroyFs:output_type -> hearth.effects.v1.SubcontainerDestroyFsResponse
-	45, // [45:90] is the sub-list for method output_type
-	0,  // [0:45] is the sub-list for method input_type
+	88, // 34: hearth.effects.v1.EffectsService.SetHealth:input_type -> hearth.effects.v1.SetHealthRequest
+	89, // 35: hearth.effects.v1.EffectsService.SetMetrics:input_type -> hearth.effects.v1.SetMetricsRequest
+	68, // 36: hearth.effects.v1.EffectsService.SetInitProgress:input_type -> hearth.effects.v1.SetInitProgressRequest
+	70, // 37: hearth.effects.v1.EffectsService.Restart:input_type -> hearth.effects.v1.RestartRequest
+	72, // 38: hearth.effects.v1.EffectsService.Shutdown:input_type -> hearth.effects.v1.ShutdownRequest
+	74, // 39: hearth.effects.v1.EffectsService.SetMainStatus:input_type -> hearth.effects.v1.SetMainStatusRequest
+	76, // 40: hearth.effects.v1.EffectsService.SetBackupProgress:input_type -> hearth.effects.v1.SetBackupProgressRequest
+	78, // 41: hearth.effects.v1.EffectsService.GetOutboundGateway:input_type -> hearth.effects.v1.GetOutboundGatewayRequest
+	80, // 42: hearth.effects.v1.EffectsService.NotificationCreate:input_type -> hearth.effects.v1.NotificationCreateRequest
+	82, // 43: hearth.effects.v1.EffectsService.Mount:input_type -> hearth.effects.v1.MountRequest
+	84, // 44: hearth.effects.v1.EffectsService.SubcontainerCreateFs:input_type -> hearth.effects.v1.SubcontainerCreateFsRequest
+	86, // 45: hearth.effects.v1.EffectsService.SubcontainerDestroyFs:input_type -> hearth.effects.v1.SubcontainerDestroyFsRequest
+	1,  // 46: hearth.effects.v1.EffectsService.Await:output_type -> hearth.effects.v1.AwaitResponse
+	3,  // 47: hearth.effects.v1.EffectsService.Refuse:output_type -> hearth.effects.v1.RefuseResponse
+	5,  // 48: hearth.effects.v1.EffectsService.GetDataVersion:output_type -> hearth.effects.v1.GetDataVersionResponse
+	7,  // 49: hearth.effects.v1.EffectsService.SetDataVersion:output_type -> hearth.effects.v1.SetDataVersionResponse
+	9,  // 50: hearth.effects.v1.EffectsService.SetDependencies:output_type -> hearth.effects.v1.SetDependenciesResponse
+	11, // 51: hearth.effects.v1.EffectsService.GetDependencies:output_type -> hearth.effects.v1.GetDependenciesResponse
+	13, // 52: hearth.effects.v1.EffectsService.CheckDependencies:output_type -> hearth.effects.v1.CheckDependenciesResponse
+	15, // 53: hearth.effects.v1.EffectsService.ActionExport:output_type -> hearth.effects.v1.ActionExportResponse
+	17, // 54: hearth.effects.v1.EffectsService.ActionClear:output_type -> hearth.effects.v1.ActionClearResponse
+	19, // 55: hearth.effects.v1.EffectsService.ActionGetInput:output_type -> hearth.effects.v1.ActionGetInputResponse
+	21, // 56: hearth.effects.v1.EffectsService.ActionRun:output_type -> hearth.effects.v1.ActionRunResponse
+	23, // 57: hearth.effects.v1.EffectsService.ActionCreateTask:output_type -> hearth.effects.v1.ActionCreateTaskResponse
+	25, // 58: hearth.effects.v1.EffectsService.ActionClearTasks:output_type -> hearth.effects.v1.ActionClearTasksResponse
+	27, // 59: hearth.effects.v1.EffectsService.Bind:output_type -> hearth.effects.v1.BindResponse
+	29, // 60: hearth.effects.v1.EffectsService.BindRange:output_type -> hearth.effects.v1.BindRangeResponse
+	31, // 61: hearth.effects.v1.EffectsService.ExportRangeServiceInterface:output_type -> hearth.effects.v1.ExportRangeServiceInterfaceResponse
+	33, // 62: hearth.effects.v1.EffectsService.PluginUrlRegister:output_type -> hearth.effects.v1.PluginUrlRegisterResponse
+	35, // 63: hearth.effects.v1.EffectsService.PluginUrlExportUrl:output_type -> hearth.effects.v1.PluginUrlExportUrlResponse
+	37, // 64: hearth.effects.v1.EffectsService.PluginUrlClearUrls:output_type -> hearth.effects.v1.PluginUrlClearUrlsResponse
+	39, // 65: hearth.effects.v1.EffectsService.ClearBindings:output_type -> hearth.effects.v1.ClearBindingsResponse
+	41, // 66: hearth.effects.v1.EffectsService.ExportServiceInterface:output_type -> hearth.effects.v1.ExportServiceInterfaceResponse
+	43, // 67: hearth.effects.v1.EffectsService.ClearServiceInterfaces:output_type -> hearth.effects.v1.ClearServiceInterfacesResponse
+	45, // 68: hearth.effects.v1.EffectsService.GetServiceInterface:output_type -> hearth.effects.v1.GetServiceInterfaceResponse
+	47, // 69: hearth.effects.v1.EffectsService.ListServiceInterfaces:output_type -> hearth.effects.v1.ListServiceInterfacesResponse
+	49, // 70: hearth.effects.v1.EffectsService.GetHostInfo:output_type -> hearth.effects.v1.GetHostInfoResponse
+	51, // 71: hearth.effects.v1.EffectsService.GetServicePortForward:output_type -> hearth.effects.v1.GetServicePortForwardResponse
+	53, // 72: hearth.effects.v1.EffectsService.GetContainerIp:output_type -> hearth.effects.v1.GetContainerIpResponse
+	55, // 73: hearth.effects.v1.EffectsService.GetOsIp:output_type -> hearth.effects.v1.GetOsIpResponse
+	57, // 74: hearth.effects.v1.EffectsService.GetStatus:output_type -> hearth.effects.v1.GetStatusResponse
+	59, // 75: hearth.effects.v1.EffectsService.GetInstalledPackages:output_type -> hearth.effects.v1.GetInstalledPackagesResponse
+	61, // 76: hearth.effects.v1.EffectsService.GetServiceManifest:output_type -> hearth.effects.v1.GetServiceManifestResponse
+	63, // 77: hearth.effects.v1.EffectsService.GetSystemSmtp:output_type -> hearth.effects.v1.GetSystemSmtpResponse
+	65, // 78: hearth.effects.v1.EffectsService.GetSslCertificate:output_type -> hearth.effects.v1.GetSslCertificateResponse
+	67, // 79: hearth.effects.v1.EffectsService.GetSslKey:output_type -> hearth.effects.v1.GetSslKeyResponse
+	90, // 80: hearth.effects.v1.EffectsService.SetHealth:output_type -> hearth.effects.v1.SetHealthResponse
+	91, // 81: hearth.effects.v1.EffectsService.SetMetrics:output_type -> hearth.effects.v1.SetMetricsResponse
+	69, // 82: hearth.effects.v1.EffectsService.SetInitProgress:output_type -> hearth.effects.v1.SetInitProgressResponse
+	71, // 83: hearth.effects.v1.EffectsService.Restart:output_type -> hearth.effects.v1.RestartResponse
+	73, // 84: hearth.effects.v1.EffectsService.Shutdown:output_type -> hearth.effects.v1.ShutdownResponse
+	75, // 85: hearth.effects.v1.EffectsService.SetMainStatus:output_type -> hearth.effects.v1.SetMainStatusResponse
+	77, // 86: hearth.effects.v1.EffectsService.SetBackupProgress:output_type -> hearth.effects.v1.SetBackupProgressResponse
+	79, // 87: hearth.effects.v1.EffectsService.GetOutboundGateway:output_type -> hearth.effects.v1.GetOutboundGatewayResponse
+	81, // 88: hearth.effects.v1.EffectsService.NotificationCreate:output_type -> hearth.effects.v1.NotificationCreateResponse
+	83, // 89: hearth.effects.v1.EffectsService.Mount:output_type -> hearth.effects.v1.MountResponse
+	85, // 90: hearth.effects.v1.EffectsService.SubcontainerCreateFs:output_type -> hearth.effects.v1.SubcontainerCreateFsResponse
+	87, // 91: hearth.effects.v1.EffectsService.SubcontainerDestroyFs:output_type -> hearth.effects.v1.SubcontainerDestroyFsResponse
+	46, // [46:92] is the sub-list for method output_type
+	0,  // [0:46] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -4885,6 +4773,7 @@ func file_hearth_effects_v1_effects_proto_init() {
 	if File_hearth_effects_v1_effects_proto != nil {
 		return
 	}
+	file_hearth_effects_v1_reports_proto_init()
 	file_hearth_effects_v1_effects_proto_msgTypes[5].OneofWrappers = []any{}
 	file_hearth_effects_v1_effects_proto_msgTypes[6].OneofWrappers = []any{}
 	file_hearth_effects_v1_effects_proto_msgTypes[18].OneofWrappers = []any{}
@@ -4903,17 +4792,16 @@ func file_hearth_effects_v1_effects_proto_init() {
 	file_hearth_effects_v1_effects_proto_msgTypes[64].OneofWrappers = []any{}
 	file_hearth_effects_v1_effects_proto_msgTypes[66].OneofWrappers = []any{}
 	file_hearth_effects_v1_effects_proto_msgTypes[67].OneofWrappers = []any{}
-	file_hearth_effects_v1_effects_proto_msgTypes[68].OneofWrappers = []any{}
-	file_hearth_effects_v1_effects_proto_msgTypes[81].OneofWrappers = []any{}
-	file_hearth_effects_v1_effects_proto_msgTypes[82].OneofWrappers = []any{}
-	file_hearth_effects_v1_effects_proto_msgTypes[86].OneofWrappers = []any{}
+	file_hearth_effects_v1_effects_proto_msgTypes[79].OneofWrappers = []any{}
+	file_hearth_effects_v1_effects_proto_msgTypes[80].OneofWrappers = []any{}
+	file_hearth_effects_v1_effects_proto_msgTypes[84].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_effects_v1_effects_proto_rawDesc), len(file_hearth_effects_v1_effects_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   90,
+			NumMessages:   88,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

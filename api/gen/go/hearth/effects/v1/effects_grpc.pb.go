@@ -64,6 +64,7 @@ const (
 	EffectsService_GetSslCertificate_FullMethodName           = "/hearth.effects.v1.EffectsService/GetSslCertificate"
 	EffectsService_GetSslKey_FullMethodName                   = "/hearth.effects.v1.EffectsService/GetSslKey"
 	EffectsService_SetHealth_FullMethodName                   = "/hearth.effects.v1.EffectsService/SetHealth"
+	EffectsService_SetMetrics_FullMethodName                  = "/hearth.effects.v1.EffectsService/SetMetrics"
 	EffectsService_SetInitProgress_FullMethodName             = "/hearth.effects.v1.EffectsService/SetInitProgress"
 	EffectsService_Restart_FullMethodName                     = "/hearth.effects.v1.EffectsService/Restart"
 	EffectsService_Shutdown_FullMethodName                    = "/hearth.effects.v1.EffectsService/Shutdown"
@@ -153,6 +154,8 @@ type EffectsServiceClient interface {
 	GetSslKey(ctx context.Context, in *GetSslKeyRequest, opts ...grpc.CallOption) (*GetSslKeyResponse, error)
 	// SetHealth reports the result of a health check.
 	SetHealth(ctx context.Context, in *SetHealthRequest, opts ...grpc.CallOption) (*SetHealthResponse, error)
+	// SetMetrics publishes numbers about the caller's service, in place of those it published before. StartOS does not have it.
+	SetMetrics(ctx context.Context, in *SetMetricsRequest, opts ...grpc.CallOption) (*SetMetricsResponse, error)
 	// SetInitProgress reports how far the package's init is.
 	SetInitProgress(ctx context.Context, in *SetInitProgressRequest, opts ...grpc.CallOption) (*SetInitProgressResponse, error)
 	// Restart asks for one stop and start of the caller's service.
@@ -533,6 +536,16 @@ func (c *effectsServiceClient) SetHealth(ctx context.Context, in *SetHealthReque
 	return out, nil
 }
 
+func (c *effectsServiceClient) SetMetrics(ctx context.Context, in *SetMetricsRequest, opts ...grpc.CallOption) (*SetMetricsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetMetricsResponse)
+	err := c.cc.Invoke(ctx, EffectsService_SetMetrics_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *effectsServiceClient) SetInitProgress(ctx context.Context, in *SetInitProgressRequest, opts ...grpc.CallOption) (*SetInitProgressResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SetInitProgressResponse)
@@ -710,6 +723,8 @@ type EffectsServiceServer interface {
 	GetSslKey(context.Context, *GetSslKeyRequest) (*GetSslKeyResponse, error)
 	// SetHealth reports the result of a health check.
 	SetHealth(context.Context, *SetHealthRequest) (*SetHealthResponse, error)
+	// SetMetrics publishes numbers about the caller's service, in place of those it published before. StartOS does not have it.
+	SetMetrics(context.Context, *SetMetricsRequest) (*SetMetricsResponse, error)
 	// SetInitProgress reports how far the package's init is.
 	SetInitProgress(context.Context, *SetInitProgressRequest) (*SetInitProgressResponse, error)
 	// Restart asks for one stop and start of the caller's service.
@@ -844,6 +859,9 @@ func (UnimplementedEffectsServiceServer) GetSslKey(context.Context, *GetSslKeyRe
 }
 func (UnimplementedEffectsServiceServer) SetHealth(context.Context, *SetHealthRequest) (*SetHealthResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetHealth not implemented")
+}
+func (UnimplementedEffectsServiceServer) SetMetrics(context.Context, *SetMetricsRequest) (*SetMetricsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetMetrics not implemented")
 }
 func (UnimplementedEffectsServiceServer) SetInitProgress(context.Context, *SetInitProgressRequest) (*SetInitProgressResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetInitProgress not implemented")
@@ -1526,6 +1544,24 @@ func _EffectsService_SetHealth_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _EffectsService_SetMetrics_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetMetricsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EffectsServiceServer).SetMetrics(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EffectsService_SetMetrics_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EffectsServiceServer).SetMetrics(ctx, req.(*SetMetricsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _EffectsService_SetInitProgress_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SetInitProgressRequest)
 	if err := dec(in); err != nil {
@@ -1852,6 +1888,10 @@ var EffectsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SetHealth",
 			Handler:    _EffectsService_SetHealth_Handler,
+		},
+		{
+			MethodName: "SetMetrics",
+			Handler:    _EffectsService_SetMetrics_Handler,
 		},
 		{
 			MethodName: "SetInitProgress",

@@ -119,7 +119,9 @@ type UsageStatus struct {
 	// What its data take on disk.
 	DataBytes uint64 `protobuf:"varint,17,opt,name=data_bytes,json=dataBytes,proto3" json:"data_bytes,omitempty"`
 	// When its data were measured, which is done less often; absent before.
-	DataTime      *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=data_time,json=dataTime,proto3" json:"data_time,omitempty"`
+	DataTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=data_time,json=dataTime,proto3" json:"data_time,omitempty"`
+	// What it says of itself, by id; none where it says nothing, or does not run.
+	Metrics       []*Metric `protobuf:"bytes,19,rep,name=metrics,proto3" json:"metrics,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -280,6 +282,187 @@ func (x *UsageStatus) GetDataTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *UsageStatus) GetMetrics() []*Metric {
+	if x != nil {
+		return x.Metrics
+	}
+	return nil
+}
+
+// Metric is a number that a service publishes about itself.
+type Metric struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id, as the package chose it.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Its name for people, in the package's words.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// What it is counted in, in the package's words; empty for a mere number.
+	Unit string `protobuf:"bytes,3,opt,name=unit,proto3" json:"unit,omitempty"`
+	// The number.
+	Value         float64 `protobuf:"fixed64,4,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Metric) Reset() {
+	*x = Metric{}
+	mi := &file_hearth_packages_v1_usage_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Metric) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Metric) ProtoMessage() {}
+
+func (x *Metric) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_usage_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Metric.ProtoReflect.Descriptor instead.
+func (*Metric) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_usage_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Metric) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Metric) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Metric) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *Metric) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+// PackageMetrics are what a service published last; internal, since the usage of the service has them for people.
+type PackageMetrics struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id is the package id.
+	Meta *v1.Meta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
+	// What was published.
+	Status        *PackageMetricsStatus `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PackageMetrics) Reset() {
+	*x = PackageMetrics{}
+	mi := &file_hearth_packages_v1_usage_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PackageMetrics) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PackageMetrics) ProtoMessage() {}
+
+func (x *PackageMetrics) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_usage_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PackageMetrics.ProtoReflect.Descriptor instead.
+func (*PackageMetrics) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_usage_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PackageMetrics) GetMeta() *v1.Meta {
+	if x != nil {
+		return x.Meta
+	}
+	return nil
+}
+
+func (x *PackageMetrics) GetStatus() *PackageMetricsStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+// PackageMetricsStatus is what a service published.
+type PackageMetricsStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The numbers, by id; at most 32.
+	Metrics       []*Metric `protobuf:"bytes,1,rep,name=metrics,proto3" json:"metrics,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PackageMetricsStatus) Reset() {
+	*x = PackageMetricsStatus{}
+	mi := &file_hearth_packages_v1_usage_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PackageMetricsStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PackageMetricsStatus) ProtoMessage() {}
+
+func (x *PackageMetricsStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_packages_v1_usage_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PackageMetricsStatus.ProtoReflect.Descriptor instead.
+func (*PackageMetricsStatus) Descriptor() ([]byte, []int) {
+	return file_hearth_packages_v1_usage_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PackageMetricsStatus) GetMetrics() []*Metric {
+	if x != nil {
+		return x.Metrics
+	}
+	return nil
+}
+
 // HealthChange is a change of what a health check found.
 type HealthChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -294,7 +477,7 @@ type HealthChange struct {
 
 func (x *HealthChange) Reset() {
 	*x = HealthChange{}
-	mi := &file_hearth_packages_v1_usage_proto_msgTypes[2]
+	mi := &file_hearth_packages_v1_usage_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -306,7 +489,7 @@ func (x *HealthChange) String() string {
 func (*HealthChange) ProtoMessage() {}
 
 func (x *HealthChange) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_usage_proto_msgTypes[2]
+	mi := &file_hearth_packages_v1_usage_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -319,7 +502,7 @@ func (x *HealthChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthChange.ProtoReflect.Descriptor instead.
 func (*HealthChange) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_usage_proto_rawDescGZIP(), []int{2}
+	return file_hearth_packages_v1_usage_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *HealthChange) GetMeta() *v1.Meta {
@@ -357,7 +540,7 @@ type HealthChangeStatus struct {
 
 func (x *HealthChangeStatus) Reset() {
 	*x = HealthChangeStatus{}
-	mi := &file_hearth_packages_v1_usage_proto_msgTypes[3]
+	mi := &file_hearth_packages_v1_usage_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -369,7 +552,7 @@ func (x *HealthChangeStatus) String() string {
 func (*HealthChangeStatus) ProtoMessage() {}
 
 func (x *HealthChangeStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_packages_v1_usage_proto_msgTypes[3]
+	mi := &file_hearth_packages_v1_usage_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -382,7 +565,7 @@ func (x *HealthChangeStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthChangeStatus.ProtoReflect.Descriptor instead.
 func (*HealthChangeStatus) Descriptor() ([]byte, []int) {
-	return file_hearth_packages_v1_usage_proto_rawDescGZIP(), []int{3}
+	return file_hearth_packages_v1_usage_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *HealthChangeStatus) GetTime() *timestamppb.Timestamp {
@@ -434,7 +617,7 @@ const file_hearth_packages_v1_usage_proto_rawDesc = "" +
 	"\x1ehearth/packages/v1/usage.proto\x12\x12hearth.packages.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\x1a\"hearth/packages/v1/resources.proto\"\x91\x01\n" +
 	"\x05Usage\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x127\n" +
-	"\x06status\x18\x02 \x01(\v2\x1f.hearth.packages.v1.UsageStatusR\x06status:%\xea\xf9\x18!\b3\x12\x05usage\x18\x02 \x01*\amonitor2\amonitor@\x01\"\x98\x05\n" +
+	"\x06status\x18\x02 \x01(\v2\x1f.hearth.packages.v1.UsageStatusR\x06status:%\xea\xf9\x18!\b3\x12\x05usage\x18\x02 \x01*\amonitor2\amonitor@\x01\"\xce\x05\n" +
 	"\vUsageStatus\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x18\n" +
 	"\arunning\x18\x02 \x01(\bR\arunning\x124\n" +
@@ -458,7 +641,18 @@ const file_hearth_packages_v1_usage_proto_rawDesc = "" +
 	"\tsend_rate\x18\x10 \x01(\x01R\bsendRate\x12\x1d\n" +
 	"\n" +
 	"data_bytes\x18\x11 \x01(\x04R\tdataBytes\x127\n" +
-	"\tdata_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\bdataTime\"\xa6\x01\n" +
+	"\tdata_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\bdataTime\x124\n" +
+	"\ametrics\x18\x13 \x03(\v2\x1a.hearth.packages.v1.MetricR\ametrics\"V\n" +
+	"\x06Metric\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04unit\x18\x03 \x01(\tR\x04unit\x12\x14\n" +
+	"\x05value\x18\x04 \x01(\x01R\x05value\"\xab\x01\n" +
+	"\x0ePackageMetrics\x12(\n" +
+	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12@\n" +
+	"\x06status\x18\x02 \x01(\v2(.hearth.packages.v1.PackageMetricsStatusR\x06status:-\xea\xf9\x18)\b\x94\x01\x12\x0epackagemetrics\x18\x02*\aeffects2\aeffects@\x01\"L\n" +
+	"\x14PackageMetricsStatus\x124\n" +
+	"\ametrics\x18\x01 \x03(\v2\x1a.hearth.packages.v1.MetricR\ametrics\"\xa6\x01\n" +
 	"\fHealthChange\x12(\n" +
 	"\x04meta\x18\x01 \x01(\v2\x14.hearth.meta.v1.MetaR\x04meta\x12>\n" +
 	"\x06status\x18\x02 \x01(\v2&.hearth.packages.v1.HealthChangeStatusR\x06status:,\xea\xf9\x18(\b5\x12\fhealthchange\x18\x01 \x01*\aeffects2\aeffects@\x01\"\xe4\x01\n" +
@@ -484,32 +678,39 @@ func file_hearth_packages_v1_usage_proto_rawDescGZIP() []byte {
 	return file_hearth_packages_v1_usage_proto_rawDescData
 }
 
-var file_hearth_packages_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_hearth_packages_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_hearth_packages_v1_usage_proto_goTypes = []any{
 	(*Usage)(nil),                 // 0: hearth.packages.v1.Usage
 	(*UsageStatus)(nil),           // 1: hearth.packages.v1.UsageStatus
-	(*HealthChange)(nil),          // 2: hearth.packages.v1.HealthChange
-	(*HealthChangeStatus)(nil),    // 3: hearth.packages.v1.HealthChangeStatus
-	(*v1.Meta)(nil),               // 4: hearth.meta.v1.Meta
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 6: google.protobuf.Duration
-	(HealthCheckStatus_Result)(0), // 7: hearth.packages.v1.HealthCheckStatus.Result
+	(*Metric)(nil),                // 2: hearth.packages.v1.Metric
+	(*PackageMetrics)(nil),        // 3: hearth.packages.v1.PackageMetrics
+	(*PackageMetricsStatus)(nil),  // 4: hearth.packages.v1.PackageMetricsStatus
+	(*HealthChange)(nil),          // 5: hearth.packages.v1.HealthChange
+	(*HealthChangeStatus)(nil),    // 6: hearth.packages.v1.HealthChangeStatus
+	(*v1.Meta)(nil),               // 7: hearth.meta.v1.Meta
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 9: google.protobuf.Duration
+	(HealthCheckStatus_Result)(0), // 10: hearth.packages.v1.HealthCheckStatus.Result
 }
 var file_hearth_packages_v1_usage_proto_depIdxs = []int32{
-	4, // 0: hearth.packages.v1.Usage.meta:type_name -> hearth.meta.v1.Meta
-	1, // 1: hearth.packages.v1.Usage.status:type_name -> hearth.packages.v1.UsageStatus
-	5, // 2: hearth.packages.v1.UsageStatus.time:type_name -> google.protobuf.Timestamp
-	6, // 3: hearth.packages.v1.UsageStatus.cpu_time:type_name -> google.protobuf.Duration
-	5, // 4: hearth.packages.v1.UsageStatus.data_time:type_name -> google.protobuf.Timestamp
-	4, // 5: hearth.packages.v1.HealthChange.meta:type_name -> hearth.meta.v1.Meta
-	3, // 6: hearth.packages.v1.HealthChange.status:type_name -> hearth.packages.v1.HealthChangeStatus
-	5, // 7: hearth.packages.v1.HealthChangeStatus.time:type_name -> google.protobuf.Timestamp
-	7, // 8: hearth.packages.v1.HealthChangeStatus.result:type_name -> hearth.packages.v1.HealthCheckStatus.Result
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	7,  // 0: hearth.packages.v1.Usage.meta:type_name -> hearth.meta.v1.Meta
+	1,  // 1: hearth.packages.v1.Usage.status:type_name -> hearth.packages.v1.UsageStatus
+	8,  // 2: hearth.packages.v1.UsageStatus.time:type_name -> google.protobuf.Timestamp
+	9,  // 3: hearth.packages.v1.UsageStatus.cpu_time:type_name -> google.protobuf.Duration
+	8,  // 4: hearth.packages.v1.UsageStatus.data_time:type_name -> google.protobuf.Timestamp
+	2,  // 5: hearth.packages.v1.UsageStatus.metrics:type_name -> hearth.packages.v1.Metric
+	7,  // 6: hearth.packages.v1.PackageMetrics.meta:type_name -> hearth.meta.v1.Meta
+	4,  // 7: hearth.packages.v1.PackageMetrics.status:type_name -> hearth.packages.v1.PackageMetricsStatus
+	2,  // 8: hearth.packages.v1.PackageMetricsStatus.metrics:type_name -> hearth.packages.v1.Metric
+	7,  // 9: hearth.packages.v1.HealthChange.meta:type_name -> hearth.meta.v1.Meta
+	6,  // 10: hearth.packages.v1.HealthChange.status:type_name -> hearth.packages.v1.HealthChangeStatus
+	8,  // 11: hearth.packages.v1.HealthChangeStatus.time:type_name -> google.protobuf.Timestamp
+	10, // 12: hearth.packages.v1.HealthChangeStatus.result:type_name -> hearth.packages.v1.HealthCheckStatus.Result
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_hearth_packages_v1_usage_proto_init() }
@@ -524,7 +725,7 @@ func file_hearth_packages_v1_usage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_packages_v1_usage_proto_rawDesc), len(file_hearth_packages_v1_usage_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -5,9 +5,10 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from hearth.meta.v1 import meta_pb2 as _meta_pb2
 from hearth.options.v1 import options_pb2 as _options_pb2
 from hearth.packages.v1 import resources_pb2 as _resources_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -21,7 +22,7 @@ class Usage(_message.Message):
     def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., status: _Optional[_Union[UsageStatus, _Mapping]] = ...) -> None: ...
 
 class UsageStatus(_message.Message):
-    __slots__ = ("time", "running", "cpu_time", "cpu_load", "memory_bytes", "memory_limit_bytes", "memory_kills", "processes", "read_bytes", "written_bytes", "read_rate", "write_rate", "received_bytes", "sent_bytes", "receive_rate", "send_rate", "data_bytes", "data_time")
+    __slots__ = ("time", "running", "cpu_time", "cpu_load", "memory_bytes", "memory_limit_bytes", "memory_kills", "processes", "read_bytes", "written_bytes", "read_rate", "write_rate", "received_bytes", "sent_bytes", "receive_rate", "send_rate", "data_bytes", "data_time", "metrics")
     TIME_FIELD_NUMBER: _ClassVar[int]
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     CPU_TIME_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +41,7 @@ class UsageStatus(_message.Message):
     SEND_RATE_FIELD_NUMBER: _ClassVar[int]
     DATA_BYTES_FIELD_NUMBER: _ClassVar[int]
     DATA_TIME_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
     time: _timestamp_pb2.Timestamp
     running: bool
     cpu_time: _duration_pb2.Duration
@@ -58,7 +60,34 @@ class UsageStatus(_message.Message):
     send_rate: float
     data_bytes: int
     data_time: _timestamp_pb2.Timestamp
-    def __init__(self, time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., running: bool = ..., cpu_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., cpu_load: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., memory_limit_bytes: _Optional[int] = ..., memory_kills: _Optional[int] = ..., processes: _Optional[int] = ..., read_bytes: _Optional[int] = ..., written_bytes: _Optional[int] = ..., read_rate: _Optional[float] = ..., write_rate: _Optional[float] = ..., received_bytes: _Optional[int] = ..., sent_bytes: _Optional[int] = ..., receive_rate: _Optional[float] = ..., send_rate: _Optional[float] = ..., data_bytes: _Optional[int] = ..., data_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    metrics: _containers.RepeatedCompositeFieldContainer[Metric]
+    def __init__(self, time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., running: bool = ..., cpu_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., cpu_load: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., memory_limit_bytes: _Optional[int] = ..., memory_kills: _Optional[int] = ..., processes: _Optional[int] = ..., read_bytes: _Optional[int] = ..., written_bytes: _Optional[int] = ..., read_rate: _Optional[float] = ..., write_rate: _Optional[float] = ..., received_bytes: _Optional[int] = ..., sent_bytes: _Optional[int] = ..., receive_rate: _Optional[float] = ..., send_rate: _Optional[float] = ..., data_bytes: _Optional[int] = ..., data_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ...) -> None: ...
+
+class Metric(_message.Message):
+    __slots__ = ("id", "name", "unit", "value")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    unit: str
+    value: float
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., unit: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+
+class PackageMetrics(_message.Message):
+    __slots__ = ("meta", "status")
+    META_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    meta: _meta_pb2.Meta
+    status: PackageMetricsStatus
+    def __init__(self, meta: _Optional[_Union[_meta_pb2.Meta, _Mapping]] = ..., status: _Optional[_Union[PackageMetricsStatus, _Mapping]] = ...) -> None: ...
+
+class PackageMetricsStatus(_message.Message):
+    __slots__ = ("metrics",)
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    metrics: _containers.RepeatedCompositeFieldContainer[Metric]
+    def __init__(self, metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ...) -> None: ...
 
 class HealthChange(_message.Message):
     __slots__ = ("meta", "status")

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/packages/v1/usage.proto.
  */
 export const file_hearth_packages_v1_usage: GenFile = /*@__PURE__*/
-  fileDesc("Ch5oZWFydGgvcGFja2FnZXMvdjEvdXNhZ2UucHJvdG8SEmhlYXJ0aC5wYWNrYWdlcy52MSKDAQoFVXNhZ2USIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESLwoGc3RhdHVzGAIgASgLMh8uaGVhcnRoLnBhY2thZ2VzLnYxLlVzYWdlU3RhdHVzOiXq+RghCDMSBXVzYWdlGAIgASoHbW9uaXRvcjIHbW9uaXRvckABIswDCgtVc2FnZVN0YXR1cxIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdydW5uaW5nGAIgASgIEisKCGNwdV90aW1lGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhAKCGNwdV9sb2FkGAQgASgBEhQKDG1lbW9yeV9ieXRlcxgFIAEoBBIaChJtZW1vcnlfbGltaXRfYnl0ZXMYBiABKAQSFAoMbWVtb3J5X2tpbGxzGAcgASgEEhEKCXByb2Nlc3NlcxgIIAEoBBISCgpyZWFkX2J5dGVzGAkgASgEEhUKDXdyaXR0ZW5fYnl0ZXMYCiABKAQSEQoJcmVhZF9yYXRlGAsgASgBEhIKCndyaXRlX3JhdGUYDCABKAESFgoOcmVjZWl2ZWRfYnl0ZXMYDSABKAQSEgoKc2VudF9ieXRlcxgOIAEoBBIUCgxyZWNlaXZlX3JhdGUYDyABKAESEQoJc2VuZF9yYXRlGBAgASgBEhIKCmRhdGFfYnl0ZXMYESABKAQSLQoJZGF0YV90aW1lGBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKYAQoMSGVhbHRoQ2hhbmdlEiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjYKBnN0YXR1cxgCIAEoCzImLmhlYXJ0aC5wYWNrYWdlcy52MS5IZWFsdGhDaGFuZ2VTdGF0dXM6LOr5GCgINRIMaGVhbHRoY2hhbmdlGAEgASoHZWZmZWN0czIHZWZmZWN0c0ABIrkBChJIZWFsdGhDaGFuZ2VTdGF0dXMSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFY2hlY2sYAiABKAkSDAoEbmFtZRgDIAEoCRI8CgZyZXN1bHQYBCABKA4yLC5oZWFydGgucGFja2FnZXMudjEuSGVhbHRoQ2hlY2tTdGF0dXMuUmVzdWx0Eg8KB21lc3NhZ2UYBSABKAkSDQoFZW5kZWQYBiABKAhiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_hearth_meta_v1_meta, file_hearth_options_v1_options, file_hearth_packages_v1_resources]);
+  fileDesc("Ch5oZWFydGgvcGFja2FnZXMvdjEvdXNhZ2UucHJvdG8SEmhlYXJ0aC5wYWNrYWdlcy52MSKDAQoFVXNhZ2USIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESLwoGc3RhdHVzGAIgASgLMh8uaGVhcnRoLnBhY2thZ2VzLnYxLlVzYWdlU3RhdHVzOiXq+RghCDMSBXVzYWdlGAIgASoHbW9uaXRvcjIHbW9uaXRvckABIvkDCgtVc2FnZVN0YXR1cxIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdydW5uaW5nGAIgASgIEisKCGNwdV90aW1lGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhAKCGNwdV9sb2FkGAQgASgBEhQKDG1lbW9yeV9ieXRlcxgFIAEoBBIaChJtZW1vcnlfbGltaXRfYnl0ZXMYBiABKAQSFAoMbWVtb3J5X2tpbGxzGAcgASgEEhEKCXByb2Nlc3NlcxgIIAEoBBISCgpyZWFkX2J5dGVzGAkgASgEEhUKDXdyaXR0ZW5fYnl0ZXMYCiABKAQSEQoJcmVhZF9yYXRlGAsgASgBEhIKCndyaXRlX3JhdGUYDCABKAESFgoOcmVjZWl2ZWRfYnl0ZXMYDSABKAQSEgoKc2VudF9ieXRlcxgOIAEoBBIUCgxyZWNlaXZlX3JhdGUYDyABKAESEQoJc2VuZF9yYXRlGBAgASgBEhIKCmRhdGFfYnl0ZXMYESABKAQSLQoJZGF0YV90aW1lGBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgdtZXRyaWNzGBMgAygLMhouaGVhcnRoLnBhY2thZ2VzLnYxLk1ldHJpYyI/CgZNZXRyaWMSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIMCgR1bml0GAMgASgJEg0KBXZhbHVlGAQgASgBIp0BCg5QYWNrYWdlTWV0cmljcxIiCgRtZXRhGAEgASgLMhQuaGVhcnRoLm1ldGEudjEuTWV0YRI4CgZzdGF0dXMYAiABKAsyKC5oZWFydGgucGFja2FnZXMudjEuUGFja2FnZU1ldHJpY3NTdGF0dXM6Ler5GCkIlAESDnBhY2thZ2VtZXRyaWNzGAIqB2VmZmVjdHMyB2VmZmVjdHNAASJDChRQYWNrYWdlTWV0cmljc1N0YXR1cxIrCgdtZXRyaWNzGAEgAygLMhouaGVhcnRoLnBhY2thZ2VzLnYxLk1ldHJpYyKYAQoMSGVhbHRoQ2hhbmdlEiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjYKBnN0YXR1cxgCIAEoCzImLmhlYXJ0aC5wYWNrYWdlcy52MS5IZWFsdGhDaGFuZ2VTdGF0dXM6LOr5GCgINRIMaGVhbHRoY2hhbmdlGAEgASoHZWZmZWN0czIHZWZmZWN0c0ABIrkBChJIZWFsdGhDaGFuZ2VTdGF0dXMSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFY2hlY2sYAiABKAkSDAoEbmFtZRgDIAEoCRI8CgZyZXN1bHQYBCABKA4yLC5oZWFydGgucGFja2FnZXMudjEuSGVhbHRoQ2hlY2tTdGF0dXMuUmVzdWx0Eg8KB21lc3NhZ2UYBSABKAkSDQoFZW5kZWQYBiABKAhiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_hearth_meta_v1_meta, file_hearth_options_v1_options, file_hearth_packages_v1_resources]);
 
 /**
  * Usage is what a service uses of the machine.
@@ -179,6 +179,13 @@ export type UsageStatus = Message<"hearth.packages.v1.UsageStatus"> & {
    * @generated from field: google.protobuf.Timestamp data_time = 18;
    */
   dataTime?: Timestamp;
+
+  /**
+   * What it says of itself, by id; none where it says nothing, or does not run.
+   *
+   * @generated from field: repeated hearth.packages.v1.Metric metrics = 19;
+   */
+  metrics: Metric[];
 };
 
 /**
@@ -187,6 +194,97 @@ export type UsageStatus = Message<"hearth.packages.v1.UsageStatus"> & {
  */
 export const UsageStatusSchema: GenMessage<UsageStatus> = /*@__PURE__*/
   messageDesc(file_hearth_packages_v1_usage, 1);
+
+/**
+ * Metric is a number that a service publishes about itself.
+ *
+ * @generated from message hearth.packages.v1.Metric
+ */
+export type Metric = Message<"hearth.packages.v1.Metric"> & {
+  /**
+   * Its id, as the package chose it.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Its name for people, in the package's words.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * What it is counted in, in the package's words; empty for a mere number.
+   *
+   * @generated from field: string unit = 3;
+   */
+  unit: string;
+
+  /**
+   * The number.
+   *
+   * @generated from field: double value = 4;
+   */
+  value: number;
+};
+
+/**
+ * Describes the message hearth.packages.v1.Metric.
+ * Use `create(MetricSchema)` to create a new message.
+ */
+export const MetricSchema: GenMessage<Metric> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_usage, 2);
+
+/**
+ * PackageMetrics are what a service published last; internal, since the usage of the service has them for people.
+ *
+ * @generated from message hearth.packages.v1.PackageMetrics
+ */
+export type PackageMetrics = Message<"hearth.packages.v1.PackageMetrics"> & {
+  /**
+   * Id is the package id.
+   *
+   * @generated from field: hearth.meta.v1.Meta meta = 1;
+   */
+  meta?: Meta;
+
+  /**
+   * What was published.
+   *
+   * @generated from field: hearth.packages.v1.PackageMetricsStatus status = 2;
+   */
+  status?: PackageMetricsStatus;
+};
+
+/**
+ * Describes the message hearth.packages.v1.PackageMetrics.
+ * Use `create(PackageMetricsSchema)` to create a new message.
+ */
+export const PackageMetricsSchema: GenMessage<PackageMetrics> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_usage, 3);
+
+/**
+ * PackageMetricsStatus is what a service published.
+ *
+ * @generated from message hearth.packages.v1.PackageMetricsStatus
+ */
+export type PackageMetricsStatus = Message<"hearth.packages.v1.PackageMetricsStatus"> & {
+  /**
+   * The numbers, by id; at most 32.
+   *
+   * @generated from field: repeated hearth.packages.v1.Metric metrics = 1;
+   */
+  metrics: Metric[];
+};
+
+/**
+ * Describes the message hearth.packages.v1.PackageMetricsStatus.
+ * Use `create(PackageMetricsStatusSchema)` to create a new message.
+ */
+export const PackageMetricsStatusSchema: GenMessage<PackageMetricsStatus> = /*@__PURE__*/
+  messageDesc(file_hearth_packages_v1_usage, 4);
 
 /**
  * HealthChange is a change of what a health check found.
@@ -215,7 +313,7 @@ export type HealthChange = Message<"hearth.packages.v1.HealthChange"> & {
  * Use `create(HealthChangeSchema)` to create a new message.
  */
 export const HealthChangeSchema: GenMessage<HealthChange> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_usage, 2);
+  messageDesc(file_hearth_packages_v1_usage, 5);
 
 /**
  * HealthChangeStatus says what a health check found from when on.
@@ -271,5 +369,5 @@ export type HealthChangeStatus = Message<"hearth.packages.v1.HealthChangeStatus"
  * Use `create(HealthChangeStatusSchema)` to create a new message.
  */
 export const HealthChangeStatusSchema: GenMessage<HealthChangeStatus> = /*@__PURE__*/
-  messageDesc(file_hearth_packages_v1_usage, 3);
+  messageDesc(file_hearth_packages_v1_usage, 6);
 
