@@ -3,6 +3,7 @@ import { Reason } from "@hearthos/api/hearth/meta/v1/fault_pb";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import type { Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
+import { build, isOther } from "./build.js";
 import { follow, type Link } from "./feed.js";
 import { Measured } from "./measured.js";
 import { Replica, kinds, type Kinds } from "./replica.svelte.js";
@@ -71,11 +72,18 @@ class Live {
     this.#readable = kinds.filter((kind) => server.kinds.includes(kind));
     this.active = true;
     this.#share();
+    if (navigator.serviceWorker?.controller) void this.#compare();
   }
 
   #share(): void {
     this.#tabs?.close();
-    const tabs: Tabs = new Tabs({ replica, onLink: (link) => this.#linked(link), lead: (tell, signal): Promise<void> => this.#lead(tabs, tell, signal) });
+    const tabs: Tabs = new Tabs({
+      // Pages of another build may follow other kinds, and tell each other of them in another way.
+      name: `hearth-feed ${build}`,
+      replica,
+      onLink: (link) => this.#linked(link),
+      lead: (tell, signal): Promise<void> => this.#lead(tabs, tell, signal),
+    });
     this.#tabs = tabs;
   }
 
@@ -103,11 +111,14 @@ class Live {
     if (back) void this.#compare();
   }
 
-  /** After a connection was lost the server may be another release than the one this page came with. */
+  /**
+   * The server may be another release than the one this page came with: after a connection was lost, and when a worker has opened the
+   * page from what it keeps.
+   */
   async #compare(): Promise<void> {
     try {
-      const { version } = await hearth.system.getServer({});
-      if (version !== this.caller?.version) this.other = version;
+      const [{ version }, other] = await Promise.all([hearth.system.getServer({}), isOther()]);
+      if (other || version !== this.caller?.version) this.other = version;
     } catch {
       // the feed tells when the server is away
     }

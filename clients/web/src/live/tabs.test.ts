@@ -192,3 +192,16 @@ test("a tab whose leader closes while it waits for the copy leads itself, and a 
   again.say(message(snapshot([written("one", 1n)], "mark", 1n)));
   expect(ids(again)).toEqual(["one"]);
 });
+
+test("pages of two builds have a feed each, and nothing of one is in the other", async () => {
+  const locks = new Locks();
+  const [older, newer] = [tab(new Locks(), "h one"), tab(locks, "h two")];
+  await until(() => older.leads && newer.leads);
+  older.say(message(snapshot([written("one", 1n)], "mark", 1n)));
+  expect(newer.replica.ready).toBe(false);
+  newer.say(message(snapshot([written("one", 1n), written("two", 2n)], "mark", 2n)));
+  older.say(message(changes([written("three", 3n)], "next", 3n)));
+  const beside = tab(locks, "h two");
+  await until(() => beside.replica.ready);
+  expect([ids(older), ids(newer), ids(beside)]).toEqual([["one", "three"], ["one", "two"], ["one", "two"]]);
+});

@@ -21,7 +21,8 @@ export interface TabsOptions {
   /** Runs the feed; the tab that has the word passes on by `tell` what its copy has just taken. */
   readonly lead: (tell: (message: WatchResponse) => void, signal: AbortSignal) => Promise<void>;
   readonly onLink: (link: Link) => void;
-  readonly name?: string;
+  /** Whose feed it is: tabs of another name have their own. */
+  readonly name: string;
   readonly locks?: LockManager | undefined;
   readonly channel?: BroadcastChannel | undefined;
   readonly visible?: () => boolean;
@@ -33,7 +34,7 @@ export const beat = 2000;
 const silent = { empty: 1, ready: 5 };
 
 /**
- * Shares one feed among the tabs of an origin: one leads, has the feed and passes on what comes; the others take it from
+ * Shares one feed among the tabs of an origin that have the same name: one leads, has the feed and passes on what comes; the others take it from
  * there. A tab takes only what follows what it has, and asks for the whole copy otherwise. When the leading tab closes, or
  * falls silent, another leads and goes on at its own bookmark; what the earlier one may still say counts no more.
  */
@@ -51,7 +52,7 @@ export class Tabs {
 
   constructor(options: TabsOptions) {
     this.#options = options;
-    this.#name = options.name ?? "hearth-feed";
+    this.#name = options.name;
     this.#channel = options.channel ?? (typeof BroadcastChannel === "undefined" ? undefined : new BroadcastChannel(this.#name));
     this.#channel?.addEventListener("message", (event: MessageEvent<Said>) => this.#hear(event.data));
     void this.#run();
