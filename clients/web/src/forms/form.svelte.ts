@@ -1,4 +1,5 @@
 import { tick } from "svelte";
+import { Patterns } from "./patterns.svelte.js";
 import { isObject, type InputSpec, type Values } from "./spec.js";
 import { begin, check, over, type Flaw } from "./values.js";
 
@@ -8,6 +9,7 @@ export class Form {
   /** What there was before. */
   readonly before: Values | undefined;
   values = $state<Values>({});
+  readonly #patterns = new Patterns();
   #tried = $state(false);
   readonly flaws: ReadonlyMap<string, Flaw> = $derived.by(() => this.#look());
 
@@ -19,13 +21,15 @@ export class Form {
   }
 
   #look(): ReadonlyMap<string, Flaw> {
-    return this.#tried ? check(this.spec, this.values) : new Map();
+    return this.#tried ? check(this.spec, this.values, this.#patterns.matches) : new Map();
   }
 
   /** Whether all is well. Where it is not, that is told, and the first field that is wrong within `root` has the focus. */
   async sound(root: string): Promise<boolean> {
     this.#tried = true;
-    if (check(this.spec, this.values).size === 0) return true;
+    this.#look();
+    await this.#patterns.settled();
+    if (this.#look().size === 0) return true;
     await tick();
     document.querySelector<HTMLElement>(`${root} [aria-invalid="true"]`)?.focus();
     return false;

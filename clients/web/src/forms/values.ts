@@ -75,22 +75,36 @@ export interface Flaw {
   readonly own?: string;
 }
 
+/** Tells whether a value matches a package's pattern. */
+export type Matches = (regex: string, value: string) => boolean;
+
 /** Finds what is wrong in a form, by the path of the field, as in "servers.0.port". */
-export function check(spec: InputSpec, values: Values, path = ""): Map<string, Flaw> {
+export function check(spec: InputSpec, values: Values, matches: Matches): Map<string, Flaw> {
   const flaws = new Map<string, Flaw>();
-  for (const [name, field] of Object.entries(spec)) checkOne(field, values[name], path === "" ? name : `${path}.${name}`, flaws);
+  checkAll(spec, values, "", { flaws, matches });
   return flaws;
+}
+
+/** What a check finds, and what it asks. */
+interface Found {
+  readonly flaws: Map<string, Flaw>;
+  readonly matches: Matches;
+}
+
+function checkAll(spec: InputSpec, values: Values, path: string, found: Found): void {
+  for (const [name, field] of Object.entries(spec)) checkOne(field, values[name], path === "" ? name : `${path}.${name}`, found);
 }
 
 const empty = (value: unknown): boolean => value === null || value === undefined || value === "";
 
-function checkOne(spec: ValueSpec, value: unknown, path: string, flaws: Map<string, Flaw>): void {
+function checkOne(spec: ValueSpec, value: unknown, path: string, found: Found): void {
+  const { flaws } = found;
   const wrong = (key: string, values?: Record<string, unknown>) => flaws.set(path, { key: `page.form.${key}`, ...(values ? { values } : {}) });
   switch (spec.type) {
     case "text":
     case "textarea":
       if (empty(value)) return void (spec.required && wrong("required"));
-      return checkText(spec, String(value), path, flaws);
+      return checkText(spec, String(value), path, found);
     case "number":
       if (empty(value)) return void (spec.required && wrong("required"));
       return checkNumber(spec, Number(value), wrong);
@@ -112,15 +126,15 @@ function checkOne(spec: ValueSpec, value: unknown, path: string, flaws: Map<stri
     case "multiselect":
       return checkCount(spec, Array.isArray(value) ? value.length : 0, wrong);
     case "list":
-      return checkList(spec, Array.isArray(value) ? value : [], path, flaws);
+      return checkList(spec, Array.isArray(value) ? value : [], path, found);
     case "object":
-      return check(spec.spec, isObject(value) ? value : {}, path).forEach((flaw, at) => flaws.set(at, flaw));
+      return checkAll(spec.spec, isObject(value) ? value : {}, path, found);
     case "union": {
       const selection = isObject(value) ? value["selection"] : undefined;
       const variant = typeof selection === "string" && Object.hasOwn(spec.variants, selection) ? spec.variants[selection] : undefined;
       if (variant === undefined) return void wrong("choose");
       const inner = isObject(value) && isObject(value["value"]) ? value["value"] : {};
-      return check(variant.spec, inner, `${path}.value`).forEach((flaw, at) => flaws.set(at, flaw));
+      return checkAll(variant.spec, inner, `${path}.value`, found);
     }
   }
 }
@@ -129,22 +143,13 @@ function checkText(
   spec: { minLength?: number | null; maxLength?: number | null; patterns?: readonly { regex: string; description: string }[] },
   value: string,
   path: string,
-  flaws: Map<string, Flaw>,
+  { flaws, matches }: Found,
 ): void {
   if (spec.minLength != null && value.length < spec.minLength) flaws.set(path, { key: "page.form.min-length", values: { Min: spec.minLength } });
   else if (spec.maxLength != null && value.length > spec.maxLength) flaws.set(path, { key: "page.form.max-length", values: { Max: spec.maxLength } });
   else {
     const failed = (spec.patterns ?? []).find((pattern) => !matches(pattern.regex, value));
     if (failed !== undefined) flaws.set(path, { key: "page.form.pattern", own: failed.description });
-  }
-}
-
-/** Whether a package's pattern matches. One that this browser cannot read is for the package to check. */
-function matches(pattern: string, value: string): boolean {
-  try {
-    return new RegExp(pattern).test(value);
-  } catch {
-    return true;
   }
 }
 
@@ -164,16 +169,17 @@ function checkCount(spec: { minLength?: number | null; maxLength?: number | null
   else if (spec.maxLength != null && count > spec.maxLength) wrong("max-count", { Max: spec.maxLength });
 }
 
-function checkList(spec: ListSpec, items: readonly unknown[], path: string, flaws: Map<string, Flaw>): void {
+function checkList(spec: ListSpec, items: readonly unknown[], path: string, found: Found): void {
+  const { flaws } = found;
   checkCount(spec, items.length, (key, values) => flaws.set(path, { key: `page.form.${key}`, ...(values ? { values } : {}) }));
   const item = spec.spec;
   items.forEach((value, i) => {
     const at = `${path}.${i}`;
     if (item.type === "text") {
       if (empty(value)) flaws.set(at, { key: "page.form.required" });
-      else checkText(item, String(value), at, flaws);
+      else checkText(item, String(value), at, found);
     } else {
-      check(item.spec, isObject(value) ? value : {}, at).forEach((flaw, where) => flaws.set(where, flaw));
+      checkAll(item.spec, isObject(value) ? value : {}, at, found);
     }
     const twice = items.slice(0, i).some((other) => (item.type === "text" ? other === value && !empty(value) : same(item.uniqueBy ?? null, other, value)));
     if (twice && !flaws.has(at)) flaws.set(at, { key: "page.form.twice" });
