@@ -49,6 +49,17 @@ await drive(async (context) => {
   await update.getByText("Details", { exact: true }).click();
   await update.getByText("Away meanwhile").waitFor();
   await look(page, "updates");
+  // One is left out, and offered again.
+  const second = page.getByRole("region", { name: "Second" });
+  await second.getByRole("button", { name: "Skip this version" }).click();
+  await second.waitFor({ state: "detached" });
+  await page.goto(`${given.base}/services/second/settings`);
+  await page.getByRole("button", { name: "Offer it again" }).click();
+  await page.getByRole("button", { name: "Offer it again" }).waitFor({ state: "detached" });
+  await page.goto(`${given.base}/services/second`);
+  await page.getByRole("link", { name: "Update to 1.0.1:0" }).click();
+  await second.waitFor();
+  await update.waitFor();
   await button("Update all").click();
   await update.getByRole("link", { name: "Snapshots" }).waitFor();
   await page.getByRole("region", { name: "Second" }).getByRole("link", { name: "Snapshots" }).waitFor();

@@ -102,11 +102,34 @@ await drive(async (context) => {
   // A first visit by somebody who is logged in, on a slow device and a slow network: until services are seen.
   const state = await context.storageState();
   const visits = [];
+  // What does not depend on what else the machine does: bytes and requests until services are seen, how many of them had to wait for
+  // another one, and what the page's thread took of the processor.
+  const traffic = async (slow) => {
+    const [begun, ended] = [new Map(), []];
+    slow.on("Network.requestWillBeSent", ({ requestId, request, timestamp, type }) => begun.set(requestId, { url: request.url, at: timestamp, type }));
+    slow.on("Network.dataReceived", ({ requestId, timestamp, encodedDataLength }) => ended.push({ requestId, at: timestamp, bytes: encodedDataLength }));
+    slow.on("Network.responseReceived", ({ requestId, timestamp }) => ended.push({ requestId, at: timestamp, bytes: 0 }));
+    return () => {
+      // A wave is what is asked before the first answer to the wave before it has come.
+      let waves = 0;
+      let asked = [...begun].map(([id, one]) => ({ id, ...one })).sort((a, b) => a.at - b.at);
+      while (asked.length > 0) {
+        waves++;
+        const answers = new Set();
+        const first = Math.min(...ended.filter(({ requestId }) => requestId === asked[0].id).map(({ at }) => at));
+        for (const one of asked) if (one.at <= first) answers.add(one.id);
+        asked = asked.filter(({ id }) => !answers.has(id));
+      }
+      return { requests: begun.size, waves, kib: ended.reduce((sum, { bytes }) => sum + bytes, 0) / 1024 };
+    };
+  };
   for (let i = 0; i < 3; i++) {
     const fresh = await context.browser().newContext({ ignoreHTTPSErrors: true, viewport: { width: given.width, height: given.height }, storageState: state, locale: "en-US" });
     const visit = await fresh.newPage();
     const slow = await fresh.newCDPSession(visit);
     await slow.send("Network.enable");
+    await slow.send("Performance.enable", { timeDomain: "threadTicks" });
+    const sent = await traffic(slow);
     await slow.send("Network.emulateNetworkConditions", { offline: false, latency: 150, downloadThroughput: (1.6e6 / 8) * 0.9, uploadThroughput: (750e3 / 8) * 0.9 });
     await slow.send("Emulation.setCPUThrottlingRate", { rate: 4 });
     await visit.addInitScript(() => {
@@ -120,8 +143,11 @@ await drive(async (context) => {
     });
     await visit.goto(given.base, { waitUntil: "commit" });
     await visit.waitForFunction(() => globalThis.__services !== undefined);
-    visits.push(await visit.evaluate(() => ({ paint: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0, shell: globalThis.__shell, services: globalThis.__services })));
+    const { metrics: thread } = await slow.send("Performance.getMetrics");
+    const processor = (thread.find(({ name }) => name === "TaskDuration")?.value ?? 0) * 1000;
+    visits.push({ ...sent(), processor, ...(await visit.evaluate(() => ({ paint: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0, shell: globalThis.__shell, services: globalThis.__services }))) });
     await fresh.close();
   }
-  for (const name of ["paint", "shell", "services"]) await figure(`slow-${name}-ms`, median(visits.map((visit) => visit[name])));
+  for (const name of ["paint", "shell", "services", "processor"]) await figure(`slow-${name}-ms`, median(visits.map((visit) => visit[name])));
+  for (const name of ["requests", "waves", "kib"]) await figure(`slow-${name}`, median(visits.map((visit) => visit[name])));
 });
