@@ -3,6 +3,7 @@ import { bounded } from "./bounded.js";
 
 const purifier = DOMPurify(window);
 purifier.addHook("afterSanitizeAttributes", (node) => {
+  if (node.tagName === "PRE") node.setAttribute("tabindex", "0"); // what is wide is moved by the keyboard, too
   if (node.tagName !== "A") return;
   node.setAttribute("target", "_blank");
   node.setAttribute("rel", "noreferrer");
@@ -31,6 +32,7 @@ export async function markdown(text: string): Promise<DocumentFragment> {
 function asWritten(text: string): DocumentFragment {
   const fragment = new DocumentFragment();
   const place = document.createElement("pre");
+  place.tabIndex = 0;
   place.textContent = text;
   fragment.append(place);
   return fragment;
