@@ -1,6 +1,9 @@
 package s9pk
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Declared is the member "hearth" of a manifest: what a package says of itself that StartOS does not know, and ignores. A
 // package without it is held as one that says nothing. Members it does not know are ignored, so a newer package can be
@@ -8,6 +11,33 @@ import "fmt"
 type Declared struct {
 	// Limits are what the service is content with; nil where it says nothing.
 	Limits *Limits `json:"limits,omitempty"`
+	// Permissions are what it asks of the server beside what is its own; nil where it says nothing, and may ask for all.
+	Permissions *[]string `json:"permissions,omitempty"`
+}
+
+// What a package may ask of the server beside what is its own.
+const (
+	PermissionMail          = "mail"          // the account that mail is sent by
+	PermissionNotifications = "notifications" // to tell people something
+	PermissionCertificates  = "certificates"  // certificates of the server's root, and their keys
+	PermissionPackages      = "packages"      // which packages are installed
+)
+
+// Asks tells whether a package may ask for something of the server.
+func (d *Declared) Asks(permission string) bool {
+	return d == nil || d.Permissions == nil || slices.Contains(*d.Permissions, permission)
+}
+
+// ParseDeclared reads what a manifest that was read before declares, and nothing else of it; nil where it declares nothing.
+func ParseDeclared(manifest []byte) (*Declared, error) {
+	o, err := parseObject(manifest)
+	if err != nil {
+		return nil, err
+	}
+	var d *Declared
+	f := fields{from: o}
+	f.may("hearth", &d)
+	return d, f.err
 }
 
 // Limits are what a service is content with. What is 0 it says nothing of. Nobody gets more by declaring it: a server
@@ -39,6 +69,12 @@ func (d *Declared) UnmarshalJSON(data []byte) error {
 	}
 	f := fields{from: o}
 	f.may("limits", &d.Limits)
+	f.may("permissions", &d.Permissions)
+	if list := d.Permissions; list != nil && f.err == nil {
+		if *list = set(*list); len(*list) > maxListed {
+			return fmt.Errorf("permissions has more than %d entries", maxListed)
+		}
+	}
 	return f.err
 }
 

@@ -41,3 +41,33 @@ func TestWhatCannotBeDeclaredIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoSaysNothingMayAllAndWhoSaysSomethingNoMore(t *testing.T) {
+	t.Parallel()
+	raw := func(hearth any) []byte { return manifestWith(t, map[string]any{"hearth": hearth}) }
+	for name, c := range map[string]struct {
+		manifest []byte
+		mail     bool
+	}{
+		"nothing":           {raw(nil), true},
+		"limits alone":      {raw(map[string]any{"limits": map[string]any{}}), true},
+		"no permission":     {raw(map[string]any{"permissions": []string{}}), false},
+		"other permissions": {raw(map[string]any{"permissions": []string{"packages", "later"}}), false},
+		"this permission":   {raw(map[string]any{"permissions": []string{"mail", "mail"}}), true},
+	} {
+		m, err := s9pk.ParseManifest(c.manifest)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		encoded, err := m.Encode()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, text := range [][]byte{c.manifest, encoded} {
+			d, err := s9pk.ParseDeclared(text)
+			if err != nil || d.Asks(s9pk.PermissionMail) != c.mail {
+				t.Errorf("%s: %+v, %v", name, d, err)
+			}
+		}
+	}
+}

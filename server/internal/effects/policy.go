@@ -11,6 +11,7 @@ import (
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
+	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/server/internal/store"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
@@ -44,7 +45,11 @@ const recordWithin = 10 * time.Second
 // whether it was refused or let through.
 func (s *Service) Answer(ctx context.Context, pkg, effect string, next func(context.Context) error) error {
 	c := &call{pkg: pkg}
-	err := next(context.WithValue(ctx, callerKey{}, c))
+	ctx = context.WithValue(ctx, callerKey{}, c)
+	err := s.permitted(ctx, pkg, effect)
+	if err == nil {
+		err = next(ctx)
+	}
 	denied, through := fault.Is(err, metav1.Reason_REASON_EFFECT_DENIED), c.noted()
 	if !denied && len(through) == 0 {
 		return err
@@ -59,6 +64,41 @@ func (s *Service) Answer(ctx context.Context, pkg, effect string, next func(cont
 		s.remember(bounded, pkg, effect, fault.Proto(err).GetMetadata()["target"], packagesv1.RefusedEffectStatus_OUTCOME_DENIED)
 	}
 	return err
+}
+
+// permissionOf is what a package has to declare for an effect, where it declares what it asks for; "" for most.
+func permissionOf(effect string) string {
+	switch effect {
+	case "get-system-smtp":
+		return s9pk.PermissionMail
+	case "notification.create":
+		return s9pk.PermissionNotifications
+	case "get-ssl-certificate", "get-ssl-key":
+		return s9pk.PermissionCertificates
+	case "get-installed-packages":
+		return s9pk.PermissionPackages
+	}
+	return ""
+}
+
+// permitted refuses an effect for which a package has no permission by its own words.
+func (s *Service) permitted(ctx context.Context, pkg, effect string) error {
+	permission := permissionOf(effect)
+	if permission == "" {
+		return nil
+	}
+	return s.Store.View(func(tx *store.Tx) error {
+		art, err := artifactOf(tx, pkg)
+		if err != nil {
+			return err
+		}
+		d, err := s9pk.ParseDeclared(art.GetSpec().GetManifest())
+		if err != nil || d.Asks(permission) {
+			return err
+		}
+		return beyond(ctx, tx, pkg, permission, fault.New(metav1.Reason_REASON_EFFECT_DENIED, "package %q may not use %s: its manifest does not declare the permission %q", pkg, effect, permission).
+			With("package", pkg).With("target", permission))
+	})
 }
 
 // remember is record for callers whose answer does not depend on it.

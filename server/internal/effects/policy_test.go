@@ -64,6 +64,52 @@ func TestWhatGoesBeyondTheManifestIsRefusedAndRecorded(t *testing.T) {
 	}
 }
 
+// A package that says what it asks of the server is held to that, also where it waits for a value.
+func TestWhatAPackageDoesNotAskForInItsManifestIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.update(func(tx *store.Tx) error {
+		return store.Put(tx, &packagesv1.Artifact{Meta: &metav1.Meta{Id: "file-of-alone"}, Spec: &packagesv1.ArtifactSpec{PackageId: "alone", Manifest: []byte(`{"hearth":{"permissions":["packages"]}}`)}})
+	})
+	installed := func(pkg string) error {
+		return w.Answer(w.t.Context(), pkg, "get-installed-packages", func(ctx context.Context) error {
+			_, err := w.GetInstalledPackages(ctx, &effectsv1.GetInstalledPackagesRequest{})
+			return err
+		})
+	}
+	mail := func(pkg string) error {
+		return w.Answer(w.t.Context(), pkg, "get-system-smtp", func(ctx context.Context) error {
+			_, err := w.GetSystemSmtp(ctx, &effectsv1.GetSystemSmtpRequest{})
+			return err
+		})
+	}
+	waits := func(pkg string) error {
+		return w.Answer(w.t.Context(), pkg, "", func(ctx context.Context) error {
+			_, err := w.Await(ctx, &effectsv1.AwaitRequest{Effect: "get-system-smtp", Etag: "another"})
+			return err
+		})
+	}
+	for name, err := range map[string]error{"what it asks for": installed("alone"), "of one that says nothing": mail("friend"), "waiting of one that says nothing": waits("friend")} {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, err := range map[string]error{"mail": mail("alone"), "waiting for mail": waits("alone")} {
+		if !fault.Is(err, metav1.Reason_REASON_EFFECT_DENIED) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got := w.recorded("alone"); !slices.Contains(got, "get-system-smtp mail OUTCOME_DENIED") {
+		t.Errorf("recorded: %v", got)
+	}
+	if _, err := w.SetPolicy(t.Context(), noon, "alone", true); err != nil {
+		t.Fatal(err)
+	}
+	if err := mail("alone"); err != nil {
+		t.Errorf("a lenient policy: %v", err)
+	}
+}
+
 // noted takes note of the tasks that are set.
 type noted struct {
 	effects.Actions

@@ -93,6 +93,11 @@ func (s *Service) Await(ctx context.Context, req *effectsv1.AwaitRequest) (*effe
 	if !ok {
 		return nil, invalid("effect", "names no effect that can be awaited")
 	}
+	if pkg, err := caller(ctx); err != nil {
+		return nil, err
+	} else if err := s.permitted(ctx, pkg, req.GetEffect()); err != nil {
+		return nil, err
+	}
 	params := w.request()
 	if err := proto.Unmarshal(req.GetRequest(), params); err != nil {
 		return nil, invalid("request", err.Error())

@@ -279,6 +279,12 @@ func permissions(m *s9pk.Manifest) (list []*packagesv1.Permission) {
 	for _, v := range m.Volumes {
 		add(true, packagesv1.Permission_KIND_VOLUME, string(v))
 	}
+	if m.ID == "" {
+		return list // nothing is installed
+	}
+	for _, permission := range []string{s9pk.PermissionMail, s9pk.PermissionNotifications, s9pk.PermissionCertificates, s9pk.PermissionPackages} {
+		add(m.Hearth.Asks(permission), packagesv1.Permission_KIND_SERVER_FEATURE, permission)
+	}
 	return list
 }
 

@@ -19,9 +19,21 @@ export interface LimitsText {
   disk?: Size;
 }
 
+/** What a package asks of the server beside what is its own: the account that mail is sent by, to tell people something, certificates and their keys, which packages are installed. */
+export type Permission = "mail" | "notifications" | "certificates" | "packages";
+
+/** What a package declares of itself. */
+export interface Declarations {
+  /** What the service is content with; people may choose otherwise. StartOS ignores it. */
+  limits?: LimitsText;
+  /** What the package asks of the server; an empty list is nothing, and all if not said. StartOS ignores it. */
+  permissions?: readonly Permission[];
+}
+
 /** The member of the manifest that StartOS does not know. */
 export interface DeclaredManifest {
   limits?: Partial<Record<keyof LimitsText, number>>;
+  permissions?: Permission[];
 }
 
 const units = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
@@ -58,6 +70,10 @@ function limitsOf({ memory, cpu, processes, ioWeight, read, write, disk }: Limit
 }
 
 /** What a description declares, as it stands in the manifest; undefined where it declares nothing. */
-export function declaredOf({ limits }: { limits?: LimitsText }): DeclaredManifest | undefined {
-  return limits ? { limits: limitsOf(limits)! } : undefined;
+export function declaredOf({ limits, permissions }: Declarations): DeclaredManifest | undefined {
+  if (!limits && !permissions) return undefined;
+  return {
+    ...(limits ? { limits: limitsOf(limits)! } : {}),
+    ...(permissions ? { permissions: [...permissions] } : {}),
+  };
 }

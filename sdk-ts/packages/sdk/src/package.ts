@@ -1,7 +1,7 @@
 import { Actions, actionWithInput, createTask, describe, type Action, type ActionText } from "./actions.js";
 import { setupBackups, type Backups } from "./backups.js";
 import { jsonCodec } from "./codecs/text.js";
-import { declaredOf, type LimitsText } from "./declared.js";
+import { declaredOf, type Declarations } from "./declared.js";
 import { DaemonsReconciler } from "./daemons/reconciler.js";
 import { setDependencies, type Requirement } from "./dependencies.js";
 import type { AboutText, ImageText, InterfaceText, MigrationFiles, NeedText, PartText, SecretTexts, TaskText, VersionText } from "./describe.js";
@@ -45,7 +45,7 @@ export interface Description<
   Secret extends string,
   Part extends string,
   Acts extends readonly Action<string, any>[],
-> {
+> extends Declarations {
   about: AboutText;
   /** The newest last. */
   versions: VersionText[];
@@ -58,8 +58,6 @@ export interface Description<
   secrets?: SecretTexts<Secret>;
   interfaces?: Record<string, InterfaceText>;
   needs?: Record<string, NeedText>;
-  /** What the service is content with; people may choose otherwise. StartOS ignores it. */
-  limits?: LimitsText;
   /** What the service publishes about itself while it runs, by ids: people see it with what the service uses. On StartOS nothing is read. */
   metrics?: MetricTexts<Context<Settings, Secret, Vol>>;
   actions?: (files: Files<Settings> & { volumes: Volumes<Vol>; secrets: Kept<Secret> }) => Acts;

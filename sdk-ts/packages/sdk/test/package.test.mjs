@@ -143,6 +143,7 @@ test("what a package declares stands in its manifest, in a member that StartOS i
   const one = (more) => definePackage({ about, versions: [{ version: "1.0.0:0", notes: "first" }], images: { main: "a:1" }, volumes: ["main"], run: () => ({}), ...more }).manifest;
   assert.ok(!("hearth" in one({})));
   assert.deepEqual(one({ limits: { memory: "512M", cpu: 0.5, disk: "1.5G", processes: 100 } }).hearth, { limits: { memory: 2 ** 29, cpu: 500, disk: 1.5 * 2 ** 30, processes: 100 } });
+  assert.deepEqual(one({ permissions: ["mail"] }).hearth, { permissions: ["mail"] });
   assert.throws(() => one({ limits: { memory: "1M" } }), /limits.memory must be at least 67108864/);
   assert.throws(() => one({ limits: { memory: "lots" } }), /is no size/);
 });

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/packages/v1/plan.proto.
  */
 export const file_hearth_packages_v1_plan: GenFile = /*@__PURE__*/
-  fileDesc("Ch1oZWFydGgvcGFja2FnZXMvdjEvcGxhbi5wcm90bxISaGVhcnRoLnBhY2thZ2VzLnYxIuADCgtJbnN0YWxsUGxhbhISCgpwYWNrYWdlX2lkGAEgASgJEg0KBXRpdGxlGAIgASgJEhQKDGZyb21fdmVyc2lvbhgDIAEoCRISCgp0b192ZXJzaW9uGAQgASgJEhQKDGRhdGFfdmVyc2lvbhgFIAEoCRIoCglvYnN0YWNsZXMYBiADKAsyFS5oZWFydGgubWV0YS52MS5GYXVsdBIPCgdzdG9wcGVkGAcgAygJEhIKCmRlcGVuZGVudHMYCCADKAkSOQoRcGVybWlzc2lvbnNfYWRkZWQYCSADKAsyHi5oZWFydGgucGFja2FnZXMudjEuUGVybWlzc2lvbhI7ChNwZXJtaXNzaW9uc19yZW1vdmVkGAogAygLMh4uaGVhcnRoLnBhY2thZ2VzLnYxLlBlcm1pc3Npb24SFAoMYnl0ZXNfbmVlZGVkGAsgASgEEhIKCmJ5dGVzX2ZyZWUYDCABKAQSOwoMZGVwZW5kZW5jaWVzGA0gAygLMiUuaGVhcnRoLnBhY2thZ2VzLnYxLlBsYW5uZWREZXBlbmRlbmN5EhUKDWZyb21fcmVnaXN0cnkYDiABKAkSEwoLdG9fcmVnaXN0cnkYDyABKAkSFAoMb3RoZXJfZmxhdm9yGBAgASgIIqUCCgpQZXJtaXNzaW9uEjEKBGtpbmQYASABKA4yIy5oZWFydGgucGFja2FnZXMudjEuUGVybWlzc2lvbi5LaW5kEg4KBnRhcmdldBgCIAEoCSLTAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASHgoaS0lORF9IQVJEV0FSRV9BQ0NFTEVSQVRJT04QARIeChpLSU5EX1VTRVJTUEFDRV9GSUxFU1lTVEVNUxACEhsKF0tJTkRfVklSVFVBTF9ORVRXT1JLSU5HEAMSEwoPS0lORF9ERVBFTkRFTkNZEAQSDwoLS0lORF9QTFVHSU4QBRIPCgtLSU5EX1ZPTFVNRRAGEhAKDEtJTkRfTkVUV09SSxAHEg8KC0tJTkRfU0VSVkVSEAgiaQoRUGxhbm5lZERlcGVuZGVuY3kSEgoKcGFja2FnZV9pZBgBIAEoCRIQCghvcHRpb25hbBgCIAEoCBIZChFpbnN0YWxsZWRfdmVyc2lvbhgDIAEoCRITCgtkZXNjcmlwdGlvbhgEIAEoCWIGcHJvdG8z", [file_hearth_meta_v1_fault]);
+  fileDesc("Ch1oZWFydGgvcGFja2FnZXMvdjEvcGxhbi5wcm90bxISaGVhcnRoLnBhY2thZ2VzLnYxIuADCgtJbnN0YWxsUGxhbhISCgpwYWNrYWdlX2lkGAEgASgJEg0KBXRpdGxlGAIgASgJEhQKDGZyb21fdmVyc2lvbhgDIAEoCRISCgp0b192ZXJzaW9uGAQgASgJEhQKDGRhdGFfdmVyc2lvbhgFIAEoCRIoCglvYnN0YWNsZXMYBiADKAsyFS5oZWFydGgubWV0YS52MS5GYXVsdBIPCgdzdG9wcGVkGAcgAygJEhIKCmRlcGVuZGVudHMYCCADKAkSOQoRcGVybWlzc2lvbnNfYWRkZWQYCSADKAsyHi5oZWFydGgucGFja2FnZXMudjEuUGVybWlzc2lvbhI7ChNwZXJtaXNzaW9uc19yZW1vdmVkGAogAygLMh4uaGVhcnRoLnBhY2thZ2VzLnYxLlBlcm1pc3Npb24SFAoMYnl0ZXNfbmVlZGVkGAsgASgEEhIKCmJ5dGVzX2ZyZWUYDCABKAQSOwoMZGVwZW5kZW5jaWVzGA0gAygLMiUuaGVhcnRoLnBhY2thZ2VzLnYxLlBsYW5uZWREZXBlbmRlbmN5EhUKDWZyb21fcmVnaXN0cnkYDiABKAkSEwoLdG9fcmVnaXN0cnkYDyABKAkSFAoMb3RoZXJfZmxhdm9yGBAgASgIIpsCCgpQZXJtaXNzaW9uEjEKBGtpbmQYASABKA4yIy5oZWFydGgucGFja2FnZXMudjEuUGVybWlzc2lvbi5LaW5kEg4KBnRhcmdldBgCIAEoCSLJAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASHgoaS0lORF9IQVJEV0FSRV9BQ0NFTEVSQVRJT04QARIeChpLSU5EX1VTRVJTUEFDRV9GSUxFU1lTVEVNUxACEhsKF0tJTkRfVklSVFVBTF9ORVRXT1JLSU5HEAMSEwoPS0lORF9ERVBFTkRFTkNZEAQSDwoLS0lORF9QTFVHSU4QBRIPCgtLSU5EX1ZPTFVNRRAGEhcKE0tJTkRfU0VSVkVSX0ZFQVRVUkUQByJpChFQbGFubmVkRGVwZW5kZW5jeRISCgpwYWNrYWdlX2lkGAEgASgJEhAKCG9wdGlvbmFsGAIgASgIEhkKEWluc3RhbGxlZF92ZXJzaW9uGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJYgZwcm90bzM", [file_hearth_meta_v1_fault]);
 
 /**
  * InstallPlan is what an installation or an update would do.
@@ -226,21 +226,13 @@ export enum Permission_Kind {
   VOLUME = 6,
 
   /**
-   * It reaches what is outside of the server: the target is internet, or local for the networks that the server is in.
-   * A package that does not say what it needs may both.
-   *
-   * @generated from enum value: KIND_NETWORK = 7;
-   */
-  NETWORK = 7,
-
-  /**
    * It asks the server for something of other people's or packages': the target is mail (the account that mail is sent
    * by), notifications, certificates or packages (which ones are installed). A package that does not say what it needs may
    * all.
    *
-   * @generated from enum value: KIND_SERVER = 8;
+   * @generated from enum value: KIND_SERVER_FEATURE = 7;
    */
-  SERVER = 8,
+  SERVER_FEATURE = 7,
 }
 
 /**
