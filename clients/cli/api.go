@@ -178,13 +178,18 @@ func (a *app) call(ctx context.Context, c *hearth.Client, m protoreflect.MethodD
 	}
 }
 
-// printMessage prints a message as the JSON of the wires, over several lines for people.
+// printMessage prints a message as the JSON of the wires, over several lines for people. It is never cut down to an id: what is
+// told only once may be anywhere in it.
 func (a *app) printMessage(m proto.Message, indent bool) error {
 	raw, err := protojson.MarshalOptions{EmitDefaultValues: true}.Marshal(m)
 	if err != nil {
 		return err
 	}
-	if a.quiet || !indent {
+	if a.quiet {
+		_, err := fmt.Fprintf(a.Out, "%s\n", raw)
+		return err
+	}
+	if !indent {
 		return a.printRow(json.RawMessage(raw))
 	}
 	enc := json.NewEncoder(a.Out)

@@ -199,6 +199,9 @@ func (a *app) printError(err error) {
 		return
 	}
 	f := fault.Proto(fault.FromStatus(err))
+	if f.GetMessage() == context.Canceled.Error() { // a library's words
+		f.Message, _ = text.In(text.English).Lookup("reason.CANCELLED", nil)
+	}
 	name := strings.TrimPrefix(f.GetReason().String(), "REASON_")
 	a.complainOf(name, f.GetMessage())
 	for _, v := range f.GetViolations() {

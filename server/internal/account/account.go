@@ -76,6 +76,15 @@ type Actor struct {
 	Local bool
 	// Source is where the call comes from, the key under which attempts to guess are counted.
 	Source string
+	// About is told what a change is about that the request does not say, before it is committed; nil when nobody asks.
+	About func(name, value string)
+}
+
+// about tells what a change is about.
+func (a Actor) about(name, value string) {
+	if a.About != nil {
+		a.About(name, value)
+	}
 }
 
 // may refuses an actor whose role is smaller than the one concerned.

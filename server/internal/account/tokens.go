@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
@@ -30,6 +31,9 @@ func (s *Service) CreateToken(ctx context.Context, now time.Time, by Actor, req 
 	if err != nil {
 		return nil, "", err
 	}
+	by.about("token", id)
+	by.about("name", req.GetName())
+	by.about("role", strings.ToLower(strings.TrimPrefix(req.GetRole().String(), "ROLE_")))
 	secret := bearer(tokenPrefix, id, newSecret())
 	record := &accountsv1.TokenRecord{
 		Meta: &metav1.Meta{Id: id},

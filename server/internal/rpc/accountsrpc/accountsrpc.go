@@ -39,7 +39,7 @@ func caller(ctx context.Context) access.Caller {
 // actor is the caller as the area sees him.
 func actor(ctx context.Context) account.Actor {
 	c := caller(ctx)
-	a := account.Actor{Account: c.Identity.Account, Role: c.Identity.Role, Local: c.Local(), Source: c.Origin.Source()}
+	a := account.Actor{Account: c.Identity.Account, Role: c.Identity.Role, Local: c.Local(), Source: c.Origin.Source(), About: rpc.CallFrom(ctx).About}
 	if c.Identity.Kind == access.Session {
 		a.Session = c.Identity.ID
 	}
