@@ -45,7 +45,7 @@ func TestFlatten(t *testing.T) {
 		"exitTarget": "", "exitForce": false, "operation": "", "pastTasks": false, "registry": "", "restoreFrom": "",
 		"state": "99", "observedGeneration": 0.0, "initializedArtifact": "", "observedRestarts": 0.0, "observedRebuilds": 0.0,
 		"fault": map[string]any{"reason": "disk_full", "message": "full", "metadata": map[string]any{}, "violations": []any{}},
-		"ipv4":  "", "container": "",
+		"ipv4":  "", "ipv6": "", "container": "",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

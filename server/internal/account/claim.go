@@ -86,11 +86,14 @@ func (s *Service) mayClaim(now time.Time, by Actor, code string) error {
 	if by.Local {
 		return nil
 	}
+	given := strings.ToLower(strings.TrimSpace(code))
+	if given == "" {
+		return fault.New(metav1.Reason_REASON_CLAIM_CODE_WRONG, "cannot claim the server from elsewhere without the code that it prints when it starts: 'hearth claim' takes it by --code")
+	}
 	done, err := s.attempts.begin(now, by.Source, "")
 	if err != nil {
 		return err
 	}
-	given := strings.ToLower(strings.TrimSpace(code))
 	if subtle.ConstantTimeCompare([]byte(given), []byte(s.code)) != 1 {
 		return fault.New(metav1.Reason_REASON_CLAIM_CODE_WRONG, "cannot claim the server: the code is not the one it printed")
 	}

@@ -667,12 +667,12 @@ const file_hearth_accounts_v1_keys_proto_rawDesc = "" +
 	"\x04keys\x18\x01 \x03(\v2\x17.hearth.accounts.v1.KeyR\x04keys\",\n" +
 	"\x10DeleteKeyRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x98\x01 R\x02id\"\x13\n" +
-	"\x11DeleteKeyResponse2\xf1\x02\n" +
+	"\x11DeleteKeyResponse2\xa8\x03\n" +
 	"\n" +
-	"KeyService\x12r\n" +
-	"\x06AddKey\x12!.hearth.accounts.v1.AddKeyRequest\x1a\".hearth.accounts.v1.AddKeyResponse\"!\xca\xf3\x18\x02\x10\x01\xe0\xf3\x18\x01\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/api/v1/keys\x12t\n" +
-	"\bListKeys\x12#.hearth.accounts.v1.ListKeysRequest\x1a$.hearth.accounts.v1.ListKeysResponse\"\x1d\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x0e\x12\f/api/v1/keys\x90\x02\x01\x12y\n" +
-	"\tDeleteKey\x12$.hearth.accounts.v1.DeleteKeyRequest\x1a%.hearth.accounts.v1.DeleteKeyResponse\"\x1f\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x13*\x11/api/v1/keys/{id}B\xd2\x01\n" +
+	"KeyService\x12\x82\x01\n" +
+	"\x06AddKey\x12!.hearth.accounts.v1.AddKeyRequest\x1a\".hearth.accounts.v1.AddKeyResponse\"1\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\fauth.key.add\xe0\xf3\x18\x01\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/api/v1/keys\x12\x85\x01\n" +
+	"\bListKeys\x12#.hearth.accounts.v1.ListKeysRequest\x1a$.hearth.accounts.v1.ListKeysResponse\".\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\rauth.key.list\x82\xd3\xe4\x93\x02\x0e\x12\f/api/v1/keys\x90\x02\x01\x12\x8c\x01\n" +
+	"\tDeleteKey\x12$.hearth.accounts.v1.DeleteKeyRequest\x1a%.hearth.accounts.v1.DeleteKeyResponse\"2\xca\xf3\x18\x02\x10\x01\xd2\xf3\x18\x0fauth.key.remove\x82\xd3\xe4\x93\x02\x13*\x11/api/v1/keys/{id}B\xd2\x01\n" +
 	"\x16com.hearth.accounts.v1B\tKeysProtoP\x01ZCgithub.com/hearthos/hearth/api/gen/go/hearth/accounts/v1;accountsv1\xa2\x02\x03HAX\xaa\x02\x12Hearth.Accounts.V1\xca\x02\x12Hearth\\Accounts\\V1\xe2\x02\x1eHearth\\Accounts\\V1\\GPBMetadata\xea\x02\x14Hearth::Accounts::V1b\x06proto3"
 
 var (
