@@ -248,7 +248,7 @@ func (a *app) whoamiCommand() *cobra.Command {
 
 // identityOf makes a failure to reach a pinned server say so when it is another server now.
 func identityOf(ctx context.Context, to connection, err error) error {
-	if !fault.Is(err, metav1.Reason_REASON_UNAVAILABLE) || errors.Is(err, context.Canceled) {
+	if !fault.Is(err, metav1.Reason_REASON_UNAVAILABLE) && !fault.Is(err, metav1.Reason_REASON_SERVER_UNTRUSTED) || errors.Is(err, context.Canceled) {
 		return err
 	}
 	if other := checkRoot(ctx, to); other != nil {
