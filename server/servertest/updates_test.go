@@ -81,18 +81,16 @@ func TestAPackageIsUpdatedByItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	installed("1.0.0:0")
-	automatic := func() {
-		t.Helper()
-		if _, err := w.Updates.SetUpdatePolicy(ctx, &packagesv1.SetUpdatePolicyRequest{Id: pkg, Mode: packagesv1.UpdatePolicySpec_MODE_AUTOMATIC}); err != nil {
-			t.Fatal(err)
-		}
-	}
 	publish("1.1.0:0", false)
-	automatic()
+	if _, err := w.Updates.SetUpdatePolicy(ctx, &packagesv1.SetUpdatePolicyRequest{Id: pkg, Mode: packagesv1.UpdatePolicySpec_MODE_AUTOMATIC}); err != nil {
+		t.Fatal(err)
+	}
 	installed("1.1.0:0")
 
 	publish("1.2.0:0", true)
-	automatic()
+	if _, err := w.Updates.FindUpdates(ctx, &packagesv1.FindUpdatesRequest{}); err != nil { // it may have looked before that was there
+		t.Fatal(err)
+	}
 	until("packageupdate", func(r *statev1.Resource) bool {
 		st := r.GetPackageUpdate().GetStatus()
 		return st.GetVersion() == "1.2.0:0" && len(st.GetHeldBy()) == 1 && r.GetPackageUpdate().GetSpec().GetWantedVersion() == ""
