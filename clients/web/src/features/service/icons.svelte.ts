@@ -11,9 +11,22 @@ export function pictureOf(icon: Document | undefined): string {
   return URL.createObjectURL(new Blob([new Uint8Array(icon.content)], { type: icon.mediaType }));
 }
 
-const waiting: (() => Promise<void>)[] = [];
+/** The icon of an installed package; it is the file's, so it is read once for each file. Empty until it is there. */
+export function iconOf(pkg: string, artifact: string): string {
+  const key = `${pkg}/${artifact}`;
+  if (artifact !== "" && !asked.has(key)) {
+    asked.add(key);
+    hearth.packages
+      .getPackageDocument({ id: pkg, document: Document_Kind.ICON })
+      .then(({ document }) => urls.set(key, pictureOf(document)))
+      .catch(() => asked.delete(key)); // the letter stands in for it
+  }
+  return urls.get(key) ?? "";
+}
+
+const waiting: (() => void)[] = [];
 let asking = 0;
-const together = 4; // each of them is read where the file lies, and all of a page at once would be in the way of what matters
+const together = 4; // each of them is read where the file lies
 
 /** Asks for the next icons that wait. */
 function ask(): void {
@@ -21,36 +34,26 @@ function ask(): void {
     const next = waiting.shift();
     if (next === undefined) return;
     asking++;
-    void next().finally(() => {
-      asking--;
-      ask();
-    });
+    next();
   }
-}
-
-/** Reads an icon once, when the page has nothing better to do. */
-function read(key: string, document: () => Promise<Document | undefined>, failed: () => void): void {
-  asked.add(key);
-  waiting.push(() => document().then((icon) => void urls.set(key, pictureOf(icon)), failed)); // the letter stands in for it
-  (globalThis.requestIdleCallback ?? setTimeout)(ask);
-}
-
-/** The icon of an installed package; it is the file's, so it is read once for each file. Empty until it is there. */
-export function iconOf(pkg: string, artifact: string): string {
-  const key = `${pkg}/${artifact}`;
-  if (artifact !== "" && !asked.has(key)) {
-    const document = async () => (await hearth.packages.getPackageDocument({ id: pkg, document: Document_Kind.ICON })).document;
-    read(key, document, () => void asked.delete(key));
-  }
-  return urls.get(key) ?? "";
 }
 
 /** The icon of what a registry lists, which the server reads out of the signed file. Empty until it is there. */
 export function iconOfOffer(registry: string, pkg: string, version: string): string {
   const key = `${registry}/${pkg}@${version}`;
   if (version !== "" && !asked.has(key)) {
-    const document = async () => (await hearth.registries.getOfferDocument({ registry, packageId: pkg, version, document: Document_Kind.ICON })).document;
-    read(key, document, () => undefined);
+    asked.add(key);
+    waiting.push(() => {
+      hearth.registries
+        .getOfferDocument({ registry, packageId: pkg, version, document: Document_Kind.ICON })
+        .then(({ document }) => urls.set(key, pictureOf(document)))
+        .catch(() => undefined) // the letter stands in for it
+        .finally(() => {
+          asking--;
+          ask();
+        });
+    });
+    ask();
   }
   return urls.get(key) ?? "";
 }
