@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -143,6 +144,17 @@ func TestTheStartIsToldAtThePagesPort(t *testing.T) {
 	m.eventually(30*time.Second, "the start has ended", func() error { _, err := m.tryHearth("status"); return err })
 	if out, err := ask("/api/v1/server/state"); err != nil || !strings.Contains(out, "PHASE_RUNNING") {
 		t.Errorf("after the start: %v: %s", err, out)
+	}
+
+	// What is kept for it is no more than that: without it, or with nonsense in it, the server starts all the same.
+	for _, spoiled := range [][]byte{[]byte("no table"), bytes.Repeat([]byte{0xff}, 1<<20), nil} {
+		m.kill(syscall.SIGTERM)
+		m.reboot()
+		if err := os.WriteFile(filepath.Join(m.state, "first-table"), spoiled, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m.start()
+		m.eventually(30*time.Second, "the page's port is open again", func() error { _, err := ask("/api/v1/server/state"); return err })
 	}
 }
 
