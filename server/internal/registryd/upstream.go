@@ -197,7 +197,7 @@ func (s *Service) SyncUpstream(ctx context.Context, id string) (row *registryv1.
 		}
 		status := &registryv1.RegistryUpstreamStatus{SyncTime: now.GetStatus().GetSyncTime(), Files: run.files, Refusals: run.refusals, Generation: row.GetMeta().GetGeneration()}
 		if failed != nil {
-			status.Error = cutText(fault.Proto(failed).GetMessage(), maxRefusal)
+			status.Error = fault.Cut(fault.Proto(failed).GetMessage(), maxRefusal)
 		} else {
 			status.SyncTime = timestamppb.New(s.opt.Clock())
 		}
@@ -206,10 +206,6 @@ func (s *Service) SyncUpstream(ctx context.Context, id string) (row *registryv1.
 		return store.Put(tx, now)
 	})
 	return row, err
-}
-
-func cutText(text string, limit int) string {
-	return strings.ToValidUTF8(text[:min(len(text), limit)], "")
 }
 
 // upstreamRun is one look into another registry.
@@ -289,7 +285,7 @@ func (u *upstreamRun) one(ctx context.Context, client *registry.Client, id strin
 			}
 			if len(u.refusals) < maxRefusals {
 				u.refusals = append(u.refusals, &registryv1.UpstreamRefusal{
-					PackageId: cutText(id, 63), Version: cutText(c.Exver.String(), 100), Message: cutText(cmp.Or(fault.Proto(err).GetMessage(), "it cannot be taken"), maxRefusal),
+					PackageId: fault.Cut(id, 63), Version: fault.Cut(c.Exver.String(), 100), Message: fault.Cut(cmp.Or(fault.Proto(err).GetMessage(), "it cannot be taken"), maxRefusal),
 				})
 			}
 		}

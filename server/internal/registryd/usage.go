@@ -10,6 +10,7 @@ import (
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	registryv1 "github.com/hearthos/hearth/api/gen/go/hearth/registry/v1"
 
+	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/store"
 )
 
@@ -41,7 +42,7 @@ func label(text string) string {
 	if text == "" {
 		return unknown
 	}
-	return cutText(text, 64)
+	return fault.Cut(text, 64)
 }
 
 type checkin struct{ day, server, arch, version string }
