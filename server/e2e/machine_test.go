@@ -219,11 +219,12 @@ func (m *machine) eventually(limit time.Duration, what string, fn func() error) 
 	m.t.Helper()
 	deadline := time.Now().Add(limit)
 	var err error
-	for time.Now().Before(deadline) {
+	// Looking starts programs, which take from what is looked at: it is done the less often the longer it takes.
+	for wait := 25 * time.Millisecond; time.Now().Before(deadline); wait = min(wait*3/2, 400*time.Millisecond) {
 		if err = fn(); err == nil {
 			return
 		}
-		pause := time.NewTimer(50 * time.Millisecond)
+		pause := time.NewTimer(wait)
 		<-pause.C
 	}
 	m.t.Fatalf("%s: not within %s: %v", what, limit, err)
