@@ -59,7 +59,6 @@ func newLab(t *testing.T, names ...string) *lab {
 		must(t, err)
 		l.firewall, err = nft.New()
 		must(t, err)
-		must(t, l.devices.EnsureBridge(netdev.Bridge{Name: l.rules.Bridge, Address: l.rules.Host, Address6: l.rules.Host6}))
 	})
 	t.Cleanup(func() { l.firewall.Close(); l.devices.Close() })
 	l.cable("up0", "eth0", l.world)
@@ -67,6 +66,10 @@ func newLab(t *testing.T, names ...string) *lab {
 	l.address(l.world, "eth0", l.worldAddr+"/24")
 	l.address(l.host, "up0", uplinkAddr6+"/64")
 	l.address(l.world, "eth0", worldAddr6+"/64")
+	// As on any machine the other links were there first, which is the order in which Linux looks for an address.
+	l.in(l.host, func() {
+		must(t, l.devices.EnsureBridge(netdev.Bridge{Name: l.rules.Bridge, Address: l.rules.Host, Address6: l.rules.Host6}))
+	})
 	l.in(l.world, func() {
 		route(t, "10.0.3.0/24", l.uplinkAddr)
 		route(t, "fd00:3::/64", uplinkAddr6)

@@ -193,6 +193,17 @@ func TestOtherTrafficOfTheMachineIsLeftAlone(t *testing.T) {
 	l.sees("network through the machine", far, l.worldAddr+":80", "192.168.7.9")
 }
 
+// What the machine itself asks of its address on the bridge comes from there, whatever other addresses it has.
+func TestTheMachineReachesItsAddressOnTheBridge(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "a")
+	l.listen(l.host, "10.0.3.1:7001")
+	l.listen(l.host, "[fd00:3::1]:7001")
+	l.ensure()
+	l.sees("the machine to itself", l.host, "10.0.3.1:7001", "10.0.3.1")
+	l.sees("the machine to itself over IPv6", l.host, "[fd00:3::1]:7001", "fd00:3::1")
+}
+
 // Packets of a closed link reach the machine, and services by forwards, and no other network; what a network that is routed for opens
 // is answered.
 func TestAClosedLinkLeadsToServicesAlone(t *testing.T) {

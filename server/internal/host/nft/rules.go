@@ -205,11 +205,11 @@ func bridgeAlone(r Rules) (out []rule) {
 	return out
 }
 
-// leaving have the machine stand for its services where they leave it.
+// leaving have the machine stand for its services where they leave it. What it sends to itself leaves nothing.
 func leaving(r Rules) (out []rule) {
 	for _, p := range []netip.Prefix{r.Host, r.Host6} {
 		if p.IsValid() {
-			out = append(out, rule{protocolOf(p.Addr()), sourceIn(p.Masked()), not(outLink(r.Bridge)), masquerade})
+			out = append(out, rule{protocolOf(p.Addr()), sourceIn(p.Masked()), not(outLink(r.Bridge)), not(outLink("lo")), masquerade})
 		}
 	}
 	return out
