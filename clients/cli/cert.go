@@ -120,14 +120,26 @@ from a month before its end on for a new certificate for the same key.`,
 				req.Algorithm = certificatesv1.Certificate_ALGORITHM_ED25519
 			}
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				if out == "" {
+					resp, err := c.Certificates.CreateCertificate(ctx, req)
+					if err != nil {
+						return err
+					}
+					return a.printPair(resp)
+				}
 				if err := freeToWrite(out, force); err != nil {
 					return err
 				}
+				scratch, err := newScratch(filepath.Dir(out)) // what cannot be written is not made either
+				if err != nil {
+					return err
+				}
+				defer scratch.remove()
 				resp, err := c.Certificates.CreateCertificate(ctx, req)
 				if err != nil {
 					return err
 				}
-				return a.handOver(resp, out)
+				return a.writePair(resp, scratch, out)
 			})
 		},
 	}
@@ -142,7 +154,7 @@ func pairFiles(out string) (chain, key string) { return out + ".crt", out + ".ke
 
 // freeToWrite refuses to overwrite what is there, before anything is asked of the server.
 func freeToWrite(out string, force bool) error {
-	if out == "" || force {
+	if force {
 		return nil
 	}
 	chain, key := pairFiles(out)
@@ -156,22 +168,19 @@ func freeToWrite(out string, force bool) error {
 	return nil
 }
 
-// handOver prints a certificate and its key, or writes them to files.
-func (a *app) handOver(resp *certificatesv1.CreateCertificateResponse, out string) error {
-	row := flatten(resp.GetCertificate())
-	if out == "" {
-		if a.rows() {
-			row["chain"], row["key"] = resp.GetChain(), resp.GetKey()
-			return a.printRow(row)
-		}
-		_, err := io.WriteString(a.Out, resp.GetKey()+resp.GetChain())
-		return err
+// printPair prints a certificate and its key.
+func (a *app) printPair(resp *certificatesv1.CreateCertificateResponse) error {
+	if a.rows() {
+		row := flatten(resp.GetCertificate())
+		row["chain"], row["key"] = resp.GetChain(), resp.GetKey()
+		return a.printRow(row)
 	}
-	scratch, err := newScratch(filepath.Dir(out))
-	if err != nil {
-		return err
-	}
-	defer scratch.remove()
+	_, err := io.WriteString(a.Out, resp.GetKey()+resp.GetChain())
+	return err
+}
+
+// writePair writes a certificate and its key to files, by way of a folder beside them.
+func (a *app) writePair(resp *certificatesv1.CreateCertificateResponse, scratch *scratch, out string) error {
 	chain, key := pairFiles(out)
 	for file, content := range map[string]string{chain: resp.GetChain(), key: resp.GetKey()} {
 		mode := os.FileMode(0o600)
@@ -189,6 +198,7 @@ func (a *app) handOver(resp *certificatesv1.CreateCertificateResponse, out strin
 		}
 	}
 	if a.rows() {
+		row := flatten(resp.GetCertificate())
 		row["chainFile"], row["keyFile"] = chain, key
 		return a.printRow(row)
 	}
