@@ -321,6 +321,15 @@ func (s *Service) RebuildIn(tx *store.Tx, pkg string) error {
 	return store.Put(tx, row)
 }
 
+// heldBy refuses to change a package that an operation works on.
+func heldBy(row *packagesv1.Package) error {
+	op := row.GetSpec().GetOperation()
+	if op == "" {
+		return nil
+	}
+	return fault.New(metav1.Reason_REASON_OPERATION_CONFLICT, "cannot change %q: operation %s holds it", row.GetMeta().GetId(), op).With("operation", op)
+}
+
 // change reads a package, lets fn change its spec and writes it, in one commit.
 func (s *Service) change(ctx context.Context, now time.Time, pkg string, fn func(*store.Tx, *packagesv1.Package) error) (*packagesv1.Package, error) {
 	var after *packagesv1.Package
@@ -329,8 +338,8 @@ func (s *Service) change(ctx context.Context, now time.Time, pkg string, fn func
 		if err != nil {
 			return err
 		}
-		if op := row.GetSpec().GetOperation(); op != "" {
-			return fault.New(metav1.Reason_REASON_OPERATION_CONFLICT, "cannot change %q: operation %s holds it", pkg, op).With("operation", op)
+		if err := heldBy(row); err != nil {
+			return err
 		}
 		if err := fn(tx, row); err != nil {
 			return err

@@ -202,6 +202,29 @@ func TestInstallIsRefusedBeforeAnythingHappens(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+	t.Run("of a package that is on its way out", func(t *testing.T) {
+		t.Parallel()
+		for name, c := range map[string]struct {
+			operation string
+			reason    metav1.Reason
+		}{
+			"while an operation works on it": {"01arz3ndektsv4rrffq69g5faw", metav1.Reason_REASON_OPERATION_CONFLICT},
+			"after one that was given up":    {"", metav1.Reason_REASON_PACKAGE_STATE},
+		} {
+			m, pkg := newMachine(t, nil, false)
+			m.putInstalled(pkg)
+			m.update(func(tx *store.Tx) error {
+				row, err := store.Get[*packagesv1.Package](tx, pkg)
+				row.Spec.Desired, row.Spec.Operation = absent, c.operation
+				return errors.Join(err, store.Put(tx, row))
+			})
+			m.uploadVersion(ticket, newVersion)
+			_, err := m.installs.Install(t.Context(), time.Now(), engine(m), wish(operationID, ticket))
+			if !fault.Is(err, c.reason) || fault.Proto(err).GetMetadata()["operation"] != c.operation {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
 	t.Run("not all has arrived", func(t *testing.T) {
 		t.Parallel()
 		m, _ := newMachine(t, nil, false)

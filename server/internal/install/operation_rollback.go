@@ -65,10 +65,13 @@ func previousOf(tx *store.Tx, pkg string) (*packagesv1.Snapshot, error) {
 // mayReplace refuses to replace a package that is on its way out.
 func mayReplace(tx *store.Tx, pkg string) error {
 	row, err := installed(tx, pkg)
-	if err == nil && row.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_ABSENT {
-		err = fault.New(metav1.Reason_REASON_PACKAGE_STATE, "cannot replace %q: an operation that took it down was given up; start it first, or uninstall it", pkg).With("package", pkg)
+	if err != nil || row.GetSpec().GetDesired() != packagesv1.PackageSpec_DESIRED_ABSENT {
+		return err
 	}
-	return err
+	if err := heldBy(row); err != nil {
+		return err
+	}
+	return fault.New(metav1.Reason_REASON_PACKAGE_STATE, "cannot replace %q: an operation that took it down was given up; start it first", pkg).With("package", pkg)
 }
 
 // rollbackDefinition is the way of an update, with a swap in the place of the snapshot: nothing is copied, and what is
