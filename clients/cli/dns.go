@@ -39,7 +39,7 @@ answers its own names itself and asks other resolvers for all else.`,
 					if r.GetSubdomains() {
 						below = a.worded("word.yes")
 					}
-					table = append(table, []string{r.GetName(), strings.Join(r.GetAddresses(), " "), below, strings.Join(r.GetSources(), " ")})
+					table = append(table, []string{r.GetName(), strings.Join(r.GetAddresses(), " "), below, few(r.GetSources())})
 				}
 				return a.table([]string{"name", "addresses", "subdomains", "for"}, table)
 			})

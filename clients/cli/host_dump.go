@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
@@ -28,10 +29,19 @@ kernel leads, are in 'hearth forward dump', names in 'hearth dns dump'.`,
 				}
 				var table [][]string
 				for _, r := range resp.GetRoutes() {
-					table = append(table, []string{r.GetAddress(), strings.Join(r.GetNames(), " "), r.GetCertificate(), r.GetUpstream(), strings.Join(r.GetSources(), " ")})
+					table = append(table, []string{r.GetAddress(), strings.Join(r.GetNames(), " "), r.GetCertificate(), r.GetUpstream(), few(r.GetSources())})
 				}
 				return a.table([]string{"address", "names", "certificate", "to", "for"}, table)
 			})
 		},
 	}
+}
+
+// few are the first networks of a list: what is for everybody but a few is a list of dozens, which JSON has whole.
+func few(networks []string) string {
+	const most = 3
+	if len(networks) <= most+1 {
+		return strings.Join(networks, " ")
+	}
+	return fmt.Sprintf("%s +%d", strings.Join(networks[:most], " "), len(networks)-most)
 }

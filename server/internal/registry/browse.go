@@ -140,18 +140,26 @@ func (s *Service) catalogue(ctx context.Context, row *registriesv1.Registry, lan
 		if err != nil {
 			return nil, told(row, err)
 		}
-		s.mu.Lock()
-		if len(s.kept) >= keptMost {
-			clear(s.kept)
-		}
-		s.kept[key] = have
-		s.mu.Unlock()
+		s.keep(key, have)
 	}
 	out := make([]*registriesv1.Offer, len(have.offers))
 	for i, o := range have.offers {
 		out[i] = &registriesv1.Offer{Registry: o.Registry, PackageId: o.PackageId, Categories: o.Categories, Best: o.Best, OtherVersions: o.OtherVersions}
 	}
 	return out, nil
+}
+
+// keep remembers a catalogue for a while. An empty one costs nothing to ask for, and somebody may be about to fill it.
+func (s *Service) keep(key string, have catalogue) {
+	if len(have.offers) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.kept) >= keptMost {
+		clear(s.kept)
+	}
+	s.kept[key] = have
 }
 
 // offer is what a registry told of a package, as far as it makes sense and is for this machine. With whole everything is
