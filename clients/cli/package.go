@@ -428,7 +428,7 @@ func (a *app) changeCommand(name, short string, ask func(context.Context, *heart
 }
 
 func (a *app) uninstallCommand() *cobra.Command {
-	var force, keep, yes bool
+	var force, keep, yes, noWait bool
 	c := &cobra.Command{
 		Use: "uninstall ID", Aliases: []string{"remove"}, Short: "Remove a package and its data", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstalled,
 		Example: "  hearth package uninstall hello\n  hearth package uninstall hello --keep-data --yes",
@@ -447,6 +447,9 @@ func (a *app) uninstallCommand() *cobra.Command {
 				resp, err := c.Packages.UninstallPackage(ctx, &packagesv1.UninstallPackageRequest{Id: args[0], Force: force, KeepData: keep})
 				if err != nil {
 					return err
+				}
+				if noWait {
+					return a.printOperations(resp.GetOperation())
 				}
 				op, err := a.follow(ctx, c, resp.GetOperation().GetMeta().GetId(), a.newProgress())
 				if err != nil {
@@ -467,6 +470,7 @@ func (a *app) uninstallCommand() *cobra.Command {
 	c.Flags().BoolVar(&force, "force", false, "go on when the package's own clean-up fails")
 	c.Flags().BoolVar(&keep, "keep-data", false, "keep the data for a later installation")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	c.Flags().BoolVar(&noWait, "no-wait", false, "print the operation and return at once")
 	return c
 }
 

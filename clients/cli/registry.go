@@ -25,7 +25,7 @@ registry must know; any registry of StartOS will do.`,
 		Example: "  hearth registry add https://registry.example.org\n  hearth registry search photos\n  hearth package install immich",
 	}
 	c.AddCommand(a.registryListCommand(), a.registryAddCommand(), a.registryRemoveCommand(), a.registrySearchCommand(), a.registryShowCommand(),
-		a.registryPackageCommand(), a.registrySignerCommand(), a.registryAdminCommand(), a.registryCategoryCommand(), a.registryOSCommand(), a.registryMetricsCommand(), a.registryUpstreamCommand(),
+		a.registryInfoCommand(), a.registryPackageCommand(), a.registrySignerCommand(), a.registryAdminCommand(), a.registryCategoryCommand(), a.registryOSCommand(), a.registryMetricsCommand(), a.registryUpstreamCommand(),
 		a.registryExportCommand())
 	return c
 }

@@ -65,7 +65,7 @@ func (a *app) registryPackageCommand() *cobra.Command {
 	p := &publisher{app: a}
 	c := &cobra.Command{Use: "package", Short: "Publish packages, take them out, fetch them", Example: "  hearth registry package add hello.s9pk --registry https://registry.example.org"}
 	p.flags(c)
-	c.AddCommand(a.publishCommand("add", p), a.registryPackageRemoveCommand(p), a.registryDownloadCommand(p), a.registryPromoteCommand(p))
+	c.AddCommand(a.registryPackageListCommand(p), a.publishCommand("add", p), a.registryPackageRemoveCommand(p), a.registryMirrorCommand(p), a.registryDownloadCommand(p), a.registryPromoteCommand(p))
 	return c
 }
 
