@@ -18,7 +18,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -137,52 +136,6 @@ func Open(ctx context.Context, address string, o Options) (File, error) {
 		return newRemoteStream(r, stream, o.SpoolDir)
 	}
 	return r, nil
-}
-
-// ErrLocalAddress is in the chain of the error when an address is of the machine or of a private network and must not be.
-var ErrLocalAddress = errors.New("the address is of this machine or of a private network")
-
-// Guarded makes a transport for addresses of strangers' choice: it connects to public addresses alone, whatever names and
-// redirects lead to, and heeds no proxy, which would connect in its place. With local it connects anywhere.
-func Guarded(local bool) *http.Transport {
-	t := newTransport()
-	if local {
-		return t
-	}
-	t.Proxy = nil
-	t.DialContext = (&net.Dialer{Timeout: 10 * time.Second, Control: PublicAlone}).DialContext
-	return t
-}
-
-// PublicAlone is the Control of a net.Dialer that connects to public addresses alone; else the error is ErrLocalAddress.
-func PublicAlone(_, address string, _ syscall.RawConn) error {
-	at, err := netip.ParseAddrPort(address)
-	if err != nil || !public(at.Addr()) {
-		return ErrLocalAddress
-	}
-	return nil
-}
-
-// reserved are the networks that are not of the public internet, besides those that netip knows.
-var reserved = [...]netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2002::/16"),
-	netip.MustParsePrefix("2001::/32"), netip.MustParsePrefix("fec0::/10"), netip.MustParsePrefix("::/96"),
-}
-
-// public tells whether an address is one of the public internet.
-func public(a netip.Addr) bool {
-	a = a.Unmap().WithZone("")
-	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
-		return false
-	}
-	for _, p := range reserved {
-		if p.Contains(a) {
-			return false
-		}
-	}
-	return true
 }
 
 // Patient makes a transport for addresses that a person names, for libraries that read answers themselves. It has the limits

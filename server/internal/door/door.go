@@ -14,6 +14,7 @@ import (
 	"time"
 
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
+	"github.com/hearthos/hearth/api/s9pk/fetch"
 	"github.com/hearthos/hearth/server/internal/host/dnsserver"
 	"github.com/hearthos/hearth/server/internal/host/mdns"
 )
@@ -62,7 +63,7 @@ func (l Limits) withDefaults() Limits {
 	defTime(&l.Handshake, 15*time.Second)
 	defTime(&l.Wait, 10*time.Second)
 	if l.Outward == nil {
-		l.Outward = publicAlone
+		l.Outward = fetch.PublicAlone
 	}
 	return l
 }

@@ -19,9 +19,6 @@ import (
 	"github.com/hearthos/hearth/api/s9pk/fetch"
 )
 
-// errOwn says that an address is one of this machine's.
-var errOwn = errors.New("the address is of this machine")
-
 // socks makes the entries of the way out by SOCKS.
 func (c *compiler) socks(m *doorv1.Socks) {
 	c.limit("socks.addresses", "addresses", len(m.GetAddresses()), maxAddresses)
@@ -106,7 +103,7 @@ func replySocks(w io.Writer, code uint8) error {
 // refusal words for SOCKS why a connection failed.
 func refusal(err error) uint8 {
 	switch {
-	case errors.Is(err, fetch.ErrLocalAddress), errors.Is(err, errOwn):
+	case errors.Is(err, fetch.ErrLocalAddress):
 		return statute.RepRuleFailure
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return statute.RepConnectionRefused
@@ -114,26 +111,4 @@ func refusal(err error) uint8 {
 		return statute.RepNetworkUnreachable
 	}
 	return statute.RepHostUnreachable
-}
-
-// publicAlone is asked for each address just before it is connected to, whatever name led there: those of private networks and of
-// this machine, which may have public ones, are refused.
-func publicAlone(network, address string, raw syscall.RawConn) error {
-	if err := fetch.PublicAlone(network, address, raw); err != nil {
-		return err
-	}
-	at, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return err
-	}
-	own, err := net.InterfaceAddrs()
-	if err != nil {
-		return fmt.Errorf("cannot tell which addresses are of this machine: %w", err)
-	}
-	for _, a := range own {
-		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Unmap() == at.Addr().Unmap().WithZone("") {
-			return errOwn
-		}
-	}
-	return nil
 }
