@@ -5,7 +5,11 @@ import (
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+
+	wire "github.com/hearthos/hearth/api/registry"
 	"github.com/hearthos/hearth/server/internal/registry"
 )
 
@@ -22,5 +26,28 @@ func TestARegistryThatHadNothingIsAskedAgain(t *testing.T) {
 		if err != nil || len(found)+len(failures) > 0 || asked.Load() != turn {
 			t.Errorf("turn %d: %v, %v, %v; asked %d times", turn, found, failures, err, asked.Load())
 		}
+	}
+}
+
+// Several registries lie on one host, each under a path of its own.
+func TestRegistriesOfOneHostHaveIDsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	answers := rpc(http.NotFound)
+	w, _ := serve(t, true, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.URL.Path = wire.Path
+		answers.ServeHTTP(w, r)
+	}))
+	add := func(path, id string) (string, error) {
+		row, err := w.Add(t.Context(), time.Now(), registry.Addition{Address: "http://" + host + path, ID: id, Local: true})
+		return row.GetMeta().GetId(), err
+	}
+	for _, c := range []struct{ path, id, want string }{{"/stable", "", "example"}, {"/beta", "", "example-2"}, {"/old", "", "example-3"}} {
+		if got, err := add(c.path, c.id); err != nil || got != c.want {
+			t.Errorf("%s: %q, %v", c.path, got, err)
+		}
+	}
+	for _, c := range []struct{ path, id string }{{"/beta", ""}, {"", ""}, {"/other", "example"}} {
+		_, err := add(c.path, c.id)
+		w.refuses(c.path+" "+c.id, err, metav1.Reason_REASON_ALREADY_EXISTS)
 	}
 }

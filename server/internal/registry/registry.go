@@ -16,6 +16,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"net/http"
@@ -39,6 +40,7 @@ import (
 
 const (
 	maxRegistries = 32
+	maxID         = 63 // bytes
 	callTimeout   = 30 * time.Second
 	// keptFor is how long what a registry has is remembered for those who browse, and keptMost of how many registries.
 	keptFor  = time.Minute
@@ -129,11 +131,10 @@ func (s *Service) Add(ctx context.Context, now time.Time, n Addition) (*registri
 		if err != nil {
 			return err
 		}
-		for _, have := range rows {
-			if have.GetMeta().GetId() == id || have.GetSpec().GetUrl() == row.GetSpec().GetUrl() {
-				return fault.New(metav1.Reason_REASON_CONFLICT, "there is the registry %q at %s already", have.GetMeta().GetId(), have.GetSpec().GetUrl()).With("registry", have.GetMeta().GetId())
-			}
+		if id, err = freeID(rows, n.ID, id, address); err != nil {
+			return err
 		}
+		row.Meta.Id = id
 		if len(rows) >= maxRegistries {
 			return fault.New(metav1.Reason_REASON_TOO_MANY, "cannot have more than %d registries", maxRegistries)
 		}
@@ -150,6 +151,25 @@ func (s *Service) Add(ctx context.Context, now time.Time, n Addition) (*registri
 	return s.get(id)
 }
 
+// freeID is an id for a registry: the one that is wished for, else its host's name, with a number where other registries of that
+// host are known.
+func freeID(known []*registriesv1.Registry, wish, name, address string) (string, error) {
+	taken := make(map[string]bool, len(known))
+	for _, have := range known {
+		id, url := have.GetMeta().GetId(), have.GetSpec().GetUrl()
+		if url == address || id == wish {
+			return "", fault.New(metav1.Reason_REASON_ALREADY_EXISTS, "there is the registry %q at %s already", id, url).With("registry", id)
+		}
+		taken[id] = true
+	}
+	id := cmp.Or(wish, name)
+	for n := 2; taken[id]; n++ {
+		number := fmt.Sprintf("-%d", n)
+		id = name[:min(len(name), maxID-len(number))] + number
+	}
+	return id, nil
+}
+
 var notOfNames = regexp.MustCompile(`[^a-z0-9]+`)
 
 // nameOf makes the id of a registry of its host.
@@ -157,7 +177,7 @@ func nameOf(host string) string {
 	if net.ParseIP(host) == nil {
 		host = strings.TrimPrefix(strings.TrimPrefix(host, "www."), "registry.")
 	}
-	return brief(strings.Trim(notOfNames.ReplaceAllString(host, "-"), "-"), 63)
+	return brief(strings.Trim(notOfNames.ReplaceAllString(host, "-"), "-"), maxID)
 }
 
 // Delete forgets a registry.
