@@ -159,7 +159,11 @@ func (a *app) install(ctx context.Context, c *hearth.Client, path string, req *p
 		}
 		return err
 	}
-	return a.begin(ctx, c, req, show, wait)
+	err = a.begin(ctx, c, req, show, wait)
+	if err != nil || req.GetValidateOnly() {
+		c.DropUpload(ctx, req.GetTicket()) // nothing where an operation has taken it
+	}
+	return err
 }
 
 // begin begins an installation or an update, and follows it.

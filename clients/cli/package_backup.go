@@ -120,6 +120,7 @@ func (a *app) restore(ctx context.Context, c *hearth.Client, id string, req *pac
 	}
 	resp, err := c.Packages.RestorePackage(ctx, req)
 	if err != nil {
+		c.DropUpload(ctx, req.GetTicket())
 		show.end()
 		return err
 	}

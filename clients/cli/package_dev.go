@@ -211,6 +211,7 @@ func (d *dev) install(ctx context.Context, path string) error {
 		Ticket: ticket, Start: true, AcceptSigner: d.accept, AcceptBreakage: true, HealthLimit: durationpb.New(0),
 	})
 	if err != nil {
+		d.client.DropUpload(ctx, ticket)
 		return err
 	}
 	_, err = d.follow(ctx, d.client, resp.GetOperation().GetMeta().GetId(), show)

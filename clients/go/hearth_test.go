@@ -45,6 +45,8 @@ type server struct {
 	breaks []int // after so many bytes of a PUT its connection breaks
 	watch  []func(*statev1.WatchRequest, grpc.ServerStreamingServer[statev1.WatchResponse]) error
 	logs   []func(*logsv1.ReadLogsRequest, grpc.ServerStreamingServer[logsv1.ReadLogsResponse]) error
+	// dropped says that the upload was given up.
+	dropped bool
 }
 
 func (s *server) ListPackages(ctx context.Context, _ *packagesv1.ListPackagesRequest) (*packagesv1.ListPackagesResponse, error) {
@@ -80,6 +82,9 @@ func (s *server) ReadLogs(req *logsv1.ReadLogsRequest, stream grpc.ServerStreami
 func (s *server) transfer(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if r.Method == http.MethodDelete {
+		s.dropped = true
+	}
 	if r.Method == http.MethodPut {
 		var first, last, total int
 		fmt.Sscanf(r.Header.Get("Content-Range"), "bytes %d-%d/%d", &first, &last, &total)
@@ -223,10 +228,12 @@ func (brokenFile) ReadAt([]byte, int64) (int, error) { return 0, errors.New("the
 
 func TestUploadTellsWhyTheFileCannotBeRead(t *testing.T) {
 	t.Parallel()
-	path, _ := new(server).local(t)
+	s := &server{}
+	path, kill := s.local(t)
 	_, err := dial(t, path, hearth.Options{}).Upload(t.Context(), brokenFile{}, 10, nil)
-	if err == nil || !strings.Contains(err.Error(), "the disk is gone") {
-		t.Errorf("got %v", err)
+	kill()
+	if err == nil || !strings.Contains(err.Error(), "the disk is gone") || !s.dropped {
+		t.Errorf("got %v; given up: %v", err, s.dropped)
 	}
 }
 

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"sync"
+	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
@@ -19,6 +21,9 @@ import (
 
 // maxIdleAttempts is how often an upload is taken up again without a byte more having arrived.
 const maxIdleAttempts = 8
+
+// dropTimeout is how long a server may take to give up an upload.
+const dropTimeout = 5 * time.Second
 
 // Upload sends size bytes of r as a package file and returns the ticket InstallPackage takes. It goes on by itself
 // where a connection broke. progress, where given, is told how many bytes have been sent, never twice at a time; after a
@@ -35,7 +40,26 @@ func (c *Client) Upload(ctx context.Context, r io.ReaderAt, size int64, progress
 		progress = func(int64, int64) {}
 	}
 	u := &upload{client: c, url: c.base + made.GetPath(), r: r, size: size, progress: progress}
-	return made.GetTicket(), u.run(ctx)
+	if err := u.run(ctx); err != nil {
+		c.DropUpload(ctx, made.GetTicket())
+		return "", err
+	}
+	return made.GetTicket(), nil
+}
+
+// DropUpload gives up an upload that is not used, as far as the server is there to hear of it: what it has of it goes by itself
+// after an hour. It is done for a context that has ended, too.
+func (c *Client) DropUpload(ctx context.Context, ticket string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, c.base+"/transfer/"+url.PathEscape(ticket), nil)
+	if err != nil {
+		return
+	}
+	resp, err := c.http.Do(req)
+	if err == nil {
+		_ = resp.Body.Close()
+	}
 }
 
 type upload struct {

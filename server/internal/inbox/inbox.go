@@ -3,11 +3,13 @@
 //	<dir>/<ticket>.<size>   complete when it has its size
 //
 // Uploads survive a restart: their name is all there is to know of them. A ticket is a credential; whoever has it writes the
-// upload, one at a time. What lies unused for an hour goes. The package knows nothing of what is in a file: whoever uses one
+// upload, one at a time. What lies unused for an hour goes, and after a minute where there are too many: what nothing has arrived
+// of first. The package knows nothing of what is in a file: whoever uses one
 // takes it away.
 package inbox
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -17,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,6 +35,7 @@ const (
 	maxSize    = 1 << 40
 	maxUploads = 64
 	life       = time.Hour
+	idle       = time.Minute
 )
 
 var ticketPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
@@ -78,12 +82,8 @@ func (b *Box) Create(size uint64) (string, error) {
 		return "", fault.New(metav1.Reason_REASON_DISK_FULL, "cannot take a file of %d bytes: %d bytes are free and %d stay reserved", size, free, b.reserve).
 			With("needed", size+b.reserve).With("free", free)
 	}
-	count, err := b.expire()
-	if err != nil {
+	if err := b.makeRoom(); err != nil {
 		return "", err
-	}
-	if count >= maxUploads {
-		return "", fault.New(metav1.Reason_REASON_RATE_LIMITED, "cannot begin an upload: %d are under way", count).RetryAfter(time.Minute)
 	}
 	var raw [16]byte
 	rand.Read(raw[:]) // never fails
@@ -93,6 +93,27 @@ func (b *Box) Create(size uint64) (string, error) {
 		return "", err
 	}
 	return ticket, f.Close()
+}
+
+// makeRoom has fewer uploads there than there may be.
+func (b *Box) makeRoom() error {
+	left, err := b.expire()
+	if err != nil || len(left) < maxUploads {
+		return err
+	}
+	slices.SortFunc(left, func(a, b waiting) int {
+		return cmp.Or(cmp.Compare(min(a.bytes, 1), min(b.bytes, 1)), a.used.Compare(b.used))
+	})
+	for _, w := range left {
+		if b.clock().Sub(w.used) < idle || b.isWriting(w.ticket) {
+			continue
+		}
+		if err := os.Remove(w.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	return fault.New(metav1.Reason_REASON_RATE_LIMITED, "cannot begin an upload: %d are under way", len(left)).RetryAfter(idle)
 }
 
 // Kept is an upload that is there.
@@ -129,11 +150,18 @@ func (b *Box) Expire() error {
 	return err
 }
 
-// expire removes uploads that have lain unused and counts the others.
-func (b *Box) expire() (count int, err error) {
+// waiting is an upload that is there.
+type waiting struct {
+	ticket, path string
+	bytes        int64
+	used         time.Time
+}
+
+// expire removes uploads that have lain unused and answers the others.
+func (b *Box) expire() (left []waiting, err error) {
 	entries, err := os.ReadDir(b.dir)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	for _, e := range entries {
 		info, err := e.Info()
@@ -141,18 +169,19 @@ func (b *Box) expire() (count int, err error) {
 			continue
 		}
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		ticket, _, _ := strings.Cut(e.Name(), ".")
-		if b.clock().Sub(info.ModTime()) < life || b.isWriting(ticket) {
-			count++
+		w := waiting{ticket: ticket, path: filepath.Join(b.dir, e.Name()), bytes: info.Size(), used: info.ModTime()}
+		if b.clock().Sub(w.used) < life || b.isWriting(ticket) {
+			left = append(left, w)
 			continue
 		}
-		if err := os.Remove(filepath.Join(b.dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return 0, err
+		if err := os.Remove(w.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
 		}
 	}
-	return count, nil
+	return left, nil
 }
 
 func (b *Box) isWriting(ticket string) bool {

@@ -44,6 +44,8 @@ func (f *files) Open(ticket string) (transfer.Upload, error) {
 	return &file{h, f}, err
 }
 
+func (f *file) Drop() error { return os.Remove(f.Name()) }
+
 func (f *file) Size() int64 { return f.files.size }
 
 func (f *file) Received() (int64, error) {

@@ -5,8 +5,9 @@
 //	PUT   without Content-Range sends the whole file and begins it anew
 //	PUT   with "Content-Range: bytes A-B/SIZE" goes on; A is at most the offset, what has arrived already is skipped
 //	      "Content-Digest: sha-256=:…:" has the bytes of this request checked; if they differ none of them are kept
+//	DELETE gives it up, with what has arrived
 //
-// Both answer 204 with the new Upload-Offset, or the fault as JSON. What arrived before a connection broke stays.
+// They answer 204, the first two with Upload-Offset, or the fault as JSON. What arrived before a connection broke stays.
 //
 // The ticket is the credential: whoever has it may send this one file and nothing else. A new PUT with a ticket ends
 // the one under way, because a client that lost its connection knows of it before the server does. The package knows
@@ -63,6 +64,8 @@ type Upload interface {
 	Append(r io.Reader) (int64, error)
 	// Truncate forgets all but the first bytes that have arrived.
 	Truncate(size int64) error
+	// Drop removes the upload, which uses up the ticket.
+	Drop() error
 	Close() error
 }
 
@@ -125,9 +128,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = h.head(w, ticket)
 	case http.MethodPut:
 		err = h.put(w, r, ticket)
+	case http.MethodDelete:
+		err = h.drop(w, r, ticket)
 	default:
-		w.Header().Set("Allow", "HEAD, PUT")
-		codec.WriteFaultStatus(w, http.StatusMethodNotAllowed, fault.New(metav1.Reason_REASON_METHOD_NOT_FOUND, "there is no %s of a transfer, only HEAD and PUT", r.Method))
+		w.Header().Set("Allow", "HEAD, PUT, DELETE")
+		codec.WriteFaultStatus(w, http.StatusMethodNotAllowed, fault.New(metav1.Reason_REASON_METHOD_NOT_FOUND, "there is no %s of a transfer, only HEAD, PUT and DELETE", r.Method))
 		return
 	}
 	if err != nil {
@@ -203,6 +208,21 @@ func (h *Handler) put(w http.ResponseWriter, r *http.Request, ticket string) err
 	}
 	log.Info("transfer")
 	return errors.Join(err, haveErr)
+}
+
+// drop ends whoever sends, and gives up the upload.
+func (h *Handler) drop(w http.ResponseWriter, r *http.Request, ticket string) error {
+	_, release, err := h.enter(r.Context(), ticket, http.NewResponseController(w))
+	if err != nil {
+		return err
+	}
+	defer release()
+	up, err := h.uploads.Open(ticket)
+	if err != nil {
+		return err
+	}
+	defer up.Close()
+	return up.Drop()
 }
 
 // enter makes this request the one sender for the ticket, ending the one before.

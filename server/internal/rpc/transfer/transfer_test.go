@@ -31,12 +31,13 @@ type memory struct {
 	size int64
 	open bool
 	full int64 // the disk is full beyond so many bytes; 0 for never
+	gone bool
 }
 
 func (m *memory) Open(ticket string) (transfer.Upload, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if ticket != "good" {
+	if ticket != "good" || m.gone {
 		return nil, fault.New(metav1.Reason_REASON_TRANSFER_NOT_FOUND, "there is no such transfer")
 	}
 	if m.open {
@@ -74,6 +75,13 @@ func (m *memory) Append(r io.Reader) (int64, error) {
 			return n, err
 		}
 	}
+}
+
+func (m *memory) Drop() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.gone, m.data = true, nil
+	return nil
 }
 
 func (m *memory) Truncate(size int64) error {
@@ -205,8 +213,19 @@ func TestHeadTellsTheOffset(t *testing.T) {
 			t.Errorf("%s: status %d", path, status)
 		}
 	}
-	if status, _, _ := do(t, "DELETE", url+"/transfer/good", nil); status != 405 {
-		t.Errorf("DELETE: status %d", status)
+	if status, _, _ := do(t, "PATCH", url+"/transfer/good", nil); status != 405 {
+		t.Errorf("PATCH: status %d", status)
+	}
+}
+
+func TestAnUploadIsGivenUp(t *testing.T) {
+	t.Parallel()
+	m := &memory{size: 10, data: []byte("0123")}
+	url := serve(t, m)
+	for _, want := range []int{204, 404} {
+		if status, _, _ := do(t, "DELETE", url+"/transfer/good", nil); status != want || len(m.data) > 0 {
+			t.Errorf("status %d, and there is %q", status, m.data)
+		}
 	}
 }
 
