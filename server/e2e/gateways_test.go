@@ -108,3 +108,38 @@ func TestTheFirewallIsBackWhenSomebodyHasChangedIt(t *testing.T) {
 		})
 	}
 }
+
+// The network of the services is whole again when somebody has switched it off or taken it apart, and they are reached.
+func TestTheBridgeIsBackWhenSomebodyHasTakenIt(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.start()
+	m.installSample()
+	page := m.address(sample)
+	bridge := strings.Fields(m.must("ip", "-brief", "link", "show", "type", "bridge"))[0]
+	member, _, _ := strings.Cut(strings.Fields(m.must("ip", "-brief", "link", "show", "master", bridge))[0], "@")
+	for _, meddling := range [][]string{
+		{"link", "set", bridge, "down"},
+		{"link", "set", member, "nomaster"},
+		{"link", "set", member, "down"},
+		{"link", "delete", bridge},
+	} {
+		m.must("ip", meddling...)
+		m.eventually(30*time.Second, strings.Join(meddling, " ")+" is undone", func() error {
+			on, err := m.run("ip", "-brief", "link", "show", "master", bridge, "up")
+			if err == nil && !strings.Contains(on, member) {
+				err = fmt.Errorf("on the bridge are %q", on)
+			}
+			return err
+		})
+		m.eventually(30*time.Second, "the page is served after "+strings.Join(meddling, " "), func() error {
+			_, err := m.run("curl", "--silent", "--fail", "--max-time", "5", "--cacert", m.root(), page)
+			return err
+		})
+	}
+	for _, row := range m.rows("doctor") {
+		if row["name"] == "network" && row["result"] != "ok" {
+			t.Errorf("the doctor says %v", row)
+		}
+	}
+}

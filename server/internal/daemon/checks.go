@@ -165,6 +165,10 @@ func (d *Daemon) checkNetwork(context.Context) diagnose.Finding {
 		return diagnose.Fail("The server puts it there again within a minute. Find out what removes it: another program that rules the network or the firewall of this machine.",
 			"not there: %s", strings.Join(missing, " and "))
 	}
+	if loose, err := d.gateways.Loose(); err == nil && len(loose) > 0 {
+		return diagnose.Fail("The server puts them there again within a minute. Find out what takes them off: another program that rules the network of this machine.",
+			"links of services are not on the bridge: %s", strings.Join(loose, " and "))
+	}
 	if rival, err := d.gateways.Rival6(); err == nil && rival != "" {
 		return diagnose.Warn("Take the address from the link, or have whoever gives it to the network announce another.",
 			"services have no IPv6: the link %s has an address in their network fd00:3::/64", rival)

@@ -318,6 +318,8 @@ func (d *Daemon) networkChanged(ctx context.Context) {
 	if missing, err := d.gateways.Missing(); err == nil && len(missing) > 0 {
 		d.log.WarnContext(ctx, "network of the services is not whole", "missing", missing)
 		d.manager.Wake(gateway.ControllerName, gateway.ControllerKey)
+	} else if loose, err := d.gateways.Loose(); err == nil && len(loose) > 0 {
+		d.manager.Wake(gateway.ControllerName, gateway.ControllerKey)
 	}
 	d.manager.Wake(gateway.ListControllerName, gateway.ListControllerKey)
 	gateways, err := d.gateways.List()

@@ -58,6 +58,18 @@ func (s *Service) ensureFirewall(_ context.Context, rules nft.Rules) error {
 	return s.firewall.Ensure(rules)
 }
 
+// interfaces are the names of the links of services, whether or not they are there now.
+func (s *Service) interfaces() (names []string, err error) {
+	err = s.store.View(func(tx *store.Tx) error {
+		addresses, _, err := containers(tx)
+		for pkg := range addresses {
+			names = append(names, s.cfg.Interface(pkg))
+		}
+		return err
+	})
+	return names, err
+}
+
 // neighbours are where services are on the bridge over IPv6, of those that have a container now: for one that has none the machine looks,
 // and tells who asks that there is nobody.
 func (s *Service) neighbours(network netip.Prefix) (map[netip.Addr]net.HardwareAddr, error) {

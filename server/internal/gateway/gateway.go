@@ -69,6 +69,8 @@ type Devices interface {
 	Links() ([]netdev.Link, error)
 	Changes(ctx context.Context) (<-chan struct{}, error)
 	EnsureBridge(b netdev.Bridge) error
+	// EnsureMembers has links on a bridge that are there.
+	EnsureMembers(bridge string, names []string) error
 	EnableForwarding(names ...string) error
 	// EnableForwarding6 has the machine forward IPv6, Routes6 tells whether it does.
 	EnableForwarding6() error
@@ -128,6 +130,13 @@ func (s *Service) Ensure(ctx context.Context) error {
 		return err
 	}
 	if err := s.ensureFirewall(ctx, rules); err != nil {
+		return err
+	}
+	interfaces, err := s.interfaces()
+	if err != nil {
+		return err
+	}
+	if err := s.devices.EnsureMembers(s.cfg.Bridge, interfaces); err != nil {
 		return err
 	}
 	if err := s.devices.EnsureCallers(nft.CallerMark); err != nil {
@@ -259,15 +268,31 @@ func (s *Service) Missing() ([]string, error) {
 	}
 	var list []string
 	if !slices.ContainsFunc(links, func(l netdev.Link) bool {
-		return l.Name == s.cfg.Bridge && slices.Contains(l.Subnets, s.cfg.Address)
+		return l.Name == s.cfg.Bridge && l.On && slices.Contains(l.Subnets, s.cfg.Address)
 	}) {
-		list = append(list, "the bridge "+s.cfg.Bridge+" with "+s.cfg.Address.String())
+		list = append(list, "the bridge "+s.cfg.Bridge+" with "+s.cfg.Address.String()+", switched on")
 	}
 	there, err := s.firewall.Has(s.cfg.Tag)
 	if err == nil && !there {
 		list = append(list, "the firewall's tables")
 	}
 	return list, err
+}
+
+// Loose are the links of services that are not on the bridge or switched off: those of a container that is just beginning, for a
+// moment, and those that somebody has taken off.
+func (s *Service) Loose() (names []string, err error) {
+	links, err := s.devices.Links()
+	if err != nil {
+		return nil, err
+	}
+	interfaces, err := s.interfaces()
+	for _, l := range links {
+		if slices.Contains(interfaces, l.Name) && (!l.On || !l.Port) {
+			names = append(names, l.Name)
+		}
+	}
+	return names, err
 }
 
 // refuseRival refuses to work beside another link with the same network: answers would go to whichever the kernel likes

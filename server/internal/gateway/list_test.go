@@ -25,6 +25,7 @@ type machine struct{ links []netdev.Link }
 func (m *machine) Links() ([]netdev.Link, error)                    { return m.links, nil }
 func (m *machine) Changes(context.Context) (<-chan struct{}, error) { return nil, nil }
 func (m *machine) EnsureBridge(netdev.Bridge) error                 { return nil }
+func (m *machine) EnsureMembers(string, []string) error             { return nil }
 func (m *machine) EnableForwarding(...string) error                 { return nil }
 func (m *machine) Forwards(string) (bool, error)                    { return true, nil }
 func (m *machine) Routes() (bool, error)                            { return false, nil }

@@ -64,6 +64,33 @@ func (d *Devices) EnsureBridge(b Bridge) error {
 	return nil
 }
 
+// EnsureMembers puts links on a bridge and switches them on. Those that are not there are left out.
+func (d *Devices) EnsureMembers(bridge string, names []string) error {
+	b, err := d.nl.LinkByName(bridge)
+	if err != nil {
+		return fmt.Errorf("cannot find bridge %s: %w", bridge, err)
+	}
+	for _, name := range names {
+		if err := CheckName(name); err != nil {
+			return err
+		}
+		link, err := d.nl.LinkByName(name)
+		if errors.As(err, new(netlink.LinkNotFoundError)) {
+			continue
+		}
+		if err == nil && link.Attrs().MasterIndex != b.Attrs().Index {
+			err = d.nl.LinkSetMaster(link, b)
+		}
+		if err == nil && link.Attrs().RawFlags&unix.IFF_UP == 0 {
+			err = d.nl.LinkSetUp(link)
+		}
+		if err != nil && !errors.Is(err, unix.ENODEV) { // its container may just have ended
+			return fmt.Errorf("cannot put %s on bridge %s: %w", name, bridge, err)
+		}
+	}
+	return nil
+}
+
 // bridge finds the bridge or makes it. A fixed hardware address keeps the kernel from taking over that of whichever
 // service was attached last, which would break the neighbour entries of all others.
 func (d *Devices) bridge(b Bridge) (netlink.Link, error) {

@@ -1,6 +1,7 @@
 package netdev_test
 
 import (
+	"errors"
 	"maps"
 	"net"
 	"net/netip"
@@ -68,6 +69,31 @@ func TestBridgeIsRepairedWhenSomebodyChangedIt(t *testing.T) {
 			if strings.TrimSpace(string(got)) != want {
 				t.Errorf("%s is %q, want %s", name, got, want)
 			}
+		}
+	})
+}
+
+// A link that was taken off its bridge, as all are when somebody removes that, is put on it again.
+func TestLinksArePutOnTheBridgeAgain(t *testing.T) {
+	t.Parallel()
+	inNamespace(t, func(t *testing.T) {
+		d := open(t)
+		must(t, d.EnsureBridge(netdev.Bridge{Name: "hb0", Address: netip.MustParsePrefix("10.0.3.1/24")}))
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name = "s0"
+		must(t, netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "s1"}))
+		for range 2 {
+			must(t, d.EnsureMembers("hb0", []string{"s0", "gone0"}))
+			link, err := netlink.LinkByName("s0")
+			must(t, err)
+			bridge, err := netlink.LinkByName("hb0")
+			must(t, err)
+			if a := link.Attrs(); a.MasterIndex != bridge.Attrs().Index || a.RawFlags&unix.IFF_UP == 0 {
+				t.Errorf("the link is %+v", a)
+			}
+		}
+		if err := d.EnsureMembers("hb0", []string{"../x"}); !errors.Is(err, netdev.ErrInvalid) {
+			t.Errorf("a name that is none: %v", err)
 		}
 	})
 }

@@ -67,7 +67,8 @@ func retry[T any](list func() ([]T, error)) (out []T, err error) {
 func describe(l netlink.Link) Link {
 	a := l.Attrs()
 	out := Link{Name: a.Name, Index: a.Index, Kind: KindOther, MAC: a.HardwareAddr, Port: a.MasterIndex != 0}
-	out.Up = a.RawFlags&unix.IFF_UP != 0 && a.RawFlags&unix.IFF_RUNNING != 0
+	out.On = a.RawFlags&unix.IFF_UP != 0
+	out.Up = out.On && a.RawFlags&unix.IFF_RUNNING != 0
 	switch {
 	case a.RawFlags&unix.IFF_LOOPBACK != 0:
 		out.Kind = KindLoopback

@@ -51,8 +51,8 @@ type Link struct {
 	Name  string
 	Index int
 	Kind  Kind
-	// Up says that it is switched on and has a carrier.
-	Up bool
+	// On says that it is switched on, Up that it has a carrier, too.
+	On, Up bool
 	// MAC is empty where the link has none.
 	MAC net.HardwareAddr
 	// Port says that the link is attached to a bridge; it then has no network of its own.

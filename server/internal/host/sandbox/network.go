@@ -62,10 +62,13 @@ func (n *Network) EnsureBridge(b netdev.Bridge) error {
 	if ok {
 		index = have.Index
 	}
-	n.bridges[b.Name] = netdev.Link{Name: b.Name, Index: index, Kind: netdev.KindBridge, MAC: netdev.MAC(b.Address.Addr()), Subnets: []netip.Prefix{b.Address}}
+	n.bridges[b.Name] = netdev.Link{Name: b.Name, On: true, Index: index, Kind: netdev.KindBridge, MAC: netdev.MAC(b.Address.Addr()), Subnets: []netip.Prefix{b.Address}}
 	n.changed()
 	return nil
 }
+
+// EnsureMembers implements gateway.Devices: there is nobody on the bridge.
+func (n *Network) EnsureMembers(string, []string) error { return nil }
 
 // Hairpins implements gateway.Devices: nothing is led anywhere.
 func (n *Network) Hairpins(string) (bool, error) { return true, nil }
