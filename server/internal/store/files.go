@@ -176,6 +176,9 @@ func readManifest(raw []byte) (manifest, error) {
 			return m, nil
 		}
 		size := int64(binary.BigEndian.Uint32(rest))
+		if size > m.size {
+			return m, fmt.Errorf("the record at byte %d has %d bytes, by its head", m.end, size) // which Badger refuses too
+		}
 		if size > int64(len(rest)-8) {
 			return m, nil
 		}
