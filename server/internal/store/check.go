@@ -56,7 +56,7 @@ func recoverDamage(dir string, err *error) {
 // checkContent refuses a database in which something is missing that was acknowledged: every revision after the
 // compaction point must be in the log, every value readable, and no row newer than the log. What is in the records and in
 // rows that cannot be read is for Check.
-func checkContent(dir string, db *badger.DB) (err error) {
+func checkContent(dir string, db *database) (err error) {
 	defer recoverDamage(dir, &err)
 	f, err := readFacts(db)
 	if err != nil || f.format == 0 {

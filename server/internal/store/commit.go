@@ -104,11 +104,11 @@ func (s *Store) join(now time.Time, urgent bool, fn func(tx *Tx) error) (revisio
 	if len(changes) == 0 {
 		return w.last, w.newest(), nil
 	}
-	record, size, err := weigh(changes)
+	record, size, err := weigh(changes, int(s.db.limit))
 	if err != nil {
 		return 0, nil, err
 	}
-	g = w.open(size)
+	g = w.open(size, int(s.db.limit))
 	w.last++
 	for i := range changes {
 		changes[i].raw = nil // kept by the writes; the ring needs rows only
@@ -121,8 +121,8 @@ func (s *Store) join(now time.Time, urgent bool, fn func(tx *Tx) error) (revisio
 	return w.last, g, nil
 }
 
-// weigh encodes the record of a commit and answers how many bytes the commit writes.
-func weigh(changes []change) (record []byte, size int, err error) {
+// weigh encodes the record of a commit and answers how many bytes the commit writes; limit are allowed.
+func weigh(changes []change, limit int) (record []byte, size int, err error) {
 	for i, c := range changes {
 		if c.deleted {
 			if changes[i].raw, err = encodeRow(c.row); err != nil {
@@ -137,9 +137,9 @@ func weigh(changes []change) (record []byte, size int, err error) {
 		return nil, 0, err
 	}
 	size += len(record) + writeOverhead
-	if size > MaxCommit {
+	if size > limit {
 		return nil, 0, fault.New(metav1.Reason_REASON_RESOURCE_TOO_LARGE, "cannot commit: %d bytes in %d rows would be written, %d are allowed",
-			size, len(changes), MaxCommit).With("size", size).With("limit", MaxCommit)
+			size, len(changes), limit).With("size", size).With("limit", limit)
 	}
 	return record, size, nil
 }
@@ -152,9 +152,9 @@ func (w *writer) newest() *group {
 	return w.groups[len(w.groups)-1]
 }
 
-// open answers a group that takes size more bytes.
-func (w *writer) open(size int) *group {
-	if g := w.newest(); g != nil && !g.sealed && g.size+size <= MaxCommit {
+// open answers a group that takes size more bytes, of limit in all.
+func (w *writer) open(size, limit int) *group {
+	if g := w.newest(); g != nil && !g.sealed && g.size+size <= limit {
 		return g
 	}
 	g := &group{rows: make(map[rowKey]*write), done: make(chan struct{})}
@@ -205,25 +205,25 @@ func (s *Store) write(g *group) error {
 		return err
 	}
 	last := g.entries[len(g.entries)-1].revision
-	txn := s.db.NewTransactionAt(last-1, true)
-	defer txn.Discard()
+	write := s.db.begin(last)
+	defer write.discard()
 	for i, e := range g.entries {
-		if err := txn.Set(logKey(e.revision), g.records[i]); err != nil {
+		if err := write.set(logKey(e.revision), g.records[i]); err != nil {
 			return fmt.Errorf("cannot write the log: %w", err)
 		}
 	}
 	for key, w := range g.rows {
 		var err error
 		if w.row == nil {
-			err = txn.Delete(key.bytes())
+			err = write.delete(key.bytes())
 		} else {
-			err = txn.Set(key.bytes(), w.raw)
+			err = write.set(key.bytes(), w.raw)
 		}
 		if err != nil {
 			return fmt.Errorf("cannot write a row: %w", err)
 		}
 	}
-	if err := txn.CommitAt(last, nil); err != nil {
+	if err := write.commit(); err != nil {
 		return s.fail(err)
 	}
 	if err := writeMark(s.mark, last); err != nil {

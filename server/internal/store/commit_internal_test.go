@@ -190,7 +190,6 @@ func TestOldVersionsStayAsLongAsTheyArePromised(t *testing.T) {
 	if err := s.db.Flatten(2); err != nil {
 		t.Fatal(err)
 	}
-	s.collect()
 	b, err := w.Next(t.Context())
 	if err != nil || len(b.Changes) != 1 || b.Changes[0].Row.(*operationsv1.Operation).GetSpec().GetTarget() != "old" {
 		t.Fatalf("the snapshot goes on with %v, %v", b.Changes, err)

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -18,9 +17,8 @@ type compaction struct {
 	err  error      // why the log could not be shortened last
 }
 
-// collectEvery is how often tables, value log and reserve are looked at. Only records of large commits are in the
-// former, so there is no hurry.
-const collectEvery = 10 * time.Minute
+// lookEvery is how often tables and reserve are looked at.
+const lookEvery = 10 * time.Minute
 
 // views counts which revisions are being read, so that compaction keeps the rows as they were then.
 type views struct {
@@ -56,9 +54,9 @@ func (s *Store) unpin(revision uint64) {
 	}
 }
 
-// maintainLoop cuts the log off when it is long enough and collects the value log's garbage, until Close.
+// maintainLoop cuts the log off when it is long enough and looks at tables and reserve, until Close.
 func (s *Store) maintainLoop() {
-	tick := time.NewTicker(collectEvery)
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -70,7 +68,6 @@ func (s *Store) maintainLoop() {
 			}
 		case <-tick.C:
 			s.verify()
-			s.collect()
 			s.keepReserve()
 		}
 	}
@@ -89,7 +86,6 @@ func (s *Store) Compact(keep uint64) error {
 	if err := s.db.Flatten(1); err != nil {
 		return fmt.Errorf("cannot rewrite the tables: %w", err)
 	}
-	s.collect()
 	return nil
 }
 
@@ -113,12 +109,12 @@ func (s *Store) cutOff(keep uint64) error {
 	if !moved {
 		return nil
 	}
-	txn := s.db.NewTransactionAt(now, true)
-	defer txn.Discard()
-	if err := txn.Set([]byte(keyCompacted), revisionBytes(to)); err != nil {
+	write := s.db.begin(now)
+	defer write.discard()
+	if err := write.set([]byte(keyCompacted), revisionBytes(to)); err != nil {
 		return fmt.Errorf("cannot note the compaction: %w", err)
 	}
-	if err := txn.CommitAt(now, nil); err != nil {
+	if err := write.commit(); err != nil {
 		return fmt.Errorf("cannot note the compaction: %w", err)
 	}
 	if err := s.deleteRecords(now, s.compaction.deleted, to); err != nil {
@@ -151,8 +147,8 @@ func (s *Store) choose(keep uint64) (now, to uint64, moved bool) {
 
 // deleteRecords deletes the records of the revisions after from up to and including to.
 func (s *Store) deleteRecords(now, from, to uint64) error {
-	batch := s.db.NewWriteBatchAt(now)
-	defer batch.Cancel()
+	write := s.db.beginMany(now)
+	defer write.discard()
 	txn := s.db.NewTransactionAt(now, false)
 	defer txn.Discard()
 	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte("l/")})
@@ -161,32 +157,12 @@ func (s *Store) deleteRecords(now, from, to uint64) error {
 		if revision, ok := logRevision(it.Item().Key()); ok && revision > to {
 			break
 		}
-		if err := batch.Delete(it.Item().KeyCopy(nil)); err != nil {
+		if err := write.delete(it.Item().KeyCopy(nil)); err != nil {
 			return fmt.Errorf("cannot delete old records: %w", err)
 		}
 	}
-	if err := batch.Flush(); err != nil {
+	if err := write.commit(); err != nil {
 		return fmt.Errorf("cannot delete old records: %w", err)
 	}
 	return nil
-}
-
-// collect rewrites files of the value log that are mostly garbage.
-func (s *Store) collect() {
-	for {
-		select {
-		case <-s.closing:
-			return
-		default:
-		}
-		const discardRatio = 0.5
-		switch err := s.db.RunValueLogGC(discardRatio); {
-		case err == nil:
-		case errors.Is(err, badger.ErrNoRewrite):
-			return
-		default:
-			s.opt.Logger.Warn("store cannot collect garbage", "error", err)
-			return
-		}
-	}
 }

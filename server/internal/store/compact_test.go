@@ -86,7 +86,7 @@ func TestViewHoldsItsRevision(t *testing.T) {
 	awaitCompaction(t, s, 10)
 }
 
-// Enough to rotate memtables, flush and compact tables, and fill the value log with large records.
+// Enough to rotate memtables, and to flush and compact tables.
 func TestStoreSurvivesItsOwnBulk(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

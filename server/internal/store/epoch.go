@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"math"
 	"strings"
-
-	"github.com/dgraph-io/badger/v4"
 )
 
 // An epoch is the time in which a store was open for writing. Revisions are numbers that are given out again when a copy of
@@ -89,7 +87,7 @@ func decodeEpochs(b []byte) (epochs, error) {
 
 // beginEpoch answers the epochs of a store. One that is opened for writing begins one, durably, before anybody is told of
 // a revision.
-func beginEpoch(db *badger.DB, f facts, writing bool) (epochs, error) {
+func beginEpoch(db *database, f facts, writing bool) (epochs, error) {
 	txn := db.NewTransactionAt(math.MaxUint64, false)
 	raw, err := readKey(txn, keyEpochs)
 	txn.Discard()
@@ -101,12 +99,12 @@ func beginEpoch(db *badger.DB, f facts, writing bool) (epochs, error) {
 		return e, err
 	}
 	e = e.next(strings.ToLower(rand.Text()[:epochID]), f.revision+1, f.compacted)
-	txn = db.NewTransactionAt(f.revision, true)
-	defer txn.Discard()
-	if err := txn.Set([]byte(keyEpochs), e.encode()); err != nil {
+	write := db.begin(f.revision)
+	defer write.discard()
+	if err := write.set([]byte(keyEpochs), e.encode()); err != nil {
 		return nil, fmt.Errorf("cannot begin an epoch: %w", err)
 	}
-	if err := txn.CommitAt(f.revision, nil); err != nil {
+	if err := write.commit(); err != nil {
 		return nil, fmt.Errorf("cannot begin an epoch: %w", err)
 	}
 	return e, nil

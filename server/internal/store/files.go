@@ -113,7 +113,7 @@ func (f *files) checkTorn(dir string, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, removeView(view)) }()
-	db, err := openBadger(dir, badgerOptions(view, log).WithReadOnly(true))
+	db, err := openDatabase(dir, badgerOptions(view, log).WithReadOnly(true))
 	if err != nil {
 		return err
 	}

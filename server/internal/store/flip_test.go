@@ -2,21 +2,25 @@ package store_test
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/dgraph-io/badger/v4"
 	"github.com/hearthos/hearth/api/fault"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	"github.com/hearthos/hearth/server/internal/store"
 	"google.golang.org/protobuf/proto"
 )
 
-// grownStore makes a store of several tables and logs of large values, as a clean end and as a kill leave it.
+// grownStore makes a store of several tables and, as earlier releases did, logs of large values, as a clean end and as a
+// kill leave it.
 func grownStore(t *testing.T) (closed, killed string) {
 	t.Helper()
 	closed = filepath.Join(t.TempDir(), "store")
@@ -34,13 +38,40 @@ func grownStore(t *testing.T) (closed, killed string) {
 			put(t, s, row(fmt.Sprint("r", life, i), noise(300)), row("often", fmt.Sprint(i)))
 		}
 		put(t, s, row("l1", noise(150<<10)), row("l2", noise(150<<10)))
-		if life == 2 {
-			killed = copyLive(t, closed)
-		}
 		closeStore(t, s)
+		live := setApart(t, closed)
+		if life == 2 {
+			killed = live
+		}
 	}
 	shorten(t, killed)
 	return closed, killed
+}
+
+// setApart moves the large values of a closed store to a log of their own, and answers what a kill leaves just then.
+func setApart(t *testing.T, dir string) (killed string) {
+	t.Helper()
+	db, err := badger.OpenManaged(badger.DefaultOptions(filepath.Join(dir, "db")).WithLogger(nil).
+		WithMemTableSize(8 << 20).WithValueLogFileSize(1 << 20).WithValueThreshold(100 << 10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	txn := db.NewTransactionAt(math.MaxUint64, false)
+	defer txn.Discard()
+	it := txn.NewIterator(badger.DefaultIteratorOptions)
+	defer it.Close()
+	for it.Rewind(); it.Valid(); it.Next() {
+		if it.Item().ValueSize() < 100<<10 {
+			continue
+		}
+		write := db.NewTransactionAt(it.Item().Version(), true)
+		value, err := it.Item().ValueCopy(nil)
+		if err = errors.Join(err, write.Set(it.Item().KeyCopy(nil), value), write.CommitAt(it.Item().Version(), nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return copyLive(t, dir)
 }
 
 // shorten takes away most of the hole at the end of each log.
@@ -160,11 +191,31 @@ func TestDamagedHeadOfALargeValueIsRefusedAndKept(t *testing.T) {
 				if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
 					t.Fatal(err)
 				}
-				flip(t, filepath.Join(dir, "db", "000003.vlog"), at, 16)
+				logs, err := filepath.Glob(filepath.Join(dir, "db", "*.vlog"))
+				if err != nil || len(logs) == 0 {
+					t.Fatal(logs, err)
+				}
+				flip(t, largest(t, logs), at, 16)
 				refusedOrWhole(t, dir, "not this")
 			})
 		}
 	}
+}
+
+// largest is the file in which most is written, the newest where there are several.
+func largest(t *testing.T, paths []string) (path string) {
+	t.Helper()
+	most := 0
+	for _, p := range paths {
+		data, err := readHead(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(data) >= most {
+			path, most = p, len(data)
+		}
+	}
+	return path
 }
 
 // readHead reads a file up to the zeros at its end.

@@ -94,7 +94,7 @@ type facts struct {
 }
 
 // prepare makes the first commit of a new store, or migrates an old one, and answers its facts.
-func prepare(dir string, db *badger.DB, steps []migration, opt Options) (facts, error) {
+func prepare(dir string, db *database, steps []migration, opt Options) (facts, error) {
 	f, err := readFacts(db)
 	if err != nil {
 		return facts{}, err
@@ -129,7 +129,7 @@ func prepare(dir string, db *badger.DB, steps []migration, opt Options) (facts, 
 }
 
 // migrateAll finishes the migration that is not through, and makes those that are still to come.
-func migrateAll(dir string, db *badger.DB, f *facts, steps []migration, opt Options) error {
+func migrateAll(dir string, db *database, f *facts, steps []migration, opt Options) error {
 	for {
 		if f.unfinished != 0 {
 			step := steps[f.unfinished-1]
@@ -158,25 +158,25 @@ func migrateAll(dir string, db *badger.DB, f *facts, steps []migration, opt Opti
 
 // finish does the last part of a migration and notes that it is done. The note has the revision of the commit of the
 // migration: nothing was written since.
-func finish(dir string, db *badger.DB, f *facts, step migration) error {
+func finish(dir string, db *database, f *facts, step migration) error {
 	if step.After != nil {
 		if err := step.After(dir); err != nil {
 			return err
 		}
 	}
-	txn := db.NewTransactionAt(f.revision, true)
-	defer txn.Discard()
-	if err := txn.Delete([]byte(keyUnfinished)); err != nil {
+	write := db.begin(f.revision)
+	defer write.discard()
+	if err := write.delete([]byte(keyUnfinished)); err != nil {
 		return err
 	}
-	if err := txn.CommitAt(f.revision, nil); err != nil {
+	if err := write.commit(); err != nil {
 		return err
 	}
 	f.unfinished = 0
 	return nil
 }
 
-func readFacts(db *badger.DB) (f facts, err error) {
+func readFacts(db *database) (f facts, err error) {
 	txn := db.NewTransactionAt(math.MaxUint64, false)
 	defer txn.Discard()
 	if f.format, err = readNumber(txn, keyFormat); err != nil || f.format == 0 {
@@ -244,7 +244,7 @@ func readKey(txn *badger.Txn, key string) ([]byte, error) {
 }
 
 // create makes the first commit. It is revision 1, so that no bookmark is ever 0.
-func create(db *badger.DB, format uint32) (facts, error) {
+func create(db *database, format uint32) (facts, error) {
 	id, err := ids.NewULID(time.Now(), rand.Reader)
 	if err != nil {
 		return facts{}, err
@@ -253,9 +253,9 @@ func create(db *badger.DB, format uint32) (facts, error) {
 	return f, writeFacts(db, f)
 }
 
-func writeFacts(db *badger.DB, f facts) error {
-	txn := db.NewTransactionAt(f.revision, true)
-	defer txn.Discard()
+func writeFacts(db *database, f facts) error {
+	write := db.begin(f.revision)
+	defer write.discard()
 	values := map[string][]byte{
 		keyStoreID:   []byte(f.id),
 		keyFormat:    binary.BigEndian.AppendUint32(nil, f.format),
@@ -265,11 +265,11 @@ func writeFacts(db *badger.DB, f facts) error {
 		values[keyUnfinished] = binary.BigEndian.AppendUint32(nil, f.unfinished)
 	}
 	for key, value := range values {
-		if err := txn.Set([]byte(key), value); err != nil {
+		if err := write.set([]byte(key), value); err != nil {
 			return fmt.Errorf("cannot write %s: %w", key, err)
 		}
 	}
-	if err := txn.CommitAt(f.revision, nil); err != nil {
+	if err := write.commit(); err != nil {
 		return fmt.Errorf("cannot write the store's facts: %w", err)
 	}
 	return nil
@@ -277,10 +277,10 @@ func writeFacts(db *badger.DB, f facts) error {
 
 // migrate rewrites all rows as the next revision, which becomes visible with the last commit, that of the facts. Until
 // then everything is read as of the old revision, so that going through it again after a crash gives the same.
-func migrate(db *badger.DB, f *facts, step migration) error {
+func migrate(db *database, f *facts, step migration) error {
 	next := facts{id: f.id, format: f.format + 1, revision: f.revision + 1, compacted: f.revision + 1, unfinished: f.format}
-	batch := db.NewWriteBatchAt(next.revision)
-	defer batch.Cancel()
+	write := db.beginMany(next.revision)
+	defer write.discard()
 	txn := db.NewTransactionAt(f.revision, false)
 	defer txn.Discard()
 	opt := badger.DefaultIteratorOptions
@@ -299,17 +299,17 @@ func migrate(db *badger.DB, f *facts, step migration) error {
 		case err != nil:
 			return fmt.Errorf("row %q of kind %d: %w", id, kind, err)
 		case after == nil:
-			err = batch.Delete(key)
+			err = write.delete(key)
 		case len(after) > MaxRow:
 			err = fmt.Errorf("row %q of kind %d grows to %d bytes", id, kind, len(after))
 		case string(after) != string(raw):
-			err = batch.Set(key, after)
+			err = write.set(key, after)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if err := batch.Flush(); err != nil {
+	if err := write.commit(); err != nil {
 		return err
 	}
 	if err := writeFacts(db, next); err != nil {

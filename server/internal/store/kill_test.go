@@ -60,7 +60,7 @@ func growUp(tx *store.Tx, id string) (uint64, error) {
 		return 0, err
 	}
 	n := row.GetSpec().GetSize() + 1
-	size := 80 << rand.IntN(12) // up to 160 KiB: two of them make a log record that goes to the log of large values
+	size := 80 << rand.IntN(12) // up to 160 KiB, so that a log of memory holds few
 	made := func(id string) error {
 		text := strings.Repeat(string(rune('a'+n%26)), size)
 		return store.Put(tx, &packagesv1.Artifact{Meta: &metav1.Meta{Id: id}, Spec: &packagesv1.ArtifactSpec{Size: n, Title: text}})

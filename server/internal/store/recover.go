@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/dgraph-io/badger/v4"
 	"github.com/hearthos/hearth/server/internal/atomicfile"
 )
 
@@ -87,9 +86,9 @@ func (r *Recovery) goOn(dir string, log *slog.Logger) (err error) {
 	if err := errors.Join(removeEmpty(dir), dropKeyRegistry(dir, log)); err != nil {
 		return err
 	}
-	db, err := badger.OpenManaged(badgerOptions(dir, log))
+	db, err := openDatabase(filepath.Dir(dir), badgerOptions(dir, log))
 	if err != nil {
-		return fmt.Errorf("cannot open the store's database: %w", err)
+		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	f, err := readFacts(db)
@@ -109,7 +108,7 @@ func (f *files) look(log *slog.Logger) (_ facts, err error) {
 		return facts{}, err
 	}
 	defer func() { err = errors.Join(err, removeView(view)) }()
-	db, err := openBadger(filepath.Dir(f.db), badgerOptions(view, log).WithReadOnly(true))
+	db, err := openDatabase(filepath.Dir(f.db), badgerOptions(view, log).WithReadOnly(true))
 	if err != nil {
 		return facts{}, err
 	}

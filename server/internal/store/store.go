@@ -75,7 +75,7 @@ type Options struct {
 	// Reserve is how much of the disk is set aside for when it is full, more than MinFree; see reserve.go. Default none.
 	Reserve uint64
 	// MemTable is how many bytes of changes are gathered in memory before they become a table, and bounds what one commit
-	// may hold to a seventh of it. Default 8 MiB, all of which an opening takes: a test with hundreds of openings asks for
+	// may hold to an eighth of it. Default 8 MiB, all of which an opening takes: a test with hundreds of openings asks for
 	// less. A store that was not closed is opened with no less than it had.
 	MemTable int64
 	// Existing refuses with REASON_NOT_FOUND to make a store where none is, and with REASON_STORE_OLD to change the format
@@ -114,7 +114,7 @@ type Store struct {
 	boot string
 	opt  Options
 	dir  string
-	db   *badger.DB
+	db   *database
 	lock *os.File
 	mark *os.File // nil with Options.ReadOnly
 	// markLost tells that there was no mark at the start though there must have been one.
@@ -228,7 +228,7 @@ func mustExist(dir string) error {
 }
 
 // openFiles opens the database after a look at its files. With Options.ReadOnly it opens a copy, view.
-func openFiles(dir string, opt Options, supported uint32) (_ *badger.DB, view string, err error) {
+func openFiles(dir string, opt Options, supported uint32) (_ *database, view string, err error) {
 	exists, err := checkFormatFile(dir, supported)
 	if err != nil {
 		return nil, "", err
@@ -247,7 +247,7 @@ func openFiles(dir string, opt Options, supported uint32) (_ *badger.DB, view st
 		return nil, "", err
 	}
 	db := f.db
-	set := badgerOptions(db, opt.Logger).WithMemTableSize(opt.MemTable).WithValueThreshold(min(valueThreshold, opt.MemTable/8))
+	set := badgerOptions(db, opt.Logger).WithMemTableSize(opt.MemTable).WithValueThreshold(min(MaxCommit, opt.MemTable/8))
 	if opt.ReadOnly {
 		if view, err = f.makeView(); err != nil {
 			return nil, "", err
@@ -264,21 +264,11 @@ func openFiles(dir string, opt Options, supported uint32) (_ *badger.DB, view st
 			return nil, "", err
 		}
 	}
-	opened, err := openBadger(dir, set)
+	opened, err := openDatabase(dir, set)
 	if err != nil {
 		return nil, "", errors.Join(err, removeView(view))
 	}
 	return opened, view, nil
-}
-
-// openBadger opens the database. What makes Badger panic is damage.
-func openBadger(dir string, set badger.Options) (_ *badger.DB, err error) {
-	defer recoverDamage(dir, &err)
-	db, err := badger.OpenManaged(set)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open the store's database: %w", err)
-	}
-	return db, nil
 }
 
 func removeView(view string) error {
@@ -288,11 +278,9 @@ func removeView(view string) error {
 	return os.RemoveAll(view)
 }
 
-// Sizes of the database, in bytes: of the changes in memory, and of a value that is written beside the tables.
-const (
-	memTable       = 8 << 20
-	valueThreshold = 256 << 10
-)
+// memTable is how many bytes of changes the database gathers in memory. It takes a seventh of it as one transaction, so
+// MaxCommit is an eighth.
+const memTable = 8 << 20
 
 func badgerOptions(dir string, log *slog.Logger) badger.Options {
 	// NumVersionsToKeep counts only versions at or below the discard timestamp, which is the compaction point: every
@@ -300,7 +288,6 @@ func badgerOptions(dir string, log *slog.Logger) badger.Options {
 	return badger.DefaultOptions(dir).
 		WithLogger(badgerLogger{log}).
 		WithBypassLockGuard(true). // <dir>/lock guards the whole folder
-		WithSyncWrites(true).
 		WithDetectConflicts(false).
 		WithNumVersionsToKeep(1).
 		WithMemTableSize(memTable).
@@ -308,7 +295,7 @@ func badgerOptions(dir string, log *slog.Logger) badger.Options {
 		WithBlockCacheSize(4 << 20).
 		WithIndexCacheSize(4 << 20).
 		WithValueLogFileSize(32 << 20).
-		WithValueThreshold(valueThreshold).
+		WithValueThreshold(MaxCommit). // no value is as long, so the log of large values stays empty
 		WithVerifyValueChecksum(true).
 		WithChecksumVerificationMode(options.OnBlockRead). // checkFiles has read the tables that were there
 		WithNumCompactors(2).
