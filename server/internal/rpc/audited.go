@@ -12,6 +12,7 @@ import (
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/hearthos/hearth/api/fault"
@@ -58,8 +59,25 @@ func (h *Hub) audited(ctx context.Context, c *Call, next func(context.Context) e
 	reason = metav1.Reason_REASON_UNSPECIFIED
 	if err != nil {
 		reason = fault.Reason(err)
+		c.aboutRefused(targets)
 	}
 	return err
+}
+
+// aboutRefused tells what a call is about that was refused before its request was read. Nothing is read of what nobody
+// known sends.
+func (c *Call) aboutRefused(targets map[string]string) {
+	if c.read == nil || c.Caller.Identity.Kind == access.Nobody {
+		return
+	}
+	input, err := protoregistry.GlobalTypes.FindMessageByName(c.Method.Input().FullName())
+	if err != nil {
+		return
+	}
+	m := input.New()
+	if err := c.read(m.Interface()); err == nil {
+		addTargets(targets, c.Method, m)
+	}
 }
 
 // credentialOf names the session, token or key that a caller showed.

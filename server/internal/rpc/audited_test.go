@@ -81,7 +81,7 @@ func TestCallsThatCouldChangeSomethingAreRecorded(t *testing.T) {
 	want := []*auditv1.Entry{
 		{Spec: &auditv1.EntrySpec{Caller: "token-admin", Role: optionsv1.Role_ROLE_ADMIN, Targets: map[string]string{"id": long[:128]}},
 			Status: &auditv1.EntryStatus{Outcome: auditv1.EntryStatus_OUTCOME_REFUSED, Reason: metav1.Reason_REASON_INVALID_ARGUMENT, Count: 1}},
-		{Spec: &auditv1.EntrySpec{Caller: "token-viewer", Role: optionsv1.Role_ROLE_VIEWER},
+		{Spec: &auditv1.EntrySpec{Caller: "token-viewer", Role: optionsv1.Role_ROLE_VIEWER, Targets: map[string]string{"id": "hello"}},
 			Status: &auditv1.EntryStatus{Outcome: auditv1.EntryStatus_OUTCOME_REFUSED, Reason: metav1.Reason_REASON_PERMISSION_DENIED, Count: 1}},
 		{Spec: &auditv1.EntrySpec{Caller: "token-admin", Role: optionsv1.Role_ROLE_ADMIN, Targets: map[string]string{"id": "hello"}},
 			Status: &auditv1.EntryStatus{Outcome: auditv1.EntryStatus_OUTCOME_DONE, Count: 1}},

@@ -42,6 +42,7 @@ type Call struct {
 	ahead   func() error   // runs once, when the first message has passed the checks and before the service sees it
 	entry   *audit.Pending // of the audit log; nil for calls that are not recorded
 	about   map[string]string
+	read    func(any) error // reads the request of a unary call; nil once it was
 	attrs   []slog.Attr
 	end     context.CancelCauseFunc // ends a stream; nil for unary calls
 	native  bool                    // came by grpc-go itself, whose answers have no other headers
@@ -143,6 +144,7 @@ func classOf(l origin.Listener) access.Class {
 // handler is the generated one.
 func (h *Hub) unary(ctx context.Context, m *method, handler grpc.MethodHandler, recv func(any) error) (any, error) {
 	c := h.newCall(ctx, m.procedure, m, false)
+	c.read = recv
 	var resp any
 	err := c.through(context.WithValue(ctx, callKey{}, c), h.list, func(ctx context.Context) error {
 		impl, err := h.answers(m)
@@ -150,6 +152,7 @@ func (h *Hub) unary(ctx context.Context, m *method, handler grpc.MethodHandler, 
 			return err
 		}
 		resp, err = handler(impl, ctx, func(msg any) error {
+			c.read = nil
 			if err := recv(msg); err != nil {
 				return readFault(err)
 			}
