@@ -96,7 +96,7 @@ func (a *app) export(ctx context.Context, e exporting, dir string) error {
 		return err
 	}
 	defer folder.scratch.remove()
-	show := a.newRate("fetching")
+	show := a.newRate(a.say("progress.fetching", nil))
 	defer show.end()
 	result, err := export.Write(ctx, src, export.Options{
 		Folder: folder, Keys: export.Keys{Dir: e.keys}, Now: time.Now(), Valid: e.valid, Renew: e.renew,

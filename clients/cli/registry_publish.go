@@ -112,7 +112,7 @@ func (a *app) publish(ctx context.Context, p *publisher, path string, links []st
 	if len(links) > 0 {
 		err = c.Call(ctx, "package.add", registry.AddParams{URLs: links, Commitment: f.Commitment(), Signature: signature.PEM()}, nil)
 	} else {
-		show := a.newRate("sending")
+		show := a.newRate(a.say("progress.sending", nil))
 		err = c.AddUpload(ctx, raw, size, nil, f.Commitment(), signature, show.set)
 		show.end()
 		if errors.Is(err, registry.ErrKeepsNothing) {
@@ -212,7 +212,7 @@ func (a *app) fetchFrom(ctx context.Context, url string, c s9pk.Commitment, out 
 		return err
 	}
 	defer f.Close()
-	show := a.newRate("fetching")
+	show := a.newRate(a.say("progress.fetching", nil))
 	size, err := fetchVerified(ctx, url, c, f, show.set)
 	show.end()
 	if err != nil {

@@ -114,7 +114,7 @@ func (a *app) edit(ctx context.Context, name string, e edits) error {
 			}
 		}
 		var c s9pk.Commitment
-		if err := a.write(out, "writing", p.total(), func(w io.Writer) (err error) {
+		if err := a.write(out, a.say("progress.writing", nil), p.total(), func(w io.Writer) (err error) {
 			c, err = p.Edit(ctx, w, in)
 			return err
 		}); err != nil {
@@ -281,7 +281,7 @@ commitment stays the same.`,
 				return err
 			}
 			return a.withPackage(cmd.Context(), args[0], func(p *packageFile) error {
-				if err := a.write(to, "signing", p.total(), func(w io.Writer) error {
+				if err := a.write(to, a.say("progress.signing", nil), p.total(), func(w io.Writer) error {
 					return p.Sign(cmd.Context(), w, key, s9pk.Priority)
 				}); err != nil {
 					return err
@@ -331,7 +331,7 @@ func (a *app) rewrite(ctx context.Context, p *packageFile, to, arch string) erro
 			return err
 		}
 	}
-	if err := a.write(to, "writing", p.total(), func(w io.Writer) error {
+	if err := a.write(to, a.say("progress.writing", nil), p.total(), func(w io.Writer) error {
 		return p.Rewrite(ctx, w, keep, s9pk.Priority)
 	}); err != nil {
 		return err

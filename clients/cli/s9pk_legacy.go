@@ -74,7 +74,7 @@ func (a *app) convertOld(ctx context.Context, f *legacy.File, to, arch, keyFile 
 		return err
 	}
 	var commitment s9pk.Commitment
-	if err := a.write(to, "writing", f.Section(legacy.SectionImages).Size(), func(w io.Writer) (err error) {
+	if err := a.write(to, a.say("progress.writing", nil), f.Section(legacy.SectionImages).Size(), func(w io.Writer) (err error) {
 		commitment, err = s9pk.Build(ctx, w, s9pk.BuildInput{Manifest: raw, Members: c.members, Key: key})
 		return err
 	}); err != nil {
@@ -186,7 +186,7 @@ func (c *conversion) addImages(ctx context.Context, only string) error {
 
 func (c *conversion) addImage(ctx context.Context, archive *io.SectionReader, arch string, id ids.Image, tag string) error {
 	out := filepath.Join(c.scratch, arch+"-"+string(id)+".squashfs")
-	show := c.app.newRate("image " + string(id) + " " + arch)
+	show := c.app.newRate(c.app.say("progress.image", map[string]any{"ID": id, "Arch": arch}))
 	config, err := image.MakeFromArchive(ctx, archive, tag, arch, out, image.Options{Scratch: c.scratch, Progress: show.set})
 	show.end()
 	if fault.Is(err, metav1.Reason_REASON_IMAGE_SOURCE_NOT_FOUND) {

@@ -83,7 +83,7 @@ func (a *app) extract(ctx context.Context, p *packageFile, paths []string, to st
 	}
 	defer scratch.remove()
 	part := filepath.Join(filepath.Base(scratch.dir), "part")
-	show := a.newRate("extracting")
+	show := a.newRate(a.say("progress.extracting", nil))
 	defer show.end()
 	var done int64
 	for _, e := range chosen {

@@ -137,7 +137,7 @@ func (p *project) write(ctx context.Context, key sign.PrivateKey) (commitment s9
 	for _, m := range p.members {
 		total += m.Size
 	}
-	err = p.app.write(p.out, "writing", total, func(w io.Writer) (err error) {
+	err = p.app.write(p.out, p.app.say("progress.writing", nil), total, func(w io.Writer) (err error) {
 		commitment, err = s9pk.Build(ctx, w, s9pk.BuildInput{Manifest: raw, Members: p.members, Key: key, Order: s9pk.ByName})
 		return err
 	})

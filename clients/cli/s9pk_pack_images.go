@@ -198,7 +198,7 @@ func (p *project) addImage(ctx context.Context, arch string, id ids.Image, img s
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	show := p.newRate("image " + string(id) + " " + arch)
+	show := p.newRate(p.say("progress.image", map[string]any{"ID": id, "Arch": arch}))
 	root, config, err := s.Make(ctx, arch, filepath.Join(dir, "root.squashfs"), image.Options{Scratch: dir, Progress: show.set})
 	show.end()
 	if err != nil {

@@ -138,7 +138,7 @@ command ends with 0, what was printed is what was signed.`,
 				}
 				out := a.Out
 				if e, ok := p.Lookup(args[1]); ok && obeys(a.Err) && !isTerminal(a.Out) {
-					show := a.newRate("reading")
+					show := a.newRate(a.say("progress.reading", nil))
 					defer show.end()
 					out = &counted{w: a.Out, progress: func(n int64) { show.set(n, e.Size) }}
 				}
@@ -183,14 +183,16 @@ func (r *rate) end() { r.show.end() }
 
 // verifyAll verifies every byte and shows how far it is.
 func (a *app) verifyAll(ctx context.Context, verify func(context.Context, func(done, total int64)) error) error {
-	show := a.newRate("verifying")
+	show := a.newRate(a.say("progress.verifying", nil))
 	defer show.end()
 	return verify(ctx, show.set)
 }
 
 func (a *app) printVerified(id, version, size string, begin time.Time) error {
 	return a.print(map[string]any{"id": id, "version": version, "valid": true}, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "%s %s is whole and signed (%s, %s)\n", printable(id), printable(version), size, time.Since(begin).Round(time.Millisecond))
+		_, err := fmt.Fprintln(w, a.say("s9pk.verified", map[string]any{
+			"ID": printable(id), "Version": printable(version), "Size": size, "Took": time.Since(begin).Round(time.Millisecond),
+		}))
 		return err
 	})
 }
