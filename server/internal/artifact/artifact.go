@@ -17,13 +17,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -54,6 +54,9 @@ type Keeper struct {
 	log          *slog.Logger
 	clock        func() time.Time
 	uploads      *inbox.Box
+
+	mu      sync.Mutex // guards checked
+	checked map[checkedKey]bool
 }
 
 // New returns a keeper over dir for packages of one architecture. The folder is made when it is absent; uploads that
@@ -63,7 +66,7 @@ func New(dir, architecture string, st *store.Store, log *slog.Logger, clock func
 	if err != nil {
 		return nil, err
 	}
-	k := &Keeper{dir: dir, architecture: architecture, store: st, log: log, clock: clock, uploads: uploads}
+	k := &Keeper{dir: dir, architecture: architecture, store: st, log: log, clock: clock, uploads: uploads, checked: map[checkedKey]bool{}}
 	// What a server claimed or fetched that then ended before it recorded the operation, nobody can use any more.
 	for _, dir := range []string{k.claimed(), k.fetching()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -213,72 +216,11 @@ func (k *Keeper) InspectUpload(ticket string) (*packagesv1.Artifact, *packagesv1
 	if err != nil {
 		return nil, nil, err
 	}
-	icon, err := k.document(file, packagesv1.Document_KIND_ICON)
+	icon, err := k.document(file, packagesv1.Document_KIND_ICON, MaxDocument)
 	if err != nil { // an icon that cannot be read is no reason not to show the rest; the installation verifies all
 		icon = &packagesv1.Document{Kind: packagesv1.Document_KIND_ICON}
 	}
 	return art, icon, nil
-}
-
-// maxDocument bounds what is read of a package for people to see; larger ones count as absent.
-const maxDocument = 1 << 20
-
-// Document reads what a kept file brings for people to see.
-func (k *Keeper) Document(id string, kind packagesv1.Document_Kind) (*packagesv1.Document, error) {
-	if !idPattern.MatchString(id) {
-		return nil, fault.New(metav1.Reason_REASON_NOT_FOUND, "there is no package file %q", id)
-	}
-	f, err := os.Open(k.Path(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(metav1.Reason_REASON_NOT_FOUND, "there is no package file %q", id)
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	file, err := s9pk.Open(f, info.Size(), s9pk.Options{})
-	if err != nil {
-		return nil, refusal(err)
-	}
-	return k.document(file, kind)
-}
-
-// DocumentIn reads a document out of a file that lies elsewhere, of which only what its signers have signed is believed.
-func (k *Keeper) DocumentIn(r io.ReaderAt, size int64, c s9pk.Commitment, kind packagesv1.Document_Kind) (*packagesv1.Document, error) {
-	file, err := s9pk.Open(r, size, s9pk.Options{Commitment: &c})
-	if err != nil {
-		return nil, refusal(err)
-	}
-	return k.document(file, kind)
-}
-
-func (k *Keeper) document(file *s9pk.File, kind packagesv1.Document_Kind) (*packagesv1.Document, error) {
-	layout, err := file.Layout(k.architecture)
-	if err != nil {
-		return nil, refusal(err)
-	}
-	path, mediaType := "", "text/markdown"
-	switch kind {
-	case packagesv1.Document_KIND_ICON:
-		path = layout.Icon
-		mediaType = s9pk.IconType(path)
-	case packagesv1.Document_KIND_INSTRUCTIONS:
-		path = layout.Instructions
-	case packagesv1.Document_KIND_LICENSE:
-		path = s9pk.PathLicense
-	}
-	if e, ok := file.Lookup(path); path == "" || !ok || e.Size > maxDocument {
-		return nil, fault.New(metav1.Reason_REASON_NOT_FOUND, "the package has no such document").With("kind", kind)
-	}
-	content, err := file.ReadFile(path, maxDocument)
-	if err != nil {
-		return nil, refusal(err)
-	}
-	return &packagesv1.Document{Kind: kind, MediaType: mediaType, Content: content}, nil
 }
 
 // describe makes the row of a file, or refuses a file that this machine cannot run.

@@ -62,7 +62,10 @@ func (w *world) boot() {
 }
 
 // sampleFor is a whole package file for x86_64, made for the system version given.
-func sampleFor(t testing.TB, system string) []byte {
+func sampleFor(t testing.TB, system string) []byte { return sampleWith(t, system, nil) }
+
+// sampleWith is one in which files, by their paths, stand in place of those of the sample.
+func sampleWith(t testing.TB, system string, files map[string][]byte) []byte {
 	t.Helper()
 	raw, err := os.ReadFile("../../../api/s9pk/testdata/packed-order.s9pk")
 	if err != nil {
@@ -81,6 +84,9 @@ func sampleFor(t testing.TB, system string) []byte {
 			}
 			members[e.Path] = s9pk.FromBytes(content)
 		}
+	}
+	for path, content := range files {
+		members[path] = s9pk.FromBytes(content)
 	}
 	var manifest map[string]any
 	if err := json.Unmarshal(file.ManifestJSON(), &manifest); err != nil {

@@ -1,12 +1,20 @@
 package artifact_test
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
 	"testing"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/merkle"
+	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/server/internal/artifact"
 )
 
 func TestAnUploadIsLookedAtBeforeItIsInstalled(t *testing.T) {
@@ -64,14 +72,84 @@ func TestAPackageShowsItsDocuments(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, kind := range []packagesv1.Document_Kind{packagesv1.Document_KIND_ICON, packagesv1.Document_KIND_LICENSE} {
-		doc, err := w.Document(art.GetMeta().GetId(), kind)
-		if err != nil || doc.GetKind() != kind || len(doc.GetContent()) == 0 {
+		doc, large, err := w.Document(t.Context(), art.GetMeta().GetId(), kind)
+		if sum := merkle.Sum(doc.GetContent()); err != nil || large != nil || doc.GetKind() != kind || len(doc.GetContent()) == 0 || !bytes.Equal(doc.GetDigest(), sum[:]) {
 			t.Errorf("%s: %v, %v", kind, doc, err)
 		}
 	}
 	for _, id := range []string{"", "../../etc/passwd", art.GetMeta().GetId()[1:] + "a"} {
-		if _, err := w.Document(id, packagesv1.Document_KIND_ICON); !fault.Is(err, metav1.Reason_REASON_NOT_FOUND) {
+		if _, _, err := w.Document(t.Context(), id, packagesv1.Document_KIND_ICON); !fault.Is(err, metav1.Reason_REASON_NOT_FOUND) {
 			t.Errorf("file %q: %v", id, err)
 		}
+	}
+}
+
+// Assets are of every size, and are read where they lie: only of a file that still is what was signed.
+func TestLargeAssetsAreComparedBeforeTheyAreRead(t *testing.T) {
+	t.Parallel()
+	assets := bytes.Repeat([]byte("0123456789abcdef"), artifact.MaxDocument/16+1)
+	file := sampleWith(t, "0.4.0-beta.9", map[string][]byte{"assets.squashfs": assets})
+	const kind = packagesv1.Document_KIND_ASSETS
+	w := newWorld(t)
+	art, err := w.Take(t.Context(), w.claim(w.upload(len(file), file)), quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := art.GetMeta().GetId()
+	damage := func(b byte) {
+		t.Helper()
+		f, err := os.OpenFile(w.Path(id), os.O_WRONLY, 0)
+		if err == nil {
+			_, err = f.WriteAt([]byte{b}, int64(bytes.Index(file, assets)+len(assets)-1))
+		}
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	damage('!')
+	if _, _, err := w.Document(t.Context(), id, kind); !fault.Is(err, metav1.Reason_REASON_PACKAGE_FILE_DAMAGED) {
+		t.Errorf("a damaged file: %v", err)
+	}
+	damage('f')
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := w.Document(gone, id, kind); !errors.Is(err, context.Canceled) {
+		t.Errorf("a caller who has gone: %v", err)
+	}
+	doc, large, err := w.Document(t.Context(), id, kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer large.Close()
+	got, err := io.ReadAll(large)
+	if sum := merkle.Sum(assets); err != nil || !bytes.Equal(got, assets) || !bytes.Equal(doc.GetDigest(), sum[:]) || len(doc.GetContent()) != 0 {
+		t.Errorf("%d bytes with the digest %x: %v", len(got), doc.GetDigest(), err)
+	}
+
+	// Of a file that lies elsewhere nothing is believed, and only so much is read.
+	f, err := s9pk.Open(bytes.NewReader(file), int64(len(file)), s9pk.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := func(raw []byte) (*packagesv1.Document, error) {
+		return w.DocumentIn(bytes.NewReader(raw), int64(len(raw)), f.Commitment(), kind)
+	}
+	if doc, err := there(file); err != nil || !bytes.Equal(doc.GetContent(), assets) {
+		t.Errorf("elsewhere: %d bytes, %v", len(doc.GetContent()), err)
+	}
+	changed := bytes.Clone(file)
+	changed[bytes.Index(file, assets)] = '!'
+	if _, err := there(changed); !fault.Is(err, metav1.Reason_REASON_PACKAGE_FILE_DAMAGED) {
+		t.Errorf("damaged elsewhere: %v", err)
+	}
+	if _, err := there(sample(t)); err == nil {
+		t.Error("another file is read")
+	}
+	most := sampleWith(t, "0.4.0-beta.9", map[string][]byte{"assets.squashfs": make([]byte, 16<<20+1)})
+	if f, err = s9pk.Open(bytes.NewReader(most), int64(len(most)), s9pk.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := there(most); !fault.Is(err, metav1.Reason_REASON_DOCUMENT_TOO_LARGE) {
+		t.Errorf("too large: %v", err)
 	}
 }

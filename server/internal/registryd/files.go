@@ -1,6 +1,7 @@
 package registryd
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -184,7 +185,7 @@ func DataURL(mediaType string, content []byte) string {
 	return "data:" + mediaType + ";base64," + base64.StdEncoding.EncodeToString(content)
 }
 
-// ServeHTTP answers GET /files/<hash>.s9pk, by ranges too, and GET /icons/<digest>. Both never change.
+// ServeHTTP answers GET /files/<hash>.s9pk and GET /icons/<digest>, by ranges and conditions too. Both never change.
 func (f *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Access-Control-Allow-Origin", "*")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -206,7 +207,10 @@ func (f *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", mediaType)
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox") // a picture runs nothing
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-		w.Write(content)
+		w.Header().Set("ETag", strconv.Quote(name))
+		sum := sha256.Sum256(content)
+		w.Header().Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":")
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 	default:
 		http.NotFound(w, r)
 	}

@@ -6,6 +6,7 @@
 //	rpc/codec      the JSON of messages and faults, the same on every wire
 //	rpc/jsonrpc    JSON-RPC 2.0
 //	rpc/transfer   HTTP routes for bytes
+//	rpc/content    HTTP routes for what packages bring for people to see
 //	rpc/<area>rpc  the services themselves, methods of a few lines
 //
 // One RegisterXServer(hub, impl) reaches native gRPC directly, and the other wires by the in-process channel:

@@ -10,12 +10,14 @@ import (
 
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/rpc/access"
 	"github.com/hearthos/hearth/server/internal/rpc/codec"
+	"github.com/hearthos/hearth/server/internal/rpc/content"
 	"github.com/hearthos/hearth/server/internal/rpc/jsonrpc"
 	"github.com/hearthos/hearth/server/internal/rpc/origin"
 	"github.com/hearthos/hearth/server/internal/rpc/transfer"
@@ -34,6 +36,9 @@ func (h *Hub) newWeb(ctx context.Context) (http.Handler, error) {
 	mux.Handle("/api/", plain(rest))
 	mux.Handle("/jsonrpc", plain(onWire("jsonrpc", jsonrpc.New(front{h.channel}, h.callable()))))
 	mux.Handle("/transfer/", orNotFound(h.cfg.Transfer))
+	if h.services[packagesv1.PackageService_ServiceDesc.ServiceName] != nil {
+		mux.Handle(content.Prefix, plain(onWire("content", content.New(front{h.channel}))))
+	}
 	mux.Handle("/openapi.json", document("application/json", func() []byte { return h.cfg.OpenAPI }))
 	mux.Handle("/metrics", onWire("metrics", metrics(front{h.channel})))
 	mux.Handle("/", strayCalls(h.handedOut(orNotFound(h.cfg.Page))))

@@ -18,6 +18,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/monitor"
 	"github.com/hearthos/hearth/server/internal/operation"
 	"github.com/hearthos/hearth/server/internal/rpc"
+	"github.com/hearthos/hearth/server/internal/rpc/content"
 	"github.com/hearthos/hearth/server/internal/store"
 )
 
@@ -134,7 +135,7 @@ func (s *Server) InspectUpload(_ context.Context, req *packagesv1.InspectUploadR
 }
 
 // GetPackageDocument implements PackageServiceServer.
-func (s *Server) GetPackageDocument(_ context.Context, req *packagesv1.GetPackageDocumentRequest) (*packagesv1.GetPackageDocumentResponse, error) {
+func (s *Server) GetPackageDocument(ctx context.Context, req *packagesv1.GetPackageDocumentRequest) (*packagesv1.GetPackageDocumentResponse, error) {
 	var id string
 	err := s.store.View(func(tx *store.Tx) error {
 		row, ok, err := store.Lookup[*packagesv1.Package](tx, req.GetId())
@@ -147,8 +148,19 @@ func (s *Server) GetPackageDocument(_ context.Context, req *packagesv1.GetPackag
 	if err != nil {
 		return nil, err
 	}
-	document, err := s.artifacts.Document(id, req.GetDocument())
-	return &packagesv1.GetPackageDocumentResponse{Document: document}, err
+	document, large, err := s.artifacts.Document(ctx, id, req.GetDocument())
+	if err != nil {
+		return nil, err
+	}
+	if large != nil {
+		into := content.LargeOf(ctx)
+		if into == nil {
+			_ = large.Close() // nothing was read
+			return nil, content.TooLarge(large.Size(), content.Path(req.GetId(), req.GetDocument()))
+		}
+		into.Take(large, 0)
+	}
+	return &packagesv1.GetPackageDocumentResponse{Document: document}, nil
 }
 
 // InstallPackage implements PackageServiceServer.

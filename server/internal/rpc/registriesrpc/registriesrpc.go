@@ -2,14 +2,18 @@
 package registriesrpc
 
 import (
+	"bytes"
 	"context"
 	"time"
 
+	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	registriesv1 "github.com/hearthos/hearth/api/gen/go/hearth/registries/v1"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/artifact"
 	"github.com/hearthos/hearth/server/internal/registry"
 	"github.com/hearthos/hearth/server/internal/rpc"
+	"github.com/hearthos/hearth/server/internal/rpc/content"
 )
 
 // Server implements RegistryServiceServer.
@@ -99,5 +103,14 @@ func (s *Server) GetOfferDocument(ctx context.Context, req *registriesv1.GetOffe
 	if err != nil {
 		return nil, err
 	}
-	return &registriesv1.GetOfferDocumentResponse{Document: d}, nil
+	size := int64(len(d.GetContent()))
+	if size <= artifact.MaxDocument {
+		return &registriesv1.GetOfferDocumentResponse{Document: d}, nil
+	}
+	into := content.LargeOf(ctx)
+	if into == nil {
+		return nil, content.TooLarge(size, content.OfferPath(req.GetRegistry(), req.GetPackageId(), req.GetVersion(), req.GetDocument()))
+	}
+	into.Take(bytes.NewReader(d.GetContent()), size)
+	return &registriesv1.GetOfferDocumentResponse{Document: &packagesv1.Document{Kind: d.GetKind(), MediaType: d.GetMediaType(), Digest: d.GetDigest()}}, nil
 }

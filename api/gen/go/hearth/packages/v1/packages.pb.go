@@ -234,6 +234,8 @@ const (
 	Document_KIND_INSTRUCTIONS Document_Kind = 2
 	// The licence, in Markdown.
 	Document_KIND_LICENSE Document_Kind = 3
+	// The files that the package gives to its own programs, as a squashfs. They may be large: GET /content/ has them of every size.
+	Document_KIND_ASSETS Document_Kind = 4
 )
 
 // Enum value maps for Document_Kind.
@@ -243,12 +245,14 @@ var (
 		1: "KIND_ICON",
 		2: "KIND_INSTRUCTIONS",
 		3: "KIND_LICENSE",
+		4: "KIND_ASSETS",
 	}
 	Document_Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED":  0,
 		"KIND_ICON":         1,
 		"KIND_INSTRUCTIONS": 2,
 		"KIND_LICENSE":      3,
+		"KIND_ASSETS":       4,
 	}
 )
 
@@ -1322,7 +1326,9 @@ type Document struct {
 	// The media type, as in "image/svg+xml".
 	MediaType string `protobuf:"bytes,2,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
 	// The bytes.
-	Content       []byte `protobuf:"bytes,3,opt,name=content,proto3" json:"content,omitempty"`
+	Content []byte `protobuf:"bytes,3,opt,name=content,proto3" json:"content,omitempty"`
+	// BLAKE3 of the bytes, which is what the signer of the file has signed.
+	Digest        []byte `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1374,6 +1380,13 @@ func (x *Document) GetMediaType() string {
 func (x *Document) GetContent() []byte {
 	if x != nil {
 		return x.Content
+	}
+	return nil
+}
+
+func (x *Document) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
 	}
 	return nil
 }
@@ -2936,17 +2949,19 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\bartifact\x18\x01 \x01(\v2\x1c.hearth.packages.v1.ArtifactR\bartifact\x120\n" +
 	"\x04icon\x18\x02 \x01(\v2\x1c.hearth.packages.v1.DocumentR\x04icon\x12+\n" +
 	"\x11installed_version\x18\x03 \x01(\tR\x10installedVersion\x12!\n" +
-	"\fother_signer\x18\x04 \x01(\bR\votherSigner\"\xd0\x01\n" +
+	"\fother_signer\x18\x04 \x01(\bR\votherSigner\"\xf9\x01\n" +
 	"\bDocument\x125\n" +
 	"\x04kind\x18\x01 \x01(\x0e2!.hearth.packages.v1.Document.KindR\x04kind\x12\x1d\n" +
 	"\n" +
 	"media_type\x18\x02 \x01(\tR\tmediaType\x12\x18\n" +
-	"\acontent\x18\x03 \x01(\fR\acontent\"T\n" +
+	"\acontent\x18\x03 \x01(\fR\acontent\x12\x16\n" +
+	"\x06digest\x18\x04 \x01(\fR\x06digest\"e\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tKIND_ICON\x10\x01\x12\x15\n" +
 	"\x11KIND_INSTRUCTIONS\x10\x02\x12\x10\n" +
-	"\fKIND_LICENSE\x10\x03\"\x85\x01\n" +
+	"\fKIND_LICENSE\x10\x03\x12\x0f\n" +
+	"\vKIND_ASSETS\x10\x04\"\x85\x01\n" +
 	"\x19GetPackageDocumentRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\x12I\n" +
 	"\bdocument\x18\x02 \x01(\x0e2!.hearth.packages.v1.Document.KindB\n" +

@@ -74,7 +74,8 @@ type PackageServiceClient interface {
 	// signature, the tables and the manifest are checked; the content is when it is installed.
 	InspectUpload(ctx context.Context, in *InspectUploadRequest, opts ...grpc.CallOption) (*InspectUploadResponse, error)
 	// GetPackageDocument reads what an installed package brings for people to see. It was written by the packager: a client
-	// shows it as something that may be hostile.
+	// shows it as something that may be hostile. GET /content/packages/{id}/{icon, instructions, license, assets} answers the
+	// bytes alone, by ranges too; one that is too large for an answer is REASON_DOCUMENT_TOO_LARGE here.
 	GetPackageDocument(ctx context.Context, in *GetPackageDocumentRequest, opts ...grpc.CallOption) (*GetPackageDocumentResponse, error)
 	// InstallPackage installs the uploaded file. Where another file of the package is installed, it is an update: the
 	// service is stopped, its data are snapshotted, and a failure at any point brings back code and data as they were.
@@ -366,7 +367,8 @@ type PackageServiceServer interface {
 	// signature, the tables and the manifest are checked; the content is when it is installed.
 	InspectUpload(context.Context, *InspectUploadRequest) (*InspectUploadResponse, error)
 	// GetPackageDocument reads what an installed package brings for people to see. It was written by the packager: a client
-	// shows it as something that may be hostile.
+	// shows it as something that may be hostile. GET /content/packages/{id}/{icon, instructions, license, assets} answers the
+	// bytes alone, by ranges too; one that is too large for an answer is REASON_DOCUMENT_TOO_LARGE here.
 	GetPackageDocument(context.Context, *GetPackageDocumentRequest) (*GetPackageDocumentResponse, error)
 	// InstallPackage installs the uploaded file. Where another file of the package is installed, it is an update: the
 	// service is stopped, its data are snapshotted, and a failure at any point brings back code and data as they were.

@@ -46,7 +46,8 @@ type RegistryServiceClient interface {
 	// GetOffer tells what a registry has of a package.
 	GetOffer(ctx context.Context, in *GetOfferRequest, opts ...grpc.CallOption) (*GetOfferResponse, error)
 	// GetOfferDocument reads what a listed package brings for people to see, out of the file where it lies. Only what the signers of the file have signed
-	// is read.
+	// is read. GET /content/offers/{package_id}/{icon, instructions, license, assets}?registry=&version= answers the bytes alone, by ranges
+	// too; one that is too large for an answer is REASON_DOCUMENT_TOO_LARGE here.
 	GetOfferDocument(ctx context.Context, in *GetOfferDocumentRequest, opts ...grpc.CallOption) (*GetOfferDocumentResponse, error)
 	// ListCategories lists the categories of a registry.
 	ListCategories(ctx context.Context, in *ListCategoriesRequest, opts ...grpc.CallOption) (*ListCategoriesResponse, error)
@@ -148,7 +149,8 @@ type RegistryServiceServer interface {
 	// GetOffer tells what a registry has of a package.
 	GetOffer(context.Context, *GetOfferRequest) (*GetOfferResponse, error)
 	// GetOfferDocument reads what a listed package brings for people to see, out of the file where it lies. Only what the signers of the file have signed
-	// is read.
+	// is read. GET /content/offers/{package_id}/{icon, instructions, license, assets}?registry=&version= answers the bytes alone, by ranges
+	// too; one that is too large for an answer is REASON_DOCUMENT_TOO_LARGE here.
 	GetOfferDocument(context.Context, *GetOfferDocumentRequest) (*GetOfferDocumentResponse, error)
 	// ListCategories lists the categories of a registry.
 	ListCategories(context.Context, *ListCategoriesRequest) (*ListCategoriesResponse, error)

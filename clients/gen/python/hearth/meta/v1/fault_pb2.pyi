@@ -196,6 +196,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_REGISTRY_REPLICA: _ClassVar[Reason]
     REASON_REGISTRY_STORAGE: _ClassVar[Reason]
     REASON_REGISTRY_STORAGE_OTHER: _ClassVar[Reason]
+    REASON_DOCUMENT_TOO_LARGE: _ClassVar[Reason]
 REASON_UNSPECIFIED: Reason
 REASON_INTERNAL: Reason
 REASON_UNAUTHENTICATED: Reason
@@ -379,6 +380,7 @@ REASON_EXPORT_UNLISTED: Reason
 REASON_REGISTRY_REPLICA: Reason
 REASON_REGISTRY_STORAGE: Reason
 REASON_REGISTRY_STORAGE_OTHER: Reason
+REASON_DOCUMENT_TOO_LARGE: Reason
 
 class Fault(_message.Message):
     __slots__ = ("reason", "message", "metadata", "violations", "retry_after")

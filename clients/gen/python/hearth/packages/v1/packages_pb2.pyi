@@ -245,24 +245,28 @@ class InspectUploadResponse(_message.Message):
     def __init__(self, artifact: _Optional[_Union[_resources_pb2.Artifact, _Mapping]] = ..., icon: _Optional[_Union[Document, _Mapping]] = ..., installed_version: _Optional[str] = ..., other_signer: bool = ...) -> None: ...
 
 class Document(_message.Message):
-    __slots__ = ("kind", "media_type", "content")
+    __slots__ = ("kind", "media_type", "content", "digest")
     class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         KIND_UNSPECIFIED: _ClassVar[Document.Kind]
         KIND_ICON: _ClassVar[Document.Kind]
         KIND_INSTRUCTIONS: _ClassVar[Document.Kind]
         KIND_LICENSE: _ClassVar[Document.Kind]
+        KIND_ASSETS: _ClassVar[Document.Kind]
     KIND_UNSPECIFIED: Document.Kind
     KIND_ICON: Document.Kind
     KIND_INSTRUCTIONS: Document.Kind
     KIND_LICENSE: Document.Kind
+    KIND_ASSETS: Document.Kind
     KIND_FIELD_NUMBER: _ClassVar[int]
     MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
     CONTENT_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
     kind: Document.Kind
     media_type: str
     content: bytes
-    def __init__(self, kind: _Optional[_Union[Document.Kind, str]] = ..., media_type: _Optional[str] = ..., content: _Optional[bytes] = ...) -> None: ...
+    digest: bytes
+    def __init__(self, kind: _Optional[_Union[Document.Kind, str]] = ..., media_type: _Optional[str] = ..., content: _Optional[bytes] = ..., digest: _Optional[bytes] = ...) -> None: ...
 
 class GetPackageDocumentRequest(_message.Message):
     __slots__ = ("id", "document")

@@ -224,7 +224,8 @@ class PackageServiceServicer(object):
 
     def GetPackageDocument(self, request, context):
         """GetPackageDocument reads what an installed package brings for people to see. It was written by the packager: a client
-        shows it as something that may be hostile.
+        shows it as something that may be hostile. GET /content/packages/{id}/{icon, instructions, license, assets} answers the
+        bytes alone, by ranges too; one that is too large for an answer is REASON_DOCUMENT_TOO_LARGE here.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -114,7 +114,8 @@ class RegistryServiceServicer(object):
 
     def GetOfferDocument(self, request, context):
         """GetOfferDocument reads what a listed package brings for people to see, out of the file where it lies. Only what the signers of the file have signed
-        is read.
+        is read. GET /content/offers/{package_id}/{icon, instructions, license, assets}?registry=&version= answers the bytes alone, by ranges
+        too; one that is too large for an answer is REASON_DOCUMENT_TOO_LARGE here.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -490,7 +490,8 @@ export const RegistryService: GenService<{
   },
   /**
    * GetOfferDocument reads what a listed package brings for people to see, out of the file where it lies. Only what the signers of the file have signed
-   * is read.
+   * is read. GET /content/offers/{package_id}/{icon, instructions, license, assets}?registry=&version= answers the bytes alone, by ranges
+   * too; one that is too large for an answer is REASON_DOCUMENT_TOO_LARGE here.
    *
    * @generated from rpc hearth.registries.v1.RegistryService.GetOfferDocument
    */
