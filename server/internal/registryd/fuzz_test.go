@@ -48,7 +48,8 @@ func replica(s blob.Storage) (*registryd.Service, error) {
 	return registryd.New(context.Background(), registryd.Options{Storage: s, Log: slog.New(slog.DiscardHandler), Clock: time.Now}) // it keeps none of it
 }
 
-func seedPart(f *testing.F) []byte {
+func seedPart(f testing.TB) []byte {
+	f.Helper()
 	raw, err := proto.Marshal(&registryv1.StoragePart{
 		Package: &registryv1.RegistryPackage{Meta: &metav1.Meta{Id: "hello"}, Spec: &registryv1.RegistryPackageSpec{Authorized: map[string]string{"a": "*"}}},
 		Versions: []*registryv1.RegistryVersion{{Meta: &metav1.Meta{Id: "hello/1"}, Spec: &registryv1.RegistryVersionSpec{
