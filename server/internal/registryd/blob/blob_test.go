@@ -180,6 +180,48 @@ func TestNamesLeadNowhereElse(t *testing.T) {
 	})
 }
 
+// Storage believes nobody who has not the secret, or whose request was changed on its way.
+func TestRequestsToStorageAreSigned(t *testing.T) {
+	t.Parallel()
+	b := blobtest.New(t)
+	other, err := blob.NewS3(b.OptionsOf(t, "s3://packages", "another-secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Put(t.Context(), "packages/a.s9pk", strings.NewReader("abc")); !fault.Is(err, metav1.Reason_REASON_REGISTRY_STORAGE) {
+		t.Errorf("with another secret: %v", err)
+	}
+	signed := make(chan *http.Request, 1)
+	b.Answer(func(_ http.ResponseWriter, r *http.Request) bool {
+		select {
+		case signed <- r.Clone(context.WithoutCancel(r.Context())):
+		default:
+		}
+		return false
+	})
+	if err := b.Storage(t, "s3://packages").Put(t.Context(), "packages/a.s9pk", strings.NewReader("abc")); err != nil {
+		t.Fatal(err)
+	}
+	seen := <-signed
+	for what, change := range map[string]func(r *http.Request){
+		"as it was signed":    func(*http.Request) {},
+		"another file":        func(r *http.Request) { r.URL.Path += "x" },
+		"another query":       func(r *http.Request) { r.URL.RawQuery = "acl" },
+		"another method":      func(r *http.Request) { r.Method = http.MethodDelete },
+		"another checksum":    func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", strings.Repeat("0", 64)) },
+		"another time":        func(r *http.Request) { r.Header.Set("X-Amz-Date", "20200101T000000Z") },
+		"another signature":   func(r *http.Request) { r.Header.Set("Authorization", r.Header.Get("Authorization")[1:]) },
+		"without a signature": func(r *http.Request) { r.Header.Del("Authorization") },
+	} {
+		r := seen.Clone(t.Context())
+		r.Body = io.NopCloser(strings.NewReader("abc"))
+		change(r)
+		if err := blobtest.Check(r); (err == nil) != (what == "as it was signed") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
 func TestStorageThatFailsIsToldApartFromAFileThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	b := blobtest.New(t)

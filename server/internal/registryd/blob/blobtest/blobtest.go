@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -23,7 +22,8 @@ const accessKey = "AKIDHEARTHTEST"
 // SecretKey is what nobody may see.
 const SecretKey = "a-secret-that-nobody-may-see"
 
-// Server is a server of S3 with one bucket. It lets in who signs with the access key, and can be broken.
+// Server is a server of S3 with one bucket. It lets in who signs requests and bodies with the access key and its secret, as AWS checks it,
+// and can be broken.
 type Server struct {
 	url    string
 	broken atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool]
@@ -38,8 +38,8 @@ func New(t testing.TB) *Server {
 	}
 	s, inner := &Server{}, gofakes3.New(backend, gofakes3.WithIntegrityCheck(true)).Server()
 	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.Contains(r.Header.Get("Authorization"), "Credential="+accessKey+"/") {
-			http.Error(w, "<Error><Code>AccessDenied</Code></Error>", http.StatusForbidden)
+		if err := Check(r); err != nil {
+			http.Error(w, "<Error><Code>SignatureDoesNotMatch</Code><Message>"+err.Error()+"</Message></Error>", http.StatusForbidden)
 			return
 		}
 		if fn := s.broken.Load(); fn != nil && (*fn)(w, r) {
@@ -58,8 +58,14 @@ func (s *Server) Answer(fn func(w http.ResponseWriter, r *http.Request) bool) { 
 // Options say where the bucket is, by a file of credentials of the test.
 func (s *Server) Options(t testing.TB, place string) blob.S3Options {
 	t.Helper()
+	return s.OptionsOf(t, place, SecretKey)
+}
+
+// OptionsOf are those of somebody who has another secret.
+func (s *Server) OptionsOf(t testing.TB, place, secret string) blob.S3Options {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "credentials")
-	if err := os.WriteFile(path, []byte("[default]\naws_access_key_id = "+accessKey+"\naws_secret_access_key = "+SecretKey+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("[default]\naws_access_key_id = "+accessKey+"\naws_secret_access_key = "+secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return blob.S3Options{Place: place, Endpoint: s.url, Region: "us-east-1", Credentials: path}
