@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"strings"
@@ -41,8 +42,21 @@ func (k PrivateKey) PEM() (string, error) {
 	return encode(labelPrivate, derPrivate, k.key.Seed(), derAppended, pub[:]), nil
 }
 
+// encode writes PEM without headers, as encoding/pem does. A registry writes tens of thousands when it starts, for which that one takes too long.
 func encode(label string, parts ...[]byte) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: label, Bytes: bytes.Join(parts, nil)}))
+	const line = 64
+	raw := base64.StdEncoding.EncodeToString(bytes.Join(parts, nil))
+	var out strings.Builder
+	out.Grow(len(raw) + len(raw)/line + 2*len(label) + 34)
+	out.WriteString("-----BEGIN " + label + "-----\n")
+	for rest := raw; rest != ""; {
+		n := min(line, len(rest))
+		out.WriteString(rest[:n])
+		out.WriteByte('\n')
+		rest = rest[n:]
+	}
+	out.WriteString("-----END " + label + "-----\n")
+	return out.String()
 }
 
 // ParsePublicKey reads PublicKey.PEM, with or without the last newline, and refuses keys of small order.

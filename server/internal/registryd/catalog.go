@@ -1,9 +1,11 @@
 package registryd
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +19,7 @@ import (
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/api/sign"
 	"github.com/hearthos/hearth/server/internal/store"
+	"golang.org/x/sync/errgroup"
 )
 
 // catalog is what the rows say, in the form in which it is read. Entries are never changed once they are in it.
@@ -60,14 +63,8 @@ func (c *catalog) load(st *store.Store) error {
 func (c *catalog) refresh(st *store.Store, packages []string) error {
 	next := newCatalog()
 	err := st.View(func(tx *store.Tx) error {
-		for _, id := range packages {
-			part, err := readPackage(tx, id)
-			if err != nil {
-				return err
-			}
-			if next.packages[id], err = newEntry(part); err != nil {
-				return err
-			}
+		if err := next.readPackages(tx, packages); err != nil {
+			return err
 		}
 		rest, err := readRest(tx)
 		if err != nil {
@@ -79,6 +76,32 @@ func (c *catalog) refresh(st *store.Store, packages []string) error {
 		return err
 	}
 	c.take(next)
+	return nil
+}
+
+// readPackages reads packages, making entries of some on all processors while others are read: of the tens of thousands there
+// may be when a registry starts, the making takes most of the time.
+func (c *catalog) readPackages(tx *store.Tx, packages []string) error {
+	var making errgroup.Group
+	making.SetLimit(runtime.GOMAXPROCS(0))
+	entries := make([]*entry, len(packages))
+	var failed error
+	for i, id := range packages {
+		part, err := readPackage(tx, id)
+		if failed = err; err != nil {
+			break
+		}
+		making.Go(func() (err error) {
+			entries[i], err = newEntry(part)
+			return err
+		})
+	}
+	if err := making.Wait(); err != nil || failed != nil {
+		return cmp.Or(failed, err)
+	}
+	for i, id := range packages {
+		c.packages[id] = entries[i]
+	}
 	return nil
 }
 
