@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,11 +22,12 @@ import (
 // exporting is what a person says about an export.
 type exporting struct {
 	from     publisher
-	keys     string
+	keys     []string
 	packages []string
 	newest   bool
 	valid    time.Duration
 	renew    []string
+	signers  []string
 }
 
 func (a *app) registryExportCommand() *cobra.Command {
@@ -40,36 +42,66 @@ The keys that sign it are made in the folder of --keys and are not in DIR. Who h
 them makes an export with another fingerprint. The key root-….key.pem is needed once a
 few years and when a key is replaced, and may be kept elsewhere until then.
 
+With --signers a role has several keys, of which some have to sign. They are made in the
+folders of --keys in turn, so that they can be kept apart: of three folders one may be
+lost, or fall into wrong hands.
+
 Make it anew before it expires, and copy timestamp.json last.`,
-		Example: "  hearth registry export /srv/www/packages --registry https://registry.example.org\n  hearth registry export /media/stick/packages --package immich --newest --valid 8760h\n  hearth registry export /srv/www/packages --renew timestamp",
+		Example: "  hearth registry export /srv/www/packages --registry https://registry.example.org\n  hearth registry export /media/stick/packages --package immich --newest --valid 8760h\n  hearth registry export /srv/www/packages --renew timestamp\n  hearth registry export /srv/www/packages --signers root=2/3 --keys ~/export --keys /media/a --keys /media/b",
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.export(cmd.Context(), e, args[0]) },
 	}
 	f := c.Flags()
 	f.StringVar(&e.from.url, "registry", os.Getenv("HEARTH_REGISTRY"), "address of the registry, or its name in hearth.yaml; $HEARTH_REGISTRY, else that of hearth.yaml")
-	f.StringVar(&e.keys, "keys", defaultExportKeys(), "folder of the keys that sign exports; $HEARTH_EXPORT_KEYS")
+	f.StringArrayVar(&e.keys, "keys", defaultExportKeys(), "folder of the keys that sign exports; may be given several times; $HEARTH_EXPORT_KEYS, with colons between")
 	f.StringArrayVar(&e.packages, "package", nil, "only the package of this id; may be given several times")
 	f.BoolVar(&e.newest, "newest", false, "only the newest version of each flavor")
 	f.DurationVar(&e.valid, "valid", 30*24*time.Hour, "how long it may be believed without a newer one")
 	f.StringArrayVar(&e.renew, "renew", nil, "replace the key of a role by a new one: "+strings.Join(export.Roles(), ", "))
+	f.StringArrayVar(&e.signers, "signers", nil, "how many keys of a role have to sign, of how many, as in root=2/3; others than there are take their place")
 	_ = c.RegisterFlagCompletionFunc("renew", cobra.FixedCompletions(export.Roles(), cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
-// defaultExportKeys is where the keys of exports are; "" when that is not known, since there is no home.
-func defaultExportKeys() string {
+// defaultExportKeys is where the keys of exports are; nowhere when that is not known, since there is no home.
+func defaultExportKeys() []string {
 	if path := os.Getenv("HEARTH_EXPORT_KEYS"); path != "" {
-		return path
+		return filepath.SplitList(path)
 	}
 	dir, err := os.UserConfigDir()
 	if err != nil {
-		return ""
+		return nil
 	}
-	return filepath.Join(dir, "hearth", "export")
+	return []string{filepath.Join(dir, "hearth", "export")}
+}
+
+// exportSigners reads what --signers says.
+func exportSigners(list []string) (map[string]export.Signers, error) {
+	all := map[string]export.Signers{}
+	for _, text := range list {
+		role, counts, _ := strings.Cut(text, "=")
+		need, of, _ := strings.Cut(counts, "/")
+		var s export.Signers
+		var err, ofErr error
+		s.Need, err = strconv.Atoi(need)
+		s.Keys, ofErr = strconv.Atoi(of)
+		if err != nil || ofErr != nil || s.Check() != nil {
+			return nil, wrong("usage.export-signers", "Value", text, "Most", export.MaxSigners)
+		}
+		if !slices.Contains(export.Roles(), role) {
+			return nil, wrong("usage.export-role", "Role", role, "Roles", strings.Join(export.Roles(), ", "))
+		}
+		all[role] = s
+	}
+	return all, nil
 }
 
 func (a *app) export(ctx context.Context, e exporting, dir string) error {
-	if e.keys == "" {
+	if len(e.keys) == 0 || slices.Contains(e.keys, "") {
 		return wrong("usage.export-keys")
+	}
+	signers, err := exportSigners(e.signers)
+	if err != nil {
+		return err
 	}
 	for _, role := range e.renew {
 		if !slices.Contains(export.Roles(), role) {
@@ -83,10 +115,15 @@ func (a *app) export(ctx context.Context, e exporting, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(os.MkdirAll(e.keys, 0o700), os.MkdirAll(dir, 0o755)); err != nil {
+	for _, keys := range e.keys {
+		if err := os.MkdirAll(keys, 0o700); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	unlock, err := lock(filepath.Join(e.keys, "lock")) // of two exports at once each would be what the other has not seen
+	unlock, err := lock(filepath.Join(e.keys[0], "lock")) // of two exports at once each would be what the other has not seen
 	if err != nil {
 		return err
 	}
@@ -99,7 +136,7 @@ func (a *app) export(ctx context.Context, e exporting, dir string) error {
 	show := a.newRate(a.say("progress.fetching", nil))
 	defer show.end()
 	result, err := export.Write(ctx, src, export.Options{
-		Folder: folder, Keys: export.Keys{Dir: e.keys}, Now: time.Now(), Valid: e.valid, Renew: e.renew,
+		Folder: folder, Keys: export.Keys{Dirs: e.keys}, Now: time.Now(), Valid: e.valid, Renew: e.renew, Signers: signers,
 		Fetch: func(ctx context.Context, url string, c s9pk.Commitment, to export.File) (int64, error) {
 			return fetchVerified(ctx, url, c, to, show.set)
 		},

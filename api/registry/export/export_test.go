@@ -2,6 +2,7 @@ package export_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/hearthos/hearth/api/exver"
@@ -121,7 +123,7 @@ func TestWhatMakesAnExport(t *testing.T) {
 	src := source(t, map[string][]string{"hello": {"1.0.0:0"}})
 	f, e := folder{}, newExporter(t)
 	e.write(f, start, src)
-	names, err := filepath.Glob(filepath.Join(e.keys.Dir, "root-*"))
+	names, err := filepath.Glob(filepath.Join(e.keys.Dirs[0], "root-*"))
 	if err != nil || len(names) != 1 {
 		t.Fatal(names, err)
 	}
@@ -171,5 +173,90 @@ func TestAFolderOfAnExport(t *testing.T) {
 		if !errors.As(err, &e) || e.Kind != export.Incomplete && e.Kind != export.Unreachable {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Several keys of a role lie in several folders. As many as have to sign are enough, of each role and of each root.
+func TestSeveralKeysSignAnExport(t *testing.T) {
+	t.Parallel()
+	src := source(t, map[string][]string{"hello": {"1.0.0:0"}})
+	f, e := folder{}, newExporter(t)
+	for range 2 {
+		e.keys.Dirs = append(e.keys.Dirs, t.TempDir())
+	}
+	all := e.keys.Dirs
+	e.signers = map[string]export.Signers{"root": {Need: 2, Keys: 3}, "targets": {Need: 2, Keys: 2}}
+	first := e.write(f, start, src)
+	trust := trusted(t, f, first.Fingerprint, start)
+	for _, dir := range all {
+		if names, err := filepath.Glob(filepath.Join(dir, "root-*")); err != nil || len(names) != 1 {
+			t.Errorf("the keys of the root in %s are %v, %v", dir, names, err)
+		}
+	}
+	look := func(what string, at time.Time) {
+		t.Helper()
+		var err error
+		if _, trust, err = export.Refresh(t.Context(), f.place(), trust, at, nil); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	later := start.Add(time.Hour)
+	if again := e.write(f, later, src); again.Fingerprint != first.Fingerprint {
+		t.Error("asked for the keys that there are, it makes others")
+	}
+	look("made anew", later)
+
+	// Two of three: one folder may be lost, two may not.
+	e.signers, e.keys.Dirs = nil, all[:2]
+	e.write(f, later, src, "timestamp")
+	look("a key replaced by two of three", later)
+	o := export.Options{Folder: f, Keys: export.Keys{Dirs: all[1:]}, Now: later, Valid: time.Hour, Fetch: e.fetch}
+	if _, err := export.Write(t.Context(), src, o); !errors.Is(err, export.ErrKeyMissing) {
+		t.Errorf("with one of two keys of the list it is %v", err)
+	}
+	e.keys.Dirs, e.signers = all, map[string]export.Signers{"root": {Need: 1, Keys: 1}}
+	e.write(f, later, src)
+	look("a root of one key after one of three", later)
+	e.signers = map[string]export.Signers{"root": {Need: 3, Keys: 4}}
+	e.write(f, later, src)
+	look("a root of four keys after one of one", later)
+
+	for role, signers := range map[string]export.Signers{"nobody": {Need: 1, Keys: 1}, "root": {Need: 0, Keys: 1}, "targets": {Need: 3, Keys: 2}, "snapshot": {Need: 1, Keys: 9}} {
+		o.Signers = map[string]export.Signers{role: signers}
+		if _, err := export.Write(t.Context(), src, o); err == nil || errors.Is(err, export.ErrKeyMissing) {
+			t.Errorf("%s %v: %v", role, signers, err)
+		}
+	}
+}
+
+// A list that fewer keys than it takes have signed is nobody's.
+func TestOneOfTwoThievesIsNotEnough(t *testing.T) {
+	t.Parallel()
+	src := source(t, map[string][]string{"hello": {"1.0.0:0"}})
+	f, e := folder{}, newExporter(t)
+	e.signers = map[string]export.Signers{"timestamp": {Need: 2, Keys: 2}}
+	trust := trusted(t, f, e.write(f, start, src).Fingerprint, start)
+	e.signers = nil
+	e.write(f, start.Add(time.Hour), src)
+	var stamp struct {
+		Signatures []json.RawMessage `json:"signatures"`
+		Signed     json.RawMessage   `json:"signed"`
+	}
+	if err := json.Unmarshal(f["timestamp.json"].Data, &stamp); err != nil || len(stamp.Signatures) != 2 {
+		t.Fatal(len(stamp.Signatures), err)
+	}
+	for what, signatures := range map[string][]json.RawMessage{"one": stamp.Signatures[:1], "one twice": {stamp.Signatures[0], stamp.Signatures[0]}, "none": {}} {
+		stolen := f.clone()
+		raw, err := json.Marshal(map[string]any{"signatures": signatures, "signed": stamp.Signed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stolen["timestamp.json"] = &fstest.MapFile{Data: raw}
+		if _, _, err := export.Refresh(t.Context(), stolen.place(), trust, start.Add(time.Hour), nil); err == nil {
+			t.Errorf("signed by %s it is believed", what)
+		}
+	}
+	if _, _, err := export.Refresh(t.Context(), f.place(), trust, start.Add(time.Hour), nil); err != nil {
+		t.Errorf("signed by both: %v", err)
 	}
 }

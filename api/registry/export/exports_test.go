@@ -5,7 +5,7 @@ import (
 )
 
 // Load is the key of a role, for those who play thieves.
-func (k Keys) Load(role, id string) (key, error) { return k.load(role, id) }
+func (k Keys) Load(role, id string) (key, error) { return k.find(role, id) }
 
 // Parse reads a file as each of the roles, as far as it is read before anybody knows who signed it.
 func Parse(raw []byte) {

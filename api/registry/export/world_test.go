@@ -134,12 +134,13 @@ func source(t testing.TB, packages map[string][]string) export.Source {
 // exporter makes exports with keys of its own.
 type exporter struct {
 	testing.TB
-	keys  export.Keys
-	fetch func(ctx context.Context, url string, c s9pk.Commitment, to export.File) (int64, error)
+	keys    export.Keys
+	signers map[string]export.Signers
+	fetch   func(ctx context.Context, url string, c s9pk.Commitment, to export.File) (int64, error)
 }
 
 func newExporter(t testing.TB) *exporter {
-	return &exporter{t, export.Keys{Dir: t.TempDir()}, func(_ context.Context, url string, _ s9pk.Commitment, to export.File) (int64, error) {
+	return &exporter{t, export.Keys{Dirs: []string{t.TempDir()}}, nil, func(_ context.Context, url string, _ s9pk.Commitment, to export.File) (int64, error) {
 		n, err := io.WriteString(to, "the file at "+url)
 		return int64(n), err
 	}}
@@ -147,7 +148,7 @@ func newExporter(t testing.TB) *exporter {
 
 func (e *exporter) write(f folder, now time.Time, src export.Source, renew ...string) export.Result {
 	e.Helper()
-	result, err := export.Write(e.Context(), src, export.Options{Folder: f, Keys: e.keys, Now: now, Valid: 30 * 24 * time.Hour, Renew: renew, Fetch: e.fetch})
+	result, err := export.Write(e.Context(), src, export.Options{Folder: f, Keys: e.keys, Now: now, Valid: 30 * 24 * time.Hour, Renew: renew, Signers: e.signers, Fetch: e.fetch})
 	if err != nil {
 		e.Fatal(err)
 	}

@@ -63,6 +63,9 @@ type Options struct {
 	Valid time.Duration
 	// Renew are roles whose keys are replaced by new ones.
 	Renew []string
+	// Signers are how many keys roles have; others keep to what there is, which in the beginning is one key. Where that is another
+	// number than there was, the keys of the role are replaced.
+	Signers map[string]Signers
 	// Fetch writes the file of a commitment that lies at a URL, whole and verified, and answers its size.
 	Fetch func(ctx context.Context, url string, c s9pk.Commitment, to File) (int64, error)
 }
@@ -85,6 +88,17 @@ func Write(ctx context.Context, src Source, o Options) (Result, error) {
 			return Result{}, fmt.Errorf("cannot replace the key of %q: it is none of %q", role, Roles())
 		}
 	}
+	for role, signers := range o.Signers {
+		if !slices.Contains(Roles(), role) {
+			return Result{}, fmt.Errorf("cannot have several keys sign as %q: it is none of %q", role, Roles())
+		}
+		if err := signers.Check(); err != nil {
+			return Result{}, fmt.Errorf("%s: %w", role, err)
+		}
+	}
+	if len(o.Keys.Dirs) == 0 {
+		return Result{}, errors.New("cannot sign without a folder of keys")
+	}
 	w := &writer{Options: o, targets: metadata.Targets(o.Now.Add(o.Valid).UTC().Truncate(time.Second))}
 	if err := w.begin(); err != nil {
 		return Result{}, err
@@ -106,8 +120,8 @@ type writer struct {
 	Options
 	root    *metadata.Metadata[metadata.RootType]
 	rootRaw []byte
-	fresh   bool // the root has to be written
-	keys    map[string]key
+	fresh   bool             // the root has to be written
+	keys    map[string][]key // of the roles that sign
 	version int64
 	before  map[string]*metadata.TargetFiles // of the export that is in the folder
 	old     int64                            // its version
@@ -174,9 +188,9 @@ func (w *writer) readBefore() {
 }
 
 func (w *writer) firstRoot() error {
-	w.root, w.keys, w.fresh = metadata.Root(w.rootExpiry()), map[string]key{}, true
+	w.root, w.keys, w.fresh = metadata.Root(w.rootExpiry()), map[string][]key{}, true
 	for _, role := range Roles() {
-		if err := w.newKey(role); err != nil {
+		if err := w.newKeys(role); err != nil {
 			return err
 		}
 	}
@@ -185,56 +199,72 @@ func (w *writer) firstRoot() error {
 
 func (w *writer) rootExpiry() time.Time { return w.Now.Add(rootValid).UTC().Truncate(time.Second) }
 
-// newKey makes a key and has it be the role's.
-func (w *writer) newKey(role string) error {
-	made, err := w.Keys.make(role)
-	if err != nil {
-		return err
+// newKeys makes the keys of a role in the place of those that it has.
+func (w *writer) newKeys(role string) error {
+	of := w.root.Signed.Roles[role]
+	signers := Signers{Need: of.Threshold, Keys: max(len(of.KeyIDs), 1)}
+	if wanted, given := w.Signers[role]; given {
+		signers = wanted
 	}
-	for _, id := range w.root.Signed.Roles[role].KeyIDs {
+	for _, id := range of.KeyIDs {
 		delete(w.root.Signed.Keys, id)
 	}
-	w.root.Signed.Keys[made.id] = made.public
-	w.root.Signed.Roles[role].KeyIDs = []string{made.id}
-	w.keys[role] = made
+	of.KeyIDs, of.Threshold, w.keys[role] = nil, signers.Need, nil
+	for number := range signers.Keys {
+		made, err := w.Keys.make(role, number)
+		if err != nil {
+			return err
+		}
+		w.root.Signed.Keys[made.id] = made.public
+		of.KeyIDs, w.keys[role] = append(of.KeyIDs, made.id), append(w.keys[role], made)
+	}
 	return nil
 }
 
-// nextRoot loads the keys that the root names, and makes the root anew where a key is replaced or its time runs out.
+// isRenewed tells whether the keys of a role are to be replaced.
+func (w *writer) isRenewed(role string) bool {
+	of := w.root.Signed.Roles[role]
+	wanted, given := w.Signers[role]
+	return slices.Contains(w.Renew, role) || given && wanted != Signers{Need: of.Threshold, Keys: len(of.KeyIDs)}
+}
+
+// nextRoot loads the keys that the root names, and makes the root anew where keys are replaced or its time runs out.
 func (w *writer) nextRoot() error {
-	w.keys = map[string]key{}
-	w.fresh = len(w.Renew) > 0 || w.root.Signed.Expires.Before(w.Now.Add(renewBefore))
+	w.keys = map[string][]key{}
+	var renewed []string
 	for _, role := range Roles() {
-		if role == metadata.ROOT && !w.fresh || role != metadata.ROOT && slices.Contains(w.Renew, role) {
+		if w.isRenewed(role) {
+			renewed = append(renewed, role)
+		}
+	}
+	w.fresh = len(renewed) > 0 || w.root.Signed.Expires.Before(w.Now.Add(renewBefore))
+	for _, role := range Roles() {
+		if role == metadata.ROOT && !w.fresh || role != metadata.ROOT && slices.Contains(renewed, role) {
 			continue // it need not be at hand
 		}
-		list := w.root.Signed.Roles[role].KeyIDs
-		if len(list) != 1 {
-			return fmt.Errorf("cannot sign as %s: it takes %d keys", role, len(list))
-		}
 		var err error
-		if w.keys[role], err = w.Keys.load(role, list[0]); err != nil {
+		if w.keys[role], err = w.Keys.load(role, w.root.Signed.Roles[role]); err != nil {
 			return err
 		}
 	}
 	if !w.fresh {
 		return nil
 	}
-	signers := []key{w.keys[metadata.ROOT]}
+	before := w.keys[metadata.ROOT]
 	w.root.Signed.Version++
 	w.root.Signed.Expires = w.rootExpiry()
-	for _, role := range w.Renew {
-		if err := w.newKey(role); err != nil {
+	for _, role := range renewed {
+		if err := w.newKeys(role); err != nil {
 			return err
 		}
 	}
-	if slices.Contains(w.Renew, metadata.ROOT) {
-		signers = append(signers, w.keys[metadata.ROOT])
+	if slices.Contains(renewed, metadata.ROOT) {
+		return w.signRoot(slices.Concat(before, w.keys[metadata.ROOT]))
 	}
-	return w.signRoot(signers...)
+	return w.signRoot(before)
 }
 
-func (w *writer) signRoot(signers ...key) (err error) {
+func (w *writer) signRoot(signers []key) (err error) {
 	w.root.ClearSignatures()
 	for _, k := range signers {
 		if _, err := w.root.Sign(k); err != nil {
@@ -430,9 +460,11 @@ func (w *writer) seal() error {
 	return nil
 }
 
-func signed[T metadata.Roles](m *metadata.Metadata[T], k key) ([]byte, error) {
-	if _, err := m.Sign(k); err != nil {
-		return nil, err
+func signed[T metadata.Roles](m *metadata.Metadata[T], keys []key) ([]byte, error) {
+	for _, k := range keys {
+		if _, err := m.Sign(k); err != nil {
+			return nil, err
+		}
 	}
 	return m.ToBytes(false)
 }
