@@ -1,9 +1,11 @@
 package servertest_test
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,13 +19,14 @@ import (
 	"github.com/hearthos/hearth/api/registry"
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/api/sign"
+	"github.com/hearthos/hearth/server/internal/rpc/registryrpc"
 	"github.com/hearthos/hearth/server/servertest"
 )
 
-// publish makes a registry that lists a package file.
-func publish(t *testing.T, path string) (url string) {
+// publish makes a registry that lists a package file, and answers its folder, too.
+func publish(t *testing.T, path string) (url, dir string) {
 	t.Helper()
-	url, keyFile := servertest.Registry(t)
+	url, keyFile := servertest.Registry(t, func(cfg *registryrpc.Config) { dir = cfg.Dir })
 	key, err := sign.LoadKey(keyFile)
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +55,7 @@ func publish(t *testing.T, path string) (url string) {
 	if err := publisher.AddUpload(t.Context(), f, info.Size(), nil, file.Commitment(), signature, func(int64, int64) {}); err != nil {
 		t.Fatal(err)
 	}
-	return url
+	return url, dir
 }
 
 // token makes a token of a viewer for these packages; none: all.
@@ -69,38 +72,44 @@ func (w *world) token(name string, packages ...string) string {
 	return got.GetSecret()
 }
 
+// fetch fetches a path of the server with a token, if any, and with more headers by pairs.
+func (w *world) fetch(client *http.Client, path, token string, headers ...string) (*http.Response, string) {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), "GET", w.Web()+path, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
 // Who may read what a package brings by a call may fetch it, of installed and of listed packages, and nobody else.
 func TestWhatPackagesBringIsFetchedByWhomItMayBeReadBy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	assets := strings.Repeat("0123456789abcdef", 1<<17)
-	url := publish(t, servertest.PackageWith(t, pkg, nil, map[string]string{"assets.squashfs": assets, "LICENSE.md": "Do as you like."}))
+	url, _ := publish(t, servertest.PackageWith(t, pkg, nil, map[string]string{"assets.squashfs": assets, "LICENSE.md": "Do as you like."}))
 	if _, err := w.Registries.AddRegistry(t.Context(), &registriesv1.AddRegistryRequest{Url: url, Id: "mine", Local: true}); err != nil {
 		t.Fatal(err)
 	}
 	client, viewer := w.HTTP(), w.token("viewer")
 	get := func(path, token string, headers ...string) (*http.Response, string) {
 		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), "GET", w.Web()+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if token != "" {
-			r.Header.Set("Authorization", "Bearer "+token)
-		}
-		for i := 0; i < len(headers); i += 2 {
-			r.Header.Set(headers[i], headers[i+1])
-		}
-		resp, err := client.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp, string(body)
+		return w.fetch(client, path, token, headers...)
 	}
 	const listed, installed = "/content/offers/" + pkg + "/", "/content/packages/" + pkg + "/"
 	if resp, body := get(installed+"license", viewer); resp.StatusCode != http.StatusNotFound {
@@ -153,5 +162,38 @@ func TestWhatPackagesBringIsFetchedByWhomItMayBeReadBy(t *testing.T) {
 	}
 	if resp, _ := get(installed+"icon", w.token("another's", "other")); resp.StatusCode == 200 {
 		t.Error("a token for another package gets its icon")
+	}
+}
+
+// Of a file that is not what its registry lists nothing is sent, neither whole nor in parts.
+func TestNothingOfAFileThatAnybodyChangedIsServed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const mark = "Do as you like."
+	url, dir := publish(t, servertest.PackageWith(t, pkg, nil, map[string]string{"assets.squashfs": strings.Repeat("0123456789abcdef", 1<<17), "LICENSE.md": mark}))
+	if _, err := w.Registries.AddRegistry(t.Context(), &registriesv1.AddRegistryRequest{Url: url, Id: "mine", Local: true}); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*", "packages", "*.s9pk"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	raw, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw[bytes.Index(raw, []byte(mark))] = '!'
+	raw[bytes.LastIndex(raw, []byte("0123456789abcdef"))] = '!'
+	if err := os.WriteFile(files[0], raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	client, viewer := w.HTTP(), w.token("viewer")
+	for _, name := range []string{"license", "assets"} {
+		for _, part := range []string{"", "bytes=4-7"} {
+			resp, body := w.fetch(client, "/content/offers/"+pkg+"/"+name, viewer, "Range", part)
+			if resp.StatusCode != http.StatusUnprocessableEntity || resp.Header.Get("ETag") != "" || !strings.Contains(body, "PACKAGE_FILE_DAMAGED") {
+				t.Errorf("%s %q: %d %.200s", name, part, resp.StatusCode, body)
+			}
+		}
 	}
 }
