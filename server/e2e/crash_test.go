@@ -167,9 +167,10 @@ func (m *machine) whole(seed int, after string) bool {
 		m.t.Fatalf("seed %d: the package is there and not wanted running: %v", seed, rows[0])
 	}
 	m.healthy(sample)
-	m.eventually(30*time.Second, "one container runs", func() error {
-		if c := m.containers(); len(c) != 1 || c[0] != fmt.Sprint(m.pkg(sample)["container"]) {
-			return fmt.Errorf("containers %v, the row says %v", c, m.pkg(sample)["container"])
+	m.eventually(60*time.Second, "one container runs", func() error {
+		row := m.pkg(sample)
+		if c := m.containers(); len(c) != 1 || c[0] != fmt.Sprint(row["container"]) {
+			return fmt.Errorf("containers %v, the row says %v, which is %v: %v", c, row["container"], row["state"], row["fault"])
 		}
 		return nil
 	})

@@ -217,11 +217,15 @@ func (m *machine) kill(sig syscall.Signal) {
 // eventually waits until fn succeeds. Tests look at other processes here, which tell nobody when they are ready.
 func (m *machine) eventually(limit time.Duration, what string, fn func() error) {
 	m.t.Helper()
-	deadline := time.Now().Add(limit)
+	began := time.Now()
 	var err error
 	// Looking starts programs, which take from what is looked at: it is done the less often the longer it takes.
-	for wait := 25 * time.Millisecond; time.Now().Before(deadline); wait = min(wait*3/2, 400*time.Millisecond) {
+	for wait := 25 * time.Millisecond; time.Since(began) < limit; wait = min(wait*3/2, 400*time.Millisecond) {
+		before := err
 		if err = fn(); err == nil {
+			if took := time.Since(began); took > limit/3 { // what comes near its limit is looked at before it is over it
+				m.t.Logf("%s: after %s of %s; before it was %v", what, took.Round(time.Millisecond), limit, before)
+			}
 			return
 		}
 		pause := time.NewTimer(wait)
