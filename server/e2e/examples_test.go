@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -165,12 +166,43 @@ func TestExampleCalendar(t *testing.T) {
 		}
 		return nil
 	})
+	m.backedUpRunning(page, password)
 	m.hearth("package", "action", "run", "calendar", "remove-person", "--input", `{"name":"ada"}`)
 	if status, _ := asks("ada:long enough"); status != "401" {
 		t.Errorf("a person that was removed: %s", status)
 	}
 	m.hearth("package", "uninstall", "calendar", "--yes")
 	m.leftNothing(t)
+}
+
+// backedUpRunning backs the calendar up while it runs: who reads is answered meanwhile, nothing of it is begun anew, and
+// afterwards people write again.
+func (m *machine) backedUpRunning(page, password string) {
+	m.t.Helper()
+	started := m.rows("get", "package", "calendar")[0]["status"].(map[string]any)["startTime"]
+	dir := m.t.TempDir()
+	m.hearth("package", "backup", "calendar", dir)
+	for _, file := range []string{"data/volumes/main/collections/collection-root/ada/diary", "data/volumes/main/people", "backup.json"} {
+		if _, err := os.Stat(filepath.Join(dir, "calendar", file)); err != nil {
+			m.t.Errorf("the backup of the running service is not whole: %v", err)
+		}
+	}
+	if now := m.rows("get", "package", "calendar")[0]["status"].(map[string]any)["startTime"]; started == nil || now != started {
+		m.t.Errorf("it runs since %v, and before its backup since %v", now, started)
+	}
+	if status, answer := m.requested(page+"/admin/later/", "-X", "MKCALENDAR", "-m", "30", "-u", "admin:"+password); status != "201" {
+		m.t.Errorf("nobody can write after the backup: %s\n%s", status, answer)
+	}
+
+	// Data that do not get quiet are not backed up; the service runs on, and people write.
+	m.inContainer(m.t, "calendar", "mv", "/media/startos/volumes/main/collections/.Radicale.lock", "/media/startos/volumes/main/kept")
+	m.inContainer(m.t, "calendar", "mkdir", "-m", "700", "/media/startos/volumes/main/collections/.Radicale.lock")
+	if _, err := m.tryHearth("package", "backup", "calendar", dir); err == nil || !strings.Contains(err.Error(), "PACKAGE_CODE_FAILED") {
+		m.t.Errorf("data that cannot be frozen are backed up: %v", err)
+	}
+	m.inContainer(m.t, "calendar", "rmdir", "/media/startos/volumes/main/collections/.Radicale.lock")
+	m.inContainer(m.t, "calendar", "mv", "/media/startos/volumes/main/kept", "/media/startos/volumes/main/collections/.Radicale.lock")
+	m.healthy("calendar")
 }
 
 // A package that was made of a compose file, and not changed by hand: its services find each other by their names, the

@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Effects } from "./effects.js";
+import type { QuietHooks } from "./quiet.js";
 import type { Target } from "./target.js";
 
 /** An action as a package exports it. */
@@ -21,7 +22,8 @@ export interface Package {
   init(options: { effects: Effects; kind: string | null }): Promise<unknown>;
   main(options: { effects: Effects; started: (onTerm?: () => unknown) => Promise<null> }): Promise<{ build(): Promise<Running> }>;
   uninit(options: { effects: Effects; target: Target }): Promise<unknown>;
-  createBackup?(options: { effects: Effects }): Promise<unknown>;
+  /** With it the code that makes the data quiet meanwhile, where the package has it. */
+  createBackup?: ((options: { effects: Effects }) => Promise<unknown>) & Partial<QuietHooks>;
   actions: { get(id: string): Action | undefined };
 }
 

@@ -5,6 +5,7 @@ import { describe, Fault, issuesOf, Reason } from "./fault.js";
 import type { Host } from "./host.js";
 import { log } from "./log.js";
 import { loadPackage, type Package, type Running } from "./package.js";
+import { Quiet, type QuietHooks } from "./quiet.js";
 import { settle } from "./tuning.js";
 import { parseTarget, type Target } from "./target.js";
 
@@ -20,6 +21,7 @@ import { parseTarget, type Target } from "./target.js";
 export class Service {
   readonly #host: Host;
   readonly #dir: string;
+  readonly #quiet = new Quiet();
   #root: Context | undefined;
   #package: Package | undefined;
   #running: Running | undefined;
@@ -86,6 +88,8 @@ export class Service {
   }
 
   async #runStop(): Promise<void> {
+    // Daemons may not be able to end on frozen data.
+    await this.#quiet.end("main is ended");
     this.#root?.leaveChild("main");
     await this.#start?.catch(() => {});
     const running = this.#running;
@@ -115,9 +119,22 @@ export class Service {
   /** Runs a procedure and gives its result. */
   async execute(eventId: string, procedure: string, input: unknown): Promise<unknown> {
     const { pkg, root } = this.#ready();
-    const run = procedureOf(pkg, procedure);
+    const run = this.#quietProcedure(pkg, procedure) ?? procedureOf(pkg, procedure);
     const effects = createEffects(this.#host, root.child(procedure), eventId);
     return this.#host.activity.during(() => codeOf(procedure, () => run(effects, isRecord(input) ? input : {}), procedure.endsWith("/run")));
+  }
+
+  #quietProcedure(pkg: Package, procedure: string): Procedure | undefined {
+    if (procedure !== "/backup/freeze" && procedure !== "/backup/thaw") return undefined;
+    const { freeze, thaw } = pkg.createBackup ?? {};
+    if (!freeze || !thaw) throw new Fault(Reason.PACKAGE_CODE_FAILED, "the package has no code that freezes its data");
+    const hooks: QuietHooks = { freeze, thaw };
+    if (procedure === "/backup/thaw") return (effects) => this.#quiet.thaw(hooks, effects);
+    return (effects, { seconds }) => {
+      if (!this.#running || this.#stop) throw new Fault(Reason.SERVICE_NOT_READY, "the service does not run");
+      if (typeof seconds !== "number" || !(seconds > 0 && seconds <= longest)) throw new Fault(Reason.INVALID_ARGUMENT, `"seconds" must be a number up to ${longest}`, [{ field: "input", message: "has no time" }]);
+      return this.#quiet.freeze(hooks, effects, seconds);
+    };
   }
 
   /** Tells whether the code does nothing but wait, and for what. */
@@ -132,6 +149,9 @@ export class Service {
     return { pkg: this.#package, root: this.#root };
   }
 }
+
+// A timer takes no more than 31 bits of milliseconds.
+const longest = 2_000_000;
 
 type Procedure = (effects: Effects, input: Record<string, unknown>) => Promise<unknown>;
 

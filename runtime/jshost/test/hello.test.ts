@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { Reason } from "../src/fault.js";
 import { refusalOf } from "../src/status.js";
@@ -109,6 +109,39 @@ test("a main that is stopped while its reports wait for the host launches nothin
     assert.equal(count(p.log, /Launching web/g), round, "only the main that runs launches");
   }
   assert.doesNotMatch(p.log, /set-health/, "reports that came too late are nobody's concern");
+});
+
+// Nobody's data stay frozen: neither after the host went away, nor when main is ended.
+test("data are frozen while main runs, until somebody thaws them or the time is up", { timeout: 30_000 }, async (t) => {
+  const p = await Program.run(t, "probe");
+  await p.call("init", { eventId: "e1", kind: "install" });
+  const freeze = (seconds: unknown = 1000) => p.execute("/backup/freeze", { seconds });
+  await assert.rejects(freeze(), /does not run/);
+  await p.call("start");
+  await assert.rejects(freeze("soon"), /must be a number/);
+  assert.deepEqual(await p.execute("/backup/thaw", null), { held: false }, "a thaw may come at any time");
+  assert.equal(count(p.log, /^thawed$/gm), 1);
+
+  await freeze();
+  await p.printed(/^frozen$/m);
+  assert.deepEqual(await p.execute("/backup/thaw", null), { held: true });
+  assert.equal(count(p.log, /^thawed$/gm), 2);
+
+  await freeze(0.01);
+  await p.printed(/nobody thawed them in time/);
+  await p.printed(/(^thawed$[^]*){3}/m);
+  assert.deepEqual(await p.execute("/backup/thaw", null), { held: false });
+
+  await freeze();
+  await p.call("stop");
+  await p.printed(/main is ended/);
+  await p.printed(/(^thawed$[^]*){5}/m);
+
+  writeFileSync(p.path("media/volumes/main/busy"), "");
+  await p.call("start");
+  await assert.rejects(freeze(), /the data are busy/);
+  await p.call("stop");
+  await p.printed(/(^thawed$[^]*){6}/m); // what failed half-way is thawed, too
 });
 
 function count(text: string, what: RegExp): number {

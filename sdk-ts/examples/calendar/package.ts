@@ -1,7 +1,9 @@
-import { action, definePackage, field, form, MadeSubContainer, say, task } from "@hearthos/sdk";
+import { action, definePackage, field, form, MadeSubContainer, Mounts, say, task } from "@hearthos/sdk";
 import { radicaleConfig, proxyConfig } from "./config";
 
 const person = field.text({ name: "Name", description: "The name to log in with.", patterns: [{ regex: "^[a-z][a-z0-9._-]{0,30}$", description: "Small letters, digits, dots and dashes" }] });
+
+let lock: MadeSubContainer | undefined;
 
 export const { manifest, init, uninit, main, createBackup, actions } = definePackage({
   about: {
@@ -73,6 +75,18 @@ export const { manifest, init, uninit, main, createBackup, actions } = definePac
       run: async ({ input }) => volumes.main.writeFile("people", [...(await people(volumes.main)).filter((line) => !line.startsWith(`${input.name}:`)), ""].join("\n")),
     }),
   ],
+  quiet: {
+    // Who reads goes on; who writes waits.
+    freeze: async ({ effects }) => {
+      lock ??= await MadeSubContainer.make(effects, { imageId: "radicale" }, Mounts.of().mountVolume({ volumeId: "main", subpath: null, mountpoint: "/data", readonly: false }), "lock");
+      const holder = await lock.spawn(["flock", "--shared", "/data/collections/.Radicale.lock", "sh", "-c", "echo; exec sleep infinity"], { user: "radicale", stdio: "pipe" });
+      await new Promise((resolve, reject) => (holder.stdout!.once("data", resolve), holder.once("exit", reject)));
+    },
+    thaw: async () => {
+      await lock?.destroy();
+      lock = undefined;
+    },
+  },
   tasks: ({ credentials }) => [task(credentials, "important", { reason: "Keep the first account" })],
   run: async ({ settings, secrets, volumes }) => {
     const [radicale, proxy] = [radicaleConfig(settings), proxyConfig(settings.proxy)];

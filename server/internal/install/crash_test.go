@@ -53,6 +53,8 @@ const (
 	previousSnapshot = "01arz3ndektsv4rrffq69g5faa"
 	// resigned names the file of dataVersion that somebody else has signed.
 	resigned = "resigned"
+	// quiet names the file of dataVersion whose code can freeze its data.
+	quiet = "quiet"
 )
 
 // files are the package files of all these tests: the package, and two versions of it after that. From the second one
@@ -86,14 +88,18 @@ var files = sync.OnceValues(func() (map[string][]byte, string) {
 		name, version, from, to string
 		key                     byte
 	}{
-		{dataVersion, dataVersion, "<=1.0:0", "!", 7}, {resigned, dataVersion, "<=1.0:0", "!", 8},
+		{dataVersion, dataVersion, "<=1.0:0", "!", 7}, {resigned, dataVersion, "<=1.0:0", "!", 8}, {quiet, dataVersion, "<=1.0:0", "!", 7},
 		{newVersion, newVersion, "<=2.0:0", "=0.9:0", 7}, {"0.9:0", "0.9:0", "<=0.9:0", "!", 7}, {"0.8:0", "0.8:0", "<=0.8:0", "!", 7},
 	} {
 		manifest["version"], manifest["canMigrateFrom"], manifest["canMigrateTo"] = of.version, of.from, of.to
+		if of.name == quiet {
+			manifest["hearth"] = map[string]any{"freeze": true}
+		}
 		changed, err := json.Marshal(manifest)
 		if err != nil {
 			panic(err)
 		}
+		delete(manifest, "hearth")
 		var out bytes.Buffer
 		if _, err := s9pk.Build(context.Background(), &out, s9pk.BuildInput{Manifest: changed, Members: members, Key: sign.FromSeed([32]byte{of.key})}); err != nil {
 			panic(err)
@@ -177,6 +183,9 @@ func (f folder) Look(pkg string) (string, error) {
 // Backup plays the code of a package, which copies its data.
 func (m *machine) Backup(_ context.Context, pkg, _, dir, sub string) error {
 	m.backups.Add(1)
+	if _, err := os.Stat(m.frozen()); m.quiet && err != nil {
+		m.t.Errorf("the data are backed up while the service may write to them: %v", err)
+	}
 	if m.fails {
 		return fault.New(metav1.Reason_REASON_PACKAGE_CODE_FAILED, "the backup fails")
 	}
@@ -185,6 +194,30 @@ func (m *machine) Backup(_ context.Context, pkg, _, dir, sub string) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, sub, "copy"), raw, 0o600)
+}
+
+// frozen is the file that says in a container that the data are frozen. Containers outlive the daemon.
+func (m *machine) frozen() string { return filepath.Join(m.dir, "frozen") }
+
+// Freeze plays the code of a package that runs.
+func (m *machine) Freeze(_ context.Context, pkg, _ string, _ time.Duration) error {
+	err := m.store.View(func(tx *store.Tx) error {
+		row, _, err := store.Lookup[*packagesv1.Package](tx, pkg)
+		if row.GetStatus().GetState() != packagesv1.PackageStatus_STATE_RUNNING {
+			m.t.Errorf("the data are frozen of a service in the state %v", row.GetStatus().GetState())
+		}
+		return err
+	})
+	return errors.Join(err, os.WriteFile(m.frozen(), nil, 0o600))
+}
+
+// Thaw plays that code, of which a test may say that it wrote all the same.
+func (m *machine) Thaw(context.Context, string, string) (bool, error) {
+	err := os.Remove(m.frozen())
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return !m.restless, err
 }
 
 // Fits and Room play a machine that has all, but for a package whose version says what it lacks.
@@ -211,6 +244,8 @@ type scenario struct {
 	orphan    bool // a file is in keeping that nothing uses
 	expired   bool // the way back has been kept long enough
 	full      bool // the disk, when half of it has arrived
+	quiet     bool // the installed service can freeze its data
+	restless  bool // it does not keep them frozen
 }
 
 // machine is a process of a scenario: real keepers on a folder, and a runner that is played.
@@ -414,7 +449,11 @@ func (m *machine) putInstalled(pkg string) {
 		m.snapshot(pkg, earlier)
 		m.makeData(pkg, dataVersion)
 	}
-	id := m.take(firstTicket, firstID, dataVersion)
+	version := dataVersion
+	if m.quiet {
+		version = quiet
+	}
+	id := m.take(firstTicket, firstID, version)
 	m.update(func(tx *store.Tx) error {
 		for _, check := range []string{"a", "b", "c"} {
 			row := &packagesv1.HealthCheck{Meta: &metav1.Meta{Id: pkg + "/" + check}, Status: &packagesv1.HealthCheckStatus{}}
@@ -589,6 +628,14 @@ func TestOperationsSurviveEveryCrash(t *testing.T) {
 			[]string{"STATE_FAILED", "DESIRED_RUNNING", "precious"}, []string{"data.new", "data/copy", "s9pk.new"}},
 		"backup is cancelled": {scenario{kind: install.KindBackup, installed: true, cancelAt: "after do write"},
 			[]string{"STATE_CANCELLED", "DESIRED_RUNNING"}, []string{"data.new", "data/copy"}},
+		"backup of a running service": {scenario{kind: install.KindBackup, installed: true, quiet: true, quick: true},
+			[]string{"STATE_SUCCEEDED", "DESIRED_RUNNING", "data/copy", ".s9pk", "backup.json"}, []string{"data.new", "data.old", "s9pk.new", "json.new", "file frozen"}},
+		"backup of a running service fails": {scenario{kind: install.KindBackup, installed: true, quiet: true, fails: true, quick: true},
+			[]string{"STATE_FAILED", "DESIRED_RUNNING", "precious"}, []string{"data.new", "data/copy", "s9pk.new", "file frozen"}},
+		"backup of a running service is cancelled": {scenario{kind: install.KindBackup, installed: true, quiet: true, cancelAt: "after do write"},
+			[]string{"STATE_CANCELLED", "DESIRED_RUNNING"}, []string{"data.new", "data/copy", "file frozen"}},
+		"backup of a running service that writes": {scenario{kind: install.KindBackup, installed: true, quiet: true, restless: true},
+			[]string{"STATE_FAILED", "BACKUP_NOT_QUIET", "DESIRED_RUNNING"}, []string{"data.new", "data/copy", "file frozen"}},
 		"uninstall is forced": {scenario{kind: install.KindUninstall, installed: true, fails: true, params: force}, []string{"STATE_SUCCEEDED"}, []string{"precious", ".s9pk", "\npackage meta:{id:\"hello"}},
 	} {
 		c.matrix(t, name, c.there, c.gone)

@@ -127,6 +127,10 @@ type Folder interface {
 type Code interface {
 	// Backup has a package make a backup into the folder sub below dir.
 	Backup(ctx context.Context, pkg, event, dir, sub string) error
+	// Freeze has the code of a running package make its data quiet, at most for limit: then it thaws them by itself.
+	Freeze(ctx context.Context, pkg, event string, limit time.Duration) error
+	// Thaw ends that, whether or not they are frozen, and tells whether they were since Freeze.
+	Thaw(ctx context.Context, pkg, event string) (held bool, err error)
 }
 
 // Machine is what the machine offers to packages.

@@ -9,6 +9,7 @@ import (
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/server/internal/operation"
 	"github.com/hearthos/hearth/server/internal/store"
 )
@@ -16,10 +17,12 @@ import (
 // KindBackup is the kind of the operation that has a package make a backup.
 const KindBackup = "backup"
 
-// paramDirectory is the folder of a backup, memoWriting "yes" from when the package's code may have written to it.
+// paramDirectory is the folder of a backup, memoWriting "yes" from when the package's code may have written to it or frozen
+// its data, memoQuiet "yes" where the service runs on with quiet data.
 const (
 	paramDirectory = "directory"
 	memoWriting    = "writing"
+	memoQuiet      = "quiet"
 )
 
 // Backup begins a backup of a package into a folder of the machine. limit is how long its code may take; 0: as long as usual.
@@ -47,13 +50,15 @@ func (s *Service) Backup(ctx context.Context, now time.Time, engine *operation.E
 	})
 }
 
-// backupDefinition has the package's own code make a backup while the service rests:
+// backupDefinition has the package's own code make a backup while the service rests, or while its data do:
 //
-//	rest    the service stops                                           undo: what was wanted is wanted again
+//	rest    the service stops, unless its code can freeze its data      undo: what was wanted is wanted again
 //	write   the package's code writes beside the backup that is there   undo: a new container, and what was written goes
 //	finish  the new backup takes the place of the one before; what was wanted is wanted again
 //
-// Code that is given up may go on writing, so a new container comes before anything else is done with the folder.
+// Code that is given up may go on writing, so a new container comes before anything else is done with the folder. Of a
+// service that runs on, the data are frozen while write works, and thawed at its end however it ends: what a daemon that
+// died had frozen is thawed by its next attempt or its undo, and by the package's host when none comes.
 func (s *Service) backupDefinition() operation.Definition {
 	return operation.Definition{
 		Kind: KindBackup, Locks: locks, Release: release,
@@ -80,8 +85,11 @@ func (s *Service) backupDefinition() operation.Definition {
 
 // rest wants the service not to run, and waits until it does not.
 func (s *Service) rest(ctx context.Context, r *operation.Run) error {
-	if err := s.mark(ctx, r); err != nil {
+	if err := s.markAs(ctx, r, func(tx *store.Tx, row *packagesv1.Package) error { return rests(tx, r, row) }); err != nil {
 		return err
+	}
+	if r.Memo(memoQuiet) == "yes" {
+		return nil
 	}
 	r.Progress(0, 0, "", "stopping the service")
 	return await(ctx, s.store, r.Target(), func(row *packagesv1.Package) (bool, error) {
@@ -91,6 +99,25 @@ func (s *Service) rest(ctx context.Context, r *operation.Run) error {
 		answered := row.GetStatus().GetObservedGeneration() >= row.GetMeta().GetGeneration()
 		return answered && row.GetStatus().GetState() == packagesv1.PackageStatus_STATE_STOPPED, failed(row)
 	})
+}
+
+// rests decides whether the service stops for its backup. One that does not run as it should is better stopped.
+func rests(tx *store.Tx, r *operation.Run, row *packagesv1.Package) error {
+	art, ok, err := store.Lookup[*packagesv1.Artifact](tx, row.GetSpec().GetArtifact())
+	if err != nil {
+		return err
+	}
+	freezes := false
+	if ok {
+		declared, err := s9pk.ParseDeclared(art.GetSpec().GetManifest())
+		freezes = err == nil && declared != nil && declared.Freeze
+	}
+	if freezes && row.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_RUNNING && row.GetStatus().GetState() == packagesv1.PackageStatus_STATE_RUNNING {
+		r.SetMemoIn(tx, memoQuiet, "yes")
+		return nil
+	}
+	row.Spec.Desired = packagesv1.PackageSpec_DESIRED_STOPPED
+	return nil
 }
 
 // goOn wants again what was wanted.
@@ -103,8 +130,8 @@ func (s *Service) writeBackup(ctx context.Context, r *operation.Run) error {
 		return err
 	}
 	if r.Memo(memoWriting) == "yes" {
-		// A daemon that died had begun: its call of the code may still be running.
-		if err := s.renew(ctx, r); err != nil {
+		// A daemon that died had begun: its call of the code may still be running, on frozen data.
+		if err := s.renewThawed(ctx, r); err != nil {
 			return err
 		}
 	}
@@ -121,8 +148,15 @@ func (s *Service) writeBackup(ctx context.Context, r *operation.Run) error {
 	late := fault.New(metav1.Reason_REASON_PACKAGE_CODE_TIMEOUT, "the package's code did not make its backup within %s", limit).With("limit", limit)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, late)
 	defer cancel()
-	r.Progress(0, 0, "", "the package makes its backup")
-	err = s.code.Backup(ctx, r.Target(), r.ID(), folder.Path(), folder.New(r.Target()))
+	write := func() error {
+		r.Progress(0, 0, "", "the package makes its backup")
+		return s.code.Backup(ctx, r.Target(), r.ID(), folder.Path(), folder.New(r.Target()))
+	}
+	if r.Memo(memoQuiet) == "yes" {
+		err = s.quietly(ctx, r, limit, write)
+	} else {
+		err = write()
+	}
 	if err != nil && context.Cause(ctx) == late {
 		return late
 	}
@@ -157,7 +191,7 @@ func (s *Service) dropBackup(ctx context.Context, r *operation.Run) error {
 	if r.Memo(memoWriting) != "yes" {
 		return nil
 	}
-	if err := s.renew(ctx, r); err != nil {
+	if err := s.renewThawed(ctx, r); err != nil {
 		return err
 	}
 	folder, err := s.folder(r.Param(paramDirectory))

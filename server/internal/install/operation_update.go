@@ -108,6 +108,14 @@ func (s *Service) hold(ctx context.Context, r *operation.Run) error {
 
 // mark takes the package for the operation, wants its service not to run, and remembers what it was.
 func (s *Service) mark(ctx context.Context, r *operation.Run) error {
+	return s.markAs(ctx, r, func(_ *store.Tx, row *packagesv1.Package) error {
+		row.Spec.Desired = packagesv1.PackageSpec_DESIRED_STOPPED
+		return nil
+	})
+}
+
+// markAs does it with what is wanted meanwhile.
+func (s *Service) markAs(ctx context.Context, r *operation.Run, want func(tx *store.Tx, row *packagesv1.Package) error) error {
 	return r.Commit(ctx, func(tx *store.Tx) error {
 		row, err := installed(tx, r.Target())
 		if err != nil || row.GetSpec().GetOperation() == r.ID() {
@@ -122,8 +130,7 @@ func (s *Service) mark(ctx context.Context, r *operation.Run) error {
 			r.SetMemoIn(tx, memoWell, "yes")
 		}
 		row.Spec.Operation = r.ID()
-		row.Spec.Desired = packagesv1.PackageSpec_DESIRED_STOPPED
-		return errors.Join(err, store.Put(tx, row))
+		return errors.Join(err, want(tx, row), store.Put(tx, row))
 	})
 }
 

@@ -2,7 +2,9 @@ package runner
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 
@@ -30,6 +32,44 @@ func (s *Service) Backup(ctx context.Context, pkg, event, dir, sub string) error
 		return errors.Join(context.Cause(ctx), err) // it is taken off with the container
 	}
 	return errors.Join(err, s.detachBackup(h))
+}
+
+// Freeze has the code of a running package make its data quiet. After limit it thaws them by itself, should nobody do it.
+func (s *Service) Freeze(ctx context.Context, pkg, event string, limit time.Duration) error {
+	h, release, err := s.use(ctx, pkg)
+	if err != nil {
+		return err
+	}
+	defer release()
+	input, err := json.Marshal(struct {
+		Seconds float64 `json:"seconds"`
+	}{limit.Seconds()})
+	if err != nil {
+		return err
+	}
+	_, err = h.agent.execute(ctx, event, "/backup/freeze", input)
+	return err
+}
+
+// Thaw has the code of a package let its data be written again; it may be asked for at any time. held tells that they were
+// quiet from Freeze on, as far as that code knows.
+func (s *Service) Thaw(ctx context.Context, pkg, event string) (held bool, err error) {
+	h, release, err := s.use(ctx, pkg)
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	output, err := h.agent.execute(ctx, event, "/backup/thaw", nil)
+	if err != nil {
+		return false, err
+	}
+	var told struct {
+		Held bool `json:"held"`
+	}
+	if err := json.Unmarshal(output, &told); err != nil {
+		return false, fault.New(metav1.Reason_REASON_PACKAGE_CODE_FAILED, "cannot read what the thaw of %q answered: %w", pkg, err)
+	}
+	return told.Held, nil
 }
 
 // attachBackup shows a running container a backup. It comes after the container's start, since what a container starts

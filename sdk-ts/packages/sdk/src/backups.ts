@@ -124,6 +124,11 @@ export class Backups<M extends Shape = AnyShape> implements InitScript {
     return [...new Set([...copied, ...this.#dumps])];
   }
 
+  /** The volumes whose database is dumped, by a server of the database that must be alone on them. */
+  get dumped(): string[] {
+    return [...this.#dumps];
+  }
+
   /** Makes the backup. */
   async createBackup(effects: Effects): Promise<void> {
     const progress = new FullProgressTracker((state) => effects.setBackupProgress({ progress: state }));

@@ -34,6 +34,7 @@ export interface Declarations {
 export interface DeclaredManifest {
   limits?: Partial<Record<keyof LimitsText, number>>;
   permissions?: Permission[];
+  freeze?: true;
 }
 
 const units = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
@@ -70,10 +71,11 @@ function limitsOf({ memory, cpu, processes, ioWeight, read, write, disk }: Limit
 }
 
 /** What a description declares, as it stands in the manifest; undefined where it declares nothing. */
-export function declaredOf({ limits, permissions }: Declarations): DeclaredManifest | undefined {
-  if (!limits && !permissions) return undefined;
+export function declaredOf({ limits, permissions }: Declarations, freeze: boolean): DeclaredManifest | undefined {
+  if (!limits && !permissions && !freeze) return undefined;
   return {
     ...(limits ? { limits: limitsOf(limits)! } : {}),
     ...(permissions ? { permissions: [...permissions] } : {}),
+    ...(freeze ? { freeze } : {}),
   };
 }

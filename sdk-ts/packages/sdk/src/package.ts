@@ -13,6 +13,7 @@ import { setupInit, setupOnInit, setupUninit, type Init, type InitKind, type Uni
 import { MultiHost, ServiceInterfaceBuilder, setupInterfaces, type InterfacesReceipt } from "./interfaces.js";
 import { buildManifest, type ImageOptions, type ManifestOptions } from "./manifest.js";
 import { daemonsOf } from "./parts.js";
+import { quietly, type CreateBackup, type QuietText } from "./quiet.js";
 import { publishing, type MetricTexts } from "./metrics.js";
 import { planOf, type Plan } from "./plan.js";
 import type { FullProgressTracker } from "./progress.js";
@@ -69,6 +70,8 @@ export interface Description<
   tasks?: (actions: { settings: Action<"settings", Settings> } & { [A in Acts[number] as A["id"]]: A }) => TaskText<any>[];
   /** What is backed up; all volumes, if not said. */
   backup?: Vol[] | ((options: { effects: Effects; secrets: Kept<Secret> }) => Promise<Backups<any>>);
+  /** Makes the data quiet while they are backed up, so that the service runs on. Without it the service stops for its backup, as it does on StartOS. */
+  quiet?: QuietText<Context<Settings, Secret, Vol>>;
 }
 
 /** The six calls that a package is, and its files. */
@@ -77,7 +80,7 @@ export interface Defined<Settings extends Record<string, any>, Vol extends strin
   init: Init;
   uninit: Uninit;
   main: ((options: { effects: Effects }) => Promise<Buildable>) & { plan: Plan };
-  createBackup: (options: { effects: Effects }) => Promise<unknown>;
+  createBackup: CreateBackup;
   actions: Actions<{ settings: Action<"settings", Settings> } & { [A in Acts[number] as A["id"]]: A }>;
   settings: FileModel<Settings>;
   volumes: Volumes<Vol>;
@@ -139,7 +142,7 @@ export function definePackage<
     init: setupInit(restoreInit, graph, keep, setupInterfaces(({ effects }) => bindAll(effects, interfaces)), (effects) => setDependencies(effects, requirements(needs)), actions, prepare),
     uninit: setupUninit(graph),
     main: Object.assign(main, { plan }),
-    createBackup,
+    createBackup: description.quiet ? quietly(createBackup, description.quiet, (effects) => context(effects, false), async (effects) => (typeof backup === "function" ? backup({ effects, secrets }) : null)) : createBackup,
     actions,
     settings,
     volumes,
@@ -205,7 +208,7 @@ function requirements(needs: Record<string, NeedText>): Record<string, Requireme
 }
 
 function manifestOf({ about, images, volumes, needs = {}, ...rest }: Description<any, any, any, any, any, any>): ManifestOptions {
-  const declared = declaredOf(rest);
+  const declared = declaredOf(rest, rest.quiet !== undefined);
   const { id, title, license, short, long, packageRepo, upstreamRepo, website, donations, hardware } = about;
   return {
     id,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { action, definePackage, field, form, published, say, task } from "@hearthos/sdk";
+import { action, Backups, definePackage, field, form, published, say, task } from "@hearthos/sdk";
 import { TestHost } from "@hearthos/sdk/testing";
 
 const about = { id: "notes", title: "Notes", license: "MIT", short: "s", long: "l", packageRepo: "https://a.example", upstreamRepo: "https://b.example", website: "https://c.example" };
@@ -183,4 +183,38 @@ test("a service publishes numbers while it runs, and one that cannot be read kee
   } finally {
     await end(t, host);
   }
+});
+
+test("a running service is backed up with quiet data, which are thawed however it ends", async () => {
+  const done = [];
+  let backedUp = async () => void done.push("copied");
+  const pkg = (more = {}) => definePackage({
+    about, versions: [{ version: "1.0.0:0", notes: "first" }], images: { main: "a:1" }, volumes: ["main"],
+    quiet: {
+      freeze: async ({ volumes }) => done.push(`frozen ${volumes.main.id}`),
+      thaw: async () => done.push("thawed"),
+    },
+    backup: async () => Backups.withOptions().setPreBackup(() => backedUp()),
+    run: () => ({}),
+    ...more,
+  });
+  assert.deepEqual(pkg().manifest.hearth, { freeze: true });
+  const host = new TestHost(pkg());
+  await host.install();
+  await host.backup();
+  assert.deepEqual(done.splice(0), ["copied"], "of a stopped service nothing has to be frozen");
+  await host.start();
+  await host.backup();
+  assert.deepEqual(done.splice(0), ["frozen main", "copied", "thawed"]);
+  backedUp = async () => { throw new Error("no room"); };
+  await assert.rejects(host.backup(), /no room/);
+  assert.deepEqual(done.splice(0), ["frozen main", "thawed"]);
+  await host.stop();
+  await host.uninstall();
+
+  const dumps = new TestHost(pkg({ backup: async () => Backups.withPgDump({ imageId: "main", dbVolume: "main", mountpoint: "/var/lib/postgresql", pgdataPath: "/data", database: "a", user: "a", password: null }) }));
+  await dumps.install();
+  await dumps.start();
+  await assert.rejects(dumps.backup(), /is dumped by a server of its own/);
+  await dumps.uninstall();
 });

@@ -6,6 +6,7 @@ import { createClient, createRouterTransport, type Client } from "@connectrpc/co
 import { EffectsService } from "@hearthos/abi/hearth/effects/v1/effects_pb";
 import { effect as effectOption } from "@hearthos/abi/hearth/options/v1/options_pb";
 import type { Effects } from "../effects.js";
+import type { CreateBackup } from "../quiet.js";
 import type { Init, InitKind, Target, Uninit } from "../init.js";
 import type { Buildable } from "../effects.js";
 import type * as W from "../wire.js";
@@ -53,7 +54,7 @@ export interface Testable {
   main?: (options: { effects: Effects }) => Promise<Buildable>;
   actions: { get(id: any): any };
   manifest?: { images: Record<string, unknown> };
-  createBackup?: (options: { effects: Effects }) => Promise<unknown>;
+  createBackup?: CreateBackup;
 }
 
 /**
@@ -145,10 +146,18 @@ export class TestHost {
     this.#running = undefined;
   }
 
-  /** Makes a backup into the folder for it; an install of the kind "restore" reads it back. */
+  /** Makes a backup into the folder for it, of a running service with quiet data where it can; an install of the kind "restore" reads it back. */
   async backup(): Promise<void> {
-    if (!this.pkg.createBackup) throw new Error("the package makes no backups");
-    await this.pkg.createBackup({ effects: this.#effects(this.#context.child("backup")) });
+    const { createBackup } = this.pkg;
+    if (!createBackup) throw new Error("the package makes no backups");
+    const effects = this.#effects(this.#context.child("backup"));
+    const quiet = this.#running ? createBackup : null;
+    try {
+      await quiet?.freeze?.({ effects });
+      await createBackup({ effects });
+    } finally {
+      await quiet?.thaw?.({ effects });
+    }
   }
 
   /** Asks for the form of an action, fills it in over what is there, and runs it. */

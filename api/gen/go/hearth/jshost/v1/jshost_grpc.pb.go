@@ -45,7 +45,8 @@ type JsHostServiceClient interface {
 	Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopResponse, error)
 	// Exit stops, runs the package's uninit and ends the program after the answer.
 	Exit(ctx context.Context, in *ExitRequest, opts ...grpc.CallOption) (*ExitResponse, error)
-	// Execute runs a procedure of the package: "/actions/<id>/getInput", "/actions/<id>/run" or "/backup/create".
+	// Execute runs a procedure of the package: "/actions/<id>/getInput", "/actions/<id>/run", "/backup/create",
+	// "/backup/freeze" or "/backup/thaw".
 	Execute(ctx context.Context, in *ExecuteRequest, opts ...grpc.CallOption) (*ExecuteResponse, error)
 	// Idle tells whether the package's code does nothing but wait for what its callbacks are for. It is to be called without a
 	// deadline: one is a timer in this program, which is told of as any other.
@@ -146,7 +147,8 @@ type JsHostServiceServer interface {
 	Stop(context.Context, *StopRequest) (*StopResponse, error)
 	// Exit stops, runs the package's uninit and ends the program after the answer.
 	Exit(context.Context, *ExitRequest) (*ExitResponse, error)
-	// Execute runs a procedure of the package: "/actions/<id>/getInput", "/actions/<id>/run" or "/backup/create".
+	// Execute runs a procedure of the package: "/actions/<id>/getInput", "/actions/<id>/run", "/backup/create",
+	// "/backup/freeze" or "/backup/thaw".
 	Execute(context.Context, *ExecuteRequest) (*ExecuteResponse, error)
 	// Idle tells whether the package's code does nothing but wait for what its callbacks are for. It is to be called without a
 	// deadline: one is a timer in this program, which is told of as any other.

@@ -190,6 +190,8 @@ const (
 	Reason_REASON_NO_SESSION Reason = 128
 	// The server shows another root certificate than the one that was pinned or named.
 	Reason_REASON_SERVER_IDENTITY Reason = 129
+	// The data of a running service did not stay quiet while they were backed up.
+	Reason_REASON_BACKUP_NOT_QUIET Reason = 440
 	// The client's own file of profiles cannot be used.
 	Reason_REASON_CLIENT_CONFIG Reason = 160
 	// The project file that was found in the folder at hand, or above it, cannot be used.
@@ -394,8 +396,6 @@ const (
 	Reason_REASON_REGISTRY_STORAGE Reason = 432
 	// The storage of the registry is written by another registry.
 	Reason_REASON_REGISTRY_STORAGE_OTHER Reason = 433
-	// What a package brings is too large to be answered so.
-	Reason_REASON_DOCUMENT_TOO_LARGE Reason = 450
 )
 
 // Enum value maps for Reason.
@@ -482,6 +482,7 @@ var (
 		127: "REASON_REQUEST_FOREIGN",
 		128: "REASON_NO_SESSION",
 		129: "REASON_SERVER_IDENTITY",
+		440: "REASON_BACKUP_NOT_QUIET",
 		160: "REASON_CLIENT_CONFIG",
 		460: "REASON_PROJECT_FILE",
 		161: "REASON_PROFILE_NOT_FOUND",
@@ -584,7 +585,6 @@ var (
 		431: "REASON_REGISTRY_REPLICA",
 		432: "REASON_REGISTRY_STORAGE",
 		433: "REASON_REGISTRY_STORAGE_OTHER",
-		450: "REASON_DOCUMENT_TOO_LARGE",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -668,6 +668,7 @@ var (
 		"REASON_REQUEST_FOREIGN":          127,
 		"REASON_NO_SESSION":               128,
 		"REASON_SERVER_IDENTITY":          129,
+		"REASON_BACKUP_NOT_QUIET":         440,
 		"REASON_CLIENT_CONFIG":            160,
 		"REASON_PROJECT_FILE":             460,
 		"REASON_PROFILE_NOT_FOUND":        161,
@@ -770,7 +771,6 @@ var (
 		"REASON_REGISTRY_REPLICA":         431,
 		"REASON_REGISTRY_STORAGE":         432,
 		"REASON_REGISTRY_STORAGE_OTHER":   433,
-		"REASON_DOCUMENT_TOO_LARGE":       450,
 	}
 )
 
@@ -957,7 +957,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xb0\x9c\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\x9a\x9c\x01\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -1043,7 +1043,8 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x13REASON_OUT_OF_SCOPE\x10~\x1a'\x8a\x80\x19#\b\a\x1a\x1fUse a token with a wider scope.\x12w\n" +
 	"\x16REASON_REQUEST_FOREIGN\x10\x7f\x1a[\x8a\x80\x19W\b\a\x1aSOpen the server's own page under one of its own names; programs use a bearer token.\x12Z\n" +
 	"\x11REASON_NO_SESSION\x10\x80\x01\x1aB\x8a\x80\x19>\b\t\x1a:Log in first; tokens and the local socket have no session.\x12\x94\x01\n" +
-	"\x16REASON_SERVER_IDENTITY\x10\x81\x01\x1aw\x8a\x80\x19s\b\t\x1aoIf the server was set up anew, remove its profile and log in again; if not, somebody may be between you and it.\x12x\n" +
+	"\x16REASON_SERVER_IDENTITY\x10\x81\x01\x1aw\x8a\x80\x19s\b\t\x1aoIf the server was set up anew, remove its profile and log in again; if not, somebody may be between you and it.\x12q\n" +
+	"\x17REASON_BACKUP_NOT_QUIET\x10\xb8\x03\x1aS\x8a\x80\x19O\b\t\x10\x01\x1aITry again, with more time, or stop the service before its backup is made.\x12x\n" +
 	"\x14REASON_CLIENT_CONFIG\x10\xa0\x01\x1a]\x8a\x80\x19Y\b\t\x1aUCorrect the file that the message names, or move it away and make the profiles again.\x12\x80\x01\n" +
 	"\x13REASON_PROJECT_FILE\x10\xcc\x03\x1af\x8a\x80\x19b\b\t\x1a^Correct the file that the message names, or say with flags what it would say and move it away.\x12]\n" +
 	"\x18REASON_PROFILE_NOT_FOUND\x10\xa1\x01\x1a>\x8a\x80\x19:\b\x05\x1a6See the profiles there are with 'hearth profile list'.\x12^\n" +
@@ -1146,8 +1147,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x16REASON_EXPORT_UNLISTED\x10\xae\x03\x1a:\x8a\x80\x196\b\t\x1a2Do not believe it; tell those who make the export.\x12`\n" +
 	"\x17REASON_REGISTRY_REPLICA\x10\xaf\x03\x1aB\x8a\x80\x19>\b\t\x1a:Publish to the registry that writes; the refusal names it.\x12\x9a\x01\n" +
 	"\x17REASON_REGISTRY_STORAGE\x10\xb0\x03\x1a|\x8a\x80\x19x\b\x0e\x10\x01\x1arTry again in a while; whoever runs the registry finds the cause in its log. What was uploaded is kept for an hour.\x12\xa8\x01\n" +
-	"\x1dREASON_REGISTRY_STORAGE_OTHER\x10\xb1\x03\x1a\x83\x01\x8a\x80\x19\x7f\b\t\x1a{Run this one with --replica, or end the other one and start this one with --take-over to go on from what the storage holds.\x12\x86\x01\n" +
-	"\x19REASON_DOCUMENT_TOO_LARGE\x10\xc2\x03\x1af\x8a\x80\x19b\b\t\x1a^Fetch it from the path that the refusal names; where it names none, install the package first.B\xb7\x01\n" +
+	"\x1dREASON_REGISTRY_STORAGE_OTHER\x10\xb1\x03\x1a\x83\x01\x8a\x80\x19\x7f\b\t\x1a{Run this one with --replica, or end the other one and start this one with --take-over to go on from what the storage holds.B\xb7\x01\n" +
 	"\x12com.hearth.meta.v1B\n" +
 	"FaultProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/meta/v1;metav1\xa2\x02\x03HMX\xaa\x02\x0eHearth.Meta.V1\xca\x02\x0eHearth\\Meta\\V1\xe2\x02\x1aHearth\\Meta\\V1\\GPBMetadata\xea\x02\x10Hearth::Meta::V1b\x06proto3"
 

@@ -94,6 +94,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_REQUEST_FOREIGN: _ClassVar[Reason]
     REASON_NO_SESSION: _ClassVar[Reason]
     REASON_SERVER_IDENTITY: _ClassVar[Reason]
+    REASON_BACKUP_NOT_QUIET: _ClassVar[Reason]
     REASON_CLIENT_CONFIG: _ClassVar[Reason]
     REASON_PROJECT_FILE: _ClassVar[Reason]
     REASON_PROFILE_NOT_FOUND: _ClassVar[Reason]
@@ -278,6 +279,7 @@ REASON_OUT_OF_SCOPE: Reason
 REASON_REQUEST_FOREIGN: Reason
 REASON_NO_SESSION: Reason
 REASON_SERVER_IDENTITY: Reason
+REASON_BACKUP_NOT_QUIET: Reason
 REASON_CLIENT_CONFIG: Reason
 REASON_PROJECT_FILE: Reason
 REASON_PROFILE_NOT_FOUND: Reason

@@ -349,7 +349,8 @@ export const JsHostService: GenService<{
     output: typeof ExitResponseSchema;
   },
   /**
-   * Execute runs a procedure of the package: "/actions/<id>/getInput", "/actions/<id>/run" or "/backup/create".
+   * Execute runs a procedure of the package: "/actions/<id>/getInput", "/actions/<id>/run", "/backup/create",
+   * "/backup/freeze" or "/backup/thaw".
    *
    * @generated from rpc hearth.jshost.v1.JsHostService.Execute
    */
