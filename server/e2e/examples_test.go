@@ -179,7 +179,7 @@ func TestExampleCalendar(t *testing.T) {
 // afterwards people write again.
 func (m *machine) backedUpRunning(page, password string) {
 	m.t.Helper()
-	started := m.rows("get", "package", "calendar")[0]["status"].(map[string]any)["startTime"]
+	started := m.rows("package", "show", "calendar")[0]["startTime"]
 	dir := m.t.TempDir()
 	m.hearth("package", "backup", "calendar", dir)
 	for _, file := range []string{"data/volumes/main/collections/collection-root/ada/diary", "data/volumes/main/people", "backup.json"} {
@@ -187,7 +187,7 @@ func (m *machine) backedUpRunning(page, password string) {
 			m.t.Errorf("the backup of the running service is not whole: %v", err)
 		}
 	}
-	if now := m.rows("get", "package", "calendar")[0]["status"].(map[string]any)["startTime"]; started == nil || now != started {
+	if now := m.rows("package", "show", "calendar")[0]["startTime"]; started == nil || now != started {
 		m.t.Errorf("it runs since %v, and before its backup since %v", now, started)
 	}
 	if status, answer := m.requested(page+"/admin/later/", "-X", "MKCALENDAR", "-m", "30", "-u", "admin:"+password); status != "201" {
