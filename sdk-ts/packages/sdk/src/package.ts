@@ -18,7 +18,7 @@ import { publishing, type MetricTexts } from "./metrics.js";
 import { planOf, type Plan } from "./plan.js";
 import type { FullProgressTracker } from "./progress.js";
 import { secrets as makeSecrets, type SecretsOf } from "./secret.js";
-import { schema } from "./schema.js";
+import { InvalidError, schema } from "./schema.js";
 import { deepMerge } from "./values.js";
 import { IMPOSSIBLE, VersionGraph, VersionInfo } from "./versions/graph.js";
 import { createVolumes, type Volume, type Volumes } from "./volumes.js";
@@ -120,7 +120,7 @@ export function definePackage<
   const actions = [...(wanted ? [settingsAction(wanted, settings)] : []), ...own].reduce((all, one) => all.addAction(one), Actions.of() as Actions<any>);
   const context = async (effects: Effects, watched: boolean): Promise<Context<Settings, Secret, Vol>> => ({
     effects,
-    settings: (wanted ? await (watched ? settings.read().const(effects) : settings.read().once()) : {}) as Settings,
+    settings: (wanted ? await chosen(effects, wanted.form, settings, watched) : {}) as Settings,
     secrets: await (watched ? secrets.const(effects) : secrets.once()),
     volumes,
   });
@@ -157,14 +157,39 @@ function firstTasks({ settings, tasks }: Description<any, any, any, any, any, an
 
 function settingsAction(wanted: { form: AnyForm; action?: Partial<ActionText> }, file: FileModel<any>): Action<"settings", any> {
   const text = describe({ name: "Settings", description: "Change the settings of the service", ...wanted.action });
-  return actionWithInput("settings", text, wanted.form, async () => file.read().once(), async ({ effects, input }) => void (await file.merge(effects, input)));
+  return actionWithInput("settings", text, wanted.form, async ({ effects }) => toldSettings(effects, wanted.form, file), async ({ effects, input }) => void (await file.merge(effects, input)));
 }
 
-// What an update adds to the form gets its default; what people chose stays.
+// What an update adds to the form gets its default; what people chose stays. Where they have to say something first, the
+// file stays what it is until they have.
 async function keepSettings(effects: Effects, form: AnyForm, file: FileModel<any>): Promise<void> {
+  const told = await toldSettings(effects, form, file);
+  if (isWhole(form, told)) await file.write(effects, told);
+}
+
+/** What the form begins with: what people chose, and the defaults of the rest. It may lack what they have to say. */
+async function toldSettings(effects: Effects, form: AnyForm, file: FileModel<any>): Promise<Record<string, unknown>> {
   const { spec } = await form.build({ effects, prefill: null });
   const found = await readRaw(file);
-  await file.write(effects, found === null ? initialValue(spec) : deepMerge(initialValue(spec), found));
+  return found === null ? initialValue(spec) : (deepMerge(initialValue(spec), found) as Record<string, unknown>);
+}
+
+function isWhole(form: AnyForm, value: unknown): boolean {
+  try {
+    form.read(value);
+    return true;
+  } catch (err) {
+    if (err instanceof InvalidError) return false;
+    throw err;
+  }
+}
+
+// The service does not run before people have said what it needs; what runs before that gets what there is.
+async function chosen(effects: Effects, form: AnyForm, file: FileModel<any>, watched: boolean): Promise<unknown> {
+  if (!watched) return toldSettings(effects, form, file);
+  const found = await file.read().const(effects);
+  if (found === null) throw new Error('the settings lack what people have to say: give "settings" a critical task');
+  return found;
 }
 async function readRaw(file: FileModel<any>): Promise<Record<string, unknown> | null> {
   const { readFile } = await import("node:fs/promises");

@@ -218,3 +218,35 @@ test("a running service is backed up with quiet data, which are thawed however i
   await assert.rejects(dumps.backup(), /is dumped by a server of its own/);
   await dumps.uninstall();
 });
+
+test("what people have to say first is asked for, and the file comes with what they say", async () => {
+  const seen = [];
+  const described = (fields, versions = [{ version: "1.0.0:0", notes: "first" }]) => definePackage({
+    about, versions, images: { main: "a:1" }, volumes: ["main"],
+    settings: { form: form(fields), task: { severity: "critical", reason: "Say it" } },
+    prepare: async ({ settings }) => void seen.push(settings),
+    run: ({ settings }) => (seen.push(settings), {}),
+  });
+  const domain = field.text({ name: "Domain" });
+  const size = field.number({ name: "Size", default: 3 });
+  const pkg = described({ domain, size });
+  const host = new TestHost(pkg);
+  await host.install();
+  const file = join(host.root, "volumes/main/settings.json");
+  assert.ok(!existsSync(file));
+  assert.deepEqual(seen.splice(0), [{ domain: null, size: 3 }]);
+  assert.deepEqual((await host.input("settings")).value, { domain: null, size: 3 });
+  await assert.rejects(host.start(), /lack what people have to say/);
+  await assert.rejects(host.run("settings", { size: 4 }), /domain/);
+  await host.run("settings", { domain: "a.example" });
+  assert.deepEqual(JSON.parse(readFileSync(file, "utf8")), { domain: "a.example", size: 3 });
+  await host.start();
+  assert.deepEqual(seen.splice(0), [{ domain: "a.example", size: 3 }]);
+  await host.stop();
+
+  // An update that asks for more keeps what they said.
+  host.pkg.init = described({ domain, size, mail: field.text({ name: "Mail" }) }).init;
+  await host.install("update");
+  assert.deepEqual(JSON.parse(readFileSync(file, "utf8")), { domain: "a.example", size: 3 });
+  await host.uninstall();
+});
