@@ -25,9 +25,9 @@ if (process.argv.includes("--head")) {
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 let count = 0;
-for (const page of readdirSync(docs).filter((file) => file.endsWith(".md"))) {
+for (const page of ["", "recipes"].flatMap((folder) => readdirSync(join(docs, folder)).map((name) => join(folder, name))).filter((file) => file.endsWith(".md"))) {
   for (const [, kind, code] of readFileSync(join(docs, page), "utf8").matchAll(/^```ts ?(\w*)\n([\s\S]*?)^```$/gm)) {
-    const file = join(out, `${page.replace(".md", "")}-${++count}.ts`);
+    const file = join(out, `${page.replace(".md", "").replace("/", "-")}-${++count}.ts`);
     if (kind === "recipe") writeFileSync(file, `${head}export const pkg = definePackage({\nabout,\nversions,\n${code}});\n`);
     else if (kind === "test") writeFileSync(file, `${head}declare const pkg: ConstructorParameters<typeof TestHost>[0];\n${code}`);
     else writeFileSync(file, code);
