@@ -25,9 +25,13 @@ func (m worded) Handle(pattern string, handler http.Handler) {
 		m.mux.Handle(pattern, strayCalls(http.HandlerFunc(noCall)))
 		return
 	}
-	m.mux.Handle(pattern, encoded(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	call := encoded(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(&wordless{ResponseWriter: w, r: r}, r)
-	})))
+	}))
+	if pattern == feed {
+		call = packed(call)
+	}
+	m.mux.Handle(pattern, call)
 }
 
 // noCall answers what is no call of a method that is there, by a way that is none of those of calls.
