@@ -16,6 +16,12 @@ export async function tell(what) {
 }
 export const fail = (text) => tell(text.replaceAll("\n", " ⏎ "));
 
+/** What a page says in its dialogs, and of what went wrong, else in its whole. */
+function said() {
+  const told = [...document.querySelectorAll("[role=dialog], [role=alertdialog], [role=alert], [role=status]")].map((one) => one.innerText.trim()).filter((text) => text !== "");
+  return (told.length > 0 ? told : [document.body.innerText]).join(" | ");
+}
+
 const browsers = [];
 /** The last thing that a journey looked at or asked for. */
 let came = "its beginning";
@@ -62,6 +68,7 @@ export async function drive(work) {
     const all = browsers.flatMap((browser) => browser.contexts()).flatMap((one) => one.pages());
     for (const page of all) if (given.shots) await page.screenshot({ path: shotPath("failed") }).catch(() => undefined);
     await fail(String(error?.stack ?? error).slice(0, 3000));
+    for (const page of all) await fail(`the page ${page.url()} says: ${(await page.evaluate(said).catch(String)).slice(0, 1000)}`);
   } finally {
     for (const browser of browsers) await browser.close();
     process.exit(0);

@@ -1,4 +1,4 @@
-import { answer, drive, fail, given, look, password } from "./driver.mjs";
+import { answer, away, drive, fail, given, look, password } from "./driver.mjs";
 
 await drive(async (context) => {
   const page = await context.newPage();
@@ -38,8 +38,21 @@ await drive(async (context) => {
   await page.getByText("Set greeting").waitFor();
   await look(page, "service");
 
-  // What it asks for, by its form.
+  // What it asks for, by its form. Where that cannot be had it is said and asked for again: by who is there, and when the server is back.
+  const asks = (url) => url.pathname.endsWith("/GetActionInput");
+  await page.route(asks, (route) => route.fulfill({ status: 403, contentType: "application/json", body: JSON.stringify({ code: "permission_denied", message: "not now" }) }), { times: 1 });
   await button("Do it").click();
+  const again = page.getByRole("dialog").getByRole("alert").getByRole("button", { name: "Try again" });
+  await again.waitFor();
+  await look(page, "form-refused");
+  await again.click();
+  await page.getByRole("textbox", { name: "Greeting" }).waitFor();
+  await answer(page, "Cancel");
+  await away(async () => {
+    await button("Do it").click();
+    await again.waitFor();
+  });
+  await page.getByRole("textbox", { name: "Greeting" }).waitFor();
   await page.getByRole("textbox", { name: "Greeting" }).fill("");
   await button("Save").click();
   await page.getByText("is needed").waitFor();
