@@ -1,6 +1,7 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { chunks } from "./build/chunks.js";
 import { contract } from "./build/contract.js";
 import { pack } from "./build/pack.js";
 import { texts } from "./build/texts.js";
@@ -27,7 +28,10 @@ export default defineConfig({
     reportCompressedSize: false,
     manifest: true,
     // Of the server the page, of a registry the catalogue.
-    rolldownOptions: { input: { index: "index.html", catalogue: "catalogue.html" } },
+    rolldownOptions: {
+      input: { index: "index.html", catalogue: "catalogue.html" },
+      output: { codeSplitting: { groups: chunks(fileURLToPath(new URL(".", import.meta.url))) } },
+    },
   },
   // All that pages import is found before the first of them is asked for, so that none is loaded anew for it.
   optimizeDeps: { entries: ["index.html", "catalogue.html", "src/**/*.svelte"] },
