@@ -104,6 +104,20 @@ test("one tab has the feed, the others are in step with it, and another takes ov
   expect(second.replica.bookmark).toBe("next");
 });
 
+test("the copy is written down for those who ask, and for nobody else", async () => {
+  const locks = new Locks();
+  const post = vi.spyOn(BroadcastChannel.prototype, "postMessage");
+  const copies = () => post.mock.calls.filter(([said]) => (said as { say: string }).say === "all").length;
+  const first = tab(locks, "i");
+  await until(() => first.leads);
+  first.say(message(snapshot([written("one", 1n)], "mark", 1n)));
+  expect(copies()).toBe(0);
+  const [second, third] = [tab(locks, "i"), tab(locks, "i")];
+  await until(() => second.replica.ready && third.replica.ready);
+  expect(copies()).toBeGreaterThan(0);
+  post.mockRestore();
+});
+
 const ids = ({ replica }: Tab) => replica.list("package").map((row) => row.meta?.id);
 
 test("a tab does not take changes of what it does not have yet", async () => {

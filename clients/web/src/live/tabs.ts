@@ -49,6 +49,8 @@ export class Tabs {
   /** Where this tab's own copy is, whether it leads or follows. */
   #place: Place = { reign: 0, told: 0 };
   #quiet = 0;
+  /** Set while others wait for the copy. */
+  #asked: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: TabsOptions) {
     this.#options = options;
@@ -95,7 +97,7 @@ export class Tabs {
     this.#leading = true;
     this.#place = { reign: Math.max(Date.now(), this.#place.reign + 1), told: 0 };
     signal.addEventListener("abort", () => this.#follow());
-    if (!this.#tellAll()) this.#tellLink();
+    this.#tellLink();
     try {
       await this.#options.lead((message) => this.#tell(message, signal), signal);
     } finally {
@@ -138,29 +140,34 @@ export class Tabs {
     this.#say({ say: "here", ...this.#place, link: this.#link });
   }
 
-  /** Tells the whole copy, if it is whole. */
-  #tellAll(): boolean {
-    const { replica } = this.#options;
-    if (!replica.ready || replica.gathering) return false;
-    this.#say({ say: "all", ...this.#place, bytes: toBinary(WatchResponseSchema, everything(replica)) });
-    this.#tellLink();
-    return true;
+  /**
+   * Tells the whole copy, if it is whole, once to all who ask together. Nobody is told who did not ask: mostly there is one tab, and
+   * writing the copy down takes long on a slow device.
+   */
+  #tellAll(): void {
+    this.#asked ??= setTimeout(() => {
+      this.#asked = undefined;
+      if (!this.#leading) return;
+      const { replica } = this.#options;
+      if (replica.ready && !replica.gathering) this.#say({ say: "all", ...this.#place, bytes: toBinary(WatchResponseSchema, everything(replica)) });
+      this.#tellLink();
+    });
   }
 
-  /** Passes on what has come: changes as they are, a snapshot when it is complete, as the copy it has made. */
+  /** Passes on changes as they come; of a snapshot, when it is complete, that there is one. Who lacks it asks for the copy. */
   #tell(message: WatchResponse, signal: AbortSignal): void {
     if (signal.aborted) return;
     const { replica } = this.#options;
     if (replica.gathering) return;
     this.#place = { reign: this.#place.reign, told: this.#place.told + 1 };
-    if (message.updates.some((update) => update.phase === Update_Phase.SNAPSHOT)) this.#tellAll();
+    if (message.updates.some((update) => update.phase === Update_Phase.SNAPSHOT)) this.#tellLink();
     else this.#say({ say: "some", ...this.#place, bytes: toBinary(WatchResponseSchema, message) });
   }
 
   #hear(said: Said): void {
     if (this.#life.signal.aborted) return;
     if (said.say === "hello") {
-      if (this.#leading && !this.#tellAll()) this.#tellLink();
+      if (this.#leading) this.#tellAll();
       return;
     }
     if (this.#leading || said.reign < this.#place.reign) return;
