@@ -14,6 +14,7 @@ import type { Registry } from "@hearthos/api/hearth/registries/v1/resources_pb";
 import { Update_Phase, type Change, type Update } from "@hearthos/api/hearth/state/v1/state_pb";
 import type { Hardware, ServerUsage } from "@hearthos/api/hearth/system/v1/machine_pb";
 import type { Settings, Smtp } from "@hearthos/api/hearth/system/v1/settings_pb";
+import { untrack } from "svelte";
 import { SvelteMap } from "svelte/reactivity";
 
 /** What the page keeps a copy of, by the names of the kinds. */
@@ -68,17 +69,15 @@ class Rows {
 
   children(parent: string): SvelteMap<string, Row> {
     let rows = this.#children.get(parent);
-    if (rows === undefined) {
-      rows = new SvelteMap();
-      for (const [id, row] of this.all) if (parentOf(id) === parent) rows.set(id, row);
-      this.#children.set(parent, rows);
-    }
+    // Whoever asks before there is anything is to hear of what comes: what a reaction makes itself it does not heed.
+    if (rows === undefined) this.#children.set(parent, (rows = untrack(() => new SvelteMap<string, Row>())));
     return rows;
   }
 
   set(id: string, row: Row): void {
     this.all.set(id, row);
-    this.#children.get(parentOf(id))?.set(id, row);
+    const parent = parentOf(id);
+    if (parent !== "") this.children(parent).set(id, row);
   }
 
   delete(id: string): void {

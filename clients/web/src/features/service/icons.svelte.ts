@@ -11,20 +11,7 @@ export function pictureOf(icon: Document | undefined): string {
   return URL.createObjectURL(new Blob([new Uint8Array(icon.content)], { type: icon.mediaType }));
 }
 
-/** The icon of an installed package; it is the file's, so it is read once for each file. Empty until it is there. */
-export function iconOf(pkg: string, artifact: string): string {
-  const key = `${pkg}/${artifact}`;
-  if (artifact !== "" && !asked.has(key)) {
-    asked.add(key);
-    hearth.packages
-      .getPackageDocument({ id: pkg, document: Document_Kind.ICON })
-      .then(({ document }) => urls.set(key, pictureOf(document)))
-      .catch(() => asked.delete(key)); // the letter stands in for it
-  }
-  return urls.get(key) ?? "";
-}
-
-const waiting: (() => void)[] = [];
+const waiting: (() => Promise<void>)[] = [];
 let asking = 0;
 const together = 4; // each of them is read where the file lies
 
@@ -34,26 +21,30 @@ function ask(): void {
     const next = waiting.shift();
     if (next === undefined) return;
     asking++;
-    next();
+    void next().finally(() => {
+      asking--;
+      ask();
+    });
   }
+}
+
+/** Reads an icon when it is its turn. */
+function read(key: string, document: () => Promise<{ document?: Document }>, failed = () => {}): void {
+  asked.add(key);
+  waiting.push(() => document().then(({ document: icon }) => void urls.set(key, pictureOf(icon))).catch(failed)); // the letter stands in for it
+  ask();
+}
+
+/** The icon of an installed package; it is the file's, so it is read once for each file. Empty until it is there. */
+export function iconOf(pkg: string, artifact: string): string {
+  const key = `${pkg}/${artifact}`;
+  if (artifact !== "" && !asked.has(key)) read(key, () => hearth.packages.getPackageDocument({ id: pkg, document: Document_Kind.ICON }), () => void asked.delete(key));
+  return urls.get(key) ?? "";
 }
 
 /** The icon of what a registry lists, which the server reads out of the signed file. Empty until it is there. */
 export function iconOfOffer(registry: string, pkg: string, version: string): string {
   const key = `${registry}/${pkg}@${version}`;
-  if (version !== "" && !asked.has(key)) {
-    asked.add(key);
-    waiting.push(() => {
-      hearth.registries
-        .getOfferDocument({ registry, packageId: pkg, version, document: Document_Kind.ICON })
-        .then(({ document }) => urls.set(key, pictureOf(document)))
-        .catch(() => undefined) // the letter stands in for it
-        .finally(() => {
-          asking--;
-          ask();
-        });
-    });
-    ask();
-  }
+  if (version !== "" && !asked.has(key)) read(key, () => hearth.registries.getOfferDocument({ registry, packageId: pkg, version, document: Document_Kind.ICON }));
   return urls.get(key) ?? "";
 }
