@@ -13,6 +13,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -149,6 +150,21 @@ func (s *Server) Restart() {
 	s.t.Helper()
 	s.Stop()
 	s.Start()
+}
+
+// Restarted waits until the daemon ends because a caller asked it to restart, and starts the next one, as its process does.
+func (s *Server) Restarted() {
+	s.t.Helper()
+	select {
+	case err := <-s.ended:
+		if !errors.Is(err, daemon.ErrRestart) {
+			s.t.Errorf("the server ended with %v", err)
+		}
+		s.ended <- nil // for Stop
+	case <-time.After(patience):
+		s.t.Fatal("the server does not restart")
+	}
+	s.Restart()
 }
 
 // Upgrade ends the daemon and starts one of another version.

@@ -75,9 +75,13 @@ export async function drive(work) {
   }
 }
 
-/** Has the test end the server and start the next one, by "restart", or one of another version, by "upgrade", and waits for the feed. */
-export async function renew(context, how) {
+/**
+ * Has the test end the server and start the next one, by "restart", or one of another version, by "upgrade", or await the end that
+ * somebody asks for and start the next one, by "restarted"; and waits for the feed.
+ */
+export async function renew(context, how, ask = () => undefined) {
   cut = true;
+  await ask();
   const back = context.waitForEvent("response", (response) => response.url().endsWith("/Watch") && response.ok());
   await tell(how);
   await back;

@@ -1,4 +1,4 @@
-import { answer, drive, fail, given, login, look, password, visit } from "./driver.mjs";
+import { answer, drive, fail, given, login, look, password, renew, visit } from "./driver.mjs";
 
 // Who may do what: another person is let in, sees what the role allows, and is told at once when that changes; sessions are ended, the
 // password is changed, the server gets a name.
@@ -79,7 +79,16 @@ await drive(async (context) => {
   await look(page, "named");
   await button("Restart").click();
   await dialog.getByText("Services go on meanwhile.").waitFor();
+  await look(page, "restart");
   await answer(page, "Cancel");
+  await page.evaluate(() => (globalThis.__same = true));
+  await dialog.waitFor({ state: "detached" });
+  await button("Restart").click();
+  await renew(context, "restarted", async () => {
+    await answer(page, "Restart");
+    await page.getByText("The server restarts.").waitFor();
+  });
+  if (!(await page.evaluate(() => globalThis.__same === true))) await fail("the page was loaded anew after the restart");
   await button("Shut down").click();
   await dialog.getByRole("listitem").getByText("Hello", { exact: true }).waitFor();
   await look(page, "shutdown");

@@ -242,6 +242,9 @@ func (w *world) play(t testing.TB, script string, values map[string]any) {
 		case "restart":
 			w.Restart()
 			w.lead()
+		case "restarted":
+			w.Restarted()
+			w.lead()
 		case "upgrade":
 			w.Upgrade("9.9.9")
 			w.lead()
