@@ -76,6 +76,19 @@ await drive(async (context) => {
   await page.getByRole("banner").or(page.locator("header")).getByText("1.0.0:0").first().waitFor();
   await page.getByText("Running", { exact: true }).first().waitFor();
 
+  // Another flavor is one of the versions, and said to be another one; and from there to what is newer, and what is older.
+  await page.goto(`${given.base}/discover`);
+  await card.click();
+  for (const version of ["#lite:1.1.0:0", "1.1.0:0", "1.0.0:0"]) {
+    await page.getByRole("combobox", { name: "Version" }).selectOption(version);
+    await heading("What happens").waitFor();
+    const other = page.getByText("Another one; updates stay with it");
+    await other.waitFor({ state: version === "1.0.0:0" ? "detached" : "visible" });
+    if (version.startsWith("#")) await look(page, "flavor");
+    await button("Update").click();
+    await page.getByText(`Version ${version} is installed.`).waitFor();
+  }
+
   // The registry is forgotten; what came from it stays.
   await page.goto(`${given.base}/discover`);
   await button("Registries").click();

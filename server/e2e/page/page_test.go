@@ -430,7 +430,7 @@ func TestARegistryInThePage(t *testing.T) {
 			}
 			version := func(id, title, v string) string {
 				return servertest.Package(t, id, func(m map[string]any) {
-					m["title"], m["version"] = title, v
+					m["title"], m["version"], m["canMigrateTo"] = title, v, "*"
 					m["description"] = map[string]any{
 						"short": "To be found <script>__pwned()</script>",
 						"long":  "<img src=x onerror=__pwned()> [here](javascript:__pwned()) <iframe srcdoc='<script>top.__pwned()</script>'></iframe> <form action='https://example.org'></form> <b style='position:fixed'>bold</b>",
@@ -440,7 +440,7 @@ func TestARegistryInThePage(t *testing.T) {
 				})
 			}
 			second := version("second", "Second", "1.0.0:0")
-			for _, path := range []string{version("listed", "Listed", "1.0.0:0"), version("listed", "Listed", "1.1.0:0"), version("second", "Second", "1.0.1:0")} {
+			for _, path := range []string{version("listed", "Listed", "1.0.0:0"), version("listed", "Listed", "1.1.0:0"), version("listed", "Listed", "#lite:1.1.0:0"), version("second", "Second", "1.0.1:0")} {
 				publish(t, client, key, path)
 			}
 			if err := client.Call(t.Context(), "package.category.add", map[string]any{"id": "media", "name": "Media"}, nil); err != nil {
