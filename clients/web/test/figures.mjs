@@ -56,7 +56,7 @@ await drive(async (context) => {
               field.value = word;
               field.dispatchEvent(new Event("input", { bubbles: true }));
             },
-            () => (document.querySelectorAll("ul.cards > li").length < 20) === (word !== ""),
+            () => (document.querySelectorAll("ul.cards > li:not([hidden])").length < 20) === (word !== ""),
           ),
         [word],
       )),
@@ -134,7 +134,7 @@ await drive(async (context) => {
     await slow.send("Emulation.setCPUThrottlingRate", { rate: 4 });
     await visit.addInitScript(() => {
       const eyes = new MutationObserver(() => {
-        const marks = { shell: "aside nav", services: "ul.cards > li" };
+        const marks = { shell: "aside nav", services: "ul.cards > li .pill" };
         for (const [name, found] of Object.entries(marks)) {
           if (globalThis[`__${name}`] === undefined && document.querySelector(found)) requestAnimationFrame(() => setTimeout(() => (globalThis[`__${name}`] ??= performance.now())));
         }

@@ -2,17 +2,12 @@ package page_test
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"strconv"
 	"testing"
 	"time"
 
-	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
-	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
-
 	"github.com/hearthos/hearth/server/internal/host/sandbox"
-	"github.com/hearthos/hearth/server/servertest"
 )
 
 // services is how many services the server has whose page is measured.
@@ -59,33 +54,6 @@ func BenchmarkLighthouse(b *testing.B) {
 		w.play(b, "../figures/lighthouse.mjs", map[string]any{"width": 1280, "height": 800, "scheme": "light", "trusting": w.trusting(b), "profile": b.TempDir(), "runs": 5})
 	}
 	w.report(b)
-}
-
-func serviceID(i int) string { return fmt.Sprintf("service-%02d", i) }
-
-// fill has so many services run, on a server that somebody owns.
-func (w *world) fill(b *testing.B, count int) {
-	b.Helper()
-	if _, err := w.local.Accounts.ClaimServer(b.Context(), &accountsv1.ClaimServerRequest{Account: "alex", Password: "correct horse battery"}); err != nil {
-		b.Fatal(err)
-	}
-	for i := range count {
-		w.install(b, servertest.Package(b, serviceID(i), nil))
-	}
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for have := 0; have < count; <-tick.C {
-		resp, err := w.local.Packages.ListPackages(b.Context(), &packagesv1.ListPackagesRequest{})
-		if err != nil {
-			b.Fatal(err)
-		}
-		have = 0
-		for _, p := range resp.GetPackages() {
-			if p.GetStatus().GetState() == packagesv1.PackageStatus_STATE_RUNNING {
-				have++
-			}
-		}
-	}
 }
 
 func (w *world) report(b *testing.B) {
