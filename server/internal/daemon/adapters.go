@@ -58,6 +58,8 @@ type packageData struct{ *volume.Keeper }
 
 func (p packageData) Exists(pkg string) (bool, error) { return p.Keeper.Exists(ids.Package(pkg)) }
 
+func (p packageData) Whole(pkg string) error { return p.Keeper.Whole(ids.Package(pkg)) }
+
 func (p packageData) Version(pkg string) (string, error) { return p.Keeper.Version(ids.Package(pkg)) }
 
 func (p packageData) SetVersion(pkg, version string) error {

@@ -34,6 +34,7 @@ func (s *Service) obstacles(ctx context.Context, art *packagesv1.Artifact, w Wis
 			list = append(list, err)
 		}
 	}
+	add(s.data.Whole(art.GetSpec().GetPackageId()))
 	if request.Kind == KindInstall {
 		add(s.mayTakeOver(art, w.AcceptSigner))
 	}

@@ -71,6 +71,8 @@ type Data interface {
 	// Exists tells whether there are data of the package, Version which version they are of, "" where that is not recorded.
 	Exists(pkg string) (bool, error)
 	Version(pkg string) (string, error)
+	// Whole refuses where data of the package are missing that there were.
+	Whole(pkg string) error
 	// SetVersion records the version; "" deletes the record.
 	SetVersion(pkg, version string) error
 	// Keep records whose data these are and since when they are kept without their package; Unkeep deletes the record.
@@ -214,8 +216,11 @@ func release(tx *store.Tx, op *operationsv1.Operation) error {
 }
 
 // Start asks for the service to run. It is refused while an operation holds the package or the gate is shut; with force the
-// gate does not count, until the service is stopped. One that rests because it has failed is tried at once.
+// gate does not count, until the service is stopped. It is refused where data are missing. One that rests because it has failed is tried at once.
 func (s *Service) Start(ctx context.Context, now time.Time, pkg string, force bool) (*packagesv1.Package, error) {
+	if err := s.data.Whole(pkg); err != nil {
+		return nil, err
+	}
 	return s.change(ctx, now, pkg, func(tx *store.Tx, row *packagesv1.Package) error {
 		if !force {
 			if err := s.gate(tx, pkg); err != nil {
@@ -259,8 +264,12 @@ func (s *Service) Halt(ctx context.Context, now time.Time, pkg string, why error
 	return news, err
 }
 
-// Rebuild asks for a new container of the same file; the service runs or rests afterwards as it did.
+// Rebuild asks for a new container of the same file; the service runs or rests afterwards as it did. Where data are missing
+// it is refused.
 func (s *Service) Rebuild(ctx context.Context, now time.Time, pkg string) (*packagesv1.Package, error) {
+	if err := s.data.Whole(pkg); err != nil {
+		return nil, err
+	}
 	return s.change(ctx, now, pkg, func(_ *store.Tx, row *packagesv1.Package) error {
 		if row.GetSpec().GetDesired() == packagesv1.PackageSpec_DESIRED_ABSENT {
 			return fault.New(metav1.Reason_REASON_PACKAGE_STATE, "cannot rebuild %q: it shall have no container; start it instead", pkg).With("package", pkg)

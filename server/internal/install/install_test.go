@@ -189,6 +189,50 @@ func TestInstallIsRefusedBeforeAnythingHappens(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+	t.Run("the data are gone and an empty folder is in their place", func(t *testing.T) {
+		t.Parallel()
+		m, pkg := newMachine(t, nil, false)
+		m.snapshot(pkg, m.take(ticket, "01arz3ndektsv4rrffq69g5fac", "0.9:0"))
+		m.makeData(pkg, dataVersion)
+		m.putInstalled(pkg)
+		volume := m.volumes.Path(ids.Package(pkg), volumeName)
+		if err := errors.Join(m.volumes.Remember(ids.Package(pkg)), os.Rename(volume, filepath.Join(m.dir, "elsewhere")), os.Mkdir(volume, 0o755),
+			os.Mkdir(filepath.Join(m.dir, "backups"), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		m.uploadVersion(ticket, newVersion)
+		plan, err := m.installs.Plan(t.Context(), wish(operationID, ticket))
+		if err != nil || len(plan.GetObstacles()) == 0 || plan.GetObstacles()[0].GetReason() != metav1.Reason_REASON_PACKAGE_DATA_MISSING {
+			t.Errorf("the plan: %v, %v", plan, err)
+		}
+		asked := operation.Asked{ID: operationID, By: "me"}
+		for name, do := range map[string]func() error{
+			"an update": func() error {
+				_, err := m.installs.Install(t.Context(), time.Now(), engine(m), wish(operationID, ticket))
+				return err
+			},
+			"a start": func() error {
+				_, err := m.installs.Start(t.Context(), time.Now(), pkg, false)
+				return err
+			},
+			"a rebuild": func() error {
+				_, err := m.installs.Rebuild(t.Context(), time.Now(), pkg)
+				return err
+			},
+			"a rollback": func() error {
+				_, err := m.installs.Rollback(t.Context(), time.Now(), engine(m), asked, pkg)
+				return err
+			},
+			"a backup": func() error {
+				_, err := m.installs.Backup(t.Context(), time.Now(), engine(m), asked, pkg, "/backups", 0)
+				return err
+			},
+		} {
+			if err := do(); !fault.Is(err, metav1.Reason_REASON_PACKAGE_DATA_MISSING) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
 	t.Run("nothing to go back to", func(t *testing.T) {
 		t.Parallel()
 		m, pkg := newMachine(t, &packagesv1.PackageSpec{Desired: running}, false)

@@ -37,6 +37,9 @@ func (s *Service) Backup(ctx context.Context, now time.Time, engine *operation.E
 		if _, err := s.folder(dir); err != nil {
 			return nil, err
 		}
+		if err := s.data.Whole(pkg); err != nil { // an empty backup would take the place of a good one
+			return nil, err
+		}
 	}
 	return engine.Begin(ctx, now, operation.Request{
 		Asked: asked, Kind: KindBackup, Target: pkg, Parameters: params,

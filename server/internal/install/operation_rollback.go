@@ -35,6 +35,9 @@ func (s *Service) Rollback(ctx context.Context, now time.Time, engine *operation
 	if err != nil {
 		return nil, err
 	}
+	if err := s.data.Whole(pkg); err != nil {
+		return nil, err
+	}
 	own := strings.TrimPrefix(previous.GetMeta().GetId(), pkg+"/")
 	return engine.Begin(ctx, now, operation.Request{
 		Asked: asked, Kind: KindRollback, Target: pkg,

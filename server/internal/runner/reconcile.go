@@ -312,6 +312,9 @@ func (s *Service) stop(ctx context.Context, row *packagesv1.Package) error {
 	if err != nil {
 		return err
 	}
+	if err := s.volumes.Remember(ids.Package(pkg)); err != nil {
+		return err
+	}
 	return s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
 		now.Status.State = packagesv1.PackageStatus_STATE_STOPPED
 		now.Status.StartTime = nil

@@ -75,7 +75,9 @@ type Volumes interface {
 	// Ensure makes volumes that are missing, of which those before must be there.
 	Ensure(pkg ids.Package, vols, before []ids.Volume) error
 	Path(pkg ids.Package, vol ids.Volume) string
-	// Secure makes durable what the package's code wrote.
+	// Remember records which volumes hold something, so that Ensure refuses one that was emptied by somebody else.
+	Remember(pkg ids.Package) error
+	// Secure makes durable what the package's code wrote, and remembers.
 	Secure(pkg ids.Package) error
 	// Lock is the file that the owner of a package's data holds a lock on. Unheld is an error while somebody does.
 	Lock(pkg ids.Package) (string, error)

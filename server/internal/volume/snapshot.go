@@ -108,13 +108,17 @@ func (k *Keeper) makeData(pkg ids.Package) error {
 
 // Snapshot makes a snapshot of all volumes of a package, with the version of the data, by the best mechanism there is.
 // It is whole and durable on return, or not there; repeating it is harmless. Nothing must run on the data: a snapshot is
-// refused while they are written to, and where the disk has too little room for it.
+// refused while they are written to, where data are missing, and where the disk has too little room for it.
 func (k *Keeper) Snapshot(ctx context.Context, pkg ids.Package, id string, progress func(done, total uint64)) (Snapshot, error) {
 	target := k.snapshotPath(pkg, id)
 	if done, err := there(target); err != nil {
 		return Snapshot{}, err
 	} else if done {
 		return describe(target)
+	}
+	// A snapshot remembers what is in it, and no folder that was emptied since.
+	if err := errors.Join(k.Whole(pkg), k.Remember(pkg)); err != nil {
+		return Snapshot{}, err
 	}
 	if err := errors.Join(k.makeData(pkg), os.MkdirAll(k.snapshotsPath(pkg), 0o700), k.removePartial(ctx, pkg, id)); err != nil {
 		return Snapshot{}, err

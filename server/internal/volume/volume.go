@@ -7,6 +7,7 @@
 //
 //	<dir>/<package>/<volume>/       the data, owners as the container sees them
 //	<dir>/<package>/.version        the version of the data, written by the package
+//	<dir>/<package>/.filled         which volumes held something, and in which folder
 //	<dir>/<package>/.kept           whose data these are and since when, while the package is not installed
 //	<dir>/.snapshots/<package>/<id>/ a snapshot: the data and version as they were, and .snapshot, what it is
 //	<dir>/.partial/…                snapshots being made
@@ -51,7 +52,7 @@ func New(dir string, release func(ctx context.Context, dir string) error) (*Keep
 	}
 	data, err := filepath.Glob(filepath.Join(dir, "[^.]*"))
 	for _, of := range data { // what kills left of records that were being replaced
-		err = errors.Join(err, atomicfile.Sweep(filepath.Join(of, keptName)), atomicfile.Sweep(filepath.Join(of, versionName)))
+		err = errors.Join(err, atomicfile.Sweep(filepath.Join(of, keptName)), atomicfile.Sweep(filepath.Join(of, versionName)), atomicfile.Sweep(filepath.Join(of, filledName)))
 	}
 	return &Keeper{dir: dir, release: release}, err
 }
@@ -62,7 +63,7 @@ func (k *Keeper) Path(pkg ids.Package, vol ids.Volume) string {
 }
 
 // Ensure makes the volumes that do not exist yet, empty and owned by the container's root. One of those that were there
-// before is never made anew: where it is missing, so are data.
+// before is never made anew: where it is missing, so are data, and where it is empty and was not, as Whole says.
 func (k *Keeper) Ensure(pkg ids.Package, vols, before []ids.Volume) error {
 	for _, v := range vols {
 		if !slices.Contains(before, v) {
@@ -71,9 +72,11 @@ func (k *Keeper) Ensure(pkg ids.Package, vols, before []ids.Volume) error {
 		if is, err := there(k.Path(pkg, v)); err != nil {
 			return err
 		} else if !is {
-			return fault.New(metav1.Reason_REASON_PACKAGE_DATA_MISSING, "cannot use volume %q of %q: its data are not where they were, in %s", v, pkg, k.Path(pkg, v)).
-				With("package", pkg).With("volume", v)
+			return missing(pkg, v, k.Path(pkg, v))
 		}
+	}
+	if err := k.whole(pkg, vols); err != nil {
+		return err
 	}
 	if err := k.makeData(pkg); err != nil {
 		return err
@@ -83,16 +86,19 @@ func (k *Keeper) Ensure(pkg ids.Package, vols, before []ids.Volume) error {
 			return fmt.Errorf("cannot make volume %q of package %q: %w", v, pkg, err)
 		}
 	}
+	if err := k.Remember(pkg); err != nil {
+		return err
+	}
 	return atomicfile.SyncDir(k.dataPath(pkg))
 }
 
 // Secure makes durable what anybody wrote to the data of a package: programs seldom wait for the disk, and what is recorded
-// of their work must not be there without it.
+// of their work must not be there without it. It remembers which volumes hold something.
 func (k *Keeper) Secure(pkg ids.Package) error {
 	if err := tree.Secure(k.dataPath(pkg)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return nil
+	return k.Remember(pkg)
 }
 
 // Exists tells whether the package has volumes on disk.
