@@ -37,6 +37,11 @@ func (s *Service) obstacles(ctx context.Context, art *packagesv1.Artifact, w Wis
 	add(s.data.Whole(art.GetSpec().GetPackageId()))
 	if request.Kind == KindInstall {
 		add(s.mayTakeOver(art, w.AcceptSigner))
+		data, err := s.willHave(art.GetSpec().GetPackageId(), w)
+		if err != nil {
+			return nil, err
+		}
+		add(mayGoOn(m, data))
 	}
 	add(knownSDK(m))
 	add(s.machine.Fits(m))
@@ -60,6 +65,18 @@ func (s *Service) obstacles(ctx context.Context, art *packagesv1.Artifact, w Wis
 			With("package", art.GetSpec().GetPackageId()).With("needed", needed).With("free", free))
 	}
 	return list, err
+}
+
+// willHave is the version of the data with which an installation begins: of those that were kept, or of a backup.
+func (s *Service) willHave(pkg string, w Wish) (string, error) {
+	if w.RestoreFrom == "" {
+		return s.data.Version(pkg)
+	}
+	folder, err := s.folder(w.RestoreFrom)
+	if err != nil {
+		return "", err
+	}
+	return folder.Look(pkg)
 }
 
 // needsWord refuses an update that changes what a person should decide about. Who signed it is looked at for all.

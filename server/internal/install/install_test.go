@@ -233,6 +233,20 @@ func TestInstallIsRefusedBeforeAnythingHappens(t *testing.T) {
 			}
 		}
 	})
+	t.Run("data kept of a newer version", func(t *testing.T) {
+		t.Parallel()
+		m, pkg := newMachine(t, nil, false)
+		m.makeData(pkg, newVersion)
+		m.uploadVersion(ticket, "0.8:0")
+		plan, err := m.installs.Plan(t.Context(), wish(operationID, ticket))
+		if err != nil || len(plan.GetObstacles()) != 1 || plan.GetObstacles()[0].GetReason() != metav1.Reason_REASON_PACKAGE_VERSION_CONFLICT {
+			t.Errorf("the plan: %v, %v", plan, err)
+		}
+		_, err = m.installs.Install(t.Context(), time.Now(), engine(m), wish(operationID, ticket))
+		if !fault.Is(err, metav1.Reason_REASON_PACKAGE_VERSION_CONFLICT) || fault.Proto(err).GetMetadata()["data"] != newVersion {
+			t.Errorf("%v", err)
+		}
+	})
 	t.Run("nothing to go back to", func(t *testing.T) {
 		t.Parallel()
 		m, pkg := newMachine(t, &packagesv1.PackageSpec{Desired: running}, false)

@@ -33,18 +33,11 @@ func passageOf(data string, from, to *packagesv1.Artifact) (passage, error) {
 	if err != nil {
 		return passage{}, err
 	}
-	// A package may have left its data between versions; then it recorded a range.
-	have, err := exver.ParseRange(data)
-	version, exact := exver.Parse(data)
-	if exact == nil {
-		have, err = exver.Exactly(version), nil
-	}
+	takes, err := takes(comes, data)
 	if err != nil {
-		return passage{}, fault.New(metav1.Reason_REASON_PACKAGE_VERSION_CONFLICT,
-			"cannot replace %s %s: the version of its data, as the package recorded it, is none: %q", goes.ID, goes.Version, data).
-			With("package", string(goes.ID)).With("data", data)
+		return passage{}, err
 	}
-	if exact == nil && version.Equal(comes.Version) || have.Intersects(comes.CanMigrateFrom) {
+	if takes {
 		return passage{target: data}, nil
 	}
 	if comes.Version.Satisfies(goes.CanMigrateTo) {
@@ -57,4 +50,35 @@ func passageOf(data string, from, to *packagesv1.Artifact) (passage, error) {
 		"cannot replace %s %s by %s: its data are of version %s, from which the new file cannot migrate (%s) and which the installed one cannot bring to it (%s)",
 		goes.ID, goes.Version, comes.Version, data, comes.CanMigrateFrom, goes.CanMigrateTo).
 		With("package", string(goes.ID)).With("installed", goes.Version.String()).With("offered", comes.Version.String()).With("data", data)
+}
+
+// takes tells whether a file can go on with data of a version, as a package recorded it: its own version, or one that it
+// migrates from.
+func takes(m *s9pk.Manifest, data string) (bool, error) {
+	// A package may have left its data between versions; then it recorded a range.
+	have, err := exver.ParseRange(data)
+	version, exact := exver.Parse(data)
+	if exact == nil {
+		have, err = exver.Exactly(version), nil
+	}
+	if err != nil {
+		return false, fault.New(metav1.Reason_REASON_PACKAGE_VERSION_CONFLICT,
+			"cannot install %s %s: the version of its data, as the package recorded it, is none: %q", m.ID, m.Version, data).
+			With("package", string(m.ID)).With("data", data)
+	}
+	return exact == nil && version.Equal(m.Version) || have.Intersects(m.CanMigrateFrom), nil
+}
+
+// mayGoOn refuses a file that cannot go on with the data that are there, with no installed one to bring them to it. Data
+// without a version are left to the package.
+func mayGoOn(m *s9pk.Manifest, data string) error {
+	if data == "" {
+		return nil
+	}
+	if takes, err := takes(m, data); err != nil || takes {
+		return err
+	}
+	return fault.New(metav1.Reason_REASON_PACKAGE_VERSION_CONFLICT,
+		"cannot install %s %s: its data are of version %s, from which it cannot migrate (%s)", m.ID, m.Version, data, m.CanMigrateFrom).
+		With("package", string(m.ID)).With("offered", m.Version.String()).With("data", data)
 }
