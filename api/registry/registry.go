@@ -163,6 +163,28 @@ func (a Asset) Verify() ([]sign.PublicKey, error) {
 	return keys, nil
 }
 
+// SignedBy tells whether a key is among those that signed, as it is listed.
+func (a Asset) SignedBy(key sign.PublicKey) bool {
+	for listed := range a.Signatures {
+		if k, err := sign.ParsePublicKey(listed); err == nil && k == key {
+			return true
+		}
+	}
+	return false
+}
+
+// OnlyBy is the asset as one of those who signed it lists it: a file that another of them signed is no longer it. It is the
+// asset itself where that key did not sign.
+func (a Asset) OnlyBy(key sign.PublicKey) Asset {
+	for listed, signature := range a.Signatures {
+		if k, err := sign.ParsePublicKey(listed); err == nil && k == key {
+			a.Signatures = map[string]string{listed: signature}
+			break
+		}
+	}
+	return a
+}
+
 // Signer is somebody who signs.
 type Signer struct {
 	Name    string    `json:"name"`

@@ -19,6 +19,7 @@ import (
 	"github.com/hearthos/hearth/api/merkle"
 	"github.com/hearthos/hearth/api/registry"
 	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/api/sign"
 	"github.com/hearthos/hearth/server/internal/operation"
 	"github.com/hearthos/hearth/server/internal/store"
 )
@@ -30,6 +31,7 @@ const (
 	paramSighash  = "sighash"
 	paramMaxSize  = "max_size"
 	paramPlaces   = "places" // a line each
+	paramSigner   = "signer" // whose file it is, in PEM
 )
 
 // maxPlaces bounds what an operation remembers of where its file lies, in bytes.
@@ -85,6 +87,13 @@ func (s *Service) resolve(ctx context.Context, l Listed) (resolved, error) {
 	if err != nil {
 		return resolved{}, err
 	}
+	pinned, err := s.pinned(l.Package)
+	if err != nil {
+		return resolved{}, err
+	}
+	if key, err := sign.ParsePublicKey(pinned); err == nil {
+		asset = asset.OnlyBy(key)
+	}
 	file, err := s.sources.Open(ctx, id, asset)
 	if err != nil {
 		return resolved{}, err
@@ -98,7 +107,25 @@ func (s *Service) resolve(ctx context.Context, l Listed) (resolved, error) {
 		return resolved{}, fault.New(metav1.Reason_REASON_OFFER_MISMATCH, "the registry %q lists the file as %s %s, and it is %s %s", id, l.Package, version,
 			art.GetSpec().GetPackageId(), art.GetSpec().GetVersion()).With("registry", id)
 	}
-	return resolved{id, asset, art}, nil
+	key, err := sign.ParsePublicKey(art.GetSpec().GetSigner())
+	return resolved{id, asset.OnlyBy(key), art}, err
+}
+
+// pinned is who signed what is installed of a package, or what left the data that were kept; "" where there is neither.
+func (s *Service) pinned(pkg string) (signer string, err error) {
+	err = s.store.View(func(tx *store.Tx) error {
+		row, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
+		if err != nil || !ok {
+			return err
+		}
+		art, _, err := store.Lookup[*packagesv1.Artifact](tx, row.GetSpec().GetArtifact())
+		signer = art.GetSpec().GetSigner()
+		return err
+	})
+	if err != nil || signer != "" {
+		return signer, err
+	}
+	return s.data.KeptOf(pkg)
 }
 
 // suits tells whether a file that a registry lists is for this machine, as far as the registry tells.
@@ -148,6 +175,7 @@ func (r resolved) parameters() map[string]string {
 		}
 	}
 	return map[string]string{
+		paramSigner:   r.art.GetSpec().GetSigner(),
 		paramRegistry: r.registry, paramPlaces: places, paramMaxSize: strconv.FormatInt(r.asset.Commitment.RootMaxSize, 10),
 		paramSighash: base64.RawStdEncoding.EncodeToString(r.asset.Commitment.RootSighash[:]),
 	}
@@ -160,7 +188,11 @@ func listedOf(r *operation.Run) (registry.Asset, error) {
 		return registry.Asset{}, fmt.Errorf("cannot read which file operation %s is about", r.ID())
 	}
 	size, err := strconv.ParseInt(r.Param(paramMaxSize), 10, 64)
-	return registry.Asset{URLs: strings.Fields(r.Param(paramPlaces)), Commitment: s9pk.Commitment{RootSighash: merkle.Hash(hash), RootMaxSize: size}}, err
+	a := registry.Asset{URLs: strings.Fields(r.Param(paramPlaces)), Commitment: s9pk.Commitment{RootSighash: merkle.Hash(hash), RootMaxSize: size}}
+	if signer := r.Param(paramSigner); signer != "" {
+		a.Signatures = map[string]string{signer: ""} // it was verified when the operation began
+	}
+	return a, err
 }
 
 // dropDownload forgets what has arrived.

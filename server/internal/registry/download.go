@@ -151,18 +151,43 @@ func check(row *registriesv1.Registry, a registry.Asset) error {
 	return nil
 }
 
+// errOtherSigner is of a place whose file has the listed content and was signed by somebody else than who is wanted.
+var errOtherSigner = errors.New("the file there is signed by somebody else")
+
+// places are where a file may be fetched. Who signs it is pinned, and must not depend on which place answers: of a file that
+// several have signed, the first place alone tells whose it is.
+func places(a registry.Asset) []string {
+	if len(a.Signatures) > 1 {
+		return a.URLs[:1]
+	}
+	return a.URLs
+}
+
+// wanted refuses a file that none signed who is listed. An asset without signatures is that of an operation which an earlier
+// release began.
+func wanted(a registry.Asset, f *s9pk.File) error {
+	if len(a.Signatures) == 0 || a.SignedBy(f.Signer()) {
+		return nil
+	}
+	return errOtherSigner
+}
+
 // Open gives access to a file where it lies, for a look at it before it is downloaded. The first place counts that gives
-// the file which the registry lists.
+// the file which the registry lists, signed by who is listed; where several are, there is one place.
 func (s *Service) Open(ctx context.Context, reg string, a registry.Asset) (fetch.File, error) {
 	row, err := s.get(reg)
 	if err != nil {
 		return nil, err
 	}
 	var failed error
-	for _, place := range a.URLs {
+	for _, place := range places(a) {
 		f, err := fetch.Open(ctx, fetchedPlace(row, place), fetch.Options{Transport: s.via(row)})
 		if err == nil {
-			if _, err = s9pk.Open(f, f.Size(), s9pk.Options{Commitment: &a.Commitment}); err == nil {
+			var opened *s9pk.File
+			if opened, err = s9pk.Open(f, f.Size(), s9pk.Options{Commitment: &a.Commitment}); err == nil {
+				err = wanted(a, opened)
+			}
+			if err == nil {
 				return f, nil
 			}
 			f.Close()
@@ -199,10 +224,10 @@ func (s *Service) Download(ctx context.Context, reg string, a registry.Asset, f 
 	client := &http.Client{Transport: s.via(row), CheckRedirect: fetch.CheckRedirect}
 	defer client.CloseIdleConnections()
 	var failed error
-	for _, place := range a.URLs {
+	for _, place := range places(a) {
 		for try := range tries {
 			before := sizeOf(f)
-			d := &download{client: client, file: f, commitment: a.Commitment, progress: progress}
+			d := &download{client: client, file: f, asset: a, progress: progress}
 			err = d.run(ctx, fetchedPlace(row, place))
 			if err == nil {
 				return nil
@@ -213,7 +238,7 @@ func (s *Service) Download(ctx context.Context, reg string, a registry.Asset, f 
 			if errors.Is(err, unix.ENOSPC) || fault.Is(err, metav1.Reason_REASON_DISK_FULL) {
 				return refused(row, err)
 			}
-			if wrong := s9pk.ReasonOf(err); wrong != "" && wrong != s9pk.Unreadable {
+			if wrong := s9pk.ReasonOf(err); wrong != "" && wrong != s9pk.Unreadable || errors.Is(err, errOtherSigner) {
 				if err := f.Truncate(0); err != nil { // nobody can tell which bytes are wrong
 					return err
 				}
@@ -239,10 +264,10 @@ func sizeOf(f *os.File) int64 {
 
 // download is one attempt at one place. One goroutine writes what arrives, another verifies it behind that.
 type download struct {
-	client     *http.Client
-	file       *os.File
-	commitment s9pk.Commitment
-	progress   func(done, total uint64)
+	client   *http.Client
+	file     *os.File
+	asset    registry.Asset
+	progress func(done, total uint64)
 
 	size int64
 
@@ -414,7 +439,10 @@ func (d *download) ReadAt(p []byte, off int64) (int, error) {
 
 // verify follows the bytes to their end.
 func (d *download) verify(ctx context.Context) error {
-	f, err := s9pk.Open(d, d.size, s9pk.Options{Commitment: &d.commitment})
+	f, err := s9pk.Open(d, d.size, s9pk.Options{Commitment: &d.asset.Commitment})
+	if err == nil {
+		err = wanted(d.asset, f)
+	}
 	if err != nil {
 		return err
 	}

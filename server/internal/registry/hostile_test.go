@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -442,6 +443,62 @@ func TestTheNextPlaceGoesOnWhereOneBrokeOff(t *testing.T) {
 	}
 	if asked != fmt.Sprintf("bytes=%d-", 2<<20) {
 		t.Errorf("the second place was asked for %q", asked)
+	}
+}
+
+// Who signed the file that is taken does not depend on which of its places answers.
+func TestAnotherSignersFileIsNotTakenWhereAPlaceFails(t *testing.T) {
+	t.Parallel()
+	whole, asset := file(t, version)
+	f, err := s9pk.Open(bytes.NewReader(whole), int64(len(whole)), s9pk.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := sign.FromSeed([32]byte{4})
+	var others bytes.Buffer
+	if err := f.Sign(t.Context(), &others, other, s9pk.Priority); err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/rpc/", rpc(nil))
+	mux.HandleFunc("/away", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	for path, content := range map[string][]byte{"/others": others.Bytes(), "/whole": whole} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+		})
+	}
+	w, _ := serve(t, false, mux)
+	both := listed(t, other, asset.Commitment)
+	maps.Copy(both.Signatures, asset.Signatures)
+	for name, c := range map[string]struct {
+		asset  wire.Asset
+		places []string
+		want   metav1.Reason
+	}{
+		"two signers, the first place is away":      {both, []string{"/away", "/others"}, metav1.Reason_REASON_DOWNLOAD_FAILED},
+		"two signers, the first place answers":      {both, []string{"/whole", "/others"}, 0},
+		"one is wanted, the other's place is next":  {both.OnlyBy(key.Public()), []string{"/away", "/others"}, metav1.Reason_REASON_DOWNLOAD_FAILED},
+		"one is wanted, the other's place is first": {both.OnlyBy(key.Public()), []string{"/others", "/whole"}, 0},
+		"a place of somebody who is not listed":     {asset, []string{"/others"}, metav1.Reason_REASON_DOWNLOAD_FAILED},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asset := c.asset
+			asset.URLs = nil
+			for _, place := range c.places {
+				asset.URLs = append(asset.URLs, "http://"+host+place)
+			}
+			f, err := w.Open(t.Context(), "r", asset)
+			if err == nil {
+				f.Close()
+			}
+			w.refuses("open", err, c.want)
+			into := scratch(t, t.TempDir())
+			w.refuses("download", w.Download(t.Context(), "r", asset, into, func(_, _ uint64) {}), c.want)
+			if got, err := os.ReadFile(into.Name()); err != nil || c.want == 0 && !bytes.Equal(got, whole) || c.want != 0 && len(got) > 0 {
+				t.Errorf("kept %d bytes, %v", len(got), err)
+			}
+		})
 	}
 }
 
