@@ -32,6 +32,8 @@ const (
 	// A place that sends less than slow bytes in patience is given up.
 	patience = 30 * time.Second
 	slow     = 64 << 10
+	// lookPatience bounds how long a look at a file where it lies may take at one place: nobody hears of it meanwhile.
+	lookPatience = time.Minute
 	// tries is how often a place is asked again that sent something before it broke off.
 	tries = 5
 )
@@ -173,7 +175,8 @@ func wanted(a registry.Asset, f *s9pk.File) error {
 }
 
 // Open gives access to a file where it lies, for a look at it before it is downloaded. The first place counts that gives
-// the file which the registry lists, signed by who is listed; where several are, there is one place.
+// the file which the registry lists, signed by who is listed; where several are, there is one place. A place that does not
+// give what a look at it takes within lookPatience is given up, and what is read of the file after that fails.
 func (s *Service) Open(ctx context.Context, reg string, a registry.Asset) (fetch.File, error) {
 	row, err := s.get(reg)
 	if err != nil {
@@ -181,20 +184,50 @@ func (s *Service) Open(ctx context.Context, reg string, a registry.Asset) (fetch
 	}
 	var failed error
 	for _, place := range places(a) {
-		f, err := fetch.Open(ctx, fetchedPlace(row, place), fetch.Options{Transport: s.via(row)})
+		f, err := s.look(ctx, row, place, a)
 		if err == nil {
-			var opened *s9pk.File
-			if opened, err = s9pk.Open(f, f.Size(), s9pk.Options{Commitment: &a.Commitment}); err == nil {
-				err = wanted(a, opened)
-			}
-			if err == nil {
-				return f, nil
-			}
-			f.Close()
+			return f, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
 		}
 		failed = errors.Join(failed, err)
 	}
 	return nil, refused(row, failed)
+}
+
+// look is access to the file at a place.
+func (s *Service) look(ctx context.Context, row *registriesv1.Registry, place string, a registry.Asset) (fetch.File, error) {
+	slow := fmt.Errorf("next to nothing comes from the server: a look at the file took longer than %s", lookPatience)
+	ctx, cancel := context.WithTimeoutCause(ctx, lookPatience, slow)
+	f, err := fetch.Open(ctx, fetchedPlace(row, place), fetch.Options{Transport: s.via(row)})
+	if err == nil {
+		var opened *s9pk.File
+		if opened, err = s9pk.Open(f, f.Size(), s9pk.Options{Commitment: &a.Commitment}); err == nil {
+			err = wanted(a, opened)
+		}
+		if err == nil {
+			return &looked{f, cancel}, nil
+		}
+		f.Close()
+	}
+	if context.Cause(ctx) == slow {
+		err = slow
+	}
+	cancel()
+	return nil, err
+}
+
+// looked is a file whose patience ends with it.
+type looked struct {
+	fetch.File
+	cancel context.CancelFunc
+}
+
+// Close implements io.Closer.
+func (l *looked) Close() error {
+	defer l.cancel()
+	return l.File.Close()
 }
 
 // refused is why no place gave the file.

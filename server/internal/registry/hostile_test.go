@@ -581,9 +581,18 @@ func TestSlowRegistriesAreGivenUp(t *testing.T) {
 				if took := time.Since(begun); took > time.Minute {
 					t.Errorf("the registry was given up after %s", took)
 				}
-				begun = time.Now()
 				asset := asset
 				asset.URLs = []string{"http://" + host + "/f"}
+				begun = time.Now()
+				f, err := w.Open(t.Context(), "r", asset)
+				if err == nil {
+					f.Close()
+				}
+				w.refuses("open", err, c.want)
+				if took := time.Since(begun); took > 2*time.Minute {
+					t.Errorf("the look at the file took %s", took)
+				}
+				begun = time.Now()
 				err = w.Download(t.Context(), "r", asset, scratch(t, t.TempDir()), func(_, _ uint64) {})
 				w.refuses("download", err, c.want)
 				if took := time.Since(begun); took > c.took {
