@@ -64,6 +64,12 @@ func TestInstallFromAnExport(t *testing.T) {
 	if _, err := m.tryHearth("package", "install", sample); err == nil || !strings.Contains(err.Error(), "reason: ") {
 		t.Errorf("a file that was changed is installed: %v", err)
 	}
+	for _, file := range files {
+		m.must("rm", file)
+	}
+	if _, err := m.tryHearth("package", "install", sample); err == nil || !strings.Contains(err.Error(), "EXPORT_INCOMPLETE") {
+		t.Errorf("a file that is withheld: %v", err)
+	}
 	m.leftNothing(t)
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/hearthos/hearth/api/exver"
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/registry"
+	"github.com/hearthos/hearth/api/registry/export"
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/api/s9pk/fetch"
 	"golang.org/x/sys/unix"
@@ -234,6 +235,7 @@ func (l *looked) Close() error {
 func refused(row *registriesv1.Registry, err error) error {
 	id := row.GetMeta().GetId()
 	var wrong *s9pk.Error
+	var absent *fetch.Error
 	switch {
 	case errors.As(err, &wrong) && wrong.Reason != s9pk.Unreadable && wrong.Reason != s9pk.Truncated:
 		return fault.New(metav1.Reason_REASON_OFFER_MISMATCH, "what lies where the registry %q says is another file: %s", id, wrong).With("registry", id)
@@ -243,8 +245,15 @@ func refused(row *registriesv1.Registry, err error) error {
 		return fault.New(metav1.Reason_REASON_DISK_FULL, "cannot keep the file: the disk is full")
 	case errors.As(err, new(*fault.Error)), errors.Is(err, context.Canceled):
 		return err
+	case row.GetSpec().GetFingerprint() != "" && errors.As(err, &absent) && notThere(absent.Status):
+		return exportFault(row, &export.Error{Kind: export.Incomplete, File: "a package file", Err: errors.New("it is on the list and not there")})
 	}
 	return fault.New(metav1.Reason_REASON_DOWNLOAD_FAILED, "cannot fetch the file that the registry %q lists: %s", id, err).With("registry", id)
+}
+
+// notThere tells of an answer that there is no such file; a store of objects says the last.
+func notThere(status int) bool {
+	return status == http.StatusNotFound || status == http.StatusGone || status == http.StatusForbidden
 }
 
 // Download fetches a file into f, which may hold the beginning of it, from one place after the other, and verifies every
@@ -385,7 +394,7 @@ func (d *download) sized(resp *http.Response) error {
 			return err
 		}
 	default:
-		return fmt.Errorf("the server answers %.60s", resp.Status)
+		return &fetch.Error{Host: resp.Request.URL.Host, Why: fmt.Sprintf("the server answers %.60s", resp.Status), Status: resp.StatusCode}
 	}
 	if d.size <= 0 || d.size > maxSize || d.size < d.have {
 		return errors.New("the server does not say how long the file is, or that it is longer than may be")

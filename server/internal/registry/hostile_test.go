@@ -19,6 +19,7 @@ import (
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	registriesv1 "github.com/hearthos/hearth/api/gen/go/hearth/registries/v1"
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/merkle"
@@ -79,7 +80,8 @@ func listed(t testing.TB, key sign.PrivateKey, c s9pk.Commitment) wire.Asset {
 // world is the area with one registry, "r", at whose host a handler answers.
 type world struct {
 	*registry.Service
-	t testing.TB
+	t     testing.TB
+	store *store.Store
 }
 
 // newWorld dials the host of the registry by dial, and all else as the server does.
@@ -90,7 +92,7 @@ func newWorld(t testing.TB, local bool, dial func(ctx context.Context) (net.Conn
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() })
-	w := &world{t: t, Service: registry.New(registry.Deps{
+	w := &world{t: t, store: st, Service: registry.New(registry.Deps{
 		Store: st, Clock: time.Now, Machine: wire.HardwareInfo{Arch: "x86_64", RAM: 1 << 30},
 		Transport: func(local bool) *http.Transport {
 			guarded := fetch.Guarded(local)
@@ -443,6 +445,37 @@ func TestTheNextPlaceGoesOnWhereOneBrokeOff(t *testing.T) {
 	}
 	if asked != fmt.Sprintf("bytes=%d-", 2<<20) {
 		t.Errorf("the second place was asked for %q", asked)
+	}
+}
+
+// What an export lists and does not have is withheld.
+func TestAFileThatAnExportWithholdsIsToldAsThat(t *testing.T) {
+	t.Parallel()
+	_, asset := file(t, version)
+	for status, want := range map[int]metav1.Reason{
+		http.StatusNotFound: metav1.Reason_REASON_EXPORT_INCOMPLETE, http.StatusForbidden: metav1.Reason_REASON_EXPORT_INCOMPLETE,
+		http.StatusServiceUnavailable: metav1.Reason_REASON_DOWNLOAD_FAILED,
+	} {
+		mux := http.NewServeMux()
+		mux.Handle("/rpc/", rpc(nil))
+		mux.HandleFunc("/f", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+		w, _ := serve(t, false, mux)
+		_, err := w.store.Update(t.Context(), time.Now(), func(tx *store.Tx) error {
+			row, err := store.Get[*registriesv1.Registry](tx, "r")
+			if err != nil {
+				return err
+			}
+			row.Spec.Fingerprint = strings.Repeat("00", 32)
+			return store.Put(tx, row)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		asset.URLs = []string{"http://" + host + "/f"}
+		_, err = w.Open(t.Context(), "r", asset)
+		w.refuses(fmt.Sprintf("open with %d", status), err, want)
+		err = w.Download(t.Context(), "r", asset, scratch(t, t.TempDir()), func(_, _ uint64) {})
+		w.refuses(fmt.Sprintf("download with %d", status), err, want)
 	}
 }
 
