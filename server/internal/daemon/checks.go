@@ -13,6 +13,7 @@ import (
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
+	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/diagnose"
 	"github.com/hearthos/hearth/server/internal/host/clock"
 	"github.com/hearthos/hearth/server/internal/host/dnsserver"
@@ -81,7 +82,7 @@ func (d *Daemon) checkDisk(context.Context) diagnose.Finding {
 	if err != nil {
 		return diagnose.Fail("Look at the disk of the state folder.", "it cannot be seen how much is free: %v", err)
 	}
-	text := fmt.Sprintf("%s of %s are free on the disk of %s", bytesText(r.free), bytesText(r.total), d.cfg.StateDir)
+	text := fmt.Sprintf("%s of %s are free on the disk of %s", fault.Bytes(r.free), fault.Bytes(r.total), d.cfg.StateDir)
 	switch r.severity() {
 	case 0:
 		return diagnose.OK("%s", text)
@@ -100,7 +101,7 @@ func (d *Daemon) checkStore(context.Context) diagnose.Finding {
 	case st.CompactError != nil:
 		return diagnose.Warn("Run 'hearth api hearth.diagnostics.v1.DiagnosticsService/CompactLog' and read the server's log.", "the log could not be shortened: %v", st.CompactError)
 	}
-	return diagnose.OK("revision %d, the log reaches back to %d, %s on disk", st.Revision, st.Oldest, bytesText(st.DiskBytes))
+	return diagnose.OK("revision %d, the log reaches back to %d, %s on disk", st.Revision, st.Oldest, fault.Bytes(st.DiskBytes))
 }
 
 func (d *Daemon) checkDoor(ctx context.Context) diagnose.Finding {

@@ -14,6 +14,7 @@ import (
 
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
+	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/diagnose"
 	"github.com/hearthos/hearth/server/internal/host/idmap"
 	"github.com/hearthos/hearth/server/internal/store"
@@ -81,7 +82,7 @@ func checkRootImage(path string) diagnose.Finding {
 	if says := binary.LittleEndian.Uint64(head[squashfsLength:]); says > uint64(info.Size()) {
 		return diagnose.Fail(remedy, "%s is cut off: it has %d of %d bytes", path, info.Size(), says)
 	}
-	return diagnose.OK("%s, %s", path, bytesText(uint64(info.Size())))
+	return diagnose.OK("%s, %s", path, fault.Bytes(info.Size()))
 }
 
 // idRange is a range of ids that somebody has on this machine.

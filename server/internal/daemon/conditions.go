@@ -10,6 +10,7 @@ import (
 
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 
+	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/host/clock"
 	"github.com/hearthos/hearth/server/internal/warn"
 )
@@ -114,7 +115,7 @@ func (d *Daemon) diskCondition() warn.Condition {
 			if err != nil || r.severity() == 0 {
 				return nil, err
 			}
-			return []warn.Finding{{Severity: r.severity(), Values: map[string]string{"Free": bytesText(r.free), "Total": bytesText(r.total)}}}, nil
+			return []warn.Finding{{Severity: r.severity(), Values: map[string]string{"Free": fault.Bytes(r.free).String(), "Total": fault.Bytes(r.total).String()}}}, nil
 		},
 	}
 }
@@ -157,19 +158,6 @@ func jumpCondition(now func() time.Time) warn.Condition {
 			}}}, nil
 		},
 	}
-}
-
-// bytesText is a number of bytes as people say it, with one digit behind the point.
-func bytesText(n uint64) string {
-	units := []string{"bytes", "KiB", "MiB", "GiB", "TiB"}
-	f, i := float64(n), 0
-	for ; f >= 1024 && i < len(units)-1; i++ {
-		f /= 1024
-	}
-	if i == 0 {
-		return fmt.Sprintf("%d %s", n, units[i])
-	}
-	return fmt.Sprintf("%.1f %s", f, units[i])
 }
 
 // circleCondition warns of a resolver that asks this server while this server asks it.

@@ -72,14 +72,14 @@ func (b *Box) Path(ticket string, size int64) string {
 // Create begins an upload of a size and answers its ticket. It is refused where the disk has no room.
 func (b *Box) Create(size uint64) (string, error) {
 	if size > maxSize {
-		return "", fault.New(metav1.Reason_REASON_PACKAGE_FILE_LIMIT, "cannot take a file of %d bytes: at most %d are allowed", size, uint64(maxSize))
+		return "", fault.New(metav1.Reason_REASON_PACKAGE_FILE_LIMIT, "cannot take a file of %s: at most %s are allowed", fault.Bytes(size), fault.Bytes(maxSize))
 	}
 	var disk unix.Statfs_t
 	if err := unix.Statfs(b.dir, &disk); err != nil {
 		return "", err
 	}
 	if free := disk.Bavail * uint64(disk.Bsize); free < size+b.reserve {
-		return "", fault.New(metav1.Reason_REASON_DISK_FULL, "cannot take a file of %d bytes: %d bytes are free and %d stay reserved", size, free, b.reserve).
+		return "", fault.New(metav1.Reason_REASON_DISK_FULL, "cannot take a file of %s: %s are free and %s stay reserved", fault.Bytes(size), fault.Bytes(free), fault.Bytes(b.reserve)).
 			With("needed", size+b.reserve).With("free", free)
 	}
 	if err := b.makeRoom(); err != nil {
@@ -254,7 +254,7 @@ func (u *Upload) Received() (int64, error) {
 func (u *Upload) Whole() error {
 	have, err := u.Received()
 	if err == nil && have != u.size {
-		err = fault.New(metav1.Reason_REASON_TRANSFER_INCOMPLETE, "cannot use the upload: %d of %d bytes have arrived", have, u.size).
+		err = fault.New(metav1.Reason_REASON_TRANSFER_INCOMPLETE, "cannot use the upload: %s of %s have arrived", fault.Bytes(have), fault.Bytes(u.size)).
 			With("received", have).With("size", u.size)
 	}
 	return err

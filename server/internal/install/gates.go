@@ -61,7 +61,7 @@ func (s *Service) obstacles(ctx context.Context, art *packagesv1.Artifact, w Wis
 	}
 	needed, free, err := s.room(ctx, art, w)
 	if err == nil && needed > free {
-		add(fault.New(metav1.Reason_REASON_DISK_FULL, "cannot install %q: it needs %d bytes on disk and %d are free", art.GetSpec().GetPackageId(), needed, free).
+		add(fault.New(metav1.Reason_REASON_DISK_FULL, "cannot install %q: it needs %s on disk and %s are free", art.GetSpec().GetPackageId(), fault.Bytes(needed), fault.Bytes(free)).
 			With("package", art.GetSpec().GetPackageId()).With("needed", needed).With("free", free))
 	}
 	return list, err

@@ -65,7 +65,7 @@ func fits(m *s9pk.Manifest, have *systemv1.HardwareStatus) error {
 	}
 	// The original compares with what the kernel leaves to programs, in whole MiB.
 	if want, got := m.Hardware.RAM, have.GetMemoryBytes()>>20<<20; want != nil && *want > got {
-		return refuse("memory", "it asks for %d bytes of memory, and this machine has %d", *want, got)
+		return refuse("memory", "it asks for %s of memory, and this machine has %s", fault.Bytes(*want), fault.Bytes(got))
 	}
 	for _, filter := range m.Hardware.Device {
 		met, err := meets(filter, have.GetDevices())

@@ -215,7 +215,7 @@ func (s *Service) end(ctx context.Context, w filler, reserve uint64) error {
 		s.opt.Log.WarnContext(ctx, "cannot freeze a service that fills the disk", "pkg", w.pkg, "error", err)
 	}
 	why := fault.New(metav1.Reason_REASON_SERVICE_FILLS_DISK,
-		"the service was stopped because it filled the disk: %d bytes were free, of which %d are the server's own, and it wrote %d in %s", w.free, reserve, w.written, w.over).
+		"the service was stopped because it filled the disk: %s were free, of which %s are the server's own, and it wrote %s in %s", fault.Bytes(w.free), fault.Bytes(reserve), fault.Bytes(w.written), w.over).
 		With("package", w.pkg).With("free", w.free).With("reserve", reserve)
 	s.opt.Log.WarnContext(ctx, "a service fills the disk and is stopped", "pkg", w.pkg, "free", w.free, "reserve", reserve, "written", w.written)
 	_, free, err := s.opt.Disk()

@@ -410,7 +410,7 @@ func (d *download) room() error {
 	}
 	needed := uint64(d.size-d.have) + reserve
 	if free := disk.Bavail * uint64(disk.Bsize); free < needed {
-		return fault.New(metav1.Reason_REASON_DISK_FULL, "cannot fetch a file of %d bytes: %d bytes are free and %d stay reserved", d.size, free, uint64(reserve)).
+		return fault.New(metav1.Reason_REASON_DISK_FULL, "cannot fetch a file of %s: %s are free and %s stay reserved", fault.Bytes(d.size), fault.Bytes(free), fault.Bytes(reserve)).
 			With("needed", needed).With("free", free)
 	}
 	return nil
@@ -442,7 +442,7 @@ func (d *download) receive(ctx context.Context, body io.Reader, cancel context.C
 			if cause := context.Cause(ctx); cause != nil {
 				return cause
 			}
-			return fmt.Errorf("the file breaks off after %d of %d bytes", d.have, d.size)
+			return fmt.Errorf("the file breaks off after %s of %s", fault.Bytes(d.have), fault.Bytes(d.size))
 		}
 	}
 	if n, _ := io.ReadFull(body, buffer[:1]); n > 0 {

@@ -114,7 +114,7 @@ func checkSpace(dir string, need uint64) error {
 		blocks = st.Bfree
 	}
 	if free := blocks * uint64(st.Frsize); free < need {
-		return fault.New(metav1.Reason_REASON_DISK_FULL, "cannot write the state: %d bytes are free on the disk of %s, %d are needed", free, dir, need).
+		return fault.New(metav1.Reason_REASON_DISK_FULL, "cannot write the state: %s are free on the disk of %s, %s are needed", fault.Bytes(free), dir, fault.Bytes(need)).
 			With("path", dir).With("free", free).With("needed", need)
 	}
 	return nil

@@ -157,7 +157,7 @@ func refusal(pkg ids.Package, err error) error {
 	var full *tree.NoRoom
 	switch {
 	case errors.As(err, &full):
-		return fault.New(metav1.Reason_REASON_DISK_FULL, "cannot snapshot the data of %q: %w", pkg, err).
+		return fault.New(metav1.Reason_REASON_DISK_FULL, "cannot snapshot the data of %q: %s are needed and %s are free", pkg, fault.Bytes(full.Needed), fault.Bytes(full.Free)).
 			With("package", pkg).With("needed", full.Needed).With("free", full.Free)
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
 		return fault.New(metav1.Reason_REASON_DISK_FULL, "cannot snapshot the data of %q: the disk became full: %w", pkg, err).With("package", pkg)
