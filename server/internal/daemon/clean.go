@@ -13,6 +13,7 @@ import (
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/door/doorctl"
+	"github.com/hearthos/hearth/server/internal/gateway"
 	"github.com/hearthos/hearth/server/internal/host/lxc"
 	"github.com/hearthos/hearth/server/internal/host/mount"
 	"github.com/hearthos/hearth/server/internal/host/netdev"
@@ -22,7 +23,7 @@ import (
 )
 
 // CleanHost removes everything the instance of this state made on the machine, by its tag, and nothing else: containers,
-// the front door, mounts, firewall, bridge, sockets. State and data stay. It is refused while the daemon runs, whose
+// the front door, mounts, forwarding, firewall, bridge, sockets. State and data stay. It is refused while the daemon runs, whose
 // lock on the store it takes, and may be repeated.
 func CleanHost(ctx context.Context, cfg Config, log *slog.Logger) error {
 	dir := filepath.Join(cfg.StateDir, "store")
@@ -62,18 +63,16 @@ func removeFromMachine(ctx context.Context, cfg Config, tag string) error {
 	done("containers", containers.Purge(ctx, 5*time.Second))
 	done("front door", doorctl.Stop(ctx, doorctl.Options{RunDir: runDir}))
 	done("mounts", mount.UnmountBelow(runDir))
-	firewall, err := nft.New()
-	if err == nil {
-		err = firewall.Delete(tag)
-		firewall.Close()
-	}
-	done("firewall", err)
 	devices, err := netdev.New()
 	if err == nil {
-		err = errors.Join(devices.RemoveLink(BridgeName(tag)), devices.RemoveCallers(nft.CallerMark))
-		devices.Close()
+		defer devices.Close()
+		err = gateway.PutBack(openedPath(runDir), devices)
 	}
-	done("bridge", err)
+	done("forwarding", err)
+	if err == nil { // else the firewall alone keeps the machine from being a router
+		done("firewall", deleteFirewall(tag))
+		done("bridge", errors.Join(devices.RemoveLink(BridgeName(tag)), devices.RemoveCallers(nft.CallerMark)))
+	}
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
@@ -84,6 +83,15 @@ func removeFromMachine(ctx context.Context, cfg Config, tag string) error {
 	}
 	done("sockets", os.RemoveAll(runDir))
 	return errors.Join(errs...)
+}
+
+func deleteFirewall(tag string) error {
+	firewall, err := nft.New()
+	if err != nil {
+		return err
+	}
+	defer firewall.Close()
+	return firewall.Delete(tag)
 }
 
 // openSoon opens a store, waiting a little for a daemon that is just ending.

@@ -245,7 +245,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		Dial: new(net.Dialer).DialContext,
 	})
 	d.gateways = gateway.New(gateway.Config{
-		Tag: tag, Bridge: bridge, Address: cfg.Bridge, Address6: netip.PrefixFrom(abi.BridgeAddress6, 64), Ports: []uint16{uint16(cfg.WebPort), socksPort}, Opened: filepath.Join(d.runDir, "forwarding"),
+		Tag: tag, Bridge: bridge, Address: cfg.Bridge, Address6: netip.PrefixFrom(abi.BridgeAddress6, 64), Ports: []uint16{uint16(cfg.WebPort), socksPort}, Opened: openedPath(d.runDir),
 		Interface: func(pkg string) string { return runner.InterfaceName(tag, pkg) }, Flows: func() uint32 { return nft.FlowShare("/") },
 	}, d.store, log, d.host.devices, d.host.firewall)
 	d.runner = runner.New(ctx, runner.Config{
@@ -372,6 +372,9 @@ func KeyDir(stateDir string) string { return filepath.Join(stateDir, "keys") }
 
 // BridgeName is the name of the bridge of an instance.
 func BridgeName(tag string) string { return "h" + tag + "br0" }
+
+// openedPath is the file that tells what the machine forwards because of the instance with this folder below /run.
+func openedPath(runDir string) string { return filepath.Join(runDir, "forwarding") }
 
 // Tag is the tag of everything this server makes on the machine.
 func (d *Daemon) Tag() string { return d.tag }

@@ -10,21 +10,16 @@ package gateway
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
-	"strings"
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 
 	"github.com/hearthos/hearth/api/abi"
 	"github.com/hearthos/hearth/api/fault"
-	"github.com/hearthos/hearth/server/internal/atomicfile"
 	"github.com/hearthos/hearth/server/internal/host/netdev"
 	"github.com/hearthos/hearth/server/internal/host/nft"
 	"github.com/hearthos/hearth/server/internal/reconcile"
@@ -48,8 +43,8 @@ type Config struct {
 	Interface func(pkg string) string
 	// Ports are those of the server itself that services may reach.
 	Ports []uint16
-	// Opened is the file that names the links which forward because of this server; it ends with the machine, as that does. One
-	// with a 6 behind its name tells that the machine forwards IPv6 because of it.
+	// Opened is the file that tells what forwards because of this server, for PutBack; it ends with the machine, as that does. One
+	// with a 6 behind its name tells it of IPv6.
 	Opened string
 	// Flows is how many connections of one service the machine may track; nil bounds none.
 	Flows func() uint32
@@ -72,9 +67,10 @@ type Devices interface {
 	// EnsureMembers has links on a bridge that are there.
 	EnsureMembers(bridge string, names []string) error
 	EnableForwarding(names ...string) error
-	// EnableForwarding6 has the machine forward IPv6, Routes6 tells whether it does.
+	// EnableForwarding6 has the machine forward IPv6, Routes6 tells whether it does, Before6 how links are while it does not.
 	EnableForwarding6() error
 	Routes6() (bool, error)
+	Before6() (netdev.Before6, error)
 	// EnsureNeighbours tells where services are on the bridge over IPv6.
 	EnsureNeighbours(bridge string, services map[netip.Addr]net.HardwareAddr) error
 	// Forwards tells whether a link forwards, Routes whether somebody has made the machine a router.
@@ -179,63 +175,6 @@ func (s *Service) forwarding(links []netdev.Link) (names []string) {
 		}
 	}
 	return names
-}
-
-// closed answers those of the links that would not forward without this server: they are no way from one network into another. What is
-// opened is written down before it is, since nothing tells afterwards who did it. A machine that somebody has made a router routes.
-func (s *Service) closed(names []string) (closed []string, err error) {
-	known, err := os.ReadFile(s.cfg.Opened)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("cannot read which links were opened: %w", err)
-	}
-	opened := strings.Fields(string(known))
-	for _, name := range names {
-		on, err := s.devices.Forwards(name)
-		if err != nil {
-			return nil, err
-		}
-		if !on && !slices.Contains(opened, name) {
-			opened = append(opened, name)
-		}
-	}
-	if text := strings.Join(opened, "\n"); text != string(known) {
-		if err := atomicfile.Write(s.cfg.Opened, []byte(text), 0o600); err != nil {
-			return nil, fmt.Errorf("cannot write down which links are opened: %w", err)
-		}
-	}
-	routes, err := s.devices.Routes()
-	if err != nil || routes {
-		return nil, err
-	}
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(opened, name) }), nil
-}
-
-// closed6 answers the links that this machine does not route between over IPv6: all of them, unless it was a router before this server
-// needed it to forward. That is written down before it is done, since nothing tells afterwards who did it; and it forwards on where
-// services have lost their IPv6 since.
-func (s *Service) closed6(links []netdev.Link, needed bool) (closed []string, err error) {
-	ours := s.cfg.Opened + "6"
-	_, err = os.Stat(ours)
-	if errors.Is(err, fs.ErrNotExist) {
-		if !needed {
-			return nil, nil
-		}
-		routes, err := s.devices.Routes6()
-		if err != nil || routes {
-			return nil, err
-		}
-		if err := atomicfile.Write(ours, nil, 0o600); err != nil {
-			return nil, fmt.Errorf("cannot write down that IPv6 is forwarded: %w", err)
-		}
-	} else if err != nil {
-		return nil, fmt.Errorf("cannot tell who has IPv6 forwarded: %w", err)
-	}
-	for _, l := range links {
-		if l.Kind != netdev.KindLoopback && l.Name != s.cfg.Bridge && !l.Port && netdev.CheckName(l.Name) == nil && len(closed) < nft.MaxClosed {
-			closed = append(closed, l.Name)
-		}
-	}
-	return closed, nil
 }
 
 // Rival6 names another link that is in the network that services have over IPv6, and for whose sake they are without; empty for none.

@@ -30,6 +30,7 @@ func (m *machine) EnableForwarding(...string) error                 { return nil
 func (m *machine) Forwards(string) (bool, error)                    { return true, nil }
 func (m *machine) Routes() (bool, error)                            { return false, nil }
 func (m *machine) Routes6() (bool, error)                           { return false, nil }
+func (m *machine) Before6() (b netdev.Before6, err error)           { return b, nil }
 func (m *machine) EnableForwarding6() error                         { return nil }
 
 func (m *machine) EnsureNeighbours(string, map[netip.Addr]net.HardwareAddr) error { return nil }

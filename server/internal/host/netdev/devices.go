@@ -276,6 +276,20 @@ func (d *Devices) EnableForwarding(names ...string) error {
 	return nil
 }
 
+// DisableForwarding ends what EnableForwarding began on the named links; one that is gone is no error. It must be called in the namespace
+// Devices was made in.
+func (d *Devices) DisableForwarding(names ...string) error {
+	for _, name := range names {
+		if err := CheckName(name); err != nil {
+			return err
+		}
+		if err := sysctl("net/ipv4/conf/"+name+"/forwarding", "0"); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("cannot disable forwarding on %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
 // RemoveLink removes the link of this name with all that is on it. A link that is not there is no error.
 func (d *Devices) RemoveLink(name string) error {
 	if err := CheckName(name); err != nil {

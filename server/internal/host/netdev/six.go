@@ -54,25 +54,87 @@ func (d *Devices) EnableForwarding6() error {
 	if on, err := d.Routes6(); on || err != nil {
 		return err
 	}
-	links, err := os.ReadDir(conf6)
+	before, err := d.Before6()
 	if err != nil {
-		return fmt.Errorf("cannot list the links of IPv6: %w", err)
+		return err
 	}
-	const listens, listensAnyway = "1", "2"
-	for _, l := range links {
-		name := filepath.Join("net/ipv6/conf", l.Name(), "accept_ra")
-		have, err := os.ReadFile(filepath.Join("/proc/sys", name))
-		if errors.Is(err, os.ErrNotExist) {
-			continue // it is gone
-		}
-		if err == nil && strings.TrimSpace(string(have)) == listens {
-			err = sysctl(name, listensAnyway)
-		}
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("cannot have %s listen to its router: %w", l.Name(), err)
+	for _, link := range before.Listening {
+		if err := setting6(link, acceptRA, listensAnyway); err != nil {
+			return fmt.Errorf("cannot have %s listen to its router: %w", link, err)
 		}
 	}
 	return sysctl(routing6, "1")
+}
+
+// Before6 is how links are on a machine that forwards no IPv6, by their names and the kernel's "all" and "default".
+type Before6 struct {
+	// Listening are those that listen to a router only while the machine forwards nothing.
+	Listening []string
+	// Forwarding are those that were told to forward on their own, which alone leads nowhere.
+	Forwarding []string
+}
+
+// Before6 tells how links are now. It must be called in the namespace Devices was made in, before EnableForwarding6.
+func (d *Devices) Before6() (before Before6, err error) {
+	links, err := os.ReadDir(conf6)
+	if err != nil {
+		return before, fmt.Errorf("cannot list the links of IPv6: %w", err)
+	}
+	for _, l := range links {
+		for setting, list := range map[string]*[]string{acceptRA: &before.Listening, "forwarding": &before.Forwarding} {
+			have, err := os.ReadFile(filepath.Join(conf6, l.Name(), setting))
+			if err != nil && !errors.Is(err, os.ErrNotExist) { // else it is gone
+				return before, fmt.Errorf("cannot tell %s of %s: %w", setting, l.Name(), err)
+			}
+			if strings.TrimSpace(string(have)) == "1" {
+				*list = append(*list, l.Name())
+			}
+		}
+	}
+	return before, nil
+}
+
+// DisableForwarding6 ends what EnableForwarding6 began: no IPv6 is forwarded, and links are as they were before; one that is gone is no
+// error. It must be called in the namespace Devices was made in.
+func (d *Devices) DisableForwarding6(before Before6) error {
+	if err := sysctl(routing6, "0"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, link := range before.Forwarding { // the kernel has set all as it set the machine
+		if err := setting6(link, "forwarding", "1"); err != nil {
+			return err
+		}
+	}
+	for _, link := range before.Listening {
+		have, err := os.ReadFile(filepath.Join(conf6, link, acceptRA))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("cannot tell whether %s listens to its router: %w", link, err)
+		}
+		if strings.TrimSpace(string(have)) != listensAnyway {
+			continue // it is gone, or somebody has told it otherwise since
+		}
+		if err := setting6(link, acceptRA, "1"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const (
+	acceptRA = "accept_ra"
+	// listensAnyway is acceptRA of a link that listens to a router though the machine forwards.
+	listensAnyway = "2"
+)
+
+// setting6 changes a setting of a link, which may be gone.
+func setting6(link, setting, value string) error {
+	if filepath.Base(link) != link || link == ".." {
+		return fmt.Errorf("%w: name %q", ErrInvalid, link)
+	}
+	if err := sysctl(filepath.Join("net/ipv6/conf", link, setting), value); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // EnsureNeighbours tells the kernel where services are on the bridge over IPv6, so that it asks nobody: an answer could be anybody's.

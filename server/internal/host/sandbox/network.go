@@ -79,6 +79,9 @@ func (n *Network) EnsureCallers(uint32) error { return nil }
 // Routes6 implements gateway.Devices: nothing is led anywhere.
 func (n *Network) Routes6() (bool, error) { return false, nil }
 
+// Before6 implements gateway.Devices: there is nothing to put back.
+func (n *Network) Before6() (netdev.Before6, error) { return netdev.Before6{}, nil }
+
 // EnableForwarding6 implements gateway.Devices: nothing is led anywhere.
 func (n *Network) EnableForwarding6() error { return nil }
 
