@@ -2,7 +2,7 @@
 // tells it what to do. Started plainly it is the parent that holds the sockets; it starts itself once more as the worker
 // that serves, and once as the standby that becomes the parent when that dies.
 //
-// Signals to the parent: SIGHUP replaces the worker by the program that is on disk now, SIGTERM ends all.
+// Signals to the parent: SIGHUP replaces the worker by the program that is on disk now, at the place that the daemon has named last, SIGTERM ends all.
 package main
 
 import (
@@ -18,6 +18,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/hearthos/hearth/server/internal/door/doorctl"
 	"github.com/hearthos/hearth/server/internal/door/holder"
 	"github.com/hearthos/hearth/server/internal/door/worker"
 )
@@ -85,16 +86,17 @@ func run(o options, log *slog.Logger) error {
 		return err
 	}
 	raiseLimit()
-	program, err := os.Executable()
+	own, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("cannot find the program: %w", err)
 	}
+	own = strings.TrimSuffix(own, " (deleted)")
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	replace := make(chan os.Signal, 1)
 	signal.Notify(replace, syscall.SIGHUP)
 	return holder.Run(ctx, replace, holder.Options{
-		Program: strings.TrimSuffix(program, " (deleted)"),
+		Program: func() string { return doorctl.Program(o.runDir, own) },
 		Args:    []string{"--worker", "--run-dir", o.runDir, "--uid", strconv.Itoa(o.uid), "--owner", strconv.Itoa(os.Geteuid())},
 		Standby: []string{"--run-dir", o.runDir, "--socket", o.socket, "--uid", strconv.Itoa(o.uid), "--standby"},
 		Socket:  o.socket, Lock: filepath.Join(o.runDir, "door.lock"), Log: log,

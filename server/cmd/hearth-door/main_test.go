@@ -408,6 +408,61 @@ func TestAReplacedWorkerLosesNothing(t *testing.T) {
 	}
 }
 
+func TestADaemonFromAnotherFolderReplacesTheDoorByItsOwnOnce(t *testing.T) {
+	t.Parallel()
+	d, o := install(t)
+	serve(t, d)
+	program, err := os.ReadFile(o.Program)
+	must(t, err)
+	dir := filepath.Join(o.RunDir, "elsewhere")
+	must(t, os.Mkdir(dir, 0o711))
+	o.Program = filepath.Join(dir, "hearth-door")
+	must(t, os.WriteFile(o.Program, program, 0o755))
+
+	again, status, err := doorctl.Ensure(t.Context(), o)
+	must(t, err)
+	defer again.Close()
+	if !o.Stale(status) {
+		t.Fatal("a door from another folder is said to be the same")
+	}
+	was := workers(t, o)
+	must(t, again.Replace(t.Context()))
+	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) { // the one before answers until it drains
+		status, err := again.Status(t.Context())
+		if err == nil && !o.Stale(status) && status.GetDigest() != "" {
+			break
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("after it was replaced the door is %v, %v", status, err)
+		}
+	}
+	parent := parentOf(t, o)
+	must(t, syscall.Kill(standby(t, o, parent, 0), syscall.SIGKILL))
+	killed := slices.Max(workers(t, o))
+	if slices.Contains(was, killed) {
+		t.Error("there is no other worker")
+	}
+	must(t, syscall.Kill(killed, syscall.SIGKILL))
+	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		status, err := again.Status(t.Context())
+		if err == nil && !o.Stale(status) && !slices.Contains(workers(t, o), killed) {
+			break
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("after the worker's death: %v, %v", status, err)
+		}
+	}
+	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		at, err := os.Readlink("/proc/" + strconv.Itoa(standby(t, o, parent, 0)) + "/exe")
+		if err == nil && at == o.Program {
+			break
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("the standby is of %s", at)
+		}
+	}
+}
+
 func TestASecondDoorEndsAndTheFirstIsFound(t *testing.T) {
 	t.Parallel()
 	d, o := install(t)

@@ -87,7 +87,7 @@ type Door struct {
 	client doorv1.DoorServiceClient
 }
 
-// Ensure finds the door, or starts it, and returns when it answers. The door goes on when the caller ends; one that was
+// Ensure finds the door, or starts it, and returns when it answers. Whatever process the door starts from then on is of Program. The door goes on when the caller ends; one that was
 // started here and does not come to answer is ended.
 func Ensure(ctx context.Context, o Options) (*Door, *doorv1.GetStatusResponse, error) {
 	d, err := Dial(o.Path())
@@ -126,6 +126,11 @@ func (d *Door) Revive(ctx context.Context, o Options) (status *doorv1.GetStatusR
 }
 
 func (d *Door) revive(ctx context.Context, o Options) (status *doorv1.GetStatusResponse, started []*os.Process, err error) {
+	if o.Program != "" {
+		if err := o.name(); err != nil {
+			return nil, nil, err
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	var last time.Time
@@ -211,7 +216,8 @@ func (d *Door) Apply(ctx context.Context, t *doorv1.Table) (*doorv1.ApplyRespons
 	return retry(ctx, func() (*doorv1.ApplyResponse, error) { return d.client.Apply(ctx, &doorv1.ApplyRequest{Table: t}) })
 }
 
-// Replace has the door's serving process replaced by the program that is on disk now.
+// Replace has the door's serving process replaced by the program that is on disk now, which is the one that
+// Ensure was told last.
 func (d *Door) Replace(ctx context.Context) error {
 	if _, err := d.client.Replace(ctx, &doorv1.ReplaceRequest{}); err != nil {
 		return fault.FromStatus(err)

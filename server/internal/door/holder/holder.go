@@ -46,9 +46,9 @@ const (
 
 // Options are what a parent is made of.
 type Options struct {
-	// Program and Args start a worker, which finds its end of the wire as descriptor WorkerFD. The program is looked at
-	// anew each time, so replacing the file and the worker is an upgrade.
-	Program string
+	// Program answers the path of what is started, Args start a worker of it, which finds its end of the wire as descriptor WorkerFD. Path
+	// and file are looked at anew each time, so changing either and replacing the worker is an upgrade. It is safe for concurrent use.
+	Program func() string
 	Args    []string
 	// Standby are the arguments with which Program waits to take over, before the number of this process.
 	Standby []string

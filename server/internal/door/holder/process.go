@@ -48,12 +48,13 @@ func (h *holder) start() (*process, error) {
 		return nil, err
 	}
 	defer null.Close()
-	proc, err := startTame(h.Program, append([]string{filepath.Base(h.Program)}, h.Args...), &os.ProcAttr{
+	program := h.Program()
+	proc, err := startTame(program, append([]string{filepath.Base(program)}, h.Args...), &os.ProcAttr{
 		Dir: "/", Env: []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8"}, Files: []*os.File{null, os.Stdout, os.Stderr, theirs},
 	})
 	if err != nil {
 		w.conn.Close()
-		return nil, fmt.Errorf("cannot start %s: %w", h.Program, err)
+		return nil, fmt.Errorf("cannot start %s: %w", program, err)
 	}
 	p := &process{proc: proc, wire: w, started: time.Now(), claims: map[socketKey]bool{}}
 	go h.listen(p)

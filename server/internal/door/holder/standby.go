@@ -49,8 +49,9 @@ func (h *holder) standBy(ctx context.Context) error {
 		return err
 	}
 	defer null.Close()
-	args := append([]string{filepath.Base(h.Program)}, h.Standby...)
-	proc, err := os.StartProcess(h.Program, append(args, strconv.Itoa(os.Getpid())), &os.ProcAttr{
+	program := h.Program()
+	args := append([]string{filepath.Base(program)}, h.Standby...)
+	proc, err := os.StartProcess(program, append(args, strconv.Itoa(os.Getpid())), &os.ProcAttr{
 		Dir: "/", Env: []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8"}, Files: []*os.File{null, os.Stdout, os.Stderr},
 		Sys: &syscall.SysProcAttr{Setsid: true}, // what ends the parent's session must not end both
 	})
