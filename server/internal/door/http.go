@@ -230,6 +230,9 @@ func newProxy(b *backend) *proxy {
 // answered takes out what is ours, and tells a caller to go also where the end of the door or the route began while the upstream was at work.
 func (p *proxy) answered(r *http.Response) error {
 	withoutOwnCookiesSet(r.Header)
+	if shared(r.Request.Host) {
+		r.Header.Del("Strict-Transport-Security")
+	}
 	if (p.backend.door.draining.Load() || p.backend.retired.Load()) && r.StatusCode != http.StatusSwitchingProtocols {
 		r.Header.Set("Connection", "close")
 	}
