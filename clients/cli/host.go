@@ -73,7 +73,13 @@ what to do about it.`,
 		return hostsv1.Access_ACCESS_LAN
 	})
 	enable.Flags().BoolVar(&internet, "internet", false, "let the Internet in, too, where the address is one of it or a global one of IPv6")
-	disable := a.accessCommand("disable", "Switch an address off", func(*hostsv1.HostAddress) hostsv1.Access { return hostsv1.Access_ACCESS_OFF })
+	disable := a.accessCommand("disable", "Switch an address off", func(h *hostsv1.HostAddress) hostsv1.Access {
+		if internet && !h.GetAddress().GetInternet() && h.GetAddress().GetAccess() != hostsv1.Access_ACCESS_OFF {
+			return hostsv1.Access_ACCESS_LAN
+		}
+		return hostsv1.Access_ACCESS_OFF
+	})
+	disable.Flags().BoolVar(&internet, "internet", false, "keep the Internet out alone; networks that reach the address go on")
 	c.AddCommand(list, check, enable, disable)
 	return c
 }
