@@ -396,6 +396,8 @@ const (
 	Reason_REASON_REGISTRY_STORAGE Reason = 432
 	// The storage of the registry is written by another registry.
 	Reason_REASON_REGISTRY_STORAGE_OTHER Reason = 433
+	// What a package brings is too large to be answered so.
+	Reason_REASON_DOCUMENT_TOO_LARGE Reason = 450
 )
 
 // Enum value maps for Reason.
@@ -585,6 +587,7 @@ var (
 		431: "REASON_REGISTRY_REPLICA",
 		432: "REASON_REGISTRY_STORAGE",
 		433: "REASON_REGISTRY_STORAGE_OTHER",
+		450: "REASON_DOCUMENT_TOO_LARGE",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":              0,
@@ -771,6 +774,7 @@ var (
 		"REASON_REGISTRY_REPLICA":         431,
 		"REASON_REGISTRY_STORAGE":         432,
 		"REASON_REGISTRY_STORAGE_OTHER":   433,
+		"REASON_DOCUMENT_TOO_LARGE":       450,
 	}
 )
 
@@ -957,7 +961,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\x9a\x9c\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xa3\x9d\x01\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -1147,7 +1151,8 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x16REASON_EXPORT_UNLISTED\x10\xae\x03\x1a:\x8a\x80\x196\b\t\x1a2Do not believe it; tell those who make the export.\x12`\n" +
 	"\x17REASON_REGISTRY_REPLICA\x10\xaf\x03\x1aB\x8a\x80\x19>\b\t\x1a:Publish to the registry that writes; the refusal names it.\x12\x9a\x01\n" +
 	"\x17REASON_REGISTRY_STORAGE\x10\xb0\x03\x1a|\x8a\x80\x19x\b\x0e\x10\x01\x1arTry again in a while; whoever runs the registry finds the cause in its log. What was uploaded is kept for an hour.\x12\xa8\x01\n" +
-	"\x1dREASON_REGISTRY_STORAGE_OTHER\x10\xb1\x03\x1a\x83\x01\x8a\x80\x19\x7f\b\t\x1a{Run this one with --replica, or end the other one and start this one with --take-over to go on from what the storage holds.B\xb7\x01\n" +
+	"\x1dREASON_REGISTRY_STORAGE_OTHER\x10\xb1\x03\x1a\x83\x01\x8a\x80\x19\x7f\b\t\x1a{Run this one with --replica, or end the other one and start this one with --take-over to go on from what the storage holds.\x12\x86\x01\n" +
+	"\x19REASON_DOCUMENT_TOO_LARGE\x10\xc2\x03\x1af\x8a\x80\x19b\b\t\x1a^Fetch it from the path that the refusal names; where it names none, install the package first.B\xb7\x01\n" +
 	"\x12com.hearth.meta.v1B\n" +
 	"FaultProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/meta/v1;metav1\xa2\x02\x03HMX\xaa\x02\x0eHearth.Meta.V1\xca\x02\x0eHearth\\Meta\\V1\xe2\x02\x1aHearth\\Meta\\V1\\GPBMetadata\xea\x02\x10Hearth::Meta::V1b\x06proto3"
 
