@@ -201,9 +201,10 @@ func (s *Store) commitAll() {
 
 // write makes a group durable.
 func (s *Store) write(g *group) error {
-	if err := s.room(g.urgent); err != nil {
+	if err := s.room(g.urgent, g.size); err != nil {
 		return err
 	}
+	s.ahead.prepare()
 	last := g.entries[len(g.entries)-1].revision
 	write := s.db.begin(last)
 	defer write.discard()

@@ -42,6 +42,8 @@ func TestChild(t *testing.T) {
 		childFull(t, dir)
 	case "reserve":
 		childReserve(t, dir)
+	case "taken":
+		childTaken(t, dir)
 	case "readonly":
 		childReadOnly(t, dir)
 	case "migrates":
@@ -76,7 +78,7 @@ const childWriters = 8
 
 // childWrites counts up one row per writer for ever and prints each acknowledged count.
 func childWrites(t *testing.T, dir string) {
-	s, err := store.Open(dir, store.Options{RingSize: 16})
+	s, err := store.Open(dir, store.Options{RingSize: 16, Reserve: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

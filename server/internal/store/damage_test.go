@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,6 +93,10 @@ func contents(t *testing.T, dir string) map[string]string {
 func newestLog(t *testing.T, dir string) (path string, data []byte) {
 	t.Helper()
 	logs, err := filepath.Glob(filepath.Join(dir, "db", "*.mem"))
+	logs = slices.DeleteFunc(logs, func(path string) bool {
+		info, err := os.Stat(path)
+		return err == nil && info.Size() == 0 // the next one, which was not begun
+	})
 	if err != nil || len(logs) != 1 {
 		t.Fatal(logs, err)
 	}

@@ -6,8 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/dgraph-io/badger/v4"
@@ -57,18 +55,10 @@ func openDatabase(dir string, set badger.Options) (_ *database, err error) {
 }
 
 // findLog opens the newest log of memory, which Badger began when it was opened.
-func (d *database) findLog() error {
-	entries, err := os.ReadDir(d.dir)
-	if err != nil {
-		return err
+func (d *database) findLog() (err error) {
+	if d.number, err = newestLog(d.dir); err == nil {
+		d.log, err = os.Open(d.logPath(d.number))
 	}
-	for _, e := range entries {
-		name, ok := strings.CutSuffix(e.Name(), ".mem")
-		if number, err := strconv.Atoi(name); ok && err == nil {
-			d.number = max(d.number, number)
-		}
-	}
-	d.log, err = os.Open(d.logPath(d.number))
 	return err
 }
 
@@ -105,12 +95,7 @@ func (d *database) commit(txn *badger.Txn, version uint64) error {
 
 // sync makes the transaction that was written last durable.
 func (d *database) sync() error {
-	next, err := os.Open(d.logPath(d.number + 1))
-	switch {
-	case err == nil:
-		d.log.Close()
-		d.log, d.number, d.named = next, d.number+1, false
-	case !errors.Is(err, fs.ErrNotExist):
+	if err := d.follow(); err != nil {
 		return err
 	}
 	// The pages that Badger wrote through its memory map are those of the file.
@@ -123,6 +108,25 @@ func (d *database) sync() error {
 		}
 		d.named = true
 	}
+	return nil
+}
+
+// follow notices that Badger has begun the next log. It gives a log its length when it begins it: one that is empty is room that
+// was made ahead for it.
+func (d *database) follow() error {
+	next, err := os.Open(d.logPath(d.number + 1))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	info, err := next.Stat()
+	if err != nil || info.Size() == 0 {
+		return errors.Join(err, next.Close())
+	}
+	d.log.Close()
+	d.log, d.number, d.named = next, d.number+1, false
 	return nil
 }
 

@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -28,24 +30,33 @@ func update(t *testing.T, s *Store, id, target string) {
 	}
 }
 
-// Only the log to which Badger writes is synced, so that must be the one which is known as the newest.
+// Only the log to which Badger writes is synced, so that must be the one which is known as the newest, be there room for the next
+// one or not.
 func TestSyncFollowsTheLogsOfMemory(t *testing.T) {
 	t.Parallel()
-	s := openSmall(t, t.TempDir())
-	defer s.Close()
-	first := s.db.number
-	for i := range 60 {
-		update(t, s, "a", strings.Repeat(fmt.Sprint(i%10), 50<<10))
-		newest, err := filepath.Glob(s.db.logPath(s.db.number + 1))
-		if err != nil || len(newest) > 0 {
-			t.Fatalf("log %d is synced, and there are %v, %v", s.db.number, newest, err)
-		}
-		if end, err := writtenEnd(s.db.log); err != nil || end == 0 {
-			t.Fatalf("the log that is synced is written up to %d, %v", end, err)
-		}
-	}
-	if s.db.number < first+2 {
-		t.Errorf("there were the logs %d to %d", first, s.db.number)
+	for name, reserve := range map[string]uint64{"alone": 0, "with room ahead": 65 << 20} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, err := Open(t.TempDir(), Options{MemTable: 1 << 20, Reserve: reserve})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			first := s.db.number
+			for i := range 60 {
+				update(t, s, "a", strings.Repeat(fmt.Sprint(i%10), 50<<10))
+				next, err := os.Stat(s.db.logPath(s.db.number + 1))
+				if ahead := err == nil && next.Size() == 0; ahead != (reserve > 0) || err != nil && !errors.Is(err, fs.ErrNotExist) {
+					t.Fatalf("log %d is synced, and the next is %v, %v", s.db.number, next, err)
+				}
+				if end, err := writtenEnd(s.db.log); err != nil || end == 0 {
+					t.Fatalf("the log that is synced is written up to %d, %v", end, err)
+				}
+			}
+			if s.db.number < first+2 {
+				t.Errorf("there were the logs %d to %d", first, s.db.number)
+			}
+		})
 	}
 }
 

@@ -99,8 +99,9 @@ func dropKeyRegistry(db string, log *slog.Logger) error {
 }
 
 // checkSpace refuses with REASON_DISK_FULL when less than need bytes are free, and with REASON_STORE_READ_ONLY a disk that
-// is mounted read-only: Badger writes through memory maps that were made before, and would not notice. Root may use the blocks a filesystem
-// reserves for it, which services cannot fill.
+// is mounted read-only: Badger writes through memory maps that were made before, and would not notice. Root may use the
+// blocks that a file system reserves for it, which services cannot fill, but not those that ext4 keeps from everybody for
+// its own books and counts as free.
 func checkSpace(dir string, need uint64) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
@@ -111,11 +112,19 @@ func checkSpace(dir string, need uint64) error {
 	}
 	blocks := st.Bavail
 	if os.Geteuid() == 0 {
-		blocks = st.Bfree
+		blocks = max(blocks, st.Bfree-min(st.Bfree, keptByExt4(&st)))
 	}
 	if free := blocks * uint64(st.Frsize); free < need {
 		return fault.New(metav1.Reason_REASON_DISK_FULL, "cannot write the state: %s are free on the disk of %s, %s are needed", fault.Bytes(free), dir, fault.Bytes(need)).
 			With("path", dir).With("free", free).With("needed", need)
 	}
 	return nil
+}
+
+// keptByExt4 answers how many blocks ext4 gives to nobody: a fiftieth, 4096 of its clusters at most.
+func keptByExt4(st *unix.Statfs_t) uint64 {
+	if st.Type != unix.EXT4_SUPER_MAGIC {
+		return 0
+	}
+	return min(st.Blocks/50, 4096)
 }

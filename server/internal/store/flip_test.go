@@ -84,7 +84,7 @@ func shorten(t *testing.T, dir string) {
 		}
 		for _, path := range logs {
 			data, err := readHead(path)
-			if err == nil {
+			if err == nil && len(data) > 0 {
 				err = os.Truncate(path, int64(len(data))+4096)
 			}
 			if err != nil {

@@ -26,7 +26,7 @@ const growRetain = 40
 // acknowledged.
 func childGrows(t *testing.T, dir string) {
 	fmt.Println("opening")
-	s, err := store.Open(dir, store.Options{RingSize: 4, RetainRevisions: growRetain})
+	s, err := store.Open(dir, store.Options{RingSize: 4, RetainRevisions: growRetain, Reserve: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

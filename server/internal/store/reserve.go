@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/hearthos/hearth/api/fault"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	"golang.org/x/sys/unix"
 )
 
@@ -34,13 +36,14 @@ func WithUrgency(ctx context.Context) context.Context {
 
 func urgent(ctx context.Context) bool { return ctx.Value(urgentKey{}) != nil }
 
-// room makes sure that there is room for a commit.
-func (s *Store) room(urgent bool) error {
-	err := checkSpace(s.dir, s.opt.MinFree)
+// room makes sure that there is room for a commit. What is allocated for it ahead counts as free. An urgent one that this
+// holds altogether needs nothing else, so that the reserve is not given up while somebody may still take it.
+func (s *Store) room(urgent bool, size int) error {
+	err := checkSpace(s.dir, s.opt.MinFree-min(s.opt.MinFree, s.ahead.held()))
 	if err == nil || !urgent {
 		return err
 	}
-	if checkSpace(s.dir, s.opt.MinFree/urgentShare) == nil {
+	if checkSpace(s.dir, s.opt.MinFree/urgentShare) == nil || fault.Is(err, metav1.Reason_REASON_DISK_FULL) && s.ahead.holds(size) {
 		return nil
 	}
 	if given, rerr := giveUpReserve(s.dir); rerr != nil || !given {

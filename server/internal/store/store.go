@@ -12,7 +12,7 @@
 //	<dir>/newest     the newest revision that was durable, see mark.go
 //	<dir>/reserve    room for a full disk, see reserve.go
 //	<dir>/recovering there while Recover is at work: the folder that keeps the damaged database
-//	<dir>/db/        Badger, in managed mode; files.go looks at it before Badger does
+//	<dir>/db/        Badger, in managed mode; files.go looks at it before Badger does, ahead.go keeps room for its logs
 //	  r/<kind u16 BE>/<id>     the row, protobuf
 //	  l/<revision u64 BE>      what that revision changed, see log.go
 //	  m/store_id               the store's ULID
@@ -72,7 +72,8 @@ type Options struct {
 	// MinFree is how many bytes of the disk must be free for a commit to be tried. Default 64 MiB: Badger writes through
 	// memory maps, where a full disk is not an error but a signal that ends the process.
 	MinFree uint64
-	// Reserve is how much of the disk is set aside for when it is full, more than MinFree; see reserve.go. Default none.
+	// Reserve is how much of the disk is set aside for when it is full, more than MinFree; see reserve.go. Room for commits is
+	// then allocated ahead, too; see ahead.go. Default none.
 	Reserve uint64
 	// MemTable is how many bytes of changes are gathered in memory before they become a table, and bounds what one commit
 	// may hold to an eighth of it. Default 8 MiB, all of which an opening takes: a test with hundreds of openings asks for
@@ -110,13 +111,14 @@ func (o Options) withDefaults() Options {
 
 // Store is an open store. All methods may be called concurrently.
 type Store struct {
-	id   string
-	boot string
-	opt  Options
-	dir  string
-	db   *database
-	lock *os.File
-	mark *os.File // nil with Options.ReadOnly
+	id    string
+	boot  string
+	opt   Options
+	dir   string
+	db    *database
+	lock  *os.File
+	mark  *os.File // nil with Options.ReadOnly, as ahead is
+	ahead *ahead
 	// markLost tells that there was no mark at the start though there must have been one.
 	markLost bool
 	epochs   epochs
@@ -210,6 +212,9 @@ func open(dir string, opt Options, steps []migration) (_ *Store, err error) {
 	}
 	if s.markLost = none && (len(known) > 1 || state.revision > state.compacted); s.markLost {
 		opt.Logger.Warn("the mark of the newest revision is gone: whether the newest changes are there, nobody can tell", "revision", state.revision)
+	}
+	if s.ahead, err = newAhead(filepath.Join(dir, "db"), opt); err != nil {
+		return nil, errors.Join(err, s.mark.Close())
 	}
 	db.SetDiscardTs(state.compacted)
 	s.keepReserve()
@@ -332,6 +337,7 @@ func (s *Store) closeFiles() error {
 		return errors.Join(s.db.Close(), removeView(s.view))
 	}
 	defer s.mark.Close()
+	defer s.ahead.close()
 	if err := checkSpace(s.dir, min(s.opt.MinFree, flushRoom)); err != nil {
 		s.opt.Logger.Warn("store is left without closing its files", "error", err)
 		return nil
