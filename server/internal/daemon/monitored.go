@@ -35,7 +35,7 @@ func (d *Daemon) newMonitor() *monitor.Service {
 		},
 		MemoryLimit: d.host.limits.Memory, Architecture: runner.Architecture(),
 		Emulated: func() []string { return gauge.Emulated("/") },
-		Halt:     d.halt, Relieve: d.store.Relieve,
+		Halt:     d.halt, Relieve: d.store.Relieve, Notes: filepath.Join(d.runDir, "stopping"),
 	})
 }
 

@@ -85,6 +85,8 @@ type Options struct {
 	Emulated     func() []string
 	// Halt records that a service is to be stopped, for a reason that people are told, also on a full disk.
 	Halt func(ctx context.Context, pkg string, why error) error
+	// Notes is the folder in which is noted what is being stopped, on another disk; see notes.go.
+	Notes string
 	// Relieve lets room go that was set aside for a full disk.
 	Relieve func() error
 }
@@ -99,12 +101,14 @@ type Service struct {
 	machine machineTotals
 	data    map[string]measured // by package
 
-	// What was free of the disk, and when; of guard alone, which runs once at a time.
+	// What was free of the disk, and when, and what was when that was enough; of guard alone, which runs once at a time.
 	free     uint64
+	enough   uint64
 	freeTime time.Time
-	// When it was last looked whose files have grown, and whether what an earlier server froze was thawed; likewise.
+	// When it was last looked whose files have grown, and whether what an earlier server was about is done; likewise.
 	grownTime time.Time
-	thawed    bool
+	resumed   bool
+	notes     notes
 }
 
 // totals are what grows.
@@ -130,7 +134,7 @@ type measured struct {
 
 // New returns the area. It measures nothing yet.
 func New(opt Options) *Service {
-	return &Service{opt: opt, before: map[string]totals{}, data: map[string]measured{}}
+	return &Service{opt: opt, notes: notes(opt.Notes), before: map[string]totals{}, data: map[string]measured{}}
 }
 
 // Controller measures again and again.

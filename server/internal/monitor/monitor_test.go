@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,9 +42,18 @@ type machine struct {
 	// deeds are what was done to services, in order; refusal is what halting answers.
 	deeds   []string
 	refusal error
+	// kill is after how many deeds more the server is killed; negative: never.
+	kill int
+	opt  monitor.Options
 }
 
+// killed is what a killed server panics with.
+var killed = errors.New("killed")
+
 func (m *machine) did(what, name string) error {
+	if m.kill--; m.kill == -1 {
+		panic(killed)
+	}
 	m.deeds = append(m.deeds, what+" "+name)
 	return nil
 }
@@ -82,8 +94,8 @@ func newMachine(t testing.TB, packages ...string) *machine {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() })
-	m := &machine{t: t, store: st, now: time.Unix(1e9, 0), used: map[string]lxc.Usage{}, size: 42, free: 1 << 40, writes: map[string]uint64{}, written: map[string]uint64{}}
-	m.Service = monitor.New(monitor.Options{
+	m := &machine{t: t, store: st, now: time.Unix(1e9, 0), used: map[string]lxc.Usage{}, size: 42, free: 1 << 40, writes: map[string]uint64{}, written: map[string]uint64{}, kill: -1}
+	m.opt = monitor.Options{
 		Store: st, Log: slog.New(slog.DiscardHandler), Clock: func() time.Time { return m.now }, Containers: m, Root: "/",
 		Interface: func(string) string { return "lo" }, MemoryLimit: 1 << 30, Architecture: "x86_64", Emulated: func() []string { return []string{"aarch64"} },
 		Data: func(_ context.Context, pkg string) (uint64, error) {
@@ -102,8 +114,9 @@ func newMachine(t testing.TB, packages ...string) *machine {
 			m.halted = append(m.halted, pkg)
 			return m.did("halt", pkg)
 		},
-		Relieve: func() error { return m.did("relieve", "the store") },
-	})
+		Relieve: func() error { return m.did("relieve", "the store") }, Notes: filepath.Join(t.TempDir(), "stopping"),
+	}
+	m.Service = monitor.New(m.opt)
 	for _, pkg := range packages {
 		m.update(func(tx *store.Tx) error { return store.Put(tx, &packagesv1.Package{Meta: &metav1.Meta{Id: pkg}}) })
 	}
@@ -303,6 +316,39 @@ func TestAServiceThatCannotBeStoppedIsFrozen(t *testing.T) {
 	})
 }
 
+// A server may be killed anywhere while it stops a service, most likely by the full disk that it is about. The next one
+// stops the service in place of letting it go on.
+func TestAServiceThatWasBeingStoppedIsStoppedByTheNextServer(t *testing.T) {
+	t.Parallel()
+	for done, want := range []string{
+		"freeze a halt a kill a relieve the store", "freeze a halt a kill a relieve the store", "freeze a halt a kill a relieve the store", "", "",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMachine(t, "a", "b")
+			m.used["a"], m.used["b"] = lxc.Usage{}, lxc.Usage{}
+			m.writes["a"], m.free = 1<<28, 1<<30
+			m.kill = done
+			func() {
+				defer func() {
+					if err := recover(); err != nil && err != killed {
+						panic(err)
+					}
+				}()
+				m.look()
+			}()
+			m.kill, m.deeds, m.writes["a"] = -1, nil, 0
+			m.Service = monitor.New(m.opt)
+			m.look()
+			if got := strings.Join(m.deeds, " "); got != want {
+				t.Errorf("killed after %d deeds: then %q is done, want %q", done, got, want)
+			}
+			if left, err := os.ReadDir(m.opt.Notes); err != nil || len(left) > 0 {
+				t.Errorf("killed after %d deeds: %v is left, %v", done, left, err)
+			}
+		})
+	}
+}
+
 // Room can be taken without anything being written.
 func TestAServiceWhoseFilesHaveGrownIsStopped(t *testing.T) {
 	t.Parallel()
@@ -319,6 +365,27 @@ func TestAServiceWhoseFilesHaveGrownIsStopped(t *testing.T) {
 				t.Errorf("grown by %d: %v is done, want %s", grown, m.deeds, want)
 			}
 		})
+	}
+}
+
+// A service may take the disk before its files were ever measured.
+func TestAServiceThatIsNewAndTakesTheDiskIsStopped(t *testing.T) {
+	t.Parallel()
+	for size, want := range map[uint64]string{1 << 20: "[]", 600 << 30: "[freeze a halt a kill a relieve the store]"} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMachine(t, "a")
+			m.used["a"] = lxc.Usage{}
+			m.look() // there is room
+			m.size, m.free = size, 1<<20
+			if m.look(); fmt.Sprint(m.deeds) != want {
+				t.Errorf("with %d bytes: %v is done, want %s", size, m.deeds, want)
+			}
+		})
+	}
+	m := newMachine(t, "a")
+	m.used["a"], m.size, m.free = lxc.Usage{}, 1<<39, 1<<20
+	if m.look(); len(m.deeds) > 0 {
+		t.Errorf("on a disk that was never seen with room %v is done", m.deeds)
 	}
 }
 

@@ -14,9 +14,11 @@ import (
 // The guard of the disk. The kernel tells nobody that a disk fills up, and a program writes a gigabyte in a second, so what
 // is free is looked at the more often the less it is, and who fills it is frozen before anything is decided.
 //
-//	enough free ──▶ too little, or soon ──▶ who writes? ──▶ frozen ──▶ recorded ──▶ thawed to end in order, while it has room
-//	     ▲                                    │ nobody                                └─▶ killed, and the store's reserve let go
-//	     └────────────────────────────────────┘                                          where the disk is nearly full
+//	enough free ──▶ too little, or soon ──▶ who writes? ──▶ noted ──▶ frozen ──▶ recorded ──▶ thawed to end in order, while it has room
+//	     ▲                                    │ nobody                                          └─▶ killed, and the store's reserve let go
+//	     └────────────────────────────────────┘                                                    where the disk is nearly full
+//
+// A server that is ended on the way leaves the note, by which the next one goes on; see notes.go.
 //
 // What a program takes in one call of the kernel, as fallocate can all there is, nobody is fast enough for. Where that
 // leaves the server something, who it was is told by whose files have grown.
@@ -60,13 +62,16 @@ func last(reserve uint64) uint64 { return reserve / 4 * 3 }
 // guard stops the service that writes most when the disk is so full, or fills up so fast, that the server needs what is left,
 // and answers when to look again. A disk that somebody else fills stops no service: those that write nothing are left alone.
 func (s *Service) guard(ctx context.Context) (time.Duration, error) {
-	s.thawAll(ctx)
+	if s.resume(ctx) {
+		return nearEvery, ctx.Err()
+	}
 	total, free, err := s.opt.Disk()
 	if err != nil {
 		return 0, err
 	}
 	reserve := Reserve(total)
 	if needed := reserve + s.falling(free); free >= needed {
+		s.enough = free
 		return nextLook(free - needed), nil
 	}
 	w, err := s.writer(ctx, free, reserve)
@@ -83,6 +88,7 @@ func (s *Service) guard(ctx context.Context) (time.Duration, error) {
 		return nearEvery, err // somebody else fills it
 	}
 	if err := s.end(ctx, w, reserve); err != nil {
+		s.resumed = false // it goes on by the note
 		s.opt.Log.WarnContext(ctx, "a service that fills the disk cannot be stopped yet, and is frozen", "pkg", w.pkg, "error", err)
 		return retry, ctx.Err()
 	}
@@ -107,20 +113,6 @@ func (s *Service) falling(free uint64) uint64 {
 		return 0
 	}
 	return uint64(float64(before-free) / over.Seconds() * reaction.Seconds())
-}
-
-// thawAll lets go what a server before this one froze and did not come to stop. It is found again.
-func (s *Service) thawAll(ctx context.Context) {
-	if s.thawed {
-		return
-	}
-	packages, err := s.packages()
-	for _, pkg := range packages {
-		err = errors.Join(err, s.opt.Containers.Thaw(pkg))
-	}
-	if s.thawed = err == nil; !s.thawed {
-		s.opt.Log.WarnContext(ctx, "cannot thaw what may be frozen", "error", err)
-	}
 }
 
 // filler is who fills the disk, and what was seen of it.
@@ -174,7 +166,8 @@ func (s *Service) writer(ctx context.Context, free, reserve uint64) (filler, err
 }
 
 // grown tells whose files have grown most since they were measured, "" where none have by much: room can be taken without
-// anything being written.
+// anything being written. One whose files were never measured, since it is new, has taken what is gone from the disk if they
+// hold half of that.
 func (s *Service) grown(ctx context.Context, free uint64) (filler, error) {
 	none := filler{free: free}
 	now := s.opt.Clock()
@@ -192,31 +185,40 @@ func (s *Service) grown(ctx context.Context, free uint64) (filler, error) {
 		s.mu.Lock()
 		before, known := s.data[pkg]
 		s.mu.Unlock()
-		if _, err := s.opt.Containers.Usage(pkg); err != nil || !known {
+		if _, err := s.opt.Containers.Usage(pkg); err != nil || !known && s.enough <= free {
 			continue
+		}
+		if !known {
+			before.bytes = (s.enough - free) / 2
 		}
 		bounded, cancel := context.WithTimeout(ctx, grownPatience)
 		bytes, err := s.opt.Data(bounded, pkg)
 		cancel()
 		if err == nil && bytes > before.bytes+found.written {
 			found.pkg, found.written = pkg, bytes-before.bytes
+			if !known {
+				found.written = bytes
+			}
 		}
 	}
 	return found, ctx.Err()
 }
 
-// end freezes a service, has it recorded that and why it is stopped, and ends it: in order where what it goes on to write
+// end notes that a service is to be stopped, freezes it, has it recorded that and why it is stopped, and ends it: in order where what it goes on to write
 // has room, else at once. It may be called again after an error; until then the service is frozen.
 func (s *Service) end(ctx context.Context, w filler, reserve uint64) error {
-	if err := s.opt.Containers.Freeze(w.pkg); err != nil {
-		if errors.Is(err, lxc.ErrNotRunning) {
-			return nil
-		}
-		s.opt.Log.WarnContext(ctx, "cannot freeze a service that fills the disk", "pkg", w.pkg, "error", err)
-	}
 	why := fault.New(metav1.Reason_REASON_SERVICE_FILLS_DISK,
 		"the service was stopped because it filled the disk: %s were free, of which %s are the server's own, and it wrote %s in %s", fault.Bytes(w.free), fault.Bytes(reserve), fault.Bytes(w.written), w.over).
 		With("package", w.pkg).With("free", w.free).With("reserve", reserve)
+	if err := s.notes.write(w.pkg, why); err != nil {
+		s.opt.Log.WarnContext(ctx, "a server after this one would not know of it", "pkg", w.pkg, "error", err)
+	}
+	if err := s.opt.Containers.Freeze(w.pkg); err != nil {
+		if errors.Is(err, lxc.ErrNotRunning) {
+			return s.notes.remove(w.pkg)
+		}
+		s.opt.Log.WarnContext(ctx, "cannot freeze a service that fills the disk", "pkg", w.pkg, "error", err)
+	}
 	s.opt.Log.WarnContext(ctx, "a service fills the disk and is stopped", "pkg", w.pkg, "free", w.free, "reserve", reserve, "written", w.written)
 	_, free, err := s.opt.Disk()
 	if err != nil {
@@ -230,13 +232,7 @@ func (s *Service) end(ctx context.Context, w filler, reserve uint64) error {
 			return err
 		}
 	}
-	if err := s.opt.Containers.Kill(w.pkg); err != nil {
-		return err
-	}
-	if _, free, err = s.opt.Disk(); err == nil && free < last(reserve) {
-		err = s.opt.Relieve() // nobody takes it now
-	}
-	return err
+	return s.kill(w.pkg, reserve)
 }
 
 // letEnd lets a service go on until it has ended, its time is over, or no more is free than least.
