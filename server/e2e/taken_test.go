@@ -1,0 +1,57 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// takeAll takes all there is of the disk in one call of the kernel, writing nothing, and again whenever there is room.
+const takeAll = `cd /media/startos/volumes/main; n=0; while :; do n=$((n+1)); fallocate -l $(($(stat -f -c '%a * %S' .))) taken$n; done 2>/dev/null`
+
+// A service that takes all of the disk at once is stopped, and the server goes on: nothing that it answered is lost, and
+// it needs no next one to come to that.
+func TestTheServiceThatTakesAllOfTheDiskAtOnceIsStoppedAndTheServerLives(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.smallDisk()
+	m.start()
+	m.installSample()
+	m.hearth("package", "install", m.packTwin())
+	m.healthy(twin)
+	refused := m.commits(twin)
+	end := m.attack("sh", "-c", takeAll)
+	ends := 0
+	m.eventually(2*time.Minute, "the service that takes the disk is stopped", func() error {
+		select {
+		case <-m.exited: // as systemd would
+			ends++
+			m.launch()
+		default:
+		}
+		out, err := m.tryHearth("package", "show", sample, "--output", "json")
+		if err != nil {
+			return err
+		}
+		if row := m.decoded(out)[0]; row["desired"] != "stopped" || row["stoppedFor"] == nil || row["state"] != "stopped" {
+			return fmt.Errorf("it is %v and wanted %v for %v", row["state"], row["desired"], row["stoppedFor"])
+		}
+		return nil
+	})
+	end()
+	done, not := refused() // some may be, while it is found out who it is
+	t.Logf("%d commits meanwhile, %d refused: %.600s", done, len(not), strings.Join(not, "; "))
+	if ends > 0 {
+		t.Errorf("the server was ended %d times", ends)
+	}
+	if raw, _ := os.ReadFile(m.log.Name()); strings.Contains(string(raw), "SIGBUS") {
+		t.Error("the server wrote where there was no room")
+	}
+	if row := m.rows("package", "show", twin)[0]; row["state"] != "running" {
+		t.Errorf("its neighbour is %v", row["state"])
+	}
+	m.hearth("package", "restart", twin) // the server has room to write
+	m.healthy(twin)
+}
