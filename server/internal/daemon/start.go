@@ -86,6 +86,9 @@ func (d *Daemon) FollowStart(ctx context.Context, send func([]journal.Line) erro
 		if phase == optionsv1.Phase_PHASE_RUNNING {
 			return nil
 		}
+		if d.hub.Phase() == optionsv1.Phase_PHASE_RUNNING {
+			continue // it has ended meanwhile, and the last line may be among these
+		}
 		select {
 		case <-more:
 		case <-ctx.Done():
