@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -54,4 +55,33 @@ func TestTheServiceThatTakesAllOfTheDiskAtOnceIsStoppedAndTheServerLives(t *test
 	}
 	m.hearth("package", "restart", twin) // the server has room to write
 	m.healthy(twin)
+}
+
+// A service may have taken all of the disk, and go on with that, while no server runs: the next one starts nevertheless, and
+// the service can be stopped.
+func TestAServerStartsBesideAServiceThatTakesAllOfTheDisk(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.smallDisk()
+	m.start()
+	m.installSample()
+	m.kill(syscall.SIGKILL)
+	defer m.attack("sh", "-c", takeAll)()
+	m.eventually(time.Minute, "the disk is full", func() error {
+		if free := strings.TrimSpace(m.must("stat", "-f", "-c", "%a", m.state)); free != "0" {
+			return fmt.Errorf("%s blocks are free", free)
+		}
+		return nil
+	})
+	m.start()
+	if row := m.rows("package", "show", sample)[0]; row["desired"] != "running" && row["stoppedFor"] == nil {
+		t.Errorf("it is wanted %v", row["desired"])
+	}
+	m.hearth("package", "stop", sample)
+	if row := m.rows("package", "show", sample)[0]; row["state"] != "stopped" {
+		t.Errorf("it is %v", row["state"])
+	}
+	m.must("sh", "-c", `rm "$0"/volumes/*/main/taken*`, m.state)
+	m.hearth("package", "start", sample) // nothing needs a restart of the server
+	m.healthy(sample)
 }

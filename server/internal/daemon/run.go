@@ -111,10 +111,12 @@ func (d *Daemon) bringUp(ctx, background context.Context, group *errgroup.Group)
 		}
 		d.reachDoor(ctx, group)
 	}
+	letGo := d.holdServices(tag)
 	// The store holds the lock that keeps a second daemon out.
 	d.store, err = onceFree(ctx, func() (*store.Store, error) {
 		return store.Open(filepath.Join(d.cfg.StateDir, "store"), store.Options{Logger: d.log, Known: tag != "" || d.holdsData(), Reserve: d.reserve()})
 	})
+	letGo()
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hearthos/hearth/server/internal/atomicfile"
 	"github.com/hearthos/hearth/server/internal/audit"
+	"github.com/hearthos/hearth/server/internal/host/lxc"
 	"github.com/hearthos/hearth/server/internal/journal"
 	"github.com/hearthos/hearth/server/internal/rpc/access"
 	"github.com/hearthos/hearth/server/internal/rpc/accountsrpc"
@@ -139,6 +140,31 @@ func (d *Daemon) reserve() uint64 {
 		return 0
 	}
 	return 128 << 20
+}
+
+// holdServices keeps services that go on from an earlier daemon where they are until letGo, if the disk is so full that the
+// state needs its reserve to be opened: who filled it would take that, too. It can be called while another daemon has the
+// state; a start that was killed in between is made up for by the next.
+func (d *Daemon) holdServices(tag string) (letGo func()) {
+	if tag == "" || d.cfg.Sandbox != nil {
+		return func() {}
+	}
+	containers, err := lxc.New(lxc.Config{Tag: tag, RunDir: d.runDir, Helper: filepath.Join(d.cfg.BinDir, "hearth-lxc")})
+	if err != nil {
+		d.log.Warn("services cannot be kept from the disk", "error", err)
+		return func() {}
+	}
+	if r, err := roomOf(d.cfg.StateDir); err == nil && r.free < d.reserve() {
+		d.log.Warn("services are held while the state is opened, since the disk is full", "free", r.free)
+		if err := containers.FreezeAll(); err != nil {
+			d.log.Warn("services cannot be kept from the disk", "error", err)
+		}
+	}
+	return func() {
+		if err := errors.Join(containers.ThawAll(), containers.Close()); err != nil {
+			d.log.Warn("services may not go on", "error", err)
+		}
+	}
 }
 
 // checkKeys makes sure that no root key is made beside what was sealed with another.

@@ -22,6 +22,21 @@ func (r *Runtime) Thaw(name string) error {
 	return err
 }
 
+// FreezeAll keeps all containers of an instance where they are, until ThawAll; each keeps what Freeze and Thaw said of it. Without
+// any it does nothing.
+func (r *Runtime) FreezeAll() error { return r.setAllFrozen(true) }
+
+// ThawAll ends a FreezeAll, also one of a process that was killed.
+func (r *Runtime) ThawAll() error { return r.setAllFrozen(false) }
+
+func (r *Runtime) setAllFrozen(frozen bool) error {
+	err := r.cgroups.freeze(r.payload(""), frozen)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errNoFreezer) {
+		return fmt.Errorf("cannot freeze or thaw all containers: %w", err)
+	}
+	return nil
+}
+
 func (r *Runtime) setFrozen(name string, frozen bool) error {
 	if err := CheckName(name); err != nil {
 		return err
