@@ -152,6 +152,9 @@ func TestContainersAreFrozenInBothGenerations(t *testing.T) {
 		if err := r.Thaw("other"); err != nil {
 			t.Errorf("generation %s, what does not run is thawed: %v", name, err)
 		}
+		if err := errors.Join(r.FreezeAll(), r.ThawAll()); err != nil {
+			t.Errorf("generation %s, without a group of all: %v", name, err)
+		}
 	}
 }
 
