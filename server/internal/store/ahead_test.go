@@ -54,8 +54,8 @@ func childTaken(t *testing.T, dir string) {
 	var acknowledged, refused int
 	for n := range 200 {
 		text := strings.Repeat("x", 10<<10)
-		if n%10 == 0 {
-			text = strings.Repeat("x", 150<<10) // the record of both rows goes to the log of large values
+		if n%20 == 0 {
+			text = strings.Repeat("x", 150<<10)
 		}
 		_, err := s.Update(t.Context(), noon, func(tx *store.Tx) error {
 			return errors.Join(store.Put(tx, row(fmt.Sprintf("r%03d", n), text)), store.Put(tx, row(fmt.Sprintf("r%03d-twin", n), text)))
