@@ -14,7 +14,7 @@ import (
 )
 
 // storeOptions have the store write its memory down, merge tables and delete files all the time.
-var storeOptions = store.Options{RingSize: 4, RetainRevisions: 40, MemTable: 1 << 20}
+var storeOptions = store.Options{RingSize: 4, RetainRevisions: 40, MemTable: 1 << 20, MinFree: 1, Reserve: 1 << 20}
 
 // counted counts up in a row, and in one beside it, both with as many bytes as they have by chance.
 func counted(st *store.Store, t *testing.T, chance *rand.Rand) {
