@@ -41,6 +41,8 @@ await drive(async (context) => {
   await button("Install").click();
   await page.getByRole("link", { name: "Go to Listed" }).first().waitFor();
   await page.getByText("Version 1.0.0:0 is installed.").waitFor();
+  await page.goto(`${given.base}/services/listed`);
+  await page.getByText("Running", { exact: true }).first().waitFor();
 
   // Updated with a plan, one after the other.
   await page.goto(`${given.base}/discover/updates`);
