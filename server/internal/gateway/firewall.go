@@ -58,14 +58,25 @@ func (s *Service) ensureFirewall(_ context.Context, rules nft.Rules) error {
 	return s.firewall.Ensure(rules)
 }
 
-// interfaces are the names of the links of services, whether or not they are there now.
+// interfaces are the names of the links of services whose container is up. Until then LXC is about to put its link on the bridge,
+// and would fail where it is there.
 func (s *Service) interfaces() (names []string, err error) {
 	err = s.store.View(func(tx *store.Tx) error {
-		addresses, _, err := containers(tx)
-		for pkg := range addresses {
-			names = append(names, s.cfg.Interface(pkg))
+		rows, err := store.List[*packagesv1.Container](tx, "")
+		if err != nil {
+			return err
 		}
-		return err
+		for _, r := range rows {
+			pkg := r.GetMeta().GetId()
+			row, ok, err := store.Lookup[*packagesv1.Package](tx, pkg)
+			if err != nil {
+				return err
+			}
+			if up := row.GetStatus().GetContainer(); ok && up != "" && up == r.GetSpec().GetInstance() {
+				names = append(names, s.cfg.Interface(pkg))
+			}
+		}
+		return nil
 	})
 	return names, err
 }

@@ -15,6 +15,7 @@ import (
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
+	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/server/internal/host/tree"
 	"github.com/hearthos/hearth/server/internal/install"
 	"github.com/hearthos/hearth/server/internal/operation"
@@ -63,6 +64,9 @@ func TestAFullDiskDuringASnapshotLeavesTheServiceAsItWas(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(volumes, pkg, volumeName, fmt.Sprint("small", i)), []byte("small"), 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := m.volumes.Remember(ids.Package(pkg)); err != nil { // as a service that was set up is
+		t.Fatal(err)
 	}
 	free := func() uint64 {
 		n, err := tree.Free(volumes)

@@ -64,8 +64,7 @@ func (d *Devices) EnsureBridge(b Bridge) error {
 	return nil
 }
 
-// EnsureMembers puts links of containers on a bridge and switches them on. Those that are not there are left out, and those whose
-// other end is here still: whoever makes the container is about to do it, and would find it done by somebody else.
+// EnsureMembers puts links on a bridge and switches them on. Those that are not there are left out.
 func (d *Devices) EnsureMembers(bridge string, names []string) error {
 	b, err := d.nl.LinkByName(bridge)
 	if err != nil {
@@ -77,9 +76,6 @@ func (d *Devices) EnsureMembers(bridge string, names []string) error {
 		}
 		link, err := d.nl.LinkByName(name)
 		if errors.As(err, new(netlink.LinkNotFoundError)) {
-			continue
-		}
-		if err == nil && link.Attrs().NetNsID < 0 {
 			continue
 		}
 		if err == nil && link.Attrs().MasterIndex != b.Attrs().Index {
