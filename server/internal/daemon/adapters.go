@@ -149,6 +149,10 @@ func (u updatable) Begin(ctx context.Context, now time.Time, asked operation.Ask
 	})
 }
 
+func (u updatable) Failed(tx *store.Tx, pkg, version string) (*metav1.Fault, error) {
+	return install.FailedUpdate(tx, pkg, version)
+}
+
 // desires changes what is wanted of services for the area action.
 type desires struct{ *install.Service }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
 	"github.com/hearthos/hearth/api/fault"
@@ -16,6 +17,22 @@ import (
 // KindUpdate is the kind of the operation that replaces an installed package by another file of it, or sets it up anew
 // from the same one.
 const KindUpdate = "update"
+
+// FailedUpdate is why the last update of a package to a version failed; nil where it succeeded, was cancelled, goes on, or there is none
+// that is remembered.
+func FailedUpdate(tx *store.Tx, pkg, version string) (*metav1.Fault, error) {
+	all, err := store.List[*operationsv1.Operation](tx, "")
+	var last *operationsv1.Operation
+	for _, op := range all { // ids are in the order of time
+		if spec := op.GetSpec(); spec.GetKind() == KindUpdate && spec.GetTarget() == pkg && spec.GetParameters()["version"] == version {
+			last = op
+		}
+	}
+	if last.GetStatus().GetState() != operationsv1.OperationStatus_STATE_FAILED {
+		return nil, err
+	}
+	return last.GetStatus().GetFault(), err
+}
 
 // setUpLimit is how long a package's code may take to set itself up where nobody says otherwise.
 const setUpLimit = 12 * time.Hour

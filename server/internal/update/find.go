@@ -38,7 +38,7 @@ func (s *Service) lookController() reconcile.Controller {
 			{Selector: store.Selector{Kind: "packageupdate"}, Keys: forgotten},
 		},
 		Times: []reconcile.Time{{Key: lookKey, Calendar: reconcile.MustCalendar("*/10 * * * *")}},
-		Reads: []string{"package"}, Writes: []string{"packageupdate"},
+		Reads: []string{"package", "operation"}, Writes: []string{"packageupdate"},
 		Reconcile: func(ctx context.Context, key string) (time.Duration, error) {
 			if key == lookKey {
 				return 0, s.Look(ctx)

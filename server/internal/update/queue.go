@@ -67,6 +67,14 @@ func (s *Service) wantByPolicy(ctx context.Context) error {
 			if err != nil || !mayByPolicy(policy.GetSpec(), row, now) {
 				return err
 			}
+			why, err := s.packages.Failed(tx, id, row.GetStatus().GetVersion())
+			if err != nil {
+				return err
+			}
+			if failedForGood(why) { // somebody has tried it by hand
+				row.Status.FailedVersion, row.Status.Failure = row.GetStatus().GetVersion(), why
+				return store.Put(tx, row)
+			}
 			row.Spec = &packagesv1.PackageUpdateSpec{
 				WantedVersion: row.GetStatus().GetVersion(), WantedRegistry: row.GetStatus().GetRegistry(), AskedBy: byPolicy, AskedTime: timestamppb.New(now),
 			}
@@ -271,6 +279,11 @@ func whyNot(op *operationsv1.Operation) *metav1.Fault {
 	return fault.Proto(fault.New(metav1.Reason_REASON_CANCELLED, "the operation was cancelled"))
 }
 
+// failedForGood tells whether an update would fail again for the same reason.
+func failedForGood(why *metav1.Fault) bool {
+	return why != nil && !fault.Info(why.GetReason()).GetRetryable()
+}
+
 // end records what became of an update.
 func (s *Service) end(ctx context.Context, pkg, version string, why *metav1.Fault) error {
 	_, err := s.store.Update(ctx, s.clock(), func(tx *store.Tx) error {
@@ -283,7 +296,7 @@ func (s *Service) end(ctx context.Context, pkg, version string, why *metav1.Faul
 		switch {
 		case why == nil:
 			st = &packagesv1.PackageUpdateStatus{}
-		case fault.Info(why.GetReason()).GetRetryable(): // such as a registry that is away
+		case !failedForGood(why): // such as a registry that is away
 			st.Version, st.Registry, st.HeldBy, st.Unknown = "", "", nil, why
 		default:
 			st.FailedVersion, st.Failure = version, why

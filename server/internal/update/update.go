@@ -5,7 +5,7 @@
 // be done while nobody watches, is decided there, once, for the file that is then installed.
 //
 // Invariants: nothing is begun that somebody should decide about, but for a person who has; updates are begun one after the
-// other, each by an operation whose id was recorded before; a version that failed is not tried again by itself.
+// other, each by an operation whose id was recorded before; a version that failed, whoever tried it, is not tried again by itself.
 //
 //	update.go  what people choose            find.go   looking for newer versions
 //	queue.go   beginning what is wanted      window.go when a window is open
@@ -46,6 +46,8 @@ type Packages interface {
 	Plan(ctx context.Context, pkg string) (*packagesv1.InstallPlan, error)
 	// Begin begins an update by an operation of this id. Asked again it answers that operation.
 	Begin(ctx context.Context, now time.Time, asked operation.Asked, w Wanted) (*operationsv1.Operation, error)
+	// Failed is why the last update to a version failed, whoever asked for it; nil where none did.
+	Failed(tx *store.Tx, pkg, version string) (*metav1.Fault, error)
 }
 
 // Service is the area. It is safe for concurrent use.

@@ -37,8 +37,9 @@ type server struct {
 	plans map[string]*packagesv1.InstallPlan // what there is of a package; absent: nothing newer
 	away  error                              // what the registries answer instead
 	asked int
-	begun []string // ids of operations, package and version
-	busy  error    // what beginning answers instead
+	begun []string         // ids of operations, package and version
+	busy  error            // what beginning answers instead
+	tried map[string]error // why updates failed that people asked for, by package and version
 }
 
 func newServer(t *testing.T, installed ...string) *server {
@@ -86,6 +87,13 @@ func (s *server) Plan(_ context.Context, pkg string) (*packagesv1.InstallPlan, e
 		return nil, fault.New(metav1.Reason_REASON_OFFER_NOT_FOUND, "nothing newer of %q", pkg)
 	}
 	return s.plans[pkg], nil
+}
+
+func (s *server) Failed(_ *store.Tx, pkg, version string) (*metav1.Fault, error) {
+	if why := s.tried[pkg+" "+version]; why != nil {
+		return fault.Proto(why), nil
+	}
+	return nil, nil
 }
 
 func (s *server) Begin(_ context.Context, _ time.Time, asked operation.Asked, w update.Wanted) (*operationsv1.Operation, error) {
@@ -300,6 +308,27 @@ func TestAFailedVersionIsNotTriedAgainByItself(t *testing.T) {
 	if len(s.begun) != 3 {
 		t.Errorf("begun are %q", s.begun)
 	}
+}
+
+func TestAVersionThatFailedByHandIsNotTriedByItself(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, "a", "b")
+	s.tried = map[string]error{
+		"a 1.1.0:0": fault.New(metav1.Reason_REASON_UPDATE_UNHEALTHY, "not well"),
+		"b 1.1.0:0": fault.New(metav1.Reason_REASON_REGISTRY_UNREACHABLE, "away"),
+	}
+	s.policy("a", automatic, nil)
+	s.policy("b", automatic, nil)
+	s.look()
+	s.has("b 1.1.0:0 mine by update policy unattended true")
+	if st := s.row("a").GetStatus(); st.GetFailedVersion() != "1.1.0:0" || st.GetFailure().GetReason() != metav1.Reason_REASON_UPDATE_UNHEALTHY {
+		t.Errorf("what is known is %v", st)
+	}
+	s.ends("b", nil)
+	s.offers("a", "1.2.0:0")
+	s.now = s.now.Add(7 * time.Hour)
+	s.look()
+	s.has("b 1.1.0:0 mine by update policy unattended true", "a 1.2.0:0 mine by update policy unattended true")
 }
 
 func TestTheQueueGoesOnAfterACrash(t *testing.T) {
