@@ -30,6 +30,9 @@ const (
 // ErrTooLarge tells that an answer was longer than it may be.
 var ErrTooLarge = errors.New("the registry answers more than it may")
 
+// ErrUnreachable tells that nothing answers.
+var ErrUnreachable = errors.New("cannot reach the registry")
+
 // ErrNotRegistry tells that what answers is no registry.
 var ErrNotRegistry = errors.New("what answers there is no registry")
 
@@ -172,7 +175,7 @@ func (c *Client) ask(ctx context.Context, method string, params any) (io.ReadClo
 		if errors.As(err, &u) {
 			err = u.Err // the address is known, and may hold what is nobody's business
 		}
-		return nil, fmt.Errorf("cannot reach the registry: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		resp.Body.Close()

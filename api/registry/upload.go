@@ -73,7 +73,7 @@ func (c *Client) rest(ctx context.Context, method, path string, body, result any
 	// Every byte of the file is hashed before it is listed, which takes its time.
 	resp, err := (&http.Client{Transport: c.http.Transport}).Do(req)
 	if err != nil {
-		return fmt.Errorf("cannot reach the registry: %w", err)
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -90,7 +90,16 @@ func (c *Client) rest(ctx context.Context, method, path string, body, result any
 	if json.Unmarshal(answer, &told) != nil || told.Reason == "" {
 		return ErrKeepsNothing
 	}
-	return fmt.Errorf("the registry refuses it: %s (%s)", cut(told.Message), cut(told.Reason))
+	return &Refusal{Reason: cut(told.Reason), Message: cut(told.Message)}
+}
+
+// Refusal is a refusal of a registry that has reasons for it.
+type Refusal struct {
+	Reason, Message string // the reason by its name, which a stranger chose
+}
+
+func (r *Refusal) Error() string {
+	return fmt.Sprintf("the registry refuses it: %s (%s)", r.Message, r.Reason)
 }
 
 // send sends a file to an upload, again from where it broke off.

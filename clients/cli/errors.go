@@ -19,6 +19,7 @@ import (
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/merkle"
+	"github.com/hearthos/hearth/api/registry"
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/api/s9pk/fetch"
 	"github.com/hearthos/hearth/api/sign"
@@ -54,6 +55,9 @@ func exitCode(err error) int {
 	if errors.Is(err, fs.ErrExist) {
 		return exitConflict
 	}
+	if why := reasonOfRegistry(err); why != metav1.Reason_REASON_UNSPECIFIED {
+		return exitOf(fault.Info(why))
+	}
 	if failed, ok := errors.AsType[*fetch.Error](err); ok {
 		return exitOfFetch(failed)
 	}
@@ -83,6 +87,36 @@ func reasonOfFetch(err error) metav1.Reason {
 		return metav1.Reason_REASON_FILE_URL_INVALID
 	case errors.As(err, new(*fetch.Error)), s9pk.ReasonOf(err) == s9pk.Broken:
 		return metav1.Reason_REASON_FILE_NOT_FETCHED
+	}
+	return metav1.Reason_REASON_UNSPECIFIED
+}
+
+// reasonOfRegistry is why a registry that the command line spoke to itself was of no use, REASON_UNSPECIFIED where an error is another.
+func reasonOfRegistry(err error) metav1.Reason {
+	if refused, ok := errors.AsType[*registry.Refusal](err); ok {
+		if known, ok := metav1.Reason_value[refused.Reason]; ok && known != 0 {
+			return metav1.Reason(known)
+		}
+		return metav1.Reason_REASON_REGISTRY_REFUSED
+	}
+	if refused, ok := errors.AsType[*registry.Error](err); ok {
+		switch refused.Code {
+		case registry.CodeNotFound:
+			return metav1.Reason_REASON_LISTING_NOT_FOUND
+		case registry.CodeUnauthorized:
+			return metav1.Reason_REASON_PERMISSION_DENIED
+		case registry.CodeParams:
+			return metav1.Reason_REASON_INVALID_ARGUMENT
+		case registry.CodeRateLimited:
+			return metav1.Reason_REASON_RATE_LIMITED
+		}
+		return metav1.Reason_REASON_REGISTRY_REFUSED
+	}
+	switch {
+	case errors.Is(err, registry.ErrUnreachable):
+		return metav1.Reason_REASON_REGISTRY_UNREACHABLE
+	case errors.Is(err, registry.ErrNotRegistry), errors.Is(err, registry.ErrInvalid), errors.Is(err, registry.ErrTooLarge):
+		return metav1.Reason_REASON_REGISTRY_INVALID
 	}
 	return metav1.Reason_REASON_UNSPECIFIED
 }
@@ -231,11 +265,13 @@ func (a *app) printError(err error) {
 // printRefusal tells what is wrong with the usage or a file. Why a package file is refused is told as servers tell it, with
 // the reason of the format.
 func (a *app) printRefusal(err error) {
+	if why := reasonOfRegistry(err); why != metav1.Reason_REASON_UNSPECIFIED {
+		a.complainFor(why, err)
+		return
+	}
 	reason := s9pk.ReasonOf(err)
 	if fetched := reasonOfFetch(err); (reason == "" || reason == s9pk.Broken) && fetched != metav1.Reason_REASON_UNSPECIFIED {
-		name := strings.TrimPrefix(fetched.String(), "REASON_")
-		a.complainOf(name, a.words(err))
-		fmt.Fprintf(a.Err, "  %s\n  %s %s\n", a.remedy(fetched), a.say("error.reason", nil), name)
+		a.complainFor(fetched, err)
 		return
 	}
 	known, ok := s9pk.Fault(reason)
@@ -248,6 +284,13 @@ func (a *app) printRefusal(err error) {
 	if reason != "" {
 		fmt.Fprintf(a.Err, "  %s %s\n", a.say("error.reason", nil), reason)
 	}
+}
+
+// complainFor prints what went wrong here for a reason of the contract, as servers' refusals are told.
+func (a *app) complainFor(why metav1.Reason, err error) {
+	name := strings.TrimPrefix(why.String(), "REASON_")
+	a.complainOf(name, a.words(err))
+	fmt.Fprintf(a.Err, "  %s\n  %s %s\n", a.remedy(why), a.say("error.reason", nil), name)
 }
 
 // complainOf prints what went wrong: in English as it was said, else the text of its reason and then what was said.

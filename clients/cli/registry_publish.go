@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/hearthos/hearth/api/exver"
+	"github.com/hearthos/hearth/api/fault"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	"github.com/hearthos/hearth/api/registry"
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/api/sign"
@@ -145,7 +147,7 @@ func (a *app) registryPackageRemoveCommand(p *publisher) *cobra.Command {
 				return err
 			}
 			if !changed {
-				return errors.New(a.say("registry.nothing-removed", map[string]any{"ID": args[0]}))
+				return absent{worded{"registry.nothing-removed", map[string]any{"ID": args[0]}}}
 			}
 			return nil
 		},
@@ -172,7 +174,7 @@ func listed(ctx context.Context, c *registry.Client, arg string) (string, regist
 	}
 	best, _ := registry.Choose(registry.Candidates(l.Best), registry.Question{Target: params.TargetVersion})
 	if len(best) == 0 {
-		return id, registry.Candidate{}, fmt.Errorf("the registry has no %s that will do", arg)
+		return id, registry.Candidate{}, fault.New(metav1.Reason_REASON_OFFER_NOT_FOUND, "the registry has no %.80s that will do", arg)
 	}
 	return id, best[len(best)-1], nil // the one without a flavor, where there is one
 }
