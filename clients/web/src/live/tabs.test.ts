@@ -82,7 +82,9 @@ function tab(locks: Locks, name: string): Tab {
   open.push(made);
   return made;
 }
-const until = (true_: () => boolean) => expect.poll(true_).toBe(true);
+// Where others work beside it a message between tabs may take its time.
+vi.setConfig({ testTimeout: 60_000 });
+const until = (true_: () => boolean) => expect.poll(true_, { timeout: 30_000 }).toBe(true);
 const message = (...updates: WatchResponse["updates"]) => create(WatchResponseSchema, { updates });
 
 test("one tab has the feed, the others are in step with it, and another takes over when it goes", async () => {
