@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/hearthos/hearth/api/registry"
 	"github.com/hearthos/hearth/api/s9pk"
-	"github.com/hearthos/hearth/api/sign"
 	"github.com/spf13/cobra"
 )
 
@@ -141,19 +141,19 @@ func (a *app) registryMirrorCommand(p *publisher) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, file := range v.Whole().Files {
-				if _, err := file.Asset.Verify(); err != nil {
-					return fmt.Errorf("cannot trust what the registry lists: %w", err)
-				}
-				signature, err := key.Sign(sign.ContextPackage, file.Asset.Commitment.Message())
+			var refused error
+			for _, file := range v.Whole().Files { // there may be one for each architecture; the registry tells which lies there
+				signature, err := signListed(*key, file.Asset)
 				if err != nil {
 					return err
 				}
-				if err := c.Call(cmd.Context(), "package.add-mirror", registry.AddMirrorParams{URL: args[1], Commitment: file.Asset.Commitment, Signature: signature.PEM()}, nil); err != nil {
-					return err
+				err = c.Call(cmd.Context(), "package.add-mirror", registry.AddMirrorParams{URL: args[1], Commitment: file.Asset.Commitment, Signature: signature.PEM()}, nil)
+				if err == nil {
+					return nil
 				}
+				refused = errors.Join(refused, err)
 			}
-			return nil
+			return refused
 		},
 	}, &cobra.Command{
 		Use: "remove ID@VERSION URL", Short: "Take an address of a package file out; the last one stays", Args: cobra.ExactArgs(2), ValidArgsFunction: cobra.NoFileCompletions,

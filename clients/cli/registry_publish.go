@@ -179,6 +179,14 @@ func listed(ctx context.Context, c *registry.Client, arg string) (string, regist
 	return id, best[len(best)-1], nil // the one without a flavor, where there is one
 }
 
+// signListed signs a file that a registry lists, whose own signatures must be right.
+func signListed(key sign.PrivateKey, asset registry.Asset) (sign.Signature, error) {
+	if _, err := asset.Verify(); err != nil {
+		return sign.Signature{}, fmt.Errorf("cannot trust what the registry lists: %w", err)
+	}
+	return key.Sign(sign.ContextPackage, asset.Commitment.Message())
+}
+
 // fetchListed writes a listed file to out, whole and verified.
 func (a *app) fetchListed(ctx context.Context, asset registry.Asset, out string) error {
 	if _, err := asset.Verify(); err != nil {
@@ -283,10 +291,7 @@ func (a *app) registryPromoteCommand(p *publisher) *cobra.Command {
 				return err
 			}
 			for _, file := range v.Whole().Files {
-				if _, err := file.Asset.Verify(); err != nil {
-					return fmt.Errorf("cannot trust what the registry lists: %w", err)
-				}
-				signature, err := key.Sign(sign.ContextPackage, file.Asset.Commitment.Message())
+				signature, err := signListed(*key, file.Asset)
 				if err != nil {
 					return err
 				}
