@@ -391,7 +391,7 @@ func (m *machine) callbacksLive() {
 	page := m.address(sample)
 	settled := func(greeting string, restarts float64) {
 		m.t.Helper()
-		m.eventually(2*time.Minute, "the page says "+greeting, func() error {
+		m.eventually(30*time.Second, "the page says "+greeting, func() error {
 			body, err := m.run("curl", "-sS", "--fail", "--cacert", m.root(), page)
 			if err == nil && !strings.Contains(body, greeting) {
 				err = errors.New("another greeting")

@@ -7,6 +7,7 @@ import "./tuning.js";
 import { closeSync, rmSync } from "node:fs";
 import { environment } from "./environment.js";
 import { isLate } from "./effects.js";
+import { watchWholeFiles } from "./files.js";
 import { Host } from "./host.js";
 import { log } from "./log.js";
 import { serve } from "./server.js";
@@ -22,6 +23,7 @@ process.on("uncaughtException", (err) => {
   process.exit(1);
 });
 
+watchWholeFiles();
 const env = environment(process.env);
 const service = new Service(new Host(env.effectsSocket), env.packageDir);
 await serve(env.ownSocket, service, () => process.exit(0));

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { Reason } from "../src/fault.js";
 import { refusalOf } from "../src/status.js";
 import { Program } from "./program.js";
@@ -51,6 +52,23 @@ test("the sample package lives a whole life", { timeout: 30_000 }, async (t) => 
   assert.equal(await p.ended, 0);
   assert.deepEqual((await host.seen("set-data-version", 2))[1]!.params, {}, "an uninstall deletes the data version");
   assert.equal(existsSync(p.path("rpc/jshost.sock")), false);
+});
+
+// The SDK replaces a file by emptying and filling it; who reads in between must not be blind from then on.
+test("a change of a file that is seen half-way restarts the service all the same", { timeout: 30_000 }, async (t) => {
+  const p = await Program.run(t, "hello-hearth");
+  await p.call("init", { eventId: "e1", kind: "install" });
+  await p.call("start");
+  const file = p.path("media/volumes/main/settings.json");
+  writeFileSync(file, JSON.stringify({ greeting: "Round 0", color: "#224466" }));
+  for (let round = 1; round <= 3; round++) {
+    await p.call("stop");
+    await p.call("start");
+    writeFileSync(file, "");
+    await setTimeout(round * 30); // as long as a busy machine may take
+    writeFileSync(file, JSON.stringify({ greeting: `Round ${round}`, color: "#224466" }));
+    await p.host.seen("restart", round);
+  }
 });
 
 test("what a package refuses is told by its reason", { timeout: 30_000 }, async (t) => {
