@@ -1,4 +1,4 @@
-import { watch as watchFolder } from "node:fs";
+import { watch as watchFolder, type FSWatcher } from "node:fs";
 import { chmod, chown, mkdir, open, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Codec } from "./codecs/codec.js";
@@ -83,7 +83,7 @@ export class FileModel<T> {
       const value = await this.#read();
       return value === null ? null : map(value);
     };
-    const watched = (effects: Effects) => new Watchable<B | null>(effects, (callback) => this.#watched(effects, mapped, callback), { eq });
+    const watched = (effects: Effects) => new Watchable<B | null>(effects, (callback) => this.#watched(effects, mapped, callback), { eq, outlasts: true });
     return {
       once: mapped,
       const: async (effects) => {
@@ -147,19 +147,14 @@ export class FileModel<T> {
     });
   }
 
-  // Begins to watch before it reads, so that no change is missed between the two.
+  // Begins to watch before it reads, so that no change is missed between the two; a file that cannot be read is watched, too.
   async #watched<B>(effects: Effects, read: () => Promise<B>, callback?: () => void): Promise<B> {
     if (!callback || !effects.isInContext) return read();
     const end = new AbortController();
     effects.onLeaveContext(() => end.abort());
     const { change } = await nextChange(this.path, end);
     void change.then((real) => real && callback());
-    try {
-      return await read();
-    } catch (err) {
-      end.abort();
-      throw err;
-    }
+    return read();
   }
 }
 
@@ -174,15 +169,27 @@ async function nextChange(path: string, end: AbortController): Promise<{ change:
   }
   let changed!: (real: boolean) => void;
   const change = new Promise<boolean>((resolve) => (changed = resolve));
-  const watcher = watchFolder(folder, { persistent: false });
-  watcher.on("change", (_event, at) => (at === null || at === name) && changed(true));
-  watcher.on("error", () => changed(true));
+  const watcher = tryWatch(folder);
+  watcher?.on("change", (_event, at) => (at === null || at === name) && changed(true));
+  watcher?.on("error", () => changed(true));
+  if (!watcher) setTimeout(changed, lookAgain, true).unref();
   end.signal.addEventListener("abort", () => changed(false), { once: true });
   if (end.signal.aborted) changed(false);
   // It may have come between the look and the watch.
   else if (folder !== dirname(path) && (await stat(join(folder, name)).catch(() => null))) changed(true);
-  void change.then(() => watcher.close());
+  void change.then(() => watcher?.close());
   return { change };
+}
+
+// Where nothing more can be watched (the kernel counts watches for each user), a file is read now and then.
+const lookAgain = 1000;
+
+function tryWatch(folder: string): FSWatcher | undefined {
+  try {
+    return watchFolder(folder, { persistent: false });
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -5,9 +5,11 @@ import { AbortedError, asError, deepEqual } from "./values.js";
 export interface WatchOptions<Raw, Mapped> {
   map?: ((value: Raw) => Mapped) | undefined;
   eq?: ((a: Mapped, b: Mapped) => boolean) | undefined;
+  /** Whether a later value may be one that cannot be read, such as half a file: it is told in the log, and the next one waited for. */
+  outlasts?: boolean | undefined;
 }
 
-/** Reads a value, and calls back once when it has changed since. */
+/** Reads a value, and calls back once when it has changed since; with `outlasts` also where the reading failed. */
 export type Source<Raw> = (callback?: () => void) => Promise<Raw>;
 
 export type Heard = { cancel: boolean } | void;
@@ -23,6 +25,7 @@ export type Heard = { cancel: boolean } | void;
 export class Watchable<Raw, Mapped = Raw> {
   readonly #map: (value: Raw) => Mapped;
   readonly #eq: (a: Mapped, b: Mapped) => boolean;
+  readonly #outlasts: boolean;
 
   constructor(
     readonly effects: Effects,
@@ -31,6 +34,7 @@ export class Watchable<Raw, Mapped = Raw> {
   ) {
     this.#map = options.map ?? ((value) => value as unknown as Mapped);
     this.#eq = options.eq ?? deepEqual;
+    this.#outlasts = options.outlasts ?? false;
   }
 
   /** Reads the raw value; a class of its own may do that in another way. */
@@ -105,9 +109,14 @@ export class Watchable<Raw, Mapped = Raw> {
     while (!abort?.aborted) {
       let changed!: () => void;
       const change = new Promise<"change">((resolve) => (changed = () => resolve("change")));
-      const value = this.#map(await this.fetch(changed));
-      if (last === undefined || !this.#eq(last.value, value)) yield value;
-      last = { value };
+      try {
+        const value = this.#map(await this.fetch(changed));
+        if (last === undefined || !this.#eq(last.value, value)) yield value;
+        last = { value };
+      } catch (err) {
+        if (!last || !this.#outlasts) throw err;
+        console.error("a value that is watched cannot be read as it is now:", asError(err).message);
+      }
       if (!this.effects.isInContext) return;
       if ((await Promise.race([change, left])) === "end") return;
     }

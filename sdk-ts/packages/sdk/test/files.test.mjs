@@ -218,6 +218,22 @@ test("what was read with const runs again when that part changes, once, and not 
   second.leave();
 });
 
+test("half a file, as others leave it while they write, ends no watch", { timeout: 30_000 }, async (t) => {
+  const path = join(folder(t), "x.json");
+  writeFileSync(path, '{ "a": 1 }');
+  const alive = setInterval(() => {}, 1000); // a watch of a file keeps no program alive
+  t.after(() => clearInterval(alive));
+  const { effects, leave } = context();
+  const changed = new Promise((resolve) => (effects.constRetry = resolve));
+  await file.json(path, defaults({ a: 0 })).read().const(effects);
+  const told = new Promise((resolve) => t.mock.method(console, "error", (...words) => resolve(words.join(" "))));
+  writeFileSync(path, '{ "a": ');
+  assert.match(await told, /cannot be read as it is now/);
+  writeFileSync(path, '{ "a": 2 }');
+  await changed;
+  leave();
+});
+
 test("a context cannot change what it runs by, except when it says so", async (t) => {
   const model = file.json(join(folder(t), "x.json"), defaults({ a: 0, b: 0 }));
   await model.write(effects, { a: 1, b: 1 });
