@@ -105,8 +105,8 @@ type Service struct {
 	free     uint64
 	enough   uint64
 	freeTime time.Time
-	// When it was last looked whose files have grown, and whether what an earlier server was about is done; likewise.
-	grownTime time.Time
+	// When it may be looked again whose files have grown, and whether what an earlier server was about is done; likewise.
+	grownNext time.Time
 	resumed   bool
 	notes     notes
 }
@@ -130,6 +130,10 @@ type machineTotals struct {
 type measured struct {
 	bytes uint64
 	time  time.Time
+	// roomy is how large they were when they were last measured while the disk had room, if they ever were: what they have
+	// grown by since may be what it lacks.
+	roomy uint64
+	known bool
 }
 
 // New returns the area. It measures nothing yet.
@@ -324,12 +328,15 @@ func (s *Service) measureData(ctx context.Context) (time.Duration, error) {
 		return 0, ctx.Err()
 	}
 	now := s.opt.Clock()
+	total, free, full := s.opt.Disk() // after they were measured
 	s.mu.Lock()
-	if err != nil {
+	d := s.data[oldest]
+	if d.time = now; err != nil {
 		s.opt.Log.DebugContext(ctx, "cannot measure the data of a package", "pkg", oldest, "error", err)
-		bytes = s.data[oldest].bytes // files come and go under a service that runs
+	} else if d.bytes = bytes; full == nil && free >= Reserve(total) {
+		d.roomy, d.known = bytes, true
 	}
-	s.data[oldest] = measured{bytes: bytes, time: now}
+	s.data[oldest] = d
 	s.mu.Unlock()
 	return max(rest*now.Sub(begun), 100*time.Millisecond), nil
 }

@@ -34,6 +34,7 @@ type machine struct {
 	looks int
 	data  []string // packages whose data were measured
 	size  uint64   // of the data of each
+	fails error    // what measuring them answers beside
 	free  uint64
 	// writes is what each look at a service adds to what it has written; halted tells which were stopped.
 	writes  map[string]uint64
@@ -101,7 +102,7 @@ func newMachine(t testing.TB, packages ...string) *machine {
 		Data: func(_ context.Context, pkg string) (uint64, error) {
 			m.data = append(m.data, pkg)
 			m.now = m.now.Add(time.Second) // it takes one
-			return m.size, nil
+			return m.size, m.fails
 		},
 		Disk: func() (uint64, uint64, error) { return 1 << 40, m.free, nil },
 		Halt: func(_ context.Context, pkg string, why error) error {
@@ -366,6 +367,73 @@ func TestAServiceWhoseFilesHaveGrownIsStopped(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Files may be measured after their service has taken the disk and before that is looked at; that tells nothing of how
+// large they were.
+func TestWhatWasMeasuredOnAFullDiskHidesNoService(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string]int{"for the first time": 0, "once more": 1} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMachine(t, "a")
+			m.used["a"] = lxc.Usage{}
+			m.look() // there is room
+			measure := func() {
+				if _, err := m.Controller().Reconcile(t.Context(), "data"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range before {
+				measure()
+			}
+			m.now = m.now.Add(time.Hour)
+			m.size, m.free = 600<<30, 1<<20
+			measure()
+			if m.look(); fmt.Sprint(m.deeds) != "[freeze a halt a kill a relieve the store]" {
+				t.Errorf("measured %s: %v is done", name, m.deeds)
+			}
+			if got := m.of("a").GetDataBytes(); got != 600<<30 {
+				t.Errorf("measured %s: people are told of %d bytes", name, got)
+			}
+		})
+	}
+}
+
+// A service cannot hide by keeping its files from being measured whole: what was seen of them is theirs.
+func TestAServiceWhoseFilesCannotBeMeasuredWholeIsStopped(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, "a")
+		m.used["a"] = lxc.Usage{}
+		m.look() // there is room
+		m.size, m.free, m.fails = 600<<30, 1<<20, errors.New("they change")
+		if m.look(); fmt.Sprint(m.deeds) != "[freeze a halt a kill a relieve the store]" {
+			t.Errorf("%v is done", m.deeds)
+		}
+	})
+}
+
+// Who was not found is looked for again soon, but for a small part of the time only.
+func TestWhoTookTheDiskIsLookedForAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, "a")
+		m.used["a"] = lxc.Usage{}
+		m.look() // there is room
+		m.free = 1 << 20
+		m.look()
+		m.size = 600 << 30
+		for range 3 { // it took a second
+			m.now = m.now.Add(5 * time.Second)
+			if m.look(); len(m.deeds) > 0 {
+				t.Fatalf("after %s %v is done", m.now, m.deeds)
+			}
+		}
+		m.now = m.now.Add(6 * time.Second)
+		if m.look(); fmt.Sprint(m.deeds) != "[freeze a halt a kill a relieve the store]" {
+			t.Errorf("%v is done", m.deeds)
+		}
+	})
 }
 
 // A service may take the disk before its files were ever measured.

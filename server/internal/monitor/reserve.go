@@ -46,9 +46,12 @@ const (
 	ending = 2 * time.Second
 	// retry is when a service that could not be stopped is stopped again; it is frozen until then.
 	retry = 500 * time.Millisecond
-	// grownEvery is how often it is looked, at most, whose files have grown, and grownPatience for how long at each package.
-	grownEvery    = 30 * time.Second
+	// grownPatience is for how long it is looked at each package whether its files have grown. From one such look to the next
+	// so many times pass as it took, within the bounds.
 	grownPatience = 3 * time.Second
+	grownRest     = 20
+	grownSoonest  = time.Second
+	grownLatest   = 30 * time.Second
 )
 
 // Reserve is how much of a disk services must leave free.
@@ -165,38 +168,44 @@ func (s *Service) writer(ctx context.Context, free, reserve uint64) (filler, err
 	return found, nil
 }
 
-// grown tells whose files have grown most since they were measured, "" where none have by much: room can be taken without
-// anything being written. One whose files were never measured, since it is new, has taken what is gone from the disk if they
-// hold half of that.
+// grown tells whose files have grown most since the disk had room, "" where none have by much: room can be taken without
+// anything being written. One whose files were not measured then, since it is new, has taken what is gone from the disk if they
+// hold half of that. Files that cannot be measured to their end are as large as what was seen of them.
 func (s *Service) grown(ctx context.Context, free uint64) (filler, error) {
 	none := filler{free: free}
-	now := s.opt.Clock()
-	if now.Sub(s.grownTime) < grownEvery && !s.grownTime.IsZero() {
+	begun := s.opt.Clock()
+	if begun.Before(s.grownNext) {
 		return none, nil
 	}
-	s.grownTime = now
+	defer func() {
+		now := s.opt.Clock()
+		s.grownNext = now.Add(min(max(grownRest*now.Sub(begun), grownSoonest), grownLatest))
+	}()
 	packages, err := s.packages()
 	if err != nil {
 		return none, err
 	}
 	found := none
-	found.written, found.over = leastReserve/2, grownEvery
+	found.written, found.over = leastReserve/2, grownLatest
 	for _, pkg := range packages {
 		s.mu.Lock()
-		before, known := s.data[pkg]
+		before := s.data[pkg]
 		s.mu.Unlock()
-		if _, err := s.opt.Containers.Usage(pkg); err != nil || !known && s.enough <= free {
+		if _, err := s.opt.Containers.Usage(pkg); err != nil || !before.known && s.enough <= free {
 			continue
 		}
-		if !known {
-			before.bytes = (s.enough - free) / 2
+		if !before.known {
+			before.roomy = (s.enough - free) / 2
 		}
 		bounded, cancel := context.WithTimeout(ctx, grownPatience)
 		bytes, err := s.opt.Data(bounded, pkg)
 		cancel()
-		if err == nil && bytes > before.bytes+found.written {
-			found.pkg, found.written = pkg, bytes-before.bytes
-			if !known {
+		if err != nil {
+			s.opt.Log.DebugContext(ctx, "cannot measure all data of a package", "pkg", pkg, "error", err)
+		}
+		if bytes > before.roomy+found.written {
+			found.pkg, found.written = pkg, bytes-before.roomy
+			if !before.known {
 				found.written = bytes
 			}
 		}

@@ -260,6 +260,36 @@ func TestDepthCostsNothing(t *testing.T) {
 	must(t, tree.Remove(t.Context(), src), tree.Remove(t.Context(), dst))
 }
 
+// A service that moves its files about all the time cannot keep from being known how large they are.
+func TestATreeThatKeepsChangingIsMeasured(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	big := filepath.Join(dir, "stays", "big")
+	must(t, os.Mkdir(filepath.Dir(big), 0o755), os.WriteFile(big, make([]byte, 1<<20), 0o600))
+	for i := range 300 {
+		must(t, os.MkdirAll(filepath.Join(dir, fmt.Sprint(i), "in"), 0o755))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	moved := make(chan struct{})
+	go func() {
+		defer close(moved)
+		for i := 0; ctx.Err() == nil; i++ {
+			from := filepath.Join(dir, fmt.Sprint(i%300))
+			_ = os.Rename(from, from+"a")
+			_ = os.WriteFile(filepath.Join(dir, "file"), nil, 0o600)
+			_ = os.Rename(from+"a", from)
+			_ = os.Remove(filepath.Join(dir, "file"))
+		}
+	}()
+	defer func() { cancel(); <-moved }()
+	for range 50 {
+		size, err := tree.Measure(t.Context(), dir)
+		if err != nil || size.Bytes < 1<<20 {
+			t.Fatalf("%+v, %v", size, err)
+		}
+	}
+}
+
 func TestTreeThatKeepsChangingIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

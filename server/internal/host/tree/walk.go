@@ -79,6 +79,18 @@ type visitor interface {
 	leave(fd int) error
 }
 
+// A lenient visitor is not told of what has gone, or become something else, since its folder was read; others fail.
+type lenient interface {
+	visitor
+	lenient()
+}
+
+// overlooks reports whether an error ends no walk of this visitor.
+func overlooks(v visitor, err error) bool {
+	_, is := v.(lenient)
+	return is && errors.Is(err, errChanged)
+}
+
 // openRoot opens a folder that is ours by name.
 func openRoot(path string) (int, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
@@ -140,6 +152,9 @@ func walk(ctx context.Context, root int, v visitor) error {
 		name := here.names[len(here.names)-1]
 		here.names = here.names[:len(here.names)-1]
 		fd, err := openBelow(down.top(), name, unix.O_RDONLY|unix.O_DIRECTORY)
+		if overlooks(v, err) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -182,15 +197,16 @@ func visit(ctx context.Context, dir int, v visitor) (folders []string, err error
 				continue
 			}
 			if kind == unix.DT_UNKNOWN {
-				if kind, err = kindOf(dir, name); err != nil {
-					return nil, err
-				}
+				kind, err = kindOf(dir, name)
 			}
 			if kind == unix.DT_DIR {
 				folders = append(folders, name)
 				continue
 			}
-			if err := v.leaf(dir, name, kind); err != nil {
+			if err == nil {
+				err = v.leaf(dir, name, kind)
+			}
+			if err != nil && !overlooks(v, err) {
 				return nil, err
 			}
 		}
