@@ -23,8 +23,10 @@ import (
 //	00007.mem  16 MiB long, all it may come to hold allocated
 //	00008.mem  0 bytes long, as much allocated
 //
-// What this does not reach are the tables, whose files Badger makes itself: one is written when a log of memory is full,
-// and some are merged now and then. A process that is ended there has lost nothing that it acknowledged.
+// What this does not reach are the tables: one is written when a log of memory is full, and some are merged now and then.
+// Badger makes the file of a table itself, refuses one that is there, and maps and fills it with nothing in between where
+// room could be seen to. Where ext4 keeps blocks for root, as it does unless told otherwise, they find room that no service
+// can take; elsewhere a process may be ended there, and has lost nothing that it acknowledged.
 //
 // A file system that cannot promise room, or a disk that has none left, leaves a commit where it was without.
 type ahead struct {

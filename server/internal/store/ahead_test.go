@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -84,6 +86,68 @@ func childTaken(t *testing.T, dir string) {
 	if there := listIDs(t, s, ""); len(there) != acknowledged {
 		t.Errorf("%d rows of %d are there", len(there), acknowledged)
 	}
+}
+
+// What ext4 keeps for root, a service cannot take: on a disk of which it took all there is to it, tables are written, too.
+func TestTablesAreWrittenToWhatADiskKeepsForRoot(t *testing.T) {
+	t.Parallel()
+	testenv.Require(t, "root")
+	p, out := start(t, "kept", t.TempDir(), &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS})
+	said, err := io.ReadAll(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if state, err := p.Wait(); err != nil || !state.Success() {
+		t.Errorf("%v, %v: %.3000s", state, err, said)
+	}
+}
+
+// childKept commits more than the logs of memory hold on a disk as mkfs.ext4 makes it, of which somebody took all.
+func childKept(t *testing.T, dir string) {
+	if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+	run := func(args ...string) error { return exec.CommandContext(t.Context(), args[0], args[1:]...).Run() }
+	image, disk := filepath.Join(dir, "image"), filepath.Join(dir, "disk")
+	theirs := filepath.Join(disk, "theirs")
+	if err := errors.Join(os.Mkdir(disk, 0o755), run("truncate", "-s", "512M", image), run("mkfs.ext4", "-q", image),
+		run("mount", "-o", "loop", image, disk), os.Mkdir(theirs, 0o700), os.Chown(theirs, 65534, 65534)); err != nil {
+		t.Fatal(err)
+	}
+	s := openStore(t, filepath.Join(disk, "store"), store.Options{MinFree: 1, Reserve: 1 << 20, MemTable: 1 << 20})
+	there, err := os.Open(theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []string{"64M", "1M", "64k", "4k"} {
+		for n, full := 0, false; !full; n++ {
+			take := exec.CommandContext(t.Context(), "fallocate", "-l", size, fmt.Sprint("/proc/self/fd/3/", size, n))
+			take.ExtraFiles = []*os.File{there}
+			take.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+			full = take.Run() != nil
+		}
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(disk, &st); err != nil || st.Bavail > 0 {
+		t.Fatalf("%d blocks are free, %v", st.Bavail, err)
+	}
+	before := tables(t, disk)
+	for n := range 100 {
+		put(t, s, row(fmt.Sprintf("r%d", n%10), strings.Repeat("x", 50<<10)))
+	}
+	closeStore(t, s)
+	if after := tables(t, disk); len(after) == 0 || slices.Equal(after, before) {
+		t.Errorf("before there were %v, and no other was written", before)
+	}
+}
+
+// tables are the files of Badger's tables below a folder.
+func tables(t *testing.T, dir string) []string {
+	found, err := filepath.Glob(filepath.Join(dir, "store", "db", "*.sst"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }
 
 // Of each log of memory all that it may come to hold is allocated, also of those that are begun later.
