@@ -106,7 +106,8 @@ func (a *app) completionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "completion bash|zsh|fish|powershell", Short: "Print the script that lets a shell complete commands, flags and ids",
 		Long: `Print the script with which a shell completes commands, flags and the ids of what is on
-the server. Bash needs the package bash-completion; zsh needs 'autoload -U compinit; compinit'.`,
+the server; of packages that registries have, ids and versions, too. Bash needs the package
+bash-completion; zsh needs 'autoload -U compinit; compinit'.`,
 		Example: `  hearth completion bash > /etc/bash_completion.d/hearth
   hearth completion zsh > "${fpath[1]}/_hearth"
   hearth completion fish > ~/.config/fish/completions/hearth.fish`,
@@ -115,6 +116,8 @@ the server. Bash needs the package bash-completion; zsh needs 'autoload -U compi
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch root := cmd.Root(); args[0] {
 			case "bash":
+				// Bash takes ID@VERSION for three words otherwise, and completes the last of them without knowing the first.
+				fmt.Fprintln(a.Out, "COMP_WORDBREAKS=${COMP_WORDBREAKS//@/}")
 				return root.GenBashCompletionV2(a.Out, true)
 			case "zsh":
 				return root.GenZshCompletion(a.Out)

@@ -100,10 +100,7 @@ may do that the installed one may not, what room it takes, and what speaks again
   hearth package install hello-2.s9pk --validate-only
   hearth package install hello-2.s9pk --time-limit 30m
   hearth package install hello.s9pk --no-wait --output json`,
-		Args: cobra.ExactArgs(1),
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return []string{"s9pk"}, cobra.ShellCompDirectiveFilterFileExt
-		},
+		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeInstallable,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				req := &packagesv1.InstallPackageRequest{Start: !noStart, AcceptSigner: yes, TimeLimit: timeLimit(limit)}
@@ -130,6 +127,7 @@ may do that the installed one may not, what room it takes, and what speaks again
 	c.Flags().BoolVar(&needed, "with-dependencies", false, "install with it what it needs of other packages, from registries, in versions that will do")
 	c.Flags().BoolVar(&noStart, "no-start", false, "leave the service stopped")
 	c.Flags().BoolVar(&noWait, "no-wait", false, "print the operation and return at once")
+	_ = c.RegisterFlagCompletionFunc("registry", a.completeRegistryFlag)
 	return c
 }
 

@@ -27,25 +27,29 @@ func (a *app) installListed(ctx context.Context, c *hearth.Client, req *packages
 }
 
 // findRegistry puts the id of a registry in the place of its address.
-func (a *app) findRegistry(ctx context.Context, c *hearth.Client, from *packagesv1.FromRegistry) error {
-	if from.GetRegistry() == "" {
-		return nil
+func (a *app) findRegistry(ctx context.Context, c *hearth.Client, from *packagesv1.FromRegistry) (err error) {
+	if from.GetRegistry() != "" {
+		from.Registry, err = a.registryID(ctx, c, from.GetRegistry())
 	}
-	address, err := a.registryAddress(from.GetRegistry())
+	return err
+}
+
+// registryID is the id of the registry that a person names by its id, its address, or its name in hearth.yaml.
+func (a *app) registryID(ctx context.Context, c *hearth.Client, named string) (string, error) {
+	address, err := a.registryAddress(named)
 	if err != nil || !strings.Contains(address, "://") {
-		return err
+		return named, err
 	}
 	resp, err := c.Registries.ListRegistries(ctx, &registriesv1.ListRegistriesRequest{})
 	if err != nil {
-		return err
+		return "", err
 	}
 	for _, r := range resp.GetRegistries() {
 		if r.GetSpec().GetUrl() == strings.TrimSuffix(address, "/") {
-			from.Registry = r.GetMeta().GetId()
-			return nil
+			return r.GetMeta().GetId(), nil
 		}
 	}
-	return wrong("usage.registry-unknown", "URL", address)
+	return "", wrong("usage.registry-unknown", "URL", address)
 }
 
 // maxNeeded bounds how many packages come with one.
@@ -207,5 +211,7 @@ updated, too. What somebody else has signed, or anything speaks against, never i
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "update also when somebody else has signed the file; with --all, those whose update changes what you should look at")
 	c.Flags().DurationVar(&limit, "time-limit", 0, "how long the package's own code may take to set itself up (12h)")
 	c.Flags().BoolVar(&noWait, "no-wait", false, "print what is begun and return at once")
+	_ = c.RegisterFlagCompletionFunc("registry", a.completeRegistryFlag)
+	_ = c.RegisterFlagCompletionFunc("version", a.completeVersion)
 	return c
 }

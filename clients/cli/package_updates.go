@@ -65,7 +65,7 @@ func (a *app) printUpdates(list []*packagesv1.PackageUpdate) error {
 func (a *app) skipCommand() *cobra.Command {
 	var undo bool
 	c := &cobra.Command{
-		Use: "skip ID VERSION", Short: "Have one version of a package not offered as an update", Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeInstalled,
+		Use: "skip ID VERSION", Short: "Have one version of a package not offered as an update", Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeSkip,
 		Long: `Have one version of a package not offered, and not installed by itself. The version after
 it is offered again, and who names the version installs it all the same.`,
 		Example: "  hearth package skip hello 1.2.0:0\n  hearth package skip hello 1.2.0:0 --undo",

@@ -152,6 +152,7 @@ func (a *app) registrySearchCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&id, "registry", "", "only in the registry of this id")
+	_ = c.RegisterFlagCompletionFunc("registry", a.completeRegistryFlag)
 	c.Flags().StringVar(&category, "category", "", "only packages of this category")
 	return c
 }
@@ -186,7 +187,7 @@ func (a *app) printOffers(all []*registriesv1.Offer) error {
 func (a *app) registryShowCommand() *cobra.Command {
 	var id string
 	c := &cobra.Command{
-		Use: "show ID[@VERSION]", Short: "Show what a registry has of a package", Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "show ID[@VERSION]", Short: "Show what a registry has of a package", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeOffer,
 		Example: "  hearth registry show hello\n  hearth registry show hello@1.0.0:0 --registry mine",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			pkg, version, _ := strings.Cut(args[0], "@")
@@ -200,6 +201,7 @@ func (a *app) registryShowCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&id, "registry", "", "only in the registry of this id")
+	_ = c.RegisterFlagCompletionFunc("registry", a.completeRegistryFlag)
 	return c
 }
 
