@@ -101,6 +101,20 @@ func (a *app) helpCommand() *cobra.Command {
 	}
 }
 
+// bashCompletion prints cobra's script, which puts together again what Bash has taken apart at = and :, and here at @ as well:
+// of ID@VERSION the version could not be completed without the id.
+func (a *app) bashCompletion(root *cobra.Command) error {
+	var script strings.Builder
+	if err := root.GenBashCompletionV2(&script, true); err != nil {
+		return err
+	}
+	_, err := strings.NewReplacer(
+		"init_completion -n =: ", "init_completion -n =:@ ",
+		`_handle_special_char "$cur" =`, `_handle_special_char "$cur" =`+"\n    "+`__hearth_handle_special_char "$cur" @`,
+	).WriteString(a.Out, script.String())
+	return err
+}
+
 func (a *app) completionCommand() *cobra.Command {
 	shells := []string{"bash", "zsh", "fish", "powershell"}
 	return &cobra.Command{
@@ -116,9 +130,7 @@ bash-completion; zsh needs 'autoload -U compinit; compinit'.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch root := cmd.Root(); args[0] {
 			case "bash":
-				// Bash takes ID@VERSION for three words otherwise, and completes the last of them without knowing the first.
-				fmt.Fprintln(a.Out, "COMP_WORDBREAKS=${COMP_WORDBREAKS//@/}")
-				return root.GenBashCompletionV2(a.Out, true)
+				return a.bashCompletion(root)
 			case "zsh":
 				return root.GenZshCompletion(a.Out)
 			case "fish":
