@@ -27,7 +27,7 @@ export const chosenKey = "hearth-language";
 export function negotiate(asked: readonly (string | null | undefined)[]): Language {
   for (const tag of asked) {
     const code = tag?.split(/[-_]/)[0]?.toLowerCase();
-    if (code !== undefined && code in languages) return code as Language;
+    if (code !== undefined && Object.hasOwn(languages, code)) return code as Language;
   }
   return "en";
 }

@@ -31,6 +31,14 @@ class Router {
     if (!options.replace) scrollTo(0, 0);
   }
 
+  /** Has the address say which part of the page is shown, where it names one that there is not. */
+  settle(part: string, depth = 0): void {
+    const { page, parts } = this.#route;
+    if (page === undefined || (parts[depth] ?? "") === part) return;
+    const right = [page, ...parts.slice(0, depth), ...(part === "" ? [] : [part])];
+    this.go(`/${right.map(encodeURIComponent).join("/")}`, { replace: true });
+  }
+
   #read(): void {
     this.#path = location.pathname;
     this.#search = location.search;

@@ -26,3 +26,12 @@ export function parse(path: string): Route {
     });
   return { page: pages.find((page) => page === first), parts: rest.filter((part) => part !== "") };
 }
+
+/**
+ * The part of a page that its path means, of those that there are by name: the first, which is named "", where the path says
+ * nothing, or what there is not.
+ */
+export function partOf<P extends string>(parts: Readonly<Partial<Record<P, unknown>>>, route: Route, depth = 0): P | "" {
+  const wanted = route.parts[depth] ?? "";
+  return Object.hasOwn(parts, wanted) ? (wanted as P) : "";
+}

@@ -3,7 +3,8 @@
 //
 // Assets have their content's hash in their names and are kept by browsers for good; all else is asked for anew each time and
 // mostly answered with 304. The page's own paths, those of routes.json, are answered with index.html, whatever follows them.
-// Whatever else is asked for is not there.
+// Whatever else is asked for is not there: a browser that goes to it gets the page, which says so, by the status 404, and
+// everybody else a fault.
 package page
 
 import (
@@ -130,6 +131,10 @@ func tag(bundle fs.FS, f *file) (string, error) {
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f := h.find(r.URL.Path)
+	if lost := h.files[h.index]; f == nil && h.index == index && lost != nil && visits(r) {
+		h.serve(&lostWriter{ResponseWriter: w}, stranded(r), lost)
+		return
+	}
 	if f == nil {
 		codec.WriteFaultStatus(w, http.StatusNotFound, fault.New(metav1.Reason_REASON_NOT_FOUND, "there is nothing at %s", r.URL.Path))
 		return
@@ -140,6 +145,34 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.serve(w, r, f)
+}
+
+// visits tells whether somebody goes to an address in a browser, who can read a page and no fault.
+func visits(r *http.Request) bool {
+	return r.Method == http.MethodGet && strings.Contains(strings.Join(r.Header.Values("Accept"), ","), "text/html")
+}
+
+// stranded is a request without what could have it answered by anything but all of the page.
+func stranded(r *http.Request) *http.Request {
+	r = r.Clone(r.Context())
+	for _, name := range []string{"If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "Range", "If-Range"} {
+		r.Header.Del(name)
+	}
+	return r
+}
+
+// lostWriter answers with the page to what there is not.
+type lostWriter struct{ http.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *lostWriter) WriteHeader(status int) {
+	if status == http.StatusOK {
+		status = http.StatusNotFound
+		w.Header().Del("ETag")
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Add("Vary", "Accept")
+	}
+	w.ResponseWriter.WriteHeader(status)
 }
 
 // find answers the file at a path, nil for none.

@@ -56,6 +56,28 @@ func TestPathsOfThePageAreAnsweredAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestABrowserAtAnAddressThatThereIsNotGetsThePage(t *testing.T) {
+	t.Parallel()
+	h := handler(t)
+	const browser = "text/html,application/xhtml+xml,*/*;q=0.8"
+	resp := ask(h, "GET", "/nosuch", "Accept", browser, "If-None-Match", ask(h, "GET", "/").Header.Get("ETag"), "Range", "bytes=0-1")
+	body, _ := io.ReadAll(resp.Body)
+	if resp.StatusCode != http.StatusNotFound || string(body) != "<!doctype html>" || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
+		t.Errorf("it is answered with %d %q", resp.StatusCode, body)
+	}
+	if got := resp.Header; got.Get("ETag") != "" || got.Get("Cache-Control") != "no-store" || !strings.Contains(got.Get("Content-Security-Policy"), "default-src 'none'") {
+		t.Errorf("the page at an address that is none may be kept, or may do what it may not: %v", got)
+	}
+	for _, header := range [][]string{{}, {"Accept", "*/*"}, {"Accept", "application/json"}} {
+		if got := ask(h, "GET", "/nosuch", header...).Header.Get("Content-Type"); !strings.HasPrefix(got, "application/json") {
+			t.Errorf("with %v it is answered as %q", header, got)
+		}
+	}
+	if got := ask(h, "POST", "/nosuch", "Accept", browser).Header.Get("Content-Type"); !strings.HasPrefix(got, "application/json") {
+		t.Errorf("a post is answered as %q", got)
+	}
+}
+
 func TestAssetsAreKeptForGoodAndTheRestIsAskedForAgain(t *testing.T) {
 	t.Parallel()
 	h := handler(t)
