@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { succeed } from "./commands.js";
 import { mysqlDump, pgDump, type DumpHooks, type MysqlDumpConfig, type PgDumpConfig } from "./dumps.js";
 import type { Effects } from "./effects.js";
+import type { BackupEffects, BackupHook } from "./hooks.js";
 import type { InitKind, InitScript } from "./init.js";
 import { place } from "./places.js";
 import { FullProgressTracker, type PhaseHandle } from "./progress.js";
@@ -26,10 +27,6 @@ export interface BackupSync<Volume extends string> {
   /** Its share of the progress. */
   weight?: number;
 }
-declare const forBackups: unique symbol;
-/** The effects within a backup. */
-export type BackupEffects = Effects & { [forBackups]: "Backups" };
-export type BackupHook = (effects: BackupEffects, progress: PhaseHandle) => Promise<void>;
 type HookName = "preBackup" | "postBackup" | "preRestore" | "postRestore";
 interface Hook {
   fn: BackupHook;

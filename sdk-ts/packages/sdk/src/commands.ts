@@ -1,10 +1,17 @@
 import { spawn } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { ExecResult } from "./subcontainer.js";
 
 /** How much of what a command prints is kept: its end. */
 const keptBytes = 32 << 20;
+
+/** What became of a command. */
+export interface ExecResult {
+  exitCode: number | null;
+  exitSignal: NodeJS.Signals | null;
+  stdout: string | Buffer;
+  stderr: string | Buffer;
+}
 
 export interface RunOptions {
   input?: string | Buffer | undefined;

@@ -1,8 +1,8 @@
 import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { BackupHook } from "./backups.js";
 import { succeed } from "./commands.js";
 import type { Effects } from "./effects.js";
+import type { BackupHook } from "./hooks.js";
 import { Mounts } from "./mounts.js";
 import { place } from "./places.js";
 import { MadeSubContainer } from "./subcontainer.js";

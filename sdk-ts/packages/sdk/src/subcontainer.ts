@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import type { Effects } from "./effects.js";
 import type { Mounts } from "./mounts.js";
 import { place } from "./places.js";
-import { bindAll, run } from "./commands.js";
+import { bindAll, run, type ExecResult } from "./commands.js";
 import { delay, once } from "./values.js";
 
 export interface CommandOptions {
@@ -18,12 +18,6 @@ export interface ExecOptions {
 }
 export interface StdioOptions {
   stdio?: IOType;
-}
-export interface ExecResult {
-  exitCode: number | null;
-  exitSignal: NodeJS.Signals | null;
-  stdout: string | Buffer;
-  stderr: string | Buffer;
 }
 export interface ImageChoice<Image extends string = string> {
   imageId: Image;
