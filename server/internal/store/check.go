@@ -202,9 +202,7 @@ func (r *Report) checkRows(txn *badger.Txn, last map[rowKey]uint64) error {
 
 // each reads all keys with a prefix and their values. Values are only valid during the call.
 func each(txn *badger.Txn, prefix string, fn func(key, value []byte)) error {
-	opt := badger.DefaultIteratorOptions
-	opt.Prefix = []byte(prefix)
-	it := txn.NewIterator(opt)
+	it := txn.NewIterator(below([]byte(prefix)))
 	defer it.Close()
 	for it.Rewind(); it.Valid(); it.Next() {
 		err := it.Item().Value(func(raw []byte) error {

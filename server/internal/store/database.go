@@ -157,6 +157,12 @@ func syncLogs(dir string) error {
 	return nil
 }
 
+// below is how the keys with a prefix are read. Values lie beside their keys, so there is nothing to fetch ahead, for which
+// Badger would start a goroutine with each value.
+func below(prefix []byte) badger.IteratorOptions {
+	return badger.IteratorOptions{Prefix: prefix}
+}
+
 // batch gathers writes of one version.
 type batch struct {
 	db      *database

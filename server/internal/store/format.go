@@ -283,9 +283,7 @@ func migrate(db *database, f *facts, step migration) error {
 	defer write.discard()
 	txn := db.NewTransactionAt(f.revision, false)
 	defer txn.Discard()
-	opt := badger.DefaultIteratorOptions
-	opt.Prefix = []byte("r/")
-	it := txn.NewIterator(opt)
+	it := txn.NewIterator(below([]byte("r/")))
 	defer it.Close()
 	for it.Rewind(); it.Valid(); it.Next() {
 		key := it.Item().KeyCopy(nil)

@@ -93,12 +93,16 @@ func List[T Row](tx *Tx, parent string) ([]T, error) {
 		return nil, err
 	}
 	k := durableKind[T]()
+	var rows []T
+	if len(tx.layers) == 0 && len(tx.writes) == 0 {
+		err := tx.scan(k, parent, func(_ string, row Row) { rows = append(rows, row.(T)) })
+		return rows, err
+	}
 	found := make(map[string]Row)
-	if err := tx.scan(k, parent, found); err != nil {
+	if err := tx.scan(k, parent, func(id string, row Row) { found[id] = row }); err != nil {
 		return nil, err
 	}
 	tx.overlay(k, parent, found)
-	rows := make([]T, 0, len(found))
 	for _, id := range slices.Sorted(maps.Keys(found)) {
 		rows = append(rows, found[id].(T))
 	}
@@ -111,10 +115,7 @@ func IDs[T Row](tx *Tx, parent string) ([]string, error) {
 		return nil, err
 	}
 	k := durableKind[T]()
-	opt := badger.DefaultIteratorOptions
-	opt.PrefetchValues = false
-	opt.Prefix = parentKey(k.Number, parent)
-	it := tx.db.NewIterator(opt)
+	it := tx.db.NewIterator(below(parentKey(k.Number, parent)))
 	defer it.Close()
 	var ids []string
 	for it.Rewind(); it.Valid(); it.Next() {
@@ -131,17 +132,16 @@ func IDs[T Row](tx *Tx, parent string) ([]string, error) {
 	return slices.Sorted(maps.Keys(found)), nil
 }
 
-// scan reads what Badger has.
-func (tx *Tx) scan(k *KindInfo, parent string, found map[string]Row) error {
-	opt := badger.DefaultIteratorOptions
-	opt.PrefetchSize = 16
-	opt.Prefix = parentKey(k.Number, parent)
-	it := tx.db.NewIterator(opt)
+// scan reads what Badger has, in the order of ids.
+func (tx *Tx) scan(k *KindInfo, parent string, take func(id string, row Row)) error {
+	it := tx.db.NewIterator(below(parentKey(k.Number, parent)))
 	defer it.Close()
 	for it.Rewind(); it.Valid(); it.Next() {
 		err := it.Item().Value(func(raw []byte) error {
 			row, err := decodeRow(k, raw)
-			found[string(it.Item().Key()[rowHead:])] = row
+			if err == nil {
+				take(string(it.Item().Key()[rowHead:]), row)
+			}
 			return err
 		})
 		if err != nil {
@@ -165,8 +165,8 @@ func Descend[T Row](tx *Tx, before string) iter.Seq2[T, error] {
 			return
 		}
 		k := durableKind[T]()
-		opt := badger.DefaultIteratorOptions
-		opt.Reverse, opt.PrefetchSize, opt.Prefix = true, 16, parentKey(k.Number, "")
+		opt := below(parentKey(k.Number, ""))
+		opt.Reverse = true
 		it := tx.db.NewIterator(opt)
 		defer it.Close()
 		// Backwards, a seek finds the greatest key that is not greater.

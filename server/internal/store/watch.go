@@ -324,10 +324,7 @@ func (s *Store) readLog(revision uint64, limit int) ([]*entry, error) {
 	defer s.unpin(rev)
 	txn := s.db.NewTransactionAt(rev, false)
 	defer txn.Discard()
-	opt := badger.DefaultIteratorOptions
-	opt.PrefetchSize = min(limit, 64)
-	opt.Prefix = []byte("l/")
-	it := txn.NewIterator(opt)
+	it := txn.NewIterator(below([]byte("l/")))
 	defer it.Close()
 	var entries []*entry
 	size := 0
@@ -385,10 +382,7 @@ func (w *Watcher) readRows(b *Batch) error {
 	defer s.unpin(w.at)
 	txn := s.db.NewTransactionAt(w.at, false)
 	defer txn.Discard()
-	opt := badger.DefaultIteratorOptions
-	opt.PrefetchSize = min(w.page, 64)
-	opt.Prefix = []byte("r/")
-	it := txn.NewIterator(opt)
+	it := txn.NewIterator(below([]byte("r/")))
 	defer it.Close()
 	size := 0
 	for ; len(w.spans) > 0; w.spans = w.spans[1:] {
