@@ -238,6 +238,11 @@ func (a *app) printError(err error) {
 	}
 	name := strings.TrimPrefix(f.GetReason().String(), "REASON_")
 	a.complainOf(name, f.GetMessage())
+	if failed, ok := errors.AsType[unsuccessful](err); ok {
+		if after := a.aftermath(failed.op, failed.runs); after != "" {
+			fmt.Fprintf(a.Err, "  %s\n", after)
+		}
+	}
 	for _, v := range f.GetViolations() {
 		if strings.Contains(f.GetMessage(), v.GetField()) && strings.Contains(f.GetMessage(), v.GetMessage()) {
 			continue // it was told

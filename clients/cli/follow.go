@@ -118,10 +118,12 @@ func (a *app) follow(ctx context.Context, c *hearth.Client, id string, show *pro
 		return nil, err
 	}
 	if op.GetStatus().GetState() != operationsv1.OperationStatus_STATE_SUCCEEDED {
+		why := fault.New(metav1.Reason_REASON_CANCELLED, "operation %s was cancelled", id)
 		if f := op.GetStatus().GetFault(); f != nil {
-			return op, fault.FromProto(f)
+			why = fault.FromProto(f)
 		}
-		return op, fault.New(metav1.Reason_REASON_CANCELLED, "operation %s was cancelled", id)
+		show.end()
+		return op, a.failure(ctx, c, op, why)
 	}
 	return op, nil
 }

@@ -49,15 +49,22 @@ func (a *app) printYAML(v any) error {
 	return err
 }
 
-// naming are the members by which a row can be named, the first that it has.
-func naming() []string { return []string{"id", "name", "url", "file", "message"} }
+// naming are the members by which a row can be named, the first of which it has something.
+func naming() []string { return []string{"id", "packageId", "name", "url", "file", "message"} }
 
+// printName prints what names a row; one that nothing names, whole, so that a script never gets less than there is.
 func (a *app) printName(v any) error {
 	name, err := rowName(v)
-	if err == nil && name != "" {
-		_, err = fmt.Fprintln(a.Out, printLog(name))
+	if err != nil || v == nil {
+		return err
 	}
-	return err
+	if name != "" {
+		_, err = fmt.Fprintln(a.Out, printLog(name))
+		return err
+	}
+	enc := json.NewEncoder(a.Out)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
 }
 
 // rowName is what names a row, "" where nothing does.
@@ -71,7 +78,7 @@ func rowName(v any) (string, error) {
 		return "", nil
 	}
 	for _, key := range naming() {
-		if name, ok := row[key]; ok {
+		if name, ok := row[key]; ok && name != "" {
 			return fmt.Sprint(name), nil
 		}
 	}

@@ -114,9 +114,9 @@ may do that the installed one may not, what room it takes, and what speaks again
 					if err := a.findRegistry(ctx, c, listed); err != nil {
 						return err
 					}
-					return a.installWithNeeded(ctx, c, req, listed)
+					return a.unlessNewest(ctx, c, req, a.installWithNeeded(ctx, c, req, listed))
 				}
-				return a.installListed(ctx, c, req, listed, !noWait)
+				return a.unlessNewest(ctx, c, req, a.installListed(ctx, c, req, listed, !noWait))
 			})
 		},
 	}

@@ -26,6 +26,23 @@ func (a *app) installListed(ctx context.Context, c *hearth.Client, req *packages
 	return a.begin(ctx, c, req, a.newProgress(), wait)
 }
 
+// unlessNewest is the error of an installation or an update, and none where what was asked for is there already.
+func (a *app) unlessNewest(ctx context.Context, c *hearth.Client, req *packagesv1.InstallPackageRequest, err error) error {
+	if !fault.Is(err, metav1.Reason_REASON_PACKAGE_UP_TO_DATE) {
+		return err
+	}
+	id := fault.Proto(fault.FromStatus(err)).GetMetadata()["package"]
+	resp, err := c.Packages.GetPackage(ctx, &packagesv1.GetPackageRequest{Id: id})
+	if err != nil {
+		return err
+	}
+	if a.rows() && !req.GetValidateOnly() {
+		return a.showPackage(ctx, c, id)
+	}
+	fmt.Fprintln(a.Err, a.say("package.up-to-date", map[string]any{"ID": printable(id), "Version": printable(resp.GetPackage().GetSpec().GetVersion())}))
+	return nil
+}
+
 // findRegistry puts the id of a registry in the place of its address.
 func (a *app) findRegistry(ctx context.Context, c *hearth.Client, from *packagesv1.FromRegistry) (err error) {
 	if from.GetRegistry() != "" {
@@ -200,7 +217,7 @@ updated, too. What somebody else has signed, or anything speaks against, never i
 				}
 				req := &packagesv1.InstallPackageRequest{AcceptSigner: yes, TimeLimit: timeLimit(limit)}
 				gates.ask(cmd, req)
-				return a.installListed(ctx, c, req, &packagesv1.FromRegistry{Registry: from, PackageId: args[0], Version: version}, !noWait)
+				return a.unlessNewest(ctx, c, req, a.installListed(ctx, c, req, &packagesv1.FromRegistry{Registry: from, PackageId: args[0], Version: version}, !noWait))
 			})
 		},
 	}

@@ -25,6 +25,7 @@ import (
 //	code N PATTERN PROGRAM ARG...   the program ends with N, and what it says on standard error matches
 //	keep NAME                       what was printed last becomes the variable
 //	root NAME DIR                   the fingerprint of the first root of an export becomes the variable
+//	fails PACKAGE                   the next init of the package fails
 //	spoil DIR                       the last byte of each file becomes another
 func TestServerScripts(t *testing.T) {
 	t.Parallel()
@@ -50,9 +51,10 @@ func TestServerScripts(t *testing.T) {
 	})
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/server", RequireExplicitExec: true, ContinueOnError: true,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": endsWith, "keep": keep, "root": root, "spoil": spoil},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": endsWith, "keep": keep, "root": root, "spoil": spoil, "fails": fails},
 		Setup: func(env *testscript.Env) error {
 			s := servertest.New(env.T().(testing.TB))
+			env.Values[serverOf{}] = s
 			if name := filepath.Base(env.WorkDir); name == "script-registry" || name == "script-export" || name == "script-updates" {
 				url, key := servertest.Registry(env.T().(testing.TB))
 				env.Setenv("REGISTRY", url)
@@ -89,6 +91,16 @@ func root(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: root NAME DIR")
 	}
 	ts.Setenv(args[0], export.Fingerprint([]byte(ts.ReadFile(filepath.Join(args[1], "1.root.json")))))
+}
+
+// serverOf is the server of a script among its values.
+type serverOf struct{}
+
+func fails(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: fails PACKAGE")
+	}
+	ts.Value(serverOf{}).(*servertest.Server).FailInit(args[0])
 }
 
 func spoil(ts *testscript.TestScript, neg bool, args []string) {

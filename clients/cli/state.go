@@ -263,6 +263,9 @@ func (a *app) showOperation(op *operationsv1.Operation) error {
 	if f := op.GetStatus().GetFault(); f != nil {
 		fmt.Fprintf(a.Out, "fault: %s (%s)\n", printable(f.GetMessage()), strings.TrimPrefix(f.GetReason().String(), "REASON_"))
 	}
+	if after := a.aftermath(op, false); after != "" {
+		fmt.Fprintln(a.Out, after)
+	}
 	a.showStuck(op)
 	var table [][]string
 	for _, st := range op.GetStatus().GetSteps() {

@@ -174,6 +174,9 @@ func (s *Server) Upgrade(version string) {
 	s.Restart()
 }
 
+// FailInit has the next init of a service fail.
+func (s *Server) FailInit(pkg string) { s.Host.Play(pkg, sandbox.Play{InitFails: 1}) }
+
 // Park ends the daemon and starts one that keeps the container of a stopped service for no longer than this.
 func (s *Server) Park(after time.Duration) {
 	s.t.Helper()

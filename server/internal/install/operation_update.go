@@ -172,6 +172,7 @@ func (s *Service) letGo(ctx context.Context, r *operation.Run) error {
 		if left {
 			row.Spec.Desired = packagesv1.PackageSpec_DESIRED_ABSENT
 		}
+		r.RevertedIn(tx, &operationsv1.Reverted{Version: row.GetSpec().GetVersion(), Running: wantsRunning(row)})
 		return errors.Join(err, store.Put(tx, row))
 	})
 }

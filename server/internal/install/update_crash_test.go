@@ -39,6 +39,9 @@ func TestUpdatesSurviveEveryCrash(t *testing.T) {
 	succeeds := []string{"STATE_SUCCEEDED", "DESIRED_RUNNING", holds(pkg, newVersion), recorded(pkg, newVersion), holds(mine, dataVersion), recorded(mine, dataVersion)}
 	comesBack := []string{"STATE_FAILED", "DESIRED_RUNNING", holds(pkg, dataVersion), recorded(pkg, dataVersion)}
 	cancelled := []string{"STATE_CANCELLED", "DESIRED_RUNNING", holds(pkg, dataVersion), recorded(pkg, dataVersion)}
+	told := func(there []string) []string {
+		return append([]string{`reverted:{version:"` + dataVersion + `" running:true}`}, there...)
+	}
 	clean := []string{"file artifacts/incoming", "file artifacts/claimed", "volumes/.partial/", "volumes/.trash/", "-failed", "/.snapshots/.snapshot"}
 	nothingLeft := append([]string{snapshots, "\nsnapshot "}, clean...)
 	rolledBack := []string{"STATE_SUCCEEDED", "DESIRED_RUNNING", holds(pkg, "0.9:0"), recorded(pkg, "0.9:0"), holds(mine, dataVersion), recorded(mine, dataVersion)}
@@ -53,21 +56,21 @@ func TestUpdatesSurviveEveryCrash(t *testing.T) {
 		"update from a registry on a full disk": {with(update, func(s *scenario) { s.listed, s.full = true, true }), append([]string{"DISK_FULL"}, comesBack...),
 			append([]string{"file artifacts/fetching"}, nothingLeft...)},
 		"update of a service that is well": {with(update, func(s *scenario) { s.well = true }), succeeds, clean},
-		"update to one that is not well":   {with(with(update, quick), func(s *scenario) { s.well, s.sick = true, true }), append([]string{"UPDATE_UNHEALTHY"}, comesBack...), nothingLeft},
+		"update to one that is not well":   {with(with(update, quick), func(s *scenario) { s.well, s.sick = true, true }), append([]string{"UPDATE_UNHEALTHY"}, told(comesBack)...), nothingLeft},
 		"update after an update":           {with(update, updated), succeeds, append([]string{previous}, clean...)},
-		"update fails":                     {with(with(update, fails), quick), comesBack, nothingLeft},
+		"update fails":                     {with(with(update, fails), quick), told(comesBack), nothingLeft},
 		"update after an update fails":     {with(with(with(update, fails), updated), rare), append([]string{holds(previous, "0.9:0")}, comesBack...), append([]string{mine}, clean...)},
 		"update cleans up badly":           {with(with(update, func(s *scenario) { s.clumsy = true }), rare), succeeds, clean},
 		"update has no way for the data":   {with(update, func(s *scenario) { s.version = "0.8:0" }), comesBack, nothingLeft},
-		"update is cancelled at first":     {with(with(update, cancel("after do verify")), rare), cancelled, nothingLeft},
-		"update is cancelled stopped":      {with(with(update, cancel("after do hold")), rare), cancelled, nothingLeft},
+		"update is cancelled at first":     {with(with(update, cancel("after do verify")), rare), cancelled, append([]string{"reverted"}, nothingLeft...)},
+		"update is cancelled stopped":      {with(with(update, cancel("after do hold")), rare), told(cancelled), nothingLeft},
 		"update is cancelled snapshot":     {with(with(update, cancel("after do snapshot")), rare), cancelled, nothingLeft},
 		"update is cancelled down":         {with(update, cancel("after do exit")), cancelled, nothingLeft},
 		"update is cancelled late":         {with(update, cancel("after do container")), cancelled, nothingLeft},
 		"same file":                        {again, []string{"STATE_SUCCEEDED", "DESIRED_RUNNING", holds(pkg, dataVersion), holds(previous, "0.9:0")}, append([]string{mine}, clean...)},
 		"same file fails":                  {with(with(again, fails), rare), append([]string{holds(previous, "0.9:0")}, comesBack...), append([]string{mine}, clean...)},
 		"rollback":                         {with(rollback, quick), rolledBack, append([]string{previous}, clean...)},
-		"rollback fails":                   {with(with(rollback, fails), quick), append([]string{holds(previous, "0.9:0")}, comesBack...), append([]string{mine}, clean...)},
+		"rollback fails":                   {with(with(rollback, fails), quick), append([]string{holds(previous, "0.9:0")}, told(comesBack)...), append([]string{mine}, clean...)},
 		"rollback cleans up badly":         {with(with(rollback, func(s *scenario) { s.clumsy = true }), rare), rolledBack, clean},
 		"rollback is cancelled":            {with(rollback, cancel("after do swap")), append([]string{holds(previous, "0.9:0")}, cancelled...), append([]string{mine}, clean...)},
 		"delete a snapshot": {scenario{kind: install.KindDeleteSnapshot, installed: true, updated: true},

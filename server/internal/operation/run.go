@@ -2,7 +2,10 @@ package operation
 
 import (
 	"context"
+	"maps"
 	"time"
+
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 
 	"github.com/hearthos/hearth/server/internal/store"
 	"google.golang.org/protobuf/proto"
@@ -13,8 +16,14 @@ import (
 type Run struct {
 	x      *execution
 	op     row
-	tx     *store.Tx         // while Commit runs its closure
-	staged map[string]string // memos of that closure
+	tx     *store.Tx // while Commit runs its closure
+	staged staged    // what that closure says of the operation
+}
+
+// staged is what the closure of a commit says of the operation.
+type staged struct {
+	memos    map[string]string
+	reverted *operationsv1.Reverted
 }
 
 // ID answers the operation's id.
@@ -28,7 +37,7 @@ func (r *Run) Param(name string) string { return r.op.GetSpec().GetParameters()[
 
 // Memo answers what an earlier step, or this one before a crash, remembered under this name, or "".
 func (r *Run) Memo(name string) string {
-	if v, ok := r.staged[name]; ok {
+	if v, ok := r.staged.memos[name]; ok {
 		return v
 	}
 	return r.op.GetStatus().GetMemo()[name]
@@ -44,15 +53,15 @@ func (r *Run) Progress(done, total uint64, units, message string) {
 // therefore looks at what is there first.
 func (r *Run) Commit(ctx context.Context, fn func(tx *store.Tx) error) error {
 	r.x.e.probe("before commit")
-	staged := make(map[string]string)
+	said := staged{memos: make(map[string]string)}
 	var after row
 	_, err := r.x.e.st.Update(ctx, time.Now(), func(tx *store.Tx) error {
-		r.tx, r.staged = tx, staged
-		defer func() { r.tx, r.staged = nil, nil }()
+		r.tx, r.staged = tx, said
+		defer func() { r.tx, r.staged = nil, staged{} }()
 		if err := fn(tx); err != nil {
 			return err
 		}
-		if len(staged) == 0 {
+		if len(said.memos) == 0 && r.staged.reverted == nil {
 			return nil
 		}
 		op, err := store.Get[row](tx, r.ID())
@@ -62,8 +71,9 @@ func (r *Run) Commit(ctx context.Context, fn func(tx *store.Tx) error) error {
 		if op.Status.Memo == nil {
 			op.Status.Memo = make(map[string]string)
 		}
-		for name, value := range staged {
-			op.Status.Memo[name] = value
+		maps.Copy(op.Status.Memo, said.memos)
+		if r.staged.reverted != nil {
+			op.Status.Reverted = r.staged.reverted
 		}
 		after = op
 		return store.Put(tx, op)
@@ -89,10 +99,21 @@ func (r *Run) SetMemo(ctx context.Context, name, value string) error {
 // SetMemoIn remembers a value in the commit of a closure given to Commit, together with what else it writes. It panics
 // with any other transaction.
 func (r *Run) SetMemoIn(tx *store.Tx, name, value string) {
+	r.within(tx)
+	r.staged.memos[name] = value
+}
+
+// RevertedIn tells those who asked what is there again, in the commit that brings it back. Like SetMemoIn it is for a closure
+// given to Commit.
+func (r *Run) RevertedIn(tx *store.Tx, what *operationsv1.Reverted) {
+	r.within(tx)
+	r.staged.reverted = what
+}
+
+func (r *Run) within(tx *store.Tx) {
 	if r.tx == nil || r.tx != tx {
-		panic("SetMemoIn outside of the run's own Commit")
+		panic("an operation's row is changed outside of the run's own Commit")
 	}
-	r.staged[name] = value
 }
 
 func (r *Run) name() string {

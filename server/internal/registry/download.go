@@ -110,12 +110,15 @@ func (s *Service) suiting(ctx context.Context, row *registriesv1.Registry, w reg
 // pick takes one of the best versions of each flavor.
 func pick(best []registry.Candidate, installed *exver.Version, asked bool, pkg string) (registry.Candidate, error) {
 	var flavors []string
+	upToDate := false
 	for _, c := range best {
 		name, flavored := c.Exver.Flavor()
 		if installed != nil {
-			if order, same := c.Exver.Compare(*installed); same && (asked || order > 0) {
+			order, same := c.Exver.Compare(*installed)
+			if same && (asked || order > 0) {
 				return c, nil
 			}
+			upToDate = upToDate || same
 			continue
 		}
 		if !flavored || len(best) == 1 {
@@ -129,8 +132,11 @@ func pick(best []registry.Candidate, installed *exver.Version, asked bool, pkg s
 	if len(flavors) > 0 {
 		return registry.Candidate{}, fault.New(metav1.Reason_REASON_OFFER_NOT_FOUND, "%q comes in the flavors %s; name a version of one", pkg, strings.Join(flavors, ", ")).With("package", pkg)
 	}
-	why := "no registry has %q in a version that is newer than the installed one"
-	return registry.Candidate{}, fault.New(metav1.Reason_REASON_OFFER_NOT_FOUND, why, pkg).With("package", pkg)
+	why, reason := "no registry has %q in a version that is newer than the installed one", metav1.Reason_REASON_OFFER_NOT_FOUND
+	if upToDate {
+		reason = metav1.Reason_REASON_PACKAGE_UP_TO_DATE
+	}
+	return registry.Candidate{}, fault.New(reason, why, pkg).With("package", pkg)
 }
 
 func invalid(row *registriesv1.Registry, format string, args ...any) error {

@@ -273,8 +273,8 @@ func TestARegistryLeadsNobodyBack(t *testing.T) {
 		installed, asked string
 		want             metav1.Reason
 	}{
-		{"1.0.0:0", "", 0}, {"2.0.0:0", "", metav1.Reason_REASON_OFFER_NOT_FOUND}, {"2.0.0:1", "", metav1.Reason_REASON_OFFER_NOT_FOUND},
-		{"3.0.0:0", "", metav1.Reason_REASON_OFFER_NOT_FOUND}, {"3.0.0:0", version, 0}, {"3.0.0:0", ">=2.5:0", metav1.Reason_REASON_OFFER_NOT_FOUND},
+		{"1.0.0:0", "", 0}, {"2.0.0:0", "", metav1.Reason_REASON_PACKAGE_UP_TO_DATE}, {"2.0.0:1", "", metav1.Reason_REASON_PACKAGE_UP_TO_DATE},
+		{"3.0.0:0", "", metav1.Reason_REASON_PACKAGE_UP_TO_DATE}, {"3.0.0:0", version, 0}, {"3.0.0:0", ">=2.5:0", metav1.Reason_REASON_OFFER_NOT_FOUND},
 		{"#other:1.0.0:0", "", metav1.Reason_REASON_OFFER_NOT_FOUND},
 	} {
 		_, got, _, err := w.Find(t.Context(), "r", wire.Wanted{Package: pkg, Version: c.asked, Installed: c.installed})

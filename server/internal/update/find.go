@@ -148,7 +148,7 @@ func (s *Service) find(ctx context.Context, pkg string) (*packagesv1.PackageUpda
 			FailedVersion: row.GetStatus().GetFailedVersion(), Failure: row.GetStatus().GetFailure(),
 		}
 		switch {
-		case fault.Is(err, metav1.Reason_REASON_OFFER_NOT_FOUND):
+		case fault.Is(err, metav1.Reason_REASON_OFFER_NOT_FOUND), fault.Is(err, metav1.Reason_REASON_PACKAGE_UP_TO_DATE):
 		case err != nil:
 			st.Unknown = fault.Proto(err)
 		case plan.GetFromVersion() == have.GetSpec().GetVersion():

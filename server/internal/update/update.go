@@ -42,7 +42,7 @@ type Wanted struct {
 // Packages installs packages.
 type Packages interface {
 	// Plan tells what an update to the newest version that is not skipped would do while nobody watches; it is
-	// REASON_OFFER_NOT_FOUND where there is none.
+	// REASON_OFFER_NOT_FOUND or REASON_PACKAGE_UP_TO_DATE where there is none.
 	Plan(ctx context.Context, pkg string) (*packagesv1.InstallPlan, error)
 	// Begin begins an update by an operation of this id. Asked again it answers that operation.
 	Begin(ctx context.Context, now time.Time, asked operation.Asked, w Wanted) (*operationsv1.Operation, error)

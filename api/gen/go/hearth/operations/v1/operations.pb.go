@@ -167,7 +167,7 @@ func (x Step_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Step_State.Descriptor instead.
 func (Step_State) EnumDescriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{4, 0}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{5, 0}
 }
 
 // Operation is one piece of long work.
@@ -370,7 +370,9 @@ type OperationStatus struct {
 	// Present while the current step must succeed and does not.
 	Stuck *Stuck `protobuf:"bytes,7,opt,name=stuck,proto3" json:"stuck,omitempty"`
 	// What was given up and is left as it was, in words for people.
-	LeftBehind    []string `protobuf:"bytes,8,rep,name=left_behind,json=leftBehind,proto3" json:"left_behind,omitempty"`
+	LeftBehind []string `protobuf:"bytes,8,rep,name=left_behind,json=leftBehind,proto3" json:"left_behind,omitempty"`
+	// What is there again since the work was undone. Absent where nothing of what was there had been touched, or nothing was there.
+	Reverted      *Reverted `protobuf:"bytes,9,opt,name=reverted,proto3" json:"reverted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -461,6 +463,68 @@ func (x *OperationStatus) GetLeftBehind() []string {
 	return nil
 }
 
+func (x *OperationStatus) GetReverted() *Reverted {
+	if x != nil {
+		return x.Reverted
+	}
+	return nil
+}
+
+// Reverted is what an operation that was undone brought back.
+type Reverted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version that is there again, with its data as they were.
+	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	// Whether it was started again. One that had been stopped is left so, and one whose undoing was given up.
+	Running       bool `protobuf:"varint,2,opt,name=running,proto3" json:"running,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reverted) Reset() {
+	*x = Reverted{}
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reverted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reverted) ProtoMessage() {}
+
+func (x *Reverted) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reverted.ProtoReflect.Descriptor instead.
+func (*Reverted) Descriptor() ([]byte, []int) {
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Reverted) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *Reverted) GetRunning() bool {
+	if x != nil {
+		return x.Running
+	}
+	return false
+}
+
 // Stuck tells about a step that must succeed and has failed: the undo of one, or one past the point of return.
 type Stuck struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -476,7 +540,7 @@ type Stuck struct {
 
 func (x *Stuck) Reset() {
 	*x = Stuck{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[3]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -488,7 +552,7 @@ func (x *Stuck) String() string {
 func (*Stuck) ProtoMessage() {}
 
 func (x *Stuck) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[3]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -501,7 +565,7 @@ func (x *Stuck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stuck.ProtoReflect.Descriptor instead.
 func (*Stuck) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{3}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Stuck) GetAttempts() uint32 {
@@ -544,7 +608,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[4]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -556,7 +620,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[4]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -569,7 +633,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{4}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Step) GetName() string {
@@ -620,7 +684,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[5]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -632,7 +696,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[5]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -645,7 +709,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{5}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Progress) GetMeta() *v1.Meta {
@@ -683,7 +747,7 @@ type ProgressStatus struct {
 
 func (x *ProgressStatus) Reset() {
 	*x = ProgressStatus{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[6]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -695,7 +759,7 @@ func (x *ProgressStatus) String() string {
 func (*ProgressStatus) ProtoMessage() {}
 
 func (x *ProgressStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[6]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -708,7 +772,7 @@ func (x *ProgressStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProgressStatus.ProtoReflect.Descriptor instead.
 func (*ProgressStatus) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{6}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ProgressStatus) GetStep() string {
@@ -768,7 +832,7 @@ type ListOperationsRequest struct {
 
 func (x *ListOperationsRequest) Reset() {
 	*x = ListOperationsRequest{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[7]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -780,7 +844,7 @@ func (x *ListOperationsRequest) String() string {
 func (*ListOperationsRequest) ProtoMessage() {}
 
 func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[7]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -793,7 +857,7 @@ func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsRequest.ProtoReflect.Descriptor instead.
 func (*ListOperationsRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{7}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListOperationsRequest) GetPageSize() int32 {
@@ -830,7 +894,7 @@ type ListOperationsResponse struct {
 
 func (x *ListOperationsResponse) Reset() {
 	*x = ListOperationsResponse{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[8]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -842,7 +906,7 @@ func (x *ListOperationsResponse) String() string {
 func (*ListOperationsResponse) ProtoMessage() {}
 
 func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[8]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -855,7 +919,7 @@ func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsResponse.ProtoReflect.Descriptor instead.
 func (*ListOperationsResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{8}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListOperationsResponse) GetOperations() []*Operation {
@@ -883,7 +947,7 @@ type GetOperationRequest struct {
 
 func (x *GetOperationRequest) Reset() {
 	*x = GetOperationRequest{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[9]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -895,7 +959,7 @@ func (x *GetOperationRequest) String() string {
 func (*GetOperationRequest) ProtoMessage() {}
 
 func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[9]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -908,7 +972,7 @@ func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationRequest.ProtoReflect.Descriptor instead.
 func (*GetOperationRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{9}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetOperationRequest) GetId() string {
@@ -929,7 +993,7 @@ type GetOperationResponse struct {
 
 func (x *GetOperationResponse) Reset() {
 	*x = GetOperationResponse{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[10]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -941,7 +1005,7 @@ func (x *GetOperationResponse) String() string {
 func (*GetOperationResponse) ProtoMessage() {}
 
 func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[10]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -954,7 +1018,7 @@ func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationResponse.ProtoReflect.Descriptor instead.
 func (*GetOperationResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{10}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetOperationResponse) GetOperation() *Operation {
@@ -975,7 +1039,7 @@ type CancelOperationRequest struct {
 
 func (x *CancelOperationRequest) Reset() {
 	*x = CancelOperationRequest{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[11]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -987,7 +1051,7 @@ func (x *CancelOperationRequest) String() string {
 func (*CancelOperationRequest) ProtoMessage() {}
 
 func (x *CancelOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[11]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1000,7 +1064,7 @@ func (x *CancelOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelOperationRequest.ProtoReflect.Descriptor instead.
 func (*CancelOperationRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{11}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CancelOperationRequest) GetId() string {
@@ -1021,7 +1085,7 @@ type CancelOperationResponse struct {
 
 func (x *CancelOperationResponse) Reset() {
 	*x = CancelOperationResponse{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[12]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1097,7 @@ func (x *CancelOperationResponse) String() string {
 func (*CancelOperationResponse) ProtoMessage() {}
 
 func (x *CancelOperationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[12]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1110,7 @@ func (x *CancelOperationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelOperationResponse.ProtoReflect.Descriptor instead.
 func (*CancelOperationResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{12}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CancelOperationResponse) GetOperation() *Operation {
@@ -1071,7 +1135,7 @@ type RetryOperationRequest struct {
 
 func (x *RetryOperationRequest) Reset() {
 	*x = RetryOperationRequest{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[13]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1083,7 +1147,7 @@ func (x *RetryOperationRequest) String() string {
 func (*RetryOperationRequest) ProtoMessage() {}
 
 func (x *RetryOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[13]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1096,7 +1160,7 @@ func (x *RetryOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryOperationRequest.ProtoReflect.Descriptor instead.
 func (*RetryOperationRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{13}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RetryOperationRequest) GetId() string {
@@ -1124,7 +1188,7 @@ type RetryOperationResponse struct {
 
 func (x *RetryOperationResponse) Reset() {
 	*x = RetryOperationResponse{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[14]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1136,7 +1200,7 @@ func (x *RetryOperationResponse) String() string {
 func (*RetryOperationResponse) ProtoMessage() {}
 
 func (x *RetryOperationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[14]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1149,7 +1213,7 @@ func (x *RetryOperationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryOperationResponse.ProtoReflect.Descriptor instead.
 func (*RetryOperationResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{14}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RetryOperationResponse) GetOperation() *Operation {
@@ -1172,7 +1236,7 @@ type GiveUpOperationRequest struct {
 
 func (x *GiveUpOperationRequest) Reset() {
 	*x = GiveUpOperationRequest{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[15]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1184,7 +1248,7 @@ func (x *GiveUpOperationRequest) String() string {
 func (*GiveUpOperationRequest) ProtoMessage() {}
 
 func (x *GiveUpOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[15]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1197,7 +1261,7 @@ func (x *GiveUpOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GiveUpOperationRequest.ProtoReflect.Descriptor instead.
 func (*GiveUpOperationRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{15}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GiveUpOperationRequest) GetId() string {
@@ -1225,7 +1289,7 @@ type GiveUpOperationResponse struct {
 
 func (x *GiveUpOperationResponse) Reset() {
 	*x = GiveUpOperationResponse{}
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[16]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1237,7 +1301,7 @@ func (x *GiveUpOperationResponse) String() string {
 func (*GiveUpOperationResponse) ProtoMessage() {}
 
 func (x *GiveUpOperationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_operations_v1_operations_proto_msgTypes[16]
+	mi := &file_hearth_operations_v1_operations_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1250,7 +1314,7 @@ func (x *GiveUpOperationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GiveUpOperationResponse.ProtoReflect.Descriptor instead.
 func (*GiveUpOperationResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{16}
+	return file_hearth_operations_v1_operations_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GiveUpOperationResponse) GetOperation() *Operation {
@@ -1284,7 +1348,7 @@ const file_hearth_operations_v1_operations_proto_rawDesc = "" +
 	"\x0erequest_digest\x18\t \x01(\fR\rrequestDigest\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xec\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa8\x05\n" +
 	"\x0fOperationStatus\x12A\n" +
 	"\x05state\x18\x01 \x01(\x0e2+.hearth.operations.v1.OperationStatus.StateR\x05state\x120\n" +
 	"\x05steps\x18\x02 \x03(\v2\x1a.hearth.operations.v1.StepR\x05steps\x12\x18\n" +
@@ -1294,7 +1358,8 @@ const file_hearth_operations_v1_operations_proto_rawDesc = "" +
 	"\x04memo\x18\x06 \x03(\v2/.hearth.operations.v1.OperationStatus.MemoEntryR\x04memo\x121\n" +
 	"\x05stuck\x18\a \x01(\v2\x1b.hearth.operations.v1.StuckR\x05stuck\x12\x1f\n" +
 	"\vleft_behind\x18\b \x03(\tR\n" +
-	"leftBehind\x1a7\n" +
+	"leftBehind\x12:\n" +
+	"\breverted\x18\t \x01(\v2\x1e.hearth.operations.v1.RevertedR\breverted\x1a7\n" +
 	"\tMemoEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x93\x01\n" +
@@ -1305,7 +1370,10 @@ const file_hearth_operations_v1_operations_proto_rawDesc = "" +
 	"\rSTATE_UNDOING\x10\x03\x12\x13\n" +
 	"\x0fSTATE_SUCCEEDED\x10\x04\x12\x10\n" +
 	"\fSTATE_FAILED\x10\x05\x12\x13\n" +
-	"\x0fSTATE_CANCELLED\x10\x06\"\x89\x01\n" +
+	"\x0fSTATE_CANCELLED\x10\x06\">\n" +
+	"\bReverted\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\x12\x18\n" +
+	"\arunning\x18\x02 \x01(\bR\arunning\"\x89\x01\n" +
 	"\x05Stuck\x12\x1a\n" +
 	"\battempts\x18\x01 \x01(\rR\battempts\x12+\n" +
 	"\x05fault\x18\x02 \x01(\v2\x15.hearth.meta.v1.FaultR\x05fault\x127\n" +
@@ -1388,71 +1456,73 @@ func file_hearth_operations_v1_operations_proto_rawDescGZIP() []byte {
 }
 
 var file_hearth_operations_v1_operations_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_hearth_operations_v1_operations_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_hearth_operations_v1_operations_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_hearth_operations_v1_operations_proto_goTypes = []any{
 	(OperationStatus_State)(0),      // 0: hearth.operations.v1.OperationStatus.State
 	(Step_State)(0),                 // 1: hearth.operations.v1.Step.State
 	(*Operation)(nil),               // 2: hearth.operations.v1.Operation
 	(*OperationSpec)(nil),           // 3: hearth.operations.v1.OperationSpec
 	(*OperationStatus)(nil),         // 4: hearth.operations.v1.OperationStatus
-	(*Stuck)(nil),                   // 5: hearth.operations.v1.Stuck
-	(*Step)(nil),                    // 6: hearth.operations.v1.Step
-	(*Progress)(nil),                // 7: hearth.operations.v1.Progress
-	(*ProgressStatus)(nil),          // 8: hearth.operations.v1.ProgressStatus
-	(*ListOperationsRequest)(nil),   // 9: hearth.operations.v1.ListOperationsRequest
-	(*ListOperationsResponse)(nil),  // 10: hearth.operations.v1.ListOperationsResponse
-	(*GetOperationRequest)(nil),     // 11: hearth.operations.v1.GetOperationRequest
-	(*GetOperationResponse)(nil),    // 12: hearth.operations.v1.GetOperationResponse
-	(*CancelOperationRequest)(nil),  // 13: hearth.operations.v1.CancelOperationRequest
-	(*CancelOperationResponse)(nil), // 14: hearth.operations.v1.CancelOperationResponse
-	(*RetryOperationRequest)(nil),   // 15: hearth.operations.v1.RetryOperationRequest
-	(*RetryOperationResponse)(nil),  // 16: hearth.operations.v1.RetryOperationResponse
-	(*GiveUpOperationRequest)(nil),  // 17: hearth.operations.v1.GiveUpOperationRequest
-	(*GiveUpOperationResponse)(nil), // 18: hearth.operations.v1.GiveUpOperationResponse
-	nil,                             // 19: hearth.operations.v1.OperationSpec.ParametersEntry
-	nil,                             // 20: hearth.operations.v1.OperationStatus.MemoEntry
-	(*v1.Meta)(nil),                 // 21: hearth.meta.v1.Meta
-	(*v1.Fault)(nil),                // 22: hearth.meta.v1.Fault
-	(*timestamppb.Timestamp)(nil),   // 23: google.protobuf.Timestamp
+	(*Reverted)(nil),                // 5: hearth.operations.v1.Reverted
+	(*Stuck)(nil),                   // 6: hearth.operations.v1.Stuck
+	(*Step)(nil),                    // 7: hearth.operations.v1.Step
+	(*Progress)(nil),                // 8: hearth.operations.v1.Progress
+	(*ProgressStatus)(nil),          // 9: hearth.operations.v1.ProgressStatus
+	(*ListOperationsRequest)(nil),   // 10: hearth.operations.v1.ListOperationsRequest
+	(*ListOperationsResponse)(nil),  // 11: hearth.operations.v1.ListOperationsResponse
+	(*GetOperationRequest)(nil),     // 12: hearth.operations.v1.GetOperationRequest
+	(*GetOperationResponse)(nil),    // 13: hearth.operations.v1.GetOperationResponse
+	(*CancelOperationRequest)(nil),  // 14: hearth.operations.v1.CancelOperationRequest
+	(*CancelOperationResponse)(nil), // 15: hearth.operations.v1.CancelOperationResponse
+	(*RetryOperationRequest)(nil),   // 16: hearth.operations.v1.RetryOperationRequest
+	(*RetryOperationResponse)(nil),  // 17: hearth.operations.v1.RetryOperationResponse
+	(*GiveUpOperationRequest)(nil),  // 18: hearth.operations.v1.GiveUpOperationRequest
+	(*GiveUpOperationResponse)(nil), // 19: hearth.operations.v1.GiveUpOperationResponse
+	nil,                             // 20: hearth.operations.v1.OperationSpec.ParametersEntry
+	nil,                             // 21: hearth.operations.v1.OperationStatus.MemoEntry
+	(*v1.Meta)(nil),                 // 22: hearth.meta.v1.Meta
+	(*v1.Fault)(nil),                // 23: hearth.meta.v1.Fault
+	(*timestamppb.Timestamp)(nil),   // 24: google.protobuf.Timestamp
 }
 var file_hearth_operations_v1_operations_proto_depIdxs = []int32{
-	21, // 0: hearth.operations.v1.Operation.meta:type_name -> hearth.meta.v1.Meta
+	22, // 0: hearth.operations.v1.Operation.meta:type_name -> hearth.meta.v1.Meta
 	3,  // 1: hearth.operations.v1.Operation.spec:type_name -> hearth.operations.v1.OperationSpec
 	4,  // 2: hearth.operations.v1.Operation.status:type_name -> hearth.operations.v1.OperationStatus
-	19, // 3: hearth.operations.v1.OperationSpec.parameters:type_name -> hearth.operations.v1.OperationSpec.ParametersEntry
+	20, // 3: hearth.operations.v1.OperationSpec.parameters:type_name -> hearth.operations.v1.OperationSpec.ParametersEntry
 	0,  // 4: hearth.operations.v1.OperationStatus.state:type_name -> hearth.operations.v1.OperationStatus.State
-	6,  // 5: hearth.operations.v1.OperationStatus.steps:type_name -> hearth.operations.v1.Step
-	22, // 6: hearth.operations.v1.OperationStatus.fault:type_name -> hearth.meta.v1.Fault
-	23, // 7: hearth.operations.v1.OperationStatus.end_time:type_name -> google.protobuf.Timestamp
-	20, // 8: hearth.operations.v1.OperationStatus.memo:type_name -> hearth.operations.v1.OperationStatus.MemoEntry
-	5,  // 9: hearth.operations.v1.OperationStatus.stuck:type_name -> hearth.operations.v1.Stuck
-	22, // 10: hearth.operations.v1.Stuck.fault:type_name -> hearth.meta.v1.Fault
-	23, // 11: hearth.operations.v1.Stuck.next_time:type_name -> google.protobuf.Timestamp
-	1,  // 12: hearth.operations.v1.Step.state:type_name -> hearth.operations.v1.Step.State
-	23, // 13: hearth.operations.v1.Step.start_time:type_name -> google.protobuf.Timestamp
-	23, // 14: hearth.operations.v1.Step.end_time:type_name -> google.protobuf.Timestamp
-	21, // 15: hearth.operations.v1.Progress.meta:type_name -> hearth.meta.v1.Meta
-	8,  // 16: hearth.operations.v1.Progress.status:type_name -> hearth.operations.v1.ProgressStatus
-	2,  // 17: hearth.operations.v1.ListOperationsResponse.operations:type_name -> hearth.operations.v1.Operation
-	2,  // 18: hearth.operations.v1.GetOperationResponse.operation:type_name -> hearth.operations.v1.Operation
-	2,  // 19: hearth.operations.v1.CancelOperationResponse.operation:type_name -> hearth.operations.v1.Operation
-	2,  // 20: hearth.operations.v1.RetryOperationResponse.operation:type_name -> hearth.operations.v1.Operation
-	2,  // 21: hearth.operations.v1.GiveUpOperationResponse.operation:type_name -> hearth.operations.v1.Operation
-	9,  // 22: hearth.operations.v1.OperationService.ListOperations:input_type -> hearth.operations.v1.ListOperationsRequest
-	11, // 23: hearth.operations.v1.OperationService.GetOperation:input_type -> hearth.operations.v1.GetOperationRequest
-	13, // 24: hearth.operations.v1.OperationService.CancelOperation:input_type -> hearth.operations.v1.CancelOperationRequest
-	15, // 25: hearth.operations.v1.OperationService.RetryOperation:input_type -> hearth.operations.v1.RetryOperationRequest
-	17, // 26: hearth.operations.v1.OperationService.GiveUpOperation:input_type -> hearth.operations.v1.GiveUpOperationRequest
-	10, // 27: hearth.operations.v1.OperationService.ListOperations:output_type -> hearth.operations.v1.ListOperationsResponse
-	12, // 28: hearth.operations.v1.OperationService.GetOperation:output_type -> hearth.operations.v1.GetOperationResponse
-	14, // 29: hearth.operations.v1.OperationService.CancelOperation:output_type -> hearth.operations.v1.CancelOperationResponse
-	16, // 30: hearth.operations.v1.OperationService.RetryOperation:output_type -> hearth.operations.v1.RetryOperationResponse
-	18, // 31: hearth.operations.v1.OperationService.GiveUpOperation:output_type -> hearth.operations.v1.GiveUpOperationResponse
-	27, // [27:32] is the sub-list for method output_type
-	22, // [22:27] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	7,  // 5: hearth.operations.v1.OperationStatus.steps:type_name -> hearth.operations.v1.Step
+	23, // 6: hearth.operations.v1.OperationStatus.fault:type_name -> hearth.meta.v1.Fault
+	24, // 7: hearth.operations.v1.OperationStatus.end_time:type_name -> google.protobuf.Timestamp
+	21, // 8: hearth.operations.v1.OperationStatus.memo:type_name -> hearth.operations.v1.OperationStatus.MemoEntry
+	6,  // 9: hearth.operations.v1.OperationStatus.stuck:type_name -> hearth.operations.v1.Stuck
+	5,  // 10: hearth.operations.v1.OperationStatus.reverted:type_name -> hearth.operations.v1.Reverted
+	23, // 11: hearth.operations.v1.Stuck.fault:type_name -> hearth.meta.v1.Fault
+	24, // 12: hearth.operations.v1.Stuck.next_time:type_name -> google.protobuf.Timestamp
+	1,  // 13: hearth.operations.v1.Step.state:type_name -> hearth.operations.v1.Step.State
+	24, // 14: hearth.operations.v1.Step.start_time:type_name -> google.protobuf.Timestamp
+	24, // 15: hearth.operations.v1.Step.end_time:type_name -> google.protobuf.Timestamp
+	22, // 16: hearth.operations.v1.Progress.meta:type_name -> hearth.meta.v1.Meta
+	9,  // 17: hearth.operations.v1.Progress.status:type_name -> hearth.operations.v1.ProgressStatus
+	2,  // 18: hearth.operations.v1.ListOperationsResponse.operations:type_name -> hearth.operations.v1.Operation
+	2,  // 19: hearth.operations.v1.GetOperationResponse.operation:type_name -> hearth.operations.v1.Operation
+	2,  // 20: hearth.operations.v1.CancelOperationResponse.operation:type_name -> hearth.operations.v1.Operation
+	2,  // 21: hearth.operations.v1.RetryOperationResponse.operation:type_name -> hearth.operations.v1.Operation
+	2,  // 22: hearth.operations.v1.GiveUpOperationResponse.operation:type_name -> hearth.operations.v1.Operation
+	10, // 23: hearth.operations.v1.OperationService.ListOperations:input_type -> hearth.operations.v1.ListOperationsRequest
+	12, // 24: hearth.operations.v1.OperationService.GetOperation:input_type -> hearth.operations.v1.GetOperationRequest
+	14, // 25: hearth.operations.v1.OperationService.CancelOperation:input_type -> hearth.operations.v1.CancelOperationRequest
+	16, // 26: hearth.operations.v1.OperationService.RetryOperation:input_type -> hearth.operations.v1.RetryOperationRequest
+	18, // 27: hearth.operations.v1.OperationService.GiveUpOperation:input_type -> hearth.operations.v1.GiveUpOperationRequest
+	11, // 28: hearth.operations.v1.OperationService.ListOperations:output_type -> hearth.operations.v1.ListOperationsResponse
+	13, // 29: hearth.operations.v1.OperationService.GetOperation:output_type -> hearth.operations.v1.GetOperationResponse
+	15, // 30: hearth.operations.v1.OperationService.CancelOperation:output_type -> hearth.operations.v1.CancelOperationResponse
+	17, // 31: hearth.operations.v1.OperationService.RetryOperation:output_type -> hearth.operations.v1.RetryOperationResponse
+	19, // 32: hearth.operations.v1.OperationService.GiveUpOperation:output_type -> hearth.operations.v1.GiveUpOperationResponse
+	28, // [28:33] is the sub-list for method output_type
+	23, // [23:28] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_hearth_operations_v1_operations_proto_init() }
@@ -1466,7 +1536,7 @@ func file_hearth_operations_v1_operations_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_operations_v1_operations_proto_rawDesc), len(file_hearth_operations_v1_operations_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,7 +28,7 @@ from hearth.meta.v1 import meta_pb2 as hearth_dot_meta_dot_v1_dot_meta__pb2
 from hearth.options.v1 import options_pb2 as hearth_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%hearth/operations/v1/operations.proto\x12\x14hearth.operations.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ahearth/meta/v1/fault.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\xda\x01\n\tOperation\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12\x37\n\x04spec\x18\x02 \x01(\x0b\x32#.hearth.operations.v1.OperationSpecR\x04spec\x12=\n\x06status\x18\x03 \x01(\x0b\x32%.hearth.operations.v1.OperationStatusR\x06status:+\xea\xf9\x18\'\x08\x01\x12\toperation\x18\x01 \x01*\toperation2\toperation\"\x9b\x03\n\rOperationSpec\x12\x12\n\x04kind\x18\x01 \x01(\tR\x04kind\x12\x16\n\x06target\x18\x02 \x01(\tR\x06target\x12S\n\nparameters\x18\x03 \x03(\x0b\x32\x33.hearth.operations.v1.OperationSpec.ParametersEntryR\nparameters\x12)\n\x10\x63\x61ncel_requested\x18\x04 \x01(\x08R\x0f\x63\x61ncelRequested\x12!\n\x0crequested_by\x18\x05 \x01(\tR\x0brequestedBy\x12\x18\n\x07retries\x18\x06 \x01(\rR\x07retries\x12 \n\x0cgive_up_step\x18\x07 \x01(\tR\ngiveUpStep\x12\x19\n\x08retry_of\x18\x08 \x01(\tR\x07retryOf\x12%\n\x0erequest_digest\x18\t \x01(\x0cR\rrequestDigest\x1a=\n\x0fParametersEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xec\x04\n\x0fOperationStatus\x12\x41\n\x05state\x18\x01 \x01(\x0e\x32+.hearth.operations.v1.OperationStatus.StateR\x05state\x12\x30\n\x05steps\x18\x02 \x03(\x0b\x32\x1a.hearth.operations.v1.StepR\x05steps\x12\x18\n\x07\x63urrent\x18\x03 \x01(\x05R\x07\x63urrent\x12+\n\x05\x66\x61ult\x18\x04 \x01(\x0b\x32\x15.hearth.meta.v1.FaultR\x05\x66\x61ult\x12\x35\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x43\n\x04memo\x18\x06 \x03(\x0b\x32/.hearth.operations.v1.OperationStatus.MemoEntryR\x04memo\x12\x31\n\x05stuck\x18\x07 \x01(\x0b\x32\x1b.hearth.operations.v1.StuckR\x05stuck\x12\x1f\n\x0bleft_behind\x18\x08 \x03(\tR\nleftBehind\x1a\x37\n\tMemoEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\x93\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x11\n\rSTATE_RUNNING\x10\x02\x12\x11\n\rSTATE_UNDOING\x10\x03\x12\x13\n\x0fSTATE_SUCCEEDED\x10\x04\x12\x10\n\x0cSTATE_FAILED\x10\x05\x12\x13\n\x0fSTATE_CANCELLED\x10\x06\"\x89\x01\n\x05Stuck\x12\x1a\n\x08\x61ttempts\x18\x01 \x01(\rR\x08\x61ttempts\x12+\n\x05\x66\x61ult\x18\x02 \x01(\x0b\x32\x15.hearth.meta.v1.FaultR\x05\x66\x61ult\x12\x37\n\tnext_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08nextTime\"\xe7\x02\n\x04Step\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x36\n\x05state\x18\x02 \x01(\x0e\x32 .hearth.operations.v1.Step.StateR\x05state\x12\x16\n\x06weight\x18\x03 \x01(\rR\x06weight\x12\x39\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\"\x88\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x11\n\rSTATE_RUNNING\x10\x02\x12\x0e\n\nSTATE_DONE\x10\x03\x12\x10\n\x0cSTATE_FAILED\x10\x04\x12\x10\n\x0cSTATE_UNDONE\x10\x05\x12\x0e\n\nSTATE_LEFT\x10\x06\"\x9e\x01\n\x08Progress\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12<\n\x06status\x18\x02 \x01(\x0b\x32$.hearth.operations.v1.ProgressStatusR\x06status:*\xea\xf9\x18&\x08\x02\x12\x08progress\x18\x02 \x01*\toperation2\toperation\"\x9a\x01\n\x0eProgressStatus\x12\x12\n\x04step\x18\x01 \x01(\tR\x04step\x12\x12\n\x04\x64one\x18\x02 \x01(\x04R\x04\x64one\x12\x14\n\x05total\x18\x03 \x01(\x04R\x05total\x12\x14\n\x05units\x18\x04 \x01(\tR\x05units\x12\x18\n\x07message\x18\x05 \x01(\tR\x07message\x12\x1a\n\x08\x66raction\x18\x06 \x01(\x01R\x08\x66raction\"k\n\x15ListOperationsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x16\n\x06target\x18\x03 \x01(\tR\x06target\"\x81\x01\n\x16ListOperationsResponse\x12?\n\noperations\x18\x01 \x03(\x0b\x32\x1f.hearth.operations.v1.OperationR\noperations\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"%\n\x13GetOperationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"U\n\x14GetOperationResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"(\n\x16\x43\x61ncelOperationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"X\n\x17\x43\x61ncelOperationResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"F\n\x15RetryOperationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"W\n\x16RetryOperationResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\">\n\x16GiveUpOperationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05\x66orce\x18\x02 \x01(\x08R\x05\x66orce\"X\n\x17GiveUpOperationResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation2\xfc\x04\n\x10OperationService\x12v\n\x0eListOperations\x12+.hearth.operations.v1.ListOperationsRequest\x1a,.hearth.operations.v1.ListOperationsResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12p\n\x0cGetOperation\x12).hearth.operations.v1.GetOperationRequest\x1a*.hearth.operations.v1.GetOperationResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12\x90\x01\n\x0f\x43\x61ncelOperation\x12,.hearth.operations.v1.CancelOperationRequest\x1a-.hearth.operations.v1.CancelOperationResponse\" \xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x16package.cancel-install\x12s\n\x0eRetryOperation\x12+.hearth.operations.v1.RetryOperationRequest\x1a,.hearth.operations.v1.RetryOperationResponse\"\x06\xca\xf3\x18\x02\x10\x02\x12v\n\x0fGiveUpOperation\x12,.hearth.operations.v1.GiveUpOperationRequest\x1a-.hearth.operations.v1.GiveUpOperationResponse\"\x06\xca\xf3\x18\x02\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%hearth/operations/v1/operations.proto\x12\x14hearth.operations.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ahearth/meta/v1/fault.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\xda\x01\n\tOperation\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12\x37\n\x04spec\x18\x02 \x01(\x0b\x32#.hearth.operations.v1.OperationSpecR\x04spec\x12=\n\x06status\x18\x03 \x01(\x0b\x32%.hearth.operations.v1.OperationStatusR\x06status:+\xea\xf9\x18\'\x08\x01\x12\toperation\x18\x01 \x01*\toperation2\toperation\"\x9b\x03\n\rOperationSpec\x12\x12\n\x04kind\x18\x01 \x01(\tR\x04kind\x12\x16\n\x06target\x18\x02 \x01(\tR\x06target\x12S\n\nparameters\x18\x03 \x03(\x0b\x32\x33.hearth.operations.v1.OperationSpec.ParametersEntryR\nparameters\x12)\n\x10\x63\x61ncel_requested\x18\x04 \x01(\x08R\x0f\x63\x61ncelRequested\x12!\n\x0crequested_by\x18\x05 \x01(\tR\x0brequestedBy\x12\x18\n\x07retries\x18\x06 \x01(\rR\x07retries\x12 \n\x0cgive_up_step\x18\x07 \x01(\tR\ngiveUpStep\x12\x19\n\x08retry_of\x18\x08 \x01(\tR\x07retryOf\x12%\n\x0erequest_digest\x18\t \x01(\x0cR\rrequestDigest\x1a=\n\x0fParametersEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xa8\x05\n\x0fOperationStatus\x12\x41\n\x05state\x18\x01 \x01(\x0e\x32+.hearth.operations.v1.OperationStatus.StateR\x05state\x12\x30\n\x05steps\x18\x02 \x03(\x0b\x32\x1a.hearth.operations.v1.StepR\x05steps\x12\x18\n\x07\x63urrent\x18\x03 \x01(\x05R\x07\x63urrent\x12+\n\x05\x66\x61ult\x18\x04 \x01(\x0b\x32\x15.hearth.meta.v1.FaultR\x05\x66\x61ult\x12\x35\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x43\n\x04memo\x18\x06 \x03(\x0b\x32/.hearth.operations.v1.OperationStatus.MemoEntryR\x04memo\x12\x31\n\x05stuck\x18\x07 \x01(\x0b\x32\x1b.hearth.operations.v1.StuckR\x05stuck\x12\x1f\n\x0bleft_behind\x18\x08 \x03(\tR\nleftBehind\x12:\n\x08reverted\x18\t \x01(\x0b\x32\x1e.hearth.operations.v1.RevertedR\x08reverted\x1a\x37\n\tMemoEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\x93\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x11\n\rSTATE_RUNNING\x10\x02\x12\x11\n\rSTATE_UNDOING\x10\x03\x12\x13\n\x0fSTATE_SUCCEEDED\x10\x04\x12\x10\n\x0cSTATE_FAILED\x10\x05\x12\x13\n\x0fSTATE_CANCELLED\x10\x06\">\n\x08Reverted\x12\x18\n\x07version\x18\x01 \x01(\tR\x07version\x12\x18\n\x07running\x18\x02 \x01(\x08R\x07running\"\x89\x01\n\x05Stuck\x12\x1a\n\x08\x61ttempts\x18\x01 \x01(\rR\x08\x61ttempts\x12+\n\x05\x66\x61ult\x18\x02 \x01(\x0b\x32\x15.hearth.meta.v1.FaultR\x05\x66\x61ult\x12\x37\n\tnext_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08nextTime\"\xe7\x02\n\x04Step\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x36\n\x05state\x18\x02 \x01(\x0e\x32 .hearth.operations.v1.Step.StateR\x05state\x12\x16\n\x06weight\x18\x03 \x01(\rR\x06weight\x12\x39\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\"\x88\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x11\n\rSTATE_RUNNING\x10\x02\x12\x0e\n\nSTATE_DONE\x10\x03\x12\x10\n\x0cSTATE_FAILED\x10\x04\x12\x10\n\x0cSTATE_UNDONE\x10\x05\x12\x0e\n\nSTATE_LEFT\x10\x06\"\x9e\x01\n\x08Progress\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12<\n\x06status\x18\x02 \x01(\x0b\x32$.hearth.operations.v1.ProgressStatusR\x06status:*\xea\xf9\x18&\x08\x02\x12\x08progress\x18\x02 \x01*\toperation2\toperation\"\x9a\x01\n\x0eProgressStatus\x12\x12\n\x04step\x18\x01 \x01(\tR\x04step\x12\x12\n\x04\x64one\x18\x02 \x01(\x04R\x04\x64one\x12\x14\n\x05total\x18\x03 \x01(\x04R\x05total\x12\x14\n\x05units\x18\x04 \x01(\tR\x05units\x12\x18\n\x07message\x18\x05 \x01(\tR\x07message\x12\x1a\n\x08\x66raction\x18\x06 \x01(\x01R\x08\x66raction\"k\n\x15ListOperationsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x16\n\x06target\x18\x03 \x01(\tR\x06target\"\x81\x01\n\x16ListOperationsResponse\x12?\n\noperations\x18\x01 \x03(\x0b\x32\x1f.hearth.operations.v1.OperationR\noperations\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"%\n\x13GetOperationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"U\n\x14GetOperationResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"(\n\x16\x43\x61ncelOperationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"X\n\x17\x43\x61ncelOperationResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\"F\n\x15RetryOperationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"W\n\x16RetryOperationResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation\">\n\x16GiveUpOperationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05\x66orce\x18\x02 \x01(\x08R\x05\x66orce\"X\n\x17GiveUpOperationResponse\x12=\n\toperation\x18\x01 \x01(\x0b\x32\x1f.hearth.operations.v1.OperationR\toperation2\xfc\x04\n\x10OperationService\x12v\n\x0eListOperations\x12+.hearth.operations.v1.ListOperationsRequest\x1a,.hearth.operations.v1.ListOperationsResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12p\n\x0cGetOperation\x12).hearth.operations.v1.GetOperationRequest\x1a*.hearth.operations.v1.GetOperationResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12\x90\x01\n\x0f\x43\x61ncelOperation\x12,.hearth.operations.v1.CancelOperationRequest\x1a-.hearth.operations.v1.CancelOperationResponse\" \xca\xf3\x18\x02\x10\x02\xd2\xf3\x18\x16package.cancel-install\x12s\n\x0eRetryOperation\x12+.hearth.operations.v1.RetryOperationRequest\x1a,.hearth.operations.v1.RetryOperationResponse\"\x06\xca\xf3\x18\x02\x10\x02\x12v\n\x0fGiveUpOperation\x12,.hearth.operations.v1.GiveUpOperationRequest\x1a-.hearth.operations.v1.GiveUpOperationResponse\"\x06\xca\xf3\x18\x02\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,41 +60,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPERATIONSPEC_PARAMETERSENTRY']._serialized_start=756
   _globals['_OPERATIONSPEC_PARAMETERSENTRY']._serialized_end=817
   _globals['_OPERATIONSTATUS']._serialized_start=820
-  _globals['_OPERATIONSTATUS']._serialized_end=1440
-  _globals['_OPERATIONSTATUS_MEMOENTRY']._serialized_start=1235
-  _globals['_OPERATIONSTATUS_MEMOENTRY']._serialized_end=1290
-  _globals['_OPERATIONSTATUS_STATE']._serialized_start=1293
-  _globals['_OPERATIONSTATUS_STATE']._serialized_end=1440
-  _globals['_STUCK']._serialized_start=1443
-  _globals['_STUCK']._serialized_end=1580
-  _globals['_STEP']._serialized_start=1583
-  _globals['_STEP']._serialized_end=1942
-  _globals['_STEP_STATE']._serialized_start=1806
-  _globals['_STEP_STATE']._serialized_end=1942
-  _globals['_PROGRESS']._serialized_start=1945
-  _globals['_PROGRESS']._serialized_end=2103
-  _globals['_PROGRESSSTATUS']._serialized_start=2106
-  _globals['_PROGRESSSTATUS']._serialized_end=2260
-  _globals['_LISTOPERATIONSREQUEST']._serialized_start=2262
-  _globals['_LISTOPERATIONSREQUEST']._serialized_end=2369
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=2372
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=2501
-  _globals['_GETOPERATIONREQUEST']._serialized_start=2503
-  _globals['_GETOPERATIONREQUEST']._serialized_end=2540
-  _globals['_GETOPERATIONRESPONSE']._serialized_start=2542
-  _globals['_GETOPERATIONRESPONSE']._serialized_end=2627
-  _globals['_CANCELOPERATIONREQUEST']._serialized_start=2629
-  _globals['_CANCELOPERATIONREQUEST']._serialized_end=2669
-  _globals['_CANCELOPERATIONRESPONSE']._serialized_start=2671
-  _globals['_CANCELOPERATIONRESPONSE']._serialized_end=2759
-  _globals['_RETRYOPERATIONREQUEST']._serialized_start=2761
-  _globals['_RETRYOPERATIONREQUEST']._serialized_end=2831
-  _globals['_RETRYOPERATIONRESPONSE']._serialized_start=2833
-  _globals['_RETRYOPERATIONRESPONSE']._serialized_end=2920
-  _globals['_GIVEUPOPERATIONREQUEST']._serialized_start=2922
-  _globals['_GIVEUPOPERATIONREQUEST']._serialized_end=2984
-  _globals['_GIVEUPOPERATIONRESPONSE']._serialized_start=2986
-  _globals['_GIVEUPOPERATIONRESPONSE']._serialized_end=3074
-  _globals['_OPERATIONSERVICE']._serialized_start=3077
-  _globals['_OPERATIONSERVICE']._serialized_end=3713
+  _globals['_OPERATIONSTATUS']._serialized_end=1500
+  _globals['_OPERATIONSTATUS_MEMOENTRY']._serialized_start=1295
+  _globals['_OPERATIONSTATUS_MEMOENTRY']._serialized_end=1350
+  _globals['_OPERATIONSTATUS_STATE']._serialized_start=1353
+  _globals['_OPERATIONSTATUS_STATE']._serialized_end=1500
+  _globals['_REVERTED']._serialized_start=1502
+  _globals['_REVERTED']._serialized_end=1564
+  _globals['_STUCK']._serialized_start=1567
+  _globals['_STUCK']._serialized_end=1704
+  _globals['_STEP']._serialized_start=1707
+  _globals['_STEP']._serialized_end=2066
+  _globals['_STEP_STATE']._serialized_start=1930
+  _globals['_STEP_STATE']._serialized_end=2066
+  _globals['_PROGRESS']._serialized_start=2069
+  _globals['_PROGRESS']._serialized_end=2227
+  _globals['_PROGRESSSTATUS']._serialized_start=2230
+  _globals['_PROGRESSSTATUS']._serialized_end=2384
+  _globals['_LISTOPERATIONSREQUEST']._serialized_start=2386
+  _globals['_LISTOPERATIONSREQUEST']._serialized_end=2493
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=2496
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=2625
+  _globals['_GETOPERATIONREQUEST']._serialized_start=2627
+  _globals['_GETOPERATIONREQUEST']._serialized_end=2664
+  _globals['_GETOPERATIONRESPONSE']._serialized_start=2666
+  _globals['_GETOPERATIONRESPONSE']._serialized_end=2751
+  _globals['_CANCELOPERATIONREQUEST']._serialized_start=2753
+  _globals['_CANCELOPERATIONREQUEST']._serialized_end=2793
+  _globals['_CANCELOPERATIONRESPONSE']._serialized_start=2795
+  _globals['_CANCELOPERATIONRESPONSE']._serialized_end=2883
+  _globals['_RETRYOPERATIONREQUEST']._serialized_start=2885
+  _globals['_RETRYOPERATIONREQUEST']._serialized_end=2955
+  _globals['_RETRYOPERATIONRESPONSE']._serialized_start=2957
+  _globals['_RETRYOPERATIONRESPONSE']._serialized_end=3044
+  _globals['_GIVEUPOPERATIONREQUEST']._serialized_start=3046
+  _globals['_GIVEUPOPERATIONREQUEST']._serialized_end=3108
+  _globals['_GIVEUPOPERATIONRESPONSE']._serialized_start=3110
+  _globals['_GIVEUPOPERATIONRESPONSE']._serialized_end=3198
+  _globals['_OPERATIONSERVICE']._serialized_start=3201
+  _globals['_OPERATIONSERVICE']._serialized_end=3837
 # @@protoc_insertion_point(module_scope)

@@ -53,7 +53,7 @@ class OperationSpec(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., target: _Optional[str] = ..., parameters: _Optional[_Mapping[str, str]] = ..., cancel_requested: bool = ..., requested_by: _Optional[str] = ..., retries: _Optional[int] = ..., give_up_step: _Optional[str] = ..., retry_of: _Optional[str] = ..., request_digest: _Optional[bytes] = ...) -> None: ...
 
 class OperationStatus(_message.Message):
-    __slots__ = ("state", "steps", "current", "fault", "end_time", "memo", "stuck", "left_behind")
+    __slots__ = ("state", "steps", "current", "fault", "end_time", "memo", "stuck", "left_behind", "reverted")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[OperationStatus.State]
@@ -85,6 +85,7 @@ class OperationStatus(_message.Message):
     MEMO_FIELD_NUMBER: _ClassVar[int]
     STUCK_FIELD_NUMBER: _ClassVar[int]
     LEFT_BEHIND_FIELD_NUMBER: _ClassVar[int]
+    REVERTED_FIELD_NUMBER: _ClassVar[int]
     state: OperationStatus.State
     steps: _containers.RepeatedCompositeFieldContainer[Step]
     current: int
@@ -93,7 +94,16 @@ class OperationStatus(_message.Message):
     memo: _containers.ScalarMap[str, str]
     stuck: Stuck
     left_behind: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, state: _Optional[_Union[OperationStatus.State, str]] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., current: _Optional[int] = ..., fault: _Optional[_Union[_fault_pb2.Fault, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., memo: _Optional[_Mapping[str, str]] = ..., stuck: _Optional[_Union[Stuck, _Mapping]] = ..., left_behind: _Optional[_Iterable[str]] = ...) -> None: ...
+    reverted: Reverted
+    def __init__(self, state: _Optional[_Union[OperationStatus.State, str]] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., current: _Optional[int] = ..., fault: _Optional[_Union[_fault_pb2.Fault, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., memo: _Optional[_Mapping[str, str]] = ..., stuck: _Optional[_Union[Stuck, _Mapping]] = ..., left_behind: _Optional[_Iterable[str]] = ..., reverted: _Optional[_Union[Reverted, _Mapping]] = ...) -> None: ...
+
+class Reverted(_message.Message):
+    __slots__ = ("version", "running")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    running: bool
+    def __init__(self, version: _Optional[str] = ..., running: bool = ...) -> None: ...
 
 class Stuck(_message.Message):
     __slots__ = ("attempts", "fault", "next_time")

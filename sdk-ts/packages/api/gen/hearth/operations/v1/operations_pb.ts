@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/operations/v1/operations.proto.
  */
 export const file_hearth_operations_v1_operations: GenFile = /*@__PURE__*/
-  fileDesc("CiVoZWFydGgvb3BlcmF0aW9ucy92MS9vcGVyYXRpb25zLnByb3RvEhRoZWFydGgub3BlcmF0aW9ucy52MSLGAQoJT3BlcmF0aW9uEiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjEKBHNwZWMYAiABKAsyIy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb25TcGVjEjUKBnN0YXR1cxgDIAEoCzIlLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvblN0YXR1czor6vkYJwgBEglvcGVyYXRpb24YASABKglvcGVyYXRpb24yCW9wZXJhdGlvbiKqAgoNT3BlcmF0aW9uU3BlYxIMCgRraW5kGAEgASgJEg4KBnRhcmdldBgCIAEoCRJHCgpwYXJhbWV0ZXJzGAMgAygLMjMuaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uU3BlYy5QYXJhbWV0ZXJzRW50cnkSGAoQY2FuY2VsX3JlcXVlc3RlZBgEIAEoCBIUCgxyZXF1ZXN0ZWRfYnkYBSABKAkSDwoHcmV0cmllcxgGIAEoDRIUCgxnaXZlX3VwX3N0ZXAYByABKAkSEAoIcmV0cnlfb2YYCCABKAkSFgoOcmVxdWVzdF9kaWdlc3QYCSABKAwaMQoPUGFyYW1ldGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEioAQKD09wZXJhdGlvblN0YXR1cxI6CgVzdGF0ZRgBIAEoDjIrLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvblN0YXR1cy5TdGF0ZRIpCgVzdGVwcxgCIAMoCzIaLmhlYXJ0aC5vcGVyYXRpb25zLnYxLlN0ZXASDwoHY3VycmVudBgDIAEoBRIkCgVmYXVsdBgEIAEoCzIVLmhlYXJ0aC5tZXRhLnYxLkZhdWx0EiwKCGVuZF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI9CgRtZW1vGAYgAygLMi8uaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uU3RhdHVzLk1lbW9FbnRyeRIqCgVzdHVjaxgHIAEoCzIbLmhlYXJ0aC5vcGVyYXRpb25zLnYxLlN0dWNrEhMKC2xlZnRfYmVoaW5kGAggAygJGisKCU1lbW9FbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIpMBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX1BFTkRJTkcQARIRCg1TVEFURV9SVU5OSU5HEAISEQoNU1RBVEVfVU5ET0lORxADEhMKD1NUQVRFX1NVQ0NFRURFRBAEEhAKDFNUQVRFX0ZBSUxFRBAFEhMKD1NUQVRFX0NBTkNFTExFRBAGIm4KBVN0dWNrEhAKCGF0dGVtcHRzGAEgASgNEiQKBWZhdWx0GAIgASgLMhUuaGVhcnRoLm1ldGEudjEuRmF1bHQSLQoJbmV4dF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK+AgoEU3RlcBIMCgRuYW1lGAEgASgJEi8KBXN0YXRlGAIgASgOMiAuaGVhcnRoLm9wZXJhdGlvbnMudjEuU3RlcC5TdGF0ZRIOCgZ3ZWlnaHQYAyABKA0SLgoKc3RhcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIogBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX1BFTkRJTkcQARIRCg1TVEFURV9SVU5OSU5HEAISDgoKU1RBVEVfRE9ORRADEhAKDFNUQVRFX0ZBSUxFRBAEEhAKDFNUQVRFX1VORE9ORRAFEg4KClNUQVRFX0xFRlQQBiKQAQoIUHJvZ3Jlc3MSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESNAoGc3RhdHVzGAIgASgLMiQuaGVhcnRoLm9wZXJhdGlvbnMudjEuUHJvZ3Jlc3NTdGF0dXM6Kur5GCYIAhIIcHJvZ3Jlc3MYAiABKglvcGVyYXRpb24yCW9wZXJhdGlvbiJtCg5Qcm9ncmVzc1N0YXR1cxIMCgRzdGVwGAEgASgJEgwKBGRvbmUYAiABKAQSDQoFdG90YWwYAyABKAQSDQoFdW5pdHMYBCABKAkSDwoHbWVzc2FnZRgFIAEoCRIQCghmcmFjdGlvbhgGIAEoASJOChVMaXN0T3BlcmF0aW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDgoGdGFyZ2V0GAMgASgJImYKFkxpc3RPcGVyYXRpb25zUmVzcG9uc2USMwoKb3BlcmF0aW9ucxgBIAMoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiIQoTR2V0T3BlcmF0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCSJKChRHZXRPcGVyYXRpb25SZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iJAoWQ2FuY2VsT3BlcmF0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCSJNChdDYW5jZWxPcGVyYXRpb25SZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iNwoVUmV0cnlPcGVyYXRpb25SZXF1ZXN0EgoKAmlkGAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkiTAoWUmV0cnlPcGVyYXRpb25SZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iMwoWR2l2ZVVwT3BlcmF0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCRINCgVmb3JjZRgCIAEoCCJNChdHaXZlVXBPcGVyYXRpb25SZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24y/AQKEE9wZXJhdGlvblNlcnZpY2USdgoOTGlzdE9wZXJhdGlvbnMSKy5oZWFydGgub3BlcmF0aW9ucy52MS5MaXN0T3BlcmF0aW9uc1JlcXVlc3QaLC5oZWFydGgub3BlcmF0aW9ucy52MS5MaXN0T3BlcmF0aW9uc1Jlc3BvbnNlIgmQAgHK8xgCEAEScAoMR2V0T3BlcmF0aW9uEikuaGVhcnRoLm9wZXJhdGlvbnMudjEuR2V0T3BlcmF0aW9uUmVxdWVzdBoqLmhlYXJ0aC5vcGVyYXRpb25zLnYxLkdldE9wZXJhdGlvblJlc3BvbnNlIgmQAgHK8xgCEAESkAEKD0NhbmNlbE9wZXJhdGlvbhIsLmhlYXJ0aC5vcGVyYXRpb25zLnYxLkNhbmNlbE9wZXJhdGlvblJlcXVlc3QaLS5oZWFydGgub3BlcmF0aW9ucy52MS5DYW5jZWxPcGVyYXRpb25SZXNwb25zZSIgyvMYAhAC0vMYFnBhY2thZ2UuY2FuY2VsLWluc3RhbGwScwoOUmV0cnlPcGVyYXRpb24SKy5oZWFydGgub3BlcmF0aW9ucy52MS5SZXRyeU9wZXJhdGlvblJlcXVlc3QaLC5oZWFydGgub3BlcmF0aW9ucy52MS5SZXRyeU9wZXJhdGlvblJlc3BvbnNlIgbK8xgCEAISdgoPR2l2ZVVwT3BlcmF0aW9uEiwuaGVhcnRoLm9wZXJhdGlvbnMudjEuR2l2ZVVwT3BlcmF0aW9uUmVxdWVzdBotLmhlYXJ0aC5vcGVyYXRpb25zLnYxLkdpdmVVcE9wZXJhdGlvblJlc3BvbnNlIgbK8xgCEANiBnByb3RvMw", [file_google_protobuf_timestamp, file_hearth_meta_v1_fault, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
+  fileDesc("CiVoZWFydGgvb3BlcmF0aW9ucy92MS9vcGVyYXRpb25zLnByb3RvEhRoZWFydGgub3BlcmF0aW9ucy52MSLGAQoJT3BlcmF0aW9uEiIKBG1ldGEYASABKAsyFC5oZWFydGgubWV0YS52MS5NZXRhEjEKBHNwZWMYAiABKAsyIy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb25TcGVjEjUKBnN0YXR1cxgDIAEoCzIlLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvblN0YXR1czor6vkYJwgBEglvcGVyYXRpb24YASABKglvcGVyYXRpb24yCW9wZXJhdGlvbiKqAgoNT3BlcmF0aW9uU3BlYxIMCgRraW5kGAEgASgJEg4KBnRhcmdldBgCIAEoCRJHCgpwYXJhbWV0ZXJzGAMgAygLMjMuaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uU3BlYy5QYXJhbWV0ZXJzRW50cnkSGAoQY2FuY2VsX3JlcXVlc3RlZBgEIAEoCBIUCgxyZXF1ZXN0ZWRfYnkYBSABKAkSDwoHcmV0cmllcxgGIAEoDRIUCgxnaXZlX3VwX3N0ZXAYByABKAkSEAoIcmV0cnlfb2YYCCABKAkSFgoOcmVxdWVzdF9kaWdlc3QYCSABKAwaMQoPUGFyYW1ldGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi0gQKD09wZXJhdGlvblN0YXR1cxI6CgVzdGF0ZRgBIAEoDjIrLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvblN0YXR1cy5TdGF0ZRIpCgVzdGVwcxgCIAMoCzIaLmhlYXJ0aC5vcGVyYXRpb25zLnYxLlN0ZXASDwoHY3VycmVudBgDIAEoBRIkCgVmYXVsdBgEIAEoCzIVLmhlYXJ0aC5tZXRhLnYxLkZhdWx0EiwKCGVuZF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI9CgRtZW1vGAYgAygLMi8uaGVhcnRoLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uU3RhdHVzLk1lbW9FbnRyeRIqCgVzdHVjaxgHIAEoCzIbLmhlYXJ0aC5vcGVyYXRpb25zLnYxLlN0dWNrEhMKC2xlZnRfYmVoaW5kGAggAygJEjAKCHJldmVydGVkGAkgASgLMh4uaGVhcnRoLm9wZXJhdGlvbnMudjEuUmV2ZXJ0ZWQaKwoJTWVtb0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEikwEKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfUEVORElORxABEhEKDVNUQVRFX1JVTk5JTkcQAhIRCg1TVEFURV9VTkRPSU5HEAMSEwoPU1RBVEVfU1VDQ0VFREVEEAQSEAoMU1RBVEVfRkFJTEVEEAUSEwoPU1RBVEVfQ0FOQ0VMTEVEEAYiLAoIUmV2ZXJ0ZWQSDwoHdmVyc2lvbhgBIAEoCRIPCgdydW5uaW5nGAIgASgIIm4KBVN0dWNrEhAKCGF0dGVtcHRzGAEgASgNEiQKBWZhdWx0GAIgASgLMhUuaGVhcnRoLm1ldGEudjEuRmF1bHQSLQoJbmV4dF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK+AgoEU3RlcBIMCgRuYW1lGAEgASgJEi8KBXN0YXRlGAIgASgOMiAuaGVhcnRoLm9wZXJhdGlvbnMudjEuU3RlcC5TdGF0ZRIOCgZ3ZWlnaHQYAyABKA0SLgoKc3RhcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIogBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX1BFTkRJTkcQARIRCg1TVEFURV9SVU5OSU5HEAISDgoKU1RBVEVfRE9ORRADEhAKDFNUQVRFX0ZBSUxFRBAEEhAKDFNUQVRFX1VORE9ORRAFEg4KClNUQVRFX0xFRlQQBiKQAQoIUHJvZ3Jlc3MSIgoEbWV0YRgBIAEoCzIULmhlYXJ0aC5tZXRhLnYxLk1ldGESNAoGc3RhdHVzGAIgASgLMiQuaGVhcnRoLm9wZXJhdGlvbnMudjEuUHJvZ3Jlc3NTdGF0dXM6Kur5GCYIAhIIcHJvZ3Jlc3MYAiABKglvcGVyYXRpb24yCW9wZXJhdGlvbiJtCg5Qcm9ncmVzc1N0YXR1cxIMCgRzdGVwGAEgASgJEgwKBGRvbmUYAiABKAQSDQoFdG90YWwYAyABKAQSDQoFdW5pdHMYBCABKAkSDwoHbWVzc2FnZRgFIAEoCRIQCghmcmFjdGlvbhgGIAEoASJOChVMaXN0T3BlcmF0aW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDgoGdGFyZ2V0GAMgASgJImYKFkxpc3RPcGVyYXRpb25zUmVzcG9uc2USMwoKb3BlcmF0aW9ucxgBIAMoCzIfLmhlYXJ0aC5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiIQoTR2V0T3BlcmF0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCSJKChRHZXRPcGVyYXRpb25SZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iJAoWQ2FuY2VsT3BlcmF0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCSJNChdDYW5jZWxPcGVyYXRpb25SZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iNwoVUmV0cnlPcGVyYXRpb25SZXF1ZXN0EgoKAmlkGAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkiTAoWUmV0cnlPcGVyYXRpb25SZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iMwoWR2l2ZVVwT3BlcmF0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCRINCgVmb3JjZRgCIAEoCCJNChdHaXZlVXBPcGVyYXRpb25SZXNwb25zZRIyCglvcGVyYXRpb24YASABKAsyHy5oZWFydGgub3BlcmF0aW9ucy52MS5PcGVyYXRpb24y/AQKEE9wZXJhdGlvblNlcnZpY2USdgoOTGlzdE9wZXJhdGlvbnMSKy5oZWFydGgub3BlcmF0aW9ucy52MS5MaXN0T3BlcmF0aW9uc1JlcXVlc3QaLC5oZWFydGgub3BlcmF0aW9ucy52MS5MaXN0T3BlcmF0aW9uc1Jlc3BvbnNlIgmQAgHK8xgCEAEScAoMR2V0T3BlcmF0aW9uEikuaGVhcnRoLm9wZXJhdGlvbnMudjEuR2V0T3BlcmF0aW9uUmVxdWVzdBoqLmhlYXJ0aC5vcGVyYXRpb25zLnYxLkdldE9wZXJhdGlvblJlc3BvbnNlIgmQAgHK8xgCEAESkAEKD0NhbmNlbE9wZXJhdGlvbhIsLmhlYXJ0aC5vcGVyYXRpb25zLnYxLkNhbmNlbE9wZXJhdGlvblJlcXVlc3QaLS5oZWFydGgub3BlcmF0aW9ucy52MS5DYW5jZWxPcGVyYXRpb25SZXNwb25zZSIgyvMYAhAC0vMYFnBhY2thZ2UuY2FuY2VsLWluc3RhbGwScwoOUmV0cnlPcGVyYXRpb24SKy5oZWFydGgub3BlcmF0aW9ucy52MS5SZXRyeU9wZXJhdGlvblJlcXVlc3QaLC5oZWFydGgub3BlcmF0aW9ucy52MS5SZXRyeU9wZXJhdGlvblJlc3BvbnNlIgbK8xgCEAISdgoPR2l2ZVVwT3BlcmF0aW9uEiwuaGVhcnRoLm9wZXJhdGlvbnMudjEuR2l2ZVVwT3BlcmF0aW9uUmVxdWVzdBotLmhlYXJ0aC5vcGVyYXRpb25zLnYxLkdpdmVVcE9wZXJhdGlvblJlc3BvbnNlIgbK8xgCEANiBnByb3RvMw", [file_google_protobuf_timestamp, file_hearth_meta_v1_fault, file_hearth_meta_v1_meta, file_hearth_options_v1_options]);
 
 /**
  * Operation is one piece of long work.
@@ -194,6 +194,13 @@ export type OperationStatus = Message<"hearth.operations.v1.OperationStatus"> & 
    * @generated from field: repeated string left_behind = 8;
    */
   leftBehind: string[];
+
+  /**
+   * What is there again since the work was undone. Absent where nothing of what was there had been touched, or nothing was there.
+   *
+   * @generated from field: hearth.operations.v1.Reverted reverted = 9;
+   */
+  reverted?: Reverted;
 };
 
 /**
@@ -270,6 +277,34 @@ export const OperationStatus_StateSchema: GenEnum<OperationStatus_State> = /*@__
   enumDesc(file_hearth_operations_v1_operations, 2, 0);
 
 /**
+ * Reverted is what an operation that was undone brought back.
+ *
+ * @generated from message hearth.operations.v1.Reverted
+ */
+export type Reverted = Message<"hearth.operations.v1.Reverted"> & {
+  /**
+   * The version that is there again, with its data as they were.
+   *
+   * @generated from field: string version = 1;
+   */
+  version: string;
+
+  /**
+   * Whether it was started again. One that had been stopped is left so, and one whose undoing was given up.
+   *
+   * @generated from field: bool running = 2;
+   */
+  running: boolean;
+};
+
+/**
+ * Describes the message hearth.operations.v1.Reverted.
+ * Use `create(RevertedSchema)` to create a new message.
+ */
+export const RevertedSchema: GenMessage<Reverted> = /*@__PURE__*/
+  messageDesc(file_hearth_operations_v1_operations, 3);
+
+/**
  * Stuck tells about a step that must succeed and has failed: the undo of one, or one past the point of return.
  *
  * @generated from message hearth.operations.v1.Stuck
@@ -302,7 +337,7 @@ export type Stuck = Message<"hearth.operations.v1.Stuck"> & {
  * Use `create(StuckSchema)` to create a new message.
  */
 export const StuckSchema: GenMessage<Stuck> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 3);
+  messageDesc(file_hearth_operations_v1_operations, 4);
 
 /**
  * Step is one named part of an operation.
@@ -351,7 +386,7 @@ export type Step = Message<"hearth.operations.v1.Step"> & {
  * Use `create(StepSchema)` to create a new message.
  */
 export const StepSchema: GenMessage<Step> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 4);
+  messageDesc(file_hearth_operations_v1_operations, 5);
 
 /**
  * State is a stage in the life of a step.
@@ -413,7 +448,7 @@ export enum Step_State {
  * Describes the enum hearth.operations.v1.Step.State.
  */
 export const Step_StateSchema: GenEnum<Step_State> = /*@__PURE__*/
-  enumDesc(file_hearth_operations_v1_operations, 4, 0);
+  enumDesc(file_hearth_operations_v1_operations, 5, 0);
 
 /**
  * Progress is how far the current step of an operation is; it changes fast and is not kept.
@@ -441,7 +476,7 @@ export type Progress = Message<"hearth.operations.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 5);
+  messageDesc(file_hearth_operations_v1_operations, 6);
 
 /**
  * ProgressStatus is how far the current step is.
@@ -497,7 +532,7 @@ export type ProgressStatus = Message<"hearth.operations.v1.ProgressStatus"> & {
  * Use `create(ProgressStatusSchema)` to create a new message.
  */
 export const ProgressStatusSchema: GenMessage<ProgressStatus> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 6);
+  messageDesc(file_hearth_operations_v1_operations, 7);
 
 /**
  * ListOperationsRequest asks for operations.
@@ -532,7 +567,7 @@ export type ListOperationsRequest = Message<"hearth.operations.v1.ListOperations
  * Use `create(ListOperationsRequestSchema)` to create a new message.
  */
 export const ListOperationsRequestSchema: GenMessage<ListOperationsRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 7);
+  messageDesc(file_hearth_operations_v1_operations, 8);
 
 /**
  * ListOperationsResponse holds a page of operations.
@@ -560,7 +595,7 @@ export type ListOperationsResponse = Message<"hearth.operations.v1.ListOperation
  * Use `create(ListOperationsResponseSchema)` to create a new message.
  */
 export const ListOperationsResponseSchema: GenMessage<ListOperationsResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 8);
+  messageDesc(file_hearth_operations_v1_operations, 9);
 
 /**
  * GetOperationRequest names an operation.
@@ -581,7 +616,7 @@ export type GetOperationRequest = Message<"hearth.operations.v1.GetOperationRequ
  * Use `create(GetOperationRequestSchema)` to create a new message.
  */
 export const GetOperationRequestSchema: GenMessage<GetOperationRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 9);
+  messageDesc(file_hearth_operations_v1_operations, 10);
 
 /**
  * GetOperationResponse holds an operation.
@@ -602,7 +637,7 @@ export type GetOperationResponse = Message<"hearth.operations.v1.GetOperationRes
  * Use `create(GetOperationResponseSchema)` to create a new message.
  */
 export const GetOperationResponseSchema: GenMessage<GetOperationResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 10);
+  messageDesc(file_hearth_operations_v1_operations, 11);
 
 /**
  * CancelOperationRequest names an operation.
@@ -623,7 +658,7 @@ export type CancelOperationRequest = Message<"hearth.operations.v1.CancelOperati
  * Use `create(CancelOperationRequestSchema)` to create a new message.
  */
 export const CancelOperationRequestSchema: GenMessage<CancelOperationRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 11);
+  messageDesc(file_hearth_operations_v1_operations, 12);
 
 /**
  * CancelOperationResponse holds the operation as it is after the request.
@@ -644,7 +679,7 @@ export type CancelOperationResponse = Message<"hearth.operations.v1.CancelOperat
  * Use `create(CancelOperationResponseSchema)` to create a new message.
  */
 export const CancelOperationResponseSchema: GenMessage<CancelOperationResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 12);
+  messageDesc(file_hearth_operations_v1_operations, 13);
 
 /**
  * RetryOperationRequest names an operation.
@@ -674,7 +709,7 @@ export type RetryOperationRequest = Message<"hearth.operations.v1.RetryOperation
  * Use `create(RetryOperationRequestSchema)` to create a new message.
  */
 export const RetryOperationRequestSchema: GenMessage<RetryOperationRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 13);
+  messageDesc(file_hearth_operations_v1_operations, 14);
 
 /**
  * RetryOperationResponse holds the operation that is tried: the same one, or the one that was begun.
@@ -695,7 +730,7 @@ export type RetryOperationResponse = Message<"hearth.operations.v1.RetryOperatio
  * Use `create(RetryOperationResponseSchema)` to create a new message.
  */
 export const RetryOperationResponseSchema: GenMessage<RetryOperationResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 14);
+  messageDesc(file_hearth_operations_v1_operations, 15);
 
 /**
  * GiveUpOperationRequest names an operation.
@@ -723,7 +758,7 @@ export type GiveUpOperationRequest = Message<"hearth.operations.v1.GiveUpOperati
  * Use `create(GiveUpOperationRequestSchema)` to create a new message.
  */
 export const GiveUpOperationRequestSchema: GenMessage<GiveUpOperationRequest> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 15);
+  messageDesc(file_hearth_operations_v1_operations, 16);
 
 /**
  * GiveUpOperationResponse holds the operation as it is after the request.
@@ -744,7 +779,7 @@ export type GiveUpOperationResponse = Message<"hearth.operations.v1.GiveUpOperat
  * Use `create(GiveUpOperationResponseSchema)` to create a new message.
  */
 export const GiveUpOperationResponseSchema: GenMessage<GiveUpOperationResponse> = /*@__PURE__*/
-  messageDesc(file_hearth_operations_v1_operations, 16);
+  messageDesc(file_hearth_operations_v1_operations, 17);
 
 /**
  * OperationService lists, cancels and retries operations. To follow one, watch its resource.
