@@ -127,17 +127,27 @@ func (h Hardware) AllowsArch(arch string) bool {
 	return false
 }
 
+// oldestOS is the first version of StartOS whose packages had this format. One of an earlier version was converted, and has
+// its code in the form of that one.
+const oldestOS = "0.3.6-alpha.0"
+
+// ForOldOS tells whether a package was made for StartOS 0.3, and so has other code than today's.
+func (m *Manifest) ForOldOS() bool {
+	return m.SDKVersion == nil && m.OSVersion.Compare(plain(oldestOS)) < 0
+}
+
 // CheckOSVersion refuses a package made for a later system than the one this one stands in for.
 func (m *Manifest) CheckOSVersion() error {
-	if m.OSVersion.Compare(compatibleOS()) > 0 {
+	if m.OSVersion.Compare(plain(CompatibleOS)) > 0 {
 		return refuseMember(NewerOS, PathManifest,
 			"it was made for StartOS "+m.OSVersion.String()+", this system runs packages made for up to "+CompatibleOS, nil)
 	}
 	return nil
 }
 
-func compatibleOS() exver.Plain {
-	v, err := exver.ParsePlain(CompatibleOS)
+// plain is a version that is a constant.
+func plain(text string) exver.Plain {
+	v, err := exver.ParsePlain(text)
 	if err != nil {
 		panic(err)
 	}

@@ -48,7 +48,7 @@ func (m *Manifest) parse(raw []byte) error {
 	if err != nil {
 		return err
 	}
-	m.PackageRepo, m.OSVersion = defaultPackageRepo, compatibleOS()
+	m.PackageRepo, m.OSVersion = defaultPackageRepo, plain(CompatibleOS)
 	var id string
 	var volumes []string
 	var images map[string]json.RawMessage

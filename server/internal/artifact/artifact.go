@@ -403,5 +403,9 @@ func refusal(err error) error {
 	}
 	var refused *s9pk.Error
 	errors.As(err, &refused)
+	if refused.Reason == s9pk.OldFormat { // converting it would not help: its code is the same afterwards
+		return fault.New(metav1.Reason_REASON_PACKAGE_OS_TOO_OLD, "cannot install the package file: it is in the first S9PK format, and code of packages of StartOS 0.3 does not run here").
+			With("s9pk_reason", string(refused.Reason))
+	}
 	return fault.New(reason, "cannot use the package file: %s", refused.Error()).With("s9pk_reason", string(refused.Reason))
 }

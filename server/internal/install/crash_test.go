@@ -55,6 +55,8 @@ const (
 	resigned = "resigned"
 	// quiet names the file of dataVersion whose code can freeze its data.
 	quiet = "quiet"
+	// forOldOS names the file of newVersion that was made for StartOS 0.3.
+	forOldOS = "old"
 )
 
 // files are the package files of all these tests: the package, and two versions of it after that. From the second one
@@ -82,16 +84,19 @@ var files = sync.OnceValues(func() (map[string][]byte, string) {
 	if err := json.Unmarshal(file.ManifestJSON(), &manifest); err != nil {
 		panic(err)
 	}
-	manifest["osVersion"] = "0.4.0-beta.9"
 	made := map[string][]byte{}
 	for _, of := range []struct {
 		name, version, from, to string
 		key                     byte
 	}{
 		{dataVersion, dataVersion, "<=1.0:0", "!", 7}, {resigned, dataVersion, "<=1.0:0", "!", 8}, {quiet, dataVersion, "<=1.0:0", "!", 7},
-		{newVersion, newVersion, "<=2.0:0", "=0.9:0", 7}, {"0.9:0", "0.9:0", "<=0.9:0", "!", 7}, {"0.8:0", "0.8:0", "<=0.8:0", "!", 7},
+		{newVersion, newVersion, "<=2.0:0", "=0.9:0", 7}, {forOldOS, newVersion, "*", "!", 7}, {"0.9:0", "0.9:0", "<=0.9:0", "!", 7}, {"0.8:0", "0.8:0", "<=0.8:0", "!", 7},
 	} {
 		manifest["version"], manifest["canMigrateFrom"], manifest["canMigrateTo"] = of.version, of.from, of.to
+		manifest["osVersion"] = "0.4.0-beta.9"
+		if of.name == forOldOS {
+			manifest["osVersion"], manifest["sdkVersion"] = "0.3.5.1", nil
+		}
 		if of.name == quiet {
 			manifest["hearth"] = map[string]any{"freeze": true}
 		}

@@ -43,6 +43,7 @@ func (s *Service) obstacles(ctx context.Context, art *packagesv1.Artifact, w Wis
 		}
 		add(mayGoOn(m, data))
 	}
+	add(runsHere(m))
 	add(knownSDK(m))
 	add(s.machine.Fits(m))
 	err = s.store.View(func(tx *store.Tx) error {
@@ -101,6 +102,15 @@ func needsWord(tx *store.Tx, art *packagesv1.Artifact, w Wish) error {
 	return fault.New(metav1.Reason_REASON_UPDATE_NEEDS_WORD, "the update of %q to %s changes what somebody should decide about: %s",
 		plan.GetPackageId(), art.GetSpec().GetVersion(), strings.Join(changes, ", ")).
 		With("package", plan.GetPackageId()).With("version", art.GetSpec().GetVersion()).With("changes", strings.Join(changes, ","))
+}
+
+// runsHere refuses a package whose code is of an earlier kind, such as one that was converted from the first format.
+func runsHere(m *s9pk.Manifest) error {
+	if !m.ForOldOS() {
+		return nil
+	}
+	return fault.New(metav1.Reason_REASON_PACKAGE_OS_TOO_OLD, "cannot install %q: it was made for StartOS %s, and code of packages of StartOS 0.3 does not run here", m.ID, m.OSVersion).
+		With("package", string(m.ID)).With("os", m.OSVersion.String())
 }
 
 // knownSDK refuses a package that was written with an SDK of a later generation.

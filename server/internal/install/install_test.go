@@ -510,6 +510,14 @@ func TestWhatTheMachineCannotDoIsRefusedBefore(t *testing.T) {
 		change func(*machine)
 		want   metav1.Reason
 	}{
+		"for StartOS 0.3": {func(m *machine) {
+			for _, left := range m.uploads() {
+				if err := os.Remove(left); err != nil {
+					m.t.Fatal(err)
+				}
+			}
+			m.uploadVersion(ticket, forOldOS)
+		}, metav1.Reason_REASON_PACKAGE_OS_TOO_OLD},
 		"hardware": {func(m *machine) { m.unfit = fault.New(metav1.Reason_REASON_HARDWARE_UNFIT, "no such card") }, metav1.Reason_REASON_HARDWARE_UNFIT},
 		"room":     {func(m *machine) { m.free = 1 << 20 }, metav1.Reason_REASON_DISK_FULL},
 	} {
