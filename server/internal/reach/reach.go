@@ -37,9 +37,10 @@ const ControllerName = "reach"
 // again is how often a host is tried though nothing changed: names and routers change without telling.
 const again = 5 * time.Minute
 
-// settle is how soon a host is tried again of which an address does not work after something has changed, since a service takes a
-// moment to listen and the front door to follow; each further try waits twice as long, up to broken.
-const settle, broken = 2 * time.Second, time.Minute
+// soon is how soon a host is tried again of which an address does not work after something has changed, since a service takes a
+// moment to listen and the front door to follow; each further try waits twice as long, up to broken. Within settle of the change a
+// port that does not answer is told of nobody: it is most likely about to.
+const soon, settle, broken = 100 * time.Millisecond, time.Second, time.Minute
 
 // Options are what the area is made of.
 type Options struct {
@@ -79,14 +80,22 @@ func (s *Service) Last(id string) *hostsv1.Reachability {
 
 // Try tries the addresses of a host now, keeps what it found and answers it.
 func (s *Service) Try(ctx context.Context, now time.Time, row *hostsv1.Host) *hostsv1.Reachability {
-	found := &hostsv1.Reachability{
+	found := s.look(ctx, now, row)
+	s.keep(ctx, found)
+	return found
+}
+
+func (s *Service) look(ctx context.Context, now time.Time, row *hostsv1.Host) *hostsv1.Reachability {
+	return &hostsv1.Reachability{
 		Meta:   &metav1.Meta{Id: row.GetMeta().GetId()},
 		Status: &hostsv1.ReachabilityStatus{Verdicts: s.verdicts(ctx, row), CheckTime: timestamppb.New(now)},
 	}
+}
+
+func (s *Service) keep(ctx context.Context, found *hostsv1.Reachability) {
 	if ctx.Err() == nil {
 		store.SetEphemeral(s.opt.Store, found)
 	}
-	return found
 }
 
 // Controller tries hosts when they or their packages change, and now and then.
@@ -142,11 +151,24 @@ func (s *Service) reconcile(ctx context.Context, id string) (time.Duration, erro
 		s.forget(id)
 		return 0, nil
 	}
-	if found := s.Try(ctx, time.Now(), row); works(found) {
+	found := s.look(ctx, time.Now(), row)
+	if works(found) {
 		s.forget(id)
+		s.keep(ctx, found)
 		return again, nil
 	}
-	return s.patience(id, row), nil
+	wait := s.patience(id, row)
+	if wait >= settle || !onlyPorts(found) {
+		s.keep(ctx, found)
+	}
+	return wait, nil
+}
+
+// onlyPorts tells whether all that does not work are ports, which the front door or the service may be about to listen on.
+func onlyPorts(r *hostsv1.Reachability) bool {
+	return !slices.ContainsFunc(r.GetStatus().GetVerdicts(), func(v *hostsv1.Verdict) bool {
+		return !v.GetWorks() && v.GetMissing() != hostsv1.Verdict_STEP_PORT
+	})
 }
 
 // patience answers how long to wait before a host of which an address does not work is tried again.
@@ -158,7 +180,7 @@ func (s *Service) patience(id string, row *hostsv1.Host) time.Duration {
 	if known && m.since == since {
 		m.wait = min(2*m.wait, broken)
 	} else {
-		m = miss{since, settle}
+		m = miss{since, soon}
 	}
 	s.misses[id] = m
 	return m.wait

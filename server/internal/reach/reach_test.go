@@ -181,9 +181,17 @@ func TestWhatDoesNotWorkIsTriedAgainSoonAfterAChange(t *testing.T) {
 			}
 		}
 	}
-	soon := []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second, time.Minute, time.Minute}
+	const ms = time.Millisecond
+	soon := []time.Duration{100 * ms, 200 * ms, 400 * ms, 800 * ms, 1600 * ms, 3200 * ms, 6400 * ms, 12800 * ms, 25600 * ms, 51200 * ms, time.Minute, time.Minute}
 	at(81)
-	tried("at first", soon...)
+	tried("at first", soon[:4]...)
+	if last := s.Last("forge/main"); last != nil {
+		t.Errorf("a port that nobody has listened on for a moment is told of: %v", last)
+	}
+	tried("after a moment", soon[4:]...)
+	if last := s.Last("forge/main"); last == nil || last.GetStatus().GetVerdicts()[0].GetWorks() {
+		t.Errorf("a port that stays closed is told as %v", last)
+	}
 	put(func(tx *store.Tx) error {
 		return store.Put(tx, &packagesv1.Package{Meta: &metav1.Meta{Id: "forge"}, Status: &packagesv1.PackageStatus{StartTime: timestamppb.New(time.Unix(9, 0))}})
 	})
@@ -192,6 +200,19 @@ func TestWhatDoesNotWorkIsTriedAgainSoonAfterAChange(t *testing.T) {
 	tried("with another address", soon[:2]...)
 	at(80)
 	tried("with one that works", 5*time.Minute, 5*time.Minute)
+	if last := s.Last("forge/main"); !last.GetStatus().GetVerdicts()[0].GetWorks() {
+		t.Errorf("one that works is told as %v", last)
+	}
+	put(func(tx *store.Tx) error {
+		return store.Put(tx, &packagesv1.Package{Meta: &metav1.Meta{Id: "forge"}, Status: &packagesv1.PackageStatus{}})
+	})
+	tried("stopped", soon[:1]...)
+	if last := s.Last("forge/main"); last.GetStatus().GetVerdicts()[0].GetMissing() != hostsv1.Verdict_STEP_SERVICE {
+		t.Errorf("a service that was stopped is told as %v", last)
+	}
+	put(func(tx *store.Tx) error {
+		return store.Put(tx, &packagesv1.Package{Meta: &metav1.Meta{Id: "forge"}, Status: &packagesv1.PackageStatus{StartTime: timestamppb.New(time.Unix(9, 0))}})
+	})
 	at(81)
 	tried("broken again", soon[:2]...)
 }
