@@ -70,6 +70,7 @@ type Pending struct {
 	rode   bool       // a commit of the call carried the entry, or it was written ahead
 	closed bool       // the call has ended: what it left behind carries nothing
 	omit   bool       // the call is no change of the server: it has an entry only when it fails
+	trial  bool       // the call is to change nothing: it has an entry only when it fails, or changed something
 	spec   *auditv1.EntrySpec
 	status *auditv1.EntryStatus
 }
@@ -134,6 +135,13 @@ func (p *Pending) LeaveOut() {
 	p.omit = true
 }
 
+// Trial says that the call asks only what would be done: it has no entry, unless it fails or a commit was made for it all the same.
+func (p *Pending) Trial() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.trial = true
+}
+
 func (p *Pending) set(outcome auditv1.EntryStatus_Outcome, reason metav1.Reason) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -144,7 +152,7 @@ func (p *Pending) set(outcome auditv1.EntryStatus_Outcome, reason metav1.Reason)
 // entry is not yet what it must be. What cannot be written is in the daemon's log.
 func (p *Pending) End(ctx context.Context, reason metav1.Reason) {
 	p.mu.Lock()
-	rode, begun, omit := p.rode, p.status.GetOutcome() == auditv1.EntryStatus_OUTCOME_BEGUN, p.omit
+	rode, begun, omit := p.rode, p.status.GetOutcome() == auditv1.EntryStatus_OUTCOME_BEGUN, p.omit || p.trial
 	p.closed = true
 	switch {
 	case reason == metav1.Reason_REASON_UNSPECIFIED:

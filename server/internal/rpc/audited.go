@@ -44,6 +44,9 @@ func (h *Hub) audited(ctx context.Context, c *Call, next func(context.Context) e
 	}
 	ahead := c.m.recordFirst || c.Stream // a stream may last, and what it does is not one commit
 	c.OnReceive(func(m proto.Message) error {
+		if isTrial(m.ProtoReflect()) {
+			entry.Trial()
+		}
 		if len(targets) == 0 {
 			addTargets(targets, c.Method, m.ProtoReflect())
 		}
@@ -78,6 +81,14 @@ func (c *Call) aboutRefused(targets map[string]string) {
 	if err := c.read(m.Interface()); err == nil {
 		addTargets(targets, c.Method, m)
 	}
+}
+
+// validateOnly is the field by which a caller asks what would be done, and has nothing done.
+const validateOnly = "validate_only"
+
+func isTrial(m protoreflect.Message) bool {
+	f := m.Descriptor().Fields().ByName(validateOnly)
+	return f != nil && f.Kind() == protoreflect.BoolKind && !f.IsList() && m.Get(f).Bool()
 }
 
 // credentialOf names the session, token or key that a caller showed.

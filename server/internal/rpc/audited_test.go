@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +98,29 @@ func TestCallsThatCouldChangeSomethingAreRecorded(t *testing.T) {
 		if !proto.Equal(e, want[i]) {
 			t.Errorf("entry %d is\n%v and not\n%v", i, e, want[i])
 		}
+	}
+}
+
+func TestAskingWhatWouldBeDoneIsNotRecorded(t *testing.T) {
+	t.Parallel()
+	s, log, flush := auditedServer(t)
+	client := packagesv1.NewPackageServiceClient(s.dialTLS(t, s.grpc))
+	admin := withToken(t.Context(), "admin")
+	for _, look := range []bool{true, false, true} {
+		if _, err := client.CollectGarbage(admin, &packagesv1.CollectGarbageRequest{ValidateOnly: look}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := client.CollectGarbage(withToken(t.Context(), "viewer"), &packagesv1.CollectGarbageRequest{ValidateOnly: true}); err == nil {
+		t.Fatal("a viewer may look at what is garbage")
+	}
+	flush()
+	var outcomes []auditv1.EntryStatus_Outcome
+	for _, e := range entries(t, log) {
+		outcomes = append(outcomes, e.GetStatus().GetOutcome())
+	}
+	if want := []auditv1.EntryStatus_Outcome{auditv1.EntryStatus_OUTCOME_REFUSED, auditv1.EntryStatus_OUTCOME_DONE}; !slices.Equal(outcomes, want) {
+		t.Errorf("the entries are %v, want %v: of looks only those that were refused", outcomes, want)
 	}
 }
 

@@ -83,6 +83,10 @@ func (packages) StartPackage(ctx context.Context, req *packagesv1.StartPackageRe
 	}}, nil
 }
 
+func (packages) CollectGarbage(context.Context, *packagesv1.CollectGarbageRequest) (*packagesv1.CollectGarbageResponse, error) {
+	return &packagesv1.CollectGarbageResponse{}, nil
+}
+
 // state is a StateService whose Watch sends one update and then waits for the end.
 type state struct {
 	statev1.UnimplementedStateServiceServer

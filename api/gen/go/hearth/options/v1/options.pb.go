@@ -760,7 +760,8 @@ var (
 	//
 	// optional bool scoped = 51007;
 	E_Scoped = &file_hearth_options_v1_options_proto_extTypes[6]
-	// The call changes nothing but what its caller sees: the audit log has an entry of it only when it fails.
+	// The call changes nothing but what its caller sees: the audit log has an entry of it only when it fails. So it is with a call
+	// whose request says validate_only, as long as nothing is changed for it.
 	//
 	// optional bool record_failure = 51008;
 	E_RecordFailure = &file_hearth_options_v1_options_proto_extTypes[7]

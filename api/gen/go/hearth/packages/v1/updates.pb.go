@@ -1173,12 +1173,12 @@ const file_hearth_packages_v1_updates_proto_rawDesc = "" +
 	"\x0eaccept_changes\x18\x02 \x01(\bR\racceptChanges\"\x88\x01\n" +
 	"\x16UpdatePackagesResponse\x127\n" +
 	"\x05begun\x18\x01 \x03(\v2!.hearth.packages.v1.PackageUpdateR\x05begun\x125\n" +
-	"\x04held\x18\x02 \x03(\v2!.hearth.packages.v1.PackageUpdateR\x04held2\x9c\x06\n" +
+	"\x04held\x18\x02 \x03(\v2!.hearth.packages.v1.PackageUpdateR\x04held2\xa0\x06\n" +
 	"\rUpdateService\x12\x9f\x01\n" +
 	"\x0fGetUpdatePolicy\x12*.hearth.packages.v1.GetUpdatePolicyRequest\x1a+.hearth.packages.v1.GetUpdatePolicyResponse\"3\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02$\x12\"/api/v1/packages/{id}/updatePolicy\x90\x02\x01\x12\xa2\x01\n" +
 	"\x0fSetUpdatePolicy\x12*.hearth.packages.v1.SetUpdatePolicyRequest\x1a+.hearth.packages.v1.SetUpdatePolicyResponse\"6\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02':\x01*\"\"/api/v1/packages/{id}/updatePolicy\x90\x02\x02\x12\x95\x01\n" +
-	"\vSkipVersion\x12&.hearth.packages.v1.SkipVersionRequest\x1a'.hearth.packages.v1.SkipVersionResponse\"5\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02&:\x01*\"!/api/v1/packages/{id}:skipVersion\x90\x02\x02\x12\x8f\x01\n" +
-	"\vFindUpdates\x12&.hearth.packages.v1.FindUpdatesRequest\x1a'.hearth.packages.v1.FindUpdatesResponse\"/\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/api/v1/packageUpdates:find\x90\x02\x02\x12\x99\x01\n" +
+	"\vSkipVersion\x12&.hearth.packages.v1.SkipVersionRequest\x1a'.hearth.packages.v1.SkipVersionResponse\"5\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02&:\x01*\"!/api/v1/packages/{id}:skipVersion\x90\x02\x02\x12\x93\x01\n" +
+	"\vFindUpdates\x12&.hearth.packages.v1.FindUpdatesRequest\x1a'.hearth.packages.v1.FindUpdatesResponse\"3\xca\xf3\x18\x02\x10\x03\x80\xf4\x18\x01\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/api/v1/packageUpdates:find\x90\x02\x02\x12\x99\x01\n" +
 	"\x0eUpdatePackages\x12).hearth.packages.v1.UpdatePackagesRequest\x1a*.hearth.packages.v1.UpdatePackagesResponse\"0\xca\xf3\x18\x02\x10\x03\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/api/v1/packageUpdates:begin\x90\x02\x02B\xd5\x01\n" +
 	"\x16com.hearth.packages.v1B\fUpdatesProtoP\x01ZCgithub.com/hearthos/hearth/api/gen/go/hearth/packages/v1;packagesv1\xa2\x02\x03HPX\xaa\x02\x12Hearth.Packages.V1\xca\x02\x12Hearth\\Packages\\V1\xe2\x02\x1eHearth\\Packages\\V1\\GPBMetadata\xea\x02\x14Hearth::Packages::V1b\x06proto3"
 

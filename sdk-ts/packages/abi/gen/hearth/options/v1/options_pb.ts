@@ -505,7 +505,8 @@ export const scoped: GenExtension<MethodOptions, boolean> = /*@__PURE__*/
   extDesc(file_hearth_options_v1_options, 6);
 
 /**
- * The call changes nothing but what its caller sees: the audit log has an entry of it only when it fails.
+ * The call changes nothing but what its caller sees: the audit log has an entry of it only when it fails. So it is with a call
+ * whose request says validate_only, as long as nothing is changed for it.
  *
  * @generated from extension: bool record_failure = 51008;
  */
