@@ -1,10 +1,16 @@
 /// <reference types="vite/client" />
-import { chosenKey, failures, loaders, type Language } from "./languages.js";
+import { chosenKey, failures, loaders, localeOf, type Language } from "./languages.js";
+import { plain } from "./ui/plain.js";
 
 class Texts {
   language = $state<Language>("en");
   #texts = $state.raw<Record<string, string>>({});
   #whole = false;
+
+  /** How numbers and times are written: as in the browser's region, where that speaks the language. */
+  get locale(): string {
+    return localeOf(this.language, navigator.languages);
+  }
 
   /** Loads a language and says everything in it from then on. */
   async use(language: Language): Promise<void> {
@@ -43,7 +49,7 @@ export function t(key: string, values?: Record<string, unknown>): string {
 
 /** Says one of two texts, `key.one` or `key.other`, with the number as Count. */
 export function counted(key: string, count: number, values: Record<string, unknown> = {}): string {
-  return texts.text(`${key}.${count === 1 ? "one" : "other"}`, { ...values, Count: count.toLocaleString(texts.language) });
+  return texts.text(`${key}.${count === 1 ? "one" : "other"}`, { ...values, Count: count.toLocaleString(texts.locale) });
 }
 
 /** Takes a language for this device. */
@@ -54,9 +60,9 @@ export async function chooseLanguage(language: Language): Promise<void> {
 
 /** A text of a package: plain, or one for each language, of which the person's counts, else English, else the first. */
 export function localized(value: unknown): string {
-  if (typeof value === "string") return value;
+  if (typeof value === "string") return plain(value);
   if (typeof value !== "object" || value === null) return "";
   const entries = Object.entries(value as Record<string, unknown>).filter((e): e is [string, string] => typeof e[1] === "string");
   const own = entries.find(([tag]) => tag.startsWith(texts.language)) ?? entries.find(([tag]) => tag.startsWith("en")) ?? entries[0];
-  return own?.[1] ?? "";
+  return plain(own?.[1] ?? "");
 }

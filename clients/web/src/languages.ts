@@ -32,6 +32,11 @@ export function negotiate(asked: readonly (string | null | undefined)[]): Langua
   return "en";
 }
 
+/** The first of a browser's tags that are of a language, as "en-GB", else the language itself. */
+export function localeOf(language: Language, asked: readonly string[]): string {
+  return asked.find((tag) => tag.split("-")[0]?.toLowerCase() === language) ?? language;
+}
+
 /** Begins with what the person chose on this device, else what the browser asks for. */
 export function firstLanguage(): Language {
   return negotiate([localStorage.getItem(chosenKey), ...navigator.languages]);

@@ -13,9 +13,9 @@ describe("a path", () => {
   });
 
   test("means a part that there is, else the first", () => {
-    const parts = { "": 0, people: 1 };
+    const parts = { "": 0, people: 1, terminal: undefined };
     expect(partOf(parts, parse("/system/people"))).toBe("people");
-    for (const wanted of ["", "nosuch", "toString", "constructor", "valueOf", "__proto__", "hasOwnProperty"]) {
+    for (const wanted of ["", "nosuch", "terminal", "toString", "constructor", "valueOf", "__proto__", "hasOwnProperty"]) {
       expect(partOf(parts, parse(`/system/${wanted}`))).toBe("");
       expect(partOf(parts, parse(`/services/x/${wanted}`), 1)).toBe("");
     }

@@ -33,5 +33,5 @@ export function parse(path: string): Route {
  */
 export function partOf<P extends string>(parts: Readonly<Partial<Record<P, unknown>>>, route: Route, depth = 0): P | "" {
   const wanted = route.parts[depth] ?? "";
-  return Object.hasOwn(parts, wanted) ? (wanted as P) : "";
+  return Object.hasOwn(parts, wanted) && parts[wanted as P] !== undefined ? (wanted as P) : "";
 }

@@ -144,6 +144,8 @@ export async function look(page, name) {
   await page.emulateMedia({ colorScheme: given.scheme });
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   if (wide > 1) await fail(`${name}: the page is ${wide} pixels wider than the window`);
+  const glued = await page.evaluate(() => /\bsince\b[^\n·]*\bago\b/.exec(document.body.innerText)?.[0]);
+  if (glued) await fail(`${name}: two ways to tell a time are one: ${glued}`);
   if (await page.evaluate(() => globalThis.__wasPwned === true)) await fail(`${name}: a service ran a script in the page`);
 }
 

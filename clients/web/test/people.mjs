@@ -37,6 +37,19 @@ await drive(async (context) => {
   await kim.goto(`${given.base}/system`);
   await heading("About this server", kim).waitFor();
   if ((await kim.getByRole("link", { name: "People" }).count()) + (await button("Restart", kim).count()) > 0) await fail("a viewer is offered what only administrators may");
+  // Nor is it there for who has its address; what there is not at all leads to what there is.
+  for (const part of ["people", "health", "nosuch", "toString", "constructor"]) {
+    await kim.goto(`${given.base}/system/${part}`);
+    await heading("About this server", kim).waitFor();
+    await kim.waitForURL(`${given.base}/system`);
+  }
+  for (const part of ["terminal", "actions", "nosuch", "valueOf"]) {
+    await kim.goto(`${given.base}/services/hello/${part}`);
+    await heading("Health", kim).waitFor();
+    await kim.waitForURL(`${given.base}/services/hello`);
+  }
+  await kim.goto(`${given.base}/nosuch`);
+  await heading("There is no such page", kim).waitFor();
   await page.getByRole("combobox", { name: "Role of kim" }).selectOption("Operator");
   await kim.goto(`${given.base}/services/hello`);
   await button("Stop", kim).waitFor();

@@ -1,5 +1,7 @@
 import { createBrowserClient, faultOf } from "@hearthos/api/client";
 import { Reason } from "@hearthos/api/hearth/meta/v1/fault_pb";
+import { PackageService } from "@hearthos/api/hearth/packages/v1/packages_pb";
+import { RegistryService } from "@hearthos/api/hearth/registries/v1/registries_pb";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import type { Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
@@ -8,6 +10,7 @@ import { follow, type Link } from "./feed.js";
 import { Measured } from "./measured.js";
 import { Replica, kinds, type Kinds } from "./replica.svelte.js";
 import { Tabs } from "./tabs.js";
+import { plainly } from "../ui/plain.js";
 import { proving } from "../ui/prove.svelte.js";
 import type { Role } from "@hearthos/api/hearth/options/v1/options_pb";
 
@@ -164,6 +167,13 @@ const settle: Interceptor = (next) => async (request) => {
   return response;
 };
 
+/** What registries say of their packages, and what a plan says of one, cannot be written backwards. */
+const legible: Interceptor = (next) => async (request) => {
+  const response = await next(request);
+  if (!response.stream && [RegistryService.typeName, PackageService.typeName].includes(request.service.typeName)) plainly(response.message);
+  return response;
+};
+
 /** What wants a fresh proof of who calls is done again once the person has given it. */
 const proven: Interceptor = (next) => async (request) => {
   try {
@@ -175,7 +185,7 @@ const proven: Interceptor = (next) => async (request) => {
 };
 
 export const { hearth, session } = createBrowserClient(
-  (interceptors) => createConnectTransport({ baseUrl: location.origin, useBinaryFormat: true, interceptors: [settle, proven, ...interceptors] }),
+  (interceptors) => createConnectTransport({ baseUrl: location.origin, useBinaryFormat: true, interceptors: [legible, settle, proven, ...interceptors] }),
   { onEnd: () => live.ended() },
 );
 

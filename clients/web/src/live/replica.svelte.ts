@@ -16,6 +16,7 @@ import type { Hardware, ServerUsage } from "@hearthos/api/hearth/system/v1/machi
 import type { Settings, Smtp } from "@hearthos/api/hearth/system/v1/settings_pb";
 import { untrack } from "svelte";
 import { SvelteMap } from "svelte/reactivity";
+import { plainly } from "../ui/plain.js";
 
 /** What the page keeps a copy of, by the names of the kinds. */
 export interface Kinds {
@@ -59,6 +60,12 @@ export const kinds: readonly Kind[] = [
 ];
 
 export type Row = Kinds[Kind];
+
+/** Kinds whose rows say what packages and other servers chose to say. */
+const foreign: ReadonlySet<string> = new Set<Kind>([
+  "action", "dependency", "hardware", "healthcheck", "host", "notification", "operation", "package", "packageupdate", "progress", "refusedeffect", "registry", "snapshot", "task",
+  "urlplugin", "usage", "warning",
+]);
 
 const parentOf = (id: string): string => id.slice(0, Math.max(0, id.indexOf("/")));
 
@@ -151,6 +158,7 @@ export class Replica {
     const rows = this.#rows.get(change.kind);
     if (rows === undefined) return; // a kind that this page does not know
     const value = change.resource?.kind.value as Row | undefined;
+    if (value !== undefined && foreign.has(change.kind)) plainly(value);
     if (value === undefined) rows.delete(change.id);
     else rows.set(change.id, value);
     this.onRow?.(change.kind, change.id, value);

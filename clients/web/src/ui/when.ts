@@ -6,7 +6,7 @@ export function when(at: Timestamp | undefined): string {
   if (at === undefined) return "";
   const date = timestampDate(at);
   const today = date.toDateString() === new Date().toDateString();
-  return new Intl.DateTimeFormat(texts.language, today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" }).format(date);
+  return new Intl.DateTimeFormat(texts.locale, today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" }).format(date);
 }
 
 const units: readonly [Intl.RelativeTimeFormatUnit, number][] = [
@@ -20,7 +20,7 @@ export function ago(at: Timestamp | undefined, now = Date.now()): string {
   if (at === undefined) return "";
   const seconds = (timestampDate(at).getTime() - now) / 1000;
   const [unit, length] = units.find(([, length]) => Math.abs(seconds) >= length) ?? ["second", 1];
-  return new Intl.RelativeTimeFormat(texts.language, { numeric: "auto" }).format(Math.trunc(seconds / length), unit);
+  return new Intl.RelativeTimeFormat(texts.locale, { numeric: "auto" }).format(Math.trunc(seconds / length), unit);
 }
 
 const sizes = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
@@ -29,13 +29,13 @@ const sizes = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
 export function bytes(count: bigint | number): string {
   let value = Number(count);
   // Few bytes are said by the sign alone: "0 byte" is no language's.
-  if (value < 1000) return `${new Intl.NumberFormat(texts.language, { maximumFractionDigits: 0 }).format(value)} ${texts.language === "fr" ? "o" : "B"}`;
+  if (value < 1000) return `${new Intl.NumberFormat(texts.locale, { maximumFractionDigits: 0 }).format(value)} ${texts.language === "fr" ? "o" : "B"}`;
   let unit = 0;
   while (value >= 1000 && unit < sizes.length - 1) {
     value /= 1000;
     unit++;
   }
-  return new Intl.NumberFormat(texts.language, { style: "unit", unit: sizes[unit]!, maximumFractionDigits: value < 10 && unit > 0 ? 1 : 0 }).format(value);
+  return new Intl.NumberFormat(texts.locale, { style: "unit", unit: sizes[unit]!, maximumFractionDigits: value < 10 && unit > 0 ? 1 : 0 }).format(value);
 }
 
 /** A number of bytes in a second, as people write it. */
@@ -43,5 +43,5 @@ export const rate = (count: number): string => `${bytes(count)}/s`;
 
 /** A share, 1 being all, as people write it. */
 export function percent(share: number): string {
-  return new Intl.NumberFormat(texts.language, { style: "percent", maximumFractionDigits: share < 0.1 && share > 0 ? 1 : 0 }).format(share);
+  return new Intl.NumberFormat(texts.locale, { style: "percent", maximumFractionDigits: share < 0.1 && share > 0 ? 1 : 0 }).format(share);
 }
