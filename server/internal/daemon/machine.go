@@ -61,6 +61,7 @@ func (d *Daemon) openMachine() (machine, error) {
 	if err != nil {
 		return machine{}, errors.Join(err, containers.Close())
 	}
+	devices.BeforeSettings(gateway.Remember(openedPath(d.runDir)))
 	firewall, err := nft.New()
 	if err != nil {
 		devices.Close()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hearthos/hearth/server/internal/atomicfile"
 	"github.com/hearthos/hearth/server/internal/host/netdev"
@@ -18,6 +19,7 @@ import (
 //	OPENED    names of the links that forward IPv4 because of this server
 //	OPENED6   there while the machine forwards IPv6 because of it; lines "listens LINK", of those that listened to a router
 //	          as a machine does that forwards nothing, and "forwards LINK", of those that were told to on their own
+//	OPENED.settings  lines "SETTING VALUE": settings of the whole machine that were switched off, and what they were before
 
 // Words of the lines of OPENED6.
 const (
@@ -30,14 +32,58 @@ type Restorer interface {
 	Routes() (bool, error)
 	DisableForwarding(names ...string) error
 	DisableForwarding6(before netdev.Before6) error
+	// PutBackSetting gives a setting that was switched off its value, unless somebody has changed it since.
+	PutBackSetting(setting, value string) error
 }
 
-// PutBack has the machine forward no more than it did before a server with this Config.Opened needed it to, and forgets what that server
-// wrote down. What somebody else has switched on before, or for the whole machine since, stays on. It may be repeated, also after it
+// PutBack has the machine forward no more than it did before a server with this Config.Opened needed it to, gives the settings that were
+// switched off their values, and forgets what that server wrote down. What somebody else has switched on before, or for the whole machine since, stays on. It may be repeated, also after it
 // ended half-way; where nothing is written down, as after a boot, it does nothing. The firewall must still be in force: until this has
 // succeeded nothing else keeps the machine from being a router.
 func PutBack(opened string, devices Restorer) error {
-	return errors.Join(putBack4(opened, devices), putBack6(opened+"6", devices))
+	return errors.Join(putBack4(opened, devices), putBack6(opened+"6", devices), putBackSettings(opened+settingsOf, devices))
+}
+
+const settingsOf = ".settings"
+
+// Remember writes down what a setting of the whole machine is before it is switched off, for PutBack. What it was at first counts.
+func Remember(opened string) func(setting, value string) error {
+	var writing sync.Mutex
+	path := opened + settingsOf
+	return func(setting, value string) error {
+		writing.Lock()
+		defer writing.Unlock()
+		known, err := os.ReadFile(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("cannot read which settings were switched off: %w", err)
+		}
+		for line := range strings.Lines(string(known)) {
+			if name, _, _ := strings.Cut(line, " "); name == setting {
+				return nil
+			}
+		}
+		if err := atomicfile.Write(path, fmt.Appendf(known, "%s %s\n", setting, value), 0o600); err != nil {
+			return fmt.Errorf("cannot write down that %s is switched off: %w", setting, err)
+		}
+		return nil
+	}
+}
+
+func putBackSettings(path string, devices Restorer) error {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot read which settings were switched off: %w", err)
+	}
+	for line := range strings.Lines(string(text)) {
+		setting, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if err := devices.PutBackSetting(setting, value); err != nil {
+			return err
+		}
+	}
+	return os.Remove(path)
 }
 
 func putBack4(opened string, devices Restorer) error {

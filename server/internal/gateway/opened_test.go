@@ -46,6 +46,7 @@ sysctl -qw net.ipv4.conf.lan2.forwarding=1 net.ipv6.conf.lan2.forwarding=1 net.i
 			return "", err
 		}
 		defer devices.Close()
+		devices.BeforeSettings(gateway.Remember(cfg.Opened))
 		g := gateway.New(cfg, st, slog.New(slog.DiscardHandler), devices, &rulesOf{})
 		look := func(when string, do func() error, want map[string]string) error {
 			if err := do(); err != nil {
@@ -67,7 +68,7 @@ sysctl -qw net.ipv4.conf.lan2.forwarding=1 net.ipv6.conf.lan2.forwarding=1 net.i
 		if err := errors.Join(g.Ensure(t.Context()), g.Ensure(t.Context()), devices.RemoveLink(cfg.Bridge)); err != nil {
 			return "", err
 		}
-		if diff := cmp.Diff(before, forwardingNow()); !strings.Contains(diff, "lan0") {
+		if diff := cmp.Diff(before, forwardingNow()); !strings.Contains(diff, "lan0") || !strings.Contains(diff, "send_redirects") {
 			t.Error("nothing was opened, so nothing is tested")
 		}
 		record, record6, err := records(cfg.Opened)
@@ -85,6 +86,12 @@ sysctl -qw net.ipv4.conf.lan2.forwarding=1 net.ipv6.conf.lan2.forwarding=1 net.i
 				return errors.Join(g.Ensure(t.Context()), devices.RemoveLink(cfg.Bridge), exec.Command("sysctl", "-qw", "net.ipv6.conf.all.forwarding=0").Run(), putBack())
 			}, before),
 		); err != nil {
+			return "", err
+		}
+		changed := func() error {
+			return errors.Join(g.Ensure(t.Context()), devices.RemoveLink(cfg.Bridge), run("sysctl -qw net.ipv4.conf.all.send_redirects=1")(), putBack())
+		}
+		if err := look("after somebody has changed a setting since", changed, before); err != nil {
 			return "", err
 		}
 		if err := errors.Join(g.Ensure(t.Context()), devices.RemoveLink(cfg.Bridge), run("ip link del lan1")()); err != nil {
@@ -122,7 +129,7 @@ func records(opened string) (four, six []byte, err error) {
 // forwardingNow are the settings of forwarding of all links by their paths.
 func forwardingNow() map[string]string {
 	have := map[string]string{}
-	for _, pattern := range []string{"ipv4/conf/*/forwarding", "ipv6/conf/*/forwarding", "ipv6/conf/*/accept_ra"} {
+	for _, pattern := range []string{"ipv4/conf/*/forwarding", "ipv6/conf/*/forwarding", "ipv6/conf/*/accept_ra", "ipv4/conf/all/send_redirects", "bridge/bridge-nf-call-ip*tables"} {
 		paths, _ := filepath.Glob(filepath.Join("/proc/sys/net", pattern))
 		for _, path := range paths {
 			text, _ := os.ReadFile(path)

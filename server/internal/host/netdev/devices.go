@@ -15,7 +15,8 @@ import (
 
 // Devices is the kernel's network of one namespace. It is safe for concurrent use.
 type Devices struct {
-	nl *netlink.Handle
+	nl     *netlink.Handle
+	before func(setting, value string) error
 }
 
 // New opens the network of the calling thread's namespace.
@@ -47,7 +48,7 @@ func (d *Devices) EnsureBridge(b Bridge) error {
 			return err
 		}
 	}
-	if err := bridgeSysctls(b.Name, six.IsValid()); err != nil {
+	if err := d.bridgeSysctls(b.Name, six.IsValid()); err != nil {
 		return err
 	}
 	if err := d.ensureAddress(link, netlink.FAMILY_V4, b.Address); err != nil {
@@ -160,7 +161,7 @@ func (d *Devices) ensureAddress(link netlink.Link, family int, want netip.Prefix
 // that would not work, and redirects use up the kernel's allowance for the refusals services are told. The setting of
 // "all" matters only where a link's own is off too, so other links go on as they do. Over IPv6 it is the router of the
 // services and listens to no other.
-func bridgeSysctls(name string, six bool) error {
+func (d *Devices) bridgeSysctls(name string, six bool) error {
 	disabled := "1"
 	if six {
 		disabled = "0"
@@ -170,7 +171,6 @@ func bridgeSysctls(name string, six bool) error {
 		{"net/ipv4/conf/" + name + "/proxy_arp_pvlan", "1"},
 		{"net/ipv4/neigh/" + name + "/proxy_delay", "0"},
 		{"net/ipv4/conf/" + name + "/send_redirects", "0"},
-		{"net/ipv4/conf/all/send_redirects", "0"},
 		{"net/ipv4/conf/" + name + "/route_localnet", "0"},
 		{"net/ipv4/conf/" + name + "/accept_redirects", "0"},
 		{"net/ipv6/conf/" + name + "/accept_ra", "0"},
@@ -185,7 +185,7 @@ func bridgeSysctls(name string, six bool) error {
 			return fmt.Errorf("cannot set up bridge %s: %w", name, err)
 		}
 	}
-	return nil
+	return d.switchOff(sendRedirects)
 }
 
 // Hairpins lets what a service sends to this machine be led back to the bridge it came from, and answers whether that works.
@@ -193,7 +193,7 @@ func bridgeSysctls(name string, six bool) error {
 // frame that stays on the bridge. That is switched off where no other bridge may count on it.
 func (d *Devices) Hairpins(bridge string) (bool, error) {
 	var on []string
-	for _, name := range []string{"net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"} {
+	for _, name := range []string{bridgeCalls, bridgeCalls6} {
 		have, err := os.ReadFile(filepath.Join("/proc/sys", name))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return false, fmt.Errorf("cannot look whether frames pass the firewall: %w", err)
@@ -215,7 +215,7 @@ func (d *Devices) Hairpins(bridge string) (bool, error) {
 		}
 	}
 	for _, name := range on {
-		if err := sysctl(name, "0"); err != nil {
+		if err := d.switchOff(name); err != nil {
 			return false, err
 		}
 	}
