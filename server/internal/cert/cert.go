@@ -11,7 +11,8 @@
 // Invariants: the root is made once in the life of a server and never replaced, not even when its file is damaged, since
 // every device that trusts it would have to be visited again; the key of a set of names stays the same through all
 // renewals and restarts, so that a key and a certificate that were fetched apart fit together; a leaf that is handed out
-// is valid now and for at least renewBefore; leaves are a cache and may be deleted at any time.
+// is valid now and for at least renewBefore; leaves are a cache and may be deleted at any time, and those that nobody uses
+// any more go after some days.
 package cert
 
 import (
@@ -59,8 +60,9 @@ type Authority struct {
 	key          crypto.Signer // of the intermediate
 	ring         *seal.Ring
 
-	mu     sync.Mutex // guards leaves and their files
+	mu     sync.Mutex // guards leaves, their files and asked
 	leaves map[string]*leaf
+	asked  map[string]time.Time // when a leaf was last asked for in this life of the server
 }
 
 // Open reads the authority in dir, and makes one there when there is none; name is the server's and becomes part of the
@@ -162,5 +164,5 @@ func parseAuthority(data []byte, ring *seal.Ring) (*Authority, error) {
 	if err := intermediate.CheckSignatureFrom(root); err != nil {
 		return nil, fmt.Errorf("intermediate: %w", err)
 	}
-	return &Authority{root: root, intermediate: intermediate, key: key, ring: ring, leaves: make(map[string]*leaf)}, nil
+	return &Authority{root: root, intermediate: intermediate, key: key, ring: ring, leaves: make(map[string]*leaf), asked: make(map[string]time.Time)}, nil
 }

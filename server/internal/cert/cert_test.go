@@ -575,3 +575,52 @@ func TestNewestIsWhatTheHolderWasGivenLast(t *testing.T) {
 		t.Errorf("after a restart it is another: %t", ok)
 	}
 }
+
+// What nobody uses any more goes after some days, counted from its last use; what is used stays, and so do devices'.
+func TestWhatNobodyUsesGoesAfterDays(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a := open(t, dir)
+	now := time.Now()
+	for of, names := range map[cert.Holder][]string{cert.Server: {"home.local"}, cert.Package: {"hello.startos"}, cert.Device: {"printer.lan"}} {
+		if _, _, _, err := a.Leaf(of, names, cert.ECDSA); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a = open(t, dir) // nobody has asked for anything since it started
+	none, all := func(cert.Issued) bool { return false }, func(cert.Issued) bool { return true }
+	there := func(when string, want ...cert.Holder) {
+		t.Helper()
+		var have []cert.Holder
+		for _, i := range a.Issued() {
+			have = append(have, i.Holder)
+		}
+		slices.Sort(have)
+		files, _ := os.ReadDir(filepath.Join(dir, "leaves"))
+		if !slices.Equal(have, want) || len(files) != len(want) {
+			t.Errorf("%s there are %v in %d files", when, have, len(files))
+		}
+	}
+	sweep := func(at time.Time, used func(cert.Issued) bool) {
+		t.Helper()
+		if err := a.Sweep(at, used); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const day = 24 * time.Hour
+	sweep(now.Add(6*day), none)
+	there("soon", cert.Device, cert.Package, cert.Server)
+	sweep(now.Add(6*day+1), all)
+	sweep(now.Add(12*day), none)
+	there("days after it was used last", cert.Device, cert.Package, cert.Server)
+	sweep(now.Add(14*day), func(i cert.Issued) bool { return i.Holder == cert.Server })
+	there("after it was not used", cert.Device, cert.Server)
+	if _, _, _, err := a.Leaf(cert.Server, []string{"home.local"}, cert.ECDSA); err != nil {
+		t.Fatal(err)
+	}
+	if i := a.Issued(); i[0].Asked.IsZero() && i[1].Asked.IsZero() {
+		t.Errorf("nobody has asked for %v", i)
+	}
+	sweep(now.Add(3*day), none)
+	there("what was asked for a short time ago", cert.Device, cert.Server)
+}

@@ -2,6 +2,10 @@ package cert
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"time"
 
@@ -18,7 +22,12 @@ type Issued struct {
 	Algorithm   Algorithm
 	Begin, End  time.Time
 	Fingerprint string
+	// Asked is when it was last asked for since the server started; zero where nobody did.
+	Asked time.Time
 }
+
+// keptUnused is for how long a leaf stays that nobody uses any more: a network that comes back gets the same key again.
+const keptUnused = 7 * 24 * time.Hour
 
 // Issued answers the leaves there are, the newest first.
 func (a *Authority) Issued() []Issued {
@@ -26,7 +35,9 @@ func (a *Authority) Issued() []Issued {
 	defer a.mu.Unlock()
 	out := make([]Issued, 0, len(a.leaves))
 	for id, l := range a.leaves {
-		out = append(out, l.issued(id))
+		i := l.issued(id)
+		i.Asked = a.asked[id]
+		out = append(out, i)
 	}
 	slices.SortFunc(out, func(a, b Issued) int { return cmp.Or(b.Begin.Compare(a.Begin), cmp.Compare(a.ID, b.ID)) })
 	return out
@@ -55,6 +66,39 @@ func (a *Authority) ForDevice(names []string, alg Algorithm) (i Issued, chain, k
 		return Issued{}, nil, nil, notFound(id)
 	}
 	return l.issued(id), chain, key, nil
+}
+
+// Sweep removes the leaves of the server and of packages that have not been used for keptUnused. When one was used last is the time
+// of its file, which the sweeps before have set. A device's stays until somebody forgets it.
+func (a *Authority) Sweep(now time.Time, used func(Issued) bool) error {
+	var errs []error
+	for _, i := range a.Issued() {
+		if i.Holder != Device {
+			errs = append(errs, a.sweep(now, i, used(i)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (a *Authority) sweep(now time.Time, i Issued, used bool) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	path := a.leafPath(i.ID)
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // it was removed meanwhile
+		return nil
+	case err != nil:
+		return fmt.Errorf("cannot tell when a certificate was used: %w", err)
+	case used || now.Sub(a.asked[i.ID]) < keptUnused:
+		if now.Sub(info.ModTime()) < keptUnused/7 {
+			return nil // it is known well enough
+		}
+		return os.Chtimes(path, now, now)
+	case now.Sub(info.ModTime()) < keptUnused:
+		return nil
+	}
+	return a.remove(i.ID)
 }
 
 // Forget removes a leaf of a device and its key. What was handed out stays valid to its end.

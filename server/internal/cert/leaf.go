@@ -111,6 +111,7 @@ func SplitChain(chain []byte) []string {
 // current answers the leaf of a set of names, issued or renewed when needed. The caller holds mu.
 func (a *Authority) current(of Holder, names []string, alg Algorithm, now time.Time) (*leaf, error) {
 	id := leafID(of, names, alg)
+	a.asked[id] = now
 	l := a.leaves[id]
 	if l != nil && usable(l.certificate, now) {
 		return l, nil
@@ -192,6 +193,7 @@ func (a *Authority) remove(id string) error {
 		return fmt.Errorf("cannot remove a certificate: %w", err)
 	}
 	delete(a.leaves, id)
+	delete(a.asked, id)
 	return nil
 }
 

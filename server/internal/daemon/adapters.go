@@ -375,16 +375,59 @@ func (d *Daemon) rebuildAll(tx *store.Tx) error {
 	return err
 }
 
-// serverCertificates makes the certificate of the server's own names.
-type serverCertificates struct{ authority *cert.Authority }
+// serverCertificates makes the certificates of the server's own names, and knows which of all certificates are in use.
+type serverCertificates struct{ d *Daemon }
 
 func (s serverCertificates) ServerLeaf(names []string) (chain, key []byte, err error) {
-	chain, key, _, err = s.authority.Leaf(cert.Server, names, cert.ECDSA)
+	chain, key, _, err = s.d.authority.Leaf(cert.Server, names, cert.ECDSA)
 	return chain, key, err
+}
+
+// sweepAfter is how often certificates are looked through at most.
+const sweepAfter = time.Hour
+
+// InForce implements proxy.Certificates. What nobody uses goes after a while.
+func (s serverCertificates) InForce(since time.Time) {
+	s.d.shown.Store(&since)
+	now := time.Now()
+	if last := s.d.swept.Load(); last != nil && now.Sub(*last) < sweepAfter {
+		return
+	}
+	s.d.swept.Store(&now)
+	used, err := s.inUse()
+	if err == nil {
+		err = s.d.authority.Sweep(now, used)
+	}
+	if err != nil {
+		s.d.log.Warn("certificates that nobody uses stay", "error", err)
+	}
+}
+
+// inUse tells which certificates are: those that the front door shows, those that an installed package may have, and those of
+// devices.
+func (s serverCertificates) inUse() (func(cert.Issued) bool, error) {
+	var known naming.Known
+	err := s.d.store.View(func(tx *store.Tx) (err error) {
+		known, err = certificates{s.d.store, s.d.authority, s.d.hosts}.known(tx)
+		return err
+	})
+	since := s.d.shown.Load()
+	return func(i cert.Issued) bool {
+		switch i.Holder {
+		case cert.Server:
+			return since == nil || !i.Asked.Before(*since)
+		case cert.Package:
+			return naming.MayCertify(i.Names, known) == nil
+		}
+		return true
+	}, err
 }
 
 // deviceNames are the names of the server and its network for those who ask for a certificate of a device.
 type deviceNames struct{ d *Daemon }
+
+// InUse implements certificatesrpc.Names.
+func (n deviceNames) InUse() (func(cert.Issued) bool, error) { return serverCertificates(n).inUse() }
 
 // MayGiveDevice implements certificatesrpc.Names.
 func (n deviceNames) MayGiveDevice(names []string) error {

@@ -109,6 +109,8 @@ type Daemon struct {
 	volumes    *volume.Keeper
 	ring       *seal.Ring
 	authority  *cert.Authority
+	shown      atomic.Pointer[time.Time] // since when what was asked of the authority for the front door is what it shows
+	swept      atomic.Pointer[time.Time] // when certificates were last looked through
 	audit      *audit.Log
 	host       machine
 	gateways   *gateway.Service
@@ -276,7 +278,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		Actions: packageActions{actions}, BridgeIP: cfg.Bridge.Addr().String(),
 	})
 	d.proxy = proxy.New(proxy.Options{
-		Store: d.store, Log: log, Door: frontDoor{d}, Names: serverNames{d}, Certificates: serverCertificates{d.authority},
+		Store: d.store, Log: log, Door: frontDoor{d}, Names: serverNames{d}, Certificates: serverCertificates{d},
 		Gates: d.hosts, Server: d.doorServer(),
 	})
 	d.warnings = warn.New(d.store, log, d.conditions()...)

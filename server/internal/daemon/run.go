@@ -276,7 +276,7 @@ func (d *Daemon) serverCertificate(*tls.ClientHelloInfo) (*tls.Certificate, erro
 			if chain, key, ok := d.authority.Newest(cert.Server); ok { // its names are those that the server had when it ended
 				return chain, key, nil
 			}
-			return serverCertificates{d.authority}.ServerLeaf(d.names.Load().Certificate(nil))
+			return serverCertificates{d}.ServerLeaf(d.names.Load().Certificate(nil))
 		}
 	}
 	chain, key, err := certificate()

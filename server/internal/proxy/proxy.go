@@ -62,6 +62,8 @@ type Certificates interface {
 	// ServerLeaf answers a certificate for names that is valid for some weeks at least, and its key, PEM. It is asked at
 	// least daily, so that it can renew.
 	ServerLeaf(names []string) (chain, key []byte, err error)
+	// InForce tells that the door shows what was asked for since then, and nothing else.
+	InForce(since time.Time)
 }
 
 // Gates tells whom the gates of a host let pass, by the port inside the container. An error tells which gates nobody passes
@@ -138,6 +140,7 @@ func (s *Service) Controller() reconcile.Controller {
 }
 
 func (s *Service) apply(ctx context.Context) error {
+	begun := time.Now()
 	table, omitted, err := s.render()
 	if err != nil {
 		return err
@@ -146,6 +149,7 @@ func (s *Service) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.opt.Certificates.InForce(begun)
 	s.tell(response.GetSockets(), omitted)
 	return nil
 }

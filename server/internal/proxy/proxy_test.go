@@ -92,6 +92,8 @@ func (names) Records(packages []*packagesv1.Package, _ []*packagesv1.Dependency)
 
 type certificates struct{}
 
+func (certificates) InForce(time.Time) {}
+
 func (certificates) ServerLeaf(names []string) (chain, key []byte, err error) {
 	return []byte(strings.Join(names, " ")), []byte("key"), nil
 }

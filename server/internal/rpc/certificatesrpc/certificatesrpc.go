@@ -14,6 +14,8 @@ import (
 type Names interface {
 	// MayGiveDevice refuses names that a device may have no certificate for.
 	MayGiveDevice(names []string) error
+	// InUse answers what tells which certificates are in use.
+	InUse() (func(cert.Issued) bool, error)
 	// TrustURLs are the addresses of the page that explains how to trust the root.
 	TrustURLs() []string
 }
@@ -44,11 +46,17 @@ func (s *Server) GetRoot(context.Context, *certificatesv1.GetRootRequest) (*cert
 	}, nil
 }
 
-// ListCertificates answers what the authority has signed and keeps.
+// ListCertificates answers what the authority has signed and is in use.
 func (s *Server) ListCertificates(context.Context, *certificatesv1.ListCertificatesRequest) (*certificatesv1.ListCertificatesResponse, error) {
+	inUse, err := s.names.InUse()
+	if err != nil {
+		return nil, err
+	}
 	resp := &certificatesv1.ListCertificatesResponse{}
 	for _, i := range s.authority.Issued() {
-		resp.Certificates = append(resp.Certificates, message(i))
+		if inUse(i) {
+			resp.Certificates = append(resp.Certificates, message(i))
+		}
 	}
 	return resp, nil
 }

@@ -35,7 +35,8 @@ const (
 type CertificateServiceClient interface {
 	// GetRoot answers the root certificate. Everyone may have it: it is what people compare and trust.
 	GetRoot(ctx context.Context, in *GetRootRequest, opts ...grpc.CallOption) (*GetRootResponse, error)
-	// ListCertificates lists what the authority has signed and keeps, the newest first.
+	// ListCertificates lists what the authority has signed and is in use, the newest first. What the server or a package used before, for other
+	// names, is kept for some days and not listed.
 	ListCertificates(ctx context.Context, in *ListCertificatesRequest, opts ...grpc.CallOption) (*ListCertificatesResponse, error)
 	// CreateCertificate makes a certificate for a device of the network, such as a printer or a router, with its key. The
 	// same names get the same key and certificate again, and a new certificate for that key from 30 days before the end on.
@@ -102,7 +103,8 @@ func (c *certificateServiceClient) DeleteCertificate(ctx context.Context, in *De
 type CertificateServiceServer interface {
 	// GetRoot answers the root certificate. Everyone may have it: it is what people compare and trust.
 	GetRoot(context.Context, *GetRootRequest) (*GetRootResponse, error)
-	// ListCertificates lists what the authority has signed and keeps, the newest first.
+	// ListCertificates lists what the authority has signed and is in use, the newest first. What the server or a package used before, for other
+	// names, is kept for some days and not listed.
 	ListCertificates(context.Context, *ListCertificatesRequest) (*ListCertificatesResponse, error)
 	// CreateCertificate makes a certificate for a device of the network, such as a printer or a router, with its key. The
 	// same names get the same key and certificate again, and a new certificate for that key from 30 days before the end on.

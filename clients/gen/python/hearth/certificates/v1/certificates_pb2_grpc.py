@@ -69,7 +69,8 @@ class CertificateServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListCertificates(self, request, context):
-        """ListCertificates lists what the authority has signed and keeps, the newest first.
+        """ListCertificates lists what the authority has signed and is in use, the newest first. What the server or a package used before, for other
+        names, is kept for some days and not listed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

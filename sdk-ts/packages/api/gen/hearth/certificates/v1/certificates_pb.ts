@@ -378,7 +378,8 @@ export const CertificateService: GenService<{
     output: typeof GetRootResponseSchema;
   },
   /**
-   * ListCertificates lists what the authority has signed and keeps, the newest first.
+   * ListCertificates lists what the authority has signed and is in use, the newest first. What the server or a package used before, for other
+   * names, is kept for some days and not listed.
    *
    * @generated from rpc hearth.certificates.v1.CertificateService.ListCertificates
    */
