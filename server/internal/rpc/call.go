@@ -248,8 +248,9 @@ func (s *serverStream) SendMsg(m any) error {
 
 // headers are those of an answer. They are never empty: the in-process channel sends no empty headers.
 func (h *Hub) headers(c *Call) metadata.MD {
+	values := []string{formatRevision(h.cfg.Revision()), c.RequestID}
 	if c.native {
-		return metadata.Pairs(RevisionHeader, formatRevision(h.cfg.Revision()), RequestIDHeader, c.RequestID)
+		return metadata.MD{RevisionHeader: values[:1:1], RequestIDHeader: values[1:]}
 	}
-	return metadata.Pairs(RevisionHeader, formatRevision(h.cfg.Revision()))
+	return metadata.MD{RevisionHeader: values[:1:1]}
 }

@@ -17,6 +17,7 @@ type Feed struct {
 	watchers []*Watcher
 	turn     int // the watcher that is asked first
 	next     time.Time
+	look     glance
 }
 
 // Piece is a batch of some watchers of a feed: of each it is what Watcher.Next would have answered.
@@ -48,9 +49,12 @@ func (f *Feed) Next(ctx context.Context) ([]Piece, error) {
 	}
 	defer f.s.users.Done()
 	var idle <-chan time.Time // runs while there is a bookmark to tell
+	done := ctx.Done()        // the context of a call is deep, and asked often
 	for {
-		if ctx.Err() != nil {
+		select {
+		case <-done:
 			return nil, context.Cause(ctx)
+		default:
 		}
 		pieces, more, wake, err := f.poll()
 		if len(pieces) > 0 || err != nil {
@@ -71,7 +75,7 @@ func (f *Feed) Next(ctx context.Context) ([]Piece, error) {
 			return f.bookmarks(), nil
 		case <-f.s.closing:
 			return nil, errClosed()
-		case <-ctx.Done():
+		case <-done:
 		}
 		if err := f.rest(ctx); err != nil {
 			return nil, err
@@ -103,8 +107,8 @@ func (f *Feed) rest(ctx context.Context) error {
 
 // poll asks every watcher once. more tells that one went over revisions that do not match and is not through.
 func (f *Feed) poll() (pieces []Piece, more bool, wake wakes, err error) {
-	var look glance
 	var all gathered
+	defer f.look.forget()
 	for i := range f.watchers {
 		at := (f.turn + i) % len(f.watchers)
 		if all.size >= feedBytes {
@@ -112,7 +116,7 @@ func (f *Feed) poll() (pieces []Piece, more bool, wake wakes, err error) {
 			break
 		}
 		w := f.watchers[at]
-		b, ready, news, err := w.poll(&look)
+		b, ready, news, err := w.poll(&f.look)
 		if err != nil {
 			return nil, false, wake, err
 		}
@@ -133,12 +137,13 @@ func (f *Feed) poll() (pieces []Piece, more bool, wake wakes, err error) {
 }
 
 // glance is what came after a place of the feed when it was looked at, for the next watcher that is there too. What has
-// come since is found when there is nothing left to answer.
+// come since is found when there is nothing left to answer. Between two polls it still tells where the feed ended.
 type glance struct {
 	revision uint64
 	limit    int // 0 before the first look
 	entries  []*entry
 	wake     <-chan struct{}
+	end      uint64 // the newest revision there was; 0: not known
 }
 
 // after answers up to limit entries that follow a revision, from the ring or, where that does not reach back, from the log.
@@ -146,15 +151,28 @@ func (g *glance) after(s *Store, revision uint64, limit int) ([]*entry, <-chan s
 	if g.limit == limit && g.revision == revision {
 		return g.entries, g.wake, nil
 	}
-	entries, held, wake := s.ring.after(revision, limit)
+	if g.end == revision && s.published.Load() == revision {
+		return nil, g.wake, nil // as it was, so the channel is still the one
+	}
+	entries, held, wake := s.ring.after(revision, limit, g.entries[:0])
+	end := uint64(0)
+	if held && len(entries) < limit {
+		end = revision + uint64(len(entries))
+	}
 	if !held {
 		var err error
 		if entries, err = s.readLog(revision, limit); err != nil {
 			return nil, wake, err
 		}
 	}
-	*g = glance{revision, limit, entries, wake}
+	*g = glance{revision, limit, entries, wake, end}
 	return entries, wake, nil
+}
+
+// forget lets go of the entries, which are others' to keep.
+func (g *glance) forget() {
+	clear(g.entries)
+	g.limit, g.entries = 0, g.entries[:0]
 }
 
 // gathered are the pieces of one call, with what is the same for several watchers once.

@@ -88,20 +88,21 @@ func (r *ring) await(revision uint64, kinds kindSet, key string) *call {
 	return c
 }
 
-// after answers up to limit entries that follow revision, whether the ring reaches back that far, and a channel that is
-// closed when there is more.
-func (r *ring) after(revision uint64, limit int) (entries []*entry, held bool, wake <-chan struct{}) {
+// after appends up to limit entries that follow revision, and answers whether the ring reaches back that far and a channel
+// that is closed when there is more.
+func (r *ring) after(revision uint64, limit int, to []*entry) (entries []*entry, held bool, wake <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if revision+1 < r.first {
-		return nil, false, r.wake
+		return to, false, r.wake
 	}
 	if revision+1 >= r.next {
-		return nil, true, r.wake
+		return to, true, r.wake
 	}
-	entries = make([]*entry, 0, min(uint64(limit), r.next-revision-1))
-	for rev := revision + 1; rev < r.next && len(entries) < limit; rev++ {
-		entries = append(entries, r.slots[rev%uint64(len(r.slots))])
+	to = slices.Grow(to, int(min(uint64(limit), r.next-revision-1)))
+	for rev := revision + 1; rev < r.next && limit > 0; rev++ {
+		to = append(to, r.slots[rev%uint64(len(r.slots))])
+		limit--
 	}
-	return entries, true, r.wake
+	return to, true, r.wake
 }

@@ -145,7 +145,7 @@ func (s *Store) Watch(opt WatchOptions) (*Watcher, error) {
 	if opt.From == 0 {
 		w.at, w.start, w.spans = s.published.Load(), true, w.want.spans()
 	} else if opt.From < s.compacted.Load() {
-		if _, held, _ := s.ring.after(opt.From, 0); !held {
+		if _, held, _ := s.ring.after(opt.From, 0, nil); !held {
 			return nil, errExpired(opt.From)
 		}
 	}

@@ -17,17 +17,24 @@ import (
 // updates is the number of the field WatchResponse.updates.
 const updates = 1
 
-// encoder makes messages of what the cursors of one stream yield. Changes are encoded once for all streams: the encoding
-// of a message is that of its parts one behind the other, so an Update is its head followed by the changes.
+// encoder makes messages of what the cursors of one stream yield. The encoding of a message is that of its parts one behind
+// the other, so an Update is the names of its targets, which the stream has encoded, its head, which streams share, and
+// the changes, which are encoded once for all streams.
 type encoder struct {
 	server  *Server
 	targets []target
-	parts   [][]byte // kept for the next update
+	names   [][]byte // of the update being made, as parts is; kept for the next one
+	parts   [][]byte
 }
 
 type target struct {
-	name   string
+	name   []byte // an Update with nothing else in it
 	rights store.Rights
+}
+
+func newTarget(name string, rights store.Rights) (target, error) {
+	encoded, err := proto.Marshal(&statev1.Update{Targets: []string{name}})
+	return target{encoded, rights}, err
 }
 
 // encode makes one message of the pieces.
@@ -35,11 +42,10 @@ func (e *encoder) encode(pieces []store.Piece) (*codec.Encoded, error) {
 	var out []byte
 	for _, p := range pieces {
 		for rest := p.Watchers; len(rest) > 0; {
-			var names []string
 			rights := e.targets[rest[0]].rights
-			names, rest = e.alike(rest, p.Bookmark)
+			rest = e.alike(rest, p.Bookmark)
 			var err error
-			if out, err = e.update(out, p.Batch, names, rights); err != nil {
+			if out, err = e.update(out, p.Batch, rights); err != nil {
 				return nil, err
 			}
 		}
@@ -47,30 +53,30 @@ func (e *encoder) encode(pieces []store.Piece) (*codec.Encoded, error) {
 	return &codec.Encoded{Message: (*statev1.WatchResponse)(nil), Bytes: out}, nil
 }
 
-// alike answers the names of those targets that can have one update, and the others: a bookmark is bound to rights.
-func (e *encoder) alike(watchers []int, bookmark bool) (names []string, others []int) {
-	names = make([]string, 0, len(watchers))
+// alike gathers the names of those targets that can have one update, and answers the others: a bookmark is bound to rights.
+func (e *encoder) alike(watchers []int, bookmark bool) (others []int) {
+	e.names = e.names[:0]
 	rights := e.targets[watchers[0]].rights
 	for _, i := range watchers {
 		if bookmark && e.targets[i].rights != rights {
 			others = append(others, i)
 			continue
 		}
-		names = append(names, e.targets[i].name)
+		e.names = append(e.names, e.targets[i].name)
 	}
-	return names, others
+	return others
 }
 
-// update appends the Update of a batch, as a member of the message.
-func (e *encoder) update(b []byte, batch store.Batch, names []string, rights store.Rights) ([]byte, error) {
-	head := &statev1.Update{Targets: names, Phase: statev1.Update_PHASE_CHANGES, BootId: batch.Boot}
-	if batch.Snapshot {
-		head.Phase = statev1.Update_PHASE_SNAPSHOT
+// update appends the Update of a batch for the targets that alike gathered, as a member of the message.
+func (e *encoder) update(b []byte, batch store.Batch, rights store.Rights) ([]byte, error) {
+	head, err := e.server.head(batch, rights)
+	if err != nil {
+		return nil, err
 	}
-	if batch.Bookmark {
-		head.Bookmark, head.Revision = e.server.bookmark(batch.Revision, rights), batch.Revision
+	size := len(head)
+	for _, name := range e.names {
+		size += len(name)
 	}
-	size := proto.Size(head)
 	parts := e.parts[:0]
 	for _, c := range batch.Changes {
 		encoded, err := c.Encoded(e.server.change)
@@ -82,31 +88,44 @@ func (e *encoder) update(b []byte, batch store.Batch, names []string, rights sto
 	}
 	b = slices.Grow(b, size+2*binary.MaxVarintLen64)
 	b = protowire.AppendVarint(protowire.AppendTag(b, updates, protowire.BytesType), uint64(size))
-	b, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(b, head)
+	for _, name := range e.names {
+		b = append(b, name...)
+	}
+	b = append(b, head...)
 	for _, part := range parts {
 		b = append(b, part...)
 	}
 	clear(parts)
 	e.parts = parts
-	return b, err
+	return b, nil
 }
 
-// bookmark is one that was made.
-type bookmark struct {
+// head is an Update with what all targets are told of a batch besides its changes. The streams of callers with the same
+// rights move on together, so the newest one is kept where nothing else is in it than the bookmark.
+func (s *Server) head(batch store.Batch, rights store.Rights) ([]byte, error) {
+	usual := batch.Bookmark && !batch.Snapshot && batch.Boot == ""
+	if m := s.marks.Load(); usual && m != nil && m.revision == batch.Revision && m.rights == rights {
+		return m.encoded, nil
+	}
+	head := &statev1.Update{Phase: statev1.Update_PHASE_CHANGES, BootId: batch.Boot}
+	if batch.Snapshot {
+		head.Phase = statev1.Update_PHASE_SNAPSHOT
+	}
+	if batch.Bookmark {
+		head.Bookmark, head.Revision = s.store.EncodeBookmark(batch.Revision, rights), batch.Revision
+	}
+	encoded, err := proto.Marshal(head)
+	if usual && err == nil {
+		s.marks.Store(&mark{batch.Revision, rights, encoded})
+	}
+	return encoded, err
+}
+
+// mark is a head with nothing but the bookmark.
+type mark struct {
 	revision uint64
 	rights   store.Rights
-	text     string
-}
-
-// bookmark answers the bookmark of a revision. The streams of callers with the same rights move on together, so the newest
-// one is kept.
-func (s *Server) bookmark(revision uint64, rights store.Rights) string {
-	if m := s.marks.Load(); m != nil && m.revision == revision && m.rights == rights {
-		return m.text
-	}
-	m := &bookmark{revision, rights, s.store.EncodeBookmark(revision, rights)}
-	s.marks.Store(m)
-	return m.text
+	encoded  []byte
 }
 
 // change encodes a change as an Update with nothing else in it.

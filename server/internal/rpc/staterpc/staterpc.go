@@ -25,7 +25,7 @@ type Server struct {
 	statev1.UnimplementedStateServiceServer
 	store   *store.Store
 	streams atomic.Int64 // being served
-	marks   atomic.Pointer[bookmark]
+	marks   atomic.Pointer[mark]
 	// arms tells which member of the oneof Resource holds a message.
 	arms map[protoreflect.FullName]protoreflect.FieldDescriptor
 }
@@ -56,7 +56,11 @@ func (s *Server) Watch(req *statev1.WatchRequest, stream grpc.ServerStreamingSer
 		if watchers[i], err = s.open(t, view); err != nil {
 			return err
 		}
-		out.targets = append(out.targets, target{name: t.GetId(), rights: view.rights(t.GetSelectors())})
+		named, err := newTarget(t.GetId(), view.rights(t.GetSelectors()))
+		if err != nil {
+			return err
+		}
+		out.targets = append(out.targets, named)
 	}
 	feed := s.store.Feed(watchers...)
 	s.streams.Add(1)
