@@ -28,6 +28,7 @@ type database struct {
 	mu     sync.Mutex // guards the following, and is held from when a transaction is written until it is durable
 	number int        // of log
 	log    *os.File   // the newest log of memory; nil where nothing may be written
+	next   string     // the path of the one after it
 	named  bool       // its entry in the folder is durable
 	failed error      // why nothing is written any more: a sync after one that failed tells nothing
 }
@@ -59,6 +60,7 @@ func (d *database) findLog() (err error) {
 	if d.number, err = newestLog(d.dir); err == nil {
 		d.log, err = os.Open(d.logPath(d.number))
 	}
+	d.next = d.logPath(d.number + 1)
 	return err
 }
 
@@ -112,21 +114,22 @@ func (d *database) sync() error {
 }
 
 // follow notices that Badger has begun the next log. It gives a log its length when it begins it: one that is empty is room that
-// was made ahead for it.
+// was made ahead for it. It is asked at each commit, so it opens nothing that it need not.
 func (d *database) follow() error {
-	next, err := os.Open(d.logPath(d.number + 1))
-	if errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(d.next)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	info, err := next.Stat()
-	if err != nil || info.Size() == 0 {
-		return errors.Join(err, next.Close())
+	next, err := os.Open(d.next)
+	if err != nil {
+		return err
 	}
 	d.log.Close()
 	d.log, d.number, d.named = next, d.number+1, false
+	d.next = d.logPath(d.number + 1)
 	return nil
 }
 
