@@ -15,6 +15,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^@hearthos\/api\/client$/, replacement: `${api}src/index.ts` },
+      { find: /^@hearthos\/api\/kept$/, replacement: `${api}src/kept.ts` },
       { find: /^@hearthos\/api\/(.*)$/, replacement: `${api}gen/$1.ts` },
     ],
     ...(process.env["VITEST"] ? { conditions: ["browser"] } : {}),

@@ -15,10 +15,14 @@ if (live.active) {
   void areaOf(router.route.page)?.().catch(() => undefined);
 }
 await texts.use(firstLanguage());
+if (document.readyState === "loading") await new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve));
 const target = document.getElementById("page")!;
 target.replaceChildren();
 mount(App, { target });
-void texts.complete().catch(() => undefined); // the server's words stand for them
 
-// The worker keeps the files of the page. A browser has none for a server whose root it does not trust; the page does without.
-if (import.meta.env.PROD && "serviceWorker" in navigator) void navigator.serviceWorker.register("/worker.js").catch(() => undefined);
+// What nobody waits for comes after what people came for: the words for what can fail, for which the server's stand until then, and the
+// worker, which keeps the files of the page. A browser has none for a server whose root it does not trust; the page does without.
+void live.settled().then(() => {
+  void texts.complete().catch(() => undefined);
+  if (import.meta.env.PROD && "serviceWorker" in navigator) void navigator.serviceWorker.register("/worker.js").catch(() => undefined);
+});

@@ -2,13 +2,17 @@ import { createBrowserClient, faultOf } from "@hearthos/api/client";
 import { Reason } from "@hearthos/api/hearth/meta/v1/fault_pb";
 import { PackageService } from "@hearthos/api/hearth/packages/v1/packages_pb";
 import { RegistryService } from "@hearthos/api/hearth/registries/v1/registries_pb";
+import { WatchRequestSchema } from "@hearthos/api/hearth/state/v1/state_pb";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import type { Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
-import { build, isOther } from "./build.js";
+import { fetchOrTake, keepFeed } from "../early.js";
+import { whenIdle } from "../ui/idle.js";
+import { feedName, isOther } from "./build.js";
 import { follow, type Link } from "./feed.js";
 import { Measured } from "./measured.js";
-import { Replica, kinds, type Kinds } from "./replica.svelte.js";
+import { Replica, kinds, partOf, type Kinds, type Part } from "./replica.svelte.js";
 import { Tabs } from "./tabs.js";
 import { plainly } from "../ui/plain.js";
 import { proving } from "../ui/prove.svelte.js";
@@ -81,8 +85,7 @@ class Live {
   #share(): void {
     this.#tabs?.close();
     const tabs: Tabs = new Tabs({
-      // Pages of another build may follow other kinds, and tell each other of them in another way.
-      name: `hearth-feed ${build}`,
+      name: feedName,
       replica,
       onLink: (link) => this.#linked(link),
       lead: (tell, signal): Promise<void> => this.#lead(tabs, tell, signal),
@@ -96,11 +99,18 @@ class Live {
       onMessage: tell,
       onLink: (link: Link) => tabs.link(link),
       pause: (milliseconds: number, until: AbortSignal) => this.#pause(milliseconds, until),
-      watch: (bookmark: string, until: AbortSignal) => {
+      shown: () => whenIdle(),
+      watch: (parts: readonly Part[], until: AbortSignal) => {
         this.#stream = new AbortController();
         const ends = AbortSignal.any([until, this.#stream.signal]);
-        const selectors = this.#readable.map((kind) => ({ kind }));
-        return hearth.state.watch({ targets: [{ id: "page", bookmark, selectors }] }, { signal: ends, timeoutMs: 0 });
+        const targets = parts.map((part) => ({
+          id: part,
+          bookmark: replica.bookmark(part),
+          selectors: this.#readable.filter((kind) => partOf(kind) === part).map((kind) => ({ kind })),
+        }));
+        const request = create(WatchRequestSchema, { targets });
+        if (!replica.ready) keepFeed(toBinary(WatchRequestSchema, request));
+        return hearth.state.watch(request, { signal: ends, timeoutMs: 0 });
       },
     };
     // The session that the feed was opened with has ended; there may be another in its place.
@@ -147,6 +157,20 @@ class Live {
     });
   }
 
+  /** Resolves when nothing more urgent is on its way: all of the copy is there, or it cannot come now. */
+  async settled(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const end = $effect.root(() => {
+        $effect(() => {
+          if (this.active && !replica.whole && this.link !== "lost") return;
+          resolve();
+          queueMicrotask(() => end());
+        });
+      });
+    });
+    await whenIdle();
+  }
+
   /** Forgets what belongs to a session that has ended. */
   ended(): void {
     this.#tabs?.close();
@@ -185,7 +209,7 @@ const proven: Interceptor = (next) => async (request) => {
 };
 
 export const { hearth, session } = createBrowserClient(
-  (interceptors) => createConnectTransport({ baseUrl: location.origin, useBinaryFormat: true, interceptors: [legible, settle, proven, ...interceptors] }),
+  (interceptors) => createConnectTransport({ baseUrl: location.origin, useBinaryFormat: true, fetch: fetchOrTake, interceptors: [legible, settle, proven, ...interceptors] }),
   { onEnd: () => live.ended() },
 );
 

@@ -67,6 +67,27 @@ const foreign: ReadonlySet<string> = new Set<Kind>([
   "urlplugin", "usage", "warning",
 ]);
 
+/**
+ * The two parts of the copy, each with its own place in the feed: what people see first, and the rest, of which there is most: files,
+ * actions, operations that have ended.
+ */
+export type Part = "first" | "rest";
+export const parts: readonly Part[] = ["first", "rest"];
+const seenFirst: ReadonlySet<string> = new Set<Kind>([
+  "gateway", "healthcheck", "host", "notification", "package", "packageupdate", "preferences", "registry", "settings", "task", "usage", "warning",
+]);
+
+/** Which part a kind belongs to. */
+export const partOf = (kind: string): Part => (seenFirst.has(kind) ? "first" : "rest");
+
+/** How far a part of the copy is. */
+class Standing {
+  bookmark = "";
+  /** What a snapshot under way has brought, by kind; undefined when none is under way. */
+  fresh: Map<string, Set<string>> | undefined;
+  ready = $state(false);
+}
+
 const parentOf = (id: string): string => id.slice(0, Math.max(0, id.indexOf("/")));
 
 /** The rows of one kind, also by what they belong to. */
@@ -100,28 +121,30 @@ class Rows {
 export class Replica {
   readonly #rows: ReadonlyMap<string, Rows> = new Map(kinds.map((kind) => [kind, new Rows()]));
   #ephemeral = new Map<string, Set<string>>();
-  /** What a snapshot under way has brought, by kind; undefined when none is under way. */
-  #fresh: Map<string, Set<string>> | undefined;
-  #bookmark = "";
+  readonly #parts: Readonly<Record<Part, Standing>> = { first: new Standing(), rest: new Standing() };
   #revision = 0n;
-  #ready = $state(false);
   /** Told of each row that is written, for what keeps more than the newest. */
   onRow: ((kind: string, id: string, row: Row | undefined) => void) | undefined;
   #waiting: { revision: bigint; resolve: () => void }[] = [];
 
-  /** Whether the copy is whole; until then nothing can be said of what is not in it. */
+  /** Whether what is seen first is there; until then nothing can be said of what is not in it. */
   get ready(): boolean {
-    return this.#ready;
+    return this.#parts.first.ready;
+  }
+
+  /** Whether all of the copy is there. */
+  get whole(): boolean {
+    return parts.every((part) => this.#parts[part].ready);
   }
 
   /** Whether a snapshot is under way, of which the copy has a part. */
   get gathering(): boolean {
-    return this.#fresh !== undefined;
+    return parts.some((part) => this.#parts[part].fresh !== undefined);
   }
 
-  /** Where the feed is to go on. */
-  get bookmark(): string {
-    return this.#bookmark;
+  /** Where the feed is to go on with a part; empty where there is nothing of it yet. */
+  bookmark(part: Part): string {
+    return this.#parts[part].bookmark;
   }
 
   get revision(): bigint {
@@ -142,15 +165,22 @@ export class Replica {
     return this.#rows.get(kind)!;
   }
 
-  /** Takes an update in. */
+  /** Takes an update in, which is for the parts that it names. */
   apply(update: Update): void {
-    if (update.bootId !== "") this.#forgetEphemeral();
-    if (update.phase === Update_Phase.SNAPSHOT) this.#fresh ??= new Map();
+    const named = parts.filter((part) => update.targets.includes(part));
+    for (const part of named) {
+      if (update.bootId !== "") this.#forgetEphemeral(part);
+      if (update.phase === Update_Phase.SNAPSHOT) this.#parts[part].fresh ??= new Map();
+    }
     for (const change of update.changes) this.#change(change);
     if (update.bookmark === "") return;
-    this.#bookmark = update.bookmark;
-    if (this.#fresh !== undefined) this.#finishSnapshot();
-    this.#ready = true;
+    for (const part of named) {
+      const standing = this.#parts[part];
+      standing.bookmark = update.bookmark;
+      if (standing.fresh !== undefined) this.#finishSnapshot(part, standing.fresh);
+      standing.fresh = undefined;
+      standing.ready = true;
+    }
     this.#reach(update.revision);
   }
 
@@ -167,38 +197,42 @@ export class Replica {
       this.#ephemeral.set(change.kind, value === undefined ? without(ids, change.id) : ids.add(change.id));
       return;
     }
-    if (this.#fresh === undefined) {
+    const { fresh } = this.#parts[partOf(change.kind)];
+    if (fresh === undefined) {
       this.#reach(change.revision);
       return;
     }
-    this.#fresh.set(change.kind, (this.#fresh.get(change.kind) ?? new Set()).add(change.id));
+    fresh.set(change.kind, (fresh.get(change.kind) ?? new Set()).add(change.id));
   }
 
-  #forgetEphemeral(): void {
-    for (const [kind, ids] of this.#ephemeral) for (const id of ids) this.#of(kind).delete(id);
-    this.#ephemeral = new Map();
+  #forgetEphemeral(part: Part): void {
+    for (const [kind, ids] of this.#ephemeral) {
+      if (partOf(kind) !== part) continue;
+      for (const id of ids) this.#of(kind).delete(id);
+      this.#ephemeral.delete(kind);
+    }
   }
 
-  /** What the snapshot did not bring is no longer there. */
-  #finishSnapshot(): void {
+  /** What the snapshot of a part did not bring is no longer there. */
+  #finishSnapshot(part: Part, fresh: ReadonlyMap<string, ReadonlySet<string>>): void {
     for (const [kind, rows] of this.#rows) {
+      if (partOf(kind) !== part) continue;
       for (const id of [...rows.all.keys()]) {
-        if (!this.#fresh?.get(kind)?.has(id) && !this.#ephemeral.get(kind)?.has(id)) rows.delete(id);
+        if (!fresh.get(kind)?.has(id) && !this.#ephemeral.get(kind)?.has(id)) rows.delete(id);
       }
     }
-    this.#fresh = undefined;
-    this.#revision = 0n; // a restored server may have gone back
+    if (part === "first") this.#revision = 0n; // a restored server may have gone back
   }
 
   /** Begins a new call of the feed: an update that was cut off counts as not begun. */
   begin(): void {
-    this.#fresh = undefined;
+    for (const part of parts) this.#parts[part].fresh = undefined;
   }
 
   /** Has the next call begin with a snapshot. */
   restart(): void {
-    this.#bookmark = "";
-    this.#fresh = undefined;
+    this.begin();
+    for (const part of parts) this.#parts[part].bookmark = "";
   }
 
   /** Forgets everything, as when nobody is logged in any more. */
@@ -206,7 +240,7 @@ export class Replica {
     for (const rows of this.#rows.values()) for (const id of [...rows.all.keys()]) rows.delete(id);
     this.#ephemeral = new Map();
     this.restart();
-    this.#ready = false;
+    for (const part of parts) this.#parts[part].ready = false;
     this.#revision = 0n;
     for (const waiter of [...this.#waiting]) waiter.resolve();
   }

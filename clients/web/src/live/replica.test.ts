@@ -15,7 +15,7 @@ describe("the copy", () => {
     replica.apply(snapshot([written("a", 2n)], "mark", 2n));
     expect(replica.ready).toBe(true);
     expect(ids(replica)).toEqual(["a", "b"]);
-    expect(replica.bookmark).toBe("mark");
+    expect(replica.bookmark("first")).toBe("mark");
   });
 
   test("keeps what a later snapshot brings and forgets the rest, without being empty in between", () => {
@@ -39,10 +39,12 @@ describe("the copy", () => {
 
   test("drops what is ephemeral when the server says so, and keeps it over a snapshot otherwise", () => {
     const replica = new Replica();
-    replica.apply(snapshot([written("a", 1n), progress("op")], "one", 1n));
-    replica.apply(snapshot([written("a", 1n)], "two", 1n));
+    replica.apply(snapshot([written("a", 1n)], "one", 1n));
+    replica.apply(snapshot([progress("op")], "one", 1n, ["rest"]));
+    replica.apply(snapshot([], "two", 1n, ["rest"]));
+    replica.apply(create(UpdateSchema, { targets: ["first"], phase: Phase.CHANGES, bootId: "boot" }));
     expect(replica.list("progress")).toHaveLength(1);
-    replica.apply(create(UpdateSchema, { phase: Phase.CHANGES, bootId: "boot" }));
+    replica.apply(create(UpdateSchema, { targets: ["rest"], phase: Phase.CHANGES, bootId: "boot" }));
     expect(replica.list("progress")).toHaveLength(0);
     expect(ids(replica)).toEqual(["a"]);
   });
@@ -54,7 +56,21 @@ describe("the copy", () => {
     replica.begin();
     replica.apply(changes([written("c", 4n)], "two", 4n));
     expect(ids(replica)).toEqual(["a", "b", "c"]);
-    expect(replica.bookmark).toBe("two");
+    expect(replica.bookmark("first")).toBe("two");
+  });
+
+  test("has a place in the feed for each of its parts, and a snapshot of one leaves the other as it is", () => {
+    const replica = new Replica();
+    replica.apply(snapshot([written("a", 1n)], "one", 1n));
+    expect([replica.ready, replica.whole]).toEqual([true, false]);
+    replica.apply(snapshot([], "", 0n, ["rest"]));
+    expect(replica.gathering).toBe(true);
+    replica.apply(changes([written("b", 2n)], "two", 2n));
+    replica.apply(snapshot([progress("op")], "rest", 2n, ["rest"]));
+    expect([replica.whole, replica.gathering]).toEqual([true, false]);
+    expect(ids(replica)).toEqual(["a", "b"]);
+    replica.apply(changes([], "both", 3n, ["first", "rest"]));
+    expect([replica.bookmark("first"), replica.bookmark("rest")]).toEqual(["both", "both"]);
   });
 
   test("ignores kinds that it does not know", () => {
@@ -65,11 +81,13 @@ describe("the copy", () => {
 
   test("is made the same in another tab", () => {
     const [one, other] = [new Replica(), new Replica()];
-    one.apply(snapshot([written("a", 7n), progress("op")], "mark", 9n));
+    one.apply(snapshot([written("a", 7n)], "mark", 9n));
+    expect(everything(one).updates.map(({ targets }) => targets)).toEqual([["first"]]);
+    one.apply(snapshot([progress("op")], "other", 9n, ["rest"]));
     for (const update of everything(one).updates) other.apply(update);
     expect(ids(other)).toEqual(["a"]);
     expect(other.list("progress")).toHaveLength(1);
-    expect([other.bookmark, other.revision, other.ready]).toEqual(["mark", 9n, true]);
+    expect([other.bookmark("first"), other.bookmark("rest"), other.revision, other.whole]).toEqual(["mark", "other", 9n, true]);
   });
 });
 

@@ -103,7 +103,7 @@ test("one tab has the feed, the others are in step with it, and another takes ov
 
   first.tabs.close();
   await until(() => second.leads);
-  expect(second.replica.bookmark).toBe("next");
+  expect(second.replica.bookmark("first")).toBe("next");
 });
 
 test("the copy is written down for those who ask, and for nobody else", async () => {
@@ -154,7 +154,7 @@ test("a tab that has something to show is not mixed with a later snapshot of whi
   first.say(message(snapshot([written("one", 5n)])));
   const second = tab(locks, "d");
   first.say(message(snapshot([written("two", 5n)], "later", 5n)));
-  await until(() => second.replica.bookmark === "later");
+  await until(() => second.replica.bookmark("first") === "later");
   expect(ids(second)).toEqual(["one", "two"]);
 });
 
@@ -172,7 +172,7 @@ test("a new tab leads soon where the one with the feed does not answer, which th
   const stale = new BroadcastChannel("e");
   stale.postMessage({ say: "all", reign: 1, told: 9, bytes: new Uint8Array() });
   second.say(message(snapshot([written("new", 2n)], "next", 2n)));
-  await until(() => first.replica.bookmark === "next");
+  await until(() => first.replica.bookmark("first") === "next");
   expect(ids(first)).toEqual(["new"]);
   expect(first.leads).toBe(false);
   first.tabs.close();
@@ -190,7 +190,7 @@ test("a tab that missed something asks for it", async () => {
   first.say(message(changes([written("two", 2n)], "two", 2n)));
   post.mockRestore();
   first.say(message(changes([written("three", 3n)], "three", 3n)));
-  await until(() => second.replica.bookmark === "three");
+  await until(() => second.replica.bookmark("first") === "three");
   expect(ids(second)).toEqual(["one", "three", "two"]);
 });
 

@@ -1,8 +1,8 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { ChangeSchema, ResourceSchema, UpdateSchema, Update_Phase, WatchResponseSchema, type WatchResponse } from "@hearthos/api/hearth/state/v1/state_pb";
+import { ChangeSchema, ResourceSchema, UpdateSchema, Update_Phase, WatchResponseSchema, type Change, type WatchResponse } from "@hearthos/api/hearth/state/v1/state_pb";
 import type { Link } from "./feed.js";
 import { kindCases } from "./cases.js";
-import type { Replica } from "./replica.svelte.js";
+import { partOf, parts, type Part, type Replica } from "./replica.svelte.js";
 
 /** Where the copy of who leads is: whose time it is, later ones being greater, and how much was told in it. */
 interface Place {
@@ -186,17 +186,25 @@ export class Tabs {
   }
 }
 
-/** The copy as the feed would send it. */
+/** The copy as the feed would send it: those parts of it that are there. */
 export function everything(replica: Replica): WatchResponse {
-  const changes = [...replica.dump()].map(({ kind, id, row, ephemeral }) =>
-    create(ChangeSchema, {
-      kind,
-      id,
-      revision: ephemeral ? 0n : (row.meta?.revision ?? 1n) || 1n,
-      resource: create(ResourceSchema, { kind: { case: kindCases[kind], value: row } as never }),
-    }),
-  );
+  const told: Record<Part, Change[]> = { first: [], rest: [] };
+  for (const { kind, id, row, ephemeral } of replica.dump()) {
+    told[partOf(kind)].push(
+      create(ChangeSchema, {
+        kind,
+        id,
+        revision: ephemeral ? 0n : (row.meta?.revision ?? 1n) || 1n,
+        resource: create(ResourceSchema, { kind: { case: kindCases[kind], value: row } as never }),
+      }),
+    );
+  }
+  const there = parts.filter((part) => replica.bookmark(part) !== "");
   return create(WatchResponseSchema, {
-    updates: [create(UpdateSchema, { phase: Update_Phase.SNAPSHOT, changes, bookmark: replica.bookmark, revision: replica.revision, bootId: "copied" })],
+    updates: there.map((part) =>
+      create(UpdateSchema, {
+        targets: [part], phase: Update_Phase.SNAPSHOT, changes: told[part], bookmark: replica.bookmark(part), revision: replica.revision, bootId: "copied",
+      }),
+    ),
   });
 }

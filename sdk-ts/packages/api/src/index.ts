@@ -6,4 +6,5 @@
 export { bearer } from "./bearer.js";
 export { createHearth, type Hearth } from "./client.js";
 export { faultOf } from "./fault.js";
-export { createBrowserClient, type BrowserOptions, type BrowserSession, type Credentials, type KeyValues } from "./session.js";
+export type { KeyValues } from "./kept.js";
+export { createBrowserClient, type BrowserOptions, type BrowserSession, type Credentials } from "./session.js";

@@ -5,13 +5,7 @@ import { AccountService, Session_Client, type Session } from "@hearthos/api/hear
 import { Reason } from "@hearthos/api/hearth/meta/v1/fault_pb";
 import { createHearth, type Hearth } from "./client.js";
 import { faultOf } from "./fault.js";
-
-/** What a page keeps between visits: localStorage, which belongs to one origin, or anything like it. */
-export interface KeyValues {
-  getItem(key: string): string | null;
-  setItem(key: string, value: string): void;
-  removeItem(key: string): void;
-}
+import { halfHeader, kept, storageKey, type Kept, type KeyValues } from "./kept.js";
 
 export interface BrowserOptions {
   /** Where the page's half of the secret is kept; localStorage when not given. */
@@ -30,16 +24,8 @@ export interface Credentials {
   readonly lasting?: boolean;
 }
 
-const storageKey = "hearth-session";
-const halfHeader = "hearth-session";
 /** The secrets are not rotated more often, whatever the clock of this machine says. */
 const leastRotation = 60 * 60 * 1000;
-
-/** What is kept: the half, and when it is best replaced, in milliseconds. */
-interface Kept {
-  readonly half: string;
-  readonly rotate: number;
-}
 
 /**
  * A session of a browser. Half of its secret is a cookie that no script sees; the other half is here and goes with every
@@ -146,14 +132,7 @@ export class BrowserSession {
   }
 
   #kept(): Kept | undefined {
-    try {
-      const kept: unknown = JSON.parse(this.#storage.getItem(storageKey) ?? "null");
-      if (typeof kept !== "object" || kept === null) return undefined;
-      const { half, rotate } = kept as Partial<Record<keyof Kept, unknown>>;
-      return typeof half === "string" && typeof rotate === "number" ? { half, rotate } : undefined;
-    } catch {
-      return undefined; // not what we wrote
-    }
+    return kept(this.#storage);
   }
 
   #keep(half: string, at: Timestamp | undefined): void {

@@ -1,6 +1,7 @@
 import { Document_Kind, type Document } from "@hearthos/api/hearth/packages/v1/packages_pb";
 import { SvelteMap } from "svelte/reactivity";
 import { hearth } from "../../live/index.svelte.js";
+import { whenIdle } from "../../ui/idle.js";
 
 const urls = new SvelteMap<string, string>();
 const asked = new Set<string>();
@@ -32,7 +33,7 @@ function ask(): void {
 function read(key: string, document: () => Promise<{ document?: Document }>, failed = () => {}): void {
   asked.add(key);
   waiting.push(() => document().then(({ document: icon }) => void urls.set(key, pictureOf(icon))).catch(failed)); // the letter stands in for it
-  ask();
+  void whenIdle().then(ask);
 }
 
 /** The icon of an installed package; it is the file's, so it is read once for each file. Empty until it is there. */
