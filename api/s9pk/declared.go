@@ -13,6 +13,8 @@ type Declared struct {
 	Limits *Limits `json:"limits,omitempty"`
 	// Permissions are what it asks of the server beside what is its own; nil where it says nothing, and may ask for all.
 	Permissions *[]string `json:"permissions,omitempty"`
+	// Network is what it opens connections to beyond the server, see Reach; nil where it says nothing, and may reach all.
+	Network *[]string `json:"network,omitempty"`
 	// Freeze says that its code can make the data quiet while the service runs, so that a backup need not stop it.
 	Freeze bool `json:"freeze,omitempty"`
 }
@@ -72,10 +74,16 @@ func (d *Declared) UnmarshalJSON(data []byte) error {
 	f := fields{from: o}
 	f.may("limits", &d.Limits)
 	f.may("permissions", &d.Permissions)
+	f.may("network", &d.Network)
 	f.may("freeze", &d.Freeze)
 	if list := d.Permissions; list != nil && f.err == nil {
 		if *list = set(*list); len(*list) > maxListed {
 			return fmt.Errorf("permissions has more than %d entries", maxListed)
+		}
+	}
+	if list := d.Network; list != nil && f.err == nil {
+		if *list, err = networks(*list); err != nil {
+			return err
 		}
 	}
 	return f.err

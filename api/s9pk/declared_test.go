@@ -71,3 +71,54 @@ func TestWhoSaysNothingMayAllAndWhoSaysSomethingNoMore(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatAPackageReaches(t *testing.T) {
+	t.Parallel()
+	read := func(hearth any) s9pk.Reach {
+		t.Helper()
+		m, err := s9pk.ParseManifest(manifestWith(t, map[string]any{"hearth": hearth}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := m.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := s9pk.ParseDeclared(raw)
+		if err != nil || !reflect.DeepEqual(d.Reach(), m.Hearth.Reach()) {
+			t.Errorf("%v: what is kept is another: %+v, %v", hearth, d.Reach(), err)
+		}
+		return m.Hearth.Reach()
+	}
+	for name, c := range map[string]struct {
+		hearth  any
+		targets []string
+		covers  map[string]bool
+	}{
+		"nothing said": {nil, []string{"internet", "lan"}, map[string]bool{"internet": true, "lan": true, "192.0.2.0/24": true, "fd00::/8": true}},
+		"nothing":      {map[string]any{"network": []string{}}, nil, map[string]bool{"internet": false, "lan": false, "192.0.2.0/24": false}},
+		"the Internet": {map[string]any{"network": []string{"internet"}}, []string{"internet"}, map[string]bool{"internet": true, "lan": false, "10.0.0.0/8": false}},
+		"local networks": {map[string]any{"network": []string{"lan", "lan"}}, []string{"lan"},
+			map[string]bool{"internet": false, "lan": true, "10.1.0.0/16": true, "fd77::/64": true, "10.0.0.0/7": false, "192.0.2.0/24": false}},
+		"networks and a later word": {map[string]any{"network": []string{"192.0.2.0/24", "later", "2001:DB8:0::/32"}}, []string{"192.0.2.0/24", "2001:db8::/32"},
+			map[string]bool{"internet": false, "192.0.2.128/25": true, "192.0.2.0/24": true, "192.0.2.0/23": false, "2001:db8:1::/48": true, "0.0.0.0/0": false}},
+	} {
+		r := read(c.hearth)
+		if got := r.Targets(); !reflect.DeepEqual(got, c.targets) {
+			t.Errorf("%s: targets %v, want %v", name, got, c.targets)
+		}
+		for target, want := range c.covers {
+			if r.Covers(target) != want {
+				t.Errorf("%s: covers %s is %v", name, target, !want)
+			}
+		}
+		if r.Nothing() != (len(c.targets) == 0) || r.All() != (name == "nothing said") {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	for _, wrong := range []any{"internet", []any{1}, []string{"10.0.0.1/8"}, []string{"10.0.0.0/40"}, []string{"::ffff:10.0.0.0/104"}, []string{"fe80::%eth0/64"}, []string{"example.org/"}} {
+		if _, err := s9pk.ParseManifest(manifestWith(t, map[string]any{"hearth": map[string]any{"network": wrong}})); s9pk.ReasonOf(err) != s9pk.BadManifest {
+			t.Errorf("%v: %v", wrong, err)
+		}
+	}
+}

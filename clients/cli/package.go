@@ -274,7 +274,10 @@ func (a *app) showPackage(ctx context.Context, c *hearth.Client, id string) erro
 		row := flatten(p)
 		row["description"] = resp.GetArtifact().GetSpec().GetDescription()
 		row["healthChecks"], row["addresses"], row["tasks"] = []any{}, []any{}, []any{}
-		row["snapshots"], row["dependencies"] = []any{}, []any{}
+		row["snapshots"], row["dependencies"], row["permissions"] = []any{}, []any{}, []any{}
+		for _, p := range resp.GetPermissions() {
+			row["permissions"] = append(row["permissions"].([]any), flatten(p))
+		}
 		for _, d := range resp.GetDependencyStates() {
 			row["dependencies"] = append(row["dependencies"].([]any), flatten(d))
 		}
@@ -310,6 +313,15 @@ func (a *app) showPackage(ctx context.Context, c *hearth.Client, id string) erro
 	}
 	for _, d := range resp.GetDependencyStates() {
 		fmt.Fprintf(a.Out, "  needs: %s\n", a.dependencyText(d))
+	}
+	var may []string
+	for _, p := range resp.GetPermissions() {
+		if k := p.GetKind(); k != packagesv1.Permission_KIND_VOLUME && k != packagesv1.Permission_KIND_DEPENDENCY {
+			may = append(may, printable(a.permission(p)))
+		}
+	}
+	if len(may) > 0 {
+		fmt.Fprintln(a.Out, a.say("package.may", map[string]any{"What": strings.Join(may, "; ")}))
 	}
 	for _, sn := range resp.GetSnapshots() {
 		fmt.Fprintf(a.Out, "  can be rolled back to: %s, with its data of %s\n", printable(sn.GetSpec().GetVersion()), taken(sn).Format("2006-01-02 15:04:05"))

@@ -13,6 +13,7 @@ import (
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/clients/go"
 	"github.com/spf13/cobra"
 )
@@ -170,9 +171,7 @@ func (a *app) printPlan(p *packagesv1.InstallPlan) error {
 		}
 		line(a.say("plan.needs", map[string]any{"ID": d.GetPackageId(), "State": state}))
 	}
-	what := func(m *packagesv1.Permission) map[string]any {
-		return map[string]any{"What": a.worded("word."+strings.ReplaceAll(word(m.GetKind()), "_", "-")) + spaced(m.GetTarget())}
-	}
+	what := func(m *packagesv1.Permission) map[string]any { return map[string]any{"What": a.permission(m)} }
 	for _, m := range p.GetPermissionsAdded() {
 		line(a.say("plan.permission", what(m)))
 	}
@@ -183,6 +182,20 @@ func (a *app) printPlan(p *packagesv1.InstallPlan) error {
 		line(a.say("plan.obstacle", map[string]any{"Reason": f.GetMessage()}))
 	}
 	return nil
+}
+
+// permission words what a package may do.
+func (a *app) permission(m *packagesv1.Permission) string {
+	if m.GetKind() == packagesv1.Permission_KIND_NETWORK {
+		switch m.GetTarget() {
+		case s9pk.NetworkInternet:
+			return a.worded("word.reaches-internet")
+		case s9pk.NetworkLAN:
+			return a.worded("word.reaches-lan")
+		}
+		return a.worded("word.reaches-network") + spaced(m.GetTarget())
+	}
+	return a.worded("word."+strings.ReplaceAll(word(m.GetKind()), "_", "-")) + spaced(m.GetTarget())
 }
 
 // obstacle is the error of a plan that cannot be carried out, nil where it can.

@@ -247,11 +247,11 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		Dial: new(net.Dialer).DialContext,
 	})
 	d.gateways = gateway.New(gateway.Config{
-		Tag: tag, Bridge: bridge, Address: cfg.Bridge, Address6: netip.PrefixFrom(abi.BridgeAddress6, 64), Ports: []uint16{uint16(cfg.WebPort), socksPort}, Opened: openedPath(d.runDir),
+		Tag: tag, Bridge: bridge, Address: cfg.Bridge, Address6: netip.PrefixFrom(abi.BridgeAddress6, 64), Ports: []uint16{uint16(cfg.WebPort), socksPort}, Outward: []uint16{socksPort}, Opened: openedPath(d.runDir),
 		Interface: func(pkg string) string { return runner.InterfaceName(tag, pkg) }, Flows: func() uint32 { return nft.FlowShare("/") },
 	}, d.store, log, d.host.devices, d.host.firewall)
 	d.runner = runner.New(ctx, runner.Config{
-		RunDir: d.runDir, StateDir: cfg.StateDir, Tag: tag, Bridge: bridge, BridgeAddress: cfg.Bridge, Bridge6: d.gateways.Bridge6, FirstUID: cfg.FirstUID,
+		RunDir: d.runDir, StateDir: cfg.StateDir, Tag: tag, Bridge: bridge, BridgeAddress: cfg.Bridge, Bridge6: d.gateways.Bridge6, EnsureReach: d.gateways.EnsureReach, FirstUID: cfg.FirstUID,
 		Rootfs: filepath.Join(cfg.BinDir, "rootfs.squashfs"), Agent: filepath.Join(cfg.BinDir, "hearth-agent"),
 		JSHost: filepath.Join(cfg.BinDir, "jshost"), Language: d.settings.Language, Version: cfg.Version, Limits: d.host.limits, Disk: d.host.disk, MachineRoot: d.host.root, Boot: bootID(),
 		ParkAfter: cfg.ParkAfter,

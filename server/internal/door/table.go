@@ -456,6 +456,15 @@ func (c *compiler) resolver(m *doorv1.Resolver) {
 		c.plan.resolver.addresses = append(c.plan.resolver.addresses, a)
 	}
 	cfg := dnsserver.Config{Zones: slices.Clone(m.GetZones()), Sources: c.sources("resolver.allowed_sources", m.GetAllowedSources())}
+	c.limit("resolver.local_sources", "addresses", len(m.GetLocalSources()), dnsserver.MaxLocal)
+	for i, s := range m.GetLocalSources()[:min(len(m.GetLocalSources()), dnsserver.MaxLocal)] {
+		a, err := netip.ParseAddr(s)
+		if err != nil || a.Is4In6() || a.Zone() != "" {
+			c.wrong(fmt.Sprintf("resolver.local_sources[%d]", i), "%q is not an address", s)
+			continue
+		}
+		cfg.Local = append(cfg.Local, a)
+	}
 	for i, u := range m.GetUpstreams() {
 		a, err := netip.ParseAddrPort(u)
 		if err != nil {

@@ -19,8 +19,8 @@ import (
 	"github.com/hearthos/hearth/server/internal/store"
 )
 
-// ensureFirewall adds the rules that follow from the rows, and puts all in force.
-func (s *Service) ensureFirewall(_ context.Context, rules nft.Rules) error {
+// ensureFirewall adds the rules that follow from the rows, and puts all in force. It needs s.mu.
+func (s *Service) ensureFirewall(ctx context.Context, rules nft.Rules) error {
 	if s.cfg.Flows != nil {
 		rules.Flows = s.cfg.Flows()
 	}
@@ -28,13 +28,17 @@ func (s *Service) ensureFirewall(_ context.Context, rules nft.Rules) error {
 	if rules.Hairpin, err = s.devices.Hairpins(s.cfg.Bridge); err != nil {
 		return err
 	}
+	var reach map[string]*nft.Reach
 	err = s.store.View(func(tx *store.Tx) error {
 		addresses, sixes, err := containers(tx)
 		if err != nil {
 			return err
 		}
+		if reach, err = s.reaches(ctx, tx); err != nil {
+			return err
+		}
 		for pkg, a := range addresses {
-			service := nft.Service{Link: s.cfg.Interface(pkg), Address: a, MAC: netdev.MAC(a)}
+			service := nft.Service{Link: s.cfg.Interface(pkg), Address: a, MAC: netdev.MAC(a), Reach: reach[pkg]}
 			if rules.Host6.Contains(sixes[pkg]) {
 				service.Address6 = sixes[pkg]
 			}
@@ -55,7 +59,12 @@ func (s *Service) ensureFirewall(_ context.Context, rules nft.Rules) error {
 	if err != nil {
 		return err
 	}
-	return s.firewall.Ensure(rules)
+	rules.Outward = s.cfg.Outward
+	if err := s.firewall.Ensure(rules); err != nil {
+		return err
+	}
+	s.reach = reach
+	return nil
 }
 
 // interfaces are the names of the links of services whose container is up. Until then LXC is about to put its link on the bridge,

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -41,8 +42,9 @@ type Config struct {
 	Address, Address6 netip.Prefix
 	// Interface names the host's end of a package's container.
 	Interface func(pkg string) string
-	// Ports are those of the server itself that services may reach.
-	Ports []uint16
+	// Ports are those of the server itself that services may reach; Outward those of them that lead to the Internet, which are only for
+	// services that may reach it.
+	Ports, Outward []uint16
 	// Opened is the file that tells what forwards because of this server, for PutBack; it ends with the machine, as that does. One
 	// with a 6 behind its name tells it of IPv6.
 	Opened string
@@ -57,6 +59,9 @@ type Service struct {
 	log      *slog.Logger
 	devices  Devices
 	firewall Firewall
+
+	mu    sync.Mutex            // held while the network is made what it should be, so that older rules never come after newer ones
+	reach map[string]*nft.Reach // by package, as it is in force; guarded by mu
 }
 
 // Devices are the machine's network devices; *netdev.Devices and its fake do.
@@ -99,6 +104,13 @@ func New(cfg Config, st *store.Store, log *slog.Logger, devices Devices, firewal
 // Ensure makes bridge and firewall what they should be. It is called before the first container is looked at, and by
 // the controller whenever rows change.
 func (s *Service) Ensure(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ensure(ctx)
+}
+
+// ensure needs s.mu.
+func (s *Service) ensure(ctx context.Context) error {
 	links, err := s.devices.Links()
 	if err != nil {
 		return err
@@ -117,7 +129,7 @@ func (s *Service) Ensure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rules := nft.Rules{Tag: s.cfg.Tag, Bridge: s.cfg.Bridge, Host: s.cfg.Address, Host6: six}
+	rules := nft.Rules{Tag: s.cfg.Tag, Bridge: s.cfg.Bridge, Host: s.cfg.Address, Host6: six, Near: near(links)}
 	forward := s.forwarding(links)
 	if rules.Closed, err = s.closed(forward); err != nil {
 		return err
@@ -264,6 +276,7 @@ func (s *Service) Controller() reconcile.Controller {
 	keys := []string{ControllerKey}
 	c := reconcile.Controller{
 		Name:    ControllerName,
+		Reads:   []string{"artifact", "package"},
 		Drives:  []string{"bridge", "firewall"},
 		Workers: 1,
 		List:    func() ([]string, error) { return keys, nil },

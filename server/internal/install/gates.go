@@ -267,6 +267,10 @@ func compare(tx *store.Tx, art *packagesv1.Artifact, plan *packagesv1.InstallPla
 	}
 	before, after := permissions(old), permissions(m)
 	plan.PermissionsAdded, plan.PermissionsRemoved = without(after, before), without(before, after)
+	if there {
+		plan.PermissionsAdded = beyond(plan.PermissionsAdded, old.Hearth.Reach())
+		plan.PermissionsRemoved = beyond(plan.PermissionsRemoved, m.Hearth.Reach())
+	}
 	needs, err := dependents(tx, plan.GetPackageId())
 	for _, d := range needs {
 		plan.Dependents = append(plan.Dependents, ids.Parent(d.GetMeta().GetId()))
@@ -313,7 +317,26 @@ func permissions(m *s9pk.Manifest) (list []*packagesv1.Permission) {
 	for _, permission := range []string{s9pk.PermissionMail, s9pk.PermissionNotifications, s9pk.PermissionCertificates, s9pk.PermissionPackages} {
 		add(m.Hearth.Asks(permission), packagesv1.Permission_KIND_SERVER_FEATURE, permission)
 	}
+	for _, target := range m.Hearth.Reach().Targets() {
+		add(true, packagesv1.Permission_KIND_NETWORK, target)
+	}
 	return list
+}
+
+// Permissions answers what a package may do by the manifest of its file; nothing where it cannot be read.
+func Permissions(art *packagesv1.Artifact) []*packagesv1.Permission {
+	m, err := s9pk.ParseManifest(art.GetSpec().GetManifest())
+	if err != nil {
+		return nil
+	}
+	return permissions(m)
+}
+
+// beyond leaves out the networks that are reached anyway.
+func beyond(list []*packagesv1.Permission, reach s9pk.Reach) []*packagesv1.Permission {
+	return slices.DeleteFunc(list, func(p *packagesv1.Permission) bool {
+		return p.GetKind() == packagesv1.Permission_KIND_NETWORK && reach.Covers(p.GetTarget())
+	})
 }
 
 // without are those of a list that another does not have.

@@ -15,6 +15,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -26,6 +27,7 @@ import (
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/server/internal/reconcile"
 	"github.com/hearthos/hearth/server/internal/store"
 )
@@ -123,6 +125,7 @@ func (s *Service) Controller() reconcile.Controller {
 	keys := []string{ControllerKey}
 	c := reconcile.Controller{
 		Name:    ControllerName,
+		Reads:   []string{"artifact"},
 		Drives:  []string{"front door"},
 		Workers: 1,
 		List:    func() ([]string, error) { return keys, nil },
@@ -130,7 +133,7 @@ func (s *Service) Controller() reconcile.Controller {
 			return renew, s.apply(ctx)
 		},
 	}
-	for _, kind := range []string{"host", "package", "dependency", "dnssettings", "hostgates", "passthrough"} {
+	for _, kind := range []string{"host", "package", "dependency", "dnssettings", "hostgates", "passthrough", "container"} {
 		c.Sources = append(c.Sources, reconcile.Source{
 			Selector: store.Selector{Kind: kind},
 			Keys:     func(store.Change) []string { return keys },
@@ -186,6 +189,9 @@ func (s *Service) render() (*doorv1.Table, []string, error) {
 			return err
 		}
 		in.Gates = s.gates(tx, in.Hosts)
+		if in.Confined, err = confined(tx); err != nil {
+			return err
+		}
 		if in.Dependencies, err = store.List[*packagesv1.Dependency](tx, ""); err != nil {
 			return err
 		}
@@ -217,6 +223,35 @@ func (s *Service) render() (*doorv1.Table, []string, error) {
 	in.Private = privateDomains(in.Hosts)
 	table, omitted := Table(in)
 	return table, omitted, nil
+}
+
+// confined answers the addresses of the services that reach nothing beyond the server by what their packages declare: a name that
+// somebody else is asked for would reach further.
+func confined(tx *store.Tx) (out []netip.Addr, err error) {
+	rows, err := store.List[*packagesv1.Container](tx, "")
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		artifact := row.GetSpec().GetArtifact()
+		if artifact == "" {
+			continue // there is nobody who asks
+		}
+		art, there, err := store.Lookup[*packagesv1.Artifact](tx, artifact)
+		if err != nil {
+			return nil, err
+		}
+		declared, err := s9pk.ParseDeclared(art.GetSpec().GetManifest())
+		if !there || err == nil && !declared.Reach().Nothing() {
+			continue
+		}
+		for _, text := range []string{row.GetSpec().GetIpv4(), row.GetSpec().GetIpv6()} {
+			if a, err := netip.ParseAddr(text); err == nil {
+				out = append(out, a)
+			}
+		}
+	}
+	return out, nil
 }
 
 // gates answers whom the gates of hosts let pass. A gate whose secrets cannot be read lets nobody pass, and is no reason not to

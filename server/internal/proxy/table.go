@@ -71,6 +71,8 @@ type Input struct {
 	Gates        map[string]map[uint32]*hostsv1.GateCredentials
 	Packages     []*packagesv1.Package
 	Dependencies []*packagesv1.Dependency
+	// Confined are the addresses of services that reach nothing beyond the server.
+	Confined []netip.Addr
 	// Passthroughs are the names that lead to other machines.
 	Passthroughs []*hostsv1.Passthrough
 	Gateways     []abi.Gateway

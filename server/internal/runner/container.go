@@ -84,6 +84,9 @@ func (s *Service) create(ctx context.Context, row *packagesv1.Package) error {
 	if err := s.clear(ctx, pkg, compiledFor(spec)); err != nil {
 		return err
 	}
+	if err := s.cfg.EnsureReach(ctx, pkg); err != nil {
+		return err
+	}
 	c, err := s.assemble(ctx, ids.Package(pkg), spec, row.GetSpec().GetArtifact())
 	if err != nil {
 		return err

@@ -22,18 +22,30 @@ export interface LimitsText {
 /** What a package asks of the server beside what is its own: the account that mail is sent by, to tell people something, certificates and their keys, which packages are installed. */
 export type Permission = "mail" | "notifications" | "certificates" | "packages";
 
+/** A network in CIDR form, as in "192.0.2.0/24" or "2001:db8::/32"; a single address is a network of one. */
+export type NetworkRange = `${string}.${string}` | `${string}:${string}`;
+
+/**
+ * What a package opens connections to beyond the server: "internet"; "lan", which are private networks and those that the server is in; networks.
+ * The packages that it depends on are reached besides.
+ */
+export type NetworkNeed = "internet" | "lan" | NetworkRange;
+
 /** What a package declares of itself. */
 export interface Declarations {
   /** What the service is content with; people may choose otherwise. StartOS ignores it. */
   limits?: LimitsText;
   /** What the package asks of the server; an empty list is nothing, and all if not said. StartOS ignores it. */
   permissions?: readonly Permission[];
+  /** What the service opens connections to beyond the server and the packages it depends on; an empty list is nothing, and all if not said. StartOS ignores it. */
+  network?: readonly NetworkNeed[];
 }
 
 /** The member of the manifest that StartOS does not know. */
 export interface DeclaredManifest {
   limits?: Partial<Record<keyof LimitsText, number>>;
   permissions?: Permission[];
+  network?: string[];
   freeze?: true;
 }
 
@@ -70,12 +82,18 @@ function limitsOf({ memory, cpu, processes, ioWeight, read, write, disk }: Limit
   };
 }
 
+// Whether a network is one is told when the package is packed.
+function networksOf(needs: readonly NetworkNeed[]): string[] {
+  return needs.map((need) => (/^[^/]*[.:][^/]*$/.test(need) ? `${need}/${need.includes(":") ? 128 : 32}` : need));
+}
+
 /** What a description declares, as it stands in the manifest; undefined where it declares nothing. */
-export function declaredOf({ limits, permissions }: Declarations, freeze: boolean): DeclaredManifest | undefined {
-  if (!limits && !permissions && !freeze) return undefined;
+export function declaredOf({ limits, permissions, network }: Declarations, freeze: boolean): DeclaredManifest | undefined {
+  if (!limits && !permissions && !network && !freeze) return undefined;
   return {
     ...(limits ? { limits: limitsOf(limits)! } : {}),
     ...(permissions ? { permissions: [...permissions] } : {}),
+    ...(network ? { network: networksOf(network) } : {}),
     ...(freeze ? { freeze } : {}),
   };
 }

@@ -144,6 +144,8 @@ test("what a package declares stands in its manifest, in a member that StartOS i
   assert.ok(!("hearth" in one({})));
   assert.deepEqual(one({ limits: { memory: "512M", cpu: 0.5, disk: "1.5G", processes: 100 } }).hearth, { limits: { memory: 2 ** 29, cpu: 500, disk: 1.5 * 2 ** 30, processes: 100 } });
   assert.deepEqual(one({ permissions: ["mail"] }).hearth, { permissions: ["mail"] });
+  assert.deepEqual(one({ network: [] }).hearth, { network: [] });
+  assert.deepEqual(one({ network: ["lan", "192.0.2.0/24", "192.0.2.1", "2001:db8::1"] }).hearth, { network: ["lan", "192.0.2.0/24", "192.0.2.1/32", "2001:db8::1/128"] });
   assert.throws(() => one({ limits: { memory: "1M" } }), /limits.memory must be at least 67108864/);
   assert.throws(() => one({ limits: { memory: "lots" } }), /is no size/);
 });

@@ -76,6 +76,9 @@ func (s *Server) resolve(t *table, req *dns.Msg, source netip.Addr, tcp bool) (*
 	if named := t.reverse[name]; len(named) > 0 {
 		return pointer(req, q, named, source), nil
 	}
+	if t.local[source] {
+		return failed(req, dns.RcodeRefused), nil
+	}
 	return s.forward(t, req, source, tcp)
 }
 

@@ -31,6 +31,8 @@ const (
 	MaxUpstreams = 8
 	// MaxSources bounds each list of allowed sources.
 	MaxSources = 256
+	// MaxLocal bounds the sources for whom nobody else is asked.
+	MaxLocal = 8192
 )
 
 // ErrInvalid says that a configuration cannot be used.
@@ -45,6 +47,8 @@ type Config struct {
 	Upstreams []netip.AddrPort
 	// Sources may ask; none means loopback, private and link-local addresses.
 	Sources []netip.Prefix
+	// Local are sources for whom nobody else is asked: what is not known here is refused to them.
+	Local []netip.Addr
 }
 
 // Record gives a name addresses. Several records may have the same name; a caller gets the addresses of all it may see.
@@ -98,8 +102,8 @@ func (s *Server) SetConfig(c Config) error {
 
 // Check tells why a configuration cannot be used.
 func Check(c Config) error {
-	if len(c.Records) > MaxRecords || len(c.Zones) > MaxZones || len(c.Upstreams) > MaxUpstreams || len(c.Sources) > MaxSources {
-		return fmt.Errorf("%w: more than %d records, %d zones, %d upstreams or %d sources", ErrInvalid, MaxRecords, MaxZones, MaxUpstreams, MaxSources)
+	if len(c.Records) > MaxRecords || len(c.Zones) > MaxZones || len(c.Upstreams) > MaxUpstreams || len(c.Sources) > MaxSources || len(c.Local) > MaxLocal {
+		return fmt.Errorf("%w: more than %d records, %d zones, %d upstreams, %d sources or %d local ones", ErrInvalid, MaxRecords, MaxZones, MaxUpstreams, MaxSources, MaxLocal)
 	}
 	for _, z := range c.Zones {
 		if !validName(z) {
@@ -171,12 +175,16 @@ type table struct {
 	zones     map[string]bool
 	upstreams []netip.AddrPort
 	sources   []netip.Prefix
+	local     map[netip.Addr]bool
 }
 
 func compile(c Config) *table {
 	t := &table{
 		names: make(map[string][]*Record, len(c.Records)), reverse: map[string][]*Record{}, zones: map[string]bool{},
-		upstreams: slices.Clone(c.Upstreams), sources: slices.Clone(c.Sources),
+		upstreams: slices.Clone(c.Upstreams), sources: slices.Clone(c.Sources), local: make(map[netip.Addr]bool, len(c.Local)),
+	}
+	for _, a := range c.Local {
+		t.local[a] = true
 	}
 	if len(t.sources) == 0 {
 		t.sources = privateSources[:]

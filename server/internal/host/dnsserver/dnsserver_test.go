@@ -553,3 +553,38 @@ func reply(t *testing.T, s *dnsserver.Server, m *dns.Msg, source string) *dns.Ms
 	}
 	return r
 }
+
+// For some sources nobody else is asked: they are told what is known here, and refused the rest.
+func TestNobodyElseIsAskedForSomeSources(t *testing.T) {
+	t.Parallel()
+	up, asked := upstream(t, func(w dns.ResponseWriter, m *dns.Msg) { _ = w.WriteMsg(new(dns.Msg).SetReply(m)) })
+	s := dnsserver.New()
+	cfg := dnsserver.Config{
+		Records: []dnsserver.Record{{Name: "other.startos", IPv4: []netip.Addr{ip("10.0.3.9")}}}, Upstreams: []netip.AddrPort{up}, Local: []netip.Addr{ip("127.0.0.1")},
+	}
+	if err := s.SetConfig(cfg); err != nil {
+		t.Fatal(err)
+	}
+	addr := start(t, s)
+	rcode := func(name string) int {
+		t.Helper()
+		m, err := dns.Exchange(new(dns.Msg).SetQuestion(name, dns.TypeA), addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Rcode
+	}
+	if got := rcode("other.startos."); got != dns.RcodeSuccess {
+		t.Errorf("a name that is known here: %s", dns.RcodeToString[got])
+	}
+	if got := rcode("example.org."); got != dns.RcodeRefused || asked.Load() != 0 {
+		t.Errorf("another name: %s, asked %d times", dns.RcodeToString[got], asked.Load())
+	}
+	cfg.Local = nil
+	if err := s.SetConfig(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if got := rcode("example.org."); got != dns.RcodeSuccess || asked.Load() != 1 {
+		t.Errorf("for everybody else: %s, asked %d times", dns.RcodeToString[got], asked.Load())
+	}
+}

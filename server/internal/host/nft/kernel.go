@@ -306,7 +306,7 @@ func (f *Firewall) addSet(t *nftables.Table, s *set) error {
 	return nil
 }
 
-// cut forgets connections of services without a pair, and to ports of this machine they may not use: packets of a known connection would pass for ever, those of a
+// cut forgets connections of services without a pair, to ports of this machine they may not use, and to what is out of their reach: packets of a known connection would pass for ever, those of a
 // forgotten one are judged anew.
 func (f *Firewall) cut(r Rules) error {
 	for _, family := range []netlink.InetFamily{unix.AF_INET, unix.AF_INET6} {
@@ -332,7 +332,7 @@ func (s strangers) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 		return false
 	}
 	if s.rules.member(to) != nil {
-		return s.misused(flow, from)
+		return s.misused(flow, from, to)
 	}
 	_, allowed := slices.BinarySearchFunc(s.rules.Allowed, Pair{s.rules.named(from), s.rules.named(to)}, func(a, b Pair) int {
 		if c := a.From.Compare(b.From); c != 0 {
@@ -343,13 +343,20 @@ func (s strangers) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 	return !allowed
 }
 
-// misused tells whether a connection of a service leads to a port of this machine that it may not use. Connections to
-// other machines are those that were masqueraded.
-func (s strangers) misused(flow *netlink.ConntrackFlow, from netip.Addr) bool {
+// misused tells whether a connection of a service leads to a port of this machine that it may not use, or out of its reach.
+// Connections to other machines are those that were masqueraded.
+func (s strangers) misused(flow *netlink.ConntrackFlow, from, to netip.Addr) bool {
 	back, ok := netip.AddrFromSlice(flow.Reverse.DstIP)
-	port := flow.Forward.DstPort
-	if !ok || back.Unmap() != from || flow.Forward.Protocol != unix.IPPROTO_TCP || port == 53 {
+	port, bounds := flow.Forward.DstPort, s.rules.bounds[s.rules.named(from)]
+	switch {
+	case !ok:
 		return false
+	case back.Unmap() != from:
+		return bounds != nil && !bounds.covers(to, s.rules.near)
+	case flow.Forward.Protocol != unix.IPPROTO_TCP || port == 53:
+		return false
+	case bounds != nil && !bounds.Internet && slices.Contains(s.rules.Outward, port):
+		return true
 	}
 	for _, p := range s.rules.Ports {
 		if p.First <= port && port <= p.Last {

@@ -201,6 +201,15 @@ func loadDestination(a netip.Addr) (string, *expr.Payload) {
 
 func sourceIn(p netip.Prefix) word {
 	words, load := loadSource(p.Addr())
+	return addressIn(words, load, p)
+}
+
+func destinationIn(p netip.Prefix) word {
+	words, load := loadDestination(p.Addr())
+	return addressIn(words, load, p)
+}
+
+func addressIn(words string, load *expr.Payload, p netip.Prefix) word {
 	size := p.Addr().BitLen() / 8
 	return word{words + p.String(), []expr.Any{
 		load,
@@ -276,23 +285,31 @@ var (
 
 // lookup holds where the fields together are in the set. In the inet family the caller has settled the protocol.
 type lookup struct {
-	set    *set
-	fields []field
+	set     *set
+	fields  []field
+	negated bool
 }
 
-func in(s *set, fields ...field) lookup { return lookup{s, fields} }
+func in(s *set, fields ...field) lookup { return lookup{set: s, fields: fields} }
+
+// notIn holds where one field is not in the set.
+func notIn(s *set, f field) lookup { return lookup{set: s, fields: []field{f}, negated: true} }
 
 func (l lookup) text() string {
 	words := make([]string, len(l.fields))
 	for i, f := range l.fields {
 		words[i] = f.words
 	}
-	return strings.Join(words, " . ") + " @" + l.set.name
+	name := " @" + l.set.name
+	if l.negated {
+		name = " !=" + name
+	}
+	return strings.Join(words, " . ") + name
 }
 
 func (l lookup) exprs() []expr.Any {
 	if len(l.fields) == 1 {
-		return []expr.Any{l.fields[0].load(reg), &expr.Lookup{SourceRegister: reg, SetName: l.set.name, SetID: l.set.id}}
+		return []expr.Any{l.fields[0].load(reg), &expr.Lookup{SourceRegister: reg, SetName: l.set.name, SetID: l.set.id, Invert: l.negated}}
 	}
 	var out []expr.Any
 	r := uint32(reg32)
@@ -381,6 +398,10 @@ func (e element) text() string {
 			if values[i] = fmt.Sprint(v.First); v.Last != v.First {
 				values[i] = fmt.Sprintf("%d-%d", v.First, v.Last)
 			}
+		case addrRange:
+			if values[i] = v.first.String(); v.last != v.first {
+				values[i] += "-" + v.last.String()
+			}
 		default:
 			values[i] = fmt.Sprint(v)
 		}
@@ -394,6 +415,13 @@ func (s *set) kernel(e element) []nftables.SetElement {
 		out := []nftables.SetElement{{Key: binary.BigEndian.AppendUint16(nil, p.First)}}
 		if p.Last < 65535 {
 			out = append(out, nftables.SetElement{Key: binary.BigEndian.AppendUint16(nil, p.Last+1), IntervalEnd: true})
+		}
+		return out
+	}
+	if r, ok := e[0].(addrRange); ok {
+		out := []nftables.SetElement{{Key: r.first.AsSlice()}}
+		if end := r.last.Next(); end.IsValid() {
+			out = append(out, nftables.SetElement{Key: end.AsSlice(), IntervalEnd: true})
 		}
 		return out
 	}

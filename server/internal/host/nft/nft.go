@@ -3,6 +3,7 @@
 //	nft.go     what is wanted, checked
 //	rules.go   the tables it comes to
 //	forwards.go  ports of this machine that lead to services
+//	reach.go   what services reach beyond this machine
 //	match.go   the words rules are made of, as text and for the kernel
 //	kernel.go  tables put into the kernel
 //	changes.go what others do to them
@@ -32,6 +33,8 @@ import (
 const (
 	// MaxServices, MaxPairs, MaxPorts and MaxUses bound a set of rules.
 	MaxServices, MaxPairs, MaxPorts, MaxUses, MaxClosed = 4096, 16384, 4096, 32768, 1024
+	// MaxRanges bounds the ranges that services reach, MaxNear the networks that are near.
+	MaxRanges, MaxNear = 4096, 1024
 	// tablePrefix begins the names of our tables; the tag follows.
 	tablePrefix = "hearth_"
 )
@@ -57,6 +60,10 @@ type Rules struct {
 	// Uses are further ports of this machine, each for one service. The machine's addresses are alike: what a service may
 	// not use at the bridge it may not use at an address in another network either.
 	Uses []Use
+	// Near are the networks that are not of the Internet, as Service.Reach tells them apart.
+	Near []netip.Prefix
+	// Outward are those of Ports by which this machine connects whoever asks it with the Internet.
+	Outward []uint16
 	// Flows is how many connections the machine may track that one service opened; of more, the first packet is dropped.
 	// They are counted anew whenever the rules are replaced, and for themselves over IPv6, where a quarter is allowed. 0 bounds nothing.
 	Flows uint32
@@ -70,6 +77,8 @@ type Rules struct {
 	Hairpin bool
 
 	six, four map[netip.Addr]netip.Addr // of services: the one address by the other
+	bounds    map[netip.Addr]*Reach     // of services that do not reach everything
+	near      []addrRange
 }
 
 // Service is who may send from a link.
@@ -80,6 +89,8 @@ type Service struct {
 	// Address6 is not valid for one without IPv6.
 	Address6 netip.Addr
 	MAC      net.HardwareAddr
+	// Reach is what it may open connections to beyond this machine; nil is everything.
+	Reach *Reach
 }
 
 // Pair lets From open connections to To.
@@ -140,6 +151,9 @@ func (r Rules) normal() (Rules, error) {
 			return r, fmt.Errorf("%w: hardware address %q of %s", ErrInvalid, s.MAC, s.Link)
 		}
 	}
+	if err := r.checkReach(); err != nil {
+		return r, err
+	}
 	r.six, r.four = make(map[netip.Addr]netip.Addr), make(map[netip.Addr]netip.Addr)
 	for _, s := range r.Services {
 		if s.Address6.IsValid() {
@@ -197,6 +211,7 @@ func (r Rules) sorted() Rules {
 	r.Services = slices.CompactFunc(r.Services, func(a, b Service) bool {
 		return a.Link == b.Link && a.Address == b.Address && a.Address6 == b.Address6 && bytes.Equal(a.MAC, b.MAC)
 	})
+	r.bounds, r.near = r.reaches()
 	r.Allowed = slices.Clone(r.Allowed)
 	slices.SortFunc(r.Allowed, func(a, b Pair) int {
 		if c := a.From.Compare(b.From); c != 0 {

@@ -96,7 +96,7 @@ func TestTheKernelHoldsWhatIsRendered(t *testing.T) {
 	}
 	empty := example()
 	empty.Services, empty.Allowed, empty.Ports, empty.Uses, empty.Forwards = nil, nil, nil, nil, nil
-	for name, r := range map[string]nft.Rules{"example": example(), "empty": empty} {
+	for name, r := range map[string]nft.Rules{"example": example(), "empty": empty, "bounded": bounded()} {
 		text, err := nft.Render(r)
 		if err != nil {
 			t.Fatal(err)
@@ -188,7 +188,12 @@ func TestRulesThatCannotBeUsed(t *testing.T) {
 		"use of port 0":          func(r *nft.Rules) { r.Uses[0].Port = 0 },
 		"port 0":                 func(r *nft.Rules) { r.Ports[0].First = 0 },
 		"ports backwards":        func(r *nft.Rules) { r.Ports[0] = nft.PortRange{First: 9, Last: 8} },
-		"too many":               func(r *nft.Rules) { r.Allowed = make([]nft.Pair, nft.MaxPairs+1) },
+		"a range with bits":      func(r *nft.Rules) { r.Near = []netip.Prefix{netip.MustParsePrefix("10.0.0.1/8")} },
+		"no range":               func(r *nft.Rules) { r.Services[0].Reach = &nft.Reach{Ranges: make([]netip.Prefix, 1)} },
+		"too many ranges": func(r *nft.Rules) {
+			r.Services[0].Reach = &nft.Reach{Ranges: slices.Repeat([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, nft.MaxRanges+1)}
+		},
+		"too many": func(r *nft.Rules) { r.Allowed = make([]nft.Pair, nft.MaxPairs+1) },
 	} {
 		r := example()
 		change(&r)

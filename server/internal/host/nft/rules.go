@@ -136,6 +136,8 @@ func inetTable(r Rules) table {
 	for _, m := range maps {
 		sets = append(sets, m.set)
 	}
+	bounds := boundsOf(r)
+	sets = append(sets, bounds.sets()...)
 	return table{name: tablePrefix + r.Tag, family: familyInet, sets: sets, chains: append(forwardChains(r, maps), []chain{
 		{
 			// What services answer to callers whose address the front door has kept is the door's, not theirs who have the address.
@@ -158,7 +160,7 @@ func inetTable(r Rules) table {
 				// Services do not ask the router for ports: SSDP, and NAT-PMP with PCP.
 				{l4proto(protoUDP), destinationPort(1900), drop},
 				{l4proto(protoUDP), destinationPort(5351), drop},
-			}),
+			}, bounds.leaving()),
 		},
 		{
 			name: "input", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookInput, hookName: "input", priority: 0,
@@ -172,6 +174,7 @@ func inetTable(r Rules) table {
 				{nfproto(protoIPv6), l4proto(protoICMPv6), icmp6Type(icmp6NeighborSolicit), accept},
 				{l4proto(protoUDP), destinationPort(53), accept},
 				{l4proto(protoTCP), destinationPort(53), accept},
+			}, bounds.outward(), []rule{
 				{l4proto(protoTCP), in(ports, fieldDestinationPort), accept},
 				{nfproto(protoIPv4), l4proto(protoTCP), in(uses, fieldIPSource, fieldDestinationPort), accept},
 				{nfproto(protoIPv6), l4proto(protoTCP), in(uses6, fieldIP6Source, fieldDestinationPort), accept},

@@ -70,6 +70,7 @@ func (s *Server) GetPackage(ctx context.Context, req *packagesv1.GetPackageReque
 		if resp.Artifact, _, err = store.Lookup[*packagesv1.Artifact](tx, row.GetSpec().GetArtifact()); err != nil {
 			return err
 		}
+		resp.Permissions = install.Permissions(resp.GetArtifact())
 		if resp.HealthChecks, err = store.List[*packagesv1.HealthCheck](tx, req.GetId()); err != nil {
 			return err
 		}

@@ -1,5 +1,5 @@
 import { isObject } from "../../forms/spec.js";
-import { localized } from "../../i18n.svelte.js";
+import { localized, t } from "../../i18n.svelte.js";
 
 /** What people should know of a package before it is theirs, as its manifest says it. */
 export interface Manifest {
@@ -12,11 +12,18 @@ export interface Manifest {
   readonly devices: readonly string[];
   /** What it may do beyond an ordinary service: keys of texts. */
   readonly abilities: readonly string[];
+  /** What it opens connections to beyond the server: "internet", "lan" or networks. */
+  readonly reaches: readonly string[];
   readonly ram: number;
 }
 
 const strings = (value: unknown): string[] => (Array.isArray(value) ? value.filter((v): v is string => typeof v === "string") : []);
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
+
+const reach: Readonly<Record<string, string>> = { internet: "page.reach.internet", lan: "page.reach.lan" };
+
+/** What a target of the network is for people. */
+export const reached = (target: string): string => (reach[target] ? t(reach[target]) : target);
 
 /** Reads a manifest as the server keeps it. It is a package's: what is not as it should be counts as absent. */
 export function readManifest(raw: Uint8Array): Manifest {
@@ -36,6 +43,7 @@ export function readManifest(raw: Uint8Array): Manifest {
     ["page.about.docs", strings(m["docsUrls"])[0]],
   ] as const;
   const hardware = of("hardwareRequirements");
+  const network = of("hearth")["network"];
   return {
     description: localized(of("description")["long"]) || localized(of("description")["short"]),
     releaseNotes: localized(m["releaseNotes"]),
@@ -54,6 +62,7 @@ export function readManifest(raw: Uint8Array): Manifest {
       ...(m["userspaceFilesystems"] === true ? ["page.ability.filesystems"] : []),
       ...(m["virtualNetworking"] === true ? ["page.ability.networking"] : []),
     ],
+    reaches: Array.isArray(network) ? strings(network).filter((target) => target in reach || target.includes("/")) : Object.keys(reach),
     ram: typeof hardware["ram"] === "number" ? hardware["ram"] : 0,
   };
 }

@@ -679,8 +679,10 @@ type Resolver struct {
 	Upstreams []string `protobuf:"bytes,4,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
 	// Sources that may ask, in CIDR form; none means loopback, private and link-local addresses.
 	AllowedSources []string `protobuf:"bytes,5,rep,name=allowed_sources,json=allowedSources,proto3" json:"allowed_sources,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Addresses of sources for whom nobody else is asked: what is not answered here is refused to them.
+	LocalSources  []string `protobuf:"bytes,6,rep,name=local_sources,json=localSources,proto3" json:"local_sources,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Resolver) Reset() {
@@ -744,6 +746,13 @@ func (x *Resolver) GetUpstreams() []string {
 func (x *Resolver) GetAllowedSources() []string {
 	if x != nil {
 		return x.AllowedSources
+	}
+	return nil
+}
+
+func (x *Resolver) GetLocalSources() []string {
+	if x != nil {
+		return x.LocalSources
 	}
 	return nil
 }
@@ -1609,13 +1618,14 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\vCertificate\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05chain\x18\x02 \x01(\fR\x05chain\x12\x10\n" +
-	"\x03key\x18\x03 \x01(\fR\x03key\"\xb7\x01\n" +
+	"\x03key\x18\x03 \x01(\fR\x03key\"\xdc\x01\n" +
 	"\bResolver\x12\x1c\n" +
 	"\taddresses\x18\x01 \x03(\tR\taddresses\x120\n" +
 	"\arecords\x18\x02 \x03(\v2\x16.hearth.door.v1.RecordR\arecords\x12\x14\n" +
 	"\x05zones\x18\x03 \x03(\tR\x05zones\x12\x1c\n" +
 	"\tupstreams\x18\x04 \x03(\tR\tupstreams\x12'\n" +
-	"\x0fallowed_sources\x18\x05 \x03(\tR\x0eallowedSources\"\x8d\x01\n" +
+	"\x0fallowed_sources\x18\x05 \x03(\tR\x0eallowedSources\x12#\n" +
+	"\rlocal_sources\x18\x06 \x03(\tR\flocalSources\"\x8d\x01\n" +
 	"\x06Record\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04ipv4\x18\x02 \x03(\tR\x04ipv4\x12'\n" +

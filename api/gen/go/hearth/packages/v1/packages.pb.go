@@ -454,8 +454,10 @@ type GetPackageResponse struct {
 	Snapshots []*Snapshot `protobuf:"bytes,5,rep,name=snapshots,proto3" json:"snapshots,omitempty"`
 	// Whether it has what it needs of other packages, in the order of dependencies.
 	DependencyStates []*DependencyState `protobuf:"bytes,6,rep,name=dependency_states,json=dependencyStates,proto3" json:"dependency_states,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// What it may do by its manifest.
+	Permissions   []*Permission `protobuf:"bytes,7,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetPackageResponse) Reset() {
@@ -526,6 +528,13 @@ func (x *GetPackageResponse) GetSnapshots() []*Snapshot {
 func (x *GetPackageResponse) GetDependencyStates() []*DependencyState {
 	if x != nil {
 		return x.DependencyStates
+	}
+	return nil
+}
+
+func (x *GetPackageResponse) GetPermissions() []*Permission {
+	if x != nil {
+		return x.Permissions
 	}
 	return nil
 }
@@ -2852,14 +2861,15 @@ const file_hearth_packages_v1_packages_proto_rawDesc = "" +
 	"\bpackages\x18\x01 \x03(\v2\x1b.hearth.packages.v1.PackageR\bpackages\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"2\n" +
 	"\x11GetPackageRequest\x12\x1d\n" +
-	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"\x9d\x03\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"\xdf\x03\n" +
 	"\x12GetPackageResponse\x125\n" +
 	"\apackage\x18\x01 \x01(\v2\x1b.hearth.packages.v1.PackageR\apackage\x128\n" +
 	"\bartifact\x18\x02 \x01(\v2\x1c.hearth.packages.v1.ArtifactR\bartifact\x12D\n" +
 	"\rhealth_checks\x18\x03 \x03(\v2\x1f.hearth.packages.v1.HealthCheckR\fhealthChecks\x12B\n" +
 	"\fdependencies\x18\x04 \x03(\v2\x1e.hearth.packages.v1.DependencyR\fdependencies\x12:\n" +
 	"\tsnapshots\x18\x05 \x03(\v2\x1c.hearth.packages.v1.SnapshotR\tsnapshots\x12P\n" +
-	"\x11dependency_states\x18\x06 \x03(\v2#.hearth.packages.v1.DependencyStateR\x10dependencyStates\"\xf9\x02\n" +
+	"\x11dependency_states\x18\x06 \x03(\v2#.hearth.packages.v1.DependencyStateR\x10dependencyStates\x12@\n" +
+	"\vpermissions\x18\a \x03(\v2\x1e.hearth.packages.v1.PermissionR\vpermissions\"\xf9\x02\n" +
 	"\x0fDependencyState\x12\x1d\n" +
 	"\n" +
 	"package_id\x18\x01 \x01(\tR\tpackageId\x12?\n" +
@@ -3146,19 +3156,20 @@ var file_hearth_packages_v1_packages_proto_goTypes = []any{
 	(*HealthCheck)(nil),                // 50: hearth.packages.v1.HealthCheck
 	(*Dependency)(nil),                 // 51: hearth.packages.v1.Dependency
 	(*Snapshot)(nil),                   // 52: hearth.packages.v1.Snapshot
-	(*v1.Fault)(nil),                   // 53: hearth.meta.v1.Fault
-	(*Usage)(nil),                      // 54: hearth.packages.v1.Usage
-	(*HealthChange)(nil),               // 55: hearth.packages.v1.HealthChange
-	(*durationpb.Duration)(nil),        // 56: google.protobuf.Duration
-	(*v11.Operation)(nil),              // 57: hearth.operations.v1.Operation
-	(*InstallPlan)(nil),                // 58: hearth.packages.v1.InstallPlan
-	(*timestamppb.Timestamp)(nil),      // 59: google.protobuf.Timestamp
-	(*BackupPackageRequest)(nil),       // 60: hearth.packages.v1.BackupPackageRequest
-	(*RestorePackageRequest)(nil),      // 61: hearth.packages.v1.RestorePackageRequest
-	(*CollectGarbageRequest)(nil),      // 62: hearth.packages.v1.CollectGarbageRequest
-	(*BackupPackageResponse)(nil),      // 63: hearth.packages.v1.BackupPackageResponse
-	(*RestorePackageResponse)(nil),     // 64: hearth.packages.v1.RestorePackageResponse
-	(*CollectGarbageResponse)(nil),     // 65: hearth.packages.v1.CollectGarbageResponse
+	(*Permission)(nil),                 // 53: hearth.packages.v1.Permission
+	(*v1.Fault)(nil),                   // 54: hearth.meta.v1.Fault
+	(*Usage)(nil),                      // 55: hearth.packages.v1.Usage
+	(*HealthChange)(nil),               // 56: hearth.packages.v1.HealthChange
+	(*durationpb.Duration)(nil),        // 57: google.protobuf.Duration
+	(*v11.Operation)(nil),              // 58: hearth.operations.v1.Operation
+	(*InstallPlan)(nil),                // 59: hearth.packages.v1.InstallPlan
+	(*timestamppb.Timestamp)(nil),      // 60: google.protobuf.Timestamp
+	(*BackupPackageRequest)(nil),       // 61: hearth.packages.v1.BackupPackageRequest
+	(*RestorePackageRequest)(nil),      // 62: hearth.packages.v1.RestorePackageRequest
+	(*CollectGarbageRequest)(nil),      // 63: hearth.packages.v1.CollectGarbageRequest
+	(*BackupPackageResponse)(nil),      // 64: hearth.packages.v1.BackupPackageResponse
+	(*RestorePackageResponse)(nil),     // 65: hearth.packages.v1.RestorePackageResponse
+	(*CollectGarbageResponse)(nil),     // 66: hearth.packages.v1.CollectGarbageResponse
 }
 var file_hearth_packages_v1_packages_proto_depIdxs = []int32{
 	48, // 0: hearth.packages.v1.ListPackagesResponse.packages:type_name -> hearth.packages.v1.Package
@@ -3168,84 +3179,85 @@ var file_hearth_packages_v1_packages_proto_depIdxs = []int32{
 	51, // 4: hearth.packages.v1.GetPackageResponse.dependencies:type_name -> hearth.packages.v1.Dependency
 	52, // 5: hearth.packages.v1.GetPackageResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
 	7,  // 6: hearth.packages.v1.GetPackageResponse.dependency_states:type_name -> hearth.packages.v1.DependencyState
-	0,  // 7: hearth.packages.v1.DependencyState.state:type_name -> hearth.packages.v1.DependencyState.State
-	10, // 8: hearth.packages.v1.WhyPackageResponse.links:type_name -> hearth.packages.v1.WhyLink
-	1,  // 9: hearth.packages.v1.WhyLink.cause:type_name -> hearth.packages.v1.WhyLink.Cause
-	47, // 10: hearth.packages.v1.WhyLink.metadata:type_name -> hearth.packages.v1.WhyLink.MetadataEntry
-	53, // 11: hearth.packages.v1.WhyLink.fault:type_name -> hearth.meta.v1.Fault
-	11, // 12: hearth.packages.v1.WhyLink.remedies:type_name -> hearth.packages.v1.Remedy
-	54, // 13: hearth.packages.v1.ListPackageUsageResponse.usage:type_name -> hearth.packages.v1.Usage
-	55, // 14: hearth.packages.v1.ListHealthChangesResponse.changes:type_name -> hearth.packages.v1.HealthChange
-	49, // 15: hearth.packages.v1.InspectUploadResponse.artifact:type_name -> hearth.packages.v1.Artifact
-	20, // 16: hearth.packages.v1.InspectUploadResponse.icon:type_name -> hearth.packages.v1.Document
-	2,  // 17: hearth.packages.v1.Document.kind:type_name -> hearth.packages.v1.Document.Kind
-	2,  // 18: hearth.packages.v1.GetPackageDocumentRequest.document:type_name -> hearth.packages.v1.Document.Kind
-	20, // 19: hearth.packages.v1.GetPackageDocumentResponse.document:type_name -> hearth.packages.v1.Document
-	56, // 20: hearth.packages.v1.InstallPackageRequest.time_limit:type_name -> google.protobuf.Duration
-	56, // 21: hearth.packages.v1.InstallPackageRequest.health_limit:type_name -> google.protobuf.Duration
-	24, // 22: hearth.packages.v1.InstallPackageRequest.from_registry:type_name -> hearth.packages.v1.FromRegistry
-	57, // 23: hearth.packages.v1.InstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	58, // 24: hearth.packages.v1.InstallPackageResponse.plan:type_name -> hearth.packages.v1.InstallPlan
-	57, // 25: hearth.packages.v1.UninstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	59, // 26: hearth.packages.v1.PackageData.since:type_name -> google.protobuf.Timestamp
-	28, // 27: hearth.packages.v1.ListPackageDataResponse.data:type_name -> hearth.packages.v1.PackageData
-	57, // 28: hearth.packages.v1.DeletePackageDataResponse.operation:type_name -> hearth.operations.v1.Operation
-	57, // 29: hearth.packages.v1.RollbackPackageResponse.operation:type_name -> hearth.operations.v1.Operation
-	52, // 30: hearth.packages.v1.ListSnapshotsResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
-	57, // 31: hearth.packages.v1.DeleteSnapshotResponse.operation:type_name -> hearth.operations.v1.Operation
-	48, // 32: hearth.packages.v1.StartPackageResponse.package:type_name -> hearth.packages.v1.Package
-	48, // 33: hearth.packages.v1.StopPackageResponse.package:type_name -> hearth.packages.v1.Package
-	48, // 34: hearth.packages.v1.RestartPackageResponse.package:type_name -> hearth.packages.v1.Package
-	48, // 35: hearth.packages.v1.RebuildPackageResponse.package:type_name -> hearth.packages.v1.Package
-	3,  // 36: hearth.packages.v1.PackageService.ListPackages:input_type -> hearth.packages.v1.ListPackagesRequest
-	5,  // 37: hearth.packages.v1.PackageService.GetPackage:input_type -> hearth.packages.v1.GetPackageRequest
-	8,  // 38: hearth.packages.v1.PackageService.WhyPackage:input_type -> hearth.packages.v1.WhyPackageRequest
-	12, // 39: hearth.packages.v1.PackageService.ListPackageUsage:input_type -> hearth.packages.v1.ListPackageUsageRequest
-	14, // 40: hearth.packages.v1.PackageService.ListHealthChanges:input_type -> hearth.packages.v1.ListHealthChangesRequest
-	60, // 41: hearth.packages.v1.PackageService.BackupPackage:input_type -> hearth.packages.v1.BackupPackageRequest
-	61, // 42: hearth.packages.v1.PackageService.RestorePackage:input_type -> hearth.packages.v1.RestorePackageRequest
-	16, // 43: hearth.packages.v1.PackageService.CreateUpload:input_type -> hearth.packages.v1.CreateUploadRequest
-	18, // 44: hearth.packages.v1.PackageService.InspectUpload:input_type -> hearth.packages.v1.InspectUploadRequest
-	21, // 45: hearth.packages.v1.PackageService.GetPackageDocument:input_type -> hearth.packages.v1.GetPackageDocumentRequest
-	23, // 46: hearth.packages.v1.PackageService.InstallPackage:input_type -> hearth.packages.v1.InstallPackageRequest
-	26, // 47: hearth.packages.v1.PackageService.UninstallPackage:input_type -> hearth.packages.v1.UninstallPackageRequest
-	29, // 48: hearth.packages.v1.PackageService.ListPackageData:input_type -> hearth.packages.v1.ListPackageDataRequest
-	31, // 49: hearth.packages.v1.PackageService.DeletePackageData:input_type -> hearth.packages.v1.DeletePackageDataRequest
-	33, // 50: hearth.packages.v1.PackageService.RollbackPackage:input_type -> hearth.packages.v1.RollbackPackageRequest
-	35, // 51: hearth.packages.v1.PackageService.ListSnapshots:input_type -> hearth.packages.v1.ListSnapshotsRequest
-	37, // 52: hearth.packages.v1.PackageService.DeleteSnapshot:input_type -> hearth.packages.v1.DeleteSnapshotRequest
-	62, // 53: hearth.packages.v1.PackageService.CollectGarbage:input_type -> hearth.packages.v1.CollectGarbageRequest
-	39, // 54: hearth.packages.v1.PackageService.StartPackage:input_type -> hearth.packages.v1.StartPackageRequest
-	41, // 55: hearth.packages.v1.PackageService.StopPackage:input_type -> hearth.packages.v1.StopPackageRequest
-	43, // 56: hearth.packages.v1.PackageService.RestartPackage:input_type -> hearth.packages.v1.RestartPackageRequest
-	45, // 57: hearth.packages.v1.PackageService.RebuildPackage:input_type -> hearth.packages.v1.RebuildPackageRequest
-	4,  // 58: hearth.packages.v1.PackageService.ListPackages:output_type -> hearth.packages.v1.ListPackagesResponse
-	6,  // 59: hearth.packages.v1.PackageService.GetPackage:output_type -> hearth.packages.v1.GetPackageResponse
-	9,  // 60: hearth.packages.v1.PackageService.WhyPackage:output_type -> hearth.packages.v1.WhyPackageResponse
-	13, // 61: hearth.packages.v1.PackageService.ListPackageUsage:output_type -> hearth.packages.v1.ListPackageUsageResponse
-	15, // 62: hearth.packages.v1.PackageService.ListHealthChanges:output_type -> hearth.packages.v1.ListHealthChangesResponse
-	63, // 63: hearth.packages.v1.PackageService.BackupPackage:output_type -> hearth.packages.v1.BackupPackageResponse
-	64, // 64: hearth.packages.v1.PackageService.RestorePackage:output_type -> hearth.packages.v1.RestorePackageResponse
-	17, // 65: hearth.packages.v1.PackageService.CreateUpload:output_type -> hearth.packages.v1.CreateUploadResponse
-	19, // 66: hearth.packages.v1.PackageService.InspectUpload:output_type -> hearth.packages.v1.InspectUploadResponse
-	22, // 67: hearth.packages.v1.PackageService.GetPackageDocument:output_type -> hearth.packages.v1.GetPackageDocumentResponse
-	25, // 68: hearth.packages.v1.PackageService.InstallPackage:output_type -> hearth.packages.v1.InstallPackageResponse
-	27, // 69: hearth.packages.v1.PackageService.UninstallPackage:output_type -> hearth.packages.v1.UninstallPackageResponse
-	30, // 70: hearth.packages.v1.PackageService.ListPackageData:output_type -> hearth.packages.v1.ListPackageDataResponse
-	32, // 71: hearth.packages.v1.PackageService.DeletePackageData:output_type -> hearth.packages.v1.DeletePackageDataResponse
-	34, // 72: hearth.packages.v1.PackageService.RollbackPackage:output_type -> hearth.packages.v1.RollbackPackageResponse
-	36, // 73: hearth.packages.v1.PackageService.ListSnapshots:output_type -> hearth.packages.v1.ListSnapshotsResponse
-	38, // 74: hearth.packages.v1.PackageService.DeleteSnapshot:output_type -> hearth.packages.v1.DeleteSnapshotResponse
-	65, // 75: hearth.packages.v1.PackageService.CollectGarbage:output_type -> hearth.packages.v1.CollectGarbageResponse
-	40, // 76: hearth.packages.v1.PackageService.StartPackage:output_type -> hearth.packages.v1.StartPackageResponse
-	42, // 77: hearth.packages.v1.PackageService.StopPackage:output_type -> hearth.packages.v1.StopPackageResponse
-	44, // 78: hearth.packages.v1.PackageService.RestartPackage:output_type -> hearth.packages.v1.RestartPackageResponse
-	46, // 79: hearth.packages.v1.PackageService.RebuildPackage:output_type -> hearth.packages.v1.RebuildPackageResponse
-	58, // [58:80] is the sub-list for method output_type
-	36, // [36:58] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	53, // 7: hearth.packages.v1.GetPackageResponse.permissions:type_name -> hearth.packages.v1.Permission
+	0,  // 8: hearth.packages.v1.DependencyState.state:type_name -> hearth.packages.v1.DependencyState.State
+	10, // 9: hearth.packages.v1.WhyPackageResponse.links:type_name -> hearth.packages.v1.WhyLink
+	1,  // 10: hearth.packages.v1.WhyLink.cause:type_name -> hearth.packages.v1.WhyLink.Cause
+	47, // 11: hearth.packages.v1.WhyLink.metadata:type_name -> hearth.packages.v1.WhyLink.MetadataEntry
+	54, // 12: hearth.packages.v1.WhyLink.fault:type_name -> hearth.meta.v1.Fault
+	11, // 13: hearth.packages.v1.WhyLink.remedies:type_name -> hearth.packages.v1.Remedy
+	55, // 14: hearth.packages.v1.ListPackageUsageResponse.usage:type_name -> hearth.packages.v1.Usage
+	56, // 15: hearth.packages.v1.ListHealthChangesResponse.changes:type_name -> hearth.packages.v1.HealthChange
+	49, // 16: hearth.packages.v1.InspectUploadResponse.artifact:type_name -> hearth.packages.v1.Artifact
+	20, // 17: hearth.packages.v1.InspectUploadResponse.icon:type_name -> hearth.packages.v1.Document
+	2,  // 18: hearth.packages.v1.Document.kind:type_name -> hearth.packages.v1.Document.Kind
+	2,  // 19: hearth.packages.v1.GetPackageDocumentRequest.document:type_name -> hearth.packages.v1.Document.Kind
+	20, // 20: hearth.packages.v1.GetPackageDocumentResponse.document:type_name -> hearth.packages.v1.Document
+	57, // 21: hearth.packages.v1.InstallPackageRequest.time_limit:type_name -> google.protobuf.Duration
+	57, // 22: hearth.packages.v1.InstallPackageRequest.health_limit:type_name -> google.protobuf.Duration
+	24, // 23: hearth.packages.v1.InstallPackageRequest.from_registry:type_name -> hearth.packages.v1.FromRegistry
+	58, // 24: hearth.packages.v1.InstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	59, // 25: hearth.packages.v1.InstallPackageResponse.plan:type_name -> hearth.packages.v1.InstallPlan
+	58, // 26: hearth.packages.v1.UninstallPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	60, // 27: hearth.packages.v1.PackageData.since:type_name -> google.protobuf.Timestamp
+	28, // 28: hearth.packages.v1.ListPackageDataResponse.data:type_name -> hearth.packages.v1.PackageData
+	58, // 29: hearth.packages.v1.DeletePackageDataResponse.operation:type_name -> hearth.operations.v1.Operation
+	58, // 30: hearth.packages.v1.RollbackPackageResponse.operation:type_name -> hearth.operations.v1.Operation
+	52, // 31: hearth.packages.v1.ListSnapshotsResponse.snapshots:type_name -> hearth.packages.v1.Snapshot
+	58, // 32: hearth.packages.v1.DeleteSnapshotResponse.operation:type_name -> hearth.operations.v1.Operation
+	48, // 33: hearth.packages.v1.StartPackageResponse.package:type_name -> hearth.packages.v1.Package
+	48, // 34: hearth.packages.v1.StopPackageResponse.package:type_name -> hearth.packages.v1.Package
+	48, // 35: hearth.packages.v1.RestartPackageResponse.package:type_name -> hearth.packages.v1.Package
+	48, // 36: hearth.packages.v1.RebuildPackageResponse.package:type_name -> hearth.packages.v1.Package
+	3,  // 37: hearth.packages.v1.PackageService.ListPackages:input_type -> hearth.packages.v1.ListPackagesRequest
+	5,  // 38: hearth.packages.v1.PackageService.GetPackage:input_type -> hearth.packages.v1.GetPackageRequest
+	8,  // 39: hearth.packages.v1.PackageService.WhyPackage:input_type -> hearth.packages.v1.WhyPackageRequest
+	12, // 40: hearth.packages.v1.PackageService.ListPackageUsage:input_type -> hearth.packages.v1.ListPackageUsageRequest
+	14, // 41: hearth.packages.v1.PackageService.ListHealthChanges:input_type -> hearth.packages.v1.ListHealthChangesRequest
+	61, // 42: hearth.packages.v1.PackageService.BackupPackage:input_type -> hearth.packages.v1.BackupPackageRequest
+	62, // 43: hearth.packages.v1.PackageService.RestorePackage:input_type -> hearth.packages.v1.RestorePackageRequest
+	16, // 44: hearth.packages.v1.PackageService.CreateUpload:input_type -> hearth.packages.v1.CreateUploadRequest
+	18, // 45: hearth.packages.v1.PackageService.InspectUpload:input_type -> hearth.packages.v1.InspectUploadRequest
+	21, // 46: hearth.packages.v1.PackageService.GetPackageDocument:input_type -> hearth.packages.v1.GetPackageDocumentRequest
+	23, // 47: hearth.packages.v1.PackageService.InstallPackage:input_type -> hearth.packages.v1.InstallPackageRequest
+	26, // 48: hearth.packages.v1.PackageService.UninstallPackage:input_type -> hearth.packages.v1.UninstallPackageRequest
+	29, // 49: hearth.packages.v1.PackageService.ListPackageData:input_type -> hearth.packages.v1.ListPackageDataRequest
+	31, // 50: hearth.packages.v1.PackageService.DeletePackageData:input_type -> hearth.packages.v1.DeletePackageDataRequest
+	33, // 51: hearth.packages.v1.PackageService.RollbackPackage:input_type -> hearth.packages.v1.RollbackPackageRequest
+	35, // 52: hearth.packages.v1.PackageService.ListSnapshots:input_type -> hearth.packages.v1.ListSnapshotsRequest
+	37, // 53: hearth.packages.v1.PackageService.DeleteSnapshot:input_type -> hearth.packages.v1.DeleteSnapshotRequest
+	63, // 54: hearth.packages.v1.PackageService.CollectGarbage:input_type -> hearth.packages.v1.CollectGarbageRequest
+	39, // 55: hearth.packages.v1.PackageService.StartPackage:input_type -> hearth.packages.v1.StartPackageRequest
+	41, // 56: hearth.packages.v1.PackageService.StopPackage:input_type -> hearth.packages.v1.StopPackageRequest
+	43, // 57: hearth.packages.v1.PackageService.RestartPackage:input_type -> hearth.packages.v1.RestartPackageRequest
+	45, // 58: hearth.packages.v1.PackageService.RebuildPackage:input_type -> hearth.packages.v1.RebuildPackageRequest
+	4,  // 59: hearth.packages.v1.PackageService.ListPackages:output_type -> hearth.packages.v1.ListPackagesResponse
+	6,  // 60: hearth.packages.v1.PackageService.GetPackage:output_type -> hearth.packages.v1.GetPackageResponse
+	9,  // 61: hearth.packages.v1.PackageService.WhyPackage:output_type -> hearth.packages.v1.WhyPackageResponse
+	13, // 62: hearth.packages.v1.PackageService.ListPackageUsage:output_type -> hearth.packages.v1.ListPackageUsageResponse
+	15, // 63: hearth.packages.v1.PackageService.ListHealthChanges:output_type -> hearth.packages.v1.ListHealthChangesResponse
+	64, // 64: hearth.packages.v1.PackageService.BackupPackage:output_type -> hearth.packages.v1.BackupPackageResponse
+	65, // 65: hearth.packages.v1.PackageService.RestorePackage:output_type -> hearth.packages.v1.RestorePackageResponse
+	17, // 66: hearth.packages.v1.PackageService.CreateUpload:output_type -> hearth.packages.v1.CreateUploadResponse
+	19, // 67: hearth.packages.v1.PackageService.InspectUpload:output_type -> hearth.packages.v1.InspectUploadResponse
+	22, // 68: hearth.packages.v1.PackageService.GetPackageDocument:output_type -> hearth.packages.v1.GetPackageDocumentResponse
+	25, // 69: hearth.packages.v1.PackageService.InstallPackage:output_type -> hearth.packages.v1.InstallPackageResponse
+	27, // 70: hearth.packages.v1.PackageService.UninstallPackage:output_type -> hearth.packages.v1.UninstallPackageResponse
+	30, // 71: hearth.packages.v1.PackageService.ListPackageData:output_type -> hearth.packages.v1.ListPackageDataResponse
+	32, // 72: hearth.packages.v1.PackageService.DeletePackageData:output_type -> hearth.packages.v1.DeletePackageDataResponse
+	34, // 73: hearth.packages.v1.PackageService.RollbackPackage:output_type -> hearth.packages.v1.RollbackPackageResponse
+	36, // 74: hearth.packages.v1.PackageService.ListSnapshots:output_type -> hearth.packages.v1.ListSnapshotsResponse
+	38, // 75: hearth.packages.v1.PackageService.DeleteSnapshot:output_type -> hearth.packages.v1.DeleteSnapshotResponse
+	66, // 76: hearth.packages.v1.PackageService.CollectGarbage:output_type -> hearth.packages.v1.CollectGarbageResponse
+	40, // 77: hearth.packages.v1.PackageService.StartPackage:output_type -> hearth.packages.v1.StartPackageResponse
+	42, // 78: hearth.packages.v1.PackageService.StopPackage:output_type -> hearth.packages.v1.StopPackageResponse
+	44, // 79: hearth.packages.v1.PackageService.RestartPackage:output_type -> hearth.packages.v1.RestartPackageResponse
+	46, // 80: hearth.packages.v1.PackageService.RebuildPackage:output_type -> hearth.packages.v1.RebuildPackageResponse
+	59, // [59:81] is the sub-list for method output_type
+	37, // [37:59] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_hearth_packages_v1_packages_proto_init() }

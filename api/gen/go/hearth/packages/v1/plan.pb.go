@@ -44,6 +44,9 @@ const (
 	// by), notifications, certificates or packages (which ones are installed). A package that does not say what it needs may
 	// all.
 	Permission_KIND_SERVER_FEATURE Permission_Kind = 7
+	// It opens connections beyond the server, to what is the target: internet, lan (the networks the server is in, and private
+	// ones), or a network in CIDR form. A package that does not say what it needs may reach internet and lan.
+	Permission_KIND_NETWORK Permission_Kind = 8
 )
 
 // Enum value maps for Permission_Kind.
@@ -57,6 +60,7 @@ var (
 		5: "KIND_PLUGIN",
 		6: "KIND_VOLUME",
 		7: "KIND_SERVER_FEATURE",
+		8: "KIND_NETWORK",
 	}
 	Permission_Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED":           0,
@@ -67,6 +71,7 @@ var (
 		"KIND_PLUGIN":                5,
 		"KIND_VOLUME":                6,
 		"KIND_SERVER_FEATURE":        7,
+		"KIND_NETWORK":               8,
 	}
 )
 
@@ -436,11 +441,11 @@ const file_hearth_packages_v1_plan_proto_rawDesc = "" +
 	"\rfrom_registry\x18\x0e \x01(\tR\ffromRegistry\x12\x1f\n" +
 	"\vto_registry\x18\x0f \x01(\tR\n" +
 	"toRegistry\x12!\n" +
-	"\fother_flavor\x18\x10 \x01(\bR\votherFlavor\"\xa9\x02\n" +
+	"\fother_flavor\x18\x10 \x01(\bR\votherFlavor\"\xbb\x02\n" +
 	"\n" +
 	"Permission\x127\n" +
 	"\x04kind\x18\x01 \x01(\x0e2#.hearth.packages.v1.Permission.KindR\x04kind\x12\x16\n" +
-	"\x06target\x18\x02 \x01(\tR\x06target\"\xc9\x01\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\"\xdb\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aKIND_HARDWARE_ACCELERATION\x10\x01\x12\x1e\n" +
@@ -449,7 +454,8 @@ const file_hearth_packages_v1_plan_proto_rawDesc = "" +
 	"\x0fKIND_DEPENDENCY\x10\x04\x12\x0f\n" +
 	"\vKIND_PLUGIN\x10\x05\x12\x0f\n" +
 	"\vKIND_VOLUME\x10\x06\x12\x17\n" +
-	"\x13KIND_SERVER_FEATURE\x10\a\"\x9d\x01\n" +
+	"\x13KIND_SERVER_FEATURE\x10\a\x12\x10\n" +
+	"\fKIND_NETWORK\x10\b\"\x9d\x01\n" +
 	"\x11PlannedDependency\x12\x1d\n" +
 	"\n" +
 	"package_id\x18\x01 \x01(\tR\tpackageId\x12\x1a\n" +

@@ -42,20 +42,22 @@ class GetPackageRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
 class GetPackageResponse(_message.Message):
-    __slots__ = ("package", "artifact", "health_checks", "dependencies", "snapshots", "dependency_states")
+    __slots__ = ("package", "artifact", "health_checks", "dependencies", "snapshots", "dependency_states", "permissions")
     PACKAGE_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     HEALTH_CHECKS_FIELD_NUMBER: _ClassVar[int]
     DEPENDENCIES_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOTS_FIELD_NUMBER: _ClassVar[int]
     DEPENDENCY_STATES_FIELD_NUMBER: _ClassVar[int]
+    PERMISSIONS_FIELD_NUMBER: _ClassVar[int]
     package: _resources_pb2.Package
     artifact: _resources_pb2.Artifact
     health_checks: _containers.RepeatedCompositeFieldContainer[_resources_pb2.HealthCheck]
     dependencies: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Dependency]
     snapshots: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Snapshot]
     dependency_states: _containers.RepeatedCompositeFieldContainer[DependencyState]
-    def __init__(self, package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ..., artifact: _Optional[_Union[_resources_pb2.Artifact, _Mapping]] = ..., health_checks: _Optional[_Iterable[_Union[_resources_pb2.HealthCheck, _Mapping]]] = ..., dependencies: _Optional[_Iterable[_Union[_resources_pb2.Dependency, _Mapping]]] = ..., snapshots: _Optional[_Iterable[_Union[_resources_pb2.Snapshot, _Mapping]]] = ..., dependency_states: _Optional[_Iterable[_Union[DependencyState, _Mapping]]] = ...) -> None: ...
+    permissions: _containers.RepeatedCompositeFieldContainer[_plan_pb2.Permission]
+    def __init__(self, package: _Optional[_Union[_resources_pb2.Package, _Mapping]] = ..., artifact: _Optional[_Union[_resources_pb2.Artifact, _Mapping]] = ..., health_checks: _Optional[_Iterable[_Union[_resources_pb2.HealthCheck, _Mapping]]] = ..., dependencies: _Optional[_Iterable[_Union[_resources_pb2.Dependency, _Mapping]]] = ..., snapshots: _Optional[_Iterable[_Union[_resources_pb2.Snapshot, _Mapping]]] = ..., dependency_states: _Optional[_Iterable[_Union[DependencyState, _Mapping]]] = ..., permissions: _Optional[_Iterable[_Union[_plan_pb2.Permission, _Mapping]]] = ...) -> None: ...
 
 class DependencyState(_message.Message):
     __slots__ = ("package_id", "state", "installed_version", "version_range", "detail")

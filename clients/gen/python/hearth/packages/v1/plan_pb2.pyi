@@ -56,6 +56,7 @@ class Permission(_message.Message):
         KIND_PLUGIN: _ClassVar[Permission.Kind]
         KIND_VOLUME: _ClassVar[Permission.Kind]
         KIND_SERVER_FEATURE: _ClassVar[Permission.Kind]
+        KIND_NETWORK: _ClassVar[Permission.Kind]
     KIND_UNSPECIFIED: Permission.Kind
     KIND_HARDWARE_ACCELERATION: Permission.Kind
     KIND_USERSPACE_FILESYSTEMS: Permission.Kind
@@ -64,6 +65,7 @@ class Permission(_message.Message):
     KIND_PLUGIN: Permission.Kind
     KIND_VOLUME: Permission.Kind
     KIND_SERVER_FEATURE: Permission.Kind
+    KIND_NETWORK: Permission.Kind
     KIND_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     kind: Permission.Kind
