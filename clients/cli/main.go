@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,7 +23,10 @@ func main() {
 	ctx, stop := context.WithCancel(context.Background())
 	terminal, terminalErr := term.GetState(int(os.Stdin.Fd()))
 	ended := make(chan int, 1)
-	go func() { ended <- run(ctx, os.Args[1:], Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}) }()
+	var busy atomic.Bool
+	go func() {
+		ended <- run(ctx, os.Args[1:], Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Busy: &busy})
+	}()
 	select {
 	case code := <-ended:
 		os.Exit(code)
@@ -30,11 +34,15 @@ func main() {
 		stop()
 	}
 	// Most commands end by themselves now. One that waits for a pipe nobody writes to, or for a person, cannot.
-	select {
-	case code := <-ended:
-		os.Exit(code)
-	case <-signals:
-	case <-time.After(patience):
+	for waiting := true; waiting; {
+		select {
+		case code := <-ended:
+			os.Exit(code)
+		case <-signals:
+			waiting = false
+		case <-time.After(patience):
+			waiting = busy.Load()
+		}
 	}
 	if terminalErr == nil {
 		_ = term.Restore(int(os.Stdin.Fd()), terminal) // a password was asked for, or a session had it

@@ -24,7 +24,7 @@ import (
 func (a *app) packageCommand() *cobra.Command {
 	c := &cobra.Command{Use: "package", Aliases: []string{"pkg"}, Short: "Install, run and watch packages"}
 	c.AddCommand(a.installCommand(), a.listCommand(), a.showCommand(), a.startCommand(), a.stopCommand(), a.restartCommand(), a.rebuildCommand(), a.whyCommand(),
-		a.updateCommand(), a.updatesCommand(), a.policyCommand(), a.skipCommand(), a.rollbackCommand(), a.snapshotsCommand(), a.backupCommand(), a.restoreCommand(), a.uninstallCommand(), a.logsCommand(), a.attachCommand(), a.subcontainersCommand(), a.healthCommand(), a.statsCommand(), a.actionsCommand(), a.actionCommand(), a.tasksCommand(), a.addressesCommand(), a.dataCommand(), a.gcCommand(), a.effectsCommand(), a.limitsCommand(), a.devCommand())
+		a.updateCommand(), a.updatesCommand(), a.policyCommand(), a.skipCommand(), a.rollbackCommand(), a.snapshotsCommand(), a.backupCommand(), a.restoreCommand(), a.uninstallCommand(), a.logsCommand(), a.attachCommand(), a.subcontainersCommand(), a.healthCommand(), a.statsCommand(), a.actionsCommand(), a.actionCommand(), a.tasksCommand(), a.addressesCommand(), a.dataCommand(), a.gcCommand(), a.effectsCommand(), a.limitsCommand(), a.devCommand(), a.testCommand())
 	return c
 }
 

@@ -85,11 +85,10 @@ func (d *dev) run(ctx context.Context) error {
 	if _, err := d.loadKey(d.key); err != nil {
 		return err
 	}
-	caps, err := d.client.System.GetCapabilities(ctx, &systemv1.GetCapabilitiesRequest{})
-	if err != nil {
+	var err error
+	if d.archs, err = d.serversArchitecture(ctx, d.client); err != nil {
 		return err
 	}
-	d.archs = []string{caps.GetPlatform().GetArchitecture()}
 	folder, err := watched.Open(d.dir, d.ignore)
 	if err != nil {
 		return fmt.Errorf("cannot watch %s: %w", d.dir, err)
@@ -118,6 +117,12 @@ func (d *dev) run(ctx context.Context) error {
 	return nil
 }
 
+// serversArchitecture is what is packed for that server.
+func (a *app) serversArchitecture(ctx context.Context, c *hearth.Client) ([]string, error) {
+	caps, err := c.System.GetCapabilities(ctx, &systemv1.GetCapabilitiesRequest{})
+	return []string{caps.GetPlatform().GetArchitecture()}, err
+}
+
 // round builds, packs and installs. What a change of the project may mend is told and is no error.
 func (d *dev) round(ctx context.Context) error {
 	begun := time.Now()
@@ -133,22 +138,22 @@ func (d *dev) round(ctx context.Context) error {
 	return d.event("failed", map[string]any{"message": err.Error()}, d.say("dev.failed", nil))
 }
 
-// event tells something that happened, as a row or as a line of its own kind among those of the log.
-func (d *dev) event(kind string, row map[string]any, line string) error {
-	if d.rows() {
+// event tells something that happened, as a row or as a line of its own kind among those of others.
+func (a *app) event(kind string, row map[string]any, line string) error {
+	if a.rows() {
 		row["event"] = kind
-		return d.printRow(row)
+		return a.printRow(row)
 	}
-	_, err := fmt.Fprintf(d.Out, "* %s\n", line)
+	_, err := fmt.Fprintf(a.Out, "* %s\n", line)
 	return err
 }
 
 func (d *dev) make(ctx context.Context) error {
 	if d.build != "" {
 		d.view.do(d.say("dev.building", nil))
-		if err := d.runBuild(ctx); err != nil {
-			return err
-		}
+	}
+	if err := d.runBuild(ctx, d.dir, d.build); err != nil {
+		return err
 	}
 	d.view.do(d.say("dev.packing", nil))
 	work, err := newScratch("")
@@ -168,12 +173,16 @@ func (d *dev) make(ctx context.Context) error {
 	return d.install(ctx, flags.out)
 }
 
-func (d *dev) runBuild(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, "sh", "-c", d.build)
-	cmd.Dir = d.dir
+// runBuild makes the code of a project; with no command there is nothing to do.
+func (a *app) runBuild(ctx context.Context, dir, build string) error {
+	if build == "" {
+		return nil
+	}
+	cmd := exec.CommandContext(ctx, "sh", "-c", build)
+	cmd.Dir = dir
 	cmd.WaitDelay = time.Second
 	endsWhole(cmd)
-	said := &lines{told: func(line string) { fmt.Fprintf(d.Err, "build: %s\n", printLog(line)) }}
+	said := &lines{told: func(line string) { fmt.Fprintf(a.Err, "build: %s\n", printLog(line)) }}
 	cmd.Stdout, cmd.Stderr = said, said
 	err := cmd.Run()
 	said.end()
@@ -183,7 +192,7 @@ func (d *dev) runBuild(ctx context.Context) error {
 	case errors.Is(err, exec.ErrNotFound):
 		return fault.New(metav1.Reason_REASON_PROGRAM_MISSING, "cannot build: the program sh is not installed")
 	case err != nil:
-		return fault.New(metav1.Reason_REASON_PROJECT_INVALID, "cannot build: %s: %v", d.build, err)
+		return fault.New(metav1.Reason_REASON_PROJECT_INVALID, "cannot build: %s: %v", build, err)
 	}
 	return nil
 }

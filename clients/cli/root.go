@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"sync/atomic"
 
 	"github.com/hearthos/hearth/api/text"
 	"github.com/hearthos/hearth/clients/go"
@@ -18,6 +19,8 @@ import (
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
+	// Busy is true while a command takes back what it did, which the process waits for after it was told to end; nil where nobody asks.
+	Busy *atomic.Bool
 }
 
 // app is what all commands share.

@@ -104,7 +104,7 @@ writeFileSync(
   `import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { ${[...namespaces, ...top.map(({ plain, runs }) => (runs ? plain : `type ${plain}`))].join(", ")} } from "@hearthos/sdk";
-import { TestHost } from "@hearthos/sdk/testing";
+import { InstalledPackage, TestHost } from "@hearthos/sdk/testing";
 
 let effects!: Effects;
 const testHost = new TestHost({ init: async (given) => void (effects = given.effects), uninit: async () => {}, actions: { get: () => undefined }, manifest: { images: { db: {} } } }, {

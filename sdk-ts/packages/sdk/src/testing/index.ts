@@ -4,3 +4,4 @@
  * by a server.
  */
 export { TestHost, type Recorded, type TestHostOptions } from "./host.js";
+export { InstalledPackage, type InstalledAddress, type InstalledHealth } from "./installed.js";
