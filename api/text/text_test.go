@@ -1,6 +1,9 @@
 package text_test
 
 import (
+	"encoding/json"
+	"os"
+	"regexp"
 	"testing"
 
 	"github.com/hearthos/hearth/api/text"
@@ -40,6 +43,33 @@ func TestLookupFillsInValuesAndFallsBackToEnglish(t *testing.T) {
 		}
 		if s, ok := text.In(lang).Lookup("there.is.no.such", nil); ok || s != "" {
 			t.Errorf("%s: %q, %v", lang, s, ok)
+		}
+	}
+}
+
+// Each language addresses people in one way, as its other texts do: German and Polish as one does friends, Spanish and French as one
+// does strangers.
+func TestPeopleAreAddressedInOneWay(t *testing.T) {
+	t.Parallel()
+	for lang, other := range map[string]string{
+		"de": `[\p{Ll},] (Sie|Ihnen|Ihr(e[mnrs]?)?)\b`,
+		"es": `(?i)(^|[^\p{L}])(tú|tus?|te|ti|contigo|tuy[oa]s?|dart?e|puedes|debes|quieres|tienes|haz|díselo)([^\p{L}]|$)`,
+		"fr": `(?i)(^|[^\p{L}'’])(tu|toi|tes?|ton)([^\p{L}]|$)`,
+		"pl": `\b(Pan|Pani|Państwo)\b`,
+	} {
+		raw, err := os.ReadFile(lang + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var texts map[string]struct{ Other string }
+		if err := json.Unmarshal(raw, &texts); err != nil {
+			t.Fatal(err)
+		}
+		wrong := regexp.MustCompile(other)
+		for key, text := range texts {
+			if found := wrong.FindString(text.Other); found != "" {
+				t.Errorf("%s: %s says %q: %s", lang, key, found, text.Other)
+			}
 		}
 	}
 }
