@@ -20,8 +20,12 @@ import (
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
+	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/text"
@@ -304,6 +308,41 @@ func pageKeys(t *testing.T, english map[string]entry) (keys []string) {
 		t.Fatalf("found %d keys in the sources of the page", len(keys))
 	}
 	return keys
+}
+
+// What the audit log of a server holds has words: every public method that changes something, but for those of a registry.
+func TestWhatIsAuditedHasWords(t *testing.T) {
+	t.Parallel()
+	english, found := readTexts(t, text.English), 0
+	protoregistry.GlobalFiles.RangeFiles(func(f protoreflect.FileDescriptor) bool {
+		for i := range f.Services().Len() {
+			methods := f.Services().Get(i).Methods()
+			for j := range methods.Len() {
+				m := methods.Get(j)
+				if !audited(m) || strings.HasPrefix(string(f.Package()), "hearth.registry.") {
+					continue
+				}
+				found++
+				if key := "page.audit.method." + string(m.Name()); english[key].Other == "" {
+					t.Errorf("en: %s is missing: write it in api/text/en.json", key)
+				}
+			}
+		}
+		return true
+	})
+	if found < 50 {
+		t.Fatalf("found %d methods", found)
+	}
+}
+
+// audited tells whether calls of a method are recorded when they succeed.
+func audited(m protoreflect.MethodDescriptor) bool {
+	opts := m.Options()
+	if reads := opts.(*descriptorpb.MethodOptions).GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS; reads || proto.GetExtension(opts, optionsv1.E_RecordFailure).(bool) {
+		return false
+	}
+	access, ok := proto.GetExtension(opts, optionsv1.E_Access).(*optionsv1.Access)
+	return ok && access != nil && !access.GetContainer() && !access.GetInternal()
 }
 
 // nameOf is a plain name; empty for anything else.

@@ -7,8 +7,8 @@ const prefix = "virtual:texts/";
 
 /** What the page says: its own texts, and those of the server that it repeats. Help of commands is not among them. */
 const used = /^(page|word|step|warning|why|dependency)\./;
-/** What it says of failures. */
-const failures = /^(reason|remedy)\./;
+/** What nobody reads at once: of failures, and of what the audit log holds. */
+const failures = /^(reason|remedy|page\.audit\.method)\./;
 
 /**
  * Makes the texts of one language two modules, `virtual:texts/de` and `virtual:texts/de/failures`, from the catalogue that the
@@ -21,13 +21,13 @@ export function texts(): Plugin {
     load(id) {
       if (!id.startsWith(`\0${prefix}`)) return undefined;
       const [language = "", part] = id.slice(prefix.length + 1).split("/");
-      const wanted = part === "failures" ? failures : used;
+      const wanted = (key: string) => (part === "failures" ? failures.test(key) : used.test(key) && !failures.test(key));
       const file = `${catalogue}${language}.json`;
       this.addWatchFile(file);
       const all = JSON.parse(readFileSync(file, "utf8")) as Record<string, string | { other: string }>;
       const out: Record<string, string> = {};
       for (const [key, text] of Object.entries(all)) {
-        if (wanted.test(key)) out[key] = typeof text === "string" ? text : text.other;
+        if (wanted(key)) out[key] = typeof text === "string" ? text : text.other;
       }
       return `export default JSON.parse(${JSON.stringify(JSON.stringify(out))});`;
     },
