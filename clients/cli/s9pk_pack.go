@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"io"
@@ -170,6 +171,9 @@ func tool(ctx context.Context, dir, name string, args ...string) ([]byte, error)
 // codeLimit is how long the package's code may take to tell its manifest.
 const codeLimit = time.Minute
 
+//go:embed pack/manifest.cjs
+var manifestScript string
+
 // readManifest asks the package's code for the manifest.
 func (p *project) readManifest(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(p.dir, "javascript", "index.js")); err != nil {
@@ -177,8 +181,7 @@ func (p *project) readManifest(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, codeLimit, badProject("javascript/index.js does not come to its end within %s", codeLimit))
 	defer cancel()
-	// Timers and sockets that the code left open would keep it running.
-	raw, err := tool(ctx, p.dir, "node", "-e", `process.stdout.write(JSON.stringify(require("./javascript/index.js").manifest) ?? "", () => process.exit(0))`)
+	raw, err := tool(ctx, p.dir, "node", "-e", manifestScript)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,18 @@
+// Writes the manifest of the package project in the working folder to standard output, as JSON, and to standard error why there
+// is none. Node by itself would tell that behind the line of code it happened in, which in a bundle has many kilobytes.
+const { inspect, types } = require("node:util");
+
+function told(err) {
+  if (!types.isNativeError(err)) return inspect(err).slice(0, 1000);
+  const stack = String(err.stack).split("\n");
+  const calls = stack.filter((line) => /^ +at .*index\.js:\d+/.test(line)).slice(0, 5);
+  // What could not be parsed was called by none: its place is in the first line alone.
+  const places = calls.length > 0 ? calls : stack.slice(0, 1).filter((line) => /:\d+$/.test(line)).map((line) => `    at ${line}`);
+  const cause = err.cause === undefined ? [] : [`Caused by: ${types.isNativeError(err.cause) ? err.cause : inspect(err.cause).slice(0, 500)}`];
+  return [String(err).slice(0, 1200), ...cause, ...places].join("\n");
+}
+
+process.on("uncaughtException", (err) => process.stderr.write(told(err), () => process.exit(1)));
+const { manifest } = require("./javascript/index.js");
+// Timers and sockets that the code left open would keep it running.
+process.stdout.write(JSON.stringify(manifest) ?? "", () => process.exit(0));
