@@ -257,16 +257,22 @@ func (t *tests) planned(ctx context.Context, c *hearth.Client, file string) (tic
 		got, err = c.Packages.GetPackage(ctx, &packagesv1.GetPackageRequest{Id: plan.GetPackageId()})
 		t.before = got.GetPackage().GetSpec().GetArtifact()
 		err = cmp.Or(err, obstacle(plan))
-	case plan.GetDataVersion() != "":
-		err = fault.New(metav1.Reason_REASON_PACKAGE_INSTALLED, "data of package %q were kept when it was uninstalled: its tests would take them", plan.GetPackageId()).
-			With("package", plan.GetPackageId())
 	default:
-		err = obstacle(plan)
+		err = cmp.Or(unkept(ctx, c, plan.GetPackageId()), obstacle(plan))
 	}
 	if err != nil {
 		c.DropUpload(context.WithoutCancel(ctx), ticket)
 	}
 	return ticket, err
+}
+
+// unkept is the fault where data of a package were kept, which taking the package back would remove.
+func unkept(ctx context.Context, c *hearth.Client, id string) error {
+	data, err := keptData(ctx, c)
+	if slices.ContainsFunc(data, func(d *packagesv1.PackageData) bool { return d.GetId() == id }) {
+		return fault.New(metav1.Reason_REASON_PACKAGE_INSTALLED, "data of package %q were kept when it was uninstalled: its tests would take them", id).With("package", id)
+	}
+	return err
 }
 
 // check runs the tests of the folder checks.
