@@ -43,6 +43,7 @@ type observed struct {
 	} `json:"versions"`
 	Parts []struct {
 		ID      string            `json:"id"`
+		Image   string            `json:"image"` // empty when it has none
 		Command []string          `json:"command"`
 		Env     map[string]string `json:"env"`
 		Volumes []string          `json:"volumes"`
@@ -242,6 +243,9 @@ func (a *app) printFindings(found []finding, strict bool) error {
 		if _, err := fmt.Fprintln(a.Out, a.say("lint.nothing", nil)); err != nil {
 			return err
 		}
+	}
+	if errs == 1 {
+		return fault.New(metav1.Reason_REASON_PROJECT_INVALID, "the linter found one mistake")
 	}
 	if errs > 0 {
 		return fault.New(metav1.Reason_REASON_PROJECT_INVALID, "the linter found %d mistakes", errs)

@@ -45,10 +45,24 @@ func (l *linter) run() []finding {
 		l.add(false, "not-planned", string(l.manifest.ID), nil)
 		return l.found
 	}
-	for _, rule := range []func(){l.ports, l.volumes, l.secrets, l.migrations, l.dependencies, l.health} {
+	for _, rule := range []func(){l.images, l.ports, l.volumes, l.secrets, l.migrations, l.dependencies, l.health} {
 		rule()
 	}
 	return l.found
+}
+
+// images looks that the parts are made of what the package has. The compiler sees this too, but who builds need not have asked it.
+func (l *linter) images() {
+	for _, part := range l.seen[0].Parts {
+		if _, ok := l.manifest.Images[ids.Image(part.Image)]; part.Image != "" && !ok {
+			l.add(true, "image-unknown", part.ID, map[string]any{"Image": part.Image})
+		}
+		for _, name := range part.Volumes {
+			if !slices.Contains(l.manifest.Volumes, ids.Volume(name)) {
+				l.add(true, "volume-unknown", part.ID, map[string]any{"Volume": name})
+			}
+		}
+	}
 }
 
 // ownPorts are those of the server itself, which no service gets.

@@ -145,8 +145,9 @@ func (p *project) write(ctx context.Context, key sign.PrivateKey) (commitment s9
 	return commitment, err
 }
 
+// badProject is what whoever packs a project, or looks at it, reads of a mistake in it.
 func badProject(format string, args ...any) error {
-	return fault.New(metav1.Reason_REASON_PROJECT_INVALID, "cannot pack: "+format, args...)
+	return fault.New(metav1.Reason_REASON_PROJECT_INVALID, format, args...)
 }
 
 // tool runs a program of the packager's machine.
@@ -163,7 +164,7 @@ func tool(ctx context.Context, dir, name string, args ...string) ([]byte, error)
 		return nil, context.Cause(ctx)
 	}
 	if err != nil {
-		return nil, badProject("%s: %v\n%s", name, err, strings.TrimSpace(stderr.String()))
+		return nil, badProject("%s ends with %v\n%s", name, err, strings.TrimSpace(stderr.String()))
 	}
 	return out, nil
 }
@@ -188,8 +189,10 @@ func (p *project) readManifest(ctx context.Context) error {
 	if len(raw) == 0 {
 		return badProject("javascript/index.js exports no manifest")
 	}
-	p.manifest, err = s9pk.ParseManifest(raw)
-	return err
+	if p.manifest, err = s9pk.ParseManifest(raw); err != nil {
+		return badProject("%v", err)
+	}
+	return nil
 }
 
 // addRevision puts the revision of the project into the manifest, when it is under git.
