@@ -8,7 +8,7 @@
 # make universal    one file for all
 # make install      install the file that fits the server
 # make publish      build all, and publish them
-# make clean        remove what was made
+# make clean        remove the code and the files that were made; what npm installed stays, this file is part of it
 #
 # With VARIANT=cuda the files are ID_cuda_ARCH.s9pk, and the package's code reads process.env.VARIANT. A Makefile that was
 # written for the s9pk.mk of StartOS needs only the other include. Which server, registry and key are used says hearth.yaml.
@@ -90,4 +90,4 @@ check-init:
 	@$(HEARTH) keys show >/dev/null 2>&1 || $(HEARTH) keys init >/dev/null
 
 clean:
-	rm -rf javascript node_modules $(PACKAGE_ID).s9pk $(PACKAGE_ID)_*.s9pk
+	rm -rf javascript $(PACKAGE_ID).s9pk $(PACKAGE_ID)_*.s9pk
