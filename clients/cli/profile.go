@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -84,9 +83,7 @@ func parseConfig(raw []byte) (*config, error) {
 		return nil, fmt.Errorf("it is larger than %d bytes", maxConfig)
 	}
 	c := &config{}
-	dec := yaml.NewDecoder(bytes.NewReader(raw))
-	dec.KnownFields(true)
-	if err := dec.Decode(c); err != nil && !errors.Is(err, io.EOF) {
+	if err := readYAML(raw, c); err != nil {
 		return nil, err
 	}
 	if c.Profiles == nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"strings"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/hearthos/hearth/api/fault"
 )
@@ -89,9 +87,7 @@ func parseProject(raw []byte) (*projectFile, error) {
 		return nil, fmt.Errorf("it is larger than %d bytes", maxConfig)
 	}
 	p := &projectFile{}
-	dec := yaml.NewDecoder(bytes.NewReader(raw))
-	dec.KnownFields(true)
-	if err := dec.Decode(p); err != nil && !errors.Is(err, io.EOF) {
+	if err := readYAML(raw, p); err != nil {
 		return nil, err
 	}
 	for what, names := range map[string]map[string]string{"host": p.Hosts, "registry": p.Registries} {
