@@ -1,4 +1,4 @@
-import { ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { faultOf } from "@hearthos/api/client";
 import { ReasonSchema, type Fault } from "@hearthos/api/hearth/meta/v1/fault_pb";
 import { t, texts } from "./i18n.svelte.js";
@@ -29,6 +29,8 @@ export function word(fault: Fault): Trouble {
 export function trouble(error: unknown): Trouble {
   const fault = faultOf(error);
   if (fault !== undefined) return word(fault);
+  // What is not sent at all, as a number that no field can hold, is no matter of the way to the server.
+  if (error instanceof ConnectError && error.code === Code.Internal) return { title: t("page.error.unreadable"), detail: error.rawMessage, remedy: "" };
   if (error instanceof ConnectError || error instanceof TypeError) {
     return { title: t("page.error.unreachable"), detail: "", remedy: t("page.error.unreachable-remedy") };
   }

@@ -62,7 +62,14 @@ await drive(async (context) => {
   await page.getByRole("link", { name: "Update to 1.0.1:0" }).click();
   await second.waitFor();
   await update.waitFor();
-  await button("Update all").click();
+  // What comes from elsewhere now is shown before it is had, and is not among all.
+  await second.getByText("It changes what somebody should decide about").waitFor();
+  await second.getByText("Source", { exact: true }).waitFor();
+  if ((await update.getByText("It changes what somebody should decide about").count()) > 0) await fail("an update like the version before is said to change something");
+  if ((await button("Update all").count()) > 0) await fail("an update that somebody should decide about is one of all");
+  await look(page, "updates-decide");
+  await second.getByRole("button", { name: "Update", exact: true }).click();
+  await update.getByRole("button", { name: "Update", exact: true }).click();
   await update.getByRole("link", { name: "Snapshots" }).waitFor();
   await page.getByRole("region", { name: "Second" }).getByRole("link", { name: "Snapshots" }).waitFor();
   await look(page, "updates-done");

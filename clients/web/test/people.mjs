@@ -21,6 +21,7 @@ await drive(async (context) => {
   // A viewer sees and does nothing; what became of the role counts without a new login.
   await page.goto(`${given.base}/system/people`);
   await button("New account").click();
+  await page.waitForFunction(() => document.activeElement?.id === "new-id");
   await dialog.getByLabel("Account").fill("kim");
   await dialog.getByLabel("Name for people").fill("Kim");
   await dialog.getByLabel("Password", { exact: true }).fill(secret);

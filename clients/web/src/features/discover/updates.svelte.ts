@@ -37,9 +37,9 @@ export async function beginUpdate({ id, plan }: Update, acceptBreakage = false, 
   return operation?.meta?.id ?? "";
 }
 
-/** Has the server update packages, one after the other, whether or not anybody looks. What changes has been seen. */
+/** Has the server update packages, one after the other, whether or not anybody looks: none that changes what somebody should decide. */
 export async function beginAll(updates: readonly Update[]): Promise<void> {
-  await hearth.updates.updatePackages({ ids: updates.map(({ id }) => id), acceptChanges: true });
+  await hearth.updates.updatePackages({ ids: updates.map(({ id }) => id) });
 }
 
 /** Has one version not offered any more. */
