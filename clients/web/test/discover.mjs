@@ -64,7 +64,7 @@ await drive(async (context) => {
   await update.waitFor();
   // What comes from elsewhere now is shown before it is had, and is not among all.
   await second.getByText("It changes what somebody should decide about").waitFor();
-  await second.getByText("Source", { exact: true }).waitFor();
+  await second.getByText("Registry", { exact: true }).waitFor();
   if ((await update.getByText("It changes what somebody should decide about").count()) > 0) await fail("an update like the version before is said to change something");
   if ((await button("Update all").count()) > 0) await fail("an update that somebody should decide about is one of all");
   await look(page, "updates-decide");
