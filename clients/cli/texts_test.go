@@ -335,6 +335,25 @@ func TestWhatIsAuditedHasWords(t *testing.T) {
 	}
 }
 
+// What the server looks at when it is checked has words, as the page shows it.
+func TestChecksHaveWords(t *testing.T) {
+	t.Parallel()
+	english := readTexts(t, text.English)
+	source, err := os.ReadFile("../../server/internal/daemon/checks.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	checks := regexp.MustCompile(`\{Name: "([^"]+)", Look:`).FindAllStringSubmatch(string(source), -1)
+	if len(checks) < 10 {
+		t.Fatalf("found %d checks", len(checks))
+	}
+	for _, check := range checks {
+		if key := "page.check." + check[1]; english[key].Other == "" {
+			t.Errorf("en: %s is missing: write it in api/text/en.json", key)
+		}
+	}
+}
+
 // audited tells whether calls of a method are recorded when they succeed.
 func audited(m protoreflect.MethodDescriptor) bool {
 	opts := m.Options()
