@@ -164,7 +164,7 @@ await drive(async (context) => {
 
   // The rest of the house.
   for (const [name, path, text] of [
-    ["activity", "/activity", "Install Hello"], ["audit", "/activity/audit", "Install Package"], ["notifications", "/notifications", "All quiet"],
+    ["activity", "/activity", "Install Hello"], ["audit", "/activity/audit", "Install a service"], ["notifications", "/notifications", "All quiet"],
     ["system", "/system", "About this server"], ["access", "/system/access", "this one"], ["people", "/system/people", "alex"],
     ["network", "/system/network", "Trust this server"], ["resources", "/system/resources", "Hearth itself"], ["health", "/system/health", "What the machine offers"],
   ]) {
