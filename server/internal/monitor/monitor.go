@@ -10,6 +10,7 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -78,7 +79,7 @@ type Options struct {
 	Data func(ctx context.Context, pkg string) (uint64, error)
 	// Disk tells how much the disk of the state holds, and how much of it is free.
 	Disk func() (total, free uint64, err error)
-	// MemoryLimit is what one service may have of the memory; 0: nothing bounds it.
+	// MemoryLimit is what a service may have of the memory whose container tells no limit of its own; 0: nothing bounds it.
 	MemoryLimit int64
 	// Architecture is the machine's, Emulated those whose programs run here by an emulator.
 	Architecture string
@@ -224,7 +225,7 @@ func (s *Service) measureService(now time.Time, pkg string, host gauge.Traffic) 
 	}
 	t := totals{time: now, cpu: u.CPU, read: uint64(u.Read), written: uint64(u.Written), received: host.Sent, sent: host.Received}
 	st.Running = true
-	st.CpuTime, st.MemoryBytes, st.MemoryLimitBytes = durationpb.New(u.CPU), uint64(u.Memory), uint64(s.opt.MemoryLimit)
+	st.CpuTime, st.MemoryBytes, st.MemoryLimitBytes = durationpb.New(u.CPU), uint64(u.Memory), uint64(cmp.Or(u.MemoryLimit, s.opt.MemoryLimit))
 	st.MemoryKills, st.Processes = uint64(u.Kills), uint64(u.PIDs)
 	st.ReadBytes, st.WrittenBytes, st.ReceivedBytes, st.SentBytes = t.read, t.written, t.received, t.sent
 	b := s.before[pkg]

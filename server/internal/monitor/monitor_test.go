@@ -147,6 +147,17 @@ func (m *machine) of(pkg string) *packagesv1.UsageStatus {
 	return nil
 }
 
+func TestTheLimitOfMemoryIsTheContainersOwn(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, "app", "bounded")
+	m.used["app"], m.used["bounded"] = lxc.Usage{Memory: 10 << 20}, lxc.Usage{Memory: 10 << 20, MemoryLimit: 300 << 20}
+	for pkg, want := range map[string]uint64{"app": 1 << 30, "bounded": 300 << 20} {
+		if got := m.of(pkg).GetMemoryLimitBytes(); got != want {
+			t.Errorf("%s may have %d bytes, want %d", pkg, got, want)
+		}
+	}
+}
+
 func TestRatesAreThoseBetweenTwoMeasurements(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, "app", "rests")

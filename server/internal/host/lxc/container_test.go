@@ -145,7 +145,7 @@ func TestLimitsAreEnforced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if u.Memory > 64<<20 || u.PIDs > 40 {
+	if u.Memory > 64<<20 || u.MemoryLimit != 64<<20 || u.PIDs > 40 {
 		t.Errorf("usage %+v", u)
 	}
 }

@@ -15,6 +15,8 @@ import (
 type Usage struct {
 	// Memory in bytes, without page cache that the kernel would give up first.
 	Memory int64
+	// MemoryLimit is how much the container may have of it by itself; 0 where nothing bounds it.
+	MemoryLimit int64
 	// Kills is how often a process was killed for want of memory.
 	Kills int64
 	// CPU is the processor time used since the start.
@@ -72,11 +74,16 @@ func (h hierarchies) usage(dir string) (Usage, error) {
 	if _, first := h.v1["memory"]; first {
 		u.Memory = number(file("memory", "memory.usage_in_bytes")) - keyed(file("memory", "memory.stat"), "total_inactive_file")
 		u.Kills = keyed(optional("memory", "memory.oom_control"), "oom_kill")
+		u.MemoryLimit = number(optional("memory", "memory.limit_in_bytes"))
 	} else if h.v2Has["memory"] {
 		u.Memory = number(file("memory", "memory.current")) - keyed(file("memory", "memory.stat"), "inactive_file")
 		u.Kills = keyed(optional("memory", "memory.events"), "oom_kill")
+		u.MemoryLimit = number(optional("memory", "memory.max"))
 	}
 	u.Memory = max(0, u.Memory)
+	if u.MemoryLimit >= unbounded {
+		u.MemoryLimit = 0
+	}
 	if _, first := h.v1["cpuacct"]; first {
 		u.CPU = time.Duration(number(file("cpuacct", "cpuacct.usage")))
 	} else {
@@ -90,6 +97,9 @@ func (h hierarchies) usage(dir string) (Usage, error) {
 	}
 	return u, errors.Join(errs...)
 }
+
+// unbounded is more than any machine has: generation 1 says so much where there is no limit.
+const unbounded = 1 << 60
 
 // root is the mount point of the hierarchy that has the controller.
 func (h hierarchies) root(controller string) string {

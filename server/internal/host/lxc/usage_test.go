@@ -17,7 +17,7 @@ func TestUsageIsTheSameInBothGenerations(t *testing.T) {
 	for _, c := range []string{"memory", "cpuacct", "pids", "blkio"} {
 		first[c] = dir + "v1/" + c
 	}
-	want := lxc.Usage{Memory: 80 << 20, Kills: 3, CPU: 2500 * time.Millisecond, PIDs: 17, Read: 1<<20 + 4096, Written: 2 << 20}
+	want := lxc.Usage{Memory: 80 << 20, MemoryLimit: 300 << 20, Kills: 3, CPU: 2500 * time.Millisecond, PIDs: 17, Read: 1<<20 + 4096, Written: 2 << 20}
 	for name, r := range map[string]*lxc.Runtime{"1": lxc.Recorded(first, ""), "2": lxc.Recorded(nil, dir+"v2")} {
 		if got, err := r.Usage("app"); err != nil || got != want {
 			t.Errorf("generation %s: %+v, %v; want %+v", name, got, err, want)
