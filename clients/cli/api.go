@@ -123,7 +123,7 @@ func (a *app) request(m protoreflect.MethodDescriptor, args, fields []string) (p
 		if args[0] == "-" {
 			var err error
 			if raw, err = io.ReadAll(io.LimitReader(a.In, maxRequest+1)); err != nil {
-				return nil, fmt.Errorf("cannot read the request: %w", err)
+				return nil, unable("failed.request", err)
 			}
 			if len(raw) > maxRequest {
 				return nil, wrong("usage.request-large", "Size", size(maxRequest))
@@ -143,7 +143,11 @@ func (a *app) request(m protoreflect.MethodDescriptor, args, fields []string) (p
 
 // described adds to what is wrong with a request where the method is described.
 func (a *app) described(m protoreflect.MethodDescriptor, err error) error {
-	return usageError{errors.New(a.words(err) + "; " + a.say("usage.see-describe", map[string]any{"Name": shortName(m)}))}
+	what, said := a.words(err)
+	if said != "" {
+		what += ": " + said
+	}
+	return usageError{spoken(what + "; " + a.say("usage.see-describe", map[string]any{"Name": shortName(m)}))}
 }
 
 // call calls a method and prints what it answers.

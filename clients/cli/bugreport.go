@@ -101,7 +101,7 @@ func collectReport(ctx context.Context, c *hearth.Client) ([]reportFile, error) 
 			return files, err
 		}
 		if size += len(piece.GetData()); size > maxReport {
-			return files, fmt.Errorf("cannot take a report of more than %d bytes", maxReport)
+			return files, unable("failed.report-large", nil, "Size", fmt.Sprintf("%d MiB", maxReport>>20))
 		}
 		if n := len(files); n == 0 || files[n-1].name != piece.GetName() {
 			files = append(files, reportFile{name: piece.GetName(), about: piece.GetAbout()})
@@ -115,7 +115,7 @@ func collectReport(ctx context.Context, c *hearth.Client) ([]reportFile, error) 
 func writeReport(name string, files []reportFile) (err error) {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return fmt.Errorf("cannot write the report: %w", err)
+		return unable("failed.report-write", err)
 	}
 	defer func() {
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -114,7 +113,7 @@ func (a *app) saidCA() ([]byte, error) {
 	}
 	pem, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the root certificate: %w", err)
+		return nil, unable("failed.root-read", err)
 	}
 	return pem, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -166,11 +167,15 @@ func (e worded) Error() string {
 
 // wrong is wrong usage, told by a text of the catalogue with values after their names.
 func wrong(key string, pairs ...any) error {
+	return usageError{worded{key, valuesOf(pairs)}}
+}
+
+func valuesOf(pairs []any) map[string]any {
 	values := map[string]any{}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		values[fmt.Sprint(pairs[i])] = pairs[i+1]
 	}
-	return usageError{worded{key, values}}
+	return values
 }
 
 // absent is a file that is not there, with what to do about it.
@@ -182,20 +187,6 @@ func (absent) Unwrap() error { return fs.ErrNotExist }
 type occupied struct{ worded }
 
 func (occupied) Unwrap() error { return fs.ErrExist }
-
-// words are those of an error in the person's language, where it has some.
-func (a *app) words(err error) string {
-	if e, ok := errors.AsType[absent](err); ok {
-		err = e.worded
-	}
-	if e, ok := errors.AsType[occupied](err); ok {
-		err = e.worded
-	}
-	if e, ok := errors.AsType[worded](err); ok {
-		return a.say(e.key, e.values)
-	}
-	return err.Error()
-}
 
 // exitStatus is how a command ended that was run in a service. It has said itself what there was to say.
 type exitStatus int
@@ -281,9 +272,12 @@ func (a *app) printRefusal(err error) {
 	}
 	known, ok := s9pk.Fault(reason)
 	if !ok || known == metav1.Reason_REASON_PACKAGE_FILE_INVALID { // which is for a publisher, who is the one that asks here
-		a.complain(a.words(err))
+		what, said := a.words(err)
+		if a.complain(what); said != "" {
+			fmt.Fprintf(a.Err, "  %s\n", printable(said))
+		}
 	} else {
-		a.complainOf(strings.TrimPrefix(known.String(), "REASON_"), a.words(err))
+		a.complainOf(strings.TrimPrefix(known.String(), "REASON_"), a.message(err))
 		fmt.Fprintf(a.Err, "  %s\n", a.remedy(known))
 	}
 	if reason != "" {
@@ -294,8 +288,14 @@ func (a *app) printRefusal(err error) {
 // complainFor prints what went wrong here for a reason of the contract, as servers' refusals are told.
 func (a *app) complainFor(why metav1.Reason, err error) {
 	name := strings.TrimPrefix(why.String(), "REASON_")
-	a.complainOf(name, a.words(err))
+	a.complainOf(name, a.message(err))
 	fmt.Fprintf(a.Err, "  %s\n  %s %s\n", a.remedy(why), a.say("error.reason", nil), name)
+}
+
+// message is what is told of an error behind the text of its reason.
+func (a *app) message(err error) string {
+	what, said := a.words(err)
+	return cmp.Or(said, what)
 }
 
 // complainOf prints what went wrong: in English as it was said, else the text of its reason and then what was said.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -124,7 +123,7 @@ func (a *app) printMembers(row map[string]any) error {
 		if !ok {
 			raw, err := json.Marshal(row[name])
 			if err != nil {
-				return fmt.Errorf("cannot print %s: %w", name, err)
+				return unable("failed.print", err, "Name", name)
 			}
 			text = string(raw)
 		}

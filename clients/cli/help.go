@@ -151,12 +151,12 @@ func (a *app) manCommand() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
-				return fmt.Errorf("cannot make the folder: %w", err)
+				return unable("failed.folder", err)
 			}
 			forManual(cmd.Root())
 			head := &doc.GenManHeader{Section: "1", Source: "Hearth " + Version, Manual: "Hearth"}
 			if err := doc.GenManTree(cmd.Root(), head, args[0]); err != nil {
-				return fmt.Errorf("cannot write the manual: %w", err)
+				return unable("failed.manual", err)
 			}
 			pages, err := filepath.Glob(filepath.Join(args[0], "hearth*.1"))
 			if err != nil {

@@ -122,7 +122,7 @@ func (a *app) importKey(from, path string) error {
 	}
 	text, err := io.ReadAll(io.LimitReader(in, 64<<10))
 	if err != nil {
-		return fmt.Errorf("cannot read %s: %w", from, err)
+		return unable("failed.read", err, "Name", from)
 	}
 	key, err := sign.ParsePrivateKey(string(text))
 	if err != nil {
@@ -132,7 +132,7 @@ func (a *app) importKey(from, path string) error {
 	if errors.Is(err, fs.ErrExist) {
 		old, loadErr := sign.LoadKey(path)
 		if errors.Is(loadErr, fs.ErrNotExist) {
-			return fmt.Errorf("cannot import the key: %s is a link that leads nowhere", path)
+			return unable("failed.key-link", nil, "Path", path)
 		}
 		if loadErr != nil || old.Public() != key.Public() {
 			return occupied{worded{"usage.key-there", map[string]any{"Path": path}}}

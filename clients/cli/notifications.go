@@ -77,7 +77,7 @@ func (a *app) showNotificationCommand() *cobra.Command {
 						return a.showNotification(n)
 					}
 				}
-				return fmt.Errorf("there is no notification %q: see 'hearth notifications'", args[0])
+				return unable("failed.no-notification", nil, "ID", args[0])
 			})
 		},
 	}

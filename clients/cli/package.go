@@ -207,7 +207,7 @@ func openFile(path string) (*os.File, error) {
 	f, err := os.Open(path)
 	var why *os.PathError
 	if errors.As(err, &why) {
-		return nil, fmt.Errorf("cannot read %s: %w", path, why.Err)
+		return nil, unable("failed.read", why.Err, "Name", path)
 	}
 	return f, err
 }
@@ -454,7 +454,7 @@ func (a *app) uninstallCommand() *cobra.Command {
 				fmt.Fprint(a.Err, a.say("package.uninstall-question", map[string]any{"ID": args[0]})+" ")
 				var answer string
 				if _, err := fmt.Fscanln(a.In, &answer); err != nil || answer != args[0] {
-					return errors.New(a.say("package.nothing-removed", nil))
+					return spoken(a.say("package.nothing-removed", nil))
 				}
 			}
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
@@ -643,7 +643,7 @@ func (a *app) printResult(raw string) error {
 		Result  json.RawMessage `json:"result"`
 	}
 	if err := json.Unmarshal([]byte(raw), &top); err != nil {
-		return fmt.Errorf("cannot read the result of the action: %w", err)
+		return unable("failed.result", err)
 	}
 	fmt.Fprintln(a.Out, printable(top.Title))
 	if top.Message != nil && *top.Message != "" {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"regexp"
@@ -170,7 +169,7 @@ func (a *app) attach(ctx context.Context, c *hearth.Client, req *execv1.OpenSess
 	if in, ok := a.In.(*os.File); ok && req.GetTerminal() != nil && isTerminal(in) {
 		old, err := term.MakeRaw(int(in.Fd()))
 		if err != nil {
-			return fmt.Errorf("cannot use the terminal: %w", err)
+			return unable("failed.terminal", err)
 		}
 		defer func() { _ = term.Restore(int(in.Fd()), old) }()
 	}

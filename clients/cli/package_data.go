@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -72,7 +71,7 @@ func (a *app) dataRemoveCommand() *cobra.Command {
 				fmt.Fprint(a.Err, a.say("data.remove-question", map[string]any{"ID": args[0]})+" ")
 				var answer string
 				if _, err := fmt.Fscanln(a.In, &answer); err != nil || answer != args[0] {
-					return errors.New(a.say("package.nothing-removed", nil))
+					return spoken(a.say("package.nothing-removed", nil))
 				}
 			}
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {

@@ -91,7 +91,7 @@ func (d *dev) run(ctx context.Context) error {
 	}
 	folder, err := watched.Open(d.dir, d.ignore)
 	if err != nil {
-		return fmt.Errorf("cannot watch %s: %w", d.dir, err)
+		return unable("failed.watch", err, "Name", d.dir)
 	}
 	defer folder.Close()
 	working, fail := context.WithCancelCause(ctx)

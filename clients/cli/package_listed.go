@@ -88,7 +88,7 @@ func findAll(ctx context.Context, c *hearth.Client, from *packagesv1.FromRegistr
 		return nil // packages may need each other
 	}
 	if seen[from.GetPackageId()] = true; len(seen) > maxNeeded {
-		return fmt.Errorf("cannot install more than %d packages with one", maxNeeded)
+		return unable("failed.too-many-needed", nil, "Count", maxNeeded)
 	}
 	plan, err := planOf(ctx, c, from)
 	if err != nil {

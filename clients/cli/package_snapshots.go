@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -74,7 +73,7 @@ func (a *app) confirm(question, otherwise string) error {
 	fmt.Fprint(a.Err, question+" [y/N] ")
 	var answer string
 	if _, err := fmt.Fscanln(a.In, &answer); err != nil || !strings.EqualFold(answer, "y") && !strings.EqualFold(answer, "yes") {
-		return errors.New(otherwise)
+		return spoken(otherwise)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 
@@ -31,7 +30,7 @@ func (a *app) openPackage(ctx context.Context, arg string) (fetch.File, int64, e
 		n, err = lengthOf(ctx, f)
 	}
 	if err == nil && n == 0 {
-		err = fmt.Errorf("cannot install %s: it is not a file with content", arg)
+		err = unable("failed.no-content", nil, "Name", arg)
 	}
 	if err != nil {
 		return nil, 0, errors.Join(err, f.Close())

@@ -43,7 +43,7 @@ var profileName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 func configPath() (string, error) {
 	dir, err := os.UserConfigDir()
 	if err != nil {
-		return "", fmt.Errorf("cannot find the folder for profiles: %w", err)
+		return "", unable("failed.profiles-folder", err)
 	}
 	return filepath.Join(dir, "hearth", "config.yaml"), nil
 }
@@ -60,7 +60,7 @@ func loadConfig() (*config, error) {
 		return &config{Profiles: map[string]profile{}}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the profiles: %w", err)
+		return nil, unable("failed.profiles-read", err)
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
@@ -68,7 +68,7 @@ func loadConfig() (*config, error) {
 	}
 	raw, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the profiles: %w", err)
+		return nil, unable("failed.profiles-read", err)
 	}
 	c, err := parseConfig(raw)
 	if err != nil {
@@ -111,11 +111,11 @@ func changeConfig(fn func(c *config) error) (*config, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("cannot write the profiles: %w", err)
+		return nil, unable("failed.profiles-write", err)
 	}
 	unlock, err := lock(path + ".lock")
 	if err != nil {
-		return nil, fmt.Errorf("cannot write the profiles: %w", err)
+		return nil, unable("failed.profiles-write", err)
 	}
 	defer unlock()
 	c, err := loadConfig()
@@ -136,15 +136,15 @@ func (c *config) save(path string) error {
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".config-") // 0600
 	if err != nil {
-		return fmt.Errorf("cannot write the profiles: %w", err)
+		return unable("failed.profiles-write", err)
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(raw)
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("cannot write the profiles: %w", err)
+		return unable("failed.profiles-write", err)
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("cannot write the profiles: %w", err)
+		return unable("failed.profiles-write", err)
 	}
 	return nil
 }

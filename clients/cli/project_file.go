@@ -36,7 +36,7 @@ type projectFile struct {
 func (a *app) projectFile() (*projectFile, error) {
 	at, err := filepath.Abs(cmp.Or(a.at, "."))
 	if err != nil {
-		return nil, fmt.Errorf("cannot look for %s: %w", projectFileName, err)
+		return nil, unable("failed.project", err, "File", projectFileName)
 	}
 	for dir := at; ; dir = filepath.Dir(dir) {
 		path := filepath.Join(dir, projectFileName)

@@ -250,7 +250,7 @@ func (f *exportFolder) Read(name string, limit int64) ([]byte, error) {
 	defer in.Close()
 	raw, err := io.ReadAll(io.LimitReader(in, limit+1))
 	if err == nil && int64(len(raw)) > limit {
-		err = fmt.Errorf("%s has more than %d bytes", f.path(name), limit)
+		err = unable("failed.too-large", nil, "Name", f.path(name), "Count", limit)
 	}
 	return raw, err
 }

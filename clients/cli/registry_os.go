@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -115,7 +114,7 @@ func promoteOS(ctx context.Context, from, to *registry.Client, key sign.PrivateK
 	}
 	v := index.Versions[version]
 	if v == nil {
-		return fmt.Errorf("the registry has no version %s of the system", version)
+		return unable("failed.os-version", nil, "Version", version)
 	}
 	type image struct {
 		kind, platform string
@@ -127,7 +126,7 @@ func promoteOS(ctx context.Context, from, to *registry.Client, key sign.PrivateK
 		for platform, asset := range assets {
 			message, err := verifyImage(asset)
 			if err != nil {
-				return fmt.Errorf("cannot trust what the registry lists: %s of %s: %w", kind, platform, err)
+				return unable("failed.registry-image", err, "Kind", kind, "Platform", platform)
 			}
 			signature, err := key.Sign(sign.ContextOS, message)
 			if err != nil {
@@ -156,11 +155,11 @@ func promoteOS(ctx context.Context, from, to *registry.Client, key sign.PrivateK
 func verifyImage(asset registry.OSAsset) ([]byte, error) {
 	hash, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(asset.Commitment.Hash, "="))
 	if err != nil || len(hash) != 32 {
-		return nil, errors.New("its hash cannot be read")
+		return nil, unable("failed.image-hash", nil)
 	}
 	message := binary.BigEndian.AppendUint64(hash, asset.Commitment.Size)
 	if len(asset.Signatures) == 0 {
-		return nil, errors.New("nobody has signed it")
+		return nil, unable("failed.image-unsigned", nil)
 	}
 	for key, text := range asset.Signatures {
 		k, err := sign.ParsePublicKey(key)

@@ -182,7 +182,7 @@ func listed(ctx context.Context, c *registry.Client, arg string) (string, regist
 // signListed signs a file that a registry lists, whose own signatures must be right.
 func signListed(key sign.PrivateKey, asset registry.Asset) (sign.Signature, error) {
 	if _, err := asset.Verify(); err != nil {
-		return sign.Signature{}, fmt.Errorf("cannot trust what the registry lists: %w", err)
+		return sign.Signature{}, unable("failed.registry-trust", err)
 	}
 	return key.Sign(sign.ContextPackage, asset.Commitment.Message())
 }
@@ -190,10 +190,10 @@ func signListed(key sign.PrivateKey, asset registry.Asset) (sign.Signature, erro
 // fetchListed writes a listed file to out, whole and verified.
 func (a *app) fetchListed(ctx context.Context, asset registry.Asset, out string) error {
 	if _, err := asset.Verify(); err != nil {
-		return fmt.Errorf("cannot trust what the registry lists: %w", err)
+		return unable("failed.registry-trust", err)
 	}
 	if len(asset.URLs) == 0 {
-		return errors.New("the registry does not say where the file lies")
+		return unable("failed.registry-nowhere", nil)
 	}
 	var failed error
 	for _, url := range asset.URLs {
@@ -249,7 +249,7 @@ func (a *app) registryDownloadCommand(p *publisher) *cobra.Command {
 				return err
 			}
 			if len(v.Version.Files) == 0 {
-				return errors.New("the registry lists no file of it")
+				return unable("failed.registry-no-file", nil)
 			}
 			path := cmp.Or(out, id+".s9pk")
 			if err := a.fetchListed(cmd.Context(), v.Version.Files[0].Asset, path); err != nil {

@@ -161,7 +161,7 @@ func editedManifest(raw []byte, e edits) ([]byte, error) {
 	d.UseNumber()
 	var fields map[string]any
 	if err := d.Decode(&fields); err != nil {
-		return nil, fmt.Errorf("cannot read the manifest: %w", err)
+		return nil, unable("failed.manifest", err)
 	}
 	for _, pair := range e.set {
 		value, err := setField(fields, pair)
@@ -170,7 +170,7 @@ func editedManifest(raw []byte, e edits) ([]byte, error) {
 		}
 		// In the text itself, for the order of what stays means something: who lacks his language gets the first.
 		if raw, err = sjson.SetRawBytes(raw, fieldPath(pair), value); err != nil {
-			return nil, fmt.Errorf("cannot set %q: %w", pair, err)
+			return nil, unable("failed.manifest-set", err, "Key", pair)
 		}
 	}
 	m, err := s9pk.ParseManifest(raw)

@@ -158,7 +158,7 @@ func packageFiles(args []string) (files []string, err error) {
 		info, err := os.Stat(arg)
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("cannot read %s: %w", arg, errors.Unwrap(err))
+			return nil, unable("failed.read", errors.Unwrap(err), "Name", arg)
 		case !info.IsDir():
 			files = append(files, arg)
 		default:

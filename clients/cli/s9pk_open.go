@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -91,7 +90,7 @@ func (f *localFile) Known() bool { return true }
 func fromFile(f *os.File, name string) (fetch.File, error) {
 	info, err := f.Stat()
 	if err == nil && info.IsDir() {
-		err = fmt.Errorf("cannot read %s: it is not a file with content", name)
+		err = unable("failed.not-file", nil, "Name", name)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -118,7 +117,7 @@ func (p *pipe) Close() error { return errors.Join(p.Stream.Close(), p.from.Close
 // withPackage opens the package file that a person named, verifies its head, and keeps it open for the time of fn.
 func (a *app) withPackage(ctx context.Context, name string, fn func(p *packageFile) error) error {
 	return a.withOld(ctx, name, fn, func(*legacy.File, fetch.File) error {
-		return fmt.Errorf("%w; see 'hearth s9pk convert'", &s9pk.Error{Reason: s9pk.OldFormat, Why: "it is in the first S9PK format and must be converted"})
+		return &s9pk.Error{Reason: s9pk.OldFormat, Why: "it is in the first S9PK format and must be converted"}
 	})
 }
 

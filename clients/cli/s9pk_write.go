@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -45,7 +44,7 @@ func destination(name string) (path string, there os.FileInfo, err error) {
 		}
 		name = to
 	}
-	return "", nil, fmt.Errorf("cannot write %s: it leads through more than %d links", name, links)
+	return "", nil, unable("failed.links", nil, "Name", name, "Count", links)
 }
 
 // scratchFor makes a folder for what lies between, on the disk where out shall be. It is as large as the package, and

@@ -229,7 +229,7 @@ func usedKeys(t *testing.T, english map[string]entry) map[string]bool {
 			if !ok || len(call.Args) == 0 {
 				return true
 			}
-			if nameOf(call.Fun) == "wrong" {
+			if name := nameOf(call.Fun); name == "wrong" || name == "unable" {
 				for _, key := range keysOf(call.Args[0], english) {
 					out[key] = true
 				}
@@ -383,7 +383,7 @@ func TestWrongUsageIsToldFromTheCatalogue(t *testing.T) {
 				return true
 			}
 			found++
-			for _, text := range ownWords(lit) {
+			for _, text := range madeOf(lit) {
 				t.Errorf("wrong usage has the words %s: make them a text of the catalogue and say wrong(key, …)", text)
 			}
 			return true
@@ -393,13 +393,52 @@ func TestWrongUsageIsToldFromTheCatalogue(t *testing.T) {
 		t.Errorf("only %d places make wrong usage", found)
 	}
 	lawless, err := parser.ParseExpr("usageError{fmt.Errorf(\"cannot use %q\", \"x\")}")
-	if err != nil || len(ownWords(lawless)) != 1 {
-		t.Errorf("what has its own words counts as %q, %v", ownWords(lawless), err)
+	if err != nil || len(madeOf(lawless)) != 1 {
+		t.Errorf("what has its own words counts as %q, %v", madeOf(lawless), err)
 	}
 }
 
-// ownWords are the texts with words of which an error is made.
-func ownWords(lit ast.Expr) (texts []string) {
+// detail are functions whose errors are told behind the text of the reason of a fault.
+var detail = []string{"parseConfig", "parseProject"}
+
+// What goes wrong with what is at hand is told in the person's language, too: no error of a command has its words in the code.
+func TestLocalErrorsAreToldFromTheCatalogue(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, f := range parsed(t, ".") {
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				return !slices.Contains(detail, n.Name.Name)
+			case *ast.CallExpr:
+				if nameOf(n.Fun) == "unable" {
+					found++
+				}
+				if sel, ok := n.Fun.(*ast.SelectorExpr); ok && slices.Contains([]string{"fmt", "errors"}, nameOf(sel.X)) {
+					for _, text := range madeOf(n) {
+						t.Errorf("an error has the words %s: make them a text of the catalogue and say unable(key, cause, …)", text)
+					}
+					return false
+				}
+			}
+			return true
+		})
+	}
+	if found < 20 {
+		t.Errorf("only %d errors have a text of the catalogue", found)
+	}
+	for lawless, want := range map[string]int{
+		`fmt.Errorf("cannot read %s: %w", x, err)`: 1, `errors.New("it is gone")`: 1, `fmt.Errorf("%s: %w", x, err)`: 0,
+	} {
+		e, err := parser.ParseExpr(lawless)
+		if err != nil || len(madeOf(e)) != want {
+			t.Errorf("of %s count the words %q, %v", lawless, madeOf(e), err)
+		}
+	}
+}
+
+// madeOf are the texts with words of which an error is made.
+func madeOf(lit ast.Expr) (texts []string) {
 	ast.Inspect(lit, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
 		if !ok || len(call.Args) == 0 {

@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -48,7 +47,7 @@ func sameFingerprint(a, b string) bool {
 func pinnedRoot(raw []byte) (*x509.Certificate, error) {
 	block, _ := pem.Decode(raw)
 	if block == nil {
-		return nil, errors.New("cannot use the root certificate: it is not PEM")
+		return nil, unable("failed.root-pem", nil)
 	}
 	return x509.ParseCertificate(block.Bytes)
 }

@@ -14,7 +14,7 @@ import (
 // wrongUsage is a text of the catalogue about wrong usage of a command, with where its help is.
 func (a *app) wrongUsage(key string, cmd *cobra.Command, values map[string]any) error {
 	hint := a.say("usage.see-help", map[string]any{"Command": cmd.CommandPath()})
-	return usageError{errors.New(a.say(key, values) + "; " + hint)}
+	return usageError{spoken(a.say(key, values) + "; " + hint)}
 }
 
 // flagError words what is wrong with a flag.
