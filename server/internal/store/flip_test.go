@@ -174,7 +174,7 @@ func TestFlippedBytesAreRefusedOrChangeNothing(t *testing.T) {
 			}
 		}
 	}
-	if kinds["sst"] < 4 || kinds["vlog"] < 2 || kinds[""] != 2 {
+	if kinds["sst"] < 2 || kinds["vlog"] < 2 || kinds[""] != 2 {
 		t.Errorf("flipped in %v", kinds)
 	}
 }
