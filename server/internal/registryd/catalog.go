@@ -20,6 +20,7 @@ import (
 	"github.com/hearthos/hearth/api/sign"
 	"github.com/hearthos/hearth/server/internal/store"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/proto"
 )
 
 // catalog is what the rows say, in the form in which it is read. Entries are never changed once they are in it.
@@ -34,12 +35,14 @@ type catalog struct {
 	identity   *registryv1.RegistryIdentitySpec
 }
 
-// entry is a package. Where versions name an icon it is the digest.
+// entry is a package. Where versions name an icon it is the digest. Of files they have what versions are chosen by; who has signed them
+// and where they lie is in the rows, which are read for an answer and lie here as they are stored: there may be tens of thousands.
 type entry struct {
 	id         string
 	row        *registryv1.RegistryPackageSpec
 	versions   []registry.Candidate // the newest first
-	rows       map[*registry.Version]*registryv1.RegistryVersionSpec
+	rows       map[*registry.Version][]byte
+	kept       []s9pk.Commitment // of files that are here
 	authorized map[string]exver.Range
 	text       string // lower case, to be looked through
 }
@@ -154,7 +157,8 @@ func newEntry(part *registryv1.StoragePart) (*entry, error) {
 		return nil, nil
 	}
 	id := part.GetPackage().GetMeta().GetId()
-	e := &entry{id: id, row: part.GetPackage().GetSpec(), authorized: map[string]exver.Range{}, rows: map[*registry.Version]*registryv1.RegistryVersionSpec{}}
+	e := &entry{id: id, row: part.GetPackage().GetSpec(), authorized: map[string]exver.Range{}, rows: map[*registry.Version][]byte{}}
+	e.versions, e.kept = make([]registry.Candidate, 0, len(part.GetVersions())), make([]s9pk.Commitment, 0, len(part.GetVersions()))
 	var err error
 	for signer, text := range e.row.GetAuthorized() {
 		if e.authorized[signer], err = exver.ParseRange(text); err != nil {
@@ -170,8 +174,16 @@ func newEntry(part *registryv1.StoragePart) (*entry, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot read version %s of %s: %w", parsed, id, err)
 		}
-		e.versions, e.rows[v] = append(e.versions, registry.Candidate{Exver: parsed, Version: v}), row.GetSpec()
 		row.Spec.Metadata = nil // v has it
+		if e.rows[v], err = proto.Marshal(row.GetSpec()); err != nil {
+			return nil, err
+		}
+		e.versions = append(e.versions, registry.Candidate{Exver: parsed, Version: v})
+		for _, f := range row.GetSpec().GetFiles() {
+			if f.GetKept() {
+				e.kept = append(e.kept, commitmentOf(f.GetCommitment()))
+			}
+		}
 	}
 	slices.SortFunc(e.versions, func(a, b registry.Candidate) int { return b.Exver.Order(a.Exver) })
 	e.text = strings.ToLower(id)
@@ -187,7 +199,7 @@ func newEntry(part *registryv1.StoragePart) (*entry, error) {
 	return e, nil
 }
 
-// versionOf brings a row into the form of the protocol, with digests where it has icons.
+// versionOf brings a row into the form of the protocol, with digests where it has icons, and files without places and signatures.
 func versionOf(spec *registryv1.RegistryVersionSpec) (*registry.Version, error) {
 	v := &registry.Version{Icon: spec.GetIcon(), DependencyMetadata: map[ids.Package]registry.Dependency{}, Files: []registry.File{}}
 	if err := json.Unmarshal(spec.GetMetadata(), &v.Metadata); err != nil {
@@ -217,7 +229,7 @@ func versionOf(spec *registryv1.RegistryVersionSpec) (*registry.Version, error) 
 	}
 	for _, f := range spec.GetFiles() {
 		file := registry.File{Asset: registry.Asset{
-			PublishedAt: f.GetPublishTime().AsTime(), URLs: f.GetUrls(), Commitment: commitmentOf(f.GetCommitment()), Signatures: signaturesOf(f.GetSignatures()),
+			PublishedAt: f.GetPublishTime().AsTime(), Commitment: commitmentOf(f.GetCommitment()),
 		}}
 		if err := json.Unmarshal(f.GetHardware(), &file.Hardware); err != nil {
 			return nil, err
@@ -233,7 +245,8 @@ func commitmentOf(c *registryv1.Commitment) s9pk.Commitment {
 	return s9pk.Commitment{RootSighash: hash, RootMaxSize: int64(c.GetRootMaxSize())}
 }
 
-func signaturesOf(list []*registryv1.Signature) map[string]string {
+// SignaturesOf are the signatures of a file in the form of the protocol.
+func SignaturesOf(list []*registryv1.Signature) map[string]string {
 	out := make(map[string]string, len(list))
 	for _, s := range list {
 		out[sign.PublicKey(s.GetKey()).PEM()] = sign.Signature(s.GetSignature()).PEM()
@@ -270,11 +283,9 @@ func (c *catalog) keeps(name string) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	for _, e := range c.packages {
-		for _, row := range e.rows {
-			for _, f := range row.GetFiles() {
-				if f.GetKept() && commitmentOf(f.GetCommitment()).Name() == name {
-					return true
-				}
+		for _, file := range e.kept {
+			if file.Name() == name {
+				return true
 			}
 		}
 	}
@@ -287,12 +298,8 @@ func (c *catalog) kept() map[string]bool {
 	defer c.mu.RUnlock()
 	names := map[string]bool{}
 	for _, e := range c.packages {
-		for _, row := range e.rows {
-			for _, f := range row.GetFiles() {
-				if f.GetKept() {
-					names[commitmentOf(f.GetCommitment()).Name()] = true
-				}
-			}
+		for _, file := range e.kept {
+			names[file.Name()] = true
 		}
 	}
 	return names
@@ -313,9 +320,17 @@ type Found struct {
 	entry        *entry
 }
 
-// Row is the row of one of its versions.
+// Row is the row of one of its versions, without what people are told of it, and the caller's own.
 func (f Found) Row(c registry.Candidate) *registryv1.RegistryVersionSpec {
-	return f.entry.rows[c.Whole()]
+	return f.entry.rowOf(c.Whole())
+}
+
+func (e *entry) rowOf(v *registry.Version) *registryv1.RegistryVersionSpec {
+	row := &registryv1.RegistryVersionSpec{}
+	if err := proto.Unmarshal(e.rows[v], row); err != nil {
+		panic(err) // it was written by newEntry
+	}
+	return row
 }
 
 func (e *entry) find(q registry.Question) Found {
@@ -382,7 +397,7 @@ func (e *entry) matches(words []string, category string) bool {
 	return true
 }
 
-// Index tells everything there is, with digests where versions have icons.
+// Index tells everything there is, with digests where versions have icons, and files without places and signatures, which are in the rows.
 func (s *Service) Index() registry.Index {
 	c := s.catalog
 	c.mu.RLock()

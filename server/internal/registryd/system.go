@@ -33,7 +33,7 @@ func systemOf(spec *registryv1.RegistryOSVersionSpec) *registry.OSVersion {
 	out.SourceVersion, _ = exver.ParseRange(spec.GetSourceRange()) // checked when it was entered
 	for _, a := range spec.GetAssets() {
 		asset := registry.OSAsset{
-			PublishedAt: a.GetPublishTime().AsTime(), URLs: a.GetUrls(), Signatures: signaturesOf(a.GetSignatures()),
+			PublishedAt: a.GetPublishTime().AsTime(), URLs: a.GetUrls(), Signatures: SignaturesOf(a.GetSignatures()),
 			Commitment: registry.FileCommitment{Hash: base64.RawStdEncoding.EncodeToString(a.GetCommitment().GetHash()), Size: a.GetCommitment().GetSize()},
 		}
 		switch a.GetKind() {

@@ -355,7 +355,7 @@ func (e *entry) has(v exver.Version, f registry.File) bool {
 		if !c.Exver.Equal(v) {
 			continue
 		}
-		return slices.ContainsFunc(e.rows[c.Version].GetFiles(), func(row *registryv1.RegistryFile) bool {
+		return slices.ContainsFunc(e.rowOf(c.Version).GetFiles(), func(row *registryv1.RegistryFile) bool {
 			return row.GetKept() && commitmentOf(row.GetCommitment()) == f.Asset.Commitment
 		})
 	}

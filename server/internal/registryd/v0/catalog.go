@@ -58,7 +58,7 @@ func (h *Handler) whole(ctx context.Context) registry.Index {
 	return out
 }
 
-// full is a version with icons, and with the place of files that the registry keeps.
+// full is a version with icons, and with places and signatures of its files.
 func (h *Handler) full(ctx context.Context, f registryd.Found, c registry.Candidate, icons map[string]*string) *registry.Version {
 	get := func(digest string) *string {
 		icon, known := icons[digest]
@@ -86,7 +86,7 @@ func (h *Handler) full(ctx context.Context, f registryd.Found, c registry.Candid
 	v.Files = append([]registry.File{}, v.Files...)
 	for i := range v.Files {
 		if row := places[string(v.Files[i].Asset.Commitment.RootSighash[:])]; row != nil {
-			v.Files[i].Asset.URLs = h.service.URLs(row)
+			v.Files[i].Asset.URLs, v.Files[i].Asset.Signatures = h.service.URLs(row), registryd.SignaturesOf(row.GetSignatures())
 		}
 	}
 	return &v
