@@ -9,13 +9,26 @@ import (
 	"time"
 )
 
-// takeAll takes all there is of the disk in one call of the kernel, writing nothing, and again whenever there is room.
-const takeAll = `cd /media/startos/volumes/main; n=0; while :; do n=$((n+1)); fallocate -l $(($(stat -f -c '%a * %S' .))) taken$n; done 2>/dev/null`
+// volume is where the sample has its data.
+const volume = "/media/startos/volumes/main"
+
+// takeAll takes all there is of the disk in one call of the kernel, writing nothing, and again whenever there is room: in the
+// folder that is its argument.
+const takeAll = `cd "$0"; n=0; while :; do n=$((n+1)); fallocate -l $(($(stat -f -c '%a * %S' .))) taken$n; done 2>/dev/null`
 
 // A service that takes all of the disk at once is stopped, and the server goes on: nothing that it answered is lost, and
 // it needs no next one to come to that.
 func TestTheServiceThatTakesAllOfTheDiskAtOnceIsStoppedAndTheServerLives(t *testing.T) {
 	t.Parallel()
+	for name, folder := range map[string]string{"in its data": volume, "in the root of its container": "/var/tmp"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			takesAll(t, folder)
+		})
+	}
+}
+
+func takesAll(t *testing.T, folder string) {
 	m := newMachine(t)
 	m.smallDisk()
 	m.start()
@@ -23,7 +36,7 @@ func TestTheServiceThatTakesAllOfTheDiskAtOnceIsStoppedAndTheServerLives(t *test
 	m.hearth("package", "install", m.packTwin())
 	m.healthy(twin)
 	refused := m.commits(twin)
-	end := m.attack("sh", "-c", takeAll)
+	end := m.attack("sh", "-c", takeAll, folder)
 	ends := 0
 	m.eventually(2*time.Minute, "the service that takes the disk is stopped", func() error {
 		select {
@@ -66,7 +79,7 @@ func TestAServerStartsBesideAServiceThatTakesAllOfTheDisk(t *testing.T) {
 	m.start()
 	m.installSample()
 	m.kill(syscall.SIGKILL)
-	end := m.attack("sh", "-c", takeAll)
+	end := m.attack("sh", "-c", takeAll, volume)
 	m.eventually(time.Minute, "the disk is full", func() error {
 		if free := strings.TrimSpace(m.must("stat", "-f", "-c", "%a", m.state)); free != "0" {
 			return fmt.Errorf("%s blocks are free", free)

@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"time"
 
@@ -27,6 +29,13 @@ func (d *Daemon) newMonitor() *monitor.Service {
 		Interface: func(pkg string) string { return runner.InterfaceName(d.tag, pkg) },
 		Data: func(ctx context.Context, pkg string) (uint64, error) {
 			size, err := tree.Measure(ctx, filepath.Dir(d.volumes.Path(ids.Package(pkg), "x")))
+			return size.Bytes, err
+		},
+		Beside: func(ctx context.Context, pkg string) (uint64, error) {
+			size, err := tree.Measure(ctx, filepath.Join(d.cfg.StateDir, "upper", pkg))
+			if errors.Is(err, fs.ErrNotExist) {
+				err = nil // it has no container
+			}
 			return size.Bytes, err
 		},
 		Disk: func() (total, free uint64, err error) {

@@ -77,6 +77,9 @@ type Options struct {
 	Interface func(pkg string) string
 	// Data measures the data of a package.
 	Data func(ctx context.Context, pkg string) (uint64, error)
+	// Beside measures what a package holds of the same disk beside its data: what its containers wrote to their own roots. With an
+	// error both tell what they had seen until then.
+	Beside func(ctx context.Context, pkg string) (uint64, error)
 	// Disk tells how much the disk of the state holds, and how much of it is free.
 	Disk func() (total, free uint64, err error)
 	// MemoryLimit is what a service may have of the memory whose container tells no limit of its own; 0: nothing bounds it.
@@ -131,8 +134,8 @@ type machineTotals struct {
 type measured struct {
 	bytes uint64
 	time  time.Time
-	// roomy is how large they were when they were last measured while the disk had room, if they ever were: what they have
-	// grown by since may be what it lacks.
+	// roomy is how large they were, with what is beside them, when they were last measured while the disk had room, if they ever
+	// were: what they have grown by since may be what it lacks.
 	roomy uint64
 	known bool
 }
@@ -325,9 +328,11 @@ func (s *Service) measureData(ctx context.Context) (time.Duration, error) {
 		return min(wait, every), nil // in case another package comes
 	}
 	bytes, err := s.opt.Data(ctx, oldest)
+	beside, other := s.opt.Beside(ctx, oldest)
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
+	err = errors.Join(err, other)
 	now := s.opt.Clock()
 	total, free, full := s.opt.Disk() // after they were measured
 	s.mu.Lock()
@@ -335,7 +340,7 @@ func (s *Service) measureData(ctx context.Context) (time.Duration, error) {
 	if d.time = now; err != nil {
 		s.opt.Log.DebugContext(ctx, "cannot measure the data of a package", "pkg", oldest, "error", err)
 	} else if d.bytes = bytes; full == nil && free >= Reserve(total) {
-		d.roomy, d.known = bytes, true
+		d.roomy, d.known = bytes+beside, true
 	}
 	s.data[oldest] = d
 	s.mu.Unlock()

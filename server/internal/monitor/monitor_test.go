@@ -34,6 +34,7 @@ type machine struct {
 	looks int
 	data  []string // packages whose data were measured
 	size  uint64   // of the data of each
+	aside uint64   // what each holds beside them
 	fails error    // what measuring them answers beside
 	free  uint64
 	// writes is what each look at a service adds to what it has written; halted tells which were stopped.
@@ -104,7 +105,8 @@ func newMachine(t testing.TB, packages ...string) *machine {
 			m.now = m.now.Add(time.Second) // it takes one
 			return m.size, m.fails
 		},
-		Disk: func() (uint64, uint64, error) { return 1 << 40, m.free, nil },
+		Beside: func(context.Context, string) (uint64, error) { return m.aside, nil },
+		Disk:   func() (uint64, uint64, error) { return 1 << 40, m.free, nil },
 		Halt: func(_ context.Context, pkg string, why error) error {
 			if !fault.Is(why, metav1.Reason_REASON_SERVICE_FILLS_DISK) {
 				t.Errorf("it is stopped for %v", why)
@@ -408,6 +410,30 @@ func TestWhatWasMeasuredOnAFullDiskHidesNoService(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A service may take the disk with files in the root of its container, which are none of its data.
+func TestAServiceThatTakesTheDiskBesideItsDataIsStopped(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, "a")
+		m.used["a"], m.aside = lxc.Usage{}, 1<<30
+		if _, err := m.Controller().Reconcile(t.Context(), "data"); err != nil {
+			t.Fatal(err)
+		}
+		if m.of("a").GetDataBytes() != m.size {
+			t.Errorf("its data are told as %d bytes", m.of("a").GetDataBytes())
+		}
+		m.free = 1 << 20
+		if m.look(); len(m.deeds) > 0 {
+			t.Fatalf("it has not grown, and %v is done", m.deeds)
+		}
+		m.now = m.now.Add(time.Minute)
+		m.aside = 600 << 30
+		if m.look(); fmt.Sprint(m.deeds) != "[freeze a halt a kill a relieve the store]" {
+			t.Errorf("%v is done", m.deeds)
+		}
+	})
 }
 
 // A service cannot hide by keeping its files from being measured whole: what was seen of them is theirs.

@@ -199,8 +199,10 @@ func (s *Service) grown(ctx context.Context, free uint64) (filler, error) {
 		}
 		bounded, cancel := context.WithTimeout(ctx, grownPatience)
 		bytes, err := s.opt.Data(bounded, pkg)
+		beside, other := s.opt.Beside(bounded, pkg)
 		cancel()
-		if err != nil {
+		bytes += beside
+		if err = errors.Join(err, other); err != nil {
 			s.opt.Log.DebugContext(ctx, "cannot measure all data of a package", "pkg", pkg, "error", err)
 		}
 		if bytes > before.roomy+found.written {
