@@ -36,6 +36,8 @@ const (
 	testedVariable = "HEARTH_TESTED"
 	// rootsVariable names a file with roots that Node trusts besides its own.
 	rootsVariable = "NODE_EXTRA_CA_CERTS"
+	// beginning bounds how long an installation is asked for.
+	beginning = time.Minute
 	// maxTestLine bounds one line of what tests say.
 	maxTestLine = 1 << 20
 )
@@ -212,7 +214,10 @@ func (t *tests) onServer(ctx context.Context, c *hearth.Client) (err error) {
 		return err
 	}
 	defer t.busy()()
-	resp, err := c.Packages.InstallPackage(ctx, &packagesv1.InstallPackageRequest{Ticket: ticket, Start: true, AcceptSigner: t.accept, AcceptBreakage: true})
+	// Who would not hear the answer would not know what to take back.
+	heard, cancel := context.WithTimeout(context.WithoutCancel(ctx), beginning)
+	resp, err := c.Packages.InstallPackage(heard, &packagesv1.InstallPackageRequest{Ticket: ticket, Start: true, AcceptSigner: t.accept, AcceptBreakage: true})
+	cancel()
 	if err != nil {
 		c.DropUpload(context.WithoutCancel(ctx), ticket)
 		return err
