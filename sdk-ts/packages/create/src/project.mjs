@@ -72,6 +72,7 @@ export function filesOf(model, sdk) {
     "tsconfig.json": `${JSON.stringify({ compilerOptions: { target: "ES2022", module: "preserve", moduleResolution: "bundler", strict: true, noUncheckedIndexedAccess: true, skipLibCheck: true, noEmit: true, types: ["node"] }, include: ["*.ts"] }, null, 2)}\n`,
     "package.ts": code(model),
     "package.test.mjs": tests(model),
+    ...(Object.hasOwn(model.interfaces, "ui") ? { "checks/page.mjs": checks() } : {}),
     "instructions.md": `# ${model.title}\n\nStart the service and open its page.\n`,
     LICENSE: "Put the license of your package here.\n",
     "icon.svg": icon(model.title),
@@ -212,6 +213,21 @@ test("it is installed, started and healthy", async (t) => {
   await host.start();
 ${ports.map((port) => `  host.listen(${port});\n`).join("")}${checked.map((name) => `  await host.until(() => host.health.get(${JSON.stringify(name)})?.result === "success");\n`).join("")}${shown}  t.mock.timers.reset();
   await host.stop();
+});
+`;
+}
+
+function checks() {
+  return `// The package as it runs on a server: hearth package test . --server
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { InstalledPackage } from "@hearthos/sdk/testing";
+
+const installed = new InstalledPackage();
+
+test("its page is there", async () => {
+  await installed.until(async () => (await installed.fetch("ui")).ok);
+  assert.ok((await installed.health()).every(({ result }) => result === "success"));
 });
 `;
 }

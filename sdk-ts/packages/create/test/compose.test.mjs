@@ -32,7 +32,7 @@ const service = (lines, top = "") => `services:\n  app:\n    image: app:1\n${lin
 test("the example is what is made of its compose file", () => {
   const { model } = importCompose(join(example, "compose/compose.yaml"), { id: "blog", title: "Blog", about: "WordPress with its database" });
   const files = filesOf(model, { "@hearthos/sdk": "0.1.0" });
-  for (const name of ["package.ts", "package.test.mjs", "package.json", ".gitignore", "assets/php.ini"]) assert.equal(readFileSync(join(example, name), "utf8"), String(files[name]), name);
+  for (const name of ["package.ts", "package.test.mjs", "checks/page.mjs", "package.json", ".gitignore", "assets/php.ini"]) assert.equal(readFileSync(join(example, name), "utf8"), String(files[name]), name);
 });
 
 const rich = `

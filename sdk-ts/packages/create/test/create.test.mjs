@@ -20,7 +20,7 @@ test("what is made compiles, and its own test passes", (t) => {
   const { folder, status, said } = create(t, "page", "--yes", "--no-install", "--title", 'A "quoted" title', "--env", "GREETING=Hello \"you\"", "--env", "DATA_DIR", "--command", "serve --word 'two words'");
   assert.equal(status, 0, said);
   const project = join(folder, "page");
-  assert.deepEqual(readdirSync(project).sort(), [".gitignore", "LICENSE", "icon.svg", "instructions.md", "package.json", "package.test.mjs", "package.ts", "tsconfig.json"]);
+  assert.deepEqual(readdirSync(project).sort(), [".gitignore", "LICENSE", "checks", "icon.svg", "instructions.md", "package.json", "package.test.mjs", "package.ts", "tsconfig.json"]);
   const code = readFileSync(join(project, "package.ts"), "utf8");
   assert.match(code, /command: \["serve", "--word", "two words"\]/);
   assert.match(code, /DATA_DIR: settings\.dataDir/);
