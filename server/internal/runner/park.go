@@ -132,10 +132,10 @@ func (s *Service) use(ctx context.Context, pkg string) (h *handle, release func(
 	s.mu.Lock()
 	s.uses[pkg]++
 	s.mu.Unlock()
-	release = sync.OnceFunc(func() { s.used(pkg) })
+	done := sync.OnceFunc(func() { s.used(pkg) })
 	defer func() {
 		if err != nil {
-			release()
+			done() // what is returned with the error is nil
 		}
 	}()
 	watcher, err := s.store.Watch(store.WatchOptions{From: s.store.Revision(), Selectors: []store.Selector{{Kind: "package", ID: pkg}, {Kind: "container", ID: pkg}}})
@@ -149,7 +149,7 @@ func (s *Service) use(ctx context.Context, pkg string) (h *handle, release func(
 		}
 		h, leaving := s.present(pkg)
 		if h != nil && !leaving && !parked {
-			return h, release, nil
+			return h, done, nil
 		}
 		if row == nil || !parked && !leaving {
 			return nil, nil, errGone(pkg)
