@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -10,6 +11,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	actionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/actions/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	"github.com/hearthos/hearth/server/internal/store"
 )
 
 // watchingInit lets the twin's init write down what the sample's service does, and watch that: it never asks again by
@@ -88,6 +93,49 @@ func (m *machine) seen() string {
 		m.t.Fatal(err)
 	}
 	return string(raw)
+}
+
+// Where another package has a task at one of its actions, a parked service is asked for the action's value as soon as it is
+// back. It must not wait for what it is doing itself.
+func TestTasksAtAParkedServiceArePutRightWhenItIsBack(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.start("--park-after", "1s")
+	m.hearth("package", "install", "--no-start", m.packTwin())
+	m.hearth("package", "action", "run", twin, "set-greeting", "--input", `{"greeting":"Hello","color":"#2b5d34"}`)
+	m.parked(twin)
+	m.kill(syscall.SIGKILL)
+	st, err := store.Open(filepath.Join(m.state, "store"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = st.Update(t.Context(), time.Now(), func(tx *store.Tx) error {
+		return store.Put(tx, &actionsv1.Task{
+			Meta: &metav1.Meta{Id: twin + "/wish"},
+			Spec: &actionsv1.TaskSpec{
+				PackageId: twin, ActionId: "set-greeting", Severity: actionsv1.TaskSpec_SEVERITY_IMPORTANT,
+				WhenInputNotMatches: true, Accept: [][]byte{[]byte(`{"greeting":"Another"}`)},
+			},
+			Status: &actionsv1.TaskStatus{},
+		})
+	})
+	if err := errors.Join(err, st.Close()); err != nil {
+		t.Fatal(err)
+	}
+	m.start("--park-after", "1s")
+	m.hearth("package", "start", twin)
+	m.healthy(twin)
+	wish := func() any {
+		for _, task := range m.rows("package", "tasks") {
+			if task["id"] == twin+"/wish" {
+				return task["active"]
+			}
+		}
+		return nil
+	}
+	if got := wish(); got != true {
+		t.Errorf("the task is told as active=%v though the greeting is another", got)
+	}
 }
 
 func TestAStoppedServiceCostsNoProcessAndMissesNothing(t *testing.T) {

@@ -232,13 +232,15 @@ func (s *Service) init(ctx context.Context, row *packagesv1.Package, o observed)
 	if err := s.volumes.Secure(ids.Package(pkg)); err != nil {
 		return err // else a power cut could leave an init that is recorded and whose files are empty
 	}
+	// From here on its code answers whoever asks, also for what follows.
 	err = s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
 		now.Status.State, now.Status.Fault = packagesv1.PackageStatus_STATE_STOPPED, nil
-		return nil
+		return forgetParked(tx, pkg)
 	})
 	if err != nil {
 		return err
 	}
+	s.unwatch(pkg)
 	if from != "" {
 		if err := s.detachBackup(h); err != nil {
 			return err
@@ -248,11 +250,10 @@ func (s *Service) init(ctx context.Context, row *packagesv1.Package, o observed)
 	if err := s.hooks.Initialized(ctx, s.clock(), pkg); err != nil {
 		return err
 	}
-	s.unwatch(pkg)
-	return s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
+	return s.change(ctx, pkg, func(_ *store.Tx, now *packagesv1.Package) error {
 		now.Status.InitializedArtifact, now.Status.ObservedRebuilds = h.spec.GetArtifact(), h.spec.GetRebuilds()
 		now.Status.Ipv4, now.Status.Ipv6, now.Status.Container = h.spec.GetIpv4(), h.spec.GetIpv6(), h.spec.GetInstance()
-		return forgetParked(tx, pkg)
+		return nil
 	})
 }
 
