@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,17 +15,25 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// What a shell is told of registries while somebody waits for the completion of a word: what they say in this time, and no
-// more than so many packages of each.
+// What a shell is told of registries while somebody waits for the completion of a word: what they say in this time, unless
+// $HEARTH_COMPLETION_LIMIT is another, and no more than so many packages of each.
 const (
 	completeLimit = 2 * time.Second
 	completeMost  = 1000
 )
 
+// completionLimit is how long the completion of a word may take.
+func completionLimit() time.Duration {
+	if limit, err := time.ParseDuration(os.Getenv("HEARTH_COMPLETION_LIMIT")); err == nil {
+		return limit
+	}
+	return completeLimit
+}
+
 // offered asks the registries that the server knows, or the one of the flag --registry, all at once, each for itself: one
 // that is slow or away costs nothing but its own words.
 func (a *app) offered(cmd *cobra.Command, ask func(ctx context.Context, c *hearth.Client, registry string) []string) []string {
-	ctx, cancel := context.WithTimeout(cmd.Context(), completeLimit)
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionLimit())
 	defer cancel()
 	cmd.SetContext(ctx)
 	var found []string
