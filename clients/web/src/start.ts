@@ -10,12 +10,12 @@ import { applyTheme } from "./theme.svelte.js";
 
 applyTheme();
 // What the first picture needs is asked for at once; whoever needs it hears of what failed.
-if (live.active) {
-  void live.begin().catch(() => undefined);
-  void areaOf(router.route.page)?.().catch(() => undefined);
-}
+const begun = live.active ? live.begin().catch(() => undefined) : undefined;
+if (begun) void areaOf(router.route.page)?.().catch(() => undefined);
 await texts.use(firstLanguage());
 if (document.readyState === "loading") await new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve));
+// The answer to who calls is mostly there by now: what is seen until it is need not be built then.
+await Promise.race([begun, new Promise((resolve) => setTimeout(resolve, 1000))]);
 const target = document.getElementById("page")!;
 target.replaceChildren();
 mount(App, { target });

@@ -79,7 +79,7 @@ class Live {
     this.#readable = kinds.filter((kind) => server.kinds.includes(kind));
     this.active = true;
     this.#share();
-    if (navigator.serviceWorker?.controller) void this.#compare();
+    if (navigator.serviceWorker?.controller) void this.settled().then(() => this.#compare());
   }
 
   #share(): void {
