@@ -20,6 +20,8 @@ export default defineConfig({
     ],
     ...(process.env["VITEST"] ? { conditions: ["browser"] } : {}),
   },
+  // Tests, too, are of what a browser has: what follows a change does so there alone.
+  ...(process.env["VITEST"] ? { ssr: { resolve: { conditions: ["browser"] } } } : {}),
   build: {
     outDir: "bundle/dist",
     emptyOutDir: true,

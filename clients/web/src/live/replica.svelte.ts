@@ -14,7 +14,6 @@ import type { Registry } from "@hearthos/api/hearth/registries/v1/resources_pb";
 import { Update_Phase, type Change, type Update } from "@hearthos/api/hearth/state/v1/state_pb";
 import type { Hardware, ServerUsage } from "@hearthos/api/hearth/system/v1/machine_pb";
 import type { Settings, Smtp } from "@hearthos/api/hearth/system/v1/settings_pb";
-import { untrack } from "svelte";
 import { SvelteMap } from "svelte/reactivity";
 import { plainly } from "../ui/plain.js";
 
@@ -93,19 +92,23 @@ const parentOf = (id: string): string => id.slice(0, Math.max(0, id.indexOf("/")
 /** The rows of one kind, also by what they belong to. */
 class Rows {
   readonly all = new SvelteMap<string, Row>();
-  readonly #children = new Map<string, SvelteMap<string, Row>>();
+  /**
+   * Written and never made by those who ask: what a reaction makes itself it does not heed, and whoever asks before there is anything
+   * is to hear of what comes.
+   */
+  readonly #children = new SvelteMap<string, SvelteMap<string, Row>>();
 
-  children(parent: string): SvelteMap<string, Row> {
-    let rows = this.#children.get(parent);
-    // Whoever asks before there is anything is to hear of what comes: what a reaction makes itself it does not heed.
-    if (rows === undefined) this.#children.set(parent, (rows = untrack(() => new SvelteMap<string, Row>())));
-    return rows;
+  children(parent: string): ReadonlyMap<string, Row> | undefined {
+    return this.#children.get(parent);
   }
 
   set(id: string, row: Row): void {
     this.all.set(id, row);
     const parent = parentOf(id);
-    if (parent !== "") this.children(parent).set(id, row);
+    if (parent === "") return;
+    const rows = this.#children.get(parent) ?? new SvelteMap<string, Row>();
+    rows.set(id, row);
+    this.#children.set(parent, rows);
   }
 
   delete(id: string): void {
@@ -158,7 +161,7 @@ export class Replica {
   /** All rows of a kind, or those that belong to one parent, by id. */
   list<K extends Kind>(kind: K, parent?: string): Kinds[K][] {
     const rows = parent === undefined ? this.#of(kind).all : this.#of(kind).children(parent);
-    return [...rows].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, row]) => row as Kinds[K]);
+    return [...(rows ?? [])].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, row]) => row as Kinds[K]);
   }
 
   #of(kind: string): Rows {
