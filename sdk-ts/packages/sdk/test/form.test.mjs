@@ -103,6 +103,21 @@ test("what is wrong is said with its place", async () => {
   ]);
 });
 
+test("a pattern that does not come to its end refuses the text, for all texts of a list at once", { timeout: 60_000 }, async () => {
+  const slow = { regex: "^(a+)+$", description: "only a" };
+  const asked = form({ name: field.text({ name: "Name", patterns: [slow] }), tags: field.texts({ name: "Tags", minEntries: 1, patterns: [slow] }) });
+  const { validator } = await asked.build({ effects, prefill: null });
+  const check = async (value) => validator["~standard"].validate(value).issues ?? [];
+  const never = `${"a".repeat(60)}!`;
+  const begin = performance.now();
+  const issues = await check({ name: never, tags: Array(200).fill(never) });
+  assert.ok(performance.now() - begin < 30_000, "each text of the list was tried");
+  assert.equal(issues.length, 201);
+  for (const { message } of issues) assert.equal(message, "takes too long to be checked (only a)");
+  assert.deepEqual(await check({ name: "aaa", tags: ["a".repeat(60)] }), []);
+  assert.deepEqual((await check({ name: "b", tags: [] })).map(({ message }) => message), ["only a", "needs at least 1 entry"]);
+});
+
 test("texts that are made up keep to their characters, and are not the same", () => {
   const made = Array.from({ length: 200 }, () => randomText({ charset: "a-c,7,-", len: 8 }));
   for (const one of made) assert.match(one, /^[abc7-]{8}$/);

@@ -3,6 +3,7 @@ import { deepEqual, isRecord } from "../values.js";
 import type { DeepPartial } from "../wire.js";
 import { at, Field, refuse, type AnyForm, type Built, type Lazy, type Read } from "./field.js";
 import type { Form, FormStatic, FormValue } from "./form.js";
+import { matches } from "./matching.js";
 import type * as S from "./spec.js";
 
 /** The value of a field that need not be filled in may be null. */
@@ -92,15 +93,24 @@ function maybe<T>(required: boolean | undefined, read: Read<T>): Read<T | null> 
     return read(value);
   };
 }
-function count(length: number, o: Lengths, what: string): void {
-  if (o.minLength != null && length < o.minLength) refuse(`needs at least ${o.minLength} ${what}`);
-  if (o.maxLength != null && length > o.maxLength) refuse(`has more than ${o.maxLength} ${what}`);
+function count(length: number, o: Lengths, one: string, many: string): void {
+  if (o.minLength != null && length < o.minLength) refuse(`needs at least ${o.minLength} ${o.minLength === 1 ? one : many}`);
+  if (o.maxLength != null && length > o.maxLength) refuse(`has more than ${o.maxLength} ${o.maxLength === 1 ? one : many}`);
 }
 function readText(o: Lengths & { patterns?: S.Pattern[] }): Read<string> {
+  // Of the many texts of one form none is tried where one was given up, or each would take as long.
+  let slow = false;
   return (value) => {
     if (typeof value !== "string") return refuse("must be a text");
-    count([...value].length, o, "characters");
-    for (const { regex, description } of o.patterns ?? []) if (!new RegExp(regex).test(value)) refuse(description);
+    count([...value].length, o, "character", "characters");
+    for (const { regex, description } of o.patterns ?? []) {
+      const fits = slow ? null : matches(regex, value);
+      if (fits === false) refuse(description);
+      if (fits !== null) continue;
+      if (!slow) queueMicrotask(() => (slow = false));
+      slow = true;
+      refuse(`takes too long to be checked (${description})`);
+    }
     return value;
   };
 }
@@ -129,7 +139,7 @@ const readFile: Read<FileInfo> = (value) => {
 function readItems<T>(o: Lengths, read: Read<T>): Read<T[]> {
   return (value) => {
     if (!Array.isArray(value)) return refuse("must be a list");
-    count(value.length, o, "entries");
+    count(value.length, o, "entry", "entries");
     const issues: Issue[] = [];
     const items = value.map((item, i) => at(i, issues, () => read(item)) as T);
     if (issues.length > 0) throw new InvalidError(issues);
