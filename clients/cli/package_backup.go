@@ -24,7 +24,8 @@ func (a *app) backupCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "backup ID DIRECTORY", Short: "Have a package make a backup into a folder", Args: cobra.ExactArgs(2),
 		Long: `Have a package make a backup of its data into a folder of this machine, by the
-package's own code. The service is stopped meanwhile and is then what it was.
+package's own code. The service is stopped meanwhile and is then what it was; one that runs
+and whose package makes its data quiet is not stopped.
 
 In the folder the backup is below the id: ID/data is what the package wrote, ID/ID.s9pk
 the file it runs from. A backup that is there already is replaced when the new one is
