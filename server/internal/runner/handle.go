@@ -99,8 +99,9 @@ func (s *Service) attach(pkg string, c lxc.Container, spec *packagesv1.Container
 	return h, nil
 }
 
-// restAfter is how long the package's code may have been at one thing before what starting took is given back.
-const restAfter = 10 * time.Second
+// restAfter is how long the package's code may have been at one thing before what starting took is given back. The host
+// collects its garbage two seconds after an init.
+const restAfter = 4 * time.Second
 
 // rest has the JavaScript host of a service give back the pages of Node that it only needed to start: half of what it
 // holds, in every container.
