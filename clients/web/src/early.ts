@@ -53,7 +53,11 @@ export function callEarly(): void {
 export function keepFeed(request: Uint8Array): void {
   const head = new Uint8Array(5);
   new DataView(head.buffer).setUint32(1, request.length); // an envelope of Connect: no flags, and the length
-  localStorage.setItem(feedKey, String.fromCharCode(...head, ...request));
+  try {
+    localStorage.setItem(feedKey, String.fromCharCode(...head, ...request));
+  } catch {
+    // there is no room: the next visit begins a little later
+  }
 }
 
 /** Like fetch, but for a call that was made early: its answer is that of the first who makes the same one with the same secret. */
