@@ -1,3 +1,5 @@
+import { MediaQuery } from "svelte/reactivity";
+
 const key = "hearth-theme";
 
 export type Theme = "light" | "dark" | "system";
@@ -12,6 +14,13 @@ let chosen = $state<Theme>(stored());
 /** What the person chose on this device. */
 export function theme(): Theme {
   return chosen;
+}
+
+const device = new MediaQuery("prefers-color-scheme: dark");
+
+/** Whether the page is dark now: as the person chose, else as the device is, which may change by itself in the evening. */
+export function dark(): boolean {
+  return chosen === "dark" || (chosen === "system" && device.current);
 }
 
 /** Shows the page in the chosen colours. */

@@ -126,6 +126,11 @@ await drive(async (context) => {
 
   await tab("Usage").click();
   await page.getByRole("img", { name: /^Processor: used/ }).waitFor();
+  // Charts have the page's colours, also when the device turns dark, or light, while they are seen.
+  await page.locator("main canvas").first().evaluate((chart) => (chart.dataset.before = "yes"));
+  await page.emulateMedia({ colorScheme: given.scheme === "dark" ? "light" : "dark" });
+  await page.locator("main canvas[data-before]").waitFor({ state: "detached" });
+  await page.emulateMedia({ colorScheme: given.scheme });
   await look(page, "usage");
   await tab("Snapshots").click();
   await heading("No snapshot yet").waitFor();
