@@ -39,6 +39,12 @@ function notes(up = () => true) {
   });
 }
 
+test("a version that is none is told with what one looks like", () => {
+  const pkg = (version) => definePackage({ about, versions: [{ version, notes: "first" }], images: { main: "notes:1" }, volumes: ["main"], run: () => ({}) });
+  assert.equal(pkg("1.0:0").manifest.version, "1.0:0");
+  assert.throws(() => pkg("1.0"), /cannot parse the version of a package "1\.0": it is UPSTREAM:DOWNSTREAM, as 1\.0\.0:0/);
+});
+
 test("the install keeps settings and secrets, and tells the host what there is", async (t) => {
   const host = new TestHost(notes());
   t.after(() => host.close());

@@ -81,7 +81,7 @@ export class ExtendedVersion {
   /** Reads an extended version, or throws; the downstream part must be there. */
   static parse(text: string): ExtendedVersion {
     const found = /^(?:#([a-z]*):)?([^:#]+):([^:#]+)$/.exec(text);
-    if (!found) throw new Error(`cannot parse the version of a package ${JSON.stringify(text)}`);
+    if (!found) throw new Error(`cannot parse the version of a package ${JSON.stringify(text)}: it is UPSTREAM:DOWNSTREAM, as 1.0.0:0`);
     return new ExtendedVersion(found[1] || null, Version.parse(found[2]!), Version.parse(found[3]!));
   }
 
