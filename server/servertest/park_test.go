@@ -14,6 +14,7 @@ import (
 	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 
+	"github.com/hearthos/hearth/server/internal/host/sandbox"
 	"github.com/hearthos/hearth/server/servertest"
 )
 
@@ -122,5 +123,28 @@ func TestAStoppedServiceGivesItsContainerBackAndGetsOneWhenItIsAskedFor(t *testi
 	}
 	if list, err := os.ReadDir(w.Server.State + "/upper"); err == nil && len(list) != 0 {
 		t.Errorf("what containers wrote stays: %v", list)
+	}
+}
+
+// The value that a task asks for is read from the package's code when its init has ended, also where the init is that of a
+// container which comes back.
+func TestAParkedServiceWhoseTaskAsksForAValueStarts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Park(20 * time.Millisecond)
+	w.Host.Play(pkg, sandbox.Play{Picky: true})
+	w.install(servertest.Package(t, pkg, nil))
+	w.state(running, success)
+	if _, err := w.Packages.StopPackage(t.Context(), &packagesv1.StopPackageRequest{Id: pkg}); err != nil {
+		t.Fatal(err)
+	}
+	w.parked()
+	if _, err := w.Packages.StartPackage(t.Context(), &packagesv1.StartPackageRequest{Id: pkg}); err != nil {
+		t.Fatal(err)
+	}
+	w.state(running, success)
+	tasks, err := w.Actions.ListTasks(t.Context(), &actionsv1.ListTasksRequest{})
+	if err != nil || len(tasks.GetTasks()) != 1 || !tasks.GetTasks()[0].GetStatus().GetActive() {
+		t.Errorf("the tasks are %v (%v)", tasks.GetTasks(), err)
 	}
 }

@@ -61,9 +61,20 @@ func (s *service) exportActions(ctx context.Context) error {
 }
 
 func (s *service) createTask(ctx context.Context, action, severity, reason string) error {
-	_, err := s.fx.ActionCreateTask(ctx, &effectsv1.ActionCreateTaskRequest{
-		ReplayId: action, PackageId: s.pkg, ActionId: action, Severity: &severity, Reason: &reason,
-	})
+	return s.createTaskUntil(ctx, action, severity, reason, nil)
+}
+
+// createTaskUntil creates a task that stays until the value of the action is another; any value does when there is none.
+func (s *service) createTaskUntil(ctx context.Context, action, severity, reason string, until object) error {
+	req := &effectsv1.ActionCreateTaskRequest{ReplayId: action, PackageId: s.pkg, ActionId: action, Severity: &severity, Reason: &reason}
+	if until != nil {
+		input, err := json.Marshal(object{"accept": []object{until}})
+		if err != nil {
+			return err
+		}
+		req.When, req.Input = []byte(`{"condition":"input-not-matches"}`), input
+	}
+	_, err := s.fx.ActionCreateTask(ctx, req)
 	return err
 }
 

@@ -15,6 +15,8 @@ type Play struct {
 	Unhealthy bool
 	// Blocked says that its init creates a task without which it may not run.
 	Blocked bool
+	// Picky says that its install creates a task that stays until its greeting is another one.
+	Picky bool
 	// Stubborn says that its container does not end when it is asked to, only when it is killed.
 	Stubborn bool
 }

@@ -233,7 +233,11 @@ func (s *service) init(ctx context.Context, kind string) error {
 		}
 	}
 	if kind == "install" {
-		if err := s.createTask(ctx, actionGreet, "important", "Choose what your page says"); err != nil {
+		var until object
+		if p.Picky {
+			until = object{"greeting": "Something else"}
+		}
+		if err := s.createTaskUntil(ctx, actionGreet, "important", "Choose what your page says", until); err != nil {
 			return failed("the host refused an effect: %v", err)
 		}
 	}
