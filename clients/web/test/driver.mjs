@@ -106,7 +106,7 @@ function watch(page) {
     // A container's link came or went beneath the browser, which then asks again.
     if (given.services && message.text().includes("net::ERR_NETWORK_CHANGED")) return;
     if (given.expects && message.text().includes(given.expects)) return;
-    if (/net::ERR_|Failed to load resource/.test(message.text()) && (cut || /400|401|403|404|409/.test(message.text()))) return;
+    if (/net::ERR_|Failed to load resource|when fetching the script/.test(message.text()) && (cut || /400|401|403|404|409/.test(message.text()))) return;
     void fail(`the console says: ${message.text()}`);
   });
   page.on("pageerror", (error) => void fail(`the page threw: ${error.stack}`));

@@ -183,6 +183,12 @@ func inetTable(r Rules) table {
 			}),
 		},
 		{
+			// The machine is the way from one service to another. Over IPv6 the kernel would tell them to go straight, which the bridge
+			// does not let through, and has no setting against it.
+			name: "redirects", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookOutput, hookName: "output", priority: 0,
+			rules: []rule{{to, nfproto(protoIPv6), l4proto(protoICMPv6), icmp6Type(icmp6Redirect), drop}},
+		},
+		{
 			name: "postrouting", kind: nftables.ChainTypeNAT, hook: nftables.ChainHookPostrouting, hookName: "postrouting", priority: 100,
 			rules: append(returns(r), leaving(r)...),
 		},
