@@ -193,7 +193,8 @@ export class TestHost {
     if (this.#before.root === undefined) delete process.env["HEARTH_PACKAGE_ROOT"];
     else process.env["HEARTH_PACKAGE_ROOT"] = this.#before.root;
     process.env["PATH"] = this.#before.path;
-    rmSync(this.root, { recursive: true, force: true });
+    // What the package's code had begun may be making a folder still.
+    rmSync(this.root, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
   }
 
   #script(folder: string, name: string, body: string): void {
