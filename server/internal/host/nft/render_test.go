@@ -48,22 +48,24 @@ func example() nft.Rules {
 
 func TestRendering(t *testing.T) {
 	t.Parallel()
-	got, err := nft.Render(example())
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join("testdata", "example.nft")
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+	for name, rules := range map[string]nft.Rules{"example": example(), "bounded": bounded()} {
+		got, err := nft.Render(rules)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), got); d != "" {
-		t.Errorf("rendering changed (-want +got):\n%s", d)
+		path := filepath.Join("testdata", name+".nft")
+		if *update {
+			if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(string(want), got); d != "" {
+			t.Errorf("rendering of %s changed (-want +got):\n%s", name, d)
+		}
 	}
 }
 
