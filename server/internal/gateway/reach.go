@@ -57,8 +57,8 @@ func (s *Service) reaches(ctx context.Context, tx *store.Tx) (map[string]*nft.Re
 	return out, nil
 }
 
-// reachOf is what the file declares that a container is made of; while there is none, the file of the package. What cannot be read
-// reaches nothing.
+// reachOf is what the file declares that a container is made of; while there is none, the file of the package. A file that cannot be read
+// reaches nothing; where the server knows of no file there is none to bound, and nothing can run.
 func (s *Service) reachOf(ctx context.Context, tx *store.Tx, row *packagesv1.Container) (*nft.Reach, error) {
 	artifact := row.GetSpec().GetArtifact()
 	if artifact == "" {
