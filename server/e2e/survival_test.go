@@ -34,14 +34,14 @@ func soak() bool { return os.Getenv("HEARTH_SOAK") == "full" }
 // packTwin makes the package file of the twin, with changes of its manifest: what is replaced and by what, in turn.
 func (m *machine) packTwin(changes ...string) string { return m.packTwinWith("", changes...) }
 
-// packTwinWith is packTwin with code of its own at the end of the package's.
-func (m *machine) packTwinWith(more string, changes ...string) string {
+// packed is a package file that was built with the programs, open until the end of the test.
+func (m *machine) packed(name string) *s9pk.File {
 	m.t.Helper()
-	f, err := os.Open(filepath.Join(m.bin, sample+".s9pk"))
+	f, err := os.Open(filepath.Join(m.bin, name+".s9pk"))
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	defer f.Close()
+	m.t.Cleanup(func() { f.Close() })
 	info, err := f.Stat()
 	if err != nil {
 		m.t.Fatal(err)
@@ -50,6 +50,13 @@ func (m *machine) packTwinWith(more string, changes ...string) string {
 	if err != nil {
 		m.t.Fatal(err)
 	}
+	return file
+}
+
+// packTwinWith is packTwin with code of its own at the end of the package's.
+func (m *machine) packTwinWith(more string, changes ...string) string {
+	m.t.Helper()
+	file := m.packed(sample)
 	members := map[string]merkle.Source{}
 	for e := range file.All() {
 		if e.Kind != merkle.File || e.Path == s9pk.PathManifest {

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/hearthos/hearth/api/merkle"
-	"github.com/hearthos/hearth/api/s9pk"
 )
 
 // sdkProject copies the project of the sample that is written with our SDK, with its images as they were packed.
@@ -31,19 +30,7 @@ func (m *machine) sdkProject() string {
 		os.Symlink(filepath.Join(root, "node_modules"), filepath.Join(project, "node_modules"))); err != nil {
 		m.t.Fatal(err)
 	}
-	f, err := os.Open(filepath.Join(m.bin, sdkSample+".s9pk"))
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	file, err := s9pk.Open(f, info.Size(), s9pk.Options{})
-	if err != nil {
-		m.t.Fatal(err)
-	}
+	file := m.packed(sdkSample)
 	for e := range file.All() {
 		if e.Kind != merkle.File || !strings.HasPrefix(e.Path, "images/") {
 			continue
