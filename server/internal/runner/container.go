@@ -234,7 +234,7 @@ func (s *Service) assemble(ctx context.Context, pkg ids.Package, spec *packagesv
 			return lxc.Container{}, err
 		}
 		if err != nil {
-			return lxc.Container{}, fault.New(metav1.Reason_REASON_CONTAINER_FAILED, "cannot set up the %s of the container: %w", h.name, err)
+			return lxc.Container{}, containerFailed(fmt.Errorf("cannot set up the %s of the container: %w", h.name, err))
 		}
 	}
 	cable, err := s.network(pkg, spec)
@@ -267,12 +267,18 @@ func (s *Service) assemble(ctx context.Context, pkg ids.Package, spec *packagesv
 		ConsoleLog: filepath.Join(s.serviceDir(string(pkg)), "console.log"),
 	})
 	if err != nil {
-		return lxc.Container{}, fault.New(metav1.Reason_REASON_CONTAINER_FAILED, "cannot start the container of %q: %w", pkg, err)
+		return lxc.Container{}, containerFailed(err)
 	}
 	if _, now, err := s.granted(string(pkg)); err != nil || !proto.Equal(now, granted) {
 		return c, errors.Join(err, s.enforce(ctx, string(pkg), now)) // what was chosen meanwhile found no container
 	}
 	return c, nil
+}
+
+// containerFailed is a fault that tells its cause to whom it is told: they mind the machine on which it failed, and have nobody to
+// ask. The package does not hear of it, it has no container.
+func containerFailed(err error) error {
+	return fault.New(metav1.Reason_REASON_CONTAINER_FAILED, "%v", err)
 }
 
 // InterfaceName is the name of the host's end of a container's network: at most 15 bytes, the same for a package at
