@@ -63,7 +63,7 @@ func findHierarchies() (hierarchies, error) {
 		}
 	}
 	if len(h.all) == 0 {
-		return h, errors.New("cannot find cgroups below /sys/fs/cgroup")
+		return h, errors.New("no control groups are mounted below /sys/fs/cgroup, without which there are no containers: mount them, as by 'mount -t cgroup2 cgroup2 /sys/fs/cgroup'")
 	}
 	return h, nil
 }
