@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -80,6 +81,24 @@ func TestEachLimitBitesInsideTheServiceAlone(t *testing.T) {
 		})
 	}
 
+	t.Run("what ended is told with the memory it lacked", func(t *testing.T) {
+		m.limited(t, "--memory", "256M")
+		if out, err := script(`head -c 300M /dev/zero | tail -c 250M >/dev/null && echo done`); strings.Contains(out, "done") {
+			t.Fatalf("the limit does not bite: %v\n%s", err, out)
+		}
+		if m.strike(sample, func(p process) bool { return p.script }) == 0 {
+			t.Fatal("the JavaScript host is not there")
+		}
+		m.eventually(time.Minute, "the end is told with its reason", func() error {
+			crashes, _ := m.pkg(sample)["crashes"].(map[string]any)
+			if reason := fmt.Sprint(crashes["reason"]); !strings.Contains(reason, "for want of memory, of which it may have 256 MiB") {
+				return errors.New(reason)
+			}
+			return nil
+		})
+		m.limited(t, "--memory", "default")
+		m.healthy(sample)
+	})
 	t.Run("cpu", func(t *testing.T) {
 		m.limited(t, "--cpu", "0.1")
 		before := m.throttled()

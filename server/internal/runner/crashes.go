@@ -11,6 +11,7 @@ import (
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/host/lxc"
 	"github.com/hearthos/hearth/server/internal/store"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
@@ -65,6 +66,18 @@ func plain(s string) string {
 	return strings.TrimSpace(s)
 }
 
+// starved tells of a container in which the kernel has killed for want of memory, else nothing. It counts from the container's
+// start and names no process, and stands before what the container says, of which the end may be cut.
+func starved(used lxc.Usage) string {
+	if used.Kills == 0 {
+		return ""
+	}
+	if used.MemoryLimit == 0 {
+		return fmt.Sprintf("after the kernel killed %d of its processes for want of memory: ", used.Kills)
+	}
+	return fmt.Sprintf("after the kernel killed %d of its processes for want of memory, of which it may have %d MiB ('hearth package limits'): ", used.Kills, used.MemoryLimit>>20)
+}
+
 // crashFault is what people are told of the ends of a service.
 func crashFault(pkg string, c *packagesv1.Crashes) error {
 	retry := c.GetRetryTime().AsTime().Format(time.RFC3339)
@@ -80,6 +93,9 @@ func crashFault(pkg string, c *packagesv1.Crashes) error {
 // same commit, so that one end is counted once.
 func (s *Service) crashed(ctx context.Context, row *packagesv1.Package, reason string, vanished bool) error {
 	pkg, now := row.GetMeta().GetId(), s.clock()
+	if used, err := s.containers.Usage(pkg); err == nil {
+		reason = starved(used) + reason
+	}
 	s.log.WarnContext(ctx, "a service has ended by itself", "pkg", pkg, "reason", plain(reason))
 	return s.change(ctx, pkg, func(tx *store.Tx, p *packagesv1.Package) error {
 		st := p.GetStatus()

@@ -8,6 +8,7 @@ import (
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/server/internal/host/lxc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -49,5 +50,23 @@ func TestACrashLoopIsCalledSo(t *testing.T) {
 	}
 	if err := crashFault("a", another(another(once, 1, nil, "x", now), 1, nil, "x", now)); !fault.Is(err, metav1.Reason_REASON_CRASH_LOOP) {
 		t.Errorf("three crashes are told as %v", err)
+	}
+}
+
+// A service that had no more memory is told so, whatever its own word is, and where to give it more.
+func TestACrashForWantOfMemoryIsCalledSo(t *testing.T) {
+	t.Parallel()
+	said := strings.Repeat("x", maxCrashReason)
+	for what, c := range map[string]struct {
+		used lxc.Usage
+		want string
+	}{
+		"enough memory": {lxc.Usage{MemoryLimit: 400 << 20}, said[:20]},
+		"a limit":       {lxc.Usage{MemoryLimit: 400 << 20, Kills: 2}, "after the kernel killed 2 of its processes for want of memory, of which it may have 400 MiB ('hearth package limits'): x"},
+		"no limit":      {lxc.Usage{Kills: 1}, "after the kernel killed 1 of its processes for want of memory: x"},
+	} {
+		if got := another(nil, 1, nil, starved(c.used)+said, time.Unix(5000, 0)).GetReason(); !strings.HasPrefix(got, c.want) {
+			t.Errorf("with %s the reason is %q", what, got)
+		}
 	}
 }

@@ -48,6 +48,8 @@ type Containers interface {
 	// Limit bounds a container that runs anew; Abilities tells what of that this machine can do.
 	Limit(name string, l lxc.Limits) error
 	Abilities(d *lxc.Disk) lxc.Abilities
+	// Usage is what a container uses, or used to its end for as long as nothing has cleared it.
+	Usage(name string) (lxc.Usage, error)
 	// Rest has processes of a running container give back the memory that starting took.
 	Rest(name string, program func(argv []string) bool) error
 }
