@@ -23,11 +23,15 @@ process.on("uncaughtException", (err) => {
   process.exit(1);
 });
 
+// Whoever is told that the own socket answers connects to it first: while code is loaded, nobody is answered.
+const loadAfter = 5;
+
 watchWholeFiles();
 const env = environment(process.env);
 const service = new Service(new Host(env.effectsSocket), env.packageDir);
 await serve(env.ownSocket, service, () => process.exit(0));
 if (env.readyFd !== undefined) closeSync(env.readyFd);
+setTimeout(() => service.load(), loadAfter);
 delete process.env["HEARTH_READY_FD"]; // what the package starts has no such descriptor
 process.on("exit", () => rmSync(env.ownSocket, { force: true }));
 

@@ -23,6 +23,7 @@ export class Service {
   readonly #dir: string;
   readonly #quiet = new Quiet();
   #root: Context | undefined;
+  #loading: Promise<Package> | undefined;
   #package: Package | undefined;
   #running: Running | undefined;
   #init: Promise<void> | undefined;
@@ -33,6 +34,15 @@ export class Service {
   constructor(host: Host, dir: string) {
     this.#host = host;
     this.#dir = dir;
+  }
+
+  /**
+   * Loads the package before anybody asks for it, for an init that comes. A failure is that init's, which does not load again;
+   * the next one does.
+   */
+  load(): void {
+    this.#loading ??= loadPackage(this.#dir);
+    this.#loading.catch(() => {});
   }
 
   /** Loads the package and runs its init; does nothing after a success, and may be tried again after a failure. */
@@ -47,7 +57,8 @@ export class Service {
     this.#root?.leave();
     const root = (this.#root = new Context());
     await codeOf("init", async () => {
-      const pkg = await loadPackage(this.#dir);
+      this.load();
+      const pkg = await this.#loading!.finally(() => (this.#loading = undefined));
       await pkg.init({ effects: createEffects(this.#host, root.child("init"), eventId), kind: kind || null });
       this.#package = pkg;
       settle();

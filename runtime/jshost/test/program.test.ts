@@ -161,10 +161,18 @@ describe("the program", { concurrency: 3 }, () => {
     assert.equal(existsSync(`/proc/${p.pid}/fd/3`) && readlinkSync(`/proc/${p.pid}/fd/3`).startsWith("pipe:"), false);
   });
 
+  test("it loads the package before its init is asked for", limit, async (t) => {
+    const p = await Program.run(t, "probe", "console.log('loaded');");
+    await p.printed(/^loaded$/m);
+    await p.call("init", { eventId: "e", kind: "" });
+    await p.call("start");
+    assert.equal(p.log.match(/^loaded$/gm)!.length, 1);
+  });
+
   test("an init that failed can be tried again", limit, async (t) => {
-    const p = await Program.run(t, "probe");
-    const code = readFileSync(p.path("package/index.js"));
-    writeFileSync(p.path("package/index.js"), "throw new Error('half a file');");
+    const broken = "throw new Error('half a file');";
+    const p = await Program.run(t, "probe", broken);
+    const code = readFileSync(p.path("package/index.js"), "utf8").slice(broken.length);
     const err = await p.call("init", { eventId: "e", kind: "" }).catch((e: unknown) => e);
     assert.match(refusalOf(err)!.message, /half a file/);
     writeFileSync(p.path("package/index.js"), code);

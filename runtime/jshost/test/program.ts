@@ -40,23 +40,23 @@ export class Program {
     return join(this.dir, ...parts);
   }
 
-  /** Starts the program with a package that was built to dist/fixtures, for as long as the test runs. */
-  static async run(t: TestContext, name: string): Promise<Program> {
+  /** Starts the program with a package that was built to dist/fixtures, and code before its own, for as long as the test runs. */
+  static async run(t: TestContext, name: string, first = ""): Promise<Program> {
     const program = new Program();
     t.after(() => program.end());
-    program.#install(name);
+    program.#install(name, first);
     await program.host.open();
     program.#spawn();
     return program;
   }
 
-  #install(name: string): void {
+  #install(name: string, first: string): void {
     for (const d of ["rpc", "package", "bin", "media/volumes/main", "media/images", "media/assets"]) mkdirSync(this.path(d), { recursive: true });
     cpSync(join("dist/fixtures", name), this.path("package"), { recursive: true });
     const code = readFileSync(this.path("package/index.js"), "utf8")
       .replaceAll("/media/startos", this.path("media"))
       .replaceAll('"start-container"', JSON.stringify(this.path("bin/start-container")));
-    writeFileSync(this.path("package/index.js"), code);
+    writeFileSync(this.path("package/index.js"), first + code);
     for (const image of ["main"]) {
       writeFileSync(this.path(`media/images/${image}.json`), "{}");
       writeFileSync(this.path(`media/images/${image}.env`), "PATH=/usr/bin:/bin\n");
