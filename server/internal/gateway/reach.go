@@ -57,8 +57,8 @@ func (s *Service) reaches(ctx context.Context, tx *store.Tx) (map[string]*nft.Re
 	return out, nil
 }
 
-// reachOf is what the file declares that a container is made of; while there is none, the file of the package. A file that cannot be read
-// reaches nothing; where the server knows of no file there is none to bound, and nothing can run.
+// reachOf is what the file declares that a container is made of; while there is none, the file of the package. A file that cannot be read,
+// or that the server does not know, reaches nothing.
 func (s *Service) reachOf(ctx context.Context, tx *store.Tx, row *packagesv1.Container) (*nft.Reach, error) {
 	artifact := row.GetSpec().GetArtifact()
 	if artifact == "" {
@@ -69,8 +69,11 @@ func (s *Service) reachOf(ctx context.Context, tx *store.Tx, row *packagesv1.Con
 		artifact = pkg.GetSpec().GetArtifact()
 	}
 	art, there, err := store.Lookup[*packagesv1.Artifact](tx, artifact)
-	if err != nil || !there {
+	if err != nil {
 		return nil, err
+	}
+	if !there {
+		return &nft.Reach{}, nil
 	}
 	declared, err := s9pk.ParseDeclared(art.GetSpec().GetManifest())
 	if err != nil {

@@ -103,7 +103,7 @@ func TestAContainerBeginsWithWhatItsFileDeclares(t *testing.T) {
 		news     bool
 	}{
 		{"open", nil, false}, {"some", some, true}, {"some", some, false}, {"none", &nft.Reach{}, true}, {"open", nil, true}, {"broken", &nft.Reach{}, true},
-		{"open", nil, true}, {"", &nft.Reach{}, true}, // while nothing runs, what the installed file says
+		{"open", nil, true}, {"gone", &nft.Reach{}, true}, {"open", nil, true}, {"", &nft.Reach{}, true}, // while nothing runs, what the installed file says
 	} {
 		container(c.artifact)
 		before := len(f.rules)
