@@ -468,6 +468,14 @@ func (n deviceNames) TrustURLs() []string {
 	return out
 }
 
+// ensureReach has firewall and door hold a package to what it declares to reach, before its new container begins.
+func (d *Daemon) ensureReach(ctx context.Context, pkg string) error {
+	if err := d.gateways.EnsureReach(ctx, pkg); err != nil {
+		return err
+	}
+	return d.proxy.EnsureConfined(ctx, pkg)
+}
+
 // resolverNetwork is the resolver and the networks it is in.
 type resolverNetwork struct{ d *Daemon }
 

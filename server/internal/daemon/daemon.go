@@ -251,7 +251,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		Interface: func(pkg string) string { return runner.InterfaceName(tag, pkg) }, Flows: func() uint32 { return nft.FlowShare("/") },
 	}, d.store, log, d.host.devices, d.host.firewall)
 	d.runner = runner.New(ctx, runner.Config{
-		RunDir: d.runDir, StateDir: cfg.StateDir, Tag: tag, Bridge: bridge, BridgeAddress: cfg.Bridge, Bridge6: d.gateways.Bridge6, EnsureReach: d.gateways.EnsureReach, FirstUID: cfg.FirstUID,
+		RunDir: d.runDir, StateDir: cfg.StateDir, Tag: tag, Bridge: bridge, BridgeAddress: cfg.Bridge, Bridge6: d.gateways.Bridge6, EnsureReach: d.ensureReach, FirstUID: cfg.FirstUID,
 		Rootfs: filepath.Join(cfg.BinDir, "rootfs.squashfs"), Agent: filepath.Join(cfg.BinDir, "hearth-agent"),
 		JSHost: filepath.Join(cfg.BinDir, "jshost"), Language: d.settings.Language, Version: cfg.Version, Limits: d.host.limits, Disk: d.host.disk, MachineRoot: d.host.root, Boot: bootID(),
 		ParkAfter: cfg.ParkAfter,

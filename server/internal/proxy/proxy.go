@@ -89,6 +89,9 @@ type Options struct {
 type Service struct {
 	opt Options
 
+	applying sync.Mutex          // held over the making of a table and its change, so that none comes after a newer one; guards confined
+	confined map[netip.Addr]bool // who asks for no names of others by the table in force; replaced, never changed
+
 	mu       sync.Mutex // guards what follows
 	gateways []abi.Gateway
 	mdns     string
@@ -143,18 +146,50 @@ func (s *Service) Controller() reconcile.Controller {
 }
 
 func (s *Service) apply(ctx context.Context) error {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	return s.applyNow(ctx)
+}
+
+// applyNow needs s.applying.
+func (s *Service) applyNow(ctx context.Context) error {
 	begun := time.Now()
-	table, omitted, err := s.render()
+	in, err := s.input()
 	if err != nil {
 		return err
 	}
+	table, omitted := Table(in)
 	response, err := s.opt.Door.Apply(ctx, table)
 	if err != nil {
 		return err
 	}
+	s.confined = make(map[netip.Addr]bool, len(in.Confined))
+	for _, a := range in.Confined {
+		s.confined[a] = true
+	}
 	s.opt.Certificates.InForce(begun)
 	s.tell(response.GetSockets(), omitted)
 	return nil
+}
+
+// EnsureConfined has the door know whether a package may ask for names of others before its new container begins. It is called once the
+// container's row is committed, and costs a look at the row where the package may, or the table in force says so already. A door that cannot be
+// told is an error: it may answer by the table it has.
+func (s *Service) EnsureConfined(ctx context.Context, pkg string) error {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	var own []netip.Addr
+	err := s.opt.Store.View(func(tx *store.Tx) error {
+		row, there, err := store.Lookup[*packagesv1.Container](tx, pkg)
+		if err == nil && there {
+			own, err = confinedTo(tx, row)
+		}
+		return err
+	})
+	if err != nil || !slices.ContainsFunc(own, func(a netip.Addr) bool { return !s.confined[a] }) {
+		return err
+	}
+	return s.applyNow(ctx)
 }
 
 // Certificate answers the certificate for all names and addresses of the server as they are now, and its key, PEM.
@@ -178,6 +213,16 @@ func (s *Service) Render() (*doorv1.Table, error) {
 
 // render answers the table as it should be now, and what found no place in it.
 func (s *Service) render() (*doorv1.Table, []string, error) {
+	in, err := s.input()
+	if err != nil {
+		return nil, nil, err
+	}
+	table, omitted := Table(in)
+	return table, omitted, nil
+}
+
+// input is what the table follows from now.
+func (s *Service) input() (Input, error) {
 	s.mu.Lock()
 	in := Input{Server: s.opt.Server, Gateways: s.gateways, MDNS: s.mdns, Claimed: s.services, Domains: make(map[string]Pair)}
 	s.mu.Unlock()
@@ -205,24 +250,23 @@ func (s *Service) render() (*doorv1.Table, []string, error) {
 		return err
 	})
 	if err != nil {
-		return nil, nil, err
+		return Input{}, err
 	}
 	in.Records = s.opt.Names.Records(in.Packages, in.Dependencies)
 	in.Local = s.opt.Names.Local()
 	in.Services = serviceNames(in.Hosts, in.Local)
 	if in.Chain, in.Key, err = s.Certificate(); err != nil {
-		return nil, nil, err
+		return Input{}, err
 	}
 	for _, name := range unique(append(Domains(in.Hosts), slices.Collect(maps.Values(in.Claimed))...)) {
 		var p Pair
 		if p.Chain, p.Key, err = s.opt.Certificates.ServerLeaf([]string{name}); err != nil {
-			return nil, nil, err
+			return Input{}, err
 		}
 		in.Domains[name] = p
 	}
 	in.Private = privateDomains(in.Hosts)
-	table, omitted := Table(in)
-	return table, omitted, nil
+	return in, nil
 }
 
 // confined answers the addresses of the services that reach nothing beyond the server by what their packages declare: a name that
@@ -233,22 +277,33 @@ func confined(tx *store.Tx) (out []netip.Addr, err error) {
 		return nil, err
 	}
 	for _, row := range rows {
-		artifact := row.GetSpec().GetArtifact()
-		if artifact == "" {
-			continue // there is nobody who asks
-		}
-		art, there, err := store.Lookup[*packagesv1.Artifact](tx, artifact)
+		own, err := confinedTo(tx, row)
 		if err != nil {
 			return nil, err
 		}
-		declared, err := s9pk.ParseDeclared(art.GetSpec().GetManifest())
-		if !there || err == nil && !declared.Reach().Nothing() {
-			continue
-		}
-		for _, text := range []string{row.GetSpec().GetIpv4(), row.GetSpec().GetIpv6()} {
-			if a, err := netip.ParseAddr(text); err == nil {
-				out = append(out, a)
-			}
+		out = append(out, own...)
+	}
+	return out, nil
+}
+
+// confinedTo answers the addresses of one container, where nothing beyond the server is reached from it. A file that cannot be read, or
+// that the server does not know, reaches nothing.
+func confinedTo(tx *store.Tx, row *packagesv1.Container) (out []netip.Addr, err error) {
+	artifact := row.GetSpec().GetArtifact()
+	if artifact == "" {
+		return nil, nil // there is nobody who asks
+	}
+	art, there, err := store.Lookup[*packagesv1.Artifact](tx, artifact)
+	if err != nil {
+		return nil, err
+	}
+	declared, err := s9pk.ParseDeclared(art.GetSpec().GetManifest())
+	if there && err == nil && !declared.Reach().Nothing() {
+		return nil, nil
+	}
+	for _, text := range []string{row.GetSpec().GetIpv4(), row.GetSpec().GetIpv6()} {
+		if a, err := netip.ParseAddr(text); err == nil {
+			out = append(out, a)
 		}
 	}
 	return out, nil

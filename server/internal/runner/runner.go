@@ -117,7 +117,7 @@ type Config struct {
 	BridgeAddress netip.Prefix
 	// Bridge6 is its IPv6 address there; not valid where services have none.
 	Bridge6 func() (netip.Prefix, error)
-	// EnsureReach has the firewall know what a package reaches; it is called before each of its containers begins.
+	// EnsureReach has a package held to what it declares to reach, names among it; it is called before each of its containers begins.
 	EnsureReach func(ctx context.Context, pkg string) error
 	// FirstUID is the first of the ids on the host that containers use, 65536 for each package.
 	FirstUID uint32
