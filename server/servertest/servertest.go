@@ -174,6 +174,14 @@ func (s *Server) Upgrade(version string) {
 	s.Restart()
 }
 
+// Clean removes what the server, which was stopped, left outside of its state.
+func (s *Server) Clean() {
+	s.t.Helper()
+	if err := daemon.CleanHost(s.t.Context(), s.cfg, slog.New(slog.NewTextHandler(s.log, nil))); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // FailInit has the next init of a service fail.
 func (s *Server) FailInit(pkg string) { s.Host.Play(pkg, sandbox.Play{InitFails: 1}) }
 

@@ -102,9 +102,6 @@ func run(cfg daemon.Config, clean bool, log *slog.Logger) error {
 		}
 		*dir = abs
 	}
-	if clean && cfg.Mode == daemon.ModeSandbox {
-		return errors.New("there is nothing to remove: a sandbox makes nothing outside of its state")
-	}
 	if clean {
 		return daemon.CleanHost(ctx, cfg, log)
 	}

@@ -24,7 +24,7 @@ import (
 
 // CleanHost removes everything the instance of this state made on the machine, by its tag, and nothing else: containers,
 // the front door, mounts, forwarding, firewall, bridge, sockets. State and data stay. It is refused while the daemon runs, whose
-// lock on the store it takes, and may be repeated.
+// lock on the store it takes, and may be repeated. Of a sandbox there are the sockets alone: it changes nothing of the machine.
 func CleanHost(ctx context.Context, cfg Config, log *slog.Logger) error {
 	dir := filepath.Join(cfg.StateDir, "store")
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
@@ -49,6 +49,9 @@ func CleanHost(ctx context.Context, cfg Config, log *slog.Logger) error {
 // sockets by which it can be found.
 func removeFromMachine(ctx context.Context, cfg Config, tag string) error {
 	runDir := filepath.Join(cfg.RunRoot, tag)
+	if cfg.Mode == ModeSandbox {
+		return removeSockets(cfg, runDir)
+	}
 	var errs []error
 	done := func(what string, err error) {
 		if err != nil {
@@ -76,13 +79,20 @@ func removeFromMachine(ctx context.Context, cfg Config, tag string) error {
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
+	return removeSockets(cfg, runDir)
+}
+
+// removeSockets removes the folder of sockets, and the names that lead to it.
+func removeSockets(cfg Config, runDir string) error {
 	for _, link := range []string{filepath.Join(cfg.StateDir, "hearthd.sock"), cfg.Socket} {
 		if to, err := os.Readlink(link); err == nil && filepath.Dir(to) == runDir {
 			_ = os.Remove(link)
 		}
 	}
-	done("sockets", os.RemoveAll(runDir))
-	return errors.Join(errs...)
+	if err := os.RemoveAll(runDir); err != nil {
+		return fmt.Errorf("cannot remove the sockets: %w", err)
+	}
+	return nil
 }
 
 func deleteFirewall(tag string) error {
