@@ -16,19 +16,24 @@ const volume = "/media/startos/volumes/main"
 // folder that is its argument.
 const takeAll = `cd "$0"; n=0; while :; do n=$((n+1)); fallocate -l $(($(stat -f -c '%a * %S' .))) taken$n; done 2>/dev/null`
 
+// takeUnseen does the same with one file that has no name.
+const takeUnseen = `cd "$0"; exec 9>taken; rm taken; n=0; while :; do f=$(($(stat -f -c '%a * %S' .))); fallocate -o $n -l $f /proc/self/fd/9 && n=$((n+f)); done 2>/dev/null`
+
 // A service that takes all of the disk at once is stopped, and the server goes on: nothing that it answered is lost, and
 // it needs no next one to come to that.
 func TestTheServiceThatTakesAllOfTheDiskAtOnceIsStoppedAndTheServerLives(t *testing.T) {
 	t.Parallel()
-	for name, folder := range map[string]string{"in its data": volume, "in the root of its container": "/var/tmp"} {
+	for name, by := range map[string][2]string{
+		"in its data": {takeAll, volume}, "in the root of its container": {takeAll, "/var/tmp"}, "in a file without a name": {takeUnseen, volume},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			takesAll(t, folder)
+			takesAll(t, by[0], by[1])
 		})
 	}
 }
 
-func takesAll(t *testing.T, folder string) {
+func takesAll(t *testing.T, script, folder string) {
 	m := newMachine(t)
 	m.smallDisk()
 	m.start()
@@ -36,7 +41,7 @@ func takesAll(t *testing.T, folder string) {
 	m.hearth("package", "install", m.packTwin())
 	m.healthy(twin)
 	refused := m.commits(twin)
-	end := m.attack("sh", "-c", takeAll, folder)
+	end := m.attack("sh", "-c", script, folder)
 	ends := 0
 	m.eventually(2*time.Minute, "the service that takes the disk is stopped", func() error {
 		select {

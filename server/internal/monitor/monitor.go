@@ -59,6 +59,9 @@ type Containers interface {
 	UsageOfAll() (lxc.Usage, error)
 	// Writes adds up what the processes of a container have written; it may shrink.
 	Writes(name string) (uint64, error)
+	// Unlinked tells how much room files take that a container holds open and that have no name any more. With an error it tells
+	// what it had seen until then.
+	Unlinked(ctx context.Context, name string) (uint64, error)
 	// Freeze keeps a container from going on, until Thaw. Kill ends it at once, frozen or not.
 	Freeze(name string) error
 	Thaw(name string) error
@@ -134,7 +137,7 @@ type machineTotals struct {
 type measured struct {
 	bytes uint64
 	time  time.Time
-	// roomy is how large they were, with what is beside them, when they were last measured while the disk had room, if they ever
+	// roomy is how large they were, with all else the package holds, when they were last measured while the disk had room, if they ever
 	// were: what they have grown by since may be what it lacks.
 	roomy uint64
 	known bool
@@ -327,12 +330,10 @@ func (s *Service) measureData(ctx context.Context) (time.Duration, error) {
 	if wait := dataEvery - begun.Sub(at); !at.IsZero() && wait > 0 {
 		return min(wait, every), nil // in case another package comes
 	}
-	bytes, err := s.opt.Data(ctx, oldest)
-	beside, other := s.opt.Beside(ctx, oldest)
+	bytes, all, err := s.holds(ctx, oldest)
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
-	err = errors.Join(err, other)
 	now := s.opt.Clock()
 	total, free, full := s.opt.Disk() // after they were measured
 	s.mu.Lock()
@@ -340,11 +341,23 @@ func (s *Service) measureData(ctx context.Context) (time.Duration, error) {
 	if d.time = now; err != nil {
 		s.opt.Log.DebugContext(ctx, "cannot measure the data of a package", "pkg", oldest, "error", err)
 	} else if d.bytes = bytes; full == nil && free >= Reserve(total) {
-		d.roomy, d.known = bytes+beside, true
+		d.roomy, d.known = all, true
 	}
 	s.data[oldest] = d
 	s.mu.Unlock()
 	return max(rest*now.Sub(begun), 100*time.Millisecond), nil
+}
+
+// holds measures the data of a package, and all that it holds of their disk: also what is beside them, and what has no name. With an error
+// they are what was seen until then.
+func (s *Service) holds(ctx context.Context, pkg string) (data, all uint64, err error) {
+	data, err = s.opt.Data(ctx, pkg)
+	beside, err2 := s.opt.Beside(ctx, pkg)
+	unlinked, err3 := s.opt.Containers.Unlinked(ctx, pkg)
+	if errors.Is(err3, lxc.ErrNotRunning) {
+		err3 = nil
+	}
+	return data, data + beside + unlinked, errors.Join(err, err2, err3)
 }
 
 // Usage measures, and answers what services use.

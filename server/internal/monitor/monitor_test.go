@@ -35,6 +35,7 @@ type machine struct {
 	data  []string // packages whose data were measured
 	size  uint64   // of the data of each
 	aside uint64   // what each holds beside them
+	ghost uint64   // what each holds without a name
 	fails error    // what measuring them answers beside
 	free  uint64
 	// writes is what each look at a service adds to what it has written; halted tells which were stopped.
@@ -76,6 +77,13 @@ func (m *machine) Writes(name string) (uint64, error) {
 	}
 	m.written[name] += m.writes[name]
 	return m.written[name], nil
+}
+
+func (m *machine) Unlinked(_ context.Context, name string) (uint64, error) {
+	if _, err := m.Usage(name); err != nil {
+		return 0, err
+	}
+	return m.ghost, nil
 }
 
 func (m *machine) Usage(name string) (lxc.Usage, error) {
@@ -430,6 +438,30 @@ func TestAServiceThatTakesTheDiskBesideItsDataIsStopped(t *testing.T) {
 		}
 		m.now = m.now.Add(time.Minute)
 		m.aside = 600 << 30
+		if m.look(); fmt.Sprint(m.deeds) != "[freeze a halt a kill a relieve the store]" {
+			t.Errorf("%v is done", m.deeds)
+		}
+	})
+}
+
+// A service may take the disk with files that it holds open and has given no name; what it held so before is not what the disk lacks.
+func TestAServiceThatTakesTheDiskWithFilesWithoutANameIsStopped(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, "a")
+		m.used["a"], m.ghost = lxc.Usage{}, 1<<30
+		if _, err := m.Controller().Reconcile(t.Context(), "data"); err != nil {
+			t.Fatal(err)
+		}
+		if m.of("a").GetDataBytes() != m.size {
+			t.Errorf("its data are told as %d bytes", m.of("a").GetDataBytes())
+		}
+		m.free = 1 << 20
+		if m.look(); len(m.deeds) > 0 {
+			t.Fatalf("it has not grown, and %v is done", m.deeds)
+		}
+		m.now = m.now.Add(time.Minute)
+		m.ghost = 600 << 30
 		if m.look(); fmt.Sprint(m.deeds) != "[freeze a halt a kill a relieve the store]" {
 			t.Errorf("%v is done", m.deeds)
 		}

@@ -21,7 +21,7 @@ import (
 // A server that is ended on the way leaves the note, by which the next one goes on; see notes.go.
 //
 // What a program takes in one call of the kernel, as fallocate can all there is, nobody is fast enough for. Where that
-// leaves the server something, who it was is told by whose files have grown.
+// leaves the server something, who it was is told by whose files have grown, those without a name that it holds open among them.
 
 // What of the disk is the server's own: a fiftieth of it, within these bounds.
 const (
@@ -198,11 +198,9 @@ func (s *Service) grown(ctx context.Context, free uint64) (filler, error) {
 			before.roomy = (s.enough - free) / 2
 		}
 		bounded, cancel := context.WithTimeout(ctx, grownPatience)
-		bytes, err := s.opt.Data(bounded, pkg)
-		beside, other := s.opt.Beside(bounded, pkg)
+		_, bytes, err := s.holds(bounded, pkg)
 		cancel()
-		bytes += beside
-		if err = errors.Join(err, other); err != nil {
+		if err != nil {
 			s.opt.Log.DebugContext(ctx, "cannot measure all data of a package", "pkg", pkg, "error", err)
 		}
 		if bytes > before.roomy+found.written {

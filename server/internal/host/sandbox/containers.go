@@ -154,6 +154,12 @@ func (cs *Containers) Writes(name string) (uint64, error) {
 	return 0, err
 }
 
+// Unlinked is nothing: no process runs.
+func (cs *Containers) Unlinked(_ context.Context, name string) (uint64, error) {
+	_, err := cs.find(name)
+	return 0, err
+}
+
 // Freeze and Thaw change nothing: no process runs.
 func (cs *Containers) Freeze(name string) error {
 	_, err := cs.find(name)
