@@ -41,8 +41,8 @@ type entry struct {
 	id         string
 	row        *registryv1.RegistryPackageSpec
 	versions   []registry.Candidate // the newest first
-	rows       map[*registry.Version][]byte
-	kept       []s9pk.Commitment // of files that are here
+	rows       [][]byte             // of versions, in their order
+	kept       []s9pk.Commitment    // of files that are here
 	authorized map[string]exver.Range
 	text       string // lower case, to be looked through
 }
@@ -157,7 +157,7 @@ func newEntry(part *registryv1.StoragePart) (*entry, error) {
 		return nil, nil
 	}
 	id := part.GetPackage().GetMeta().GetId()
-	e := &entry{id: id, row: part.GetPackage().GetSpec(), authorized: map[string]exver.Range{}, rows: map[*registry.Version][]byte{}}
+	e := &entry{id: id, row: part.GetPackage().GetSpec(), authorized: map[string]exver.Range{}}
 	e.versions, e.kept = make([]registry.Candidate, 0, len(part.GetVersions())), make([]s9pk.Commitment, 0, len(part.GetVersions()))
 	var err error
 	for signer, text := range e.row.GetAuthorized() {
@@ -165,6 +165,7 @@ func newEntry(part *registryv1.StoragePart) (*entry, error) {
 			return nil, err
 		}
 	}
+	raw := map[*registry.Version][]byte{}
 	for _, row := range part.GetVersions() {
 		parsed, err := exver.Parse(row.GetSpec().GetVersion())
 		if err != nil {
@@ -175,7 +176,7 @@ func newEntry(part *registryv1.StoragePart) (*entry, error) {
 			return nil, fmt.Errorf("cannot read version %s of %s: %w", parsed, id, err)
 		}
 		row.Spec.Metadata = nil // v has it
-		if e.rows[v], err = proto.Marshal(row.GetSpec()); err != nil {
+		if raw[v], err = proto.Marshal(row.GetSpec()); err != nil {
 			return nil, err
 		}
 		e.versions = append(e.versions, registry.Candidate{Exver: parsed, Version: v})
@@ -186,11 +187,19 @@ func newEntry(part *registryv1.StoragePart) (*entry, error) {
 		}
 	}
 	slices.SortFunc(e.versions, func(a, b registry.Candidate) int { return b.Exver.Order(a.Exver) })
+	e.rows = make([][]byte, len(e.versions))
+	for i, v := range e.versions {
+		e.rows[i] = raw[v.Version]
+	}
 	e.text = strings.ToLower(id)
 	if len(e.versions) > 0 {
 		v := e.versions[0].Version
 		for _, text := range []s9pk.LocaleString{v.Description.Short, v.Description.Long} {
-			for _, locale := range append(text.Locales(), "") {
+			locales := text.Locales()
+			if len(locales) == 0 {
+				locales = []string{""}
+			}
+			for _, locale := range locales {
 				e.text += "\n" + strings.ToLower(text.In(locale))
 			}
 		}
@@ -305,7 +314,7 @@ func (c *catalog) kept() map[string]bool {
 	return names
 }
 
-// all are the ids of all packages.
+// all are the ids of all packages, sorted.
 func (c *catalog) all() []string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -327,7 +336,8 @@ func (f Found) Row(c registry.Candidate) *registryv1.RegistryVersionSpec {
 
 func (e *entry) rowOf(v *registry.Version) *registryv1.RegistryVersionSpec {
 	row := &registryv1.RegistryVersionSpec{}
-	if err := proto.Unmarshal(e.rows[v], row); err != nil {
+	i := slices.IndexFunc(e.versions, func(c registry.Candidate) bool { return c.Version == v })
+	if err := proto.Unmarshal(e.rows[i], row); err != nil {
 		panic(err) // it was written by newEntry
 	}
 	return row
@@ -397,33 +407,8 @@ func (e *entry) matches(words []string, category string) bool {
 	return true
 }
 
-// Index tells everything there is, with digests where versions have icons, and files without places and signatures, which are in the rows.
-func (s *Service) Index() registry.Index {
-	c := s.catalog
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	out := registry.Index{
-		Package: registry.PackageIndex{Categories: maps.Clone(c.categories), Packages: make(map[string]registry.Package, len(c.packages))},
-		OS:      registry.OSIndex{Versions: map[string]*registry.OSVersion{}}, Signers: map[string]registry.Signer{},
-	}
-	for id, e := range c.packages {
-		p := registry.Package{Authorized: e.authorized, Versions: make(map[string]*registry.Version, len(e.versions)), Categories: e.row.GetCategories()}
-		if p.Categories == nil {
-			p.Categories = []string{}
-		}
-		for _, v := range e.versions {
-			p.Versions[v.Exver.String()] = v.Version
-		}
-		out.Package.Packages[id] = p
-	}
-	for version, row := range c.system {
-		out.OS.Versions[version] = systemOf(row.GetSpec())
-	}
-	for id, row := range c.signers {
-		out.Signers[id] = SignerOf(row.GetSpec())
-	}
-	return out
-}
+// Packages are the ids of all packages, sorted.
+func (s *Service) Packages() []string { return s.catalog.all() }
 
 // Categories are all categories, by id.
 func (s *Service) Categories() map[string]registry.Category {

@@ -85,7 +85,7 @@ func FuzzParts(f *testing.F) {
 				s.URLs(file)
 			}
 		}
-		s.Index()
+		s.Packages()
 		s.System(registryd.SystemQuestion{})
 		s.List(registryd.Filter{Query: "h"})
 	})
@@ -121,6 +121,6 @@ func TestAPartThatIsAnotherOneIsNotShown(t *testing.T) {
 		}
 	}
 	if s, err := replica(h); err == nil {
-		t.Fatalf("it is shown: %v", s.Index())
+		t.Fatalf("it is shown: %v", s.Packages())
 	}
 }

@@ -1,9 +1,11 @@
 package v0
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"maps"
+	"slices"
 	"strings"
 
 	registryv1 "github.com/hearthos/hearth/api/gen/go/hearth/registry/v1"
@@ -36,26 +38,45 @@ func (h *Handler) icon(ctx context.Context, digest string) *string {
 	return nil
 }
 
+// index is everything.
 func (h *Handler) index(c call) (any, error) {
-	out := h.whole(c.ctx)
-	out.Name, out.Icon = h.identity(c.ctx)
-	return out, nil
+	name, icon := h.identity(c.ctx)
+	signers := map[string]registry.Signer{}
+	for id, row := range h.service.Signers() {
+		signers[id] = registryd.SignerOf(row.GetSpec())
+	}
+	return object(func(yield func(string, any) bool) {
+		_ = yield("name", name) && yield("icon", icon) && yield("package", h.packages(c.ctx)) && yield("os", h.systems()) && yield("signers", signers)
+	}), nil
 }
 
-// whole is everything, with icons.
-func (h *Handler) whole(ctx context.Context) registry.Index {
-	out := h.service.Index()
-	icons := map[string]*string{} // versions of a package often have the same
-	for id, p := range out.Package.Packages {
-		found, _ := h.service.Get(id, registry.Question{})
-		versions := make(map[string]*registry.Version, len(p.Versions))
-		for _, c := range append(found.Best, found.Others...) {
-			versions[c.Exver.String()] = h.full(ctx, found, c, icons)
+// packages are all packages, with icons.
+func (h *Handler) packages(ctx context.Context) lengthy {
+	list := object(func(yield func(string, any) bool) {
+		for _, id := range h.service.Packages() {
+			found, there := h.service.Get(id, registry.Question{})
+			authorized, _ := h.service.Authorized(id)
+			if there && !yield(id, h.whole(ctx, found, authorized)) {
+				return
+			}
 		}
-		p.Versions = versions
-		out.Package.Packages[id] = p
+	})
+	return object(func(yield func(string, any) bool) {
+		_ = yield("categories", h.service.Categories()) && yield("packages", list)
+	})
+}
+
+// whole is a package with all that there is of it.
+func (h *Handler) whole(ctx context.Context, f registryd.Found, authorized map[string]exver.Range) registry.Package {
+	p := registry.Package{Authorized: authorized, Versions: map[string]*registry.Version{}, Categories: f.Categories}
+	if p.Categories == nil {
+		p.Categories = []string{}
 	}
-	return out
+	icons := map[string]*string{} // versions of a package often have the same
+	for _, c := range slices.Concat(f.Best, f.Others) {
+		p.Versions[c.Exver.String()] = h.full(ctx, f, c, icons)
+	}
+	return p
 }
 
 // full is a version with icons, and with places and signatures of its files.
@@ -92,7 +113,7 @@ func (h *Handler) full(ctx context.Context, f registryd.Found, c registry.Candid
 	return &v
 }
 
-func (h *Handler) packageIndex(c call) (any, error) { return h.whole(c.ctx).Package, nil }
+func (h *Handler) packageIndex(c call) (any, error) { return h.packages(c.ctx), nil }
 
 func (h *Handler) packageGet(c call) (any, error) {
 	p, err := into[registry.GetParams](c)
@@ -117,19 +138,31 @@ func (h *Handler) packageGet(c call) (any, error) {
 		if p.TargetVersion != nil && len(found.Best) > 0 {
 			h.service.Count(*p.ID, found.Best[0].Exver.String())
 		}
-		return h.answer(c.ctx, found, c.device, detail, map[string]*string{})
+		return h.listing(c.ctx, found, c.device, detail)
 	}
-	all, icons := map[string]any{}, map[string]*string{}
-	list, _ := h.service.List(registryd.Filter{Question: q})
-	for _, found := range list {
-		if all[found.ID], err = h.answer(c.ctx, found, c.device, detail, icons); err != nil {
-			return nil, err
+	return object(func(yield func(string, any) bool) {
+		for _, id := range h.service.Packages() {
+			found, _ := h.service.Get(id, q)
+			if len(found.Best) == 0 {
+				continue
+			}
+			listing := lengthy(func(w *bufio.Writer) error {
+				l, err := h.listing(c.ctx, found, c.device, detail)
+				if err != nil {
+					return err
+				}
+				return encode(w, l)
+			})
+			if !yield(id, listing) {
+				return
+			}
 		}
-	}
-	return all, nil
+	}), nil
 }
 
-func (h *Handler) answer(ctx context.Context, f registryd.Found, d *registry.Device, detail string, icons map[string]*string) (any, error) {
+// listing is what was found of a package.
+func (h *Handler) listing(ctx context.Context, f registryd.Found, d *registry.Device, detail string) (any, error) {
+	icons := map[string]*string{}
 	told := func(list []registry.Candidate) []registry.Candidate {
 		out := make([]registry.Candidate, len(list))
 		for i, c := range list {
@@ -210,7 +243,16 @@ func (h *Handler) packageSignerList(c call) (any, error) {
 
 func (h *Handler) categoryList(call) (any, error) { return h.service.Categories(), nil }
 
-func (h *Handler) osIndex(call) (any, error) { return h.service.Index().OS, nil }
+func (h *Handler) osIndex(call) (any, error) { return h.systems(), nil }
+
+// systems are all versions of the system.
+func (h *Handler) systems() registry.OSIndex {
+	out := registry.OSIndex{Versions: map[string]*registry.OSVersion{}}
+	for version, row := range h.service.System(registryd.SystemQuestion{}) {
+		out.Versions[version] = registryd.SystemOf(row)
+	}
+	return out
+}
 
 func (h *Handler) osVersionGet(c call) (any, error) {
 	p, err := into[struct {

@@ -1,8 +1,10 @@
 package v0
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -28,14 +30,16 @@ func (h *Handler) dump(c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := json.Marshal(map[string]any{
-		"migrations": []string{}, "admins": slices.Sorted(maps.Keys(admins.(map[string]registry.Signer))), "index": index,
-	})
-	if err != nil {
+	var raw bytes.Buffer
+	whole, names := bufio.NewWriter(&raw), slices.Sorted(maps.Keys(admins.(map[string]registry.Signer)))
+	err = encode(whole, object(func(yield func(string, any) bool) {
+		_ = yield("migrations", []string{}) && yield("admins", names) && yield("index", index)
+	}))
+	if err = errors.Join(err, whole.Flush()); err != nil {
 		return nil, err
 	}
 	var value any
-	numbers := json.NewDecoder(bytes.NewReader(raw))
+	numbers := json.NewDecoder(&raw)
 	numbers.UseNumber()
 	if err := numbers.Decode(&value); err != nil {
 		return nil, err

@@ -1,7 +1,8 @@
 // Package v0 answers protocol v0, which systems and tools of StartOS speak to registries: JSON-RPC over POST, one call or
 // several, signed by a header. Its shapes are those of api/registry.
 //
-//	v0.go       requests, who calls, answers
+//	v0.go       requests, who calls
+//	answers.go  answers, piece by piece
 //	methods.go  the table of methods
 //	catalog.go  what everybody may read
 //	publish.go  what signers do
@@ -14,6 +15,7 @@
 package v0
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -21,7 +23,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -61,18 +62,6 @@ type request struct {
 	ID     json.RawMessage `json:"id"`
 	Method *string         `json:"method"`
 	Params json.RawMessage `json:"params"`
-}
-
-type response struct {
-	JSONRPC string          `json:"jsonrpc"`
-	Result  json.RawMessage `json:"result,omitempty"`
-	Error   *refusal        `json:"error,omitempty"`
-	ID      json.RawMessage `json:"id"`
-}
-
-// encoded is a result as the standard library writes it. Of the result, which was encoded already, it is not looked at each byte once more.
-func (r response) encoded() []byte {
-	return slices.Concat([]byte(`{"jsonrpc":"2.0","result":`), r.Result, []byte(`,"id":`), r.ID, []byte("}\n"))
 }
 
 type refusal struct {
@@ -116,20 +105,29 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn.SetReadDeadline(time.Now().Add(bodyTimeout))
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	conn.SetReadDeadline(time.Time{})
+	w.Header().Set("Content-Type", "application/json")
+	answers := bufio.NewWriterSize(w, pieceSize)
 	if err != nil || len(body) > maxBody || r.Method != http.MethodPost {
-		h.write(w, failed(null, parseError("the request cannot be read")))
-		return
+		err = failed(null, parseError("the request cannot be read")).write(answers)
+	} else {
+		err = h.answer(answers, r, body)
 	}
+	if err := errors.Join(err, answers.WriteByte('\n'), answers.Flush()); err != nil {
+		h.log.Debug("cannot answer", "error", err)
+		panic(http.ErrAbortHandler) // what was sent is no whole answer, and must not look like one
+	}
+}
+
+// answer answers a request, which is one call or several.
+func (h *Handler) answer(w *bufio.Writer, r *http.Request, body []byte) error {
 	from, ok := h.identify(r.Header, body)
 	if !ok {
-		h.write(w, failed(null, parseError("the body is not the one that was signed")))
-		return
+		return failed(null, parseError("the body is not the one that was signed")).write(w)
 	}
 	if trimmed := bytes.TrimLeft(body, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '[' {
-		h.write(w, h.batch(r, from, body))
-		return
+		return h.batch(w, r, from, body)
 	}
-	h.write(w, h.one(r, from, body))
+	return h.one(r, from, body).write(w)
 }
 
 // cors lets pages of all origins in: nothing that a browser keeps counts here.
@@ -147,21 +145,8 @@ func cors(head http.Header, r *http.Request) {
 	head.Set("Vary", "Origin")
 }
 
-func (h *Handler) write(w http.ResponseWriter, answer any) {
-	w.Header().Set("Content-Type", "application/json")
-	var err error
-	if one, ok := answer.(response); ok && one.Error == nil {
-		_, err = w.Write(one.encoded())
-	} else {
-		err = json.NewEncoder(w).Encode(answer)
-	}
-	if err != nil {
-		h.log.Debug("cannot answer", "error", err)
-	}
-}
-
 func failed(id json.RawMessage, e *refusal) response {
-	return response{JSONRPC: "2.0", Error: e, ID: id}
+	return response{Error: e, ID: id}
 }
 
 func parseError(why string) *refusal {
@@ -195,16 +180,20 @@ func (h *Handler) identify(head http.Header, body []byte) (caller, bool) {
 	return from, signed.CheckBody(body) == nil
 }
 
-func (h *Handler) batch(r *http.Request, from caller, body []byte) any {
+// batch answers several calls, each before the next one is made: who is gone has the rest not made.
+func (h *Handler) batch(w *bufio.Writer, r *http.Request, from caller, body []byte) error {
 	var list []json.RawMessage
 	if err := json.Unmarshal(body, &list); err != nil || len(list) == 0 || len(list) > maxBatch {
-		return failed(null, parseError("the list of calls cannot be read"))
+		return failed(null, parseError("the list of calls cannot be read")).write(w)
 	}
-	answers := make([]response, len(list))
-	for i, one := range list {
-		answers[i] = h.one(r, from, one)
+	before := byte('[')
+	for _, one := range list {
+		if err := errors.Join(w.WriteByte(before), h.one(r, from, one).write(w)); err != nil {
+			return err
+		}
+		before = ','
 	}
-	return answers
+	return w.WriteByte(']')
 }
 
 // one answers one call.
@@ -237,15 +226,18 @@ func (h *Handler) one(r *http.Request, from caller, body []byte) response {
 	if err != nil {
 		return failed(req.ID, h.explain(*req.Method, err))
 	}
-	raw, err := json.Marshal(result)
-	if err != nil {
-		return failed(req.ID, h.explain(*req.Method, err))
-	}
 	id, err := json.Marshal(req.ID) // a stranger's: it has no space and nothing that a page could take for its own
 	if err != nil {
 		return failed(null, parseError("it has an id that cannot be read"))
 	}
-	return response{JSONRPC: "2.0", Result: raw, ID: id}
+	if pieces, ok := result.(lengthy); ok {
+		return response{pieces: pieces, ID: id}
+	}
+	raw, err := json.Marshal(result)
+	if err != nil {
+		return failed(req.ID, h.explain(*req.Method, err))
+	}
+	return response{Result: raw, ID: id}
 }
 
 // isGroup tells whether a name is the beginning of names of methods.
