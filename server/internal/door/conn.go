@@ -33,6 +33,8 @@ type conn struct {
 	outward  bool     // SOCKS
 	upgraded atomic.Bool
 	hasty    atomic.Bool // whoever reads does not wait
+	// asked are the requests of HTTP/2, withdrawn those that the caller took back.
+	asked, withdrawn atomic.Int64
 
 	seen   []byte // looked at, not yet read; touched by the reader alone
 	closed sync.Once

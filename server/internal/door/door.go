@@ -36,6 +36,8 @@ type Limits struct {
 	Descriptors int
 	// Pending is how many connections may be in a handshake, PendingSource how many of one source. 1024 and 256.
 	Pending, PendingSource int
+	// Held is how much memory requests by HTTP may take that are under way, those of one source a quarter of it; others are told to come again. 256 MiB.
+	Held int64
 	// Hello is how long a caller may take to begin, Handshake to complete the handshake. 5 and 15 seconds.
 	Hello, Handshake time.Duration
 	// Wait is how long an upstream given by path is waited for, or one that a caller asked for by SOCKS. 10 seconds.
@@ -59,6 +61,9 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Descriptors, usualDescriptors)
 	def(&l.Pending, 1024)
 	def(&l.PendingSource, 256)
+	if l.Held == 0 {
+		l.Held = usualHeld
+	}
 	defTime(&l.Hello, 5*time.Second)
 	defTime(&l.Handshake, 15*time.Second)
 	defTime(&l.Wait, 10*time.Second)
@@ -89,6 +94,7 @@ type Door struct {
 
 	current  atomic.Pointer[plan]
 	conns    registry
+	held     holdings
 	names    *dnsserver.Server
 	local    *mdns.Responder
 	plain    *httpFront
@@ -114,6 +120,7 @@ func New(o Options) *Door {
 	}
 	d.local = mdns.New(d.log)
 	d.conns.init(d.limits)
+	d.held = holdings{most: d.limits.Held, sources: map[netip.Addr]int64{}}
 	d.plain = newHTTPFront(d, d.servePlain())
 	d.current.Store(&plan{})
 	return d

@@ -21,7 +21,9 @@ const (
 	// prefaceMethod begins the preface of HTTP/2; as a request it must lead nowhere.
 	prefaceMethod = "PRI"
 
-	maxHeader     = 128 << 10
+	maxHeader     = 64 << 10  // of a request
+	maxAnswer     = 128 << 10 // of the header of an answer
+	maxStreams    = 250       // of a connection of HTTP/2
 	headerTimeout = 60 * time.Second
 	idleTimeout   = 3 * time.Minute
 	// upstreamIdle is shorter than what any common server waits before it closes an idle connection: a request sent into
@@ -31,6 +33,8 @@ const (
 	// maxUpstreams bounds the connections to one service, those of requests without a body and all others each: a connection of HTTP/2 may have hundreds of requests under way, and
 	// each needs one. Requests beyond it wait, those to other services do not.
 	maxUpstreams = 4096
+	// maxWithdrawn is how many requests a connection of HTTP/2 may take back that are most of its requests: each costs the service a connection, and the caller nothing.
+	maxWithdrawn = 500
 	pingAfter    = 25 * time.Second
 	pingTimeout  = 60 * time.Second
 )
@@ -57,7 +61,7 @@ func newHTTPFront(d *Door, h http.Handler) *httpFront {
 	f.server = &http.Server{
 		Handler: closing(d, h), Protocols: protocols, MaxHeaderBytes: maxHeader,
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
-		HTTP2:    &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		HTTP2:    &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout, MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: heldBody},
 		ErrorLog: log.New(debugWriter{d.log}, "", 0),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, entered(c))
@@ -162,6 +166,17 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	b = now.backend
+	release, ok := b.door.held.take(c.source, r)
+	if !ok {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "Too many requests are under way; try again in a moment.", http.StatusServiceUnavailable)
+		return
+	}
+	defer release()
+	if r.ProtoMajor == 2 {
+		c.asked.Add(1)
+		defer c.countWithdrawn(r.Context())
+	}
 	if b.gate != nil {
 		user, ok := b.gate.admits(r)
 		if !ok {
@@ -174,6 +189,16 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// while they are still reading. HTTP/2 needs no permission and answers with an error.
 	_ = http.NewResponseController(w).EnableFullDuplex()
 	b.proxy.ServeHTTP(&answerWriter{ResponseWriter: w, empty: r.Method == http.MethodHead}, r)
+}
+
+// countWithdrawn is called when a request has ended, and cuts off who takes back most of them.
+func (c *conn) countWithdrawn(request context.Context) {
+	if request.Err() == nil {
+		return
+	}
+	if n := c.withdrawn.Add(1); n > maxWithdrawn && 2*n > c.asked.Load() {
+		c.Close()
+	}
 }
 
 // answerWriter does not flush where there is nothing to come: it would cost a packet, and tell over HTTP/2 that a body
@@ -245,7 +270,7 @@ func newTransport(b *backend, http2 bool) *http.Transport {
 	t := &http.Transport{
 		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return b.dial(ctx) },
 		DisableCompression: true, IdleConnTimeout: upstreamIdle, MaxIdleConnsPerHost: maxIdleUpstreams, MaxConnsPerHost: maxUpstreams,
-		MaxResponseHeaderBytes: maxHeader, Protocols: protocols, ExpectContinueTimeout: time.Second,
+		MaxResponseHeaderBytes: maxAnswer, Protocols: protocols, ExpectContinueTimeout: time.Second,
 	}
 	if b.key.tls {
 		t.TLSClientConfig, t.TLSHandshakeTimeout = b.upstreamTLS(nil), dialTimeout

@@ -168,7 +168,7 @@ func (f *fetcher) exchange(ctx context.Context, c *upstreamConn, r *http.Request
 }
 
 func (c *upstreamConn) ask(ctx context.Context, r *http.Request) (*http.Response, error) {
-	c.left, c.any = maxHeader, false
+	c.left, c.any = maxAnswer, false
 	if err := r.Write(c.out); err != nil {
 		return nil, err
 	}
