@@ -62,7 +62,7 @@ func (h *Hub) ServePlain(lis net.Listener) error {
 	if h.web == nil {
 		return errNotBuilt
 	}
-	return h.serveSniffed(origin.Listen(lis, origin.Options{Stamp: origin.Remote(origin.Web), Max: maxConns}))
+	return h.serveSniffed(origin.Listen(lis, origin.Options{Stamp: origin.Remote(origin.Web), Max: maxConns, Crowd: true}))
 }
 
 // ServeGRPC answers native gRPC over TLS. It returns when the hub is shut down or lis fails.
@@ -72,7 +72,7 @@ func (h *Hub) ServeGRPC(lis net.Listener, cfg *tls.Config) error {
 	}
 	cfg = cfg.Clone()
 	cfg.NextProtos = []string{"h2"}
-	return h.serveGRPC(h.public, origin.Listen(lis, origin.Options{Stamp: origin.Remote(origin.GRPC), TLS: cfg, Max: maxConns}))
+	return h.serveGRPC(h.public, origin.Listen(lis, origin.Options{Stamp: origin.Remote(origin.GRPC), TLS: cfg, Max: maxConns, Crowd: true}))
 }
 
 // ServeWeb answers Connect, gRPC-Web, gRPC, REST, JSON-RPC, transfers and the page over TLS, by HTTP/2 and HTTP/1.1.
@@ -81,7 +81,7 @@ func (h *Hub) ServeWeb(lis net.Listener, cfg *tls.Config) error {
 	if h.web == nil {
 		return errNotBuilt
 	}
-	return h.serveHTTP(origin.Listen(lis, origin.Options{Stamp: origin.Remote(origin.Web), Max: maxConns}), cfg)
+	return h.serveHTTP(origin.Listen(lis, origin.Options{Stamp: origin.Remote(origin.Web), Max: maxConns, Crowd: true}), cfg)
 }
 
 // ServeDoor is ServeWeb for the connections the front door passes on: each begins with a header of the PROXY protocol,
@@ -107,7 +107,7 @@ func (h *Hub) ServeDoor(lis net.Listener, cfg *tls.Config, uids ...uint32) error
 		return origin.Origin{Listener: origin.Door}, nil
 	}
 	proxied := &proxyproto.Listener{
-		Listener:          origin.Listen(lis, origin.Options{Stamp: stamp, Max: maxConns}),
+		Listener:          origin.Listen(lis, origin.Options{Stamp: stamp, Max: maxConns, Crowd: true}),
 		ReadHeaderTimeout: headerTimeout,
 		ConnPolicy: func(proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
 			return proxyproto.REQUIRE, nil
@@ -119,7 +119,7 @@ func (h *Hub) ServeDoor(lis net.Listener, cfg *tls.Config, uids ...uint32) error
 			return nil
 		},
 	}
-	return h.serveHTTP(proxied, cfg)
+	return h.serveHTTP(origin.Revealed(proxied), cfg)
 }
 
 // ServeContainer answers the services for containers, by native gRPC alone, on the socket of one service. Whoever

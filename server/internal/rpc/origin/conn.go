@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/credentials"
@@ -20,29 +21,39 @@ type Conn struct {
 	// TLS, when set, makes the gRPC server's handshake a TLS handshake.
 	TLS *tls.Config
 
-	closed func()
-	once   sync.Once
+	listener *Stamped
+	once     sync.Once
+	active   atomic.Int64 // when something was last read or written, in nanoseconds of the epoch
+	source   string       // guarded by the listener's mu; empty until it is known
 }
 
 // Close closes the connection and gives its place in the listener's limit back.
 func (c *Conn) Close() error {
-	c.once.Do(c.closed)
+	c.once.Do(func() { c.listener.forget(c) })
 	return c.Conn.Close()
 }
 
 // Of returns the origin of a connection that a Stamped listener accepted, also through the layers over it: TLS and the
 // PROXY protocol. Any other connection has the zero Origin.
 func Of(conn net.Conn) Origin {
+	if c := below(conn); c != nil {
+		return c.Origin
+	}
+	return Origin{}
+}
+
+// below is the connection of a Stamped listener below others; nil without one.
+func below(conn net.Conn) *Conn {
 	for {
 		switch c := conn.(type) {
 		case *Conn:
-			return c.Origin
+			return c
 		case interface{ NetConn() net.Conn }: // TLS
 			conn = c.NetConn()
 		case interface{ Raw() net.Conn }: // PROXY protocol
 			conn = c.Raw()
 		default:
-			return Origin{}
+			return nil
 		}
 	}
 }
@@ -53,8 +64,10 @@ type Options struct {
 	Stamp func(net.Conn) (Origin, error)
 	// TLS is handed to each Conn.
 	TLS *tls.Config
-	// Max bounds the open connections; further ones are closed at once.
-	Max int
+	// Max bounds the open connections. Further ones are closed at once; with Crowd, for listeners that are reached by a network, one that is open makes
+	// room, of the source with most of them the one that was silent longest.
+	Max   int
+	Crowd bool
 	// MaxUser bounds those of one user who is no owner, and Reserve is how many of Max are for owners alone, where peers
 	// are users of the machine: so no other user, nor all of them together, can keep an owner out. 0: no such bound.
 	MaxUser, Reserve int
@@ -89,8 +102,10 @@ func (l *Stamped) Accept() (net.Conn, error) {
 			raw.Close()
 			continue
 		}
-		c := &Conn{Conn: raw, Origin: o, TLS: l.opt.TLS}
-		c.closed = func() { l.forget(c) }
+		c := &Conn{Conn: raw, Origin: o, TLS: l.opt.TLS, listener: l}
+		if c.noted(); o.Remote != "" {
+			c.source = o.Source()
+		}
 		if !l.admit(c) {
 			raw.Close()
 			continue
@@ -103,7 +118,10 @@ func (l *Stamped) admit(c *Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.open) >= l.opt.Max {
-		return false
+		if !l.opt.Crowd {
+			return false
+		}
+		defer l.makeRoom().Conn.Close() // who holds it finds out, and has no place to give back
 	}
 	if uid := c.Origin.UID; !c.Origin.Owner {
 		if l.opt.MaxUser > 0 && l.users[uid] >= l.opt.MaxUser || l.others >= l.opt.Max-l.opt.Reserve {
@@ -119,6 +137,11 @@ func (l *Stamped) admit(c *Conn) bool {
 func (l *Stamped) forget(c *Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.drop(c)
+}
+
+// drop gives the place of a connection back, once or more. It needs l.mu.
+func (l *Stamped) drop(c *Conn) {
 	if _, open := l.open[c]; !open {
 		return
 	}
