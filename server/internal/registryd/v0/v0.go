@@ -24,6 +24,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
@@ -49,6 +50,7 @@ type Handler struct {
 	methods map[string]method
 	clock   func() time.Time
 	log     *slog.Logger
+	pieces  sync.Pool // of *bufio.Writer
 }
 
 // New answers for a service whose host has these names in signatures.
@@ -106,7 +108,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	conn.SetReadDeadline(time.Time{})
 	w.Header().Set("Content-Type", "application/json")
-	answers := bufio.NewWriterSize(w, pieceSize)
+	answers, ok := h.pieces.Get().(*bufio.Writer)
+	if !ok {
+		answers = bufio.NewWriterSize(nil, pieceSize)
+	}
+	answers.Reset(w)
+	defer func() {
+		answers.Reset(nil)
+		h.pieces.Put(answers)
+	}()
 	if err != nil || len(body) > maxBody || r.Method != http.MethodPost {
 		err = failed(null, parseError("the request cannot be read")).write(answers)
 	} else {
