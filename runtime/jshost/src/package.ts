@@ -23,7 +23,7 @@ export interface Package {
   main(options: { effects: Effects; started: (onTerm?: () => unknown) => Promise<null> }): Promise<{ build(): Promise<Running> }>;
   uninit(options: { effects: Effects; target: Target }): Promise<unknown>;
   /** With it the code that makes the data quiet meanwhile, where the package has it. */
-  createBackup?: ((options: { effects: Effects }) => Promise<unknown>) & Partial<QuietHooks>;
+  createBackup?: ((options: { effects: Effects; volumes?: string }) => Promise<unknown>) & Partial<QuietHooks>;
   actions: { get(id: string): Action | undefined };
 }
 

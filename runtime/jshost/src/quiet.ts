@@ -3,6 +3,7 @@ import { log } from "./log.js";
 
 /** The code of a package that makes its data quiet, and the code that ends that; the second may run at any time, again too. */
 export interface QuietHooks {
+  /** It may answer that `createBackup` can read volumes elsewhere. */
   freeze(options: { effects: Effects }): Promise<unknown>;
   thaw(options: { effects: Effects }): Promise<unknown>;
 }
@@ -18,14 +19,15 @@ export class Quiet {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
-  /** Freezes, at most for so many seconds. */
-  freeze(hooks: QuietHooks, effects: Effects, seconds: number): Promise<void> {
+  /** Freezes, at most for so many seconds, and tells whether a backup can be made of a snapshot. */
+  freeze(hooks: QuietHooks, effects: Effects, seconds: number): Promise<{ apart: boolean }> {
     return this.#next(async () => {
       this.#forget();
       // Before the package does anything: what fails half-way is thawed, too.
       this.#frozen = () => hooks.thaw({ effects });
       this.#timer = setTimeout(() => void this.end("nobody thawed them in time"), seconds * 1000);
-      await hooks.freeze({ effects });
+      const told = await hooks.freeze({ effects });
+      return { apart: typeof told === "object" && told !== null && "apart" in told && told.apart === true };
     });
   }
 

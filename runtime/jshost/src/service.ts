@@ -169,7 +169,7 @@ type Procedure = (effects: Effects, input: Record<string, unknown>) => Promise<u
 function procedureOf(pkg: Package, procedure: string): Procedure {
   if (procedure === "/backup/create") {
     if (typeof pkg.createBackup !== "function") throw new Fault(Reason.PACKAGE_CODE_FAILED, "the package does not make backups");
-    return (effects) => pkg.createBackup!({ effects });
+    return (effects, { volumes }) => pkg.createBackup!(typeof volumes === "string" ? { effects, volumes } : { effects });
   }
   const [, id, verb] = /^\/actions\/([^/]+)\/(getInput|run)$/.exec(procedure) ?? [];
   if (!id) throw new Fault(Reason.INVALID_ARGUMENT, `there is no procedure "${procedure}"`, [{ field: "procedure", message: "is unknown" }]);

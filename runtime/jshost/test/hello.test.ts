@@ -140,9 +140,11 @@ test("data are frozen while main runs, until somebody thaws them or the time is 
   assert.deepEqual(await p.execute("/backup/thaw", null), { held: false }, "a thaw may come at any time");
   await p.printed(/^thawed$/m);
 
-  await freeze();
+  assert.deepEqual(await freeze(), { apart: true }, "the package can make its backup of a snapshot");
   await p.printed(/^frozen$/m);
   assert.deepEqual(await p.execute("/backup/thaw", null), { held: true });
+  await p.execute("/backup/create", { volumes: "/media/startos/moment" });
+  await p.printed(/^a backup of \/media\/startos\/moment$/m);
   await p.printed(/(^thawed$[^]*){2}/m);
 
   await freeze(0.01);

@@ -103,6 +103,10 @@ func (p packageData) Snapshot(ctx context.Context, pkg, id string, progress func
 	return snapshotStatus(made), err
 }
 
+func (p packageData) Moment(ctx context.Context, pkg, id string) (string, error) {
+	return p.Keeper.Moment(ctx, ids.Package(pkg), id)
+}
+
 func (p packageData) Swap(ctx context.Context, pkg, from, aside string) (*packagesv1.SnapshotStatus, error) {
 	made, err := p.Keeper.Swap(ctx, ids.Package(pkg), from, aside)
 	return snapshotStatus(made), err

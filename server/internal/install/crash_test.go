@@ -161,6 +161,14 @@ func (d data) Snapshot(ctx context.Context, pkg, id string, progress func(done, 
 	})
 	return &packagesv1.SnapshotStatus{DataVersion: made.Version}, err
 }
+
+// Moment plays a file system whose files can share their blocks.
+func (d data) Moment(_ context.Context, pkg, id string) (string, error) {
+	of := filepath.Dir(d.Keeper.Path(ids.Package(pkg), volumeName))
+	moment := filepath.Join(filepath.Dir(of), ".partial", pkg+"."+id)
+	return moment, os.CopyFS(moment, os.DirFS(of))
+}
+
 func (d data) Swap(ctx context.Context, pkg, from, aside string) (*packagesv1.SnapshotStatus, error) {
 	made, err := d.Keeper.Swap(ctx, ids.Package(pkg), from, aside)
 	return &packagesv1.SnapshotStatus{DataVersion: made.Version}, err
@@ -188,17 +196,31 @@ func (f folder) Look(pkg string) (string, error) {
 }
 
 // Backup plays the code of a package, which copies its data.
-func (m *machine) Backup(_ context.Context, pkg, _, dir, sub string) error {
+func (m *machine) Backup(_ context.Context, pkg, _, dir, sub, moment string) error {
 	m.backups.Add(1)
-	if _, err := os.Stat(m.frozen()); m.quiet && err != nil {
-		m.t.Errorf("the data are backed up while the service may write to them: %v", err)
+	if _, err := os.Stat(m.frozen()); m.quiet && (err == nil) != (moment == "") {
+		m.t.Errorf("the data are backed up while the service may write to them, or are frozen without need: %q, %v", moment, err)
+	}
+	volume := m.volumes.Path(ids.Package(pkg), volumeName)
+	if moment != "" {
+		// The service writes on.
+		precious := filepath.Join(volume, "precious")
+		was, err := os.ReadFile(precious)
+		if err := errors.Join(err, os.WriteFile(precious, []byte("half"), 0o600)); err != nil {
+			return err
+		}
+		defer os.WriteFile(precious, was, 0o600)
+		volume = filepath.Join(moment, volumeName)
 	}
 	if m.fails {
 		return fault.New(metav1.Reason_REASON_PACKAGE_CODE_FAILED, "the backup fails")
 	}
-	raw, err := os.ReadFile(filepath.Join(m.volumes.Path(ids.Package(pkg), volumeName), "precious"))
+	raw, err := os.ReadFile(filepath.Join(volume, "precious"))
 	if err != nil {
 		return err
+	}
+	if string(raw) == "half" {
+		m.t.Error("the backup is not of the moment when the data were quiet")
 	}
 	return os.WriteFile(filepath.Join(dir, sub, "copy"), raw, 0o600)
 }
@@ -207,15 +229,15 @@ func (m *machine) Backup(_ context.Context, pkg, _, dir, sub string) error {
 func (m *machine) frozen() string { return filepath.Join(m.dir, "frozen") }
 
 // Freeze plays the code of a package that runs.
-func (m *machine) Freeze(_ context.Context, pkg, _ string, _ time.Duration) error {
-	err := m.store.View(func(tx *store.Tx) error {
+func (m *machine) Freeze(_ context.Context, pkg, _ string, _ time.Duration) (apart bool, err error) {
+	err = m.store.View(func(tx *store.Tx) error {
 		row, _, err := store.Lookup[*packagesv1.Package](tx, pkg)
 		if row.GetStatus().GetState() != packagesv1.PackageStatus_STATE_RUNNING {
 			m.t.Errorf("the data are frozen of a service in the state %v", row.GetStatus().GetState())
 		}
 		return err
 	})
-	return errors.Join(err, os.WriteFile(m.frozen(), nil, 0o600))
+	return m.apart, errors.Join(err, os.WriteFile(m.frozen(), nil, 0o600))
 }
 
 // Thaw plays that code, of which a test may say that it wrote all the same.
@@ -253,6 +275,7 @@ type scenario struct {
 	full      bool // the disk, when half of it has arrived
 	quiet     bool // the installed service can freeze its data
 	restless  bool // it does not keep them frozen
+	apart     bool // it makes its backup of a snapshot, where there can be one
 }
 
 // machine is a process of a scenario: real keepers on a folder, and a runner that is played.
@@ -647,6 +670,14 @@ func TestOperationsSurviveEveryCrash(t *testing.T) {
 			[]string{"STATE_CANCELLED", "DESIRED_RUNNING"}, []string{"data.new", "data/copy", "file frozen"}},
 		"backup of a running service that writes": {scenario{kind: install.KindBackup, installed: true, quiet: true, restless: true},
 			[]string{"STATE_FAILED", "BACKUP_NOT_QUIET", "DESIRED_RUNNING"}, []string{"data.new", "data/copy", "file frozen"}},
+		"backup of a snapshot": {scenario{kind: install.KindBackup, installed: true, quiet: true, apart: true, quick: true},
+			[]string{"STATE_SUCCEEDED", "DESIRED_RUNNING", "data/copy", ".s9pk", "backup.json"}, []string{"data.new", "data.old", "s9pk.new", "json.new", "file frozen", ".partial/"}},
+		"backup of a snapshot fails": {scenario{kind: install.KindBackup, installed: true, quiet: true, apart: true, fails: true, quick: true},
+			[]string{"STATE_FAILED", "DESIRED_RUNNING", "precious"}, []string{"data.new", "data/copy", "s9pk.new", "file frozen", ".partial/"}},
+		"backup of a snapshot is cancelled": {scenario{kind: install.KindBackup, installed: true, quiet: true, apart: true, cancelAt: "after do write"},
+			[]string{"STATE_CANCELLED", "DESIRED_RUNNING"}, []string{"data.new", "data/copy", "file frozen", ".partial/"}},
+		"backup of a snapshot of restless data": {scenario{kind: install.KindBackup, installed: true, quiet: true, apart: true, restless: true},
+			[]string{"STATE_FAILED", "BACKUP_NOT_QUIET", "DESIRED_RUNNING"}, []string{"data.new", "data/copy", "file frozen", ".partial/"}},
 		"uninstall is forced": {scenario{kind: install.KindUninstall, installed: true, fails: true, params: force}, []string{"STATE_SUCCEEDED"}, []string{"precious", ".s9pk", "\npackage meta:{id:\"hello"}},
 	} {
 		c.matrix(t, name, c.there, c.gone)

@@ -86,6 +86,9 @@ type Data interface {
 	Remove(ctx context.Context, pkg, id string) error
 	// Snapshot makes a snapshot of the data, whole or not at all. Repeating it is harmless.
 	Snapshot(ctx context.Context, pkg, id string, progress func(done, total uint64)) (*packagesv1.SnapshotStatus, error)
+	// Moment makes a snapshot that lasts for one operation, in next to no time, and answers where it is; "" where it cannot be
+	// made. RemoveSnapshot removes it.
+	Moment(ctx context.Context, pkg, id string) (path string, err error)
 	// Swap makes a snapshot the data, and the data a snapshot by the name of aside, in one instant. Repeating it is
 	// harmless, and Swap(pkg, aside, from) undoes it.
 	Swap(ctx context.Context, pkg, from, aside string) (*packagesv1.SnapshotStatus, error)
@@ -127,10 +130,12 @@ type Folder interface {
 
 // Code runs the code of packages.
 type Code interface {
-	// Backup has a package make a backup into the folder sub below dir.
-	Backup(ctx context.Context, pkg, event, dir, sub string) error
-	// Freeze has the code of a running package make its data quiet, at most for limit: then it thaws them by itself.
-	Freeze(ctx context.Context, pkg, event string, limit time.Duration) error
+	// Backup has a package make a backup into the folder sub below dir, of its data or, unless moment is "", of a snapshot of
+	// them that lies there.
+	Backup(ctx context.Context, pkg, event, dir, sub, moment string) error
+	// Freeze has the code of a running package make its data quiet, at most for limit: then it thaws them by itself. apart
+	// tells that it can make its backup of a snapshot.
+	Freeze(ctx context.Context, pkg, event string, limit time.Duration) (apart bool, err error)
 	// Thaw ends that, whether or not they are frozen, and tells whether they were since Freeze.
 	Thaw(ctx context.Context, pkg, event string) (held bool, err error)
 }

@@ -60,8 +60,9 @@ func (s *Service) Backup(ctx context.Context, now time.Time, engine *operation.E
 //	finish  the new backup takes the place of the one before; what was wanted is wanted again
 //
 // Code that is given up may go on writing, so a new container comes before anything else is done with the folder. Of a
-// service that runs on, the data are frozen while write works, and thawed at its end however it ends: what a daemon that
-// died had frozen is thawed by its next attempt or its undo, and by the package's host when none comes.
+// service that runs on, the data are frozen while write works, or until it has a snapshot of them to read, and thawed then
+// however it ends: what a daemon that died had frozen is thawed by its next attempt or its undo, and by the package's host
+// when none comes. The snapshot goes with them, and with the next start of the daemon when nobody does that.
 func (s *Service) backupDefinition() operation.Definition {
 	return operation.Definition{
 		Kind: KindBackup, Locks: locks, Release: release,
@@ -151,14 +152,14 @@ func (s *Service) writeBackup(ctx context.Context, r *operation.Run) error {
 	late := fault.New(metav1.Reason_REASON_PACKAGE_CODE_TIMEOUT, "the package's code did not make its backup within %s", limit).With("limit", limit)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, late)
 	defer cancel()
-	write := func() error {
+	write := func(moment string) error {
 		r.Progress(0, 0, "", "the package makes its backup")
-		return s.code.Backup(ctx, r.Target(), r.ID(), folder.Path(), folder.New(r.Target()))
+		return s.code.Backup(ctx, r.Target(), r.ID(), folder.Path(), folder.New(r.Target()), moment)
 	}
 	if r.Memo(memoQuiet) == "yes" {
 		err = s.quietly(ctx, r, limit, write)
 	} else {
-		err = write()
+		err = write("")
 	}
 	if err != nil && context.Cause(ctx) == late {
 		return late

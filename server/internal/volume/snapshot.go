@@ -138,6 +138,27 @@ func (k *Keeper) Snapshot(ctx context.Context, pkg ids.Package, id string, progr
 	return describe(target)
 }
 
+// Moment makes a snapshot of all volumes of a package by sharing blocks with them, for one operation that reads it while
+// the service writes on, and answers where it is; "" where that cannot be: the file system has no such thing or too little
+// room, or the data are being written to. It belongs to no list, and whoever made it removes it by RemoveSnapshot; what a
+// crash leaves goes with the next Sweep.
+func (k *Keeper) Moment(ctx context.Context, pkg ids.Package, id string) (string, error) {
+	if err := errors.Join(k.Whole(pkg), k.removePartial(ctx, pkg, id)); err != nil {
+		return "", err
+	}
+	path := k.partialPath(pkg, id)
+	err := tree.Moment(ctx, k.dataPath(pkg), path, reserve)
+	var full *tree.NoRoom
+	switch {
+	case err == nil:
+		return path, nil
+	case errors.As(err, &full), errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT),
+		errors.Is(err, tree.ErrUnshared), errors.Is(err, tree.ErrBusy), errors.Is(err, tree.ErrMount):
+		return "", nil
+	}
+	return "", fmt.Errorf("cannot snapshot the data of package %q: %w", pkg, err)
+}
+
 func (k *Keeper) partialPath(pkg ids.Package, id string) string {
 	return filepath.Join(k.dir, ".partial", string(pkg)+"."+id)
 }

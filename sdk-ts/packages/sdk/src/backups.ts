@@ -126,10 +126,15 @@ export class Backups<M extends Shape = AnyShape> implements InitScript {
     return [...this.#dumps];
   }
 
-  /** Makes the backup. */
-  async createBackup(effects: Effects): Promise<void> {
+  /** Whether something is done before or after the files are copied. */
+  get hooked(): boolean {
+    return this.#hooks.has("preBackup") || this.#hooks.has("postBackup");
+  }
+
+  /** Makes the backup, of the volumes or of a snapshot of them in another folder. */
+  async createBackup(effects: Effects, volumes = place("volumes")): Promise<void> {
     const progress = new FullProgressTracker((state) => effects.setBackupProgress({ progress: state }));
-    await this.#work(effects, progress, "backup", "preBackup", "postBackup");
+    await this.#work(effects, progress, "backup", "preBackup", "postBackup", volumes);
     const version = await effects.getDataVersion();
     if (version !== null) await writeFile(join(place("backup"), versionFile), version);
     progress.complete();
@@ -142,17 +147,17 @@ export class Backups<M extends Shape = AnyShape> implements InitScript {
   }
 
   async restoreBackup(effects: Effects, progress = new FullProgressTracker((state) => effects.setInitProgress({ progress: state }))): Promise<void> {
-    await this.#work(effects, progress, "restore", "preRestore", "postRestore");
+    await this.#work(effects, progress, "restore", "preRestore", "postRestore", place("volumes"));
     const version = await readFile(join(place("backup"), versionFile), "utf8").catch(() => null);
     if (version !== null) await effects.setDataVersion({ version: version.trim() });
   }
 
-  async #work(effects: Effects, progress: FullProgressTracker, way: "backup" | "restore", before: HookName, after: HookName): Promise<void> {
+  async #work(effects: Effects, progress: FullProgressTracker, way: "backup" | "restore", before: HookName, after: HookName, volumes: string): Promise<void> {
     const jobs = [
       ...this.#hooked(before, effects, progress, "Preparing"),
       ...this.#syncs.map((sync) => {
         const phase = progress.addPhase(way === "backup" ? `Backing up ${label(sync)}` : `Restoring ${label(sync)}`, sync.weight ?? DEFAULT_SYNC_WEIGHT);
-        return { phase, run: () => this.#sync(sync, way, phase) };
+        return { phase, run: () => this.#sync(sync, way, phase, volumes) };
       }),
       ...this.#hooked(after, effects, progress, "Finishing"),
     ];
@@ -170,10 +175,10 @@ export class Backups<M extends Shape = AnyShape> implements InitScript {
     });
   }
 
-  async #sync(sync: BackupSync<string>, way: "backup" | "restore", phase: PhaseHandle): Promise<void> {
+  async #sync(sync: BackupSync<string>, way: "backup" | "restore", phase: PhaseHandle, volumes: string): Promise<void> {
     const special = way === "backup" ? [this.#options.backupOptions, sync.options, sync.backupOptions] : [this.#options.restoreOptions, sync.options, sync.restoreOptions];
     const options = Object.assign({}, DEFAULT_OPTIONS, this.#options.options, ...special) as SyncOptions;
-    const [data, backup] = [moved(sync.dataPath, "volumes"), moved(sync.backupPath, "backup")];
+    const [data, backup] = [sync.dataPath.replace("/media/startos/volumes", volumes), sync.backupPath.replace("/media/startos/backup", place("backup"))];
     const [from, to] = way === "backup" ? [data, backup] : [backup, data];
     // What was added to a package after the backup was made is not in it.
     if (way === "restore" && !(await stat(from).catch(() => null))) return;
@@ -184,9 +189,6 @@ export class Backups<M extends Shape = AnyShape> implements InitScript {
 
 function label({ dataPath }: BackupSync<string>): string {
   return dataPath.replace("/media/startos/volumes/", "").replace(/\/$/, "");
-}
-function moved(path: string, name: "volumes" | "backup"): string {
-  return path.replace(`/media/startos/${name}`, place(name));
 }
 
 /** Copies a tree with owners, links and attributes. */
@@ -209,10 +211,10 @@ const slash = (path: string) => (path.endsWith("/") ? path : `${path}/`);
  * const { createBackup, restoreInit } = setupBackups(["main"]);
  * const init = setupInit(restoreInit);
  */
-export function setupBackups<M extends Shape>(options: VolumeOf<M>[] | ((options: { effects: Effects }) => Promise<Backups<M>>)): { createBackup: (options: { effects: Effects }) => Promise<unknown>; restoreInit: InitScript } {
+export function setupBackups<M extends Shape>(options: VolumeOf<M>[] | ((options: { effects: Effects }) => Promise<Backups<M>>)): { createBackup: (options: { effects: Effects; volumes?: string }) => Promise<unknown>; restoreInit: InitScript } {
   const make = typeof options === "function" ? options : async () => Backups.ofVolumes<M>(...options);
   return {
-    createBackup: async ({ effects }) => (await make({ effects })).createBackup(effects),
+    createBackup: async ({ effects, volumes }) => (await make({ effects })).createBackup(effects, volumes),
     restoreInit: { init: async (effects, kind, progress) => (kind === "restore" ? (await make({ effects })).init(effects, kind, progress) : undefined) },
   };
 }

@@ -220,6 +220,16 @@ test("a running service is backed up with quiet data, which are thawed however i
   await host.stop();
   await host.uninstall();
 
+  const writes = (text) => ({ volumes }) => volumes.main.writeFile("words", text);
+  const apart = new TestHost(pkg({ backup: ["main"], quiet: { freeze: writes("quiet"), thaw: writes("later") } }));
+  await apart.install();
+  await apart.start();
+  await apart.backup();
+  assert.equal(readFileSync(join(apart.root, "backup/volumes/main/words"), "utf8"), "quiet", "the backup is of the moment when the data were quiet");
+  assert.equal(readFileSync(join(apart.root, "volumes/main/words"), "utf8"), "later");
+  await apart.stop();
+  await apart.uninstall();
+
   const dumps = new TestHost(pkg({ backup: async () => Backups.withPgDump({ imageId: "main", dbVolume: "main", mountpoint: "/var/lib/postgresql", pgdataPath: "/data", database: "a", user: "a", password: null }) }));
   await dumps.install();
   await dumps.start();

@@ -89,22 +89,31 @@ func Make(path string, perm os.FileMode) error {
 	return os.Mkdir(path, perm)
 }
 
-// snapshotSubvolume snapshots a subvolume without others inside: those would be empty in the snapshot.
-func snapshotSubvolume(ctx context.Context, src, dst string) (Size, error) {
+// takeSubvolume snapshots a subvolume without others inside: those would be empty in the snapshot. It is done in one instant
+// and not durable yet.
+func takeSubvolume(src, dst string) error {
 	fd, err := openRoot(src)
 	if err != nil {
-		return Size{}, err
+		return err
 	}
 	defer unix.Close(fd)
 	if !isSubvolume(fd) {
-		return Size{}, errNoSubvolume
+		return errNoSubvolume
 	}
 	var inside rootrefArgs
 	if err := ioctl(fd, btrfsSubvolRootref, &inside); err != nil || inside.items > 0 {
-		return Size{}, errNoSubvolume
+		return errNoSubvolume
 	}
 	if err := within(dst, btrfsSnapCreate, fd); err != nil {
-		return Size{}, fmt.Errorf("cannot snapshot the subvolume: %w", err)
+		return fmt.Errorf("cannot snapshot the subvolume: %w", err)
+	}
+	return nil
+}
+
+// snapshotSubvolume is takeSubvolume, durable and with its size.
+func snapshotSubvolume(ctx context.Context, src, dst string) (Size, error) {
+	if err := takeSubvolume(src, dst); err != nil {
+		return Size{}, err
 	}
 	size, err := Measure(ctx, dst)
 	if err == nil {

@@ -34,6 +34,8 @@ var (
 	ErrBusy = errors.New("the files keep being written to")
 	// ErrMount tells that something else is mounted inside the tree, which a copy would have to leave out.
 	ErrMount = errors.New("something is mounted inside the folder")
+	// ErrUnshared tells that the file system has nothing by which files share their blocks.
+	ErrUnshared = errors.New("files cannot share their blocks here")
 	// errChanged tells that a tree changed while it was read.
 	errChanged = errors.New("a file changed while it was read")
 )
@@ -87,6 +89,21 @@ func Snapshot(ctx context.Context, src, dst string, o Options) (Mechanism, Size,
 	}
 	size, err := snapshotFiles(ctx, src, dst, how, o)
 	return how, size, err
+}
+
+// Moment makes dst a snapshot of the folder src by a mechanism that shares blocks, or answers ErrUnshared. It is for who
+// holds the files still meanwhile, so it takes as little time as it can: the snapshot is for reading at once, and need not be
+// there after the machine has stopped. dst is as for Snapshot, and so is what holds of it after an error.
+func Moment(ctx context.Context, src, dst string, reserve uint64) error {
+	err := takeSubvolume(src, dst)
+	if err == nil || !errors.Is(err, errNoSubvolume) {
+		return err
+	}
+	if !sharesBlocks(filepath.Dir(dst)) {
+		return ErrUnshared
+	}
+	_, err = snapshotFiles(ctx, src, dst, Reflink, Options{Reserve: reserve, Progress: func(uint64, uint64) {}})
+	return err
 }
 
 // attempts is how often a tree is copied that is written to meanwhile.

@@ -220,6 +220,32 @@ func expected(place string, most tree.Mechanism) tree.Mechanism {
 	return max(best, most)
 }
 
+// A moment is as a snapshot is, where files can share their blocks; elsewhere nothing is copied.
+func TestAMomentSharesBlocksOrIsNotMade(t *testing.T) {
+	t.Parallel()
+	testenv.Require(t, "root")
+	for _, p := range places() {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			dir := p.make(t)
+			src, dst := filepath.Join(dir, "src"), filepath.Join(dir, "dst")
+			must(t, tree.Make(src, 0o755), os.WriteFile(filepath.Join(src, "words"), []byte("before"), 0o600))
+			err := tree.Moment(t.Context(), src, dst, 0)
+			if errors.Is(err, tree.ErrUnshared) && p.name == "here" {
+				if _, err := os.Lstat(dst); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("something was made all the same: %v", err)
+				}
+				return
+			}
+			must(t, err, os.WriteFile(filepath.Join(src, "words"), []byte("after"), 0o600))
+			if raw, err := os.ReadFile(filepath.Join(dst, "words")); err != nil || string(raw) != "before" {
+				t.Errorf("the moment holds %q, %v", raw, err)
+			}
+			must(t, tree.Remove(t.Context(), dst), tree.Remove(t.Context(), src))
+		})
+	}
+}
+
 // A container can make subvolumes inside of its volume; a snapshot of the outer one would have empty folders instead.
 func TestSubvolumesInsideAreKept(t *testing.T) {
 	t.Parallel()

@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, getOption, type DescMessage, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
@@ -146,18 +146,23 @@ export class TestHost {
     this.#running = undefined;
   }
 
-  /** Makes a backup into the folder for it, of a running service with quiet data where it can; an install of the kind "restore" reads it back. */
+  /** Makes a backup into the folder for it, of a running service with quiet data where it can, or of a copy that was made of them while they were; an install of the kind "restore" reads it back. */
   async backup(): Promise<void> {
     const { createBackup } = this.pkg;
     if (!createBackup) throw new Error("the package makes no backups");
     const effects = this.#effects(this.#context.child("backup"));
     const quiet = this.#running ? createBackup : null;
+    const moment = join(this.root, "moment");
+    rmSync(moment, { recursive: true, force: true });
+    let apart = false;
     try {
-      await quiet?.freeze?.({ effects });
-      await createBackup({ effects });
+      apart = (await quiet?.freeze?.({ effects }))?.apart ?? false;
+      if (apart) cpSync(join(this.root, "volumes"), moment, { recursive: true, verbatimSymlinks: true });
+      else await createBackup({ effects });
     } finally {
       await quiet?.thaw?.({ effects });
     }
+    if (apart) await createBackup({ effects, volumes: moment });
   }
 
   /** Asks for the form of an action, fills it in over what is there, and runs it. */

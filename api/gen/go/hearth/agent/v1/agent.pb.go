@@ -765,7 +765,8 @@ type ExecuteRequest struct {
 	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	// The procedure: "/actions/<id>/getInput", "/actions/<id>/run" or "/backup/create". While main runs also
 	// "/backup/freeze", whose input {"seconds": N} says when the data are thawed by themselves, and "/backup/thaw", whose
-	// output {"held": true} says that they were quiet since.
+	// output {"held": true} says that they were quiet since. The output {"apart": true} of a freeze says that a backup can be
+	// made of a snapshot of the volumes, which the input {"volumes": PATH} of "/backup/create" names then.
 	Procedure string `protobuf:"bytes,2,opt,name=procedure,proto3" json:"procedure,omitempty"`
 	// Its input: JSON; empty means null.
 	Input         []byte `protobuf:"bytes,3,opt,name=input,proto3" json:"input,omitempty"`
