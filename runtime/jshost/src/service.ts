@@ -6,7 +6,7 @@ import type { Host } from "./host.js";
 import { log } from "./log.js";
 import { loadPackage, type Package, type Running } from "./package.js";
 import { Quiet, type QuietHooks } from "./quiet.js";
-import { settle } from "./tuning.js";
+import { guard, settle } from "./tuning.js";
 import { parseTarget, type Target } from "./target.js";
 
 /**
@@ -41,7 +41,9 @@ export class Service {
    * the next one does.
    */
   load(): void {
-    this.#loading ??= loadPackage(this.#dir);
+    if (this.#loading) return;
+    guard();
+    this.#loading = loadPackage(this.#dir);
     this.#loading.catch(() => {});
   }
 

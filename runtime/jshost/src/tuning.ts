@@ -16,6 +16,17 @@ import { environment } from "./environment.js";
 const { codeDir } = environment(process.env);
 if (existsSync(codeDir)) module.enableCompileCache?.(codeDir);
 
+/**
+ * Called before the package's code is loaded. People choose the texts that its patterns are tried on, and some patterns, as
+ * ^(a+)+$, take longer than a life for some: nothing else would be done until the agent ends the process. One that has gone back
+ * too often is begun anew by an engine that never does. It means the same, and knows no lookaround, no back references and
+ * no flags i and u: those go on as they were.
+ */
+export function guard(): void {
+  module.flushCompileCache?.(); // what this program is made of was compiled without the flag, and is asked for without it
+  setFlagsFromString("--enable-experimental-regexp-engine-on-excessive-backtracks");
+}
+
 // A service is busy with its start for a moment after its init.
 const settleAfter = 2000;
 

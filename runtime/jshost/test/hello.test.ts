@@ -130,6 +130,17 @@ test("a main that is stopped while its reports wait for the host launches nothin
 });
 
 // Nobody's data stay frozen: neither after the host went away, nor when main is ended.
+test("a pattern that goes back too often in some text comes to its end all the same", { timeout: 30_000 }, async (t) => {
+  const p = await Program.run(t, "probe");
+  await p.call("init", { eventId: "e1", kind: "install" });
+  const fill = async (words: string) => {
+    await p.execute("/actions/words/getInput", { prefill: null });
+    return p.execute("/actions/words/run", { input: { words } });
+  };
+  await fill("as they are meant");
+  await assert.rejects(fill(`${"a".repeat(60)}!`), /these are no words/);
+});
+
 test("data are frozen while main runs, until somebody thaws them or the time is up", { timeout: 30_000 }, async (t) => {
   const p = await Program.run(t, "probe");
   await p.call("init", { eventId: "e1", kind: "install" });

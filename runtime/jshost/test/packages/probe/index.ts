@@ -68,7 +68,19 @@ const release = sdk.Action.withoutInput("release", noInput, async () => {
   return null;
 });
 
-export const actions = sdk.Actions.of().addAction(call).addAction(fail).addAction(stray).addAction(hold).addAction(release);
+/** Takes words alone, by a pattern of its own that goes back and forth in those that are none. */
+const words = sdk.Action.withInput(
+  "words",
+  noInput,
+  sdk.InputSpec.of({ words: sdk.Value.text({ name: "Words", required: true, default: null }) }),
+  async () => null,
+  async ({ input }) => {
+    if (!/^([a-z]+ ?)+$/.test(input.words)) throw new Error("these are no words");
+    return null;
+  },
+);
+
+export const actions = sdk.Actions.of().addAction(words).addAction(call).addAction(fail).addAction(stray).addAction(hold).addAction(release);
 
 const watching = sdk.setupOnInit(async (effects) => {
   const host = await sdk.host.getOwn(effects, "ui", (h: unknown) => h !== null).const();
