@@ -119,6 +119,8 @@ type Folder interface {
 	// New is where below it a new backup of a package is written, Whole where a finished one is.
 	New(pkg string) string
 	Whole(pkg string) string
+	// Check refuses where Begin would, before anything is done.
+	Check(pkg string) error
 	// Begin makes New, empty, and copies the file of the package beside it; Drop removes what there is of it.
 	Begin(ctx context.Context, pkg, file string) error
 	Drop(ctx context.Context, pkg string) error

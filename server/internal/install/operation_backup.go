@@ -34,7 +34,11 @@ func (s *Service) Backup(ctx context.Context, now time.Time, engine *operation.E
 	if old, err := s.begun(asked.ID); err != nil {
 		return nil, err
 	} else if old == nil {
-		if _, err := s.folder(dir); err != nil {
+		folder, err := s.folder(dir)
+		if err == nil {
+			err = folder.Check(pkg)
+		}
+		if err != nil {
 			return nil, err
 		}
 		if err := s.data.Whole(pkg); err != nil { // an empty backup would take the place of a good one

@@ -40,6 +40,9 @@ func OpenFolder(dir string, apart ...string) (Folder, error) {
 		return Folder{}, unfit("it must be an absolute path without detours")
 	}
 	real, err := filepath.EvalSymlinks(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Folder{}, unfit("there is none, make it first")
+	}
 	if err != nil {
 		return Folder{}, unfit("%w", err)
 	}
@@ -75,6 +78,31 @@ type Backup struct {
 // maxBackupText bounds the description of a backup.
 const maxBackupText = 64 << 10
 
+// Check refuses where no backup of the package can be made, because what has its name is not ours.
+func (f Folder) Check(pkg string) error {
+	root, err := os.OpenRoot(f.dir)
+	if err != nil {
+		return fmt.Errorf("cannot open the folder for backups: %w", err)
+	}
+	defer root.Close()
+	return f.fits(root, pkg)
+}
+
+// fits is Check of a folder that is open.
+func (f Folder) fits(root *os.Root, pkg string) error {
+	info, err := root.Lstat(pkg)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot make a backup of %q: %w", pkg, err)
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); !info.IsDir() || ok && int(owner.Uid) != os.Geteuid() {
+		return fault.New(metav1.Reason_REASON_BACKUP_FOLDER_UNFIT, "cannot make a backup into %s: %q in it is no folder of ours", f.dir, pkg).With("directory", f.dir)
+	}
+	return nil
+}
+
 // Begin makes the folder that a new backup is written to, empty, and copies the file of the package beside it.
 func (f Folder) Begin(ctx context.Context, pkg, file string) error {
 	if err := f.Drop(ctx, pkg); err != nil {
@@ -88,12 +116,8 @@ func (f Folder) Begin(ctx context.Context, pkg, file string) error {
 	if err := root.Mkdir(pkg, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("cannot make a backup of %q: %w", pkg, err)
 	}
-	info, err := root.Lstat(pkg)
-	if err != nil {
+	if err := f.fits(root, pkg); err != nil {
 		return err
-	}
-	if owner, ok := info.Sys().(*syscall.Stat_t); !info.IsDir() || ok && int(owner.Uid) != os.Geteuid() {
-		return fault.New(metav1.Reason_REASON_BACKUP_FOLDER_UNFIT, "cannot make a backup into %s: %q in it is no folder of ours", f.dir, pkg).With("directory", f.dir)
 	}
 	if err := root.Mkdir(f.New(pkg), 0o755); err != nil {
 		return fmt.Errorf("cannot make a backup of %q: %w", pkg, err)
@@ -193,6 +217,10 @@ func (f Folder) Drop(ctx context.Context, pkg string) error {
 		return fmt.Errorf("cannot open the folder for backups: %w", err)
 	}
 	defer root.Close()
+	// What has the package's name and is no folder holds nothing of a backup, wherever it leads.
+	if info, err := root.Lstat(pkg); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+		return nil
+	}
 	// A crash between two renames left the one before under its other name.
 	if _, err := root.Lstat(f.Whole(pkg)); errors.Is(err, fs.ErrNotExist) {
 		if err := root.Rename(filepath.Join(pkg, "data.old"), f.Whole(pkg)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -202,11 +230,7 @@ func (f Folder) Drop(ctx context.Context, pkg string) error {
 	if err := root.Remove(filepath.Join(pkg, pkg+".s9pk.new")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot remove an unfinished backup: %w", err)
 	}
-	info, err := root.Lstat(pkg)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
-		return nil
-	}
-	if err := errors.Join(err, tree.Remove(ctx, filepath.Join(f.dir, f.New(pkg)))); err != nil {
+	if err := tree.Remove(ctx, filepath.Join(f.dir, f.New(pkg))); err != nil {
 		return err
 	}
 	_ = root.Remove(pkg) // where nothing is left in it
