@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -200,6 +201,10 @@ func read(raw []byte, result any) error {
 		return nil
 	}
 	if err := json.Unmarshal(e.Result, result); err != nil {
+		var wrong *json.UnmarshalTypeError
+		if errors.As(err, &wrong) { // its own words are of our types
+			err = fmt.Errorf("%s cannot be %s", cmp.Or(wrong.Field, "the answer"), cut(wrong.Value))
+		}
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	return nil

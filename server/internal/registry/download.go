@@ -198,7 +198,7 @@ func (s *Service) Open(ctx context.Context, reg string, a registry.Asset) (fetch
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		failed = errors.Join(failed, err)
+		failed = also(failed, err)
 	}
 	return nil, refused(row, failed)
 }
@@ -254,7 +254,15 @@ func refused(row *registriesv1.Registry, err error) error {
 	case row.GetSpec().GetFingerprint() != "" && errors.As(err, &absent) && notThere(absent.Status):
 		return exportFault(row, &export.Error{Kind: export.Incomplete, File: "a package file", Err: errors.New("it is on the list and not there")})
 	}
-	return fault.New(metav1.Reason_REASON_DOWNLOAD_FAILED, "cannot fetch the file that the registry %q lists: %s", id, err).With("registry", id)
+	return fault.New(metav1.Reason_REASON_DOWNLOAD_FAILED, "cannot fetch the file that the registry %q lists: %s", id, strings.ReplaceAll(err.Error(), "\n", "; ")).With("registry", id)
+}
+
+// also adds a failure to those before it, once for each way to fail: the same place is tried again and again.
+func also(failed, err error) error {
+	if failed != nil && slices.Contains(strings.Split(failed.Error(), "\n"), err.Error()) {
+		return failed
+	}
+	return errors.Join(failed, err)
 }
 
 // notThere tells of an answer that there is no such file; a store of objects says the last.
@@ -290,10 +298,10 @@ func (s *Service) Download(ctx context.Context, reg string, a registry.Asset, f 
 				if err := f.Truncate(0); err != nil { // nobody can tell which bytes are wrong
 					return err
 				}
-				failed = errors.Join(failed, err)
+				failed = also(failed, err)
 				break
 			}
-			failed = errors.Join(failed, err)
+			failed = also(failed, err)
 			if sizeOf(f) <= before || try == tries-1 {
 				break
 			}
