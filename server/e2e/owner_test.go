@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // census counts, all the time, the processes that run the code of a package on one volume: those of the JavaScript host
@@ -268,5 +270,49 @@ func TestKilledPartsComeBack(t *testing.T) {
 	m.healthy(sample)
 	if after := m.pkg(sample)["container"]; after != before {
 		t.Errorf("the container is another than before: %v, %v", before, after)
+	}
+}
+
+// awaitEnd returns in the moment in which a process ends.
+func (m *machine) awaitEnd(pid int) {
+	m.t.Helper()
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 60_000); n != 1 {
+		m.t.Fatalf("process %d does not end: %v", pid, err)
+	}
+}
+
+// A container that the server takes down has not ended by itself, also when the server dies with it.
+func TestADaemonThatDiesWithAContainerItEndsCountsNoCrash(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.start()
+	m.installSample()
+	for range 3 {
+		m.healthy(sample)
+		agent := m.agentOf(sample)
+		asked := make(chan struct{})
+		go func() {
+			defer close(asked)
+			_, _ = m.tryHearth("package", "rebuild", sample) // its server dies
+		}()
+		m.awaitEnd(agent)
+		m.kill(syscall.SIGKILL)
+		<-asked
+		m.start()
+		m.eventually(90*time.Second, "the service runs again", func() error {
+			row := m.pkg(sample)
+			if row["crashes"] != nil {
+				t.Fatalf("a crash is counted: %v", row["crashes"])
+			}
+			if row["state"] != "running" {
+				return fmt.Errorf("%v", row["state"])
+			}
+			return nil
+		})
 	}
 }

@@ -325,6 +325,9 @@ func (s *Service) upperDir(pkg string) string { return filepath.Join(s.cfg.State
 
 // destroy ends the container of a package, if there is one, and removes what it left. Volumes stay.
 func (s *Service) destroy(ctx context.Context, pkg string) error {
+	if err := s.foresee(ctx, pkg); err != nil {
+		return err
+	}
 	if err := s.containers.Stop(ctx, pkg, stopGrace); err != nil {
 		return fmt.Errorf("cannot end the container of %q: %w", pkg, err)
 	}
@@ -356,6 +359,19 @@ func (s *Service) destroy(ctx context.Context, pkg string) error {
 		now.Status.Ipv4, now.Status.Ipv6, now.Status.Container = address, address6, ""
 		return s.hooks.Stopped(tx, pkg)
 	})
+}
+
+// foresee records that the container is about to be ended: a daemon that dies with it must not leave the next one to count a crash.
+func (s *Service) foresee(ctx context.Context, pkg string) error {
+	_, err := s.store.Update(ctx, s.clock(), func(tx *store.Tx) error {
+		row, ok, err := store.Lookup[*packagesv1.Container](tx, pkg)
+		if err != nil || !ok || row.GetSpec().GetBoot() == "" {
+			return err
+		}
+		row.Spec.Boot = ""
+		return store.Put(tx, row)
+	})
+	return err
 }
 
 // keeps is what stays of a container that is ended, for the next one; nothing where there is to be none.

@@ -1643,7 +1643,8 @@ type ContainerSpec struct {
 	Artifact string `protobuf:"bytes,4,opt,name=artifact,proto3" json:"artifact,omitempty"`
 	// Value of the package's spec.rebuilds the present container was made for.
 	Rebuilds uint64 `protobuf:"varint,5,opt,name=rebuilds,proto3" json:"rebuilds,omitempty"`
-	// The boot of the machine in which the present container was made, as the kernel names it.
+	// The boot of the machine in which the present container was made, as the kernel names it. Empty from when the server begins to
+	// take the container down: its end is none that it came to by itself.
 	Boot string `protobuf:"bytes,6,opt,name=boot,proto3" json:"boot,omitempty"`
 	// Volumes that the last container found or made. One of them that is not there any more is data that are missing, and
 	// never made anew, empty.

@@ -1017,7 +1017,8 @@ export type ContainerSpec = Message<"hearth.packages.v1.ContainerSpec"> & {
   rebuilds: bigint;
 
   /**
-   * The boot of the machine in which the present container was made, as the kernel names it.
+   * The boot of the machine in which the present container was made, as the kernel names it. Empty from when the server begins to
+   * take the container down: its end is none that it came to by itself.
    *
    * @generated from field: string boot = 6;
    */
