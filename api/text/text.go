@@ -15,17 +15,30 @@
 package text
 
 import (
-	"embed"
+	_ "embed" // the files
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nicksnyder/go-i18n/v2/i18n"
 	"golang.org/x/text/language"
 )
 
-//go:embed *.json
-var files embed.FS
+//go:embed en.json
+var en string
+
+//go:embed de.json
+var de string
+
+//go:embed es.json
+var es string
+
+//go:embed fr.json
+var fr string
+
+//go:embed pl.json
+var pl string
 
 // English is the language every text is written in first.
 const English = "en"
@@ -54,6 +67,7 @@ func Language(getenv func(string) string) string {
 // Texts are the texts of one language. They may be used concurrently.
 type Texts struct {
 	language  string
+	files     []file // of the language, and the English one behind it
 	localizer *i18n.Localizer
 }
 
@@ -69,20 +83,59 @@ func In(tag string) *Texts {
 			chosen = Languages()[i]
 		}
 	}
-	bundle := i18n.NewBundle(language.English)
-	bundle.RegisterUnmarshalFunc("json", json.Unmarshal)
-	load(bundle, English)
-	if chosen != English {
-		load(bundle, chosen)
+	t := &Texts{language: chosen, localizer: i18n.NewLocalizer(i18n.NewBundle(language.English), English)}
+	for _, name := range slices.Compact([]string{chosen, English}) {
+		t.files = append(t.files, open(name))
 	}
-	return &Texts{language: chosen, localizer: i18n.NewLocalizer(bundle, chosen)}
+	return t
 }
 
-// load reads one of the files. They are part of the program and tested; one that cannot be read is a broken invariant.
-func load(bundle *i18n.Bundle, name string) {
-	if _, err := bundle.LoadMessageFileFS(files, name+".json"); err != nil {
-		panic(fmt.Sprintf("text: %s: %v", name, err))
+// file is one of the files, of which a text is decoded when it is asked for: a command reads a few of thousands, and is not to
+// wait for the others each time it starts. A key stands at the beginning of a line, two spaces from its margin, as who writes
+// the files leaves it.
+type file struct {
+	raw string
+	at  map[string]int // where in raw the value of a key begins
+}
+
+// open finds the keys of the file of a language.
+func open(name string) file {
+	const margin, after = "\n  \"", `": `
+	raw := map[string]string{English: en, "de": de, "es": es, "fr": fr, "pl": pl}[name]
+	f := file{raw: raw, at: make(map[string]int, strings.Count(raw, margin))}
+	for from := 0; ; {
+		line := strings.Index(f.raw[from:], margin)
+		if line < 0 {
+			return f
+		}
+		from += line + len(margin)
+		if end := strings.Index(f.raw[from:], after); end >= 0 {
+			key := f.raw[from : from+end]
+			from += end + len(after)
+			f.at[key] = from
+		}
 	}
+}
+
+// text answers the text of a key, "" where there is none. English ones are strings, the others have the English one beside them.
+// The files are part of the program and tested; what cannot be read is a broken invariant.
+func (f file) text(key string) string {
+	at, there := f.at[key]
+	if !there {
+		return ""
+	}
+	var value json.RawMessage
+	var of struct{ Other string }
+	err := json.NewDecoder(strings.NewReader(f.raw[at:])).Decode(&value)
+	if err == nil && value[0] == '"' {
+		err = json.Unmarshal(value, &of.Other)
+	} else if err == nil {
+		err = json.Unmarshal(value, &of)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("text: %s: %v", key, err))
+	}
+	return of.Other
 }
 
 // Language is the language of the texts.
@@ -91,9 +144,11 @@ func (t *Texts) Language() string { return t.language }
 // Lookup answers the text of a key with the values filled in; that in English where the language has none, and false
 // where there is none at all.
 func (t *Texts) Lookup(key string, values map[string]any) (string, bool) {
-	s, err := t.localizer.Localize(&i18n.LocalizeConfig{MessageID: key, TemplateData: values})
-	if s == "" && err != nil {
-		return "", false
+	for _, f := range t.files {
+		if text := f.text(key); text != "" {
+			s, err := t.localizer.Localize(&i18n.LocalizeConfig{DefaultMessage: &i18n.Message{ID: key, Other: text}, TemplateData: values})
+			return s, s != "" || err == nil
+		}
 	}
-	return s, true
+	return "", false
 }

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"os"
 	"regexp"
+	"strings"
 	"testing"
+	"text/template"
 
 	"github.com/hearthos/hearth/api/text"
 )
@@ -44,6 +46,49 @@ func TestLookupFillsInValuesAndFallsBackToEnglish(t *testing.T) {
 		if s, ok := text.In(lang).Lookup("there.is.no.such", nil); ok || s != "" {
 			t.Errorf("%s: %q, %v", lang, s, ok)
 		}
+	}
+}
+
+// What the files hold is found, as a reader of JSON finds it.
+func TestEveryTextOfTheFilesIsFound(t *testing.T) {
+	t.Parallel()
+	for _, lang := range text.Languages() {
+		raw, err := os.ReadFile(lang + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var texts map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &texts); err != nil {
+			t.Fatal(err)
+		}
+		in := text.In(lang)
+		for key, value := range texts {
+			var of struct{ Other string }
+			if json.Unmarshal(value, &of.Other) != nil {
+				if err := json.Unmarshal(value, &of); err != nil {
+					t.Fatalf("%s: %s: %v", lang, key, err)
+				}
+			}
+			var want strings.Builder
+			if err := template.Must(template.New("").Parse(of.Other)).Execute(&want, map[string]any(nil)); err != nil {
+				t.Fatalf("%s: %s: %v", lang, key, err)
+			}
+			if got, ok := in.Lookup(key, nil); !ok || got != want.String() {
+				t.Errorf("%s: %s is %q, %v, and not %q", lang, key, got, ok, want.String())
+			}
+		}
+	}
+}
+
+func BenchmarkIn(b *testing.B) {
+	for _, lang := range []string{"en", "de"} {
+		b.Run(lang, func(b *testing.B) {
+			for b.Loop() {
+				if _, ok := text.In(lang).Lookup("man.written", nil); !ok {
+					b.Fatal("nothing is found")
+				}
+			}
+		})
 	}
 }
 
