@@ -47,6 +47,9 @@ func missing(ability string) string {
 	if rooted[ability] && os.Getenv("HEARTH_TEST_NOROOT") != "" {
 		return "the fast lane runs without root"
 	}
+	if ability == "browser" && testing.Short() {
+		return "the fast lane starts no browser"
+	}
 	switch ability {
 	case "root":
 		if os.Geteuid() != 0 {

@@ -50,9 +50,12 @@ type World struct {
 // counts as durable, except below "store". It is called once for each process.
 type Build func(t testing.TB, dir string, st *store.Store) World
 
-// pairs is how many of the schedules with two crashes are tried unless HEARTH_SOAK is set; they are drawn by a seed that
-// HEARTH_SEED replaces.
-const pairs = 20
+// pairs is how many of the schedules with two crashes are tried unless HEARTH_SOAK is set, and fewPairs how many by the fast
+// lane; they are drawn by a seed that HEARTH_SEED replaces.
+const (
+	pairs    = 20
+	fewPairs = 4
+)
 
 // patience bounds one process's part of a schedule: an operation that hangs after a crash is a defect.
 const patience = 30 * time.Second
@@ -97,7 +100,7 @@ func draw(t *testing.T, points int) [][]int {
 			all = append(all, []int{first, second})
 		}
 	}
-	if os.Getenv("HEARTH_SOAK") != "" || len(all) <= pairs {
+	if os.Getenv("HEARTH_SOAK") != "" || len(all) <= drawn() {
 		return all
 	}
 	seed := uint64(1)
@@ -109,7 +112,15 @@ func draw(t *testing.T, points int) [][]int {
 	}
 	r := rand.New(rand.NewPCG(seed, 0))
 	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	return all[:pairs]
+	return all[:drawn()]
+}
+
+// drawn is how many schedules with two crashes are tried.
+func drawn() int {
+	if testing.Short() {
+		return fewPairs
+	}
+	return pairs
 }
 
 // outcome is how a schedule ended.
