@@ -96,7 +96,7 @@ dev: bin/hearth bin/hearthd bin/hearth-registry ## Run the server with services 
 	scripts/dev "$(CURDIR)/.hearth-dev"
 
 .PHONY: check
-check: node_modules/.package-lock.json ## The fast checks, without root
+check: node_modules/.package-lock.json ## The fast checks, without root and browsers; what has not changed keeps its results
 	scripts/test fast
 
 .PHONY: test
