@@ -22,9 +22,13 @@ of an owner, from the terminal or from the standard input.
 `
 
 // keyCommand carries out "hearthd key ...", for a server that does not run, and answers the exit code.
-func keyCommand(args []string) int {
+func keyCommand(args []string, out, errOut io.Writer) int {
+	if asksForHelp(args) {
+		fmt.Fprint(out, keyUsage)
+		return 0
+	}
 	if len(args) == 0 || args[0] != "recover" {
-		fmt.Fprint(os.Stderr, keyUsage)
+		fmt.Fprint(errOut, keyUsage)
 		return 2
 	}
 	state := daemon.DefaultConfig().StateDir
@@ -32,16 +36,14 @@ func keyCommand(args []string) int {
 		state = dir
 	}
 	flags := flag.NewFlagSet("hearthd key recover", flag.ContinueOnError)
-	flags.Usage = func() { fmt.Fprint(os.Stderr, keyUsage) }
+	flags.SetOutput(errOut)
+	flags.Usage = func() { fmt.Fprint(errOut, keyUsage) }
 	flags.StringVar(&state, "state", state, "folder of the server's state; $HEARTH_STATE")
 	if err := flags.Parse(args[1:]); err != nil || flags.NArg() > 0 {
-		if errors.Is(err, flag.ErrHelp) {
-			return 0
-		}
 		return 2
 	}
 	if err := recoverKey(daemon.KeyDir(state)); err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(errOut, err)
 		return 1
 	}
 	return 0

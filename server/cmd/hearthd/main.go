@@ -31,7 +31,7 @@ var Version = "development"
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "key" {
-		os.Exit(keyCommand(os.Args[2:]))
+		os.Exit(keyCommand(os.Args[2:], os.Stdout, os.Stderr))
 	}
 	if len(os.Args) > 1 && os.Args[1] == "store" {
 		os.Exit(storeCommand(os.Args[2:], os.Stdout, os.Stderr))

@@ -51,7 +51,7 @@ const lookRoom = 24 << 20
 
 // storeCommand is 'hearthd store' and returns the exit code.
 func storeCommand(args []string, out, errOut io.Writer) int {
-	if len(args) == 0 || slices.Contains([]string{"help", "-h", "--help"}, args[0]) {
+	if len(args) == 0 || asksForHelp(args) {
 		fmt.Fprint(out, storeUsage)
 		return 0
 	}
@@ -93,6 +93,13 @@ func storeCommand(args []string, out, errOut io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// asksForHelp tells whether somebody wants to know how a command is used, which is no wrong usage.
+func asksForHelp(args []string) bool {
+	return len(args) > 0 && args[0] == "help" || slices.ContainsFunc(args, func(arg string) bool {
+		return slices.Contains([]string{"-h", "-help", "--help"}, arg)
+	})
 }
 
 // withStore opens a store that exists, as it is.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -134,5 +135,26 @@ func TestDamagedLogIsToldAndRecovered(t *testing.T) {
 	}
 	if code, out, said := hearthd("check", "--state", dir); code != 0 {
 		t.Errorf("check: %d, %s, %s", code, out, said)
+	}
+}
+
+func TestWhoAsksForHelpGetsItAndUsedNothingWrongly(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		command func(args []string, out, errOut io.Writer) int
+		args    []string
+		want    string
+	}{
+		{storeCommand, []string{"--help"}, storeUsage},
+		{storeCommand, []string{"check", "--help"}, storeUsage},
+		{storeCommand, []string{"compact", "--keep", "3", "-h"}, storeUsage},
+		{storeCommand, []string{"help"}, storeUsage},
+		{keyCommand, []string{"--help"}, keyUsage},
+		{keyCommand, []string{"recover", "--help"}, keyUsage},
+	} {
+		var out, errOut strings.Builder
+		if code := c.command(c.args, &out, &errOut); code != 0 || out.String() != c.want || errOut.Len() > 0 {
+			t.Errorf("%q ends with %d and says %q and %q", c.args, code, out.String(), errOut.String())
+		}
 	}
 }
