@@ -15,8 +15,9 @@ import (
 // Retry has an operation tried again at once and answers the one that is: the same where a step of it must succeed and
 // is waiting for its next attempt; where it ended without success a new one, with the id again, that does the same. A
 // kind that cannot be repeated is refused with REASON_OPERATION_NOT_REPEATABLE, an operation that goes on by itself or
-// was done with REASON_OPERATION_NOT_STUCK. Asking twice with the same id begins nothing twice.
-func (e *Engine) Retry(ctx context.Context, now time.Time, id string, again Asked) (*operationsv1.Operation, error) {
+// was done with REASON_OPERATION_NOT_STUCK. Asking twice with the same id begins nothing twice. To begin one anew is to ask
+// for what it does: refused, where it is an error, is why the caller may not.
+func (e *Engine) Retry(ctx context.Context, now time.Time, id string, again Asked, refused error) (*operationsv1.Operation, error) {
 	var answer row
 	_, err := e.st.Update(ctx, now, func(tx *store.Tx) error {
 		answer = nil
@@ -31,8 +32,11 @@ func (e *Engine) Retry(ctx context.Context, now time.Time, id string, again Aske
 		answer, err = put(tx, op)
 		return err
 	})
-	if err != nil || answer != nil {
+	switch {
+	case err != nil || answer != nil:
 		return answer, err
+	case refused != nil:
+		return nil, refused
 	}
 	return e.repeat(ctx, now, id, again)
 }

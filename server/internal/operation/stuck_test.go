@@ -145,7 +145,7 @@ func TestWhatCanBeCancelledIsNotGivenUp(t *testing.T) {
 		if _, err := w.e.GiveUp(w.t.Context(), time.Now(), id, true); !fault.Is(err, metav1.Reason_REASON_OPERATION_NOT_STUCK) {
 			t.Errorf("got %v", err)
 		}
-		if _, err := w.e.Retry(w.t.Context(), time.Now(), id, operation.Asked{ID: newID(t), By: "local"}); !fault.Is(err, metav1.Reason_REASON_OPERATION_NOT_STUCK) {
+		if _, err := w.e.Retry(w.t.Context(), time.Now(), id, operation.Asked{ID: newID(t), By: "local"}, nil); !fault.Is(err, metav1.Reason_REASON_OPERATION_NOT_STUCK) {
 			t.Errorf("got %v", err)
 		}
 		if _, err := w.e.GiveUp(w.t.Context(), time.Now(), newID(t), true); !fault.Is(err, metav1.Reason_REASON_OPERATION_NOT_FOUND) {
@@ -173,7 +173,7 @@ func TestRetryDoesNotWaitForTheNextAttempt(t *testing.T) {
 		if op := w.settled(id); op.GetStatus().GetStuck().GetAttempts() != 7 {
 			t.Fatalf("%v", op)
 		}
-		if _, err := w.e.Retry(w.t.Context(), time.Now(), id, operation.Asked{ID: newID(t), By: "local"}); err != nil {
+		if _, err := w.e.Retry(w.t.Context(), time.Now(), id, operation.Asked{ID: newID(t), By: "local"}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if op := w.settled(id); spell(op) != "SUCCEEDED a:DONE" || time.Since(began) > time.Second {
@@ -209,7 +209,7 @@ func TestRetryOfOneThatFailedBeginsAnother(t *testing.T) {
 		w.expect(old, "FAILED a:FAILED", "do a", "undo a")
 		again := newID(t)
 		for range 2 { // a repeated request begins nothing twice
-			if op, err = w.e.Retry(w.t.Context(), time.Now(), old, operation.Asked{ID: again, By: "local"}); err != nil {
+			if op, err = w.e.Retry(w.t.Context(), time.Now(), old, operation.Asked{ID: again, By: "local"}, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -217,12 +217,12 @@ func TestRetryOfOneThatFailedBeginsAnother(t *testing.T) {
 		if op.GetSpec().GetRetryOf() != old || op.GetSpec().GetRequestedBy() != "local" {
 			t.Errorf("%v", op)
 		}
-		if _, err := w.e.Retry(w.t.Context(), time.Now(), again, operation.Asked{ID: newID(t), By: "local"}); !fault.Is(err, metav1.Reason_REASON_OPERATION_NOT_STUCK) {
+		if _, err := w.e.Retry(w.t.Context(), time.Now(), again, operation.Asked{ID: newID(t), By: "local"}, nil); !fault.Is(err, metav1.Reason_REASON_OPERATION_NOT_STUCK) {
 			t.Errorf("tried again what was done: %v", err)
 		}
 		once := w.begin("once", "y")
 		w.settled(once)
-		if _, err := w.e.Retry(w.t.Context(), time.Now(), once, operation.Asked{ID: newID(t), By: "local"}); !fault.Is(err, metav1.Reason_REASON_OPERATION_NOT_REPEATABLE) {
+		if _, err := w.e.Retry(w.t.Context(), time.Now(), once, operation.Asked{ID: newID(t), By: "local"}, nil); !fault.Is(err, metav1.Reason_REASON_OPERATION_NOT_REPEATABLE) {
 			t.Errorf("got %v", err)
 		}
 	})

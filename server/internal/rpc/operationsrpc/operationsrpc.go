@@ -8,6 +8,7 @@ import (
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
+	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/operation"
@@ -73,8 +74,18 @@ func (s *Server) RetryOperation(ctx context.Context, req *operationsv1.RetryOper
 	if err != nil {
 		return nil, err
 	}
-	op, err := s.engine.Retry(ctx, s.clock(), req.GetId(), again)
+	op, err := s.engine.Retry(ctx, s.clock(), req.GetId(), again, mayBegin(ctx))
 	return &operationsv1.RetryOperationResponse{Operation: op}, err
+}
+
+// mayBegin refuses to begin an operation anew for who may not begin it: those that can be repeated are administrators' to begin.
+func mayBegin(ctx context.Context) error {
+	role := rpc.CallerRole(ctx)
+	if role >= optionsv1.Role_ROLE_ADMIN {
+		return nil
+	}
+	return fault.New(metav1.Reason_REASON_PERMISSION_DENIED, "cannot begin an operation anew that administrators begin").
+		With("needed", optionsv1.Role_ROLE_ADMIN.String()).With("role", role.String())
 }
 
 // GiveUpOperation implements OperationServiceServer.

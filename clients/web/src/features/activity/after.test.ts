@@ -1,7 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { OperationSchema, OperationStatus_State as State, type Operation } from "@hearthos/api/hearth/operations/v1/operations_pb";
+import { Role } from "@hearthos/api/hearth/options/v1/options_pb";
 import { describe, expect, test } from "vitest";
-import { after, undone } from "./after.js";
+import { after, mayRepeat, undone } from "./after.js";
 
 const ended = (kind: string, state: State, more: { reverted?: { version: string; running: boolean }; leftBehind?: string[]; seconds?: bigint } = {}): Operation =>
   create(OperationSchema, {
@@ -29,5 +30,13 @@ describe("what is told after an operation", () => {
     expect(undone(ended("update", State.FAILED), 1000_000 + 25 * 3600_000)).toBe(false);
     expect(undone(ended("update", State.CANCELLED), 1000_000)).toBe(false);
     expect(undone(ended("uninstall", State.FAILED), 1000_000)).toBe(false);
+  });
+
+  test("is a way to begin it anew for administrators, of a kind that can be", () => {
+    expect(mayRepeat(ended("uninstall", State.CANCELLED), Role.ADMIN)).toBe(true);
+    expect(mayRepeat(ended("backup", State.FAILED), Role.OWNER)).toBe(true);
+    expect(mayRepeat(ended("uninstall", State.CANCELLED), Role.OPERATOR)).toBe(false);
+    expect(mayRepeat(ended("install", State.FAILED), Role.ADMIN)).toBe(false);
+    expect(mayRepeat(ended("rollback", State.SUCCEEDED), Role.ADMIN)).toBe(false);
   });
 });

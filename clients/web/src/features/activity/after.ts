@@ -1,4 +1,5 @@
 import { OperationStatus_State as State, type Operation } from "@hearthos/api/hearth/operations/v1/operations_pb";
+import { Role } from "@hearthos/api/hearth/options/v1/options_pb";
 
 /** For how long it is told of an operation that failed where people look at what it was about, in milliseconds. */
 const toldFor = 24 * 60 * 60 * 1000;
@@ -17,4 +18,13 @@ export function after({ spec, status }: Operation): { readonly key: string; read
   if (spec?.kind === "install") return { key: "operation.not-installed", version: "" };
   const version = spec?.parameters["from"] ?? "";
   return version !== "" && (spec?.kind === "update" || spec?.kind === "rollback") ? { key: "operation.untouched", version } : undefined;
+}
+
+/** The kinds that the server can begin anew from what is recorded of them; of an installation, say, the file is gone. */
+const repeatable: ReadonlySet<string> = new Set(["backup", "collect-garbage", "delete-data", "delete-snapshot", "rollback", "uninstall"]);
+
+/** Whether an operation has ended without success and can be begun anew, which is for whoever may begin it: administrators. */
+export function mayRepeat({ spec, status }: Operation, role: Role): boolean {
+  const failed = status?.state === State.FAILED || status?.state === State.CANCELLED;
+  return failed && role >= Role.ADMIN && repeatable.has(spec?.kind ?? "");
 }

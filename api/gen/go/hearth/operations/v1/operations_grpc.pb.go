@@ -42,7 +42,8 @@ type OperationServiceClient interface {
 	// goes on to its end where it is past the point of return.
 	CancelOperation(ctx context.Context, in *CancelOperationRequest, opts ...grpc.CallOption) (*CancelOperationResponse, error)
 	// RetryOperation has an operation tried again at once. One that is stuck does not wait for its next attempt; one that
-	// ended without success is begun anew, as another operation, where its kind can be.
+	// ended without success is begun anew, as another operation, where its kind can be and the caller is an administrator,
+	// as whoever may begin it.
 	RetryOperation(ctx context.Context, in *RetryOperationRequest, opts ...grpc.CallOption) (*RetryOperationResponse, error)
 	// GiveUpOperation leaves the step of an operation that is stuck as it is. What was done before that step is undone
 	// still; the operation then ends as FAILED, gives back what it held and tells what it left behind.
@@ -121,7 +122,8 @@ type OperationServiceServer interface {
 	// goes on to its end where it is past the point of return.
 	CancelOperation(context.Context, *CancelOperationRequest) (*CancelOperationResponse, error)
 	// RetryOperation has an operation tried again at once. One that is stuck does not wait for its next attempt; one that
-	// ended without success is begun anew, as another operation, where its kind can be.
+	// ended without success is begun anew, as another operation, where its kind can be and the caller is an administrator,
+	// as whoever may begin it.
 	RetryOperation(context.Context, *RetryOperationRequest) (*RetryOperationResponse, error)
 	// GiveUpOperation leaves the step of an operation that is stuck as it is. What was done before that step is undone
 	// still; the operation then ends as FAILED, gives back what it held and tells what it left behind.

@@ -90,7 +90,8 @@ class OperationServiceServicer(object):
 
     def RetryOperation(self, request, context):
         """RetryOperation has an operation tried again at once. One that is stuck does not wait for its next attempt; one that
-        ended without success is begun anew, as another operation, where its kind can be.
+        ended without success is begun anew, as another operation, where its kind can be and the caller is an administrator,
+        as whoever may begin it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -820,7 +820,8 @@ export const OperationService: GenService<{
   },
   /**
    * RetryOperation has an operation tried again at once. One that is stuck does not wait for its next attempt; one that
-   * ended without success is begun anew, as another operation, where its kind can be.
+   * ended without success is begun anew, as another operation, where its kind can be and the caller is an administrator,
+   * as whoever may begin it.
    *
    * @generated from rpc hearth.operations.v1.OperationService.RetryOperation
    */
