@@ -80,22 +80,27 @@ export async function drive(work) {
  * somebody asks for and start the next one, by "restarted"; and waits for the feed.
  */
 export async function renew(context, how, ask = () => undefined) {
-  cut = true;
+  begin();
   await ask();
   const back = context.waitForEvent("response", (response) => response.url().endsWith("/Watch") && response.ok());
   await tell(how);
   await back;
-  cut = false;
+  end();
 }
 
-/** While the way to the server is cut, the browser itself complains of what it cannot load. */
-let cut = false;
+/**
+ * Until when the way to the server counts as cut, during which the browser itself complains of what it cannot load. It does so for a
+ * moment after, too: of what another tab asked for just before, and of what a busy machine tells late.
+ */
+let cutUntil = 0;
+const begin = () => (cutUntil = Infinity);
+const end = () => (cutUntil = Date.now() + 5_000);
 export async function away(work) {
-  cut = true;
+  begin();
   await tell("cut");
   await work();
   await tell("join");
-  cut = false;
+  end();
 }
 
 function watch(page) {
@@ -106,7 +111,7 @@ function watch(page) {
     // A container's link came or went beneath the browser, which then asks again.
     if (given.services && message.text().includes("net::ERR_NETWORK_CHANGED")) return;
     if (given.expects && message.text().includes(given.expects)) return;
-    if (/net::ERR_|Failed to load resource|when fetching the script/.test(message.text()) && (cut || /400|401|403|404|409/.test(message.text()))) return;
+    if (/net::ERR_|Failed to load resource|when fetching the script/.test(message.text()) && (Date.now() < cutUntil || /400|401|403|404|409/.test(message.text()))) return;
     void fail(`the console says: ${message.text()}`);
   });
   page.on("pageerror", (error) => void fail(`the page threw: ${error.stack}`));

@@ -165,18 +165,28 @@ type world struct {
 	change func(ctx context.Context)
 	// figures are what scripts measured.
 	figures map[string]float64
+	// complaints are what scripts found wrong.
+	complaints []string
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	built(t)
+	w := &world{figures: map[string]float64{}}
+	// After the log of the server, which is long: what is read first of a failure is its end.
+	t.Cleanup(func() {
+		for _, line := range w.complaints {
+			t.Logf("once more: %s", line)
+		}
+	})
 	s := servertest.New(t)
 	client, err := hearth.Dial(t.Context(), s.Target(), hearth.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { client.Close() })
-	return &world{Server: s, way: newWay(t, s), local: client, figures: map[string]float64{}}
+	w.Server, w.way, w.local = s, newWay(t, s), client
+	return w
 }
 
 var claimCode = regexp.MustCompile(`claim_code=(\S+)`)
@@ -262,6 +272,7 @@ func (w *world) play(t testing.TB, script string, values map[string]any) {
 			var value float64
 			if n, _ := fmt.Sscanf(line, "figure %s %g", &name, &value); n != 2 {
 				t.Error(line)
+				w.complaints = append(w.complaints, line)
 				break
 			}
 			w.figures[name] = value
@@ -269,7 +280,8 @@ func (w *world) play(t testing.TB, script string, values map[string]any) {
 		io.WriteString(in, "\n")
 	}
 	if err := cmd.Wait(); err != nil || !done {
-		t.Errorf("%s ended with %v\n%s", script, err, complaints.String())
+		w.complaints = append(w.complaints, fmt.Sprintf("%s ended with %v\n%s", script, err, complaints.String()))
+		t.Error(w.complaints[len(w.complaints)-1])
 	}
 }
 
