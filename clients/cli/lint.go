@@ -148,7 +148,7 @@ func observe(ctx context.Context, bundle, dir string) (seen observed, err error)
 	}
 	ctx, cancel := context.WithTimeout(ctx, codeLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", fence, "--no-warnings", "--max-old-space-size=512",
+	cmd := exec.CommandContext(ctx, "node", fence, "--no-warnings", "--enable-source-maps", "--max-old-space-size=512",
 		"--allow-fs-read="+filepath.Join(filepath.Dir(bundle), "*"), "--allow-fs-read="+filepath.Join(dir, "*"), "--allow-fs-write="+filepath.Join(dir, "*"),
 		script, bundle, out, string(names))
 	cmd.Dir = dir

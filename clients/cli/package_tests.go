@@ -116,7 +116,7 @@ func (t *tests) node(ctx context.Context, env []string, files ...string) error {
 		return err
 	}
 	defer work.remove()
-	args := []string{"--test"}
+	args := []string{"--enable-source-maps", "--test"}
 	if t.rows() {
 		report := work.path("report.mjs")
 		if err := os.WriteFile(report, testReporter, 0o600); err != nil {

@@ -182,7 +182,7 @@ func (p *project) readManifest(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, codeLimit, badProject("javascript/index.js does not come to its end within %s", codeLimit))
 	defer cancel()
-	raw, err := tool(ctx, p.dir, "node", "-e", manifestScript)
+	raw, err := tool(ctx, p.dir, "node", "--enable-source-maps", "-e", manifestScript)
 	if err != nil {
 		return err
 	}

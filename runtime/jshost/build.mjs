@@ -48,7 +48,7 @@ if (process.argv.includes("--test")) {
   const packages = { "hello-hearth": "../../sdk-ts/examples/hello-hearth/startos/index.ts" };
   for (const name of readdirSync("test/packages").filter((f) => !f.endsWith(".json"))) packages[name] = join("test/packages", name, "index.ts");
   for (const [name, entry] of Object.entries(packages)) {
-    await build({ ...common, entryPoints: [entry], outfile: `dist/fixtures/${name}/index.js`, format: "cjs", banner: {} });
+    await build({ ...common, entryPoints: [entry], outfile: `dist/fixtures/${name}/index.js`, format: "cjs", sourcemap: "linked", sourcesContent: false, banner: {} });
   }
   await build({ ...common, entryPoints: readdirSync("test").filter((f) => f.endsWith(".test.ts")).map((f) => join("test", f)), outdir: "dist/test", outExtension: { ".js": ".mjs" }, packages: "bundle" });
 } else {

@@ -5,7 +5,8 @@ const { inspect, types } = require("node:util");
 function told(err) {
   if (!types.isNativeError(err)) return inspect(err).slice(0, 1000);
   const stack = String(err.stack).split("\n");
-  const calls = stack.filter((line) => /^ +at .*index\.js:\d+/.test(line)).slice(0, 5);
+  // Node says them by the sources, where the bundle has a map of them.
+  const calls = stack.filter((line) => /^ +at .*\.[cm]?[jt]s:\d+/.test(line) && !/node:|\[eval\]/.test(line)).slice(0, 5);
   // What could not be parsed was called by none: its place is in the first line alone.
   const places = calls.length > 0 ? calls : stack.slice(0, 1).filter((line) => /:\d+$/.test(line)).map((line) => `    at ${line}`);
   const cause = err.cause === undefined ? [] : [`Caused by: ${types.isNativeError(err.cause) ? err.cause : inspect(err.cause).slice(0, 500)}`];

@@ -148,7 +148,7 @@ describe("the program", { concurrency: 3 }, () => {
     const refusal = refusalOf(err)!;
     assert.equal(Reason[refusal.fault!.reason], "PACKAGE_CODE_FAILED");
     assert.equal(refusal.message, "the disk of the package is sad");
-    assert.match(p.log, /\/actions\/fail\/run failed: Error: the disk of the package is sad\n\s+at /);
+    assert.match(p.log, /\/actions\/fail\/run failed: Error: the disk of the package is sad\n\s+at \S+ \(test\/packages\/probe\/index\.ts:\d+:\d+\)/, "by the place in the source");
     assert.equal(await p.execute("/actions/stray/run", { input: null }), null);
     await p.printed(/nobody waits for this/);
     await p.call("start");
