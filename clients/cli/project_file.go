@@ -115,17 +115,37 @@ func parseProject(raw []byte) (*projectFile, error) {
 // isAddress tells an address from a name.
 func isAddress(s string) bool { return strings.ContainsAny(s, ":/") }
 
-// key is where the key of the project is.
+// key is where the key of the project is. One beneath the folder of the file comes with the sources, as a link may that leads
+// to a key of the person's own.
 func (p *projectFile) key() (string, error) {
 	inHome, ok := strings.CutPrefix(p.Key, "~/")
 	if !ok {
-		return filepath.Join(filepath.Dir(p.path), filepath.FromSlash(p.Key)), nil
+		return p.keyBeneath()
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return "", badProjectFile(p.path, "the key is %q, and where your folder is is not known: %v", p.Key, err)
 	}
 	return filepath.Join(home, filepath.FromSlash(inHome)), nil
+}
+
+func (p *projectFile) keyBeneath() (string, error) {
+	dir := filepath.Dir(p.path)
+	path := filepath.Join(dir, filepath.FromSlash(p.Key))
+	real, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return path, nil // it is yet to be made, or whoever reads it tells
+	}
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	if err != nil {
+		return "", badProjectFile(p.path, "the key %q cannot be found: %v", p.Key, err)
+	}
+	if beneath, err := filepath.Rel(dir, real); err != nil || !filepath.IsLocal(beneath) {
+		return "", badProjectFile(p.path, "the key %q is a link that leads out of the folder of the file", p.Key)
+	}
+	return path, nil
 }
 
 // projectHost is the address of a server that the project file names, or of the one it chooses; empty where it does not.
