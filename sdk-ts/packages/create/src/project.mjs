@@ -89,8 +89,8 @@ function packageJson(/** @type {Model} */ { id, about }, /** @type {Record<strin
     scripts: {
       build: "hearth-build",
       check: "tsc --noEmit",
-      test: "hearth-build && node --test",
-      pack: `hearth-build && hearth s9pk pack . --out ${id}.s9pk`,
+      test: "hearth-build && node --enable-source-maps --test",
+      pack: `tsc --noEmit && hearth-build && hearth s9pk lint . && hearth s9pk pack . --out ${id}.s9pk`,
     },
     devDependencies: { ...sdk, "@types/node": "22.19.1", typescript: "5.9.3" },
   };
