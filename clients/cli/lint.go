@@ -83,22 +83,16 @@ func (a *app) lint(ctx context.Context, name string, strict bool) error {
 	defer work.remove()
 	l := &linter{}
 	var bundle string
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		p := &project{app: a, dir: name}
-		if err := p.readManifest(ctx); err != nil {
-			return err
-		}
-		l.manifest, bundle = p.manifest, filepath.Join(name, "javascript", "index.js")
-	} else if err := a.withPackage(ctx, name, func(p *packageFile) (err error) {
-		l.manifest = p.Manifest()
-		bundle, err = unpackCode(ctx, p, work.dir)
-		return err
-	}); err != nil {
+	if l.manifest, bundle, err = a.codeOf(ctx, name, work); err != nil {
 		return err
 	}
 	// What is made up anew each time differs between two looks; what is the same is in the code.
 	for i := range l.seen {
-		if l.seen[i], err = observe(ctx, bundle, filepath.Join(work.dir, fmt.Sprint("look", i))); err != nil {
+		raw, err := look(ctx, bundle, filepath.Join(work.dir, fmt.Sprint("look", i)), "plan")
+		if err == nil {
+			err = json.Unmarshal(raw, &l.seen[i])
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -125,48 +119,49 @@ func unpackCode(ctx context.Context, p *packageFile, dir string) (string, error)
 	return filepath.Join(code, "index.js"), err
 }
 
-// observe has node look at the code of a package, in a folder of its own for what the code writes.
-func observe(ctx context.Context, bundle, dir string) (seen observed, err error) {
-	bundle, err = filepath.Abs(bundle)
+// look has node look at the code of a package, in a folder of its own for what the code writes, and answers what it saw: of its
+// "plan" or its "forms", as JSON.
+func look(ctx context.Context, bundle, dir, what string) ([]byte, error) {
+	bundle, err := filepath.Abs(bundle)
 	if err != nil {
-		return seen, err
+		return nil, err
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return seen, err
+		return nil, err
 	}
 	script, out := filepath.Join(dir, "observe.cjs"), filepath.Join(dir, "seen.json")
 	if err := os.WriteFile(script, observer, 0o600); err != nil {
-		return seen, err
+		return nil, err
 	}
 	names, err := json.Marshal(effectNames())
 	if err != nil {
-		return seen, err
+		return nil, err
 	}
 	fence, err := fenceFlag(ctx)
 	if err != nil {
-		return seen, err
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, codeLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", fence, "--no-warnings", "--enable-source-maps", "--max-old-space-size=512",
 		"--allow-fs-read="+filepath.Join(filepath.Dir(bundle), "*"), "--allow-fs-read="+filepath.Join(dir, "*"), "--allow-fs-write="+filepath.Join(dir, "*"),
-		script, bundle, out, string(names))
+		script, bundle, out, string(names), what)
 	cmd.Dir = dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HEARTH_PACKAGE_ROOT=" + dir}
 	said := &tail{}
 	cmd.Stderr = said
 	if err := cmd.Run(); err != nil {
-		return seen, lookFailed(ctx, string(said.last))
+		return nil, lookFailed(ctx, string(said.last))
 	}
 	f, err := os.Open(out)
 	if err != nil {
-		return seen, err
+		return nil, err
 	}
 	raw, err := io.ReadAll(io.LimitReader(f, maxObserved))
 	if err := errors.Join(err, f.Close()); err != nil {
-		return seen, err
+		return nil, err
 	}
-	return seen, json.Unmarshal(raw, &seen)
+	return raw, nil
 }
 
 // lookFailed tells why the code of a package could not be looked at.

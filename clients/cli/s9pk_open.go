@@ -25,7 +25,7 @@ a file of the first format, of which only verify and convert read it all.`,
   hearth s9pk verify hello.s9pk
   hearth s9pk manifest - < hello.s9pk`,
 	}
-	c.AddCommand(a.packCommand(), a.lintCommand(), a.s9pkPublishCommand(), a.ingredientsCommand(), a.selectCommand(), a.inspectCommand(), a.manifestCommand(), a.membersCommand(), a.catCommand(), a.extractCommand(),
+	c.AddCommand(a.packCommand(), a.lintCommand(), a.typesCommand(), a.s9pkPublishCommand(), a.ingredientsCommand(), a.selectCommand(), a.inspectCommand(), a.manifestCommand(), a.membersCommand(), a.catCommand(), a.extractCommand(),
 		a.verifyCommand(), a.commitmentCommand(), a.diffCommand(), a.editCommand(), a.signCommand(), a.convertCommand())
 	return c
 }

@@ -1,8 +1,9 @@
-// Looks at a package without running anything of its service: calls its init with effects that only write down what they are
-// asked, and asks its plan. Arguments: the bundle, the file to write, and the names of all effects, as JSON.
+// Looks at a package without running anything of its service. For its plan calls its init with effects that only write down what they are
+// asked, and asks it; for its forms has it describe its actions to such effects, and asks each. Arguments: the bundle, the file to
+// write, the names of all effects, as JSON, and what is wanted.
 const { mkdirSync, readdirSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
-const [, , bundle, out, names] = process.argv;
+const [, , bundle, out, names, wanted] = process.argv;
 const root = process.env.HEARTH_PACKAGE_ROOT;
 console.log = console.info = console.debug = console.error;
 
@@ -18,6 +19,23 @@ function effects() {
   return made;
 }
 
+async function forms() {
+  const pkg = require(bundle);
+  for (const folder of [...pkg.manifest.volumes.map((id) => `volumes/${id}`), "assets", "images", "backup", "net"]) mkdirSync(join(root, folder), { recursive: true });
+  await pkg.actions.init(effects(), "install");
+  const seen = { forms: [], unknown: [] };
+  for (const { id, metadata } of calls.filter(({ effect }) => effect === "action.export").map(({ params }) => params)) {
+    if (!metadata?.hasInput) continue;
+    try {
+      const { spec } = await pkg.actions.get(id).getInput({ effects: { ...effects(), eventId: "look" }, prefill: null });
+      seen.forms.push({ id, spec });
+    } catch {
+      seen.unknown.push(id);
+    }
+  }
+  return seen;
+}
+
 async function observe() {
   const seen = { calls, planned: false, versions: [], parts: [], backup: [], written: [] };
   const pkg = require(bundle);
@@ -30,7 +48,7 @@ async function observe() {
   const written = pkg.manifest.volumes.filter((id) => readdirSync(join(root, "volumes", id)).length > 0);
   return { ...seen, planned: true, versions: plan.versions, parts, backup, written };
 }
-observe().then((seen) => {
+(wanted === "forms" ? forms() : observe()).then((seen) => {
   writeFileSync(out, JSON.stringify(seen));
   process.exit(0); // whatever the package's code still waits for
 }, (err) => {
