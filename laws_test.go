@@ -81,7 +81,7 @@ const (
 
 // inServer names the layer of each package tree of the server.
 var inServer = map[string]layer{
-	"atomicfile": foundation, "hostcmd": foundation, "inbox": foundation, "journal": foundation, "operation": foundation, "warn": foundation, "diagnose": foundation,
+	"atomicfile": foundation, "fair": foundation, "hostcmd": foundation, "inbox": foundation, "journal": foundation, "operation": foundation, "warn": foundation, "diagnose": foundation,
 	"reconcile": foundation, "seal": foundation, "store": foundation, "testenv": foundation,
 	"host": host, "door": door,
 	"account": area, "action": area, "artifact": area, "audit": area, "backup": area, "cert": area, "custody": area, "depend": area, "effects": area, "exec": area,
@@ -151,7 +151,7 @@ func mayImport(from, to layer, path string) bool {
 	case from == client || to == client:
 		return false
 	case from == door: // the door lives without the store and what belongs to it
-		return to == host || path == "server/internal/atomicfile" || path == "server/internal/journal" || path == "server/internal/hostcmd"
+		return to == host || path == "server/internal/fair" || path == "server/internal/atomicfile" || path == "server/internal/journal" || path == "server/internal/hostcmd"
 	case to == door:
 		return from == command || path == "server/internal/door/doorctl" && from == daemon
 	}

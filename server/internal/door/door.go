@@ -15,6 +15,7 @@ import (
 
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	"github.com/hearthos/hearth/api/s9pk/fetch"
+	"github.com/hearthos/hearth/server/internal/fair"
 	"github.com/hearthos/hearth/server/internal/host/dnsserver"
 	"github.com/hearthos/hearth/server/internal/host/mdns"
 )
@@ -27,6 +28,8 @@ const (
 	retireAfter, retireLimit = 9 * time.Second, time.Second
 	// usualDescriptors is what Limits.Descriptors is by default.
 	usualDescriptors = 16384
+	// usualHeld is what Limits.Held is by default.
+	usualHeld = 256 << 20
 )
 
 // Limits bound what callers can make the door hold. The zero value of a field means its default.
@@ -94,7 +97,7 @@ type Door struct {
 
 	current  atomic.Pointer[plan]
 	conns    registry
-	held     holdings
+	held     *fair.Share[netip.Addr]
 	names    *dnsserver.Server
 	local    *mdns.Responder
 	plain    *httpFront
@@ -120,7 +123,7 @@ func New(o Options) *Door {
 	}
 	d.local = mdns.New(d.log)
 	d.conns.init(d.limits)
-	d.held = holdings{most: d.limits.Held, sources: map[netip.Addr]int64{}}
+	d.held = fair.NewShare[netip.Addr](d.limits.Held)
 	d.plain = newHTTPFront(d, d.servePlain())
 	d.current.Store(&plan{})
 	return d

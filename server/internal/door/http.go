@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/hearthos/hearth/server/internal/fair"
 )
 
 const (
@@ -61,7 +63,7 @@ func newHTTPFront(d *Door, h http.Handler) *httpFront {
 	f.server = &http.Server{
 		Handler: closing(d, h), Protocols: protocols, MaxHeaderBytes: maxHeader,
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
-		HTTP2:    &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout, MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: heldBody},
+		HTTP2:    &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout, MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: fair.Body},
 		ErrorLog: log.New(debugWriter{d.log}, "", 0),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, entered(c))
@@ -166,7 +168,7 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	b = now.backend
-	release, ok := b.door.held.take(c.source, r)
+	release, ok := b.door.held.Take(network(c.source), r)
 	if !ok {
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "Too many requests are under way; try again in a moment.", http.StatusServiceUnavailable)

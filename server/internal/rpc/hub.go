@@ -46,6 +46,7 @@ import (
 	optionsv1 "github.com/hearthos/hearth/api/gen/go/hearth/options/v1"
 
 	"github.com/hearthos/hearth/server/internal/audit"
+	"github.com/hearthos/hearth/server/internal/fair"
 	"github.com/hearthos/hearth/server/internal/host/handout"
 	"github.com/hearthos/hearth/server/internal/rpc/access"
 	"github.com/hearthos/hearth/server/internal/rpc/codec"
@@ -110,6 +111,7 @@ type Hub struct {
 	health    *health.Server
 	gateways  []Gateway
 	web       http.Handler // made by Build
+	held      *fair.Share[string]
 
 	streams streams
 	stop    context.CancelFunc
@@ -128,7 +130,8 @@ const (
 	maxContainerConns = 64
 	maxStreams        = 250
 	maxHeader         = 64 << 10
-	publicWorkers     = 64 // beyond them, each call has its own goroutine; streams keep theirs
+	maxHeld           = 256 << 20 // memory of requests by HTTP that are under way
+	publicWorkers     = 64        // beyond them, each call has its own goroutine; streams keep theirs
 	otherWorkers      = 8
 	headerTimeout     = 10 * time.Second
 	idleTimeout       = 3 * time.Minute
@@ -154,6 +157,7 @@ func New(cfg Config) (*Hub, error) {
 	}
 	h := &Hub{
 		cfg: cfg, log: cfg.Logger, validator: validator, health: health.NewServer(), channel: new(inprocgrpc.Channel).WithCloner(codec.Cloner()),
+		held:     fair.NewShare[string](maxHeld),
 		services: map[string]*service{}, methods: map[string]*method{},
 	}
 	h.Enter(optionsv1.Phase_PHASE_RUNNING, "")

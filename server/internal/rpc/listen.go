@@ -13,6 +13,7 @@ import (
 	"github.com/pires/go-proxyproto"
 	"google.golang.org/grpc"
 
+	"github.com/hearthos/hearth/server/internal/fair"
 	"github.com/hearthos/hearth/server/internal/rpc/origin"
 )
 
@@ -173,7 +174,7 @@ func (h *Hub) serveHTTP(lis net.Listener, cfg *tls.Config) error {
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: fair.Body},
 		Protocols:         new(http.Protocols),
 		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
 	}

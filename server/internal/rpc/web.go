@@ -53,7 +53,7 @@ func (h *Hub) newWeb(ctx context.Context) (http.Handler, error) {
 	if h.cfg.AnyOrigin {
 		guarded = anyOrigin(mux)
 	}
-	return h.apart(identified(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return h.weighed(h.apart(identified(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		isolate(w.Header())
 		conn := http.NewResponseController(w)
 		ctx := access.WithBrowser(r.Context(), access.FromHTTP(r, h.cookie(), h.cfg.Ours))
@@ -70,7 +70,22 @@ func (h *Hub) newWeb(ctx context.Context) (http.Handler, error) {
 			r.Body = signed.Digest(r.Body, codec.MaxMessage+1<<10)
 		}
 		guarded.ServeHTTP(w, r)
-	}))), nil
+	})))), nil
+}
+
+// weighed refuses requests of those who have too much under way. Who calls on the machine is counted by connections.
+func (h *Hub) weighed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if o := origin.FromRequest(r.Context()); o.Remote != "" {
+			release, ok := h.held.Take(o.Source(), r)
+			if !ok {
+				codec.WriteFault(w, fault.New(metav1.Reason_REASON_RATE_LIMITED, "cannot take one more request of %s while so many are under way", o.Source()).RetryAfter(time.Second))
+				return
+			}
+			defer release()
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // apart leads the paths that have rules of their own past those of all others.
