@@ -156,6 +156,12 @@ func storages(t *testing.T, fn func(t *testing.T, flags []string, s3 *blobtest.S
 		o := s.Options(t, "")
 		fn(t, []string{"--storage", "s3://" + blobtest.Bucket + "/reg", "--s3-endpoint", o.Endpoint, "--s3-credentials", o.Credentials}, s)
 	})
+	if o, ok := blobtest.Provider(t); ok {
+		t.Run("provider", func(t *testing.T) {
+			t.Parallel()
+			fn(t, []string{"--storage", o.Place, "--s3-endpoint", o.Endpoint, "--s3-credentials", o.Credentials}, nil)
+		})
+	}
 }
 
 // One process writes; others show the same, files too, take no changes, and go on when the one that writes is gone.

@@ -38,6 +38,16 @@ func storages(t *testing.T, fn func(t *testing.T, s blob.Storage)) {
 		t.Parallel()
 		fn(t, blobtest.New(t).Storage(t, "s3://packages/some/prefix"))
 	})
+	if o, ok := blobtest.Provider(t); ok {
+		t.Run("provider", func(t *testing.T) {
+			t.Parallel()
+			s, err := blob.NewS3(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fn(t, s)
+		})
+	}
 }
 
 func content(size int) []byte {

@@ -64,11 +64,17 @@ func (s *Server) Options(t testing.TB, place string) blob.S3Options {
 // OptionsOf are those of somebody who has another secret.
 func (s *Server) OptionsOf(t testing.TB, place, secret string) blob.S3Options {
 	t.Helper()
+	return blob.S3Options{Place: place, Endpoint: s.url, Region: "us-east-1", Credentials: credentials(t, accessKey, secret)}
+}
+
+// credentials writes a file of credentials.
+func credentials(t testing.TB, key, secret string) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "credentials")
-	if err := os.WriteFile(path, []byte("[default]\naws_access_key_id = "+accessKey+"\naws_secret_access_key = "+secret+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("[default]\naws_access_key_id = "+key+"\naws_secret_access_key = "+secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return blob.S3Options{Place: place, Endpoint: s.url, Region: "us-east-1", Credentials: path}
+	return path
 }
 
 // Storage is the bucket as storage.
