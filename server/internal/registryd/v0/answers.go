@@ -62,6 +62,9 @@ func encode(w *bufio.Writer, value any) error {
 	return err
 }
 
+// ended is in the place of what is not made any more.
+func ended(err error) lengthy { return func(*bufio.Writer) error { return err } }
+
 // object is an object whose members are made when it is their turn.
 func object(members iter.Seq2[string, any]) lengthy {
 	return func(w *bufio.Writer) error {

@@ -2,6 +2,7 @@ package v0_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -131,10 +132,43 @@ func TestAnswersInPiecesAreJSON(t *testing.T) {
 	if want := fmt.Sprintf(`{"jsonrpc":"2.0","result":%s,"id":7}`+"\n", whole); string(one) != want {
 		t.Errorf("all packages are told as\n%.300s\nand not as\n%.300s", one, want)
 	}
-	twice := ask(t, h, []byte(`[{"id":7,"method":"package.index","params":{}},{"id":8,"method":"no.such","params":{}},{"id":7,"method":"package.index","params":{}}]`), "", "")
+	several := ask(t, h, []byte(`[{"id":7,"method":"package.index","params":{}},{"id":8,"method":"no.such","params":{}},{"id":9,"method":"info","params":{}}]`), "", "")
 	refused := ask(t, h, []byte(`{"id":8,"method":"no.such","params":{}}`), "", "")
-	want := "[" + strings.Join([]string{string(bytes.TrimSpace(one)), string(bytes.TrimSpace(refused)), string(bytes.TrimSpace(one))}, ",") + "]\n"
-	if string(twice) != want {
-		t.Errorf("several calls are answered by\n%.300s\nand not by\n%.300s", twice, want)
+	info := ask(t, h, []byte(`{"id":9,"method":"info","params":{}}`), "", "")
+	want := "[" + strings.Join([]string{string(bytes.TrimSpace(one)), string(bytes.TrimSpace(refused)), string(bytes.TrimSpace(info))}, ",") + "]\n"
+	if string(several) != want {
+		t.Errorf("several calls are answered by\n%.300s\nand not by\n%.300s", several, want)
+	}
+}
+
+// All packages are gone through once for a request, whatever it asks for, and not at all for somebody who has gone.
+func TestARequestGoesThroughAllPackagesOnce(t *testing.T) {
+	t.Parallel()
+	h := wordy(t, 3)
+	var answers []struct {
+		ID     int
+		Result map[string]any
+		Error  *struct{ Code int }
+	}
+	body := `[{"id":1,"method":"package.get","params":{}},{"id":2,"method":"package.get","params":{}},{"id":3,"method":"package.index","params":{}},{"id":4,"method":"package.get","params":{"id":"p001"}}]`
+	if err := json.Unmarshal(ask(t, h, []byte(body), "", ""), &answers); err != nil || len(answers) != 4 {
+		t.Fatal(answers, err)
+	}
+	for i, a := range answers {
+		if refused := a.Error != nil; refused != (i == 1 || i == 2) || a.ID != i+1 {
+			t.Errorf("call %d is answered with %v %v", i+1, a.Error, a.ID)
+		}
+	}
+	for _, body := range []string{`{"method":"package.index","params":{}}`, `{"method":"package.get","params":{"targetVersion":"=9.9.9:9"}}`} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		func() {
+			defer func() {
+				if recover() != http.ErrAbortHandler {
+					t.Errorf("%s is answered to somebody who has gone", body)
+				}
+			}()
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodPost, registry.Path, strings.NewReader(body)))
+		}()
 	}
 }

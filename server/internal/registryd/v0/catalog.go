@@ -54,6 +54,10 @@ func (h *Handler) index(c call) (any, error) {
 func (h *Handler) packages(ctx context.Context) lengthy {
 	list := object(func(yield func(string, any) bool) {
 		for _, id := range h.service.Packages() {
+			if err := ctx.Err(); err != nil {
+				yield(id, ended(err))
+				return
+			}
 			found, there := h.service.Get(id, registry.Question{})
 			authorized, _ := h.service.Authorized(id)
 			if there && !yield(id, h.whole(ctx, found, authorized)) {
@@ -142,6 +146,10 @@ func (h *Handler) packageGet(c call) (any, error) {
 	}
 	return object(func(yield func(string, any) bool) {
 		for _, id := range h.service.Packages() {
+			if err := c.ctx.Err(); err != nil {
+				yield(id, ended(err))
+				return
+			}
 			found, _ := h.service.Get(id, q)
 			if len(found.Best) == 0 {
 				continue

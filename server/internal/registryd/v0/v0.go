@@ -190,15 +190,21 @@ func (h *Handler) identify(head http.Header, body []byte) (caller, bool) {
 	return from, signed.CheckBody(body) == nil
 }
 
-// batch answers several calls, each before the next one is made: who is gone has the rest not made.
+// batch answers several calls, each before the next one is made: who is gone has the rest not made. One of them may go through all packages.
 func (h *Handler) batch(w *bufio.Writer, r *http.Request, from caller, body []byte) error {
 	var list []json.RawMessage
 	if err := json.Unmarshal(body, &list); err != nil || len(list) == 0 || len(list) > maxBatch {
 		return failed(null, parseError("the list of calls cannot be read")).write(w)
 	}
-	before := byte('[')
+	before, lengthy := byte('['), 0
 	for _, one := range list {
-		if err := errors.Join(w.WriteByte(before), h.one(r, from, one).write(w)); err != nil {
+		answer := h.one(r, from, one)
+		if answer.pieces != nil {
+			if lengthy++; lengthy > 1 {
+				answer = failed(answer.ID, refused(registry.CodeRateLimited, "ask for all packages once in a request"))
+			}
+		}
+		if err := errors.Join(w.WriteByte(before), answer.write(w)); err != nil {
 			return err
 		}
 		before = ','
