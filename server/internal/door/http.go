@@ -159,12 +159,17 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c, _ := r.Context().Value(connKey{}).(*conn)
-	now := b.door.current.Load().route(c)
+	plan := b.door.current.Load()
+	now := plan.route(c)
 	if now == nil || now.backend != b && r.Header.Get("Upgrade") == "" {
 		w.Header().Set("Connection", "close")
 	}
 	if now == nil || now.backend.proxy == nil {
 		http.Error(w, "This is not here any more.", http.StatusMisdirectedRequest)
+		return
+	}
+	if plan.entries[c.address].isOfAnother(r.Host, now.backend) {
+		http.Error(w, "This name is reached by a connection of its own.", http.StatusMisdirectedRequest)
 		return
 	}
 	b = now.backend

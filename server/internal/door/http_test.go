@@ -562,3 +562,42 @@ func talk(t *testing.T, addr string, creds credentials.TransportCredentials) str
 	fmt.Fprintln(&out, status.Code(err), status.Convert(err).Message(), failing.Trailer().Get("why"))
 	return out.String()
 }
+
+// A request for a name of another service, on a connection that was made for this one, comes to neither: the certificate of the connection does not
+// speak for that one, and this one is not to be asked in its name. Names that are nobody's are the service's own business.
+func TestARequestForAnotherServicesNameIsMisdirected(t *testing.T) {
+	t.Parallel()
+	says := func(word string) string {
+		return site(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, word+" "+r.Host) })
+	}
+	a, b := says("a"), says("b")
+	r := newRig(t, door.Options{})
+	alpn := []string{"h2", "http/1.1"}
+	at := r.apply(t, r.table(
+		&doorv1.Route{Names: []string{"a.test", "also-a.test"}, Certificate: "all", Upstream: a, Http: true, Alpn: alpn},
+		&doorv1.Route{Names: []string{"b.test", "*.w.test"}, Certificate: "all", Upstream: b, Http: true, Alpn: alpn},
+	))["tcp "+tlsAddress]
+	for _, http2 := range []bool{false, true} {
+		c := r.client(at, "a.test", http2)
+		for host, want := range map[string]string{
+			"a.test": "a a.test", "A.Test": "a A.Test", "a.test:8443": "a a.test:8443", "also-a.test": "a also-a.test", "elsewhere.example": "a elsewhere.example",
+			"b.test": "421", "B.test": "421", "b.test:443": "421", "b.test.": "421", "x.w.test": "421",
+		} {
+			req, err := http.NewRequest("GET", "https://a.test/", nil)
+			must(t, err)
+			req.Host = host
+			resp, err := c.Do(req)
+			must(t, err)
+			body, err := io.ReadAll(resp.Body)
+			must(t, err)
+			resp.Body.Close()
+			got := string(body)
+			if resp.StatusCode != http.StatusOK {
+				got = fmt.Sprint(resp.StatusCode)
+			}
+			if got != want {
+				t.Errorf("HTTP/2 %t: a request for %s on a connection for a.test is answered with %q, want %q", http2, host, got, want)
+			}
+		}
+	}
+}

@@ -104,6 +104,16 @@ func (e *entry) find(name string, source, local netip.Addr) *route {
 	return best
 }
 
+// isOfAnother tells whether the host of a request is a name that is led elsewhere alone. Browsers ask for several names on one connection where its
+// certificate has them all, and ask again on one of its own when they are told (421).
+func (e *entry) isOfAnother(host string, b *backend) bool {
+	name := strings.TrimSuffix(hostOf(host), ".")
+	_, parent, _ := strings.Cut(name, ".")
+	leads := func(r *route) bool { return r.backend == b }
+	exact, wild := e.exact[name], e.wild[parent]
+	return len(exact)+len(wild) > 0 && !slices.ContainsFunc(exact, leads) && !slices.ContainsFunc(wild, leads)
+}
+
 // admits tells whether a caller may use any of the routes at an address of this machine.
 func (e *entry) admits(source, local netip.Addr) bool {
 	if e.redirect != nil || e.outward {
