@@ -32,9 +32,9 @@ const (
 	// a connection that is just being closed fails, and one that is no GET cannot be repeated.
 	upstreamIdle     = 1 * time.Second
 	maxIdleUpstreams = 64
-	// maxUpstreams bounds the connections to one service, those of requests without a body and all others each: a connection of HTTP/2 may have hundreds of requests under way, and
-	// each needs one. Requests beyond it wait, those to other services do not.
-	maxUpstreams = 4096
+	// maxUpstreams bounds the connections to one service, those of requests without a body and all others each. It is as many as requests are under way
+	// at most, by Limits.Held, of which one source has a quarter: so nobody takes all of them.
+	maxUpstreams = 8192
 	// maxWithdrawn is how many requests a connection of HTTP/2 may take back that are most of its requests: each costs the service a connection, and the caller nothing.
 	maxWithdrawn = 500
 	pingAfter    = 25 * time.Second

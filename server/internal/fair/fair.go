@@ -11,7 +11,7 @@ const (
 	// Body is how much of a body over HTTP/2 may have come that nobody has read. A server that weighs requests has it as its MaxReceiveBufferPerStream.
 	Body = 512 << 10
 	// each is what a request takes beside what came with it: two goroutines, their buffers and what answers it.
-	each = 16 << 10
+	each = 32 << 10
 	// field is what a field of a header takes beside its bytes.
 	field = 64
 )
