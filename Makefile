@@ -134,6 +134,10 @@ freeze: node_modules/.package-lock.json ## Make the contract as it is now the on
 bench: build ## First figures, as ratios against a baseline in the same run
 	scripts/bench
 
+.PHONY: bench-peer
+bench-peer: build ## The sample package here and on StartOS, side by side, where PEER names a folder that boots one
+	scripts/bench-peer
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (30s)
 	scripts/fuzz $(or $(FUZZTIME),30s)
