@@ -242,7 +242,11 @@ func (a *app) updateAll(ctx context.Context, c *hearth.Client, yes, wait bool) e
 		return err
 	}
 	for _, u := range resp.GetHeld() {
-		for _, f := range u.GetStatus().GetHeldBy() {
+		why := u.GetStatus().GetHeldBy()
+		if f := u.GetStatus().GetFailure(); f != nil && u.GetStatus().GetFailedVersion() == u.GetStatus().GetVersion() {
+			why = append(why, f)
+		}
+		for _, f := range why {
 			fmt.Fprintln(a.Err, a.say("updates.held", map[string]any{"ID": u.GetMeta().GetId(), "Version": u.GetStatus().GetVersion(), "Message": printable(f.GetMessage())}))
 		}
 	}

@@ -90,7 +90,7 @@ func (s *Service) wantByPolicy(ctx context.Context) error {
 // mayByPolicy tells whether what was found is to be installed now without anybody.
 func mayByPolicy(policy *packagesv1.UpdatePolicySpec, row *packagesv1.PackageUpdate, now time.Time) bool {
 	st := row.GetStatus()
-	if st.GetVersion() == "" || len(st.GetHeldBy()) > 0 || st.GetVersion() == st.GetFailedVersion() || row.GetSpec().GetWantedVersion() != "" {
+	if st.GetVersion() == "" || len(st.GetHeldBy()) > 0 || hasFailed(st) || row.GetSpec().GetWantedVersion() != "" {
 		return false
 	}
 	switch policy.GetMode() {
@@ -103,7 +103,7 @@ func mayByPolicy(policy *packagesv1.UpdatePolicySpec, row *packagesv1.PackageUpd
 }
 
 // Update wants packages updated to what was found, all where none is named, and answers which will be, and which are not
-// since something speaks against it.
+// since something speaks against it. A version that has failed is tried again where its package is named.
 func (s *Service) Update(ctx context.Context, now time.Time, by string, names []string, acceptChanges bool) (begun, held []*packagesv1.PackageUpdate, err error) {
 	_, err = s.store.Update(ctx, now, func(tx *store.Tx) error {
 		begun, held = nil, nil
@@ -113,7 +113,7 @@ func (s *Service) Update(ctx context.Context, now time.Time, by string, names []
 		}
 		for i, row := range list {
 			if row.GetSpec().GetWantedVersion() == "" {
-				if stands(row, acceptChanges) {
+				if stands(row, acceptChanges) || len(names) == 0 && hasFailed(row.GetStatus()) {
 					held = append(held, row)
 					continue
 				}
@@ -154,6 +154,11 @@ func offered(tx *store.Tx, names []string) ([]*packagesv1.PackageUpdate, error) 
 		rows = append(rows, row)
 	}
 	return rows, nil
+}
+
+// hasFailed tells whether the version that was found is one that has failed.
+func hasFailed(st *packagesv1.PackageUpdateStatus) bool {
+	return st.GetVersion() == st.GetFailedVersion()
 }
 
 // stands tells whether something speaks against an update that a person asks for.
@@ -279,9 +284,10 @@ func whyNot(op *operationsv1.Operation) *metav1.Fault {
 	return fault.Proto(fault.New(metav1.Reason_REASON_CANCELLED, "the operation was cancelled"))
 }
 
-// failedForGood tells whether an update would fail again for the same reason.
+// failedForGood tells whether an update would fail again for the same reason. Code that takes too long takes a service away each time
+// for as long as it may.
 func failedForGood(why *metav1.Fault) bool {
-	return why != nil && !fault.Info(why.GetReason()).GetRetryable()
+	return why != nil && (!fault.Info(why.GetReason()).GetRetryable() || why.GetReason() == metav1.Reason_REASON_PACKAGE_CODE_TIMEOUT)
 }
 
 // end records what became of an update.

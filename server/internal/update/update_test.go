@@ -310,6 +310,27 @@ func TestAFailedVersionIsNotTriedAgainByItself(t *testing.T) {
 	}
 }
 
+// Who updates all is told of what has failed, and tries it again by its name.
+func TestAFailedVersionIsTriedAgainByItsNameAlone(t *testing.T) {
+	t.Parallel()
+	for _, why := range []metav1.Reason{metav1.Reason_REASON_UPDATE_UNHEALTHY, metav1.Reason_REASON_PACKAGE_CODE_TIMEOUT} {
+		s := newServer(t, "a")
+		s.policy("a", automatic, nil)
+		s.look()
+		s.ends("a", fault.New(why, "no"))
+		s.now = s.now.Add(7 * time.Hour)
+		s.look()
+		begun, held, err := s.area.Update(t.Context(), s.now, "me", nil, true)
+		if err != nil || len(begun) != 0 || len(held) != 1 {
+			t.Errorf("of all, %v is begun and %v held: %v", begun, held, err)
+		}
+		begun, _, err = s.area.Update(t.Context(), s.now, "me", []string{"a"}, true)
+		if err != nil || len(begun) != 1 {
+			t.Errorf("by its name, %v is begun: %v", begun, err)
+		}
+	}
+}
+
 func TestAVersionThatFailedByHandIsNotTriedByItself(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "a", "b")
