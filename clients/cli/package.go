@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
+	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
 
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/clients/go"
@@ -450,14 +452,21 @@ func (a *app) uninstallCommand() *cobra.Command {
 			if !yes && !keep && !isTerminal(a.In) {
 				return wrong("usage.uninstall-yes", "ID", args[0])
 			}
-			if !yes && !keep {
-				fmt.Fprint(a.Err, a.say("package.uninstall-question", map[string]any{"ID": args[0]})+" ")
-				var answer string
-				if _, err := fmt.Fscanln(a.In, &answer); err != nil || answer != args[0] {
-					return spoken(a.say("package.nothing-removed", nil))
-				}
-			}
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				needed, err := dependents(ctx, c, args[0])
+				if err != nil {
+					return err
+				}
+				if len(needed) > 0 && !a.quiet {
+					fmt.Fprintln(a.Err, a.say("package.uninstall-needed", map[string]any{"ID": args[0], "Names": strings.Join(needed, ", ")}))
+				}
+				if !yes && !keep {
+					fmt.Fprint(a.Err, a.say("package.uninstall-question", map[string]any{"ID": args[0]})+" ")
+					var answer string
+					if _, err := fmt.Fscanln(a.In, &answer); err != nil || answer != args[0] {
+						return spoken(a.say("package.nothing-removed", nil))
+					}
+				}
 				resp, err := c.Packages.UninstallPackage(ctx, &packagesv1.UninstallPackageRequest{Id: args[0], Force: force, KeepData: keep})
 				if err != nil {
 					return err
@@ -486,6 +495,21 @@ func (a *app) uninstallCommand() *cobra.Command {
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	c.Flags().BoolVar(&noWait, "no-wait", false, "print the operation and return at once")
 	return c
+}
+
+// dependents are the packages that need a package, by id.
+func dependents(ctx context.Context, c *hearth.Client, id string) (ids []string, err error) {
+	targets := []*statev1.Target{{Selectors: []*statev1.Selector{{Kind: "dependency"}}}}
+	err = c.Watch(ctx, targets, func(up *statev1.Update) (bool, error) {
+		for _, ch := range up.GetChanges() {
+			if of, on, _ := strings.Cut(ch.GetId(), "/"); on == id && ch.GetResource() != nil {
+				ids = append(ids, of)
+			}
+		}
+		return up.GetBookmark() != "", nil
+	})
+	slices.Sort(ids)
+	return ids, err
 }
 
 func (a *app) healthCommand() *cobra.Command {
