@@ -19,7 +19,7 @@ release of Hearth does not have.
 
 With --lenient what goes beyond the manifest is from then on let through and recorded,
 instead of refused and recorded, as StartOS itself does it: the package can then read
-what belongs to other packages. --strict takes that back.`,
+and write what belongs to other packages. --strict takes that back.`,
 		Example: "  hearth package effects hello\n  hearth package effects hello --lenient", ValidArgsFunction: a.completeInstalled,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if lenient && strict {
