@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -76,10 +77,34 @@ const maxNeeded = 32
 // which versions it needs, without starting it, then what it needs, and starts it when that is there. That everything can be
 // had is looked at before. How it is done is as the request says.
 func (a *app) installWithNeeded(ctx context.Context, c *hearth.Client, req *packagesv1.InstallPackageRequest, from *packagesv1.FromRegistry) error {
-	if err := findAll(ctx, c, from, map[string]bool{}); err != nil {
+	err := findAll(ctx, c, from, map[string]bool{})
+	if fault.Is(err, metav1.Reason_REASON_PACKAGE_UP_TO_DATE) { // what it needs may be missing all the same
+		return cmp.Or(a.installMissing(ctx, c, req, from), err)
+	}
+	if err != nil {
 		return err
 	}
 	return a.installRest(ctx, c, req, from, map[string]bool{})
+}
+
+// installMissing installs what a package that is installed needs of others and is not there.
+func (a *app) installMissing(ctx context.Context, c *hearth.Client, req *packagesv1.InstallPackageRequest, from *packagesv1.FromRegistry) error {
+	resp, err := c.Packages.GetPackage(ctx, &packagesv1.GetPackageRequest{Id: from.GetPackageId()})
+	if err != nil {
+		return err
+	}
+	for _, d := range resp.GetDependencyStates() {
+		if d.GetState() != packagesv1.DependencyState_STATE_NOT_INSTALLED {
+			continue
+		}
+		if !a.rows() {
+			fmt.Fprintln(a.Err, a.say("package.needed", map[string]any{"ID": from.GetPackageId(), "Needed": d.GetPackageId()}))
+		}
+		if err := a.installWithNeeded(ctx, c, req, &packagesv1.FromRegistry{Registry: from.GetRegistry(), PackageId: d.GetPackageId()}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // findAll refuses a package that cannot be installed, or that needs one that cannot.

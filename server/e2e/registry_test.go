@@ -96,6 +96,11 @@ func TestRegistryFlow(t *testing.T) {
 	m.hearth("package", "install", guest, "--with-dependencies")
 	m.healthy(guest)
 	both("1.0.0:0", "Hello from Hearth")
+	// It comes back where it alone is missing.
+	m.hearth("package", "uninstall", sample, "--yes")
+	m.hearth("package", "install", guest, "--with-dependencies")
+	m.healthy(guest)
+	both("1.0.0:0", "Hello from Hearth")
 	m.greet("Hello")
 	both("1.0.0:0", "Hello")
 
