@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,7 +29,8 @@ func (a *app) apiCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "api METHOD [JSON|-]", Short: "Call any method of the server",
 		Long: `Call any method of the server and print its answer as JSON, as every wire gives it. A
-method that answers with a stream prints one line for each message.
+method that answers with a stream prints one line for each message; one that takes a
+stream of requests reads them with '-' from standard input, one a line, as they come.
 
 A method is named by its own name, with its service where that is not enough
 (PackageService/ListPackages), or in full. The request is a JSON object, '-' to read it
@@ -56,11 +59,11 @@ message in it, -f list=a -f list=b for several, -f labels.key=value for a map.`,
 			if describe {
 				return a.describeMethod(m)
 			}
-			req, err := a.request(m, args[1:], fields)
+			next, err := a.requests(m, args[1:], fields)
 			if err != nil {
 				return err
 			}
-			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error { return a.call(ctx, c, m, req) })
+			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error { return a.call(ctx, c, m, next) })
 		},
 	}
 	c.Flags().StringArrayVarP(&fields, "field", "f", nil, "a field of the request, as name=value; may be repeated")
@@ -115,23 +118,67 @@ func shortName(m protoreflect.MethodDescriptor) string {
 	return string(m.Parent().FullName()) + "/" + string(m.Name())
 }
 
-// request makes the request of a call: from the JSON given, from standard input, from fields, or empty.
-func (a *app) request(m protoreflect.MethodDescriptor, args, fields []string) (proto.Message, error) {
-	req := dynamicpb.NewMessage(m.Input())
+// requests gives the requests of a call one after the other, and io.EOF after the last.
+type requests func() (proto.Message, error)
+
+// requests are what a call sends: one, from the JSON given, from standard input, from fields, or empty; or as many as there are
+// lines of standard input where the method takes a stream of them.
+func (a *app) requests(m protoreflect.MethodDescriptor, args, fields []string) (requests, error) {
+	if m.IsStreamingClient() && len(args) == 1 && args[0] == "-" {
+		return a.requestLines(m, fields), nil
+	}
+	raw := []byte("{}")
 	if len(args) == 1 {
-		raw := []byte(args[0])
-		if args[0] == "-" {
-			var err error
-			if raw, err = io.ReadAll(io.LimitReader(a.In, maxRequest+1)); err != nil {
-				return nil, unable("failed.request", err)
-			}
-			if len(raw) > maxRequest {
-				return nil, wrong("usage.request-large", "Size", size(maxRequest))
+		raw = []byte(args[0])
+	}
+	if len(args) == 1 && args[0] == "-" {
+		var err error
+		if raw, err = io.ReadAll(io.LimitReader(a.In, maxRequest+1)); err != nil {
+			return nil, unable("failed.request", err)
+		}
+		if len(raw) > maxRequest {
+			return nil, wrong("usage.request-large", "Size", size(maxRequest))
+		}
+	}
+	req, err := a.request(m, raw, fields)
+	if err != nil {
+		return nil, err
+	}
+	given := false
+	return func() (proto.Message, error) {
+		if given {
+			return nil, io.EOF
+		}
+		given = true
+		return req, nil
+	}, nil
+}
+
+// requestLines reads a request from each line of standard input.
+func (a *app) requestLines(m protoreflect.MethodDescriptor, fields []string) requests {
+	lines := bufio.NewScanner(a.In)
+	lines.Buffer(nil, maxRequest)
+	return func() (proto.Message, error) {
+		for lines.Scan() {
+			if line := bytes.TrimSpace(lines.Bytes()); len(line) > 0 {
+				return a.request(m, line, fields)
 			}
 		}
-		if err := protojson.Unmarshal(raw, req); err != nil {
-			return nil, a.described(m, wrong("usage.request-unreadable", "Method", m.Name(), "Why", reworded(err)))
+		switch err := lines.Err(); {
+		case errors.Is(err, bufio.ErrTooLong):
+			return nil, wrong("usage.request-large", "Size", size(maxRequest))
+		case err != nil:
+			return nil, unable("failed.request", err)
 		}
+		return nil, io.EOF
+	}
+}
+
+// request makes a request of JSON and of fields.
+func (a *app) request(m protoreflect.MethodDescriptor, raw []byte, fields []string) (proto.Message, error) {
+	req := dynamicpb.NewMessage(m.Input())
+	if err := protojson.Unmarshal(raw, req); err != nil {
+		return nil, a.described(m, wrong("usage.request-unreadable", "Method", m.Name(), "Why", reworded(err)))
 	}
 	for _, f := range fields {
 		if err := assign(req, f); err != nil {
@@ -151,32 +198,61 @@ func (a *app) described(m protoreflect.MethodDescriptor, err error) error {
 }
 
 // call calls a method and prints what it answers.
-func (a *app) call(ctx context.Context, c *hearth.Client, m protoreflect.MethodDescriptor, req proto.Message) error {
+func (a *app) call(ctx context.Context, c *hearth.Client, m protoreflect.MethodDescriptor, next requests) error {
 	path := "/" + string(m.Parent().FullName()) + "/" + string(m.Name())
-	if !m.IsStreamingServer() {
+	if !m.IsStreamingServer() && !m.IsStreamingClient() {
+		req, err := next()
+		if err != nil {
+			return err
+		}
 		resp := dynamicpb.NewMessage(m.Output())
 		if err := c.Conn().Invoke(ctx, path, req, resp); err != nil {
 			return err
 		}
 		return a.printMessage(resp, a.output == "table")
 	}
-	stream, err := c.Conn().NewStream(ctx, &grpc.StreamDesc{StreamName: string(m.Name()), ServerStreams: true}, path)
+	calling, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	stream, err := c.Conn().NewStream(calling, &grpc.StreamDesc{StreamName: string(m.Name()), ServerStreams: true, ClientStreams: true}, path)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(stream.SendMsg(req), stream.CloseSend()); err != nil {
-		return err
-	}
+	// Nobody waits for it: it may wait for standard input, and ends with the program.
+	go func() {
+		if err := send(stream, next); err != nil {
+			end(err)
+		}
+	}()
 	for {
 		resp := dynamicpb.NewMessage(m.Output())
 		if err := stream.RecvMsg(resp); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 			return ctx.Err() // the person ended it
+		} else if err != nil && calling.Err() != nil {
+			return context.Cause(calling) // what could not be sent
 		} else if err != nil {
 			return err
 		}
 		if err := a.printMessage(resp, false); err != nil {
+			return err
+		}
+	}
+}
+
+// send sends requests until there are no more, or nobody wants them any more.
+func send(stream grpc.ClientStream, next requests) error {
+	for {
+		req, err := next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return stream.CloseSend()
+		case err != nil:
+			return err
+		}
+		if err := stream.SendMsg(req); errors.Is(err, io.EOF) {
+			return nil // what it ended with is received
+		} else if err != nil {
 			return err
 		}
 	}

@@ -10,9 +10,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
-// publicMethods are the methods of the contract that a server answers to people, by their full names, but for those that
-// take a stream of requests, which is what single commands are for. This program holds the descriptors of all services that
-// its client has.
+// publicMethods are the methods of the contract that a server answers to people, by their full names. This program holds the
+// descriptors of all services that its client has.
 func publicMethods() []protoreflect.MethodDescriptor {
 	var list []protoreflect.MethodDescriptor
 	protoregistry.GlobalFiles.RangeFiles(func(f protoreflect.FileDescriptor) bool {
@@ -21,7 +20,7 @@ func publicMethods() []protoreflect.MethodDescriptor {
 		}
 		for i := range f.Services().Len() {
 			for j := range f.Services().Get(i).Methods().Len() {
-				if m := f.Services().Get(i).Methods().Get(j); public(m) && !m.IsStreamingClient() {
+				if m := f.Services().Get(i).Methods().Get(j); public(m) {
 					list = append(list, m)
 				}
 			}
