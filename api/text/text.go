@@ -5,6 +5,7 @@
 //	help.COMMAND.…             help of a command: short, long, flag.NAME
 //	step.KIND.NAME             a step of an operation while it is done
 //	warning.NAME.…             a condition that somebody should look at: text, remedy
+//	check.NAME.…               what a check found: text, remedy
 //	anything else              a sentence or a heading of a client
 //
 // English has its source where the thing is: reasons and remedies in the contract, help in the commands, conditions where

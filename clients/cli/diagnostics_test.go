@@ -13,9 +13,9 @@ type diagnostics struct {
 }
 
 func (diagnostics) RunChecks(context.Context, *diagnosticsv1.RunChecksRequest) (*diagnosticsv1.RunChecksResponse, error) {
-	return &diagnosticsv1.RunChecksResponse{Checks: []*diagnosticsv1.Check{
-		ok("door", "answers"), warned("disk", "Make room.", "1.0 GiB of 100.0 GiB are free"),
-	}}, nil
+	disk := warned("disk", "Make room.", "1.0 GiB of 100.0 GiB are free")
+	disk.Words, disk.Metadata = "disk.low", map[string]string{"Free": "1.0 GiB", "All": "100.0 GiB", "Folder": "/var/lib/hearth"}
+	return &diagnosticsv1.RunChecksResponse{Checks: []*diagnosticsv1.Check{ok("door", "answers"), disk}}, nil
 }
 
 func little(dismissed bool) *diagnosticsv1.Warning {

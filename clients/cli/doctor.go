@@ -15,6 +15,7 @@ import (
 	systemv1 "github.com/hearthos/hearth/api/gen/go/hearth/system/v1"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/text"
 	"github.com/hearthos/hearth/clients/go"
 	"github.com/spf13/cobra"
 )
@@ -41,9 +42,10 @@ It ends with exit code 0 when nothing fails, warnings or not, and with 1 when so
 				if c.GetResult() == diagnosticsv1.Check_RESULT_FAIL {
 					failed++
 				}
-				table = append(table, []string{word(c.GetResult()), c.GetName(), c.GetDetail()})
-				if c.GetRemedy() != "" {
-					table = append(table, []string{"", "", "→ " + c.GetRemedy()})
+				detail, remedy := a.found(c)
+				table = append(table, []string{word(c.GetResult()), c.GetName(), detail})
+				if remedy != "" {
+					table = append(table, []string{"", "", "→ " + remedy})
 				}
 			}
 			var err error
@@ -58,6 +60,25 @@ It ends with exit code 0 when nothing fails, warnings or not, and with 1 when so
 			return err
 		},
 	}
+}
+
+// found is what a check found and what to do about it, in the person's language where the catalogue has its words.
+func (a *app) found(c *diagnosticsv1.Check) (detail, remedy string) {
+	detail, remedy = c.GetDetail(), c.GetRemedy()
+	if c.GetWords() == "" || a.texts.Language() == text.English {
+		return detail, remedy
+	}
+	values := map[string]any{}
+	for name, value := range c.GetMetadata() {
+		values[name] = value
+	}
+	if s, ok := a.texts.Lookup("check."+c.GetWords()+".text", values); ok {
+		detail = s
+	}
+	if s, ok := a.texts.Lookup("check."+c.GetWords()+".remedy", values); ok && remedy != "" {
+		remedy = s
+	}
+	return detail, remedy
 }
 
 func ok(name, format string, args ...any) *diagnosticsv1.Check {

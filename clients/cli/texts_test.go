@@ -70,7 +70,7 @@ func readTexts(t *testing.T, lang string) map[string]entry {
 // copied tells whether the English text of a key has its source elsewhere.
 func copied(key string) bool {
 	kind, _, _ := strings.Cut(key, ".")
-	return slices.Contains([]string{"reason", "remedy", "help", "warning"}, kind)
+	return slices.Contains([]string{"reason", "remedy", "help", "warning", "check"}, kind)
 }
 
 // sources are the English texts that en.json repeats.
@@ -84,7 +84,10 @@ func sources(t *testing.T) map[string]string {
 		}
 	}
 	helpTexts(newTestApp().newRoot(), func(key string, at *string) { out[key] = *at })
-	eachArea(t, func(files []*ast.File) { maps.Copy(out, conditionTexts(files)) })
+	eachArea(t, func(files []*ast.File) {
+		maps.Copy(out, literalTexts(files, "Condition", "warning."))
+		maps.Copy(out, literalTexts(files, "Words", "check."))
+	})
 	return out
 }
 
@@ -470,8 +473,9 @@ func eachArea(t *testing.T, fn func([]*ast.File)) {
 	}
 }
 
-// conditionTexts are the texts of the conditions that a package warns of: literals with Name, Text and Remedy.
-func conditionTexts(files []*ast.File) map[string]string {
+// literalTexts are the texts of literals of a type, with Name, Text and Remedy: of the conditions that a package warns of, and of what
+// checks find.
+func literalTexts(files []*ast.File, of, prefix string) map[string]string {
 	known := constants(files)
 	out := map[string]string{}
 	for _, f := range files {
@@ -480,10 +484,15 @@ func conditionTexts(files []*ast.File) map[string]string {
 			if !ok {
 				return true
 			}
-			sel, ok := lit.Type.(*ast.SelectorExpr)
-			if name := constant(member(lit, "Name"), known); ok && sel.Sel.Name == "Condition" && name != "" {
-				out["warning."+name+".text"] = constant(member(lit, "Text"), known)
-				out["warning."+name+".remedy"] = constant(member(lit, "Remedy"), known)
+			typ := lit.Type
+			if sel, ok := typ.(*ast.SelectorExpr); ok {
+				typ = sel.Sel
+			}
+			if name := constant(member(lit, "Name"), known); nameOf(typ) == of && name != "" {
+				out[prefix+name+".text"] = constant(member(lit, "Text"), known)
+				if remedy := constant(member(lit, "Remedy"), known); remedy != "" {
+					out[prefix+name+".remedy"] = remedy
+				}
 			}
 			return true
 		})

@@ -48,7 +48,7 @@ var needed = []string{"containers", "cgroup", "user-namespaces", "squashfs-idmap
 
 func (d *Daemon) checkCapabilities(ctx context.Context) diagnose.Finding {
 	if d.cfg.Sandbox != nil {
-		return diagnose.Warn("Run hearthd as root for services that run.", "this is a sandbox: services are played")
+		return diagnose.Warn(diagnose.Words{Name: "capabilities.played", Text: "this is a sandbox: services are played", Remedy: "Run hearthd as root for services that run."})
 	}
 	there := 0
 	list := d.machine().Capabilities(ctx)
@@ -59,66 +59,65 @@ func (d *Daemon) checkCapabilities(ctx context.Context) diagnose.Finding {
 		}
 		for _, name := range needed {
 			if c.Name == name {
-				return diagnose.Fail(c.Remedy, "%s: %s; without it no services run", c.Name, c.Detail)
+				return diagnose.Fail(diagnose.Words{Name: "capabilities.lack", Text: "{{.Name}}: {{.Detail}}; without it no services run", Remedy: "{{.Remedy}}"}, "Name", c.Name, "Detail", c.Detail, "Remedy", c.Remedy)
 			}
 		}
 	}
-	return diagnose.OK("%d of %d are there; 'hearth system capabilities' lists them", there, len(list))
+	return diagnose.OK(diagnose.Words{Name: "capabilities.there", Text: "{{.There}} of {{.All}} are there; 'hearth system capabilities' lists them"}, "There", there, "All", len(list))
 }
 
 func (d *Daemon) checkClock(context.Context) diagnose.Finding {
 	switch s := clock.Look("/"); {
 	case !s.Known:
-		return diagnose.Skip("%s", s.Detail)
+		return diagnose.Skip(diagnose.Words{Name: "clock.unknown", Text: "it is not known whether the clock is kept right: {{.Detail}}"}, "Detail", s.Detail)
 	case !s.Synchronised:
-		return diagnose.Warn("Look at the time service of this machine and at its way to the network.", "%s", s.Detail)
+		return diagnose.Warn(diagnose.Words{Name: "clock.loose", Text: "the clock is not kept right: {{.Detail}}", Remedy: "Look at the time service of this machine and at its way to the network."}, "Detail", s.Detail)
 	default:
-		return diagnose.OK("%s", s.Detail)
+		return diagnose.OK(diagnose.Words{Name: "clock.kept", Text: "the clock is kept right"})
 	}
 }
 
 func (d *Daemon) checkDisk(context.Context) diagnose.Finding {
 	r, err := roomOf(d.cfg.StateDir)
 	if err != nil {
-		return diagnose.Fail("Look at the disk of the state folder.", "it cannot be seen how much is free: %v", err)
+		return diagnose.Fail(diagnose.Words{Name: "disk.unknown", Text: "it cannot be seen how much is free: {{.Error}}", Remedy: "Look at the disk of the state folder."}, "Error", err)
 	}
-	text := fmt.Sprintf("%s of %s are free on the disk of %s", fault.Bytes(r.free), fault.Bytes(r.total), d.cfg.StateDir)
-	switch r.severity() {
-	case 0:
-		return diagnose.OK("%s", text)
-	default:
-		return diagnose.Warn(diskRemedy, "%s", text)
+	values := []any{"Free", fault.Bytes(r.free), "All", fault.Bytes(r.total), "Folder", d.cfg.StateDir}
+	if r.severity() == 0 {
+		return diagnose.OK(diagnose.Words{Name: "disk.free", Text: "{{.Free}} of {{.All}} are free on the disk of {{.Folder}}"}, values...)
 	}
+	return diagnose.Warn(diagnose.Words{Name: "disk.low", Text: "only {{.Free}} of {{.All}} are free on the disk of {{.Folder}}", Remedy: diskRemedy}, values...)
 }
 
 func (d *Daemon) checkStore(context.Context) diagnose.Finding {
 	st, err := d.store.Status()
 	switch {
 	case err != nil:
-		return diagnose.Fail("Stop the daemon and run 'hearthd store check'.", "the store does not tell how it does: %v", err)
+		return diagnose.Fail(diagnose.Words{Name: "store.silent", Text: "the store does not tell how it does: {{.Error}}", Remedy: "Stop the daemon and run 'hearthd store check'."}, "Error", err)
 	case st.WriteError != nil:
-		return diagnose.Fail("Look at the disk, then start the daemon again.", "nothing is written any more: %v", st.WriteError)
+		return diagnose.Fail(diagnose.Words{Name: "store.shut", Text: "nothing is written any more: {{.Error}}", Remedy: "Look at the disk, then start the daemon again."}, "Error", st.WriteError)
 	case st.CompactError != nil:
-		return diagnose.Warn("Run 'hearth api hearth.diagnostics.v1.DiagnosticsService/CompactLog' and read the server's log.", "the log could not be shortened: %v", st.CompactError)
+		return diagnose.Warn(diagnose.Words{Name: "store.long", Text: "the log could not be shortened: {{.Error}}", Remedy: "Run 'hearth api hearth.diagnostics.v1.DiagnosticsService/CompactLog' and read the server's log."}, "Error", st.CompactError)
 	}
-	return diagnose.OK("revision %d, the log reaches back to %d, %s on disk", st.Revision, st.Oldest, fault.Bytes(st.DiskBytes))
+	return diagnose.OK(diagnose.Words{Name: "store.well", Text: "revision {{.Revision}}, the log reaches back to {{.Oldest}}, {{.Size}} on disk"},
+		"Revision", st.Revision, "Oldest", st.Oldest, "Size", fault.Bytes(st.DiskBytes))
 }
 
 func (d *Daemon) checkDoor(ctx context.Context) diagnose.Finding {
-	const remedy = "Look at the end of the door's log; the daemon starts the door again by itself."
+	const doorRemedy = "Look at the end of the door's log; the daemon starts the door again by itself."
 	if d.doorConn == nil {
-		return diagnose.Fail(remedy, "the front door is not started yet")
+		return diagnose.Fail(diagnose.Words{Name: "door.absent", Text: "the front door is not started yet", Remedy: doorRemedy})
 	}
 	status, err := d.doorConn.Status(ctx)
 	switch {
 	case err != nil:
-		return diagnose.Fail(remedy, "the front door does not answer: %v", err)
+		return diagnose.Fail(diagnose.Words{Name: "door.silent", Text: "the front door does not answer: {{.Error}}", Remedy: doorRemedy}, "Error", err)
 	case status.GetDigest() == "":
-		return diagnose.Warn("Wait a minute; the daemon gives it one.", "the front door has no table yet")
+		return diagnose.Warn(diagnose.Words{Name: "door.empty", Text: "the front door has no table yet", Remedy: "Wait a minute; the daemon gives it one."})
 	case status.GetVersion() != d.cfg.Version:
-		return diagnose.Warn("Start the daemon again, which replaces it.", "the front door is version %s, the daemon %s", status.GetVersion(), d.cfg.Version)
+		return diagnose.Warn(diagnose.Words{Name: "door.other", Text: "the front door is version {{.Door}}, the daemon {{.Version}}", Remedy: "Start the daemon again, which replaces it."}, "Door", status.GetVersion(), "Version", d.cfg.Version)
 	}
-	return diagnose.OK("answers, version %s", status.GetVersion())
+	return diagnose.OK(diagnose.Words{Name: "door.well", Text: "answers, version {{.Version}}"}, "Version", status.GetVersion())
 }
 
 // soon is how long before its end a certificate is worth a word. The server's own is renewed long before.
@@ -135,25 +134,25 @@ func (d *Daemon) checkCertificates(context.Context) diagnose.Finding {
 	} {
 		raw, err := c.get()
 		if err != nil {
-			return diagnose.Fail("Read the server's log.", "there is no %s certificate: %v", c.what, err)
+			return diagnose.Fail(diagnose.Words{Name: "certificates.absent", Text: "there is no certificate of the {{.What}}: {{.Error}}", Remedy: "Read the server's log."}, "What", c.what, "Error", err)
 		}
 		block, _ := pem.Decode(raw)
 		if block == nil {
-			return diagnose.Fail("Read the server's log.", "the %s certificate cannot be read", c.what)
+			return diagnose.Fail(diagnose.Words{Name: "certificates.broken", Text: "the certificate of the {{.What}} cannot be read", Remedy: "Read the server's log."}, "What", c.what)
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		switch {
 		case err != nil:
-			return diagnose.Fail("Read the server's log.", "the %s certificate cannot be read: %v", c.what, err)
+			return diagnose.Fail(diagnose.Words{Name: "certificates.unread", Text: "the certificate of the {{.What}} cannot be read: {{.Error}}", Remedy: "Read the server's log."}, "What", c.what, "Error", err)
 		case now.Before(cert.NotBefore):
-			return diagnose.Fail("Set the machine's clock.", "the %s certificate is valid from %s on", c.what, cert.NotBefore.Format(time.DateOnly))
+			return diagnose.Fail(diagnose.Words{Name: "certificates.early", Text: "the certificate of the {{.What}} is valid from {{.Date}} on", Remedy: "Set the machine's clock."}, "What", c.what, "Date", cert.NotBefore.Format(time.DateOnly))
 		case now.After(cert.NotAfter):
-			return diagnose.Fail("Set the machine's clock, or start the daemon again.", "the %s certificate ended on %s", c.what, cert.NotAfter.Format(time.DateOnly))
+			return diagnose.Fail(diagnose.Words{Name: "certificates.ended", Text: "the certificate of the {{.What}} ended on {{.Date}}", Remedy: "Set the machine's clock, or start the daemon again."}, "What", c.what, "Date", cert.NotAfter.Format(time.DateOnly))
 		case now.Add(soon).After(cert.NotAfter):
-			return diagnose.Warn("Start the daemon again.", "the %s certificate ends on %s", c.what, cert.NotAfter.Format(time.DateOnly))
+			return diagnose.Warn(diagnose.Words{Name: "certificates.end", Text: "the certificate of the {{.What}} ends on {{.Date}}", Remedy: "Start the daemon again."}, "What", c.what, "Date", cert.NotAfter.Format(time.DateOnly))
 		}
 	}
-	return diagnose.OK("the root and the server's own are valid")
+	return diagnose.OK(diagnose.Words{Name: "certificates.valid", Text: "the root and the server's own are valid"})
 }
 
 // checkNetwork tells what is missing. It is put there again by the network's controller, not by who looks.
@@ -161,33 +160,35 @@ func (d *Daemon) checkNetwork(context.Context) diagnose.Finding {
 	missing, err := d.gateways.Missing()
 	switch {
 	case err != nil:
-		return diagnose.Fail("The message says what is in the way, such as the bridge of lxc-net.", "bridge and firewall are not as they should be: %v", err)
+		return diagnose.Fail(diagnose.Words{Name: "network.odd", Text: "bridge and firewall are not as they should be: {{.Error}}", Remedy: "The message says what is in the way, such as the bridge of lxc-net."}, "Error", err)
 	case len(missing) > 0:
-		return diagnose.Fail("The server puts it there again within a minute. Find out what removes it: another program that rules the network or the firewall of this machine.",
-			"not there: %s", strings.Join(missing, " and "))
+		return diagnose.Fail(diagnose.Words{Name: "network.missing", Text: "not there: {{.Missing}}",
+			Remedy: "The server puts it there again within a minute. Find out what removes it: another program that rules the network or the firewall of this machine."},
+			"Missing", strings.Join(missing, ", "))
 	}
 	if loose, err := d.gateways.Loose(); err == nil && len(loose) > 0 {
-		return diagnose.Fail("The server puts them there again within a minute. Find out what takes them off: another program that rules the network of this machine.",
-			"links of services are not on the bridge: %s", strings.Join(loose, " and "))
+		return diagnose.Fail(diagnose.Words{Name: "network.loose", Text: "links of services are not on the bridge: {{.Links}}",
+			Remedy: "The server puts them there again within a minute. Find out what takes them off: another program that rules the network of this machine."},
+			"Links", strings.Join(loose, ", "))
 	}
 	if rival, err := d.gateways.Rival6(); err == nil && rival != "" {
-		return diagnose.Warn("Take the address from the link, or have whoever gives it to the network announce another.",
-			"services have no IPv6: the link %s has an address in their network fd00:3::/64", rival)
+		return diagnose.Warn(diagnose.Words{Name: "network.rival", Text: "services have no IPv6: the link {{.Link}} has an address in their network fd00:3::/64",
+			Remedy: "Take the address from the link, or have whoever gives it to the network announce another."}, "Link", rival)
 	}
-	return diagnose.OK("bridge %s and firewall are as they should be", BridgeName(d.Tag()))
+	return diagnose.OK(diagnose.Words{Name: "network.well", Text: "bridge {{.Bridge}} and firewall are as they should be"}, "Bridge", BridgeName(d.Tag()))
 }
 
 // checkResolver asks the resolver what it always knows.
 func (d *Daemon) checkResolver(ctx context.Context) diagnose.Finding {
 	if d.cfg.Sandbox != nil {
-		return diagnose.Skip("a sandbox answers no names")
+		return diagnose.Skip(diagnose.Words{Name: "resolver.played", Text: "a sandbox answers no names"})
 	}
 	address := d.cfg.Bridge.Addr().String()
 	took, err := dnsserver.Ask(ctx, address, "startos.")
 	if err != nil {
-		return diagnose.Fail("Look at the end of the door's log: another program may have the port.", "%v", err)
+		return diagnose.Fail(diagnose.Words{Name: "resolver.silent", Text: "it does not answer: {{.Error}}", Remedy: "Look at the end of the door's log: another program may have the port."}, "Error", err)
 	}
-	return diagnose.OK("answers at %s in %s", address, took.Round(time.Millisecond))
+	return diagnose.OK(diagnose.Words{Name: "resolver.well", Text: "answers at {{.Address}} in {{.Took}}"}, "Address", address, "Took", took.Round(time.Millisecond))
 }
 
 func (d *Daemon) checkControllers(context.Context) diagnose.Finding {
@@ -198,9 +199,9 @@ func (d *Daemon) checkControllers(context.Context) diagnose.Finding {
 		}
 	}
 	if len(failing) > 0 {
-		return diagnose.Warn("Read the server's log for 'key is tried again'.", "what fails and is tried again: %s", strings.Join(failing, ", "))
+		return diagnose.Warn(diagnose.Words{Name: "controllers.fail", Text: "what fails and is tried again: {{.What}}", Remedy: "Read the server's log for 'key is tried again'."}, "What", strings.Join(failing, ", "))
 	}
-	return diagnose.OK("nothing fails")
+	return diagnose.OK(diagnose.Words{Name: "controllers.well", Text: "nothing fails"})
 }
 
 func (d *Daemon) checkOperations(context.Context) diagnose.Finding {
@@ -210,19 +211,20 @@ func (d *Daemon) checkOperations(context.Context) diagnose.Finding {
 		return err
 	})
 	if err != nil {
-		return diagnose.Fail("Read the server's log.", "operations cannot be read: %v", err)
+		return diagnose.Fail(diagnose.Words{Name: "operations.unread", Text: "operations cannot be read: {{.Error}}", Remedy: "Read the server's log."}, "Error", err)
 	}
 	underWay := 0
 	for _, op := range rows {
 		if s := op.GetStatus().GetStuck(); s.GetAttempts() >= 3 {
-			return diagnose.Warn("See 'hearth operations show "+op.GetMeta().GetId()+"'; retry it or give it up.", "%s %s is stuck: %s",
-				op.GetSpec().GetKind(), op.GetSpec().GetTarget(), s.GetFault().GetMessage())
+			return diagnose.Warn(diagnose.Words{Name: "operations.stuck", Text: "{{.Kind}} {{.Target}} is stuck: {{.Error}}",
+				Remedy: "See 'hearth operations show {{.ID}}'; retry it or give it up."},
+				"Kind", op.GetSpec().GetKind(), "Target", op.GetSpec().GetTarget(), "Error", s.GetFault().GetMessage(), "ID", op.GetMeta().GetId())
 		}
 		if op.GetStatus().GetEndTime() == nil {
 			underWay++
 		}
 	}
-	return diagnose.OK("%d under way, none stuck", underWay)
+	return diagnose.OK(diagnose.Words{Name: "operations.well", Text: "{{.Count}} under way, none stuck"}, "Count", underWay)
 }
 
 // slow is how long a service may be on its way before that is worth a word.
@@ -235,34 +237,37 @@ func (d *Daemon) checkServices(context.Context) diagnose.Finding {
 		return err
 	})
 	if err != nil {
-		return diagnose.Fail("Read the server's log.", "packages cannot be read: %v", err)
+		return diagnose.Fail(diagnose.Words{Name: "services.unread", Text: "packages cannot be read: {{.Error}}", Remedy: "Read the server's log."}, "Error", err)
 	}
 	running := 0
 	for _, row := range rows {
 		id := row.GetMeta().GetId()
 		switch row.GetStatus().GetState() {
 		case packagesv1.PackageStatus_STATE_FAILED:
-			return diagnose.Warn("See 'hearth package show "+id+"' and 'hearth package logs "+id+"'.", "%s has failed: %s", id, row.GetStatus().GetFault().GetMessage())
+			return diagnose.Warn(diagnose.Words{Name: "services.failed", Text: "{{.ID}} has failed: {{.Error}}",
+				Remedy: "See 'hearth package show {{.ID}}' and 'hearth package logs {{.ID}}'."}, "ID", id, "Error", row.GetStatus().GetFault().GetMessage())
 		case packagesv1.PackageStatus_STATE_RUNNING:
 			running++
 		case packagesv1.PackageStatus_STATE_STOPPED, packagesv1.PackageStatus_STATE_ABSENT:
 		default:
 			if since := row.GetMeta().GetUpdateTime().AsTime(); time.Since(since) > slow {
-				return diagnose.Warn("See 'hearth package logs "+id+"'; restart the package if nothing happens.", "%s is %s since %s", id,
-					strings.ToLower(strings.TrimPrefix(row.GetStatus().GetState().String(), "STATE_")), since.Format(time.RFC3339))
+				return diagnose.Warn(diagnose.Words{Name: "services.slow", Text: "{{.ID}} is {{.State}} since {{.Time}}",
+					Remedy: "See 'hearth package logs {{.ID}}'; restart the package if nothing happens."},
+					"ID", id, "State", strings.ToLower(strings.TrimPrefix(row.GetStatus().GetState().String(), "STATE_")), "Time", since.Format(time.RFC3339))
 			}
 		}
 	}
-	return diagnose.OK("%d of %d run, none has failed", running, len(rows))
+	return diagnose.OK(diagnose.Words{Name: "services.well", Text: "{{.Running}} of {{.All}} run, none has failed"}, "Running", running, "All", len(rows))
 }
 
 func (d *Daemon) checkWarnings(context.Context) diagnose.Finding {
 	rows, err := d.warnings.List(false)
 	switch {
 	case err != nil:
-		return diagnose.Fail("Read the server's log.", "warnings cannot be read: %v", err)
+		return diagnose.Fail(diagnose.Words{Name: "warnings.unread", Text: "warnings cannot be read: {{.Error}}", Remedy: "Read the server's log."}, "Error", err)
 	case len(rows) > 0:
-		return diagnose.Warn(rows[0].GetStatus().GetRemedy(), "%d, the gravest: %s", len(rows), rows[0].GetStatus().GetText())
+		return diagnose.Warn(diagnose.Words{Name: "warnings.some", Text: "{{.Count}}, the gravest: {{.Text}}", Remedy: "{{.Remedy}}"},
+			"Count", len(rows), "Text", rows[0].GetStatus().GetText(), "Remedy", rows[0].GetStatus().GetRemedy())
 	}
-	return diagnose.OK("none")
+	return diagnose.OK(diagnose.Words{Name: "warnings.none", Text: "none"})
 }

@@ -24,7 +24,7 @@ import (
 func (d *Daemon) unlessPlayed(look func() diagnose.Finding) func(context.Context) diagnose.Finding {
 	return func(context.Context) diagnose.Finding {
 		if d.cfg.Sandbox != nil {
-			return diagnose.Skip("services are played")
+			return diagnose.Skip(diagnose.Words{Name: "played", Text: "services are played"})
 		}
 		return look()
 	}
@@ -35,7 +35,7 @@ var kept = []string{"cpu", "memory", "pids"}
 
 // checkCgroups looks at the control groups mounted at root.
 func checkCgroups(root string) diagnose.Finding {
-	const remedy = "Start the machine with the kernel's parameter cgroup_enable=memory, or let systemd mount control groups of version 2."
+	const cgroupsRemedy = "Start the machine with the kernel's parameter cgroup_enable=memory, or let systemd mount control groups of version 2."
 	version, have := 2, []string(nil)
 	raw, err := os.ReadFile(filepath.Join(root, "cgroup.controllers"))
 	if err == nil {
@@ -44,7 +44,7 @@ func checkCgroups(root string) diagnose.Finding {
 		version = 1
 		entries, err := os.ReadDir(root)
 		if err != nil || len(entries) == 0 {
-			return diagnose.Fail("Mount control groups at "+root+", as systemd does.", "none are mounted: no service can be started")
+			return diagnose.Fail(diagnose.Words{Name: "cgroups.none", Text: "none are mounted: no service can be started", Remedy: "Mount control groups at {{.Folder}}, as systemd does."}, "Folder", root)
 		}
 		for _, e := range entries {
 			have = append(have, strings.Split(e.Name(), ",")...) // as in cpu,cpuacct
@@ -52,9 +52,10 @@ func checkCgroups(root string) diagnose.Finding {
 	}
 	lack := slices.DeleteFunc(slices.Clone(kept), func(name string) bool { return slices.Contains(have, name) })
 	if len(lack) > 0 {
-		return diagnose.Warn(remedy, "version %d without %s: those limits of services are not kept", version, strings.Join(lack, ", "))
+		return diagnose.Warn(diagnose.Words{Name: "cgroups.lack", Text: "version {{.Version}} without {{.Lack}}: those limits of services are not kept", Remedy: cgroupsRemedy},
+			"Version", version, "Lack", strings.Join(lack, ", "))
 	}
-	return diagnose.OK("version %d, with %s", version, strings.Join(kept, ", "))
+	return diagnose.OK(diagnose.Words{Name: "cgroups.well", Text: "version {{.Version}}, with {{.Have}}"}, "Version", version, "Have", strings.Join(kept, ", "))
 }
 
 // The beginning of a squashfs image: its magic, and where it says how long it is.
@@ -65,24 +66,24 @@ const (
 
 // checkRootImage looks whether the root that all containers share is whole. It does not read all of it.
 func checkRootImage(path string) diagnose.Finding {
-	const remedy = "Install the server's programs again: no service starts without it."
+	const rootRemedy = "Install the server's programs again: no service starts without it."
 	f, err := os.Open(path)
 	if err != nil {
-		return diagnose.Fail(remedy, "%v", err)
+		return diagnose.Fail(diagnose.Words{Name: "root-image.unread", Text: "it cannot be read: {{.Error}}", Remedy: rootRemedy}, "Error", err)
 	}
 	defer f.Close()
 	head := make([]byte, squashfsLength+8)
 	if _, err := io.ReadFull(f, head); err != nil || string(head[:4]) != squashfsMagic {
-		return diagnose.Fail(remedy, "%s is no squashfs image", path)
+		return diagnose.Fail(diagnose.Words{Name: "root-image.foreign", Text: "{{.Path}} is no squashfs image", Remedy: rootRemedy}, "Path", path)
 	}
 	info, err := f.Stat()
 	if err != nil {
-		return diagnose.Fail(remedy, "%v", err)
+		return diagnose.Fail(diagnose.Words{Name: "root-image.unread", Text: "it cannot be read: {{.Error}}", Remedy: rootRemedy}, "Error", err)
 	}
 	if says := binary.LittleEndian.Uint64(head[squashfsLength:]); says > uint64(info.Size()) {
-		return diagnose.Fail(remedy, "%s is cut off: it has %d of %d bytes", path, info.Size(), says)
+		return diagnose.Fail(diagnose.Words{Name: "root-image.cut", Text: "{{.Path}} is cut off: it has {{.Have}} of {{.All}} bytes", Remedy: rootRemedy}, "Path", path, "Have", info.Size(), "All", says)
 	}
-	return diagnose.OK("%s, %s", path, fault.Bytes(info.Size()))
+	return diagnose.OK(diagnose.Words{Name: "root-image.well", Text: "{{.Path}}, {{.Size}}"}, "Path", path, "Size", fault.Bytes(info.Size()))
 }
 
 // idRange is a range of ids that somebody has on this machine.
@@ -104,7 +105,7 @@ func (d *Daemon) checkUserIDs() diagnose.Finding {
 		return err
 	})
 	if err != nil {
-		return diagnose.Fail("Read the server's log.", "containers cannot be read: %v", err)
+		return diagnose.Fail(diagnose.Words{Name: "user-ids.unread", Text: "containers cannot be read: {{.Error}}", Remedy: "Read the server's log."}, "Error", err)
 	}
 	first := uint64(d.cfg.FirstUID)
 	return checkRanges("/etc", first, first+services*idmap.Range-1)
@@ -119,7 +120,7 @@ func checkRanges(etc string, first, last uint64) diagnose.Finding {
 	}{{"subuid", 1, 2}, {"subgid", 1, 2}, {"passwd", 2, -1}, {"group", 2, -1}} {
 		ranges, err := readRanges(filepath.Join(etc, file.name), file.start, file.length)
 		if err != nil {
-			return diagnose.Skip("%v", err)
+			return diagnose.Skip(diagnose.Words{Name: "user-ids.unknown", Text: "it is not known who else has them: {{.Error}}"}, "Error", err)
 		}
 		for _, r := range ranges {
 			if r.first <= last && r.last >= first {
@@ -128,10 +129,11 @@ func checkRanges(etc string, first, last uint64) diagnose.Finding {
 		}
 	}
 	if len(rivals) > 0 {
-		return diagnose.Warn("Give that user other ids: whoever runs with the ids of a service may read and change its files.",
-			"services have %d to %d, and %s", first, last, strings.Join(rivals, ", "))
+		return diagnose.Warn(diagnose.Words{Name: "user-ids.rival", Text: "services have {{.First}} to {{.Last}}, and {{.Rivals}}",
+			Remedy: "Give that user other ids: whoever runs with the ids of a service may read and change its files."},
+			"First", first, "Last", last, "Rivals", strings.Join(rivals, ", "))
 	}
-	return diagnose.OK("services have %d to %d, and nobody else does", first, last)
+	return diagnose.OK(diagnose.Words{Name: "user-ids.well", Text: "services have {{.First}} to {{.Last}}, and nobody else does"}, "First", first, "Last", last)
 }
 
 // maxUsers bounds a file of users.

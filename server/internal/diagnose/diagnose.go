@@ -10,36 +10,51 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 )
 
+// Words say what a check found and what to do about it. The catalogue has them in all languages by their name.
+type Words struct {
+	// Name is that of the texts, as in "disk.low".
+	Name string
+	// Text says what was found, Remedy what to do about it; both have places for values, as in "{{.Free}}".
+	Text, Remedy string
+}
+
 // Finding is how a check found something.
 type Finding struct {
 	Result         diagnosticsv1.Check_Result
+	Name           string
 	Detail, Remedy string
+	Values         map[string]string
 }
 
-// OK is as it should be.
-func OK(format string, args ...any) Finding {
-	return Finding{Result: diagnosticsv1.Check_RESULT_OK, Detail: fmt.Sprintf(format, args...)}
-}
+// OK is as it should be. The values are those of the words, each behind its name.
+func OK(w Words, values ...any) Finding { return found(diagnosticsv1.Check_RESULT_OK, w, values) }
 
 // Warn is something a person should look at, while what is there works.
-func Warn(remedy, format string, args ...any) Finding {
-	return Finding{Result: diagnosticsv1.Check_RESULT_WARN, Detail: fmt.Sprintf(format, args...), Remedy: remedy}
-}
+func Warn(w Words, values ...any) Finding { return found(diagnosticsv1.Check_RESULT_WARN, w, values) }
 
 // Fail is something that does not work.
-func Fail(remedy, format string, args ...any) Finding {
-	return Finding{Result: diagnosticsv1.Check_RESULT_FAIL, Detail: fmt.Sprintf(format, args...), Remedy: remedy}
-}
+func Fail(w Words, values ...any) Finding { return found(diagnosticsv1.Check_RESULT_FAIL, w, values) }
 
 // Skip is something that cannot be known here.
-func Skip(format string, args ...any) Finding {
-	return Finding{Result: diagnosticsv1.Check_RESULT_SKIP, Detail: fmt.Sprintf(format, args...)}
+func Skip(w Words, values ...any) Finding { return found(diagnosticsv1.Check_RESULT_SKIP, w, values) }
+
+func found(result diagnosticsv1.Check_Result, w Words, values []any) Finding {
+	named := make(map[string]string, len(values)/2)
+	var places []string
+	for i := 0; i+1 < len(values); i += 2 {
+		name, value := fmt.Sprint(values[i]), fmt.Sprint(values[i+1])
+		named[name] = value
+		places = append(places, "{{."+name+"}}", value)
+	}
+	fill := strings.NewReplacer(places...)
+	return Finding{Result: result, Name: w.Name, Detail: fill.Replace(w.Text), Remedy: fill.Replace(w.Remedy), Values: named}
 }
 
 // Check looks at one thing.
@@ -59,7 +74,7 @@ func Run(ctx context.Context, log *slog.Logger, checks []Check) []*diagnosticsv1
 	for i, c := range checks {
 		wg.Go(func() {
 			f := look(ctx, log, c)
-			list[i] = &diagnosticsv1.Check{Name: c.Name, Result: f.Result, Detail: f.Detail, Remedy: f.Remedy}
+			list[i] = &diagnosticsv1.Check{Name: c.Name, Result: f.Result, Detail: f.Detail, Remedy: f.Remedy, Words: f.Name, Metadata: f.Values}
 		})
 	}
 	wg.Wait()
@@ -75,7 +90,7 @@ func look(ctx context.Context, log *slog.Logger, c Check) Finding {
 		defer func() {
 			if p := recover(); p != nil {
 				log.Error("check panics", "check", c.Name, "panic", p, "stack", string(debug.Stack()))
-				found <- Fail("Report it with the server's log.", "the check itself has a defect")
+				found <- Fail(Words{Name: "defect", Text: "the check itself has a defect", Remedy: "Report it with the server's log."})
 			}
 		}()
 		found <- c.Look(ctx)
@@ -84,6 +99,6 @@ func look(ctx context.Context, log *slog.Logger, c Check) Finding {
 	case f := <-found:
 		return f
 	case <-ctx.Done():
-		return Fail("Run it again when the machine has less to do.", "no answer within %s", patience)
+		return Fail(Words{Name: "late", Text: "no answer within {{.Time}}", Remedy: "Run it again when the machine has less to do."}, "Time", patience)
 	}
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
+	"google.golang.org/protobuf/testing/protocmp"
+
 	"github.com/hearthos/hearth/server/internal/diagnose"
 )
 
@@ -20,11 +22,16 @@ func TestChecksThatHangOrPanicFailAloneAndInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		list := diagnose.Run(t.Context(), slog.New(slog.DiscardHandler), []diagnose.Check{
-			{Name: "hangs", Look: func(ctx context.Context) diagnose.Finding { <-ctx.Done(); return diagnose.OK("late") }},
+			{Name: "hangs", Look: func(ctx context.Context) diagnose.Finding {
+				<-ctx.Done()
+				return diagnose.OK(diagnose.Words{Text: "late"})
+			}},
 			{Name: "panics", Look: func(context.Context) diagnose.Finding { panic("broken") }},
-			{Name: "warns", Look: func(context.Context) diagnose.Finding { return diagnose.Warn("Do it.", "%d left", 3) }},
-			{Name: "fine", Look: func(context.Context) diagnose.Finding { return diagnose.OK("all of it") }},
-			{Name: "unknown", Look: func(context.Context) diagnose.Finding { return diagnose.Skip("not here") }},
+			{Name: "warns", Look: func(context.Context) diagnose.Finding {
+				return diagnose.Warn(diagnose.Words{Name: "left", Text: "{{.Count}} left", Remedy: "Do {{.What}}."}, "Count", 3, "What", "{{.Count}}")
+			}},
+			{Name: "fine", Look: func(context.Context) diagnose.Finding { return diagnose.OK(diagnose.Words{Text: "all of it"}) }},
+			{Name: "unknown", Look: func(context.Context) diagnose.Finding { return diagnose.Skip(diagnose.Words{Text: "not here"}) }},
 		})
 		var got []string
 		for _, c := range list {
@@ -33,8 +40,13 @@ func TestChecksThatHangOrPanicFailAloneAndInOrder(t *testing.T) {
 		if diff := cmp.Diff([]string{"hangs FAIL", "panics FAIL", "warns WARN", "fine OK", "unknown SKIP"}, got); diff != "" {
 			t.Error(diff)
 		}
-		if c := list[2]; c.GetDetail() != "3 left" || c.GetRemedy() != "Do it." {
-			t.Errorf("%v", c)
+		// Values are filled in once: what stands in one is no place for another.
+		want := &diagnosticsv1.Check{
+			Name: "warns", Result: diagnosticsv1.Check_RESULT_WARN, Detail: "3 left", Remedy: "Do {{.Count}}.",
+			Words: "left", Metadata: map[string]string{"Count": "3", "What": "{{.Count}}"},
+		}
+		if diff := cmp.Diff(want, list[2], protocmp.Transform()); diff != "" {
+			t.Error(diff)
 		}
 	})
 }

@@ -156,7 +156,11 @@ type Check struct {
 	// What was found, one line.
 	Detail string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
 	// What to do about it; empty where nothing is.
-	Remedy        string `protobuf:"bytes,4,opt,name=remedy,proto3" json:"remedy,omitempty"`
+	Remedy string `protobuf:"bytes,4,opt,name=remedy,proto3" json:"remedy,omitempty"`
+	// The name of the words, as in "disk.low": the catalogue has detail and remedy in other languages by it. Empty where there are none.
+	Words string `protobuf:"bytes,5,opt,name=words,proto3" json:"words,omitempty"`
+	// The dynamic values of the words, by name, for translations.
+	Metadata      map[string]string `protobuf:"bytes,6,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -217,6 +221,20 @@ func (x *Check) GetRemedy() string {
 		return x.Remedy
 	}
 	return ""
+}
+
+func (x *Check) GetWords() string {
+	if x != nil {
+		return x.Words
+	}
+	return ""
+}
+
+func (x *Check) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
 }
 
 // RunChecksRequest is empty.
@@ -1022,12 +1040,17 @@ var File_hearth_diagnostics_v1_diagnostics_proto protoreflect.FileDescriptor
 
 const file_hearth_diagnostics_v1_diagnostics_proto_rawDesc = "" +
 	"\n" +
-	"'hearth/diagnostics/v1/diagnostics.proto\x12\x15hearth.diagnostics.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\xec\x01\n" +
+	"'hearth/diagnostics/v1/diagnostics.proto\x12\x15hearth.diagnostics.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\x87\x03\n" +
 	"\x05Check\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12;\n" +
 	"\x06result\x18\x02 \x01(\x0e2#.hearth.diagnostics.v1.Check.ResultR\x06result\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x16\n" +
-	"\x06remedy\x18\x04 \x01(\tR\x06remedy\"b\n" +
+	"\x06remedy\x18\x04 \x01(\tR\x06remedy\x12\x14\n" +
+	"\x05words\x18\x05 \x01(\tR\x05words\x12F\n" +
+	"\bmetadata\x18\x06 \x03(\v2*.hearth.diagnostics.v1.Check.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"b\n" +
 	"\x06Result\x12\x16\n" +
 	"\x12RESULT_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tRESULT_OK\x10\x01\x12\x0f\n" +
@@ -1106,7 +1129,7 @@ func file_hearth_diagnostics_v1_diagnostics_proto_rawDescGZIP() []byte {
 }
 
 var file_hearth_diagnostics_v1_diagnostics_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_hearth_diagnostics_v1_diagnostics_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_hearth_diagnostics_v1_diagnostics_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_hearth_diagnostics_v1_diagnostics_proto_goTypes = []any{
 	(Check_Result)(0),              // 0: hearth.diagnostics.v1.Check.Result
 	(WarningStatus_Severity)(0),    // 1: hearth.diagnostics.v1.WarningStatus.Severity
@@ -1127,39 +1150,41 @@ var file_hearth_diagnostics_v1_diagnostics_proto_goTypes = []any{
 	(*CompactLogResponse)(nil),     // 16: hearth.diagnostics.v1.CompactLogResponse
 	(*CollectReportRequest)(nil),   // 17: hearth.diagnostics.v1.CollectReportRequest
 	(*CollectReportResponse)(nil),  // 18: hearth.diagnostics.v1.CollectReportResponse
-	nil,                            // 19: hearth.diagnostics.v1.WarningStatus.MetadataEntry
-	(*v1.Meta)(nil),                // 20: hearth.meta.v1.Meta
-	(*timestamppb.Timestamp)(nil),  // 21: google.protobuf.Timestamp
+	nil,                            // 19: hearth.diagnostics.v1.Check.MetadataEntry
+	nil,                            // 20: hearth.diagnostics.v1.WarningStatus.MetadataEntry
+	(*v1.Meta)(nil),                // 21: hearth.meta.v1.Meta
+	(*timestamppb.Timestamp)(nil),  // 22: google.protobuf.Timestamp
 }
 var file_hearth_diagnostics_v1_diagnostics_proto_depIdxs = []int32{
 	0,  // 0: hearth.diagnostics.v1.Check.result:type_name -> hearth.diagnostics.v1.Check.Result
-	2,  // 1: hearth.diagnostics.v1.RunChecksResponse.checks:type_name -> hearth.diagnostics.v1.Check
-	20, // 2: hearth.diagnostics.v1.Warning.meta:type_name -> hearth.meta.v1.Meta
-	6,  // 3: hearth.diagnostics.v1.Warning.spec:type_name -> hearth.diagnostics.v1.WarningSpec
-	7,  // 4: hearth.diagnostics.v1.Warning.status:type_name -> hearth.diagnostics.v1.WarningStatus
-	1,  // 5: hearth.diagnostics.v1.WarningStatus.severity:type_name -> hearth.diagnostics.v1.WarningStatus.Severity
-	19, // 6: hearth.diagnostics.v1.WarningStatus.metadata:type_name -> hearth.diagnostics.v1.WarningStatus.MetadataEntry
-	8,  // 7: hearth.diagnostics.v1.WarningStatus.button:type_name -> hearth.diagnostics.v1.Button
-	21, // 8: hearth.diagnostics.v1.WarningStatus.since:type_name -> google.protobuf.Timestamp
-	5,  // 9: hearth.diagnostics.v1.ListWarningsResponse.warnings:type_name -> hearth.diagnostics.v1.Warning
-	5,  // 10: hearth.diagnostics.v1.DismissWarningResponse.warning:type_name -> hearth.diagnostics.v1.Warning
-	3,  // 11: hearth.diagnostics.v1.DiagnosticsService.RunChecks:input_type -> hearth.diagnostics.v1.RunChecksRequest
-	9,  // 12: hearth.diagnostics.v1.DiagnosticsService.ListWarnings:input_type -> hearth.diagnostics.v1.ListWarningsRequest
-	11, // 13: hearth.diagnostics.v1.DiagnosticsService.DismissWarning:input_type -> hearth.diagnostics.v1.DismissWarningRequest
-	13, // 14: hearth.diagnostics.v1.DiagnosticsService.GetMetrics:input_type -> hearth.diagnostics.v1.GetMetricsRequest
-	15, // 15: hearth.diagnostics.v1.DiagnosticsService.CompactLog:input_type -> hearth.diagnostics.v1.CompactLogRequest
-	17, // 16: hearth.diagnostics.v1.DiagnosticsService.CollectReport:input_type -> hearth.diagnostics.v1.CollectReportRequest
-	4,  // 17: hearth.diagnostics.v1.DiagnosticsService.RunChecks:output_type -> hearth.diagnostics.v1.RunChecksResponse
-	10, // 18: hearth.diagnostics.v1.DiagnosticsService.ListWarnings:output_type -> hearth.diagnostics.v1.ListWarningsResponse
-	12, // 19: hearth.diagnostics.v1.DiagnosticsService.DismissWarning:output_type -> hearth.diagnostics.v1.DismissWarningResponse
-	14, // 20: hearth.diagnostics.v1.DiagnosticsService.GetMetrics:output_type -> hearth.diagnostics.v1.GetMetricsResponse
-	16, // 21: hearth.diagnostics.v1.DiagnosticsService.CompactLog:output_type -> hearth.diagnostics.v1.CompactLogResponse
-	18, // 22: hearth.diagnostics.v1.DiagnosticsService.CollectReport:output_type -> hearth.diagnostics.v1.CollectReportResponse
-	17, // [17:23] is the sub-list for method output_type
-	11, // [11:17] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	19, // 1: hearth.diagnostics.v1.Check.metadata:type_name -> hearth.diagnostics.v1.Check.MetadataEntry
+	2,  // 2: hearth.diagnostics.v1.RunChecksResponse.checks:type_name -> hearth.diagnostics.v1.Check
+	21, // 3: hearth.diagnostics.v1.Warning.meta:type_name -> hearth.meta.v1.Meta
+	6,  // 4: hearth.diagnostics.v1.Warning.spec:type_name -> hearth.diagnostics.v1.WarningSpec
+	7,  // 5: hearth.diagnostics.v1.Warning.status:type_name -> hearth.diagnostics.v1.WarningStatus
+	1,  // 6: hearth.diagnostics.v1.WarningStatus.severity:type_name -> hearth.diagnostics.v1.WarningStatus.Severity
+	20, // 7: hearth.diagnostics.v1.WarningStatus.metadata:type_name -> hearth.diagnostics.v1.WarningStatus.MetadataEntry
+	8,  // 8: hearth.diagnostics.v1.WarningStatus.button:type_name -> hearth.diagnostics.v1.Button
+	22, // 9: hearth.diagnostics.v1.WarningStatus.since:type_name -> google.protobuf.Timestamp
+	5,  // 10: hearth.diagnostics.v1.ListWarningsResponse.warnings:type_name -> hearth.diagnostics.v1.Warning
+	5,  // 11: hearth.diagnostics.v1.DismissWarningResponse.warning:type_name -> hearth.diagnostics.v1.Warning
+	3,  // 12: hearth.diagnostics.v1.DiagnosticsService.RunChecks:input_type -> hearth.diagnostics.v1.RunChecksRequest
+	9,  // 13: hearth.diagnostics.v1.DiagnosticsService.ListWarnings:input_type -> hearth.diagnostics.v1.ListWarningsRequest
+	11, // 14: hearth.diagnostics.v1.DiagnosticsService.DismissWarning:input_type -> hearth.diagnostics.v1.DismissWarningRequest
+	13, // 15: hearth.diagnostics.v1.DiagnosticsService.GetMetrics:input_type -> hearth.diagnostics.v1.GetMetricsRequest
+	15, // 16: hearth.diagnostics.v1.DiagnosticsService.CompactLog:input_type -> hearth.diagnostics.v1.CompactLogRequest
+	17, // 17: hearth.diagnostics.v1.DiagnosticsService.CollectReport:input_type -> hearth.diagnostics.v1.CollectReportRequest
+	4,  // 18: hearth.diagnostics.v1.DiagnosticsService.RunChecks:output_type -> hearth.diagnostics.v1.RunChecksResponse
+	10, // 19: hearth.diagnostics.v1.DiagnosticsService.ListWarnings:output_type -> hearth.diagnostics.v1.ListWarningsResponse
+	12, // 20: hearth.diagnostics.v1.DiagnosticsService.DismissWarning:output_type -> hearth.diagnostics.v1.DismissWarningResponse
+	14, // 21: hearth.diagnostics.v1.DiagnosticsService.GetMetrics:output_type -> hearth.diagnostics.v1.GetMetricsResponse
+	16, // 22: hearth.diagnostics.v1.DiagnosticsService.CompactLog:output_type -> hearth.diagnostics.v1.CompactLogResponse
+	18, // 23: hearth.diagnostics.v1.DiagnosticsService.CollectReport:output_type -> hearth.diagnostics.v1.CollectReportResponse
+	18, // [18:24] is the sub-list for method output_type
+	12, // [12:18] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_hearth_diagnostics_v1_diagnostics_proto_init() }
@@ -1173,7 +1198,7 @@ func file_hearth_diagnostics_v1_diagnostics_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_diagnostics_v1_diagnostics_proto_rawDesc), len(file_hearth_diagnostics_v1_diagnostics_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,13 +27,15 @@ from hearth.meta.v1 import meta_pb2 as hearth_dot_meta_dot_v1_dot_meta__pb2
 from hearth.options.v1 import options_pb2 as hearth_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'hearth/diagnostics/v1/diagnostics.proto\x12\x15hearth.diagnostics.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\xec\x01\n\x05\x43heck\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12;\n\x06result\x18\x02 \x01(\x0e\x32#.hearth.diagnostics.v1.Check.ResultR\x06result\x12\x16\n\x06\x64\x65tail\x18\x03 \x01(\tR\x06\x64\x65tail\x12\x16\n\x06remedy\x18\x04 \x01(\tR\x06remedy\"b\n\x06Result\x12\x16\n\x12RESULT_UNSPECIFIED\x10\x00\x12\r\n\tRESULT_OK\x10\x01\x12\x0f\n\x0bRESULT_WARN\x10\x02\x12\x0f\n\x0bRESULT_FAIL\x10\x03\x12\x0f\n\x0bRESULT_SKIP\x10\x04\"\x12\n\x10RunChecksRequest\"I\n\x11RunChecksResponse\x12\x34\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1c.hearth.diagnostics.v1.CheckR\x06\x63hecks\"\xca\x01\n\x07Warning\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12\x36\n\x04spec\x18\x02 \x01(\x0b\x32\".hearth.diagnostics.v1.WarningSpecR\x04spec\x12<\n\x06status\x18\x03 \x01(\x0b\x32$.hearth.diagnostics.v1.WarningStatusR\x06status:\x1f\xea\xf9\x18\x1b\x08\x46\x12\x07warning\x18\x01 \x01*\x04warn2\x04warn\"+\n\x0bWarningSpec\x12\x1c\n\tdismissed\x18\x01 \x01(\x08R\tdismissed\"\xe4\x03\n\rWarningStatus\x12I\n\x08severity\x18\x01 \x01(\x0e\x32-.hearth.diagnostics.v1.WarningStatus.SeverityR\x08severity\x12\x12\n\x04text\x18\x02 \x01(\tR\x04text\x12\x16\n\x06remedy\x18\x03 \x01(\tR\x06remedy\x12N\n\x08metadata\x18\x04 \x03(\x0b\x32\x32.hearth.diagnostics.v1.WarningStatus.MetadataEntryR\x08metadata\x12\x35\n\x06\x62utton\x18\x05 \x01(\x0b\x32\x1d.hearth.diagnostics.v1.ButtonR\x06\x62utton\x12\x30\n\x05since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"f\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x13\n\x0fSEVERITY_NOTICE\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x15\n\x11SEVERITY_CRITICAL\x10\x03\"Y\n\x06\x42utton\x12\x14\n\x05label\x18\x01 \x01(\tR\x05label\x12\x16\n\x06method\x18\x02 \x01(\tR\x06method\x12!\n\x0crequest_json\x18\x03 \x01(\tR\x0brequestJson\"3\n\x13ListWarningsRequest\x12\x1c\n\tdismissed\x18\x01 \x01(\x08R\tdismissed\"R\n\x14ListWarningsResponse\x12:\n\x08warnings\x18\x01 \x03(\x0b\x32\x1e.hearth.diagnostics.v1.WarningR\x08warnings\"\'\n\x15\x44ismissWarningRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"R\n\x16\x44ismissWarningResponse\x12\x38\n\x07warning\x18\x01 \x01(\x0b\x32\x1e.hearth.diagnostics.v1.WarningR\x07warning\"\x13\n\x11GetMetricsRequest\"(\n\x12GetMetricsResponse\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\"\x13\n\x11\x43ompactLogRequest\"2\n\x12\x43ompactLogResponse\x12\x1c\n\trevisions\x18\x01 \x01(\x04R\trevisions\"\x16\n\x14\x43ollectReportRequest\"U\n\x15\x43ollectReportResponse\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04\x64\x61ta\x18\x02 \x01(\x0cR\x04\x64\x61ta\x12\x14\n\x05\x61\x62out\x18\x03 \x01(\tR\x05\x61\x62out2\xb9\x05\n\x12\x44iagnosticsService\x12i\n\tRunChecks\x12\'.hearth.diagnostics.v1.RunChecksRequest\x1a(.hearth.diagnostics.v1.RunChecksResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x02\x12r\n\x0cListWarnings\x12*.hearth.diagnostics.v1.ListWarningsRequest\x1a+.hearth.diagnostics.v1.ListWarningsResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12u\n\x0e\x44ismissWarning\x12,.hearth.diagnostics.v1.DismissWarningRequest\x1a-.hearth.diagnostics.v1.DismissWarningResponse\"\x06\xca\xf3\x18\x02\x10\x02\x12l\n\nGetMetrics\x12(.hearth.diagnostics.v1.GetMetricsRequest\x1a).hearth.diagnostics.v1.GetMetricsResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12i\n\nCompactLog\x12(.hearth.diagnostics.v1.CompactLogRequest\x1a).hearth.diagnostics.v1.CompactLogResponse\"\x06\xca\xf3\x18\x02\x10\x03\x12t\n\rCollectReport\x12+.hearth.diagnostics.v1.CollectReportRequest\x1a,.hearth.diagnostics.v1.CollectReportResponse\"\x06\xca\xf3\x18\x02\x10\x03\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'hearth/diagnostics/v1/diagnostics.proto\x12\x15hearth.diagnostics.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\x87\x03\n\x05\x43heck\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12;\n\x06result\x18\x02 \x01(\x0e\x32#.hearth.diagnostics.v1.Check.ResultR\x06result\x12\x16\n\x06\x64\x65tail\x18\x03 \x01(\tR\x06\x64\x65tail\x12\x16\n\x06remedy\x18\x04 \x01(\tR\x06remedy\x12\x14\n\x05words\x18\x05 \x01(\tR\x05words\x12\x46\n\x08metadata\x18\x06 \x03(\x0b\x32*.hearth.diagnostics.v1.Check.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"b\n\x06Result\x12\x16\n\x12RESULT_UNSPECIFIED\x10\x00\x12\r\n\tRESULT_OK\x10\x01\x12\x0f\n\x0bRESULT_WARN\x10\x02\x12\x0f\n\x0bRESULT_FAIL\x10\x03\x12\x0f\n\x0bRESULT_SKIP\x10\x04\"\x12\n\x10RunChecksRequest\"I\n\x11RunChecksResponse\x12\x34\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1c.hearth.diagnostics.v1.CheckR\x06\x63hecks\"\xca\x01\n\x07Warning\x12(\n\x04meta\x18\x01 \x01(\x0b\x32\x14.hearth.meta.v1.MetaR\x04meta\x12\x36\n\x04spec\x18\x02 \x01(\x0b\x32\".hearth.diagnostics.v1.WarningSpecR\x04spec\x12<\n\x06status\x18\x03 \x01(\x0b\x32$.hearth.diagnostics.v1.WarningStatusR\x06status:\x1f\xea\xf9\x18\x1b\x08\x46\x12\x07warning\x18\x01 \x01*\x04warn2\x04warn\"+\n\x0bWarningSpec\x12\x1c\n\tdismissed\x18\x01 \x01(\x08R\tdismissed\"\xe4\x03\n\rWarningStatus\x12I\n\x08severity\x18\x01 \x01(\x0e\x32-.hearth.diagnostics.v1.WarningStatus.SeverityR\x08severity\x12\x12\n\x04text\x18\x02 \x01(\tR\x04text\x12\x16\n\x06remedy\x18\x03 \x01(\tR\x06remedy\x12N\n\x08metadata\x18\x04 \x03(\x0b\x32\x32.hearth.diagnostics.v1.WarningStatus.MetadataEntryR\x08metadata\x12\x35\n\x06\x62utton\x18\x05 \x01(\x0b\x32\x1d.hearth.diagnostics.v1.ButtonR\x06\x62utton\x12\x30\n\x05since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"f\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x13\n\x0fSEVERITY_NOTICE\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x15\n\x11SEVERITY_CRITICAL\x10\x03\"Y\n\x06\x42utton\x12\x14\n\x05label\x18\x01 \x01(\tR\x05label\x12\x16\n\x06method\x18\x02 \x01(\tR\x06method\x12!\n\x0crequest_json\x18\x03 \x01(\tR\x0brequestJson\"3\n\x13ListWarningsRequest\x12\x1c\n\tdismissed\x18\x01 \x01(\x08R\tdismissed\"R\n\x14ListWarningsResponse\x12:\n\x08warnings\x18\x01 \x03(\x0b\x32\x1e.hearth.diagnostics.v1.WarningR\x08warnings\"\'\n\x15\x44ismissWarningRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"R\n\x16\x44ismissWarningResponse\x12\x38\n\x07warning\x18\x01 \x01(\x0b\x32\x1e.hearth.diagnostics.v1.WarningR\x07warning\"\x13\n\x11GetMetricsRequest\"(\n\x12GetMetricsResponse\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\"\x13\n\x11\x43ompactLogRequest\"2\n\x12\x43ompactLogResponse\x12\x1c\n\trevisions\x18\x01 \x01(\x04R\trevisions\"\x16\n\x14\x43ollectReportRequest\"U\n\x15\x43ollectReportResponse\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04\x64\x61ta\x18\x02 \x01(\x0cR\x04\x64\x61ta\x12\x14\n\x05\x61\x62out\x18\x03 \x01(\tR\x05\x61\x62out2\xb9\x05\n\x12\x44iagnosticsService\x12i\n\tRunChecks\x12\'.hearth.diagnostics.v1.RunChecksRequest\x1a(.hearth.diagnostics.v1.RunChecksResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x02\x12r\n\x0cListWarnings\x12*.hearth.diagnostics.v1.ListWarningsRequest\x1a+.hearth.diagnostics.v1.ListWarningsResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12u\n\x0e\x44ismissWarning\x12,.hearth.diagnostics.v1.DismissWarningRequest\x1a-.hearth.diagnostics.v1.DismissWarningResponse\"\x06\xca\xf3\x18\x02\x10\x02\x12l\n\nGetMetrics\x12(.hearth.diagnostics.v1.GetMetricsRequest\x1a).hearth.diagnostics.v1.GetMetricsResponse\"\t\x90\x02\x01\xca\xf3\x18\x02\x10\x01\x12i\n\nCompactLog\x12(.hearth.diagnostics.v1.CompactLogRequest\x1a).hearth.diagnostics.v1.CompactLogResponse\"\x06\xca\xf3\x18\x02\x10\x03\x12t\n\rCollectReport\x12+.hearth.diagnostics.v1.CollectReportRequest\x1a,.hearth.diagnostics.v1.CollectReportResponse\"\x06\xca\xf3\x18\x02\x10\x03\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hearth.diagnostics.v1.diagnostics_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CHECK_METADATAENTRY']._loaded_options = None
+  _globals['_CHECK_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_WARNING']._loaded_options = None
   _globals['_WARNING']._serialized_options = b'\352\371\030\033\010F\022\007warning\030\001 \001*\004warn2\004warn'
   _globals['_WARNINGSTATUS_METADATAENTRY']._loaded_options = None
@@ -51,45 +53,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DIAGNOSTICSSERVICE'].methods_by_name['CollectReport']._loaded_options = None
   _globals['_DIAGNOSTICSSERVICE'].methods_by_name['CollectReport']._serialized_options = b'\312\363\030\002\020\003'
   _globals['_CHECK']._serialized_start=160
-  _globals['_CHECK']._serialized_end=396
-  _globals['_CHECK_RESULT']._serialized_start=298
-  _globals['_CHECK_RESULT']._serialized_end=396
-  _globals['_RUNCHECKSREQUEST']._serialized_start=398
-  _globals['_RUNCHECKSREQUEST']._serialized_end=416
-  _globals['_RUNCHECKSRESPONSE']._serialized_start=418
-  _globals['_RUNCHECKSRESPONSE']._serialized_end=491
-  _globals['_WARNING']._serialized_start=494
-  _globals['_WARNING']._serialized_end=696
-  _globals['_WARNINGSPEC']._serialized_start=698
-  _globals['_WARNINGSPEC']._serialized_end=741
-  _globals['_WARNINGSTATUS']._serialized_start=744
-  _globals['_WARNINGSTATUS']._serialized_end=1228
-  _globals['_WARNINGSTATUS_METADATAENTRY']._serialized_start=1065
-  _globals['_WARNINGSTATUS_METADATAENTRY']._serialized_end=1124
-  _globals['_WARNINGSTATUS_SEVERITY']._serialized_start=1126
-  _globals['_WARNINGSTATUS_SEVERITY']._serialized_end=1228
-  _globals['_BUTTON']._serialized_start=1230
-  _globals['_BUTTON']._serialized_end=1319
-  _globals['_LISTWARNINGSREQUEST']._serialized_start=1321
-  _globals['_LISTWARNINGSREQUEST']._serialized_end=1372
-  _globals['_LISTWARNINGSRESPONSE']._serialized_start=1374
-  _globals['_LISTWARNINGSRESPONSE']._serialized_end=1456
-  _globals['_DISMISSWARNINGREQUEST']._serialized_start=1458
-  _globals['_DISMISSWARNINGREQUEST']._serialized_end=1497
-  _globals['_DISMISSWARNINGRESPONSE']._serialized_start=1499
-  _globals['_DISMISSWARNINGRESPONSE']._serialized_end=1581
-  _globals['_GETMETRICSREQUEST']._serialized_start=1583
-  _globals['_GETMETRICSREQUEST']._serialized_end=1602
-  _globals['_GETMETRICSRESPONSE']._serialized_start=1604
-  _globals['_GETMETRICSRESPONSE']._serialized_end=1644
-  _globals['_COMPACTLOGREQUEST']._serialized_start=1646
-  _globals['_COMPACTLOGREQUEST']._serialized_end=1665
-  _globals['_COMPACTLOGRESPONSE']._serialized_start=1667
-  _globals['_COMPACTLOGRESPONSE']._serialized_end=1717
-  _globals['_COLLECTREPORTREQUEST']._serialized_start=1719
-  _globals['_COLLECTREPORTREQUEST']._serialized_end=1741
-  _globals['_COLLECTREPORTRESPONSE']._serialized_start=1743
-  _globals['_COLLECTREPORTRESPONSE']._serialized_end=1828
-  _globals['_DIAGNOSTICSSERVICE']._serialized_start=1831
-  _globals['_DIAGNOSTICSSERVICE']._serialized_end=2528
+  _globals['_CHECK']._serialized_end=551
+  _globals['_CHECK_METADATAENTRY']._serialized_start=392
+  _globals['_CHECK_METADATAENTRY']._serialized_end=451
+  _globals['_CHECK_RESULT']._serialized_start=453
+  _globals['_CHECK_RESULT']._serialized_end=551
+  _globals['_RUNCHECKSREQUEST']._serialized_start=553
+  _globals['_RUNCHECKSREQUEST']._serialized_end=571
+  _globals['_RUNCHECKSRESPONSE']._serialized_start=573
+  _globals['_RUNCHECKSRESPONSE']._serialized_end=646
+  _globals['_WARNING']._serialized_start=649
+  _globals['_WARNING']._serialized_end=851
+  _globals['_WARNINGSPEC']._serialized_start=853
+  _globals['_WARNINGSPEC']._serialized_end=896
+  _globals['_WARNINGSTATUS']._serialized_start=899
+  _globals['_WARNINGSTATUS']._serialized_end=1383
+  _globals['_WARNINGSTATUS_METADATAENTRY']._serialized_start=392
+  _globals['_WARNINGSTATUS_METADATAENTRY']._serialized_end=451
+  _globals['_WARNINGSTATUS_SEVERITY']._serialized_start=1281
+  _globals['_WARNINGSTATUS_SEVERITY']._serialized_end=1383
+  _globals['_BUTTON']._serialized_start=1385
+  _globals['_BUTTON']._serialized_end=1474
+  _globals['_LISTWARNINGSREQUEST']._serialized_start=1476
+  _globals['_LISTWARNINGSREQUEST']._serialized_end=1527
+  _globals['_LISTWARNINGSRESPONSE']._serialized_start=1529
+  _globals['_LISTWARNINGSRESPONSE']._serialized_end=1611
+  _globals['_DISMISSWARNINGREQUEST']._serialized_start=1613
+  _globals['_DISMISSWARNINGREQUEST']._serialized_end=1652
+  _globals['_DISMISSWARNINGRESPONSE']._serialized_start=1654
+  _globals['_DISMISSWARNINGRESPONSE']._serialized_end=1736
+  _globals['_GETMETRICSREQUEST']._serialized_start=1738
+  _globals['_GETMETRICSREQUEST']._serialized_end=1757
+  _globals['_GETMETRICSRESPONSE']._serialized_start=1759
+  _globals['_GETMETRICSRESPONSE']._serialized_end=1799
+  _globals['_COMPACTLOGREQUEST']._serialized_start=1801
+  _globals['_COMPACTLOGREQUEST']._serialized_end=1820
+  _globals['_COMPACTLOGRESPONSE']._serialized_start=1822
+  _globals['_COMPACTLOGRESPONSE']._serialized_end=1872
+  _globals['_COLLECTREPORTREQUEST']._serialized_start=1874
+  _globals['_COLLECTREPORTREQUEST']._serialized_end=1896
+  _globals['_COLLECTREPORTRESPONSE']._serialized_start=1898
+  _globals['_COLLECTREPORTRESPONSE']._serialized_end=1983
+  _globals['_DIAGNOSTICSSERVICE']._serialized_start=1986
+  _globals['_DIAGNOSTICSSERVICE']._serialized_end=2683
 # @@protoc_insertion_point(module_scope)

@@ -13,7 +13,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Check(_message.Message):
-    __slots__ = ("name", "result", "detail", "remedy")
+    __slots__ = ("name", "result", "detail", "remedy", "words", "metadata")
     class Result(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         RESULT_UNSPECIFIED: _ClassVar[Check.Result]
@@ -26,15 +26,26 @@ class Check(_message.Message):
     RESULT_WARN: Check.Result
     RESULT_FAIL: Check.Result
     RESULT_SKIP: Check.Result
+    class MetadataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     REMEDY_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
     name: str
     result: Check.Result
     detail: str
     remedy: str
-    def __init__(self, name: _Optional[str] = ..., result: _Optional[_Union[Check.Result, str]] = ..., detail: _Optional[str] = ..., remedy: _Optional[str] = ...) -> None: ...
+    words: str
+    metadata: _containers.ScalarMap[str, str]
+    def __init__(self, name: _Optional[str] = ..., result: _Optional[_Union[Check.Result, str]] = ..., detail: _Optional[str] = ..., remedy: _Optional[str] = ..., words: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class RunChecksRequest(_message.Message):
     __slots__ = ()
