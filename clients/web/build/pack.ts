@@ -44,15 +44,17 @@ async function worker(root: string, out: string): Promise<void> {
 
 /**
  * Has index.html ask for all that the first picture is made of: the entry is small and imports the page, which a browser would
- * otherwise ask for only when it has read the entry. The home page is most people's first.
+ * otherwise ask for only when it has read the entry. The home page is most people's first. Each file comes after those that it needs, which is
+ * the order that main.ts evaluates them in.
  */
 function asking(html: string, bundle: OutputBundle): string {
   const chunks = Object.values(bundle).filter((one) => one.type === "chunk");
-  const wanted = new Set<OutputChunk>();
+  const [wanted, seen] = [new Set<OutputChunk>(), new Set<OutputChunk>()];
   const want = (chunk: OutputChunk | undefined): void => {
-    if (chunk === undefined || wanted.has(chunk)) return;
-    wanted.add(chunk);
+    if (chunk === undefined || seen.has(chunk)) return;
+    seen.add(chunk);
     for (const name of chunk.imports) want(chunks.find(({ fileName }) => fileName === name));
+    wanted.add(chunk);
   };
   for (const first of ["src/start.ts", "src/features/home/Home.svelte"]) {
     const chunk = chunks.find(({ facadeModuleId }) => facadeModuleId?.endsWith(first));

@@ -1,5 +1,6 @@
 /// <reference types="vite/client" />
 import { chosenKey, failures, loaders, localeOf, type Language } from "./languages.js";
+import { numbers } from "./ui/formats.js";
 import { plain } from "./ui/plain.js";
 
 class Texts {
@@ -49,7 +50,7 @@ export function t(key: string, values?: Record<string, unknown>): string {
 
 /** Says one of two texts, `key.one` or `key.other`, with the number as Count. */
 export function counted(key: string, count: number, values: Record<string, unknown> = {}): string {
-  return texts.text(`${key}.${count === 1 ? "one" : "other"}`, { ...values, Count: count.toLocaleString(texts.locale) });
+  return texts.text(`${key}.${count === 1 ? "one" : "other"}`, { ...values, Count: numbers(texts.locale).format(count) });
 }
 
 /** Takes a language for this device. */

@@ -7,6 +7,7 @@ import { firstLanguage } from "./languages.js";
 import { live } from "./live/index.svelte.js";
 import { router } from "./router.svelte.js";
 import { applyTheme } from "./theme.svelte.js";
+import { warm } from "./ui/when.js";
 
 applyTheme();
 // What the first picture needs is asked for at once; whoever needs it hears of what failed.
@@ -14,6 +15,7 @@ const begun = live.active ? live.begin().catch(() => undefined) : undefined;
 if (begun) void areaOf(router.route.page)?.().catch(() => undefined);
 await texts.use(firstLanguage());
 if (document.readyState === "loading") await new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve));
+if (begun) for (const steps = warm(); !steps.next().done; ) await new Promise((resolve) => setTimeout(resolve));
 // The answer to who calls is mostly there by now: what is seen until it is need not be built then.
 await Promise.race([begun, new Promise((resolve) => setTimeout(resolve, 1000))]);
 const target = document.getElementById("page")!;

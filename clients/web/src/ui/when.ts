@@ -1,12 +1,13 @@
 import { timestampDate, type Timestamp } from "@bufbuild/protobuf/wkt";
 import { texts } from "../i18n.svelte.js";
+import { distances, numbers, order, times } from "./formats.js";
 
 /** A time, as people of the language write it; today without the day. */
 export function when(at: Timestamp | undefined): string {
   if (at === undefined) return "";
   const date = timestampDate(at);
   const today = date.toDateString() === new Date().toDateString();
-  return new Intl.DateTimeFormat(texts.locale, today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" }).format(date);
+  return times(texts.locale, today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" }).format(date);
 }
 
 const units: readonly [Intl.RelativeTimeFormatUnit, number][] = [
@@ -20,7 +21,7 @@ export function ago(at: Timestamp | undefined, now = Date.now()): string {
   if (at === undefined) return "";
   const seconds = (timestampDate(at).getTime() - now) / 1000;
   const [unit, length] = units.find(([, length]) => Math.abs(seconds) >= length) ?? ["second", 1];
-  return new Intl.RelativeTimeFormat(texts.locale, { numeric: "auto" }).format(Math.trunc(seconds / length), unit);
+  return distances(texts.locale).format(Math.trunc(seconds / length), unit);
 }
 
 const sizes = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
@@ -29,13 +30,13 @@ const sizes = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
 export function bytes(count: bigint | number): string {
   let value = Number(count);
   // Few bytes are said by the sign alone: "0 byte" is no language's.
-  if (value < 1000) return `${new Intl.NumberFormat(texts.locale, { maximumFractionDigits: 0 }).format(value)} ${texts.language === "fr" ? "o" : "B"}`;
+  if (value < 1000) return `${numbers(texts.locale, { maximumFractionDigits: 0 }).format(value)} ${texts.language === "fr" ? "o" : "B"}`;
   let unit = 0;
   while (value >= 1000 && unit < sizes.length - 1) {
     value /= 1000;
     unit++;
   }
-  return new Intl.NumberFormat(texts.locale, { style: "unit", unit: sizes[unit]!, maximumFractionDigits: value < 10 && unit > 0 ? 1 : 0 }).format(value);
+  return numbers(texts.locale, { style: "unit", unit: sizes[unit]!, maximumFractionDigits: value < 10 && unit > 0 ? 1 : 0 }).format(value);
 }
 
 /** A number of bytes in a second, as people write it. */
@@ -43,5 +44,16 @@ export const rate = (count: number): string => `${bytes(count)}/s`;
 
 /** A share, 1 being all, as people write it. */
 export function percent(share: number): string {
-  return new Intl.NumberFormat(texts.locale, { style: "percent", maximumFractionDigits: share < 0.1 && share > 0 ? 1 : 0 }).format(share);
+  return numbers(texts.locale, { style: "percent", maximumFractionDigits: share < 0.1 && share > 0 ? 1 : 0 }).format(share);
+}
+
+/**
+ * Makes what the first picture writes numbers with, one format at each step: whoever goes through it while there is nothing else to do
+ * has them when cards are built, and can be heard between two.
+ */
+export function* warm(): Generator<unknown> {
+  yield order(texts.language);
+  for (const share of [0.5, 0.05]) yield percent(share);
+  for (const count of [5e6, 5e7]) yield bytes(count);
+  yield numbers(texts.locale).format(1);
 }
