@@ -24,19 +24,18 @@ export function ago(at: Timestamp | undefined, now = Date.now()): string {
   return distances(texts.locale).format(Math.trunc(seconds / length), unit);
 }
 
-const sizes = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
+const sizes = ["B", "KiB", "MiB", "GiB", "TiB"] as const;
 
-/** A number of bytes, as people write it. */
+/** A number of bytes in the units of the command line, with the number as people write it. */
 export function bytes(count: bigint | number): string {
   let value = Number(count);
-  // Few bytes are said by the sign alone: "0 byte" is no language's.
-  if (value < 1000) return `${numbers(texts.locale, { maximumFractionDigits: 0 }).format(value)} ${texts.language === "fr" ? "o" : "B"}`;
   let unit = 0;
-  while (value >= 1000 && unit < sizes.length - 1) {
-    value /= 1000;
+  // What would be written as 1024 of a unit is one of the next.
+  while (value >= 1023.5 && unit < sizes.length - 1) {
+    value /= 1024;
     unit++;
   }
-  return numbers(texts.locale, { style: "unit", unit: sizes[unit]!, maximumFractionDigits: value < 10 && unit > 0 ? 1 : 0 }).format(value);
+  return `${numbers(texts.locale, { maximumFractionDigits: value < 10 && unit > 0 ? 1 : 0 }).format(value)}\u00a0${sizes[unit]!}`;
 }
 
 /** A number of bytes in a second, as people write it. */
@@ -54,6 +53,6 @@ export function percent(share: number): string {
 export function* warm(): Generator<unknown> {
   yield order(texts.language);
   for (const share of [0.5, 0.05]) yield percent(share);
-  for (const count of [5e6, 5e7]) yield bytes(count);
+  for (const count of [2 ** 22, 2 ** 25]) yield bytes(count);
   yield numbers(texts.locale).format(1);
 }
