@@ -138,7 +138,7 @@ await drive(async (context) => {
 
   // How it is kept up to date, and what it may use.
   await tab("Settings").click();
-  await page.getByLabel("Newer versions").selectOption("At a time of the day");
+  await page.getByRole("combobox", { name: "Newer versions" }).selectOption("At a time of the day");
   await page.getByLabel("Begins at").fill("04:30");
   await page.getByLabel("Open for (hours)").fill("99");
   await page.getByLabel("Time zone").selectOption("Europe/Berlin");
