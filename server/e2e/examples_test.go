@@ -35,6 +35,11 @@ func (m *machine) requested(url string, args ...string) (status, answer string) 
 func TestExampleDatabaseAndWhatNeedsIt(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
+	// What the second knows of the first's settings is what the first says.
+	known, err := os.ReadFile("../../sdk-ts/examples/database-metrics/database.ts")
+	if says := m.must(m.cli, "s9pk", "types", filepath.Join(m.bin, "database.s9pk")); err != nil || says != string(known) {
+		t.Errorf("the types of the settings are %q, and there are %q, %v", says, known, err)
+	}
 	m.start()
 	m.install("database")
 	m.healthy("database")

@@ -1,6 +1,5 @@
-import { definePackage, host, published, task, type ActionInfo } from "@hearthos/sdk";
-
-type DatabaseSettings = ActionInfo<"settings", { metrics: boolean }>;
+import { definePackage, host, published, task } from "@hearthos/sdk";
+import type { Settings } from "./database.js";
 
 export const { manifest, init, uninit, main, createBackup, actions } = definePackage({
   about: {
@@ -18,7 +17,7 @@ export const { manifest, init, uninit, main, createBackup, actions } = definePac
   volumes: ["main"],
   needs: { database: { title: "Database", versions: ">=15.0.0:0", running: ["postgres"], why: "Whose statistics are read" } },
   tasks: () => [
-    task(published<DatabaseSettings>("settings"), "critical", {
+    task(published<Settings>("settings"), "critical", {
       of: "database",
       reason: "The database does not show its statistics yet",
       when: { condition: "input-not-matches", once: false },

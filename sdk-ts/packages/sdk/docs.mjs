@@ -10,11 +10,11 @@ const out = join(here, "test/docs");
 const head = `import * as sdk from "@hearthos/sdk";
 import { mock } from "node:test";
 import { TestHost } from "@hearthos/sdk/testing";
-const { action, Backups, Daemons, definePackage, defaults, field, file, form, host, LazySubContainer, Mounts, MultiHost, patterns, published, RangeInterfaceBuilder, say, smtp, task } = sdk;
+const { action, Backups, Daemons, definePackage, defaults, field, file, form, host, inputOf, LazySubContainer, Mounts, MultiHost, patterns, published, RangeInterfaceBuilder, say, smtp, task } = sdk;
 type ActionInfo<Id extends string, Input extends Record<string, any>> = sdk.ActionInfo<Id, Input>;
 const about = { id: "x", title: "X", license: "MIT", short: "s", long: "l", packageRepo: "a", upstreamRepo: "b", website: "c" };
 const versions = [{ version: "1.0.0:0", notes: "" }];
-void [action, Backups, Daemons, definePackage, defaults, field, file, form, host, LazySubContainer, Mounts, MultiHost, patterns, published, RangeInterfaceBuilder, say, smtp, task, mock, TestHost, about, versions];
+void [action, Backups, Daemons, definePackage, defaults, field, file, form, host, inputOf, LazySubContainer, Mounts, MultiHost, patterns, published, RangeInterfaceBuilder, say, smtp, task, mock, TestHost, about, versions];
 export type { ActionInfo };
 `;
 

@@ -243,6 +243,21 @@ export function createTask<A extends ActionInfo<string, any>>(options: { effects
 }
 
 /**
+ * What the form of an action holds now: of the settings of a package, what people chose; null where there is nothing yet. Of
+ * another package that is told which its author published, by `access` of the action: "dependent" for packages that need it,
+ * "public" for all. Its types are written by `hearth s9pk types`. It is asked once, and answered by the code of that package:
+ * who has to hear of changes makes a task.
+ * @example
+ * const settings = published<ActionInfo<"settings", { metrics: boolean }>>("settings");
+ * const chosen = await inputOf({ effects, packageId: "database", action: settings });
+ * if (chosen?.metrics === false) console.log("The database does not show its statistics");
+ */
+export async function inputOf<A extends ActionInfo<string, any>>({ effects, action, packageId }: { effects: Effects; action: A; packageId?: string }): Promise<W.DeepPartial<InputOf<A>> | null> {
+  const form = await effects.action.getInput({ actionId: action.id, ...(packageId === undefined ? {} : { packageId }) });
+  return (form?.value ?? null) as W.DeepPartial<InputOf<A>> | null;
+}
+
+/**
  * Runs an action. An input made by a function gets the form of the action and its present value.
  * @example
  * const result = await runAction({ effects, actionId: "show" });

@@ -11,7 +11,7 @@ export * as patterns from "./patterns.js";
 export * as smtp from "./smtp.js";
 export * as wire from "./wire.js";
 export type { Buildable, Effects } from "./effects.js";
-export { action, Actions, createTask, runAction, say, type Action, type ActionInfo, type Shown, type TaskOptions } from "./actions.js";
+export { action, Actions, createTask, inputOf, runAction, say, type Action, type ActionInfo, type Shown, type TaskOptions } from "./actions.js";
 export { Backups, setupBackups } from "./backups.js";
 export { Daemons } from "./daemons/daemons.js";
 export { DaemonsReconciler } from "./daemons/reconciler.js";

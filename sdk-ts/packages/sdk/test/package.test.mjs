@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { action, Backups, definePackage, field, form, published, say, task } from "@hearthos/sdk";
+import { action, Backups, definePackage, field, form, inputOf, published, say, task } from "@hearthos/sdk";
 import { TestHost } from "@hearthos/sdk/testing";
 
 const about = { id: "notes", title: "Notes", license: "MIT", short: "s", long: "l", packageRepo: "https://a.example", upstreamRepo: "https://b.example", website: "https://c.example" };
@@ -235,6 +235,24 @@ test("a running service is backed up with quiet data, which are thawed however i
   await dumps.start();
   await assert.rejects(dumps.backup(), /is dumped by a server of its own/);
   await dumps.uninstall();
+});
+
+test("a package reads what people chose in another one that tells it", async (t) => {
+  const read = [];
+  const pkg = definePackage({
+    about, versions: [{ version: "1.0.0:0", notes: "first" }], images: { main: "a:1" }, volumes: ["main"],
+    needs: { database: { title: "Database", versions: ">=1.0:0" } },
+    run: async ({ effects }) => (read.push(await inputOf({ effects, packageId: "database", action: published("settings") })), {}),
+  });
+  let form = { eventId: "e", spec: {}, value: { metrics: true } };
+  const host = new TestHost(pkg, { answers: { "action.get-input": ({ packageId, actionId }) => (assert.deepEqual([packageId, actionId], ["database", "settings"]), form) } });
+  t.after(() => end(t, host));
+  await host.install();
+  await host.start();
+  await host.stop();
+  form = null;
+  await host.start();
+  assert.deepEqual(read, [{ metrics: true }, null]);
 });
 
 test("what people have to say first is asked for, and the file comes with what they say", async () => {
