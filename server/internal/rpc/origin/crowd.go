@@ -20,7 +20,11 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (c *Conn) noted() { c.active.Store(time.Now().UnixNano()) }
+func (c *Conn) noted() {
+	if c.listener.opt.Crowd { // nobody asks elsewhere
+		c.active.Store(time.Now().UnixNano())
+	}
+}
 
 // makeRoom takes the connection out that is to be closed for a new one: of the source that has most, the one that was silent longest. So who opens
 // connections without end closes his own. It needs l.mu, and the caller closes the connection.
@@ -64,7 +68,7 @@ func (r *revealed) NetConn() net.Conn { return r.Conn }
 func (r *revealed) Read(p []byte) (int, error) {
 	n, err := r.Conn.Read(p)
 	r.once.Do(func() {
-		if c := below(r.Conn); c != nil && c.listener != nil {
+		if c := below(r.Conn); c != nil {
 			c.listener.mu.Lock()
 			defer c.listener.mu.Unlock()
 			c.source = Origin{Remote: r.RemoteAddr().String()}.Source()
