@@ -135,6 +135,7 @@ func (r Request) CheckBody(body []byte) error {
 // Guard verifies requests to a server of some names and lets each pass once. It remembers requests for as long as their
 // time would be accepted and no longer. It is safe for concurrent use.
 type Guard struct {
+	start   time.Time
 	servers []string
 
 	mu    sync.Mutex // guards what follows
@@ -153,15 +154,16 @@ type remembered struct {
 	until time.Time
 }
 
-// NewGuard makes a Guard for a server of these names.
-func NewGuard(servers ...string) *Guard {
-	return &Guard{servers: servers, seen: make(map[requestID]bool), count: make(map[PublicKey]int)}
+// NewGuard makes a Guard for a server of these names that starts now. What was signed before is refused: nobody remembers whether it passed.
+func NewGuard(start time.Time, servers ...string) *Guard {
+	return &Guard{start: start.Truncate(time.Second), servers: servers, seen: make(map[requestID]bool), count: make(map[PublicKey]int)}
 }
 
 // Check refuses a request that is not signed for this server, at about this time and for the first time. Callers have
 // decided before whether the signer counts, so that strangers fill no memory; they check the body afterwards.
 func (g *Guard) Check(r Request, now time.Time) error {
-	if d := now.Sub(time.Unix(r.Timestamp, 0)); d > RequestWindow || d < -RequestWindow {
+	signed := time.Unix(r.Timestamp, 0)
+	if d := now.Sub(signed); d > RequestWindow || d < -RequestWindow || signed.Before(g.start) {
 		return fmt.Errorf("cannot accept the request: %w", ErrRequestTime)
 	}
 	err := fmt.Errorf("cannot verify the request: %w", ErrSignature)

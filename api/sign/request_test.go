@@ -48,7 +48,7 @@ func TestRecordedRequestIsReproducedAndAccepted(t *testing.T) {
 	if err != nil || r != ours {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	if err := errors.Join(sign.NewGuard("other.example", v.Context).Check(r, now), r.CheckBody([]byte(v.Body))); err != nil {
+	if err := errors.Join(sign.NewGuard(time.Time{}, "other.example", v.Context).Check(r, now), r.CheckBody([]byte(v.Body))); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -79,11 +79,11 @@ func TestRequestsAreRefusedWithTheirReason(t *testing.T) {
 	} {
 		r := honest
 		c.change(&r)
-		if err := sign.NewGuard("server").Check(r, c.now); !errors.Is(err, c.want) || (err != nil) != (c.want != nil) {
+		if err := sign.NewGuard(time.Time{}, "server").Check(r, c.now); !errors.Is(err, c.want) || (err != nil) != (c.want != nil) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
-	if err := sign.NewGuard("another").Check(honest, now); !errors.Is(err, sign.ErrSignature) {
+	if err := sign.NewGuard(time.Time{}, "another").Check(honest, now); !errors.Is(err, sign.ErrSignature) {
 		t.Error(err)
 	}
 	for _, body := range []string{"", "bodY", "body "} {
@@ -100,7 +100,7 @@ func TestARequestPassesOnceForAsLongAsItsTimeIsAccepted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := sign.NewGuard("server")
+	g := sign.NewGuard(time.Time{}, "server")
 	var passed atomic.Int64
 	var all sync.WaitGroup
 	for range 20 {
@@ -131,7 +131,7 @@ func TestARequestPassesOnceForAsLongAsItsTimeIsAccepted(t *testing.T) {
 func TestOneSignerCannotFillTheMemory(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_800_000_000, 0)
-	g := sign.NewGuard("server")
+	g := sign.NewGuard(time.Time{}, "server")
 	check := func(key sign.PrivateKey, nonce uint64, now time.Time) error {
 		r, err := sign.SignRequest(key, "server", nil, now, nonce)
 		if err != nil {

@@ -18,6 +18,7 @@ import (
 	registryv1 "github.com/hearthos/hearth/api/gen/go/hearth/registry/v1"
 
 	"github.com/hearthos/hearth/api/registry"
+	"github.com/hearthos/hearth/api/sign"
 	"github.com/hearthos/hearth/server/internal/registryd"
 	"github.com/hearthos/hearth/server/internal/registryd/v0"
 	"github.com/hearthos/hearth/server/internal/store"
@@ -170,5 +171,41 @@ func TestARequestGoesThroughAllPackagesOnce(t *testing.T) {
 			}()
 			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodPost, registry.Path, strings.NewReader(body)))
 		}()
+	}
+}
+
+// A signed request that passed before the registry was started anew does not pass again: nobody remembers it.
+func TestASignedRequestPassesOnceAlsoWhereTheRegistryIsStartedAnew(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_790_000_000, 0)
+	clock := func() time.Time { return now }
+	service := newService(t, registryd.Options{Clock: clock})
+	key := sign.FromSeed([32]byte{4})
+	if err := service.EnsureAdmin(t.Context(), "admin", key.Public()); err != nil {
+		t.Fatal(err)
+	}
+	signed := func(nonce uint64) (body []byte, header string) {
+		body = []byte(`{"method":"admin.list","params":{}}`)
+		r, err := sign.SignRequest(key, hostOfVectors, body, now, nonce)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return body, r.Header()
+	}
+	start := func() http.Handler {
+		return v0.New(service, []string{hostOfVectors}, clock, slog.New(slog.DiscardHandler))
+	}
+	body, header := signed(1)
+	if answer := ask(t, start(), body, "", header); !bytes.Contains(answer, []byte(`"result"`)) {
+		t.Fatalf("a signed request is answered with %s", answer)
+	}
+	now = now.Add(2 * time.Second)
+	h := start()
+	if answer := ask(t, h, body, "", header); !bytes.Contains(answer, []byte(`"code":31`)) {
+		t.Errorf("the same request is answered with %s", answer)
+	}
+	body, header = signed(2)
+	if answer := ask(t, h, body, "", header); !bytes.Contains(answer, []byte(`"result"`)) {
+		t.Errorf("a new request is answered with %s", answer)
 	}
 }

@@ -53,9 +53,9 @@ type Handler struct {
 	pieces  sync.Pool // of *bufio.Writer
 }
 
-// New answers for a service whose host has these names in signatures.
+// New answers for a service whose host has these names in signatures, from now on.
 func New(service *registryd.Service, names []string, clock func() time.Time, log *slog.Logger) *Handler {
-	h := &Handler{service: service, guard: sign.NewGuard(names...), names: names, clock: clock, log: log}
+	h := &Handler{service: service, guard: sign.NewGuard(clock(), names...), names: names, clock: clock, log: log}
 	h.methods = h.table()
 	return h
 }
@@ -181,7 +181,7 @@ func (h *Handler) identify(head http.Header, body []byte) (caller, bool) {
 	}
 	guard := h.guard
 	if from.who, from.known = h.service.Identify(signed.Signer); !from.known {
-		guard = sign.NewGuard(h.names...) // strangers fill no memory
+		guard = sign.NewGuard(time.Time{}, h.names...) // strangers fill no memory
 	}
 	if err := guard.Check(signed, h.clock()); err != nil {
 		from.known, from.err = false, refused(registry.CodeSignature, err.Error())
