@@ -88,6 +88,47 @@ func childTaken(t *testing.T, dir string) {
 	}
 }
 
+// btrfs writes what is written again somewhere else, for which a disk that was taken has no room: a log that has its own is written to
+// all the same.
+func TestALogIsWrittenWhereItLies(t *testing.T) {
+	t.Parallel()
+	testenv.Require(t, "root", "btrfs")
+	p, out := start(t, "inplace", t.TempDir(), &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS})
+	said, err := io.ReadAll(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if state, err := p.Wait(); err != nil || !state.Success() {
+		t.Errorf("%v, %v: %.3000s", state, err, said)
+	}
+}
+
+// childInPlace commits on a full disk of btrfs, as if room were not looked for. Each page takes btrfs some time then.
+func childInPlace(t *testing.T, dir string) {
+	if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+	run := func(args ...string) error { return exec.CommandContext(t.Context(), args[0], args[1:]...).Run() }
+	image, disk := filepath.Join(dir, "image"), filepath.Join(dir, "disk")
+	if err := errors.Join(os.Mkdir(disk, 0o755), run("truncate", "-s", "400M", image), run("mkfs.btrfs", "-q", image), run("mount", "-o", "loop", image, disk)); err != nil {
+		t.Fatal(err)
+	}
+	s := openStore(t, filepath.Join(disk, "store"), store.Options{MinFree: 1, Reserve: 1 << 20})
+	put(t, s, row("before", ""))
+	fill(t, filepath.Join(disk, "ballast"))
+	s.NeedFree(0)
+	for n := range 4 {
+		put(t, s, row(fmt.Sprintf("r%02d", n), ""))
+	}
+	if there := listIDs(t, s, ""); len(there) != 5 {
+		t.Errorf("%d rows are there", len(there))
+	}
+	if err := os.Remove(filepath.Join(disk, "ballast")); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+}
+
 // What ext4 keeps for root, a service cannot take: on a disk of which it took all there is to it, tables are written, too.
 func TestTablesAreWrittenToWhatADiskKeepsForRoot(t *testing.T) {
 	t.Parallel()

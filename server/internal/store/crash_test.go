@@ -44,6 +44,8 @@ func TestChild(t *testing.T) {
 		childReserve(t, dir)
 	case "taken":
 		childTaken(t, dir)
+	case "inplace":
+		childInPlace(t, dir)
 	case "kept":
 		childKept(t, dir)
 	case "readonly":

@@ -40,6 +40,9 @@ func openDatabase(dir string, set badger.Options) (_ *database, err error) {
 		if err := syncLogs(set.Dir); err != nil {
 			return nil, fmt.Errorf("cannot make the logs of the store's database durable: %w", err)
 		}
+		if err := writeInPlace(set.Dir); err != nil {
+			return nil, fmt.Errorf("cannot prepare the folder of the store's database: %w", err)
+		}
 	}
 	db, err := badger.OpenManaged(set.WithSyncWrites(false))
 	if err != nil {
