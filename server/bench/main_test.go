@@ -14,7 +14,7 @@
 //	idle_test.go     the daemon with a hundred packages and ten watchers
 //	feed_test.go     the change feed, against etcd's watch
 //	door_test.go     the front door, against nginx, Caddy, HAProxy and dnsmasq
-//	load_test.go     the package's code, from the agent's answer until it is loaded
+//	load_test.go     the JavaScript host, from the agent's answer until it answers
 //	registry_test.go a registry of 10 000 packages, against a server that has its answers ready
 //	forwards_test.go ports that lead to services, against the program nft
 package bench_test
