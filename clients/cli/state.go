@@ -184,7 +184,7 @@ func (a *app) operationsCommand() *cobra.Command {
 		return a.completeInstalled(cmd, nil, prefix)
 	})
 	show := &cobra.Command{
-		Use: "show ID", Short: "Show one operation with its steps", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeOperation,
+		Use: "show ID", Short: "Show one operation with its steps", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeOperation(nil),
 		Example: "  hearth operations show 01m85wmxkfm468vnc1kjsw2k3p",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
@@ -197,7 +197,7 @@ func (a *app) operationsCommand() *cobra.Command {
 		},
 	}
 	follow := &cobra.Command{
-		Use: "watch ID", Short: "Follow an operation to its end", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeOperation,
+		Use: "watch ID", Short: "Follow an operation to its end", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeOperation(nil),
 		Long: `Show the steps of an operation until it has ended, and end as it did: with exit code 0
 when it succeeded, else with its fault. An interruption (Ctrl-C) leaves the operation
 to the server.`,
@@ -213,7 +213,7 @@ to the server.`,
 		},
 	}
 	cancel := &cobra.Command{
-		Use: "cancel ID", Short: "Undo an operation that is under way", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeOperation,
+		Use: "cancel ID", Short: "Undo an operation that is under way", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeOperation(underWay),
 		Example: "  hearth operations cancel 01m85wmxkfm468vnc1kjsw2k3p",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
@@ -229,19 +229,28 @@ to the server.`,
 	return c
 }
 
-// completeOperation completes the ids of operations.
-func (a *app) completeOperation(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	var list []string
-	if len(args) == 0 {
-		_ = a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-			resp, err := c.Operations.ListOperations(ctx, &operationsv1.ListOperationsRequest{})
-			for _, op := range resp.GetOperations() {
-				list = append(list, op.GetMeta().GetId()+"\t"+op.GetSpec().GetKind()+" "+op.GetSpec().GetTarget()+", "+word(op.GetStatus().GetState()))
-			}
-			return err
-		})
+// completeOperation completes the ids of operations that suit, or of all.
+func (a *app) completeOperation(suits func(*operationsv1.OperationStatus) bool) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		var list []string
+		if len(args) == 0 {
+			_ = a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+				resp, err := c.Operations.ListOperations(ctx, &operationsv1.ListOperationsRequest{})
+				for _, op := range resp.GetOperations() {
+					if suits == nil || suits(op.GetStatus()) {
+						list = append(list, op.GetMeta().GetId()+"\t"+op.GetSpec().GetKind()+" "+op.GetSpec().GetTarget()+", "+word(op.GetStatus().GetState()))
+					}
+				}
+				return err
+			})
+		}
+		return list, cobra.ShellCompDirectiveNoFileComp
 	}
-	return list, cobra.ShellCompDirectiveNoFileComp
+}
+
+// underWay tells of an operation that has not ended.
+func underWay(st *operationsv1.OperationStatus) bool {
+	return st.GetState() <= operationsv1.OperationStatus_STATE_UNDOING
 }
 
 func (a *app) printOperations(ops ...*operationsv1.Operation) error {

@@ -12,7 +12,9 @@ import (
 
 func (a *app) retryCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "retry ID", Short: "Try an operation again that is stuck or has failed", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeOperation,
+		Use: "retry ID", Short: "Try an operation again that is stuck or has failed", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeOperation(func(st *operationsv1.OperationStatus) bool {
+			return underWay(st) || st.GetState() == operationsv1.OperationStatus_STATE_FAILED
+		}),
 		Long: `Try an operation again.
 
 One that is stuck at a step does not wait for its next attempt. One that has failed or
@@ -34,7 +36,7 @@ recorded of it: an installation cannot, since its file is gone.`,
 func (a *app) giveUpCommand() *cobra.Command {
 	var force bool
 	c := &cobra.Command{
-		Use: "give-up ID", Short: "Leave a stuck step of an operation as it is", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeOperation,
+		Use: "give-up ID", Short: "Leave a stuck step of an operation as it is", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeOperation(underWay),
 		Long: `Leave the step of an operation as it is at which it is stuck.
 
 An operation that fails undoes what it did, and tries until it can. When that cannot

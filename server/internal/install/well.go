@@ -96,7 +96,11 @@ func (s *Service) awaitWell(ctx context.Context, r *operation.Run) error {
 	if err != nil && context.Cause(bounded) != late || found != unwell {
 		return err
 	}
-	return fault.New(metav1.Reason_REASON_UPDATE_UNHEALTHY, "version %s of %q was not well within %s: %s", r.Param("version"), r.Target(), limit, why).
+	within := ""
+	if err != nil { // else it was given up earlier
+		within = " within " + limit.String()
+	}
+	return fault.New(metav1.Reason_REASON_UPDATE_UNHEALTHY, "version %s of %q was not well%s: %s", r.Param("version"), r.Target(), within, why).
 		With("package", r.Target()).With("version", r.Param("version")).With("limit", limit)
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/host/netdev"
 	"github.com/hearthos/hearth/server/internal/host/tree"
 	"github.com/hearthos/hearth/server/internal/store"
+	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -278,6 +279,9 @@ func (s *Service) assemble(ctx context.Context, pkg ids.Package, spec *packagesv
 // containerFailed is a fault that tells its cause to whom it is told: they mind the machine on which it failed, and have nobody to
 // ask. The package does not hear of it, it has no container.
 func containerFailed(err error) error {
+	if errors.Is(err, unix.ENOSPC) {
+		return fault.New(metav1.Reason_REASON_DISK_FULL, "%v", err)
+	}
 	return fault.New(metav1.Reason_REASON_CONTAINER_FAILED, "%v", err)
 }
 
