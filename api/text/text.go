@@ -91,49 +91,39 @@ func In(tag string) *Texts {
 	return t
 }
 
-// file is one of the files, of which a text is decoded when it is asked for: a command reads a few of thousands, and is not to
-// wait for the others each time it starts. A key stands at the beginning of a line, two spaces from its margin, as who writes
-// the files leaves it.
-type file struct {
-	raw string
-	at  map[string]int // where in raw the value of a key begins
-}
+// file has the values of one of the files by their keys, as JSON: a text is decoded when it is asked for. A command reads a few of
+// thousands, and is not to wait for the others each time it starts. A key stands at the beginning of a line, two spaces from its
+// margin, as who writes the files leaves it.
+type file map[string]string
 
 // open finds the keys of the file of a language.
 func open(name string) file {
 	const margin, after = "\n  \"", `": `
 	raw := map[string]string{English: en, "de": de, "es": es, "fr": fr, "pl": pl}[name]
-	f := file{raw: raw, at: make(map[string]int, strings.Count(raw, margin))}
-	for from := 0; ; {
-		line := strings.Index(f.raw[from:], margin)
-		if line < 0 {
-			return f
-		}
-		from += line + len(margin)
-		if end := strings.Index(f.raw[from:], after); end >= 0 {
-			key := f.raw[from : from+end]
-			from += end + len(after)
-			f.at[key] = from
-		}
+	f := make(file, strings.Count(raw, margin))
+	_, rest, more := strings.Cut(strings.TrimSuffix(raw, "\n}\n"), margin)
+	for more {
+		var line string
+		line, rest, more = strings.Cut(rest, margin)
+		key, value, _ := strings.Cut(line, after)
+		f[key] = strings.TrimSuffix(value, ",")
 	}
+	return f
 }
 
 // text answers the text of a key, "" where there is none. English ones are strings, the others have the English one beside them.
 // The files are part of the program and tested; what cannot be read is a broken invariant.
 func (f file) text(key string) string {
-	at, there := f.at[key]
+	value, there := f[key]
 	if !there {
 		return ""
 	}
-	var value json.RawMessage
 	var of struct{ Other string }
-	err := json.NewDecoder(strings.NewReader(f.raw[at:])).Decode(&value)
-	if err == nil && value[0] == '"' {
-		err = json.Unmarshal(value, &of.Other)
-	} else if err == nil {
-		err = json.Unmarshal(value, &of)
+	var into any = &of
+	if strings.HasPrefix(value, `"`) {
+		into = &of.Other
 	}
-	if err != nil {
+	if err := json.Unmarshal([]byte(value), into); err != nil {
 		panic(fmt.Sprintf("text: %s: %v", key, err))
 	}
 	return of.Other
@@ -147,6 +137,9 @@ func (t *Texts) Language() string { return t.language }
 func (t *Texts) Lookup(key string, values map[string]any) (string, bool) {
 	for _, f := range t.files {
 		if text := f.text(key); text != "" {
+			if !strings.Contains(text, "{{") {
+				return text, true
+			}
 			s, err := t.localizer.Localize(&i18n.LocalizeConfig{DefaultMessage: &i18n.Message{ID: key, Other: text}, TemplateData: values})
 			return s, s != "" || err == nil
 		}
