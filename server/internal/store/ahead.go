@@ -160,6 +160,7 @@ func (a *ahead) makeNext() error {
 		a.fid, a.ready = fid, false
 		f, err := os.OpenFile(a.memPath(fid+1), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 		if err == nil {
+			writeInPlace(f, true)
 			a.next = f
 			return nil
 		}

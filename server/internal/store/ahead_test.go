@@ -113,7 +113,7 @@ func childInPlace(t *testing.T, dir string) {
 	if err := errors.Join(os.Mkdir(disk, 0o755), run("truncate", "-s", "400M", image), run("mkfs.btrfs", "-q", image), run("mount", "-o", "loop", image, disk)); err != nil {
 		t.Fatal(err)
 	}
-	s := openStore(t, filepath.Join(disk, "store"), store.Options{MinFree: 1, Reserve: 1 << 20})
+	s := openStore(t, filepath.Join(disk, "store"), store.Options{MinFree: 1, Reserve: 1 << 20, MemTable: 1 << 20})
 	put(t, s, row("before", ""))
 	fill(t, filepath.Join(disk, "ballast"))
 	s.NeedFree(0)
@@ -125,6 +125,22 @@ func childInPlace(t *testing.T, dir string) {
 	}
 	if err := os.Remove(filepath.Join(disk, "ballast")); err != nil {
 		t.Fatal(err)
+	}
+	for n := range 60 { // more than two logs hold
+		put(t, s, row(fmt.Sprintf("r%02d", n), strings.Repeat("x", 50<<10)))
+	}
+	for pattern, want := range map[string]bool{"*.mem": true, "*.sst": false} {
+		files, err := filepath.Glob(filepath.Join(disk, "store/db", pattern))
+		if err != nil || len(files) == 0 {
+			t.Errorf("there are no files %s, %v", pattern, err)
+		}
+		for _, file := range files {
+			out, err := exec.CommandContext(t.Context(), "lsattr", file).Output()
+			attributes, _, _ := strings.Cut(string(out), " ")
+			if err != nil || strings.Contains(attributes, "C") != want {
+				t.Errorf("%s has the attributes %s, %v", file, attributes, err)
+			}
+		}
 	}
 	closeStore(t, s)
 }

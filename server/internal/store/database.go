@@ -40,11 +40,17 @@ func openDatabase(dir string, set badger.Options) (_ *database, err error) {
 		if err := syncLogs(set.Dir); err != nil {
 			return nil, fmt.Errorf("cannot make the logs of the store's database durable: %w", err)
 		}
-		if err := writeInPlace(set.Dir); err != nil {
-			return nil, fmt.Errorf("cannot prepare the folder of the store's database: %w", err)
-		}
 	}
-	db, err := badger.OpenManaged(set.WithSyncWrites(false))
+	var db *badger.DB
+	open := func() (err error) {
+		db, err = badger.OpenManaged(set.WithSyncWrites(false))
+		return err
+	}
+	if set.ReadOnly {
+		err = open()
+	} else {
+		err = whileInPlace(set.Dir, open) // it begins its first log now; the others are made ahead
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the store's database: %w", err)
 	}
