@@ -124,7 +124,7 @@ async function startos(password) {
     start: () => call("package.start", { id: pkg }),
     stop: () => call("package.stop", { id: pkg }),
     stopped: async () => (await status()).started === null,
-    service: () => processes("cgroup", (text) => text.includes("/startoslab") && /lxc\.(payload|monitor)/.test(text)),
+    service: () => processes("cgroup", (text) => text.includes("/startoslab") && /(lxc\.|services\.slice\/)(payload|monitor)/.test(text)),
     daemon,
     answers: () => status().then(() => true, () => false),
     kill: () => daemon().forEach((pid) => process.kill(Number(pid), "SIGKILL")),
