@@ -988,7 +988,7 @@ func (x *FindUpdatesResponse) GetUpdates() []*PackageUpdate {
 // UpdatePackagesRequest says which packages to update.
 type UpdatePackagesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Ids of packages; none: all for which a newer version was found.
+	// Ids of packages; none: all for which a newer version was found that has not failed.
 	Ids []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
 	// Update those, too, that get more permissions, come from another registry or are another flavor.
 	AcceptChanges bool `protobuf:"varint,2,opt,name=accept_changes,json=acceptChanges,proto3" json:"accept_changes,omitempty"`

@@ -565,7 +565,7 @@ export const FindUpdatesResponseSchema: GenMessage<FindUpdatesResponse> = /*@__P
  */
 export type UpdatePackagesRequest = Message<"hearth.packages.v1.UpdatePackagesRequest"> & {
   /**
-   * Ids of packages; none: all for which a newer version was found.
+   * Ids of packages; none: all for which a newer version was found that has not failed.
    *
    * @generated from field: repeated string ids = 1;
    */
