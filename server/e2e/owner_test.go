@@ -295,14 +295,13 @@ func TestADaemonThatDiesWithAContainerItEndsCountsNoCrash(t *testing.T) {
 	for range 3 {
 		m.healthy(sample)
 		agent := m.agentOf(sample)
-		asked := make(chan struct{})
+		asked := make(chan error, 1)
 		go func() {
-			defer close(asked)
-			_, _ = m.tryHearth("package", "rebuild", sample) // its server dies
+			_, err := m.tryHearth("package", "rebuild", sample) // it waits for its server to be back
+			asked <- err
 		}()
 		m.awaitEnd(agent)
 		m.kill(syscall.SIGKILL)
-		<-asked
 		m.start()
 		m.eventually(90*time.Second, "the service runs again", func() error {
 			row := m.pkg(sample)
@@ -314,5 +313,8 @@ func TestADaemonThatDiesWithAContainerItEndsCountsNoCrash(t *testing.T) {
 			}
 			return nil
 		})
+		if err := <-asked; err != nil {
+			t.Errorf("who asked for it is told %v", err)
+		}
 	}
 }
