@@ -99,6 +99,8 @@ func TestRegistryFlow(t *testing.T) {
 	// It comes back where it alone is missing.
 	m.hearth("package", "uninstall", sample, "--yes")
 	m.hearth("package", "install", guest, "--with-dependencies")
+	m.healthy(sample)
+	m.hearth("package", "restart", guest) // it had the volume that is gone
 	m.healthy(guest)
 	both("1.0.0:0", "Hello from Hearth")
 	m.greet("Hello")
