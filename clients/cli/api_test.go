@@ -36,7 +36,7 @@ func TestFieldsMakeARequest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		req, err := newTestApp().request(m, nil, c.fields)
+		req, err := newTestApp().request(m, []byte("{}"), c.fields)
 		if c.fault != "" {
 			if err == nil || !strings.Contains(err.Error(), c.fault) || exitCode(err) != exitUsage {
 				t.Errorf("%s %q: %v, want %q", c.method, c.fields, err, c.fault)

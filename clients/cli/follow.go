@@ -128,10 +128,13 @@ func (a *app) follow(ctx context.Context, c *hearth.Client, id string, show *pro
 	return op, nil
 }
 
-// step says what a step of an operation does.
+// step says what a step of an operation does, or that it is being undone.
 func (a *app) step(op *operationsv1.Operation, name string) string {
 	if s, ok := a.texts.Lookup("step."+op.GetSpec().GetKind()+"."+name, nil); ok {
-		return s
+		name = s
+	}
+	if op.GetStatus().GetState() == operationsv1.OperationStatus_STATE_UNDOING {
+		return a.worded("word.undoing") + ": " + name
 	}
 	return name
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
 	"github.com/hearthos/hearth/api/text"
@@ -181,5 +182,19 @@ func TestBrief(t *testing.T) {
 		if got := brief(in); got != want {
 			t.Errorf("brief of %d bytes is %q", len(in), got)
 		}
+	}
+}
+
+// Steps backwards are not told as if they went on.
+func TestAStepThatIsUndoneIsToldSo(t *testing.T) {
+	t.Parallel()
+	a := newTestApp()
+	op := removal(operationsv1.OperationStatus_STATE_RUNNING, 0)
+	if got := a.step(op, "exit"); got != "letting the service clean up" {
+		t.Errorf("a step is told as %q", got)
+	}
+	op.Status.State = operationsv1.OperationStatus_STATE_UNDOING
+	if got := a.step(op, "exit"); got != "undoing: letting the service clean up" {
+		t.Errorf("a step that is undone is told as %q", got)
 	}
 }

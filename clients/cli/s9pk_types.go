@@ -192,7 +192,7 @@ func (w *typeWriter) form(raw json.RawMessage, depth int) error {
 
 func (w *typeWriter) field(raw json.RawMessage, depth int) error {
 	if w.fields++; w.fields > maxFormFields || depth > maxFormDepth {
-		return fmt.Errorf("it has more than %d fields, or %d within each other", maxFormFields, maxFormDepth)
+		return unable("failed.form-large", nil, "Count", maxFormFields, "Depth", maxFormDepth)
 	}
 	var f formField
 	if err := json.Unmarshal(raw, &f); err != nil {

@@ -230,14 +230,14 @@ to the server.`,
 }
 
 // completeOperation completes the ids of operations that suit, or of all.
-func (a *app) completeOperation(suits func(*operationsv1.OperationStatus) bool) cobra.CompletionFunc {
+func (a *app) completeOperation(suits func(*operationsv1.Operation) bool) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		var list []string
 		if len(args) == 0 {
 			_ = a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
 				resp, err := c.Operations.ListOperations(ctx, &operationsv1.ListOperationsRequest{})
 				for _, op := range resp.GetOperations() {
-					if suits == nil || suits(op.GetStatus()) {
+					if suits == nil || suits(op) {
 						list = append(list, op.GetMeta().GetId()+"\t"+op.GetSpec().GetKind()+" "+op.GetSpec().GetTarget()+", "+word(op.GetStatus().GetState()))
 					}
 				}
@@ -249,9 +249,7 @@ func (a *app) completeOperation(suits func(*operationsv1.OperationStatus) bool) 
 }
 
 // underWay tells of an operation that has not ended.
-func underWay(st *operationsv1.OperationStatus) bool {
-	return st.GetState() <= operationsv1.OperationStatus_STATE_UNDOING
-}
+func underWay(op *operationsv1.Operation) bool { return !ended(op) }
 
 func (a *app) printOperations(ops ...*operationsv1.Operation) error {
 	if a.rows() {

@@ -12,8 +12,8 @@ import (
 
 func (a *app) retryCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "retry ID", Short: "Try an operation again that is stuck or has failed", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeOperation(func(st *operationsv1.OperationStatus) bool {
-			return underWay(st) || st.GetState() == operationsv1.OperationStatus_STATE_FAILED
+		Use: "retry ID", Short: "Try an operation again that is stuck or has failed", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeOperation(func(op *operationsv1.Operation) bool {
+			return underWay(op) || op.GetStatus().GetState() == operationsv1.OperationStatus_STATE_FAILED
 		}),
 		Long: `Try an operation again.
 
