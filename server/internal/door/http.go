@@ -361,6 +361,9 @@ func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
+	if r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" {
+		w.Header().Set("Refresh", "2") // who opened it sees it when it is there
+	}
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, "The service does not answer. It may be starting; try again in a moment.\n")
 }

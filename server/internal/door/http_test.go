@@ -473,11 +473,17 @@ func TestAServiceThatIsNotThereIsToldToCallers(t *testing.T) {
 	r := newRig(t, door.Options{})
 	addr := r.apply(t, r.table(&doorv1.Route{Certificate: "all", Upstream: l.Addr().String(), Http: true, Alpn: []string{"h2", "http/1.1"}}))["tcp "+tlsAddress]
 	for _, http2 := range []bool{false, true} {
-		resp, err := r.client(addr, "a.test", http2).Get("https://a.test/")
-		must(t, err)
-		b, _ := io.ReadAll(resp.Body)
-		if resp.StatusCode != http.StatusBadGateway || !strings.Contains(string(b), "try again") {
-			t.Errorf("h2 %v: %d %q", http2, resp.StatusCode, b)
+		for mode, again := range map[string]string{"navigate": "2", "cors": "", "": ""} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://a.test/", http.NoBody)
+			must(t, err)
+			req.Header.Set("Sec-Fetch-Mode", mode)
+			resp, err := r.client(addr, "a.test", http2).Do(req)
+			must(t, err)
+			b, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if resp.StatusCode != http.StatusBadGateway || !strings.Contains(string(b), "try again") || resp.Header.Get("Refresh") != again {
+				t.Errorf("h2 %v, %q: %d %q, %v", http2, mode, resp.StatusCode, b, resp.Header)
+			}
 		}
 	}
 }
