@@ -370,6 +370,9 @@ func (s *Service) settle(ctx context.Context, row *packagesv1.Package, o observe
 	pkg := row.GetMeta().GetId()
 	if step == stepAbsent {
 		s.unwatch(pkg)
+		if err := s.clear(ctx, pkg, ""); err != nil { // also what a container left that could not be made
+			return err
+		}
 	}
 	return s.change(ctx, pkg, func(tx *store.Tx, now *packagesv1.Package) error {
 		st := now.GetStatus()
