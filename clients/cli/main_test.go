@@ -294,7 +294,7 @@ func (accounts) DeleteToken(context.Context, *accountsv1.DeleteTokenRequest) (*a
 
 // snapshot is what there is: a package and what needs it, in two pages.
 func snapshot(sel *statev1.Selector, stream grpc.ServerStreamingServer[statev1.WatchResponse]) error {
-	page := &statev1.Update{Phase: statev1.Update_PHASE_SNAPSHOT}
+	page := &statev1.Update{Targets: []string{""}, Phase: statev1.Update_PHASE_SNAPSHOT}
 	if sel.GetKind() == "package" && (sel.GetId() == "" || sel.GetId() == "hello") {
 		page.Changes = []*statev1.Change{{Revision: 9, Kind: "package", Id: "hello", Resource: &statev1.Resource{Kind: &statev1.Resource_Package{Package: hello()}}}}
 	}
@@ -302,7 +302,7 @@ func snapshot(sel *statev1.Selector, stream grpc.ServerStreamingServer[statev1.W
 		row := &packagesv1.Dependency{Meta: &metav1.Meta{Id: "guest/hello"}}
 		page.Changes = []*statev1.Change{{Revision: 9, Kind: "dependency", Id: "guest/hello", Resource: &statev1.Resource{Kind: &statev1.Resource_Dependency{Dependency: row}}}}
 	}
-	last := &statev1.Update{Phase: statev1.Update_PHASE_SNAPSHOT, Bookmark: "b9"}
+	last := &statev1.Update{Targets: []string{""}, Phase: statev1.Update_PHASE_SNAPSHOT, Bookmark: "b9"}
 	return stream.Send(&statev1.WatchResponse{Updates: []*statev1.Update{page, last}})
 }
 
