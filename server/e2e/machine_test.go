@@ -73,6 +73,23 @@ func newMachine(t *testing.T) *machine {
 	return m
 }
 
+// tellServices prints what services said last, and what runs of them: a failure is often theirs to explain.
+func (m *machine) tellServices() {
+	services, _ := filepath.Glob(filepath.Join(m.state, "logs", "*"))
+	for _, dir := range services {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(m.t.Context()), 10*time.Second)
+		out, err := m.commandContext(ctx, m.cli, "package", "logs", filepath.Base(dir), "-n", "40").CombinedOutput()
+		cancel()
+		m.t.Logf("log of %s (%v):\n%s", filepath.Base(dir), err, out)
+	}
+	out, _ := exec.Command("ps", "-eo", "pid,ppid,etime,stat,wchan:20,args", "--sort=pid").Output()
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, "start-container") || strings.Contains(line, "jshost") {
+			m.t.Log(strings.TrimSpace(line))
+		}
+	}
+}
+
 // close ends everything on the machine.
 func (m *machine) close() {
 	if m.t.Failed() {
@@ -81,6 +98,7 @@ func (m *machine) close() {
 			raw = raw[len(raw)-20000:]
 		}
 		m.t.Logf("log of the daemon:\n%s", raw)
+		m.tellServices()
 	}
 	if m.daemon != nil {
 		m.kill(syscall.SIGKILL)
