@@ -1,6 +1,7 @@
 package systemrpc
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -29,7 +30,8 @@ func (s *Settings) GetSettings(context.Context, *systemv1.GetSettingsRequest) (*
 		return nil, err
 	}
 	language, err := s.keeper.Language()
-	return &systemv1.GetSettingsResponse{Settings: row, Hostname: s.hostname(), Language: language}, err
+	// What was chosen counts from its commit on, while the machine follows.
+	return &systemv1.GetSettingsResponse{Settings: row, Hostname: cmp.Or(row.GetSpec().GetHostname(), s.hostname()), Language: language}, err
 }
 
 // SetServerName implements SettingsServiceServer.
