@@ -158,7 +158,7 @@ func offered(tx *store.Tx, names []string) ([]*packagesv1.PackageUpdate, error) 
 
 // hasFailed tells whether the version that was found is one that has failed.
 func hasFailed(st *packagesv1.PackageUpdateStatus) bool {
-	return st.GetVersion() == st.GetFailedVersion()
+	return st.GetVersion() != "" && st.GetVersion() == st.GetFailedVersion()
 }
 
 // stands tells whether something speaks against an update that a person asks for.
