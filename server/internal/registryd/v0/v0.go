@@ -196,11 +196,11 @@ func (h *Handler) batch(w *bufio.Writer, r *http.Request, from caller, body []by
 	if err := json.Unmarshal(body, &list); err != nil || len(list) == 0 || len(list) > maxBatch {
 		return failed(null, parseError("the list of calls cannot be read")).write(w)
 	}
-	before, lengthy := byte('['), 0
+	before, whole := byte('['), 0
 	for _, one := range list {
 		answer := h.one(r, from, one)
 		if answer.pieces != nil {
-			if lengthy++; lengthy > 1 {
+			if whole++; whole > 1 {
 				answer = failed(answer.ID, refused(registry.CodeRateLimited, "ask for all packages once in a request"))
 			}
 		}
