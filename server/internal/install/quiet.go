@@ -74,9 +74,8 @@ func (s *Service) runs(ctx context.Context, r *operation.Run) error {
 }
 
 // renewThawed makes a new container, after which nothing of the one before runs, and leaves no data frozen and no snapshot
-// that was read. The data are
-// thawed before, since a service may not be able to end on frozen ones, and again in the new container: what froze them
-// may be a file.
+// that was read. The data are thawed before, since a service may not be able to end on frozen ones, and again in the new
+// container: what froze them may be a file.
 func (s *Service) renewThawed(ctx context.Context, r *operation.Run) error {
 	quiet := r.Memo(memoQuiet) == "yes"
 	if quiet {
