@@ -420,52 +420,35 @@ func TestWhatWasMeasuredOnAFullDiskHidesNoService(t *testing.T) {
 	}
 }
 
-// A service may take the disk with files in the root of its container, which are none of its data.
+// A service may take the disk with what is none of its data: files in the root of its container, and files that it holds open and has
+// given no name. What it held so before is not what the disk lacks.
 func TestAServiceThatTakesTheDiskBesideItsDataIsStopped(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		m := newMachine(t, "a")
-		m.used["a"], m.aside = lxc.Usage{}, 1<<30
-		if _, err := m.Controller().Reconcile(t.Context(), "data"); err != nil {
-			t.Fatal(err)
-		}
-		if m.of("a").GetDataBytes() != m.size {
-			t.Errorf("its data are told as %d bytes", m.of("a").GetDataBytes())
-		}
-		m.free = 1 << 20
-		if m.look(); len(m.deeds) > 0 {
-			t.Fatalf("it has not grown, and %v is done", m.deeds)
-		}
-		m.now = m.now.Add(time.Minute)
-		m.aside = 600 << 30
-		if m.look(); fmt.Sprint(m.deeds) != "[freeze a halt a kill a relieve the store]" {
-			t.Errorf("%v is done", m.deeds)
-		}
-	})
-}
-
-// A service may take the disk with files that it holds open and has given no name; what it held so before is not what the disk lacks.
-func TestAServiceThatTakesTheDiskWithFilesWithoutANameIsStopped(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		m := newMachine(t, "a")
-		m.used["a"], m.ghost = lxc.Usage{}, 1<<30
-		if _, err := m.Controller().Reconcile(t.Context(), "data"); err != nil {
-			t.Fatal(err)
-		}
-		if m.of("a").GetDataBytes() != m.size {
-			t.Errorf("its data are told as %d bytes", m.of("a").GetDataBytes())
-		}
-		m.free = 1 << 20
-		if m.look(); len(m.deeds) > 0 {
-			t.Fatalf("it has not grown, and %v is done", m.deeds)
-		}
-		m.now = m.now.Add(time.Minute)
-		m.ghost = 600 << 30
-		if m.look(); fmt.Sprint(m.deeds) != "[freeze a halt a kill a relieve the store]" {
-			t.Errorf("%v is done", m.deeds)
-		}
-	})
+	for name, held := range map[string]func(m *machine) *uint64{
+		"in its root":    func(m *machine) *uint64 { return &m.aside },
+		"without a name": func(m *machine) *uint64 { return &m.ghost },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMachine(t, "a")
+			beside := held(m)
+			m.used["a"], *beside = lxc.Usage{}, 1<<30
+			if _, err := m.Controller().Reconcile(t.Context(), "data"); err != nil {
+				t.Fatal(err)
+			}
+			if m.of("a").GetDataBytes() != m.size {
+				t.Errorf("files %s: its data are told as %d bytes", name, m.of("a").GetDataBytes())
+			}
+			m.free = 1 << 20
+			if m.look(); len(m.deeds) > 0 {
+				t.Fatalf("files %s: it has not grown, and %v is done", name, m.deeds)
+			}
+			m.now = m.now.Add(time.Minute)
+			*beside = 600 << 30
+			if m.look(); fmt.Sprint(m.deeds) != "[freeze a halt a kill a relieve the store]" {
+				t.Errorf("files %s: %v is done", name, m.deeds)
+			}
+		})
+	}
 }
 
 // A service cannot hide by keeping its files from being measured whole: what was seen of them is theirs.
