@@ -1,6 +1,6 @@
 // Measures one side of scripts/bench-peer and prints a line for each figure:
 // node scripts/bench-peer.mjs hearth|startos URL PACKAGE TURNS …, with the state folder, the folder of programs and the daemon's
-// process for Hearth, and the password for StartOS.
+// process for Hearth, and the password and the control group for StartOS.
 import { spawn, execFileSync } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
 import http from "node:http";
@@ -105,7 +105,7 @@ function hearth(state, bin, daemon) {
   };
 }
 
-async function startos(password) {
+async function startos(password, group) {
   const { hostname } = new URL(url);
   const headers = { "Content-Type": "application/json" };
   const call = async (method, params) => {
@@ -118,13 +118,13 @@ async function startos(password) {
   const login = { password, ephemeral: false, metadata: {}, userAgent: "bench" };
   headers.Cookie = (await call("auth.login", login)).cookie;
   const status = async () => (await call("db.dump", { pointer: `/public/packageData/${pkg}/statusInfo` })).result.value;
-  const theirs = (pid) => readFileSync(`/proc/${pid}/cgroup`, "utf8").includes("/startoslab");
+  const theirs = (pid) => readFileSync(`/proc/${pid}/cgroup`, "utf8").includes(`/${group}`);
   const daemon = () => processes("cmdline", (text) => /(^|\/)startd\0/.test(text)).filter(theirs);
   return {
     start: () => call("package.start", { id: pkg }),
     stop: () => call("package.stop", { id: pkg }),
     stopped: async () => (await status()).started === null,
-    service: () => processes("cgroup", (text) => text.includes("/startoslab") && /(lxc\.|services\.slice\/)(payload|monitor)/.test(text)),
+    service: () => processes("cgroup", (text) => text.includes(`/${group}`) && /(lxc\.|services\.slice\/)(payload|monitor)/.test(text)),
     daemon,
     answers: () => status().then(() => true, () => false),
     kill: () => daemon().forEach((pid) => process.kill(Number(pid), "SIGKILL")),
