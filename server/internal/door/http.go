@@ -1,6 +1,7 @@
 package door
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -195,7 +196,7 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Else the library would take the rest of the request for itself as soon as the answer begins, and services do answer
 	// while they are still reading. HTTP/2 needs no permission and answers with an error.
 	_ = http.NewResponseController(w).EnableFullDuplex()
-	b.proxy.ServeHTTP(&answerWriter{ResponseWriter: w, empty: r.Method == http.MethodHead}, r)
+	b.proxy.ServeHTTP(&answerWriter{ResponseWriter: w, empty: r.Method == http.MethodHead, websocket: strings.EqualFold(r.Header.Get("Upgrade"), "websocket")}, r)
 }
 
 // countWithdrawn is called when a request has ended, and cuts off who takes back most of them.
@@ -212,7 +213,31 @@ func (c *conn) countWithdrawn(request context.Context) {
 // follows which does not.
 type answerWriter struct {
 	http.ResponseWriter
-	empty bool
+	empty     bool
+	websocket bool // what the request asks for
+}
+
+// Hijack gives the connection to what carries the bytes of another protocol.
+func (w *answerWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if secured, ok := c.(*tls.Conn); ok && w.websocket {
+		c = whole{secured}
+	}
+	return c, rw, err
+}
+
+// whole is the connection of a websocket, which a caller cannot half end: services that do not heed the end of what they read would
+// keep their side for ever.
+type whole struct{ *tls.Conn }
+
+var errLeft = errors.New("the caller has left")
+
+func (c whole) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if errors.Is(err, io.EOF) {
+		err = errLeft
+	}
+	return n, err
 }
 
 // WriteHeader notes whether a body follows. "Continue" is sent by the library itself when the upstream begins to read;

@@ -352,6 +352,34 @@ func TestAnUpgradedConnectionCarriesBytesBothWays(t *testing.T) {
 	}
 }
 
+// A websocket is over when its caller has left, though its service does not heed that: who comes and goes often enough would have all
+// there are.
+func TestAWebsocketEndsWithItsCaller(t *testing.T) {
+	t.Parallel()
+	upstream := site(t, func(w http.ResponseWriter, r *http.Request) {
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		t.Cleanup(func() { c.Close() })
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello\n")
+	})
+	r := newRig(t, door.Options{})
+	addr := r.apply(t, r.table(&doorv1.Route{Certificate: "all", Upstream: upstream, Http: true, Alpn: []string{"http/1.1"}}))["tcp "+tlsAddress]
+	c, err := tls.Dial("tcp", addr, r.config("a.test", "http/1.1"))
+	must(t, err)
+	defer c.Close()
+	must(t, c.SetDeadline(time.Now().Add(30*time.Second)))
+	_, err = io.WriteString(c, "GET /ws HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n")
+	must(t, err)
+	for line(t, c) != "hello" {
+	}
+	must(t, c.CloseWrite())
+	if n, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("after the caller's end there are %d bytes, %v", n, err)
+	}
+}
+
 // A connection that is there when the end of the door begins may still be made a websocket, which then goes on.
 func TestAConnectionIsUpgradedWhileTheDoorDrains(t *testing.T) {
 	t.Parallel()
