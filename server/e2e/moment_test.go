@@ -26,8 +26,8 @@ func (m *machine) sharingDisk(kind string) {
 }
 
 // writer writes a number into one file and then into another, again and again, as the calendar's own writers do: under its
-// lock. It begins at 1.
-const writer = `cd /media/startos/volumes/main && while :; do
+// lock. It begins at 1, and goes on until there is a file that tells it otherwise.
+const writer = `cd /media/startos/volumes/main && while [ ! -e enough ]; do
 	flock --exclusive collections/.Radicale.lock sh -c 'n=$(($(cat one 2>/dev/null || echo 0) + 1)); echo $n >one.new; mv one.new one; echo $n >two.new; mv two.new two'
 done`
 
@@ -89,7 +89,7 @@ func TestTheBackupOfAServiceThatWritesIsOfOneMoment(t *testing.T) {
 	}
 }
 
-// writes begins to write as people do, and answers what ends that.
+// writes begins to write as people do, and answers what ends that, with both files alike.
 func (m *machine) writes() (end func()) {
 	m.t.Helper()
 	cmd := m.command("sh", m.enter("calendar", "sh", "-c", writer)...)
@@ -97,11 +97,21 @@ func (m *machine) writes() (end func()) {
 	if err := cmd.Start(); err != nil {
 		m.t.Fatal(err)
 	}
+	ended := false
+	m.t.Cleanup(func() {
+		if !ended {
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+			_ = cmd.Wait()
+		}
+	})
 	end = func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		_ = cmd.Wait()
+		m.t.Helper()
+		m.must("touch", m.ofState("volumes/calendar/main/enough"))
+		ended = true
+		if err := cmd.Wait(); err != nil {
+			m.t.Fatalf("the writer: %v", err)
+		}
 	}
-	m.t.Cleanup(end)
 	m.eventually(30*time.Second, "something is written", func() error {
 		_, err := os.Stat(m.ofState("volumes/calendar/main/two"))
 		return err

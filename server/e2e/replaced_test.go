@@ -120,9 +120,9 @@ func (r *releases) signalDoor(signal string, worker bool) {
 	done; [ "$found" ]`, which, signal))
 }
 
-// moment lets some of the clients' requests pass.
-func moment(chance *rand.Rand) {
-	pause := time.NewTimer(time.Duration(50+chance.IntN(350)) * time.Millisecond)
+// moment lets some of the clients' requests pass, for no less than this.
+func moment(chance *rand.Rand, least time.Duration) {
+	pause := time.NewTimer(least + time.Duration(50+chance.IntN(350))*time.Millisecond)
 	<-pause.C
 }
 
@@ -160,13 +160,13 @@ func TestDaemonAndDoorAreReplacedUnderLoad(t *testing.T) {
 	all := r.newCrowd(clients, patience)
 	held := m.visit("socket", m.at(friend, "ui"), m.root(), "0")
 	for range rounds {
-		moment(chance)
+		moment(chance, 0)
 		m.kill(syscall.SIGKILL)
-		moment(chance)
+		moment(chance, 0)
 		m.start()
 	}
 	for range rounds {
-		moment(chance)
+		moment(chance, 0)
 		r.release(daemonProgram)
 		m.kill(syscall.SIGTERM)
 		m.start()
@@ -174,7 +174,7 @@ func TestDaemonAndDoorAreReplacedUnderLoad(t *testing.T) {
 	}
 	held.leave(t) // the front door lets no more than a few generations of it drain
 	for round := range rounds {
-		moment(chance)
+		moment(chance, 0)
 		r.release(doorProgram)
 		if round%2 == 0 {
 			r.signalDoor("HUP", false)
@@ -196,8 +196,10 @@ func TestADoorThatIsKilledIsBackAtOnce(t *testing.T) {
 	t.Parallel()
 	const lookAgain = 300 * time.Millisecond
 	rounds, clients, back := 5, 16, 5*time.Second // where other tests run beside this one
+	var apart time.Duration
 	if soak() {
 		rounds, clients, back = 20, 64, time.Second
+		apart = back // clients that meet the next death before they were answered would count two as one
 	}
 	m := newMachine(t)
 	r := m.ownPrograms()
@@ -212,18 +214,18 @@ func TestADoorThatIsKilledIsBackAtOnce(t *testing.T) {
 	chance := rand.New(rand.NewPCG(7, 6))
 	all := r.newCrowd(clients, lookAgain)
 	for range rounds {
-		moment(chance)
+		moment(chance, apart)
 		r.signalDoor("KILL", true)
-		moment(chance)
+		moment(chance, apart)
 		r.signalDoor("KILL", false) // the parent; the daemon starts another
 		r.eventually(30*time.Second, "the door answers", func() error {
 			_, err := r.run("curl", "-sS", "--fail", "--cacert", r.root(), r.at(friend, "ui"))
 			return err
 		})
-		moment(chance)
+		moment(chance, apart)
 		r.kill(syscall.SIGKILL)
 		r.signalDoor("KILL", true)
-		moment(chance)
+		moment(chance, apart)
 		r.start()
 	}
 	for _, v := range all {
