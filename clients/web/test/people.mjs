@@ -51,8 +51,21 @@ await drive(async (context) => {
   }
   await kim.goto(`${given.base}/nosuch`);
   await heading("There is no such page", kim).waitFor();
-  await page.getByRole("combobox", { name: "Role of kim" }).selectOption("Operator");
+  // Pages that are open take up another role by themselves, a greater one as well as a lesser one.
   await kim.goto(`${given.base}/services/hello`);
+  await heading("Health", kim).waitFor();
+  const beside = await kim.context().newPage();
+  await beside.goto(`${given.base}/system`);
+  await heading("About this server", beside).waitFor();
+  const role = page.getByRole("combobox", { name: "Role of kim" });
+  await role.selectOption("Administrator");
+  await button("Stop", kim).waitFor();
+  await beside.getByRole("link", { name: "People" }).waitFor();
+  await role.selectOption("Viewer");
+  await button("Stop", kim).waitFor({ state: "detached" });
+  await beside.getByRole("link", { name: "People" }).waitFor({ state: "detached" });
+  await beside.close();
+  await role.selectOption("Operator");
   await button("Stop", kim).waitFor();
 
   // Sessions: the others are ended, and their pages say so by themselves.

@@ -79,7 +79,7 @@ test("it tries later and later while nothing comes, and soon again after somethi
   expect(after).toBeLessThan(fourth);
 });
 
-test("it ends for a caller whom the server no longer knows", async () => {
-  const { bookmarks } = await play(refused(Reason.UNAUTHENTICATED), [snapshot([], "never", 1n)]);
+test.each([Reason.UNAUTHENTICATED, Reason.PERMISSION_DENIED, Reason.SELECTOR_INVALID])("it ends for a caller whom the server no longer knows, or of other rights: %i", async (reason) => {
+  const { bookmarks } = await play(refused(reason), [snapshot([], "never", 1n)]);
   expect(bookmarks).toEqual([""]);
 });

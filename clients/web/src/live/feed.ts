@@ -19,13 +19,17 @@ export interface FeedOptions {
   readonly pause: (milliseconds: number, signal: AbortSignal) => Promise<void>;
 }
 
+/** With what the server refuses a caller who is another than the one the feed was made for: nobody, or one of other rights. */
+const otherCaller: ReadonlySet<Reason> = new Set([Reason.UNAUTHENTICATED, Reason.PERMISSION_DENIED, Reason.SELECTOR_INVALID]);
+
 const firstPause = 300;
 const longestPause = 15_000;
 
 /**
  * Keeps the copy in step until the signal ends it: it opens the feed where the copy is, takes what comes, and begins again
  * after every end, later and later while nothing comes. A copy in which there is nothing yet is first filled with what people see first;
- * the call that has the rest, too, begins when that is shown. It returns when the server no longer knows the caller.
+ * the call that has the rest, too, begins when that is shown. It returns when the server no longer knows the caller, or grants other
+ * rights than before.
  */
 export async function follow(options: FeedOptions, signal: AbortSignal): Promise<void> {
   const { replica } = options;
@@ -45,7 +49,7 @@ export async function follow(options: FeedOptions, signal: AbortSignal): Promise
       }
     } catch (error) {
       const reason = faultOf(error)?.reason;
-      if (signal.aborted || reason === Reason.UNAUTHENTICATED) return;
+      if (signal.aborted || (reason !== undefined && otherCaller.has(reason))) return;
       if (reason === Reason.BOOKMARK_EXPIRED) {
         replica.restart();
         continue;

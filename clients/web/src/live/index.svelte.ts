@@ -37,6 +37,15 @@ export interface Caller {
   readonly tag: string;
 }
 
+interface Identified {
+  readonly caller: Caller;
+  /** The kinds that the caller may read. */
+  readonly readable: readonly string[];
+}
+
+/** After how many milliseconds the feed is opened anew where the server has ended it for who the caller is. */
+const again = 1000;
+
 class Live {
   link = $state<Link>("connecting");
   caller = $state.raw<Caller | undefined>();
@@ -74,12 +83,20 @@ class Live {
   }
 
   async #begin(): Promise<void> {
-    const [caller, server] = await Promise.all([hearth.accounts.getCaller({}), hearth.system.getServer({})]);
-    this.caller = { account: caller.account, role: caller.role, version: server.version, tag: server.tag };
-    this.#readable = kinds.filter((kind) => server.kinds.includes(kind));
+    this.#take(await this.#identify());
     this.active = true;
     this.#share();
-    if (navigator.serviceWorker?.controller) void this.settled().then(() => this.#compare());
+  }
+
+  /** Asks who the caller is, and what may be read. */
+  async #identify(): Promise<Identified> {
+    const [{ account, role }, { kinds: readable, version, tag }] = await Promise.all([hearth.accounts.getCaller({}), hearth.system.getServer({})]);
+    return { caller: { account, role, version, tag }, readable };
+  }
+
+  #take({ caller, readable }: Identified): void {
+    this.caller = caller;
+    this.#readable = kinds.filter((kind) => readable.includes(kind));
   }
 
   #share(): void {
@@ -113,25 +130,36 @@ class Live {
         return hearth.state.watch(request, { signal: ends, timeoutMs: 0 });
       },
     };
-    // The session that the feed was opened with has ended; there may be another in its place.
-    do await follow(options, signal);
-    while (!signal.aborted && session.active);
+    // The session that the feed was opened with has ended, and there may be another in its place; or its rights are others.
+    for (;;) {
+      await follow(options, signal);
+      if (signal.aborted || !session.active) return;
+      await this.#compare();
+      await this.#pause(again, signal);
+    }
   }
 
   #linked(link: Link): void {
-    const back = this.link === "lost" && link === "live";
+    const back = this.link !== "live" && link === "live";
     this.link = link;
-    if (back) void this.#compare();
+    if (back) void this.settled().then(() => this.#compare());
   }
 
   /**
-   * The server may be another release than the one this page came with: after a connection was lost, and when a worker has opened the
-   * page from what it keeps.
+   * Whoever asks when the feed is open is told by its end of what changes later. Until then the caller's rights may have become others,
+   * of which the whole copy is made anew, and the server another release than the one this page came with: while a connection was
+   * lost, and before a worker opened the page from what it keeps.
    */
   async #compare(): Promise<void> {
+    const before = this.caller;
     try {
-      const [{ version }, other] = await Promise.all([hearth.system.getServer({}), isOther()]);
-      if (other || version !== this.caller?.version) this.other = version;
+      const [{ caller, readable }, other] = await Promise.all([this.#identify(), isOther()]);
+      if (before === undefined || before !== this.caller) return; // who was compared with has gone
+      if (other || caller.version !== before.version) this.other = caller.version;
+      if (caller.account === before.account && caller.role === before.role) return;
+      this.#take({ caller: { ...caller, version: before.version }, readable });
+      replica.clear();
+      this.#share();
     } catch {
       // the feed tells when the server is away
     }
