@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	accountsv1 "github.com/hearthos/hearth/api/gen/go/hearth/accounts/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -27,10 +28,16 @@ import (
 // bareVariable makes this program the bare server on the socket it names; what it answers is in a file beside it.
 const bareVariable = "HEARTH_BENCH_BARE"
 
-// bareServer answers the list of packages from memory.
+// bareServer answers the list of packages, and who calls, from memory.
 type bareServer struct {
 	packagesv1.UnimplementedPackageServiceServer
-	list *packagesv1.ListPackagesResponse
+	accountsv1.UnimplementedAccountServiceServer
+	list   *packagesv1.ListPackagesResponse
+	caller *accountsv1.GetCallerResponse
+}
+
+func (s *bareServer) GetCaller(context.Context, *accountsv1.GetCallerRequest) (*accountsv1.GetCallerResponse, error) {
+	return s.caller, nil
 }
 
 func (s *bareServer) ListPackages(context.Context, *packagesv1.ListPackagesRequest) (*packagesv1.ListPackagesResponse, error) {
@@ -39,13 +46,14 @@ func (s *bareServer) ListPackages(context.Context, *packagesv1.ListPackagesReque
 
 // serveBare is a gRPC server as the library gives it, with no interceptor and no state.
 func serveBare(socket string) {
-	raw, err := os.ReadFile(socket + ".list")
-	list := &packagesv1.ListPackagesResponse{}
-	if err = errors.Join(err, proto.Unmarshal(raw, list)); err == nil {
+	bare := &bareServer{list: &packagesv1.ListPackagesResponse{}, caller: &accountsv1.GetCallerResponse{}}
+	err := errors.Join(remember(socket+".list", bare.list), remember(socket+".caller", bare.caller))
+	if err == nil {
 		var lis net.Listener
 		if lis, err = net.Listen("unix", socket); err == nil {
 			s := grpc.NewServer()
-			packagesv1.RegisterPackageServiceServer(s, &bareServer{list: list})
+			packagesv1.RegisterPackageServiceServer(s, bare)
+			accountsv1.RegisterAccountServiceServer(s, bare)
 			err = s.Serve(lis)
 		}
 	}
@@ -53,18 +61,28 @@ func serveBare(socket string) {
 	os.Exit(1)
 }
 
+// remember reads what an answer was.
+func remember(file string, answer proto.Message) error {
+	raw, err := os.ReadFile(file)
+	return errors.Join(err, proto.Unmarshal(raw, answer))
+}
+
 // bareSocket is where startBare lets the bare server listen.
 func bareSocket(s *server) string { return filepath.Join(filepath.Dir(s.state), "bare.sock") }
 
-// startBare starts a bare server with the list the daemon has now and returns its process.
+// startBare starts a bare server with what the daemon answers now and returns its process.
 func startBare(b *testing.B, s *server) int {
 	b.Helper()
 	list, err := s.client.Packages.ListPackages(b.Context(), &packagesv1.ListPackagesRequest{})
 	must(b, err)
-	raw, err := proto.Marshal(list)
+	caller, err := s.client.Accounts.GetCaller(b.Context(), &accountsv1.GetCallerRequest{})
 	must(b, err)
 	socket := bareSocket(s)
-	must(b, os.WriteFile(socket+".list", raw, 0o600))
+	for file, answer := range map[string]proto.Message{".list": list, ".caller": caller} {
+		raw, err := proto.Marshal(answer)
+		must(b, err)
+		must(b, os.WriteFile(socket+file, raw, 0o600))
+	}
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), bareVariable+"="+socket)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -77,15 +95,31 @@ func startBare(b *testing.B, s *server) int {
 	return cmd.Process.Pid
 }
 
-// lister lists the packages by native gRPC on a socket.
-func lister(b *testing.B, socket string) func() error {
+// native is a connection of gRPC to a socket.
+func native(b *testing.B, socket string) *grpc.ClientConn {
 	b.Helper()
 	conn, err := grpc.NewClient("unix:"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	must(b, err)
 	b.Cleanup(func() { conn.Close() })
-	client := packagesv1.NewPackageServiceClient(conn)
+	return conn
+}
+
+// lister lists the packages by native gRPC on a socket.
+func lister(b *testing.B, socket string) func() error {
+	b.Helper()
+	client := packagesv1.NewPackageServiceClient(native(b, socket))
 	return func() error {
 		_, err := client.ListPackages(context.Background(), &packagesv1.ListPackagesRequest{})
+		return err
+	}
+}
+
+// self asks by native gRPC on a socket who calls.
+func self(b *testing.B, socket string) func() error {
+	b.Helper()
+	client := accountsv1.NewAccountServiceClient(native(b, socket))
+	return func() error {
+		_, err := client.GetCaller(context.Background(), &accountsv1.GetCallerRequest{})
 		return err
 	}
 }
@@ -121,7 +155,7 @@ func poster(b *testing.B, socket, method, path, contentType string, body []byte)
 }
 
 // BenchmarkCalls lists the packages of a server with one service on every wire of the local socket, by turns with a bare
-// gRPC server that answers the same list from memory.
+// gRPC server that answers the same list from memory. Who calls is asked, too: that call does nothing but pass the interceptors, as an echo.
 func BenchmarkCalls(b *testing.B) {
 	s := newServer(b)
 	s.install(b)
@@ -129,11 +163,12 @@ func BenchmarkCalls(b *testing.B) {
 	const procedure = "/hearth.packages.v1.PackageService/ListPackages"
 	request, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": "hearth.packages.v1.PackageService.ListPackages"})
 	must(b, err)
-	bare := lister(b, bareSocket(s))
+	list, echo := lister(b, bareSocket(s)), self(b, bareSocket(s))
 	for _, wire := range []struct {
 		name string
 		call func() error
 	}{
+		{"grpc-echo", self(b, s.socket())},
 		{"grpc", lister(b, s.socket())},
 		{"connect-proto", poster(b, s.socket(), "POST", procedure, "application/proto", nil)},
 		{"connect-json", poster(b, s.socket(), "POST", procedure, "application/json", []byte("{}"))},
@@ -141,6 +176,10 @@ func BenchmarkCalls(b *testing.B) {
 		{"rest", poster(b, s.socket(), "GET", "/api/v1/packages", "application/json", nil)},
 		{"jsonrpc", poster(b, s.socket(), "POST", "/jsonrpc", "application/json", request)},
 	} {
+		bare := list
+		if wire.name == "grpc-echo" {
+			bare = echo
+		}
 		for _, callers := range []int{1, 64} {
 			b.Run(fmt.Sprintf("%s/callers=%d", wire.name, callers), func(b *testing.B) {
 				var ours, theirs, ratios, cpu, bareCPU []float64
