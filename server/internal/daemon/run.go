@@ -114,7 +114,7 @@ func (d *Daemon) bringUp(ctx, background context.Context, group *errgroup.Group)
 	letGo := d.holdServices(tag)
 	// The store holds the lock that keeps a second daemon out.
 	d.store, err = onceFree(ctx, func() (*store.Store, error) {
-		return store.Open(filepath.Join(d.cfg.StateDir, "store"), store.Options{Logger: d.log, Known: tag != "" || d.holdsData(), Reserve: d.reserve()})
+		return store.Open(filepath.Join(d.cfg.StateDir, "store"), store.Options{Logger: d.log, Known: tag != "" || d.holdsData(), Reserve: d.reserve(), Claim: d.claimTag})
 	})
 	letGo()
 	if err != nil {

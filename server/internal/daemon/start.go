@@ -122,6 +122,15 @@ func (d *Daemon) holdsData() bool {
 	return false
 }
 
+// claimTag takes a tag on this machine, where a server of the same would take containers of this one for its own. One that is played has
+// none.
+func (d *Daemon) claimTag(tag string) (free bool, err error) {
+	if d.cfg.Sandbox != nil {
+		return true, nil
+	}
+	return lxc.Claim(tag)
+}
+
 // sweep removes what kills left of files that were being replaced. The store is open, so no other daemon writes them; what
 // this one writes already is younger than its start.
 func (d *Daemon) sweep() error {

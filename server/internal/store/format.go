@@ -118,7 +118,7 @@ func prepare(dir string, db *database, steps []migration, opt Options) (facts, e
 		if db.MaxVersion() != 0 {
 			return facts{}, damaged(dir, "its database holds rows but not its format")
 		}
-		if f, err = create(db, latest(steps)); err != nil {
+		if f, err = create(db, latest(steps), opt.Claim); err != nil {
 			return facts{}, err
 		}
 	}
@@ -243,14 +243,26 @@ func readKey(txn *badger.Txn, key string) ([]byte, error) {
 	return raw, nil
 }
 
+// tagsTried bounds how many ids are made for one whose tag is free: of ten taken in a row something else is wrong.
+const tagsTried = 10
+
 // create makes the first commit. It is revision 1, so that no bookmark is ever 0.
-func create(db *database, format uint32) (facts, error) {
-	id, err := ids.NewULID(time.Now(), rand.Reader)
-	if err != nil {
-		return facts{}, err
+func create(db *database, format uint32, claim func(tag string) (bool, error)) (facts, error) {
+	for range tagsTried {
+		id, err := ids.NewULID(time.Now(), rand.Reader)
+		if err != nil {
+			return facts{}, err
+		}
+		free, err := claim(tagOf(string(id)))
+		if err != nil {
+			return facts{}, fmt.Errorf("cannot take a tag for the new store: %w", err)
+		}
+		if free {
+			f := facts{id: string(id), format: format, revision: 1, compacted: 1}
+			return f, writeFacts(db, f)
+		}
 	}
-	f := facts{id: string(id), format: format, revision: 1, compacted: 1}
-	return f, writeFacts(db, f)
+	return facts{}, errors.New("cannot take a tag for the new store: all that were tried belong to others")
 }
 
 func writeFacts(db *database, f facts) error {

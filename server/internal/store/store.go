@@ -87,11 +87,17 @@ type Options struct {
 	ReadOnly bool
 	// Known says that there has been a store in this folder: where there is none it is damaged, and no new one is begun.
 	Known bool
+	// Claim takes the tag of a store that is begun, and tells whether it was free: it is short, and whoever has the same on a machine takes
+	// the store's things there for his own. Default: every tag is free.
+	Claim func(tag string) (free bool, err error)
 }
 
 func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Claim == nil {
+		o.Claim = func(string) (bool, error) { return true, nil }
 	}
 	if o.RingSize <= 0 {
 		o.RingSize = 1024

@@ -388,6 +388,31 @@ func TestStateSurvivesReopening(t *testing.T) {
 	}
 }
 
+// A store that is begun has a tag that nobody has; one that is there keeps its own.
+func TestANewStoreTakesAFreeTag(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var asked []string
+	s := openStore(t, dir, store.Options{Claim: func(tag string) (bool, error) {
+		asked = append(asked, tag)
+		return len(asked) == 3, nil
+	}})
+	tag := s.Tag()
+	if len(asked) != 3 || tag != asked[2] {
+		t.Errorf("it has the tag %s and asked for %v", tag, asked)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	none := store.Options{Claim: func(string) (bool, error) { return false, nil }}
+	if s = openStore(t, dir, none); s.Tag() != tag {
+		t.Errorf("opened again it has the tag %s, before %s", s.Tag(), tag)
+	}
+	if _, err := store.Open(t.TempDir(), none); err == nil {
+		t.Error("a store was begun where no tag is free")
+	}
+}
+
 func TestOneProcessAtATime(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

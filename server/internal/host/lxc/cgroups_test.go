@@ -2,6 +2,7 @@ package lxc_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/hearthos/hearth/server/internal/host/lxc"
 	"github.com/hearthos/hearth/server/internal/host/lxc/lxctest"
+	"github.com/hearthos/hearth/server/internal/testenv"
 )
 
 // group is where the container app of the instance lies in a hierarchy.
@@ -251,4 +253,29 @@ func TestReadingIsAsSlowAsIsAllowed(t *testing.T) {
 	}
 	rate(0)
 	con.Must(t, "dd if=/data/file of=/dev/null bs=64k iflag=direct")
+}
+
+// Of two instances that are new one alone has a tag, until it gives it back.
+func TestATagIsTakenOnce(t *testing.T) {
+	testenv.Require(t, "root", "lxc")
+	tag := fmt.Sprintf("t%x", os.Getpid())
+	r, err := lxc.New(lxc.Config{Tag: tag, RunDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, want := range []bool{true, false} {
+		if free, err := lxc.Claim(tag); err != nil || free != want {
+			t.Errorf("the tag is free: %v, %v, want %v", free, err, want)
+		}
+	}
+	if err := r.Purge(t.Context(), time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if free, err := lxc.Claim(tag); err != nil || !free {
+		t.Errorf("after the instance has gone the tag is free: %v, %v", free, err)
+	}
+	if err := r.Purge(t.Context(), time.Second); err != nil {
+		t.Fatal(err)
+	}
 }

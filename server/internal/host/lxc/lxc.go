@@ -21,6 +21,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -71,10 +72,40 @@ type Runtime struct {
 
 var tagPattern = regexp.MustCompile(`^[0-9a-z]{1,16}$`)
 
+const usualParent = "hearth"
+
+// Claim takes a tag for an instance that is new, by its cgroup: where there is one already, whoever has that has the tag. Purge gives
+// it back.
+func Claim(tag string) (free bool, err error) {
+	if !tagPattern.MatchString(tag) {
+		return false, fmt.Errorf("cannot use %q as instance tag", tag)
+	}
+	h, err := findHierarchies()
+	if err != nil {
+		return false, err
+	}
+	for {
+		parent := filepath.Join(h.all[0], usualParent)
+		if err := os.MkdirAll(parent, 0o755); err != nil {
+			return false, fmt.Errorf("cannot make a cgroup: %w", err)
+		}
+		err := os.Mkdir(filepath.Join(parent, tag), 0o755)
+		switch {
+		case errors.Is(err, fs.ErrExist):
+			return false, nil
+		case errors.Is(err, fs.ErrNotExist):
+			continue // the last instance has just given back the parent
+		case err != nil:
+			return false, fmt.Errorf("cannot make a cgroup: %w", err)
+		}
+		return true, nil
+	}
+}
+
 // New returns the Runtime of an instance. It finds the machine's cgroups and changes nothing.
 func New(cfg Config) (*Runtime, error) {
 	if cfg.CgroupParent == "" {
-		cfg.CgroupParent = "hearth"
+		cfg.CgroupParent = usualParent
 	}
 	switch {
 	case !tagPattern.MatchString(cfg.Tag):
