@@ -117,6 +117,12 @@ func (d *Daemon) checkDoor(ctx context.Context) diagnose.Finding {
 	case status.GetVersion() != d.cfg.Version:
 		return diagnose.Warn(diagnose.Words{Name: "door.other", Text: "the front door is version {{.Door}}, the daemon {{.Version}}", Remedy: "Start the daemon again, which replaces it."}, "Door", status.GetVersion(), "Version", d.cfg.Version)
 	}
+	if failed := d.proxy.Failed(); len(failed) > 0 {
+		return diagnose.Warn(diagnose.Words{
+			Name: "door.deaf", Text: "does not listen at {{.Count}} addresses, the first is {{.First}}",
+			Remedy: "See 'hearth forward dump': another program has the port, or a package has more ports than one may have.",
+		}, "Count", len(failed), "First", failed[0])
+	}
 	return diagnose.OK(diagnose.Words{Name: "door.well", Text: "answers, version {{.Version}}"}, "Version", status.GetVersion())
 }
 

@@ -29,7 +29,7 @@ const (
 	// MaxTableBytes bounds a table on the wire and on disk.
 	MaxTableBytes = 16 << 20
 
-	maxListeners    = 4096
+	maxListeners    = 16384
 	maxRoutes       = 4096
 	maxNames        = 256
 	maxALPN         = 16

@@ -331,6 +331,13 @@ func (s *Service) gates(tx *store.Tx, all []*hostsv1.Host) map[string]map[uint32
 	return out
 }
 
+// Failed answers the addresses that are not listened on though services are to be served there, each with why.
+func (s *Service) Failed() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.failed)
+}
+
 // tell logs what is not listened on when it is something else than before. The door tries again by itself.
 func (s *Service) tell(sockets []*doorv1.Socket, omitted []string) {
 	var failed []string

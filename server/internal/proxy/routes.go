@@ -319,15 +319,29 @@ func (r *renderer) add(address string, at *site, pkg string, route *doorv1.Route
 		}
 	}
 	if pkg != "" && !ids.Package(pkg).Reserved() {
-		fresh := r.sites[address] == nil
-		if fresh && len(r.sites) >= maxListeners || r.share[pkg] >= maxOfPackage || len(at.named) >= maxAnswers {
+		if r.sites[address] == nil && len(r.sites) >= maxListeners || len(at.named) >= maxAnswers || !r.take(pkg, address) {
 			r.omitted = append(r.omitted, address)
 			return
 		}
-		r.share[pkg]++
 	}
 	r.sites[address] = at
 	*list = append(*list, route)
+}
+
+// take counts a route of a package, or tells that it has its share.
+func (r *renderer) take(pkg, address string) bool {
+	s := r.share[pkg]
+	if s == nil {
+		s = &share{ports: make(map[string]bool)}
+		r.share[pkg] = s
+	}
+	_, port, _ := net.SplitHostPort(address)
+	if s.routes >= listenersOfPackage || !s.ports[port] && len(s.ports) >= portsOfPackage {
+		return false
+	}
+	s.ports[port] = true
+	s.routes++
+	return true
 }
 
 // covers tells whether a route for all names leads a name where it is to go.

@@ -25,13 +25,15 @@ const certificateID = "server"
 const http1, http2 = "http/1.1", "h2"
 
 // The door takes so many listeners of a kind, and refuses a table that has more: each is a descriptor of two processes. A port of
-// a service is one for each address of the machine, so this is some hundred services with a handful of ports. No package
-// may be the reason that the others are not served, so each has a share that is far above what one needs. Ranges of ports
+// a service is one for each address of the machine, of which a machine with a few networks has some twenty and one that is told many
+// more by its router hundreds. No package may be the reason that the others are not served, so each has a share that is far above what
+// one needs: of ports, which are then served at all addresses, and where there are very many of these, of listeners. Ranges of ports
 // are no listeners: the kernel leads them.
 const (
-	maxListeners = 4000
-	maxOfPackage = 128
-	maxLinks     = 64 // on which names in .local are answered for
+	maxListeners       = 16000
+	portsOfPackage     = 64
+	listenersOfPackage = maxListeners / 8
+	maxLinks           = 64 // on which names in .local are answered for
 )
 
 // private are the sources that are let in from a network besides its own: nobody has them on the Internet.
@@ -102,7 +104,7 @@ func Table(in Input) (table *doorv1.Table, omitted []string) {
 	r := renderer{
 		in: in, gateways: abi.Gateways(in.Gateways), containers: containers(in.Packages, (*packagesv1.PackageStatus).GetIpv4),
 		containers6: containers(in.Packages, (*packagesv1.PackageStatus).GetIpv6),
-		sites:       make(map[string]*site), share: make(map[string]int), open: make(map[string]bool), table: &doorv1.Table{},
+		sites:       make(map[string]*site), share: make(map[string]*share), open: make(map[string]bool), table: &doorv1.Table{},
 	}
 	r.table.Certificates = []*doorv1.Certificate{{Id: certificateID, Chain: in.Chain, Key: in.Key}}
 	r.server()
@@ -143,6 +145,12 @@ func containers(packages []*packagesv1.Package, address func(*packagesv1.Package
 	return out
 }
 
+// share is what a package has of the door.
+type share struct {
+	ports  map[string]bool
+	routes int
+}
+
 type renderer struct {
 	in          Input
 	gateways    []abi.Gateway
@@ -150,8 +158,8 @@ type renderer struct {
 	containers6 map[string]netip.Addr
 	ports       map[string]bool  // of the server
 	sites       map[string]*site // by address and port
-	share       map[string]int   // listeners and names by package
-	open        map[string]bool  // names that the Internet reaches where names are told apart
+	share       map[string]*share
+	open        map[string]bool // names that the Internet reaches where names are told apart
 	table       *doorv1.Table
 	omitted     []string
 }

@@ -230,7 +230,7 @@ func TestOnePackageLeavesRoomForOthers(t *testing.T) {
 	if err := door.Check(table); err != nil {
 		t.Error(err)
 	}
-	if len(omitted) < 3000 || len(table.GetListeners()) > 200 {
+	if len(omitted) < 3000 || len(table.GetListeners()) > 500 {
 		t.Errorf("%d listeners, %d omitted", len(table.GetListeners()), len(omitted))
 	}
 	for _, l := range render(t, house()).GetListeners() {
@@ -238,6 +238,22 @@ func TestOnePackageLeavesRoomForOthers(t *testing.T) {
 			t.Errorf("%s found no place", l.GetAddress())
 		}
 	}
+}
+
+// A package with a dozen interfaces is served at each address of a machine that has dozens.
+func TestAMachineMayHaveManyAddresses(t *testing.T) {
+	t.Parallel()
+	in := house()
+	addresses := []string{"192.168.1.5/24"}
+	for n := range 30 {
+		addresses = append(addresses, fmt.Sprintf("2001:db8:1::1:%x/64", n))
+	}
+	in.Gateways[2] = gateway("eth0", abi.GatewayTypeEthernet, addresses...)
+	in.Packages = append(in.Packages, pkg("a", "10.0.3.11"))
+	for n := range uint32(12) {
+		in.Hosts = append(in.Hosts, host(fmt.Sprintf("a/many%d", n), map[uint32]*hostsv1.Binding{80 + n: web()}, map[uint32]*hostsv1.Ports{80 + n: {AssignedPort: 50000 + n, AssignedSslPort: 51000 + n}}))
+	}
+	render(t, in)
 }
 
 // Two thousand listeners of many services all find a place.

@@ -145,7 +145,7 @@ func (w *worker) end(ctx context.Context, grace, limit time.Duration) error {
 
 // affordable is how many connections the descriptors of this process allow; 0 for the usual number.
 func affordable() int {
-	const usual, spare = 16384, 10240 // listeners, and what else is open
+	const usual, spare = 16384, 20480 // listeners, and what else is open
 	var l syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil || l.Cur >= usual+spare {
 		return 0
