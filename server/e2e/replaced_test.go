@@ -152,12 +152,15 @@ func TestDaemonAndDoorAreReplacedUnderLoad(t *testing.T) {
 	}
 	m := newMachine(t)
 	r := m.ownPrograms()
+	m.must("ip", "link", "add", "lan0", "type", "dummy")
+	m.must("ip", "link", "set", "lan0", "up")
+	m.must("ip", "address", "add", "192.168.77.5/24", "dev", "lan0")
 	m.start()
 	m.hearth("package", "install", filepath.Join(m.bin, friend+".s9pk"))
 	m.healthy(friend)
 	chance := rand.New(rand.NewPCG(7, 5))
 
-	all := r.newCrowd(clients, patience)
+	all := append(r.newCrowd(clients, patience), m.visit("page", "https://192.168.77.5:8443/", m.root(), "<html"))
 	held := m.visit("socket", m.at(friend, "ui"), m.root(), "0")
 	for range rounds {
 		moment(chance, 0)

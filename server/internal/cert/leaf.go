@@ -78,21 +78,40 @@ func (a *Authority) Leaf(of Holder, names []string, alg Algorithm) (chain, key [
 	return a.chain(l), key, l.certificate.NotAfter, nil
 }
 
-// Newest answers the chain and key that a holder was given last, as Leaf does; false when it has none that may be handed out.
-func (a *Authority) Newest(of Holder) (chain, key []byte, ok bool) {
+// Newest answers the chain and key that a holder was given last for these names and maybe others, as Leaf does; false when it has none
+// that may be handed out.
+func (a *Authority) Newest(of Holder, names []string) (chain, key []byte, ok bool) {
+	names, err := canonical(names)
+	if err != nil {
+		return nil, nil, false
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var newest *leaf
 	for _, l := range a.leaves {
-		if l.holder == of && usable(l.certificate, time.Now()) && (newest == nil || l.certificate.NotBefore.After(newest.certificate.NotBefore)) {
+		if l.holder == of && usable(l.certificate, time.Now()) && l.covers(names) && (newest == nil || l.follows(newest)) {
 			newest = l
 		}
 	}
 	if newest == nil {
 		return nil, nil, false
 	}
-	key, err := encodeKey(newest.key)
+	key, err = encodeKey(newest.key)
 	return a.chain(newest), key, err == nil
+}
+
+func (l *leaf) covers(names []string) bool {
+	own := namesOf(l.certificate)
+	return !slices.ContainsFunc(names, func(n string) bool { return !slices.Contains(own, n) })
+}
+
+// follows tells whether a leaf was handed out after another; of those of one second the one for more is the later: that is how a server
+// comes to know its names.
+func (l *leaf) follows(o *leaf) bool {
+	if c := l.certificate.NotBefore.Compare(o.certificate.NotBefore); c != 0 {
+		return c > 0
+	}
+	return len(namesOf(l.certificate)) > len(namesOf(o.certificate))
 }
 
 func (a *Authority) chain(l *leaf) []byte {

@@ -271,12 +271,13 @@ func (d *Daemon) listen(ctx context.Context, serve func(func() error)) (err erro
 // serverCertificate is the certificate of the server's own names, which follow the network.
 func (d *Daemon) serverCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	certificate := d.proxy.Certificate
-	if !d.opened.Load() {
+	if !d.opened.Load() || !d.proxy.KnowsNetwork() {
 		certificate = func() (chain, key []byte, err error) {
-			if chain, key, ok := d.authority.Newest(cert.Server); ok { // its names are those that the server had when it ended
+			own := d.names.Load().Certificate(nil)
+			if chain, key, ok := d.authority.Newest(cert.Server, own); ok { // its addresses are those that the server had when it ended
 				return chain, key, nil
 			}
-			return serverCertificates{d}.ServerLeaf(d.names.Load().Certificate(nil))
+			return serverCertificates{d}.ServerLeaf(own)
 		}
 	}
 	chain, key, err := certificate()

@@ -93,6 +93,7 @@ type Service struct {
 	confined map[netip.Addr]bool // who asks for no names of others by the table in force; replaced, never changed
 
 	mu       sync.Mutex // guards what follows
+	told     bool       // by SetNetwork
 	gateways []abi.Gateway
 	mdns     string
 	services map[string]string // names in .local by the id of the host
@@ -109,8 +110,15 @@ func (s *Service) SetNetwork(gateways []abi.Gateway, mdns string, services map[s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	news := s.mdns != mdns || !maps.Equal(s.services, services) || !reflect.DeepEqual(s.gateways, gateways)
-	s.gateways, s.mdns, s.services = gateways, mdns, maps.Clone(services)
+	s.told, s.gateways, s.mdns, s.services = true, gateways, mdns, maps.Clone(services)
 	return news
+}
+
+// KnowsNetwork tells whether there was a first SetNetwork.
+func (s *Service) KnowsNetwork() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.told
 }
 
 // ServiceNames answers the labels by which services are to be called in .local, by the id of the host whose page is reached there.
