@@ -88,7 +88,9 @@ func (r *renderer) outside(name string, gateways []string) []*doorv1.Record {
 			case !a.IsLinkLocalUnicast(): // it means something together with a link alone, which a record does not have
 				record.Ipv6 = append(record.Ipv6, a.String())
 			}
-			sources = append(sources, p.Masked())
+			if asks(p) {
+				sources = append(sources, p.Masked())
+			}
 		}
 		if len(record.Ipv4)+len(record.Ipv6) == 0 {
 			continue
@@ -113,16 +115,21 @@ func (r *renderer) networks() []netip.Prefix {
 	return out
 }
 
-// askers are who may ask the resolver at all: private sources, and the neighbours in networks of IPv6, whose addresses are
-// public ones. Neighbours by a public IPv4 address are other people's machines.
+// askers are who may ask the resolver at all: private sources, and neighbours.
 func (r *renderer) askers() []string {
 	sources := slices.Clone(private)
 	for _, g := range r.gateways {
 		for _, p := range g.Subnets {
-			if p.Addr().Is6() {
+			if asks(p) {
 				sources = append(sources, p.Masked())
 			}
 		}
 	}
 	return canonical(sources)
+}
+
+// asks tells whether neighbours of a network may ask the resolver, which answers all names for them. In one of IPv6 they have public addresses; neighbours
+// by a public IPv4 address are other people's machines.
+func asks(network netip.Prefix) bool {
+	return network.Addr().Is6() || slices.ContainsFunc(private, func(p netip.Prefix) bool { return p.Contains(network.Addr()) })
 }

@@ -267,3 +267,19 @@ func TestTheWayOutIsForServicesAndTheMachine(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// Neighbours by a public IPv4 address ask nothing, so no record is for them.
+func TestPrivateDomainsAreNotForStrangersBesideTheServer(t *testing.T) {
+	t.Parallel()
+	in := house()
+	in.Gateways[2] = gateway("eth0", abi.GatewayTypeEthernet, "203.0.113.5/24", "2001:db8:1::5/64")
+	in.Private = map[string][]string{"home.arpa": {"eth0"}}
+	resolver := render(t, in).GetResolver()
+	of := resolver.GetAllowedSources()
+	for _, record := range resolver.GetRecords() {
+		of = append(of, record.GetAllowedSources()...)
+	}
+	if slices.Contains(of, "203.0.113.0/24") || !slices.Contains(of, "2001:db8:1::/64") {
+		t.Errorf("answers are for %v", of)
+	}
+}
