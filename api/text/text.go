@@ -6,6 +6,7 @@
 //	step.KIND.NAME             a step of an operation while it is done
 //	warning.NAME.…             a condition that somebody should look at: text, remedy
 //	check.NAME.…               what a check found: text, remedy
+//	capability.NAME.…          how a machine offers something, or why it does not: text, remedy
 //	anything else              a sentence or a heading of a client
 //
 // English has its source where the thing is: reasons and remedies in the contract, help in the commands, conditions where

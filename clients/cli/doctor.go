@@ -62,20 +62,25 @@ It ends with exit code 0 when nothing fails, warnings or not, and with 1 when so
 	}
 }
 
-// found is what a check found and what to do about it, in the person's language where the catalogue has its words.
+// found is what a check found and what to do about it.
 func (a *app) found(c *diagnosticsv1.Check) (detail, remedy string) {
-	detail, remedy = c.GetDetail(), c.GetRemedy()
-	if c.GetWords() == "" || a.texts.Language() == text.English {
+	return a.said("check."+c.GetWords(), c.GetDetail(), c.GetRemedy(), c.GetMetadata())
+}
+
+// said is what the server found and what to do about it, in the person's language where the catalogue has the words. English is the
+// server's own.
+func (a *app) said(key, detail, remedy string, metadata map[string]string) (string, string) {
+	if a.texts.Language() == text.English {
 		return detail, remedy
 	}
 	values := map[string]any{}
-	for name, value := range c.GetMetadata() {
+	for name, value := range metadata {
 		values[name] = value
 	}
-	if s, ok := a.texts.Lookup("check."+c.GetWords()+".text", values); ok {
+	if s, ok := a.texts.Lookup(key+".text", values); ok {
 		detail = s
 	}
-	if s, ok := a.texts.Lookup("check."+c.GetWords()+".remedy", values); ok && remedy != "" {
+	if s, ok := a.texts.Lookup(key+".remedy", values); ok && remedy != "" {
 		remedy = s
 	}
 	return detail, remedy

@@ -274,7 +274,8 @@ func (system) GetServer(context.Context, *systemv1.GetServerRequest) (*systemv1.
 
 func (system) GetCapabilities(context.Context, *systemv1.GetCapabilitiesRequest) (*systemv1.GetCapabilitiesResponse, error) {
 	return &systemv1.GetCapabilitiesResponse{Capabilities: []*systemv1.Capability{
-		{Name: "containers", Available: true, Detail: "unprivileged LXC"}, {Name: "graphics", Detail: "/dev/dri is missing"},
+		{Name: "containers", Available: true, Detail: "unprivileged LXC", Words: "containers.there"},
+		{Name: "graphics", Detail: "/dev/dri is missing", Words: "device.absent", Metadata: map[string]string{"Path": "/dev/dri"}},
 	}}, nil
 }
 

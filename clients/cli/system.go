@@ -158,7 +158,8 @@ func (a *app) capabilitiesCommand() *cobra.Command {
 					if !k.GetAvailable() {
 						there = "no"
 					}
-					table = append(table, []string{k.GetName(), there, k.GetDetail()})
+					detail, _ := a.said("capability."+k.GetWords(), k.GetDetail(), k.GetRemedy(), k.GetMetadata())
+					table = append(table, []string{k.GetName(), there, detail})
 				}
 				return a.table([]string{"capability", "available", "detail"}, table)
 			})

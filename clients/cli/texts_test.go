@@ -70,7 +70,7 @@ func readTexts(t *testing.T, lang string) map[string]entry {
 // copied tells whether the English text of a key has its source elsewhere.
 func copied(key string) bool {
 	kind, _, _ := strings.Cut(key, ".")
-	return slices.Contains([]string{"reason", "remedy", "help", "warning", "check"}, kind)
+	return slices.Contains([]string{"reason", "remedy", "help", "warning", "check", "capability"}, kind)
 }
 
 // sources are the English texts that en.json repeats.
@@ -87,6 +87,7 @@ func sources(t *testing.T) map[string]string {
 	eachArea(t, func(files []*ast.File) {
 		maps.Copy(out, literalTexts(files, "Condition", "warning."))
 		maps.Copy(out, literalTexts(files, "Words", "check."))
+		maps.Copy(out, literalTexts(files, "Answer", "capability."))
 	})
 	return out
 }
@@ -473,8 +474,8 @@ func eachArea(t *testing.T, fn func([]*ast.File)) {
 	}
 }
 
-// literalTexts are the texts of literals of a type, with Name, Text and Remedy: of the conditions that a package warns of, and of what
-// checks find.
+// literalTexts are the texts of literals of a type, with Name, Text and Remedy: of the conditions that a package warns of, of what
+// checks find, and of what a machine offers.
 func literalTexts(files []*ast.File, of, prefix string) map[string]string {
 	known := constants(files)
 	out := map[string]string{}

@@ -7,8 +7,8 @@ const prefix = "virtual:texts/";
 
 /** What the page says: its own texts, and those of the server that it repeats. Help of commands is not among them. */
 const used = /^(page|word|step|warning|why|dependency|check)\./;
-/** What nobody reads at once: of failures, of what checks find, and of what the audit log holds. */
-const failures = /^(reason|remedy|check|page\.audit\.method)\./;
+/** What nobody reads at once: of failures, of what checks find and a machine offers, and of what the audit log holds. */
+const failures = /^(reason|remedy|check|capability|page\.audit\.method)\./;
 
 /**
  * Makes the texts of one language two modules, `virtual:texts/de` and `virtual:texts/de/failures`, from the catalogue that the

@@ -68,10 +68,13 @@ func (d *Daemon) checkCapabilities(ctx context.Context) diagnose.Finding {
 
 func (d *Daemon) checkClock(context.Context) diagnose.Finding {
 	switch s := clock.Look("/"); {
+	case s.Err != nil:
+		return diagnose.Skip(diagnose.Words{Name: "clock.silent", Text: "the kernel does not tell whether the clock is kept right: {{.Error}}"}, "Error", s.Err)
 	case !s.Known:
-		return diagnose.Skip(diagnose.Words{Name: "clock.unknown", Text: "it is not known whether the clock is kept right: {{.Detail}}"}, "Detail", s.Detail)
+		return diagnose.Skip(diagnose.Words{Name: "clock.unknown", Text: "nothing on this machine keeps the clock right; another one may"})
 	case !s.Synchronised:
-		return diagnose.Warn(diagnose.Words{Name: "clock.loose", Text: "the clock is not kept right: {{.Detail}}", Remedy: "Look at the time service of this machine and at its way to the network."}, "Detail", s.Detail)
+		return diagnose.Warn(diagnose.Words{Name: "clock.loose", Text: "{{.Keeper}} runs and has not set the clock right",
+			Remedy: "Look at the time service of this machine and at its way to the network."}, "Keeper", s.Keeper)
 	default:
 		return diagnose.OK(diagnose.Words{Name: "clock.kept", Text: "the clock is kept right"})
 	}

@@ -124,11 +124,11 @@ func (d *Daemon) diskCondition() warn.Condition {
 func clockCondition() warn.Condition {
 	return warn.Condition{
 		Name:   "clock",
-		Text:   "The clock of the machine is not synchronised: {{.Detail}}.",
+		Text:   "The clock of the machine is not synchronised, although {{.Keeper}} runs for that.",
 		Remedy: "Look at the time service of this machine and at its way to the network; certificates and logins need the right time.",
 		Check: func(context.Context) ([]warn.Finding, error) {
 			if s := clock.Look("/"); s.Known && !s.Synchronised {
-				return []warn.Finding{{Severity: warn.Warning, Values: map[string]string{"Detail": s.Detail}}}, nil
+				return []warn.Finding{{Severity: warn.Warning, Values: map[string]string{"Keeper": s.Keeper}}}, nil
 			}
 			return nil, nil
 		},

@@ -1,7 +1,7 @@
 // Package clock tells whether the machine's clock is right: whether something keeps it, and whether it jumped.
 //
 // It deliberately does not set the clock and asks nobody in the network. Where it cannot be known whether the clock is
-// right (in a machine whose clock another one keeps) it says so instead of guessing.
+// right (as in a machine whose clock another one keeps) it says so instead of guessing.
 package clock
 
 import (
@@ -19,8 +19,10 @@ type State struct {
 	Known bool
 	// Synchronised tells that something keeps it right.
 	Synchronised bool
-	// Detail says how that was found out.
-	Detail string
+	// Keeper is the program that runs to keep it right and has not yet, or no more.
+	Keeper string
+	// Err is why the kernel does not tell; it does where this is nil.
+	Err error
 }
 
 // keepers are what programs that keep the clock leave while they run, below /run.
@@ -38,16 +40,16 @@ func Look(root string) State {
 func judge(root string, status int, bits int32, err error) State {
 	switch {
 	case err != nil:
-		return State{Detail: "the kernel does not tell: " + err.Error()}
+		return State{Err: err}
 	case status != unix.TIME_ERROR && bits&unix.STA_UNSYNC == 0:
-		return State{Known: true, Synchronised: true, Detail: "the kernel's clock is synchronised"}
+		return State{Known: true, Synchronised: true}
 	}
 	for path, name := range keepers {
 		if _, err := os.Stat(filepath.Join(root, "run", path)); err == nil {
-			return State{Known: true, Detail: name + " runs and has not synchronised the clock"}
+			return State{Known: true, Keeper: name}
 		}
 	}
-	return State{Detail: "nothing on this machine keeps the clock; another one may"}
+	return State{}
 }
 
 // Jumps notices when the clock is set by more than a little. The zero value is ready; it is safe for concurrent use.

@@ -16,21 +16,22 @@ func TestWhatTheKernelSaysOfTheClock(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(kept, "run/chrony"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	mute := errors.New("no")
 	for _, c := range []struct {
-		name                string
-		root                string
-		status              int
-		bits                int32
-		err                 error
-		known, synchronised bool
+		name   string
+		root   string
+		status int
+		bits   int32
+		err    error
+		want   State
 	}{
-		{"synchronised", t.TempDir(), unix.TIME_OK, 0, nil, true, true},
-		{"not, though a program is there for it", kept, unix.TIME_ERROR, unix.STA_UNSYNC, nil, true, false},
-		{"not, and nobody here is there for it", t.TempDir(), unix.TIME_ERROR, unix.STA_UNSYNC, nil, false, false},
-		{"the kernel does not say", kept, 0, 0, errors.New("no"), false, false},
+		{"synchronised", t.TempDir(), unix.TIME_OK, 0, nil, State{Known: true, Synchronised: true}},
+		{"not, though a program is there for it", kept, unix.TIME_ERROR, unix.STA_UNSYNC, nil, State{Known: true, Keeper: "chrony"}},
+		{"not, and nobody here is there for it", t.TempDir(), unix.TIME_ERROR, unix.STA_UNSYNC, nil, State{}},
+		{"the kernel does not say", kept, 0, 0, mute, State{Err: mute}},
 	} {
-		if got := judge(c.root, c.status, c.bits, c.err); got.Known != c.known || got.Synchronised != c.synchronised || got.Detail == "" {
-			t.Errorf("%s: %+v", c.name, got)
+		if got := judge(c.root, c.status, c.bits, c.err); got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
 	}
 }

@@ -75,7 +75,7 @@ func TestCapabilitiesAreFoundAndMissed(t *testing.T) {
 		{"squashfs-idmap", map[string]string{release: "6.1.0-41-amd64\n", "proc/filesystems": "\tsquashfs\n"}, false, "6.1.0-41-amd64 is older than 6.2"},
 		{"squashfs-idmap", map[string]string{release: "6.12.9\n", "proc/filesystems": "nodev\tproc\n\tsquashfs\n"}, true, "6.12.9"},
 		{"squashfs-idmap", map[string]string{release: "6.12.9\n", "lib/modules/6.12.9/modules.dep": "kernel/fs/squashfs/squashfs.ko.xz:\n"}, true, "module"},
-		{"squashfs-idmap", map[string]string{release: "10.0\n"}, false, "no squashfs"},
+		{"squashfs-idmap", map[string]string{release: "10.0\n"}, false, "no module squashfs"},
 		{"wireguard", map[string]string{release: "6.12.9\n", "lib/modules/6.12.9/modules.builtin": "kernel/drivers/net/wireguard/wireguard.ko\n"}, true, "kernel"},
 		{"wireguard", map[string]string{release: "6.12.9\n"}, false, "no module"},
 		{"wifi", map[string]string{"sys/class/ieee80211/phy0/index": "0"}, true, "phy0"},

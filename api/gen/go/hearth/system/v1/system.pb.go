@@ -829,7 +829,12 @@ type Capability struct {
 	// What it is needed for.
 	Purpose string `protobuf:"bytes,4,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	// What to do to have it; empty where it is there or cannot be had.
-	Remedy        string `protobuf:"bytes,5,opt,name=remedy,proto3" json:"remedy,omitempty"`
+	Remedy string `protobuf:"bytes,5,opt,name=remedy,proto3" json:"remedy,omitempty"`
+	// The name of the words, as in "device.missing": the catalogue has detail and remedy in other languages by it. Empty where the detail is
+	// no more than a value, as in "/dev/fuse".
+	Words string `protobuf:"bytes,6,opt,name=words,proto3" json:"words,omitempty"`
+	// The dynamic values of the words, by name, for translations.
+	Metadata      map[string]string `protobuf:"bytes,7,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -897,6 +902,20 @@ func (x *Capability) GetRemedy() string {
 		return x.Remedy
 	}
 	return ""
+}
+
+func (x *Capability) GetWords() string {
+	if x != nil {
+		return x.Words
+	}
+	return ""
+}
+
+func (x *Capability) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
 }
 
 // GetServerUsageRequest is empty.
@@ -1365,14 +1384,19 @@ const file_hearth_system_v1_system_proto_rawDesc = "" +
 	"\fMODE_SANDBOX\x10\x03\"\x93\x01\n" +
 	"\x17GetCapabilitiesResponse\x12@\n" +
 	"\fcapabilities\x18\x01 \x03(\v2\x1c.hearth.system.v1.CapabilityR\fcapabilities\x126\n" +
-	"\bplatform\x18\x02 \x01(\v2\x1a.hearth.system.v1.PlatformR\bplatform\"\x88\x01\n" +
+	"\bplatform\x18\x02 \x01(\v2\x1a.hearth.system.v1.PlatformR\bplatform\"\xa3\x02\n" +
 	"\n" +
 	"Capability\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tavailable\x18\x02 \x01(\bR\tavailable\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x18\n" +
 	"\apurpose\x18\x04 \x01(\tR\apurpose\x12\x16\n" +
-	"\x06remedy\x18\x05 \x01(\tR\x06remedy\"\x17\n" +
+	"\x06remedy\x18\x05 \x01(\tR\x06remedy\x12\x14\n" +
+	"\x05words\x18\x06 \x01(\tR\x05words\x12F\n" +
+	"\bmetadata\x18\a \x03(\v2*.hearth.system.v1.Capability.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x17\n" +
 	"\x15GetServerUsageRequest\"M\n" +
 	"\x16GetServerUsageResponse\x123\n" +
 	"\x05usage\x18\x01 \x01(\v2\x1d.hearth.system.v1.ServerUsageR\x05usage\"\x14\n" +
@@ -1413,7 +1437,7 @@ func file_hearth_system_v1_system_proto_rawDescGZIP() []byte {
 }
 
 var file_hearth_system_v1_system_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hearth_system_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_hearth_system_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_hearth_system_v1_system_proto_goTypes = []any{
 	(Platform_Mode)(0),              // 0: hearth.system.v1.Platform.Mode
 	(*GetStateRequest)(nil),         // 1: hearth.system.v1.GetStateRequest
@@ -1439,48 +1463,50 @@ var file_hearth_system_v1_system_proto_goTypes = []any{
 	(*RestartResponse)(nil),         // 21: hearth.system.v1.RestartResponse
 	(*PowerOffRequest)(nil),         // 22: hearth.system.v1.PowerOffRequest
 	(*PowerOffResponse)(nil),        // 23: hearth.system.v1.PowerOffResponse
-	(v1.Phase)(0),                   // 24: hearth.options.v1.Phase
-	(*timestamppb.Timestamp)(nil),   // 25: google.protobuf.Timestamp
-	(*ServerUsage)(nil),             // 26: hearth.system.v1.ServerUsage
-	(*Hardware)(nil),                // 27: hearth.system.v1.Hardware
+	nil,                             // 24: hearth.system.v1.Capability.MetadataEntry
+	(v1.Phase)(0),                   // 25: hearth.options.v1.Phase
+	(*timestamppb.Timestamp)(nil),   // 26: google.protobuf.Timestamp
+	(*ServerUsage)(nil),             // 27: hearth.system.v1.ServerUsage
+	(*Hardware)(nil),                // 28: hearth.system.v1.Hardware
 }
 var file_hearth_system_v1_system_proto_depIdxs = []int32{
-	24, // 0: hearth.system.v1.GetStateResponse.phase:type_name -> hearth.options.v1.Phase
-	25, // 1: hearth.system.v1.GetStateResponse.start_time:type_name -> google.protobuf.Timestamp
+	25, // 0: hearth.system.v1.GetStateResponse.phase:type_name -> hearth.options.v1.Phase
+	26, // 1: hearth.system.v1.GetStateResponse.start_time:type_name -> google.protobuf.Timestamp
 	7,  // 2: hearth.system.v1.FollowStartResponse.lines:type_name -> hearth.system.v1.StartLine
-	25, // 3: hearth.system.v1.StartLine.time:type_name -> google.protobuf.Timestamp
-	25, // 4: hearth.system.v1.GetServerResponse.start_time:type_name -> google.protobuf.Timestamp
-	25, // 5: hearth.system.v1.GetServerResponse.time:type_name -> google.protobuf.Timestamp
+	26, // 3: hearth.system.v1.StartLine.time:type_name -> google.protobuf.Timestamp
+	26, // 4: hearth.system.v1.GetServerResponse.start_time:type_name -> google.protobuf.Timestamp
+	26, // 5: hearth.system.v1.GetServerResponse.time:type_name -> google.protobuf.Timestamp
 	0,  // 6: hearth.system.v1.Platform.mode:type_name -> hearth.system.v1.Platform.Mode
 	13, // 7: hearth.system.v1.GetCapabilitiesResponse.capabilities:type_name -> hearth.system.v1.Capability
 	11, // 8: hearth.system.v1.GetCapabilitiesResponse.platform:type_name -> hearth.system.v1.Platform
-	26, // 9: hearth.system.v1.GetServerUsageResponse.usage:type_name -> hearth.system.v1.ServerUsage
-	27, // 10: hearth.system.v1.GetHardwareResponse.hardware:type_name -> hearth.system.v1.Hardware
-	1,  // 11: hearth.system.v1.SystemService.GetState:input_type -> hearth.system.v1.GetStateRequest
-	3,  // 12: hearth.system.v1.SystemService.Ping:input_type -> hearth.system.v1.PingRequest
-	5,  // 13: hearth.system.v1.SystemService.FollowStart:input_type -> hearth.system.v1.FollowStartRequest
-	8,  // 14: hearth.system.v1.SystemService.GetServer:input_type -> hearth.system.v1.GetServerRequest
-	10, // 15: hearth.system.v1.SystemService.GetCapabilities:input_type -> hearth.system.v1.GetCapabilitiesRequest
-	14, // 16: hearth.system.v1.SystemService.GetServerUsage:input_type -> hearth.system.v1.GetServerUsageRequest
-	16, // 17: hearth.system.v1.SystemService.GetHardware:input_type -> hearth.system.v1.GetHardwareRequest
-	18, // 18: hearth.system.v1.SystemService.Shutdown:input_type -> hearth.system.v1.ShutdownRequest
-	20, // 19: hearth.system.v1.SystemService.Restart:input_type -> hearth.system.v1.RestartRequest
-	22, // 20: hearth.system.v1.SystemService.PowerOff:input_type -> hearth.system.v1.PowerOffRequest
-	2,  // 21: hearth.system.v1.SystemService.GetState:output_type -> hearth.system.v1.GetStateResponse
-	4,  // 22: hearth.system.v1.SystemService.Ping:output_type -> hearth.system.v1.PingResponse
-	6,  // 23: hearth.system.v1.SystemService.FollowStart:output_type -> hearth.system.v1.FollowStartResponse
-	9,  // 24: hearth.system.v1.SystemService.GetServer:output_type -> hearth.system.v1.GetServerResponse
-	12, // 25: hearth.system.v1.SystemService.GetCapabilities:output_type -> hearth.system.v1.GetCapabilitiesResponse
-	15, // 26: hearth.system.v1.SystemService.GetServerUsage:output_type -> hearth.system.v1.GetServerUsageResponse
-	17, // 27: hearth.system.v1.SystemService.GetHardware:output_type -> hearth.system.v1.GetHardwareResponse
-	19, // 28: hearth.system.v1.SystemService.Shutdown:output_type -> hearth.system.v1.ShutdownResponse
-	21, // 29: hearth.system.v1.SystemService.Restart:output_type -> hearth.system.v1.RestartResponse
-	23, // 30: hearth.system.v1.SystemService.PowerOff:output_type -> hearth.system.v1.PowerOffResponse
-	21, // [21:31] is the sub-list for method output_type
-	11, // [11:21] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	24, // 9: hearth.system.v1.Capability.metadata:type_name -> hearth.system.v1.Capability.MetadataEntry
+	27, // 10: hearth.system.v1.GetServerUsageResponse.usage:type_name -> hearth.system.v1.ServerUsage
+	28, // 11: hearth.system.v1.GetHardwareResponse.hardware:type_name -> hearth.system.v1.Hardware
+	1,  // 12: hearth.system.v1.SystemService.GetState:input_type -> hearth.system.v1.GetStateRequest
+	3,  // 13: hearth.system.v1.SystemService.Ping:input_type -> hearth.system.v1.PingRequest
+	5,  // 14: hearth.system.v1.SystemService.FollowStart:input_type -> hearth.system.v1.FollowStartRequest
+	8,  // 15: hearth.system.v1.SystemService.GetServer:input_type -> hearth.system.v1.GetServerRequest
+	10, // 16: hearth.system.v1.SystemService.GetCapabilities:input_type -> hearth.system.v1.GetCapabilitiesRequest
+	14, // 17: hearth.system.v1.SystemService.GetServerUsage:input_type -> hearth.system.v1.GetServerUsageRequest
+	16, // 18: hearth.system.v1.SystemService.GetHardware:input_type -> hearth.system.v1.GetHardwareRequest
+	18, // 19: hearth.system.v1.SystemService.Shutdown:input_type -> hearth.system.v1.ShutdownRequest
+	20, // 20: hearth.system.v1.SystemService.Restart:input_type -> hearth.system.v1.RestartRequest
+	22, // 21: hearth.system.v1.SystemService.PowerOff:input_type -> hearth.system.v1.PowerOffRequest
+	2,  // 22: hearth.system.v1.SystemService.GetState:output_type -> hearth.system.v1.GetStateResponse
+	4,  // 23: hearth.system.v1.SystemService.Ping:output_type -> hearth.system.v1.PingResponse
+	6,  // 24: hearth.system.v1.SystemService.FollowStart:output_type -> hearth.system.v1.FollowStartResponse
+	9,  // 25: hearth.system.v1.SystemService.GetServer:output_type -> hearth.system.v1.GetServerResponse
+	12, // 26: hearth.system.v1.SystemService.GetCapabilities:output_type -> hearth.system.v1.GetCapabilitiesResponse
+	15, // 27: hearth.system.v1.SystemService.GetServerUsage:output_type -> hearth.system.v1.GetServerUsageResponse
+	17, // 28: hearth.system.v1.SystemService.GetHardware:output_type -> hearth.system.v1.GetHardwareResponse
+	19, // 29: hearth.system.v1.SystemService.Shutdown:output_type -> hearth.system.v1.ShutdownResponse
+	21, // 30: hearth.system.v1.SystemService.Restart:output_type -> hearth.system.v1.RestartResponse
+	23, // 31: hearth.system.v1.SystemService.PowerOff:output_type -> hearth.system.v1.PowerOffResponse
+	22, // [22:32] is the sub-list for method output_type
+	12, // [12:22] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_hearth_system_v1_system_proto_init() }
@@ -1496,7 +1522,7 @@ func file_hearth_system_v1_system_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_system_v1_system_proto_rawDesc), len(file_hearth_system_v1_system_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -135,18 +135,29 @@ class GetCapabilitiesResponse(_message.Message):
     def __init__(self, capabilities: _Optional[_Iterable[_Union[Capability, _Mapping]]] = ..., platform: _Optional[_Union[Platform, _Mapping]] = ...) -> None: ...
 
 class Capability(_message.Message):
-    __slots__ = ("name", "available", "detail", "purpose", "remedy")
+    __slots__ = ("name", "available", "detail", "purpose", "remedy", "words", "metadata")
+    class MetadataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     AVAILABLE_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     REMEDY_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
     name: str
     available: bool
     detail: str
     purpose: str
     remedy: str
-    def __init__(self, name: _Optional[str] = ..., available: bool = ..., detail: _Optional[str] = ..., purpose: _Optional[str] = ..., remedy: _Optional[str] = ...) -> None: ...
+    words: str
+    metadata: _containers.ScalarMap[str, str]
+    def __init__(self, name: _Optional[str] = ..., available: bool = ..., detail: _Optional[str] = ..., purpose: _Optional[str] = ..., remedy: _Optional[str] = ..., words: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class GetServerUsageRequest(_message.Message):
     __slots__ = ()
