@@ -2,6 +2,7 @@ package s9pk_test
 
 import (
 	"bytes"
+	"fmt"
 	"reflect"
 	"testing"
 
@@ -95,13 +96,18 @@ func TestWhatAPackageReaches(t *testing.T) {
 		targets []string
 		covers  map[string]bool
 	}{
-		"nothing said": {nil, []string{"internet", "lan"}, map[string]bool{"internet": true, "lan": true, "192.0.2.0/24": true, "fd00::/8": true}},
+		"nothing said": {nil, []string{"internet", "lan"}, map[string]bool{"api.example.org": true, "internet": true, "lan": true, "192.0.2.0/24": true, "fd00::/8": true}},
 		"nothing":      {map[string]any{"network": []string{}}, nil, map[string]bool{"internet": false, "lan": false, "192.0.2.0/24": false}},
 		"the Internet": {map[string]any{"network": []string{"internet"}}, []string{"internet"}, map[string]bool{"internet": true, "lan": false, "10.0.0.0/8": false}},
 		"local networks": {map[string]any{"network": []string{"lan", "lan"}}, []string{"lan"},
 			map[string]bool{"internet": false, "lan": true, "10.1.0.0/16": true, "fd77::/64": true, "10.0.0.0/7": false, "192.0.2.0/24": false}},
 		"networks and a later word": {map[string]any{"network": []string{"192.0.2.0/24", "later", "2001:DB8:0::/32"}}, []string{"192.0.2.0/24", "2001:db8::/32"},
 			map[string]bool{"internet": false, "192.0.2.128/25": true, "192.0.2.0/24": true, "192.0.2.0/23": false, "2001:db8:1::/48": true, "0.0.0.0/0": false}},
+		"names": {map[string]any{"network": []string{"*.Example.net", "api.example.org:443", "api.example.org:443", "b.example.org"}}, []string{"*.example.net", "api.example.org:443", "b.example.org"},
+			map[string]bool{
+				"internet": false, "a.example.net": true, "a.b.example.net:80": true, "*.a.example.net": true, "example.net": false, "*.example.net:443": true, "badexample.net": false,
+				"api.example.org": false, "api.example.org:443": true, "api.example.org:80": false, "b.example.org:1": true, "192.0.2.0/24": false,
+			}},
 	} {
 		r := read(c.hearth)
 		if got := r.Targets(); !reflect.DeepEqual(got, c.targets) {
@@ -116,9 +122,37 @@ func TestWhatAPackageReaches(t *testing.T) {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
-	for _, wrong := range []any{"internet", []any{1}, []string{"10.0.0.1/8"}, []string{"10.0.0.0/40"}, []string{"::ffff:10.0.0.0/104"}, []string{"fe80::%eth0/64"}, []string{"example.org/"}} {
+	for _, wrong := range []any{"internet", []any{1}, []string{"10.0.0.1/8"}, []string{"10.0.0.0/40"}, []string{"::ffff:10.0.0.0/104"}, []string{"fe80::%eth0/64"}, []string{"example.org/"},
+		[]string{"192.0.2.1"}, []string{"2001:db8::1"}, []string{"example.org:"}, []string{"example.org:0"}, []string{"example.org:65536"}, []string{"example.org:+80"}, []string{"*.org"}, []string{"a.*.org"},
+		[]string{"a..org"}, []string{"-a.example.org"}, []string{"büro.example.org"}, []string{"example.org."}, manyNames()} {
 		if _, err := s9pk.ParseManifest(manifestWith(t, map[string]any{"hearth": map[string]any{"network": wrong}})); s9pk.ReasonOf(err) != s9pk.BadManifest {
 			t.Errorf("%v: %v", wrong, err)
+		}
+	}
+}
+
+// manyNames are more than one package may declare.
+func manyNames() (list []string) {
+	for i := range 65 {
+		list = append(list, fmt.Sprintf("a%d.example.org", i))
+	}
+	return list
+}
+
+func TestANameMeansItselfOrAllNamesBelow(t *testing.T) {
+	t.Parallel()
+	for word, names := range map[string]map[string]bool{
+		"api.example.org":   {"api.example.org": true, "example.org": false, "a.api.example.org": false},
+		"*.example.org:443": {"api.example.org": true, "a.b.example.org": true, "example.org": false, "notexample.org": false, ".example.org": false},
+	} {
+		n, err := s9pk.ParseReachedName(word)
+		if err != nil || n.String() != word {
+			t.Errorf("%s is read as %s, %v", word, n, err)
+		}
+		for name, want := range names {
+			if n.Is(name) != want {
+				t.Errorf("%s means %s: %v", word, name, !want)
+			}
 		}
 	}
 }

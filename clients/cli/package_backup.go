@@ -194,6 +194,9 @@ func (a *app) permission(m *packagesv1.Permission) string {
 		case s9pk.NetworkLAN:
 			return a.worded("word.reaches-lan")
 		}
+		if _, err := s9pk.ParseReachedName(m.GetTarget()); err == nil {
+			return a.worded("word.reaches-name") + spaced(m.GetTarget())
+		}
 		return a.worded("word.reaches-network") + spaced(m.GetTarget())
 	}
 	return a.worded("word."+strings.ReplaceAll(word(m.GetKind()), "_", "-")) + spaced(m.GetTarget())

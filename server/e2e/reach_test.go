@@ -2,12 +2,18 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"net"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/miekg/dns"
+	"github.com/vishvananda/netns"
 )
 
 // A service reaches of the world what its package declares, by both protocols, from the first moment of its container, whatever is
@@ -87,6 +93,158 @@ func TestAServiceReachesWhatItsPackageDeclares(t *testing.T) {
 	if out, err := n.tries(sample, all); err != nil || out[far4]+out[near6]+out["socks"] != "" {
 		t.Errorf("the package that declares nothing reaches %v, %v", out, err)
 	}
+}
+
+// A service reaches by the names that its package declares what the server's resolver tells it of them, and nothing before it has asked; not what
+// those names lead to at home. That goes on without the daemon, over a restart of the door, and while rules change; other names come with an
+// update.
+func TestAServiceReachesTheNamesThatItsPackageDeclares(t *testing.T) {
+	t.Parallel()
+	n := newNetworks(t)
+	const far4, far6, other4, near4 = "93.184.216.9", "2a03:db80::9", "93.184.216.10", "192.168.77.9"
+	n.public.must("ip", "addr", "add", other4+"/32", "dev", "eth0")
+	for _, who := range []*neighbour{n.lan, n.public} {
+		n.serves(who)
+	}
+	n.public.answersNames(far4+":53",
+		"api.example.org. 60 IN A "+far4, "api.example.org. 60 IN AAAA "+far6, "www.example.net. 60 IN CNAME edge.example.com.", "edge.example.com. 60 IN A "+other4,
+		"home.example.net. 60 IN A "+near4, "port.example.org. 60 IN A "+other4)
+	n.start()
+	n.installSample()
+	n.hearth("dns", "upstream", "set", far4)
+	declared := func(version, network string) string {
+		return n.packTwin(`"version":"1.0.0:0"`, `"version":"`+version+`"`, `"hardwareRequirements"`, `"hearth":{"network":`+network+`},"hardwareRequirements"`)
+	}
+	all := []string{far4, far6, other4, near4}
+	reaches := func(what string, open ...string) {
+		t.Helper()
+		want := map[string]string{"name": "", "socks": "ECONNREFUSED"}
+		for _, address := range all {
+			want[address] = "ECONNREFUSED"
+		}
+		for _, address := range open {
+			want[address] = ""
+		}
+		n.eventually(60*time.Second, what, func() error {
+			got, err := n.tries(twin, all)
+			if err == nil && !maps.Equal(got, want) {
+				err = fmt.Errorf("it reaches %v, not %v", got, want)
+			}
+			return err
+		})
+	}
+	// told has the service connect to a port of a name as its programs do, and wants the error's code, "" for none.
+	told := func(host, port, want string) {
+		t.Helper()
+		const script = `require("net").connect({ host: process.argv[1], port: +process.argv[2], timeout: 5000 })
+			.on("connect", () => (console.log(""), process.exit())).on("error", (e) => (console.log(e.errors?.[0].code ?? e.code), process.exit())).on("timeout", () => (console.log("timeout"), process.exit()));`
+		n.eventually(60*time.Second, host+" is asked for", func() error {
+			out, err := n.inside(twin, "node", "-e", script, host, port)
+			if got := strings.TrimSpace(out); err == nil && got != want {
+				err = fmt.Errorf("it ends with %q, not %q", got, want)
+			}
+			return err
+		})
+	}
+
+	plan := n.hearth("package", "install", declared("1.0.0:0", `["api.example.org","*.example.net:7777"]`), "--validate-only")
+	if !strings.Contains(plan, "to reach api.example.org") || !strings.Contains(plan, "to reach *.example.net:7777") {
+		t.Errorf("the plan says\n%s", plan)
+	}
+	n.hearth("package", "install", declared("1.0.0:0", `["api.example.org","*.example.net:7777"]`))
+	n.healthy(twin)
+	reaches("a package that has asked for nothing")
+	told("api.example.org", "7777", "")
+	reaches("one name was asked for", far4, far6)
+	told("www.example.net", "7777", "")
+	told("www.example.net", "7778", "ECONNREFUSED")
+	told("home.example.net", "7777", "ECONNREFUSED")
+	told("edge.example.com", "7777", "EAI_AGAIN")
+	reaches("two names were asked for", far4, far6, other4)
+	if out, err := n.tries(sample, all); err != nil || out[far4]+out[near4] != "" {
+		t.Errorf("the package that declares nothing reaches %v, %v", out, err)
+	}
+
+	n.kill(syscall.SIGKILL)
+	told("api.example.org", "7777", "")
+	reaches("without the daemon", far4, far6, other4)
+	n.start()
+	n.hearth("host", "domain", "add", sample, "cloud.home.arpa", "--gateway", "lan0") // another table, other rules
+	reaches("after a restart of the daemon", far4, far6, other4)
+	n.must("nft", "flush", "ruleset")
+	n.eventually(60*time.Second, "the firewall is there", func() error {
+		out, err := n.run("nft", "list", "ruleset")
+		return errors.Join(err, errIf(!strings.Contains(out, "named_"), out))
+	})
+	told("api.example.org", "7777", "")
+	reaches("after somebody has flushed the firewall", far4, far6)
+
+	n.hearth("package", "install", declared("1.0.1:0", `["port.example.org:7777"]`), "--yes")
+	n.healthy(twin)
+	reaches("with other names")
+	told("api.example.org", "7777", "EAI_AGAIN")
+	told("port.example.org", "7777", "")
+	reaches("its own was asked for", other4)
+}
+
+// answersNames has the neighbour answer for names until the test ends.
+func (n *neighbour) answersNames(at string, records ...string) {
+	n.m.t.Helper()
+	var rrs []dns.RR
+	for _, text := range records {
+		rr, err := dns.NewRR(text)
+		if err != nil {
+			n.m.t.Fatal(err)
+		}
+		rrs = append(rrs, rr)
+	}
+	opened := make(chan net.PacketConn, 1)
+	go func() {
+		defer close(opened)
+		runtime.LockOSThread() // it must live on: it may be the parent of processes that end with it
+		home, err := netns.Get()
+		if err != nil {
+			return
+		}
+		defer home.Close()
+		ns, err := netns.GetFromPid(n.holder.Process.Pid)
+		if err != nil {
+			return
+		}
+		defer ns.Close()
+		if netns.Set(ns) == nil {
+			if c, err := net.ListenPacket("udp4", at); err == nil {
+				opened <- c
+			}
+		}
+		if back := netns.Set(home); back != nil {
+			panic(back) // nothing that runs on this thread later would be where it believes to be
+		}
+		runtime.UnlockOSThread()
+	}()
+	c := <-opened
+	if c == nil {
+		n.m.t.Fatalf("the neighbour cannot answer names at %s", at)
+	}
+	server := &dns.Server{PacketConn: c, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		m := new(dns.Msg).SetReply(q)
+		name := q.Question[0].Name
+		for range rrs {
+			for _, rr := range rrs {
+				if alias, ok := rr.(*dns.CNAME); ok && rr.Header().Name == name {
+					m.Answer, name = append(m.Answer, rr), alias.Target
+				}
+			}
+		}
+		for _, rr := range rrs {
+			if rr.Header().Name == name && rr.Header().Rrtype == q.Question[0].Qtype {
+				m.Answer = append(m.Answer, rr)
+			}
+		}
+		_ = w.WriteMsg(m)
+	})}
+	go func() { _ = server.ActivateAndServe() }()
+	n.m.t.Cleanup(func() { c.Close() })
 }
 
 // serves has a neighbour answer at a port by both protocols.

@@ -10,6 +10,8 @@ import (
 	"os"
 	"slices"
 	"sync"
+
+	"github.com/hearthos/hearth/server/internal/host/nft"
 )
 
 // sockets gives a front door sockets on loopback with ports that the kernel chose, whatever it asks for, and remembers
@@ -47,6 +49,9 @@ func (*sockets) ListenPacket(string) (net.PacketConn, error) {
 func (s *sockets) Caller(context.Context, netip.AddrPort) (*os.File, error) {
 	return nil, errors.ErrUnsupported
 }
+
+// Open implements door.Sockets: nobody of a played machine connects to anything.
+func (s *sockets) Open(context.Context, nft.Opening) error { return errors.ErrUnsupported }
 
 // Release implements door.Sockets.
 func (s *sockets) Release(network, address string) error {

@@ -31,7 +31,7 @@ func Guarded(local bool) *http.Transport {
 // are not public, whatever their numbers: over IPv6 every machine at home has a global one.
 func PublicAlone(_, address string, _ syscall.RawConn) error {
 	at, err := netip.ParseAddrPort(address)
-	if err != nil || !public(at.Addr()) {
+	if err != nil || !Public(at.Addr()) {
 		return ErrLocalAddress
 	}
 	own, err := net.InterfaceAddrs()
@@ -61,8 +61,8 @@ var reserved = [...]netip.Prefix{
 	netip.MustParsePrefix("2001::/32"), netip.MustParsePrefix("fec0::/10"), netip.MustParsePrefix("::/96"),
 }
 
-// public tells whether an address is one of the public internet.
-func public(a netip.Addr) bool {
+// Public tells whether an address is one of the public internet, by its number.
+func Public(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
 		return false

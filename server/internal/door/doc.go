@@ -16,6 +16,7 @@
 //	stream.go     bytes carried over
 //	caller.go     connections to services from the address of the caller
 //	socks.go      the way out for callers by SOCKS
+//	named.go      what services reach by names: the firewall is opened before they are told
 //	redirect.go   plain HTTP: the way to TLS and the server's root certificate
 //	state.go      the last table on disk
 //	service.go    hearth.door.v1

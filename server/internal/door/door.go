@@ -110,17 +110,20 @@ type Door struct {
 	mu   sync.Mutex // guards all below and is held while a table is put in force
 	open map[socketKey]*socket
 	done bool
+
+	unopened atomic.Int64 // when it was logged last that services are not let reach names
 }
 
 // New makes a door that serves nothing yet.
 func New(o Options) *Door {
 	d := &Door{
 		sockets: o.Sockets, state: o.StatePath, log: o.Log, limits: o.Limits.withDefaults(),
-		names: dnsserver.New(), open: map[socketKey]*socket{}, gate: make(chan struct{}, 1), ended: make(chan struct{}),
+		open: map[socketKey]*socket{}, gate: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
+	d.names = dnsserver.New(d.openNamed)
 	d.local = mdns.New(d.log)
 	d.conns.init(d.limits)
 	d.held = fair.NewShare[netip.Addr](d.limits.Held)

@@ -326,6 +326,12 @@ func TestTablesThatCannotBeUsed(t *testing.T) {
 			t.Resolver = &doorv1.Resolver{Records: []*doorv1.Record{{Name: "a", Ipv4: []string{"x"}}}}
 		},
 		"resolver": func(t *doorv1.Table) { t.Resolver = &doorv1.Resolver{Records: []*doorv1.Record{{Name: "A"}}} },
+		"resolver.named[0].names[0]": func(t *doorv1.Table) {
+			t.Resolver = &doorv1.Resolver{Named: []*doorv1.Named{{Set: "a", Sources: []string{"10.0.3.7"}, Names: []string{"example"}}}}
+		},
+		"resolver.named[0].sources[0]": func(t *doorv1.Table) {
+			t.Resolver = &doorv1.Resolver{Named: []*doorv1.Named{{Set: "a", Sources: []string{"10.0.3.0/24"}, Names: []string{"example.org"}}}}
+		},
 	} {
 		table := good()
 		change(table)

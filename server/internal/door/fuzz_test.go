@@ -113,6 +113,7 @@ func FuzzTable(f *testing.F) {
 		{}, r.table(&doorv1.Route{Names: []string{"a.test", "*.b.test"}, Certificate: "all", Upstream: "10.0.3.2:80", Http: true, Alpn: []string{"h2"}}),
 		{Listeners: []*doorv1.Listener{{Address: "[::]:443", Routes: []*doorv1.Route{{Upstream: "unix:/run/x", ProxyProtocol: true, AllowedSources: []string{"10.0.0.0/8"}}}}}},
 		{Resolver: &doorv1.Resolver{Addresses: []string{"10.0.3.1:53"}, Zones: []string{"startos"}, Records: []*doorv1.Record{{Name: "a.startos", Ipv4: []string{"10.0.3.2"}}}, Upstreams: []string{"1.1.1.1:53"}}},
+		{Resolver: &doorv1.Resolver{FirewallTag: "1a2b", Named: []*doorv1.Named{{Set: "named_0123456789abcdef", Sources: []string{"10.0.3.7"}, Names: []string{"*.example.org:443"}}}}},
 		{Redirects: []*doorv1.Redirect{{Address: "0.0.0.0:80", TlsPort: 443, RootCertificate: []byte("x")}}},
 	} {
 		b, err := proto.Marshal(t)

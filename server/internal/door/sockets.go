@@ -10,6 +10,7 @@ import (
 
 	"github.com/hearthos/hearth/api/fault"
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
+	"github.com/hearthos/hearth/server/internal/host/nft"
 )
 
 // Sockets gives the door its listening sockets. Asked for the same network and address again, before Release, it gives
@@ -23,6 +24,8 @@ type Sockets interface {
 	Release(network, address string) error
 	// Caller gives a TCP socket that connects from the address of a caller, and does not block.
 	Caller(ctx context.Context, from netip.AddrPort) (*os.File, error)
+	// Open has the machine's firewall let a service reach something.
+	Open(ctx context.Context, o nft.Opening) error
 }
 
 const (
@@ -163,3 +166,6 @@ func (DirectSockets) Release(_, _ string) error { return nil }
 func (DirectSockets) Caller(context.Context, netip.AddrPort) (*os.File, error) {
 	return nil, errors.ErrUnsupported
 }
+
+// Open opens nothing, for the same reason.
+func (DirectSockets) Open(context.Context, nft.Opening) error { return errors.ErrUnsupported }

@@ -78,6 +78,7 @@ type route struct {
 
 type resolver struct {
 	addresses []string
+	tag       string // of the instance whose firewall is opened
 	config    dnsserver.Config
 }
 
@@ -466,15 +467,8 @@ func (c *compiler) resolver(m *doorv1.Resolver) {
 		c.plan.resolver.addresses = append(c.plan.resolver.addresses, a)
 	}
 	cfg := dnsserver.Config{Zones: slices.Clone(m.GetZones()), Sources: c.sources("resolver.allowed_sources", m.GetAllowedSources())}
-	c.limit("resolver.local_sources", "addresses", len(m.GetLocalSources()), dnsserver.MaxLocal)
-	for i, s := range m.GetLocalSources()[:min(len(m.GetLocalSources()), dnsserver.MaxLocal)] {
-		a, err := netip.ParseAddr(s)
-		if err != nil || a.Is4In6() || a.Zone() != "" {
-			c.wrong(fmt.Sprintf("resolver.local_sources[%d]", i), "%q is not an address", s)
-			continue
-		}
-		cfg.Local = append(cfg.Local, a)
-	}
+	cfg.Local = c.addresses("resolver.local_sources", m.GetLocalSources(), dnsserver.MaxLocal)
+	cfg.Named, c.plan.resolver.tag = c.named(m.GetNamed()), m.GetFirewallTag()
 	for i, u := range m.GetUpstreams() {
 		a, err := netip.ParseAddrPort(u)
 		if err != nil {
@@ -509,6 +503,20 @@ func (c *compiler) resolver(m *doorv1.Resolver) {
 		c.wrong("resolver", "%v", err)
 	}
 	c.plan.resolver.config = cfg
+}
+
+// addresses reads addresses of single sources.
+func (c *compiler) addresses(field string, list []string, most int) (out []netip.Addr) {
+	c.limit(field, "addresses", len(list), most)
+	for i, s := range list[:min(len(list), most)] {
+		a, err := netip.ParseAddr(s)
+		if err != nil || a.Is4In6() || a.Zone() != "" {
+			c.wrong(fmt.Sprintf("%s[%d]", field, i), "%q is not an address", s)
+			continue
+		}
+		out = append(out, a)
+	}
+	return out
 }
 
 // validName takes names that can stand in a TLS handshake: host names, in lower case, no addresses.

@@ -84,7 +84,11 @@ func (s *Service) reachOf(ctx context.Context, tx *store.Tx, row *packagesv1.Con
 	if r.All() {
 		return nil, nil
 	}
-	return &nft.Reach{Internet: r.Internet, Near: r.LAN, Ranges: r.Ranges}, nil
+	out := &nft.Reach{Internet: r.Internet, Near: r.LAN, Ranges: r.Ranges}
+	if !r.Internet {
+		out.Names = r.NamesDeclared()
+	}
+	return out, nil
 }
 
 // near are the networks that are not of the Internet: those that are anybody's, and those that this machine is in.

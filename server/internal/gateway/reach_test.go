@@ -79,6 +79,7 @@ func TestAContainerBeginsWithWhatItsFileDeclares(t *testing.T) {
 	put(func(tx *store.Tx) error {
 		for id, manifest := range map[string]string{
 			"open": `{}`, "none": `{"hearth":{"network":[]}}`, "some": `{"hearth":{"network":["internet","10.9.0.0/16"]}}`, "broken": `{"hearth":7}`,
+			"named": `{"hearth":{"network":["api.example.org:443","192.0.2.0/24"]}}`, "named besides": `{"hearth":{"network":["api.example.org","internet"]}}`,
 		} {
 			err := store.Put(tx, &packagesv1.Artifact{Meta: &metav1.Meta{Id: id}, Spec: &packagesv1.ArtifactSpec{PackageId: "p", Manifest: []byte(manifest)}})
 			if err != nil {
@@ -103,6 +104,8 @@ func TestAContainerBeginsWithWhatItsFileDeclares(t *testing.T) {
 		news     bool
 	}{
 		{"open", nil, false}, {"some", some, true}, {"some", some, false}, {"none", &nft.Reach{}, true}, {"open", nil, true}, {"broken", &nft.Reach{}, true},
+		{"named", &nft.Reach{Ranges: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, Names: []string{"api.example.org:443"}}, true},
+		{"named besides", &nft.Reach{Internet: true}, true},
 		{"open", nil, true}, {"gone", &nft.Reach{}, true}, {"open", nil, true}, {"", &nft.Reach{}, true}, // while nothing runs, what the installed file says
 	} {
 		container(c.artifact)

@@ -27,7 +27,6 @@ import (
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
-	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/server/internal/reconcile"
 	"github.com/hearthos/hearth/server/internal/store"
 )
@@ -89,8 +88,8 @@ type Options struct {
 type Service struct {
 	opt Options
 
-	applying sync.Mutex          // held over the making of a table and its change, so that none comes after a newer one; guards confined
-	confined map[netip.Addr]bool // who asks for no names of others by the table in force; replaced, never changed
+	applying sync.Mutex                 // held over the making of a table and its change, so that none comes after a newer one; guards confined
+	confined map[netip.Addr]confinement // of services by the table in force; replaced, never changed
 
 	mu       sync.Mutex // guards what follows
 	told     bool       // by SetNetwork
@@ -171,33 +170,10 @@ func (s *Service) applyNow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.confined = make(map[netip.Addr]bool, len(in.Confined))
-	for _, a := range in.Confined {
-		s.confined[a] = true
-	}
+	s.confined = confinements(in.Confined)
 	s.opt.Certificates.InForce(begun)
 	s.tell(response.GetSockets(), omitted)
 	return nil
-}
-
-// EnsureConfined has the door know whether a package may ask for names of others before its new container begins. It is called once the
-// container's row is committed, and costs a look at the row where the package may, or the table in force says so already. A door that cannot be
-// told is an error: it may answer by the table it has.
-func (s *Service) EnsureConfined(ctx context.Context, pkg string) error {
-	s.applying.Lock()
-	defer s.applying.Unlock()
-	var own []netip.Addr
-	err := s.opt.Store.View(func(tx *store.Tx) error {
-		row, there, err := store.Lookup[*packagesv1.Container](tx, pkg)
-		if err == nil && there {
-			own, err = confinedTo(tx, row)
-		}
-		return err
-	})
-	if err != nil || !slices.ContainsFunc(own, func(a netip.Addr) bool { return !s.confined[a] }) {
-		return err
-	}
-	return s.applyNow(ctx)
 }
 
 // Certificate answers the certificate for all names and addresses of the server as they are now, and its key, PEM.
@@ -275,46 +251,6 @@ func (s *Service) input() (Input, error) {
 	}
 	in.Private = privateDomains(in.Hosts)
 	return in, nil
-}
-
-// confined answers the addresses of the services that reach nothing beyond the server by what their packages declare: a name that
-// somebody else is asked for would reach further.
-func confined(tx *store.Tx) (out []netip.Addr, err error) {
-	rows, err := store.List[*packagesv1.Container](tx, "")
-	if err != nil {
-		return nil, err
-	}
-	for _, row := range rows {
-		own, err := confinedTo(tx, row)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, own...)
-	}
-	return out, nil
-}
-
-// confinedTo answers the addresses of one container, where nothing beyond the server is reached from it. A file that cannot be read, or
-// that the server does not know, reaches nothing.
-func confinedTo(tx *store.Tx, row *packagesv1.Container) (out []netip.Addr, err error) {
-	artifact := row.GetSpec().GetArtifact()
-	if artifact == "" {
-		return nil, nil // there is nobody who asks
-	}
-	art, there, err := store.Lookup[*packagesv1.Artifact](tx, artifact)
-	if err != nil {
-		return nil, err
-	}
-	declared, err := s9pk.ParseDeclared(art.GetSpec().GetManifest())
-	if there && err == nil && !declared.Reach().Nothing() {
-		return nil, nil
-	}
-	for _, text := range []string{row.GetSpec().GetIpv4(), row.GetSpec().GetIpv6()} {
-		if a, err := netip.ParseAddr(text); err == nil {
-			out = append(out, a)
-		}
-	}
-	return out, nil
 }
 
 // gates answers whom the gates of hosts let pass. A gate whose secrets cannot be read lets nobody pass, and is no reason not to

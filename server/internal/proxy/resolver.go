@@ -42,10 +42,7 @@ func (r *renderer) resolver() {
 	out.Addresses = unique(out.Addresses)
 	out.Addresses = out.Addresses[:min(len(out.Addresses), maxResolverAddresses)]
 	out.AllowedSources = r.askers()
-	for _, a := range r.in.Confined {
-		out.LocalSources = append(out.LocalSources, a.String())
-	}
-	out.LocalSources = unique(out.LocalSources)
+	r.confine(out)
 	slices.SortFunc(out.Records, func(a, b *doorv1.Record) int {
 		if c := strings.Compare(a.GetName(), b.GetName()); c != 0 {
 			return c

@@ -63,6 +63,8 @@ type Server struct {
 	Upstreams []string
 	// Socks are the addresses and ports where services and the machine itself find the way out by SOCKS; none where there is none.
 	Socks []string
+	// FirewallTag is that of the instance whose firewall lets services reach what they ask for by name.
+	FirewallTag string
 }
 
 // Input is all a table follows from.
@@ -73,8 +75,8 @@ type Input struct {
 	Gates        map[string]map[uint32]*hostsv1.GateCredentials
 	Packages     []*packagesv1.Package
 	Dependencies []*packagesv1.Dependency
-	// Confined are the addresses of services that reach nothing beyond the server.
-	Confined []netip.Addr
+	// Confined are the services that may not ask for all names of others, or reach others by names.
+	Confined []Confined
 	// Passthroughs are the names that lead to other machines.
 	Passthroughs []*hostsv1.Passthrough
 	Gateways     []abi.Gateway

@@ -25,11 +25,14 @@ export type Permission = "mail" | "notifications" | "certificates" | "packages";
 /** A network in CIDR form, as in "192.0.2.0/24" or "2001:db8::/32"; a single address is a network of one. */
 export type NetworkRange = `${string}.${string}` | `${string}:${string}`;
 
+/** A name of the Internet, as in "api.example.org"; "*.example.org" is all names below one, "api.example.org:443" one port there. */
+export type NetworkName = `${string}.${string}` | `${string}.${string}:${number}`;
+
 /**
- * What a package opens connections to beyond the server: "internet"; "lan", which are private networks and those that the server is in; networks.
+ * What a package opens connections to beyond the server: "internet"; "lan", which are private networks and those that the server is in; networks; names.
  * The packages that it depends on are reached besides.
  */
-export type NetworkNeed = "internet" | "lan" | NetworkRange;
+export type NetworkNeed = "internet" | "lan" | NetworkRange | NetworkName;
 
 /** What a package declares of itself. */
 export interface Declarations {
@@ -82,9 +85,18 @@ function limitsOf({ memory, cpu, processes, ioWeight, read, write, disk }: Limit
   };
 }
 
+const label = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?";
+const name = new RegExp(`^(?:\\*\\.)?(?:${label}\\.)+(?!\\d+(?::|$))${label}(?::([1-9]\\d{0,4}))?$`);
+
 // Whether a network is one is told when the package is packed.
-function networksOf(needs: readonly NetworkNeed[]): string[] {
-  return needs.map((need) => (/^[^/]*[.:][^/]*$/.test(need) ? `${need}/${need.includes(":") ? 128 : 32}` : need));
+function networkOf(need: NetworkNeed): string {
+  if (need.includes("/") || !/[.:]/.test(need)) return need;
+  if (/^[\d.]+$/.test(need)) return `${need}/32`;
+  if (/:.*:/.test(need)) return `${need}/128`;
+  const named = need.toLowerCase();
+  const port = name.exec(named);
+  if (!port || Number(port[1] ?? 1) > 65535) throw new Error(`network has ${JSON.stringify(need)}, which is not a name such as "api.example.org", "*.example.org" or "api.example.org:443"`);
+  return named;
 }
 
 /** What a description declares, as it stands in the manifest; undefined where it declares nothing. */
@@ -93,7 +105,7 @@ export function declaredOf({ limits, permissions, network }: Declarations, freez
   return {
     ...(limits ? { limits: limitsOf(limits)! } : {}),
     ...(permissions ? { permissions: [...permissions] } : {}),
-    ...(network ? { network: networksOf(network) } : {}),
+    ...(network ? { network: network.map(networkOf) } : {}),
     ...(freeze ? { freeze } : {}),
   };
 }

@@ -152,6 +152,10 @@ test("what a package declares stands in its manifest, in a member that StartOS i
   assert.deepEqual(one({ permissions: ["mail"] }).hearth, { permissions: ["mail"] });
   assert.deepEqual(one({ network: [] }).hearth, { network: [] });
   assert.deepEqual(one({ network: ["lan", "192.0.2.0/24", "192.0.2.1", "2001:db8::1"] }).hearth, { network: ["lan", "192.0.2.0/24", "192.0.2.1/32", "2001:db8::1/128"] });
+  assert.deepEqual(one({ network: ["API.example.org", "*.example.net:443", "1.example.org"] }).hearth, { network: ["api.example.org", "*.example.net:443", "1.example.org"] });
+  for (const wrong of ["example.org:", "example.org:0", "example.org:65536", "*.org", "a..org", "-a.example.org", "büro.example.org", "https:example.org"]) {
+    assert.throws(() => one({ network: [wrong] }), /is not a name such as/, wrong);
+  }
   assert.throws(() => one({ limits: { memory: "1M" } }), /limits.memory must be at least 67108864/);
   assert.throws(() => one({ limits: { memory: "lots" } }), /is no size/);
 });

@@ -27,6 +27,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hearthos/hearth/server/internal/host/nft"
 )
 
 const (
@@ -199,6 +201,10 @@ func (h *holder) said(p *process, m message) {
 		if err == nil {
 			unix.Close(fd)
 		}
+	case opReach:
+		p.answer(m.ID, -1, nft.Open(nft.Opening{
+			Tag: m.Tag, Set: m.Set, Addresses: m.Addresses, Ports: m.Ports, For: time.Duration(m.Seconds) * time.Second,
+		}))
 	case opRelease:
 		delete(p.claims, socketKey{m.Network, m.Address})
 		if p == h.current && h.next == nil {

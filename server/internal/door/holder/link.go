@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hearthos/hearth/server/internal/host/nft"
 )
 
 // Command is what the parent wants of a worker.
@@ -178,6 +180,19 @@ func (l *Link) Caller(ctx context.Context, from netip.AddrPort) (*os.File, error
 		return nil, errors.New("cannot use the parent's answer: no descriptor in it")
 	}
 	return os.NewFile(uintptr(fd), "from "+from.String()), nil
+}
+
+// reachWithin is how long the parent may take to have the firewall let something pass.
+const reachWithin = time.Second
+
+// Open has the machine's firewall let a service reach something, which only the parent may.
+func (l *Link) Open(ctx context.Context, o nft.Opening) error {
+	ctx, cancel := context.WithTimeout(ctx, reachWithin)
+	defer cancel()
+	_, err := l.ask(ctx, message{
+		Op: opReach, Tag: o.Tag, Set: o.Set, Addresses: o.Addresses, Ports: o.Ports, Seconds: uint32(o.For / time.Second),
+	})
+	return err
 }
 
 // Release says that the address is not needed any more.

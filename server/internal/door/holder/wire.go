@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -14,13 +15,14 @@ import (
 // every later release: members are only added, and what is not known is ignored.
 const (
 	// Of the worker: opOpen asks for a socket, opControl for that of the daemon, opRelease gives one back, opReplace asks
-	// for the next worker, opCaller for a socket that connects from the address of a caller; all are answered with opAnswer. opReady
-	// and opFrozen only tell.
+	// for the next worker, opCaller for a socket that connects from the address of a caller, opReach to let a service reach something; all
+	// are answered with opAnswer. opReady and opFrozen only tell.
 	opOpen    = "open"
 	opControl = "control"
 	opRelease = "release"
 	opReplace = "replace"
 	opCaller  = "caller"
+	opReach   = "reach"
 	opReady   = "ready"
 	opFrozen  = "frozen"
 
@@ -42,6 +44,12 @@ type message struct {
 	Network string `json:"network,omitempty"`
 	Address string `json:"address,omitempty"`
 	Error   string `json:"error,omitempty"`
+	// Of opReach alone.
+	Tag       string       `json:"tag,omitempty"`
+	Set       string       `json:"set,omitempty"`
+	Addresses []netip.Addr `json:"addresses,omitempty"`
+	Ports     []uint16     `json:"ports,omitempty"`
+	Seconds   uint32       `json:"seconds,omitempty"`
 
 	fd int // beside the message; -1 for none
 }

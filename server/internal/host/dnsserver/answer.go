@@ -76,6 +76,11 @@ func (s *Server) resolve(t *table, req *dns.Msg, source netip.Addr, tcp bool) (*
 	if named := t.reverse[name]; len(named) > 0 {
 		return pointer(req, q, named, source), nil
 	}
+	if n := t.named[source]; n != nil {
+		if ports, meant := n.ports(name); meant {
+			return s.forwardNamed(t, n, ports, req, source, tcp)
+		}
+	}
 	if t.local[source] {
 		return failed(req, dns.RcodeRefused), nil
 	}

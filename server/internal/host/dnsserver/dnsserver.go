@@ -7,7 +7,7 @@
 //
 // Invariants: a name inside a zone never leaves the machine; the configuration is replaced as a whole and a question is
 // answered from one configuration; questions under way at others are bounded, in all and for each source; a question of one
-// whom we would ask is not passed on.
+// whom we would ask is not passed on; who reaches what a name leads to reaches it before he is told.
 package dnsserver
 
 import (
@@ -33,6 +33,8 @@ const (
 	MaxSources = 256
 	// MaxLocal bounds the sources for whom nobody else is asked.
 	MaxLocal = 8192
+	// MaxNamed bounds the services that reach names, MaxNames the names of one.
+	MaxNamed, MaxNames = 4096, 128
 )
 
 // ErrInvalid says that a configuration cannot be used.
@@ -49,6 +51,8 @@ type Config struct {
 	Sources []netip.Prefix
 	// Local are sources for whom nobody else is asked: what is not known here is refused to them.
 	Local []netip.Addr
+	// Named are sources that are let reach what others answer them for some names; for those names others are asked even for Local ones.
+	Named []Named
 }
 
 // Record gives a name addresses. Several records may have the same name; a caller gets the addresses of all it may see.
@@ -77,12 +81,13 @@ type Server struct {
 	pending pending
 	kept    cache
 	circle  circle
+	open    Open
 }
 
 // New makes a server that knows no names until SetConfig and refuses nobody's private question before. Resolvers of the
-// machine are read from its usual files.
-func New() *Server {
-	s := &Server{system: systemResolvers{paths: []string{"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"}}}
+// machine are read from its usual files. Open is asked for the sources of Config.Named; nil is for a server that has none.
+func New(open Open) *Server {
+	s := &Server{open: open, system: systemResolvers{paths: []string{"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"}}}
 	s.pending.sources = map[netip.Addr]int{}
 	s.table.Store(compile(Config{}))
 	return s
@@ -119,6 +124,9 @@ func Check(c Config) error {
 		if err := checkRecord(r); err != nil {
 			return err
 		}
+	}
+	if err := checkNamed(c.Named); err != nil {
+		return err
 	}
 	return checkSources("the resolver", c.Sources)
 }
@@ -176,12 +184,19 @@ type table struct {
 	upstreams []netip.AddrPort
 	sources   []netip.Prefix
 	local     map[netip.Addr]bool
+	named     map[netip.Addr]*Named
 }
 
 func compile(c Config) *table {
 	t := &table{
 		names: make(map[string][]*Record, len(c.Records)), reverse: map[string][]*Record{}, zones: map[string]bool{},
 		upstreams: slices.Clone(c.Upstreams), sources: slices.Clone(c.Sources), local: make(map[netip.Addr]bool, len(c.Local)),
+		named: make(map[netip.Addr]*Named),
+	}
+	for i := range c.Named {
+		for _, a := range c.Named[i].Sources {
+			t.named[a] = &c.Named[i]
+		}
 	}
 	for _, a := range c.Local {
 		t.local[a] = true

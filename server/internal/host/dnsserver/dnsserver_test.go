@@ -98,7 +98,7 @@ func answering(rrs ...string) func(dns.ResponseWriter, *dns.Msg) {
 
 func newServer(t *testing.T, c dnsserver.Config) *dnsserver.Server {
 	t.Helper()
-	s := dnsserver.New()
+	s := dnsserver.New(nil)
 	s.SetSystemFiles()
 	if err := s.SetConfig(c); err != nil {
 		t.Fatal(err)
@@ -388,7 +388,7 @@ func TestConnectionsThatHaveNotAskedOutliveTheEnd(t *testing.T) {
 
 func TestTheMachinesResolversAreReadAgain(t *testing.T) {
 	t.Parallel()
-	s := dnsserver.New()
+	s := dnsserver.New(nil)
 	path := filepath.Join(t.TempDir(), "resolv.conf")
 	s.SetSystemFiles(path)
 	if r := ask(t, s, "other.test", "127.0.0.1"); r.Rcode != dns.RcodeServerFailure {
@@ -495,7 +495,7 @@ func TestConfigurationsThatCannotBeUsed(t *testing.T) {
 		"source":             {Sources: []netip.Prefix{{}}},
 		"too many records":   {Records: make([]dnsserver.Record, dnsserver.MaxRecords+1)},
 	} {
-		if err := dnsserver.New().SetConfig(c); !errors.Is(err, dnsserver.ErrInvalid) {
+		if err := dnsserver.New(nil).SetConfig(c); !errors.Is(err, dnsserver.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -512,7 +512,7 @@ func FuzzReply(f *testing.F) {
 			f.Add(b, false)
 		}
 	}
-	s := dnsserver.New()
+	s := dnsserver.New(nil)
 	s.SetSystemFiles()
 	if err := s.SetConfig(dnsserver.Config{Zones: []string{"startos"}, Records: []dnsserver.Record{{Name: "hello.startos", IPv4: []netip.Addr{ip("10.0.3.7")}}}}); err != nil {
 		f.Fatal(err)
@@ -558,7 +558,7 @@ func reply(t *testing.T, s *dnsserver.Server, m *dns.Msg, source string) *dns.Ms
 func TestNobodyElseIsAskedForSomeSources(t *testing.T) {
 	t.Parallel()
 	up, asked := upstream(t, func(w dns.ResponseWriter, m *dns.Msg) { _ = w.WriteMsg(new(dns.Msg).SetReply(m)) })
-	s := dnsserver.New()
+	s := dnsserver.New(nil)
 	cfg := dnsserver.Config{
 		Records: []dnsserver.Record{{Name: "other.startos", IPv4: []netip.Addr{ip("10.0.3.9")}}}, Upstreams: []netip.AddrPort{up}, Local: []netip.Addr{ip("127.0.0.1")},
 	}

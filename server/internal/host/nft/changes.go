@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -73,7 +74,7 @@ func (f *Firewall) foreign(messages []syscall.NetlinkMessage, tag string) bool {
 		}
 		switch tableOf(m) {
 		case tablePrefix + tag:
-			found = true
+			found = found || !opens(m)
 		case flowsName(tag):
 			found, f.anew = true, true
 		}
@@ -84,15 +85,35 @@ func (f *Firewall) foreign(messages []syscall.NetlinkMessage, tag string) bool {
 // tableOf answers the name of the table that a notification is about, empty for none. In all of them it is the first
 // attribute.
 func tableOf(m syscall.NetlinkMessage) string {
-	const head, attribute, name = 4, 4, 1 // of netfilter, of an attribute, and the attribute's type
-	data := m.Data
-	if m.Header.Type>>8 != unix.NFNL_SUBSYS_NFTABLES || m.Header.Type&0xff == unix.NFT_MSG_NEWGEN || len(data) < head+attribute {
+	if m.Header.Type>>8 != unix.NFNL_SUBSYS_NFTABLES || m.Header.Type&0xff == unix.NFT_MSG_NEWGEN || len(m.Data) < netfilterHead {
 		return ""
 	}
-	data = data[head:]
+	table, _ := text(m.Data[netfilterHead:], unix.NFTA_SET_ELEM_LIST_TABLE)
+	return table
+}
+
+// opens tells whether a notification about a table of ours is of what services are let reach by names, which is no change of the rules.
+func opens(m syscall.NetlinkMessage) bool {
+	if kind := m.Header.Type & 0xff; kind != unix.NFT_MSG_NEWSETELEM && kind != unix.NFT_MSG_DELSETELEM {
+		return false
+	}
+	_, rest := text(m.Data[netfilterHead:], unix.NFTA_SET_ELEM_LIST_TABLE)
+	set, _ := text(rest, unix.NFTA_SET_ELEM_LIST_SET)
+	return strings.HasPrefix(set, namedPrefix)
+}
+
+// netfilterHead is the size of what stands before the attributes.
+const netfilterHead = 4
+
+// text reads an attribute with a name, empty where the first attribute is no such one, and answers what comes behind it.
+func text(data []byte, attribute uint16) (name string, rest []byte) {
+	const head, align = 4, 4
+	if len(data) < head {
+		return "", nil
+	}
 	length, kind := int(binary.NativeEndian.Uint16(data)), binary.NativeEndian.Uint16(data[2:])
-	if kind&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER) != name || length < attribute || length > len(data) {
-		return ""
+	if kind&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER) != attribute || length < head || length > len(data) {
+		return "", nil
 	}
-	return unix.ByteSliceToString(data[attribute:length])
+	return unix.ByteSliceToString(data[head:length]), data[min(len(data), (length+align-1)/align*align):]
 }

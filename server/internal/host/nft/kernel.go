@@ -94,21 +94,34 @@ func (f *Firewall) Ensure(r Rules) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	err = f.put(tables(r))
-	if errors.Is(err, unix.ENOENT) { // a kernel that cannot tell transparent sockets: all else is more than that
-		err = f.put(withoutCallers(tables(r)))
-	}
-	if err != nil {
+	if err := f.putLasting(r); err != nil {
 		return err
 	}
 	return f.cut(r)
 }
 
-// put puts tables in force in the place of those there are. It needs f.mu.
-func (f *Firewall) put(all []table) error {
+// putLasting puts rules in force and keeps what is open by names, or, where somebody else has put something in the way of that, without. It needs f.mu.
+func (f *Firewall) putLasting(r Rules) (err error) {
+	for _, keep := range []bool{true, false} {
+		err = f.put(tables(r), keep)
+		if errors.Is(err, unix.ENOENT) { // a kernel that cannot tell transparent sockets: all else is more than that
+			err = f.put(withoutCallers(tables(r)), keep)
+		}
+		if err == nil || len(r.bounds) == 0 {
+			return err
+		}
+	}
+	return err
+}
+
+// put puts tables in force in the place of those there are; keep leaves lasting sets alone. It needs f.mu.
+func (f *Firewall) put(all []table, keep bool) error {
 	id := uint32(0)
 	for _, t := range all {
 		done, err := f.change(t)
+		if err == nil && !done && keep {
+			done, err = f.renew(t, &id)
+		}
 		if err == nil && !done {
 			f.remove(t.family, t.name)
 			err = f.add(t, &id)
@@ -279,17 +292,26 @@ func (f *Firewall) add(t table, id *uint32) error {
 	return nil
 }
 
-func (f *Firewall) addSet(t *nftables.Table, s *set) error {
+// declared is the set as the kernel takes it, without its elements.
+func (s *set) declared(t *nftables.Table) (*nftables.Set, error) {
 	key, err := kind(s.parts)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	ns := &nftables.Set{Table: t, Name: s.name, ID: s.id, Interval: s.interval, KeyType: key, Concatenation: len(s.parts) > 1}
+	ns := &nftables.Set{
+		Table: t, Name: s.name, ID: s.id, Interval: s.interval, KeyType: key, Concatenation: len(s.parts) > 1, HasTimeout: s.lasting, Size: s.size,
+	}
 	if len(s.values) > 0 {
 		ns.IsMap = true
-		if ns.DataType, err = kind(s.values); err != nil {
-			return err
-		}
+		ns.DataType, err = kind(s.values)
+	}
+	return ns, err
+}
+
+func (f *Firewall) addSet(t *nftables.Table, s *set) error {
+	ns, err := s.declared(t)
+	if err != nil {
+		return err
 	}
 	if err := f.conn.AddSet(ns, nil); err != nil {
 		return err

@@ -341,6 +341,8 @@ type set struct {
 	parts    []part
 	values   []part
 	interval bool
+	lasting  bool   // its elements are others', have their time, and are not the rules'
+	size     uint32 // 0 for any
 	elements []element
 	id       uint32 // within one transaction
 }
@@ -355,6 +357,12 @@ func (s *set) render(b *strings.Builder) {
 	fmt.Fprintf(b, "\t%s %s {\n\t\ttype %s\n", what, s.name, kind)
 	if s.interval {
 		b.WriteString("\t\tflags interval\n")
+	}
+	if s.size > 0 {
+		fmt.Fprintf(b, "\t\tsize %d\n", s.size)
+	}
+	if s.lasting {
+		b.WriteString("\t\tflags timeout\n")
 	}
 	if len(s.elements) > 0 {
 		rows := make([]string, len(s.elements))

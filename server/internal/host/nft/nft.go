@@ -4,6 +4,7 @@
 //	rules.go   the tables it comes to
 //	forwards.go  ports of this machine that lead to services
 //	reach.go   what services reach beyond this machine
+//	named.go   what they reach of it by names, which others tell
 //	match.go   the words rules are made of, as text and for the kernel
 //	kernel.go  tables put into the kernel
 //	changes.go what others do to them

@@ -12,6 +12,9 @@ type Reach struct {
 	Internet, Near bool
 	// Ranges are reached wherever they are.
 	Ranges []netip.Prefix
+	// Names are what it may look up; addresses that are not near are reached once Open was told of them. To the firewall they are words:
+	// with other names nothing is open.
+	Names []string
 }
 
 // addrRange is all addresses from first to last.
@@ -19,7 +22,7 @@ type addrRange struct{ first, last netip.Addr }
 
 func (r addrRange) contains(a netip.Addr) bool { return !a.Less(r.first) && !r.last.Less(a) }
 
-// covers tells whether an address is reached.
+// covers tells whether a connection to an address may go on. One that began by a name may: what it was told is forgotten sooner.
 func (r *Reach) covers(a netip.Addr, near []addrRange) bool {
 	if slices.ContainsFunc(r.Ranges, func(p netip.Prefix) bool { return p.Contains(a) }) {
 		return true
@@ -27,7 +30,7 @@ func (r *Reach) covers(a netip.Addr, near []addrRange) bool {
 	if slices.ContainsFunc(near, func(n addrRange) bool { return n.contains(a) }) {
 		return r.Near
 	}
-	return r.Internet
+	return r.Internet || len(r.Names) > 0
 }
 
 func (r Rules) checkReach() error {
@@ -98,7 +101,8 @@ type boundsOfProtocol struct {
 	proto                                  byte
 	source, destination                    field
 	near, bounded, internet, lan, shutAway *set
-	ranges                                 []rule
+	named                                  []*set
+	ranges, names                          []rule
 }
 
 func boundsOf(r Rules) bounds {
@@ -120,9 +124,10 @@ func boundsOf(r Rules) bounds {
 		if s.Reach == nil {
 			continue
 		}
-		b.each[0].add(s.Address, s.Reach)
+		named := NamedSet(s.Address, s.Reach.Names)
+		b.each[0].add(s.Address, s.Reach, named)
 		if s.Address6.IsValid() {
-			b.each[1].add(s.Address6, s.Reach)
+			b.each[1].add(s.Address6, s.Reach, named)
 		}
 	}
 	return b
@@ -138,7 +143,7 @@ func newBounds(suffix string, proto byte, address part, source, destination fiel
 	return p
 }
 
-func (p *boundsOfProtocol) add(a netip.Addr, r *Reach) {
+func (p *boundsOfProtocol) add(a netip.Addr, r *Reach, named string) {
 	to := func(s *set) { s.elements = append(s.elements, element{a}) }
 	to(p.bounded)
 	if r.Internet {
@@ -154,11 +159,25 @@ func (p *boundsOfProtocol) add(a netip.Addr, r *Reach) {
 			p.ranges = append(p.ranges, rule{nfproto(p.proto), source(a), destinationIn(network), accept})
 		}
 	}
+	if len(r.Names) > 0 {
+		p.addNamed(a, named)
+	}
+}
+
+// addNamed has a service reach what it is told of names.
+func (p *boundsOfProtocol) addNamed(a netip.Addr, named string) {
+	own := namedSets(named, a.Is4())
+	p.named = append(p.named, own[:]...)
+	far := notIn(p.near, p.destination)
+	p.names = append(p.names, rule{nfproto(p.proto), source(a), far, in(own[0], p.destination), accept})
+	for _, transport := range []byte{protoTCP, protoUDP} {
+		p.names = append(p.names, rule{nfproto(p.proto), source(a), far, l4proto(transport), in(own[1], p.destination, fieldDestinationPort), accept})
+	}
 }
 
 func (b bounds) sets() (out []*set) {
 	for _, p := range b.each {
-		out = append(out, p.near, p.bounded, p.internet, p.lan, p.shutAway)
+		out = append(append(out, p.near, p.bounded, p.internet, p.lan, p.shutAway), p.named...)
 	}
 	return out
 }
@@ -170,7 +189,7 @@ func (b bounds) leaving() (out []rule) {
 		out = append(out,
 			rule{proto, in(p.lan, p.source), in(p.near, p.destination), accept},
 			rule{proto, in(p.internet, p.source), notIn(p.near, p.destination), accept})
-		out = append(out, p.ranges...)
+		out = append(append(out, p.ranges...), p.names...)
 		out = append(out, rule{proto, in(p.bounded, p.source), l4proto(protoTCP), reset}, rule{proto, in(p.bounded, p.source), reject})
 	}
 	return out

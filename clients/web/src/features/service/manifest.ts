@@ -12,7 +12,7 @@ export interface Manifest {
   readonly devices: readonly string[];
   /** What it may do beyond an ordinary service: keys of texts. */
   readonly abilities: readonly string[];
-  /** What it opens connections to beyond the server: "internet", "lan" or networks. */
+  /** What it opens connections to beyond the server: "internet", "lan", networks or names. */
   readonly reaches: readonly string[];
   readonly ram: number;
 }
@@ -62,7 +62,7 @@ export function readManifest(raw: Uint8Array): Manifest {
       ...(m["userspaceFilesystems"] === true ? ["page.ability.filesystems"] : []),
       ...(m["virtualNetworking"] === true ? ["page.ability.networking"] : []),
     ],
-    reaches: Array.isArray(network) ? strings(network).filter((target) => target in reach || target.includes("/")) : Object.keys(reach),
+    reaches: Array.isArray(network) ? strings(network).filter((target) => target in reach || /[./]/.test(target)) : Object.keys(reach),
     ram: typeof hardware["ram"] === "number" ? hardware["ram"] : 0,
   };
 }

@@ -680,7 +680,11 @@ type Resolver struct {
 	// Sources that may ask, in CIDR form; none means loopback, private and link-local addresses.
 	AllowedSources []string `protobuf:"bytes,5,rep,name=allowed_sources,json=allowedSources,proto3" json:"allowed_sources,omitempty"`
 	// Addresses of sources for whom nobody else is asked: what is not answered here is refused to them.
-	LocalSources  []string `protobuf:"bytes,6,rep,name=local_sources,json=localSources,proto3" json:"local_sources,omitempty"`
+	LocalSources []string `protobuf:"bytes,6,rep,name=local_sources,json=localSources,proto3" json:"local_sources,omitempty"`
+	// Services that reach others by names. For these names others are asked also for local_sources.
+	Named []*Named `protobuf:"bytes,7,rep,name=named,proto3" json:"named,omitempty"`
+	// The tag of the instance whose firewall lets them.
+	FirewallTag   string `protobuf:"bytes,8,opt,name=firewall_tag,json=firewallTag,proto3" json:"firewall_tag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -757,6 +761,85 @@ func (x *Resolver) GetLocalSources() []string {
 	return nil
 }
 
+func (x *Resolver) GetNamed() []*Named {
+	if x != nil {
+		return x.Named
+	}
+	return nil
+}
+
+func (x *Resolver) GetFirewallTag() string {
+	if x != nil {
+		return x.FirewallTag
+	}
+	return ""
+}
+
+// Named is a service that reaches others by names: the public addresses that it is told of them, for as long as it is told, an hour at least
+// and a day at most.
+type Named struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its addresses.
+	Sources []string `protobuf:"bytes,1,rep,name=sources,proto3" json:"sources,omitempty"`
+	// The names, as packages declare them: "api.example.org", "*.example.org" for all names below one, with ":443" behind it for one port.
+	Names []string `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty"`
+	// What the firewall knows it by.
+	Set           string `protobuf:"bytes,3,opt,name=set,proto3" json:"set,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Named) Reset() {
+	*x = Named{}
+	mi := &file_hearth_door_v1_door_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Named) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Named) ProtoMessage() {}
+
+func (x *Named) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_door_v1_door_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Named.ProtoReflect.Descriptor instead.
+func (*Named) Descriptor() ([]byte, []int) {
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Named) GetSources() []string {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
+func (x *Named) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+func (x *Named) GetSet() string {
+	if x != nil {
+		return x.Set
+	}
+	return ""
+}
+
 // Record is a name and its addresses.
 type Record struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -776,7 +859,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[8]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -788,7 +871,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[8]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -801,7 +884,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{8}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Record) GetName() string {
@@ -860,7 +943,7 @@ type Redirect struct {
 
 func (x *Redirect) Reset() {
 	*x = Redirect{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[9]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -872,7 +955,7 @@ func (x *Redirect) String() string {
 func (*Redirect) ProtoMessage() {}
 
 func (x *Redirect) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[9]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -885,7 +968,7 @@ func (x *Redirect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Redirect.ProtoReflect.Descriptor instead.
 func (*Redirect) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{9}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Redirect) GetAddress() string {
@@ -950,7 +1033,7 @@ type Document struct {
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[10]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -962,7 +1045,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[10]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -975,7 +1058,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{10}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Document) GetPath() string {
@@ -1026,7 +1109,7 @@ type Local struct {
 
 func (x *Local) Reset() {
 	*x = Local{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[11]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1038,7 +1121,7 @@ func (x *Local) String() string {
 func (*Local) ProtoMessage() {}
 
 func (x *Local) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[11]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1051,7 +1134,7 @@ func (x *Local) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Local.ProtoReflect.Descriptor instead.
 func (*Local) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{11}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Local) GetNames() []string {
@@ -1081,7 +1164,7 @@ type Socks struct {
 
 func (x *Socks) Reset() {
 	*x = Socks{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1093,7 +1176,7 @@ func (x *Socks) String() string {
 func (*Socks) ProtoMessage() {}
 
 func (x *Socks) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[12]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1106,7 +1189,7 @@ func (x *Socks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Socks.ProtoReflect.Descriptor instead.
 func (*Socks) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{12}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Socks) GetAddresses() []string {
@@ -1136,7 +1219,7 @@ type LocalName struct {
 
 func (x *LocalName) Reset() {
 	*x = LocalName{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1148,7 +1231,7 @@ func (x *LocalName) String() string {
 func (*LocalName) ProtoMessage() {}
 
 func (x *LocalName) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[13]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1161,7 +1244,7 @@ func (x *LocalName) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocalName.ProtoReflect.Descriptor instead.
 func (*LocalName) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{13}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *LocalName) GetWanted() string {
@@ -1187,7 +1270,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[14]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1199,7 +1282,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[14]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1212,7 +1295,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{14}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{15}
 }
 
 // GetStatusResponse is who answers and what is in force.
@@ -1241,7 +1324,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[15]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1253,7 +1336,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[15]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1266,7 +1349,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{15}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetStatusResponse) GetVersion() string {
@@ -1340,7 +1423,7 @@ type Socket struct {
 
 func (x *Socket) Reset() {
 	*x = Socket{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[16]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1352,7 +1435,7 @@ func (x *Socket) String() string {
 func (*Socket) ProtoMessage() {}
 
 func (x *Socket) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[16]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1365,7 +1448,7 @@ func (x *Socket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Socket.ProtoReflect.Descriptor instead.
 func (*Socket) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{16}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Socket) GetAddress() string {
@@ -1400,7 +1483,7 @@ type ApplyRequest struct {
 
 func (x *ApplyRequest) Reset() {
 	*x = ApplyRequest{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[17]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1412,7 +1495,7 @@ func (x *ApplyRequest) String() string {
 func (*ApplyRequest) ProtoMessage() {}
 
 func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[17]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1425,7 +1508,7 @@ func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyRequest.ProtoReflect.Descriptor instead.
 func (*ApplyRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{17}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ApplyRequest) GetTable() *Table {
@@ -1448,7 +1531,7 @@ type ApplyResponse struct {
 
 func (x *ApplyResponse) Reset() {
 	*x = ApplyResponse{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[18]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1460,7 +1543,7 @@ func (x *ApplyResponse) String() string {
 func (*ApplyResponse) ProtoMessage() {}
 
 func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[18]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1473,7 +1556,7 @@ func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResponse.ProtoReflect.Descriptor instead.
 func (*ApplyResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{18}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ApplyResponse) GetDigest() string {
@@ -1499,7 +1582,7 @@ type ReplaceRequest struct {
 
 func (x *ReplaceRequest) Reset() {
 	*x = ReplaceRequest{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[19]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1511,7 +1594,7 @@ func (x *ReplaceRequest) String() string {
 func (*ReplaceRequest) ProtoMessage() {}
 
 func (x *ReplaceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[19]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1524,7 +1607,7 @@ func (x *ReplaceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{19}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{20}
 }
 
 // ReplaceResponse is empty.
@@ -1536,7 +1619,7 @@ type ReplaceResponse struct {
 
 func (x *ReplaceResponse) Reset() {
 	*x = ReplaceResponse{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[20]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1548,7 +1631,7 @@ func (x *ReplaceResponse) String() string {
 func (*ReplaceResponse) ProtoMessage() {}
 
 func (x *ReplaceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[20]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1561,7 +1644,7 @@ func (x *ReplaceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceResponse.ProtoReflect.Descriptor instead.
 func (*ReplaceResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{20}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{21}
 }
 
 var File_hearth_door_v1_door_proto protoreflect.FileDescriptor
@@ -1618,14 +1701,20 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\vCertificate\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05chain\x18\x02 \x01(\fR\x05chain\x12\x10\n" +
-	"\x03key\x18\x03 \x01(\fR\x03key\"\xdc\x01\n" +
+	"\x03key\x18\x03 \x01(\fR\x03key\"\xac\x02\n" +
 	"\bResolver\x12\x1c\n" +
 	"\taddresses\x18\x01 \x03(\tR\taddresses\x120\n" +
 	"\arecords\x18\x02 \x03(\v2\x16.hearth.door.v1.RecordR\arecords\x12\x14\n" +
 	"\x05zones\x18\x03 \x03(\tR\x05zones\x12\x1c\n" +
 	"\tupstreams\x18\x04 \x03(\tR\tupstreams\x12'\n" +
 	"\x0fallowed_sources\x18\x05 \x03(\tR\x0eallowedSources\x12#\n" +
-	"\rlocal_sources\x18\x06 \x03(\tR\flocalSources\"\x8d\x01\n" +
+	"\rlocal_sources\x18\x06 \x03(\tR\flocalSources\x12+\n" +
+	"\x05named\x18\a \x03(\v2\x15.hearth.door.v1.NamedR\x05named\x12!\n" +
+	"\ffirewall_tag\x18\b \x01(\tR\vfirewallTag\"I\n" +
+	"\x05Named\x12\x18\n" +
+	"\asources\x18\x01 \x03(\tR\asources\x12\x14\n" +
+	"\x05names\x18\x02 \x03(\tR\x05names\x12\x10\n" +
+	"\x03set\x18\x03 \x01(\tR\x03set\"\x8d\x01\n" +
 	"\x06Record\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04ipv4\x18\x02 \x03(\tR\x04ipv4\x12'\n" +
@@ -1698,7 +1787,7 @@ func file_hearth_door_v1_door_proto_rawDescGZIP() []byte {
 }
 
 var file_hearth_door_v1_door_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hearth_door_v1_door_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_hearth_door_v1_door_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_hearth_door_v1_door_proto_goTypes = []any{
 	(Gate_Scheme)(0),          // 0: hearth.door.v1.Gate.Scheme
 	(*Table)(nil),             // 1: hearth.door.v1.Table
@@ -1709,49 +1798,51 @@ var file_hearth_door_v1_door_proto_goTypes = []any{
 	(*UpstreamCheck)(nil),     // 6: hearth.door.v1.UpstreamCheck
 	(*Certificate)(nil),       // 7: hearth.door.v1.Certificate
 	(*Resolver)(nil),          // 8: hearth.door.v1.Resolver
-	(*Record)(nil),            // 9: hearth.door.v1.Record
-	(*Redirect)(nil),          // 10: hearth.door.v1.Redirect
-	(*Document)(nil),          // 11: hearth.door.v1.Document
-	(*Local)(nil),             // 12: hearth.door.v1.Local
-	(*Socks)(nil),             // 13: hearth.door.v1.Socks
-	(*LocalName)(nil),         // 14: hearth.door.v1.LocalName
-	(*GetStatusRequest)(nil),  // 15: hearth.door.v1.GetStatusRequest
-	(*GetStatusResponse)(nil), // 16: hearth.door.v1.GetStatusResponse
-	(*Socket)(nil),            // 17: hearth.door.v1.Socket
-	(*ApplyRequest)(nil),      // 18: hearth.door.v1.ApplyRequest
-	(*ApplyResponse)(nil),     // 19: hearth.door.v1.ApplyResponse
-	(*ReplaceRequest)(nil),    // 20: hearth.door.v1.ReplaceRequest
-	(*ReplaceResponse)(nil),   // 21: hearth.door.v1.ReplaceResponse
+	(*Named)(nil),             // 9: hearth.door.v1.Named
+	(*Record)(nil),            // 10: hearth.door.v1.Record
+	(*Redirect)(nil),          // 11: hearth.door.v1.Redirect
+	(*Document)(nil),          // 12: hearth.door.v1.Document
+	(*Local)(nil),             // 13: hearth.door.v1.Local
+	(*Socks)(nil),             // 14: hearth.door.v1.Socks
+	(*LocalName)(nil),         // 15: hearth.door.v1.LocalName
+	(*GetStatusRequest)(nil),  // 16: hearth.door.v1.GetStatusRequest
+	(*GetStatusResponse)(nil), // 17: hearth.door.v1.GetStatusResponse
+	(*Socket)(nil),            // 18: hearth.door.v1.Socket
+	(*ApplyRequest)(nil),      // 19: hearth.door.v1.ApplyRequest
+	(*ApplyResponse)(nil),     // 20: hearth.door.v1.ApplyResponse
+	(*ReplaceRequest)(nil),    // 21: hearth.door.v1.ReplaceRequest
+	(*ReplaceResponse)(nil),   // 22: hearth.door.v1.ReplaceResponse
 }
 var file_hearth_door_v1_door_proto_depIdxs = []int32{
 	2,  // 0: hearth.door.v1.Table.listeners:type_name -> hearth.door.v1.Listener
 	7,  // 1: hearth.door.v1.Table.certificates:type_name -> hearth.door.v1.Certificate
 	8,  // 2: hearth.door.v1.Table.resolver:type_name -> hearth.door.v1.Resolver
-	10, // 3: hearth.door.v1.Table.redirects:type_name -> hearth.door.v1.Redirect
-	12, // 4: hearth.door.v1.Table.local:type_name -> hearth.door.v1.Local
-	13, // 5: hearth.door.v1.Table.socks:type_name -> hearth.door.v1.Socks
+	11, // 3: hearth.door.v1.Table.redirects:type_name -> hearth.door.v1.Redirect
+	13, // 4: hearth.door.v1.Table.local:type_name -> hearth.door.v1.Local
+	14, // 5: hearth.door.v1.Table.socks:type_name -> hearth.door.v1.Socks
 	3,  // 6: hearth.door.v1.Listener.routes:type_name -> hearth.door.v1.Route
 	4,  // 7: hearth.door.v1.Route.gate:type_name -> hearth.door.v1.Gate
 	6,  // 8: hearth.door.v1.Route.upstream_check:type_name -> hearth.door.v1.UpstreamCheck
 	0,  // 9: hearth.door.v1.Gate.scheme:type_name -> hearth.door.v1.Gate.Scheme
 	5,  // 10: hearth.door.v1.Gate.credentials:type_name -> hearth.door.v1.Credential
-	9,  // 11: hearth.door.v1.Resolver.records:type_name -> hearth.door.v1.Record
-	11, // 12: hearth.door.v1.Redirect.documents:type_name -> hearth.door.v1.Document
-	17, // 13: hearth.door.v1.GetStatusResponse.sockets:type_name -> hearth.door.v1.Socket
-	14, // 14: hearth.door.v1.GetStatusResponse.local_names:type_name -> hearth.door.v1.LocalName
-	1,  // 15: hearth.door.v1.ApplyRequest.table:type_name -> hearth.door.v1.Table
-	17, // 16: hearth.door.v1.ApplyResponse.sockets:type_name -> hearth.door.v1.Socket
-	15, // 17: hearth.door.v1.DoorService.GetStatus:input_type -> hearth.door.v1.GetStatusRequest
-	18, // 18: hearth.door.v1.DoorService.Apply:input_type -> hearth.door.v1.ApplyRequest
-	20, // 19: hearth.door.v1.DoorService.Replace:input_type -> hearth.door.v1.ReplaceRequest
-	16, // 20: hearth.door.v1.DoorService.GetStatus:output_type -> hearth.door.v1.GetStatusResponse
-	19, // 21: hearth.door.v1.DoorService.Apply:output_type -> hearth.door.v1.ApplyResponse
-	21, // 22: hearth.door.v1.DoorService.Replace:output_type -> hearth.door.v1.ReplaceResponse
-	20, // [20:23] is the sub-list for method output_type
-	17, // [17:20] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	10, // 11: hearth.door.v1.Resolver.records:type_name -> hearth.door.v1.Record
+	9,  // 12: hearth.door.v1.Resolver.named:type_name -> hearth.door.v1.Named
+	12, // 13: hearth.door.v1.Redirect.documents:type_name -> hearth.door.v1.Document
+	18, // 14: hearth.door.v1.GetStatusResponse.sockets:type_name -> hearth.door.v1.Socket
+	15, // 15: hearth.door.v1.GetStatusResponse.local_names:type_name -> hearth.door.v1.LocalName
+	1,  // 16: hearth.door.v1.ApplyRequest.table:type_name -> hearth.door.v1.Table
+	18, // 17: hearth.door.v1.ApplyResponse.sockets:type_name -> hearth.door.v1.Socket
+	16, // 18: hearth.door.v1.DoorService.GetStatus:input_type -> hearth.door.v1.GetStatusRequest
+	19, // 19: hearth.door.v1.DoorService.Apply:input_type -> hearth.door.v1.ApplyRequest
+	21, // 20: hearth.door.v1.DoorService.Replace:input_type -> hearth.door.v1.ReplaceRequest
+	17, // 21: hearth.door.v1.DoorService.GetStatus:output_type -> hearth.door.v1.GetStatusResponse
+	20, // 22: hearth.door.v1.DoorService.Apply:output_type -> hearth.door.v1.ApplyResponse
+	22, // 23: hearth.door.v1.DoorService.Replace:output_type -> hearth.door.v1.ReplaceResponse
+	21, // [21:24] is the sub-list for method output_type
+	18, // [18:21] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_hearth_door_v1_door_proto_init() }
@@ -1765,7 +1856,7 @@ func file_hearth_door_v1_door_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_door_v1_door_proto_rawDesc), len(file_hearth_door_v1_door_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -45,7 +45,7 @@ const (
 	// all.
 	Permission_KIND_SERVER_FEATURE Permission_Kind = 7
 	// It opens connections beyond the server, to what is the target: internet, lan (the networks the server is in, and private
-	// ones), or a network in CIDR form. A package that does not say what it needs may reach internet and lan.
+	// ones), a network in CIDR form, or a name of the Internet ("api.example.org", "*.example.org", with ":443" behind it for one port). A package that does not say what it needs may reach internet and lan.
 	Permission_KIND_NETWORK Permission_Kind = 8
 )
 

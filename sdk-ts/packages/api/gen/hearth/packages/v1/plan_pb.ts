@@ -236,7 +236,7 @@ export enum Permission_Kind {
 
   /**
    * It opens connections beyond the server, to what is the target: internet, lan (the networks the server is in, and private
-   * ones), or a network in CIDR form. A package that does not say what it needs may reach internet and lan.
+   * ones), a network in CIDR form, or a name of the Internet ("api.example.org", "*.example.org", with ":443" behind it for one port). A package that does not say what it needs may reach internet and lan.
    *
    * @generated from enum value: KIND_NETWORK = 8;
    */
