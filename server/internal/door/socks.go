@@ -41,6 +41,10 @@ func (d *Door) serveSocks(ctx context.Context, c *conn, done func()) {
 		return
 	}
 	done()
+	if name, _, _ := net.SplitHostPort(target); d.names.Stays(name) {
+		_ = replySocks(c, statute.RepHostUnreachable) // others would be asked for what is ours
+		return
+	}
 	_ = c.SetDeadline(time.Now().Add(d.limits.Handshake)) // one that does not take the answer
 	dialer := net.Dialer{Timeout: d.limits.Wait, KeepAliveConfig: keepAlive, Control: d.limits.Outward}
 	up, err := dialer.DialContext(ctx, tcp, target)

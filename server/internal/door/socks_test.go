@@ -75,6 +75,29 @@ func echoServer(t *testing.T) string {
 	return l.Addr().String()
 }
 
+// For a name that is the server's own nobody else is asked: who is could lead it to himself.
+func TestSocksAsksNobodyForNamesOfTheServer(t *testing.T) {
+	t.Parallel()
+	r, table, at := newSocks(t, door.Limits{Outward: anywhere})
+	_, port, err := net.SplitHostPort(echoServer(t))
+	must(t, err)
+	if c, err := by(t, at, "localhost:"+port); err != nil {
+		t.Fatal(err)
+	} else {
+		c.Close()
+	}
+	table.Resolver = &doorv1.Resolver{Zones: []string{"localhost"}} // a name that the machine's resolver knows
+	r.apply(t, table)
+	for _, name := range []string{"localhost", "LocalHost."} {
+		if c, err := by(t, at, name+":"+port); err == nil || !strings.Contains(err.Error(), "host unreachable") {
+			t.Errorf("%s: %v", name, err)
+			if c != nil {
+				c.Close()
+			}
+		}
+	}
+}
+
 func TestSocksReachesNothingOfTheMachineOrItsNetworks(t *testing.T) {
 	t.Parallel()
 	_, _, at := newSocks(t, door.Limits{})

@@ -76,6 +76,11 @@ func (s *Server) resolve(t *table, req *dns.Msg, source netip.Addr, tcp bool) (*
 	if named := t.reverse[name]; len(named) > 0 {
 		return pointer(req, q, named, source), nil
 	}
+	if alone(name) {
+		m := answer(req)
+		m.Rcode = dns.RcodeNameError
+		return m, nil
+	}
 	if n := t.named[source]; n != nil {
 		if ports, meant := n.ports(name); meant {
 			return s.forwardNamed(t, n, ports, req, source, tcp)
@@ -85,6 +90,30 @@ func (s *Server) resolve(t *table, req *dns.Msg, source netip.Addr, tcp bool) (*
 		return failed(req, dns.RcodeRefused), nil
 	}
 	return s.forward(t, req, source, tcp)
+}
+
+// notOfDNS are the domains of names that are found otherwise, by RFC 6762 and RFC 7686: nobody else is asked for them.
+var notOfDNS = []string{"local", "onion"}
+
+func alone(name string) bool {
+	return slices.ContainsFunc(notOfDNS, func(domain string) bool { return name == domain || strings.HasSuffix(name, "."+domain) })
+}
+
+// Stays tells whether a name is answered here, to whomever, or by nobody of the DNS: nobody else is to be asked for it.
+func (s *Server) Stays(name string) bool {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	t := s.table.Load()
+	for suffix, below := name, false; ; below = true {
+		known := slices.ContainsFunc(t.names[suffix], func(r *Record) bool { return !below || r.Subdomains })
+		if known || t.zones[suffix] {
+			return true
+		}
+		_, rest, more := strings.Cut(suffix, ".")
+		if !more {
+			return alone(name)
+		}
+		suffix = rest
+	}
 }
 
 // own answers a name of ours. That a name has no IPv6 address is said without an error: "does not exist" would make

@@ -555,6 +555,34 @@ func reply(t *testing.T, s *dnsserver.Server, m *dns.Msg, source string) *dns.Ms
 }
 
 // For some sources nobody else is asked: they are told what is known here, and refused the rest.
+// Names that are not of the DNS, and those of ours whoever may see them, go to nobody else.
+func TestSomeNamesStayHere(t *testing.T) {
+	t.Parallel()
+	up, asked := upstream(t, answering("printer.local. 60 IN A 192.0.2.9"))
+	s := newServer(t, dnsserver.Config{
+		Zones: []string{"startos"}, Upstreams: []netip.AddrPort{up}, Sources: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Records: []dnsserver.Record{
+			{Name: "home.test", IPv4: []netip.Addr{ip("192.0.2.1")}, Sources: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}},
+			{Name: "wide.test", Subdomains: true, IPv4: []netip.Addr{ip("192.0.2.2")}},
+		},
+	})
+	for _, name := range []string{"printer.local", "Local", "abc.onion"} {
+		if r := ask(t, s, name, "127.0.0.1"); r.Rcode != dns.RcodeNameError {
+			t.Errorf("%s: %v", name, r)
+		}
+	}
+	if n := asked.Load(); n > 0 {
+		t.Errorf("others were asked %d times", n)
+	}
+	for name, want := range map[string]bool{
+		"hello.startos": true, "startos.": true, "HOME.test": true, "a.home.test": false, "a.b.wide.test": true, "test": false, "example.org": false, "a.local": true, "local.example.org": false,
+	} {
+		if s.Stays(name) != want {
+			t.Errorf("%s stays: %v", name, !want)
+		}
+	}
+}
+
 func TestNobodyElseIsAskedForSomeSources(t *testing.T) {
 	t.Parallel()
 	up, asked := upstream(t, func(w dns.ResponseWriter, m *dns.Msg) { _ = w.WriteMsg(new(dns.Msg).SetReply(m)) })
