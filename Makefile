@@ -9,7 +9,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LDFLAGS := -s -w -X main.Version=$(VERSION) -X main.version=$(VERSION)
 GO_SOURCES := $(shell find api clients server runtime -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
 WEB_SOURCES := $(shell find clients/web/src clients/web/worker clients/web/build clients/web/public sdk-ts/packages/api/src sdk-ts/packages/api/gen -type f 2>/dev/null) clients/web/index.html clients/web/vite.config.ts
-TS_SOURCES := $(shell find runtime/jshost/src sdk-ts/packages/abi sdk-ts/packages/api -name '*.ts' -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+TS_SOURCES := $(shell find runtime/jshost/src sdk-ts/packages/abi sdk-ts/packages/api sdk-ts/packages/sdk/src -name '*.ts' -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
 .PHONY: help
 help: ## List what there is
@@ -60,7 +60,7 @@ bin/hearth-lxc: $(GO_SOURCES) | node_modules/.package-lock.json
 	CGO_ENABLED=1 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./server/cmd/hearth-lxc
 bin/jshost/index.mjs: $(TS_SOURCES) node_modules/.package-lock.json
 	npm run build --silent --workspace runtime/jshost
-	@mkdir -p bin/jshost && cp runtime/jshost/dist/index.mjs $@
+	@mkdir -p bin/jshost && cp runtime/jshost/dist/legacy.mjs bin/jshost/ && cp runtime/jshost/dist/index.mjs $@
 
 .PHONY: binaries
 binaries: bin/hearth bin/hearthd bin/hearth-door bin/hearth-registry bin/hearth-agent bin/hearth-lxc bin/jshost/index.mjs

@@ -1,4 +1,4 @@
-// Bundles the program into one file, dist/index.mjs, and the licences of what is inside beside it. With --test it
+// Bundles the program into one file, dist/index.mjs, what runs packages of StartOS 0.3 into another, and the licences of what is inside beside it. With --test it
 // bundles the tests and the packages they run instead.
 import { build } from "esbuild";
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -53,8 +53,12 @@ if (process.argv.includes("--test")) {
   await build({ ...common, entryPoints: readdirSync("test").filter((f) => f.endsWith(".test.ts")).map((f) => join("test", f)), outdir: "dist/test", outExtension: { ".js": ".mjs" }, packages: "bundle" });
 } else {
   mkdirSync("dist", { recursive: true });
-  const result = await build({ ...common, entryPoints: ["src/main.ts"], outfile: "dist/index.mjs", minifySyntax: true, minifyWhitespace: true, metafile: true, plugins: [without] });
-  writeFileSync("dist/LICENSES.txt", licences(Object.keys(result.metafile.inputs)));
-  const bytes = Object.values(result.metafile.outputs)[0].bytes;
-  console.log(`${relative(here, "dist/index.mjs")}: ${Math.round(bytes / 1024)} KiB`);
+  const inputs = [];
+  for (const [entry, outfile] of [["src/main.ts", "dist/index.mjs"], ["src/legacy/index.ts", "dist/legacy.mjs"]]) {
+    const result = await build({ ...common, entryPoints: [entry], outfile, minifySyntax: true, minifyWhitespace: true, metafile: true, plugins: [without] });
+    inputs.push(...Object.keys(result.metafile.inputs));
+    const bytes = Object.values(result.metafile.outputs)[0].bytes;
+    console.log(`${relative(here, outfile)}: ${Math.round(bytes / 1024)} KiB`);
+  }
+  writeFileSync("dist/LICENSES.txt", licences(inputs));
 }

@@ -27,17 +27,19 @@ export interface Package {
   actions: { get(id: string): Action | undefined };
 }
 
+// Beside this program, and loaded by nobody else; the bundler leaves alone what it cannot see.
+const legacyModule: string = "./legacy.mjs";
+
 /**
- * Loads the package's JavaScript: index.js, a CommonJS module; ESM is taken too. A load that threw can be repeated.
+ * Loads the package's JavaScript: index.js, a CommonJS module; ESM is taken too. A package that was made for StartOS 0.3 has
+ * other code, which another module runs. A load that threw can be repeated.
  */
 export async function loadPackage(dir: string): Promise<Package> {
   const file = join(dir, "index.js");
   if (!existsSync(file)) {
-    throw new Error(
-      existsSync(join(dir, "embassy.js"))
-        ? "the package was made for StartOS 0.3, which is not supported"
-        : `the package has no ${file}`,
-    );
+    if (!existsSync(join(dir, "embassyManifest.json"))) throw new Error(`the package has no ${file}`);
+    const { legacyPackage } = (await import(legacyModule)) as typeof import("./legacy/index.js");
+    return legacyPackage(dir);
   }
   const module = await importAny(file);
   const found = "init" in module || !isObject(module["default"]) ? module : module["default"];

@@ -10,6 +10,23 @@ import { JsHostService, type ExecuteResponse } from "@hearthos/abi/hearth/jshost
 import { decodeJson, encodeJson } from "../src/codec.js";
 import { FakeHost, json } from "./host.js";
 
+// Volumes are links in the root, and a command runs in it.
+const legacyContainer = `
+if [ "$1" = bind-mount ]; then
+  mkdir -p "$(dirname "$5")"; rmdir "$5" 2>/dev/null; ln -sfn "$3" "$5"; exit 0
+fi
+verb=$2; shift 2
+while case $1 in --*) true ;; *) false ;; esac; do
+  [ "$1" = --env ] && export "$2"
+  shift 2
+done
+cd "$1" || exit 1
+shift
+[ "$verb" = launch ] && mkdir -p proc/1
+[ $# -gt 0 ] && exec "$@"
+trap 'kill $!; exit 0' TERM
+sleep 1000 & wait`;
+
 /** The built program with a package, a fake host and stand-ins for the programs of a container. */
 export class Program {
   readonly dir = mkdtempSync(join(tmpdir(), "jshost-"));
@@ -50,17 +67,35 @@ export class Program {
     return program;
   }
 
+  /** Starts the program with a package of StartOS 0.3: its manifest and its script. Commands in images run on this machine, in the folder of their root. */
+  static async runLegacy(t: TestContext, manifest: object, script: string): Promise<Program> {
+    const program = new Program();
+    t.after(() => program.end());
+    program.#folders();
+    writeFileSync(program.path("package/embassyManifest.json"), JSON.stringify(manifest));
+    writeFileSync(program.path("package/embassy.js"), script);
+    program.#script("start-container", legacyContainer);
+    await program.host.open();
+    program.#spawn({ HEARTH_PACKAGE_ROOT: program.path("media") });
+    return program;
+  }
+
+  #folders(): void {
+    for (const d of ["rpc", "package", "bin", "media/volumes/main", "media/images", "media/assets", "media/backup"]) mkdirSync(this.path(d), { recursive: true });
+    for (const image of ["main"]) {
+      writeFileSync(this.path(`media/images/${image}.json`), "{}");
+      writeFileSync(this.path(`media/images/${image}.env`), "PATH=/usr/bin:/bin\n");
+    }
+    this.#script("mount", "exit 0");
+  }
+
   #install(name: string, first: string): void {
-    for (const d of ["rpc", "package", "bin", "media/volumes/main", "media/images", "media/assets"]) mkdirSync(this.path(d), { recursive: true });
+    this.#folders();
     cpSync(join("dist/fixtures", name), this.path("package"), { recursive: true });
     const code = readFileSync(this.path("package/index.js"), "utf8")
       .replaceAll("/media/startos", this.path("media"))
       .replaceAll('"start-container"', JSON.stringify(this.path("bin/start-container")));
     writeFileSync(this.path("package/index.js"), first + code);
-    for (const image of ["main"]) {
-      writeFileSync(this.path(`media/images/${image}.json`), "{}");
-      writeFileSync(this.path(`media/images/${image}.env`), "PATH=/usr/bin:/bin\n");
-    }
     // A daemon of the package is a sleep that ends by SIGTERM; every other command succeeds at once.
     this.#script(
       "start-container",
@@ -72,7 +107,6 @@ esac
 trap 'kill $!; exit 0' TERM
 sleep 1000 & wait`,
     );
-    this.#script("mount", "exit 0");
   }
 
   #script(name: string, body: string): void {
@@ -80,9 +114,9 @@ sleep 1000 & wait`,
     chmodSync(this.path("bin", name), 0o755);
   }
 
-  #spawn(): void {
+  #spawn(more: Record<string, string> = {}): void {
     const child = spawn(process.execPath, ["dist/index.mjs"], {
-      env: { ...process.env, PATH: `${this.path("bin")}:${process.env["PATH"]}`, HEARTH_PACKAGE_DIR: this.path("package"), HEARTH_RPC_DIR: this.path("rpc"), HEARTH_READY_FD: "3" },
+      env: { ...process.env, ...more, PATH: `${this.path("bin")}:${process.env["PATH"]}`, HEARTH_PACKAGE_DIR: this.path("package"), HEARTH_RPC_DIR: this.path("rpc"), HEARTH_READY_FD: "3" },
       stdio: ["ignore", "pipe", "pipe", "pipe"],
       detached: true, // a process group, which ends as one
     });

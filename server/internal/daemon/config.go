@@ -95,7 +95,7 @@ func (c Config) check() error {
 	if c.Sandbox != nil {
 		return nil // it is all there is
 	}
-	for _, name := range []string{"hearth-lxc", "hearth-door", "hearth-agent", "jshost/index.mjs", "rootfs.squashfs"} {
+	for _, name := range []string{"hearth-lxc", "hearth-door", "hearth-agent", "jshost/index.mjs", "jshost/legacy.mjs", "rootfs.squashfs"} {
 		if _, err := os.Stat(filepath.Join(c.BinDir, name)); err != nil {
 			return fmt.Errorf("cannot find a part of the installation: %w", err)
 		}
