@@ -127,11 +127,10 @@ func (h Hardware) AllowsArch(arch string) bool {
 	return false
 }
 
-// oldestOS is the first version of StartOS whose packages had this format. One of an earlier version was converted, and has
-// its code in the form of that one.
-const oldestOS = "0.3.6-alpha.0"
+// oldestOS is the first version of StartOS whose packages run here, converted from its format of files.
+const oldestOS = "0.3.0"
 
-// ForOldOS tells whether a package was made for StartOS 0.3, and so has other code than today's.
+// ForOldOS tells whether a package was made for a StartOS before 0.3, whose packages had yet other code.
 func (m *Manifest) ForOldOS() bool {
 	return m.SDKVersion == nil && m.OSVersion.Compare(plain(oldestOS)) < 0
 }

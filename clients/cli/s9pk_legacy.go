@@ -43,6 +43,7 @@ type conversion struct {
 	scratch string
 	members map[string]merkle.Source
 	archs   []string
+	absent  []ids.Image // system images that the file lacks
 }
 
 // convertOld makes a package of the second format. Everything is verified before anything is read for good.
@@ -65,7 +66,7 @@ func (a *app) convertOld(ctx context.Context, f *legacy.File, to, arch, keyFile 
 			return err
 		}
 	}
-	m, err := f.Manifest().Convert(c.archs)
+	m, err := f.Manifest().Convert(c.archs, c.absent...)
 	if err != nil {
 		return err
 	}
@@ -170,7 +171,11 @@ func (c *conversion) addImages(ctx context.Context, only string) error {
 		}
 		c.archs = append(c.archs, arch)
 		for _, id := range slices.Sorted(maps.Keys(tags)) {
-			if err := c.addImage(ctx, archives[arch], arch, id, tags[id]); err != nil {
+			err := c.addImage(ctx, archives[arch], arch, id, tags[id])
+			if fault.Is(err, metav1.Reason_REASON_IMAGE_SOURCE_NOT_FOUND) {
+				err = c.lack(id, arch)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -184,14 +189,20 @@ func (c *conversion) addImages(ctx context.Context, only string) error {
 	return &s9pk.Error{Reason: s9pk.ArchUnsupported, Why: fmt.Sprintf("it is not for %s or has no images for it", only)}
 }
 
+// lack notes an image that is not in the file, or refuses a file that lacks one of its own.
+func (c *conversion) lack(id ids.Image, arch string) error {
+	if !slices.Contains(c.Manifest().SystemImages(), id) {
+		return &s9pk.Error{Reason: s9pk.BadManifest, Why: fmt.Sprintf("it runs an image %q, which its images for %s lack", id, arch)}
+	}
+	c.absent = append(c.absent, id)
+	return nil
+}
+
 func (c *conversion) addImage(ctx context.Context, archive *io.SectionReader, arch string, id ids.Image, tag string) error {
 	out := filepath.Join(c.scratch, arch+"-"+string(id)+".squashfs")
 	show := c.app.newRate(c.app.say("progress.image", map[string]any{"ID": id, "Arch": arch}))
 	config, err := image.MakeFromArchive(ctx, archive, tag, arch, out, image.Options{Scratch: c.scratch, Progress: show.set})
 	show.end()
-	if fault.Is(err, metav1.Reason_REASON_IMAGE_SOURCE_NOT_FOUND) {
-		return &s9pk.Error{Reason: s9pk.BadManifest, Why: fmt.Sprintf("it runs an image %q, which its images for %s lack", tag, arch)}
-	}
 	if err != nil {
 		return err
 	}

@@ -270,6 +270,22 @@ func (m *Manifest) ImageTags() (map[ids.Image]string, error) {
 	return tags, nil
 }
 
+// SystemImages are the images among them that StartOS 0.3 had itself, as "compat". A package file may lack them: what they did
+// is done by the host of its code.
+func (m *Manifest) SystemImages() []ids.Image {
+	var list []ids.Image
+	own := make(map[string]bool)
+	for _, p := range m.procedures() {
+		own[p.Image] = own[p.Image] || p.Type == "docker" && !p.System
+	}
+	for _, p := range m.procedures() {
+		if id, err := ids.ParseImage(p.Image); err == nil && p.Type == "docker" && !own[p.Image] && !slices.Contains(list, id) {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
 // newID is the name under which a package goes on; some gave their old one to their successor.
 func newID(old string) string {
 	switch old {
@@ -303,8 +319,9 @@ func (m *Manifest) version() (exver.Version, error) {
 	return exver.Parse(text)
 }
 
-// Convert answers the manifest of the second format. The architectures are those for which there are images.
-func (m *Manifest) Convert(archs []string) (*s9pk.Manifest, error) {
+// Convert answers the manifest of the second format. The architectures are those for which there are images; images that are
+// absent are system images that the file lacks.
+func (m *Manifest) Convert(archs []string, absent ...ids.Image) (*s9pk.Manifest, error) {
 	bad := func(err error) (*s9pk.Manifest, error) {
 		return nil, refuse(s9pk.BadManifest, SectionManifest, "it cannot be converted", err)
 	}
@@ -336,6 +353,9 @@ func (m *Manifest) Convert(archs []string) (*s9pk.Manifest, error) {
 		return bad(err)
 	}
 	for id := range tags {
+		if slices.Contains(absent, id) {
+			continue
+		}
 		sorted := slices.Sorted(slices.Values(archs))
 		out.Images[id] = s9pk.Image{Arch: sorted}
 		// It is for no machine that there are no images for.

@@ -7,6 +7,9 @@
 //	<dir>/claimed/<operation>.<size>    a complete upload that an operation is to use; a download, of which every byte
 //	                                    was verified while it arrived, is <operation>.verified.<size>
 //	<dir>/fetching/<operation>          what has arrived of a download
+//	<dir>/fetching/<operation>.converting/   where an upload of the first format is converted
+//	<dir>/fetching/<operation>.converted     the whole of what that made, on its way to its claim
+//	<dir>/conversion.secret             what the keys are made of that sign what is converted
 //
 // A ticket is a credential, so it is
 // in no row and in no file's content: whoever uses an upload claims it first, and knows it by the operation from then on.
@@ -33,6 +36,7 @@ import (
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/api/s9pk/legacy"
 	"github.com/hearthos/hearth/server/internal/atomicfile"
 	"github.com/hearthos/hearth/server/internal/inbox"
 	"github.com/hearthos/hearth/server/internal/store"
@@ -54,19 +58,20 @@ type Keeper struct {
 	log          *slog.Logger
 	clock        func() time.Time
 	uploads      *inbox.Box
+	converter    Converter
 
 	mu      sync.Mutex // guards checked
 	checked map[checkedKey]bool
 }
 
-// New returns a keeper over dir for packages of one architecture. The folder is made when it is absent; uploads that
-// have lain unused are removed.
-func New(dir, architecture string, st *store.Store, log *slog.Logger, clock func() time.Time) (*Keeper, error) {
+// New returns a keeper over dir for packages of one architecture; files of the first format become today's by the converter. The
+// folder is made when it is absent; uploads that have lain unused are removed.
+func New(dir, architecture string, st *store.Store, converter Converter, log *slog.Logger, clock func() time.Time) (*Keeper, error) {
 	uploads, err := inbox.Open(filepath.Join(dir, "incoming"), reserve, clock)
 	if err != nil {
 		return nil, err
 	}
-	k := &Keeper{dir: dir, architecture: architecture, store: st, log: log, clock: clock, uploads: uploads, checked: map[checkedKey]bool{}}
+	k := &Keeper{dir: dir, architecture: architecture, store: st, log: log, clock: clock, uploads: uploads, converter: converter, checked: map[checkedKey]bool{}}
 	// What a server claimed or fetched that then ended before it recorded the operation, nobody can use any more.
 	for _, dir := range []string{k.claimed(), k.fetching()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -97,7 +102,7 @@ func (k *Keeper) abandon(dir string) error {
 		if k.isUnderWay(operation) {
 			continue
 		}
-		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 			return err
 		}
 	}
@@ -187,11 +192,28 @@ func (k *Keeper) Inspect(_ context.Context, operation string) (*packagesv1.Artif
 		return nil, err
 	}
 	defer f.Close()
+	art, _, err := k.inspect(f, size)
+	return art, err
+}
+
+// inspect is Inspect for a file that is open, which may be of the first format; the icon is told with it.
+func (k *Keeper) inspect(f *os.File, size int64) (*packagesv1.Artifact, *packagesv1.Document, error) {
+	if legacy.Is(f) {
+		return k.inspectOld(f, size)
+	}
 	file, err := s9pk.Open(f, size, s9pk.Options{})
 	if err != nil {
-		return nil, refusal(err)
+		return nil, nil, refusal(err)
 	}
-	return k.describe(file, size)
+	art, err := k.describe(file, size)
+	if err != nil {
+		return nil, nil, err
+	}
+	icon, err := k.document(file, packagesv1.Document_KIND_ICON, MaxDocument)
+	if err != nil { // an icon that cannot be read is no reason not to show the rest; the installation verifies all
+		icon = &packagesv1.Document{Kind: packagesv1.Document_KIND_ICON}
+	}
+	return art, icon, nil
 }
 
 // InspectUpload reads what an upload that has all its bytes says it is, as Inspect does, and its icon.
@@ -208,19 +230,7 @@ func (k *Keeper) InspectUpload(ticket string) (*packagesv1.Artifact, *packagesv1
 	if info, err := f.Stat(); err != nil || info.Size() != size {
 		return nil, nil, errors.Join(err, fault.New(metav1.Reason_REASON_TRANSFER_INCOMPLETE, "cannot read the upload: not all of its %d bytes have arrived", size).With("size", size))
 	}
-	file, err := s9pk.Open(f, size, s9pk.Options{})
-	if err != nil {
-		return nil, nil, refusal(err)
-	}
-	art, err := k.describe(file, size)
-	if err != nil {
-		return nil, nil, err
-	}
-	icon, err := k.document(file, packagesv1.Document_KIND_ICON, MaxDocument)
-	if err != nil { // an icon that cannot be read is no reason not to show the rest; the installation verifies all
-		icon = &packagesv1.Document{Kind: packagesv1.Document_KIND_ICON}
-	}
-	return art, icon, nil
+	return k.inspect(f, size)
 }
 
 // describe makes the row of a file, or refuses a file that this machine cannot run.
@@ -337,8 +347,10 @@ func (k *Keeper) verify(ctx context.Context, f *os.File, size int64, progress fu
 // Discard forgets what an operation claimed or received.
 func (k *Keeper) Discard(operation string) error {
 	if operationPattern.MatchString(operation) {
-		if err := os.Remove(filepath.Join(k.fetching(), operation)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+		for _, left := range []string{operation, operation + ".converting", operation + ".converted"} {
+			if err := os.RemoveAll(filepath.Join(k.fetching(), left)); err != nil {
+				return err
+			}
 		}
 	}
 	path, _, err := k.find(operation)
@@ -403,9 +415,5 @@ func refusal(err error) error {
 	}
 	var refused *s9pk.Error
 	errors.As(err, &refused)
-	if refused.Reason == s9pk.OldFormat { // converting it would not help: its code is the same afterwards
-		return fault.New(metav1.Reason_REASON_PACKAGE_OS_TOO_OLD, "cannot install the package file: it is in the first S9PK format, and code of packages of StartOS 0.3 does not run here").
-			With("s9pk_reason", string(refused.Reason))
-	}
 	return fault.New(reason, "cannot use the package file: %s", refused.Error()).With("s9pk_reason", string(refused.Reason))
 }

@@ -35,6 +35,12 @@ type world struct {
 	dir   string
 	store *store.Store
 	now   time.Time
+	// converts plays the program that converts files.
+	converts artifact.Converter
+}
+
+func (w *world) convert(ctx context.Context, from, to, architecture, key string) error {
+	return w.converts(ctx, from, to, architecture, key)
 }
 
 func newWorld(t *testing.T) *world {
@@ -53,7 +59,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) boot() {
 	w.t.Helper()
 	var err error
-	if w.Keeper, err = artifact.New(w.dir, "x86_64", w.store, slog.New(slog.DiscardHandler), func() time.Time { return w.now }); err != nil {
+	if w.Keeper, err = artifact.New(w.dir, "x86_64", w.store, w.convert, slog.New(slog.DiscardHandler), func() time.Time { return w.now }); err != nil {
 		w.t.Fatal(err)
 	}
 	if err := w.Sweep(); err != nil {

@@ -103,6 +103,16 @@ func (c Config) check() error {
 	return nil
 }
 
+// converter is the program that converts package files of the first format: the command line's, which a package of the system
+// has elsewhere than the server's own.
+func (c Config) converter() string {
+	path := filepath.Join(c.BinDir, "hearth")
+	if _, err := os.Stat(path); err != nil {
+		return "hearth"
+	}
+	return path
+}
+
 // checkMode refuses what the process cannot be, before anything is touched.
 func (c Config) checkMode(uid int) error {
 	switch {

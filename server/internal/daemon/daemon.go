@@ -205,7 +205,7 @@ func (d *Daemon) openSockets(ctx context.Context, tag string, serve func(func() 
 func (d *Daemon) open(ctx context.Context) (err error) {
 	cfg, log := d.cfg, d.log
 	tag := d.tag
-	if d.artifacts, err = artifact.New(filepath.Join(cfg.StateDir, "artifacts"), runner.Architecture(), d.store, log, time.Now); err != nil {
+	if d.artifacts, err = artifact.New(filepath.Join(cfg.StateDir, "artifacts"), runner.Architecture(), d.store, artifact.ByProgram(cfg.converter()), log, time.Now); err != nil {
 		return err
 	}
 	if d.volumes, err = volume.New(filepath.Join(cfg.StateDir, "volumes"), func(ctx context.Context, dir string) error { return d.host.release(ctx, dir) }); err != nil {

@@ -27,6 +27,8 @@ import (
 	"github.com/hearthos/hearth/api/merkle"
 	"github.com/hearthos/hearth/api/registry"
 	"github.com/hearthos/hearth/api/s9pk"
+	"github.com/hearthos/hearth/api/s9pk/legacy"
+	"github.com/hearthos/hearth/api/s9pk/legacy/legacytest"
 	"github.com/hearthos/hearth/api/sign"
 	"github.com/hearthos/hearth/server/internal/artifact"
 	"github.com/hearthos/hearth/server/internal/install"
@@ -55,7 +57,7 @@ const (
 	resigned = "resigned"
 	// quiet names the file of dataVersion whose code can freeze its data.
 	quiet = "quiet"
-	// forOldOS names the file of newVersion that was made for StartOS 0.3.
+	// forOldOS names the file of newVersion that was made for a StartOS before 0.3.
 	forOldOS = "old"
 )
 
@@ -95,7 +97,7 @@ var files = sync.OnceValues(func() (map[string][]byte, string) {
 		manifest["version"], manifest["canMigrateFrom"], manifest["canMigrateTo"] = of.version, of.from, of.to
 		manifest["osVersion"] = "0.4.0-beta.9"
 		if of.name == forOldOS {
-			manifest["osVersion"], manifest["sdkVersion"] = "0.3.5.1", nil
+			manifest["osVersion"], manifest["sdkVersion"] = "0.2.17", nil
 		}
 		if of.name == quiet {
 			manifest["hearth"] = map[string]any{"freeze": true}
@@ -269,6 +271,7 @@ type scenario struct {
 	rare      bool // tried with HEARTH_SOAK alone
 	well      bool // the installed service is, before
 	sick      bool // the version that comes is not, once it runs
+	early     bool // the file that comes is of the first format
 	listed    bool // the file comes from a registry, and half of it has arrived before the daemon died
 	orphan    bool // a file is in keeping that nothing uses
 	expired   bool // the way back has been kept long enough
@@ -382,7 +385,7 @@ func (s scenario) alike(state string) string {
 // open makes the keepers and the area over them, as a daemon that starts does.
 func (m *machine) open(gate install.Gate) {
 	var err error
-	if m.artifacts, err = artifact.New(filepath.Join(m.dir, "artifacts"), "x86_64", m.store, slog.New(slog.DiscardHandler), time.Now); err != nil {
+	if m.artifacts, err = artifact.New(filepath.Join(m.dir, "artifacts"), "x86_64", m.store, m.convert, slog.New(slog.DiscardHandler), time.Now); err != nil {
 		m.t.Fatal(err)
 	}
 	if m.volumes, err = volume.New(filepath.Join(m.dir, "volumes"), func(context.Context, string) error { return nil }); err != nil {
@@ -412,11 +415,30 @@ func forget(tx *store.Tx, pkg string, _ bool) (bool, error) {
 }
 
 // upload puts a package file where an upload is that has all its bytes.
+// convert plays the program that converts files of the first format.
+func (m *machine) convert(_ context.Context, from, to, _, key string) error {
+	f, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if !legacy.Is(f) {
+		m.t.Error("a file is converted that is not of the first format")
+	}
+	if _, err := sign.LoadKey(key); err != nil {
+		m.t.Error(err)
+	}
+	return os.WriteFile(to, m.file(), 0o644)
+}
+
 func (m *machine) upload(ticket string) { m.uploadVersion(ticket, dataVersion) }
 
 func (m *machine) uploadVersion(ticket, version string) {
 	made, _ := files()
 	file := made[version]
+	if m.early && version == cmp.Or(m.version, dataVersion) {
+		file = legacytest.Write(legacytest.Sections(legacytest.Manifest(nil)), nil)
+	}
 	path := filepath.Join(m.dir, "artifacts", "incoming", fmt.Sprintf("%s.%d", ticket, len(file)))
 	if err := os.WriteFile(path, file, 0o600); err != nil {
 		m.t.Fatal(err)
@@ -470,6 +492,11 @@ func (m *machine) prepare() {
 		}
 	case m.kind == install.KindInstall || m.kind == install.KindUpdate:
 		m.uploadVersion(ticket, cmp.Or(m.version, dataVersion))
+		if m.early { // the same in each run, for these are compared
+			if err := os.WriteFile(filepath.Join(m.dir, "artifacts", "conversion.secret"), make([]byte, 32), 0o600); err != nil {
+				m.t.Fatal(err)
+			}
+		}
 		if err := m.artifacts.Claim(ticket, operationID); err != nil {
 			m.t.Fatal(err)
 		}
@@ -641,6 +668,8 @@ func TestOperationsSurviveEveryCrash(t *testing.T) {
 	}{
 		"install": {scenario{kind: install.KindInstall, params: start, quick: true},
 			[]string{"STATE_SUCCEEDED", "DESIRED_RUNNING", "precious", ".s9pk"}, []string{"file artifacts/claimed", "file artifacts/incoming"}},
+		"install of the first format":       {scenario{kind: install.KindInstall, params: start, early: true, quick: true}, []string{"STATE_SUCCEEDED", ".s9pk"}, []string{"claimed/", "fetching/0"}},
+		"install of the first format fails": {scenario{kind: install.KindInstall, params: start, early: true, fails: true}, []string{"STATE_FAILED"}, []string{".s9pk", "claimed/", "fetching/0"}},
 		"install from a registry": {scenario{kind: install.KindInstall, params: start, listed: true, quick: true},
 			[]string{"STATE_SUCCEEDED", "DESIRED_RUNNING", "precious", ".s9pk"}, []string{"file artifacts/claimed", "file artifacts/fetching"}},
 		"install from a registry on a full disk": {scenario{kind: install.KindInstall, listed: true, full: true}, []string{"STATE_FAILED", "DISK_FULL"}, []string{"precious", "file artifacts", "\npackage meta:{id:\"hello"}},

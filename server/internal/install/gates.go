@@ -104,12 +104,12 @@ func needsWord(tx *store.Tx, art *packagesv1.Artifact, w Wish) error {
 		With("package", plan.GetPackageId()).With("version", art.GetSpec().GetVersion()).With("changes", strings.Join(changes, ","))
 }
 
-// runsHere refuses a package whose code is of an earlier kind, such as one that was converted from the first format.
+// runsHere refuses a package whose code is of a kind that nothing here runs.
 func runsHere(m *s9pk.Manifest) error {
 	if !m.ForOldOS() {
 		return nil
 	}
-	return fault.New(metav1.Reason_REASON_PACKAGE_OS_TOO_OLD, "cannot install %q: it was made for StartOS %s, and code of packages of StartOS 0.3 does not run here", m.ID, m.OSVersion).
+	return fault.New(metav1.Reason_REASON_PACKAGE_OS_TOO_OLD, "cannot install %q: it was made for StartOS %s, and code of packages from before StartOS 0.3 does not run here", m.ID, m.OSVersion).
 		With("package", string(m.ID)).With("os", m.OSVersion.String())
 }
 
@@ -127,14 +127,18 @@ func knownSDK(m *s9pk.Manifest) error {
 }
 
 // room is how much of the disk an installation needs, and how much is free: the snapshot of the data, where it is a copy,
-// and a reserve. An uploaded file is there already; one of a registry is still to be fetched.
+// and a reserve. An uploaded file is there already, and another is made of one that has to be converted; one of a registry is
+// still to be fetched.
 func (s *Service) room(ctx context.Context, art *packagesv1.Artifact, w Wish) (needed, free uint64, err error) {
 	if free, err = s.machine.Room(); err != nil {
 		return 0, 0, err
 	}
 	needed, err = s.data.SnapshotRoom(ctx, art.GetSpec().GetPackageId())
-	if w.Listed != nil {
+	switch {
+	case w.Listed != nil:
 		needed += art.GetSpec().GetSize()
+	case s.artifacts.NeedsConversion(art):
+		needed += 2 * art.GetSpec().GetSize() // its images as files, and the file they go into
 	}
 	return needed, free, err
 }

@@ -34,6 +34,10 @@ type Artifacts interface {
 	Unclaim(ticket, operation string) error
 	// Inspect reads what a claimed file says it is: signature and manifest are checked, the content is not.
 	Inspect(ctx context.Context, operation string) (*packagesv1.Artifact, error)
+	// NeedsConversion tells whether what was inspected is of the first format; Convert makes a file of today's of it, which takes its
+	// place. Other files stay as they are, and repeating it is harmless.
+	NeedsConversion(art *packagesv1.Artifact) bool
+	Convert(ctx context.Context, operation string) error
 	// Describe is Inspect for a file that lies elsewhere and must be that of the commitment.
 	Describe(r io.ReaderAt, size int64, c s9pk.Commitment) (*packagesv1.Artifact, error)
 	// Receive has the file of an operation written, which may hold what was written before, and claims it then. Repeating it

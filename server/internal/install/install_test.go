@@ -510,7 +510,7 @@ func TestWhatTheMachineCannotDoIsRefusedBefore(t *testing.T) {
 		change func(*machine)
 		want   metav1.Reason
 	}{
-		"for StartOS 0.3": {func(m *machine) {
+		"for a StartOS before 0.3": {func(m *machine) {
 			for _, left := range m.uploads() {
 				if err := os.Remove(left); err != nil {
 					m.t.Fatal(err)

@@ -295,6 +295,10 @@ func (s *Service) installDefinition() operation.Definition {
 				Leaves: "what was fetched of the package file, which no package uses",
 			},
 			{
+				Name: "convert", Weight: 20, Timeout: 6 * time.Hour, Do: s.convert, Undo: s.dropDownload,
+				Leaves: "what was made of the package file, which no package uses",
+			},
+			{
 				Name: "verify", Weight: 30, Timeout: time.Hour, Do: s.takeArtifact, Undo: s.dropArtifact,
 				Leaves: "the package file, which no package uses",
 			},
@@ -312,6 +316,12 @@ func (s *Service) installDefinition() operation.Definition {
 			},
 		},
 	}
+}
+
+// convert makes a file of today's format of an upload of the first.
+func (s *Service) convert(ctx context.Context, r *operation.Run) error {
+	r.Progress(0, 0, "", "converting the package file where it is one of StartOS 0.3")
+	return s.artifacts.Convert(ctx, r.ID())
 }
 
 func (s *Service) takeArtifact(ctx context.Context, r *operation.Run) error {

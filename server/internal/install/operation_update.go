@@ -49,6 +49,7 @@ const (
 // updateDefinition goes from one file of a package to another:
 //
 //	download   the file is fetched, where a registry has it         undo: it goes
+//	convert    one of the first format becomes one of today's       undo: it goes
 //	verify     the file is checked and kept                         undo: it goes
 //	hold       the service stops                                    undo: the old file is wanted again, as it was
 //	snapshot   the data are snapshotted                             undo: they become what they were
@@ -65,6 +66,10 @@ func (s *Service) updateDefinition() operation.Definition {
 			{
 				Name: "download", Weight: 30, Timeout: 24 * time.Hour, Do: s.download, Undo: s.dropDownload,
 				Leaves: "what was fetched of the package file, which no package uses",
+			},
+			{
+				Name: "convert", Weight: 20, Timeout: 6 * time.Hour, Do: s.convert, Undo: s.dropDownload,
+				Leaves: "what was made of the package file, which no package uses",
 			},
 			{
 				Name: "verify", Weight: 20, Timeout: time.Hour, Do: s.takeArtifact, Undo: s.dropArtifact,

@@ -314,8 +314,10 @@ const (
 	Reason_REASON_OFFER_NOT_FOUND Reason = 325
 	// The newest version that the registry has of this package, or a newer one, is installed already.
 	Reason_REASON_PACKAGE_UP_TO_DATE Reason = 461
-	// The package was made for StartOS 0.3, and its code does not run here, in whichever format its file is.
+	// The package was made for a StartOS before 0.3, and its code does not run here.
 	Reason_REASON_PACKAGE_OS_TOO_OLD Reason = 462
+	// The package file of StartOS 0.3 cannot be converted.
+	Reason_REASON_PACKAGE_CONVERSION Reason = 463
 	// A signature that the registry lists does not hold.
 	Reason_REASON_OFFER_SIGNATURE Reason = 326
 	// The file is not the one that the registry lists.
@@ -551,6 +553,7 @@ var (
 		325: "REASON_OFFER_NOT_FOUND",
 		461: "REASON_PACKAGE_UP_TO_DATE",
 		462: "REASON_PACKAGE_OS_TOO_OLD",
+		463: "REASON_PACKAGE_CONVERSION",
 		326: "REASON_OFFER_SIGNATURE",
 		327: "REASON_OFFER_MISMATCH",
 		328: "REASON_DOWNLOAD_FAILED",
@@ -740,6 +743,7 @@ var (
 		"REASON_OFFER_NOT_FOUND":          325,
 		"REASON_PACKAGE_UP_TO_DATE":       461,
 		"REASON_PACKAGE_OS_TOO_OLD":       462,
+		"REASON_PACKAGE_CONVERSION":       463,
 		"REASON_OFFER_SIGNATURE":          326,
 		"REASON_OFFER_MISMATCH":           327,
 		"REASON_DOWNLOAD_FAILED":          328,
@@ -969,7 +973,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xac\x9f\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xc1\xa0\x01\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -1118,8 +1122,9 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x17REASON_REGISTRY_REFUSED\x10\xc3\x02\x1aE\x8a\x80\x19A\b\t\x1a=Read what the registry says; it may want a key that it knows.\x12\x8d\x01\n" +
 	"\x1dREASON_REGISTRY_ADDRESS_LOCAL\x10\xc4\x02\x1ai\x8a\x80\x19e\b\a\x1aaAdd the registry with 'hearth registry add URL --local' if it is meant to be in your own network.\x12\x81\x01\n" +
 	"\x16REASON_OFFER_NOT_FOUND\x10\xc5\x02\x1ad\x8a\x80\x19`\b\x05\x1a\\Look for it with 'hearth registry search', and for its versions with 'hearth registry show'.\x12c\n" +
-	"\x19REASON_PACKAGE_UP_TO_DATE\x10\xcd\x03\x1aC\x8a\x80\x19?\b\t\x1a;There is nothing to do; name a version to have another one.\x12\xa1\x01\n" +
-	"\x19REASON_PACKAGE_OS_TOO_OLD\x10\xce\x03\x1a\x80\x01\x8a\x80\x19|\b\t\x1axTake a version of the package that was made for StartOS 0.4; 'hearth registry search' finds it where a registry has one.\x12X\n" +
+	"\x19REASON_PACKAGE_UP_TO_DATE\x10\xcd\x03\x1aC\x8a\x80\x19?\b\t\x1a;There is nothing to do; name a version to have another one.\x12\xac\x01\n" +
+	"\x19REASON_PACKAGE_OS_TOO_OLD\x10\xce\x03\x1a\x8b\x01\x8a\x80\x19\x86\x01\b\t\x1a\x81\x01Take a version of the package that was made for StartOS 0.3 or later; 'hearth registry search' finds it where a registry has one.\x12\x87\x01\n" +
+	"\x19REASON_PACKAGE_CONVERSION\x10\xcf\x03\x1ag\x8a\x80\x19c\b\t\x1a_The message says what is in the way; 'hearth s9pk verify FILE' tells whether the file is whole.\x12X\n" +
 	"\x16REASON_OFFER_SIGNATURE\x10\xc6\x02\x1a;\x8a\x80\x197\b\t\x1a3Do not install it; tell those who run the registry.\x12{\n" +
 	"\x15REASON_OFFER_MISMATCH\x10\xc7\x02\x1a_\x8a\x80\x19[\b\t\x1aWTry again later, or another registry; tell those who run this one. Nothing was changed.\x12q\n" +
 	"\x16REASON_DOWNLOAD_FAILED\x10\xc8\x02\x1aT\x8a\x80\x19P\b\x0e\x10\x01\x1aJTry again later; what arrived is thrown away only when the operation ends.\x12n\n" +
