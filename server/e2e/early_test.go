@@ -26,7 +26,7 @@ func TestAPackageOfStartOS03Runs(t *testing.T) {
 	image := m.savedImage()
 	m.start()
 	m.hearth("package", "install", m.packEarly("1.0.0", image))
-	if !m.hasStep("install", "convert", "STATE_DONE") {
+	if !m.converted() {
 		t.Errorf("no step converted it: %v", m.rows("operations", "list"))
 	}
 	if row := m.packageRow(early); row["version"] != "1.0.0:0" || row["title"] != "Early notes (Legacy)" {
@@ -81,16 +81,15 @@ func TestAPackageOfStartOS03Runs(t *testing.T) {
 	}
 }
 
-// hasStep tells whether an operation of the kind has a step in a state.
-func (m *machine) hasStep(kind, step, state string) bool {
+// converted tells whether an installation had a step that converted its file, and has ended it.
+func (m *machine) converted() bool {
 	m.t.Helper()
 	for _, row := range m.rows("operations", "list") {
-		raw, err := json.Marshal(row)
-		if err != nil {
-			m.t.Fatal(err)
-		}
-		if strings.Contains(string(raw), `"kind":"`+kind+`"`) && strings.Contains(string(raw), `"name":"`+step+`"`) && strings.Contains(string(raw), state) {
-			return true
+		steps, _ := row["steps"].([]any)
+		for _, one := range steps {
+			if step, _ := one.(map[string]any); row["kind"] == "install" && step["name"] == "convert" && step["state"] == "done" {
+				return true
+			}
 		}
 	}
 	return false
