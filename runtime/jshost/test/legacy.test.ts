@@ -241,3 +241,82 @@ export const properties = async (effects) => {
   assert.equal(existsSync(p.path("outside/kept")), true);
   assert.equal(existsSync(main("link")), false, "a link itself can be removed");
 });
+
+test("a package has values of another one's configuration, and asks for another where that does not suit it", { timeout: 60_000 }, async (t) => {
+  const wants = `
+export async function getConfig() { return { result: { spec: {
+  user: { type: "pointer", name: "User", subtype: "package", target: "config", "package-id": "disk", selector: "$.users[0].name", multi: false },
+  all: { type: "pointer", name: "All", subtype: "package", target: "config", "package-id": "disk", selector: "$.users[*].name", multi: true },
+  gone: { type: "pointer", name: "Gone", subtype: "package", target: "config", "package-id": "mail", selector: "$.x", multi: false },
+} } }; }
+export async function setConfig(effects, config) {
+  await effects.writeJsonFile({ volumeId: "main", path: "config.json", toWrite: config });
+  return { result: { signal: "SIGTERM", "depends-on": {} } };
+}
+export const dependencies = { disk: {
+  check: async (effects, config) => (config.shared ? { result: null } : { error: "It must be shared" }),
+  autoConfigure: async (effects, config) => ({ result: { ...config, shared: true, deep: { ...config.deep, b: 3 } } }),
+} };`;
+  const disk = { version: "^2.0.0", requirement: { type: "required" }, config: { check: script, "auto-configure": script } };
+  const p = await Program.runLegacy(t, manifest({ "health-checks": {}, properties: null, actions: {}, dependencies: { disk, mail: { version: "*", requirement: { type: "opt-in", how: "x" } } } }), wants);
+  const { host } = p;
+  let shared = false;
+  host.answers.set("get-status", ({ packageId }) => json(packageId === "disk" ? { desired: { main: "running" } } : null));
+  host.answers.set("mount", ({ location }) => {
+    mkdirSync(String(location), { recursive: true });
+    writeFileSync(`${String(location)}/config.json`, JSON.stringify({ users: [{ name: "ada" }, { name: "bob" }], shared, deep: { a: 1, b: 2 } }));
+    return {};
+  });
+  await p.call("init", { eventId: "e1", kind: "" });
+  const task = (await host.seen("action.create-task", 2)).map(({ params }) => params).find(({ packageId }) => packageId === "disk")!;
+  const { accept, set } = task["input"] as { accept: unknown; set: unknown };
+  assert.deepEqual([task["actionId"], task["replayId"], task["reason"], accept, set], ["config", "disk/config", "It must be shared", [{ shared: true, deep: { b: 3 } }], { shared: true, deep: { b: 3 } }]);
+
+  shared = true;
+  const [{ params }] = (await host.seen("mount")) as [{ params: Record<string, unknown> }];
+  writeFileSync(`${String(params["location"])}/config.json`, JSON.stringify({ users: [{ name: "ada" }, { name: "bob" }], shared }));
+  await p.execute("/actions/config/run", { input: {} }, "e2");
+  assert.deepEqual(JSON.parse(readFileSync(p.path("media/volumes/main/config.json"), "utf8")), { user: "ada", all: ["ada", "bob"], gone: null });
+  assert.deepEqual((await host.seen("action.clear-tasks", 2)).map(({ params: { only } }) => only), [["needs-config"], ["disk/config"]]);
+});
+
+test("main of StartOS 0.3 may be a function, which runs commands that end with it", { timeout: 60_000 }, async (t) => {
+  const runs = `
+export async function main(effects) {
+  const said = await effects.runCommand({ command: "sh", args: ["-c", "echo from the image"] });
+  await effects.writeFile({ volumeId: "main", path: "said", toWrite: said.result });
+  const failed = await effects.runCommand({ command: "sh", args: ["-c", "echo no >&2; exit 3"] });
+  await effects.writeJsonFile({ volumeId: "main", path: "failed", toWrite: failed });
+  const daemon = effects.runDaemon({ command: "sh", args: ["-c", "echo up > data/state; trap 'echo down > data/state; exit 0' TERM; sleep 1000 & wait"] });
+  return daemon.wait();
+}
+export const health = { async up(effects) { return (await effects.exists({ volumeId: "main", path: "state" })) ? { result: null } : { "error-code": [60, "not yet"] }; } };`;
+  const change = { main: script, containers: { main: { image: "main", mounts: { main: "/data" } } }, config: null, properties: null, actions: {}, "health-checks": { up: { name: "Up", ...script } } };
+  const p = await Program.runLegacy(t, manifest(change), runs);
+  await p.call("init", { eventId: "e1", kind: "install" });
+  await p.call("start");
+  for (let n = 1; (await p.host.seen("set-health", n)).at(-1)!.params["result"] !== "success"; n++);
+  assert.equal(readFileSync(p.path("media/volumes/main/said"), "utf8"), "from the image\n");
+  assert.deepEqual(JSON.parse(readFileSync(p.path("media/volumes/main/failed"), "utf8")), { "error-code": [3, "no\n"] });
+  assert.equal(readFileSync(p.path("media/volumes/main/state"), "utf8"), "up\n");
+  await p.call("stop");
+  assert.equal(readFileSync(p.path("media/volumes/main/state"), "utf8"), "down\n");
+});
+
+test("a configuration that the image compat reads and writes is a file of the service", { timeout: 60_000 }, async (t) => {
+  const with_ = (...args: string[]) => ({ ...compat(...args), mounts: { main: "/root", compat: "/mnt/assets" } });
+  const change = {
+    config: { get: with_("config", "get", "/root", "/mnt/assets/config_spec.yaml"), set: with_("config", "set", "notes", "/root", "/mnt/assets/config_rules.yaml") },
+    properties: with_("properties", "/root", "Wait a moment"), "health-checks": {}, actions: {},
+  };
+  const p = await Program.runLegacy(t, manifest(change), "");
+  mkdirSync(p.path("media/assets/compat"));
+  writeFileSync(p.path("media/assets/compat/config_spec.yaml"), "name:\n  type: string\n  name: Name\n  nullable: false\n  default: Ada\n");
+  await p.call("init", { eventId: "e1", kind: "install" });
+  assert.deepEqual((await p.execute("/actions/config/getInput", { prefill: null }, "e2")).value, { name: "Ada" });
+  await p.execute("/actions/config/run", { input: { name: "Grace" } }, "e2");
+  assert.equal(readFileSync(p.path("media/volumes/main/start9/config.yaml"), "utf8"), "name: Grace\n");
+  assert.equal((await p.execute("/actions/properties/run", { input: {} }, "e2")).result.value[0].value, "Wait a moment");
+  writeFileSync(p.path("media/volumes/main/start9/stats.yaml"), "version: 2\ndata:\n  User:\n    type: string\n    value: ada\n");
+  assert.equal((await p.execute("/actions/properties/run", { input: {} }, "e2")).result.value[0].value, "ada");
+});
