@@ -273,8 +273,8 @@ export const dependencies = { disk: {
   assert.deepEqual([task["actionId"], task["replayId"], task["reason"], accept, set], ["config", "disk/config", "It must be shared", [{ shared: true, deep: { b: 3 } }], { shared: true, deep: { b: 3 } }]);
 
   shared = true;
-  const [{ params }] = (await host.seen("mount")) as [{ params: Record<string, unknown> }];
-  writeFileSync(`${String(params["location"])}/config.json`, JSON.stringify({ users: [{ name: "ada" }, { name: "bob" }], shared }));
+  const { location } = (await host.seen("mount"))[0]!.params;
+  writeFileSync(`${String(location)}/config.json`, JSON.stringify({ users: [{ name: "ada" }, { name: "bob" }], shared }));
   await p.execute("/actions/config/run", { input: {} }, "e2");
   assert.deepEqual(JSON.parse(readFileSync(p.path("media/volumes/main/config.json"), "utf8")), { user: "ada", all: ["ada", "bob"], gone: null });
   assert.deepEqual((await host.seen("action.clear-tasks", 2)).map(({ params: { only } }) => only), [["needs-config"], ["disk/config"]]);
