@@ -304,10 +304,10 @@ export const health = { async up(effects) { return (await effects.exists({ volum
 });
 
 test("a configuration that the image compat reads and writes is a file of the service", { timeout: 60_000 }, async (t) => {
-  const with_ = (...args: string[]) => ({ ...compat(...args), mounts: { main: "/root", compat: "/mnt/assets" } });
+  const inFiles = (...args: string[]) => ({ ...compat(...args), mounts: { main: "/root", compat: "/mnt/assets" } });
   const change = {
-    config: { get: with_("config", "get", "/root", "/mnt/assets/config_spec.yaml"), set: with_("config", "set", "notes", "/root", "/mnt/assets/config_rules.yaml") },
-    properties: with_("properties", "/root", "Wait a moment"), "health-checks": {}, actions: {},
+    config: { get: inFiles("config", "get", "/root", "/mnt/assets/config_spec.yaml"), set: inFiles("config", "set", "notes", "/root", "/mnt/assets/config_rules.yaml") },
+    properties: inFiles("properties", "/root", "Wait a moment"), "health-checks": {}, actions: {},
   };
   const p = await Program.runLegacy(t, manifest(change), "");
   mkdirSync(p.path("media/assets/compat"));
