@@ -10,6 +10,9 @@ const used = /^(page|word|step|warning|why|dependency|check)\./;
 /** What nobody reads at once: of failures, of what checks find and a machine offers, and of what the audit log holds. */
 const failures = /^(reason|remedy|check|capability|page\.audit\.method)\./;
 
+/** French has a space before these signs, and no line begins with one of them. */
+const french = (text: string): string => text.replace(/ (?=[:;!?»])/g, "\u00a0").replace(/« /g, "«\u00a0");
+
 /**
  * Makes the texts of one language two modules, `virtual:texts/de` and `virtual:texts/de/failures`, from the catalogue that the
  * command line reads, too.
@@ -27,7 +30,9 @@ export function texts(): Plugin {
       const all = JSON.parse(readFileSync(file, "utf8")) as Record<string, string | { other: string }>;
       const out: Record<string, string> = {};
       for (const [key, text] of Object.entries(all)) {
-        if (wanted(key)) out[key] = typeof text === "string" ? text : text.other;
+        if (!wanted(key)) continue;
+        const said = typeof text === "string" ? text : text.other;
+        out[key] = language === "fr" ? french(said) : said;
       }
       return `export default JSON.parse(${JSON.stringify(JSON.stringify(out))});`;
     },
