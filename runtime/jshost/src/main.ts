@@ -9,7 +9,7 @@ import { environment } from "./environment.js";
 import { isLate } from "./effects.js";
 import { watchWholeFiles } from "./files.js";
 import { Host } from "./host.js";
-import { log } from "./log.js";
+import { log, traceConsole } from "./log.js";
 import { serve } from "./server.js";
 import { Service } from "./service.js";
 
@@ -27,6 +27,7 @@ process.on("uncaughtException", (err) => {
 const loadAfter = 5;
 
 watchWholeFiles();
+traceConsole();
 const env = environment(process.env);
 const service = new Service(new Host(env.effectsSocket), env.packageDir);
 await serve(env.ownSocket, service, () => process.exit(0));
