@@ -60,7 +60,7 @@ func converting(t *testing.T, from, to, architecture, key string) error {
 	}
 	var out bytes.Buffer
 	_, err = s9pk.Build(t.Context(), &out, s9pk.BuildInput{Manifest: manifest, Key: signer, Members: map[string]merkle.Source{
-		s9pk.PathLicense: s9pk.FromBytes([]byte("free")), old.Manifest().IconName(): s9pk.FromBytes([]byte("<svg xmlns=\"http://www.w3.org/2000/svg\"/>")), s9pk.PathJavaScript: s9pk.FromBytes(code),
+		s9pk.PathLicense: s9pk.FromBytes([]byte("free")), s9pk.PathInstructions: s9pk.FromBytes([]byte("how")), old.Manifest().IconName(): s9pk.FromBytes([]byte("<svg xmlns=\"http://www.w3.org/2000/svg\"/>")), s9pk.PathJavaScript: s9pk.FromBytes(code),
 	}})
 	return errors.Join(err, os.WriteFile(to, out.Bytes(), 0o644))
 }
