@@ -329,8 +329,37 @@ func (a Addresses) On(h HostnameInfo) bool {
 		return a.GUAAccess[h.Endpoint()] != accessWords[hostsv1.Access_ACCESS_OFF]
 	case h.Public && h.Metadata.Kind == KindIPv4:
 		return slices.Contains(a.Enabled, h.Endpoint())
+	case h.Indistinct():
+		return slices.ContainsFunc(h.Metadata.Gateways, func(id string) bool { return a.OnAt(h, id) })
 	}
-	return !slices.Contains(a.Disabled, Endpoint{h.Hostname, h.ChoicePort()})
+	return !a.disabled(h)
+}
+
+// OnAt tells whether an address is on at one of its gateways. An indistinct name is where one of the numbers that it leads to is.
+func (a Addresses) OnAt(h HostnameInfo, gateway string) bool {
+	if !h.Indistinct() {
+		return a.On(h)
+	}
+	numbers := slices.DeleteFunc(slices.Clone(a.Available), func(o HostnameInfo) bool {
+		return o.SSL || o.Public || o.Metadata.Kind != KindIPv4 && o.Metadata.Kind != KindIPv6 || o.Metadata.Gateway != gateway || o.Port != h.Port
+	})
+	if len(numbers) == 0 {
+		return !a.disabled(h)
+	}
+	return slices.ContainsFunc(numbers, a.On)
+}
+
+// disabled tells whether somebody has switched an address off. A name in .local is the server's or the service's at its port whatever it is
+// called by now: others in the network may have taken the one that it had.
+func (a Addresses) disabled(h HostnameInfo) bool {
+	return slices.ContainsFunc(a.Disabled, func(e Endpoint) bool {
+		return e.Port == h.ChoicePort() && (e.Hostname == h.Hostname || h.Metadata.Kind == KindMDNS && strings.HasSuffix(e.Hostname, ".local"))
+	})
+}
+
+// Indistinct tells whether nothing tells connections to a name of a network from those to the numbers that it leads to, for want of TLS.
+func (h HostnameInfo) Indistinct() bool {
+	return !h.SSL && !h.Public && (h.Metadata.Kind == KindMDNS || h.Metadata.Kind == KindPrivateDomain)
 }
 
 // Open tells whether the Internet reaches an address.

@@ -93,6 +93,13 @@ func TestRangesAreReachedFromEachNetwork(t *testing.T) {
 	n.untold(n.within(sample), six(friend)+":8081")
 	n.untold(n.public.from(), "["+wanAddress6+"]:47301")
 
+	n.hearth("host", "address", "disable", friend, lanAddress+":47300")
+	n.untold(n.lan.from(), lanAddress+":47301")
+	n.untold(n.lan.from(), "["+lanAddress6+"]:47301")
+	n.told(n.second.from(), lan2Address+":47301", "192.168.88.9:")
+	n.hearth("host", "address", "enable", friend, lanAddress+":47300")
+	n.told(n.lan.from(), lanAddress+":47301", "192.168.77.9:")
+
 	n.holds("greet", n.second.from(), "7070")
 	n.second.must("ip", "route", "replace", "default", "via", lan2Address)
 	n.lan.must("ip", "route", "replace", "default", "via", lanAddress)

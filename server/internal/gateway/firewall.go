@@ -145,7 +145,7 @@ func (s *Service) forwards(tx *store.Tx, addresses, sixes map[string]netip.Addr)
 		if !ok || len(r.GetSpec().GetRanges()) == 0 {
 			continue
 		}
-		h := abi.Derive(abi.Model{Spec: r.GetSpec(), Gateways: gateways, MDNS: "local"})
+		h := abi.Derive(abi.Model{Spec: r.GetSpec(), Gateways: gateways, MDNS: "any.local"}) // whichever it is, it leads where the numbers do
 		for first, v := range h.BindingRanges {
 			for _, g := range gateways {
 				for _, info := range v.Addresses.Available {
@@ -198,7 +198,7 @@ func (s *Service) Forwards() ([]*gatewaysv1.Forward, error) {
 // the server's addresses, to those of IPv6 where the service has one. Link-local ones are nobody's whom a record could tell.
 func forward(g abi.Gateway, info abi.HostnameInfo, v abi.Range, first uint16, target, six netip.Addr) (out []nft.Forward) {
 	m := info.Metadata
-	if !v.Addresses.On(info) || m.Gateway != g.ID && !slices.Contains(m.Gateways, g.ID) {
+	if m.Gateway != g.ID && !slices.Contains(m.Gateways, g.ID) || !v.Addresses.OnAt(info, g.ID) {
 		return nil
 	}
 	for _, p := range g.Subnets {

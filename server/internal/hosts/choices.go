@@ -68,6 +68,8 @@ func set(c *hostsv1.Choices, all, named []abi.HostnameInfo, access hostsv1.Acces
 		switch {
 		case i.Internal():
 			return refused(i, "it is the machine's own and always on")
+		case i.Indistinct():
+			return refused(i, "without TLS nothing tells it from the addresses that it leads to; change those")
 		case i.Global():
 			return setGlobal(c, i, access)
 		case i.Metadata.Kind == abi.KindPlugin:
@@ -120,7 +122,8 @@ func switchOne(c *hostsv1.Choices, i abi.HostnameInfo, on bool) {
 		return
 	}
 	c.Disabled = slices.DeleteFunc(c.Disabled, func(e *hostsv1.Endpoint) bool {
-		return e.GetHostname() == i.Hostname && e.GetPort() == i.ChoicePort()
+		of := e.GetHostname() == i.Hostname || i.Metadata.Kind == abi.KindMDNS && strings.HasSuffix(e.GetHostname(), ".local")
+		return of && e.GetPort() == i.ChoicePort()
 	})
 	if !on {
 		c.Disabled = append(c.Disabled, &hostsv1.Endpoint{Hostname: i.Hostname, Port: i.ChoicePort()})

@@ -135,6 +135,65 @@ func TestWhoReachesAnAddressIsChosen(t *testing.T) {
 	}
 }
 
+// Without TLS a name of a network is on where one of the numbers is that it leads to, and is not switched by itself.
+func TestNamesWithoutTLSFollowTheirNumbers(t *testing.T) {
+	t.Parallel()
+	f := street(t)
+	const name = "http://home.local:7022 lan"
+	if got := f.access("forge/main"); !slices.Contains(got, name) {
+		t.Fatalf("at first: %v", got)
+	}
+	_, err := f.SetAccess(t.Context(), today, forge, "home.local", 7022, hostsv1.Access_ACCESS_OFF)
+	if !fault.Is(err, metav1.Reason_REASON_ADDRESS_ACCESS) {
+		t.Errorf("the name by itself: %v", err)
+	}
+	numbers := []string{"203.0.113.9", "192.168.1.5", "2001:db8:1::5", "192.168.2.5"}
+	for i, number := range numbers {
+		if _, err := f.SetAccess(t.Context(), today, forge, number, 7022, hostsv1.Access_ACCESS_OFF); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.access("forge/main"); slices.Contains(got, name) != (i < len(numbers)-1) {
+			t.Errorf("without %v: %v", numbers[:i+1], got)
+		}
+	}
+}
+
+// A name in .local that was switched off stays off when the server is called otherwise, as when somebody in the network takes its name.
+func TestWhatIsOffInLocalStaysOffUnderAnotherName(t *testing.T) {
+	t.Parallel()
+	f := street(t)
+	port := f.row("forge/main").GetStatus().GetPorts()[80].GetAssignedSslPort()
+	if _, err := f.SetAccess(t.Context(), today, forge, "home.local", port, hostsv1.Access_ACCESS_OFF); err != nil {
+		t.Fatal(err)
+	}
+	gateways := f.Network().Gateways
+	named := func(label string) (access string) {
+		t.Helper()
+		f.SetNetwork(hosts.Network{MDNS: label, Gateways: gateways})
+		if _, err := f.SetAccess(t.Context(), today, forge, "192.168.2.5", port, hostsv1.Access_ACCESS_LAN); err != nil { // so that the addresses are derived anew
+			t.Fatal(err)
+		}
+		for _, got := range f.access("forge/main") {
+			if strings.HasPrefix(got, "https://"+label) {
+				access = got[strings.LastIndex(got, " ")+1:]
+			}
+		}
+		return access
+	}
+	for _, label := range []string{"home-2.local", "home.local"} {
+		if got := named(label); got != "" { // what nobody reaches has no row
+			t.Errorf("%s is for %q", label, got)
+		}
+	}
+	named("home-2.local")
+	if _, err := f.SetAccess(t.Context(), today, forge, "home-2.local", port, hostsv1.Access_ACCESS_LAN); err != nil {
+		t.Fatal(err)
+	}
+	if got := named("home.local"); got != "lan" {
+		t.Errorf("switched on again it is for %q", got)
+	}
+}
+
 func TestANameBelongsToOneHostThatIsUsed(t *testing.T) {
 	t.Parallel()
 	f := street(t)

@@ -142,7 +142,7 @@ func (r *renderer) binding(s served, all abi.Addresses) {
 	list := slices.Clone(all.Available)
 	slices.SortStableFunc(list, func(a, b abi.HostnameInfo) int { return cmp.Compare(rank(a), rank(b)) })
 	for _, info := range list {
-		if info.Port == 0 || info.Metadata.Kind == abi.KindPlugin || !all.On(info) {
+		if info.Port == 0 || info.Metadata.Kind == abi.KindPlugin || !all.On(info) || info.Indistinct() { // which is served by its numbers
 			continue
 		}
 		if info.SSL && info.Metadata.Kind == abi.KindPublicDomain && uint32(info.Port) == r.in.Server.RedirectPort && all.Open(info) {
@@ -173,7 +173,7 @@ func isName(info abi.HostnameInfo) bool {
 func (r *renderer) off(all abi.Addresses) (out []netip.Prefix) {
 	for _, g := range r.gateways {
 		if !g.Internal() && !slices.ContainsFunc(all.Available, func(info abi.HostnameInfo) bool {
-			return info.Port != 0 && info.Metadata.Kind != abi.KindPlugin && all.On(info) && len(leads(info, g)) > 0
+			return info.Port != 0 && info.Metadata.Kind != abi.KindPlugin && len(leads(info, g)) > 0 && all.OnAt(info, g.ID)
 		}) {
 			out = append(out, g.Subnets...)
 		}
