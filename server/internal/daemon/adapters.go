@@ -276,7 +276,8 @@ type certificates struct {
 }
 
 func (c certificates) known(tx *store.Tx) (naming.Known, error) {
-	k := naming.Known{Gateways: c.hosts.Network().Gateways}
+	network := c.hosts.Network()
+	k := naming.Known{Gateways: network.Gateways, MDNS: network.MDNS}
 	var err error
 	if k.Packages, err = store.List[*packagesv1.Package](tx, ""); err != nil {
 		return k, err

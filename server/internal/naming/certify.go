@@ -17,6 +17,8 @@ type Known struct {
 	Packages []*packagesv1.Package
 	Hosts    []*hostsv1.Host
 	Gateways []abi.Gateway
+	// MDNS is what the server is called in .local, which is its page's name.
+	MDNS string
 }
 
 // MayCertify refuses names that no certificate may be made for on behalf of a package: a certificate is public, so those
@@ -132,12 +134,12 @@ func (k Known) owns(pkg, name string) bool {
 	if of, ok := packageOf(name); ok {
 		return of == pkg
 	}
-	return k.addressed(name, pkg+"/")
+	return name != normal(k.MDNS) && k.addressed(name, pkg+"/")
 }
 
 // addressed tells whether a name is that of an address of a host whose row id has the prefix. The name that means the
-// machine itself is nobody's. The one in .local is shared by all that are reached under it: services that speak TLS
-// themselves need it.
+// machine itself is nobody's. The server's own in .local is told to all that are reached under it; its key nobody else has, since who has it
+// can stand in for the page where people give their passwords.
 func (k Known) addressed(name, prefix string) bool {
 	return slices.ContainsFunc(k.Hosts, func(h *hostsv1.Host) bool {
 		return strings.HasPrefix(h.GetMeta().GetId(), prefix) &&

@@ -101,9 +101,10 @@ func TestWhoMayHaveCertificatesAndKeys(t *testing.T) {
 	known := naming.Known{
 		Packages: []*packagesv1.Package{hello, forge},
 		Gateways: []abi.Gateway{lan},
+		MDNS:     "Home.local",
 		Hosts: []*hostsv1.Host{
 			{Meta: &metav1.Meta{Id: "hello/main"}, Status: &hostsv1.HostStatus{Addresses: []*hostsv1.Address{
-				{Hostname: "home.local", Kind: hostsv1.Address_KIND_MDNS}, {Hostname: "localhost", Kind: hostsv1.Address_KIND_LOCALHOST}}}},
+				{Hostname: "home.local", Kind: hostsv1.Address_KIND_MDNS}, {Hostname: "hello.local", Kind: hostsv1.Address_KIND_MDNS}, {Hostname: "localhost", Kind: hostsv1.Address_KIND_LOCALHOST}}}},
 		},
 	}
 	for name, c := range map[string]struct{ certificate, key bool }{
@@ -111,7 +112,8 @@ func TestWhoMayHaveCertificatesAndKeys(t *testing.T) {
 		"HELLO.embassy.":    {true, true},
 		"a.b.hello.startos": {true, true},
 		"10.0.3.9":          {true, true},
-		"home.local":        {true, true},
+		"home.local":        {true, false}, // the page's
+		"hello.local":       {true, true},
 		"forge.startos":     {true, false},
 		"10.0.3.8":          {true, false},
 		"10.0.3.1":          {true, false},
