@@ -264,6 +264,12 @@ func TestImagesAreFoundByArchitecture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if system := m.SystemImages(); len(system) != 1 || system[0] != "compat" {
+		t.Errorf("the images of StartOS 0.3 itself are %v", system)
+	}
+	if out, err := m.Convert([]string{"x86_64"}, m.SystemImages()...); err != nil || len(out.Images) != 1 || len(out.Images["main"].Arch) != 1 {
+		t.Errorf("without them: %v, %v", out, err)
+	}
 	tags, err := m.ImageTags()
 	if err != nil || tags["main"] != "start9/ghost/main:5.79.1.2" || tags["compat"] != "start9/compat:latest" || len(tags) != 2 {
 		t.Errorf("%v, %v", tags, err)
@@ -300,7 +306,7 @@ func FuzzManifest(f *testing.F) {
 		if !json.Valid(text) {
 			t.Fatalf("%s is no JSON", text)
 		}
-		if out, err := m.Convert([]string{"x86_64"}); err == nil {
+		if out, err := m.Convert([]string{"x86_64"}, m.SystemImages()...); err == nil {
 			if _, err := out.Encode(); err != nil {
 				t.Fatal(err)
 			}
