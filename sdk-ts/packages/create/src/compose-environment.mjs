@@ -5,6 +5,11 @@ import { camel, label } from "./text.mjs";
 /** @typedef {import("./text.mjs").Text} Text */
 
 const secretName = /(^|_)(pass|password|passwd|passphrase|secret|token|api_?key|private_?key|encryption_?key|secret_?key(_base)?|key_?base|credentials?)s?$/i;
+// Those of them that say how a password comes to be, and are none.
+const howSecret = /(^|_)(allow_empty|random|onetime)(_root)?_password$/i;
+// Empty ones that somebody has to think of, which are not empty on purpose, and those that others give out, or do not want.
+const thoughtOf = /(^|_)(pass|password|passwd|passphrase|secret|(encryption|secret)_?key(_base)?|key_?base)$/i;
+const givenOut = /(^|_)(smtp|e?mail|redis|valkey|ldap|s3|aws|client)_/i;
 // Values that turn something on are none.
 const noSecret = /^(true|false|yes|no|on|off|\d*)$/i;
 // What a database is made with at its first start, which later changes nothing, and what others call it by.
@@ -12,13 +17,15 @@ const makes = /^(POSTGRES|MYSQL|MARIADB|MONGO_INITDB)_/;
 const called = /(user|username|name|database|db|schema)$/i;
 // A word that is a password in one place is the same one in others; what is shorter may be there by chance.
 const shortest = 6;
+// As much before and behind such a word tells whether it is one.
+const around = 16;
 
 export class Environment {
   /** @type {import("./project.mjs").Model["settings"]} */
   settings = [];
   /** @type {import("./project.mjs").Model["secrets"]} */
   secrets = [];
-  /** What stands for a variable of the file. @type {Map<string, Text[number]>} */
+  /** What stands for a variable of the file. @type {Map<string, Text>} */
   #variables = new Map();
   /** The keys of secrets by the words that stand for them in the file. @type {Map<string, string>} */
   #words = new Map();
@@ -40,17 +47,33 @@ export class Environment {
     this.#places = places;
   }
 
-  /** Finds the passwords of a service, and what its databases are made with. @param {[string, string | null][]} env */
+  /** Finds the passwords of all services, and then what their databases are made with. @param {[string, string | null][]} env */
   collect(env) {
-    for (const [name, value] of env) {
-      const parts = value === null ? [{ variable: name, otherwise: null }] : holes(value, this.known);
-      const plain = parts.every((part) => typeof part === "string") ? parts.join("") : null;
-      if (plain !== null && isSecret(name) && !noSecret.test(plain) && !plain.startsWith("/") && !this.#words.has(plain)) this.#words.set(plain, this.secret(name).secret);
-      if (plain !== null && makes.test(name)) this.#made.add(plain);
-      // A variable that is the whole of a password is one, whatever it is called.
-      const [only] = parts;
-      if (parts.length === 1 && typeof only === "object" && isSecret(name) && !this.#variables.has(only.variable)) this.#variables.set(only.variable, this.secret(only.variable));
+    const all = env.map(([name, value]) => ({ name, parts: value === null ? [{ variable: name, otherwise: null }] : holes(value, this.known) }));
+    for (const { name, parts } of all) if (isSecret(name)) this.#password(name, parts);
+    for (const { name, parts } of all) if (makes.test(name) && !isSecret(name)) this.#made.add(parts.map((part) => (typeof part === "string" ? part : this.#fixed(part))).join(""));
+  }
+
+  #password(/** @type {string} */ name, /** @type {(string | import("./compose-values.mjs").Hole)[]} */ parts) {
+    const [only] = parts;
+    // A variable that is the whole of a password is one, whatever it is called.
+    if (parts.length === 1 && typeof only === "object") {
+      if (!this.#variables.has(only.variable)) this.#variables.set(only.variable, [this.secret(only.variable)]);
+    } else if (parts.every((part) => typeof part === "string")) {
+      const plain = parts.join("");
+      if (isUnsaid(name, plain)) this.note(`${name} is empty in the file, and made up here: look whether it has to be the same as another one`);
+      else if (!noSecret.test(plain) && !plain.startsWith("/") && !this.#words.has(plain)) this.#words.set(plain, this.secret(name).secret);
     }
+  }
+
+  /** What a variable is for good, where a database is made with it. @param {import("./compose-values.mjs").Hole} hole */
+  #fixed({ variable, otherwise }) {
+    const value = this.known(variable) || otherwise || "";
+    if (!this.#variables.has(variable) && !isSecret(variable)) {
+      if (value === "") this.note(`${variable} has no value, and a database is made with it: say one in the code`);
+      this.#variables.set(variable, [value]);
+    }
+    return value;
   }
 
   /** A secret by a name of the file. @param {string} name */
@@ -63,30 +86,33 @@ export class Environment {
   /** The environment of a service. @param {string} service @param {[string, string | null][]} env @returns {[string, Text][]} */
   of(service, env) {
     return env.map(([name, value]) => {
-      if (value === null) return [name, [this.#variable({ variable: name, otherwise: null })]];
+      if (value === null) return [name, this.#variable({ variable: name, otherwise: null })];
       const parts = holes(value, this.known);
       if (parts.some((part) => typeof part !== "string")) return [name, this.text(value)];
       const plain = parts.join("");
+      if (isUnsaid(name, plain)) return [name, [this.secret(name)]];
+      const makesIt = makes.test(name) && (!isSecret(name) || noSecret.test(plain));
+      if (called.test(name) && (makesIt || this.#made.has(plain))) return [name, [plain]];
+      if (makesIt) return [name, this.#withWords(plain)];
+      // What .env says is the variable, by whichever way the service has it.
+      if (this.known(name) === plain && (this.#variables.has(name) || !isSecret(name))) return [name, this.#variable({ variable: name, otherwise: null })];
       const word = this.#words.get(plain);
-      if (makes.test(name) && (!isSecret(name) || noSecret.test(plain))) return [name, this.#withWords(plain)];
-      if (called.test(name) && this.#made.has(plain)) return [name, [plain]];
       if (word !== undefined && isSecret(name)) return [name, [{ secret: word }]];
-      const text = this.#withWords(plain);
-      return [name, text.length > 1 || this.#wires(plain) ? text : this.#field(service, name, plain)];
+      return [name, this.#bound(plain) ?? this.#field(service, name, plain)];
     });
   }
 
   /** A text of the file, with its variables and passwords. @param {string} said @returns {Text} */
   text(said) {
-    return holes(said, this.known).flatMap((part) => (typeof part === "string" ? this.#withWords(part) : [this.#variable(part)]));
+    return holes(said, this.known).flatMap((part) => (typeof part === "string" ? this.#withWords(part) : this.#variable(part)));
   }
 
-  /** @param {import("./compose-values.mjs").Hole} hole @returns {Text[number]} */
+  /** @param {import("./compose-values.mjs").Hole} hole @returns {Text} */
   #variable({ variable, otherwise }) {
     const there = this.#variables.get(variable);
     if (there !== undefined) return there;
     const value = this.known(variable) || otherwise || "";
-    const made = isSecret(variable) ? this.secret(variable) : this.#setting(camel(variable), variable, value);
+    const made = isSecret(variable) ? [this.secret(variable)] : (this.#bound(value) ?? [this.#setting(camel(variable), variable, value)]);
     this.#variables.set(variable, made);
     return made;
   }
@@ -107,8 +133,14 @@ export class Environment {
     let key = wanted;
     for (let n = 2; this.settings.some((one) => one.key === key); n++) key = `${wanted}${n}`;
     const kind = /^(true|false)$/.test(value) ? "toggle" : /^(0|[1-9]\d{0,8})$/.test(value) ? "number" : "text";
-    this.settings.push({ key, name: label(name), kind, value });
+    this.settings.push({ key, name: `${label(name)}${key.slice(wanted.length).replace(/^./, " $&")}`, kind, value });
     return { setting: key, kind };
+  }
+
+  /** A value that is not people's to change, since it holds a password or leads to another service. @returns {Text | null} */
+  #bound(/** @type {string} */ value) {
+    const text = this.#withWords(value);
+    return text.length > 1 || this.#wires(value) ? text : null;
   }
 
   #wires(/** @type {string} */ value) {
@@ -128,7 +160,7 @@ export class Environment {
         const cut = [];
         let from = 0;
         for (let at = part.indexOf(word); at >= 0; at = part.indexOf(word, at + word.length)) {
-          if (/\w/.test(part[at - 1] ?? " ") || /\w/.test(part[at + word.length] ?? " ")) continue;
+          if (!this.#isPassword(word, part.slice(Math.max(0, at - around), at), part.slice(at + word.length, at + word.length + around))) continue;
           cut.push(part.slice(from, at), { secret });
           from = at + word.length;
         }
@@ -137,6 +169,16 @@ export class Environment {
     }
     return text;
   }
+
+  /** Whether a password's word is the password where it stands, and not by chance. */
+  #isPassword(/** @type {string} */ word, /** @type {string} */ before, /** @type {string} */ after) {
+    if (/\w$/.test(before) || /^\w/.test(after)) return false;
+    // In a URL, and where it says so.
+    if ((/:$/.test(before) && after.startsWith("@")) || /pass(word|wd)?[=:]\s*$/i.test(before)) return true;
+    const inPath = after.startsWith("/") || (before.endsWith("/") && !after.startsWith("@"));
+    return !inPath && !this.#names.includes(word) && !this.#made.has(word);
+  }
 }
 
-const isSecret = (/** @type {string} */ name) => secretName.test(name) && !/_file$/i.test(name);
+const isSecret = (/** @type {string} */ name) => secretName.test(name) && !howSecret.test(name) && !/_file$/i.test(name);
+const isUnsaid = (/** @type {string} */ name, /** @type {string} */ value) => value === "" && isSecret(name) && thoughtOf.test(name) && !givenOut.test(name);

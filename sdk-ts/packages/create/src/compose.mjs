@@ -110,7 +110,7 @@ class Import {
     const ended = this.ended();
     const all = [...this.services].map(([name, service]) => ({ name, service, env: this.variables(name, service) }));
     this.environment.wire([...this.services.keys()], [...this.services.values()].flatMap((service) => list(service["volumes"], "volumes").map((said) => mountOf(this.flatten(said)).target)));
-    for (const { env } of all) this.environment.collect(env);
+    this.environment.collect(all.flatMap(({ env }) => env));
     // Passwords are known now, wherever they stand.
     const parts = Object.fromEntries(all.map(({ name, service, env }) => [this.part(name), this.partOf(name, service, env, ended)]));
     this.hosts(parts);
@@ -260,9 +260,14 @@ class Import {
     /** @type {Map<string, string>} */
     const all = new Map();
     const own = (/** @type {string} */ target, /** @type {boolean} */ readonly, /** @type {string} */ folder) => all.set(target, readonly ? `{ volume: "main", folder: ${text(`data/${folder}`)}, readonly: true }` : text(`main/data/${folder}`));
+    const unkept = (/** @type {string} */ target) => this.note(`${name}: ${target} is not in memory, as the file wants it by tmpfs: it is a folder of the container`);
+    for (const said of list(service["tmpfs"], "tmpfs")) unkept(String(this.flatten(scalar(said, "tmpfs"))).split(":")[0] ?? "");
     for (const said of list(service["volumes"], "volumes")) {
       const { kind, source, target, readonly, folder } = mountOf(this.flatten(said));
-      if (kind === "tmpfs") continue;
+      if (kind === "tmpfs") {
+        unkept(target);
+        continue;
+      }
       if (kind === "anonymous") own(target, false, `${this.part(name)}${target.replace(/[^A-Za-z0-9/_-]+/g, "-")}`);
       else if (kind === "volume") {
         const id = this.volume(source);
@@ -287,6 +292,7 @@ class Import {
     this.volumeNames.set(id, source);
     if (!Object.hasOwn(this.file["volumes"] ?? {}, source)) throw new WrongFile(`the volume ${short(source)} is not listed in volumes`);
     if (this.file["volumes"][source]?.external) this.note(`the volume ${source} is one that was there before: it begins empty here`);
+    if (this.file["volumes"][source]?.driver_opts) this.note(`the volume ${source}: driver_opts is not taken over: it is an ordinary volume`);
     if (!this.volumes.includes(id)) this.volumes.push(id);
     this.note("volumes begin empty; what an image has at such a place is not copied into them, as Docker would");
     return id;

@@ -8,6 +8,7 @@ import { transformSync } from "esbuild";
 import { importCompose } from "../src/compose.mjs";
 import { WrongFile } from "../src/compose-values.mjs";
 import { filesOf } from "../src/project.mjs";
+import { expression } from "../src/text.mjs";
 
 const scratch = fileURLToPath(new URL("..", import.meta.url));
 const example = fileURLToPath(new URL("../../../examples/blog", import.meta.url));
@@ -122,6 +123,83 @@ test("all kinds of things are taken over, and what is not is told", (t) => {
   for (const note of [/tools is left out/, /privileged is not taken over/, /9000 is for the machine alone/, /53\/udp is not taken over/, /docker\.sock of the machine is not mounted/, /what is in \.\/data is not taken along/, /volume db_data is one that was there before/]) {
     assert.ok(notes.some((one) => note.test(one)), `${note} in ${notes.join("; ")}`);
   }
+});
+
+const shared = `
+services:
+  shop:
+    image: shop:1
+    env_file: .env
+    environment: { DATABASE_URL: "postgres://\${STORE_USER}:\${STORE_PASSWORD}@postgres/\${STORE_NAME}", THEME: "\${THEME}" }
+    volumes: ["\${PHOTOS}:/photos"]
+    ports: ["3000:3000"]
+    tmpfs: ["/tmp", "/run:size=8m"]
+  worker:
+    image: shop:1
+    env_file: .env
+    environment: { DB_HOST: postgres, LANGUAGE: en }
+    tmpfs: /tmp
+    volumes: [{ type: tmpfs, target: /scratch }]
+  postgres:
+    image: postgres:17
+    environment: { POSTGRES_USER: "\${STORE_USER}", POSTGRES_PASSWORD: "\${STORE_PASSWORD}", POSTGRES_DB: "\${STORE_NAME:-store}", LANGUAGE: "\${LANGUAGE}" }
+    healthcheck: { test: pg_isready -U postgres }
+`;
+const variables = "STORE_USER=postgres\nSTORE_PASSWORD=postgres\nPHOTOS=./photos\nSTORE_FILES=./postgres\nADMIN_PASSWORD=photos\nTHEME=dark\nLANGUAGE=de\n";
+
+test("a variable of .env is one setting, whatever it comes by", (t) => {
+  const { model } = imported(t, shared, { ".env": variables });
+  assert.deepEqual(model.settings.filter(({ name }) => /theme/i.test(name)), [{ key: "theme", name: "Theme", kind: "text", value: "dark" }]);
+  assert.deepEqual(Object.fromEntries(model.parts["shop"].env)["THEME"], [{ setting: "theme", kind: "text" }]);
+  assert.deepEqual(Object.fromEntries(model.parts["worker"].env)["THEME"], [{ setting: "theme", kind: "text" }]);
+  // What only has the same name is a setting of its own, and people can tell the two apart.
+  assert.notDeepEqual(Object.fromEntries(model.parts["worker"].env)["LANGUAGE"], Object.fromEntries(model.parts["postgres"].env)["LANGUAGE"]);
+  assert.equal(new Set(model.settings.map(({ name }) => name)).size, model.settings.length);
+});
+
+test("what a database is made with stays in the code, also by way of a variable", (t) => {
+  const { model } = imported(t, shared, { ".env": variables });
+  const { shop, postgres } = model.parts;
+  const secret = { secret: "storePassword" };
+  const made = Object.fromEntries(postgres.env);
+  assert.deepEqual([made["POSTGRES_USER"], made["POSTGRES_PASSWORD"], made["POSTGRES_DB"]], [["postgres"], [secret], ["store"]]);
+  assert.equal(expression(Object.fromEntries(shop.env)["DATABASE_URL"]), "`postgres://postgres:${secrets.storePassword.reveal()}@postgres/store`");
+  assert.deepEqual(Object.fromEntries(shop.env)["STORE_USER"], ["postgres"]);
+  assert.deepEqual(model.settings.map(({ key }) => key).filter((key) => /^store(User|Name)/.test(key)), []);
+  const { model: unsaid, notes } = imported(t, service('environment: { POSTGRES_DB: "${STORE}" }'));
+  assert.deepEqual(unsaid.parts["app"].env, [["POSTGRES_DB", [""]]]);
+  assert.ok(notes.some((note) => /STORE has no value/.test(note)), notes.join("; "));
+});
+
+test("a password's word is no secret in a path, and where something else is called so", (t) => {
+  const { model } = imported(t, shared, { ".env": variables });
+  const { shop, worker, postgres } = model.parts;
+  assert.equal(model.settings.find(({ key }) => key === "storeFiles").value, "./postgres");
+  assert.equal(model.settings.find(({ key }) => key === "photos").value, "./photos");
+  assert.deepEqual(Object.fromEntries(shop.env)["STORE_PASSWORD"], [{ secret: "storePassword" }]);
+  assert.deepEqual(Object.fromEntries(worker.env)["DB_HOST"], ["postgres"]);
+  assert.deepEqual(postgres.ready.command, [["sh"], ["-c"], ["pg_isready -U postgres"]]);
+  const { model: plain } = imported(t, service('environment: { DB_PASSWORD: database, A: "x://database:database@database/database", B: "host=database password=database" }', "  database: { image: postgres:17 }\n"));
+  const env = Object.fromEntries(plain.parts["app"].env);
+  assert.equal(expression(env["A"]), "`x://database:${secrets.dbPassword.reveal()}@database/database`");
+  assert.equal(expression(env["B"]), "`host=database password=${secrets.dbPassword.reveal()}`");
+});
+
+test("an empty password is made up, and told; what others give out is not", (t) => {
+  const { model, notes } = imported(t, service("environment: [MARIADB_ROOT_PASSWORD=, APP_PASSWORD=, SMTP_PASSWORD=, MYSQL_ALLOW_EMPTY_PASSWORD=, MARIADB_RANDOM_ROOT_PASSWORD=yes, API_TOKEN=]", '  other:\n    image: app:1\n    environment: { APP_PASSWORD: "" }\n'));
+  assert.deepEqual(Object.fromEntries(model.parts["app"].env), {
+    MARIADB_ROOT_PASSWORD: [{ secret: "mariadbRootPassword" }], APP_PASSWORD: [{ secret: "appPassword" }], SMTP_PASSWORD: [{ setting: "smtpPassword", kind: "text" }],
+    MYSQL_ALLOW_EMPTY_PASSWORD: [""], MARIADB_RANDOM_ROOT_PASSWORD: ["yes"], API_TOKEN: [{ setting: "apiToken", kind: "text" }],
+  });
+  assert.deepEqual(Object.fromEntries(model.parts["other"].env), { APP_PASSWORD: [{ secret: "appPassword" }] });
+  for (const name of ["MARIADB_ROOT_PASSWORD", "APP_PASSWORD"]) assert.ok(notes.some((note) => note.startsWith(`${name} is empty`)), notes.join("; "));
+});
+
+test("what is dropped is told", (t) => {
+  const { notes } = imported(t, shared, { ".env": variables });
+  for (const note of [/^shop: .*\/tmp /, /^shop: .*\/run /, /^worker: .*\/tmp /, /^worker: .*\/scratch /]) assert.ok(notes.some((one) => note.test(one) && /tmpfs/.test(one)), `${note} in ${notes.join("; ")}`);
+  const { notes: kept } = imported(t, service('volumes: ["shared:/x"]', "volumes: { shared: { driver_opts: { type: nfs } } }\n"));
+  assert.ok(kept.some((note) => /shared: driver_opts/.test(note)), kept.join("; "));
 });
 
 test("what is made compiles, and its own test passes", (t) => {
