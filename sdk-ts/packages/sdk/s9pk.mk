@@ -17,7 +17,8 @@ HEARTH ?= hearth
 # Where the manifest is, its first id is the package's.
 MANIFEST ?= $(firstword $(wildcard startos/manifest/index.ts startos/manifest.ts package.ts))
 ifndef PACKAGE_ID
-PACKAGE_ID := $(shell sed -n "s/^[[:space:]]*id:[[:space:]]*['\"]\([a-z0-9-]*\)['\"].*/\1/p" $(MANIFEST) /dev/null | head -n 1)
+# Each member of an object on a line of its own, wherever it stands.
+PACKAGE_ID := $(shell cat $(MANIFEST) /dev/null | tr '{,' '\n\n' | sed -n "s/^[[:space:]]*['\"]\{0,1\}id['\"]\{0,1\}[[:space:]]*:[[:space:]]*['\"]\([a-z0-9-]*\)['\"].*/\1/p" | head -n 1)
 endif
 ifeq ($(PACKAGE_ID),)
 $(error no id of a package is in '$(MANIFEST)': set PACKAGE_ID)
