@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hearthos/hearth/api/abi"
 	"github.com/hearthos/hearth/api/exver"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/api/s9pk"
@@ -65,8 +66,17 @@ func (l *linter) images() {
 	}
 }
 
-// ownPorts are those of the server itself, which no service gets.
-var ownPorts = map[int]bool{53: true, 5353: true, 5961: true, 8443: true}
+// ungiven tells whether no service gets a port that it asks for outside. Pages ask for those of the Web without a wish of
+// their packages.
+func ungiven(port int) bool {
+	switch port {
+	case 0, 80, 443:
+		return false
+	case abi.PagePort, abi.PlainPort, abi.ProgramsPort, abi.SocksPort:
+		return true
+	}
+	return port > 0 && abi.Withheld(uint32(port))
+}
 
 // ports looks at what the package binds, and that people can find it.
 func (l *linter) ports() {
@@ -76,6 +86,9 @@ func (l *linter) ports() {
 			ID       string `json:"id"`
 			Internal int    `json:"internalPort"`
 			External int    `json:"preferredExternalPort"`
+			AddSSL   struct {
+				External int `json:"preferredExternalPort"`
+			} `json:"addSsl"`
 		}
 		switch c.Effect {
 		case "bind":
@@ -83,8 +96,10 @@ func (l *linter) ports() {
 				continue
 			}
 			hosts[p.Internal] = append(hosts[p.Internal], p.ID)
-			if ownPorts[p.External] {
-				l.add(false, "port-of-the-server", p.ID, map[string]any{"Port": p.External})
+			for _, port := range slices.Compact([]int{p.External, p.AddSSL.External}) {
+				if ungiven(port) {
+					l.add(false, "port-of-the-server", p.ID, map[string]any{"Port": port})
+				}
 			}
 			if p.Internal < 1 || p.Internal > 65535 {
 				l.add(true, "port-invalid", p.ID, map[string]any{"Port": p.Internal})

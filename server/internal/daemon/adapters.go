@@ -527,7 +527,7 @@ func (d *Daemon) doorServer() proxy.Server {
 		Web: []string{"0.0.0.0:" + web}, WebUpstream: "unix:" + d.webPath(),
 		Redirects: []string{"0.0.0.0:" + http}, RedirectPort: uint32(d.cfg.WebPort), Root: d.authority.RootPEM(), Documents: slices.Concat(d.documents, trust.First(d.documents)),
 		Resolver: []string{net.JoinHostPort(d.cfg.Bridge.Addr().String(), "53")}, Zones: naming.Zones(),
-		Socks: []string{net.JoinHostPort(d.cfg.Bridge.Addr().String(), strconv.Itoa(socksPort))}, FirewallTag: d.tag,
+		Socks: []string{net.JoinHostPort(d.cfg.Bridge.Addr().String(), strconv.Itoa(abi.SocksPort))}, FirewallTag: d.tag,
 	}
 	if d.cfg.Sandbox != nil {
 		server.Resolver, server.Socks = nil, nil // the address is nobody's, and the resolver's port root's

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hearthos/hearth/api/abi"
 	"github.com/hearthos/hearth/server/internal/host/sandbox"
 )
 
@@ -62,7 +63,7 @@ func DefaultConfig() Config {
 	hostname, _ := os.Hostname()
 	return Config{
 		StateDir: "/var/lib/hearth", RunRoot: "/run/hearth", BinDir: "/usr/lib/hearth",
-		WebPort: 8443, HTTPPort: 8080, GRPCAddress: "127.0.0.1:5961",
+		WebPort: abi.PagePort, HTTPPort: abi.PlainPort, GRPCAddress: net.JoinHostPort("127.0.0.1", strconv.Itoa(abi.ProgramsPort)),
 		Bridge: netip.MustParsePrefix("10.0.3.1/24"), FirstUID: 1 << 20, DoorUID: 65533,
 		Hostname: hostname, ParkAfter: 2 * time.Minute,
 	}
@@ -145,12 +146,9 @@ func (c Config) checkMark() error {
 	return nil
 }
 
-// socksPort is where packages look for the way out by SOCKS.
-const socksPort = 1080
-
 // reservedPorts are those services never get because the server itself has them, besides that of its page.
 func (c Config) reservedPorts() []uint32 {
-	ports := []uint32{uint32(c.HTTPPort), socksPort}
+	ports := []uint32{uint32(c.HTTPPort), abi.SocksPort}
 	if _, port, err := net.SplitHostPort(c.GRPCAddress); err == nil {
 		if n, err := strconv.ParseUint(port, 10, 16); err == nil {
 			ports = append(ports, uint32(n))

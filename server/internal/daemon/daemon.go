@@ -247,7 +247,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		Dial: new(net.Dialer).DialContext,
 	})
 	d.gateways = gateway.New(gateway.Config{
-		Tag: tag, Bridge: bridge, Address: cfg.Bridge, Address6: netip.PrefixFrom(abi.BridgeAddress6, 64), Ports: []uint16{uint16(cfg.WebPort), socksPort}, Outward: []uint16{socksPort}, Opened: openedPath(d.runDir),
+		Tag: tag, Bridge: bridge, Address: cfg.Bridge, Address6: netip.PrefixFrom(abi.BridgeAddress6, 64), Ports: []uint16{uint16(cfg.WebPort), abi.SocksPort}, Outward: []uint16{abi.SocksPort}, Opened: openedPath(d.runDir),
 		Interface: func(pkg string) string { return runner.InterfaceName(tag, pkg) }, Flows: func() uint32 { return nft.FlowShare("/") },
 	}, d.store, log, d.host.devices, d.host.firewall)
 	d.runner = runner.New(ctx, runner.Config{

@@ -78,7 +78,7 @@ func (s *Service) freeForPassthrough(tx *store.Tx, p *hostsv1.PassthroughSpec, o
 		return err
 	}
 	shared := slices.ContainsFunc(others, func(o *hostsv1.Passthrough) bool { return o.GetSpec().GetPort() == p.GetPort() })
-	if p.GetPort() <= privileged && p.GetPort() != 443 || restricted[p.GetPort()] || busy[p.GetPort()] && !shared {
+	if abi.Withheld(p.GetPort()) && p.GetPort() != 443 || busy[p.GetPort()] && !shared {
 		return argument("port", "port %d is taken or reserved; the one of the server's page, %d, is shared by all names", p.GetPort(), s.page)
 	}
 	return nil

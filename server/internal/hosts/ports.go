@@ -16,15 +16,10 @@ import (
 // default gives the ports up to there to outgoing connections, which would be in the way of a listener.
 const (
 	maxPort      = 65535
-	privileged   = 1024
 	firstDynamic = 49152
 	lastDynamic  = 65534
 	outgoing     = 60999
 )
-
-// restricted ports are never given to a binding, though they are not privileged: other programs of the machine or of the
-// original system are expected there.
-var restricted = map[uint32]bool{5353: true, 5355: true, 5432: true, 6010: true, 9050: true, 9051: true}
 
 // assign gives a binding the ports it needs: those it has, else the preferred ones, else dynamic ones. What it no longer
 // needs is free for others.
@@ -100,7 +95,7 @@ func (s *Service) taken(tx *store.Tx, mine *hostsv1.Host) (map[uint32]bool, erro
 // transaction draws no random numbers, and a package that is installed again has its old addresses back when they are
 // still free.
 func pick(taken map[uint32]bool, preferred uint32, name string) (uint32, error) {
-	if preferred > privileged && !restricted[preferred] && !taken[preferred] {
+	if !abi.Withheld(preferred) && !taken[preferred] {
 		taken[preferred] = true
 		return preferred, nil
 	}

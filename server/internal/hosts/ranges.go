@@ -21,8 +21,8 @@ func (s *Service) BindRange(tx *store.Tx, pkg, hostID string, first, outside, n 
 		return invalid("numberOfPorts", "%d is not between %d and %d", n, minRange, maxRange)
 	case first == 0 || first > maxPort || first+n-1 > maxPort:
 		return invalid("internalStartPort", "%d ports from %d on are none", n, first)
-	case outside <= privileged || outside > maxPort || outside+n-1 > maxPort:
-		return invalid("externalStartPort", "%d ports from %d on are not above %d and below %d", n, outside, privileged, maxPort+1)
+	case outside <= abi.LastPrivilegedPort || outside > maxPort || outside+n-1 > maxPort:
+		return invalid("externalStartPort", "%d ports from %d on are not above %d and below %d", n, outside, abi.LastPrivilegedPort, maxPort+1)
 	}
 	rows, err := s.own(tx, pkg)
 	if err != nil {
@@ -59,7 +59,7 @@ func (s *Service) claim(tx *store.Tx, row *hostsv1.Host, outside, n uint32) erro
 		return err
 	}
 	for p := outside; p < outside+n; p++ {
-		if taken[p] || restricted[p] {
+		if taken[p] || abi.Withheld(p) {
 			return fault.New(metav1.Reason_REASON_PORT_RANGE_TAKEN, "cannot have the ports %d to %d: %d belongs to somebody else", outside, outside+n-1, p).
 				With("first", strconv.FormatUint(uint64(outside), 10)).With("last", strconv.FormatUint(uint64(outside+n-1), 10)).
 				With("port", strconv.FormatUint(uint64(p), 10))
