@@ -79,7 +79,7 @@ func (a *app) domainAddCommand() *cobra.Command {
 func (a *app) domainRemoveCommand() *cobra.Command {
 	var public bool
 	c := &cobra.Command{
-		Use: "remove PACKAGE[/HOST] NAME", Short: "Take a name away", Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeInstalled,
+		Use: "remove PACKAGE[/HOST] NAME", Short: "Take a name away", Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeDomain,
 		Example: "  hearth host domain remove nextcloud cloud.home.arpa\n  hearth host domain remove nextcloud cloud.example.org --public",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
@@ -120,6 +120,27 @@ func (a *app) oneHost(ctx context.Context, c *hearth.Client, name string) ([2]st
 		return [2]string{}, wrong("usage.host", "Value", name, "Hosts", strings.Join(names, " "))
 	}
 	return list[0], nil
+}
+
+// completeDomain offers services, and then the names that somebody gave one.
+func (a *app) completeDomain(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return a.completeInstalled(cmd, args, "")
+	}
+	var list []string
+	if len(args) == 1 {
+		_ = a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+			pkg, _, _ := strings.Cut(args[0], "/")
+			resp, err := c.Hosts.ListHosts(ctx, &hostsv1.ListHostsRequest{PackageId: pkg})
+			for _, h := range resp.GetHosts() {
+				list = slices.AppendSeq(list, maps.Keys(h.GetSpec().GetPublicDomains()))
+				list = slices.AppendSeq(list, maps.Keys(h.GetSpec().GetPrivateDomains()))
+			}
+			return err
+		})
+	}
+	slices.Sort(list)
+	return list, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) printDomains(hosts []*hostsv1.Host) error {

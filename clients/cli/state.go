@@ -8,6 +8,7 @@ import (
 	"time"
 
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
+	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	statev1 "github.com/hearthos/hearth/api/gen/go/hearth/state/v1"
 
@@ -77,6 +78,20 @@ func (a *app) printUpdate(u *statev1.Update) error {
 	return nil
 }
 
+// reached says how many addresses work, and what the first that does not lacks.
+func reached(verdicts []*hostsv1.Verdict) string {
+	works, missing := 0, ""
+	for _, v := range verdicts {
+		switch {
+		case v.GetWorks():
+			works++
+		case missing == "":
+			missing = fmt.Sprintf("; %s: %s", v.GetHostname(), v.GetMessage())
+		}
+	}
+	return fmt.Sprintf("%d of %d addresses work%s", works, len(verdicts), missing)
+}
+
 // summary says of a change what people look for.
 func summary(ch *statev1.Change) string {
 	switch r := ch.GetResource().GetKind().(type) {
@@ -104,6 +119,8 @@ func summary(ch *statev1.Change) string {
 		return r.Action.GetSpec().GetName()
 	case *statev1.Resource_Host:
 		return fmt.Sprintf("%d addresses", len(r.Host.GetStatus().GetAddresses()))
+	case *statev1.Resource_Reachability:
+		return reached(r.Reachability.GetStatus().GetVerdicts())
 	case *statev1.Resource_Passthrough:
 		return r.Passthrough.GetSpec().GetBackend()
 	case *statev1.Resource_Gateway:
