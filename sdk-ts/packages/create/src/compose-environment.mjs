@@ -66,6 +66,14 @@ export class Environment {
     }
   }
 
+  /** Leaves variables in the code that say more in a text than settings could change: an image, a mount, a port. @param {string} said */
+  leave(said) {
+    for (const part of holes(said, this.known)) {
+      const value = typeof part === "string" ? "" : this.known(part.variable);
+      if (typeof part === "object" && value && !this.#variables.has(part.variable) && !isSecret(part.variable)) this.#variables.set(part.variable, [value]);
+    }
+  }
+
   /** What a variable is for good, where a database is made with it. @param {import("./compose-values.mjs").Hole} hole */
   #fixed({ variable, otherwise }) {
     const value = this.known(variable) || otherwise || "";

@@ -111,6 +111,9 @@ class Import {
     const all = [...this.services].map(([name, service]) => ({ name, service, env: this.variables(name, service) }));
     this.environment.wire([...this.services.keys()], [...this.services.values()].flatMap((service) => list(service["volumes"], "volumes").map((said) => mountOf(this.flatten(said)).target)));
     this.environment.collect(all.flatMap(({ env }) => env));
+    for (const said of all.flatMap(({ service }) => [service["image"], ...list(service["volumes"], "volumes"), ...list(service["ports"], "ports")])) {
+      for (const text of typeof said === "object" && said !== null ? Object.values(said) : [said]) if (typeof text === "string") this.environment.leave(text);
+    }
     // Passwords are known now, wherever they stand.
     const parts = Object.fromEntries(all.map(({ name, service, env }) => [this.part(name), this.partOf(name, service, env, ended)]));
     this.hosts(parts);

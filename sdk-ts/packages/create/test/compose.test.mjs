@@ -175,7 +175,7 @@ test("a password's word is no secret in a path, and where something else is call
   const { model } = imported(t, shared, { ".env": variables });
   const { shop, worker, postgres } = model.parts;
   assert.equal(model.settings.find(({ key }) => key === "storeFiles").value, "./postgres");
-  assert.equal(model.settings.find(({ key }) => key === "photos").value, "./photos");
+  assert.deepEqual(Object.fromEntries(shop.env)["PHOTOS"], ["./photos"]);
   assert.deepEqual(Object.fromEntries(shop.env)["STORE_PASSWORD"], [{ secret: "storePassword" }]);
   assert.deepEqual(Object.fromEntries(worker.env)["DB_HOST"], ["postgres"]);
   assert.deepEqual(postgres.ready.command, [["sh"], ["-c"], ["pg_isready -U postgres"]]);
@@ -183,6 +183,13 @@ test("a password's word is no secret in a path, and where something else is call
   const env = Object.fromEntries(plain.parts["app"].env);
   assert.equal(expression(env["A"]), "`x://database:${secrets.dbPassword.reveal()}@database/database`");
   assert.equal(expression(env["B"]), "`host=database password=${secrets.dbPassword.reveal()}`");
+});
+
+test("what says an image, a mount or a port is no setting, which could not change it", (t) => {
+  const { model } = imported(t, service('image: "app:${TAG}"\nports: ["80:${PORT}"]\nvolumes: ["${PLACE}:/x"]\nenv_file: .env\nenvironment: { LISTEN: "0.0.0.0:${PORT}" }').replace("    image: app:1\n", ""), { ".env": "TAG=2\nPORT=3000\nPLACE=./x\nTHEME=dark\n" });
+  assert.deepEqual(model.settings.map(({ key }) => key), ["theme"]);
+  const env = Object.fromEntries(model.parts["app"].env);
+  assert.deepEqual([env["TAG"], env["PORT"], env["PLACE"], expression(env["LISTEN"])], [["2"], ["3000"], ["./x"], '"0.0.0.0:3000"']);
 });
 
 test("an empty password is made up, and told; what others give out is not", (t) => {
