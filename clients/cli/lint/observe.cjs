@@ -1,6 +1,7 @@
 // Looks at a package without running anything of its service. For its plan calls its init with effects that only write down what they are
 // asked, and asks it; for its forms has it describe its actions to such effects, and asks each. Arguments: the bundle, the file to
 // write, the names of all effects, as JSON, and what is wanted.
+const { randomBytes } = require("node:crypto");
 const { mkdirSync, readdirSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 const [, , bundle, out, names, wanted] = process.argv;
@@ -8,7 +9,12 @@ const root = process.env.HEARTH_PACKAGE_ROOT;
 console.log = console.info = console.debug = console.error;
 
 const calls = [];
-const answers = { "get-os-ip": "10.0.3.1", "get-dependencies": [], "check-dependencies": [] };
+const pem = (what, content = "") => `-----BEGIN ${what}-----\n${content}\n-----END ${what}-----\n`;
+// What is never null on a server is not null here. A key is another one each time, as there.
+const answers = {
+  "get-os-ip": "10.0.3.1", "get-container-ip": "10.0.3.2", "get-dependencies": [], "check-dependencies": [], "get-installed-packages": [], "list-service-interfaces": {},
+  "get-ssl-certificate": Array.from({ length: 3 }, () => pem("CERTIFICATE")), "get-ssl-key": pem("PRIVATE KEY", randomBytes(32).toString("base64")),
+};
 function effects() {
   const made = { eventId: null, isInContext: true, child: () => effects(), onLeaveContext: () => {}, clearCallbacks: async () => null };
   for (const name of JSON.parse(names)) {
