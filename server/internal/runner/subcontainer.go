@@ -14,6 +14,7 @@ import (
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 
+	"github.com/hearthos/hearth/api/abi/subroot"
 	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/api/ids"
 	"github.com/hearthos/hearth/api/s9pk"
@@ -141,15 +142,15 @@ func (s *Service) placeSubcontainer(h *handle, image mount.Squashfs, guid, path 
 		return fault.New(metav1.Reason_REASON_CONTAINER_FAILED, "cannot make the root of the subcontainer: %w", err)
 	}
 	defer root.Close()
-	if err := s.nameSubcontainer(root.Path(), h, owner); err != nil {
+	if err := s.prepareSubcontainer(root.Path(), h, owner); err != nil {
 		return err
 	}
 	return unreachable(h.pkg, s.mounts.Attach(h.container, root, mount.Target{Path: path, Owner: owner}))
 }
 
-// nameSubcontainer writes who the subcontainer is. An image may have put anything at these paths, so they are opened
-// beneath the root and never through a link.
-func (s *Service) nameSubcontainer(root string, h *handle, owner uint32) error {
+// prepareSubcontainer writes who the subcontainer is, and that its first process is still to come. An image may have put anything at these
+// paths, so they are opened beneath the root and never through a link.
+func (s *Service) prepareSubcontainer(root string, h *handle, owner uint32) error {
 	dir, err := os.OpenRoot(root)
 	if err != nil {
 		return err
@@ -159,6 +160,9 @@ func (s *Service) nameSubcontainer(root string, h *handle, owner uint32) error {
 		return fmt.Errorf("cannot make /etc of the subcontainer: %w", err)
 	}
 	id := s.mounts.Owner(owner)
+	if err := subroot.Expect(dir, id); err != nil {
+		return err
+	}
 	files := map[string]string{
 		"etc/hostname": h.pkg + "\n",
 		"etc/hosts":    fmt.Sprintf("127.0.0.1 localhost\n::1 localhost\n%s %s\n", h.spec.GetIpv4(), h.pkg),

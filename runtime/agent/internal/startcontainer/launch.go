@@ -9,11 +9,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hearthos/hearth/api/abi/subroot"
 	"github.com/hearthos/hearth/runtime/agent/internal/slim"
 )
 
 // killPatience is how long an earlier first process may take to die after SIGKILL.
 const killPatience = 10 * time.Second
+
+// launchPatience is how long a command waits for the first process of its subcontainer, which SDKs start before any.
+const launchPatience = time.Minute
 
 // launch makes the namespaces of a subcontainer and starts its first process.
 func launch(args []string) (int, error) {
@@ -53,7 +57,7 @@ func launchInit(args []string) (int, error) {
 			return 0, err
 		}
 	}
-	// Before anything else: SDKs look for CHROOT/proc/1 about a hundred times and then give up.
+	// Before anything else: commands wait for it, and SDKs that find no sign of it in a root made before there were any give up soon.
 	if err := mountProc(c.chroot); err != nil {
 		return 0, err
 	}
@@ -153,7 +157,23 @@ func mountProc(chroot string) error {
 	if err := unix.MoveMount(mnt, "", target, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH); err != nil {
 		return fail(err)
 	}
+	subroot.Come(target)
 	return nil
+}
+
+// awaitFirst waits until the first process of a new subcontainer has come.
+func awaitFirst(chroot string) {
+	for deadline := time.Now().Add(launchPatience); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		proc, err := openProc(chroot, false)
+		if err != nil {
+			return
+		}
+		expected := subroot.Expected(proc)
+		unix.Close(proc)
+		if !expected {
+			return
+		}
+	}
 }
 
 // unmountProc takes away what is mounted on CHROOT/proc of subcontainers that have ended.
@@ -219,6 +239,7 @@ func execute(args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	awaitFirst(c.chroot)
 	spaces, err := openNamespaces(c.chroot)
 	if err != nil {
 		if spaces, err = revive(c.chroot, err); err != nil {

@@ -18,6 +18,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/hearthos/hearth/api/abi/subroot"
 )
 
 // insideEnv names the folder of programs for the test program that runs in namespaces like a service container's.
@@ -432,6 +434,32 @@ func TestANewLaunchReplacesTheLeader(t *testing.T) {
 	_ = second.Wait()
 	if code := second.ProcessState.ExitCode(); code != 5 {
 		t.Errorf("the second leader ended with %d", code)
+	}
+}
+
+// A command of a new subcontainer that comes before its first process waits for it and joins it.
+func TestACommandWaitsForTheFirstProcess(t *testing.T) {
+	t.Parallel()
+	s := newRoot(t)
+	root, err := os.OpenRoot(s.root)
+	must(t, err)
+	defer root.Close()
+	must(t, subroot.Expect(root, 0))
+	if _, err := os.Stat(filepath.Join(s.root, "proc/1")); err != nil {
+		t.Fatalf("SDKs would give it up: %v", err)
+	}
+	early := make(chan report)
+	go func() { early <- s.report() }()
+	must(t, s.command("subcontainer", "exec", "--help").Run()) // it is under way for as long as it takes to start one
+	leader := s.launch()
+	got := <-early
+	if later := s.report(); got.PID == 1 || later.PID <= got.PID {
+		t.Errorf("processes %d and %d are not of one subcontainer", got.PID, later.PID)
+	}
+	must(t, leader.Process.Signal(syscall.SIGTERM))
+	must(t, leader.Wait())
+	if left, err := os.ReadDir(filepath.Join(s.root, "proc")); err != nil || len(left) > 0 {
+		t.Errorf("the root's own proc has %v, %v", left, err)
 	}
 }
 
