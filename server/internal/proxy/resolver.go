@@ -15,6 +15,10 @@ const resolverPort = 53
 // maxResolverAddresses is how many addresses the door listens on as a resolver.
 const maxResolverAddresses = 64
 
+// maxAnswer is how many addresses a record may have: the door refuses a table with one that has more, all of it. Who asks is at one of them, and
+// has enough with the first.
+const maxAnswer = 16
+
 // resolver renders the resolver: the names of services and the server for services, and on the gateways that a private
 // domain is for that domain for the network there. Elsewhere nothing is listened on: a network that has nothing to ask finds no
 // resolver, and the machine's port stays free for others.
@@ -92,6 +96,8 @@ func (r *renderer) outside(name string, gateways []string) []*doorv1.Record {
 		if len(record.Ipv4)+len(record.Ipv6) == 0 {
 			continue
 		}
+		record.Ipv4 = record.Ipv4[:min(len(record.Ipv4), maxAnswer)]
+		record.Ipv6 = record.Ipv6[:min(len(record.Ipv6), maxAnswer-len(record.Ipv4))]
 		if len(out) == 0 {
 			sources = append(sources, without(private, r.networks())...)
 		}

@@ -249,6 +249,7 @@ func TestAMachineMayHaveManyAddresses(t *testing.T) {
 		addresses = append(addresses, fmt.Sprintf("2001:db8:1::1:%x/64", n))
 	}
 	in.Gateways[2] = gateway("eth0", abi.GatewayTypeEthernet, addresses...)
+	in.Private = map[string][]string{"home.arpa": {"eth0"}}
 	in.Packages = append(in.Packages, pkg("a", "10.0.3.11"))
 	for n := range uint32(12) {
 		in.Hosts = append(in.Hosts, host(fmt.Sprintf("a/many%d", n), map[uint32]*hostsv1.Binding{80 + n: web()}, map[uint32]*hostsv1.Ports{80 + n: {AssignedPort: 50000 + n, AssignedSslPort: 51000 + n}}))
