@@ -60,9 +60,10 @@ type Authority struct {
 	key          crypto.Signer // of the intermediate
 	ring         *seal.Ring
 
-	mu     sync.Mutex // guards leaves, their files and asked
+	mu     sync.Mutex // guards leaves, their files, asked and latest
 	leaves map[string]*leaf
 	asked  map[string]time.Time // when a leaf was last asked for in this life of the server
+	latest map[Holder]string    // which leaf a holder was last given
 }
 
 // Open reads the authority in dir, and makes one there when there is none; name is the server's and becomes part of the
@@ -164,5 +165,5 @@ func parseAuthority(data []byte, ring *seal.Ring) (*Authority, error) {
 	if err := intermediate.CheckSignatureFrom(root); err != nil {
 		return nil, fmt.Errorf("intermediate: %w", err)
 	}
-	return &Authority{root: root, intermediate: intermediate, key: key, ring: ring, leaves: make(map[string]*leaf), asked: make(map[string]time.Time)}, nil
+	return &Authority{root: root, intermediate: intermediate, key: key, ring: ring, leaves: make(map[string]*leaf), asked: make(map[string]time.Time), latest: make(map[Holder]string)}, nil
 }

@@ -1,6 +1,7 @@
 package cert
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -52,6 +53,9 @@ type leaf struct {
 	certificate *x509.Certificate
 	key         crypto.Signer
 	holder      Holder
+	// taken is when it was last handed out in the place of another one, which is when its file was last changed: a server that is back at the
+	// addresses of before takes up what it had then.
+	taken time.Time
 }
 
 // Leaf answers the chain for a set of names - leaf, intermediate, root - its key as PKCS#8, both PEM, and when the chain
@@ -105,13 +109,18 @@ func (l *leaf) covers(names []string) bool {
 	return !slices.ContainsFunc(names, func(n string) bool { return !slices.Contains(own, n) })
 }
 
-// follows tells whether a leaf was handed out after another; of those of one second the one for more is the later: that is how a server
-// comes to know its names.
+// follows tells whether a leaf was taken up after another. Where files lost their times, as copies do, it is the one that was made later.
 func (l *leaf) follows(o *leaf) bool {
-	if c := l.certificate.NotBefore.Compare(o.certificate.NotBefore); c != 0 {
-		return c > 0
+	return cmp.Or(l.taken.Compare(o.taken), l.certificate.NotBefore.Compare(o.certificate.NotBefore)) > 0
+}
+
+// take notes which leaf a holder has now. The caller holds mu.
+func (a *Authority) take(id string, l *leaf, now time.Time) {
+	if a.latest[l.holder] == id {
+		return
 	}
-	return len(namesOf(l.certificate)) > len(namesOf(o.certificate))
+	a.latest[l.holder], l.taken = id, now
+	_ = os.Chtimes(a.leafPath(id), now, now) // else another one is shown until the next start has found its names
 }
 
 func (a *Authority) chain(l *leaf) []byte {
@@ -133,6 +142,7 @@ func (a *Authority) current(of Holder, names []string, alg Algorithm, now time.T
 	a.asked[id] = now
 	l := a.leaves[id]
 	if l != nil && usable(l.certificate, now) {
+		a.take(id, l, now)
 		return l, nil
 	}
 	if l == nil && of == Device && a.count(Device) >= maxOfDevices {
@@ -160,6 +170,7 @@ func (a *Authority) current(of Holder, names []string, alg Algorithm, now time.T
 		return nil, err
 	}
 	a.leaves[id] = l
+	a.take(id, l, now)
 	return l, a.evict(id)
 }
 
@@ -254,7 +265,11 @@ func (a *Authority) load(path string) (string, *leaf, error) {
 	}
 	for _, of := range holders {
 		if id := leafID(of, namesOf(c), algorithmOf(key)); filepath.Base(path) == id+".pem" {
-			return id, &leaf{certificate: c, key: key, holder: of}, nil
+			info, err := os.Stat(path)
+			if err != nil {
+				return "", nil, err
+			}
+			return id, &leaf{certificate: c, key: key, holder: of, taken: info.ModTime()}, nil
 		}
 	}
 	return "", nil, errors.New("its name is not that of its content")
