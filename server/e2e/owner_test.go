@@ -259,9 +259,9 @@ func TestKilledPartsComeBack(t *testing.T) {
 	launcher := func(p process) bool { return strings.Contains(p.command, " subcontainer launch ") }
 	first := func(p process) bool { return strings.Contains(p.command, " subcontainer launch-init ") }
 	for _, is := range []func(process) bool{program, launcher, first} {
-		if m.strike(sample, is) == 0 {
-			t.Fatalf("what shall be killed is not there: %v", m.processes(sample))
-		}
+		m.eventually(60*time.Second, "what shall be killed is there", func() error { // the one before may be dying of what was killed, and its page answer until then
+			return errIf(m.strike(sample, is) == 0, fmt.Sprint(m.processes(sample)))
+		})
 		m.eventually(90*time.Second, "the page is back", func() error {
 			_, err := m.run("curl", "-sS", "--fail", "--max-time", "5", "--cacert", m.root(), m.address(sample))
 			return err
