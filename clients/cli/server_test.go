@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -69,7 +70,7 @@ func TestServerScripts(t *testing.T) {
 				env.Setenv("SITE", site.URL)
 			}
 			for name, value := range map[string]string{
-				"HOME": env.WorkDir, "HEARTH_STATE": s.State, "WEB": s.Web(), "OTHER": strings.Replace(s.Web(), "localhost", "127.0.0.1", 1), "CA": s.RootFile(), "PACKAGE": file, "NEWER": newer, "HEAVY": heavy, "TZ": "UTC",
+				"HOME": env.WorkDir, "HEARTH_STATE": s.State, "WEB": s.Web(), "OTHER": strings.Replace(s.Web(), "localhost", "127.0.0.1", 1), "CA": s.RootFile(), "PACKAGE": file, "NEWER": newer, "HEAVY": heavy, "TZ": "UTC", "FAR": farOff(),
 			} {
 				env.Setenv(name, value)
 			}
@@ -117,3 +118,6 @@ func spoil(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("there is nothing in %s", args[0])
 	}
 }
+
+// farOff is a time of day at which nothing is done by itself while a script runs.
+func farOff() string { return time.Now().UTC().Add(12 * time.Hour).Format("15:04") }
