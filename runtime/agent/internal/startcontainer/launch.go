@@ -161,7 +161,8 @@ func mountProc(chroot string) error {
 	return nil
 }
 
-// awaitFirst waits until the first process of a new subcontainer has come.
+// awaitFirst waits until the first process of a new subcontainer has come. It looks again and again: what is mounted over a folder is told to
+// nobody who watches that.
 func awaitFirst(chroot string) {
 	for deadline := time.Now().Add(launchPatience); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		proc, err := openProc(chroot, false)
