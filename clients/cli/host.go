@@ -211,17 +211,25 @@ func (a *app) hosts(ctx context.Context, c *hearth.Client, name string) ([][2]st
 }
 
 func (a *app) completeAddress(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return a.completeOfHosts(cmd, args, func(ctx context.Context, c *hearth.Client, pkg string) (list []string, err error) {
+		resp, err := c.Hosts.ListAddresses(ctx, &hostsv1.ListAddressesRequest{PackageId: pkg})
+		for _, h := range resp.GetAddresses() {
+			list = append(list, h.GetAddress().GetUrl())
+		}
+		return list, err
+	})
+}
+
+// completeOfHosts offers services, and then what one has.
+func (a *app) completeOfHosts(cmd *cobra.Command, args []string, of func(ctx context.Context, c *hearth.Client, pkg string) ([]string, error)) ([]string, cobra.ShellCompDirective) {
 	if len(args) == 0 {
 		return a.completeInstalled(cmd, args, "")
 	}
 	var list []string
 	if len(args) == 1 {
-		_ = a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
+		_ = a.with(cmd, func(ctx context.Context, c *hearth.Client) (err error) {
 			pkg, _, _ := strings.Cut(args[0], "/")
-			resp, err := c.Hosts.ListAddresses(ctx, &hostsv1.ListAddressesRequest{PackageId: pkg})
-			for _, h := range resp.GetAddresses() {
-				list = append(list, h.GetAddress().GetUrl())
-			}
+			list, err = of(ctx, c, pkg)
 			return err
 		})
 	}

@@ -124,23 +124,15 @@ func (a *app) oneHost(ctx context.Context, c *hearth.Client, name string) ([2]st
 
 // completeDomain offers services, and then the names that somebody gave one.
 func (a *app) completeDomain(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) == 0 {
-		return a.completeInstalled(cmd, args, "")
-	}
-	var list []string
-	if len(args) == 1 {
-		_ = a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-			pkg, _, _ := strings.Cut(args[0], "/")
-			resp, err := c.Hosts.ListHosts(ctx, &hostsv1.ListHostsRequest{PackageId: pkg})
-			for _, h := range resp.GetHosts() {
-				list = slices.AppendSeq(list, maps.Keys(h.GetSpec().GetPublicDomains()))
-				list = slices.AppendSeq(list, maps.Keys(h.GetSpec().GetPrivateDomains()))
-			}
-			return err
-		})
-	}
-	slices.Sort(list)
-	return list, cobra.ShellCompDirectiveNoFileComp
+	return a.completeOfHosts(cmd, args, func(ctx context.Context, c *hearth.Client, pkg string) (list []string, err error) {
+		resp, err := c.Hosts.ListHosts(ctx, &hostsv1.ListHostsRequest{PackageId: pkg})
+		for _, h := range resp.GetHosts() {
+			list = slices.AppendSeq(list, maps.Keys(h.GetSpec().GetPublicDomains()))
+			list = slices.AppendSeq(list, maps.Keys(h.GetSpec().GetPrivateDomains()))
+		}
+		slices.Sort(list)
+		return list, err
+	})
 }
 
 func (a *app) printDomains(hosts []*hostsv1.Host) error {
