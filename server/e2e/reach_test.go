@@ -31,30 +31,11 @@ func TestAServiceReachesWhatItsPackageDeclares(t *testing.T) {
 	}
 	n.start()
 	n.installSample()
-	declared := func(version, network string) string {
-		return n.packTwin(`"version":"1.0.0:0"`, `"version":"`+version+`"`, `"hardwareRequirements"`, `"hearth":{"network":`+network+`},"hardwareRequirements"`)
-	}
 	all := []string{far4, far6, near4, near6, second4}
-	reaches := func(what string, open ...string) {
-		t.Helper()
-		want := map[string]string{"name": "", "socks": "ECONNREFUSED"}
-		for _, address := range all {
-			want[address] = "ECONNREFUSED"
-		}
-		for _, address := range open {
-			want[address] = ""
-		}
-		n.eventually(60*time.Second, what, func() error {
-			got, err := n.tries(twin, all)
-			if err == nil && !maps.Equal(got, want) {
-				err = fmt.Errorf("it reaches %v, not %v", got, want)
-			}
-			return err
-		})
-	}
+	reaches := func(what string, open ...string) { t.Helper(); n.reaches(what, all, open...) }
 	version := func() string { return fmt.Sprint(n.pkg(twin)["version"]) }
 
-	n.hearth("package", "install", declared("1.0.0:0", `["internet"]`))
+	n.hearth("package", "install", n.declared("1.0.0:0", `["internet"]`))
 	n.healthy(twin)
 	reaches("a package that needs the Internet", far4, far6, "socks")
 	if shown := n.hearth("package", "show", twin); !strings.Contains(shown, "to reach the Internet") || strings.Contains(shown, "local networks") {
@@ -66,7 +47,7 @@ func TestAServiceReachesWhatItsPackageDeclares(t *testing.T) {
 	n.start()
 	reaches("after a restart of the daemon", far4, far6, "socks")
 
-	lan := declared("1.0.1:0", `["lan"]`)
+	lan := n.declared("1.0.1:0", `["lan"]`)
 	plan := n.hearth("package", "install", lan, "--validate-only")
 	if !strings.Contains(plan, "it may from then on: to reach local networks") || !strings.Contains(plan, "it may no longer: to reach the Internet") {
 		t.Errorf("the plan says\n%s", plan)
@@ -81,10 +62,10 @@ func TestAServiceReachesWhatItsPackageDeclares(t *testing.T) {
 	}
 	reaches("rolled back", far4, far6, "socks")
 
-	n.hearth("package", "install", declared("1.0.2:0", `["fd77::/64","192.168.88.9/32"]`), "--yes")
+	n.hearth("package", "install", n.declared("1.0.2:0", `["fd77::/64","192.168.88.9/32"]`), "--yes")
 	n.healthy(twin)
 	reaches("a package that needs two networks", near6, second4)
-	n.hearth("package", "install", declared("1.0.3:0", `[]`), "--yes")
+	n.hearth("package", "install", n.declared("1.0.3:0", `[]`), "--yes")
 	n.healthy(twin)
 	reaches("a package that needs nothing")
 	if out, err := n.inside(twin, "node", "-e", `require("dns").resolve4("example.org", (err) => console.log(err?.code))`); err != nil || strings.TrimSpace(out) != "EREFUSED" {
@@ -112,27 +93,8 @@ func TestAServiceReachesTheNamesThatItsPackageDeclares(t *testing.T) {
 	n.start()
 	n.installSample()
 	n.hearth("dns", "upstream", "set", far4)
-	declared := func(version, network string) string {
-		return n.packTwin(`"version":"1.0.0:0"`, `"version":"`+version+`"`, `"hardwareRequirements"`, `"hearth":{"network":`+network+`},"hardwareRequirements"`)
-	}
 	all := []string{far4, far6, other4, near4}
-	reaches := func(what string, open ...string) {
-		t.Helper()
-		want := map[string]string{"name": "", "socks": "ECONNREFUSED"}
-		for _, address := range all {
-			want[address] = "ECONNREFUSED"
-		}
-		for _, address := range open {
-			want[address] = ""
-		}
-		n.eventually(60*time.Second, what, func() error {
-			got, err := n.tries(twin, all)
-			if err == nil && !maps.Equal(got, want) {
-				err = fmt.Errorf("it reaches %v, not %v", got, want)
-			}
-			return err
-		})
-	}
+	reaches := func(what string, open ...string) { t.Helper(); n.reaches(what, all, open...) }
 	// told has the service connect to a port of a name as its programs do, and wants the error's code, "" for none.
 	told := func(host, port, want string) {
 		t.Helper()
@@ -147,11 +109,11 @@ func TestAServiceReachesTheNamesThatItsPackageDeclares(t *testing.T) {
 		})
 	}
 
-	plan := n.hearth("package", "install", declared("1.0.0:0", `["api.example.org","*.example.net:7777"]`), "--validate-only")
+	plan := n.hearth("package", "install", n.declared("1.0.0:0", `["api.example.org","*.example.net:7777"]`), "--validate-only")
 	if !strings.Contains(plan, "to reach api.example.org") || !strings.Contains(plan, "to reach *.example.net:7777") {
 		t.Errorf("the plan says\n%s", plan)
 	}
-	n.hearth("package", "install", declared("1.0.0:0", `["api.example.org","*.example.net:7777"]`))
+	n.hearth("package", "install", n.declared("1.0.0:0", `["api.example.org","*.example.net:7777"]`))
 	n.healthy(twin)
 	reaches("a package that has asked for nothing")
 	told("api.example.org", "7777", "")
@@ -182,7 +144,7 @@ func TestAServiceReachesTheNamesThatItsPackageDeclares(t *testing.T) {
 	told("api.example.org", "7777", "")
 	reaches("after somebody has flushed the firewall", far4, far6)
 
-	n.hearth("package", "install", declared("1.0.1:0", `["port.example.org:7777"]`), "--yes")
+	n.hearth("package", "install", n.declared("1.0.1:0", `["port.example.org:7777"]`), "--yes")
 	n.healthy(twin)
 	reaches("with other names")
 	told("api.example.org", "7777", "EAI_AGAIN")
@@ -286,4 +248,30 @@ Promise.all(tried.map(([name, host, port]) => new Promise((done) => {
 	}
 	var got map[string]string
 	return got, json.Unmarshal([]byte(out), &got)
+}
+
+// declared packs the twin in a version that declares what it reaches on the network, as JSON.
+func (n *networks) declared(version, network string) string {
+	n.t.Helper()
+	return n.packTwin(`"version":"1.0.0:0"`, `"version":"`+version+`"`, `"hardwareRequirements"`, `"hearth":{"network":`+network+`},"hardwareRequirements"`)
+}
+
+// reaches waits until the twin reaches those of all addresses that are open, "socks" for the way out by SOCKS, is refused at the others, and finds
+// the names that it knows.
+func (n *networks) reaches(what string, all []string, open ...string) {
+	n.t.Helper()
+	want := map[string]string{"name": "", "socks": "ECONNREFUSED"}
+	for _, address := range all {
+		want[address] = "ECONNREFUSED"
+	}
+	for _, address := range open {
+		want[address] = ""
+	}
+	n.eventually(60*time.Second, what, func() error {
+		got, err := n.tries(twin, all)
+		if err == nil && !maps.Equal(got, want) {
+			err = fmt.Errorf("it reaches %v, not %v", got, want)
+		}
+		return err
+	})
 }
