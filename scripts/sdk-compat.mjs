@@ -69,6 +69,8 @@ mkdirSync(scratch, { recursive: true });
 copy(join(scratch, "original"), original);
 copy(join(scratch, "ours"), ours);
 const sdk = join(root, "sdk-ts/packages/sdk");
+const built = spawnSync("npm", ["run", "build", "--silent", "--workspace", "sdk-ts/packages/sdk"], { cwd: root, stdio: "inherit" }); // its types as they are now
+if (built.status !== 0) process.exit(1);
 const withOurs = check(join(scratch, "ours"), { ...others, [ours]: [join(sdk, "dist/esm/startos/index.d.ts")] });
 const withTheirs = check(join(scratch, "original"), { ...others, [original]: [join(root, "node_modules", original)] });
 
