@@ -1,5 +1,6 @@
-// Reads the results of Go's and Node's tests, prints what failed with its output, why tests were skipped, and at last one
-// line that counts. It fails when a test failed or a runner did.
+// Reads the results of Go's and Node's tests, prints what failed with its output, why tests were skipped, what failed once more by
+// the first lines that its test said, for those who see the end of a long log alone, and at last one line that counts. It fails
+// when a test failed or a runner did.
 import { readFileSync } from "node:fs";
 
 const [goFile, nodeFile, goStatus, nodeStatus] = process.argv.slice(2);
@@ -39,10 +40,12 @@ for (const [key, event] of tests) {
     skips.set(reason[1], list);
   }
 }
+const alone = []; // packages that failed and none of their tests
 for (const [key, event] of packages) {
   if (event.Action !== "fail") continue;
   const own = [...tests.keys()].some((t) => t.startsWith(`${key} `) && tests.get(t).Action === "fail");
   if (!own) {
+    alone.push([key, event]);
     counts.fail++;
     console.log(`\nFAIL ${key}\n${outputs.get(key) ?? ""}`);
   }
@@ -63,5 +66,13 @@ if ((goStatus !== "0" || nodeStatus !== "0") && counts.fail === 0) counts.fail =
 
 if (skips.size > 0) console.log("\nSkipped:");
 for (const [reason, list] of skips) console.log(`  ${list.length} × ${reason}`);
+if (counts.fail > 0) console.log("\nFailed:");
+for (const [key, event] of [...tests, ...alone]) {
+  if (event.Action !== "fail") continue;
+  console.log(`  ${key}`);
+  const said = (outputs.get(key) ?? "").match(/^ +\w+_test\.go:\d+: .*$/gm) ?? [];
+  for (const line of said.slice(0, 4)) console.log(`    ${line.trim().slice(0, 400)}`);
+}
+for (const [, name] of tap.matchAll(/^\s*not ok \d+(?: - (.*?))?$/gm)) console.log(`  ${name}`);
 console.log(`\n${counts.pass} passed, ${counts.fail} failed, ${counts.skip} skipped`);
 process.exit(counts.fail > 0 ? 1 : 0);
