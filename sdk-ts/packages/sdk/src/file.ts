@@ -1,8 +1,9 @@
 /** Files with a shape, by their format. */
 import { iniCodec, type IniOptions } from "./codecs/ini.js";
-import { envCodec, jsonCodec, rawCodec } from "./codecs/text.js";
+import { jsonCodec } from "./codecs/json.js";
+import { envCodec, rawCodec } from "./codecs/text.js";
 import { tomlCodec } from "./codecs/toml.js";
-import { xmlCodec, type XmlOptions } from "./codecs/xml.js";
+import { plainNumbers, xmlCodec, type XmlOptions } from "./codecs/xml.js";
 import { yamlCodec, type YamlOptions } from "./codecs/yaml.js";
 import { FileModel, type ToPath } from "./files.js";
 import { schema, type Schema } from "./schema.js";
@@ -56,7 +57,7 @@ export const env = <T>(to: ToPath, shape: Schema<T>): FileModel<T> => new FileMo
  * await config.write(effects, { config: { port: 8080 } });
  * assert.equal((await config.read().once())?.config.port, 8080);
  */
-export const xml = <T>(to: ToPath, shape: Schema<T>, options?: XmlOptions): FileModel<T> => new FileModel(to, xmlCodec(options), shape);
+export const xml = <T>(to: ToPath, shape: Schema<T>, options?: XmlOptions): FileModel<T> => new FileModel(to, xmlCodec({ ...options, parser: { ...plainNumbers, ...options?.parser } }), shape);
 /**
  * A file that is one text.
  * @example

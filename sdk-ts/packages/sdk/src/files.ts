@@ -1,10 +1,10 @@
 import { watch as watchFolder, type FSWatcher } from "node:fs";
 import { chmod, chown, mkdir, open, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import type { Codec } from "./codecs/codec.js";
 import type { Effects } from "./effects.js";
 import { parse, type Schema } from "./schema.js";
-import { deepEqual, deepMerge, withUnknown } from "./values.js";
+import { deepEqual, deepMerge, isRecord, withUnknown } from "./values.js";
 import { Watchable, type Heard } from "./watch.js";
 import type { AllowReadonly, DeepPartial } from "./wire.js";
 import type { PathBase } from "./volumes.js";
@@ -70,7 +70,7 @@ export class FileModel<T> {
     return this.keepUnknown ? (withUnknown(read, value) as T) : read;
   };
   readData = (text: string): unknown => {
-    const raw = this.codec.decode(text);
+    const raw = this.codec.decode(unmarked(text));
     return this.transformers ? this.transformers.onRead(raw) : raw;
   };
   writeData = (value: T): string => this.#encode(value, undefined);
@@ -102,25 +102,32 @@ export class FileModel<T> {
 
   /** Makes the file hold this value. */
   async write(effects: Effects, data: AllowReadonly<T> | T, options: WriteOptions = {}): Promise<null> {
-    await this.#write(effects, this.validate(data), await this.#text(), options);
-    return null;
+    return alone(this.path, async () => {
+      await this.#write(effects, this.validate(data), await this.#text(), options);
+      return null;
+    });
   }
 
   /** Changes the members that are given, at any depth; the others, and unknown ones, stay. Nothing is written without a change. */
   async merge(effects: Effects, data: AllowReadonly<DeepPartial<T>>, options: WriteOptions = {}): Promise<null> {
-    const text = await this.#text();
-    const before = text === null || text.trim() === "" ? undefined : this.readData(text);
-    const next = this.validate(before === undefined ? data : deepMerge(before, data));
-    await this.#write(effects, next, text, options);
-    return null;
+    return alone(this.path, async () => {
+      const text = await this.#text();
+      const before = text === null || text.trim() === "" ? undefined : this.readData(text);
+      if (before !== undefined && !isRecord(before) && isRecord(data)) throw new Error(`${this.path} holds no members that could be changed: it stays as it is`);
+      const next = this.validate(before === undefined ? data : deepMerge(before, data));
+      await this.#write(effects, next, text, options);
+      return null;
+    });
   }
 
   /** Changes what stands in the file, without its shape, as migrations do. A file that is not there stays away. */
   async rewrite(fn: (raw: any) => unknown): Promise<void> {
-    const text = await this.#text();
-    if (text === null || text.trim() === "") return;
-    const made = this.codec.encode(fn(this.codec.decode(text)), text);
-    if (made !== text) await replace(this.path, made, this.mode);
+    return alone(this.path, async () => {
+      const text = await this.#text();
+      if (text === null || text.trim() === "") return;
+      const made = this.#encoded(fn(this.codec.decode(unmarked(text))), text);
+      if (made !== text) await replace(this.path, made, this.mode);
+    });
   }
 
   async #write(effects: Effects, next: T, text: string | null, options: WriteOptions): Promise<void> {
@@ -132,7 +139,13 @@ export class FileModel<T> {
   }
 
   #encode(value: T, before: string | undefined): string {
-    return this.codec.encode(this.transformers ? this.transformers.onWrite(value) : value, before);
+    return this.#encoded(this.transformers ? this.transformers.onWrite(value) : value, before);
+  }
+
+  #encoded(raw: unknown, before: string | undefined): string {
+    if (before === undefined) return this.codec.encode(raw);
+    const text = unmarked(before);
+    return before.slice(0, before.length - text.length) + this.codec.encode(raw, text);
   }
 
   async #read(): Promise<T | null> {
@@ -155,6 +168,24 @@ export class FileModel<T> {
     const { change } = await nextChange(this.path, end);
     void change.then((real) => real && callback());
     return read();
+  }
+}
+
+// A byte order mark, which some editors write, is no part of what a file says.
+const unmarked = (text: string) => text.replace(/^\uFEFF/, "");
+
+// What changes a file waits for what changes it already: each begins with what the one before wrote. One process has all of a
+// package's code.
+const turns = new Map<string, Promise<unknown>>();
+
+async function alone<R>(path: string, fn: () => Promise<R>): Promise<R> {
+  const at = resolve(path);
+  const turn = (turns.get(at) ?? Promise.resolve()).then(fn, fn);
+  turns.set(at, turn);
+  try {
+    return await turn;
+  } finally {
+    if (turns.get(at) === turn) turns.delete(at);
   }
 }
 

@@ -1,6 +1,6 @@
 import { Actions, actionWithInput, createTask, describe, type Action, type ActionText } from "./actions.js";
 import { setupBackups, type Backups } from "./backups.js";
-import { jsonCodec } from "./codecs/text.js";
+import { jsonCodec } from "./codecs/json.js";
 import { declaredOf, type Declarations } from "./declared.js";
 import { DaemonsReconciler } from "./daemons/reconciler.js";
 import { setDependencies, type Requirement } from "./dependencies.js";

@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import { jsonCodec } from "./codecs/text.js";
+import { jsonCodec } from "./codecs/json.js";
 import type { Effects } from "./effects.js";
 import { FileModel } from "./files.js";
 import { randomText } from "./form/index.js";

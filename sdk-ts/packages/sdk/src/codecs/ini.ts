@@ -18,16 +18,25 @@ export function iniCodec(options: IniOptions = {}): Codec {
   };
 }
 
-const grammar = ({ whitespace = false }: IniOptions): Grammar => ({
-  table: (line) => {
-    const found = /^\s*\[([^\]]*)\]\s*$/.exec(line);
-    return found ? found[1]!.split(/(?<!\\)\./).map((part) => INI.unsafe(part.replaceAll("\\.", "."))) : null;
-  },
-  entry: (line) => {
-    const found = /^(\s*([^\s=;#[][^=]*?)(\s*=\s*))(.*?)(\s*)$/.exec(line);
-    return found && !found[2]!.endsWith("[]") ? { key: [INI.unsafe(found[2]!)], head: found[1]!, value: found[4]!, tail: "" } : null;
-  },
-  write: (value) => (["string", "number", "boolean"].includes(typeof value) || value === null ? INI.safe(String(value)) : null),
-  header: (path) => `[${path.map((part) => INI.safe(part).replaceAll(".", "\\.")).join(".")}]`,
-  assign: (key, value) => `${INI.safe(key)}${whitespace ? " = " : "="}${value}`,
-});
+const grammar = ({ whitespace = false, bracketedArray = true }: IniOptions): Grammar => {
+  const mark = bracketedArray ? "[]" : "";
+  const write = (value: unknown) => (["string", "number", "boolean"].includes(typeof value) || value === null ? INI.safe(String(value)) : null);
+  const assign = (key: string, value: string) => `${INI.safe(key)}${whitespace ? " = " : "="}${value}`;
+  return {
+    table: (line) => {
+      const found = /^\s*\[([^\]]*)\]\s*$/.exec(line);
+      return found ? found[1]!.split(/(?<!\\)\./).map((part) => INI.unsafe(part.replaceAll("\\.", "."))) : null;
+    },
+    entry: (line) => {
+      const found = /^(\s*([^\s=;#[][^=]*?)(\s*=\s*))(.*?)(\s*)$/.exec(line);
+      return found ? { key: [INI.unsafe(mark && found[2]!.endsWith(mark) ? found[2]!.slice(0, -2) : found[2]!)], head: found[1]!, value: found[4]!, tail: "" } : null;
+    },
+    write,
+    header: (path) => `[${path.map((part) => INI.safe(part).replaceAll(".", "\\.")).join(".")}]`,
+    assign,
+    list: (key, items) => {
+      const lines = items.map(write);
+      return lines.includes(null) ? null : lines.map((line) => assign(key + mark, line!));
+    },
+  };
+};

@@ -6,11 +6,13 @@ export interface Grammar {
   table(line: string): string[] | null | undefined;
   /** The key of a line, what stands before its value, the value, and what stands behind it. */
   entry(line: string): { key: string[]; head: string; value: string; tail: string } | null;
-  /** A value as it is written on a line; null when it is none. */
-  write(value: unknown): string | null;
+  /** A value as it is written on a line, in the place of what stood there; null when it is none. */
+  write(value: unknown, old?: string): string | null;
   /** The lines that begin a table and give a key its value. */
   header(path: string[]): string;
   assign(key: string, value: string): string;
+  /** The lines of a list, of which each item has one; null when it is none. Where lists have lines of their own. */
+  list?(key: string, items: unknown[]): string[] | null;
 }
 
 /**
@@ -37,14 +39,20 @@ export function patchLines(text: string, before: unknown, after: unknown, gramma
     if (!entry || !table) continue;
     const path = [...table, ...entry.key];
     const [old, wanted] = [at(before, path), at(after, path)];
+    const first = !seen.has(JSON.stringify(path));
     seen.add(JSON.stringify(path));
     ends.set(JSON.stringify(table), i);
     if (deepEqual(old, wanted)) continue;
     if (wanted === undefined) lines[i] = null;
-    else {
-      const written = grammar.write(wanted);
-      if (written === null) return null;
-      lines[i] = `${entry.head}${written}${entry.tail}`;
+    else if (grammar.list && (Array.isArray(old) || Array.isArray(wanted))) {
+      // What was a list, or becomes one, stands where its first item stood.
+      const made = first ? written(entry.key.at(-1)!, wanted, grammar) : [];
+      if (made === null) return null;
+      lines[i] = made.length > 0 ? made.join("\n") : null;
+    } else {
+      const text = grammar.write(wanted, entry.value);
+      if (text === null) return null;
+      lines[i] = `${entry.head}${text}${entry.tail}`;
     }
   }
   return added(lines, before, after, { ends, seen }, grammar);
@@ -56,21 +64,26 @@ function added(lines: (string | null)[], before: unknown, after: Record<string, 
   const headed = new Set<string>();
   for (const { path, value } of leaves(after, [])) {
     if (seen.has(JSON.stringify(path)) || deepEqual(at(before, path), value)) continue;
-    const written = grammar.write(value);
     const table = path.slice(0, -1);
     const id = JSON.stringify(table);
-    if (written === null) return null;
-    const line = grammar.assign(path.at(-1)!, written);
+    const made = written(path.at(-1)!, value, grammar);
+    if (made === null) return null;
     const end = ends.get(id);
-    if (end !== undefined) behind.set(end, [...(behind.get(end) ?? []), line]);
+    if (end !== undefined) behind.set(end, [...(behind.get(end) ?? []), ...made]);
     else {
       if (!headed.has(id)) tail.push("", grammar.header(table));
       headed.add(id);
-      tail.push(line);
+      tail.push(...made);
     }
   }
   const all = [...(behind.get(-1) ?? []), ...lines.flatMap((line, i) => [...(line === null ? [] : [line]), ...(behind.get(i) ?? [])]), ...tail];
   return `${all.join("\n").replace(/^\n+/, "")}\n`;
+}
+
+function written(key: string, value: unknown, grammar: Grammar): string[] | null {
+  if (Array.isArray(value) && grammar.list) return grammar.list(key, value);
+  const text = grammar.write(value);
+  return text === null ? null : [grammar.assign(key, text)];
 }
 
 function at(value: unknown, path: string[]): unknown {

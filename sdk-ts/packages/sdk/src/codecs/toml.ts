@@ -1,25 +1,39 @@
 import * as TOML from "smol-toml";
-import { deepEqual } from "../values.js";
+import { deepEqual, isRecord } from "../values.js";
 import type { Codec } from "./codec.js";
 import { patchLines, type Grammar } from "./lines.js";
 
-const fresh = (value: unknown) => `${TOML.stringify(value as Record<string, unknown>).trimEnd()}\n`;
+// Integers that JavaScript's numbers cannot hold are BigInt.
+const parse = (text: string) => TOML.parse(text, { integersAsBigInt: "asNeeded" });
+const stringify = (value: unknown, old?: unknown) => TOML.stringify(typed(value, old) as Record<string, unknown>, { numbersAsFloat: true }).trimEnd();
 
-/** TOML. Comments, and the order and look of what does not change, stay where tables hold their values a line each. */
+/**
+ * TOML. Comments, and the order and look of what does not change, stay where tables hold their values a line each. A number with
+ * a point stays one with a point, whatever its value.
+ */
 export const tomlCodec: Codec = {
-  decode: (text) => TOML.parse(text),
+  decode: parse,
   encode: (value, before) => {
-    const made = fresh(value);
-    if (before === undefined) return made;
+    if (before === undefined) return `${stringify(value)}\n`;
+    let made: string | undefined;
     try {
-      const patched = patchLines(before, TOML.parse(before), value, grammar);
-      if (patched !== null && deepEqual(TOML.parse(patched), TOML.parse(made))) return patched;
+      made = `${stringify(value, TOML.parse(before, { integersAsBigInt: true }))}\n`;
+      const patched = patchLines(before, parse(before), value, grammar);
+      if (patched !== null && deepEqual(parse(patched), parse(made))) return patched;
     } catch {
       // What was there is no TOML, or not such that it can be changed by lines.
     }
-    return made;
+    return made ?? `${stringify(value)}\n`;
   },
 };
+
+/** Makes BigInt of what is to be written without a point: every whole number that had none in its place. */
+function typed(value: unknown, old: unknown): unknown {
+  if (typeof value === "number") return Number.isSafeInteger(value) && typeof old !== "number" ? BigInt(value) : value;
+  if (Array.isArray(value)) return value.map((item, i) => typed(item, Array.isArray(old) ? old[i] : undefined));
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, typed(inner, isRecord(old) && Object.hasOwn(old, key) ? old[key] : undefined)]));
+}
 
 const bare = `[A-Za-z0-9_-]+|"(?:[^"\\\\]|\\\\.)*"|'[^']*'`;
 const keys = `(?:${bare})(?:\\s*\\.\\s*(?:${bare}))*`;
@@ -51,8 +65,8 @@ const grammar: Grammar = {
     const value = valueOf(rest!);
     return value === null ? null : { key: pathOf(key!), head: head!, value, tail: rest!.slice(value.length) };
   },
-  write: (value) => {
-    const line = TOML.stringify({ x: value }).trimEnd();
+  write: (value, old) => {
+    const line = stringify({ x: value }, old === undefined ? undefined : TOML.parse(`x = ${old}`, { integersAsBigInt: true }));
     return line.startsWith("x = ") && !line.includes("\n") ? line.slice(4) : null;
   },
   header: (path) => `[${path.map(quoted).join(".")}]`,
@@ -70,7 +84,7 @@ function valueOf(rest: string): string | null {
 
 function parses(value: string): boolean {
   try {
-    TOML.parse(`x = ${value}`);
+    parse(`x = ${value}`);
     return true;
   } catch {
     return false;

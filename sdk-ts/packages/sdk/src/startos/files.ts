@@ -1,6 +1,7 @@
 import type * as z from "./zod-all.js";
 import { iniCodec, type IniOptions } from "../codecs/ini.js";
-import { envCodec, jsonCodec, rawCodec } from "../codecs/text.js";
+import { jsonCodec } from "../codecs/json.js";
+import { envCodec, rawCodec } from "../codecs/text.js";
 import { tomlCodec } from "../codecs/toml.js";
 import { xmlCodec, type XmlOptions } from "../codecs/xml.js";
 import { yamlCodec, type YamlOptions } from "../codecs/yaml.js";
