@@ -1,4 +1,4 @@
-import { jsonCodec } from "@hearthos/sdk/codecs/text";
+import { jsonCodec } from "@hearthos/sdk/codecs/json";
 import { tomlCodec } from "@hearthos/sdk/codecs/toml";
 import { yamlCodec } from "@hearthos/sdk/codecs/yaml";
 import type { Format } from "./manifest.js";
