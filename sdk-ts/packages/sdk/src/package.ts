@@ -69,7 +69,7 @@ export interface Description<
   /** Tasks for people who have just installed the package. */
   tasks?: (actions: { settings: Action<"settings", Settings> } & { [A in Acts[number] as A["id"]]: A }) => TaskText<any>[];
   /** What is backed up; all volumes, if not said. */
-  backup?: Vol[] | ((options: { effects: Effects; secrets: Kept<Secret> }) => Promise<Backups<any>>);
+  backup?: NoInfer<Vol>[] | ((options: { effects: Effects; secrets: Kept<Secret> }) => Promise<Backups<any>>);
   /** Makes the data quiet while they are backed up, so that the service runs on. Without it the service stops for its backup, as it does on StartOS. */
   quiet?: QuietText<Context<Settings, Secret, Vol>>;
 }

@@ -2,7 +2,7 @@ import { Daemons } from "./daemons/daemons.js";
 import { checkPortListening, checkWebUrl, runHealthScript, type HealthCheckResult } from "./daemons/checks.js";
 import { UseEntrypoint, type CommandOptions } from "./daemons/command.js";
 import type { Ready } from "./daemons/unit.js";
-import type { MountText, PartText, ReadyOptions } from "./describe.js";
+import { partWords, type MountText, type PartText, type ReadyOptions } from "./describe.js";
 import type { Effects } from "./effects.js";
 import { Mounts } from "./mounts.js";
 import { LazySubContainer, type SubContainer } from "./subcontainer.js";
@@ -14,6 +14,8 @@ export function daemonsOf(effects: Effects, parts: Record<string, Part>): Daemon
   let daemons = Daemons.of({ effects }) as Daemons<any>;
   for (const id of ordered(parts)) {
     const part = parts[id]!;
+    const unknown = Object.keys(part).filter((word) => !Object.hasOwn(partWords, word));
+    if (unknown.length > 0) throw new Error(`the part ${id} says ${unknown.join(", ")}, which means nothing; it may say ${Object.keys(partWords).join(", ")}`);
     const subcontainer = new LazySubContainer<string>(effects, { imageId: part.image }, mountsOf(part.mounts ?? {}), id);
     const exec = commandOf(part);
     const common = { subcontainer, exec, requires: part.after ?? [] };

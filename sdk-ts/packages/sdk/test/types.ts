@@ -89,3 +89,12 @@ definePackage({
   // @ts-expect-error: a part that runs on says how it is ready
   run: () => ({ web: { image: "main" } }),
 });
+definePackage({
+  about,
+  versions,
+  images: { main: "x:1" },
+  volumes: ["main"],
+  // @ts-expect-error: there is no volume "other"
+  backup: ["other"],
+  run: () => ({ web: { image: "main", ready: { port: 80 } } }),
+});
