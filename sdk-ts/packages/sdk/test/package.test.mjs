@@ -45,9 +45,12 @@ test("a version that is none is told with what one looks like", () => {
   assert.throws(() => pkg("1.0"), /cannot parse the version of a package "1\.0": it is UPSTREAM:DOWNSTREAM, as 1\.0\.0:0/);
 });
 
-test("a part that says what parts do not say is refused, and not run without it", async () => {
+test("a part that says what parts do not say is refused, and not run without it", async (t) => {
   const pkg = definePackage({ about, versions: [{ version: "1.0:0", notes: "first" }], images: { main: "notes:1" }, volumes: ["main"], run: () => ({ web: { image: "main", moutns: { "/data": "main" }, ready: { port: 80 } } }) });
-  await assert.rejects(pkg.main.plan.parts({}), /the part web says moutns, which means nothing; it may say image, command, mounts,/);
+  const host = new TestHost(pkg);
+  t.after(() => host.close());
+  await host.install();
+  await assert.rejects(host.start(), /the part web says moutns, which means nothing; it may say image, command, mounts,/);
 });
 
 test("the install keeps settings and secrets, and tells the host what there is", async (t) => {
