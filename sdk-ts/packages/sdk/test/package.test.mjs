@@ -118,6 +118,22 @@ test("the parts begin one after another, and only those that changed begin anew"
   assert.equal(gone, host.calls.filter(({ effect }) => effect === "subcontainer.create-fs").length);
 });
 
+test("a part that is none any more is not well any more", async (t) => {
+  const pkg = definePackage({
+    about, versions: [{ version: "1.0:0", notes: "first" }], images: { main: "notes:1" }, volumes: ["main"],
+    settings: { form: form({ mail: field.toggle({ name: "Mail", default: true }) }) },
+    run: ({ settings }) => ({ web: { image: "main", command: ["serve"], ready: { name: "Page", check: () => ({ result: "success", message: "" }) } }, ...(settings.mail ? { mail: { image: "main", command: ["post"], ready: { name: "Mail", check: () => ({ result: "success", message: "" }) } } } : {}) }),
+  });
+  const host = new TestHost(pkg);
+  t.after(() => end(t, host));
+  await host.install();
+  await host.start();
+  await host.until(() => host.health.get("mail")?.result === "success");
+  await host.run("settings", { mail: false });
+  await host.until(() => host.health.get("mail")?.result === "disabled");
+  assert.equal(host.health.get("web")?.result, "success");
+});
+
 test("a part begins anew when what it is made of changes", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
   const pkg = definePackage({

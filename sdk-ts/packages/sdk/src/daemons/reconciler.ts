@@ -67,6 +67,7 @@ export class DaemonsReconciler implements Buildable {
     const ending = [...this.#running].filter(([id]) => others.has(id));
     for (const [id] of ending) this.#running.delete(id);
     await endUnits(ending.map(([, { unit }]) => unit), kept);
+    for (const [id, { unit }] of ending) if (!hashes.has(id)) await unit.retire();
     await this.#begin(entries, hashes);
   }
 

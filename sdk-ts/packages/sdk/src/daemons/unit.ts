@@ -88,6 +88,15 @@ export class Unit {
     await this.#sending;
   }
 
+  /** Tells, after its end, that it is no part of the service any more: what it said last would stand there for good. */
+  async retire(): Promise<void> {
+    const display = this.ready?.display;
+    if (display == null || this.#sent === undefined) return;
+    await this.effects.setHealth({ id: this.id, name: display, result: "disabled", message: null }).catch((err: unknown) => {
+      if (this.effects.isInContext) console.error(`the end of ${this.id} could not be told: ${asError(err).message}`);
+    });
+  }
+
   // Runs when all that it requires is well, and only then. Starts and stops come one after another.
   #look(): void {
     const wanted = !this.#ended && this.requires.every(({ isReady }) => isReady);
