@@ -4,7 +4,7 @@ import { camel, label } from "./text.mjs";
 
 /** @typedef {import("./text.mjs").Text} Text */
 
-const secretName = /(^|_)(pass|password|passwd|passphrase|secret|token|api_?key|private_?key|encryption_?key|secret_?key(_base)?|key_?base|credentials?)s?$/i;
+const secretName = /(^|_)(pass|password|passwd|passphrase|secret|token|api_?key|private_?key|(app|auth|session|cookie|master|signing|jwt|access|encryption)_?key|secret_?key(_base)?|key_?base|salt|credentials?)s?$/i;
 // Those of them that say how a password comes to be, and are none.
 const howSecret = /(^|_)(allow_empty|random|onetime)(_root)?_password$/i;
 // Empty ones that somebody has to think of, which are not empty on purpose, and those that others give out, or do not want.
@@ -29,6 +29,8 @@ export class Environment {
   #variables = new Map();
   /** The keys of secrets by the words that stand for them in the file. @type {Map<string, string>} */
   #words = new Map();
+  /** Whose name and word a secret has, by its key. @type {Map<string, { name: string, word: string }>} */
+  #owners = new Map();
   /** Settings by service and variable. @type {Map<string, Text>} */
   #fields = new Map();
   /** What databases are made with. @type {Set<string>} */
@@ -58,12 +60,19 @@ export class Environment {
     const [only] = parts;
     // A variable that is the whole of a password is one, whatever it is called.
     if (parts.length === 1 && typeof only === "object") {
-      if (!this.#variables.has(only.variable)) this.#variables.set(only.variable, [this.secret(only.variable)]);
+      const value = this.known(only.variable) || only.otherwise || "";
+      if (!this.#variables.has(only.variable)) this.#variables.set(only.variable, [this.secret(only.variable, value)]);
+      this.#learn(only.variable, value);
     } else if (parts.every((part) => typeof part === "string")) {
       const plain = parts.join("");
       if (isUnsaid(name, plain)) this.note(`${name} is empty in the file, and made up here: look whether it has to be the same as another one`);
-      else if (!noSecret.test(plain) && !plain.startsWith("/") && !this.#words.has(plain)) this.#words.set(plain, this.secret(name).secret);
+      else this.#learn(name, plain);
     }
+  }
+
+  /** Remembers a password of the file, which may stand in other places too. */
+  #learn(/** @type {string} */ name, /** @type {string} */ word) {
+    if (!noSecret.test(word) && !word.startsWith("/") && !this.#words.has(word)) this.#words.set(word, this.secret(name, word).secret);
   }
 
   /** Leaves variables in the code that say more in a text than settings could change: an image, a mount, a port. @param {string} said */
@@ -84,11 +93,20 @@ export class Environment {
     return value;
   }
 
-  /** A secret by a name of the file. @param {string} name */
-  secret(name) {
-    const key = camel(name);
-    if (!this.secrets.some((one) => one.key === key)) this.secrets.push({ key, name: label(name) });
-    return { secret: key };
+  /** A secret by a name of the file; two that are not the same there are two here. @param {string} name @param {string} [word] what it is there */
+  secret(name, word = "") {
+    let key = camel(name);
+    for (let n = 2; ; n++) {
+      const owner = this.#owners.get(key);
+      if (!owner) {
+        this.#owners.set(key, { name, word });
+        this.secrets.push({ key, name: n === 2 ? label(name) : `${label(name)} ${n - 1}` });
+      } else if (owner.name !== name || (word !== "" && owner.word !== "" && owner.word !== word)) {
+        key = `${camel(name)}${n}`;
+        continue;
+      }
+      return { secret: key };
+    }
   }
 
   /** The environment of a service. @param {string} service @param {[string, string | null][]} env @returns {[string, Text][]} */
@@ -116,9 +134,10 @@ export class Environment {
   }
 
   /** @param {import("./compose-values.mjs").Hole} hole @returns {Text} */
-  #variable({ variable, otherwise }) {
+  #variable({ variable, otherwise, required }) {
     const there = this.#variables.get(variable);
     if (there !== undefined) return there;
+    if (required && !this.known(variable) && !isSecret(variable)) this.note(`${variable} has to have a value, as the file says: its setting is empty here`);
     const value = this.known(variable) || otherwise || "";
     const made = isSecret(variable) ? [this.secret(variable)] : (this.#bound(value) ?? [this.#setting(camel(variable), variable, value)]);
     this.#variables.set(variable, made);

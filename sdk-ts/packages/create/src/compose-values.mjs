@@ -3,7 +3,7 @@
 /** What a file says is wrong. */
 export class WrongFile extends Error {}
 
-/** @typedef {{ variable: string, otherwise: string | null }} Hole a place for a variable in a text, and what stands there without one */
+/** @typedef {{ variable: string, otherwise: string | null, required?: boolean }} Hole a place for a variable in a text, and what stands there without one */
 
 /**
  * Cuts a text at its variables: $NAME, ${NAME}, ${NAME:-otherwise}, ${NAME:?why}, ${NAME:+then}. $$ is a dollar.
@@ -34,7 +34,7 @@ export function holes(text, known) {
       const value = known(/** @type {string} */ (name));
       const there = value !== undefined && (value !== "" || !how.startsWith(":"));
       if (how.endsWith("+")) parts.push(there ? flat(inner, known) : "");
-      else parts.push({ variable: /** @type {string} */ (name), otherwise: how.endsWith("-") ? flat(inner, known) : null });
+      else parts.push({ variable: /** @type {string} */ (name), otherwise: how.endsWith("-") ? flat(inner, known) : null, required: how.endsWith("?") });
     }
   }
   return parts.filter((part) => part !== "");

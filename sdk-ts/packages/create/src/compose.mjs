@@ -240,7 +240,10 @@ class Import {
 
   /** Makes interfaces of the ports that are published. */
   bind(/** @type {string} */ name, /** @type {import("./compose-values.mjs").Port[]} */ ports) {
+    const seen = new Set();
     for (const { port, external, protocol, app, here } of ports) {
+      if (seen.has(`${port}/${protocol}`)) continue; // it is published at several ports; here it has an address of its own
+      seen.add(`${port}/${protocol}`);
       if (protocol !== "tcp") this.note(`${name}: the port ${port}/${protocol} is not taken over: only tcp has interfaces`);
       else if (here) this.note(`${name}: the port ${port} is for the machine alone, and stays within the package`);
       else {

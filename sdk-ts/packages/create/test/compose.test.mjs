@@ -202,6 +202,31 @@ test("an empty password is made up, and told; what others give out is not", (t) 
   for (const name of ["MARIADB_ROOT_PASSWORD", "APP_PASSWORD"]) assert.ok(notes.some((note) => note.startsWith(`${name} is empty`)), notes.join("; "));
 });
 
+test("the passwords of the author stay nowhere in the package, by whichever way they come", (t) => {
+  const text = `
+services:
+  db: { image: postgres:17, environment: { POSTGRES_PASSWORD: "\${DB_PASS}" } }
+  cache: { image: valkey:8, command: [valkey-server, --requirepass, s3cr3tpw] }
+  a: { image: a:1, env_file: app.env, environment: { ADMIN_PASSWORD: firstfirst } }
+  b: { image: b:1, environment: { ADMIN_PASSWORD: secondsecond, DB__PASSWORD: thirdthird, DB_PASSWORD: fourthfourth, AGAIN_PASSWORD: firstfirst } }
+`;
+  const { model, code } = imported(t, text, { ".env": "DB_PASS=s3cr3tpw\n", "app.env": "APP_KEY=base64:QUJDREVGR0g=\n" });
+  for (const word of ["s3cr3tpw", "QUJDREVGR0g", "firstfirst", "secondsecond", "thirdthird", "fourthfourth"]) assert.ok(!code.includes(word), word);
+  const env = (part) => Object.fromEntries(model.parts[part].env);
+  const [first, second] = [env("a")["ADMIN_PASSWORD"], env("b")["ADMIN_PASSWORD"]];
+  assert.notDeepEqual(first, second, "two passwords are two");
+  assert.deepEqual(env("b")["AGAIN_PASSWORD"], first, "and one is one");
+  assert.notDeepEqual(env("b")["DB__PASSWORD"], env("b")["DB_PASSWORD"]);
+  assert.deepEqual(model.parts.cache.command.at(-1), env("db")["POSTGRES_PASSWORD"]);
+});
+
+test("a variable that must have a value is told, and a port that is published twice has one address", (t) => {
+  const { model, notes } = imported(t, service('environment: { MUST: "${MUSTBE:?must}" }\nports: ["8080:3000", "8081:3000"]'));
+  assert.ok(notes.some((note) => note.startsWith("MUSTBE has to have a value")), notes.join("\n"));
+  assert.deepEqual(Object.keys(model.interfaces), ["ui"]);
+  assert.ok(!notes.some((note) => note.includes("of two services")));
+});
+
 test("what is dropped is told", (t) => {
   const { notes } = imported(t, shared, { ".env": variables });
   for (const note of [/^shop: .*\/tmp /, /^shop: .*\/run /, /^worker: .*\/tmp /, /^worker: .*\/scratch /]) assert.ok(notes.some((one) => note.test(one) && /tmpfs/.test(one)), `${note} in ${notes.join("; ")}`);
