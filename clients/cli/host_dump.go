@@ -15,8 +15,9 @@ func (a *app) hostDumpCommand() *cobra.Command {
 		Use: "dump", Short: "List every way through the front door", Args: cobra.NoArgs,
 		Long: `List what the front door does with connections: by the address they come to and the name
 they ask for, whose certificate is shown and where they are led. Of several ways at an
-address the first counts that is for the name and the caller. Ranges of ports, which the
-kernel leads, are in 'hearth forward dump', names in 'hearth dns dump'.`,
+address the first counts that is for the name and the caller; a name that is switched off
+where others are on leads to nobody. Ranges of ports, which the kernel leads, are in
+'hearth forward dump', names in 'hearth dns dump'.`,
 		Example: "  hearth host dump\n  hearth host dump --output json | jq 'select(.gated)'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
@@ -29,7 +30,11 @@ kernel leads, are in 'hearth forward dump', names in 'hearth dns dump'.`,
 				}
 				var table [][]string
 				for _, r := range resp.GetRoutes() {
-					table = append(table, []string{r.GetAddress(), strings.Join(r.GetNames(), " "), r.GetCertificate(), r.GetUpstream(), few(r.GetSources())})
+					to := r.GetUpstream()
+					if to == "" {
+						to = word(hostsv1.Access_ACCESS_OFF)
+					}
+					table = append(table, []string{r.GetAddress(), strings.Join(r.GetNames(), " "), r.GetCertificate(), to, few(r.GetSources())})
 				}
 				return a.table([]string{"address", "names", "certificate", "to", "for"}, table)
 			})

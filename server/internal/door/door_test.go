@@ -202,6 +202,33 @@ func TestConnectionsGoByTheNameInTheHandshake(t *testing.T) {
 	}
 }
 
+// A name that is refused is nobody's, also where a route takes all names, and whoever came by it before is cut off.
+func TestARefusedNameLeadsNowhere(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, door.Options{})
+	all := &doorv1.Route{Certificate: "all", Upstream: echo(t, "all")}
+	addr := r.apply(t, r.table(all))["tcp "+tlsAddress]
+	cut, _ := r.greeting(t, addr, "a.test")
+	kept, _ := r.greeting(t, addr, "b.test")
+	refused := &doorv1.Route{Names: []string{"a.test"}, Refused: true, Upstream: "255.255.255.255:1"}
+	r.apply(t, r.table(refused, all))
+	if _, err := cut.Read(make([]byte, 1)); err == nil {
+		t.Error("a connection outlived its name")
+	}
+	stillEchoes(t, kept)
+	if _, err := tls.Dial("tcp", addr, r.config("a.test")); err == nil || !strings.Contains(err.Error(), "unrecognized name") {
+		t.Errorf("a refused name got %v", err)
+	}
+	if _, got := r.greeting(t, addr, "b.test"); got != "all" {
+		t.Errorf("another name led to %q", got)
+	}
+	// It lets nobody in by itself.
+	r.apply(t, r.table(refused))
+	if _, err := tls.Dial("tcp", addr, r.config("b.test")); err == nil {
+		t.Error("somebody came in where nothing but a refusal is")
+	}
+}
+
 func TestAChangeOfTheTableLeavesWhatStaysAlone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, door.Options{StatePath: filepath.Join(t.TempDir(), "table")})
@@ -310,6 +337,9 @@ func TestTablesThatCannotBeUsed(t *testing.T) {
 		"listeners[0].routes[0].proxy_protocol":  func(t *doorv1.Table) { t.Listeners[0].Routes[0].ProxyProtocol = true },
 		"listeners[0].routes[0].upstream_http2":  func(t *doorv1.Table) { t.Listeners[0].Routes[0].UpstreamHttp2 = true },
 		"listeners[0].routes[0]":                 func(t *doorv1.Table) { t.Listeners[0].Routes[0].Certificate, t.Listeners[0].Routes[0].Http = "", true },
+		"listeners[0].routes[0].refused": func(t *doorv1.Table) {
+			t.Listeners[0].Routes[0] = &doorv1.Route{Refused: true}
+		},
 		"listeners[0].routes[0].allowed_sources": func(t *doorv1.Table) { t.Listeners[0].Routes[0].AllowedSources = []string{"all"} },
 		"listeners[1].routes[0]": func(t *doorv1.Table) {
 			t.Listeners = append(t.Listeners, &doorv1.Listener{Address: "127.0.0.9:0", Plain: true, Routes: t.Listeners[0].Routes})

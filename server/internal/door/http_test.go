@@ -610,12 +610,13 @@ func TestARequestForAnotherServicesNameIsMisdirected(t *testing.T) {
 	at := r.apply(t, r.table(
 		&doorv1.Route{Names: []string{"a.test", "also-a.test"}, Certificate: "all", Upstream: a, Http: true, Alpn: alpn},
 		&doorv1.Route{Names: []string{"b.test", "*.w.test"}, Certificate: "all", Upstream: b, Http: true, Alpn: alpn},
+		&doorv1.Route{Names: []string{"off.test"}, Refused: true, Upstream: "255.255.255.255:1"},
 	))["tcp "+tlsAddress]
 	for _, http2 := range []bool{false, true} {
 		c := r.client(at, "a.test", http2)
 		for host, want := range map[string]string{
 			"a.test": "a a.test", "A.Test": "a A.Test", "a.test:8443": "a a.test:8443", "also-a.test": "a also-a.test", "elsewhere.example": "a elsewhere.example",
-			"b.test": "421", "B.test": "421", "b.test:443": "421", "b.test.": "421", "x.w.test": "421",
+			"b.test": "421", "B.test": "421", "b.test:443": "421", "b.test.": "421", "x.w.test": "421", "off.test": "421",
 		} {
 			req, err := http.NewRequest("GET", "https://a.test/", nil)
 			must(t, err)

@@ -50,6 +50,14 @@ func (s *Service) Apply(ctx context.Context, r *doorv1.ApplyRequest) (*doorv1.Ap
 	return &doorv1.ApplyResponse{Digest: digest, Sockets: sockets}, nil
 }
 
+// Check tells whether a table can be used.
+func (s *Service) Check(_ context.Context, r *doorv1.CheckRequest) (*doorv1.CheckResponse, error) {
+	if err := Check(r.GetTable()); err != nil {
+		return nil, err
+	}
+	return &doorv1.CheckResponse{}, nil
+}
+
 // Replace has the next door started.
 func (s *Service) Replace(ctx context.Context, _ *doorv1.ReplaceRequest) (*doorv1.ReplaceResponse, error) {
 	if s.Replacement == nil {

@@ -69,6 +69,7 @@ type entry struct {
 
 type route struct {
 	order   int
+	refused bool // it has neither backend nor tls
 	backend *backend
 	tls     *tls.Config // nil passes the connection through
 	reflect bool
@@ -82,7 +83,8 @@ type resolver struct {
 	config    dnsserver.Config
 }
 
-// find returns the first route for the name that the source may use at an address of this machine, or nil.
+// find returns the first route for the name that the source may use at an address of this machine, or nil where there is none or the
+// name is refused.
 func (e *entry) find(name string, source, local netip.Addr) *route {
 	var best *route
 	consider := func(routes []*route) {
@@ -102,10 +104,13 @@ func (e *entry) find(name string, source, local netip.Addr) *route {
 		}
 	}
 	consider(e.any)
+	if best != nil && best.refused {
+		return nil
+	}
 	return best
 }
 
-// isOfAnother tells whether the host of a request is a name that is led elsewhere alone. Browsers ask for several names on one connection where its
+// isOfAnother tells whether the host of a request is a name that is led elsewhere alone, or nowhere. Browsers ask for several names on one connection where its
 // certificate has them all, and ask again on one of its own when they are told (421).
 func (e *entry) isOfAnother(host string, b *backend) bool {
 	name := strings.TrimSuffix(hostOf(host), ".")
@@ -273,8 +278,15 @@ func (c *compiler) address(field, address string) bool {
 
 func (c *compiler) route(e *entry, order int, field string, m *doorv1.Route) {
 	r := &route{
-		order: order, reflect: m.GetAlpnReflect(), sources: c.sources(field+".allowed_sources", m.GetAllowedSources()),
+		order: order, refused: m.GetRefused(), reflect: m.GetAlpnReflect(), sources: c.sources(field+".allowed_sources", m.GetAllowedSources()),
 		local: c.local(field+".local_addresses", m.GetLocalAddresses()),
+	}
+	if r.refused {
+		if len(m.GetNames()) == 0 || e.plain {
+			c.wrong(field+".refused", "is for names, where they are told")
+		}
+		c.called(e, field, r, m.GetNames())
+		return
 	}
 	key := backendKey{
 		upstream: m.GetUpstream(), tls: m.GetUpstreamTls(), http: m.GetHttp(), http2: m.GetUpstreamHttp2(),
@@ -312,11 +324,16 @@ func (c *compiler) route(e *entry, order int, field string, m *doorv1.Route) {
 	if !slices.ContainsFunc(e.ways, func(w *route) bool { return slices.Equal(w.sources, r.sources) && slices.Equal(w.local, r.local) }) {
 		e.ways = append(e.ways, r)
 	}
-	c.limit(field+".names", "names", len(m.GetNames()), maxNames)
 	if len(m.GetNames()) == 0 {
 		e.any = append(e.any, r)
 	}
-	for _, name := range m.GetNames()[:min(len(m.GetNames()), maxNames)] {
+	c.called(e, field, r, m.GetNames())
+}
+
+// called has a route found by its names.
+func (c *compiler) called(e *entry, field string, r *route, names []string) {
+	c.limit(field+".names", "names", len(names), maxNames)
+	for _, name := range names[:min(len(names), maxNames)] {
 		if parent, ok := strings.CutPrefix(name, "*."); ok && validName(parent) {
 			e.wild[parent] = append(e.wild[parent], r)
 		} else if validName(name) {

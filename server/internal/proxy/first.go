@@ -14,8 +14,9 @@ import (
 func Own(t *doorv1.Table, s Server) *doorv1.Table {
 	own := &doorv1.Table{}
 	for _, l := range t.GetListeners() {
-		routes := slices.DeleteFunc(slices.Clone(l.GetRoutes()), func(r *doorv1.Route) bool { return r.GetUpstream() != s.WebUpstream })
-		if len(routes) > 0 && !l.GetPlain() {
+		leads := func(r *doorv1.Route) bool { return r.GetUpstream() == s.WebUpstream }
+		routes := slices.DeleteFunc(slices.Clone(l.GetRoutes()), func(r *doorv1.Route) bool { return !leads(r) && !r.GetRefused() })
+		if slices.ContainsFunc(routes, leads) && !l.GetPlain() {
 			own.Listeners = append(own.Listeners, &doorv1.Listener{Address: l.GetAddress(), Routes: routes})
 		}
 	}

@@ -32,6 +32,9 @@ func (s *Service) Forwards(ctx context.Context) ([]*gatewaysv1.Forward, error) {
 	var out []*gatewaysv1.Forward
 	for _, l := range table.GetListeners() {
 		for _, r := range l.GetRoutes() {
+			if r.GetRefused() {
+				continue
+			}
 			f := &gatewaysv1.Forward{
 				Address: l.GetAddress(), Mode: mode(l, r), Names: r.GetNames(), Upstream: r.GetUpstream(), Sources: r.GetAllowedSources(), Error: failed[l.GetAddress()],
 			}
@@ -62,7 +65,10 @@ func (s *Service) Routes() ([]*hostsv1.Route, error) {
 				Certificate: strings.TrimPrefix(r.GetCertificate(), domainID("")), Alpn: r.GetAlpn(), Http: r.GetHttp(), UpstreamTls: r.GetUpstreamTls(),
 				Gated: r.GetGate() != nil, Sources: r.GetAllowedSources(),
 			}
-			if strings.HasPrefix(row.Upstream, "unix:") {
+			switch {
+			case r.GetRefused():
+				row.Upstream = ""
+			case strings.HasPrefix(row.Upstream, "unix:"):
 				row.Upstream = ownPage
 			}
 			out = append(out, row)

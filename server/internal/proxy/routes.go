@@ -139,6 +139,7 @@ func (r *renderer) binding(s served, all abi.Addresses) {
 	}
 	// What is asked for by name comes last, so that what goes without saying is not said.
 	s.off = r.off(all)
+	var numbers []number
 	list := slices.Clone(all.Available)
 	slices.SortStableFunc(list, func(a, b abi.HostnameInfo) int { return cmp.Compare(rank(a), rank(b)) })
 	for _, info := range list {
@@ -151,7 +152,33 @@ func (r *renderer) binding(s served, all abi.Addresses) {
 		for _, g := range r.gateways {
 			for _, a := range leads(info, g) {
 				r.serve(s, info, a, r.allowed(s, g, a, all.Open(info)))
+				if info.SSL && !isName(info) && !g.Internal() {
+					numbers = append(numbers, number{a, uint32(info.Port)})
+				}
 			}
+		}
+	}
+	for _, info := range list {
+		if info.SSL && isName(info) && !all.On(info) {
+			r.refuse(s.pkg, info, numbers)
+		}
+	}
+}
+
+// number is an address of the machine at which a binding is reached whatever name is asked for.
+type number struct {
+	a    netip.Addr
+	port uint32
+}
+
+// nowhere is where a door leads refused names that does not know of such: TCP connects to no broadcast address.
+const nowhere = "255.255.255.255:1"
+
+// refuse has a name that is off refused at the numbers that are on: their route takes every name.
+func (r *renderer) refuse(pkg string, info abi.HostnameInfo, numbers []number) {
+	for _, n := range numbers {
+		if n.port == uint32(info.Port) {
+			r.place(pkg, n.a, n.port, false, &doorv1.Route{Names: []string{info.Hostname}, Refused: true, Upstream: nowhere})
 		}
 	}
 }
@@ -318,7 +345,7 @@ func (r *renderer) add(address string, at *site, pkg string, route *doorv1.Route
 			return
 		}
 	}
-	if pkg != "" && !ids.Package(pkg).Reserved() {
+	if pkg != "" && !ids.Package(pkg).Reserved() && !route.GetRefused() { // what is off is off whatever is left of the share
 		if r.sites[address] == nil && len(r.sites) >= maxListeners || len(at.named) >= maxAnswers || !r.take(pkg, address) {
 			r.omitted = append(r.omitted, address)
 			return

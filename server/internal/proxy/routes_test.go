@@ -49,6 +49,10 @@ func at(t *testing.T, in proxy.Input, address string) (out []string) {
 			continue
 		}
 		for _, r := range l.GetRoutes() {
+			if r.GetRefused() {
+				out = append(out, strings.Join(r.GetNames(), ",")+strings.TrimSuffix(" -> nowhere at "+strings.Join(r.GetLocalAddresses(), ","), " at "))
+				continue
+			}
 			line := strings.Join(r.GetNames(), ",") + " -> " + strings.TrimPrefix(r.GetUpstream(), "unix:/run/hearth/0a1b/") + " " + r.GetCertificate() +
 				" at " + strings.Join(r.GetLocalAddresses(), ",") + " for"
 			if lets(r, "198.51.100.1") || lets(r, "2a00::1") {
@@ -112,6 +116,7 @@ func TestNamesAndChoicesInTheTable(t *testing.T) {
 		}
 	}
 	const page = "-> web.sock at for neighbours services"
+	const services = "-> 10.0.3.8:80 server at for neighbours"
 	for name, c := range map[string]struct {
 		in      proxy.Input
 		address string
@@ -124,6 +129,16 @@ func TestNamesAndChoicesInTheTable(t *testing.T) {
 		"a private name over IPv6":       {street(private), "[2001:db8:1::5]:8443", []string{"cloud.lan -> 10.0.3.8:80 domain/cloud.lan at for neighbours", page}},
 		"a name that is off":             {street(private, off("cloud.lan", 8443)), "0.0.0.0:8443", []string{page}},
 		"the service's own port":         {street(), "192.168.1.5:61002", []string{"-> 10.0.3.8:80 server at for neighbours"}},
+		"its name in .local off, its number on": {street(off("home.local", 61002)), "192.168.1.5:61002", []string{"home.local -> nowhere", services}},
+		"its name in .local off, over IPv6": {street(off("home.local", 61002)), "[2001:db8:1::5]:61002", []string{"home.local -> nowhere", services}},
+		"its name off, which shares a port": {street(private, off("cloud.lan", 8443)), "192.168.1.5:61002", []string{services}},
+		"its private name off, its number on": {street(private, func(_, forge *hostsv1.Host) { forge.Spec.Bindings[80].AddSsl.PreferredExternalPort = 0 },
+			off("cloud.lan", 61002)), "192.168.1.5:61002", []string{"cloud.lan -> nowhere", services}},
+		"its public name off, its number on": {street(public, func(_, forge *hostsv1.Host) { forge.Spec.Bindings[80].AddSsl.PreferredExternalPort = 0 },
+			off("cloud.example", 61002)), "192.168.1.5:61002", []string{"cloud.example -> nowhere", services}},
+		"the page's name in .local off": {street(func(page, _ *hostsv1.Host) {
+			page.Spec.Bindings[80].Choices = &hostsv1.Choices{Disabled: []*hostsv1.Endpoint{{Hostname: "home.local", Port: 8443}}}
+		}), "0.0.0.0:8443", []string{"home.local -> nowhere at 192.168.1.5", "-> web.sock at 10.0.3.1,127.0.0.1,192.168.1.5 for neighbours services"}},
 		"its number off, its name in .local on": {street(off("192.168.1.5", 61002)), "192.168.1.5:61002",
 			[]string{"home.local -> 10.0.3.8:80 server at for neighbours"}},
 		"its number of the Internet on": {street(func(_, forge *hostsv1.Host) {
@@ -187,6 +202,9 @@ func TestANetworkThatIsSwitchedOffIsLetInNowhere(t *testing.T) {
 				continue
 			}
 			for _, r := range l.GetRoutes() {
+				if r.GetRefused() {
+					continue
+				}
 				if got := lets(r, elsewhere); got != c.want || !lets(r, neighbour) || !lets(r, private) {
 					t.Errorf("%s: %v: let in from the other network: %v, want %v", name, r.GetAllowedSources(), got, c.want)
 				}
@@ -196,7 +214,7 @@ func TestANetworkThatIsSwitchedOffIsLetInNowhere(t *testing.T) {
 	in := street()
 	in.Gateways = append(in.Gateways, gateway("wlan0", abi.GatewayTypeWireless, "192.168.1.6/24"))
 	in.Hosts[0].Spec.Bindings[80].Choices = &hostsv1.Choices{Disabled: []*hostsv1.Endpoint{{Hostname: "192.168.1.6", Port: 61002}, {Hostname: "home.local", Port: 61002}}}
-	if got := at(t, in, "192.168.1.5:61002"); len(got) != 1 || !strings.Contains(got[0], "neighbours") {
+	if got := at(t, in, "192.168.1.5:61002"); len(got) != 2 || !strings.Contains(got[1], "neighbours") {
 		t.Errorf("two gateways in one network, of which one is off: %v", got)
 	}
 }

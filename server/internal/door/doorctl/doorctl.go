@@ -216,6 +216,12 @@ func (d *Door) Apply(ctx context.Context, t *doorv1.Table) (*doorv1.ApplyRespons
 	return retry(ctx, func() (*doorv1.ApplyResponse, error) { return d.client.Apply(ctx, &doorv1.ApplyRequest{Table: t}) })
 }
 
+// Check asks whether a table can be used. A door that is older than the question answers a fault REASON_UNIMPLEMENTED.
+func (d *Door) Check(ctx context.Context, t *doorv1.Table) error {
+	_, err := retry(ctx, func() (*doorv1.CheckResponse, error) { return d.client.Check(ctx, &doorv1.CheckRequest{Table: t}) })
+	return err
+}
+
 // Replace has the door's serving process replaced by the program that is on disk now, which is the one that
 // Ensure was told last.
 func (d *Door) Replace(ctx context.Context) error {

@@ -281,7 +281,11 @@ type Route struct {
 	KeepSource bool `protobuf:"varint,16,opt,name=keep_source,json=keepSource,proto3" json:"keep_source,omitempty"`
 	// Address and port of the upstream over IPv6, which callers by IPv6 are led to as themselves. Empty, or where nothing listens
 	// there, they are led to upstream.
-	Upstream6     string `protobuf:"bytes,17,opt,name=upstream6,proto3" json:"upstream6,omitempty"`
+	Upstream6 string `protobuf:"bytes,17,opt,name=upstream6,proto3" json:"upstream6,omitempty"`
+	// Whether the names are refused: nobody is led anywhere by them, also not by a route behind it that takes all names. It has names,
+	// and of all else only local_addresses and allowed_sources count. A door that does not know of this leads the names to upstream,
+	// which is therefore one that nobody answers at.
+	Refused       bool `protobuf:"varint,18,opt,name=refused,proto3" json:"refused,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -426,6 +430,13 @@ func (x *Route) GetUpstream6() string {
 		return x.Upstream6
 	}
 	return ""
+}
+
+func (x *Route) GetRefused() bool {
+	if x != nil {
+		return x.Refused
+	}
+	return false
 }
 
 // Gate lets only those pass who know a secret. With no credentials nobody does.
@@ -1573,6 +1584,89 @@ func (x *ApplyResponse) GetSockets() []*Socket {
 	return nil
 }
 
+// CheckRequest holds a table.
+type CheckRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The table.
+	Table         *Table `protobuf:"bytes,1,opt,name=table,proto3" json:"table,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckRequest) Reset() {
+	*x = CheckRequest{}
+	mi := &file_hearth_door_v1_door_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckRequest) ProtoMessage() {}
+
+func (x *CheckRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_door_v1_door_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckRequest.ProtoReflect.Descriptor instead.
+func (*CheckRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *CheckRequest) GetTable() *Table {
+	if x != nil {
+		return x.Table
+	}
+	return nil
+}
+
+// CheckResponse is empty.
+type CheckResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckResponse) Reset() {
+	*x = CheckResponse{}
+	mi := &file_hearth_door_v1_door_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckResponse) ProtoMessage() {}
+
+func (x *CheckResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_door_v1_door_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckResponse.ProtoReflect.Descriptor instead.
+func (*CheckResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{21}
+}
+
 // ReplaceRequest is empty.
 type ReplaceRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1582,7 +1676,7 @@ type ReplaceRequest struct {
 
 func (x *ReplaceRequest) Reset() {
 	*x = ReplaceRequest{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[20]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1594,7 +1688,7 @@ func (x *ReplaceRequest) String() string {
 func (*ReplaceRequest) ProtoMessage() {}
 
 func (x *ReplaceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[20]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1607,7 +1701,7 @@ func (x *ReplaceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{20}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{22}
 }
 
 // ReplaceResponse is empty.
@@ -1619,7 +1713,7 @@ type ReplaceResponse struct {
 
 func (x *ReplaceResponse) Reset() {
 	*x = ReplaceResponse{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[21]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1631,7 +1725,7 @@ func (x *ReplaceResponse) String() string {
 func (*ReplaceResponse) ProtoMessage() {}
 
 func (x *ReplaceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[21]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1644,7 +1738,7 @@ func (x *ReplaceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceResponse.ProtoReflect.Descriptor instead.
 func (*ReplaceResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{21}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{23}
 }
 
 var File_hearth_door_v1_door_proto protoreflect.FileDescriptor
@@ -1663,7 +1757,7 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\bListener\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12-\n" +
 	"\x06routes\x18\x02 \x03(\v2\x15.hearth.door.v1.RouteR\x06routes\x12\x14\n" +
-	"\x05plain\x18\x03 \x01(\bR\x05plain\"\xc5\x04\n" +
+	"\x05plain\x18\x03 \x01(\bR\x05plain\"\xdf\x04\n" +
 	"\x05Route\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\tR\x05names\x12 \n" +
 	"\vcertificate\x18\x02 \x01(\tR\vcertificate\x12\x1a\n" +
@@ -1682,7 +1776,8 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\x0flocal_addresses\x18\x0f \x03(\tR\x0elocalAddresses\x12\x1f\n" +
 	"\vkeep_source\x18\x10 \x01(\bR\n" +
 	"keepSource\x12\x1c\n" +
-	"\tupstream6\x18\x11 \x01(\tR\tupstream6\"\xd6\x01\n" +
+	"\tupstream6\x18\x11 \x01(\tR\tupstream6\x12\x18\n" +
+	"\arefused\x18\x12 \x01(\bR\arefused\"\xd6\x01\n" +
 	"\x04Gate\x123\n" +
 	"\x06scheme\x18\x01 \x01(\x0e2\x1b.hearth.door.v1.Gate.SchemeR\x06scheme\x12\x14\n" +
 	"\x05realm\x18\x02 \x01(\tR\x05realm\x12<\n" +
@@ -1765,12 +1860,16 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\x05table\x18\x01 \x01(\v2\x15.hearth.door.v1.TableR\x05table\"Y\n" +
 	"\rApplyResponse\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x120\n" +
-	"\asockets\x18\x02 \x03(\v2\x16.hearth.door.v1.SocketR\asockets\"\x10\n" +
+	"\asockets\x18\x02 \x03(\v2\x16.hearth.door.v1.SocketR\asockets\";\n" +
+	"\fCheckRequest\x12+\n" +
+	"\x05table\x18\x01 \x01(\v2\x15.hearth.door.v1.TableR\x05table\"\x0f\n" +
+	"\rCheckResponse\"\x10\n" +
 	"\x0eReplaceRequest\"\x11\n" +
-	"\x0fReplaceResponse2\x89\x02\n" +
+	"\x0fReplaceResponse2\xd7\x02\n" +
 	"\vDoorService\x12X\n" +
 	"\tGetStatus\x12 .hearth.door.v1.GetStatusRequest\x1a!.hearth.door.v1.GetStatusResponse\"\x06\xca\xf3\x18\x02(\x01\x12L\n" +
-	"\x05Apply\x12\x1c.hearth.door.v1.ApplyRequest\x1a\x1d.hearth.door.v1.ApplyResponse\"\x06\xca\xf3\x18\x02(\x01\x12R\n" +
+	"\x05Apply\x12\x1c.hearth.door.v1.ApplyRequest\x1a\x1d.hearth.door.v1.ApplyResponse\"\x06\xca\xf3\x18\x02(\x01\x12L\n" +
+	"\x05Check\x12\x1c.hearth.door.v1.CheckRequest\x1a\x1d.hearth.door.v1.CheckResponse\"\x06\xca\xf3\x18\x02(\x01\x12R\n" +
 	"\aReplace\x12\x1e.hearth.door.v1.ReplaceRequest\x1a\x1f.hearth.door.v1.ReplaceResponse\"\x06\xca\xf3\x18\x02(\x01B\xb6\x01\n" +
 	"\x12com.hearth.door.v1B\tDoorProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/door/v1;doorv1\xa2\x02\x03HDX\xaa\x02\x0eHearth.Door.V1\xca\x02\x0eHearth\\Door\\V1\xe2\x02\x1aHearth\\Door\\V1\\GPBMetadata\xea\x02\x10Hearth::Door::V1b\x06proto3"
 
@@ -1787,7 +1886,7 @@ func file_hearth_door_v1_door_proto_rawDescGZIP() []byte {
 }
 
 var file_hearth_door_v1_door_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hearth_door_v1_door_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_hearth_door_v1_door_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_hearth_door_v1_door_proto_goTypes = []any{
 	(Gate_Scheme)(0),          // 0: hearth.door.v1.Gate.Scheme
 	(*Table)(nil),             // 1: hearth.door.v1.Table
@@ -1810,8 +1909,10 @@ var file_hearth_door_v1_door_proto_goTypes = []any{
 	(*Socket)(nil),            // 18: hearth.door.v1.Socket
 	(*ApplyRequest)(nil),      // 19: hearth.door.v1.ApplyRequest
 	(*ApplyResponse)(nil),     // 20: hearth.door.v1.ApplyResponse
-	(*ReplaceRequest)(nil),    // 21: hearth.door.v1.ReplaceRequest
-	(*ReplaceResponse)(nil),   // 22: hearth.door.v1.ReplaceResponse
+	(*CheckRequest)(nil),      // 21: hearth.door.v1.CheckRequest
+	(*CheckResponse)(nil),     // 22: hearth.door.v1.CheckResponse
+	(*ReplaceRequest)(nil),    // 23: hearth.door.v1.ReplaceRequest
+	(*ReplaceResponse)(nil),   // 24: hearth.door.v1.ReplaceResponse
 }
 var file_hearth_door_v1_door_proto_depIdxs = []int32{
 	2,  // 0: hearth.door.v1.Table.listeners:type_name -> hearth.door.v1.Listener
@@ -1832,17 +1933,20 @@ var file_hearth_door_v1_door_proto_depIdxs = []int32{
 	15, // 15: hearth.door.v1.GetStatusResponse.local_names:type_name -> hearth.door.v1.LocalName
 	1,  // 16: hearth.door.v1.ApplyRequest.table:type_name -> hearth.door.v1.Table
 	18, // 17: hearth.door.v1.ApplyResponse.sockets:type_name -> hearth.door.v1.Socket
-	16, // 18: hearth.door.v1.DoorService.GetStatus:input_type -> hearth.door.v1.GetStatusRequest
-	19, // 19: hearth.door.v1.DoorService.Apply:input_type -> hearth.door.v1.ApplyRequest
-	21, // 20: hearth.door.v1.DoorService.Replace:input_type -> hearth.door.v1.ReplaceRequest
-	17, // 21: hearth.door.v1.DoorService.GetStatus:output_type -> hearth.door.v1.GetStatusResponse
-	20, // 22: hearth.door.v1.DoorService.Apply:output_type -> hearth.door.v1.ApplyResponse
-	22, // 23: hearth.door.v1.DoorService.Replace:output_type -> hearth.door.v1.ReplaceResponse
-	21, // [21:24] is the sub-list for method output_type
-	18, // [18:21] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	1,  // 18: hearth.door.v1.CheckRequest.table:type_name -> hearth.door.v1.Table
+	16, // 19: hearth.door.v1.DoorService.GetStatus:input_type -> hearth.door.v1.GetStatusRequest
+	19, // 20: hearth.door.v1.DoorService.Apply:input_type -> hearth.door.v1.ApplyRequest
+	21, // 21: hearth.door.v1.DoorService.Check:input_type -> hearth.door.v1.CheckRequest
+	23, // 22: hearth.door.v1.DoorService.Replace:input_type -> hearth.door.v1.ReplaceRequest
+	17, // 23: hearth.door.v1.DoorService.GetStatus:output_type -> hearth.door.v1.GetStatusResponse
+	20, // 24: hearth.door.v1.DoorService.Apply:output_type -> hearth.door.v1.ApplyResponse
+	22, // 25: hearth.door.v1.DoorService.Check:output_type -> hearth.door.v1.CheckResponse
+	24, // 26: hearth.door.v1.DoorService.Replace:output_type -> hearth.door.v1.ReplaceResponse
+	23, // [23:27] is the sub-list for method output_type
+	19, // [19:23] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_hearth_door_v1_door_proto_init() }
@@ -1856,7 +1960,7 @@ func file_hearth_door_v1_door_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_door_v1_door_proto_rawDesc), len(file_hearth_door_v1_door_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	DoorService_GetStatus_FullMethodName = "/hearth.door.v1.DoorService/GetStatus"
 	DoorService_Apply_FullMethodName     = "/hearth.door.v1.DoorService/Apply"
+	DoorService_Check_FullMethodName     = "/hearth.door.v1.DoorService/Check"
 	DoorService_Replace_FullMethodName   = "/hearth.door.v1.DoorService/Replace"
 )
 
@@ -38,6 +39,8 @@ type DoorServiceClient interface {
 	// Apply puts one whole table in force. Applying the same table again changes nothing. What cannot be bound is told
 	// in the answer; the rest is in force all the same.
 	Apply(ctx context.Context, in *ApplyRequest, opts ...grpc.CallOption) (*ApplyResponse, error)
+	// Check tells whether a table can be used, and changes nothing. One that cannot is told by the fault that Apply has for it.
+	Check(ctx context.Context, in *CheckRequest, opts ...grpc.CallOption) (*CheckResponse, error)
 	// Replace starts the program that is on disk now, hands it all sockets and answers when it serves; the one that
 	// answered finishes what it has begun and ends. Nothing is refused meanwhile. After an error the old one goes on.
 	Replace(ctx context.Context, in *ReplaceRequest, opts ...grpc.CallOption) (*ReplaceResponse, error)
@@ -71,6 +74,16 @@ func (c *doorServiceClient) Apply(ctx context.Context, in *ApplyRequest, opts ..
 	return out, nil
 }
 
+func (c *doorServiceClient) Check(ctx context.Context, in *CheckRequest, opts ...grpc.CallOption) (*CheckResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckResponse)
+	err := c.cc.Invoke(ctx, DoorService_Check_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *doorServiceClient) Replace(ctx context.Context, in *ReplaceRequest, opts ...grpc.CallOption) (*ReplaceResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReplaceResponse)
@@ -92,6 +105,8 @@ type DoorServiceServer interface {
 	// Apply puts one whole table in force. Applying the same table again changes nothing. What cannot be bound is told
 	// in the answer; the rest is in force all the same.
 	Apply(context.Context, *ApplyRequest) (*ApplyResponse, error)
+	// Check tells whether a table can be used, and changes nothing. One that cannot is told by the fault that Apply has for it.
+	Check(context.Context, *CheckRequest) (*CheckResponse, error)
 	// Replace starts the program that is on disk now, hands it all sockets and answers when it serves; the one that
 	// answered finishes what it has begun and ends. Nothing is refused meanwhile. After an error the old one goes on.
 	Replace(context.Context, *ReplaceRequest) (*ReplaceResponse, error)
@@ -110,6 +125,9 @@ func (UnimplementedDoorServiceServer) GetStatus(context.Context, *GetStatusReque
 }
 func (UnimplementedDoorServiceServer) Apply(context.Context, *ApplyRequest) (*ApplyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Apply not implemented")
+}
+func (UnimplementedDoorServiceServer) Check(context.Context, *CheckRequest) (*CheckResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Check not implemented")
 }
 func (UnimplementedDoorServiceServer) Replace(context.Context, *ReplaceRequest) (*ReplaceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Replace not implemented")
@@ -171,6 +189,24 @@ func _DoorService_Apply_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DoorService_Check_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DoorServiceServer).Check(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DoorService_Check_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DoorServiceServer).Check(ctx, req.(*CheckRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _DoorService_Replace_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReplaceRequest)
 	if err := dec(in); err != nil {
@@ -203,6 +239,10 @@ var DoorService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Apply",
 			Handler:    _DoorService_Apply_Handler,
+		},
+		{
+			MethodName: "Check",
+			Handler:    _DoorService_Check_Handler,
 		},
 		{
 			MethodName: "Replace",

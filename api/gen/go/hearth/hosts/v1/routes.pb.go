@@ -113,7 +113,7 @@ type Route struct {
 	Names []string `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty"`
 	// The addresses of this machine that connections come to; none for all at the address.
 	LocalAddresses []string `protobuf:"bytes,3,rep,name=local_addresses,json=localAddresses,proto3" json:"local_addresses,omitempty"`
-	// Where connections go: address and port, or "hearthd" for the server itself.
+	// Where connections go: address and port, or "hearthd" for the server itself. Empty where the names are refused.
 	Upstream string `protobuf:"bytes,4,opt,name=upstream,proto3" json:"upstream,omitempty"`
 	// The name whose certificate is shown, "server" for the one of all addresses; empty where TLS is not ended here.
 	Certificate string `protobuf:"bytes,5,opt,name=certificate,proto3" json:"certificate,omitempty"`

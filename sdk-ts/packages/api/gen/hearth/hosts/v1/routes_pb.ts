@@ -76,7 +76,7 @@ export type Route = Message<"hearth.hosts.v1.Route"> & {
   localAddresses: string[];
 
   /**
-   * Where connections go: address and port, or "hearthd" for the server itself.
+   * Where connections go: address and port, or "hearthd" for the server itself. Empty where the names are refused.
    *
    * @generated from field: string upstream = 4;
    */
