@@ -17,7 +17,7 @@ import (
 
 // conditions are what the server warns of.
 func (d *Daemon) conditions() []warn.Condition {
-	return []warn.Condition{d.logCondition(), d.diskCondition(), clockCondition(), jumpCondition(time.Now), d.unservedCondition(), d.markCondition(), d.circleCondition(), d.localCondition(), d.updateCondition(), d.heldCondition(), d.failedCondition()}
+	return []warn.Condition{d.logCondition(), d.diskCondition(), clockCondition(), jumpCondition(time.Now), d.unservedCondition(), d.shareCondition(), d.unusableCondition(), d.stuckCondition(), d.markCondition(), d.circleCondition(), d.localCondition(), d.updateCondition(), d.heldCondition(), d.failedCondition()}
 }
 
 // logCondition warns of a change log that grows because it cannot be shortened.

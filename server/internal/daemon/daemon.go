@@ -115,7 +115,8 @@ type Daemon struct {
 	host       machine
 	gateways   *gateway.Service
 	hosts      *hosts.Service
-	held       atomic.Pointer[map[uint32]bool] // ports the front door listens on
+	held       atomic.Pointer[map[uint32]bool]           // ports the front door listens on
+	deaf       atomic.Pointer[map[netip.AddrPort]string] // where it does not get to listen, and why
 	reach      *reach.Service
 	proxy      *proxy.Service
 	runner     *runner.Service
@@ -279,7 +280,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	})
 	d.proxy = proxy.New(proxy.Options{
 		Store: d.store, Log: log, Door: frontDoor{d}, Names: serverNames{d}, Certificates: serverCertificates{d},
-		Gates: d.hosts, Server: d.doorServer(),
+		Gates: d.hosts, Server: d.doorServer(), Told: d.tellUnserved,
 	})
 	d.warnings = warn.New(d.store, log, d.conditions()...)
 	d.manager = reconcile.New(d.store, log, d.controllers()...)

@@ -13,7 +13,9 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 
+	"github.com/hearthos/hearth/api/fault"
 	"github.com/hearthos/hearth/server/internal/atomicfile"
 	"github.com/hearthos/hearth/server/internal/door/doorctl"
 	"github.com/hearthos/hearth/server/internal/journal"
@@ -175,7 +177,7 @@ type frontDoor struct{ d *Daemon }
 // Apply implements proxy.Door.
 func (f frontDoor) Apply(ctx context.Context, t *doorv1.Table) (*doorv1.ApplyResponse, error) {
 	resp, err := f.d.doorConn.Apply(ctx, f.d.reachable(t))
-	f.d.door.Store(err == nil)
+	f.d.door.Store(err == nil || fault.Is(err, metav1.Reason_REASON_INVALID_ARGUMENT)) // what it cannot use it has answered, too
 	if err == nil {
 		if err := f.d.keepFirst(t); err != nil {
 			f.d.log.WarnContext(ctx, "the next start will not show the page before its end", "error", err)
@@ -187,6 +189,11 @@ func (f frontDoor) Apply(ctx context.Context, t *doorv1.Table) (*doorv1.ApplyRes
 		}
 	}
 	return resp, err
+}
+
+// Check implements proxy.Door.
+func (f frontDoor) Check(ctx context.Context, t *doorv1.Table) error {
+	return f.d.doorConn.Check(ctx, f.d.reachable(t))
 }
 
 // GetStatus implements proxy.Door.

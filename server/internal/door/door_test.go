@@ -334,9 +334,9 @@ func TestTablesThatCannotBeUsed(t *testing.T) {
 		"listeners[0].routes[0].alpn": func(t *doorv1.Table) {
 			t.Listeners[0].Routes[0].Http, t.Listeners[0].Routes[0].Alpn = true, []string{"x"}
 		},
-		"listeners[0].routes[0].proxy_protocol":  func(t *doorv1.Table) { t.Listeners[0].Routes[0].ProxyProtocol = true },
-		"listeners[0].routes[0].upstream_http2":  func(t *doorv1.Table) { t.Listeners[0].Routes[0].UpstreamHttp2 = true },
-		"listeners[0].routes[0]":                 func(t *doorv1.Table) { t.Listeners[0].Routes[0].Certificate, t.Listeners[0].Routes[0].Http = "", true },
+		"listeners[0].routes[0].proxy_protocol": func(t *doorv1.Table) { t.Listeners[0].Routes[0].ProxyProtocol = true },
+		"listeners[0].routes[0].upstream_http2": func(t *doorv1.Table) { t.Listeners[0].Routes[0].UpstreamHttp2 = true },
+		"listeners[0].routes[0]":                func(t *doorv1.Table) { t.Listeners[0].Routes[0].Certificate, t.Listeners[0].Routes[0].Http = "", true },
 		"listeners[0].routes[0].refused": func(t *doorv1.Table) {
 			t.Listeners[0].Routes[0] = &doorv1.Route{Refused: true}
 		},

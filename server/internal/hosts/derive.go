@@ -37,13 +37,14 @@ func Addresses(row *hostsv1.Host, n Network) (on, off []*hostsv1.Address) {
 	h := abi.Derive(model(row, n))
 	for port, b := range row.GetSpec().GetBindings() {
 		for _, i := range b.GetInterfaces() {
-			list = append(list, exported{Interface: i, port: port, found: h.Bindings[port].Addresses, in: n})
+			list = append(list, exported{Interface: i, host: row.GetMeta().GetId(), port: port, found: h.Bindings[port].Addresses, in: n})
 		}
 	}
 	for port, r := range row.GetSpec().GetRanges() {
 		if i := r.GetRangeInterface(); i != nil {
 			list = append(list, exported{
 				Interface: &hostsv1.Interface{Id: i.GetId(), Name: i.GetName(), Type: hostsv1.Interface_TYPE_API, Scheme: i.GetScheme()},
+				host:      row.GetMeta().GetId(),
 				port:      port, count: r.GetNumberOfPorts(), found: h.BindingRanges[port].Addresses, in: n,
 			})
 		}
@@ -70,6 +71,7 @@ func Addresses(row *hostsv1.Host, n Network) (on, off []*hostsv1.Address) {
 // exported is an interface with the binding's port, or a range's first one and their number, and what is found there.
 type exported struct {
 	*hostsv1.Interface
+	host        string // row id
 	port, count uint32
 	found       abi.Addresses
 	in          Network
@@ -88,7 +90,9 @@ func (e exported) addresses() []*hostsv1.Address {
 		}
 		a.InterfaceId, a.InternalPort, a.NumberOfPorts = e.GetId(), e.port, e.count
 		a.Access = access(e.found, h)
-		a.Unserved = e.in.unserved(h)
+		if a.Unserved = e.in.Unserved.of(h, e.in.Gateways); e.count == 0 && e.in.Unserved.Hosts[e.host] != "" { // the kernel leads ranges
+			a.Unserved = e.in.Unserved.Hosts[e.host]
+		}
 		a.Url = url(a, scheme, e.GetUsername(), e.GetSuffix())
 		out = append(out, a)
 	}
@@ -133,18 +137,21 @@ func address(h abi.HostnameInfo) (*hostsv1.Address, bool) {
 	return a, true
 }
 
-// unserved tells why nothing answers under a hostname now; empty where it is served. Names are those of the machine in its
+// of tells why nothing answers under a hostname now; empty where it is served. Names are those of the machine in its
 // networks.
-func (n Network) unserved(h abi.HostnameInfo) string {
+func (u Unserved) of(h abi.HostnameInfo, gateways []abi.Gateway) string {
 	if a, err := netip.ParseAddr(h.Hostname); err == nil {
-		return n.Unserved[netip.AddrPortFrom(a, uint16(h.Port))]
+		return u.At[netip.AddrPortFrom(a, uint16(h.Port))]
 	}
-	for _, g := range n.Gateways {
+	if why := u.Names[h.Hostname]; why != "" {
+		return why
+	}
+	for _, g := range gateways {
 		if !slices.Contains(h.Metadata.Gateways, g.ID) {
 			continue
 		}
 		for _, subnet := range g.Subnets {
-			if why := n.Unserved[netip.AddrPortFrom(subnet.Addr(), uint16(h.Port))]; why != "" {
+			if why := u.At[netip.AddrPortFrom(subnet.Addr(), uint16(h.Port))]; why != "" {
 				return why
 			}
 		}

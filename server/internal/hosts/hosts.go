@@ -39,13 +39,19 @@ const (
 )
 
 // Network is what the machine's network looks like: the gateways, the server's name in .local or nothing, those of hosts by row
-// id, the ports on which TLS is told apart by name, and where the front door does not get to listen, with the reason.
+// id, the ports on which TLS is told apart by name, and what the front door does not serve.
 type Network struct {
 	Gateways []abi.Gateway
 	MDNS     string
 	Services map[string]string
 	Shared   map[uint32]bool
-	Unserved map[netip.AddrPort]string
+	Unserved Unserved
+}
+
+// Unserved is what the front door does not serve, each with the reason: ports at addresses of the machine, names, and hosts by row id.
+type Unserved struct {
+	At           map[netip.AddrPort]string
+	Names, Hosts map[string]string
 }
 
 // Service is the area. It is safe for concurrent use; the functions that take a transaction belong to it.
@@ -89,12 +95,12 @@ func (s *Service) SetNetwork(n Network) bool {
 	return old == nil || !reflect.DeepEqual(*old, n)
 }
 
-// SetUnserved tells where the front door does not get to listen now, and why; it answers as SetNetwork does.
-func (s *Service) SetUnserved(unserved map[netip.AddrPort]string) bool {
+// SetUnserved tells what the front door does not serve now; it answers as SetNetwork does.
+func (s *Service) SetUnserved(unserved Unserved) bool {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	n := s.Network()
-	if maps.Equal(n.Unserved, unserved) {
+	if u := n.Unserved; maps.Equal(u.At, unserved.At) && maps.Equal(u.Names, unserved.Names) && maps.Equal(u.Hosts, unserved.Hosts) {
 		return false
 	}
 	n.Unserved = unserved

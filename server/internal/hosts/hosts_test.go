@@ -554,7 +554,10 @@ func TestPortsOfOtherProgramsAreNotHandedOut(t *testing.T) {
 	}
 
 	at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(before))
-	if !s.SetUnserved(map[netip.AddrPort]string{at: "in use"}) || s.SetUnserved(map[netip.AddrPort]string{at: "in use"}) {
+	unserved := func(names, of map[string]string) hosts.Unserved {
+		return hosts.Unserved{At: map[netip.AddrPort]string{at: "in use"}, Names: names, Hosts: of}
+	}
+	if !s.SetUnserved(unserved(nil, nil)) || s.SetUnserved(unserved(nil, nil)) {
 		t.Error("what is not served is news once")
 	}
 	if s.SetNetwork(house) {
@@ -575,4 +578,16 @@ func TestPortsOfOtherProgramsAreNotHandedOut(t *testing.T) {
 	if told < 2 {
 		t.Errorf("there are %d addresses", told)
 	}
+	// A host of which nothing can be served is told at all its addresses.
+	s.SetUnserved(unserved(nil, map[string]string{"forge/main": "unusable"}))
+	f.must(func(tx *store.Tx) error { return s.Bind(tx, "forge", "main", 80, 3000, nil, &hostsv1.Secure{}) })
+	f.must(func(tx *store.Tx) error {
+		row, err := store.Get[*hostsv1.Host](tx, "forge/main")
+		for _, a := range row.GetStatus().GetAddresses() {
+			if a.GetUnserved() != "unusable" {
+				t.Errorf("%s is told as %q", a.GetUrl(), a.GetUnserved())
+			}
+		}
+		return err
+	})
 }

@@ -44,8 +44,8 @@ func (s *Service) Forwards(ctx context.Context) ([]*gatewaysv1.Forward, error) {
 			out = append(out, f)
 		}
 	}
-	for _, address := range omitted {
-		out = append(out, &gatewaysv1.Forward{Address: address, Error: "there are too many"})
+	for _, o := range omitted {
+		out = append(out, &gatewaysv1.Forward{Address: o.Address, Error: o.Why()})
 	}
 	slices.SortStableFunc(out, func(a, b *gatewaysv1.Forward) int { return strings.Compare(a.GetAddress(), b.GetAddress()) })
 	return out, nil

@@ -44,6 +44,8 @@ const renew = 24 * time.Hour
 type Door interface {
 	// Apply puts a whole table in force; the same one again changes nothing.
 	Apply(ctx context.Context, t *doorv1.Table) (*doorv1.ApplyResponse, error)
+	// Check tells by a fault REASON_INVALID_ARGUMENT, as Apply does, that a table cannot be used, and changes nothing.
+	Check(ctx context.Context, t *doorv1.Table) error
 	// GetStatus tells what is in force.
 	GetStatus(ctx context.Context) (*doorv1.GetStatusResponse, error)
 }
@@ -82,6 +84,8 @@ type Options struct {
 	Certificates Certificates
 	Gates        Gates
 	Server       Server
+	// Told is called when something else is not served than before; nil for nobody who wants to know.
+	Told func()
 }
 
 // Service is the area. It is safe for concurrent use.
@@ -97,6 +101,9 @@ type Service struct {
 	mdns     string
 	services map[string]string // names in .local by the id of the host
 	failed   []string          // what was last told not to be listened on
+	omitted  []Omission        // what found no place in the last table
+	unusable []Unusable        // what the door could not use of the last table
+	stuck    string            // why it could not use any of it
 }
 
 // New returns the area. It does nothing until its controller runs.
@@ -167,6 +174,15 @@ func (s *Service) applyNow(ctx context.Context) error {
 	}
 	table, omitted := Table(in)
 	response, err := s.opt.Door.Apply(ctx, table)
+	var unusable []Unusable
+	if refuses(err) {
+		var rest Input
+		if rest, unusable, err = s.usable(ctx, in, err); err == nil {
+			table, omitted = Table(rest)
+			response, err = s.opt.Door.Apply(ctx, table)
+		}
+	}
+	s.tellUnusable(unusable, err)
 	if err != nil {
 		return err
 	}
@@ -196,7 +212,7 @@ func (s *Service) Render() (*doorv1.Table, error) {
 }
 
 // render answers the table as it should be now, and what found no place in it.
-func (s *Service) render() (*doorv1.Table, []string, error) {
+func (s *Service) render() (*doorv1.Table, []Omission, error) {
 	in, err := s.input()
 	if err != nil {
 		return nil, nil, err
@@ -275,6 +291,13 @@ func (s *Service) gates(tx *store.Tx, all []*hostsv1.Host) map[string]map[uint32
 	return out
 }
 
+// Omitted answers what found no place at the front door.
+func (s *Service) Omitted() []Omission {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.omitted)
+}
+
 // Failed answers the addresses that are not listened on though services are to be served there, each with why.
 func (s *Service) Failed() []string {
 	s.mu.Lock()
@@ -282,11 +305,35 @@ func (s *Service) Failed() []string {
 	return slices.Clone(s.failed)
 }
 
+// tellUnusable tells what the door cannot use when it is something else than before, or that it can use nothing.
+func (s *Service) tellUnusable(parts []Unusable, err error) {
+	stuck := ""
+	if refuses(err) {
+		stuck = reason(err)
+	}
+	s.mu.Lock()
+	if err != nil && stuck == "" { // it is away
+		parts, stuck = s.unusable, s.stuck
+	}
+	news := !slices.Equal(s.unusable, parts) || s.stuck != stuck
+	s.unusable, s.stuck = parts, stuck
+	s.mu.Unlock()
+	if !news {
+		return
+	}
+	for _, p := range parts {
+		s.opt.Log.Warn("the front door cannot use a part of its table", "part", p.ID, "error", p.Why)
+	}
+	if s.opt.Told != nil {
+		s.opt.Told()
+	}
+}
+
 // tell logs what is not listened on when it is something else than before. The door tries again by itself.
-func (s *Service) tell(sockets []*doorv1.Socket, omitted []string) {
+func (s *Service) tell(sockets []*doorv1.Socket, omitted []Omission) {
 	var failed []string
-	for _, address := range omitted {
-		failed = append(failed, address+": there are too many")
+	for _, o := range omitted {
+		failed = append(failed, o.Address+": "+o.Why())
 	}
 	for _, socket := range sockets {
 		if socket.GetError() != "" {
@@ -296,8 +343,11 @@ func (s *Service) tell(sockets []*doorv1.Socket, omitted []string) {
 	slices.Sort(failed)
 	s.mu.Lock()
 	news := !slices.Equal(s.failed, failed)
-	s.failed = failed
+	s.failed, s.omitted = failed, omitted
 	s.mu.Unlock()
+	if news && s.opt.Told != nil {
+		s.opt.Told()
+	}
 	switch {
 	case news && len(failed) > 0:
 		s.opt.Log.Warn("the front door cannot listen everywhere", "sockets", strings.Join(failed, "; "))

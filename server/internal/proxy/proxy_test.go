@@ -41,6 +41,8 @@ func (d *fakeDoor) Apply(_ context.Context, t *doorv1.Table) (*doorv1.ApplyRespo
 	return &doorv1.ApplyResponse{Sockets: d.sockets}, nil
 }
 
+func (d *fakeDoor) Check(context.Context, *doorv1.Table) error { return nil }
+
 func (d *fakeDoor) GetStatus(context.Context) (*doorv1.GetStatusResponse, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

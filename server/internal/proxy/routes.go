@@ -84,13 +84,13 @@ func privateDomains(hosts []*hostsv1.Host) map[string][]string {
 	return out
 }
 
-// host has every address of a host served that is on, and that a container or the server itself stands behind.
-func (r *renderer) host(row *hostsv1.Host) {
+// host answers the bindings of a host that a container or the server itself stands behind.
+func (r *renderer) host(row *hostsv1.Host) (out []bound) {
 	pkg := ids.Parent(row.GetMeta().GetId())
 	container, running := r.containers[pkg]
 	server := ids.Package(pkg).Reserved()
 	if !running && !server {
-		return
+		return nil
 	}
 	h := abi.Derive(abi.Model{
 		Spec: row.GetSpec(), Ports: row.GetStatus().GetPorts(), Gateways: r.gateways, MDNS: r.in.MDNS, Service: r.in.Claimed[row.GetMeta().GetId()],
@@ -98,7 +98,7 @@ func (r *renderer) host(row *hostsv1.Host) {
 	})
 	for _, p := range slices.Sorted(maps.Keys(h.Bindings)) {
 		b := row.GetSpec().GetBindings()[p]
-		s := served{pkg: pkg, plain: &doorv1.Route{Upstream: joinPort(container.String(), p), KeepSource: true}}
+		s := bound{pkg: pkg, plain: &doorv1.Route{Upstream: joinPort(container.String(), p), KeepSource: true}}
 		if six, ok := r.containers6[pkg]; ok {
 			s.plain.Upstream6 = joinPort(six.String(), p)
 		}
@@ -110,16 +110,25 @@ func (r *renderer) host(row *hostsv1.Host) {
 			s.tls = &doorv1.Route{Upstream: r.in.Server.WebUpstream, ProxyProtocol: true}
 			s.everywhere = quiet(b.GetChoices())
 		}
-		r.binding(s, h.Bindings[p].Addresses)
+		for _, i := range b.GetInterfaces() {
+			if i.GetType() == hostsv1.Interface_TYPE_UI {
+				s.page = 1
+			}
+		}
+		s.all = r.in.usableOf(h.Bindings[p].Addresses)
+		out = append(out, s)
 	}
+	return out
 }
 
 // quiet tells whether nothing is switched off, so that the page can be served at addresses that are not known yet, too.
 func quiet(c *hostsv1.Choices) bool { return len(c.GetDisabled())+len(c.GetGlobalAccess()) == 0 }
 
-// served is a binding and where its connections go.
-type served struct {
+// bound is a binding, its addresses and where its connections go.
+type bound struct {
 	pkg        string
+	page       int // 1 for a page for people
+	all        abi.Addresses
 	plain, tls *doorv1.Route
 	// everywhere has it served at all addresses of the machine that neighbours reach.
 	everywhere bool
@@ -127,7 +136,9 @@ type served struct {
 	off []netip.Prefix
 }
 
-func (r *renderer) binding(s served, all abi.Addresses) {
+// binding has every address of a binding served that is on.
+func (r *renderer) binding(s bound) {
+	all := s.all
 	if s.everywhere {
 		route := proto.CloneOf(s.tls)
 		route.AllowedSources = canonical(r.neighbours())
@@ -143,7 +154,7 @@ func (r *renderer) binding(s served, all abi.Addresses) {
 	list := slices.Clone(all.Available)
 	slices.SortStableFunc(list, func(a, b abi.HostnameInfo) int { return cmp.Compare(rank(a), rank(b)) })
 	for _, info := range list {
-		if info.Port == 0 || info.Metadata.Kind == abi.KindPlugin || !all.On(info) || info.Indistinct() { // which is served by its numbers
+		if info.Port == 0 || info.Metadata.Kind == abi.KindPlugin || !all.On(info) || info.Indistinct() { // which is bound by its numbers
 			continue
 		}
 		if info.SSL && info.Metadata.Kind == abi.KindPublicDomain && uint32(info.Port) == r.in.Server.RedirectPort && all.Open(info) {
@@ -208,8 +219,8 @@ func (r *renderer) off(all abi.Addresses) (out []netip.Prefix) {
 	return out
 }
 
-// allowed answers who may use what is served at an address; none means all.
-func (r *renderer) allowed(s served, g abi.Gateway, a netip.Addr, open bool) []string {
+// allowed answers who may use what is bound at an address; none means all.
+func (r *renderer) allowed(s bound, g abi.Gateway, a netip.Addr, open bool) []string {
 	switch server := ids.Package(s.pkg).Reserved(); {
 	case open && server:
 		return nil
@@ -256,7 +267,7 @@ func leads(info abi.HostnameInfo, g abi.Gateway) (out []netip.Addr) {
 }
 
 // serve has one address of a binding served at one address of the machine.
-func (r *renderer) serve(s served, info abi.HostnameInfo, a netip.Addr, sources []string) {
+func (r *renderer) serve(s bound, info abi.HostnameInfo, a netip.Addr, sources []string) {
 	route := proto.CloneOf(s.tls)
 	if !info.SSL {
 		route = proto.CloneOf(s.plain)
@@ -346,8 +357,9 @@ func (r *renderer) add(address string, at *site, pkg string, route *doorv1.Route
 		}
 	}
 	if pkg != "" && !ids.Package(pkg).Reserved() && !route.GetRefused() { // what is off is off whatever is left of the share
-		if r.sites[address] == nil && len(r.sites) >= maxListeners || len(at.named) >= maxAnswers || !r.take(pkg, address) {
-			r.omitted = append(r.omitted, address)
+		full := r.sites[address] == nil && len(r.sites) >= maxListeners || len(at.named) >= maxAnswers
+		if full || !r.take(pkg, address) {
+			r.omitted = append(r.omitted, Omission{Address: address, Package: pkg, Share: !full})
 			return
 		}
 	}

@@ -94,6 +94,8 @@ type Input struct {
 	Chain, Key []byte
 	// Domains are the certificates of the names that Domains answers.
 	Domains map[string]Pair
+
+	unusable map[string]bool // names that are nobody's, since the door cannot use them
 }
 
 // Pair is a chain and its key, PEM.
@@ -101,8 +103,8 @@ type Pair struct{ Chain, Key []byte }
 
 // Table answers the whole table of the front door. It is a pure function: equal input, in whatever order, gives an equal
 // table. Every address and port is listened on once; should rows ever disagree, the server's own comes first, then the
-// host whose id is the smaller. What finds no place because there is too much is answered beside the table.
-func Table(in Input) (table *doorv1.Table, omitted []string) {
+// host whose id is the smaller. What finds no place because there is too much is answered beside the table; pages for people come before all else.
+func Table(in Input) (table *doorv1.Table, omitted []Omission) {
 	r := renderer{
 		in: in, gateways: abi.Gateways(in.Gateways), containers: containers(in.Packages, (*packagesv1.PackageStatus).GetIpv4),
 		containers6: containers(in.Packages, (*packagesv1.PackageStatus).GetIpv6),
@@ -113,8 +115,13 @@ func Table(in Input) (table *doorv1.Table, omitted []string) {
 	rows := slices.SortedFunc(slices.Values(in.Hosts), func(a, b *hostsv1.Host) int {
 		return strings.Compare(a.GetMeta().GetId(), b.GetMeta().GetId())
 	})
+	var all []bound
 	for _, row := range rows {
-		r.host(row)
+		all = append(all, r.host(row)...)
+	}
+	slices.SortStableFunc(all, func(a, b bound) int { return cmp.Compare(b.page, a.page) })
+	for _, b := range all {
+		r.binding(b)
 	}
 	passed := slices.SortedFunc(slices.Values(in.Passthroughs), func(a, b *hostsv1.Passthrough) int {
 		return strings.Compare(a.GetMeta().GetId(), b.GetMeta().GetId())
@@ -163,7 +170,21 @@ type renderer struct {
 	share       map[string]*share
 	open        map[string]bool // names that the Internet reaches where names are told apart
 	table       *doorv1.Table
-	omitted     []string
+	omitted     []Omission
+}
+
+// Omission is an address and port at which a package is not served because there is too much, of the package alone where Share.
+type Omission struct {
+	Address, Package string
+	Share            bool
+}
+
+// Why says why nothing is served there.
+func (o Omission) Why() string {
+	if o.Share {
+		return "its package has used up the ports that one may have at the front door"
+	}
+	return "the front door has as many ports as it takes"
 }
 
 func (r *renderer) server() {

@@ -131,6 +131,32 @@ var chain, key = func() (chain, key []byte) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: k})
 }()
 
+// A package that binds more ports than one may have at the front door has its pages there, and is told of the rest.
+func TestThePagesOfAPackageComeFirst(t *testing.T) {
+	t.Parallel()
+	in := house()
+	in.Chain, in.Key = chain, key
+	for i := range 36 {
+		b := web()
+		b.Interfaces = map[string]*hostsv1.Interface{"api": {Id: "api", Type: hostsv1.Interface_TYPE_API}}
+		in.Hosts = append(in.Hosts, host(fmt.Sprintf("chain/a%02d", i), map[uint32]*hostsv1.Binding{80: b},
+			map[uint32]*hostsv1.Ports{80: {AssignedPort: uint32(62000 + i), AssignedSslPort: uint32(62100 + i)}}))
+	}
+	in.Hosts = append(in.Hosts, host("chain/ui", map[uint32]*hostsv1.Binding{80: web()}, map[uint32]*hostsv1.Ports{80: {AssignedPort: 62200, AssignedSslPort: 62300}}))
+	table, omitted := proxy.Table(in)
+	if !slices.ContainsFunc(table.GetListeners(), func(l *doorv1.Listener) bool { return l.GetAddress() == "192.168.1.5:62300" }) {
+		t.Error("the page is not served")
+	}
+	if len(omitted) == 0 {
+		t.Error("nothing is told that is not served")
+	}
+	for _, o := range omitted {
+		if o.Package != "chain" || !o.Share || strings.HasSuffix(o.Address, ":62300") {
+			t.Errorf("omitted is %+v", o)
+		}
+	}
+}
+
 func TestTableOfAHouse(t *testing.T) {
 	t.Parallel()
 	got := strings.ReplaceAll(text(render(t, house())), string(chain), "root")

@@ -109,6 +109,7 @@ func TestAVerdictNamesTheFirstThingThatIsMissing(t *testing.T) {
 		"a public name of nobody": {&hostsv1.Address{Kind: public, Hostname: "none.test", Port: 443, Gateway: "eth0"}, hostsv1.Verdict_STEP_DNS, "address of your router"},
 		"a name of another":       {&hostsv1.Address{Kind: private, Hostname: "away.test", Port: 443, Gateway: "eth0"}, hostsv1.Verdict_STEP_DNS, "leads to 192.168.1.77, which is not this server"},
 		"a port that is closed":   {&hostsv1.Address{Kind: number, Hostname: "192.168.1.5", Port: 444, Gateway: "eth0"}, hostsv1.Verdict_STEP_PORT, "port 444 of 192.168.1.5 does not answer: refused"},
+		"a port without a place":  {&hostsv1.Address{Kind: number, Hostname: "192.168.1.5", Port: 444, Gateway: "eth0", Unserved: "its share is used up"}, hostsv1.Verdict_STEP_PORT, "does not serve it: its share is used upSee 'hearth warnings'"},
 		"a router that is closed": {&hostsv1.Address{Kind: public, Hostname: "router.test", Port: 8443, Gateway: "eth0", Access: hostsv1.Access_ACCESS_INTERNET}, hostsv1.Verdict_STEP_PORT, "Let the router forward port 8443"},
 		"another's certificate":   {&hostsv1.Address{Kind: private, Hostname: "other.test", Port: 443, Ssl: true, Gateway: "eth0", InternalPort: 80}, hostsv1.Verdict_STEP_CERTIFICATE, "other.test"},
 		"its own certificate":     {&hostsv1.Address{Kind: private, Hostname: "other.test", Port: 443, Ssl: true, Gateway: "eth0", InternalPort: 8443}, 0, ""},

@@ -38,6 +38,9 @@ func (s *Service) verdicts(ctx context.Context, row *hostsv1.Host) []*hostsv1.Ve
 			defer cancel()
 			out[i] = &hostsv1.Verdict{Hostname: a.GetHostname(), Port: a.GetPort(), Works: true}
 			if miss := s.try(bounded, row, a, up); miss != nil {
+				if a.GetUnserved() != "" && up {
+					miss = &missing{hostsv1.Verdict_STEP_PORT, "the front door does not serve it: " + a.GetUnserved(), "See 'hearth warnings', which says what to do."}
+				}
 				out[i].Works, out[i].Missing, out[i].Message, out[i].Remedy = false, miss.step, miss.message, miss.remedy
 			}
 		})
