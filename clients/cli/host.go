@@ -175,7 +175,7 @@ func (a *app) printAddresses(list []*hostsv1.HostAddress) error {
 	for _, h := range list {
 		works, detail := "", ""
 		if v := h.GetVerdict(); v.GetWorks() {
-			works = a.worded("word.yes")
+			works, detail = a.worded("word.yes"), v.GetMessage()
 		} else if v != nil {
 			works, detail = a.worded("word.no"), v.GetMessage()
 			if !slices.Contains(missing, v.GetMissing()) {

@@ -37,6 +37,7 @@ import (
 	"github.com/hearthos/hearth/server/internal/door/doorctl"
 	"github.com/hearthos/hearth/server/internal/effects"
 	"github.com/hearthos/hearth/server/internal/gateway"
+	"github.com/hearthos/hearth/server/internal/host/dnsserver"
 	"github.com/hearthos/hearth/server/internal/host/handout"
 	"github.com/hearthos/hearth/server/internal/host/nft"
 	"github.com/hearthos/hearth/server/internal/hosts"
@@ -244,6 +245,9 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		Store: d.store, Gateways: func() []abi.Gateway { return d.hosts.Network().Gateways }, Root: d.authority.RootPEM,
 		Resolve: func(ctx context.Context, name string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", name+".")
+		},
+		Own: func(ctx context.Context, at netip.Addr, name string) ([]netip.Addr, error) {
+			return dnsserver.AskAt(ctx, netip.AddrPortFrom(at, proxy.ResolverPort), name)
 		},
 		Dial: new(net.Dialer).DialContext,
 	})

@@ -9,8 +9,8 @@ import (
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
 )
 
-// resolverPort is where every network asks for names.
-const resolverPort = 53
+// ResolverPort is where every network asks for names.
+const ResolverPort = 53
 
 // maxResolverAddresses is how many addresses the door listens on as a resolver.
 const maxResolverAddresses = 64
@@ -60,7 +60,7 @@ func (r *renderer) resolver() {
 func listening(g abi.Gateway) []string {
 	var out []string
 	for _, a := range addresses(g) {
-		out = append(out, joinPort(a.String(), resolverPort))
+		out = append(out, joinPort(a.String(), ResolverPort))
 	}
 	return out
 }

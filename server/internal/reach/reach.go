@@ -51,6 +51,8 @@ type Options struct {
 	Root func() []byte
 	// Resolve asks the system's resolver.
 	Resolve func(ctx context.Context, name string) ([]netip.Addr, error)
+	// Own asks the server's own resolver at one of its addresses, as a neighbour there would; it answers none for a name that has none.
+	Own func(ctx context.Context, at netip.Addr, name string) ([]netip.Addr, error)
 	// Dial connects as net.Dialer does.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }

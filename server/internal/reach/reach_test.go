@@ -68,7 +68,7 @@ func newAreaOver(t *testing.T, started bool) (*reach.Service, *store.Store) {
 		t.Fatal(err)
 	}
 	root, dial := site(t)
-	names := map[string]string{"example.com": "192.168.1.5", "other.test": "192.168.1.5", "away.test": "192.168.1.77", "router.test": "203.0.113.9"}
+	names := map[string]string{"example.com": "192.168.1.5", "other.test": "192.168.1.5", "away.test": "192.168.1.77", "moved.test": "9.9.9.9", "router.test": "203.0.113.9"}
 	return reach.New(reach.Options{
 		Store: st, Root: func() []byte { return root }, Dial: dial,
 		Gateways: func() []abi.Gateway {
@@ -82,6 +82,12 @@ func newAreaOver(t *testing.T, started bool) (*reach.Service, *store.Store) {
 				return []netip.Addr{netip.MustParseAddr(at)}, nil
 			}
 			return nil, errors.New("no such name")
+		},
+		Own: func(_ context.Context, at netip.Addr, name string) ([]netip.Addr, error) {
+			if at != netip.MustParseAddr("192.168.1.5") {
+				return nil, errors.New("nobody answers there")
+			}
+			return map[string][]netip.Addr{"home.test": {at}, "moved.test": {at}, "stray.test": {netip.MustParseAddr("192.168.1.77")}}[name], nil
 		},
 	}), st
 }
@@ -107,12 +113,17 @@ func TestAVerdictNamesTheFirstThingThatIsMissing(t *testing.T) {
 		"a gateway that is gone":  {&hostsv1.Address{Kind: private, Hostname: "example.com", Port: 443, Gateway: "wlan0"}, hostsv1.Verdict_STEP_GATEWAY, "wlan0 is not connected"},
 		"a name of nobody":        {&hostsv1.Address{Kind: private, Hostname: "none.test", Port: 443, Gateway: "eth0"}, hostsv1.Verdict_STEP_DNS, "record of type A with the address 192.168.1.5"},
 		"a public name of nobody": {&hostsv1.Address{Kind: public, Hostname: "none.test", Port: 443, Gateway: "eth0"}, hostsv1.Verdict_STEP_DNS, "address of your router"},
-		"a name of another":       {&hostsv1.Address{Kind: private, Hostname: "away.test", Port: 443, Gateway: "eth0"}, hostsv1.Verdict_STEP_DNS, "leads to 192.168.1.77, which is not this server"},
-		"a port that is closed":   {&hostsv1.Address{Kind: number, Hostname: "192.168.1.5", Port: 444, Gateway: "eth0"}, hostsv1.Verdict_STEP_PORT, "port 444 of 192.168.1.5 does not answer: refused"},
-		"a port without a place":  {&hostsv1.Address{Kind: number, Hostname: "192.168.1.5", Port: 444, Gateway: "eth0", Unserved: "its share is used up"}, hostsv1.Verdict_STEP_PORT, "does not serve it: its share is used upSee 'hearth warnings'"},
-		"a router that is closed": {&hostsv1.Address{Kind: public, Hostname: "router.test", Port: 8443, Gateway: "eth0", Access: hostsv1.Access_ACCESS_INTERNET}, hostsv1.Verdict_STEP_PORT, "Let the router forward port 8443"},
-		"another's certificate":   {&hostsv1.Address{Kind: private, Hostname: "other.test", Port: 443, Ssl: true, Gateway: "eth0", InternalPort: 80}, hostsv1.Verdict_STEP_CERTIFICATE, "other.test"},
-		"its own certificate":     {&hostsv1.Address{Kind: private, Hostname: "other.test", Port: 443, Ssl: true, Gateway: "eth0", InternalPort: 8443}, 0, ""},
+		"a name of ours alone": {&hostsv1.Address{Kind: private, Hostname: "home.test", Port: 80, Gateway: "eth0"}, 0,
+			"who asks this server for names finds it; for who asks others nobody knows the name home.test"},
+		"a name of ours that others lead elsewhere": {&hostsv1.Address{Kind: private, Hostname: "moved.test", Port: 80, Gateway: "eth0"}, 0, "the name moved.test leads to 9.9.9.9"},
+		"a public name of ours alone":               {&hostsv1.Address{Kind: public, Hostname: "home.test", Port: 80, Gateway: "eth0"}, hostsv1.Verdict_STEP_DNS, "nobody knows"},
+		"a name that leads elsewhere here":          {&hostsv1.Address{Kind: private, Hostname: "stray.test", Port: 80, Gateway: "eth0"}, hostsv1.Verdict_STEP_DNS, "nobody knows"},
+		"a name of another":                         {&hostsv1.Address{Kind: private, Hostname: "away.test", Port: 443, Gateway: "eth0"}, hostsv1.Verdict_STEP_DNS, "leads to 192.168.1.77, which is not this server"},
+		"a port that is closed":                     {&hostsv1.Address{Kind: number, Hostname: "192.168.1.5", Port: 444, Gateway: "eth0"}, hostsv1.Verdict_STEP_PORT, "port 444 of 192.168.1.5 does not answer: refused"},
+		"a port without a place":                    {&hostsv1.Address{Kind: number, Hostname: "192.168.1.5", Port: 444, Gateway: "eth0", Unserved: "its share is used up"}, hostsv1.Verdict_STEP_PORT, "does not serve it: its share is used upSee 'hearth warnings'"},
+		"a router that is closed":                   {&hostsv1.Address{Kind: public, Hostname: "router.test", Port: 8443, Gateway: "eth0", Access: hostsv1.Access_ACCESS_INTERNET}, hostsv1.Verdict_STEP_PORT, "Let the router forward port 8443"},
+		"another's certificate":                     {&hostsv1.Address{Kind: private, Hostname: "other.test", Port: 443, Ssl: true, Gateway: "eth0", InternalPort: 80}, hostsv1.Verdict_STEP_CERTIFICATE, "other.test"},
+		"its own certificate":                       {&hostsv1.Address{Kind: private, Hostname: "other.test", Port: 443, Ssl: true, Gateway: "eth0", InternalPort: 8443}, 0, ""},
 	} {
 		row := &hostsv1.Host{
 			Meta: &metav1.Meta{Id: "forge/main"},

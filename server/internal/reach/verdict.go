@@ -37,7 +37,8 @@ func (s *Service) verdicts(ctx context.Context, row *hostsv1.Host) []*hostsv1.Ve
 			bounded, cancel := context.WithTimeout(ctx, perAddress)
 			defer cancel()
 			out[i] = &hostsv1.Verdict{Hostname: a.GetHostname(), Port: a.GetPort(), Works: true}
-			if miss := s.try(bounded, row, a, up); miss != nil {
+			miss, note := s.try(bounded, row, a, up)
+			if out[i].Message = note; miss != nil {
 				if a.GetUnserved() != "" && up {
 					miss = &missing{hostsv1.Verdict_STEP_PORT, "the front door does not serve it: " + a.GetUnserved(), "See 'hearth warnings', which says what to do."}
 				}
@@ -55,26 +56,51 @@ type missing struct {
 	message, remedy string
 }
 
-// try takes the steps an address needs, one after the other, to the first that is missing.
-func (s *Service) try(ctx context.Context, row *hostsv1.Host, a *hostsv1.Address, up bool) *missing {
+// try takes the steps an address needs, one after the other, to the first that is missing. Of one that works for some alone it says for whom.
+func (s *Service) try(ctx context.Context, row *hostsv1.Host, a *hostsv1.Address, up bool) (miss *missing, note string) {
 	if !up {
-		return &missing{hostsv1.Verdict_STEP_SERVICE, "the service does not run", "Start the service, then look again."}
+		return &missing{hostsv1.Verdict_STEP_SERVICE, "the service does not run", "Start the service, then look again."}, ""
 	}
 	if a.GetKind() == hostsv1.Address_KIND_SUPPLIED {
-		return nil // the package that supplies it knows
+		return nil, "" // the package that supplies it knows
 	}
 	own, miss := s.gateway(a)
 	if miss != nil {
-		return miss
+		return miss, ""
 	}
 	at, miss := s.resolve(ctx, a, own)
+	if miss != nil && a.GetKind() == hostsv1.Address_KIND_PRIVATE_DOMAIN {
+		if told := s.neighbours(ctx, a, own); told.IsValid() {
+			at, note, miss = told, "who asks this server for names finds it; for who asks others "+miss.message, nil
+		}
+	}
 	if miss != nil {
-		return miss
+		return miss, ""
 	}
 	if a.GetNumberOfPorts() > 0 {
-		return nil // what listens in a range, and whether it does, is the service's business
+		return nil, note // what listens in a range, and whether it does, is the service's business
 	}
-	return s.connect(ctx, row, a, at)
+	return s.connect(ctx, row, a, at), note
+}
+
+// neighbours answers where a private name leads those who ask this server for it in the networks that it is for; no address where it
+// leads them nowhere.
+func (s *Service) neighbours(ctx context.Context, a *hostsv1.Address, own []netip.Addr) netip.Addr {
+	for _, at := range own {
+		if at.Is6() && at.IsLinkLocalUnicast() {
+			continue // it means something together with a link alone
+		}
+		found, err := s.opt.Own(ctx, at, a.GetHostname())
+		if err != nil {
+			continue
+		}
+		for _, f := range found {
+			if slices.Contains(own, f) {
+				return f
+			}
+		}
+	}
+	return netip.Addr{}
 }
 
 // gateway answers the server's own addresses where the address leads.

@@ -2,8 +2,10 @@ package dnsserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/miekg/dns"
@@ -26,4 +28,37 @@ func Ask(ctx context.Context, address, name string) (time.Duration, error) {
 		return 0, fmt.Errorf("the resolver at %s answers %s", address, dns.RcodeToString[reply.Rcode])
 	}
 	return took, nil
+}
+
+// AskAt asks the resolver at an address of this machine for the addresses of a name, from that same address, which is as its neighbours there ask.
+// It answers none where the name has none.
+func AskAt(ctx context.Context, at netip.AddrPort, name string) ([]netip.Addr, error) {
+	client := &dns.Client{
+		Timeout: askPatience, UDPSize: dns.DefaultMsgSize,
+		Dialer: &net.Dialer{Timeout: askPatience, LocalAddr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(at.Addr(), 0))},
+	}
+	var out []netip.Addr
+	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
+		q := new(dns.Msg).SetQuestion(dns.Fqdn(name), kind)
+		m, _, err := client.ExchangeContext(ctx, q, at.String())
+		if err != nil {
+			return nil, fmt.Errorf("cannot ask the resolver at %s: %w", at, err)
+		}
+		if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
+			return nil, fmt.Errorf("cannot ask the resolver at %s: %w", at, errors.New(dns.RcodeToString[m.Rcode]))
+		}
+		for _, rr := range m.Answer {
+			var ip net.IP
+			switch r := rr.(type) {
+			case *dns.A:
+				ip = r.A
+			case *dns.AAAA:
+				ip = r.AAAA
+			}
+			if a, ok := netip.AddrFromSlice(ip); ok {
+				out = append(out, a.Unmap())
+			}
+		}
+	}
+	return out, nil
 }

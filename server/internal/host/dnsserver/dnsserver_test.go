@@ -191,6 +191,25 @@ func TestOwnNamesAreAnsweredFromTheTable(t *testing.T) {
 	}
 }
 
+// A neighbour is told what records for its network say, and asks from the address at which the resolver is asked.
+func TestAResolverIsAskedAsByANeighbour(t *testing.T) {
+	t.Parallel()
+	s := dnsserver.New(nil)
+	if err := s.SetConfig(dnsserver.Config{Zones: []string{"arpa"}, Records: []dnsserver.Record{
+		{Name: "home.arpa", IPv4: []netip.Addr{ip("192.168.1.5")}, IPv6: []netip.Addr{ip("fd00::5")}, Sources: []netip.Prefix{prefix("127.0.0.1/32")}},
+		{Name: "other.arpa", IPv4: []netip.Addr{ip("192.168.2.5")}, Sources: []netip.Prefix{prefix("192.168.2.0/24")}},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	at := netip.MustParseAddrPort(start(t, s))
+	if got, err := dnsserver.AskAt(t.Context(), at, "home.arpa"); err != nil || !slices.Equal(got, []netip.Addr{ip("192.168.1.5"), ip("fd00::5")}) {
+		t.Errorf("a neighbour is told %v, %v", got, err)
+	}
+	if got, err := dnsserver.AskAt(t.Context(), at, "other.arpa"); err != nil || len(got) > 0 {
+		t.Errorf("a neighbour is told %v of a name that is not for it, %v", got, err)
+	}
+}
+
 func TestANewConfigurationCountsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, dnsserver.Config{Zones: []string{"startos"}})
