@@ -90,9 +90,6 @@ other resolvers first.`,
 				if err != nil {
 					return err
 				}
-				if chosen := resp.GetSettings().GetSpec().GetServers(); len(chosen) > 0 {
-					resp.InUse = chosen // the front door has them in a moment
-				}
 				return a.printUpstreams(resp)
 			})
 		},

@@ -493,15 +493,21 @@ func (n resolverNetwork) GetStatus(ctx context.Context) (*doorv1.GetStatusRespon
 func (n resolverNetwork) Render() (*doorv1.Table, error) { return n.d.proxy.Render() }
 
 // Own implements dnsrpc.Network.
-func (n resolverNetwork) Own() []netip.Addr {
-	var out []netip.Addr
+func (n resolverNetwork) Own() []netip.Prefix {
+	var out []netip.Prefix
 	for _, g := range n.d.hosts.Network().Gateways {
 		for _, p := range g.Subnets {
-			out = append(out, p.Addr().WithZone(""))
+			if g.Type != abi.GatewayTypeBridge {
+				p = netip.PrefixFrom(p.Addr().WithZone(""), p.Addr().BitLen())
+			}
+			out = append(out, p.Masked())
 		}
 	}
 	return out
 }
+
+// Follow implements dnsrpc.Network.
+func (n resolverNetwork) Follow(ctx context.Context) error { return n.d.proxy.Follow(ctx) }
 
 // Routers implements dnsrpc.Network.
 func (n resolverNetwork) Routers() []netip.Addr {

@@ -147,7 +147,7 @@ func (s *Service) Controller() reconcile.Controller {
 		Workers: 1,
 		List:    func() ([]string, error) { return keys, nil },
 		Reconcile: func(ctx context.Context, _ string) (time.Duration, error) {
-			return renew, s.apply(ctx)
+			return renew, s.Follow(ctx)
 		},
 	}
 	for _, kind := range []string{"host", "package", "dependency", "dnssettings", "hostgates", "passthrough", "container"} {
@@ -159,7 +159,8 @@ func (s *Service) Controller() reconcile.Controller {
 	return c
 }
 
-func (s *Service) apply(ctx context.Context) error {
+// Follow has the door follow what is committed, and returns when it does. The controller does the same by itself a little later.
+func (s *Service) Follow(ctx context.Context) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	return s.applyNow(ctx)

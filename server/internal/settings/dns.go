@@ -29,7 +29,7 @@ func (k *Keeper) DNS() (row *dnsv1.DnsSettings, err error) {
 
 // SetDNS chooses whom the resolver asks: addresses, each with a port or without. None means those of the networks. own are
 // the server's addresses, which are refused.
-func (k *Keeper) SetDNS(ctx context.Context, now time.Time, servers []string, own []netip.Addr) (*dnsv1.DnsSettings, error) {
+func (k *Keeper) SetDNS(ctx context.Context, now time.Time, servers []string, own []netip.Prefix) (*dnsv1.DnsSettings, error) {
 	row := &dnsv1.DnsSettings{Meta: &metav1.Meta{Id: server}, Spec: &dnsv1.DnsSettingsSpec{}}
 	for _, text := range servers {
 		a, err := netip.ParseAddrPort(text)
@@ -40,8 +40,8 @@ func (k *Keeper) SetDNS(ctx context.Context, now time.Time, servers []string, ow
 		if err != nil || a.Port() == 0 || addr.IsUnspecified() || addr.IsMulticast() || addr.IsLoopback() || addr.Zone() != "" {
 			return nil, fault.New(metav1.Reason_REASON_DNS_SERVER_INVALID, "cannot ask %.80q: it is not the address of a resolver", text).With("server", text)
 		}
-		if slices.Contains(own, addr) {
-			return nil, fault.New(metav1.Reason_REASON_DNS_SERVER_INVALID, "cannot ask %s: it is this server itself", addr).With("server", text)
+		if slices.ContainsFunc(own, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+			return nil, fault.New(metav1.Reason_REASON_DNS_SERVER_INVALID, "cannot ask %s: it is this server itself, or one of its services", addr).With("server", text)
 		}
 		if text = netip.AddrPortFrom(addr, a.Port()).String(); !slices.Contains(row.Spec.Servers, text) {
 			row.Spec.Servers = append(row.Spec.Servers, text)

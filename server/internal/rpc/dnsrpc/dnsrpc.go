@@ -18,8 +18,10 @@ type Network interface {
 	GetStatus(ctx context.Context) (*doorv1.GetStatusResponse, error)
 	// Render answers the front door's table.
 	Render() (*doorv1.Table, error)
-	// Own are the server's addresses, Routers those of the routers of its networks.
-	Own() []netip.Addr
+	// Follow returns when the front door does what is committed.
+	Follow(ctx context.Context) error
+	// Own are the server's addresses and the networks of its services, Routers the addresses of the routers of its networks.
+	Own() []netip.Prefix
 	Routers() []netip.Addr
 }
 
@@ -58,12 +60,13 @@ func (s *Server) GetServers(ctx context.Context, _ *dnsv1.GetServersRequest) (*d
 	return resp, nil
 }
 
-// SetServers chooses whom the resolver asks.
+// SetServers chooses whom the resolver asks. They are asked when it answers, unless the front door is away: then they are when it is back.
 func (s *Server) SetServers(ctx context.Context, r *dnsv1.SetServersRequest) (*dnsv1.SetServersResponse, error) {
 	row, err := s.settings.SetDNS(ctx, s.clock(), r.GetServers(), s.network.Own())
 	if err != nil {
 		return nil, err
 	}
+	_ = s.network.Follow(ctx) // what was chosen is kept, and the controller of the front door tries again and tells
 	return &dnsv1.SetServersResponse{Settings: row}, nil
 }
 
