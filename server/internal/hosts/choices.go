@@ -2,6 +2,7 @@ package hosts
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -145,10 +146,16 @@ func refused(i abi.HostnameInfo, why string) error {
 	return fault.New(metav1.Reason_REASON_ADDRESS_ACCESS, "cannot change who reaches %s that way: %s", i.Endpoint(), why).With("address", i.Endpoint())
 }
 
-// rekey lets choices for the addresses of a range follow it to another port.
+// rekey lets choices for addresses follow them to another port.
 func rekey(c *hostsv1.Choices, from, to uint32) {
 	if c == nil {
 		return
+	}
+	for e, access := range maps.Clone(c.GetGlobalAccess()) {
+		if host, ok := strings.CutSuffix(e, ":"+strconv.FormatUint(uint64(from), 10)); ok {
+			delete(c.GlobalAccess, e)
+			c.GlobalAccess[host+":"+strconv.FormatUint(uint64(to), 10)] = access
+		}
 	}
 	for i, e := range c.Enabled {
 		if host, ok := strings.CutSuffix(e, ":"+strconv.FormatUint(uint64(from), 10)); ok {

@@ -1,6 +1,7 @@
 package hosts_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -287,6 +288,56 @@ func TestChoicesOfARangeFollowIt(t *testing.T) {
 	f.must(func(tx *store.Tx) error { return f.ClearInterfaces(tx, "forge", nil) })
 	if got := f.access("forge/main"); len(got) != 0 {
 		t.Errorf("without interfaces: %v", got)
+	}
+}
+
+// What is off stays off when the server's page, whose port names share, gets another port.
+func TestChoicesOfNamesFollowThePage(t *testing.T) {
+	t.Parallel()
+	f := street(t)
+	n := f.Network()
+	n.Services = map[string]string{"forge/main": "forge.local"}
+	f.SetNetwork(n)
+	page := hosts.Target{Package: hosts.PagePackage, Host: hosts.PageHost}
+	if err := f.EnsurePage(t.Context(), today); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.AddPrivateDomain(t.Context(), today, forge, "cloud.lan", nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	off := func(of hosts.Target, name string, port uint32) {
+		t.Helper()
+		if _, err := f.SetAccess(t.Context(), today, of, name, port, hostsv1.Access_ACCESS_OFF); err != nil {
+			t.Fatal(err)
+		}
+	}
+	off(forge, "forge.local", 443)
+	off(forge, "cloud.lan", 443)
+	off(page, "192.168.2.5", 443)
+	off(page, "2001:db8:1::5", 443)
+	at := func(number string, port uint32) string { // of the page
+		if port == 443 {
+			return "https://" + number + " "
+		}
+		return fmt.Sprintf("https://%s:%d ", number, port)
+	}
+	for _, port := range []uint32{8443, 443} {
+		f.Service = hosts.New(f.store, f.ring, port, nil)
+		n.Services = map[string]string{"forge/main": "forge-2.local"}
+		f.SetNetwork(n)
+		if err := f.EnsurePage(t.Context(), today); err != nil {
+			t.Fatal(err)
+		}
+		// The controller of addresses derives them anew.
+		if _, err := f.Controller().Reconcile(t.Context(), hosts.ControllerKey); err != nil {
+			t.Fatal(err)
+		}
+		on := strings.Join(append(f.access("forge/main"), f.access(hosts.PageID)...), "\n")
+		for _, never := range []string{"https://forge-2.local", "https://cloud.lan", at("192.168.2.5", port), at("[2001:db8:1::5]", port)} {
+			if strings.Contains(on, never) {
+				t.Errorf("at port %d %s is on:\n%s", port, never, on)
+			}
+		}
 	}
 }
 
