@@ -46,12 +46,12 @@ func Domains(hosts []*hostsv1.Host) []string {
 }
 
 // serviceNames answers the labels by which hosts are to be called in .local, by row id: each package that has a page has its own
-// id as a name there. What the server itself is called is no service's; where it has no name, services have none.
+// id as a name there, which leads to the page that it bound first. What the server itself is called is no service's; where it has no name, services have none.
 func serviceNames(hosts []*hostsv1.Host, server []string) map[string]string {
 	if len(server) == 0 {
 		return nil
 	}
-	byPackage := make(map[string]string)
+	byPackage := make(map[string]*hostsv1.Host)
 	for _, row := range hosts {
 		id := row.GetMeta().GetId()
 		pkg := ids.Parent(id)
@@ -59,13 +59,14 @@ func serviceNames(hosts []*hostsv1.Host, server []string) map[string]string {
 		if !has || row.GetSpec().GetKept() || ids.Package(pkg).Reserved() || slices.Contains(server, pkg) || mdns.Check(mdns.Config{Names: []string{pkg}}) != nil {
 			continue
 		}
-		if first := byPackage[pkg]; first == "" || id < first {
-			byPackage[pkg] = id
+		if first := byPackage[pkg]; first == nil ||
+			cmp.Or(cmp.Compare(row.GetMeta().GetCreateRevision(), first.GetMeta().GetCreateRevision()), strings.Compare(id, first.GetMeta().GetId())) < 0 {
+			byPackage[pkg] = row
 		}
 	}
 	out := make(map[string]string, len(byPackage))
-	for pkg, id := range byPackage {
-		out[id] = pkg
+	for pkg, row := range byPackage {
+		out[row.GetMeta().GetId()] = pkg
 	}
 	return out
 }

@@ -257,6 +257,20 @@ func TestServicesHaveNamesInLocal(t *testing.T) {
 	}
 }
 
+// The name leads to the page that the package bound first, not to the first by name.
+func TestTheNameInLocalIsOfTheFirstPage(t *testing.T) {
+	t.Parallel()
+	made := func(id string, revision uint64) *hostsv1.Host {
+		h := host(id, map[uint32]*hostsv1.Binding{80: web()}, nil)
+		h.Meta.CreateRevision = revision
+		return h
+	}
+	got := proxy.ServiceNames([]*hostsv1.Host{made("lab/admin", 9), made("lab/ui", 7), made("lab/zoo", 8), made("old/b", 0), made("old/a", 0)}, []string{"home"})
+	if diff := cmp.Diff(map[string]string{"lab/ui": "lab", "old/a": "old"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Plain HTTP is for networks; the Internet is led to the public domains that are open to it.
 func TestPlainHTTPLeadsTheInternetToOpenDomainsAlone(t *testing.T) {
 	t.Parallel()
