@@ -178,7 +178,7 @@ func valuesOf(pairs []any) map[string]any {
 	return values
 }
 
-// absent is a file that is not there, with what to do about it.
+// absent is something that is not there, a file most often, with what to do about it.
 type absent struct{ worded }
 
 func (absent) Unwrap() error { return fs.ErrNotExist }

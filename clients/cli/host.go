@@ -29,18 +29,23 @@ func (a *app) hostAddressCommand() *cobra.Command {
 		Example: "  hearth host address list\n  hearth host address disable nextcloud https://192.168.1.5:61002",
 	}
 	list := &cobra.Command{
-		Use: "list [PACKAGE]", Short: "List the addresses of a service or of all, and whether they work", Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeInstalled,
+		Use: "list [PACKAGE[/HOST]]", Short: "List the addresses of a service or of all, and whether they work", Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeInstalled,
 		Long: `List the addresses of a service or of all and who reaches them. The server tries them
 by itself when something changes, and every few minutes: what is missing is told with
 what to do about it.`,
 		Example: "  hearth host address list\n  hearth host address list nextcloud --output json | jq -r 'select(.access != \"off\") | .url'\n  hearth watch reachability",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c *hearth.Client) error {
-				resp, err := c.Hosts.ListAddresses(ctx, &hostsv1.ListAddressesRequest{PackageId: first(args)})
+				pkg, host, _ := strings.Cut(first(args), "/")
+				resp, err := c.Hosts.ListAddresses(ctx, &hostsv1.ListAddressesRequest{PackageId: pkg})
 				if err != nil {
 					return err
 				}
-				return a.printAddresses(resp.GetAddresses())
+				found := slices.DeleteFunc(resp.GetAddresses(), func(h *hostsv1.HostAddress) bool { return host != "" && host != h.GetHost() })
+				if host != "" && len(found) == 0 {
+					return absent{worded{"usage.no-host", map[string]any{"Package": pkg, "Host": host}}}
+				}
+				return a.printAddresses(found)
 			})
 		},
 	}
@@ -140,7 +145,7 @@ func (a *app) addresses(ctx context.Context, c *hearth.Client, host, address str
 		}
 	}
 	if len(found) == 0 {
-		return nil, wrong("usage.address", "Value", address, "Host", host)
+		return nil, absent{worded{"usage.address", map[string]any{"Value": address, "Host": host}}}
 	}
 	return found, nil
 }
@@ -183,7 +188,7 @@ func (a *app) printAddresses(list []*hostsv1.HostAddress) error {
 			}
 		}
 		table = append(table, []string{
-			h.GetPackageId() + "/" + h.GetHost(), h.GetAddress().GetInterfaceId(), h.GetAddress().GetUrl(), a.worded("word." + word(h.GetAddress().GetAccess())), works, detail,
+			h.GetPackageId() + "/" + h.GetHost(), h.GetAddress().GetInterfaceId(), h.GetAddress().GetUrl(), a.openTo(h.GetAddress()), works, detail,
 		})
 	}
 	if err := a.table([]string{"host", "interface", "address", "open-to", "works", "detail"}, table); err != nil {
@@ -194,6 +199,17 @@ func (a *app) printAddresses(list []*hostsv1.HostAddress) error {
 		a.tell("verdict."+word(step), nil)
 	}
 	return nil
+}
+
+// openTo says who reaches an address. The machine's own are no network's.
+func (a *app) openTo(at *hostsv1.Address) string {
+	switch at.GetKind() {
+	case hostsv1.Address_KIND_LOCALHOST:
+		return a.worded("word.this-machine")
+	case hostsv1.Address_KIND_BRIDGE:
+		return a.worded("word.services")
+	}
+	return a.worded("word." + word(at.GetAccess()))
 }
 
 // hosts answers the hosts that are meant: one, or all of a package.

@@ -88,6 +88,11 @@ func (a *app) domainRemoveCommand() *cobra.Command {
 					return err
 				}
 				var row *hostsv1.Host
+				if !public {
+					if public, err = a.isPublicAlone(ctx, c, at, args[1]); err != nil {
+						return err
+					}
+				}
 				if public {
 					resp, e := c.Hosts.RemovePublicDomain(ctx, &hostsv1.RemovePublicDomainRequest{PackageId: at[0], Host: at[1], Domain: args[1]})
 					row, err = resp.GetHost(), e
@@ -102,8 +107,21 @@ func (a *app) domainRemoveCommand() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().BoolVar(&public, "public", false, "the public name, not the private one")
+	c.Flags().BoolVar(&public, "public", false, "the public name, where there is a private one, too")
 	return c
+}
+
+// isPublicAlone tells whether a host has a name as a public one, and not as a private one, too.
+func (a *app) isPublicAlone(ctx context.Context, c *hearth.Client, at [2]string, name string) (bool, error) {
+	resp, err := c.Hosts.ListHosts(ctx, &hostsv1.ListHostsRequest{PackageId: at[0]})
+	for _, h := range resp.GetHosts() {
+		_, public := h.GetSpec().GetPublicDomains()[name]
+		_, private := h.GetSpec().GetPrivateDomains()[name]
+		if h.GetMeta().GetId() == at[0]+"/"+at[1] {
+			return public && !private, err
+		}
+	}
+	return false, err
 }
 
 // oneHost answers the host that is meant: the one named, or the only one of a package.

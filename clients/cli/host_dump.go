@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
@@ -34,12 +35,25 @@ where others are on leads to nobody. Ranges of ports, which the kernel leads, ar
 					if to == "" {
 						to = word(hostsv1.Access_ACCESS_OFF)
 					}
-					table = append(table, []string{r.GetAddress(), strings.Join(r.GetNames(), " "), r.GetCertificate(), to, few(r.GetSources())})
+					table = append(table, []string{where(r), strings.Join(r.GetNames(), " "), r.GetCertificate(), to, few(r.GetSources())})
 				}
 				return a.table([]string{"address", "names", "certificate", "to", "for"}, table)
 			})
 		},
 	}
+}
+
+// where is the address and port of a way: of one that is for some of the machine's addresses, those.
+func where(r *hostsv1.Route) string {
+	_, port, err := net.SplitHostPort(r.GetAddress())
+	if err != nil || len(r.GetLocalAddresses()) == 0 {
+		return r.GetAddress()
+	}
+	var all []string
+	for _, a := range r.GetLocalAddresses() {
+		all = append(all, net.JoinHostPort(a, port))
+	}
+	return few(all)
 }
 
 // few are the first networks of a list: what is for everybody but a few is a list of dozens, which JSON has whole.

@@ -242,11 +242,15 @@ func TestNamesThatAreNone(t *testing.T) {
 	f := street(t)
 	for _, name := range []string{
 		"cloud", "", ".", "a..b", "-a.b", "a-.b", "a_b.c", "home.local", "forge.startos", "x.embassy", "a.localhost", "192.168.1.5", "::1",
-		"bücher.example", "a b.c", strings.Repeat("a", 64) + ".example", strings.Repeat("a.", 127) + "example", "a.b/c", "x.onion",
+		"bü_cher.example", "a b.c", strings.Repeat("a", 64) + ".example", strings.Repeat("a.", 127) + "example", "a.b/c", "x.onion",
 	} {
 		if _, err := f.AddPrivateDomain(t.Context(), today, forge, name, nil, 0); !fault.Is(err, metav1.Reason_REASON_INVALID_ARGUMENT) {
 			t.Errorf("%q: %v", name, err)
 		}
+	}
+	row, err := f.AddPrivateDomain(t.Context(), today, forge, "Bücher.example", nil, 0)
+	if err != nil || row.GetSpec().GetPrivateDomains()["xn--bcher-kva.example"] == nil {
+		t.Errorf("a name of another script is kept as %v, %v", row.GetSpec().GetPrivateDomains(), err)
 	}
 	for _, gateway := range []string{"eth9", "lo", "lxcbr0"} {
 		if _, err := f.AddPublicDomain(t.Context(), today, forge, "cloud.example", gateway, 0); !fault.Is(err, metav1.Reason_REASON_GATEWAY_NOT_FOUND) {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/idna"
+
 	"github.com/hearthos/hearth/api/abi"
 	"github.com/hearthos/hearth/api/fault"
 	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
@@ -255,15 +257,23 @@ var ownZones = []string{"local", "startos", "embassy", "localhost", "onion"}
 
 // domain checks that a name can be one of a host, and answers it as it is kept.
 func domain(name string) (string, error) {
+	if plain, err := idna.Lookup.ToASCII(name); err == nil {
+		name = plain // names of other scripts are kept as they are asked for
+	}
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	labels := strings.Split(name, ".")
-	if _, err := netip.ParseAddr(name); err == nil || len(labels) < 2 || len(name) > 253 {
-		return "", argument("domain", "%q is no name with a dot in it", name)
+	switch _, err := netip.ParseAddr(name); {
+	case err == nil:
+		return "", argument("domain", "%q is an address and not a name", name)
+	case len(labels) < 2:
+		return "", argument("domain", "%q has no dot in it, as in cloud.home.arpa", name)
+	case len(name) > 253:
+		return "", argument("domain", "it is longer than 253 bytes")
 	}
 	for _, l := range labels {
 		if l == "" || len(l) > 63 || l[0] == '-' || l[len(l)-1] == '-' ||
 			strings.Trim(l, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-			return "", argument("domain", "%q has a label that is none; names of other scripts begin with xn--", name)
+			return "", argument("domain", "%q is no name: between the dots it has letters, digits and hyphens", name)
 		}
 	}
 	if slices.Contains(ownZones, labels[len(labels)-1]) {

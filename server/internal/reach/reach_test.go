@@ -74,6 +74,7 @@ func newAreaOver(t *testing.T, started bool) (*reach.Service, *store.Store) {
 		Gateways: func() []abi.Gateway {
 			return []abi.Gateway{
 				{ID: "lo", Subnets: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8")}},
+				{ID: "eth1", Subnets: []netip.Prefix{netip.MustParsePrefix("192.168.0.5/24")}},
 				{ID: "eth0", Subnets: []netip.Prefix{netip.MustParsePrefix("192.168.1.5/24")}},
 			}
 		},
@@ -141,6 +142,21 @@ func TestAVerdictNamesTheFirstThingThatIsMissing(t *testing.T) {
 		}
 		if v := down.Try(t.Context(), time.Unix(2, 0), row).GetStatus().GetVerdicts()[0]; v.GetMissing() != hostsv1.Verdict_STEP_SERVICE {
 			t.Errorf("%s, with the service stopped: %v", name, v)
+		}
+	}
+}
+
+// Without TLS a name is where the numbers are that are on: it is tried there.
+func TestANameIsTriedWhereItIsOn(t *testing.T) {
+	t.Parallel()
+	s := newArea(t, true)
+	row := &hostsv1.Host{Meta: &metav1.Meta{Id: "forge/main"}, Status: &hostsv1.HostStatus{Addresses: []*hostsv1.Address{
+		{Kind: hostsv1.Address_KIND_MDNS, Hostname: "home.local", Port: 80, Gateway: "eth1,eth0"},
+		{Kind: hostsv1.Address_KIND_IPV4, Hostname: "192.168.1.5", Port: 80, Gateway: "eth0"},
+	}}}
+	for _, v := range s.Try(t.Context(), time.Unix(2, 0), row).GetStatus().GetVerdicts() {
+		if !v.GetWorks() {
+			t.Errorf("%s: %s", v.GetHostname(), v.GetMessage())
 		}
 	}
 }

@@ -68,7 +68,7 @@ func (s *Service) try(ctx context.Context, row *hostsv1.Host, a *hostsv1.Address
 	if miss != nil {
 		return miss, ""
 	}
-	at, miss := s.resolve(ctx, a, own)
+	at, miss := s.resolve(ctx, a, own, open(row, a, own))
 	if miss != nil && a.GetKind() == hostsv1.Address_KIND_PRIVATE_DOMAIN {
 		if told := s.neighbours(ctx, a, own); told.IsValid() {
 			at, note, miss = told, "who asks this server for names finds it; for who asks others "+miss.message, nil
@@ -121,13 +121,29 @@ func (s *Service) gateway(a *hostsv1.Address) ([]netip.Addr, *missing) {
 	return own, nil
 }
 
+// open answers those of the server's own addresses at which connections for an address are let in, all where that is not told apart: without TLS a
+// name is where the numbers are that are on.
+func open(row *hostsv1.Host, a *hostsv1.Address, own []netip.Addr) []netip.Addr {
+	var on []netip.Addr
+	for _, o := range row.GetStatus().GetAddresses() {
+		number, err := netip.ParseAddr(o.GetHostname())
+		if err == nil && !a.GetSsl() && !o.GetSsl() && o.GetPort() == a.GetPort() && slices.Contains(own, number) {
+			on = append(on, number)
+		}
+	}
+	if len(on) == 0 {
+		return own
+	}
+	return on
+}
+
 // resolve answers where connections for the address are to go.
-func (s *Service) resolve(ctx context.Context, a *hostsv1.Address, own []netip.Addr) (netip.Addr, *missing) {
+func (s *Service) resolve(ctx context.Context, a *hostsv1.Address, own, on []netip.Addr) (netip.Addr, *missing) {
 	switch a.GetKind() {
 	case hostsv1.Address_KIND_LOCALHOST:
 		return netip.MustParseAddr("127.0.0.1"), nil
 	case hostsv1.Address_KIND_MDNS: // the server itself has claimed it, and says so only then
-		return preferred(own), nil
+		return preferred(on), nil
 	case hostsv1.Address_KIND_PUBLIC_DOMAIN, hostsv1.Address_KIND_PRIVATE_DOMAIN:
 	default:
 		at, _ := netip.ParseAddr(a.GetHostname()) // they are made of addresses
@@ -137,9 +153,11 @@ func (s *Service) resolve(ctx context.Context, a *hostsv1.Address, own []netip.A
 	if err != nil || len(found) == 0 {
 		return netip.Addr{}, &missing{hostsv1.Verdict_STEP_DNS, fmt.Sprintf("nobody knows the name %s", a.GetHostname()), record(a, own)}
 	}
-	for _, f := range found {
-		if slices.Contains(own, f.Unmap()) {
-			return f.Unmap(), nil
+	for _, ours := range [][]netip.Addr{on, own} {
+		for _, f := range found {
+			if slices.Contains(ours, f.Unmap()) {
+				return f.Unmap(), nil
+			}
 		}
 	}
 	first := found[0].Unmap()

@@ -973,7 +973,7 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xc1\xa0\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xc1\xa1\x01\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x1a5\x8a\x80\x191\b\r\x1a-Report it with the request id of the message.\x12r\n" +
@@ -1038,8 +1038,8 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x14REASON_EFFECT_DENIED\x10[\x1aW\x8a\x80\x19S\b\a\x1aOTell the packager; a package reaches only itself and its declared dependencies.\x12V\n" +
 	"\x15REASON_EFFECT_INVALID\x10\\\x1a;\x8a\x80\x197\b\x03\x1a3Tell the packager; the message names the parameter.\x12a\n" +
 	"\x13REASON_EFFECT_LIMIT\x10\xf0\x01\x1aG\x8a\x80\x19C\b\b\x1a?Tell the packager; the message names what there is too much of.\x12N\n" +
-	"\x15REASON_PORT_EXHAUSTED\x10]\x1a3\x8a\x80\x19/\b\b\x1a+Uninstall services that are no longer used.\x12J\n" +
-	"\x15REASON_HOST_NOT_FOUND\x10^\x1a/\x8a\x80\x19+\b\x05\x1a'See the package's hosts with ListHosts.\x12j\n" +
+	"\x15REASON_PORT_EXHAUSTED\x10]\x1a3\x8a\x80\x19/\b\b\x1a+Uninstall services that are no longer used.\x12\x88\x01\n" +
+	"\x15REASON_HOST_NOT_FOUND\x10^\x1am\x8a\x80\x19i\b\x05\x1aeSee its hosts with 'hearth host address list ID', and what each binds with 'hearth get host ID/HOST'.\x12j\n" +
 	"\x16REASON_SERVER_STARTING\x10\x96\x01\x1aM\x8a\x80\x19I\b\x0e\x10\x01\x1aCWait a moment; see what the server does with 'hearth system state'.\x12e\n" +
 	"\x19REASON_STREAM_UNSUPPORTED\x10\x97\x01\x1aE\x8a\x80\x19A\b\f\x1a=Call the method by gRPC, gRPC-Web, Connect or its REST route.\x12O\n" +
 	"\x19REASON_CAPABILITY_MISSING\x10d\x1a0\x8a\x80\x19,\b\t\x1a(The message says what the machine lacks.\x12Y\n" +
@@ -1110,8 +1110,8 @@ const file_hearth_meta_v1_fault_proto_rawDesc = "" +
 	"\x1cREASON_CERTIFICATE_NOT_FOUND\x10\xae\x02\x1at\x8a\x80\x19p\b\x05\x1alList those there are with 'hearth cert list'. Those of the server and of packages come and go by themselves.\x12n\n" +
 	"\x1bREASON_CERTIFICATE_TOO_MANY\x10\xaf\x02\x1aL\x8a\x80\x19H\b\b\x1aDForget those of devices that are gone, with 'hearth cert forget ID'.\x12\x9c\x01\n" +
 	"\x19REASON_DNS_SERVER_INVALID\x10\xb0\x02\x1a|\x8a\x80\x19x\b\x03\x1atName addresses of other resolvers, such as your router's or a public one's, each with its port where that is not 53.\x12\x94\x01\n" +
-	"\x18REASON_ADDRESS_NOT_FOUND\x10\x98\x02\x1au\x8a\x80\x19q\b\x05\x1amLook at the addresses there are with 'hearth host address list', and name one by its URL or by host and port.\x12\x95\x01\n" +
-	"\x15REASON_ADDRESS_ACCESS\x10\x99\x02\x1ay\x8a\x80\x19u\b\t\x1aqChoose another access: the machine's own addresses are always on, those of its networks never reach the Internet.\x12\x88\x01\n" +
+	"\x18REASON_ADDRESS_NOT_FOUND\x10\x98\x02\x1au\x8a\x80\x19q\b\x05\x1amLook at the addresses there are with 'hearth host address list', and name one by its URL or by host and port.\x12\xd6\x01\n" +
+	"\x15REASON_ADDRESS_ACCESS\x10\x99\x02\x1a\xb9\x01\x8a\x80\x19\xb4\x01\b\t\x1a\xaf\x01The message says why. The machine's own addresses are always on, those of its networks never reach the Internet, and without TLS a name follows the addresses that it leads to.\x12\x88\x01\n" +
 	"\x13REASON_DOMAIN_TAKEN\x10\x9a\x02\x1an\x8a\x80\x19j\b\x06\x1afChoose another name, or take it away from the host that has it: 'hearth host domain list' shows which.\x12a\n" +
 	"\x17REASON_DOMAIN_NOT_FOUND\x10\x9b\x02\x1aC\x8a\x80\x19?\b\x05\x1a;Look at the names there are with 'hearth host domain list'.\x12\x88\x01\n" +
 	"\x1cREASON_PASSTHROUGH_NOT_FOUND\x10\x9a\x03\x1ae\x8a\x80\x19a\b\x05\x1a]Look at those there are with 'hearth host passthrough list', and name one as it stands there.\x12\xa5\x01\n" +
