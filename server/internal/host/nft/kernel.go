@@ -94,10 +94,14 @@ func (f *Firewall) Ensure(r Rules) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	renamed, err := f.renamed(r)
+	if err != nil {
+		return f.failed(fmt.Errorf("cannot see what the firewall has: %w", err))
+	}
 	if err := f.putLasting(r); err != nil {
 		return err
 	}
-	return f.cut(r)
+	return f.cut(r, renamed)
 }
 
 // putLasting puts rules in force and keeps what is open by names, or, where somebody else has put something in the way of that, without. It needs f.mu.
@@ -330,9 +334,9 @@ func (f *Firewall) addSet(t *nftables.Table, s *set) error {
 
 // cut forgets connections of services without a pair, to ports of this machine they may not use, and to what is out of their reach: packets of a known connection would pass for ever, those of a
 // forgotten one are judged anew.
-func (f *Firewall) cut(r Rules) error {
+func (f *Firewall) cut(r Rules, renamed map[netip.Addr]bool) error {
 	for _, family := range []netlink.InetFamily{unix.AF_INET, unix.AF_INET6} {
-		_, err := f.track.ConntrackDeleteFilters(netlink.ConntrackTable, family, strangers{r})
+		_, err := f.track.ConntrackDeleteFilters(netlink.ConntrackTable, family, strangers{r, renamed})
 		if err != nil && !errors.Is(err, unix.ENOENT) {
 			return fmt.Errorf("cannot cut connections that are not allowed any more: %w", err)
 		}
@@ -341,7 +345,10 @@ func (f *Firewall) cut(r Rules) error {
 }
 
 // strangers matches connections of services that would not be let in now.
-type strangers struct{ rules Rules }
+type strangers struct {
+	rules   Rules
+	renamed map[netip.Addr]bool // services whose connections by name began by names that they do not have any more
+}
 
 func (s strangers) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 	from, ok1 := netip.AddrFromSlice(flow.Forward.SrcIP)
@@ -374,7 +381,7 @@ func (s strangers) misused(flow *netlink.ConntrackFlow, from, to netip.Addr) boo
 	case !ok:
 		return false
 	case back.Unmap() != from:
-		return bounds != nil && !bounds.covers(to, s.rules.near)
+		return bounds != nil && !bounds.covers(to, s.rules.near, s.renamed[s.rules.named(from)])
 	case flow.Forward.Protocol != unix.IPPROTO_TCP || port == 53:
 		return false
 	case bounds != nil && !bounds.Internet && slices.Contains(s.rules.Outward, port):

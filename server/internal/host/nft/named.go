@@ -151,12 +151,8 @@ func (f *Firewall) renew(t table, id *uint32) (bool, error) {
 		return false, nil
 	}
 	nt := &nftables.Table{Name: t.name, Family: nftables.TableFamily(t.family)}
-	there, err := f.conn.ListTablesOfFamily(nt.Family)
-	if err != nil || !slices.ContainsFunc(there, func(h *nftables.Table) bool { return h.Name == t.name }) {
-		return false, err
-	}
-	have, err := f.conn.GetSets(nt)
-	if err != nil {
+	have, there, err := f.setsOf(nt)
+	if err != nil || !there {
 		return false, err
 	}
 	for _, s := range have {
@@ -183,4 +179,39 @@ func (f *Firewall) renew(t table, id *uint32) (bool, error) {
 	}
 	t.sets = slices.DeleteFunc(slices.Clone(t.sets), func(s *set) bool { return stays[s.name] })
 	return true, f.add(t, id)
+}
+
+// setsOf lists the sets of a table, and tells whether it is there. It needs f.mu.
+func (f *Firewall) setsOf(t *nftables.Table) (sets []*nftables.Set, there bool, err error) {
+	tables, err := f.conn.ListTablesOfFamily(t.Family)
+	if err != nil || !slices.ContainsFunc(tables, func(h *nftables.Table) bool { return h.Name == t.Name }) {
+		return nil, false, err
+	}
+	sets, err = f.conn.GetSets(t)
+	return sets, true, err
+}
+
+// renamed answers the services that have other names than those in force. Where nothing is in force, as after somebody flushed the firewall, nothing is
+// known to have changed. It needs f.mu.
+func (f *Firewall) renamed(r Rules) (map[netip.Addr]bool, error) {
+	out := make(map[netip.Addr]bool)
+	for _, s := range r.Services {
+		if s.Reach != nil && len(s.Reach.Names) > 0 {
+			out[s.Address] = true
+		}
+	}
+	if len(out) == 0 {
+		return nil, nil
+	}
+	have, there, err := f.setsOf(&nftables.Table{Name: tablePrefix + r.Tag, Family: nftables.TableFamily(familyInet)})
+	if err != nil || !there {
+		return nil, err
+	}
+	for _, s := range r.Services {
+		if out[s.Address] {
+			name := namedSets(NamedSet(s.Address, s.Reach.Names), true)[0].name
+			out[s.Address] = !slices.ContainsFunc(have, func(h *nftables.Set) bool { return h.Name == name })
+		}
+	}
+	return out, nil
 }

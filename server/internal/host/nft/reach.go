@@ -22,15 +22,16 @@ type addrRange struct{ first, last netip.Addr }
 
 func (r addrRange) contains(a netip.Addr) bool { return !a.Less(r.first) && !r.last.Less(a) }
 
-// covers tells whether a connection to an address may go on. One that began by a name may: what it was told is forgotten sooner.
-func (r *Reach) covers(a netip.Addr, near []addrRange) bool {
+// covers tells whether a connection to an address may go on. One that began by a name may, also when what was told of the name is over, but
+// not when the service has other names now.
+func (r *Reach) covers(a netip.Addr, near []addrRange, renamed bool) bool {
 	if slices.ContainsFunc(r.Ranges, func(p netip.Prefix) bool { return p.Contains(a) }) {
 		return true
 	}
 	if slices.ContainsFunc(near, func(n addrRange) bool { return n.contains(a) }) {
 		return r.Near
 	}
-	return r.Internet || len(r.Names) > 0
+	return r.Internet || len(r.Names) > 0 && !renamed
 }
 
 func (r Rules) checkReach() error {

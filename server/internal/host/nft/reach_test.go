@@ -123,7 +123,8 @@ func TestConnectionsDoNotOutliveTheirBounds(t *testing.T) {
 }
 
 // A service reaches what it was let reach by names, at the ports that were said, until it is over; not what is near, whatever it was let. Other
-// rules leave that alone, and so does the end of the process that made them; other names, and a firewall that somebody has flushed, begin anew.
+// rules leave that alone, and so does the end of the process that made them; other names begin anew and cut what began by the old ones, and a firewall that
+// somebody has flushed begins anew.
 func TestServicesReachWhatTheyAreToldOfNames(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, "a", "b", "c")
@@ -197,12 +198,17 @@ func TestServicesReachWhatTheyAreToldOfNames(t *testing.T) {
 	l.rules.Services[0].Reach = &nft.Reach{Names: names[:1]}
 	l.ensure()
 	reaches("other names")
+	if answers(conn) {
+		t.Error("a connection outlived the names that it began by")
+	}
 	if err := open(nft.Opening{Set: set, Addresses: addresses[:1], For: time.Minute}); err == nil {
 		t.Error("a service is let reach something by names that it had")
 	}
 	set = nft.NamedSet(a.addr, names[:1])
 	must(t, open(nft.Opening{Set: set, Addresses: addresses[:1], For: time.Minute}))
 	reaches("by its own", told[:2]...)
+	conn, _, err = l.open(a.ns, "", far+":80")
+	must(t, err)
 	l.in(l.host, func() {
 		out, err := exec.Command("nft", "flush", "ruleset").CombinedOutput()
 		if err != nil {
@@ -211,6 +217,9 @@ func TestServicesReachWhatTheyAreToldOfNames(t *testing.T) {
 	})
 	l.ensure()
 	reaches("flushed by somebody")
+	if !answers(conn) {
+		t.Error("what was open is cut since somebody flushed the firewall")
+	}
 	must(t, open(nft.Opening{Set: set, Addresses: addresses[:1], For: time.Second}))
 	l.sees("for a moment", a.ns, far+":80", l.uplinkAddr)
 	for end := time.Now().Add(30 * time.Second); ; {
