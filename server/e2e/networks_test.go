@@ -163,6 +163,7 @@ func TestThreeNetworks(t *testing.T) {
 	n.byLocalName(sample + ".local")
 	n.byPrivateName()
 	n.byNumber()
+	n.nameOff(local)
 	n.internet()
 	n.switchedOff()
 	n.closedCalls()
@@ -216,6 +217,22 @@ func (n *networks) byNumber() {
 	if ok, out := n.lan.shows(n.lan.home(true), n.known(bracketed(lanAddress6))); !ok {
 		n.t.Errorf("the browser shows:\n%.2000s", out)
 	}
+}
+
+// nameOff switches off a name of which the number is on: nobody comes by the name, and everybody by the number.
+func (n *networks) nameOff(local string) {
+	page, number := n.page(local), n.page(lanAddress)
+	n.hearth("host", "address", "disable", sample, page)
+	for _, address := range []string{lanAddress, lanAddress6} {
+		n.refused(n.lan, page, bracketed(address))
+	}
+	n.reached(n.lan, number)
+	if out, err := n.lan.run("curl", "--silent", "--insecure", "--max-time", "5", "--output", "/dev/null", "--write-out", "%{http_code}",
+		"--header", "Host: "+strings.TrimPrefix(page, "https://"), number); err != nil || out != "421" {
+		n.t.Errorf("a request for the name at the number is answered with %s, %v", out, err)
+	}
+	n.hearth("host", "address", "enable", sample, page)
+	n.reached(n.lan, page, bracketed(lanAddress))
 }
 
 // internet switches addresses on for everybody, and names: what is not switched on stays closed.
