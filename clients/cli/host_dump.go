@@ -33,7 +33,7 @@ where others are on leads to nobody. Ranges of ports, which the kernel leads, ar
 				for _, r := range resp.GetRoutes() {
 					to := r.GetUpstream()
 					if to == "" {
-						to = word(hostsv1.Access_ACCESS_OFF)
+						to = a.worded("word." + word(hostsv1.Access_ACCESS_OFF))
 					}
 					table = append(table, []string{where(r), strings.Join(r.GetNames(), " "), r.GetCertificate(), to, few(r.GetSources())})
 				}

@@ -78,7 +78,11 @@ func newAreaOver(t *testing.T, started bool) (*reach.Service, *store.Store) {
 				{ID: "eth0", Subnets: []netip.Prefix{netip.MustParsePrefix("192.168.1.5/24")}},
 			}
 		},
-		Resolve: func(_ context.Context, name string) ([]netip.Addr, error) {
+		Resolve: func(ctx context.Context, name string) ([]netip.Addr, error) {
+			if name == "slow.test" { // whoever is asked is away
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
 			if at, ok := names[name]; ok {
 				return []netip.Addr{netip.MustParseAddr(at)}, nil
 			}
@@ -88,7 +92,7 @@ func newAreaOver(t *testing.T, started bool) (*reach.Service, *store.Store) {
 			if at != netip.MustParseAddr("192.168.1.5") {
 				return nil, errors.New("nobody answers there")
 			}
-			return map[string][]netip.Addr{"home.test": {at}, "moved.test": {at}, "stray.test": {netip.MustParseAddr("192.168.1.77")}}[name], nil
+			return map[string][]netip.Addr{"home.test": {at}, "slow.test": {at}, "moved.test": {at}, "stray.test": {netip.MustParseAddr("192.168.1.77")}}[name], nil
 		},
 	}), st
 }
@@ -116,6 +120,7 @@ func TestAVerdictNamesTheFirstThingThatIsMissing(t *testing.T) {
 		"a public name of nobody": {&hostsv1.Address{Kind: public, Hostname: "none.test", Port: 443, Gateway: "eth0"}, hostsv1.Verdict_STEP_DNS, "address of your router"},
 		"a name of ours alone": {&hostsv1.Address{Kind: private, Hostname: "home.test", Port: 80, Gateway: "eth0"}, 0,
 			"who asks this server for names finds it; for who asks others nobody knows the name home.test"},
+		"a name of ours while others are away":      {&hostsv1.Address{Kind: private, Hostname: "slow.test", Port: 80, Gateway: "eth0"}, 0, "nobody knows the name slow.test"},
 		"a name of ours that others lead elsewhere": {&hostsv1.Address{Kind: private, Hostname: "moved.test", Port: 80, Gateway: "eth0"}, 0, "the name moved.test leads to 9.9.9.9"},
 		"a public name of ours alone":               {&hostsv1.Address{Kind: public, Hostname: "home.test", Port: 80, Gateway: "eth0"}, hostsv1.Verdict_STEP_DNS, "nobody knows"},
 		"a name that leads elsewhere here":          {&hostsv1.Address{Kind: private, Hostname: "stray.test", Port: 80, Gateway: "eth0"}, hostsv1.Verdict_STEP_DNS, "nobody knows"},

@@ -20,6 +20,7 @@ import (
 // Limits of one look at a host.
 const (
 	perAddress = 5 * time.Second
+	perName    = 2 * time.Second // of it, so that a resolver that is away leaves time for the rest
 	atOnce     = 8
 )
 
@@ -68,11 +69,13 @@ func (s *Service) try(ctx context.Context, row *hostsv1.Host, a *hostsv1.Address
 	if miss != nil {
 		return miss, ""
 	}
+	var told netip.Addr
+	if a.GetKind() == hostsv1.Address_KIND_PRIVATE_DOMAIN {
+		told = s.neighbours(ctx, a, own)
+	}
 	at, miss := s.resolve(ctx, a, own, open(row, a, own))
-	if miss != nil && a.GetKind() == hostsv1.Address_KIND_PRIVATE_DOMAIN {
-		if told := s.neighbours(ctx, a, own); told.IsValid() {
-			at, note, miss = told, "who asks this server for names finds it; for who asks others "+miss.message, nil
-		}
+	if miss != nil && told.IsValid() {
+		at, note, miss = told, "who asks this server for names finds it; for who asks others "+miss.message, nil
 	}
 	if miss != nil {
 		return miss, ""
@@ -149,7 +152,9 @@ func (s *Service) resolve(ctx context.Context, a *hostsv1.Address, own, on []net
 		at, _ := netip.ParseAddr(a.GetHostname()) // they are made of addresses
 		return at, nil
 	}
-	found, err := s.opt.Resolve(ctx, a.GetHostname())
+	asking, cancel := context.WithTimeout(ctx, perName)
+	defer cancel()
+	found, err := s.opt.Resolve(asking, a.GetHostname())
 	if err != nil || len(found) == 0 {
 		return netip.Addr{}, &missing{hostsv1.Verdict_STEP_DNS, fmt.Sprintf("nobody knows the name %s", a.GetHostname()), record(a, own)}
 	}
