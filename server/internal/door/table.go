@@ -36,7 +36,7 @@ const (
 	maxCertificates = 4096
 	maxChain        = 64 << 10
 	maxKey          = 16 << 10
-	maxSources      = 256
+	maxSources      = 1024
 	maxAddresses    = 64
 	maxViolations   = 32
 	maxDocuments    = 64

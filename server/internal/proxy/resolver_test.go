@@ -1,12 +1,14 @@
 package proxy_test
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
 
 	"github.com/hearthos/hearth/api/abi"
 	doorv1 "github.com/hearthos/hearth/api/gen/go/hearth/door/v1"
+	hostsv1 "github.com/hearthos/hearth/api/gen/go/hearth/hosts/v1"
 	"github.com/hearthos/hearth/server/internal/door"
 	"github.com/hearthos/hearth/server/internal/proxy"
 )
@@ -29,6 +31,23 @@ func told(t *testing.T, r *doorv1.Resolver, name, source string) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// A machine with many networks, as where programs of containers make some, has a table that the door can use: each splits those around it.
+func TestAMachineWithManyNetworks(t *testing.T) {
+	t.Parallel()
+	in := street(func(_, forge *hostsv1.Host) {
+		forge.Spec.PrivateDomains = map[string]*hostsv1.PrivateDomain{"cloud.lan": {Gateways: []string{"eth0"}}}
+		forge.Spec.Bindings[80].Choices = &hostsv1.Choices{Disabled: []*hostsv1.Endpoint{{Hostname: "home.local", Port: 61002}}}
+		for i := range 40 {
+			forge.Spec.Bindings[80].Choices.Disabled = append(forge.Spec.Bindings[80].Choices.Disabled, &hostsv1.Endpoint{Hostname: fmt.Sprintf("10.%d.7.1", 6*i), Port: 61002})
+		}
+	})
+	in.Private = map[string][]string{"cloud.lan": {"eth0"}}
+	for i := range 40 {
+		in.Gateways = append(in.Gateways, gateway(fmt.Sprintf("br%d", i), abi.GatewayTypeEthernet, fmt.Sprintf("10.%d.7.1/24", 6*i)))
+	}
+	render(t, in)
 }
 
 func TestPrivateDomainsAreForTheirGatewaysAlone(t *testing.T) {

@@ -30,7 +30,7 @@ const (
 	// MaxUpstreams bounds the resolvers that are asked.
 	MaxUpstreams = 8
 	// MaxSources bounds each list of allowed sources.
-	MaxSources = 256
+	MaxSources = 1024
 	// MaxLocal bounds the sources for whom nobody else is asked.
 	MaxLocal = 8192
 	// MaxNamed bounds the services that reach names, MaxNames the names of one.
