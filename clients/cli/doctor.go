@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -64,7 +65,8 @@ It ends with exit code 0 when nothing fails, warnings or not, and with 1 when so
 
 // found is what a check found and what to do about it.
 func (a *app) found(c *diagnosticsv1.Check) (detail, remedy string) {
-	return a.said("check."+c.GetWords(), c.GetDetail(), c.GetRemedy(), c.GetMetadata())
+	detail, remedy = a.said("check."+c.GetWords(), c.GetDetail(), c.GetRemedy(), a.spoken(c.GetMetadata(), c.GetSpoken()))
+	return a.quoting(detail, c.GetQuote()), remedy
 }
 
 // said is what the server found and what to do about it, in the person's language where the catalogue has the words. English is the
@@ -73,10 +75,7 @@ func (a *app) said(key, detail, remedy string, metadata map[string]string) (stri
 	if a.texts.Language() == text.English {
 		return detail, remedy
 	}
-	values := map[string]any{}
-	for name, value := range metadata {
-		values[name] = value
-	}
+	values := anyValues(metadata)
 	if s, ok := a.texts.Lookup(key+".text", values); ok {
 		detail = s
 	}
@@ -84,6 +83,34 @@ func (a *app) said(key, detail, remedy string, metadata map[string]string) (stri
 		remedy = s
 	}
 	return detail, remedy
+}
+
+// spoken are the values of words, in the person's language where they are texts of the catalogue themselves.
+func (a *app) spoken(values map[string]string, texts map[string]*metav1.Words) map[string]string {
+	out := make(map[string]string, len(values))
+	maps.Copy(out, values)
+	for name, words := range texts {
+		if s, ok := a.texts.Lookup(words.GetKey(), anyValues(words.GetMetadata())); ok {
+			out[name] = s
+		}
+	}
+	return out
+}
+
+// quoting is a text with what a program or the system said itself behind it, as a quotation.
+func (a *app) quoting(text, quote string) string {
+	if quote == "" {
+		return text
+	}
+	return text + " " + a.say("quotation", map[string]any{"Text": quote})
+}
+
+func anyValues(values map[string]string) map[string]any {
+	out := make(map[string]any, len(values))
+	for name, value := range values {
+		out[name] = value
+	}
+	return out
 }
 
 func ok(name, format string, args ...any) *diagnosticsv1.Check {

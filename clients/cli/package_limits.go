@@ -172,6 +172,11 @@ func (a *app) showLimits(ctx context.Context, c *hearth.Client, id string) error
 		{"disk", "disk_bytes", chosen.GetDiskBytes(), said.GetDiskBytes(), now.GetDiskBytes(), size},
 	} {
 		line := []string{l.name, "-", "-", a.say("limits.unbounded", nil), resp.GetUnsupported()[l.field]}
+		if why := resp.GetUnbounded()[l.field]; why != nil {
+			if s, ok := a.texts.Lookup(why.GetKey(), anyValues(why.GetMetadata())); ok {
+				line[4] = a.quoting(s, why.GetQuote())
+			}
+		}
 		if l.now > 0 {
 			line[3] = l.text(l.now)
 		}

@@ -159,6 +159,7 @@ func (a *app) capabilitiesCommand() *cobra.Command {
 						there = "no"
 					}
 					detail, _ := a.said("capability."+k.GetWords(), k.GetDetail(), k.GetRemedy(), k.GetMetadata())
+					detail = a.quoting(detail, k.GetQuote())
 					table = append(table, []string{k.GetName(), there, detail})
 				}
 				return a.table([]string{"capability", "available", "detail"}, table)

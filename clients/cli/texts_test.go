@@ -196,6 +196,17 @@ func literals(s string) []string {
 	return list
 }
 
+// What a program said itself is in its own language: a sentence of the server that has it within would be half English for everybody.
+func TestNoFindingHasAProgramsOwnWordsWithin(t *testing.T) {
+	t.Parallel()
+	for key, e := range readTexts(t, text.English) {
+		kind, _, _ := strings.Cut(key, ".")
+		if slices.Contains([]string{"check", "capability", "warning"}, kind) && strings.Contains(e.Other, "{{.Error}}") {
+			t.Errorf("%s says %q: what the program said is to be quoted beside it", key, e.Other)
+		}
+	}
+}
+
 func TestTextsSayTheSameInEveryLanguage(t *testing.T) {
 	t.Parallel()
 	for _, lang := range text.Languages()[1:] {

@@ -7,7 +7,6 @@ import (
 
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
 
-	"github.com/hearthos/hearth/api/text"
 	"github.com/hearthos/hearth/clients/go"
 	"github.com/spf13/cobra"
 )
@@ -86,20 +85,7 @@ func (a *app) printWarnings(list []*diagnosticsv1.Warning) error {
 // wordsOf are the texts of a warning in the person's language, where there are any; else the server's.
 func (a *app) wordsOf(w *diagnosticsv1.Warning) (what, remedy string) {
 	st := w.GetStatus()
-	what, remedy = st.GetText(), st.GetRemedy()
-	if a.texts.Language() == text.English {
-		return what, remedy
-	}
-	values := make(map[string]any)
-	for name, value := range st.GetMetadata() {
-		values[name] = value
-	}
 	condition, _, _ := strings.Cut(w.GetMeta().GetId(), "/")
-	if s, ok := a.texts.Lookup("warning."+condition+".text", values); ok {
-		what = s
-	}
-	if s, ok := a.texts.Lookup("warning."+condition+".remedy", values); ok {
-		remedy = s
-	}
-	return what, remedy
+	what, remedy = a.said("warning."+condition, st.GetText(), st.GetRemedy(), st.GetMetadata())
+	return a.quoting(what, st.GetQuote()), remedy
 }

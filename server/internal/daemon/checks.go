@@ -10,10 +10,12 @@ import (
 	"time"
 
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	operationsv1 "github.com/hearthos/hearth/api/gen/go/hearth/operations/v1"
 	packagesv1 "github.com/hearthos/hearth/api/gen/go/hearth/packages/v1"
 
 	"github.com/hearthos/hearth/api/fault"
+	"github.com/hearthos/hearth/api/text"
 	"github.com/hearthos/hearth/server/internal/diagnose"
 	"github.com/hearthos/hearth/server/internal/host/clock"
 	"github.com/hearthos/hearth/server/internal/host/dnsserver"
@@ -59,7 +61,7 @@ func (d *Daemon) checkCapabilities(ctx context.Context) diagnose.Finding {
 		}
 		for _, name := range needed {
 			if c.Name == name {
-				return diagnose.Fail(diagnose.Words{Name: "capabilities.lack", Text: "{{.Name}}: {{.Detail}}; without it no services run", Remedy: "{{.Remedy}}"}, "Name", c.Name, "Detail", c.Detail, "Remedy", c.Remedy)
+				return diagnose.Fail(diagnose.Words{Name: "capabilities.lack", Text: "{{.Name}}: {{.Detail}}; without it no services run", Remedy: "{{.Remedy}}"}, "Name", c.Name, "Detail", inWords("capability", c.Words, ".text", c.Detail, c.Values), "Remedy", inWords("capability", c.Words, ".remedy", c.Remedy, c.Values)).Quoted(c.Quote)
 			}
 		}
 	}
@@ -69,7 +71,7 @@ func (d *Daemon) checkCapabilities(ctx context.Context) diagnose.Finding {
 func (d *Daemon) checkClock(context.Context) diagnose.Finding {
 	switch s := clock.Look("/"); {
 	case s.Err != nil:
-		return diagnose.Skip(diagnose.Words{Name: "clock.silent", Text: "the kernel does not tell whether the clock is kept right: {{.Error}}"}, "Error", s.Err)
+		return diagnose.Skip(diagnose.Words{Name: "clock.silent", Text: "the kernel does not tell whether the clock is kept right"}).Quoted(s.Err.Error())
 	case !s.Known:
 		return diagnose.Skip(diagnose.Words{Name: "clock.unknown", Text: "nothing on this machine keeps the clock right; another one may"})
 	case !s.Synchronised:
@@ -83,7 +85,7 @@ func (d *Daemon) checkClock(context.Context) diagnose.Finding {
 func (d *Daemon) checkDisk(context.Context) diagnose.Finding {
 	r, err := roomOf(d.cfg.StateDir)
 	if err != nil {
-		return diagnose.Fail(diagnose.Words{Name: "disk.unknown", Text: "it cannot be seen how much is free: {{.Error}}", Remedy: "Look at the disk of the state folder."}, "Error", err)
+		return diagnose.Fail(diagnose.Words{Name: "disk.unknown", Text: "it cannot be seen how much is free", Remedy: "Look at the disk of the state folder."}).Quoted(err.Error())
 	}
 	values := []any{"Free", fault.Bytes(r.free), "All", fault.Bytes(r.total), "Folder", d.cfg.StateDir}
 	if r.severity() == 0 {
@@ -96,11 +98,11 @@ func (d *Daemon) checkStore(context.Context) diagnose.Finding {
 	st, err := d.store.Status()
 	switch {
 	case err != nil:
-		return diagnose.Fail(diagnose.Words{Name: "store.silent", Text: "the store does not tell how it does: {{.Error}}", Remedy: "Stop the daemon and run 'hearthd store check'."}, "Error", err)
+		return diagnose.Fail(diagnose.Words{Name: "store.silent", Text: "the store does not tell how it does", Remedy: "Stop the daemon and run 'hearthd store check'."}).Quoted(err.Error())
 	case st.WriteError != nil:
-		return diagnose.Fail(diagnose.Words{Name: "store.shut", Text: "nothing is written any more: {{.Error}}", Remedy: "Look at the disk, then start the daemon again."}, "Error", st.WriteError)
+		return diagnose.Fail(diagnose.Words{Name: "store.shut", Text: "nothing is written any more", Remedy: "Look at the disk, then start the daemon again."}).Quoted(st.WriteError.Error())
 	case st.CompactError != nil:
-		return diagnose.Warn(diagnose.Words{Name: "store.long", Text: "the log could not be shortened: {{.Error}}", Remedy: "Run 'hearth api hearth.diagnostics.v1.DiagnosticsService/CompactLog' and read the server's log."}, "Error", st.CompactError)
+		return diagnose.Warn(diagnose.Words{Name: "store.long", Text: "the log could not be shortened", Remedy: "Run 'hearth api hearth.diagnostics.v1.DiagnosticsService/CompactLog' and read the server's log."}).Quoted(st.CompactError.Error())
 	}
 	return diagnose.OK(diagnose.Words{Name: "store.well", Text: "revision {{.Revision}}, the log reaches back to {{.Oldest}}, {{.Size}} on disk"},
 		"Revision", st.Revision, "Oldest", st.Oldest, "Size", fault.Bytes(st.DiskBytes))
@@ -114,7 +116,7 @@ func (d *Daemon) checkDoor(ctx context.Context) diagnose.Finding {
 	status, err := d.doorConn.Status(ctx)
 	switch {
 	case err != nil:
-		return diagnose.Fail(diagnose.Words{Name: "door.silent", Text: "the front door does not answer: {{.Error}}", Remedy: doorRemedy}, "Error", err)
+		return diagnose.Fail(diagnose.Words{Name: "door.silent", Text: "the front door does not answer", Remedy: doorRemedy}).Quoted(err.Error())
 	case status.GetDigest() == "":
 		return diagnose.Warn(diagnose.Words{Name: "door.empty", Text: "the front door has no table yet", Remedy: "Wait a minute; the daemon gives it one."})
 	case status.GetVersion() != d.cfg.Version:
@@ -143,22 +145,22 @@ func (d *Daemon) checkCertificates(context.Context) diagnose.Finding {
 	} {
 		raw, err := c.get()
 		if err != nil {
-			return diagnose.Fail(diagnose.Words{Name: "certificates.absent", Text: "there is no certificate of the {{.What}}: {{.Error}}", Remedy: "Read the server's log."}, "What", c.what, "Error", err)
+			return diagnose.Fail(diagnose.Words{Name: "certificates.absent", Text: "there is no certificate of the {{.What}}", Remedy: "Read the server's log."}, "What", inWords("word", c.what, "", c.what, nil)).Quoted(err.Error())
 		}
 		block, _ := pem.Decode(raw)
 		if block == nil {
-			return diagnose.Fail(diagnose.Words{Name: "certificates.broken", Text: "the certificate of the {{.What}} cannot be read", Remedy: "Read the server's log."}, "What", c.what)
+			return diagnose.Fail(diagnose.Words{Name: "certificates.broken", Text: "the certificate of the {{.What}} cannot be read", Remedy: "Read the server's log."}, "What", inWords("word", c.what, "", c.what, nil))
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		switch {
 		case err != nil:
-			return diagnose.Fail(diagnose.Words{Name: "certificates.unread", Text: "the certificate of the {{.What}} cannot be read: {{.Error}}", Remedy: "Read the server's log."}, "What", c.what, "Error", err)
+			return diagnose.Fail(diagnose.Words{Name: "certificates.unread", Text: "the certificate of the {{.What}} cannot be read", Remedy: "Read the server's log."}, "What", inWords("word", c.what, "", c.what, nil)).Quoted(err.Error())
 		case now.Before(cert.NotBefore):
-			return diagnose.Fail(diagnose.Words{Name: "certificates.early", Text: "the certificate of the {{.What}} is valid from {{.Date}} on", Remedy: "Set the machine's clock."}, "What", c.what, "Date", cert.NotBefore.Format(time.DateOnly))
+			return diagnose.Fail(diagnose.Words{Name: "certificates.early", Text: "the certificate of the {{.What}} is valid from {{.Date}} on", Remedy: "Set the machine's clock."}, "What", inWords("word", c.what, "", c.what, nil), "Date", cert.NotBefore.Format(time.DateOnly))
 		case now.After(cert.NotAfter):
-			return diagnose.Fail(diagnose.Words{Name: "certificates.ended", Text: "the certificate of the {{.What}} ended on {{.Date}}", Remedy: "Set the machine's clock, or start the daemon again."}, "What", c.what, "Date", cert.NotAfter.Format(time.DateOnly))
+			return diagnose.Fail(diagnose.Words{Name: "certificates.ended", Text: "the certificate of the {{.What}} ended on {{.Date}}", Remedy: "Set the machine's clock, or start the daemon again."}, "What", inWords("word", c.what, "", c.what, nil), "Date", cert.NotAfter.Format(time.DateOnly))
 		case now.Add(soon).After(cert.NotAfter):
-			return diagnose.Warn(diagnose.Words{Name: "certificates.end", Text: "the certificate of the {{.What}} ends on {{.Date}}", Remedy: "Start the daemon again."}, "What", c.what, "Date", cert.NotAfter.Format(time.DateOnly))
+			return diagnose.Warn(diagnose.Words{Name: "certificates.end", Text: "the certificate of the {{.What}} ends on {{.Date}}", Remedy: "Start the daemon again."}, "What", inWords("word", c.what, "", c.what, nil), "Date", cert.NotAfter.Format(time.DateOnly))
 		}
 	}
 	return diagnose.OK(diagnose.Words{Name: "certificates.valid", Text: "the root and the server's own are valid"})
@@ -169,7 +171,7 @@ func (d *Daemon) checkNetwork(context.Context) diagnose.Finding {
 	missing, err := d.gateways.Missing()
 	switch {
 	case err != nil:
-		return diagnose.Fail(diagnose.Words{Name: "network.odd", Text: "bridge and firewall are not as they should be: {{.Error}}", Remedy: "The message says what is in the way, such as the bridge of lxc-net."}, "Error", err)
+		return diagnose.Fail(diagnose.Words{Name: "network.odd", Text: "bridge and firewall are not as they should be", Remedy: "The message says what is in the way, such as the bridge of lxc-net."}).Quoted(err.Error())
 	case len(missing) > 0:
 		return diagnose.Fail(diagnose.Words{Name: "network.missing", Text: "not there: {{.Missing}}",
 			Remedy: "The server puts it there again within a minute. Find out what removes it: another program that rules the network or the firewall of this machine."},
@@ -195,7 +197,7 @@ func (d *Daemon) checkResolver(ctx context.Context) diagnose.Finding {
 	address := d.cfg.Bridge.Addr().String()
 	took, err := dnsserver.Ask(ctx, address, "startos.")
 	if err != nil {
-		return diagnose.Fail(diagnose.Words{Name: "resolver.silent", Text: "it does not answer: {{.Error}}", Remedy: "Look at the end of the door's log: another program may have the port."}, "Error", err)
+		return diagnose.Fail(diagnose.Words{Name: "resolver.silent", Text: "it does not answer", Remedy: "Look at the end of the door's log: another program may have the port."}).Quoted(err.Error())
 	}
 	return diagnose.OK(diagnose.Words{Name: "resolver.well", Text: "answers at {{.Address}} in {{.Took}}"}, "Address", address, "Took", took.Round(time.Millisecond))
 }
@@ -220,14 +222,14 @@ func (d *Daemon) checkOperations(context.Context) diagnose.Finding {
 		return err
 	})
 	if err != nil {
-		return diagnose.Fail(diagnose.Words{Name: "operations.unread", Text: "operations cannot be read: {{.Error}}", Remedy: "Read the server's log."}, "Error", err)
+		return diagnose.Fail(diagnose.Words{Name: "operations.unread", Text: "operations cannot be read", Remedy: "Read the server's log."}).Quoted(err.Error())
 	}
 	underWay := 0
 	for _, op := range rows {
 		if s := op.GetStatus().GetStuck(); s.GetAttempts() >= 3 {
-			return diagnose.Warn(diagnose.Words{Name: "operations.stuck", Text: "{{.Kind}} {{.Target}} is stuck: {{.Error}}",
+			return diagnose.Warn(diagnose.Words{Name: "operations.stuck", Text: "an operation is stuck ({{.What}}): {{.Why}}",
 				Remedy: "See 'hearth operations show {{.ID}}'; retry it or give it up."},
-				"Kind", op.GetSpec().GetKind(), "Target", op.GetSpec().GetTarget(), "Error", s.GetFault().GetMessage(), "ID", op.GetMeta().GetId())
+				"What", undertaking(op.GetSpec()), "Why", reasonOf(s.GetFault()), "ID", op.GetMeta().GetId()).Quoted(s.GetFault().GetMessage())
 		}
 		if op.GetStatus().GetEndTime() == nil {
 			underWay++
@@ -246,15 +248,15 @@ func (d *Daemon) checkServices(context.Context) diagnose.Finding {
 		return err
 	})
 	if err != nil {
-		return diagnose.Fail(diagnose.Words{Name: "services.unread", Text: "packages cannot be read: {{.Error}}", Remedy: "Read the server's log."}, "Error", err)
+		return diagnose.Fail(diagnose.Words{Name: "services.unread", Text: "packages cannot be read", Remedy: "Read the server's log."}).Quoted(err.Error())
 	}
 	running := 0
 	for _, row := range rows {
 		id := row.GetMeta().GetId()
 		switch row.GetStatus().GetState() {
 		case packagesv1.PackageStatus_STATE_FAILED:
-			return diagnose.Warn(diagnose.Words{Name: "services.failed", Text: "{{.ID}} has failed: {{.Error}}",
-				Remedy: "See 'hearth package show {{.ID}}' and 'hearth package logs {{.ID}}'."}, "ID", id, "Error", row.GetStatus().GetFault().GetMessage())
+			return diagnose.Warn(diagnose.Words{Name: "services.failed", Text: "{{.ID}} has failed: {{.Why}}",
+				Remedy: "See 'hearth package show {{.ID}}' and 'hearth package logs {{.ID}}'."}, "ID", id, "Why", reasonOf(row.GetStatus().GetFault())).Quoted(row.GetStatus().GetFault().GetMessage())
 		case packagesv1.PackageStatus_STATE_RUNNING:
 			running++
 		case packagesv1.PackageStatus_STATE_STOPPED, packagesv1.PackageStatus_STATE_ABSENT:
@@ -262,7 +264,7 @@ func (d *Daemon) checkServices(context.Context) diagnose.Finding {
 			if since := row.GetMeta().GetUpdateTime().AsTime(); time.Since(since) > slow {
 				return diagnose.Warn(diagnose.Words{Name: "services.slow", Text: "{{.ID}} is {{.State}} since {{.Time}}",
 					Remedy: "See 'hearth package logs {{.ID}}'; restart the package if nothing happens."},
-					"ID", id, "State", strings.ToLower(strings.TrimPrefix(row.GetStatus().GetState().String(), "STATE_")), "Time", since.Format(time.RFC3339))
+					"ID", id, "State", stateOf(row), "Time", since.Format(time.RFC3339))
 			}
 		}
 	}
@@ -273,10 +275,47 @@ func (d *Daemon) checkWarnings(context.Context) diagnose.Finding {
 	rows, err := d.warnings.List(false)
 	switch {
 	case err != nil:
-		return diagnose.Fail(diagnose.Words{Name: "warnings.unread", Text: "warnings cannot be read: {{.Error}}", Remedy: "Read the server's log."}, "Error", err)
+		return diagnose.Fail(diagnose.Words{Name: "warnings.unread", Text: "warnings cannot be read", Remedy: "Read the server's log."}).Quoted(err.Error())
 	case len(rows) > 0:
-		return diagnose.Warn(diagnose.Words{Name: "warnings.some", Text: "{{.Count}}, the gravest: {{.Text}}", Remedy: "{{.Remedy}}"},
-			"Count", len(rows), "Text", rows[0].GetStatus().GetText(), "Remedy", rows[0].GetStatus().GetRemedy())
+		gravest := rows[0].GetStatus()
+		name, _, _ := strings.Cut(rows[0].GetMeta().GetId(), "/")
+		return diagnose.Warn(diagnose.Words{Name: "warnings.some", Text: "{{.Count}}, the gravest: {{.Text}}", Remedy: "{{.Remedy}}"}, "Count", len(rows),
+			"Text", inWords("warning", name, ".text", gravest.GetText(), gravest.GetMetadata()),
+			"Remedy", inWords("warning", name, ".remedy", gravest.GetRemedy(), gravest.GetMetadata())).Quoted(gravest.GetQuote())
 	}
 	return diagnose.OK(diagnose.Words{Name: "warnings.none", Text: "none"})
+}
+
+// inWords is a value that the catalogue has as a text: that of a name, of what is named, as in "warning.disk-space.text".
+func inWords(of, name, part, english string, values map[string]string) diagnose.Spoken {
+	if name == "" {
+		return diagnose.Spoken{Text: english}
+	}
+	return diagnose.Spoken{Text: english, Words: &metav1.Words{Key: of + "." + name + part, Metadata: values}}
+}
+
+// reasonOf says what the reason of a fault means. Its message, with the particulars, is in English and stands beside it.
+func reasonOf(f *metav1.Fault) diagnose.Spoken {
+	name := strings.TrimPrefix(f.GetReason().String(), "REASON_")
+	english, ok := text.In(text.English).Lookup("reason."+name, nil)
+	if !ok {
+		return diagnose.Spoken{Text: name}
+	}
+	return inWords("reason", name, "", english, nil)
+}
+
+// undertaking says what an operation is for.
+func undertaking(spec *operationsv1.OperationSpec) diagnose.Spoken {
+	values := map[string]string{"Target": spec.GetTarget()}
+	english, ok := text.In(text.English).Lookup("page.operation."+spec.GetKind(), map[string]any{"Target": spec.GetTarget()})
+	if !ok {
+		return diagnose.Spoken{Text: spec.GetKind() + " " + spec.GetTarget()}
+	}
+	return inWords("page.operation", spec.GetKind(), "", english, values)
+}
+
+// stateOf says what a service does.
+func stateOf(row *packagesv1.Package) diagnose.Spoken {
+	name := strings.ToLower(strings.TrimPrefix(row.GetStatus().GetState().String(), "STATE_"))
+	return inWords("word", name, "", name, nil)
 }

@@ -69,7 +69,7 @@ func checkRootImage(path string) diagnose.Finding {
 	const rootRemedy = "Install the server's programs again: no service starts without it."
 	f, err := os.Open(path)
 	if err != nil {
-		return diagnose.Fail(diagnose.Words{Name: "root-image.unread", Text: "it cannot be read: {{.Error}}", Remedy: rootRemedy}, "Error", err)
+		return diagnose.Fail(diagnose.Words{Name: "root-image.unread", Text: "it cannot be read", Remedy: rootRemedy}).Quoted(err.Error())
 	}
 	defer f.Close()
 	head := make([]byte, squashfsLength+8)
@@ -78,7 +78,7 @@ func checkRootImage(path string) diagnose.Finding {
 	}
 	info, err := f.Stat()
 	if err != nil {
-		return diagnose.Fail(diagnose.Words{Name: "root-image.unread", Text: "it cannot be read: {{.Error}}", Remedy: rootRemedy}, "Error", err)
+		return diagnose.Fail(diagnose.Words{Name: "root-image.unread", Text: "it cannot be read", Remedy: rootRemedy}).Quoted(err.Error())
 	}
 	if says := binary.LittleEndian.Uint64(head[squashfsLength:]); says > uint64(info.Size()) {
 		return diagnose.Fail(diagnose.Words{Name: "root-image.cut", Text: "{{.Path}} is cut off: it has {{.Have}} of {{.All}} bytes", Remedy: rootRemedy}, "Path", path, "Have", info.Size(), "All", says)
@@ -105,7 +105,7 @@ func (d *Daemon) checkUserIDs() diagnose.Finding {
 		return err
 	})
 	if err != nil {
-		return diagnose.Fail(diagnose.Words{Name: "user-ids.unread", Text: "containers cannot be read: {{.Error}}", Remedy: "Read the server's log."}, "Error", err)
+		return diagnose.Fail(diagnose.Words{Name: "user-ids.unread", Text: "containers cannot be read", Remedy: "Read the server's log."}).Quoted(err.Error())
 	}
 	first := uint64(d.cfg.FirstUID)
 	return checkRanges("/etc", first, first+services*idmap.Range-1)
@@ -120,7 +120,7 @@ func checkRanges(etc string, first, last uint64) diagnose.Finding {
 	}{{"subuid", 1, 2}, {"subgid", 1, 2}, {"passwd", 2, -1}, {"group", 2, -1}} {
 		ranges, err := readRanges(filepath.Join(etc, file.name), file.start, file.length)
 		if err != nil {
-			return diagnose.Skip(diagnose.Words{Name: "user-ids.unknown", Text: "it is not known who else has them: {{.Error}}"}, "Error", err)
+			return diagnose.Skip(diagnose.Words{Name: "user-ids.unknown", Text: "it is not known who else has them"}).Quoted(err.Error())
 		}
 		for _, r := range ranges {
 			if r.first <= last && r.last >= first {

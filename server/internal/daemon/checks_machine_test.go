@@ -36,7 +36,7 @@ func write(t *testing.T, files map[string]string) string {
 
 func expectFinding(t *testing.T, what string, got diagnose.Finding, result diagnosticsv1.Check_Result, detail string) {
 	t.Helper()
-	if got.Result != result || !strings.Contains(got.Detail, detail) || (got.Remedy == "") != (result == isOK) {
+	if got.Result != result || !strings.Contains(got.Detail+" "+got.Quote, detail) || (got.Remedy == "") != (result == isOK) {
 		t.Errorf("%s: %v, should be %s with %q and a remedy where something is wrong", what, got, result, detail)
 	}
 }

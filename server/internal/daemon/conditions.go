@@ -24,7 +24,7 @@ func (d *Daemon) conditions() []warn.Condition {
 func (d *Daemon) logCondition() warn.Condition {
 	return warn.Condition{
 		Name:   "change-log",
-		Text:   "The change log of the store holds {{.Revisions}} revisions and cannot be shortened: {{.Error}}.",
+		Text:   "The change log of the store holds {{.Revisions}} revisions and cannot be shortened.",
 		Remedy: "Make room on the disk of the state folder, then have it shortened.",
 		Button: &diagnosticsv1.Button{
 			Label: "Shorten the log", Method: diagnosticsv1.DiagnosticsService_CompactLog_FullMethodName[1:], RequestJson: "{}",
@@ -35,14 +35,14 @@ func (d *Daemon) logCondition() warn.Condition {
 				return nil, err
 			}
 			have := st.Revision - st.Oldest
-			cause := "it outgrew its bounds"
+			said := ""
 			switch {
 			case st.CompactError != nil:
-				cause = st.CompactError.Error()
+				said = st.CompactError.Error()
 			case have <= 2*st.Retain: // it is shortened in steps
 				return nil, nil
 			}
-			return []warn.Finding{{Severity: warn.Warning, Values: map[string]string{"Revisions": fmt.Sprint(have), "Error": cause}}}, nil
+			return []warn.Finding{{Severity: warn.Warning, Values: map[string]string{"Revisions": fmt.Sprint(have)}, Quote: said}}, nil
 		},
 	}
 }

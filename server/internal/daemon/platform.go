@@ -40,7 +40,7 @@ func (d *Daemon) Capabilities(ctx context.Context) []*systemv1.Capability {
 	var list []*systemv1.Capability
 	for _, c := range d.machine().Capabilities(ctx) {
 		list = append(list, &systemv1.Capability{
-			Name: c.Name, Available: c.Available, Detail: c.Detail, Purpose: c.Purpose, Remedy: c.Remedy, Words: c.Words, Metadata: c.Values,
+			Name: c.Name, Available: c.Available, Detail: c.Detail, Purpose: c.Purpose, Remedy: c.Remedy, Words: c.Words, Metadata: c.Values, Quote: c.Quote,
 		})
 	}
 	return list

@@ -116,7 +116,7 @@ func (d *Daemon) busyPorts() map[uint32]bool {
 func (d *Daemon) unservedCondition() warn.Condition {
 	return warn.Condition{
 		Name:   unservedWarning,
-		Text:   "Nobody reaches {{.Service}} at port {{.Port}}: {{.Error}}.",
+		Text:   "Nobody reaches {{.Service}} at port {{.Port}}.",
 		Remedy: "Find the other program with 'ss -ltnp' and end it; the server tries again by itself. A service that is installed anew gets another port.",
 		Check: func(context.Context) ([]warn.Finding, error) {
 			deaf := d.deaf.Load()
@@ -133,12 +133,12 @@ func (d *Daemon) unservedCondition() warn.Condition {
 				port := strconv.Itoa(int(at.Port()))
 				service := services[uint32(at.Port())]
 				if service == "" {
-					service = "the server"
+					service = "Hearth"
 				}
 				if _, told := byPort[at.Port()]; !told {
 					byPort[at.Port()] = warn.Finding{About: port, Severity: warn.Warning, Values: map[string]string{
-						"Service": service, "Port": port, "Error": unserved[at],
-					}}
+						"Service": service, "Port": port,
+					}, Quote: unserved[at]}
 				}
 			}
 			return slices.Collect(maps.Values(byPort)), nil

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 )
 
 // Words say what a check found and what to do about it. The catalogue has them in all languages by their name.
@@ -31,6 +32,23 @@ type Finding struct {
 	Name           string
 	Detail, Remedy string
 	Values         map[string]string
+	// Spoken are those values that are words themselves.
+	Spoken map[string]*metav1.Words
+	// Quote is what a program or the system said itself.
+	Quote string
+}
+
+// Spoken is a value that is a text of the catalogue itself.
+type Spoken struct {
+	// Text is the English one.
+	Text  string
+	Words *metav1.Words
+}
+
+// Quoted is a finding beside which stands what a program or the system said itself. It is never a value: nobody translates it.
+func (f Finding) Quoted(said string) Finding {
+	f.Quote = said
+	return f
 }
 
 // OK is as it should be. The values are those of the words, each behind its name.
@@ -47,14 +65,21 @@ func Skip(w Words, values ...any) Finding { return found(diagnosticsv1.Check_RES
 
 func found(result diagnosticsv1.Check_Result, w Words, values []any) Finding {
 	named := make(map[string]string, len(values)/2)
+	spoken := map[string]*metav1.Words{}
 	var places []string
 	for i := 0; i+1 < len(values); i += 2 {
 		name, value := fmt.Sprint(values[i]), fmt.Sprint(values[i+1])
+		if one, ok := values[i+1].(Spoken); ok {
+			value = one.Text
+			if one.Words != nil {
+				spoken[name] = one.Words
+			}
+		}
 		named[name] = value
 		places = append(places, "{{."+name+"}}", value)
 	}
 	fill := strings.NewReplacer(places...)
-	return Finding{Result: result, Name: w.Name, Detail: fill.Replace(w.Text), Remedy: fill.Replace(w.Remedy), Values: named}
+	return Finding{Result: result, Name: w.Name, Detail: fill.Replace(w.Text), Remedy: fill.Replace(w.Remedy), Values: named, Spoken: spoken}
 }
 
 // Check looks at one thing.
@@ -74,7 +99,7 @@ func Run(ctx context.Context, log *slog.Logger, checks []Check) []*diagnosticsv1
 	for i, c := range checks {
 		wg.Go(func() {
 			f := look(ctx, log, c)
-			list[i] = &diagnosticsv1.Check{Name: c.Name, Result: f.Result, Detail: f.Detail, Remedy: f.Remedy, Words: f.Name, Metadata: f.Values}
+			list[i] = &diagnosticsv1.Check{Name: c.Name, Result: f.Result, Detail: f.Detail, Remedy: f.Remedy, Words: f.Name, Metadata: f.Values, Spoken: f.Spoken, Quote: f.Quote}
 		})
 	}
 	wg.Wait()

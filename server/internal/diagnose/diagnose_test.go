@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	diagnosticsv1 "github.com/hearthos/hearth/api/gen/go/hearth/diagnostics/v1"
+	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/hearthos/hearth/server/internal/diagnose"
@@ -49,6 +50,24 @@ func TestChecksThatHangOrPanicFailAloneAndInOrder(t *testing.T) {
 			t.Error(diff)
 		}
 	})
+}
+
+// What a check found is said in any language: values that are texts themselves have their keys, and what a program said stands for
+// itself.
+func TestWhatAProgramSaidIsBesideTheWordsAndTextsWithinThemHaveKeys(t *testing.T) {
+	t.Parallel()
+	why := &metav1.Words{Key: "capability.device.missing.text", Metadata: map[string]string{"Path": "/dev/fuse"}}
+	list := diagnose.Run(t.Context(), slog.New(slog.DiscardHandler), []diagnose.Check{{Name: "lacks", Look: func(context.Context) diagnose.Finding {
+		words := diagnose.Words{Name: "lack", Text: "{{.Name}}: {{.Why}}"}
+		return diagnose.Fail(words, "Name", "fuse", "Why", diagnose.Spoken{Text: "there is no /dev/fuse", Words: why}).Quoted("no such device")
+	}}})
+	want := []*diagnosticsv1.Check{{
+		Name: "lacks", Result: diagnosticsv1.Check_RESULT_FAIL, Detail: "fuse: there is no /dev/fuse", Words: "lack", Quote: "no such device",
+		Metadata: map[string]string{"Name": "fuse", "Why": "there is no /dev/fuse"}, Spoken: map[string]*metav1.Words{"Why": why},
+	}}
+	if diff := cmp.Diff(want, list, protocmp.Transform()); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // canary is what must not come through.

@@ -221,11 +221,11 @@ func (s *Service) Missing() ([]string, error) {
 	if !slices.ContainsFunc(links, func(l netdev.Link) bool {
 		return l.Name == s.cfg.Bridge && l.On && slices.Contains(l.Subnets, s.cfg.Address)
 	}) {
-		list = append(list, "the bridge "+s.cfg.Bridge+" with "+s.cfg.Address.String()+", switched on")
+		list = append(list, s.cfg.Bridge+" ("+s.cfg.Address.String()+")")
 	}
 	there, err := s.firewall.Has(s.cfg.Tag)
 	if err == nil && !there {
-		list = append(list, "the firewall's tables")
+		list = append(list, "nftables")
 	}
 	return list, err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/hearthos/hearth/api/s9pk"
 	"github.com/hearthos/hearth/server/internal/host/idmap"
 	"github.com/hearthos/hearth/server/internal/host/lxc"
+	"github.com/hearthos/hearth/server/internal/host/platform"
 	"github.com/hearthos/hearth/server/internal/reconcile"
 	"github.com/hearthos/hearth/server/internal/store"
 	"google.golang.org/protobuf/proto"
@@ -69,7 +70,13 @@ func limitsRow(tx *store.Tx, pkg string) (*packagesv1.PackageLimits, error) {
 
 // Limits answers what was chosen for a package, what its file declares, and what it may use.
 func (s *Service) Limits(pkg string) (*packagesv1.GetPackageLimitsResponse, error) {
-	out := &packagesv1.GetPackageLimitsResponse{Unsupported: s.Unbounded()}
+	out := &packagesv1.GetPackageLimitsResponse{Unsupported: map[string]string{}, Unbounded: map[string]*metav1.Words{}}
+	for field, why := range s.unbounded() {
+		out.Unsupported[field] = why.Error()
+		if u := (*platform.Unable)(nil); errors.As(why, &u) {
+			out.Unbounded[field] = &metav1.Words{Key: "capability." + u.Words + ".text", Metadata: u.Values, Quote: u.Quote}
+		}
+	}
 	var granted *packagesv1.PackageLimitsSpec
 	err := s.store.View(func(tx *store.Tx) (err error) {
 		if out.Limits, err = limitsRow(tx, pkg); err != nil {
@@ -142,15 +149,15 @@ func (s *Service) grant(chosen, declared *packagesv1.PackageLimitsSpec) *package
 // usualWeight is the share of disks of a service for which nobody chose one.
 const usualWeight = 100
 
-// Unbounded tells what this machine cannot bound for a service, by field, and why.
-func (s *Service) Unbounded() map[string]string {
-	out := map[string]string{}
+// unbounded tells what this machine cannot bound for a service, by field, and why.
+func (s *Service) unbounded() map[string]error {
+	out := map[string]error{}
 	can := s.containers.Abilities(s.cfg.Disk)
 	for field, why := range map[string]error{
 		"io_weight": can.IOWeight, "read_rate": can.IORate, "write_rate": can.IORate, "disk_bytes": s.quotas.Unsupported(),
 	} {
 		if why != nil {
-			out[field] = why.Error()
+			out[field] = why
 		}
 	}
 	return out
@@ -158,11 +165,11 @@ func (s *Service) Unbounded() map[string]string {
 
 // SetLimits changes what a package may use. What this machine cannot bound is refused.
 func (s *Service) SetLimits(ctx context.Context, now time.Time, req *packagesv1.SetPackageLimitsRequest) (row *packagesv1.PackageLimits, err error) {
-	pkg, unbounded := req.GetId(), s.Unbounded()
+	pkg, unbounded := req.GetId(), s.unbounded()
 	for field, n := range map[string]uint64{
 		"io_weight": uint64(req.GetIoWeight()), "read_rate": req.GetReadRate(), "write_rate": req.GetWriteRate(), "disk_bytes": req.GetDiskBytes(),
 	} {
-		if why := unbounded[field]; n > 0 && why != "" {
+		if why := unbounded[field]; n > 0 && why != nil {
 			return nil, fault.New(metav1.Reason_REASON_LIMIT_UNSUPPORTED, "cannot bound the %s of %q: %s", field, pkg, why).
 				With("package", pkg).With("what", field)
 		}

@@ -45,6 +45,8 @@ type Finding struct {
 	Severity Severity
 	// Values fill the places in the texts of the condition, as {{.Free}}. They should change when people would care.
 	Values map[string]string
+	// Quote is what a program or the system said itself; it stands beside the text.
+	Quote string
 }
 
 // Condition is what an area declares.
@@ -137,7 +139,7 @@ func (c Condition) status(f Finding, since *timestamppb.Timestamp) *diagnosticsv
 	}
 	fill := strings.NewReplacer(places...)
 	return &diagnosticsv1.WarningStatus{
-		Severity: f.Severity, Text: fill.Replace(c.Text), Remedy: fill.Replace(c.Remedy), Metadata: f.Values,
+		Severity: f.Severity, Text: fill.Replace(c.Text), Remedy: fill.Replace(c.Remedy), Metadata: f.Values, Quote: f.Quote,
 		Button: c.Button, Since: since,
 	}
 }

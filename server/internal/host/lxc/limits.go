@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hearthos/hearth/server/internal/host/mount"
+	"github.com/hearthos/hearth/server/internal/host/platform"
 )
 
 // Limits bound what a container may use; a zero field bounds nothing.
@@ -232,10 +233,10 @@ func (r *Runtime) Abilities(d *Disk) Abilities {
 	_, first := r.cgroups.v1["blkio"]
 	switch {
 	case !first && !r.cgroups.v2Has["io"]:
-		err := errors.New("the kernel has no control groups for disks (blkio or io)")
+		err := platform.Cannot(platform.Answer{Name: "limit.groups", Text: "the kernel has no control groups for disks (blkio or io)"}, nil)
 		return Abilities{IOWeight: err, IORate: err}
 	case d == nil:
-		err := errors.New("the file system of the data is not on one disk that the kernel tells")
+		err := platform.Cannot(platform.Answer{Name: "limit.disk", Text: "the file system of the data is not on one disk that the kernel tells"}, nil)
 		return Abilities{IOWeight: err, IORate: err}
 	}
 	raw, _ := os.ReadFile(fmt.Sprintf("/sys/dev/block/%d:%d/queue/scheduler", d.Major, d.Minor))
@@ -245,5 +246,5 @@ func (r *Runtime) Abilities(d *Disk) Abilities {
 	}
 	_, now, _ := strings.Cut(string(raw), "[")
 	now, _, _ = strings.Cut(now, "]")
-	return Abilities{IOWeight: fmt.Errorf("the scheduler of the disk is %q, which knows no weights; bfq does", now)}
+	return Abilities{IOWeight: platform.Cannot(platform.Answer{Name: "limit.scheduler", Text: "the scheduler of the disk is {{.Scheduler}}, which knows no weights; bfq does"}, nil, "Scheduler", now)}
 }

@@ -24,6 +24,8 @@ type Capability struct {
 	// no more than a value. Values are what stands in the places of its texts.
 	Words  string
 	Values map[string]string
+	// Quote is what the system said itself; it stands beside the words.
+	Quote string
 }
 
 // Answer is what a look answers with, in words.
@@ -40,6 +42,13 @@ type found struct {
 	there  bool
 	answer Answer
 	values []string // each behind its name
+	quote  string
+}
+
+// quoted is a look beside whose answer stands what the system said.
+func (f found) quoted(err error) found {
+	f.quote = err.Error()
+	return f
 }
 
 func yes(a Answer, values ...string) found { return found{there: true, answer: a, values: values} }
@@ -55,7 +64,7 @@ func (f found) as(name, purpose string) Capability {
 	}
 	fill := strings.NewReplacer(places...)
 	return Capability{
-		Name: name, Purpose: purpose, Available: f.there, Words: f.answer.Name, Values: values,
+		Name: name, Purpose: purpose, Available: f.there, Words: f.answer.Name, Values: values, Quote: f.quote,
 		Detail: fill.Replace(f.answer.Text), Remedy: fill.Replace(f.answer.Remedy),
 	}
 }
@@ -70,7 +79,7 @@ const realMode = "Run hearthd as root, without --mode sandbox."
 var (
 	noRoot    = Answer{Name: "root.missing", Text: "the server does not run as root", Remedy: "Run hearthd as root."}
 	noModule  = Answer{Name: "module.missing", Text: "the kernel has no module {{.Module}}", Remedy: "Install the kernel's module {{.Module}}."}
-	noTrial   = Answer{Name: "reflink.untried", Text: "it cannot be tried: {{.Error}}"}
+	noTrial   = Answer{Name: "reflink.untried", Text: "it cannot be tried"}
 	noProgram = Answer{Name: "program.missing", Text: "{{.File}} is missing in {{.Folder}}", Remedy: "Install the server whole."}
 )
 
@@ -232,7 +241,7 @@ func (m Machine) nftables() found {
 		_, err = conn.ListTables()
 	}
 	if err != nil {
-		return no(Answer{Name: "nftables.silent", Text: "the kernel does not answer: {{.Error}}", Remedy: "Try 'modprobe nf_tables'."}, "Error", err.Error())
+		return no(Answer{Name: "nftables.silent", Text: "the kernel does not answer", Remedy: "Try 'modprobe nf_tables'."}).quoted(err)
 	}
 	return yes(Answer{Name: "nftables.there", Text: "the kernel answers"})
 }
@@ -241,20 +250,20 @@ func (m Machine) nftables() found {
 func (m Machine) reflink() found {
 	from, err := unnamed(m.StateDir)
 	if err != nil {
-		return no(noTrial, "Error", err.Error())
+		return no(noTrial).quoted(err)
 	}
 	defer from.Close()
 	to, err := unnamed(m.StateDir)
 	if err != nil {
-		return no(noTrial, "Error", err.Error())
+		return no(noTrial).quoted(err)
 	}
 	defer to.Close()
 	if _, err := from.Write(make([]byte, 4096)); err != nil {
-		return no(noTrial, "Error", err.Error())
+		return no(noTrial).quoted(err)
 	}
 	if err := unix.IoctlFileClone(int(to.Fd()), int(from.Fd())); err != nil {
-		return no(Answer{Name: "reflink.missing", Text: "the file system of {{.Folder}} copies whole files: {{.Error}}", Remedy: "Keep the state on btrfs or XFS."},
-			"Folder", m.StateDir, "Error", err.Error())
+		return no(Answer{Name: "reflink.missing", Text: "the file system of {{.Folder}} copies whole files", Remedy: "Keep the state on btrfs or XFS."},
+			"Folder", m.StateDir).quoted(err)
 	}
 	return yes(Answer{Name: "reflink.there", Text: "the file system of {{.Folder}} shares blocks"}, "Folder", m.StateDir)
 }
@@ -299,7 +308,7 @@ func (m Machine) clock() found {
 		return no(Answer{Name: "clock.loose", Text: "{{.Keeper}} runs and has not synchronised the clock", Remedy: "Look at the time service of this machine and at its way to the network."},
 			"Keeper", state.Keeper)
 	case state.Err != nil:
-		return no(Answer{Name: "clock.silent", Text: "the kernel does not tell: {{.Error}}", Remedy: service}, "Error", state.Err.Error())
+		return no(Answer{Name: "clock.silent", Text: "the kernel does not tell", Remedy: service}).quoted(state.Err)
 	}
 	return no(Answer{Name: "clock.missing", Text: "nothing on this machine keeps the clock; another one may", Remedy: service})
 }

@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hearthos/hearth/server/internal/host/platform"
 	"github.com/hearthos/hearth/server/internal/host/tree"
 )
 
@@ -36,12 +37,15 @@ type mechanism interface {
 	bound(ctx context.Context, dir string, id uint32, bytes uint64, dirs []string) error
 }
 
+// unseen is that nobody can tell what the file system bounds.
+var unseen = platform.Answer{Name: "limit.unseen", Text: "what the file system of the data bounds cannot be seen"}
+
 // Open looks which quotas the file system of a folder has, and whether they are switched on.
 func Open(dir string) *Quotas {
 	q := &Quotas{dir: dir}
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
-		q.why = fmt.Errorf("cannot see the file system of %s: %w", dir, err)
+		q.why = platform.Cannot(unseen, err)
 		return q
 	}
 	switch int64(st.Type) {
@@ -50,7 +54,7 @@ func Open(dir string) *Quotas {
 	case unix.XFS_SUPER_MAGIC, unix.EXT4_SUPER_MAGIC:
 		q.how = projects{}
 	default:
-		q.why = errors.New("the file system of the data has no quotas; btrfs, xfs and ext4 have")
+		q.why = platform.Cannot(platform.Answer{Name: "limit.filesystem", Text: "the file system of the data has no quotas; btrfs, xfs and ext4 have"}, nil)
 		return q
 	}
 	q.why = q.how.on(dir)
@@ -86,19 +90,22 @@ type subvolumes struct{}
 func (subvolumes) on(dir string) error {
 	probe, err := os.MkdirTemp(dir, ".quota")
 	if err != nil {
-		return err
+		return platform.Cannot(unseen, err)
 	}
 	path := probe + "/probe"
 	defer os.Remove(probe)
 	if err := tree.Make(path, 0o700); err != nil {
-		return err
+		return platform.Cannot(unseen, err)
 	}
 	defer tree.Remove(context.Background(), path) // a moment's work that has to be done to its end
 	err = tree.LimitSubvolume(path, 0)
 	if errors.Is(err, unix.ENOTCONN) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("quotas are not switched on in the file system of the data (btrfs quota enable %s)", dir)
+		return platform.Cannot(platform.Answer{Name: "limit.quotas", Text: "quotas are not switched on in the file system of the data ({{.How}})"}, nil, "How", "btrfs quota enable "+dir)
 	}
-	return err
+	if err != nil {
+		return platform.Cannot(unseen, err)
+	}
+	return nil
 }
 
 func (subvolumes) bound(_ context.Context, _ string, _ uint32, bytes uint64, dirs []string) error {
@@ -174,9 +181,9 @@ func (projects) on(dir string) error {
 		return nil
 	}
 	if errors.Is(err, unix.EPERM) {
-		return err
+		return platform.Cannot(unseen, err)
 	}
-	return errors.New("quotas of projects are not switched on in the file system of the data (mount option prjquota), or the kernel has none")
+	return platform.Cannot(platform.Answer{Name: "limit.projects", Text: "quotas of projects are not switched on in the file system of the data (mount option prjquota), or the kernel has none"}, nil)
 }
 
 func (projects) bound(ctx context.Context, dir string, id uint32, bytes uint64, dirs []string) error {

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hearthos/hearth/server/internal/host/lxc"
+	"github.com/hearthos/hearth/server/internal/host/platform"
 )
 
 // Containers are those of the machine. They do what lxc.Runtime does, and no process runs.
@@ -175,13 +175,16 @@ func (cs *Containers) Limit(name string, _ lxc.Limits) error {
 	return err
 }
 
+// unbound is why what is played is not bounded.
+var unbound = platform.Cannot(platform.Answer{Name: "limit.played", Text: "a sandbox plays the disk"}, nil)
+
 // Abilities are those of a machine whose disk cannot be shared by weight.
 func (cs *Containers) Abilities(*lxc.Disk) lxc.Abilities {
-	return lxc.Abilities{IOWeight: errors.New("the disk is played")}
+	return lxc.Abilities{IOWeight: unbound}
 }
 
 // Unsupported implements runner.Quotas: files of what is played are not bounded.
-func (cs *Containers) Unsupported() error { return errors.New("the file system is played") }
+func (cs *Containers) Unsupported() error { return unbound }
 
 // Bound implements runner.Quotas.
 func (cs *Containers) Bound(context.Context, uint32, uint64, ...string) error { return nil }

@@ -160,7 +160,11 @@ type Check struct {
 	// The name of the words, as in "disk.low": the catalogue has detail and remedy in other languages by it. Empty where there are none.
 	Words string `protobuf:"bytes,5,opt,name=words,proto3" json:"words,omitempty"`
 	// The dynamic values of the words, by name, for translations.
-	Metadata      map[string]string `protobuf:"bytes,6,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Metadata map[string]string `protobuf:"bytes,6,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Those values that are texts of the catalogue themselves, by name; metadata has their English.
+	Spoken map[string]*v1.Words `protobuf:"bytes,7,rep,name=spoken,proto3" json:"spoken,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What a program or the system said itself, in its own language: it is quoted beside the words. Empty where nothing did.
+	Quote         string `protobuf:"bytes,8,opt,name=quote,proto3" json:"quote,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -235,6 +239,20 @@ func (x *Check) GetMetadata() map[string]string {
 		return x.Metadata
 	}
 	return nil
+}
+
+func (x *Check) GetSpoken() map[string]*v1.Words {
+	if x != nil {
+		return x.Spoken
+	}
+	return nil
+}
+
+func (x *Check) GetQuote() string {
+	if x != nil {
+		return x.Quote
+	}
+	return ""
 }
 
 // RunChecksRequest is empty.
@@ -444,7 +462,9 @@ type WarningStatus struct {
 	// A call that helps, offered as a button; absent where there is none.
 	Button *Button `protobuf:"bytes,5,opt,name=button,proto3" json:"button,omitempty"`
 	// When the condition began to hold.
-	Since         *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
+	Since *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
+	// What a program or the system said itself, in its own language: it is quoted beside the text. Empty where nothing did.
+	Quote         string `protobuf:"bytes,7,opt,name=quote,proto3" json:"quote,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -519,6 +539,13 @@ func (x *WarningStatus) GetSince() *timestamppb.Timestamp {
 		return x.Since
 	}
 	return nil
+}
+
+func (x *WarningStatus) GetQuote() string {
+	if x != nil {
+		return x.Quote
+	}
+	return ""
 }
 
 // Button is a call that is offered to people.
@@ -1040,17 +1067,22 @@ var File_hearth_diagnostics_v1_diagnostics_proto protoreflect.FileDescriptor
 
 const file_hearth_diagnostics_v1_diagnostics_proto_rawDesc = "" +
 	"\n" +
-	"'hearth/diagnostics/v1/diagnostics.proto\x12\x15hearth.diagnostics.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\x87\x03\n" +
+	"'hearth/diagnostics/v1/diagnostics.proto\x12\x15hearth.diagnostics.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hearth/meta/v1/meta.proto\x1a\x1fhearth/options/v1/options.proto\"\xb1\x04\n" +
 	"\x05Check\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12;\n" +
 	"\x06result\x18\x02 \x01(\x0e2#.hearth.diagnostics.v1.Check.ResultR\x06result\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x16\n" +
 	"\x06remedy\x18\x04 \x01(\tR\x06remedy\x12\x14\n" +
 	"\x05words\x18\x05 \x01(\tR\x05words\x12F\n" +
-	"\bmetadata\x18\x06 \x03(\v2*.hearth.diagnostics.v1.Check.MetadataEntryR\bmetadata\x1a;\n" +
+	"\bmetadata\x18\x06 \x03(\v2*.hearth.diagnostics.v1.Check.MetadataEntryR\bmetadata\x12@\n" +
+	"\x06spoken\x18\a \x03(\v2(.hearth.diagnostics.v1.Check.SpokenEntryR\x06spoken\x12\x14\n" +
+	"\x05quote\x18\b \x01(\tR\x05quote\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"b\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aP\n" +
+	"\vSpokenEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12+\n" +
+	"\x05value\x18\x02 \x01(\v2\x15.hearth.meta.v1.WordsR\x05value:\x028\x01\"b\n" +
 	"\x06Result\x12\x16\n" +
 	"\x12RESULT_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tRESULT_OK\x10\x01\x12\x0f\n" +
@@ -1065,14 +1097,15 @@ const file_hearth_diagnostics_v1_diagnostics_proto_rawDesc = "" +
 	"\x04spec\x18\x02 \x01(\v2\".hearth.diagnostics.v1.WarningSpecR\x04spec\x12<\n" +
 	"\x06status\x18\x03 \x01(\v2$.hearth.diagnostics.v1.WarningStatusR\x06status:\x1f\xea\xf9\x18\x1b\bF\x12\awarning\x18\x01 \x01*\x04warn2\x04warn\"+\n" +
 	"\vWarningSpec\x12\x1c\n" +
-	"\tdismissed\x18\x01 \x01(\bR\tdismissed\"\xe4\x03\n" +
+	"\tdismissed\x18\x01 \x01(\bR\tdismissed\"\xfa\x03\n" +
 	"\rWarningStatus\x12I\n" +
 	"\bseverity\x18\x01 \x01(\x0e2-.hearth.diagnostics.v1.WarningStatus.SeverityR\bseverity\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x16\n" +
 	"\x06remedy\x18\x03 \x01(\tR\x06remedy\x12N\n" +
 	"\bmetadata\x18\x04 \x03(\v22.hearth.diagnostics.v1.WarningStatus.MetadataEntryR\bmetadata\x125\n" +
 	"\x06button\x18\x05 \x01(\v2\x1d.hearth.diagnostics.v1.ButtonR\x06button\x120\n" +
-	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x1a;\n" +
+	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x14\n" +
+	"\x05quote\x18\a \x01(\tR\x05quote\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"f\n" +
@@ -1129,7 +1162,7 @@ func file_hearth_diagnostics_v1_diagnostics_proto_rawDescGZIP() []byte {
 }
 
 var file_hearth_diagnostics_v1_diagnostics_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_hearth_diagnostics_v1_diagnostics_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_hearth_diagnostics_v1_diagnostics_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_hearth_diagnostics_v1_diagnostics_proto_goTypes = []any{
 	(Check_Result)(0),              // 0: hearth.diagnostics.v1.Check.Result
 	(WarningStatus_Severity)(0),    // 1: hearth.diagnostics.v1.WarningStatus.Severity
@@ -1151,40 +1184,44 @@ var file_hearth_diagnostics_v1_diagnostics_proto_goTypes = []any{
 	(*CollectReportRequest)(nil),   // 17: hearth.diagnostics.v1.CollectReportRequest
 	(*CollectReportResponse)(nil),  // 18: hearth.diagnostics.v1.CollectReportResponse
 	nil,                            // 19: hearth.diagnostics.v1.Check.MetadataEntry
-	nil,                            // 20: hearth.diagnostics.v1.WarningStatus.MetadataEntry
-	(*v1.Meta)(nil),                // 21: hearth.meta.v1.Meta
-	(*timestamppb.Timestamp)(nil),  // 22: google.protobuf.Timestamp
+	nil,                            // 20: hearth.diagnostics.v1.Check.SpokenEntry
+	nil,                            // 21: hearth.diagnostics.v1.WarningStatus.MetadataEntry
+	(*v1.Meta)(nil),                // 22: hearth.meta.v1.Meta
+	(*timestamppb.Timestamp)(nil),  // 23: google.protobuf.Timestamp
+	(*v1.Words)(nil),               // 24: hearth.meta.v1.Words
 }
 var file_hearth_diagnostics_v1_diagnostics_proto_depIdxs = []int32{
 	0,  // 0: hearth.diagnostics.v1.Check.result:type_name -> hearth.diagnostics.v1.Check.Result
 	19, // 1: hearth.diagnostics.v1.Check.metadata:type_name -> hearth.diagnostics.v1.Check.MetadataEntry
-	2,  // 2: hearth.diagnostics.v1.RunChecksResponse.checks:type_name -> hearth.diagnostics.v1.Check
-	21, // 3: hearth.diagnostics.v1.Warning.meta:type_name -> hearth.meta.v1.Meta
-	6,  // 4: hearth.diagnostics.v1.Warning.spec:type_name -> hearth.diagnostics.v1.WarningSpec
-	7,  // 5: hearth.diagnostics.v1.Warning.status:type_name -> hearth.diagnostics.v1.WarningStatus
-	1,  // 6: hearth.diagnostics.v1.WarningStatus.severity:type_name -> hearth.diagnostics.v1.WarningStatus.Severity
-	20, // 7: hearth.diagnostics.v1.WarningStatus.metadata:type_name -> hearth.diagnostics.v1.WarningStatus.MetadataEntry
-	8,  // 8: hearth.diagnostics.v1.WarningStatus.button:type_name -> hearth.diagnostics.v1.Button
-	22, // 9: hearth.diagnostics.v1.WarningStatus.since:type_name -> google.protobuf.Timestamp
-	5,  // 10: hearth.diagnostics.v1.ListWarningsResponse.warnings:type_name -> hearth.diagnostics.v1.Warning
-	5,  // 11: hearth.diagnostics.v1.DismissWarningResponse.warning:type_name -> hearth.diagnostics.v1.Warning
-	3,  // 12: hearth.diagnostics.v1.DiagnosticsService.RunChecks:input_type -> hearth.diagnostics.v1.RunChecksRequest
-	9,  // 13: hearth.diagnostics.v1.DiagnosticsService.ListWarnings:input_type -> hearth.diagnostics.v1.ListWarningsRequest
-	11, // 14: hearth.diagnostics.v1.DiagnosticsService.DismissWarning:input_type -> hearth.diagnostics.v1.DismissWarningRequest
-	13, // 15: hearth.diagnostics.v1.DiagnosticsService.GetMetrics:input_type -> hearth.diagnostics.v1.GetMetricsRequest
-	15, // 16: hearth.diagnostics.v1.DiagnosticsService.CompactLog:input_type -> hearth.diagnostics.v1.CompactLogRequest
-	17, // 17: hearth.diagnostics.v1.DiagnosticsService.CollectReport:input_type -> hearth.diagnostics.v1.CollectReportRequest
-	4,  // 18: hearth.diagnostics.v1.DiagnosticsService.RunChecks:output_type -> hearth.diagnostics.v1.RunChecksResponse
-	10, // 19: hearth.diagnostics.v1.DiagnosticsService.ListWarnings:output_type -> hearth.diagnostics.v1.ListWarningsResponse
-	12, // 20: hearth.diagnostics.v1.DiagnosticsService.DismissWarning:output_type -> hearth.diagnostics.v1.DismissWarningResponse
-	14, // 21: hearth.diagnostics.v1.DiagnosticsService.GetMetrics:output_type -> hearth.diagnostics.v1.GetMetricsResponse
-	16, // 22: hearth.diagnostics.v1.DiagnosticsService.CompactLog:output_type -> hearth.diagnostics.v1.CompactLogResponse
-	18, // 23: hearth.diagnostics.v1.DiagnosticsService.CollectReport:output_type -> hearth.diagnostics.v1.CollectReportResponse
-	18, // [18:24] is the sub-list for method output_type
-	12, // [12:18] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	20, // 2: hearth.diagnostics.v1.Check.spoken:type_name -> hearth.diagnostics.v1.Check.SpokenEntry
+	2,  // 3: hearth.diagnostics.v1.RunChecksResponse.checks:type_name -> hearth.diagnostics.v1.Check
+	22, // 4: hearth.diagnostics.v1.Warning.meta:type_name -> hearth.meta.v1.Meta
+	6,  // 5: hearth.diagnostics.v1.Warning.spec:type_name -> hearth.diagnostics.v1.WarningSpec
+	7,  // 6: hearth.diagnostics.v1.Warning.status:type_name -> hearth.diagnostics.v1.WarningStatus
+	1,  // 7: hearth.diagnostics.v1.WarningStatus.severity:type_name -> hearth.diagnostics.v1.WarningStatus.Severity
+	21, // 8: hearth.diagnostics.v1.WarningStatus.metadata:type_name -> hearth.diagnostics.v1.WarningStatus.MetadataEntry
+	8,  // 9: hearth.diagnostics.v1.WarningStatus.button:type_name -> hearth.diagnostics.v1.Button
+	23, // 10: hearth.diagnostics.v1.WarningStatus.since:type_name -> google.protobuf.Timestamp
+	5,  // 11: hearth.diagnostics.v1.ListWarningsResponse.warnings:type_name -> hearth.diagnostics.v1.Warning
+	5,  // 12: hearth.diagnostics.v1.DismissWarningResponse.warning:type_name -> hearth.diagnostics.v1.Warning
+	24, // 13: hearth.diagnostics.v1.Check.SpokenEntry.value:type_name -> hearth.meta.v1.Words
+	3,  // 14: hearth.diagnostics.v1.DiagnosticsService.RunChecks:input_type -> hearth.diagnostics.v1.RunChecksRequest
+	9,  // 15: hearth.diagnostics.v1.DiagnosticsService.ListWarnings:input_type -> hearth.diagnostics.v1.ListWarningsRequest
+	11, // 16: hearth.diagnostics.v1.DiagnosticsService.DismissWarning:input_type -> hearth.diagnostics.v1.DismissWarningRequest
+	13, // 17: hearth.diagnostics.v1.DiagnosticsService.GetMetrics:input_type -> hearth.diagnostics.v1.GetMetricsRequest
+	15, // 18: hearth.diagnostics.v1.DiagnosticsService.CompactLog:input_type -> hearth.diagnostics.v1.CompactLogRequest
+	17, // 19: hearth.diagnostics.v1.DiagnosticsService.CollectReport:input_type -> hearth.diagnostics.v1.CollectReportRequest
+	4,  // 20: hearth.diagnostics.v1.DiagnosticsService.RunChecks:output_type -> hearth.diagnostics.v1.RunChecksResponse
+	10, // 21: hearth.diagnostics.v1.DiagnosticsService.ListWarnings:output_type -> hearth.diagnostics.v1.ListWarningsResponse
+	12, // 22: hearth.diagnostics.v1.DiagnosticsService.DismissWarning:output_type -> hearth.diagnostics.v1.DismissWarningResponse
+	14, // 23: hearth.diagnostics.v1.DiagnosticsService.GetMetrics:output_type -> hearth.diagnostics.v1.GetMetricsResponse
+	16, // 24: hearth.diagnostics.v1.DiagnosticsService.CompactLog:output_type -> hearth.diagnostics.v1.CompactLogResponse
+	18, // 25: hearth.diagnostics.v1.DiagnosticsService.CollectReport:output_type -> hearth.diagnostics.v1.CollectReportResponse
+	20, // [20:26] is the sub-list for method output_type
+	14, // [14:20] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_hearth_diagnostics_v1_diagnostics_proto_init() }
@@ -1198,7 +1235,7 @@ func file_hearth_diagnostics_v1_diagnostics_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_diagnostics_v1_diagnostics_proto_rawDesc), len(file_hearth_diagnostics_v1_diagnostics_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

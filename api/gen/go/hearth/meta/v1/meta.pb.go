@@ -142,6 +142,71 @@ func (x *Meta) GetLabels() map[string]string {
 	return nil
 }
 
+// Words are a text of the catalogue of what people read, for clients that say it in the person's language.
+type Words struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key of the text, as in "warning.disk-space.text".
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// The dynamic values of the text, by name.
+	Metadata map[string]string `protobuf:"bytes,2,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What a program or the system said itself, in its own language: it is quoted beside the text, never within it. Empty where
+	// nothing did.
+	Quote         string `protobuf:"bytes,3,opt,name=quote,proto3" json:"quote,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Words) Reset() {
+	*x = Words{}
+	mi := &file_hearth_meta_v1_meta_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Words) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Words) ProtoMessage() {}
+
+func (x *Words) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_meta_v1_meta_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Words.ProtoReflect.Descriptor instead.
+func (*Words) Descriptor() ([]byte, []int) {
+	return file_hearth_meta_v1_meta_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Words) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Words) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *Words) GetQuote() string {
+	if x != nil {
+		return x.Quote
+	}
+	return ""
+}
+
 var File_hearth_meta_v1_meta_proto protoreflect.FileDescriptor
 
 const file_hearth_meta_v1_meta_proto_rawDesc = "" +
@@ -166,6 +231,13 @@ const file_hearth_meta_v1_meta_proto_rawDesc = "" +
 	"\x06labels\x18\t \x03(\v2 .hearth.meta.v1.Meta.LabelsEntryR\x06labels\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xad\x01\n" +
+	"\x05Words\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12?\n" +
+	"\bmetadata\x18\x02 \x03(\v2#.hearth.meta.v1.Words.MetadataEntryR\bmetadata\x12\x14\n" +
+	"\x05quote\x18\x03 \x01(\tR\x05quote\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\xb6\x01\n" +
 	"\x12com.hearth.meta.v1B\tMetaProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/meta/v1;metav1\xa2\x02\x03HMX\xaa\x02\x0eHearth.Meta.V1\xca\x02\x0eHearth\\Meta\\V1\xe2\x02\x1aHearth\\Meta\\V1\\GPBMetadata\xea\x02\x10Hearth::Meta::V1b\x06proto3"
 
@@ -181,22 +253,25 @@ func file_hearth_meta_v1_meta_proto_rawDescGZIP() []byte {
 	return file_hearth_meta_v1_meta_proto_rawDescData
 }
 
-var file_hearth_meta_v1_meta_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_hearth_meta_v1_meta_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_hearth_meta_v1_meta_proto_goTypes = []any{
 	(*Meta)(nil),                  // 0: hearth.meta.v1.Meta
-	nil,                           // 1: hearth.meta.v1.Meta.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 2: google.protobuf.Timestamp
+	(*Words)(nil),                 // 1: hearth.meta.v1.Words
+	nil,                           // 2: hearth.meta.v1.Meta.LabelsEntry
+	nil,                           // 3: hearth.meta.v1.Words.MetadataEntry
+	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
 }
 var file_hearth_meta_v1_meta_proto_depIdxs = []int32{
-	2, // 0: hearth.meta.v1.Meta.create_time:type_name -> google.protobuf.Timestamp
-	2, // 1: hearth.meta.v1.Meta.update_time:type_name -> google.protobuf.Timestamp
-	2, // 2: hearth.meta.v1.Meta.delete_time:type_name -> google.protobuf.Timestamp
-	1, // 3: hearth.meta.v1.Meta.labels:type_name -> hearth.meta.v1.Meta.LabelsEntry
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	4, // 0: hearth.meta.v1.Meta.create_time:type_name -> google.protobuf.Timestamp
+	4, // 1: hearth.meta.v1.Meta.update_time:type_name -> google.protobuf.Timestamp
+	4, // 2: hearth.meta.v1.Meta.delete_time:type_name -> google.protobuf.Timestamp
+	2, // 3: hearth.meta.v1.Meta.labels:type_name -> hearth.meta.v1.Meta.LabelsEntry
+	3, // 4: hearth.meta.v1.Words.metadata:type_name -> hearth.meta.v1.Words.MetadataEntry
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_hearth_meta_v1_meta_proto_init() }
@@ -210,7 +285,7 @@ func file_hearth_meta_v1_meta_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_meta_v1_meta_proto_rawDesc), len(file_hearth_meta_v1_meta_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

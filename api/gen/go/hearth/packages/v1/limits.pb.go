@@ -302,7 +302,9 @@ type GetPackageLimitsResponse struct {
 	// Why this machine cannot bound something, by the name of the field.
 	Unsupported map[string]string `protobuf:"bytes,3,rep,name=unsupported,proto3" json:"unsupported,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// What the package declares that it is content with, in its manifest; 0 where it says nothing.
-	Declared      *PackageLimitsSpec `protobuf:"bytes,4,opt,name=declared,proto3" json:"declared,omitempty"`
+	Declared *PackageLimitsSpec `protobuf:"bytes,4,opt,name=declared,proto3" json:"declared,omitempty"`
+	// Why this machine cannot bound something, by the name of the field, in words of the catalogue.
+	Unbounded     map[string]*v1.Words `protobuf:"bytes,5,rep,name=unbounded,proto3" json:"unbounded,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -361,6 +363,13 @@ func (x *GetPackageLimitsResponse) GetUnsupported() map[string]string {
 func (x *GetPackageLimitsResponse) GetDeclared() *PackageLimitsSpec {
 	if x != nil {
 		return x.Declared
+	}
+	return nil
+}
+
+func (x *GetPackageLimitsResponse) GetUnbounded() map[string]*v1.Words {
+	if x != nil {
+		return x.Unbounded
 	}
 	return nil
 }
@@ -545,15 +554,19 @@ const file_hearth_packages_v1_limits_proto_rawDesc = "" +
 	"\x13observed_generation\x18\x01 \x01(\x04R\x12observedGeneration\x12+\n" +
 	"\x05fault\x18\x02 \x01(\v2\x15.hearth.meta.v1.FaultR\x05fault\"8\n" +
 	"\x17GetPackageLimitsRequest\x12\x1d\n" +
-	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"\xfe\x02\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\"\xae\x04\n" +
 	"\x18GetPackageLimitsResponse\x129\n" +
 	"\x06limits\x18\x01 \x01(\v2!.hearth.packages.v1.PackageLimitsR\x06limits\x12C\n" +
 	"\teffective\x18\x02 \x01(\v2%.hearth.packages.v1.PackageLimitsSpecR\teffective\x12_\n" +
 	"\vunsupported\x18\x03 \x03(\v2=.hearth.packages.v1.GetPackageLimitsResponse.UnsupportedEntryR\vunsupported\x12A\n" +
-	"\bdeclared\x18\x04 \x01(\v2%.hearth.packages.v1.PackageLimitsSpecR\bdeclared\x1a>\n" +
+	"\bdeclared\x18\x04 \x01(\v2%.hearth.packages.v1.PackageLimitsSpecR\bdeclared\x12Y\n" +
+	"\tunbounded\x18\x05 \x03(\v2;.hearth.packages.v1.GetPackageLimitsResponse.UnboundedEntryR\tunbounded\x1a>\n" +
 	"\x10UnsupportedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf7\b\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aS\n" +
+	"\x0eUnboundedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12+\n" +
+	"\x05value\x18\x02 \x01(\v2\x15.hearth.meta.v1.WordsR\x05value:\x028\x01\"\xf7\b\n" +
 	"\x17SetPackageLimitsRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18?\xb8\x86\x19\x01R\x02id\x12\xa2\x01\n" +
 	"\fmemory_bytes\x18\x02 \x01(\x04Bz\xbaHw\xba\x01t\n" +
@@ -602,7 +615,7 @@ func file_hearth_packages_v1_limits_proto_rawDescGZIP() []byte {
 	return file_hearth_packages_v1_limits_proto_rawDescData
 }
 
-var file_hearth_packages_v1_limits_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_hearth_packages_v1_limits_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_hearth_packages_v1_limits_proto_goTypes = []any{
 	(*PackageLimits)(nil),            // 0: hearth.packages.v1.PackageLimits
 	(*PackageLimitsSpec)(nil),        // 1: hearth.packages.v1.PackageLimitsSpec
@@ -612,28 +625,32 @@ var file_hearth_packages_v1_limits_proto_goTypes = []any{
 	(*SetPackageLimitsRequest)(nil),  // 5: hearth.packages.v1.SetPackageLimitsRequest
 	(*SetPackageLimitsResponse)(nil), // 6: hearth.packages.v1.SetPackageLimitsResponse
 	nil,                              // 7: hearth.packages.v1.GetPackageLimitsResponse.UnsupportedEntry
-	(*v1.Meta)(nil),                  // 8: hearth.meta.v1.Meta
-	(*v1.Fault)(nil),                 // 9: hearth.meta.v1.Fault
+	nil,                              // 8: hearth.packages.v1.GetPackageLimitsResponse.UnboundedEntry
+	(*v1.Meta)(nil),                  // 9: hearth.meta.v1.Meta
+	(*v1.Fault)(nil),                 // 10: hearth.meta.v1.Fault
+	(*v1.Words)(nil),                 // 11: hearth.meta.v1.Words
 }
 var file_hearth_packages_v1_limits_proto_depIdxs = []int32{
-	8,  // 0: hearth.packages.v1.PackageLimits.meta:type_name -> hearth.meta.v1.Meta
+	9,  // 0: hearth.packages.v1.PackageLimits.meta:type_name -> hearth.meta.v1.Meta
 	1,  // 1: hearth.packages.v1.PackageLimits.spec:type_name -> hearth.packages.v1.PackageLimitsSpec
 	2,  // 2: hearth.packages.v1.PackageLimits.status:type_name -> hearth.packages.v1.PackageLimitsStatus
-	9,  // 3: hearth.packages.v1.PackageLimitsStatus.fault:type_name -> hearth.meta.v1.Fault
+	10, // 3: hearth.packages.v1.PackageLimitsStatus.fault:type_name -> hearth.meta.v1.Fault
 	0,  // 4: hearth.packages.v1.GetPackageLimitsResponse.limits:type_name -> hearth.packages.v1.PackageLimits
 	1,  // 5: hearth.packages.v1.GetPackageLimitsResponse.effective:type_name -> hearth.packages.v1.PackageLimitsSpec
 	7,  // 6: hearth.packages.v1.GetPackageLimitsResponse.unsupported:type_name -> hearth.packages.v1.GetPackageLimitsResponse.UnsupportedEntry
 	1,  // 7: hearth.packages.v1.GetPackageLimitsResponse.declared:type_name -> hearth.packages.v1.PackageLimitsSpec
-	0,  // 8: hearth.packages.v1.SetPackageLimitsResponse.limits:type_name -> hearth.packages.v1.PackageLimits
-	3,  // 9: hearth.packages.v1.LimitService.GetPackageLimits:input_type -> hearth.packages.v1.GetPackageLimitsRequest
-	5,  // 10: hearth.packages.v1.LimitService.SetPackageLimits:input_type -> hearth.packages.v1.SetPackageLimitsRequest
-	4,  // 11: hearth.packages.v1.LimitService.GetPackageLimits:output_type -> hearth.packages.v1.GetPackageLimitsResponse
-	6,  // 12: hearth.packages.v1.LimitService.SetPackageLimits:output_type -> hearth.packages.v1.SetPackageLimitsResponse
-	11, // [11:13] is the sub-list for method output_type
-	9,  // [9:11] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	8,  // 8: hearth.packages.v1.GetPackageLimitsResponse.unbounded:type_name -> hearth.packages.v1.GetPackageLimitsResponse.UnboundedEntry
+	0,  // 9: hearth.packages.v1.SetPackageLimitsResponse.limits:type_name -> hearth.packages.v1.PackageLimits
+	11, // 10: hearth.packages.v1.GetPackageLimitsResponse.UnboundedEntry.value:type_name -> hearth.meta.v1.Words
+	3,  // 11: hearth.packages.v1.LimitService.GetPackageLimits:input_type -> hearth.packages.v1.GetPackageLimitsRequest
+	5,  // 12: hearth.packages.v1.LimitService.SetPackageLimits:input_type -> hearth.packages.v1.SetPackageLimitsRequest
+	4,  // 13: hearth.packages.v1.LimitService.GetPackageLimits:output_type -> hearth.packages.v1.GetPackageLimitsResponse
+	6,  // 14: hearth.packages.v1.LimitService.SetPackageLimits:output_type -> hearth.packages.v1.SetPackageLimitsResponse
+	13, // [13:15] is the sub-list for method output_type
+	11, // [11:13] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_hearth_packages_v1_limits_proto_init() }
@@ -648,7 +665,7 @@ func file_hearth_packages_v1_limits_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_packages_v1_limits_proto_rawDesc), len(file_hearth_packages_v1_limits_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

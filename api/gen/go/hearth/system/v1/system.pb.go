@@ -834,7 +834,9 @@ type Capability struct {
 	// no more than a value, as in "/dev/fuse".
 	Words string `protobuf:"bytes,6,opt,name=words,proto3" json:"words,omitempty"`
 	// The dynamic values of the words, by name, for translations.
-	Metadata      map[string]string `protobuf:"bytes,7,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Metadata map[string]string `protobuf:"bytes,7,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What the system said itself, in its own language: it is quoted beside the words. Empty where it did not.
+	Quote         string `protobuf:"bytes,8,opt,name=quote,proto3" json:"quote,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -916,6 +918,13 @@ func (x *Capability) GetMetadata() map[string]string {
 		return x.Metadata
 	}
 	return nil
+}
+
+func (x *Capability) GetQuote() string {
+	if x != nil {
+		return x.Quote
+	}
+	return ""
 }
 
 // GetServerUsageRequest is empty.
@@ -1384,7 +1393,7 @@ const file_hearth_system_v1_system_proto_rawDesc = "" +
 	"\fMODE_SANDBOX\x10\x03\"\x93\x01\n" +
 	"\x17GetCapabilitiesResponse\x12@\n" +
 	"\fcapabilities\x18\x01 \x03(\v2\x1c.hearth.system.v1.CapabilityR\fcapabilities\x126\n" +
-	"\bplatform\x18\x02 \x01(\v2\x1a.hearth.system.v1.PlatformR\bplatform\"\xa3\x02\n" +
+	"\bplatform\x18\x02 \x01(\v2\x1a.hearth.system.v1.PlatformR\bplatform\"\xb9\x02\n" +
 	"\n" +
 	"Capability\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
@@ -1393,7 +1402,8 @@ const file_hearth_system_v1_system_proto_rawDesc = "" +
 	"\apurpose\x18\x04 \x01(\tR\apurpose\x12\x16\n" +
 	"\x06remedy\x18\x05 \x01(\tR\x06remedy\x12\x14\n" +
 	"\x05words\x18\x06 \x01(\tR\x05words\x12F\n" +
-	"\bmetadata\x18\a \x03(\v2*.hearth.system.v1.Capability.MetadataEntryR\bmetadata\x1a;\n" +
+	"\bmetadata\x18\a \x03(\v2*.hearth.system.v1.Capability.MetadataEntryR\bmetadata\x12\x14\n" +
+	"\x05quote\x18\b \x01(\tR\x05quote\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x17\n" +

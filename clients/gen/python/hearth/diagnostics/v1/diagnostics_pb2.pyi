@@ -13,7 +13,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Check(_message.Message):
-    __slots__ = ("name", "result", "detail", "remedy", "words", "metadata")
+    __slots__ = ("name", "result", "detail", "remedy", "words", "metadata", "spoken", "quote")
     class Result(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         RESULT_UNSPECIFIED: _ClassVar[Check.Result]
@@ -33,19 +33,30 @@ class Check(_message.Message):
         key: str
         value: str
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class SpokenEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: _meta_pb2.Words
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[_meta_pb2.Words, _Mapping]] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     REMEDY_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    SPOKEN_FIELD_NUMBER: _ClassVar[int]
+    QUOTE_FIELD_NUMBER: _ClassVar[int]
     name: str
     result: Check.Result
     detail: str
     remedy: str
     words: str
     metadata: _containers.ScalarMap[str, str]
-    def __init__(self, name: _Optional[str] = ..., result: _Optional[_Union[Check.Result, str]] = ..., detail: _Optional[str] = ..., remedy: _Optional[str] = ..., words: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    spoken: _containers.MessageMap[str, _meta_pb2.Words]
+    quote: str
+    def __init__(self, name: _Optional[str] = ..., result: _Optional[_Union[Check.Result, str]] = ..., detail: _Optional[str] = ..., remedy: _Optional[str] = ..., words: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., spoken: _Optional[_Mapping[str, _meta_pb2.Words]] = ..., quote: _Optional[str] = ...) -> None: ...
 
 class RunChecksRequest(_message.Message):
     __slots__ = ()
@@ -74,7 +85,7 @@ class WarningSpec(_message.Message):
     def __init__(self, dismissed: bool = ...) -> None: ...
 
 class WarningStatus(_message.Message):
-    __slots__ = ("severity", "text", "remedy", "metadata", "button", "since")
+    __slots__ = ("severity", "text", "remedy", "metadata", "button", "since", "quote")
     class Severity(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         SEVERITY_UNSPECIFIED: _ClassVar[WarningStatus.Severity]
@@ -98,13 +109,15 @@ class WarningStatus(_message.Message):
     METADATA_FIELD_NUMBER: _ClassVar[int]
     BUTTON_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
+    QUOTE_FIELD_NUMBER: _ClassVar[int]
     severity: WarningStatus.Severity
     text: str
     remedy: str
     metadata: _containers.ScalarMap[str, str]
     button: Button
     since: _timestamp_pb2.Timestamp
-    def __init__(self, severity: _Optional[_Union[WarningStatus.Severity, str]] = ..., text: _Optional[str] = ..., remedy: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., button: _Optional[_Union[Button, _Mapping]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    quote: str
+    def __init__(self, severity: _Optional[_Union[WarningStatus.Severity, str]] = ..., text: _Optional[str] = ..., remedy: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., button: _Optional[_Union[Button, _Mapping]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quote: _Optional[str] = ...) -> None: ...
 
 class Button(_message.Message):
     __slots__ = ("label", "method", "request_json")

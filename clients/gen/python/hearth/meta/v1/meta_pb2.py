@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19hearth/meta/v1/meta.proto\x12\x0ehearth.meta.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc7\x03\n\x04Meta\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\'\n\x0f\x63reate_revision\x18\x02 \x01(\x04R\x0e\x63reateRevision\x12\x1a\n\x08revision\x18\x03 \x01(\x04R\x08revision\x12\x1e\n\ngeneration\x18\x04 \x01(\x04R\ngeneration\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12;\n\x0b\x64\x65lete_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ndeleteTime\x12\x1e\n\nfinalizers\x18\x08 \x03(\tR\nfinalizers\x12\x38\n\x06labels\x18\t \x03(\x0b\x32 .hearth.meta.v1.Meta.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19hearth/meta/v1/meta.proto\x12\x0ehearth.meta.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc7\x03\n\x04Meta\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\'\n\x0f\x63reate_revision\x18\x02 \x01(\x04R\x0e\x63reateRevision\x12\x1a\n\x08revision\x18\x03 \x01(\x04R\x08revision\x12\x1e\n\ngeneration\x18\x04 \x01(\x04R\ngeneration\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12;\n\x0b\x64\x65lete_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ndeleteTime\x12\x1e\n\nfinalizers\x18\x08 \x03(\tR\nfinalizers\x12\x38\n\x06labels\x18\t \x03(\x0b\x32 .hearth.meta.v1.Meta.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xad\x01\n\x05Words\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12?\n\x08metadata\x18\x02 \x03(\x0b\x32#.hearth.meta.v1.Words.MetadataEntryR\x08metadata\x12\x14\n\x05quote\x18\x03 \x01(\tR\x05quote\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,8 +34,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_META_LABELSENTRY']._loaded_options = None
   _globals['_META_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_WORDS_METADATAENTRY']._loaded_options = None
+  _globals['_WORDS_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_META']._serialized_start=79
   _globals['_META']._serialized_end=534
   _globals['_META_LABELSENTRY']._serialized_start=477
   _globals['_META_LABELSENTRY']._serialized_end=534
+  _globals['_WORDS']._serialized_start=537
+  _globals['_WORDS']._serialized_end=710
+  _globals['_WORDS_METADATAENTRY']._serialized_start=651
+  _globals['_WORDS_METADATAENTRY']._serialized_end=710
 # @@protoc_insertion_point(module_scope)

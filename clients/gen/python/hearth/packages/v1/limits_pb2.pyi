@@ -52,7 +52,7 @@ class GetPackageLimitsRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
 class GetPackageLimitsResponse(_message.Message):
-    __slots__ = ("limits", "effective", "unsupported", "declared")
+    __slots__ = ("limits", "effective", "unsupported", "declared", "unbounded")
     class UnsupportedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -60,15 +60,24 @@ class GetPackageLimitsResponse(_message.Message):
         key: str
         value: str
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class UnboundedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: _meta_pb2.Words
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[_meta_pb2.Words, _Mapping]] = ...) -> None: ...
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     EFFECTIVE_FIELD_NUMBER: _ClassVar[int]
     UNSUPPORTED_FIELD_NUMBER: _ClassVar[int]
     DECLARED_FIELD_NUMBER: _ClassVar[int]
+    UNBOUNDED_FIELD_NUMBER: _ClassVar[int]
     limits: PackageLimits
     effective: PackageLimitsSpec
     unsupported: _containers.ScalarMap[str, str]
     declared: PackageLimitsSpec
-    def __init__(self, limits: _Optional[_Union[PackageLimits, _Mapping]] = ..., effective: _Optional[_Union[PackageLimitsSpec, _Mapping]] = ..., unsupported: _Optional[_Mapping[str, str]] = ..., declared: _Optional[_Union[PackageLimitsSpec, _Mapping]] = ...) -> None: ...
+    unbounded: _containers.MessageMap[str, _meta_pb2.Words]
+    def __init__(self, limits: _Optional[_Union[PackageLimits, _Mapping]] = ..., effective: _Optional[_Union[PackageLimitsSpec, _Mapping]] = ..., unsupported: _Optional[_Mapping[str, str]] = ..., declared: _Optional[_Union[PackageLimitsSpec, _Mapping]] = ..., unbounded: _Optional[_Mapping[str, _meta_pb2.Words]] = ...) -> None: ...
 
 class SetPackageLimitsRequest(_message.Message):
     __slots__ = ("id", "memory_bytes", "cpu_millis", "processes", "io_weight", "read_rate", "write_rate", "disk_bytes")

@@ -135,7 +135,7 @@ class GetCapabilitiesResponse(_message.Message):
     def __init__(self, capabilities: _Optional[_Iterable[_Union[Capability, _Mapping]]] = ..., platform: _Optional[_Union[Platform, _Mapping]] = ...) -> None: ...
 
 class Capability(_message.Message):
-    __slots__ = ("name", "available", "detail", "purpose", "remedy", "words", "metadata")
+    __slots__ = ("name", "available", "detail", "purpose", "remedy", "words", "metadata", "quote")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -150,6 +150,7 @@ class Capability(_message.Message):
     REMEDY_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    QUOTE_FIELD_NUMBER: _ClassVar[int]
     name: str
     available: bool
     detail: str
@@ -157,7 +158,8 @@ class Capability(_message.Message):
     remedy: str
     words: str
     metadata: _containers.ScalarMap[str, str]
-    def __init__(self, name: _Optional[str] = ..., available: bool = ..., detail: _Optional[str] = ..., purpose: _Optional[str] = ..., remedy: _Optional[str] = ..., words: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    quote: str
+    def __init__(self, name: _Optional[str] = ..., available: bool = ..., detail: _Optional[str] = ..., purpose: _Optional[str] = ..., remedy: _Optional[str] = ..., words: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., quote: _Optional[str] = ...) -> None: ...
 
 class GetServerUsageRequest(_message.Message):
     __slots__ = ()

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hearth/meta/v1/meta.proto.
  */
 export const file_hearth_meta_v1_meta: GenFile = /*@__PURE__*/
-  fileDesc("ChloZWFydGgvbWV0YS92MS9tZXRhLnByb3RvEg5oZWFydGgubWV0YS52MSLZAgoETWV0YRIKCgJpZBgBIAEoCRIXCg9jcmVhdGVfcmV2aXNpb24YAiABKAQSEAoIcmV2aXNpb24YAyABKAQSEgoKZ2VuZXJhdGlvbhgEIAEoBBIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2RlbGV0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpmaW5hbGl6ZXJzGAggAygJEjAKBmxhYmVscxgJIAMoCzIgLmhlYXJ0aC5tZXRhLnYxLk1ldGEuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("ChloZWFydGgvbWV0YS92MS9tZXRhLnByb3RvEg5oZWFydGgubWV0YS52MSLZAgoETWV0YRIKCgJpZBgBIAEoCRIXCg9jcmVhdGVfcmV2aXNpb24YAiABKAQSEAoIcmV2aXNpb24YAyABKAQSEgoKZ2VuZXJhdGlvbhgEIAEoBBIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2RlbGV0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpmaW5hbGl6ZXJzGAggAygJEjAKBmxhYmVscxgJIAMoCzIgLmhlYXJ0aC5tZXRhLnYxLk1ldGEuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKLAQoFV29yZHMSCwoDa2V5GAEgASgJEjUKCG1ldGFkYXRhGAIgAygLMiMuaGVhcnRoLm1ldGEudjEuV29yZHMuTWV0YWRhdGFFbnRyeRINCgVxdW90ZRgDIAEoCRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * Meta is the part of a resource that the store itself keeps.
@@ -92,4 +92,40 @@ export type Meta = Message<"hearth.meta.v1.Meta"> & {
  */
 export const MetaSchema: GenMessage<Meta> = /*@__PURE__*/
   messageDesc(file_hearth_meta_v1_meta, 0);
+
+/**
+ * Words are a text of the catalogue of what people read, for clients that say it in the person's language.
+ *
+ * @generated from message hearth.meta.v1.Words
+ */
+export type Words = Message<"hearth.meta.v1.Words"> & {
+  /**
+   * The key of the text, as in "warning.disk-space.text".
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * The dynamic values of the text, by name.
+   *
+   * @generated from field: map<string, string> metadata = 2;
+   */
+  metadata: { [key: string]: string };
+
+  /**
+   * What a program or the system said itself, in its own language: it is quoted beside the text, never within it. Empty where
+   * nothing did.
+   *
+   * @generated from field: string quote = 3;
+   */
+  quote: string;
+};
+
+/**
+ * Describes the message hearth.meta.v1.Words.
+ * Use `create(WordsSchema)` to create a new message.
+ */
+export const WordsSchema: GenMessage<Words> = /*@__PURE__*/
+  messageDesc(file_hearth_meta_v1_meta, 1);
 
