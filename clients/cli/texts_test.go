@@ -43,6 +43,8 @@ const catalogue = "../../api/text/"
 type entry struct {
 	Description string `json:"description"` // the English text that is translated
 	Other       string `json:"other"`
+	Few         string `json:"few"` // forms for numbers, of languages that have more than two
+	Many        string `json:"many"`
 }
 
 func readTexts(t *testing.T, lang string) map[string]entry {

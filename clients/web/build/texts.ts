@@ -27,12 +27,15 @@ export function texts(): Plugin {
       const wanted = (key: string) => (part === "failures" ? failures.test(key) : used.test(key) && !failures.test(key));
       const file = `${catalogue}${language}.json`;
       this.addWatchFile(file);
-      const all = JSON.parse(readFileSync(file, "utf8")) as Record<string, string | { other: string }>;
+      const all = JSON.parse(readFileSync(file, "utf8")) as Record<string, string | { other: string; few?: string; many?: string }>;
       const out: Record<string, string> = {};
       for (const [key, text] of Object.entries(all)) {
         if (!wanted(key)) continue;
-        const said = typeof text === "string" ? text : text.other;
-        out[key] = language === "fr" ? french(said) : said;
+        const said = typeof text === "string" ? { other: text } : text;
+        out[key] = language === "fr" ? french(said.other) : said.other;
+        // Forms for numbers that some languages have beside one and many, as Polish does.
+        if (said.few) out[key.replace(/other$/, "few")] = said.few;
+        if (said.many) out[key.replace(/other$/, "many")] = said.many;
       }
       return `export default JSON.parse(${JSON.stringify(JSON.stringify(out))});`;
     },

@@ -48,9 +48,10 @@ export function t(key: string, values?: Record<string, unknown>): string {
   return texts.text(key, values);
 }
 
-/** Says one of two texts, `key.one` or `key.other`, with the number as Count. */
+/** Says the text for a number, which is Count in it: `key.one`, `key.other`, or another form that the language has for it. */
 export function counted(key: string, count: number, values: Record<string, unknown> = {}): string {
-  return texts.text(`${key}.${count === 1 ? "one" : "other"}`, { ...values, Count: numbers(texts.locale).format(count) });
+  const form = count === 1 ? "one" : texts.has(`${key}.few`) ? new Intl.PluralRules(texts.language).select(count) : "other";
+  return texts.text(texts.has(`${key}.${form}`) ? `${key}.${form}` : `${key}.other`, { ...values, Count: numbers(texts.locale).format(count) });
 }
 
 /** Takes a language for this device. */
