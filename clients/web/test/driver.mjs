@@ -18,7 +18,7 @@ export const fail = (text) => tell(text.replaceAll("\n", " ⏎ "));
 
 /** What a page says in its dialogs, and of what went wrong, else in its whole. */
 function said() {
-  const told = [...document.querySelectorAll("[role=dialog], [role=alertdialog], [role=alert], [role=status]")].map((one) => one.innerText.trim()).filter((text) => text !== "");
+  const told = [...document.querySelectorAll("[role=dialog], [role=alertdialog], [role=alert], [role=status], [role=log]")].map((one) => one.innerText.trim()).filter((text) => text !== "");
   return (told.length > 0 ? told : [document.body.innerText]).join(" | ");
 }
 

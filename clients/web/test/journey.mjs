@@ -36,6 +36,7 @@ await drive(async (context) => {
   await link("Go to Hello").click();
   await page.getByText("Running", { exact: true }).first().waitFor();
   await page.getByText("Set greeting").waitFor();
+  await page.getByRole("log", { name: "Activity" }).getByText("Install Hello: succeeded").waitFor();
   await look(page, "service");
 
   // What it asks for, by its form. Where that cannot be had it is said and asked for again: by who is there, and when the server is back.

@@ -1,12 +1,6 @@
-import { OperationStatus_State, type Operation } from "@hearthos/api/hearth/operations/v1/operations_pb";
 import { replica } from "../../live/index.svelte.js";
 import { updateOf } from "../service/status.js";
-
-/** Whether an operation has not ended. */
-export function isOpen(operation: Operation): boolean {
-  const state = operation.status?.state ?? OperationStatus_State.PENDING;
-  return state <= OperationStatus_State.UNDOING;
-}
+import { isOpen } from "./ends.js";
 
 /** How many operations are under way. */
 export const openOperations = (): number => replica.list("operation").filter(isOpen).length;
