@@ -34,7 +34,8 @@
 //	dependencies/<package>/metadata.json     optional, the title of a dependency
 //	dependencies/<package>/icon.<ext>        optional
 //	images/<arch>/<image>.squashfs           per image and architecture
-//	images/<arch>/<image>.json               its working directory, user, entry point and command
+//	images/<arch>/<image>.json               its working directory, user, entry point and command, and
+//	                                         by which signal that ends, unless by SIGTERM
 //	images/<arch>/<image>.env                its environment, one K=V a line
 //
 // A host of one architecture needs the images of that architecture, or of the one the manifest says to emulate.

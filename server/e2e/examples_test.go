@@ -67,6 +67,13 @@ func TestExampleDatabaseAndWhatNeedsIt(t *testing.T) {
 	if _, answer := m.requested(m.address("database-metrics")); !strings.Contains(answer, "\npg_settings_max_connections{server=") || !strings.Contains(answer, "} 40\n") {
 		t.Errorf("the metrics are not those of the database:\n%.3000s", answer)
 	}
+	// The exporter is connected, for which Postgres would wait if it were told to end as other programs are.
+	m.hearth("package", "stop", "database")
+	if said := m.hearth("package", "logs", "database"); !strings.Contains(said, "received fast shutdown request") || !strings.Contains(said, "database system is shut down") || strings.Contains(said, "is killed") {
+		t.Errorf("the database did not end by itself:\n%s", said)
+	}
+	m.hearth("package", "start", "database")
+	m.healthy("database")
 
 	// Switched off again it asks anew.
 	m.hearth("package", "action", "run", "database", "settings", "--input", `{"connections":40,"metrics":false}`)

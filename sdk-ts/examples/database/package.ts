@@ -49,6 +49,7 @@ export const { manifest, init, uninit, main, createBackup, actions } = definePac
         mounts: { "/var/lib/postgresql": "data", "/etc/postgres": { assets: "postgres" } },
         env: { POSTGRES_USER: "owner", POSTGRES_DB: "postgres", POSTGRES_PASSWORD: secrets.owner, PGDATA: "/var/lib/postgresql/data" },
         command: ["entrypoint", "postgres", "-c", "listen_addresses=*", "-c", "hba_file=/etc/postgres/hba.conf", "-c", `max_connections=${settings.connections}`],
+        signal: "SIGINT",
         ready: { command: ["pg_isready", "-q", "-h", "127.0.0.1"], name: "Postgres" },
       },
       roles: {

@@ -42,17 +42,38 @@ type Config struct {
 	Workdir, User   string
 	Entrypoint, Cmd []string
 	Env             []string
+	// StopSignal is by what a command is told to end, as the image says it; empty for SIGTERM.
+	StopSignal string
 }
 
-// JSON is the configuration as packages hold it. An absent list is null.
+// stopSignals are those that reach a command in a package, by the numbers that images may say instead.
+var stopSignals = map[string]string{"1": "SIGHUP", "2": "SIGINT", "3": "SIGQUIT", "10": "SIGUSR1", "12": "SIGUSR2"}
+
+// stopSignal is the signal by its name, where it is another than the one that is sent anyway and reaches a command.
+func (c Config) stopSignal() string {
+	said := strings.ToUpper(c.StopSignal)
+	if name, ok := stopSignals[said]; ok {
+		return name
+	}
+	for _, name := range stopSignals {
+		if said == name || "SIG"+said == name {
+			return name
+		}
+	}
+	return ""
+}
+
+// JSON is the configuration as packages hold it. An absent list is null; the signal, which StartOS does not know and ignores, is there
+// only where it is another than SIGTERM.
 func (c Config) JSON() ([]byte, error) {
 	var out struct {
 		Workdir    string   `json:"workdir"`
 		User       string   `json:"user"`
 		Entrypoint []string `json:"entrypoint"`
 		Cmd        []string `json:"cmd"`
+		StopSignal string   `json:"stopSignal,omitempty"`
 	}
-	out.Workdir, out.User = c.Workdir, c.User
+	out.Workdir, out.User, out.StopSignal = c.Workdir, c.User, c.stopSignal()
 	if out.Workdir == "" {
 		out.Workdir = "/"
 	}

@@ -76,6 +76,12 @@ func sha(b []byte) string {
 // dockerArchive is what "docker save" writes.
 func dockerArchive(t testing.TB, tag, arch string, layers ...[]byte) []byte {
 	t.Helper()
+	return dockerArchiveOf(t, tag, arch, "", layers...)
+}
+
+// dockerArchiveOf has an image that says by which signal it ends, too.
+func dockerArchiveOf(t testing.TB, tag, arch, stopSignal string, layers ...[]byte) []byte {
+	t.Helper()
 	var digests, names []string
 	var members []entry
 	for _, l := range layers {
@@ -84,7 +90,7 @@ func dockerArchive(t testing.TB, tag, arch string, layers ...[]byte) []byte {
 		members = append(members, file(sha(l)+"/layer.tar", string(l)))
 	}
 	config := encode(t, map[string]any{"architecture": arch, "os": "linux", "rootfs": map[string]any{"type": "layers", "diff_ids": digests},
-		"config": map[string]any{"Env": []string{"A=b", "C=<d>"}, "Entrypoint": []string{"/bin/a", "<&>"}, "User": "me"}})
+		"config": map[string]any{"Env": []string{"A=b", "C=<d>"}, "Entrypoint": []string{"/bin/a", "<&>"}, "User": "me", "StopSignal": stopSignal}})
 	list := encode(t, []map[string]any{{"Config": sha(config) + ".json", "RepoTags": []string{tag}, "Layers": names}})
 	return makeTar(t, append(members, file(sha(config)+".json", string(config)), file("manifest.json", string(list)))...)
 }
@@ -277,6 +283,21 @@ func TestConfigurationIsWhatTheImageSays(t *testing.T) {
 	}
 	if got := string(config.EnvFile()); got != "A=b\nC=<d>" {
 		t.Errorf("environment %q", got)
+	}
+}
+
+func TestStopSignalIsKeptWhereItIsAnotherThanTheUsualOne(t *testing.T) {
+	t.Parallel()
+	for said, want := range map[string]string{
+		"": "", "SIGTERM": "", "15": "", "SIGINT": "SIGINT", "int": "SIGINT", "2": "SIGINT", "SIGQUIT": "SIGQUIT", "SIGKILL": "", "SIGWINCH": "", "SIGRTMIN+3": "", `"x`: "",
+	} {
+		path := write(t, filepath.Join(t.TempDir(), "a.tar"), dockerArchiveOf(t, "x/y:1", "amd64", said, makeTar(t, file("a", "a"))))
+		_, config := made(t, source(t, "docker-archive:"+path))
+		raw, err := config.JSON()
+		var got struct{ StopSignal string }
+		if err != nil || json.Unmarshal(raw, &got) != nil || got.StopSignal != want || (want == "") != !strings.Contains(string(raw), "stopSignal") {
+			t.Errorf("of %q: %s, %v", said, raw, err)
+		}
 	}
 }
 

@@ -250,7 +250,7 @@ func fromImage(img v1.Image, what, arch string) (*Image, error) {
 		return nil, malformed("%s has %d layers and its configuration %d", what, len(layers), len(c.RootFS.DiffIDs))
 	}
 	i := &Image{layered: true, Config: Config{
-		Workdir: c.Config.WorkingDir, User: c.Config.User, Entrypoint: c.Config.Entrypoint, Cmd: c.Config.Cmd, Env: c.Config.Env,
+		Workdir: c.Config.WorkingDir, User: c.Config.User, Entrypoint: c.Config.Entrypoint, Cmd: c.Config.Cmd, Env: c.Config.Env, StopSignal: c.Config.StopSignal,
 	}}
 	for n, l := range layers {
 		i.layers = append(i.layers, layer{digest: c.RootFS.DiffIDs[n].Hex, open: func() (io.ReadCloser, error) {

@@ -64,6 +64,16 @@ export function flat(text, known) {
 
 export const short = (/** @type {unknown} */ text) => JSON.stringify(String(text).slice(0, 80));
 
+/** By what a part can be told to end, and the numbers for it. */
+export const stopSignals = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"];
+const numbers = ["15", "2", "3", "1", "10", "12"];
+
+/** A signal by its name; null for one by which no part ends. @param {string} text */
+export function signalOf(text) {
+  const said = text.toUpperCase();
+  return stopSignals.find((name, i) => said === name || `SIG${said}` === name || said === numbers[i]) ?? null;
+}
+
 /** 1m30s as seconds. @param {unknown} text */
 export function seconds(text) {
   if (typeof text === "number") return text;

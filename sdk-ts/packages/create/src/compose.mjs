@@ -4,15 +4,15 @@ import { dirname, join, resolve } from "node:path";
 import { parseAllDocuments } from "yaml";
 import { Assets } from "./compose-assets.mjs";
 import { Environment } from "./compose-environment.mjs";
-import { flat, mountOf, portsOf, seconds, short, variablesOf, WrongFile } from "./compose-values.mjs";
+import { flat, mountOf, portsOf, seconds, short, signalOf, stopSignals, variablesOf, WrongFile } from "./compose-values.mjs";
 import { asId } from "./questions.mjs";
 import { label, words } from "./text.mjs";
 
 const limits = { bytes: 256 << 10, services: 32, items: 256, aliases: 64 };
 
 // What is so here anyway, or means nothing to a package.
-const settled = new Set(["restart", "container_name", "hostname", "networks", "labels", "annotations", "logging", "stdin_open", "tty", "pull_policy", "platform", "init", "links", "scale", "attach", "stop_signal", "expose", "domainname"]);
-const taken = new Set(["image", "build", "command", "entrypoint", "environment", "env_file", "ports", "volumes", "healthcheck", "depends_on", "user", "working_dir", "stop_grace_period", "profiles", "secrets", "configs", "tmpfs"]);
+const settled = new Set(["restart", "container_name", "hostname", "networks", "labels", "annotations", "logging", "stdin_open", "tty", "pull_policy", "platform", "init", "links", "scale", "attach", "expose", "domainname"]);
+const taken = new Set(["image", "build", "command", "entrypoint", "environment", "env_file", "ports", "volumes", "healthcheck", "depends_on", "user", "working_dir", "stop_grace_period", "stop_signal", "profiles", "secrets", "configs", "tmpfs"]);
 const refused = new Set(["extends", "provider"]);
 // Ports at which no browser is answered.
 const noPage = new Set([21, 22, 25, 53, 110, 143, 389, 465, 587, 636, 993, 995, 1433, 1521, 1883, 2049, 3306, 5222, 5269, 5432, 5672, 6379, 6667, 8883, 9092, 11211, 27017]);
@@ -206,6 +206,8 @@ class Import {
     const once = ended.has(name);
     if (!once) this.bind(name, ports);
     const all = entrypoint ? [...entrypoint, ...(command ?? [])] : command;
+    const signal = service["stop_signal"] === undefined ? undefined : signalOf(String(this.flatten(String(service["stop_signal"]))));
+    if (signal === null) this.note(`${name}: stop_signal is not taken over: a part ends by ${stopSignals.join(", ")}`);
     const after = [...new Set(this.needs(service).map(([need]) => this.part(need)))];
     return {
       image: this.image(name, service),
@@ -215,6 +217,7 @@ class Import {
       mounts: this.mounts(name, service),
       env: this.environment.of(name, env),
       after,
+      ...(signal ? { signal } : {}),
       ...(service["stop_grace_period"] === undefined ? {} : { patience: seconds(service["stop_grace_period"]) }),
       ...(once ? { once } : { ready: this.ready(name, service, ports, text) }),
     };

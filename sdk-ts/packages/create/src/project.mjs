@@ -14,6 +14,7 @@ import { camel, expression, key, label, object, words } from "./text.mjs";
  * @property {string} [cwd]
  * @property {boolean} [once]
  * @property {string[]} after
+ * @property {string} [signal] by what it is told to end
  * @property {number} [patience]
  * @property {{ name: string, port?: number, command?: Text[], grace?: number }} [ready]
  */
@@ -178,6 +179,7 @@ function partMembers(part, depth) {
     ...(part.mounts.length > 0 ? [/** @type {[string, string]} */ (["mounts", object(part.mounts, depth + 1, 8)])] : []),
     ...(part.env.length > 0 ? [/** @type {[string, string]} */ (["env", object(part.env.map(([name, text]) => [name, expression(text, true)]), depth + 1, 5)])] : []),
     ...(part.after.length > 0 ? [/** @type {[string, string]} */ (["after", `[${part.after.map((one) => JSON.stringify(one)).join(", ")}]`])] : []),
+    ...(part.signal === undefined ? [] : [/** @type {[string, string]} */ (["signal", JSON.stringify(part.signal)])]),
     ...(part.patience === undefined ? [] : [/** @type {[string, string]} */ (["patience", String(part.patience)])]),
     ...(part.once ? [/** @type {[string, string]} */ (["once", "true"])] : [/** @type {[string, string]} */ (["ready", readyCode(part, list, depth)])]),
   ];

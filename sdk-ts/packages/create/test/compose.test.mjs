@@ -50,6 +50,7 @@ services:
     user: "1000"
     working_dir: /srv
     stop_grace_period: 1m30s
+    stop_signal: int
     environment:
       <<: *env
       DATABASE_URL: "postgres://app:hunter22@db:5432/app?x=$$y"
@@ -106,6 +107,7 @@ test("all kinds of things are taken over, and what is not is told", (t) => {
   assert.deepEqual(migrate.command, [["migrate"], ["all of it"]]);
   assert.deepEqual(web.after, ["db", "migrate"]);
   assert.equal(web.patience, 90);
+  assert.equal(web.signal, "SIGINT");
   assert.deepEqual(Object.fromEntries(web.env)["DATABASE_URL"], ["postgres://app:", { secret: "postgresPassword" }, "@db:5432/app?x=$y"]);
   assert.deepEqual(Object.fromEntries(db.env)["POSTGRES_PASSWORD"], [{ secret: "postgresPassword" }]);
   assert.deepEqual(Object.fromEntries(db.env)["PGDATA"], ["/var/lib/postgresql/data/pg"]);

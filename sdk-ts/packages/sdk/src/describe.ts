@@ -1,7 +1,7 @@
 import type { Effects } from "./effects.js";
 import type { FileModel } from "./files.js";
 import type { Volume } from "./volumes.js";
-import type { CommandType } from "./daemons/command.js";
+import type { CommandType, StopSignal } from "./daemons/command.js";
 import type { HealthCheckResult } from "./daemons/checks.js";
 import type { Trigger } from "./daemons/trigger.js";
 import type { InterfaceOptions, Protocol } from "./interfaces.js";
@@ -44,7 +44,9 @@ interface Run<Image extends string, Volume extends string, Part extends string> 
   cwd?: string;
   /** The parts that must be well first. */
   after?: Part[];
-  /** How long it may take to end, in seconds. */
+  /** By which signal it is told to end; without one it is the image's own, which mostly is SIGTERM. */
+  signal?: StopSignal;
+  /** How long it may take to end, in seconds; what has not ended then is killed. */
   patience?: number;
   /** What else it is made of, as the text of a file that it reads at its start: the part begins anew when this changes. */
   from?: unknown;

@@ -7,6 +7,7 @@ import { Mounts } from "./mounts.js";
 import { place } from "./places.js";
 import { MadeSubContainer } from "./subcontainer.js";
 import { delay } from "./values.js";
+import type { StopSignal } from "./daemons/command.js";
 
 /** A password, or what gives it when it is needed; null is none. */
 export type LazyPassword = string | (() => string | Promise<string>) | null;
@@ -53,7 +54,7 @@ async function ready(what: string, timeoutMs: number, look: () => Promise<boolea
 }
 
 // Runs a server in a subcontainer for as long as a function takes. Its end is waited for: it writes until then.
-async function serving<T>(made: Made, command: string[], options: { user: string }, isReady: () => Promise<boolean>, timeoutMs: number, fn: () => Promise<T>): Promise<T> {
+async function serving<T>(made: Made, command: string[], options: { user: string; stopSignal: StopSignal }, isReady: () => Promise<boolean>, timeoutMs: number, fn: () => Promise<T>): Promise<T> {
   const server = await made.spawn(command, options);
   const exited = new Promise<void>((resolve) => server.once("exit", () => resolve()));
   const ended = () => (server.exitCode === null && server.signalCode === null ? null : String(server.exitCode ?? server.signalCode));
@@ -61,7 +62,7 @@ async function serving<T>(made: Made, command: string[], options: { user: string
     await ready(command[0]!, timeoutMs, isReady, ended);
     return await fn();
   } finally {
-    server.kill("SIGTERM");
+    server.kill(options.stopSignal);
     await exited;
   }
 }
@@ -90,7 +91,7 @@ export function pgDump<M extends Shape>(config: PgDumpConfig<M>): DumpHooks {
   const asPostgres = { user: "postgres" };
   const socket = ["-h", scratch, "-U", user];
   const server = ["postgres", "-D", pgdata, "-c", "listen_addresses=", "-c", `unix_socket_directories=${scratch}`, ...(config.pgOptions ? config.pgOptions.split(/\s+/) : [])];
-  const run = (made: Made, fn: () => Promise<void>) => serving(made, server, asPostgres, async () => (await made.exec(["pg_isready", ...socket], asPostgres)).exitCode === 0, readyTimeout, fn);
+  const run = (made: Made, fn: () => Promise<void>) => serving(made, server, { ...asPostgres, stopSignal: "SIGINT" }, async () => (await made.exec(["pg_isready", ...socket], asPostgres)).exitCode === 0, readyTimeout, fn);
   const on = (effects: Effects, fn: (made: Made) => Promise<void>) => inContainer(effects, config.imageId, config.dbVolume, mountpoint, "pg-dump", fn);
   return {
     backup: (effects) =>
@@ -143,7 +144,7 @@ export function mysqlDump<M extends Shape>(config: MysqlDumpConfig<M>): DumpHook
     backup: (effects) =>
       on(effects, async (made) => {
         const args = await login(made);
-        await serving(made, server(), asMysql, look(made), readyTimeout, async () => {
+        await serving(made, server(), { ...asMysql, stopSignal: "SIGTERM" }, look(made), readyTimeout, async () => {
           const dump = [maria ? "mariadb-dump" : "mysqldump", ...args, "--single-transaction", "--routines", "--triggers", `--result-file=${scratch}/dump`, database];
           await made.execFail(dump, { user: "root" }, null);
         });
@@ -159,7 +160,7 @@ export function mysqlDump<M extends Shape>(config: MysqlDumpConfig<M>): DumpHook
         const name = `\`${database.replaceAll("`", "``")}\``;
         const root = user === "root" ? [`ALTER USER 'root'@'localhost' IDENTIFIED BY ${quote(password)};`] : [`CREATE USER ${quote(user)}@'%' IDENTIFIED BY ${quote(password)};`, `GRANT ALL ON ${name}.* TO ${quote(user)}@'%';`];
         await carry(file, made.subpath(`${scratch}/dump`));
-        await serving(made, server(), asMysql, look(made), readyTimeout, async () => {
+        await serving(made, server(), { ...asMysql, stopSignal: "SIGTERM" }, look(made), readyTimeout, async () => {
           // A new MariaDB has an account without a name at this machine, and the server takes whoever comes from here for that one.
           const nameless = maria ? ["DELETE FROM mysql.global_priv WHERE User = '';"] : [];
           const input = [`CREATE DATABASE ${name};`, `USE ${name};`, `SOURCE ${scratch}/dump;`, ...root, ...nameless, "FLUSH PRIVILEGES;"].join("\n");

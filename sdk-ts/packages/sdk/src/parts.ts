@@ -37,13 +37,14 @@ function ordered(parts: Record<string, Part>): string[] {
   return done;
 }
 
-function commandOf({ command, env, user, cwd, patience, from, asInit }: Part): CommandOptions {
+function commandOf({ command, env, user, cwd, signal, patience, from, asInit }: Part): CommandOptions {
   const revealed = Object.entries(env ?? {}).map(([name, value]) => [name, typeof value === "object" ? value.reveal() : value]);
   return {
     command: command ?? new UseEntrypoint(),
     env: Object.fromEntries(revealed) as Record<string, string>,
     ...(user === undefined ? {} : { user }),
     ...(cwd === undefined ? {} : { cwd }),
+    ...(signal === undefined ? {} : { stopSignal: signal }),
     ...(patience === undefined ? {} : { sigtermTimeout: patience * 1000 }),
     ...(from === undefined ? {} : { from }),
     ...(asInit ? { runAsInit: true } : {}),

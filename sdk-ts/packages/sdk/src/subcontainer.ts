@@ -48,6 +48,8 @@ export interface ImageDefaults {
   user?: string | null;
   entrypoint?: string[] | null;
   cmd?: string[] | null;
+  /** By which signal its command is told to end, where that is not SIGTERM. */
+  stopSignal?: string | null;
 }
 
 /** Reads what an image says about how its commands run; an image that says nothing has no defaults. */

@@ -1,6 +1,6 @@
 // A package of definePackage on a host in memory, from its install to its end.
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { action, Backups, definePackage, field, form, inputOf, published, say, task } from "@hearthos/sdk";
@@ -83,7 +83,6 @@ test("an update adds the defaults of new settings and keeps what people chose", 
   t.after(() => host.close());
   await host.install();
   await host.run("settings", { name: "Bob" });
-  const { writeFileSync } = await import("node:fs");
   writeFileSync(join(host.root, "volumes/main/settings.json"), '{"name":"Bob"}');
   host.dataVersion = "1.0.0:0";
   await host.install("update");
@@ -159,6 +158,39 @@ test("a part begins anew when what it is made of changes", async (t) => {
   assert.ok(!host.commands.some((line) => line.includes("name = ")), "what it is made of is not told to the command");
   t.mock.timers.reset();
   await host.stop();
+});
+
+test("a part is told to end by its signal, else by that of its image, and what does not end is killed and said", async (t) => {
+  const ready = { check: () => ({ result: "success", message: null }) };
+  const pkg = definePackage({
+    about,
+    versions: [{ version: "1.0.0:0", notes: "first" }],
+    images: { main: "notes:1", db: "postgres:17", odd: "odd:1" },
+    volumes: ["main"],
+    run: () => ({
+      says: { image: "main", command: ["says"], signal: "SIGQUIT", ready },
+      image: { image: "db", command: ["image"], ready },
+      none: { image: "main", command: ["none"], ready },
+      odd: { image: "odd", command: ["odd"], ready },
+      deaf: { image: "main", command: ["deaf"], signal: "SIGINT", patience: 0.2, ready },
+    }),
+  });
+  // Each writes down what it hears.
+  const hears = (name) => `for s in TERM INT QUIT; do trap "echo ${name} $s >> $HEARTH_PACKAGE_ROOT/heard; exit 0" $s; done; echo ${name} >> $HEARTH_PACKAGE_ROOT/begun; while :; do sleep 0.05; done`;
+  const programs = Object.fromEntries(["says", "image", "none", "odd"].map((name) => [name, hears(name)]));
+  programs.deaf = `trap "" TERM INT; echo deaf >> $HEARTH_PACKAGE_ROOT/begun; i=0; while [ $i -lt 600 ]; do sleep 0.05; i=$((i+1)); done`;
+  const host = new TestHost(pkg, { programs });
+  t.after(() => end(t, host));
+  writeFileSync(join(host.root, "images/db.json"), '{"entrypoint":["db"],"stopSignal":"SIGINT"}');
+  writeFileSync(join(host.root, "images/odd.json"), '{"entrypoint":["odd"],"stopSignal":"SIGRTMIN+3"}');
+  const said = t.mock.method(console, "error", () => {});
+  await host.install();
+  await host.start();
+  const lines = (name) => (existsSync(join(host.root, name)) ? readFileSync(join(host.root, name), "utf8").trim().split("\n").sort() : []);
+  await host.until(() => lines("begun").length === 5);
+  await host.stop();
+  assert.deepEqual(lines("heard"), ["image INT", "none TERM", "odd TERM", "says QUIT"]);
+  assert.deepEqual(said.mock.calls.map(({ arguments: [text] }) => text), ["deaf did not end within 0.2 s of SIGINT and is killed"]);
 });
 
 test("a restart that is needed is asked for, and an uninstall forgets the data", async () => {

@@ -1,4 +1,5 @@
 import type { ChildProcess } from "node:child_process";
+import { constants } from "node:os";
 import { imageDefaults, type SubContainer } from "../subcontainer.js";
 import { asError, delay } from "../values.js";
 
@@ -14,8 +15,14 @@ export class UseEntrypoint {
 /** A line for the shell, the words of a command, or the entrypoint of the image. */
 export type CommandType = string | [string, ...string[]] | readonly [string, ...string[]] | UseEntrypoint;
 
+const stopSignals = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
+/** By what a command is told to end. */
+export type StopSignal = (typeof stopSignals)[number];
+
 export interface CommandOptions {
   command: CommandType;
+  /** By which signal the command is told to end; without one it is the image's own, which mostly is SIGTERM. */
+  stopSignal?: StopSignal | undefined;
   /** How long the command may take to end when it is told to, in milliseconds. */
   sigtermTimeout?: number;
   /** Runs it as the first process of its subcontainer, as programs that supervise others want it. */
@@ -47,9 +54,16 @@ async function words(subcontainer: SubContainer<any>, command: CommandType): Pro
   return all;
 }
 
+// What an image asks for that is none of those reaches no command in a subcontainer.
+async function stopSignalOf(subcontainer: SubContainer<any>, options: CommandOptions): Promise<StopSignal> {
+  if (options.stopSignal) return options.stopSignal;
+  const { stopSignal } = await imageDefaults(subcontainer.imageId);
+  return stopSignals.find((known) => known === stopSignal) ?? "SIGTERM";
+}
+
 /**
  * Runs a command, or a function, to its end: true for success, which is also to end by the SIGTERM that was asked for. The
- * signal ends it, with SIGKILL after its time.
+ * signal ends it by its own signal, and by SIGKILL after its time, which is said in the log.
  */
 export async function runToEnd(subcontainer: SubContainer<any> | null, exec: Exec<any>, abort: AbortSignal): Promise<boolean> {
   const timeout = (options: { sigtermTimeout?: number }) => options.sigtermTimeout ?? exec.sigtermTimeout ?? defaultSigtermTimeout;
@@ -62,8 +76,9 @@ export async function runToEnd(subcontainer: SubContainer<any> | null, exec: Exe
   } else options = exec as CommandOptions;
   if (options === null || abort.aborted) return true;
   if (!subcontainer) throw new Error("a command needs a subcontainer to run in");
+  const stopSignal = await stopSignalOf(subcontainer, options);
   const child = await begin(subcontainer, options);
-  return ended(child, abort, timeout(options));
+  return ended(child, abort, { name: subcontainer.identity.description ?? subcontainer.imageId, stopSignal, timeoutMs: timeout(options) });
 }
 
 async function begin(subcontainer: SubContainer<any>, options: CommandOptions): Promise<ChildProcess> {
@@ -78,12 +93,15 @@ async function begin(subcontainer: SubContainer<any>, options: CommandOptions): 
   return child;
 }
 
-function ended(child: ChildProcess, abort: AbortSignal, timeoutMs: number): Promise<boolean> {
+function ended(child: ChildProcess, abort: AbortSignal, end: { name: string; stopSignal: StopSignal; timeoutMs: number }): Promise<boolean> {
   return new Promise((resolve) => {
     let late: NodeJS.Timeout | undefined;
     const stop = () => {
-      child.kill("SIGTERM");
-      late = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+      child.kill(end.stopSignal);
+      late = setTimeout(() => {
+        console.error(`${end.name} did not end within ${end.timeoutMs / 1000} s of ${end.stopSignal} and is killed`);
+        child.kill("SIGKILL");
+      }, end.timeoutMs);
     };
     const done = (success: boolean) => {
       clearTimeout(late);
@@ -94,7 +112,8 @@ function ended(child: ChildProcess, abort: AbortSignal, timeoutMs: number): Prom
       console.error(`a command could not be run: ${asError(err).message}`);
       done(false);
     });
-    child.once("exit", (code, signal) => done(code === 0 || code === 143 || signal === "SIGTERM"));
+    const asAsked = (code: number | null, signal: NodeJS.Signals | null) => abort.aborted && (signal === end.stopSignal || code === 128 + constants.signals[end.stopSignal]);
+    child.once("exit", (code, signal) => done(code === 0 || code === 143 || signal === "SIGTERM" || asAsked(code, signal)));
     if (abort.aborted) stop();
     else abort.addEventListener("abort", stop, { once: true });
   });

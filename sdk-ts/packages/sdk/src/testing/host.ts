@@ -30,7 +30,7 @@ shift
 if [ "$verb" = launch ] && [ $# -eq 0 ]; then mkdir -p "$root/proc/1"; fi
 program=$HEARTH_PACKAGE_ROOT/programs/$(basename "\${1:-}")
 if [ $# -gt 0 ] && [ -x "$program" ]; then shift; cd "$root" && exec "$program" "$@"; fi
-trap 'exit 0' TERM
+trap 'exit 0' TERM INT QUIT HUP USR1 USR2
 while :; do sleep 1 </dev/null >/dev/null 2>&1 & wait; done`;
 
 /** A call of an effect, as the host saw it. */
