@@ -145,7 +145,7 @@ export function mysqlDump<M extends Shape>(config: MysqlDumpConfig<M>): DumpHook
       on(effects, async (made) => {
         const args = await login(made);
         await serving(made, server(), { ...asMysql, stopSignal: "SIGTERM" }, look(made), readyTimeout, async () => {
-          const dump = [maria ? "mariadb-dump" : "mysqldump", ...args, "--single-transaction", "--routines", "--triggers", "--events", `--result-file=${scratch}/dump`, database];
+          const dump = [maria ? "mariadb-dump" : "mysqldump", ...args, "--single-transaction", "--routines", "--triggers", `--result-file=${scratch}/dump`, database];
           await made.execFail(dump, { user: "root" }, null);
         });
         await carry(made.subpath(`${scratch}/dump`), file);
