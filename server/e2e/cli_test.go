@@ -2,9 +2,12 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -150,4 +153,42 @@ func (m *machine) followLog(t *testing.T) {
 	if err := cmd.Wait(); !errors.As(err, &ended) || ended.ExitCode() != 7 {
 		t.Errorf("an interrupted command ends with %v, want exit code 7", err)
 	}
+}
+
+// A shutdown that has begun goes on without its caller: half of one would leave a daemon that minds nothing.
+func TestAShutdownWhoseCallerGoesAwayComesToItsEnd(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.start()
+	m.installSample()
+	m.healthy(sample)
+	agent := m.agentOf(sample)
+	if err := syscall.Kill(agent, syscall.SIGSTOP); err != nil { // so that the stop takes its time
+		t.Fatal(err)
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	asked := m.commandContext(ctx, m.cli, "system", "shutdown", "--services")
+	if err := asked.Start(); err != nil {
+		t.Fatal(err)
+	}
+	m.eventually(30*time.Second, "the shutdown has begun", func() error {
+		raw, err := os.ReadFile(m.log.Name())
+		return errors.Join(err, errIf(!bytes.Contains(raw, []byte("the services are stopped for a shutdown")), "it has not"))
+	})
+	leave()
+	asked.Wait()
+	if err := syscall.Kill(agent, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-m.exited:
+		m.daemon = nil
+	case <-time.After(60 * time.Second):
+		t.Fatal("the daemon lives on")
+	}
+	if left := m.containers(); len(left) > 0 {
+		t.Errorf("there is still %q", left)
+	}
+	m.start()
+	m.healthy(sample)
 }

@@ -154,20 +154,35 @@ func (d *Daemon) DoorConnected() bool { return d.door.Load() }
 // RootFingerprint implements systemrpc.Daemon.
 func (d *Daemon) RootFingerprint() string { return d.authority.Fingerprint() }
 
-// Shutdown implements systemrpc.Daemon. Before services are stopped the controllers end: they would start again what
-// is stopped here.
+// Shutdown implements systemrpc.Daemon. A shutdown with the services goes on to its end when its caller goes away.
 func (d *Daemon) Shutdown(ctx context.Context, services bool) error {
-	if services {
-		d.stopManager()
-		select {
-		case <-d.managerDone:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if err := d.runner.StopAll(ctx); err != nil {
-			return err
-		}
+	if !services {
+		d.endSoon()
+		return nil
 	}
-	time.AfterFunc(answerFirst, func() { d.stop(errStopped) })
-	return nil
+	done := make(chan error, 1)
+	go func() { done <- d.shutdownServices(context.WithoutCancel(ctx)) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
+
+// shutdownServices stops the services and then ends the daemon, also where a service could not be stopped: before it the
+// controllers end, which would start again what is stopped here, and without them a daemon minds nothing.
+func (d *Daemon) shutdownServices(ctx context.Context) error {
+	d.stopManager()
+	<-d.managerDone
+	d.log.InfoContext(ctx, "the services are stopped for a shutdown")
+	err := d.runner.StopAll(ctx)
+	if err != nil {
+		d.log.ErrorContext(ctx, "not all services could be stopped", "error", err)
+	}
+	d.endSoon()
+	return err
+}
+
+// endSoon ends the daemon once who asked for it has the answer.
+func (d *Daemon) endSoon() { time.AfterFunc(answerFirst, func() { d.stop(errStopped) }) }
