@@ -160,7 +160,7 @@ func (s *Service) reconcile(ctx context.Context, id string) (time.Duration, erro
 		return again, nil
 	}
 	wait := s.patience(id, row)
-	if wait >= settle || !onlyPorts(found) {
+	if wait >= settle || !onlyPorts(found) || unserved(row) {
 		s.keep(ctx, found)
 	}
 	return wait, nil
@@ -171,6 +171,11 @@ func onlyPorts(r *hostsv1.Reachability) bool {
 	return !slices.ContainsFunc(r.GetStatus().GetVerdicts(), func(v *hostsv1.Verdict) bool {
 		return !v.GetWorks() && v.GetMissing() != hostsv1.Verdict_STEP_PORT
 	})
+}
+
+// unserved tells whether the front door has said of an address that it does not serve it: nothing is about to answer there.
+func unserved(row *hostsv1.Host) bool {
+	return slices.ContainsFunc(row.GetStatus().GetAddresses(), func(a *hostsv1.Address) bool { return a.GetUnserved() != "" })
 }
 
 // patience answers how long to wait before a host of which an address does not work is tried again.

@@ -249,3 +249,21 @@ func TestWhatDoesNotWorkIsTriedAgainSoonAfterAChange(t *testing.T) {
 	at(81)
 	tried("broken again", soon[:2]...)
 }
+
+// What the front door has said that it does not serve is told at once: nothing is about to answer there.
+func TestWhatIsNotServedIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	s, st := newAreaOver(t, true)
+	row := &hostsv1.Host{Meta: &metav1.Meta{Id: "forge/main"}, Spec: &hostsv1.HostSpec{}, Status: &hostsv1.HostStatus{Addresses: []*hostsv1.Address{
+		{Kind: hostsv1.Address_KIND_IPV4, Hostname: "192.168.1.5", Port: 81, Gateway: "eth0", Unserved: "no place"},
+	}}}
+	if _, err := st.Update(t.Context(), time.Unix(2, 0), func(tx *store.Tx) error { return store.Put(tx, row) }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Controller().Reconcile(t.Context(), "forge/main"); err != nil {
+		t.Fatal(err)
+	}
+	if last := s.Last("forge/main").GetStatus().GetVerdicts(); len(last) != 1 || !strings.Contains(last[0].GetMessage(), "no place") {
+		t.Errorf("told is %v", last)
+	}
+}
