@@ -137,12 +137,13 @@ func TestAServiceReachesTheNamesThatItsPackageDeclares(t *testing.T) {
 	reaches("while the door starts again", far4, far6, other4)
 	told("www.example.net", "7777", "")
 	n.must("nft", "flush", "ruleset")
-	n.eventually(60*time.Second, "the firewall is there", func() error {
+	n.eventually(60*time.Second, "the firewall is there, with what this door has told", func() error {
 		out, err := n.run("nft", "list", "ruleset")
-		return errors.Join(err, errIf(!strings.Contains(out, "named_"), out))
+		return errors.Join(err, errIf(!strings.Contains(out, "named_") || !strings.Contains(out, other4), out))
 	})
+	reaches("after somebody has flushed the firewall", other4)
 	told("api.example.org", "7777", "")
-	reaches("after somebody has flushed the firewall", far4, far6)
+	reaches("and what the door before had told is asked for again", far4, far6, other4)
 
 	n.hearth("package", "install", n.declared("1.0.1:0", `["port.example.org:7777"]`), "--yes")
 	n.healthy(twin)

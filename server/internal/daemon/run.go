@@ -311,8 +311,19 @@ func (d *Daemon) followNetwork(ctx context.Context) error {
 				continue
 			}
 			d.log.WarnContext(ctx, "somebody else has changed the firewall of the services; it is put in force again")
-			d.manager.Wake(gateway.ControllerName, gateway.ControllerKey)
+			d.restoreFirewall(ctx)
 		}
+	}
+}
+
+// restoreFirewall puts the rules in force and has services reach again what they reach by names. Where that fails the controller goes on.
+func (d *Daemon) restoreFirewall(ctx context.Context) {
+	if err := d.gateways.Ensure(ctx); err != nil {
+		d.manager.Wake(gateway.ControllerName, gateway.ControllerKey)
+		return
+	}
+	if err := d.doorConn.Reopen(ctx); err != nil {
+		d.log.WarnContext(ctx, "services have to ask again for what they reach by names", "error", err)
 	}
 }
 

@@ -111,6 +111,7 @@ type Door struct {
 	open map[socketKey]*socket
 	done bool
 
+	opened   kept
 	unopened atomic.Int64 // when it was logged last that services are not let reach names
 }
 

@@ -69,6 +69,17 @@ func TestTheFirewallIsOpenedBeforeANameIsTold(t *testing.T) {
 	if m := question("api.example.org."); m.Rcode != dns.RcodeServerFailure {
 		t.Errorf("the service is told %v", m)
 	}
+	// What was told holds: it is opened again after the firewall has forgotten it.
+	wall.closed.Store(false)
+	<-wall.opened // of the refusal
+	must(t, r.Reopen(t.Context()))
+	again := <-wall.opened
+	if left := again.For; left > time.Hour || left < 50*time.Minute {
+		t.Errorf("it is opened again for %s", left)
+	}
+	if again.For = time.Hour; cmp.Diff(want, again, cmpopts.EquateComparable(netip.Addr{})) != "" {
+		t.Errorf("opened again is %v", again)
+	}
 	if m := question("example.com."); m.Rcode != dns.RcodeRefused {
 		t.Errorf("the service is told %v", m)
 	}

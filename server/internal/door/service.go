@@ -58,6 +58,14 @@ func (s *Service) Check(_ context.Context, r *doorv1.CheckRequest) (*doorv1.Chec
 	return &doorv1.CheckResponse{}, nil
 }
 
+// Reopen lets services reach again what they reach by names.
+func (s *Service) Reopen(ctx context.Context, _ *doorv1.ReopenRequest) (*doorv1.ReopenResponse, error) {
+	if err := s.Door.Reopen(ctx); err != nil {
+		return nil, fault.New(metav1.Reason_REASON_INTERNAL, "cannot open again what services reach by names: %w", err)
+	}
+	return &doorv1.ReopenResponse{}, nil
+}
+
 // Replace has the next door started.
 func (s *Service) Replace(ctx context.Context, _ *doorv1.ReplaceRequest) (*doorv1.ReplaceResponse, error) {
 	if s.Replacement == nil {

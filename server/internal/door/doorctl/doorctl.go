@@ -216,9 +216,16 @@ func (d *Door) Apply(ctx context.Context, t *doorv1.Table) (*doorv1.ApplyRespons
 	return retry(ctx, func() (*doorv1.ApplyResponse, error) { return d.client.Apply(ctx, &doorv1.ApplyRequest{Table: t}) })
 }
 
-// Check asks whether a table can be used. A door that is older than the question answers a fault REASON_UNIMPLEMENTED.
+// Check asks whether a table can be used. A door that is older than the question answers a fault REASON_METHOD_NOT_FOUND.
 func (d *Door) Check(ctx context.Context, t *doorv1.Table) error {
 	_, err := retry(ctx, func() (*doorv1.CheckResponse, error) { return d.client.Check(ctx, &doorv1.CheckRequest{Table: t}) })
+	return err
+}
+
+// Reopen has services reach again what they were told of names, after the firewall was made anew. A door that is older than the question answers a
+// fault.
+func (d *Door) Reopen(ctx context.Context) error {
+	_, err := retry(ctx, func() (*doorv1.ReopenResponse, error) { return d.client.Reopen(ctx, &doorv1.ReopenRequest{}) })
 	return err
 }
 

@@ -1667,6 +1667,80 @@ func (*CheckResponse) Descriptor() ([]byte, []int) {
 	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{21}
 }
 
+// ReopenRequest is empty.
+type ReopenRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReopenRequest) Reset() {
+	*x = ReopenRequest{}
+	mi := &file_hearth_door_v1_door_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReopenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReopenRequest) ProtoMessage() {}
+
+func (x *ReopenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_door_v1_door_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReopenRequest.ProtoReflect.Descriptor instead.
+func (*ReopenRequest) Descriptor() ([]byte, []int) {
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{22}
+}
+
+// ReopenResponse is empty.
+type ReopenResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReopenResponse) Reset() {
+	*x = ReopenResponse{}
+	mi := &file_hearth_door_v1_door_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReopenResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReopenResponse) ProtoMessage() {}
+
+func (x *ReopenResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hearth_door_v1_door_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReopenResponse.ProtoReflect.Descriptor instead.
+func (*ReopenResponse) Descriptor() ([]byte, []int) {
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{23}
+}
+
 // ReplaceRequest is empty.
 type ReplaceRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1676,7 +1750,7 @@ type ReplaceRequest struct {
 
 func (x *ReplaceRequest) Reset() {
 	*x = ReplaceRequest{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[22]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1688,7 +1762,7 @@ func (x *ReplaceRequest) String() string {
 func (*ReplaceRequest) ProtoMessage() {}
 
 func (x *ReplaceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[22]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1701,7 +1775,7 @@ func (x *ReplaceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceRequest) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{22}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{24}
 }
 
 // ReplaceResponse is empty.
@@ -1713,7 +1787,7 @@ type ReplaceResponse struct {
 
 func (x *ReplaceResponse) Reset() {
 	*x = ReplaceResponse{}
-	mi := &file_hearth_door_v1_door_proto_msgTypes[23]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1725,7 +1799,7 @@ func (x *ReplaceResponse) String() string {
 func (*ReplaceResponse) ProtoMessage() {}
 
 func (x *ReplaceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hearth_door_v1_door_proto_msgTypes[23]
+	mi := &file_hearth_door_v1_door_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1738,7 +1812,7 @@ func (x *ReplaceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceResponse.ProtoReflect.Descriptor instead.
 func (*ReplaceResponse) Descriptor() ([]byte, []int) {
-	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{23}
+	return file_hearth_door_v1_door_proto_rawDescGZIP(), []int{25}
 }
 
 var File_hearth_door_v1_door_proto protoreflect.FileDescriptor
@@ -1863,13 +1937,16 @@ const file_hearth_door_v1_door_proto_rawDesc = "" +
 	"\asockets\x18\x02 \x03(\v2\x16.hearth.door.v1.SocketR\asockets\";\n" +
 	"\fCheckRequest\x12+\n" +
 	"\x05table\x18\x01 \x01(\v2\x15.hearth.door.v1.TableR\x05table\"\x0f\n" +
-	"\rCheckResponse\"\x10\n" +
+	"\rCheckResponse\"\x0f\n" +
+	"\rReopenRequest\"\x10\n" +
+	"\x0eReopenResponse\"\x10\n" +
 	"\x0eReplaceRequest\"\x11\n" +
-	"\x0fReplaceResponse2\xd7\x02\n" +
+	"\x0fReplaceResponse2\xa8\x03\n" +
 	"\vDoorService\x12X\n" +
 	"\tGetStatus\x12 .hearth.door.v1.GetStatusRequest\x1a!.hearth.door.v1.GetStatusResponse\"\x06\xca\xf3\x18\x02(\x01\x12L\n" +
 	"\x05Apply\x12\x1c.hearth.door.v1.ApplyRequest\x1a\x1d.hearth.door.v1.ApplyResponse\"\x06\xca\xf3\x18\x02(\x01\x12L\n" +
-	"\x05Check\x12\x1c.hearth.door.v1.CheckRequest\x1a\x1d.hearth.door.v1.CheckResponse\"\x06\xca\xf3\x18\x02(\x01\x12R\n" +
+	"\x05Check\x12\x1c.hearth.door.v1.CheckRequest\x1a\x1d.hearth.door.v1.CheckResponse\"\x06\xca\xf3\x18\x02(\x01\x12O\n" +
+	"\x06Reopen\x12\x1d.hearth.door.v1.ReopenRequest\x1a\x1e.hearth.door.v1.ReopenResponse\"\x06\xca\xf3\x18\x02(\x01\x12R\n" +
 	"\aReplace\x12\x1e.hearth.door.v1.ReplaceRequest\x1a\x1f.hearth.door.v1.ReplaceResponse\"\x06\xca\xf3\x18\x02(\x01B\xb6\x01\n" +
 	"\x12com.hearth.door.v1B\tDoorProtoP\x01Z;github.com/hearthos/hearth/api/gen/go/hearth/door/v1;doorv1\xa2\x02\x03HDX\xaa\x02\x0eHearth.Door.V1\xca\x02\x0eHearth\\Door\\V1\xe2\x02\x1aHearth\\Door\\V1\\GPBMetadata\xea\x02\x10Hearth::Door::V1b\x06proto3"
 
@@ -1886,7 +1963,7 @@ func file_hearth_door_v1_door_proto_rawDescGZIP() []byte {
 }
 
 var file_hearth_door_v1_door_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hearth_door_v1_door_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_hearth_door_v1_door_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_hearth_door_v1_door_proto_goTypes = []any{
 	(Gate_Scheme)(0),          // 0: hearth.door.v1.Gate.Scheme
 	(*Table)(nil),             // 1: hearth.door.v1.Table
@@ -1911,8 +1988,10 @@ var file_hearth_door_v1_door_proto_goTypes = []any{
 	(*ApplyResponse)(nil),     // 20: hearth.door.v1.ApplyResponse
 	(*CheckRequest)(nil),      // 21: hearth.door.v1.CheckRequest
 	(*CheckResponse)(nil),     // 22: hearth.door.v1.CheckResponse
-	(*ReplaceRequest)(nil),    // 23: hearth.door.v1.ReplaceRequest
-	(*ReplaceResponse)(nil),   // 24: hearth.door.v1.ReplaceResponse
+	(*ReopenRequest)(nil),     // 23: hearth.door.v1.ReopenRequest
+	(*ReopenResponse)(nil),    // 24: hearth.door.v1.ReopenResponse
+	(*ReplaceRequest)(nil),    // 25: hearth.door.v1.ReplaceRequest
+	(*ReplaceResponse)(nil),   // 26: hearth.door.v1.ReplaceResponse
 }
 var file_hearth_door_v1_door_proto_depIdxs = []int32{
 	2,  // 0: hearth.door.v1.Table.listeners:type_name -> hearth.door.v1.Listener
@@ -1937,13 +2016,15 @@ var file_hearth_door_v1_door_proto_depIdxs = []int32{
 	16, // 19: hearth.door.v1.DoorService.GetStatus:input_type -> hearth.door.v1.GetStatusRequest
 	19, // 20: hearth.door.v1.DoorService.Apply:input_type -> hearth.door.v1.ApplyRequest
 	21, // 21: hearth.door.v1.DoorService.Check:input_type -> hearth.door.v1.CheckRequest
-	23, // 22: hearth.door.v1.DoorService.Replace:input_type -> hearth.door.v1.ReplaceRequest
-	17, // 23: hearth.door.v1.DoorService.GetStatus:output_type -> hearth.door.v1.GetStatusResponse
-	20, // 24: hearth.door.v1.DoorService.Apply:output_type -> hearth.door.v1.ApplyResponse
-	22, // 25: hearth.door.v1.DoorService.Check:output_type -> hearth.door.v1.CheckResponse
-	24, // 26: hearth.door.v1.DoorService.Replace:output_type -> hearth.door.v1.ReplaceResponse
-	23, // [23:27] is the sub-list for method output_type
-	19, // [19:23] is the sub-list for method input_type
+	23, // 22: hearth.door.v1.DoorService.Reopen:input_type -> hearth.door.v1.ReopenRequest
+	25, // 23: hearth.door.v1.DoorService.Replace:input_type -> hearth.door.v1.ReplaceRequest
+	17, // 24: hearth.door.v1.DoorService.GetStatus:output_type -> hearth.door.v1.GetStatusResponse
+	20, // 25: hearth.door.v1.DoorService.Apply:output_type -> hearth.door.v1.ApplyResponse
+	22, // 26: hearth.door.v1.DoorService.Check:output_type -> hearth.door.v1.CheckResponse
+	24, // 27: hearth.door.v1.DoorService.Reopen:output_type -> hearth.door.v1.ReopenResponse
+	26, // 28: hearth.door.v1.DoorService.Replace:output_type -> hearth.door.v1.ReplaceResponse
+	24, // [24:29] is the sub-list for method output_type
+	19, // [19:24] is the sub-list for method input_type
 	19, // [19:19] is the sub-list for extension type_name
 	19, // [19:19] is the sub-list for extension extendee
 	0,  // [0:19] is the sub-list for field type_name
@@ -1960,7 +2041,7 @@ func file_hearth_door_v1_door_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hearth_door_v1_door_proto_rawDesc), len(file_hearth_door_v1_door_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,7 @@ const (
 	DoorService_GetStatus_FullMethodName = "/hearth.door.v1.DoorService/GetStatus"
 	DoorService_Apply_FullMethodName     = "/hearth.door.v1.DoorService/Apply"
 	DoorService_Check_FullMethodName     = "/hearth.door.v1.DoorService/Check"
+	DoorService_Reopen_FullMethodName    = "/hearth.door.v1.DoorService/Reopen"
 	DoorService_Replace_FullMethodName   = "/hearth.door.v1.DoorService/Replace"
 )
 
@@ -41,6 +42,9 @@ type DoorServiceClient interface {
 	Apply(ctx context.Context, in *ApplyRequest, opts ...grpc.CallOption) (*ApplyResponse, error)
 	// Check tells whether a table can be used, and changes nothing. One that cannot is told by the fault that Apply has for it.
 	Check(ctx context.Context, in *CheckRequest, opts ...grpc.CallOption) (*CheckResponse, error)
+	// Reopen lets services reach again what they were told of names and may still reach: the firewall was made anew. A door remembers
+	// what it told itself, not what the one before it did.
+	Reopen(ctx context.Context, in *ReopenRequest, opts ...grpc.CallOption) (*ReopenResponse, error)
 	// Replace starts the program that is on disk now, hands it all sockets and answers when it serves; the one that
 	// answered finishes what it has begun and ends. Nothing is refused meanwhile. After an error the old one goes on.
 	Replace(ctx context.Context, in *ReplaceRequest, opts ...grpc.CallOption) (*ReplaceResponse, error)
@@ -84,6 +88,16 @@ func (c *doorServiceClient) Check(ctx context.Context, in *CheckRequest, opts ..
 	return out, nil
 }
 
+func (c *doorServiceClient) Reopen(ctx context.Context, in *ReopenRequest, opts ...grpc.CallOption) (*ReopenResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReopenResponse)
+	err := c.cc.Invoke(ctx, DoorService_Reopen_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *doorServiceClient) Replace(ctx context.Context, in *ReplaceRequest, opts ...grpc.CallOption) (*ReplaceResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReplaceResponse)
@@ -107,6 +121,9 @@ type DoorServiceServer interface {
 	Apply(context.Context, *ApplyRequest) (*ApplyResponse, error)
 	// Check tells whether a table can be used, and changes nothing. One that cannot is told by the fault that Apply has for it.
 	Check(context.Context, *CheckRequest) (*CheckResponse, error)
+	// Reopen lets services reach again what they were told of names and may still reach: the firewall was made anew. A door remembers
+	// what it told itself, not what the one before it did.
+	Reopen(context.Context, *ReopenRequest) (*ReopenResponse, error)
 	// Replace starts the program that is on disk now, hands it all sockets and answers when it serves; the one that
 	// answered finishes what it has begun and ends. Nothing is refused meanwhile. After an error the old one goes on.
 	Replace(context.Context, *ReplaceRequest) (*ReplaceResponse, error)
@@ -128,6 +145,9 @@ func (UnimplementedDoorServiceServer) Apply(context.Context, *ApplyRequest) (*Ap
 }
 func (UnimplementedDoorServiceServer) Check(context.Context, *CheckRequest) (*CheckResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Check not implemented")
+}
+func (UnimplementedDoorServiceServer) Reopen(context.Context, *ReopenRequest) (*ReopenResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Reopen not implemented")
 }
 func (UnimplementedDoorServiceServer) Replace(context.Context, *ReplaceRequest) (*ReplaceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Replace not implemented")
@@ -207,6 +227,24 @@ func _DoorService_Check_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DoorService_Reopen_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReopenRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DoorServiceServer).Reopen(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DoorService_Reopen_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DoorServiceServer).Reopen(ctx, req.(*ReopenRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _DoorService_Replace_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReplaceRequest)
 	if err := dec(in); err != nil {
@@ -243,6 +281,10 @@ var DoorService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Check",
 			Handler:    _DoorService_Check_Handler,
+		},
+		{
+			MethodName: "Reopen",
+			Handler:    _DoorService_Reopen_Handler,
 		},
 		{
 			MethodName: "Replace",
