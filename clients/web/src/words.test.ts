@@ -8,7 +8,17 @@ const english = "fuse: there is no /dev/fuse; without it no services run";
 const spoken = { Detail: create(WordsSchema, { key: "capability.device.missing.text", metadata: { Path: "/dev/fuse" } }) };
 const found = { key: "check.capabilities.lack.text", metadata: { Name: "fuse", Detail: "there is no /dev/fuse" }, spoken };
 
-beforeAll(() => vi.stubGlobal("document", { documentElement: {} }));
+beforeAll(() => {
+  vi.stubGlobal("document", { documentElement: {} });
+  vi.stubGlobal("navigator", { languages: [] });
+});
+
+test("sizes within are written as in the person's language", async () => {
+  await texts.use("pl");
+  const said = inWords({ key: "warning.disk-space.text", metadata: { Free: "6.9 GiB", Total: "252.0 GiB" } }, "6.9 GiB of 252.0 GiB");
+  expect(said).toContain("6,9\u00a0GiB");
+  expect(said).not.toContain("252.0");
+});
 
 test("what the server says is in the person's language, with the texts within it", async () => {
   await texts.complete();

@@ -1,5 +1,6 @@
 import type { Words } from "@hearthos/api/hearth/meta/v1/meta_pb";
 import { t, texts } from "./i18n.svelte.js";
+import { numbers } from "./ui/formats.js";
 
 /** Something the server says: a key of the catalogue without its part, its values, and those of them that are texts themselves. */
 interface Said {
@@ -8,9 +9,15 @@ interface Said {
   readonly spoken?: Readonly<Record<string, Words>>;
 }
 
+/** A number of bytes as the server writes it, as in "6.9 GiB". */
+const size = /^(\d+(?:\.\d+)?) ([KMGT]?i?B)$/;
+const asWritten = (value: string): string =>
+  value.replace(size, (_, count: string, unit: string) => `${numbers(texts.locale, { maximumFractionDigits: 1 }).format(Number(count))}\u00a0${unit}`);
+
 /** Says what the server says in the person's language where there are words for it: English is the server's own. */
 export function inWords({ key, metadata, spoken = {} }: Said, own: string): string {
   if (own === "" || texts.language === "en" || !texts.has(key)) return own;
   const said = Object.entries(spoken).map(([name, words]) => [name, inWords(words, metadata[name] ?? "")]);
-  return t(key, { ...metadata, ...Object.fromEntries(said) });
+  const written = Object.entries(metadata).map(([name, value]) => [name, asWritten(value)]);
+  return t(key, { ...Object.fromEntries(written), ...Object.fromEntries(said) });
 }
