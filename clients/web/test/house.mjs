@@ -91,6 +91,13 @@ await drive(async (context) => {
   await answer(page, "Remove");
   await page.getByRole("listitem").filter({ hasText: "printer.home.arpa" }).waitFor({ state: "detached" });
 
+  // A report about a defect, in one file.
+  await page.goto(`${given.base}/system/health`);
+  const report = page.waitForEvent("download");
+  await button("Save a report").click();
+  if (!/^hearth-report-\d{8}-\d{6}\.tar\.gz$/.test((await report).suggestedFilename())) await fail("the report is not given out");
+  await look(page, "health-report");
+
   // Mail: set, tried against a server that is not there, forgotten.
   await page.goto(`${given.base}/system`);
   await button("Set up").click();
