@@ -25,9 +25,6 @@ import (
 //go:embed lint/observe.cjs
 var observer []byte
 
-// maxObserved bounds what the observer writes.
-const maxObserved = 16 << 20
-
 // observed is what a package says of itself, seen once.
 type observed struct {
 	// Planned is false for code of another SDK, of which nothing more is known than its manifest.
@@ -55,7 +52,7 @@ type observed struct {
 }
 
 func (a *app) lintCommand() *cobra.Command {
-	var strict bool
+	var strict, trust bool
 	c := &cobra.Command{
 		Use: "lint DIR|FILE", Short: "Look for mistakes in a package project or a package file", Args: cobra.ExactArgs(1),
 		Long: `Look for mistakes in a package project or a package file: ports, volumes that no backup
@@ -64,31 +61,34 @@ versions that servers and packages read differently.
 
 The package's code is loaded by node, and its init is run against effects that only
 write down what they are asked; nothing of the service is started. The code sees its own
-files and none of yours, starts no program, and has a minute. Of packages that are not
-written with @hearthos/sdk only the manifest is looked at.
+files and none of yours, starts no program, has no network and no sockets, is nobody where
+you are root, and has a minute. Where the system cannot keep it from network and sockets,
+as outside of Linux, package files are refused. --trust-code runs it with all your rights.
+Of packages that are not written with @hearthos/sdk only the manifest is looked at.
 
 The command fails when there are errors; with --strict also when there are warnings.`,
 		Example: "  hearth s9pk lint .\n  hearth s9pk lint my-page.s9pk --strict\n  hearth s9pk lint . --output json | jq -r .rule",
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.lint(cmd.Context(), args[0], strict) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.lint(cmd.Context(), args[0], strict, trust) },
 	}
 	c.Flags().BoolVar(&strict, "strict", false, "fail on warnings, too")
+	trustFlag(c.Flags(), &trust)
 	return c
 }
 
-func (a *app) lint(ctx context.Context, name string, strict bool) error {
+func (a *app) lint(ctx context.Context, name string, strict, trust bool) error {
 	work, err := newScratch("")
 	if err != nil {
 		return err
 	}
 	defer work.remove()
 	l := &linter{}
-	var bundle string
-	if l.manifest, bundle, err = a.codeOf(ctx, name, work); err != nil {
+	var code packageCode
+	if l.manifest, code, err = a.codeOf(ctx, name, work, trust); err != nil {
 		return err
 	}
 	// What is made up anew each time differs between two looks; what is the same is in the code.
 	for i := range l.seen {
-		raw, err := look(ctx, bundle, filepath.Join(work.dir, fmt.Sprint("look", i)), "plan")
+		raw, err := code.look(ctx, "plan")
 		if err == nil {
 			err = json.Unmarshal(raw, &l.seen[i])
 		}
@@ -99,69 +99,32 @@ func (a *app) lint(ctx context.Context, name string, strict bool) error {
 	return a.printFindings(l.run(), strict)
 }
 
-// unpackCode writes the code of a package file into a folder and answers its bundle.
-func unpackCode(ctx context.Context, p *packageFile, dir string) (string, error) {
+// unpackCode writes the code of a package file into the folder javascript of a folder.
+func unpackCode(ctx context.Context, p *packageFile, dir string) error {
 	r, err := p.Open(s9pk.PathJavaScript)
 	if err != nil {
-		return "", err
+		return err
 	}
 	packed := filepath.Join(dir, "javascript.squashfs")
 	f, err := os.OpenFile(packed, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return "", err
+		return err
 	}
 	_, err = io.Copy(f, contextReader{ctx, r})
 	if err := errors.Join(err, f.Close()); err != nil {
-		return "", err
+		return err
 	}
-	code := filepath.Join(dir, "javascript")
-	_, err = tool(ctx, dir, "unsquashfs", "-q", "-n", "-no-xattrs", "-d", code, packed)
-	return filepath.Join(code, "index.js"), err
+	_, err = tool(ctx, dir, "unsquashfs", "-q", "-n", "-no-xattrs", "-d", filepath.Join(dir, "javascript"), packed)
+	return err
 }
 
-// look has node look at the code of a package, in a folder of its own for what the code writes, and answers what it saw: of its
-// "plan" or its "forms", as JSON.
-func look(ctx context.Context, bundle, dir, what string) ([]byte, error) {
-	bundle, err := filepath.Abs(bundle)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, err
-	}
-	script, out := filepath.Join(dir, "observe.cjs"), filepath.Join(dir, "seen.json")
-	if err := os.WriteFile(script, observer, 0o600); err != nil {
-		return nil, err
-	}
+// look asks the code of a package for its "plan" or its "forms", as JSON.
+func (code packageCode) look(ctx context.Context, what string) ([]byte, error) {
 	names, err := json.Marshal(effectNames())
 	if err != nil {
 		return nil, err
 	}
-	fence, err := fenceFlag(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, codeLimit)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", fence, "--no-warnings", "--enable-source-maps", "--max-old-space-size=512",
-		"--allow-fs-read="+filepath.Join(filepath.Dir(bundle), "*"), "--allow-fs-read="+filepath.Join(dir, "*"), "--allow-fs-write="+filepath.Join(dir, "*"),
-		script, bundle, out, string(names), what)
-	cmd.Dir = dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HEARTH_PACKAGE_ROOT=" + dir}
-	said := &tail{}
-	cmd.Stderr = said
-	if err := cmd.Run(); err != nil {
-		return nil, lookFailed(ctx, string(said.last))
-	}
-	f, err := os.Open(out)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := io.ReadAll(io.LimitReader(f, maxObserved))
-	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, err
-	}
-	return raw, nil
+	return code.ask(ctx, question{script: observer, args: []string{string(names), what}, env: []string{"PATH=" + os.Getenv("PATH")}})
 }
 
 // lookFailed tells why the code of a package could not be looked at.
@@ -174,7 +137,7 @@ func lookFailed(ctx context.Context, said string) error {
 	case strings.Contains(said, "ERR_ACCESS_DENIED"):
 		return badProject("cannot look at the package: when it is loaded, its code asks for more than its own files:\n%s", strings.TrimSpace(said))
 	}
-	return badProject("cannot look at the package: its code failed: %s", strings.TrimSpace(said))
+	return badProject("cannot look at the package: its code failed:\n%s", strings.TrimSpace(said))
 }
 
 // fenceFlag is the option of node that keeps code to the files it is given, and from other programs. It had another name

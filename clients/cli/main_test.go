@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -33,8 +34,14 @@ import (
 
 var update = flag.Bool("update", false, "write what the commands print into the scripts")
 
+// askEnv has this program ask the code in a folder, as another user who cannot set it up for scripts.
+const askEnv = "HEARTH_TEST_ASK"
+
 // TestMain lets scripts run this program as hearth.
 func TestMain(m *testing.M) {
+	if os.Getenv(askEnv) != "" {
+		os.Exit(m.Run())
+	}
 	testscript.Main(m, map[string]func(){"hearth": main})
 }
 

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	metav1 "github.com/hearthos/hearth/api/gen/go/hearth/meta/v1"
 	"github.com/spf13/cobra"
@@ -31,6 +30,7 @@ var architectures = []string{"x86_64", "aarch64", "riscv64"}
 type packing struct {
 	out, key, engine     string
 	archs, images, icons []string
+	trustCode            bool
 }
 
 func (a *app) packCommand() *cobra.Command {
@@ -79,6 +79,7 @@ func (p *packing) flags(c *cobra.Command) {
 	keyFlag(f, &p.key, "key to sign with; $HEARTH_KEY, else that of hearth.yaml")
 	f.StringArrayVar(&p.images, "image", nil, "where an image comes from, as ID=SOURCE or ARCH/ID=SOURCE; may be repeated")
 	f.StringArrayVar(&p.icons, "dependency-icon", nil, "file with the icon of a dependency, as ID=FILE, in place of the one that the manifest names; may be repeated")
+	trustFlag(f, &p.trustCode)
 	f.StringVar(&p.engine, "engine", "", "program that builds Dockerfiles: podman, buildah or docker; the first there is when not given")
 	_ = c.RegisterFlagCompletionFunc("engine", cobra.FixedCompletions(image.Engines(), cobra.ShellCompDirectiveNoFileComp))
 }
@@ -169,20 +170,19 @@ func tool(ctx context.Context, dir, name string, args ...string) ([]byte, error)
 	return out, nil
 }
 
-// codeLimit is how long the package's code may take to tell its manifest.
-const codeLimit = time.Minute
-
 //go:embed pack/manifest.cjs
-var manifestScript string
+var manifestScript []byte
 
-// readManifest asks the package's code for the manifest.
+// code is that of the project.
+func (p *project) code() packageCode { return packageCode{dir: p.dir, trusted: p.trustCode} }
+
+// readManifest asks the package's code for the manifest. It gets the environment, by which projects choose what they are packed for.
 func (p *project) readManifest(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(p.dir, "javascript", "index.js")); err != nil {
 		return badProject("%s has no javascript/index.js; build the package's code first", p.dir)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, codeLimit, badProject("javascript/index.js does not come to its end within %s", codeLimit))
-	defer cancel()
-	raw, err := tool(ctx, p.dir, "node", "--enable-source-maps", "-e", manifestScript)
+	env := slices.DeleteFunc(os.Environ(), func(one string) bool { return strings.HasPrefix(one, "NODE_OPTIONS=") })
+	raw, err := p.code().ask(ctx, question{script: manifestScript, env: env})
 	if err != nil {
 		return err
 	}

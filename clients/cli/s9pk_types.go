@@ -8,7 +8,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,31 +29,34 @@ type asked struct {
 }
 
 func (a *app) typesCommand() *cobra.Command {
-	return &cobra.Command{
+	var trust bool
+	c := &cobra.Command{
 		Use: "types DIR|FILE", Short: "Write what the actions of a package take, as types", Args: cobra.ExactArgs(1),
 		Long: `Write what the forms of a package's actions take, its settings above all, as types of
 TypeScript for packages that depend on it: with them a task for its people and what is
 read of its settings are checked by the compiler.
 
-The package's code is loaded by node and asked for its forms; it sees its own files and
-none of yours, starts no program, and has a minute. A form that it makes only in a running
-service is named in a comment. What is written is the same for the same package.`,
+The package's code is loaded by node and asked for its forms, in the same cage as
+by 'hearth s9pk lint'. A form that it makes only in a running service is named in a
+comment. What is written is the same for the same package.`,
 		Example: "  hearth s9pk types database.s9pk > database.ts\n  hearth s9pk types ../database > database.ts",
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.types(cmd.Context(), args[0]) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.types(cmd.Context(), args[0], trust) },
 	}
+	trustFlag(c.Flags(), &trust)
+	return c
 }
 
-func (a *app) types(ctx context.Context, name string) error {
+func (a *app) types(ctx context.Context, name string, trust bool) error {
 	work, err := newScratch("")
 	if err != nil {
 		return err
 	}
 	defer work.remove()
-	manifest, bundle, err := a.codeOf(ctx, name, work)
+	manifest, code, err := a.codeOf(ctx, name, work, trust)
 	if err != nil {
 		return err
 	}
-	raw, err := look(ctx, bundle, filepath.Join(work.dir, "look"), "forms")
+	raw, err := code.look(ctx, "forms")
 	if err != nil {
 		return err
 	}
@@ -70,19 +72,18 @@ func (a *app) types(ctx context.Context, name string) error {
 	return err
 }
 
-// codeOf finds the code of a package project or file: its manifest, and where the bundle is.
-func (a *app) codeOf(ctx context.Context, name string, work *scratch) (manifest *s9pk.Manifest, bundle string, err error) {
+// codeOf finds the manifest and the code of a package project or file.
+func (a *app) codeOf(ctx context.Context, name string, work *scratch, trust bool) (manifest *s9pk.Manifest, code packageCode, err error) {
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		p := &project{app: a, dir: name}
+		p := &project{app: a, dir: name, packing: packing{trustCode: trust}}
 		err := p.readManifest(ctx)
-		return p.manifest, filepath.Join(name, "javascript", "index.js"), err
+		return p.manifest, p.code(), err
 	}
-	err = a.withPackage(ctx, name, func(p *packageFile) (err error) {
+	err = a.withPackage(ctx, name, func(p *packageFile) error {
 		manifest = p.Manifest()
-		bundle, err = unpackCode(ctx, p, work.dir)
-		return err
+		return unpackCode(ctx, p, work.dir)
 	})
-	return manifest, bundle, err
+	return manifest, packageCode{dir: work.dir, foreign: true, trusted: trust}, err
 }
 
 // Bounds of what is written of a form, which the package's code says as it likes.
