@@ -58,11 +58,6 @@ export type PartText<Image extends string, Volume extends string, Part extends s
   | (Run<Image, Volume, Part> & { once: true; ready?: undefined })
   | (Run<Image, Volume, Part> & { once?: false; ready: ReadyOptions });
 
-/** What a part may say: types cannot refuse other words in what a function returns. */
-export const partWords: Record<keyof Run<string, string, string> | "once" | "ready", true> = {
-  image: true, command: true, mounts: true, env: true, user: true, cwd: true, after: true, signal: true, patience: true, from: true, asInit: true, once: true, ready: true,
-};
-
 /** A port that people or others reach. */
 export interface InterfaceText {
   port: number;

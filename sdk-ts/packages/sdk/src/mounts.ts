@@ -80,6 +80,8 @@ export class Mounts<Volume extends string = string, _Dependencies extends string
   async #bind(options: Exclude<MountOptions, { type: "pointer" }>, target: string): Promise<void> {
     const base = options.type === "volume" ? join(place("volumes"), options.volumeId) : place("assets");
     const source = join(base, options.subpath ?? "");
+    // A folder that is made here is no volume: what is written to it goes with the container.
+    if (options.type === "volume" && !this.lenient && !(await stat(base).catch(() => null))) throw new Error(`the volume ${options.volumeId} cannot be mounted: the package has none of that name`);
     const found = await stat(source).catch(() => null);
     const file = options.filetype === "file" || (options.filetype === "infer" && (found?.isFile() ?? false));
     if (!found) await create(source, file);

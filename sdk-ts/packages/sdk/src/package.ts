@@ -133,9 +133,9 @@ export function definePackage<
     if (description.secrets) await secrets.make(effects);
     if (wanted) await keepSettings(effects, wanted.form, settings);
   });
-  const parts = (effects: Effects) => new DaemonsReconciler(effects, async ({ effects: inner }) => daemonsOf(inner, await description.run(await context(inner, true))));
+  const parts = (effects: Effects, known?: readonly Vol[]) => new DaemonsReconciler(effects, async ({ effects: inner }) => daemonsOf(inner, await description.run(await context(inner, true)), known));
   const { metrics } = description;
-  const main = async ({ effects }: { effects: Effects }) => (metrics ? publishing(parts(effects), effects, metrics, () => context(effects, false)) : parts(effects));
+  const main = async ({ effects }: { effects: Effects }) => (metrics ? publishing(parts(effects, description.volumes), effects, metrics, () => context(effects, false)) : parts(effects, description.volumes));
   const plan = planOf(description.versions, async (effects) => parts(effects).entries(), async (effects) => (typeof backup === "function" ? backup({ effects, secrets }) : backup));
   return {
     manifest: buildManifest(graph, manifestOf(description)),

@@ -2,21 +2,33 @@ import { Daemons } from "./daemons/daemons.js";
 import { checkPortListening, checkWebUrl, runHealthScript, type HealthCheckResult } from "./daemons/checks.js";
 import { UseEntrypoint, type CommandOptions } from "./daemons/command.js";
 import type { Ready } from "./daemons/unit.js";
-import { partWords, type MountText, type PartText, type ReadyOptions } from "./describe.js";
+import type { MountText, PartText, ReadyOptions } from "./describe.js";
 import type { Effects } from "./effects.js";
 import { Mounts } from "./mounts.js";
 import { LazySubContainer, type SubContainer } from "./subcontainer.js";
 
 type Part = PartText<string, string, string>;
 
-/** Makes the parts of a service of what is said of them. Each has a root of its own; those that others wait for come first. */
-export function daemonsOf(effects: Effects, parts: Record<string, Part>): Daemons<any> {
+// A member that is misspelt would be none, and a service without its mount keeps nothing.
+const members: { [Member in keyof Part]-?: true } = {
+  image: true, command: true, mounts: true, env: true, user: true, cwd: true, after: true, signal: true, patience: true, from: true, asInit: true, once: true, ready: true,
+};
+
+/**
+ * Makes the parts of a service of what is said of them. Each has a root of its own; those that others wait for come first. A mount of
+ * a volume that is not among those given is refused: what is written there would go with the root.
+ */
+export function daemonsOf(effects: Effects, parts: Record<string, Part>, volumes?: readonly string[]): Daemons<any> {
   let daemons = Daemons.of({ effects }) as Daemons<any>;
   for (const id of ordered(parts)) {
     const part = parts[id]!;
-    const unknown = Object.keys(part).filter((word) => !Object.hasOwn(partWords, word));
-    if (unknown.length > 0) throw new Error(`the part ${id} says ${unknown.join(", ")}, which means nothing; it may say ${Object.keys(partWords).join(", ")}`);
-    const subcontainer = new LazySubContainer<string>(effects, { imageId: part.image }, mountsOf(part.mounts ?? {}), id);
+    const odd = Object.keys(part).find((member) => !Object.hasOwn(members, member));
+    if (odd !== undefined) throw new Error(`the part ${id} has no member ${odd}: there are ${Object.keys(members).join(", ")}`);
+    const mounts = mountsOf(part.mounts ?? {});
+    for (const { mountpoint, options } of mounts.entries) {
+      if (options.type === "volume" && volumes && !volumes.includes(options.volumeId)) throw new Error(`the part ${id} mounts the volume ${options.volumeId} at ${mountpoint}, and the package has ${volumes.join(", ")}`);
+    }
+    const subcontainer = new LazySubContainer<string>(effects, { imageId: part.image }, mounts, id);
     const exec = commandOf(part);
     const common = { subcontainer, exec, requires: part.after ?? [] };
     daemons = part.once ? (daemons as any).addOneshot(id, common) : (daemons as any).addDaemon(id, { ...common, ready: readyOf(effects, subcontainer, part.ready, exec) });

@@ -1,9 +1,9 @@
 // A package of definePackage on a host in memory, from its install to its end.
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { action, Backups, definePackage, field, form, inputOf, published, say, task } from "@hearthos/sdk";
+import { action, Backups, definePackage, field, form, inputOf, Mounts, published, say, task } from "@hearthos/sdk";
 import { TestHost } from "@hearthos/sdk/testing";
 
 const about = { id: "notes", title: "Notes", license: "MIT", short: "s", long: "l", packageRepo: "https://a.example", upstreamRepo: "https://b.example", website: "https://c.example" };
@@ -45,8 +45,6 @@ test("a version that is none is told with what one looks like", () => {
   assert.throws(() => pkg("1.0"), /cannot parse the version of a package "1\.0": it is UPSTREAM:DOWNSTREAM, as 1\.0\.0:0/);
 });
 
-test("a part that says what parts do not say is refused, and not run without it", async (t) => {
-  const pkg = definePackage({ about, versions: [{ version: "1.0:0", notes: "first" }], images: { main: "notes:1" }, volumes: ["main"], run: () => ({ web: { image: "main", moutns: { "/data": "main" }, ready: { port: 80 } } }) });
   const host = new TestHost(pkg);
   t.after(() => host.close());
   await host.install();
@@ -191,6 +189,29 @@ test("a part is told to end by its signal, else by that of its image, and what d
   await host.stop();
   assert.deepEqual(lines("heard"), ["image INT", "none TERM", "odd TERM", "says QUIT"]);
   assert.deepEqual(said.mock.calls.map(({ arguments: [text] }) => text), ["deaf did not end within 0.2 s of SIGINT and is killed"]);
+});
+
+test("a part that mounts a volume of no name, or has a member of none, does not start", async (t) => {
+  const pkg = (part) => definePackage({ about, versions: [{ version: "1.0.0:0", notes: "first" }], images: { main: "notes:1" }, volumes: ["main"], run: () => ({ web: { image: "main", ready: { port: 1 }, ...part } }) });
+  for (const [part, why] of [
+    [{ mounts: { "/data": "nope" } }, /the part web mounts the volume nope at \/data, and the package has main/],
+    [{ mounts: { "/data": { volume: "nope", folder: "x" } } }, /mounts the volume nope/],
+    [{ moutns: { "/data": "main" } }, /the part web has no member moutns: there are image, /],
+  ]) {
+    const host = new TestHost(pkg(part));
+    t.after(() => end(t, host));
+    await host.install();
+    await assert.rejects(host.start(), why);
+    assert.deepEqual(readdirSync(join(host.root, "volumes")), ["main"]);
+  }
+});
+
+test("a mount by hand makes no volume either", async (t) => {
+  const host = new TestHost(notes());
+  t.after(() => host.close());
+  const mounts = (options) => Mounts.of(options).mountVolume({ volumeId: "nope", subpath: "x", mountpoint: "/data", readonly: false });
+  await assert.rejects(mounts().mountIn({}, join(host.root, "subcontainers")), /the volume nope cannot be mounted/);
+  assert.deepEqual(readdirSync(join(host.root, "volumes")).sort(), ["db", "main"]);
 });
 
 test("a restart that is needed is asked for, and an uninstall forgets the data", async () => {

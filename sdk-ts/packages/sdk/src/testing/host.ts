@@ -53,7 +53,7 @@ export interface Testable {
   uninit: Uninit;
   main?: (options: { effects: Effects }) => Promise<Buildable>;
   actions: { get(id: any): any };
-  manifest?: { images: Record<string, unknown> };
+  manifest?: { images: Record<string, unknown>; volumes?: readonly string[] };
   createBackup?: CreateBackup;
 }
 
@@ -94,6 +94,7 @@ export class TestHost {
     this.answers = options.answers ?? {};
     this.#clock = options.clock;
     for (const name of ["volumes", "assets", "images", "backup", "subcontainers", "net", "bin", "programs"]) mkdirSync(join(this.root, name), { recursive: true });
+    for (const name of pkg.manifest?.volumes ?? []) mkdirSync(join(this.root, "volumes", name), { recursive: true });
     for (const [name, body] of [["start-container", player], ["mount", "exit 0"]] as const) this.#script("bin", name, body);
     for (const name of Object.keys(pkg.manifest?.images ?? {})) writeFileSync(join(this.root, "images", `${name}.json`), JSON.stringify({ entrypoint: [name] }));
     for (const [name, body] of Object.entries(options.programs ?? {})) this.#script("programs", name, body);
