@@ -21,9 +21,6 @@ const (
 	maxObserved = 16 << 20
 )
 
-// errNoCage is why code cannot be kept from the network and from other programs.
-var errNoCage = errors.New("this system has no filter of system calls")
-
 // packageCode is the code of a package that is to be asked something.
 type packageCode struct {
 	// dir is the folder that has javascript/index.js.
@@ -132,15 +129,13 @@ func (c *cage) start(cmd *exec.Cmd, code packageCode) error {
 			return err
 		}
 	}
-	err := startCaged(cmd)
-	// A project is one's own work, for which node's fence will do.
-	if errors.Is(err, errNoCage) && !code.foreign {
-		return cmd.Start()
+	if able, err := startCaged(cmd); able {
+		return err
 	}
-	if errors.Is(err, errNoCage) {
+	if code.foreign {
 		return unable("failed.no-cage", nil)
 	}
-	return err
+	return cmd.Start() // a project is one's own work, for which node's fence will do
 }
 
 // give makes all that is in the cage somebody's.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -27,20 +26,22 @@ var refused = []uintptr{
 	unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_SETPRIORITY, unix.SYS_UNSHARE, unix.SYS_SETNS,
 }
 
-// startCaged starts a command that the kernel refuses these calls, and that is nobody where this process is root.
-func startCaged(cmd *exec.Cmd) error {
+// startCaged starts a command that the kernel refuses these calls, and that is nobody where this process is root. It is not able to
+// where the kernel has no filter; nothing was started then.
+func startCaged(cmd *exec.Cmd) (able bool, err error) {
 	if _, known := auditArch[runtime.GOARCH]; !known {
-		return errNoCage
+		return false, nil
 	}
+	named := cmd.Path
 	if os.Geteuid() == 0 {
 		// Root may have its node in its home, where nobody finds it.
 		path, err := filepath.EvalSymlinks(cmd.Path)
 		if err != nil {
-			return err
+			return true, err
 		}
 		program, err := os.Open(path)
 		if err != nil {
-			return err
+			return true, err
 		}
 		defer program.Close()
 		cmd.Path = fmt.Sprintf("/proc/self/fd/%d", program.Fd())
@@ -50,17 +51,20 @@ func startCaged(cmd *exec.Cmd) error {
 	if p, err := os.FindProcess(os.Getpid()); err == nil {
 		_ = p.Release()
 	}
-	started := make(chan error, 1)
+	started := make(chan struct{})
 	go func() {
+		defer close(started)
 		// The filter is of this thread, and of the process that it starts. The thread ends with this function.
 		runtime.LockOSThread()
-		err := refuseCalls()
-		if err == nil {
+		if able = refuseCalls() == nil; able {
 			err = cmd.Start()
 		}
-		started <- err
 	}()
-	return <-started
+	<-started
+	if !able {
+		cmd.Path, cmd.SysProcAttr = named, nil
+	}
+	return able, err
 }
 
 // refuseCalls has the kernel refuse this thread, and what it starts, the calls for good.
@@ -80,10 +84,7 @@ func refuseCalls() error {
 	filter = append(filter, unix.SockFilter{Code: answer, K: unix.SECCOMP_RET_ALLOW}, unix.SockFilter{Code: answer, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)})
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return errors.Join(errNoCage, err)
+		return err
 	}
-	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0); err != nil {
-		return errors.Join(errNoCage, err)
-	}
-	return nil
+	return unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0)
 }

@@ -6,4 +6,4 @@ import "os/exec"
 
 const nobody = -2
 
-func startCaged(*exec.Cmd) error { return errNoCage }
+func startCaged(*exec.Cmd) (able bool, err error) { return false, nil }
