@@ -129,10 +129,10 @@ func (l *linter) volumes() {
 	}
 	for i, id := range l.manifest.Volumes {
 		name := string(id)
-		// The first one holds settings and secrets, whoever mounts it.
+		// The first one holds settings and secrets, whoever mounts it; of another one it may be on purpose.
 		switch backed := slices.Contains(seen.Backup, name); {
 		case !backed && (used[name] || i == 0):
-			l.add(true, "volume-not-backed-up", name, nil)
+			l.add(i == 0, "volume-not-backed-up", name, nil)
 		case !backed && !used[name] && !slices.Contains(seen.Written, name):
 			l.add(false, "volume-unused", name, nil)
 		}

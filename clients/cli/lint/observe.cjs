@@ -8,6 +8,7 @@ const [, , bundle, out, names, wanted] = process.argv;
 const root = process.env.HEARTH_PACKAGE_ROOT;
 console.log = console.info = console.debug = console.error;
 
+const patience = 10_000;
 const calls = [];
 const pem = (what, content = "") => `-----BEGIN ${what}-----\n${content}\n-----END ${what}-----\n`;
 // What is never null on a server is not null here. A key is another one each time, as there.
@@ -49,7 +50,8 @@ async function observe() {
   // Code for another SDK knows fixed places of a container, and is left alone.
   if (!plan) return seen;
   for (const folder of [...pkg.manifest.volumes.map((id) => `volumes/${id}`), "assets", "images", "backup", "net"]) mkdirSync(join(root, folder), { recursive: true });
-  await pkg.init({ effects: effects(), kind: "install" });
+  // An init may wait for what runs in its images, of which nothing runs here.
+  await Promise.race([pkg.init({ effects: effects(), kind: "install" }), new Promise((go) => setTimeout(go, patience))]);
   const [parts, backup] = [await plan.parts(effects()), await plan.backup(effects())];
   const written = pkg.manifest.volumes.filter((id) => readdirSync(join(root, "volumes", id)).length > 0);
   return { ...seen, planned: true, versions: plan.versions, parts, backup, written };

@@ -172,13 +172,13 @@ func (d *Daemon) shareCondition() warn.Condition {
 func (d *Daemon) unusableCondition() warn.Condition {
 	return warn.Condition{
 		Name:   unusableWarning,
-		Text:   "{{.Part}} is not served, since the front door cannot use what it would need: {{.Error}}.",
+		Text:   "{{.Part}} is not served, since the front door cannot use what it would need.",
 		Remedy: "All else is served. Take the name or the service away, or change what was changed last; then it comes by itself.",
 		Check: func(context.Context) ([]warn.Finding, error) {
 			parts, _ := d.proxy.Unusable()
 			var out []warn.Finding
 			for _, p := range parts {
-				out = append(out, warn.Finding{About: p.ID, Severity: warn.Warning, Values: map[string]string{"Part": p.ID, "Error": p.Why}})
+				out = append(out, warn.Finding{About: p.ID, Severity: warn.Warning, Values: map[string]string{"Part": p.ID}, Quote: p.Why})
 			}
 			return out, nil
 		},
@@ -189,11 +189,11 @@ func (d *Daemon) unusableCondition() warn.Condition {
 func (d *Daemon) stuckCondition() warn.Condition {
 	return warn.Condition{
 		Name:   stuckWarning,
-		Text:   "The front door goes on as it was and follows no change, since it cannot use its table: {{.Error}}.",
+		Text:   "The front door goes on as it was and follows no change, since it cannot use its table.",
 		Remedy: "What was switched off since is still open. Undo what was changed last in the network of this machine or its names, and send 'hearth bugreport' to those who make Hearth.",
 		Check: func(context.Context) ([]warn.Finding, error) {
 			if _, all := d.proxy.Unusable(); all != "" {
-				return []warn.Finding{{Severity: warn.Critical, Values: map[string]string{"Error": all}}}, nil
+				return []warn.Finding{{Severity: warn.Critical, Quote: all}}, nil
 			}
 			return nil, nil
 		},

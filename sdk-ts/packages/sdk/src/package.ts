@@ -126,17 +126,18 @@ export function definePackage<
   });
 
   const prepare = setupOnInit(async (effects, kind, progress) => {
-    if (kind === "install") for (const one of firstTasks(description, actions)) await createTask({ effects, packageId: one.of ?? about.id, ...one });
+    const lacks = wanted !== undefined && !isWhole(wanted.form, await toldSettings(effects, wanted.form, settings));
+    for (const one of tasksOf(description, actions, kind, lacks)) await createTask({ effects, packageId: one.of ?? about.id, ...one });
     await description.prepare?.({ ...(await context(effects, false)), kind, progress });
   });
   const keep = setupOnInit(async (effects) => {
     if (description.secrets) await secrets.make(effects);
     if (wanted) await keepSettings(effects, wanted.form, settings);
   });
-  const parts = (effects: Effects, known?: readonly Vol[]) => new DaemonsReconciler(effects, async ({ effects: inner }) => daemonsOf(inner, await description.run(await context(inner, true)), known));
+  const parts = (effects: Effects, known?: readonly Vol[], watched = true) => new DaemonsReconciler(effects, async ({ effects: inner }) => daemonsOf(inner, await description.run(await context(inner, watched)), known));
   const { metrics } = description;
   const main = async ({ effects }: { effects: Effects }) => (metrics ? publishing(parts(effects, description.volumes), effects, metrics, () => context(effects, false)) : parts(effects, description.volumes));
-  const plan = planOf(description.versions, async (effects) => parts(effects).entries(), async (effects) => (typeof backup === "function" ? backup({ effects, secrets }) : backup));
+  const plan = planOf(description.versions, async (effects) => parts(effects, undefined, false).entries(), async (effects) => (typeof backup === "function" ? backup({ effects, secrets }) : backup));
   return {
     manifest: buildManifest(graph, manifestOf(description)),
     init: setupInit(restoreInit, graph, keep, setupInterfaces(({ effects }) => bindAll(effects, interfaces)), (effects) => setDependencies(effects, requirements(needs)), actions, prepare),
@@ -149,10 +150,18 @@ export function definePackage<
   };
 }
 
-function firstTasks({ settings, tasks }: Description<any, any, any, any, any, any>, actions: Actions<any>): TaskText[] {
+/**
+ * The tasks of an init. All are for people who have just installed the package. Afterwards come those that have a condition, which
+ * may hold again, and the settings where they lack something: without it the service does not run.
+ */
+function tasksOf({ settings, tasks }: Description<any, any, any, any, any, any>, actions: Actions<any>, kind: InitKind, lacks: boolean): TaskText[] {
   const all = new Proxy({}, { get: (_, id) => actions.get(id as string) }) as any;
-  const first = settings?.task ? [{ action: actions.get("settings"), severity: settings.task.severity, options: { reason: settings.task.reason } }] : [];
-  return [...first, ...(tasks?.(all) ?? [])];
+  const own = (severity: TaskText["severity"], reason: string): TaskText => ({ action: actions.get("settings"), severity, options: { reason } });
+  const rest: TaskText[] = tasks?.(all) ?? [];
+  if (kind === "install") return [...(settings?.task ? [own(settings.task.severity, settings.task.reason)] : []), ...rest];
+  if (kind === null) return [];
+  const again = rest.filter(({ options }) => options !== undefined && "when" in options);
+  return [...(lacks ? [own("critical", settings?.task?.reason ?? "The settings lack something that this version needs")] : []), ...again];
 }
 
 function settingsAction(wanted: { form: AnyForm; action?: Partial<ActionText> }, file: FileModel<any>): Action<"settings", any> {

@@ -1,6 +1,6 @@
 // A package of definePackage on a host in memory, from its install to its end.
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { action, Backups, definePackage, field, form, inputOf, Mounts, published, say, task } from "@hearthos/sdk";
@@ -45,12 +45,6 @@ test("a version that is none is told with what one looks like", () => {
   assert.throws(() => pkg("1.0"), /cannot parse the version of a package "1\.0": it is UPSTREAM:DOWNSTREAM, as 1\.0\.0:0/);
 });
 
-  const host = new TestHost(pkg);
-  t.after(() => host.close());
-  await host.install();
-  await assert.rejects(host.start(), /the part web says moutns, which means nothing; it may say image, command, mounts,/);
-});
-
 test("the install keeps settings and secrets, and tells the host what there is", async (t) => {
   const host = new TestHost(notes());
   t.after(() => host.close());
@@ -86,6 +80,38 @@ test("an update adds the defaults of new settings and keeps what people chose", 
   await host.install("update");
   assert.deepEqual((await host.input("settings")).value, { name: "Bob!", size: 3 });
   assert.equal(host.dataVersion, "1.1.0:0");
+});
+
+test("after an update or a restore people are asked for what the settings lack, and for what has to hold", async (t) => {
+  const pkg = (fields, more = {}) => definePackage({
+    about, versions: [{ version: "1.0:0", notes: "first" }], images: { main: "notes:1" }, volumes: ["main"],
+    settings: { form: form({ a: field.text({ name: "A", default: "x" }), ...fields }) },
+    needs: { tor: { title: "Tor", versions: ">=0.4:0", optional: true } },
+    tasks: () => [task(published("join"), "important", { of: "tor" }), task(published("settings"), "critical", { of: "tor", when: { condition: "input-not-matches", once: false }, input: { kind: "partial", accept: [{ on: true }] } })],
+    run: ({ settings }) => ({ web: { image: "main", command: ["serve", String(settings.b)], ready: { port: 80 } } }),
+    ...more,
+  });
+  const first = new TestHost(pkg({}));
+  t.after(() => first.close());
+  await first.install();
+  assert.deepEqual([...first.tasks.keys()].sort(), ["tor:join", "tor:settings"]);
+  first.tasks.clear();
+  await first.install("update");
+  assert.deepEqual([...first.tasks.keys()], ["tor:settings"], "what was done once is done");
+
+  const second = new TestHost(pkg({ b: field.text({ name: "B" }) }));
+  t.after(() => second.close());
+  mkdirSync(join(second.root, "volumes/main"), { recursive: true });
+  writeFileSync(join(second.root, "volumes/main/settings.json"), '{"a":"kept"}');
+  for (const kind of ["update", "restore"]) {
+    second.tasks.clear();
+    await second.install(kind);
+    assert.equal(second.tasks.get("notes:settings")?.severity, "critical", kind);
+  }
+  await second.run("settings", { a: "kept", b: "said" });
+  assert.ok(!second.tasks.has("notes:settings"));
+  await second.install("update");
+  assert.ok(!second.tasks.has("notes:settings"));
 });
 
 test("the parts begin one after another, and only those that changed begin anew", async (t) => {
