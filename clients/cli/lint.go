@@ -49,6 +49,8 @@ type observed struct {
 	Backup []string `json:"backup"`
 	// Written are the volumes that the package's own code wrote into.
 	Written []string `json:"written"`
+	// Home is the volume that is named first: the package's settings and secrets are in it.
+	Home string `json:"home"`
 }
 
 func (a *app) lintCommand() *cobra.Command {

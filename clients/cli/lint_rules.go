@@ -127,12 +127,12 @@ func (l *linter) volumes() {
 			used[v] = true
 		}
 	}
-	for i, id := range l.manifest.Volumes {
+	for _, id := range l.manifest.Volumes {
 		name := string(id)
-		// The first one holds settings and secrets, whoever mounts it; of another one it may be on purpose.
+		// The package's own holds settings and secrets, whoever mounts it; of another one it may be on purpose.
 		switch backed := slices.Contains(seen.Backup, name); {
-		case !backed && (used[name] || i == 0):
-			l.add(i == 0, "volume-not-backed-up", name, nil)
+		case !backed && (used[name] || name == seen.Home):
+			l.add(name == seen.Home, "volume-not-backed-up", name, nil)
 		case !backed && !used[name] && !slices.Contains(seen.Written, name):
 			l.add(false, "volume-unused", name, nil)
 		}

@@ -44,7 +44,7 @@ async function forms() {
 }
 
 async function observe() {
-  const seen = { calls, planned: false, versions: [], parts: [], backup: [], written: [] };
+  const seen = { calls, planned: false, versions: [], parts: [], backup: [], written: [], home: "" };
   const pkg = require(bundle);
   const { plan } = pkg.main ?? {};
   // Code for another SDK knows fixed places of a container, and is left alone.
@@ -54,7 +54,7 @@ async function observe() {
   await Promise.race([pkg.init({ effects: effects(), kind: "install" }), new Promise((go) => setTimeout(go, patience))]);
   const [parts, backup] = [await plan.parts(effects()), await plan.backup(effects())];
   const written = pkg.manifest.volumes.filter((id) => readdirSync(join(root, "volumes", id)).length > 0);
-  return { ...seen, planned: true, versions: plan.versions, parts, backup, written };
+  return { ...seen, planned: true, versions: plan.versions, parts, backup, written, home: pkg.manifest.volumes[0] ?? "" };
 }
 (wanted === "forms" ? forms() : observe()).then((seen) => {
   writeFileSync(out, JSON.stringify(seen));

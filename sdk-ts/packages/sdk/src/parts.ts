@@ -50,7 +50,7 @@ function ordered(parts: Record<string, Part>): string[] {
 }
 
 function commandOf({ command, env, user, cwd, signal, patience, from, asInit }: Part): CommandOptions {
-  const revealed = Object.entries(env ?? {}).map(([name, value]) => [name, typeof value === "object" ? value.reveal() : value]);
+  const revealed = Object.entries(env ?? {}).map(([name, value]) => [name, typeof value === "object" && value !== null ? value.reveal() : (value ?? undefined)]);
   return {
     command: command ?? new UseEntrypoint(),
     env: Object.fromEntries(revealed) as Record<string, string>,
