@@ -281,8 +281,14 @@ func (m *machine) awaitEnd(pid int) {
 		m.t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	if n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 60_000); n != 1 {
-		m.t.Fatalf("process %d does not end: %v", pid, err)
+	for limit := time.Now().Add(60 * time.Second); ; {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(time.Until(limit).Milliseconds()))
+		if n == 1 {
+			return
+		}
+		if !errors.Is(err, unix.EINTR) || time.Now().After(limit) { // Go interrupts its threads to share them
+			m.t.Fatalf("process %d does not end: %v", pid, err)
+		}
 	}
 }
 

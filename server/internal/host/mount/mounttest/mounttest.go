@@ -3,6 +3,7 @@
 package mounttest
 
 import (
+	"errors"
 	"bufio"
 	"fmt"
 	"os"
@@ -252,7 +253,13 @@ func (s *Shell) Kill(t testing.TB) {
 	if err := unix.PidfdSendSignal(int(s.PIDFD.Fd()), unix.SIGKILL, nil, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Waitid(unix.P_PIDFD, int(s.PIDFD.Fd()), nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
-		t.Fatal(err)
+	for {
+		err := unix.Waitid(unix.P_PIDFD, int(s.PIDFD.Fd()), nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, unix.EINTR) { // Go interrupts its threads to share them
+			t.Fatal(err)
+		}
 	}
 }
