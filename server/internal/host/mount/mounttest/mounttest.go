@@ -3,8 +3,8 @@
 package mounttest
 
 import (
-	"errors"
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
