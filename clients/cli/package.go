@@ -309,9 +309,9 @@ func (a *app) showPackage(ctx context.Context, c *hearth.Client, id string) erro
 		}
 	}
 	if c := p.GetStatus().GetCrashes(); c != nil {
-		fmt.Fprintln(a.Out, "  "+a.say("package.crashed", map[string]any{
-			"Count": c.GetCount(), "Time": c.GetLastTime().AsTime().Local().Format("2006-01-02 15:04:05"), "How": printable(c.GetReason()),
-		}))
+		fmt.Fprintln(a.Out, "  "+a.quoting(a.say("package.crashed", map[string]any{
+			"Count": c.GetCount(), "Time": c.GetLastTime().AsTime().Local().Format("2006-01-02 15:04:05"),
+		}), printable(c.GetReason())))
 	}
 	for _, d := range resp.GetDependencyStates() {
 		fmt.Fprintf(a.Out, "  needs: %s\n", a.dependencyText(d))

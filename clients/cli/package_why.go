@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -46,7 +47,7 @@ func (a *app) printLink(l *packagesv1.WhyLink) {
 	}
 	key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(l.GetCause().String(), "CAUSE_")), "_", "-")
 	fmt.Fprintln(a.Out, a.say("why."+key, values))
-	if m := l.GetFault().GetMessage(); m != "" {
+	if m := cmp.Or(l.GetFault().GetMessage(), l.GetMetadata()["how"]); m != "" {
 		fmt.Fprintf(a.Out, "  %s\n", printable(m))
 	}
 	for _, r := range l.GetRemedies() {
