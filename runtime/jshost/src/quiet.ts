@@ -38,8 +38,8 @@ export class Quiet {
       this.#frozen = () => this.#thaw(hooks, effects);
       this.#timer = setTimeout(() => void this.end("nobody thawed them in time"), seconds * 1000);
       const freezing = hooks.freeze({ effects });
-      const told = await Promise.race([freezing, new Promise<undefined>((resolve) => (this.#giveUp = () => resolve(undefined))).then(() => this.#lost(freezing, hooks, effects))]);
-      this.#giveUp = undefined;
+      const givenUp = new Promise<void>((resolve) => (this.#giveUp = resolve)).then(() => this.#lost(freezing, hooks, effects));
+      const told = await Promise.race([freezing, givenUp]).finally(() => (this.#giveUp = undefined));
       this.#whole = true;
       return { apart: typeof told === "object" && told !== null && "apart" in told && told.apart === true };
     });
